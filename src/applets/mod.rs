@@ -1,0 +1,147 @@
+//! Floor 3: the applets, and the shape that they share.
+
+mod install;
+mod key;
+pub mod sem;
+
+use anyhow::Result;
+use clap::{ArgMatches, Args, Command};
+
+use crate::exit::Exit;
+
+/// A verb: the struct of its arguments, which knows how to run.
+pub trait Verb: Args {
+    /// Its name on the command line.
+    const NAME: &'static str;
+    /// Other names.
+    const ALIASES: &'static [&'static str] = &[];
+    /// One line that says what it does.
+    const SUMMARY: &'static str;
+    /// Whether it runs a command.
+    const RUNS: Runs = Runs::Nothing;
+
+    /// Does it.
+    fn run(self) -> Result<Exit>;
+}
+
+/// Whether a verb runs a command, whose status is then its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runs {
+    /// It runs none.
+    Nothing,
+    /// It does where there is `--` and something after it.
+    Optionally,
+    /// It always does.
+    Command,
+}
+
+/// A verb's place in its applet's table.
+pub struct Entry {
+    /// Its name.
+    pub name: &'static str,
+    /// Other names.
+    pub aliases: &'static [&'static str],
+    /// One line that says what it does.
+    pub summary: &'static str,
+    /// Whether it runs a command.
+    pub runs: Runs,
+    /// Adds its arguments to a parser.
+    pub arguments: fn(Command) -> Command,
+    /// Runs it with what was parsed.
+    pub run: fn(&ArgMatches) -> Result<Exit>,
+}
+
+impl Entry {
+    /// The place of verb `V`.
+    #[must_use]
+    pub const fn of<V: Verb>() -> Self {
+        Self {
+            name: V::NAME,
+            aliases: V::ALIASES,
+            summary: V::SUMMARY,
+            runs: V::RUNS,
+            arguments: V::augment_args,
+            run: |matches| V::from_arg_matches(matches)?.run(),
+        }
+    }
+
+    /// Whether it goes by this name.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.aliases.contains(&name)
+    }
+
+    /// Its parser, for a line that begins with `called`.
+    #[must_use]
+    pub fn parser(&self, called: &str) -> Command {
+        let empty = Command::new(self.name).bin_name(called);
+        let parser = (self.arguments)(empty).args_override_self(true);
+        // The first paragraph of the struct's documentation explains; the summary stands above it.
+        let explained = parser.get_long_about().or(parser.get_about()).cloned();
+        let long = explained.map_or_else(String::new, |text| format!("\n\n{text}"));
+        parser.about(self.summary).long_about(format!("{}{long}", self.summary))
+    }
+}
+
+/// An applet: a table of verbs.
+pub struct Applet {
+    /// Its name, as a word and as a link.
+    pub name: &'static str,
+    /// One line that says what it is for.
+    pub summary: &'static str,
+    /// A line that shows it at work.
+    pub example: &'static str,
+    /// Its verbs.
+    pub verbs: &'static [Entry],
+}
+
+/// The applets, in the order in which they are listed.
+pub const APPLETS: &[Applet] = &[sem::APPLET];
+
+/// The words of the box that are no applets.
+pub const WORDS: &[Entry] = &[Entry::of::<key::Key>(), Entry::of::<install::Install>()];
+
+/// The applet that a word names.
+#[must_use]
+pub fn named(word: &str) -> Option<&'static Applet> {
+    APPLETS.iter().find(|applet| applet.name == word)
+}
+
+/// The applet that a link's base name stands for: its own name, or one that ends in `-` and its name.
+#[must_use]
+pub fn linked(base: &str) -> Option<&'static Applet> {
+    let ends_so = |applet: &&Applet| {
+        let before = base.strip_suffix(applet.name);
+        before.is_some_and(|before| before.is_empty() || before.ends_with('-'))
+    };
+    APPLETS.iter().filter(ends_so).max_by_key(|applet| applet.name.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_an_applets_name_or_end_in_it() {
+        for (base, name) in
+            [("sem", Some("sem")), ("ipc-sem", Some("sem")), ("ipcbox-sem", Some("sem"))]
+        {
+            assert_eq!(linked(base).map(|applet| applet.name), name, "{base}");
+        }
+        for base in ["ipcbox", "ipcbox-x86_64", "xsem", "sem-", ""] {
+            assert!(linked(base).is_none(), "{base}");
+        }
+    }
+
+    #[test]
+    fn every_parser_is_sound_and_every_argument_described() {
+        let all = APPLETS.iter().flat_map(|applet| applet.verbs).chain(WORDS);
+        for verb in all {
+            let parser = verb.parser("ipcbox x");
+            parser.clone().debug_assert();
+            for arg in parser.get_arguments() {
+                assert!(arg.get_help().is_some(), "{} {}", verb.name, arg.get_id());
+            }
+        }
+    }
+}

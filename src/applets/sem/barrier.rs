@@ -1,0 +1,47 @@
+//! `sem barrier`.
+
+use anyhow::Result;
+use clap::Args;
+
+use super::run::missed;
+use super::{doing, system_v};
+use crate::applets::Verb;
+use crate::args::creating::Creating;
+use crate::args::numbers::count;
+use crate::args::waiting::Waiting;
+use crate::exit::Exit;
+use crate::sync::barrier::Barrier;
+use crate::target::Target;
+
+/// Waits until N callers have come, and then all leave. It is made if it is missing, and can be used again at once, round
+/// after round. A caller that times out or dies is not counted.
+#[derive(Args)]
+pub struct Meet {
+    /// The barrier
+    #[arg(value_name = "TARGET")]
+    target: Target,
+    /// How many meet
+    #[arg(value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    parties: u16,
+    #[command(flatten)]
+    creating: Creating,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+impl Verb for Meet {
+    const NAME: &'static str = "barrier";
+    const SUMMARY: &'static str = "Meet N callers; all leave together";
+
+    fn run(self) -> Result<Exit> {
+        let deadline = self.waiting.start();
+        let meet = || {
+            system_v(&self.target)?;
+            let barrier = Barrier::find_or_make(&self.target, self.parties, self.creating)?;
+            let met = barrier.meet(deadline.patience);
+            met.map_err(|errno| missed(errno, &deadline, "not all have come"))
+        };
+        doing("meet at", &self.target, meet())?;
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,200 @@
+//! `sem create`.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use nix::errno::Errno;
+
+use super::{doing, system_v};
+use crate::applets::Verb;
+use crate::args::creating::Creating;
+use crate::args::numbers::count;
+use crate::exit::{Cause, Exit};
+use crate::output;
+use crate::sync::slots::Slots;
+use crate::sync::{self, Purpose, is_not};
+use crate::sys::posix::sem::{self as posix, Semaphore};
+use crate::sys::sysv::sem::{self, Op, Set};
+use crate::sys::wait::Patience;
+use crate::target::{Form, Target};
+
+/// How long the maker of a set may take to give it its values, which are its next call.
+const BIRTH: Duration = Duration::from_secs(1);
+
+/// Prints the id, or the name of a POSIX semaphore. The values are given by adding, in one step: whoever comes before that
+/// waits and is then served, and nothing posted meanwhile is lost. One that is there must have as many semaphores, or
+/// slots; its values are left alone.
+#[derive(Args)]
+pub struct Create {
+    /// The set; private for one without a key
+    #[arg(value_name = "TARGET")]
+    target: Target,
+    /// The values, 0 if left out; one fills all
+    #[arg(long, value_name = "V,V", value_parser = value, value_delimiter = ',', allow_negative_numbers = true)]
+    value: Vec<u32>,
+    /// As many semaphores as there are values, or K
+    #[arg(long, value_name = "K", value_parser = count, allow_negative_numbers = true)]
+    nsems: Option<u16>,
+    /// Make N slots, as run does
+    #[arg(long, value_name = "N", value_parser = count, conflicts_with_all = ["value", "nsems"], allow_negative_numbers = true)]
+    slots: Option<u16>,
+    /// Fail with status 4 if it is there already
+    #[arg(short = 'x', long)]
+    exclusive: bool,
+    #[command(flatten)]
+    creating: Creating,
+}
+
+/// Reads a value; the limit of System V is looked at when the family is known.
+fn value(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|value| *value <= posix::MAX_VALUE);
+    let written = text.bytes().all(|byte| byte.is_ascii_digit());
+    number.filter(|_| written).ok_or_else(|| {
+        format!("a value is 0 to {}, or {} of POSIX", sem::MAX_VALUE, posix::MAX_VALUE)
+    })
+}
+
+impl Verb for Create {
+    const NAME: &'static str = "create";
+    const SUMMARY: &'static str = "Make a semaphore, a set of them, or slots";
+
+    fn run(self) -> Result<Exit> {
+        let made = match (self.target.form(), self.slots) {
+            (Form::Posix, _) => self.posix(),
+            (_, Some(capacity)) => self.slots(capacity),
+            (_, None) => self.plain(),
+        };
+        let name = doing("create", &self.target, made)?;
+        output::print(format!("{name}\n").as_bytes())?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Create {
+    fn posix(&self) -> Result<String> {
+        if self.slots.is_some() {
+            system_v(&self.target)?;
+        }
+        if self.nsems.is_some_and(|len| len > 1) || self.value.len() > 1 {
+            let why = "a POSIX semaphore is alone";
+            bail!(crate::target::not_posix(&self.target, why));
+        }
+        let value = self.value.first().copied().unwrap_or(0);
+        match Semaphore::create(self.target.typed(), self.creating.mode, value) {
+            Err(Errno::EEXIST) if !self.exclusive => {
+                self.creating.trust(posix::look(self.target.typed())?.uid)?;
+            }
+            made => drop(made?),
+        }
+        Ok(self.target.to_string())
+    }
+
+    fn slots(&self, capacity: u16) -> Result<String> {
+        if *self.target.form() == Form::Private {
+            bail!(Cause::new(Exit::Usage, "slots want a name or a key by which others find them"));
+        }
+        let (slots, made) = Slots::find_or_make(&self.target, capacity, self.creating)?;
+        self.allow_old(made)?;
+        slots.expect(&self.target, capacity)?;
+        Ok(slots.set.id().to_string())
+    }
+
+    fn plain(&self) -> Result<String> {
+        let values = self.values()?;
+        let (set, made) = if *self.target.form() == Form::Private {
+            (sync::make(0, values.len(), self.creating)?, true)
+        } else {
+            sync::find_or_make(&self.target, values.len(), self.creating)?
+        };
+        if made {
+            set.operate(&birth(&values), Patience::Forever)?;
+        } else {
+            self.allow_old(made)?;
+            self.compare(set, &values)?;
+        }
+        Ok(set.id().to_string())
+    }
+
+    /// The values asked for, one for each semaphore.
+    fn values(&self) -> Result<Vec<i16>> {
+        let usage = |words: String| Cause::new(Exit::Usage, words);
+        let max = sem::MAX_VALUE;
+        let fits = |value: &u32| {
+            i16::try_from(*value).map_err(|_| {
+                usage(format!(
+                    "the value {value} is over {max}, the most a System V semaphore can have"
+                ))
+            })
+        };
+        let given = self.value.iter().map(fits).collect::<Result<Vec<i16>, _>>()?;
+        let len = self.nsems.map_or(given.len().max(1), usize::from);
+        let values = match given[..] {
+            [] => vec![0; len],
+            [value] => vec![value; len],
+            _ => given,
+        };
+        if values.len() != len {
+            bail!(usage(format!("{} values for {len} semaphores", values.len())));
+        }
+        let ops = birth(&values).len();
+        let most = sem::limits()?.ops;
+        if ops > most {
+            let words =
+                format!("{ops} semaphores cannot be given values in one step of at most {most}");
+            bail!(Cause::told(Errno::E2BIG, words).hint(format!(
+                "the third number of /proc/sys/kernel/sem (SEMOPM) is the limit; sem create {} --nsems {len} and then sem set",
+                self.target
+            )));
+        }
+        Ok(values)
+    }
+
+    fn allow_old(&self, made: bool) -> Result<(), Errno> {
+        if self.exclusive && !made {
+            return Err(Errno::EEXIST);
+        }
+        Ok(())
+    }
+
+    /// Whether a set that is there is what was asked for, and was given its values.
+    fn compare(&self, set: Set, asked: &[i16]) -> Result<()> {
+        let (stat, values) = set.values()?;
+        self.creating.trust(stat.perm.uid)?;
+        if Purpose::of(&values).is_some() {
+            bail!(is_not(&self.target, &values, "a plain set"));
+        }
+        if stat.len != asked.len() {
+            let words = format!("it exists with {} semaphores, not {}", stat.len, asked.len());
+            bail!(Cause::new(Exit::Exists, words));
+        }
+        let Some((index, value)) = (0..).zip(asked).find(|(_, value)| **value > 0) else {
+            return Ok(());
+        };
+        if stat.op_time != 0 || values.iter().any(|value| *value > 0) {
+            return Ok(());
+        }
+        // Its maker may be about to give it its values: that is waited for, without changing them.
+        let come = [Op::new(index, -value), Op::new(index, *value)];
+        match set.operate(&come, Patience::within(Some(BIRTH))) {
+            Err(Errno::EAGAIN) if set.stat()?.op_time == 0 => {
+                let words = "it exists and was never initialised";
+                let hint = format!("where its maker is gone, remove it: sem rm {}", self.target);
+                Err(Cause::new(Exit::Exists, words).hint(hint).into())
+            }
+            Err(Errno::EAGAIN) => Ok(()),
+            outcome => Ok(outcome?),
+        }
+    }
+}
+
+/// The operations that give a new set its values. Where all are 0 one that changes nothing still leaves the time of the
+/// last operation, by which a set is seen to be initialised.
+fn birth(values: &[i16]) -> Vec<Op> {
+    let adds = (0..).zip(values).filter(|(_, value)| **value != 0);
+    let ops: Vec<Op> = adds.map(|(index, value)| Op::new(index, *value)).collect();
+    if ops.is_empty() {
+        return vec![Op::new(0, 1), Op::new(0, -1)];
+    }
+    ops
+}

@@ -1,0 +1,158 @@
+//! `sem`: slots, locks, barriers and plain semaphores.
+//!
+//! What belongs to a process is taken with `SEM_UNDO` by the process that is to have it: `run` and `lock` take and
+//! then become CMD, so that the kernel gives it back however CMD ends.
+
+mod barrier;
+mod create;
+mod hold;
+mod op;
+mod people;
+mod rm;
+mod run;
+mod set;
+mod stat;
+mod value;
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+
+use super::{Applet, Entry};
+use crate::args::creating::user;
+use crate::exit::{Cause, Exit};
+use crate::sync::{self, Purpose};
+use crate::sys::sysv::sem::{Set, limits};
+use crate::sys::sysv::{Kind, kinds_of};
+use crate::target::{Form, Target};
+
+/// The applet.
+pub const APPLET: Applet = Applet {
+    name: "sem",
+    summary: "Limit, lock and meet: semaphores that a killed process gives back",
+    example: "ipcbox sem run build --slots 4 -- cc -c main.c",
+    verbs: &[
+        Entry::of::<run::Run>(),
+        Entry::of::<run::Lock>(),
+        Entry::of::<hold::Hold>(),
+        Entry::of::<barrier::Meet>(),
+        Entry::of::<create::Create>(),
+        Entry::of::<value::Wait>(),
+        Entry::of::<value::Post>(),
+        Entry::of::<op::Operate>(),
+        Entry::of::<value::Get>(),
+        Entry::of::<set::Set>(),
+        Entry::of::<stat::Stat>(),
+        Entry::of::<rm::Remove>(),
+    ],
+};
+
+/// Adds "cannot WHAT TARGET" to a failure, and puts a bare errno into words that fit a semaphore.
+fn doing<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
+    outcome
+        .map_err(|error| match error.downcast_ref::<Errno>() {
+            Some(errno) => explain(target, *errno).into(),
+            None => error,
+        })
+        .with_context(|| format!("cannot {what} {target}"))
+}
+
+fn explain(target: &Target, errno: Errno) -> Cause {
+    let told = |words: &str| Cause::told(errno, words);
+    let object = match target.form() {
+        Form::Posix => "semaphore",
+        _ => "semaphore set",
+    };
+    match errno {
+        Errno::ENOENT => told(&format!("no such {object}")),
+        Errno::EINVAL => missing(target),
+        Errno::EIDRM => told("it was removed meanwhile")
+            .hint("where nobody removed it, systemd's RemoveIPC takes a user's objects at logout"),
+        Errno::EACCES => match owner(target) {
+            Some(uid) => told(&format!("permission denied, it belongs to {}", user(uid))),
+            None => Cause::plain(errno),
+        },
+        Errno::EPERM => match owner(target) {
+            Some(uid) => told(&format!("it belongs to {}", user(uid))),
+            None => Cause::plain(errno),
+        },
+        Errno::ERANGE => told("a value would leave 0 to 32767"),
+        Errno::EOVERFLOW => told("the value would leave 0 to 2147483647"),
+        Errno::EFBIG => beyond(target),
+        Errno::E2BIG => {
+            let ops = limits().map_or(500, |limits| limits.ops);
+            told(&format!("more than the {ops} operations that one call may do"))
+                .hint("the third number of /proc/sys/kernel/sem (SEMOPM) is the limit")
+        }
+        Errno::ENOSPC => told("no space left in /dev/shm"),
+        errno => Cause::plain(errno),
+    }
+}
+
+/// What EINVAL means for a set: there is none with that id, or no longer.
+fn missing(target: &Target) -> Cause {
+    let words = match target.form() {
+        Form::Posix => "the file is no semaphore of the C library's".into(),
+        Form::Id(id) => match kinds_of(*id).first() {
+            Some(Kind::Msg) => format!("{target} is the id of a message queue"),
+            Some(Kind::Shm) => format!("{target} is the id of a shared memory segment"),
+            _ => "no such semaphore set".into(),
+        },
+        _ => "it was removed meanwhile".into(),
+    };
+    Cause::told(Errno::EINVAL, words).exit(Exit::Missing)
+}
+
+fn beyond(target: &Target) -> Cause {
+    let len = sync::find(target).and_then(|set| Ok(set.stat()?.len));
+    let words = match len {
+        Ok(1) => "the set has one semaphore, 0".to_owned(),
+        Ok(len) => format!("the set has {len} semaphores, 0 to {}", len - 1),
+        Err(_) => "the index is beyond the set".to_owned(),
+    };
+    Cause::told(Errno::EFBIG, words)
+}
+
+fn owner(target: &Target) -> Option<u32> {
+    match target.form() {
+        Form::Posix => crate::sys::posix::sem::look(target.typed()).map(|stat| stat.uid).ok(),
+        _ => sync::find(target).ok()?.stat().map(|stat| stat.perm.uid).ok(),
+    }
+}
+
+/// Refuses what would spoil a set that the box made for slots, a lock or a barrier. A set that may not be read
+/// is used as it is.
+fn plain(target: &Target, set: Set) -> Result<()> {
+    let purpose = match set.values() {
+        Ok((_, values)) => Purpose::of(&values),
+        Err(Errno::EACCES) => None,
+        Err(errno) => return Err(errno.into()),
+    };
+    let Some(purpose) = purpose else {
+        return Ok(());
+    };
+    let instead = match purpose {
+        Purpose::Slots { .. } => {
+            "sem run and sem hold take a slot, sem run --resize changes their number"
+        }
+        Purpose::Lock { .. } => "sem lock and sem hold --lock take it",
+        Purpose::Barrier { .. } => "sem barrier meets there",
+    };
+    let words = format!("{target} is {purpose}, not a plain semaphore");
+    Err(Cause::new(Exit::Exists, words).hint(instead).into())
+}
+
+/// Refuses a POSIX semaphore where the verb needs what it has not.
+fn system_v(target: &Target) -> Result<()> {
+    if *target.form() != Form::Posix {
+        return Ok(());
+    }
+    let why = "a POSIX semaphore has no undo: what a killed process holds would be lost";
+    Err(crate::target::not_posix(target, why).into())
+}
+
+/// The hint for a set whose maker was killed before it gave the values.
+fn never_initialised(target: &Target) -> String {
+    format!(
+        "sem: {target} was never initialised\nhint: where its maker is gone, remove it: sem rm {target}\n"
+    )
+}

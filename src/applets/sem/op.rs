@@ -1,0 +1,122 @@
+//! `sem op`: any array of operations.
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::run::missed;
+use super::{doing, plain, system_v};
+use crate::applets::{Runs, Verb};
+use crate::args::command::Command;
+use crate::args::numbers::indexes;
+use crate::args::waiting::Waiting;
+use crate::exit::Exit;
+use crate::sync;
+use crate::sys::sysv::sem::Op;
+use crate::target::Target;
+
+/// One call of semop: all operations or none, in the order given. 0:-1 takes one from semaphore 0, 1:+2 adds two to semaphore 1,
+/// 2:0 waits until semaphore 2 is 0, 0..3:-1 takes one from each of 0 to 3. A following n does not wait for that
+/// operation, a u takes it back when the process ends.
+///
+/// With CMD the undo lasts as long as CMD; without, it ends with this call, so that 0:-1u alone takes and gives back at
+/// once.
+#[derive(Args)]
+pub struct Operate {
+    /// The set
+    #[arg(value_name = "TARGET")]
+    target: Target,
+    /// Operations, each INDEX:DELTA or FIRST..LAST:DELTA, and n or u
+    #[arg(value_name = "INDEX:DELTA", required = true, value_parser = operations)]
+    operations: Vec<Operations>,
+    /// Take all of them back when the process ends
+    #[arg(long)]
+    undo: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+    /// A command to become, with its arguments, run as given
+    #[arg(value_name = "CMD", last = true)]
+    command: Vec<OsString>,
+}
+
+/// What one word stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Operations(Vec<Op>);
+
+fn operations(text: &str) -> Result<Operations, String> {
+    let written = || "it is written INDEX:DELTA, as in 0:-1, 0..3:+1, 2:0 or 0:-1nu".to_owned();
+    let (range, rest) = text.split_once(':').ok_or_else(written)?;
+    let end = rest.trim_end_matches(['n', 'u']).len();
+    let (number, flags) = rest.split_at(end);
+    let digits = number.strip_prefix(['+', '-']).unwrap_or(number);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(written());
+    }
+    let delta = number.parse().ok().filter(|delta| *delta >= -32767);
+    let delta = delta.ok_or("what is added is -32767 to 32767")?;
+    let op = |index| {
+        let op = Op::new(index, delta);
+        let op = if flags.contains('n') { op.nowait() } else { op };
+        if flags.contains('u') { op.undo() } else { op }
+    };
+    Ok(Operations(indexes(range)?.map(op).collect()))
+}
+
+impl Verb for Operate {
+    const NAME: &'static str = "op";
+    const SUMMARY: &'static str = "Do several operations at once, all or none";
+    const RUNS: Runs = Runs::Optionally;
+
+    fn run(self) -> Result<Exit> {
+        let deadline = self.waiting.start();
+        let given = !self.command.is_empty();
+        let command = given.then(|| Command::find(self.command)).transpose()?;
+        let undo = |op: Op| if self.undo { op.undo() } else { op };
+        let ops = self.operations.into_iter().flat_map(|word| word.0).map(undo);
+        let ops: Vec<Op> = ops.collect();
+        let operate = || {
+            system_v(&self.target)?;
+            let set = sync::find(&self.target)?;
+            plain(&self.target, set)?;
+            let done = set.operate(&ops, deadline.patience);
+            done.map_err(|errno| missed(errno, &deadline, "the operations could not be done"))
+        };
+        doing("operate on", &self.target, operate())?;
+        match command {
+            None => Ok(Exit::Done),
+            Some(command) => match command.replace(&[])? {},
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> Result<String, String> {
+        let ops = operations(text)?.0;
+        Ok(ops.iter().map(Op::to_string).collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn operations_are_read() {
+        for (text, ops) in [
+            ("0:-1", "0:-1"),
+            ("0:1", "0:+1"),
+            ("2:0", "2:+0"),
+            ("0..2:+3", "0:+3 1:+3 2:+3"),
+            ("1:-1nu", "1:-1nu"),
+            ("1:-1un", "1:-1nu"),
+            ("0:-32767", "0:-32767"),
+        ] {
+            assert_eq!(shown(text).as_deref(), Ok(ops), "{text}");
+        }
+        for text in [
+            "", "0", ":1", "0:", "0:x", "0:1x", "0:--1", "0:u", "-1:1", "2..1:1", "0:32768",
+            "0:-32768",
+        ] {
+            assert!(shown(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Who has a set, and who waits on it.
+
+use anyhow::Result;
+
+use crate::sync::{Purpose, lock, slots};
+use crate::sys::process::{self, Blocked};
+use crate::sys::sysv::sem::Set;
+
+/// One who has something of a set, or waits for it.
+pub struct Person {
+    /// Waits for it, rather than has it.
+    pub waits: bool,
+    /// The number of the slot.
+    pub slot: Option<u16>,
+    /// The process, where the kernel tells; else how many there are.
+    pub who: Result<i32, u32>,
+    /// The command line.
+    pub command: Option<String>,
+    /// The operations that are waited for.
+    pub operations: Option<String>,
+}
+
+impl Person {
+    fn holder(slot: Option<u16>, pid: i32) -> Self {
+        Self {
+            waits: false,
+            slot,
+            who: if pid == 0 { Err(1) } else { Ok(pid) },
+            command: process::command(pid),
+            operations: None,
+        }
+    }
+
+    /// So many of whom nothing is known.
+    pub const fn unknown(waits: bool, count: u32) -> Self {
+        Self { waits, slot: None, who: Err(count), command: None, operations: None }
+    }
+}
+
+/// As in a message: `4711 (make all)`, or how many there are.
+impl std::fmt::Display for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match (&self.who, &self.command) {
+            (Ok(pid), Some(command)) => write!(f, "{pid} ({command})"),
+            (Ok(pid), None) => write!(f, "{pid}"),
+            (Err(count), _) => write!(f, "{count} unknown"),
+        }
+    }
+}
+
+/// Who has a slot or the lock: the last process that operated on its semaphore. Of those who share a lock the kernel
+/// tells the last one only.
+pub fn holders(set: Set, values: &[u16]) -> Result<Vec<Person>, nix::errno::Errno> {
+    match Purpose::of(values) {
+        Some(Purpose::Slots { .. }) => slots::numbers(values, true)
+            .map(|(number, index)| Ok(Person::holder(Some(number), set.last_pid(index)?)))
+            .collect(),
+        Some(Purpose::Lock { exclusive: true, .. }) => {
+            Ok(vec![Person::holder(None, set.last_pid(lock::WRITER)?)])
+        }
+        Some(Purpose::Lock { readers: readers @ 1.., .. }) => {
+            // It may have been the last to leave; then it is no longer there.
+            let last = set.last_pid(lock::READERS)?;
+            let seen = (last != 0 && process::exists(last)).then(|| Person::holder(None, last));
+            let others = u32::from(readers) - u32::from(seen.is_some());
+            let others = (others > 0).then(|| Person::unknown(false, others));
+            Ok(seen.into_iter().chain(others).collect())
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// How many wait on the first `len` semaphores of a set.
+pub fn count(set: Set, len: usize) -> Result<u32, nix::errno::Errno> {
+    (0..).take(len).try_fold(0, |sum, index| {
+        Ok(sum + u32::from(set.waiters(index)?) + u32::from(set.zero_waiters(index)?))
+    })
+}
+
+/// Who waits on a set of `len` semaphores, and for which operations; of those that may not be looked at how many there are.
+pub fn waiters(set: Set, len: usize) -> Result<Vec<Person>> {
+    let all = count(set, len)?;
+    if all == 0 {
+        return Ok(Vec::new());
+    }
+    let person = |blocked: Blocked| {
+        let operations = blocked.sem_ops(set.id())?.ok().map(|ops| {
+            let ops = ops.iter().map(ToString::to_string);
+            ops.collect::<Vec<_>>().join(" ")
+        });
+        Some(Person {
+            waits: true,
+            slot: None,
+            who: Ok(blocked.pid),
+            command: process::command(blocked.pid),
+            operations,
+        })
+    };
+    let mut people: Vec<Person> =
+        process::blocked().unwrap_or_default().into_iter().filter_map(person).collect();
+    let seen = u32::try_from(people.len()).unwrap_or(u32::MAX);
+    let unseen = all.saturating_sub(seen);
+    if unseen > 0 {
+        people.push(Person::unknown(true, unseen));
+    }
+    Ok(people)
+}

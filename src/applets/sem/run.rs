@@ -1,0 +1,152 @@
+//! `sem run` and `sem lock`: take, then become CMD.
+
+use std::ffi::OsString;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use nix::errno::Errno;
+
+use super::{doing, system_v};
+use crate::applets::{Runs, Verb};
+use crate::args::command::Command;
+use crate::args::creating::Creating;
+use crate::args::numbers::count;
+use crate::args::waiting::{Deadline, Waiting};
+use crate::exit::{Cause, Exit};
+use crate::sync::lock;
+use crate::sync::slots::Slots;
+use crate::target::Target;
+
+/// Takes a slot, waiting for one where all are taken, and becomes CMD, which keeps it until it ends, however it ends: the
+/// kernel gives it back. What CMD leaves running in the background does not keep it.
+///
+/// CMD finds the number of its slot, 1 to N, in IPCBOX_SLOT: the lowest that no other holder has; with --take K all K,
+/// separated by commas. Who takes several at once can be overtaken for ever by those who take one, since the kernel
+/// reserves nothing.
+#[derive(Args)]
+pub struct Run {
+    /// The slots
+    #[arg(value_name = "TARGET")]
+    target: Target,
+    /// Make N slots if they are missing; slots that are there must be N
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    slots: Option<u16>,
+    /// Make slots that are there N: more at once, less as they come free
+    #[arg(long, requires = "slots")]
+    resize: bool,
+    /// Take K slots at once
+    #[arg(long, value_name = "K", value_parser = count, default_value_t = 1, hide_default_value = true, allow_negative_numbers = true)]
+    take: u16,
+    #[command(flatten)]
+    creating: Creating,
+    #[command(flatten)]
+    waiting: Waiting,
+    /// The command and its arguments, run as given
+    #[arg(value_name = "CMD", last = true, required = true)]
+    command: Vec<OsString>,
+}
+
+impl Verb for Run {
+    const NAME: &'static str = "run";
+    const SUMMARY: &'static str = "Take a slot, then become CMD";
+    const RUNS: Runs = Runs::Command;
+
+    fn run(mut self) -> Result<Exit> {
+        let deadline = self.waiting.start();
+        let command = Command::find(std::mem::take(&mut self.command))?;
+        let numbers = doing("take", &self.target, self.take(&deadline))?;
+        let numbers: Vec<String> = numbers.iter().map(u16::to_string).collect();
+        match command.replace(&[("IPCBOX_SLOT", numbers.join(","))])? {}
+    }
+}
+
+impl Run {
+    fn take(&self, deadline: &Deadline) -> Result<Vec<u16>> {
+        let mut slots = slots(&self.target, self.slots, self.take, self.creating)?;
+        match self.slots {
+            Some(wanted) if self.resize => slots.resize(wanted, deadline)?,
+            Some(wanted) => slots
+                .expect(&self.target, wanted)
+                .map_err(|cause| cause.hint(format!("--resize makes it {wanted}")))?,
+            None => {}
+        }
+        slots.allow(&self.target, self.take)?;
+        slots.take(self.take, deadline.patience).map_err(|errno| missed(errno, deadline, NO_SLOT))
+    }
+}
+
+/// What a caller that waits for slots is told.
+pub const NO_SLOT: &str = "no slot came free";
+/// What a caller that waits for a lock is told.
+pub const LOCKED: &str = "it was not unlocked";
+
+/// `EAGAIN` as what it means: not in time.
+pub fn missed(errno: Errno, deadline: &Deadline, what: &str) -> anyhow::Error {
+    match errno {
+        Errno::EAGAIN => deadline.missed(what).into(),
+        errno => errno.into(),
+    }
+}
+
+/// The slots behind `target`, made where `capacity` says how many.
+pub fn slots(
+    target: &Target,
+    capacity: Option<u16>,
+    take: u16,
+    creating: Creating,
+) -> Result<Slots> {
+    system_v(target)?;
+    let Some(capacity) = capacity else {
+        return Slots::find(target).map_err(|error| match error.downcast_ref() {
+            Some(errno @ Errno::ENOENT) => Cause::told(*errno, "no such semaphore set")
+                .hint("--slots N makes it with N slots")
+                .into(),
+            _ => error,
+        });
+    };
+    if take > capacity {
+        bail!(Cause::new(
+            Exit::Usage,
+            format!("{take} at once never come free of {capacity} slots")
+        ));
+    }
+    Ok(Slots::find_or_make(target, capacity, creating)?.0)
+}
+
+/// Takes the lock, made if it is missing, and becomes CMD, which keeps it until it ends, however it ends. Whoever comes
+/// first has it first: a caller that waits to have it alone is not overtaken by others that share it.
+#[derive(Args)]
+pub struct Lock {
+    /// The lock
+    #[arg(value_name = "TARGET")]
+    target: Target,
+    /// Share it with others that share it
+    #[arg(short, long)]
+    shared: bool,
+    #[command(flatten)]
+    creating: Creating,
+    #[command(flatten)]
+    waiting: Waiting,
+    /// The command and its arguments, run as given
+    #[arg(value_name = "CMD", last = true, required = true)]
+    command: Vec<OsString>,
+}
+
+impl Verb for Lock {
+    const NAME: &'static str = "lock";
+    const SUMMARY: &'static str = "Take a lock, alone or shared, then become CMD";
+    const RUNS: Runs = Runs::Command;
+
+    fn run(self) -> Result<Exit> {
+        let deadline = self.waiting.start();
+        let command = Command::find(self.command)?;
+        let take = || {
+            system_v(&self.target)?;
+            let lock = lock::Lock::find_or_make(&self.target, self.creating)?;
+            let taken = lock.take(self.shared, deadline.patience);
+            taken.map_err(|errno| missed(errno, &deadline, LOCKED))
+        };
+        doing("lock", &self.target, take())?;
+        match command.replace(&[])? {}
+    }
+}

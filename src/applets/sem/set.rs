@@ -1,0 +1,112 @@
+//! `sem set`: values, permission bits and owner.
+
+use std::ops::RangeInclusive;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use super::{beyond, doing, plain, system_v};
+use crate::applets::Verb;
+use crate::args::creating::mode;
+use crate::args::numbers::{index, indexes};
+use crate::args::owner::{self, Owner};
+use crate::exit::{Cause, Exit};
+use crate::sync;
+use crate::sys::sysv::Change;
+use crate::sys::sysv::sem::MAX_VALUE;
+use crate::target::Target;
+
+/// A value given so takes away every process's undo for that semaphore; post and wait are for a semaphore in use. Values for all
+/// semaphores of a set are given at once; for some of them, one after the other.
+#[derive(Args)]
+pub struct Set {
+    /// The set
+    #[arg(value_name = "TARGET")]
+    target: Target,
+    /// A value, or INDEX=VALUE, or FIRST..LAST=VALUE
+    #[arg(value_name = "VALUE", value_parser = assignment, allow_negative_numbers = true)]
+    values: Vec<Assignment>,
+    /// A bare VALUE is for the semaphore with this number
+    #[arg(short, long, value_name = "N", value_parser = index, default_value_t = 0, hide_default_value = true, allow_negative_numbers = true)]
+    index: u16,
+    /// New permission bits, in octal
+    #[arg(short, long, value_parser = mode)]
+    mode: Option<u32>,
+    /// New owner, and group
+    #[arg(long, value_name = "USER[:GROUP]", value_parser = owner::parse)]
+    owner: Option<Owner>,
+}
+
+/// What one word stands for: a value, and where it goes if that is said.
+#[derive(Debug, Clone)]
+struct Assignment {
+    at: Option<RangeInclusive<u16>>,
+    value: u16,
+}
+
+fn assignment(text: &str) -> Result<Assignment, String> {
+    let (at, value) = match text.split_once('=') {
+        Some((at, value)) => (Some(indexes(at)?), value),
+        None => (None, text),
+    };
+    let value = index(value).ok().filter(|value| *value <= MAX_VALUE);
+    let value = value.ok_or_else(|| format!("a value is 0 to {MAX_VALUE}"))?;
+    Ok(Assignment { at, value })
+}
+
+impl Verb for Set {
+    const NAME: &'static str = "set";
+    const SUMMARY: &'static str = "Set values, permission bits and owner";
+
+    fn run(self) -> Result<Exit> {
+        doing("set", &self.target, self.set())?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Set {
+    fn set(&self) -> Result<()> {
+        system_v(&self.target)?;
+        let change = Change {
+            uid: self.owner.map(|owner| owner.uid),
+            gid: self.owner.and_then(|owner| owner.gid),
+            mode: self.mode,
+        };
+        if self.values.is_empty() && change == Change::default() {
+            bail!(
+                Cause::new(Exit::Usage, "nothing to set was given")
+                    .hint("a VALUE, INDEX=VALUE, --mode or --owner")
+            );
+        }
+        let set = sync::find(&self.target)?;
+        if !self.values.is_empty() {
+            plain(&self.target, set)?;
+            self.assign(set)?;
+        }
+        if change != Change::default() {
+            set.change(change)?;
+        }
+        Ok(())
+    }
+
+    fn assign(&self, set: crate::sys::sysv::sem::Set) -> Result<()> {
+        let mut wanted = vec![None; set.stat()?.len];
+        for word in &self.values {
+            let at = word.at.clone().unwrap_or(self.index..=self.index);
+            let range = usize::from(*at.start())..=usize::from(*at.end());
+            match wanted.get_mut(range) {
+                Some(places) => places.fill(Some(word.value)),
+                None => bail!(beyond(&self.target)),
+            }
+        }
+        if let Some(all) = wanted.iter().copied().collect::<Option<Vec<u16>>>() {
+            return Ok(set.set_values(&all)?);
+        }
+        for (index, value) in (0..).zip(wanted) {
+            if let Some(value) = value {
+                set.set_value(index, value)?;
+            }
+        }
+        Ok(())
+    }
+}

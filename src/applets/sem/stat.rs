@@ -1,0 +1,369 @@
+//! `sem stat`: every semaphore, what the box's own sets are for, and who has them or waits.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsString;
+
+use anyhow::Result;
+use clap::Args;
+use nix::errno::Errno;
+
+use super::people::{Person, count, holders, waiters};
+use super::{doing, never_initialised};
+use crate::applets::Verb;
+use crate::args::showing::Showing;
+use crate::exit::{Exit, each};
+use crate::output::{self, Cell, Column};
+use crate::sync::{self, Purpose};
+use crate::sys::posix::sem as posix;
+use crate::sys::sysv::sem::{self, Set};
+use crate::sys::users::Database;
+use crate::target::{Form, Target};
+
+/// A line for each semaphore; slots, a lock and a barrier are one line, with what they are for. Without TARGET every set and
+/// every POSIX semaphore is shown.
+///
+/// The command of a holder is that of the process that last operated on its semaphore. Who waits is read from /proc, and
+/// needs the right to trace that process; those that may not be looked at are counted.
+#[derive(Args)]
+pub struct Stat {
+    /// The sets and POSIX semaphores
+    #[arg(value_name = "TARGET")]
+    targets: Vec<Target>,
+    /// Who has a slot or the lock instead
+    #[arg(long)]
+    holders: bool,
+    /// Who waits, and for which operations, instead
+    #[arg(long)]
+    waiters: bool,
+    #[command(flatten)]
+    showing: Showing,
+}
+
+impl Verb for Stat {
+    const NAME: &'static str = "stat";
+    const SUMMARY: &'static str = "Show semaphores, who holds them and who waits";
+
+    fn run(self) -> Result<Exit> {
+        let mut found = Vec::new();
+        let exit = each(&self.targets, |target| {
+            found.push(doing("show", target, look(target))?);
+            Ok(())
+        });
+        if self.targets.is_empty() {
+            found = all()?;
+        }
+        let single = self.targets.len() == 1;
+        if self.holders || self.waiters {
+            let mut people = Vec::new();
+            for object in &found {
+                let who = object.people(self.holders, self.waiters)?;
+                people.extend(who.into_iter().map(|person| (object, person)));
+            }
+            output::show(&people_columns(), &people, &self.showing, single)?;
+        } else {
+            let names = Names::of(&found);
+            let mut records = Vec::new();
+            for object in &found {
+                let what = object.what()?;
+                records.extend(what.into_iter().map(|what| Record { object, what, names: &names }));
+            }
+            output::show(&record_columns(), &records, &self.showing, single)?;
+        }
+        exit
+    }
+}
+
+/// A set or a POSIX semaphore, as it was when it was looked at.
+struct Object {
+    name: Option<OsString>,
+    uid: u32,
+    gid: u32,
+    mode: u32,
+    change_time: i64,
+    family: Family,
+}
+
+enum Family {
+    SystemV {
+        stat: sem::Stat,
+        /// `None` where they may not be read.
+        values: Option<Vec<u16>>,
+    },
+    Posix(posix::Stat),
+}
+
+fn look(target: &Target) -> Result<Object> {
+    let name = target.name().map(OsString::from);
+    if *target.form() == Form::Posix {
+        return Ok(Object::posix(name, posix::look(target.typed())?));
+    }
+    let (stat, values) = sync::find(target)?.values()?;
+    if stat.op_time == 0 && values.iter().all(|value| *value == 0) {
+        output::tell(&never_initialised(target));
+    }
+    Ok(Object::system_v(name, stat, Some(values)))
+}
+
+/// Everything there is; what vanishes meanwhile, and what is no semaphore, is left out.
+fn all() -> Result<Vec<Object>> {
+    let mut found = Vec::new();
+    for stat in sem::all()? {
+        let values = match Set::from_id(stat.id).values() {
+            Ok((_, values)) => Some(values),
+            Err(Errno::EACCES) => None,
+            Err(_) => continue,
+        };
+        found.push(Object::system_v(None, stat, values));
+    }
+    for name in posix::names().unwrap_or_default() {
+        if let Ok(stat) = posix::look(&name) {
+            found.push(Object::posix(Some(name), stat));
+        }
+    }
+    Ok(found)
+}
+
+impl Object {
+    const fn system_v(name: Option<OsString>, stat: sem::Stat, values: Option<Vec<u16>>) -> Self {
+        Self {
+            name,
+            uid: stat.perm.uid,
+            gid: stat.perm.gid,
+            mode: stat.perm.mode,
+            change_time: stat.change_time,
+            family: Family::SystemV { stat, values },
+        }
+    }
+
+    const fn posix(name: Option<OsString>, stat: posix::Stat) -> Self {
+        Self {
+            name,
+            uid: stat.uid,
+            gid: stat.gid,
+            mode: stat.mode,
+            change_time: stat.change_time,
+            family: Family::Posix(stat),
+        }
+    }
+
+    fn stat(&self) -> Option<&sem::Stat> {
+        match &self.family {
+            Family::SystemV { stat, .. } => Some(stat),
+            Family::Posix(_) => None,
+        }
+    }
+
+    fn family(&self) -> Cell {
+        Cell::word(if self.stat().is_some() { "sysv" } else { "posix" })
+    }
+
+    fn id(&self) -> Cell {
+        self.stat().map_or(Cell::Absent, |stat| stat.id.into())
+    }
+
+    fn key(&self) -> Cell {
+        self.stat().map_or(Cell::Absent, |stat| Cell::key(stat.perm.key))
+    }
+
+    fn name(&self) -> Cell {
+        match (&self.name, &self.family) {
+            (Some(name), _) => Cell::name(name),
+            (None, _) => Cell::Unknown,
+        }
+    }
+
+    fn purpose(&self) -> Option<Purpose> {
+        match &self.family {
+            Family::SystemV { values, .. } => Purpose::of(values.as_ref()?),
+            Family::Posix(_) => None,
+        }
+    }
+
+    /// A record for each semaphore, or one for the whole.
+    fn what(&self) -> Result<Vec<What>> {
+        let (stat, values) = match &self.family {
+            Family::Posix(stat) => {
+                return Ok(vec![What::Posix { value: stat.value, waiters: stat.waiters }]);
+            }
+            Family::SystemV { values: None, .. } => return Ok(vec![What::Unreadable]),
+            Family::SystemV { stat, values: Some(values) } => (stat, values),
+        };
+        let set = Set::from_id(stat.id);
+        if let Some(purpose) = self.purpose() {
+            // Those who wait do so on the first few semaphores; the numbers of slots are never waited for.
+            let waiters = count(set, values.len().min(7))?;
+            return Ok(vec![What::Whole { purpose, waiters }]);
+        }
+        let one = |(index, value): (u16, &u16)| {
+            Ok(What::Semaphore {
+                index,
+                value: *value,
+                waiters: set.waiters(index)?,
+                zero_waiters: set.zero_waiters(index)?,
+                last_pid: set.last_pid(index)?,
+            })
+        };
+        match (0..).zip(values).map(one).collect() {
+            // It was removed meanwhile.
+            Err(Errno::EINVAL | Errno::EIDRM) => Ok(Vec::new()),
+            records => Ok(records?),
+        }
+    }
+
+    fn people(&self, with_holders: bool, with_waiters: bool) -> Result<Vec<Person>> {
+        let mut people = Vec::new();
+        match &self.family {
+            Family::SystemV { stat, values: Some(values) } => {
+                let set = Set::from_id(stat.id);
+                if with_holders {
+                    people.extend(holders(set, values)?);
+                }
+                if with_waiters {
+                    people.extend(waiters(set, values.len())?);
+                }
+                if people.iter().any(|person| person.waits && person.who.is_err()) {
+                    let why = "it needs the right to trace them";
+                    output::tell(&format!("sem: cannot see all who wait on {}: {why}\n", stat.id));
+                }
+            }
+            Family::Posix(stat) if with_waiters && stat.waiters > 0 => {
+                people.push(Person::unknown(true, stat.waiters));
+                output::tell(
+                    "sem: cannot see who waits on a POSIX semaphore: it only counts them\n",
+                );
+            }
+            _ => {}
+        }
+        Ok(people)
+    }
+}
+
+/// What a record is about.
+enum What {
+    Semaphore { index: u16, value: u16, waiters: u16, zero_waiters: u16, last_pid: i32 },
+    Whole { purpose: Purpose, waiters: u32 },
+    Posix { value: u32, waiters: u32 },
+    Unreadable,
+}
+
+impl What {
+    fn value(&self) -> Cell {
+        match self {
+            Self::Semaphore { value, .. } => (*value).into(),
+            Self::Posix { value, .. } => (*value).into(),
+            Self::Unreadable => Cell::Unknown,
+            Self::Whole { .. } => Cell::Absent,
+        }
+    }
+
+    fn waiters(&self) -> Cell {
+        match self {
+            Self::Semaphore { waiters, .. } => (*waiters).into(),
+            Self::Posix { waiters, .. } | Self::Whole { waiters, .. } => (*waiters).into(),
+            Self::Unreadable => Cell::Unknown,
+        }
+    }
+
+    /// A field of a single System V semaphore.
+    fn own(&self, get: impl Fn(u16, u16, i32) -> Cell) -> Cell {
+        match self {
+            Self::Semaphore { index, zero_waiters, last_pid, .. } => {
+                get(*index, *zero_waiters, *last_pid)
+            }
+            Self::Unreadable => Cell::Unknown,
+            Self::Whole { .. } | Self::Posix { .. } => Cell::Absent,
+        }
+    }
+
+    fn purpose(&self, get: impl Fn(Purpose) -> Cell) -> Cell {
+        match self {
+            Self::Whole { purpose, .. } => get(*purpose),
+            _ => Cell::Absent,
+        }
+    }
+}
+
+/// The names of all owners and groups, asked for once.
+struct Names {
+    users: HashMap<u32, String>,
+    groups: HashMap<u32, String>,
+}
+
+impl Names {
+    fn of(objects: &[Object]) -> Self {
+        let ids = |get: fn(&Object) -> u32| -> Vec<u32> {
+            objects.iter().map(get).collect::<BTreeSet<_>>().into_iter().collect()
+        };
+        Self {
+            users: Database::Passwd.names(&ids(|object| object.uid)),
+            groups: Database::Group.names(&ids(|object| object.gid)),
+        }
+    }
+}
+
+struct Record<'a> {
+    object: &'a Object,
+    what: What,
+    names: &'a Names,
+}
+
+fn called(names: &HashMap<u32, String>, id: u32) -> Cell {
+    Cell::Text(names.get(&id).cloned().unwrap_or_else(|| id.to_string()))
+}
+
+const fn record_columns<'a>() -> [Column<Record<'a>>; 22] {
+    [
+        Column::detail("kind", |_| Cell::word("sem")),
+        Column::detail("family", |r| r.object.family()),
+        Column::new("id", |r| r.object.id()),
+        Column::new("key", |r| r.object.key()),
+        Column::new("name", |r| r.object.name()),
+        Column::new("owner", |r| called(&r.names.users, r.object.uid)),
+        Column::detail("uid", |r| r.object.uid.into()),
+        Column::detail("group", |r| called(&r.names.groups, r.object.gid)),
+        Column::detail("gid", |r| r.object.gid.into()),
+        Column::new("mode", |r| Cell::mode(r.object.mode)),
+        Column::detail("nsems", |r| {
+            r.object
+                .stat()
+                .map_or(Cell::Absent, |s| Cell::from(u32::try_from(s.len).unwrap_or(u32::MAX)))
+        }),
+        Column::new("purpose", |r| r.what.purpose(|p| Cell::word(p.name()))),
+        Column::new("free", |r| r.what.purpose(|p| p.free().into())),
+        Column::new("capacity", |r| r.what.purpose(|p| p.capacity().into())),
+        Column::new("held", |r| r.what.purpose(|p| p.held().into())),
+        Column::new("index", |r| r.what.own(|index, _, _| index.into())),
+        Column::new("value", |r| r.what.value()),
+        Column::new("waiters", |r| r.what.waiters()),
+        Column::new("zero_waiters", |r| r.what.own(|_, zero, _| zero.into())),
+        Column::new("last_pid", |r| r.what.own(|_, _, pid| Cell::pid(pid))),
+        Column::detail("op_time", |r| {
+            r.object.stat().map_or(Cell::Absent, |s| Cell::time(s.op_time))
+        }),
+        Column::detail("change_time", |r| Cell::time(r.object.change_time)),
+    ]
+}
+
+const fn people_columns<'a>() -> [Column<(&'a Object, Person)>; 12] {
+    [
+        Column::detail("kind", |_| Cell::word("sem")),
+        Column::detail("family", |(object, _)| object.family()),
+        Column::new("id", |(object, _)| object.id()),
+        Column::detail("key", |(object, _)| object.key()),
+        Column::new("name", |(object, _)| object.name()),
+        Column::new("purpose", |(object, _)| {
+            object.purpose().map_or(Cell::Absent, |p| Cell::word(p.name()))
+        }),
+        Column::new("role", |(_, person)| {
+            Cell::word(if person.waits { "waiter" } else { "holder" })
+        }),
+        Column::new("slot", |(_, person)| person.slot.map_or(Cell::Absent, Cell::from)),
+        Column::new("count", |(_, person)| person.who.err().map_or(Cell::Absent, Cell::from)),
+        Column::new("pid", |(_, person)| Cell::known(person.who.ok(), Cell::from)),
+        Column::new("command", |(_, person)| Cell::known(person.command.clone(), Cell::Text)),
+        Column::new("operations", |(_, person)| {
+            let cell = Cell::known(person.operations.clone(), Cell::Text);
+            if person.waits { cell } else { Cell::Absent }
+        }),
+    ]
+}

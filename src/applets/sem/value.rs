@@ -1,0 +1,160 @@
+//! `sem wait`, `sem post` and `sem get`: the value of one semaphore.
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use super::run::missed;
+use super::{beyond, doing, never_initialised, plain};
+use crate::applets::Verb;
+use crate::args::numbers::{count, index};
+use crate::args::waiting::Waiting;
+use crate::exit::Exit;
+use crate::output;
+use crate::sync;
+use crate::sys::posix::sem::{Semaphore, look};
+use crate::sys::sysv::sem::Op;
+use crate::target::{Form, Target, not_posix};
+
+/// Which semaphore of a set is meant.
+#[derive(Args)]
+struct One {
+    /// The semaphore
+    #[arg(value_name = "TARGET")]
+    target: Target,
+    /// The semaphore with this number in its set
+    #[arg(short, long, value_name = "N", value_parser = index, default_value_t = 0, hide_default_value = true, allow_negative_numbers = true)]
+    index: u16,
+}
+
+impl One {
+    /// The name of a POSIX semaphore; `None` is one of System V.
+    ///
+    /// # Errors
+    /// It is asked for what only a System V set has.
+    fn posix(&self, only_system_v: bool) -> Result<bool> {
+        let is_posix = *self.target.form() == Form::Posix;
+        if is_posix && (only_system_v || self.index != 0) {
+            let why = "a POSIX semaphore is alone, and goes up and down by one";
+            bail!(not_posix(&self.target, why));
+        }
+        Ok(is_posix)
+    }
+
+    fn operate(
+        &self,
+        delta: i16,
+        patience: crate::sys::wait::Patience,
+    ) -> Result<(), anyhow::Error> {
+        let set = sync::find(&self.target)?;
+        plain(&self.target, set)?;
+        Ok(set.operate(&[Op::new(self.index, delta)], patience)?)
+    }
+}
+
+/// The value goes down by K once it is at least K, and stays so after the call: what a killed process took is not
+/// given back. run and lock are for that.
+#[derive(Args)]
+pub struct Wait {
+    #[command(flatten)]
+    one: One,
+    /// Take K at once
+    #[arg(long, value_name = "K", value_parser = count, default_value_t = 1, hide_default_value = true, allow_negative_numbers = true)]
+    by: u16,
+    /// Wait until the value is 0, and take nothing
+    #[arg(long, conflicts_with = "by")]
+    zero: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+impl Verb for Wait {
+    const NAME: &'static str = "wait";
+    const ALIASES: &'static [&'static str] = &["p"];
+    const SUMMARY: &'static str = "Take from the value (P), waiting until there is enough";
+
+    fn run(self) -> Result<Exit> {
+        let deadline = self.waiting.start();
+        let wait = || {
+            if self.one.posix(self.zero || self.by != 1)? {
+                return Ok(Semaphore::open(self.one.target.typed())?.wait(deadline.patience)?);
+            }
+            let delta = if self.zero { 0 } else { -self.by.cast_signed() };
+            self.one.operate(delta, deadline.patience)
+        };
+        let what = if self.zero { "it did not become 0" } else { "nobody posted enough" };
+        let outcome = wait().map_err(|error| match error.downcast_ref() {
+            Some(errno) => missed(*errno, &deadline, what),
+            None => error,
+        });
+        doing("wait for", &self.one.target, outcome)?;
+        Ok(Exit::Done)
+    }
+}
+
+/// The value goes up by K, and stays so after the call. Nobody is waited for: --timeout and --nonblock change nothing.
+#[derive(Args)]
+pub struct Post {
+    #[command(flatten)]
+    one: One,
+    /// Add K at once
+    #[arg(long, value_name = "K", value_parser = count, default_value_t = 1, hide_default_value = true, allow_negative_numbers = true)]
+    by: u16,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+impl Verb for Post {
+    const NAME: &'static str = "post";
+    const ALIASES: &'static [&'static str] = &["v"];
+    const SUMMARY: &'static str = "Add to the value (V)";
+
+    fn run(self) -> Result<Exit> {
+        let deadline = self.waiting.start();
+        let post = || {
+            if self.one.posix(self.by != 1)? {
+                return Ok(Semaphore::open(self.one.target.typed())?.post()?);
+            }
+            self.one.operate(self.by.cast_signed(), deadline.patience)
+        };
+        doing("post to", &self.one.target, post())?;
+        Ok(Exit::Done)
+    }
+}
+
+/// The bare value, on a line of its own.
+#[derive(Args)]
+pub struct Get {
+    #[command(flatten)]
+    one: One,
+    /// All values of the set on one line, one blank between
+    #[arg(long, conflicts_with = "index")]
+    all: bool,
+}
+
+impl Verb for Get {
+    const NAME: &'static str = "get";
+    const SUMMARY: &'static str = "Print the value";
+
+    fn run(self) -> Result<Exit> {
+        let get = || {
+            if self.one.posix(false)? {
+                return Ok(look(self.one.target.typed())?.value.to_string());
+            }
+            let (stat, values) = sync::find(&self.one.target)?.values()?;
+            if stat.op_time == 0 && values.iter().all(|value| *value == 0) {
+                output::tell(&never_initialised(&self.one.target));
+            }
+            if self.all {
+                let values: Vec<String> = values.iter().map(u16::to_string).collect();
+                return Ok(values.join(" "));
+            }
+            match values.get(usize::from(self.one.index)) {
+                Some(value) => Ok(value.to_string()),
+                None => bail!(beyond(&self.one.target)),
+            }
+        };
+        let value = doing("read", &self.one.target, get())?;
+        output::print(format!("{value}\n").as_bytes())?;
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,63 @@
+//! Options of every verb that can create: permission bits, and who may have been there first.
+
+use clap::Args;
+
+use crate::exit::{Cause, Exit};
+use crate::sys::users::Database;
+
+/// How an object is created.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Creating {
+    /// Permission bits of a new object, in octal, whatever the umask is
+    #[arg(short, long, value_parser = mode, default_value = "0600", hide_default_value = true)]
+    pub mode: u32,
+    /// Take one that exists although it belongs to neither the caller nor root
+    #[arg(long)]
+    pub foreign: bool,
+}
+
+impl Creating {
+    /// Whether what exists may be taken for one's own: it belongs to the caller or to root, or `--foreign` says so.
+    ///
+    /// # Errors
+    /// Status 5, with whom it belongs to.
+    pub fn trust(&self, uid: u32) -> Result<(), Cause> {
+        if self.foreign || uid == 0 || uid == nix::unistd::geteuid().as_raw() {
+            return Ok(());
+        }
+        let words = format!("it exists and belongs to {}", user(uid));
+        Err(Cause::new(Exit::Denied, words).hint("--foreign takes it all the same"))
+    }
+}
+
+/// A user in a message: the name, else the number.
+#[must_use]
+pub fn user(uid: u32) -> String {
+    let name = Database::Passwd.names(&[uid]).remove(&uid);
+    name.unwrap_or_else(|| format!("uid {uid}"))
+}
+
+/// Reads permission bits, 0 to 777 in octal.
+///
+/// # Errors
+/// Words that say what is wrong.
+pub fn mode(text: &str) -> Result<u32, String> {
+    let is_octal = !text.is_empty() && text.chars().all(|c| c.is_digit(8));
+    let bits = is_octal.then(|| u32::from_str_radix(text, 8).ok()).flatten();
+    bits.filter(|bits| *bits <= 0o777)
+        .ok_or_else(|| "permission bits are octal, 0 to 777, as in 0660".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mode;
+
+    #[test]
+    fn modes_are_octal() {
+        assert_eq!(mode("0660"), Ok(0o660));
+        assert_eq!(mode("0"), Ok(0));
+        for text in ["", "8", "1777", "u=rw", "-1", "+7", "99999999999"] {
+            assert!(mode(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Numbers and ranges of numbers on the command line.
+
+use std::ops::RangeInclusive;
+
+/// Reads a count, 1 to 32767.
+///
+/// # Errors
+/// Words that say what is wrong.
+pub fn count(text: &str) -> Result<u16, String> {
+    let number = digits(text).and_then(|number| u16::try_from(number).ok());
+    number
+        .filter(|number| (1..=32767).contains(number))
+        .ok_or_else(|| "it is a number from 1 to 32767".into())
+}
+
+/// Reads a process id.
+///
+/// # Errors
+/// Words that say what is wrong.
+pub fn pid(text: &str) -> Result<i32, String> {
+    let number = digits(text).and_then(|number| i32::try_from(number).ok());
+    number.filter(|number| *number > 0).ok_or_else(|| "a process id is a number from 1 on".into())
+}
+
+/// Reads the number of a semaphore in its set, 0 to 65535.
+///
+/// # Errors
+/// Words that say what is wrong.
+pub fn index(text: &str) -> Result<u16, String> {
+    let number = digits(text).and_then(|number| u16::try_from(number).ok());
+    number.ok_or_else(|| "an index is a number from 0 on".into())
+}
+
+/// Reads an index, or a range `A..B` that includes both ends.
+///
+/// # Errors
+/// Words that say what is wrong.
+pub fn indexes(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let Some((first, last)) = text.split_once("..") else {
+        let index = index(text)?;
+        return Ok(index..=index);
+    };
+    let range = index(first)?..=index(last)?;
+    if range.is_empty() {
+        return Err(format!("the range {text} has its ends the wrong way round"));
+    }
+    Ok(range)
+}
+
+/// A number of digits alone: no sign, no blank.
+fn digits(text: &str) -> Option<u64> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_pids_and_indexes() {
+        assert_eq!(count("1"), Ok(1));
+        assert_eq!(count("32767"), Ok(32767));
+        for text in ["", "0", "-1", "+1", "32768", "1.5", "x", "99999999999999999999"] {
+            assert!(count(text).is_err(), "{text}");
+        }
+        assert_eq!(pid("2147483647"), Ok(i32::MAX));
+        for text in ["0", "-1", "2147483648", "1x"] {
+            assert!(pid(text).is_err(), "{text}");
+        }
+        assert_eq!(indexes("0"), Ok(0..=0));
+        assert_eq!(indexes("2..4"), Ok(2..=4));
+        for text in ["", "..", "1..", "..1", "4..2", "1...2", "65536"] {
+            assert!(indexes(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! `--owner USER[:GROUP]`.
+
+use crate::sys::users::Database;
+
+/// A new owner, and a new group where one was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The user's id.
+    pub uid: u32,
+    /// The group's id.
+    pub gid: Option<u32>,
+}
+
+/// Reads a user and a group, each a name or a number.
+///
+/// # Errors
+/// Words that say which of the two nobody is called.
+pub fn parse(text: &str) -> Result<Owner, String> {
+    let (user, group) = match text.split_once(':') {
+        Some((user, group)) => (user, Some(group)),
+        None => (text, None),
+    };
+    let find = |database: Database, what: &str, name: &str| match name {
+        "" => Err(format!("the {what} is missing; write USER or USER:GROUP")),
+        _ => database.id(name).ok_or_else(|| format!("there is no {what} '{name}'")),
+    };
+    Ok(Owner {
+        uid: find(Database::Passwd, "user", user)?,
+        gid: group.map(|name| find(Database::Group, "group", name)).transpose()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers() {
+        assert_eq!(parse("root"), Ok(Owner { uid: 0, gid: None }));
+        assert_eq!(parse("root:0"), Ok(Owner { uid: 0, gid: Some(0) }));
+        assert_eq!(parse("4242:root"), Ok(Owner { uid: 4242, gid: Some(0) }));
+        for text in ["", ":root", "root:", "no-such-user", "-1", "4294967296"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! How records are printed: `--json`, `--columns`, `--no-header`, `--color`.
+
+use clap::{Args, ValueEnum};
+
+/// How records are printed.
+#[derive(Debug, Clone, Args)]
+pub struct Showing {
+    /// One JSON object a line
+    #[arg(short = 'J', long)]
+    pub json: bool,
+    /// These columns only, in this order
+    #[arg(long, value_name = "A,B", value_delimiter = ',', conflicts_with = "json")]
+    pub columns: Option<Vec<String>>,
+    /// No line of column titles
+    #[arg(long)]
+    pub no_header: bool,
+    /// Colour: auto is on a terminal, unless `NO_COLOR` is set
+    #[arg(long, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
+    pub color: Color,
+}
+
+/// When there is colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set and not empty.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}

@@ -1,0 +1,65 @@
+//! Sizes: `4096`, `64K` = `64KiB`, `64KB` = 64,000, as util-linux has them.
+
+/// Reads a size in bytes.
+///
+/// # Errors
+/// Words that say what is wrong.
+pub fn parse(text: &str) -> Result<u64, String> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, suffix) = text.split_at(end);
+    let too_large = || format!("a size is at most {}", u64::MAX);
+    if digits.is_empty() {
+        return Err(WRITTEN.into());
+    }
+    let number: u64 = digits.parse().map_err(|_| too_large())?;
+    let unit = factor(suffix).ok_or(WRITTEN)?;
+    number.checked_mul(unit).ok_or_else(too_large)
+}
+
+const WRITTEN: &str = "a size is written 4096, 64K or 64KiB, 2M, 1G, 1T, or 64KB for 64,000";
+
+fn factor(suffix: &str) -> Option<u64> {
+    if suffix.is_empty() || suffix == "B" {
+        return Some(1);
+    }
+    let (letter, rest) = suffix.split_at_checked(1)?;
+    let letters = (1_u32..).zip("KMGTPE".chars());
+    let (power, _) =
+        letters.into_iter().find(|(_, known)| letter.eq_ignore_ascii_case(&known.to_string()))?;
+    match rest {
+        "" | "iB" => 1024_u64.checked_pow(power),
+        "B" => 1000_u64.checked_pow(power),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn powers_of_1024_and_of_1000() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("4096", 4096),
+            ("64K", 65_536),
+            ("64k", 65_536),
+            ("64KiB", 65_536),
+            ("64KB", 64_000),
+            ("1M", 1 << 20),
+            ("2GiB", 2 << 30),
+            ("15E", 15 << 60),
+        ] {
+            assert_eq!(parse(text), Ok(bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_no_size_is() {
+        for text in
+            ["", "K", "-1", "1.5K", "4X", "4Ki", "4KiBs", "1é", "16E", "99999999999999999999"]
+        {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

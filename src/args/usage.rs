@@ -1,0 +1,167 @@
+//! Wrong usage in the box's words: one line that says what is wrong, and a hint where one is known.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::exit::{Cause, Exit};
+
+/// Words that users of other tools try, with what they are here; the first that the applet has is meant.
+const ELSEWHERE: &[(&str, &[&str])] = &[
+    ("ls", &["stat", "list"]),
+    ("list", &["stat"]),
+    ("show", &["stat"]),
+    ("info", &["stat"]),
+    ("receive", &["recv", "read"]),
+    ("read", &["recv", "get"]),
+    ("write", &["send", "set"]),
+    ("delete", &["rm"]),
+    ("remove", &["rm"]),
+    ("chmod", &["set"]),
+    ("chown", &["set"]),
+    ("waitpid", &["join"]),
+    ("acquire", &["wait"]),
+    ("down", &["wait"]),
+    ("release", &["post"]),
+    ("up", &["post"]),
+];
+
+/// The word of `known` that `word` most likely stands for.
+#[must_use]
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let foreign = ELSEWHERE.iter().filter(|(other, _)| *other == word);
+    let translated = foreign
+        .flat_map(|(_, ours)| *ours)
+        .find_map(|ours| known.iter().find(|name| *name == ours));
+    let alike = || {
+        let score = |name: &&str| strsim::jaro_winkler(word, name);
+        let best = known.iter().max_by(|a, b| score(a).total_cmp(&score(b)))?;
+        (score(best) > 0.7).then_some(best)
+    };
+    translated.or_else(alike).copied()
+}
+
+/// Words for a wrong one of a kind ("verb", "applet"), with the nearest that there is.
+#[must_use]
+pub fn unknown(kind: &str, word: &str, known: &[&str]) -> Cause {
+    let words = match nearest(word, known) {
+        Some(name) => format!("no {kind} '{word}'; did you mean '{name}'?"),
+        None => format!("no {kind} '{word}'"),
+    };
+    Cause::new(Exit::Usage, words)
+}
+
+/// A parser's complaint in the box's words. `called` is the line so far (`ipcbox sem run`), `words` what was
+/// parsed, `wants_command` whether the verb takes a CMD after `--`.
+#[must_use]
+pub fn explain(error: &clap::Error, called: &str, words: &[String], wants_command: bool) -> Cause {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        Some(ContextValue::Strings(texts)) => texts.first().map(String::as_str),
+        _ => None,
+    };
+    let arg = text(ContextKind::InvalidArg).unwrap_or_default();
+    let short = arg.split([' ', '=']).next().unwrap_or_default();
+    let value = text(ContextKind::InvalidValue).unwrap_or_default();
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    let help = format!("{called} --help shows how it is used");
+    let usage = |words: String| Cause::new(Exit::Usage, words);
+    match error.kind() {
+        ErrorKind::ValueValidation => {
+            usage(format!("{} '{value}': {}", plain(short), source.unwrap_or_default()))
+        }
+        ErrorKind::UnknownArgument => {
+            let is_option = arg.starts_with('-');
+            let known = text(ContextKind::SuggestedArg);
+            match known {
+                Some(known) => usage(format!("no option '{arg}'; did you mean '{known}'?")),
+                None if wants_command && !words.iter().any(|word| word == "--") => {
+                    usage("a command comes after '--'".into()).hint(with_dashes(called, words, arg))
+                }
+                None if is_option => usage(format!("no option '{arg}'")).hint(help),
+                None => usage(format!("'{arg}' is one word too many")).hint(help),
+            }
+        }
+        ErrorKind::InvalidValue if value.is_empty() => {
+            usage(format!("{} wants a value", plain(short))).hint(help)
+        }
+        ErrorKind::InvalidValue => {
+            let valid = match error.get(ContextKind::ValidValue) {
+                Some(ContextValue::Strings(valid)) => valid.join(", "),
+                _ => String::new(),
+            };
+            usage(format!("{} '{value}': it is one of {valid}", plain(short)))
+        }
+        ErrorKind::MissingRequiredArgument if arg.starts_with("<CMD") => {
+            let end = if words.iter().any(|word| word == "--") { "" } else { " --" };
+            let line = words.join(" ");
+            usage("no command was given".into()).hint(format!("{called} {line}{end} CMD…"))
+        }
+        ErrorKind::MissingRequiredArgument => usage(format!("{arg} is missing")).hint(help),
+        ErrorKind::ArgumentConflict => {
+            let prior = text(ContextKind::PriorArg).unwrap_or_default();
+            let prior = prior.split([' ', '=']).next().unwrap_or_default();
+            usage(if prior == short {
+                format!("{} was given twice", plain(short))
+            } else {
+                format!("{} and {} exclude each other", plain(short), plain(prior))
+            })
+        }
+        ErrorKind::InvalidUtf8 => usage("an option's value is not valid UTF-8".into()),
+        _ => {
+            let rendered = error.to_string();
+            let first = rendered.lines().next().unwrap_or_default();
+            usage(first.trim_start_matches("error: ").to_owned()).hint(help)
+        }
+    }
+}
+
+/// `--slots` or `TARGET` of what clap shows as `--slots <N>` or `<TARGET>...`.
+fn plain(arg: &str) -> &str {
+    arg.trim_start_matches('<').trim_end_matches(['.', '…']).trim_end_matches('>')
+}
+
+/// The line as it was meant: `--` before the first word that is one too many.
+fn with_dashes(called: &str, words: &[String], first: &str) -> String {
+    let at = words.iter().position(|word| word == first).unwrap_or(words.len());
+    let quoted = words.iter().enumerate().map(|(n, word)| {
+        let dashes = if n == at { "-- " } else { "" };
+        format!("{dashes}{}", quote(word))
+    });
+    format!("{called} {}", quoted.collect::<Vec<_>>().join(" "))
+}
+
+/// A word as a shell reads it back.
+fn quote(word: &str) -> String {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
+    if !word.is_empty() && word.chars().all(is_safe) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_is_the_other_tools_word_or_the_most_alike() {
+        let verbs = ["run", "lock", "wait", "post", "stat", "rm", "set"];
+        for (word, ours) in [
+            ("ls", "stat"),
+            ("delete", "rm"),
+            ("acquire", "wait"),
+            ("up", "post"),
+            ("chown", "set"),
+            ("rnu", "run"),
+            ("stats", "stat"),
+        ] {
+            assert_eq!(nearest(word, &verbs), Some(ours), "{word}");
+        }
+        assert_eq!(nearest("xyzzy", &verbs), None);
+    }
+
+    #[test]
+    fn a_line_is_shown_with_its_dashes() {
+        let words = ["build", "cc", "it's"].map(str::to_owned);
+        assert_eq!(with_dashes("sem run", &words, "cc"), r"sem run build -- cc 'it'\''s'");
+    }
+}

@@ -1,0 +1,53 @@
+//! `--timeout`, `--nonblock` and `--timeout-status`: how long a verb waits, and what it says when that was too short.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::duration;
+use crate::exit::{Cause, Exit};
+use crate::sys::wait::Patience;
+
+/// How long to wait.
+#[derive(Debug, Clone, Args)]
+pub struct Waiting {
+    /// Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+    #[arg(short = 'w', long, value_name = "DURATION", value_parser = duration::parse, allow_negative_numbers = true)]
+    timeout: Option<Duration>,
+    /// Do not wait at all
+    #[arg(short, long, overrides_with = "timeout")]
+    nonblock: bool,
+    /// Exit status for "not in time" instead of 124; with 0 nothing is said either
+    #[arg(short = 'E', long, value_name = "N", default_value_t = Exit::LATE, hide_default_value = true)]
+    timeout_status: u8,
+}
+
+/// A deadline, fixed when the arguments had been read.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    /// How long the system calls may wait.
+    pub patience: Patience,
+    limit: Option<Duration>,
+    status: u8,
+}
+
+impl Waiting {
+    /// Starts the clock.
+    #[must_use]
+    pub fn start(&self) -> Deadline {
+        let limit = if self.nonblock { Some(Duration::ZERO) } else { self.timeout };
+        Deadline { patience: Patience::within(limit), limit, status: self.timeout_status }
+    }
+}
+
+impl Deadline {
+    /// The failure to be in time: `what` did not happen.
+    #[must_use]
+    pub fn missed(&self, what: &str) -> Cause {
+        let words = match self.limit {
+            Some(limit) if !limit.is_zero() => format!("{what} within {}", duration::show(limit)),
+            _ => format!("{what} at once"),
+        };
+        Cause::new(Exit::NotInTime(self.status), words).silent(self.status == 0)
+    }
+}

@@ -1,0 +1,191 @@
+//! Floor 4: who was called, and with which status it ends.
+//!
+//! The box's own words and help are here, and the one place that prints an error.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::mem::forget;
+use std::path::Path;
+
+use anyhow::{Context, Error, Result};
+use clap::error::ErrorKind;
+
+use crate::applets::{APPLETS, Applet, Entry, Runs, WORDS, linked, named};
+use crate::args::usage;
+use crate::exit::{self, Cause, Exit};
+use crate::output;
+use crate::sys::fds;
+
+/// The box's name in messages.
+const BOX: &str = "ipcbox";
+
+/// A failure and the status that it leads to where it happened.
+struct Failed {
+    error: Error,
+    exit: Exit,
+}
+
+impl<E: Into<Error>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        let exit = Exit::of(&error);
+        Self { error, exit }
+    }
+}
+
+type Outcome = std::result::Result<Exit, Failed>;
+
+/// Runs the box with its whole argument vector and gives its exit status.
+#[must_use]
+pub fn main(argv: Vec<OsString>) -> u8 {
+    let guarded = fds::guard_standard().context("cannot open /dev/null");
+    let mut words = argv.into_iter();
+    let called = words.next().unwrap_or_default();
+    let base = Path::new(&called).file_name().unwrap_or_default().to_string_lossy();
+    let words: Vec<OsString> = words.collect();
+    let (who, outcome) = match linked(&base) {
+        _ if guarded.is_err() => (BOX, guarded.map(|()| Exit::Done).map_err(Failed::from)),
+        Some(applet) => (applet.name, in_applet(applet, &base, &words)),
+        None => in_box(&words),
+    };
+    let exit = outcome.unwrap_or_else(|failed| {
+        output::tell(&exit::lines(who, &failed.error));
+        failed.exit
+    });
+    exit.code()
+}
+
+/// The box itself: its own words, or an applet's name.
+fn in_box(words: &[OsString]) -> (&'static str, Outcome) {
+    let Some((first, rest)) = words.split_first() else {
+        return (BOX, help());
+    };
+    let first = first.to_string_lossy();
+    if let Some(applet) = named(&first) {
+        return (applet.name, in_applet(applet, &format!("{BOX} {first}"), rest));
+    }
+    if let Some(word) = WORDS.iter().find(|word| word.is_called(&first)) {
+        let who = if word.name.starts_with('-') { BOX } else { word.name };
+        return (who, in_verb(word, &format!("{BOX} {first}"), rest));
+    }
+    let outcome = match (&*first, rest) {
+        ("-h" | "--help", _) | ("help", []) => help(),
+        ("help", [topic @ .., last]) => {
+            // `help sem run` is `sem run --help`.
+            let line = topic.iter().chain([last]).cloned();
+            return in_box(&line.chain([OsString::from("--help")]).collect::<Vec<_>>());
+        }
+        ("-V" | "--version", _) => say(&format!("{BOX} {}\n", env!("CARGO_PKG_VERSION"))),
+        ("--list", _) => {
+            let names = APPLETS.iter().map(|applet| format!("{}\n", applet.name));
+            say(&names.collect::<String>())
+        }
+        _ => Err(no_such(&first).into()),
+    };
+    (BOX, outcome)
+}
+
+fn no_such(word: &str) -> Cause {
+    let kind = if word.starts_with('-') { "option" } else { "applet" };
+    let own = ["--help", "--version", "--list", "help"];
+    let known = APPLETS.iter().map(|applet| applet.name);
+    let known: Vec<&str> = known.chain(WORDS.iter().map(|word| word.name)).chain(own).collect();
+    usage::unknown(kind, word, &known).hint(format!("{BOX} --help lists the applets"))
+}
+
+/// An applet: the verb that is the first word.
+fn in_applet(applet: &Applet, called: &str, words: &[OsString]) -> Outcome {
+    let Some((first, rest)) = words.split_first() else {
+        output::tell(&verbs(applet, called));
+        return Ok(Exit::Usage);
+    };
+    let first = first.to_string_lossy();
+    if let Some(verb) = applet.verbs.iter().find(|verb| verb.is_called(&first)) {
+        return in_verb(verb, &format!("{called} {first}"), rest);
+    }
+    match (&*first, rest) {
+        ("-h" | "--help", _) | ("help", []) => say(&verbs(applet, called)),
+        ("help", [verb, ..]) => in_applet(applet, called, &[verb.clone(), "--help".into()]),
+        ("-V" | "--version", _) => say(&format!("{BOX} {}\n", env!("CARGO_PKG_VERSION"))),
+        _ => {
+            let known: Vec<&str> = applet.verbs.iter().map(|verb| verb.name).collect();
+            let kind = if first.starts_with('-') { "option" } else { "verb" };
+            let hint = format!("{called} --help lists the verbs");
+            Err(usage::unknown(kind, &first, &known).hint(hint).into())
+        }
+    }
+}
+
+/// A verb: its arguments, and then what it does.
+fn in_verb(verb: &Entry, called: &str, words: &[OsString]) -> Outcome {
+    let runs_command = match verb.runs {
+        Runs::Nothing => false,
+        Runs::Optionally => {
+            words.iter().position(|word| word == "--").is_some_and(|at| at + 1 < words.len())
+        }
+        Runs::Command => true,
+    };
+    parse_and_run(verb, called, words).map_err(|error| {
+        let failed = Failed::from(error);
+        let exit = if runs_command { failed.exit.before_command() } else { failed.exit };
+        Failed { exit, ..failed }
+    })
+}
+
+fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit> {
+    let mut parser = verb.parser(called).no_binary_name(true);
+    let matches = match parser.try_get_matches_from_mut(words) {
+        Ok(matches) => matches,
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => return say(&error.to_string()),
+        Err(error) => {
+            let words: Vec<String> =
+                words.iter().map(|w| w.to_string_lossy().into_owned()).collect();
+            anyhow::bail!(usage::explain(&error, called, &words, verb.runs != Runs::Nothing));
+        }
+    };
+    // The process ends soon; taking the parser apart would be work for nothing.
+    forget(parser);
+    (verb.run)(&matches)
+}
+
+fn say<E: From<Error>>(text: &str) -> std::result::Result<Exit, E> {
+    output::print(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+fn help() -> Outcome {
+    let mut text = format!("Usage: {BOX} APPLET VERB [OPTION]... [TARGET] [ARG]...\n\n");
+    let applets = APPLETS.iter().map(|applet| (applet.name, applet.summary));
+    lines(&mut text, "Applets:", applets);
+    let words = WORDS.iter().map(|word| (word.name, word.summary));
+    let own = [
+        ("--list", "Print the names of the applets"),
+        ("--version", "Print the version"),
+        ("help", "Explain an applet or a verb: ipcbox help sem run"),
+    ];
+    text.push('\n');
+    lines(&mut text, "Words of the box:", words.chain(own));
+    text.push_str("\nA link named after an applet, or ending in - and its name, is that applet.\n");
+    say(&text)
+}
+
+/// An applet's verbs and one example.
+fn verbs(applet: &Applet, called: &str) -> String {
+    let mut text =
+        format!("{}\n\nUsage: {called} VERB [OPTION]... [TARGET] [ARG]...\n\n", applet.summary);
+    lines(&mut text, "Verbs:", applet.verbs.iter().map(|verb| (verb.name, verb.summary)));
+    let _ = write!(
+        text,
+        "\nExample: {}\n",
+        applet.example.replace(&format!("{BOX} {}", applet.name), called)
+    );
+    let _ = writeln!(text, "{called} VERB --help explains a verb.");
+    text
+}
+
+fn lines<'a>(text: &mut String, title: &str, entries: impl Iterator<Item = (&'a str, &'a str)>) {
+    let _ = writeln!(text, "{title}");
+    for (name, summary) in entries {
+        let _ = writeln!(text, "  {name:<12}{summary}");
+    }
+}

@@ -1,0 +1,238 @@
+//! Exit statuses and failures: the only author of status numbers.
+//!
+//! A failure is an [`anyhow::Error`] whose chain holds a [`Cause`] (words made for the user) or a bare [`Errno`].
+//! The applet adds one context, "cannot VERB OBJECT"; the dispatch prints the whole once.
+
+use std::fmt::{self, Write as _};
+
+use anyhow::Error;
+use nix::errno::Errno;
+
+/// How a call of the box ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done.
+    Done,
+    /// 1: failed, for a cause that has no status of its own.
+    Failed,
+    /// 2: wrong usage; nothing was tried.
+    Usage,
+    /// 3: no such object, process or reader.
+    Missing,
+    /// 4: it exists already, or not as asked.
+    Exists,
+    /// 5: permission denied.
+    Denied,
+    /// 124, or what `--timeout-status` says: not in time.
+    NotInTime(u8),
+    /// 125: failed before the command started.
+    BeforeCommand,
+    /// 126: the command could not be executed.
+    NotExecutable,
+    /// 127: the command was not found.
+    NotFound,
+}
+
+impl Exit {
+    /// The number for "not in time" where `--timeout-status` gives no other.
+    pub const LATE: u8 = 124;
+
+    /// The number.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Missing => 3,
+            Self::Exists => 4,
+            Self::Denied => 5,
+            Self::NotInTime(status) => status,
+            Self::BeforeCommand => 125,
+            Self::NotExecutable => 126,
+            Self::NotFound => 127,
+        }
+    }
+
+    /// The same in a verb whose status is otherwise that of a command: what failed before the command
+    /// started is 125, whatever it was.
+    #[must_use]
+    pub const fn before_command(self) -> Self {
+        match self {
+            Self::Failed | Self::Usage | Self::Missing | Self::Exists | Self::Denied => {
+                Self::BeforeCommand
+            }
+            other => other,
+        }
+    }
+
+    /// The status of a failure: that of the first cause in its chain that has one.
+    #[must_use]
+    pub fn of(error: &Error) -> Self {
+        error
+            .chain()
+            .find_map(|link| {
+                if let Some(cause) = link.downcast_ref::<Cause>() {
+                    return Some(cause.exit);
+                }
+                if let Some(failures) = link.downcast_ref::<Failures>() {
+                    return failures.0.first().map(Self::of);
+                }
+                link.downcast_ref::<Errno>().map(|errno| (*errno).into())
+            })
+            .unwrap_or(Self::Failed)
+    }
+}
+
+impl From<Errno> for Exit {
+    fn from(errno: Errno) -> Self {
+        match errno {
+            Errno::ENOENT | Errno::ESRCH | Errno::EIDRM => Self::Missing,
+            Errno::EEXIST => Self::Exists,
+            Errno::EACCES | Errno::EPERM => Self::Denied,
+            Errno::EAGAIN | Errno::ETIMEDOUT => Self::NotInTime(Self::LATE),
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// Why something failed, in words made for the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    exit: Exit,
+    words: String,
+    hint: Option<String>,
+    silent: bool,
+}
+
+impl Cause {
+    /// A cause that no errno stands for.
+    pub fn new(exit: Exit, words: impl Into<String>) -> Self {
+        Self { exit, words: words.into(), hint: None, silent: false }
+    }
+
+    /// A cause that the kernel told, in words that fit the mechanism; the errno's name is added, and gives the status.
+    pub fn told(errno: Errno, words: impl fmt::Display) -> Self {
+        Self::new(errno.into(), format!("{words} ({errno:?})"))
+    }
+
+    /// The errno in the C library's words.
+    #[must_use]
+    pub fn plain(errno: Errno) -> Self {
+        Self::told(errno, lower(errno.desc()))
+    }
+
+    /// Another status than the errno's own.
+    #[must_use]
+    pub const fn exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    /// The step that mends it, printed as one more line.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Not said at all; the status alone tells.
+    #[must_use]
+    pub const fn silent(mut self, silent: bool) -> Self {
+        self.silent = silent;
+        self
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+impl std::error::Error for Cause {}
+
+/// What failed of several targets; all of them were tried.
+#[derive(Debug)]
+pub struct Failures(pub Vec<Error>);
+
+impl fmt::Display for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} failures", self.0.len())
+    }
+}
+
+impl std::error::Error for Failures {}
+
+/// Does `act` for every target; each failure is told, and the first one gives the status.
+pub fn each<T>(
+    targets: impl IntoIterator<Item = T>,
+    act: impl FnMut(T) -> anyhow::Result<()>,
+) -> anyhow::Result<Exit> {
+    let failures: Vec<Error> = targets.into_iter().map(act).filter_map(Result::err).collect();
+    if failures.is_empty() {
+        return Ok(Exit::Done);
+    }
+    Err(Failures(failures).into())
+}
+
+/// The lines that tell of a failure: for each what could not be done and why, and a hint where there is one.
+#[must_use]
+pub fn lines(who: &str, error: &Error) -> String {
+    if let Some(failures) = error.downcast_ref::<Failures>() {
+        return failures.0.iter().map(|error| lines(who, error)).collect();
+    }
+    let causes = || error.chain().filter_map(|link| link.downcast_ref::<Cause>());
+    if causes().any(|cause| cause.silent) {
+        return String::new();
+    }
+    let words = error.chain().map(|link| match link.downcast_ref::<Errno>() {
+        Some(errno) => Cause::plain(*errno).to_string(),
+        None => link.to_string(),
+    });
+    let mut text = format!("{who}: {}\n", words.collect::<Vec<_>>().join(": "));
+    if let Some(hint) = causes().find_map(|cause| cause.hint.as_ref()) {
+        let _ = writeln!(text, "hint: {hint}");
+    }
+    text
+}
+
+fn lower(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn an_errno_is_worded_and_gives_the_status() {
+        let error = Err::<(), _>(Errno::EACCES).context("cannot open x").unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Denied);
+        assert_eq!(lines("sem", &error), "sem: cannot open x: permission denied (EACCES)\n");
+    }
+
+    #[test]
+    fn of_several_failures_each_is_told_and_the_first_gives_the_status() {
+        let act = |n: u8| match n {
+            1 => Ok(()),
+            2 => Err(Cause::new(Exit::Exists, "two").hint("less").into()),
+            _ => Err(Error::from(Errno::EPERM)),
+        };
+        let error = each([1, 2, 3], act).unwrap_err();
+        assert_eq!(Exit::of(&error), Exit::Exists);
+        assert_eq!(
+            lines("sem", &error),
+            "sem: two\nhint: less\nsem: operation not permitted (EPERM)\n"
+        );
+    }
+
+    #[test]
+    fn before_a_command_every_failure_is_125() {
+        assert_eq!(Exit::Denied.before_command().code(), 125);
+        assert_eq!(Exit::NotFound.before_command().code(), 127);
+        assert_eq!(Exit::NotInTime(7).before_command().code(), 7);
+    }
+}

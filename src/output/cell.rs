@@ -1,0 +1,153 @@
+//! One value of a record, as text and as JSON.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// One value of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cell {
+    /// This record has no such field: no JSON key, an empty cell.
+    Absent,
+    /// It has one, whose value is not known: `null`, or `-`.
+    Unknown,
+    /// A number.
+    Number(i64),
+    /// Text.
+    Text(String),
+    /// A yes or no.
+    Flag(bool),
+}
+
+/// The last second of the year 9999, where RFC 3339 ends.
+const TIME_MAX: i64 = 253_402_300_799;
+
+impl Cell {
+    /// A text that is always the same.
+    #[must_use]
+    pub fn word(word: &str) -> Self {
+        Self::Text(word.to_owned())
+    }
+
+    /// A name of the user's or the file system's; what is not UTF-8 in it is replaced.
+    #[must_use]
+    pub fn name(name: &OsStr) -> Self {
+        Self::Text(String::from_utf8_lossy(name.as_bytes()).into_owned())
+    }
+
+    /// A System V key, as `0x%08x`.
+    #[must_use]
+    pub fn key(key: i32) -> Self {
+        Self::Text(format!("{key:#010x}"))
+    }
+
+    /// Permission bits, in octal.
+    #[must_use]
+    pub fn mode(mode: u32) -> Self {
+        Self::Text(format!("{mode:04o}"))
+    }
+
+    /// Seconds since 1970, as RFC 3339 in UTC; 0, never, is unknown, and so is what that format cannot write.
+    #[must_use]
+    pub fn time(seconds: i64) -> Self {
+        let known = u64::try_from(seconds).ok().filter(|_| (1..=TIME_MAX).contains(&seconds));
+        known.map_or(Self::Unknown, |seconds| {
+            let time = UNIX_EPOCH + Duration::from_secs(seconds);
+            Self::Text(humantime::format_rfc3339_seconds(time).to_string())
+        })
+    }
+
+    /// A process id; 0 is one of another pid namespace, or none, and unknown.
+    #[must_use]
+    pub fn pid(pid: i32) -> Self {
+        if pid == 0 { Self::Unknown } else { Self::Number(pid.into()) }
+    }
+
+    /// The value where there is one, else unknown.
+    #[must_use]
+    pub fn known<T>(value: Option<T>, make: impl FnOnce(T) -> Self) -> Self {
+        value.map_or(Self::Unknown, make)
+    }
+
+    /// Whether a table aligns it to the right.
+    #[must_use]
+    pub const fn is_number(&self) -> bool {
+        matches!(self, Self::Number(_))
+    }
+
+    /// As JSON, or nothing where the record has no such field.
+    #[must_use]
+    pub fn json(&self) -> Option<String> {
+        Some(match self {
+            Self::Absent => return None,
+            Self::Unknown => "null".into(),
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
+            Self::Flag(flag) => flag.to_string(),
+        })
+    }
+
+    /// As text. On a terminal control characters are shown as escapes, so that they cannot drive it.
+    #[must_use]
+    pub fn text(&self, terminal: bool) -> String {
+        match self {
+            Self::Absent => String::new(),
+            Self::Unknown => "-".into(),
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) if terminal => visible(text),
+            Self::Text(text) => text.clone(),
+            Self::Flag(flag) => if *flag { "yes" } else { "no" }.into(),
+        }
+    }
+}
+
+impl<N: Into<i64>> From<N> for Cell {
+    fn from(number: N) -> Self {
+        Self::Number(number.into())
+    }
+}
+
+fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            let _ = write!(shown, "{}", letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cell;
+
+    #[test]
+    fn json_has_typed_values() {
+        let json = |cell: Cell| cell.json();
+        assert_eq!(json(Cell::Absent), None);
+        assert_eq!(json(Cell::Unknown).as_deref(), Some("null"));
+        assert_eq!(json(Cell::from(7_u16)).as_deref(), Some("7"));
+        assert_eq!(json(Cell::key(-1)).as_deref(), Some("\"0xffffffff\""));
+        assert_eq!(json(Cell::mode(0o600)).as_deref(), Some("\"0600\""));
+        assert_eq!(json(Cell::word("a\"\n")).as_deref(), Some("\"a\\\"\\n\""));
+        assert_eq!(json(Cell::Flag(true)).as_deref(), Some("true"));
+    }
+
+    #[test]
+    fn times_are_utc_and_never_is_unknown() {
+        assert_eq!(Cell::time(0), Cell::Unknown);
+        assert_eq!(Cell::time(-1), Cell::Unknown);
+        assert_eq!(Cell::time(i64::MAX), Cell::Unknown);
+        assert_eq!(Cell::time(1), Cell::word("1970-01-01T00:00:01Z"));
+    }
+
+    #[test]
+    fn a_terminal_is_not_driven() {
+        let cell = Cell::word("a\x1b[2J\n\u{9b}é");
+        assert_eq!(cell.text(true), "a\\u{1b}[2J\\n\\u{9b}é");
+        assert_eq!(cell.text(false), "a\x1b[2J\n\u{9b}é");
+    }
+}

@@ -1,0 +1,170 @@
+//! Floor 2: the one writer to standard output, and the ways to show a record.
+//!
+//! An applet gathers records and lists their columns in a table; what is printed, a table, a field a line or JSON
+//! Lines, is a loop over that table.
+
+mod cell;
+
+use anyhow::Context;
+
+use crate::args::showing::{Color, Showing};
+use crate::args::usage;
+use crate::sys::fds;
+pub use cell::Cell;
+
+/// One column of a kind of record.
+pub struct Column<R> {
+    /// Its key in JSON, in lower snake case; in capitals it is the title.
+    pub key: &'static str,
+    /// Whether a table has it without `--columns`. JSON and a single record always have it.
+    pub in_table: bool,
+    /// Its value.
+    pub get: fn(&R) -> Cell,
+}
+
+impl<R> Column<R> {
+    /// A column that every form has.
+    pub const fn new(key: &'static str, get: fn(&R) -> Cell) -> Self {
+        let in_table = true;
+        Self { key, in_table, get }
+    }
+
+    /// A column that a table has only when it is named.
+    pub const fn detail(key: &'static str, get: fn(&R) -> Cell) -> Self {
+        let in_table = false;
+        Self { key, in_table, get }
+    }
+}
+
+/// Prints records. `single` is whether the user asked for one thing, which is shown a field a line.
+///
+/// Columns for which no record has a value are left out, unless they are named. Nothing to tell is no line.
+///
+/// # Errors
+/// A column that the records do not have is wrong usage; a failed write is told with its cause.
+pub fn show<R>(
+    columns: &[Column<R>],
+    records: &[R],
+    how: &Showing,
+    single: bool,
+) -> anyhow::Result<()> {
+    let one = single && records.len() == 1 && how.columns.is_none() && !how.no_header;
+    let chosen = choose(columns, records, how, one)?;
+    let rows: Vec<Vec<Cell>> = records
+        .iter()
+        .map(|record| chosen.iter().map(|column| (column.get)(record)).collect())
+        .collect();
+    let keys: Vec<&str> = chosen.iter().map(|column| column.key).collect();
+    let paint = Paint::decide(how.color);
+    let text = match &rows[..] {
+        [] => return Ok(()),
+        rows if how.json => json_lines(&keys, rows),
+        [row] if one => fields(&keys, row, paint),
+        rows => table(&keys, rows, how.no_header, paint),
+    };
+    print(text.as_bytes())
+}
+
+fn choose<'a, R>(
+    columns: &'a [Column<R>],
+    records: &[R],
+    how: &Showing,
+    one: bool,
+) -> anyhow::Result<Vec<&'a Column<R>>> {
+    let Some(names) = &how.columns else {
+        let has = |column: &Column<R>| {
+            let is_told = |record| (column.get)(record) != Cell::Absent;
+            (one || column.in_table) && records.iter().any(is_told)
+        };
+        let wanted = columns.iter().filter(|column| how.json || has(column));
+        return Ok(wanted.collect());
+    };
+    let known: Vec<&str> = columns.iter().map(|column| column.key).collect();
+    let find = |name: &String| {
+        let mut columns = columns.iter();
+        let found = columns.find(|column| column.key.eq_ignore_ascii_case(name));
+        found.ok_or_else(|| {
+            usage::unknown("column", name, &known).hint(format!("there are {}", known.join(",")))
+        })
+    };
+    Ok(names.iter().map(find).collect::<Result<_, _>>()?)
+}
+
+fn json_lines(keys: &[&str], rows: &[Vec<Cell>]) -> String {
+    let line = |row: &Vec<Cell>| {
+        let fields = keys.iter().zip(row);
+        let fields = fields.filter_map(|(key, cell)| Some(format!("\"{key}\":{}", cell.json()?)));
+        format!("{{{}}}\n", fields.collect::<Vec<_>>().join(","))
+    };
+    rows.iter().map(line).collect()
+}
+
+fn fields(keys: &[&str], row: &[Cell], paint: Paint) -> String {
+    let width = keys.iter().map(|key| key.len()).max().unwrap_or(0);
+    let line = |(key, cell): (&&str, &Cell)| {
+        let title = paint.title(&format!("{:width$}", key.to_uppercase()));
+        format!("{title}  {}\n", cell.text(paint.terminal))
+    };
+    keys.iter().zip(row).map(line).collect()
+}
+
+fn table(keys: &[&str], rows: &[Vec<Cell>], no_header: bool, paint: Paint) -> String {
+    let texts = |row: &Vec<Cell>| row.iter().map(|cell| cell.text(paint.terminal)).collect();
+    let body: Vec<Vec<String>> = rows.iter().map(texts).collect();
+    let titles: Vec<String> = keys.iter().map(|key| key.to_uppercase()).collect();
+    let header = (!no_header).then_some(&titles);
+    let lines = || header.into_iter().chain(&body);
+    let column = |n: usize| {
+        let width = lines().map(|line| line[n].chars().count()).max();
+        let is_number = rows.iter().any(|row| row[n].is_number());
+        (width.unwrap_or(0), is_number)
+    };
+    let columns: Vec<(usize, bool)> = (0..keys.len()).map(column).collect();
+    let padded = |line: &Vec<String>| {
+        let cells = line.iter().zip(&columns).map(|(cell, (width, is_number))| {
+            if *is_number { format!("{cell:>width$}") } else { format!("{cell:width$}") }
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let header = header.map(|titles| paint.title(&padded(titles)));
+    let lines = header.into_iter().chain(body.iter().map(padded));
+    lines.map(|line| line + "\n").collect()
+}
+
+/// Whether there is colour and whether control characters are to be shown, decided once a call.
+#[derive(Clone, Copy)]
+struct Paint {
+    color: bool,
+    terminal: bool,
+}
+
+impl Paint {
+    fn decide(when: Color) -> Self {
+        let terminal = fds::is_terminal(fds::stdout());
+        let refused = || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let color = match when {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && !refused(),
+        };
+        Self { color, terminal }
+    }
+
+    fn title(self, text: &str) -> String {
+        if self.color { owo_colors::OwoColorize::bold(&text).to_string() } else { text.to_owned() }
+    }
+}
+
+/// Writes to standard output, whole.
+///
+/// # Errors
+/// The write's, with its cause; where standard output was closed early the process ends by SIGPIPE instead, as any
+/// filter does.
+pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
+    fds::write_all(fds::stdout(), bytes).context("cannot write to standard output")
+}
+
+/// Writes to standard error, whole, in one call. That it fails cannot be told anywhere.
+pub fn tell(text: &str) {
+    let _ = fds::write_all(fds::stderr(), text.as_bytes());
+}

@@ -1,0 +1,247 @@
+//! Floor 2: what a semaphore set can be besides semaphores: slots, a lock, a barrier.
+//!
+//! Each is a layout of one set and a few arrays of operations, every one of which the kernel does whole or not at all.
+//! Whatever belongs to a process is done with `SEM_UNDO`, so that SIGKILL at any instant gives it back. A mark,
+//! a value that nothing else writes, says which of the three a set is.
+//!
+//! A set is born in one array that only finds zeros and leaves it complete: of any number of first
+//! callers one succeeds, and there is no instant at which a crash leaves it half-made.
+
+pub mod barrier;
+pub mod lock;
+pub mod slots;
+
+use anyhow::{Result, bail};
+use nix::errno::Errno;
+
+use crate::args::creating::Creating;
+use crate::exit::{Cause, Exit};
+use crate::sys::sysv::Key;
+use crate::sys::sysv::sem::{Op, Set};
+use crate::sys::wait::Patience;
+use crate::target::{Form, Target};
+
+/// What a set is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Numbered slots, `sem run`.
+    Slots {
+        /// How many there are.
+        capacity: u16,
+        /// How many can be taken now.
+        free: u16,
+    },
+    /// A lock, `sem lock`.
+    Lock {
+        /// How many hold it shared.
+        readers: u16,
+        /// Whether one holds it exclusively.
+        exclusive: bool,
+    },
+    /// A barrier, `sem barrier`.
+    Barrier {
+        /// How many parties it is for.
+        parties: u16,
+        /// How many have come and wait.
+        arrived: u16,
+    },
+}
+
+impl Purpose {
+    /// Tells by the values of a set what it is for; `None` is a plain set.
+    #[must_use]
+    pub fn of(values: &[u16]) -> Option<Self> {
+        slots::purpose(values)
+            .or_else(|| lock::purpose(values))
+            .or_else(|| barrier::purpose(values))
+    }
+
+    /// The kind in a word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Slots { .. } => "slots",
+            Self::Lock { .. } => "lock",
+            Self::Barrier { .. } => "barrier",
+        }
+    }
+
+    /// How many can have it at once: the slots, one for a lock, the parties of a barrier.
+    #[must_use]
+    pub const fn capacity(self) -> u16 {
+        match self {
+            Self::Slots { capacity, .. } => capacity,
+            Self::Lock { .. } => 1,
+            Self::Barrier { parties, .. } => parties,
+        }
+    }
+
+    /// How many have it now.
+    #[must_use]
+    pub const fn held(self) -> u16 {
+        match self {
+            Self::Slots { capacity, free } => capacity.saturating_sub(free),
+            Self::Lock { readers, exclusive } => readers + exclusive as u16,
+            Self::Barrier { arrived, .. } => arrived,
+        }
+    }
+
+    /// How many more could have it now.
+    #[must_use]
+    pub const fn free(self) -> u16 {
+        match self {
+            Self::Slots { free, .. } => free,
+            Self::Lock { .. } => (self.held() == 0) as u16,
+            Self::Barrier { parties, arrived } => parties.saturating_sub(arrived),
+        }
+    }
+}
+
+/// As in "build is 4 slots, not a lock".
+impl std::fmt::Display for Purpose {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Self::Slots { capacity: 1, .. } => f.write_str("1 slot"),
+            Self::Slots { capacity, .. } => write!(f, "{capacity} slots"),
+            Self::Lock { .. } => f.write_str("a lock"),
+            Self::Barrier { parties, .. } => write!(f, "a barrier for {parties}"),
+        }
+    }
+}
+
+/// A layout of a set.
+struct Layout {
+    /// How many semaphores it has at least.
+    least: usize,
+    /// How many it has at most.
+    most: usize,
+    /// The index of its mark.
+    mark: u16,
+    /// The value of its mark.
+    value: i16,
+}
+
+impl Layout {
+    const fn is_in(&self, values: &[u16]) -> bool {
+        self.fits(values.len()) && values[self.mark as usize].cast_signed() == self.value
+    }
+
+    const fn fits(&self, len: usize) -> bool {
+        self.least <= len && len <= self.most
+    }
+
+    /// Sets the mark and adds the first `values` to a set of zeros; does nothing to any other one.
+    fn bear(&self, set: Set, values: &[(u16, i16)]) -> Result<(), Errno> {
+        let places = || std::iter::once(self.mark).chain(values.iter().map(|(index, _)| *index));
+        let zeros = places().map(|index| Op::new(index, 0).nowait());
+        let marked = (self.mark, self.value);
+        let adds = values.iter().chain([&marked]).map(|(index, value)| Op::new(*index, *value));
+        let array: Vec<Op> = zeros.chain(adds).collect();
+        match set.operate(&array, Patience::Forever) {
+            // Somebody else was first, or it is something else; the caller looks.
+            Err(Errno::EAGAIN | Errno::EFBIG) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// The set behind `target`, made with `len` semaphores and born with `values` where it is missing. Gives the
+    /// set, its values by which the caller sees what it is, and whether it was made here.
+    fn find_or_make(
+        &self,
+        target: &Target,
+        len: usize,
+        creating: Creating,
+        values: &[(u16, i16)],
+    ) -> Result<(Set, Vec<u16>, bool)> {
+        let (set, made) = find_or_make(target, len, creating)?;
+        let (stat, now) = set.values()?;
+        creating.trust(stat.perm.uid)?;
+        let unborn =
+            stat.op_time == 0 && self.fits(now.len()) && now.iter().all(|value| *value == 0);
+        if !unborn {
+            return Ok((set, now, made));
+        }
+        self.bear(set, values)?;
+        Ok((set, set.values()?.1, made))
+    }
+}
+
+/// What a set with these values is, and that it is not `wanted`: "build is 4 slots, not a lock".
+#[must_use]
+pub fn is_not(target: &Target, values: &[u16], wanted: &str) -> Cause {
+    let it_is = match Purpose::of(values) {
+        Some(purpose) => purpose.to_string(),
+        None if values.len() == 1 => "a plain semaphore".into(),
+        None => format!("a plain set of {} semaphores", values.len()),
+    };
+    Cause::new(Exit::Exists, format!("{target} is {it_is}, not {wanted}"))
+}
+
+/// The set behind a System V target.
+///
+/// # Errors
+/// `ENOENT`: there is none behind the key. An id is not looked up: using it will tell.
+pub fn find(target: &Target) -> Result<Set> {
+    match (target.key()?, target.form()) {
+        (Some(key), _) => Ok(Set::find(key)?),
+        (None, Form::Id(id)) => Ok(Set::from_id(*id)),
+        _ => bail!(Cause::new(
+            Exit::Usage,
+            "a private set is found by its id; 'private' is for create alone"
+        )),
+    }
+}
+
+/// The set behind a System V target, made of `len` zeros where it is missing; whether it was made here is told.
+///
+/// # Errors
+/// Those of semget(2), the limits of `/proc/sys/kernel/sem` named.
+pub fn find_or_make(target: &Target, len: usize, creating: Creating) -> Result<(Set, bool)> {
+    let Some(key) = target.key()? else {
+        return Ok((find(target)?, false));
+    };
+    loop {
+        match Set::find(key) {
+            Err(Errno::ENOENT) => {}
+            found => return Ok((found?, false)),
+        }
+        match make(key, len, creating) {
+            // Somebody else made it meanwhile.
+            Err(error) if error.downcast_ref() == Some(&Errno::EEXIST) => {}
+            made => return Ok((made?, true)),
+        }
+    }
+}
+
+/// A new set of `len` zeros; a `key` of 0 gives one without a key.
+///
+/// # Errors
+/// Those of semget(2), the limits of `/proc/sys/kernel/sem` named.
+pub fn make(key: Key, len: usize, creating: Creating) -> Result<Set> {
+    match Set::create(key, len, creating.mode) {
+        Err(errno @ (Errno::ENOSPC | Errno::EINVAL)) => Err(no_room(errno, len)),
+        made => Ok(made?),
+    }
+}
+
+/// Which limit of `/proc/sys/kernel/sem` is in the way of a new set.
+fn no_room(errno: Errno, len: usize) -> anyhow::Error {
+    let Ok(limits) = crate::sys::sysv::sem::limits() else {
+        return errno.into();
+    };
+    let (words, place) = if errno == Errno::EINVAL {
+        let per_set = limits.per_set;
+        (format!("a set of {len} is more than the {per_set} semaphores it may have"), "first")
+    } else if limits.sets_used >= limits.sets {
+        (format!("no room for one more than {} sets", limits.sets_used), "fourth (SEMMNI)")
+    } else {
+        let used = limits.used;
+        (format!("no room for {len} more than {used} semaphores"), "second (SEMMNS)")
+    };
+    let place = if place == "first" { "first (SEMMSL)" } else { place };
+    Cause::told(errno, words)
+        .hint(format!(
+            "the {place} number of /proc/sys/kernel/sem is the limit; ipcs -s shows what is there"
+        ))
+        .into()
+}

@@ -1,0 +1,169 @@
+//! Slots: N of something, each with a number, for as long as its holder lives.
+//!
+//! Semaphore 0 counts what is free, 1 remembers the capacity, 2 is the mark, and from 3 on each number has one, 0
+//! while it is free. Free and held are the capacity together at every instant.
+
+use anyhow::{Result, bail};
+use nix::errno::Errno;
+
+use super::{Layout, Purpose, find, is_not};
+use crate::args::creating::Creating;
+use crate::args::waiting::Deadline;
+use crate::exit::{Cause, Exit};
+use crate::sys::sysv::sem::{Op, Set, limits};
+use crate::sys::wait::Patience;
+use crate::target::Target;
+
+const FREE: u16 = 0;
+const CAPACITY: u16 = 1;
+const FIRST: u16 = 3;
+/// A set has room for so many numbers, or for twice its first capacity.
+const ROOM: u16 = 256;
+
+const LAYOUT: Layout =
+    Layout { least: (FIRST + ROOM) as usize, most: usize::MAX, mark: 2, value: 0x4953 };
+
+pub(super) fn purpose(values: &[u16]) -> Option<Purpose> {
+    LAYOUT.is_in(values).then(|| Purpose::Slots {
+        capacity: values[CAPACITY as usize],
+        free: values[FREE as usize],
+    })
+}
+
+/// The numbers, from 1, of a set that is slots which are in use, or not, each with the index of its semaphore.
+pub fn numbers(values: &[u16], in_use: bool) -> impl Iterator<Item = (u16, u16)> {
+    let numbers = (1..).zip(FIRST..).zip(&values[FIRST as usize..]);
+    numbers.filter_map(move |(place, value)| ((*value != 0) == in_use).then_some(place))
+}
+
+/// A set of slots.
+#[derive(Debug, Clone, Copy)]
+pub struct Slots {
+    /// The set.
+    pub set: Set,
+    /// How many slots it has, when it was looked at.
+    pub capacity: u16,
+    room: usize,
+}
+
+impl Slots {
+    /// The one behind `target`, which has to be there.
+    ///
+    /// # Errors
+    /// It is missing, or is no slots.
+    pub fn find(target: &Target) -> Result<Self> {
+        let set = find(target)?;
+        Self::of(target, set, &set.values()?.1)
+    }
+
+    /// The one behind `target`, made with `capacity` slots where it is missing; whether it was made here is told.
+    ///
+    /// # Errors
+    /// It is no slots, or has no room for `capacity`; with another capacity it is given all the same.
+    pub fn find_or_make(
+        target: &Target,
+        capacity: u16,
+        creating: Creating,
+    ) -> Result<(Self, bool)> {
+        let twice = usize::from(capacity.max(ROOM / 2)) * 2;
+        let most = limits()?.per_set.saturating_sub(FIRST.into());
+        let numbers = twice.min(most).max(capacity.into());
+        let roomy = Layout { least: LAYOUT.least.max((FIRST + capacity).into()), ..LAYOUT };
+        let born = [(FREE, capacity.cast_signed()), (CAPACITY, capacity.cast_signed())];
+        let len = usize::from(FIRST) + numbers;
+        let (set, values, made) = roomy.find_or_make(target, len, creating, &born)?;
+        Ok((Self::of(target, set, &values)?, made))
+    }
+
+    fn of(target: &Target, set: Set, values: &[u16]) -> Result<Self> {
+        let Some(Purpose::Slots { capacity, .. }) = purpose(values) else {
+            bail!(is_not(target, values, "slots"));
+        };
+        Ok(Self { set, capacity, room: values.len() - usize::from(FIRST) })
+    }
+
+    /// Checks that the capacity is `wanted`.
+    ///
+    /// # Errors
+    /// Status 4, with both numbers.
+    pub fn expect(&self, target: &Target, wanted: u16) -> Result<(), Cause> {
+        if self.capacity == wanted {
+            return Ok(());
+        }
+        let words = format!("{target} has {} slots, not {wanted}", self.capacity);
+        Err(Cause::new(Exit::Exists, words))
+    }
+
+    /// Gives it another capacity: more at once, less by taking slots away as they come free. What was taken away
+    /// before a deadline stays so. Where several resize at once, the set has one of their capacities in the end.
+    pub fn resize(&mut self, wanted: u16, deadline: &Deadline) -> Result<()> {
+        if usize::from(wanted) > self.room {
+            let words = format!("it has room for {} slots, not {wanted}", self.room);
+            bail!(Cause::new(Exit::Failed, words).hint("remove it and make it anew with more"));
+        }
+        while self.capacity != wanted {
+            let now = self.capacity.cast_signed();
+            let is_still = [Op::new(CAPACITY, -now).nowait(), Op::new(CAPACITY, 0).nowait()];
+            let wanted = wanted.cast_signed();
+            // The first array compares the capacity and exchanges it; so does the second, once a slot is free.
+            let (array, patience) = if wanted > now {
+                let grow = [Op::new(CAPACITY, wanted), Op::new(FREE, wanted - now)];
+                ([is_still, grow].concat(), Patience::Forever)
+            } else {
+                let [lower, zero] = is_still;
+                let shrink = vec![Op::new(FREE, -1), lower, zero, Op::new(CAPACITY, now - 1)];
+                (shrink, deadline.patience)
+            };
+            match self.set.operate(&array, patience) {
+                Ok(()) | Err(Errno::EAGAIN) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+            let before = std::mem::replace(&mut self.capacity, self.set.value(CAPACITY)?);
+            if self.capacity == before && deadline.patience.is_over() {
+                let what = format!("it still has {before} slots, of which none came free");
+                bail!(deadline.missed(&what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that `count` slots at once can ever be had.
+    ///
+    /// # Errors
+    /// There are not so many.
+    pub fn allow(&self, target: &Target, count: u16) -> Result<(), Cause> {
+        if count <= self.capacity {
+            return Ok(());
+        }
+        let words = format!("{count} at once never come free of {} slots", self.capacity);
+        Err(Cause::new(Exit::Failed, words))
+    }
+
+    /// Takes `count` slots for this process, and gives their numbers, the lowest free ones.
+    ///
+    /// # Errors
+    /// `EAGAIN`: not in time. `EIDRM`, `EINVAL`: the set was removed.
+    pub fn take(&self, count: u16, patience: Patience) -> Result<Vec<u16>, Errno> {
+        self.set.operate(&[Op::new(FREE, -count.cast_signed()).undo()], patience)?;
+        // There are as many numbers as slots at least, so one is free for each slot that we have. A number that
+        // was free when we looked can be gone: then the next one is tried.
+        let count = usize::from(count);
+        let mut numbers = Vec::with_capacity(count);
+        while numbers.len() < count {
+            let (_, values) = self.set.values()?;
+            for (number, index) in self::numbers(&values, false) {
+                let claim = [Op::new(index, 0).nowait(), Op::new(index, 1).undo().nowait()];
+                match self.set.operate(&claim, Patience::Forever) {
+                    Ok(()) => numbers.push(number),
+                    Err(Errno::EAGAIN) => {}
+                    Err(errno) => return Err(errno),
+                }
+                if numbers.len() == count {
+                    break;
+                }
+            }
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+}

@@ -1,0 +1,74 @@
+//! Becoming another program.
+//!
+//! execve(2) itself: `std`'s `exec` resets SIGPIPE, and a CMD is to get what the box was given.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access, execve};
+
+/// Finds the file that `name` stands for, as execvp(3) does: a name with a slash is a path, any other is
+/// looked up in `PATH` (`/bin:/usr/bin` where that is not set).
+///
+/// # Errors
+/// `ENOENT`: there is none. `EACCES`: there is one, but it is no file that may be executed.
+pub fn find(name: &OsStr) -> Result<CString> {
+    let c_path = |path: Vec<u8>| CString::new(path).map_err(|_| Errno::ENOENT);
+    if name.is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    if name.as_bytes().contains(&b'/') {
+        executable(Path::new(name))?;
+        return c_path(name.as_bytes().to_vec());
+    }
+    let dirs = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/bin:/usr/bin"));
+    let mut denied = false;
+    for dir in std::env::split_paths(&dirs) {
+        let path =
+            if dir.as_os_str().is_empty() { Path::new(".").join(name) } else { dir.join(name) };
+        match executable(&path) {
+            Ok(()) => return c_path(path.into_os_string().into_vec()),
+            Err(Errno::EACCES) => denied = true,
+            Err(_) => {}
+        }
+    }
+    Err(if denied { Errno::EACCES } else { Errno::ENOENT })
+}
+
+fn executable(path: &Path) -> Result<()> {
+    access(path, AccessFlags::X_OK)?;
+    if path.is_dir() {
+        return Err(Errno::EACCES);
+    }
+    Ok(())
+}
+
+/// Becomes the program at `path` with these arguments, execve(2): the signal mask, the dispositions and
+/// the open descriptors go along as they are, and the environment with `added` put into it.
+///
+/// Returns only where that failed.
+#[must_use]
+pub fn replace(path: &CString, argv: &[OsString], added: &[(&str, String)]) -> Errno {
+    let of_bytes = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| Errno::EINVAL);
+    let argv = argv.iter().map(|word| of_bytes(word.as_bytes().to_vec()));
+    let inherited = std::env::vars_os()
+        .filter(|(name, _)| added.iter().all(|(new, _)| name != new))
+        .map(|(name, value)| {
+            let mut entry = name.into_vec();
+            entry.push(b'=');
+            entry.extend(value.into_vec());
+            of_bytes(entry)
+        });
+    let new = added.iter().map(|(name, value)| of_bytes(format!("{name}={value}").into_bytes()));
+    let run = || -> Result<std::convert::Infallible> {
+        let argv = argv.collect::<Result<Vec<_>>>()?;
+        let environment = inherited.chain(new).collect::<Result<Vec<_>>>()?;
+        execve(path, &argv, &environment)
+    };
+    match run() {
+        Err(errno) => errno,
+    }
+}

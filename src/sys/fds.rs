@@ -1,0 +1,59 @@
+//! File descriptors: the three standard ones, and writing to them whole.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::libc;
+use nix::sys::stat::Mode;
+use nix::unistd::write;
+
+/// Keeps files that the box opens from becoming standard input, output or error where the caller closed
+/// one of these.
+///
+/// A closed one is filled by `/dev/null`, opened for the wrong direction, so that using it fails with
+/// `EBADF` as before, and closed on exec, so that a CMD finds it closed as it was given. open(2) takes the
+/// lowest free number, hence the loop from below.
+pub fn guard_standard() -> Result<()> {
+    let mut polled = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
+    // SAFETY: the array lives through the call and its length is passed with it.
+    Errno::result(unsafe { libc::poll(polled.as_mut_ptr(), 3, 0) })?;
+    for closed in polled.iter().filter(|p| p.revents & libc::POLLNVAL != 0) {
+        let wrong = if closed.fd == libc::STDIN_FILENO { OFlag::O_WRONLY } else { OFlag::O_RDONLY };
+        std::mem::forget(open("/dev/null", wrong | OFlag::O_CLOEXEC, Mode::empty())?);
+    }
+    Ok(())
+}
+
+/// Standard output, which [`guard_standard`] keeps open for the life of the process.
+#[must_use]
+pub fn stdout() -> BorrowedFd<'static> {
+    // SAFETY: descriptor 1 is open from guard_standard() on and nothing in the box closes it.
+    unsafe { BorrowedFd::borrow_raw(libc::STDOUT_FILENO) }
+}
+
+/// Standard error, likewise.
+#[must_use]
+pub fn stderr() -> BorrowedFd<'static> {
+    // SAFETY: as for standard output.
+    unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) }
+}
+
+/// Writes all of `bytes`, write(2) as often as it takes.
+pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        match write(fd.as_fd(), bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+/// Whether `fd` is a terminal, isatty(3).
+pub fn is_terminal(fd: impl AsFd) -> bool {
+    nix::unistd::isatty(fd).unwrap_or(false)
+}

@@ -1,0 +1,169 @@
+//! A small process that holds something for another one.
+//!
+//! Undo adjustments belong to the process that made them and do not pass to a child, so the holder takes by
+//! itself. Until the caller knows of it, it lives and dies with the process that started it.
+#![allow(unsafe_code)]
+
+use std::convert::Infallible;
+use std::ffi::c_int;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::libc;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::stat::Mode;
+use nix::unistd::{
+    ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, getppid, pipe2,
+    read, setsid, write,
+};
+
+use super::wait::{Patience, ready};
+
+/// A holder that has taken what it is to hold, and ends with this process unless it is [released](Self::release).
+#[derive(Debug)]
+pub struct Holder {
+    /// Its process id.
+    pub pid: i32,
+    report: OwnedFd,
+    release: OwnedFd,
+}
+
+/// Why there is no holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unheld {
+    /// It could not be started, or it was killed.
+    NotStarted(Errno),
+    /// What it was to take could not be taken.
+    NotTaken(Errno),
+    /// The process that it was to hold for ended before.
+    Ended,
+}
+
+impl From<Errno> for Unheld {
+    fn from(errno: Errno) -> Self {
+        Self::NotStarted(errno)
+    }
+}
+
+/// Starts a process that calls `take`, and then holds until `process` (a pidfd) ends or it gets SIGTERM.
+///
+/// It is in a session of its own, in `/`, with `/dev/null` as standard input, output and error and no other
+/// descriptor of the caller's. The calling process must have one thread only, as the box has.
+pub fn start(
+    process: BorrowedFd,
+    take: impl FnOnce() -> Result<()>,
+) -> std::result::Result<Holder, Unheld> {
+    let (report, report_there) = pipe2(OFlag::O_CLOEXEC)?;
+    let (release_there, release) = pipe2(OFlag::O_CLOEXEC)?;
+    let parent = getpid();
+    // SAFETY: the process has one thread, so that no lock can be held by another one in the copy.
+    match unsafe { fork() }? {
+        ForkResult::Child => {
+            let outcome = hold(parent, process, &report_there, &release_there, take);
+            // A failure that could not be reported leaves the pipe at its end, which the parent takes for one.
+            let Err(errno) = outcome;
+            let _ = write(&report_there, &(errno as c_int).to_ne_bytes());
+            // SAFETY: ends the process without the parent's exit handlers.
+            unsafe { libc::_exit(1) }
+        }
+        ForkResult::Parent { child } => {
+            drop(report_there);
+            let first = ready(&[report.as_fd(), process], Patience::Forever)?;
+            if first != Some(0) {
+                return Err(Unheld::Ended);
+            }
+            let mut errno = [0; size_of::<c_int>()];
+            if read(&report, &mut errno)? < errno.len() {
+                return Err(Unheld::NotStarted(Errno::ECHILD));
+            }
+            match c_int::from_ne_bytes(errno) {
+                0 => Ok(Holder { pid: child.as_raw(), report, release }),
+                errno => Err(Unheld::NotTaken(Errno::from_raw(errno))),
+            }
+        }
+    }
+}
+
+impl Holder {
+    /// Lets it live on when this process ends. Returns when it has heard of that.
+    ///
+    /// # Errors
+    /// `ECHILD`: it was killed meanwhile.
+    pub fn release(self) -> Result<()> {
+        write(&self.release, b"1").map_err(|_| Errno::ECHILD)?;
+        let mut answer = [0];
+        match read(&self.report, &mut answer)? {
+            0 => Err(Errno::ECHILD),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The life of the holder, in the child. Returns only with what kept it from taking.
+fn hold(
+    parent: Pid,
+    process: BorrowedFd,
+    report: &OwnedFd,
+    release: &OwnedFd,
+    take: impl FnOnce() -> Result<()>,
+) -> Result<Infallible> {
+    set_pdeathsig(Signal::SIGKILL)?;
+    if getppid() != parent {
+        return Err(Errno::ECHILD);
+    }
+    setsid()?;
+    chdir("/")?;
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default action calls no code of ours.
+    unsafe { sigaction(Signal::SIGTERM, &default) }?;
+    SigSet::all().thread_unblock()?;
+    close_all_but(&[process.as_raw_fd(), report.as_raw_fd(), release.as_raw_fd()])?;
+    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
+    dup2_stdin(&null)?;
+    dup2_stdout(&null)?;
+    dup2_stderr(&null)?;
+    drop(null);
+    take()?;
+    write(report, &0_i32.to_ne_bytes())?;
+    // From here on the parent waits for us, or has gone, and then there is nobody to report to.
+    if read(release, &mut [0])? == 1 {
+        set_pdeathsig(None)?;
+        write(report, b"1")?;
+        close_all_but(&[process.as_raw_fd()])?;
+        ready(&[process], Patience::Forever)?;
+    }
+    // SAFETY: ends the process without the parent's exit handlers; the kernel gives back what it holds.
+    unsafe { libc::_exit(0) }
+}
+
+/// Closes every descriptor from 3 on but these, close_range(2), or one by one where the kernel is older than 5.9.
+fn close_all_but(kept: &[c_int]) -> Result<()> {
+    let mut kept: Vec<u32> = kept.iter().map(|fd| fd.cast_unsigned()).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for last in kept.iter().map(|fd| fd - 1).chain([u32::MAX]) {
+        if first <= last {
+            close_range(first, last)?;
+        }
+        first = last.saturating_add(2);
+    }
+    Ok(())
+}
+
+fn close_range(first: u32, last: u32) -> Result<()> {
+    // SAFETY: the child holds no object that owns a descriptor but those left out.
+    match Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }) {
+        Err(Errno::ENOSYS) => {
+            let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)?;
+            for fd in first..=last.min(u32::try_from(limit.0).unwrap_or(u32::MAX)) {
+                // SAFETY: as above.
+                unsafe { libc::close(fd.cast_signed()) };
+            }
+            Ok(())
+        }
+        answer => answer.map(drop),
+    }
+}

@@ -1,0 +1,15 @@
+//! Floor 1: one function per kernel act.
+//!
+//! The only floor that holds `unsafe` or calls libc, and the only one that sees `EINTR`. Every function
+//! returns the bare [`Errno`](nix::errno::Errno); the floors above say what it means.
+// The kernel's structures and registers have the widths that they have; what is cast here fits.
+#![allow(clippy::cast_possible_truncation)]
+
+pub mod exec;
+pub mod fds;
+pub mod holder;
+pub mod posix;
+pub mod process;
+pub mod sysv;
+pub mod users;
+pub mod wait;

@@ -1,0 +1,3 @@
+//! POSIX IPC: objects that are files of a file system of the kernel's.
+
+pub mod sem;

@@ -1,0 +1,191 @@
+//! POSIX named semaphores, as glibc keeps them: sem_overview(7).
+//!
+//! The C library's own functions do the waiting and posting, so that its programs and the box meet on the same words.
+//! Looking and removing go by the file, `/dev/shm/sem.NAME`: sem_open(3) wants permission to write even for a look.
+#![allow(unsafe_code)]
+
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::stat::{Mode, umask};
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, clock_gettime};
+
+use crate::sys::wait::Patience;
+
+/// The highest value, `SEM_VALUE_MAX`.
+pub const MAX_VALUE: u32 = i32::MAX.cast_unsigned();
+
+const DIR: &str = "/dev/shm";
+const PREFIX: &str = "sem.";
+
+/// What can be seen of a semaphore by its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stat {
+    /// Its value, 0 to 2^31-1.
+    pub value: u32,
+    /// How many wait for it; a killed one stays counted, since glibc keeps this number in the shared word.
+    pub waiters: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// The nine permission bits.
+    pub mode: u32,
+    /// Last change of the file's attributes, seconds since 1970.
+    pub change_time: i64,
+}
+
+/// A semaphore that is open, sem_open(3).
+#[derive(Debug)]
+pub struct Semaphore(*mut libc::sem_t);
+
+impl Drop for Semaphore {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from sem_open and is closed this once.
+        unsafe { libc::sem_close(self.0) };
+    }
+}
+
+impl Semaphore {
+    /// Opens the one called `name`, which begins with a slash.
+    ///
+    /// # Errors
+    /// `ENOENT`: there is none. `EACCES`: no permission to read and write it. `EINVAL`: the file is none of glibc's.
+    pub fn open(name: &OsStr) -> Result<Self> {
+        let name = c_name(name)?;
+        // SAFETY: a terminated string; without O_CREAT there are no more arguments.
+        Self::result(unsafe { libc::sem_open(name.as_ptr(), 0) })
+    }
+
+    /// A new one with this value and exactly these permission bits, whatever the umask is.
+    ///
+    /// # Errors
+    /// `EEXIST`: the name is taken. `EINVAL`: a value above [`MAX_VALUE`]. `ENOSPC`: the file system is full.
+    pub fn create(name: &OsStr, mode: u32, value: u32) -> Result<Self> {
+        let name = c_name(name)?;
+        let flags = libc::O_CREAT | libc::O_EXCL;
+        let before = umask(Mode::empty());
+        // SAFETY: a terminated string, a mode and a value, as O_CREAT wants them.
+        let opened = Self::result(unsafe { libc::sem_open(name.as_ptr(), flags, mode, value) });
+        umask(before);
+        opened
+    }
+
+    fn result(sem: *mut libc::sem_t) -> Result<Self> {
+        if sem == libc::SEM_FAILED {
+            return Err(Errno::last());
+        }
+        Ok(Self(sem))
+    }
+
+    /// Takes one, waiting at most for `patience`, sem_clockwait(3) on the monotonic clock.
+    ///
+    /// # Errors
+    /// `EAGAIN`: not in time.
+    pub fn wait(&self, patience: Patience) -> Result<()> {
+        loop {
+            let answer = match patience {
+                // SAFETY: the pointer is that of an open semaphore.
+                Patience::Never => unsafe { libc::sem_trywait(self.0) },
+                // SAFETY: as above.
+                Patience::Forever => unsafe { libc::sem_wait(self.0) },
+                Patience::Until(_) => {
+                    let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+                    let end = now + TimeSpec::from(patience.left().unwrap_or_default());
+                    // SAFETY: as above, and the time lives through the call.
+                    unsafe { sem_clockwait(self.0, libc::CLOCK_MONOTONIC, end.as_ref()) }
+                }
+            };
+            match Errno::result(answer) {
+                Err(Errno::EINTR) => {}
+                Err(Errno::ETIMEDOUT) => return Err(Errno::EAGAIN),
+                answer => return answer.map(drop),
+            }
+        }
+    }
+
+    /// Adds one, sem_post(3).
+    ///
+    /// # Errors
+    /// `EOVERFLOW`: it stands at [`MAX_VALUE`].
+    pub fn post(&self) -> Result<()> {
+        // SAFETY: the pointer is that of an open semaphore.
+        Errno::result(unsafe { libc::sem_post(self.0) }).map(drop)
+    }
+}
+
+/// Looks at the one called `name` without touching it. Needs read permission only.
+///
+/// # Errors
+/// Those of open(2), and `EINVAL` for a file that is too short to be a semaphore.
+pub fn look(name: &OsStr) -> Result<Stat> {
+    let io = |error: std::io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+    let mut file = File::options()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path(name))
+        .map_err(io)?;
+    let meta = file.metadata().map_err(io)?;
+    // The low half of the first word is the value, the high half counts who waits (glibc, 64 bits).
+    let mut word = [0; 8];
+    file.read_exact(&mut word).map_err(|_| Errno::EINVAL)?;
+    let word = u64::from_ne_bytes(word);
+    Ok(Stat {
+        value: (word & u64::from(u32::MAX)) as u32,
+        waiters: (word >> 32) as u32,
+        uid: meta.uid(),
+        gid: meta.gid(),
+        mode: meta.mode() & 0o777,
+        change_time: meta.ctime(),
+    })
+}
+
+/// Removes the name, sem_unlink(3); who has it open keeps it.
+pub fn unlink(name: &OsStr) -> Result<()> {
+    let name = c_name(name)?;
+    // SAFETY: a terminated string.
+    Errno::result(unsafe { libc::sem_unlink(name.as_ptr()) }).map(drop)
+}
+
+/// The names of all, each with its slash, sorted.
+///
+/// # Errors
+/// Those of reading `/dev/shm`.
+pub fn names() -> std::io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(DIR)? {
+        let file = entry?.file_name();
+        if let Some(name) = file.as_bytes().strip_prefix(PREFIX.as_bytes()) {
+            names.push(OsString::from_iter([OsStr::new("/"), OsStr::from_bytes(name)]));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn path(name: &OsStr) -> PathBuf {
+    let mut file = OsString::from(PREFIX);
+    file.push(OsStr::from_bytes(&name.as_bytes()[1..]));
+    PathBuf::from(DIR).join(file)
+}
+
+fn c_name(name: &OsStr) -> Result<CString> {
+    CString::new(name.as_bytes()).map_err(|_| Errno::EINVAL)
+}
+
+unsafe extern "C" {
+    // glibc 2.30; the libc crate does not declare it.
+    fn sem_clockwait(
+        sem: *mut libc::sem_t,
+        clock: libc::clockid_t,
+        end: *const libc::timespec,
+    ) -> libc::c_int;
+}

@@ -1,0 +1,149 @@
+//! Other processes: a descriptor for one, and what `/proc` tells of them.
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::fs;
+use std::io::{IoSliceMut, Result as IoResult};
+use std::mem::size_of;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::Pid;
+
+use super::sysv::sem::Op;
+use super::wait::{Patience, ready};
+
+/// A descriptor for a process, pidfd_open(2), closed on exec. It becomes readable when the process ends.
+///
+/// # Errors
+/// `ESRCH`: there is no such process, or it has ended and only waits to be reaped. `EINVAL` or `ENOENT`: it is
+/// a thread. `ENOSYS`: the kernel is older than 5.3.
+pub fn open(pid: i32) -> Result<OwnedFd> {
+    // SAFETY: the call takes two plain integers.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    // SAFETY: the kernel just gave us this descriptor, and nothing else knows it. It fits: descriptors are ints.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd as c_int) };
+    match ready(&[fd.as_fd()], Patience::Never)? {
+        Some(_) => Err(Errno::ESRCH),
+        None => Ok(fd),
+    }
+}
+
+/// The command line of a process, its arguments separated by blanks; of a process without one (a kernel
+/// thread, a zombie) its name in brackets, as ps(1) has it. `None` where `/proc` does not tell.
+#[must_use]
+pub fn command(pid: i32) -> Option<String> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let text = String::from_utf8_lossy(&line);
+    let text = text.trim_end_matches('\0').replace('\0', " ");
+    if !text.is_empty() {
+        return Some(text);
+    }
+    let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+    Some(format!("[{}]", String::from_utf8_lossy(&name).trim_end()))
+}
+
+/// Whether a process of this number is there, kill(2) with signal 0; one of somebody else's is.
+#[must_use]
+pub fn exists(pid: i32) -> bool {
+    nix::sys::signal::kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
+}
+
+/// A thread that is blocked in a system call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked {
+    /// The process.
+    pub pid: i32,
+    /// The thread in it.
+    pub thread: i32,
+    /// Number of the system call, as in `<sys/syscall.h>`.
+    pub call: i64,
+    /// Its arguments.
+    pub args: [u64; 6],
+}
+
+impl Blocked {
+    /// The operations that it waits for, where it is blocked in semop(2) or semtimedop(2) on the set `id`:
+    /// read from its memory, process_vm_readv(2). `None` where it waits for something else.
+    ///
+    /// # Errors
+    /// `EPERM`: its memory is not ours to read.
+    #[must_use]
+    pub fn sem_ops(&self, id: i32) -> Option<Result<Vec<Op>>> {
+        let is_semop = [libc::SYS_semop, libc::SYS_semtimedop].contains(&self.call);
+        // The kernel takes the id's lower half, as it does itself.
+        if !is_semop || self.args[0] as c_int != id {
+            return None;
+        }
+        Some(self.read_ops(self.args[1] as usize, self.args[2] as usize))
+    }
+
+    fn read_ops(&self, at: usize, count: usize) -> Result<Vec<Op>> {
+        // SEMOPM is 500 as kernels come; whoever raised it far is shown the first of the operations.
+        let mut bytes = vec![0; count.min(4096) * size_of::<Op>()];
+        let remote = RemoteIoVec { base: at, len: bytes.len() };
+        let read = process_vm_readv(
+            Pid::from_raw(self.thread),
+            &mut [IoSliceMut::new(&mut bytes)],
+            &[remote],
+        )?;
+        Ok(bytes[..read].as_chunks().0.iter().copied().map(Op::from_bytes).collect())
+    }
+}
+
+/// Every thread of the system that is blocked in a system call and may be looked at
+/// (`/proc/PID/task/TID/syscall`, which wants the right to trace it).
+///
+/// # Errors
+/// Those of reading `/proc`; a process that ends meanwhile or is not ours to look at is left out.
+pub fn blocked() -> IoResult<Vec<Blocked>> {
+    let mut found = Vec::new();
+    for pid in numbers("/proc")? {
+        for thread in numbers(&format!("/proc/{pid}/task")).unwrap_or_default() {
+            let line = fs::read_to_string(format!("/proc/{pid}/task/{thread}/syscall"));
+            if let Some((call, args)) = line.ok().as_deref().and_then(system_call) {
+                found.push(Blocked { pid, thread, call, args });
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn numbers(dir: &str) -> IoResult<Vec<i32>> {
+    let names = fs::read_dir(dir)?.flatten();
+    let mut numbers: Vec<i32> =
+        names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Reads a line of `/proc/PID/syscall`: number and six arguments. `running`, and a thread that is blocked
+/// outside a system call (`-1`), are none.
+fn system_call(line: &str) -> Option<(i64, [u64; 6])> {
+    let mut words = line.split_ascii_whitespace();
+    let call = words.next()?.parse().ok().filter(|call| *call >= 0)?;
+    let mut args = [0; 6];
+    for arg in &mut args {
+        *arg = u64::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok()?;
+    }
+    Some((call, args))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::system_call;
+
+    #[test]
+    fn lines_of_proc_pid_syscall() {
+        assert_eq!(
+            system_call("220 0x8 0x7ffd0 0x2 0x0 0x0 0x0 0x7ffc 0x7f3b\n"),
+            Some((220, [8, 0x7ffd0, 2, 0, 0, 0]))
+        );
+        for no_call in ["running\n", "-1 0x7ffc 0x7f3b\n", "", "220 0x8", "x"] {
+            assert_eq!(system_call(no_call), None, "{no_call}");
+        }
+    }
+}

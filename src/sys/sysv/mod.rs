@@ -1,0 +1,115 @@
+//! System V IPC: what its three kinds of object share.
+#![allow(unsafe_code)]
+
+pub mod sem;
+
+use std::mem::zeroed;
+use std::path::Path;
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::stat::stat;
+
+/// A System V key. Never 0 ([`libc::IPC_PRIVATE`]) where it names something.
+pub type Key = libc::key_t;
+
+/// Owner and permission bits of an object: `struct ipc_perm`, see sysvipc(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Perm {
+    /// The key; 0 for a private object.
+    pub key: Key,
+    /// Owner.
+    pub uid: libc::uid_t,
+    /// Group of the owner.
+    pub gid: libc::gid_t,
+    /// Who created it.
+    pub creator_uid: libc::uid_t,
+    /// The nine permission bits.
+    pub mode: u32,
+}
+
+impl From<libc::ipc_perm> for Perm {
+    fn from(perm: libc::ipc_perm) -> Self {
+        Self {
+            key: perm.__key,
+            uid: perm.uid,
+            gid: perm.gid,
+            creator_uid: perm.cuid,
+            mode: u32::from(perm.mode) & 0o777,
+        }
+    }
+}
+
+/// What IPC_SET is to change; what is `None` stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Change {
+    /// New owner.
+    pub uid: Option<libc::uid_t>,
+    /// New group.
+    pub gid: Option<libc::gid_t>,
+    /// New permission bits, 0 to 0777.
+    pub mode: Option<u32>,
+}
+
+impl Change {
+    fn apply(self, perm: &mut libc::ipc_perm) {
+        perm.uid = self.uid.unwrap_or(perm.uid);
+        perm.gid = self.gid.unwrap_or(perm.gid);
+        if let Some(mode) = self.mode {
+            perm.mode = (mode & 0o777) as _;
+        }
+    }
+}
+
+/// The key of an existing path, as ftok(3) of glibc computes it: the lowest 16 bits of the inode number, 8 of the
+/// device number, 8 of `number`.
+///
+/// # Errors
+/// Those of stat(2).
+pub fn ftok(path: &Path, number: u8) -> Result<Key> {
+    let file = stat(path)?;
+    let bits = (file.st_ino & 0xffff) as u32
+        | ((file.st_dev & 0xff) as u32) << 16
+        | u32::from(number) << 24;
+    Ok(bits.cast_signed())
+}
+
+/// The kinds of System V object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A message queue.
+    Msg,
+    /// A semaphore set.
+    Sem,
+    /// A shared memory segment.
+    Shm,
+}
+
+/// The kinds that have an object with this id, as far as the kernel tells: one that may not be read is told too.
+#[must_use]
+pub fn kinds_of(id: i32) -> Vec<Kind> {
+    let is_there = |answer: libc::c_int| {
+        matches!(Errno::result(answer), Ok(_) | Err(Errno::EACCES | Errno::EPERM))
+    };
+    // SAFETY: plain C structures of integers, for which all zeros is a value.
+    let mut queue: libc::msqid_ds = unsafe { zeroed() };
+    // SAFETY: as above.
+    let mut segment: libc::shmid_ds = unsafe { zeroed() };
+    let found = [
+        // SAFETY: IPC_STAT writes one msqid_ds, which is there.
+        (Kind::Msg, unsafe { libc::msgctl(id, libc::IPC_STAT, &raw mut queue) }),
+        // SAFETY: IPC_STAT writes one shmid_ds, which is there.
+        (Kind::Shm, unsafe { libc::shmctl(id, libc::IPC_STAT, &raw mut segment) }),
+    ];
+    let sem = is_there_as_set(id).then_some(Kind::Sem);
+    found
+        .into_iter()
+        .filter_map(|(kind, answer)| is_there(answer).then_some(kind))
+        .chain(sem)
+        .collect()
+}
+
+fn is_there_as_set(id: i32) -> bool {
+    matches!(sem::Set::from_id(id).stat(), Ok(_) | Err(Errno::EACCES | Errno::EPERM))
+}

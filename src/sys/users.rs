@@ -1,0 +1,89 @@
+//! Names of users and groups.
+//!
+//! `/etc/passwd` and `/etc/group` are read; what they do not have is asked of one getent(1). The C library's
+//! getpwuid(3) would load modules into a static binary, and crashes there for a uid that no file has.
+
+use std::collections::HashMap;
+use std::process::{Command, Stdio};
+
+/// One of the two databases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Database {
+    /// Users, passwd(5).
+    Passwd,
+    /// Groups, group(5).
+    Group,
+}
+
+impl Database {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Passwd => "passwd",
+            Self::Group => "group",
+        }
+    }
+
+    /// The names of these ids, as far as they have one.
+    #[must_use]
+    pub fn names(self, ids: &[u32]) -> HashMap<u32, String> {
+        let mut found: HashMap<u32, String> = entries(&self.file())
+            .filter(|(_, id)| ids.contains(id))
+            .map(|(name, id)| (id, name.to_owned()))
+            .collect();
+        let missing = ids.iter().filter(|id| !found.contains_key(id));
+        let missing: Vec<String> = missing.map(u32::to_string).collect();
+        if !missing.is_empty() {
+            let answer = self.getent(&missing);
+            found.extend(entries(&answer).map(|(name, id)| (id, name.to_owned())));
+        }
+        found
+    }
+
+    /// The id behind a name; a number stands for itself where nobody is called so.
+    #[must_use]
+    pub fn id(self, name: &str) -> Option<u32> {
+        let of = |text: &str| entries(text).find(|(n, _)| *n == name).map(|(_, id)| id);
+        of(&self.file())
+            .or_else(|| name.parse().ok())
+            .or_else(|| of(&self.getent(&[name.to_owned()])))
+    }
+
+    fn file(self) -> String {
+        let bytes = std::fs::read(format!("/etc/{}", self.name())).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn getent(self, keys: &[String]) -> String {
+        let answer = Command::new("getent")
+            .arg(self.name())
+            .args(keys)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output();
+        answer.map_or_else(
+            |_| String::new(),
+            |answer| String::from_utf8_lossy(&answer.stdout).into_owned(),
+        )
+    }
+}
+
+/// Name and id of each line; passwd(5) and group(5) both have them as first and third field.
+fn entries(text: &str) -> impl Iterator<Item = (&str, u32)> {
+    text.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        Some((name, fields.nth(1)?.parse().ok()?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::entries;
+
+    #[test]
+    fn entries_are_first_and_third_field() {
+        let text = "root:x:0:0:root:/root:/bin/sh\n\n# comment\nbad:x:y:\nstaff:x:50:\n";
+        let found: Vec<_> = entries(text).collect();
+        assert_eq!(found, [("root", 0), ("staff", 50)]);
+    }
+}

@@ -1,0 +1,66 @@
+//! How long to wait, and the ways to do it.
+//!
+//! A time limit becomes a point on the monotonic clock once, when the arguments are parsed. A wait that
+//! a signal handler or a stop and continue interrupts goes on for what is left of it.
+
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+
+/// How long a call may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Until it happens.
+    Forever,
+    /// Until this instant of the monotonic clock.
+    Until(Instant),
+    /// Not at all.
+    Never,
+}
+
+impl Patience {
+    /// What `--timeout` means from now on: none is for ever, zero is not at all. A limit beyond the
+    /// clock's range is for ever.
+    #[must_use]
+    pub fn within(limit: Option<Duration>) -> Self {
+        match limit {
+            None => Self::Forever,
+            Some(Duration::ZERO) => Self::Never,
+            Some(limit) => Instant::now().checked_add(limit).map_or(Self::Forever, Self::Until),
+        }
+    }
+
+    /// The time that is left; `None` is for ever, zero is over.
+    #[must_use]
+    pub fn left(self) -> Option<Duration> {
+        match self {
+            Self::Forever => None,
+            Self::Until(end) => Some(end.saturating_duration_since(Instant::now())),
+            Self::Never => Some(Duration::ZERO),
+        }
+    }
+
+    /// Whether there is no time left.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self.left() == Some(Duration::ZERO)
+    }
+}
+
+/// Waits until one of `fds` can be read or is at its end, ppoll(2): its place in the list, or `None`
+/// when the time is over. Of several the first counts.
+pub fn ready(fds: &[BorrowedFd], patience: Patience) -> Result<Option<usize>> {
+    let mut polled: Vec<PollFd> =
+        fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+    loop {
+        match ppoll(&mut polled, patience.left().map(TimeSpec::from), None) {
+            Ok(_) => return Ok(polled.iter().position(|fd| fd.any() == Some(true))),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}

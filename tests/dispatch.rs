@@ -1,0 +1,183 @@
+//! Who is called: words, links, help, and the box's own words.
+
+use std::os::unix::fs::symlink;
+
+use crate::support::{BINARY, Call, World};
+
+#[test]
+fn the_box_alone_lists_its_applets() {
+    let world = World::new();
+    let help = world.call("").ok();
+    assert!(help.contains("\n  sem "), "{help}");
+    assert_eq!(world.call("--help").ok(), help);
+    assert_eq!(world.call("help").ok(), help);
+    assert!(!help.contains("  ipcbox"), "{help}");
+}
+
+#[test]
+fn list_and_version_are_bare() {
+    let world = World::new();
+    let list = world.call("--list").ok();
+    assert!(list.lines().any(|line| line == "sem"), "{list}");
+    world.call("--version").stdout(format!("ipcbox {}\n", env!("CARGO_PKG_VERSION"))).ok();
+}
+
+#[test]
+fn an_applet_alone_shows_its_verbs_and_an_example() {
+    let world = World::new();
+    let output = world.call("sem").output();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    for word in ["\n  run ", "\n  barrier ", "Example: ipcbox sem run"] {
+        assert!(text.contains(word), "{text}");
+    }
+    assert_eq!(world.call("sem --help").ok(), text);
+    assert_eq!(world.call("help sem").ok(), text);
+}
+
+#[test]
+fn help_explains_a_verb_whichever_way_it_is_asked() {
+    let world = World::new();
+    let long = world.call("sem run --help").ok();
+    assert!(long.contains("IPCBOX_SLOT") && long.contains("--slots <N>"), "{long}");
+    assert_eq!(world.call("help sem run").ok(), long);
+    assert_eq!(world.call("sem help run").ok(), long);
+    let short = world.call("sem run -h").ok();
+    assert!(short.lines().count() <= 24, "{short}");
+}
+
+#[test]
+fn a_link_is_the_applet_it_is_named_after() {
+    let world = World::new();
+    for name in ["sem", "ipcbox-sem", "ipc-sem", "./sem", "/usr/bin/sem"] {
+        let call = Call::new(BINARY).called(name).arg("run").arg("--help");
+        assert!(call.ok().contains("Take a slot"), "{name}");
+    }
+    let hard = world.dir().join("ipc-sem");
+    if std::fs::hard_link(BINARY, &hard).is_err() {
+        std::fs::copy(BINARY, &hard).unwrap();
+    }
+    Call::new(&hard).arg("get").fails(2, "TARGET");
+}
+
+#[test]
+fn a_renamed_binary_is_still_the_box() {
+    Call::new(BINARY).called("ipcbox-x86_64").args(["sem", "run", "--help"]).ok();
+}
+
+#[test]
+fn a_wrong_word_is_told_the_nearest() {
+    let world = World::new();
+    for (line, nearest) in [
+        ("sme", "'sem'"),
+        ("--instal", "'--install'"),
+        ("sem rnu", "'run'"),
+        ("sem ls", "'stat'"),
+        ("sem show", "'stat'"),
+        ("sem delete", "'rm'"),
+        ("sem acquire", "'wait'"),
+        ("sem down", "'wait'"),
+        ("sem release", "'post'"),
+        ("sem up", "'post'"),
+        ("sem chmod", "'set'"),
+        ("help sem rnu", "'run'"),
+    ] {
+        world.call(line).fails(2, nearest);
+    }
+    world.call("xyzzy").fails(2, "no applet 'xyzzy'");
+}
+
+#[test]
+fn wrong_usage_in_a_verb_is_one_line() {
+    let world = World::new();
+    for (line, code, words) in [
+        ("sem get", 2, "TARGET is missing"),
+        ("sem get a b", 2, "'b' is one word too many"),
+        ("sem get a --al", 2, "did you mean '--all'"),
+        ("sem get a --index", 2, "--index wants a value"),
+        ("sem get a --index x", 2, "--index 'x': an index is a number"),
+        ("sem get a --all -i 1", 2, "--all and --index exclude each other"),
+        ("sem get ./a", 2, "TARGET './a'"),
+        ("sem stat --color blue", 2, "auto, always, never"),
+        ("sem run a", 125, "no command was given"),
+        ("sem run a --", 125, "no command was given"),
+        ("sem run a b c", 125, "a command comes after '--'"),
+        ("sem run --resize a -- true", 125, "--slots"),
+    ] {
+        world.call(line).fails(code, words);
+    }
+    let hint = world.call("sem run build --slots 2 cc -c x.c").output();
+    let hint = String::from_utf8(hint.stderr).unwrap();
+    assert!(hint.ends_with("\nhint: ipcbox sem run build --slots 2 -- cc -c x.c\n"), "{hint}");
+}
+
+#[test]
+fn install_makes_links_and_overwrites_nothing() {
+    let world = World::new();
+    let dir = world.dir().join("links");
+    std::fs::create_dir(&dir).unwrap();
+    let install = |words: &[&str]| {
+        Call::new(BINARY).arg("--install").args(words).arg(&dir).arg("sem")
+    };
+    install(&[]).stdout("").ok();
+    install(&[]).ok();
+    install(&["--prefix", "ipc-"]).ok();
+    for name in ["sem", "ipc-sem"] {
+        let text = Call::new(dir.join(name)).args(["run", "--help"]).ok();
+        assert!(text.contains("Usage: "), "{name}: {text}");
+    }
+    std::fs::remove_file(dir.join("sem")).unwrap();
+    std::fs::write(dir.join("sem"), "mine").unwrap();
+    install(&[]).fails(4, "something else is there (EEXIST)");
+    assert_eq!(std::fs::read_to_string(dir.join("sem")).unwrap(), "mine");
+    install(&["--force"]).ok();
+    assert_eq!(std::fs::read_link(dir.join("sem")).unwrap(), std::path::Path::new(BINARY));
+    install(&["--prefix", "ipc"]).fails(2, "'ipc' does not end in '-'");
+    Call::new(BINARY).args(["--install", "/nonexistent"]).fails(3, "cannot install into /nonexistent");
+    world.call("--install . msx").fails(2, "no applet 'msx'");
+}
+
+#[test]
+fn install_beside_the_binary_is_relative() {
+    let world = World::new();
+    let here = world.dir().join("ipcbox");
+    std::fs::copy(BINARY, &here).unwrap();
+    Call::new(&here).arg("--install").arg(world.dir()).ok();
+    assert_eq!(std::fs::read_link(world.dir().join("sem")).unwrap(), std::path::Path::new("ipcbox"));
+}
+
+#[test]
+fn key_prints_what_programs_compute() {
+    let world = World::new();
+    world.file("f", "");
+    let ftok = world.shell("printf '0x%02x%02x%04x\\n' 7 $(($(stat -c %d f) & 255)) $(($(stat -c %i f) & 65535))").ok();
+    world.call("key build-slots 0x1badc0de a").stdout("0xff5af3de\n0x1badc0de\n0xe40c292c\n").ok();
+    world.call("key ftok:f:7").stdout(ftok).ok();
+    world.call("key ftok:nope").fails(3, "no key for nope");
+    world.call("key ftok:~/x").fails(3, "ENOENT");
+    world.call("key /posix").fails(2, "a POSIX object has none");
+    world.call("key private").fails(2, "a private object has none");
+    world.call("key 5").fails(2, "it is an id");
+    // All are done, each failure is told, and the first one gives the status.
+    world.call("key ftok:nope a /x").stdout("0xe40c292c\n").status(3);
+}
+
+#[test]
+fn a_target_that_is_none_is_told_what_it_came_nearest_to() {
+    let world = World::new();
+    symlink("nowhere", world.dir().join("link")).unwrap();
+    for (target, words) in [
+        ("./lock", "ftok:./lock"),
+        ("a/b", "ftok:a/b"),
+        ("12a", "ci-12a"),
+        ("0x123456789", "1 to 8 hexadecimal digits"),
+        ("0x0", "key 0"),
+        ("/a/b", "one slash"),
+        ("99999999999999999999", "at most 2147483647"),
+    ] {
+        world.call("sem get").arg(target).fails(2, words);
+    }
+    world.call("sem get").arg("").fails(2, "not empty");
+    world.call("sem get ftok:link").fails(3, "ENOENT");
+}

@@ -1,0 +1,205 @@
+//! One call of a program: what it was given, and what is expected of it.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use nix::sys::signal::Signal;
+
+use super::world::{eventually, signal};
+
+/// A call that is being put together, and then checked.
+pub struct Call {
+    command: Command,
+    input: Option<Vec<u8>>,
+    stdout: Option<String>,
+    stderr: Option<String>,
+}
+
+impl Call {
+    pub fn new(program: impl Into<OsString>) -> Self {
+        let mut command = Command::new(program.into());
+        command.env_remove("NO_COLOR").env("LC_ALL", "C");
+        Self { command, input: None, stdout: None, stderr: None }
+    }
+
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    pub fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    pub fn dir(mut self, dir: impl AsRef<Path>) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
+    pub fn env(mut self, key: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(key, value);
+        self
+    }
+
+    /// Calls it by another name.
+    pub fn called(mut self, name: &str) -> Self {
+        self.command.arg0(name);
+        self
+    }
+
+    /// Runs it as this user, of no group but its own.
+    pub fn user(mut self, uid: u32) -> Self {
+        self.command.uid(uid).gid(uid);
+        self
+    }
+
+    /// What it reads; nothing, if this is left out.
+    pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = Some(bytes.into());
+        self
+    }
+
+    /// Changes the command in ways that have no method here.
+    pub fn with(mut self, change: impl FnOnce(&mut Command)) -> Self {
+        change(&mut self.command);
+        self
+    }
+
+    /// Expects exactly this on standard output; anything, if this is left out.
+    pub fn stdout(mut self, text: impl Into<String>) -> Self {
+        self.stdout = Some(text.into());
+        self
+    }
+
+    /// Expects exactly this on standard error; nothing, if this is left out and the status is 0.
+    pub fn stderr(mut self, text: impl Into<String>) -> Self {
+        self.stderr = Some(text.into());
+        self
+    }
+
+    /// Runs it to its end.
+    pub fn output(mut self) -> Output {
+        self.run()
+    }
+
+    fn run(&mut self) -> Output {
+        let stdin = if self.input.is_some() { Stdio::piped() } else { Stdio::null() };
+        self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.command.spawn().expect("the program starts");
+        let input = self.input.take().unwrap_or_default();
+        let pipe = child.stdin.take();
+        std::thread::scope(|scope| {
+            if let Some(mut pipe) = pipe {
+                // The program may end before it has read all.
+                scope.spawn(move || pipe.write_all(&input));
+            }
+            child.wait_with_output().expect("the program ends")
+        })
+    }
+
+    /// Runs it and checks status, output and messages; gives its output.
+    pub fn status(mut self, code: i32) -> String {
+        let output = self.run();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        // As a shell has it.
+        let status = output.status.code().or(output.status.signal().map(|n| 128 + n));
+        let quiet = (code == 0).then(String::new);
+        let expected_stderr = self.stderr.clone().or(quiet);
+        let is_right = status == Some(code)
+            && self.stdout.as_ref().is_none_or(|text| *text == stdout)
+            && expected_stderr.as_ref().is_none_or(|text| *text == stderr);
+        assert!(
+            is_right,
+            "{:?}\nstatus {status:?}, expected {code}\nstdout {stdout:?}\nexpected {:?}\nstderr {stderr:?}\nexpected {expected_stderr:?}",
+            self.command, self.stdout,
+        );
+        stdout
+    }
+
+    /// Runs it and expects success; gives its output.
+    pub fn ok(self) -> String {
+        self.status(0)
+    }
+
+    /// Runs it and expects this status and one message, that has these words; a hint may follow.
+    pub fn fails(self, code: i32, words: &str) {
+        let line = format!("{:?}", self.command);
+        let output = self.output();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let count = stderr.lines().filter(|line| !line.starts_with("hint: ")).count();
+        assert_eq!(output.status.code(), Some(code), "{line}\n{stderr}");
+        assert!(stderr.contains(words), "{line}\n{stderr}has not: {words}");
+        assert_eq!(count, 1, "{line}\n{stderr}is not one line");
+    }
+
+    /// Starts it, to go on beside the test. Its output can be read when it has ended.
+    pub fn start(mut self) -> Child {
+        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Child(Some(self.command.spawn().expect("the program starts")))
+    }
+}
+
+/// A program that runs beside the test; killed with it.
+pub struct Child(Option<std::process::Child>);
+
+impl Child {
+    pub fn pid(&self) -> i32 {
+        self.0.as_ref().unwrap().id().cast_signed()
+    }
+
+    /// Waits until it is blocked in this system call (`libc::SYS_…`).
+    pub fn blocked_in(self, call: i64) -> Self {
+        let number = format!("{call} ");
+        let file = format!("/proc/{}/syscall", self.pid());
+        eventually(&format!("process {} blocks in {call}", self.pid()), || {
+            std::fs::read_to_string(&file).is_ok_and(|line| line.starts_with(&number))
+        });
+        self
+    }
+
+    /// Waits until it has become another program than the box.
+    pub fn became(self, name: &str) -> Self {
+        let file = format!("/proc/{}/comm", self.pid());
+        eventually(&format!("process {} becomes {name}", self.pid()), || {
+            std::fs::read_to_string(&file).is_ok_and(|comm| comm.trim_end() == name)
+        });
+        self
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, which: Signal) {
+        signal(self.pid(), which);
+    }
+
+    /// Whether it has not ended.
+    pub fn runs(&mut self) -> bool {
+        self.0.as_mut().unwrap().try_wait().expect("a child").is_none()
+    }
+
+    /// Waits for its end.
+    pub fn end(mut self) -> Output {
+        let mut child = self.0.take().unwrap();
+        eventually("a child ends", || child.try_wait().expect("a child").is_some());
+        child.wait_with_output().expect("its output")
+    }
+
+    /// Waits for its end and gives its status, as a shell has it.
+    pub fn code(self) -> i32 {
+        let status = self.end().status;
+        status.code().or(status.signal().map(|n| 128 + n)).unwrap()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A world for one test: an IPC namespace, names that nobody else uses, and a directory.
+
+use std::cell::Cell;
+use std::ffi::OsString;
+use std::fs;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+
+use super::{BINARY, Call};
+
+/// How long anything that must happen may take on a loaded machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+thread_local! {
+    static NAMESPACE: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+/// The world of one test. Dropped, it removes its objects and its directory.
+///
+/// It belongs to the thread that made it: children of that thread are in its IPC namespace.
+pub struct World {
+    name: String,
+    dir: PathBuf,
+    own: bool,
+    here: PhantomData<*const ()>,
+}
+
+impl World {
+    /// A world for the calling test.
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let own = NAMESPACE.get().unwrap_or_else(|| {
+            let own = unshare(CloneFlags::CLONE_NEWIPC).is_ok();
+            NAMESPACE.set(Some(own));
+            own
+        });
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("t{}-{count}", std::process::id());
+        let dir = std::env::temp_dir().join(format!("ipcbox-{name}"));
+        fs::create_dir(&dir).expect("a directory for the test");
+        Self { name, dir, own, here: PhantomData }
+    }
+
+    /// Whether this test sees its own System V objects and POSIX queues only.
+    pub const fn is_own(&self) -> bool {
+        self.own
+    }
+
+    /// A name that no other test uses.
+    pub fn name(&self, name: &str) -> String {
+        format!("{}-{name}", self.name)
+    }
+
+    /// A POSIX name that no other test uses.
+    pub fn posix(&self, name: &str) -> String {
+        format!("/{}", self.name(name))
+    }
+
+    /// A directory that goes with the test.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A file in that directory with this content.
+    pub fn file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.dir.join(name);
+        fs::write(&path, content).expect("a file for the test");
+        path
+    }
+
+    /// The same, executable.
+    pub fn script(&self, name: &str, content: &str) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.file(name, content);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a script for the test");
+        path
+    }
+
+    /// A call of the box: `words` separated by blanks, `@x` in them standing for a name of this world, `/@x` for a POSIX one.
+    pub fn call(&self, words: &str) -> Call {
+        let words = words.split_whitespace().map(|word| match word.split_once('@') {
+            Some(("", rest)) => self.name(rest),
+            Some(("/", rest)) => self.posix(rest),
+            _ => word.to_owned(),
+        });
+        Call::new(BINARY).args(words).dir(&self.dir)
+    }
+
+    /// A call of another program, which finds the box as `ipcbox` and under its applets' names in its PATH.
+    pub fn program(&self, program: impl Into<OsString>) -> Call {
+        let links = self.dir.join("bin");
+        if !links.exists() {
+            fs::create_dir(&links).expect("a directory for links");
+            Call::new(BINARY).arg("--install").arg(&links).ok();
+            std::os::unix::fs::symlink(BINARY, links.join("ipcbox")).expect("a link to the box");
+        }
+        let path = format!("{}:{}", links.display(), std::env::var("PATH").unwrap_or_default());
+        Call::new(program).env("PATH", path).env("NAME", &self.name).dir(&self.dir)
+    }
+
+    /// A script for a shell, under `set -eu`, as [`program`](Self::program) runs it; `$NAME` is this world's.
+    pub fn shell(&self, text: &str) -> Call {
+        self.program("/bin/sh").args(["-euc", text])
+    }
+
+    /// An ordinary user to run as, with a directory that it may write; none where the test itself is an ordinary one.
+    pub fn stranger(&self) -> Option<u32> {
+        geteuid().is_root().then(|| {
+            nix::unistd::chown(&self.dir, Some(STRANGER.into()), None).expect("chown as root");
+            STRANGER
+        })
+    }
+}
+
+const STRANGER: u32 = 54321;
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // What is in a namespace of its own goes with it, but several tests may share a thread.
+        let left = Call::new(BINARY).args(["sem", "stat", "--json"]).output();
+        for line in super::lines(&left.stdout) {
+            let field = |key: &str| {
+                let at = line.find(&format!("\"{key}\":"))? + key.len() + 3;
+                line[at..].split([',', '}']).next().map(|text| text.trim_matches('"').to_owned())
+            };
+            let name = field("name").filter(|name| name.contains(&self.name));
+            let id = field("id").filter(|_| self.own);
+            if let Some(target) = id.or(name) {
+                Call::new(BINARY).args(["sem", "rm", "--force", "--missing-ok", &target]).output();
+            }
+        }
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Waits until `done` is true, looking every millisecond; the test fails when it takes too long.
+pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < end, "this did not happen: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether something stays true for a while: the one place where time passes on purpose, for what must not happen.
+pub fn holds(mut still: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + Duration::from_millis(150);
+    while Instant::now() < end {
+        if !still() {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    true
+}
+
+/// Sends a signal to a process; that it is gone already is no failure.
+pub fn signal(pid: i32, signal: Signal) {
+    let _ = kill(Pid::from_raw(pid), signal);
+}
