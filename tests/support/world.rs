@@ -1,6 +1,6 @@
 //! A world for one test: an IPC namespace, names that nobody else uses, and a directory.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs;
 use std::marker::PhantomData;
@@ -17,10 +17,6 @@ use super::{BINARY, Call};
 /// How long anything that must happen may take on a loaded machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-thread_local! {
-    static NAMESPACE: Cell<Option<bool>> = const { Cell::new(None) };
-}
-
 /// The world of one test. Dropped, it removes its objects and its directory.
 ///
 /// It belongs to the thread that made it: children of that thread are in its IPC namespace.
@@ -28,6 +24,7 @@ pub struct World {
     name: String,
     dir: PathBuf,
     own: bool,
+    names: RefCell<Vec<String>>,
     here: PhantomData<*const ()>,
 }
 
@@ -35,16 +32,12 @@ impl World {
     /// A world for the calling test.
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let own = NAMESPACE.get().unwrap_or_else(|| {
-            let own = unshare(CloneFlags::CLONE_NEWIPC).is_ok();
-            NAMESPACE.set(Some(own));
-            own
-        });
+        let own = unshare(CloneFlags::CLONE_NEWIPC).is_ok();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("t{}-{count}", std::process::id());
         let dir = std::env::temp_dir().join(format!("ipcbox-{name}"));
         fs::create_dir(&dir).expect("a directory for the test");
-        Self { name, dir, own, here: PhantomData }
+        Self { name, dir, own, names: RefCell::default(), here: PhantomData }
     }
 
     /// Whether this test sees its own System V objects and POSIX queues only.
@@ -54,12 +47,17 @@ impl World {
 
     /// A name that no other test uses.
     pub fn name(&self, name: &str) -> String {
-        format!("{}-{name}", self.name)
+        self.remember(format!("{}-{name}", self.name))
     }
 
     /// A POSIX name that no other test uses.
     pub fn posix(&self, name: &str) -> String {
-        format!("/{}", self.name(name))
+        self.remember(format!("/{}-{name}", self.name))
+    }
+
+    fn remember(&self, name: String) -> String {
+        self.names.borrow_mut().push(name.clone());
+        name
     }
 
     /// A directory that goes with the test.
@@ -78,7 +76,8 @@ impl World {
     pub fn script(&self, name: &str, content: &str) -> PathBuf {
         use std::os::unix::fs::PermissionsExt;
         let path = self.file(name, content);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a script for the test");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+            .expect("a script for the test");
         path
     }
 
@@ -120,19 +119,16 @@ impl World {
 
 const STRANGER: u32 = 54321;
 
+/// The applets whose objects a test can leave behind.
+const APPLETS: &[&str] = &["sem"];
+
 impl Drop for World {
     fn drop(&mut self) {
-        // What is in a namespace of its own goes with it, but several tests may share a thread.
-        let left = Call::new(BINARY).args(["sem", "stat", "--json"]).output();
-        for line in super::lines(&left.stdout) {
-            let field = |key: &str| {
-                let at = line.find(&format!("\"{key}\":"))? + key.len() + 3;
-                line[at..].split([',', '}']).next().map(|text| text.trim_matches('"').to_owned())
-            };
-            let name = field("name").filter(|name| name.contains(&self.name));
-            let id = field("id").filter(|_| self.own);
-            if let Some(target) = id.or(name) {
-                Call::new(BINARY).args(["sem", "rm", "--force", "--missing-ok", &target]).output();
+        // The objects of a namespace go with it; /dev/shm is common.
+        let names = self.names.take();
+        for name in names.iter().filter(|name| name.starts_with('/') || !self.own) {
+            for applet in APPLETS {
+                Call::new(BINARY).args([applet, "rm", "--force", "--missing-ok", name]).output();
             }
         }
         let _ = fs::remove_dir_all(&self.dir);

@@ -108,7 +108,7 @@ impl Hold {
         if let Some(wanted) = self.slots {
             slots.expect(&self.target, wanted)?;
         }
-        slots.allow(&self.target, count)?;
+        slots.allow(count)?;
         Ok(Held::Slots(slots, count))
     }
 }

@@ -70,7 +70,7 @@ impl Run {
                 .map_err(|cause| cause.hint(format!("--resize makes it {wanted}")))?,
             None => {}
         }
-        slots.allow(&self.target, self.take)?;
+        slots.allow(self.take)?;
         slots.take(self.take, deadline.patience).map_err(|errno| missed(errno, deadline, NO_SLOT))
     }
 }

@@ -1,6 +1,5 @@
 //! `sem stat`: every semaphore, what the box's own sets are for, and who has them or waits.
 
-use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 
 use anyhow::Result;
@@ -12,11 +11,10 @@ use super::{doing, never_initialised};
 use crate::applets::Verb;
 use crate::args::showing::Showing;
 use crate::exit::{Exit, each};
-use crate::output::{self, Cell, Column};
+use crate::output::{self, Cell, Column, Names};
 use crate::sync::{self, Purpose};
 use crate::sys::posix::sem as posix;
 use crate::sys::sysv::sem::{self, Set};
-use crate::sys::users::Database;
 use crate::target::{Form, Target};
 
 /// A line for each semaphore; slots, a lock and a barrier are one line, with what they are for. Without TARGET every set and
@@ -61,7 +59,7 @@ impl Verb for Stat {
             }
             output::show(&people_columns(), &people, &self.showing, single)?;
         } else {
-            let names = Names::of(&found);
+            let names = Names::of(found.iter().map(|object| (object.uid, object.gid)));
             let mut records = Vec::new();
             for object in &found {
                 let what = object.what()?;
@@ -283,32 +281,10 @@ impl What {
     }
 }
 
-/// The names of all owners and groups, asked for once.
-struct Names {
-    users: HashMap<u32, String>,
-    groups: HashMap<u32, String>,
-}
-
-impl Names {
-    fn of(objects: &[Object]) -> Self {
-        let ids = |get: fn(&Object) -> u32| -> Vec<u32> {
-            objects.iter().map(get).collect::<BTreeSet<_>>().into_iter().collect()
-        };
-        Self {
-            users: Database::Passwd.names(&ids(|object| object.uid)),
-            groups: Database::Group.names(&ids(|object| object.gid)),
-        }
-    }
-}
-
 struct Record<'a> {
     object: &'a Object,
     what: What,
     names: &'a Names,
-}
-
-fn called(names: &HashMap<u32, String>, id: u32) -> Cell {
-    Cell::Text(names.get(&id).cloned().unwrap_or_else(|| id.to_string()))
 }
 
 const fn record_columns<'a>() -> [Column<Record<'a>>; 22] {
@@ -318,9 +294,9 @@ const fn record_columns<'a>() -> [Column<Record<'a>>; 22] {
         Column::new("id", |r| r.object.id()),
         Column::new("key", |r| r.object.key()),
         Column::new("name", |r| r.object.name()),
-        Column::new("owner", |r| called(&r.names.users, r.object.uid)),
+        Column::new("owner", |r| r.names.user(r.object.uid)),
         Column::detail("uid", |r| r.object.uid.into()),
-        Column::detail("group", |r| called(&r.names.groups, r.object.gid)),
+        Column::detail("group", |r| r.names.group(r.object.gid)),
         Column::detail("gid", |r| r.object.gid.into()),
         Column::new("mode", |r| Cell::mode(r.object.mode)),
         Column::detail("nsems", |r| {
