@@ -7,4 +7,5 @@
 
 mod dispatch;
 mod house;
+#[allow(dead_code, unused_imports)]
 mod support;

@@ -12,7 +12,7 @@ use crate::target::{Form, Target};
 /// the 32-bit FNV-1a hash of its bytes, where 0 becomes 1; that of ftok:PATH:N is the one ftok(3) computes.
 #[derive(Args)]
 pub struct Key {
-    /// Names, keys and ftok:PATH[:N]
+    /// Names, keys, ftok:PATH and ftok:PATH:N
     #[arg(value_name = "TARGET", required = true)]
     targets: Vec<Target>,
 }

@@ -1,0 +1,77 @@
+//! `sem` against flock, GNU parallel's sem and a plain fork and exec.
+
+use std::process::Command;
+
+use crate::table::{BINARY, Goal, Table, calls, find};
+
+fn command(program: &str, line: &str) -> Command {
+    let mut command = Command::new(program);
+    command.args(line.split_whitespace());
+    command
+}
+
+fn sem(line: &str) -> Command {
+    command(BINARY, &format!("sem {line}"))
+}
+
+/// A name of this run, so that nobody's set is in the way.
+fn name() -> String {
+    format!("bench-{}", std::process::id())
+}
+
+pub fn tasks(table: &mut Table) {
+    let name = name();
+    let file = std::env::temp_dir().join(&name);
+    std::fs::write(&file, "").expect("a lock file");
+    let lock = file.display().to_string();
+
+    calls(1, sem(&format!("create {name}-value --value 0")));
+    let post = format!("post {name}-value");
+    table.instructions("sem post: instructions", 260_000, &mut sem(&post));
+    let run = format!("run {name} --slots 2 -- /bin/true");
+    let run = || sem(&run);
+    table.compare(
+        "sem run, plain fork and exec",
+        Goal::Shown,
+        31,
+        || calls(40, run()),
+        || calls(40, command("/bin/true", "")),
+    );
+    match find("flock") {
+        Some(_) => {
+            let flock = || command("flock", &format!("{lock} /bin/true"));
+            table.compare(
+                "sem run, flock",
+                Goal::Time(0.75),
+                31,
+                || calls(40, run()),
+                || calls(40, flock()),
+            );
+        }
+        None => table.missing("sem run, flock", "flock"),
+    }
+    match find("parallel") {
+        Some(parallel) => {
+            // GNU parallel is its own sem when it is called so.
+            let theirs = parallel.with_file_name("sem").display().to_string();
+            let theirs = || command(&theirs, &format!("--fg --id {name} -j2 /bin/true"));
+            table.compare(
+                "sem run, GNU sem --fg",
+                Goal::Time(1.0 / 40.0),
+                7,
+                || calls(4, run()),
+                || calls(4, theirs()),
+            );
+        }
+        None => table.missing("sem run, GNU sem --fg", "GNU parallel"),
+    }
+    let last: u64 =
+        String::from_utf8(sem(&format!("get {name}-value")).output().expect("it runs").stdout)
+            .expect("a number")
+            .trim()
+            .parse()
+            .expect("a number");
+    assert!(last <= 1, "posts were counted {last} times");
+    calls(1, sem(&format!("rm --missing-ok {name}-value {name}")));
+    std::fs::remove_file(&file).expect("the lock file");
+}
