@@ -3,6 +3,8 @@
 //! Each task is measured in turn with its peer in one run, after a warm-up, and both check what they did: these machines
 //! are noisy, so only ratios are compared. A missing peer is named and skipped.
 
+#![allow(clippy::cast_precision_loss, clippy::expect_used, clippy::print_stdout)]
+
 mod sem;
 mod table;
 

@@ -15,7 +15,7 @@ use nix::unistd::{Pid, geteuid};
 use super::{BINARY, Call};
 
 /// How long anything that must happen may take on a loaded machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The world of one test. Dropped, it removes its objects and its directory.
 ///
