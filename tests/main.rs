@@ -7,5 +7,7 @@
 
 mod dispatch;
 mod house;
-#[allow(dead_code, unused_imports)]
+mod sem;
+
 mod support;
+mod waiting;

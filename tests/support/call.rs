@@ -5,10 +5,11 @@ use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 
 use nix::sys::signal::Signal;
 
-use super::world::{eventually, signal};
+use super::world::{PATIENCE, eventually, signal};
 
 /// A call that is being put together, and then checked.
 pub struct Call {
@@ -57,12 +58,14 @@ impl Call {
         self
     }
 
+    #[allow(dead_code)]
     /// What it reads; nothing, if this is left out.
     pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = Some(bytes.into());
         self
     }
 
+    #[allow(dead_code)]
     /// Changes the command in ways that have no method here.
     pub fn with(mut self, change: impl FnOnce(&mut Command)) -> Self {
         change(&mut self.command);
@@ -92,12 +95,21 @@ impl Call {
         let mut child = self.command.spawn().expect("the program starts");
         let input = self.input.take().unwrap_or_default();
         let pipe = child.stdin.take();
+        let pid = child.id().cast_signed();
+        let (ended, has_ended) = std::sync::mpsc::channel::<()>();
         std::thread::scope(|scope| {
             if let Some(mut pipe) = pipe {
                 // The program may end before it has read all.
                 scope.spawn(move || pipe.write_all(&input));
             }
-            child.wait_with_output().expect("the program ends")
+            scope.spawn(move || {
+                if has_ended.recv_timeout(PATIENCE * 2) == Err(RecvTimeoutError::Timeout) {
+                    signal(pid, Signal::SIGKILL);
+                }
+            });
+            let output = child.wait_with_output().expect("the program ends");
+            drop(ended);
+            output
         })
     }
 
@@ -167,6 +179,15 @@ impl Child {
         let file = format!("/proc/{}/comm", self.pid());
         eventually(&format!("process {} becomes {name}", self.pid()), || {
             std::fs::read_to_string(&file).is_ok_and(|comm| comm.trim_end() == name)
+        });
+        self
+    }
+
+    /// Waits until it has ended, without reaping it.
+    pub fn became_zombie(self) -> Self {
+        let file = format!("/proc/{}/stat", self.pid());
+        eventually(&format!("process {} ends", self.pid()), || {
+            std::fs::read_to_string(&file).is_ok_and(|stat| stat.contains(") Z "))
         });
         self
     }
