@@ -7,6 +7,8 @@
 
 mod dispatch;
 mod house;
+mod output;
+mod readme;
 mod sem;
 
 mod support;

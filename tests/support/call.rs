@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -58,17 +59,9 @@ impl Call {
         self
     }
 
-    #[allow(dead_code)]
     /// What it reads; nothing, if this is left out.
     pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = Some(bytes.into());
-        self
-    }
-
-    #[allow(dead_code)]
-    /// Changes the command in ways that have no method here.
-    pub fn with(mut self, change: impl FnOnce(&mut Command)) -> Self {
-        change(&mut self.command);
         self
     }
 
@@ -87,6 +80,15 @@ impl Call {
     /// Runs it to its end.
     pub fn output(mut self) -> Output {
         self.run()
+    }
+
+    /// Runs it to its end, with this as standard output.
+    pub fn onto(mut self, stdout: OwnedFd) -> Output {
+        self.command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
+        let child = self.command.spawn().expect("the program starts");
+        // Its copy of standard output in this process goes.
+        drop(self.command);
+        child.wait_with_output().expect("the program ends")
     }
 
     fn run(&mut self) -> Output {
