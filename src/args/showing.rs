@@ -14,8 +14,16 @@ pub struct Showing {
     /// No line of column titles
     #[arg(long)]
     pub no_header: bool,
-    /// Colour: auto is on a terminal, unless `NO_COLOR` is set
-    #[arg(long, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
+    /// Colour: auto, always or never
+    ///
+    /// auto, the default, is on a terminal, and not where NO_COLOR is set and not empty.
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     pub color: Color,
 }
 

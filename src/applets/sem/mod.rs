@@ -75,6 +75,7 @@ fn explain(target: &Target, errno: Errno) -> Cause {
             Some(uid) => told(&format!("it belongs to {}", user(uid))),
             None => Cause::plain(errno),
         },
+        Errno::EEXIST => told("it exists already"),
         Errno::ERANGE => told("a value would leave 0 to 32767"),
         Errno::EOVERFLOW => told("the value would leave 0 to 2147483647"),
         Errno::EFBIG => beyond(target),

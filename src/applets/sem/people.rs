@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::output::visible;
 use crate::sync::{Purpose, lock, slots};
 use crate::sys::process::{self, Blocked};
 use crate::sys::sysv::sem::Set;
@@ -41,7 +42,7 @@ impl Person {
 impl std::fmt::Display for Person {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         match (&self.who, &self.command) {
-            (Ok(pid), Some(command)) => write!(f, "{pid} ({command})"),
+            (Ok(pid), Some(command)) => write!(f, "{pid} ({})", visible(command, &[])),
             (Ok(pid), None) => write!(f, "{pid}"),
             (Err(count), _) => write!(f, "{count} unknown"),
         }
