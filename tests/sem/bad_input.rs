@@ -299,3 +299,32 @@ fn no_space_left_names_the_limit_that_is_in_the_way() {
     world.call("sem create @d --nsems 4").fails(1, "no room for 4 more than 3 semaphores (ENOSPC)");
     set(&before).unwrap();
 }
+
+#[test]
+fn where_sets_are_small_slots_have_less_room() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("the limits of an IPC namespace want one");
+    }
+    // As database manuals have it.
+    fs::write("/proc/sys/kernel/sem", "250 32000 100 128").unwrap();
+    world.call("sem run @s --slots 4 -- sh -c").arg("echo $IPCBOX_SLOT").stdout("1\n").ok();
+    world.call("sem run @s --slots 247 --resize -- true").ok();
+    world.call("sem run @s --slots 248 --resize -- true").fails(125, "room for 247 slots, not 248");
+    let words = "a set of 251 is more than the 250 semaphores it may have (EINVAL)";
+    world.call("sem run @t --slots 248 -- true").fails(125, words);
+}
+
+#[test]
+fn slots_that_another_program_changed_are_told_and_nobody_spins() {
+    let world = World::new();
+    let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
+    let key = world.call("key @s").ok();
+    world.call("sem create @s --slots 200").ok();
+    world.program(&program).args(["op", key.trim(), "0", "300"]).ok();
+    world
+        .shell(
+            "sem run $NAME-s --take 200 -- sem run $NAME-s --take 200 -- sem run $NAME-s -- true",
+        )
+        .fails(125, "it has more slots than numbers: another program changed it (EOVERFLOW)");
+}
