@@ -18,7 +18,7 @@ use crate::exit::{self, Exit};
 use crate::output;
 use crate::sys::caught::{self, Wake};
 use crate::sys::wait::Patience;
-use crate::sys::{fds, process, spawn};
+use crate::sys::{fds, mailbox, process, spawn};
 
 /// What becomes of what a command prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,10 +154,26 @@ impl<T> Jobs<T> {
         Ok(ended)
     }
 
-    /// Writes what is left of `from`, from `at` on, to `to`, beside everything else; who is to read it may take its time.
-    pub fn deliver(&mut self, from: &File, at: u64, to: &OwnedFd) -> Result<(), Errno> {
-        self.postmen.push(spawn::postman(from, at, to)?);
-        Ok(())
+    /// Writes all of `from` to `to`, a pipe that is not to be waited for: at once what there is room for, the rest beside
+    /// everything else. That nobody reads is no failure.
+    pub fn deliver(&mut self, from: &File, to: &OwnedFd) -> Result<(), Errno> {
+        let mut block = vec![0; 64 << 10];
+        let mut at = 0;
+        loop {
+            let read = fds::read_at(from, &mut block, at)?;
+            let put = match mailbox::put(to, &block[..read]) {
+                Err(Errno::EPIPE) => return Ok(()),
+                put => put?,
+            };
+            at += put as u64;
+            if read == 0 {
+                return Ok(());
+            }
+            if put < read {
+                self.postmen.push(spawn::postman(from, at, to)?);
+                return Ok(());
+            }
+        }
     }
 
     /// Waits until a command has ended or a signal says to stop; [`ended`](Self::ended) tells.

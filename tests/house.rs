@@ -9,10 +9,13 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "sys/caught.rs",
     "sys/fds.rs",
     "sys/holder.rs",
+    "sys/mailbox.rs",
+    "sys/posix/mq.rs",
     "sys/posix/sem.rs",
     "sys/process.rs",
     "sys/spawn.rs",
     "sys/sysv/mod.rs",
+    "sys/sysv/msg.rs",
     "sys/sysv/sem.rs",
 ];
 

@@ -2,6 +2,7 @@
 
 mod install;
 mod key;
+pub mod msgq;
 pub mod sem;
 
 use anyhow::Result;
@@ -108,7 +109,7 @@ pub struct Applet {
 }
 
 /// The applets, in the order in which they are listed.
-pub const APPLETS: &[Applet] = &[sem::APPLET];
+pub const APPLETS: &[Applet] = &[msgq::APPLET, sem::APPLET];
 
 /// The words of the box that are no applets.
 pub const WORDS: &[Entry] = &[Entry::of::<key::Key>(), Entry::of::<install::Install>()];

@@ -4,6 +4,7 @@
 //! Lines, is a loop over that table.
 
 mod cell;
+mod data;
 mod names;
 
 use anyhow::Context;
@@ -12,6 +13,7 @@ use crate::args::showing::{Color, Showing};
 use crate::args::usage;
 use crate::sys::fds;
 pub use cell::Cell;
+pub use data::json_data;
 pub use names::Names;
 
 /// One column of a kind of record.

@@ -64,19 +64,36 @@ pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Reads what there is, waiting for the first of it; nothing is the end.
+pub fn read(fd: impl AsFd, bytes: &mut [u8]) -> Result<usize> {
+    loop {
+        match nix::unistd::read(fd.as_fd(), bytes) {
+            Err(Errno::EINTR) => {}
+            read => return read,
+        }
+    }
+}
+
+/// Reads what a file has from `at` on; nothing is its end.
+pub fn read_at(file: &File, bytes: &mut [u8], at: u64) -> Result<usize> {
+    loop {
+        match file.read_at(bytes, at) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read.map_err(|error| errno(&error)),
+        }
+    }
+}
+
 /// Writes all of a file from `at` on.
 pub fn copy(from: &File, mut at: u64, to: impl AsFd) -> Result<()> {
-    let mut buffer = vec![0; 64 << 10];
+    let mut block = vec![0; 64 << 10];
     loop {
-        match from.read_at(&mut buffer, at) {
-            Ok(0) => return Ok(()),
-            Ok(read) => {
-                write_all(to.as_fd(), &buffer[..read])?;
-                at += read as u64;
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(errno(&error)),
+        let read = read_at(from, &mut block, at)?;
+        if read == 0 {
+            return Ok(());
         }
+        write_all(to.as_fd(), &block[..read])?;
+        at += read as u64;
     }
 }
 

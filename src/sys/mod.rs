@@ -9,6 +9,8 @@ pub mod caught;
 pub mod exec;
 pub mod fds;
 pub mod holder;
+pub mod mailbox;
+pub mod message;
 pub mod posix;
 pub mod process;
 pub mod spawn;
