@@ -31,6 +31,8 @@ pub enum Exit {
     NotExecutable,
     /// 127: the command was not found.
     NotFound,
+    /// The status of a command, as a shell has it.
+    Command(u8),
 }
 
 impl Exit {
@@ -47,7 +49,7 @@ impl Exit {
             Self::Missing => 3,
             Self::Exists => 4,
             Self::Denied => 5,
-            Self::NotInTime(status) => status,
+            Self::NotInTime(status) | Self::Command(status) => status,
             Self::BeforeCommand => 125,
             Self::NotExecutable => 126,
             Self::NotFound => 127,
@@ -133,6 +135,13 @@ impl Cause {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// More that is to be known, after the words.
+    #[must_use]
+    pub fn and(mut self, more: &str) -> Self {
+        self.words = format!("{}; {more}", self.words);
         self
     }
 

@@ -2,6 +2,7 @@
 
 mod install;
 mod key;
+pub mod msgq;
 pub mod sem;
 
 use anyhow::Result;
@@ -33,6 +34,18 @@ pub enum Runs {
     Optionally,
     /// It always does.
     Command,
+    /// It runs one for each of many records, and has a status of its own.
+    Each,
+    /// Somebody else runs it, and tells its status.
+    Elsewhere,
+}
+
+impl Runs {
+    /// Whether the verb takes a command after `--`.
+    #[must_use]
+    pub const fn takes_command(self) -> bool {
+        matches!(self, Self::Optionally | Self::Command | Self::Each)
+    }
 }
 
 /// A verb's place in its applet's table.
@@ -96,7 +109,7 @@ pub struct Applet {
 }
 
 /// The applets, in the order in which they are listed.
-pub const APPLETS: &[Applet] = &[sem::APPLET];
+pub const APPLETS: &[Applet] = &[msgq::APPLET, sem::APPLET];
 
 /// The words of the box that are no applets.
 pub const WORDS: &[Entry] = &[Entry::of::<key::Key>(), Entry::of::<install::Install>()];

@@ -13,6 +13,14 @@ pub fn count(text: &str) -> Result<u16, String> {
         .ok_or_else(|| "it is a number from 1 to 32767".into())
 }
 
+/// Reads a count that has no limit of the kernel's.
+///
+/// # Errors
+/// Words that say what is wrong.
+pub fn many(text: &str) -> Result<u64, String> {
+    digits(text).filter(|number| *number > 0).ok_or_else(|| "it is a number from 1 on".into())
+}
+
 /// Reads a process id.
 ///
 /// # Errors
@@ -63,6 +71,10 @@ mod tests {
         assert_eq!(count("32767"), Ok(32767));
         for text in ["", "0", "-1", "+1", "32768", "1.5", "x", "99999999999999999999"] {
             assert!(count(text).is_err(), "{text}");
+        }
+        assert_eq!(many("1000000"), Ok(1_000_000));
+        for text in ["", "0", "-1", "1K", "99999999999999999999"] {
+            assert!(many(text).is_err(), "{text}");
         }
         assert_eq!(pid("2147483647"), Ok(i32::MAX));
         for text in ["0", "-1", "2147483648", "1x"] {

@@ -50,6 +50,12 @@ impl Waiting {
 }
 
 impl Deadline {
+    /// The same without any time.
+    #[must_use]
+    pub const fn never(self) -> Self {
+        Self { patience: Patience::Never, ..self }
+    }
+
     /// The failure to be in time: `what` did not happen.
     #[must_use]
     pub fn missed(&self, what: &str) -> Cause {

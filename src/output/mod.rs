@@ -4,6 +4,7 @@
 //! Lines, is a loop over that table.
 
 mod cell;
+mod data;
 mod names;
 
 use anyhow::Context;
@@ -13,6 +14,7 @@ use crate::args::usage;
 use crate::exit::Cause;
 use crate::sys::fds;
 pub use cell::{Cell, visible};
+pub use data::json_data;
 pub use names::Names;
 
 /// One column of a kind of record.

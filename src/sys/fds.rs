@@ -1,12 +1,16 @@
 //! File descriptors: the three standard ones, and writing to them whole.
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::fs::File;
+use std::io::{ErrorKind, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::libc;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::Mode;
 use nix::unistd::write;
 
@@ -27,17 +31,24 @@ pub fn guard_standard() -> Result<()> {
     Ok(())
 }
 
-/// Standard output, which [`guard_standard`] keeps open for the life of the process.
+/// Standard input, which [`guard_standard`] keeps open for the life of the process.
+#[must_use]
+pub fn stdin() -> BorrowedFd<'static> {
+    // SAFETY: descriptor 0 is open from guard_standard() on and nothing in the box closes it.
+    unsafe { BorrowedFd::borrow_raw(libc::STDIN_FILENO) }
+}
+
+/// Standard output, likewise.
 #[must_use]
 pub fn stdout() -> BorrowedFd<'static> {
-    // SAFETY: descriptor 1 is open from guard_standard() on and nothing in the box closes it.
+    // SAFETY: as for standard input.
     unsafe { BorrowedFd::borrow_raw(libc::STDOUT_FILENO) }
 }
 
 /// Standard error, likewise.
 #[must_use]
 pub fn stderr() -> BorrowedFd<'static> {
-    // SAFETY: as for standard output.
+    // SAFETY: as for standard input.
     unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) }
 }
 
@@ -53,7 +64,66 @@ pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Reads what there is, waiting for the first of it; nothing is the end.
+pub fn read(fd: impl AsFd, bytes: &mut [u8]) -> Result<usize> {
+    loop {
+        match nix::unistd::read(fd.as_fd(), bytes) {
+            Err(Errno::EINTR) => {}
+            read => return read,
+        }
+    }
+}
+
+/// Reads what a file has from `at` on; nothing is its end.
+pub fn read_at(file: &File, bytes: &mut [u8], at: u64) -> Result<usize> {
+    loop {
+        match file.read_at(bytes, at) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read.map_err(|error| errno(&error)),
+        }
+    }
+}
+
+/// Writes all of a file from `at` on.
+pub fn copy(from: &File, mut at: u64, to: impl AsFd) -> Result<()> {
+    let mut block = vec![0; 64 << 10];
+    loop {
+        let read = read_at(from, &mut block, at)?;
+        if read == 0 {
+            return Ok(());
+        }
+        write_all(to.as_fd(), &block[..read])?;
+        at += read as u64;
+    }
+}
+
 /// Whether `fd` is a terminal, isatty(3).
 pub fn is_terminal(fd: impl AsFd) -> bool {
     nix::unistd::isatty(fd).unwrap_or(false)
+}
+
+/// A file without a name in memory that holds `bytes`, to be read from its start.
+pub fn in_memory(bytes: &[u8]) -> Result<File> {
+    let mut file = File::from(memory()?);
+    file.write_all(bytes).and_then(|()| file.rewind()).map_err(|error| errno(&error))?;
+    Ok(file)
+}
+
+/// An empty file without a name, on the disk where that can have one (in `$TMPDIR` or `/tmp`), else in memory.
+pub fn spool() -> Result<File> {
+    File::options()
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(libc::O_TMPFILE)
+        .open(std::env::temp_dir())
+        .or_else(|_| memory().map(File::from))
+}
+
+fn memory() -> Result<OwnedFd> {
+    memfd_create("ipcbox", MFdFlags::MFD_CLOEXEC)
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }

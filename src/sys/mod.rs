@@ -5,11 +5,15 @@
 // The kernel's structures and registers have the widths that they have; what is cast here fits.
 #![allow(clippy::cast_possible_truncation)]
 
+pub mod caught;
 pub mod exec;
 pub mod fds;
 pub mod holder;
+pub mod mailbox;
+pub mod message;
 pub mod posix;
 pub mod process;
+pub mod spawn;
 pub mod sysv;
 pub mod users;
 pub mod wait;

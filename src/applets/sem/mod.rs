@@ -14,15 +14,15 @@ mod set;
 mod stat;
 mod value;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use nix::errno::Errno;
 
 use super::{Applet, Entry};
-use crate::args::creating::user;
+use crate::args::explain::{self, cannot};
 use crate::exit::{Cause, Exit};
 use crate::sync::{self, Purpose};
+use crate::sys::sysv::Kind;
 use crate::sys::sysv::sem::{Set, limits};
-use crate::sys::sysv::{Kind, kinds_of};
 use crate::target::{Form, Target};
 
 /// The applet.
@@ -48,12 +48,7 @@ pub const APPLET: Applet = Applet {
 
 /// Adds "cannot WHAT TARGET" to a failure, and puts a bare errno into words that fit a semaphore.
 fn doing<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
-    outcome
-        .map_err(|error| match error.downcast_ref::<Errno>() {
-            Some(errno) => explain(target, *errno).into(),
-            None => error,
-        })
-        .with_context(|| format!("cannot {what} {target}"))
+    cannot(what, target, outcome, |errno| explain(target, errno))
 }
 
 fn explain(target: &Target, errno: Errno) -> Cause {
@@ -65,16 +60,8 @@ fn explain(target: &Target, errno: Errno) -> Cause {
     match errno {
         Errno::ENOENT => told(&format!("no such {object}")),
         Errno::EINVAL => missing(target),
-        Errno::EIDRM => told("it was removed meanwhile")
-            .hint("where nobody removed it, systemd's RemoveIPC takes a user's objects at logout"),
-        Errno::EACCES => match owner(target) {
-            Some(uid) => told(&format!("permission denied, it belongs to {}", user(uid))),
-            None => Cause::plain(errno),
-        },
-        Errno::EPERM => match owner(target) {
-            Some(uid) => told(&format!("it belongs to {}", user(uid))),
-            None => Cause::plain(errno),
-        },
+        Errno::EIDRM => explain::removed(),
+        Errno::EACCES | Errno::EPERM => explain::denied(errno, owner(target)),
         Errno::EEXIST => told("it exists already"),
         Errno::ERANGE => told("a value would leave 0 to 32767"),
         Errno::EOVERFLOW if *target.form() == Form::Posix => {
@@ -92,18 +79,13 @@ fn explain(target: &Target, errno: Errno) -> Cause {
     }
 }
 
-/// What EINVAL means for a set: there is none with that id, or no longer.
+/// What EINVAL means: there is none with that id, or no longer.
 fn missing(target: &Target) -> Cause {
-    let words = match target.form() {
-        Form::Posix => "the file is no semaphore of the C library's".into(),
-        Form::Id(id) => match kinds_of(*id).first() {
-            Some(Kind::Msg) => format!("{target} is the id of a message queue"),
-            Some(Kind::Shm) => format!("{target} is the id of a shared memory segment"),
-            _ => "no such semaphore set".into(),
-        },
-        _ => "it was removed meanwhile".into(),
-    };
-    Cause::told(Errno::EINVAL, words).exit(Exit::Missing)
+    match target.form() {
+        Form::Posix => Cause::told(Errno::EINVAL, "the file is no semaphore of the C library's")
+            .exit(Exit::Missing),
+        _ => explain::missing(target, Kind::Sem),
+    }
 }
 
 fn beyond(target: &Target) -> Cause {

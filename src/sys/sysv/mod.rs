@@ -1,6 +1,7 @@
 //! System V IPC: what its three kinds of object share.
 #![allow(unsafe_code)]
 
+pub mod msg;
 pub mod sem;
 
 use std::mem::zeroed;
@@ -84,6 +85,18 @@ pub enum Kind {
     Sem,
     /// A shared memory segment.
     Shm,
+}
+
+impl Kind {
+    /// What it is called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Msg => "message queue",
+            Self::Sem => "semaphore set",
+            Self::Shm => "shared memory segment",
+        }
+    }
 }
 
 /// The kinds that have an object with this id, as far as the kernel tells: one that may not be read is told too.

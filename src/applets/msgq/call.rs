@@ -1,0 +1,188 @@
+//! `msgq call`.
+
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+
+use super::input::{Input, Record};
+use super::queue::Queue;
+use super::{doing, frame};
+use crate::applets::{Runs, Verb};
+use crate::args::waiting::{Deadline, Waiting};
+use crate::exit::{Cause, Exit};
+use crate::output;
+use crate::sys::caught::{self, Wake};
+use crate::sys::fds;
+use crate::sys::mailbox::Mailbox;
+use crate::sys::message::{Message, Which};
+use crate::sys::posix::mq::{Access, MAX_PRIORITY};
+use crate::sys::wait::Patience;
+use crate::target::Target;
+
+/// Sends a request to whoever runs msgq serve on the queue, prints the reply and ends with the status of its CMD. The request
+/// is MESSAGE, or all of standard input. A reply can have any size.
+///
+/// A call that is given up, at its time limit or by SIGINT, SIGTERM or SIGHUP, takes its request back, and what a killed
+/// one leaves is never run. Work that has begun goes on, and its reply is dropped. On a POSIX queue, and on one that may not be
+/// read, what was given up stays until a server finds that nobody waits for it.
+///
+/// A server that dies while at work is told at once, status 125. One that is killed in the microseconds between taking
+/// the request and saying so is noticed at the time limit alone, as is that there is none.
+///
+/// The frame, for programs that call or serve themselves: the message is the line "ipcbox-call-1 PID FD INODE" and then the
+/// payload. Its type is 2^62 plus the inode, or its priority 32767, which a POSIX server sees first. FD is the caller's end of a
+/// pipe, which the server opens as /proc/PID/fd/FD and compares by its inode. It writes the byte A when it begins;
+/// at the end the status in one byte, the length of the reply in eight, the lowest first, and the reply. Server and caller
+/// belong to one user.
+#[derive(Args)]
+pub struct Call {
+    /// The queue
+    #[arg(value_name = "TARGET")]
+    target: Target,
+    /// The request; after -- it may begin with -
+    #[arg(value_name = "MESSAGE")]
+    message: Option<OsString>,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+impl Verb for Call {
+    const NAME: &'static str = "call";
+    const SUMMARY: &'static str = "Send a request and print the reply";
+    const RUNS: Runs = Runs::Elsewhere;
+
+    fn run(self) -> Result<Exit> {
+        let deadline = self.waiting.start();
+        let status = doing("call", &self.target, self.call(&deadline))?;
+        Ok(Exit::Command(status))
+    }
+}
+
+impl Call {
+    fn call(&self, deadline: &Deadline) -> Result<u8> {
+        let mut mailbox = Mailbox::new()?;
+        let address = mailbox.address();
+        let mut queue = Queue::open(&self.target, Access::Write, deadline.patience, None)?;
+        let request = frame::request(address, &self.payload(&queue)?);
+        if request.len() > queue.most() {
+            let words = format!(
+                "the request and the {} bytes before it",
+                frame::request(address, b"").len()
+            );
+            bail!(queue.too_long(request.len() as u64).and(&format!("that is {words}")));
+        }
+        let kind = if queue.is_posix() { MAX_PRIORITY.into() } else { frame::kind(address) };
+        let mut message = Message::new(kind);
+        message.fill(&request);
+        caught::catch(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
+        match queue.send(&message, deadline.patience) {
+            Ok(Some(())) => {}
+            Ok(None) => return give_up(None),
+            Err(Errno::EAGAIN) => bail!(deadline.missed("the queue had no room for the request")),
+            Err(errno) => bail!(errno),
+        }
+        let mut accepted = [0];
+        match arrive(&mailbox, &mut accepted, deadline.patience)? {
+            Arrived::Whole => mailbox.accepted(),
+            // Closed first: a server that takes the request from now on finds nobody.
+            Arrived::Signal => {
+                drop(mailbox);
+                return give_up(Some((&mut queue, kind)));
+            }
+            Arrived::Late => {
+                drop(mailbox);
+                take_back(&mut queue, kind);
+                bail!(deadline.missed("no server took the request"));
+            }
+            Arrived::End => bail!(died()),
+        }
+        reply(&mailbox, deadline)
+    }
+
+    fn payload(&self, queue: &Queue) -> Result<Vec<u8>> {
+        if let Some(message) = &self.message {
+            return Ok(message.as_bytes().to_vec());
+        }
+        match Input::whole(queue.most()).next()? {
+            Some(Record::Whole(bytes)) => Ok(bytes.to_vec()),
+            Some(Record::TooLong(length)) => bail!(queue.too_long(length)),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+/// Takes the request out of the queue again. It may have been taken by a server, which then finds nobody.
+fn take_back(queue: &mut Queue, kind: i64) {
+    if !queue.is_posix() {
+        // Where the queue may not be read, or has gone, there is nothing more to do.
+        let _ = queue.receive(&mut Message::new(0), Which::Type(kind), Patience::Never);
+    }
+}
+
+/// Ends by the signal that has come.
+fn give_up(sent: Option<(&mut Queue, i64)>) -> Result<u8> {
+    let signals = caught::take()?;
+    if let Some((queue, kind)) = sent {
+        take_back(queue, kind);
+    }
+    for signal in signals {
+        caught::die_by(signal)?;
+    }
+    bail!(Errno::EINTR)
+}
+
+/// Prints the reply and gives the status that came with it.
+fn reply(mailbox: &Mailbox, deadline: &Deadline) -> Result<u8> {
+    let mut head = [0; frame::HEAD];
+    expect(mailbox, &mut head, deadline)?;
+    let (status, mut left) = frame::read_head(head);
+    let mut block = vec![0; usize::try_from(left).unwrap_or(usize::MAX).min(64 << 10)];
+    while left > 0 {
+        let length = usize::try_from(left).unwrap_or(usize::MAX).min(block.len());
+        expect(mailbox, &mut block[..length], deadline)?;
+        output::print(&block[..length])?;
+        left -= length as u64;
+    }
+    Ok(status)
+}
+
+fn expect(mailbox: &Mailbox, bytes: &mut [u8], deadline: &Deadline) -> Result<()> {
+    match arrive(mailbox, bytes, deadline.patience)? {
+        Arrived::Whole => Ok(()),
+        Arrived::Signal => give_up(None).map(drop),
+        Arrived::Late => bail!(deadline.missed("no reply came")),
+        Arrived::End => bail!(died()),
+    }
+}
+
+enum Arrived {
+    Whole,
+    Signal,
+    Late,
+    End,
+}
+
+/// Reads until all of `bytes` have come.
+fn arrive(mailbox: &Mailbox, bytes: &mut [u8], patience: Patience) -> Result<Arrived> {
+    let mut at = 0;
+    while at < bytes.len() {
+        match caught::wait(&[mailbox.as_fd()], patience)? {
+            Wake::Signal => return Ok(Arrived::Signal),
+            Wake::Late => return Ok(Arrived::Late),
+            Wake::Ready(_) => match fds::read(mailbox, &mut bytes[at..])? {
+                0 => return Ok(Arrived::End),
+                read => at += read,
+            },
+        }
+    }
+    Ok(Arrived::Whole)
+}
+
+fn died() -> Cause {
+    Cause::new(Exit::BeforeCommand, "the server ended while it was at work")
+}

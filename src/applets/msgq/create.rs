@@ -1,0 +1,192 @@
+//! `msgq create`.
+
+use anyhow::{Result, bail};
+use clap::Args;
+use nix::errno::Errno;
+
+use super::queue::{look, only_posix, only_system_v};
+use super::{doing, limit};
+use crate::applets::Verb;
+use crate::args::creating::Creating;
+use crate::args::numbers::many;
+use crate::args::size;
+use crate::exit::{Cause, Exit};
+use crate::output;
+use crate::sys::posix::mq::{self, Access, Limits};
+use crate::sys::sysv::{Change, msg};
+use crate::sys::wait::Patience;
+use crate::target::{Form, Target};
+
+/// Prints the id, or the name of a POSIX queue. One that is there must have the limits that are asked for, and is left alone.
+///
+/// A System V queue holds --max-bytes of data, kernel.msgmnb if left out, and at most as many messages as bytes. A POSIX
+/// queue holds --max-messages of --message-size at most; their memory counts against ulimit -q from the start.
+#[derive(Args)]
+pub struct Create {
+    /// The queue; private for one without a key
+    #[arg(value_name = "TARGET")]
+    target: Target,
+    /// System V: bytes of data that fit, 1K or 64K
+    #[arg(long, value_name = "SIZE", value_parser = room)]
+    max_bytes: Option<u64>,
+    /// POSIX: messages that fit, 10 if left out
+    #[arg(long, value_name = "N", value_parser = many, allow_negative_numbers = true)]
+    max_messages: Option<u64>,
+    /// POSIX: bytes of one message at most, 8192 if left out
+    #[arg(long, value_name = "SIZE", value_parser = room)]
+    message_size: Option<u64>,
+    /// Fail with status 4 if it is there already
+    #[arg(short = 'x', long)]
+    exclusive: bool,
+    #[command(flatten)]
+    creating: Creating,
+}
+
+/// Reads a size that something fits into.
+pub fn room(text: &str) -> Result<u64, String> {
+    let bytes = size::parse(text)?;
+    if bytes == 0 { Err("nothing fits into 0 bytes".into()) } else { Ok(bytes) }
+}
+
+impl Verb for Create {
+    const NAME: &'static str = "create";
+    const SUMMARY: &'static str = "Make a queue";
+
+    fn run(self) -> Result<Exit> {
+        let made = if *self.target.form() == Form::Posix { self.posix() } else { self.system_v() };
+        let name = doing("create", &self.target, made)?;
+        output::print(format!("{name}\n").as_bytes())?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Create {
+    fn system_v(&self) -> Result<String> {
+        let asked = self.max_messages.is_some() || self.message_size.is_some();
+        let why = "a System V queue has --max-bytes alone";
+        only_posix(&self.target, asked, why, "kernel.msgmax limits one message")?;
+        let key = match self.target.form() {
+            Form::Private => 0,
+            // An id can only be one that is there.
+            Form::Id(id) => return self.existing(msg::Queue::from_id(*id)),
+            _ => self.target.key()?.unwrap_or_default(),
+        };
+        loop {
+            match msg::Queue::create(key, self.creating.mode) {
+                Err(Errno::EEXIST) if self.exclusive => bail!(Errno::EEXIST),
+                Err(Errno::EEXIST) => match msg::Queue::find(key) {
+                    // It was removed meanwhile.
+                    Err(Errno::ENOENT) => {}
+                    found => return self.existing(found?),
+                },
+                made => {
+                    let queue = made?;
+                    if let Some(bytes) = self.max_bytes {
+                        let set = change(queue, Change::default(), Some(bytes));
+                        if set.is_err() {
+                            // What was made here is not left half-made.
+                            let _ = queue.remove();
+                        }
+                        set?;
+                    }
+                    return Ok(queue.id().to_string());
+                }
+            }
+        }
+    }
+
+    fn existing(&self, queue: msg::Queue) -> Result<String> {
+        let stat = queue.stat()?;
+        if self.exclusive {
+            bail!(Errno::EEXIST);
+        }
+        self.creating.trust(stat.perm.uid)?;
+        differs("bytes", self.max_bytes, stat.max_bytes)?;
+        Ok(queue.id().to_string())
+    }
+
+    fn posix(&self) -> Result<String> {
+        let why = "a POSIX queue has --max-messages and --message-size";
+        only_system_v(&self.target, self.max_bytes.is_some(), why)?;
+        let name = self.target.typed();
+        let limits = (self.max_messages.is_some() || self.message_size.is_some()).then(|| Limits {
+            messages: self.max_messages.unwrap_or_else(|| limit("msg_default", 10)),
+            size: self.message_size.unwrap_or_else(|| limit("msgsize_default", 8192)),
+        });
+        loop {
+            let mode = self.creating.mode;
+            match mq::Queue::create(name, Access::Write, Patience::Never, mode, limits) {
+                Err(Errno::EEXIST) if !self.exclusive => match look(name) {
+                    // It was removed meanwhile.
+                    Err(Errno::ENOENT) => {}
+                    found => {
+                        let stat = found?.stat()?;
+                        self.creating.trust(stat.file.uid)?;
+                        differs("messages", self.max_messages, stat.limits.messages)?;
+                        differs("bytes in a message", self.message_size, stat.limits.size)?;
+                        return Ok(self.target.to_string());
+                    }
+                },
+                Err(Errno::EINVAL) if limits.is_some() => return Err(too_large(limits).into()),
+                new => {
+                    new?;
+                    return Ok(self.target.to_string());
+                }
+            }
+        }
+    }
+}
+
+/// Whether what is there has another limit than was asked for.
+fn differs(what: &str, asked: Option<u64>, is: u64) -> Result<(), Cause> {
+    match asked {
+        Some(asked) if asked != is => {
+            let words = format!("it exists with a limit of {is} {what}, not {asked}");
+            Err(Cause::new(Exit::Exists, words))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn too_large(limits: Option<Limits>) -> Cause {
+    let asked = limits.unwrap_or(Limits { messages: 0, size: 0 });
+    let (messages, size) = (limit("msg_max", 10), limit("msgsize_max", 8192));
+    let told = |words: String, name: &str| {
+        Cause::told(Errno::EINVAL, words)
+            .hint(format!("/proc/sys/fs/mqueue/{name} is the limit without CAP_SYS_RESOURCE"))
+    };
+    if asked.messages > messages {
+        told(
+            format!("{} messages are more than fs.mqueue.msg_max, {messages}", asked.messages),
+            "msg_max",
+        )
+    } else {
+        let words =
+            format!("messages of {} bytes are more than fs.mqueue.msgsize_max, {size}", asked.size);
+        told(words, "msgsize_max")
+    }
+}
+
+/// Changes a System V queue, and tells which of the two things `EPERM` means.
+pub fn change(queue: msg::Queue, wanted: Change, max_bytes: Option<u64>) -> Result<()> {
+    match queue.change(wanted, max_bytes) {
+        Err(Errno::EPERM) => {
+            let most = msg::limits()?.bytes;
+            let asked = max_bytes.filter(|bytes| *bytes > most);
+            // Whose it is decides which of the two it was: the owner may do all but that.
+            let is_ours = queue.stat()?.perm.uid == nix::unistd::geteuid().as_raw();
+            match asked {
+                Some(asked) if is_ours || nix::unistd::geteuid().is_root() => {
+                    let words = format!(
+                        "{asked} bytes are more than kernel.msgmnb, {most}, which needs CAP_SYS_RESOURCE"
+                    );
+                    Err(Cause::told(Errno::EPERM, words)
+                        .hint("/proc/sys/kernel/msgmnb is the limit")
+                        .into())
+                }
+                _ => Err(Errno::EPERM.into()),
+            }
+        }
+        changed => Ok(changed?),
+    }
+}

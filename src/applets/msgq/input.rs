@@ -1,0 +1,90 @@
+//! What is to be sent, from standard input: all of it, or record by record.
+
+use anyhow::{Context, Result};
+
+use crate::sys::fds;
+
+/// How much is read at once.
+const BLOCK: usize = 64 << 10;
+
+/// Standard input, in records of at most so many bytes.
+pub struct Input {
+    /// What ends a record; none is the end of the input alone.
+    separator: Option<u8>,
+    most: usize,
+    block: Vec<u8>,
+    /// What has been read of the block and not been given out.
+    left: std::ops::Range<usize>,
+    record: Vec<u8>,
+    any: bool,
+}
+
+/// A record.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Record<'a> {
+    /// Its bytes, without what ended it.
+    Whole(&'a [u8]),
+    /// It has so many bytes, which is more than may be.
+    TooLong(u64),
+}
+
+impl Input {
+    /// Records that end in `separator`, the last one perhaps at the end of the input.
+    pub fn records(separator: u8, most: usize) -> Self {
+        Self::new(Some(separator), most)
+    }
+
+    /// All of it as one record, which is there also where it is empty.
+    pub fn whole(most: usize) -> Self {
+        Self { any: true, ..Self::new(None, most) }
+    }
+
+    const fn new(separator: Option<u8>, most: usize) -> Self {
+        let record = Vec::new();
+        Self { separator, most, block: Vec::new(), left: 0..0, record, any: false }
+    }
+
+    /// The next record; `None` is the end.
+    pub fn next(&mut self) -> Result<Option<Record<'_>>> {
+        self.record.clear();
+        let mut length = 0;
+        loop {
+            if self.left.is_empty() {
+                self.block.resize(BLOCK, 0);
+                let read = fds::read(fds::stdin(), &mut self.block);
+                self.left = 0..read.context("cannot read standard input")?;
+                if self.left.is_empty() {
+                    break;
+                }
+            }
+            self.any = true;
+            let here = &self.block[self.left.clone()];
+            let end = self.separator.and_then(|end| here.iter().position(|byte| *byte == end));
+            let part = &here[..end.unwrap_or(here.len())];
+            length += part.len() as u64;
+            self.left.start += part.len() + usize::from(end.is_some());
+            if end.is_some() && length == part.len() as u64 && part.len() <= self.most {
+                // The common case: it lies whole in the block.
+                self.any = false;
+                let start = self.left.start - 1 - part.len();
+                return Ok(Some(Record::Whole(&self.block[start..self.left.start - 1])));
+            }
+            if length <= self.most as u64 {
+                self.record.extend_from_slice(part);
+            }
+            if end.is_some() {
+                self.any = true;
+                break;
+            }
+        }
+        // Nothing since the last record is no record.
+        if !std::mem::take(&mut self.any) {
+            return Ok(None);
+        }
+        Ok(Some(if length > self.most as u64 {
+            Record::TooLong(length)
+        } else {
+            Record::Whole(&self.record)
+        }))
+    }
+}

@@ -1,0 +1,75 @@
+//! `msgq`: message queues of both families, work queues, request and reply.
+
+mod call;
+mod create;
+mod frame;
+mod input;
+mod peek;
+mod queue;
+mod recv;
+mod rm;
+mod send;
+mod serve;
+mod set;
+mod shape;
+mod stat;
+
+use anyhow::Result;
+use nix::errno::Errno;
+
+use super::{Applet, Entry};
+use crate::args::explain::{self, cannot};
+use crate::exit::Cause;
+use crate::sys::sysv::{Kind, msg};
+use crate::target::{Form, Target};
+
+/// The applet.
+pub const APPLET: Applet = Applet {
+    name: "msgq",
+    summary: "Queues: send, receive, share out work, ask and be answered",
+    example: "find . -name '*.c' | ipcbox msgq send jobs --lines --create",
+    verbs: &[
+        Entry::of::<create::Create>(),
+        Entry::of::<send::Send>(),
+        Entry::of::<recv::Receive>(),
+        Entry::of::<peek::Peek>(),
+        Entry::of::<call::Call>(),
+        Entry::of::<serve::Serve>(),
+        Entry::of::<stat::Stat>(),
+        Entry::of::<set::Set>(),
+        Entry::of::<rm::Remove>(),
+    ],
+};
+
+/// Adds "cannot WHAT TARGET" to a failure, and puts a bare errno into words that fit a queue.
+fn doing<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
+    cannot(what, target, outcome, |errno| explain(target, errno))
+}
+
+fn explain(target: &Target, errno: Errno) -> Cause {
+    let is_posix = *target.form() == Form::Posix;
+    match errno {
+        Errno::ENOENT => Cause::told(errno, "no such message queue"),
+        Errno::EINVAL if !is_posix => explain::missing(target, Kind::Msg),
+        Errno::EIDRM => explain::removed(),
+        Errno::EACCES | Errno::EPERM => explain::denied(errno, queue::owner(target)),
+        Errno::ENOSPC if is_posix => {
+            let most = limit("queues_max", 256);
+            Cause::told(errno, format!("there are as many POSIX queues as may be, {most}"))
+                .hint("/proc/sys/fs/mqueue/queues_max is the limit")
+        }
+        Errno::ENOSPC => {
+            let most = msg::limits().map_or(32000, |limits| limits.queues);
+            Cause::told(errno, format!("there are as many message queues as may be, {most}"))
+                .hint("/proc/sys/kernel/msgmni is the limit; ipcs -q lists them")
+        }
+        Errno::EMFILE => queue::no_memory(),
+        Errno::ENOSYS => Cause::told(errno, "this kernel has no such queues"),
+        errno => Cause::plain(errno),
+    }
+}
+
+/// A limit of POSIX queues, or the kernel's default for it.
+fn limit(name: &str, default: u64) -> u64 {
+    crate::sys::posix::mq::setting(name).unwrap_or(default)
+}

@@ -1,0 +1,98 @@
+//! `msgq peek`.
+
+use anyhow::{Result, bail};
+use clap::Args;
+use nix::errno::Errno;
+
+use super::doing;
+use super::queue::find;
+use super::shape::Shape;
+use crate::applets::Verb;
+use crate::exit::{Cause, Exit};
+use crate::output;
+use crate::sys::message::Message;
+use crate::sys::sysv::msg;
+use crate::target::{Form, Target};
+
+/// Prints a message as recv does, and leaves it in the queue: by its place, from 0 on, whatever the types are. Others may take
+/// it meanwhile; with --all each is looked at by its place when its turn comes.
+///
+/// The kernel can do this for System V queues alone, and only where it was built with CONFIG_CHECKPOINT_RESTORE, as those
+/// of the distributions are.
+#[derive(Args)]
+pub struct Peek {
+    /// The queue
+    #[arg(value_name = "TARGET")]
+    target: Target,
+    /// The message in this place, 0 if left out
+    #[arg(long, value_name = "N", value_parser = place, default_value_t = 0, hide_default_value = true, allow_negative_numbers = true)]
+    index: i64,
+    /// All messages, in their order
+    #[arg(long, conflicts_with = "index")]
+    all: bool,
+    /// A line of JSON for each message
+    #[arg(short = 'J', long)]
+    json: bool,
+}
+
+fn place(text: &str) -> Result<i64, String> {
+    let place = text.parse().ok().filter(|place| *place >= 0);
+    place.ok_or_else(|| "a place is a number from 0 on".into())
+}
+
+impl Verb for Peek {
+    const NAME: &'static str = "peek";
+    const SUMMARY: &'static str = "Look at messages without taking them";
+
+    fn run(self) -> Result<Exit> {
+        doing("peek into", &self.target, self.peek())?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Peek {
+    fn peek(&self) -> Result<()> {
+        if *self.target.form() == Form::Posix {
+            let words = "the kernel has no way to look at a POSIX queue's messages";
+            bail!(Cause::new(Exit::Usage, words).hint("msgq stat tells how many there are"));
+        }
+        let queue = find(&self.target)?;
+        let shape = if self.json { Shape::Json } else { Shape::Ended(b"\n") };
+        let mut most = msg::limits()?.message;
+        let (mut message, mut out) = (Message::new(0), Vec::new());
+        let mut index = self.index;
+        loop {
+            match queue.copy(&mut message, most, index) {
+                // It was sent before msgmax was lowered.
+                Err(Errno::E2BIG) => {
+                    most = most.saturating_mul(2).max(1024);
+                    continue;
+                }
+                Err(Errno::ENOMSG) if self.all => return Ok(()),
+                Err(Errno::ENOMSG) => bail!(none(queue, index)),
+                Err(Errno::ENOSYS) => bail!(
+                    Cause::told(Errno::ENOSYS, "this kernel cannot copy a message")
+                        .hint("it wants Linux 3.8 built with CONFIG_CHECKPOINT_RESTORE")
+                ),
+                copied => copied?,
+            }
+            out.clear();
+            shape.write(&message, false, &mut out);
+            output::print(&out)?;
+            if !self.all {
+                return Ok(());
+            }
+            index += 1;
+        }
+    }
+}
+
+fn none(queue: msg::Queue, index: i64) -> Cause {
+    let words = match queue.stat().map(|stat| stat.messages) {
+        Ok(0) => "it is empty".into(),
+        Ok(1) => format!("there is no message {index}, only 0"),
+        Ok(count) => format!("there is no message {index}, only 0 to {}", count - 1),
+        Err(_) => format!("there is no message {index}"),
+    };
+    Cause::told(Errno::ENOMSG, words).exit(Exit::Missing)
+}

@@ -1,0 +1,191 @@
+//! `msgq recv`.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
+use anyhow::{Error, Result, bail};
+use clap::Args;
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+
+use super::doing;
+use super::queue::{Queue, only_posix, only_system_v};
+use super::shape::{Format, Shape};
+use crate::applets::Verb;
+use crate::args::creating::Creating;
+use crate::args::numbers::many;
+use crate::args::waiting::{Deadline, Waiting};
+use crate::exit::{Cause, Exit};
+use crate::sys::message::{Message, Which};
+use crate::sys::posix::mq::Access;
+use crate::sys::{caught, fds};
+use crate::target::Target;
+
+/// Takes one message and prints it, or so many as --count, --drain, --follow or --until says. Each is ended by a newline unless
+/// another shape is asked for.
+///
+/// TYPE 0 is any message, N the first of type N, -N the first of the lowest type up to N. POSIX queues give the highest priority
+/// first. --timeout bounds the whole call; with --follow it bounds the silence between two messages.
+///
+/// A message that was taken is written before SIGINT, SIGTERM or SIGHUP ends the call. SIGKILL in between loses the
+/// message that was taken and not yet written. Receiving needs permission to read alone.
+///
+/// In a format %t is the type, %p the priority, %l the length, %d the data, %n a newline, %% a percent sign.
+#[derive(Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+pub struct Receive {
+    /// The queue
+    #[arg(value_name = "TARGET")]
+    target: Target,
+    /// System V: 0 any, N that type, -N the lowest up to N
+    #[arg(short = 't', long = "type", value_name = "TYPE", allow_negative_numbers = true)]
+    kind: Option<i64>,
+    /// System V: any but this type
+    #[arg(long, value_name = "TYPE", value_parser = except, conflicts_with = "kind", allow_negative_numbers = true)]
+    except: Option<i64>,
+    /// So many messages
+    #[arg(short, long, value_name = "COUNT", value_parser = many, allow_negative_numbers = true)]
+    count: Option<u64>,
+    /// All that there are, until the queue is empty
+    #[arg(long, conflicts_with_all = ["count", "follow", "timeout", "nonblock"])]
+    drain: bool,
+    /// Without end
+    #[arg(long, conflicts_with = "count")]
+    follow: bool,
+    /// Stop after a message that says TEXT; a newline or a NUL at its end does not count
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    until: Option<OsString>,
+    /// Nothing after each message
+    #[arg(long, group = "shape")]
+    raw: bool,
+    /// A NUL after each message
+    #[arg(short = '0', long, group = "shape")]
+    null: bool,
+    /// A line of JSON for each message
+    #[arg(short = 'J', long, group = "shape")]
+    json: bool,
+    /// Each message up to its first NUL, and a newline
+    #[arg(long, group = "shape")]
+    text: bool,
+    /// Each message so: %t %p %l %d %n
+    #[arg(long, value_name = "F", value_parser = Format::parse, group = "shape", allow_hyphen_values = true)]
+    format: Option<Format>,
+    /// Make the queue if it is missing
+    #[arg(long)]
+    create: bool,
+    #[command(flatten)]
+    creating: Creating,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+fn except(text: &str) -> Result<i64, String> {
+    let kind = text.parse().ok().filter(|kind| *kind > 0);
+    kind.ok_or_else(|| format!("a type is 1 to {}", i64::MAX))
+}
+
+impl Verb for Receive {
+    const NAME: &'static str = "recv";
+    const SUMMARY: &'static str = "Receive messages";
+
+    fn run(self) -> Result<Exit> {
+        doing("receive from", &self.target, self.receive())?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Receive {
+    fn receive(&self) -> Result<()> {
+        let mut deadline = self.waiting.start();
+        if self.drain {
+            deadline = deadline.never();
+        }
+        let mut queue = self.open(deadline)?;
+        let shape = self.shape();
+        let which = self.except.map_or(Which::Type(self.kind.unwrap_or(0)), Which::Except);
+        let most = if self.drain || self.follow { None } else { self.most() };
+        // From the moment one is taken these wait until it is written.
+        caught::catch(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
+        let (mut message, mut out) = (Message::new(0), Vec::new());
+        let mut taken = 0;
+        while most.is_none_or(|most| taken < most) {
+            match queue.receive(&mut message, which, deadline.patience) {
+                Ok(Some(())) => {}
+                Ok(None) => return end(),
+                Err(Errno::EAGAIN) if self.drain => break,
+                Err(Errno::EAGAIN) => bail!(late(&deadline, taken, most)),
+                Err(errno) => bail!(errno),
+            }
+            taken += 1;
+            out.clear();
+            shape.write(&message, queue.is_posix(), &mut out);
+            if let Err(errno) = fds::write_all(fds::stdout(), &out) {
+                return Err(unwritten(errno, message.data().len()));
+            }
+            let said = |text: &OsString| shape.says(message.data(), text.as_bytes());
+            if self.until.as_ref().is_some_and(said) {
+                break;
+            }
+            if self.follow {
+                deadline = self.waiting.start();
+            }
+        }
+        // One that has come since the last message was taken.
+        if caught::any() { end() } else { Ok(()) }
+    }
+
+    fn open(&self, deadline: Deadline) -> Result<Queue> {
+        let by_type = self.kind.is_some() || self.except.is_some();
+        only_system_v(
+            &self.target,
+            by_type,
+            "a POSIX queue has no types: the highest priority comes first",
+        )?;
+        let asks = |priority| self.format.as_ref().is_some_and(|format| format.asks_for(priority));
+        only_system_v(&self.target, asks(false), "a POSIX queue has no types; %p is the priority")?;
+        let why = "a System V queue has no priorities";
+        only_posix(&self.target, asks(true), why, "%t is the type")?;
+        let creating = self.create.then_some(self.creating);
+        Queue::open(&self.target, Access::Read, deadline.patience, creating)
+    }
+
+    const fn most(&self) -> Option<u64> {
+        match (self.count, &self.until) {
+            (None, None) => Some(1),
+            (count, _) => count,
+        }
+    }
+
+    fn shape(&self) -> Shape {
+        match (&self.format, self.raw, self.null, self.json, self.text) {
+            (Some(format), ..) => Shape::Format(format.clone()),
+            (_, true, ..) => Shape::Ended(b""),
+            (_, _, true, ..) => Shape::Ended(b"\0"),
+            (_, _, _, true, _) => Shape::Json,
+            (_, _, _, _, true) => Shape::Text,
+            _ => Shape::Ended(b"\n"),
+        }
+    }
+}
+
+/// Ends by the signal that has come, as it would have done at once.
+fn end() -> Result<()> {
+    for signal in caught::take()? {
+        caught::die_by(signal)?;
+    }
+    Ok(())
+}
+
+fn late(deadline: &Deadline, taken: u64, most: Option<u64>) -> Cause {
+    match (taken, most) {
+        (1.., Some(most)) => deadline.missed(&format!("{taken} of {most} messages came")),
+        _ => deadline.missed("no message came"),
+    }
+}
+
+/// The message is lost: it can be put back neither at its place nor for sure.
+fn unwritten(errno: Errno, length: usize) -> Error {
+    let lost = format!("the message that was taken, of {length} bytes, is lost");
+    let cause = Cause::plain(errno).exit(Exit::Failed).and(&lost);
+    Error::from(cause).context("cannot write to standard output")
+}

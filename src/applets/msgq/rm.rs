@@ -1,0 +1,77 @@
+//! `msgq rm`.
+
+use anyhow::{Result, bail};
+use clap::Args;
+use nix::errno::Errno;
+
+use super::doing;
+use super::queue::find;
+use super::stat::{Object, Waiter, waiters};
+use crate::applets::Verb;
+use crate::exit::{Cause, Exit, each};
+use crate::sys::posix::mq;
+use crate::sys::process;
+use crate::sys::sysv::kinds_of;
+use crate::target::{Form, Target};
+
+/// The messages in it go with it. A queue that somebody is seen to wait on is left alone without --force; with it, who waits on
+/// a System V queue is woken with a message and status 3, and who has a POSIX queue open keeps it until the last one
+/// closes it.
+#[derive(Args)]
+pub struct Remove {
+    /// The queues
+    #[arg(value_name = "TARGET", required = true)]
+    targets: Vec<Target>,
+    /// Also what is waited on
+    #[arg(long)]
+    force: bool,
+    /// What is not there counts as removed
+    #[arg(long)]
+    missing_ok: bool,
+}
+
+impl Verb for Remove {
+    const NAME: &'static str = "rm";
+    const SUMMARY: &'static str = "Remove queues";
+
+    fn run(self) -> Result<Exit> {
+        each(&self.targets, |target| {
+            let is_gone = |error: &anyhow::Error| match error.downcast_ref() {
+                Some(Errno::ENOENT | Errno::EIDRM) => true,
+                Some(Errno::EINVAL) => match target.form() {
+                    Form::Id(id) => kinds_of(*id).is_empty(),
+                    form => *form != Form::Posix,
+                },
+                _ => false,
+            };
+            match self.remove(target) {
+                Err(error) if self.missing_ok && is_gone(&error) => Ok(()),
+                removed => doing("remove", target, removed),
+            }
+        })
+    }
+}
+
+impl Remove {
+    fn remove(&self, target: &Target) -> Result<()> {
+        if !self.force {
+            idle(target)?;
+        }
+        match target.form() {
+            Form::Posix => Ok(mq::unlink(target.typed())?),
+            _ => Ok(find(target)?.remove()?),
+        }
+    }
+}
+
+fn idle(target: &Target) -> Result<()> {
+    // Its owner may remove it without being able to look at it.
+    let Ok(object) = Object::look(target) else { return Ok(()) };
+    let people = waiters(&object, &process::blocked().unwrap_or_default());
+    if people.is_empty() {
+        return Ok(());
+    }
+    let people: Vec<String> = people.iter().map(Waiter::to_string).collect();
+    let words = format!("it is waited on by {}", people.join(", "));
+    bail!(Cause::new(Exit::Failed, words).hint("--force removes it all the same"))
+}

@@ -1,0 +1,218 @@
+//! `msgq send`.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
+use anyhow::{Error, Result, bail};
+use clap::Args;
+use nix::errno::Errno;
+
+use super::input::{Input, Record};
+use super::queue::{Queue, only_posix, only_system_v};
+use super::{doing, explain, frame};
+use crate::applets::Verb;
+use crate::args::creating::Creating;
+use crate::args::waiting::{Deadline, Waiting};
+use crate::exit::{Cause, Exit};
+use crate::sys::message::Message;
+use crate::sys::posix::mq::{Access, MAX_PRIORITY};
+use crate::sys::wait::Patience;
+use crate::target::Target;
+
+/// Each MESSAGE is one message; without any, all of standard input is one, or with --lines each of its lines, with --null each
+/// record that ends in NUL. Empty messages are messages.
+///
+/// A full queue is waited for. A message longer than the queue takes is refused; what was sent before it stays sent.
+/// Sending needs permission to write alone.
+#[derive(Args)]
+pub struct Send {
+    /// The queue
+    #[arg(value_name = "TARGET")]
+    target: Target,
+    /// The messages; after -- one may begin with -
+    #[arg(value_name = "MESSAGE")]
+    messages: Vec<OsString>,
+    /// System V: the type, 1 if left out
+    #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind, allow_negative_numbers = true)]
+    kind: Option<i64>,
+    /// POSIX: the priority, 0 if left out; the highest is received first
+    #[arg(long, value_name = "P", value_parser = priority, allow_negative_numbers = true)]
+    priority: Option<u32>,
+    /// Each line of standard input is a message, without its newline
+    #[arg(long, conflicts_with_all = ["messages", "null"])]
+    lines: bool,
+    /// Each record of standard input that ends in NUL is a message
+    #[arg(short = '0', long, conflicts_with = "messages")]
+    null: bool,
+    /// Make the queue if it is missing
+    #[arg(long)]
+    create: bool,
+    #[command(flatten)]
+    creating: Creating,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+fn kind(text: &str) -> Result<i64, String> {
+    let kind = text.parse().ok().filter(|kind| (1..frame::KIND).contains(kind));
+    kind.ok_or_else(|| {
+        format!("a type is 1 to {}; from there on they are for calls", frame::KIND - 1)
+    })
+}
+
+fn priority(text: &str) -> Result<u32, String> {
+    let priority = text.parse().ok().filter(|priority| *priority <= MAX_PRIORITY);
+    priority.ok_or_else(|| format!("a priority is 0 to {MAX_PRIORITY}"))
+}
+
+impl Verb for Send {
+    const NAME: &'static str = "send";
+    const SUMMARY: &'static str = "Send messages";
+
+    fn run(self) -> Result<Exit> {
+        let deadline = self.waiting.start();
+        let mut sender = doing("send to", &self.target, self.open(deadline))?;
+        doing("send to", &self.target, self.send(&mut sender))?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Send {
+    fn open(&self, deadline: Deadline) -> Result<Sender> {
+        let why = "a POSIX queue has priorities, no types";
+        only_system_v(&self.target, self.kind.is_some(), why)?;
+        let why = "a System V queue has types, no priorities";
+        only_posix(&self.target, self.priority.is_some(), why, "--type says which")?;
+        let creating = self.create.then_some(self.creating);
+        let queue = Queue::open(&self.target, Access::Write, deadline.patience, creating)
+            .map_err(missing)?;
+        let number = self.kind.unwrap_or(i64::from(!queue.is_posix()));
+        let number = self.priority.map_or(number, i64::from);
+        Ok(Sender {
+            queue,
+            message: Message::new(number),
+            deadline,
+            name: self.target.to_string(),
+            fits: 0,
+            sent: 0,
+        })
+    }
+
+    fn send(&self, sender: &mut Sender) -> Result<()> {
+        if !self.messages.is_empty() {
+            for message in &self.messages {
+                sender
+                    .send(message.as_bytes())
+                    .map_err(|error| self.told(sender, error, "message"))?;
+            }
+            return Ok(());
+        }
+        let most = sender.queue.most();
+        let (mut input, what) = match (self.lines, self.null) {
+            (true, _) => (Input::records(b'\n', most), "line"),
+            (_, true) => (Input::records(0, most), "record"),
+            _ => (Input::whole(most), ""),
+        };
+        while let Some(record) = input.next()? {
+            let sent = match record {
+                Record::Whole(bytes) => sender.send(bytes),
+                Record::TooLong(length) => Err(sender.queue.too_long(length).into()),
+            };
+            sent.map_err(|error| self.told(sender, error, what))?;
+        }
+        Ok(())
+    }
+
+    /// A failure with the record's number where there can be several, and with what was sent before it.
+    fn told(&self, sender: &Sender, error: Error, what: &str) -> Error {
+        let error = match error.downcast::<Errno>() {
+            Ok(errno) => explain(&self.target, errno).into(),
+            Err(error) => error,
+        };
+        let cause = match error.downcast::<Cause>() {
+            Ok(cause) => cause,
+            Err(error) => return error,
+        };
+        let cause = match sender.sent {
+            0 => cause,
+            1 => cause.and("1 message was sent before"),
+            sent => cause.and(&format!("{sent} messages were sent before")),
+        };
+        if what.is_empty() || (self.messages.len() == 1 && sender.sent == 0) {
+            return cause.into();
+        }
+        Error::from(cause).context(format!("{what} {}", sender.sent + 1))
+    }
+}
+
+/// A missing queue can be made here.
+fn missing(error: Error) -> Error {
+    match error.downcast_ref() {
+        Some(Errno::ENOENT) => {
+            Cause::told(Errno::ENOENT, "no such message queue").hint("--create makes it").into()
+        }
+        _ => error,
+    }
+}
+
+struct Sender {
+    queue: Queue,
+    message: Message,
+    deadline: Deadline,
+    name: String,
+    /// A message of so many bytes fits into the queue when it is empty.
+    fits: usize,
+    sent: u64,
+}
+
+impl Sender {
+    fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        if bytes.len() > self.queue.most() {
+            bail!(self.queue.too_long(bytes.len() as u64));
+        }
+        if self.queue.is_posix() && frame::is_reserved(self.message.number(), bytes) {
+            let words = "with this priority it would be taken for a call";
+            bail!(Cause::new(Exit::Failed, words).hint("any lower --priority is a plain message"));
+        }
+        self.message.fill(bytes);
+        let sent = match self.at_once(bytes.len())? {
+            None => self.queue.send(&self.message, self.deadline.patience),
+            sent => Ok(sent),
+        };
+        match sent {
+            Err(Errno::EAGAIN) => bail!(self.deadline.missed("the queue had no room for it")),
+            sent => sent?,
+        };
+        self.sent += 1;
+        Ok(())
+    }
+
+    /// Tries without waiting where it is not known that the message fits into the queue at all: that would be waited for
+    /// without end. `None`: it is to be waited for.
+    fn at_once(&mut self, length: usize) -> Result<Option<()>> {
+        let Queue::SystemV { queue, .. } = &self.queue else { return Ok(None) };
+        if length <= self.fits {
+            return Ok(None);
+        }
+        match queue.send(&self.message, Patience::Never) {
+            Err(Errno::EAGAIN) => {
+                // Where it may not be looked at it has to be waited for.
+                let most = queue.stat().map_or(u64::MAX, |stat| stat.max_bytes);
+                if length as u64 > most {
+                    let words = format!("{length} bytes never fit: the queue's limit is {most}");
+                    bail!(
+                        Cause::told(Errno::EAGAIN, words)
+                            .exit(Exit::Failed)
+                            .hint(format!("msgq set {} --max-bytes raises it", self.name))
+                    );
+                }
+                self.fits = usize::try_from(most).unwrap_or(usize::MAX);
+                Ok(None)
+            }
+            sent => {
+                self.fits = length;
+                Ok(sent?)
+            }
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! `msgq serve`.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use nix::errno::Errno;
+
+use super::doing;
+use super::frame::{self, Request};
+use super::queue::{Queue, only_system_v};
+use crate::applets::{Runs, Verb};
+use crate::args::command::Command;
+use crate::args::creating::Creating;
+use crate::args::numbers::{count, many};
+use crate::args::waiting::{Deadline, Waiting};
+use crate::exit::Exit;
+use crate::jobs::{Ended, Jobs, Printed};
+use crate::output;
+use crate::sys::mailbox::{self, Address};
+use crate::sys::message::{Message, Which};
+use crate::sys::posix::mq::Access;
+use crate::target::Target;
+
+/// Runs CMD for each message, with the data on its standard input. IPCBOX_TYPE (of a POSIX queue IPCBOX_PRIORITY) and
+/// IPCBOX_LENGTH are in its environment, and {} as an argument by itself is the data; data with a NUL cannot be, and
+/// that CMD is not started.
+///
+/// What CMD prints for a message that was called (msgq call) is the reply, and its status is the caller's. For one
+/// that was sent it is printed here, each job's whole and after its end where several run at once.
+///
+/// A message is run at most once: what a server had taken when it was killed is gone. SIGTERM takes no more, lets what runs
+/// come to its end and then ends with status 0; SIGINT and SIGHUP do the same and then end the server. A second one goes on to
+/// the commands and ends the server at once.
+///
+/// With --count and --drain the status is 1 if a job failed. With --timeout the server ends, as not in time, when no message
+/// has come for so long. A call has a type of its own, from 2^62 on: a server with --type gets none unless that is 0.
+/// Callers must be of the same user.
+#[derive(Args)]
+pub struct Serve {
+    /// The queue
+    #[arg(value_name = "TARGET")]
+    target: Target,
+    /// At most N at once, 1 if left out
+    #[arg(short, long, value_name = "N", value_parser = count, default_value_t = 1, hide_default_value = true, allow_negative_numbers = true)]
+    jobs: u16,
+    /// System V: 0 any, N that type, -N the lowest up to N
+    #[arg(short = 't', long = "type", value_name = "TYPE", allow_negative_numbers = true)]
+    kind: Option<i64>,
+    /// So many messages
+    #[arg(short, long, value_name = "COUNT", value_parser = many, allow_negative_numbers = true)]
+    count: Option<u64>,
+    /// All that there are, until the queue is empty and no job runs
+    #[arg(long, conflicts_with_all = ["count", "timeout", "nonblock"])]
+    drain: bool,
+    /// Make the queue if it is missing
+    #[arg(long)]
+    create: bool,
+    #[command(flatten)]
+    creating: Creating,
+    #[command(flatten)]
+    waiting: Waiting,
+    /// The command and its arguments, run as given
+    #[arg(value_name = "CMD", last = true, required = true)]
+    command: Vec<OsString>,
+}
+
+impl Verb for Serve {
+    const NAME: &'static str = "serve";
+    const SUMMARY: &'static str = "Run CMD for each message, and answer calls";
+    const RUNS: Runs = Runs::Each;
+
+    fn run(mut self) -> Result<Exit> {
+        let command = Command::find(std::mem::take(&mut self.command))?;
+        let mut server = doing("serve", &self.target, self.open(command))?;
+        doing("serve", &self.target, self.serve(&mut server))?;
+        server.jobs.end(self.count.is_some() || self.drain)
+    }
+}
+
+struct Server {
+    queue: Queue,
+    jobs: Jobs<Option<OwnedFd>>,
+}
+
+impl Serve {
+    fn open(&self, command: Command) -> Result<Server> {
+        let why = "a POSIX queue has no types: the highest priority comes first";
+        only_system_v(&self.target, self.kind.is_some(), why)?;
+        let creating = self.create.then_some(self.creating);
+        let queue = Queue::open(&self.target, Access::Read, self.start().patience, creating)?;
+        Ok(Server { queue, jobs: Jobs::new(command, self.jobs, "msgq")? })
+    }
+
+    fn start(&self) -> Deadline {
+        let deadline = self.waiting.start();
+        if self.drain { deadline.never() } else { deadline }
+    }
+
+    fn serve(&self, server: &mut Server) -> Result<()> {
+        let which = Which::Type(self.kind.unwrap_or(0));
+        let mut message = Message::new(0);
+        let mut left = self.count;
+        let mut silence = self.start();
+        loop {
+            server.settle()?;
+            let is_over = left == Some(0) || server.jobs.is_stopping();
+            if is_over && server.jobs.is_idle() {
+                return Ok(());
+            }
+            if is_over || !server.jobs.has_room() {
+                server.jobs.wait()?;
+                continue;
+            }
+            match server.queue.receive(&mut message, which, silence.patience) {
+                Ok(Some(())) => {
+                    server.take(&message)?;
+                    left = left.map(|left| left - 1);
+                    silence = self.start();
+                }
+                // A job has ended, or a signal says to stop.
+                Ok(None) => {}
+                // What runs may send more.
+                Err(Errno::EAGAIN) if self.drain && !server.jobs.is_idle() => server.jobs.wait()?,
+                Err(Errno::EAGAIN) if self.drain => return Ok(()),
+                Err(Errno::EAGAIN) if !server.jobs.is_idle() => {
+                    server.jobs.wait()?;
+                    silence = self.start();
+                }
+                Err(Errno::EAGAIN) => bail!(silence.missed("no message came")),
+                Err(errno) => {
+                    server.finish()?;
+                    bail!(errno);
+                }
+            }
+        }
+    }
+}
+
+impl Server {
+    /// Starts the job for a message, where somebody still wants it.
+    fn take(&mut self, message: &Message) -> Result<()> {
+        let is_posix = self.queue.is_posix();
+        let (number, data) = (message.number(), message.data());
+        let (number, data, caller) = match frame::read(number, is_posix, data) {
+            Request::Plain => (number, data, None),
+            Request::Call(address, payload) => match accept(address) {
+                Some(caller) => (i64::from(!is_posix), payload, Some(caller)),
+                None => return Ok(()),
+            },
+        };
+        let name = if is_posix { "IPCBOX_PRIORITY" } else { "IPCBOX_TYPE" };
+        let added = [(name, number.to_string()), ("IPCBOX_LENGTH", data.len().to_string())];
+        let printed = if caller.is_some() { Printed::Kept } else { Printed::Passed };
+        match self.jobs.start(data, &added, printed, caller)? {
+            Some(ended) => self.answer(ended),
+            None => Ok(()),
+        }
+    }
+
+    /// Deals with the jobs that have ended.
+    fn settle(&mut self) -> Result<()> {
+        for ended in self.jobs.ended()? {
+            self.answer(ended)?;
+        }
+        Ok(())
+    }
+
+    /// Lets what runs come to its end.
+    fn finish(&mut self) -> Result<()> {
+        while !self.jobs.is_idle() {
+            self.jobs.wait()?;
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Sends a caller what the job printed, and its status. A caller that has gone is no failure.
+    fn answer(&mut self, ended: Ended<Option<OwnedFd>>) -> Result<()> {
+        let (Some(caller), Some(reply)) = (ended.what, ended.printed) else { return Ok(()) };
+        let length = reply.metadata().context("cannot look at a reply")?.len();
+        // A pipe that holds a byte at most has room for this.
+        if mailbox::put(&caller, &frame::head(ended.status, length)).is_err() || length == 0 {
+            return Ok(());
+        }
+        if let Err(errno) = self.jobs.deliver(&reply, &caller) {
+            output::tell(&format!("msgq: cannot deliver a reply: {} ({errno:?})\n", errno.desc()));
+        }
+        Ok(())
+    }
+}
+
+/// Tells a caller that its request is being worked on. `None`: it has gone, or may not be reached, which is told.
+fn accept(address: Address) -> Option<OwnedFd> {
+    match mailbox::open_for(address) {
+        Ok(caller) => mailbox::put(&caller, &[frame::ACCEPTED]).is_ok().then_some(caller),
+        Err(errno @ (Errno::EACCES | Errno::EPERM)) => {
+            let pid = address.pid;
+            output::tell(&format!(
+                "msgq: cannot answer process {pid}: it belongs to another user ({errno:?})\n"
+            ));
+            None
+        }
+        Err(_) => None,
+    }
+}

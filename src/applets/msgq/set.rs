@@ -1,0 +1,64 @@
+//! `msgq set`.
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use super::create::{change, room};
+use super::doing;
+use super::queue::{find, look, only_system_v};
+use crate::applets::Verb;
+use crate::args::creating::mode;
+use crate::args::owner::{self, Owner};
+use crate::exit::{Cause, Exit};
+use crate::sys::sysv::Change;
+use crate::target::{Form, Target};
+
+/// The limits of a POSIX queue are fixed when it is made. A System V queue can be made smaller than what is in it: then
+/// nothing more fits until enough was taken. More than kernel.msgmnb needs CAP_SYS_RESOURCE.
+#[derive(Args)]
+pub struct Set {
+    /// The queue
+    #[arg(value_name = "TARGET")]
+    target: Target,
+    /// System V: bytes of data that fit
+    #[arg(long, value_name = "SIZE", value_parser = room)]
+    max_bytes: Option<u64>,
+    /// New permission bits, in octal
+    #[arg(short, long, value_parser = mode)]
+    mode: Option<u32>,
+    /// New owner, and group
+    #[arg(long, value_name = "USER[:GROUP]", value_parser = owner::parse)]
+    owner: Option<Owner>,
+}
+
+impl Verb for Set {
+    const NAME: &'static str = "set";
+    const SUMMARY: &'static str = "Set limit, permission bits and owner";
+
+    fn run(self) -> Result<Exit> {
+        doing("set", &self.target, self.set())?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Set {
+    fn set(&self) -> Result<()> {
+        let wanted = Change {
+            uid: self.owner.map(|owner| owner.uid),
+            gid: self.owner.and_then(|owner| owner.gid),
+            mode: self.mode,
+        };
+        if wanted == Change::default() && self.max_bytes.is_none() {
+            bail!(
+                Cause::new(Exit::Usage, "nothing to set was given")
+                    .hint("--max-bytes, --mode or --owner")
+            );
+        }
+        if *self.target.form() == Form::Posix {
+            let why = "the limits of a POSIX queue are fixed when it is made";
+            only_system_v(&self.target, self.max_bytes.is_some(), why)?;
+            return Ok(look(self.target.typed())?.change(wanted)?);
+        }
+        change(find(&self.target)?, wanted, self.max_bytes)
+    }
+}

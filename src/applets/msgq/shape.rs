@@ -1,0 +1,161 @@
+//! How a message is printed.
+
+use std::io::Write as _;
+
+use crate::output::json_data;
+use crate::sys::message::Message;
+
+/// What a message looks like on standard output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shape {
+    /// The data, and then this.
+    Ended(&'static [u8]),
+    /// The data up to their first NUL, and a newline.
+    Text,
+    /// A line of JSON.
+    Json,
+    /// As a format says.
+    Format(Format),
+}
+
+/// A format, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Format(Vec<Piece>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Number(bool),
+    Length,
+    Data,
+}
+
+impl Format {
+    /// Reads a format.
+    ///
+    /// # Errors
+    /// Words that say which letter has no meaning.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        let mut letters = text.chars();
+        while let Some(letter) = letters.next() {
+            let piece = match (letter, if letter == '%' { letters.next() } else { None }) {
+                ('%', Some('t')) => Piece::Number(false),
+                ('%', Some('p')) => Piece::Number(true),
+                ('%', Some('l')) => Piece::Length,
+                ('%', Some('d')) => Piece::Data,
+                ('%', Some('n')) => Piece::Text("\n".into()),
+                ('%', Some('%')) => Piece::Text("%".into()),
+                ('%', Some(other)) => {
+                    return Err(format!("%{other} has no meaning; %t %p %l %d %n and %% have one"));
+                }
+                ('%', None) => return Err("it ends in a single %; write %%".into()),
+                (letter, _) => Piece::Text(letter.to_string()),
+            };
+            match (pieces.last_mut(), piece) {
+                (Some(Piece::Text(before)), Piece::Text(more)) => before.push_str(&more),
+                (_, piece) => pieces.push(piece),
+            }
+        }
+        Ok(Self(pieces))
+    }
+
+    /// Whether it asks for what only one of the families has: the type, or the priority.
+    pub fn asks_for(&self, priority: bool) -> bool {
+        self.0.contains(&Piece::Number(priority))
+    }
+}
+
+impl Shape {
+    /// Adds a message to `out`; its number is a type, or of POSIX a priority.
+    pub fn write(&self, message: &Message, is_posix: bool, out: &mut Vec<u8>) {
+        let (number, data) = (message.number(), message.data());
+        match self {
+            Self::Ended(end) => {
+                out.extend_from_slice(data);
+                out.extend_from_slice(end);
+            }
+            Self::Text => {
+                out.extend_from_slice(text(data));
+                out.push(b'\n');
+            }
+            Self::Json => {
+                let name = if is_posix { "priority" } else { "type" };
+                let (length, data) = (data.len(), json_data(data));
+                let line = format!("{{\"{name}\":{number},\"length\":{length},{data}}}\n");
+                out.extend_from_slice(line.as_bytes());
+            }
+            Self::Format(Format(pieces)) => {
+                for piece in pieces {
+                    // Writing to memory does not fail.
+                    let _ = match piece {
+                        Piece::Text(text) => out.write_all(text.as_bytes()),
+                        Piece::Number(_) => write!(out, "{number}"),
+                        Piece::Length => write!(out, "{}", data.len()),
+                        Piece::Data => out.write_all(data),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Whether a message says `wanted`, a newline or a NUL at its end aside.
+    pub fn says(&self, data: &[u8], wanted: &[u8]) -> bool {
+        let data = if *self == Self::Text { text(data) } else { data };
+        let data = data.strip_suffix(b"\0").unwrap_or(data);
+        data == wanted || data.strip_suffix(b"\n") == Some(wanted)
+    }
+}
+
+fn text(data: &[u8]) -> &[u8] {
+    data.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(shape: &Shape, is_posix: bool, number: i64, data: &[u8]) -> String {
+        let (mut message, mut out) = (Message::new(number), Vec::new());
+        message.fill(data);
+        shape.write(&message, is_posix, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_shape() {
+        let format = |text| Shape::Format(Format::parse(text).unwrap());
+        assert_eq!(written(&Shape::Ended(b"\n"), false, 1, b"a b"), "a b\n");
+        assert_eq!(written(&Shape::Ended(b""), false, 1, b""), "");
+        assert_eq!(written(&Shape::Text, false, 1, b"quit\n\0junk"), "quit\n\n");
+        assert_eq!(
+            written(&Shape::Json, false, 7, b"a\"b"),
+            "{\"type\":7,\"length\":3,\"data\":\"a\\\"b\"}\n"
+        );
+        assert_eq!(
+            written(&Shape::Json, true, 2, b"\xff"),
+            "{\"priority\":2,\"length\":1,\"data_base64\":\"/w==\"}\n"
+        );
+        assert_eq!(written(&format("%t:%l:%d%n"), false, 9, b"xyz"), "9:3:xyz\n");
+        assert_eq!(written(&format("100%% %p"), true, 3, b""), "100% 3");
+    }
+
+    #[test]
+    fn formats_that_are_none() {
+        assert!(Format::parse("%x").unwrap_err().contains("%x"));
+        assert!(Format::parse("100%").unwrap_err().contains("%%"));
+    }
+
+    #[test]
+    fn the_last_words_of_chat_programs() {
+        let line = Shape::Ended(b"\n");
+        for data in [&b"quit"[..], b"quit\n", b"quit\0", b"quit\n\0"] {
+            assert!(line.says(data, b"quit"), "{data:?}");
+        }
+        for data in [&b"quit "[..], b"quit\n\n", b"quit\0rest", b"qui", b"QUIT"] {
+            assert!(!line.says(data, b"quit"), "{data:?}");
+        }
+        assert!(Shape::Text.says(b"quit\0rest", b"quit"));
+        assert!(line.says(b"", b""));
+    }
+}

@@ -1,0 +1,105 @@
+//! A pipe that a process keeps for an answer, and that another one of the same user finds by process id, number and inode.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::libc;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::unistd::{getpid, pipe2, write};
+
+/// Where a mailbox is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Address {
+    /// The process that has it, as it numbers itself.
+    pub pid: i32,
+    /// The number of its descriptor there.
+    pub fd: i32,
+    /// The pipe's inode, by which another one in its place is told apart.
+    pub inode: u64,
+}
+
+/// One's own mailbox. Both ends are kept until somebody has come to write: with the one end alone it would be at its end.
+#[derive(Debug)]
+pub struct Mailbox {
+    end: OwnedFd,
+    other: Option<OwnedFd>,
+    inode: u64,
+}
+
+impl Mailbox {
+    /// A new one.
+    pub fn new() -> Result<Self> {
+        let (end, other) = pipe2(OFlag::O_CLOEXEC)?;
+        let inode = fstat(&end)?.st_ino;
+        Ok(Self { end, other: Some(other), inode })
+    }
+
+    /// Where others find it.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        Address { pid: getpid().as_raw(), fd: self.end.as_raw_fd(), inode: self.inode }
+    }
+
+    /// Somebody has come: from here on it is at its end when he has gone.
+    pub fn accepted(&mut self) {
+        self.other = None;
+    }
+}
+
+impl AsFd for Mailbox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.end.as_fd()
+    }
+}
+
+/// Opens somebody's mailbox for writing, without ever waiting.
+///
+/// # Errors
+/// `ENOENT`, `ENXIO`: the process or its mailbox has gone. `EACCES`: it is another user's. `ESTALE`: something else has
+/// taken its place.
+pub fn open_for(address: Address) -> Result<OwnedFd> {
+    let path = format!("/proc/{}/fd/{}", address.pid, address.fd);
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    // Looked at before it is opened: opening can do things where it is no pipe.
+    let is_it = |file: FileStat| {
+        let is_pipe =
+            SFlag::from_bits_truncate(file.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFIFO;
+        if is_pipe && file.st_ino == address.inode { Ok(()) } else { Err(Errno::ESTALE) }
+    };
+    is_it(nix::sys::stat::stat(&*path)?)?;
+    let fd = open(&*path, flags, Mode::empty())?;
+    is_it(fstat(&fd)?)?;
+    Ok(fd)
+}
+
+/// Writes as much as there is room for, without SIGPIPE where nobody reads any more. Gives how much that was.
+///
+/// # Errors
+/// `EPIPE`: nobody reads any more.
+pub fn put(fd: &OwnedFd, bytes: &[u8]) -> Result<usize> {
+    let pipe = SigSet::from(Signal::SIGPIPE);
+    let before = pipe.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let mut at = 0;
+    let outcome = loop {
+        if at == bytes.len() {
+            break Ok(at);
+        }
+        match write(fd, &bytes[at..]) {
+            Ok(written) => at += written,
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => break Ok(at),
+            Err(errno) => break Err(errno),
+        }
+    };
+    if outcome == Err(Errno::EPIPE) && !before.contains(Signal::SIGPIPE) {
+        let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: set and time live through the call. It takes the signal of this write, if that is not ignored.
+        unsafe { libc::sigtimedwait(pipe.as_ref(), std::ptr::null_mut(), &raw const now) };
+    }
+    before.thread_set_mask()?;
+    outcome
+}

@@ -1,0 +1,268 @@
+//! System V message queues: msgget(2), msgop(2), msgctl(2).
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_long};
+use std::mem::zeroed;
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::libc;
+
+use super::{Change, Key, Perm};
+use crate::sys::message::{Message, Waits, Which};
+use crate::sys::process::Blocked;
+use crate::sys::wait::{Patience, interruptible};
+
+/// Take a copy of the message with this number, Linux 3.8; the libc crate does not have it.
+const MSG_COPY: c_int = 0o40000;
+/// The data of the queue with this index, whoever may read it, Linux 4.17.
+const MSG_STAT_ANY: c_int = 13;
+/// What the kernel keeps of a queue: `struct msqid_ds`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// The id.
+    pub id: c_int,
+    /// Key, owner, permission bits.
+    pub perm: Perm,
+    /// Number of messages in it.
+    pub messages: u64,
+    /// Bytes of data in it.
+    pub bytes: u64,
+    /// The most bytes of data, and the most messages, that fit.
+    pub max_bytes: u64,
+    /// Last process to send; 0 where nobody has, or it belongs to another pid namespace.
+    pub last_send_pid: i32,
+    /// Last process to receive, likewise.
+    pub last_receive_pid: i32,
+    /// Last msgsnd(2), seconds since 1970; 0 is never.
+    pub send_time: i64,
+    /// Last msgrcv(2), likewise.
+    pub receive_time: i64,
+    /// Creation or last change, likewise.
+    pub change_time: i64,
+}
+
+impl Stat {
+    fn new(id: c_int, raw: &libc::msqid_ds) -> Self {
+        Self {
+            id,
+            perm: raw.msg_perm.into(),
+            messages: raw.msg_qnum,
+            bytes: raw.__msg_cbytes,
+            max_bytes: raw.msg_qbytes,
+            last_send_pid: raw.msg_lspid,
+            last_receive_pid: raw.msg_lrpid,
+            send_time: raw.msg_stime,
+            receive_time: raw.msg_rtime,
+            change_time: raw.msg_ctime,
+        }
+    }
+}
+
+/// The limits of `/proc/sys/kernel/msg*`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// msgmax: bytes of one message.
+    pub message: usize,
+    /// msgmnb: what `max_bytes` of a new queue is.
+    pub bytes: u64,
+    /// msgmni: queues.
+    pub queues: u64,
+}
+
+/// The limits, `IPC_INFO`.
+pub fn limits() -> Result<Limits> {
+    let (info, _) = info(libc::IPC_INFO)?;
+    let count = |n: c_int| u64::try_from(n).unwrap_or(0);
+    Ok(Limits {
+        message: count(info.msgmax) as usize,
+        bytes: count(info.msgmnb),
+        queues: count(info.msgmni),
+    })
+}
+
+fn info(command: c_int) -> Result<(libc::msginfo, c_int)> {
+    // SAFETY: a C structure of integers, for which all zeros is a value.
+    let mut info: libc::msginfo = unsafe { zeroed() };
+    // SAFETY: IPC_INFO and MSG_INFO write one msginfo, which is there; the id is ignored.
+    let highest = Errno::result(unsafe { libc::msgctl(0, command, (&raw mut info).cast()) })?;
+    Ok((info, highest))
+}
+
+/// Every queue of the IPC namespace, those that may not be read included (`MSG_STAT_ANY`, Linux 4.17).
+pub fn all() -> Result<Vec<Stat>> {
+    let (_, highest) = info(libc::MSG_INFO)?;
+    let stats = (0..=highest).map(|index| stat(index, MSG_STAT_ANY));
+    Ok(stats.filter_map(Result::ok).collect())
+}
+
+fn stat(id_or_index: c_int, command: c_int) -> Result<Stat> {
+    // SAFETY: a C structure of integers, for which all zeros is a value.
+    let mut raw: libc::msqid_ds = unsafe { zeroed() };
+    // SAFETY: IPC_STAT and MSG_STAT_ANY write one msqid_ds, which is there.
+    let id = Errno::result(unsafe { libc::msgctl(id_or_index, command, &raw mut raw) })?;
+    let id = if command == libc::IPC_STAT { id_or_index } else { id };
+    Ok(Stat::new(id, &raw))
+}
+
+/// A queue, by its id. It can go at any time; calls then fail with `EINVAL`, or with `EIDRM` where they were waiting on
+/// it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queue {
+    id: c_int,
+}
+
+impl Queue {
+    /// The queue with this id, whether it is there or not.
+    #[must_use]
+    pub const fn from_id(id: c_int) -> Self {
+        Self { id }
+    }
+
+    /// The queue behind `key`, asking for no permission.
+    ///
+    /// # Errors
+    /// `ENOENT`: there is none.
+    pub fn find(key: Key) -> Result<Self> {
+        // SAFETY: plain integers.
+        Errno::result(unsafe { libc::msgget(key, 0) }).map(Self::from_id)
+    }
+
+    /// A new queue. A `key` of [`libc::IPC_PRIVATE`] gives one without a key.
+    ///
+    /// # Errors
+    /// `EEXIST`: the key is taken. `ENOSPC`: msgmni is reached.
+    pub fn create(key: Key, mode: u32) -> Result<Self> {
+        let flags = libc::IPC_CREAT | libc::IPC_EXCL | (mode & 0o777).cast_signed();
+        // SAFETY: plain integers.
+        Errno::result(unsafe { libc::msgget(key, flags) }).map(Self::from_id)
+    }
+
+    /// The id, 0 or above.
+    #[must_use]
+    pub const fn id(self) -> c_int {
+        self.id
+    }
+
+    /// Sends a message, waiting at most for `patience` where the queue is full. `None`: a caught signal has come before.
+    ///
+    /// # Errors
+    /// `EAGAIN`: not in time. `EINVAL`: a type below 1, more data than msgmax, or no such queue. `EIDRM`: it was removed
+    /// meanwhile. `EACCES`: no permission to write.
+    pub fn send(self, message: &Message, patience: Patience) -> Result<Option<()>> {
+        let flags = nowait(patience);
+        let (at, length) = (message.whole().as_ptr().cast(), message.data().len());
+        interruptible(patience, || {
+            // SAFETY: the type and as many bytes as are told lie there through the call, which only reads them.
+            Errno::result(unsafe { libc::msgsnd(self.id, at, length, flags) }).map(drop)
+        })
+    }
+
+    /// Takes a message, waiting at most for `patience`; it replaces what `message` was, and is at most `most` bytes long.
+    /// `None`: a caught signal has come before.
+    ///
+    /// # Errors
+    /// `EAGAIN`: not in time. `E2BIG`: it is longer, and stays there. `EINVAL`: no such queue. `EIDRM`: it was removed
+    /// meanwhile. `EACCES`: no permission to read.
+    pub fn receive(
+        self,
+        message: &mut Message,
+        most: usize,
+        which: Which,
+        patience: Patience,
+    ) -> Result<Option<()>> {
+        let flags = nowait(patience);
+        let (kind, flags) = match which {
+            Which::Type(kind) => (kind, flags),
+            Which::Except(kind) => (kind, flags | libc::MSG_EXCEPT),
+        };
+        match interruptible(patience, || self.read(message, most, kind, flags)) {
+            Err(Errno::ENOMSG) => Err(Errno::EAGAIN),
+            taken => taken,
+        }
+    }
+
+    /// A copy of the message with this number in the queue, from 0 on (`MSG_COPY`); it stays there.
+    ///
+    /// # Errors
+    /// `ENOMSG`: there are fewer. `ENOSYS`: the kernel was built without CONFIG_CHECKPOINT_RESTORE. `E2BIG`: it is longer
+    /// than `most`. `EACCES`: no permission to read.
+    pub fn copy(self, message: &mut Message, most: usize, index: i64) -> Result<()> {
+        loop {
+            match self.read(message, most, index, MSG_COPY | libc::IPC_NOWAIT) {
+                Err(Errno::EINTR) => {}
+                copied => return copied,
+            }
+        }
+    }
+
+    fn read(self, message: &mut Message, most: usize, kind: i64, flags: c_int) -> Result<()> {
+        let at = message.space(most).as_mut_ptr().cast();
+        // SAFETY: the type and `most` bytes have room there through the call.
+        let read = unsafe { libc::msgrcv(self.id, at, most, kind as c_long, flags) };
+        message.has(Errno::result(read)?.cast_unsigned());
+        Ok(())
+    }
+
+    /// The queue's data. Asks without read permission too, where the kernel can (Linux 4.17).
+    pub fn stat(self) -> Result<Stat> {
+        match stat(self.id, libc::IPC_STAT) {
+            // An id is its index plus a multiple of 32768 (of 2^24 with ipcmni_extend).
+            Err(Errno::EACCES) => [self.id % 32768, self.id % (1 << 24)]
+                .into_iter()
+                .filter_map(|index| stat(index, MSG_STAT_ANY).ok())
+                .find(|stat| stat.id == self.id)
+                .ok_or(Errno::EACCES),
+            answer => answer,
+        }
+    }
+
+    /// Changes owner, group or permission bits, and how many bytes fit, `IPC_SET`.
+    ///
+    /// # Errors
+    /// `EPERM`: the caller is neither owner nor creator nor privileged, or wants more than msgmnb without CAP_SYS_RESOURCE.
+    pub fn change(self, change: Change, max_bytes: Option<u64>) -> Result<()> {
+        // SAFETY: a C structure of integers, for which all zeros is a value.
+        let mut raw: libc::msqid_ds = unsafe { zeroed() };
+        let now = self.stat()?;
+        raw.msg_perm.uid = now.perm.uid;
+        raw.msg_perm.gid = now.perm.gid;
+        raw.msg_perm.mode = now.perm.mode as _;
+        raw.msg_qbytes = max_bytes.unwrap_or(now.max_bytes);
+        change.apply(&mut raw.msg_perm);
+        // SAFETY: IPC_SET reads owner, group, mode and qbytes of one msqid_ds, which is there.
+        Errno::result(unsafe { libc::msgctl(self.id, libc::IPC_SET, &raw mut raw) }).map(drop)
+    }
+
+    /// Removes the queue and all messages in it, `IPC_RMID`; who waits on it is woken with `EIDRM`.
+    ///
+    /// # Errors
+    /// `EPERM`: the caller is neither owner nor creator nor privileged. `EINVAL`: it is gone.
+    pub fn remove(self) -> Result<()> {
+        let none = std::ptr::null_mut();
+        // SAFETY: IPC_RMID takes no structure.
+        Errno::result(unsafe { libc::msgctl(self.id, libc::IPC_RMID, none) }).map(drop)
+    }
+}
+
+fn nowait(patience: Patience) -> c_int {
+    if patience == Patience::Never { libc::IPC_NOWAIT } else { 0 }
+}
+
+/// What a blocked thread waits for, where that is a message of the queue `id` or room for one.
+#[must_use]
+pub fn waits(blocked: &Blocked, id: c_int) -> Option<Waits> {
+    // The kernel takes the lower half of a register for an int, as is done here.
+    if blocked.args[0] as c_int != id {
+        return None;
+    }
+    match blocked.call {
+        libc::SYS_msgsnd => Some(Waits::ToSend),
+        libc::SYS_msgrcv => {
+            let (kind, flags) = (blocked.args[3].cast_signed(), blocked.args[4] as c_int);
+            let is_except = flags & libc::MSG_EXCEPT != 0;
+            Some(Waits::ToReceive(if is_except { Which::Except(kind) } else { Which::Type(kind) }))
+        }
+        _ => None,
+    }
+}
