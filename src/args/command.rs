@@ -1,7 +1,8 @@
 //! A CMD after `--`, which the box becomes.
 
 use std::convert::Infallible;
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
@@ -47,5 +48,36 @@ impl Command {
         let name = self.words.first().cloned().unwrap_or_default();
         Err(Error::from(cause.exit(Exit::NotExecutable)))
             .with_context(|| format!("cannot run {}", name.display()))
+    }
+}
+
+/// Puts `payload` in the place of every word that is `{}` and nothing else, and tells whether there was one.
+///
+/// # Errors
+/// It would be put somewhere and has a NUL, which no argument can have.
+pub fn fill(words: &mut [OsString], payload: &[u8]) -> Result<bool, Cause> {
+    let mut places = words.iter_mut().filter(|word| *word == "{}").peekable();
+    let found = places.peek().is_some();
+    if found && payload.contains(&0) {
+        return Err(Cause::new(Exit::Failed, "it has a NUL and cannot be an argument"));
+    }
+    for place in places {
+        OsStr::from_bytes(payload).clone_into(place);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn braces_are_replaced_where_they_are_a_word() {
+        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        let mut line = words("a {} --b={} {}");
+        assert_eq!(fill(&mut line, b"x\n"), Ok(true));
+        assert_eq!(line, words("a x\n --b={} x\n"));
+        assert_eq!(fill(&mut line, b"\0"), Ok(false));
+        assert!(fill(&mut words("{}"), b"a\0b").is_err());
     }
 }
