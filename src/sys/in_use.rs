@@ -43,8 +43,8 @@ pub struct Open {
 pub struct User {
     /// The process.
     pub pid: i32,
-    /// Whether it maps it.
-    pub maps: bool,
+    /// How many mappings of it the process has.
+    pub mappings: usize,
     /// The descriptors by which it has it open, by number.
     pub open: Vec<Open>,
 }
@@ -71,13 +71,14 @@ pub fn by(object: Object) -> IoResult<Users> {
         let elsewhere = || Ok(namespace(&pid.to_string())? != ours);
         let user = match object {
             Object::Segment(_) => elsewhere().and_then(|elsewhere| {
-                Ok(User { pid, maps: !elsewhere && maps(pid, object)?, open: Vec::new() })
+                let mappings = if elsewhere { 0 } else { mappings(pid, object)? };
+                Ok(User { pid, mappings, open: Vec::new() })
             }),
-            Object::File { device, inode } => maps(pid, object)
-                .and_then(|maps| Ok(User { pid, maps, open: open(pid, device, inode)? })),
+            Object::File { device, inode } => mappings(pid, object)
+                .and_then(|mappings| Ok(User { pid, mappings, open: open(pid, device, inode)? })),
         };
         match user {
-            Ok(user) if user.maps || !user.open.is_empty() => users.seen.push(user),
+            Ok(user) if user.mappings > 0 || !user.open.is_empty() => users.seen.push(user),
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
                 users.unseen += usize::from(has_memory(pid));
             }
@@ -87,9 +88,9 @@ pub fn by(object: Object) -> IoResult<Users> {
     Ok(users)
 }
 
-fn maps(pid: i32, object: Object) -> IoResult<bool> {
+fn mappings(pid: i32, object: Object) -> IoResult<usize> {
     let text = fs::read(format!("/proc/{pid}/maps"))?;
-    Ok(String::from_utf8_lossy(&text).lines().any(|line| is_of(line, object)))
+    Ok(String::from_utf8_lossy(&text).lines().filter(|line| is_of(line, object)).count())
 }
 
 /// Whether a line of `/proc/PID/maps` is a mapping of `object`: address, permissions, offset, device as
@@ -173,6 +174,6 @@ mod tests {
             Open { fd: write.as_raw_fd(), reads: false, writes: true },
             Open { fd: read.as_raw_fd(), reads: true, writes: false },
         ];
-        assert_eq!(users.seen, [User { pid, maps: false, open }]);
+        assert_eq!(users.seen, [User { pid, mappings: 0, open }]);
     }
 }

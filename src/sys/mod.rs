@@ -7,10 +7,15 @@
 
 pub mod exec;
 pub mod fds;
+pub mod futex;
 pub mod holder;
 pub mod in_use;
+pub mod mapping;
+pub mod memfd;
+pub mod memory;
 pub mod posix;
 pub mod process;
 pub mod sysv;
+pub mod transfer;
 pub mod users;
 pub mod wait;

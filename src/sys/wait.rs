@@ -64,3 +64,12 @@ pub fn ready(fds: &[BorrowedFd], patience: Patience) -> Result<Option<usize>> {
         }
     }
 }
+
+/// Waits until `fd` can be written to, or nobody reads it any more, ppoll(2).
+pub fn writable(fd: BorrowedFd) -> Result<()> {
+    let mut polled = [PollFd::new(fd, PollFlags::POLLOUT)];
+    match ppoll(&mut polled, None, None) {
+        Err(Errno::EINTR) | Ok(_) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}

@@ -1,3 +1,4 @@
 //! POSIX IPC: objects that are files of a file system of the kernel's.
 
 pub mod sem;
+pub mod shm;
