@@ -74,7 +74,6 @@ pub struct Journal {
 
 /// A write that is complete in its journal.
 struct Entry {
-    segment: Segment,
     bytes: Mapping,
     extent: Extent,
 }
@@ -139,7 +138,7 @@ impl Journal {
         let extent = Extent { offset, len, clears: clears != 0 };
         let complete = bytes.word(MARK)?.load(Ordering::SeqCst) == COMPLETE;
         let ours = words == self.header(extent) && len <= room;
-        Ok((complete && ours).then_some(Entry { segment, bytes, extent }))
+        Ok((complete && ours).then_some(Entry { bytes, extent }))
     }
 
     /// Puts the writes that were complete and are not yet copied over `bytes`, which were read at `offset`.
@@ -192,7 +191,7 @@ impl Journal {
             }
             fill(&bytes, DATA)?;
             bytes.word(MARK)?.store(COMPLETE, Ordering::SeqCst);
-            Ok::<_, anyhow::Error>(Entry { segment, bytes, extent })
+            Ok::<_, anyhow::Error>(Entry { bytes, extent })
         };
         let outcome = prepared().and_then(|entry| Ok(entry.copy(memory)?));
         segment.remove()?;
@@ -201,7 +200,8 @@ impl Journal {
 
     fn begin(&self, extent: Extent) -> Result<Segment> {
         let size = extent.len.saturating_add(DATA as u64);
-        let mode = self.lock.set.stat()?.perm.mode;
+        // Whoever may take the lock may complete the copy.
+        let mode = self.lock.set.stat()?.perm.mode | 0o600;
         for slot in 0..SLOTS {
             match Segment::create(self.key(slot), size, mode, false) {
                 Err(Errno::EEXIST) => {}
@@ -210,7 +210,7 @@ impl Journal {
                     let hint = "ipcs -lm shows the limits of segments, and ipcs -um what is used";
                     bail!(Cause::told(errno, words).hint(hint));
                 }
-                made => return Ok(made?),
+                created => return Ok(created?),
             }
         }
         let words = "killed writers of other users left their copies, and may remove them";

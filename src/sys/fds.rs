@@ -27,6 +27,13 @@ pub fn guard_standard() -> Result<()> {
     Ok(())
 }
 
+/// Standard input, which [`guard_standard`] keeps open, perhaps for writing only.
+#[must_use]
+pub fn stdin() -> BorrowedFd<'static> {
+    // SAFETY: descriptor 0 is open from guard_standard() on and nothing in the box closes it.
+    unsafe { BorrowedFd::borrow_raw(libc::STDIN_FILENO) }
+}
+
 /// Standard output, which [`guard_standard`] keeps open for the life of the process.
 #[must_use]
 pub fn stdout() -> BorrowedFd<'static> {
@@ -39,6 +46,12 @@ pub fn stdout() -> BorrowedFd<'static> {
 pub fn stderr() -> BorrowedFd<'static> {
     // SAFETY: as for standard output.
     unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) }
+}
+
+/// Makes standard input empty.
+pub fn empty_stdin() -> Result<()> {
+    let null = open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    nix::unistd::dup2_stdin(null)
 }
 
 /// Writes all of `bytes`, write(2) as often as it takes.

@@ -1,6 +1,6 @@
 //! Anonymous files of memory: memfd_create(2).
 
-use std::ffi::CString;
+use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 
 use nix::Result;
@@ -16,12 +16,12 @@ pub const NAME_MAX: usize = 249;
 ///
 /// # Errors
 /// `EINVAL`: a name above [`NAME_MAX`]. `EACCES`: the system (vm.memfd_noexec) allows none that can be executed.
-pub fn create(name: &CString, executable: bool) -> Result<OwnedFd> {
+pub fn create(name: &CStr, executable: bool) -> Result<OwnedFd> {
     let access = if executable { libc::MFD_EXEC } else { libc::MFD_NOEXEC_SEAL };
     let plain = MFdFlags::MFD_ALLOW_SEALING;
-    match memfd_create(name.as_c_str(), plain | MFdFlags::from_bits_retain(access)) {
+    match memfd_create(name, plain | MFdFlags::from_bits_retain(access)) {
         // Linux before 6.3 knows neither; there all can be executed.
-        Err(Errno::EINVAL) => memfd_create(name.as_c_str(), plain),
+        Err(Errno::EINVAL) => memfd_create(name, plain),
         made => made,
     }
 }

@@ -1,11 +1,11 @@
 //! Moving bytes between descriptors inside the kernel where it can, and through a buffer where it cannot.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::Result;
 use nix::errno::Errno;
-use nix::fcntl::{SpliceFFlags, splice};
-use nix::libc::{S_IFMT, S_IFREG};
+use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
+use nix::libc::{S_IFDIR, S_IFMT, S_IFREG};
 use nix::sys::sendfile::sendfile;
 use nix::sys::stat::fstat;
 use nix::sys::uio::{pread, pwrite};
@@ -159,4 +159,28 @@ pub fn pour(from: BorrowedFd, at: u64, to: BorrowedFd, most: u64) -> Result<u64>
         }
     }
     Ok(done)
+}
+
+/// How many bytes are left to read of a file; `None` where it does not tell, as a pipe and the files of `/proc` do not.
+///
+/// # Errors
+/// `EISDIR`: it is a directory. `EBADF`: it is not open for reading.
+pub fn left(from: BorrowedFd) -> Result<Option<u64>> {
+    let access = OFlag::from_bits_retain(fcntl(from, FcntlArg::F_GETFL)?) & OFlag::O_ACCMODE;
+    let stat = fstat(from)?;
+    match stat.st_mode & S_IFMT {
+        _ if access == OFlag::O_WRONLY => Err(Errno::EBADF),
+        S_IFDIR => Err(Errno::EISDIR),
+        S_IFREG => {
+            let left = stat.st_size - lseek(from, 0, Whence::SeekCur)?;
+            Ok(u64::try_from(left).ok().filter(|left| *left > 0))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Goes to a place in a file, lseek(2).
+pub fn seek(file: impl AsFd, at: u64) -> Result<()> {
+    let at = i64::try_from(at).map_err(|_| Errno::EOVERFLOW)?;
+    lseek(file, at, Whence::SeekSet).map(drop)
 }

@@ -75,6 +75,12 @@ impl AsFd for Object {
     }
 }
 
+impl From<Object> for OwnedFd {
+    fn from(object: Object) -> Self {
+        object.0
+    }
+}
+
 impl Object {
     /// Opens the one called `name`, which begins with a slash.
     ///
