@@ -4,6 +4,7 @@ mod install;
 mod key;
 pub mod msgq;
 pub mod sem;
+pub mod shm;
 
 use anyhow::Result;
 use clap::{ArgMatches, Args, Command};
@@ -109,7 +110,7 @@ pub struct Applet {
 }
 
 /// The applets, in the order in which they are listed.
-pub const APPLETS: &[Applet] = &[msgq::APPLET, sem::APPLET];
+pub const APPLETS: &[Applet] = &[msgq::APPLET, sem::APPLET, shm::APPLET];
 
 /// The words of the box that are no applets.
 pub const WORDS: &[Entry] = &[Entry::of::<key::Key>(), Entry::of::<install::Install>()];

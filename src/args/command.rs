@@ -13,7 +13,6 @@ use crate::sys::spawn::{self, Unstarted};
 use crate::sys::{exec, fds};
 
 /// The argument that stands for the record.
-const RECORD: &str = "{}";
 
 /// A command that was found.
 #[derive(Debug)]
@@ -59,18 +58,8 @@ impl Command {
         added: &[(&str, String)],
         output: Option<BorrowedFd>,
     ) -> Result<i32> {
-        let asked = self.words.iter().skip(1).any(|word| word == RECORD);
-        if asked && record.contains(&0) {
-            let words =
-                format!("a record of {} bytes with a NUL cannot be an argument", record.len());
-            let cause = Cause::new(Exit::NotExecutable, words);
-            return Err(self.not_run(cause.hint("without {} it is on standard input alone")));
-        }
-        let fill = |(n, word): (usize, &OsString)| {
-            let is_record = n > 0 && word == RECORD;
-            if is_record { OsStr::from_bytes(record).to_owned() } else { word.clone() }
-        };
-        let words: Vec<OsString> = self.words.iter().enumerate().map(fill).collect();
+        let mut words = self.words.clone();
+        let asked = fill(&mut words, record).map_err(|cause| self.not_run(cause))?;
         let run = || {
             let input = fds::in_memory(record)?;
             spawn::start(&self.path, &words, added, &input, output)
@@ -113,5 +102,39 @@ pub fn not_forked(errno: Errno, what: &str) -> Cause {
             .exit(Exit::Failed)
             .hint("ulimit -u, or the cgroup's pids.max, is the limit"),
         errno => Cause::told(errno, format!("{what}: {}", errno.desc())),
+    }
+}
+
+/// Puts `payload` in the place of every argument that is `{}` and nothing else, and tells whether there was one. The
+/// first word is the command, not an argument.
+///
+/// # Errors
+/// It would be put somewhere and has a NUL, which no argument can have.
+pub fn fill(words: &mut [OsString], payload: &[u8]) -> Result<bool, Cause> {
+    let mut places = words.iter_mut().skip(1).filter(|word| *word == "{}").peekable();
+    let found = places.peek().is_some();
+    if found && payload.contains(&0) {
+        let words = format!("{} bytes with a NUL cannot be an argument", payload.len());
+        let cause = Cause::new(Exit::NotExecutable, words);
+        return Err(cause.hint("without {} it is on standard input alone"));
+    }
+    for place in places {
+        OsStr::from_bytes(payload).clone_into(place);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn braces_are_replaced_where_they_are_an_argument() {
+        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        let mut line = words("{} {} --b={} {}");
+        assert_eq!(fill(&mut line, b"x\n"), Ok(true));
+        assert_eq!(line, words("{} x\n --b={} x\n"));
+        assert_eq!(fill(&mut line, b"\0"), Ok(false));
+        assert!(fill(&mut words("a {}"), b"a\0b").is_err());
     }
 }

@@ -70,4 +70,13 @@ impl Lock {
         leave_queue.push(Op::new(TURNSTILE, -1).undo());
         self.set.operate(&leave_queue, patience)
     }
+
+    /// Gives back what this process took.
+    ///
+    /// # Errors
+    /// `EIDRM`, `EINVAL`: the set was removed.
+    pub fn release(self, shared: bool) -> Result<(), Errno> {
+        let held = if shared { READERS } else { WRITER };
+        self.set.operate(&[Op::new(held, -1).undo()], Patience::Never)
+    }
 }

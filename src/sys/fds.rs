@@ -52,6 +52,12 @@ pub fn stderr() -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) }
 }
 
+/// Makes standard input empty.
+pub fn empty_stdin() -> Result<()> {
+    let null = open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    nix::unistd::dup2_stdin(null)
+}
+
 /// Writes all of `bytes`, write(2) as often as it takes.
 pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {

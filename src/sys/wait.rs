@@ -95,3 +95,12 @@ pub fn interruptible<T>(
         }
     }
 }
+
+/// Waits until `fd` can be written to, or nobody reads it any more, ppoll(2).
+pub fn writable(fd: BorrowedFd) -> Result<()> {
+    let mut polled = [PollFd::new(fd, PollFlags::POLLOUT)];
+    match ppoll(&mut polled, None, None) {
+        Err(Errno::EINTR) | Ok(_) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}

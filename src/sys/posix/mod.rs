@@ -2,3 +2,4 @@
 
 pub mod mq;
 pub mod sem;
+pub mod shm;

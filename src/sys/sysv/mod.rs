@@ -3,6 +3,7 @@
 
 pub mod msg;
 pub mod sem;
+pub mod shm;
 
 use std::mem::zeroed;
 use std::path::Path;
@@ -26,6 +27,8 @@ pub struct Perm {
     pub gid: libc::gid_t,
     /// Who created it.
     pub creator_uid: libc::uid_t,
+    /// The group of who created it.
+    pub creator_gid: libc::gid_t,
     /// The nine permission bits.
     pub mode: u32,
 }
@@ -37,6 +40,7 @@ impl From<libc::ipc_perm> for Perm {
             uid: perm.uid,
             gid: perm.gid,
             creator_uid: perm.cuid,
+            creator_gid: perm.cgid,
             mode: u32::from(perm.mode) & 0o777,
         }
     }

@@ -1,0 +1,111 @@
+//! `shm create`.
+
+use anyhow::{Result, bail};
+use clap::Args;
+use nix::errno::Errno;
+
+use super::object::{make_segment, segment, system_v, unnamed};
+use super::{doing, is_posix};
+use crate::applets::Verb;
+use crate::args::creating::Creating;
+use crate::args::size;
+use crate::exit::{Cause, Exit};
+use crate::output;
+use crate::sys::posix::shm as posix;
+use crate::target::Target;
+
+/// Prints the id, or the name of a POSIX object. It is made of zeros. One that is there must be at least as large, and is left
+/// as it is. The space of a POSIX object is reserved at once; that of a segment is promised.
+#[derive(Args)]
+pub struct Create {
+    /// The segment or POSIX object; private for a segment without a key
+    #[arg(value_name = "TARGET")]
+    target: Target,
+    /// How large: 4096, 64K, 2G, or 64KB for 64,000
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, allow_negative_numbers = true)]
+    size: u64,
+    /// Fail with status 4 if it is there already
+    #[arg(short = 'x', long)]
+    exclusive: bool,
+    /// Use huge pages (System V)
+    #[arg(long)]
+    huge: bool,
+    #[command(flatten)]
+    creating: Creating,
+}
+
+impl Verb for Create {
+    const NAME: &'static str = "create";
+    const SUMMARY: &'static str = "Make a segment or a POSIX object of zeros";
+
+    fn run(self) -> Result<Exit> {
+        let made = if is_posix(&self.target) { self.posix() } else { self.system_v() };
+        let name = doing("create", &self.target, made)?;
+        output::print(format!("{name}\n").as_bytes())?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Create {
+    fn posix(&self) -> Result<String> {
+        if self.huge {
+            system_v(&self.target, "a POSIX object has no huge pages")?;
+        }
+        let name = self.target.typed();
+        loop {
+            match posix::look(name) {
+                Err(Errno::ENOENT) => {}
+                found => {
+                    let stat = found?;
+                    self.allow(stat.uid, stat.size)?;
+                    break;
+                }
+            }
+            match unnamed(self.size)?.publish(name, self.creating.mode) {
+                Err(Errno::EEXIST) => {}
+                published => break published?,
+            }
+        }
+        Ok(self.target.to_string())
+    }
+
+    fn system_v(&self) -> Result<String> {
+        if self.size == 0 {
+            bail!(Cause::new(Exit::Usage, "a segment has at least one byte"));
+        }
+        loop {
+            if let Some(segment) = self.find()? {
+                let stat = segment.stat()?;
+                self.allow(stat.perm.uid, stat.size)?;
+                return Ok(segment.id().to_string());
+            }
+            if let Some(made) = make_segment(&self.target, self.size, self.creating, self.huge)? {
+                return Ok(made.id().to_string());
+            }
+        }
+    }
+
+    /// The segment that is there already. An id that is none names nothing that could be made.
+    fn find(&self) -> Result<Option<crate::sys::sysv::shm::Segment>> {
+        if *self.target.form() == crate::target::Form::Private {
+            return Ok(None);
+        }
+        match segment(&self.target) {
+            Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// Whether one that is there is what was asked for.
+    fn allow(&self, uid: u32, size: u64) -> Result<()> {
+        if self.exclusive {
+            bail!(Errno::EEXIST);
+        }
+        self.creating.trust(uid)?;
+        if size < self.size {
+            let words = format!("it exists with {size} bytes, not {}", self.size);
+            bail!(Cause::new(Exit::Exists, words));
+        }
+        Ok(())
+    }
+}

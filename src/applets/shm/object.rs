@@ -1,0 +1,186 @@
+//! Finding, opening and making what a target stands for.
+
+use anyhow::{Result, bail};
+use nix::errno::Errno;
+
+use super::is_posix;
+use crate::args::creating::Creating;
+use crate::exit::{Cause, Exit};
+use crate::sys::mapping::page_size;
+use crate::sys::memory::Memory;
+use crate::sys::posix::shm::{self as posix, Object};
+use crate::sys::sysv::Key;
+use crate::sys::sysv::shm::{Segment, all, limits};
+use crate::target::{Form, Target, not_posix};
+
+/// The segment behind a System V target.
+///
+/// # Errors
+/// `ENOENT`: there is none behind the key. An id is not looked up: using it will tell.
+pub fn segment(target: &Target) -> Result<Segment> {
+    match (target.key()?, target.form()) {
+        (Some(key), _) => Ok(Segment::find(key)?),
+        (None, Form::Id(id)) => Ok(Segment::from_id(*id)),
+        _ => bail!(Cause::new(
+            Exit::Usage,
+            "a private segment is found by its id; 'private' is for create alone"
+        )),
+    }
+}
+
+/// Its memory, for reading alone or for both.
+pub fn open(target: &Target, writable: bool) -> Result<Memory> {
+    if is_posix(target) {
+        return Ok(Memory::Object(Object::open(target.typed(), writable)?));
+    }
+    Ok(Memory::Segment(segment(target)?.attach(writable)?))
+}
+
+/// The memory, opened for writing; made by `make` where it is missing and may be made. What is there belongs to
+/// the caller or to root, or is taken all the same. `make` gives nothing where somebody else was first.
+pub fn open_or_make(
+    target: &Target,
+    creating: Creating,
+    mut make: impl FnMut() -> Result<Option<Memory>>,
+) -> Result<Memory> {
+    loop {
+        match open(target, true) {
+            Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => {}
+            found => {
+                if let Some(uid) = owner(target) {
+                    creating.trust(uid)?;
+                }
+                return found;
+            }
+        }
+        if let Some(made) = make()? {
+            return Ok(made);
+        }
+    }
+}
+
+/// Whom it belongs to.
+pub fn owner(target: &Target) -> Option<u32> {
+    if is_posix(target) {
+        return posix::look(target.typed()).ok().map(|stat| stat.uid);
+    }
+    Some(segment(target).ok()?.stat().ok()?.perm.uid)
+}
+
+/// A new segment of zeros for a target; `None` where somebody else made it meanwhile.
+pub fn make_segment(
+    target: &Target,
+    size: u64,
+    creating: Creating,
+    huge: bool,
+) -> Result<Option<Segment>> {
+    let key = match target.key()? {
+        Some(key) => key,
+        None if *target.form() == Form::Private => 0,
+        None => bail!(Errno::EINVAL),
+    };
+    match Segment::create(key, size, creating.mode, huge) {
+        Err(Errno::EEXIST) => Ok(None),
+        Err(errno) => Err(no_room(errno, key, size, huge).into()),
+        Ok(segment) => Ok(Some(segment)),
+    }
+}
+
+/// A new POSIX object of `size` zeros, which has no name yet.
+pub fn unnamed(size: u64) -> Result<Object> {
+    if !posix::is_mounted() {
+        bail!(no_tmpfs());
+    }
+    let object = Object::unnamed()?;
+    reserve(&object, size)?;
+    Ok(object)
+}
+
+/// Makes a POSIX object at least so large.
+///
+/// # Errors
+/// The size, and how much is free, where that is too little.
+pub fn reserve(object: &Object, size: u64) -> Result<()> {
+    object.reserve(size).map_err(|errno| no_space(errno, size).into())
+}
+
+/// Why a POSIX object cannot be so large.
+pub fn no_space(errno: Errno, size: u64) -> Cause {
+    match errno {
+        Errno::ENOSPC => {
+            let free = posix::free().map_or_else(|_| "what is".into(), |free| free.to_string());
+            Cause::told(errno, format!("{size} bytes are more than {free} free in /dev/shm"))
+                .hint("df /dev/shm shows its size, which is an option of its mount: size=2G")
+        }
+        Errno::EFBIG | Errno::EINVAL => {
+            Cause::told(errno, format!("{size} bytes are more than a file can have"))
+        }
+        errno => Cause::plain(errno),
+    }
+}
+
+/// There is no tmpfs at `/dev/shm`.
+pub fn no_tmpfs() -> Cause {
+    Cause::told(Errno::ENOENT, "no tmpfs is mounted at /dev/shm")
+        .exit(Exit::Failed)
+        .hint("mount -t tmpfs -o mode=1777 shm /dev/shm")
+}
+
+/// Which limit is in the way of a new segment.
+fn no_room(errno: Errno, key: Key, size: u64, huge: bool) -> Cause {
+    let (limits, now) = (limits(), all().unwrap_or_default());
+    let told = |words: String| Cause::told(errno, words);
+    match (errno, limits) {
+        (Errno::EINVAL, Ok(limits)) if size > limits.size => {
+            let words = format!("{size} bytes are more than the {} of one segment", limits.size);
+            told(words).hint("/proc/sys/kernel/shmmax is the limit")
+        }
+        (Errno::ENOSPC, Ok(limits)) if now.len() as u64 >= limits.segments => {
+            let words = format!("no room for one more than {} segments", now.len());
+            told(words).hint("/proc/sys/kernel/shmmni is the limit; ipcs -m shows what is there")
+        }
+        (Errno::ENOSPC, Ok(limits)) => {
+            let pages = |size: u64| size.div_ceil(page_size());
+            let used: u64 = now.iter().map(|stat| pages(stat.size)).sum();
+            told(format!(
+                "{} pages of {} bytes are more than {} that are left",
+                pages(size),
+                page_size(),
+                limits.pages.saturating_sub(used)
+            ))
+            .hint("/proc/sys/kernel/shmall is the limit of all segments together, in pages")
+        }
+        (Errno::ENOMEM, _) if huge => told(format!(
+            "{size} bytes are more than there are free huge pages for"
+        ))
+        .hint("HugePages_Free in /proc/meminfo; /proc/sys/vm/nr_hugepages sets how many there are"),
+        (Errno::ENOMEM, _) => told(format!("the system does not promise {size} bytes of memory"))
+            .hint("/proc/sys/vm/overcommit_memory says how it decides"),
+        (Errno::EPERM, _) if huge => told("huge pages are not for this user".into())
+            .hint("/proc/sys/vm/hugetlb_shm_group is the group that may have them"),
+        (Errno::EACCES, _) => {
+            let whose = Segment::find(key).and_then(Segment::stat);
+            let whose = whose.map(|stat| crate::args::creating::user(stat.perm.uid));
+            told(format!("permission denied, it belongs to {}", whose.unwrap_or_default()))
+        }
+        (errno, _) => Cause::plain(errno),
+    }
+}
+
+/// Refuses a POSIX object where the verb needs what it has not.
+pub fn system_v(target: &Target, why: &str) -> Result<()> {
+    if is_posix(target) { Err(not_posix(target, why).into()) } else { Ok(()) }
+}
+
+/// Refuses what lies beyond the end: `len` bytes at `offset` of `size`.
+pub fn within(offset: u64, len: u64, size: u64) -> Result<()> {
+    if offset.checked_add(len).is_some_and(|end| end <= size) {
+        return Ok(());
+    }
+    let what = match len {
+        0 => format!("offset {offset} is"),
+        1 => format!("a byte at offset {offset} is"),
+        len => format!("{len} bytes at offset {offset} are"),
+    };
+    bail!(Cause::new(Exit::Failed, format!("{what} beyond its {size} bytes")))
+}

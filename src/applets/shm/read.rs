@@ -1,0 +1,117 @@
+//! `shm read`.
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use nix::errno::Errno;
+
+use super::doing;
+use super::locking::{Held, Locking};
+use super::object::{open, within};
+use crate::applets::Verb;
+use crate::args::creating::Creating;
+use crate::args::size;
+use crate::exit::{Cause, Exit};
+use crate::output;
+use crate::sys::fds;
+use crate::sys::memory::Memory;
+use crate::target::Target;
+
+/// What is looked through for a NUL at a time.
+const STEP: u64 = 64 << 10;
+
+/// To standard output, byte for byte. With --text what comes before the first NUL, so that what was written last is not
+/// followed by the zeros behind it.
+///
+/// Shared memory has no synchronisation of its own: a read can see half of a write. With --lock on both sides it
+/// never does, not even of a writer that was killed. The bytes are then copied under the lock, and printed after it was
+/// given back.
+#[derive(Args)]
+pub struct Read {
+    /// The segment or POSIX object
+    #[arg(value_name = "TARGET")]
+    target: Target,
+    /// Begin there, in bytes from the start
+    #[arg(long, value_name = "N", value_parser = size::parse, default_value_t = 0, hide_default_value = true, allow_negative_numbers = true)]
+    offset: u64,
+    /// At most so many bytes
+    #[arg(long, value_name = "N", value_parser = size::parse, allow_negative_numbers = true)]
+    length: Option<u64>,
+    /// Stop before the first NUL
+    #[arg(long)]
+    text: bool,
+    #[command(flatten)]
+    locking: Locking,
+    #[command(flatten)]
+    creating: Creating,
+}
+
+impl Verb for Read {
+    const NAME: &'static str = "read";
+    const SUMMARY: &'static str = "Print the bytes";
+
+    fn run(self) -> Result<Exit> {
+        doing("read", &self.target, self.read())?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Read {
+    fn read(&self) -> Result<()> {
+        let held = self.locking.take(true, self.creating)?;
+        let memory = open(&self.target, false)?;
+        let size = memory.size()?;
+        within(self.offset, 0, size)?;
+        let most = size - self.offset;
+        let len = self.length.map_or(most, |len| len.min(most));
+        if let Some(held) = held {
+            let bytes = self.snapshot(held, &memory, len)?;
+            let text = if self.text { before_nul(&bytes) } else { &bytes };
+            return output::print(text);
+        }
+        if self.text {
+            return self.print_text(&memory, len);
+        }
+        let done = memory.pour(fds::stdout(), self.offset, len).map_err(Cause::plain);
+        let done = done.context("cannot write to standard output")?;
+        if done < len {
+            bail!(Cause::told(
+                Errno::EFAULT,
+                format!("it was made shorter meanwhile: {done} of {len} bytes were read")
+            ));
+        }
+        Ok(())
+    }
+
+    /// The bytes as they are under the lock, which is given back.
+    fn snapshot(&self, held: Held, memory: &Memory, len: u64) -> Result<Vec<u8>> {
+        let len = usize::try_from(len)?;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
+        bytes.resize(len, 0);
+        memory.read_at(self.offset, &mut bytes)?;
+        held.journal(&self.target, memory)?.read_through(self.offset, &mut bytes)?;
+        held.release()?;
+        Ok(bytes)
+    }
+
+    fn print_text(&self, memory: &Memory, len: u64) -> Result<()> {
+        let mut bytes = Vec::new();
+        let mut done = 0;
+        while done < len {
+            bytes.resize(usize::try_from((len - done).min(STEP))?, 0);
+            memory.read_at(self.offset + done, &mut bytes)?;
+            let text = before_nul(&bytes);
+            output::print(text)?;
+            if text.len() < bytes.len() {
+                break;
+            }
+            done += bytes.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+fn before_nul(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().position(|byte| *byte == 0);
+    &bytes[..end.unwrap_or(bytes.len())]
+}

@@ -1,0 +1,125 @@
+//! `shm set`: a word, or size, pinning, permission bits and owner.
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use super::object::{no_space, segment, system_v};
+use super::word::{Place, value};
+use super::{doing, is_posix};
+use crate::applets::Verb;
+use crate::args::creating::mode;
+use crate::args::owner::{self, Owner};
+use crate::args::size;
+use crate::exit::{Cause, Exit};
+use crate::sys::posix::shm::{self as posix, Object};
+use crate::sys::sysv::Change;
+use nix::errno::Errno;
+
+/// With a VALUE a word gets it, in one atomic step, and who waits for the word is woken. With options only, the object's
+/// attributes change; no other tool changes those of a segment.
+///
+/// The size of a segment is for ever. A POSIX object is made longer by zeros whose space is reserved, and shorter
+/// under whoever maps it: touching what is gone ends those programs by SIGBUS.
+#[derive(Args)]
+pub struct Set {
+    #[command(flatten)]
+    place: Place,
+    /// The word's new value
+    #[arg(value_name = "VALUE", value_parser = value, allow_negative_numbers = true)]
+    value: Option<i64>,
+    /// New size (POSIX)
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, allow_negative_numbers = true)]
+    size: Option<u64>,
+    /// Keep it from being swapped out (System V)
+    #[arg(long, conflicts_with = "unpin")]
+    pin: bool,
+    /// Let it be swapped out again
+    #[arg(long)]
+    unpin: bool,
+    /// New permission bits, in octal
+    #[arg(short, long, value_parser = mode)]
+    mode: Option<u32>,
+    /// New owner, and group
+    #[arg(long, value_name = "USER[:GROUP]", value_parser = owner::parse)]
+    owner: Option<Owner>,
+}
+
+impl Verb for Set {
+    const NAME: &'static str = "set";
+    const SUMMARY: &'static str = "Set a word, or size, pinning, permission bits and owner";
+
+    fn run(self) -> Result<Exit> {
+        let Self { place, value, .. } = &self;
+        let change = self.change();
+        let pinned = self.pin || self.unpin;
+        let nothing =
+            value.is_none() && self.size.is_none() && !pinned && change == Change::default();
+        let refused = if nothing {
+            let hint = "a VALUE, --size, --pin, --unpin, --mode or --owner";
+            Err(Cause::new(Exit::Usage, "nothing to set was given").hint(hint).into())
+        } else {
+            self.allow()
+        };
+        doing("set", &place.target, refused)?;
+        if let Some(value) = value {
+            place.with("set", &[*value], || place.open(true), |word| word.store(*value))?;
+        }
+        doing("set", &place.target, self.attributes(change))?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Set {
+    fn change(&self) -> Change {
+        Change {
+            uid: self.owner.map(|owner| owner.uid),
+            gid: self.owner.and_then(|owner| owner.gid),
+            mode: self.mode,
+        }
+    }
+
+    /// Refuses what the family has not, before anything is set.
+    fn allow(&self) -> Result<()> {
+        if self.pin || self.unpin {
+            system_v(
+                &self.place.target,
+                "a POSIX object cannot be pinned: mlock is for one process",
+            )?;
+        }
+        if self.size.is_some() && !is_posix(&self.place.target) {
+            let words = "the kernel cannot change the size of a segment";
+            bail!(Cause::new(Exit::Usage, words).hint("a POSIX object, /name, can be resized"));
+        }
+        Ok(())
+    }
+
+    fn attributes(&self, change: Change) -> Result<()> {
+        let target = &self.place.target;
+        if let Some(size) = self.size {
+            let object = Object::open(target.typed(), true)?;
+            object.resize(size).map_err(|errno| no_space(errno, size))?;
+        }
+        if is_posix(target) {
+            return Ok(posix::change(target.typed(), change)?);
+        }
+        if self.pin || self.unpin {
+            segment(target)?.pin(self.pin).map_err(|errno| match errno {
+                Errno::ENOMEM => Cause::told(errno, "it is more than this user may pin")
+                    .hint("ulimit -l is the limit, in KiB"),
+                Errno::EPERM if self.may_not_pin() => {
+                    Cause::told(errno, "this user may pin nothing").hint("ulimit -l is 0")
+                }
+                errno => super::explain(target, errno),
+            })?;
+        }
+        if change != Change::default() {
+            segment(target)?.change(change)?;
+        }
+        Ok(())
+    }
+
+    /// Whether EPERM was about the limit rather than the owner.
+    fn may_not_pin(&self) -> bool {
+        super::object::owner(&self.place.target) == Some(nix::unistd::geteuid().as_raw())
+    }
+}

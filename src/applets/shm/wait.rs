@@ -1,0 +1,100 @@
+//! `shm wait`: sleep until a word has a value.
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use nix::errno::Errno;
+
+use super::doing;
+use super::word::{Bits, Place, READING, value};
+use crate::applets::Verb;
+use crate::args::waiting::Waiting;
+use crate::exit::{Cause, Exit};
+
+/// Sleeps in a futex, and polls nothing: set, add and cas of the box wake it, and so does a write of at most 4 KiB for the words
+/// in it. A longer write wakes nobody, nor does a program that only stores; it has to call futex(2) with FUTEX_WAKE and
+/// without FUTEX_PRIVATE_FLAG. A word that changes and changes back between two looks can be missed.
+///
+/// Permission to read is enough. Whoever waits keeps the memory: where it is removed meanwhile, nobody can find it any more to
+/// wake the waiter.
+#[derive(Args)]
+pub struct Wait {
+    #[command(flatten)]
+    place: Place,
+    /// The value to compare the word with
+    #[arg(value_name = "VALUE", value_parser = value, allow_negative_numbers = true)]
+    value: i64,
+    /// Until the word is equal, not equal, at least or at most VALUE
+    #[arg(
+        long,
+        value_name = "eq|ne|ge|le",
+        default_value = "eq",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    until: Until,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Until {
+    /// The word is VALUE.
+    Eq,
+    /// It is another one.
+    Ne,
+    /// It is VALUE or more.
+    Ge,
+    /// It is VALUE or less.
+    Le,
+}
+
+impl Until {
+    const fn holds(self, word: i64, value: i64) -> bool {
+        match self {
+            Self::Eq => word == value,
+            Self::Ne => word != value,
+            Self::Ge => word >= value,
+            Self::Le => word <= value,
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Eq => "it did not become",
+            Self::Ne => "it did not change from",
+            Self::Ge => "it did not reach",
+            Self::Le => "it did not fall to",
+        }
+    }
+}
+
+impl Verb for Wait {
+    const NAME: &'static str = "wait";
+    const SUMMARY: &'static str = "Sleep until a 32-bit word has a value";
+
+    fn run(self) -> Result<Exit> {
+        let deadline = self.waiting.start();
+        let Self { place, value, until, .. } = &self;
+        if place.bits == Bits::Wide {
+            let words = "the kernel sleeps on 32-bit words only";
+            let half = "--offset of its low half, without --bits";
+            let refused = Cause::new(Exit::Usage, words).hint(half);
+            doing("wait for", &place.target, Err::<(), _>(refused.into()))?;
+        }
+        let holds = |word: i32| until.holds(word.into(), *value);
+        let slept = place.with(
+            READING,
+            &[*value],
+            || place.open(false),
+            |word| match word.wait(holds, deadline.patience) {
+                Err(error) if error.downcast_ref() == Some(&Errno::EAGAIN) => {
+                    bail!(deadline.missed(&format!("{} {value}", until.words())))
+                }
+                slept => slept,
+            },
+        );
+        slept?;
+        Ok(Exit::Done)
+    }
+}

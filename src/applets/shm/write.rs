@@ -1,0 +1,170 @@
+//! `shm write`.
+
+use std::ffi::OsString;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use nix::errno::Errno;
+
+use super::locking::{Held, Locking};
+use super::object::{make_segment, no_space, open, open_or_make, unnamed, within};
+use super::source::Source;
+use super::word::wake;
+use super::{doing, is_posix};
+use crate::applets::Verb;
+use crate::args::creating::Creating;
+use crate::args::size;
+use crate::exit::{Cause, Exit};
+use crate::sync::journal::Extent;
+use crate::sys::memory::Memory;
+use crate::sys::transfer;
+use crate::target::Target;
+
+/// The longest write that wakes who waits for a word in it, in bytes.
+const WAKING: u64 = 4096;
+
+/// TEXT byte for byte, without a newline or a NUL added, else standard input to its end. What is known to be too long (TEXT, a
+/// file as standard input) is refused before a byte is written; a stream that turns out too long stops at the end of the
+/// object, with status 1 and how much was written.
+///
+/// With --create a missing object is made as large as the data needs. A stream is read to its end before that. A POSIX
+/// object then appears whole or not at all.
+///
+/// A write of at most 4 KiB wakes who waits for a word in it (shm wait); a longer one wakes nobody.
+///
+/// With --lock a reader that takes the same lock sees all of the write or nothing of it, also where the writer is killed in the
+/// middle: a copy of the data is kept beside the object, as a segment, until it is written. A stream is read to its
+/// end before the lock is taken.
+#[derive(Args)]
+pub struct Write {
+    /// The segment or POSIX object
+    #[arg(value_name = "TARGET")]
+    target: Target,
+    /// What to write instead of standard input
+    #[arg(value_name = "TEXT", allow_negative_numbers = true)]
+    text: Option<OsString>,
+    /// Begin there, in bytes from the start
+    #[arg(long, value_name = "N", value_parser = size::parse, default_value_t = 0, hide_default_value = true, allow_negative_numbers = true)]
+    offset: u64,
+    /// Make it if it is missing, as large as the data needs
+    #[arg(long)]
+    create: bool,
+    /// Make zero what follows the data
+    #[arg(long)]
+    clear: bool,
+    #[command(flatten)]
+    locking: Locking,
+    #[command(flatten)]
+    creating: Creating,
+}
+
+impl Verb for Write {
+    const NAME: &'static str = "write";
+    const SUMMARY: &'static str = "Write TEXT or standard input";
+
+    fn run(mut self) -> Result<Exit> {
+        let text = self.text.take();
+        doing("write to", &self.target, self.write(text))?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Write {
+    fn write(&self, text: Option<OsString>) -> Result<()> {
+        let mut source = Source::of(text)?;
+        if self.locking.is_wanted() {
+            source = source.spooled()?;
+        }
+        let held = self.locking.take(false, self.creating)?;
+        let mut made = false;
+        let memory = if self.create {
+            open_or_make(&self.target, self.creating, || {
+                if is_posix(&self.target) {
+                    made = self.make_object(&mut source)?;
+                    return if made { open(&self.target, true).map(Some) } else { Ok(None) };
+                }
+                self.make_segment(&mut source)
+            })?
+        } else {
+            open(&self.target, true)?
+        };
+        // A new POSIX object was born with its bytes.
+        let end = if made { memory.size()? } else { self.fill(&source, &memory, held)? };
+        self.wake(memory, end)
+    }
+
+    /// A new segment that is as large as the data needs; `None` where somebody else made it meanwhile.
+    fn make_segment(&self, source: &mut Source) -> Result<Option<Memory>> {
+        let known = std::mem::replace(source, Source::Stream(None)).spooled()?;
+        let len = known.len().unwrap_or(0);
+        *source = known;
+        let size = self.offset.checked_add(len).ok_or(Errno::EOVERFLOW)?;
+        if size == 0 {
+            let words = "there is nothing to write, and a segment has at least one byte";
+            bail!(Cause::new(Exit::Failed, words));
+        }
+        let made = make_segment(&self.target, size, self.creating, false)?;
+        Ok(made.map(|made| made.attach(true)).transpose()?.map(Memory::Segment))
+    }
+
+    /// A new POSIX object with the data in it; whether it was first. Where it was not, what was read of the source
+    /// is kept.
+    fn make_object(&self, source: &mut Source) -> Result<bool> {
+        let len = source.len().unwrap_or(0);
+        let size = self.offset.checked_add(len).ok_or(Errno::EOVERFLOW)?;
+        let object = unnamed(size)?;
+        let len = source.fill(&object, self.offset).map_err(|errno| match errno {
+            Errno::ENOSPC => Cause::told(errno, "no space left in /dev/shm; nothing was made"),
+            errno => no_space(errno, size),
+        })?;
+        match object.publish(self.target.typed(), self.creating.mode) {
+            Err(Errno::EEXIST) => {
+                transfer::seek(&object, self.offset)?;
+                *source = Source::Spooled(object.into(), len);
+                Ok(false)
+            }
+            published => Ok(published.map(|()| true)?),
+        }
+    }
+
+    /// Writes to what is there: where the data ends.
+    fn fill(&self, source: &Source, memory: &Memory, held: Option<Held>) -> Result<u64> {
+        let size = memory.size()?;
+        within(self.offset, source.len().unwrap_or(0), size)?;
+        let room = size - self.offset;
+        let end = match (held, source.len()) {
+            (Some(held), Some(len)) => {
+                let journal = held.journal(&self.target, memory)?;
+                journal.complete(memory)?;
+                let extent = Extent { offset: self.offset, len, clears: self.clear };
+                journal.write(memory, extent, |mapping, at| source.put_whole(mapping, at, len))?;
+                held.release()?;
+                return Ok(self.offset + len);
+            }
+            _ => self.offset + source.put(memory, self.offset, room)?,
+        };
+        if end == size && source.has_more()? {
+            let words =
+                format!("it has room for {room} bytes, which were written, and there was more");
+            bail!(Cause::new(Exit::Failed, words));
+        }
+        if self.clear {
+            memory.clear(end, size - end)?;
+        }
+        Ok(end)
+    }
+
+    /// Wakes who waits for a word of what was written.
+    fn wake(&self, memory: Memory, end: u64) -> Result<()> {
+        let size = memory.size()?;
+        let first = self.offset - self.offset % 4;
+        let cleared = self.clear && size.saturating_sub(self.offset) <= WAKING;
+        let last = if cleared { size } else { end.next_multiple_of(4).min(size) };
+        if end - self.offset > WAKING || first >= last {
+            return Ok(());
+        }
+        let len = usize::try_from(last - first)?;
+        let (mapping, at) = memory.words(first, len, false)?;
+        wake(&mapping, at, len)
+    }
+}

@@ -1,0 +1,233 @@
+//! POSIX shared memory: the files of `/dev/shm`, as shm_open(3) of the C library names them.
+//!
+//! A new object is a file without a name until it is complete, and gets its name in one step. Its space is reserved
+//! with it, so that memory that was promised is there when it is touched.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, posix_fallocate};
+use nix::libc::{S_IFMT, S_IFREG};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, fchmod, fchmodat, fstat};
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use nix::sys::statvfs::statvfs;
+use nix::unistd::{Gid, Uid, fchownat, ftruncate, linkat, unlink};
+
+use crate::sys::sysv::Change;
+
+/// Where they are.
+pub const DIR: &str = "/dev/shm";
+/// Before the names of what are semaphores there.
+const SEMAPHORE: &[u8] = b"sem.";
+
+/// What can be seen of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// The device that it is on.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Bytes that it takes, in memory or in swap.
+    pub allocated: u64,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// The nine permission bits.
+    pub mode: u32,
+    /// Last change of its attributes, seconds since 1970.
+    pub change_time: i64,
+}
+
+impl Stat {
+    /// # Errors
+    /// `EINVAL`: it is no regular file.
+    fn new(file: &FileStat) -> Result<Self> {
+        if file.st_mode & S_IFMT != S_IFREG {
+            return Err(Errno::EINVAL);
+        }
+        Ok(Self {
+            device: file.st_dev,
+            inode: file.st_ino,
+            size: file.st_size.cast_unsigned(),
+            allocated: file.st_blocks.cast_unsigned() * 512,
+            uid: file.st_uid,
+            gid: file.st_gid,
+            mode: file.st_mode & 0o777,
+            change_time: file.st_ctime,
+        })
+    }
+}
+
+/// An object that is open, or one that has no name yet.
+#[derive(Debug)]
+pub struct Object(OwnedFd);
+
+impl AsFd for Object {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl From<Object> for OwnedFd {
+    fn from(object: Object) -> Self {
+        object.0
+    }
+}
+
+impl Object {
+    /// Opens the one called `name`, which begins with a slash.
+    ///
+    /// # Errors
+    /// `ENOENT`: there is none. `EACCES`: no permission. `EINVAL`, `EISDIR`, `ELOOP`: it is no regular file.
+    pub fn open(name: &OsStr, writable: bool) -> Result<Self> {
+        Self::look_up(name, if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY })
+    }
+
+    /// For looking and changing attributes, which need no permission to read; a link is never followed.
+    fn refer(name: &OsStr) -> Result<Self> {
+        Self::look_up(name, OFlag::O_PATH)
+    }
+
+    fn look_up(name: &OsStr, access: OFlag) -> Result<Self> {
+        // Without O_NONBLOCK opening a FIFO that somebody put there would wait.
+        let flags = access | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let object = Self(open(&path(name), flags, Mode::empty())?);
+        object.stat()?;
+        Ok(object)
+    }
+
+    /// A new, empty one, which vanishes unless it is [given a name](Self::publish).
+    ///
+    /// # Errors
+    /// `ENOENT`: there is no `/dev/shm`. `EACCES`: nothing may be made there.
+    pub fn unnamed() -> Result<Self> {
+        let flags = OFlag::O_RDWR | OFlag::O_TMPFILE | OFlag::O_CLOEXEC;
+        Ok(Self(open(DIR, flags, Mode::S_IRUSR | Mode::S_IWUSR)?))
+    }
+
+    /// Gives a new one its permission bits and its name, linkat(2).
+    ///
+    /// # Errors
+    /// `EEXIST`: the name is taken.
+    pub fn publish(&self, name: &OsStr, mode: u32) -> Result<()> {
+        fchmod(&self.0, Mode::from_bits_truncate(mode))?;
+        linkat(AT_FDCWD, &self.own_path(), AT_FDCWD, &path(name), AtFlags::AT_SYMLINK_FOLLOW)
+    }
+
+    /// The file itself, whatever its name is.
+    fn own_path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()))
+    }
+
+    /// What can be seen of it.
+    ///
+    /// # Errors
+    /// `EINVAL`: it is no regular file.
+    pub fn stat(&self) -> Result<Stat> {
+        Stat::new(&fstat(&self.0)?)
+    }
+
+    /// Makes it at least `size` bytes long and reserves all of its space, posix_fallocate(3).
+    ///
+    /// # Errors
+    /// `ENOSPC`: there is less left, and nothing was taken. `EFBIG`: no file can be so long.
+    pub fn reserve(&self, size: u64) -> Result<()> {
+        let len = i64::try_from(size).map_err(|_| Errno::EFBIG)?;
+        if len == 0 {
+            return Ok(());
+        }
+        // Asked before, because the kernel would take everybody's room before it finds that it is too little.
+        let missing = size.saturating_sub(self.stat()?.allocated);
+        if free().is_ok_and(|free| missing > free) {
+            return Err(Errno::ENOSPC);
+        }
+        loop {
+            match posix_fallocate(&self.0, 0, len) {
+                Err(Errno::EINTR) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Makes it `size` bytes long; what it grows by is reserved.
+    ///
+    /// # Errors
+    /// Those of [`reserve`](Self::reserve); then it is as long as before.
+    pub fn resize(&self, size: u64) -> Result<()> {
+        self.reserve(size)?;
+        ftruncate(&self.0, i64::try_from(size).map_err(|_| Errno::EFBIG)?)
+    }
+}
+
+/// Looks at the one called `name` without opening it. Needs no permission.
+///
+/// # Errors
+/// `ENOENT`: there is none. `EINVAL`: it is no regular file.
+pub fn look(name: &OsStr) -> Result<Stat> {
+    Object::refer(name)?.stat()
+}
+
+/// Changes permission bits, then owner and group.
+///
+/// # Errors
+/// `EPERM`: the caller is neither the owner nor privileged.
+pub fn change(name: &OsStr, change: Change) -> Result<()> {
+    let object = Object::refer(name)?;
+    if let Some(mode) = change.mode {
+        let mode = Mode::from_bits_truncate(mode);
+        fchmodat(AT_FDCWD, &object.own_path(), mode, FchmodatFlags::FollowSymlink)?;
+    }
+    if change.uid.is_some() || change.gid.is_some() {
+        let (uid, gid) = (change.uid.map(Uid::from_raw), change.gid.map(Gid::from_raw));
+        fchownat(&object, "", uid, gid, AtFlags::AT_EMPTY_PATH)?;
+    }
+    Ok(())
+}
+
+/// Removes the name; who has it open or mapped keeps it.
+pub fn remove(name: &OsStr) -> Result<()> {
+    unlink(&path(name))
+}
+
+/// The names of all, each with its slash, sorted; semaphores are left out.
+///
+/// # Errors
+/// Those of reading `/dev/shm`.
+pub fn names() -> std::io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(DIR)? {
+        let file = entry?.file_name();
+        if !file.as_bytes().starts_with(SEMAPHORE) {
+            names.push(OsString::from_iter([OsStr::new("/"), &file]));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Bytes that are left in `/dev/shm`.
+pub fn free() -> Result<u64> {
+    let stat = statvfs(DIR)?;
+    // A file system without a limit says 0 of 0.
+    if stat.blocks() == 0 {
+        return Err(Errno::ENODATA);
+    }
+    Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
+}
+
+/// Whether `/dev/shm` is memory: a tmpfs, as glibc wants it.
+#[must_use]
+pub fn is_mounted() -> bool {
+    statfs(DIR).is_ok_and(|stat| stat.filesystem_type() == TMPFS_MAGIC)
+}
+
+fn path(name: &OsStr) -> PathBuf {
+    PathBuf::from(DIR).join(OsStr::from_bytes(&name.as_bytes()[1..]))
+}

@@ -1,0 +1,240 @@
+//! System V segments: shmget(2), shmat(2), shmctl(2), and `/proc/sysvipc/shm`, which tells of all of them.
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::fs;
+use std::io::Result as IoResult;
+use std::mem::zeroed;
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::libc;
+
+use super::{Change, Key, Perm};
+use crate::sys::mapping::Mapping;
+
+/// In the mode: it goes with its last user (`SHM_DEST`).
+const REMOVED: u32 = 0o1000;
+/// In the mode: it is kept from being swapped out (`SHM_LOCKED`).
+const PINNED: u32 = 0o2000;
+
+/// What the kernel keeps of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// The id.
+    pub id: c_int,
+    /// Key, owner, permission bits.
+    pub perm: Perm,
+    /// Size in bytes, as it was asked for.
+    pub size: u64,
+    /// How many mappings of it there are.
+    pub attached: u64,
+    /// Who created it; 0 is a process of another pid namespace.
+    pub creator_pid: i32,
+    /// Who last attached or detached it; 0 is nobody, or a process of another pid namespace.
+    pub last_pid: i32,
+    /// Last shmat(2), seconds since 1970; 0 is never.
+    pub attach_time: i64,
+    /// Last shmdt(2), seconds since 1970; 0 is never.
+    pub detach_time: i64,
+    /// Creation or last change, seconds since 1970.
+    pub change_time: i64,
+    /// Bytes of it in memory.
+    pub resident: u64,
+    /// Bytes of it in swap.
+    pub swapped: u64,
+    /// Whether it was removed and goes with its last user.
+    pub removed: bool,
+    /// Whether it is kept from being swapped out.
+    pub pinned: bool,
+}
+
+/// Every segment of the IPC namespace, those that may not be read included.
+///
+/// # Errors
+/// Those of reading `/proc/sysvipc/shm`.
+pub fn all() -> IoResult<Vec<Stat>> {
+    let text = fs::read_to_string("/proc/sysvipc/shm")?;
+    Ok(text.lines().filter_map(stat).collect())
+}
+
+/// A line of `/proc/sysvipc/shm`: key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap, the
+/// permissions in octal.
+fn stat(line: &str) -> Option<Stat> {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let at = |n: usize| words.get(n).copied().unwrap_or_default();
+    let id = |n| at(n).parse().ok();
+    let count = |n: usize| at(n).parse::<u64>().ok();
+    let time = |n: usize| at(n).parse::<i64>().ok();
+    let mode = u32::from_str_radix(at(2), 8).ok()?;
+    Some(Stat {
+        id: at(1).parse().ok()?,
+        perm: Perm {
+            key: at(0).parse().ok()?,
+            uid: id(7)?,
+            gid: id(8)?,
+            creator_uid: id(9)?,
+            creator_gid: id(10)?,
+            mode: mode & 0o777,
+        },
+        size: count(3)?,
+        attached: count(6)?,
+        creator_pid: at(4).parse().ok()?,
+        last_pid: at(5).parse().ok()?,
+        attach_time: time(11)?,
+        detach_time: time(12)?,
+        change_time: time(13)?,
+        resident: count(14)?,
+        swapped: count(15)?,
+        removed: mode & REMOVED != 0,
+        pinned: mode & PINNED != 0,
+    })
+}
+
+/// The limits of `/proc/sys/kernel/shm*`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// shmmax: bytes in one segment.
+    pub size: u64,
+    /// shmall: pages in all of them.
+    pub pages: u64,
+    /// shmmni: how many there are.
+    pub segments: u64,
+}
+
+/// The limits of this IPC namespace.
+///
+/// # Errors
+/// Those of reading `/proc/sys/kernel`, and of what is no number there.
+pub fn limits() -> IoResult<Limits> {
+    let limit = |name: &str| {
+        let text = fs::read_to_string(format!("/proc/sys/kernel/{name}"))?;
+        text.trim().parse().map_err(std::io::Error::other)
+    };
+    Ok(Limits { size: limit("shmmax")?, pages: limit("shmall")?, segments: limit("shmmni")? })
+}
+
+/// A segment, by its id. It can go at any time while it is not attached; calls then fail with `EINVAL` or `EIDRM`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    id: c_int,
+}
+
+impl Segment {
+    /// The segment with this id, whether it is there or not.
+    #[must_use]
+    pub const fn from_id(id: c_int) -> Self {
+        Self { id }
+    }
+
+    /// The segment behind `key`, asking for no permission.
+    ///
+    /// # Errors
+    /// `ENOENT`: there is none.
+    pub fn find(key: Key) -> Result<Self> {
+        // SAFETY: plain integers.
+        Errno::result(unsafe { libc::shmget(key, 0, 0) }).map(Self::from_id)
+    }
+
+    /// A new segment of zeros. A `key` of 0 gives one without a key.
+    ///
+    /// # Errors
+    /// `EEXIST`: the key is taken. `EINVAL`: 0 bytes or above shmmax. `ENOSPC`: shmmni or shmall is reached. `ENOMEM`: so much
+    /// memory, or so many huge pages, are not to be had. `EPERM`: no right to huge pages.
+    pub fn create(key: Key, size: u64, mode: u32, huge: bool) -> Result<Self> {
+        let size = usize::try_from(size).map_err(|_| Errno::EINVAL)?;
+        let huge = if huge { libc::SHM_HUGETLB } else { 0 };
+        let flags = libc::IPC_CREAT | libc::IPC_EXCL | huge | (mode & 0o777).cast_signed();
+        // SAFETY: plain integers.
+        Errno::result(unsafe { libc::shmget(key, size, flags) }).map(Self::from_id)
+    }
+
+    /// The id, 0 or above.
+    #[must_use]
+    pub const fn id(self) -> c_int {
+        self.id
+    }
+
+    /// Its memory, all of it.
+    ///
+    /// # Errors
+    /// `EACCES`: no permission to read it, or to write it. `EINVAL`, `EIDRM`: it is gone.
+    pub fn attach(self, writable: bool) -> Result<Mapping> {
+        let size = self.ask()?.shm_segsz;
+        Mapping::attach(self.id, size, writable)
+    }
+
+    /// What the kernel keeps of it. Asks for no permission.
+    ///
+    /// # Errors
+    /// `EINVAL`: it is gone.
+    pub fn stat(self) -> Result<Stat> {
+        let all =
+            all().map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+        all.into_iter().find(|stat| stat.id == self.id).ok_or(Errno::EINVAL)
+    }
+
+    fn ask(self) -> Result<libc::shmid_ds> {
+        // SAFETY: a C structure of integers, for which all zeros is a value.
+        let mut raw: libc::shmid_ds = unsafe { zeroed() };
+        // SAFETY: IPC_STAT writes one shmid_ds, which is there.
+        Errno::result(unsafe { libc::shmctl(self.id, libc::IPC_STAT, &raw mut raw) })?;
+        Ok(raw)
+    }
+
+    /// Changes owner, group or permission bits, `IPC_SET`.
+    ///
+    /// # Errors
+    /// `EPERM`: the caller is neither owner nor creator nor privileged.
+    pub fn change(self, change: Change) -> Result<()> {
+        // SAFETY: a C structure of integers, for which all zeros is a value.
+        let mut raw: libc::shmid_ds = unsafe { zeroed() };
+        let now = self.stat()?.perm;
+        raw.shm_perm.uid = now.uid;
+        raw.shm_perm.gid = now.gid;
+        raw.shm_perm.mode = now.mode as _;
+        change.apply(&mut raw.shm_perm);
+        // SAFETY: IPC_SET reads owner, group and mode of one shmid_ds, which is there.
+        Errno::result(unsafe { libc::shmctl(self.id, libc::IPC_SET, &raw mut raw) }).map(drop)
+    }
+
+    /// Keeps it from being swapped out, `SHM_LOCK`, or no longer.
+    ///
+    /// # Errors
+    /// `EPERM`: the caller is neither owner nor creator nor privileged, or may lock no memory at all (RLIMIT_MEMLOCK).
+    /// `ENOMEM`: it is more than the caller may lock.
+    pub fn pin(self, pinned: bool) -> Result<()> {
+        self.control(if pinned { libc::SHM_LOCK } else { libc::SHM_UNLOCK })
+    }
+
+    /// Removes it, `IPC_RMID`: its key is free at once, its memory when its last user detaches.
+    ///
+    /// # Errors
+    /// `EPERM`: the caller is neither owner nor creator nor privileged. `EINVAL`: it is gone.
+    pub fn remove(self) -> Result<()> {
+        self.control(libc::IPC_RMID)
+    }
+
+    fn control(self, command: c_int) -> Result<()> {
+        // SAFETY: these commands take no structure.
+        Errno::result(unsafe { libc::shmctl(self.id, command, std::ptr::null_mut()) }).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stat;
+
+    #[test]
+    fn lines_of_proc_sysvipc_shm() {
+        let title =
+            "key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap";
+        assert_eq!(stat(title), None);
+        let line = "-1 65538 3600 5000 10 11 2 1 2 3 4 100 0 99 8192 4096";
+        let stat = stat(line).unwrap();
+        assert_eq!((stat.perm.key, stat.id, stat.perm.mode), (-1, 65538, 0o600));
+        assert!(stat.removed && stat.pinned);
+        assert_eq!((stat.size, stat.attached, stat.resident, stat.swapped), (5000, 2, 8192, 4096));
+        assert_eq!((stat.perm.creator_uid, stat.perm.creator_gid), (3, 4));
+    }
+}
