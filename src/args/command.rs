@@ -12,8 +12,6 @@ use crate::exit::{Cause, Exit};
 use crate::sys::spawn::{self, Unstarted};
 use crate::sys::{exec, fds};
 
-/// The argument that stands for the record.
-
 /// A command that was found.
 #[derive(Debug)]
 pub struct Command {
