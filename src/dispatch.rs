@@ -133,11 +133,12 @@ fn in_verb(verb: &Entry, called: &str, words: &[OsString]) -> Outcome {
 }
 
 fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit> {
-    let mut parser = verb.parser(called).no_binary_name(true);
+    let mut parser = verb.parser(called);
     let matches = match parser.try_get_matches_from_mut(words) {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
-            return say(&wrap(&error.to_string()));
+            let long = words.iter().take_while(|word| *word != "--").any(|word| word == "--help");
+            return say(&wrap(&verb.help(called, long)));
         }
         Err(error) => {
             let words: Vec<String> =

@@ -11,13 +11,13 @@ pub struct Creating {
     /// Permission bits of a new object, in octal
     ///
     /// 0600 if left out; whatever the umask is.
-    #[arg(short, long, value_parser = mode, default_value = "0600", hide_default_value = true)]
+    #[arg(hide_short_help = true, short, long, value_parser = mode, default_value = "0600", hide_default_value = true)]
     pub mode: u32,
     /// Trust an object that belongs to another user
     ///
     /// Without it, what exists and belongs to neither the caller nor root is not taken for the caller's own: somebody can
     /// have been there first.
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub foreign: bool,
 }
 

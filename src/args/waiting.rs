@@ -15,15 +15,15 @@ pub struct Waiting {
     ///
     /// A bare number is seconds. It bounds the whole call's waiting, and never ends a CMD. Of this and --nonblock the
     /// later counts.
-    #[arg(short = 'w', long, value_name = "DURATION", value_parser = duration::parse, allow_negative_numbers = true)]
+    #[arg(hide_short_help = true, short = 'w', long, value_name = "DURATION", value_parser = duration::parse, allow_negative_numbers = true)]
     timeout: Option<Duration>,
     /// Do not wait at all
-    #[arg(short, long, overrides_with = "timeout")]
+    #[arg(hide_short_help = true, short, long, overrides_with = "timeout")]
     nonblock: bool,
     /// Exit status when not in time, instead of 124
     ///
     /// With 0 nothing is said either.
-    #[arg(short = 'E', long, value_name = "N", value_parser = status, allow_negative_numbers = true, default_value_t = Exit::LATE, hide_default_value = true)]
+    #[arg(hide_short_help = true, short = 'E', long, value_name = "N", value_parser = status, allow_negative_numbers = true, default_value_t = Exit::LATE, hide_default_value = true)]
     timeout_status: u8,
 }
 
