@@ -8,6 +8,7 @@
 pub mod exec;
 pub mod fds;
 pub mod holder;
+pub mod in_use;
 pub mod posix;
 pub mod process;
 pub mod sysv;

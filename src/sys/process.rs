@@ -112,7 +112,8 @@ pub fn blocked() -> IoResult<Vec<Blocked>> {
     Ok(found)
 }
 
-fn numbers(dir: &str) -> IoResult<Vec<i32>> {
+/// The entries of a directory of `/proc` that are numbers, in order.
+pub(super) fn numbers(dir: &str) -> IoResult<Vec<i32>> {
     let names = fs::read_dir(dir)?.flatten();
     let mut numbers: Vec<i32> =
         names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();

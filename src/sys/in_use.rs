@@ -1,0 +1,178 @@
+//! Which processes use a file or a System V segment: who maps it, and who has it open by which descriptor.
+//!
+//! Read from `/proc/PID/maps`, `/proc/PID/fd` and `/proc/PID/fdinfo`, which want the right to trace the process; how many
+//! could not be looked at is told.
+
+use std::fs;
+use std::io::{ErrorKind, Result as IoResult};
+use std::os::unix::fs::MetadataExt;
+
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::sys::stat::{major, minor};
+
+use super::process::numbers;
+
+/// What may be in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Object {
+    /// A file of any kind, by its device and inode as in stat(2).
+    File {
+        /// The device that it is on.
+        device: u64,
+        /// Its number there.
+        inode: u64,
+    },
+    /// A System V segment of this IPC namespace, by its id.
+    Segment(i32),
+}
+
+/// A descriptor by which a file is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Open {
+    /// Its number in that process.
+    pub fd: i32,
+    /// Whether it can be read from.
+    pub reads: bool,
+    /// Whether it can be written to.
+    pub writes: bool,
+}
+
+/// A process that uses an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The process.
+    pub pid: i32,
+    /// Whether it maps it.
+    pub maps: bool,
+    /// The descriptors by which it has it open, by number.
+    pub open: Vec<Open>,
+}
+
+/// Who uses an object, as far as may be seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Users {
+    /// The processes, by number.
+    pub seen: Vec<User>,
+    /// How many processes could not be looked at.
+    pub unseen: usize,
+}
+
+/// The processes that use `object`. One that ends meanwhile is left out.
+///
+/// # Errors
+/// Those of reading `/proc` itself.
+pub fn by(object: Object) -> IoResult<Users> {
+    let namespace = |who: &str| fs::read_link(format!("/proc/{who}/ns/ipc"));
+    let ours = namespace("self")?;
+    let mut users = Users::default();
+    for pid in numbers("/proc")? {
+        // A segment of the same id can be in another namespace.
+        let elsewhere = || Ok(namespace(&pid.to_string())? != ours);
+        let user = match object {
+            Object::Segment(_) => elsewhere().and_then(|elsewhere| {
+                Ok(User { pid, maps: !elsewhere && maps(pid, object)?, open: Vec::new() })
+            }),
+            Object::File { device, inode } => maps(pid, object)
+                .and_then(|maps| Ok(User { pid, maps, open: open(pid, device, inode)? })),
+        };
+        match user {
+            Ok(user) if user.maps || !user.open.is_empty() => users.seen.push(user),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                users.unseen += usize::from(has_memory(pid));
+            }
+            _ => {}
+        }
+    }
+    Ok(users)
+}
+
+fn maps(pid: i32, object: Object) -> IoResult<bool> {
+    let text = fs::read(format!("/proc/{pid}/maps"))?;
+    Ok(String::from_utf8_lossy(&text).lines().any(|line| is_of(line, object)))
+}
+
+/// Whether a line of `/proc/PID/maps` is a mapping of `object`: address, permissions, offset, device as
+/// `MAJOR:MINOR` in hexadecimal, inode, path.
+fn is_of(line: &str, object: Object) -> bool {
+    let mut words = line.split_ascii_whitespace().skip(3);
+    let (Some(on), Some(number)) = (words.next(), words.next()) else {
+        return false;
+    };
+    match object {
+        Object::File { device, inode } => {
+            number.parse() == Ok(inode)
+                && on == format!("{:02x}:{:02x}", major(device), minor(device))
+        }
+        // Its file is one of the kernel's own and bears the id as its inode.
+        Object::Segment(id) => {
+            let path = words.collect::<Vec<_>>().join(" ");
+            number.parse() == Ok(id) && path.starts_with("/SYSV") && path.ends_with(" (deleted)")
+        }
+    }
+}
+
+fn open(pid: i32, device: u64, inode: u64) -> IoResult<Vec<Open>> {
+    let dir = format!("/proc/{pid}/fd");
+    let is_it = |fd: &i32| {
+        let file = fs::metadata(format!("{dir}/{fd}"));
+        file.is_ok_and(|file| (file.dev(), file.ino()) == (device, inode))
+    };
+    let found = numbers(&dir)?.into_iter().filter(is_it);
+    Ok(found.filter_map(|fd| access(pid, fd)).collect())
+}
+
+fn access(pid: i32, fd: i32) -> Option<Open> {
+    let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).ok()?;
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
+    let flags = OFlag::from_bits_retain(libc::c_int::from_str_radix(flags.trim(), 8).ok()?);
+    let mode = flags & OFlag::O_ACCMODE;
+    let usable = !flags.contains(OFlag::O_PATH);
+    Some(Open {
+        fd,
+        reads: usable && mode != OFlag::O_WRONLY,
+        writes: usable && mode != OFlag::O_RDONLY,
+    })
+}
+
+/// Whether a process is one of user space that has not ended; a kernel thread and a zombie have no command line.
+fn has_memory(pid: i32) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn lines_of_proc_pid_maps() {
+        let file = Object::File { device: libc::makedev(0, 0x1a), inode: 57 };
+        assert!(is_of("7f00-7f01 rw-s 00000000 00:1a 57    /dev/shm/a b", file));
+        assert!(!is_of("7f00-7f01 rw-s 00000000 00:1b 57    /dev/shm/a b", file));
+        assert!(!is_of("7f00-7f01 rw-p 00000000 00:00 0", file));
+        let segment = Object::Segment(57);
+        assert!(is_of("7f00-7f01 rw-s 00000000 00:01 57    /SYSV00000000 (deleted)", segment));
+        assert!(!is_of("7f00-7f01 rw-s 00000000 00:01 58    /SYSV00000000 (deleted)", segment));
+        assert!(!is_of("7f00-7f01 rw-s 00000000 00:01 57    /memfd:x (deleted)", segment));
+        assert!(!is_of("", segment));
+    }
+
+    #[test]
+    fn this_process_is_seen_with_its_descriptors() {
+        let path = std::env::temp_dir().join(format!("ipcbox-in-use-{}", std::process::id()));
+        let write = File::create(&path).unwrap();
+        let read = File::open(&path).unwrap();
+        let meta = read.metadata().unwrap();
+        let users = by(Object::File { device: meta.dev(), inode: meta.ino() }).unwrap();
+        fs::remove_file(&path).unwrap();
+        let pid = std::process::id().cast_signed();
+        let open = vec![
+            Open { fd: write.as_raw_fd(), reads: false, writes: true },
+            Open { fd: read.as_raw_fd(), reads: true, writes: false },
+        ];
+        assert_eq!(users.seen, [User { pid, maps: false, open }]);
+    }
+}
