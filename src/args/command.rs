@@ -1,13 +1,19 @@
-//! A CMD after `--`, which the box becomes.
+//! A CMD after `--`, which the box becomes, or starts for each of many records.
 
 use std::convert::Infallible;
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 
 use crate::exit::{Cause, Exit};
-use crate::sys::exec;
+use crate::sys::spawn::{self, Unstarted};
+use crate::sys::{exec, fds};
+
+/// The argument that stands for the record.
+const RECORD: &str = "{}";
 
 /// A command that was found.
 #[derive(Debug)]
@@ -39,13 +45,73 @@ impl Command {
     /// Returns only where that failed, with status 126.
     pub fn replace(self, added: &[(&str, String)]) -> Result<Infallible> {
         let errno = exec::replace(&self.path, &self.words, added);
-        let cause = match errno {
-            Errno::ENOENT => Cause::told(errno, "its interpreter or loader is missing"),
-            Errno::ENOEXEC => Cause::told(errno, "it is neither a program nor begins with #!"),
-            errno => Cause::plain(errno),
+        Err(self.not_run(not_executed(errno)))
+    }
+
+    /// Starts it for one record, which it finds on its standard input and wherever `{}` is an argument by itself. Gives its
+    /// process id. What it prints goes to `output`, or to the box's standard output.
+    ///
+    /// # Errors
+    /// Status 126; a record with a NUL cannot be an argument, nor can a very long one.
+    pub fn start(
+        &self,
+        record: &[u8],
+        added: &[(&str, String)],
+        output: Option<BorrowedFd>,
+    ) -> Result<i32> {
+        let asked = self.words.iter().skip(1).any(|word| word == RECORD);
+        if asked && record.contains(&0) {
+            let words =
+                format!("a record of {} bytes with a NUL cannot be an argument", record.len());
+            let cause = Cause::new(Exit::NotExecutable, words);
+            return Err(self.not_run(cause.hint("without {} it is on standard input alone")));
+        }
+        let fill = |(n, word): (usize, &OsString)| {
+            let is_record = n > 0 && word == RECORD;
+            if is_record { OsStr::from_bytes(record).to_owned() } else { word.clone() }
         };
-        let name = self.words.first().cloned().unwrap_or_default();
-        Err(Error::from(cause.exit(Exit::NotExecutable)))
-            .with_context(|| format!("cannot run {}", name.display()))
+        let words: Vec<OsString> = self.words.iter().enumerate().map(fill).collect();
+        let run = || {
+            let input = fds::in_memory(record)?;
+            spawn::start(&self.path, &words, added, &input, output)
+        };
+        run().map_err(|unstarted| {
+            self.not_run(match unstarted {
+                Unstarted::Exec(Errno::E2BIG) if asked => {
+                    let words =
+                        format!("a record of {} bytes is too long for an argument", record.len());
+                    Cause::told(Errno::E2BIG, words)
+                        .exit(Exit::NotExecutable)
+                        .hint("without {} it is on standard input alone")
+                }
+                Unstarted::Exec(errno) => not_executed(errno),
+                Unstarted::Fork(errno) => not_forked(errno, "no process could be started for it"),
+            })
+        })
+    }
+
+    fn not_run(&self, cause: Cause) -> Error {
+        let name = self.words.first().map(OsString::as_os_str).unwrap_or_default();
+        Error::from(cause).context(format!("cannot run {}", name.display()))
+    }
+}
+
+fn not_executed(errno: Errno) -> Cause {
+    let cause = match errno {
+        Errno::ENOENT => Cause::told(errno, "its interpreter or loader is missing"),
+        Errno::ENOEXEC => Cause::told(errno, "it is neither a program nor begins with #!"),
+        errno => Cause::plain(errno),
+    };
+    cause.exit(Exit::NotExecutable)
+}
+
+/// Why there could be no process.
+#[must_use]
+pub fn not_forked(errno: Errno, what: &str) -> Cause {
+    match errno {
+        Errno::EAGAIN => Cause::told(errno, "no more processes can be started")
+            .exit(Exit::Failed)
+            .hint("ulimit -u, or the cgroup's pids.max, is the limit"),
+        errno => Cause::told(errno, format!("{what}: {}", errno.desc())),
     }
 }

@@ -52,23 +52,42 @@ fn executable(path: &Path) -> Result<()> {
 /// Returns only where that failed.
 #[must_use]
 pub fn replace(path: &CString, argv: &[OsString], added: &[(&str, String)]) -> Errno {
-    let of_bytes = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| Errno::EINVAL);
-    let argv = argv.iter().map(|word| of_bytes(word.as_bytes().to_vec()));
-    let inherited = std::env::vars_os()
-        .filter(|(name, _)| added.iter().all(|(new, _)| name != new))
-        .map(|(name, value)| {
-            let mut entry = name.into_vec();
-            entry.push(b'=');
-            entry.extend(value.into_vec());
-            of_bytes(entry)
-        });
-    let new = added.iter().map(|(name, value)| of_bytes(format!("{name}={value}").into_bytes()));
     let run = || -> Result<std::convert::Infallible> {
-        let argv = argv.collect::<Result<Vec<_>>>()?;
-        let environment = inherited.chain(new).collect::<Result<Vec<_>>>()?;
-        execve(path, &argv, &environment)
+        let image = Image::new(argv, added)?;
+        execve(path, &image.arguments, &image.environment)
     };
     match run() {
         Err(errno) => errno,
+    }
+}
+
+/// What a program is started with, as execve(2) takes it.
+pub(super) struct Image {
+    /// Its arguments, the name first.
+    pub arguments: Vec<CString>,
+    /// Its environment: the box's own with some put into it.
+    pub environment: Vec<CString>,
+}
+
+impl Image {
+    /// # Errors
+    /// `EINVAL`: a word has a NUL.
+    pub fn new(argv: &[OsString], added: &[(&str, String)]) -> Result<Self> {
+        let of_bytes = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| Errno::EINVAL);
+        let argv = argv.iter().map(|word| of_bytes(word.as_bytes().to_vec()));
+        let inherited = std::env::vars_os()
+            .filter(|(name, _)| added.iter().all(|(new, _)| name != new))
+            .map(|(name, value)| {
+                let mut entry = name.into_vec();
+                entry.push(b'=');
+                entry.extend(value.into_vec());
+                of_bytes(entry)
+            });
+        let new =
+            added.iter().map(|(name, value)| of_bytes(format!("{name}={value}").into_bytes()));
+        Ok(Self {
+            arguments: argv.collect::<Result<_>>()?,
+            environment: inherited.chain(new).collect::<Result<_>>()?,
+        })
     }
 }

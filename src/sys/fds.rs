@@ -1,12 +1,16 @@
 //! File descriptors: the three standard ones, and writing to them whole.
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::fs::File;
+use std::io::{ErrorKind, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::libc;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::Mode;
 use nix::unistd::write;
 
@@ -53,7 +57,50 @@ pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Writes all of a file, from its start.
+pub fn copy(from: &File, to: impl AsFd) -> Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    let mut at = 0;
+    loop {
+        match from.read_at(&mut buffer, at) {
+            Ok(0) => return Ok(()),
+            Ok(read) => {
+                write_all(to.as_fd(), &buffer[..read])?;
+                at += read as u64;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(errno(&error)),
+        }
+    }
+}
+
 /// Whether `fd` is a terminal, isatty(3).
 pub fn is_terminal(fd: impl AsFd) -> bool {
     nix::unistd::isatty(fd).unwrap_or(false)
+}
+
+/// A file without a name in memory that holds `bytes`, to be read from its start.
+pub fn in_memory(bytes: &[u8]) -> Result<File> {
+    let mut file = File::from(memory()?);
+    file.write_all(bytes).and_then(|()| file.rewind()).map_err(|error| errno(&error))?;
+    Ok(file)
+}
+
+/// An empty file without a name, on the disk where that can have one (in `$TMPDIR` or `/tmp`), else in memory.
+pub fn spool() -> Result<File> {
+    File::options()
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(libc::O_TMPFILE)
+        .open(std::env::temp_dir())
+        .or_else(|_| memory().map(File::from))
+}
+
+fn memory() -> Result<OwnedFd> {
+    memfd_create("ipcbox", MFdFlags::MFD_CLOEXEC)
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }

@@ -5,12 +5,14 @@
 // The kernel's structures and registers have the widths that they have; what is cast here fits.
 #![allow(clippy::cast_possible_truncation)]
 
+pub mod caught;
 pub mod exec;
 pub mod fds;
 pub mod holder;
 pub mod in_use;
 pub mod posix;
 pub mod process;
+pub mod spawn;
 pub mod sysv;
 pub mod users;
 pub mod wait;

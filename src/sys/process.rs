@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 
@@ -49,7 +50,12 @@ pub fn command(pid: i32) -> Option<String> {
 /// Whether a process of this number is there, kill(2) with signal 0; one of somebody else's is.
 #[must_use]
 pub fn exists(pid: i32) -> bool {
-    nix::sys::signal::kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
+    kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
+}
+
+/// Sends a signal to a process, kill(2); that it has gone is no failure.
+pub fn signal(pid: i32, signal: Signal) {
+    let _ = kill(Pid::from_raw(pid), signal);
 }
 
 /// A thread that is blocked in a system call.

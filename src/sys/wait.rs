@@ -2,6 +2,9 @@
 //!
 //! A time limit becomes a point on the monotonic clock once, when the arguments are parsed. A wait that
 //! a signal handler or a stop and continue interrupts goes on for what is left of it.
+//!
+//! There are two ways to wait: for a descriptor ([`ready`]), and in a call that has no time limit of its own
+//! ([`interruptible`]).
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -10,6 +13,8 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
+
+use super::caught;
 
 /// How long a call may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +66,32 @@ pub fn ready(fds: &[BorrowedFd], patience: Patience) -> Result<Option<usize>> {
             Ok(_) => return Ok(polled.iter().position(|fd| fd.any() == Some(true))),
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Calls `act`, which blocks in a system call that has no time limit, until it is done. `None`: a signal that is
+/// [caught](caught::catch) has come, and it is not done.
+///
+/// The limit is a timer that goes off again and again from then on: a single alarm could come just before the call
+/// blocks, and leave it so for ever. What is done at that instant is done. With [`Patience::Never`] `act` is to ask for
+/// no waiting by itself.
+///
+/// # Errors
+/// `EAGAIN`: the time is over. Else those of `act`.
+pub fn interruptible<T>(
+    patience: Patience,
+    mut act: impl FnMut() -> Result<T>,
+) -> Result<Option<T>> {
+    caught::alarm(patience)?;
+    loop {
+        if caught::any() {
+            return Ok(None);
+        }
+        match act() {
+            Err(Errno::EINTR) if patience.is_over() && !caught::any() => return Err(Errno::EAGAIN),
+            Err(Errno::EINTR) => {}
+            answer => return answer.map(Some),
         }
     }
 }

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use super::run::{LOCKED, NO_SLOT, missed, slots};
 use super::{doing, system_v};
 use crate::applets::Verb;
+use crate::args::command::not_forked;
 use crate::args::creating::Creating;
 use crate::args::numbers::{count, pid};
 use crate::args::waiting::Waiting;
@@ -116,10 +117,7 @@ impl Hold {
 fn not_started(errno: Errno) -> Cause {
     match errno {
         Errno::ECHILD => Cause::told(errno, "its holder was killed"),
-        Errno::EAGAIN => Cause::told(errno, "no more processes can be started")
-            .exit(Exit::Failed)
-            .hint("ulimit -u, or the cgroup's pids.max, is the limit"),
-        errno => Cause::told(errno, format!("no holder could be started: {}", errno.desc())),
+        errno => not_forked(errno, "no holder could be started"),
     }
 }
 

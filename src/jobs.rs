@@ -1,0 +1,189 @@
+//! Floor 2: a CMD for each of many records, some of them at once.
+//!
+//! The server that starts them never waits for what they read, since it lies in a file, nor for one of them while it could
+//! start another. What several print at the same time is spooled and not mixed.
+//!
+//! A server stops at a signal: it takes no more, lets what runs come to its end, and ends with status 0 where the
+//! signal was SIGTERM, else by the signal. A second one goes on to the commands, and ends the server.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+
+use crate::args::command::Command;
+use crate::exit::{self, Exit};
+use crate::output;
+use crate::sys::caught::{self, Wake};
+use crate::sys::wait::Patience;
+use crate::sys::{fds, process, spawn};
+
+/// What becomes of what a command prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Printed {
+    /// It goes to the box's standard output, each command's whole.
+    Passed,
+    /// It is kept, and given back with the status.
+    Kept,
+}
+
+/// The commands that run. `T` is what belongs to one of them.
+pub struct Jobs<T> {
+    command: Command,
+    most: usize,
+    who: &'static str,
+    running: Vec<Job<T>>,
+    failed: bool,
+    stop: Option<Signal>,
+}
+
+struct Job<T> {
+    pid: i32,
+    printed: Printed,
+    spool: Option<File>,
+    what: T,
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub struct Ended<T> {
+    /// What belongs to it.
+    pub what: T,
+    /// Its status, as a shell has it; 126 where it could not be started, which has been told.
+    pub status: u8,
+    /// What it printed, where that is [kept](Printed::Kept).
+    pub printed: Option<File>,
+}
+
+impl<T> Jobs<T> {
+    /// Runs `command`, at most `most` at once, for the applet `who`. From here on SIGCHLD, SIGTERM, SIGINT and SIGHUP are caught:
+    /// the caller waits by [`wait`](caught::wait) or [`interruptible`](crate::sys::wait::interruptible), and calls
+    /// [`ended`](Self::ended) when that was interrupted.
+    pub fn new(command: Command, most: u16, who: &'static str) -> Result<Self> {
+        caught::catch(&[Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP])
+            .context("cannot catch signals")?;
+        let most = usize::from(most.max(1));
+        Ok(Self { command, most, who, running: Vec::new(), failed: false, stop: None })
+    }
+
+    /// Whether one more may run now.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.running.len() < self.most
+    }
+
+    /// Whether none runs.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// Whether no more is to be started, because a signal said so.
+    #[must_use]
+    pub const fn is_stopping(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    /// Whether a command failed, or could not be started.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Starts the command for a record, with `added` in its environment. One that cannot be started is told, and has ended
+    /// at once.
+    ///
+    /// # Errors
+    /// The server itself cannot go on: there is no room to spool what the command prints.
+    pub fn start(
+        &mut self,
+        record: &[u8],
+        added: &[(&str, String)],
+        printed: Printed,
+        what: T,
+    ) -> Result<Option<Ended<T>>> {
+        let spooled = printed == Printed::Kept || self.most > 1;
+        let spool = spooled.then(fds::spool).transpose().context("cannot spool what CMD prints")?;
+        match self.command.start(record, added, spool.as_ref().map(AsFd::as_fd)) {
+            Ok(pid) => {
+                self.running.push(Job { pid, printed, spool, what });
+                Ok(None)
+            }
+            Err(error) => {
+                output::tell(&exit::lines(self.who, &error));
+                self.failed = true;
+                Ok(Some(Ended { what, status: Exit::NotExecutable.code(), printed: spool }))
+            }
+        }
+    }
+
+    /// The commands that have ended since the last call. What they passed has been written.
+    ///
+    /// # Errors
+    /// What they printed cannot be written to standard output. A second signal to stop does not return.
+    pub fn ended(&mut self) -> Result<Vec<Ended<T>>> {
+        for signal in caught::take()? {
+            self.heed(signal)?;
+        }
+        let mut ended = Vec::new();
+        while !self.running.is_empty() {
+            let (pid, status) = match spawn::reap() {
+                Ok(Some(child)) => child,
+                Ok(None) => break,
+                // Somebody has taken the children away; what they came to is not known.
+                Err(Errno::ECHILD) => (self.running[0].pid, 1),
+                Err(errno) => return Err(errno.into()),
+            };
+            // Others are children that the box was given, and those that deliver.
+            let Some(at) = self.running.iter().position(|job| job.pid == pid) else { continue };
+            let job = self.running.remove(at);
+            self.failed |= status != 0;
+            let printed = match (job.printed, job.spool) {
+                (Printed::Passed, Some(spool)) => {
+                    fds::copy(&spool, fds::stdout()).context("cannot write to standard output")?;
+                    None
+                }
+                (_, spool) => spool,
+            };
+            ended.push(Ended { what: job.what, status, printed });
+        }
+        Ok(ended)
+    }
+
+    /// Waits until a command has ended or a signal says to stop; [`ended`](Self::ended) tells.
+    pub fn wait(&self) -> Result<()> {
+        let woken = caught::wait(&[], Patience::Forever)?;
+        debug_assert_eq!(woken, Wake::Signal);
+        Ok(())
+    }
+
+    fn heed(&mut self, signal: Signal) -> Result<()> {
+        if signal == Signal::SIGCHLD {
+            return Ok(());
+        }
+        if self.stop.is_some() {
+            for job in &self.running {
+                process::signal(job.pid, signal);
+            }
+            caught::die_by(signal)?;
+        }
+        self.stop = Some(signal);
+        Ok(())
+    }
+
+    /// How the server ends when all is done: by the signal that stopped it, where that was not SIGTERM; with status 1 where a
+    /// command failed and the user asked for an end.
+    pub fn end(self, asked: bool) -> Result<Exit> {
+        match self.stop {
+            Some(Signal::SIGTERM) => Ok(Exit::Done),
+            Some(signal) => {
+                caught::die_by(signal)?;
+                Ok(Exit::Failed)
+            }
+            None if asked && self.failed => Ok(Exit::Failed),
+            None => Ok(Exit::Done),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Signals that are caught, and waits that they end.
+//!
+//! Only a verb that has something to deliver catches signals, and only one that has children or no other time limit. A
+//! handler does nothing but leave a mark, and makes the process's timer go off every millisecond: so a system call
+//! that was about to block when the signal came is interrupted all the same.
+//!
+//! What a command is to find as the box found it is given back by [`hand_on`].
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::os::fd::BorrowedFd;
+use std::ptr::null_mut;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::{
+    SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, SigmaskHow, Signal, raise,
+    sigaction, sigprocmask,
+};
+use nix::sys::time::TimeSpec;
+
+use super::wait::Patience;
+
+/// The caught signals that have come, a bit each.
+static SEEN: AtomicU64 = AtomicU64::new(0);
+/// The process's timer, which for the first one of a process is all zeros.
+static TIMER: AtomicPtr<libc::c_void> = AtomicPtr::new(null_mut());
+/// Whether there is a timer.
+static IS_TIMER: AtomicBool = AtomicBool::new(false);
+/// What was changed of what the box was given.
+static GIVEN: Mutex<Option<Given>> = Mutex::new(None);
+/// When the timer is to go off first.
+static ALARM: Mutex<Alarm> = Mutex::new(Alarm::Off);
+
+/// How often the timer goes off from its first time on.
+const TICK: Duration = Duration::from_millis(1);
+
+struct Given {
+    mask: SigSet,
+    actions: Vec<(Signal, SigAction)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Alarm {
+    Off,
+    At(Instant),
+}
+
+/// Catches these signals from now on, but those that the box was given ignored. SIGCHLD is caught however it was given: with it
+/// ignored no child's status could be had.
+pub fn catch(signals: &[Signal]) -> Result<()> {
+    timer()?;
+    for signal in signals {
+        handle(*signal, SigHandler::Handler(mark), *signal == Signal::SIGCHLD)?;
+    }
+    Ok(())
+}
+
+/// Puts a handler in the place of what the signal was given, and remembers that. An ignored one is left so unless `always`.
+fn handle(signal: Signal, handler: SigHandler, always: bool) -> Result<()> {
+    // No SA_RESTART: the call that it interrupts is to return.
+    let ours = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handlers of this module are safe to run at any time, see there.
+    let before = unsafe { sigaction(signal, &ours) }?;
+    if matches!(before.handler(), SigHandler::SigIgn) && !always {
+        // SAFETY: puts back what was there.
+        unsafe { sigaction(signal, &before) }?;
+        return Ok(());
+    }
+    let mut given = GIVEN.lock().map_err(|_| Errno::EDEADLK)?;
+    if given.is_none() {
+        let mask = SigSet::thread_get_mask()?;
+        *given = Some(Given { mask, actions: Vec::new() });
+    }
+    given.iter_mut().for_each(|given| given.actions.push((signal, before)));
+    drop(given);
+    // One that was blocked when the box was called would never come.
+    SigSet::from(signal).thread_unblock()
+}
+
+/// Marks the signal as seen. Runs at any time: it touches an atomic, and calls timer_settime(2), which is safe in a handler.
+extern "C" fn mark(signal: c_int) {
+    let errno = Errno::last_raw();
+    SEEN.fetch_or(1 << (signal & 63), Ordering::SeqCst);
+    let _ = set_timer(TICK);
+    Errno::set_raw(errno);
+}
+
+/// Only interrupts.
+extern "C" fn nothing(_: c_int) {}
+
+/// Whether a caught signal has come since the last [`take`].
+#[must_use]
+pub fn any() -> bool {
+    SEEN.load(Ordering::SeqCst) != 0
+}
+
+/// The caught signals that have come since the last call. The timer no longer goes off for them.
+pub fn take() -> Result<Vec<Signal>> {
+    let seen = SEEN.swap(0, Ordering::SeqCst);
+    if seen != 0 {
+        *ALARM.lock().map_err(|_| Errno::EDEADLK)? = Alarm::Off;
+        rearm(Duration::ZERO)?;
+    }
+    Ok(Signal::iterator().filter(|signal| seen & (1 << (*signal as c_int)) != 0).collect())
+}
+
+/// Makes the timer interrupt what blocks from the end of `patience` on, until something else is asked for.
+pub(super) fn alarm(patience: Patience) -> Result<()> {
+    let wanted = match patience {
+        Patience::Until(end) => Alarm::At(end),
+        Patience::Forever | Patience::Never => Alarm::Off,
+    };
+    let mut alarm = ALARM.lock().map_err(|_| Errno::EDEADLK)?;
+    if *alarm == wanted {
+        return Ok(());
+    }
+    *alarm = wanted;
+    drop(alarm);
+    timer()?;
+    rearm(match wanted {
+        // A time of zero would switch it off.
+        Alarm::At(_) => patience.left().unwrap_or_default().max(TICK / 10),
+        Alarm::Off => Duration::ZERO,
+    })
+}
+
+/// Sets the timer, but not over one that ticks for a signal that has just come.
+fn rearm(first: Duration) -> Result<()> {
+    set_timer(first)?;
+    if any() { set_timer(TICK) } else { Ok(()) }
+}
+
+/// Makes the process's timer, which is not inherited by anybody and ends with it, and lets SIGALRM interrupt.
+fn timer() -> Result<()> {
+    if IS_TIMER.load(Ordering::SeqCst) {
+        return Ok(());
+    }
+    handle(Signal::SIGALRM, SigHandler::Handler(nothing), true)?;
+    let notify = SigevNotify::SigevSignal { signal: Signal::SIGALRM, si_value: 0 };
+    let mut event = SigEvent::new(notify).sigevent();
+    let mut timer: libc::timer_t = null_mut();
+    // SAFETY: event and timer live through the call, which reads the one and writes the other.
+    Errno::result(unsafe {
+        libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer)
+    })?;
+    TIMER.store(timer, Ordering::SeqCst);
+    IS_TIMER.store(true, Ordering::SeqCst);
+    Ok(())
+}
+
+fn set_timer(first: Duration) -> Result<()> {
+    let time = |duration| *TimeSpec::from(duration).as_ref();
+    let spec = libc::itimerspec { it_value: time(first), it_interval: time(TICK) };
+    let timer = TIMER.load(Ordering::SeqCst);
+    // SAFETY: the timer lives as long as the process; the times live through the call.
+    Errno::result(unsafe { libc::timer_settime(timer, 0, &raw const spec, null_mut()) }).map(drop)
+}
+
+/// What ended a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// The descriptor in this place of the list can be read or is at its end.
+    Ready(usize),
+    /// A caught signal has come; [`take`] tells which.
+    Signal,
+    /// The time is over.
+    Late,
+}
+
+/// Waits until one of `fds` can be read, a caught signal comes, or the time is over, ppoll(2). None of these is missed.
+pub fn wait(fds: &[BorrowedFd], patience: Patience) -> Result<Wake> {
+    let mut polled: Vec<PollFd> =
+        fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let woken = loop {
+        if any() {
+            break Ok(Wake::Signal);
+        }
+        match ppoll(&mut polled, patience.left().map(TimeSpec::from), Some(before)) {
+            Ok(0) => break Ok(Wake::Late),
+            Ok(_) => {
+                let first = polled.iter().position(|fd| fd.any() == Some(true));
+                break Ok(first.map_or(Wake::Late, Wake::Ready));
+            }
+            Err(Errno::EINTR) => {}
+            Err(errno) => break Err(errno),
+        }
+    };
+    before.thread_set_mask()?;
+    woken
+}
+
+/// Ends the process by a signal, as if it had never been caught. Returns only where the signal is blocked.
+pub fn die_by(signal: Signal) -> Result<()> {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the default action calls no code of ours.
+    unsafe { sigaction(signal, &default) }?;
+    SigSet::from(signal).thread_unblock()?;
+    raise(signal)
+}
+
+/// In a child that is about to become a command: mask and dispositions as the box was given them.
+pub(super) fn hand_on() -> Result<()> {
+    let Some(given) = GIVEN.lock().map_err(|_| Errno::EDEADLK)?.take() else {
+        return Ok(());
+    };
+    for (signal, action) in given.actions.iter().rev() {
+        // SAFETY: puts back what was there, which was no handler: exec left none.
+        unsafe { sigaction(*signal, action) }?;
+    }
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&given.mask), None)
+}

@@ -1,0 +1,134 @@
+//! Children: a command beside the box, and what it reads and writes.
+//!
+//! `std`'s `Command` resets SIGPIPE and the mask; a CMD is to get what the box was given. Its standard input is a file
+//! without a name that holds all of it, so that nobody has to feed a pipe.
+#![allow(unsafe_code)]
+
+use std::ffi::{CString, OsString, c_int};
+use std::fs::File;
+use std::os::fd::BorrowedFd;
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::wait::waitpid;
+use nix::unistd::{
+    ForkResult, Pid, dup2_stdin, dup2_stdout, execve, fork, getpid, getppid, pipe2, read, write,
+};
+
+use super::{caught, exec, fds};
+
+/// Why a command did not start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unstarted {
+    /// There could be no process for it.
+    Fork(Errno),
+    /// The process could not become it.
+    Exec(Errno),
+}
+
+impl From<Errno> for Unstarted {
+    fn from(errno: Errno) -> Self {
+        Self::Fork(errno)
+    }
+}
+
+/// Starts the program at `path` with these arguments and `added` in its environment, reading `input` and writing to
+/// `output`, or to the box's own standard output. It gets the signal mask and the dispositions that the box was given, and no
+/// descriptor that the box opened. Returns its process id once it has become the program.
+///
+/// The calling process must have one thread only, as the box has.
+pub fn start(
+    path: &CString,
+    argv: &[OsString],
+    added: &[(&str, String)],
+    input: &File,
+    output: Option<BorrowedFd>,
+) -> std::result::Result<i32, Unstarted> {
+    let image = exec::Image::new(argv, added)?;
+    let (report, report_there) = pipe2(OFlag::O_CLOEXEC)?;
+    let become_it = || {
+        dup2_stdin(input)?;
+        output.map(dup2_stdout).transpose()?;
+        caught::hand_on()?;
+        execve(path, &image.arguments, &image.environment)
+    };
+    let child = child(|| {
+        let Err(errno) = become_it();
+        let _ = write(&report_there, &(errno as c_int).to_ne_bytes());
+        126
+    })?;
+    drop(report_there);
+    // A program that runs has closed the pipe.
+    let mut errno = [0; size_of::<c_int>()];
+    loop {
+        match read(&report, &mut errno) {
+            Err(Errno::EINTR) => {}
+            Ok(0) => return Ok(child.as_raw()),
+            _ => break,
+        }
+    }
+    let _ = waitpid(child, None);
+    Err(Unstarted::Exec(Errno::from_raw(c_int::from_ne_bytes(errno))))
+}
+
+/// Starts a copy of this process that writes all of `from`, from its start, to `to`, and dies with this process.
+pub fn postman(from: &File, to: BorrowedFd) -> Result<i32> {
+    let parent = getpid();
+    let child = child(|| {
+        let deliver = || {
+            caught::hand_on()?;
+            set_pdeathsig(Signal::SIGKILL)?;
+            if getppid() == parent { fds::copy(from, to) } else { Err(Errno::ECHILD) }
+        };
+        i32::from(deliver().is_err())
+    })?;
+    Ok(child.as_raw())
+}
+
+/// A copy of this process that does `act` and ends. Signals wait in it until `act` lets them.
+fn child(act: impl FnOnce() -> c_int) -> Result<Pid> {
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    // SAFETY: the process has one thread, so that no lock can be held by another one in the copy.
+    let forked = unsafe { fork() };
+    if matches!(forked, Ok(ForkResult::Child)) {
+        let status = act();
+        // SAFETY: ends the process without the parent's exit handlers.
+        unsafe { libc::_exit(status) }
+    }
+    before.thread_set_mask()?;
+    match forked? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => Err(Errno::ECHILD),
+    }
+}
+
+/// A child that has ended: its process id and its status as a shell has it. `None` where none has; children that the box did
+/// not start can be among them.
+///
+/// # Errors
+/// `ECHILD`: there is no child.
+pub fn reap() -> Result<Option<(i32, u8)>> {
+    loop {
+        let mut status = 0;
+        // SAFETY: the status lives through the call, which writes it. (nix's waitpid refuses the real-time signals.)
+        match Errno::result(unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) }) {
+            Ok(0) => return Ok(None),
+            Ok(pid) if libc::WIFEXITED(status) => {
+                return Ok(Some((pid, low(libc::WEXITSTATUS(status)))));
+            }
+            Ok(pid) if libc::WIFSIGNALED(status) => {
+                return Ok(Some((pid, low(128 + libc::WTERMSIG(status)))));
+            }
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+const fn low(status: c_int) -> u8 {
+    status.to_le_bytes()[0]
+}
