@@ -6,13 +6,18 @@
 #![allow(clippy::cast_possible_truncation)]
 
 pub mod caught;
+pub mod events;
 pub mod exec;
 pub mod fds;
+pub mod fifo;
 pub mod holder;
 pub mod in_use;
+pub mod opening;
+pub mod pipe;
 pub mod posix;
 pub mod process;
 pub mod spawn;
 pub mod sysv;
 pub mod users;
 pub mod wait;
+pub mod watch;

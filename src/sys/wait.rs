@@ -70,6 +70,26 @@ pub fn ready(fds: &[BorrowedFd], patience: Patience) -> Result<Option<usize>> {
     }
 }
 
+/// Waits until `fd` takes more, or nobody is left to read what it takes, ppoll(2). `None`: a signal that is
+/// [caught](caught::catch) has come.
+///
+/// # Errors
+/// `EAGAIN`: the time is over.
+pub fn room(fd: BorrowedFd, patience: Patience) -> Result<Option<()>> {
+    let mut polled = [PollFd::new(fd, PollFlags::POLLOUT)];
+    loop {
+        if caught::any() {
+            return Ok(None);
+        }
+        match ppoll(&mut polled, patience.left().map(TimeSpec::from), None) {
+            Ok(0) => return Err(Errno::EAGAIN),
+            Ok(_) => return Ok(Some(())),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
 /// Calls `act`, which blocks in a system call that has no time limit, until it is done. `None`: a signal that is
 /// [caught](caught::catch) has come, and it is not done.
 ///
