@@ -119,11 +119,11 @@ fn in_applet(applet: &Applet, called: &str, words: &[OsString]) -> Outcome {
 /// A verb: its arguments, and then what it does.
 fn in_verb(verb: &Entry, called: &str, words: &[OsString]) -> Outcome {
     let runs_command = match verb.runs {
-        Runs::Nothing => false,
+        Runs::Nothing | Runs::Each => false,
         Runs::Optionally => {
             words.iter().position(|word| word == "--").is_some_and(|at| at + 1 < words.len())
         }
-        Runs::Command => true,
+        Runs::Command | Runs::Elsewhere => true,
     };
     parse_and_run(verb, called, words).map_err(|error| {
         let failed = Failed::from(error);
@@ -140,7 +140,7 @@ fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit>
         Err(error) => {
             let words: Vec<String> =
                 words.iter().map(|w| w.to_string_lossy().into_owned()).collect();
-            anyhow::bail!(usage::explain(&error, called, &words, verb.runs != Runs::Nothing));
+            anyhow::bail!(usage::explain(&error, called, &words, verb.runs.takes_command()));
         }
     };
     // The process ends soon; taking the parser apart would be work for nothing.

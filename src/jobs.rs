@@ -7,7 +7,7 @@
 //! signal was SIGTERM, else by the signal. A second one goes on to the commands, and ends the server.
 
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
@@ -35,6 +35,7 @@ pub struct Jobs<T> {
     most: usize,
     who: &'static str,
     running: Vec<Job<T>>,
+    postmen: Vec<i32>,
     failed: bool,
     stop: Option<Signal>,
 }
@@ -65,7 +66,8 @@ impl<T> Jobs<T> {
         caught::catch(&[Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP])
             .context("cannot catch signals")?;
         let most = usize::from(most.max(1));
-        Ok(Self { command, most, who, running: Vec::new(), failed: false, stop: None })
+        let (running, postmen) = (Vec::new(), Vec::new());
+        Ok(Self { command, most, who, running, postmen, failed: false, stop: None })
     }
 
     /// Whether one more may run now.
@@ -74,10 +76,10 @@ impl<T> Jobs<T> {
         self.running.len() < self.most
     }
 
-    /// Whether none runs.
+    /// Whether none runs, and all that was [handed over](Self::deliver) has been delivered.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.running.is_empty()
+        self.running.is_empty() && self.postmen.is_empty()
     }
 
     /// Whether no more is to be started, because a signal said so.
@@ -128,21 +130,21 @@ impl<T> Jobs<T> {
             self.heed(signal)?;
         }
         let mut ended = Vec::new();
-        while !self.running.is_empty() {
+        while !self.is_idle() {
             let (pid, status) = match spawn::reap() {
                 Ok(Some(child)) => child,
                 Ok(None) => break,
-                // Somebody has taken the children away; what they came to is not known.
-                Err(Errno::ECHILD) => (self.running[0].pid, 1),
                 Err(errno) => return Err(errno.into()),
             };
-            // Others are children that the box was given, and those that deliver.
+            self.postmen.retain(|postman| *postman != pid);
+            // Others are children that the box was given.
             let Some(at) = self.running.iter().position(|job| job.pid == pid) else { continue };
             let job = self.running.remove(at);
             self.failed |= status != 0;
             let printed = match (job.printed, job.spool) {
                 (Printed::Passed, Some(spool)) => {
-                    fds::copy(&spool, fds::stdout()).context("cannot write to standard output")?;
+                    fds::copy(&spool, 0, fds::stdout())
+                        .context("cannot write to standard output")?;
                     None
                 }
                 (_, spool) => spool,
@@ -150,6 +152,12 @@ impl<T> Jobs<T> {
             ended.push(Ended { what: job.what, status, printed });
         }
         Ok(ended)
+    }
+
+    /// Writes what is left of `from`, from `at` on, to `to`, beside everything else; who is to read it may take its time.
+    pub fn deliver(&mut self, from: &File, at: u64, to: &OwnedFd) -> Result<(), Errno> {
+        self.postmen.push(spawn::postman(from, at, to)?);
+        Ok(())
     }
 
     /// Waits until a command has ended or a signal says to stop; [`ended`](Self::ended) tells.

@@ -33,6 +33,18 @@ pub enum Runs {
     Optionally,
     /// It always does.
     Command,
+    /// It runs one for each of many records, and has a status of its own.
+    Each,
+    /// Somebody else runs it, and tells its status.
+    Elsewhere,
+}
+
+impl Runs {
+    /// Whether the verb takes a command after `--`.
+    #[must_use]
+    pub const fn takes_command(self) -> bool {
+        matches!(self, Self::Optionally | Self::Command | Self::Each)
+    }
 }
 
 /// A verb's place in its applet's table.

@@ -31,17 +31,24 @@ pub fn guard_standard() -> Result<()> {
     Ok(())
 }
 
-/// Standard output, which [`guard_standard`] keeps open for the life of the process.
+/// Standard input, which [`guard_standard`] keeps open for the life of the process.
+#[must_use]
+pub fn stdin() -> BorrowedFd<'static> {
+    // SAFETY: descriptor 0 is open from guard_standard() on and nothing in the box closes it.
+    unsafe { BorrowedFd::borrow_raw(libc::STDIN_FILENO) }
+}
+
+/// Standard output, likewise.
 #[must_use]
 pub fn stdout() -> BorrowedFd<'static> {
-    // SAFETY: descriptor 1 is open from guard_standard() on and nothing in the box closes it.
+    // SAFETY: as for standard input.
     unsafe { BorrowedFd::borrow_raw(libc::STDOUT_FILENO) }
 }
 
 /// Standard error, likewise.
 #[must_use]
 pub fn stderr() -> BorrowedFd<'static> {
-    // SAFETY: as for standard output.
+    // SAFETY: as for standard input.
     unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) }
 }
 
@@ -57,10 +64,9 @@ pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Writes all of a file, from its start.
-pub fn copy(from: &File, to: impl AsFd) -> Result<()> {
+/// Writes all of a file from `at` on.
+pub fn copy(from: &File, mut at: u64, to: impl AsFd) -> Result<()> {
     let mut buffer = vec![0; 64 << 10];
-    let mut at = 0;
     loop {
         match from.read_at(&mut buffer, at) {
             Ok(0) => return Ok(()),

@@ -6,11 +6,11 @@
 
 use std::ffi::{CString, OsString, c_int};
 use std::fs::File;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::Result;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
@@ -75,14 +75,16 @@ pub fn start(
     Err(Unstarted::Exec(Errno::from_raw(c_int::from_ne_bytes(errno))))
 }
 
-/// Starts a copy of this process that writes all of `from`, from its start, to `to`, and dies with this process.
-pub fn postman(from: &File, to: BorrowedFd) -> Result<i32> {
+/// Starts a copy of this process that writes all of `from` from `at` on to `to`, waiting as long as that takes, and dies with
+/// this process.
+pub fn postman(from: &File, at: u64, to: &OwnedFd) -> Result<i32> {
     let parent = getpid();
     let child = child(|| {
         let deliver = || {
             caught::hand_on()?;
             set_pdeathsig(Signal::SIGKILL)?;
-            if getppid() == parent { fds::copy(from, to) } else { Err(Errno::ECHILD) }
+            fcntl(to, FcntlArg::F_SETFL(OFlag::O_WRONLY))?;
+            if getppid() == parent { fds::copy(from, at, to) } else { Err(Errno::ECHILD) }
         };
         i32::from(deliver().is_err())
     })?;
