@@ -20,6 +20,7 @@ const RECORD: &str = "{}";
 pub struct Command {
     path: CString,
     words: Vec<OsString>,
+    end: &'static [u8],
 }
 
 impl Command {
@@ -36,7 +37,13 @@ impl Command {
             errno => Cause::plain(errno).exit(Exit::NotExecutable),
         });
         let path = found.with_context(|| format!("cannot run {}", name.display()))?;
-        Ok(Self { path, words })
+        Ok(Self { path, words, end: b"" })
+    }
+
+    /// The same, for records that end in `end` on its standard input, and nowhere else.
+    #[must_use]
+    pub fn ending_records_in(self, end: &'static [u8]) -> Self {
+        Self { end, ..self }
     }
 
     /// Becomes it, with `added` in its environment.
@@ -72,7 +79,7 @@ impl Command {
         };
         let words: Vec<OsString> = self.words.iter().enumerate().map(fill).collect();
         let run = || {
-            let input = fds::in_memory(record)?;
+            let input = fds::in_memory(&[record, self.end].concat())?;
             spawn::start(&self.path, &words, added, &input, output)
         };
         run().map_err(|unstarted| {
