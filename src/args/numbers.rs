@@ -13,6 +13,15 @@ pub fn count(text: &str) -> Result<u16, String> {
         .ok_or_else(|| "it is a number from 1 to 32767".into())
 }
 
+/// Reads how many records are wanted, 1 or more.
+///
+/// # Errors
+/// Words that say what is wrong.
+pub fn records(text: &str) -> Result<u64, String> {
+    let number = digits(text).filter(|number| *number > 0);
+    number.ok_or_else(|| "it is a number from 1 on".into())
+}
+
 /// Reads a process id.
 ///
 /// # Errors
@@ -63,6 +72,10 @@ mod tests {
         assert_eq!(count("32767"), Ok(32767));
         for text in ["", "0", "-1", "+1", "32768", "1.5", "x", "99999999999999999999"] {
             assert!(count(text).is_err(), "{text}");
+        }
+        assert_eq!(records("18446744073709551615"), Ok(u64::MAX));
+        for text in ["", "0", "-1", "1k", "18446744073709551616"] {
+            assert!(records(text).is_err(), "{text}");
         }
         assert_eq!(pid("2147483647"), Ok(i32::MAX));
         for text in ["0", "-1", "2147483648", "1x"] {

@@ -98,9 +98,9 @@ pub fn behind(fd: impl AsFd) -> Result<Seen> {
 pub fn make(path: &Path, mode: u32) -> Result<()> {
     // The process has one thread: nobody makes a file meanwhile.
     let before = umask(Mode::empty());
-    let made = mkfifo(path, Mode::from_bits_truncate(mode));
+    let outcome = mkfifo(path, Mode::from_bits_truncate(mode));
     umask(before);
-    made
+    outcome
 }
 
 /// Removes what is at a path, unlink(2).
@@ -119,38 +119,34 @@ pub fn open_to_read(path: &Path) -> Result<OwnedFd> {
     open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | BOTH, Mode::empty())
 }
 
-/// Opens a FIFO for writing once a reader has it open or is about to. The descriptor itself does not wait. `None`: a
-/// signal that is caught has come.
+/// Opens a FIFO for writing once a reader has it open or is about to. The descriptor itself does not wait.
 ///
 /// # Errors
-/// `EAGAIN`: no reader came in time. As for reading.
-pub fn open_to_write(path: &Path, patience: Patience) -> Result<Option<OwnedFd>> {
-    let at_once = open(path, OFlag::O_WRONLY | OFlag::O_NONBLOCK | BOTH, Mode::empty());
-    match at_once {
+/// `EAGAIN`: no reader came in time. `EINTR`: a signal that is [caught](super::caught) has come. As for reading.
+pub fn open_to_write(path: &Path, patience: Patience) -> Result<OwnedFd> {
+    match open(path, OFlag::O_WRONLY | OFlag::O_NONBLOCK | BOTH, Mode::empty()) {
         Err(Errno::ENXIO) if patience == Patience::Never => return Err(Errno::EAGAIN),
         Err(Errno::ENXIO) => {}
-        outcome => return outcome.map(Some),
+        opened => return opened,
     }
-    let wait = || open(path, OFlag::O_WRONLY | BOTH, Mode::empty());
-    let Some(fd) = interruptible(patience, wait)? else {
-        return Ok(None);
-    };
+    let fd = interruptible(patience, || open(path, OFlag::O_WRONLY | BOTH, Mode::empty()));
     // The timer would go on interrupting.
     interruptible(Patience::Forever, || Ok(()))?;
+    let fd = fd?.ok_or(Errno::EINTR)?;
     fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    Ok(Some(fd))
+    Ok(fd)
 }
 
-/// Locks an open file for this opening of it alone, flock(2), until it is closed. `None`: a signal that is caught has come.
+/// Locks an open file for this opening of it alone, flock(2), until it is closed.
 ///
 /// # Errors
-/// `EAGAIN`: it was not unlocked in time.
-pub fn lock(file: impl AsFd, patience: Patience) -> Result<Option<()>> {
+/// `EAGAIN`: it was not unlocked in time. `EINTR`: a signal that is [caught](super::caught) has come.
+pub fn lock(file: impl AsFd, patience: Patience) -> Result<()> {
     let wait = if patience == Patience::Never { libc::LOCK_NB } else { 0 };
     let fd = file.as_fd().as_raw_fd();
     // SAFETY: the call takes two plain integers.
     let act = || Errno::result(unsafe { libc::flock(fd, libc::LOCK_EX | wait) }).map(drop);
-    let locked = interruptible(patience, act)?;
+    let locked = interruptible(patience, act);
     interruptible(Patience::Forever, || Ok(()))?;
-    Ok(locked)
+    locked?.ok_or(Errno::EINTR)
 }

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{self, FcntlArg, OFlag, SpliceFFlags, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::pipe2;
 
 /// The most bytes that one write(2) puts into a pipe whole, whoever else writes: PIPE_BUF of pipe(7).
@@ -78,6 +79,18 @@ pub fn is_full(write_end: impl AsFd) -> Result<bool> {
     Ok(poll(&mut polled, PollTimeout::ZERO)? == 0)
 }
 
+/// Whether nobody is left to write to the pipe of this read end; a FIFO to which nobody has come yet is not left.
+pub fn is_left(read_end: impl AsFd) -> Result<bool> {
+    let mut polled = [PollFd::new(read_end.as_fd(), PollFlags::POLLIN)];
+    poll(&mut polled, PollTimeout::ZERO)?;
+    Ok(polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP)))
+}
+
+/// Lets a write to what nobody reads fail with `EPIPE` alone: SIGPIPE is blocked from now on.
+pub fn survive_broken() -> Result<()> {
+    SigSet::from(Signal::SIGPIPE).thread_block()
+}
+
 fn size(count: c_int) -> usize {
     usize::try_from(count).unwrap_or(0)
 }
@@ -101,7 +114,9 @@ mod tests {
         assert_eq!(read(&read_copy, &mut bytes), Ok(5));
         assert_eq!(&bytes[..5], b"abcab");
         assert_eq!(splice(&from, &copy, 9), Ok(1));
+        assert_eq!(is_left(&from), Ok(false));
         drop(there);
+        assert_eq!(is_left(&from), Ok(true));
         assert_eq!(splice(&from, &copy, 9), Ok(0));
         assert_eq!(splice(&read_copy, &copy, 1), Err(Errno::EINVAL));
     }

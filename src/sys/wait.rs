@@ -49,6 +49,15 @@ impl Patience {
         }
     }
 
+    /// The same time left, after so long that does not count.
+    #[must_use]
+    pub fn later(self, by: Duration) -> Self {
+        match self {
+            Self::Until(end) => end.checked_add(by).map_or(Self::Forever, Self::Until),
+            other => other,
+        }
+    }
+
     /// Whether there is no time left.
     #[must_use]
     pub fn is_over(self) -> bool {
