@@ -7,5 +7,9 @@
 
 mod dispatch;
 mod house;
-#[allow(dead_code, unused_imports)]
+mod output;
+mod readme;
+mod sem;
+
 mod support;
+mod waiting;

@@ -10,6 +10,7 @@ use anyhow::Context;
 
 use crate::args::showing::{Color, Showing};
 use crate::args::usage;
+use crate::exit::Cause;
 use crate::sys::fds;
 pub use cell::Cell;
 pub use names::Names;
@@ -159,7 +160,8 @@ impl Paint {
 /// The write's, with its cause; where standard output was closed early the process ends by SIGPIPE instead, as any
 /// filter does.
 pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
-    fds::write_all(fds::stdout(), bytes).context("cannot write to standard output")
+    let written = fds::write_all(fds::stdout(), bytes).map_err(Cause::plain);
+    written.context("cannot write to standard output")
 }
 
 /// Writes to standard error, whole, in one call. That it fails cannot be told anywhere.
