@@ -54,11 +54,17 @@ pub fn stderr() -> BorrowedFd<'static> {
 /// Reads what is there, read(2); 0 is the end.
 pub fn read(fd: impl AsFd, bytes: &mut [u8]) -> Result<usize> {
     loop {
-        match nix::unistd::read(fd.as_fd(), bytes) {
+        match read_once(fd.as_fd(), bytes) {
             Err(Errno::EINTR) => {}
             answer => return answer,
         }
     }
+}
+
+/// The same, where a signal that is caught is to end the call, with `EINTR`: for
+/// [`interruptible`](super::wait::interruptible).
+pub fn read_once(fd: impl AsFd, bytes: &mut [u8]) -> Result<usize> {
+    nix::unistd::read(fd, bytes)
 }
 
 /// Writes what there is room for, write(2).

@@ -1,6 +1,6 @@
 //! Pipes and FIFOs: bytes moved and copied inside the kernel, and what a pipe holds.
 //!
-//! Nothing here waits: a call that would have to gives `EAGAIN`, whatever the descriptors were opened with.
+//! Nothing here waits but [`splice_in_time`]: a call that would have to gives `EAGAIN`, whatever the descriptors were opened with.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
@@ -13,6 +13,8 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::pipe2;
+
+use super::wait::{Patience, interruptible};
 
 /// The most bytes that one write(2) puts into a pipe whole, whoever else writes: PIPE_BUF of pipe(7).
 pub const ATOMIC: usize = libc::PIPE_BUF;
@@ -30,6 +32,33 @@ pub fn new() -> Result<(OwnedFd, OwnedFd)> {
 pub fn splice(from: impl AsFd, to: impl AsFd, len: usize) -> Result<usize> {
     let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
     uninterrupted(|| fcntl::splice(&from, None, &to, None, len, flags))
+}
+
+/// The same, where neither was opened for not waiting: waits for bytes and for room. `None`: a signal that is
+/// [caught](super::caught) has come.
+///
+/// # Errors
+/// `EAGAIN`: the time is over.
+pub fn splice_in_time(
+    from: impl AsFd,
+    to: impl AsFd,
+    len: usize,
+    patience: Patience,
+) -> Result<Option<usize>> {
+    let flags = SpliceFFlags::SPLICE_F_MOVE;
+    interruptible(patience, || fcntl::splice(&from, None, &to, None, len, flags))
+}
+
+/// Lets calls on a descriptor that was opened for not waiting wait from now on, `F_SETFL` of fcntl(2).
+pub fn let_wait(fd: impl AsFd) -> Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
+    fcntl(&fd, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK)).map(drop)
+}
+
+/// Whether calls on a descriptor wait.
+pub fn waits(fd: impl AsFd) -> Result<bool> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    Ok(!flags.contains(OFlag::O_NONBLOCK))
 }
 
 /// Copies at most `len` bytes from one pipe to another, tee(2), and leaves them in the first. 0: `from` is at its end.

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 
 use crate::args::waiting::Deadline;
 use crate::exit::{Cause, Exit};
+use crate::sys::fifo::{self, Kind};
 use crate::sys::wait::{self, Patience};
 use crate::sys::{fds, pipe};
 
@@ -63,10 +64,24 @@ impl Outflow {
 
     /// Copies standard input, through the kernel where that can.
     pub fn copy_input(&mut self) -> Result<()> {
+        // A file never makes one wait, so that the FIFO alone is waited for, in splice(2) itself.
+        let is_file = fifo::behind(fds::stdin()).is_ok_and(|input| input.kind == Kind::Regular);
+        let mut waits = false;
         loop {
-            match pipe::splice(fds::stdin(), &self.fd, ALL) {
+            let moved = if waits {
+                pipe::splice_in_time(fds::stdin(), &self.fd, ALL, self.patience)
+            } else {
+                pipe::splice(fds::stdin(), &self.fd, ALL).map(Some)
+            };
+            match moved.map(Option::unwrap_or_default) {
                 Ok(0) => return Ok(()),
-                Ok(count) => self.written += count as u64,
+                Ok(count) => {
+                    self.written += count as u64;
+                    if is_file && !waits {
+                        pipe::let_wait(&self.fd)?;
+                        waits = true;
+                    }
+                }
                 Err(Errno::EAGAIN) if pipe::is_full(&self.fd)? => self.wait_for_room()?,
                 Err(Errno::EAGAIN) => self.wait_for_input()?,
                 Err(Errno::EINVAL) => break,

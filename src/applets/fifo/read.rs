@@ -62,7 +62,6 @@ pub struct Read {
 
 impl Verb for Read {
     const NAME: &'static str = "read";
-    const ALIASES: &'static [&'static str] = &["recv"];
     const SUMMARY: &'static str = "Copy what writers write to standard output";
 
     fn run(self) -> Result<Exit> {
@@ -182,6 +181,7 @@ struct Reading<'a> {
 impl Reading<'_> {
     /// Reads until the end, or a signal that is caught.
     fn run(&mut self) -> Result<()> {
+        let streams = self.can_stream()?;
         loop {
             if self.is_done() {
                 return Ok(());
@@ -198,6 +198,10 @@ impl Reading<'_> {
                 source.ready = true;
                 source.ended |= event.ended;
             }
+            if streams && self.sources[0].ready {
+                self.stream()?;
+                continue;
+            }
             for which in 0..self.sources.len() {
                 for _ in 0..TURN {
                     if !self.has_turn(which) {
@@ -212,9 +216,43 @@ impl Reading<'_> {
         }
     }
 
+    /// Whether there is nothing to do but to pass on what comes from one FIFO. Then the calls that do it wait themselves.
+    fn can_stream(&self) -> Result<bool> {
+        let is_plain = |source: &Source| source.lines.is_none() && source.may.is_none();
+        let is_one = matches!(&self.sources[..], [source] if is_plain(source));
+        Ok(is_one && pipe::waits(fds::stdout())?)
+    }
+
+    /// Passes on what comes from the one FIFO until its writers have closed.
+    fn stream(&mut self) -> Result<()> {
+        if let Some(fd) = &self.sources[0].fd {
+            pipe::let_wait(fd)?;
+        }
+        while let Some(fd) = &self.sources[0].fd
+            && self.sources[0].ready
+        {
+            if self.deadline.patience.is_over() {
+                return self.late();
+            }
+            match self.sink.pass_in_time(fd, self.deadline.patience) {
+                Ok(Some(flow)) => self.passed(0, flow)?,
+                Ok(None) => return Ok(()),
+                Err(error) if error.downcast_ref() == Some(&Errno::EAGAIN) => return self.late(),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     fn step(&mut self, which: usize) -> Result<()> {
+        let flow = self.sources[which].step(&mut self.sink, self.records.as_mut())?;
+        self.passed(which, flow)
+    }
+
+    /// Takes note of what came of a step.
+    fn passed(&mut self, which: usize, flow: Flow) -> Result<()> {
         let source = &mut self.sources[which];
-        match source.step(&mut self.sink, self.records.as_mut())? {
+        match flow {
             Flow::Moved(_) => {
                 self.moved = true;
                 if self.follow && !self.is_immediate() {

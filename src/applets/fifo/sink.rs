@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use anyhow::{Error, Result};
+use anyhow::{Error, Result, bail};
 use nix::errno::Errno;
 
 use crate::output;
@@ -54,6 +54,32 @@ impl Sink {
         let (flow, bytes) = self.read(fifo, most)?;
         output::print(bytes)?;
         Ok(flow)
+    }
+
+    /// The same for a FIFO that [is waited for](pipe::let_wait), and all of it; standard output is waited for too. `None`: a signal
+    /// that is caught has come.
+    ///
+    /// # Errors
+    /// `EAGAIN`: the time is over.
+    pub fn pass_in_time(&mut self, fifo: impl AsFd, patience: Patience) -> Result<Option<Flow>> {
+        if !self.copies {
+            match pipe::splice_in_time(&fifo, fds::stdout(), ALL, patience) {
+                Ok(None) => return Ok(None),
+                Ok(Some(0)) => return Ok(Some(Flow::End)),
+                Ok(Some(count)) => return Ok(Some(Flow::Moved(count))),
+                Err(Errno::EAGAIN) => bail!(Errno::EAGAIN),
+                Err(Errno::EINVAL) => self.copies = true,
+                Err(errno) => return Err(unwritten(errno)),
+            }
+        }
+        self.buffer.resize(BUFFER, 0);
+        let Some(count) =
+            wait::interruptible(patience, || fds::read_once(&fifo, &mut self.buffer))?
+        else {
+            return Ok(None);
+        };
+        output::print(&self.buffer[..count])?;
+        Ok(Some(if count == 0 { Flow::End } else { Flow::Moved(count) }))
     }
 
     /// Reads what lies in `fifo`, at most `most` bytes, into memory.

@@ -50,7 +50,6 @@ pub struct Write {
 
 impl Verb for Write {
     const NAME: &'static str = "write";
-    const ALIASES: &'static [&'static str] = &["send"];
     const SUMMARY: &'static str = "Write lines or standard input, when there is a reader";
 
     fn run(self) -> Result<Exit> {
