@@ -1,5 +1,6 @@
 //! Floor 3: the applets, and the shape that they share.
 
+pub mod fifo;
 mod install;
 mod key;
 pub mod msgq;
@@ -136,7 +137,7 @@ pub struct Applet {
 }
 
 /// The applets, in the order in which they are listed.
-pub const APPLETS: &[Applet] = &[msgq::APPLET, sem::APPLET, shm::APPLET];
+pub const APPLETS: &[Applet] = &[fifo::APPLET, msgq::APPLET, sem::APPLET, shm::APPLET];
 
 /// The words of the box that are no applets.
 pub const WORDS: &[Entry] = &[Entry::of::<key::Key>(), Entry::of::<install::Install>()];

@@ -17,6 +17,7 @@ use crate::sys::{exec, fds};
 pub struct Command {
     path: CString,
     words: Vec<OsString>,
+    end: &'static [u8],
 }
 
 impl Command {
@@ -33,7 +34,13 @@ impl Command {
             errno => Cause::plain(errno).exit(Exit::NotExecutable),
         });
         let path = found.with_context(|| format!("cannot run {}", name.display()))?;
-        Ok(Self { path, words })
+        Ok(Self { path, words, end: b"" })
+    }
+
+    /// The same, for records that end in `end` on its standard input, and nowhere else.
+    #[must_use]
+    pub fn ending_records_in(self, end: &'static [u8]) -> Self {
+        Self { end, ..self }
     }
 
     /// Becomes it, with `added` in its environment.
@@ -59,7 +66,7 @@ impl Command {
         let mut words = self.words.clone();
         let asked = fill(&mut words, record).map_err(|cause| self.not_run(cause))?;
         let run = || {
-            let input = fds::in_memory(record)?;
+            let input = fds::in_memory(&[record, self.end].concat())?;
             spawn::start(&self.path, &words, added, &input, output)
         };
         run().map_err(|unstarted| {

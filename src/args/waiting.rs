@@ -56,6 +56,12 @@ impl Deadline {
         Self { patience: Patience::Never, ..self }
     }
 
+    /// The same limit from now on, for a silence that something has broken.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self { patience: Patience::within(self.limit), ..*self }
+    }
+
     /// The failure to be in time: `what` did not happen.
     #[must_use]
     pub fn missed(&self, what: &str) -> Cause {

@@ -18,6 +18,8 @@ pub enum Cell {
     Text(String),
     /// A yes or no.
     Flag(bool),
+    /// Records inside this one, each with its keys.
+    Records(Vec<Vec<(&'static str, Self)>>),
 }
 
 /// The last second of the year 9999, where RFC 3339 ends.
@@ -85,6 +87,11 @@ impl Cell {
             Self::Number(number) => number.to_string(),
             Self::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
             Self::Flag(flag) => flag.to_string(),
+            Self::Records(records) => {
+                let fields =
+                    records.iter().map(|record| record.iter().map(|(key, cell)| (*key, cell)));
+                format!("[{}]", fields.map(object).collect::<Vec<_>>().join(","))
+            }
         })
     }
 
@@ -98,8 +105,21 @@ impl Cell {
             Self::Text(text) if terminal => visible(text, &[]),
             Self::Text(text) => text.clone(),
             Self::Flag(flag) => if *flag { "yes" } else { "no" }.into(),
+            Self::Records(records) => {
+                let cells = |record: &Vec<(_, Self)>| {
+                    let texts = record.iter().map(|(_, cell)| cell.text(terminal));
+                    texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
+                };
+                records.iter().map(cells).collect::<Vec<_>>().join(", ")
+            }
         }
     }
+}
+
+/// A record as a JSON object; fields that it has not are left out.
+pub(super) fn object<'a>(fields: impl Iterator<Item = (&'a str, &'a Cell)>) -> String {
+    let fields = fields.filter_map(|(key, cell)| Some(format!("\"{key}\":{}", cell.json()?)));
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
 }
 
 impl<N: Into<i64>> From<N> for Cell {
@@ -136,6 +156,11 @@ mod tests {
         assert_eq!(json(Cell::mode(0o600)).as_deref(), Some("\"0600\""));
         assert_eq!(json(Cell::word("a\"\n")).as_deref(), Some("\"a\\\"\\n\""));
         assert_eq!(json(Cell::Flag(true)).as_deref(), Some("true"));
+        let one = vec![("pid", Cell::from(7)), ("slot", Cell::Absent), ("name", Cell::Unknown)];
+        let two = vec![("pid", Cell::from(8))];
+        let records = Cell::Records(vec![one, two]);
+        assert_eq!(records.text(false), "7 -, 8");
+        assert_eq!(json(records).as_deref(), Some(r#"[{"pid":7,"name":null},{"pid":8}]"#));
     }
 
     #[test]

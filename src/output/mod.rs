@@ -96,11 +96,7 @@ fn choose<'a, R>(
 }
 
 fn json_lines(keys: &[&str], rows: &[Vec<Cell>]) -> String {
-    let line = |row: &Vec<Cell>| {
-        let fields = keys.iter().zip(row);
-        let fields = fields.filter_map(|(key, cell)| Some(format!("\"{key}\":{}", cell.json()?)));
-        format!("{{{}}}\n", fields.collect::<Vec<_>>().join(","))
-    };
+    let line = |row: &Vec<Cell>| cell::object(keys.iter().copied().zip(row)) + "\n";
     rows.iter().map(line).collect()
 }
 

@@ -12,7 +12,6 @@ use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::Mode;
-use nix::unistd::write;
 
 /// Keeps files that the box opens from becoming standard input, output or error where the caller closed
 /// one of these.
@@ -58,26 +57,39 @@ pub fn empty_stdin() -> Result<()> {
     nix::unistd::dup2_stdin(null)
 }
 
+/// Reads what is there, read(2); 0 is the end.
+pub fn read(fd: impl AsFd, bytes: &mut [u8]) -> Result<usize> {
+    loop {
+        match read_once(fd.as_fd(), bytes) {
+            Err(Errno::EINTR) => {}
+            answer => return answer,
+        }
+    }
+}
+
+/// The same, where a signal that is caught is to end the call, with `EINTR`: for
+/// [`interruptible`](super::wait::interruptible).
+pub fn read_once(fd: impl AsFd, bytes: &mut [u8]) -> Result<usize> {
+    nix::unistd::read(fd, bytes)
+}
+
+/// Writes what there is room for, write(2).
+pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
+    loop {
+        match nix::unistd::write(fd.as_fd(), bytes) {
+            Err(Errno::EINTR) => {}
+            answer => return answer,
+        }
+    }
+}
+
 /// Writes all of `bytes`, write(2) as often as it takes.
 pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
-        match write(fd.as_fd(), bytes) {
-            Ok(written) => bytes = &bytes[written..],
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
-        }
+        let written = write(fd.as_fd(), bytes)?;
+        bytes = &bytes[written..];
     }
     Ok(())
-}
-
-/// Reads what there is, waiting for the first of it; nothing is the end.
-pub fn read(fd: impl AsFd, bytes: &mut [u8]) -> Result<usize> {
-    loop {
-        match nix::unistd::read(fd.as_fd(), bytes) {
-            Err(Errno::EINTR) => {}
-            read => return read,
-        }
-    }
 }
 
 /// Reads what a file has from `at` on; nothing is its end.

@@ -6,8 +6,10 @@
 #![allow(clippy::cast_possible_truncation)]
 
 pub mod caught;
+pub mod events;
 pub mod exec;
 pub mod fds;
+pub mod fifo;
 pub mod futex;
 pub mod holder;
 pub mod in_use;
@@ -16,6 +18,8 @@ pub mod mapping;
 pub mod memfd;
 pub mod memory;
 pub mod message;
+pub mod opening;
+pub mod pipe;
 pub mod posix;
 pub mod process;
 pub mod spawn;
@@ -23,3 +27,4 @@ pub mod sysv;
 pub mod transfer;
 pub mod users;
 pub mod wait;
+pub mod watch;

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use std::fs;
 use std::io::{IoSliceMut, Result as IoResult};
 use std::mem::size_of;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use nix::Result;
 use nix::errno::Errno;
@@ -31,6 +31,19 @@ pub fn open(pid: i32) -> Result<OwnedFd> {
         Some(_) => Err(Errno::ESRCH),
         None => Ok(fd),
     }
+}
+
+/// A copy of a descriptor of another process, pidfd_getfd(2), closed on exec. Both are one opening of the file.
+///
+/// # Errors
+/// `EPERM`: the process may not be traced. `EBADF`: it has no such descriptor.
+pub fn descriptor(pid: i32, fd: i32) -> Result<OwnedFd> {
+    let process = open(pid)?;
+    // SAFETY: the call takes three plain integers.
+    let copy =
+        Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) })?;
+    // SAFETY: the kernel just gave us this descriptor, and nothing else knows it. It fits: descriptors are ints.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy as c_int) })
 }
 
 /// The command line of a process, its arguments separated by blanks; of a process without one (a kernel

@@ -122,7 +122,7 @@ pub fn write_some(to: BorrowedFd, mut once: impl FnMut() -> Result<usize>) -> Re
     loop {
         match once() {
             Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => super::wait::writable(to)?,
+            Err(Errno::EAGAIN) => drop(super::wait::room(to, Patience::Forever)?),
             other => return other,
         }
     }

@@ -49,6 +49,15 @@ impl Patience {
         }
     }
 
+    /// The same time left, after so long that does not count.
+    #[must_use]
+    pub fn later(self, by: Duration) -> Self {
+        match self {
+            Self::Until(end) => end.checked_add(by).map_or(Self::Forever, Self::Until),
+            other => other,
+        }
+    }
+
     /// Whether there is no time left.
     #[must_use]
     pub fn is_over(self) -> bool {
@@ -64,6 +73,26 @@ pub fn ready(fds: &[BorrowedFd], patience: Patience) -> Result<Option<usize>> {
     loop {
         match ppoll(&mut polled, patience.left().map(TimeSpec::from), None) {
             Ok(_) => return Ok(polled.iter().position(|fd| fd.any() == Some(true))),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Waits until `fd` takes more, or nobody is left to read what it takes, ppoll(2). `None`: a signal that is
+/// [caught](caught::catch) has come.
+///
+/// # Errors
+/// `EAGAIN`: the time is over.
+pub fn room(fd: BorrowedFd, patience: Patience) -> Result<Option<()>> {
+    let mut polled = [PollFd::new(fd, PollFlags::POLLOUT)];
+    loop {
+        if caught::any() {
+            return Ok(None);
+        }
+        match ppoll(&mut polled, patience.left().map(TimeSpec::from), None) {
+            Ok(0) => return Err(Errno::EAGAIN),
+            Ok(_) => return Ok(Some(())),
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
@@ -93,14 +122,5 @@ pub fn interruptible<T>(
             Err(Errno::EINTR) => {}
             answer => return answer.map(Some),
         }
-    }
-}
-
-/// Waits until `fd` can be written to, or nobody reads it any more, ppoll(2).
-pub fn writable(fd: BorrowedFd) -> Result<()> {
-    let mut polled = [PollFd::new(fd, PollFlags::POLLOUT)];
-    match ppoll(&mut polled, None, None) {
-        Err(Errno::EINTR) | Ok(_) => Ok(()),
-        Err(errno) => Err(errno),
     }
 }

@@ -1,0 +1,57 @@
+//! `fifo create`.
+
+use anyhow::{Result, bail};
+use clap::Args;
+use nix::errno::Errno;
+
+use super::doing;
+use super::path::Fifo;
+use crate::applets::Verb;
+use crate::args::creating::Creating;
+use crate::exit::{Cause, Exit, each};
+
+/// Prints nothing. A FIFO that is there already is left as it is, whatever its permission bits are; anything else that is there is
+/// an error.
+#[derive(Args)]
+pub struct Create {
+    /// The FIFOs
+    #[arg(value_name = "PATH", required = true)]
+    fifos: Vec<Fifo>,
+    /// Make the directories that are missing too
+    #[arg(short, long)]
+    parents: bool,
+    /// Fail with status 4 if it is there already
+    #[arg(short = 'x', long)]
+    exclusive: bool,
+    #[command(flatten)]
+    creating: Creating,
+}
+
+impl Verb for Create {
+    const NAME: &'static str = "create";
+    const SUMMARY: &'static str = "Make FIFOs";
+
+    fn run(self) -> Result<Exit> {
+        each(&self.fifos, |fifo| doing("create", fifo, self.create(fifo)))
+    }
+}
+
+impl Create {
+    fn create(&self, fifo: &Fifo) -> Result<()> {
+        if self.parents {
+            std::fs::create_dir_all(fifo.directory())
+                .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+        }
+        match fifo.make(self.creating) {
+            Ok(None) if self.exclusive => bail!(Cause::told(Errno::EEXIST, "it is there already")),
+            Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => {
+                if fifo.has_directory() {
+                    return Err(error);
+                }
+                let cause = Cause::told(Errno::ENOENT, "its directory is missing");
+                Err(cause.hint("--parents makes it too").into())
+            }
+            outcome => outcome.map(drop),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `fifo`: named pipes that do not hang scripts.
+//!
+//! A read end is opened without waiting and then watched: the kernel is quiet about it until a writer has come. A write end waits in
+//! open(2) itself, which a timer ends, since only there does the kernel tell of a reader that waits for a writer.
+
+mod create;
+mod lines;
+mod outflow;
+mod path;
+mod peek;
+mod people;
+mod read;
+mod readers;
+mod rm;
+mod serve;
+mod sink;
+mod source;
+mod stat;
+mod write;
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+
+use self::path::Fifo;
+use super::{Applet, Entry};
+use crate::args::creating::user;
+use crate::exit::{Cause, Exit};
+use crate::sys::fifo;
+
+/// The applet.
+pub const APPLET: Applet = Applet {
+    name: "fifo",
+    summary: "Read and write named pipes without hanging, line by line or in bulk",
+    example: "ipcbox fifo read build.log --create --rm --follow",
+    verbs: &[
+        Entry::of::<create::Create>(),
+        Entry::of::<read::Read>(),
+        Entry::of::<write::Write>(),
+        Entry::of::<serve::Serve>(),
+        Entry::of::<stat::Stat>(),
+        Entry::of::<rm::Remove>(),
+    ],
+};
+
+/// Adds "cannot WHAT PATH" to a failure, and puts a bare errno into words that fit a FIFO.
+fn doing<T>(what: &str, fifo: &Fifo, outcome: Result<T>) -> Result<T> {
+    outcome
+        .map_err(|error| match error.downcast_ref::<Errno>() {
+            Some(errno) => explain(fifo, *errno).into(),
+            None => error,
+        })
+        .with_context(|| format!("cannot {what} {fifo}"))
+}
+
+fn explain(fifo: &Fifo, errno: Errno) -> Cause {
+    let told = |words: &str| Cause::told(errno, words);
+    match errno {
+        Errno::ENOENT if !fifo.has_directory() => told("its directory is missing"),
+        Errno::ENOENT => told("no such FIFO"),
+        Errno::ENOTDIR => told("a part of the path is not a directory"),
+        Errno::ELOOP => told("there is a symbolic link, which is not followed").exit(Exit::Exists),
+        Errno::EACCES => match fifo::look(fifo.path()) {
+            Ok(seen) => told(&format!("permission denied, it belongs to {}", user(seen.uid))),
+            Err(_) => Cause::plain(errno),
+        },
+        Errno::ENOSPC => told("no space left on its file system"),
+        Errno::EROFS => told("its file system is read-only"),
+        Errno::ENAMETOOLONG => told("the path, or a name in it, is too long"),
+        errno => Cause::plain(errno),
+    }
+}

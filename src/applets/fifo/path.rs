@@ -1,0 +1,168 @@
+//! A FIFO as the user names it: a path.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use clap::builder::{MapValueParser, PathBufValueParser, TypedValueParser, ValueParserFactory};
+use nix::errno::Errno;
+
+use crate::args::creating::{Creating, user};
+use crate::exit::{Cause, Exit};
+use crate::sys::fifo::{self, Kind, Seen};
+use crate::sys::wait::Patience;
+
+/// The bits of a directory in which all may make files, and remove only their own.
+const STICKY_AND_OPEN: u32 = 0o1002;
+
+/// A path where a FIFO is, or is to be.
+#[derive(Debug, Clone)]
+pub struct Fifo(PathBuf);
+
+impl fmt::Display for Fifo {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}", self.0.display())
+    }
+}
+
+impl ValueParserFactory for Fifo {
+    type Parser = MapValueParser<PathBufValueParser, fn(PathBuf) -> Self>;
+
+    fn value_parser() -> Self::Parser {
+        PathBufValueParser::new().map(Self)
+    }
+}
+
+/// How a FIFO that is to be used is come by.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Finding {
+    /// Make it if it is missing
+    #[arg(long)]
+    pub create: bool,
+    #[command(flatten)]
+    pub creating: Creating,
+}
+
+/// A FIFO that was made here, and is removed when this is dropped.
+#[derive(Debug)]
+pub struct Made<'a>(pub &'a Fifo, pub Seen);
+
+impl Drop for Made<'_> {
+    fn drop(&mut self) {
+        let path = self.0.path();
+        // Somebody may have put another one in its place.
+        if fifo::look(path).is_ok_and(|seen| seen.is(&self.1)) {
+            // That it cannot be removed any more is no reason to fail after the work was done.
+            let _ = fifo::remove(path);
+        }
+    }
+}
+
+impl Fifo {
+    /// The path as it was typed.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The directory that it is in.
+    pub fn directory(&self) -> &Path {
+        match self.0.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        }
+    }
+
+    /// Whether that is there.
+    pub fn has_directory(&self) -> bool {
+        fifo::directory(self.directory()).is_ok()
+    }
+
+    /// What is there, which has to be a FIFO.
+    ///
+    /// # Errors
+    /// Status 4 where it is something else, which is said.
+    pub fn look(&self) -> Result<Seen> {
+        let seen = fifo::look(&self.0)?;
+        let words = match seen.kind {
+            Kind::Fifo => return Ok(seen),
+            Kind::Regular => "a regular file",
+            Kind::Directory => "a directory",
+            Kind::Link => "a symbolic link, which is not followed",
+            Kind::Device => "a device",
+            Kind::Socket => "a socket",
+        };
+        bail!(Cause::new(Exit::Exists, format!("it is {words}, not a FIFO")))
+    }
+
+    /// Makes it where `--create` says so and it is missing; gives what was made.
+    pub fn find(&self, finding: Finding) -> Result<Option<Seen>> {
+        if finding.create { self.make(finding.creating) } else { Ok(None) }
+    }
+
+    /// Makes it where it is missing, and gives what was made; `None`: it was there.
+    pub fn make(&self, creating: Creating) -> Result<Option<Seen>> {
+        loop {
+            match fifo::make(&self.0, creating.mode) {
+                Ok(()) => return Ok(Some(self.look()?)),
+                Err(Errno::EEXIST) => {}
+                Err(errno) => bail!(errno),
+            }
+            match self.look() {
+                // It was removed meanwhile.
+                Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => {}
+                seen => {
+                    creating.trust(seen?.uid)?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// Whether a FIFO may be used that somebody else can have put there to be mistaken for one's own: as the kernel's
+    /// protected_fifos, for those in sticky directories that all may write.
+    fn trust(&self, seen: &Seen, foreign: bool) -> Result<()> {
+        let uid = seen.uid;
+        if foreign || uid == 0 || uid == nix::unistd::geteuid().as_raw() {
+            return Ok(());
+        }
+        if fifo::directory(self.directory())?.mode & STICKY_AND_OPEN != STICKY_AND_OPEN {
+            return Ok(());
+        }
+        let words = format!("it lies where all may write and belongs to {}", user(uid));
+        bail!(Cause::new(Exit::Denied, words).hint("--foreign takes it all the same"))
+    }
+
+    /// Opens it by `open`, and makes sure that what was opened is the FIFO that was looked at.
+    fn open(
+        &self,
+        foreign: bool,
+        open: impl Fn(&Path) -> nix::Result<OwnedFd>,
+    ) -> Result<(OwnedFd, Seen)> {
+        loop {
+            let seen = self.look()?;
+            self.trust(&seen, foreign)?;
+            let fd = open(&self.0)?;
+            let opened = fifo::behind(&fd)?;
+            // Else it was replaced between the two.
+            if opened.is(&seen) && opened.kind == Kind::Fifo {
+                return Ok((fd, seen));
+            }
+        }
+    }
+
+    /// Opens it for reading, without waiting.
+    pub fn open_to_read(&self, foreign: bool) -> Result<(OwnedFd, Seen)> {
+        self.open(foreign, fifo::open_to_read)
+    }
+
+    /// Opens it for writing once there is a reader.
+    ///
+    /// # Errors
+    /// `EAGAIN`: none came in time.
+    pub fn open_to_write(&self, foreign: bool, patience: Patience) -> Result<(OwnedFd, Seen)> {
+        self.open(foreign, |path| fifo::open_to_write(path, patience))
+    }
+}

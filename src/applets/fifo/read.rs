@@ -1,0 +1,329 @@
+//! `fifo read`.
+
+use anyhow::{Result, bail};
+use clap::Args;
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+
+use super::doing;
+use super::lines::{Ending, Lines};
+use super::path::{Fifo, Finding, Made};
+use super::peek::Peek;
+use super::sink::{self, Flow, Sink};
+use super::source::{Records, Source};
+use crate::applets::Verb;
+use crate::args::numbers::many;
+use crate::args::waiting::{Deadline, Waiting};
+use crate::exit::{Cause, Exit, each};
+use crate::sys::caught::{self, Wake};
+use crate::sys::events::Events;
+use crate::sys::wait::Patience;
+use crate::sys::{fds, fifo, pipe};
+
+/// Copies to standard output until every writer has closed, as it comes. Opening does not wait: a writer that comes later finds a
+/// reader, and one that never comes keeps read waiting no longer than --timeout.
+///
+/// Several FIFOs are read at once, and so is one with --tag, by whole lines, which are never mixed; a last line without newline gets
+/// one. A line of more than 1 MiB has the output for itself until it ends.
+///
+/// With --records the lines are taken from the FIFO to the byte, and the rest stays in it for the next reader. Readers that do so take
+/// turns, each until it is done. Bytes in a FIFO are lost when the last process closes it, and a writer without reader gets EPIPE:
+/// between two readers somebody has to hold it open for both, as a shell does with exec 8<>PATH. A line that is not whole yet is not taken
+/// until its writer has left, or the FIFO is full of it.
+///
+/// With --nonblock status 0 means that there was something, or that the writers had left, and 124 that there was nothing. A writer
+/// that waits in open(2) is let in by any reader, also by one that is gone before the writer writes: give it time by --timeout.
+///
+/// With --rm a FIFO that was made here is removed at the end, also after SIGINT, SIGTERM and SIGHUP; SIGKILL leaves it behind.
+#[derive(Args)]
+pub struct Read {
+    /// The FIFOs
+    #[arg(value_name = "PATH", required = true)]
+    fifos: Vec<Fifo>,
+    #[command(flatten)]
+    finding: Finding,
+    /// Remove at the end what was made here
+    #[arg(long, requires = "create")]
+    rm: bool,
+    /// Stay when writers have closed, until a signal comes, or nothing for as long as --timeout
+    #[arg(short, long)]
+    follow: bool,
+    /// Stop after so many lines, and leave the rest in the FIFO
+    #[arg(short = 'c', long, value_name = "RECORDS", value_parser = many, allow_negative_numbers = true)]
+    records: Option<u64>,
+    #[command(flatten)]
+    ending: Ending,
+    /// Put "PATH: " before each line
+    #[arg(long)]
+    tag: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+impl Verb for Read {
+    const NAME: &'static str = "read";
+    const SUMMARY: &'static str = "Copy what writers write to standard output";
+
+    fn run(self) -> Result<Exit> {
+        let deadline = self.waiting.start();
+        caught::catch(&[Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGPIPE])?;
+        let outcome = self.read(deadline);
+        // What was taken has been delivered, what was made is removed: now a signal ends the process.
+        for signal in caught::take()? {
+            caught::die_by(signal)?;
+        }
+        outcome
+    }
+}
+
+impl Read {
+    fn read(&self, deadline: Deadline) -> Result<Exit> {
+        let mut made = Vec::new();
+        let mut sources = Vec::new();
+        let opened = each(&self.fifos, |fifo| {
+            let mut open = || {
+                let new = fifo.find(self.finding)?;
+                made.extend(new.filter(|_| self.rm).map(|seen| Made(fifo, seen)));
+                let source = Source::open(fifo, self.finding.creating.foreign, self.lines(fifo))?;
+                let output = fifo::behind(fds::stdout());
+                if output.is_ok_and(|output| output.is(&source.seen)) {
+                    bail!(Cause::new(Exit::Usage, "standard output is the same FIFO"));
+                }
+                if sources.iter().any(|other: &Source| other.seen.is(&source.seen)) {
+                    bail!(Cause::new(Exit::Usage, "it was given twice"));
+                }
+                sources.push(source);
+                Ok(())
+            };
+            doing("read", fifo, open())
+        });
+        if let Some(first) = sources.first() {
+            let fifo = first.fifo;
+            let mut reading = match self.start(sources, deadline) {
+                // A signal came while another reader had its turn.
+                Err(error) if error.downcast_ref() == Some(&Errno::EINTR) => return opened,
+                reading => doing("read", fifo, reading)?,
+            };
+            let outcome = reading.run();
+            let finished = reading.finish();
+            doing("read", fifo, outcome.and(finished))?;
+        }
+        opened
+    }
+
+    /// What puts the lines of a FIFO together, where they are to be whole.
+    fn lines(&self, fifo: &Fifo) -> Option<Lines> {
+        let tag = if self.tag { format!("{fifo}: ") } else { String::new() };
+        (self.tag || self.fifos.len() > 1).then(|| Lines::new(tag.into_bytes(), self.ending.byte()))
+    }
+
+    fn start<'a>(&self, mut sources: Vec<Source<'a>>, deadline: Deadline) -> Result<Reading<'a>> {
+        let events = Events::new()?;
+        if self.records.is_some() {
+            take_turns(&mut sources, &deadline)?;
+        }
+        let mut capacity = 0;
+        for (which, source) in sources.iter_mut().enumerate() {
+            let Some(fd) = &source.fd else { continue };
+            events.watch(fd, which)?;
+            capacity = capacity.max(pipe::capacity(fd)?);
+            source.may = match (self.records, deadline.patience) {
+                (Some(_), _) => Some(0),
+                (None, Patience::Never) => Some(pipe::unread(fd)?),
+                (None, _) => None,
+            };
+        }
+        let records = self.records.map(|left| {
+            Ok::<_, Errno>(Records { left, peek: Peek::new(capacity, self.ending.byte())? })
+        });
+        Ok(Reading {
+            sources,
+            events,
+            sink: Sink::default(),
+            records: records.transpose()?,
+            wanted: self.records,
+            follow: self.follow,
+            deadline,
+            moved: false,
+        })
+    }
+}
+
+/// Waits for the other readers that count records. All lock several FIFOs in the same order.
+fn take_turns(sources: &mut [Source], deadline: &Deadline) -> Result<()> {
+    sources.sort_by_key(|source| (source.seen.device, source.seen.inode));
+    for fd in sources.iter().filter_map(|source| source.fd.as_ref()) {
+        fifo::lock(fd, deadline.patience).map_err(|errno| match errno {
+            Errno::EAGAIN => deadline.missed("another reader kept its turn").into(),
+            errno => anyhow::Error::from(errno),
+        })?;
+    }
+    Ok(())
+}
+
+/// How often a FIFO that has more to give is asked before the others are looked at.
+const TURN: usize = 16;
+
+/// The FIFOs that are read, and how far that has come.
+struct Reading<'a> {
+    sources: Vec<Source<'a>>,
+    events: Events,
+    sink: Sink,
+    records: Option<Records>,
+    /// How many records were asked for.
+    wanted: Option<u64>,
+    follow: bool,
+    deadline: Deadline,
+    /// Something was passed on.
+    moved: bool,
+}
+
+impl Reading<'_> {
+    /// Reads until the end, or a signal that is caught.
+    fn run(&mut self) -> Result<()> {
+        let streams = self.can_stream()?;
+        loop {
+            if self.is_done() {
+                return Ok(());
+            }
+            let goes_on = (0..self.sources.len()).any(|which| self.has_turn(which));
+            let patience = if goes_on { Patience::Never } else { self.deadline.patience };
+            match self.events.wait(patience)? {
+                Wake::Signal => return Ok(()),
+                Wake::Late if !goes_on => return self.late(),
+                Wake::Late | Wake::Ready(_) => {}
+            }
+            for event in self.events.take()? {
+                let source = &mut self.sources[event.which];
+                source.ready = true;
+                source.ended |= event.ended;
+            }
+            if streams && self.sources[0].ready {
+                self.stream()?;
+                continue;
+            }
+            for which in 0..self.sources.len() {
+                for _ in 0..TURN {
+                    if !self.has_turn(which) {
+                        break;
+                    }
+                    self.step(which)?;
+                }
+            }
+            if goes_on && self.deadline.patience.is_over() && !self.is_immediate() {
+                return self.late();
+            }
+        }
+    }
+
+    /// Whether there is nothing to do but to pass on what comes from one FIFO. Then the calls that do it wait themselves.
+    fn can_stream(&self) -> Result<bool> {
+        let is_plain = |source: &Source| source.lines.is_none() && source.may.is_none();
+        let is_one = matches!(&self.sources[..], [source] if is_plain(source));
+        Ok(is_one && pipe::waits(fds::stdout())?)
+    }
+
+    /// Passes on what comes from the one FIFO until its writers have closed.
+    fn stream(&mut self) -> Result<()> {
+        if let Some(fd) = &self.sources[0].fd {
+            pipe::let_wait(fd)?;
+        }
+        while let Some(fd) = &self.sources[0].fd
+            && self.sources[0].ready
+        {
+            if self.deadline.patience.is_over() {
+                return self.late();
+            }
+            match self.sink.pass_in_time(fd, self.deadline.patience) {
+                Ok(Some(flow)) => self.passed(0, flow)?,
+                Ok(None) => return Ok(()),
+                Err(error) if error.downcast_ref() == Some(&Errno::EAGAIN) => return self.late(),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, which: usize) -> Result<()> {
+        let flow = self.sources[which].step(&mut self.sink, self.records.as_mut())?;
+        self.passed(which, flow)
+    }
+
+    /// Takes note of what came of a step.
+    fn passed(&mut self, which: usize, flow: Flow) -> Result<()> {
+        let source = &mut self.sources[which];
+        match flow {
+            Flow::Moved(_) => {
+                self.moved = true;
+                if self.follow && !self.is_immediate() {
+                    self.deadline = self.deadline.again();
+                }
+            }
+            Flow::Empty => source.ready = false,
+            Flow::End => {
+                source.ready = false;
+                source.ended = true;
+                source.may = source.may.map(|_| 0);
+                source.finish()?;
+                if !self.follow {
+                    source.fd = None;
+                }
+            }
+            Flow::Full => {
+                let patience = match self.deadline.patience {
+                    Patience::Until(end) if !self.follow => Patience::Until(end),
+                    _ => Patience::Forever,
+                };
+                sink::room(patience).map_err(|errno| match errno {
+                    Errno::EAGAIN => self.deadline.missed("standard output took no more").into(),
+                    errno => anyhow::Error::from(errno),
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a FIFO may have something that is to be passed on now.
+    fn has_turn(&self, which: usize) -> bool {
+        let counted = self.records.is_some();
+        let busy = self.sources.iter().position(|source| source.is_in_a_line(counted));
+        self.sources[which].ready
+            && busy.is_none_or(|busy| busy == which)
+            && !self.has_all()
+            && !caught::any()
+    }
+
+    /// Whether all the records that were asked for have been passed on.
+    fn has_all(&self) -> bool {
+        let owed = || self.sources.iter().any(|source| source.may != Some(0));
+        self.records.as_ref().is_some_and(|records| records.left == 0) && !owed()
+    }
+
+    fn is_done(&self) -> bool {
+        self.has_all() || self.sources.iter().all(|source| source.fd.is_none())
+    }
+
+    fn is_immediate(&self) -> bool {
+        self.deadline.patience == Patience::Never
+    }
+
+    /// The time is over. Without waiting that is the end where there was something.
+    fn late(&self) -> Result<()> {
+        if self.is_immediate() && (self.moved || self.sources.iter().all(|source| source.ended)) {
+            return Ok(());
+        }
+        let words = match (&self.records, self.wanted) {
+            (Some(records), Some(wanted)) if self.moved && !self.follow => {
+                format!("only {} of {wanted} records came", wanted - records.left)
+            }
+            _ if self.moved && !self.follow => "not all writers closed".into(),
+            _ => "nothing came".into(),
+        };
+        bail!(self.deadline.missed(&words))
+    }
+
+    /// Prints the lines that were begun.
+    fn finish(&mut self) -> Result<()> {
+        self.sources.iter_mut().try_for_each(Source::finish)
+    }
+}

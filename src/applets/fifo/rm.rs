@@ -1,0 +1,54 @@
+//! `fifo rm`.
+
+use anyhow::{Result, bail};
+use clap::Args;
+use nix::errno::Errno;
+
+use super::path::Fifo;
+use super::{doing, people};
+use crate::applets::Verb;
+use crate::exit::{Cause, Exit, each};
+use crate::sys::fifo;
+
+/// Removes FIFOs and nothing else. One that somebody has open or is about to open is left alone without --force; with it,
+/// they keep what they have open, and who opens the path later finds nothing. Seen are the processes of the same user, or all with
+/// the privilege.
+#[derive(Args)]
+pub struct Remove {
+    /// The FIFOs
+    #[arg(value_name = "PATH", required = true)]
+    fifos: Vec<Fifo>,
+    /// Also what is in use
+    #[arg(long)]
+    force: bool,
+    /// What is not there counts as removed
+    #[arg(long)]
+    missing_ok: bool,
+}
+
+impl Verb for Remove {
+    const NAME: &'static str = "rm";
+    const SUMMARY: &'static str = "Remove FIFOs, and nothing else";
+
+    fn run(self) -> Result<Exit> {
+        each(&self.fifos, |fifo| match self.remove(fifo) {
+            Err(error) if self.missing_ok && error.downcast_ref() == Some(&Errno::ENOENT) => Ok(()),
+            removed => doing("remove", fifo, removed),
+        })
+    }
+}
+
+impl Remove {
+    fn remove(&self, fifo: &Fifo) -> Result<()> {
+        let seen = fifo.look()?;
+        if !self.force {
+            let people = people::at(&seen).seen;
+            let people: Vec<String> = people.iter().map(ToString::to_string).collect();
+            if !people.is_empty() {
+                let words = format!("it is in use by {}", people.join(", "));
+                bail!(Cause::new(Exit::Failed, words).hint("--force removes it all the same"));
+            }
+        }
+        Ok(fifo::remove(fifo.path())?)
+    }
+}

@@ -1,0 +1,104 @@
+//! A FIFO that is read.
+
+use std::os::fd::OwnedFd;
+
+use anyhow::Result;
+use nix::errno::Errno;
+
+use super::lines::Lines;
+use super::path::Fifo;
+use super::peek::Peek;
+use super::sink::{Flow, Sink};
+use crate::output;
+use crate::sys::fifo::Seen;
+
+/// A FIFO that is read.
+pub struct Source<'a> {
+    /// Its path.
+    pub fifo: &'a Fifo,
+    /// What it is.
+    pub seen: Seen,
+    /// Its read end; none once it is done with.
+    pub fd: Option<OwnedFd>,
+    /// There may be something to read.
+    pub ready: bool,
+    /// Every writer had closed, at least once.
+    pub ended: bool,
+    /// So many bytes may be taken; none is no limit.
+    pub may: Option<usize>,
+    /// Its lines, where these go through this process.
+    pub lines: Option<Lines>,
+}
+
+/// How many records may still be taken, and what finds their ends.
+pub struct Records {
+    /// So many.
+    pub left: u64,
+    /// Finds them.
+    pub peek: Peek,
+}
+
+impl<'a> Source<'a> {
+    /// Opens a FIFO.
+    pub fn open(fifo: &'a Fifo, foreign: bool, lines: Option<Lines>) -> Result<Self> {
+        let (fd, seen) = fifo.open_to_read(foreign)?;
+        let fd = Some(fd);
+        Ok(Self { fifo, seen, fd, ready: false, ended: false, may: None, lines })
+    }
+
+    /// Whether it has begun a line that is to be ended before another FIFO has its turn. Where records are counted, that
+    /// is every line of which something was taken, since it cannot be put back.
+    pub fn is_in_a_line(&self, counted: bool) -> bool {
+        let lines = self.lines.as_ref();
+        lines.is_some_and(|lines| lines.is_in_a_line() || counted && lines.has_begun())
+    }
+
+    /// Passes on what there is, once.
+    ///
+    /// # Errors
+    /// Standard output cannot be written to.
+    pub fn step(&mut self, sink: &mut Sink, records: Option<&mut Records>) -> Result<Flow> {
+        let Some(fd) = &self.fd else { return Ok(Flow::Empty) };
+        if let Some(records) = records
+            && self.may == Some(0)
+            && records.left > 0
+        {
+            match records.peek.piece(fd, records.left) {
+                Ok(Some(piece)) => {
+                    self.may = Some(piece.bytes);
+                    records.left -= piece.records;
+                }
+                Ok(None) => return Ok(Flow::End),
+                Err(Errno::EAGAIN) => return Ok(Flow::Empty),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        let most = self.may.unwrap_or(usize::MAX);
+        if most == 0 {
+            return Ok(Flow::Empty);
+        }
+        let flow = match &mut self.lines {
+            None => sink.pass(fd, most)?,
+            Some(lines) => {
+                let (flow, bytes) = sink.read(fd, most)?;
+                let mut out = Vec::with_capacity(bytes.len());
+                lines.push(bytes, &mut out);
+                output::print(&out)?;
+                flow
+            }
+        };
+        if let (Flow::Moved(count), Some(may)) = (flow, &mut self.may) {
+            *may -= count;
+        }
+        Ok(flow)
+    }
+
+    /// Prints the line that was begun.
+    pub fn finish(&mut self) -> Result<()> {
+        let mut out = Vec::new();
+        if let Some(lines) = &mut self.lines {
+            lines.finish(&mut out);
+        }
+        output::print(&out)
+    }
+}

@@ -1,0 +1,140 @@
+//! `fifo stat`.
+
+use anyhow::Result;
+use clap::Args;
+
+use super::doing;
+use super::path::Fifo;
+use super::people::{self, People, Person};
+use crate::applets::Verb;
+use crate::args::showing::Showing;
+use crate::exit::{Exit, each};
+use crate::output::{self, Cell, Column, Names};
+use crate::sys::fifo::{self, Seen};
+use crate::sys::{pipe, process};
+
+/// The bits by which others may read and write.
+const OTHERS: u32 = 0o066;
+
+/// How much a FIFO holds, and the processes that read from it and write to it: those that have it open, and those that are still
+/// blocked in open(2), whose state is opening. Seen are the processes of the same user, or all with the privilege; the numbers
+/// of readers and writers count them.
+///
+/// Nothing is changed by it. A FIFO that nobody has open holds nothing, and has no capacity yet. Both are unknown where the
+/// processes that have it open may not be traced and none of them reads.
+#[derive(Args)]
+pub struct Stat {
+    /// The FIFOs
+    #[arg(value_name = "PATH", required = true)]
+    fifos: Vec<Fifo>,
+    #[command(flatten)]
+    showing: Showing,
+}
+
+impl Verb for Stat {
+    const NAME: &'static str = "stat";
+    const SUMMARY: &'static str = "Show what FIFOs hold, and who reads and writes them";
+
+    fn run(self) -> Result<Exit> {
+        let mut found = Vec::new();
+        let exit = each(&self.fifos, |fifo| {
+            found.push(doing("show", fifo, look(fifo))?);
+            Ok(())
+        });
+        let names = Names::of(found.iter().map(|state: &State| (state.seen.uid, state.seen.gid)));
+        let records: Vec<(State, &Names)> =
+            found.into_iter().map(|state| (state, &names)).collect();
+        output::show(&columns(), &records, &self.showing, self.fifos.len() == 1)?;
+        exit
+    }
+}
+
+/// A FIFO, as it was when it was looked at.
+struct State<'a> {
+    fifo: &'a Fifo,
+    seen: Seen,
+    people: Vec<Person>,
+    filling: Filling,
+}
+
+/// What the pipe behind a FIFO holds.
+enum Filling {
+    /// There is no pipe: nobody has it open.
+    None,
+    /// It can hold so many bytes, and does hold so many.
+    Known(usize, usize),
+    /// It could not be asked.
+    Unknown,
+}
+
+fn look(fifo: &Fifo) -> Result<State<'_>> {
+    let seen = fifo.look()?;
+    let found = people::at(&seen);
+    let filling = filling(fifo, &seen, &found);
+    Ok(State { fifo, seen, people: found.seen, filling })
+}
+
+/// Asks the pipe by a copy of a descriptor that somebody has, since opening the FIFO would let in who waits to open it; or opens
+/// it for reading, where somebody reads already.
+fn filling(fifo: &Fifo, seen: &Seen, people: &People) -> Filling {
+    let fds = people.seen.iter().flat_map(|person| person.open.iter().map(|o| (person.pid, o.fd)));
+    let copy = fds.clone().find_map(|(pid, fd)| process::descriptor(pid, fd).ok());
+    let is_read = || people.seen.iter().any(|p| p.open.iter().any(|open| open.reads));
+    let open = || is_read().then(|| fifo.open_to_read(true).ok()).flatten().map(|(fd, _)| fd);
+    if let Some(fd) = copy.or_else(open)
+        && fifo::behind(&fd).is_ok_and(|behind| behind.is(seen))
+        && let (Ok(capacity), Ok(bytes)) = (pipe::capacity(&fd), pipe::unread(&fd))
+    {
+        return Filling::Known(capacity, bytes);
+    }
+    let is_private = seen.uid == nix::unistd::geteuid().as_raw() && seen.mode & OTHERS == 0;
+    let all_seen = people.unseen == 0 || is_private;
+    if fds.count() == 0 && all_seen { Filling::None } else { Filling::Unknown }
+}
+
+impl State<'_> {
+    fn capacity(&self) -> Cell {
+        match self.filling {
+            Filling::Known(capacity, _) => number(capacity),
+            Filling::None | Filling::Unknown => Cell::Unknown,
+        }
+    }
+
+    fn bytes(&self) -> Cell {
+        match self.filling {
+            Filling::Known(_, bytes) => number(bytes),
+            Filling::None => number(0),
+            Filling::Unknown => Cell::Unknown,
+        }
+    }
+
+    fn people(&self, wanted: fn(&Person) -> bool) -> Vec<&Person> {
+        self.people.iter().filter(|person| wanted(person)).collect()
+    }
+}
+
+fn number(count: usize) -> Cell {
+    u32::try_from(count).unwrap_or(u32::MAX).into()
+}
+
+fn list(people: &[&Person]) -> Cell {
+    Cell::Records(people.iter().map(|person| person.record()).collect())
+}
+
+const fn columns<'a>() -> [Column<(State<'a>, &'a Names)>; 13] {
+    [
+        Column::detail("kind", |_| Cell::word("fifo")),
+        Column::new("path", |(state, _)| Cell::name(state.fifo.path().as_os_str())),
+        Column::new("mode", |(state, _)| Cell::mode(state.seen.mode)),
+        Column::new("owner", |(state, names)| names.user(state.seen.uid)),
+        Column::detail("uid", |(state, _)| state.seen.uid.into()),
+        Column::detail("group", |(state, names)| names.group(state.seen.gid)),
+        Column::detail("gid", |(state, _)| state.seen.gid.into()),
+        Column::new("capacity", |(state, _)| state.capacity()),
+        Column::new("bytes", |(state, _)| state.bytes()),
+        Column::new("readers", |(state, _)| number(state.people(|p| p.reads).len())),
+        Column::new("writers", |(state, _)| number(state.people(|p| p.writes).len())),
+        Column::new("reading", |(state, _)| list(&state.people(|p| p.reads))),
+        Column::new("writing", |(state, _)| list(&state.people(|p| p.writes))),
+    ]
+}

@@ -1,0 +1,97 @@
+//! `fifo write`.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
+use anyhow::Result;
+use clap::Args;
+use nix::errno::Errno;
+
+use super::outflow::{Outflow, fits};
+use super::path::{Fifo, Finding};
+use super::{doing, readers};
+use crate::applets::Verb;
+use crate::args::numbers::count;
+use crate::args::waiting::{Deadline, Waiting};
+use crate::exit::Exit;
+use crate::sys::pipe;
+
+/// Waits for a reader, and writes each TEXT as a line, or copies standard input.
+///
+/// With --lines every line is one write of at most 4096 bytes, its newline included, so that lines of any number of writers never
+/// mix; a last line without newline gets one. A longer line is refused with its number and length, and ends it; the lines
+/// before it have been written.
+///
+/// --timeout bounds the waiting for readers and for room in the FIFO, all together; what standard input takes does not count.
+/// When the last reader goes away the status is 3, and it is told how many bytes had been read until then.
+///
+/// With --readers it waits until so many processes have the FIFO open for reading, as seen in /proc: those of the same user, or all with
+/// the privilege. The kernel tells that it was opened just before the descriptor can be seen, and not at all that one was
+/// inherited: so /proc is looked through at every opening and then at growing intervals, from 1 ms up to 1 s.
+#[derive(Args)]
+pub struct Write {
+    /// The FIFO
+    #[arg(value_name = "PATH")]
+    fifo: Fifo,
+    /// Lines to write instead of standard input
+    #[arg(value_name = "TEXT")]
+    texts: Vec<OsString>,
+    #[command(flatten)]
+    finding: Finding,
+    /// Write every line in one piece
+    #[arg(long)]
+    lines: bool,
+    /// Wait for so many readers instead of one
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 1, hide_default_value = true, allow_negative_numbers = true)]
+    readers: u16,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+impl Verb for Write {
+    const NAME: &'static str = "write";
+    const SUMMARY: &'static str = "Write lines or standard input, when there is a reader";
+
+    fn run(self) -> Result<Exit> {
+        let deadline = self.waiting.start();
+        doing("write to", &self.fifo, self.write(deadline))?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Write {
+    fn write(&self, deadline: Deadline) -> Result<()> {
+        pipe::survive_broken()?;
+        let text = self.text();
+        if let (Some(text), true) = (&text, self.lines) {
+            // Before anything is written.
+            let lines = text.split_inclusive(|byte| *byte == b'\n').zip(1..);
+            lines.into_iter().try_for_each(|(line, number)| fits(line.len(), number))?;
+        }
+        self.fifo.find(self.finding)?;
+        let foreign = self.finding.creating.foreign;
+        let opened = self.fifo.open_to_write(foreign, deadline.patience);
+        let (fd, seen) = opened.map_err(|error| match error.downcast_ref() {
+            Some(Errno::EAGAIN) => deadline.missed("no reader came").into(),
+            _ => error,
+        })?;
+        if self.readers > 1 {
+            readers::wait_for(&fd, &seen, self.readers.into(), &deadline)?;
+        }
+        let mut out = Outflow::new(fd, deadline);
+        match (text, self.lines) {
+            (Some(text), false) => out.write(&text),
+            (Some(text), true) => {
+                text.split_inclusive(|byte| *byte == b'\n').try_for_each(|line| out.write(line))
+            }
+            (None, false) => out.copy_input(),
+            (None, true) => out.copy_lines(),
+        }
+    }
+
+    /// The lines that were given as arguments.
+    fn text(&self) -> Option<Vec<u8>> {
+        let lines = self.texts.iter().flat_map(|text| [text.as_bytes(), b"\n"]);
+        (!self.texts.is_empty()).then(|| lines.flatten().copied().collect())
+    }
+}

@@ -1,0 +1,152 @@
+//! FIFOs: mkfifo(3), open(2) in ways that do not follow a link, flock(2).
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::libc;
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, stat, umask};
+use nix::unistd::{mkfifo, unlink};
+
+use super::wait::{Patience, interruptible};
+
+/// What is at a path, or behind a descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// What kind of file it is.
+    pub kind: Kind,
+    /// The device that it is on.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+    /// Its owner.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// Its permission bits, with the sticky bit and those for set-user and set-group.
+    pub mode: u32,
+}
+
+/// Kinds of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A FIFO, or a pipe.
+    Fifo,
+    /// A regular file.
+    Regular,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// A character or block device.
+    Device,
+    /// A socket.
+    Socket,
+}
+
+impl Seen {
+    /// Whether both are the same file.
+    #[must_use]
+    pub const fn is(&self, other: &Self) -> bool {
+        self.device == other.device && self.inode == other.inode
+    }
+}
+
+impl From<FileStat> for Seen {
+    fn from(stat: FileStat) -> Self {
+        let kind = match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
+            SFlag::S_IFIFO => Kind::Fifo,
+            SFlag::S_IFDIR => Kind::Directory,
+            SFlag::S_IFLNK => Kind::Link,
+            SFlag::S_IFCHR | SFlag::S_IFBLK => Kind::Device,
+            SFlag::S_IFSOCK => Kind::Socket,
+            _ => Kind::Regular,
+        };
+        Self {
+            kind,
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            mode: stat.st_mode & 0o7777,
+        }
+    }
+}
+
+/// What is at a path, lstat(2): a final symbolic link is itself.
+pub fn look(path: &Path) -> Result<Seen> {
+    lstat(path).map(Seen::from)
+}
+
+/// The directory at a path, stat(2).
+pub fn directory(path: &Path) -> Result<Seen> {
+    stat(path).map(Seen::from)
+}
+
+/// What is behind a descriptor, fstat(2).
+pub fn behind(fd: impl AsFd) -> Result<Seen> {
+    fstat(fd).map(Seen::from)
+}
+
+/// Makes a FIFO with exactly these permission bits, mkfifo(3).
+///
+/// # Errors
+/// `EEXIST`: something is there, be it a link to nothing. `ENOENT`: its directory is not.
+pub fn make(path: &Path, mode: u32) -> Result<()> {
+    // The process has one thread: nobody makes a file meanwhile.
+    let before = umask(Mode::empty());
+    let outcome = mkfifo(path, Mode::from_bits_truncate(mode));
+    umask(before);
+    outcome
+}
+
+/// Removes what is at a path, unlink(2).
+pub fn remove(path: &Path) -> Result<()> {
+    unlink(path)
+}
+
+const BOTH: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
+
+/// Opens a FIFO for reading, at once and without waiting for a writer. The descriptor does not wait either. A poll of it
+/// is quiet until a writer has come.
+///
+/// # Errors
+/// `ELOOP`: it is a symbolic link. What it is, is for the caller to check: [`behind`].
+pub fn open_to_read(path: &Path) -> Result<OwnedFd> {
+    open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | BOTH, Mode::empty())
+}
+
+/// Opens a FIFO for writing once a reader has it open or is about to. The descriptor itself does not wait.
+///
+/// # Errors
+/// `EAGAIN`: no reader came in time. `EINTR`: a signal that is [caught](super::caught) has come. As for reading.
+pub fn open_to_write(path: &Path, patience: Patience) -> Result<OwnedFd> {
+    match open(path, OFlag::O_WRONLY | OFlag::O_NONBLOCK | BOTH, Mode::empty()) {
+        Err(Errno::ENXIO) if patience == Patience::Never => return Err(Errno::EAGAIN),
+        Err(Errno::ENXIO) => {}
+        opened => return opened,
+    }
+    let fd = interruptible(patience, || open(path, OFlag::O_WRONLY | BOTH, Mode::empty()));
+    // The timer would go on interrupting.
+    interruptible(Patience::Forever, || Ok(()))?;
+    let fd = fd?.ok_or(Errno::EINTR)?;
+    fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok(fd)
+}
+
+/// Locks an open file for this opening of it alone, flock(2), until it is closed.
+///
+/// # Errors
+/// `EAGAIN`: it was not unlocked in time. `EINTR`: a signal that is [caught](super::caught) has come.
+pub fn lock(file: impl AsFd, patience: Patience) -> Result<()> {
+    let wait = if patience == Patience::Never { libc::LOCK_NB } else { 0 };
+    let fd = file.as_fd().as_raw_fd();
+    // SAFETY: the call takes two plain integers.
+    let act = || Errno::result(unsafe { libc::flock(fd, libc::LOCK_EX | wait) }).map(drop);
+    let locked = interruptible(patience, act);
+    interruptible(Patience::Forever, || Ok(()))?;
+    locked?.ok_or(Errno::EINTR)
+}

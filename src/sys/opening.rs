@@ -1,0 +1,91 @@
+//! Who is still blocked in open(2) of a FIFO.
+//!
+//! Such a process has no descriptor yet, so that nothing in `/proc/PID/fd` tells of it. The path that it opens is read from its
+//! memory, process_vm_readv(2), and looked up from where that process is.
+
+use std::ffi::OsStr;
+use std::io::IoSliceMut;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::sys::stat::stat;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::Pid;
+
+use super::process::{Blocked, blocked};
+
+/// A process that is blocked in open(2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opening {
+    /// The process.
+    pub pid: i32,
+    /// Whether it opens it for reading.
+    pub reads: bool,
+    /// Whether it opens it for writing.
+    pub writes: bool,
+}
+
+/// The processes that are blocked in opening the file with this device and inode, as far as they may be traced.
+#[must_use]
+pub fn of(device: u64, inode: u64) -> Vec<Opening> {
+    let is_it =
+        |path: &PathBuf| stat(path).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (device, inode));
+    let opening = |blocked: Blocked| {
+        let (directory, address, flags) = call(&blocked)?;
+        let path = path(blocked.thread, directory, address).ok()?;
+        let mode = OFlag::from_bits_retain(flags) & OFlag::O_ACCMODE;
+        is_it(&path).then_some(Opening {
+            pid: blocked.pid,
+            reads: mode != OFlag::O_WRONLY,
+            writes: mode != OFlag::O_RDONLY,
+        })
+    };
+    blocked().unwrap_or_default().into_iter().filter_map(opening).collect()
+}
+
+/// The directory, the address of the path and the flags of a call that opens a file.
+fn call(blocked: &Blocked) -> Option<(libc::c_int, usize, libc::c_int)> {
+    let [first, second, third, ..] = blocked.args;
+    // The kernel takes the lower half of an int.
+    match blocked.call {
+        libc::SYS_openat => Some((first as libc::c_int, second as usize, third as libc::c_int)),
+        #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+        libc::SYS_open => Some((libc::AT_FDCWD, first as usize, second as libc::c_int)),
+        _ => None,
+    }
+}
+
+/// The path at an address of a thread's memory, as this process finds the same file.
+fn path(thread: i32, directory: libc::c_int, address: usize) -> Result<PathBuf> {
+    let text = text(thread, address)?;
+    let path = Path::new(OsStr::from_bytes(&text));
+    let from = match path.strip_prefix("/") {
+        Ok(path) => return Ok(Path::new(&format!("/proc/{thread}/root")).join(path)),
+        Err(_) if directory == libc::AT_FDCWD => format!("/proc/{thread}/cwd"),
+        Err(_) => format!("/proc/{thread}/fd/{directory}"),
+    };
+    Ok(Path::new(&from).join(path))
+}
+
+/// The bytes up to a NUL, read page by page: the next page need not be there.
+fn text(thread: i32, mut address: usize) -> Result<Vec<u8>> {
+    const PAGE: usize = 4096;
+    let mut text = Vec::new();
+    while text.len() < libc::PATH_MAX as usize {
+        let mut page = vec![0; PAGE - address % PAGE];
+        let remote = RemoteIoVec { base: address, len: page.len() };
+        let pid = Pid::from_raw(thread);
+        let read = process_vm_readv(pid, &mut [IoSliceMut::new(&mut page)], &[remote])?;
+        if let Some(end) = page[..read].iter().position(|byte| *byte == 0) {
+            text.extend(&page[..end]);
+            return Ok(text);
+        }
+        text.extend(&page[..read]);
+        address += read.max(1);
+    }
+    Err(Errno::ENAMETOOLONG)
+}

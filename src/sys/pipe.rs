@@ -1,0 +1,163 @@
+//! Pipes and FIFOs: bytes moved and copied inside the kernel, and what a pipe holds.
+//!
+//! Nothing here waits but [`splice_in_time`]: a call that would have to gives `EAGAIN`, whatever the descriptors were opened with.
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::fcntl::{self, FcntlArg, OFlag, SpliceFFlags, fcntl};
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::pipe2;
+
+use super::wait::{Patience, interruptible};
+
+/// The most bytes that one write(2) puts into a pipe whole, whoever else writes: PIPE_BUF of pipe(7).
+pub const ATOMIC: usize = libc::PIPE_BUF;
+
+/// A pipe, its read end first, closed on exec; neither end waits.
+pub fn new() -> Result<(OwnedFd, OwnedFd)> {
+    pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
+}
+
+/// Moves at most `len` bytes, splice(2); one of the two is a pipe. 0: `from` is at its end.
+///
+/// # Errors
+/// `EAGAIN`: there is nothing, or no room. `EINVAL`: these two cannot be spliced, or both are the same pipe. `EPIPE`, after
+/// SIGPIPE: nobody reads `to`.
+pub fn splice(from: impl AsFd, to: impl AsFd, len: usize) -> Result<usize> {
+    let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
+    uninterrupted(|| fcntl::splice(&from, None, &to, None, len, flags))
+}
+
+/// The same, where neither was opened for not waiting: waits for bytes and for room. `None`: a signal that is
+/// [caught](super::caught) has come.
+///
+/// # Errors
+/// `EAGAIN`: the time is over.
+pub fn splice_in_time(
+    from: impl AsFd,
+    to: impl AsFd,
+    len: usize,
+    patience: Patience,
+) -> Result<Option<usize>> {
+    let flags = SpliceFFlags::SPLICE_F_MOVE;
+    interruptible(patience, || fcntl::splice(&from, None, &to, None, len, flags))
+}
+
+/// Lets calls on a descriptor that was opened for not waiting wait from now on, `F_SETFL` of fcntl(2).
+pub fn let_wait(fd: impl AsFd) -> Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
+    fcntl(&fd, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK)).map(drop)
+}
+
+/// Whether calls on a descriptor wait.
+pub fn waits(fd: impl AsFd) -> Result<bool> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    Ok(!flags.contains(OFlag::O_NONBLOCK))
+}
+
+/// Copies at most `len` bytes from one pipe to another, tee(2), and leaves them in the first. 0: `from` is at its end.
+///
+/// # Errors
+/// `EAGAIN`: there is nothing, or no room. `EINVAL`: they are not two pipes.
+pub fn tee(from: impl AsFd, to: impl AsFd, len: usize) -> Result<usize> {
+    uninterrupted(|| fcntl::tee(&from, &to, len, SpliceFFlags::SPLICE_F_NONBLOCK))
+}
+
+fn uninterrupted(mut act: impl FnMut() -> Result<usize>) -> Result<usize> {
+    loop {
+        match act() {
+            Err(Errno::EINTR) => {}
+            answer => return answer,
+        }
+    }
+}
+
+/// How many bytes a pipe can hold, `F_GETPIPE_SZ` of fcntl(2).
+pub fn capacity(pipe: impl AsFd) -> Result<usize> {
+    fcntl(pipe, FcntlArg::F_GETPIPE_SZ).map(size)
+}
+
+/// Makes a pipe hold at least `bytes`, `F_SETPIPE_SZ` of fcntl(2), and gives what it holds now.
+///
+/// # Errors
+/// `EPERM`: more than `/proc/sys/fs/pipe-max-size`, or than the user's pipes may have together. `EBUSY`: it holds more
+/// than that already. `EBADF`: it is no pipe.
+pub fn set_capacity(pipe: impl AsFd, bytes: usize) -> Result<usize> {
+    let bytes = c_int::try_from(bytes).map_err(|_| Errno::EINVAL)?;
+    fcntl(pipe, FcntlArg::F_SETPIPE_SZ(bytes)).map(size)
+}
+
+/// How many bytes lie unread in a pipe, `FIONREAD`; either end tells.
+pub fn unread(pipe: impl AsFd) -> Result<usize> {
+    let mut count: c_int = 0;
+    let fd = pipe.as_fd().as_raw_fd();
+    // SAFETY: the request writes one int, which lives through the call.
+    Errno::result(unsafe { libc::ioctl(fd, libc::FIONREAD, &raw mut count) })?;
+    Ok(size(count))
+}
+
+/// Whether the pipe of this write end takes no more.
+pub fn is_full(write_end: impl AsFd) -> Result<bool> {
+    let mut polled = [PollFd::new(write_end.as_fd(), PollFlags::POLLOUT)];
+    Ok(poll(&mut polled, PollTimeout::ZERO)? == 0)
+}
+
+/// Whether nobody is left to write to the pipe of this read end; a FIFO to which nobody has come yet is not left.
+pub fn is_left(read_end: impl AsFd) -> Result<bool> {
+    let mut polled = [PollFd::new(read_end.as_fd(), PollFlags::POLLIN)];
+    poll(&mut polled, PollTimeout::ZERO)?;
+    Ok(polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP)))
+}
+
+/// Lets a write to what nobody reads fail with `EPIPE` alone: SIGPIPE is blocked from now on.
+pub fn survive_broken() -> Result<()> {
+    SigSet::from(Signal::SIGPIPE).thread_block()
+}
+
+fn size(count: c_int) -> usize {
+    usize::try_from(count).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::unistd::{read, write};
+
+    use super::*;
+
+    #[test]
+    fn what_is_teed_stays_and_what_is_spliced_goes() {
+        let (from, there) = new().unwrap();
+        let (read_copy, copy) = new().unwrap();
+        assert_eq!(tee(&from, &copy, 10), Err(Errno::EAGAIN));
+        write(&there, b"abc").unwrap();
+        assert_eq!(tee(&from, &copy, 10), Ok(3));
+        assert_eq!((unread(&from), unread(&there)), (Ok(3), Ok(3)));
+        assert_eq!(splice(&from, &copy, 2), Ok(2));
+        let mut bytes = [0; 9];
+        assert_eq!(read(&read_copy, &mut bytes), Ok(5));
+        assert_eq!(&bytes[..5], b"abcab");
+        assert_eq!(splice(&from, &copy, 9), Ok(1));
+        assert_eq!(is_left(&from), Ok(false));
+        drop(there);
+        assert_eq!(is_left(&from), Ok(true));
+        assert_eq!(splice(&from, &copy, 9), Ok(0));
+        assert_eq!(splice(&read_copy, &copy, 1), Err(Errno::EINVAL));
+    }
+
+    #[test]
+    fn a_pipe_grows_in_powers_of_two_and_tells_when_it_is_full() {
+        let (_read, there) = new().unwrap();
+        assert_eq!(set_capacity(&there, 5000), Ok(8192));
+        assert_eq!(capacity(&there), Ok(8192));
+        assert_eq!(is_full(&there), Ok(false));
+        assert_eq!(write(&there, &[0; 9000]), Ok(8192));
+        assert_eq!(is_full(&there), Ok(true));
+        assert_eq!(set_capacity(&there, 4096), Err(Errno::EBUSY));
+    }
+}
