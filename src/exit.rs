@@ -31,6 +31,8 @@ pub enum Exit {
     NotExecutable,
     /// 127: the command was not found.
     NotFound,
+    /// That of the command or of the process that it is all about.
+    Theirs(u8),
 }
 
 impl Exit {
@@ -47,7 +49,7 @@ impl Exit {
             Self::Missing => 3,
             Self::Exists => 4,
             Self::Denied => 5,
-            Self::NotInTime(status) => status,
+            Self::NotInTime(status) | Self::Theirs(status) => status,
             Self::BeforeCommand => 125,
             Self::NotExecutable => 126,
             Self::NotFound => 127,

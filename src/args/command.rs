@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::ffi::{CString, OsString};
+use std::fmt;
 
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
@@ -38,14 +39,31 @@ impl Command {
     /// # Errors
     /// Returns only where that failed, with status 126.
     pub fn replace(self, added: &[(&str, String)]) -> Result<Infallible> {
-        let errno = exec::replace(&self.path, &self.words, added);
+        let errno = self.execute(added);
+        Err(self.unrunnable(errno))
+    }
+
+    /// The same in a child, which has nobody to tell. Returns only where that failed.
+    #[must_use]
+    pub fn execute(&self, added: &[(&str, String)]) -> Errno {
+        exec::replace(&self.path, &self.words, added)
+    }
+
+    /// The failure to become it.
+    #[must_use]
+    pub fn unrunnable(&self, errno: Errno) -> Error {
         let cause = match errno {
             Errno::ENOENT => Cause::told(errno, "its interpreter or loader is missing"),
             Errno::ENOEXEC => Cause::told(errno, "it is neither a program nor begins with #!"),
             errno => Cause::plain(errno),
         };
-        let name = self.words.first().cloned().unwrap_or_default();
-        Err(Error::from(cause.exit(Exit::NotExecutable)))
-            .with_context(|| format!("cannot run {}", name.display()))
+        Error::from(cause.exit(Exit::NotExecutable)).context(format!("cannot run {self}"))
+    }
+}
+
+/// Its name as it was typed.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}", self.words.first().cloned().unwrap_or_default().display())
     }
 }

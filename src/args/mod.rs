@@ -3,9 +3,12 @@
 pub mod command;
 pub mod creating;
 pub mod duration;
+pub mod limit;
 pub mod numbers;
 pub mod owner;
+pub mod process;
 pub mod showing;
+pub mod signals;
 pub mod size;
 pub mod usage;
 pub mod waiting;

@@ -5,11 +5,14 @@
 // The kernel's structures and registers have the widths that they have; what is cast here fits.
 #![allow(clippy::cast_possible_truncation)]
 
+pub mod child;
 pub mod exec;
 pub mod fds;
 pub mod holder;
 pub mod posix;
 pub mod process;
+pub mod signals;
 pub mod sysv;
+pub mod terminal;
 pub mod users;
 pub mod wait;
