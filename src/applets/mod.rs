@@ -3,6 +3,7 @@
 mod install;
 mod key;
 pub mod sem;
+pub mod signal;
 
 use anyhow::Result;
 use clap::{ArgMatches, Args, Command};
@@ -96,7 +97,7 @@ pub struct Applet {
 }
 
 /// The applets, in the order in which they are listed.
-pub const APPLETS: &[Applet] = &[sem::APPLET];
+pub const APPLETS: &[Applet] = &[sem::APPLET, signal::APPLET];
 
 /// The words of the box that are no applets.
 pub const WORDS: &[Entry] = &[Entry::of::<key::Key>(), Entry::of::<install::Install>()];

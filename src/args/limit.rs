@@ -73,7 +73,7 @@ impl Plan {
     }
 
     /// The signal that is due now; `None` where all have had their time.
-    pub fn next(&mut self) -> Option<Signal> {
+    pub fn due(&mut self) -> Option<Signal> {
         let step = self.steps.next();
         self.patience = Patience::within(step.map(|step| step.grace));
         step.map(|step| step.signal)
@@ -98,9 +98,9 @@ mod tests {
     fn a_plan_ends_with_patience() {
         let mut plan = Plan::start(Duration::ZERO, vec![step("TERM:0").unwrap()]);
         assert!(plan.patience.is_over());
-        assert_eq!(plan.next(), Some(Signal::TERM));
+        assert_eq!(plan.due(), Some(Signal::TERM));
         assert!(plan.patience.is_over());
-        assert_eq!(plan.next(), None);
+        assert_eq!(plan.due(), None);
         assert_eq!(plan.patience, Patience::Forever);
     }
 }

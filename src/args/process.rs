@@ -10,8 +10,8 @@ use nix::errno::Errno;
 
 use super::numbers::pid;
 use crate::exit::{Cause, Exit};
-use crate::sys::process::{ended, inode, told};
 use crate::sys::process;
+use crate::sys::process::{ended, inode, told};
 
 /// A process as the user called it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +65,11 @@ impl Process {
             Only::Inode(asked) => {
                 let found = inode(&fd).map_err(Cause::plain)?;
                 let found = found.ok_or_else(|| {
-                    Cause::new(Exit::Failed, "this kernel's processes have no inodes; Linux 6.9 has them")
-                        .hint("PID@START works on every kernel")
+                    Cause::new(
+                        Exit::Failed,
+                        "this kernel's processes have no inodes; Linux 6.9 has them",
+                    )
+                    .hint("PID@START works on every kernel")
                 })?;
                 ("inode", asked, found)
             }
@@ -102,7 +105,8 @@ pub fn unopened(pid: i32, errno: Errno) -> Cause {
         Errno::EINVAL | Errno::ENOENT => {
             let of = told::status(pid).map_or(0, |status| status.process);
             let whose = if of > 0 && of != pid { format!(" of {of}") } else { String::new() };
-            Cause::told(errno, format!("{pid} is a thread{whose}, not a process")).exit(Exit::Missing)
+            Cause::told(errno, format!("{pid} is a thread{whose}, not a process"))
+                .exit(Exit::Missing)
         }
         Errno::ENOSYS => Cause::told(errno, "this kernel has no pidfd_open; Linux 5.3 has"),
         errno => Cause::plain(errno),
@@ -119,7 +123,20 @@ mod tests {
         assert_eq!(form("12"), Ok((12, Only::Any)));
         assert_eq!(form("12:345"), Ok((12, Only::Inode(345))));
         assert_eq!(form("12@345"), Ok((12, Only::Start(345))));
-        for text in ["", "0", "-1", "0:5", "-2@5", "12:", "12@", "12:x", "12@-1", "12:+1", "1x", "99999999999"] {
+        for text in [
+            "",
+            "0",
+            "-1",
+            "0:5",
+            "-2@5",
+            "12:",
+            "12@",
+            "12:x",
+            "12@-1",
+            "12:+1",
+            "1x",
+            "99999999999",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -33,7 +33,10 @@ pub struct Start<'a> {
 ///
 /// # Errors
 /// It could not be started.
-pub fn start(how: &Start, become_it: impl FnOnce() -> Errno) -> Result<std::result::Result<i32, Errno>> {
+pub fn start(
+    how: &Start,
+    become_it: impl FnOnce() -> Errno,
+) -> Result<std::result::Result<i32, Errno>> {
     let (report, report_there) = pipe2(OFlag::O_CLOEXEC)?;
     let parent = getpid();
     // SAFETY: the process has one thread, so that no lock can be held by another one in the copy.
@@ -77,6 +80,11 @@ fn prepare(how: &Start, parent: Pid) -> Result<()> {
         set_disposition(*signal, *disposition)?;
     }
     set_mask(how.mask).map(drop)
+}
+
+/// Makes this process the parent of all below it whose own parent ends, prctl(2).
+pub fn adopt_orphans() -> Result<()> {
+    nix::sys::prctl::set_child_subreaper(true)
 }
 
 /// What became of a child.

@@ -5,6 +5,7 @@
 // The kernel's structures and registers have the widths that they have; what is cast here fits.
 #![allow(clippy::cast_possible_truncation)]
 
+pub mod announce;
 pub mod child;
 pub mod exec;
 pub mod fds;

@@ -6,22 +6,22 @@ use anyhow::{Context, Result};
 use clap::Args;
 use nix::errno::Errno;
 
+use super::outcome::{COLUMNS, Fate, Outcome, ended};
 use crate::applets::Verb;
 use crate::args::process::{Process, parse};
 use crate::args::showing::Streaming;
-use crate::args::signals::name;
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Exit, each};
-use crate::output::{self, Cell, Column, Stream};
+use crate::output::{self, Stream};
 use crate::sys::process::command;
-use crate::sys::process::ended::{Ended, Stage, after, of_reaped, of_zombie};
+use crate::sys::process::ended::{Ended, Stage, after};
 
 /// Waits for processes, which need not be children, and prints a line for each as it ends: pid, exited or killed, the status as
 /// a shell has it, and the signal. For one PID the exit status is that process's, as a shell's wait has it.
 ///
 /// How it ended is read from /proc while its parent has not asked for its status, if the kernel lets us (the same user, or the
 /// right to trace); else the kernel is asked when the process has been reaped, which needs no privilege, but Linux 6.15. On
-/// an older one the line says unknown.
+/// an older one the line says ended, without a status.
 #[derive(Args)]
 pub struct Join {
     /// The processes: PID, PID:INODE or PID@START
@@ -73,7 +73,7 @@ fn wait(
     mut open: Vec<Open>,
     wanted: usize,
     deadline: &Deadline,
-    stream: &Stream<Record>,
+    stream: &Stream<Outcome>,
 ) -> Result<Option<Ended>> {
     let mut last = None;
     let mut done = 0;
@@ -83,10 +83,12 @@ fn wait(
             break;
         };
         open[place].stage = stage;
-        let Some(ended) = ended(&open[place]) else { continue };
+        let one = &open[place];
+        let Some(ended) = ended(one.process.pid, one.fd.as_fd(), stage) else { continue };
         let one = open.swap_remove(place);
         last = ended.ok();
-        stream.print(&[Record { pid: one.process.pid, command: one.command, ended: ended.ok() }])?;
+        let (pid, command) = (one.process.pid, one.command);
+        stream.print(&[Outcome { pid, command, fate: Fate::of(ended.ok()) }])?;
         if let Err(errno) = ended {
             output::tell(&unknown(one.process, errno));
         }
@@ -107,15 +109,6 @@ fn wait(
     Ok(last)
 }
 
-/// How it ended, as far as that can be known now; `None` where it may be known later.
-fn ended(one: &Open) -> Option<Result<Ended, Errno>> {
-    match one.stage {
-        Stage::Runs => None,
-        Stage::Zombie => of_zombie(one.process.pid, one.fd.as_fd()).map(Ok),
-        Stage::Reaped => Some(of_reaped(one.fd.as_fd())),
-    }
-}
-
 fn unknown(process: &Process, errno: Errno) -> String {
     let why = match errno {
         Errno::ENOSYS => "the kernel does not tell of reaped processes; Linux 6.15 does".into(),
@@ -123,35 +116,3 @@ fn unknown(process: &Process, errno: Errno) -> String {
     };
     format!("signal: cannot tell how {process} ended: {why} ({errno:?})\n")
 }
-
-struct Record {
-    pid: i32,
-    command: Option<String>,
-    ended: Option<Ended>,
-}
-
-impl Record {
-    fn result(&self) -> &'static str {
-        match self.ended {
-            None => "unknown",
-            Some(Ended::Exited(_)) => "exited",
-            Some(Ended::Killed(_)) => "killed",
-        }
-    }
-
-    fn killed(&self, get: impl Fn(crate::sys::signals::Signal) -> Cell) -> Cell {
-        match self.ended {
-            Some(Ended::Killed(signal)) => get(signal),
-            _ => Cell::Absent,
-        }
-    }
-}
-
-const COLUMNS: [Column<Record>; 6] = [
-    Column::new("pid", |r| r.pid.into()),
-    Column::new("result", |r| Cell::word(r.result())),
-    Column::new("status", |r| Cell::known(r.ended.map(Ended::status), Cell::from)),
-    Column::new("signal", |r| r.killed(|signal| Cell::Text(name(signal)))),
-    Column::detail("number", |r| r.killed(|signal| signal.number().into())),
-    Column::detail("command", |r| Cell::known(r.command.clone(), Cell::Text)),
-];

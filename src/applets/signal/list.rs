@@ -26,7 +26,8 @@ pub struct List {
 
 impl Verb for List {
     const NAME: &'static str = "list";
-    const SUMMARY: &'static str = "Show the signals, or what a number, name, status or mask stands for";
+    const SUMMARY: &'static str =
+        "Show the signals, or what a number, name, status or mask stands for";
 
     fn run(self) -> Result<Exit> {
         if self.specs.is_empty() {
@@ -35,18 +36,18 @@ impl Verb for List {
             return Ok(Exit::Done);
         }
         let rows = self.showing.json || self.showing.columns.is_some();
-        let mut answers = String::new();
+        let mut answers = Vec::new();
         let mut found = Vec::new();
         let exit = each(&self.specs, |spec| {
             let (answer, set) = read(spec).map_err(|words| Cause::new(Exit::Usage, words))?;
-            answers += &format!("{answer}\n");
+            answers.push(answer + "\n");
             found.extend(set.iter());
             Ok(())
         });
         if rows {
             output::show(&COLUMNS, &found, &self.showing, false)?;
         } else {
-            output::print(answers.as_bytes())?;
+            output::print(answers.concat().as_bytes())?;
         }
         exit
     }
@@ -70,7 +71,9 @@ fn read(spec: &str) -> Result<(String, Set), String> {
     let signal = match number {
         Some(status) if is_status => parse(&(status - 128).to_string())?,
         Some(other) if other > Signal::MAX => {
-            return Err(format!("{spec} is no signal (1 to 64) and no status of one that was ended by a signal (129 to 192)"));
+            return Err(format!(
+                "{spec} is no signal (1 to 64) and no status of one that was ended by a signal (129 to 192)"
+            ));
         }
         _ => parse(spec)?,
     };

@@ -6,9 +6,11 @@
 mod join;
 mod list;
 mod mind;
+mod outcome;
 mod run;
 mod send;
 mod stat;
+mod target;
 mod wait;
 
 use super::{Applet, Entry};

@@ -28,7 +28,7 @@ impl Ended {
     #[must_use]
     pub const fn from_wait(status: c_int) -> Option<Self> {
         if libc::WIFEXITED(status) {
-            return Some(Self::Exited(libc::WEXITSTATUS(status) as u8));
+            return Some(Self::Exited(libc::WEXITSTATUS(status).cast_unsigned() as u8));
         }
         if !libc::WIFSIGNALED(status) {
             return None;
@@ -44,7 +44,7 @@ impl Ended {
     pub const fn status(self) -> u8 {
         match self {
             Self::Exited(status) => status,
-            Self::Killed(signal) => 128 + signal.number() as u8,
+            Self::Killed(signal) => 128 + signal.number().cast_unsigned() as u8,
         }
     }
 }
@@ -67,7 +67,10 @@ pub fn stage(process: BorrowedFd) -> Result<Stage> {
 
 /// Waits until one of these processes is further than the stage that is given with it: its place in the list, and how far it is.
 /// `None` when the time is over. Linux before 6.9 does not tell of reaping.
-pub fn after(processes: &[(BorrowedFd, Stage)], patience: Patience) -> Result<Option<(usize, Stage)>> {
+pub fn after(
+    processes: &[(BorrowedFd, Stage)],
+    patience: Patience,
+) -> Result<Option<(usize, Stage)>> {
     let mut polled: Vec<PollFd> = processes
         .iter()
         .map(|(fd, stage)| {
@@ -121,7 +124,9 @@ pub fn of_reaped(process: BorrowedFd) -> Result<Ended> {
     // SAFETY: the structure lives through the call, and its size is part of the request.
     let told = unsafe { libc::ioctl(process.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
     match Errno::result(told) {
-        Ok(_) if info.mask & PIDFD_INFO_EXIT != 0 => Ended::from_wait(info.exit_status).ok_or(Errno::EPROTO),
+        Ok(_) if info.mask & PIDFD_INFO_EXIT != 0 => {
+            Ended::from_wait(info.exit_status).ok_or(Errno::EPROTO)
+        }
         Ok(_) | Err(Errno::ENOTTY | Errno::EINVAL | Errno::ESRCH) => Err(Errno::ENOSYS),
         Err(errno) => Err(errno),
     }

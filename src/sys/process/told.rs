@@ -199,7 +199,8 @@ mod tests {
 
     #[test]
     fn masks_are_hexadecimal() {
-        let text = "Name:\tx\nTgid:\t5\nUid:\t1\t2\t3\t4\nSigQ:\t3/96365\nSigBlk:\t0000000000004002\n";
+        let text =
+            "Name:\tx\nTgid:\t5\nUid:\t1\t2\t3\t4\nSigQ:\t3/96365\nSigBlk:\t0000000000004002\n";
         let status = parse_status(text);
         assert_eq!((status.process, status.uid, status.blocked), (5, 1, Set(0x4002)));
         assert_eq!((status.queued, status.queue_limit), (3, 96365));

@@ -32,30 +32,40 @@ enum Stopped {
     ByUs,
     /// It was stopped before.
     Before,
-    /// It may not be stopped by us.
+    /// It was not, or may not be, stopped by us.
     Not,
 }
 
-/// A process and all below it, parents before their children; all stopped.
+/// A process and all below it.
 #[derive(Debug)]
-pub struct Tree(pub Vec<Member>);
+pub struct Tree {
+    /// Parents before their children.
+    pub members: Vec<Member>,
+    /// Whether each is stopped as it is found.
+    stops: bool,
+}
 
 /// How often a process that has been told to stop is looked at again, a millisecond apart. One that sleeps without
 /// interruption, as the parent of a vfork does, stops late, but cannot fork meanwhile.
 const LOOKS: u32 = 50;
 
 impl Tree {
-    /// The process `pid`, behind the descriptor `fd`, and all below it.
-    pub fn stop(pid: i32, fd: OwnedFd) -> Result<Self> {
-        let mut tree = Self(Vec::new());
+    /// The process `pid`, behind the descriptor `fd`, and all below it; stopped, or as far as they hold still by themselves.
+    pub fn of(pid: i32, fd: OwnedFd, stops: bool) -> Result<Self> {
+        let mut tree = Self { members: Vec::new(), stops };
         tree.add(pid, fd)?;
-        tree.walk(None, &[])?;
-        Ok(tree)
+        match tree.walk(None, &[]) {
+            Ok(()) => Ok(tree),
+            Err(errno) => {
+                tree.go_on();
+                Err(errno)
+            }
+        }
     }
 
-    /// All below the calling process but these children of it, and without itself.
-    pub fn stop_below_us(except: &[i32]) -> Result<Self> {
-        let mut tree = Self(Vec::new());
+    /// All below the calling process but these children of it, and without itself; stopped.
+    pub fn below_us(except: &[i32]) -> Result<Self> {
+        let mut tree = Self { members: Vec::new(), stops: true };
         tree.walk(Some(getpid().as_raw()), except)?;
         Ok(tree)
     }
@@ -63,20 +73,20 @@ impl Tree {
     fn walk(&mut self, above: Option<i32>, except: &[i32]) -> Result<()> {
         let mut looks = LOOKS;
         loop {
-            let before = self.0.len();
+            let before = self.members.len();
             if let Some(above) = above {
                 self.adopt(above, except)?;
             }
             let mut at = 0;
-            while let Some(member) = self.0.get(at) {
+            while let Some(member) = self.members.get(at) {
                 let pid = member.pid;
                 self.adopt(pid, &[])?;
                 at += 1;
             }
-            if self.0.len() > before {
+            if self.members.len() > before {
                 continue;
             }
-            if looks == 0 || self.0.iter().all(Member::is_still) {
+            if looks == 0 || self.members.iter().all(Member::is_still) {
                 return Ok(());
             }
             looks -= 1;
@@ -87,17 +97,19 @@ impl Tree {
     /// Adds the children of `parent` that are new.
     fn adopt(&mut self, parent: i32, except: &[i32]) -> Result<()> {
         for pid in told::children(parent).unwrap_or_default() {
-            if except.contains(&pid) || self.0.iter().any(|member| member.pid == pid && !member.is_gone()) {
+            if except.contains(&pid)
+                || self.members.iter().any(|member| member.pid == pid && !member.is_gone())
+            {
                 continue;
             }
             let fd = match descriptor(pid) {
                 Ok(fd) => fd,
-                Err(Errno::EMFILE | Errno::ENFILE) if !self.0.is_empty() => return Ok(()),
+                Err(Errno::EMFILE | Errno::ENFILE) if !self.members.is_empty() => return Ok(()),
                 Err(errno @ (Errno::EMFILE | Errno::ENFILE)) => return Err(errno),
                 Err(_) => continue,
             };
             // The number can have passed to another process before the descriptor was there.
-            let is_child = told::stat(pid).is_ok_and(|stat| stat.parent == parent && !stat.is_zombie());
+            let is_child = told::stat(pid).is_ok_and(|stat| stat.parent == parent);
             if is_child && stage(fd.as_fd())? == Stage::Runs {
                 self.add(pid, fd)?;
             }
@@ -106,7 +118,9 @@ impl Tree {
     }
 
     fn add(&mut self, pid: i32, fd: OwnedFd) -> Result<()> {
-        let stopped = if told::stat(pid).is_ok_and(|stat| stat.is_stopped()) {
+        let stopped = if !self.stops {
+            Stopped::Not
+        } else if told::stat(pid).is_ok_and(|stat| stat.is_stopped()) {
             Stopped::Before
         } else {
             match signals::send(fd.as_fd(), Some(Signal::STOP), None, false) {
@@ -116,13 +130,13 @@ impl Tree {
                 Err(errno) => return Err(errno),
             }
         };
-        self.0.push(Member { pid, fd, stopped });
+        self.members.push(Member { pid, fd, stopped });
         Ok(())
     }
 
     /// Continues those that were stopped for the walk, the leaves first.
     pub fn go_on(&self) {
-        for member in self.0.iter().rev().filter(|member| member.stopped == Stopped::ByUs) {
+        for member in self.members.iter().rev().filter(|member| member.stopped == Stopped::ByUs) {
             // One that has ended needs it no longer.
             let _ = signals::send(member.fd.as_fd(), Some(Signal::CONT), None, false);
         }
@@ -132,7 +146,7 @@ impl Tree {
     pub fn kill(self) -> Result<Vec<i32>> {
         let mut kept = Vec::new();
         let mut dying = Vec::new();
-        for member in self.0.into_iter().rev() {
+        for member in self.members.into_iter().rev() {
             match signals::send(member.fd.as_fd(), Some(Signal::KILL), None, false) {
                 Ok(()) => dying.push(member.fd),
                 Err(Errno::EPERM) => kept.push(member.pid),
