@@ -31,7 +31,7 @@ pub enum Exit {
     NotExecutable,
     /// 127: the command was not found.
     NotFound,
-    /// The status of a command, as a shell has it.
+    /// The status of a command, or of the process that it is all about, as a shell has it.
     Command(u8),
 }
 

@@ -6,6 +6,7 @@ mod key;
 pub mod msgq;
 pub mod sem;
 pub mod shm;
+pub mod signal;
 
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Args, Command};
@@ -137,7 +138,8 @@ pub struct Applet {
 }
 
 /// The applets, in the order in which they are listed.
-pub const APPLETS: &[Applet] = &[fifo::APPLET, msgq::APPLET, sem::APPLET, shm::APPLET];
+pub const APPLETS: &[Applet] =
+    &[fifo::APPLET, msgq::APPLET, sem::APPLET, shm::APPLET, signal::APPLET];
 
 /// The words of the box that are no applets.
 pub const WORDS: &[Entry] = &[Entry::of::<key::Key>(), Entry::of::<install::Install>()];

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
+use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 
@@ -48,8 +49,20 @@ impl Command {
     /// # Errors
     /// Returns only where that failed, with status 126.
     pub fn replace(self, added: &[(&str, String)]) -> Result<Infallible> {
-        let errno = exec::replace(&self.path, &self.words, added);
-        Err(self.not_run(not_executed(errno)))
+        let errno = self.execute(added);
+        Err(self.unrunnable(errno))
+    }
+
+    /// The same in a child, which has nobody to tell. Returns only where that failed.
+    #[must_use]
+    pub fn execute(&self, added: &[(&str, String)]) -> Errno {
+        exec::replace(&self.path, &self.words, added)
+    }
+
+    /// The failure to become it.
+    #[must_use]
+    pub fn unrunnable(&self, errno: Errno) -> Error {
+        self.not_run(not_executed(errno))
     }
 
     /// Starts it for one record, which it finds on its standard input and wherever `{}` is an argument by itself. Gives its
@@ -85,8 +98,14 @@ impl Command {
     }
 
     fn not_run(&self, cause: Cause) -> Error {
-        let name = self.words.first().map(OsString::as_os_str).unwrap_or_default();
-        Error::from(cause).context(format!("cannot run {}", name.display()))
+        Error::from(cause).context(format!("cannot run {self}"))
+    }
+}
+
+/// Its name as it was typed.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}", self.words.first().map(OsString::as_os_str).unwrap_or_default().display())
     }
 }
 

@@ -34,6 +34,17 @@ pub struct Showing {
     pub color: Color,
 }
 
+/// How records are printed that come one after the other: a line each, without titles.
+#[derive(Debug, Clone, Args)]
+pub struct Streaming {
+    /// One JSON object a line
+    #[arg(short = 'J', long)]
+    pub json: bool,
+    /// These columns only, in this order
+    #[arg(long, value_name = "A,B", value_delimiter = ',', conflicts_with = "json")]
+    pub columns: Option<Vec<String>>,
+}
+
 /// When there is colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Color {

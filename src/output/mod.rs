@@ -9,7 +9,7 @@ mod names;
 
 use anyhow::Context;
 
-use crate::args::showing::{Color, Showing};
+use crate::args::showing::{Color, Showing, Streaming};
 use crate::args::usage;
 use crate::exit::Cause;
 use crate::sys::fds;
@@ -70,6 +70,50 @@ pub fn show<R>(
     print(text.as_bytes())
 }
 
+/// The columns of records that come one after the other.
+pub struct Stream<'a, R> {
+    columns: Vec<&'a Column<R>>,
+    /// Fields that a record does not have are left out.
+    drop_absent: bool,
+    json: bool,
+    terminal: bool,
+}
+
+impl<'a, R> Stream<'a, R> {
+    /// Those of `columns` that are asked for.
+    ///
+    /// # Errors
+    /// A column that the records do not have is wrong usage.
+    pub fn new(columns: &'a [Column<R>], how: &Streaming) -> anyhow::Result<Self> {
+        let (json, drop_absent) = (how.json, how.columns.is_none());
+        let columns = match &how.columns {
+            Some(names) => named(columns, names)?,
+            None => columns.iter().filter(|column| json || column.in_table).collect(),
+        };
+        let terminal = fds::is_terminal(fds::stdout());
+        Ok(Self { columns, drop_absent, json, terminal })
+    }
+
+    /// Prints these records in one write, a line each; a table's fields are two blanks apart.
+    ///
+    /// # Errors
+    /// A failed write.
+    pub fn print(&self, records: &[R]) -> anyhow::Result<()> {
+        let text: String = records.iter().map(|record| self.line(record)).collect();
+        print(text.as_bytes())
+    }
+
+    fn line(&self, record: &R) -> String {
+        let cells: Vec<Cell> = self.columns.iter().map(|column| (column.get)(record)).collect();
+        if self.json {
+            let keys: Vec<&str> = self.columns.iter().map(|column| column.key).collect();
+            return json_lines(&keys, &[cells]);
+        }
+        let told = cells.iter().filter(|cell| !self.drop_absent || **cell != Cell::Absent);
+        told.map(|cell| cell.text(self.terminal)).collect::<Vec<_>>().join("  ") + "\n"
+    }
+}
+
 fn choose<'a, R>(
     columns: &'a [Column<R>],
     records: &[R],
@@ -84,6 +128,10 @@ fn choose<'a, R>(
         let wanted = columns.iter().filter(|column| how.json || has(column));
         return Ok(wanted.collect());
     };
+    named(columns, names)
+}
+
+fn named<'a, R>(columns: &'a [Column<R>], names: &[String]) -> anyhow::Result<Vec<&'a Column<R>>> {
     let known: Vec<&str> = columns.iter().map(|column| column.key).collect();
     let find = |name: &String| {
         let mut columns = columns.iter();

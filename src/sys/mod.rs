@@ -5,7 +5,9 @@
 // The kernel's structures and registers have the widths that they have; what is cast here fits.
 #![allow(clippy::cast_possible_truncation)]
 
+pub mod announce;
 pub mod caught;
+pub mod child;
 pub mod events;
 pub mod exec;
 pub mod fds;
@@ -22,8 +24,10 @@ pub mod opening;
 pub mod pipe;
 pub mod posix;
 pub mod process;
+pub mod signals;
 pub mod spawn;
 pub mod sysv;
+pub mod terminal;
 pub mod transfer;
 pub mod users;
 pub mod wait;

@@ -1,6 +1,10 @@
 //! Other processes: a descriptor for one, and what `/proc` tells of them.
 #![allow(unsafe_code)]
 
+pub mod ended;
+pub mod told;
+pub mod tree;
+
 use std::ffi::c_int;
 use std::fs;
 use std::io::{IoSliceMut, Result as IoResult};
@@ -11,6 +15,8 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::fstat;
+use nix::sys::statfs::{FsType, fstatfs};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 
@@ -23,14 +29,19 @@ use super::wait::{Patience, ready};
 /// `ESRCH`: there is no such process, or it has ended and only waits to be reaped. `EINVAL` or `ENOENT`: it is
 /// a thread. `ENOSYS`: the kernel is older than 5.3.
 pub fn open(pid: i32) -> Result<OwnedFd> {
-    // SAFETY: the call takes two plain integers.
-    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
-    // SAFETY: the kernel just gave us this descriptor, and nothing else knows it. It fits: descriptors are ints.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd as c_int) };
+    let fd = pidfd(pid)?;
     match ready(&[fd.as_fd()], Patience::Never)? {
         Some(_) => Err(Errno::ESRCH),
         None => Ok(fd),
     }
+}
+
+/// The same, also for a process that has ended and only waits to be reaped.
+pub fn pidfd(pid: i32) -> Result<OwnedFd> {
+    // SAFETY: the call takes two plain integers.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    // SAFETY: the kernel just gave us this descriptor, and nothing else knows it. It fits: descriptors are ints.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as c_int) })
 }
 
 /// A copy of a descriptor of another process, pidfd_getfd(2), closed on exec. Both are one opening of the file.
@@ -44,6 +55,15 @@ pub fn descriptor(pid: i32, fd: i32) -> Result<OwnedFd> {
         Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) })?;
     // SAFETY: the kernel just gave us this descriptor, and nothing else knows it. It fits: descriptors are ints.
     Ok(unsafe { OwnedFd::from_raw_fd(copy as c_int) })
+}
+
+/// The number of a pidfd in the kernel's file system of them, which no other process ever has. `None` where the kernel is older
+/// than 6.9 and gives all the same one.
+pub fn inode(process: impl AsFd) -> Result<Option<u64>> {
+    /// Of `<linux/magic.h>`.
+    const PID_FS_MAGIC: FsType = FsType(0x5049_4446);
+    let is_own = fstatfs(&process)?.filesystem_type() == PID_FS_MAGIC;
+    Ok(if is_own { Some(fstat(&process)?.st_ino) } else { None })
 }
 
 /// The command line of a process, its arguments separated by blanks; of a process without one (a kernel

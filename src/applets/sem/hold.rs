@@ -12,6 +12,7 @@ use crate::applets::Verb;
 use crate::args::command::not_forked;
 use crate::args::creating::Creating;
 use crate::args::numbers::{count, pid};
+use crate::args::process::unopened;
 use crate::args::waiting::Waiting;
 use crate::exit::{Cause, Exit};
 use crate::output;
@@ -83,14 +84,14 @@ impl Verb for Hold {
 impl Hold {
     fn hold(&self) -> Result<()> {
         let deadline = self.waiting.start();
-        let process = process::open(self.pid).map_err(|errno| no_process(self.pid, errno))?;
+        let process = process::open(self.pid).map_err(|errno| unopened(self.pid, errno))?;
         let held = self.find()?;
         let what = if self.lock { LOCKED } else { NO_SLOT };
         let started = start(process.as_fd(), || held.take(deadline.patience));
         let holder = started.map_err(|unheld| match unheld {
             Unheld::NotTaken(errno) => missed(errno, &deadline, what),
             Unheld::NotStarted(errno) => not_started(errno).into(),
-            Unheld::Ended => no_process(self.pid, Errno::ESRCH).into(),
+            Unheld::Ended => unopened(self.pid, Errno::ESRCH).into(),
         })?;
         if !self.quiet {
             output::print(format!("{}\n", holder.pid).as_bytes())?;
@@ -118,16 +119,5 @@ fn not_started(errno: Errno) -> Cause {
     match errno {
         Errno::ECHILD => Cause::told(errno, "its holder was killed"),
         errno => not_forked(errno, "no holder could be started"),
-    }
-}
-
-fn no_process(pid: i32, errno: Errno) -> Cause {
-    match errno {
-        Errno::ESRCH => Cause::told(errno, format!("there is no process {pid}, or it has ended")),
-        Errno::EINVAL | Errno::ENOENT => {
-            Cause::told(errno, format!("{pid} is a thread, not a process")).exit(Exit::Missing)
-        }
-        Errno::ENOSYS => Cause::told(errno, "this kernel has no pidfd_open; Linux 5.3 has"),
-        errno => Cause::plain(errno),
     }
 }

@@ -1,0 +1,118 @@
+//! `signal join`: waits for processes that need not be children, and tells how they ended.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use nix::errno::Errno;
+
+use super::outcome::{COLUMNS, Fate, Outcome, ended};
+use crate::applets::Verb;
+use crate::args::process::{Process, parse};
+use crate::args::showing::Streaming;
+use crate::args::waiting::{Deadline, Waiting};
+use crate::exit::{Exit, each};
+use crate::output::{self, Stream};
+use crate::sys::process::command;
+use crate::sys::process::ended::{Ended, Stage, after};
+
+/// Waits for processes, which need not be children, and prints a line for each as it ends: pid, exited or killed, the status as
+/// a shell has it, and the signal. For one PID the exit status is that process's, as a shell's wait has it.
+///
+/// How it ended is read from /proc while its parent has not asked for its status, if the kernel lets us (the same user, or the
+/// right to trace); else the kernel is asked when the process has been reaped, which needs no privilege, but Linux 6.15. On
+/// an older one the line says ended, without a status.
+#[derive(Args)]
+pub struct Join {
+    /// The processes: PID, PID:INODE or PID@START
+    #[arg(value_name = "PID", value_parser = parse, required = true, allow_negative_numbers = true)]
+    processes: Vec<Process>,
+    /// Return when N of them have ended
+    #[arg(short, long, value_name = "N", value_parser = crate::args::numbers::count, allow_negative_numbers = true)]
+    count: Option<u16>,
+    #[command(flatten)]
+    streaming: Streaming,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+impl Verb for Join {
+    const NAME: &'static str = "join";
+    const SUMMARY: &'static str = "Wait for any process, and tell how it ended";
+
+    fn run(self) -> Result<Exit> {
+        let deadline = self.waiting.start();
+        let stream = Stream::new(&COLUMNS, &self.streaming)?;
+        let mut open = Vec::new();
+        let missing = each(&self.processes, |process| {
+            let fd = process.open().with_context(|| format!("cannot join {process}"))?;
+            open.push(Open { process, fd, command: command(process.pid), stage: Stage::Runs });
+            Ok(())
+        });
+        let wanted = self.count.map_or(open.len(), |count| usize::from(count).min(open.len()));
+        let last = wait(open, wanted, &deadline, &stream)?;
+        missing?;
+        Ok(match (&self.processes[..], last) {
+            ([_], Some(ended)) => Exit::Command(ended.status()),
+            ([_], None) => Exit::Failed,
+            _ => Exit::Done,
+        })
+    }
+}
+
+/// A process that is waited for.
+struct Open<'a> {
+    process: &'a Process,
+    fd: OwnedFd,
+    command: Option<String>,
+    stage: Stage,
+}
+
+/// Waits until `wanted` of them have ended, and gives how the last one did.
+fn wait(
+    mut open: Vec<Open>,
+    wanted: usize,
+    deadline: &Deadline,
+    stream: &Stream<Outcome>,
+) -> Result<Option<Ended>> {
+    let mut last = None;
+    let mut done = 0;
+    while done < wanted {
+        let polled: Vec<_> = open.iter().map(|one| (one.fd.as_fd(), one.stage)).collect();
+        let Some((place, stage)) = after(&polled, deadline.patience)? else {
+            break;
+        };
+        open[place].stage = stage;
+        let one = &open[place];
+        let Some(ended) = ended(one.process.pid, one.fd.as_fd(), stage) else { continue };
+        let one = open.swap_remove(place);
+        last = ended.ok();
+        let (pid, command) = (one.process.pid, one.command);
+        stream.print(&[Outcome { pid, command, fate: Fate::of(ended.ok()) }])?;
+        if let Err(errno) = ended {
+            output::tell(&unknown(one.process, errno));
+        }
+        done += 1;
+    }
+    if done < wanted {
+        // One that has ended, but whose status is for its parent alone.
+        for one in open.iter().filter(|one| one.stage == Stage::Zombie) {
+            let words = "it has ended, and its parent alone may know how until it has reaped it";
+            output::tell(&format!("signal: cannot tell of {}: {words}\n", one.process));
+        }
+        let what = match (&open[..], done) {
+            ([one], 0) => format!("cannot join {}", one.process),
+            _ => format!("cannot join {wanted} processes: {done} ended"),
+        };
+        return Err(anyhow::Error::from(deadline.missed("it did not end")).context(what));
+    }
+    Ok(last)
+}
+
+fn unknown(process: &Process, errno: Errno) -> String {
+    let why = match errno {
+        Errno::ENOSYS => "the kernel does not tell of reaped processes; Linux 6.15 does".into(),
+        errno => errno.desc().to_lowercase(),
+    };
+    format!("signal: cannot tell how {process} ended: {why} ({errno:?})\n")
+}

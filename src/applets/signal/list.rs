@@ -1,0 +1,82 @@
+//! `signal list`: the table of signals, and what a name, a number, a status or a mask stands for.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::applets::Verb;
+use crate::args::showing::Showing;
+use crate::args::signals::{action, all, mask, meaning, name, parse};
+use crate::exit::{Cause, Exit, each};
+use crate::output::{self, Cell, Column};
+use crate::sys::signals::{Set, Signal};
+
+/// Shows every signal that a program can use: its number, its name, what it does to a process that does nothing about it, and
+/// what it means. With SPEC the bare answer, a line each: the name of a number, the number of a name, the name of the signal
+/// behind an exit status over 128, and the names in a mask like 0x4002, as ps -s and /proc/PID/status show it.
+///
+/// With SPEC and --json or --columns the rows of the table are shown instead.
+#[derive(Args)]
+pub struct List {
+    /// A number, a name, an exit status from 129 on, or a mask like 0x4002; several as INT,TERM
+    #[arg(value_name = "SPEC", value_delimiter = ',', allow_negative_numbers = true)]
+    specs: Vec<String>,
+    #[command(flatten)]
+    showing: Showing,
+}
+
+impl Verb for List {
+    const NAME: &'static str = "list";
+    const SUMMARY: &'static str =
+        "Show the signals, or what a number, name, status or mask stands for";
+
+    fn run(self) -> Result<Exit> {
+        if self.specs.is_empty() {
+            let all: Vec<Signal> = all().collect();
+            output::show(&COLUMNS, &all, &self.showing, false)?;
+            return Ok(Exit::Done);
+        }
+        let rows = self.showing.json || self.showing.columns.is_some();
+        let mut answers = Vec::new();
+        let mut found = Vec::new();
+        let exit = each(&self.specs, |spec| {
+            let (answer, set) = read(spec).map_err(|words| Cause::new(Exit::Usage, words))?;
+            answers.push(answer + "\n");
+            found.extend(set.iter());
+            Ok(())
+        });
+        if rows {
+            output::show(&COLUMNS, &found, &self.showing, false)?;
+        } else {
+            output::print(answers.concat().as_bytes())?;
+        }
+        exit
+    }
+}
+
+const COLUMNS: [Column<Signal>; 4] = [
+    Column::new("number", |signal| signal.number().into()),
+    Column::new("signal", |signal| Cell::Text(name(*signal))),
+    Column::new("action", |signal| Cell::word(action(*signal).name())),
+    Column::new("meaning", |signal| Cell::word(meaning(*signal))),
+];
+
+/// The bare answer, and the signals that it is about.
+fn read(spec: &str) -> Result<(String, Set), String> {
+    if spec.starts_with("0x") || spec.starts_with("0X") {
+        let set = mask(spec)?;
+        return Ok((crate::args::signals::names(set), set));
+    }
+    let number: Option<i32> = spec.parse().ok();
+    let is_status = number.is_some_and(|number| (129..=192).contains(&number));
+    let signal = match number {
+        Some(status) if is_status => parse(&(status - 128).to_string())?,
+        Some(other) if other > Signal::MAX => {
+            return Err(format!(
+                "{spec} is no signal (1 to 64) and no status of one that was ended by a signal (129 to 192)"
+            ));
+        }
+        _ => parse(spec)?,
+    };
+    let answer = if number.is_some() { name(signal) } else { signal.number().to_string() };
+    Ok((answer, Set::from_iter([signal])))
+}

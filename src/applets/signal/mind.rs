@@ -1,0 +1,419 @@
+//! The box beside CMD: it forwards and translates signals, keeps the terminal's rules, reaps, and ends what is left.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::parent_id;
+use std::time::Duration;
+
+use anyhow::{Context, Error, Result};
+use nix::errno::Errno;
+use nix::unistd::getpgrp;
+
+use super::plain;
+use crate::args::command::Command;
+use crate::args::duration;
+use crate::args::limit::{Limit, Plan};
+use crate::args::signals::name;
+use crate::exit::{Cause, Exit};
+use crate::output::tell;
+use crate::sys::child::{self, Change, Start, changed};
+use crate::sys::process::ended::Ended;
+use crate::sys::process::tree::Tree;
+use crate::sys::process::{self, pidfd, told};
+use crate::sys::signals::{
+    self, Arrival, Arrivals, Disposition, Set, Signal, block, set_disposition,
+};
+use crate::sys::terminal;
+use crate::sys::wait::{Patience, ready};
+
+/// What is asked of the box.
+pub struct Rules {
+    /// What CMD does about some signals.
+    pub dispositions: Vec<(Signal, Disposition)>,
+    /// What CMD has blocked besides.
+    pub block: Set,
+    /// What a signal is translated to; nothing where it is dropped.
+    pub map: Vec<(Signal, Option<Signal>)>,
+    /// What is run when a signal comes.
+    pub on: Vec<(Signal, Command)>,
+    /// What CMD gets when the box's parent ends.
+    pub parent_death: Option<Signal>,
+    /// Orphans are adopted.
+    pub reap: bool,
+    /// No descendant is left.
+    pub kill_tree: bool,
+    /// How long CMD may take.
+    pub limit: Limit,
+}
+
+/// The box beside a CMD that runs.
+pub struct Minder {
+    command: Command,
+    rules: Rules,
+    arrivals: Arrivals,
+    /// The mask that the box was given.
+    mask: Set,
+    /// What the box itself had to change, to be undone in children.
+    given: Vec<(Signal, Disposition)>,
+    terminal: Option<OwnedFd>,
+    group: i32,
+    cmd: i32,
+    fd: OwnedFd,
+    ended: Option<Ended>,
+    parent: Option<OwnedFd>,
+    /// Children from before CMD.
+    before: Vec<i32>,
+    plan: Option<Plan>,
+    late: bool,
+    handlers: Vec<Handler>,
+}
+
+/// A command line that is run when a signal comes, one after the other.
+struct Handler {
+    signal: Signal,
+    shell: Command,
+    pid: Option<i32>,
+    due: u32,
+}
+
+impl Minder {
+    /// Starts CMD.
+    pub fn start(command: Command, mut rules: Rules) -> Result<Self> {
+        if rules.kill_tree && !told::knows_us() {
+            let words = "--kill-tree needs /proc: the one that is mounted is not that of this pid namespace, or does not tell of children";
+            return Err(Cause::new(Exit::Failed, words).into());
+        }
+        let mask = block(Set::ALL).map_err(plain)?;
+        let arrivals = Arrivals::open(Set::ALL).map_err(plain)?;
+        // Who ignores SIGCHLD is not told of children.
+        let before = set_disposition(Signal::CHLD, Disposition::Default).map_err(plain)?;
+        let given =
+            if before == Disposition::Ignore { vec![(Signal::CHLD, before)] } else { Vec::new() };
+        if rules.reap || rules.kill_tree {
+            child::adopt_orphans().map_err(plain)?;
+        }
+        let before = told::children(own_pid()).unwrap_or_default();
+        let parent = watch_parent(rules.parent_death)?;
+        let terminal = terminal::controlling();
+        let group = getpgrp().as_raw();
+        let in_front = terminal.as_ref().filter(|tty| terminal::foreground(tty) == Some(group));
+        let dispositions: Vec<_> = given.iter().chain(&rules.dispositions).copied().collect();
+        let how = Start {
+            mask: mask | rules.block,
+            dispositions: &dispositions,
+            parent_death: Some(Signal::KILL),
+            terminal: in_front.map(AsFd::as_fd),
+        };
+        let started = child::start(&how, || command.execute(&[])).map_err(not_started);
+        let started =
+            started.and_then(|started| started.map_err(|errno| command.unrunnable(errno)));
+        let opened = started.and_then(|cmd| Ok((cmd, pidfd(cmd).map_err(plain)?)));
+        let (cmd, fd) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                if let Some(tty) = in_front {
+                    let _ = terminal::give(tty, group);
+                }
+                return Err(error);
+            }
+        };
+        let handlers = std::mem::take(&mut rules.on);
+        let handler = |(signal, shell)| Handler { signal, shell, pid: None, due: 0 };
+        let handlers = handlers.into_iter().map(handler).collect();
+        let plan = rules.limit.start();
+        let (ended, late) = (None, false);
+        Ok(Self {
+            command,
+            rules,
+            arrivals,
+            mask,
+            given,
+            terminal,
+            group,
+            cmd,
+            fd,
+            ended,
+            parent,
+            before,
+            plan,
+            late,
+            handlers,
+        })
+    }
+
+    /// Minds CMD until it ends, and ends as it did.
+    pub fn mind(mut self) -> Result<Exit> {
+        while self.ended.is_none() || self.handlers.iter().any(|handler| handler.pid.is_some()) {
+            let patience = self.plan.as_ref().map_or(Patience::Forever, |plan| plan.patience);
+            let mut watched = vec![self.arrivals.as_fd()];
+            watched.extend(self.parent.as_ref().map(AsFd::as_fd));
+            match ready(&watched, patience).map_err(plain)? {
+                Some(0) => {
+                    for arrival in self.arrivals.take(64).map_err(plain)? {
+                        self.hear(&arrival)?;
+                    }
+                }
+                Some(_) => {
+                    self.parent = None;
+                    let signal = self.rules.parent_death.unwrap_or(Signal::KILL);
+                    self.to_command(signal, None);
+                }
+                None if !self.is_over() => {}
+                None => break,
+            }
+        }
+        if self.rules.kill_tree {
+            self.end_tree()?;
+        }
+        self.take_terminal();
+        self.end()
+    }
+
+    /// The next step against a CMD that takes too long; whether there is nothing left but to end the tree.
+    fn is_over(&mut self) -> bool {
+        self.late = true;
+        let Some(signal) = self.plan.as_mut().and_then(Plan::due) else {
+            self.plan = None;
+            return self.rules.kill_tree;
+        };
+        self.to_group(signal);
+        // One that is stopped would not hear it.
+        if !signal.stops() && signal != Signal::CONT {
+            self.to_group(Signal::CONT);
+        }
+        false
+    }
+
+    fn end(self) -> Result<Exit> {
+        if self.late {
+            let limit = self.rules.limit.max_time.unwrap_or(Duration::ZERO);
+            let words = format!("it did not end within {}", duration::show(limit));
+            let cause = Cause::new(Exit::NotInTime(Exit::LATE), words);
+            return Err(Error::from(cause)).context(format!("cannot finish {}", self.command));
+        }
+        match self.ended {
+            Some(Ended::Killed(signal)) => {
+                signals::die(signal).map_err(plain)?;
+                Ok(Exit::Command(Ended::Killed(signal).status()))
+            }
+            Some(ended) => Ok(Exit::Command(ended.status())),
+            None => Ok(Exit::Failed),
+        }
+    }
+
+    /// A signal came.
+    fn hear(&mut self, arrival: &Arrival) -> Result<()> {
+        let signal = arrival.signal;
+        if signal == Signal::CHLD {
+            self.look_at_children()?;
+            if !arrival.is_sent() {
+                return Ok(());
+            }
+        }
+        // What the box told its own group for the terminal's sake.
+        if arrival.is_sent() && arrival.pid == own_pid() {
+            return Ok(());
+        }
+        if let Some(at) = self.handlers.iter().position(|handler| handler.signal == signal) {
+            self.handlers[at].due += 1;
+            self.handle(at);
+        }
+        let translation = self.rules.map.iter().find(|(from, _)| *from == signal);
+        let Some(to) = translation.map_or(Some(signal), |(_, to)| *to) else {
+            return Ok(());
+        };
+        if to == Signal::CONT {
+            self.go_on();
+        } else if arrival.is_kernels() && self.terminal.is_some() {
+            self.of_terminal(to);
+        } else {
+            self.to_command(to, arrival.has_value().then_some(arrival.value));
+        }
+        Ok(())
+    }
+
+    /// Children ended or were stopped.
+    fn look_at_children(&mut self) -> Result<()> {
+        while let Ok(Some((pid, change))) = changed() {
+            match change {
+                Change::Ended(ended) if pid == self.cmd => self.ended = Some(ended),
+                Change::Stopped(signal) if pid == self.cmd => self.stop(signal).map_err(plain)?,
+                Change::Ended(_) => {
+                    if let Some(at) =
+                        self.handlers.iter().position(|handler| handler.pid == Some(pid))
+                    {
+                        self.handlers[at].pid = None;
+                        self.handle(at);
+                    }
+                }
+                Change::Stopped(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a handler's command line where one is due and none runs.
+    fn handle(&mut self, at: usize) {
+        let handler = &mut self.handlers[at];
+        if handler.due == 0 || handler.pid.is_some() {
+            return;
+        }
+        handler.due -= 1;
+        let how = Start {
+            mask: self.mask,
+            dispositions: &self.given,
+            parent_death: Some(Signal::KILL),
+            terminal: None,
+        };
+        let added = [("IPCBOX_SIGNAL", name(handler.signal)), ("IPCBOX_PID", self.cmd.to_string())];
+        let shell = &handler.shell;
+        let started = child::start(&how, || shell.execute(&added));
+        match started.unwrap_or_else(Err) {
+            Ok(pid) => handler.pid = Some(pid),
+            Err(errno) => {
+                let cause = Cause::plain(errno);
+                tell(&format!("signal: cannot run {}: {cause}\n", handler.shell));
+            }
+        }
+    }
+
+    /// To CMD alone; when it has ended, to what is still run for a signal.
+    fn to_command(&self, signal: Signal, value: Option<i32>) {
+        if self.ended.is_none() {
+            let sent = signals::send(self.fd.as_fd(), Some(signal), value, false);
+            // A full queue takes no value, but the signal itself.
+            if sent == Err(Errno::EAGAIN) {
+                let _ = signals::kill(self.cmd, signal);
+            }
+            return;
+        }
+        for pid in self.handlers.iter().filter_map(|handler| handler.pid) {
+            let _ = signals::kill(-pid, signal);
+        }
+    }
+
+    /// To CMD's process group, and to CMD where it has left that.
+    fn to_group(&self, signal: Signal) {
+        if self.ended.is_some() {
+            return;
+        }
+        let _ = signals::kill(-self.cmd, signal);
+        if told::stat(self.cmd).is_ok_and(|stat| stat.group != self.cmd) {
+            let _ = signals::kill(self.cmd, signal);
+        }
+    }
+
+    fn foreground(&self) -> Option<i32> {
+        terminal::foreground(self.terminal.as_ref()?)
+    }
+
+    fn give_terminal(&self, group: i32) {
+        if let Some(terminal) = &self.terminal {
+            let _ = terminal::give(terminal, group);
+        }
+    }
+
+    fn take_terminal(&self) {
+        if self.foreground() == Some(self.cmd) {
+            self.give_terminal(self.group);
+        }
+    }
+
+    /// The terminal sent a signal to the box's group.
+    fn of_terminal(&self, signal: Signal) {
+        let asks = signal == Signal::TTIN || signal == Signal::TTOU;
+        if asks && self.foreground() == Some(self.cmd) {
+            // Another one of the job, as the pager behind a pipe, wants the terminal that CMD has.
+            self.give_terminal(self.group);
+            let _ = signals::kill(0, Signal::CONT);
+        } else {
+            self.to_group(signal);
+        }
+    }
+
+    /// CMD was stopped: the box stops too, and with it the job that a shell knows.
+    fn stop(&mut self, signal: Signal) -> nix::Result<()> {
+        let front = self.foreground();
+        let asks = signal == Signal::TTIN || signal == Signal::TTOU;
+        if asks && front == Some(self.group) {
+            self.go_on();
+            return Ok(());
+        }
+        let had = front == Some(self.cmd);
+        if signal == Signal::STOP && !had {
+            return Ok(());
+        }
+        let signal = if signal.stops() && signal != Signal::STOP { signal } else { Signal::TSTP };
+        self.take_terminal();
+        if had || (asks && self.terminal.is_some()) {
+            signals::kill(0, signal)?;
+        }
+        signals::stop(signal)?;
+        if !signals::is_pending(Signal::CONT)? {
+            // Nobody stopped us, so nobody would continue CMD.
+            self.go_on();
+        }
+        Ok(())
+    }
+
+    /// The job goes on: CMD's group has the terminal again where the job has it.
+    fn go_on(&self) {
+        if self.ended.is_none() && self.foreground() == Some(self.group) {
+            self.give_terminal(self.cmd);
+        }
+        self.to_group(Signal::CONT);
+    }
+
+    /// Ends all that is left below the box, but for what it had before CMD.
+    fn end_tree(&mut self) -> Result<()> {
+        loop {
+            while let Ok(Some(_)) = changed() {}
+            let left = told::children(own_pid()).map_err(plain)?;
+            if left.iter().all(|pid| self.before.contains(pid)) {
+                return Ok(());
+            }
+            let tree = Tree::below_us(&self.before).map_err(plain)?;
+            let found = tree.members.len();
+            if found == 0 {
+                // Zombies that a debugger still has.
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let kept = tree.kill().map_err(plain)?;
+            if found > 0 && kept.len() == found {
+                for pid in kept {
+                    let who = process::command(pid).unwrap_or_default();
+                    let cause = Cause::plain(Errno::EPERM);
+                    tell(&format!("signal: cannot end {pid} ({who}): {cause}\n"));
+                }
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn own_pid() -> i32 {
+    std::process::id().cast_signed()
+}
+
+/// A descriptor for the box's parent, where CMD is to hear of its end. As init of a pid namespace the box has a parent
+/// outside of it; there the box gets the signal itself.
+fn watch_parent(signal: Option<Signal>) -> Result<Option<OwnedFd>> {
+    let Some(signal) = signal else {
+        return Ok(None);
+    };
+    let parent = parent_id().cast_signed();
+    if parent == 0 {
+        signals::on_parents_death(signal).map_err(plain)?;
+        return Ok(None);
+    }
+    Ok(Some(pidfd(parent).map_err(plain).context("cannot watch the box's parent")?))
+}
+
+fn not_started(errno: Errno) -> Error {
+    let cause = match errno {
+        Errno::EAGAIN => Cause::told(errno, "no more processes can be started")
+            .exit(Exit::Failed)
+            .hint("ulimit -u, or the cgroup's pids.max, is the limit"),
+        errno => Cause::plain(errno),
+    };
+    Error::from(cause).context("cannot start CMD")
+}

@@ -1,0 +1,185 @@
+//! `signal run`: CMD with other dispositions, translated signals, a reaper, and no descendant left behind.
+
+use std::ffi::OsString;
+use std::os::unix::process::parent_id;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use super::mind::{Minder, Rules};
+use super::plain;
+use crate::applets::{Runs, Verb};
+use crate::args::command::Command;
+use crate::args::limit::Limit;
+use crate::args::signals::{catchable, name, parse};
+use crate::exit::{Cause, Exit};
+use crate::sys::signals::{self, Disposition, Signal, block, on_parents_death, set_disposition};
+
+/// With --ignore, --block, --default and --parent-death alone the box becomes CMD. With any other option it stays and minds
+/// CMD: what can be caught it forwards, translated by --map; CMD is in a process group of its own, which is given the terminal's
+/// foreground where the box has it, and stops and goes on together with the box. What the terminal sends goes to
+/// that group, everything else to CMD alone. The exit status is CMD's, and the box dies by the signal that CMD died by;
+/// as init of a pid namespace, which cannot, it ends with 128+N.
+///
+/// --kill-tree leaves no descendant of CMD alive when CMD ends, or when --max-time and its last --then are over. It needs
+/// the /proc of its own pid namespace. What the box was the parent of before CMD is left alone. Where the box itself
+/// is killed (SIGKILL), CMD is killed with it, but its descendants are out of reach; only a pid namespace ends those too. A program
+/// that multiplies without end and faster than it can be stopped can only be held by a cgroup.
+///
+/// --on runs its text by /bin/sh when the signal comes, one at a time, besides what --map says (HUP= drops it);
+/// IPCBOX_SIGNAL and IPCBOX_PID in its environment are the signal and CMD. The box waits for it before it ends.
+///
+/// A set-uid CMD loses --parent-death; it goes by the thread that started the box.
+#[derive(Args)]
+pub struct Run {
+    /// Signals that CMD ignores, as INT,TERM
+    #[arg(long, value_name = "L", value_parser = catchable, value_delimiter = ',', allow_negative_numbers = true)]
+    ignore: Vec<Signal>,
+    /// Signals that CMD has blocked
+    #[arg(long, value_name = "L", value_parser = catchable, value_delimiter = ',', allow_negative_numbers = true)]
+    block: Vec<Signal>,
+    /// Signals that CMD does not ignore
+    #[arg(long, value_name = "L", value_parser = catchable, value_delimiter = ',', allow_negative_numbers = true)]
+    default: Vec<Signal>,
+    /// What CMD gets when A comes: B, or nothing for A=
+    #[arg(long, value_name = "A=B", value_parser = pair, value_delimiter = ',')]
+    map: Vec<Pair>,
+    /// Run CMDLINE by /bin/sh when SIG comes
+    #[arg(long, value_name = "SIG=CMDLINE", value_parser = on)]
+    on: Vec<On>,
+    /// What CMD gets when the box's parent ends
+    #[arg(long, value_name = "SIG", value_parser = parse, allow_negative_numbers = true)]
+    parent_death: Option<Signal>,
+    /// Be the parent of orphans below CMD, and reap them
+    #[arg(long)]
+    reap: bool,
+    /// Leave no descendant of CMD alive
+    #[arg(long)]
+    kill_tree: bool,
+    #[command(flatten)]
+    limit: Limit,
+    /// The command and its arguments, run as given
+    #[arg(value_name = "CMD", last = true, required = true)]
+    command: Vec<OsString>,
+}
+
+/// A signal, and what it is translated to.
+#[derive(Debug, Clone, Copy)]
+struct Pair(Signal, Option<Signal>);
+
+fn pair(text: &str) -> Result<Pair, String> {
+    let (from, to) =
+        text.split_once('=').ok_or("a translation is written TERM=INT, or HUP= for nothing")?;
+    let to = match to {
+        "" => None,
+        to => Some(parse(to)?),
+    };
+    if to == Some(Signal::KILL) {
+        return Err(
+            "KILL gives CMD no chance to end by itself; --max-time and signal send KILL do that"
+                .into(),
+        );
+    }
+    Ok(Pair(catchable(from)?, to))
+}
+
+/// A signal, and what is run when it comes.
+#[derive(Debug, Clone)]
+struct On(Signal, String);
+
+fn on(text: &str) -> Result<On, String> {
+    let (signal, line) = text.split_once('=').ok_or("it is written SIG=CMDLINE")?;
+    if line.trim().is_empty() {
+        return Err("there is no command line after '='".into());
+    }
+    Ok(On(catchable(signal)?, line.to_owned()))
+}
+
+impl Verb for Run {
+    const NAME: &'static str = "run";
+    const SUMMARY: &'static str =
+        "Run CMD with other dispositions, translated signals and no orphans";
+    const RUNS: Runs = Runs::Command;
+
+    fn run(mut self) -> Result<Exit> {
+        self.check()?;
+        let command = Command::find(std::mem::take(&mut self.command))?;
+        let dispositions = self.dispositions();
+        let block = self.block.iter().copied().collect();
+        let minds = self.reap || self.kill_tree || self.limit.max_time.is_some();
+        if !(minds || !self.map.is_empty() || !self.on.is_empty()) {
+            return self.become_it(command, &dispositions);
+        }
+        let shell =
+            |line: String| Command::find(["/bin/sh".into(), "-c".into(), line.into()].into());
+        let on = self.on.into_iter().map(|on| Ok((on.0, shell(on.1)?))).collect::<Result<_>>()?;
+        let rules = Rules {
+            dispositions,
+            block,
+            map: self.map.iter().map(|pair| (pair.0, pair.1)).collect(),
+            on,
+            parent_death: self.parent_death,
+            reap: self.reap,
+            kill_tree: self.kill_tree,
+            limit: self.limit,
+        };
+        Minder::start(command, rules)?.mind()
+    }
+}
+
+impl Run {
+    fn dispositions(&self) -> Vec<(Signal, Disposition)> {
+        let with = |signals: &[Signal], disposition| {
+            signals.iter().map(move |signal| (*signal, disposition)).collect::<Vec<_>>()
+        };
+        let ignored = with(&self.ignore, Disposition::Ignore);
+        ignored.into_iter().chain(with(&self.default, Disposition::Default)).collect()
+    }
+
+    fn become_it(&self, command: Command, dispositions: &[(Signal, Disposition)]) -> Result<Exit> {
+        let parent = parent_id();
+        for (signal, disposition) in dispositions {
+            set_disposition(*signal, *disposition).map_err(plain)?;
+        }
+        block(self.block.iter().copied().collect()).map_err(plain)?;
+        if let Some(signal) = self.parent_death {
+            on_parents_death(signal).map_err(plain)?;
+            if parent_id() != parent {
+                signals::kill(std::process::id().cast_signed(), signal).map_err(plain)?;
+            }
+        }
+        match command.replace(&[])? {}
+    }
+
+    /// Refuses what contradicts itself.
+    fn check(&self) -> Result<()> {
+        let refuse = |words: String| bail!(Cause::new(Exit::Usage, words));
+        for signal in &self.ignore {
+            let name = name(*signal);
+            if self.default.contains(signal) {
+                return refuse(format!("{name} cannot be ignored and have its default action"));
+            }
+            if self.map.iter().any(|pair| pair.0 == *signal) {
+                return refuse(format!(
+                    "{name} cannot be translated and ignored; {name}= drops it"
+                ));
+            }
+            if self.map.iter().any(|pair| pair.1 == Some(*signal)) {
+                return refuse(format!(
+                    "{name} cannot be what another one is translated to, and ignored"
+                ));
+            }
+        }
+        for (at, Pair(signal, _)) in self.map.iter().enumerate() {
+            if self.map[..at].iter().any(|pair| pair.0 == *signal) {
+                return refuse(format!("{} is translated twice", name(*signal)));
+            }
+        }
+        for (at, On(signal, _)) in self.on.iter().enumerate() {
+            if self.on[..at].iter().any(|on| on.0 == *signal) {
+                return refuse(format!("{} has two command lines", name(*signal)));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+//! `signal stat`: what a process has pending, blocked, ignored and caught.
+
+use std::os::fd::AsFd;
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use super::inode_cell;
+use crate::applets::Verb;
+use crate::args::process::{Process, parse, unopened};
+use crate::args::showing::Showing;
+use crate::args::signals::names;
+use crate::exit::{Exit, each};
+use crate::output::{self, Cell, Column};
+use crate::sys::process::ended::{Stage, stage};
+use crate::sys::process::told::{self, Status};
+use crate::sys::process::{self, inode};
+use crate::sys::signals::Set;
+
+/// Shows what waits for each process, and what it does about signals, from /proc/PID/status, by name: pending (for its first
+/// thread), shared_pending (for the process), blocked (by its first thread), ignored and caught.
+///
+/// PID:INODE and PID@START, with the numbers that are shown here as inode and start, stand for this very process in every verb
+/// of signal, also when its number was given to another one. The inode is that of its pidfd; the start is counted in clock ticks
+/// from the system's start.
+///
+/// --stuck shows the signals that are pending and blocked at once, and only the processes that have some: of the signals that
+/// wait for the whole process those that all its threads block.
+#[derive(Args)]
+pub struct Stat {
+    /// The processes: PID, PID:INODE or PID@START
+    #[arg(value_name = "PID", value_parser = parse, required = true, allow_negative_numbers = true)]
+    processes: Vec<Process>,
+    /// A line for each thread
+    #[arg(long)]
+    threads: bool,
+    /// Only what is pending and blocked at once
+    #[arg(long)]
+    stuck: bool,
+    #[command(flatten)]
+    showing: Showing,
+}
+
+impl Verb for Stat {
+    const NAME: &'static str = "stat";
+    const SUMMARY: &'static str = "Show what a process has pending, blocked, ignored and caught";
+
+    fn run(self) -> Result<Exit> {
+        let mut records = Vec::new();
+        let exit = each(&self.processes, |process| {
+            let found = self.look(process).with_context(|| format!("cannot show {process}"))?;
+            records.extend(found);
+            Ok(())
+        });
+        let single = self.processes.len() == 1 && !self.threads;
+        if self.stuck {
+            records.retain(|record| record.stuck != Set::EMPTY);
+            output::show(&STUCK, &records, &self.showing, single)?;
+        } else {
+            output::show(&COLUMNS, &records, &self.showing, single)?;
+        }
+        exit
+    }
+}
+
+impl Stat {
+    fn look(&self, process: &Process) -> Result<Vec<Record>> {
+        let fd = process.open()?;
+        let pid = process.pid;
+        let gone = |errno| unopened(pid, errno);
+        let inode = inode(&fd)?;
+        let start = told::stat(pid).map_err(gone)?.start;
+        let command = process::command(pid);
+        let whole = told::status(pid).map_err(gone)?;
+        let threads: Vec<(i32, Status)> = told::threads(pid)
+            .map_err(gone)?
+            .into_iter()
+            .filter_map(|thread| Some((thread, told::thread_status(pid, thread).ok()?)))
+            .collect();
+        // All this was about one process if that has not been reaped by now.
+        if stage(fd.as_fd())? == Stage::Reaped {
+            return Err(gone(nix::errno::Errno::ESRCH).into());
+        }
+        let record = |thread, status: Status, stuck| Record {
+            pid,
+            thread,
+            inode,
+            start,
+            command: command.clone(),
+            status,
+            stuck,
+        };
+        if self.threads {
+            let of = |(thread, status): (i32, Status)| {
+                let waits = status.pending | status.shared_pending;
+                record(Some(thread), status, waits & status.blocked)
+            };
+            return Ok(threads.into_iter().map(of).collect());
+        }
+        let by_all = threads.iter().fold(Set::ALL, |set, (_, status)| set & status.blocked);
+        let own = threads.iter().fold(Set::EMPTY, |set, (_, s)| set | (s.pending & s.blocked));
+        Ok(vec![record(None, whole, own | (whole.shared_pending & by_all))])
+    }
+}
+
+struct Record {
+    pid: i32,
+    thread: Option<i32>,
+    inode: Option<u64>,
+    start: u64,
+    command: Option<String>,
+    status: Status,
+    stuck: Set,
+}
+
+fn set(set: Set) -> Cell {
+    Cell::Text(names(set))
+}
+
+const PID: Column<Record> = Column::new("pid", |r| r.pid.into());
+const THREAD: Column<Record> = Column::new("thread", |r| r.thread.map_or(Cell::Absent, Cell::from));
+const INODE: Column<Record> = Column::new("inode", |r| inode_cell(r.inode));
+const START: Column<Record> =
+    Column::new("start", |r| Cell::known(i64::try_from(r.start).ok(), Cell::from));
+const COMMAND: Column<Record> =
+    Column::new("command", |r| Cell::known(r.command.clone(), Cell::Text));
+
+const COLUMNS: [Column<Record>; 10] = [
+    PID,
+    THREAD,
+    INODE,
+    START,
+    Column::new("pending", |r| set(r.status.pending)),
+    Column::new("shared_pending", |r| set(r.status.shared_pending)),
+    Column::new("blocked", |r| set(r.status.blocked)),
+    Column::new("ignored", |r| set(r.status.ignored)),
+    Column::new("caught", |r| set(r.status.caught)),
+    COMMAND,
+];
+
+const STUCK: [Column<Record>; 6] =
+    [PID, THREAD, INODE, START, Column::new("stuck", |r| set(r.stuck)), COMMAND];

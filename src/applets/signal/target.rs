@@ -1,0 +1,186 @@
+//! Whom `send` signals: a process, its group, or its tree; and what keeps a signal from reaching one.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use anyhow::Result;
+use nix::errno::Errno;
+
+use crate::args::creating::user;
+use crate::args::process::{Process, unopened};
+use crate::args::signals::name;
+use crate::exit::{Cause, Exit};
+use crate::sys::process::ended::{Stage, stage};
+use crate::sys::process::tree::Tree;
+use crate::sys::process::{command, pidfd, told};
+use crate::sys::signals::{self, Set, Signal, block, set_mask};
+
+/// A process that is to be signalled, held by a descriptor.
+pub struct Aim<'a> {
+    /// As the user called it.
+    pub process: &'a Process,
+    /// Its descriptor.
+    pub fd: OwnedFd,
+    /// The group that it leads is meant.
+    pub group: bool,
+    /// All below it are meant too.
+    pub tree: bool,
+}
+
+impl Aim<'_> {
+    /// Whether it has not ended.
+    pub fn runs(&self) -> bool {
+        stage(self.fd.as_fd()).is_ok_and(|stage| stage == Stage::Runs)
+    }
+}
+
+/// Whether the box is the process `pid` or below it.
+pub fn below(pid: i32) -> bool {
+    let mut above = std::process::id().cast_signed();
+    while above > 0 {
+        if above == pid {
+            return true;
+        }
+        above = told::stat(above).map_or(0, |stat| stat.parent);
+    }
+    false
+}
+
+/// The processes that are meant, as they are found without stopping any.
+pub fn members(aim: &Aim) -> Result<Vec<(i32, OwnedFd)>> {
+    let pid = aim.process.pid;
+    let fd = aim.fd.try_clone().map_err(|_| Errno::EMFILE)?;
+    if aim.tree {
+        return Ok(pairs(Tree::of(pid, fd, false)?));
+    }
+    if !aim.group {
+        return Ok(vec![(pid, fd)]);
+    }
+    let of_group = |member: i32| {
+        let fd = pidfd(member).ok()?;
+        let is_in = told::stat(member).ok()?.group == pid && stage(fd.as_fd()) == Ok(Stage::Runs);
+        is_in.then_some((member, fd))
+    };
+    Ok(told::all()?.into_iter().filter_map(of_group).collect())
+}
+
+fn pairs(tree: Tree) -> Vec<(i32, OwnedFd)> {
+    tree.members.into_iter().map(|member| (member.pid, member.fd)).collect()
+}
+
+/// Sends the signal, and gives the processes that got it. Of a group they are looked for where `watch` says so.
+pub fn send(
+    aim: Aim,
+    signal: Option<Signal>,
+    value: Option<i32>,
+    watch: bool,
+) -> Result<Vec<(i32, OwnedFd)>> {
+    let pid = aim.process.pid;
+    if aim.tree {
+        return to_tree(aim, signal, value);
+    }
+    let found = if aim.group {
+        if watch { members(&aim)? } else { Vec::new() }
+    } else {
+        obstacle(&aim, signal)?;
+        Vec::new()
+    };
+    let sent = signals::send(aim.fd.as_fd(), signal, value, aim.group);
+    sent.map_err(|errno| match errno {
+        Errno::ESRCH if aim.group => Cause::told(errno, format!("{pid} leads no process group")),
+        Errno::EINVAL if aim.group => {
+            Cause::told(errno, "this kernel signals no group by descriptor; Linux 6.9 does")
+        }
+        errno => failed(pid, errno),
+    })?;
+    Ok(if aim.group { found } else { vec![(pid, aim.fd)] })
+}
+
+fn to_tree(aim: Aim, signal: Option<Signal>, value: Option<i32>) -> Result<Vec<(i32, OwnedFd)>> {
+    obstacle(&aim, signal)?;
+    let pid = aim.process.pid;
+    if !told::knows_us() {
+        let words = "/proc is not that of this pid namespace, or does not tell of children";
+        return Err(Cause::new(Exit::Failed, words).into());
+    }
+    // Whoever would end the box now would leave the tree stopped.
+    let mask = block(Set::ALL)?;
+    let tree = Tree::of(pid, aim.fd, true).map_err(|errno| failed(pid, errno));
+    let sent = tree.and_then(|tree| {
+        let mut first = Ok(());
+        for member in tree.members.iter().rev() {
+            match signals::send(member.fd.as_fd(), signal, value, false) {
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(errno) => first = first.and(Err(failed(member.pid, errno))),
+            }
+        }
+        if !signal.is_some_and(Signal::stops) {
+            tree.go_on();
+        }
+        first.map(|()| pairs(tree))
+    });
+    set_mask(mask)?;
+    Ok(sent?)
+}
+
+/// What keeps a signal from having any effect, although the kernel would take it.
+fn obstacle(aim: &Aim, signal: Option<Signal>) -> Result<(), Cause> {
+    let pid = aim.process.pid;
+    if !aim.runs() {
+        let parent = told::stat(pid).ok().filter(told::Stat::is_zombie).map(|stat| stat.parent);
+        let parent = parent.filter(|parent| *parent > 0);
+        return Err(match parent {
+            Some(parent) => {
+                let who = command(parent).unwrap_or_default();
+                Cause::told(
+                    Errno::ESRCH,
+                    format!("it has ended; {parent} ({who}) has not reaped it yet"),
+                )
+            }
+            None => unopened(pid, Errno::ESRCH),
+        });
+    }
+    let Some(signal) = signal else {
+        return Ok(());
+    };
+    if told::stat(pid).is_ok_and(|stat| stat.is_kernels()) {
+        permitted(aim)?;
+        return Err(Cause::new(
+            Exit::Failed,
+            "it is a thread of the kernel's, which signals do not reach",
+        ));
+    }
+    let heard =
+        || told::status(pid).is_ok_and(|status| (status.caught | status.blocked).has(signal));
+    if pid == 1 && !(signal.is_catchable() && heard()) {
+        permitted(aim)?;
+        let words =
+            format!("it is init and has no handler for {}: the kernel drops it", name(signal));
+        return Err(Cause::new(Exit::Failed, words));
+    }
+    Ok(())
+}
+
+fn permitted(aim: &Aim) -> Result<(), Cause> {
+    signals::send(aim.fd.as_fd(), None, None, false).map_err(|errno| failed(aim.process.pid, errno))
+}
+
+fn failed(pid: i32, errno: Errno) -> Cause {
+    let told = told::status(pid).unwrap_or_default();
+    match errno {
+        Errno::ESRCH => unopened(pid, errno),
+        Errno::EPERM => {
+            Cause::told(errno, format!("permission denied, it belongs to {}", user(told.uid)))
+        }
+        Errno::EAGAIN => {
+            let words = format!(
+                "{} of {} signals are pending for its user already",
+                told.queued, told.queue_limit
+            );
+            Cause::told(errno, words).exit(Exit::Failed).hint(format!(
+                "its RLIMIT_SIGPENDING is the limit: prlimit --sigpending --pid {pid}"
+            ))
+        }
+        Errno::ENOSYS => Cause::told(errno, "this kernel has no pidfd_send_signal; Linux 5.1 has"),
+        errno => Cause::plain(errno),
+    }
+}

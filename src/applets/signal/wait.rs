@@ -1,0 +1,125 @@
+//! `signal wait`: takes signals instead of being ended by them.
+
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use nix::errno::Errno;
+
+use crate::applets::Verb;
+use crate::args::showing::Streaming;
+use crate::args::signals::{catchable, name};
+use crate::args::waiting::{Deadline, Waiting};
+use crate::exit::Exit;
+use crate::output::{Cell, Column, Stream};
+use crate::sys::announce::announce;
+use crate::sys::process::command;
+use crate::sys::signals::{Arrival, Arrivals, CODES, Signal, block};
+use crate::sys::wait::ready;
+
+/// Blocks the signals, says that it is ready, and then takes them: prints the name of each, or with --json also who sent it, why,
+/// and the value that came with it. Real-time signals are queued: they come in order and none is lost. Of a standard signal that
+/// comes again before it was taken the kernel keeps one.
+///
+/// --ready FILE gets the box's pid, on a line, as soon as no signal can be missed any more: a FIFO (whose reader is waited for; with
+/// --timeout it is tried every 5 ms), a file, or a descriptor as /dev/fd/N, which is closed then.
+#[derive(Args)]
+pub struct Wait {
+    /// The signals: TERM, 15, RTMIN+3, or several as INT,TERM
+    #[arg(value_name = "SIG", value_parser = awaited, value_delimiter = ',', required = true, allow_negative_numbers = true)]
+    signals: Vec<Signal>,
+    /// Take N of them
+    #[arg(short, long, value_name = "N", value_parser = count, default_value_t = 1, hide_default_value = true, allow_negative_numbers = true)]
+    count: u64,
+    /// Write the box's pid to FILE once no signal can be missed
+    #[arg(long, value_name = "FILE")]
+    ready: Option<OsString>,
+    #[command(flatten)]
+    streaming: Streaming,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+fn awaited(text: &str) -> Result<Signal, String> {
+    catchable(text).map_err(|words| match text.parse::<u32>() {
+        Ok(65..) => format!("{words}; for a process there is signal join {text}"),
+        _ => words,
+    })
+}
+
+fn count(text: &str) -> Result<u64, String> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = is_number.then(|| text.parse().ok()).flatten();
+    number.filter(|number| *number > 0).ok_or_else(|| "it is a number from 1 on".into())
+}
+
+impl Verb for Wait {
+    const NAME: &'static str = "wait";
+    const SUMMARY: &'static str = "Wait for signals, and tell who sent them";
+
+    fn run(self) -> Result<Exit> {
+        let deadline = self.waiting.start();
+        let stream = Stream::new(&COLUMNS, &self.streaming)?;
+        let names = self.signals.iter().map(|signal| name(*signal)).collect::<Vec<_>>().join(",");
+        let cannot = || format!("cannot wait for {names}");
+        let set = self.signals.iter().copied().collect();
+        block(set).with_context(cannot)?;
+        self.announce(&deadline)?;
+        let arrivals = Arrivals::open(set).with_context(cannot)?;
+        let mut left = self.count;
+        while left > 0 {
+            if ready(&[arrivals.as_fd()], deadline.patience).with_context(cannot)?.is_none() {
+                let what = match self.count {
+                    1 => "it did not come".into(),
+                    count => format!("{} of {count} came", count - left),
+                };
+                return Err(deadline.missed(&what)).with_context(cannot);
+            }
+            let most = usize::try_from(left).unwrap_or(usize::MAX);
+            let came = arrivals.take(most).with_context(cannot)?;
+            left -= came.len() as u64;
+            stream.print(&came)?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl Wait {
+    fn announce(&self, deadline: &Deadline) -> Result<()> {
+        let Some(file) = &self.ready else {
+            return Ok(());
+        };
+        let said = announce(file, &format!("{}\n", std::process::id()), deadline.patience);
+        let said = said.map_err(|errno| match errno {
+            Errno::EAGAIN => deadline.missed("nobody opened it for reading"),
+            errno => super::plain(errno),
+        });
+        said.with_context(|| format!("cannot say to {} that it is ready", file.display()))
+    }
+}
+
+fn sender(arrival: &Arrival, get: impl FnOnce() -> Cell) -> Cell {
+    if arrival.is_kernels() || !arrival.is_sent() { Cell::Unknown } else { get() }
+}
+
+/// What a code is called; those that have a meaning for one signal only are shown by number.
+fn code(code: i32) -> Cell {
+    let known = CODES.iter().find(|(known, _)| *known == code);
+    known.map_or_else(|| Cell::Text(code.to_string()), |(_, name)| Cell::word(name))
+}
+
+const COLUMNS: [Column<Arrival>; 7] =
+    [
+        Column::new("signal", |arrival| Cell::Text(name(arrival.signal))),
+        Column::detail("number", |arrival| arrival.signal.number().into()),
+        Column::detail("sender_pid", |arrival| sender(arrival, || Cell::pid(arrival.pid))),
+        Column::detail("sender_uid", |arrival| sender(arrival, || arrival.uid.into())),
+        Column::detail("sender_command", |arrival| {
+            sender(arrival, || Cell::known(command(arrival.pid), Cell::Text))
+        }),
+        Column::detail("code", |arrival| code(arrival.code)),
+        Column::detail("value", |arrival| {
+            if arrival.has_value() { arrival.value.into() } else { Cell::Unknown }
+        }),
+    ];

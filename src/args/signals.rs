@@ -1,0 +1,309 @@
+//! Signals as users write them: `TERM`, `SIGTERM`, `15`, `RTMIN+3`, `RTMAX-1`, in any case, and several as `INT,TERM`.
+
+use nix::sys::signal::Signal as Named;
+
+use super::usage::nearest;
+use crate::sys::signals::{Set, Signal};
+
+/// What a signal does to a process that does nothing about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Ends it.
+    Terminate,
+    /// Ends it, with a core file.
+    Core,
+    /// Nothing.
+    Ignore,
+    /// Stops it.
+    Stop,
+    /// Continues it.
+    Continue,
+}
+
+impl Action {
+    /// As a word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Terminate => "terminate",
+            Self::Core => "core",
+            Self::Ignore => "ignore",
+            Self::Stop => "stop",
+            Self::Continue => "continue",
+        }
+    }
+}
+
+/// The standard signals: what each does by default, and what it means.
+const STANDARD: &[(Named, Action, &str)] = &[
+    (
+        Named::SIGHUP,
+        Action::Terminate,
+        "the terminal is gone; daemons read their configuration again",
+    ),
+    (Named::SIGINT, Action::Terminate, "interrupt, from the keyboard: ^C"),
+    (Named::SIGQUIT, Action::Core, "quit, from the keyboard: ^\\"),
+    (Named::SIGILL, Action::Core, "an instruction that does not exist"),
+    (Named::SIGTRAP, Action::Core, "a breakpoint"),
+    (Named::SIGABRT, Action::Core, "abort(3): the program gave up"),
+    (
+        Named::SIGBUS,
+        Action::Core,
+        "memory that has nothing behind it, as beyond the end of a mapped file",
+    ),
+    (Named::SIGFPE, Action::Core, "an arithmetic error, as a division by zero"),
+    (Named::SIGKILL, Action::Terminate, "the end, which cannot be caught, blocked or ignored"),
+    (Named::SIGUSR1, Action::Terminate, "for the program's own use"),
+    (Named::SIGSEGV, Action::Core, "memory that may not be used so"),
+    (Named::SIGUSR2, Action::Terminate, "for the program's own use"),
+    (Named::SIGPIPE, Action::Terminate, "a pipe or socket that nobody reads was written to"),
+    (Named::SIGALRM, Action::Terminate, "the time of alarm(2) is over"),
+    (Named::SIGTERM, Action::Terminate, "please end"),
+    #[cfg(not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")))]
+    (Named::SIGSTKFLT, Action::Terminate, "unused: a stack fault of a coprocessor"),
+    (Named::SIGCHLD, Action::Ignore, "a child ended, stopped or went on"),
+    (Named::SIGCONT, Action::Continue, "go on after a stop"),
+    (Named::SIGSTOP, Action::Stop, "stop, which cannot be caught, blocked or ignored"),
+    (Named::SIGTSTP, Action::Stop, "stop, from the keyboard: ^Z"),
+    (Named::SIGTTIN, Action::Stop, "a background process read from its terminal"),
+    (Named::SIGTTOU, Action::Stop, "a background process wrote to its terminal"),
+    (Named::SIGURG, Action::Ignore, "urgent data on a socket"),
+    (Named::SIGXCPU, Action::Core, "the limit of processor time was reached"),
+    (Named::SIGXFSZ, Action::Core, "the limit of a file's size was reached"),
+    (Named::SIGVTALRM, Action::Terminate, "a timer of the process's own time is over"),
+    (Named::SIGPROF, Action::Terminate, "a profiler's timer is over"),
+    (Named::SIGWINCH, Action::Ignore, "the terminal's window has another size"),
+    (Named::SIGIO, Action::Terminate, "a descriptor is ready"),
+    (Named::SIGPWR, Action::Terminate, "the power fails"),
+    (Named::SIGSYS, Action::Core, "a system call that does not exist, or that a filter refused"),
+];
+
+/// Other names of standard signals.
+const OTHER_NAMES: &[(&str, Named)] = &[
+    ("IOT", Named::SIGABRT),
+    ("CLD", Named::SIGCHLD),
+    ("POLL", Named::SIGIO),
+    ("UNUSED", Named::SIGSYS),
+];
+
+/// What glibc calls the signals that it keeps for itself.
+const KEPT: &[(i32, &str)] = &[(32, "SIGCANCEL"), (33, "SIGSETXID")];
+
+/// Every signal that a program may use, in order.
+pub fn all() -> impl Iterator<Item = Signal> {
+    let (first, _) = Signal::real_time();
+    Set::ALL.iter().filter(move |signal| standard(*signal).is_some() || signal.number() >= first)
+}
+
+fn standard(signal: Signal) -> Option<&'static (Named, Action, &'static str)> {
+    STANDARD.iter().find(|(named, ..)| *named as i32 == signal.number())
+}
+
+/// Its name, without SIG; the first half of the real-time signals are counted from RTMIN, the others from RTMAX. A signal that the
+/// C library keeps for itself has its number only.
+#[must_use]
+pub fn name(signal: Signal) -> String {
+    let number = signal.number();
+    let (min, max) = Signal::real_time();
+    if let Some((named, ..)) = standard(signal) {
+        return named.as_str().trim_start_matches("SIG").to_owned();
+    }
+    match (number - min, max - number) {
+        (0, _) => "RTMIN".into(),
+        (_, 0) => "RTMAX".into(),
+        (up, down) if up > 0 && up <= down => format!("RTMIN+{up}"),
+        (up, down) if up > 0 && down > 0 => format!("RTMAX-{down}"),
+        _ => number.to_string(),
+    }
+}
+
+/// The names of a set, separated by commas, as they can be written again.
+#[must_use]
+pub fn names(set: Set) -> String {
+    set.iter().map(name).collect::<Vec<_>>().join(",")
+}
+
+/// What it does by default.
+#[must_use]
+pub fn action(signal: Signal) -> Action {
+    standard(signal).map_or(Action::Terminate, |(_, action, _)| *action)
+}
+
+/// What it means.
+#[must_use]
+pub fn meaning(signal: Signal) -> &'static str {
+    standard(signal)
+        .map_or("for programs' own use; queued, in order, with a value", |(.., meaning)| meaning)
+}
+
+/// Reads one signal.
+///
+/// # Errors
+/// Words that say what is wrong, with the nearest name.
+pub fn parse(text: &str) -> Result<Signal, String> {
+    if text.is_empty() {
+        return Err("a signal is a name or a number, as TERM, 15 or RTMIN+3".into());
+    }
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    if let Some(rest) = name.strip_prefix('-') {
+        return Err(format!("a signal is written without '-': {rest}"));
+    }
+    if name.bytes().all(|byte| byte.is_ascii_digit()) {
+        return of_number(name.parse().unwrap_or(i32::MAX));
+    }
+    if let Some(found) = real_time(name) {
+        return found;
+    }
+    let named =
+        |(named, ..): &&(Named, Action, &str)| named.as_str().strip_prefix("SIG") == Some(name);
+    let other = OTHER_NAMES.iter().find(|(other, _)| *other == name).map(|(_, named)| *named);
+    let found = STANDARD.iter().find(named).map(|(named, ..)| *named).or(other);
+    found.and_then(|named| Signal::new(named as i32)).ok_or_else(|| unknown(text, name))
+}
+
+fn of_number(number: i32) -> Result<Signal, String> {
+    let signal =
+        Signal::new(number).ok_or_else(|| format!("signals are numbered 1 to {}", Signal::MAX))?;
+    let (first, _) = Signal::real_time();
+    if standard(signal).is_none() && number < first {
+        let kept = KEPT.iter().find(|(kept, _)| *kept == number).map_or("", |(_, name)| name);
+        return Err(kept_back(number, kept));
+    }
+    Ok(signal)
+}
+
+fn kept_back(number: i32, name: &str) -> String {
+    format!("the C library keeps signal {number} ({name}) for itself")
+}
+
+/// `RTMIN`, `RTMIN+N`, `RTMAX` and `RTMAX-N`; none where it is none of these.
+fn real_time(name: &str) -> Option<Result<Signal, String>> {
+    let (min, max) = Signal::real_time();
+    let most = max - min;
+    let (from, sign, rest) = if let Some(rest) = name.strip_prefix("RTMIN") {
+        (min, '+', rest)
+    } else {
+        (max, '-', name.strip_prefix("RTMAX")?)
+    };
+    let offset =
+        if rest.is_empty() { Some(0) } else { rest.strip_prefix(sign)?.parse::<u8>().ok() };
+    let signal = offset
+        .map(i32::from)
+        .filter(|offset| *offset <= most)
+        .and_then(|offset| Signal::new(if sign == '+' { from + offset } else { from - offset }));
+    let base = &name[..name.len() - rest.len()];
+    Some(signal.ok_or_else(|| format!("real-time signals are {base} to {base}{sign}{most}")))
+}
+
+fn unknown(text: &str, name: &str) -> String {
+    if let Some((number, kept)) =
+        KEPT.iter().find(|(_, kept)| kept.strip_prefix("SIG") == Some(name))
+    {
+        return kept_back(*number, kept);
+    }
+    let names = STANDARD.iter().map(|(named, ..)| named.as_str().trim_start_matches("SIG"));
+    let names: Vec<&str> =
+        names.chain(OTHER_NAMES.iter().map(|(name, _)| *name)).chain(["RTMIN", "RTMAX"]).collect();
+    match nearest(name, &names) {
+        Some(nearest) => format!("no signal '{text}'; did you mean '{nearest}'?"),
+        None => format!("no signal '{text}'; signal list has them all"),
+    }
+}
+
+/// Reads a signal, or 0, which is none and only tests.
+///
+/// # Errors
+/// Words that say what is wrong.
+pub fn or_none(text: &str) -> Result<Option<Signal>, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte == b'0') {
+        return Ok(None);
+    }
+    parse(text).map(Some)
+}
+
+/// Reads a signal that a process can do something about.
+///
+/// # Errors
+/// Words that say what is wrong; KILL and STOP are refused.
+pub fn catchable(text: &str) -> Result<Signal, String> {
+    let signal = parse(text)?;
+    if signal.is_catchable() {
+        return Ok(signal);
+    }
+    Err(format!("no process can catch, block or ignore {}", name(signal)))
+}
+
+/// Reads a mask, as `/proc/PID/status` and `ps -s` print it, but with `0x` before it.
+///
+/// # Errors
+/// Words that say what is wrong.
+pub fn mask(text: &str) -> Result<Set, String> {
+    let digits = text.strip_prefix("0x").or(text.strip_prefix("0X")).unwrap_or(text);
+    let is_number = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit());
+    let bits = is_number.then(|| u64::from_str_radix(digits, 16).ok()).flatten();
+    bits.map(Set).ok_or_else(|| "a mask is 0x and 1 to 16 hexadecimal digits".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_signal_has_a_name_that_is_read_back() {
+        assert_eq!(all().count(), 62);
+        for signal in all() {
+            let name = name(signal);
+            for text in [
+                name.clone(),
+                format!("SIG{name}"),
+                name.to_lowercase(),
+                signal.number().to_string(),
+            ] {
+                assert_eq!(parse(&text), Ok(signal), "{text}");
+            }
+        }
+        for (other, named) in OTHER_NAMES {
+            assert_eq!(parse(other).map(Signal::number), Ok(*named as i32));
+        }
+        let names: Vec<String> =
+            [34, 37, 49, 50, 63, 64].map(|n| name(Signal::new(n).unwrap())).into();
+        assert_eq!(names, ["RTMIN", "RTMIN+3", "RTMIN+15", "RTMAX-14", "RTMAX-1", "RTMAX"]);
+    }
+
+    #[test]
+    fn what_no_signal_is() {
+        for (text, words) in [
+            ("", "a name or a number"),
+            ("0", "1 to 64"),
+            ("65", "1 to 64"),
+            ("99999999999", "1 to 64"),
+            ("32", "SIGCANCEL"),
+            ("33", "SIGSETXID"),
+            ("SIGCANCEL", "signal 32"),
+            ("TREM", "'TERM'"),
+            ("sigkil", "'KILL'"),
+            ("xyzzy", "signal list"),
+            ("RTMIN+31", "RTMIN to RTMIN+30"),
+            ("RTMAX-31", "RTMAX to RTMAX-30"),
+            ("RTMIN+-1", "RTMIN to RTMIN+30"),
+            ("-9", "without '-'"),
+            ("RTMIN-1", "'RTMIN"),
+        ] {
+            let told = parse(text).unwrap_err();
+            assert!(told.contains(words), "{text}: {told}");
+        }
+        assert!(catchable("KILL").is_err() && catchable("stop").is_err());
+        assert_eq!(or_none("0"), Ok(None));
+    }
+
+    #[test]
+    fn masks_are_sets() {
+        assert_eq!(mask("0x4002").map(names), Ok("INT,TERM".into()));
+        assert_eq!(mask("0x180000000").map(names), Ok("32,33".into()));
+        assert_eq!(mask("0x8000000000000000").map(names), Ok("RTMAX".into()));
+        for text in ["0x", "0xg", "0x10000000000000000", "0x+1"] {
+            assert!(mask(text).is_err(), "{text}");
+        }
+    }
+}

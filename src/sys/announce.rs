@@ -1,0 +1,86 @@
+//! Saying that something has begun: a line to a FIFO, a file or a descriptor that the caller gave.
+#![allow(unsafe_code)]
+
+use std::ffi::{OsStr, c_int};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::libc;
+use nix::sys::stat::Mode;
+
+use super::fds::write_all;
+use super::wait::Patience;
+
+/// How often a FIFO is tried again that nobody reads, where the wait has an end.
+const INTERVAL: Duration = Duration::from_millis(5);
+
+/// Writes `line` to what is at `path`: a FIFO, whose reader is waited for, a file, which is made or made empty, or a descriptor
+/// of the caller's as `/dev/fd/N`, which is closed after. A final symbolic link is not followed.
+///
+/// The box must not have opened any descriptor yet: one of them could be taken for the caller's.
+///
+/// # Errors
+/// `EAGAIN`: the time was over before somebody opened the FIFO.
+pub fn announce(path: &OsStr, line: &str, patience: Patience) -> Result<()> {
+    match descriptor(path) {
+        Some(fd @ 0..=2) => {
+            // SAFETY: the standard descriptors are open for the life of the process.
+            let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+            write_all(fd, line.as_bytes())
+        }
+        Some(fd) => {
+            // SAFETY: the call takes plain integers, and fails where there is no such descriptor.
+            Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
+            // SAFETY: it is open, and the caller's: the box has opened none.
+            write_all(unsafe { OwnedFd::from_raw_fd(fd) }, line.as_bytes())
+        }
+        None => write_all(opened(path, patience)?, line.as_bytes()),
+    }
+}
+
+/// N of `/dev/fd/N` and the like.
+fn descriptor(path: &OsStr) -> Option<c_int> {
+    let path = path.to_str()?;
+    match path {
+        "/dev/stdout" => return Some(1),
+        "/dev/stderr" => return Some(2),
+        _ => {}
+    }
+    let digits = path.strip_prefix("/dev/fd/").or(path.strip_prefix("/proc/self/fd/"))?;
+    digits.parse().ok().filter(|fd| *fd >= 0)
+}
+
+fn opened(path: &OsStr, patience: Patience) -> Result<OwnedFd> {
+    let endless = patience == Patience::Forever;
+    let wait = if endless { OFlag::empty() } else { OFlag::O_NONBLOCK };
+    let flags = OFlag::O_WRONLY
+        | OFlag::O_CLOEXEC
+        | OFlag::O_NOFOLLOW
+        | OFlag::O_NOCTTY
+        | OFlag::O_TRUNC
+        | wait;
+    loop {
+        let mode = Mode::from_bits_truncate(0o666);
+        // A FIFO of somebody else's in a sticky directory may not be opened with O_CREAT.
+        let opened = match open(path, flags, Mode::empty()) {
+            Err(Errno::ENOENT) => open(path, flags | OFlag::O_CREAT, mode),
+            opened => opened,
+        };
+        match opened {
+            Err(Errno::EINTR) => {}
+            Err(Errno::ENXIO) if patience.is_over() => return Err(Errno::EAGAIN),
+            Err(Errno::ENXIO) => {
+                std::thread::sleep(patience.left().map_or(INTERVAL, |left| left.min(INTERVAL)));
+            }
+
+            opened => {
+                let opened = opened?;
+                fcntl(opened.as_fd(), FcntlArg::F_SETFL(OFlag::empty()))?;
+                return Ok(opened);
+            }
+        }
+    }
+}

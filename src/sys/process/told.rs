@@ -1,0 +1,208 @@
+//! What `/proc/PID/stat` and `/proc/PID/status` tell of a process.
+
+use std::fs;
+use std::io::Error;
+
+use nix::Result;
+use nix::errno::Errno;
+
+use super::numbers;
+use crate::sys::signals::Set;
+
+/// `/proc/PID/stat`, as far as the box wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stat {
+    /// The name of its program, cut to 15 bytes.
+    pub name: String,
+    /// `R`, `S`, `D`, `T`, `t`, `Z`, …, proc_pid_stat(5).
+    pub state: char,
+    /// Its parent; 0 where that is outside of the pid namespace.
+    pub parent: i32,
+    /// Its process group.
+    pub group: i32,
+    /// What it is, `PF_…`.
+    flags: u32,
+    /// When it started, in clock ticks after the system's start.
+    pub start: u64,
+    /// Its exit status as wait(2) has it, once it is a zombie; 0 for whom the kernel does not trust.
+    pub exit_status: i32,
+}
+
+impl Stat {
+    /// Whether it has ended and only waits to be reaped.
+    #[must_use]
+    pub const fn is_zombie(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+
+    /// Whether it is stopped, by a signal or by a debugger.
+    #[must_use]
+    pub const fn is_stopped(&self) -> bool {
+        matches!(self.state, 'T' | 't')
+    }
+
+    /// Whether it is a thread of the kernel's.
+    #[must_use]
+    pub const fn is_kernels(&self) -> bool {
+        /// Of the kernel's `<linux/sched.h>`.
+        const PF_KTHREAD: u32 = 0x0020_0000;
+        self.flags & PF_KTHREAD != 0
+    }
+}
+
+/// Reads `/proc/PID/stat`.
+///
+/// # Errors
+/// `ENOENT` or `ESRCH`: there is no such process, or `/proc` is not mounted.
+pub fn stat(pid: i32) -> Result<Stat> {
+    parse_stat(&text(&format!("/proc/{pid}/stat"))?).ok_or(Errno::EPROTO)
+}
+
+/// The state of one thread, `/proc/PID/task/TID/stat`.
+pub fn thread_state(pid: i32, thread: i32) -> Result<char> {
+    let line = text(&format!("/proc/{pid}/task/{thread}/stat"))?;
+    Ok(parse_stat(&line).ok_or(Errno::EPROTO)?.state)
+}
+
+/// The name in parentheses can hold blanks and parentheses: the fields are counted from the last one.
+fn parse_stat(line: &str) -> Option<Stat> {
+    let (head, tail) = line.rsplit_once(')')?;
+    let (_, name) = head.split_once('(')?;
+    let fields: Vec<&str> = tail.split_ascii_whitespace().collect();
+    // Field 3 of the manual page is the first of these.
+    let field = |n: usize| fields.get(n - 3).copied();
+    Some(Stat {
+        name: name.to_owned(),
+        state: field(3)?.chars().next()?,
+        parent: field(4)?.parse().ok()?,
+        group: field(5)?.parse().ok()?,
+        flags: field(9)?.parse().ok()?,
+        start: field(22)?.parse().ok()?,
+        exit_status: field(52)?.parse().ok()?,
+    })
+}
+
+/// `/proc/PID/status`, as far as the box wants it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Status {
+    /// The process that a thread belongs to.
+    pub process: i32,
+    /// Its real user.
+    pub uid: u32,
+    /// How many signals are queued for that user.
+    pub queued: u64,
+    /// How many may be.
+    pub queue_limit: u64,
+    /// What waits for this thread.
+    pub pending: Set,
+    /// What waits for the process.
+    pub shared_pending: Set,
+    /// What the thread has blocked.
+    pub blocked: Set,
+    /// What the process ignores.
+    pub ignored: Set,
+    /// What the process has a handler for.
+    pub caught: Set,
+}
+
+/// Reads `/proc/PID/status`; a thread's id is one too.
+pub fn status(pid: i32) -> Result<Status> {
+    Ok(parse_status(&text(&format!("/proc/{pid}/status"))?))
+}
+
+/// Reads `/proc/PID/task/TID/status`.
+pub fn thread_status(pid: i32, thread: i32) -> Result<Status> {
+    Ok(parse_status(&text(&format!("/proc/{pid}/task/{thread}/status"))?))
+}
+
+fn parse_status(text: &str) -> Status {
+    let mut status = Status::default();
+    for (key, value) in text.lines().filter_map(|line| line.split_once(':')) {
+        let value = value.trim();
+        let set = || Set(u64::from_str_radix(value, 16).unwrap_or_default());
+        match key {
+            "Tgid" => status.process = value.parse().unwrap_or_default(),
+            "Uid" => {
+                let real = value.split_ascii_whitespace().next();
+                status.uid = real.and_then(|uid| uid.parse().ok()).unwrap_or_default();
+            }
+            "SigQ" => {
+                let (queued, limit) = value.split_once('/').unwrap_or_default();
+                status.queued = queued.parse().unwrap_or_default();
+                status.queue_limit = limit.parse().unwrap_or_default();
+            }
+            "SigPnd" => status.pending = set(),
+            "ShdPnd" => status.shared_pending = set(),
+            "SigBlk" => status.blocked = set(),
+            "SigIgn" => status.ignored = set(),
+            "SigCgt" => status.caught = set(),
+            _ => {}
+        }
+    }
+    status
+}
+
+/// The threads of a process, in order.
+pub fn threads(pid: i32) -> Result<Vec<i32>> {
+    numbers(&format!("/proc/{pid}/task")).map_err(|error| errno(&error))
+}
+
+/// The children of all threads of a process, as far as it holds still.
+pub fn children(pid: i32) -> Result<Vec<i32>> {
+    let mut found = Vec::new();
+    for thread in threads(pid)? {
+        // A thread that has ended meanwhile has left its children to another one.
+        if let Ok(line) = text(&format!("/proc/{pid}/task/{thread}/children")) {
+            found.extend(line.split_ascii_whitespace().filter_map(|word| word.parse::<i32>().ok()));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether `/proc` is that of the pid namespace that the box is in, and knows children.
+#[must_use]
+pub fn knows_us() -> bool {
+    let own = fs::read_link("/proc/self").ok();
+    let own = own.as_deref().and_then(|path| path.to_str()?.parse().ok());
+    own == Some(std::process::id()) && text("/proc/thread-self/children").is_ok()
+}
+
+/// Every process, in order.
+pub fn all() -> Result<Vec<i32>> {
+    numbers("/proc").map_err(|error| errno(&error))
+}
+
+fn text(path: &str) -> Result<String> {
+    let bytes = fs::read(path).map_err(|error| errno(&error))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn errno(error: &Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        let tail = "S 7 8 9 0 -1 2097152 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 10752";
+        let stat = parse_stat(&format!("12 (a) R (b) {tail}\n")).unwrap();
+        assert_eq!((&*stat.name, stat.state, stat.parent, stat.group), ("a) R (b", 'S', 7, 8));
+        assert_eq!((stat.start, stat.exit_status), (4711, 42 << 8));
+        assert!(stat.is_kernels());
+        for short in ["", "12", "12 (a", "12 (a) S 7"] {
+            assert_eq!(parse_stat(short), None, "{short}");
+        }
+    }
+
+    #[test]
+    fn masks_are_hexadecimal() {
+        let text =
+            "Name:\tx\nTgid:\t5\nUid:\t1\t2\t3\t4\nSigQ:\t3/96365\nSigBlk:\t0000000000004002\n";
+        let status = parse_status(text);
+        assert_eq!((status.process, status.uid, status.blocked), (5, 1, Set(0x4002)));
+        assert_eq!((status.queued, status.queue_limit), (3, 96365));
+    }
+}

@@ -1,0 +1,384 @@
+//! Signals by number, sets of them, what a process does about them, and how they are sent and received.
+//!
+//! nix's `Signal` ends before the real-time signals, and the C library's functions hide the two that it keeps for itself:
+//! masks are read and set by the system calls themselves, so that what the box was given is what it hands on.
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_long};
+use std::ops::{BitAnd, BitOr, Not};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr::null;
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{getpid, getuid, read};
+
+/// A signal, 1 to 64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Signal(u8);
+
+impl Signal {
+    /// SIGINT.
+    pub const INT: Self = Self(libc::SIGINT as u8);
+    /// SIGKILL.
+    pub const KILL: Self = Self(libc::SIGKILL as u8);
+    /// SIGTERM.
+    pub const TERM: Self = Self(libc::SIGTERM as u8);
+    /// SIGCHLD.
+    pub const CHLD: Self = Self(libc::SIGCHLD as u8);
+    /// SIGCONT.
+    pub const CONT: Self = Self(libc::SIGCONT as u8);
+    /// SIGSTOP.
+    pub const STOP: Self = Self(libc::SIGSTOP as u8);
+    /// SIGTSTP.
+    pub const TSTP: Self = Self(libc::SIGTSTP as u8);
+    /// SIGTTIN.
+    pub const TTIN: Self = Self(libc::SIGTTIN as u8);
+    /// SIGTTOU.
+    pub const TTOU: Self = Self(libc::SIGTTOU as u8);
+    /// The last one.
+    pub const MAX: i32 = 64;
+
+    /// The signal of this number, where there is one.
+    #[must_use]
+    pub const fn new(number: i32) -> Option<Self> {
+        if number >= 1 && number <= Self::MAX {
+            Some(Self(number.cast_unsigned() as u8))
+        } else {
+            None
+        }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> i32 {
+        self.0 as i32
+    }
+
+    /// The first and the last real-time signal that programs may use; those between 31 and the first are the C library's own.
+    #[must_use]
+    pub fn real_time() -> (i32, i32) {
+        (libc::SIGRTMIN(), libc::SIGRTMAX())
+    }
+
+    /// Whether its default action stops a process.
+    #[must_use]
+    pub fn stops(self) -> bool {
+        [Self::STOP, Self::TSTP, Self::TTIN, Self::TTOU].contains(&self)
+    }
+
+    /// Whether a process can do anything about it: all but KILL and STOP.
+    #[must_use]
+    pub fn is_catchable(self) -> bool {
+        self != Self::KILL && self != Self::STOP
+    }
+}
+
+/// A set of signals, as the kernel has it: bit N - 1 is signal N.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Set(pub u64);
+
+impl Set {
+    /// No signal.
+    pub const EMPTY: Self = Self(0);
+    /// All of them.
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// Whether it has this one.
+    #[must_use]
+    pub const fn has(self, signal: Signal) -> bool {
+        self.0 >> (signal.0 - 1) & 1 == 1
+    }
+
+    /// Its signals, in order.
+    pub fn iter(self) -> impl Iterator<Item = Signal> {
+        (1..=64).map(Signal).filter(move |signal| self.has(*signal))
+    }
+}
+
+impl FromIterator<Signal> for Set {
+    fn from_iter<I: IntoIterator<Item = Signal>>(signals: I) -> Self {
+        Self(signals.into_iter().fold(0, |bits, signal| bits | 1 << (signal.0 - 1)))
+    }
+}
+
+impl BitOr for Set {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitAnd for Set {
+    type Output = Self;
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+impl Not for Set {
+    type Output = Self;
+    fn not(self) -> Self {
+        Self(!self.0)
+    }
+}
+
+/// Replaces the mask of the calling thread, rt_sigprocmask(2), and gives the one it had.
+pub fn set_mask(mask: Set) -> Result<Set> {
+    change_mask(libc::SIG_SETMASK, mask)
+}
+
+/// Adds to the mask of the calling thread, and gives the one it had.
+pub fn block(signals: Set) -> Result<Set> {
+    change_mask(libc::SIG_BLOCK, signals)
+}
+
+fn change_mask(how: c_int, set: Set) -> Result<Set> {
+    let mut old = 0_u64;
+    // SAFETY: both sets live through the call, and their size is passed with them.
+    Errno::result(unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            how,
+            &raw const set.0,
+            &raw mut old,
+            size_of::<u64>(),
+        )
+    })?;
+    Ok(Set(old))
+}
+
+/// What a process does about a signal, where it does not catch it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// The default action.
+    Default,
+    /// Nothing.
+    Ignore,
+}
+
+/// Sets what the process does about a signal, sigaction(2), and gives what it did; a handler, which the box has none, counts as
+/// the default.
+pub fn set_disposition(signal: Signal, disposition: Disposition) -> Result<Disposition> {
+    let handler = match disposition {
+        Disposition::Default => libc::SIG_DFL,
+        Disposition::Ignore => libc::SIG_IGN,
+    };
+    // SAFETY: all zeros is a sigaction: no flags, an empty mask, the default action.
+    let mut new: libc::sigaction = unsafe { std::mem::zeroed() };
+    new.sa_sigaction = handler;
+    let mut old = new;
+    // SAFETY: both live through the call, and neither action calls code of ours.
+    Errno::result(unsafe { libc::sigaction(signal.number(), &raw const new, &raw mut old) })?;
+    let ignored = old.sa_sigaction == libc::SIG_IGN;
+    Ok(if ignored { Disposition::Ignore } else { Disposition::Default })
+}
+
+/// Sends a signal to a process, pidfd_send_signal(2); none only tests whether one could be sent. `value` goes along as with
+/// sigqueue(3); `group` sends it to the process group that the process leads.
+///
+/// # Errors
+/// `ESRCH`: it was reaped, or leads no group. `EPERM`: it is somebody else's. `EAGAIN`: its user has as many signals pending
+/// as it may. `EINVAL`: the kernel is older than 6.9 and knows no groups here. `ENOSYS`: it is older than 5.1.
+pub fn send(
+    process: BorrowedFd,
+    signal: Option<Signal>,
+    value: Option<i32>,
+    group: bool,
+) -> Result<()> {
+    /// Of `<linux/pidfd.h>`.
+    const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
+    let number = signal.map_or(0, Signal::number);
+    let info = value.map(|value| queued(number, value));
+    let info = info.as_ref().map_or(null(), |info| &raw const *info);
+    let flags = if group { PIDFD_SIGNAL_PROCESS_GROUP } else { 0 };
+    // SAFETY: the siginfo, where there is one, lives through the call; the rest are plain integers.
+    let sent = unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), number, info, flags)
+    };
+    Errno::result(sent).map(drop)
+}
+
+/// A siginfo as sigqueue(3) makes it.
+fn queued(number: i32, value: i32) -> [c_int; 32] {
+    let mut words = [0; 32];
+    words[0] = number;
+    words[2] = libc::SI_QUEUE;
+    // The union that follows is aligned as its pointers are: pid, uid and the value's lower half.
+    let at = if size_of::<c_long>() == 8 { 4 } else { 3 };
+    words[at] = getpid().as_raw();
+    words[at + 1] = getuid().as_raw().cast_signed();
+    words[at + 2] = value;
+    words
+}
+
+/// Sends a signal to a process of one's own, or, where `pid` is negative, to a group of processes, kill(2).
+pub fn kill(pid: i32, signal: Signal) -> Result<()> {
+    // SAFETY: the call takes two plain integers.
+    Errno::result(unsafe { libc::kill(pid, signal.number()) }).map(drop)
+}
+
+/// One signal that came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// Which.
+    pub signal: Signal,
+    /// Where it is from, `si_code`.
+    pub code: i32,
+    /// Its sender; 0 for the kernel, and for a sender of another pid namespace.
+    pub pid: i32,
+    /// The sender's user.
+    pub uid: u32,
+    /// The value that was sent along; not meant where the code says otherwise.
+    pub value: i32,
+}
+
+/// Signals that are read instead of acted on.
+#[derive(Debug)]
+pub struct Arrivals(OwnedFd);
+
+impl Arrivals {
+    /// Those of `set`, signalfd(2), which have to be blocked.
+    pub fn open(set: Set) -> Result<Self> {
+        let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+        // SAFETY: the set lives through the call, and its size is passed with it.
+        let fd = Errno::result(unsafe {
+            libc::syscall(libc::SYS_signalfd4, -1, &raw const set.0, size_of::<u64>(), flags)
+        })?;
+        // SAFETY: the kernel just gave us this descriptor, and nothing else knows it.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd as c_int) }))
+    }
+
+    /// Those that have come, at most `most` of them: none where none has.
+    pub fn take(&self, most: usize) -> Result<Vec<Arrival>> {
+        const ONE: usize = size_of::<libc::signalfd_siginfo>();
+        let mut bytes = vec![0; most.clamp(1, 64) * ONE];
+        let read = match read(&self.0, &mut bytes) {
+            Err(Errno::EAGAIN) => 0,
+            read => read?,
+        };
+        let one = |bytes: &[u8; ONE]| {
+            // SAFETY: the kernel wrote a whole structure there, which is plain integers; none is aligned to more than the copy.
+            let info: libc::signalfd_siginfo = unsafe { std::mem::transmute_copy(bytes) };
+            Arrival {
+                signal: Signal(info.ssi_signo as u8),
+                code: info.ssi_code,
+                pid: info.ssi_pid.cast_signed(),
+                uid: info.ssi_uid,
+                value: info.ssi_int,
+            }
+        };
+        Ok(bytes[..read].as_chunks::<ONE>().0.iter().map(one).collect())
+    }
+}
+
+impl AsFd for Arrivals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// The codes of [`Arrival::code`] that do not come from a signal's own meaning, with their names.
+pub const CODES: [(i32, &str); 8] = [
+    (libc::SI_USER, "user"),
+    (libc::SI_KERNEL, "kernel"),
+    (libc::SI_QUEUE, "queue"),
+    (libc::SI_TIMER, "timer"),
+    (libc::SI_MESGQ, "mesgq"),
+    (libc::SI_ASYNCIO, "asyncio"),
+    (libc::SI_SIGIO, "sigio"),
+    (libc::SI_TKILL, "tkill"),
+];
+
+impl Arrival {
+    /// Whether the kernel itself sent it, as a terminal's driver does.
+    #[must_use]
+    pub const fn is_kernels(&self) -> bool {
+        self.code == libc::SI_KERNEL
+    }
+
+    /// Whether a process sent it.
+    #[must_use]
+    pub const fn is_sent(&self) -> bool {
+        self.code <= 0
+    }
+
+    /// Whether a value came along.
+    #[must_use]
+    pub const fn has_value(&self) -> bool {
+        matches!(self.code, libc::SI_QUEUE | libc::SI_TIMER | libc::SI_MESGQ)
+    }
+}
+
+/// Ends the process as this signal does, without a core file, after one that had it. Returns where that cannot be: as init of a
+/// pid namespace, or for a signal that ends nobody.
+pub fn die(signal: Signal) -> Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_CORE)?;
+    setrlimit(Resource::RLIMIT_CORE, 0, most)?;
+    if signal.is_catchable() {
+        set_disposition(signal, Disposition::Default)?;
+    }
+    kill(getpid().as_raw(), signal)?;
+    let_in(signal)
+}
+
+/// Stops the process as this signal does by default, until it is continued. Returns at once where nobody would continue it:
+/// the kernel drops the signal then.
+pub fn stop(signal: Signal) -> Result<()> {
+    let before = set_disposition(signal, Disposition::Default)?;
+    kill(getpid().as_raw(), signal)?;
+    let_in(signal)?;
+    set_disposition(signal, before).map(drop)
+}
+
+/// Lets a signal that is pending act, and blocks it again.
+fn let_in(signal: Signal) -> Result<()> {
+    let mask = block(Set::EMPTY)?;
+    set_mask(mask & !Set::from_iter([signal]))?;
+    set_mask(mask).map(drop)
+}
+
+/// Has a signal sent to this process when its parent ends, prctl(2). A set-uid program loses it.
+pub fn on_parents_death(signal: Signal) -> Result<()> {
+    // SAFETY: the call takes plain integers.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, c_long::from(signal.number())) })
+        .map(drop)
+}
+
+/// Whether this signal waits to be taken, rt_sigpending(2).
+pub fn is_pending(signal: Signal) -> Result<bool> {
+    let mut set = 0_u64;
+    // SAFETY: the set lives through the call, and its size is passed with it.
+    Errno::result(unsafe {
+        libc::syscall(libc::SYS_rt_sigpending, &raw mut set, size_of::<u64>())
+    })?;
+    Ok(Set(set).has(signal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_are_the_kernels() {
+        let set: Set = [Signal::INT, Signal::TERM].into_iter().collect();
+        assert_eq!(set, Set(0x4002));
+        assert_eq!(set.iter().collect::<Vec<_>>(), [Signal::INT, Signal::TERM]);
+        assert_eq!(Set::ALL.iter().count(), 64);
+        assert_eq!(Set(1 << 63).iter().next().map(Signal::number), Some(64));
+        assert!(Signal::new(0).is_none() && Signal::new(65).is_none());
+    }
+
+    #[test]
+    fn a_queued_siginfo_is_the_c_librarys() {
+        let words = queued(34, -7);
+        // SAFETY: a siginfo is 128 bytes of plain integers.
+        let info: libc::siginfo_t = unsafe { std::mem::transmute_copy(&words) };
+        assert_eq!((info.si_signo, info.si_code), (34, libc::SI_QUEUE));
+        // SAFETY: the code says that pid, uid and value are what the union has.
+        let (pid, value) = unsafe { (info.si_pid(), info.si_value().sival_ptr) };
+        assert_eq!((pid, value as i32), (getpid().as_raw(), -7));
+    }
+}
