@@ -7,5 +7,6 @@
 
 mod dispatch;
 mod house;
+mod shm;
 #[allow(dead_code, unused_imports)]
 mod support;
