@@ -1,7 +1,8 @@
 //! Other programs on the same objects: C, Python, PostgreSQL.
 
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+
+use nix::unistd::{Uid, chown, geteuid};
 
 use super::{compiled, missing};
 use crate::support::{Call, World, eventually};
@@ -139,6 +140,9 @@ memory.close()";
     }
 }
 
+/// An ordinary user that every system has.
+const NOBODY: u32 = 65534;
+
 /// A program of PostgreSQL, wherever its package put it.
 fn postgres(name: &str) -> Option<std::path::PathBuf> {
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
@@ -155,19 +159,18 @@ fn the_segment_of_postgres_is_shown_with_its_holders() {
         missing("PostgreSQL", true);
         return;
     };
-    // It refuses to run as root.
-    let stranger = world.stranger();
+    // It refuses to run as root, and as a user without a name.
+    let user = geteuid().is_root().then_some(NOBODY);
+    chown(world.dir(), user.map(Uid::from_raw), None).unwrap();
     let dir = world.dir().join("data");
-    std::fs::set_permissions(world.dir(), PermissionsExt::from_mode(0o755)).unwrap();
-    let call = |program: std::path::PathBuf| {
-        let call = Call::new(program).dir(world.dir()).env("LC_ALL", "C").env("USER", "postgres");
-        match stranger {
-            Some(uid) => call.user(uid),
-            None => call,
-        }
+    let as_user = |call: Call| match user {
+        Some(uid) => call.user(uid),
+        None => call,
     };
-    let init =
-        call(initdb).arg("-D").arg(&dir).args(["-U", "postgres", "--no-sync", "-A", "trust"]);
+    let call = |program: std::path::PathBuf| as_user(Call::new(program).dir(world.dir()));
+    let shm = |words: &str| as_user(world.call(&format!("shm {words}")));
+    let init = call(initdb).arg("-D").arg(&dir);
+    let init = init.args(["-U", "postgres", "--no-sync", "-A", "trust"]);
     let made = init.output();
     if missing("PostgreSQL that initialises here", !made.status.success()) {
         return;
@@ -191,16 +194,16 @@ fn the_segment_of_postgres_is_shown_with_its_holders() {
     let text = std::fs::read_to_string(&lock).unwrap();
     let numbers = text.lines().nth(6).unwrap().split_whitespace();
     let id = numbers.map(str::to_owned).next_back().unwrap();
-    let json = world.call("shm stat -J").arg(&id).ok();
+    let json = shm("stat -J").arg(&id).ok();
     let record: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(record["creator_pid"], server.pid(), "{json}");
     assert!(record["attached"].as_i64().unwrap() >= 1, "{json}");
-    let holders = world.call("shm stat --holders -J").arg(&id).output();
+    let holders = shm("stat --holders -J").arg(&id).output();
     let holders = String::from_utf8(holders.stdout).unwrap();
     assert!(holders.contains(&format!("\"pid\":{}", server.pid())), "{holders}");
     assert!(holders.contains("postgres"), "{holders}");
-    world.call("shm rm").arg(&id).fails(1, &server.pid().to_string());
+    shm("rm").arg(&id).fails(1, &server.pid().to_string());
     server.signal(nix::sys::signal::Signal::SIGINT);
     assert_eq!(server.code(), 0);
-    world.call("shm stat").arg(&id).fails(3, "no such segment");
+    shm("stat").arg(&id).fails(3, "no such segment");
 }
