@@ -1,7 +1,7 @@
 //! `shm`: shared memory: bytes, counters, words to wait on, and sealed memory files.
 //!
 //! System V segments and POSIX objects take the same verbs. What a reader must never see half-written goes under a lock
-//! of `sem lock` ([`locking`]); a counter is one atomic instruction ([`word`]).
+//! of `sem lock` (`locking`); a counter is one atomic instruction (`word`).
 
 mod atomic;
 mod create;
