@@ -7,6 +7,10 @@
 
 mod dispatch;
 mod house;
+mod output;
+mod readme;
+mod sem;
 mod shm;
-#[allow(dead_code, unused_imports)]
+
 mod support;
+mod waiting;

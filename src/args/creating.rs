@@ -8,11 +8,16 @@ use crate::sys::users::Database;
 /// How an object is created.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Creating {
-    /// Permission bits of a new object, in octal, whatever the umask is
-    #[arg(short, long, value_parser = mode, default_value = "0600", hide_default_value = true)]
+    /// Permission bits of a new object, in octal
+    ///
+    /// 0600 if left out; whatever the umask is.
+    #[arg(hide_short_help = true, short, long, value_parser = mode, default_value = "0600", hide_default_value = true)]
     pub mode: u32,
-    /// Take one that exists although it belongs to neither the caller nor root
-    #[arg(long)]
+    /// Trust an object that belongs to another user
+    ///
+    /// Without it, what exists and belongs to neither the caller nor root is not taken for the caller's own: somebody can
+    /// have been there first.
+    #[arg(hide_short_help = true, long)]
     pub foreign: bool,
 }
 

@@ -117,7 +117,7 @@ pub fn explain(error: &clap::Error, called: &str, words: &[String], wants_comman
 
 /// `--slots` or `TARGET` of what clap shows as `--slots <N>` or `<TARGET>...`.
 fn plain(arg: &str) -> &str {
-    arg.trim_start_matches('<').trim_end_matches(['.', '…']).trim_end_matches('>')
+    arg.trim_end_matches(['.', '…']).trim_matches(['<', '>', '[', ']'])
 }
 
 /// The line as it was meant: `--` before the first word that is one too many.

@@ -124,14 +124,12 @@ struct Layout {
 
 impl Layout {
     const fn is_in(&self, values: &[u16]) -> bool {
-        self.fits(values.len()) && values[self.mark as usize].cast_signed() == self.value
+        self.least <= values.len()
+            && values.len() <= self.most
+            && values[self.mark as usize].cast_signed() == self.value
     }
 
-    const fn fits(&self, len: usize) -> bool {
-        self.least <= len && len <= self.most
-    }
-
-    /// Sets the mark and adds the first `values` to a set of zeros; does nothing to any other one.
+    /// Adds the mark and the first `values` to a set of zeros; does nothing to any other one.
     fn bear(&self, set: Set, values: &[(u16, i16)]) -> Result<(), Errno> {
         let places = || std::iter::once(self.mark).chain(values.iter().map(|(index, _)| *index));
         let zeros = places().map(|index| Op::new(index, 0).nowait());
@@ -156,9 +154,11 @@ impl Layout {
     ) -> Result<(Set, Vec<u16>, bool)> {
         let (set, made) = find_or_make(target, len, creating)?;
         let (stat, now) = set.values()?;
-        creating.trust(stat.perm.uid)?;
-        let unborn =
-            stat.op_time == 0 && self.fits(now.len()) && now.iter().all(|value| *value == 0);
+        if !matches!(target.form(), Form::Id(_)) {
+            creating.trust(stat.perm.uid)?;
+        }
+        // As semget made it, by us or by a caller that was killed or is about to go on.
+        let unborn = stat.op_time == 0 && now.len() == len && now.iter().all(|value| *value == 0);
         if !unborn {
             return Ok((set, now, made));
         }

@@ -17,11 +17,11 @@ use crate::target::Target;
 const FREE: u16 = 0;
 const CAPACITY: u16 = 1;
 const FIRST: u16 = 3;
-/// A set has room for so many numbers, or for twice its first capacity.
+/// A set has room for so many numbers, or for twice its first capacity, as far as SEMMSL allows.
 const ROOM: u16 = 256;
 
 const LAYOUT: Layout =
-    Layout { least: (FIRST + ROOM) as usize, most: usize::MAX, mark: 2, value: 0x4953 };
+    Layout { least: FIRST as usize + 1, most: usize::MAX, mark: 2, value: 0x4953 };
 
 pub(super) fn purpose(values: &[u16]) -> Option<Purpose> {
     LAYOUT.is_in(values).then(|| Purpose::Slots {
@@ -68,10 +68,9 @@ impl Slots {
         let twice = usize::from(capacity.max(ROOM / 2)) * 2;
         let most = limits()?.per_set.saturating_sub(FIRST.into());
         let numbers = twice.min(most).max(capacity.into());
-        let roomy = Layout { least: LAYOUT.least.max((FIRST + capacity).into()), ..LAYOUT };
         let born = [(FREE, capacity.cast_signed()), (CAPACITY, capacity.cast_signed())];
         let len = usize::from(FIRST) + numbers;
-        let (set, values, made) = roomy.find_or_make(target, len, creating, &born)?;
+        let (set, values, made) = LAYOUT.find_or_make(target, len, creating, &born)?;
         Ok((Self::of(target, set, &values)?, made))
     }
 
@@ -142,28 +141,31 @@ impl Slots {
     /// Takes `count` slots for this process, and gives their numbers, the lowest free ones.
     ///
     /// # Errors
-    /// `EAGAIN`: not in time. `EIDRM`, `EINVAL`: the set was removed.
+    /// `EAGAIN`: not in time. `EIDRM`, `EINVAL`: the set was removed. `EOVERFLOW`: there are fewer numbers than slots,
+    /// since another program changed the values.
     pub fn take(&self, count: u16, patience: Patience) -> Result<Vec<u16>, Errno> {
         self.set.operate(&[Op::new(FREE, -count.cast_signed()).undo()], patience)?;
         // There are as many numbers as slots at least, so one is free for each slot that we have. A number that
         // was free when we looked can be gone: then the next one is tried.
         let count = usize::from(count);
-        let mut numbers = Vec::with_capacity(count);
-        while numbers.len() < count {
+        let mut taken = Vec::with_capacity(count);
+        while taken.len() < count {
             let (_, values) = self.set.values()?;
-            for (number, index) in self::numbers(&values, false) {
+            let mut free = numbers(&values, false).peekable();
+            free.peek().ok_or(Errno::EOVERFLOW)?;
+            for (number, index) in free {
                 let claim = [Op::new(index, 0).nowait(), Op::new(index, 1).undo().nowait()];
                 match self.set.operate(&claim, Patience::Forever) {
-                    Ok(()) => numbers.push(number),
+                    Ok(()) => taken.push(number),
                     Err(Errno::EAGAIN) => {}
                     Err(errno) => return Err(errno),
                 }
-                if numbers.len() == count {
+                if taken.len() == count {
                     break;
                 }
             }
         }
-        numbers.sort_unstable();
-        Ok(numbers)
+        taken.sort_unstable();
+        Ok(taken)
     }
 }

@@ -31,7 +31,8 @@ pub fn find(name: &OsStr) -> Result<CString> {
             if dir.as_os_str().is_empty() { Path::new(".").join(name) } else { dir.join(name) };
         match executable(&path) {
             Ok(()) => return c_path(path.into_os_string().into_vec()),
-            Err(Errno::EACCES) => denied = true,
+            // A directory that may not be searched tells nothing of what is in it.
+            Err(Errno::EACCES) => denied |= access(&path, AccessFlags::F_OK).is_ok(),
             Err(_) => {}
         }
     }

@@ -108,7 +108,10 @@ impl Create {
             sync::find_or_make(&self.target, values.len(), self.creating)?
         };
         if made {
-            set.operate(&birth(&values), Patience::Forever)?;
+            set.operate(&birth(&values), Patience::Forever).inspect_err(|_| {
+                // Nothing half-made stays, where --mode leaves its owner no right to give it values.
+                let _ = set.remove();
+            })?;
         } else {
             self.allow_old(made)?;
             self.compare(set, &values)?;

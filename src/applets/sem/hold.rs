@@ -33,7 +33,7 @@ pub struct Hold {
     /// The process to hold it for
     #[arg(value_name = "PID", value_parser = pid, allow_negative_numbers = true)]
     pid: i32,
-    /// Make N slots if they are missing; slots that are there must be N
+    /// Make N slots if missing; if there, they must be N
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     slots: Option<u16>,
     /// Take a lock instead of a slot

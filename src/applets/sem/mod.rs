@@ -75,8 +75,12 @@ fn explain(target: &Target, errno: Errno) -> Cause {
             Some(uid) => told(&format!("it belongs to {}", user(uid))),
             None => Cause::plain(errno),
         },
+        Errno::EEXIST => told("it exists already"),
         Errno::ERANGE => told("a value would leave 0 to 32767"),
-        Errno::EOVERFLOW => told("the value would leave 0 to 2147483647"),
+        Errno::EOVERFLOW if *target.form() == Form::Posix => {
+            told("the value would leave 0 to 2147483647")
+        }
+        Errno::EOVERFLOW => told("it has more slots than numbers: another program changed it"),
         Errno::EFBIG => beyond(target),
         Errno::E2BIG => {
             let ops = limits().map_or(500, |limits| limits.ops);
@@ -148,6 +152,14 @@ fn system_v(target: &Target) -> Result<()> {
     }
     let why = "a POSIX semaphore has no undo: what a killed process holds would be lost";
     Err(crate::target::not_posix(target, why).into())
+}
+
+/// What a set that was removed meanwhile has: nothing.
+fn unless_gone<T: Default>(outcome: nix::Result<T>) -> Result<T> {
+    match outcome {
+        Err(Errno::EINVAL | Errno::EIDRM) => Ok(T::default()),
+        outcome => Ok(outcome?),
+    }
 }
 
 /// The hint for a set whose maker was killed before it gave the values.

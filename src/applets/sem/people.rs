@@ -1,7 +1,8 @@
 //! Who has a set, and who waits on it.
 
-use anyhow::Result;
+use nix::errno::Errno;
 
+use crate::output::visible;
 use crate::sync::{Purpose, lock, slots};
 use crate::sys::process::{self, Blocked};
 use crate::sys::sysv::sem::Set;
@@ -41,7 +42,7 @@ impl Person {
 impl std::fmt::Display for Person {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         match (&self.who, &self.command) {
-            (Ok(pid), Some(command)) => write!(f, "{pid} ({command})"),
+            (Ok(pid), Some(command)) => write!(f, "{pid} ({})", visible(command, &[])),
             (Ok(pid), None) => write!(f, "{pid}"),
             (Err(count), _) => write!(f, "{count} unknown"),
         }
@@ -50,7 +51,7 @@ impl std::fmt::Display for Person {
 
 /// Who has a slot or the lock: the last process that operated on its semaphore. Of those who share a lock the kernel
 /// tells the last one only.
-pub fn holders(set: Set, values: &[u16]) -> Result<Vec<Person>, nix::errno::Errno> {
+pub fn holders(set: Set, values: &[u16]) -> Result<Vec<Person>, Errno> {
     match Purpose::of(values) {
         Some(Purpose::Slots { .. }) => slots::numbers(values, true)
             .map(|(number, index)| Ok(Person::holder(Some(number), set.last_pid(index)?)))
@@ -71,14 +72,14 @@ pub fn holders(set: Set, values: &[u16]) -> Result<Vec<Person>, nix::errno::Errn
 }
 
 /// How many wait on the first `len` semaphores of a set.
-pub fn count(set: Set, len: usize) -> Result<u32, nix::errno::Errno> {
+pub fn count(set: Set, len: usize) -> Result<u32, Errno> {
     (0..).take(len).try_fold(0, |sum, index| {
         Ok(sum + u32::from(set.waiters(index)?) + u32::from(set.zero_waiters(index)?))
     })
 }
 
 /// Who waits on a set of `len` semaphores, and for which operations; of those that may not be looked at how many there are.
-pub fn waiters(set: Set, len: usize) -> Result<Vec<Person>> {
+pub fn waiters(set: Set, len: usize) -> Result<Vec<Person>, Errno> {
     let all = count(set, len)?;
     if all == 0 {
         return Ok(Vec::new());

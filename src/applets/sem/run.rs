@@ -28,10 +28,10 @@ pub struct Run {
     /// The slots
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Make N slots if they are missing; slots that are there must be N
+    /// Make N slots if missing; if there, they must be N
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     slots: Option<u16>,
-    /// Make slots that are there N: more at once, less as they come free
+    /// Make it N: more at once, less as they come free
     #[arg(long, requires = "slots")]
     resize: bool,
     /// Take K slots at once
