@@ -3,6 +3,7 @@
 pub mod command;
 pub mod creating;
 pub mod duration;
+pub mod explain;
 pub mod numbers;
 pub mod owner;
 pub mod showing;

@@ -53,7 +53,7 @@ fn a_c_program_reads_what_was_written_by_ftok() {
     holders.stdout(format!("{pid}  1\n")).ok();
     drop(asks);
     assert!(child.wait().unwrap().success());
-    world.call("shm read ftok:.:1").fails(3, "no such segment");
+    world.call("shm read ftok:.:1").fails(3, "no such shared memory segment");
 }
 
 /// A Python program, with `sys.argv[1]` for the object; whether there is a Python with that module.
@@ -83,7 +83,7 @@ memory = sysv_ipc.SharedMemory(int(sys.argv[1], 16))
 assert memory.read().rstrip(b'\\0') == b'from-box'
 memory.remove()";
         python(&world, "sysv_ipc", script, key.trim_end());
-        world.call("shm stat @a").fails(3, "no such segment");
+        world.call("shm stat @a").fails(3, "no such shared memory segment");
     }
 }
 
@@ -205,5 +205,5 @@ fn the_segment_of_postgres_is_shown_with_its_holders() {
     shm("rm").arg(&id).fails(1, &server.pid().to_string());
     server.signal(nix::sys::signal::Signal::SIGINT);
     assert_eq!(server.code(), 0);
-    shm("stat").arg(&id).fails(3, "no such segment");
+    shm("stat").arg(&id).fails(3, "no such shared memory segment");
 }

@@ -186,8 +186,8 @@ fn what_is_no_lock_is_refused() {
     world.call("shm read @a --lock @s").fails(4, "a plain semaphore, not a lock");
     world.call("shm read @a --lock /@s").fails(2, "a POSIX semaphore is no lock");
     world.call("shm read @a --lock 999999999").fails(3, "cannot lock 999999999");
-    world.call("shm read @none --lock @l").fails(3, "no such segment");
-    world.call("shm write @none x --lock @l").fails(3, "no such segment");
+    world.call("shm read @none --lock @l").fails(3, "no such shared memory segment");
+    world.call("shm write @none x --lock @l").fails(3, "no such shared memory segment");
     world.call("shm write @a xyz --lock @l").fails(1, "beyond its 1 bytes");
     world.call("shm write @a --lock @l").input("xyz").fails(1, "beyond its 1 bytes");
     world.call("shm write @b --lock @l --create -m 0640").input("xyz").ok();

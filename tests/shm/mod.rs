@@ -11,7 +11,7 @@ mod wait;
 
 use std::path::PathBuf;
 
-use crate::support::{Call, World};
+use crate::support::{Call, World, skip};
 
 /// A segment and a POSIX object, each under a name that no other test uses.
 fn both(world: &World, name: &str) -> [String; 2] {
@@ -19,10 +19,9 @@ fn both(world: &World, name: &str) -> [String; 2] {
 }
 
 /// Says what a test cannot do without, and whether it is missing.
-#[allow(clippy::print_stdout)]
 fn missing(what: &str, is_missing: bool) -> bool {
     if is_missing {
-        println!("skipped: there is no {what} here");
+        skip(&format!("there is no {what} here"));
     }
     is_missing
 }

@@ -48,9 +48,11 @@ fn numbers_that_are_none() {
 fn what_is_not_there_or_something_else() {
     let world = World::new();
     for verb in ["read", "get", "add", "stat", "rm", "set -m 600"] {
-        world.call(&format!("shm {verb} @none")).fails(3, "no such segment (ENOENT)");
+        world.call(&format!("shm {verb} @none")).fails(3, "no such shared memory segment (ENOENT)");
         world.call(&format!("shm {verb} /@none")).fails(3, "no such object (ENOENT)");
-        world.call(&format!("shm {verb} 2147483647")).fails(3, "no such segment (EINVAL)");
+        world
+            .call(&format!("shm {verb} 2147483647"))
+            .fails(3, "no such shared memory segment (EINVAL)");
         world.call(&format!("shm {verb} private")).fails(2, "found by its id");
     }
     // SAFETY: plain integers.
@@ -70,7 +72,7 @@ fn what_is_not_there_or_something_else() {
     // Several targets: all are done, the first failure is the status.
     world.call("shm create @a --size 1").ok();
     world.call("shm rm @none @a /@none").status(3);
-    world.call("shm stat @a").fails(3, "no such segment");
+    world.call("shm stat @a").fails(3, "no such shared memory segment");
 }
 
 #[test]

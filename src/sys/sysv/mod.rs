@@ -90,6 +90,18 @@ pub enum Kind {
     Shm,
 }
 
+impl Kind {
+    /// What it is called.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Msg => "message queue",
+            Self::Sem => "semaphore set",
+            Self::Shm => "shared memory segment",
+        }
+    }
+}
+
 /// The kinds that have an object with this id, as far as the kernel tells: one that may not be read is told too.
 #[must_use]
 pub fn kinds_of(id: i32) -> Vec<Kind> {

@@ -1,0 +1,65 @@
+//! Failures in words that every kind of object shares.
+
+use std::fmt::Display;
+
+use anyhow::{Context, Error, Result};
+use nix::errno::Errno;
+
+use super::creating::user;
+use crate::exit::{Cause, Exit};
+use crate::sys::sysv::{Kind, kinds_of};
+use crate::target::{Form, Target};
+
+/// Adds "cannot WHAT OBJECT" to a failure, and has a bare errno put into words.
+pub fn cannot<T>(
+    what: &str,
+    object: impl Display,
+    outcome: Result<T>,
+    explain: impl FnOnce(Errno) -> Cause,
+) -> Result<T> {
+    outcome
+        .map_err(|error| match bare(&error) {
+            Some(errno) => explain(errno).into(),
+            None => error,
+        })
+        .with_context(|| format!("cannot {what} {object}"))
+}
+
+/// The errno that a failure is, where nothing has been said about it yet.
+#[must_use]
+pub fn bare(error: &Error) -> Option<Errno> {
+    let said = error.chain().nth(1).is_some();
+    error.downcast_ref().copied().filter(|_| !said)
+}
+
+/// What `EACCES` and `EPERM` mean for an object, and whose it is where that is known.
+#[must_use]
+pub fn denied(errno: Errno, owner: Option<u32>) -> Cause {
+    match (errno, owner) {
+        (Errno::EACCES, Some(uid)) => {
+            Cause::told(errno, format!("permission denied, it belongs to {}", user(uid)))
+        }
+        (_, Some(uid)) => Cause::told(errno, format!("it belongs to {}", user(uid))),
+        (_, None) => Cause::plain(errno),
+    }
+}
+
+/// What `EIDRM` means: somebody removed it while it was waited for.
+#[must_use]
+pub fn removed() -> Cause {
+    Cause::told(Errno::EIDRM, "it was removed meanwhile")
+        .hint("where nobody removed it, systemd's RemoveIPC takes a user's objects at logout")
+}
+
+/// What `EINVAL` means for a System V object: there is none of this kind with that id, or no longer.
+#[must_use]
+pub fn missing(target: &Target, kind: Kind) -> Cause {
+    let words = match target.form() {
+        Form::Id(id) => match kinds_of(*id).iter().find(|other| **other != kind) {
+            Some(other) => format!("{target} is the id of a {}", other.name()),
+            None => format!("no such {}", kind.name()),
+        },
+        _ => "it was removed meanwhile".into(),
+    };
+    Cause::told(Errno::EINVAL, words).exit(Exit::Missing)
+}
