@@ -243,12 +243,8 @@ fn an_object_that_shrinks_is_told() {
     let mut command = Command::new(BINARY);
     command.args(["shm", "read", &name]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let reader = command.spawn().unwrap();
-    let pid = reader.id();
     // It has filled the pipe.
-    eventually("the reader blocks", || {
-        std::fs::read_to_string(format!("/proc/{pid}/syscall"))
-            .is_ok_and(|line| line.starts_with(&format!("{} ", libc::SYS_write)))
-    });
+    blocks_in(reader.id(), libc::SYS_write);
     let file = File::options().write(true).open(format!("/dev/shm{name}")).unwrap();
     file.set_len(4096).unwrap();
     let output = reader.wait_with_output().unwrap();
@@ -275,4 +271,64 @@ fn an_object_that_shrinks_is_told() {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("it was made shorter meanwhile (EFAULT)"), "{stderr}");
+}
+
+/// The number behind a title in `/proc/PID/status`, in KiB.
+fn status(pid: u32, title: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(title)).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// Waits until a process is blocked in this system call.
+fn blocks_in(pid: u32, call: i64) {
+    let number = format!("{call} ");
+    eventually("it blocks", || {
+        std::fs::read_to_string(format!("/proc/{pid}/syscall"))
+            .is_ok_and(|line| line.starts_with(&number))
+    });
+}
+
+/// Bytes of its own that a process has in memory, besides what it shares. The code of a debug build is not counted.
+fn own_memory(pid: u32) -> u64 {
+    let code = if cfg!(debug_assertions) { 0 } else { status(pid, "RssFile:") };
+    (status(pid, "RssAnon:") + code) << 10
+}
+
+#[test]
+fn memory_of_its_own_is_small_and_no_page_is_touched_twice() {
+    let world = World::new();
+    let name = world.name("a");
+    world.call("shm create --size 64M").arg(&name).ok();
+    let mut command = Command::new(BINARY);
+    command.args(["shm", "write", &name]).stdin(Stdio::piped());
+    let mut writer = command.spawn().unwrap();
+    let mut pipe = writer.stdin.take().unwrap();
+    let half = noise(32 << 20);
+    std::io::Write::write_all(&mut pipe, &half).unwrap();
+    let pid = writer.id();
+    eventually("all has been taken out of the pipe", || {
+        let left = status(pid, "RssShmem:") << 10;
+        left >= half.len() as u64
+    });
+    blocks_in(pid, libc::SYS_read);
+    assert!(own_memory(pid) <= 3 << 20, "{}", own_memory(pid));
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let faults: usize =
+        stat.rsplit(')').next().unwrap().split(' ').nth(8).unwrap().parse().unwrap();
+    assert!(faults < (32 << 20) / 4096 + 1000, "{faults} page faults");
+    drop(pipe);
+    assert!(writer.wait().unwrap().success());
+    for name in [name, world.posix("a")] {
+        world.call("shm create --size 64M").arg(&name).ok();
+        let mut command = Command::new(BINARY);
+        let mut reader =
+            command.args(["shm", "read", &name]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut pipe = reader.stdout.take().unwrap();
+        std::io::Read::read_exact(&mut pipe, &mut vec![0; 32 << 20]).unwrap();
+        blocks_in(reader.id(), libc::SYS_write);
+        assert!(own_memory(reader.id()) <= 3 << 20, "{}", own_memory(reader.id()));
+        reader.kill().unwrap();
+        reader.wait().unwrap();
+    }
 }

@@ -168,6 +168,21 @@ fn who_uses_it_is_seen_and_not_robbed() {
 }
 
 #[test]
+fn who_has_a_posix_object_open_is_seen_with_the_descriptor() {
+    let world = World::new();
+    let name = world.posix("a");
+    world.call("shm create --size 4K").arg(&name).ok();
+    let open = world.shell(&format!("exec 7<>/dev/shm{name}; exec sleep 1000")).start();
+    let open = open.became("sleep");
+    let columns = "shm stat --holders --no-header --columns pid,command,mappings,descriptors";
+    let shown = world.call(columns).arg(&name).output().stdout;
+    let shown = String::from_utf8(shown).unwrap();
+    let words: Vec<&str> = shown.split_whitespace().collect();
+    assert_eq!(words, [&open.pid().to_string(), "sleep", "1000", "0", "7"]);
+    world.call("shm rm").arg(&name).fails(1, &format!("it is used by {} (sleep 1000)", open.pid()));
+}
+
+#[test]
 fn a_removed_segment_lives_with_its_last_user() {
     let world = World::new();
     let id = world.call("shm create @a --size 4K").ok();
