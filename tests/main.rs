@@ -10,6 +10,7 @@ mod house;
 mod output;
 mod readme;
 mod sem;
+mod shm;
 
 mod support;
 mod waiting;

@@ -136,6 +136,38 @@ const TABLE: &[Waits] = &[
         show: "sem get /@s",
         blocks_in: libc::SYS_futex,
     },
+    Waits {
+        call: "shm wait @s 1",
+        setup: &["shm create @s --size 4"],
+        blocker: "",
+        release: "shm add @s",
+        show: "shm get @s",
+        blocks_in: libc::SYS_futex,
+    },
+    Waits {
+        call: "shm wait /@s 1 --until ge",
+        setup: &["shm create /@s --size 4"],
+        blocker: "",
+        release: "shm add /@s",
+        show: "shm get /@s",
+        blocks_in: libc::SYS_futex,
+    },
+    Waits {
+        call: "shm write @o x --lock @s",
+        setup: &["shm create @o --size 4"],
+        blocker: "sem lock @s --shared -- sleep 100",
+        release: "",
+        show: "shm read @o --text",
+        blocks_in: libc::SYS_semtimedop,
+    },
+    Waits {
+        call: "shm read @o --text --lock @s",
+        setup: &["shm create @o --size 4"],
+        blocker: "sem lock @s -- sleep 100",
+        release: "",
+        show: "sem get @s --all",
+        blocks_in: libc::SYS_semtimedop,
+    },
 ];
 
 impl Waits {

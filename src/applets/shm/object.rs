@@ -135,6 +135,7 @@ fn no_room(errno: Errno, key: Key, size: u64, huge: bool) -> Cause {
             let words = format!("{size} bytes are more than the {} of one segment", limits.size);
             told(words).hint("/proc/sys/kernel/shmmax is the limit")
         }
+        (Errno::EINVAL, _) => told(format!("{size} bytes are more than the kernel can give")),
         (Errno::ENOSPC, Ok(limits)) if now.len() as u64 >= limits.segments => {
             let words = format!("no room for one more than {} segments", now.len());
             told(words).hint("/proc/sys/kernel/shmmni is the limit; ipcs -m shows what is there")
