@@ -7,5 +7,6 @@
 
 mod dispatch;
 mod house;
+mod msgq;
 #[allow(dead_code, unused_imports)]
 mod support;

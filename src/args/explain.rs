@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 
 use super::creating::user;
@@ -18,11 +18,18 @@ pub fn cannot<T>(
     explain: impl FnOnce(Errno) -> Cause,
 ) -> Result<T> {
     outcome
-        .map_err(|error| match error.downcast_ref::<Errno>() {
-            Some(errno) => explain(*errno).into(),
+        .map_err(|error| match bare(&error) {
+            Some(errno) => explain(errno).into(),
             None => error,
         })
         .with_context(|| format!("cannot {what} {object}"))
+}
+
+/// The errno that a failure is, where nothing has been said about it yet.
+#[must_use]
+pub fn bare(error: &Error) -> Option<Errno> {
+    let said = error.chain().nth(1).is_some();
+    error.downcast_ref().copied().filter(|_| !said)
 }
 
 /// What `EACCES` and `EPERM` mean for an object, and whose it is where that is known.

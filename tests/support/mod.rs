@@ -3,7 +3,7 @@
 mod call;
 mod world;
 
-pub use call::{Call, Child};
+pub use call::{Call, Child, code};
 pub use world::{World, eventually, holds, signal};
 
 /// The binary under test.

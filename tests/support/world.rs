@@ -120,7 +120,7 @@ impl World {
 const STRANGER: u32 = 54321;
 
 /// The applets whose objects a test can leave behind.
-const APPLETS: &[&str] = &["sem"];
+const APPLETS: &[&str] = &["msgq", "sem"];
 
 impl Drop for World {
     fn drop(&mut self) {

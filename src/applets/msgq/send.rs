@@ -12,6 +12,7 @@ use super::queue::{Queue, only_posix, only_system_v};
 use super::{doing, explain, frame};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
+use crate::args::explain::bare;
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
 use crate::sys::message::Message;
@@ -125,9 +126,9 @@ impl Send {
 
     /// A failure with the record's number where there can be several, and with what was sent before it.
     fn told(&self, sender: &Sender, error: Error, what: &str) -> Error {
-        let error = match error.downcast::<Errno>() {
-            Ok(errno) => explain(&self.target, errno).into(),
-            Err(error) => error,
+        let error = match bare(&error) {
+            Some(errno) => explain(&self.target, errno).into(),
+            None => error,
         };
         let cause = match error.downcast::<Cause>() {
             Ok(cause) => cause,
