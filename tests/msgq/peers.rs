@@ -12,16 +12,12 @@ fn peer(world: &World) -> Option<PathBuf> {
     let program = world.dir().join("peer");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/msgq/peer.c");
     let built = Command::new("cc").arg("-o").arg(&program).arg(source).arg("-lrt").status();
-    match built {
-        Ok(status) => {
-            assert!(status.success(), "peer.c does not compile");
-            Some(program)
-        }
-        Err(_) => {
-            println!("skipped: there is no C compiler");
-            None
-        }
-    }
+    let Ok(status) = built else {
+        println!("skipped: there is no C compiler");
+        return None;
+    };
+    assert!(status.success(), "peer.c does not compile");
+    Some(program)
 }
 
 #[test]
@@ -62,15 +58,15 @@ fn either_side_of_a_chat_is_one_command_line() {
     // The box hears.
     let hear =
         format!("ipcbox msgq recv {key} --create --text --until quit && ipcbox msgq rm {key}");
-    let hears = world.shell(&hear).start();
+    let listener = world.shell(&hear).start();
     Call::new(&peer).args(["talk", key]).input("hello\nhow are you\nquit\nnot sent\n").ok();
-    let heard = hears.end();
+    let heard = listener.end();
     // Each text has its own newline, and --text adds one.
     assert_eq!(lines(&heard.stdout), ["hello", "", "how are you", "", "quit", ""]);
     world.call("msgq stat @q").fails(3, "ENOENT");
     // The box talks.
-    let hears = Call::new(&peer).args(["listen", key]).start().blocked_in(libc::SYS_msgrcv);
+    let program = Call::new(&peer).args(["listen", key]).start().blocked_in(libc::SYS_msgrcv);
     world.shell(&format!("printf 'hello\\0quit\\n\\0' | ipcbox msgq send {key} -0 -t $$")).ok();
-    assert_eq!(lines(&hears.end().stdout), ["helloquit"]);
+    assert_eq!(lines(&program.end().stdout), ["helloquit"]);
     world.call("msgq stat @q").fails(3, "ENOENT");
 }

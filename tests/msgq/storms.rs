@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use super::{full, messages};
 use crate::support::{BINARY, World, eventually, signal};
 
-const SENDERS: u64 = 4;
+const SENDERS: usize = 4;
 const RECEIVERS: usize = 4;
 /// Messages of one type or priority that are sent by one call.
 const CALL: usize = 250;
@@ -64,7 +64,7 @@ fn send(target: &str, seed: u64, count: usize, trouble: Trouble) -> Vec<u64> {
             .map(|_| {
                 let length = random.below(2001);
                 // Any byte but the newline.
-                (0..length).map(|_| (random.below(255) as u8).wrapping_add(11)).collect()
+                (0..length).map(|_| (random.below(255) + 11).to_le_bytes()[0]).collect()
             })
             .collect();
         let mut left = &messages[..];
@@ -145,8 +145,9 @@ fn storm(world: &World, target: &str, trouble: Trouble) {
             .zip(pids)
             .map(|(seed, pid)| scope.spawn(move || receive(name, seed, trouble, pid, done)))
             .collect();
-        let count = total / SENDERS as usize;
-        let senders: Vec<_> = (1..=SENDERS)
+        let count = total / SENDERS;
+        let senders: Vec<_> = (1..)
+            .take(SENDERS)
             .map(|seed| scope.spawn(move || send(name, seed, count, trouble)))
             .collect();
         let sent: Vec<u64> =
