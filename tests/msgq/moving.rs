@@ -6,7 +6,7 @@ use nix::libc;
 use nix::sys::signal::Signal;
 
 use super::{BOTH, messages};
-use crate::support::{World, holds, lines};
+use crate::support::{World, eventually, holds, lines};
 
 /// The system call in which a receiver, or a sender, of this target blocks.
 const fn blocks(target: &str, receives: bool) -> i64 {
@@ -199,6 +199,21 @@ fn a_receiver_waits_for_a_message_and_a_sender_for_room() {
         assert_eq!(sender.code(), 0);
         world.call(&format!("msgq recv {target}")).stdout("next\n").ok();
     }
+}
+
+#[test]
+fn a_sender_is_told_that_its_queue_was_removed() {
+    let world = World::new();
+    world.call("msgq create @q --max-bytes 4").ok();
+    let line = "printf '1234\\n5678\\n' | ipcbox msgq send $NAME-q --lines";
+    let sender = world.shell(line).start();
+    eventually("the sender waits", || !world.call("msgq stat @q --waiters").ok().is_empty());
+    world.call("msgq rm --force @q").ok();
+    let end = sender.end();
+    assert_eq!(end.status.code(), Some(3));
+    let told = String::from_utf8(end.stderr).unwrap();
+    let words = "line 2: it was removed meanwhile (EIDRM); 1 message was sent before\nhint: ";
+    assert!(told.contains(words), "{told}");
 }
 
 #[test]

@@ -161,6 +161,27 @@ fn stat_tells_who_waits() {
 }
 
 #[test]
+fn who_waits_in_another_namespace_does_not_wait_here() {
+    let world = World::new();
+    if !world.is_own() {
+        return println!("skipped: it wants IPC namespaces of its own");
+    }
+    // The first queue of each namespace has the same id.
+    let id = world.call("msgq create @q").ok();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let elsewhere = World::new();
+            assert_eq!(elsewhere.call("msgq create @q").ok(), id);
+            elsewhere.call("msgq recv @q").start().blocked_in(libc::SYS_msgrcv)
+        });
+        let waiter = other.join().unwrap();
+        world.call("msgq stat @q --waiters").stdout("").ok();
+        world.call("msgq rm @q").ok();
+        drop(waiter);
+    });
+}
+
+#[test]
 fn set_changes_limit_mode_and_owner() {
     let world = World::new();
     world.call("msgq create @q").ok();

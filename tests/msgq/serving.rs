@@ -56,7 +56,7 @@ fn a_message_with_a_nul_is_told_and_not_run() {
 fn a_command_that_is_not_there_takes_nothing() {
     let world = World::new();
     world.call("msgq send @q x --create").ok();
-    world.call("msgq serve @q -- no-such-command").fails(127, "command not found (ENOENT)");
+    world.call("msgq serve @q -- /no/such/command").fails(127, "command not found (ENOENT)");
     let script = world.file("script", "#!/bin/sh\n");
     world.call("msgq serve @q --").arg(script).fails(126, "EACCES");
     world.call("msgq serve @q").fails(2, "no command was given");
