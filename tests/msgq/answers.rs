@@ -153,9 +153,11 @@ fn a_dead_server_is_noticed_at_once() {
         assert!(told.contains("the server ended while it was at work"), "{told}");
         // CMD outlives its server, and had nothing of the caller's.
         let descriptors = |pid| fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
-        let plain = Call::new("/bin/sleep").arg("60").start().became("sleep");
-        eventually("it has become sleep", || {
-            fs::read_to_string(format!("/proc/{pid}/comm")).unwrap().trim() == "sleep"
+        let plain = Call::new("/bin/sleep").arg("60").start();
+        let plain = plain.blocked_in(libc::SYS_clock_nanosleep);
+        eventually("it sleeps", || {
+            let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap();
+            call.starts_with(&format!("{} ", libc::SYS_clock_nanosleep))
         });
         assert_eq!(descriptors(pid), descriptors(plain.pid()));
         crate::support::signal(pid, Signal::SIGKILL);
