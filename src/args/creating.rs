@@ -38,6 +38,24 @@ impl Creating {
     }
 }
 
+/// Whether a missing object is made.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Making {
+    /// Make it if it is missing
+    #[arg(long)]
+    create: bool,
+    #[command(flatten)]
+    creating: Creating,
+}
+
+impl Making {
+    /// How it is to be made, if it is.
+    #[must_use]
+    pub fn wanted(self) -> Option<Creating> {
+        self.create.then_some(self.creating)
+    }
+}
+
 /// A user in a message: the name, else the number.
 #[must_use]
 pub fn user(uid: u32) -> String {

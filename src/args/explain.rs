@@ -32,6 +32,19 @@ pub fn bare(error: &Error) -> Option<Errno> {
     error.downcast_ref().copied().filter(|_| !said)
 }
 
+/// Whether a failure to remove `target` means that it is not there.
+#[must_use]
+pub fn is_gone(error: &Error, target: &Target) -> bool {
+    match error.downcast_ref() {
+        Some(Errno::ENOENT | Errno::EIDRM) => true,
+        Some(Errno::EINVAL) => match target.form() {
+            Form::Id(id) => kinds_of(*id).is_empty(),
+            form => *form != Form::Posix,
+        },
+        _ => false,
+    }
+}
+
 /// What `EACCES` and `EPERM` mean for an object, and whose it is where that is known.
 #[must_use]
 pub fn denied(errno: Errno, owner: Option<u32>) -> Cause {

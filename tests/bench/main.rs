@@ -5,6 +5,7 @@
 
 #![allow(clippy::cast_precision_loss, clippy::expect_used, clippy::print_stdout)]
 
+mod msgq;
 mod sem;
 mod shm;
 mod table;
@@ -14,6 +15,7 @@ use table::Table;
 fn main() {
     let filter = std::env::args().skip(1).find(|word| !word.starts_with('-'));
     let mut table = Table::new(filter);
+    msgq::tasks(&mut table);
     sem::tasks(&mut table);
     shm::tasks(&mut table);
     table.finish();

@@ -12,7 +12,7 @@ use super::doing;
 use super::queue::{Queue, only_posix, only_system_v};
 use super::shape::{Format, Shape};
 use crate::applets::Verb;
-use crate::args::creating::Creating;
+use crate::args::creating::Making;
 use crate::args::numbers::many;
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
@@ -70,11 +70,8 @@ pub struct Receive {
     /// Each message so: %t %p %l %d %n
     #[arg(long, value_name = "F", value_parser = Format::parse, group = "shape", allow_hyphen_values = true)]
     format: Option<Format>,
-    /// Make the queue if it is missing
-    #[arg(long)]
-    create: bool,
     #[command(flatten)]
-    creating: Creating,
+    making: Making,
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -145,8 +142,7 @@ impl Receive {
         only_system_v(&self.target, asks(false), "a POSIX queue has no types; %p is the priority")?;
         let why = "a System V queue has no priorities";
         only_posix(&self.target, asks(true), why, "%t is the type")?;
-        let creating = self.create.then_some(self.creating);
-        Queue::open(&self.target, Access::Read, deadline.patience, creating)
+        Queue::open(&self.target, Access::Read, deadline.patience, self.making.wanted())
     }
 
     const fn most(&self) -> Option<u64> {
