@@ -168,6 +168,30 @@ const TABLE: &[Waits] = &[
         show: "sem get @s --all",
         blocks_in: libc::SYS_semtimedop,
     },
+    Waits {
+        call: "fifo read f",
+        setup: &["fifo create f"],
+        blocker: "",
+        release: "fifo write f x",
+        show: "fifo stat f",
+        blocks_in: libc::SYS_ppoll,
+    },
+    Waits {
+        call: "fifo read f --follow -c 1",
+        setup: &["fifo create f"],
+        blocker: "",
+        release: "fifo write f x",
+        show: "fifo stat f",
+        blocks_in: libc::SYS_ppoll,
+    },
+    Waits {
+        call: "fifo write f x",
+        setup: &["fifo create f"],
+        blocker: "",
+        release: "fifo read f",
+        show: "fifo stat f",
+        blocks_in: libc::SYS_openat,
+    },
 ];
 
 impl Waits {

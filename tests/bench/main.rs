@@ -5,6 +5,7 @@
 
 #![allow(clippy::cast_precision_loss, clippy::expect_used, clippy::print_stdout)]
 
+mod fifo;
 mod msgq;
 mod sem;
 mod shm;
@@ -16,6 +17,7 @@ fn main() {
     let filter = std::env::args().skip(1).find(|word| !word.starts_with('-'));
     let mut table = Table::new(filter);
     msgq::tasks(&mut table);
+    fifo::tasks(&mut table);
     sem::tasks(&mut table);
     shm::tasks(&mut table);
     table.finish();
