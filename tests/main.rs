@@ -9,3 +9,4 @@ mod dispatch;
 mod house;
 #[allow(dead_code, unused_imports)]
 mod support;
+mod signal;
