@@ -7,6 +7,6 @@
 
 mod dispatch;
 mod house;
+mod signal;
 #[allow(dead_code, unused_imports)]
 mod support;
-mod signal;

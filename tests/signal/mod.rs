@@ -25,8 +25,10 @@ pub fn puppet() -> Option<&'static Path> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/signal/puppet.c");
-        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("puppet-{}", std::process::id()));
-        let built = Command::new("cc").args(["-O1", "-pthread", "-o"]).arg(&program).arg(source).status();
+        let program =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("puppet-{}", std::process::id()));
+        let built =
+            Command::new("cc").args(["-O1", "-pthread", "-o"]).arg(&program).arg(source).status();
         built.is_ok_and(|status| status.success()).then_some(program)
     });
     if built.is_none() {
@@ -102,7 +104,8 @@ pub fn contained(world: &World, processes: usize, as_root: bool, script: &str) -
     let puppet = puppet_in(world)?;
     let namespace = ["--pid", "--fork", "--kill-child", "--mount-proc"];
     let user = if geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
-    let unshare = || Call::new("timeout").args(["-s", "KILL", "60", "unshare"]).args(user).args(namespace);
+    let unshare =
+        || Call::new("timeout").args(["-s", "KILL", "60", "unshare"]).args(user).args(namespace);
     if !unshare().arg("true").output().status.success() {
         eprintln!("skipped: no pid namespace may be made here");
         return None;
@@ -137,7 +140,8 @@ fn tasks() -> usize {
     let own = |entry: std::io::Result<std::fs::DirEntry>| {
         use std::os::unix::fs::MetadataExt;
         let path = entry.ok()?.path().join("task");
-        (path.metadata().ok()?.uid() == geteuid().as_raw()).then(|| path.read_dir().ok().map(Iterator::count))?
+        (path.metadata().ok()?.uid() == geteuid().as_raw())
+            .then(|| path.read_dir().ok().map(Iterator::count))?
     };
     std::fs::read_dir("/proc").unwrap().filter_map(own).sum()
 }

@@ -11,7 +11,7 @@ fn a_number_that_was_used_again_is_not_hit() {
         set -- $($BOX signal stat $pid --no-header --columns inode,start)
         by_inode=$pid:$1 by_start=$pid@$2
         $BOX signal send 0 $by_inode $by_start
-        kill -KILL $pid; wait $pid || :
+        kill -KILL $pid; wait $pid 2>/dev/null || :
         # The start is counted in hundredths of a second.
         while [ $(cut -d' ' -f22 /proc/self/stat) = $2 ]; do :; done
         [ $($PUPPET reuse $pid) = $pid ]

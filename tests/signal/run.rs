@@ -25,9 +25,16 @@ fn what_the_box_was_given_is_handed_down() {
     let given = "trap '' PIPE USR2; ";
     let plain = world.shell(&format!("{given} exec grep Sig /proc/self/status")).ok();
     for way in WAYS {
-        for before in ["", "env --block-signal=TERM,RTMIN+2 --ignore-signal=CHLD ", "env --ignore-signal=TTOU,TTIN "] {
-            let bare = world.shell(&format!("{given} exec {before} grep Sig /proc/self/status")).ok();
-            let line = format!("{given} exec {before} ipcbox signal run {way} -- grep Sig /proc/self/status");
+        for before in [
+            "",
+            "env --block-signal=TERM,RTMIN+2 --ignore-signal=CHLD ",
+            "env --ignore-signal=TTOU,TTIN ",
+        ] {
+            let bare =
+                world.shell(&format!("{given} exec {before} grep Sig /proc/self/status")).ok();
+            let line = format!(
+                "{given} exec {before} ipcbox signal run {way} -- grep Sig /proc/self/status"
+            );
             assert_eq!(masks(&world.shell(&line).ok()), masks(&bare), "{line}");
             assert!(masks(&plain)["SigIgn"] & 1 << (13 - 1) != 0);
         }
@@ -45,10 +52,16 @@ fn every_pair_of_dispositions_and_ways() {
             ("--ignore term,12 --block SIGTERM,USR2", [true, true]),
             ("--default TERM,USR2 --block TERM,USR2", [false, true]),
         ] {
-            let option = if way.contains("USR1=USR2") { option.replace("USR2", "HUP").replace("12", "1") } else { option.into() };
+            let option = if way.contains("USR1=USR2") {
+                option.replace("USR2", "HUP").replace("12", "1")
+            } else {
+                option.into()
+            };
             let other = if way.contains("USR1=USR2") { 1 } else { 12 };
             for given in ["", "trap '' TERM USR2 HUP;"] {
-                let line = format!("{given} exec ipcbox signal run {way} {option} -- grep Sig /proc/self/status");
+                let line = format!(
+                    "{given} exec ipcbox signal run {way} {option} -- grep Sig /proc/self/status"
+                );
                 let saw = masks(&world.shell(&line).ok());
                 for signal in [15, other] {
                     let has = |key: &str| saw[key] >> (signal - 1) & 1 == 1;
@@ -65,12 +78,20 @@ fn every_pair_of_dispositions_and_ways() {
 fn the_box_ends_as_the_command_did() {
     let world = World::new();
     for way in WAYS {
-        for (script, status) in [("exit 0", 0), ("exit 42", 42), ("exit 125", 125), ("kill -9 $$", 137), ("kill -34 $$", 162), ("kill -SEGV $$", 139)] {
+        for (script, status) in [
+            ("exit 0", 0),
+            ("exit 42", 42),
+            ("exit 125", 125),
+            ("kill -9 $$", 137),
+            ("kill -34 $$", 162),
+            ("kill -SEGV $$", 139),
+        ] {
             let words = format!("signal run {way} -- sh -c");
             world.call(&words).arg(script).stderr("").status(status);
         }
         // By the signal itself, not by a status.
-        let output = world.call(&format!("signal run {way} -- sh -c")).arg("kill -TERM $$").output();
+        let output =
+            world.call(&format!("signal run {way} -- sh -c")).arg("kill -TERM $$").output();
         use std::os::unix::process::ExitStatusExt;
         assert_eq!(output.status.signal(), Some(15), "{way}");
         let words = |words: &str| world.call(&format!("signal run {way} {words}"));
@@ -95,7 +116,10 @@ fn what_contradicts_itself_is_refused() {
         ("--map TERM=0", "1 to 64"),
         ("--map INT=TERM,INT=HUP", "INT is translated twice"),
         ("--map TERM=INT --ignore TERM", "TERM cannot be translated and ignored"),
-        ("--map TERM=INT --ignore INT", "INT cannot be what another one is translated to, and ignored"),
+        (
+            "--map TERM=INT --ignore INT",
+            "INT cannot be what another one is translated to, and ignored",
+        ),
         ("--ignore TERM --default TERM", "ignored and have its default action"),
         ("--ignore KILL", "no process can catch, block or ignore KILL"),
         ("--block STOP", "no process can catch, block or ignore STOP"),
@@ -133,8 +157,23 @@ fn tell(world: &World, to: &Puppet, name: &str) {
 fn all_that_can_be_caught_is_forwarded_or_translated() {
     let world = World::new();
     for (options, pairs) in [
-        ("--reap", &[("HUP", "HUP"), ("INT", "INT"), ("TERM", "TERM"), ("USR1", "USR1"), ("ALRM", "ALRM"), ("WINCH", "WINCH"), ("URG", "URG"), ("RTMIN+5", "RT")][..]),
-        ("--map TERM=INT,usr1=rtmin+5,HUP=", &[("TERM", "INT"), ("INT", "INT"), ("USR1", "RT"), ("USR2", "USR2")][..]),
+        (
+            "--reap",
+            &[
+                ("HUP", "HUP"),
+                ("INT", "INT"),
+                ("TERM", "TERM"),
+                ("USR1", "USR1"),
+                ("ALRM", "ALRM"),
+                ("WINCH", "WINCH"),
+                ("URG", "URG"),
+                ("RTMIN+5", "RT"),
+            ][..],
+        ),
+        (
+            "--map TERM=INT,usr1=rtmin+5,HUP=",
+            &[("TERM", "INT"), ("INT", "INT"), ("USR1", "RT"), ("USR2", "USR2")][..],
+        ),
         ("--map TERM=INT --map INT=HUP", &[("TERM", "INT"), ("INT", "HUP")][..]),
     ] {
         let mut box_ = teller(&world, options);
@@ -175,7 +214,8 @@ fn a_value_goes_through() {
 #[test]
 fn a_command_line_is_run_one_at_a_time() {
     let world = World::new();
-    let mut box_ = teller(&world, "--map USR1= --on USR1=echo${IFS}$IPCBOX_SIGNAL${IFS}$IPCBOX_PID>>said");
+    let mut box_ =
+        teller(&world, "--map USR1= --on USR1=echo${IFS}$IPCBOX_SIGNAL${IFS}$IPCBOX_PID>>said");
     let cmd = box_.1.clone();
     let said = world.dir().join("said");
     for count in 1..=3 {
@@ -187,7 +227,9 @@ fn a_command_line_is_run_one_at_a_time() {
     assert_eq!(box_.status(), 3);
     assert_eq!(box_.rest(), "");
     // It is forwarded as well, and the box waits for what it runs.
-    let call = world.call("signal run --on USR1=touch${IFS}began;read${IFS}x<gate;echo${IFS}done>late -- sh -c");
+    let call = world.call(
+        "signal run --on USR1=touch${IFS}began;read${IFS}x<gate;echo${IFS}done>late -- sh -c",
+    );
     world.shell("mkfifo gate").ok();
     let call = call.arg("kill -USR1 $PPID; until [ -e began ]; do :; done; exit 4").start();
     eventually("it began", || world.dir().join("began").exists());
@@ -200,14 +242,23 @@ fn a_command_line_is_run_one_at_a_time() {
 fn the_time_is_limited() {
     let world = World::new();
     world.call("signal run --max-time 20 -- true").ok();
-    world.call("signal run --max-time 0.1 -- sleep 100").fails(124, "cannot finish sleep: it did not end within 100ms");
+    world
+        .call("signal run --max-time 0.1 -- sleep 100")
+        .fails(124, "cannot finish sleep: it did not end within 100ms");
     let stubborn = "trap 'echo TERM' TERM; trap 'echo HUP' HUP; while :; do sleep 0.01; done";
-    let limited = |options: &str| world.call(&format!("signal run {options} -- sh -c")).arg(stubborn);
-    assert_eq!(limited("--max-time 0.3 --then TERM:0.3 --then HUP:0.3 --then KILL").status(124), "TERM\nHUP\n");
+    let limited =
+        |options: &str| world.call(&format!("signal run {options} -- sh -c")).arg(stubborn);
+    assert_eq!(
+        limited("--max-time 0.3 --then TERM:0.3 --then HUP:0.3 --then KILL").status(124),
+        "TERM\nHUP\n"
+    );
     // When the last step is over the tree is ended.
     assert_eq!(limited("--max-time 0.3 --kill-tree --then TERM:0.2").status(124), "TERM\n");
     // One that is stopped is ended as well.
-    world.call("signal run --max-time 0.3 -- sh -c").arg("kill -STOP $$").fails(124, "within 300ms");
+    world
+        .call("signal run --max-time 0.3 -- sh -c")
+        .arg("kill -STOP $$")
+        .fails(124, "within 300ms");
 }
 
 #[test]
@@ -228,17 +279,29 @@ fn a_command_does_not_outlive_the_box() {
 fn the_end_of_a_parent_is_told() {
     let world = World::new();
     world.shell("mkfifo hold").ok();
-    for (way, which, line) in [("", "TERM", "TERM"), ("--reap", "TERM", "TERM"), ("--kill-tree", "HUP", "HUP"), ("--map USR1=USR2", "HUP", "HUP")] {
+    for (way, which, line) in [
+        ("", "TERM", "TERM"),
+        ("--reap", "TERM", "TERM"),
+        ("--kill-tree", "HUP", "HUP"),
+        ("--map USR1=USR2", "HUP", "HUP"),
+    ] {
         // The shell is the parent; a grandchild of the test's tells what it got.
         let cmd = "trap 'echo $GOT; exit' HUP INT TERM; echo $$ >pid; while :; do sleep 0.01; done";
-        let script = format!("GOT={line} ipcbox signal run {way} --parent-death {which} -- sh -c '{}' >out & read x <hold", cmd.replace('\'', "'\\''"));
+        let script = format!(
+            "GOT={line} ipcbox signal run {way} --parent-death {which} -- sh -c '{}' >out & read x <hold",
+            cmd.replace('\'', "'\\''")
+        );
         let parent = world.program("/bin/sh").args(["-ec", &script]).start();
         let pid = world.dir().join("pid");
-        eventually("it runs", || std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n')));
+        eventually("it runs", || {
+            std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n'))
+        });
         parent.signal(Signal::SIGKILL);
         parent.code();
         let out = world.dir().join("out");
-        eventually(&format!("{which} comes by {way}"), || std::fs::read_to_string(&out).is_ok_and(|text| text == format!("{line}\n")));
+        eventually(&format!("{which} comes by {way}"), || {
+            std::fs::read_to_string(&out).is_ok_and(|text| text == format!("{line}\n"))
+        });
         std::fs::remove_file(&pid).unwrap();
     }
 }
@@ -261,7 +324,9 @@ fn children_from_before_are_left_alone() {
     world.shell(script).status(5);
     let before = std::fs::read_to_string(world.dir().join("before")).unwrap();
     let pid = before.trim();
-    assert!(std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm == "sleep\n"));
+    assert!(
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm == "sleep\n")
+    );
     world.call(&format!("signal send KILL {pid}")).ok();
 }
 
@@ -313,13 +378,16 @@ fn a_monster_is_ended_at_its_time_and_by_every_signal() {
 fn without_its_own_proc_a_tree_is_refused() {
     let world = World::new();
     // The namespace is new, its /proc is not.
-    let user = if nix::unistd::geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
+    let user =
+        if nix::unistd::geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
     let unshare = || Call::new("unshare").args(user).args(["--pid", "--fork"]);
     if !unshare().arg("true").output().status.success() {
         eprintln!("skipped: no pid namespace may be made here");
         return;
     }
-    let run = |options: &[&str]| unshare().arg(BINARY).args(["signal", "run"]).args(options).args(["--", "true"]);
+    let run = |options: &[&str]| {
+        unshare().arg(BINARY).args(["signal", "run"]).args(options).args(["--", "true"])
+    };
     run(&["--kill-tree"]).fails(125, "--kill-tree needs /proc");
     run(&["--reap"]).ok();
     drop(world);
@@ -368,7 +436,8 @@ fn as_init_it_is_a_containers() {
     let told = call.status(3);
     assert!(told.starts_with("INT\n") && told.ends_with("HUP\n"), "{told}");
     for (end, status) in [("kill -TERM $$", 143), ("kill -KILL $$", 137), ("exit 5", 5)] {
-        let script = format!("exec $BOX signal run --reap --kill-tree -- sh -c 'setsid sleep 100 & {end}'");
+        let script =
+            format!("exec $BOX signal run --reap --kill-tree -- sh -c 'setsid sleep 100 & {end}'");
         let Some(call) = contained(&world, 60, false, &script) else { return };
         let output = call.output();
         assert_eq!(output.status.code(), Some(status), "{end}");

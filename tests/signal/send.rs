@@ -34,9 +34,12 @@ fn every_signal_goes_by_every_name() {
 #[test]
 fn a_value_goes_along_as_with_sigqueue() {
     let world = World::new();
-    for (signal, number, value) in [("USR1", 10, i32::MAX), ("RTMIN+3", 37, i32::MIN), ("37", 37, 0)] {
+    for (signal, number, value) in
+        [("USR1", 10, i32::MAX), ("RTMIN+3", 37, i32::MIN), ("37", 37, 0)]
+    {
         let Some(mut puppet) = Puppet::be(&["receive"]) else { return };
-        let sender = world.call(&format!("signal send {signal} {} --value {value}", puppet.pid())).start();
+        let sender =
+            world.call(&format!("signal send {signal} {} --value {value}", puppet.pid())).start();
         let pid = sender.pid();
         assert_eq!(sender.code(), 0);
         assert_eq!(puppet.rest(), format!("{number} -1 {value} {pid}\n"));
@@ -81,7 +84,10 @@ fn zero_only_tests_and_a_dry_run_only_shows() {
     let mut puppet = Puppet::shell("echo ready; exec sleep 100");
     let pid = puppet.pid();
     world.call(&format!("signal send 0 {pid}")).stdout("").ok();
-    world.call(&format!("signal send KILL {pid} --dry-run")).stdout(format!("{pid}  KILL  sleep 100\n")).ok();
+    world
+        .call(&format!("signal send KILL {pid} --dry-run"))
+        .stdout(format!("{pid}  KILL  sleep 100\n"))
+        .ok();
     let line = world.call(&format!("signal send KILL {pid} --dry-run -J")).ok();
     assert_eq!((field(&line, "pid"), field(&line, "signal")), (pid.into(), "KILL".into()));
     assert!(puppet.runs());
@@ -93,7 +99,10 @@ fn it_tells_what_became_of_them() {
     let world = World::new();
     let mut puppet = Puppet::shell("trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done");
     let pid = puppet.pid();
-    world.call(&format!("signal send TERM {pid} --wait 20s")).stdout(format!("{pid}  exited  7\n")).ok();
+    world
+        .call(&format!("signal send TERM {pid} --wait 20s"))
+        .stdout(format!("{pid}  exited  7\n"))
+        .ok();
     assert_eq!(puppet.status(), 7);
     let stubborn = Puppet::shell("trap '' TERM; echo ready; exec sleep 100");
     let pid = stubborn.pid();
@@ -102,7 +111,9 @@ fn it_tells_what_became_of_them() {
         .stdout(format!("{pid}  alive\n"))
         .stderr(format!("signal: cannot end {pid}: it did not end in time\n"))
         .status(124);
-    let line = world.call(&format!("signal send TERM {pid} --wait 0.1 --then INT:0.1 --then KILL -J")).ok();
+    let line = world
+        .call(&format!("signal send TERM {pid} --wait 0.1 --then INT:0.1 --then KILL -J"))
+        .ok();
     assert_eq!((field(&line, "result"), field(&line, "signal")), ("killed".into(), "INT".into()));
 }
 
@@ -112,7 +123,8 @@ fn the_steps_are_for_all_at_once() {
     let script = "trap '' TERM INT; echo ready; exec sleep 100";
     let stubborn = [(); 4].map(|()| Puppet::shell(script));
     let mut willing = Puppet::shell("echo ready; exec sleep 100");
-    let pids: Vec<String> = stubborn.iter().chain([&willing]).map(|puppet| puppet.pid().to_string()).collect();
+    let pids: Vec<String> =
+        stubborn.iter().chain([&willing]).map(|puppet| puppet.pid().to_string()).collect();
     let start = Instant::now();
     let call = format!("signal send TERM {} --wait 0.5 --then INT:0.5 --then KILL", pids.join(" "));
     let told = world.call(&call).ok();
@@ -131,7 +143,9 @@ fn a_group_is_signalled_by_its_leader() {
     let mut call = std::process::Command::new("setsid");
     let mut leader = Puppet::start(call.args(["sh", "-c", script]));
     let (pid, member) = (leader.pid(), leader.1.clone());
-    world.call(&format!("signal send TERM {member} --group")).fails(3, "leads no process group (ESRCH)");
+    world
+        .call(&format!("signal send TERM {member} --group"))
+        .fails(3, "leads no process group (ESRCH)");
     let told = world.call(&format!("signal send TERM {pid} --group --wait 20s --then KILL")).ok();
     assert_eq!(told.lines().count(), 2);
     assert!(told.contains(&format!("{member}  ")), "{told}");
@@ -143,8 +157,10 @@ fn a_signal_waits_for_its_handler() {
     let world = World::new();
     // Each round the process is told to go on only while the box already looks.
     for round in 0..10 {
-        let mut puppet = Puppet::shell("echo ready; read x; trap 'exit 9' USR1; while :; do sleep 0.01; done");
-        let send = world.call(&format!("signal send USR1 {} --when-caught 30s", puppet.pid())).start();
+        let mut puppet =
+            Puppet::shell("echo ready; read x; trap 'exit 9' USR1; while :; do sleep 0.01; done");
+        let send =
+            world.call(&format!("signal send USR1 {} --when-caught 30s", puppet.pid())).start();
         if round == 0 {
             assert!(holds(|| puppet.runs()));
         }
@@ -237,7 +253,8 @@ fn somebody_elses_process_is_refused_by_name() {
         return world.call("signal send USR2 1").fails(5, "it belongs to root (EPERM)");
     };
     let mut puppet = Puppet::shell("echo ready; exec sleep 100");
-    let call = |words: &str| world.call(&format!("signal send {words} {}", puppet.pid())).user(stranger);
+    let call =
+        |words: &str| world.call(&format!("signal send {words} {}", puppet.pid())).user(stranger);
     for words in ["TERM", "0", "TERM --group", "RTMIN --value 1", "TERM --tree"] {
         if words != "TERM --group" {
             call(words).fails(5, "permission denied, it belongs to root (EPERM)");
@@ -256,7 +273,9 @@ fn storms_of_signals_lose_no_queued_one() {
     });
     for value in 0..200 {
         let pid = wait.pid().to_string();
-        Call::new(crate::support::BINARY).args(["signal", "send", "RTMIN", &pid, "--value", &value.to_string()]).ok();
+        Call::new(crate::support::BINARY)
+            .args(["signal", "send", "RTMIN", &pid, "--value", &value.to_string()])
+            .ok();
         if value % 20 == 0 {
             wait.signal(Signal::SIGSTOP);
             wait.signal(Signal::SIGCONT);

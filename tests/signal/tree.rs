@@ -6,10 +6,12 @@ fn a_tree_is_signalled_whole() {
     let world = World::new();
     let Some(puppet) = puppet_in(&world) else { return };
     // Three levels; the deepest ignores TERM, and one was stopped before.
-    let script = format!("sh -c '{puppet} pending >&- & sleep 100 & kill -STOP $!; echo $!; wait' & wait");
+    let script =
+        format!("sh -c '{puppet} pending >&- & sleep 100 & kill -STOP $!; echo $!; wait' & wait");
     let mut root = Puppet::shell(&script);
     let (pid, stopped) = (root.pid(), root.1.clone());
-    let children = || world.call(&format!("signal send 0 {pid} --tree --dry-run --columns pid")).ok();
+    let children =
+        || world.call(&format!("signal send 0 {pid} --tree --dry-run --columns pid")).ok();
     eventually("all are there", || children().lines().count() == 4);
     let all: Vec<String> = children().lines().map(str::to_owned).collect();
     let state = |pid: &str| {
@@ -51,7 +53,7 @@ fn none_of_a_growing_tree_escapes() {
         n=0
         while [ $n -lt 30 ]; do
             # The root never ends by itself while its descendants run.
-            sh -c 'n=0; while [ $n -lt 400 ]; do sleep 30 & n=$((n+1)); done; wait' &
+            sh -c 'n=0; while [ $n -lt 40 ]; do sleep 30 & n=$((n+1)); done; wait' &
             until [ $(cat /proc/$!/task/$!/children | wc -w) -gt 5 ]; do :; done
             $BOX signal send KILL $! --tree --wait 20s >out
             wait $! || :
@@ -60,7 +62,7 @@ fn none_of_a_growing_tree_escapes() {
         done
         echo $n
     ";
-    let Some(call) = contained(&world, 60, false, script) else { return };
+    let Some(call) = contained(&world, 90, false, script) else { return };
     let output = call.output();
     let told = String::from_utf8(output.stdout).unwrap();
     assert_eq!(told, "30\n", "{}", String::from_utf8_lossy(&output.stderr));
