@@ -141,9 +141,9 @@ fn it_waits_as_long_as_it_may() {
     let mut join =
         world.call(&format!("signal join {pid} -w 1")).start().blocked_in(libc::SYS_ppoll);
     join.signal(Signal::SIGSTOP);
-    let stat = format!("/proc/{}/stat", join.pid());
+    let told = format!("/proc/{}/stat", join.pid());
     eventually("it stops", || {
-        std::fs::read_to_string(&stat).is_ok_and(|line| line.contains(" T "))
+        std::fs::read_to_string(&told).is_ok_and(|line| line.contains(" T "))
     });
     join.signal(Signal::SIGCONT);
     assert!(join.runs());

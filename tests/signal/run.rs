@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::os::unix::process::ExitStatusExt;
 
 use nix::sys::signal::Signal;
 
@@ -92,10 +93,9 @@ fn the_box_ends_as_the_command_did() {
         // By the signal itself, not by a status.
         let output =
             world.call(&format!("signal run {way} -- sh -c")).arg("kill -TERM $$").output();
-        use std::os::unix::process::ExitStatusExt;
         assert_eq!(output.status.signal(), Some(15), "{way}");
         let words = |words: &str| world.call(&format!("signal run {way} {words}"));
-        words("-- no-such-command").fails(127, "command not found");
+        words("-- no-such-command").env("PATH", "/usr/bin").fails(127, "command not found");
         words("-- /etc/passwd").fails(126, "EACCES");
         words("").fails(125, "no command was given");
         words("true").fails(125, "a command comes after '--'");

@@ -16,16 +16,16 @@ fn every_signal_goes_by_every_name() {
         .collect();
     let names: Vec<&str> = all.iter().map(|(_, name)| *name).collect();
     let script = format!(
-        "ipcbox signal wait {} -c 180 --ready p >out & until [ -s p ]; do :; done; pid=$!\n{}\nwait $pid; cat out",
+        "ipcbox signal wait {} -c 180 --ready p >out & until [ -s p ]; do :; done; pid=$!; n=0
+        for pair in {}; do
+            number=${{pair%=*}}; name=${{pair#*=}}
+            for s in $number $name sig$(echo $name | tr A-Z a-z); do
+                ipcbox signal send $s $pid; n=$((n+1)); until [ $(wc -l <out) = $n ]; do :; done
+            done
+        done
+        wait $pid; cat out",
         names.join(","),
-        all.iter()
-            .map(|(number, name)| {
-                format!(
-                    "for s in {number} {name} sig$(echo {name} | tr A-Z a-z); do ipcbox signal send $s $pid; \
-                     n=$((${{n-0}}+1)); until [ $(wc -l <out) = $n ]; do :; done; done\n"
-                )
-            })
-            .collect::<String>(),
+        all.iter().map(|(number, name)| [*number, name].join("=")).collect::<Vec<_>>().join(" "),
     );
     let expected: String = names.iter().map(|name| format!("{name}\n").repeat(3)).collect();
     world.shell(&script).stdout(expected).ok();

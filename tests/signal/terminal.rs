@@ -55,7 +55,7 @@ impl Terminal {
         let said = &self.said;
         let end = || said.lock().unwrap().find(text);
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            eventually(text, || end().is_some())
+            eventually(text, || end().is_some());
         }))
         .is_err()
         {
