@@ -47,8 +47,17 @@ pub fn indexes(text: &str) -> Result<RangeInclusive<u16>, String> {
     Ok(range)
 }
 
+/// Reads a number from 1 on, however large.
+///
+/// # Errors
+/// Words that say what is wrong.
+pub fn from_one(text: &str) -> Result<u64, String> {
+    digits(text).filter(|number| *number > 0).ok_or_else(|| "it is a number from 1 on".into())
+}
+
 /// A number of digits alone: no sign, no blank.
-fn digits(text: &str) -> Option<u64> {
+#[must_use]
+pub fn digits(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().ok())?
 }
@@ -64,6 +73,8 @@ mod tests {
         for text in ["", "0", "-1", "+1", "32768", "1.5", "x", "99999999999999999999"] {
             assert!(count(text).is_err(), "{text}");
         }
+        assert_eq!(from_one("20000"), Ok(20_000));
+        assert!(from_one("0").is_err() && from_one("-1").is_err());
         assert_eq!(pid("2147483647"), Ok(i32::MAX));
         for text in ["0", "-1", "2147483648", "1x"] {
             assert!(pid(text).is_err(), "{text}");

@@ -6,6 +6,7 @@
 #![allow(clippy::cast_precision_loss, clippy::expect_used, clippy::print_stdout)]
 
 mod sem;
+mod signal;
 mod table;
 
 use table::Table;
@@ -14,5 +15,6 @@ fn main() {
     let filter = std::env::args().skip(1).find(|word| !word.starts_with('-'));
     let mut table = Table::new(filter);
     sem::tasks(&mut table);
+    signal::tasks(&mut table);
     table.finish();
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr)]
 
 mod join;
+mod left;
 mod list;
 mod reuse;
 mod run;

@@ -155,6 +155,19 @@ fn a_background_job_stops_when_it_reads() {
 }
 
 #[test]
+fn a_background_job_stops_when_it_writes_where_that_is_asked_for() {
+    let world = World::new();
+    let Some(terminal) = Terminal::open(&world) else { return };
+    terminal.types(&format!("stty tostop; {RUN} sh -c 'echo w''ritten; exit 4' &\n"));
+    terminal.says("ask> ");
+    terminal.types("until jobs | grep Stopped; do :; done; echo fo''und\n");
+    terminal.says("found");
+    terminal.types("fg; echo =$?=\n");
+    terminal.says("written");
+    terminal.says("=4=");
+}
+
+#[test]
 fn a_pager_behind_the_pipe_gets_the_terminal_when_it_asks() {
     let world = World::new();
     let Some(terminal) = Terminal::open(&world) else { return };
