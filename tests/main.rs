@@ -13,5 +13,6 @@ mod output;
 mod readme;
 mod sem;
 mod shm;
+mod signal;
 mod support;
 mod waiting;

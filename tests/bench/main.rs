@@ -9,6 +9,7 @@ mod fifo;
 mod msgq;
 mod sem;
 mod shm;
+mod signal;
 mod table;
 
 use table::Table;
@@ -20,5 +21,6 @@ fn main() {
     fifo::tasks(&mut table);
     sem::tasks(&mut table);
     shm::tasks(&mut table);
+    signal::tasks(&mut table);
     table.finish();
 }
