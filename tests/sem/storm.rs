@@ -72,15 +72,17 @@ impl Storm {
                 let call = next(&self.world, &mut self.dice);
                 children.push(call.start());
             }
-            let victim = self.dice.below(children.len());
-            match self.dice.below(6) {
-                0 | 1 => {
-                    children[victim].signal(Signal::SIGKILL);
-                    self.killed += 1;
+            for child in &children {
+                match self.dice.below(32) {
+                    0 => {
+                        child.signal(Signal::SIGKILL);
+                        self.killed += 1;
+                    }
+                    // Somebody is slow, wherever it is.
+                    1 => child.signal(Signal::SIGSTOP),
+                    2..8 => child.signal(Signal::SIGCONT),
+                    _ => {}
                 }
-                // Somebody is slow, wherever it is.
-                2 => children[victim].signal(Signal::SIGSTOP),
-                _ => children.iter().for_each(|child| child.signal(Signal::SIGCONT)),
             }
             let mut n = 0;
             while n < children.len() {
