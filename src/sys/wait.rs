@@ -116,7 +116,9 @@ pub fn interruptible<T>(
     patience: Patience,
     mut act: impl FnMut() -> Result<T>,
 ) -> Result<Option<T>> {
-    caught::alarm(patience)?;
+    if patience != Patience::Never {
+        caught::alarm(patience)?;
+    }
     loop {
         if caught::any() {
             return Ok(None);
