@@ -240,14 +240,14 @@ impl Reading<'_> {
         while let Some(fd) = &self.sources[0].fd
             && self.sources[0].ready
         {
-            if self.deadline.patience.is_over() {
-                return self.late();
-            }
             match self.sink.pass_in_time(fd, self.deadline.patience) {
                 Ok(Some(flow)) => self.passed(0, flow)?,
                 Ok(None) => return Ok(()),
                 Err(error) if error.downcast_ref() == Some(&Errno::EAGAIN) => return self.late(),
                 Err(error) => return Err(error),
+            }
+            if self.sources[0].ready && self.deadline.patience.is_over() {
+                return self.late();
             }
         }
         Ok(())
