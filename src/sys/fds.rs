@@ -10,6 +10,7 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::Mode;
 
@@ -83,11 +84,18 @@ pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
     }
 }
 
-/// Writes all of `bytes`, write(2) as often as it takes.
+/// Writes all of `bytes`, write(2) as often as it takes, also where somebody made the descriptor one that does not wait.
 pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
-        let written = write(fd.as_fd(), bytes)?;
-        bytes = &bytes[written..];
+        match write(fd.as_fd(), bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::EAGAIN) => {
+                let mut polled = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
+                // However it ends, writing tells.
+                let _ = poll(&mut polled, PollTimeout::NONE);
+            }
+            Err(errno) => return Err(errno),
+        }
     }
     Ok(())
 }

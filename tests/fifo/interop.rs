@@ -62,6 +62,6 @@ fn the_shells_own_programs_are_on_the_other_side() {
         until [ -p log ]; do :; done
         echo one > log; (echo two; echo three) > log
         until [ $(wc -l < out) = 3 ]; do :; done
-        kill $read; wait $read 2>/dev/null || echo $?; cat out; ls log 2>/dev/null || echo gone";
+        kill $read; { wait $read || echo $?; } 2>/dev/null; cat out; ls log 2>/dev/null || echo gone";
     world.shell(script).stdout("143\none\ntwo\nthree\ngone\n").ok();
 }

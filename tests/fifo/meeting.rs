@@ -93,7 +93,8 @@ fn a_writer_that_came_first_is_read() {
     for (options, _) in READERS.iter().filter(|(options, _)| waits(options)) {
         let world = world();
         let writer = plain_writer(&world);
-        let reader = reader(&world, options);
+        let limit = if options.contains("--follow") { "2" } else { "50" };
+        let reader = reader(&world, &options.replace("0.3", limit));
         assert_eq!(writer.code(), 0, "{options}");
         let late = options.contains("-w") && options.contains("--follow");
         if options.contains("--follow") && !late {

@@ -1,9 +1,10 @@
 //! `fifo read`.
 
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::sys::signal::Signal;
 
@@ -73,9 +74,9 @@ fn follow_stays_across_writers_until_silence_or_a_signal() {
 #[test]
 fn each_output_restarts_the_silence_of_follow() {
     let world = world();
-    let script = "fifo read f --follow -w 0.6 > out & read=$!
+    let script = "fifo read f --follow -w 1.5 > out & read=$!
         exec 8> f
-        for n in 1 2 3 4; do echo $n >&8; sleep 0.3; done
+        for n in 1 2 3 4; do echo $n >&8; sleep 0.6; done
         exec 8>&-; status=0; wait $read || status=$?; cat out; echo $status";
     let output = world.shell(script).output();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "1\n2\n3\n4\n124\n");
@@ -200,4 +201,26 @@ fn standard_output_that_takes_no_more_is_told_or_ends_it_as_any_filter() {
     let held = hold(&world.dir().join("f"));
     let output = world.call("fifo read f").onto(held.try_clone().unwrap().into());
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn standard_output_that_does_not_wait_is_waited_for() {
+    let world = world();
+    let text = "line\n".repeat(100_000);
+    fs::write(world.dir().join("in"), &text).unwrap();
+    for (options, tagged) in [("", false), ("--tag", true), ("-c 100000", false)] {
+        let writer = world.shell("cat in > f").start();
+        let (from, to) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
+        fcntl(&to, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        let slow = std::thread::spawn(move || {
+            let mut got = String::new();
+            File::from(from).read_to_string(&mut got).unwrap();
+            got
+        });
+        let output = world.call(&format!("fifo read f {options}")).onto(to);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_eq!(writer.code(), 0);
+        let got = slow.join().unwrap();
+        assert!(if tagged { got.replace("f: ", "") } else { got } == text, "{options}");
+    }
 }

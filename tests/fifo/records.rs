@@ -59,6 +59,22 @@ fn a_line_longer_than_the_fifo_is_taken_whole() {
 }
 
 #[test]
+fn lines_are_found_while_one_long_write_goes_on() {
+    let world = world();
+    // No event tells of what a write that had to wait adds to a FIFO that is not empty.
+    fs::write(world.dir().join("in"), "line\n".repeat(100_000)).unwrap();
+    for _ in 0..5 {
+        let script = "dd if=in of=f bs=500000 status=none & fifo read f -c 100000 | cksum; wait";
+        let sum = world.shell("cksum < in").ok();
+        world.shell(script).stdout(sum).ok();
+    }
+    let script = "exec 8<>f; dd if=in of=f bs=500000 count=1 status=none &
+        for n in 1 2 3 4; do fifo read f -c 25000; done | cksum";
+    let sum = world.shell("cksum < in").ok();
+    world.shell(script).stdout(sum).ok();
+}
+
+#[test]
 fn a_hundred_readers_in_turn_get_every_line_once_and_in_order() {
     let world = world();
     let _held = hold(&world.dir().join("f"));

@@ -177,6 +177,10 @@ fn it_waits_for_so_many_readers() {
     let cats = [0, 1]
         .map(|_| world.shell("exec cat f").start().became("cat").blocked_in(libc::SYS_openat));
     let write = world.call("fifo write f x --readers 3").start().blocked_in(libc::SYS_ppoll);
+    eventually("both are let in", || {
+        let reading = world.call("fifo stat f --columns reading --no-header").ok();
+        reading.matches(" open ").count() == 2
+    });
     world.call("fifo write f x --readers 4 -n").fails(124, "only 2 of 4 readers came at once");
     world
         .call("fifo write f y --readers 4 -w 0.1")

@@ -7,6 +7,7 @@ mod create;
 mod lines;
 mod outflow;
 mod path;
+mod pause;
 mod peek;
 mod people;
 mod read;

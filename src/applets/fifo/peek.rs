@@ -17,13 +17,17 @@ pub struct Peek {
     end: u8,
 }
 
-/// What may be taken from a FIFO now.
+/// What lies in a FIFO now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Piece {
-    /// So many bytes.
-    pub bytes: usize,
-    /// In them so many records end.
-    pub records: u64,
+pub enum Found {
+    /// So many bytes may be taken, in which so many records end.
+    Piece(usize, u64),
+    /// The beginning of a record. That more has come is not told by an event while one write(2) goes on.
+    Part,
+    /// Nothing now.
+    Nothing,
+    /// Nothing, and nobody to write more.
+    End,
 }
 
 impl Peek {
@@ -37,14 +41,12 @@ impl Peek {
 
     /// At most `most` whole records at the start of what lies in `fifo`. Where not even one is whole: all there is, if no
     /// more can come, since nobody is left to write or there is no room for the rest of it.
-    ///
-    /// # Errors
-    /// `EAGAIN`: no whole record is there.
-    pub fn piece(&mut self, fifo: impl AsFd, most: u64) -> Result<Option<Piece>> {
+    pub fn look(&mut self, fifo: impl AsFd, most: u64) -> Result<Found> {
         // In this order: what was written before the last writer left is in the copy.
         let is_left = pipe::is_left(&fifo)?;
         let copied = match pipe::tee(&fifo, &self.write, usize::MAX >> 1) {
-            Ok(0) => return Ok(None),
+            Ok(0) => return Ok(Found::End),
+            Err(Errno::EAGAIN) => return Ok(Found::Nothing),
             copied => copied?,
         };
         let is_full = pipe::is_full(&self.write)?;
@@ -53,11 +55,11 @@ impl Peek {
         while read < copied {
             read += fds::read(&self.read, &mut self.bytes[read..])?;
         }
-        match whole(&self.bytes, self.end, most) {
-            (0, _) if is_left => Ok(Some(Piece { bytes: copied, records: 1 })),
-            (0, _) if is_full => Ok(Some(Piece { bytes: copied, records: 0 })),
-            (0, _) => Err(Errno::EAGAIN),
-            (bytes, records) => Ok(Some(Piece { bytes, records })),
-        }
+        Ok(match whole(&self.bytes, self.end, most) {
+            (0, _) if is_left => Found::Piece(copied, 1),
+            (0, _) if is_full => Found::Piece(copied, 0),
+            (0, _) => Found::Part,
+            (bytes, records) => Found::Piece(bytes, records),
+        })
     }
 }

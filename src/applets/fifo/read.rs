@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use super::doing;
 use super::lines::{Ending, Lines};
 use super::path::{Fifo, Finding, Made};
+use super::pause::Pause;
 use super::peek::Peek;
 use super::sink::{self, Flow, Sink};
 use super::source::{Records, Source};
@@ -29,7 +30,8 @@ use crate::sys::{fds, fifo, pipe};
 /// With --records the lines are taken from the FIFO to the byte, and the rest stays in it for the next reader. Readers that do so take
 /// turns, each until it is done. Bytes in a FIFO are lost when the last process closes it, and a writer without reader gets EPIPE:
 /// between two readers somebody has to hold it open for both, as a shell does with exec 8<>PATH. A line that is not whole yet is not taken
-/// until its writer has left, or the FIFO is full of it.
+/// until its writer has left, or the FIFO is full of it; since the kernel does not always tell when more of it has come, it is looked for at
+/// growing intervals, from 1 ms up to 1 s.
 ///
 /// With --nonblock status 0 means that there was something, or that the writers had left, and 124 that there was nothing. A writer
 /// that waits in open(2) is let in by any reader, also by one that is gone before the writer writes: give it time by --timeout.
@@ -154,6 +156,7 @@ impl Read {
             follow: self.follow,
             deadline,
             moved: false,
+            pause: Pause::FIRST,
         })
     }
 }
@@ -185,6 +188,7 @@ struct Reading<'a> {
     deadline: Deadline,
     /// Something was passed on.
     moved: bool,
+    pause: Pause,
 }
 
 impl Reading<'_> {
@@ -196,10 +200,16 @@ impl Reading<'_> {
                 return Ok(());
             }
             let goes_on = (0..self.sources.len()).any(|which| self.has_turn(which));
-            let patience = if goes_on { Patience::Never } else { self.deadline.patience };
+            let waits_for_part = self.sources.iter().any(|source| source.part);
+            let patience = match self.deadline.patience {
+                _ if goes_on => Patience::Never,
+                patience if waits_for_part && !patience.is_over() => self.pause.within(patience),
+                patience => patience,
+            };
             match self.events.wait(patience)? {
                 Wake::Signal => return Ok(()),
-                Wake::Late if !goes_on => return self.late(),
+                Wake::Late if !goes_on && patience == self.deadline.patience => return self.late(),
+                Wake::Late if !goes_on => self.look_again(),
                 Wake::Late | Wake::Ready(_) => {}
             }
             for event in self.events.take()? {
@@ -240,17 +250,25 @@ impl Reading<'_> {
         while let Some(fd) = &self.sources[0].fd
             && self.sources[0].ready
         {
-            if self.deadline.patience.is_over() {
-                return self.late();
-            }
             match self.sink.pass_in_time(fd, self.deadline.patience) {
                 Ok(Some(flow)) => self.passed(0, flow)?,
                 Ok(None) => return Ok(()),
                 Err(error) if error.downcast_ref() == Some(&Errno::EAGAIN) => return self.late(),
                 Err(error) => return Err(error),
             }
+            if self.sources[0].ready && self.deadline.patience.is_over() {
+                return self.late();
+            }
         }
         Ok(())
+    }
+
+    /// Looks whether more has come of the records of which a part lies there.
+    fn look_again(&mut self) {
+        for source in self.sources.iter_mut().filter(|source| source.part) {
+            source.ready = true;
+        }
+        self.pause = self.pause.longer();
     }
 
     fn step(&mut self, which: usize) -> Result<()> {
@@ -261,14 +279,16 @@ impl Reading<'_> {
     /// Takes note of what came of a step.
     fn passed(&mut self, which: usize, flow: Flow) -> Result<()> {
         let source = &mut self.sources[which];
+        source.part = flow == Flow::Part;
         match flow {
             Flow::Moved(_) => {
                 self.moved = true;
+                self.pause = Pause::FIRST;
                 if self.follow && !self.is_immediate() {
                     self.deadline = self.deadline.again();
                 }
             }
-            Flow::Empty => source.ready = false,
+            Flow::Empty | Flow::Part => source.ready = false,
             Flow::End => {
                 source.ready = false;
                 source.ended = true;

@@ -1,27 +1,30 @@
 //! `fifo serve`.
 
 use std::ffi::OsString;
+use std::os::fd::AsFd;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use nix::errno::Errno;
 
 use super::doing;
 use super::lines::Ending;
 use super::path::{Fifo, Finding, Made};
-use super::peek::Peek;
+use super::pause::Pause;
+use super::peek::{Found, Peek};
 use crate::applets::{Runs, Verb};
 use crate::args::command::Command;
 use crate::args::numbers::count;
 use crate::exit::{Cause, Exit};
 use crate::jobs::{Jobs, Printed};
+use crate::sys::caught::Wake;
 use crate::sys::events::Events;
 use crate::sys::wait::Patience;
 use crate::sys::{fds, fifo, pipe};
 
 /// Runs CMD for each line, which CMD finds on its standard input, newline and all, and without it wherever {} is an argument by
-/// itself. With --null a record is what lies between two NULs, which are in neither. A line is taken when a CMD can start: the
-/// others stay in the FIFO. What several CMDs print is not mixed.
+/// itself. With --null a record is what lies between two NULs, which are in neither. A line is taken when it is whole and a CMD can start: the
+/// others stay in the FIFO. The rest of one that is not whole is looked for as read --records does. What several CMDs print is not mixed.
 ///
 /// It stays when writers have closed. Lines that it has not taken are lost when it ends and nobody else has the FIFO open. A FIFO has one
 /// server; readers that count records, too, are kept away by it.
@@ -81,6 +84,7 @@ impl Serve {
         let end = self.ending.byte();
         let mut lines =
             OneByOne { peek: Peek::new(pipe::capacity(&fd)?, end)?, end, begun: Vec::new() };
+        let mut pause = None;
         let mut ready = false;
         loop {
             jobs.ended()?;
@@ -92,16 +96,38 @@ impl Serve {
                 continue;
             }
             if !ready {
-                events.wait(Patience::Forever)?;
-                ready = !events.take()?.is_empty();
+                let within = |pause: Pause| pause.within(Patience::Forever);
+                let woken = events.wait(pause.map_or(Patience::Forever, within))?;
+                pause = pause.map(Pause::longer);
+                ready = !events.take()?.is_empty() || woken == Wake::Late;
                 continue;
             }
             match lines.next(&fd)? {
-                Some(line) => drop(jobs.start(&line, &[], Printed::Passed, ())?),
-                None => ready = false,
+                Next::Line(line) => {
+                    pause = None;
+                    jobs.start(&line, &[], Printed::Passed, ())?;
+                }
+                Next::Part => {
+                    pause = pause.or(Some(Pause::FIRST));
+                    ready = false;
+                }
+                Next::Nothing => {
+                    pause = None;
+                    ready = false;
+                }
             }
         }
     }
+}
+
+/// What there is to be served.
+enum Next {
+    /// A line, without its end.
+    Line(Vec<u8>),
+    /// The beginning of one.
+    Part,
+    /// Nothing.
+    Nothing,
 }
 
 /// The lines of a FIFO, each taken from it when it is asked for.
@@ -113,27 +139,34 @@ struct OneByOne {
 }
 
 impl OneByOne {
-    /// The next line, without its end. `None`: there is no whole one.
-    fn next(&mut self, fifo: impl std::os::fd::AsFd) -> Result<Option<Vec<u8>>> {
+    /// The next line.
+    fn next(&mut self, fifo: impl AsFd) -> Result<Next> {
         loop {
-            let piece = match self.peek.piece(&fifo, 1) {
-                Ok(Some(piece)) => piece,
-                Ok(None) if self.begun.is_empty() => return Ok(None),
+            let (bytes, ended) = match self.peek.look(&fifo, 1)? {
+                Found::Piece(bytes, ended) => (bytes, ended),
+                Found::Part => return Ok(Next::Part),
                 // The writer of a long line left before its end.
-                Ok(None) => return Ok(Some(std::mem::take(&mut self.begun))),
-                Err(Errno::EAGAIN) => return Ok(None),
-                Err(errno) => bail!(errno),
+                Found::End if !self.begun.is_empty() => {
+                    return Ok(Next::Line(std::mem::take(&mut self.begun)));
+                }
+                Found::Nothing | Found::End => return Ok(Next::Nothing),
             };
-            let start = self.begun.len();
-            self.begun.resize(start + piece.bytes, 0);
-            let mut read = start;
+            let mut read = self.begun.len();
+            self.begun.resize(read + bytes, 0);
             while read < self.begun.len() {
-                read += fds::read(&fifo, &mut self.begun[read..])?;
+                match fds::read(&fifo, &mut self.begun[read..]) {
+                    // Somebody else reads it too, and had it first.
+                    Ok(0) | Err(Errno::EAGAIN) => {
+                        self.begun.truncate(read);
+                        return Ok(Next::Nothing);
+                    }
+                    count => read += count?,
+                }
             }
-            if piece.records == 1 {
+            if ended > 0 {
                 let mut line = std::mem::take(&mut self.begun);
                 line.pop_if(|byte| *byte == self.end);
-                return Ok(Some(line));
+                return Ok(Next::Line(line));
             }
         }
     }

@@ -29,6 +29,8 @@ pub enum Flow {
     Moved(usize),
     /// There is nothing now.
     Empty,
+    /// There is the beginning of a record, which is left where it is.
+    Part,
     /// There is nothing, and nobody to write more.
     End,
     /// There is something, but standard output takes nothing now.

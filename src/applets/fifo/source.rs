@@ -3,11 +3,10 @@
 use std::os::fd::OwnedFd;
 
 use anyhow::Result;
-use nix::errno::Errno;
 
 use super::lines::Lines;
 use super::path::Fifo;
-use super::peek::Peek;
+use super::peek::{Found, Peek};
 use super::sink::{Flow, Sink};
 use crate::output;
 use crate::sys::fifo::Seen;
@@ -22,6 +21,8 @@ pub struct Source<'a> {
     pub fd: Option<OwnedFd>,
     /// There may be something to read.
     pub ready: bool,
+    /// The beginning of a record lies in it.
+    pub part: bool,
     /// Every writer had closed, at least once.
     pub ended: bool,
     /// So many bytes may be taken; none is no limit.
@@ -43,7 +44,7 @@ impl<'a> Source<'a> {
     pub fn open(fifo: &'a Fifo, foreign: bool, lines: Option<Lines>) -> Result<Self> {
         let (fd, seen) = fifo.open_to_read(foreign)?;
         let fd = Some(fd);
-        Ok(Self { fifo, seen, fd, ready: false, ended: false, may: None, lines })
+        Ok(Self { fifo, seen, fd, ready: false, part: false, ended: false, may: None, lines })
     }
 
     /// Whether it has begun a line that is to be ended before another FIFO has its turn. Where records are counted, that
@@ -63,14 +64,14 @@ impl<'a> Source<'a> {
             && self.may == Some(0)
             && records.left > 0
         {
-            match records.peek.piece(fd, records.left) {
-                Ok(Some(piece)) => {
-                    self.may = Some(piece.bytes);
-                    records.left -= piece.records;
+            match records.peek.look(fd, records.left)? {
+                Found::Piece(bytes, ended) => {
+                    self.may = Some(bytes);
+                    records.left -= ended;
                 }
-                Ok(None) => return Ok(Flow::End),
-                Err(Errno::EAGAIN) => return Ok(Flow::Empty),
-                Err(errno) => return Err(errno.into()),
+                Found::Part => return Ok(Flow::Part),
+                Found::Nothing => return Ok(Flow::Empty),
+                Found::End => return Ok(Flow::End),
             }
         }
         let most = self.may.unwrap_or(usize::MAX);

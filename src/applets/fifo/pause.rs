@@ -1,0 +1,29 @@
+//! Looking again at growing intervals, for the few things of which the kernel does not tell.
+
+use std::time::{Duration, Instant};
+
+use crate::sys::wait::Patience;
+
+const FIRST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// The time until the next look: 1 ms at first, and then twice as long each time, up to a second.
+#[derive(Debug, Clone, Copy)]
+pub struct Pause(Duration);
+
+impl Pause {
+    /// The first one.
+    pub const FIRST: Self = Self(FIRST);
+
+    /// To wait for this pause, but no longer than `patience`.
+    pub fn within(self, patience: Patience) -> Patience {
+        let pause = patience.left().map_or(self.0, |left| left.min(self.0));
+        Patience::Until(Instant::now() + pause)
+    }
+
+    /// The next one.
+    #[must_use]
+    pub fn longer(self) -> Self {
+        Self(LONGEST.min(self.0 * 2))
+    }
+}
