@@ -8,6 +8,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "main.rs",
     "sys/announce.rs",
     "sys/child.rs",
+    "sys/exec.rs",
     "sys/fds.rs",
     "sys/holder.rs",
     "sys/posix/sem.rs",

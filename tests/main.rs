@@ -7,6 +7,9 @@
 
 mod dispatch;
 mod house;
+mod output;
+mod readme;
+mod sem;
 mod signal;
-#[allow(dead_code, unused_imports)]
 mod support;
+mod waiting;
