@@ -15,7 +15,7 @@ fn kernel_tells(world: &World) -> bool {
     puppet.status();
     let tells = join.code() == 9;
     if !tells {
-        eprintln!("skipped: this kernel does not tell of reaped processes");
+        crate::support::skip("this kernel does not tell of reaped processes");
     }
     tells
 }
@@ -38,7 +38,7 @@ fn a_process_that_is_no_child_has_a_status() {
         drop(puppet.0.stdin.take());
         let output = join.end();
         if !output.stderr.is_empty() {
-            eprintln!("skipped: this kernel does not tell of reaped processes");
+            crate::support::skip("this kernel does not tell of reaped processes");
             return;
         }
         assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{pid}  {line}\n"));
@@ -60,7 +60,7 @@ fn a_zombie_is_told_at_once() {
 fn of_somebody_elses_process_the_kernel_tells_when_it_was_reaped() {
     let world = World::new();
     let Some(stranger) = world.stranger() else {
-        eprintln!("skipped: only root has strangers");
+        crate::support::skip("only root has strangers");
         return;
     };
     let Some(mut puppet) = Puppet::be(&["zombie"]) else { return };

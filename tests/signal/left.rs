@@ -68,7 +68,7 @@ fn without_its_own_proc_a_tree_is_refused() {
         if nix::unistd::geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
     let unshare = || Call::new("unshare").args(user).args(["--pid", "--fork"]);
     if !unshare().arg("true").output().status.success() {
-        eprintln!("skipped: no pid namespace may be made here");
+        crate::support::skip("no pid namespace may be made here");
         return;
     }
     let run = |options: &[&str]| {
@@ -135,7 +135,7 @@ fn as_init_it_is_a_containers() {
 fn those_that_may_not_be_killed_are_told() {
     let world = World::new();
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: only root can start what an ordinary user may not kill");
+        crate::support::skip("only root can start what an ordinary user may not kill");
         return;
     }
     // A root process below a box of somebody else's: by a set-uid copy of sleep's starter.

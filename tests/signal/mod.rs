@@ -1,6 +1,4 @@
 //! `signal`: each verb, what is refused, and what it must show.
-// A test that cannot be done here says why.
-#![allow(clippy::print_stderr)]
 
 mod join;
 mod left;
@@ -37,7 +35,7 @@ pub fn puppet() -> Option<&'static Path> {
         (is_built && std::fs::rename(&new, &program).is_ok()).then_some(program)
     });
     if built.is_none() {
-        eprintln!("skipped: no C program can be compiled here (cc)");
+        crate::support::skip("no C program can be compiled here (cc)");
     }
     built.as_deref()
 }
@@ -112,7 +110,7 @@ pub fn contained(world: &World, processes: usize, as_root: bool, script: &str) -
     let unshare =
         || Call::new("timeout").args(["-s", "KILL", "60", "unshare"]).args(user).args(namespace);
     if !unshare().arg("true").output().status.success() {
-        eprintln!("skipped: no pid namespace may be made here");
+        crate::support::skip("no pid namespace may be made here");
         return None;
     }
     let mut call = unshare();

@@ -229,7 +229,7 @@ fn those_whom_no_signal_reaches() {
         u64::from_str_radix(mask, 16).unwrap() >> (12 - 1) & 1 == 1
     };
     if heard("SigCgt:") || heard("SigBlk:") {
-        eprintln!("skipped: init hears USR2 here");
+        crate::support::skip("init hears USR2 here");
     } else if is_root {
         world.call("signal send USR2 1").fails(1, "it is init and has no handler for USR2");
         world.call("signal send KILL 1").fails(1, "it is init and has no handler for KILL");
@@ -238,7 +238,7 @@ fn those_whom_no_signal_reaches() {
     }
     let kernel = std::fs::read_to_string("/proc/2/comm").unwrap_or_default();
     if kernel.trim() != "kthreadd" {
-        eprintln!("skipped: the kernel's threads cannot be seen here");
+        crate::support::skip("the kernel's threads cannot be seen here");
     } else if is_root {
         world.call("signal send USR2 2").fails(1, "it is a thread of the kernel's");
     } else {

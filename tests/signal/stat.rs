@@ -54,7 +54,7 @@ fn what_is_shown_names_the_very_process() {
     let mut forms = vec![format!("{pid}@{start}")];
     match inode.as_u64() {
         Some(inode) => forms.push(format!("{pid}:{inode}")),
-        None => eprintln!("skipped: this kernel's processes have no inodes"),
+        None => crate::support::skip("this kernel's processes have no inodes"),
     }
     for form in forms {
         for verb in ["stat", "send 0", "send 0 --dry-run"] {
