@@ -205,6 +205,11 @@ pub fn die_by(signal: Signal) -> Result<()> {
     raise(signal)
 }
 
+/// Ends the process by a caught signal that has come, if one has, as it would have done at once.
+pub fn end() -> Result<()> {
+    take()?.into_iter().try_for_each(die_by)
+}
+
 /// In a child that is about to become a command: mask and dispositions as the box was given them.
 pub(super) fn hand_on() -> Result<()> {
     let Some(given) = GIVEN.lock().map_err(|_| Errno::EDEADLK)?.take() else {

@@ -1,6 +1,7 @@
 //! `sem stat` and `sem rm`.
 
 use nix::libc;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::support::{World, eventually, lines, skip};
@@ -127,7 +128,7 @@ fn holders_are_told_with_slot_and_command() {
     // One that has ended has it no longer, reaped or not.
     for reader in &readers {
         if found[0]["pid"] == reader.pid() {
-            reader.signal(nix::sys::signal::Signal::SIGKILL);
+            reader.signal(Signal::SIGKILL);
         }
     }
     eventually("the last one who came has ended", || {
@@ -253,7 +254,18 @@ fn rm_of_what_is_in_use_wants_force_and_wakes_who_waits() {
 
     world.call("sem create /@p").ok();
     let _waiting = world.call("sem wait /@p").start().blocked_in(libc::SYS_futex);
-    world.call("sem rm /@p").fails(1, "it is waited on by 1 unknown");
+    world.call("sem rm /@p").fails(1, "1 wait for it, or were killed while they waited");
     world.call("sem rm /@p --force").ok();
+
+    // Who gives up, or is ended by a signal, is not counted any more.
+    world.call("sem create /@q").ok();
+    for which in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let waiting = world.call("sem wait /@q").start().blocked_in(libc::SYS_futex);
+        waiting.signal(which);
+        assert_eq!(waiting.code(), 128 + which as i32);
+    }
+    world.call("sem wait /@q -w 0.05").fails(124, "within 50ms");
+    world.call("sem stat /@q --columns waiters --no-header").stdout("0\n").ok();
+    world.call("sem rm /@q").ok();
     drop(holder);
 }

@@ -71,12 +71,16 @@ impl Remove {
                 Err(Errno::EACCES | Errno::EINVAL) => 0,
                 Err(errno) => return Err(errno.into()),
             };
-            let waiters = (waiters > 0).then(|| Person::unknown(true, waiters));
-            idle("waited on by", waiters.as_slice())?;
+            if waiters > 0 {
+                let words = format!("{waiters} wait for it, or were killed while they waited");
+                bail!(Cause::new(Exit::Failed, words).hint(FORCE));
+            }
         }
         Ok(posix::unlink(target.typed())?)
     }
 }
+
+const FORCE: &str = "--force removes it all the same";
 
 fn idle(how: &str, people: &[Person]) -> Result<()> {
     if people.is_empty() {
@@ -84,5 +88,5 @@ fn idle(how: &str, people: &[Person]) -> Result<()> {
     }
     let people: Vec<String> = people.iter().map(Person::to_string).collect();
     let words = format!("it is {how} {}", people.join(", "));
-    bail!(Cause::new(Exit::Failed, words).hint("--force removes it all the same"))
+    bail!(Cause::new(Exit::Failed, words).hint(FORCE))
 }

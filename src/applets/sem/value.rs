@@ -11,6 +11,7 @@ use crate::args::waiting::Waiting;
 use crate::exit::Exit;
 use crate::output;
 use crate::sync;
+use crate::sys::caught;
 use crate::sys::posix::sem::{Semaphore, look};
 use crate::sys::sysv::sem::Op;
 use crate::target::{Form, Target, not_posix};
@@ -76,7 +77,8 @@ impl Verb for Wait {
         let deadline = self.waiting.start();
         let wait = || {
             if self.one.posix(self.zero || self.by != 1)? {
-                return Ok(Semaphore::open(self.one.target.typed())?.wait(deadline.patience)?);
+                let taken = Semaphore::open(self.one.target.typed())?.wait(deadline.patience)?;
+                return Ok(taken.map_or_else(caught::end, Ok)?);
             }
             let delta = if self.zero { 0 } else { -self.by.cast_signed() };
             self.one.operate(delta, deadline.patience)

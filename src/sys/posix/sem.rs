@@ -14,10 +14,12 @@ use std::path::PathBuf;
 use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 
+use crate::sys::caught;
 use crate::sys::wait::Patience;
 
 /// The highest value, `SEM_VALUE_MAX`.
@@ -31,7 +33,8 @@ const PREFIX: &str = "sem.";
 pub struct Stat {
     /// Its value, 0 to 2^31-1.
     pub value: u32,
-    /// How many wait for it; a killed one stays counted, since glibc keeps this number in the shared word.
+    /// How many wait for it; one that was killed by SIGKILL stays counted, since the C library keeps this number in the
+    /// shared word.
     pub waiters: u32,
     /// Owner.
     pub uid: u32,
@@ -86,12 +89,17 @@ impl Semaphore {
         Ok(Self(sem))
     }
 
-    /// Takes one, waiting at most for `patience`, sem_clockwait(3) on the monotonic clock.
+    /// Takes one, waiting at most for `patience`, sem_clockwait(3) on the monotonic clock. `None`: SIGINT, SIGTERM or SIGHUP
+    /// has come; they are caught so that the C library takes this process off its count of those who wait.
     ///
     /// # Errors
     /// `EAGAIN`: not in time.
-    pub fn wait(&self, patience: Patience) -> Result<()> {
+    pub fn wait(&self, patience: Patience) -> Result<Option<()>> {
+        caught::catch(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
         loop {
+            if caught::any() {
+                return Ok(None);
+            }
             let answer = match patience {
                 // SAFETY: the pointer is that of an open semaphore.
                 Patience::Never => unsafe { libc::sem_trywait(self.0) },
@@ -107,7 +115,7 @@ impl Semaphore {
             match Errno::result(answer) {
                 Err(Errno::EINTR) => {}
                 Err(Errno::ETIMEDOUT) => return Err(Errno::EAGAIN),
-                answer => return answer.map(drop),
+                answer => return answer.map(|_| Some(())),
             }
         }
     }
