@@ -8,5 +8,9 @@
 mod dispatch;
 mod house;
 mod msgq;
-#[allow(dead_code, unused_imports)]
+mod output;
+mod readme;
+mod sem;
+
 mod support;
+mod waiting;

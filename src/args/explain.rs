@@ -49,6 +49,9 @@ pub fn is_gone(error: &Error, target: &Target) -> bool {
 #[must_use]
 pub fn denied(errno: Errno, owner: Option<u32>) -> Cause {
     match (errno, owner) {
+        (Errno::EACCES, Some(uid)) if uid == nix::unistd::geteuid().as_raw() => {
+            Cause::told(errno, "permission denied by its own mode")
+        }
         (Errno::EACCES, Some(uid)) => {
             Cause::told(errno, format!("permission denied, it belongs to {}", user(uid)))
         }

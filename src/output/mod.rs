@@ -11,8 +11,9 @@ use anyhow::Context;
 
 use crate::args::showing::{Color, Showing};
 use crate::args::usage;
+use crate::exit::Cause;
 use crate::sys::fds;
-pub use cell::Cell;
+pub use cell::{Cell, visible};
 pub use data::json_data;
 pub use names::Names;
 
@@ -165,10 +166,16 @@ impl Paint {
 /// The write's, with its cause; where standard output was closed early the process ends by SIGPIPE instead, as any
 /// filter does.
 pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
-    fds::write_all(fds::stdout(), bytes).context("cannot write to standard output")
+    let written = fds::write_all(fds::stdout(), bytes).map_err(Cause::plain);
+    written.context("cannot write to standard output")
 }
 
-/// Writes to standard error, whole, in one call. That it fails cannot be told anywhere.
+/// Writes lines to standard error, whole, in one call; what they tell of others cannot drive a terminal. That it
+/// fails cannot be told anywhere.
 pub fn tell(text: &str) {
-    let _ = fds::write_all(fds::stderr(), text.as_bytes());
+    let _ = if fds::is_terminal(fds::stderr()) {
+        fds::write_all(fds::stderr(), visible(text, &['\n']).as_bytes())
+    } else {
+        fds::write_all(fds::stderr(), text.as_bytes())
+    };
 }

@@ -2,13 +2,15 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
 
 use nix::sys::signal::Signal;
 
-use super::world::{eventually, signal};
+use super::world::{PATIENCE, eventually, signal};
 
 /// A call that is being put together, and then checked.
 pub struct Call {
@@ -63,12 +65,6 @@ impl Call {
         self
     }
 
-    /// Changes the command in ways that have no method here.
-    pub fn with(mut self, change: impl FnOnce(&mut Command)) -> Self {
-        change(&mut self.command);
-        self
-    }
-
     /// Expects exactly this on standard output; anything, if this is left out.
     pub fn stdout(mut self, text: impl Into<String>) -> Self {
         self.stdout = Some(text.into());
@@ -86,18 +82,36 @@ impl Call {
         self.run()
     }
 
+    /// Runs it to its end, with this as standard output.
+    pub fn onto(mut self, stdout: OwnedFd) -> Output {
+        self.command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
+        let child = self.command.spawn().expect("the program starts");
+        // Its copy of standard output in this process goes.
+        drop(self.command);
+        child.wait_with_output().expect("the program ends")
+    }
+
     fn run(&mut self) -> Output {
         let stdin = if self.input.is_some() { Stdio::piped() } else { Stdio::null() };
         self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("the program starts");
         let input = self.input.take().unwrap_or_default();
         let pipe = child.stdin.take();
+        let pid = child.id().cast_signed();
+        let (ended, has_ended) = std::sync::mpsc::channel::<()>();
         std::thread::scope(|scope| {
             if let Some(mut pipe) = pipe {
                 // The program may end before it has read all.
                 scope.spawn(move || pipe.write_all(&input));
             }
-            child.wait_with_output().expect("the program ends")
+            scope.spawn(move || {
+                if has_ended.recv_timeout(PATIENCE * 2) == Err(RecvTimeoutError::Timeout) {
+                    signal(pid, Signal::SIGKILL);
+                }
+            });
+            let output = child.wait_with_output().expect("the program ends");
+            drop(ended);
+            output
         })
     }
 
@@ -172,6 +186,15 @@ impl Child {
         let file = format!("/proc/{}/comm", self.pid());
         eventually(&format!("process {} becomes {name}", self.pid()), || {
             std::fs::read_to_string(&file).is_ok_and(|comm| comm.trim_end() == name)
+        });
+        self
+    }
+
+    /// Waits until it has ended, without reaping it.
+    pub fn became_zombie(self) -> Self {
+        let file = format!("/proc/{}/stat", self.pid());
+        eventually(&format!("process {} ends", self.pid()), || {
+            std::fs::read_to_string(&file).is_ok_and(|stat| stat.contains(") Z "))
         });
         self
     }

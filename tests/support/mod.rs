@@ -1,5 +1,7 @@
 //! What the tests are made of: a world of their own, calls of the box, and ways to wait for a process.
 
+use std::io::Write;
+
 mod call;
 mod world;
 
@@ -12,4 +14,10 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_ipcbox");
 /// The lines of a text.
 pub fn lines(text: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(text).lines().map(str::to_owned).collect()
+}
+
+/// Says, past the test runner's capture, that a test or a part of it was skipped and what was missing.
+pub fn skip(why: &str) {
+    let name = std::thread::current().name().unwrap_or("test").to_owned();
+    let _ = std::io::stderr().write_all(format!("skipped: {name}: {why}\n").as_bytes());
 }

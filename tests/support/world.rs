@@ -74,10 +74,12 @@ impl World {
 
     /// The same, executable.
     pub fn script(&self, name: &str, content: &str) -> PathBuf {
-        use std::os::unix::fs::PermissionsExt;
-        let path = self.file(name, content);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
-            .expect("a script for the test");
+        // Written by another process: a copy of a descriptor that could write it, in a child that another test is just
+        // starting, would keep it from being executed (ETXTBSY).
+        self.remember_in(content);
+        let path = self.dir.join(name);
+        let write = r#"cat >"$0" && chmod 755 "$0""#;
+        Call::new("/bin/sh").args(["-c", write]).arg(&path).input(content).ok();
         path
     }
 
@@ -100,12 +102,25 @@ impl World {
             std::os::unix::fs::symlink(BINARY, links.join("ipcbox")).expect("a link to the box");
         }
         let path = format!("{}:{}", links.display(), std::env::var("PATH").unwrap_or_default());
-        Call::new(program).env("PATH", path).env("NAME", &self.name).dir(&self.dir)
+        Call::new(program)
+            .env("PATH", path)
+            .env("NAME", &self.name)
+            .env("HOME", &self.dir)
+            .dir(&self.dir)
     }
 
     /// A script for a shell, under `set -eu`, as [`program`](Self::program) runs it; `$NAME` is this world's.
     pub fn shell(&self, text: &str) -> Call {
+        self.remember_in(text);
         self.program("/bin/sh").args(["-euc", text])
+    }
+
+    /// Remembers the names that a script has.
+    fn remember_in(&self, script: &str) {
+        for name in script.split("$NAME-").skip(1) {
+            let end = name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len());
+            self.name(&name[..end]);
+        }
     }
 
     /// An ordinary user to run as, with a directory that it may write; none where the test itself is an ordinary one.

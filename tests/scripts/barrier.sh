@@ -1,0 +1,25 @@
+#!/bin/sh
+# A reusable barrier: PARTIES walk ROUNDS rounds in step. In each round everybody counts before the barrier, so that after it
+# the count of that round is complete; a round that bleeds into the next would be seen as a count that is not.
+set -eu
+parties=$1 rounds=$2 barrier=$NAME-barrier
+
+party=0
+while [ "$party" -lt "$parties" ]; do
+    (
+        round=0
+        while [ "$round" -lt "$rounds" ]; do
+            echo >>"come.$round"
+            sem barrier "$barrier" "$parties"
+            [ "$(wc -l <"come.$round")" -eq "$parties" ] || echo "$round" >>out-of-step
+            round=$((round + 1))
+        done
+        echo >>done
+    ) &
+    party=$((party + 1))
+done
+wait
+[ "$(wc -l <done)" -eq "$parties" ]
+: >>out-of-step
+echo "$parties parties, $rounds rounds, $(wc -l <out-of-step) out of step"
+sem rm "$barrier"

@@ -1,0 +1,351 @@
+//! What `sem` is given that it cannot do: a clear message and the right status, and nothing done.
+
+use std::fs;
+
+use crate::support::{World, skip};
+
+#[test]
+fn values_and_numbers_out_of_range() {
+    let world = World::new();
+    world.call("sem create @a --value 1,1").ok();
+    world.call("sem create @m --value 32767").ok();
+    for (line, code, words) in [
+        ("sem create @x --value 32768", 2, "the value 32768 is over 32767"),
+        ("sem create @x --value -1", 2, "--value '-1': a value is 0 to 32767"),
+        ("sem create @x --value 1,two", 2, "--value 'two'"),
+        ("sem create @x --value 1,2 --nsems 3", 2, "2 values for 3 semaphores"),
+        ("sem create @x --nsems 0", 2, "--nsems '0': it is a number from 1"),
+        ("sem create @x --slots 0", 2, "--slots '0': it is a number from 1"),
+        ("sem create @x --slots 2 --value 1", 2, "exclude each other"),
+        ("sem create /@x --value 2147483648", 2, "--value '2147483648'"),
+        ("sem create @x -m 0999", 2, "--mode '0999': permission bits are octal"),
+        ("sem set @a 32768", 2, "VALUE '32768': a value is 0 to 32767"),
+        ("sem set @a -1", 2, "'-1': a value is 0 to 32767"),
+        ("sem set @a 2=1", 1, "the set has 2 semaphores, 0 to 1"),
+        ("sem set @a 1..9=1", 1, "the set has 2 semaphores, 0 to 1"),
+        ("sem set @a 1..0=1", 2, "wrong way round"),
+        ("sem set @a --owner nosuchuser", 2, "there is no user 'nosuchuser'"),
+        ("sem post @m", 1, "a value would leave 0 to 32767 (ERANGE)"),
+        ("sem post @a --by 0", 2, "--by '0'"),
+        ("sem post @a --by -1", 2, "--by '-1'"),
+        ("sem wait @a --by 32768", 2, "--by '32768'"),
+        ("sem post @a -i 2", 1, "the set has 2 semaphores, 0 to 1 (EFBIG)"),
+        ("sem get @m -i 1", 1, "the set has one semaphore, 0 (EFBIG)"),
+        ("sem wait @a -i -1", 2, "--index '-1'"),
+        ("sem op @a 2:+1", 1, "the set has 2 semaphores, 0 to 1 (EFBIG)"),
+        ("sem op @a 0:+32768", 2, "'0:+32768': what is added is -32767 to 32767"),
+        ("sem op @a 0", 2, "'0': it is written INDEX:DELTA"),
+        ("sem op @m 0:+1", 1, "(ERANGE)"),
+        ("sem op @a 0:+1 cmd", 2, "'cmd': it is written INDEX:DELTA"),
+        ("sem get @a -i 70000", 2, "an index is a number from 0 to 65535"),
+        ("sem wait @a -w 1y", 2, "'y' has no fixed length"),
+        ("sem wait @a -w -1", 2, "--timeout '-1': a duration is written"),
+        ("sem wait @a -E 256", 2, "--timeout-status '256': a status is 0 to 255"),
+        ("sem wait @a -E -1", 2, "a status is 0 to 255"),
+        ("sem run @x --slots 0 -- true", 125, "--slots '0': it is a number from 1"),
+        ("sem run @x --slots -2 -- true", 125, "--slots '-2': it is a number from 1"),
+        ("sem run @x --slots 40000 -- true", 125, "--slots '40000'"),
+        ("sem run @x --slots 2 --take 3 -- true", 125, "3 at once never come free of 2 slots"),
+        ("sem run @x --slots 2 --take 0 -- true", 125, "--take '0'"),
+        ("sem barrier @x 0", 2, "N '0': it is a number from 1"),
+        ("sem barrier @x -1", 2, "N '-1'"),
+        ("sem hold @x 0 --slots 1", 2, "PID '0': a process id is a number from 1 on"),
+        ("sem hold @x -1 --slots 1", 2, "PID '-1'"),
+        ("sem hold @x 1 --shared", 2, "--lock"),
+        ("sem hold @x 1 --lock --slots 2", 2, "exclude each other"),
+    ] {
+        world.call(line).fails(code, words);
+    }
+    world.call("sem get @a --all").stdout("1 1\n").ok();
+    world.call("sem get @x").fails(3, "no such semaphore set");
+}
+
+#[test]
+fn more_at_once_than_there_are_is_an_error_at_once_and_no_wait() {
+    let world = World::new();
+    world.call("sem create @s --slots 2").ok();
+    world
+        .call("sem run @s --take 3 -- true")
+        .fails(125, "fewer than 3 slots, so that 3 never come free");
+    let pid = std::process::id();
+    world
+        .call(&format!("sem hold @s {pid} --take 3"))
+        .fails(1, "fewer than 3 slots, so that 3 never come free");
+}
+
+#[test]
+fn a_command_that_is_missing_or_not_executable() {
+    let world = World::new();
+    world.file("plain", "#!/bin/sh\n");
+    world.script("badint", "#!/nonexistent/sh\n");
+    world.script("noint", "echo hello\n");
+    for verb in ["run @s --slots 1", "lock @l", "op @o 0:0"] {
+        world.call("sem create @o").ok();
+        for (command, code, words) in [
+            ("nosuchcommand", 127, "cannot run nosuchcommand: command not found (ENOENT)"),
+            ("./nosuch", 127, "command not found (ENOENT)"),
+            ("./plain/x", 127, "command not found (ENOTDIR)"),
+            ("./plain", 126, "cannot run ./plain: permission denied (EACCES)"),
+            ("/", 126, "permission denied (EACCES)"),
+            ("./badint", 126, "its interpreter or loader is missing (ENOENT)"),
+            ("./noint", 126, "it is neither a program nor begins with #! (ENOEXEC)"),
+        ] {
+            world.call(&format!("sem {verb} -- {command}")).fails(code, words);
+        }
+        world.call(&format!("sem {verb} --")).arg("").fails(127, "command not found");
+    }
+    // Nothing stays taken.
+    world.call("sem run @s -n -- true").ok();
+    world.call("sem lock @l -n -- true").ok();
+    // A command that is not there is told before anything is waited for.
+    let _holder = world.call("sem run @s -- sleep 100").start().became("sleep");
+    world.call("sem run @s -- nosuchcommand").fails(127, "command not found");
+    world.call("sem run @s -n -- true").env("PATH", "/nonexistent").fails(127, "command not found");
+}
+
+#[test]
+fn a_verb_for_another_kind_of_set_is_refused_with_the_right_one() {
+    let world = World::new();
+    world.call("sem create @s --slots 4").ok();
+    world.call("sem lock @l -- true").ok();
+    world.call("sem barrier @b 3 -n -E 0").ok();
+    world.call("sem create @p --value 1").ok();
+    let pid = std::process::id();
+    let is = |target: &str| match target {
+        "@s" => "is 4 slots",
+        "@l" => "is a lock",
+        "@b" => "is a barrier for 3",
+        _ => "is a plain semaphore",
+    };
+    let before: Vec<String> = ["@s", "@l", "@b", "@p"]
+        .iter()
+        .map(|t| world.call(&format!("sem get --all {t}")).ok())
+        .collect();
+    for target in ["@s", "@l", "@b", "@p"] {
+        let check = |own: &str, line: String, code: i32, not: &str| {
+            if target != own {
+                world.call(&line).fails(code, &format!("{}, not {not}", is(target)));
+            }
+        };
+        check("@s", format!("sem run {target} -- true"), 125, "slots");
+        check("@s", format!("sem run {target} --slots 4 -- true"), 125, "slots");
+        check("@s", format!("sem hold {target} {pid} -n"), 4, "slots");
+        check("@l", format!("sem lock {target} -- true"), 125, "a lock");
+        check("@l", format!("sem hold {target} {pid} --lock -n"), 4, "a lock");
+        check("@b", format!("sem barrier {target} 3 -n"), 4, "a barrier");
+        for verb in ["wait -n", "post", "op -n 0:1", "set 5"] {
+            let (verb, rest) = verb.split_once(' ').unwrap_or((verb, ""));
+            check("@p", format!("sem {verb} {target} {rest}"), 4, "a plain semaphore");
+        }
+    }
+    let after: Vec<String> = ["@s", "@l", "@b", "@p"]
+        .iter()
+        .map(|t| world.call(&format!("sem get --all {t}")).ok())
+        .collect();
+    assert_eq!(before[..3], after[..3]);
+    // Attributes are changed on any.
+    world.call("sem set @s -m 0660").ok();
+}
+
+#[test]
+fn posix_where_only_system_v_can() {
+    let world = World::new();
+    world.call("sem create /@p --value 1").ok();
+    let pid = std::process::id();
+    for (line, code) in [
+        ("sem run /@p --slots 1 -- true".to_owned(), 125),
+        ("sem run /@p -- true".to_owned(), 125),
+        ("sem lock /@p -- true".to_owned(), 125),
+        (format!("sem hold /@p {pid} --slots 1"), 2),
+        (format!("sem hold /@p {pid} --lock"), 2),
+        ("sem barrier /@p 2".to_owned(), 2),
+        ("sem op /@p 0:-1".to_owned(), 2),
+        ("sem set /@p 1".to_owned(), 2),
+        ("sem create /@p --slots 2".to_owned(), 2),
+        ("sem create /@p --nsems 2".to_owned(), 2),
+        ("sem wait /@p --zero".to_owned(), 2),
+        ("sem wait /@p --by 2".to_owned(), 2),
+        ("sem post /@p -i 1".to_owned(), 2),
+    ] {
+        let output = world.call(&line).output();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{line}: {told}");
+        let hint = format!("hint: write {}, without the slash", world.name("p"));
+        assert!(told.contains(&hint), "{line}: {told}");
+    }
+    world.call("sem get /@p").stdout("1\n").ok();
+    // A file that is no semaphore.
+    let path = format!("/dev/shm/sem.{}", world.name("f"));
+    fs::write(&path, "x").unwrap();
+    world.call("sem get /@f").fails(3, "the file is no semaphore of the C library's (EINVAL)");
+    world.call("sem rm /@f").ok();
+    world.call("sem get /@f").fails(3, "no such semaphore (ENOENT)");
+    let value = world.call("sem create /@max --value 2147483647");
+    value.ok();
+    world.call("sem post /@max").fails(1, "the value would leave 0 to 2147483647 (EOVERFLOW)");
+}
+
+#[test]
+fn targets_that_are_not_there_or_something_else() {
+    let world = World::new();
+    for verb in ["get", "wait", "post", "stat"] {
+        world.call(&format!("sem {verb} @nope")).fails(3, "no such semaphore set (ENOENT)");
+        world.call(&format!("sem {verb} 0x7ffffffe")).fails(3, "no such semaphore set (ENOENT)");
+        world.call(&format!("sem {verb} 2147483647")).fails(3, "no such semaphore set (EINVAL)");
+        world.call(&format!("sem {verb} /@nope")).fails(3, "no such semaphore (ENOENT)");
+        world.call(&format!("sem {verb} private")).fails(2, "'private' is for create alone");
+        world.call(&format!("sem {verb} ftok:/nonexistent")).fails(3, "no key for /nonexistent");
+    }
+    world.call("sem run private --slots 1 -- true").fails(125, "'private' is for create alone");
+    world.call("sem create private --slots 1").fails(2, "slots want a name or a key");
+    let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
+    // The ids of the kinds are counted apart: enough queues, and one has an id that no set has.
+    let ids = world.program(&program).args(["queues", "8"]).ok();
+    let sets = world.call("sem stat --columns id --no-header").ok();
+    let id = ids.lines().find(|id| !sets.lines().any(|set| set.trim() == *id)).unwrap();
+    world.call(&format!("sem get {id}")).fails(3, &format!("{id} is the id of a message queue"));
+    world.call(&format!("sem run {id} -- true")).fails(125, "is the id of a message queue");
+    world.program(&program).args(["rmqueues"]).args(ids.lines()).ok();
+}
+
+#[test]
+fn somebody_elses_set() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else {
+        skip("two users want root");
+        return;
+    };
+    world.call("sem create @a --value 1").ok();
+    world.call("sem create /@p").ok();
+    world.call("sem create @s --slots 2").ok();
+    for line in ["sem get @a", "sem wait @a", "sem post @a", "sem op @a 0:+1", "sem stat @a"] {
+        world.call(line).user(stranger).fails(5, "permission denied, it belongs to root (EACCES)");
+    }
+    world
+        .call("sem run @s -- true")
+        .user(stranger)
+        .fails(125, "permission denied, it belongs to root (EACCES)");
+    world
+        .call("sem set @a 5")
+        .user(stranger)
+        .fails(5, "permission denied, it belongs to root (EACCES)");
+    world.call("sem set @a -m 666").user(stranger).fails(5, "it belongs to root (EPERM)");
+    world.call("sem rm @a --force").user(stranger).fails(5, "it belongs to root (EPERM)");
+    world.call("sem get /@p").user(stranger).fails(5, "permission denied");
+    // It can be seen that it is there, by whom, and no more.
+    let listing = world.call("sem stat --columns owner,value --no-header").user(stranger).ok();
+    assert!(listing.lines().any(|line| line == "root  -"), "{listing}");
+
+    // Somebody can have been there first.
+    let own = |line: &str| world.call(line).user(stranger);
+    own("sem create @theirs --value 1 -m 0666").ok();
+    own("sem run @slots --slots 2 -m 0666 -- true").ok();
+    own("sem create /@theirs -m 0666").ok();
+    let belongs = format!("it exists and belongs to uid {stranger}");
+    world.call("sem create @theirs --value 1").fails(5, &belongs);
+    world.call("sem run @slots --slots 2 -- true").fails(125, &belongs);
+    world.call("sem create /@theirs").fails(5, &belongs);
+    for line in ["sem create @theirs --value 1", "sem run @slots --slots 2", "sem create /@theirs"]
+    {
+        let command = if line.contains("run") { " -- true" } else { "" };
+        world.call(&format!("{line} --foreign{command}")).ok();
+    }
+    // Who made it and gave it away can still take it away.
+    own("sem create @given --slots 1 -m 0666").ok();
+    own("sem set @given --owner root").ok();
+    world.call("sem run @given --slots 1 -- true").fails(125, &belongs);
+
+    // What may be altered and not read is guarded all the same.
+    world.call("sem set @s -m 0622").ok();
+    world.call("sem lock @lock -m 0622 -- true").ok();
+    own("sem post @s").fails(4, "is slots, not a plain semaphore");
+    own("sem op @lock 0:+1").fails(4, "is a lock, not a plain semaphore");
+    world.call("sem get @s").stdout("2\n").ok();
+    world.call("sem create @writable -m 0622").ok();
+    own("sem post @writable").ok();
+    world.call("sem set @writable -m 0").ok();
+    world.call("sem get @writable").stdout("1\n").ok();
+    own("sem create @mine -m 0200").ok();
+    own("sem get @mine").fails(5, "permission denied by its own mode (EACCES)");
+
+    // Using without creating trusts what is there, and root's is trusted.
+    world.call("sem run @slots -- true").ok();
+    world.call("sem create @r --value 1 -m 0666").ok();
+    own("sem create @r --value 1").ok();
+}
+
+#[test]
+fn the_limits_of_the_kernel_are_named() {
+    let world = World::new();
+    let limits = fs::read_to_string("/proc/sys/kernel/sem").unwrap();
+    let limits: Vec<usize> = limits.split_whitespace().map(|n| n.parse().unwrap()).collect();
+    let (per_set, ops) = (limits[0], limits[2]);
+    if per_set < 32767 {
+        let words = format!(
+            "a set of {} is more than the {per_set} semaphores it may have (EINVAL)",
+            per_set + 1
+        );
+        world.call(&format!("sem create @x --nsems {}", per_set + 1)).fails(1, &words);
+        let slots = format!("sem run @x --slots {per_set} -- true");
+        world.call(&slots).fails(125, "semaphores it may have (EINVAL)");
+    } else {
+        skip(&format!("in part: SEMMSL is {per_set} here"));
+    }
+    let many = ops + 1;
+    world
+        .call(&format!("sem create @x --nsems {many} --value 1"))
+        .fails(1, "cannot be given values in one step");
+    world.call(&format!("sem create @x --nsems {many}")).ok();
+    let words = format!("more than the {ops} operations that one call may do (E2BIG)");
+    world.call(&format!("sem op @x 0..{ops}:+1")).fails(1, &words);
+    world.call(&format!("sem op @x 1..{ops}:+1")).ok();
+}
+
+#[test]
+fn no_space_left_names_the_limit_that_is_in_the_way() {
+    let world = World::new();
+    // Limits of the namespace's own, which only its root may set, and only there.
+    if !world.is_own() {
+        skip("the limits of an IPC namespace want one");
+        return;
+    }
+    let set = |text: &str| fs::write("/proc/sys/kernel/sem", text);
+    let before = fs::read_to_string("/proc/sys/kernel/sem").unwrap();
+    set("250 10 500 3").unwrap();
+    for name in ["@a", "@b", "@c"] {
+        world.call(&format!("sem create {name}")).ok();
+    }
+    world.call("sem create @d").fails(1, "no room for one more than 3 sets (ENOSPC)");
+    set("250 5 500 9").unwrap();
+    world.call("sem create @d --nsems 4").fails(1, "no room for 4 more than 3 semaphores (ENOSPC)");
+    set(&before).unwrap();
+}
+
+#[test]
+fn where_sets_are_small_slots_have_less_room() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("the limits of an IPC namespace want one");
+    }
+    // As database manuals have it.
+    fs::write("/proc/sys/kernel/sem", "250 32000 100 128").unwrap();
+    world.call("sem run @s --slots 4 -- sh -c").arg("echo $IPCBOX_SLOT").stdout("1\n").ok();
+    world.call("sem run @s --slots 247 --resize -- true").ok();
+    world.call("sem run @s --slots 248 --resize -- true").fails(125, "room for 247 slots, not 248");
+    let words = "a set of 251 is more than the 250 semaphores it may have (EINVAL)";
+    world.call("sem run @t --slots 248 -- true").fails(125, words);
+}
+
+#[test]
+fn slots_that_another_program_changed_are_told_and_nobody_spins() {
+    let world = World::new();
+    let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
+    let key = world.call("key @s").ok();
+    world.call("sem create @s --slots 200").ok();
+    world.program(&program).args(["op", key.trim(), "0", "300"]).ok();
+    world
+        .shell(
+            "sem run $NAME-s --take 200 -- sem run $NAME-s --take 200 -- sem run $NAME-s -- true",
+        )
+        .fails(125, "it has more slots than numbers: another program changed it (EOVERFLOW)");
+}

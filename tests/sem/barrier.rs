@@ -1,0 +1,70 @@
+//! `sem barrier`.
+
+use nix::libc;
+use nix::sys::signal::Signal;
+
+use crate::support::{Child, World, eventually};
+
+const AT_REST: &str = "2 2 0 0 1 0 18754\n";
+
+fn comer(world: &World, parties: u8) -> Child {
+    world.call(&format!("sem barrier @b {parties}")).start().blocked_in(libc::SYS_semtimedop)
+}
+
+#[test]
+fn all_leave_when_the_last_one_has_come() {
+    let world = World::new();
+    let first: Vec<Child> = (0..2).map(|_| comer(&world, 3)).collect();
+    let record = world.call("sem stat @b --json").ok();
+    assert!(
+        record.contains(r#""purpose":"barrier","free":1,"capacity":3,"held":2,"waiters":2"#),
+        "{record}"
+    );
+    world.call("sem barrier @b 3").ok();
+    for child in first {
+        assert_eq!(child.code(), 0);
+    }
+    let record = world.call("sem stat @b --json").ok();
+    assert!(record.contains(r#""held":0,"waiters":0"#), "{record}");
+}
+
+#[test]
+fn who_times_out_or_dies_is_not_counted() {
+    let world = World::new();
+    for round in 0..2 {
+        world.call("sem barrier @b 2 -w 0.05").fails(124, "not all have come within 50ms");
+        let dead = comer(&world, 2);
+        dead.signal(Signal::SIGKILL);
+        assert_eq!(dead.code(), 137);
+        let first = comer(&world, 2);
+        world.call("sem barrier @b 2").ok();
+        assert_eq!(first.code(), 0);
+        let rest = if round == 0 { "2 2 0 0 0 1 18754\n" } else { AT_REST };
+        world.call("sem get --all @b").stdout(rest).ok();
+    }
+}
+
+#[test]
+fn another_number_of_parties_is_an_error() {
+    let world = World::new();
+    world.call("sem barrier @b 2 -n -E 0").ok();
+    world.call("sem barrier @b 3").fails(4, "is a barrier for 2, not for 3");
+    world.call("sem barrier @b 1").fails(4, "is a barrier for 2, not for 1");
+    world.call("sem get --all @b").stdout(AT_REST).ok();
+    world.call("sem barrier @one 1").ok();
+}
+
+#[test]
+fn rounds_do_not_bleed_into_each_other() {
+    let world = World::new();
+    // Who comes for the next round while the last is leaving waits for it.
+    for _ in 0..30 {
+        let children: Vec<Child> = (0..6).map(|_| world.call("sem barrier @b 3").start()).collect();
+        for child in children {
+            assert_eq!(child.code(), 0);
+        }
+    }
+    eventually("it is at rest", || {
+        world.call("sem stat @b --columns held --no-header").ok() == "0\n"
+    });
+}

@@ -1,0 +1,66 @@
+//! `sem lock`.
+
+use nix::libc;
+use nix::sys::signal::Signal;
+
+use crate::support::{World, eventually};
+
+#[test]
+fn it_becomes_the_command_and_is_made_if_missing() {
+    let world = World::new();
+    world.call("sem lock @l -- sh -c").arg("echo in; exit 3").stdout("in\n").status(3);
+    world.call("sem get --all @l").stdout("0 0 0 18764\n").ok();
+    world.call("sem lock --shared @l -- echo shared").stdout("shared\n").ok();
+}
+
+#[test]
+fn exclusive_excludes_and_shared_shares() {
+    let world = World::new();
+    let readers: Vec<_> =
+        (0..3).map(|_| world.call("sem lock -s @l -- sleep 100").start().became("sleep")).collect();
+    world.call("sem lock @l -n -- true").fails(124, "it was not unlocked at once");
+    world.call("sem lock -s @l -n -- true").ok();
+    drop(readers);
+    let _writer = world.call("sem lock @l -w 60 -- sleep 100").start().became("sleep");
+    world.call("sem lock @l -n -- true").fails(124, "at once");
+    world.call("sem lock -s @l -n -- true").fails(124, "at once");
+}
+
+#[test]
+fn a_killed_holder_unlocks() {
+    let world = World::new();
+    for mode in ["", "--shared"] {
+        let holder =
+            world.call(&format!("sem lock @l {mode} -- sleep 100")).start().became("sleep");
+        holder.signal(Signal::SIGKILL);
+        assert_eq!(holder.code(), 137);
+        world.call("sem lock @l -w 60 -- true").ok();
+        world.call("sem get --all @l").stdout("0 0 0 18764\n").ok();
+    }
+}
+
+#[test]
+fn a_waiting_writer_is_not_starved_by_readers_that_keep_coming() {
+    let world = World::new();
+    let reader = world.call("sem lock -s @l -- sleep 100").start().became("sleep");
+    let writer = world.call("sem lock @l -- echo written").start().blocked_in(libc::SYS_semtimedop);
+    // Whoever comes after the writer waits behind it, though the lock is shared.
+    world.call("sem lock -s @l -n -- true").fails(124, "at once");
+    let late = world.call("sem lock -s @l -- echo late").start().blocked_in(libc::SYS_semtimedop);
+    drop(reader);
+    assert_eq!(writer.end().stdout, b"written\n");
+    assert_eq!(late.end().stdout, b"late\n");
+}
+
+#[test]
+fn a_waiter_that_is_killed_lets_the_next_one_through() {
+    let world = World::new();
+    let reader = world.call("sem lock -s @l -- sleep 100").start().became("sleep");
+    let writer = world.call("sem lock @l -- true").start().blocked_in(libc::SYS_semtimedop);
+    let late = world.call("sem lock -s @l -- true").start().blocked_in(libc::SYS_semtimedop);
+    writer.signal(Signal::SIGKILL);
+    assert_eq!(writer.code(), 137);
+    assert_eq!(late.code(), 0);
+    drop(reader);
+    eventually("all is zero", || world.call("sem get --all @l").ok() == "0 0 0 18764\n");
+}

@@ -1,0 +1,12 @@
+//! The applet `sem`.
+
+mod bad_input;
+mod barrier;
+mod hold;
+mod interop;
+mod lock;
+mod run;
+mod scripts;
+mod stat;
+mod storm;
+mod values;

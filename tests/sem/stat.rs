@@ -1,0 +1,259 @@
+//! `sem stat` and `sem rm`.
+
+use nix::libc;
+use serde_json::Value;
+
+use crate::support::{World, eventually, lines, skip};
+
+fn records(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+}
+
+#[test]
+fn a_record_a_semaphore() {
+    let world = World::new();
+    world.call("sem create @a --value 4,0 -m 0640").ok();
+    let waiting = world.call("sem wait @a -i 1").start().blocked_in(libc::SYS_semtimedop);
+    let zero = world.call("sem wait @a --zero").start().blocked_in(libc::SYS_semtimedop);
+    let text = world.call("sem stat @a --json").ok();
+    let found = records(&text);
+    assert_eq!(found.len(), 2, "{text}");
+    let expected = [
+        ("kind", Value::from("sem")),
+        ("family", Value::from("sysv")),
+        ("name", Value::from(world.name("a"))),
+        ("uid", Value::from(nix::unistd::geteuid().as_raw())),
+        ("gid", Value::from(nix::unistd::getegid().as_raw())),
+        ("mode", Value::from("0640")),
+        ("nsems", Value::from(2)),
+        ("key", Value::from(world.call("key @a").ok().trim())),
+    ];
+    for (key, value) in expected {
+        assert_eq!(found[0][key], value, "{text}");
+    }
+    assert_eq!((&found[0]["index"], &found[0]["value"]), (&0.into(), &4.into()));
+    assert_eq!((&found[0]["waiters"], &found[0]["zero_waiters"]), (&0.into(), &1.into()));
+    assert_eq!(
+        (&found[1]["index"], &found[1]["value"], &found[1]["waiters"]),
+        (&1.into(), &0.into(), &1.into())
+    );
+    assert!(found[0]["last_pid"].as_i64().unwrap() > 0 && found[0]["id"].is_i64());
+    assert!(found[0]["op_time"].as_str().unwrap().ends_with('Z'), "{text}");
+    drop((waiting, zero));
+}
+
+#[test]
+fn one_target_is_a_field_a_line_several_are_a_table() {
+    let world = World::new();
+    world.call("sem create @a --value 4").ok();
+    world.call("sem create @s --slots 3").ok();
+    world.call("sem create /@p --value 6").ok();
+    let one = world.call("sem stat @s").ok();
+    assert!(
+        one.contains("\nPURPOSE      slots\nFREE         3\nCAPACITY     3\nHELD         0\n"),
+        "{one}"
+    );
+    assert!(one.starts_with("KIND         sem\n"), "{one}");
+    world
+        .call("sem stat @a @s /@p --columns value,free,purpose")
+        .stdout("VALUE  FREE  PURPOSE\n    4\n          3  slots\n    6\n")
+        .ok();
+    world.call("sem stat @a --columns VALUE --no-header").stdout("4\n").ok();
+    let all = world.call("sem stat @a @nope @s").output();
+    assert_eq!(all.status.code(), Some(3));
+    assert_eq!(lines(&all.stdout).len(), 3);
+    world.call("sem stat @a --columns value,price").fails(2, "no column 'price'");
+    world.call("sem stat @a --columns vaule").fails(2, "did you mean 'value'?");
+    world.call("sem stat @a --columns value --json").fails(2, "exclude each other");
+}
+
+#[test]
+fn without_a_target_every_set_is_shown() {
+    let world = World::new();
+    if world.is_own() {
+        world.call("sem stat --columns id").stdout("").status(0);
+        world.call("sem stat --json --columns id").fails(2, "exclude");
+    } else {
+        skip("in part: an empty listing wants an IPC namespace");
+    }
+    world.call("sem create @a --value 4,5").ok();
+    world.call("sem create @s --slots 3").ok();
+    world.call("sem create /@p").ok();
+    let keys =
+        ["@a", "@s"].map(|target| world.call(&format!("key {target}")).ok().trim().to_owned());
+    let found = records(&world.call("sem stat -J").ok());
+    let of = |key: &str| found.iter().filter(|record| record["key"] == key).count();
+    assert_eq!((of(&keys[0]), of(&keys[1])), (2, 1));
+    let posix: Vec<&Value> =
+        found.iter().filter(|record| record["name"] == world.posix("p")).collect();
+    assert_eq!(posix.len(), 1);
+    assert_eq!((&posix[0]["family"], &posix[0]["value"]), (&"posix".into(), &0.into()));
+    assert!(posix[0].get("id").is_none() && posix[0].get("index").is_none(), "{posix:?}");
+}
+
+#[test]
+fn holders_are_told_with_slot_and_command() {
+    let world = World::new();
+    let first = world.call("sem run @s --slots 4 -- sleep 100").start().became("sleep");
+    let second = world.call("sem run @s --take 2 -- sleep 101").start().became("sleep");
+    let found = records(&world.call("sem stat --holders @s --json").ok());
+    let told: Vec<(i64, i64, &str)> = found
+        .iter()
+        .map(|r| {
+            (
+                r["slot"].as_i64().unwrap(),
+                r["pid"].as_i64().unwrap(),
+                r["command"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    let (one, two) = (i64::from(first.pid()), i64::from(second.pid()));
+    assert_eq!(told, [(1, one, "sleep 100"), (2, two, "sleep 101"), (3, two, "sleep 101")]);
+    assert!(found.iter().all(|r| r["role"] == "holder"));
+
+    let writer = world.call("sem lock @l -- sleep 102").start().became("sleep");
+    let columns = "--columns role,pid,command --no-header";
+    let line = format!("holder  {}  sleep 102\n", writer.pid());
+    world.call(&format!("sem stat --holders @l {columns}")).stdout(line).ok();
+    drop(writer);
+    world.call("sem lock @l -w 60 -- true").ok();
+    world.call("sem stat --holders @l").stdout("").ok();
+    let readers: Vec<_> =
+        (0..3).map(|_| world.call("sem lock -s @l -- sleep 103").start().became("sleep")).collect();
+    let found = records(&world.call("sem stat --holders @l --json").ok());
+    // The kernel tells the last one who came.
+    assert!(readers.iter().any(|reader| found[0]["pid"] == reader.pid()), "{found:?}");
+    assert_eq!((&found[1]["pid"], &found[1]["count"]), (&Value::Null, &2.into()));
+    // One that has ended has it no longer, reaped or not.
+    for reader in &readers {
+        if found[0]["pid"] == reader.pid() {
+            reader.signal(nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+    eventually("the last one who came has ended", || {
+        let found = records(&world.call("sem stat --holders @l --json").ok());
+        found.len() == 1 && found[0]["pid"].is_null() && found[0]["count"] == 2
+    });
+    world.call("sem create @a --value 1").ok();
+    world.call("sem stat --holders @a").stdout("").ok();
+}
+
+#[test]
+fn waiters_are_told_with_the_operations_they_wait_for() {
+    let world = World::new();
+    world.call("sem create @a --value 0,0,0").ok();
+    let plain = world.call("sem wait @a -i 2 --by 3").start().blocked_in(libc::SYS_semtimedop);
+    let several = world.call("sem op @a 0:+1 1:-2u").start().blocked_in(libc::SYS_semtimedop);
+    let found = records(&world.call("sem stat @a --waiters --json").ok());
+    let mut told: Vec<(i64, &str)> = found
+        .iter()
+        .map(|r| (r["pid"].as_i64().unwrap(), r["operations"].as_str().unwrap()))
+        .collect();
+    told.sort_unstable();
+    let mut expected = [(i64::from(plain.pid()), "2:-3"), (i64::from(several.pid()), "0:+1 1:-2u")];
+    expected.sort_unstable();
+    assert_eq!(told, expected);
+    let command =
+        found.iter().find(|r| r["pid"] == plain.pid()).unwrap()["command"].as_str().unwrap();
+    assert!(
+        command.ends_with("sem wait ".to_owned().as_str()) || command.contains(" -i 2 --by 3"),
+        "{command}"
+    );
+    world
+        .call("sem stat @a --waiters --holders --columns role --no-header")
+        .stdout("waiter\nwaiter\n")
+        .ok();
+
+    world.call("sem create /@p").ok();
+    let posix = world.call("sem wait /@p").start().blocked_in(libc::SYS_futex);
+    let output = world.call("sem stat /@p --waiters --json").output();
+    let found = records(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!((&found[0]["pid"], &found[0]["count"]), (&Value::Null, &1.into()));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot see who waits"));
+    drop(posix);
+}
+
+#[test]
+fn waiters_of_another_namespace_are_not_ours() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("a second IPC namespace wants the privilege");
+    }
+    let id = world.call("sem create @a").ok();
+    let there = "sem create there >/dev/null; exec ipcbox sem wait there";
+    let call = world.program("unshare").args(["--ipc", "sh", "-c", there]);
+    let there = call.start().blocked_in(libc::SYS_semtimedop);
+    assert_eq!(id, "0\n", "the first id of a namespace");
+    world.call("sem stat @a --waiters").stdout("").ok();
+    let waiting = world.call("sem wait @a").start().blocked_in(libc::SYS_semtimedop);
+    let told = format!("{}\n", waiting.pid());
+    world.call("sem stat @a --waiters --columns pid --no-header").stdout(told).ok();
+    drop(there);
+}
+
+#[test]
+fn waiters_that_may_not_be_looked_at_are_counted() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else {
+        skip("two users want root");
+        return;
+    };
+    world.call("sem create @a -m 0666").ok();
+    let _waiting = world.call("sem wait @a").start().blocked_in(libc::SYS_semtimedop);
+    let output = world.call("sem stat @a --waiters --json").user(stranger).output();
+    let found = records(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        (&found[0]["pid"], &found[0]["operations"], &found[0]["count"]),
+        (&Value::Null, &Value::Null, &1.into())
+    );
+    let why = String::from_utf8(output.stderr).unwrap();
+    assert!(why.contains("it needs the right to trace them"), "{why}");
+}
+
+#[test]
+fn rm_removes_what_nobody_has_or_waits_on() {
+    let world = World::new();
+    world.call("sem create @a --value 1").ok();
+    world.call("sem create /@p").ok();
+    world.call("sem rm @a /@p").stdout("").ok();
+    world.call("sem get @a").fails(3, "no such semaphore set (ENOENT)");
+    world.call("sem get /@p").fails(3, "no such semaphore (ENOENT)");
+    world.call("sem rm @a").fails(3, "no such semaphore set (ENOENT)");
+    world.call("sem rm @a /@p --missing-ok").stdout("").ok();
+    world.call("sem rm 2147483647 --missing-ok").ok();
+    world.call("sem rm 2147483647").fails(3, "no such semaphore set (EINVAL)");
+    // All are done, each failure is told, and the first one gives the status.
+    world.call("sem create @b").ok();
+    let both = world.call("sem rm @a @b /@p").output();
+    assert_eq!((both.status.code(), lines(&both.stderr).len()), (Some(3), 2));
+    world.call("sem get @b").fails(3, "no such");
+}
+
+#[test]
+fn rm_of_what_is_in_use_wants_force_and_wakes_who_waits() {
+    let world = World::new();
+    let holder = world.call("sem run @s --slots 1 -- sleep 100").start().became("sleep");
+    world.call("sem rm @s").fails(1, &format!("it is held by {} (sleep 100)", holder.pid()));
+    let waiting = world.call("sem run @s -- true").start().blocked_in(libc::SYS_semtimedop);
+    world.call("sem rm @s --force").ok();
+    let told = waiting.end();
+    assert_eq!(told.status.code(), Some(125));
+    let told = String::from_utf8(told.stderr).unwrap();
+    assert!(
+        told.contains("it was removed meanwhile (EIDRM)") && told.contains("RemoveIPC"),
+        "{told}"
+    );
+
+    world.call("sem create @a").ok();
+    let waiting = world.call("sem wait @a").start().blocked_in(libc::SYS_semtimedop);
+    world.call("sem rm @a").fails(1, &format!("it is waited on by {} (", waiting.pid()));
+    world.call("sem rm @a --force").ok();
+    assert_eq!(waiting.code(), 3);
+
+    world.call("sem create /@p").ok();
+    let _waiting = world.call("sem wait /@p").start().blocked_in(libc::SYS_futex);
+    world.call("sem rm /@p").fails(1, "it is waited on by 1 unknown");
+    world.call("sem rm /@p --force").ok();
+    drop(holder);
+}

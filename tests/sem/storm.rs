@@ -1,0 +1,220 @@
+//! Storms: many callers, and a killer that ends random ones by SIGKILL at random instants. Afterwards everything is as if
+//! nobody had ever come.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::support::{Call, Child, World, eventually, signal};
+
+const LASTS: Duration = Duration::from_secs(3);
+
+/// What one who holds something does: looks whether another one that is not about to die has it too, says that it has it
+/// itself, and is at work for a while. `$1` is what it has, the rest what excludes it.
+const JOB: &str = r#"#!/bin/sh
+mine=now/$1
+shift
+for other in "$@"; do
+    for file in now/$other; do
+        read -r pid <"$file" && read -r stat <"/proc/$pid/stat" || continue
+        set -- ${stat##*) }
+        # The kernel gives back what a process has after it has marked it as exiting (4).
+        [ $(($7 & 4)) -ne 0 ] || echo "$mine: $pid has $file" >>violations
+    done
+done 2>/dev/null
+echo $$ >"$mine.new" && mv "$mine.new" "$mine"
+sleep 0.0$(($$ % 5))
+rm -f "$mine"
+echo >>finished
+"#;
+
+/// Numbers that are not to be foreseen.
+struct Dice(u64);
+
+impl Dice {
+    fn new() -> Self {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap();
+        let seed = u64::from(now.subsec_nanos()) | 1;
+        Self(seed)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % 1_000_003).unwrap() % n
+    }
+}
+
+struct Storm {
+    world: World,
+    dice: Dice,
+    killed: usize,
+}
+
+impl Storm {
+    fn new() -> Self {
+        let world = World::new();
+        world.script("job", JOB);
+        fs::create_dir(world.dir().join("now")).unwrap();
+        Self { world, dice: Dice::new(), killed: 0 }
+    }
+
+    /// Keeps `at_once` callers at it, and kills a random one again and again, until enough were killed and ended well.
+    fn rage(&mut self, at_once: usize, mut next: impl FnMut(&World, &mut Dice) -> Call) {
+        let mut children: Vec<Child> = Vec::new();
+        let mut well = 0;
+        let start = Instant::now();
+        while start.elapsed() < LASTS || self.killed < 50 || well < 50 {
+            assert!(start.elapsed() < LASTS * 20, "{} killed, {well} ended well", self.killed);
+            while children.len() < at_once {
+                let call = next(&self.world, &mut self.dice);
+                children.push(call.start());
+            }
+            let victim = self.dice.below(children.len());
+            match self.dice.below(6) {
+                0 | 1 => {
+                    children[victim].signal(Signal::SIGKILL);
+                    self.killed += 1;
+                }
+                // Somebody is slow, wherever it is.
+                2 => children[victim].signal(Signal::SIGSTOP),
+                _ => children.iter().for_each(|child| child.signal(Signal::SIGCONT)),
+            }
+            let mut n = 0;
+            while n < children.len() {
+                if children[n].runs() {
+                    n += 1;
+                } else {
+                    well += usize::from(ends_well(children.swap_remove(n)));
+                }
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        for child in children {
+            child.signal(Signal::SIGCONT);
+            ends_well(child);
+        }
+        let violations =
+            fs::read_to_string(self.world.dir().join("violations")).unwrap_or_default();
+        assert_eq!(violations, "");
+        let dir = self.world.dir().to_owned();
+        eventually("no process is left", || !anybody_in(&dir));
+    }
+
+    fn at_rest(&self, values: &str) {
+        self.world.call("sem get --all @s").stdout(values).ok();
+    }
+}
+
+fn ends_well(child: Child) -> bool {
+    let output = child.end();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    match output.status.code() {
+        Some(0) => true,
+        // Killed, or not in time.
+        None | Some(124) => false,
+        Some(code) => panic!("status {code}: {told}"),
+    }
+}
+
+fn anybody_in(dir: &std::path::Path) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let mut dirs = processes.filter_map(|process| fs::read_link(process.path().join("cwd")).ok());
+    dirs.any(|cwd| cwd == dir)
+}
+
+fn slots_at_rest(capacity: u16) -> String {
+    format!("{capacity} {capacity} 18771{}\n", " 0".repeat(256))
+}
+
+#[test]
+fn slots() {
+    let mut storm = Storm::new();
+    storm.rage(40, |world, _| {
+        let job = "[ $IPCBOX_SLOT -le 4 ] || echo slot $IPCBOX_SLOT >>violations
+                   exec ./job $IPCBOX_SLOT $IPCBOX_SLOT";
+        world.call("sem run @s --slots 4 -w 60 -- sh -c").arg(job)
+    });
+    storm.at_rest(&slots_at_rest(4));
+    storm
+        .world
+        .call("sem run @s --take 4 -n -- sh -c")
+        .arg("echo $IPCBOX_SLOT")
+        .stdout("1,2,3,4\n")
+        .ok();
+}
+
+#[test]
+fn a_lock() {
+    let mut storm = Storm::new();
+    storm.rage(24, |world, dice| match dice.below(3) {
+        0 => world.call("sem lock @s -w 60 -- ./job writer writer reader.*"),
+        _ => world.call("sem lock @s -s -w 60 -- sh -c").arg("exec ./job reader.$$ writer"),
+    });
+    storm.at_rest("0 0 0 18764\n");
+}
+
+#[test]
+fn a_barrier() {
+    let mut storm = Storm::new();
+    storm.rage(12, |world, dice| {
+        let limit = if dice.below(4) == 0 { "0.01" } else { "0.5" };
+        world.call(&format!("sem barrier @s 4 -w {limit}"))
+    });
+    let values = storm.world.call("sem get --all @s").ok();
+    assert!(["4 4 0 0 1 0 18754\n", "4 4 0 0 0 1 18754\n"].contains(&values.as_str()), "{values}");
+    let last: Vec<Child> =
+        (0..4).map(|_| storm.world.call("sem barrier @s 4 -w 60").start()).collect();
+    for child in last {
+        assert_eq!(child.code(), 0);
+    }
+}
+
+#[test]
+fn resizing() {
+    let mut storm = Storm::new();
+    storm.rage(30, |world, dice| {
+        let capacity = 1 + dice.below(6);
+        let job = "exec ./job $IPCBOX_SLOT $IPCBOX_SLOT";
+        world.call(&format!("sem run @s --slots {capacity} --resize -w 2 -- sh -c")).arg(job)
+    });
+    let capacity: u16 = storm.world.call("sem get @s").ok().trim().parse().unwrap();
+    assert!((1..=6).contains(&capacity), "{capacity}");
+    storm.at_rest(&slots_at_rest(capacity));
+}
+
+#[test]
+fn holding() {
+    let mut storm = Storm::new();
+    let name = storm.world.name("s");
+    storm.rage(16, |world, dice| {
+        // The killer ends scripts; and now and then a call of the box or a holder, wherever it is.
+        if dice.below(4) == 0 {
+            for pid in calls_with(&name) {
+                if dice.below(3) == 0 {
+                    signal(pid, Signal::SIGKILL);
+                }
+            }
+        }
+        let script =
+            "ipcbox sem hold $NAME-s $$ --slots 4 -w 60 -q || exit 124; sleep 0.0$(($$ % 5))";
+        world.program("/bin/sh").args(["-c", script])
+    });
+    // A holder ends when it hears that its process did.
+    eventually("all holders have ended", || storm.world.call("sem get @s").ok() == "4\n");
+    storm.at_rest(&slots_at_rest(4));
+    eventually("no holder is left", || calls_with(&name).is_empty());
+}
+
+/// The calls of the box that have this word as an argument.
+fn calls_with(word: &str) -> Vec<i32> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let calls = processes.filter_map(|process| {
+        let pid = process.file_name().to_str()?.parse().ok()?;
+        let line = fs::read(process.path().join("cmdline")).ok()?;
+        line.split(|byte| *byte == 0).any(|arg| arg == word.as_bytes()).then_some(pid)
+    });
+    calls.collect()
+}

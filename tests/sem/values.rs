@@ -1,0 +1,213 @@
+//! `sem create`, `wait`, `post`, `op`, `get` and `set`.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use nix::libc;
+
+use crate::support::{World, skip};
+
+#[test]
+fn create_prints_the_id_and_gives_the_values() {
+    let world = World::new();
+    let id = world.call("sem create @a --value 3").ok();
+    assert!(id.trim().parse::<i32>().is_ok(), "{id}");
+    world.call("sem get @a").stdout("3\n").ok();
+    world.call(&format!("sem get {id}")).stdout("3\n").ok();
+    world.call("sem create @b").ok();
+    world.call("sem get @b").stdout("0\n").ok();
+    world.call("sem create @c --value 1,2,3").ok();
+    world.call("sem get @c --all").stdout("1 2 3\n").ok();
+    world.call("sem create @d --value 5 --nsems 4").ok();
+    world.call("sem get @d --all").stdout("5 5 5 5\n").ok();
+    world.call("sem create @e --nsems 2").ok();
+    world.call("sem get @e --all").stdout("0 0\n").ok();
+    world.call("sem create @f --value 0,32767").ok();
+    world.call("sem get @f -i 1").stdout("32767\n").ok();
+    let private = world.call("sem create private --value 1").ok();
+    let another = world.call("sem create private").ok();
+    assert_ne!(private, another);
+    world.call(&format!("sem get {private}")).stdout("1\n").ok();
+    world.call(&format!("sem rm {private} {another}")).ok();
+}
+
+#[test]
+fn create_gives_exactly_the_mode_whatever_the_umask_is() {
+    let world = World::new();
+    for (mode, octal) in [("", "0600"), ("-m 0660", "0660"), ("-m 666", "0666")] {
+        let name = format!("$NAME-{octal}");
+        let line = format!("umask 077; ipcbox sem create {name} {mode} >/dev/null");
+        world.shell(&line).ok();
+        // The call is made as root or as the owner; one without any right is looked at all the same.
+        let target = world.name(octal);
+        let listing = world.call("sem stat --columns key,mode --no-header").ok();
+        let key = world.call("key").arg(&target).ok();
+        let expected = format!("{}  {octal}", key.trim());
+        assert!(listing.lines().any(|line| line == expected), "{listing}");
+        world.call("sem rm").arg(&target).ok();
+    }
+    let name = world.posix("mode");
+    world
+        .shell(&format!("umask 077; ipcbox sem create {name} -m 0666"))
+        .stdout(format!("{name}\n"))
+        .ok();
+    let file = std::fs::metadata(format!("/dev/shm/sem.{}", &name[1..])).unwrap();
+    assert_eq!(file.permissions().mode() & 0o7777, 0o666);
+    assert_eq!(file.size(), 32);
+}
+
+#[test]
+fn create_of_what_exists_is_success_only_where_it_is_as_asked() {
+    let world = World::new();
+    let id = world.call("sem create @a --value 2").ok();
+    world.call("sem create @a --value 9").stdout(id.clone()).ok();
+    world.call("sem create @a").stdout(id).ok();
+    world.call("sem get @a").stdout("2\n").ok();
+    world.call("sem create @a --nsems 3").fails(4, "it exists with 1 semaphores, not 3");
+    world.call("sem create @a -x").fails(4, "EEXIST");
+    world.call("sem create @a --slots 2").fails(4, "is a plain semaphore, not slots");
+
+    world.call("sem create @s --slots 2").ok();
+    world.call("sem create @s --slots 2").ok();
+    world.call("sem create @s --slots 2 --exclusive").fails(4, "EEXIST");
+    world.call("sem create @s --slots 3").fails(4, "has 2 slots, not 3");
+    world.call("sem create @s").fails(4, "is 2 slots, not a plain set");
+    world.call("sem run @s --slots 2 -- true").ok();
+
+    world.call("sem create /@p --value 1").ok();
+    world.call("sem create /@p --value 5").ok();
+    world.call("sem get /@p").stdout("1\n").ok();
+    world.call("sem create /@p -x").fails(4, "EEXIST");
+}
+
+#[test]
+fn p_and_v_are_kept_after_the_call() {
+    let world = World::new();
+    for target in ["@a", "/@a"] {
+        world.call(&format!("sem create {target}")).ok();
+        world.call(&format!("sem post {target}")).stdout("").ok();
+        world.call(&format!("sem v {target}")).ok();
+        world.call(&format!("sem wait {target}")).stdout("").ok();
+        world.call(&format!("sem get {target}")).stdout("1\n").ok();
+        world.call(&format!("sem p {target}")).ok();
+        world.call(&format!("sem get {target}")).stdout("0\n").ok();
+    }
+    world.call("sem create @b --value 1,1,1").ok();
+    world.call("sem post @b -i 2 --by 4").ok();
+    world.call("sem wait @b --index 2 --by 3").ok();
+    world.call("sem get @b --all").stdout("1 1 2\n").ok();
+    world.call("sem wait @b -i 2 --zero -n").fails(124, "it did not become 0 at once");
+    world.call("sem wait @b -i 2 --by 2").ok();
+    world.call("sem wait @b -i 2 --zero -n").ok();
+}
+
+#[test]
+fn op_does_all_or_nothing_in_the_order_given() {
+    let world = World::new();
+    world.call("sem create @a --value 1,0,5,0").ok();
+    world.call("sem op @a 0:-1 2:-6 -n").fails(124, "could not be done at once");
+    world.call("sem get --all @a").stdout("1 0 5 0\n").ok();
+    world.call("sem op @a 0:-1 2:-5 1:+7").stdout("").ok();
+    world.call("sem get --all @a").stdout("0 7 0 0\n").ok();
+    // In the order given: up first is done, down first waits.
+    world.call("sem op @a 0:+1 0:-1").ok();
+    world.call("sem op @a 0:-1 0:+1 -n").fails(124, "at once");
+    world.call("sem op @a 2..3:0 0..3:+2").ok();
+    world.call("sem get --all @a").stdout("2 9 2 2\n").ok();
+    // One that does not wait fails the whole at once, without -n.
+    world.call("sem op @a 0:+1 1:-100n -w 1h").fails(124, "could not be done at once");
+    world.call("sem get --all @a").stdout("2 9 2 2\n").ok();
+}
+
+#[test]
+fn an_undo_ends_with_the_process() {
+    let world = World::new();
+    world.call("sem create @a --value 2,2").ok();
+    world.call("sem op @a 0:-1u").ok();
+    world.call("sem op @a --undo 0:-1 1:-2").ok();
+    world.call("sem get --all @a").stdout("2 2\n").ok();
+    let command = world.call("sem op @a 0:-1u 1:-1 -- sleep 100").start().became("sleep");
+    world.call("sem get --all @a").stdout("1 1\n").ok();
+    drop(command);
+    world.call("sem get --all @a").stdout("2 1\n").ok();
+    world.call("sem op @a 0:-1 -- sh -c").arg("exit 9").status(9);
+    world.call("sem op @a 0:-9 -n -- true").fails(124, "at once");
+    world.call("sem op @nope 0:-1 -- true").fails(125, "no such semaphore set");
+    world.call("sem op @nope 0:-1").fails(3, "no such semaphore set");
+    world.call("sem op @a 0:-1 -- nosuchcommand").fails(127, "command not found");
+    world.call("sem get --all @a").stdout("1 1\n").ok();
+}
+
+#[test]
+fn set_gives_values_mode_and_owner() {
+    let world = World::new();
+    world.call("sem create @a --value 1,2,3,4").ok();
+    world.call("sem set @a 9").stdout("").ok();
+    world.call("sem set @a -i 3 8").ok();
+    world.call("sem set @a 1..2=0").ok();
+    world.call("sem get @a --all").stdout("9 0 0 8\n").ok();
+    world.call("sem set @a 0..3=7 1=6").ok();
+    world.call("sem get @a --all").stdout("7 6 7 7\n").ok();
+    world.call("sem set @a -m 0640").ok();
+    world.call("sem stat @a --columns mode --no-header").stdout("0640\n".repeat(4)).ok();
+    world.call("sem set @a").fails(2, "nothing to set was given");
+    world.call("sem set @a 4 5").fails(2, "a bare VALUE is one");
+    world.call("sem set @a -i 2 0=7").fails(2, "a bare VALUE is one");
+    world.call("sem set @a --owner 4294967295").fails(2, "there is no user '4294967295'");
+    let Some(stranger) = world.stranger() else {
+        skip("in part: giving an object away wants root");
+        return;
+    };
+    world.call(&format!("sem set @a --owner {stranger}:1")).ok();
+    world
+        .call("sem stat @a --columns uid,gid,mode --no-header")
+        .stdout(format!("{stranger}  1  0640\n").repeat(4))
+        .ok();
+    // A new mode leaves the owner alone, and the new owner may give it on.
+    world.call("sem set @a -m 600").user(stranger).ok();
+    world.call("sem set @a --owner root").user(stranger).ok();
+    world.call("sem set @a -m 666").user(stranger).fails(5, "it belongs to root (EPERM)");
+}
+
+#[test]
+fn whoever_comes_before_the_values_waits_and_is_served_and_nothing_posted_is_lost() {
+    let world = World::new();
+    let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
+    // A set as a creator leaves it between its two calls.
+    let key = world.call("key @a").ok();
+    let sysv = |words: &[&str]| world.program(&program).args(words);
+    sysv(&["create", key.trim(), "1"]).ok();
+    let early = world.call("sem wait @a").start().blocked_in(libc::SYS_semtimedop);
+    sysv(&["op", key.trim(), "0", "3"]).ok();
+    assert_eq!(early.code(), 0);
+    world.call("sem get @a").stdout("2\n").ok();
+    world.call("sem rm @a").ok();
+
+    // Posted to before its values came: both count.
+    sysv(&["create", key.trim(), "1"]).ok();
+    world.call("sem post @a").ok();
+    sysv(&["op", key.trim(), "0", "3"]).ok();
+    world.call("sem get @a").stdout("4\n").ok();
+}
+
+#[test]
+fn a_set_whose_creator_was_killed_is_told() {
+    let world = World::new();
+    let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
+    let key = world.call("key @a").ok();
+    world.program(&program).args(["create", key.trim(), "1"]).ok();
+    let told = format!(
+        "sem: {0} was never initialised\nhint: where its maker is gone, remove it: sem rm {0}\n",
+        world.name("a")
+    );
+    world.call("sem get @a").stdout("0\n").stderr(&told).ok();
+    world.call("sem stat @a --columns value --no-header").stdout("0\n").stderr(&told).ok();
+    world.call("sem create @a --value 1").fails(4, "it exists and was never initialised");
+    world.call("sem create @a").ok();
+    // Used as it is.
+    world.call("sem post @a").ok();
+    world.call("sem get @a").stdout("1\n").stderr("").ok();
+    // A set of zeros of the box's own was initialised.
+    world.call("sem create @z --nsems 4").ok();
+    world.call("sem get @z").stdout("0\n").stderr("").ok();
+    world.call("sem lock @z -- true").fails(125, "is a plain set of 4 semaphores, not a lock");
+}

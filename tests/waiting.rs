@@ -1,0 +1,311 @@
+//! Every verb that waits, in one table: satisfied late, not in time, not at all, ended by a signal, stopped and continued.
+
+use std::time::{Duration, Instant};
+
+use nix::libc;
+use nix::sys::signal::Signal;
+
+use crate::support::{Child, World, signal};
+
+/// A verb that waits, and what lets it go on.
+struct Waits {
+    /// The call, which waits once the world is set up.
+    call: &'static str,
+    /// Calls that set the world up.
+    setup: &'static [&'static str],
+    /// A call that has what the verb waits for until it is killed, and the program that it becomes.
+    blocker: &'static str,
+    /// A call that gives it, where nobody has it.
+    release: &'static str,
+    /// Shows the object, which is to be as before when the wait came to nothing.
+    show: &'static str,
+    /// The system call that it waits in.
+    blocks_in: i64,
+}
+
+const TABLE: &[Waits] = &[
+    Waits {
+        call: "sem run @s -- true",
+        setup: &[],
+        blocker: "sem run @s --slots 1 -- sleep 100",
+        release: "",
+        show: "sem get @s --all",
+        blocks_in: libc::SYS_semtimedop,
+    },
+    Waits {
+        call: "sem run @s --take 2 -- true",
+        setup: &["sem create @s --slots 3"],
+        blocker: "sem run @s --take 2 -- sleep 100",
+        release: "",
+        show: "sem get @s --all",
+        blocks_in: libc::SYS_semtimedop,
+    },
+    Waits {
+        call: "sem run @s --slots 1 --resize -- true",
+        setup: &["sem create @s --slots 2"],
+        blocker: "sem run @s --take 2 -- sleep 100",
+        release: "",
+        show: "sem get @s --all",
+        blocks_in: libc::SYS_semtimedop,
+    },
+    Waits {
+        call: "sem lock @s -- true",
+        setup: &[],
+        blocker: "sem lock @s -- sleep 100",
+        release: "",
+        show: "sem get @s --all",
+        blocks_in: libc::SYS_semtimedop,
+    },
+    Waits {
+        call: "sem lock @s -- true",
+        setup: &[],
+        blocker: "sem lock @s --shared -- sleep 100",
+        release: "",
+        show: "sem get @s --all",
+        blocks_in: libc::SYS_semtimedop,
+    },
+    Waits {
+        call: "sem lock @s --shared -- true",
+        setup: &[],
+        blocker: "sem lock @s -- sleep 100",
+        release: "",
+        show: "sem get @s --all",
+        blocks_in: libc::SYS_semtimedop,
+    },
+    Waits {
+        call: "sem hold @s PID --quiet",
+        setup: &[],
+        blocker: "sem run @s --slots 1 -- sleep 100",
+        release: "",
+        show: "sem get @s --all",
+        blocks_in: libc::SYS_ppoll,
+    },
+    Waits {
+        call: "sem hold @s PID --lock --quiet",
+        setup: &[],
+        blocker: "sem lock @s -- sleep 100",
+        release: "",
+        show: "sem get @s --all",
+        blocks_in: libc::SYS_ppoll,
+    },
+    Waits {
+        call: "sem barrier @s 2",
+        setup: &["sem barrier @s 2 -n -E 0"],
+        blocker: "",
+        release: "sem barrier @s 2",
+        show: "sem get @s --all",
+        blocks_in: libc::SYS_semtimedop,
+    },
+    Waits {
+        call: "sem wait @s --by 2",
+        setup: &["sem create @s --value 1"],
+        blocker: "",
+        release: "sem post @s",
+        show: "sem get @s --all",
+        blocks_in: libc::SYS_semtimedop,
+    },
+    Waits {
+        call: "sem wait @s --zero",
+        setup: &["sem create @s --value 1"],
+        blocker: "",
+        release: "sem wait @s",
+        show: "sem get @s --all",
+        blocks_in: libc::SYS_semtimedop,
+    },
+    Waits {
+        call: "sem op @s 0:-1 1:+1",
+        setup: &["sem create @s --value 0,5"],
+        blocker: "",
+        release: "sem post @s",
+        show: "sem get @s --all",
+        blocks_in: libc::SYS_semtimedop,
+    },
+    Waits {
+        call: "sem op @s 0:-1u -- true",
+        setup: &["sem create @s --value 0,5"],
+        blocker: "",
+        release: "sem post @s",
+        show: "sem get @s --all",
+        blocks_in: libc::SYS_semtimedop,
+    },
+    Waits {
+        call: "sem wait /@s",
+        setup: &["sem create /@s"],
+        blocker: "",
+        release: "sem post /@s",
+        show: "sem get /@s",
+        blocks_in: libc::SYS_futex,
+    },
+    Waits {
+        call: "msgq recv @q",
+        setup: &["msgq create @q --max-bytes 1"],
+        blocker: "",
+        release: "msgq send @q x",
+        show: "msgq stat @q --columns messages",
+        blocks_in: libc::SYS_msgrcv,
+    },
+    Waits {
+        call: "msgq send @q y",
+        setup: &["msgq create @q --max-bytes 1", "msgq send @q x"],
+        blocker: "",
+        release: "msgq recv @q",
+        show: "msgq stat @q --columns messages",
+        blocks_in: libc::SYS_msgsnd,
+    },
+    Waits {
+        call: "msgq recv /@q",
+        setup: &["msgq create /@q --max-messages 1 --message-size 1"],
+        blocker: "",
+        release: "msgq send /@q x",
+        show: "msgq stat /@q --columns messages",
+        blocks_in: libc::SYS_mq_timedreceive,
+    },
+    Waits {
+        call: "msgq send /@q y",
+        setup: &["msgq create /@q --max-messages 1 --message-size 1", "msgq send /@q x"],
+        blocker: "",
+        release: "msgq recv /@q",
+        show: "msgq stat /@q --columns messages",
+        blocks_in: libc::SYS_mq_timedsend,
+    },
+];
+
+impl Waits {
+    /// A world in which the call waits, and who has what it waits for.
+    fn world(&self) -> (World, Option<Child>) {
+        let world = World::new();
+        for call in self.setup {
+            world.call(call).ok();
+        }
+        let blocker =
+            (!self.blocker.is_empty()).then(|| world.call(self.blocker).start().became("sleep"));
+        (world, blocker)
+    }
+
+    fn line(&self, options: &str) -> String {
+        let pid = std::process::id().to_string();
+        let call = self.call.replace("PID", &pid);
+        match call.split_once(" -- ") {
+            Some((before, command)) => format!("{before} {options} -- {command}"),
+            None => format!("{call} {options}"),
+        }
+    }
+
+    /// The call, once it waits.
+    fn waiting(&self, world: &World, options: &str) -> Child {
+        world.call(&self.line(options)).start().blocked_in(self.blocks_in)
+    }
+
+    /// Lets the call go on.
+    fn release(&self, world: &World, blocker: Option<Child>) {
+        match blocker {
+            Some(blocker) => drop(blocker),
+            None => drop(world.call(self.release).ok()),
+        }
+    }
+}
+
+#[test]
+fn what_comes_late_is_taken() {
+    for row in TABLE {
+        let (world, blocker) = row.world();
+        let waiting = row.waiting(&world, "");
+        row.release(&world, blocker);
+        assert_eq!(waiting.code(), 0, "{}", row.call);
+    }
+}
+
+#[test]
+fn what_does_not_come_in_time_is_124_and_changes_nothing() {
+    for row in TABLE {
+        let (world, _blocker) = row.world();
+        let before = world.call(row.show).ok();
+        let start = Instant::now();
+        let limit = Duration::from_millis(120);
+        world.call(&row.line("-w 0.12")).fails(124, " within 120ms");
+        assert!(start.elapsed() >= limit, "{}: after {:?}", row.call, start.elapsed());
+        assert_eq!(world.call(row.show).ok(), before, "{}", row.call);
+    }
+}
+
+#[test]
+fn nonblock_and_a_timeout_of_0_do_not_wait() {
+    for row in TABLE {
+        let (world, _blocker) = row.world();
+        let before = world.call(row.show).ok();
+        for options in ["-n", "-w 0", "-w 1h -n", "--nonblock", "-n --timeout 0s"] {
+            world.call(&row.line(options)).fails(124, " at once");
+        }
+        world.call(&row.line("-n -E 7")).fails(7, " at once");
+        world.call(&row.line("-n -E 0")).stderr("").ok();
+        assert_eq!(world.call(row.show).ok(), before, "{}", row.call);
+    }
+}
+
+#[test]
+fn the_later_of_nonblock_and_timeout_counts() {
+    for row in TABLE {
+        let (world, blocker) = row.world();
+        let waiting = row.waiting(&world, "-n -w 1h");
+        row.release(&world, blocker);
+        assert_eq!(waiting.code(), 0, "{}", row.call);
+    }
+}
+
+#[test]
+fn a_limit_beyond_the_clocks_range_is_for_ever() {
+    for row in TABLE {
+        let (world, blocker) = row.world();
+        let waiting = row.waiting(&world, "-w 999999999d");
+        row.release(&world, blocker);
+        assert_eq!(waiting.code(), 0, "{}", row.call);
+    }
+}
+
+#[test]
+fn signals_end_a_wait_and_change_nothing() {
+    for row in TABLE {
+        let (world, _blocker) = row.world();
+        let before = world.call(row.show).ok();
+        for which in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGKILL] {
+            let waiting = row.waiting(&world, "");
+            waiting.signal(which);
+            assert_eq!(waiting.code(), 128 + which as i32, "{} {which}", row.call);
+        }
+        crate::support::eventually("nothing is left", || world.call(row.show).ok() == before);
+    }
+}
+
+#[test]
+fn stopped_and_continued_it_waits_on_and_its_deadline_stands() {
+    for row in TABLE {
+        let (world, blocker) = row.world();
+        let waiting = row.waiting(&world, "-w 1h");
+        let pid = waiting.pid();
+        for _ in 0..3 {
+            signal(pid, Signal::SIGSTOP);
+            crate::support::eventually("it stops", || state(pid) == Some('T'));
+            signal(pid, Signal::SIGCONT);
+            crate::support::eventually("it goes on", || state(pid) == Some('S'));
+        }
+        row.release(&world, blocker);
+        assert_eq!(waiting.code(), 0, "{}", row.call);
+
+        // Stopped over its deadline, it is late at once when it goes on.
+        let (world, _blocker) = row.world();
+        let waiting = row.waiting(&world, "-w 0.3");
+        let pid = waiting.pid();
+        signal(pid, Signal::SIGSTOP);
+        let start = Instant::now();
+        crate::support::eventually("the deadline passes", || {
+            start.elapsed() > Duration::from_millis(300)
+        });
+        signal(pid, Signal::SIGCONT);
+        assert_eq!(waiting.code(), 124, "{}", row.call);
+    }
+}
+
+fn state(pid: i32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
+}
