@@ -107,18 +107,11 @@ impl Blocked {
     #[must_use]
     pub fn sem_ops(&self, id: i32) -> Option<Result<Vec<Op>>> {
         let is_semop = [libc::SYS_semop, libc::SYS_semtimedop].contains(&self.call);
-        // The kernel takes the id's lower half, as it does itself.
-        if !is_semop || self.args[0] as c_int != id || !self.shares_ipc() {
+        // The kernel takes the id's lower half, as it does itself. Every IPC namespace has ids of its own.
+        if !is_semop || self.args[0] as c_int != id || !shares_ipc(self.pid) {
             return None;
         }
         Some(self.read_ops(self.args[1] as usize, self.args[2] as usize))
-    }
-
-    /// Whether it has this process's System V objects: in another IPC namespace the same id is another object.
-    #[must_use]
-    pub fn shares_ipc(&self) -> bool {
-        let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/ipc")).ok();
-        namespace("self") == namespace(&self.pid.to_string())
     }
 
     fn read_ops(&self, at: usize, count: usize) -> Result<Vec<Op>> {
@@ -132,6 +125,14 @@ impl Blocked {
         )?;
         Ok(bytes[..read].as_chunks().0.iter().copied().map(Op::from_bytes).collect())
     }
+}
+
+/// Whether a process is in the caller's IPC namespace, ipc_namespaces(7); one that may not be looked at is not.
+#[must_use]
+pub fn shares_ipc(pid: i32) -> bool {
+    let namespace = |of: &str| fs::read_link(format!("/proc/{of}/ns/ipc")).ok();
+    let ours = namespace("thread-self");
+    ours.is_some() && ours == namespace(&pid.to_string())
 }
 
 /// Every thread of the system that is blocked in a system call and may be looked at

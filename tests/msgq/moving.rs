@@ -262,32 +262,6 @@ fn a_silence_ends_follow() {
 }
 
 #[test]
-fn signals_end_a_wait_and_leave_all_as_it_was() {
-    let world = World::new();
-    world.call("msgq create @q --max-bytes 4").ok();
-    world.call("msgq create /@q --max-messages 1 --message-size 4").ok();
-    for target in BOTH {
-        for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143), (Signal::SIGHUP, 129)]
-        {
-            for wait in ["", "-w 60"] {
-                let receiver = world.call(&format!("msgq recv {target} {wait}")).start();
-                let receiver = receiver.blocked_in(blocks(target, true));
-                receiver.signal(signal);
-                let end = receiver.end();
-                assert_eq!(crate::support::code(end.status), code, "{signal}");
-                assert!(end.stdout.is_empty() && end.stderr.is_empty());
-            }
-        }
-        world.call(&format!("msgq send {target} full")).ok();
-        let sender = world.call(&format!("msgq send {target} next")).start();
-        let sender = sender.blocked_in(blocks(target, false));
-        sender.signal(Signal::SIGTERM);
-        assert_eq!(sender.code(), 143);
-        world.call(&format!("msgq recv {target} --drain")).stdout("full\n").ok();
-    }
-}
-
-#[test]
 fn an_ignored_signal_stays_ignored_and_a_blocked_alarm_does_no_harm() {
     let world = World::new();
     for target in BOTH {
@@ -307,30 +281,6 @@ fn an_ignored_signal_stays_ignored_and_a_blocked_alarm_does_no_harm() {
             target.replace('@', "$NAME-")
         );
         world.shell(&line).fails(124, "within 50ms");
-    }
-}
-
-#[test]
-fn a_stop_and_continue_neither_ends_nor_restarts_a_wait() {
-    let world = World::new();
-    for target in BOTH {
-        world.call(&format!("msgq create {target}")).ok();
-        let start = Instant::now();
-        let receiver = world.call(&format!("msgq recv {target} -w 600ms")).start();
-        let receiver = receiver.blocked_in(blocks(target, true));
-        receiver.signal(Signal::SIGSTOP);
-        assert!(holds(|| true));
-        receiver.signal(Signal::SIGCONT);
-        let receiver = receiver.blocked_in(blocks(target, true));
-        assert_eq!(receiver.code(), 124);
-        let took = start.elapsed();
-        assert!(took >= Duration::from_millis(600) && took < Duration::from_secs(30), "{took:?}");
-        let receiver = world.call(&format!("msgq recv {target}")).start();
-        let receiver = receiver.blocked_in(blocks(target, true));
-        receiver.signal(Signal::SIGSTOP);
-        receiver.signal(Signal::SIGCONT);
-        world.call(&format!("msgq send {target} x")).ok();
-        assert_eq!(lines(&receiver.end().stdout), ["x"]);
     }
 }
 

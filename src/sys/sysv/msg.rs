@@ -10,7 +10,7 @@ use nix::libc;
 
 use super::{Change, Key, Perm};
 use crate::sys::message::{Message, Waits, Which};
-use crate::sys::process::Blocked;
+use crate::sys::process::{Blocked, shares_ipc};
 use crate::sys::wait::{Patience, interruptible};
 
 /// Take a copy of the message with this number, Linux 3.8; the libc crate does not have it.
@@ -257,7 +257,7 @@ pub fn waits(blocked: &Blocked, id: c_int) -> Option<Waits> {
         return None;
     }
     match blocked.call {
-        libc::SYS_msgsnd | libc::SYS_msgrcv if !blocked.shares_ipc() => None,
+        libc::SYS_msgsnd | libc::SYS_msgrcv if !shares_ipc(blocked.pid) => None,
         libc::SYS_msgsnd => Some(Waits::ToSend),
         libc::SYS_msgrcv => {
             let (kind, flags) = (blocked.args[3].cast_signed(), blocked.args[4] as c_int);
