@@ -138,7 +138,7 @@ impl Receive {
             }
         }
         batch.write()?;
-        end()
+        caught::end().map_err(anyhow::Error::from)
     }
 
     fn open(&self, deadline: Deadline) -> Result<Queue> {
@@ -172,14 +172,6 @@ impl Receive {
             _ => Shape::Ended(b"\n"),
         }
     }
-}
-
-/// Ends by the signal that has come, if one has, as it would have done at once.
-fn end() -> Result<()> {
-    for signal in caught::take()? {
-        caught::die_by(signal)?;
-    }
-    Ok(())
 }
 
 fn late(deadline: &Deadline, taken: u64, most: Option<u64>) -> Cause {
