@@ -69,14 +69,18 @@ fn in_box(words: &[OsString]) -> (&'static str, Outcome) {
         return (who, in_verb(word, &format!("{BOX} {first}"), rest));
     }
     let outcome = match (&*first, rest) {
-        ("-h" | "--help", _) | ("help", []) => help(),
+        ("-h" | "--help" | "help", []) => help(),
         ("help", [topic @ .., last]) => {
             // `help sem run` is `sem run --help`.
             let line = topic.iter().chain([last]).cloned();
             return in_box(&line.chain([OsString::from("--help")]).collect::<Vec<_>>());
         }
-        ("-V" | "--version", _) => say(&format!("{BOX} {}\n", env!("CARGO_PKG_VERSION"))),
-        ("--list", _) => {
+        ("-V" | "--version", []) => say(&format!("{BOX} {}\n", env!("CARGO_PKG_VERSION"))),
+        ("-h" | "--help" | "-V" | "--version" | "--list", [word, ..]) => {
+            let words = format!("'{}' is one word too many", word.display());
+            Err(Cause::new(Exit::Usage, words).into())
+        }
+        ("--list", []) => {
             let names = APPLETS.iter().map(|applet| format!("{}\n", applet.name));
             say(&names.collect::<String>())
         }
@@ -133,10 +137,13 @@ fn in_verb(verb: &Entry, called: &str, words: &[OsString]) -> Outcome {
 }
 
 fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit> {
-    let mut parser = verb.parser(called).no_binary_name(true);
+    let mut parser = verb.parser(called);
     let matches = match parser.try_get_matches_from_mut(words) {
         Ok(matches) => matches,
-        Err(error) if error.kind() == ErrorKind::DisplayHelp => return say(&error.to_string()),
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            let long = words.iter().take_while(|word| *word != "--").any(|word| word == "--help");
+            return say(&wrap(&verb.help(called, long)));
+        }
         Err(error) => {
             let words: Vec<String> =
                 words.iter().map(|w| w.to_string_lossy().into_owned()).collect();
@@ -146,6 +153,26 @@ fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit>
     // The process ends soon; taking the parser apart would be work for nothing.
     forget(parser);
     (verb.run)(&matches)
+}
+
+/// Breaks lines that are wider than a terminal usually is, between words, each part indented as its line is.
+fn wrap(text: &str) -> String {
+    const WIDTH: usize = 80;
+    let mut wrapped = String::with_capacity(text.len() + text.len() / 8);
+    for line in text.lines() {
+        let mut rest = line.trim_end();
+        let indent = &rest[..rest.len() - rest.trim_start().len()];
+        let room = WIDTH - indent.len().min(WIDTH / 2);
+        rest = rest.trim_start();
+        while let Some((end, letter)) = rest.char_indices().nth(room) {
+            let before = if letter == ' ' { Some(end) } else { rest[..end].rfind(' ') };
+            let Some(blank) = before else { break };
+            let _ = writeln!(wrapped, "{indent}{}", rest[..blank].trim_end());
+            rest = rest[blank..].trim_start();
+        }
+        let _ = writeln!(wrapped, "{}", format!("{indent}{rest}").trim_end());
+    }
+    wrapped
 }
 
 fn say<E: From<Error>>(text: &str) -> std::result::Result<Exit, E> {
@@ -187,5 +214,22 @@ fn lines<'a>(text: &mut String, title: &str, entries: impl Iterator<Item = (&'a 
     let _ = writeln!(text, "{title}");
     for (name, summary) in entries {
         let _ = writeln!(text, "  {name:<12}{summary}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrap;
+
+    #[test]
+    fn lines_are_broken_between_words_and_keep_their_indent() {
+        let word = "abcdefghi";
+        let line = format!("  {}", [word; 10].join(" "));
+        let wrapped = format!("  {}\n  {}\n", [word; 7].join(" "), [word; 3].join(" "));
+        assert_eq!(wrap(&line), wrapped);
+        let exact = "x".repeat(80);
+        assert_eq!(wrap(&exact), format!("{exact}\n"));
+        let long = "é".repeat(100);
+        assert_eq!(wrap(&format!("{long} a\n          \nb")), format!("{long} a\n\nb\n"));
     }
 }

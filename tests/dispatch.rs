@@ -43,8 +43,21 @@ fn help_explains_a_verb_whichever_way_it_is_asked() {
     assert!(long.contains("IPCBOX_SLOT") && long.contains("--slots <N>"), "{long}");
     assert_eq!(world.call("help sem run").ok(), long);
     assert_eq!(world.call("sem help run").ok(), long);
-    let short = world.call("sem run -h").ok();
-    assert!(short.lines().count() <= 24, "{short}");
+}
+
+#[test]
+fn short_help_fits_a_screen() {
+    let world = World::new();
+    for applet in world.call("--list").ok().lines() {
+        let text = world.call(&format!("{applet} --help")).ok();
+        let verbs = text.split("Verbs:\n").nth(1).unwrap_or_default();
+        let verbs = verbs.lines().take_while(|line| line.starts_with("  "));
+        for verb in verbs.map(|line| line.split_whitespace().next().unwrap()) {
+            let help = world.call(&format!("{applet} {verb} -h")).ok();
+            let width = help.lines().map(|line| line.chars().count()).max();
+            assert!(help.lines().count() <= 24 && width <= Some(80), "{help}");
+        }
+    }
 }
 
 #[test]
@@ -92,6 +105,7 @@ fn a_wrong_word_is_told_the_nearest() {
 fn wrong_usage_in_a_verb_is_one_line() {
     let world = World::new();
     for (line, code, words) in [
+        ("--list x", 2, "'x' is one word too many"),
         ("sem get", 2, "TARGET is missing"),
         ("sem get a b", 2, "'b' is one word too many"),
         ("sem get a --al", 2, "did you mean '--all'"),
@@ -107,6 +121,10 @@ fn wrong_usage_in_a_verb_is_one_line() {
     ] {
         world.call(line).fails(code, words);
     }
+    let twice = world.call("sem run cc cc -c x").output();
+    assert!(
+        String::from_utf8_lossy(&twice.stderr).ends_with("\nhint: ipcbox sem run cc -- cc -c x\n")
+    );
     let hint = world.call("sem run build --slots 2 cc -c x.c").output();
     let hint = String::from_utf8(hint.stderr).unwrap();
     assert!(hint.ends_with("\nhint: ipcbox sem run build --slots 2 -- cc -c x.c\n"), "{hint}");

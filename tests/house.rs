@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 const MAY_BE_UNSAFE: &[&str] = &[
     "main.rs",
     "sys/caught.rs",
+    "sys/exec.rs",
     "sys/fds.rs",
     "sys/fifo.rs",
     "sys/holder.rs",

@@ -245,6 +245,16 @@ fn the_later_of_nonblock_and_timeout_counts() {
 }
 
 #[test]
+fn a_limit_beyond_the_clocks_range_is_for_ever() {
+    for row in TABLE {
+        let (world, blocker) = row.world();
+        let waiting = row.waiting(&world, "-w 999999999d");
+        row.release(&world, blocker);
+        assert_eq!(waiting.code(), 0, "{}", row.call);
+    }
+}
+
+#[test]
 fn signals_end_a_wait_and_change_nothing() {
     for row in TABLE {
         let (world, _blocker) = row.world();

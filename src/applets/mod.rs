@@ -6,7 +6,7 @@ mod key;
 pub mod sem;
 
 use anyhow::Result;
-use clap::{ArgMatches, Args, Command};
+use clap::{Arg, ArgMatches, Args, Command};
 
 use crate::exit::Exit;
 
@@ -87,13 +87,39 @@ impl Entry {
     /// Its parser, for a line that begins with `called`.
     #[must_use]
     pub fn parser(&self, called: &str) -> Command {
-        let empty = Command::new(self.name).bin_name(called);
-        let parser = (self.arguments)(empty).args_override_self(true);
-        // The first paragraph of the struct's documentation explains; the summary stands above it.
-        let explained = parser.get_long_about().or(parser.get_about()).cloned();
-        let long = explained.map_or_else(String::new, |text| format!("\n\n{text}"));
-        parser.about(self.summary).long_about(format!("{}{long}", self.summary))
+        let empty = Command::new(self.name).bin_name(called).no_binary_name(true);
+        (self.arguments)(empty).args_override_self(true)
     }
+
+    /// Its help: on one screen, where options that many verbs share are one line; or, `long`, with all that there is to say.
+    #[must_use]
+    pub fn help(&self, called: &str, long: bool) -> String {
+        let parser = self.parser(called);
+        // The documentation of the struct explains; the summary stands above it.
+        let explained = parser.get_long_about().or(parser.get_about()).cloned();
+        let explained = explained.map_or_else(String::new, |text| format!("\n\n{text}"));
+        if long {
+            let mut parser = parser.long_about(format!("{}{explained}", self.summary));
+            return parser.render_long_help().to_string();
+        }
+        let shared = parser.get_arguments().filter(|arg| arg.is_hide_short_help_set());
+        let shared: Vec<String> = shared.map(written).collect();
+        let also = match &shared[..] {
+            [] => String::new(),
+            shared => format!("Also: {} (see --help)", shared.join(", ")),
+        };
+        parser.about(self.summary).after_help(also).render_help().to_string()
+    }
+}
+
+/// An option in the fewest letters, with its value: `-w DURATION`, `--foreign`.
+fn written(arg: &Arg) -> String {
+    let option = match (arg.get_short(), arg.get_long()) {
+        (Some(short), _) => format!("-{short}"),
+        (None, long) => format!("--{}", long.unwrap_or_default()),
+    };
+    let value = arg.get_value_names().filter(|_| arg.get_action().takes_values());
+    value.and_then(|names| names.first()).map_or(option.clone(), |name| format!("{option} {name}"))
 }
 
 /// An applet: a table of verbs.

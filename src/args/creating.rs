@@ -8,23 +8,31 @@ use crate::sys::users::Database;
 /// How an object is created.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Creating {
-    /// Permission bits of a new object, in octal, whatever the umask is
-    #[arg(short, long, value_parser = mode, default_value = "0600", hide_default_value = true)]
+    /// Permission bits of a new object, in octal
+    ///
+    /// 0600 if left out; whatever the umask is.
+    #[arg(hide_short_help = true, short, long, value_parser = mode, default_value = "0600", hide_default_value = true)]
     pub mode: u32,
-    /// Take one that exists although it belongs to neither the caller nor root
-    #[arg(long)]
+    /// Trust an object that belongs to another user
+    ///
+    /// Without it, what exists and belongs to neither the caller nor root is not taken for the caller's own: somebody can
+    /// have been there first.
+    #[arg(hide_short_help = true, long)]
     pub foreign: bool,
 }
 
 impl Creating {
-    /// Whether what exists may be taken for one's own: it belongs to the caller or to root, or `--foreign` says so.
+    /// Whether what exists may be taken for one's own: all of its owners, a System V object's creator among them, are the
+    /// caller or root, or `--foreign` says so.
     ///
     /// # Errors
     /// Status 5, with whom it belongs to.
-    pub fn trust(&self, uid: u32) -> Result<(), Cause> {
-        if self.foreign || uid == 0 || uid == nix::unistd::geteuid().as_raw() {
+    pub fn trust(&self, owners: impl IntoIterator<Item = u32>) -> Result<(), Cause> {
+        let caller = nix::unistd::geteuid().as_raw();
+        let mut strangers = owners.into_iter().filter(|uid| ![0, caller].contains(uid));
+        let Some(uid) = strangers.next().filter(|_| !self.foreign) else {
             return Ok(());
-        }
+        };
         let words = format!("it exists and belongs to {}", user(uid));
         Err(Cause::new(Exit::Denied, words).hint("--foreign takes it all the same"))
     }

@@ -37,7 +37,7 @@ pub fn pid(text: &str) -> Result<i32, String> {
 /// Words that say what is wrong.
 pub fn index(text: &str) -> Result<u16, String> {
     let number = digits(text).and_then(|number| u16::try_from(number).ok());
-    number.ok_or_else(|| "an index is a number from 0 on".into())
+    number.ok_or_else(|| "an index is a number from 0 to 65535".into())
 }
 
 /// Reads an index, or a range `A..B` that includes both ends.

@@ -6,16 +6,31 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Clone, Args)]
 pub struct Showing {
     /// One JSON object a line
-    #[arg(short = 'J', long)]
+    #[arg(hide_short_help = true, short = 'J', long)]
     pub json: bool,
     /// These columns only, in this order
-    #[arg(long, value_name = "A,B", value_delimiter = ',', conflicts_with = "json")]
+    #[arg(
+        hide_short_help = true,
+        long,
+        value_name = "A,B",
+        value_delimiter = ',',
+        conflicts_with = "json"
+    )]
     pub columns: Option<Vec<String>>,
     /// No line of column titles
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub no_header: bool,
-    /// Colour: auto is on a terminal, unless `NO_COLOR` is set
-    #[arg(long, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
+    /// Colour: auto, always or never
+    ///
+    /// auto, the default, is on a terminal, and not where NO_COLOR is set and not empty.
+    #[arg(
+        hide_short_help = true,
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     pub color: Color,
 }
 

@@ -12,14 +12,23 @@ use crate::sys::wait::Patience;
 #[derive(Debug, Clone, Args)]
 pub struct Waiting {
     /// Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
-    #[arg(short = 'w', long, value_name = "DURATION", value_parser = duration::parse, allow_negative_numbers = true)]
+    ///
+    /// A bare number is seconds. It bounds the whole call's waiting, and never ends a CMD. Of this and --nonblock the
+    /// later counts.
+    #[arg(hide_short_help = true, short = 'w', long, value_name = "DURATION", value_parser = duration::parse, allow_negative_numbers = true)]
     timeout: Option<Duration>,
     /// Do not wait at all
-    #[arg(short, long, overrides_with = "timeout")]
+    #[arg(hide_short_help = true, short, long, overrides_with = "timeout")]
     nonblock: bool,
-    /// Exit status for "not in time" instead of 124; with 0 nothing is said either
-    #[arg(short = 'E', long, value_name = "N", default_value_t = Exit::LATE, hide_default_value = true)]
+    /// Exit status when not in time, instead of 124
+    ///
+    /// With 0 nothing is said either.
+    #[arg(hide_short_help = true, short = 'E', long, value_name = "N", value_parser = status, allow_negative_numbers = true, default_value_t = Exit::LATE, hide_default_value = true)]
     timeout_status: u8,
+}
+
+fn status(text: &str) -> Result<u8, String> {
+    text.parse().map_err(|_| "a status is 0 to 255".into())
 }
 
 /// A deadline, fixed when the arguments had been read.
@@ -35,7 +44,13 @@ impl Waiting {
     /// Starts the clock.
     #[must_use]
     pub fn start(&self) -> Deadline {
-        let limit = if self.nonblock { Some(Duration::ZERO) } else { self.timeout };
+        self.start_or(None)
+    }
+
+    /// The same, with a limit for where none was given.
+    #[must_use]
+    pub fn start_or(&self, default: Option<Duration>) -> Deadline {
+        let limit = if self.nonblock { Some(Duration::ZERO) } else { self.timeout.or(default) };
         Deadline { patience: Patience::within(limit), limit, status: self.timeout_status }
     }
 }
@@ -51,7 +66,9 @@ impl Deadline {
     #[must_use]
     pub fn missed(&self, what: &str) -> Cause {
         let words = match self.limit {
-            Some(limit) if !limit.is_zero() => format!("{what} within {}", duration::show(limit)),
+            Some(limit) if !limit.is_zero() && self.patience.is_over() => {
+                format!("{what} within {}", duration::show(limit))
+            }
             _ => format!("{what} at once"),
         };
         Cause::new(Exit::NotInTime(self.status), words).silent(self.status == 0)

@@ -102,7 +102,7 @@ impl Cell {
             Self::Absent => String::new(),
             Self::Unknown => "-".into(),
             Self::Number(number) => number.to_string(),
-            Self::Text(text) if terminal => visible(text),
+            Self::Text(text) if terminal => visible(text, &[]),
             Self::Text(text) => text.clone(),
             Self::Flag(flag) => if *flag { "yes" } else { "no" }.into(),
             Self::Records(records) => {
@@ -128,10 +128,12 @@ impl<N: Into<i64>> From<N> for Cell {
     }
 }
 
-fn visible(text: &str) -> String {
+/// A text with its control characters, but those in `kept`, as visible escapes.
+#[must_use]
+pub fn visible(text: &str, kept: &[char]) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
-        if letter.is_control() {
+        if letter.is_control() && !kept.contains(&letter) {
             let _ = write!(shown, "{}", letter.escape_default());
         } else {
             shown.push(letter);

@@ -12,7 +12,7 @@ use crate::args::showing::{Color, Showing};
 use crate::args::usage;
 use crate::exit::Cause;
 use crate::sys::fds;
-pub use cell::Cell;
+pub use cell::{Cell, visible};
 pub use names::Names;
 
 /// One column of a kind of record.
@@ -164,7 +164,12 @@ pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
     written.context("cannot write to standard output")
 }
 
-/// Writes to standard error, whole, in one call. That it fails cannot be told anywhere.
+/// Writes lines to standard error, whole, in one call; what they tell of others cannot drive a terminal. That it
+/// fails cannot be told anywhere.
 pub fn tell(text: &str) {
-    let _ = fds::write_all(fds::stderr(), text.as_bytes());
+    let _ = if fds::is_terminal(fds::stderr()) {
+        fds::write_all(fds::stderr(), visible(text, &['\n']).as_bytes())
+    } else {
+        fds::write_all(fds::stderr(), text.as_bytes())
+    };
 }

@@ -60,12 +60,6 @@ pub fn command(pid: i32) -> Option<String> {
     Some(format!("[{}]", String::from_utf8_lossy(&name).trim_end()))
 }
 
-/// Whether a process of this number is there, kill(2) with signal 0; one of somebody else's is.
-#[must_use]
-pub fn exists(pid: i32) -> bool {
-    kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
-}
-
 /// Sends a signal to a process, kill(2); that it has gone is no failure.
 pub fn signal(pid: i32, signal: Signal) {
     let _ = kill(Pid::from_raw(pid), signal);
@@ -93,8 +87,8 @@ impl Blocked {
     #[must_use]
     pub fn sem_ops(&self, id: i32) -> Option<Result<Vec<Op>>> {
         let is_semop = [libc::SYS_semop, libc::SYS_semtimedop].contains(&self.call);
-        // The kernel takes the id's lower half, as it does itself.
-        if !is_semop || self.args[0] as c_int != id {
+        // The kernel takes the id's lower half, as it does itself. Every IPC namespace has ids of its own.
+        if !is_semop || self.args[0] as c_int != id || !shares_ipc(self.pid) {
             return None;
         }
         Some(self.read_ops(self.args[1] as usize, self.args[2] as usize))
@@ -111,6 +105,13 @@ impl Blocked {
         )?;
         Ok(bytes[..read].as_chunks().0.iter().copied().map(Op::from_bytes).collect())
     }
+}
+
+/// Whether a process is in the caller's IPC namespace, ipc_namespaces(7); one that may not be looked at is not.
+fn shares_ipc(pid: i32) -> bool {
+    let namespace = |of: &str| fs::read_link(format!("/proc/{of}/ns/ipc")).ok();
+    let ours = namespace("thread-self");
+    ours.is_some() && ours == namespace(&pid.to_string())
 }
 
 /// Every thread of the system that is blocked in a system call and may be looked at

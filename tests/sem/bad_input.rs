@@ -19,7 +19,7 @@ fn values_and_numbers_out_of_range() {
         ("sem create @x --slots 2 --value 1", 2, "exclude each other"),
         ("sem create /@x --value 2147483648", 2, "--value '2147483648'"),
         ("sem create @x -m 0999", 2, "--mode '0999': permission bits are octal"),
-        ("sem set @a 32768", 2, "'32768': a value is 0 to 32767"),
+        ("sem set @a 32768", 2, "VALUE '32768': a value is 0 to 32767"),
         ("sem set @a -1", 2, "'-1': a value is 0 to 32767"),
         ("sem set @a 2=1", 1, "the set has 2 semaphores, 0 to 1"),
         ("sem set @a 1..9=1", 1, "the set has 2 semaphores, 0 to 1"),
@@ -37,9 +37,11 @@ fn values_and_numbers_out_of_range() {
         ("sem op @a 0", 2, "'0': it is written INDEX:DELTA"),
         ("sem op @m 0:+1", 1, "(ERANGE)"),
         ("sem op @a 0:+1 cmd", 2, "'cmd': it is written INDEX:DELTA"),
+        ("sem get @a -i 70000", 2, "an index is a number from 0 to 65535"),
         ("sem wait @a -w 1y", 2, "'y' has no fixed length"),
         ("sem wait @a -w -1", 2, "--timeout '-1': a duration is written"),
-        ("sem wait @a -E 256", 2, "--timeout-status"),
+        ("sem wait @a -E 256", 2, "--timeout-status '256': a status is 0 to 255"),
+        ("sem wait @a -E -1", 2, "a status is 0 to 255"),
         ("sem run @x --slots 0 -- true", 125, "--slots '0': it is a number from 1"),
         ("sem run @x --slots -2 -- true", 125, "--slots '-2': it is a number from 1"),
         ("sem run @x --slots 40000 -- true", 125, "--slots '40000'"),
@@ -62,11 +64,13 @@ fn values_and_numbers_out_of_range() {
 fn more_at_once_than_there_are_is_an_error_at_once_and_no_wait() {
     let world = World::new();
     world.call("sem create @s --slots 2").ok();
-    world.call("sem run @s --take 3 -- true").fails(125, "3 at once never come free of 2 slots");
+    world
+        .call("sem run @s --take 3 -- true")
+        .fails(125, "fewer than 3 slots, so that 3 never come free");
     let pid = std::process::id();
     world
         .call(&format!("sem hold @s {pid} --take 3"))
-        .fails(1, "3 at once never come free of 2 slots");
+        .fails(1, "fewer than 3 slots, so that 3 never come free");
 }
 
 #[test]
@@ -212,8 +216,8 @@ fn somebody_elses_set() {
         return;
     };
     world.call("sem create @a --value 1").ok();
-    world.call("sem create @s --slots 2").ok();
     world.call("sem create /@p").ok();
+    world.call("sem create @s --slots 2").ok();
     for line in ["sem get @a", "sem wait @a", "sem post @a", "sem op @a 0:+1", "sem stat @a"] {
         world.call(line).user(stranger).fails(5, "permission denied, it belongs to root (EACCES)");
     }
@@ -246,6 +250,24 @@ fn somebody_elses_set() {
         let command = if line.contains("run") { " -- true" } else { "" };
         world.call(&format!("{line} --foreign{command}")).ok();
     }
+    // Who made it and gave it away can still take it away.
+    own("sem create @given --slots 1 -m 0666").ok();
+    own("sem set @given --owner root").ok();
+    world.call("sem run @given --slots 1 -- true").fails(125, &belongs);
+
+    // What may be altered and not read is guarded all the same.
+    world.call("sem set @s -m 0622").ok();
+    world.call("sem lock @lock -m 0622 -- true").ok();
+    own("sem post @s").fails(4, "is slots, not a plain semaphore");
+    own("sem op @lock 0:+1").fails(4, "is a lock, not a plain semaphore");
+    world.call("sem get @s").stdout("2\n").ok();
+    world.call("sem create @writable -m 0622").ok();
+    own("sem post @writable").ok();
+    world.call("sem set @writable -m 0").ok();
+    world.call("sem get @writable").stdout("1\n").ok();
+    own("sem create @mine -m 0200").ok();
+    own("sem get @mine").fails(5, "permission denied by its own mode (EACCES)");
+
     // Using without creating trusts what is there, and root's is trusted.
     world.call("sem run @slots -- true").ok();
     world.call("sem create @r --value 1 -m 0666").ok();
@@ -297,4 +319,33 @@ fn no_space_left_names_the_limit_that_is_in_the_way() {
     set("250 5 500 9").unwrap();
     world.call("sem create @d --nsems 4").fails(1, "no room for 4 more than 3 semaphores (ENOSPC)");
     set(&before).unwrap();
+}
+
+#[test]
+fn where_sets_are_small_slots_have_less_room() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("the limits of an IPC namespace want one");
+    }
+    // As database manuals have it.
+    fs::write("/proc/sys/kernel/sem", "250 32000 100 128").unwrap();
+    world.call("sem run @s --slots 4 -- sh -c").arg("echo $IPCBOX_SLOT").stdout("1\n").ok();
+    world.call("sem run @s --slots 247 --resize -- true").ok();
+    world.call("sem run @s --slots 248 --resize -- true").fails(125, "room for 247 slots, not 248");
+    let words = "a set of 251 is more than the 250 semaphores it may have (EINVAL)";
+    world.call("sem run @t --slots 248 -- true").fails(125, words);
+}
+
+#[test]
+fn slots_that_another_program_changed_are_told_and_nobody_spins() {
+    let world = World::new();
+    let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
+    let key = world.call("key @s").ok();
+    world.call("sem create @s --slots 200").ok();
+    world.program(&program).args(["op", key.trim(), "0", "300"]).ok();
+    world
+        .shell(
+            "sem run $NAME-s --take 200 -- sem run $NAME-s --take 200 -- sem run $NAME-s -- true",
+        )
+        .fails(125, "it has more slots than numbers: another program changed it (EOVERFLOW)");
 }

@@ -68,6 +68,9 @@ fn explain(target: &Target, errno: Errno) -> Cause {
         Errno::EIDRM => told("it was removed meanwhile")
             .hint("where nobody removed it, systemd's RemoveIPC takes a user's objects at logout"),
         Errno::EACCES => match owner(target) {
+            Some(uid) if uid == nix::unistd::geteuid().as_raw() => {
+                told("permission denied by its own mode")
+            }
             Some(uid) => told(&format!("permission denied, it belongs to {}", user(uid))),
             None => Cause::plain(errno),
         },
@@ -75,8 +78,12 @@ fn explain(target: &Target, errno: Errno) -> Cause {
             Some(uid) => told(&format!("it belongs to {}", user(uid))),
             None => Cause::plain(errno),
         },
+        Errno::EEXIST => told("it exists already"),
         Errno::ERANGE => told("a value would leave 0 to 32767"),
-        Errno::EOVERFLOW => told("the value would leave 0 to 2147483647"),
+        Errno::EOVERFLOW if *target.form() == Form::Posix => {
+            told("the value would leave 0 to 2147483647")
+        }
+        Errno::EOVERFLOW => told("it has more slots than numbers: another program changed it"),
         Errno::EFBIG => beyond(target),
         Errno::E2BIG => {
             let ops = limits().map_or(500, |limits| limits.ops);
@@ -119,25 +126,27 @@ fn owner(target: &Target) -> Option<u32> {
     }
 }
 
-/// Refuses what would spoil a set that the box made for slots, a lock or a barrier. A set that may not be read
-/// is used as it is.
+/// Refuses what would spoil a set that the box made for slots, a lock or a barrier.
 fn plain(target: &Target, set: Set) -> Result<()> {
-    let purpose = match set.values() {
-        Ok((_, values)) => Purpose::of(&values),
-        Err(Errno::EACCES) => None,
+    let (it_is, name) = match set.values() {
+        Ok((_, values)) => match Purpose::of(&values) {
+            Some(purpose) => (purpose.to_string(), purpose.name()),
+            None => return Ok(()),
+        },
+        Err(Errno::EACCES) => match sync::unread_purpose(set) {
+            Some(name) => (name.to_owned(), name),
+            None => return Ok(()),
+        },
         Err(errno) => return Err(errno.into()),
     };
-    let Some(purpose) = purpose else {
-        return Ok(());
+    let instead = if name.ends_with("slots") {
+        "sem run and sem hold take a slot, sem run --resize changes their number"
+    } else if name.ends_with("lock") {
+        "sem lock and sem hold --lock take it"
+    } else {
+        "sem barrier meets there"
     };
-    let instead = match purpose {
-        Purpose::Slots { .. } => {
-            "sem run and sem hold take a slot, sem run --resize changes their number"
-        }
-        Purpose::Lock { .. } => "sem lock and sem hold --lock take it",
-        Purpose::Barrier { .. } => "sem barrier meets there",
-    };
-    let words = format!("{target} is {purpose}, not a plain semaphore");
+    let words = format!("{target} is {it_is}, not a plain semaphore");
     Err(Cause::new(Exit::Exists, words).hint(instead).into())
 }
 
@@ -148,6 +157,14 @@ fn system_v(target: &Target) -> Result<()> {
     }
     let why = "a POSIX semaphore has no undo: what a killed process holds would be lost";
     Err(crate::target::not_posix(target, why).into())
+}
+
+/// What a set that was removed meanwhile has: nothing.
+fn unless_gone<T: Default>(outcome: nix::Result<T>) -> Result<T> {
+    match outcome {
+        Err(Errno::EINVAL | Errno::EIDRM) => Ok(T::default()),
+        outcome => Ok(outcome?),
+    }
 }
 
 /// The hint for a set whose maker was killed before it gave the values.

@@ -27,7 +27,7 @@ pub struct Operate {
     /// The set
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Operations, each INDEX:DELTA or FIRST..LAST:DELTA, and n or u
+    /// Operations, as in 0:-1, 0..3:+1, 2:0 or 0:-1nu
     #[arg(value_name = "INDEX:DELTA", required = true, value_parser = operations)]
     operations: Vec<Operations>,
     /// Take all of them back when the process ends

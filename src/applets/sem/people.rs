@@ -1,7 +1,8 @@
 //! Who has a set, and who waits on it.
 
-use anyhow::Result;
+use nix::errno::Errno;
 
+use crate::output::visible;
 use crate::sync::{Purpose, lock, slots};
 use crate::sys::process::{self, Blocked};
 use crate::sys::sysv::sem::Set;
@@ -41,7 +42,7 @@ impl Person {
 impl std::fmt::Display for Person {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         match (&self.who, &self.command) {
-            (Ok(pid), Some(command)) => write!(f, "{pid} ({command})"),
+            (Ok(pid), Some(command)) => write!(f, "{pid} ({})", visible(command, &[])),
             (Ok(pid), None) => write!(f, "{pid}"),
             (Err(count), _) => write!(f, "{count} unknown"),
         }
@@ -50,7 +51,7 @@ impl std::fmt::Display for Person {
 
 /// Who has a slot or the lock: the last process that operated on its semaphore. Of those who share a lock the kernel
 /// tells the last one only.
-pub fn holders(set: Set, values: &[u16]) -> Result<Vec<Person>, nix::errno::Errno> {
+pub fn holders(set: Set, values: &[u16]) -> Result<Vec<Person>, Errno> {
     match Purpose::of(values) {
         Some(Purpose::Slots { .. }) => slots::numbers(values, true)
             .map(|(number, index)| Ok(Person::holder(Some(number), set.last_pid(index)?)))
@@ -61,7 +62,7 @@ pub fn holders(set: Set, values: &[u16]) -> Result<Vec<Person>, nix::errno::Errn
         Some(Purpose::Lock { readers: readers @ 1.., .. }) => {
             // It may have been the last to leave; then it is no longer there.
             let last = set.last_pid(lock::READERS)?;
-            let seen = (last != 0 && process::exists(last)).then(|| Person::holder(None, last));
+            let seen = process::open(last).is_ok().then(|| Person::holder(None, last));
             let others = u32::from(readers) - u32::from(seen.is_some());
             let others = (others > 0).then(|| Person::unknown(false, others));
             Ok(seen.into_iter().chain(others).collect())
@@ -71,14 +72,14 @@ pub fn holders(set: Set, values: &[u16]) -> Result<Vec<Person>, nix::errno::Errn
 }
 
 /// How many wait on the first `len` semaphores of a set.
-pub fn count(set: Set, len: usize) -> Result<u32, nix::errno::Errno> {
+pub fn count(set: Set, len: usize) -> Result<u32, Errno> {
     (0..).take(len).try_fold(0, |sum, index| {
         Ok(sum + u32::from(set.waiters(index)?) + u32::from(set.zero_waiters(index)?))
     })
 }
 
 /// Who waits on a set of `len` semaphores, and for which operations; of those that may not be looked at how many there are.
-pub fn waiters(set: Set, len: usize) -> Result<Vec<Person>> {
+pub fn waiters(set: Set, len: usize) -> Result<Vec<Person>, Errno> {
     let all = count(set, len)?;
     if all == 0 {
         return Ok(Vec::new());

@@ -28,10 +28,10 @@ pub struct Run {
     /// The slots
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Make N slots if they are missing; slots that are there must be N
+    /// Make N slots if missing; if there, they must be N
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     slots: Option<u16>,
-    /// Make slots that are there N: more at once, less as they come free
+    /// Make it N: more at once, less as they come free
     #[arg(long, requires = "slots")]
     resize: bool,
     /// Take K slots at once
@@ -70,13 +70,20 @@ impl Run {
                 .map_err(|cause| cause.hint(format!("--resize makes it {wanted}")))?,
             None => {}
         }
-        slots.allow(self.take)?;
-        slots.take(self.take, deadline.patience).map_err(|errno| missed(errno, deadline, NO_SLOT))
+        let taken = slots.take(self.take, deadline.patience);
+        taken.map_err(|errno| not_taken(errno, self.take, deadline))
     }
 }
 
-/// What a caller that waits for slots is told.
-pub const NO_SLOT: &str = "no slot came free";
+/// Why a caller has no slots.
+pub fn not_taken(errno: Errno, count: u16, deadline: &Deadline) -> anyhow::Error {
+    if errno == Errno::EDOM {
+        let words = format!("there are fewer than {count} slots, so that {count} never come free");
+        return Cause::new(Exit::Failed, words).into();
+    }
+    missed(errno, deadline, "no slot came free")
+}
+
 /// What a caller that waits for a lock is told.
 pub const LOCKED: &str = "it was not unlocked";
 

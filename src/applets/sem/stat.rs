@@ -7,7 +7,7 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::people::{Person, count, holders, waiters};
-use super::{doing, never_initialised};
+use super::{doing, never_initialised, unless_gone};
 use crate::applets::Verb;
 use crate::args::showing::Showing;
 use crate::exit::{Exit, each};
@@ -189,7 +189,7 @@ impl Object {
         let set = Set::from_id(stat.id);
         if let Some(purpose) = self.purpose() {
             // Those who wait do so on the first few semaphores; the numbers of slots are never waited for.
-            let waiters = count(set, values.len().min(7))?;
+            let waiters = unless_gone(count(set, values.len().min(7)))?;
             return Ok(vec![What::Whole { purpose, waiters }]);
         }
         let one = |(index, value): (u16, &u16)| {
@@ -201,11 +201,7 @@ impl Object {
                 last_pid: set.last_pid(index)?,
             })
         };
-        match (0..).zip(values).map(one).collect() {
-            // It was removed meanwhile.
-            Err(Errno::EINVAL | Errno::EIDRM) => Ok(Vec::new()),
-            records => Ok(records?),
-        }
+        unless_gone((0..).zip(values).map(one).collect())
     }
 
     fn people(&self, with_holders: bool, with_waiters: bool) -> Result<Vec<Person>> {
@@ -214,14 +210,16 @@ impl Object {
             Family::SystemV { stat, values: Some(values) } => {
                 let set = Set::from_id(stat.id);
                 if with_holders {
-                    people.extend(holders(set, values)?);
+                    people.extend(unless_gone(holders(set, values))?);
                 }
                 if with_waiters {
-                    people.extend(waiters(set, values.len())?);
+                    people.extend(unless_gone(waiters(set, values.len()))?);
                 }
                 if people.iter().any(|person| person.waits && person.who.is_err()) {
                     let why = "it needs the right to trace them";
-                    output::tell(&format!("sem: cannot see all who wait on {}: {why}\n", stat.id));
+                    let name = self.name.as_ref().map(|name| name.display().to_string());
+                    let name = name.unwrap_or_else(|| stat.id.to_string());
+                    output::tell(&format!("sem: cannot see all who wait on {name}: {why}\n"));
                 }
             }
             Family::Posix(stat) if with_waiters && stat.waiters > 0 => {

@@ -3,6 +3,7 @@
 
 use std::ffi::c_int;
 use std::mem::zeroed;
+use std::ptr::{from_ref, null};
 
 use nix::Result;
 use nix::errno::Errno;
@@ -125,8 +126,6 @@ impl Stat {
 pub struct Limits {
     /// SEMMSL: semaphores in a set.
     pub per_set: usize,
-    /// SEMMNS: semaphores in all.
-    pub in_all: usize,
     /// SEMOPM: operations in one semop(2).
     pub ops: usize,
     /// SEMMNI: sets.
@@ -144,7 +143,6 @@ pub fn limits() -> Result<Limits> {
     let count = |n: c_int| usize::try_from(n).unwrap_or(0);
     Ok(Limits {
         per_set: count(info.semmsl),
-        in_all: count(info.semmns),
         ops: count(info.semopm),
         sets: count(info.semmni),
         sets_used: count(now.semusz),
@@ -232,7 +230,7 @@ impl Set {
         };
         loop {
             let left = patience.left().map(TimeSpec::from);
-            let left = left.as_ref().map_or(std::ptr::null(), TimeSpec::as_ref_ptr);
+            let left = left.as_ref().map_or(null(), |left| from_ref(left.as_ref()));
             // SAFETY: Op is a transparent sembuf; the array and the time live through the call, which only
             // reads both.
             let answer = unsafe { semtimedop(self.id, ops.as_ptr().cast(), ops.len(), left) };
@@ -341,17 +339,6 @@ impl Set {
     /// `EPERM`: the caller is neither owner nor creator nor privileged. `EINVAL`: it is gone.
     pub fn remove(self) -> Result<()> {
         self.ask(0, libc::IPC_RMID).map(drop)
-    }
-}
-
-/// A timespec by reference, as the C library wants it.
-trait AsRefPtr {
-    fn as_ref_ptr(&self) -> *const libc::timespec;
-}
-
-impl AsRefPtr for TimeSpec {
-    fn as_ref_ptr(&self) -> *const libc::timespec {
-        std::ptr::from_ref(self.as_ref())
     }
 }
 
