@@ -71,9 +71,7 @@ impl Verb for Read {
         caught::catch(&[Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGPIPE])?;
         let outcome = self.read(deadline);
         // What was taken has been delivered, what was made is removed: now a signal ends the process.
-        for signal in caught::take()? {
-            caught::die_by(signal)?;
-        }
+        caught::end()?;
         outcome
     }
 }
