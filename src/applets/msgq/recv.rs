@@ -138,7 +138,7 @@ impl Receive {
             }
         }
         batch.write()?;
-        caught::end().map_err(anyhow::Error::from)
+        Ok(caught::end()?)
     }
 
     fn open(&self, deadline: Deadline) -> Result<Queue> {
