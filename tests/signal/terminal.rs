@@ -134,7 +134,7 @@ fn a_background_job_stops_when_it_reads() {
     let Some(terminal) = Terminal::open(&world) else { return };
     terminal.types(&format!("{RUN} cat &\n"));
     terminal.says("ask> ");
-    terminal.types("until jobs | grep Stopped; do :; done; echo found\n");
+    terminal.types("until jobs | grep Stopped; do :; done; echo fo''und\n");
     terminal.says("\nfound");
     terminal.types("fg\n");
     let cat = terminal.in_front("cat", libc::SYS_read);
@@ -146,6 +146,9 @@ fn a_background_job_stops_when_it_reads() {
     terminal.types("bg\n");
     terminal.says("ask> ");
     eventually("it stops again", || state(cat) == Some('T'));
+    // The shell has to know before it can bring it back.
+    terminal.types("until jobs | grep Stopped; do :; done; echo fo''und\n");
+    terminal.says("\nfound");
     terminal.types("fg\n");
     terminal.in_front("cat", libc::SYS_read);
     terminal.types("\u{4}");
