@@ -7,6 +7,7 @@
 
 mod dispatch;
 mod house;
+mod ipcs;
 mod output;
 mod readme;
 mod sem;

@@ -119,14 +119,14 @@ fn listed<T>(name: &str, read: fn(&mut Words) -> Option<T>) -> IoResult<Option<V
     Ok(Some(found))
 }
 
-/// The index in the kernel's table of what has this id, for the `*_STAT_ANY` calls: an id is its index plus a multiple of
+/// The index in the kernel's tables of what has this id, for the `*_STAT_ANY` calls: an id is its index plus a multiple of
 /// 32768, of 2^24 with ipcmni_extend.
 fn indices(id: libc::c_int) -> [libc::c_int; 2] {
     [id % 32768, id % (1 << 24)]
 }
 
 /// The kinds of System V object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A message queue.
     Msg,
@@ -144,6 +144,16 @@ impl Kind {
             Self::Msg => "message queue",
             Self::Sem => "semaphore set",
             Self::Shm => "shared memory segment",
+        }
+    }
+
+    /// It in a word, as records and options have it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Msg => "msg",
+            Self::Sem => "sem",
+            Self::Shm => "shm",
         }
     }
 }

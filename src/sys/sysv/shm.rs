@@ -148,6 +148,8 @@ pub struct Used {
     pub resident: u64,
     /// Pages of these in swap.
     pub swapped: u64,
+    /// How often the kernel tried to swap some out, and did; no kernel since 2.4 counts it.
+    pub swap_attempts: (u64, u64),
     highest: c_int,
 }
 
@@ -163,6 +165,7 @@ pub fn used() -> Result<Used> {
         pages: info.shm_tot,
         resident: info.shm_rss,
         swapped: info.shm_swp,
+        swap_attempts: (info.swap_attempts, info.swap_successes),
         highest,
     })
 }
