@@ -69,14 +69,18 @@ fn in_box(words: &[OsString]) -> (&'static str, Outcome) {
         return (who, in_verb(word, &format!("{BOX} {first}"), rest));
     }
     let outcome = match (&*first, rest) {
-        ("-h" | "--help", _) | ("help", []) => help(),
+        ("-h" | "--help" | "help", []) => help(),
         ("help", [topic @ .., last]) => {
             // `help sem run` is `sem run --help`.
             let line = topic.iter().chain([last]).cloned();
             return in_box(&line.chain([OsString::from("--help")]).collect::<Vec<_>>());
         }
-        ("-V" | "--version", _) => version(),
-        ("--list", _) => {
+        ("-V" | "--version", []) => version(),
+        ("-h" | "--help" | "-V" | "--version" | "--list", [word, ..]) => {
+            let words = format!("'{}' is one word too many", word.display());
+            Err(Cause::new(Exit::Usage, words).into())
+        }
+        ("--list", []) => {
             let names = APPLETS.iter().map(|applet| format!("{}\n", applet.name));
             say(&names.collect::<String>())
         }

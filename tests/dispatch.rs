@@ -105,6 +105,7 @@ fn a_wrong_word_is_told_the_nearest() {
 fn wrong_usage_in_a_verb_is_one_line() {
     let world = World::new();
     for (line, code, words) in [
+        ("--list x", 2, "'x' is one word too many"),
         ("sem get", 2, "TARGET is missing"),
         ("sem get a b", 2, "'b' is one word too many"),
         ("sem get a --al", 2, "did you mean '--all'"),
@@ -120,6 +121,10 @@ fn wrong_usage_in_a_verb_is_one_line() {
     ] {
         world.call(line).fails(code, words);
     }
+    let twice = world.call("sem run cc cc -c x").output();
+    assert!(
+        String::from_utf8_lossy(&twice.stderr).ends_with("\nhint: ipcbox sem run cc -- cc -c x\n")
+    );
     let hint = world.call("sem run build --slots 2 cc -c x.c").output();
     let hint = String::from_utf8(hint.stderr).unwrap();
     assert!(hint.ends_with("\nhint: ipcbox sem run build --slots 2 -- cc -c x.c\n"), "{hint}");

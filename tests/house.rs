@@ -9,6 +9,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "sys/announce.rs",
     "sys/caught.rs",
     "sys/child.rs",
+    "sys/exec.rs",
     "sys/fds.rs",
     "sys/fifo.rs",
     "sys/futex.rs",

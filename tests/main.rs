@@ -3,14 +3,17 @@
 //! Each test has System V and POSIX-queue objects of its own where it may make an IPC namespace, and unique names where it may not;
 //! `/dev/shm` is common, so names there are always unique. Nothing sleeps to synchronise: a test waits until `/proc` shows
 //! what it waits for.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod dispatch;
+mod fifo;
 mod house;
 mod ipcs;
+mod msgq;
 mod output;
 mod readme;
 mod sem;
-
+mod shm;
+mod signal;
 mod support;
 mod waiting;

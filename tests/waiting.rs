@@ -136,6 +136,62 @@ const TABLE: &[Waits] = &[
         show: "sem get /@s",
         blocks_in: libc::SYS_futex,
     },
+    Waits {
+        call: "shm wait @s 1",
+        setup: &["shm create @s --size 4"],
+        blocker: "",
+        release: "shm add @s",
+        show: "shm get @s",
+        blocks_in: libc::SYS_futex,
+    },
+    Waits {
+        call: "shm wait /@s 1 --until ge",
+        setup: &["shm create /@s --size 4"],
+        blocker: "",
+        release: "shm add /@s",
+        show: "shm get /@s",
+        blocks_in: libc::SYS_futex,
+    },
+    Waits {
+        call: "shm write @o x --lock @s",
+        setup: &["shm create @o --size 4"],
+        blocker: "sem lock @s --shared -- sleep 100",
+        release: "",
+        show: "shm read @o --text",
+        blocks_in: libc::SYS_semtimedop,
+    },
+    Waits {
+        call: "shm read @o --text --lock @s",
+        setup: &["shm create @o --size 4"],
+        blocker: "sem lock @s -- sleep 100",
+        release: "",
+        show: "sem get @s --all",
+        blocks_in: libc::SYS_semtimedop,
+    },
+    Waits {
+        call: "fifo read f",
+        setup: &["fifo create f"],
+        blocker: "",
+        release: "fifo write f x",
+        show: "fifo stat f",
+        blocks_in: libc::SYS_ppoll,
+    },
+    Waits {
+        call: "fifo read f --follow -c 1",
+        setup: &["fifo create f"],
+        blocker: "",
+        release: "fifo write f x",
+        show: "fifo stat f",
+        blocks_in: libc::SYS_ppoll,
+    },
+    Waits {
+        call: "fifo write f x",
+        setup: &["fifo create f"],
+        blocker: "",
+        release: "fifo read f",
+        show: "fifo stat f",
+        blocks_in: libc::SYS_openat,
+    },
 ];
 
 impl Waits {
@@ -215,6 +271,16 @@ fn the_later_of_nonblock_and_timeout_counts() {
     for row in TABLE {
         let (world, blocker) = row.world();
         let waiting = row.waiting(&world, "-n -w 1h");
+        row.release(&world, blocker);
+        assert_eq!(waiting.code(), 0, "{}", row.call);
+    }
+}
+
+#[test]
+fn a_limit_beyond_the_clocks_range_is_for_ever() {
+    for row in TABLE {
+        let (world, blocker) = row.world();
+        let waiting = row.waiting(&world, "-w 999999999d");
         row.release(&world, blocker);
         assert_eq!(waiting.code(), 0, "{}", row.call);
     }

@@ -1,6 +1,5 @@
 //! `ipcbox --install`: links named after the applets.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
@@ -90,10 +89,10 @@ fn make(to: &Path, link: &Path, force: bool) -> Result<()> {
     }
     // A new link beside it takes its place in one step.
     let mut beside = link.as_os_str().to_owned();
-    beside.push(OsStr::new(".new"));
+    beside.push(format!(".{}", std::process::id()));
     let beside = Path::new(&beside);
-    let replaced = symlink(to, beside).and_then(|()| fs::rename(beside, link));
-    replaced.map_err(|error| {
+    symlink(to, beside).map_err(cause)?;
+    fs::rename(beside, link).map_err(|error| {
         let _ = fs::remove_file(beside);
         cause(error)
     })

@@ -77,7 +77,7 @@ impl Command {
         output: Option<BorrowedFd>,
     ) -> Result<i32> {
         let mut words = self.words.clone();
-        let asked = fill(&mut words, record).map_err(|cause| self.not_run(cause))?;
+        let asked = fill(&mut words[1..], record).map_err(|cause| self.not_run(cause))?;
         let run = || {
             let input = fds::in_memory(&[record, self.end].concat())?;
             spawn::start(&self.path, &words, added, &input, output)
@@ -129,16 +129,15 @@ pub fn not_forked(errno: Errno, what: &str) -> Cause {
     }
 }
 
-/// Puts `payload` in the place of every argument that is `{}` and nothing else, and tells whether there was one. The
-/// first word is the command, not an argument.
+/// Puts `payload` in the place of every word that is `{}` and nothing else, and tells whether there was one.
 ///
 /// # Errors
 /// It would be put somewhere and has a NUL, which no argument can have.
 pub fn fill(words: &mut [OsString], payload: &[u8]) -> Result<bool, Cause> {
-    let mut places = words.iter_mut().skip(1).filter(|word| *word == "{}").peekable();
+    let mut places = words.iter_mut().filter(|word| *word == "{}").peekable();
     let found = places.peek().is_some();
     if found && payload.contains(&0) {
-        let words = format!("{} bytes with a NUL cannot be an argument", payload.len());
+        let words = format!("a record of {} bytes with a NUL cannot be an argument", payload.len());
         let cause = Cause::new(Exit::NotExecutable, words);
         return Err(cause.hint("without {} it is on standard input alone"));
     }
@@ -155,9 +154,9 @@ mod tests {
     #[test]
     fn braces_are_replaced_where_they_are_an_argument() {
         let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
-        let mut line = words("{} {} --b={} {}");
+        let mut line = words("{} a --b={} {}");
         assert_eq!(fill(&mut line, b"x\n"), Ok(true));
-        assert_eq!(line, words("{} x\n --b={} x\n"));
+        assert_eq!(line, words("x\n a --b={} x\n"));
         assert_eq!(fill(&mut line, b"\0"), Ok(false));
         assert!(fill(&mut words("a {}"), b"a\0b").is_err());
     }

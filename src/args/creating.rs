@@ -22,16 +22,37 @@ pub struct Creating {
 }
 
 impl Creating {
-    /// Whether what exists may be taken for one's own: it belongs to the caller or to root, or `--foreign` says so.
+    /// Whether what exists may be taken for one's own: all of its owners, a System V object's creator among them, are the
+    /// caller or root, or `--foreign` says so.
     ///
     /// # Errors
     /// Status 5, with whom it belongs to.
-    pub fn trust(&self, uid: u32) -> Result<(), Cause> {
-        if self.foreign || uid == 0 || uid == nix::unistd::geteuid().as_raw() {
+    pub fn trust(&self, owners: impl IntoIterator<Item = u32>) -> Result<(), Cause> {
+        let caller = nix::unistd::geteuid().as_raw();
+        let mut strangers = owners.into_iter().filter(|uid| ![0, caller].contains(uid));
+        let Some(uid) = strangers.next().filter(|_| !self.foreign) else {
             return Ok(());
-        }
+        };
         let words = format!("it exists and belongs to {}", user(uid));
         Err(Cause::new(Exit::Denied, words).hint("--foreign takes it all the same"))
+    }
+}
+
+/// Whether a missing object is made.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Making {
+    /// Make it if it is missing
+    #[arg(long)]
+    create: bool,
+    #[command(flatten)]
+    creating: Creating,
+}
+
+impl Making {
+    /// How it is to be made, if it is.
+    #[must_use]
+    pub fn wanted(self) -> Option<Creating> {
+        self.create.then_some(self.creating)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 
 use super::creating::user;
@@ -18,17 +18,40 @@ pub fn cannot<T>(
     explain: impl FnOnce(Errno) -> Cause,
 ) -> Result<T> {
     outcome
-        .map_err(|error| match error.downcast_ref::<Errno>() {
-            Some(errno) => explain(*errno).into(),
+        .map_err(|error| match bare(&error) {
+            Some(errno) => explain(errno).into(),
             None => error,
         })
         .with_context(|| format!("cannot {what} {object}"))
+}
+
+/// The errno that a failure is, where nothing has been said about it yet.
+#[must_use]
+pub fn bare(error: &Error) -> Option<Errno> {
+    let said = error.chain().nth(1).is_some();
+    error.downcast_ref().copied().filter(|_| !said)
+}
+
+/// Whether a failure to remove `target` means that it is not there.
+#[must_use]
+pub fn is_gone(error: &Error, target: &Target) -> bool {
+    match error.downcast_ref() {
+        Some(Errno::ENOENT | Errno::EIDRM) => true,
+        Some(Errno::EINVAL) => match target.form() {
+            Form::Id(id) => kinds_of(*id).is_empty(),
+            form => *form != Form::Posix,
+        },
+        _ => false,
+    }
 }
 
 /// What `EACCES` and `EPERM` mean for an object, and whose it is where that is known.
 #[must_use]
 pub fn denied(errno: Errno, owner: Option<u32>) -> Cause {
     match (errno, owner) {
+        (Errno::EACCES, Some(uid)) if uid == nix::unistd::geteuid().as_raw() => {
+            Cause::told(errno, "permission denied by its own mode")
+        }
         (Errno::EACCES, Some(uid)) => {
             Cause::told(errno, format!("permission denied, it belongs to {}", user(uid)))
         }

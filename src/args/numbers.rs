@@ -36,7 +36,7 @@ pub fn pid(text: &str) -> Result<i32, String> {
 /// Words that say what is wrong.
 pub fn index(text: &str) -> Result<u16, String> {
     let number = digits(text).and_then(|number| u16::try_from(number).ok());
-    number.ok_or_else(|| "an index is a number from 0 on".into())
+    number.ok_or_else(|| "an index is a number from 0 to 65535".into())
 }
 
 /// Reads an index, or a range `A..B` that includes both ends.
@@ -56,7 +56,8 @@ pub fn indexes(text: &str) -> Result<RangeInclusive<u16>, String> {
 }
 
 /// A number of digits alone: no sign, no blank.
-fn digits(text: &str) -> Option<u64> {
+#[must_use]
+pub fn digits(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().ok())?
 }

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 
-use super::numbers::pid;
+use super::numbers::{digits, pid};
 use crate::exit::{Cause, Exit};
 use crate::sys::process;
 use crate::sys::process::{ended, inode, told};
@@ -38,19 +38,17 @@ enum Only {
 /// # Errors
 /// Words that say what is wrong.
 pub fn parse(text: &str) -> Result<Process, String> {
-    let number = |digits: &str, what: &str| {
-        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        let number = is_number.then(|| digits.parse().ok()).flatten();
-        number.ok_or_else(|| format!("{what} is a number, as signal stat prints it"))
+    let number = |text: &str, what: &str| {
+        digits(text).ok_or_else(|| format!("{what} is a number, as signal stat prints it"))
     };
-    let (digits, only) = if let Some((pid, digits)) = text.split_once(':') {
-        (pid, Only::Inode(number(digits, "the inode after ':'")?))
-    } else if let Some((pid, digits)) = text.split_once('@') {
-        (pid, Only::Start(number(digits, "the start after '@'")?))
+    let (before, only) = if let Some((pid, inode)) = text.split_once(':') {
+        (pid, Only::Inode(number(inode, "the inode after ':'")?))
+    } else if let Some((pid, start)) = text.split_once('@') {
+        (pid, Only::Start(number(start, "the start after '@'")?))
     } else {
         (text, Only::Any)
     };
-    Ok(Process { pid: pid(digits)?, typed: text.to_owned(), only })
+    Ok(Process { pid: pid(before)?, typed: text.to_owned(), only })
 }
 
 impl Process {

@@ -122,7 +122,9 @@ fn plain(arg: &str) -> &str {
 
 /// The line as it was meant: `--` before the first word that is one too many.
 fn with_dashes(called: &str, words: &[String], first: &str) -> String {
-    let at = words.iter().position(|word| word == first).unwrap_or(words.len());
+    // Where it stands twice the first one is the verb's own.
+    let places: Vec<usize> = (0..words.len()).filter(|n| words[*n] == first).collect();
+    let at = places.get(1).or(places.first()).copied().unwrap_or(words.len());
     let quoted = words.iter().enumerate().map(|(n, word)| {
         let dashes = if n == at { "-- " } else { "" };
         format!("{dashes}{}", quote(word))
@@ -164,5 +166,7 @@ mod tests {
     fn a_line_is_shown_with_its_dashes() {
         let words = ["build", "cc", "it's"].map(str::to_owned);
         assert_eq!(with_dashes("sem run", &words, "cc"), r"sem run build -- cc 'it'\''s'");
+        let words = ["cc", "cc", "-c"].map(str::to_owned);
+        assert_eq!(with_dashes("sem run", &words, "cc"), "sem run cc -- cc -c");
     }
 }

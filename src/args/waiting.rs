@@ -44,7 +44,13 @@ impl Waiting {
     /// Starts the clock.
     #[must_use]
     pub fn start(&self) -> Deadline {
-        let limit = if self.nonblock { Some(Duration::ZERO) } else { self.timeout };
+        self.start_or(None)
+    }
+
+    /// The same, with a limit for where none was given.
+    #[must_use]
+    pub fn start_or(&self, default: Option<Duration>) -> Deadline {
+        let limit = if self.nonblock { Some(Duration::ZERO) } else { self.timeout.or(default) };
         Deadline { patience: Patience::within(limit), limit, status: self.timeout_status }
     }
 }
@@ -66,7 +72,9 @@ impl Deadline {
     #[must_use]
     pub fn missed(&self, what: &str) -> Cause {
         let words = match self.limit {
-            Some(limit) if !limit.is_zero() => format!("{what} within {}", duration::show(limit)),
+            Some(limit) if !limit.is_zero() && self.patience.is_over() => {
+                format!("{what} within {}", duration::show(limit))
+            }
             _ => format!("{what} at once"),
         };
         Cause::new(Exit::NotInTime(self.status), words).silent(self.status == 0)

@@ -1,7 +1,5 @@
 //! What proves that an object is used, or that nobody is left who would use it.
 
-use std::fs;
-
 use crate::output::visible;
 use crate::sync::Purpose;
 use crate::sys::in_use::{self, Index, User};
@@ -65,12 +63,10 @@ impl Evidence {
         let mut devices: Vec<u64> = files.map(|file| file.device).collect();
         devices.sort_unstable();
         devices.dedup();
-        let own = namespace("self");
-        let here = |thread: &Blocked| namespace(&thread.pid.to_string()) == own;
         let blocked = process::blocked().unwrap_or_default();
         Self {
             uses: in_use::index(&devices).unwrap_or_default(),
-            blocked: blocked.into_iter().filter(here).collect(),
+            blocked: blocked.into_iter().filter(Blocked::shares_ipc).collect(),
             boot: told::boot_time().unwrap_or(0),
         }
     }
@@ -250,10 +246,6 @@ fn waits(waits: Waits) -> Option<String> {
         Waits::ToReceive(Which::Type(kind)) => format!("msgrcv type {kind}"),
         Waits::ToReceive(Which::Except(kind)) => format!("msgrcv except {kind}"),
     })
-}
-
-fn namespace(who: &str) -> Option<std::path::PathBuf> {
-    fs::read_link(format!("/proc/{who}/ns/ipc")).ok()
 }
 
 /// The kinds that `kind` options choose; all where none does.

@@ -19,7 +19,8 @@ const DOOR: u16 = 1;
 const COME: [u16; 2] = [2, 3];
 const GATE: [u16; 2] = [4, 5];
 
-const LAYOUT: Layout = Layout { least: 7, most: 7, mark: 6, value: 0x4942 };
+pub(super) const LAYOUT: Layout =
+    Layout { least: 7, most: 7, mark: 6, value: 0x4942, name: "a barrier", may_be: |len| len == 7 };
 
 pub(super) fn purpose(values: &[u16]) -> Option<Purpose> {
     // Who waits now has come in the round whose gate is shut.
@@ -46,7 +47,8 @@ impl Barrier {
     pub fn find_or_make(target: &Target, parties: u16, creating: Creating) -> Result<Self> {
         let count = parties.cast_signed();
         let born = [(PARTIES, count), (DOOR, count), (GATE[0], 1)];
-        let (set, values, _) = LAYOUT.find_or_make(target, LAYOUT.least, creating, &born)?;
+        let (set, values, _) =
+            LAYOUT.find_or_make(target, LAYOUT.least, LAYOUT.least, creating, &born)?;
         match purpose(&values) {
             Some(Purpose::Barrier { parties: theirs, .. }) if theirs == parties => {
                 Ok(Self { set, parties: count })

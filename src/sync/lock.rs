@@ -18,7 +18,8 @@ pub const READERS: u16 = 1;
 /// Index of the writer.
 pub const WRITER: u16 = 2;
 
-const LAYOUT: Layout = Layout { least: 4, most: 4, mark: 3, value: 0x494c };
+pub(super) const LAYOUT: Layout =
+    Layout { least: 4, most: 4, mark: 3, value: 0x494c, name: "a lock", may_be: |len| len == 4 };
 
 pub(super) fn purpose(values: &[u16]) -> Option<Purpose> {
     LAYOUT.is_in(values).then(|| Purpose::Lock {
@@ -40,7 +41,8 @@ impl Lock {
     /// # Errors
     /// What is there is no lock.
     pub fn find_or_make(target: &Target, creating: Creating) -> Result<Self> {
-        let (set, values, _) = LAYOUT.find_or_make(target, LAYOUT.least, creating, &[])?;
+        let (set, values, _) =
+            LAYOUT.find_or_make(target, LAYOUT.least, LAYOUT.least, creating, &[])?;
         if purpose(&values).is_none() {
             bail!(is_not(target, &values, "a lock"));
         }

@@ -18,7 +18,7 @@ use nix::errno::Errno;
 use crate::args::creating::Creating;
 use crate::exit::{Cause, Exit};
 use crate::sys::sysv::Key;
-use crate::sys::sysv::sem::{Op, Set};
+use crate::sys::sysv::sem::{Op, Set, Stat};
 use crate::sys::wait::Patience;
 use crate::target::{Form, Target};
 
@@ -120,6 +120,10 @@ struct Layout {
     mark: u16,
     /// The value of its mark.
     value: i16,
+    /// Its name, as in "build is 4 slots, not a lock".
+    name: &'static str,
+    /// Whether one may be made with so many semaphores.
+    may_be: fn(usize) -> bool,
 }
 
 impl Layout {
@@ -143,28 +147,71 @@ impl Layout {
         }
     }
 
-    /// The set behind `target`, made with `len` semaphores and born with `values` where it is missing. Gives the
-    /// set, its values by which the caller sees what it is, and whether it was made here.
+    /// Whether one may be made with so many semaphores.
+    fn may_be(&self, len: usize) -> bool {
+        (self.may_be)(len)
+    }
+
+    /// The set behind `target`, made with `len` semaphores and born with `values` where it is missing, or where it has at
+    /// least `least` and was made but not born. Gives the set, its values by which the caller sees what it is, and whether
+    /// it was made here.
     fn find_or_make(
         &self,
         target: &Target,
         len: usize,
+        least: usize,
         creating: Creating,
         values: &[(u16, i16)],
     ) -> Result<(Set, Vec<u16>, bool)> {
-        let (set, made) = find_or_make(target, len, creating)?;
-        let (stat, now) = set.values()?;
-        if !matches!(target.form(), Form::Id(_)) {
-            creating.trust(stat.perm.uid)?;
+        let by_id = matches!(target.form(), Form::Id(_));
+        loop {
+            let (set, made) = find_or_make(target, len, creating)?;
+            let born = || -> Result<_, Errno> {
+                let (stat, now) = set.values()?;
+                // As semget made it, by us or by a caller that was killed or is about to go on.
+                let is_unborn = !by_id && is_unborn(&stat, &now) && self.may_be(now.len());
+                if !is_unborn || now.len() < least {
+                    return Ok((stat, now));
+                }
+                self.bear(set, values)?;
+                set.values()
+            };
+            match born() {
+                // It was removed meanwhile, and is missing again.
+                Err(Errno::EINVAL | Errno::EIDRM) if !by_id => {}
+                Err(Errno::EACCES) if made => {
+                    // Nothing half-made stays, where --mode denies its owner.
+                    let _ = set.remove();
+                    return Err(Errno::EACCES.into());
+                }
+                outcome => {
+                    let (stat, now) = outcome?;
+                    if !by_id {
+                        creating.trust(stat.perm.owners())?;
+                    }
+                    return Ok((set, now, made));
+                }
+            }
         }
-        // As semget made it, by us or by a caller that was killed or is about to go on.
-        let unborn = stat.op_time == 0 && now.len() == len && now.iter().all(|value| *value == 0);
-        if !unborn {
-            return Ok((set, now, made));
-        }
-        self.bear(set, values)?;
-        Ok((set, set.values()?.1, made))
     }
+
+    /// Whether a set that may not be read is one, without changing it.
+    fn is_behind(&self, set: Set) -> bool {
+        let probe = [Op::new(self.mark, -self.value).nowait(), Op::new(self.mark, self.value)];
+        set.operate(&probe, Patience::Never).is_ok()
+    }
+}
+
+/// Whether nobody has ever operated on a set.
+fn is_unborn(stat: &Stat, values: &[u16]) -> bool {
+    stat.op_time == 0 && values.iter().all(|value| *value == 0)
+}
+
+/// What a set that may not be read was made for, if the box made it for something.
+#[must_use]
+pub fn unread_purpose(set: Set) -> Option<&'static str> {
+    let layouts = [&slots::LAYOUT, &lock::LAYOUT, &barrier::LAYOUT];
+    layouts.into_iter().find(|layout| layout.is_behind(set)).map(|layout| layout.name)
 }
 
 /// What a set with these values is, and that it is not `wanted`: "build is 4 slots, not a lock".
@@ -232,14 +279,14 @@ fn no_room(errno: Errno, len: usize) -> anyhow::Error {
     };
     let (words, place) = if errno == Errno::EINVAL {
         let per_set = limits.per_set;
-        (format!("a set of {len} is more than the {per_set} semaphores it may have"), "first")
+        let words = format!("a set of {len} is more than the {per_set} semaphores it may have");
+        (words, "first (SEMMSL)")
     } else if limits.sets_used >= limits.sets {
         (format!("no room for one more than {} sets", limits.sets_used), "fourth (SEMMNI)")
     } else {
         let used = limits.used;
         (format!("no room for {len} more than {used} semaphores"), "second (SEMMNS)")
     };
-    let place = if place == "first" { "first (SEMMSL)" } else { place };
     Cause::told(errno, words)
         .hint(format!(
             "the {place} number of /proc/sys/kernel/sem is the limit; ipcs -s shows what is there"

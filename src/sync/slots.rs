@@ -6,7 +6,7 @@
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 
-use super::{Layout, Purpose, find, is_not};
+use super::{Layout, Purpose, find, is_not, is_unborn};
 use crate::args::creating::Creating;
 use crate::args::waiting::Deadline;
 use crate::exit::{Cause, Exit};
@@ -20,8 +20,19 @@ const FIRST: u16 = 3;
 /// A set has room for so many numbers, or for twice its first capacity, as far as SEMMSL allows.
 const ROOM: u16 = 256;
 
-const LAYOUT: Layout =
-    Layout { least: FIRST as usize + 1, most: usize::MAX, mark: 2, value: 0x4953 };
+pub(super) const LAYOUT: Layout = Layout {
+    least: FIRST as usize + 1,
+    most: usize::MAX,
+    mark: 2,
+    value: 0x4953,
+    name: "slots",
+    may_be: |len| room().is_ok_and(|room| len >= usize::from(FIRST) + room.min(ROOM.into())),
+};
+
+/// How many numbers a set has room for at most.
+fn room() -> Result<usize, Errno> {
+    Ok(limits()?.per_set.saturating_sub(FIRST.into()))
+}
 
 pub(super) fn purpose(values: &[u16]) -> Option<Purpose> {
     LAYOUT.is_in(values).then(|| Purpose::Slots {
@@ -50,10 +61,14 @@ impl Slots {
     /// The one behind `target`, which has to be there.
     ///
     /// # Errors
-    /// It is missing, or is no slots.
+    /// It is missing (`ENOENT`), as one is that has only just been made, or it is no slots.
     pub fn find(target: &Target) -> Result<Self> {
         let set = find(target)?;
-        Self::of(target, set, &set.values()?.1)
+        let (stat, values) = set.values()?;
+        if target.key()?.is_some() && is_unborn(&stat, &values) && LAYOUT.may_be(values.len()) {
+            bail!(Errno::ENOENT);
+        }
+        Self::of(target, set, &values)
     }
 
     /// The one behind `target`, made with `capacity` slots where it is missing; whether it was made here is told.
@@ -65,12 +80,11 @@ impl Slots {
         capacity: u16,
         creating: Creating,
     ) -> Result<(Self, bool)> {
-        let twice = usize::from(capacity.max(ROOM / 2)) * 2;
-        let most = limits()?.per_set.saturating_sub(FIRST.into());
-        let numbers = twice.min(most).max(capacity.into());
+        let numbers = usize::from(capacity.max(ROOM / 2)) * 2;
+        let len = usize::from(FIRST) + numbers.min(room()?).max(capacity.into());
         let born = [(FREE, capacity.cast_signed()), (CAPACITY, capacity.cast_signed())];
-        let len = usize::from(FIRST) + numbers;
-        let (set, values, made) = LAYOUT.find_or_make(target, len, creating, &born)?;
+        let least = usize::from(FIRST + capacity);
+        let (set, values, made) = LAYOUT.find_or_make(target, len, least, creating, &born)?;
         Ok((Self::of(target, set, &values)?, made))
     }
 
@@ -126,42 +140,34 @@ impl Slots {
         Ok(())
     }
 
-    /// Checks that `count` slots at once can ever be had.
-    ///
-    /// # Errors
-    /// There are not so many.
-    pub fn allow(&self, count: u16) -> Result<(), Cause> {
-        if count <= self.capacity {
-            return Ok(());
-        }
-        let words = format!("{count} at once never come free of {} slots", self.capacity);
-        Err(Cause::new(Exit::Failed, words))
-    }
-
     /// Takes `count` slots for this process, and gives their numbers, the lowest free ones.
     ///
     /// # Errors
-    /// `EAGAIN`: not in time. `EIDRM`, `EINVAL`: the set was removed. `EOVERFLOW`: there are fewer numbers than slots,
-    /// since another program changed the values.
+    /// `EAGAIN`: not in time. `EDOM`: there are not so many slots, or no longer. `EIDRM`, `EINVAL`: the set was removed.
+    /// `EOVERFLOW`: there are fewer numbers than slots, since another program changed the values.
     pub fn take(&self, count: u16, patience: Patience) -> Result<Vec<u16>, Errno> {
-        self.set.operate(&[Op::new(FREE, -count.cast_signed()).undo()], patience)?;
-        // There are as many numbers as slots at least, so one is free for each slot that we have. A number that
-        // was free when we looked can be gone: then the next one is tried.
+        let units = count.cast_signed();
+        // Who waits for more than there are any more is woken by the resizing that made it so.
+        let enough = [Op::new(CAPACITY, -units).nowait(), Op::new(CAPACITY, units)];
+        let array = [&enough[..], &[Op::new(FREE, -units).undo()]].concat();
+        match self.set.operate(&array, patience) {
+            Err(Errno::EAGAIN) if self.set.value(CAPACITY)? < count => return Err(Errno::EDOM),
+            outcome => outcome?,
+        }
+        // Everybody who has a number has a slot, so that at any instant the lowest number which is free is one of the first
+        // `capacity`. One that has gone meanwhile was free at another instant: then all are looked at anew.
         let count = usize::from(count);
         let mut taken = Vec::with_capacity(count);
         while taken.len() < count {
             let (_, values) = self.set.values()?;
             let mut free = numbers(&values, false).peekable();
             free.peek().ok_or(Errno::EOVERFLOW)?;
-            for (number, index) in free {
+            for (number, index) in free.take(count - taken.len()) {
                 let claim = [Op::new(index, 0).nowait(), Op::new(index, 1).undo().nowait()];
                 match self.set.operate(&claim, Patience::Forever) {
                     Ok(()) => taken.push(number),
-                    Err(Errno::EAGAIN) => {}
+                    Err(Errno::EAGAIN) => break,
                     Err(errno) => return Err(errno),
-                }
-                if taken.len() == count {
-                    break;
                 }
             }
         }

@@ -4,7 +4,7 @@
 //! handler does nothing but leave a mark, and makes the process's timer go off every millisecond: so a system call
 //! that was about to block when the signal came is interrupted all the same.
 //!
-//! What a command is to find as the box found it is given back by [`hand_on`].
+//! What a command is to find as the box found it is given back in the child that becomes it.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;

@@ -2,7 +2,9 @@
 //!
 //! execve(2) itself: `std`'s `exec` resets SIGPIPE, and a CMD is to get what the box was given.
 
-use std::ffi::{CString, OsStr, OsString};
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -76,14 +78,11 @@ impl Image {
     pub fn new(argv: &[OsString], added: &[(&str, String)]) -> Result<Self> {
         let of_bytes = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| Errno::EINVAL);
         let argv = argv.iter().map(|word| of_bytes(word.as_bytes().to_vec()));
-        let inherited = std::env::vars_os()
-            .filter(|(name, _)| added.iter().all(|(new, _)| name != new))
-            .map(|(name, value)| {
-                let mut entry = name.into_vec();
-                entry.push(b'=');
-                entry.extend(value.into_vec());
-                of_bytes(entry)
-            });
+        let is_replaced = |entry: &CString| {
+            let name = entry.to_bytes().split(|byte| *byte == b'=').next();
+            added.iter().any(|(new, _)| name == Some(new.as_bytes()))
+        };
+        let inherited = environment().into_iter().filter(|entry| !is_replaced(entry)).map(Ok);
         let new =
             added.iter().map(|(name, value)| of_bytes(format!("{name}={value}").into_bytes()));
         Ok(Self {
@@ -91,4 +90,25 @@ impl Image {
             environment: inherited.chain(new).collect::<Result<_>>()?,
         })
     }
+}
+
+/// The environment as it was given, entries without `=` included, environ(7).
+fn environment() -> Vec<CString> {
+    unsafe extern "C" {
+        static environ: *const *const c_char;
+    }
+    // SAFETY: the C library sets it before main, and the box, which has one thread, never changes it.
+    let first = unsafe { environ };
+    let entry = |n| {
+        // SAFETY: the array goes on to its null pointer, at which the iterator stops.
+        let at = unsafe { first.add(n) };
+        // SAFETY: as above: one of the pointers of the array.
+        let entry = unsafe { *at };
+        // SAFETY: it points to a terminated string, which is copied.
+        (!entry.is_null()).then(|| unsafe { CStr::from_ptr(entry) }.to_owned())
+    };
+    if first.is_null() {
+        return Vec::new();
+    }
+    (0..).map_while(entry).collect()
 }

@@ -62,10 +62,9 @@ pub fn start(
     // SAFETY: the process has one thread, so that no lock can be held by another one in the copy.
     match unsafe { fork() }? {
         ForkResult::Child => {
-            let outcome = hold(parent, process, &report_there, &release_there, take);
+            let Err(unheld) = hold(parent, process, &report_there, &release_there, take);
             // A failure that could not be reported leaves the pipe at its end, which the parent takes for one.
-            let Err(errno) = outcome;
-            let _ = write(&report_there, &(errno as c_int).to_ne_bytes());
+            let _ = write(&report_there, &unheld.to_bytes());
             // SAFETY: ends the process without the parent's exit handlers.
             unsafe { libc::_exit(1) }
         }
@@ -75,15 +74,36 @@ pub fn start(
             if first != Some(0) {
                 return Err(Unheld::Ended);
             }
-            let mut errno = [0; size_of::<c_int>()];
-            if read(&report, &mut errno)? < errno.len() {
+            let mut told = [0; TOLD];
+            if read(&report, &mut told)? < TOLD {
                 return Err(Unheld::NotStarted(Errno::ECHILD));
             }
-            match c_int::from_ne_bytes(errno) {
-                0 => Ok(Holder { pid: child.as_raw(), report, release }),
-                errno => Err(Unheld::NotTaken(Errno::from_raw(errno))),
+            match Unheld::from_bytes(told) {
+                Some(unheld) => Err(unheld),
+                None => Ok(Holder { pid: child.as_raw(), report, release }),
             }
         }
+    }
+}
+
+/// What the child tells the parent: whether it is about the taking, and an errno, 0 for none.
+const TOLD: usize = 1 + size_of::<c_int>();
+
+impl Unheld {
+    fn to_bytes(self) -> [u8; TOLD] {
+        let (taking, errno) = match self {
+            Self::NotStarted(errno) => (0, errno),
+            Self::NotTaken(errno) => (1, errno),
+            Self::Ended => (0, Errno::ESRCH),
+        };
+        let [a, b, c, d] = (errno as c_int).to_ne_bytes();
+        [taking, a, b, c, d]
+    }
+
+    fn from_bytes([taking, errno @ ..]: [u8; TOLD]) -> Option<Self> {
+        let errno = c_int::from_ne_bytes(errno);
+        let unheld = if taking == 1 { Self::NotTaken } else { Self::NotStarted };
+        (errno != 0).then(|| unheld(Errno::from_raw(errno)))
     }
 }
 
@@ -109,10 +129,10 @@ fn hold(
     report: &OwnedFd,
     release: &OwnedFd,
     take: impl FnOnce() -> Result<()>,
-) -> Result<Infallible> {
+) -> std::result::Result<Infallible, Unheld> {
     set_pdeathsig(Signal::SIGKILL)?;
     if getppid() != parent {
-        return Err(Errno::ECHILD);
+        return Err(Errno::ECHILD.into());
     }
     setsid()?;
     chdir("/")?;
@@ -126,8 +146,8 @@ fn hold(
     dup2_stdout(&null)?;
     dup2_stderr(&null)?;
     drop(null);
-    take()?;
-    write(report, &0_i32.to_ne_bytes())?;
+    take().map_err(Unheld::NotTaken)?;
+    write(report, &[0; TOLD])?;
     // From here on the parent waits for us, or has gone, and then there is nobody to report to.
     if read(release, &mut [0])? == 1 {
         set_pdeathsig(None)?;

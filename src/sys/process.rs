@@ -114,10 +114,17 @@ impl Blocked {
     pub fn sem_ops(&self, id: i32) -> Option<Result<Vec<Op>>> {
         let is_semop = [libc::SYS_semop, libc::SYS_semtimedop].contains(&self.call);
         // The kernel takes the id's lower half, as it does itself.
-        if !is_semop || self.args[0] as c_int != id {
+        if !is_semop || self.args[0] as c_int != id || !self.shares_ipc() {
             return None;
         }
         Some(self.read_ops(self.args[1] as usize, self.args[2] as usize))
+    }
+
+    /// Whether it has this process's System V objects: in another IPC namespace the same id is another object.
+    #[must_use]
+    pub fn shares_ipc(&self) -> bool {
+        let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/ipc")).ok();
+        namespace("self") == namespace(&self.pid.to_string())
     }
 
     fn read_ops(&self, at: usize, count: usize) -> Result<Vec<Op>> {

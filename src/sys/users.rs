@@ -43,9 +43,9 @@ impl Database {
     #[must_use]
     pub fn id(self, name: &str) -> Option<u32> {
         let of = |text: &str| entries(text).find(|(n, _)| *n == name).map(|(_, id)| id);
-        of(&self.file())
-            .or_else(|| name.parse().ok())
-            .or_else(|| of(&self.getent(&[name.to_owned()])))
+        // The highest number is none: the system calls take it for "no change".
+        let number = || name.parse().ok().filter(|id| *id != u32::MAX);
+        of(&self.file()).or_else(number).or_else(|| of(&self.getent(&[name.to_owned()])))
     }
 
     fn file(self) -> String {

@@ -16,6 +16,9 @@ use nix::sys::time::TimeSpec;
 
 use super::caught;
 
+/// A century. What is longer is for ever, and the kernel's and the C library's sums of times stay in their range.
+const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
+
 /// How long a call may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
@@ -35,6 +38,7 @@ impl Patience {
         match limit {
             None => Self::Forever,
             Some(Duration::ZERO) => Self::Never,
+            Some(limit) if limit > LONGEST => Self::Forever,
             Some(limit) => Instant::now().checked_add(limit).map_or(Self::Forever, Self::Until),
         }
     }
@@ -112,7 +116,9 @@ pub fn interruptible<T>(
     patience: Patience,
     mut act: impl FnMut() -> Result<T>,
 ) -> Result<Option<T>> {
-    caught::alarm(patience)?;
+    if patience != Patience::Never {
+        caught::alarm(patience)?;
+    }
     loop {
         if caught::any() {
             return Ok(None);

@@ -5,7 +5,12 @@
 
 #![allow(clippy::cast_precision_loss, clippy::expect_used, clippy::print_stdout)]
 
+mod fifo;
+mod ipcs;
+mod msgq;
 mod sem;
+mod shm;
+mod signal;
 mod table;
 
 use table::Table;
@@ -13,6 +18,12 @@ use table::Table;
 fn main() {
     let filter = std::env::args().skip(1).find(|word| !word.starts_with('-'));
     let mut table = Table::new(filter);
+    msgq::tasks(&mut table);
+    fifo::tasks(&mut table);
     sem::tasks(&mut table);
+    shm::tasks(&mut table);
+    signal::tasks(&mut table);
+    // Last: it goes on in an IPC namespace of its own.
+    ipcs::tasks(&mut table);
     table.finish();
 }

@@ -35,7 +35,8 @@ impl Table {
         Self { filter, behind: Vec::new() }
     }
 
-    fn wants(&self, task: &str) -> bool {
+    /// Whether a task of this name is to be run.
+    pub fn wants(&self, task: &str) -> bool {
         self.filter.as_ref().is_none_or(|word| task.contains(word.as_str()))
     }
 

@@ -37,6 +37,7 @@ fn values_and_numbers_out_of_range() {
         ("sem op @a 0", 2, "'0': it is written INDEX:DELTA"),
         ("sem op @m 0:+1", 1, "(ERANGE)"),
         ("sem op @a 0:+1 cmd", 2, "'cmd': it is written INDEX:DELTA"),
+        ("sem get @a -i 70000", 2, "an index is a number from 0 to 65535"),
         ("sem wait @a -w 1y", 2, "'y' has no fixed length"),
         ("sem wait @a -w -1", 2, "--timeout '-1': a duration is written"),
         ("sem wait @a -E 256", 2, "--timeout-status '256': a status is 0 to 255"),
@@ -63,11 +64,13 @@ fn values_and_numbers_out_of_range() {
 fn more_at_once_than_there_are_is_an_error_at_once_and_no_wait() {
     let world = World::new();
     world.call("sem create @s --slots 2").ok();
-    world.call("sem run @s --take 3 -- true").fails(125, "3 at once never come free of 2 slots");
+    world
+        .call("sem run @s --take 3 -- true")
+        .fails(125, "fewer than 3 slots, so that 3 never come free");
     let pid = std::process::id();
     world
         .call(&format!("sem hold @s {pid} --take 3"))
-        .fails(1, "3 at once never come free of 2 slots");
+        .fails(1, "fewer than 3 slots, so that 3 never come free");
 }
 
 #[test]
@@ -213,8 +216,8 @@ fn somebody_elses_set() {
         return;
     };
     world.call("sem create @a --value 1").ok();
-    world.call("sem create @s --slots 2").ok();
     world.call("sem create /@p").ok();
+    world.call("sem create @s --slots 2").ok();
     for line in ["sem get @a", "sem wait @a", "sem post @a", "sem op @a 0:+1", "sem stat @a"] {
         world.call(line).user(stranger).fails(5, "permission denied, it belongs to root (EACCES)");
     }
@@ -247,6 +250,24 @@ fn somebody_elses_set() {
         let command = if line.contains("run") { " -- true" } else { "" };
         world.call(&format!("{line} --foreign{command}")).ok();
     }
+    // Who made it and gave it away can still take it away.
+    own("sem create @given --slots 1 -m 0666").ok();
+    own("sem set @given --owner root").ok();
+    world.call("sem run @given --slots 1 -- true").fails(125, &belongs);
+
+    // What may be altered and not read is guarded all the same.
+    world.call("sem set @s -m 0622").ok();
+    world.call("sem lock @lock -m 0622 -- true").ok();
+    own("sem post @s").fails(4, "is slots, not a plain semaphore");
+    own("sem op @lock 0:+1").fails(4, "is a lock, not a plain semaphore");
+    world.call("sem get @s").stdout("2\n").ok();
+    world.call("sem create @writable -m 0622").ok();
+    own("sem post @writable").ok();
+    world.call("sem set @writable -m 0").ok();
+    world.call("sem get @writable").stdout("1\n").ok();
+    own("sem create @mine -m 0200").ok();
+    own("sem get @mine").fails(5, "permission denied by its own mode (EACCES)");
+
     // Using without creating trusts what is there, and root's is trusted.
     world.call("sem run @slots -- true").ok();
     world.call("sem create @r --value 1 -m 0666").ok();

@@ -3,7 +3,7 @@
 mod bad_input;
 mod barrier;
 mod hold;
-mod interop;
+pub mod interop;
 mod lock;
 mod run;
 mod scripts;

@@ -3,7 +3,7 @@
 use nix::libc;
 use serde_json::Value;
 
-use crate::support::{World, lines, skip};
+use crate::support::{World, eventually, lines, skip};
 
 fn records(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
@@ -124,6 +124,16 @@ fn holders_are_told_with_slot_and_command() {
     // The kernel tells the last one who came.
     assert!(readers.iter().any(|reader| found[0]["pid"] == reader.pid()), "{found:?}");
     assert_eq!((&found[1]["pid"], &found[1]["count"]), (&Value::Null, &2.into()));
+    // One that has ended has it no longer, reaped or not.
+    for reader in &readers {
+        if found[0]["pid"] == reader.pid() {
+            reader.signal(nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+    eventually("the last one who came has ended", || {
+        let found = records(&world.call("sem stat --holders @l --json").ok());
+        found.len() == 1 && found[0]["pid"].is_null() && found[0]["count"] == 2
+    });
     world.call("sem create @a --value 1").ok();
     world.call("sem stat --holders @a").stdout("").ok();
 }
@@ -161,6 +171,24 @@ fn waiters_are_told_with_the_operations_they_wait_for() {
     assert_eq!((&found[0]["pid"], &found[0]["count"]), (&Value::Null, &1.into()));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot see who waits"));
     drop(posix);
+}
+
+#[test]
+fn waiters_of_another_namespace_are_not_ours() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("a second IPC namespace wants the privilege");
+    }
+    let id = world.call("sem create @a").ok();
+    let there = "sem create there >/dev/null; exec ipcbox sem wait there";
+    let call = world.program("unshare").args(["--ipc", "sh", "-c", there]);
+    let there = call.start().blocked_in(libc::SYS_semtimedop);
+    assert_eq!(id, "0\n", "the first id of a namespace");
+    world.call("sem stat @a --waiters").stdout("").ok();
+    let waiting = world.call("sem wait @a").start().blocked_in(libc::SYS_semtimedop);
+    let told = format!("{}\n", waiting.pid());
+    world.call("sem stat @a --waiters --columns pid --no-header").stdout(told).ok();
+    drop(there);
 }
 
 #[test]

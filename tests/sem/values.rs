@@ -114,7 +114,7 @@ fn op_does_all_or_nothing_in_the_order_given() {
     world.call("sem op @a 2..3:0 0..3:+2").ok();
     world.call("sem get --all @a").stdout("2 9 2 2\n").ok();
     // One that does not wait fails the whole at once, without -n.
-    world.call("sem op @a 0:+1 1:-100n").fails(124, "could not be done");
+    world.call("sem op @a 0:+1 1:-100n -w 1h").fails(124, "could not be done at once");
     world.call("sem get --all @a").stdout("2 9 2 2\n").ok();
 }
 
@@ -150,6 +150,9 @@ fn set_gives_values_mode_and_owner() {
     world.call("sem set @a -m 0640").ok();
     world.call("sem stat @a --columns mode --no-header").stdout("0640\n".repeat(4)).ok();
     world.call("sem set @a").fails(2, "nothing to set was given");
+    world.call("sem set @a 4 5").fails(2, "a bare VALUE is one");
+    world.call("sem set @a -i 2 0=7").fails(2, "a bare VALUE is one");
+    world.call("sem set @a --owner 4294967295").fails(2, "there is no user '4294967295'");
     let Some(stranger) = world.stranger() else {
         skip("in part: giving an object away wants root");
         return;

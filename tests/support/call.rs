@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::RecvTimeoutError;
 
 use nix::sys::signal::Signal;
@@ -158,6 +158,11 @@ impl Call {
     }
 }
 
+/// A status as a shell has it.
+pub fn code(status: ExitStatus) -> i32 {
+    status.code().or(status.signal().map(|n| 128 + n)).unwrap()
+}
+
 /// A program that runs beside the test; killed with it.
 pub struct Child(Option<std::process::Child>);
 
@@ -213,8 +218,7 @@ impl Child {
 
     /// Waits for its end and gives its status, as a shell has it.
     pub fn code(self) -> i32 {
-        let status = self.end().status;
-        status.code().or(status.signal().map(|n| 128 + n)).unwrap()
+        code(self.end().status)
     }
 }
 

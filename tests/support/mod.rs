@@ -5,7 +5,7 @@ use std::io::Write;
 mod call;
 mod world;
 
-pub use call::{Call, Child};
+pub use call::{Call, Child, code};
 pub use world::{World, eventually, holds, signal};
 
 /// The binary under test.

@@ -135,7 +135,7 @@ impl World {
 const STRANGER: u32 = 54321;
 
 /// The applets whose objects a test can leave behind.
-const APPLETS: &[&str] = &["sem", "shm"];
+const APPLETS: &[&str] = &["msgq", "sem", "shm"];
 
 impl Drop for World {
     fn drop(&mut self) {

@@ -39,8 +39,13 @@ impl Verb for Create {
 impl Create {
     fn create(&self, fifo: &Fifo) -> Result<()> {
         if self.parents {
-            std::fs::create_dir_all(fifo.directory())
-                .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+            std::fs::create_dir_all(fifo.directory()).map_err(|error| {
+                match error.raw_os_error().map_or(Errno::EIO, Errno::from_raw) {
+                    // It is no directory.
+                    Errno::EEXIST => Errno::ENOTDIR,
+                    errno => errno,
+                }
+            })?;
         }
         match fifo.make(self.creating) {
             Ok(None) if self.exclusive => bail!(Cause::told(Errno::EEXIST, "it is there already")),

@@ -46,8 +46,9 @@ pub const APPLET: Applet = Applet {
 fn doing<T>(what: &str, fifo: &Fifo, outcome: Result<T>) -> Result<T> {
     outcome
         .map_err(|error| match error.downcast_ref::<Errno>() {
-            Some(errno) => explain(fifo, *errno).into(),
-            None => error,
+            // One with words of its own is about something else than the FIFO.
+            Some(errno) if error.chain().len() == 1 => explain(fifo, *errno).into(),
+            _ => error,
         })
         .with_context(|| format!("cannot {what} {fifo}"))
 }

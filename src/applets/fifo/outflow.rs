@@ -77,7 +77,7 @@ impl Outflow {
                 Ok(0) => return Ok(()),
                 Ok(count) => {
                     self.written += count as u64;
-                    if is_file && !waits {
+                    if is_file && !waits && self.patience != Patience::Never {
                         pipe::let_wait(&self.fd)?;
                         waits = true;
                     }

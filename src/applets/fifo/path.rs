@@ -114,7 +114,7 @@ impl Fifo {
                 // It was removed meanwhile.
                 Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => {}
                 seen => {
-                    creating.trust(seen?.uid)?;
+                    creating.trust([seen?.uid])?;
                     return Ok(None);
                 }
             }

@@ -85,18 +85,12 @@ impl Read {
                 let new = fifo.find(self.finding)?;
                 made.extend(new.filter(|_| self.rm).map(|seen| Made(fifo, seen)));
                 let source = Source::open(fifo, self.finding.creating.foreign, self.lines(fifo))?;
-                let output = fifo::behind(fds::stdout());
-                if output.is_ok_and(|output| output.is(&source.seen)) {
-                    bail!(Cause::new(Exit::Usage, "standard output is the same FIFO"));
-                }
-                if sources.iter().any(|other: &Source| other.seen.is(&source.seen)) {
-                    bail!(Cause::new(Exit::Usage, "it was given twice"));
-                }
                 sources.push(source);
                 Ok(())
             };
             doing("read", fifo, open())
         });
+        Self::check(&sources)?;
         if let Some(first) = sources.first() {
             let fifo = first.fifo;
             let mut reading = match self.start(sources, deadline) {
@@ -109,6 +103,21 @@ impl Read {
             doing("read", fifo, outcome.and(finished))?;
         }
         opened
+    }
+
+    /// Refuses what would never end: a FIFO that is read into itself, or beside itself.
+    fn check(sources: &[Source]) -> Result<()> {
+        let output = fifo::behind(fds::stdout());
+        let usage = |words: &str| Err(Cause::new(Exit::Usage, words).into());
+        for (n, Source { fifo, seen, .. }) in sources.iter().enumerate() {
+            if output.is_ok_and(|output| output.is(seen)) {
+                return doing("read", fifo, usage("standard output is the same FIFO"));
+            }
+            if sources[..n].iter().any(|other| other.seen.is(seen)) {
+                return doing("read", fifo, usage("it was given twice"));
+            }
+        }
+        Ok(())
     }
 
     /// What puts the lines of a FIFO together, where they are to be whole.

@@ -20,8 +20,8 @@ const OTHERS: u32 = 0o066;
 /// blocked in open(2), whose state is opening. Seen are the processes of the same user, or all with the privilege; the numbers
 /// of readers and writers count them.
 ///
-/// Nothing is changed by it. A FIFO that nobody has open holds nothing, and has no capacity yet. Both are unknown where the
-/// processes that have it open may not be traced and none of them reads.
+/// Nothing is changed by it. A FIFO that nobody has open holds nothing, and has no capacity yet. Both are unknown where
+/// only processes that may not be looked at can have it open.
 #[derive(Args)]
 pub struct Stat {
     /// The FIFOs

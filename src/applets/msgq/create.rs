@@ -100,7 +100,7 @@ impl Create {
         if self.exclusive {
             bail!(Errno::EEXIST);
         }
-        self.creating.trust(stat.perm.uid)?;
+        self.creating.trust(stat.perm.owners())?;
         differs("bytes", self.max_bytes, stat.max_bytes)?;
         Ok(queue.id().to_string())
     }
@@ -121,7 +121,7 @@ impl Create {
                     Err(Errno::ENOENT) => {}
                     found => {
                         let stat = found?.stat()?;
-                        self.creating.trust(stat.file.uid)?;
+                        self.creating.trust([stat.file.uid])?;
                         differs("messages", self.max_messages, stat.limits.messages)?;
                         differs("bytes in a message", self.message_size, stat.limits.size)?;
                         return Ok(self.target.to_string());

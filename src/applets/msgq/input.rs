@@ -1,5 +1,7 @@
 //! What is to be sent, from standard input: all of it, or record by record.
 
+use std::io::BufRead;
+
 use anyhow::{Context, Result};
 
 use crate::sys::fds;
@@ -17,6 +19,14 @@ pub struct Input {
     left: std::ops::Range<usize>,
     record: Vec<u8>,
     any: bool,
+}
+
+/// Where a byte is.
+fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    // A slice does not fail; its reader searches by the word, where a loop would do so by the byte.
+    let read = rest.skip_until(byte).unwrap_or_default();
+    read.checked_sub(1).filter(|at| bytes[*at] == byte)
 }
 
 /// A record.
@@ -59,7 +69,7 @@ impl Input {
             }
             self.any = true;
             let here = &self.block[self.left.clone()];
-            let end = self.separator.and_then(|end| here.iter().position(|byte| *byte == end));
+            let end = self.separator.and_then(|end| find(end, here));
             let part = &here[..end.unwrap_or(here.len())];
             length += part.len() as u64;
             self.left.start += part.len() + usize::from(end.is_some());

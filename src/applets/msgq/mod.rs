@@ -61,7 +61,7 @@ fn explain(target: &Target, errno: Errno) -> Cause {
         Errno::ENOSPC => {
             let most = msg::limits().map_or(32000, |limits| limits.queues);
             Cause::told(errno, format!("there are as many message queues as may be, {most}"))
-                .hint("/proc/sys/kernel/msgmni is the limit; ipcs -q lists them")
+                .hint("/proc/sys/kernel/msgmni is the limit; msgq stat lists them")
         }
         Errno::EMFILE => queue::no_memory(),
         Errno::ENOSYS => Cause::told(errno, "this kernel has no such queues"),

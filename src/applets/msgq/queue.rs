@@ -46,7 +46,7 @@ impl Queue {
                 Some(creating) => either(
                     || open().map(Some),
                     || mq::Queue::create(name, access, patience, creating.mode, None),
-                    |queue| Ok(creating.trust(queue.owned()?.uid)?),
+                    |queue| Ok(creating.trust([queue.owned()?.uid])?),
                 )?,
             };
             let most = usize::try_from(queue.limits()?.0.size).unwrap_or(usize::MAX);
@@ -135,7 +135,7 @@ fn find_or_make(target: &Target, creating: Creating) -> Result<msg::Queue> {
     either(
         || look_up(key),
         || msg::Queue::create(key, creating.mode),
-        |queue| Ok(creating.trust(queue.stat()?.perm.uid)?),
+        |queue| Ok(creating.trust(queue.stat()?.perm.owners())?),
     )
 }
 

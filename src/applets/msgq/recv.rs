@@ -12,12 +12,13 @@ use super::doing;
 use super::queue::{Queue, only_posix, only_system_v};
 use super::shape::{Format, Shape};
 use crate::applets::Verb;
-use crate::args::creating::Creating;
+use crate::args::creating::Making;
 use crate::args::numbers::many;
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::Access;
+use crate::sys::wait::Patience;
 use crate::sys::{caught, fds};
 use crate::target::Target;
 
@@ -27,8 +28,8 @@ use crate::target::Target;
 /// TYPE 0 is any message, N the first of type N, -N the first of the lowest type up to N. POSIX queues give the highest priority
 /// first. --timeout bounds the whole call; with --follow it bounds the silence between two messages.
 ///
-/// A message that was taken is written before SIGINT, SIGTERM or SIGHUP ends the call. SIGKILL in between loses the
-/// message that was taken and not yet written. Receiving needs permission to read alone.
+/// Messages that are there at once are written together, 4 KiB or 64 at most. What was taken is written before SIGINT,
+/// SIGTERM or SIGHUP ends the call; SIGKILL in between loses what was taken and not yet written. Receiving needs permission to read alone.
 ///
 /// In a format %t is the type, %p the priority, %l the length, %d the data, %n a newline, %% a percent sign.
 #[derive(Args)]
@@ -70,11 +71,8 @@ pub struct Receive {
     /// Each message so: %t %p %l %d %n
     #[arg(long, value_name = "F", value_parser = Format::parse, group = "shape", allow_hyphen_values = true)]
     format: Option<Format>,
-    /// Make the queue if it is missing
-    #[arg(long)]
-    create: bool,
     #[command(flatten)]
-    creating: Creating,
+    making: Making,
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -106,21 +104,30 @@ impl Receive {
         let most = if self.drain || self.follow { None } else { self.most() };
         // From the moment one is taken these wait until it is written.
         caught::catch(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
-        let (mut message, mut out) = (Message::new(0), Vec::new());
+        let mut message = Message::new(0);
+        let mut batch = Batch::default();
         let mut taken = 0;
         while most.is_none_or(|most| taken < most) {
-            match queue.receive(&mut message, which, deadline.patience) {
+            // What is there at once is written together; it is never waited for with something unwritten.
+            let patience = if batch.is_empty() { deadline.patience } else { Patience::Never };
+            match queue.receive(&mut message, which, patience) {
                 Ok(Some(())) => {}
-                Ok(None) => return end(),
+                Ok(None) => break,
+                Err(Errno::EAGAIN) if !batch.is_empty() => {
+                    batch.write()?;
+                    continue;
+                }
                 Err(Errno::EAGAIN) if self.drain => break,
                 Err(Errno::EAGAIN) => bail!(late(&deadline, taken, most)),
-                Err(errno) => bail!(errno),
+                Err(errno) => {
+                    batch.write()?;
+                    bail!(errno);
+                }
             }
             taken += 1;
-            out.clear();
-            shape.write(&message, queue.is_posix(), &mut out);
-            if let Err(errno) = fds::write_all(fds::stdout(), &out) {
-                return Err(unwritten(errno, message.data().len()));
+            batch.add(&shape, &message, queue.is_posix());
+            if batch.is_full() {
+                batch.write()?;
             }
             let said = |text: &OsString| shape.says(message.data(), text.as_bytes());
             if self.until.as_ref().is_some_and(said) {
@@ -130,8 +137,8 @@ impl Receive {
                 deadline = self.waiting.start();
             }
         }
-        // One that has come since the last message was taken.
-        if caught::any() { end() } else { Ok(()) }
+        batch.write()?;
+        end()
     }
 
     fn open(&self, deadline: Deadline) -> Result<Queue> {
@@ -145,8 +152,7 @@ impl Receive {
         only_system_v(&self.target, asks(false), "a POSIX queue has no types; %p is the priority")?;
         let why = "a System V queue has no priorities";
         only_posix(&self.target, asks(true), why, "%t is the type")?;
-        let creating = self.create.then_some(self.creating);
-        Queue::open(&self.target, Access::Read, deadline.patience, creating)
+        Queue::open(&self.target, Access::Read, deadline.patience, self.making.wanted())
     }
 
     const fn most(&self) -> Option<u64> {
@@ -168,7 +174,7 @@ impl Receive {
     }
 }
 
-/// Ends by the signal that has come, as it would have done at once.
+/// Ends by the signal that has come, if one has, as it would have done at once.
 fn end() -> Result<()> {
     for signal in caught::take()? {
         caught::die_by(signal)?;
@@ -183,9 +189,53 @@ fn late(deadline: &Deadline, taken: u64, most: Option<u64>) -> Cause {
     }
 }
 
-/// The message is lost: it can be put back neither at its place nor for sure.
-fn unwritten(errno: Errno, length: usize) -> Error {
-    let lost = format!("the message that was taken, of {length} bytes, is lost");
-    let cause = Cause::plain(errno).exit(Exit::Failed).and(&lost);
-    Error::from(cause).context("cannot write to standard output")
+/// Messages that were taken and are still to be written. The first is written alone, and then up to twice as many as
+/// the last time: where nothing can be written no more than one is lost for it.
+#[derive(Default)]
+struct Batch {
+    text: Vec<u8>,
+    lengths: Vec<usize>,
+    written: usize,
+}
+
+impl Batch {
+    /// How many are written together at most, and about how many bytes.
+    const MOST: (usize, usize) = (64, 4096);
+
+    fn is_empty(&self) -> bool {
+        self.lengths.is_empty()
+    }
+
+    fn is_full(&self) -> bool {
+        let (count, bytes) = Self::MOST;
+        self.lengths.len() >= (2 * self.written).clamp(1, count) || self.text.len() >= bytes
+    }
+
+    fn add(&mut self, shape: &Shape, message: &Message, is_posix: bool) {
+        shape.write(message, is_posix, &mut self.text);
+        self.lengths.push(message.data().len());
+    }
+
+    /// Writes them. What cannot be written is lost: it can be put back neither at its place nor for sure.
+    fn write(&mut self) -> Result<()> {
+        if let Err(errno) = fds::write_all(fds::stdout(), &self.text) {
+            let lost = match &self.lengths[..] {
+                [length] => format!("the message that was taken, of {length} bytes, is lost"),
+                lengths => {
+                    let lengths: Vec<String> = lengths.iter().map(usize::to_string).collect();
+                    format!(
+                        "the {} messages that were taken, of {} bytes, are lost",
+                        lengths.len(),
+                        lengths.join(", ")
+                    )
+                }
+            };
+            let cause = Cause::plain(errno).exit(Exit::Failed).and(&lost);
+            return Err(Error::from(cause).context("cannot write to standard output"));
+        }
+        self.written = self.lengths.len().max(self.written);
+        self.text.clear();
+        self.lengths.clear();
+        Ok(())
+    }
 }

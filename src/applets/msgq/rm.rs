@@ -2,16 +2,15 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use nix::errno::Errno;
 
 use super::doing;
 use super::queue::find;
 use super::stat::{Object, Waiter, waiters};
 use crate::applets::Verb;
+use crate::args::explain::is_gone;
 use crate::exit::{Cause, Exit, each};
 use crate::sys::posix::mq;
 use crate::sys::process;
-use crate::sys::sysv::kinds_of;
 use crate::target::{Form, Target};
 
 /// The messages in it go with it. A queue that somebody is seen to wait on is left alone without --force; with it, who waits on
@@ -35,19 +34,9 @@ impl Verb for Remove {
     const SUMMARY: &'static str = "Remove queues";
 
     fn run(self) -> Result<Exit> {
-        each(&self.targets, |target| {
-            let is_gone = |error: &anyhow::Error| match error.downcast_ref() {
-                Some(Errno::ENOENT | Errno::EIDRM) => true,
-                Some(Errno::EINVAL) => match target.form() {
-                    Form::Id(id) => kinds_of(*id).is_empty(),
-                    form => *form != Form::Posix,
-                },
-                _ => false,
-            };
-            match self.remove(target) {
-                Err(error) if self.missing_ok && is_gone(&error) => Ok(()),
-                removed => doing("remove", target, removed),
-            }
+        each(&self.targets, |target| match self.remove(target) {
+            Err(error) if self.missing_ok && is_gone(&error, target) => Ok(()),
+            removed => doing("remove", target, removed),
         })
     }
 }

@@ -11,7 +11,8 @@ use super::input::{Input, Record};
 use super::queue::{Queue, only_posix, only_system_v};
 use super::{doing, explain, frame};
 use crate::applets::Verb;
-use crate::args::creating::Creating;
+use crate::args::creating::Making;
+use crate::args::explain::bare;
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
 use crate::sys::message::Message;
@@ -44,11 +45,8 @@ pub struct Send {
     /// Each record of standard input that ends in NUL is a message
     #[arg(short = '0', long, conflicts_with = "messages")]
     null: bool,
-    /// Make the queue if it is missing
-    #[arg(long)]
-    create: bool,
     #[command(flatten)]
-    creating: Creating,
+    making: Making,
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -83,9 +81,9 @@ impl Send {
         only_system_v(&self.target, self.kind.is_some(), why)?;
         let why = "a System V queue has types, no priorities";
         only_posix(&self.target, self.priority.is_some(), why, "--type says which")?;
-        let creating = self.create.then_some(self.creating);
-        let queue = Queue::open(&self.target, Access::Write, deadline.patience, creating)
-            .map_err(missing)?;
+        let queue =
+            Queue::open(&self.target, Access::Write, deadline.patience, self.making.wanted())
+                .map_err(missing)?;
         let number = self.kind.unwrap_or(i64::from(!queue.is_posix()));
         let number = self.priority.map_or(number, i64::from);
         Ok(Sender {
@@ -125,9 +123,9 @@ impl Send {
 
     /// A failure with the record's number where there can be several, and with what was sent before it.
     fn told(&self, sender: &Sender, error: Error, what: &str) -> Error {
-        let error = match error.downcast::<Errno>() {
-            Ok(errno) => explain(&self.target, errno).into(),
-            Err(error) => error,
+        let error = match bare(&error) {
+            Some(errno) => explain(&self.target, errno).into(),
+            None => error,
         };
         let cause = match error.downcast::<Cause>() {
             Ok(cause) => cause,

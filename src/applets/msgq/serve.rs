@@ -12,7 +12,7 @@ use super::frame::{self, Request};
 use super::queue::{Queue, only_system_v};
 use crate::applets::{Runs, Verb};
 use crate::args::command::Command;
-use crate::args::creating::Creating;
+use crate::args::creating::Making;
 use crate::args::numbers::{count, many};
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::Exit;
@@ -54,11 +54,8 @@ pub struct Serve {
     /// All that there are, until the queue is empty and no job runs
     #[arg(long, conflicts_with_all = ["count", "timeout", "nonblock"])]
     drain: bool,
-    /// Make the queue if it is missing
-    #[arg(long)]
-    create: bool,
     #[command(flatten)]
-    creating: Creating,
+    making: Making,
     #[command(flatten)]
     waiting: Waiting,
     /// The command and its arguments, run as given
@@ -88,8 +85,8 @@ impl Serve {
     fn open(&self, command: Command) -> Result<Server> {
         let why = "a POSIX queue has no types: the highest priority comes first";
         only_system_v(&self.target, self.kind.is_some(), why)?;
-        let creating = self.create.then_some(self.creating);
-        let queue = Queue::open(&self.target, Access::Read, self.start().patience, creating)?;
+        let queue =
+            Queue::open(&self.target, Access::Read, self.start().patience, self.making.wanted())?;
         Ok(Server { queue, jobs: Jobs::new(command, self.jobs, "msgq")? })
     }
 

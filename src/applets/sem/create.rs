@@ -1,5 +1,7 @@
 //! `sem create`.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -10,6 +12,7 @@ use super::{doing, system_v};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::args::numbers::count;
+use crate::args::waiting::Waiting;
 use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::sync::slots::Slots;
@@ -24,7 +27,8 @@ const BIRTH: Duration = Duration::from_secs(1);
 
 /// Prints the id, or the name of a POSIX semaphore. The values are given by adding, in one step: whoever comes before that
 /// waits and is then served, and nothing posted meanwhile is lost. One that is there must have as many semaphores, or
-/// slots; its values are left alone.
+/// slots; its values are left alone. One that has just been made by somebody else is given a second to get its values, or
+/// what --timeout says.
 #[derive(Args)]
 pub struct Create {
     /// The set; private for one without a key
@@ -44,6 +48,8 @@ pub struct Create {
     exclusive: bool,
     #[command(flatten)]
     creating: Creating,
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 /// Reads a value; the limit of System V is looked at when the family is known.
@@ -66,13 +72,13 @@ impl Verb for Create {
             (_, None) => self.plain(),
         };
         let name = doing("create", &self.target, made)?;
-        output::print(format!("{name}\n").as_bytes())?;
+        output::print(&[name.as_bytes(), b"\n"].concat())?;
         Ok(Exit::Done)
     }
 }
 
 impl Create {
-    fn posix(&self) -> Result<String> {
+    fn posix(&self) -> Result<OsString> {
         if self.slots.is_some() {
             system_v(&self.target)?;
         }
@@ -83,24 +89,24 @@ impl Create {
         let value = self.value.first().copied().unwrap_or(0);
         match Semaphore::create(self.target.typed(), self.creating.mode, value) {
             Err(Errno::EEXIST) if !self.exclusive => {
-                self.creating.trust(posix::look(self.target.typed())?.uid)?;
+                self.creating.trust([posix::look(self.target.typed())?.uid])?;
             }
             made => drop(made?),
         }
-        Ok(self.target.to_string())
+        Ok(self.target.typed().to_owned())
     }
 
-    fn slots(&self, capacity: u16) -> Result<String> {
+    fn slots(&self, capacity: u16) -> Result<OsString> {
         if *self.target.form() == Form::Private {
             bail!(Cause::new(Exit::Usage, "slots want a name or a key by which others find them"));
         }
         let (slots, made) = Slots::find_or_make(&self.target, capacity, self.creating)?;
         self.allow_old(made)?;
         slots.expect(&self.target, capacity)?;
-        Ok(slots.set.id().to_string())
+        Ok(slots.set.id().to_string().into())
     }
 
-    fn plain(&self) -> Result<String> {
+    fn plain(&self) -> Result<OsString> {
         let values = self.values()?;
         let (set, made) = if *self.target.form() == Form::Private {
             (sync::make(0, values.len(), self.creating)?, true)
@@ -108,15 +114,17 @@ impl Create {
             sync::find_or_make(&self.target, values.len(), self.creating)?
         };
         if made {
-            set.operate(&birth(&values), Patience::Forever).inspect_err(|_| {
-                // Nothing half-made stays, where --mode leaves its owner no right to give it values.
-                let _ = set.remove();
+            set.operate(&birth(&values), Patience::Forever).inspect_err(|errno| {
+                // Nothing half-made stays, where --mode denies its owner.
+                if *errno == Errno::EACCES {
+                    let _ = set.remove();
+                }
             })?;
         } else {
             self.allow_old(made)?;
             self.compare(set, &values)?;
         }
-        Ok(set.id().to_string())
+        Ok(set.id().to_string().into())
     }
 
     /// The values asked for, one for each semaphore.
@@ -163,7 +171,7 @@ impl Create {
     /// Whether a set that is there is what was asked for, and was given its values.
     fn compare(&self, set: Set, asked: &[i16]) -> Result<()> {
         let (stat, values) = set.values()?;
-        self.creating.trust(stat.perm.uid)?;
+        self.creating.trust(stat.perm.owners())?;
         if Purpose::of(&values).is_some() {
             bail!(is_not(&self.target, &values, "a plain set"));
         }
@@ -179,7 +187,7 @@ impl Create {
         }
         // Its maker may be about to give it its values: that is waited for, without changing them.
         let come = [Op::new(index, -value), Op::new(index, *value)];
-        match set.operate(&come, Patience::within(Some(BIRTH))) {
+        match set.operate(&come, self.waiting.start_or(Some(BIRTH)).patience) {
             Err(Errno::EAGAIN) if set.stat()?.op_time == 0 => {
                 let words = "it exists and was never initialised";
                 let hint = format!("where its maker is gone, remove it: sem rm {}", self.target);

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::run::{LOCKED, NO_SLOT, missed, slots};
+use super::run::{LOCKED, missed, not_taken, slots};
 use super::{doing, system_v};
 use crate::applets::Verb;
 use crate::args::command::not_forked;
@@ -86,10 +86,12 @@ impl Hold {
         let deadline = self.waiting.start();
         let process = process::open(self.pid).map_err(|errno| unopened(self.pid, errno))?;
         let held = self.find()?;
-        let what = if self.lock { LOCKED } else { NO_SLOT };
         let started = start(process.as_fd(), || held.take(deadline.patience));
         let holder = started.map_err(|unheld| match unheld {
-            Unheld::NotTaken(errno) => missed(errno, &deadline, what),
+            Unheld::NotTaken(errno) => match held {
+                Held::Slots(_, count) => not_taken(errno, count, &deadline),
+                Held::Lock(..) => missed(errno, &deadline, LOCKED),
+            },
             Unheld::NotStarted(errno) => not_started(errno).into(),
             Unheld::Ended => unopened(self.pid, Errno::ESRCH).into(),
         })?;
@@ -110,7 +112,6 @@ impl Hold {
         if let Some(wanted) = self.slots {
             slots.expect(&self.target, wanted)?;
         }
-        slots.allow(count)?;
         Ok(Held::Slots(slots, count))
     }
 }

@@ -105,25 +105,27 @@ fn owner(target: &Target) -> Option<u32> {
     }
 }
 
-/// Refuses what would spoil a set that the box made for slots, a lock or a barrier. A set that may not be read
-/// is used as it is.
+/// Refuses what would spoil a set that the box made for slots, a lock or a barrier.
 fn plain(target: &Target, set: Set) -> Result<()> {
-    let purpose = match set.values() {
-        Ok((_, values)) => Purpose::of(&values),
-        Err(Errno::EACCES) => None,
+    let (it_is, name) = match set.values() {
+        Ok((_, values)) => match Purpose::of(&values) {
+            Some(purpose) => (purpose.to_string(), purpose.name()),
+            None => return Ok(()),
+        },
+        Err(Errno::EACCES) => match sync::unread_purpose(set) {
+            Some(name) => (name.to_owned(), name),
+            None => return Ok(()),
+        },
         Err(errno) => return Err(errno.into()),
     };
-    let Some(purpose) = purpose else {
-        return Ok(());
+    let instead = if name.ends_with("slots") {
+        "sem run and sem hold take a slot, sem run --resize changes their number"
+    } else if name.ends_with("lock") {
+        "sem lock and sem hold --lock take it"
+    } else {
+        "sem barrier meets there"
     };
-    let instead = match purpose {
-        Purpose::Slots { .. } => {
-            "sem run and sem hold take a slot, sem run --resize changes their number"
-        }
-        Purpose::Lock { .. } => "sem lock and sem hold --lock take it",
-        Purpose::Barrier { .. } => "sem barrier meets there",
-    };
-    let words = format!("{target} is {purpose}, not a plain semaphore");
+    let words = format!("{target} is {it_is}, not a plain semaphore");
     Err(Cause::new(Exit::Exists, words).hint(instead).into())
 }
 

@@ -62,7 +62,7 @@ pub fn holders(set: Set, values: &[u16]) -> Result<Vec<Person>, Errno> {
         Some(Purpose::Lock { readers: readers @ 1.., .. }) => {
             // It may have been the last to leave; then it is no longer there.
             let last = set.last_pid(lock::READERS)?;
-            let seen = (last != 0 && process::exists(last)).then(|| Person::holder(None, last));
+            let seen = process::open(last).is_ok().then(|| Person::holder(None, last));
             let others = u32::from(readers) - u32::from(seen.is_some());
             let others = (others > 0).then(|| Person::unknown(false, others));
             Ok(seen.into_iter().chain(others).collect())

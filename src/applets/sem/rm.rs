@@ -7,10 +7,10 @@ use nix::errno::Errno;
 use super::doing;
 use super::people::{Person, holders, waiters};
 use crate::applets::Verb;
+use crate::args::explain::is_gone;
 use crate::exit::{Cause, Exit, each};
 use crate::sync;
 use crate::sys::posix::sem as posix;
-use crate::sys::sysv::kinds_of;
 use crate::sys::sysv::sem::Set;
 use crate::target::{Form, Target};
 
@@ -40,16 +40,8 @@ impl Verb for Remove {
             } else {
                 sync::find(target).and_then(|set| self.system_v(set))
             };
-            let is_gone = |error: &anyhow::Error| match error.downcast_ref() {
-                Some(Errno::ENOENT | Errno::EIDRM) => true,
-                Some(Errno::EINVAL) => match target.form() {
-                    Form::Id(id) => kinds_of(*id).is_empty(),
-                    form => *form != Form::Posix,
-                },
-                _ => false,
-            };
             match removed {
-                Err(error) if self.missing_ok && is_gone(&error) => Ok(()),
+                Err(error) if self.missing_ok && is_gone(&error, target) => Ok(()),
                 removed => doing("remove", target, removed),
             }
         })

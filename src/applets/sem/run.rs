@@ -70,13 +70,20 @@ impl Run {
                 .map_err(|cause| cause.hint(format!("--resize makes it {wanted}")))?,
             None => {}
         }
-        slots.allow(self.take)?;
-        slots.take(self.take, deadline.patience).map_err(|errno| missed(errno, deadline, NO_SLOT))
+        let taken = slots.take(self.take, deadline.patience);
+        taken.map_err(|errno| not_taken(errno, self.take, deadline))
     }
 }
 
-/// What a caller that waits for slots is told.
-pub const NO_SLOT: &str = "no slot came free";
+/// Why a caller has no slots.
+pub fn not_taken(errno: Errno, count: u16, deadline: &Deadline) -> anyhow::Error {
+    if errno == Errno::EDOM {
+        let words = format!("there are fewer than {count} slots, so that {count} never come free");
+        return Cause::new(Exit::Failed, words).into();
+    }
+    missed(errno, deadline, "no slot came free")
+}
+
 /// What a caller that waits for a lock is told.
 pub const LOCKED: &str = "it was not unlocked";
 

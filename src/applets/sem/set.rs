@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use nix::errno::Errno;
 
 use super::{beyond, doing, plain, system_v};
 use crate::applets::Verb;
@@ -27,8 +28,8 @@ pub struct Set {
     #[arg(value_name = "VALUE", value_parser = assignment, allow_negative_numbers = true)]
     values: Vec<Assignment>,
     /// A bare VALUE is for the semaphore with this number
-    #[arg(short, long, value_name = "N", value_parser = index, default_value_t = 0, hide_default_value = true, allow_negative_numbers = true)]
-    index: u16,
+    #[arg(short, long, value_name = "N", value_parser = index, allow_negative_numbers = true)]
+    index: Option<u16>,
     /// New permission bits, in octal
     #[arg(short, long, value_parser = mode)]
     mode: Option<u32>,
@@ -78,13 +79,25 @@ impl Set {
                     .hint("a VALUE, INDEX=VALUE, --mode or --owner")
             );
         }
+        let bare = self.values.iter().filter(|word| word.at.is_none()).count();
+        if bare > 1 || (self.index.is_some() && bare == 0) {
+            bail!(
+                Cause::new(Exit::Usage, "a bare VALUE is one, for one semaphore")
+                    .hint("for several write 0=4 1=5, or 0..3=7 for a range")
+            );
+        }
         let set = sync::find(&self.target)?;
         if !self.values.is_empty() {
             plain(&self.target, set)?;
             self.assign(set)?;
         }
         if change != Change::default() {
-            set.change(change)?;
+            set.change(change).map_err(|errno| match errno {
+                Errno::EINVAL if set.stat().is_ok() => {
+                    Cause::told(errno, "this user namespace has no such user or group").into()
+                }
+                errno => anyhow::Error::from(errno),
+            })?;
         }
         Ok(())
     }
@@ -92,7 +105,8 @@ impl Set {
     fn assign(&self, set: crate::sys::sysv::sem::Set) -> Result<()> {
         let mut wanted = vec![None; set.stat()?.len];
         for word in &self.values {
-            let at = word.at.clone().unwrap_or(self.index..=self.index);
+            let index = self.index.unwrap_or(0);
+            let at = word.at.clone().unwrap_or(index..=index);
             let range = usize::from(*at.start())..=usize::from(*at.end());
             match wanted.get_mut(range) {
                 Some(places) => places.fill(Some(word.value)),

@@ -217,7 +217,9 @@ impl Object {
                 }
                 if people.iter().any(|person| person.waits && person.who.is_err()) {
                     let why = "it needs the right to trace them";
-                    output::tell(&format!("sem: cannot see all who wait on {}: {why}\n", stat.id));
+                    let name = self.name.as_ref().map(|name| name.display().to_string());
+                    let name = name.unwrap_or_else(|| stat.id.to_string());
+                    output::tell(&format!("sem: cannot see all who wait on {name}: {why}\n"));
                 }
             }
             Family::Posix(stat) if with_waiters && stat.waiters > 0 => {

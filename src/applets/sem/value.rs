@@ -27,7 +27,7 @@ struct One {
 }
 
 impl One {
-    /// The name of a POSIX semaphore; `None` is one of System V.
+    /// Whether it is a POSIX semaphore.
     ///
     /// # Errors
     /// It is asked for what only a System V set has.

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::is_posix;
 use super::object::{make_segment, open_or_make, unnamed};
-use super::word::{Place, READING, Word, value};
+use super::word::{Place, Word, value};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::exit::Exit;
@@ -27,7 +27,7 @@ impl Verb for Get {
 
     fn run(self) -> Result<Exit> {
         let place = &self.place;
-        let value = place.with(READING, &[], || place.open(false), Word::load)?;
+        let value = place.with("read", &[], false, || place.open(false), Word::load)?;
         output::print(format!("{value}\n").as_bytes())?;
         Ok(Exit::Done)
     }
@@ -60,7 +60,7 @@ impl Verb for Add {
             }
             self.place.open(true)
         };
-        let value = self.place.with("add to", &[self.by], open, |word| word.add(self.by))?;
+        let value = self.place.with("add to", &[self.by], true, open, |word| word.add(self.by))?;
         output::print(format!("{value}\n").as_bytes())?;
         Ok(Exit::Done)
     }
@@ -106,7 +106,7 @@ impl Verb for Swap {
     fn run(self) -> Result<Exit> {
         let Self { place, old, new } = &self;
         let swap = |word: &Word| word.swap(*old, *new);
-        let found = place.with("swap", &[*old, *new], || place.open(true), swap)?;
+        let found = place.with("swap", &[*old, *new], true, || place.open(true), swap)?;
         output::print(format!("{found}\n").as_bytes())?;
         Ok(if found == *old { Exit::Done } else { Exit::Failed })
     }

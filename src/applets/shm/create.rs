@@ -57,7 +57,7 @@ impl Create {
                 Err(Errno::ENOENT) => {}
                 found => {
                     let stat = found?;
-                    self.allow(stat.uid, stat.size)?;
+                    self.allow(&[stat.uid], stat.size)?;
                     break;
                 }
             }
@@ -76,7 +76,7 @@ impl Create {
         loop {
             if let Some(segment) = self.find()? {
                 let stat = segment.stat()?;
-                self.allow(stat.perm.uid, stat.size)?;
+                self.allow(&stat.perm.owners(), stat.size)?;
                 return Ok(segment.id().to_string());
             }
             if let Some(made) = make_segment(&self.target, self.size, self.creating, self.huge)? {
@@ -97,11 +97,11 @@ impl Create {
     }
 
     /// Whether one that is there is what was asked for.
-    fn allow(&self, uid: u32, size: u64) -> Result<()> {
+    fn allow(&self, owners: &[u32], size: u64) -> Result<()> {
         if self.exclusive {
             bail!(Errno::EEXIST);
         }
-        self.creating.trust(uid)?;
+        self.creating.trust(owners.iter().copied())?;
         if size < self.size {
             let words = format!("it exists with {size} bytes, not {}", self.size);
             bail!(Cause::new(Exit::Exists, words));

@@ -1,7 +1,7 @@
 //! `shm`: shared memory: bytes, counters, words to wait on, and sealed memory files.
 //!
 //! System V segments and POSIX objects take the same verbs. What a reader must never see half-written goes under a lock
-//! of `sem lock` ([`locking`]); a counter is one atomic instruction ([`word`]).
+//! of `sem lock` (`locking`); a counter is one atomic instruction (`word`).
 
 mod atomic;
 mod create;
@@ -17,14 +17,14 @@ mod wait;
 mod word;
 mod write;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use nix::errno::Errno;
 
 use super::{Applet, Entry};
-use crate::args::creating::user;
+use crate::args::explain::{cannot, denied, missing, removed};
 use crate::exit::{Cause, Exit};
 use crate::sys::posix::shm as posix;
-use crate::sys::sysv::{Kind, kinds_of};
+use crate::sys::sysv::Kind;
 use crate::target::{Form, Target};
 
 /// The applet.
@@ -49,12 +49,7 @@ pub const APPLET: Applet = Applet {
 
 /// Adds "cannot WHAT TARGET" to a failure, and puts a bare errno into words that fit shared memory.
 fn doing<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
-    outcome
-        .map_err(|error| match error.downcast_ref::<Errno>() {
-            Some(errno) => explain(target, *errno).into(),
-            None => error,
-        })
-        .with_context(|| format!("cannot {what} {target}"))
+    cannot(what, target, outcome, |errno| explain(target, errno))
 }
 
 fn is_posix(target: &Target) -> bool {
@@ -63,37 +58,19 @@ fn is_posix(target: &Target) -> bool {
 
 fn explain(target: &Target, errno: Errno) -> Cause {
     let told = |words: &str| Cause::told(errno, words);
-    let owned = |words: &str| match object::owner(target) {
-        Some(uid) => told(&format!("{words}it belongs to {}", user(uid))),
-        None => Cause::plain(errno),
-    };
     match errno {
         Errno::ENOENT if is_posix(target) && !posix::is_mounted() => object::no_tmpfs(),
         Errno::ENOENT if is_posix(target) => told("no such object"),
-        Errno::ENOENT => told("no such segment"),
+        Errno::ENOENT => told("no such shared memory segment"),
         Errno::EINVAL | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO if is_posix(target) => {
             told("it is no regular file").exit(Exit::Failed)
         }
-        Errno::EINVAL => missing(target),
-        Errno::EIDRM => told("it was removed meanwhile")
-            .hint("where nobody removed it, systemd's RemoveIPC takes a user's objects at logout"),
-        Errno::EACCES => owned("permission denied, "),
-        Errno::EPERM => owned(""),
+        Errno::EINVAL => missing(target, Kind::Shm),
+        Errno::EIDRM => removed(),
+        Errno::EACCES | Errno::EPERM => denied(errno, object::owner(target)),
+        Errno::EEXIST => told("it exists already"),
         Errno::EFAULT => told("it was made shorter meanwhile"),
         Errno::ENOSPC => told("no space left in /dev/shm"),
         errno => Cause::plain(errno),
     }
-}
-
-/// What EINVAL means for a segment: there is none with that id, or no longer.
-fn missing(target: &Target) -> Cause {
-    let words = match target.form() {
-        Form::Id(id) => match kinds_of(*id).first() {
-            Some(Kind::Msg) => format!("{target} is the id of a message queue"),
-            Some(Kind::Sem) => format!("{target} is the id of a semaphore set"),
-            _ => "no such segment".into(),
-        },
-        _ => "it was removed meanwhile".into(),
-    };
-    Cause::told(Errno::EINVAL, words).exit(Exit::Missing)
 }

@@ -47,9 +47,7 @@ pub fn open_or_make(
         match open(target, true) {
             Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => {}
             found => {
-                if let Some(uid) = owner(target) {
-                    creating.trust(uid)?;
-                }
+                creating.trust(owners(target))?;
                 return found;
             }
         }
@@ -61,10 +59,16 @@ pub fn open_or_make(
 
 /// Whom it belongs to.
 pub fn owner(target: &Target) -> Option<u32> {
+    owners(target).first().copied()
+}
+
+/// Whoever has an owner's rights, the owner first; nobody, where that is not known.
+fn owners(target: &Target) -> Vec<u32> {
     if is_posix(target) {
-        return posix::look(target.typed()).ok().map(|stat| stat.uid);
+        return posix::look(target.typed()).map_or(Vec::new(), |stat| vec![stat.uid]);
     }
-    Some(segment(target).ok()?.stat().ok()?.perm.uid)
+    let stat = segment(target).and_then(|segment| Ok(segment.stat()?));
+    stat.map_or(Vec::new(), |stat| stat.perm.owners().to_vec())
 }
 
 /// A new segment of zeros for a target; `None` where somebody else made it meanwhile.
@@ -135,6 +139,7 @@ fn no_room(errno: Errno, key: Key, size: u64, huge: bool) -> Cause {
             let words = format!("{size} bytes are more than the {} of one segment", limits.size);
             told(words).hint("/proc/sys/kernel/shmmax is the limit")
         }
+        (Errno::EINVAL, _) => told(format!("{size} bytes are more than the kernel can give")),
         (Errno::ENOSPC, Ok(limits)) if now.len() as u64 >= limits.segments => {
             let words = format!("no room for one more than {} segments", now.len());
             told(words).hint("/proc/sys/kernel/shmmni is the limit; ipcs -m shows what is there")

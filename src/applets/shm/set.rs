@@ -62,7 +62,7 @@ impl Verb for Set {
         };
         doing("set", &place.target, refused)?;
         if let Some(value) = value {
-            place.with("set", &[*value], || place.open(true), |word| word.store(*value))?;
+            place.with("set", &[*value], true, || place.open(true), |word| word.store(*value))?;
         }
         doing("set", &place.target, self.attributes(change))?;
         Ok(Exit::Done)

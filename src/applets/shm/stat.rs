@@ -154,7 +154,7 @@ impl Object {
             let what_of = self.both(|_| "mappings", |_| "processes");
             let why = "it needs the right to trace the process";
             output::tell(&format!(
-                "shm: cannot see all who use {what}: {unseen} {what_of} not looked at; {why}\n"
+                "shm: cannot see all who use {what}: {what_of} not looked at: {unseen}; {why}\n"
             ));
         }
         Ok(users)

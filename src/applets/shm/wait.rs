@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use nix::errno::Errno;
 
 use super::doing;
-use super::word::{Bits, Place, READING, value};
+use super::word::{Bits, Place, value};
 use crate::applets::Verb;
 use crate::args::waiting::Waiting;
 use crate::exit::{Cause, Exit};
@@ -84,8 +84,9 @@ impl Verb for Wait {
         }
         let holds = |word: i32| until.holds(word.into(), *value);
         let slept = place.with(
-            READING,
+            "wait for",
             &[*value],
+            false,
             || place.open(false),
             |word| match word.wait(holds, deadline.patience) {
                 Err(error) if error.downcast_ref() == Some(&Errno::EAGAIN) => {

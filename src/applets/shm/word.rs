@@ -83,12 +83,13 @@ pub struct Word {
 }
 
 impl Place {
-    /// Does `act`, called `what` in messages, with the word; `memory` opens the object that it is in. Values that are
-    /// given to it have to fit.
+    /// Does `act`, called `what` in messages, with the word, which is only read or also written; `memory` opens the object
+    /// that it is in. Values that are given to it have to fit.
     pub fn with<T>(
         &self,
         what: &str,
         values: &[i64],
+        writable: bool,
         memory: impl FnOnce() -> Result<Memory>,
         act: impl FnOnce(&Word) -> Result<T>,
     ) -> Result<T> {
@@ -111,7 +112,7 @@ impl Place {
                 let line = format!("shm: cannot {what} {}: {why}\n", self.target);
                 on_bus_error(line, Exit::Failed.code())?;
             }
-            act(&Word::of(memory, self.offset, self.bits, what != READING)?)
+            act(&Word::of(memory, self.offset, self.bits, writable)?)
         };
         doing(what, &self.target, run())
     }
@@ -121,9 +122,6 @@ impl Place {
         open(&self.target, writable)
     }
 }
-
-/// What needs permission to read alone is called in messages.
-pub const READING: &str = "read";
 
 impl Word {
     fn of(memory: Memory, offset: u64, bits: Bits, writable: bool) -> Result<Self> {

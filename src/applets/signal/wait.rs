@@ -8,6 +8,7 @@ use clap::Args;
 use nix::errno::Errno;
 
 use crate::applets::Verb;
+use crate::args::numbers::many;
 use crate::args::showing::Streaming;
 use crate::args::signals::{catchable, name};
 use crate::args::waiting::{Deadline, Waiting};
@@ -30,7 +31,7 @@ pub struct Wait {
     #[arg(value_name = "SIG", value_parser = awaited, value_delimiter = ',', required = true, allow_negative_numbers = true)]
     signals: Vec<Signal>,
     /// Take N of them
-    #[arg(short, long, value_name = "N", value_parser = count, default_value_t = 1, hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "N", value_parser = many, default_value_t = 1, hide_default_value = true, allow_negative_numbers = true)]
     count: u64,
     /// Write the box's pid to FILE once no signal can be missed
     #[arg(long, value_name = "FILE")]
@@ -46,12 +47,6 @@ fn awaited(text: &str) -> Result<Signal, String> {
         Ok(65..) => format!("{words}; for a process there is signal join {text}"),
         _ => words,
     })
-}
-
-fn count(text: &str) -> Result<u64, String> {
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = is_number.then(|| text.parse().ok()).flatten();
-    number.filter(|number| *number > 0).ok_or_else(|| "it is a number from 1 on".into())
 }
 
 impl Verb for Wait {

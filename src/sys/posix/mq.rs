@@ -157,10 +157,17 @@ impl Queue {
         let fd = self.0.as_raw_fd();
         let at = message.space(most)[HEAD..].as_mut_ptr().cast();
         let mut priority: c_uint = 0;
+        // A time that is over is not waited for; none is waited for without end.
+        let over = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let end = if patience == Patience::Never { &raw const over } else { std::ptr::null() };
         let received = interruptible(patience, || {
-            // SAFETY: `most` bytes have room there through the call, and so has the priority.
-            Errno::result(unsafe { libc::mq_receive(fd, at, most, &raw mut priority) })
-        })?;
+            // SAFETY: `most` bytes have room there through the call, and so have the priority and the time.
+            Errno::result(unsafe { libc::mq_timedreceive(fd, at, most, &raw mut priority, end) })
+        });
+        let received = match received {
+            Err(Errno::ETIMEDOUT) => return Err(Errno::EAGAIN),
+            received => received?,
+        };
         Ok(received.map(|length| message.has_numbered(length.cast_unsigned(), priority.into())))
     }
 

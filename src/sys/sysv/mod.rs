@@ -36,6 +36,14 @@ pub struct Perm {
     pub mode: u32,
 }
 
+impl Perm {
+    /// Whoever has an owner's rights: the owner, and who created it, also where that one has given it away.
+    #[must_use]
+    pub const fn owners(&self) -> [libc::uid_t; 2] {
+        [self.uid, self.creator_uid]
+    }
+}
+
 impl From<libc::ipc_perm> for Perm {
     fn from(perm: libc::ipc_perm) -> Self {
         Self {

@@ -311,6 +311,7 @@ pub fn waits(blocked: &Blocked, id: c_int) -> Option<Waits> {
         return None;
     }
     match blocked.call {
+        libc::SYS_msgsnd | libc::SYS_msgrcv if !blocked.shares_ipc() => None,
         libc::SYS_msgsnd => Some(Waits::ToSend),
         libc::SYS_msgrcv => {
             let (kind, flags) = (blocked.args[3].cast_signed(), blocked.args[4] as c_int);

@@ -4,6 +4,7 @@
 use std::ffi::c_int;
 use std::io::Result as IoResult;
 use std::mem::zeroed;
+use std::ptr::{from_ref, null};
 
 use nix::Result;
 use nix::errno::Errno;
@@ -261,7 +262,7 @@ impl Set {
         };
         loop {
             let left = patience.left().map(TimeSpec::from);
-            let left = left.as_ref().map_or(std::ptr::null(), TimeSpec::as_ref_ptr);
+            let left = left.as_ref().map_or(null(), |left| from_ref(left.as_ref()));
             // SAFETY: Op is a transparent sembuf; the array and the time live through the call, which only
             // reads both.
             let answer = unsafe { semtimedop(self.id, ops.as_ptr().cast(), ops.len(), left) };
@@ -369,17 +370,6 @@ impl Set {
     /// `EPERM`: the caller is neither owner nor creator nor privileged. `EINVAL`: it is gone.
     pub fn remove(self) -> Result<()> {
         self.ask(0, libc::IPC_RMID).map(drop)
-    }
-}
-
-/// A timespec by reference, as the C library wants it.
-trait AsRefPtr {
-    fn as_ref_ptr(&self) -> *const libc::timespec;
-}
-
-impl AsRefPtr for TimeSpec {
-    fn as_ref_ptr(&self) -> *const libc::timespec {
-        std::ptr::from_ref(self.as_ref())
     }
 }
 

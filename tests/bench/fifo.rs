@@ -1,0 +1,86 @@
+//! `fifo` against cat on both sides, a bare splice pair in C, and the shell's own echo and read.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::table::{BINARY, Goal, Table, calls, compiled};
+
+const SIZE: usize = 256 << 20;
+const TRIPS: usize = 50;
+
+/// The time that a writer takes to move `from` into a FIFO, and a reader to move it from there to `to`.
+fn through(writer: &[&str], reader: &[&str], from: &Path, to: &Path) -> Duration {
+    let command = |words: &[&str]| {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
+        command
+    };
+    let (from, to) = (File::open(from).expect("the input"), File::create(to).expect("the output"));
+    let start = Instant::now();
+    let mut writer = command(writer).stdin(from).spawn().expect("it starts");
+    let read = command(reader).stdin(Stdio::null()).stdout(to).status().expect("it starts");
+    assert!(read.success());
+    assert!(writer.wait().expect("it ends").success());
+    start.elapsed()
+}
+
+/// Two shells that send a line to and fro.
+fn trips(dir: &Path, here: &str, there: &str) -> Duration {
+    let script = format!(
+        "cd {}
+         (n={TRIPS}; while [ $n -gt 0 ]; do {there}; n=$((n - 1)); done) &
+         n={TRIPS}; while [ $n -gt 0 ]; do {here}; [ \"$line\" = ping ]; n=$((n - 1)); done; wait",
+        dir.display()
+    );
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-euc", &script]).env("box", BINARY);
+    calls(1, shell)
+}
+
+pub fn tasks(table: &mut Table) {
+    let dir = std::env::temp_dir().join(format!("ipcbox-bench-{}", std::process::id()));
+    fs::create_dir(&dir).expect("a directory");
+    let path = |name: &str| dir.join(name).display().to_string();
+    let (fifo, other, null) = (path("f"), path("g"), Path::new("/dev/null"));
+    let (input, output) = (dir.join("in"), dir.join("out"));
+    let bytes: Vec<u8> = (0..SIZE).map(|n| (n * 31 + n / 4096).to_le_bytes()[0]).collect();
+    fs::write(&input, &bytes).expect("the input");
+    let mut create = Command::new(BINARY);
+    create.args(["fifo", "create", &fifo, &other]);
+    calls(1, create);
+
+    let our_writer = [BINARY, "fifo", "write", &fifo];
+    let our_reader = [BINARY, "fifo", "read", &fifo];
+    through(&our_writer, &our_reader, &input, &output);
+    assert!(fs::read(&output).expect("the output") == bytes, "what came is not what went");
+    drop(bytes);
+    fs::remove_file(&output).expect("the output");
+
+    let ours = || through(&our_writer, &our_reader, &input, null);
+    let cat = ["/bin/sh", "-c", "exec cat >$0", &fifo];
+    let peer = || through(&cat, &["cat", &fifo], &input, null);
+    table.compare("fifo write and read 256 MiB, cat", Goal::Speed(2.0), 9, ours, peer);
+    let task = "fifo write and read 256 MiB, splice in C";
+    match compiled("fifo.c") {
+        Some(program) => {
+            let program = program.display().to_string();
+            let (write, read) = ([&*program, "write", &fifo], [&*program, "read", &fifo]);
+            let peer = || through(&write, &read, &input, null);
+            table.compare(task, Goal::Speed(0.9), 15, ours, peer);
+        }
+        None => table.missing(task, "cc"),
+    }
+    table.compare(
+        "fifo: 50 round trips of a line, echo and read",
+        Goal::Shown,
+        7,
+        || {
+            let here = r#""$box" fifo write f ping; line=$("$box" fifo read g)"#;
+            trips(&dir, here, r#"line=$("$box" fifo read f); "$box" fifo write g "$line""#)
+        },
+        || trips(&dir, "echo ping >f; read -r line <g", "read -r line <f; echo $line >g"),
+    );
+    fs::remove_dir_all(&dir).expect("the directory");
+}

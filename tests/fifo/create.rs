@@ -1,0 +1,110 @@
+//! `fifo create` and `fifo rm`.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+
+use nix::libc;
+use nix::unistd::chown;
+
+use super::{hold, world};
+use crate::support::{World, skip};
+
+#[test]
+fn the_mode_is_exact_whatever_the_umask_is() {
+    let world = World::new();
+    for (umask, option, mode) in
+        [("000", "", 0o600), ("777", "", 0o600), ("077", "-m 666", 0o666), ("022", "--mode 0", 0)]
+    {
+        let name = format!("f{umask}{mode}");
+        world.shell(&format!("umask {umask}; fifo create {name} {option}")).stdout("").ok();
+        let meta = fs::metadata(world.dir().join(&name)).unwrap();
+        assert!(meta.file_type().is_fifo());
+        assert_eq!(meta.permissions().mode() & 0o7777, mode, "{name}");
+    }
+    for mode in ["8", "1777", "u=rw", "+1"] {
+        world.call("fifo create g -m").arg(mode).fails(2, "octal");
+    }
+}
+
+#[test]
+fn one_that_is_there_is_success_and_left_as_it_is() {
+    let world = world();
+    let inode = || fs::metadata(world.dir().join("f")).unwrap().ino();
+    let before = inode();
+    world.call("fifo create f -m 666").stdout("").ok();
+    assert_eq!(inode(), before);
+    world.call("fifo create f -x").fails(4, "cannot create f: it is there already (EEXIST)");
+    world.call("fifo create new -x").ok();
+}
+
+#[test]
+fn parents_are_made_where_that_is_asked() {
+    let world = World::new();
+    let missing = world.call("fifo create a/b/f").output();
+    let text = String::from_utf8(missing.stderr).unwrap();
+    assert_eq!(missing.status.code(), Some(3));
+    assert_eq!(
+        text,
+        "fifo: cannot create a/b/f: its directory is missing (ENOENT)\nhint: --parents makes it too\n"
+    );
+    world.call("fifo create -p a/b/f a/b/g").stdout("").ok();
+    world.call("fifo create --parents a/b/f").ok();
+    world.file("file", "");
+    world.call("fifo create -p file/f").fails(1, "(ENOTDIR)");
+}
+
+#[test]
+fn all_are_done_and_the_first_failure_gives_the_status() {
+    let world = World::new();
+    world.file("file", "");
+    let output = world.call("fifo create none/f file g").output();
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(String::from_utf8(output.stderr).unwrap().lines().count(), 3);
+    assert!(world.dir().join("g").exists());
+    let output = world.call("fifo rm file none g").output();
+    assert_eq!(output.status.code(), Some(4));
+    assert!(!world.dir().join("g").exists() && world.dir().join("file").exists());
+    world.call("fifo create").fails(2, "PATH is missing");
+    world.call("fifo create").arg("").fails(2, "PATH");
+}
+
+#[test]
+fn one_that_belongs_to_a_stranger_is_not_taken() {
+    let world = world();
+    let Some(stranger) = world.stranger() else { return skip("it needs root") };
+    chown(&world.dir().join("f"), Some(stranger.into()), None).unwrap();
+    for call in ["fifo create f", "fifo read -n f --create", "fifo write -n f x --create"] {
+        world.call(call).fails(5, "it exists and belongs to uid 54321");
+    }
+    world.call("fifo create f --foreign").ok();
+    world.call("fifo read f --create --foreign -n").fails(124, "nothing came at once");
+    // Used without being made, it is refused only where all may make files and none remove another's.
+    world.call("fifo read -n f").fails(124, "nothing came");
+    fs::set_permissions(world.dir(), fs::Permissions::from_mode(0o1777)).unwrap();
+    for call in ["fifo read f -n", "fifo write f x -n", "fifo serve f -- cat"] {
+        world.call(call).fails(5, "it lies where all may write and belongs to uid 54321");
+    }
+    world.call("fifo read f -n --foreign").fails(124, "nothing came");
+    world.call("fifo write f x -n --foreign").fails(124, "no reader came at once");
+    // Its owner needs no leave, nor does anybody for root's.
+    world.call("fifo read f -n").user(stranger).fails(124, "nothing came");
+    world.call("fifo create mine -m 666").ok();
+    world.call("fifo read mine -n").user(stranger).fails(124, "nothing came");
+}
+
+#[test]
+fn rm_leaves_what_is_in_use_unless_it_is_forced() {
+    let world = world();
+    world.call("fifo rm none").fails(3, "cannot remove none: no such FIFO (ENOENT)");
+    world.call("fifo rm none --missing-ok").stdout("").ok();
+    let held = hold(&world.dir().join("f"));
+    world.call("fifo rm f").fails(1, &format!("it is in use by {}", std::process::id()));
+    drop(held);
+    let opening = world.shell("exec cat f").start().became("cat").blocked_in(libc::SYS_openat);
+    world.call("fifo rm f").fails(1, &format!("{} (cat f)", opening.pid()));
+    assert!(world.dir().join("f").exists());
+    world.call("fifo rm f --force").stdout("").ok();
+    assert!(!world.dir().join("f").exists());
+    world.call("fifo create g h").ok();
+    world.call("fifo rm g h").ok();
+}

@@ -1,0 +1,29 @@
+//! The applet `fifo`.
+
+mod bad_input;
+mod create;
+mod interop;
+mod meeting;
+mod read;
+mod records;
+mod serve;
+mod stat;
+mod storm;
+mod write;
+
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+
+use crate::support::World;
+
+/// A world with a FIFO `f` in its directory.
+fn world() -> World {
+    let world = World::new();
+    world.call("fifo create f").ok();
+    world
+}
+
+/// Holds a FIFO open for both, so that it keeps what is written.
+fn hold(path: &Path) -> File {
+    OpenOptions::new().read(true).write(true).open(path).expect("it opens at once")
+}

@@ -1,0 +1,203 @@
+//! `fifo read`.
+
+use std::fs;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+
+use nix::libc;
+use nix::sys::signal::Signal;
+
+use super::{hold, world};
+use crate::support::{World, eventually, holds};
+
+#[test]
+fn it_reads_until_every_writer_has_closed() {
+    let world = world();
+    let read = world.call("fifo read f").start().blocked_in(libc::SYS_ppoll);
+    let one = fs::OpenOptions::new().write(true).open(world.dir().join("f")).unwrap();
+    let mut two = fs::OpenOptions::new().write(true).open(world.dir().join("f")).unwrap();
+    drop(one);
+    two.write_all(b"two").unwrap();
+    let mut read = read.blocked_in(libc::SYS_splice);
+    assert!(holds(|| read.runs()));
+    drop(two);
+    let output = read.end();
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"two"[..]));
+}
+
+#[test]
+fn any_byte_goes_through_untouched_to_wherever_standard_output_leads() {
+    let world = world();
+    let all: Vec<u8> = (0..=255).cycle().take(300_001).collect();
+    fs::write(world.dir().join("in"), &all).unwrap();
+    for to in ["> out", ">> out", "| cat > out", "| dd of=out status=none"] {
+        let _ = fs::remove_file(world.dir().join("out"));
+        world.shell(&format!("cat in > f & fifo read f {to}")).ok();
+        assert!(fs::read(world.dir().join("out")).unwrap() == all, "{to}");
+    }
+    // The file is appended to, not overwritten.
+    world
+        .shell("echo 1 > out; echo 2 > f & fifo read f >> out; wait; cat out")
+        .stdout("1\n2\n")
+        .ok();
+}
+
+#[test]
+fn follow_stays_across_writers_until_silence_or_a_signal() {
+    let world = world();
+    let script = "fifo read f --follow -w 1 > out & read=$!
+        for n in 1 2 3; do echo $n > f; done
+        status=0; wait $read || status=$?; cat out; echo $status";
+    let call = world.shell(script).stderr("fifo: cannot read f: nothing came within 1s\n");
+    call.stdout("1\n2\n3\n124\n").ok();
+    world.call("fifo read f -f -w 0.05 -E 0").stderr("").ok();
+    for which in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let read = world.call("fifo read f --follow --tag").start().blocked_in(libc::SYS_ppoll);
+        fs::write(world.dir().join("f"), "a\nb").unwrap();
+        let read = read.blocked_in(libc::SYS_ppoll);
+        // What has been taken is delivered first.
+        eventually("it has been read", || {
+            let stat = world.call("fifo stat f --columns bytes --no-header").ok();
+            stat.trim() == "0"
+        });
+        read.signal(which);
+        let output = read.end();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), "f: a\nf: b\n");
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&output.status),
+            Some(which as i32)
+        );
+    }
+}
+
+#[test]
+fn each_output_restarts_the_silence_of_follow() {
+    let world = world();
+    let script = "fifo read f --follow -w 0.6 > out & read=$!
+        exec 8> f
+        for n in 1 2 3 4; do echo $n >&8; sleep 0.3; done
+        exec 8>&-; status=0; wait $read || status=$?; cat out; echo $status";
+    let output = world.shell(script).output();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "1\n2\n3\n4\n124\n");
+}
+
+#[test]
+fn nonblock_takes_what_waits_and_says_whether_there_was_any() {
+    let world = world();
+    world.call("fifo read f -n").stdout("").fails(124, "nothing came at once");
+    let mut held = hold(&world.dir().join("f"));
+    world.call("fifo read f -n").stdout("").fails(124, "nothing came at once");
+    held.write_all(b"a\nb").unwrap();
+    world.call("fifo read f -n").stdout("a\nb").ok();
+    held.write_all(b"a\nb").unwrap();
+    world.call("fifo read f -n --tag --follow").stdout("f: a\nf: b\n").ok();
+    world.call("fifo read f -n").fails(124, "nothing came at once");
+}
+
+#[test]
+fn several_are_read_at_once_and_their_lines_are_not_mixed() {
+    let world = world();
+    world.call("fifo create g").ok();
+    // The line of f is begun, g's come whole in between.
+    let script = "fifo read f g --tag > out & read=$!
+        exec 8>f 9>g; printf a1 >&8; echo b1 >&9
+        until grep -q b1 out; do :; done
+        echo a2 >&8; printf 'b2\\nb3' >&9; exec 9>&-
+        until grep -q b3 out; do :; done
+        printf a3 >&8; exec 8>&-; wait $read; sort out";
+    world.shell(script).stdout("f: a1a2\nf: a3\ng: b1\ng: b2\ng: b3\n").ok();
+    let script = "printf 'x\\0y' > f & printf 'z' > g & fifo read f g -0 > out; wait
+        tr '\\0' '\\n' < out | sort";
+    world.shell(script).stdout("x\ny\nz\n").ok();
+    world.call("fifo read f f").fails(2, "it was given twice");
+    world.call("fifo read f ./f").fails(2, "it was given twice");
+}
+
+#[test]
+fn a_long_line_of_one_is_not_broken_by_another() {
+    let world = world();
+    world.call("fifo create g").ok();
+    // 10 MiB without a newline beside many short lines.
+    let script = "(yes | head -c 10485760 | tr -d '\\n' | tr y x; echo) > f &
+        (i=0; while [ $i -lt 2000 ]; do echo short; i=$((i + 1)); done) > g &
+        fifo read f g > out; wait
+        grep -cx short out; grep -vx short out | wc -lc";
+    let output = world.shell(script).ok();
+    let words: Vec<&str> = output.split_whitespace().collect();
+    assert_eq!(words, ["2000", "1", "5242881"]);
+}
+
+#[test]
+fn what_was_made_here_is_removed_at_the_end_and_nothing_else() {
+    let world = World::new();
+    let f = world.dir().join("f");
+    let start = |options: &str| {
+        let call = format!("fifo read f --create --rm {options}");
+        world.call(&call).start().blocked_in(libc::SYS_ppoll)
+    };
+    let read = start("");
+    fs::write(&f, "x").unwrap();
+    assert_eq!(read.code(), 0);
+    assert!(!f.exists());
+    for (which, follow) in
+        [(Signal::SIGINT, ""), (Signal::SIGTERM, "--follow"), (Signal::SIGHUP, "-c 5")]
+    {
+        let read = start(follow);
+        assert!(f.exists());
+        read.signal(which);
+        assert_eq!(read.code(), 128 + which as i32);
+        assert!(!f.exists(), "{which}");
+    }
+    world.call("fifo read f --create --rm -w 0.05").fails(124, "nothing came");
+    assert!(!f.exists());
+    // By a broken pipe, too.
+    let script = "fifo read f --create --rm | true & read=$!
+        until [ -p f ]; do :; done; yes > f || :; wait $read; [ ! -e f ]";
+    world.shell(script).stderr("").output();
+    assert!(!f.exists());
+    // One that was there stays, and so does one that has taken its place.
+    world.call("fifo create f").ok();
+    world.call("fifo read f --create --rm -n").fails(124, "nothing came");
+    assert!(f.exists());
+    fs::remove_file(&f).unwrap();
+    let read = start("");
+    fs::rename(&f, world.dir().join("elsewhere")).unwrap();
+    fs::write(&f, "mine").unwrap();
+    read.signal(Signal::SIGTERM);
+    assert_eq!(read.code(), 143);
+    assert_eq!(fs::read_to_string(&f).unwrap(), "mine");
+    world.call("fifo read g --rm").fails(2, "--create is missing");
+}
+
+#[test]
+fn a_signal_that_was_given_ignored_does_not_end_it() {
+    let world = world();
+    let script = "trap '' INT HUP; fifo read f --create --rm & read=$!
+        sleep 0.1; kill -INT $read; kill -HUP $read; echo x > f; wait $read";
+    world.shell(script).stdout("x\n").ok();
+}
+
+#[test]
+fn standard_output_that_takes_no_more_is_told_or_ends_it_as_any_filter() {
+    let world = world();
+    let full: OwnedFd = fs::OpenOptions::new().write(true).open("/dev/full").unwrap().into();
+    let writer = world.shell("echo x > f").start();
+    let output = world.call("fifo read f").onto(full);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("cannot write to standard output: no space left"), "{text}");
+    drop(writer);
+    let script = "yes > f & (fifo read f || echo $? >&2) | head -n1; wait || :";
+    let output = world.shell(script).output();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "y\n");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("141\n") && !text.contains("fifo:"), "{text}");
+    // Where SIGPIPE is ignored it is an error.
+    let script = "trap '' PIPE; yes 2>/dev/null > f & (fifo read f --tag || echo $? >&2) | head -n1; wait || :";
+    let text = String::from_utf8(world.shell(script).output().stderr).unwrap();
+    assert!(text.contains("broken pipe (EPIPE)\n1\n"), "{text}");
+    // Written into itself it would never end.
+    let held = hold(&world.dir().join("f"));
+    let output = world.call("fifo read f").onto(held.try_clone().unwrap().into());
+    assert_eq!(output.status.code(), Some(2));
+}

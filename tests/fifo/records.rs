@@ -1,0 +1,150 @@
+//! `fifo read -c`: so many lines, and not a byte more.
+
+use std::fs;
+use std::io::Write;
+
+use nix::libc;
+use nix::sys::signal::Signal;
+
+use super::{hold, world};
+use crate::support::{Child, World, holds};
+
+#[test]
+fn the_rest_stays_for_the_next_reader() {
+    let world = world();
+    let mut held = hold(&world.dir().join("f"));
+    held.write_all(b"1\n2\n3\n4").unwrap();
+    world.call("fifo read f -c 1").stdout("1\n").ok();
+    world.call("fifo read f -c 1 --tag").stdout("f: 2\n").ok();
+    world.call("fifo read f -c 9 -n").stdout("3\n").ok();
+    // A line that is not whole is not taken.
+    world.call("fifo read f -c 1 -n").stdout("").fails(124, "nothing came at once");
+    world.call("fifo read f -c 1 -w 0.05").fails(124, "nothing came within 50ms");
+    held.write_all(b"4\n").unwrap();
+    world.call("fifo read f -c 1").stdout("44\n").ok();
+    held.write_all(b"a\0b\nc\0").unwrap();
+    world.call("fifo read f -0 -c 1").stdout("a\0").ok();
+    world.call("fifo read f -c 1").stdout("b\n").ok();
+    world.call("fifo read f -0 -c 1 --tag").stdout("f: c\0").ok();
+    held.write_all(b"x\n").unwrap();
+    world
+        .call("fifo read f -c 3 -w 0.05")
+        .stdout("x\n")
+        .fails(124, "only 1 of 3 records came within 50ms");
+    for count in ["0", "-1", "x", "1.5", "18446744073709551616"] {
+        world.call("fifo read f -c").arg(count).fails(2, "it is a number from 1 on");
+    }
+}
+
+#[test]
+fn the_end_of_the_writers_ends_the_last_line() {
+    let world = world();
+    let script = "printf 'a\\nb' > f & fifo read f -c 5 > out; cat out; rm out; wait
+        printf b > f & fifo read f -c 1; wait";
+    world.shell(script).stdout("a\nbb").ok();
+    // With --follow the count goes on across writers.
+    let script = "fifo read f --follow -c 3 & for n in 1 2 3; do echo $n > f; done; wait";
+    world.shell(script).stdout("1\n2\n3\n").ok();
+}
+
+#[test]
+fn a_line_longer_than_the_fifo_is_taken_whole() {
+    let world = world();
+    let script = "exec 8<>f
+        (yes | head -c 20971520 | tr -d '\\n'; echo; echo next) >&8 &
+        fifo read f -c 1 > long; fifo read f --tag -c 1; wc -lc < long";
+    let output = world.shell(script).ok();
+    let words: Vec<&str> = output.split_whitespace().collect();
+    assert_eq!(words, ["f:", "next", "1", "10485761"]);
+}
+
+#[test]
+fn a_hundred_readers_in_turn_get_every_line_once_and_in_order() {
+    let world = world();
+    let _held = hold(&world.dir().join("f"));
+    let writer = world.shell("seq 100000 100699 | while read n; do echo $n $n; done > f").start();
+    let mut got = String::new();
+    for _ in 0..100 {
+        got += &world.call("fifo read f -c 7").ok();
+    }
+    let all: Vec<String> = (100_000..100_700).map(|n| format!("{n} {n}")).collect();
+    assert_eq!(got.lines().collect::<Vec<_>>(), all);
+    assert_eq!(writer.code(), 0);
+    world.call("fifo read f -n").fails(124, "nothing came");
+}
+
+#[test]
+fn four_readers_at_once_take_turns() {
+    let world = world();
+    let _held = hold(&world.dir().join("f"));
+    let reader = |n: usize| {
+        let options = ["", "--tag", "-w 50", "--follow"][n];
+        let script = format!(
+            "i=0; while [ $i -lt 25 ]; do fifo read f -c 7 {options}; i=$((i + 1)); done > out{n}"
+        );
+        world.shell(&script).start()
+    };
+    let readers: Vec<Child> = (0..4).map(reader).collect();
+    let writer = world.shell("seq 700 > f").start();
+    for reader in readers {
+        assert_eq!(reader.code(), 0);
+    }
+    assert_eq!(writer.code(), 0);
+    let mut all = Vec::new();
+    for n in 0..4 {
+        let text = fs::read_to_string(world.dir().join(format!("out{n}"))).unwrap();
+        let got: Vec<u32> =
+            text.lines().map(|line| line.trim_start_matches("f: ").parse().unwrap()).collect();
+        for turn in got.chunks(7) {
+            assert!(turn.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{turn:?}");
+        }
+        all.extend(got);
+    }
+    all.sort_unstable();
+    assert_eq!(all, (1..=700).collect::<Vec<_>>());
+}
+
+#[test]
+fn who_waits_for_its_turn_does_so_in_time_and_gets_it_when_the_other_dies() {
+    let world = world();
+    let _held = hold(&world.dir().join("f"));
+    let first = world.call("fifo read f -c 1").start().blocked_in(libc::SYS_ppoll);
+    world.call("fifo read f -c 1 -n").fails(124, "another reader kept its turn at once");
+    world.call("fifo read f -c 1 -w 0.1").fails(124, "another reader kept its turn within 100ms");
+    for which in [Signal::SIGTERM, Signal::SIGINT] {
+        let waiting = world.call("fifo read f -c 1").start().blocked_in(libc::SYS_flock);
+        waiting.signal(which);
+        assert_eq!(waiting.code(), 128 + which as i32);
+    }
+    let mut second = world.call("fifo read f -c 1").start().blocked_in(libc::SYS_flock);
+    assert!(holds(|| second.runs()));
+    first.signal(Signal::SIGKILL);
+    let second = second.blocked_in(libc::SYS_ppoll);
+    fs::write(world.dir().join("f"), "x\ny\n").unwrap();
+    assert_eq!(second.end().stdout, b"x\n");
+    world.call("fifo read f -n").stdout("y\n").ok();
+}
+
+#[test]
+fn records_of_several_fifos_are_counted_together() {
+    let world = World::new();
+    world.call("fifo create f g").ok();
+    let (mut f, mut g) = (hold(&world.dir().join("f")), hold(&world.dir().join("g")));
+    f.write_all(b"f1\nf2\nf").unwrap();
+    g.write_all(b"g1\ng2\ng").unwrap();
+    let three = world.call("fifo read g f -c 3").ok();
+    assert_eq!(three.lines().count(), 3);
+    let rest = world.call("fifo read f g -c 3 -n").ok();
+    assert_eq!(rest.lines().count(), 1);
+    let mut all: Vec<&str> = three.lines().chain(rest.lines()).collect();
+    all.sort_unstable();
+    assert_eq!(all, ["f1", "f2", "g1", "g2"]);
+    // Two that lock both, in whichever order they were given, do not wait for each other.
+    let one = world.call("fifo read f g -c 1").start();
+    let two = world.call("fifo read g f -c 1").start();
+    f.write_all(b"\n").unwrap();
+    g.write_all(b"\n").unwrap();
+    let mut got = [one.end().stdout, two.end().stdout];
+    got.sort();
+    assert_eq!(got, [b"f\n", b"g\n"]);
+}

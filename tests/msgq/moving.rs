@@ -1,0 +1,360 @@
+//! Sending, receiving and looking.
+
+use std::time::{Duration, Instant};
+
+use nix::libc;
+use nix::sys::signal::Signal;
+
+use super::{BOTH, messages};
+use crate::support::{World, eventually, holds, lines};
+
+/// The system call in which a receiver, or a sender, of this target blocks.
+const fn blocks(target: &str, receives: bool) -> i64 {
+    match (target.as_bytes()[0], receives) {
+        (b'/', true) => libc::SYS_mq_timedreceive,
+        (b'/', false) => libc::SYS_mq_timedsend,
+        (_, true) => libc::SYS_msgrcv,
+        (_, false) => libc::SYS_msgsnd,
+    }
+}
+
+#[test]
+fn arguments_are_messages() {
+    let world = World::new();
+    for target in BOTH {
+        world
+            .call(&format!("msgq send {target} --create"))
+            .arg("a b")
+            .arg("")
+            .arg("--")
+            .arg("-x")
+            .ok();
+        world.call(&format!("msgq recv {target} -c 3")).stdout("a b\n\n-x\n").ok();
+        world.call(&format!("msgq recv {target} -n")).fails(124, "no message came at once");
+    }
+}
+
+#[test]
+fn standard_input_is_one_message_or_a_message_a_record() {
+    let world = World::new();
+    for target in BOTH {
+        let send = |options: &str, input: &[u8]| {
+            world.call(&format!("msgq send {target} --create {options}")).input(input).ok();
+            let all = world.call(&format!("msgq recv {target} --drain -J")).ok();
+            let data = |line: &str| {
+                serde_json::from_str::<serde_json::Value>(line).unwrap()["data"].clone()
+            };
+            all.lines().map(|line| data(line).as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(send("", b"a\nb\n"), ["a\nb\n"]);
+        assert_eq!(send("", b""), [""]);
+        assert_eq!(send("--lines", b"a\n\nb\n"), ["a", "", "b"]);
+        assert_eq!(send("--lines", b"a\nb"), ["a", "b"]);
+        assert_eq!(send("--lines", b""), [""; 0]);
+        assert_eq!(send("--lines", b"\n"), [""]);
+        assert_eq!(send("-0", b"a\nb\0\0c"), ["a\nb", "", "c"]);
+    }
+    world.call("msgq send @q --lines x").fails(2, "exclude each other");
+    world.call("msgq send @q --lines -0").fails(2, "exclude each other");
+}
+
+#[test]
+fn any_byte_goes_through() {
+    let world = World::new();
+    let bytes: Vec<u8> = (0..=255).chain((0..=255).rev()).collect();
+    for target in BOTH {
+        world.call(&format!("msgq send {target} --create")).input(bytes.clone()).ok();
+        let got = world.call(&format!("msgq recv {target} --raw")).output();
+        assert_eq!(got.stdout, bytes);
+        world.call(&format!("msgq send {target}")).input(b"\xff\0\n".as_slice()).ok();
+        let line = world.call(&format!("msgq recv {target} -J")).ok();
+        assert!(line.contains("\"length\":3,\"data_base64\":\"/wAK\""), "{line}");
+    }
+}
+
+#[test]
+fn every_shape() {
+    let world = World::new();
+    let shape = |options: &str, text: &str| {
+        world.call("msgq send @q -t 7 --create").input("a\0b").ok();
+        let got = world.call(&format!("msgq recv @q {options}")).output();
+        assert_eq!(String::from_utf8(got.stdout).unwrap(), text, "{options}");
+    };
+    shape("", "a\0b\n");
+    shape("--raw", "a\0b");
+    shape("-0", "a\0b\0");
+    shape("--text", "a\n");
+    shape("-J", "{\"type\":7,\"length\":3,\"data\":\"a\\u0000b\"}\n");
+    shape("--format %t-%l-%d%%%n", "7-3-a\0b%\n");
+    world.call("msgq send /@q x --priority 9 --create").ok();
+    world.call("msgq recv /@q --format %p:%d").stdout("9:x").ok();
+    world.call("msgq send /@q x --priority 32767").ok();
+    world
+        .call("msgq recv /@q -J")
+        .stdout("{\"priority\":32767,\"length\":1,\"data\":\"x\"}\n")
+        .ok();
+    world.call("msgq recv @q --format %x").fails(2, "%x has no meaning");
+    world.call("msgq recv @q --format %p").fails(2, "%t is the type");
+    world.call("msgq recv /@q --format %t").fails(2, "%p is the priority");
+    world.call("msgq recv @q --raw -J").fails(2, "exclude each other");
+}
+
+#[test]
+fn types_are_chosen_as_msgrcv_has_it() {
+    let world = World::new();
+    let fill = || {
+        for (kind, text) in [(5, "five"), (2, "two"), (9, "nine"), (2, "zwei")] {
+            world.call(&format!("msgq send @q {text} -t {kind} --create")).ok();
+        }
+    };
+    for (options, texts) in [
+        ("-t 0 -c 4", "five two nine zwei"),
+        ("-t 9", "nine"),
+        ("-t 2 --drain", "two zwei"),
+        ("-t -5 --drain", "two zwei five"),
+        ("--except 2 --drain", "five nine"),
+        ("-t -9223372036854775808", "two"),
+    ] {
+        fill();
+        let got = world.call(&format!("msgq recv @q {options}")).ok();
+        assert_eq!(got.split_whitespace().collect::<Vec<_>>().join(" "), texts, "{options}");
+        world.call("msgq recv @q --drain").ok();
+    }
+    world.call("msgq send @q x -t 4611686018427387903").ok();
+    world.call("msgq recv @q --format %t").stdout("4611686018427387903").ok();
+    for kind in ["0", "-1", "4611686018427387904", "x", "99999999999999999999"] {
+        world
+            .call(&format!("msgq send @q x -t {kind}"))
+            .fails(2, "a type is 1 to 4611686018427387903");
+    }
+    world.call("msgq recv @q --except 0").fails(2, "a type is 1 to");
+    world.call("msgq recv @q --except 1 -t 1").fails(2, "exclude each other");
+    world.call("msgq recv /@q -t 1").fails(2, "no types");
+    world.call("msgq send /@q x -t 1").fails(2, "no types");
+    world.call("msgq send @q x --priority 1").fails(2, "no priorities");
+    world.call("msgq send /@q x --priority 32768").fails(2, "0 to 32767");
+}
+
+#[test]
+fn the_highest_priority_comes_first() {
+    let world = World::new();
+    for (priority, text) in [(0, "a"), (5, "b"), (5, "c"), (32766, "d")] {
+        world.call(&format!("msgq send /@q {text} --priority {priority} --create")).ok();
+    }
+    world.call("msgq recv /@q --drain").stdout("d\nb\nc\na\n").ok();
+}
+
+#[test]
+fn until_ends_a_chat() {
+    let world = World::new();
+    for target in BOTH {
+        let send = format!("msgq send {target} --create");
+        world.call(&send).args(["hello", "quit\n", "more"]).ok();
+        world.call(&format!("msgq recv {target} --until quit --raw")).stdout("helloquit\n").ok();
+        world.call(&send).input("quit\0rest of a buffer").ok();
+        world.call(&format!("msgq recv {target} --until quit --text")).stdout("more\nquit\n").ok();
+        // It counts on top of the others.
+        world.call(&send).args(["a", "quit", "b"]).ok();
+        world.call(&format!("msgq recv {target} --until quit -c 3")).stdout("a\nquit\n").ok();
+        world.call(&format!("msgq recv {target} --until quit --drain")).stdout("b\n").ok();
+    }
+}
+
+#[test]
+fn peek_leaves_all_as_it_was() {
+    let world = World::new();
+    world.call("msgq create @q").ok();
+    world.call("msgq peek @q").fails(3, "it is empty");
+    world.call("msgq peek @q --all").stdout("").ok();
+    world.call("msgq send @q one -t 3").ok();
+    world.call("msgq send @q two -t 4").ok();
+    let before = world.call("msgq stat @q -J").ok();
+    world.call("msgq peek @q").stdout("one\n").ok();
+    world.call("msgq peek @q --index 1").stdout("two\n").ok();
+    world.call("msgq peek @q --all -J").stdout(
+        "{\"type\":3,\"length\":3,\"data\":\"one\"}\n{\"type\":4,\"length\":3,\"data\":\"two\"}\n",
+    ).ok();
+    world.call("msgq peek @q --index 2").fails(3, "there is no message 2, only 0 to 1");
+    world.call("msgq peek @q --index -1").fails(2, "from 0 on");
+    world.call("msgq peek @q --all --index 1").fails(2, "exclude each other");
+    assert_eq!(world.call("msgq stat @q -J").ok(), before);
+    world.call("msgq create /@q").ok();
+    world.call("msgq peek /@q").fails(2, "the kernel has no way");
+}
+
+#[test]
+fn a_receiver_waits_for_a_message_and_a_sender_for_room() {
+    let world = World::new();
+    world.call("msgq create @q --max-bytes 4").ok();
+    world.call("msgq create /@q --max-messages 1 --message-size 4").ok();
+    for target in BOTH {
+        let receiver = world.call(&format!("msgq recv {target} -w 60")).start();
+        let receiver = receiver.blocked_in(blocks(target, true));
+        world.call(&format!("msgq send {target} late")).ok();
+        assert_eq!(lines(&receiver.end().stdout), ["late"]);
+        world.call(&format!("msgq send {target} full")).ok();
+        let sender = world.call(&format!("msgq send {target} next -w 60")).start();
+        let sender = sender.blocked_in(blocks(target, false));
+        world.call(&format!("msgq recv {target}")).stdout("full\n").ok();
+        assert_eq!(sender.code(), 0);
+        world.call(&format!("msgq recv {target}")).stdout("next\n").ok();
+    }
+}
+
+#[test]
+fn a_sender_is_told_that_its_queue_was_removed() {
+    let world = World::new();
+    world.call("msgq create @q --max-bytes 4").ok();
+    let line = "printf '1234\\n5678\\n' | ipcbox msgq send $NAME-q --lines";
+    let sender = world.shell(line).start();
+    eventually("the sender waits", || !world.call("msgq stat @q --waiters").ok().is_empty());
+    world.call("msgq rm --force @q").ok();
+    let end = sender.end();
+    assert_eq!(end.status.code(), Some(3));
+    let told = String::from_utf8(end.stderr).unwrap();
+    let words = "line 2: it was removed meanwhile (EIDRM); 1 message was sent before\nhint: ";
+    assert!(told.contains(words), "{told}");
+}
+
+#[test]
+fn time_runs_out_for_both() {
+    let world = World::new();
+    world.call("msgq create @q --max-bytes 4").ok();
+    world.call("msgq create /@q --max-messages 1 --message-size 4").ok();
+    for target in BOTH {
+        let call = |line: &str| world.call(&format!("msgq {}", line.replace("TARGET", target)));
+        let start = Instant::now();
+        call("recv TARGET -w 120ms").fails(124, "no message came within 120ms");
+        assert!(start.elapsed() >= Duration::from_millis(120));
+        call("recv TARGET -n -E 9").fails(9, "no message came at once");
+        call("recv TARGET -n -E 0").ok();
+        call("send TARGET full").ok();
+        call("send TARGET more -w 50ms").fails(124, "no room for it within 50ms");
+        call("send TARGET more -n").fails(124, "no room for it at once");
+        call("recv TARGET -c 3 -w 50ms")
+            .stdout("full\n")
+            .fails(124, "1 of 3 messages came within 50ms");
+        call("send TARGET one two three -n").fails(
+            124,
+            "message 2: the queue had no room for it at once; 1 message was sent before",
+        );
+        call("recv TARGET --follow -w 50ms").fails(124, "no message came within 50ms");
+        assert_eq!(messages(&world, target), 0);
+    }
+}
+
+#[test]
+fn a_silence_ends_follow() {
+    let world = World::new();
+    for target in BOTH {
+        world.call(&format!("msgq create {target}")).ok();
+        let follower = world.call(&format!("msgq recv {target} --follow -w 400ms")).start();
+        // Longer in all than the silence that is borne.
+        for n in 0..4 {
+            let follower_still = holds(|| true);
+            assert!(follower_still);
+            world.call(&format!("msgq send {target} {n}")).ok();
+        }
+        let end = follower.end();
+        assert_eq!(lines(&end.stdout), ["0", "1", "2", "3"]);
+        assert_eq!(end.status.code(), Some(124));
+    }
+}
+
+#[test]
+fn signals_end_a_wait_and_leave_all_as_it_was() {
+    let world = World::new();
+    world.call("msgq create @q --max-bytes 4").ok();
+    world.call("msgq create /@q --max-messages 1 --message-size 4").ok();
+    for target in BOTH {
+        for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143), (Signal::SIGHUP, 129)]
+        {
+            for wait in ["", "-w 60"] {
+                let receiver = world.call(&format!("msgq recv {target} {wait}")).start();
+                let receiver = receiver.blocked_in(blocks(target, true));
+                receiver.signal(signal);
+                let end = receiver.end();
+                assert_eq!(crate::support::code(end.status), code, "{signal}");
+                assert!(end.stdout.is_empty() && end.stderr.is_empty());
+            }
+        }
+        world.call(&format!("msgq send {target} full")).ok();
+        let sender = world.call(&format!("msgq send {target} next")).start();
+        let sender = sender.blocked_in(blocks(target, false));
+        sender.signal(Signal::SIGTERM);
+        assert_eq!(sender.code(), 143);
+        world.call(&format!("msgq recv {target} --drain")).stdout("full\n").ok();
+    }
+}
+
+#[test]
+fn an_ignored_signal_stays_ignored_and_a_blocked_alarm_does_no_harm() {
+    let world = World::new();
+    for target in BOTH {
+        world.call(&format!("msgq create {target}")).ok();
+        let line = format!(
+            "trap '' HUP ALRM; exec ipcbox msgq recv {} -w 60",
+            target.replace('@', "$NAME-")
+        );
+        let receiver = world.shell(&line).start().blocked_in(blocks(target, true));
+        receiver.signal(Signal::SIGHUP);
+        let file = format!("/proc/{}/syscall", receiver.pid());
+        assert!(holds(|| std::fs::exists(&file).unwrap()));
+        world.call(&format!("msgq send {target} x")).ok();
+        assert_eq!(receiver.code(), 0);
+        let line = format!(
+            "trap '' ALRM; exec ipcbox msgq recv {} -w 50ms",
+            target.replace('@', "$NAME-")
+        );
+        world.shell(&line).fails(124, "within 50ms");
+    }
+}
+
+#[test]
+fn a_stop_and_continue_neither_ends_nor_restarts_a_wait() {
+    let world = World::new();
+    for target in BOTH {
+        world.call(&format!("msgq create {target}")).ok();
+        let start = Instant::now();
+        let receiver = world.call(&format!("msgq recv {target} -w 600ms")).start();
+        let receiver = receiver.blocked_in(blocks(target, true));
+        receiver.signal(Signal::SIGSTOP);
+        assert!(holds(|| true));
+        receiver.signal(Signal::SIGCONT);
+        let receiver = receiver.blocked_in(blocks(target, true));
+        assert_eq!(receiver.code(), 124);
+        let took = start.elapsed();
+        assert!(took >= Duration::from_millis(600) && took < Duration::from_secs(30), "{took:?}");
+        let receiver = world.call(&format!("msgq recv {target}")).start();
+        let receiver = receiver.blocked_in(blocks(target, true));
+        receiver.signal(Signal::SIGSTOP);
+        receiver.signal(Signal::SIGCONT);
+        world.call(&format!("msgq send {target} x")).ok();
+        assert_eq!(lines(&receiver.end().stdout), ["x"]);
+    }
+}
+
+#[test]
+fn a_taken_message_is_written_before_a_signal_ends_the_call() {
+    let world = World::new();
+    for target in BOTH {
+        world.call(&format!("msgq create {target}")).ok();
+        // Nobody reads: what was taken waits to be written when the signal comes.
+        let fill = "head -c 65536 /dev/zero >&3";
+        let line = format!(
+            "mkfifo p{n}; exec 3<>p{n}; {fill}; exec ipcbox msgq recv {t} --follow >&3",
+            n = u8::from(target.starts_with('/')),
+            t = target.replace('@', "$NAME-"),
+        );
+        let receiver = world.shell(&line).start().blocked_in(blocks(target, true));
+        world.call(&format!("msgq send {target} precious")).ok();
+        let receiver = receiver.blocked_in(libc::SYS_write);
+        let pipe = std::fs::File::open(format!("/proc/{}/fd/3", receiver.pid())).unwrap();
+        receiver.signal(Signal::SIGTERM);
+        let receiver = receiver.blocked_in(libc::SYS_write);
+        let mut got = vec![0; 65536 + 9];
+        std::io::Read::read_exact(&mut &pipe, &mut got).unwrap();
+        assert_eq!(&got[65536..], b"precious\n");
+        assert_eq!(receiver.code(), 143);
+    }
+}

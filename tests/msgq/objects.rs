@@ -1,0 +1,282 @@
+//! Making, showing, changing and removing queues.
+
+use nix::libc;
+use serde_json::Value;
+
+use super::{BOTH, messages};
+use crate::support::World;
+
+fn json(world: &World, words: &str) -> Vec<Value> {
+    let text = world.call(words).ok();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn create_prints_what_finds_it() {
+    let world = World::new();
+    let id = world.call("msgq create @q --max-bytes 4K").ok();
+    let id = id.trim();
+    world.call("msgq create @q").stdout(format!("{id}\n")).ok();
+    world.call(&format!("msgq send {id} x")).ok();
+    world.call("msgq recv @q").stdout("x\n").ok();
+    let name = world.posix("q");
+    world
+        .call("msgq create /@q --max-messages 3 --message-size 16")
+        .stdout(format!("{name}\n"))
+        .ok();
+    world.call("msgq create /@q --max-messages 3").stdout(format!("{name}\n")).ok();
+    let private = world.call("msgq create private").ok();
+    world.call(&format!("msgq send {} x", private.trim())).ok();
+    world.call(&format!("msgq rm {}", private.trim())).ok();
+}
+
+#[test]
+fn what_exists_must_be_as_asked() {
+    let world = World::new();
+    world.call("msgq create @q --max-bytes 4096").ok();
+    world.call("msgq create @q --max-bytes 8K").fails(4, "a limit of 4096 bytes, not 8192");
+    world.call("msgq create @q -x").fails(4, "EEXIST");
+    world.call("msgq create @q --max-bytes 4K").ok();
+    world.call("msgq create /@q --max-messages 3 --message-size 16").ok();
+    world.call("msgq create /@q --max-messages 4").fails(4, "a limit of 3 messages, not 4");
+    world.call("msgq create /@q --message-size 17").fails(4, "16 bytes in a message, not 17");
+    world.call("msgq create /@q -x").fails(4, "EEXIST");
+}
+
+#[test]
+fn limits_belong_to_one_family() {
+    let world = World::new();
+    world.call("msgq create @q --max-messages 3").fails(2, "--max-bytes");
+    world.call("msgq create /@q --max-bytes 3").fails(2, "--max-messages");
+    world.call("msgq create @q --max-bytes 0").fails(2, "nothing fits");
+    world.call("msgq create /@q --message-size 0").fails(2, "nothing fits");
+    world.call("msgq create /@q --max-messages 0").fails(2, "from 1 on");
+    world.call("msgq set /@q --max-bytes 3").fails(2, "fixed when it is made");
+    world.call("msgq set @q").fails(2, "nothing to set");
+    world.call("msgq send private x").fails(2, "found by its id");
+}
+
+#[test]
+fn a_mode_is_exact_whatever_the_umask() {
+    let world = World::new();
+    for (target, verb) in [
+        ("a", "create @a -m"),
+        ("/a", "create /@a -m"),
+        ("b", "send @b x --create -m"),
+        ("/b", "recv /@b -n --create -m"),
+    ] {
+        world
+            .shell(&format!("umask 077; ipcbox msgq {} 0666 || :", verb.replace('@', "$NAME-")))
+            .output();
+        let target = target.replace('/', "/@");
+        let target = if target.starts_with('/') { target } else { format!("@{target}") };
+        let [stat] = &json(&world, &format!("msgq stat {target} -J"))[..] else { panic!() };
+        assert_eq!(stat["mode"], "0666", "{stat}");
+    }
+}
+
+#[test]
+fn stat_tells_what_the_kernel_keeps() {
+    let world = World::new();
+    world.call("msgq create @q -m 640 --max-bytes 4096").ok();
+    let [empty] = &json(&world, "msgq stat @q -J")[..] else { panic!() };
+    assert_eq!((&empty["send_time"], &empty["last_send_pid"]), (&Value::Null, &Value::Null));
+    world.call("msgq send @q abc defg").ok();
+    world.call("msgq recv @q").ok();
+    let [stat] = &json(&world, "msgq stat @q -J")[..] else { panic!() };
+    for (key, value) in [("messages", 1), ("bytes", 4), ("max_bytes", 4096)] {
+        assert_eq!(stat[key], value, "{stat}");
+    }
+    for (key, text) in [("kind", "msg"), ("family", "sysv"), ("mode", "0640")] {
+        assert_eq!(stat[key], text, "{stat}");
+    }
+    assert_eq!(stat["name"], world.name("q"));
+    for key in ["last_send_pid", "last_receive_pid", "id", "uid", "gid"] {
+        assert!(stat[key].is_number(), "{key}: {stat}");
+    }
+    for key in ["send_time", "receive_time", "change_time", "owner", "group", "key"] {
+        assert!(stat[key].is_string(), "{key}: {stat}");
+    }
+    world.call("msgq create /@q --max-messages 3 --message-size 16").ok();
+    world.call("msgq send /@q abc de").ok();
+    let [stat] = &json(&world, "msgq stat /@q -J")[..] else { panic!() };
+    for (key, value) in [("messages", 2), ("bytes", 5), ("max_messages", 3), ("message_size", 16)] {
+        assert_eq!(stat[key], value, "{stat}");
+    }
+    assert_eq!(stat["family"], "posix");
+    // One target is a field a line, several are a table.
+    let one = world.call("msgq stat @q").ok();
+    assert!(one.contains("\nMAX_BYTES         4096\n"), "{one}");
+    let two = world.call("msgq stat @q /@q --columns name,messages,max_bytes").ok();
+    assert_eq!(two.lines().count(), 3, "{two}");
+    world.call("msgq stat @q /@nope -J").status(3);
+}
+
+#[test]
+fn stat_of_all_tells_both_families() {
+    let world = World::new();
+    if !world.is_own() {
+        return println!("skipped: it wants an IPC namespace of its own");
+    }
+    world.call("msgq stat").stdout("").ok();
+    world.call("msgq stat -J").stdout("").ok();
+    world.call("msgq create @q").ok();
+    world.call("msgq create /@q").ok();
+    let all = json(&world, "msgq stat -J");
+    let families: Vec<&Value> = all.iter().map(|stat| &stat["family"]).collect();
+    assert_eq!(families, ["sysv", "posix"]);
+    assert_eq!(all[1]["name"], world.posix("q"));
+}
+
+#[test]
+fn stat_tells_who_waits() {
+    let world = World::new();
+    world.call("msgq create @q --max-bytes 4").ok();
+    let seven = world.call("msgq recv @q -t -7").start().blocked_in(libc::SYS_msgrcv);
+    let any = world.call("msgq recv @q --except 3").start().blocked_in(libc::SYS_msgrcv);
+    world.call("msgq create /@q --max-messages 1 --message-size 8").ok();
+    world.call("msgq send /@q x").ok();
+    let full = world.call("msgq send /@q y").start().blocked_in(libc::SYS_mq_timedsend);
+    let who = |target: &str| json(&world, &format!("msgq stat {target} --waiters -J"));
+    let receivers = who("@q");
+    let find = |pid: i32| receivers.iter().find(|who| who["pid"] == pid).unwrap();
+    assert_eq!(
+        (&find(seven.pid())["type"], &find(seven.pid())["role"]),
+        (&(-7).into(), &"receiver".into())
+    );
+    assert_eq!(find(any.pid())["except"], 3);
+    assert!(find(any.pid()).get("type").is_none());
+    let [sender] = &who("/@q")[..] else { panic!() };
+    assert_eq!((&sender["pid"], &sender["role"]), (&full.pid().into(), &"sender".into()));
+    assert!(sender["command"].as_str().unwrap().contains("msgq send"));
+    // Both are left alone without --force, and it is told why.
+    world.call("msgq rm @q").fails(1, &format!("{}", seven.pid()));
+    world.call("msgq rm /@q").fails(1, "waited on by");
+    world.call("msgq rm --force @q /@q").ok();
+    let ended = seven.end();
+    assert_eq!(ended.status.code(), Some(3));
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert!(told.contains("it was removed meanwhile (EIDRM)\nhint: "), "{told}");
+    assert_eq!(any.code(), 3);
+}
+
+#[test]
+fn who_waits_in_another_namespace_does_not_wait_here() {
+    let world = World::new();
+    if !world.is_own() {
+        return println!("skipped: it wants IPC namespaces of its own");
+    }
+    // The first queue of each namespace has the same id.
+    let id = world.call("msgq create @q").ok();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let elsewhere = World::new();
+            assert_eq!(elsewhere.call("msgq create @q").ok(), id);
+            elsewhere.call("msgq recv @q").start().blocked_in(libc::SYS_msgrcv)
+        });
+        let waiter = other.join().unwrap();
+        world.call("msgq stat @q --waiters").stdout("").ok();
+        world.call("msgq rm @q").ok();
+        drop(waiter);
+    });
+}
+
+#[test]
+fn set_changes_limit_mode_and_owner() {
+    let world = World::new();
+    world.call("msgq create @q").ok();
+    world.call("msgq set @q --max-bytes 1K -m 600").ok();
+    let [stat] = &json(&world, "msgq stat @q -J")[..] else { panic!() };
+    assert_eq!((&stat["max_bytes"], &stat["mode"]), (&1024.into(), &"0600".into()));
+    world.call("msgq create /@q").ok();
+    world.call("msgq set /@q -m 640").ok();
+    let [stat] = &json(&world, "msgq stat /@q -J")[..] else { panic!() };
+    assert_eq!(stat["mode"], "0640");
+    let Some(user) = world.stranger() else {
+        return println!("skipped in part: only root can give a queue away");
+    };
+    for target in BOTH {
+        world.call(&format!("msgq set {target} --owner {user}:{user}")).ok();
+        let [stat] = &json(&world, &format!("msgq stat {target} -J"))[..] else { panic!() };
+        assert_eq!((&stat["uid"], &stat["gid"]), (&user.into(), &user.into()), "{stat}");
+    }
+}
+
+#[test]
+fn rm_takes_several_and_tells_each_that_is_not_there() {
+    let world = World::new();
+    for target in BOTH {
+        world.call(&format!("msgq create {target}")).ok();
+        world.call(&format!("msgq rm {target}")).ok();
+        world.call(&format!("msgq rm {target}")).fails(3, "no such message queue (ENOENT)");
+        world.call(&format!("msgq rm --missing-ok {target}")).ok();
+        for verb in ["send TARGET x", "recv TARGET", "stat TARGET", "set TARGET -m 600"] {
+            let line = verb.replace("TARGET", target);
+            world.call(&format!("msgq {line}")).fails(3, "no such message queue");
+        }
+    }
+    world.call("msgq create @a").ok();
+    world.call("msgq rm @nope @a").fails(3, "ENOENT");
+    world.call("msgq recv @a -n").status(3);
+    world.call("msgq rm 2147483647").fails(3, "no such message queue (EINVAL)");
+    world.call("msgq rm --missing-ok 2147483647").ok();
+}
+
+#[test]
+fn an_id_of_another_kind_is_told() {
+    let world = World::new();
+    let id = world.call("sem create private").ok();
+    let id = id.trim();
+    if world.call(&format!("msgq stat {id}")).output().status.success() {
+        return println!("skipped: a queue has the same id");
+    }
+    world.call(&format!("msgq send {id} x")).fails(3, "is the id of a semaphore set");
+    world.call(&format!("msgq recv {id}")).fails(3, "is the id of a semaphore set");
+    world.call(&format!("sem rm {id}")).ok();
+}
+
+#[test]
+fn somebody_elses_queue_is_refused_and_named() {
+    let world = World::new();
+    let Some(user) = world.stranger() else {
+        return println!("skipped: it wants root, to run as somebody else");
+    };
+    for target in BOTH {
+        world.call(&format!("msgq create {target} -m 600")).ok();
+        for verb in ["send TARGET x", "recv TARGET -n"] {
+            let line = verb.replace("TARGET", target);
+            world.call(&format!("msgq {line}")).user(user).fails(5, "EACCES");
+        }
+    }
+    world.call("msgq send @q x").user(user).fails(5, "permission denied, it belongs to root");
+    world.call("msgq rm @q").user(user).fails(5, "it belongs to root (EPERM)");
+    world.call("msgq rm /@q").user(user).fails(5, "EACCES");
+    world.call("msgq set @q -m 666").user(user).fails(5, "it belongs to root (EPERM)");
+    // Created by a stranger first: taken by nobody who could be fooled.
+    for (target, mine) in [("@s", "@t"), ("/@s", "/@t")] {
+        world.call(&format!("msgq create {target} -m 666")).user(user).ok();
+        for line in [format!("create {target}"), format!("send {target} x --create")] {
+            world.call(&format!("msgq {line}")).fails(5, &format!("belongs to uid {user}"));
+            world.call(&format!("msgq {line} --foreign")).ok();
+        }
+        assert_eq!(messages(&world, target), 1);
+        world.call(&format!("msgq create {mine} -m 666")).ok();
+        world.call(&format!("msgq send {mine} x --create")).user(user).ok();
+    }
+}
+
+#[test]
+fn no_verb_wants_a_permission_that_it_does_not_use() {
+    let world = World::new();
+    let Some(user) = world.stranger() else {
+        return println!("skipped: it wants root, to run as somebody else");
+    };
+    for target in BOTH {
+        world.call(&format!("msgq create {target} -m 622")).ok();
+        world.call(&format!("msgq send {target} hello")).user(user).ok();
+        world.call(&format!("msgq recv {target} -n")).user(user).fails(5, "EACCES");
+        world.call(&format!("msgq set {target} -m 644")).ok();
+        world.call(&format!("msgq send {target} x")).user(user).fails(5, "EACCES");
+        world.call(&format!("msgq recv {target}")).user(user).stdout("hello\n").ok();
+    }
+}

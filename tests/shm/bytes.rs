@@ -1,0 +1,334 @@
+//! `write` and `read`.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use nix::libc;
+
+use super::{both, missing};
+use crate::support::{BINARY, Call, World, eventually};
+
+/// Bytes of every value, in an order that does not repeat with the page.
+fn noise(len: usize) -> Vec<u8> {
+    (0..len).map(|n| (n.wrapping_mul(2_654_435_761) >> 11).to_le_bytes()[0]).collect()
+}
+
+/// A call of `shm` whose standard input is this file.
+fn from_file(words: &[&str], path: &Path) -> Output {
+    let mut command = Command::new(BINARY);
+    command.arg("shm").args(words).stdin(File::open(path).unwrap()).output().unwrap()
+}
+
+#[test]
+fn text_is_written_byte_for_byte() {
+    let world = World::new();
+    for name in both(&world, "a") {
+        world.call("shm create --size 16").arg(&name).ok();
+        world.call("shm write").arg(&name).arg("two words\n").ok();
+        world.call("shm read --text").arg(&name).stdout("two words\n").ok();
+        world.call("shm write").arg(&name).arg("one").ok();
+        world.call("shm read --text").arg(&name).stdout("one words\n").ok();
+        world.call("shm write --clear").arg(&name).arg("one").ok();
+        world.call("shm read").arg(&name).stdout("one\0\0\0\0\0\0\0\0\0\0\0\0\0").ok();
+        world.call("shm write --offset 14").arg(&name).arg("xy").ok();
+        world.call("shm read --offset 13 --length 2").arg(&name).stdout("\0x").ok();
+        // A length is cut short at the end, an offset beyond it is told.
+        world.call("shm read --offset 15 --length 99").arg(&name).stdout("y").ok();
+        world.call("shm read --offset 16").arg(&name).stdout("").ok();
+        world.call("shm read --offset 17").arg(&name).fails(1, "offset 17 is beyond its 16 bytes");
+        world.call("shm write --").arg(&name).arg("-x").ok();
+        world.call("shm read --length 2").arg(&name).stdout("-x").ok();
+        world.call("shm write").arg(&name).arg("").ok();
+    }
+}
+
+#[test]
+fn every_byte_goes_through_from_pipe_and_file() {
+    let world = World::new();
+    let bytes = noise(1_000_003);
+    let path = world.dir().join("noise");
+    std::fs::write(&path, &bytes).unwrap();
+    for name in both(&world, "a") {
+        world.call("shm create --size 1M").arg(&name).ok();
+        world.call("shm write").arg(&name).input(bytes.clone()).ok();
+        let read = world.call("shm read --length 1000003").arg(&name).output().stdout;
+        assert!(read == bytes, "through a pipe, {name}");
+        world.call("shm set").arg(&name).arg("0").ok();
+        let output = from_file(&["write", "--offset", "5", &name], &path);
+        assert!(output.status.success(), "{output:?}");
+        let to = File::create(world.dir().join("out")).unwrap();
+        let status = Command::new(BINARY)
+            .args(["shm", "read", "--offset", "5", "--length", "1000003", &name])
+            .stdout(Stdio::from(to))
+            .status();
+        assert!(status.unwrap().success());
+        assert!(std::fs::read(world.dir().join("out")).unwrap() == bytes, "to a file, {name}");
+    }
+}
+
+#[test]
+fn an_appending_standard_output_gets_it_too() {
+    let world = World::new();
+    for name in ["@a", "/@a"] {
+        world.call(&format!("shm write {name} abc --create")).ok();
+    }
+    world
+        .shell("printf x >f; ipcbox shm read $NAME-a >>f; ipcbox shm read /$NAME-a >>f; cat f")
+        .stdout("xabcabc")
+        .ok();
+}
+
+#[test]
+fn what_is_known_to_be_too_long_is_refused_before_a_byte() {
+    let world = World::new();
+    let path = world.file("long", "123456789");
+    for name in both(&world, "a") {
+        world.call("shm create --size 8").arg(&name).ok();
+        let words = "9 bytes at offset 0 are beyond its 8 bytes";
+        world.call("shm write").arg(&name).arg("123456789").fails(1, words);
+        let output = from_file(&["write", &name], &path);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(words), "{output:?}");
+        let words = "8 bytes at offset 1 are beyond its 8 bytes";
+        world.call("shm write --offset 1").arg(&name).arg("12345678").fails(1, words);
+        world.call("shm read --text").arg(&name).stdout("").ok();
+        // A stream is not known to be.
+        let words = "room for 6 bytes, which were written, and there was more";
+        world.call("shm write --offset 2").arg(&name).input("123456789").fails(1, words);
+        world.call("shm read").arg(&name).stdout("\0\u{0}123456").ok();
+        world.call("shm write --offset 2").arg(&name).input("abcdef").ok();
+    }
+}
+
+#[test]
+fn create_makes_it_as_large_as_the_data() {
+    let world = World::new();
+    let path = world.file("data", "0123456789");
+    let proc = Path::new("/proc/self/status");
+    for kind in ["", "/"] {
+        let name = |n| format!("{kind}{}", world.name(n));
+        world.posix("t");
+        for n in ["t", "p", "f", "q", "o"] {
+            world.posix(n);
+        }
+        let size = |n| world.call("shm stat --no-header --columns size").arg(name(n)).ok();
+        world.call("shm write --create").arg(name("t")).arg("text").ok();
+        assert_eq!(size("t"), "4\n");
+        world.call("shm write --create --offset 3").arg(name("p")).input(noise(100_000)).ok();
+        assert_eq!(size("p"), "100003\n");
+        assert!(from_file(&["write", "--create", &name("f")], &path).status.success());
+        assert_eq!(size("f"), "10\n");
+        // A file that does not tell how long it is.
+        assert!(from_file(&["write", "--create", &name("q")], proc).status.success());
+        assert!(world.call("shm read").arg(name("q")).ok().starts_with("Name:"));
+        // What is there is not made larger.
+        world.call("shm write --create").arg(name("t")).arg("12345").fails(1, "its 4 bytes");
+        world.call("shm write --create").arg(name("t")).input("12345").fails(1, "there was more");
+        world.call("shm write --create -m 0640").arg(name("o")).arg("x").ok();
+        world.call("shm stat --no-header --columns mode").arg(name("o")).stdout("0640\n").ok();
+    }
+    world.call("shm write @none --create").fails(1, "at least one byte");
+    world.call("shm write /@none --create").ok();
+    world.call("shm read /@none").stdout("").ok();
+    world.call("shm write @missing x").fails(3, "no such shared memory segment (ENOENT)");
+    world.call("shm write /@missing x").fails(3, "no such object (ENOENT)");
+}
+
+#[test]
+fn many_first_writers_make_one_object() {
+    let world = World::new();
+    for name in both(&world, "a") {
+        let script = format!(
+            "for n in 1 2 3 4 5 6 7 8; do printf %4096s $n | ipcbox shm write {name} --create & done; wait"
+        );
+        world.shell(&script).ok();
+        let text = world.call("shm read").arg(&name).ok();
+        assert_eq!(text.len(), 4096);
+        assert!("12345678".contains(text.trim_start()), "{text:?}");
+    }
+}
+
+#[test]
+fn a_posix_object_appears_whole_or_not_at_all() {
+    let world = World::new();
+    let name = world.posix("a");
+    let mut command = Command::new(BINARY);
+    command.args(["shm", "write", "--create", &name]).stdin(Stdio::piped());
+    let mut writer = command.spawn().unwrap();
+    let mut pipe = writer.stdin.take().unwrap();
+    std::io::Write::write_all(&mut pipe, &noise(200_000)).unwrap();
+    world.call("shm stat").arg(&name).fails(3, "no such object");
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    drop(pipe);
+    world.call("shm stat").arg(&name).fails(3, "no such object");
+}
+
+#[test]
+fn a_full_tmpfs_is_told_and_nothing_stays() {
+    let world = World::new();
+    let script = "mount -t tmpfs -o size=64k,mode=1777 shm /dev/shm
+        ipcbox shm create /a --size 100K 2>err && exit 1
+        grep -q '102400 bytes are more than 65536 free in /dev/shm (ENOSPC)' err
+        head -c 100000 /dev/zero | ipcbox shm write /a --create 2>err && exit 1
+        grep -q 'no space left in /dev/shm; nothing was made (ENOSPC)' err
+        ipcbox shm write /a --create </bin/ls 2>err && exit 1
+        grep -q 'free in /dev/shm (ENOSPC)' err
+        test -z \"$(ls -A /dev/shm)\"
+        ipcbox shm create /a --size 64K
+        ipcbox shm add /b --create 2>err && exit 1
+        grep -q 'more than 0 free' err
+        ipcbox shm set /a --size 68K 2>err && exit 1
+        ipcbox shm stat /a --no-header --columns size,resident
+        truncate -s 32K /dev/shm/a
+        truncate -s 1M /dev/shm/hole
+        head -c 40000 /dev/zero | ipcbox shm write /hole 2>err && exit 1
+        grep -q 'no space left in /dev/shm (ENOSPC)' err";
+    let call = world.program("unshare").args(["-m", "/bin/sh", "-euc", script]);
+    if missing("mount namespace", !may_mount()) {
+        return;
+    }
+    call.stdout("/a\n65536  65536\n").ok();
+}
+
+fn may_mount() -> bool {
+    Call::new("unshare").args(["-m", "mount", "-t", "tmpfs", "x", "/mnt"]).output().status.success()
+}
+
+#[test]
+fn without_a_tmpfs_it_is_told() {
+    let world = World::new();
+    if missing("mount namespace", !may_mount()) {
+        return;
+    }
+    let script = "dir=$(mktemp -d); mount --bind \"$dir\" /dev/shm; rmdir \"$dir\" || :
+        for line in 'create /a --size 1' 'read /a' 'write /a x --create' 'add /a --create' 'rm /a'; do
+            ipcbox shm $line 2>err && exit 1
+            grep -q 'no tmpfs is mounted at /dev/shm (ENOENT)' err || { cat err; exit 1; }
+        done
+        ipcbox shm rm --missing-ok /a";
+    world.program("unshare").args(["-m", "/bin/sh", "-euc", script]).ok();
+}
+
+#[test]
+fn a_full_disk_and_a_closed_output_are_errors() {
+    let world = World::new();
+    for name in both(&world, "a") {
+        world.call("shm create --size 1M").arg(&name).ok();
+        let script = format!("ipcbox shm read {name} >/dev/full");
+        world.shell(&script).fails(1, "cannot write to standard output: no space left on device");
+        let script = format!("ipcbox shm read {name} >&-");
+        world.shell(&script).fails(1, "standard output: bad file number (EBADF)");
+        // The reader's end closes the box as it does any filter.
+        let script = format!("{{ ipcbox shm read {name} || echo $? >status; }} | true; cat status");
+        world.shell(&script).stdout("141\n").ok();
+    }
+}
+
+#[test]
+fn a_standard_input_that_cannot_be_read_is_told() {
+    let world = World::new();
+    world.call("shm create @a --size 1M").ok();
+    let write = |redirection: &str| world.shell(&format!("ipcbox shm write $NAME-a {redirection}"));
+    write("</tmp").fails(1, "standard input: it is a directory (EISDIR)");
+    write("<&-").fails(1, "standard input: it is not open for reading (EBADF)");
+}
+
+#[test]
+fn an_object_that_shrinks_is_told() {
+    let world = World::new();
+    let name = world.posix("a");
+    world.call("shm create --size 1M").arg(&name).ok();
+    let mut command = Command::new(BINARY);
+    command.args(["shm", "read", &name]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let reader = command.spawn().unwrap();
+    // It has filled the pipe.
+    blocks_in(reader.id(), libc::SYS_write);
+    let file = File::options().write(true).open(format!("/dev/shm{name}")).unwrap();
+    file.set_len(4096).unwrap();
+    let output = reader.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(
+        stderr.contains("it was made shorter meanwhile") && stderr.contains("EFAULT"),
+        "{stderr}"
+    );
+
+    file.set_len(1 << 20).unwrap();
+    let mut command = Command::new(BINARY);
+    command.args(["shm", "write", &name]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut writer = command.spawn().unwrap();
+    let mut pipe = writer.stdin.take().unwrap();
+    std::io::Write::write_all(&mut pipe, b"x").unwrap();
+    eventually("the writer writes", || {
+        world.call("shm read --length 1").arg(&name).output().stdout == b"x"
+    });
+    file.set_len(0).unwrap();
+    let _ = std::io::Write::write_all(&mut pipe, &noise(300_000));
+    drop(pipe);
+    let output = writer.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("it was made shorter meanwhile (EFAULT)"), "{stderr}");
+}
+
+/// The number behind a title in `/proc/PID/status`, in KiB.
+fn status(pid: u32, title: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(title)).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// Waits until a process is blocked in this system call.
+fn blocks_in(pid: u32, call: i64) {
+    let number = format!("{call} ");
+    eventually("it blocks", || {
+        std::fs::read_to_string(format!("/proc/{pid}/syscall"))
+            .is_ok_and(|line| line.starts_with(&number))
+    });
+}
+
+/// Bytes of its own that a process has in memory, besides what it shares. The code of a debug build is not counted.
+fn own_memory(pid: u32) -> u64 {
+    let code = if cfg!(debug_assertions) { 0 } else { status(pid, "RssFile:") };
+    (status(pid, "RssAnon:") + code) << 10
+}
+
+#[test]
+fn memory_of_its_own_is_small_and_no_page_is_touched_twice() {
+    let world = World::new();
+    let name = world.name("a");
+    world.call("shm create --size 64M").arg(&name).ok();
+    let mut command = Command::new(BINARY);
+    command.args(["shm", "write", &name]).stdin(Stdio::piped());
+    let mut writer = command.spawn().unwrap();
+    let mut pipe = writer.stdin.take().unwrap();
+    let half = noise(32 << 20);
+    std::io::Write::write_all(&mut pipe, &half).unwrap();
+    let pid = writer.id();
+    eventually("all has been taken out of the pipe", || {
+        let left = status(pid, "RssShmem:") << 10;
+        left >= half.len() as u64
+    });
+    blocks_in(pid, libc::SYS_read);
+    assert!(own_memory(pid) <= 3 << 20, "{}", own_memory(pid));
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let faults: usize =
+        stat.rsplit(')').next().unwrap().split(' ').nth(8).unwrap().parse().unwrap();
+    assert!(faults < (32 << 20) / 4096 + 1000, "{faults} page faults");
+    drop(pipe);
+    assert!(writer.wait().unwrap().success());
+    for name in [name, world.posix("a")] {
+        world.call("shm create --size 64M").arg(&name).ok();
+        let mut command = Command::new(BINARY);
+        let mut reader =
+            command.args(["shm", "read", &name]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut pipe = reader.stdout.take().unwrap();
+        std::io::Read::read_exact(&mut pipe, &mut vec![0; 32 << 20]).unwrap();
+        blocks_in(reader.id(), libc::SYS_write);
+        assert!(own_memory(reader.id()) <= 3 << 20, "{}", own_memory(reader.id()));
+        reader.kill().unwrap();
+        reader.wait().unwrap();
+    }
+}

@@ -1,0 +1,219 @@
+//! `create`, `set`, `stat` and `rm`.
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+
+use nix::libc;
+
+use super::{both, missing};
+use crate::support::{World, eventually};
+
+fn file(name: &str) -> PathBuf {
+    PathBuf::from(format!("/dev/shm{name}"))
+}
+
+#[test]
+fn create_prints_the_id_or_the_name() {
+    let world = World::new();
+    let name = world.name("a");
+    let id = world.call("shm create --size 5000").arg(&name).ok();
+    assert!(id.trim_end().parse::<i32>().is_ok(), "{id}");
+    world.call("shm create --size 4K").arg(&name).stdout(id.clone()).ok();
+    world.call("shm get").arg(id.trim_end()).stdout("0\n").ok();
+    let private = world.call("shm create private --size 1").ok();
+    world.call("shm rm").arg(private.trim_end()).ok();
+    let name = world.posix("a");
+    world.call("shm create --size 0 -m 0666").arg(&name).stdout(format!("{name}\n")).ok();
+    let meta = std::fs::metadata(file(&name)).unwrap();
+    // Exactly, whatever the umask is.
+    assert_eq!((meta.len(), meta.permissions().mode() & 0o7777), (0, 0o666));
+}
+
+#[test]
+fn what_exists_must_be_as_asked() {
+    let world = World::new();
+    for name in both(&world, "a") {
+        world.call("shm create --size 8K").arg(&name).ok();
+        world.call("shm create --size 8192").arg(&name).ok();
+        world.call("shm create --size 1 -x").arg(&name).fails(4, "(EEXIST)");
+        let words = "it exists with 8192 bytes, not 8193";
+        world.call("shm create --size 8193").arg(&name).fails(4, words);
+    }
+}
+
+#[test]
+fn too_large_is_told_with_what_is_in_the_way() {
+    let world = World::new();
+    world.call("shm create @a --size 0").fails(2, "at least one byte");
+    world.call("shm create @a --size 15E").fails(1, "more than the kernel can give (EINVAL)");
+    world.call("shm create /@a --size 8E").fails(1, "more than a file can have (EFBIG)");
+    world.call("shm create /@a --size 1E").fails(1, "free in /dev/shm (ENOSPC)");
+    assert!(!file(&world.posix("a")).exists());
+    world.call("shm create /@a --size 2M --huge").fails(2, "no huge pages");
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let free = meminfo.lines().find(|line| line.starts_with("HugePages_Free:"));
+    if free.is_some_and(|line| line.ends_with(" 0")) {
+        // Or they are not for this user.
+        let told = world.call("shm create @a --size 2M --huge").output();
+        assert!(String::from_utf8_lossy(&told.stderr).contains("huge pages"), "{told:?}");
+    }
+    if missing("IPC namespace of its own", !world.is_own()) {
+        return;
+    }
+    // The limits are the namespace's own. Which thread opens the file says whose they are.
+    let limit = |name: &str, value: &str| {
+        let set = std::fs::write(format!("/proc/sys/kernel/{name}"), value);
+        !missing("right to set kernel limits", set.is_err())
+    };
+    if limit("shmmax", "8192") {
+        let words = "8193 bytes are more than the 8192 of one segment (EINVAL)";
+        world.call("shm create @b --size 8193").fails(1, words);
+        world.call("shm create @b --size 8192").ok();
+    }
+    if limit("shmall", "3") {
+        let words = "2 pages of 4096 bytes are more than 1 that are left (ENOSPC)";
+        world.call("shm create @c --size 8192").fails(1, words);
+        world.call("shm create @c --size 4096").ok();
+    }
+    if limit("shmmni", "2") {
+        world.call("shm create @d --size 1").fails(1, "one more than 2 segments (ENOSPC)");
+    }
+}
+
+#[test]
+fn attributes_are_set() {
+    let world = World::new();
+    for name in both(&world, "a") {
+        world.call("shm create --size 4K").arg(&name).ok();
+        world.call("shm set -m 0640").arg(&name).ok();
+        let mode = || world.call("shm stat --no-header --columns mode").arg(&name).ok();
+        assert_eq!(mode(), "0640\n");
+        if world.stranger().is_some() {
+            world.call("shm set --owner 54321:54321 -m 0606").arg(&name).ok();
+            let line = "54321  54321  0606\n";
+            let columns = "shm stat --no-header --columns uid,gid,mode";
+            world.call(columns).arg(&name).stdout(line).ok();
+        }
+    }
+    let name = world.posix("a");
+    world.call("shm set --size 1M").arg(&name).ok();
+    assert_eq!(std::fs::metadata(file(&name)).unwrap().len(), 1 << 20);
+    world.call("shm set --size 100").arg(&name).ok();
+    assert_eq!(std::fs::metadata(file(&name)).unwrap().len(), 100);
+    world.call("shm set --size 1E").arg(&name).fails(1, "free in /dev/shm");
+    assert_eq!(std::fs::metadata(file(&name)).unwrap().len(), 100);
+    world.call("shm set @a --size 8K").fails(2, "the kernel cannot change the size of a segment");
+    world.call("shm set @a").fails(2, "nothing to set was given");
+    world.call("shm set @a --pin --unpin").fails(2, "exclude each other");
+    world.call("shm set /@a --pin").fails(2, "write ");
+}
+
+#[test]
+fn a_segment_is_pinned_and_let_go() {
+    let world = World::new();
+    world.call("shm create @a --size 4K").ok();
+    let pinned = || world.call("shm stat @a --no-header --columns pinned").ok();
+    world.call("shm set @a --pin").ok();
+    assert_eq!(pinned(), "yes\n");
+    world.call("shm set @a --unpin").ok();
+    assert_eq!(pinned(), "no\n");
+}
+
+#[test]
+fn a_record_has_every_field() {
+    let world = World::new();
+    world.call("shm create @a --size 5000").ok();
+    world.call("shm write @a x").ok();
+    let json = world.call("shm stat @a -J").ok();
+    let record: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(record["size"], 5000);
+    assert_eq!(record["attached"], 0);
+    assert_eq!(record["resident"], 4096);
+    assert_eq!(record["removed"], false);
+    assert_eq!(record["key"], world.call("key @a").ok().trim_end());
+    for key in ["creator_pid", "last_pid", "id", "uid", "gid", "swapped"] {
+        assert!(record[key].is_number(), "{key}: {json}");
+    }
+    for key in ["attach_time", "detach_time", "change_time"] {
+        assert!(record[key].as_str().unwrap().ends_with('Z'), "{key}: {json}");
+    }
+    let json = world.call("shm create /@a --size 5000").ok() + &world.call("shm stat /@a -J").ok();
+    let record: serde_json::Value = serde_json::from_str(json.lines().last().unwrap()).unwrap();
+    assert_eq!((&record["size"], &record["family"]), (&5000.into(), &"posix".into()));
+    assert!(record.get("attached").is_none() && record["swapped"].is_null(), "{json}");
+    let all = world.call("shm stat").ok();
+    assert!(all.contains(&world.posix("a")), "{all}");
+    if world.is_own() {
+        assert_eq!(all.lines().filter(|line| line.contains("0x")).count(), 1, "{all}");
+    }
+}
+
+#[test]
+fn who_uses_it_is_seen_and_not_robbed() {
+    let world = World::new();
+    for name in both(&world, "a") {
+        world.call("shm create --size 4K").arg(&name).ok();
+        let waiter = world.call("shm wait").arg(&name).arg("1").start();
+        let waiter = waiter.blocked_in(libc::SYS_futex);
+        let holders = world.call("shm stat --holders --no-header").arg(&name);
+        let text = String::from_utf8(holders.output().stdout).unwrap();
+        let pid = waiter.pid().to_string();
+        assert!(text.contains(&pid) && text.contains("shm wait"), "{text}");
+        let words = format!("by {pid} (");
+        world.call("shm rm").arg(&name).fails(1, &words);
+        world.call("shm rm --force").arg(&name).ok();
+        world.call("shm rm").arg(&name).fails(3, "(ENOENT)");
+        world.call("shm rm --missing-ok").arg(&name).ok();
+    }
+}
+
+#[test]
+fn who_has_a_posix_object_open_is_seen_with_the_descriptor() {
+    let world = World::new();
+    let name = world.posix("a");
+    world.call("shm create --size 4K").arg(&name).ok();
+    let open = world.shell(&format!("exec 7<>/dev/shm{name}; exec sleep 1000")).start();
+    let open = open.became("sleep");
+    let columns = "shm stat --holders --no-header --columns pid,command,mappings,descriptors";
+    let shown = world.call(columns).arg(&name).output().stdout;
+    let shown = String::from_utf8(shown).unwrap();
+    let words: Vec<&str> = shown.split_whitespace().collect();
+    assert_eq!(words, [&open.pid().to_string(), "sleep", "1000", "0", "7"]);
+    world.call("shm rm").arg(&name).fails(1, &format!("it is used by {} (sleep 1000)", open.pid()));
+}
+
+#[test]
+fn a_removed_segment_lives_with_its_last_user() {
+    let world = World::new();
+    let id = world.call("shm create @a --size 4K").ok();
+    let id = id.trim_end();
+    let waiter = world.call("shm wait --until ge").arg(id).arg("1");
+    let waiter = waiter.start().blocked_in(libc::SYS_futex);
+    world.call("shm rm --force @a").ok();
+    world.call("shm stat --no-header --columns removed,attached").arg(id).stdout("yes  1\n").ok();
+    // It can still be reached by its id, and is gone with who uses it.
+    world.call("shm set").arg(id).arg("1").ok();
+    assert_eq!(waiter.code(), 0);
+    eventually("the segment goes", || {
+        world.call("shm get").arg(id).output().status.code() == Some(3)
+    });
+    world.call("shm get").arg(id).fails(3, "no such shared memory segment (EINVAL)");
+}
+
+#[test]
+fn what_is_no_object_is_not_touched() {
+    let world = World::new();
+    let dir = world.posix("dir");
+    std::fs::create_dir(file(&dir)).unwrap();
+    let link = world.posix("link");
+    world.file("secret", "secret");
+    symlink(world.dir().join("secret"), file(&link)).unwrap();
+    for verb in ["read", "get", "stat", "write --create", "add --create", "set -m 0666"] {
+        let text = verb.starts_with("write").then_some("x");
+        world.call(&format!("shm {verb}")).arg(&dir).args(text).fails(1, "no regular file");
+        world.call(&format!("shm {verb}")).arg(&link).args(text).fails(1, "no regular file");
+    }
+    assert_eq!(std::fs::read_to_string(world.dir().join("secret")).unwrap(), "secret");
+    std::fs::remove_dir(file(&dir)).unwrap();
+    std::fs::remove_file(file(&link)).unwrap();
+}

@@ -1,0 +1,138 @@
+//! What is met with one clear line.
+
+use nix::libc;
+
+use super::{both, missing};
+use crate::support::World;
+
+#[test]
+fn numbers_that_are_none() {
+    let world = World::new();
+    for name in both(&world, "a") {
+        world.call("shm create --size 4K").arg(&name).ok();
+        let call = |words: &str| world.call(&format!("shm {words}")).arg(&name);
+        call("create --size 4X").fails(2, "--size '4X': a size is written");
+        call("create --size -1").fails(2, "--size '-1': a size is written");
+        call("create").fails(2, "--size is missing");
+        call("create --size 1 -m 8").fails(2, "permission bits are octal");
+        for verb in ["read", "write", "get", "add", "set 1", "cas 1 2", "wait 1"] {
+            let (verb, values) = verb.split_once(' ').unwrap_or((verb, ""));
+            let call = |offset: &str| {
+                let call = world.call(&format!("shm {verb} --offset {offset}")).arg(&name);
+                call.args(values.split_whitespace())
+            };
+            call("-4").fails(2, "--offset '-4': a size is written");
+            call("99999999999999999999").fails(2, "--offset");
+            call("18446744073709551612").fails(1, "beyond its 4096 bytes");
+            if !["read", "write"].contains(&verb) {
+                call("2").fails(2, "offset 2 is no multiple of 4");
+                call("4096").fails(1, "4 bytes at offset 4096 are beyond its 4096 bytes");
+            }
+        }
+        call("read --length -1").fails(2, "--length '-1'");
+        call("read --offset 1 --length 18446744073709551615").ok();
+        call("get --offset 4 --bits 64").fails(2, "offset 4 is no multiple of 8");
+        call("get --bits 16").fails(2, "32 or 64 bits");
+        call("add --by 1x").fails(2, "--by '1x': it is a number");
+        call("add --by 2147483648").fails(2, "2147483648 is beyond 32 bits");
+        call("set").arg("99999999999999999999").fails(2, "it is a number from");
+        call("set").arg("-2147483649").fails(2, "beyond 32 bits");
+        call("cas").args(["1", "2147483648"]).fails(2, "beyond 32 bits");
+        call("wait").arg("2147483648").fails(2, "beyond 32 bits");
+        call("wait --until gt").arg("1").fails(2, "eq, ne, ge, le");
+        call("get").stdout("0\n").ok();
+    }
+}
+
+#[test]
+fn what_is_not_there_or_something_else() {
+    let world = World::new();
+    for verb in ["read", "get", "add", "stat", "rm", "set -m 600"] {
+        world.call(&format!("shm {verb} @none")).fails(3, "no such shared memory segment (ENOENT)");
+        world.call(&format!("shm {verb} /@none")).fails(3, "no such object (ENOENT)");
+        world
+            .call(&format!("shm {verb} 2147483647"))
+            .fails(3, "no such shared memory segment (EINVAL)");
+        world.call(&format!("shm {verb} private")).fails(2, "found by its id");
+    }
+    // SAFETY: plain integers.
+    #[allow(unsafe_code)]
+    let queue = unsafe { libc::msgget(libc::IPC_PRIVATE, 0o600) };
+    if world.is_own() {
+        let words = format!("{queue} is the id of a message queue (EINVAL)");
+        for verb in ["read", "get", "add", "stat", "rm", "rm --missing-ok", "set -m 600"] {
+            world.call(&format!("shm {verb} {queue}")).fails(3, &words);
+        }
+    }
+    // SAFETY: this command takes no structure.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::msgctl(queue, libc::IPC_RMID, std::ptr::null_mut());
+    }
+    // Several targets: all are done, the first failure is the status.
+    world.call("shm create @a --size 1").ok();
+    world.call("shm rm @none @a /@none").status(3);
+    world.call("shm stat @a").fails(3, "no such shared memory segment");
+}
+
+#[test]
+fn what_belongs_to_somebody_else() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else {
+        missing("right to be somebody else", true);
+        return;
+    };
+    for name in both(&world, "a") {
+        world.call("shm create --size 4K").arg(&name).ok();
+        let call = |words: &str| world.call(&format!("shm {words}")).arg(&name).user(stranger);
+        for verb in ["read", "write", "get", "add", "add --create", "write --create", "wait -n"] {
+            let value = verb.starts_with("wait").then_some("0");
+            call(verb).args(value).fails(5, "permission denied, it belongs to root (EACCES)");
+        }
+        call("set -m 0666").fails(5, "it belongs to root (EPERM)");
+        call("rm").fails(5, "(E");
+        call("stat --no-header --columns owner,mode").stdout("root  0600\n").ok();
+        // Readable: enough for get, read and wait, and for nothing else.
+        world.call("shm set -m 0644").arg(&name).ok();
+        call("get").stdout("0\n").ok();
+        call("read --length 1").stdout("\0").ok();
+        call("wait -n").arg("0").ok();
+        for verb in ["set 1", "add 0", "cas 0 1", "write x"] {
+            let (verb, value) = verb.split_once(' ').unwrap();
+            let values = if verb == "cas" { vec!["0", "1"] } else { vec![value] };
+            let values = if verb == "add" { vec![] } else { values };
+            call(verb).args(values).fails(5, "permission denied, it belongs to root (EACCES)");
+        }
+        // Somebody can have been there first.
+        let theirs = name.clone() + "-theirs";
+        let make = world.call("shm add --create -m 0666").arg(&theirs);
+        make.user(stranger).stdout("1\n").ok();
+        world.call("shm add --create").arg(&theirs).fails(5, "belongs to uid 54321");
+        world.call("shm write --create").args([&theirs, "x"]).fails(5, "belongs to uid 54321");
+        world.call("shm create --size 1").arg(&theirs).fails(5, "belongs to uid 54321");
+        world.call("shm create --size 1 --foreign").arg(&theirs).ok();
+        world.call("shm add --create --foreign").arg(&theirs).stdout("2\n").ok();
+        world.call("shm rm").arg(&theirs).ok();
+    }
+    world.call("shm create @p --size 4K").ok();
+    let pin = world.call("shm set @p --pin").user(stranger);
+    pin.fails(5, "it belongs to root (EPERM)");
+}
+
+#[test]
+fn a_pin_beyond_the_limit() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else {
+        missing("right to be somebody else", true);
+        return;
+    };
+    let name = world.name("a");
+    let script = |limit: &str| {
+        format!(
+            "ulimit -l {limit}; ipcbox shm create {name} --size 1M >/dev/null; ipcbox shm set {name} --pin"
+        )
+    };
+    let words = "it is more than this user may pin (ENOMEM)";
+    world.shell(&script("64")).user(stranger).fails(1, words);
+    world.shell(&script("0")).user(stranger).fails(5, "this user may pin nothing (EPERM)");
+}

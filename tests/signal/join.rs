@@ -1,0 +1,162 @@
+use std::time::{Duration, Instant};
+
+use nix::libc;
+use nix::sys::signal::Signal;
+
+use super::{Puppet, field};
+use crate::support::{World, eventually};
+
+/// Whether the kernel tells how a reaped process ended.
+fn kernel_tells(world: &World) -> bool {
+    let mut puppet = Puppet::shell("echo ready; read x; exit 9");
+    let join =
+        world.call(&format!("signal join {}", puppet.pid())).start().blocked_in(libc::SYS_ppoll);
+    drop(puppet.0.stdin.take());
+    puppet.status();
+    let tells = join.code() == 9;
+    if !tells {
+        eprintln!("skipped: this kernel does not tell of reaped processes");
+    }
+    tells
+}
+
+#[test]
+fn a_process_that_is_no_child_has_a_status() {
+    let world = World::new();
+    // The shell ends at once, so that the sleeper's parent is another one.
+    for (end, line) in [
+        ("exit 0", "exited  0"),
+        ("exit 42", "exited  42"),
+        ("kill -9 $$", "killed  137  KILL"),
+        ("kill -SEGV $$", "killed  139  SEGV"),
+        ("kill -37 $$", "killed  165  RTMIN+3"),
+    ] {
+        let script = format!("exec 3<&0; sh -c 'echo $$; read x <&3; {end}' & exec 3<&-; wait");
+        let mut puppet = Puppet::shell(&script);
+        let pid = puppet.1.clone();
+        let join = world.call(&format!("signal join {pid}")).start().blocked_in(libc::SYS_ppoll);
+        drop(puppet.0.stdin.take());
+        let output = join.end();
+        if !output.stderr.is_empty() {
+            eprintln!("skipped: this kernel does not tell of reaped processes");
+            return;
+        }
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{pid}  {line}\n"));
+        let expected: i32 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        assert_eq!(output.status.code(), Some(expected));
+    }
+}
+
+#[test]
+fn a_zombie_is_told_at_once() {
+    let world = World::new();
+    let Some(puppet) = Puppet::be(&["zombie"]) else { return };
+    let line = world.call(&format!("signal join {} -n -J", puppet.1)).status(3);
+    assert_eq!(field(&line, "result"), "exited");
+    assert_eq!(field(&line, "status"), 3);
+}
+
+#[test]
+fn of_somebody_elses_process_the_kernel_tells_when_it_was_reaped() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else {
+        eprintln!("skipped: only root has strangers");
+        return;
+    };
+    let Some(mut puppet) = Puppet::be(&["zombie"]) else { return };
+    if !kernel_tells(&world) {
+        return;
+    }
+    let pid = puppet.1.clone();
+    // It has ended, but how is for its parent to know.
+    world
+        .call(&format!("signal join {pid} -w 0.05"))
+        .user(stranger)
+        .stdout("")
+        .stderr(format!("signal: cannot tell of {pid}: it has ended, and its parent alone may know how until it has reaped it\nsignal: cannot join {pid}: it did not end within 50ms\n"))
+        .status(124);
+    let join = world.call(&format!("signal join {pid}")).user(stranger).start();
+    let join = join.blocked_in(libc::SYS_ppoll);
+    drop(puppet.0.stdin.take());
+    assert_eq!(puppet.status(), 0);
+    assert_eq!(join.code(), 3);
+}
+
+#[test]
+fn several_are_told_as_they_end() {
+    let world = World::new();
+    if !kernel_tells(&world) {
+        return;
+    }
+    let mut puppets: Vec<Puppet> =
+        (0..3).map(|_| Puppet::shell("echo ready; read x; exit 5")).collect();
+    let pids: Vec<String> = puppets.iter().map(|puppet| puppet.pid().to_string()).collect();
+    let all = pids.join(" ");
+    let first = world.call(&format!("signal join -c 1 {all}")).start().blocked_in(libc::SYS_ppoll);
+    let whole = world.call(&format!("signal join {all}")).start().blocked_in(libc::SYS_ppoll);
+    drop(puppets[1].0.stdin.take());
+    puppets[1].status();
+    let output = first.end();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{}  exited  5\n", pids[1]));
+    assert_eq!(output.status.code(), Some(0));
+    for puppet in &mut puppets {
+        drop(puppet.0.stdin.take());
+        puppet.status();
+    }
+    let output = whole.end();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(crate::support::lines(&output.stdout).len(), 3);
+}
+
+#[test]
+fn a_missing_one_does_not_keep_the_others() {
+    let world = World::new();
+    let mut puppet = Puppet::shell("echo ready; read x; exit 0");
+    let pid = puppet.pid();
+    let join = world.call(&format!("signal join 2147483647 {pid}")).start();
+    let join = join.blocked_in(libc::SYS_ppoll);
+    drop(puppet.0.stdin.take());
+    puppet.status();
+    let output = join.end();
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(crate::support::lines(&output.stdout).len(), 1);
+}
+
+#[test]
+fn it_waits_as_long_as_it_may() {
+    let world = World::new();
+    let puppet = Puppet::shell("echo ready; exec sleep 100");
+    let pid = puppet.pid();
+    let start = Instant::now();
+    world.call(&format!("signal join {pid} -w 0.2")).fails(124, "it did not end within 200ms");
+    assert!(start.elapsed() >= Duration::from_millis(200));
+    world.call(&format!("signal join {pid} -n")).fails(124, "at once");
+    world.call(&format!("signal join {pid} -n -E 0")).stdout("").ok();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let join = world.call(&format!("signal join {pid}")).start().blocked_in(libc::SYS_ppoll);
+        join.signal(signal);
+        assert_eq!(join.code(), 128 + signal as i32);
+    }
+    // A stop and continue neither ends nor restarts it.
+    let mut join =
+        world.call(&format!("signal join {pid} -w 1")).start().blocked_in(libc::SYS_ppoll);
+    join.signal(Signal::SIGSTOP);
+    let told = format!("/proc/{}/stat", join.pid());
+    eventually("it stops", || {
+        std::fs::read_to_string(&told).is_ok_and(|line| line.contains(" T "))
+    });
+    join.signal(Signal::SIGCONT);
+    assert!(join.runs());
+    assert_eq!(join.code(), 124);
+    assert!(start.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn a_process_whose_first_thread_has_ended_has_not() {
+    let world = World::new();
+    let Some(mut puppet) = Puppet::be(&["headless"]) else { return };
+    let pid = puppet.pid();
+    world.call(&format!("signal join {pid} -w 0.05")).fails(124, "did not end");
+    world.call(&format!("signal send KILL {pid} --wait 10s")).ok();
+    assert_eq!(puppet.status(), 137);
+}

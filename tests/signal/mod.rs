@@ -1,0 +1,158 @@
+//! `signal`: each verb, what is refused, and what it must show.
+// A test that cannot be done here says why.
+#![allow(clippy::print_stderr)]
+
+mod join;
+mod left;
+mod list;
+mod reuse;
+mod run;
+mod send;
+mod stat;
+mod terminal;
+mod tree;
+mod wait;
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::unistd::geteuid;
+
+use crate::support::{BINARY, Call, World};
+
+/// The C program that does what shells cannot; none, said aloud, where it cannot be compiled.
+pub fn puppet() -> Option<&'static Path> {
+    static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/signal/puppet.c");
+        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("puppet");
+        // Another run of the tests may be using the one that is there.
+        let new = program.with_extension(std::process::id().to_string());
+        let built =
+            Command::new("cc").args(["-O1", "-pthread", "-o"]).arg(&new).arg(source).status();
+        let is_built = built.is_ok_and(|status| status.success());
+        (is_built && std::fs::rename(&new, &program).is_ok()).then_some(program)
+    });
+    if built.is_none() {
+        eprintln!("skipped: no C program can be compiled here (cc)");
+    }
+    built.as_deref()
+}
+
+/// The puppet under its own short name in a directory of the test's, where any user may run it.
+pub fn puppet_in(world: &World) -> Option<String> {
+    let here = world.dir().join("puppet");
+    std::fs::copy(puppet()?, &here).expect("a copy");
+    Some(here.display().to_string())
+}
+
+/// A process beside the test that prints a line when it is ready.
+pub struct Puppet(Child, pub String);
+
+impl Puppet {
+    pub fn start(command: &mut Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.as_mut().unwrap());
+        out.read_line(&mut line).expect("it says a line");
+        Self(child, line.trim().to_owned())
+    }
+
+    /// The C program, told what to be.
+    pub fn be(words: &[&str]) -> Option<Self> {
+        Some(Self::start(Command::new(puppet()?).args(words)))
+    }
+
+    /// A shell, whose script prints a line when it is ready.
+    pub fn shell(script: &str) -> Self {
+        Self::start(Command::new("/bin/sh").args(["-c", script]))
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.0.id().cast_signed()
+    }
+
+    /// Its status as a shell has it, when it has ended.
+    pub fn status(&mut self) -> i32 {
+        use std::os::unix::process::ExitStatusExt;
+        let status = self.0.wait().expect("it ends");
+        status.code().or(status.signal().map(|n| 128 + n)).unwrap()
+    }
+
+    /// What else it printed, to its end.
+    pub fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        std::io::Read::read_to_string(self.0.stdout.as_mut().unwrap(), &mut rest).unwrap();
+        rest
+    }
+
+    pub fn runs(&mut self) -> bool {
+        self.0.try_wait().expect("a child").is_none()
+    }
+}
+
+impl Drop for Puppet {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A shell script in a pid namespace with its own `/proc`, that ends with everything in it after a minute and can have `processes`
+/// at most. `$BOX` is the box and `$PUPPET` the C program. As root it runs as an ordinary user, whom the limit holds, unless
+/// `as_root` says otherwise; none, said aloud, where a namespace may not be made.
+pub fn contained(world: &World, processes: usize, as_root: bool, script: &str) -> Option<Call> {
+    let puppet = puppet_in(world)?;
+    let namespace = ["--pid", "--fork", "--kill-child", "--mount-proc"];
+    let user = if geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
+    let unshare =
+        || Call::new("timeout").args(["-s", "KILL", "60", "unshare"]).args(user).args(namespace);
+    if !unshare().arg("true").output().status.success() {
+        eprintln!("skipped: no pid namespace may be made here");
+        return None;
+    }
+    let mut call = unshare();
+    if geteuid().is_root() && !as_root {
+        static COUNT: AtomicU32 = AtomicU32::new(NOBODY);
+        let uid = COUNT.fetch_add(1, Ordering::Relaxed);
+        nix::unistd::chown(world.dir(), Some(uid.into()), None).expect("chown as root");
+        let id = |what: &str| format!("--{what}={uid}");
+        call = call.args(["setpriv", &id("reuid"), &id("regid"), "--clear-groups"]);
+    }
+    let limit = format!("--nproc={}", processes + tasks());
+    let binary = world.dir().join("ipcbox");
+    std::fs::copy(BINARY, &binary).expect("a copy");
+    Some(
+        call.args(["prlimit", &limit, "sh", "-euc", script])
+            .env("BOX", binary)
+            .env("PUPPET", puppet)
+            .dir(world.dir()),
+    )
+}
+
+/// The first of the ordinary users whom nobody else runs as, so that a limit counts what one test starts.
+const NOBODY: u32 = 54400;
+
+/// How many processes of the user that counts there are already.
+fn tasks() -> usize {
+    if geteuid().is_root() {
+        return 0;
+    }
+    let own = |entry: std::io::Result<std::fs::DirEntry>| {
+        use std::os::unix::fs::MetadataExt;
+        let path = entry.ok()?.path().join("task");
+        (path.metadata().ok()?.uid() == geteuid().as_raw())
+            .then(|| path.read_dir().ok().map(Iterator::count))?
+    };
+    std::fs::read_dir("/proc").unwrap().filter_map(own).sum()
+}
+
+/// A field of the one JSON object in `line`.
+pub fn field(line: &str, key: &str) -> serde_json::Value {
+    let object: serde_json::Value = serde_json::from_str(line).expect("a JSON object");
+    object.get(key).unwrap_or_else(|| panic!("{key} in {line}")).clone()
+}

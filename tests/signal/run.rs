@@ -1,0 +1,318 @@
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::os::unix::process::ExitStatusExt;
+
+use nix::sys::signal::Signal;
+
+use super::{Puppet, puppet};
+use crate::support::{BINARY, Call, World, eventually, signal};
+
+/// The masks that a program saw of itself, by their name in `/proc/self/status`.
+fn masks(status: &str) -> HashMap<String, u64> {
+    let lines = status.lines().filter(|line| line.starts_with("Sig") && !line.starts_with("SigQ"));
+    lines
+        .map(|line| line.split_once(":\t").unwrap())
+        .map(|(key, mask)| (key.to_owned(), u64::from_str_radix(mask.trim(), 16).unwrap()))
+        .collect()
+}
+
+/// Options that make the box stay, and those that do not.
+const WAYS: [&str; 4] = ["", "--map USR1=USR2", "--reap", "--kill-tree --max-time 60"];
+
+#[test]
+fn what_the_box_was_given_is_handed_down() {
+    let world = World::new();
+    // Of sh, grep and the box only the last could change anything here.
+    let given = "trap '' PIPE USR2; ";
+    let plain = world.shell(&format!("{given} exec grep Sig /proc/self/status")).ok();
+    for way in WAYS {
+        for before in [
+            "",
+            "env --block-signal=TERM,RTMIN+2 --ignore-signal=CHLD ",
+            "env --ignore-signal=TTOU,TTIN ",
+        ] {
+            let bare =
+                world.shell(&format!("{given} exec {before} grep Sig /proc/self/status")).ok();
+            let line = format!(
+                "{given} exec {before} ipcbox signal run {way} -- grep Sig /proc/self/status"
+            );
+            assert_eq!(masks(&world.shell(&line).ok()), masks(&bare), "{line}");
+            assert!(masks(&plain)["SigIgn"] & 1 << (13 - 1) != 0);
+        }
+    }
+}
+
+#[test]
+fn every_pair_of_dispositions_and_ways() {
+    let world = World::new();
+    for way in WAYS {
+        for (option, [ign, blk]) in [
+            ("--ignore TERM,USR2", [true, false]),
+            ("--block TERM,USR2", [false, true]),
+            ("--default TERM,USR2", [false, false]),
+            ("--ignore term,12 --block SIGTERM,USR2", [true, true]),
+            ("--default TERM,USR2 --block TERM,USR2", [false, true]),
+        ] {
+            let option = if way.contains("USR1=USR2") {
+                option.replace("USR2", "HUP").replace("12", "1")
+            } else {
+                option.into()
+            };
+            let other = if way.contains("USR1=USR2") { 1 } else { 12 };
+            for given in ["", "trap '' TERM USR2 HUP;"] {
+                let line = format!(
+                    "{given} exec ipcbox signal run {way} {option} -- grep Sig /proc/self/status"
+                );
+                let saw = masks(&world.shell(&line).ok());
+                for signal in [15, other] {
+                    let has = |key: &str| saw[key] >> (signal - 1) & 1 == 1;
+                    // A blocked one is still ignored where it was given so.
+                    let ignored = ign || (!given.is_empty() && !option.contains("--default"));
+                    assert_eq!((has("SigIgn"), has("SigBlk")), (ignored, blk), "{line}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_box_ends_as_the_command_did() {
+    let world = World::new();
+    for way in WAYS {
+        for (script, status) in [
+            ("exit 0", 0),
+            ("exit 42", 42),
+            ("exit 125", 125),
+            ("kill -9 $$", 137),
+            ("kill -34 $$", 162),
+            ("kill -SEGV $$", 139),
+        ] {
+            let words = format!("signal run {way} -- sh -c");
+            world.call(&words).arg(script).stderr("").status(status);
+        }
+        // By the signal itself, not by a status.
+        let output =
+            world.call(&format!("signal run {way} -- sh -c")).arg("kill -TERM $$").output();
+        assert_eq!(output.status.signal(), Some(15), "{way}");
+        let words = |words: &str| world.call(&format!("signal run {way} {words}"));
+        words("-- no-such-command").env("PATH", "/usr/bin").fails(127, "command not found");
+        words("-- /etc/passwd").fails(126, "EACCES");
+        words("").fails(125, "no command was given");
+        words("true").fails(125, "a command comes after '--'");
+        let script = world.script("script", "neither program nor script");
+        words("--").arg(script).fails(126, "ENOEXEC");
+    }
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let world = World::new();
+    for (words, told) in [
+        ("--map TERM=KILL", "KILL gives CMD no chance"),
+        ("--map KILL=TERM", "no process can catch, block or ignore KILL"),
+        ("--map TERM", "TERM=INT, or HUP= for nothing"),
+        ("--map TERM=TREM", "did you mean 'TERM'"),
+        ("--map 65=INT", "1 to 64"),
+        ("--map TERM=0", "1 to 64"),
+        ("--map INT=TERM,INT=HUP", "INT is translated twice"),
+        ("--map TERM=INT --ignore TERM", "TERM cannot be translated and ignored"),
+        (
+            "--map TERM=INT --ignore INT",
+            "INT cannot be what another one is translated to, and ignored",
+        ),
+        ("--ignore TERM --default TERM", "ignored and have its default action"),
+        ("--ignore KILL", "no process can catch, block or ignore KILL"),
+        ("--block STOP", "no process can catch, block or ignore STOP"),
+        ("--block INT,KILL", "ignore KILL"),
+        ("--default KILL", "ignore KILL"),
+        ("--ignore 33", "SIGSETXID"),
+        ("--on TERM", "SIG=CMDLINE"),
+        ("--on TERM=", "no command line"),
+        ("--on KILL=true", "ignore KILL"),
+        ("--on TERM=true --on TERM=false", "TERM has two command lines"),
+        ("--parent-death 0", "1 to 64"),
+        ("--max-time 1y", "no fixed length"),
+        ("--then KILL", "--max-time"),
+    ] {
+        world.call(&format!("signal run {words} -- true")).fails(125, told);
+    }
+}
+
+/// A CMD that prints the name of each signal that it gets, and ends by QUIT.
+const TELLS: &str = "for s in HUP INT TERM USR1 USR2 ALRM WINCH URG CONT; do trap \"echo $s\" $s; done; trap 'exit 3' QUIT; trap 'echo RT' RTMIN+5; \
+                     echo $$; for n in {1..3000}; do sleep 0.01; done; exit 9";
+
+/// Starts it below a box with these options, and waits until it has its traps.
+fn teller(world: &World, options: &str) -> Puppet {
+    let mut command = std::process::Command::new(BINARY);
+    command.args(["signal", "run"]).args(options.split_whitespace());
+    Puppet::start(command.args(["--", "bash", "-c", TELLS]).current_dir(world.dir()))
+}
+
+fn tell(world: &World, to: &Puppet, name: &str) {
+    world.call(&format!("signal send {name} {}", to.pid())).ok();
+}
+
+#[test]
+fn all_that_can_be_caught_is_forwarded_or_translated() {
+    let world = World::new();
+    for (options, pairs) in [
+        (
+            "--reap",
+            &[
+                ("HUP", "HUP"),
+                ("INT", "INT"),
+                ("TERM", "TERM"),
+                ("USR1", "USR1"),
+                ("ALRM", "ALRM"),
+                ("WINCH", "WINCH"),
+                ("URG", "URG"),
+                ("RTMIN+5", "RT"),
+            ][..],
+        ),
+        (
+            "--map TERM=INT,usr1=rtmin+5,HUP=",
+            &[("TERM", "INT"), ("INT", "INT"), ("USR1", "RT"), ("USR2", "USR2")][..],
+        ),
+        ("--map TERM=INT --map INT=HUP", &[("TERM", "INT"), ("INT", "HUP")][..]),
+    ] {
+        let mut box_ = teller(&world, options);
+        let mut expected = String::new();
+        for (sent, heard) in pairs {
+            // One after the other: only then is their order told.
+            if options.contains("HUP=") {
+                tell(&world, &box_, "HUP");
+            }
+            tell(&world, &box_, sent);
+            let mut line = String::new();
+            let out = box_.0.stdout.as_mut().unwrap();
+            let mut byte = [0];
+            while !line.ends_with('\n') {
+                std::io::Read::read_exact(out, &mut byte).unwrap();
+                line.push(byte[0] as char);
+            }
+            writeln!(expected, "{heard}").unwrap();
+            assert_eq!(line.trim(), *heard, "{options}: {sent}");
+        }
+        tell(&world, &box_, "QUIT");
+        assert_eq!(box_.status(), 3);
+    }
+}
+
+#[test]
+fn a_value_goes_through() {
+    let world = World::new();
+    let Some(puppet) = puppet() else { return };
+    let mut command = std::process::Command::new(BINARY);
+    command.args(["signal", "run", "--reap", "--"]).arg(puppet).arg("receive");
+    let mut box_ = Puppet::start(&mut command);
+    world.call(&format!("signal send RTMIN+3 {} --value 77", box_.pid())).ok();
+    let told = box_.rest();
+    assert!(told.starts_with("37 -1 77 "), "{told}");
+}
+
+#[test]
+fn a_command_line_is_run_one_at_a_time() {
+    let world = World::new();
+    let mut box_ =
+        teller(&world, "--map USR1= --on USR1=echo${IFS}$IPCBOX_SIGNAL${IFS}$IPCBOX_PID>>said");
+    let cmd = box_.1.clone();
+    let said = world.dir().join("said");
+    for count in 1..=3 {
+        tell(&world, &box_, "USR1");
+        let line = format!("USR1 {cmd}\n").repeat(count);
+        eventually("it was run", || std::fs::read_to_string(&said).is_ok_and(|text| text == line));
+    }
+    tell(&world, &box_, "QUIT");
+    assert_eq!(box_.status(), 3);
+    assert_eq!(box_.rest(), "");
+    // It is forwarded as well, and the box waits for what it runs.
+    let call = world.call(
+        "signal run --on USR1=touch${IFS}began;read${IFS}x<gate;echo${IFS}done>late -- sh -c",
+    );
+    world.shell("mkfifo gate").ok();
+    let call = call.arg("kill -USR1 $PPID; until [ -e began ]; do :; done; exit 4").start();
+    eventually("it began", || world.dir().join("began").exists());
+    std::fs::write(world.dir().join("gate"), "\n").unwrap();
+    assert_eq!(call.code(), 128 + 10);
+    assert_eq!(std::fs::read_to_string(world.dir().join("late")).unwrap(), "done\n");
+}
+
+#[test]
+fn the_time_is_limited() {
+    let world = World::new();
+    world.call("signal run --max-time 20 -- true").ok();
+    world
+        .call("signal run --max-time 0.1 -- sleep 100")
+        .fails(124, "cannot finish sleep: it did not end within 100ms");
+    let stubborn = "trap 'echo TERM' TERM; trap 'echo HUP' HUP; while :; do sleep 0.01; done";
+    let limited =
+        |options: &str| world.call(&format!("signal run {options} -- sh -c")).arg(stubborn);
+    assert_eq!(
+        limited("--max-time 0.3 --then TERM:0.3 --then HUP:0.3 --then KILL").status(124),
+        "TERM\nHUP\n"
+    );
+    // When the last step is over the tree is ended.
+    assert_eq!(limited("--max-time 0.3 --kill-tree --then TERM:0.2").status(124), "TERM\n");
+    // One that is stopped is ended as well.
+    world
+        .call("signal run --max-time 0.3 -- sh -c")
+        .arg("kill -STOP $$")
+        .fails(124, "within 300ms");
+}
+
+#[test]
+fn a_command_does_not_outlive_the_box() {
+    let world = World::new();
+    for way in &WAYS[1..] {
+        let mut box_ = teller(&world, way);
+        let cmd = box_.1.clone();
+        let join = world.call(&format!("signal join {cmd} -w 60")).start();
+        let join = join.blocked_in(nix::libc::SYS_ppoll);
+        signal(box_.pid(), Signal::SIGKILL);
+        box_.status();
+        assert!([137, 1].contains(&join.code()), "{way}");
+    }
+}
+
+#[test]
+fn the_end_of_a_parent_is_told() {
+    let world = World::new();
+    world.shell("mkfifo hold").ok();
+    for (way, which, line) in [
+        ("", "TERM", "TERM"),
+        ("--reap", "TERM", "TERM"),
+        ("--kill-tree", "HUP", "HUP"),
+        ("--map USR1=USR2", "HUP", "HUP"),
+    ] {
+        // The shell is the parent; a grandchild of the test's tells what it got.
+        let cmd = "trap 'echo $GOT; exit' HUP INT TERM; echo $$ >pid; while :; do sleep 0.01; done";
+        let script = format!(
+            "GOT={line} ipcbox signal run {way} --parent-death {which} -- sh -c '{}' >out & read x <hold",
+            cmd.replace('\'', "'\\''")
+        );
+        let parent = world.program("/bin/sh").args(["-ec", &script]).start();
+        let pid = world.dir().join("pid");
+        eventually("it runs", || {
+            std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n'))
+        });
+        parent.signal(Signal::SIGKILL);
+        parent.code();
+        let out = world.dir().join("out");
+        eventually(&format!("{which} comes by {way}"), || {
+            std::fs::read_to_string(&out).is_ok_and(|text| text == format!("{line}\n"))
+        });
+        std::fs::remove_file(&pid).unwrap();
+    }
+}
+
+#[test]
+fn ignored_children_are_minded_all_the_same() {
+    let Some(puppet) = puppet() else { return };
+    let run = |words: &[&str]| {
+        Call::new(puppet).args(["ignorant", BINARY, "signal", "run", "--reap", "--"]).args(words)
+    };
+    run(&["sh", "-c", "exit 6"]).status(6);
+    let status = run(&["grep", "SigIgn", "/proc/self/status"]).ok();
+    assert!(masks(&status)["SigIgn"] >> (17 - 1) & 1 == 1, "{status}");
+}

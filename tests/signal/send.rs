@@ -1,0 +1,286 @@
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use super::{Puppet, field};
+use crate::support::{Call, World, eventually, holds, lines};
+
+#[test]
+fn every_signal_goes_by_every_name() {
+    let world = World::new();
+    let table = world.call("signal list --columns number,signal --no-header").ok();
+    let all: Vec<(&str, &str)> = table
+        .lines()
+        .map(|line| line.trim().split_once("  ").unwrap())
+        .filter(|(_, name)| !["KILL", "STOP"].contains(name))
+        .collect();
+    let names: Vec<&str> = all.iter().map(|(_, name)| *name).collect();
+    let script = format!(
+        "ipcbox signal wait {} -c 180 --ready p >out & until [ -s p ]; do :; done; pid=$!; n=0
+        for pair in {}; do
+            number=${{pair%=*}}; name=${{pair#*=}}
+            for s in $number $name sig$(echo $name | tr A-Z a-z); do
+                ipcbox signal send $s $pid; n=$((n+1)); until [ $(wc -l <out) = $n ]; do :; done
+            done
+        done
+        wait $pid; cat out",
+        names.join(","),
+        all.iter().map(|(number, name)| [*number, name].join("=")).collect::<Vec<_>>().join(" "),
+    );
+    let expected: String = names.iter().map(|name| format!("{name}\n").repeat(3)).collect();
+    world.shell(&script).stdout(expected).ok();
+}
+
+#[test]
+fn a_value_goes_along_as_with_sigqueue() {
+    let world = World::new();
+    for (signal, number, value) in
+        [("USR1", 10, i32::MAX), ("RTMIN+3", 37, i32::MIN), ("37", 37, 0)]
+    {
+        let Some(mut puppet) = Puppet::be(&["receive"]) else { return };
+        let sender =
+            world.call(&format!("signal send {signal} {} --value {value}", puppet.pid())).start();
+        let pid = sender.pid();
+        assert_eq!(sender.code(), 0);
+        assert_eq!(puppet.rest(), format!("{number} -1 {value} {pid}\n"));
+    }
+    for value in ["2147483648", "-2147483649", "x", "1.5", ""] {
+        world.call("signal send USR1 1 --value").arg(value).fails(2, "-2147483648 to 2147483647");
+    }
+}
+
+#[test]
+fn a_full_queue_is_told_with_its_limit() {
+    let world = World::new();
+    // The first two find a place; a signal without a value still goes.
+    let script = "
+        prlimit --sigpending=2 ipcbox signal wait RTMIN --ready p -c 9 >out & until [ -s p ]; do :; done
+        kill -STOP $!; until grep -q '^State:.T' /proc/$!/status; do :; done
+        s=0; n=0
+        while [ $n -lt 9 ]; do ipcbox signal send RTMIN $! --value 1 2>err || { s=$?; break; }; n=$((n+1)); done
+        ipcbox signal send RTMIN $!
+        kill -KILL $!
+        cat err; exit $s
+    ";
+    let told = world.shell(script).status(1);
+    assert!(told.contains("signals are pending for its user already (EAGAIN)"), "{told}");
+    assert!(told.contains("hint: its RLIMIT_SIGPENDING is the limit"), "{told}");
+}
+
+#[test]
+fn one_that_fails_does_not_keep_the_others() {
+    let world = World::new();
+    let mut first = Puppet::shell("echo ready; exec sleep 100");
+    let mut last = Puppet::shell("echo ready; exec sleep 100");
+    let words = format!("signal send TERM {} 2147483647 {}", first.pid(), last.pid());
+    world.call(&words).fails(3, "cannot send TERM to 2147483647: there is no process 2147483647");
+    assert_eq!((first.status(), last.status()), (143, 143));
+    world.call("signal send TERM 2147483647 --missing-ok").stdout("").ok();
+}
+
+#[test]
+fn zero_only_tests_and_a_dry_run_only_shows() {
+    let world = World::new();
+    let mut puppet = Puppet::shell("echo ready; exec sleep 100");
+    let pid = puppet.pid();
+    world.call(&format!("signal send 0 {pid}")).stdout("").ok();
+    world
+        .call(&format!("signal send KILL {pid} --dry-run"))
+        .stdout(format!("{pid}  KILL  sleep 100\n"))
+        .ok();
+    let line = world.call(&format!("signal send KILL {pid} --dry-run -J")).ok();
+    assert_eq!((field(&line, "pid"), field(&line, "signal")), (pid.into(), "KILL".into()));
+    assert!(puppet.runs());
+    world.call("signal send 0 2147483647").fails(3, "there is no process");
+}
+
+#[test]
+fn it_tells_what_became_of_them() {
+    let world = World::new();
+    let mut puppet = Puppet::shell("trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done");
+    let pid = puppet.pid();
+    world
+        .call(&format!("signal send TERM {pid} --wait 20s"))
+        .stdout(format!("{pid}  exited  7\n"))
+        .ok();
+    assert_eq!(puppet.status(), 7);
+    let stubborn = Puppet::shell("trap '' TERM; echo ready; exec sleep 100");
+    let pid = stubborn.pid();
+    world
+        .call(&format!("signal send TERM {pid} --wait 0.1"))
+        .stdout(format!("{pid}  alive\n"))
+        .stderr(format!("signal: cannot end {pid}: it did not end in time\n"))
+        .status(124);
+    let line = world
+        .call(&format!("signal send TERM {pid} --wait 0.1 --then INT:0.1 --then KILL -J"))
+        .ok();
+    assert_eq!((field(&line, "result"), field(&line, "signal")), ("killed".into(), "INT".into()));
+}
+
+#[test]
+fn the_steps_are_for_all_at_once() {
+    let world = World::new();
+    let script = "trap '' TERM INT; echo ready; exec sleep 100";
+    let stubborn = [(); 4].map(|()| Puppet::shell(script));
+    let mut willing = Puppet::shell("echo ready; exec sleep 100");
+    let pids: Vec<String> =
+        stubborn.iter().chain([&willing]).map(|puppet| puppet.pid().to_string()).collect();
+    let start = Instant::now();
+    let call = format!("signal send TERM {} --wait 0.5 --then INT:0.5 --then KILL", pids.join(" "));
+    let told = world.call(&call).ok();
+    // One after the other they would have taken four seconds.
+    assert!(start.elapsed() < Duration::from_secs(3));
+    let told: Vec<&str> = told.lines().collect();
+    assert_eq!(told[0], format!("{}  killed  143  TERM", willing.pid()));
+    assert_eq!(told.iter().filter(|line| line.ends_with("killed  137  KILL")).count(), 4);
+    assert_eq!(willing.status(), 143);
+}
+
+#[test]
+fn a_group_is_signalled_by_its_leader() {
+    let world = World::new();
+    let script = "sleep 100 & echo $!; exec sleep 100";
+    let mut call = std::process::Command::new("setsid");
+    let mut leader = Puppet::start(call.args(["sh", "-c", script]));
+    let (pid, member) = (leader.pid(), leader.1.clone());
+    world
+        .call(&format!("signal send TERM {member} --group"))
+        .fails(3, "leads no process group (ESRCH)");
+    let told = world.call(&format!("signal send TERM {pid} --group --wait 20s --then KILL")).ok();
+    assert_eq!(told.lines().count(), 2);
+    assert!(told.contains(&format!("{member}  ")), "{told}");
+    assert_eq!(leader.status(), 143);
+}
+
+#[test]
+fn a_signal_waits_for_its_handler() {
+    let world = World::new();
+    // Each round the process is told to go on only while the box already looks.
+    for round in 0..10 {
+        let mut puppet =
+            Puppet::shell("echo ready; read x; trap 'exit 9' USR1; while :; do sleep 0.01; done");
+        let send =
+            world.call(&format!("signal send USR1 {} --when-caught 30s", puppet.pid())).start();
+        if round == 0 {
+            assert!(holds(|| puppet.runs()));
+        }
+        drop(puppet.0.stdin.take());
+        assert_eq!(puppet.status(), 9);
+        assert_eq!(send.code(), 0);
+    }
+    let mut puppet = Puppet::shell("echo ready; exec sleep 100");
+    let call = format!("signal send USR1 {} --when-caught 0.1", puppet.pid());
+    world.call(&call).fails(124, "it had no handler for it within 100ms, and was not sent it");
+    assert!(puppet.runs());
+    drop(puppet.0.kill());
+    puppet.status();
+    world.call(&call).fails(3, "there is no process");
+}
+
+#[test]
+fn w_is_wait_here() {
+    let world = World::new();
+    world.call("signal send TERM 1 -w 5s").fails(2, "--wait D");
+    world.call("signal send -w5s TERM 1").fails(2, "--wait D");
+    world.call("signal send TERM 1 -w").fails(2, "--wait D");
+}
+
+#[test]
+fn what_is_no_signal_or_no_process() {
+    let world = World::new();
+    for (words, told) in [
+        ("65 1", "1 to 64"),
+        ("TREM 1", "did you mean 'TERM'"),
+        ("-9 1", "without '-': 9"),
+        ("33 1", "SIGSETXID"),
+        ("TERM 0", "a process id is a number from 1 on"),
+        ("TERM -1", "a process id is a number from 1 on"),
+        ("TERM", "PID is missing"),
+        ("", "SIG is missing"),
+        ("TERM 1 --then KILL", "--wait"),
+        ("TERM 1 --wait x", "a duration is written"),
+        ("TERM 1 --wait 1 --then KLIL", "did you mean 'KILL'"),
+        ("TERM 1 --wait 1 --then KILL:x", "a duration is written"),
+        ("TERM 1 --group --tree", "exclude each other"),
+    ] {
+        world.call(&format!("signal send {words}")).fails(2, told);
+    }
+}
+
+#[test]
+fn those_whom_no_signal_reaches() {
+    let world = World::new();
+    if let Some(puppet) = Puppet::be(&["zombie"]) {
+        let words = format!("it has ended; {} (", puppet.pid());
+        for signal in ["0", "TERM"] {
+            world.call(&format!("signal send {signal} {}", puppet.1)).fails(3, &words);
+        }
+        world.call(&format!("signal send TERM {} --missing-ok", puppet.1)).ok();
+    }
+    if let Some(puppet) = Puppet::be(&["thread"]) {
+        let words = format!("{} is a thread of {}", puppet.1, puppet.pid());
+        world.call(&format!("signal send TERM {}", puppet.1)).fails(3, &words);
+    }
+    // Only root may signal init and the kernel's threads at all.
+    let is_root = nix::unistd::geteuid().is_root();
+    let status = std::fs::read_to_string("/proc/1/status").unwrap();
+    let heard = |key: &str| {
+        let mask = status.lines().find_map(|line| line.strip_prefix(key)).unwrap().trim();
+        u64::from_str_radix(mask, 16).unwrap() >> (12 - 1) & 1 == 1
+    };
+    if heard("SigCgt:") || heard("SigBlk:") {
+        eprintln!("skipped: init hears USR2 here");
+    } else if is_root {
+        world.call("signal send USR2 1").fails(1, "it is init and has no handler for USR2");
+        world.call("signal send KILL 1").fails(1, "it is init and has no handler for KILL");
+    } else {
+        world.call("signal send USR2 1").fails(5, "permission denied, it belongs to root (EPERM)");
+    }
+    let kernel = std::fs::read_to_string("/proc/2/comm").unwrap_or_default();
+    if kernel.trim() != "kthreadd" {
+        eprintln!("skipped: the kernel's threads cannot be seen here");
+    } else if is_root {
+        world.call("signal send USR2 2").fails(1, "it is a thread of the kernel's");
+    } else {
+        world.call("signal send USR2 2").fails(5, "EPERM");
+    }
+}
+
+#[test]
+fn somebody_elses_process_is_refused_by_name() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else {
+        return world.call("signal send USR2 1").fails(5, "it belongs to root (EPERM)");
+    };
+    let mut puppet = Puppet::shell("echo ready; exec sleep 100");
+    let call =
+        |words: &str| world.call(&format!("signal send {words} {}", puppet.pid())).user(stranger);
+    for words in ["TERM", "0", "TERM --group", "RTMIN --value 1", "TERM --tree"] {
+        if words != "TERM --group" {
+            call(words).fails(5, "permission denied, it belongs to root (EPERM)");
+        }
+    }
+    assert!(puppet.runs());
+}
+
+#[test]
+fn storms_of_signals_lose_no_queued_one() {
+    let world = World::new();
+    let wait = world.call("signal wait RTMIN -c 200 --columns value").start();
+    let file = format!("/proc/{}/status", wait.pid());
+    eventually("it blocks", || {
+        std::fs::read_to_string(&file).is_ok_and(|text| text.contains("SigBlk:\t0000000200000000"))
+    });
+    for value in 0..200 {
+        let pid = wait.pid().to_string();
+        Call::new(crate::support::BINARY)
+            .args(["signal", "send", "RTMIN", &pid, "--value", &value.to_string()])
+            .ok();
+        if value % 20 == 0 {
+            wait.signal(Signal::SIGSTOP);
+            wait.signal(Signal::SIGCONT);
+        }
+    }
+    let expected: Vec<String> = (0..200).map(|value: i32| value.to_string()).collect();
+    assert_eq!(lines(&wait.end().stdout), expected);
+}

@@ -1,0 +1,69 @@
+use super::{Puppet, contained, puppet_in};
+use crate::support::{World, eventually};
+
+#[test]
+fn a_tree_is_signalled_whole() {
+    let world = World::new();
+    let Some(puppet) = puppet_in(&world) else { return };
+    // Three levels; the deepest ignores TERM, and one was stopped before.
+    let script =
+        format!("sh -c '{puppet} pending >&- & sleep 100 & kill -STOP $!; echo $!; wait' & wait");
+    let mut root = Puppet::shell(&script);
+    let (pid, stopped) = (root.pid(), root.1.clone());
+    let children =
+        || world.call(&format!("signal send 0 {pid} --tree --dry-run --columns pid")).ok();
+    eventually("all are there", || children().lines().count() == 4);
+    let all: Vec<String> = children().lines().map(str::to_owned).collect();
+    let state = |pid: &str| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").map(|(_, rest)| rest.chars().next().unwrap())
+    };
+    eventually("one is stopped", || state(&stopped) == Some('T'));
+    world.call(&format!("signal send 0 {pid} --tree")).ok();
+    for one in &all {
+        assert_eq!(state(one) == Some('T'), *one == stopped, "{one}");
+    }
+    // A stop stays.
+    world.call(&format!("signal send STOP {pid} --tree")).ok();
+    for one in &all {
+        eventually("they are stopped", || state(one) == Some('T'));
+    }
+    world.call(&format!("signal send CONT {pid} --tree")).ok();
+    let told = world.call(&format!("signal send TERM {pid} --tree --wait 20s --then KILL")).ok();
+    assert_eq!(told.lines().count(), 4, "{told}");
+    assert_eq!(root.status(), 143);
+}
+
+#[test]
+fn the_box_does_not_signal_the_tree_it_is_in() {
+    let world = World::new();
+    let script = "ipcbox signal send KILL $$ --tree; echo $?; sh -c 'ipcbox signal send KILL $PPID --tree; echo $?; :'; \
+                  sleep 100 & ipcbox signal send KILL $! $$ --tree || kill -0 $! && kill $!";
+    let output = world.shell(&format!("set +e; {script}")).output();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "2\n2\n");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(told.matches("the box itself is in it").count(), 3, "{told}");
+}
+
+/// A tree that keeps forking while it is signalled.
+#[test]
+fn none_of_a_growing_tree_escapes() {
+    let world = World::new();
+    let script = "
+        n=0
+        while [ $n -lt 30 ]; do
+            # The root never ends by itself while its descendants run.
+            sh -c 'n=0; while [ $n -lt 40 ]; do sleep 30 & n=$((n+1)); done; wait' &
+            until [ $(cat /proc/$!/task/$!/children | wc -w) -gt 5 ]; do :; done
+            $BOX signal send KILL $! --tree --wait 20s >out
+            wait $! || :
+            n=$((n+1))
+            ! grep -lsx sleep /proc/[0-9]*/comm
+        done
+        echo $n
+    ";
+    let Some(call) = contained(&world, 90, false, script) else { return };
+    let output = call.output();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(told, "30\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
