@@ -88,6 +88,8 @@ impl Cell {
             Self::Unknown => "null".into(),
             Self::Number(number) => number.to_string(),
             Self::Large(number) => number.to_string(),
+            // Most texts need no escapes, and there can be very many.
+            Self::Text(text) if is_bare(text) => format!("\"{text}\""),
             Self::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
             Self::Flag(flag) => flag.to_string(),
             Self::Records(records) => {
@@ -118,6 +120,11 @@ impl Cell {
             }
         }
     }
+}
+
+/// Whether a JSON string can have a text as it is.
+fn is_bare(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
 }
 
 /// A record as a JSON object; fields that it has not are left out.
