@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use nix::errno::Errno;
 
 use crate::exit::{Cause, Exit, each};
-use crate::inventory::{Object, find, system_v};
+use crate::inventory::find;
 use crate::output;
 use crate::sys::sysv::{Kind, msg, sem, shm};
 
@@ -79,7 +79,13 @@ pub fn old_form(kind: Kind, ids: &[&OsStr], missing_ok: bool) -> Result<Exit> {
 pub fn all(kinds: &[Kind], verbose: bool) -> Result<Exit> {
     let mut found = Vec::new();
     for kind in [Kind::Shm, Kind::Sem, Kind::Msg].iter().filter(|kind| kinds.contains(kind)) {
-        found.extend(system_v(*kind)?.iter().filter_map(Object::id).map(|id| (*kind, id)));
+        // Ids are all that is wanted, and calls tell them sooner than /proc.
+        let ids: Vec<i32> = match kind {
+            Kind::Msg => msg::all_by_calls()?.iter().map(|stat| stat.id).collect(),
+            Kind::Sem => sem::all_by_calls()?.iter().map(|stat| stat.id).collect(),
+            Kind::Shm => shm::all_by_calls()?.iter().map(|stat| stat.id).collect(),
+        };
+        found.extend(ids.into_iter().map(|id| (*kind, id)));
     }
     each(found, |(kind, id)| remove(kind, id, By::Id, verbose, true))
 }
