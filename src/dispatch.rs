@@ -45,7 +45,7 @@ pub fn main(argv: Vec<OsString>) -> u8 {
     let words: Vec<OsString> = words.collect();
     let (who, outcome) = match linked(&base) {
         _ if guarded.is_err() => (BOX, guarded.map(|()| Exit::Done).map_err(Failed::from)),
-        Some(applet) => (applet.name, in_applet(applet, &base, &words)),
+        Some((applet, name)) => (name, in_applet(applet, name, &base, &words)),
         None => in_box(&words),
     };
     let exit = outcome.unwrap_or_else(|failed| {
@@ -61,8 +61,8 @@ fn in_box(words: &[OsString]) -> (&'static str, Outcome) {
         return (BOX, help());
     };
     let first = first.to_string_lossy();
-    if let Some(applet) = named(&first) {
-        return (applet.name, in_applet(applet, &format!("{BOX} {first}"), rest));
+    if let Some((applet, name)) = named(&first) {
+        return (name, in_applet(applet, name, &format!("{BOX} {first}"), rest));
     }
     if let Some(word) = WORDS.iter().find(|word| word.is_called(&first)) {
         let who = if word.name.starts_with('-') { BOX } else { word.name };
@@ -75,7 +75,7 @@ fn in_box(words: &[OsString]) -> (&'static str, Outcome) {
             let line = topic.iter().chain([last]).cloned();
             return in_box(&line.chain([OsString::from("--help")]).collect::<Vec<_>>());
         }
-        ("-V" | "--version", []) => say(&format!("{BOX} {}\n", env!("CARGO_PKG_VERSION"))),
+        ("-V" | "--version", []) => version(),
         ("-h" | "--help" | "-V" | "--version" | "--list", [word, ..]) => {
             let words = format!("'{}' is one word too many", word.display());
             Err(Cause::new(Exit::Usage, words).into())
@@ -89,6 +89,10 @@ fn in_box(words: &[OsString]) -> (&'static str, Outcome) {
     (BOX, outcome)
 }
 
+fn version() -> Outcome {
+    say(&format!("{BOX} {}\n", env!("CARGO_PKG_VERSION")))
+}
+
 fn no_such(word: &str) -> Cause {
     let kind = if word.starts_with('-') { "option" } else { "applet" };
     let own = ["--help", "--version", "--list", "help"];
@@ -97,8 +101,14 @@ fn no_such(word: &str) -> Cause {
     usage::unknown(kind, word, &known).hint(format!("{BOX} --help lists the applets"))
 }
 
-/// An applet: the verb that is the first word.
-fn in_applet(applet: &Applet, called: &str, words: &[OsString]) -> Outcome {
+/// An applet: the verb that is the first word, where it has verbs.
+fn in_applet(applet: &Applet, name: &str, called: &str, words: &[OsString]) -> Outcome {
+    if let Some(alone) = applet.alone(name) {
+        return match words.first() {
+            Some(word) if word == "-V" || word == "--version" => version(),
+            _ => in_verb(alone, called, words),
+        };
+    }
     let Some((first, rest)) = words.split_first() else {
         output::tell(&verbs(applet, called));
         return Ok(Exit::Usage);
@@ -109,8 +119,8 @@ fn in_applet(applet: &Applet, called: &str, words: &[OsString]) -> Outcome {
     }
     match (&*first, rest) {
         ("-h" | "--help", _) | ("help", []) => say(&verbs(applet, called)),
-        ("help", [verb, ..]) => in_applet(applet, called, &[verb.clone(), "--help".into()]),
-        ("-V" | "--version", _) => say(&format!("{BOX} {}\n", env!("CARGO_PKG_VERSION"))),
+        ("help", [verb, ..]) => in_applet(applet, name, called, &[verb.clone(), "--help".into()]),
+        ("-V" | "--version", _) => version(),
         _ => {
             let known: Vec<&str> = applet.verbs.iter().map(|verb| verb.name).collect();
             let kind = if first.starts_with('-') { "option" } else { "verb" };

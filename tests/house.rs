@@ -35,6 +35,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("applets", 3),
     ("args", 2),
     ("exit", 2),
+    ("inventory", 2),
     ("jobs", 2),
     ("output", 2),
     ("sync", 2),

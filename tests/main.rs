@@ -8,6 +8,7 @@
 mod dispatch;
 mod fifo;
 mod house;
+mod ipcs;
 mod msgq;
 mod output;
 mod readme;

@@ -12,6 +12,8 @@ use super::{APPLETS, Verb, named};
 use crate::args::usage;
 use crate::exit::{Cause, Exit, each};
 
+/// Links that would hide the system's own ipcs and ipcrm are made only where these are named as APPLET.
+///
 /// A link is relative where the binary lies in DIR too. What is there already is left alone without --force, and a link to the
 /// box that is there counts as made.
 #[derive(Args)]
@@ -40,7 +42,7 @@ impl Verb for Install {
             known
         } else {
             let find = |name: &String| match named(name) {
-                Some(applet) => Ok(applet.name),
+                Some((_, name)) => Ok(name),
                 None => Err(usage::unknown("applet", name, &known)),
             };
             self.applets.iter().map(find).collect::<Result<_, _>>()?

@@ -2,6 +2,8 @@
 
 pub mod fifo;
 mod install;
+mod ipcrm_lite;
+mod ipcs_lite;
 mod key;
 pub mod msgq;
 pub mod sem;
@@ -133,31 +135,61 @@ pub struct Applet {
     pub summary: &'static str,
     /// A line that shows it at work.
     pub example: &'static str,
-    /// Its verbs.
+    /// Its verbs. An applet that has none has one entry that is called as the applet is; others after it are what the
+    /// applet is under other names.
     pub verbs: &'static [Entry],
 }
 
 /// The applets, in the order in which they are listed.
-pub const APPLETS: &[Applet] =
-    &[fifo::APPLET, msgq::APPLET, sem::APPLET, shm::APPLET, signal::APPLET];
+pub const APPLETS: &[Applet] = &[
+    fifo::APPLET,
+    ipcrm_lite::APPLET,
+    ipcs_lite::APPLET,
+    msgq::APPLET,
+    sem::APPLET,
+    shm::APPLET,
+    signal::APPLET,
+];
 
 /// The words of the box that are no applets.
 pub const WORDS: &[Entry] = &[Entry::of::<key::Key>(), Entry::of::<install::Install>()];
 
+impl Applet {
+    /// The one verb of an applet that has none, under this name of the applet's.
+    #[must_use]
+    pub fn alone(&self, name: &str) -> Option<&'static Entry> {
+        let is_alone = self.verbs.first().is_some_and(|entry| entry.name == self.name);
+        self.verbs.iter().find(|entry| is_alone && entry.is_called(name))
+    }
+
+    /// The names that it is called by.
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        let own = self.verbs.iter().filter(|entry| self.alone(entry.name).is_some());
+        let others = own.flat_map(|entry| [&[entry.name], entry.aliases].concat());
+        [self.name].into_iter().chain(others.filter(|name| *name != self.name))
+    }
+}
+
+/// An applet, and the name that it is called by.
+pub type Called = (&'static Applet, &'static str);
+
+fn names() -> impl Iterator<Item = Called> {
+    APPLETS.iter().flat_map(|applet| applet.names().map(move |name| (applet, name)))
+}
+
 /// The applet that a word names.
 #[must_use]
-pub fn named(word: &str) -> Option<&'static Applet> {
-    APPLETS.iter().find(|applet| applet.name == word)
+pub fn named(word: &str) -> Option<Called> {
+    names().find(|(_, name)| *name == word)
 }
 
 /// The applet that a link's base name stands for: its own name, or one that ends in `-` and its name.
 #[must_use]
-pub fn linked(base: &str) -> Option<&'static Applet> {
-    let ends_so = |applet: &&Applet| {
-        let before = base.strip_suffix(applet.name);
-        before.is_some_and(|before| before.is_empty() || before.ends_with('-'))
+pub fn linked(base: &str) -> Option<Called> {
+    let ends_so = |(_, name): &Called| {
+        base.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('-'))
     };
-    APPLETS.iter().filter(ends_so).max_by_key(|applet| applet.name.len())
+    names().filter(ends_so).max_by_key(|(_, name)| name.len())
 }
 
 #[cfg(test)]
@@ -166,10 +198,15 @@ mod tests {
 
     #[test]
     fn links_are_an_applets_name_or_end_in_it() {
-        for (base, name) in
-            [("sem", Some("sem")), ("ipc-sem", Some("sem")), ("ipcbox-sem", Some("sem"))]
-        {
-            assert_eq!(linked(base).map(|applet| applet.name), name, "{base}");
+        for (base, name) in [
+            ("sem", Some("sem")),
+            ("ipc-sem", Some("sem")),
+            ("ipcbox-sem", Some("sem")),
+            ("ipcs", Some("ipcs-lite")),
+            ("ipcs-lite", Some("ipcs-lite")),
+            ("my-ipcrm", Some("ipcrm-lite")),
+        ] {
+            assert_eq!(linked(base).map(|(applet, _)| applet.name), name, "{base}");
         }
         for base in ["ipcbox", "ipcbox-x86_64", "xsem", "sem-", ""] {
             assert!(linked(base).is_none(), "{base}");

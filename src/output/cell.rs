@@ -14,6 +14,8 @@ pub enum Cell {
     Unknown,
     /// A number.
     Number(i64),
+    /// A number that can be beyond those.
+    Large(u64),
     /// Text.
     Text(String),
     /// A yes or no.
@@ -75,7 +77,7 @@ impl Cell {
     /// Whether a table aligns it to the right.
     #[must_use]
     pub const fn is_number(&self) -> bool {
-        matches!(self, Self::Number(_))
+        matches!(self, Self::Number(_) | Self::Large(_))
     }
 
     /// As JSON, or nothing where the record has no such field.
@@ -85,6 +87,9 @@ impl Cell {
             Self::Absent => return None,
             Self::Unknown => "null".into(),
             Self::Number(number) => number.to_string(),
+            Self::Large(number) => number.to_string(),
+            // Most texts need no escapes, and there can be very many.
+            Self::Text(text) if is_bare(text) => format!("\"{text}\""),
             Self::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
             Self::Flag(flag) => flag.to_string(),
             Self::Records(records) => {
@@ -102,6 +107,7 @@ impl Cell {
             Self::Absent => String::new(),
             Self::Unknown => "-".into(),
             Self::Number(number) => number.to_string(),
+            Self::Large(number) => number.to_string(),
             Self::Text(text) if terminal => visible(text, &[]),
             Self::Text(text) => text.clone(),
             Self::Flag(flag) => if *flag { "yes" } else { "no" }.into(),
@@ -114,6 +120,11 @@ impl Cell {
             }
         }
     }
+}
+
+/// Whether a JSON string can have a text as it is.
+fn is_bare(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
 }
 
 /// A record as a JSON object; fields that it has not are left out.

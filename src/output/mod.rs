@@ -5,6 +5,7 @@
 
 mod cell;
 mod data;
+mod local;
 mod names;
 
 use anyhow::Context;
@@ -15,6 +16,7 @@ use crate::exit::Cause;
 use crate::sys::fds;
 pub use cell::{Cell, visible};
 pub use data::json_data;
+pub use local::ctime;
 pub use names::Names;
 
 /// One column of a kind of record.
@@ -55,6 +57,17 @@ pub fn show<R>(
 ) -> anyhow::Result<()> {
     let one = single && records.len() == 1 && how.columns.is_none() && !how.no_header;
     let chosen = choose(columns, records, how, one)?;
+    if how.json {
+        // Some at a time: there can be very many.
+        return records.chunks(256).try_for_each(|records| {
+            let lines = records.iter().map(|record| {
+                let cells = chosen.iter().map(|column| (column.key, (column.get)(record)));
+                let cells: Vec<_> = cells.collect();
+                cell::object(cells.iter().map(|(key, cell)| (*key, cell))) + "\n"
+            });
+            print(lines.collect::<String>().as_bytes())
+        });
+    }
     let rows: Vec<Vec<Cell>> = records
         .iter()
         .map(|record| chosen.iter().map(|column| (column.get)(record)).collect())
@@ -63,7 +76,6 @@ pub fn show<R>(
     let paint = Paint::decide(how.color);
     let text = match &rows[..] {
         [] => return Ok(()),
-        rows if how.json => json_lines(&keys, rows),
         [row] if one => fields(&keys, row, paint),
         rows => table(&keys, rows, how.no_header, paint),
     };

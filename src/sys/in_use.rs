@@ -3,6 +3,7 @@
 //! Read from `/proc/PID/maps`, `/proc/PID/fd` and `/proc/PID/fdinfo`, which want the right to trace the process; how many
 //! could not be looked at is told.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{ErrorKind, Result as IoResult};
 use std::os::unix::fs::MetadataExt;
@@ -88,6 +89,91 @@ pub fn by(object: Object) -> IoResult<Users> {
     Ok(users)
 }
 
+/// Who uses what, of all segments of this IPC namespace and all files of some devices.
+#[derive(Debug, Clone, Default)]
+pub struct Index {
+    /// The processes that map each segment, by its id.
+    pub segments: HashMap<i32, Vec<User>>,
+    /// The processes that map each file or have it open, by device and inode.
+    pub files: HashMap<(u64, u64), Vec<User>>,
+    /// The processes that could not be looked at.
+    pub unseen: Vec<i32>,
+}
+
+/// Looks at every process once. One that ends meanwhile is left out.
+///
+/// # Errors
+/// Those of reading `/proc` itself.
+pub fn index(devices: &[u64]) -> IoResult<Index> {
+    let namespace = |who: &str| fs::read_link(format!("/proc/{who}/ns/ipc"));
+    let ours = namespace("self")?;
+    let mut index = Index::default();
+    for pid in numbers("/proc")? {
+        let look = || {
+            let here = namespace(&pid.to_string())? == ours;
+            IoResult::Ok((here, fs::read(format!("/proc/{pid}/maps"))?, descriptors(pid)?))
+        };
+        match look() {
+            Ok((here, maps, fds)) => index.add(pid, here, &maps, &fds, devices),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied && has_memory(pid) => {
+                index.unseen.push(pid);
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(index)
+}
+
+impl Index {
+    fn add(
+        &mut self,
+        pid: i32,
+        here: bool,
+        maps: &[u8],
+        fds: &[(i32, fs::Metadata)],
+        devices: &[u64],
+    ) {
+        for line in String::from_utf8_lossy(maps).lines() {
+            let mut words = line.split_ascii_whitespace().skip(3);
+            let (Some(on), Some(number)) = (words.next(), words.next()) else { continue };
+            let Ok(number) = number.parse::<u64>() else { continue };
+            let device = devices.iter().find(|device| on == written(**device));
+            let users = if let Some(device) = device {
+                self.files.entry((*device, number)).or_default()
+            } else if here && is_of(line, Object::Segment(number as i32)) {
+                self.segments.entry(number as i32).or_default()
+            } else {
+                continue;
+            };
+            user(users, pid).mappings += 1;
+        }
+        for (fd, file) in fds.iter().filter(|(_, file)| devices.contains(&file.dev())) {
+            let users = self.files.entry((file.dev(), file.ino())).or_default();
+            user(users, pid).open.extend(access(pid, *fd));
+        }
+    }
+}
+
+/// The entry of a process, which is looked at after all that have one.
+fn user(users: &mut Vec<User>, pid: i32) -> &mut User {
+    if users.last().is_none_or(|last| last.pid != pid) {
+        users.push(User { pid, mappings: 0, open: Vec::new() });
+    }
+    let last = users.len() - 1;
+    &mut users[last]
+}
+
+fn descriptors(pid: i32) -> IoResult<Vec<(i32, fs::Metadata)>> {
+    let dir = format!("/proc/{pid}/fd");
+    let file = |fd: i32| Some((fd, fs::metadata(format!("{dir}/{fd}")).ok()?));
+    Ok(numbers(&dir)?.into_iter().filter_map(file).collect())
+}
+
+/// A device as `/proc/PID/maps` has it.
+fn written(device: u64) -> String {
+    format!("{:02x}:{:02x}", major(device), minor(device))
+}
+
 fn mappings(pid: i32, object: Object) -> IoResult<usize> {
     let text = fs::read(format!("/proc/{pid}/maps"))?;
     Ok(String::from_utf8_lossy(&text).lines().filter(|line| is_of(line, object)).count())
@@ -101,10 +187,7 @@ fn is_of(line: &str, object: Object) -> bool {
         return false;
     };
     match object {
-        Object::File { device, inode } => {
-            number.parse() == Ok(inode)
-                && on == format!("{:02x}:{:02x}", major(device), minor(device))
-        }
+        Object::File { device, inode } => number.parse() == Ok(inode) && on == written(device),
         // Its file is one of the kernel's own and bears the id as its inode.
         Object::Segment(id) => {
             let path = words.collect::<Vec<_>>().join(" ");

@@ -20,6 +20,7 @@ pub mod mapping;
 pub mod memfd;
 pub mod memory;
 pub mod message;
+pub mod namespace;
 pub mod opening;
 pub mod pipe;
 pub mod posix;

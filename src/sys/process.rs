@@ -80,6 +80,12 @@ pub fn command(pid: i32) -> Option<String> {
     Some(format!("[{}]", String::from_utf8_lossy(&name).trim_end()))
 }
 
+/// Whether a process of this number is there, kill(2) with signal 0; one of somebody else's is.
+#[must_use]
+pub fn exists(pid: i32) -> bool {
+    kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
+}
+
 /// Sends a signal to a process, kill(2); that it has gone is no failure.
 pub fn signal(pid: i32, signal: Signal) {
     let _ = kill(Pid::from_raw(pid), signal);

@@ -22,6 +22,10 @@ pub struct Signal(u8);
 impl Signal {
     /// SIGINT.
     pub const INT: Self = Self(libc::SIGINT as u8);
+    /// SIGHUP.
+    pub const HUP: Self = Self(libc::SIGHUP as u8);
+    /// SIGQUIT.
+    pub const QUIT: Self = Self(libc::SIGQUIT as u8);
     /// SIGKILL.
     pub const KILL: Self = Self(libc::SIGKILL as u8);
     /// SIGTERM.

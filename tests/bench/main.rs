@@ -6,6 +6,7 @@
 #![allow(clippy::cast_precision_loss, clippy::expect_used, clippy::print_stdout)]
 
 mod fifo;
+mod ipcs;
 mod msgq;
 mod sem;
 mod shm;
@@ -22,5 +23,7 @@ fn main() {
     sem::tasks(&mut table);
     shm::tasks(&mut table);
     signal::tasks(&mut table);
+    // Last: it goes on in an IPC namespace of its own.
+    ipcs::tasks(&mut table);
     table.finish();
 }

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::queue::{look, only_posix, only_system_v};
+use super::queue::{only_posix, only_system_v};
 use super::{doing, limit};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
@@ -116,7 +116,7 @@ impl Create {
         loop {
             let mode = self.creating.mode;
             match mq::Queue::create(name, Access::Write, Patience::Never, mode, limits) {
-                Err(Errno::EEXIST) if !self.exclusive => match look(name) {
+                Err(Errno::EEXIST) if !self.exclusive => match mq::look(name) {
                     // It was removed meanwhile.
                     Err(Errno::ENOENT) => {}
                     found => {

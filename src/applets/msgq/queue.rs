@@ -1,7 +1,5 @@
 //! A queue of either family, as the verbs use it.
 
-use std::ffi::OsStr;
-
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 
@@ -167,19 +165,10 @@ fn either<Q>(
     }
 }
 
-/// A POSIX queue for looking at it: for receiving, or for sending where only that is permitted.
-pub fn look(name: &OsStr) -> nix::Result<mq::Queue> {
-    let open = |access| mq::Queue::open(name, access, Patience::Never);
-    match open(Access::Read) {
-        Err(Errno::EACCES) => open(Access::Write),
-        opened => opened,
-    }
-}
-
 /// Whom a queue belongs to, as far as that can be told.
 pub fn owner(target: &Target) -> Option<u32> {
     match target.form() {
-        Form::Posix => look(target.typed()).ok()?.owned().ok().map(|file| file.uid),
+        Form::Posix => mq::look(target.typed()).ok()?.owned().ok().map(|file| file.uid),
         _ => find(target).ok()?.stat().map(|stat| stat.perm.uid).ok(),
     }
 }

@@ -5,11 +5,12 @@ use clap::Args;
 
 use super::create::{change, room};
 use super::doing;
-use super::queue::{find, look, only_system_v};
+use super::queue::{find, only_system_v};
 use crate::applets::Verb;
 use crate::args::creating::mode;
 use crate::args::owner::{self, Owner};
 use crate::exit::{Cause, Exit};
+use crate::sys::posix::mq;
 use crate::sys::sysv::Change;
 use crate::target::{Form, Target};
 
@@ -57,7 +58,7 @@ impl Set {
         if *self.target.form() == Form::Posix {
             let why = "the limits of a POSIX queue are fixed when it is made";
             only_system_v(&self.target, self.max_bytes.is_some(), why)?;
-            return Ok(look(self.target.typed())?.change(wanted)?);
+            return Ok(mq::look(self.target.typed())?.change(wanted)?);
         }
         change(find(&self.target)?, wanted, self.max_bytes)
     }

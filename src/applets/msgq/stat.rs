@@ -7,7 +7,7 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::doing;
-use super::queue::{find, look};
+use super::queue::find;
 use crate::applets::Verb;
 use crate::args::showing::Showing;
 use crate::exit::{Exit, each};
@@ -82,7 +82,7 @@ impl Object {
     pub fn look(target: &Target) -> Result<Self> {
         let name = target.name().map(OsString::from);
         let family = match target.form() {
-            Form::Posix => Family::Posix(look(target.typed())?.stat()?),
+            Form::Posix => Family::Posix(mq::look(target.typed())?.stat()?),
             _ => Family::SystemV(find(target)?.stat()?),
         };
         Ok(Self { name, family })
@@ -142,7 +142,7 @@ fn all() -> Result<Vec<Object>> {
     let mut found: Vec<Object> =
         system_v.map(|stat| Object { name: None, family: Family::SystemV(stat) }).collect();
     for name in mq::names().unwrap_or_default() {
-        let family = match look(&name).and_then(|queue| queue.stat()) {
+        let family = match mq::look(&name).and_then(|queue| queue.stat()) {
             Ok(stat) => Family::Posix(stat),
             Err(Errno::EACCES) => Family::Unreadable,
             Err(_) => continue,

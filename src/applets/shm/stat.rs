@@ -205,10 +205,10 @@ const fn record_columns<'a>() -> [Column<Record<'a>>; 21] {
             Cell::time(r.object.both(|stat| stat.change_time, |stat| stat.change_time))
         }),
         Column::detail("resident", |r| {
-            size(r.object.both(|stat| stat.resident, |stat| stat.allocated))
+            Cell::known(r.object.both(|stat| stat.resident, |stat| Some(stat.allocated)), size)
         }),
         Column::detail("swapped", |r| match r.object.stat() {
-            Some(stat) => size(stat.swapped),
+            Some(stat) => Cell::known(stat.swapped, size),
             None => Cell::Unknown,
         }),
         Column::detail("removed", |r| r.object.own(|stat| Cell::Flag(stat.removed))),

@@ -234,6 +234,14 @@ fn raw_limits(limits: Limits) -> Result<libc::mq_attr> {
     Ok(raw)
 }
 
+/// Opens a queue for looking at it: for receiving, or for sending where only that is permitted.
+pub fn look(name: &OsStr) -> Result<Queue> {
+    match Queue::open(name, Access::Read, Patience::Never) {
+        Err(Errno::EACCES) => Queue::open(name, Access::Write, Patience::Never),
+        opened => opened,
+    }
+}
+
 /// Removes the name, mq_unlink(3); who has it open keeps it.
 pub fn unlink(name: &OsStr) -> Result<()> {
     let name = c_name(name)?;

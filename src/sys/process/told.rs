@@ -5,6 +5,7 @@ use std::io::Error;
 
 use nix::Result;
 use nix::errno::Errno;
+use nix::unistd::{SysconfVar, sysconf};
 
 use super::numbers;
 use crate::sys::signals::Set;
@@ -140,6 +141,23 @@ fn parse_status(text: &str) -> Status {
         }
     }
     status
+}
+
+/// When the system started, in seconds since 1970.
+///
+/// # Errors
+/// Those of reading `/proc/stat`.
+pub fn boot_time() -> Result<i64> {
+    let text = text("/proc/stat")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("btime "));
+    line.and_then(|time| time.trim().parse().ok()).ok_or(Errno::EPROTO)
+}
+
+/// Clock ticks in a second, in which the start of a process is told.
+#[must_use]
+pub fn ticks() -> u64 {
+    let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten();
+    ticks.and_then(|ticks| u64::try_from(ticks).ok()).filter(|ticks| *ticks > 0).unwrap_or(100)
 }
 
 /// The threads of a process, in order.

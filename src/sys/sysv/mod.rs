@@ -5,8 +5,11 @@ pub mod msg;
 pub mod sem;
 pub mod shm;
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Error, Result as IoResult};
 use std::mem::zeroed;
 use std::path::Path;
+use std::str::{FromStr, SplitAsciiWhitespace};
 
 use nix::Result;
 use nix::errno::Errno;
@@ -88,8 +91,50 @@ pub fn ftok(path: &Path, number: u8) -> Result<Key> {
     Ok(bits.cast_signed())
 }
 
+/// The words of a line of `/proc/sysvipc`, one after the other.
+struct Words<'a>(SplitAsciiWhitespace<'a>);
+
+impl Words<'_> {
+    fn number<T: FromStr>(&mut self) -> Option<T> {
+        self.0.next()?.parse().ok()
+    }
+
+    fn octal(&mut self) -> Option<u32> {
+        u32::from_str_radix(self.0.next()?, 8).ok()
+    }
+}
+
+/// Reads every line but the first, the titles, of `/proc/sysvipc/NAME`. `None`: there is no such file.
+///
+/// # Errors
+/// Those of reading it. A line that cannot be read is one, with its number.
+fn listed<T>(name: &str, read: fn(&mut Words) -> Option<T>) -> IoResult<Option<Vec<T>>> {
+    let path = format!("/proc/sysvipc/{name}");
+    let Ok(file) = File::open(&path) else { return Ok(None) };
+    let mut lines = BufReader::with_capacity(64 << 10, file);
+    let (mut found, mut line) = (Vec::new(), String::new());
+    for number in 1.. {
+        line.clear();
+        if lines.read_line(&mut line)? == 0 {
+            break;
+        }
+        if number > 1 {
+            let stat = read(&mut Words(line.split_ascii_whitespace()));
+            let wrong = || Error::other(format!("line {number} of {path} cannot be read"));
+            found.push(stat.ok_or_else(wrong)?);
+        }
+    }
+    Ok(Some(found))
+}
+
+/// The index in the kernel's tables of what has this id, for the `*_STAT_ANY` calls: an id is its index plus a multiple of
+/// 32768, of 2^24 with ipcmni_extend.
+fn indices(id: libc::c_int) -> [libc::c_int; 2] {
+    [id % 32768, id % (1 << 24)]
+}
+
 /// The kinds of System V object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A message queue.
     Msg,
@@ -107,6 +152,16 @@ impl Kind {
             Self::Msg => "message queue",
             Self::Sem => "semaphore set",
             Self::Shm => "shared memory segment",
+        }
+    }
+
+    /// It in a word, as records and options have it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Msg => "msg",
+            Self::Sem => "sem",
+            Self::Shm => "shm",
         }
     }
 }

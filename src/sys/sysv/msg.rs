@@ -2,13 +2,14 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_long};
+use std::io::Result as IoResult;
 use std::mem::zeroed;
 
 use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
 
-use super::{Change, Key, Perm};
+use super::{Change, Key, Perm, Words, indices, listed};
 use crate::sys::message::{Message, Waits, Which};
 use crate::sys::process::{Blocked, shares_ipc};
 use crate::sys::wait::{Patience, interruptible};
@@ -89,11 +90,69 @@ fn info(command: c_int) -> Result<(libc::msginfo, c_int)> {
     Ok((info, highest))
 }
 
-/// Every queue of the IPC namespace, those that may not be read included (`MSG_STAT_ANY`, Linux 4.17).
-pub fn all() -> Result<Vec<Stat>> {
+/// How many queues there are, the messages in all of them, and the bytes of these, `MSG_INFO`.
+pub fn used() -> Result<(u64, u64, u64)> {
+    let (info, _) = info(libc::MSG_INFO)?;
+    let count = |n: c_int| u64::try_from(n).unwrap_or(0);
+    Ok((count(info.msgpool), count(info.msgmap), count(info.msgtql)))
+}
+
+/// Every queue of the IPC namespace, those that may not be read included: from `/proc/sysvipc/msg`, else by calls.
+///
+/// # Errors
+/// Those of reading it. A line that cannot be read is one, with its number.
+pub fn all() -> IoResult<Vec<Stat>> {
+    let Some(mut found) = listed("msg", line)? else { return Ok(all_by_calls()?) };
+    // The file does not tell how many bytes fit. A queue that has gone meanwhile is left out.
+    found.retain_mut(|queue| match stat_any(queue.id) {
+        Some(stat) => {
+            queue.max_bytes = stat.max_bytes;
+            true
+        }
+        None => false,
+    });
+    Ok(found)
+}
+
+/// The same by calls alone (`MSG_STAT_ANY`, Linux 4.17).
+pub fn all_by_calls() -> Result<Vec<Stat>> {
     let (_, highest) = info(libc::MSG_INFO)?;
     let stats = (0..=highest).map(|index| stat(index, MSG_STAT_ANY));
     Ok(stats.filter_map(Result::ok).collect())
+}
+
+/// A line: key msqid perms cbytes qnum lspid lrpid uid gid cuid cgid stime rtime ctime.
+fn line(words: &mut Words) -> Option<Stat> {
+    let key = words.number()?;
+    let id = words.number()?;
+    let mode = words.octal()? & 0o777;
+    let (bytes, messages) = (words.number()?, words.number()?);
+    let (last_send_pid, last_receive_pid) = (words.number()?, words.number()?);
+    let perm = Perm {
+        key,
+        uid: words.number()?,
+        gid: words.number()?,
+        creator_uid: words.number()?,
+        creator_gid: words.number()?,
+        mode,
+    };
+    Some(Stat {
+        id,
+        perm,
+        messages,
+        bytes,
+        max_bytes: 0,
+        last_send_pid,
+        last_receive_pid,
+        send_time: words.number()?,
+        receive_time: words.number()?,
+        change_time: words.number()?,
+    })
+}
+
+fn stat_any(id: c_int) -> Option<Stat> {
+    let stats = indices(id).into_iter().filter_map(|index| stat(index, MSG_STAT_ANY).ok());
+    stats.into_iter().find(|stat| stat.id == id)
 }
 
 fn stat(id_or_index: c_int, command: c_int) -> Result<Stat> {
@@ -207,12 +266,7 @@ impl Queue {
     /// The queue's data. Asks without read permission too, where the kernel can (Linux 4.17).
     pub fn stat(self) -> Result<Stat> {
         match stat(self.id, libc::IPC_STAT) {
-            // An id is its index plus a multiple of 32768 (of 2^24 with ipcmni_extend).
-            Err(Errno::EACCES) => [self.id % 32768, self.id % (1 << 24)]
-                .into_iter()
-                .filter_map(|index| stat(index, MSG_STAT_ANY).ok())
-                .find(|stat| stat.id == self.id)
-                .ok_or(Errno::EACCES),
+            Err(Errno::EACCES) => stat_any(self.id).ok_or(Errno::EACCES),
             answer => answer,
         }
     }

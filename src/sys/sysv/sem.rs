@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
+use std::io::Result as IoResult;
 use std::mem::zeroed;
 use std::ptr::{from_ref, null};
 
@@ -10,7 +11,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::time::TimeSpec;
 
-use super::{Change, Key, Perm};
+use super::{Change, Key, Perm, Words, indices, listed};
 use crate::sys::wait::Patience;
 
 /// The highest value of a semaphore, `SEMVMX`.
@@ -126,6 +127,8 @@ impl Stat {
 pub struct Limits {
     /// SEMMSL: semaphores in a set.
     pub per_set: usize,
+    /// SEMMNS: semaphores in all.
+    pub in_all: usize,
     /// SEMOPM: operations in one semop(2).
     pub ops: usize,
     /// SEMMNI: sets.
@@ -143,6 +146,7 @@ pub fn limits() -> Result<Limits> {
     let count = |n: c_int| usize::try_from(n).unwrap_or(0);
     Ok(Limits {
         per_set: count(info.semmsl),
+        in_all: count(info.semmns),
         ops: count(info.semopm),
         sets: count(info.semmni),
         sets_used: count(now.semusz),
@@ -158,11 +162,39 @@ fn info(command: c_int) -> Result<(libc::seminfo, c_int)> {
     Ok((info, highest))
 }
 
-/// Every set of the IPC namespace, those that may not be read included (`SEM_STAT_ANY`, Linux 4.17).
-pub fn all() -> Result<Vec<Stat>> {
+/// Every set of the IPC namespace, those that may not be read included: from `/proc/sysvipc/sem`, else by calls.
+///
+/// # Errors
+/// Those of reading it. A line that cannot be read is one, with its number.
+pub fn all() -> IoResult<Vec<Stat>> {
+    match listed("sem", line)? {
+        Some(found) => Ok(found),
+        None => Ok(all_by_calls()?),
+    }
+}
+
+/// The same by calls alone (`SEM_STAT_ANY`, Linux 4.17).
+pub fn all_by_calls() -> Result<Vec<Stat>> {
     let (_, highest) = info(libc::SEM_INFO)?;
     let stats = (0..=highest).map(|index| stat(index, libc::SEM_STAT_ANY));
     Ok(stats.filter_map(Result::ok).collect())
+}
+
+/// A line: key semid perms nsems uid gid cuid cgid otime ctime.
+fn line(words: &mut Words) -> Option<Stat> {
+    let key = words.number()?;
+    let id = words.number()?;
+    let mode = words.octal()? & 0o777;
+    let len = words.number()?;
+    let perm = Perm {
+        key,
+        uid: words.number()?,
+        gid: words.number()?,
+        creator_uid: words.number()?,
+        creator_gid: words.number()?,
+        mode,
+    };
+    Some(Stat { id, perm, len, op_time: words.number()?, change_time: words.number()? })
 }
 
 fn stat(id_or_index: c_int, command: c_int) -> Result<Stat> {
@@ -253,8 +285,7 @@ impl Set {
     /// The set's data. Asks without read permission too, where the kernel can (Linux 4.17).
     pub fn stat(self) -> Result<Stat> {
         match stat(self.id, libc::IPC_STAT) {
-            // An id is its index plus a multiple of 32768 (of 2^24 with ipcmni_extend).
-            Err(Errno::EACCES) => [self.id % 32768, self.id % (1 << 24)]
+            Err(Errno::EACCES) => indices(self.id)
                 .into_iter()
                 .filter_map(|index| stat(index, libc::SEM_STAT_ANY).ok())
                 .find(|stat| stat.id == self.id)

@@ -10,7 +10,7 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
 
-use super::{Change, Key, Perm};
+use super::{Change, Key, Perm, Words, indices, listed};
 use crate::sys::mapping::Mapping;
 
 /// In the mode: it goes with its last user (`SHM_DEST`).
@@ -39,57 +39,152 @@ pub struct Stat {
     pub detach_time: i64,
     /// Creation or last change, seconds since 1970.
     pub change_time: i64,
-    /// Bytes of it in memory.
-    pub resident: u64,
-    /// Bytes of it in swap.
-    pub swapped: u64,
+    /// Bytes of it in memory, which only `/proc` tells.
+    pub resident: Option<u64>,
+    /// Bytes of it in swap, likewise.
+    pub swapped: Option<u64>,
     /// Whether it was removed and goes with its last user.
     pub removed: bool,
     /// Whether it is kept from being swapped out.
     pub pinned: bool,
 }
 
-/// Every segment of the IPC namespace, those that may not be read included.
-///
-/// # Errors
-/// Those of reading `/proc/sysvipc/shm`.
-pub fn all() -> IoResult<Vec<Stat>> {
-    let text = fs::read_to_string("/proc/sysvipc/shm")?;
-    Ok(text.lines().filter_map(stat).collect())
+impl Stat {
+    fn new(id: c_int, raw: &libc::shmid_ds) -> Self {
+        let mode = u32::from(raw.shm_perm.mode);
+        Self {
+            id,
+            perm: raw.shm_perm.into(),
+            size: raw.shm_segsz as u64,
+            attached: raw.shm_nattch,
+            creator_pid: raw.shm_cpid,
+            last_pid: raw.shm_lpid,
+            attach_time: raw.shm_atime,
+            detach_time: raw.shm_dtime,
+            change_time: raw.shm_ctime,
+            resident: None,
+            swapped: None,
+            removed: mode & REMOVED != 0,
+            pinned: mode & PINNED != 0,
+        }
+    }
+
+    /// The permission bits with the kernel's two marks, as ipcs(1) shows them.
+    #[must_use]
+    pub const fn marked_mode(&self) -> u32 {
+        self.perm.mode
+            | if self.removed { REMOVED } else { 0 }
+            | if self.pinned { PINNED } else { 0 }
+    }
 }
 
-/// A line of `/proc/sysvipc/shm`: key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap, the
-/// permissions in octal.
-fn stat(line: &str) -> Option<Stat> {
-    let words: Vec<&str> = line.split_ascii_whitespace().collect();
-    let at = |n: usize| words.get(n).copied().unwrap_or_default();
-    let id = |n| at(n).parse().ok();
-    let count = |n: usize| at(n).parse::<u64>().ok();
-    let time = |n: usize| at(n).parse::<i64>().ok();
-    let mode = u32::from_str_radix(at(2), 8).ok()?;
+/// Every segment of the IPC namespace, those that may not be read included: from `/proc/sysvipc/shm`, else by calls.
+///
+/// # Errors
+/// Those of reading it. A line that cannot be read is one, with its number.
+pub fn all() -> IoResult<Vec<Stat>> {
+    match listed("shm", line)? {
+        Some(found) => Ok(found),
+        None => Ok(all_by_calls()?),
+    }
+}
+
+/// The same by calls alone (`SHM_STAT_ANY`, Linux 4.17), which do not tell how much of each is in memory.
+pub fn all_by_calls() -> Result<Vec<Stat>> {
+    let highest = used()?.highest;
+    let stats = (0..=highest).map(|index| stat(index, SHM_STAT_ANY));
+    Ok(stats.filter_map(Result::ok).collect())
+}
+
+fn stat(id_or_index: c_int, command: c_int) -> Result<Stat> {
+    // SAFETY: a C structure of integers, for which all zeros is a value.
+    let mut raw: libc::shmid_ds = unsafe { zeroed() };
+    // SAFETY: IPC_STAT and SHM_STAT_ANY write one shmid_ds, which is there.
+    let id = Errno::result(unsafe { libc::shmctl(id_or_index, command, &raw mut raw) })?;
+    let id = if command == libc::IPC_STAT { id_or_index } else { id };
+    Ok(Stat::new(id, &raw))
+}
+
+/// A line: key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap.
+fn line(words: &mut Words) -> Option<Stat> {
+    let key = words.number()?;
+    let id = words.number()?;
+    let mode = words.octal()?;
+    let size = words.number()?;
+    let (creator_pid, last_pid, attached) = (words.number()?, words.number()?, words.number()?);
+    let perm = Perm {
+        key,
+        uid: words.number()?,
+        gid: words.number()?,
+        creator_uid: words.number()?,
+        creator_gid: words.number()?,
+        mode: mode & 0o777,
+    };
     Some(Stat {
-        id: at(1).parse().ok()?,
-        perm: Perm {
-            key: at(0).parse().ok()?,
-            uid: id(7)?,
-            gid: id(8)?,
-            creator_uid: id(9)?,
-            creator_gid: id(10)?,
-            mode: mode & 0o777,
-        },
-        size: count(3)?,
-        attached: count(6)?,
-        creator_pid: at(4).parse().ok()?,
-        last_pid: at(5).parse().ok()?,
-        attach_time: time(11)?,
-        detach_time: time(12)?,
-        change_time: time(13)?,
-        resident: count(14)?,
-        swapped: count(15)?,
+        id,
+        perm,
+        size,
+        attached,
+        creator_pid,
+        last_pid,
+        attach_time: words.number()?,
+        detach_time: words.number()?,
+        change_time: words.number()?,
+        resident: Some(words.number()?),
+        swapped: Some(words.number()?),
         removed: mode & REMOVED != 0,
         pinned: mode & PINNED != 0,
     })
 }
+
+/// What all segments take together: `struct shm_info`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Used {
+    /// How many there are.
+    pub segments: u64,
+    /// Their pages.
+    pub pages: u64,
+    /// Pages of these in memory.
+    pub resident: u64,
+    /// Pages of these in swap.
+    pub swapped: u64,
+    /// How often the kernel tried to swap some out, and did; no kernel since 2.4 counts it.
+    pub swap_attempts: (u64, u64),
+    highest: c_int,
+}
+
+/// What all segments take together, `SHM_INFO`.
+pub fn used() -> Result<Used> {
+    // SAFETY: a C structure of integers, for which all zeros is a value.
+    let mut info: ShmInfo = unsafe { zeroed() };
+    let at = (&raw mut info).cast();
+    // SAFETY: SHM_INFO writes one shm_info, which is there; the id is ignored.
+    let highest = Errno::result(unsafe { libc::shmctl(0, SHM_INFO, at) })?;
+    Ok(Used {
+        segments: u64::try_from(info.used_ids).unwrap_or(0),
+        pages: info.shm_tot,
+        resident: info.shm_rss,
+        swapped: info.shm_swp,
+        swap_attempts: (info.swap_attempts, info.swap_successes),
+        highest,
+    })
+}
+
+/// `struct shm_info` of shmctl(2), which the libc crate does not have.
+#[repr(C)]
+struct ShmInfo {
+    used_ids: c_int,
+    shm_tot: libc::c_ulong,
+    shm_rss: libc::c_ulong,
+    shm_swp: libc::c_ulong,
+    swap_attempts: libc::c_ulong,
+    swap_successes: libc::c_ulong,
+}
+
+/// What all segments take together.
+const SHM_INFO: c_int = 14;
+/// The data of the segment with this index, whoever may read it, Linux 4.17.
+const SHM_STAT_ANY: c_int = 15;
 
 /// The limits of `/proc/sys/kernel/shm*`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,9 +264,17 @@ impl Segment {
     /// # Errors
     /// `EINVAL`: it is gone.
     pub fn stat(self) -> Result<Stat> {
-        let all =
-            all().map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
-        all.into_iter().find(|stat| stat.id == self.id).ok_or(Errno::EINVAL)
+        if let Ok(Some(all)) = listed("shm", line) {
+            return all.into_iter().find(|stat| stat.id == self.id).ok_or(Errno::EINVAL);
+        }
+        match stat(self.id, libc::IPC_STAT) {
+            Err(Errno::EACCES) => indices(self.id)
+                .into_iter()
+                .filter_map(|index| stat(index, SHM_STAT_ANY).ok())
+                .find(|stat| stat.id == self.id)
+                .ok_or(Errno::EACCES),
+            answer => answer,
+        }
     }
 
     fn ask(self) -> Result<libc::shmid_ds> {
@@ -223,18 +326,20 @@ impl Segment {
 
 #[cfg(test)]
 mod tests {
-    use super::stat;
+    use super::{Words, line};
 
     #[test]
     fn lines_of_proc_sysvipc_shm() {
+        let line = |text: &str| line(&mut Words(text.split_ascii_whitespace()));
         let title =
             "key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap";
-        assert_eq!(stat(title), None);
-        let line = "-1 65538 3600 5000 10 11 2 1 2 3 4 100 0 99 8192 4096";
-        let stat = stat(line).unwrap();
+        assert_eq!(line(title), None);
+        let stat = line("-1 65538 3600 5000 10 11 2 1 2 3 4 100 0 99 8192 4096").unwrap();
         assert_eq!((stat.perm.key, stat.id, stat.perm.mode), (-1, 65538, 0o600));
         assert!(stat.removed && stat.pinned);
-        assert_eq!((stat.size, stat.attached, stat.resident, stat.swapped), (5000, 2, 8192, 4096));
+        assert_eq!(stat.marked_mode(), 0o3600);
+        assert_eq!((stat.size, stat.attached), (5000, 2));
+        assert_eq!((stat.resident, stat.swapped), (Some(8192), Some(4096)));
         assert_eq!((stat.perm.creator_uid, stat.perm.creator_gid), (3, 4));
     }
 }

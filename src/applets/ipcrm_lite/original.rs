@@ -1,0 +1,169 @@
+//! Removal as util-linux's `ipcrm` does it, with its messages.
+
+use std::ffi::OsStr;
+
+use anyhow::{Result, bail};
+use nix::errno::Errno;
+
+use crate::exit::{Cause, Exit, each};
+use crate::inventory::find;
+use crate::output;
+use crate::sys::sysv::{Kind, msg, sem, shm};
+
+/// An id or a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Id,
+    Key,
+}
+
+impl By {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Key => "key",
+        }
+    }
+}
+
+/// Removes by an id, as the options have it.
+pub fn by_id(kind: Kind, text: &str, verbose: bool, missing_ok: bool) -> Result<()> {
+    let Some(id) = number(text, 10).and_then(|id| i32::try_from(id).ok()) else {
+        bail!(unread(text));
+    };
+    remove(kind, id, By::Id, verbose, missing_ok)
+}
+
+fn unread(text: &str) -> Cause {
+    let is_number = text.len() > 1 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let why = if is_number { ": Numerical result out of range" } else { "" };
+    Cause::new(Exit::Usage, format!("failed to parse argument: '{text}'{why}"))
+}
+
+/// Removes what is behind a key: decimal, octal after a 0, hexadecimal after 0x.
+pub fn by_key(kind: Kind, text: &str, verbose: bool, missing_ok: bool) -> Result<()> {
+    let Some(key) = number(text, 0) else { bail!(unread(text)) };
+    if key == 0 {
+        bail!(Cause::new(Exit::Usage, format!("illegal key ({text})")));
+    }
+    // A key is 32 bits, written with a sign or without.
+    let key = i32::try_from(key).ok().or_else(|| u32::try_from(key).ok().map(u32::cast_signed));
+    let found = key.ok_or(Errno::ENOENT).and_then(|key| find::id_of(kind, key));
+    match found {
+        Ok(id) => remove(kind, id, By::Key, verbose, missing_ok),
+        Err(Errno::ENOENT | Errno::EIDRM) if missing_ok => Ok(()),
+        Err(errno @ Errno::EACCES) => {
+            bail!(Cause::new(errno.into(), format!("permission denied for key ({text})")))
+        }
+        Err(_) => bail!(Cause::new(Exit::Missing, format!("invalid key ({text})"))),
+    }
+}
+
+/// `ipcrm shm 5 6`.
+pub fn old_form(kind: Kind, ids: &[&OsStr], missing_ok: bool) -> Result<Exit> {
+    if ids.is_empty() {
+        bail!(Cause::new(Exit::Usage, "not enough arguments"));
+    }
+    let exit = each(ids, |id| {
+        let text = id.to_string_lossy();
+        let Some(number) = number(&text, 10).and_then(|id| i32::try_from(id).ok()) else {
+            bail!(Cause::new(Exit::Usage, format!("invalid id: {text}")));
+        };
+        remove(kind, number, By::Id, false, missing_ok)
+    })?;
+    output::print(b"resource(s) deleted\n")?;
+    Ok(exit)
+}
+
+/// `-a`: every object of these kinds; what somebody else removes meanwhile is gone too.
+pub fn all(kinds: &[Kind], verbose: bool) -> Result<Exit> {
+    let mut found = Vec::new();
+    for kind in [Kind::Shm, Kind::Sem, Kind::Msg].iter().filter(|kind| kinds.contains(kind)) {
+        // Ids are all that is wanted, and calls tell them sooner than /proc.
+        let ids: Vec<i32> = match kind {
+            Kind::Msg => msg::all_by_calls()?.iter().map(|stat| stat.id).collect(),
+            Kind::Sem => sem::all_by_calls()?.iter().map(|stat| stat.id).collect(),
+            Kind::Shm => shm::all_by_calls()?.iter().map(|stat| stat.id).collect(),
+        };
+        found.extend(ids.into_iter().map(|id| (*kind, id)));
+    }
+    each(found, |(kind, id)| remove(kind, id, By::Id, verbose, true))
+}
+
+fn remove(kind: Kind, id: i32, by: By, verbose: bool, missing_ok: bool) -> Result<()> {
+    if verbose {
+        output::print(format!("removing {} id `{id}'\n", name(kind)).as_bytes())?;
+    }
+    let removed = match kind {
+        Kind::Msg => msg::Queue::from_id(id).remove(),
+        Kind::Sem => sem::Set::from_id(id).remove(),
+        Kind::Shm => shm::Segment::from_id(id).remove(),
+    };
+    let by = by.word();
+    match removed {
+        Ok(()) => Ok(()),
+        Err(Errno::EINVAL | Errno::EIDRM) if missing_ok => Ok(()),
+        Err(errno @ (Errno::EPERM | Errno::EACCES)) => {
+            bail!(Cause::new(errno.into(), format!("permission denied for {by} ({id})")))
+        }
+        Err(Errno::EINVAL) => bail!(Cause::new(Exit::Missing, format!("invalid {by} ({id})"))),
+        Err(Errno::EIDRM) => {
+            bail!(Cause::new(Exit::Missing, format!("already removed {by} ({id})")))
+        }
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+const fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Sem => "semaphore",
+        kind => kind.name(),
+    }
+}
+
+/// A number as strtol(3) reads it, all of it; a base of 0 is told by what it begins with.
+fn number(text: &str, base: u32) -> Option<i64> {
+    let text = text.trim_start();
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let hexadecimal = || digits.strip_prefix("0x").or(digits.strip_prefix("0X"));
+    let (base, digits) = match (base, hexadecimal()) {
+        (0, Some(digits)) => (16, digits),
+        (0, None) if digits.len() > 1 && digits.starts_with('0') => (8, digits),
+        (0, None) => (10, digits),
+        (base, _) => (base, digits),
+    };
+    let is_number = digits.starts_with(|c: char| c.is_digit(base));
+    let number = is_number.then(|| i64::from_str_radix(digits, base).ok())??;
+    Some(sign * number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers_as_the_c_library_reads_them() {
+        for (text, base, value) in [
+            ("10", 10, Some(10)),
+            ("010", 10, Some(10)),
+            ("010", 0, Some(8)),
+            ("0", 0, Some(0)),
+            ("0x0", 0, Some(0)),
+            ("0xffffffff", 0, Some(0xffff_ffff)),
+            ("-5", 0, Some(-5)),
+            (" +7", 10, Some(7)),
+            ("5x", 10, None),
+            ("", 10, None),
+            ("-", 10, None),
+            ("+-5", 10, None),
+            ("0x", 0, None),
+            ("08", 0, None),
+            ("99999999999999999999", 10, None),
+        ] {
+            assert_eq!(number(text, base), value, "{text:?}");
+        }
+    }
+}

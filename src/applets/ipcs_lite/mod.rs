@@ -1,0 +1,415 @@
+//! `ipcs-lite`: every IPC object, the limits, who uses what, and what a command leaves behind.
+//!
+//! Without its own options its output is that of util-linux's `ipcs` ([`tables`], [`limits`], [`detail`]). With them the
+//! records of the [inventory](crate::inventory) are shown.
+
+mod detail;
+mod leaks;
+mod limits;
+mod size;
+mod tables;
+mod watch;
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use nix::errno::Errno;
+
+use self::tables::Table;
+use super::{Applet, Entry, Runs, Verb};
+use crate::args::duration;
+use crate::args::showing::Showing;
+use crate::args::usage;
+use crate::exit::{Cause, Exit, each};
+use crate::inventory::columns::{self, Record};
+use crate::inventory::evidence::{Evidence, Person, chosen};
+use crate::inventory::filter::Filters;
+use crate::inventory::{KINDS, Object, find, posix, system_v};
+use crate::output::{self, Cell, Column};
+use crate::sys::namespace;
+use crate::sys::sysv::Kind;
+use crate::target::Target;
+
+/// Its name.
+const NAME: &str = "ipcs-lite";
+const SUMMARY: &str = "Show every IPC object, the limits, and what a command leaves behind";
+
+/// The applet.
+pub const APPLET: Applet = Applet {
+    name: NAME,
+    summary: SUMMARY,
+    example: "ipcbox ipcs-lite --leaks -- make test",
+    verbs: &[Entry::of::<Ipcs>()],
+};
+
+/// The letters, and the output without the options that are new, are those of util-linux's ipcs. One thing differs on purpose: an
+/// id that is not there is status 3. --json, --columns, --no-header and --holders show records instead, a
+/// line each, with every field that the kernel has; times in JSON are in UTC.
+///
+/// Objects are those of this IPC namespace, or of that of the process --of. POSIX queues are listed by their file system,
+/// which has to be mounted where the caller may not mount it. How much of a segment is in memory is told by /proc alone.
+///
+/// --leaks runs CMD, lists what is the caller's, exists then and did not before, and ends with 1 where something leaked; CMD's own
+/// status wins where it is not 0. What live processes still use is listed as held; where a process that the object
+/// remembers (a segment's creator, the last user of a queue or set) lives and is not below the box, as foreign. The
+/// rest are leaks. --clean removes those that a process below CMD made or used last, and leaves the others, as
+/// unproven: processes are seen when they end as orphans, and by looking every 5 ms, for which the kernel has no event; a
+/// shorter one whose own parent waited for it can be missed. What vanishes within a tenth of a second after CMD has ended and has no such process was
+/// somebody else's, and is not told.
+///
+/// --isolate runs CMD in an IPC namespace of its own, with a user namespace where there is no privilege: all that is left there
+/// is CMD's, is told, and is gone by itself. /dev/shm, where POSIX shared memory and semaphores are, stays common.
+#[derive(Args)]
+// One for each option that is there or not.
+#[allow(clippy::struct_excessive_bools)]
+pub struct Ipcs {
+    /// Message queues
+    #[arg(short = 'q', long)]
+    queues: bool,
+    /// Shared memory segments
+    #[arg(short = 'm', long)]
+    shmems: bool,
+    /// Semaphore sets
+    #[arg(short = 's', long)]
+    semaphores: bool,
+    /// All three, as without any of them
+    #[arg(short = 'a', long)]
+    all: bool,
+    /// The details of this one, of one kind
+    #[arg(short = 'i', long, value_name = "ID", allow_hyphen_values = true, value_parser = id)]
+    id: Option<i32>,
+    /// Times of use and change
+    #[arg(short = 't', long, overrides_with_all = ["pid", "creator", "limits", "summary"])]
+    time: bool,
+    /// Processes: creator and last user
+    #[arg(short = 'p', long, overrides_with_all = ["time", "creator", "limits", "summary"])]
+    pid: bool,
+    /// Creators and owners
+    #[arg(short = 'c', long, overrides_with_all = ["time", "pid", "limits", "summary"])]
+    creator: bool,
+    /// The limits
+    #[arg(short = 'l', long, overrides_with_all = ["time", "pid", "creator", "summary"])]
+    limits: bool,
+    /// What is used of them
+    #[arg(short = 'u', long, overrides_with_all = ["time", "pid", "creator", "limits"])]
+    summary: bool,
+    /// Sizes with a unit
+    #[arg(hide_short_help = true, long, overrides_with = "bytes")]
+    human: bool,
+    /// Sizes in bytes, as without --human
+    #[arg(hide_short_help = true, short = 'b', long, overrides_with = "human")]
+    bytes: bool,
+    /// Also POSIX objects
+    #[arg(short = 'P', long)]
+    posix: bool,
+    /// Who maps a segment, and who waits in which operation
+    #[arg(long)]
+    holders: bool,
+    /// Those of the IPC namespace of this process
+    #[arg(long, value_name = "PID")]
+    of: Option<i32>,
+    /// In the order of this column
+    #[arg(hide_short_help = true, long, value_name = "COLUMN")]
+    sort: Option<String>,
+    /// Again and again; where it is no terminal, the changes
+    #[arg(
+        hide_short_help = true,
+        long,
+        value_name = "INTERVAL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "2s",
+        value_parser = duration::parse
+    )]
+    watch: Option<Duration>,
+    /// Run CMD, and tell what it leaves behind
+    #[arg(long, requires = "command")]
+    leaks: bool,
+    /// Remove what it leaves behind
+    #[arg(hide_short_help = true, long, requires = "leaks")]
+    clean: bool,
+    /// Run it in an IPC namespace of its own
+    #[arg(hide_short_help = true, long, requires = "leaks")]
+    isolate: bool,
+    #[command(flatten)]
+    filters: Filters,
+    #[command(flatten)]
+    showing: Showing,
+    /// Only these
+    #[arg(value_name = "TARGET")]
+    targets: Vec<Target>,
+    /// The command and its arguments, run as given
+    #[arg(value_name = "CMD", last = true, requires = "leaks")]
+    command: Vec<OsString>,
+}
+
+fn id(text: &str) -> Result<i32, String> {
+    text.trim_start().parse().map_err(|_| "an id is a number of 0 to 2147483647".into())
+}
+
+impl Verb for Ipcs {
+    const NAME: &'static str = NAME;
+    const ALIASES: &'static [&'static str] = &["ipcs"];
+    const SUMMARY: &'static str = SUMMARY;
+    const RUNS: Runs = Runs::Optionally;
+
+    fn run(mut self) -> Result<Exit> {
+        if let Some(pid) = self.of {
+            enter(pid).with_context(|| format!("cannot look at the objects of process {pid}"))?;
+        }
+        if self.leaks {
+            let command = std::mem::take(&mut self.command);
+            return leaks::run(&self, command);
+        }
+        let table = self.table();
+        if matches!(table, Table::Limits | Table::Summary) && self.id.is_none() {
+            return self.figures(table);
+        }
+        if let Some(id) = self.id {
+            return self.detail(id);
+        }
+        match self.watch {
+            Some(interval) => watch::run(&self, interval),
+            None => self.list(),
+        }
+    }
+}
+
+fn enter(pid: i32) -> Result<()> {
+    namespace::enter(pid).map_err(|errno| {
+        match errno {
+            Errno::ESRCH | Errno::EINVAL => {
+                Cause::told(errno, "no such process").exit(Exit::Missing)
+            }
+            Errno::EPERM => Cause::told(errno, "entering its IPC namespace needs CAP_SYS_ADMIN"),
+            errno => Cause::plain(errno),
+        }
+        .into()
+    })
+}
+
+impl Ipcs {
+    const fn table(&self) -> Table {
+        match self {
+            Self { time: true, .. } => Table::Times,
+            Self { pid: true, .. } => Table::Pids,
+            Self { creator: true, .. } => Table::Creators,
+            Self { limits: true, .. } => Table::Limits,
+            Self { summary: true, .. } => Table::Summary,
+            _ => Table::Objects,
+        }
+    }
+
+    fn kinds(&self) -> Vec<Kind> {
+        let all = self.all;
+        chosen(self.queues || all, self.shmems || all, self.semaphores || all)
+    }
+
+    /// Whether records are wanted, and not the tables of util-linux.
+    const fn in_records(&self) -> bool {
+        self.showing.json || self.showing.columns.is_some() || self.showing.no_header
+    }
+
+    fn figures(&self, table: Table) -> Result<Exit> {
+        if self.in_records() || self.posix {
+            let figures = limits::figures(&self.kinds(), table, self.posix)?;
+            output::show(&limits::columns(), &figures, &self.showing, false)?;
+            return Ok(Exit::Done);
+        }
+        let kinds = self.kinds();
+        let text = kinds.iter().map(|kind| limits::text(*kind, table, self.human));
+        let text = text.collect::<Result<Vec<_>>>()?;
+        output::print(format!("{}\n", text.join("")).as_bytes())?;
+        Ok(Exit::Done)
+    }
+
+    fn detail(&self, id: i32) -> Result<Exit> {
+        let kinds = self.kinds();
+        let [kind] = kinds[..] else {
+            bail!(Cause::new(Exit::Usage, "with --id one kind is to be chosen: -q, -m or -s"));
+        };
+        let found = find::by_id(kind, id).map_err(|errno| match errno {
+            Errno::EINVAL | Errno::EIDRM => {
+                Cause::told(errno, format!("no such {}", kind.name())).exit(Exit::Missing)
+            }
+            errno => Cause::plain(errno),
+        });
+        let object = found.with_context(|| format!("cannot show {id}"))?;
+        if self.in_records() {
+            return detail::records(&object, &self.showing);
+        }
+        detail::print(&object, self.human)
+    }
+
+    /// The objects of one kind that are asked for.
+    fn of_kind(&self, kind: Kind) -> Result<Vec<Object>> {
+        self.filters.apply(system_v(kind)?)
+    }
+
+    fn posix_of(&self, kinds: &[Kind]) -> Result<Vec<Object>> {
+        let mut found = Vec::new();
+        for kind in KINDS.iter().filter(|kind| self.posix && kinds.contains(kind)) {
+            match posix(*kind) {
+                Some(objects) => found.extend(objects),
+                None => output::tell(&format!("{}: {}\n", NAME, find::NO_QUEUES)),
+            }
+        }
+        self.filters.apply(found)
+    }
+
+    /// Everything that is asked for at once, in the order that is asked for, and how finding the targets ended.
+    fn all(&self) -> Result<(Vec<Object>, Result<Exit>)> {
+        let kinds = self.kinds();
+        let mut found = Vec::new();
+        let mut exit = Ok(Exit::Done);
+        if self.targets.is_empty() {
+            for kind in KINDS.iter().filter(|kind| kinds.contains(kind)) {
+                found.extend(self.of_kind(*kind)?);
+            }
+            found.extend(self.posix_of(&kinds)?);
+        } else {
+            exit = each(&self.targets, |target| {
+                let named = find::named(target, &kinds);
+                found.extend(named.with_context(|| format!("cannot show {target}"))?);
+                Ok(())
+            });
+            found = self.filters.apply(found)?;
+        }
+        if let Some(column) = &self.sort {
+            sort(&mut found, column)?;
+        }
+        Ok((found, exit))
+    }
+
+    fn list(&self) -> Result<Exit> {
+        let kinds = self.kinds();
+        if self.holders {
+            let (found, exit) = self.all()?;
+            self.show_holders(&found)?;
+            return exit;
+        }
+        let is_plain = self.targets.is_empty() && self.sort.is_none();
+        if !is_plain {
+            let (found, exit) = self.all()?;
+            self.print(&found, &kinds)?;
+            return exit;
+        }
+        if self.in_records() && !self.showing.json {
+            self.print(&self.all()?.0, &kinds)?;
+            return Ok(Exit::Done);
+        }
+        // A kind at a time: there can be very many.
+        for kind in KINDS.iter().filter(|kind| kinds.contains(kind)) {
+            self.print(&self.of_kind(*kind)?, &[*kind])?;
+        }
+        let posix = self.posix_of(&kinds)?;
+        if self.showing.json {
+            self.show(&posix)?;
+        } else {
+            output::print(b"\n")?;
+            self.show(&posix)?;
+        }
+        Ok(Exit::Done)
+    }
+
+    /// Shows objects as records, or in the tables of these kinds and, those of POSIX, as records after them.
+    fn print(&self, found: &[Object], kinds: &[Kind]) -> Result<()> {
+        if self.in_records() {
+            return self.show(found);
+        }
+        let is_whole = self.targets.is_empty() && self.sort.is_none();
+        let names = columns::names(found);
+        for kind in KINDS.iter().filter(|kind| kinds.contains(kind)) {
+            let of_kind = found.iter().filter(|o| o.kind() == *kind && o.as_posix().is_none());
+            if !is_whole && of_kind.clone().next().is_none() {
+                continue;
+            }
+            let mut text = tables::title(*kind, self.table(), self.human);
+            for object in of_kind {
+                text += &tables::line(object, self.table(), self.human, &names);
+                if text.len() > 64 << 10 {
+                    output::print(text.as_bytes())?;
+                    text.clear();
+                }
+            }
+            output::print(text.as_bytes())?;
+        }
+        if !is_whole {
+            output::print(b"\n")?;
+            let posix: Vec<Object> =
+                found.iter().filter(|object| object.as_posix().is_some()).cloned().collect();
+            self.show(&posix)?;
+        }
+        Ok(())
+    }
+
+    fn show(&self, found: &[Object]) -> Result<()> {
+        let names = columns::names(found);
+        let record = |object| Record { object, names: &names, verdict: None };
+        let records: Vec<Record> = found.iter().map(record).collect();
+        output::show(&columns::columns(), &records, &self.showing, false)
+    }
+
+    fn show_holders(&self, found: &[Object]) -> Result<()> {
+        let evidence = Evidence::gather(found);
+        let of = |object| evidence.people(object).into_iter().map(move |who| (object, who));
+        let people: Vec<(&Object, Person)> = found.iter().flat_map(of).collect();
+        output::show(&holder_columns(), &people, &self.showing, false)
+    }
+}
+
+const fn holder_columns<'a>() -> [Column<(&'a Object, Person)>; 8] {
+    [
+        Column::new("kind", |(object, _)| Cell::word(object.kind().word())),
+        Column::detail("family", |(object, _)| {
+            Cell::word(if object.as_posix().is_some() { "posix" } else { "sysv" })
+        }),
+        Column::new("id", |(object, _)| object.id().map_or(Cell::Absent, Cell::from)),
+        Column::detail("key", |(object, _)| {
+            object.perm().map_or(Cell::Absent, |perm| Cell::key(perm.key))
+        }),
+        Column::new("name", |(object, _)| {
+            object.as_posix().map_or(Cell::Absent, |posix| Cell::name(&posix.name))
+        }),
+        Column::new("pid", |(_, who)| Cell::known(who.pid, Cell::from)),
+        Column::new("command", |(_, who)| Cell::known(who.command.clone(), Cell::Text)),
+        Column::new("how", |(_, who)| Cell::Text(who.how.clone())),
+    ]
+}
+
+/// Puts objects into the order of a column; those for which it has no value come last.
+fn sort(objects: &mut Vec<Object>, column: &str) -> Result<()> {
+    let columns = columns::columns();
+    let known: Vec<&str> = columns.iter().map(|column| column.key).collect();
+    let found = columns.iter().find(|known| known.key.eq_ignore_ascii_case(column));
+    let column = found.ok_or_else(|| usage::unknown("column", column, &known))?;
+    let names = columns::names(objects);
+    let key = |object| {
+        let record = Record { object, names: &names, verdict: None };
+        SortKey::of((column.get)(&record))
+    };
+    let keys: Vec<SortKey> = objects.iter().map(key).collect();
+    let mut keyed: Vec<(SortKey, Object)> = keys.into_iter().zip(objects.drain(..)).collect();
+    keyed.sort_by(|a, b| a.0.cmp(&b.0));
+    objects.extend(keyed.into_iter().map(|(_, object)| object));
+    Ok(())
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum SortKey {
+    Number(i64),
+    Text(String),
+    None,
+}
+
+impl SortKey {
+    fn of(cell: Cell) -> Self {
+        match cell {
+            Cell::Number(number) => Self::Number(number),
+            Cell::Absent | Cell::Unknown => Self::None,
+            cell => Self::Text(cell.text(false)),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Sizes as util-linux's tools write them: powers of 1024, with one digit after the point where it is not 0.
+
+const LETTERS: [char; 7] = ['B', 'K', 'M', 'G', 'T', 'P', 'E'];
+
+/// A number of bytes, such as `4.9K`.
+pub fn human(bytes: u64) -> String {
+    let power = (1..LETTERS.len()).take_while(|power| bytes >> (10 * power) > 0).count();
+    let unit = 1_u128 << (10 * power);
+    let tenths = (u128::from(bytes) * 10 + unit / 2) / unit;
+    match (tenths / 10, tenths % 10, LETTERS[power]) {
+        (whole, 0, letter) => format!("{whole}{letter}"),
+        (whole, tenth, letter) => format!("{whole}.{tenth}{letter}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::human;
+
+    #[test]
+    fn as_util_linux_writes_them() {
+        for (bytes, text) in [
+            (0, "0B"),
+            (1023, "1023B"),
+            (1075, "1K"),
+            (1076, "1.1K"),
+            (1_048_524, "1023.9K"),
+            (1_048_575, "1024K"),
+            (1_048_576, "1M"),
+            (12_345_678_901_234_567, "11P"),
+            (u64::MAX, "16E"),
+        ] {
+            assert_eq!(human(bytes), text, "{bytes}");
+        }
+    }
+}

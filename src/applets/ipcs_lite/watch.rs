@@ -1,0 +1,64 @@
+//! `--watch`: redrawn on a terminal, changes elsewhere.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::Ipcs;
+use crate::args::showing::Streaming;
+use crate::exit::Exit;
+use crate::inventory::columns::{self, Record};
+use crate::inventory::{Identity, Object};
+use crate::output::{self, Stream};
+use crate::sys::fds;
+use crate::sys::wait::{Patience, ready};
+
+/// Shows the objects until a signal ends it.
+pub fn run(ipcs: &Ipcs, interval: Duration) -> Result<Exit> {
+    let is_terminal = fds::is_terminal(fds::stdout());
+    let how = Streaming { json: ipcs.showing.json, columns: ipcs.showing.columns.clone() };
+    let mut before: HashMap<Identity, Object> = HashMap::new();
+    loop {
+        if is_terminal {
+            output::print(b"\x1b[H\x1b[2J")?;
+            ipcs.list()?;
+        } else {
+            let (found, exit) = ipcs.all()?;
+            exit?;
+            before = changes(before, found, &how)?;
+        }
+        ready(&[], Patience::within(Some(interval.max(Duration::from_millis(1)))))?;
+    }
+}
+
+/// Prints what is new, gone or changed since `before`, and gives what there is now.
+fn changes(
+    mut before: HashMap<Identity, Object>,
+    found: Vec<Object>,
+    how: &Streaming,
+) -> Result<HashMap<Identity, Object>> {
+    let all: Vec<Object> = before.values().chain(&found).cloned().collect();
+    let names = columns::names(&all);
+    let record = |object, verdict| Record { object, names: &names, verdict: Some(verdict) };
+    let mut now = HashMap::new();
+    let mut lines = Vec::new();
+    for object in found {
+        let verdict = match before.remove(&object.identity()) {
+            None => Some("new"),
+            Some(was) if was != object => Some("changed"),
+            Some(_) => None,
+        };
+        lines.extend(verdict.map(|verdict| (object.clone(), verdict)));
+        now.insert(object.identity(), object);
+    }
+    let mut gone: Vec<Object> = before.into_values().collect();
+    gone.sort_by_key(Object::id);
+    let records: Vec<Record> = gone
+        .iter()
+        .map(|object| record(object, "gone"))
+        .chain(lines.iter().map(|(object, verdict)| record(object, verdict)))
+        .collect();
+    Stream::new(&columns::columns(), how)?.print(&records)?;
+    Ok(now)
+}

@@ -1,0 +1,257 @@
+//! What proves that an object is used, or that nobody is left who would use it.
+
+use crate::output::visible;
+use crate::sync::Purpose;
+use crate::sys::in_use::{self, Index, User};
+use crate::sys::message::{Waits, Which};
+use crate::sys::posix::mq;
+use crate::sys::process::{self, Blocked, told};
+use crate::sys::sysv::sem::Set;
+use crate::sys::sysv::{Kind, msg, shm};
+
+use super::{Detail, Object, Posix};
+
+/// What the processes of this moment do.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    uses: Index,
+    blocked: Vec<Blocked>,
+    /// When the system started, in seconds since 1970.
+    boot: i64,
+}
+
+/// A process that uses an object, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The process; `None` where the kernel only counts.
+    pub pid: Option<i32>,
+    /// Its command line.
+    pub command: Option<String>,
+    /// How: `maps`, `has open`, `holds`, or the operation that it is blocked in.
+    pub how: String,
+}
+
+/// As in a message: `4711 (make all) maps it`.
+impl std::fmt::Display for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match (self.pid, &self.command) {
+            (Some(pid), Some(command)) => {
+                write!(f, "{pid} ({}): {}", visible(command, &[]), self.how)
+            }
+            (Some(pid), None) => write!(f, "{pid}: {}", self.how),
+            (None, _) => f.write_str(&self.how),
+        }
+    }
+}
+
+/// Whether an object is in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Use {
+    /// By these.
+    By(Vec<Person>),
+    /// Nobody is seen, but not everybody could be looked at who may use it.
+    Unknown,
+    /// By nobody.
+    Free,
+}
+
+impl Evidence {
+    /// Looks at every process, for what these objects need.
+    #[must_use]
+    pub fn gather(objects: &[Object]) -> Self {
+        let files = objects.iter().filter_map(|object| object.as_posix()?.file);
+        let mut devices: Vec<u64> = files.map(|file| file.device).collect();
+        devices.sort_unstable();
+        devices.dedup();
+        let blocked = process::blocked().unwrap_or_default();
+        Self {
+            uses: in_use::index(&devices).unwrap_or_default(),
+            blocked: blocked.into_iter().filter(Blocked::shares_ipc).collect(),
+            boot: told::boot_time().unwrap_or(0),
+        }
+    }
+
+    /// Whether an object is in use: attached, open, held or waited on.
+    #[must_use]
+    pub fn of(&self, object: &Object) -> Use {
+        let people = self.people(object);
+        if !people.is_empty() {
+            return Use::By(people);
+        }
+        let is_proved = match object {
+            Object::Segment(_) => true,
+            Object::Set(stat) => Set::from_id(stat.id).values().is_ok(),
+            Object::Queue(_) | Object::Posix(_) => self.is_all_seen(object),
+        };
+        if is_proved { Use::Free } else { Use::Unknown }
+    }
+
+    /// Who uses an object, as far as may be seen.
+    #[must_use]
+    pub fn people(&self, object: &Object) -> Vec<Person> {
+        match object {
+            Object::Segment(stat) => self.attached(stat),
+            Object::Queue(stat) => self.waiting(|thread| waits(msg::waits(thread, stat.id)?)),
+            Object::Set(stat) => self.on_set(Set::from_id(stat.id)),
+            Object::Posix(posix) => self.on_file(posix),
+        }
+    }
+
+    fn attached(&self, stat: &shm::Stat) -> Vec<Person> {
+        let users = self.uses.segments.get(&stat.id).map(Vec::as_slice).unwrap_or_default();
+        let seen: usize = users.iter().map(|user| user.mappings).sum();
+        let unseen = stat.attached.saturating_sub(seen as u64);
+        let mut people: Vec<Person> = users.iter().map(|user| person(user.pid, "maps")).collect();
+        if unseen > 0 && stat.attached > 0 {
+            people.push(unknown(&format!("{unseen} mappings of unknown processes")));
+        }
+        people
+    }
+
+    fn waiting(&self, how: impl Fn(&Blocked) -> Option<String>) -> Vec<Person> {
+        let waiter = |thread: &Blocked| Some(person(thread.pid, &how(thread)?));
+        self.blocked.iter().filter_map(waiter).collect()
+    }
+
+    fn on_set(&self, set: Set) -> Vec<Person> {
+        let mut people = self.waiting(|thread| {
+            let ops = thread.sem_ops(set.id())?.ok()?;
+            let ops: Vec<String> = ops.iter().map(ToString::to_string).collect();
+            Some(format!("semop {}", ops.join(" ")))
+        });
+        let Ok((_, values)) = set.values() else { return people };
+        let count = (0..).take(values.len()).map(|index| {
+            let waits = [set.waiters(index), set.zero_waiters(index)];
+            waits.into_iter().flatten().map(usize::from).sum::<usize>()
+        });
+        let unseen = count.sum::<usize>().saturating_sub(people.len());
+        if unseen > 0 {
+            people.push(unknown(&format!("{unseen} unknown processes wait")));
+        }
+        if let Some(purpose) = Purpose::of(&values).filter(|purpose| purpose.held() > 0) {
+            let held = purpose.held();
+            people.push(unknown(&format!("held {held} times as {}", purpose.name())));
+        }
+        people
+    }
+
+    fn on_file(&self, posix: &Posix) -> Vec<Person> {
+        let at = posix.file.map(|file| (file.device, file.inode)).unwrap_or_default();
+        let mut people: Vec<Person> = Vec::new();
+        if let Detail::Queue(stat) = posix.detail {
+            people.extend(self.waiting(|thread| waits(mq::waits(thread, stat.file.inode)?)));
+        }
+        let users = self.uses.files.get(&at).map(Vec::as_slice).unwrap_or_default();
+        let how = |user: &User| if user.mappings > 0 { "maps" } else { "has open" };
+        let waits: Vec<_> = people.iter().filter_map(|person| person.pid).collect();
+        let users = users.iter().filter(|user| !waits.contains(&user.pid));
+        people.extend(users.map(|user| person(user.pid, how(user))));
+        people
+    }
+
+    /// Whether every process was looked at that may use the object. The first one, which in most systems nobody may look
+    /// at, is taken to use nothing.
+    fn is_all_seen(&self, object: &Object) -> bool {
+        let Some((uid, _, mode)) = object.owned() else { return false };
+        let may = |pid: &i32| {
+            if *pid == 1 {
+                return false;
+            }
+            let user = told::status(*pid).map_or(0, |status| status.uid);
+            user == 0 || user == uid || mode & 0o077 != 0 || object.is_of(user)
+        };
+        !self.uses.unseen.iter().any(may)
+    }
+
+    /// Whether it is proved that nobody is left who would use the object or remove it.
+    ///
+    /// That is a segment that nobody attaches, whose creator and last user are gone, and an empty queue on which nobody is
+    /// blocked, whose last sender and last receiver are gone. A set, a queue with messages and every POSIX object are made to
+    /// outlive processes: never.
+    #[must_use]
+    pub fn is_orphaned(&self, object: &Object) -> bool {
+        let last = object.last_time();
+        let gone = |pid: i32| pid != 0 && self.is_gone(pid, last);
+        // Where nobody did it, nobody has to be gone; else a 0 is a process of another pid namespace.
+        let over = |pid: i32, never: bool| never && pid == 0 || gone(pid);
+        match object {
+            Object::Segment(stat) => {
+                let unattached = stat.attach_time == 0 && stat.detach_time == 0;
+                stat.attached == 0 && gone(stat.creator_pid) && over(stat.last_pid, unattached)
+            }
+            Object::Queue(stat) => {
+                stat.messages == 0
+                    && (gone(stat.last_send_pid) || gone(stat.last_receive_pid))
+                    && over(stat.last_send_pid, stat.send_time == 0)
+                    && over(stat.last_receive_pid, stat.receive_time == 0)
+                    && self.of(object) == Use::Free
+            }
+            Object::Set(_) | Object::Posix(_) => false,
+        }
+    }
+
+    /// Whether the process that had this number at `last` is gone: nobody has it, or somebody who started later.
+    fn is_gone(&self, pid: i32, last: i64) -> bool {
+        /// Both times are whole seconds, and that of the start is a sum of two.
+        const UNSURE: i64 = 2;
+        if !process::exists(pid) {
+            return true;
+        }
+        let Ok(stat) = told::stat(pid) else { return false };
+        let ended = stat.is_zombie() && told::threads(pid).is_ok_and(|threads| threads.len() < 2);
+        let began = self.boot + i64::try_from(stat.start / told::ticks()).unwrap_or(0);
+        ended || self.boot > 0 && began > last + UNSURE
+    }
+}
+
+/// The processes that an object remembers: creator and last user, last sender and receiver, or who last operated.
+#[must_use]
+pub fn remembered(object: &Object) -> Vec<i32> {
+    let mut pids = match object {
+        Object::Segment(stat) => vec![stat.creator_pid],
+        Object::Queue(stat) => vec![stat.last_send_pid, stat.last_receive_pid],
+        Object::Set(stat) => {
+            let set = Set::from_id(stat.id);
+            let places = (0..).take(stat.len);
+            places.map_while(|index| set.last_pid(index).ok()).collect()
+        }
+        Object::Posix(_) => Vec::new(),
+    };
+    pids.retain(|pid| *pid != 0);
+    pids.sort_unstable();
+    pids.dedup();
+    pids
+}
+
+/// Whether a set is one of the box's own: slots, a lock or a barrier.
+#[must_use]
+pub fn is_boxes_own(object: &Object) -> bool {
+    let Object::Set(stat) = object else { return false };
+    let values = Set::from_id(stat.id).values();
+    values.is_ok_and(|(_, values)| Purpose::of(&values).is_some())
+}
+
+fn person(pid: i32, how: &str) -> Person {
+    Person { pid: Some(pid), command: process::command(pid), how: how.to_owned() }
+}
+
+fn unknown(how: &str) -> Person {
+    Person { pid: None, command: None, how: how.to_owned() }
+}
+
+#[allow(clippy::unnecessary_wraps)]
+fn waits(waits: Waits) -> Option<String> {
+    Some(match waits {
+        Waits::ToSend => "msgsnd".to_owned(),
+        Waits::ToReceive(Which::Type(kind)) => format!("msgrcv type {kind}"),
+        Waits::ToReceive(Which::Except(kind)) => format!("msgrcv except {kind}"),
+    })
+}
+
+/// The kinds that `kind` options choose; all where none does.
+#[must_use]
+pub fn chosen(msg: bool, shm: bool, sem: bool) -> Vec<Kind> {
+    let asked = [(msg, Kind::Msg), (shm, Kind::Shm), (sem, Kind::Sem)];
+    let any = msg || shm || sem;
+    asked.into_iter().filter_map(|(asked, kind)| (asked || !any).then_some(kind)).collect()
+}

@@ -1,0 +1,40 @@
+//! IPC namespaces: entering that of another process, and making one.
+
+use std::fs;
+use std::os::fd::AsFd;
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::unistd::{getegid, geteuid};
+
+use super::process;
+
+/// Enters the IPC namespace of a process, setns(2) on a descriptor for it.
+///
+/// # Errors
+/// `ESRCH`: there is no such process. `EPERM`: it needs CAP_SYS_ADMIN.
+pub fn enter(pid: i32) -> Result<()> {
+    setns(process::open(pid)?.as_fd(), CloneFlags::CLONE_NEWIPC)
+}
+
+/// Makes an IPC namespace and enters it; where there is no privilege, with a user namespace, in which everybody keeps the
+/// caller's ids, and a mount namespace, by which the queues of the new one can be listed.
+///
+/// # Errors
+/// `EPERM` or `ENOSPC`: this user may make no user namespace.
+pub fn isolate() -> Result<()> {
+    match unshare(CloneFlags::CLONE_NEWIPC) {
+        Err(Errno::EPERM) => {}
+        made => return made,
+    }
+    let (uid, gid) = (geteuid(), getegid());
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWNS)?;
+    let write = |file: &str, text: String| {
+        let written = fs::write(format!("/proc/self/{file}"), text);
+        written.map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
+    };
+    write("setgroups", "deny".into())?;
+    write("uid_map", format!("{uid} {uid} 1"))?;
+    write("gid_map", format!("{gid} {gid} 1"))
+}

@@ -1,0 +1,140 @@
+//! What filters choose, and what they never do.
+
+use crate::support::{BINARY, Call, World, skip};
+
+/// Makes objects of programs that crashed, and every innocent one that comes to mind. Prints the ids of the guilty.
+const INNOCENT: &str = r"
+import ctypes, os, struct, sys, time
+c = ctypes.CDLL(None, use_errno=True)
+c.shmat.restype = ctypes.c_void_p
+c.msgrcv.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_long, ctypes.c_int]
+def child(work):
+    r, w = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(w, str(work()).encode())
+        os.kill(os.getpid(), 9)
+    os.waitpid(pid, 0)
+    return int(os.read(r, 20))
+def send(q): c.msgsnd(q, struct.pack('l', 3) + b'x', 1, 0)
+def receive(q):
+    b = ctypes.create_string_buffer(64); c.msgrcv(q, b, 8, 0, 0)
+def segment():
+    m = c.shmget(0, 100, 0o1600); c.shmat(m, None, 0); return m
+def empty():
+    q = c.msgget(0, 0o1600); send(q); receive(q); return q
+def full():
+    q = empty(); send(q); return q
+def used():
+    m = segment(); return m
+guilty = [child(segment), child(empty)]
+child(full)                                    # a queue with messages
+c.msgget(0, 0o1600)                            # a queue that nobody used yet
+q = child(empty); send(q); receive(q)          # a queue whose last user lives
+m = child(segment); c.shmat(m, None, 0)        # a dead program's segment that somebody attached
+segment()                                      # a segment of a running program
+c.semget(0, 1, 0o1600)                         # a set
+kept = child(segment)
+print('shm', guilty[0]); print('msg', guilty[1]); print('kept', kept); sys.stdout.flush()
+sys.exit(os.system(sys.argv[1]) >> 8)
+";
+
+#[test]
+fn only_what_is_proved_is_orphaned() {
+    let world = World::new();
+    if !world.is_own() || Call::new("python3").arg("-V").output().status.code() != Some(0) {
+        return skip("it needs an IPC namespace of its own and python3");
+    }
+    let python = world.file("innocent.py", INNOCENT);
+    // The box's own at rest: slots, a lock, a queue with a message, a segment that is kept.
+    world
+        .shell("ipcbox sem run $NAME-slots --slots 2 -- true; ipcbox sem lock $NAME-lock -- true")
+        .ok();
+    world.shell("ipcbox msgq send $NAME-full --create hello; printf x | ipcbox shm write $NAME-seg --create").ok();
+    // A segment of a container's process, whose creator has no number here.
+    let key = world.name("seg");
+    let script = format!(
+        "{BINARY} ipcs-lite --columns kind,id --no-header | sort >before
+         {BINARY} ipcrm-lite --orphaned --keep {key} --keep $(awk '$1 == \"kept\" {{ print $2 }}' told) --dry-run --columns kind,id --no-header
+         {BINARY} ipcrm-lite --orphaned --keep {key} --keep $(awk '$1 == \"kept\" {{ print $2 }}' told) --yes -v
+         {BINARY} ipcs-lite --columns kind,id --no-header | sort >after"
+    );
+    let line = format!("python3 {} '{}' | tee told", python.display(), "sh ./script");
+    world.file("script", &script);
+    let shown = world.program("/bin/sh").args(["-c", &line]).ok();
+    let id = |word: &str| {
+        let line = shown.lines().find_map(|line| line.strip_prefix(word));
+        line.unwrap_or_else(|| panic!("{shown}")).trim().to_owned()
+    };
+    let (segment, queue) = (id("shm "), id("msg "));
+    assert!(shown.contains(&format!("removing message queue {queue}\n")), "{shown}");
+    assert!(shown.contains(&format!("removing shared memory segment {segment}\n")), "{shown}");
+    assert_eq!(shown.matches("removing ").count(), 2, "{shown}");
+    let read = |name: &str| std::fs::read_to_string(world.dir().join(name)).unwrap();
+    assert_eq!(read("before").lines().count() - read("after").lines().count(), 2);
+}
+
+#[test]
+fn another_pid_namespaces_segment_proves_nothing() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("it needs an IPC namespace of its own");
+    }
+    world.shell("ipcmk -M 10").ok();
+    // Seen from within a pid namespace, the creator outside of it has the number 0.
+    let look = format!("{BINARY} ipcs-lite -m -J; {BINARY} ipcs-lite --orphaned -J");
+    let text = Call::new("unshare").args(["-pf", "--mount-proc", "sh", "-c", &look]).output();
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.contains("\"creator_pid\":null"), "{text}");
+    assert!(world.call("ipcs-lite --orphaned -J").ok().contains("\"kind\":\"shm\""));
+}
+
+#[test]
+fn a_running_postgresqls_segment_stays() {
+    let world = World::new();
+    let found = Call::new("/bin/sh").args(["-c", "command -v postgres initdb"]).output();
+    let (Some(uid), true) = (world.stranger(), world.is_own() && found.status.success()) else {
+        return skip("it needs root, an IPC namespace of its own, postgres and initdb");
+    };
+    let data = world.dir().join("data").display().to_string();
+    let init = world.program("initdb").args(["-D", &data, "-A", "trust", "-N"]).user(uid);
+    if !init.output().status.success() {
+        return skip("initdb does not work here");
+    }
+    let socket = world.dir().display().to_string();
+    let server = world
+        .program("postgres")
+        .args(["-D", &data, "-k", &socket, "-c", "listen_addresses="])
+        .user(uid)
+        .start();
+    let has_one = || world.call("ipcs-lite -m -J").ok().lines().count() == 1;
+    crate::support::eventually("postgres has its segment", has_one);
+    world.call("ipcrm-lite --orphaned --yes").ok();
+    world.call("ipcrm-lite --unused --yes").ok();
+    assert!(has_one());
+    server.signal(nix::sys::signal::Signal::SIGQUIT);
+    server.end();
+}
+
+#[test]
+fn filters_combine() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("it needs an IPC namespace of its own");
+    }
+    world.shell("ipcmk -Q; ipcmk -M 10; ipcmk -S 1").ok();
+    let count = |line: &str| world.call(&format!("ipcs-lite -J {line}")).ok().lines().count();
+    assert_eq!(count("--mine"), 3);
+    assert_eq!(count("--owner 54321"), 0);
+    assert_eq!(count("--older-than 1h"), 0);
+    assert_eq!(count("--older-than 0"), 3);
+    assert_eq!(count("--unused --mine"), 3);
+    assert_eq!(count("--keep 0"), 0);
+    assert_eq!(count("-m --mine --keep 0x1"), 1);
+    world.call("ipcs-lite --owner no-such-user").fails(2, "there is no user");
+    world.call("ipcs-lite --owner root:root").fails(2, "without a group");
+    world.call("ipcs-lite --older-than 1y").fails(2, "no fixed length");
+    world.call("ipcs-lite --keep ftok:nowhere --mine").fails(3, "cannot keep");
+    world.call("ipcs-lite --mine --owner 0").fails(2, "exclude each other");
+}

@@ -1,0 +1,135 @@
+//! How the objects are found, and how they are shown.
+
+use super::beside_objects;
+use crate::support::{BINARY, Call, World, lines, skip};
+
+#[test]
+fn proc_and_calls_give_the_same_records() {
+    let world = World::new();
+    world.shell("true").ok();
+    // In a mount namespace without /proc only the calls are left; what they do not tell is null.
+    let script = format!(
+        "{BINARY} ipcs-lite -J >proc.json; unshare -m sh -c 'mount -t tmpfs none /proc && {BINARY} ipcs-lite -J >calls.json'"
+    );
+    let Some(call) = beside_objects(&world, &script) else { return };
+    if call.output().status.code() != Some(0) {
+        return skip("no mount namespace can be made here");
+    }
+    let read = |name: &str| std::fs::read_to_string(world.dir().join(name)).unwrap();
+    let (from_proc, from_calls) = (read("proc.json"), read("calls.json"));
+    let resident = |line: &str| match line.split_once("\"resident\":") {
+        Some((head, tail)) => format!("{head}{}", tail.split_once("\"removed\"").unwrap().1),
+        None => line.to_owned(),
+    };
+    let trimmed = |text: &str| text.lines().map(resident).collect::<Vec<_>>();
+    assert_eq!(trimmed(&from_proc), trimmed(&from_calls));
+    assert_eq!(trimmed(&from_proc).len(), 7);
+    assert!(from_calls.contains("\"resident\":null"), "{from_calls}");
+}
+
+#[test]
+fn a_line_that_cannot_be_read_is_told_with_its_number() {
+    let world = World::new();
+    if !nix::unistd::geteuid().is_root() {
+        return skip("it needs the right to mount");
+    }
+    for (kind, file) in [("-q", "msg"), ("-s", "sem"), ("-m", "shm")] {
+        let fake = world.file(file, "titles\nnot a line\n");
+        let script = format!(
+            "mount --bind {} /proc/sysvipc/{file} && exec {BINARY} ipcs-lite {kind}",
+            fake.display()
+        );
+        let told = Call::new("unshare").args(["-m", "sh", "-c", &script]).output();
+        let stderr = String::from_utf8_lossy(&told.stderr).into_owned();
+        if stderr.contains("mount:") || stderr.contains("unshare:") {
+            return skip("it needs the right to mount");
+        }
+        assert_eq!(told.status.code(), Some(1), "{stderr}");
+        let line = format!("line 2 of /proc/sysvipc/{file} cannot be read");
+        assert!(stderr.contains(&line), "{stderr}");
+    }
+}
+
+#[test]
+fn records_are_sorted_chosen_and_shown_by_column() {
+    let world = World::new();
+    let script = format!(
+        "{BINARY} ipcs-lite -m --columns size,key --sort size --no-header; {BINARY} ipcs-lite 0x77 --columns kind,id --no-header; {BINARY} ipcs-lite -s -i 0 -J --columns index 2>/dev/null || {BINARY} ipcs-lite -s -i 0 --columns index,value --no-header"
+    );
+    let Some(call) = beside_objects(&world, &script) else { return };
+    let shown =
+        "   5000  0x00000088\n1048470  0x00000000\n2097152  0x00000000\nsem  0\n0  0\n1  4\n2  0\n";
+    call.stdout(shown).ok();
+    world.call("ipcs-lite --sort bogus").fails(2, "no column 'bogus'");
+    world.call("ipcs-lite --columns bogus").fails(2, "no column 'bogus'");
+    let Some(holders) = beside_objects(&world, &format!("{BINARY} ipcs-lite --holders -J")) else {
+        return;
+    };
+    let text = holders.ok();
+    assert_eq!(text.matches("\"how\":\"maps\"").count(), 2, "{text}");
+}
+
+#[test]
+fn who_waits_is_told_with_the_operation() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("it needs an IPC namespace of its own");
+    }
+    world.call("msgq create @q").ok();
+    world.call("sem create @s --value 0").ok();
+    let receiver = world.call("msgq recv @q -t 7").start().blocked_in(nix::libc::SYS_msgrcv);
+    let waiter = world.call("sem wait @s").start().blocked_in(nix::libc::SYS_semtimedop);
+    let text = world.call("ipcs-lite --holders --columns pid,how --no-header").ok();
+    assert!(text.contains(&format!("{}  msgrcv type 7", receiver.pid())), "{text}");
+    assert!(text.contains(&format!("{}  semop 0:-1", waiter.pid())), "{text}");
+    // What is waited on is not unused, and not removed without --force.
+    world.call("ipcs-lite --unused -J").stdout("").ok();
+    world.call("ipcrm-lite --msg @q").fails(1, "it is in use");
+    world.call("ipcrm-lite --force @q @s").ok();
+    assert_eq!(receiver.code(), 3);
+    assert_eq!(waiter.code(), 3);
+}
+
+#[test]
+fn posix_objects_are_listed_with_names_that_cannot_break_a_line() {
+    let world = World::new();
+    let odd = world.posix("a\n\x1b[2J");
+    world.call("shm create --size 5").arg(&odd).ok();
+    world.call("sem create /@s").ok();
+    let bytes = [world.posix("b").as_bytes(), b"\xff"].concat();
+    let path = std::path::Path::new("/dev/shm")
+        .join(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&bytes[1..]));
+    std::fs::write(&path, "x").unwrap();
+    let json = world.call("ipcs-lite -P -J").output();
+    let _ = std::fs::remove_file(path);
+    let json = lines(&json.stdout);
+    let name = world.posix("");
+    let ours: Vec<&String> = json.iter().filter(|line| line.contains(&*name)).collect();
+    assert_eq!(ours.len(), 3, "{ours:?}");
+    assert!(ours.iter().any(|line| line.contains(r"a\n\u001b[2J")), "{ours:?}");
+    assert!(ours.iter().all(|line| line.starts_with('{') && line.ends_with('}')), "{ours:?}");
+    world.call("ipcrm-lite --posix --missing-ok").arg(&odd).ok();
+}
+
+#[test]
+fn limits_and_use_are_records_too() {
+    let world = World::new();
+    let limits = world.call("ipcs-lite -l -J -P").ok();
+    assert_eq!(limits.lines().count(), 6, "{limits}");
+    assert!(limits.contains("\"max_ops\":") && limits.contains("\"max_user_bytes\":"), "{limits}");
+    assert_eq!(world.call("ipcs-lite -u -J").ok().lines().count(), 3);
+}
+
+#[test]
+fn another_processs_namespace_can_be_looked_at() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("it needs the right to make an IPC namespace");
+    }
+    let inside = "ipcmk -Q >/dev/null && exec sleep 1000";
+    let other = world.program("unshare").args(["-i", "sh", "-c", inside]).start().became("sleep");
+    let of = format!("ipcs-lite --of {} --columns kind,id --no-header", other.pid());
+    world.call(&of).stdout("msg  0\n").ok();
+    world.call("ipcs-lite -J").stdout("").ok();
+    world.call("ipcs-lite --of 2147483647").fails(3, "no such process");
+}

@@ -1,0 +1,183 @@
+//! `ipcs-lite --leaks`.
+
+use nix::sys::signal::Signal;
+
+use crate::support::{Call, World, eventually, skip};
+
+/// Leaves an object of each of the six kinds, or the kinds that are named.
+const LEAK: &str = r"
+import ctypes, struct, sys
+c = ctypes.CDLL(None)
+name = ('/' + sys.argv[1]).encode()
+for kind in sys.argv[2:]:
+    if kind == 'msg': q = c.msgget(0, 0o1600); c.msgsnd(q, struct.pack('l', 1) + b'x', 1, 0)
+    if kind == 'sem': s = c.semget(0, 1, 0o1600); c.semop(s, struct.pack('hhh', 0, 1, 0), 1)
+    if kind == 'shm': c.shmget(0, 100, 0o1600)
+    if kind == '/shm': c.shm_open(name, 0o102, 0o600)
+    if kind == '/sem': c.sem_open(name, 0o102, 0o600, 1)
+    if kind == '/msg': c.mq_open(name, 0o102, 0o600, None)
+";
+
+fn python(world: &World) -> Option<String> {
+    if !world.is_own() || Call::new("python3").arg("-V").output().status.code() != Some(0) {
+        skip("it needs an IPC namespace of its own and python3");
+        return None;
+    }
+    Some(world.file("leak.py", LEAK).display().to_string())
+}
+
+const SHOWN: &str = "--columns verdict,kind,family --no-header";
+
+#[test]
+fn each_of_the_six_kinds_is_found_and_a_clean_program_leaves_nothing() {
+    let world = World::new();
+    let Some(leak) = python(&world) else { return };
+    let name = world.posix("x");
+    let name = &name[1..];
+    for (kind, shown) in [
+        ("msg", "leaked  msg  sysv\n"),
+        ("sem", "leaked  sem  sysv\n"),
+        ("shm", "leaked  shm  sysv\n"),
+        ("/shm", "leaked  shm  posix\n"),
+        ("/sem", "leaked  sem  posix\n"),
+        ("/msg", "leaked  msg  posix\n"),
+    ] {
+        let line = format!("ipcs-lite --leaks {SHOWN} -- python3 {leak} {name} {kind}");
+        let shows = world.call(&line).output();
+        let stdout = String::from_utf8_lossy(&shows.stdout).into_owned();
+        let own: Vec<&str> = stdout.lines().filter(|line| shown.starts_with(line)).collect();
+        assert_eq!(shows.status.code(), Some(1), "{kind}: {stdout}");
+        assert_eq!(own.len(), 1, "{kind}: {stdout}");
+        world.call("ipcrm-lite --posix --missing-ok").arg("--shm").arg(format!("/{name}")).ok();
+        world.call("ipcrm-lite --posix --missing-ok").arg("--sem").arg(format!("/{name}")).ok();
+        world.call("ipcrm-lite --posix --missing-ok").arg("--msg").arg(format!("/{name}")).ok();
+    }
+    let sysv = |line: &str| {
+        let text = world.call(&format!("ipcs-lite --leaks -J {line}")).output();
+        let text = String::from_utf8_lossy(&text.stdout).into_owned();
+        text.lines().filter(|line| line.contains("\"sysv\"")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(sysv("-- true"), Vec::<String>::new());
+    assert_eq!(sysv(&format!("-- python3 {leak} {name}")), Vec::<String>::new());
+}
+
+#[test]
+fn a_commands_own_status_wins() {
+    let world = World::new();
+    let Some(leak) = python(&world) else { return };
+    world.script("fails", &format!("#!/bin/sh\npython3 {leak} x shm\nexit 7\n"));
+    let line = format!("ipcs-lite --leaks {SHOWN} --isolate -- ./fails");
+    world.call(&line).stdout("leaked  shm  sysv\n").status(7);
+    world.call("ipcs-lite --leaks --isolate -- nosuch").fails(127, "command not found");
+    world.call("ipcs-lite --leaks").fails(2, "CMD");
+    world.call("ipcs-lite --clean").fails(2, "--leaks");
+    let killed = world.shell("ipcbox ipcs-lite --leaks --isolate -- sh -c 'kill -TERM $$'");
+    killed.status(143);
+}
+
+#[test]
+fn isolated_it_is_all_the_commands_and_gone_by_itself() {
+    let world = World::new();
+    let Some(leak) = python(&world) else { return };
+    let line = format!("ipcs-lite --leaks --isolate {SHOWN} -- python3 {leak} x msg sem shm /msg");
+    let shown = "leaked  msg  sysv\nleaked  shm  sysv\nleaked  sem  sysv\nleaked  msg  posix\n";
+    world.call(&line).stdout(shown).status(1);
+    world.call("ipcs-lite -J").stdout("").ok();
+}
+
+#[test]
+fn an_ordinary_user_can_isolate_too() {
+    let world = World::new();
+    let (Some(leak), Some(uid)) = (python(&world), world.stranger()) else { return };
+    let may = Call::new("unshare").args(["-Ui", "true"]).user(uid).output();
+    let reaches = world.program("python3").arg("-V").user(uid).output();
+    if !may.status.success() || !reaches.status.success() {
+        return skip("an ordinary user may make no user namespace here, or has no python3");
+    }
+    let line = format!("ipcs-lite --leaks --isolate {SHOWN} -- python3 {leak} x msg shm");
+    world.call(&line).user(uid).stdout("leaked  msg  sysv\nleaked  shm  sysv\n").status(1);
+}
+
+#[test]
+fn what_is_proved_is_cleaned_and_the_rest_told() {
+    let world = World::new();
+    let Some(leak) = python(&world) else { return };
+    let line = format!("ipcs-lite --leaks --clean {SHOWN} -- python3 {leak} x msg sem shm");
+    let shown = "removed  msg  sysv\nremoved  shm  sysv\nremoved  sem  sysv\n";
+    let output = world.call(&line).output();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let own = text.lines().filter(|line| line.ends_with("sysv"));
+    let text = own.fold(String::new(), |text, line| text + line + "\n");
+    assert_eq!((text.replace("unproven  ", ""), output.status.code()), (shown.into(), Some(1)));
+    world.call("ipcs-lite -J").stdout("").ok();
+    // Nobody is known who made a queue that was never used.
+    let line = format!("ipcs-lite --leaks --clean -q {SHOWN} -- ipcmk -Q");
+    let text = world.call(&line).status(1);
+    assert!(text.contains("unproven  msg  sysv"), "{text}");
+}
+
+#[test]
+fn what_lives_on_is_held_and_others_are_foreign() {
+    let world = World::new();
+    let Some(_) = python(&world) else { return };
+    let holder = r"
+import ctypes, os, sys, time
+c = ctypes.CDLL(None); c.shmat.restype = ctypes.c_void_p
+if os.fork() == 0:
+    os.setsid(); m = c.shmget(0, 100, 0o1600); c.shmat(m, None, 0)
+    open('ready', 'w').close()
+    for fd in (0, 1, 2): os.close(fd)
+    time.sleep(1000)
+while not os.path.exists('ready'): time.sleep(0.001)
+";
+    world.file("holder.py", holder);
+    let output = world.call("ipcs-lite --leaks -m -J -- python3 holder.py").output();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let held: Vec<&str> = text.lines().filter(|line| line.contains("\"sysv\"")).collect();
+    assert!(held.len() == 1 && held[0].contains("\"verdict\":\"held\""), "{text}");
+    let pid = held[0].split("\"creator_pid\":").nth(1).unwrap().split(',').next().unwrap();
+    crate::support::signal(pid.parse().unwrap(), Signal::SIGKILL);
+}
+
+#[test]
+fn an_unrelated_process_that_makes_and_removes_is_not_blamed() {
+    let world = World::new();
+    let Some(_) = python(&world) else { return };
+    let busy = r"
+import ctypes
+c = ctypes.CDLL(None)
+open('ready', 'w').close()
+while True:
+    made = (c.msgget(0, 0o1600), c.semget(0, 1, 0o1600), c.shmget(0, 10, 0o1600))
+    c.msgctl(made[0], 0, None); c.semctl(made[1], 0, 0); c.shmctl(made[2], 0, None)
+";
+    world.file("busy.py", busy);
+    let unrelated = world.program("python3").arg("busy.py").start();
+    eventually("the other one is at work", || world.dir().join("ready").exists());
+    for _ in 0..5 {
+        let output = world.call("ipcs-lite --leaks -J -- true").output();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let blamed = text.lines().find(|line| {
+            line.contains("\"sysv\"") && !line.contains("\"foreign\"") && !line.contains("\"held\"")
+        });
+        assert_eq!(blamed, None);
+    }
+    drop(unrelated);
+}
+
+#[test]
+fn an_interrupted_commands_leaks_are_told() {
+    let world = World::new();
+    let Some(leak) = python(&world) else { return };
+    world.script("waits", &format!("#!/bin/sh\npython3 {leak} x shm\n: >ready\nexec sleep 1000\n"));
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let _ = std::fs::remove_file(world.dir().join("ready"));
+        let line = format!("ipcs-lite --leaks --isolate {SHOWN} -- ./waits");
+        let call = world.call(&line).start();
+        eventually("CMD waits", || world.dir().join("ready").exists());
+        call.signal(signal);
+        let output = call.end();
+        assert_eq!(output.status.code(), Some(128 + signal as i32));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "leaked  shm  sysv\n");
+    }
+}

@@ -1,0 +1,73 @@
+//! `ipcrm-lite`: TARGETs, and what keeps it from removing.
+
+use crate::support::{World, skip};
+
+#[test]
+fn a_target_is_found_by_its_kind() {
+    let world = World::new();
+    world.call("sem create @a").ok();
+    world.call("ipcrm-lite @a -v").ok();
+    world.call("ipcrm-lite @a").fails(3, "no such object");
+    world.call("ipcrm-lite --missing-ok @a").ok();
+    world.call("sem create @a").ok();
+    world.call("msgq create @a").ok();
+    world.call("ipcrm-lite @a").fails(2, "names several objects: message queue");
+    world.call("ipcrm-lite --shm @a").fails(3, "no such shared memory segment");
+    world.call("ipcrm-lite --sem @a --msg @a").ok();
+    world.call("ipcrm-lite @a").fails(3, "no such object");
+}
+
+#[test]
+fn a_filter_wants_a_yes() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("it needs an IPC namespace of its own");
+    }
+    world.shell("ipcmk -Q; ipcmk -M 10; ipcmk -S 1").ok();
+    world.call("ipcrm-lite --mine").fails(2, "only with --yes");
+    world.call("ipcrm-lite -a").fails(2, "only with --yes");
+    world.call("ipcrm-lite").fails(2, "nothing is named");
+    world.call("ipcrm").stdout("").ok();
+    let shown = "msg  0\nshm  0\nsem  0\n";
+    world.call("ipcrm-lite -a --dry-run --columns kind,id --no-header").stdout(shown).ok();
+    world
+        .call("ipcrm-lite --mine --dry-run --sem --columns kind,id --no-header")
+        .stdout("sem  0\n")
+        .ok();
+    let gone = world.call("ipcrm-lite -amsg --yes -J").ok();
+    assert!(gone.starts_with("{\"kind\":\"msg\",") && gone.lines().count() == 1, "{gone}");
+    // What the box made for a purpose goes only by its name.
+    world.call("sem run @slots --slots 2 -- true").ok();
+    world.call("ipcrm-lite -a --yes").stdout("").ok();
+    world.call("ipcs-lite --columns kind --no-header").stdout("sem\n").ok();
+    world.call("ipcrm-lite @slots").ok();
+    world.call("ipcs-lite -J").stdout("").ok();
+}
+
+#[test]
+fn what_is_in_use_stays_without_force() {
+    let world = World::new();
+    let held = world.call("sem run @slots --slots 1 -- sleep 1000").start().became("sleep");
+    world.call("ipcrm-lite @slots").fails(1, "held 1 times as slots");
+    world.call("ipcrm-lite --force @slots").ok();
+    drop(held);
+    world.call("ipcrm-lite 99999999999999999999").fails(2, "an id is at most");
+    world.call("ipcrm-lite 12a").fails(2, "TARGET '12a'");
+    world.call("ipcrm-lite 0x0").fails(2, "key 0");
+    world.call("ipcrm-lite private").fails(2, "found by its id");
+    world.call("ipcrm-lite -afoo").fails(2, "unknown argument: foo");
+    world.call("ipcrm-lite shm").fails(2, "not enough arguments");
+}
+
+#[test]
+fn posix_objects_go_by_name() {
+    let world = World::new();
+    world.call("shm create /@m --size 5").ok();
+    world.call("sem create /@m").ok();
+    world.call("msgq create /@q").ok();
+    world.call("ipcrm-lite /@m").fails(2, "--posix");
+    world.call("ipcrm-lite --posix /@m").fails(2, "names several objects");
+    world.call("ipcrm-lite --posix --shm /@m --sem /@m").ok();
+    world.call("ipcrm-lite --posix /@q").ok();
+    world.call("ipcrm-lite --posix /@q").fails(3, "no such object");
+}
