@@ -66,7 +66,7 @@ impl Evidence {
         let blocked = process::blocked().unwrap_or_default();
         Self {
             uses: in_use::index(&devices).unwrap_or_default(),
-            blocked: blocked.into_iter().filter(Blocked::shares_ipc).collect(),
+            blocked: blocked.into_iter().filter(|blocked| shares_ipc(blocked.pid)).collect(),
             boot: told::boot_time().unwrap_or(0),
         }
     }
