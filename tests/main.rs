@@ -8,6 +8,7 @@
 mod dispatch;
 mod house;
 mod output;
+mod pipe;
 mod readme;
 mod sem;
 

@@ -4,6 +4,7 @@ pub mod fifo;
 mod install;
 mod key;
 pub mod msgq;
+pub mod pipe;
 pub mod sem;
 pub mod shm;
 pub mod signal;
@@ -139,7 +140,7 @@ pub struct Applet {
 
 /// The applets, in the order in which they are listed.
 pub const APPLETS: &[Applet] =
-    &[fifo::APPLET, msgq::APPLET, sem::APPLET, shm::APPLET, signal::APPLET];
+    &[fifo::APPLET, msgq::APPLET, pipe::APPLET, sem::APPLET, shm::APPLET, signal::APPLET];
 
 /// The words of the box that are no applets.
 pub const WORDS: &[Entry] = &[Entry::of::<key::Key>(), Entry::of::<install::Install>()];
