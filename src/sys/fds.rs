@@ -104,6 +104,11 @@ pub fn read_once(fd: impl AsFd, bytes: &mut [u8]) -> Result<usize> {
     nix::unistd::read(fd, bytes)
 }
 
+/// Writes once, where a signal that is caught is to end the call, with `EINTR`.
+pub fn write_once(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
+    nix::unistd::write(fd, bytes)
+}
+
 /// Writes what there is room for, write(2).
 pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
     loop {

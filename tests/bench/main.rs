@@ -5,6 +5,7 @@
 
 #![allow(clippy::cast_precision_loss, clippy::expect_used, clippy::print_stdout)]
 
+mod pipe;
 mod sem;
 mod table;
 
@@ -13,6 +14,7 @@ use table::Table;
 fn main() {
     let filter = std::env::args().skip(1).find(|word| !word.starts_with('-'));
     let mut table = Table::new(filter);
+    pipe::tasks(&mut table);
     sem::tasks(&mut table);
     table.finish();
 }

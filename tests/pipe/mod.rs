@@ -4,6 +4,7 @@ use crate::support::{BINARY, Call};
 
 mod duplex;
 mod merge;
+mod meter;
 mod run;
 mod stat;
 mod table;

@@ -2,6 +2,7 @@
 //!
 //! Commands are children that a [crew](crew::Crew) starts, minds and judges; what flows between them flows through the kernel.
 
+mod bar;
 mod capacity;
 mod crew;
 mod duplex;
@@ -10,6 +11,7 @@ mod fanout;
 mod line;
 mod lines;
 mod merge;
+mod meter;
 mod report;
 mod resize;
 mod run;
@@ -29,6 +31,7 @@ pub const APPLET: Applet = Applet {
         Entry::of::<tee::Tee>(),
         Entry::of::<merge::Merge>(),
         Entry::of::<duplex::Duplex>(),
+        Entry::of::<meter::Meter>(),
         Entry::of::<stat::Stat>(),
         Entry::of::<resize::Resize>(),
     ],
