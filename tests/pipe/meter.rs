@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ impl Screen {
             .args(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(OwnedFd::from(pty.slave))
+            .stderr(pty.slave)
             .spawn();
         let mut child = child.unwrap();
         let input = child.stdin.take();
@@ -139,7 +139,7 @@ fn a_stop_does_no_harm() {
 #[test]
 fn what_goes_through_is_what_came() {
     let world = World::new();
-    let text: String = (0..300_000).map(|n| format!("{n}\n")).collect();
+    let text = (0..300_000).map(|n| n.to_string()).collect::<Vec<_>>().join("\n") + "\n";
     world.file("data", &text);
     let length = text.len();
     for line in [

@@ -9,6 +9,7 @@ mod run;
 mod stat;
 mod table;
 mod tee;
+mod terminal;
 
 /// A call of `ipcbox pipe` with these words.
 fn pipe(words: &[&str]) -> Call {

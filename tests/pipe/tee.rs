@@ -13,7 +13,7 @@ fn sum(world: &World, path: &Path) -> String {
 
 /// A file of so many bytes that do not repeat.
 fn data(world: &World, bytes: usize) -> std::path::PathBuf {
-    let text: String = (0_u64..).map(|n| format!("{n}\n")).take(bytes / 7).collect();
+    let text = (0..bytes / 7).map(|n| n.to_string()).collect::<Vec<_>>().join("\n") + "\n";
     world.file("data", &text)
 }
 
