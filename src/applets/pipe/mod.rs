@@ -1,6 +1,6 @@
 //! `pipe`: pipelines that tell the truth, fan out, merge, talk both ways, and show progress.
 //!
-//! Commands are children that a [crew](crew::Crew) starts, minds and judges; what flows between them flows through the kernel.
+//! Commands are children that a crew starts, minds and judges; what flows between them flows through the kernel.
 
 mod bar;
 mod capacity;
