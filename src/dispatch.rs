@@ -135,7 +135,8 @@ fn in_verb(verb: &Entry, called: &str, words: &[OsString]) -> Outcome {
     let runs_command = match verb.runs {
         Runs::Nothing | Runs::Each => false,
         Runs::Optionally => {
-            words.iter().position(|word| word == "--").is_some_and(|at| at + 1 < words.len())
+            let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+            end + 1 < words.len() || words[..end].iter().any(|word| word == "--shell")
         }
         Runs::Command | Runs::Elsewhere => true,
     };

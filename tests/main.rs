@@ -11,6 +11,7 @@ mod house;
 mod ipcs;
 mod msgq;
 mod output;
+mod pipe;
 mod readme;
 mod sem;
 mod shm;

@@ -6,6 +6,7 @@ mod ipcrm_lite;
 mod ipcs_lite;
 mod key;
 pub mod msgq;
+pub mod pipe;
 pub mod sem;
 pub mod shm;
 pub mod signal;
@@ -146,6 +147,7 @@ pub const APPLETS: &[Applet] = &[
     ipcrm_lite::APPLET,
     ipcs_lite::APPLET,
     msgq::APPLET,
+    pipe::APPLET,
     sem::APPLET,
     shm::APPLET,
     signal::APPLET,

@@ -38,6 +38,23 @@ impl Command {
         Ok(Self { path, words, end: b"" })
     }
 
+    /// Looks up as well what it is run by, where it begins with `#!`: for one that is to start together with others.
+    ///
+    /// # Errors
+    /// Status 126.
+    pub fn with_interpreter(self) -> Result<Self> {
+        match exec::interpreter(&self.path) {
+            Ok(()) => Ok(self),
+            Err(errno) => Err(self.unrunnable(errno)),
+        }
+    }
+
+    /// It and its arguments.
+    #[must_use]
+    pub fn words(&self) -> &[OsString] {
+        &self.words
+    }
+
     /// The same, for records that end in `end` on its standard input, and nowhere else.
     #[must_use]
     pub fn ending_records_in(self, end: &'static [u8]) -> Self {

@@ -12,7 +12,7 @@ use crate::sys::wait::Patience;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How long a command may take.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Limit {
     /// End CMD when it takes longer: TERM, and KILL 5 seconds later; the status is then 124
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_negative_numbers = true)]
@@ -27,12 +27,21 @@ impl Limit {
     #[must_use]
     pub fn start(&self) -> Option<Plan> {
         let first = self.max_time?;
-        let steps = if self.then.is_empty() {
+        Some(Plan::start(first, self.steps()))
+    }
+
+    /// The same steps from now on, because of something else than the time.
+    #[must_use]
+    pub fn end_now(&self) -> Plan {
+        Plan::start(Duration::ZERO, self.steps())
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        if self.then.is_empty() {
             [Signal::TERM, Signal::KILL].map(|signal| Step { signal, grace: GRACE }).into()
         } else {
             self.then.clone()
-        };
-        Some(Plan::start(first, steps))
+        }
     }
 }
 

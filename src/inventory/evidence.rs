@@ -5,7 +5,7 @@ use crate::sync::Purpose;
 use crate::sys::in_use::{self, Index, User};
 use crate::sys::message::{Waits, Which};
 use crate::sys::posix::mq;
-use crate::sys::process::{self, Blocked, told};
+use crate::sys::process::{self, Blocked, shares_ipc, told};
 use crate::sys::sysv::sem::Set;
 use crate::sys::sysv::{Kind, msg, shm};
 

@@ -20,6 +20,10 @@ pub enum Cell {
     Text(String),
     /// A yes or no.
     Flag(bool),
+    /// A time that something takes, in seconds.
+    Seconds(Duration),
+    /// Values of one kind.
+    List(Vec<Self>),
     /// Records inside this one, each with its keys.
     Records(Vec<Vec<(&'static str, Self)>>),
 }
@@ -77,7 +81,7 @@ impl Cell {
     /// Whether a table aligns it to the right.
     #[must_use]
     pub const fn is_number(&self) -> bool {
-        matches!(self, Self::Number(_) | Self::Large(_))
+        matches!(self, Self::Number(_) | Self::Large(_) | Self::Seconds(_))
     }
 
     /// As JSON, or nothing where the record has no such field.
@@ -92,6 +96,10 @@ impl Cell {
             Self::Text(text) if is_bare(text) => format!("\"{text}\""),
             Self::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
             Self::Flag(flag) => flag.to_string(),
+            Self::Seconds(time) => format!("{:.6}", time.as_secs_f64()),
+            Self::List(cells) => {
+                format!("[{}]", cells.iter().filter_map(Self::json).collect::<Vec<_>>().join(","))
+            }
             Self::Records(records) => {
                 let fields =
                     records.iter().map(|record| record.iter().map(|(key, cell)| (*key, cell)));
@@ -111,6 +119,10 @@ impl Cell {
             Self::Text(text) if terminal => visible(text, &[]),
             Self::Text(text) => text.clone(),
             Self::Flag(flag) => if *flag { "yes" } else { "no" }.into(),
+            Self::Seconds(time) => format!("{:.6}", time.as_secs_f64()),
+            Self::List(cells) => {
+                cells.iter().map(|cell| cell.text(terminal)).collect::<Vec<_>>().join(" ")
+            }
             Self::Records(records) => {
                 let cells = |record: &Vec<(_, Self)>| {
                     let texts = record.iter().map(|(_, cell)| cell.text(terminal));
@@ -155,7 +167,7 @@ pub fn visible(text: &str, kept: &[char]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Cell;
+    use super::{Cell, Duration};
 
     #[test]
     fn json_has_typed_values() {
@@ -167,6 +179,10 @@ mod tests {
         assert_eq!(json(Cell::mode(0o600)).as_deref(), Some("\"0600\""));
         assert_eq!(json(Cell::word("a\"\n")).as_deref(), Some("\"a\\\"\\n\""));
         assert_eq!(json(Cell::Flag(true)).as_deref(), Some("true"));
+        let time = Cell::Seconds(Duration::from_millis(1500));
+        let list = Cell::List(vec![time, Cell::from(2)]);
+        assert_eq!(list.text(false), "1.500000 2");
+        assert_eq!(json(list).as_deref(), Some("[1.500000,2]"));
         let one = vec![("pid", Cell::from(7)), ("slot", Cell::Absent), ("name", Cell::Unknown)];
         let two = vec![("pid", Cell::from(8))];
         let records = Cell::Records(vec![one, two]);

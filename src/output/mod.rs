@@ -8,6 +8,8 @@ mod data;
 mod local;
 mod names;
 
+use std::os::fd::BorrowedFd;
+
 use anyhow::Context;
 
 use crate::args::showing::{Color, Showing, Streaming};
@@ -80,6 +82,13 @@ pub fn show<R>(
         rows => table(&keys, rows, how.no_header, paint),
     };
     print(text.as_bytes())
+}
+
+/// Records as JSON Lines, with all their columns.
+pub fn json<R>(columns: &[Column<R>], records: &[R]) -> String {
+    let keys: Vec<&str> = columns.iter().map(|column| column.key).collect();
+    let row = |record| columns.iter().map(|column| (column.get)(record)).collect();
+    json_lines(&keys, &records.iter().map(row).collect::<Vec<_>>())
 }
 
 /// The columns of records that come one after the other.
@@ -199,14 +208,28 @@ struct Paint {
     terminal: bool,
 }
 
+/// Whether there is colour on this descriptor, where the user said nothing.
+#[must_use]
+pub fn is_colored(fd: BorrowedFd) -> bool {
+    let refused = || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    fds::is_terminal(fd) && !refused()
+}
+
+/// A name before a line, in one of some colours.
+#[must_use]
+pub fn tinted(text: &str, number: usize) -> String {
+    use owo_colors::AnsiColors::{Blue, Cyan, Green, Magenta, Red, Yellow};
+    let colors = [Cyan, Yellow, Green, Magenta, Blue, Red];
+    owo_colors::OwoColorize::color(&text, colors[number % colors.len()]).to_string()
+}
+
 impl Paint {
     fn decide(when: Color) -> Self {
         let terminal = fds::is_terminal(fds::stdout());
-        let refused = || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let color = match when {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => terminal && !refused(),
+            Color::Auto => is_colored(fds::stdout()),
         };
         Self { color, terminal }
     }

@@ -2,13 +2,17 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
-use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pipe2, read, setpgid, write};
+use nix::unistd::{
+    ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, getppid, pipe2, read,
+    setpgid, write,
+};
 
 use super::process::ended::Ended;
 use super::signals::{Disposition, Set, Signal, on_parents_death, set_disposition, set_mask};
@@ -27,6 +31,61 @@ pub struct Start<'a> {
     pub terminal: Option<BorrowedFd<'a>>,
 }
 
+/// The process group of a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// One of its own, which it leads.
+    New,
+    /// That of an earlier child, which has not been reaped.
+    Of(i32),
+    /// The box's.
+    Same,
+}
+
+/// What a child has as standard input, output and error instead of the box's.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Standard<'a> {
+    /// Standard input.
+    pub input: Option<BorrowedFd<'a>>,
+    /// Standard output.
+    pub output: Option<BorrowedFd<'a>>,
+    /// Standard error.
+    pub error: Option<BorrowedFd<'a>>,
+}
+
+/// Where children tell that they could not become what they should; one for any number of them.
+pub struct Reports {
+    here: OwnedFd,
+    there: OwnedFd,
+}
+
+impl Reports {
+    /// Nobody has told anything yet.
+    pub fn new() -> Result<Self> {
+        let (here, there) = pipe2(OFlag::O_CLOEXEC)?;
+        Ok(Self { here, there })
+    }
+
+    /// Waits until every child has become what it should, or told which child it is and why not.
+    pub fn gather(self) -> Result<Vec<(u32, Errno)>> {
+        drop(self.there);
+        let mut reports = Vec::new();
+        let mut report = [[0; 4]; 2];
+        loop {
+            match read(&self.here, report.as_flattened_mut()) {
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+                Ok(read) if read < report.as_flattened().len() => return Ok(reports),
+                Ok(_) => {
+                    let [number, errno] = report;
+                    let errno = Errno::from_raw(c_int::from_ne_bytes(errno));
+                    reports.push((u32::from_ne_bytes(number), errno));
+                }
+            }
+        }
+    }
+}
+
 /// Starts a child in a process group of its own, which calls `become_it`. Gives its process id, or the errno of `become_it`.
 ///
 /// Every signal must be blocked, and the calling process must have one thread only, as the box has.
@@ -37,36 +96,54 @@ pub fn start(
     how: &Start,
     become_it: impl FnOnce() -> Errno,
 ) -> Result<std::result::Result<i32, Errno>> {
-    let (report, report_there) = pipe2(OFlag::O_CLOEXEC)?;
+    let reports = Reports::new()?;
+    let child = begin(how, Group::New, Standard::default(), (&reports, 0), become_it)?;
+    let told = reports.gather()?;
+    Ok(told.first().map_or(Ok(child), |(_, errno)| Err(*errno)))
+}
+
+/// The same for one of several children, in this group and with these descriptors, which is known by a number in the reports. It
+/// is not waited for.
+///
+/// # Errors
+/// It could not be started.
+pub fn begin(
+    how: &Start,
+    group: Group,
+    standard: Standard,
+    (reports, number): (&Reports, u32),
+    become_it: impl FnOnce() -> Errno,
+) -> Result<i32> {
     let parent = getpid();
     // SAFETY: the process has one thread, so that no lock can be held by another one in the copy.
     match unsafe { fork() }? {
         ForkResult::Child => {
-            let errno = prepare(how, parent).map_or_else(|errno| errno, |()| become_it());
+            let ready = prepare(how, group, standard, parent);
+            let errno = ready.map_or_else(|errno| errno, |()| become_it());
+            let report = [number.to_ne_bytes(), (errno as c_int).to_ne_bytes()].concat();
             // A failure that could not be reported leaves the pipe at its end; the status tells too.
-            let _ = write(&report_there, &(errno as c_int).to_ne_bytes());
+            let _ = write(&reports.there, &report);
             // SAFETY: ends the process without the parent's exit handlers.
             unsafe { libc::_exit(126) }
         }
         ForkResult::Parent { child } => {
-            drop(report_there);
-            let mut errno = [0; size_of::<c_int>()];
-            let told = loop {
-                match read(&report, &mut errno) {
-                    Err(Errno::EINTR) => {}
-                    told => break told?,
-                }
-            };
-            if told < errno.len() {
-                return Ok(Ok(child.as_raw()));
-            }
-            Ok(Err(Errno::from_raw(c_int::from_ne_bytes(errno))))
+            // Whoever comes first: the next child may join the group before this one has run.
+            let _ = join(child, group);
+            Ok(child.as_raw())
         }
     }
 }
 
-fn prepare(how: &Start, parent: Pid) -> Result<()> {
-    setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
+fn join(child: Pid, group: Group) -> Result<()> {
+    match group {
+        Group::New => setpgid(child, Pid::from_raw(0)),
+        Group::Of(leader) => setpgid(child, Pid::from_raw(leader)),
+        Group::Same => Ok(()),
+    }
+}
+
+fn prepare(how: &Start, group: Group, standard: Standard, parent: Pid) -> Result<()> {
+    join(Pid::from_raw(0), group)?;
     if let Some(terminal) = how.terminal {
         terminal::give(terminal, getpid().as_raw())?;
     }
@@ -76,6 +153,9 @@ fn prepare(how: &Start, parent: Pid) -> Result<()> {
             return Err(Errno::ECHILD);
         }
     }
+    standard.input.map(dup2_stdin).transpose()?;
+    standard.output.map(dup2_stdout).transpose()?;
+    standard.error.map(dup2_stderr).transpose()?;
     for (signal, disposition) in how.dispositions {
         set_disposition(*signal, *disposition)?;
     }
@@ -96,23 +176,60 @@ pub enum Change {
     Stopped(Signal),
 }
 
-/// What became of some child, waitpid(2): `None` while nothing has.
+/// What a child that has ended has used, with the children that it waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Time in its own code.
+    pub user: Duration,
+    /// Time in the kernel.
+    pub system: Duration,
+    /// The most memory that the largest of them had, in bytes.
+    pub max_rss: u64,
+}
+
+impl Usage {
+    fn of(usage: &libc::rusage) -> Self {
+        let time = |time: libc::timeval| {
+            Duration::new(time.tv_sec.cast_unsigned(), 0)
+                + Duration::from_micros(time.tv_usec.cast_unsigned())
+        };
+        Self {
+            user: time(usage.ru_utime),
+            system: time(usage.ru_stime),
+            max_rss: usage.ru_maxrss.cast_unsigned() << 10,
+        }
+    }
+}
+
+/// What became of some child: `None` while nothing has.
 ///
 /// # Errors
 /// `ECHILD`: there is no child.
 pub fn changed() -> Result<Option<(i32, Change)>> {
+    Ok(changed_and_used()?.map(|(pid, change, _)| (pid, change)))
+}
+
+/// The same, and what it has used, wait4(2).
+///
+/// # Errors
+/// `ECHILD`: there is no child.
+pub fn changed_and_used() -> Result<Option<(i32, Change, Usage)>> {
+    // SAFETY: a rusage is plain integers, for which zeros are values.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    let flags = libc::WNOHANG | libc::WUNTRACED;
     loop {
         let mut status = 0;
-        // SAFETY: the status lives through the call, which writes it. (nix's waitpid refuses the real-time signals.)
-        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
+        // SAFETY: status and usage live through the call, which writes them. (nix's waitpid refuses the real-time signals.)
+        let pid = unsafe { libc::wait4(-1, &raw mut status, flags, &raw mut usage) };
         match Errno::result(pid) {
             Ok(0) => return Ok(None),
             Ok(pid) => {
+                let used = Usage::of(&usage);
                 if let Some(ended) = Ended::from_wait(status) {
-                    return Ok(Some((pid, Change::Ended(ended))));
+                    return Ok(Some((pid, Change::Ended(ended), used)));
                 }
                 if let Some(signal) = Signal::new(libc::WSTOPSIG(status)) {
-                    return Ok(Some((pid, Change::Stopped(signal))));
+                    return Ok(Some((pid, Change::Stopped(signal), used)));
                 }
             }
             Err(Errno::EINTR) => {}

@@ -5,6 +5,8 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -43,8 +45,35 @@ pub fn find(name: &OsStr) -> Result<CString> {
 
 fn executable(path: &Path) -> Result<()> {
     access(path, AccessFlags::X_OK)?;
-    if path.is_dir() {
+    if path.metadata().is_ok_and(|meta| !meta.is_file()) {
         return Err(Errno::EACCES);
+    }
+    Ok(())
+}
+
+/// How many interpreters the kernel goes through, each a script of the next one.
+const INTERPRETERS: usize = 5;
+/// How much of the first line it reads.
+const FIRST_LINE: usize = 256;
+
+/// Whether the file at `path` can be run as far as can be seen: where it begins with `#!`, so can the interpreter that it names.
+///
+/// # Errors
+/// `ENOENT`, `EACCES`: of an interpreter. `ENOEXEC`: none is named after `#!`.
+pub fn interpreter(path: &CStr) -> Result<()> {
+    let mut path = OsStr::from_bytes(path.to_bytes()).to_owned();
+    for _ in 0..INTERPRETERS {
+        let mut line = Vec::new();
+        // What may be executed need not be readable.
+        let Ok(file) = File::open(&path) else { return Ok(()) };
+        if file.take(FIRST_LINE as u64).read_to_end(&mut line).is_err() {
+            return Ok(());
+        }
+        let Some(rest) = line.strip_prefix(b"#!") else { return Ok(()) };
+        let rest = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let mut words = rest.split(|byte| b" \t\0".contains(byte)).filter(|word| !word.is_empty());
+        OsStr::from_bytes(words.next().ok_or(Errno::ENOEXEC)?).clone_into(&mut path);
+        executable(Path::new(&path))?;
     }
     Ok(())
 }

@@ -3,12 +3,12 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Seek, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 use nix::Result;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -52,6 +52,37 @@ pub fn stderr() -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) }
 }
 
+/// A copy of a descriptor that the box was given, closed on exec. Both are one opening of the file.
+///
+/// # Errors
+/// `EBADF`: it is not open.
+pub fn copy_of(number: i32) -> Result<OwnedFd> {
+    if number < 0 {
+        return Err(Errno::EBADF);
+    }
+    // SAFETY: the number is only handed to the kernel, which says whether it is open.
+    let fd = unsafe { BorrowedFd::borrow_raw(number) };
+    let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3))?;
+    // SAFETY: the kernel just gave us this descriptor, and nothing else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// Keeps a descriptor that the box was given from the commands that it starts.
+pub fn keep(number: i32) -> Result<()> {
+    // SAFETY: as in copy_of().
+    let fd = unsafe { BorrowedFd::borrow_raw(number) };
+    fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map(drop)
+}
+
+/// Whether a descriptor is open for writing.
+///
+/// # Errors
+/// `EBADF`: it is not.
+pub fn can_write(fd: impl AsFd) -> Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
+    if flags & OFlag::O_ACCMODE == OFlag::O_RDONLY { Err(Errno::EBADF) } else { Ok(()) }
+}
+
 /// Makes standard input empty.
 pub fn empty_stdin() -> Result<()> {
     let null = open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
@@ -72,6 +103,11 @@ pub fn read(fd: impl AsFd, bytes: &mut [u8]) -> Result<usize> {
 /// [`interruptible`](super::wait::interruptible).
 pub fn read_once(fd: impl AsFd, bytes: &mut [u8]) -> Result<usize> {
     nix::unistd::read(fd, bytes)
+}
+
+/// Writes once, where a signal that is caught is to end the call, with `EINTR`.
+pub fn write_once(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
+    nix::unistd::write(fd, bytes)
 }
 
 /// Writes what there is room for, write(2).

@@ -37,6 +37,8 @@ pub struct Open {
     pub reads: bool,
     /// Whether it can be written to.
     pub writes: bool,
+    /// Whether what is written to it goes past a buffer; to a pipe, in packets (`O_DIRECT`).
+    pub direct: bool,
 }
 
 /// A process that uses an object.
@@ -216,6 +218,7 @@ fn access(pid: i32, fd: i32) -> Option<Open> {
         fd,
         reads: usable && mode != OFlag::O_WRONLY,
         writes: usable && mode != OFlag::O_RDONLY,
+        direct: flags.contains(OFlag::O_DIRECT),
     })
 }
 
@@ -254,8 +257,8 @@ mod tests {
         fs::remove_file(&path).unwrap();
         let pid = std::process::id().cast_signed();
         let open = vec![
-            Open { fd: write.as_raw_fd(), reads: false, writes: true },
-            Open { fd: read.as_raw_fd(), reads: true, writes: false },
+            Open { fd: write.as_raw_fd(), reads: false, writes: true, direct: false },
+            Open { fd: read.as_raw_fd(), reads: true, writes: false, direct: false },
         ];
         assert_eq!(users.seen, [User { pid, mappings: 0, open }]);
     }

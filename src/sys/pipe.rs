@@ -24,6 +24,16 @@ pub fn new() -> Result<(OwnedFd, OwnedFd)> {
     pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
 }
 
+/// A pipe between two commands, its read end first, closed on exec; both ends wait.
+pub fn for_commands() -> Result<(OwnedFd, OwnedFd)> {
+    pipe2(OFlag::O_CLOEXEC)
+}
+
+/// Whether it is one end of a pipe or a FIFO.
+pub fn is_pipe(fd: impl AsFd) -> bool {
+    capacity(fd).is_ok()
+}
+
 /// Moves at most `len` bytes, splice(2); one of the two is a pipe. 0: `from` is at its end.
 ///
 /// # Errors
@@ -91,6 +101,31 @@ pub fn capacity(pipe: impl AsFd) -> Result<usize> {
 pub fn set_capacity(pipe: impl AsFd, bytes: usize) -> Result<usize> {
     let bytes = c_int::try_from(bytes).map_err(|_| Errno::EINVAL)?;
     fcntl(pipe, FcntlArg::F_SETPIPE_SZ(bytes)).map(size)
+}
+
+/// What the system allows pipes, `/proc/sys/fs/pipe-*`; unknown where `/proc` is not mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// The largest capacity for whom has no privilege.
+    pub max_size: Option<u64>,
+    /// The pages that a user's pipes may have before new ones are small; 0 is no limit.
+    pub user_pages_soft: Option<u64>,
+    /// The pages that a user's pipes may have; 0 is no limit.
+    pub user_pages_hard: Option<u64>,
+}
+
+/// The limits that hold now.
+#[must_use]
+pub fn limits() -> Limits {
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(format!("/proc/sys/fs/pipe-{name}")).ok()?;
+        text.trim().parse().ok()
+    };
+    Limits {
+        max_size: read("max-size"),
+        user_pages_soft: read("user-pages-soft"),
+        user_pages_hard: read("user-pages-hard"),
+    }
 }
 
 /// How many bytes lie unread in a pipe, `FIONREAD`; either end tells.

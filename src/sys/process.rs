@@ -159,6 +159,33 @@ pub fn blocked() -> IoResult<Vec<Blocked>> {
     Ok(found)
 }
 
+/// A process that is blocked at one of some pipes, by its place in the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// Until there is something to read.
+    Reads(usize),
+    /// Until there is room to write.
+    Writes(usize),
+}
+
+/// How processes are blocked at the pipes with these inodes, in read(2), write(2) and their kin, as far as may be looked at.
+#[must_use]
+pub fn at_pipes(inodes: &[u64]) -> Vec<Waiting> {
+    let at = |blocked: &Blocked| {
+        let kind = match blocked.call {
+            libc::SYS_read | libc::SYS_readv => Waiting::Reads,
+            libc::SYS_write | libc::SYS_writev => Waiting::Writes,
+            _ => return None,
+        };
+        let link =
+            fs::read_link(format!("/proc/{}/fd/{}", blocked.thread, blocked.args[0])).ok()?;
+        let which =
+            inodes.iter().position(|inode| link.as_os_str() == &*format!("pipe:[{inode}]"))?;
+        Some(kind(which))
+    };
+    blocked().unwrap_or_default().iter().filter_map(at).collect()
+}
+
 /// The entries of a directory of `/proc` that are numbers, in order.
 pub(super) fn numbers(dir: &str) -> IoResult<Vec<i32>> {
     let names = fs::read_dir(dir)?.flatten();

@@ -83,6 +83,35 @@ pub fn ready(fds: &[BorrowedFd], patience: Patience) -> Result<Option<usize>> {
     }
 }
 
+/// What is awaited of a descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Something to read, or the end.
+    Bytes,
+    /// Room to write, or that nobody is left to read it.
+    Room,
+    /// That nobody is left to read what is written.
+    Leaving,
+}
+
+/// Waits until one of `fds` has what is wanted of it, ppoll(2): for each whether it has; none where the time is over.
+pub fn any(fds: &[(BorrowedFd, Want)], patience: Patience) -> Result<Vec<bool>> {
+    let flags = |want| match want {
+        Want::Bytes => PollFlags::POLLIN,
+        Want::Room => PollFlags::POLLOUT,
+        Want::Leaving => PollFlags::empty(),
+    };
+    let mut polled: Vec<PollFd> =
+        fds.iter().map(|(fd, want)| PollFd::new(*fd, flags(*want))).collect();
+    loop {
+        match ppoll(&mut polled, patience.left().map(TimeSpec::from), None) {
+            Ok(_) => return Ok(polled.iter().map(|fd| fd.any() == Some(true)).collect()),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
 /// Waits until `fd` takes more, or nobody is left to read what it takes, ppoll(2). `None`: a signal that is
 /// [caught](caught::catch) has come.
 ///

@@ -8,6 +8,7 @@
 mod fifo;
 mod ipcs;
 mod msgq;
+mod pipe;
 mod sem;
 mod shm;
 mod signal;
@@ -20,6 +21,7 @@ fn main() {
     let mut table = Table::new(filter);
     msgq::tasks(&mut table);
     fifo::tasks(&mut table);
+    pipe::tasks(&mut table);
     sem::tasks(&mut table);
     shm::tasks(&mut table);
     signal::tasks(&mut table);

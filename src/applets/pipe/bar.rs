@@ -1,0 +1,183 @@
+//! The line that shows how far a transfer is.
+
+use std::time::Duration;
+
+use crate::output::visible;
+
+/// How far a transfer is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// How many bytes, or lines.
+    pub amount: u64,
+    /// How many there will be, where that is known.
+    pub size: Option<u64>,
+    /// Since the start.
+    pub elapsed: Duration,
+    /// Bytes or lines a second, lately.
+    pub rate: f64,
+    /// Whether lines are counted.
+    pub lines: bool,
+}
+
+impl Progress {
+    /// Bytes or lines a second, since the start.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn mean(&self) -> f64 {
+        let seconds = self.elapsed.as_secs_f64();
+        if seconds > 0.0 { self.amount as f64 / seconds } else { 0.0 }
+    }
+
+    /// How much is done, 0 to 100.
+    pub fn percent(&self) -> Option<u64> {
+        let size = self.size.filter(|size| *size > 0)?;
+        let percent = u128::from(self.amount) * 100 / u128::from(size);
+        Some(u64::try_from(percent).unwrap_or(100).min(100))
+    }
+
+    /// How long the rest takes at the mean rate.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn left(&self) -> Option<Duration> {
+        let left = self.size?.saturating_sub(self.amount);
+        let mean = self.mean();
+        if mean <= 0.0 {
+            return None;
+        }
+        Duration::try_from_secs_f64(left as f64 / mean).ok()
+    }
+}
+
+/// The line, at most so many columns wide: what fits, the most wanted first.
+pub fn line(label: Option<&str>, progress: &Progress, columns: usize) -> String {
+    let amount = if progress.lines { progress.amount.to_string() } else { bytes(progress.amount) };
+    let label = label.map(|label| format!("{}:", visible(label, &[])));
+    let percent = progress.percent().map(|percent| format!("{percent}%"));
+    let left = progress.left().map(|left| format!("ETA {}", clock(left)));
+    let each = |rate: f64| {
+        if progress.lines { format!("{rate:.0}/s") } else { format!("{}/s", bytes(whole(rate))) }
+    };
+    let (rate, mean) = (each(progress.rate), format!("({} mean)", each(progress.mean())));
+    // In the order of the line, each with how much it is wanted.
+    let mut parts = [
+        (label, 4),
+        (Some(amount), 0),
+        (Some(clock(progress.elapsed)), 3),
+        (Some(rate), 2),
+        (Some(mean), 6),
+        (percent, 1),
+        (left, 5),
+    ];
+    let text = |parts: &[(Option<String>, u8)]| {
+        let known = parts.iter().filter_map(|(part, _)| part.as_deref());
+        known.collect::<Vec<_>>().join(" ")
+    };
+    while width(&text(&parts)) > columns {
+        let least = parts.iter_mut().filter(|(part, wanted)| part.is_some() && *wanted > 0);
+        match least.max_by_key(|(_, wanted)| *wanted) {
+            Some((part, _)) => *part = None,
+            None => break,
+        }
+    }
+    let text = text(&parts);
+    // The bar takes what is left.
+    let room = columns.saturating_sub(width(&text) + 1);
+    match progress.percent() {
+        Some(percent) if room >= 8 => {
+            let inner = room.min(52) - 2;
+            let done = inner * usize::try_from(percent).unwrap_or(100) / 100;
+            format!("{text} [{}{}]", "=".repeat(done), " ".repeat(inner - done))
+        }
+        _ => text,
+    }
+}
+
+/// A size in powers of 1024, in at most 7 columns.
+#[allow(clippy::cast_precision_loss)]
+fn bytes(count: u64) -> String {
+    let mut value = count as f64;
+    for unit in ["B", "KiB", "MiB", "GiB", "TiB", "PiB"] {
+        if value < 999.5 {
+            return match unit {
+                "B" => format!("{count}B"),
+                _ if value < 9.995 => format!("{value:.2}{unit}"),
+                _ if value < 99.95 => format!("{value:.1}{unit}"),
+                _ => format!("{value:.0}{unit}"),
+            };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1}EiB")
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+const fn whole(rate: f64) -> u64 {
+    rate as u64
+}
+
+/// `M:SS`, or `H:MM:SS`.
+fn clock(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
+}
+
+/// How many columns a text takes on a terminal: marks that combine take none, the wide letters of East Asia and emoji two.
+pub fn width(text: &str) -> usize {
+    let columns = |letter: char| match u32::from(letter) {
+        0x300..=0x36f | 0x200b..=0x200f | 0x20d0..=0x20ff | 0xfe00..=0xfe0f => 0,
+        0x1100..=0x115f
+        | 0x2e80..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f300..=0x1faff
+        | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    };
+    text.chars().map(columns).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_left_out() {
+        let (amount, size) = (512 << 20, Some(1 << 30));
+        let progress =
+            Progress { amount, size, elapsed: Duration::from_secs(65), rate: 1e6, lines: false };
+        let wide = line(Some("é日"), &progress, 79);
+        assert!(
+            wide.starts_with("é日: 512MiB 1:05 977KiB/s (7.88MiB/s mean) 50% ETA 1:05 ["),
+            "{wide}"
+        );
+        assert!(width(&wide) <= 79 && wide.ends_with(']'));
+        assert_eq!(line(Some("é日"), &progress, 19), "512MiB 977KiB/s 50%");
+        assert_eq!(line(None, &progress, 10), "512MiB 50%");
+        assert_eq!(line(None, &progress, 1), "512MiB");
+        for columns in 8..120 {
+            assert!(width(&line(Some("日本"), &progress, columns)) <= columns);
+        }
+        let unknown = Progress { size: None, ..progress };
+        assert_eq!(line(None, &unknown, 79), "512MiB 1:05 977KiB/s (7.88MiB/s mean)");
+        let hostile = line(Some("\x1b[2J\n"), &unknown, 79);
+        assert!(!hostile.contains('\x1b') && !hostile.contains('\n'));
+    }
+
+    #[test]
+    fn amounts_and_times() {
+        assert_eq!((bytes(0), bytes(999)), ("0B".into(), "999B".into()));
+        assert_eq!((bytes(1000), bytes(1 << 20)), ("0.98KiB".into(), "1.00MiB".into()));
+        assert!(bytes(u64::MAX).ends_with("EiB"));
+        assert_eq!(
+            (clock(Duration::from_secs(59)), clock(Duration::from_secs(3661))),
+            ("0:59".into(), "1:01:01".into())
+        );
+        assert_eq!((width("é"), width("e\u{301}"), width("日本")), (1, 1, 4));
+    }
+}

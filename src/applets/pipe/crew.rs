@@ -1,0 +1,304 @@
+//! Commands that the box started, minds and judges: it forwards signals, keeps the terminal's rules, reaps, and ends them.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use anyhow::{Context, Error, Result};
+use nix::errno::Errno;
+use nix::unistd::{Pid, getpgid, getpgrp};
+
+use super::stage::{End, Readers, Stage, Verdict, judge};
+use crate::args::command::{Command, not_forked};
+use crate::args::duration;
+use crate::args::limit::{Limit, Plan};
+use crate::exit::{Cause, Exit};
+use crate::sys::child::{self, Change, Group, Reports, Standard, Start, changed_and_used};
+use crate::sys::signals::{
+    self, Arrival, Arrivals, Disposition, Set, Signal, block, set_disposition,
+};
+use crate::sys::terminal;
+use crate::sys::wait::{Patience, ready};
+
+/// How failures of stages count.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// A stage that SIGPIPE ended has failed too.
+    pub strict: bool,
+    /// The first failure ends the others.
+    pub fail_fast: bool,
+    /// Who reads what a stage writes.
+    pub readers: Readers,
+}
+
+/// The commands of one call.
+pub struct Crew {
+    /// Those that were started.
+    pub stages: Vec<Stage>,
+    rules: Rules,
+    limit: Limit,
+    plan: Option<Plan>,
+    late: bool,
+    /// The box is ending them.
+    ending: bool,
+    reports: Option<Reports>,
+    arrivals: Arrivals,
+    /// The mask that the box was given.
+    mask: Set,
+    /// What the box itself had to change, to be undone in children.
+    given: Vec<(Signal, Disposition)>,
+    /// They are in the box's own group, which has the terminal.
+    together: bool,
+}
+
+impl Crew {
+    /// Nobody yet. From now on signals are read, and the time runs.
+    pub fn new(rules: Rules, limit: &Limit) -> Result<Self> {
+        let mask = block(Set::ALL)?;
+        let arrivals = Arrivals::open(Set::ALL).map_err(unmade)?;
+        // Who ignores SIGCHLD is not told of children.
+        let before = set_disposition(Signal::CHLD, Disposition::Default)?;
+        let ignored = before == Disposition::Ignore;
+        let group = getpgrp().as_raw();
+        let front = terminal::controlling().and_then(terminal::foreground);
+        Ok(Self {
+            stages: Vec::new(),
+            rules,
+            limit: limit.clone(),
+            plan: limit.start(),
+            late: false,
+            ending: false,
+            reports: Some(Reports::new().map_err(unmade)?),
+            arrivals,
+            mask,
+            given: if ignored { vec![(Signal::CHLD, before)] } else { Vec::new() },
+            together: front == Some(group),
+        })
+    }
+
+    /// Starts all that `start` [adds](Self::add), and sees that they have become their commands.
+    ///
+    /// # Errors
+    /// One could not; those that had begun have been ended.
+    pub fn launch<T>(&mut self, start: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let started = start(self);
+        let reports = self.reports.take().map(Reports::gather).transpose();
+        let failed = match (&started, reports) {
+            (_, Ok(reports)) => {
+                let failed = reports.unwrap_or_default();
+                failed.iter().max_by_key(|(number, _)| *number).and_then(|(number, errno)| {
+                    let stage = self.stages.get(usize::try_from(*number).ok()?)?;
+                    Some(stage.command().unrunnable(*errno))
+                })
+            }
+            (_, Err(errno)) => Some(errno.into()),
+        };
+        match (started, failed) {
+            (Ok(started), None) => Ok(started),
+            (Ok(started), Some(error)) => {
+                // What feeds them goes first.
+                drop(started);
+                self.end_all()?;
+                Err(error)
+            }
+            (Err(error), _) => {
+                self.end_all()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts one with these descriptors.
+    pub fn add(&mut self, command: Command, standard: Standard) -> Result<()> {
+        let group = match self.stages.first() {
+            _ if self.together => Group::Same,
+            None => Group::New,
+            Some(first) => Group::Of(first.pid),
+        };
+        let how = Start {
+            mask: self.mask,
+            dispositions: &self.given,
+            parent_death: Some(Signal::KILL),
+            terminal: None,
+        };
+        let number = u32::try_from(self.stages.len()).unwrap_or(u32::MAX);
+        let Some(reports) = &self.reports else { return Err(Errno::EINVAL.into()) };
+        let begun = child::begin(&how, group, standard, (reports, number), || command.execute(&[]));
+        let begun = begun.map_err(|errno| not_forked(errno, "no process could be started for it"));
+        let pid = begun.with_context(|| format!("cannot start {command}"))?;
+        self.stages.push(Stage::new(command, pid));
+        Ok(())
+    }
+
+    /// Ends all and waits for them.
+    pub fn end_all(&mut self) -> Result<()> {
+        self.end();
+        self.mind()
+    }
+
+    /// Begins to end all that still run.
+    pub fn end(&mut self) {
+        if !self.ending {
+            self.ending = true;
+            self.plan = Some(self.limit.end_now());
+        }
+    }
+
+    /// Waits until all have ended.
+    pub fn mind(&mut self) -> Result<()> {
+        while self.runs() {
+            let woken = ready(&[self.arrivals.as_fd()], self.patience())?;
+            self.go_on(woken.is_some())?;
+        }
+        Ok(())
+    }
+
+    /// Whether one has not ended.
+    pub fn runs(&self) -> bool {
+        self.stages.iter().any(Stage::runs)
+    }
+
+    /// Becomes readable when there is something to [do](Self::go_on).
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.arrivals.as_fd()
+    }
+
+    /// Until when there is nothing to do otherwise.
+    pub fn patience(&self) -> Patience {
+        self.plan.as_ref().map_or(Patience::Forever, |plan| plan.patience)
+    }
+
+    /// Hears signals, if any `came`; takes the next step against stages that take too long.
+    pub fn go_on(&mut self, came: bool) -> Result<()> {
+        if came {
+            loop {
+                let arrivals = self.arrivals.take(64)?;
+                if arrivals.is_empty() {
+                    break;
+                }
+                arrivals.iter().try_for_each(|arrival| self.hear(arrival))?;
+            }
+        }
+        if self.runs() && self.patience().is_over() {
+            if !self.ending {
+                (self.late, self.ending) = (true, true);
+            }
+            match self.plan.as_mut().and_then(Plan::due) {
+                None => self.plan = None,
+                Some(signal) => {
+                    self.send(signal);
+                    // One that is stopped would not hear it.
+                    if !signal.stops() && signal != Signal::CONT {
+                        self.send(Signal::CONT);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, arrival: &Arrival) -> Result<()> {
+        let signal = arrival.signal;
+        // Those of the terminal have reached the stages already.
+        let is_theirs = self.together && arrival.is_kernels();
+        match signal {
+            Signal::CHLD => self.reap(),
+            Signal::INT | Signal::QUIT if self.together => {}
+            // What the box's own output does.
+            Signal::PIPE => {}
+            _ if signal.stops() => {
+                if !is_theirs {
+                    self.send(signal);
+                }
+                signals::stop(signal)?;
+                if !signals::is_pending(Signal::CONT)? {
+                    // Nobody stopped us, so nobody would continue them.
+                    self.send(Signal::CONT);
+                }
+            }
+            _ if is_theirs => {}
+            _ => self.send(signal),
+        }
+        Ok(())
+    }
+
+    fn reap(&mut self) {
+        while let Ok(Some((pid, change, usage))) = changed_and_used() {
+            let stage = self.stages.iter_mut().find(|stage| stage.pid == pid);
+            if let (Some(stage), Change::Ended(ended)) = (stage, change) {
+                stage.finish(ended, usage, self.ending);
+            }
+        }
+        if self.rules.fail_fast && self.verdicts().contains(&Verdict::Failed) {
+            self.end();
+        }
+    }
+
+    /// Sends a signal to all that run, and to what they have started in their group where that is not the box's.
+    fn send(&self, signal: Signal) {
+        let leader = self.stages.first().map(|stage| stage.pid).filter(|_| !self.together);
+        if let Some(leader) = leader {
+            let _ = signals::kill(-leader, signal);
+        }
+        for stage in self.stages.iter().filter(|stage| stage.runs()) {
+            // One can have left the group.
+            let group = getpgid(Some(Pid::from_raw(stage.pid))).map(Pid::as_raw).ok();
+            if leader.is_none() || group != leader {
+                let _ = signals::kill(stage.pid, signal);
+            }
+        }
+    }
+
+    /// What each end means.
+    pub fn verdicts(&self) -> Vec<Verdict> {
+        let ends: Vec<Option<&End>> = self.stages.iter().map(|stage| stage.end.as_ref()).collect();
+        let readers = if self.rules.strict { Readers::Nobody } else { self.rules.readers };
+        (0..ends.len()).map(|which| judge(&ends, which, readers)).collect()
+    }
+
+    /// The status of the last one that failed.
+    fn status(&self) -> Option<u8> {
+        let verdicts = self.verdicts();
+        let last = verdicts.iter().rposition(|verdict| *verdict == Verdict::Failed)?;
+        self.stages[last].end.as_ref().map(|end| end.ended.status())
+    }
+
+    /// Whether the box is ending them.
+    pub const fn is_ending(&self) -> bool {
+        self.ending
+    }
+
+    /// Whether the time was over before all had ended.
+    pub const fn is_late(&self) -> bool {
+        self.late
+    }
+
+    /// How the whole ends.
+    ///
+    /// # Errors
+    /// It was not in time; `more` is what is known besides.
+    pub fn finish(&self, more: Option<&str>) -> Result<Exit> {
+        if !self.late {
+            return Ok(self.status().map_or(Exit::Done, Exit::Command));
+        }
+        let limit = duration::show(self.limit.max_time.unwrap_or_default());
+        let by_box = |stage: &&Stage| stage.end.as_ref().is_some_and(|end| end.by_box);
+        let late: Vec<String> =
+            self.stages.iter().filter(by_box).map(ToString::to_string).collect();
+        let cause = Cause::new(Exit::NotInTime(Exit::LATE), format!("not ended within {limit}"));
+        let cause = more.into_iter().fold(cause, Cause::and);
+        let late = if late.is_empty() { "in time".into() } else { late.join(", ") };
+        Err(Error::from(cause)).context(format!("cannot finish {late}"))
+    }
+}
+
+/// There could be no pipe, or no other descriptor.
+pub fn unmade(errno: Errno) -> Error {
+    let cause = match errno {
+        Errno::EMFILE => {
+            Cause::told(errno, "too many files are open").hint("ulimit -n is the limit")
+        }
+        Errno::ENFILE => Cause::told(errno, "too many files, or pages in this user's pipes")
+            .hint("/proc/sys/fs/file-max and pipe-user-pages-hard are the limits"),
+        errno => Cause::plain(errno),
+    };
+    Error::from(cause).context("cannot make pipes")
+}

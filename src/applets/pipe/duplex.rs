@@ -1,0 +1,92 @@
+//! `pipe duplex`.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use anyhow::Result;
+use clap::Args;
+
+use super::crew::{Crew, Rules, unmade};
+use super::line::{Line, all, look_up};
+use super::stage::Readers;
+use crate::applets::{Runs, Verb};
+use crate::args::limit::Limit;
+use crate::exit::{Cause, Exit};
+use crate::sys::child::Standard;
+use crate::sys::pipe;
+use crate::sys::process::{Waiting, at_pipes};
+use crate::sys::wait::ready;
+
+/// Runs two commands that talk to each other: each one's standard output is the other's standard input.
+///
+/// It ends when both have; the status is that of the last one that failed, 0 if none did. One that died of SIGPIPE after the other
+/// had ended well has not failed. With --max-time it says, where time runs out, which of the two is blocked on which, as far as
+/// /proc shows: two that both wait to read are what mostly happens, since many programs print into a pipe only when they have
+/// a whole block; stdbuf -oL is the remedy for those.
+#[derive(Args)]
+pub struct Duplex {
+    #[command(flatten)]
+    line: Line,
+    #[command(flatten)]
+    limit: Limit,
+}
+
+impl Verb for Duplex {
+    const NAME: &'static str = "duplex";
+    const SUMMARY: &'static str = "Run two commands, each reading what the other writes";
+    const RUNS: Runs = Runs::Command;
+
+    fn run(self) -> Result<Exit> {
+        let stages = self.line.split(Self::NAME)?;
+        if stages.len() != 2 {
+            let words = format!("it takes two commands, not {}", stages.len());
+            return Err(Cause::new(Exit::Usage, words).into());
+        }
+        let commands = all(look_up(stages))?;
+        let rules = Rules { strict: false, fail_fast: false, readers: Readers::Other };
+        let mut crew = Crew::new(rules, &self.limit)?;
+        let inodes = crew.launch(|crew| {
+            let pipes =
+                [pipe::for_commands().map_err(unmade)?, pipe::for_commands().map_err(unmade)?];
+            let [first, second] = &pipes;
+            // The first pipe is what the first command reads.
+            let ends = [(&first.0, &second.1), (&second.0, &first.1)];
+            for (command, (input, output)) in commands.into_iter().zip(ends) {
+                let (input, output) = (Some(input.as_fd()), Some(output.as_fd()));
+                crew.add(command, Standard { input, output, error: None })?;
+            }
+            Ok([inode(&first.0)?, inode(&second.0)?])
+        })?;
+        let mut blocked = String::new();
+        while crew.runs() {
+            let came = ready(&[crew.fd()], crew.patience())?;
+            if came.is_none() && !crew.is_ending() {
+                blocked = describe(&crew, &inodes);
+            }
+            crew.go_on(came.is_some())?;
+        }
+        crew.finish(Some(&blocked).filter(|words| !words.is_empty()).map(String::as_str))
+    }
+}
+
+fn inode(pipe: &OwnedFd) -> Result<u64> {
+    Ok(nix::sys::stat::fstat(pipe)?.st_ino)
+}
+
+/// Who waits for whom.
+fn describe(crew: &Crew, inodes: &[u64; 2]) -> String {
+    let found = at_pipes(inodes);
+    let state = |which: usize| {
+        let (own, other) = (&crew.stages[which], &crew.stages[1 - which]);
+        let (reads, writes) = (Waiting::Reads(which), Waiting::Writes(1 - which));
+        if !own.runs() {
+            format!("{own} has ended")
+        } else if found.contains(&reads) {
+            format!("{own} waits to read what {other} writes")
+        } else if found.contains(&writes) {
+            format!("{own} waits for {other} to read")
+        } else {
+            format!("{own} waits for neither")
+        }
+    };
+    format!("{}; {}", state(0), state(1))
+}

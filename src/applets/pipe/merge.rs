@@ -1,0 +1,303 @@
+//! `pipe merge`.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use nix::errno::Errno;
+
+use super::crew::{Crew, Rules, unmade};
+use super::line::{Line, all, look_up};
+use super::lines::Lines;
+use super::stage::Readers;
+use crate::applets::{Runs, Verb};
+use crate::args::command::Command;
+use crate::args::limit::Limit;
+use crate::exit::{Cause, Exit};
+use crate::output::is_colored;
+use crate::sys::child::Standard;
+use crate::sys::events::Events;
+use crate::sys::signals::{self, Signal};
+use crate::sys::wait::{Patience, Want, any, ready};
+use crate::sys::{fds, pipe};
+
+/// What is read at once.
+const BUFFER: usize = 64 << 10;
+
+/// Runs all commands at once, and puts what they print together, line by line: no line is split by another one. Standard error
+/// likewise, on standard error. A last line without newline gets one. All read the box's standard input.
+///
+/// With --tag each line begins with the command's name, or with its number where two have the same name or --shell is given; in colour on a
+/// terminal. With --keep-order the output of the first command comes first, then that of the second, and so on, though all run at
+/// once; what waits for its turn lies in a file without a name, in $TMPDIR. A line of more than 1 MiB is passed on while it
+/// comes; the others wait until it has ended.
+///
+/// The status is that of the last command that failed, 0 if none did. Every command is looked up before any is started. When standard
+/// output is closed, the commands are ended.
+#[derive(Args)]
+pub struct Merge {
+    #[command(flatten)]
+    line: Line,
+    /// Begin each line with the command's name or number
+    #[arg(long)]
+    tag: bool,
+    /// Lines end in NUL instead of newline
+    #[arg(short = '0', long)]
+    null: bool,
+    /// One command's output after the other
+    #[arg(long)]
+    keep_order: bool,
+    #[command(flatten)]
+    limit: Limit,
+}
+
+impl Verb for Merge {
+    const NAME: &'static str = "merge";
+    const SUMMARY: &'static str = "Run commands at once, their output lines whole";
+    const RUNS: Runs = Runs::Command;
+
+    fn run(self) -> Result<Exit> {
+        let commands = all(look_up(self.line.split(Self::NAME)?))?;
+        let tags = self.tags(&commands);
+        let rules = Rules { strict: false, fail_fast: false, readers: Readers::Nobody };
+        let mut crew = Crew::new(rules, &self.limit)?;
+        let streams = crew.launch(|crew| self.start(crew, commands, &tags))?;
+        let mut merging = match Merging::new(streams, self.keep_order, &crew) {
+            Ok(merging) => merging,
+            Err(error) => {
+                crew.end_all()?;
+                return Err(error);
+            }
+        };
+        let merged = merging.merge(&mut crew);
+        let closed = merging.closed[0];
+        // What still writes finds nobody to read it.
+        drop(merging);
+        if merged.is_err() || closed {
+            crew.end();
+        }
+        crew.mind()?;
+        merged?;
+        if closed {
+            signals::die(Signal::PIPE)?;
+        }
+        crew.finish(None)
+    }
+}
+
+impl Merge {
+    fn tags(&self, commands: &[Command]) -> Vec<Option<String>> {
+        let name = |command: &Command| {
+            let first = command.words().first().map(Path::new).and_then(Path::file_name);
+            first.unwrap_or_default().to_string_lossy().into_owned()
+        };
+        let names: HashSet<String> = commands.iter().map(name).collect();
+        let by_name = !self.line.shell && names.len() == commands.len();
+        let tag = |(number, command)| if by_name { name(command) } else { number_text(number) };
+        let tags = (1..).zip(commands).map(tag);
+        tags.map(|tag| self.tag.then_some(tag)).collect()
+    }
+
+    /// Starts the commands; gives standard output and error of each.
+    fn start(
+        &self,
+        crew: &mut Crew,
+        commands: Vec<Command>,
+        tags: &[Option<String>],
+    ) -> Result<Vec<Stream>> {
+        let mut streams = Vec::new();
+        let end = if self.null { 0 } else { b'\n' };
+        for (number, (command, tag)) in commands.into_iter().zip(tags).enumerate() {
+            let (output, output_there) = pipe::new().map_err(unmade)?;
+            let (error, error_there) = pipe::new().map_err(unmade)?;
+            pipe::let_wait(&output_there)?;
+            pipe::let_wait(&error_there)?;
+            let standard = Standard {
+                input: None,
+                output: Some(output_there.as_fd()),
+                error: Some(error_there.as_fd()),
+            };
+            crew.add(command, standard)?;
+            for (from, to) in [(output, fds::stdout()), (error, fds::stderr())] {
+                let color = is_colored(to).then_some(number);
+                let lines = Lines::new(end, tag.as_deref(), color);
+                streams.push(Stream { from: Some(from), lines, ready: true, spool: None });
+            }
+        }
+        Ok(streams)
+    }
+}
+
+fn number_text(number: usize) -> String {
+    number.to_string()
+}
+
+/// What a command prints on one of its two descriptors.
+struct Stream {
+    /// None when it has ended.
+    from: Option<OwnedFd>,
+    lines: Lines,
+    /// There may be something to read.
+    ready: bool,
+    /// What waits for its turn.
+    spool: Option<File>,
+}
+
+/// All streams: standard output and error of the first command, of the second, and so on.
+struct Merging {
+    streams: Vec<Stream>,
+    events: Events,
+    /// Whose turn it is, with --keep-order.
+    turn: Option<usize>,
+    /// Who writes a line in pieces to standard output and error.
+    floor: [Option<usize>; 2],
+    /// Whether standard output and error are closed.
+    closed: [bool; 2],
+}
+
+impl Merging {
+    fn new(streams: Vec<Stream>, keep_order: bool, crew: &Crew) -> Result<Self> {
+        let events = Events::new().map_err(unmade)?;
+        for (which, stream) in streams.iter().enumerate() {
+            stream.from.as_ref().map(|from| events.watch(from, which)).transpose()?;
+        }
+        events.watch(crew.fd(), streams.len())?;
+        let turn = keep_order.then_some(0);
+        Ok(Self { streams, events, turn, floor: [None; 2], closed: [false; 2] })
+    }
+
+    fn merge(&mut self, crew: &mut Crew) -> Result<()> {
+        let mut buffer = vec![0; BUFFER];
+        while self.streams.iter().any(|stream| stream.from.is_some()) {
+            let ready_ones: Vec<usize> =
+                (0..self.streams.len()).filter(|which| self.may_read(*which)).collect();
+            let patience = if ready_ones.is_empty() { crew.patience() } else { Patience::Never };
+            ready(&[self.events.as_fd()], patience)?;
+            let mut signaled = false;
+            for event in self.events.take()? {
+                match self.streams.get_mut(event.which) {
+                    Some(stream) => stream.ready = true,
+                    None => signaled = true,
+                }
+            }
+            crew.go_on(signaled)?;
+            for which in ready_ones {
+                if self.may_read(which) {
+                    self.read(which, &mut buffer, crew)?;
+                }
+                if self.closed[0] {
+                    return Ok(());
+                }
+            }
+            if crew.is_late() && !crew.runs() {
+                // Somebody that they had started still writes.
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn may_read(&self, which: usize) -> bool {
+        let stream = &self.streams[which];
+        let floor = self.floor[which % 2];
+        stream.ready && stream.from.is_some() && floor.is_none_or(|holder| holder == which)
+    }
+
+    fn read(&mut self, which: usize, buffer: &mut [u8], crew: &mut Crew) -> Result<()> {
+        let stream = &mut self.streams[which];
+        let Some(from) = &stream.from else { return Ok(()) };
+        let bytes = match fds::read(from, buffer) {
+            Err(Errno::EAGAIN) => {
+                stream.ready = false;
+                return Ok(());
+            }
+            Ok(0) => {
+                stream.from = None;
+                stream.lines.finish()
+            }
+            Ok(count) => {
+                stream.lines.add(&buffer[..count]);
+                stream.lines.take()
+            }
+            Err(errno) => return Err(errno.into()),
+        };
+        if self.turn.is_none() {
+            let inside = stream.lines.is_inside();
+            self.floor[which % 2] = inside.then_some(which);
+        }
+        match self.turn {
+            Some(turn) if turn != which / 2 => spool(&mut self.streams[which], &bytes),
+            _ => {
+                self.put(which % 2, &bytes, crew)?;
+                self.next_turn(crew)
+            }
+        }
+    }
+
+    /// Passes the turn on while the one whose turn it is has nothing more to print.
+    fn next_turn(&mut self, crew: &mut Crew) -> Result<()> {
+        while let Some(turn) = self.turn {
+            let own = self.streams.get(2 * turn..2 * turn + 2);
+            if own.is_none_or(|own| own.iter().any(|stream| stream.from.is_some())) {
+                return Ok(());
+            }
+            self.turn = Some(turn + 1);
+            for which in [2 * turn + 2, 2 * turn + 3] {
+                let Some(stream) = self.streams.get_mut(which) else { return Ok(()) };
+                let Some(file) = stream.spool.take() else { continue };
+                let mut at = 0;
+                let mut bytes = vec![0; BUFFER];
+                loop {
+                    let count = fds::read_at(&file, &mut bytes, at).context(SPOOL)?;
+                    if count == 0 {
+                        break;
+                    }
+                    self.put(which % 2, &bytes[..count], crew)?;
+                    at += count as u64;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes to standard output or error. Signals are heard meanwhile.
+    fn put(&mut self, to: usize, mut bytes: &[u8], crew: &mut Crew) -> Result<()> {
+        let fd: BorrowedFd = if to == 0 { fds::stdout() } else { fds::stderr() };
+        while !bytes.is_empty() && !self.closed[to] {
+            let came = any(&[(fd, Want::Room), (crew.fd(), Want::Bytes)], crew.patience())?;
+            crew.go_on(came[1])?;
+            if crew.is_late() && !crew.runs() {
+                return Ok(());
+            }
+            if !came[0] {
+                continue;
+            }
+            // So much can be written without waiting where there is room at all.
+            match fds::write(fd, &bytes[..bytes.len().min(pipe::ATOMIC)]) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(Errno::EAGAIN) => {}
+                Err(Errno::EPIPE) => self.closed[to] = true,
+                // Nobody could be told.
+                Err(_) if to == 1 => self.closed[1] = true,
+                Err(errno) => {
+                    return Err(Cause::plain(errno).exit(Exit::Command(1)))
+                        .context("cannot write to standard output");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const SPOOL: &str = "cannot keep what is printed out of turn";
+
+fn spool(stream: &mut Stream, bytes: &[u8]) -> Result<()> {
+    if stream.spool.is_none() {
+        stream.spool = Some(fds::spool().context(SPOOL)?);
+    }
+    stream.spool.as_ref().map(|file| fds::write_all(file, bytes)).transpose().context(SPOOL)?;
+    Ok(())
+}

@@ -1,0 +1,377 @@
+//! `pipe meter`.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use nix::errno::Errno;
+use nix::unistd::getpgrp;
+
+use super::bar::{Progress, line, width};
+use crate::applets::Verb;
+use crate::args::{duration, size};
+use crate::exit::{Cause, Exit};
+use crate::output::{self, Cell, Column};
+use crate::sys::wait::{Patience, Want, any, interruptible};
+use crate::sys::{fds, pipe, terminal, transfer};
+
+/// What is asked of the kernel at once; no pipe holds more.
+const ALL: usize = 1 << 30;
+/// What passes through this process at once where the kernel does not move it.
+const BUFFER: usize = 128 << 10;
+/// How much of a second's amount --rate-limit lets through at once.
+const BURST: f64 = 0.1;
+
+/// Copies FILE or standard input to standard output, and shows on standard error how far it is: amount, elapsed time, current and
+/// mean rate; percentage, bar and time left where the size is known, as a regular file's is.
+///
+/// The line is drawn where standard error is a terminal and the box is in its foreground, or with --force; it fits the terminal as it is
+/// at that moment. At the end stands one final line. With --json it is a JSON object a line instead, wherever standard error goes, the last one with
+/// done true. Without either nothing is shown.
+///
+/// Bytes go from descriptor to descriptor inside the kernel, splice(2), unless neither is a pipe, or --lines counts them.
+#[derive(Args)]
+pub struct Meter {
+    /// What to read instead of standard input
+    #[arg(value_name = "FILE")]
+    file: Option<OsString>,
+    /// How much will come
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, allow_negative_numbers = true)]
+    size: Option<u64>,
+    /// Stands before the line
+    #[arg(long, value_name = "LABEL")]
+    name: Option<String>,
+    /// At most so much a second
+    #[arg(long, value_name = "RATE", value_parser = rate, allow_negative_numbers = true)]
+    rate_limit: Option<u64>,
+    /// How often the line is drawn (1s)
+    #[arg(long, value_name = "DURATION", value_parser = interval, default_value = "1", hide_default_value = true, allow_negative_numbers = true)]
+    interval: Duration,
+    /// Count lines instead of bytes
+    #[arg(long)]
+    lines: bool,
+    /// Draw although standard error is no terminal
+    #[arg(long)]
+    force: bool,
+    /// A JSON object a line instead
+    #[arg(short = 'J', long)]
+    json: bool,
+}
+
+fn rate(text: &str) -> Result<u64, String> {
+    match size::parse(text.strip_suffix("/s").unwrap_or(text))? {
+        0 => Err("nothing would ever go through".into()),
+        rate => Ok(rate),
+    }
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    match duration::parse(text)? {
+        short if short < Duration::from_millis(10) => Err("an interval is at least 10ms".into()),
+        interval => Ok(interval),
+    }
+}
+
+impl Verb for Meter {
+    const NAME: &'static str = "meter";
+    const SUMMARY: &'static str = "Copy standard input to standard output with a progress bar";
+
+    fn run(self) -> Result<Exit> {
+        let name = self
+            .file
+            .as_ref()
+            .map_or_else(|| "standard input".into(), |file| file.display().to_string());
+        let reading = || format!("cannot read {name}");
+        let file = match &self.file {
+            Some(path) => {
+                let opened = File::open(path).map_err(|error| {
+                    Cause::plain(Errno::from_raw(error.raw_os_error().unwrap_or_default()))
+                });
+                OwnedFd::from(opened.with_context(reading)?)
+            }
+            None => fds::copy_of(0).with_context(reading)?,
+        };
+        let own_size = transfer::left(file.as_fd()).with_context(reading)?;
+        fds::can_write(fds::stdout()).context(WRITING)?;
+        let size = self.size.or(own_size.filter(|_| !self.lines));
+        let mut gauge = Gauge::new(&self, size);
+        Flow { from: file, name, copies: self.lines, limit: self.rate_limit }.run(&mut gauge)?;
+        gauge.finish();
+        Ok(Exit::Done)
+    }
+}
+
+const WRITING: &str = "cannot write to standard output";
+
+/// What shows how far it is.
+struct Gauge<'a> {
+    meter: &'a Meter,
+    size: Option<u64>,
+    amount: u64,
+    start: Instant,
+    /// When it was shown last, and how much that was.
+    last: (Instant, u64),
+    next: Option<Instant>,
+    draws: bool,
+    /// How wide the last line was.
+    drawn: usize,
+}
+
+impl<'a> Gauge<'a> {
+    fn new(meter: &'a Meter, size: Option<u64>) -> Self {
+        let start = Instant::now();
+        let draws = !meter.json && (meter.force || fds::is_terminal(fds::stderr()));
+        let next = (draws || meter.json).then(|| start + meter.interval);
+        Self { meter, size, amount: 0, start, last: (start, 0), next, draws, drawn: 0 }
+    }
+
+    /// Until it is to be shown again.
+    fn patience(&self) -> Patience {
+        self.next.map_or(Patience::Forever, Patience::Until)
+    }
+
+    /// Shows it if it is time.
+    fn look(&mut self) {
+        let now = Instant::now();
+        if self.next.is_some_and(|next| next <= now) {
+            self.next = Some(now + self.meter.interval);
+            self.show(false);
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    fn show(&mut self, done: bool) {
+        let now = Instant::now();
+        let (then, before) = self.last;
+        let seconds = now.duration_since(then).as_secs_f64();
+        let rate = if seconds > 0.0 { (self.amount - before) as f64 / seconds } else { 0.0 };
+        self.last = (now, self.amount);
+        let progress = Progress {
+            amount: self.amount,
+            size: self.size,
+            elapsed: now.duration_since(self.start),
+            rate,
+            lines: self.meter.lines,
+        };
+        if self.meter.json {
+            let record = Record { progress, done, name: self.meter.name.clone() };
+            output::tell(&output::json(&COLUMNS, &[record]));
+        } else if self.draws && (self.meter.force || is_in_front()) {
+            self.draw(&progress, done);
+        }
+    }
+
+    fn draw(&mut self, progress: &Progress, done: bool) {
+        // The last column is left free: a line that fills it may wrap.
+        let columns = terminal::columns(fds::stderr()).unwrap_or(80).saturating_sub(1).max(1);
+        let text = line(self.meter.name.as_deref(), progress, columns);
+        let blank = self.drawn.min(columns).saturating_sub(width(&text));
+        self.drawn = width(&text);
+        let end = if done { "\n" } else { "" };
+        let _ =
+            fds::write_all(fds::stderr(), format!("\r{text}{}{end}", " ".repeat(blank)).as_bytes());
+    }
+
+    fn finish(&mut self) {
+        // The final line has the mean of the whole as its rate.
+        self.last = (self.start, 0);
+        self.show(true);
+    }
+}
+
+/// Whether standard error is no terminal that another group has.
+fn is_in_front() -> bool {
+    terminal::foreground(fds::stderr()).is_none_or(|group| group == getpgrp().as_raw())
+}
+
+struct Record {
+    progress: Progress,
+    done: bool,
+    name: Option<String>,
+}
+
+fn number(count: u64) -> Cell {
+    i64::try_from(count).map_or(Cell::Unknown, Cell::from)
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn whole(rate: f64) -> Cell {
+    number(rate as u64)
+}
+
+const COLUMNS: [Column<Record>; 9] = [
+    Column::new("name", |r| r.name.clone().map_or(Cell::Absent, Cell::Text)),
+    Column::new("unit", |r| Cell::word(if r.progress.lines { "lines" } else { "bytes" })),
+    Column::new("amount", |r| number(r.progress.amount)),
+    Column::new("size", |r| Cell::known(r.progress.size, number)),
+    Column::new("elapsed_s", |r| Cell::Seconds(r.progress.elapsed)),
+    Column::new("rate", |r| whole(r.progress.rate)),
+    Column::new("mean_rate", |r| whole(r.progress.mean())),
+    Column::new("left_s", |r| Cell::known(r.progress.left(), Cell::Seconds)),
+    Column::new("done", |r| Cell::Flag(r.done)),
+];
+
+/// What flows to standard output.
+struct Flow {
+    from: OwnedFd,
+    name: String,
+    /// Through this process.
+    copies: bool,
+    limit: Option<u64>,
+}
+
+impl Flow {
+    fn run(&mut self, gauge: &mut Gauge) -> Result<()> {
+        let mut buffer = Vec::new();
+        let mut budget = self.limit.map(Budget::new);
+        loop {
+            gauge.look();
+            let most = match &mut budget {
+                None => ALL,
+                Some(budget) => match budget.now() {
+                    0 => {
+                        let short = Patience::within(Some(budget.pause()));
+                        any(&[], earlier(short, gauge.patience()))?;
+                        continue;
+                    }
+                    most => most,
+                },
+            };
+            let moved = if self.copies {
+                self.copy(&mut buffer, most, gauge)?
+            } else {
+                self.splice(most, gauge)?
+            };
+            match moved {
+                None => {}
+                Some(0) => return Ok(()),
+                Some(count) => {
+                    gauge.amount += count;
+                    if let Some(budget) = &mut budget {
+                        budget.spend(count);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moves bytes inside the kernel, waiting there: how many, 0 at the end; `None` where there were none in time.
+    fn splice(&mut self, most: usize, gauge: &Gauge) -> Result<Option<u64>> {
+        match pipe::splice_in_time(&self.from, fds::stdout(), most, gauge.patience()) {
+            Ok(count) => Ok(count.map(|count| count as u64)),
+            Err(Errno::EAGAIN) => {
+                self.wait(gauge)?;
+                Ok(None)
+            }
+            Err(Errno::EINVAL) => {
+                self.copies = true;
+                Ok(None)
+            }
+            Err(errno) => Err(errno).context(WRITING),
+        }
+    }
+
+    /// One of the two was made not to wait by somebody: waits for it, unless the time was over.
+    fn wait(&self, gauge: &Gauge) -> Result<()> {
+        if gauge.patience().is_over() {
+            return Ok(());
+        }
+        let has_bytes = any(&[(self.from.as_fd(), Want::Bytes)], Patience::Never)?[0];
+        let wanted =
+            if has_bytes { (fds::stdout(), Want::Room) } else { (self.from.as_fd(), Want::Bytes) };
+        any(&[wanted], gauge.patience())?;
+        Ok(())
+    }
+
+    /// The same through this process; lines are counted where they are wanted.
+    fn copy(&self, buffer: &mut Vec<u8>, most: usize, gauge: &mut Gauge) -> Result<Option<u64>> {
+        if buffer.is_empty() {
+            let room = if gauge.meter.lines { BUFFER } else { BUFFER.min(most) };
+            buffer.resize(room, 0);
+            let read = interruptible(gauge.patience(), || fds::read_once(&self.from, buffer));
+            let count = match read {
+                Ok(count) => count.unwrap_or(0),
+                Err(Errno::EAGAIN) => {
+                    buffer.clear();
+                    self.wait(gauge)?;
+                    return Ok(None);
+                }
+                Err(errno) => {
+                    return Err(errno).with_context(|| format!("cannot read {}", self.name));
+                }
+            };
+            buffer.truncate(count);
+            if count == 0 {
+                return Ok(Some(0));
+            }
+        }
+        let end = if gauge.meter.lines { nth_end(buffer, most) } else { buffer.len().min(most) };
+        match interruptible(gauge.patience(), || fds::write_once(fds::stdout(), &buffer[..end])) {
+            Ok(written) => {
+                let written = written.unwrap_or(0);
+                let gone = buffer.drain(..written);
+                let lines = gone.as_slice().split(|byte| *byte == b'\n').count() - 1;
+                drop(gone);
+                let count = if gauge.meter.lines { lines } else { written };
+                // Part of a line counts with its end, and is no end of all.
+                Ok(Some(count as u64).filter(|count| *count > 0))
+            }
+            Err(Errno::EAGAIN) => {
+                self.wait(gauge)?;
+                Ok(None)
+            }
+            Err(errno) => Err(errno).context(WRITING),
+        }
+    }
+}
+
+/// Where the N-th line ends, or all of it.
+fn nth_end(bytes: &[u8], count: usize) -> usize {
+    let mut ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    ends.nth(count - 1).map_or(bytes.len(), |(at, _)| at + 1)
+}
+
+fn earlier(one: Patience, other: Patience) -> Patience {
+    match (one.left(), other.left()) {
+        (Some(left), Some(others)) if others < left => other,
+        (None, _) => other,
+        _ => one,
+    }
+}
+
+/// What --rate-limit lets through.
+struct Budget {
+    rate: f64,
+    saved: f64,
+    last: Instant,
+}
+
+impl Budget {
+    #[allow(clippy::cast_precision_loss)]
+    fn new(rate: u64) -> Self {
+        Self { rate: rate as f64, saved: 0.0, last: Instant::now() }
+    }
+
+    /// How much may go now; what was not used is saved for a moment only.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    fn now(&mut self) -> usize {
+        let now = Instant::now();
+        self.saved += now.duration_since(self.last).as_secs_f64() * self.rate;
+        self.saved = self.saved.min((self.rate * BURST).max(1.0));
+        self.last = now;
+        self.saved as usize
+    }
+
+    /// Until there is something again: a tenth of what can be saved, or one.
+    fn pause(&self) -> Duration {
+        Duration::from_secs_f64((self.rate * BURST / 10.0).max(1.0 - self.saved) / self.rate)
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    fn spend(&mut self, count: u64) {
+        self.saved -= count as f64;
+    }
+}

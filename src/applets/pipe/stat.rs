@@ -1,0 +1,155 @@
+//! `pipe stat`.
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use super::end::{End, Found};
+use crate::applets::Verb;
+use crate::args::showing::Showing;
+use crate::exit::{Exit, each};
+use crate::output::{self, Cell, Column};
+use crate::sys::in_use::{Open, User};
+use crate::sys::pipe::{self, ATOMIC, Limits};
+use crate::sys::process;
+
+/// How much a pipe can hold and does hold, which processes hold which end of it, and what the system allows.
+///
+/// Of standard input, output and error it shows those that are pipes where none is named; the limits alone where none is. A descriptor
+/// of another process is PID:FD, as in 4711:1; a path is a FIFO's, or one in /proc/PID/fd.
+///
+/// Nothing is opened, and nothing changed. Seen are the processes of the same user, or all with the privilege; unseen is how many
+/// could not be looked at. A FIFO that nobody has open has no pipe, and no capacity. In packet mode (O_DIRECT) each
+/// write is read by itself; it belongs to the writer's descriptor. pipe_buf is how much a write puts in whole whoever else writes;
+/// user_pages_soft and user_pages_hard are how many pages the pipes of a user may have, 0 for no limit: past the
+/// soft one new pipes are small.
+#[derive(Args)]
+pub struct Stat {
+    /// The pipes: FD, PID:FD or a path
+    #[arg(value_name = "PIPE")]
+    ends: Vec<End>,
+    #[command(flatten)]
+    showing: Showing,
+}
+
+impl Verb for Stat {
+    const NAME: &'static str = "stat";
+    const SUMMARY: &'static str = "Show what pipes hold, who holds their ends, and the limits";
+
+    fn run(self) -> Result<Exit> {
+        let named = !self.ends.is_empty();
+        let ends = if named { self.ends } else { End::standard(0..3) };
+        let limits = pipe::limits();
+        let mut records = Vec::new();
+        let exit = each(&ends, |end| {
+            let found = end.find().with_context(|| format!("cannot show {end}"))?;
+            records.push(Record { pipe: Some(State::of(end, &found)), limits });
+            Ok(())
+        });
+        if !named && records.is_empty() {
+            records.push(Record { pipe: None, limits });
+        }
+        output::show(&COLUMNS, &records, &self.showing, ends.len() <= 1)?;
+        exit
+    }
+}
+
+struct Record {
+    pipe: Option<State>,
+    limits: Limits,
+}
+
+/// A pipe, as it was when it was looked at.
+struct State {
+    name: String,
+    kind: &'static str,
+    capacity: Option<usize>,
+    bytes: Option<usize>,
+    packets: Option<bool>,
+    readers: Vec<Holder>,
+    writers: Vec<Holder>,
+    unseen: usize,
+}
+
+/// A process that holds an end.
+struct Holder {
+    pid: i32,
+    fds: Vec<i32>,
+    command: Option<String>,
+}
+
+impl Holder {
+    fn of(user: &User, has: impl Fn(&Open) -> bool) -> Option<Self> {
+        let fds: Vec<i32> = user.open.iter().filter(|open| has(open)).map(|open| open.fd).collect();
+        let command = || process::command(user.pid);
+        (!fds.is_empty()).then(|| Self { pid: user.pid, fds, command: command() })
+    }
+
+    fn record(&self) -> Vec<(&'static str, Cell)> {
+        vec![
+            ("pid", Cell::pid(self.pid)),
+            ("fds", Cell::List(self.fds.iter().map(|fd| (*fd).into()).collect())),
+            ("command", Cell::known(self.command.clone(), Cell::Text)),
+        ]
+    }
+}
+
+impl State {
+    fn of(end: &End, found: &Found) -> Self {
+        let own = std::process::id().cast_signed();
+        // The copy of a descriptor by which the pipe is asked is not one that was there.
+        let copy = found.fd.as_ref().map(std::os::fd::AsRawFd::as_raw_fd);
+        let holders = |has: fn(&Open) -> bool| {
+            let is_meant = |pid, open: &Open| has(open) && (pid != own || Some(open.fd) != copy);
+            let users = found.users.seen.iter();
+            users.filter_map(|user| Holder::of(user, |open| is_meant(user.pid, open))).collect()
+        };
+        let opens = || found.users.seen.iter().flat_map(|user| &user.open);
+        let is_idle = found.fd.is_none() && found.users.unseen == 0;
+        Self {
+            name: end.to_string(),
+            kind: if found.is_fifo { "fifo" } else { "pipe" },
+            capacity: found.fd.as_ref().and_then(|fd| pipe::capacity(fd).ok()),
+            bytes: match &found.fd {
+                Some(fd) => pipe::unread(fd).ok(),
+                None => is_idle.then_some(0),
+            },
+            packets: opens()
+                .any(|o| o.writes)
+                .then(|| opens().any(|open| open.writes && open.direct)),
+            readers: holders(|open| open.reads),
+            writers: holders(|open| open.writes),
+            unseen: found.users.unseen,
+        }
+    }
+}
+
+fn number(count: impl TryInto<i64>) -> Cell {
+    count.try_into().map_or(Cell::Unknown, Cell::from)
+}
+
+fn of(record: &Record, get: impl Fn(&State) -> Cell) -> Cell {
+    record.pipe.as_ref().map_or(Cell::Absent, get)
+}
+
+fn list(holders: &[Holder]) -> Cell {
+    Cell::Records(holders.iter().map(Holder::record).collect())
+}
+
+const COLUMNS: [Column<Record>; 14] = [
+    Column::detail("kind", |r| of(r, |pipe| Cell::word(pipe.kind))),
+    Column::new("name", |r| of(r, |pipe| Cell::Text(pipe.name.clone()))),
+    Column::new("capacity", |r| of(r, |pipe| Cell::known(pipe.capacity, number))),
+    Column::new("bytes", |r| of(r, |pipe| Cell::known(pipe.bytes, number))),
+    Column::new("packet_mode", |r| of(r, |pipe| Cell::known(pipe.packets, Cell::Flag))),
+    Column::detail("readers", |r| of(r, |pipe| number(pipe.readers.len()))),
+    Column::detail("writers", |r| of(r, |pipe| number(pipe.writers.len()))),
+    Column::new("reading", |r| of(r, |pipe| list(&pipe.readers))),
+    Column::new("writing", |r| of(r, |pipe| list(&pipe.writers))),
+    Column::detail("unseen", |r| {
+        of(r, |pipe| if pipe.unseen == 0 { Cell::Absent } else { number(pipe.unseen) })
+    }),
+    Column::detail("pipe_buf", |_| number(ATOMIC)),
+    Column::detail("pipe_max_size", |r| Cell::known(r.limits.max_size, number)),
+    Column::detail("user_pages_soft", |r| Cell::known(r.limits.user_pages_soft, number)),
+    Column::detail("user_pages_hard", |r| Cell::known(r.limits.user_pages_hard, number)),
+];

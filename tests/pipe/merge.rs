@@ -1,0 +1,112 @@
+//! `pipe merge`.
+
+use std::collections::HashMap;
+
+use super::pipe;
+use crate::support::{World, lines};
+
+#[test]
+fn fifty_producers_of_twenty_thousand_lines_lose_split_and_double_none() {
+    let (producers, count) = (50_usize, 20_000_usize);
+    let line = |n: usize| format!("seq -f '{n} %.0f lorem ipsum dolor sit amet' {count}");
+    let words: Vec<String> = (0..producers).map(line).collect();
+    let output = pipe(&["merge", "--shell"]).args(&words).output();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut next: HashMap<&str, usize> = HashMap::new();
+    for line in text.lines() {
+        let (producer, rest) = line.split_once(' ').unwrap();
+        let (number, rest) = rest.split_once(' ').unwrap();
+        assert_eq!(rest, "lorem ipsum dolor sit amet", "{line}");
+        let place = next.entry(producer).or_insert(1);
+        assert_eq!(number.parse(), Ok(*place), "{line}");
+        *place += 1;
+    }
+    assert_eq!(next.len(), producers);
+    assert!(next.values().all(|place| *place == count + 1));
+}
+
+#[test]
+fn tags_are_names_or_numbers_and_each_descriptor_stays_what_it_is() {
+    let told = pipe(&["merge", "--tag", "--", "/bin/echo", "a", ":::", "printf", "b\nc"]).output();
+    let mut text = lines(&told.stdout);
+    text.sort();
+    assert_eq!(text, ["echo: a", "printf: b", "printf: c"]);
+    let told = pipe(&["merge", "--tag", "--shell", "echo a; echo b >&2", "echo c"]).output();
+    let mut text = lines(&told.stdout);
+    text.sort();
+    assert_eq!(
+        (text, lines(&told.stderr)),
+        (vec!["1: a".into(), "2: c".into()], vec!["1: b".into()])
+    );
+    pipe(&["merge", "-0", "--tag", "--keep-order", "--", "printf", "a\n\\0b", ":::", "echo", "c"])
+        .stdout("printf: a\n\0printf: b\0echo: c\n\0")
+        .ok();
+}
+
+#[test]
+fn order_is_kept_though_all_run() {
+    let world = World::new();
+    // The first waits for the last.
+    let first = "while [ ! -e done ]; do :; done; echo 1; echo e1 >&2";
+    let told = pipe(&[
+        "merge",
+        "--keep-order",
+        "--shell",
+        first,
+        "seq 50000; echo e2 >&2",
+        "echo 3; touch done",
+    ])
+    .dir(world.dir())
+    .output();
+    let expected: Vec<String> = ["1".to_owned()]
+        .into_iter()
+        .chain((1..=50_000).map(|n| n.to_string()))
+        .chain(["3".to_owned()])
+        .collect();
+    assert!(lines(&told.stdout) == expected, "{} lines", lines(&told.stdout).len());
+    assert_eq!(lines(&told.stderr), ["e1", "e2"]);
+}
+
+#[test]
+fn long_lines_stay_whole_and_end() {
+    let long = "head -c 3000000 /dev/zero | tr '\\0' ";
+    let words = [format!("{long} a; echo"), format!("{long} b"), "seq 1000".into()];
+    let told = pipe(&["merge", "--shell"]).args(words).output();
+    let lines = lines(&told.stdout);
+    assert_eq!(lines.len(), 1002);
+    for letter in ["a", "b"] {
+        let found = lines.iter().find(|line| line.starts_with(letter)).unwrap();
+        assert!(found.len() == 3_000_000 && found.trim_matches(['a', 'b']).is_empty());
+    }
+}
+
+#[test]
+fn it_ends_as_run_does() {
+    pipe(&["merge", "--shell", "exit 3", "exit 0", "exit 4", "exit 0"]).status(4);
+    pipe(&["merge", "--", "true", ":::", "no-such-command"]).fails(127, "command not found");
+    pipe(&["merge", "--"]).fails(125, "no command was given");
+    pipe(&["merge", "--max-time", "0.1", "--", "sleep", "1000", ":::", "echo", "x"])
+        .fails(124, "cannot finish sleep: not ended within 100ms");
+    let world = World::new();
+    let run = |line: &str| world.program("/bin/sh").args(["-c", line]);
+    run("{ ipcbox pipe merge -- yes ::: sleep 1000; echo $? >&2; } | head -1")
+        .stdout("y\n")
+        .stderr("141\n")
+        .ok();
+    run("ipcbox pipe merge -- echo x >/dev/full")
+        .fails(1, "cannot write to standard output: no space left");
+    run("ipcbox pipe merge -- echo x >&-").fails(1, "cannot write to standard output: bad file");
+    run("ipcbox pipe merge -- true <&-").ok();
+}
+
+#[test]
+fn too_few_descriptors() {
+    let world = World::new();
+    let line = "set --; i=0; while [ $i -lt 200 ]; do set -- \"$@\" cat :::; i=$((i + 1)); done; \
+                ulimit -n 64; exec ipcbox pipe merge -- \"$@\" cat";
+    let told = world.program("/bin/sh").args(["-c", line]).output();
+    let text = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert_eq!(told.status.code(), Some(125), "{text}");
+    assert!(text.contains("(EMFILE)") && text.contains("hint: ulimit -n"), "{text}");
+}

@@ -1,0 +1,17 @@
+//! `pipe`: pipelines and their statuses, fan-out, merging, talk both ways, the meter, and what pipes hold.
+
+use crate::support::{BINARY, Call};
+
+mod duplex;
+mod merge;
+mod meter;
+mod run;
+mod stat;
+mod table;
+mod tee;
+mod terminal;
+
+/// A call of `ipcbox pipe` with these words.
+fn pipe(words: &[&str]) -> Call {
+    Call::new(BINARY).arg("pipe").args(words)
+}

@@ -1,0 +1,290 @@
+//! `pipe run`.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use nix::libc;
+use nix::sys::signal::Signal;
+
+use super::pipe;
+use crate::support::{BINARY, Call, World, eventually, lines, skip};
+
+#[test]
+fn data_goes_through_in_order_and_words_stay_as_they_are() {
+    pipe(&["run", "--", "printf", "%s|", "a b", "", ":::", "tr", "a", "A", ":::", "cat"])
+        .stdout("A b||")
+        .ok();
+    pipe(&["run", "--sep", "THEN", "--", "echo", ":::", "THEN", "cat"]).stdout(":::\n").ok();
+    pipe(&["run", "--shell", "echo a b; exit 4", "cat && exit 0"]).stdout("a b\n").status(4);
+    pipe(&["run", "--shell", "--", "echo $((1 + 1))"]).stdout("2\n").ok();
+    pipe(&["run", "--", "cat"]).input("x".repeat(200_000)).stdout("x".repeat(200_000)).ok();
+}
+
+#[test]
+fn nothing_runs_when_a_command_is_missing() {
+    let world = World::new();
+    let mark = world.dir().join("ran");
+    let plain = world.file("plain", "");
+    let bad = world.script("bad", "#!/no/such/interpreter\n");
+    let nested = world.script("nested", &format!("#!{}\n", bad.display()));
+    let nameless = world.script("nameless", "#! \n");
+    let dir = world.dir().to_path_buf();
+    for (path, code, words) in [
+        ("no-such-command".into(), 127, "cannot run no-such-command: command not found (ENOENT)"),
+        (plain, 126, "permission denied (EACCES)"),
+        (dir, 126, "permission denied (EACCES)"),
+        (bad, 126, "its interpreter or loader is missing (ENOENT)"),
+        (nested, 126, "its interpreter or loader is missing (ENOENT)"),
+        (nameless, 126, "(ENOEXEC)"),
+    ] {
+        let first = format!("touch {}", mark.display());
+        let call = pipe(&["run", "--", "sh", "-c", &first, ":::"]).arg(path).args([":::", "cat"]);
+        call.fails(code, words);
+        assert!(!mark.exists(), "{words}");
+    }
+    // Each is named, and the last counts.
+    let told = pipe(&["run", "--", "no-such", ":::", "/", ":::", "cat"]).output();
+    assert_eq!((told.status.code(), lines(&told.stderr).len()), (Some(126), 2));
+}
+
+#[test]
+fn what_only_execve_finds_out_ends_the_others() {
+    let world = World::new();
+    let empty = world.script("empty", "neither a program nor a script\n");
+    let report = world.dir().join("report");
+    let started = Instant::now();
+    pipe(&["run", "--report", report.to_str().unwrap(), "--", "sleep", "100", ":::"])
+        .arg(&empty)
+        .args([":::", "sleep", "100"])
+        .fails(126, "it is neither a program nor begins with #! (ENOEXEC)");
+    assert!(started.elapsed() < Duration::from_secs(50));
+    let told = fs::read_to_string(&report).unwrap();
+    let statuses: Vec<_> = told.lines().map(|line| line.contains("\"status\":126")).collect();
+    assert_eq!(statuses, [false, true, false], "{told}");
+    assert_eq!(told.matches("\"signal\":\"TERM\"").count(), 2, "{told}");
+}
+
+#[test]
+fn bad_lines_are_told() {
+    for (words, message) in [
+        (&["run"][..], "no command was given"),
+        (&["run", "--"], "no command was given"),
+        (&["run", "cat"], "stands before '--'"),
+        (&["run", "--", ":::"], "stage 1 is empty"),
+        (&["run", "--", "cat", ":::", ":::", "cat"], "stage 2 is empty"),
+        (&["run", "--", "cat", ":::"], "stage 2 is empty"),
+        (&["run", "--", ""], "cannot run"),
+        (&["run", "--shell", "true", " "], "stage 2 is empty"),
+        (&["run", "--shell", "true", ":::", "true"], "each word is a stage"),
+        (&["run", "--capacity", "0", "--", "true"], "at least 1 byte"),
+        (&["run", "--capacity", "-1", "--", "true"], "a size is written"),
+        (&["run", "--capacity", "8E", "--", "true", ":::", "true"], "more than any pipe holds"),
+        (&["run", "--then", "KILL", "--", "true"], "--max-time"),
+        (&["run", "--report", "/no/such/file", "--", "true"], "cannot write the report"),
+        (&["run", "--report", "/dev/fd/77", "--", "true"], "cannot write the report"),
+    ] {
+        let code = if words.last() == Some(&"") { 127 } else { 125 };
+        pipe(words).fails(code, message);
+    }
+}
+
+#[test]
+fn the_capacity_is_that_of_every_pipe() {
+    let capacity = format!("{BINARY} pipe stat --columns capacity --no-header");
+    let told = format!("{capacity} 0 >&2");
+    let told = pipe(&["run", "--capacity", "5000", "--shell", "true", &told, &told]).output();
+    assert_eq!(lines(&told.stderr), ["8192", "8192"]);
+    let max =
+        fs::read_to_string("/proc/sys/fs/pipe-max-size").unwrap().trim().parse::<u64>().unwrap();
+    pipe(&["run", "--capacity", "max", "--shell", "true", &format!("{capacity} 0")])
+        .stdout(format!("{max}\n"))
+        .ok();
+    let too_much = pipe(&["run", "--capacity", "1G", "--", "true", ":::", "true"]);
+    let world = World::new();
+    if let Some(uid) = world.stranger() {
+        too_much.user(uid).fails(125, "more than a pipe may hold (EPERM)");
+    }
+}
+
+#[test]
+fn time_that_runs_out_is_124_and_leaves_nobody() {
+    let world = World::new();
+    let report = world.dir().join("report");
+    let report = report.to_str().unwrap();
+    pipe(&["run", "--max-time", "0.1", "--report", report, "--", "sleep", "98765", ":::", "cat"])
+        .fails(124, "cannot finish sleep, cat: not ended within 100ms");
+    let told = fs::read_to_string(report).unwrap();
+    assert_eq!(told.matches("\"signal\":\"TERM\"").count(), 2, "{told}");
+    // One that does not heed the first signal gets the next.
+    let deaf = "trap '' TERM; while :; do sleep 1; done";
+    pipe(&["run", "--max-time", "0.2", "--then", "TERM:0.1", "--then", "KILL", "--shell", deaf])
+        .fails(124, "not ended within 200ms");
+}
+
+#[test]
+fn the_first_failure_ends_the_others() {
+    let start = Instant::now();
+    pipe(&["run", "--fail-fast", "--", "sleep", "100", ":::", "sh", "-c", "exit 7"]).status(7);
+    pipe(&["run", "--fail-fast", "--", "sh", "-c", "exit 7", ":::", "sleep", "100"]).status(7);
+    pipe(&["run", "--fail-fast", "--", "yes", ":::", "head", "-1", ":::", "cat"])
+        .stdout("y\n")
+        .ok();
+    assert!(start.elapsed() < Duration::from_secs(50));
+}
+
+#[test]
+fn term_goes_on_to_all_and_the_box_reports() {
+    let world = World::new();
+    let file = world.dir().join("report");
+    let line =
+        ["run", "--report", file.to_str().unwrap(), "--", "sleep", "100", ":::", "sleep", "100"];
+    for (signal, code, name) in [(Signal::SIGTERM, 143, "TERM"), (Signal::SIGHUP, 129, "HUP")] {
+        let child = pipe(&line).start().blocked_in(libc::SYS_ppoll);
+        eventually("both stages run", || children(child.pid(), "sleep").len() == 2);
+        child.signal(signal);
+        assert_eq!(child.code(), code);
+        let told = fs::read_to_string(&file).unwrap();
+        assert_eq!(told.matches(&format!("\"signal\":\"{name}\"")).count(), 2, "{told}");
+    }
+}
+
+/// The children of a process that are this program.
+fn children(pid: i32, name: &str) -> Vec<i32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let pids = text.split_whitespace().map(|pid| pid.parse().unwrap());
+    pids.filter(|pid| {
+        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim_end() == name)
+    })
+    .collect()
+}
+
+#[test]
+fn a_killed_box_leaves_no_stage_behind() {
+    let child = pipe(&["run", "--", "sleep", "100", ":::", "sleep", "100"]).start();
+    let mut stages = Vec::new();
+    eventually("both stages run", || {
+        stages = children(child.pid(), "sleep");
+        stages.len() == 2
+    });
+    child.signal(Signal::SIGKILL);
+    assert_eq!(child.code(), 137);
+    eventually("the stages are gone", || {
+        stages.iter().all(|pid| {
+            fs::read_to_string(format!("/proc/{pid}/stat"))
+                .map_or(true, |stat| stat.contains(") Z "))
+        })
+    });
+}
+
+#[test]
+fn a_stage_gets_its_standard_descriptors_and_no_other() {
+    let list = ["ls", "/proc/self/fd"];
+    let given = Call::new(list[0]).arg(list[1]).ok();
+    let world = World::new();
+    let report = world.dir().join("report");
+    let report = report.to_str().unwrap();
+    for options in [&["--report", report][..], &["--capacity", "4096"], &["--max-time", "50"]] {
+        let found = pipe(&["run"])
+            .args(options)
+            .args(["--", "true", ":::"])
+            .args(list)
+            .args([":::", "cat", ":::", "cat"])
+            .ok();
+        assert_eq!(found, given, "{options:?}");
+    }
+    // Nor that of the report.
+    let script = format!(
+        "exec 9>{report}; ipcbox pipe run --report /dev/fd/9 --shell \"ls /proc/self/fd\" | grep -x 9"
+    );
+    world.program("/bin/sh").args(["-c", &script]).status(1);
+    assert!(fs::read_to_string(report).unwrap().contains("\"stage\":1"));
+}
+
+#[test]
+fn stages_get_the_signals_that_the_box_was_given() {
+    let masks = ["grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"];
+    let given = Call::new(masks[0]).args(&masks[1..]).ok();
+    pipe(&["run", "--"]).args(masks).stdout(given).ok();
+    let masks = "grep -E 'Sig(Blk|Ign)' /proc/self/status";
+    let ignoring = format!("trap '' CHLD PIPE INT; {masks}; {BINARY} pipe run -- {masks}");
+    let told = Call::new("bash").args(["-c", &ignoring]).ok();
+    let told: Vec<&str> = told.lines().collect();
+    assert_eq!(told[..2], told[2..]);
+}
+
+#[test]
+fn standard_input_and_output_closed_at_the_start() {
+    let world = World::new();
+    let closed = |redirection: &str, line: &str| {
+        world.program("/bin/sh").args(["-c", &format!("ipcbox pipe run -- {line} {redirection}")])
+    };
+    closed("<&-", "true ::: true").ok();
+    closed("<&-", "cat ::: cat").status(1);
+    closed(">&-", "echo x ::: cat").status(1);
+    closed("<&- >&-", "true ::: true").ok();
+    closed("2>&-", "echo x ::: cat").stdout("x\n").ok();
+    // What is closed stays closed for the stages, and no pipe of the box's slips in.
+    closed("<&-", "sh -c '[ ! -e /proc/self/fd/0 ]' ::: true").ok();
+    world.program("/bin/sh").args(["-c", "ipcbox pipe run -- cat </"]).status(1);
+}
+
+#[test]
+fn many_bytes_of_arguments() {
+    let long = "x".repeat(100_000);
+    pipe(&["run", "--", "printf", "%s", &long, ":::", "cat"]).stdout(long.clone()).ok();
+    let words = vec!["y"; 50_000];
+    let call = pipe(&["run", "--", "echo"]).args(&words).args([":::", "wc", "-w"]);
+    call.stdout("50000\n").ok();
+}
+
+#[test]
+fn hundreds_of_stages_need_few_descriptors_and_fail_clearly_where_there_are_none() {
+    let world = World::new();
+    let many = "set --; i=0; while [ $i -lt 300 ]; do set -- \"$@\" cat :::; i=$((i + 1)); done; \
+                ulimit -n $N; echo through | ipcbox pipe run -- \"$@\" cat";
+    let run = |limit: &str| world.program("/bin/sh").env("N", limit).args(["-c", many]);
+    run("20").stdout("through\n").ok();
+    let starved = world.program("/bin/sh").args([
+        "-c",
+        "exec 3</dev/null 4<&3; ulimit -n 6; exec ipcbox pipe run -- cat ::: cat ::: cat",
+    ]);
+    let told = starved.output();
+    let text = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert_eq!(told.status.code(), Some(125), "{text}");
+    assert!(text.contains("(EMFILE)") && text.contains("ulimit -n"), "{text}");
+}
+
+#[test]
+fn two_hundred_stages_pass_all_bytes_unchanged() {
+    // 1 GiB where the whole is asked for.
+    let full = std::env::var_os("IPCBOX_FULL").is_some();
+    let count = if full { 1 << 30 } else { 32 << 20 };
+    let stages = format!(
+        "{} | cksum",
+        format_args!("head -c {count} /dev/zero | tr '\\0' 'k' | ipcbox pipe run -- $STAGES cat")
+    );
+    let world = World::new();
+    let direct = format!("head -c {count} /dev/zero | tr '\\0' 'k' | cksum");
+    let expected = world.program("/bin/sh").args(["-c", &direct]).ok();
+    let line = "cat ::: ".repeat(199);
+    let call = world.program("/bin/sh").env("STAGES", &line).args(["-c", &stages]);
+    let start = Instant::now();
+    let output = call.output();
+    if full {
+        skip(&format!("not skipped: 1 GiB through 200 stages took {:?}", start.elapsed()));
+    }
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+}
+
+#[test]
+fn a_program_without_read_permission_is_run() {
+    let world = World::new();
+    let Some(uid) = world.stranger() else {
+        return skip("it wants to be root, to be another user");
+    };
+    let copy = world.dir().join("true");
+    fs::copy("/bin/true", &copy).unwrap();
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o111)).unwrap();
+    pipe(&["run", "--"]).arg(&copy).user(uid).ok();
+}

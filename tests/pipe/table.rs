@@ -1,0 +1,95 @@
+//! Every combination of ends over three stages, beside what bash has in PIPESTATUS.
+
+use super::pipe;
+use crate::support::{Call, World, lines};
+
+/// How a stage ends: its words for both, and its status as a shell has it.
+const ENDS: [(&str, u8); 5] =
+    [("exit 0", 0), ("exit 1", 1), ("kill -KILL $$", 137), ("kill -PIPE $$", 141), ("", 127)];
+
+/// The words of a stage; one without a script is not found.
+fn words(script: &str) -> Vec<&str> {
+    if script.is_empty() { vec!["no-such-command"] } else { vec!["sh", "-c", script] }
+}
+
+/// The rule, as the issue has it: not found counts most; SIGPIPE is forgiven along the line to a reader that ended well.
+fn expected(statuses: &[u8]) -> u8 {
+    if statuses.contains(&127) {
+        return 127;
+    }
+    let mut well = false;
+    let mut last = 0;
+    for status in statuses.iter().rev() {
+        well = *status == 0 || (*status == 141 && well);
+        if !well && last == 0 {
+            last = *status;
+        }
+    }
+    last
+}
+
+#[test]
+fn every_combination_of_three_ends_as_the_rule_says_and_as_bash_has_it() {
+    let world = World::new();
+    let combinations: Vec<[(&str, u8); 3]> = ENDS
+        .iter()
+        .flat_map(|a| ENDS.iter().flat_map(move |b| ENDS.iter().map(move |c| [*a, *b, *c])))
+        .collect();
+    let quoted = |script: &str| {
+        words(script).iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ")
+    };
+    let script: Vec<String> = combinations
+        .iter()
+        .map(|stages| {
+            let line = stages.map(|(script, _)| quoted(script)).join(" | ");
+            format!("{{ {line}; }} 2>/dev/null; echo ${{PIPESTATUS[*]}}\n")
+        })
+        .collect();
+    let bash = Call::new("bash").args(["-c", &script.concat()]).output();
+    let bash = lines(&bash.stdout);
+    assert_eq!(bash.len(), combinations.len());
+    for (stages, bash) in combinations.iter().zip(bash) {
+        let statuses = stages.map(|(_, status)| status);
+        let line = stages.map(|(script, _)| words(script)).join(&":::");
+        let file = world.dir().join("report");
+        let report = file.to_str().unwrap();
+        let call = pipe(&["run", "--report", report, "--"]).args(&line);
+        let code = call.output().status.code();
+        assert_eq!(code, Some(expected(&statuses).into()), "{stages:?}");
+        let bash: Vec<u8> = bash.split(' ').map(|status| status.parse().unwrap()).collect();
+        assert_eq!(bash, statuses, "{stages:?}");
+        let told: Vec<serde_json::Value> = std::fs::read_to_string(&file)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(told.len(), 3, "{stages:?}");
+        let ran = !statuses.contains(&127);
+        for (place, (record, status)) in told.iter().zip(bash).enumerate() {
+            assert_eq!(record["stage"], place + 1);
+            assert_eq!(record["pid"].is_null(), !ran, "{stages:?}");
+            let known = ran || status == 127;
+            assert_eq!(record["status"].as_u64(), known.then_some(status.into()), "{stages:?}");
+            let signal = match status {
+                137 if ran => "KILL",
+                141 if ran => "PIPE",
+                _ => "",
+            };
+            assert_eq!(record["signal"].as_str().unwrap_or_default(), signal, "{stages:?}");
+            for key in ["wall_s", "user_s", "system_s", "max_rss_bytes"] {
+                assert_eq!(record[key].is_number(), ran, "{stages:?} {key}");
+            }
+        }
+        assert_eq!(told[0]["argv"], serde_json::json!(words(stages[0].0)));
+    }
+}
+
+#[test]
+fn strict_forgives_nothing() {
+    let line = ["yes", ":::", "head", "-1"];
+    pipe(&["run", "--"]).args(line).stdout("y\n").ok();
+    pipe(&["run", "--strict", "--"]).args(line).stdout("y\n").status(141);
+    // Through one that was forgiven itself.
+    pipe(&["run", "--", "yes", ":::", "cat", ":::", "head", "-1"]).stdout("y\n").ok();
+    pipe(&["run", "--", "yes", ":::", "sh", "-c", "read x; exit 3"]).status(3);
+}

@@ -1,0 +1,144 @@
+//! `pipe tee`.
+
+use std::fs;
+use std::path::Path;
+
+use super::pipe;
+use crate::support::{World, lines, skip};
+
+/// The checksum of a file, as cksum(1) has it.
+fn sum(world: &World, path: &Path) -> String {
+    world.program("/bin/sh").args(["-c", &format!("cksum <{}", path.display())]).ok()
+}
+
+/// A file of so many bytes that do not repeat.
+fn data(world: &World, bytes: usize) -> std::path::PathBuf {
+    let text = (0..bytes / 7).map(|n| n.to_string()).collect::<Vec<_>>().join("\n") + "\n";
+    world.file("data", &text)
+}
+
+#[test]
+fn all_get_all_whatever_the_input_and_the_outputs_are() {
+    let world = World::new();
+    let input = data(&world, 3 << 20);
+    let expected = sum(&world, &input);
+    for feed in ["<data", "< <(cat data)", "<<<\"$(cat data)\"", "< <(cat data; sleep 0.05; :)"] {
+        let script = format!(
+            "rm -f a b c d e; echo old >b; ipcbox pipe tee -o a -o - --shell 'cat >c' 'cat | cat >d' >e {feed}"
+        );
+        world.program("bash").args(["-c", &script]).ok();
+        for name in ["a", "c", "d", "e"] {
+            assert_eq!(sum(&world, &world.dir().join(name)), expected, "{feed} {name}");
+        }
+        let script = format!("ipcbox pipe tee --append -o b {feed} >>e");
+        world.program("bash").args(["-c", &script]).ok();
+        assert_eq!(
+            fs::metadata(world.dir().join("b")).unwrap().len(),
+            fs::metadata(&input).unwrap().len() + 4
+        );
+    }
+    // Neither a pipe nor a file.
+    let zeros = "head -c 100000 /dev/zero | ipcbox pipe tee | wc -c; ipcbox pipe tee -o a </dev/null; \
+                 ipcbox pipe tee -- head -c 5000 </dev/zero | wc -c";
+    world.program("/bin/sh").args(["-c", zeros]).stdout("100000\n5000\n").ok();
+}
+
+#[test]
+fn eight_consumers_of_which_one_leaves_one_is_slow_and_one_is_killed() {
+    let world = World::new();
+    let input = data(&world, 4 << 20);
+    let expected = sum(&world, &input);
+    let script = "cat data | ipcbox pipe tee -o f1 -o f2 --shell 'head -c 5 >early' \
+                  'for i in 1 2 3 4 5 6 7 8; do dd bs=64k count=1 2>/dev/null; sleep 0.02; done >slow; cat >>slow' \
+                  'head -c 100000 >/dev/null; kill -KILL $$' 'cksum >c1' 'cksum >c2' 'cat | cksum >c3'";
+    world.program("/bin/sh").args(["-c", script]).status(137);
+    for name in ["f1", "f2", "slow"] {
+        assert_eq!(sum(&world, &world.dir().join(name)), expected, "{name}");
+    }
+    for name in ["c1", "c2", "c3"] {
+        assert_eq!(fs::read_to_string(world.dir().join(name)).unwrap(), expected, "{name}");
+    }
+    assert_eq!(fs::read_to_string(world.dir().join("early")).unwrap(), "0\n1\n2");
+}
+
+#[test]
+fn the_last_consumer_may_leave_too() {
+    let world = World::new();
+    let input = data(&world, 1 << 20);
+    let script =
+        "cat data | ipcbox pipe tee --shell 'cksum >c1' 'cksum >c2' 'head -c 9 >/dev/null'";
+    world.program("/bin/sh").args(["-c", script]).ok();
+    let expected = sum(&world, &input);
+    for name in ["c1", "c2"] {
+        assert_eq!(fs::read_to_string(world.dir().join(name)).unwrap(), expected, "{name}");
+    }
+    // Nobody is left: it ends, though the input does not.
+    let script = "yes | ipcbox pipe tee -- head -1 ::: head -2 | sort; (echo x; exec sleep 1000) | \
+                  { ipcbox pipe tee -- head -1; kill -TERM -- $(ps -o pid= --ppid $$ -C sleep) 2>/dev/null; }";
+    let output = world.program("bash").args(["-c", script.split(';').next().unwrap()]).ok();
+    assert_eq!(output, "y\ny\ny\n");
+    // Standard output that is closed early is one that left.
+    let script = "cat data | { ipcbox pipe tee -o all; echo $? >status; } | head -1";
+    world.program("/bin/sh").args(["-c", script]).stdout("0\n").ok();
+    assert_eq!(sum(&world, &world.dir().join("all")), expected);
+    assert_eq!(fs::read_to_string(world.dir().join("status")).unwrap(), "0\n");
+}
+
+#[test]
+fn where_commands_print() {
+    let told = pipe(&["tee", "--shell", "cat", "tr a b"]).input("a\n").output();
+    let mut out = lines(&told.stdout);
+    out.sort();
+    assert_eq!(out, ["a", "b"]);
+    let told = pipe(&["tee", "-o", "-", "--", "tr", "a", "b"]).input("a\n").output();
+    assert_eq!((lines(&told.stdout), lines(&told.stderr)), (vec!["a".into()], vec!["b".into()]));
+}
+
+#[test]
+fn it_ends_as_run_does() {
+    pipe(&["tee", "--shell", "cat", "exit 3", "cat >/dev/null; exit 5", "cat"]).status(5);
+    pipe(&["tee", "--", "no-such-command"]).fails(127, "command not found");
+    pipe(&["tee", "--shell", "cat", " "]).fails(125, "stage 2 is empty");
+    // The first failure ends all, and so does who leaves.
+    let world = World::new();
+    let run = |line: &str| world.program("/bin/sh").args(["-c", line]);
+    run("yes | ipcbox pipe tee --fail-fast --shell 'exit 9' 'sleep 1000' 'cat >/dev/null'")
+        .status(9);
+    run("yes | ipcbox pipe tee --fail-fast --shell 'head -1' 'cat >/dev/null'").status(1);
+}
+
+#[test]
+fn outputs_that_cannot_be_written() {
+    let world = World::new();
+    let run = |line: &str| world.program("/bin/sh").args(["-c", line]);
+    pipe(&["tee", "-o", "/no/such/dir/x"]).fails(3, "cannot write to /no/such/dir/x: no such file");
+    pipe(&["tee", "-o", "/no/such/dir/x", "--", "touch", "/no/such"]).fails(125, "cannot write to");
+    pipe(&["tee", "-o", "/"]).fails(1, "cannot write to /: is a directory (EISDIR)");
+    run("ipcbox pipe tee </").fails(1, "cannot read standard input: is a directory (EISDIR)");
+    run("ipcbox pipe tee <&-").fails(1, "cannot read standard input: bad file");
+    run("echo x | ipcbox pipe tee >&-").fails(1, "cannot write to standard output: bad file");
+    run("echo x | ipcbox pipe tee -- cat >&-").status(1);
+    if !Path::new("/dev/full").exists() {
+        return skip("there is no /dev/full");
+    }
+    // A full disk on one of them: the others go on.
+    let told =
+        run("head -c 300000 /dev/zero | ipcbox pipe tee -o /dev/full -o a -- wc -c").output();
+    let text = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert_eq!(text, "pipe: cannot write to /dev/full: no space left on device (ENOSPC)\n");
+    assert_eq!((told.status.code(), lines(&told.stdout)), (Some(1), vec!["300000".into()]));
+    assert_eq!(fs::metadata(world.dir().join("a")).unwrap().len(), 300_000);
+    run("echo x | ipcbox pipe tee >/dev/full")
+        .fails(1, "cannot write to standard output: no space left");
+}
+
+#[test]
+fn too_few_descriptors() {
+    let world = World::new();
+    let line = "set --; i=0; while [ $i -lt 200 ]; do set -- \"$@\" cat :::; i=$((i + 1)); done; \
+                ulimit -n 64; echo x | exec ipcbox pipe tee -- \"$@\" cat";
+    let told = world.program("/bin/sh").args(["-c", line]).output();
+    let text = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert_eq!(told.status.code(), Some(125), "{text}");
+    assert!(text.contains("(EMFILE)") && text.contains("hint: ulimit -n"), "{text}");
+}
