@@ -29,6 +29,7 @@ impl Signal {
     /// SIGKILL.
     pub const KILL: Self = Self(libc::SIGKILL as u8);
     /// SIGTERM.
+    pub const TERM: Self = Self(libc::SIGTERM as u8);
     /// SIGPIPE.
     pub const PIPE: Self = Self(libc::SIGPIPE as u8);
     /// SIGCHLD.
