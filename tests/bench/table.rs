@@ -1,7 +1,5 @@
 //! One row a task: what the box takes, what its peer takes, their ratio, and whether the goal is met.
 
-#![allow(dead_code)]
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
