@@ -8,6 +8,7 @@ pub mod limit;
 pub mod numbers;
 pub mod owner;
 pub mod process;
+pub mod removing;
 pub mod showing;
 pub mod signals;
 pub mod size;

@@ -7,8 +7,8 @@ use super::doing;
 use super::queue::find;
 use super::stat::{Object, Waiter, waiters};
 use crate::applets::Verb;
-use crate::args::explain::is_gone;
-use crate::exit::{Cause, Exit, each};
+use crate::args::removing::Removing;
+use crate::exit::{Cause, Exit};
 use crate::sys::posix::mq;
 use crate::sys::process;
 use crate::target::{Form, Target};
@@ -18,15 +18,8 @@ use crate::target::{Form, Target};
 /// closes it.
 #[derive(Args)]
 pub struct Remove {
-    /// The queues
-    #[arg(value_name = "TARGET", required = true)]
-    targets: Vec<Target>,
-    /// Also what is waited on
-    #[arg(long)]
-    force: bool,
-    /// What is not there counts as removed
-    #[arg(long)]
-    missing_ok: bool,
+    #[command(flatten)]
+    removing: Removing,
 }
 
 impl Verb for Remove {
@@ -34,16 +27,13 @@ impl Verb for Remove {
     const SUMMARY: &'static str = "Remove queues";
 
     fn run(self) -> Result<Exit> {
-        each(&self.targets, |target| match self.remove(target) {
-            Err(error) if self.missing_ok && is_gone(&error, target) => Ok(()),
-            removed => doing("remove", target, removed),
-        })
+        self.removing.each(|target| self.remove(target), doing)
     }
 }
 
 impl Remove {
     fn remove(&self, target: &Target) -> Result<()> {
-        if !self.force {
+        if !self.removing.force {
             idle(target)?;
         }
         match target.form() {
@@ -62,5 +52,5 @@ fn idle(target: &Target) -> Result<()> {
     }
     let people: Vec<String> = people.iter().map(Waiter::to_string).collect();
     let words = format!("it is waited on by {}", people.join(", "));
-    bail!(Cause::new(Exit::Failed, words).hint("--force removes it all the same"))
+    bail!(Cause::new(Exit::Failed, words).hint(Removing::HINT))
 }

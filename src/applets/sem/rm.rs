@@ -7,8 +7,8 @@ use nix::errno::Errno;
 use super::doing;
 use super::people::{Person, holders, waiters};
 use crate::applets::Verb;
-use crate::args::explain::is_gone;
-use crate::exit::{Cause, Exit, each};
+use crate::args::removing::Removing;
+use crate::exit::{Cause, Exit};
 use crate::sync;
 use crate::sys::posix::sem as posix;
 use crate::sys::sysv::sem::Set;
@@ -18,15 +18,8 @@ use crate::target::{Form, Target};
 /// status 3. Who has a plain semaphore is not known to the kernel.
 #[derive(Args)]
 pub struct Remove {
-    /// The sets and POSIX semaphores
-    #[arg(value_name = "TARGET", required = true)]
-    targets: Vec<Target>,
-    /// Also what is held or waited on
-    #[arg(long)]
-    force: bool,
-    /// What is not there counts as removed
-    #[arg(long)]
-    missing_ok: bool,
+    #[command(flatten)]
+    removing: Removing,
 }
 
 impl Verb for Remove {
@@ -34,23 +27,17 @@ impl Verb for Remove {
     const SUMMARY: &'static str = "Remove semaphores";
 
     fn run(self) -> Result<Exit> {
-        each(&self.targets, |target| {
-            let removed = if *target.form() == Form::Posix {
-                self.posix(target)
-            } else {
-                sync::find(target).and_then(|set| self.system_v(set))
-            };
-            match removed {
-                Err(error) if self.missing_ok && is_gone(&error, target) => Ok(()),
-                removed => doing("remove", target, removed),
-            }
-        })
+        let remove = |target: &Target| match target.form() {
+            Form::Posix => self.posix(target),
+            _ => sync::find(target).and_then(|set| self.system_v(set)),
+        };
+        self.removing.each(remove, doing)
     }
 }
 
 impl Remove {
     fn system_v(&self, set: Set) -> Result<()> {
-        if !self.force {
+        if !self.removing.force {
             match set.values() {
                 Ok((_, values)) => {
                     idle("held by", &holders(set, &values)?)?;
@@ -65,7 +52,7 @@ impl Remove {
     }
 
     fn posix(&self, target: &Target) -> Result<()> {
-        if !self.force {
+        if !self.removing.force {
             let waiters = match posix::look(target.typed()) {
                 Ok(stat) => stat.waiters,
                 Err(Errno::EACCES | Errno::EINVAL) => 0,
@@ -73,14 +60,12 @@ impl Remove {
             };
             if waiters > 0 {
                 let words = format!("{waiters} wait for it, or were killed while they waited");
-                bail!(Cause::new(Exit::Failed, words).hint(FORCE));
+                bail!(Cause::new(Exit::Failed, words).hint(Removing::HINT));
             }
         }
         Ok(posix::unlink(target.typed())?)
     }
 }
-
-const FORCE: &str = "--force removes it all the same";
 
 fn idle(how: &str, people: &[Person]) -> Result<()> {
     if people.is_empty() {
@@ -88,5 +73,5 @@ fn idle(how: &str, people: &[Person]) -> Result<()> {
     }
     let people: Vec<String> = people.iter().map(Person::to_string).collect();
     let words = format!("it is {how} {}", people.join(", "));
-    bail!(Cause::new(Exit::Failed, words).hint(FORCE))
+    bail!(Cause::new(Exit::Failed, words).hint(Removing::HINT))
 }

@@ -2,31 +2,23 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use nix::errno::Errno;
 
 use super::object::segment;
 use super::stat::users_of;
 use super::{doing, is_posix};
 use crate::applets::Verb;
-use crate::exit::{Cause, Exit, each};
+use crate::args::removing::Removing;
+use crate::exit::{Cause, Exit};
 use crate::sys::in_use::{self, Object};
 use crate::sys::posix::shm as posix;
-use crate::sys::sysv::kinds_of;
-use crate::target::{Form, Target};
+use crate::target::Target;
 
 /// One that a process has attached, mapped or open is left alone without --force. With it the name or key is free at
 /// once, and the memory when its last user ends.
 #[derive(Args)]
 pub struct Remove {
-    /// The segments and POSIX objects
-    #[arg(value_name = "TARGET", required = true)]
-    targets: Vec<Target>,
-    /// Also what is attached, mapped or open
-    #[arg(long)]
-    force: bool,
-    /// What is not there counts as removed
-    #[arg(long)]
-    missing_ok: bool,
+    #[command(flatten)]
+    removing: Removing,
 }
 
 impl Verb for Remove {
@@ -34,25 +26,10 @@ impl Verb for Remove {
     const SUMMARY: &'static str = "Remove segments and POSIX objects";
 
     fn run(self) -> Result<Exit> {
-        each(&self.targets, |target| {
-            let removed = if is_posix(target) { self.posix(target) } else { self.system_v(target) };
-            match removed {
-                Err(error) if self.missing_ok && is_gone(target, &error) => Ok(()),
-                removed => doing("remove", target, removed),
-            }
-        })
-    }
-}
-
-fn is_gone(target: &Target, error: &anyhow::Error) -> bool {
-    match error.downcast_ref() {
-        // Without a tmpfs there is no object either.
-        Some(Errno::ENOENT | Errno::EIDRM) => true,
-        Some(Errno::EINVAL) => match target.form() {
-            Form::Id(id) => kinds_of(*id).is_empty(),
-            form => *form != Form::Posix,
-        },
-        _ => false,
+        let remove = |target: &Target| {
+            if is_posix(target) { self.posix(target) } else { self.system_v(target) }
+        };
+        self.removing.each(remove, doing)
     }
 }
 
@@ -60,7 +37,7 @@ impl Remove {
     fn system_v(&self, target: &Target) -> Result<()> {
         let segment = segment(target)?;
         let stat = segment.stat()?;
-        if !self.force && stat.attached > 0 {
+        if !self.removing.force && stat.attached > 0 {
             let users = in_use::by(Object::Segment(stat.id)).unwrap_or_default();
             let seen: usize = users.seen.iter().map(|user| user.mappings).sum();
             let unseen = stat.attached.saturating_sub(seen as u64);
@@ -71,7 +48,7 @@ impl Remove {
 
     fn posix(&self, target: &Target) -> Result<()> {
         let stat = posix::look(target.typed())?;
-        if !self.force {
+        if !self.removing.force {
             let object = Object::File { device: stat.device, inode: stat.inode };
             let users = in_use::by(object).unwrap_or_default();
             if !users.seen.is_empty() {
@@ -84,5 +61,5 @@ impl Remove {
 
 fn in_use_by(how: &str, people: &[String]) -> Cause {
     let words = format!("it is {how} by {}", people.join(", "));
-    Cause::new(Exit::Failed, words).hint("--force removes it all the same")
+    Cause::new(Exit::Failed, words).hint(Removing::HINT)
 }

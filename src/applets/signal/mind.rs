@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::unistd::getpgrp;
 
 use super::plain;
-use crate::args::command::Command;
+use crate::args::command::{Command, not_forked};
 use crate::args::duration;
 use crate::args::limit::{Limit, Plan};
 use crate::args::signals::name;
@@ -409,11 +409,5 @@ fn watch_parent(signal: Option<Signal>) -> Result<Option<OwnedFd>> {
 }
 
 fn not_started(errno: Errno) -> Error {
-    let cause = match errno {
-        Errno::EAGAIN => Cause::told(errno, "no more processes can be started")
-            .exit(Exit::Failed)
-            .hint("ulimit -u, or the cgroup's pids.max, is the limit"),
-        errno => Cause::plain(errno),
-    };
-    Error::from(cause).context("cannot start CMD")
+    Error::from(not_forked(errno, "no process could be started for it")).context("cannot start CMD")
 }
