@@ -7,6 +7,7 @@
 
 mod dispatch;
 mod fifo;
+mod generated;
 mod house;
 mod ipcs;
 mod msgq;

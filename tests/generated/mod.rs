@@ -1,0 +1,52 @@
+//! What is rendered from the library's tables and committed, compared with the files; `BLESS=1 cargo test generated` writes them.
+
+mod man;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Texts by their path below a directory of the repository.
+type Rendered = BTreeMap<String, String>;
+
+/// Compares what was rendered with all that lies in `dir` of the repository, or writes it and removes the rest where
+/// `BLESS` is set.
+fn committed(dir: &str, rendered: &Rendered) {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(dir);
+    let bless = std::env::var_os("BLESS").is_some_and(|value| !value.is_empty());
+    let mut wrong = Vec::new();
+    for (name, text) in rendered {
+        let path = dir.join(name);
+        let there = fs::read_to_string(&path).unwrap_or_default();
+        if there == *text {
+            continue;
+        }
+        if bless {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+        } else {
+            let differs = |(a, b): &(&str, &str)| a != b;
+            let pairs = there.lines().chain([""]).zip(text.lines().chain([""]));
+            let line = pairs.enumerate().find(|(_, pair)| differs(pair));
+            wrong.push(format!("{}: line, and what it has to be: {line:?}", path.display()));
+        }
+    }
+    for path in files(&dir) {
+        let name = path.strip_prefix(&dir).unwrap().to_str().unwrap();
+        if rendered.contains_key(name) {
+            continue;
+        }
+        if bless {
+            fs::remove_file(&path).unwrap();
+        } else {
+            wrong.push(format!("{}: nothing renders it", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "BLESS=1 cargo test generated mends this:\n{}", wrong.join("\n"));
+}
+
+/// The files below a directory; none where there is no such directory.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
