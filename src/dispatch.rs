@@ -118,7 +118,7 @@ fn in_applet(applet: &Applet, name: &str, called: &str, words: &[OsString]) -> O
         return in_verb(verb, &format!("{called} {first}"), rest);
     }
     match (&*first, rest) {
-        ("-h" | "--help", _) | ("help", []) => say(&verbs(applet, called)),
+        ("-h" | "--help", _) | ("help", []) => explain(&verbs(applet, called)),
         ("help", [verb, ..]) => in_applet(applet, name, called, &[verb.clone(), "--help".into()]),
         ("-V" | "--version", _) => version(),
         _ => {
@@ -153,7 +153,7 @@ fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit>
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
             let long = words.iter().take_while(|word| *word != "--").any(|word| word == "--help");
-            return say(&wrap(&verb.help(called, long)));
+            return explain(&verb.help(called, long));
         }
         Err(error) => {
             let words: Vec<String> =
@@ -166,28 +166,13 @@ fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit>
     (verb.run)(&matches)
 }
 
-/// Breaks lines that are wider than a terminal usually is, between words, each part indented as its line is.
-fn wrap(text: &str) -> String {
-    const WIDTH: usize = 80;
-    let mut wrapped = String::with_capacity(text.len() + text.len() / 8);
-    for line in text.lines() {
-        let mut rest = line.trim_end();
-        let indent = &rest[..rest.len() - rest.trim_start().len()];
-        let room = WIDTH - indent.len().min(WIDTH / 2);
-        rest = rest.trim_start();
-        while let Some((end, letter)) = rest.char_indices().nth(room) {
-            let before = if letter == ' ' { Some(end) } else { rest[..end].rfind(' ') };
-            let Some(blank) = before else { break };
-            let _ = writeln!(wrapped, "{indent}{}", rest[..blank].trim_end());
-            rest = rest[blank..].trim_start();
-        }
-        let _ = writeln!(wrapped, "{}", format!("{indent}{rest}").trim_end());
-    }
-    wrapped
-}
-
 fn say<E: From<Error>>(text: &str) -> std::result::Result<Exit, E> {
     output::print(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+fn explain<E: From<Error>>(text: &str) -> std::result::Result<Exit, E> {
+    output::help(text)?;
     Ok(Exit::Done)
 }
 
@@ -204,7 +189,7 @@ fn help() -> Outcome {
     text.push('\n');
     lines(&mut text, "Words of the box:", words.chain(own));
     text.push_str("\nA link named after an applet, or ending in - and its name, is that applet.\n");
-    say(&text)
+    explain(&text)
 }
 
 /// An applet's verbs and one example.
@@ -225,22 +210,5 @@ fn lines<'a>(text: &mut String, title: &str, entries: impl Iterator<Item = (&'a 
     let _ = writeln!(text, "{title}");
     for (name, summary) in entries {
         let _ = writeln!(text, "  {name:<12}{summary}");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::wrap;
-
-    #[test]
-    fn lines_are_broken_between_words_and_keep_their_indent() {
-        let word = "abcdefghi";
-        let line = format!("  {}", [word; 10].join(" "));
-        let wrapped = format!("  {}\n  {}\n", [word; 7].join(" "), [word; 3].join(" "));
-        assert_eq!(wrap(&line), wrapped);
-        let exact = "x".repeat(80);
-        assert_eq!(wrap(&exact), format!("{exact}\n"));
-        let long = "é".repeat(100);
-        assert_eq!(wrap(&format!("{long} a\n          \nb")), format!("{long} a\n\nb\n"));
     }
 }

@@ -8,6 +8,7 @@
 mod dispatch;
 mod fifo;
 mod generated;
+mod help;
 mod house;
 mod ipcs;
 mod msgq;

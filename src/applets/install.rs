@@ -35,6 +35,12 @@ pub struct Install {
 impl Verb for Install {
     const NAME: &'static str = "--install";
     const SUMMARY: &'static str = "Make links named after the applets in a directory";
+    const EXAMPLES: &'static str = "
+# All applets, and sem under a name that GNU parallel has not
+mkdir -p bin
+ipcbox --install bin
+ipcbox --install --prefix ipc- bin sem
+";
 
     fn run(self) -> Result<Exit> {
         let known: Vec<&str> = APPLETS.iter().map(|applet| applet.name).collect();

@@ -20,6 +20,10 @@ pub struct Key {
 impl Verb for Key {
     const NAME: &'static str = "key";
     const SUMMARY: &'static str = "Print the System V key behind each target";
+    const EXAMPLES: &'static str = "
+# The key that a C program gives to semget(2)
+ipcbox key build-slots ftok:/etc/passwd
+";
 
     fn run(self) -> Result<Exit> {
         each(self.targets, |target| {

@@ -24,6 +24,9 @@ pub trait Verb: Args {
     const ALIASES: &'static [&'static str] = &[];
     /// One line that says what it does.
     const SUMMARY: &'static str;
+    /// Whole small problems: lines for a shell, which run as they stand in an empty directory. They stand in the help and
+    /// the manual page.
+    const EXAMPLES: &'static str;
     /// Whether it runs a command.
     const RUNS: Runs = Runs::Nothing;
 
@@ -62,6 +65,8 @@ pub struct Entry {
     pub aliases: &'static [&'static str],
     /// One line that says what it does.
     pub summary: &'static str,
+    /// Lines for a shell that show it at work, and comments that say what for.
+    pub examples: &'static str,
     /// Whether it runs a command.
     pub runs: Runs,
     /// Adds its arguments to a parser.
@@ -78,6 +83,7 @@ impl Entry {
             name: V::NAME,
             aliases: V::ALIASES,
             summary: V::SUMMARY,
+            examples: V::EXAMPLES,
             runs: V::RUNS,
             arguments: V::augment_args,
             run: |matches| V::from_arg_matches(matches)?.run(),
@@ -105,7 +111,10 @@ impl Entry {
         let explained = parser.get_long_about().or(parser.get_about()).cloned();
         let explained = explained.map_or_else(String::new, |text| format!("\n\n{text}"));
         if long {
-            let mut parser = parser.long_about(format!("{}{explained}", self.summary));
+            let examples = self.examples.trim().replace('\n', "\n  ");
+            let mut parser = parser
+                .long_about(format!("{}{explained}", self.summary))
+                .after_help(format!("Examples:\n  {examples}"));
             return parser.render_long_help().to_string();
         }
         let shared = parser.get_arguments().filter(|arg| arg.is_hide_short_help_set());

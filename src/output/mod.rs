@@ -5,6 +5,7 @@
 
 mod cell;
 mod data;
+mod help;
 mod local;
 mod names;
 
@@ -81,6 +82,16 @@ pub fn show<R>(
         [row] if one => fields(&keys, row, paint),
         rows => table(&keys, rows, how.no_header, paint),
     };
+    print(text.as_bytes())
+}
+
+/// Prints help: lines that fit, in colour where standard output has it.
+///
+/// # Errors
+/// A failed write.
+pub fn help(text: &str) -> anyhow::Result<()> {
+    let text = help::wrap(text);
+    let text = if is_colored(fds::stdout()) { help::paint(&text) } else { text };
     print(text.as_bytes())
 }
 

@@ -30,6 +30,10 @@ pub struct Create {
 impl Verb for Create {
     const NAME: &'static str = "create";
     const SUMMARY: &'static str = "Make FIFOs";
+    const EXAMPLES: &'static str = "
+# One that the group may write to
+ipcbox fifo create control --mode 660
+";
 
     fn run(self) -> Result<Exit> {
         each(&self.fifos, |fifo| doing("create", fifo, self.create(fifo)))

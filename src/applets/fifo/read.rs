@@ -65,6 +65,13 @@ pub struct Read {
 impl Verb for Read {
     const NAME: &'static str = "read";
     const SUMMARY: &'static str = "Copy what writers write to standard output";
+    const EXAMPLES: &'static str = "
+# Two lines of whoever writes; the FIFO goes with the reader
+ipcbox fifo read log --create --rm -c 2 &
+until [ -p log ]; do sleep 0.01; done
+ipcbox fifo write log 'built a' 'built b' -w 10s
+wait
+";
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();

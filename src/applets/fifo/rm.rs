@@ -29,6 +29,10 @@ pub struct Remove {
 impl Verb for Remove {
     const NAME: &'static str = "rm";
     const SUMMARY: &'static str = "Remove FIFOs, and nothing else";
+    const EXAMPLES: &'static str = "
+# Gone, whether it was there or not
+ipcbox fifo rm log --missing-ok
+";
 
     fn run(self) -> Result<Exit> {
         each(&self.fifos, |fifo| match self.remove(fifo) {

@@ -55,6 +55,13 @@ pub struct Serve {
 impl Verb for Serve {
     const NAME: &'static str = "serve";
     const SUMMARY: &'static str = "Run CMD for each line that writers write";
+    const EXAMPLES: &'static str = r#"
+# A command for each line that somebody writes
+ipcbox fifo serve control --create --rm -- echo build {} & server=$!
+until [ -p control ]; do sleep 0.01; done
+ipcbox fifo write control src/a src/b -w 10s
+kill "$server"
+"#;
     const RUNS: Runs = Runs::Each;
 
     fn run(mut self) -> Result<Exit> {

@@ -34,6 +34,11 @@ pub struct Stat {
 impl Verb for Stat {
     const NAME: &'static str = "stat";
     const SUMMARY: &'static str = "Show what FIFOs hold, and who reads and writes them";
+    const EXAMPLES: &'static str = "
+# Who reads and writes it
+ipcbox fifo create log
+ipcbox fifo stat log
+";
 
     fn run(self) -> Result<Exit> {
         let mut found = Vec::new();

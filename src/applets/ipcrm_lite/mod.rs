@@ -30,6 +30,11 @@ use crate::target::{Form, Target};
 /// Its name.
 const NAME: &str = "ipcrm-lite";
 const SUMMARY: &str = "Remove IPC objects by id, key, name or filter";
+const EXAMPLES: &str = "
+# What nobody uses any more: look, then remove
+ipcbox ipcrm-lite --orphaned --mine --older-than 1h --dry-run
+ipcbox ipcrm-lite --orphaned --mine --older-than 1h --yes
+";
 
 /// The applet.
 pub const APPLET: Applet = Applet {
@@ -112,6 +117,7 @@ pub struct AsIpcrm {
 impl Verb for Remove {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = SUMMARY;
+    const EXAMPLES: &'static str = EXAMPLES;
 
     fn run(self) -> Result<Exit> {
         self.remove(false)
@@ -121,6 +127,7 @@ impl Verb for Remove {
 impl Verb for AsIpcrm {
     const NAME: &'static str = "ipcrm";
     const SUMMARY: &'static str = SUMMARY;
+    const EXAMPLES: &'static str = EXAMPLES;
 
     fn run(self) -> Result<Exit> {
         self.remove.remove(true)

@@ -53,7 +53,8 @@ impl Args for Victims {
             arg.action(ArgAction::Append).allow_hyphen_values(true)
         };
         let flag = |(name, _, help): (&'static str, Kind, &'static str)| {
-            let arg = Arg::new(name).long(name).help(help).num_args(0).default_missing_value("");
+            let arg = Arg::new(name).long(name).help(help).hide_short_help(true);
+            let arg = arg.num_args(0).default_missing_value("");
             arg.action(ArgAction::Append)
         };
         let targets = Arg::new(TARGETS)

@@ -35,6 +35,12 @@ use crate::target::Target;
 /// Its name.
 const NAME: &str = "ipcs-lite";
 const SUMMARY: &str = "Show every IPC object, the limits, and what a command leaves behind";
+const EXAMPLES: &str = "
+# What a test suite leaves behind
+ipcbox ipcs-lite --leaks --isolate -- true
+# Every object, for a program
+ipcbox ipcs-lite --posix --json
+";
 
 /// The applet.
 pub const APPLET: Applet = Applet {
@@ -75,7 +81,7 @@ pub struct Ipcs {
     #[arg(short = 's', long)]
     semaphores: bool,
     /// All three, as without any of them
-    #[arg(short = 'a', long)]
+    #[arg(hide_short_help = true, short = 'a', long)]
     all: bool,
     /// The details of this one, of one kind
     #[arg(short = 'i', long, value_name = "ID", allow_hyphen_values = true, value_parser = id)]
@@ -84,10 +90,10 @@ pub struct Ipcs {
     #[arg(short = 't', long, overrides_with_all = ["pid", "creator", "limits", "summary"])]
     time: bool,
     /// Processes: creator and last user
-    #[arg(short = 'p', long, overrides_with_all = ["time", "creator", "limits", "summary"])]
+    #[arg(hide_short_help = true, short = 'p', long, overrides_with_all = ["time", "creator", "limits", "summary"])]
     pid: bool,
     /// Creators and owners
-    #[arg(short = 'c', long, overrides_with_all = ["time", "pid", "limits", "summary"])]
+    #[arg(hide_short_help = true, short = 'c', long, overrides_with_all = ["time", "pid", "limits", "summary"])]
     creator: bool,
     /// The limits
     #[arg(short = 'l', long, overrides_with_all = ["time", "pid", "creator", "summary"])]
@@ -108,7 +114,7 @@ pub struct Ipcs {
     #[arg(long)]
     holders: bool,
     /// Those of the IPC namespace of this process
-    #[arg(long, value_name = "PID")]
+    #[arg(hide_short_help = true, long, value_name = "PID")]
     of: Option<i32>,
     /// In the order of this column
     #[arg(hide_short_help = true, long, value_name = "COLUMN")]
@@ -153,6 +159,7 @@ impl Verb for Ipcs {
     const NAME: &'static str = NAME;
     const ALIASES: &'static [&'static str] = &["ipcs"];
     const SUMMARY: &'static str = SUMMARY;
+    const EXAMPLES: &'static str = EXAMPLES;
     const RUNS: Runs = Runs::Optionally;
 
     fn run(mut self) -> Result<Exit> {

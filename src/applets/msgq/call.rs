@@ -54,6 +54,12 @@ pub struct Call {
 impl Verb for Call {
     const NAME: &'static str = "call";
     const SUMMARY: &'static str = "Send a request and print the reply";
+    const EXAMPLES: &'static str = "
+# A server for one request, and the request
+ipcbox msgq create tagger
+ipcbox msgq serve tagger -c 1 -- tr a-z A-Z &
+ipcbox msgq call tagger 'hello' -w 10s
+";
     const RUNS: Runs = Runs::Elsewhere;
 
     fn run(self) -> Result<Exit> {

@@ -51,6 +51,10 @@ pub fn room(text: &str) -> Result<u64, String> {
 impl Verb for Create {
     const NAME: &'static str = "create";
     const SUMMARY: &'static str = "Make a queue";
+    const EXAMPLES: &'static str = "
+# A queue for the group
+ipcbox msgq create jobs --mode 660
+";
 
     fn run(self) -> Result<Exit> {
         let made = if *self.target.form() == Form::Posix { self.posix() } else { self.system_v() };

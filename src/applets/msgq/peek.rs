@@ -43,6 +43,11 @@ fn place(text: &str) -> Result<i64, String> {
 impl Verb for Peek {
     const NAME: &'static str = "peek";
     const SUMMARY: &'static str = "Look at messages without taking them";
+    const EXAMPLES: &'static str = "
+# What would be received next
+ipcbox msgq send jobs 'first job' 'second job' --create
+ipcbox msgq peek jobs
+";
 
     fn run(self) -> Result<Exit> {
         doing("peek into", &self.target, self.peek())?;

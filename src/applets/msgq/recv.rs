@@ -85,6 +85,13 @@ fn except(text: &str) -> Result<i64, String> {
 impl Verb for Receive {
     const NAME: &'static str = "recv";
     const SUMMARY: &'static str = "Receive messages";
+    const EXAMPLES: &'static str = "
+# The next message, waiting for it for ten seconds at most
+ipcbox msgq send jobs 'first job' 'second job' --create
+ipcbox msgq recv jobs -w 10s
+# All that are left
+ipcbox msgq recv jobs --drain
+";
 
     fn run(self) -> Result<Exit> {
         doing("receive from", &self.target, self.receive())?;

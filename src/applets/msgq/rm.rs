@@ -25,6 +25,10 @@ pub struct Remove {
 impl Verb for Remove {
     const NAME: &'static str = "rm";
     const SUMMARY: &'static str = "Remove queues";
+    const EXAMPLES: &'static str = "
+# Gone, whether it was there or not
+ipcbox msgq rm jobs --missing-ok
+";
 
     fn run(self) -> Result<Exit> {
         self.removing.each(|target| self.remove(target), doing)

@@ -66,6 +66,12 @@ fn priority(text: &str) -> Result<u32, String> {
 impl Verb for Send {
     const NAME: &'static str = "send";
     const SUMMARY: &'static str = "Send messages";
+    const EXAMPLES: &'static str = "
+# Two messages
+ipcbox msgq send jobs 'first job' 'second job' --create
+# A message for each line
+seq 3 | ipcbox msgq send jobs --lines
+";
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();

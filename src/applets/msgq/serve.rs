@@ -66,6 +66,11 @@ pub struct Serve {
 impl Verb for Serve {
     const NAME: &'static str = "serve";
     const SUMMARY: &'static str = "Run CMD for each message, and answer calls";
+    const EXAMPLES: &'static str = "
+# Four workers empty the queue; {} is the message
+seq 8 | ipcbox msgq send jobs --lines --create
+ipcbox msgq serve jobs --drain -j 4 -- echo job {}
+";
     const RUNS: Runs = Runs::Each;
 
     fn run(mut self) -> Result<Exit> {

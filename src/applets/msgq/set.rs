@@ -35,6 +35,11 @@ pub struct Set {
 impl Verb for Set {
     const NAME: &'static str = "set";
     const SUMMARY: &'static str = "Set limit, permission bits and owner";
+    const EXAMPLES: &'static str = "
+# Access for the group
+ipcbox msgq create jobs
+ipcbox msgq set jobs --mode 660
+";
 
     fn run(self) -> Result<Exit> {
         doing("set", &self.target, self.set())?;

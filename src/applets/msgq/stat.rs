@@ -38,6 +38,11 @@ pub struct Stat {
 impl Verb for Stat {
     const NAME: &'static str = "stat";
     const SUMMARY: &'static str = "Show queues, and who waits on them";
+    const EXAMPLES: &'static str = "
+# How many messages there are
+ipcbox msgq send jobs 'first job' --create
+ipcbox msgq stat jobs --columns messages --no-header
+";
 
     fn run(self) -> Result<Exit> {
         let mut found = Vec::new();

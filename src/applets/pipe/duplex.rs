@@ -33,6 +33,11 @@ pub struct Duplex {
 impl Verb for Duplex {
     const NAME: &'static str = "duplex";
     const SUMMARY: &'static str = "Run two commands, each reading what the other writes";
+    const EXAMPLES: &'static str = r#"
+# One asks, the other answers
+ipcbox pipe duplex -- sh -c 'echo 6 7; read -r answer; echo "$answer" >&2' \
+  ::: sh -c 'read -r a b; echo $((a * b))'
+"#;
     const RUNS: Runs = Runs::Command;
 
     fn run(self) -> Result<Exit> {

@@ -57,6 +57,10 @@ pub struct Merge {
 impl Verb for Merge {
     const NAME: &'static str = "merge";
     const SUMMARY: &'static str = "Run commands at once, their output lines whole";
+    const EXAMPLES: &'static str = "
+# Two logs in one, and which line is whose
+ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
+";
     const RUNS: Runs = Runs::Command;
 
     fn run(self) -> Result<Exit> {

@@ -78,6 +78,10 @@ fn interval(text: &str) -> Result<Duration, String> {
 impl Verb for Meter {
     const NAME: &'static str = "meter";
     const SUMMARY: &'static str = "Copy standard input to standard output with a progress bar";
+    const EXAMPLES: &'static str = "
+# Progress, on a terminal
+head -c 1M /dev/zero | ipcbox pipe meter --size 1M >copy
+";
 
     fn run(self) -> Result<Exit> {
         let name = self

@@ -35,6 +35,10 @@ pub struct Resize {
 impl Verb for Resize {
     const NAME: &'static str = "resize";
     const SUMMARY: &'static str = "Let pipes hold more or less, then run CMD";
+    const EXAMPLES: &'static str = "
+# A pipe with more room, for a reader that comes in fits
+seq 10 | ipcbox pipe resize 256K 0 -- wc -l
+";
     const RUNS: Runs = Runs::Optionally;
 
     fn run(self) -> Result<Exit> {

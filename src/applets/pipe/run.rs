@@ -55,6 +55,11 @@ pub struct Run {
 impl Verb for Run {
     const NAME: &'static str = "run";
     const SUMMARY: &'static str = "Run a pipeline, and fail where a stage has failed";
+    const EXAMPLES: &'static str = r#"
+# The status is that of the stage that failed
+ipcbox pipe run -- sort /etc/passwd ::: head -n 3
+ipcbox pipe run --shell 'exit 3' 'cat' || echo "status $?"
+"#;
     const RUNS: Runs = Runs::Command;
 
     fn run(self) -> Result<Exit> {

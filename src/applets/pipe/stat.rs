@@ -34,6 +34,10 @@ pub struct Stat {
 impl Verb for Stat {
     const NAME: &'static str = "stat";
     const SUMMARY: &'static str = "Show what pipes hold, who holds their ends, and the limits";
+    const EXAMPLES: &'static str = "
+# What standard input holds
+seq 10 | ipcbox pipe stat 0
+";
 
     fn run(self) -> Result<Exit> {
         let named = !self.ends.is_empty();

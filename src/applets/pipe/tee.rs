@@ -46,6 +46,10 @@ pub struct Tee {
 impl Verb for Tee {
     const NAME: &'static str = "tee";
     const SUMMARY: &'static str = "Copy standard input to files and commands at once";
+    const EXAMPLES: &'static str = "
+# Sort and count at once
+seq 5 | ipcbox pipe tee --shell 'sort -r >down' 'wc -l'
+";
     const RUNS: Runs = Runs::Optionally;
 
     fn run(self) -> Result<Exit> {

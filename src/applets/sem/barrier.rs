@@ -32,6 +32,13 @@ pub struct Meet {
 impl Verb for Meet {
     const NAME: &'static str = "barrier";
     const SUMMARY: &'static str = "Meet N callers; all leave together";
+    const EXAMPLES: &'static str = r#"
+# Three parties: none goes on before all are there
+for part in a b c; do
+  ipcbox sem barrier ready 3 && echo "$part goes on" &
+done
+wait
+"#;
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();

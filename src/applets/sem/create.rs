@@ -64,6 +64,12 @@ fn value(text: &str) -> Result<u32, String> {
 impl Verb for Create {
     const NAME: &'static str = "create";
     const SUMMARY: &'static str = "Make a semaphore, a set of them, or slots";
+    const EXAMPLES: &'static str = "
+# A store that is empty and has room for ten
+ipcbox sem create store --value 0,10
+# Four slots, before anybody wants one
+ipcbox sem create build --slots 4
+";
 
     fn run(self) -> Result<Exit> {
         let made = match (self.target.form(), self.slots) {

@@ -74,6 +74,10 @@ impl Held {
 impl Verb for Hold {
     const NAME: &'static str = "hold";
     const SUMMARY: &'static str = "Hold a slot or a lock until the process PID ends";
+    const EXAMPLES: &'static str = "
+# One instance of this script, until it ends
+ipcbox sem hold nightly $$ --slots 1 -n -q || exit 0
+";
 
     fn run(self) -> Result<Exit> {
         doing("hold", &self.target, self.hold())?;

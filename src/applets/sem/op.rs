@@ -66,6 +66,11 @@ fn operations(text: &str) -> Result<Operations, String> {
 impl Verb for Operate {
     const NAME: &'static str = "op";
     const SUMMARY: &'static str = "Do several operations at once, all or none";
+    const EXAMPLES: &'static str = "
+# One from semaphore 0 to semaphore 1, both or neither
+ipcbox sem create store --value 5,0
+ipcbox sem op store 0:-1 1:+1
+";
     const RUNS: Runs = Runs::Optionally;
 
     fn run(self) -> Result<Exit> {

@@ -25,6 +25,10 @@ pub struct Remove {
 impl Verb for Remove {
     const NAME: &'static str = "rm";
     const SUMMARY: &'static str = "Remove semaphores";
+    const EXAMPLES: &'static str = "
+# Gone, whether it was there or not
+ipcbox sem rm build --missing-ok
+";
 
     fn run(self) -> Result<Exit> {
         let remove = |target: &Target| match target.form() {

@@ -49,6 +49,12 @@ pub struct Run {
 impl Verb for Run {
     const NAME: &'static str = "run";
     const SUMMARY: &'static str = "Take a slot, then become CMD";
+    const EXAMPLES: &'static str = "
+# Four at a time, whoever starts them
+seq 8 | xargs -P 8 -n 1 ipcbox sem run build --slots 4 -- expr 2 +
+# Each with a port of its own
+ipcbox sem run ports --slots 4 -- sh -c 'echo $((5000 + IPCBOX_SLOT))'
+";
     const RUNS: Runs = Runs::Command;
 
     fn run(mut self) -> Result<Exit> {
@@ -142,6 +148,12 @@ pub struct Lock {
 impl Verb for Lock {
     const NAME: &'static str = "lock";
     const SUMMARY: &'static str = "Take a lock, alone or shared, then become CMD";
+    const EXAMPLES: &'static str = "
+# One writer at a time
+ipcbox sem lock notes -- sh -c 'echo done >>notes.txt'
+# Readers share it, and wait for ten seconds at most
+ipcbox sem lock notes --shared -w 10s -- cat notes.txt
+";
     const RUNS: Runs = Runs::Command;
 
     fn run(self) -> Result<Exit> {

@@ -58,6 +58,11 @@ fn assignment(text: &str) -> Result<Assignment, String> {
 impl Verb for Set {
     const NAME: &'static str = "set";
     const SUMMARY: &'static str = "Set values, permission bits and owner";
+    const EXAMPLES: &'static str = "
+# New values, and access for the group
+ipcbox sem create store --value 5,0
+ipcbox sem set store 0=7 1=2 --mode 660
+";
 
     fn run(self) -> Result<Exit> {
         doing("set", &self.target, self.set())?;

@@ -40,6 +40,13 @@ pub struct Stat {
 impl Verb for Stat {
     const NAME: &'static str = "stat";
     const SUMMARY: &'static str = "Show semaphores, who holds them and who waits";
+    const EXAMPLES: &'static str = "
+# Who has a slot now
+ipcbox sem create build --slots 4
+ipcbox sem stat build --holders
+# All sets, for a program
+ipcbox sem stat --json
+";
 
     fn run(self) -> Result<Exit> {
         let mut found = Vec::new();

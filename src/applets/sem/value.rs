@@ -72,6 +72,12 @@ impl Verb for Wait {
     const NAME: &'static str = "wait";
     const ALIASES: &'static [&'static str] = &["p"];
     const SUMMARY: &'static str = "Take from the value (P), waiting until there is enough";
+    const EXAMPLES: &'static str = "
+# Wait for a door that somebody else opens
+ipcbox sem create door
+( sleep 0.1; ipcbox sem post door ) &
+ipcbox sem wait door -w 10s
+";
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();
@@ -109,6 +115,11 @@ impl Verb for Post {
     const NAME: &'static str = "post";
     const ALIASES: &'static [&'static str] = &["v"];
     const SUMMARY: &'static str = "Add to the value (V)";
+    const EXAMPLES: &'static str = "
+# Let three pass
+ipcbox sem create door
+ipcbox sem post door --by 3
+";
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();
@@ -136,6 +147,11 @@ pub struct Get {
 impl Verb for Get {
     const NAME: &'static str = "get";
     const SUMMARY: &'static str = "Print the value";
+    const EXAMPLES: &'static str = "
+# All values on one line
+ipcbox sem create store --value 5,0
+ipcbox sem get store --all
+";
 
     fn run(self) -> Result<Exit> {
         let get = || {

@@ -24,6 +24,11 @@ pub struct Get {
 impl Verb for Get {
     const NAME: &'static str = "get";
     const SUMMARY: &'static str = "Print the value of a word";
+    const EXAMPLES: &'static str = "
+# The counter's value
+ipcbox shm add counter --create
+ipcbox shm get counter
+";
 
     fn run(self) -> Result<Exit> {
         let place = &self.place;
@@ -52,6 +57,11 @@ pub struct Add {
 impl Verb for Add {
     const NAME: &'static str = "add";
     const SUMMARY: &'static str = "Add to a word and print the new value";
+    const EXAMPLES: &'static str = r#"
+# A number that nobody else gets
+job=$(ipcbox shm add counter --create)
+echo "job $job"
+"#;
 
     fn run(self) -> Result<Exit> {
         let open = || {
@@ -102,6 +112,11 @@ pub struct Swap {
 impl Verb for Swap {
     const NAME: &'static str = "cas";
     const SUMMARY: &'static str = "Give a word a new value if it has the old one";
+    const EXAMPLES: &'static str = r#"
+# The first one that comes is the leader
+ipcbox shm create leader --size 4K
+ipcbox shm cas leader 0 $$ && echo "$$ leads"
+"#;
 
     fn run(self) -> Result<Exit> {
         let Self { place, old, new } = &self;

@@ -37,6 +37,10 @@ pub struct Create {
 impl Verb for Create {
     const NAME: &'static str = "create";
     const SUMMARY: &'static str = "Make a segment or a POSIX object of zeros";
+    const EXAMPLES: &'static str = "
+# A segment for the group
+ipcbox shm create board --size 64K --mode 660
+";
 
     fn run(self) -> Result<Exit> {
         let made = if is_posix(&self.target) { self.posix() } else { self.system_v() };

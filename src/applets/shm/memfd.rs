@@ -49,6 +49,10 @@ fn name(text: &str) -> Result<CString, String> {
 impl Verb for Hand {
     const NAME: &'static str = "memfd";
     const SUMMARY: &'static str = "Give CMD a sealed memory file";
+    const EXAMPLES: &'static str = "
+# A secret as a file that lies on no disk
+printf secret | ipcbox shm memfd -- cat {}
+";
     const RUNS: Runs = Runs::Command;
 
     fn run(self) -> Result<Exit> {

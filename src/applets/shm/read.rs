@@ -48,6 +48,11 @@ pub struct Read {
 impl Verb for Read {
     const NAME: &'static str = "read";
     const SUMMARY: &'static str = "Print the bytes";
+    const EXAMPLES: &'static str = r#"
+# What was published
+ipcbox shm write config '{"level": 3}' --create
+ipcbox shm read config --text
+"#;
 
     fn run(self) -> Result<Exit> {
         doing("read", &self.target, self.read())?;

@@ -24,6 +24,10 @@ pub struct Remove {
 impl Verb for Remove {
     const NAME: &'static str = "rm";
     const SUMMARY: &'static str = "Remove segments and POSIX objects";
+    const EXAMPLES: &'static str = "
+# Gone, whether it was there or not
+ipcbox shm rm board --missing-ok
+";
 
     fn run(self) -> Result<Exit> {
         let remove = |target: &Target| {

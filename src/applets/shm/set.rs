@@ -47,6 +47,11 @@ pub struct Set {
 impl Verb for Set {
     const NAME: &'static str = "set";
     const SUMMARY: &'static str = "Set a word, or size, pinning, permission bits and owner";
+    const EXAMPLES: &'static str = "
+# Begin anew
+ipcbox shm add counter --create
+ipcbox shm set counter 0
+";
 
     fn run(self) -> Result<Exit> {
         let Self { place, value, .. } = &self;

@@ -37,6 +37,11 @@ pub struct Stat {
 impl Verb for Stat {
     const NAME: &'static str = "stat";
     const SUMMARY: &'static str = "Show segments and POSIX objects, and who uses them";
+    const EXAMPLES: &'static str = "
+# Who has it attached now
+ipcbox shm create board --size 64K
+ipcbox shm stat board --holders
+";
 
     fn run(self) -> Result<Exit> {
         let mut found = Vec::new();

@@ -72,6 +72,12 @@ impl Until {
 impl Verb for Wait {
     const NAME: &'static str = "wait";
     const SUMMARY: &'static str = "Sleep until a 32-bit word has a value";
+    const EXAMPLES: &'static str = "
+# Until the work has come to its second stage
+ipcbox shm create stage --size 4K
+( sleep 0.1; ipcbox shm set stage 2 --bits 32 ) &
+ipcbox shm wait stage 2 --until ge -w 10s
+";
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();

@@ -61,6 +61,10 @@ pub struct Write {
 impl Verb for Write {
     const NAME: &'static str = "write";
     const SUMMARY: &'static str = "Write TEXT or standard input";
+    const EXAMPLES: &'static str = r#"
+# Publish a text: readers under the same lock see all of it or nothing
+echo '{"level": 3}' | ipcbox shm write config --create --lock config-lock
+"#;
 
     fn run(mut self) -> Result<Exit> {
         let text = self.text.take();

@@ -39,6 +39,10 @@ pub struct Join {
 impl Verb for Join {
     const NAME: &'static str = "join";
     const SUMMARY: &'static str = "Wait for any process, and tell how it ended";
+    const EXAMPLES: &'static str = "
+# Wait for a process, whoever started it
+sleep 0.1 & ipcbox signal join $! -w 10s
+";
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();

@@ -99,6 +99,12 @@ impl Verb for Run {
     const NAME: &'static str = "run";
     const SUMMARY: &'static str =
         "Run CMD with other dispositions, translated signals and no orphans";
+    const EXAMPLES: &'static str = "
+# A CI step that leaves no process behind
+ipcbox signal run --kill-tree -- sh -c 'sleep 100 & echo built'
+# An interrupt where TERM comes
+ipcbox signal run --map TERM=INT -- echo started
+";
     const RUNS: Runs = Runs::Command;
 
     fn run(mut self) -> Result<Exit> {

@@ -44,6 +44,10 @@ pub struct Stat {
 impl Verb for Stat {
     const NAME: &'static str = "stat";
     const SUMMARY: &'static str = "Show what a process has pending, blocked, ignored and caught";
+    const EXAMPLES: &'static str = "
+# What this shell ignores and catches
+ipcbox signal stat $$
+";
 
     fn run(self) -> Result<Exit> {
         let mut records = Vec::new();

@@ -52,6 +52,13 @@ fn awaited(text: &str) -> Result<Signal, String> {
 impl Verb for Wait {
     const NAME: &'static str = "wait";
     const SUMMARY: &'static str = "Wait for signals, and tell who sent them";
+    const EXAMPLES: &'static str = r#"
+# Another process says when to go on; no signal is lost before the wait
+ipcbox signal wait USR1 --ready ready.pid & waiter=$!
+until [ -s ready.pid ]; do sleep 0.01; done
+ipcbox signal send USR1 "$(cat ready.pid)"
+wait "$waiter"
+"#;
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();
