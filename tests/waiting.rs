@@ -15,7 +15,7 @@ struct Waits {
     setup: &'static [&'static str],
     /// A call that has what the verb waits for until it is killed, and the program that it becomes.
     blocker: &'static str,
-    /// A call that gives it, where nobody has it.
+    /// A call that gives it, where nobody has it; `WAITER` is the pid of the call that waits.
     release: &'static str,
     /// Shows the object, which is to be as before when the wait came to nothing.
     show: &'static str,
@@ -23,206 +23,174 @@ struct Waits {
     blocks_in: i64,
 }
 
+/// What most rows have: a wait in semtimedop(2) on the set `@s`.
+const SEM: Waits = Waits {
+    call: "",
+    setup: &[],
+    blocker: "",
+    release: "",
+    show: "sem get @s --all",
+    blocks_in: libc::SYS_semtimedop,
+};
+
 const TABLE: &[Waits] = &[
-    Waits {
-        call: "sem run @s -- true",
-        setup: &[],
-        blocker: "sem run @s --slots 1 -- sleep 100",
-        release: "",
-        show: "sem get @s --all",
-        blocks_in: libc::SYS_semtimedop,
-    },
+    Waits { call: "sem run @s -- true", blocker: "sem run @s --slots 1 -- sleep 100", ..SEM },
     Waits {
         call: "sem run @s --take 2 -- true",
         setup: &["sem create @s --slots 3"],
         blocker: "sem run @s --take 2 -- sleep 100",
-        release: "",
-        show: "sem get @s --all",
-        blocks_in: libc::SYS_semtimedop,
+        ..SEM
     },
     Waits {
         call: "sem run @s --slots 1 --resize -- true",
         setup: &["sem create @s --slots 2"],
         blocker: "sem run @s --take 2 -- sleep 100",
-        release: "",
-        show: "sem get @s --all",
-        blocks_in: libc::SYS_semtimedop,
+        ..SEM
     },
-    Waits {
-        call: "sem lock @s -- true",
-        setup: &[],
-        blocker: "sem lock @s -- sleep 100",
-        release: "",
-        show: "sem get @s --all",
-        blocks_in: libc::SYS_semtimedop,
-    },
-    Waits {
-        call: "sem lock @s -- true",
-        setup: &[],
-        blocker: "sem lock @s --shared -- sleep 100",
-        release: "",
-        show: "sem get @s --all",
-        blocks_in: libc::SYS_semtimedop,
-    },
-    Waits {
-        call: "sem lock @s --shared -- true",
-        setup: &[],
-        blocker: "sem lock @s -- sleep 100",
-        release: "",
-        show: "sem get @s --all",
-        blocks_in: libc::SYS_semtimedop,
-    },
+    Waits { call: "sem lock @s -- true", blocker: "sem lock @s -- sleep 100", ..SEM },
+    Waits { call: "sem lock @s -- true", blocker: "sem lock @s --shared -- sleep 100", ..SEM },
+    Waits { call: "sem lock @s --shared -- true", blocker: "sem lock @s -- sleep 100", ..SEM },
     Waits {
         call: "sem hold @s PID --quiet",
-        setup: &[],
         blocker: "sem run @s --slots 1 -- sleep 100",
-        release: "",
-        show: "sem get @s --all",
         blocks_in: libc::SYS_ppoll,
+        ..SEM
     },
     Waits {
         call: "sem hold @s PID --lock --quiet",
-        setup: &[],
         blocker: "sem lock @s -- sleep 100",
-        release: "",
-        show: "sem get @s --all",
         blocks_in: libc::SYS_ppoll,
+        ..SEM
     },
     Waits {
         call: "sem barrier @s 2",
         setup: &["sem barrier @s 2 -n -E 0"],
-        blocker: "",
         release: "sem barrier @s 2",
-        show: "sem get @s --all",
-        blocks_in: libc::SYS_semtimedop,
+        ..SEM
     },
     Waits {
         call: "sem wait @s --by 2",
         setup: &["sem create @s --value 1"],
-        blocker: "",
         release: "sem post @s",
-        show: "sem get @s --all",
-        blocks_in: libc::SYS_semtimedop,
+        ..SEM
     },
     Waits {
         call: "sem wait @s --zero",
         setup: &["sem create @s --value 1"],
-        blocker: "",
         release: "sem wait @s",
-        show: "sem get @s --all",
-        blocks_in: libc::SYS_semtimedop,
+        ..SEM
     },
     Waits {
         call: "sem op @s 0:-1 1:+1",
         setup: &["sem create @s --value 0,5"],
-        blocker: "",
         release: "sem post @s",
-        show: "sem get @s --all",
-        blocks_in: libc::SYS_semtimedop,
+        ..SEM
     },
     Waits {
         call: "sem op @s 0:-1u -- true",
         setup: &["sem create @s --value 0,5"],
-        blocker: "",
         release: "sem post @s",
-        show: "sem get @s --all",
-        blocks_in: libc::SYS_semtimedop,
+        ..SEM
     },
     Waits {
         call: "sem wait /@s",
         setup: &["sem create /@s"],
-        blocker: "",
         release: "sem post /@s",
         show: "sem get /@s",
         blocks_in: libc::SYS_futex,
+        ..SEM
     },
     Waits {
         call: "shm wait @s 1",
         setup: &["shm create @s --size 4"],
-        blocker: "",
         release: "shm add @s",
         show: "shm get @s",
         blocks_in: libc::SYS_futex,
+        ..SEM
     },
     Waits {
         call: "shm wait /@s 1 --until ge",
         setup: &["shm create /@s --size 4"],
-        blocker: "",
         release: "shm add /@s",
         show: "shm get /@s",
         blocks_in: libc::SYS_futex,
+        ..SEM
     },
     Waits {
         call: "shm write @o x --lock @s",
         setup: &["shm create @o --size 4"],
         blocker: "sem lock @s --shared -- sleep 100",
-        release: "",
         show: "shm read @o --text",
-        blocks_in: libc::SYS_semtimedop,
+        ..SEM
     },
     Waits {
         call: "shm read @o --text --lock @s",
         setup: &["shm create @o --size 4"],
         blocker: "sem lock @s -- sleep 100",
-        release: "",
-        show: "sem get @s --all",
-        blocks_in: libc::SYS_semtimedop,
+        ..SEM
     },
     Waits {
         call: "fifo read f",
         setup: &["fifo create f"],
-        blocker: "",
         release: "fifo write f x",
         show: "fifo stat f",
         blocks_in: libc::SYS_ppoll,
+        ..SEM
     },
     Waits {
         call: "fifo read f --follow -c 1",
         setup: &["fifo create f"],
-        blocker: "",
         release: "fifo write f x",
         show: "fifo stat f",
         blocks_in: libc::SYS_ppoll,
+        ..SEM
     },
     Waits {
         call: "fifo write f x",
         setup: &["fifo create f"],
-        blocker: "",
         release: "fifo read f",
         show: "fifo stat f",
         blocks_in: libc::SYS_openat,
+        ..SEM
     },
     Waits {
         call: "msgq recv @q",
         setup: &["msgq create @q --max-bytes 1"],
-        blocker: "",
         release: "msgq send @q x",
         show: "msgq stat @q --columns messages",
         blocks_in: libc::SYS_msgrcv,
+        ..SEM
     },
     Waits {
         call: "msgq send @q y",
         setup: &["msgq create @q --max-bytes 1", "msgq send @q x"],
-        blocker: "",
         release: "msgq recv @q",
         show: "msgq stat @q --columns messages",
         blocks_in: libc::SYS_msgsnd,
+        ..SEM
     },
     Waits {
         call: "msgq recv /@q",
         setup: &["msgq create /@q --max-messages 1 --message-size 1"],
-        blocker: "",
         release: "msgq send /@q x",
         show: "msgq stat /@q --columns messages",
         blocks_in: libc::SYS_mq_timedreceive,
+        ..SEM
     },
     Waits {
         call: "msgq send /@q y",
         setup: &["msgq create /@q --max-messages 1 --message-size 1", "msgq send /@q x"],
-        blocker: "",
         release: "msgq recv /@q",
         show: "msgq stat /@q --columns messages",
         blocks_in: libc::SYS_mq_timedsend,
+        ..SEM
+    },
+    Waits {
+        call: "signal wait USR1",
+        release: "signal send USR1 WAITER",
+        show: "signal list USR1",
+        blocks_in: libc::SYS_ppoll,
+        ..SEM
     },
 ];
 
@@ -253,22 +221,28 @@ impl Waits {
     }
 
     /// Lets the call go on.
-    fn release(&self, world: &World, blocker: Option<Child>) {
+    fn release(&self, world: &World, blocker: Option<Child>, waiting: &Child) {
+        let release = self.release.replace("WAITER", &waiting.pid().to_string());
         match blocker {
             Some(blocker) => drop(blocker),
-            None => drop(world.call(self.release).ok()),
+            None => drop(world.call(&release).ok()),
         }
+    }
+}
+
+/// Each call, with these options, takes what comes late.
+fn what_comes_late_is_taken_with(options: &str) {
+    for row in TABLE {
+        let (world, blocker) = row.world();
+        let waiting = row.waiting(&world, options);
+        row.release(&world, blocker, &waiting);
+        assert_eq!(waiting.code(), 0, "{}", row.call);
     }
 }
 
 #[test]
 fn what_comes_late_is_taken() {
-    for row in TABLE {
-        let (world, blocker) = row.world();
-        let waiting = row.waiting(&world, "");
-        row.release(&world, blocker);
-        assert_eq!(waiting.code(), 0, "{}", row.call);
-    }
+    what_comes_late_is_taken_with("");
 }
 
 #[test]
@@ -302,22 +276,12 @@ fn nonblock_and_a_timeout_of_0_do_not_wait() {
 
 #[test]
 fn the_later_of_nonblock_and_timeout_counts() {
-    for row in TABLE {
-        let (world, blocker) = row.world();
-        let waiting = row.waiting(&world, "-n -w 1h");
-        row.release(&world, blocker);
-        assert_eq!(waiting.code(), 0, "{}", row.call);
-    }
+    what_comes_late_is_taken_with("-n -w 1h");
 }
 
 #[test]
 fn a_limit_beyond_the_clocks_range_is_for_ever() {
-    for row in TABLE {
-        let (world, blocker) = row.world();
-        let waiting = row.waiting(&world, "-w 999999999d");
-        row.release(&world, blocker);
-        assert_eq!(waiting.code(), 0, "{}", row.call);
-    }
+    what_comes_late_is_taken_with("-w 999999999d");
 }
 
 #[test]
@@ -346,7 +310,7 @@ fn stopped_and_continued_it_waits_on_and_its_deadline_stands() {
             signal(pid, Signal::SIGCONT);
             eventually("it goes on", || state(pid) == Some('S'));
         }
-        row.release(&world, blocker);
+        row.release(&world, blocker, &waiting);
         assert_eq!(waiting.code(), 0, "{}", row.call);
 
         // Stopped over its deadline, it is late at once when it goes on.
