@@ -1,15 +1,16 @@
 //! FIFOs: mkfifo(3), open(2) in ways that do not follow a link, flock(2).
 #![allow(unsafe_code)]
 
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::Result;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl, open};
 use nix::libc;
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, stat, umask};
-use nix::unistd::{mkfifo, unlink};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, lstat, stat, umask};
+use nix::unistd::{UnlinkatFlags, mkfifo, unlinkat};
 
 use super::wait::{Patience, interruptible};
 
@@ -103,9 +104,21 @@ pub fn make(path: &Path, mode: u32) -> Result<()> {
     outcome
 }
 
-/// Removes what is at a path, unlink(2).
-pub fn remove(path: &Path) -> Result<()> {
-    unlink(path)
+/// Removes a FIFO that was seen in a directory, unlinkat(2).
+///
+/// The directory is opened, so that the last look and the removal are in the same one: a path to it that somebody else can
+/// write can be turned to another one between the two.
+///
+/// # Errors
+/// `ENOENT`: it is no longer there; something else can be.
+pub fn remove(directory: &Path, name: &OsStr, wanted: &Seen) -> Result<()> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let directory = open(directory, flags, Mode::empty())?;
+    let found = Seen::from(fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)?);
+    if found.kind != Kind::Fifo || !found.is(wanted) {
+        return Err(Errno::ENOENT);
+    }
+    unlinkat(&directory, name, UnlinkatFlags::NoRemoveDir)
 }
 
 const BOTH: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);

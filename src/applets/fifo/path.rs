@@ -51,12 +51,8 @@ pub struct Made<'a>(pub &'a Fifo, pub Seen);
 
 impl Drop for Made<'_> {
     fn drop(&mut self) {
-        let path = self.0.path();
-        // Somebody may have put another one in its place.
-        if fifo::look(path).is_ok_and(|seen| seen.is(&self.1)) {
-            // That it cannot be removed any more is no reason to fail after the work was done.
-            let _ = fifo::remove(path);
-        }
+        // That it cannot be removed any more is no reason to fail after the work was done.
+        let _ = self.0.remove(&self.1);
     }
 }
 
@@ -73,6 +69,14 @@ impl Fifo {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         }
+    }
+
+    /// Removes it, where it is still the one that was seen.
+    ///
+    /// # Errors
+    /// `ENOENT`: it is not; somebody may have put something else in its place.
+    pub fn remove(&self, seen: &Seen) -> nix::Result<()> {
+        fifo::remove(self.directory(), self.0.file_name().unwrap_or_default(), seen)
     }
 
     /// Whether that is there.

@@ -8,7 +8,6 @@ use super::path::Fifo;
 use super::{doing, people};
 use crate::applets::Verb;
 use crate::exit::{Cause, Exit, each};
-use crate::sys::fifo;
 
 /// Removes FIFOs and nothing else. One that somebody has open or is about to open is left alone without --force; with it,
 /// they keep what they have open, and who opens the path later finds nothing. Seen are the processes of the same user, or all with
@@ -53,6 +52,6 @@ impl Remove {
                 bail!(Cause::new(Exit::Failed, words).hint("--force removes it all the same"));
             }
         }
-        Ok(fifo::remove(fifo.path())?)
+        Ok(fifo.remove(&seen)?)
     }
 }

@@ -1,0 +1,4 @@
+//! Others who mean ill: what they put in the way, swap between a look and an act, and write into names and messages. Each
+//! test says what must not happen.
+
+mod swapped;
