@@ -3,10 +3,12 @@
 //! A failure is an [`anyhow::Error`] whose chain holds a [`Cause`] (words made for the user) or a bare [`Errno`].
 //! The applet adds one context, "cannot VERB OBJECT"; the dispatch prints the whole once.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use anyhow::Error;
 use nix::errno::Errno;
+
+use crate::output::visible;
 
 /// How a call of the box ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,11 +201,17 @@ pub fn lines(who: &str, error: &Error) -> String {
         Some(errno) => Cause::plain(*errno).to_string(),
         None => link.to_string(),
     });
-    let mut text = format!("{who}: {}\n", words.collect::<Vec<_>>().join(": "));
+    let mut text = line(who, words.collect::<Vec<_>>().join(": "));
     if let Some(hint) = causes().find_map(|cause| cause.hint.as_ref()) {
-        let _ = writeln!(text, "hint: {hint}");
+        text.push_str(&line("hint", hint));
     }
     text
+}
+
+/// A line that tells something. A name in it can be a stranger's, and neither drives a terminal nor begins a line of its own.
+#[must_use]
+pub fn line(who: &str, words: impl fmt::Display) -> String {
+    format!("{who}: {}\n", visible(&words.to_string(), &[]))
 }
 
 fn lower(words: &str) -> String {
@@ -236,6 +244,12 @@ mod tests {
             lines("sem", &error),
             "sem: two\nhint: less\nsem: operation not permitted (EPERM)\n"
         );
+    }
+
+    #[test]
+    fn a_name_begins_no_line() {
+        let cause = Cause::new(Exit::Failed, "no a\nsem: b\x1b[2J").hint("c\rd");
+        assert_eq!(lines("sem", &cause.into()), "sem: no a\\nsem: b\\u{1b}[2J\nhint: c\\rd\n");
     }
 
     #[test]

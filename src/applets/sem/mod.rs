@@ -19,7 +19,7 @@ use nix::errno::Errno;
 
 use super::{Applet, Entry};
 use crate::args::explain::{self, cannot};
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, lines};
 use crate::sync::{self, Purpose};
 use crate::sys::sysv::Kind;
 use crate::sys::sysv::sem::{Set, limits};
@@ -148,7 +148,6 @@ fn unless_gone<T: Default>(outcome: nix::Result<T>) -> Result<T> {
 
 /// The hint for a set whose maker was killed before it gave the values.
 fn never_initialised(target: &Target) -> String {
-    format!(
-        "sem: {target} was never initialised\nhint: where its maker is gone, remove it: sem rm {target}\n"
-    )
+    let cause = Cause::new(Exit::Failed, format!("{target} was never initialised"));
+    lines("sem", &cause.hint(format!("where its maker is gone, remove it: sem rm {target}")).into())
 }

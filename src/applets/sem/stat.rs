@@ -10,7 +10,7 @@ use super::people::{Person, count, holders, waiters};
 use super::{doing, never_initialised, unless_gone};
 use crate::applets::Verb;
 use crate::args::showing::Showing;
-use crate::exit::{Exit, each};
+use crate::exit::{Exit, each, line};
 use crate::output::{self, Cell, Column, Names};
 use crate::sync::{self, Purpose};
 use crate::sys::posix::sem as posix;
@@ -226,7 +226,7 @@ impl Object {
                     let why = "it needs the right to trace them";
                     let name = self.name.as_ref().map(|name| name.display().to_string());
                     let name = name.unwrap_or_else(|| stat.id.to_string());
-                    output::tell(&format!("sem: cannot see all who wait on {name}: {why}\n"));
+                    output::tell(&line("sem", format!("cannot see all who wait on {name}: {why}")));
                 }
             }
             Family::Posix(stat) if with_waiters && stat.waiters > 0 => {

@@ -9,7 +9,7 @@ use super::object::segment;
 use super::{doing, is_posix};
 use crate::applets::Verb;
 use crate::args::showing::Showing;
-use crate::exit::{Exit, each};
+use crate::exit::{Exit, each, line};
 use crate::output::{self, Cell, Column, Names};
 use crate::sys::in_use::{self, User, Users};
 use crate::sys::posix::shm as posix;
@@ -158,9 +158,9 @@ impl Object {
             let what = name.or(id).unwrap_or_default();
             let what_of = self.both(|_| "mappings", |_| "processes");
             let why = "it needs the right to trace the process";
-            output::tell(&format!(
-                "shm: cannot see all who use {what}: {what_of} not looked at: {unseen}; {why}\n"
-            ));
+            let words =
+                format!("cannot see all who use {what}: {what_of} not looked at: {unseen}; {why}");
+            output::tell(&line("shm", words));
         }
         Ok(users)
     }

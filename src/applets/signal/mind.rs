@@ -13,7 +13,7 @@ use crate::args::command::{Command, not_forked};
 use crate::args::duration;
 use crate::args::limit::{Limit, Plan};
 use crate::args::signals::name;
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, line};
 use crate::output::tell;
 use crate::sys::child::{self, Change, Start, changed};
 use crate::sys::process::ended::Ended;
@@ -271,7 +271,7 @@ impl Minder {
             Ok(pid) => handler.pid = Some(pid),
             Err(errno) => {
                 let cause = Cause::plain(errno);
-                tell(&format!("signal: cannot run {}: {cause}\n", handler.shell));
+                tell(&line("signal", format!("cannot run {}: {cause}", handler.shell)));
             }
         }
     }
@@ -382,7 +382,7 @@ impl Minder {
                 for pid in kept {
                     let who = process::command(pid).unwrap_or_default();
                     let cause = Cause::plain(Errno::EPERM);
-                    tell(&format!("signal: cannot end {pid} ({who}): {cause}\n"));
+                    tell(&line("signal", format!("cannot end {pid} ({who}): {cause}")));
                 }
                 return Ok(());
             }

@@ -1,0 +1,252 @@
+//! Names and payloads that were made to do harm.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use nix::pty::openpty;
+
+use crate::support::{BINARY, Call, World};
+
+/// A name that clears the screen, and begins a line that looks like one of the box's own.
+const NAME: &str = "a\x1b[2J\x07\nsem: all is well\r\u{9b}31mb";
+
+/// What must not happen: that a name, in whatever message, drives the terminal or forges a line.
+#[test]
+fn a_name_in_a_message_is_one_line_without_control_characters() {
+    let world = World::new();
+    fs::write(world.dir().join(NAME), "").unwrap();
+    fs::write(world.dir().join(format!("x{NAME}")), "").unwrap();
+    let posix = format!("{}{NAME}", world.posix("p"));
+    world.call("shm create --size 1").arg(&posix).ok();
+    let calls: &[&[&str]] = &[
+        &[NAME],
+        &["sem", NAME],
+        &["help", NAME],
+        &["key", NAME],
+        &["key", &format!("ftok:no/{NAME}")],
+        &["sem", "get", NAME],
+        &["sem", "get", &format!("--{NAME}")],
+        &["sem", "get", "x", NAME],
+        &["sem", "wait", "x", "-w", NAME],
+        &["sem", "run", "x", NAME],
+        &["sem", "run", "x", "--", NAME],
+        &["sem", "run", "x", "--", &format!("./{NAME}")],
+        &["sem", "get", &format!("ftok:{NAME}")],
+        &["sem", "stat", "--columns", NAME],
+        &["fifo", "stat", NAME],
+        &["fifo", "rm", NAME],
+        &["fifo", "create", NAME],
+        &["fifo", "read", NAME],
+        &["fifo", "write", NAME, "x"],
+        &["shm", "write", "/none", "--lock", NAME],
+        &["shm", "memfd", &format!("no/{NAME}"), "--", "true"],
+        &["shm", "create", &posix, "-x", "--size", "1"],
+        &["msgq", "recv", "x", "--format", &format!("%{NAME}")],
+        &["pipe", "run", "--", "true", ":::", NAME],
+        &["pipe", "stat", NAME],
+        &["pipe", "meter", &format!("no/{NAME}")],
+        &["signal", "send", NAME, "1"],
+        &["signal", "send", "TERM", NAME],
+        &["signal", "run", "--on", &format!("USR1{NAME}"), "--", "true"],
+        &["ipcrm-lite", NAME],
+        &["ipcrm-lite", "-m", NAME],
+        &["ipcs-lite", "--of", NAME],
+        &["--install", &format!("no/{NAME}")],
+    ];
+    for call in calls {
+        let output = Call::new(BINARY).args(*call).dir(world.dir()).output();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && !told.is_empty(), "{call:?}");
+        for line in told.split_terminator('\n') {
+            let forged = line.starts_with("sem: all is well");
+            assert!(!forged && !line.chars().any(char::is_control), "{call:?}\n{told:?}");
+        }
+    }
+}
+
+/// What must not happen: that a table on a terminal is driven by what is in it, or that data is altered on its way.
+#[test]
+fn what_is_shown_on_a_terminal_does_not_drive_it() {
+    let world = World::new();
+    let evil = "\x1b]0;evil\x07";
+    // A process by a name like that, which holds all kinds of things.
+    let program = world.dir().join(format!("e{evil}"));
+    fs::copy("/bin/sleep", &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    world.call("fifo create f").ok();
+    let holder = world
+        .call("sem run @s --slots 1 -- sh -c")
+        .args(["exec \"$0\" 100 <>f", &program.display().to_string()])
+        .start()
+        .became(&format!("e{evil}"));
+    let pid = holder.pid().to_string();
+    for call in [
+        "sem stat @s --holders",
+        "fifo stat f",
+        &format!("signal stat {pid}"),
+        &format!("signal send 0 {pid}"),
+        &format!("signal send TERM {pid} --dry-run"),
+        "ipcs-lite -s --holders",
+        "fifo rm f",
+    ] {
+        let terminal = openpty(None, None).expect("a pseudo-terminal");
+        let words = call.split(' ').map(|word| match word.strip_prefix('@') {
+            Some(name) => world.name(name),
+            None => word.to_owned(),
+        });
+        let mut command = Command::new(BINARY);
+        command.args(words).current_dir(world.dir()).stdin(Stdio::null()).env("NO_COLOR", "1");
+        command.stdout(Stdio::from(terminal.slave.try_clone().unwrap())).stderr(terminal.slave);
+        command.status().expect("it runs");
+        drop(command);
+        let mut text = Vec::new();
+        // EIO is the end of a terminal that nobody has open any more.
+        let _ = File::from(terminal.master).read_to_end(&mut text);
+        let text = String::from_utf8(text).unwrap();
+        let drives = text.chars().any(|c| c.is_control() && c != '\n' && c != '\r');
+        assert!(!drives, "{call}: {text:?}");
+    }
+}
+
+/// Payloads that are options, expansions, quotes, or several lines to somebody.
+const PAYLOADS: &[&str] = &[
+    "-x",
+    "--",
+    "--help",
+    "-n",
+    "$(touch OWNED)",
+    "`touch OWNED`",
+    "; touch OWNED",
+    "| touch OWNED",
+    "x\ntouch OWNED\n",
+    "'",
+    "\"",
+    "\\",
+    "' ; touch OWNED ; '",
+    "{}",
+    "{} {}",
+    "%s%n",
+    "*",
+    "~",
+    "$HOME",
+    "a  b\tc",
+    "\x1b[2J",
+    "",
+];
+
+/// What must not happen: that a payload becomes an option or a command, or comes out as anything but itself.
+#[test]
+fn a_payload_comes_out_as_it_went_in_and_is_run_by_nobody() {
+    let world = World::new();
+    // Prints its arguments, each in brackets, and standard input.
+    let show = world.script("show", "#!/bin/sh\nprintf '[%s]' \"$@\"; cat; : >shown");
+    for payload in PAYLOADS {
+        let answer = format!("[--a={{}}][{payload}][x{{}}]{payload}");
+        for queue in ["@q", "/@q"] {
+            world.call(&format!("msgq send {queue} --create --")).arg(payload).ok();
+            let recv = format!("msgq recv {queue} --raw");
+            world.call(&recv).stdout(*payload).ok();
+            world.call(&format!("msgq send {queue}")).input(*payload).ok();
+            let serve = world.call(&format!("msgq serve {queue} -c 1 --")).arg(&show);
+            serve.args(["--a={}", "{}", "x{}"]).stdout(&answer).ok();
+            fs::remove_file(world.dir().join("shown")).unwrap();
+        }
+        world.call("shm write @o --create --clear").input(format!("{payload}\0")).ok();
+        world.call("shm read @o --text").stdout(*payload).ok();
+        world.call("shm rm @o").ok();
+        world.call("shm write /@o --create --").arg(payload).ok();
+        world.call("shm read /@o").stdout(*payload).ok();
+        world.call("shm rm /@o").ok();
+        if !payload.contains('\n') {
+            let reader = world.call("fifo serve f --create --rm -- ").arg(&show);
+            let reader = reader.args(["--a={}", "{}", "x{}"]).start();
+            crate::support::eventually("the FIFO is there", || world.dir().join("f").exists());
+            world.call("fifo write f --").arg(payload).ok();
+            let shows = world.dir().join("shown");
+            crate::support::eventually("the line is served", || fs::remove_file(&shows).is_ok());
+            reader.signal(nix::sys::signal::Signal::SIGTERM);
+            let output = reader.end();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{answer}\n"));
+        }
+        assert!(!world.dir().join("OWNED").exists(), "{payload:?}");
+    }
+}
+
+/// What must not happen: that a payload is the command, or that `{}` elsewhere than as a whole argument is touched.
+#[test]
+fn braces_are_no_command() {
+    let world = World::new();
+    world.script("evil", "#!/bin/sh\ntouch OWNED");
+    world.call("msgq send @q ./evil --create").ok();
+    world.call("msgq serve @q -c 1 -- {}").fails(127, "cannot run {}: command not found");
+    world.call("msgq recv @q").stdout("./evil\n").ok();
+    // Where the payload is one argument it stays one.
+    world.call("msgq send @q").arg("a b\nc").ok();
+    world
+        .call("msgq serve @q -c 1 -- printf [%s]")
+        .args(["{}", "{}{}", " {}", "{ }", "\\{}"])
+        .stdout("[a b\nc][{}{}][ {}][{ }][\\{}]")
+        .ok();
+    assert!(!world.dir().join("OWNED").exists());
+}
+
+/// What must not happen: that a command is found where nobody said to look.
+#[test]
+fn a_command_is_looked_for_in_path_alone() {
+    let world = World::new();
+    world.script("planted", "#!/bin/sh\ntouch OWNED");
+    let runs: &[&str] = &[
+        "sem run @s --slots 1 -- planted",
+        "sem lock @l -- planted",
+        "shm memfd -- planted",
+        "signal run -- planted",
+        "pipe run -- planted",
+        "msgq serve @q --create -c 1 -- planted",
+        "fifo serve f --create -- planted",
+    ];
+    for path in ["/nonexistent", "/usr/bin:/bin"] {
+        for call in runs {
+            let status = world.call(call).env("PATH", path).output().status;
+            assert_eq!(status.code(), Some(127), "{call} with {path}");
+        }
+    }
+    for call in runs {
+        // Without PATH it is the system's own directories.
+        let words = call.replace('@', &world.name(""));
+        let unset = world.shell(&format!("unset PATH; exec {BINARY} {words}")).output();
+        assert_eq!(unset.status.code(), Some(127), "{call} without PATH");
+    }
+    assert!(!world.dir().join("OWNED").exists());
+}
+
+/// What must not happen: that a large environment, or bytes that are no text in it, are lost or end the box.
+#[test]
+fn a_large_environment_goes_through() {
+    let world = World::new();
+    // A single string has at most 128 KiB.
+    let big = |n: u8| OsString::from_vec(vec![n; 100_000]);
+    for call in [
+        "sem run @s --slots 1 --",
+        "sem lock @l --",
+        "shm memfd --",
+        "signal run --",
+        "pipe run --",
+        "pipe merge --",
+        "msgq serve @q -c 1 --",
+    ] {
+        world.call("msgq send @q x --create").ok();
+        let mut call = world.call(call).args(["sh", "-c", "env | wc -c; env | grep -c ^BIG"]);
+        for n in 0..11_u8 {
+            call = call.env(&format!("BIG{n}"), big(0xf5 + n.min(10)));
+        }
+        let output = call.output();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let numbers: Vec<usize> = text.split_whitespace().map(|n| n.parse().unwrap()).collect();
+        assert!(numbers[0] > 1_100_000 && numbers[1] == 11, "{text}");
+    }
+    world.call("msgq rm @q").ok();
+}
