@@ -18,6 +18,31 @@ fn a_target_is_found_by_its_kind() {
 }
 
 #[test]
+fn with_a_target_that_is_none_nothing_is_removed() {
+    let world = World::new();
+    for name in ["@a", "@b"] {
+        world.call(&format!("sem create {name}")).ok();
+    }
+    world.call("msgq create @b").ok();
+    world.call("ipcrm-lite @a 12a").fails(2, "TARGET '12a'");
+    world.call("ipcrm-lite @a /x").fails(2, "--posix removes these too");
+    world.call("ipcrm-lite @a @b").fails(2, "names several objects");
+    world.call("ipcrm-lite @a").ok();
+}
+
+#[test]
+fn each_failure_is_told() {
+    let world = World::new();
+    let _held = world.call("sem run @s --slots 1 -- sleep 1000").start().became("sleep");
+    let output = world.call("ipcrm-lite @none @s -m 999999").output();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    for words in ["no such object", "invalid id (999999)", "it is in use"] {
+        assert!(told.contains(words), "{told}");
+    }
+}
+
+#[test]
 fn a_filter_wants_a_yes() {
     let world = World::new();
     if !world.is_own() {

@@ -157,17 +157,20 @@ impl Remove {
             );
         }
         let mut chosen: Vec<Chosen> = Vec::new();
-        let named = each(&self.victims.words, |word| {
-            match word {
-                Word::Id(kind, id) => {
-                    original::by_id(*kind, id, self.verbose, self.missing_ok)?;
-                }
-                Word::Key(kind, key) => {
-                    original::by_key(*kind, key, self.verbose, self.missing_ok)?;
-                }
-                Word::Target(kind, text) => chosen.extend(self.find(*kind, text)?),
+        let found = each(&self.victims.words, |word| {
+            if let Word::Target(kind, text) = word {
+                chosen.extend(self.find(*kind, text)?);
             }
             Ok(())
+        });
+        // Where a TARGET is none, or can be several objects, nothing is done.
+        if found.as_ref().is_err_and(|error| Exit::of(error) == Exit::Usage) {
+            return found;
+        }
+        let named = each(&self.victims.words, |word| match word {
+            Word::Id(kind, id) => original::by_id(*kind, id, self.verbose, self.missing_ok),
+            Word::Key(kind, key) => original::by_key(*kind, key, self.verbose, self.missing_ok),
+            Word::Target(..) => Ok(()),
         });
         let all = match &all {
             Some(kinds) if as_ipcrm => original::all(kinds, self.verbose),
@@ -177,7 +180,7 @@ impl Remove {
             chosen.extend(self.filtered()?);
         }
         let removed = self.remove_chosen(chosen, is_filter);
-        named.and(all).and(removed)
+        each([found, named, all, removed], |outcome| outcome.map(drop))
     }
 
     /// `shm 5 6`: kind and ids, where the line is so.
@@ -285,7 +288,7 @@ impl Remove {
         if self.showing.json {
             self.show(&gone)?;
         }
-        skipped.and(removed)
+        each([skipped, removed], |outcome| outcome.map(drop))
     }
 
     fn remove_one(&self, one: &Chosen) -> Result<()> {
