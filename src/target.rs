@@ -231,6 +231,13 @@ pub fn not_posix(target: &Target, why: &str) -> Cause {
     Cause::new(Exit::Usage, why).hint(format!("write {name}, without the slash"))
 }
 
+/// `private` where something that exists is meant, as a cause of wrong usage.
+#[must_use]
+pub fn not_private(kind: &str) -> Cause {
+    let words = format!("a private {kind} is found by its id; 'private' is for create alone");
+    Cause::new(Exit::Usage, words)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,7 +20,7 @@ use crate::exit::{Cause, Exit};
 use crate::sys::sysv::Key;
 use crate::sys::sysv::sem::{Op, Set, Stat};
 use crate::sys::wait::Patience;
-use crate::target::{Form, Target};
+use crate::target::{Form, Target, not_private};
 
 /// What a set is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,10 +233,7 @@ pub fn find(target: &Target) -> Result<Set> {
     match (target.key()?, target.form()) {
         (Some(key), _) => Ok(Set::find(key)?),
         (None, Form::Id(id)) => Ok(Set::from_id(*id)),
-        _ => bail!(Cause::new(
-            Exit::Usage,
-            "a private set is found by its id; 'private' is for create alone"
-        )),
+        _ => bail!(not_private("set")),
     }
 }
 

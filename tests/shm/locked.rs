@@ -179,6 +179,15 @@ fn a_slow_stream_and_a_slow_reader_hold_no_lock() {
 }
 
 #[test]
+fn for_what_cannot_be_no_lock_is_made() {
+    let world = World::new();
+    for call in ["shm read private --lock @l", "shm write private x --create --lock @l"] {
+        world.call(call).fails(2, "found by its id");
+        world.call("sem get @l").fails(3, "no such semaphore set");
+    }
+}
+
+#[test]
 fn what_is_no_lock_is_refused() {
     let world = World::new();
     world.call("shm write @a x --create").ok();

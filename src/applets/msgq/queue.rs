@@ -9,7 +9,7 @@ use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::{self, Access};
 use crate::sys::sysv::{Key, msg};
 use crate::sys::wait::Patience;
-use crate::target::{Form, Target};
+use crate::target::{Form, Target, not_private};
 
 /// A queue that messages are sent to, or received from.
 pub enum Queue {
@@ -123,10 +123,7 @@ pub fn find(target: &Target) -> Result<msg::Queue> {
     match (target.key()?, target.form()) {
         (Some(key), _) => Ok(msg::Queue::find(key)?),
         (None, Form::Id(id)) => Ok(msg::Queue::from_id(*id)),
-        _ => bail!(Cause::new(
-            Exit::Usage,
-            "a private queue is found by its id; 'private' is for create alone"
-        )),
+        _ => bail!(not_private("queue")),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::exit::{Cause, Exit};
 use crate::sync::journal::{Journal, Object};
 use crate::sync::lock::Lock;
 use crate::sys::memory::Memory;
-use crate::target::{Target, not_posix};
+use crate::target::{Form, Target, not_posix, not_private};
 
 /// The lock to hold.
 #[derive(Args)]
@@ -36,11 +36,15 @@ impl Locking {
         self.lock.is_some()
     }
 
-    /// Takes it, where one was named.
-    pub fn take(&self, shared: bool, creating: Creating) -> Result<Option<Held>> {
+    /// Takes it for `object`, where one was named.
+    pub fn take(&self, object: &Target, shared: bool, creating: Creating) -> Result<Option<Held>> {
         let Some(target) = &self.lock else {
             return Ok(None);
         };
+        // The lock is made where it is missing: not for what cannot be.
+        if *object.form() == Form::Private {
+            return Err(not_private("segment").into());
+        }
         let deadline = self.waiting.start();
         let take = || {
             if is_posix(target) {

@@ -11,7 +11,7 @@ use crate::sys::memory::Memory;
 use crate::sys::posix::shm::{self as posix, Object};
 use crate::sys::sysv::Key;
 use crate::sys::sysv::shm::{Segment, all, limits};
-use crate::target::{Form, Target, not_posix};
+use crate::target::{Form, Target, not_posix, not_private};
 
 /// The segment behind a System V target.
 ///
@@ -21,19 +21,30 @@ pub fn segment(target: &Target) -> Result<Segment> {
     match (target.key()?, target.form()) {
         (Some(key), _) => Ok(Segment::find(key)?),
         (None, Form::Id(id)) => Ok(Segment::from_id(*id)),
-        _ => bail!(Cause::new(
-            Exit::Usage,
-            "a private segment is found by its id; 'private' is for create alone"
-        )),
+        _ => bail!(not_private("segment")),
     }
 }
 
 /// Its memory, for reading alone or for both.
 pub fn open(target: &Target, writable: bool) -> Result<Memory> {
+    opened(target, writable, None)
+}
+
+/// The same; where there is somebody to trust it, it is the very object that was opened whose owners are looked at.
+fn opened(target: &Target, writable: bool, trusting: Option<Creating>) -> Result<Memory> {
     if is_posix(target) {
-        return Ok(Memory::Object(Object::open(target.typed(), writable)?));
+        let object = Object::open(target.typed(), writable)?;
+        if let Some(creating) = trusting {
+            creating.trust([object.stat()?.uid])?;
+        }
+        return Ok(Memory::Object(object));
     }
-    Ok(Memory::Segment(segment(target)?.attach(writable)?))
+    let segment = segment(target)?;
+    let memory = segment.attach(writable)?;
+    if let Some(creating) = trusting {
+        creating.trust(segment.stat()?.perm.owners())?;
+    }
+    Ok(Memory::Segment(memory))
 }
 
 /// The memory, opened for writing; made by `make` where it is missing and may be made. What is there belongs to
@@ -44,12 +55,9 @@ pub fn open_or_make(
     mut make: impl FnMut() -> Result<Option<Memory>>,
 ) -> Result<Memory> {
     loop {
-        match open(target, true) {
+        match opened(target, true, Some(creating)) {
             Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => {}
-            found => {
-                creating.trust(owners(target))?;
-                return found;
-            }
+            found => return found,
         }
         if let Some(made) = make()? {
             return Ok(made);
@@ -59,16 +67,11 @@ pub fn open_or_make(
 
 /// Whom it belongs to.
 pub fn owner(target: &Target) -> Option<u32> {
-    owners(target).first().copied()
-}
-
-/// Whoever has an owner's rights, the owner first; nobody, where that is not known.
-fn owners(target: &Target) -> Vec<u32> {
     if is_posix(target) {
-        return posix::look(target.typed()).map_or(Vec::new(), |stat| vec![stat.uid]);
+        return posix::look(target.typed()).ok().map(|stat| stat.uid);
     }
     let stat = segment(target).and_then(|segment| Ok(segment.stat()?));
-    stat.map_or(Vec::new(), |stat| stat.perm.owners().to_vec())
+    stat.ok().map(|stat| stat.perm.uid)
 }
 
 /// A new segment of zeros for a target; `None` where somebody else made it meanwhile.

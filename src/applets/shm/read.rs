@@ -62,7 +62,7 @@ ipcbox shm read config --text
 
 impl Read {
     fn read(&self) -> Result<()> {
-        let held = self.locking.take(true, self.creating)?;
+        let held = self.locking.take(&self.target, true, self.creating)?;
         let memory = open(&self.target, false)?;
         let size = memory.size()?;
         within(self.offset, 0, size)?;

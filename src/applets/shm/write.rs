@@ -79,7 +79,7 @@ impl Write {
         if self.locking.is_wanted() {
             source = source.spooled()?;
         }
-        let held = self.locking.take(false, self.creating)?;
+        let held = self.locking.take(&self.target, false, self.creating)?;
         let mut made = false;
         let memory = if self.create {
             open_or_make(&self.target, self.creating, || {
