@@ -8,6 +8,7 @@
 mod dispatch;
 mod enemies;
 mod fifo;
+mod fuzz;
 mod generated;
 mod help;
 mod house;
