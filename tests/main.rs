@@ -16,7 +16,7 @@ mod ipcs;
 mod msgq;
 mod output;
 mod pipe;
-mod readme;
+mod printed;
 mod sem;
 mod shm;
 mod signal;

@@ -173,8 +173,8 @@ impl Applet {
         self.verbs.iter().find(|entry| is_alone && entry.is_called(name))
     }
 
-    /// The names that it is called by.
-    fn names(&self) -> impl Iterator<Item = &'static str> {
+    /// The names that it is called by, as a word and as a link.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
         let own = self.verbs.iter().filter(|entry| self.alone(entry.name).is_some());
         let others = own.flat_map(|entry| [&[entry.name], entry.aliases].concat());
         [self.name].into_iter().chain(others.filter(|name| *name != self.name))

@@ -1,10 +1,16 @@
 //! What is rendered from the library's tables and committed, compared with the files; `BLESS=1 cargo test generated` writes them.
 
 mod man;
+mod prose;
+mod roff;
+mod verb;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+pub use man::prose;
+pub use prose::Block;
 
 /// Texts by their path below a directory of the repository.
 type Rendered = BTreeMap<String, String>;

@@ -57,7 +57,8 @@ impl Verb for Serve {
     const SUMMARY: &'static str = "Run CMD for each line that writers write";
     const EXAMPLES: &'static str = r#"
 # A command for each line that somebody writes
-ipcbox fifo serve control --create --rm -- echo build {} & server=$!
+ipcbox fifo serve control --create --rm -- \
+  echo build {} & server=$!
 until [ -p control ]; do sleep 0.01; done
 ipcbox fifo write control src/a src/b -w 10s
 kill "$server"

@@ -32,8 +32,8 @@ const NAME: &str = "ipcrm-lite";
 const SUMMARY: &str = "Remove IPC objects by id, key, name or filter";
 const EXAMPLES: &str = "
 # What nobody uses any more: look, then remove
-ipcbox ipcrm-lite --orphaned --mine --older-than 1h --dry-run
-ipcbox ipcrm-lite --orphaned --mine --older-than 1h --yes
+ipcbox ipcrm-lite --orphaned --mine --dry-run
+ipcbox ipcrm-lite --orphaned --mine --yes
 ";
 
 /// The applet.
@@ -145,6 +145,8 @@ impl Remove {
         if let Some((kind, ids)) = self.old_form() {
             return original::old_form(kind, &ids, self.missing_ok);
         }
+        // A column that does not exist is told before anything is removed.
+        self.show(&[])?;
         let all = self.all.as_deref().map(kinds).transpose()?;
         let is_filter = self.filters.choose() || (self.all.is_some() && !as_ipcrm);
         if self.victims.words.is_empty() && !is_filter && self.all.is_none() {

@@ -45,7 +45,7 @@ impl Verb for Peek {
     const SUMMARY: &'static str = "Look at messages without taking them";
     const EXAMPLES: &'static str = "
 # What would be received next
-ipcbox msgq send jobs 'first job' 'second job' --create
+ipcbox msgq send jobs --create 'first job' second
 ipcbox msgq peek jobs
 ";
 

@@ -87,7 +87,7 @@ impl Verb for Receive {
     const SUMMARY: &'static str = "Receive messages";
     const EXAMPLES: &'static str = "
 # The next message, waiting for it for ten seconds at most
-ipcbox msgq send jobs 'first job' 'second job' --create
+ipcbox msgq send jobs --create 'first job' second
 ipcbox msgq recv jobs -w 10s
 # All that are left
 ipcbox msgq recv jobs --drain

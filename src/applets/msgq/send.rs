@@ -68,7 +68,7 @@ impl Verb for Send {
     const SUMMARY: &'static str = "Send messages";
     const EXAMPLES: &'static str = "
 # Two messages
-ipcbox msgq send jobs 'first job' 'second job' --create
+ipcbox msgq send jobs --create 'first job' second
 # A message for each line
 seq 3 | ipcbox msgq send jobs --lines
 ";

@@ -41,7 +41,7 @@ impl Verb for Stat {
     const EXAMPLES: &'static str = "
 # How many messages there are
 ipcbox msgq send jobs 'first job' --create
-ipcbox msgq stat jobs --columns messages --no-header
+ipcbox msgq stat jobs --columns messages,bytes
 ";
 
     fn run(self) -> Result<Exit> {

@@ -35,8 +35,9 @@ impl Verb for Duplex {
     const SUMMARY: &'static str = "Run two commands, each reading what the other writes";
     const EXAMPLES: &'static str = r#"
 # One asks, the other answers
-ipcbox pipe duplex -- sh -c 'echo 6 7; read -r answer; echo "$answer" >&2' \
-  ::: sh -c 'read -r a b; echo $((a * b))'
+ipcbox pipe duplex --shell \
+  'echo 6 7; read -r answer; echo "$answer" >&2' \
+  'read -r a b; echo $((a * b))'
 "#;
     const RUNS: Runs = Runs::Command;
 

@@ -80,7 +80,7 @@ impl Verb for Meter {
     const SUMMARY: &'static str = "Copy standard input to standard output with a progress bar";
     const EXAMPLES: &'static str = "
 # Progress, on a terminal
-head -c 1M /dev/zero | ipcbox pipe meter --size 1M >copy
+seq 100000 | ipcbox pipe meter --size 600K >copy
 ";
 
     fn run(self) -> Result<Exit> {

@@ -58,7 +58,7 @@ impl Verb for Run {
     const EXAMPLES: &'static str = r#"
 # The status is that of the stage that failed
 ipcbox pipe run -- sort /etc/passwd ::: head -n 3
-ipcbox pipe run --shell 'exit 3' 'cat' || echo "status $?"
+ipcbox pipe run --shell 'exit 3' cat || echo "$?"
 "#;
     const RUNS: Runs = Runs::Command;
 

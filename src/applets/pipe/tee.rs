@@ -48,7 +48,7 @@ impl Verb for Tee {
     const SUMMARY: &'static str = "Copy standard input to files and commands at once";
     const EXAMPLES: &'static str = "
 # Sort and count at once
-seq 5 | ipcbox pipe tee --shell 'sort -r >down' 'wc -l'
+seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
 ";
     const RUNS: Runs = Runs::Optionally;
 

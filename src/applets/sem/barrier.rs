@@ -35,7 +35,7 @@ impl Verb for Meet {
     const EXAMPLES: &'static str = r#"
 # Three parties: none goes on before all are there
 for part in a b c; do
-  ipcbox sem barrier ready 3 && echo "$part goes on" &
+  ipcbox sem barrier ready 3 && echo "$part goes" &
 done
 wait
 "#;

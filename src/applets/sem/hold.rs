@@ -76,7 +76,7 @@ impl Verb for Hold {
     const SUMMARY: &'static str = "Hold a slot or a lock until the process PID ends";
     const EXAMPLES: &'static str = "
 # One instance of this script, until it ends
-ipcbox sem hold nightly $$ --slots 1 -n -q || exit 0
+ipcbox sem hold nightly $$ --slots 1 -nq || exit 0
 ";
 
     fn run(self) -> Result<Exit> {

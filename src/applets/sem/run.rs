@@ -49,12 +49,14 @@ pub struct Run {
 impl Verb for Run {
     const NAME: &'static str = "run";
     const SUMMARY: &'static str = "Take a slot, then become CMD";
-    const EXAMPLES: &'static str = "
+    const EXAMPLES: &'static str = r#"
 # Four at a time, whoever starts them
-seq 8 | xargs -P 8 -n 1 ipcbox sem run build --slots 4 -- expr 2 +
+seq 8 | xargs -P 8 -n 1 \
+  ipcbox sem run build --slots 4 -- expr 2 +
 # Each with a port of its own
-ipcbox sem run ports --slots 4 -- sh -c 'echo $((5000 + IPCBOX_SLOT))'
-";
+ipcbox sem run ports --slots 4 -- \
+  sh -c 'echo $((5000 + IPCBOX_SLOT))'
+"#;
     const RUNS: Runs = Runs::Command;
 
     fn run(mut self) -> Result<Exit> {
@@ -150,9 +152,9 @@ impl Verb for Lock {
     const SUMMARY: &'static str = "Take a lock, alone or shared, then become CMD";
     const EXAMPLES: &'static str = "
 # One writer at a time
-ipcbox sem lock notes -- sh -c 'echo done >>notes.txt'
+ipcbox sem lock notes -- sh -c 'echo done >>notes'
 # Readers share it, and wait for ten seconds at most
-ipcbox sem lock notes --shared -w 10s -- cat notes.txt
+ipcbox sem lock notes --shared -w 10s -- cat notes
 ";
     const RUNS: Runs = Runs::Command;
 

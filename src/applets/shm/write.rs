@@ -63,7 +63,8 @@ impl Verb for Write {
     const SUMMARY: &'static str = "Write TEXT or standard input";
     const EXAMPLES: &'static str = r#"
 # Publish a text: readers under the same lock see all of it or nothing
-echo '{"level": 3}' | ipcbox shm write config --create --lock config-lock
+echo '{"level": 3}' |
+  ipcbox shm write config --create --lock config
 "#;
 
     fn run(mut self) -> Result<Exit> {

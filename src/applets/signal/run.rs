@@ -101,7 +101,7 @@ impl Verb for Run {
         "Run CMD with other dispositions, translated signals and no orphans";
     const EXAMPLES: &'static str = "
 # A CI step that leaves no process behind
-ipcbox signal run --kill-tree -- sh -c 'sleep 100 & echo built'
+ipcbox signal run --kill-tree -- sh -c 'sleep 9 &'
 # An interrupt where TERM comes
 ipcbox signal run --map TERM=INT -- echo started
 ";

@@ -99,7 +99,7 @@ impl Verb for Send {
     const EXAMPLES: &'static str = r#"
 # Please end; after ten seconds it must
 sleep 100 & pid=$!
-ipcbox signal send TERM "$pid" --wait 10s --then KILL
+ipcbox signal send TERM $pid --wait 10s --then KILL
 "#;
 
     fn run(self) -> Result<Exit> {

@@ -54,9 +54,9 @@ impl Verb for Wait {
     const SUMMARY: &'static str = "Wait for signals, and tell who sent them";
     const EXAMPLES: &'static str = r#"
 # Another process says when to go on; no signal is lost before the wait
-ipcbox signal wait USR1 --ready ready.pid & waiter=$!
-until [ -s ready.pid ]; do sleep 0.01; done
-ipcbox signal send USR1 "$(cat ready.pid)"
+ipcbox signal wait USR1 --ready ready & waiter=$!
+until [ -s ready ]; do sleep 0.01; done
+ipcbox signal send USR1 "$(cat ready)"
 wait "$waiter"
 "#;
 

@@ -1,0 +1,41 @@
+//! The README.
+
+use super::Example;
+
+const README: &str = include_str!("../../README.md");
+
+/// Its blocks of shell; what they need stands before them in comments.
+fn examples() -> Vec<Example> {
+    let mut examples = Vec::new();
+    let mut next = Example::default();
+    let mut lines = README.lines();
+    while let Some(line) = lines.next() {
+        if let Some(directive) = line.strip_prefix("<!-- %") {
+            next.direct(&format!("%{}", directive.trim_end_matches(" -->")));
+        } else if line.starts_with("```") {
+            let inside = lines.by_ref().take_while(|line| *line != "```");
+            next.text = inside.map(|line| format!("{line}\n")).collect();
+            if line == "```sh" || line == "```console" {
+                examples.push(std::mem::take(&mut next));
+            }
+        }
+    }
+    examples
+}
+
+#[test]
+fn commands_run_and_print_what_they_say() {
+    let examples = examples();
+    assert!(examples.len() >= 6);
+    examples.iter().for_each(Example::run);
+}
+
+#[test]
+fn the_set_up_is_two_commands_and_the_second_is_the_tests() {
+    let set_up = README.split("## Set-up").nth(1).unwrap().split("\n## ").next().unwrap();
+    let commands: Vec<&str> =
+        set_up.split("```sh\n").skip(1).map(|rest| rest.split("\n```").next().unwrap()).collect();
+    assert_eq!(commands.len(), 2);
+    assert!(commands[0].contains("cargo run") && commands[0].contains("find src"));
+    assert_eq!(commands[1], "cargo test");
+}
