@@ -90,7 +90,6 @@ fn box_page() -> String {
         .chain(own.map(|line| synopsis("ipcbox", line)));
     page.section("SYNOPSIS");
     page.synopsis(lines);
-    let verbs: Vec<&Entry> = APPLETS.iter().flat_map(|applet| applet.verbs).collect();
     written(&mut page, "ipcbox", |page, word| match word {
         "applets" => {
             for applet in APPLETS {
@@ -102,7 +101,7 @@ fn box_page() -> String {
         "words" => {
             WORDS.iter().for_each(|word| verb(page, word, &called("", word), &Common::default()))
         }
-        "common" => Common::of(&verbs).describe(page),
+        "common" => Common::of(APPLETS.iter().map(|applet| applet.verbs)).describe(page),
         "exit" => exit_status(page, APPLETS),
         _ => panic!("nothing is generated for {word}"),
     });
@@ -125,8 +124,7 @@ fn applet_page(applet: &Applet) -> String {
     let called = |entry| called(if is_alone { "" } else { applet.name }, entry);
     page.section("SYNOPSIS");
     page.synopsis(applet.verbs.iter().map(|entry| usage(entry, &called(entry))));
-    let verbs: Vec<&Entry> = applet.verbs.iter().collect();
-    let common = if is_alone { Common::default() } else { Common::of(&verbs) };
+    let common = if is_alone { Common::default() } else { Common::of(applet.verbs.chunks(1)) };
     written(&mut page, applet.name, |page, word| match word {
         "verbs" => {
             let (same, verbs): (Vec<&Entry>, _) =

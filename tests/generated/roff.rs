@@ -180,8 +180,7 @@ fn word(word: &str) -> String {
         Some(emphasis) => italic(emphasis),
         None if is_option => bold(core),
         None if is_value => italic(core),
-        // A hyphen between two letters joins a word, and is no minus.
-        None => escape(core).replace("\\-", "-"),
+        None => escape(core),
     };
     format!("{}{core}{}", escape(before), escape(after))
 }

@@ -1,6 +1,6 @@
 //! A verb as its table describes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Arg, ArgAction, Command};
 use ipcbox::applets::Entry;
@@ -16,15 +16,17 @@ impl Common {
     /// The section that they are in.
     pub const TITLE: &str = "COMMON OPTIONS";
 
-    pub fn of(verbs: &[&Entry]) -> Self {
-        let mut found: BTreeMap<String, (usize, Arg)> = BTreeMap::new();
-        for entry in verbs {
-            for arg in options(&entry.parser("")) {
-                found.entry(said(&arg)).or_insert((0, arg)).0 += 1;
+    /// Those that several of these have, each with the verbs that are one's own.
+    pub fn of<'a>(ones: impl IntoIterator<Item = &'a [Entry]>) -> Self {
+        let mut found: BTreeMap<String, (BTreeSet<usize>, Arg)> = BTreeMap::new();
+        for (one, verbs) in ones.into_iter().enumerate() {
+            for arg in verbs.iter().flat_map(|entry| options(&entry.parser(""))) {
+                found.entry(said(&arg)).or_insert((BTreeSet::new(), arg)).0.insert(one);
             }
         }
-        // Groups of options that applets share are kept out of the short help; others want to be met more often.
-        found.retain(|_, (count, arg)| *count > if arg.is_hide_short_help_set() { 1 } else { 2 });
+        // Groups of options that verbs share are kept out of the short help; others want to be met more often.
+        found
+            .retain(|_, (ones, arg)| ones.len() > if arg.is_hide_short_help_set() { 1 } else { 2 });
         Self(found.into_values().map(|(_, arg)| (sorting(&arg), arg)).collect())
     }
 
@@ -85,7 +87,8 @@ fn term(arg: &Arg) -> String {
     let short = arg.get_short().map(|letter| bold(&format!("-{letter}")));
     let long = arg.get_long().map(|name| bold(&format!("--{name}")));
     let names: Vec<String> = short.into_iter().chain(long).collect();
-    let value = if arg.get_action().takes_values() {
+    let takes = arg.get_num_args().is_none_or(|range| range.takes_values());
+    let value = if takes && arg.get_action().takes_values() {
         let value = italic(&value(arg));
         let is_optional = arg.get_num_args().is_some_and(|range| range.min_values() == 0);
         match (is_optional, arg.is_require_equals_set()) {
