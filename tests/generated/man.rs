@@ -99,7 +99,9 @@ fn box_page() -> String {
             }
         }
         "words" => {
-            WORDS.iter().for_each(|word| verb(page, word, &called("", word), &Common::default()))
+            for word in WORDS {
+                verb(page, word, &called("", word), &Common::default());
+            }
         }
         "common" => Common::of(APPLETS.iter().map(|applet| applet.verbs)).describe(page),
         "exit" => exit_status(page, APPLETS),
@@ -129,8 +131,12 @@ fn applet_page(applet: &Applet) -> String {
         "verbs" => {
             let (same, verbs): (Vec<&Entry>, _) =
                 applet.verbs.iter().partition(|entry| is_alone && entry.name != applet.name);
-            verbs.iter().for_each(|entry| verb(page, entry, &called(entry), &common));
-            same.iter().for_each(|entry| other_name(page, entry, &called(entry)));
+            for entry in verbs {
+                verb(page, entry, &called(entry), &common);
+            }
+            for entry in same {
+                other_name(page, entry, &called(entry));
+            }
             if !is_alone {
                 page.section(Common::TITLE);
                 common.describe(page);

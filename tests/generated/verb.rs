@@ -207,7 +207,7 @@ fn columns(called: &str, parser: &Command) -> Vec<(String, String)> {
         let hint = hint.unwrap_or_else(|| panic!("{line} {mode}: {stderr}"));
         let columns = hint.trim_end().replace(',', ", ");
         match told.last_mut().filter(|(_, before)| *before == columns) {
-            Some((modes, _)) => modes.push_str(&format!(" or `{mode}`")),
+            Some((modes, _)) => *modes = format!("{modes} or `{mode}`"),
             None if mode.is_empty() => told.push((String::new(), columns)),
             None => told.push((format!(" with `{mode}`"), columns)),
         }
@@ -234,5 +234,7 @@ pub fn other_name(page: &mut Page, entry: &Entry, called: &str) {
     let parser = entry.parser(called);
     page.part(&usage(entry, called));
     let about = parser.get_long_about().or(parser.get_about()).unwrap().to_string();
-    sentences(&about).iter().for_each(|paragraph| page.paragraph(paragraph));
+    for paragraph in sentences(&about) {
+        page.paragraph(&paragraph);
+    }
 }

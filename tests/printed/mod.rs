@@ -35,21 +35,18 @@ impl Example {
         }
     }
 
-    /// What is asked, and what is printed.
+    /// What is asked, and what is printed; a call that a `>` goes on with is asked as a whole.
     fn calls(&self) -> Vec<(String, String)> {
-        let mut calls: Vec<(String, String)> = Vec::new();
-        for line in self.text.lines() {
-            let goes_on = calls.last().is_some_and(|(asked, printed)| {
-                let is_open = asked.ends_with("\\\n") || asked.ends_with("|\n");
-                printed.is_empty() && is_open && line.starts_with("> ")
-            });
-            match line.strip_prefix("$ ") {
-                Some(asked) => calls.push((format!("{asked}\n"), String::new())),
-                None if goes_on => calls.last_mut().unwrap().0 += &format!("{}\n", &line[2..]),
-                None => calls.last_mut().unwrap().1 += &format!("{line}\n"),
-            }
-        }
-        calls
+        let joined = self.text.replace("\\\n> ", "\\\n").replace("|\n> ", "|\n");
+        let calls = joined.strip_prefix("$ ").unwrap_or_default().split("\n$ ");
+        let split = |call: &str| {
+            // The line that is asked ends where no backslash and no pipe goes on with it.
+            let goes_on = |line: &&str| line.ends_with('\\') || line.ends_with('|');
+            let asked = call.lines().take_while(goes_on).count() + 1;
+            let lines = |lines: Vec<&str>| lines.join("\n");
+            (lines(call.lines().take(asked).collect()), lines(call.lines().skip(asked).collect()))
+        };
+        calls.map(split).collect()
     }
 
     /// Runs it in a world of its own.
@@ -87,13 +84,14 @@ impl Example {
         let calls = self.calls();
         // What each call prints is ended by a NUL.
         let mark = "printf '\\000'\n";
-        let asked: String = calls.iter().map(|(asked, _)| format!("{asked}{mark}")).collect();
-        let output = run(&format!("exec 2>&1\n{before}{mark}{asked}set -e\n{after}"));
+        let asked: Vec<&str> = calls.iter().map(|(asked, _)| asked.as_str()).collect();
+        let asked = asked.join(&format!("\n{mark}"));
+        let output = run(&format!("exec 2>&1\n{before}{mark}{asked}\n{mark}set -e\n{after}"));
         let printed = String::from_utf8(output.stdout).unwrap();
         let mut parts = printed.split('\0').skip(1);
         for (asked, expected) in calls {
             let printed = parts.next().unwrap_or_default();
-            assert_eq!(printed.trim_end(), expected.trim_end(), "$ {asked}of\n{}", self.text);
+            assert_eq!(printed.trim_end(), expected.trim_end(), "$ {asked}\nof\n{}", self.text);
         }
         assert!(output.status.success(), "{after}of\n{}{:?}", self.text, parts.next());
     }

@@ -14,7 +14,7 @@ fn examples() -> Vec<Example> {
             next.direct(&format!("%{}", directive.trim_end_matches(" -->")));
         } else if line.starts_with("```") {
             let inside = lines.by_ref().take_while(|line| *line != "```");
-            next.text = inside.map(|line| format!("{line}\n")).collect();
+            next.text = inside.collect::<Vec<_>>().join("\n") + "\n";
             if line == "```sh" || line == "```console" {
                 examples.push(std::mem::take(&mut next));
             }

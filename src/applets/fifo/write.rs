@@ -51,12 +51,12 @@ pub struct Write {
 impl Verb for Write {
     const NAME: &'static str = "write";
     const SUMMARY: &'static str = "Write lines or standard input, when there is a reader";
-    const EXAMPLES: &'static str = r#"
+    const EXAMPLES: &'static str = "
 # Wait for a reader for a tenth of a second at most
 ipcbox fifo create log
 ipcbox fifo write log 'built a' -w 0.1 ||
   echo 'nobody reads'
-"#;
+";
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();

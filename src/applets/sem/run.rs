@@ -49,14 +49,14 @@ pub struct Run {
 impl Verb for Run {
     const NAME: &'static str = "run";
     const SUMMARY: &'static str = "Take a slot, then become CMD";
-    const EXAMPLES: &'static str = r#"
+    const EXAMPLES: &'static str = r"
 # Four at a time, whoever starts them
 seq 8 | xargs -P 8 -n 1 \
   ipcbox sem run build --slots 4 -- expr 2 +
 # Each with a port of its own
 ipcbox sem run ports --slots 4 -- \
   sh -c 'echo $((5000 + IPCBOX_SLOT))'
-"#;
+";
     const RUNS: Runs = Runs::Command;
 
     fn run(mut self) -> Result<Exit> {

@@ -96,11 +96,11 @@ fn not_here(_: &str) -> Result<String, String> {
 impl Verb for Send {
     const NAME: &'static str = "send";
     const SUMMARY: &'static str = "Send a signal to processes, and wait for their end";
-    const EXAMPLES: &'static str = r#"
+    const EXAMPLES: &'static str = "
 # Please end; after ten seconds it must
 sleep 100 & pid=$!
 ipcbox signal send TERM $pid --wait 10s --then KILL
-"#;
+";
 
     fn run(self) -> Result<Exit> {
         let stream = Stream::new(&COLUMNS, &self.streaming)?;
