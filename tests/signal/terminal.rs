@@ -1,90 +1,11 @@
 //! `signal run` in an interactive terminal: an interactive bash in a pseudoterminal, and what is typed there.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::process::{Child, Command};
-use std::sync::{Arc, Mutex};
-
 use nix::libc;
-use nix::pty::openpty;
-use nix::unistd::tcgetpgrp;
 
-use crate::support::{BINARY, World, eventually};
+use crate::support::{Terminal, World, eventually};
 
-struct Terminal {
-    master: File,
-    said: Arc<Mutex<String>>,
-    shell: Child,
-}
-
-impl Terminal {
-    /// None, said aloud, where there is no bash or no terminal.
-    fn open(world: &World) -> Option<Self> {
-        let pty = openpty(None, None).ok();
-        let Some(pty) = pty.filter(|_| std::path::Path::new("/bin/bash").exists()) else {
-            crate::support::skip("there is no bash or no pseudoterminal");
-            return None;
-        };
-        let slave = || pty.slave.try_clone().unwrap();
-        let mut call = Command::new("setsid");
-        call.args(["-c", "/bin/bash", "--norc", "--noprofile", "-i"]);
-        call.stdin(slave()).stdout(slave()).stderr(slave());
-        call.env("PS1", "ask> ").env("BOX", BINARY).env("TERM", "dumb").current_dir(world.dir());
-        let shell = call.spawn().expect("a shell");
-        let master = File::from(pty.master);
-        let said = Arc::new(Mutex::new(String::new()));
-        let (mut from, to) = (master.try_clone().unwrap(), said.clone());
-        std::thread::spawn(move || {
-            let mut bytes = [0; 1000];
-            while let Ok(count @ 1..) = from.read(&mut bytes) {
-                to.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
-            }
-        });
-        let terminal = Self { master, said, shell };
-        terminal.says("ask> ");
-        Some(terminal)
-    }
-
-    /// Types a line, or a key.
-    fn types(&self, text: &str) {
-        (&self.master).write_all(text.as_bytes()).unwrap();
-    }
-
-    /// Waits until this is on the screen, and forgets what is there up to it.
-    fn says(&self, text: &str) {
-        let said = &self.said;
-        let end = || said.lock().unwrap().find(text);
-        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            eventually(text, || end().is_some());
-        }))
-        .is_err()
-        {
-            panic!("{text:?} is not in {:?}", said.lock().unwrap());
-        }
-        let at = end().unwrap() + text.len();
-        said.lock().unwrap().drain(..at);
-    }
-
-    /// Waits until the process of this name has the terminal, and is blocked in this system call; gives its pid.
-    fn in_front(&self, name: &str, call: i64) -> i32 {
-        let mut found = 0;
-        eventually(&format!("{name} has the terminal"), || {
-            found = tcgetpgrp(&self.master).map_or(0, nix::unistd::Pid::as_raw);
-            let is = |file: &str, text: &str| {
-                std::fs::read_to_string(format!("/proc/{found}/{file}"))
-                    .is_ok_and(|it| it.starts_with(text))
-            };
-            is("comm", &format!("{name}\n")) && is("syscall", &format!("{call} "))
-        });
-        found
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = self.shell.kill();
-        let _ = self.shell.wait();
-    }
+fn open(world: &World) -> Option<Terminal> {
+    Terminal::open(world, &["bash", "--norc", "--noprofile", "-i"], &[])
 }
 
 fn state(pid: i32) -> Option<char> {
@@ -102,7 +23,7 @@ const RUN: &str = "$BOX signal run --map USR1=USR2 -- ";
 #[test]
 fn a_job_stops_goes_on_and_is_interrupted() {
     let world = World::new();
-    let Some(terminal) = Terminal::open(&world) else { return };
+    let Some(terminal) = open(&world) else { return };
     terminal.types(&format!("{RUN} cat\n"));
     let cat = terminal.in_front("cat", libc::SYS_read);
     let box_ = parent(cat);
@@ -131,7 +52,7 @@ fn a_job_stops_goes_on_and_is_interrupted() {
 #[test]
 fn a_background_job_stops_when_it_reads() {
     let world = World::new();
-    let Some(terminal) = Terminal::open(&world) else { return };
+    let Some(terminal) = open(&world) else { return };
     terminal.types(&format!("{RUN} cat &\n"));
     terminal.says("ask> ");
     terminal.types("until jobs | grep Stopped; do :; done; echo fo''und\n");
@@ -160,7 +81,7 @@ fn a_background_job_stops_when_it_reads() {
 #[test]
 fn a_background_job_stops_when_it_writes_where_that_is_asked_for() {
     let world = World::new();
-    let Some(terminal) = Terminal::open(&world) else { return };
+    let Some(terminal) = open(&world) else { return };
     terminal.types(&format!("stty tostop; {RUN} sh -c 'echo w''ritten; exit 4' &\n"));
     terminal.says("ask> ");
     terminal.types("until jobs | grep Stopped; do :; done; echo fo''und\n");
@@ -173,13 +94,13 @@ fn a_background_job_stops_when_it_writes_where_that_is_asked_for() {
 #[test]
 fn a_pager_behind_the_pipe_gets_the_terminal_when_it_asks() {
     let world = World::new();
-    let Some(terminal) = Terminal::open(&world) else { return };
+    let Some(terminal) = open(&world) else { return };
     terminal.types(&format!(
         "{RUN} sh -c 'echo x; exec sleep 100' | sh -c 'read y; read z </dev/tty; echo +$z+'\n"
     ));
     // Whoever reads gets what is typed, although CMD was given the terminal.
     eventually("the pager has the terminal", || {
-        let group = tcgetpgrp(&terminal.master).map_or(0, nix::unistd::Pid::as_raw);
+        let group = terminal.foreground();
         std::fs::read_to_string(format!("/proc/{group}/comm")).is_ok_and(|comm| comm == "ipcbox\n")
     });
     terminal.types("word\n");
@@ -192,7 +113,7 @@ fn a_pager_behind_the_pipe_gets_the_terminal_when_it_asks() {
 fn a_command_that_cannot_be_run_gives_the_terminal_back() {
     let world = World::new();
     let script = world.script("script", "neither program nor script");
-    let Some(terminal) = Terminal::open(&world) else { return };
+    let Some(terminal) = open(&world) else { return };
     terminal.types(&format!("{RUN} {}; echo =$?=; read x; echo +$x+\n", script.display()));
     terminal.says("=126=");
     terminal.in_front("bash", libc::SYS_read);
@@ -203,7 +124,7 @@ fn a_command_that_cannot_be_run_gives_the_terminal_back() {
 #[test]
 fn where_nobody_would_continue_it_a_command_is_not_stopped() {
     let world = World::new();
-    let Some(terminal) = Terminal::open(&world) else { return };
+    let Some(terminal) = open(&world) else { return };
     // The box leads the session: no shell is there to continue it.
     terminal.types(&format!("exec {RUN} cat\n"));
     let cat = terminal.in_front("cat", libc::SYS_read);

@@ -3,9 +3,11 @@
 use std::io::Write;
 
 mod call;
+mod terminal;
 mod world;
 
 pub use call::{Call, Child, code};
+pub use terminal::{PROMPT, Terminal};
 pub use world::{World, eventually, holds, signal};
 
 /// The binary under test.

@@ -1,0 +1,937 @@
+# Completion of ipcbox and its applets for fish.
+# Generated from the tables of the program: BLESS=1 cargo test generated
+
+# The rows of a place of the table.
+function __ipcbox_table
+    switch $argv[1]
+        case .
+            echo 'fifo	verb	Read and write named pipes without hanging, line by line or in bulk
+ipcrm-lite	verb	Remove IPC objects by id, key, name or filter
+ipcs-lite	verb	Show every IPC object, the limits, and what a command leaves behind
+msgq	verb	Queues: send, receive, share out work, ask and be answered
+pipe	verb	Run pipelines that tell the truth, fan out, merge, and show progress
+sem	verb	Limit, lock and meet: semaphores that a killed process gives back
+shm	verb	Shared memory: bytes, counters, words to wait on, sealed memory files
+signal	verb	Send, wait for and translate signals, and wait for processes, without races
+key	verb	Print the System V key behind each target
+--install	verb	Make links named after the applets in a directory
+help	verb	Explain an applet or a verb
+--list		Print the names of the applets
+-V,--version		Print the version
+-h,--help		Print help'
+        case help
+            echo '>.'
+        case fifo
+            echo 'create	verb	Make FIFOs
+read	verb	Copy what writers write to standard output
+write	verb	Write lines or standard input, when there is a reader
+serve	verb	Run CMD for each line that writers write
+stat	verb	Show what FIFOs hold, and who reads and writes them
+rm	verb	Remove FIFOs, and nothing else
+help	verb	Explain a verb
+-V,--version		Print the version
+-h,--help		Print help'
+        case fifo_help
+            echo '>fifo'
+        case fifo_create
+            echo '#*	file	The FIFOs
+-p,--parents		Make the directories that are missing too
+-x,--exclusive		Fail with status 4 if it is there already
+-m,--mode	-	Permission bits of a new object, in octal
+--foreign		Trust an object that belongs to another user
+-h,--help		Print help (see more with \'--help\')'
+        case fifo_read
+            echo '#*	fifo	The FIFOs
+--create		Make it if it is missing
+-m,--mode	-	Permission bits of a new object, in octal
+--foreign		Trust an object that belongs to another user
+--rm		Remove at the end what was made here
+-f,--follow		Stay when writers have closed, until a signal comes, or nothing for as long as --timeout
+-c,--records	-	Stop after so many lines, and leave the rest in the FIFO
+-0,--null		Lines end in NUL instead of newline
+--tag		Put "PATH: " before each line
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+-h,--help		Print help (see more with \'--help\')'
+        case fifo_write
+            echo '#1	fifo	The FIFO
+#*	-	Lines to write instead of standard input
+--create		Make it if it is missing
+-m,--mode	-	Permission bits of a new object, in octal
+--foreign		Trust an object that belongs to another user
+--lines		Write every line in one piece
+--readers	-	Wait for so many readers instead of one
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+-h,--help		Print help (see more with \'--help\')'
+        case fifo_serve
+            echo '#1	fifo	The FIFO
+--create		Make it if it is missing
+-m,--mode	-	Permission bits of a new object, in octal
+--foreign		Trust an object that belongs to another user
+--rm		Remove at the end what was made here
+-j,--jobs	-	At most so many CMDs at once instead of one
+-0,--null		Lines end in NUL instead of newline
+--	command	The command and its arguments, run as given
+-h,--help		Print help (see more with \'--help\')'
+        case fifo_stat
+            echo '#*	fifo	The FIFOs
+-J,--json		One JSON object a line
+--columns	-	These columns only, in this order
+--no-header		No line of column titles
+--color	=auto,always,never	Colour: auto, always or never
+-h,--help		Print help (see more with \'--help\')'
+        case fifo_rm
+            echo '#*	fifo	The FIFOs
+--force		Also what is in use
+--missing-ok		What is not there counts as removed
+-h,--help		Print help'
+        case ipcrm-lite
+            echo '-m,--shmem-id	shm-id	The segment with this id
+-q,--queue-id	msg-id	The message queue with this id
+-s,--semaphore-id	sem-id	The semaphore set with this id
+-M,--shmem-key	shm-key	The segment behind this key
+-Q,--queue-key	msg-key	The message queue behind this key
+-S,--semaphore-key	sem-key	The semaphore set behind this key
+--shm		TARGETs after it are shared memory
+--msg		TARGETs after it are message queues
+--sem		TARGETs after it are semaphores
+#*	ipc	What to remove
+-a,--all	?=shm,msg,sem	All, or all of this kind
+-v,--verbose		Say what is being removed
+--posix		Also POSIX objects
+--dry-run		Show what would go
+--yes		Do not ask
+--force		Also what is attached, open, held or waited on
+--missing-ok		What is not there counts as removed
+--owner	user	Only those of this user
+--mine		Only those of the caller
+--older-than	-	Only those last used or changed so long ago
+--keep	ipc	Never this one
+--unused		Only those attached, open and waited on by nobody
+--orphaned		Only those whose users are proved to be gone
+-J,--json		One JSON object a line
+--columns	-	These columns only, in this order
+--no-header		No line of column titles
+--color	=auto,always,never	Colour: auto, always or never
+-h,--help		Print help (see more with \'--help\')'
+        case ipcrm
+            echo '>ipcrm-lite'
+        case ipcs-lite
+            echo '-q,--queues		Message queues
+-m,--shmems		Shared memory segments
+-s,--semaphores		Semaphore sets
+-a,--all		All three, as without any of them
+-i,--id	ipc-id	The details of this one, of one kind
+-t,--time		Times of use and change
+-p,--pid		Processes: creator and last user
+-c,--creator		Creators and owners
+-l,--limits		The limits
+-u,--summary		What is used of them
+--human		Sizes with a unit
+-b,--bytes		Sizes in bytes, as without --human
+-P,--posix		Also POSIX objects
+--holders		Who maps a segment, and who waits in which operation
+--of	pid	Those of the IPC namespace of this process
+--sort	-	In the order of this column
+--watch		Again and again; where it is no terminal, the changes
+--leaks		Run CMD, and tell what it leaves behind
+--clean		Remove what it leaves behind
+--isolate		Run it in an IPC namespace of its own
+--owner	user	Only those of this user
+--mine		Only those of the caller
+--older-than	-	Only those last used or changed so long ago
+--keep	ipc	Never this one
+--unused		Only those attached, open and waited on by nobody
+--orphaned		Only those whose users are proved to be gone
+-J,--json		One JSON object a line
+--columns	-	These columns only, in this order
+--no-header		No line of column titles
+--color	=auto,always,never	Colour: auto, always or never
+#*	ipc	Only these
+--	command	The command and its arguments, run as given
+-h,--help		Print help (see more with \'--help\')'
+        case ipcs
+            echo '>ipcs-lite'
+        case msgq
+            echo 'create	verb	Make a queue
+send	verb	Send messages
+recv	verb	Receive messages
+peek	verb	Look at messages without taking them
+call	verb	Send a request and print the reply
+serve	verb	Run CMD for each message, and answer calls
+stat	verb	Show queues, and who waits on them
+set	verb	Set limit, permission bits and owner
+rm	verb	Remove queues
+help	verb	Explain a verb
+-V,--version		Print the version
+-h,--help		Print help'
+        case msgq_help
+            echo '>msgq'
+        case msgq_create
+            echo '#1	new	The queue; private for one without a key
+--max-bytes	-	System V: bytes of data that fit, 1K or 64K
+--max-messages	-	POSIX: messages that fit, 10 if left out
+--message-size	-	POSIX: bytes of one message at most, 8192 if left out
+-x,--exclusive		Fail with status 4 if it is there already
+-m,--mode	-	Permission bits of a new object, in octal
+--foreign		Trust an object that belongs to another user
+-h,--help		Print help (see more with \'--help\')'
+        case msgq_send
+            echo '#1	msg	The queue
+#*	-	The messages; after -- one may begin with -
+-t,--type	-	System V: the type, 1 if left out
+--priority	-	POSIX: the priority, 0 if left out; the highest is received first
+--lines		Each line of standard input is a message, without its newline
+-0,--null		Each record of standard input that ends in NUL is a message
+--create		Make it if it is missing
+-m,--mode	-	Permission bits of a new object, in octal
+--foreign		Trust an object that belongs to another user
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+-h,--help		Print help (see more with \'--help\')'
+        case msgq_recv
+            echo '#1	msg	The queue
+-t,--type	-	System V: 0 any, N that type, -N the lowest up to N
+--except	-	System V: any but this type
+-c,--count	-	So many messages
+--drain		All that there are, until the queue is empty
+--follow		Without end
+--until	-	Stop after a message that says TEXT; a newline or a NUL at its end does not count
+--raw		Nothing after each message
+-0,--null		A NUL after each message
+-J,--json		A line of JSON for each message
+--text		Each message up to its first NUL, and a newline
+--format	-	Each message so: %t %p %l %d %n
+--create		Make it if it is missing
+-m,--mode	-	Permission bits of a new object, in octal
+--foreign		Trust an object that belongs to another user
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+-h,--help		Print help (see more with \'--help\')'
+        case msgq_peek
+            echo '#1	msg	The queue
+--index	-	The message in this place, 0 if left out
+--all		All messages, in their order
+-J,--json		A line of JSON for each message
+-h,--help		Print help (see more with \'--help\')'
+        case msgq_call
+            echo '#1	msg	The queue
+#2	-	The request; after -- it may begin with -
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+-h,--help		Print help (see more with \'--help\')'
+        case msgq_serve
+            echo '#1	msg	The queue
+-j,--jobs	-	At most N at once, 1 if left out
+-t,--type	-	System V: 0 any, N that type, -N the lowest up to N
+-c,--count	-	So many messages
+--drain		All that there are, until the queue is empty and no job runs
+--create		Make it if it is missing
+-m,--mode	-	Permission bits of a new object, in octal
+--foreign		Trust an object that belongs to another user
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+--	command	The command and its arguments, run as given
+-h,--help		Print help (see more with \'--help\')'
+        case msgq_stat
+            echo '#*	msg	The queues
+--waiters		Who waits, to send or for which type, instead
+-J,--json		One JSON object a line
+--columns	-	These columns only, in this order
+--no-header		No line of column titles
+--color	=auto,always,never	Colour: auto, always or never
+-h,--help		Print help (see more with \'--help\')'
+        case msgq_set
+            echo '#1	msg	The queue
+--max-bytes	-	System V: bytes of data that fit
+-m,--mode	-	New permission bits, in octal
+--owner	user	New owner, and group
+-h,--help		Print help'
+        case msgq_rm
+            echo '#*	msg	The objects
+--force		Also what is attached, held or waited on
+--missing-ok		What is not there counts as removed
+-h,--help		Print help'
+        case pipe
+            echo 'run	verb	Run a pipeline, and fail where a stage has failed
+tee	verb	Copy standard input to files and commands at once
+merge	verb	Run commands at once, their output lines whole
+duplex	verb	Run two commands, each reading what the other writes
+meter	verb	Copy standard input to standard output with a progress bar
+stat	verb	Show what pipes hold, who holds their ends, and the limits
+resize	verb	Let pipes hold more or less, then run CMD
+help	verb	Explain a verb
+-V,--version		Print the version
+-h,--help		Print help'
+        case pipe_help
+            echo '>pipe'
+        case pipe_run
+            echo '--shell		Each word is a stage: a command line for /bin/sh
+--sep	-	The word between stages instead of :::
+#*	-	With --shell: the command line of each stage
+--	stages	The commands, run as given, with ::: between them
+--strict		A stage that SIGPIPE ended has failed
+--fail-fast		End the others as soon as one has failed
+--capacity	-	How much each pipe is to hold, or max
+--max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later; the status is then 124
+--then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
+--report	file	Write what became of each stage to FILE
+-h,--help		Print help (see more with \'--help\')'
+        case pipe_tee
+            echo '-o	file	Write to FILE too; - is standard output
+--append		Add to the FILEs instead of writing them anew
+--fail-fast		End all as soon as one has failed or stopped reading
+--shell		Each word is a stage: a command line for /bin/sh
+--sep	-	The word between stages instead of :::
+#*	-	With --shell: the command line of each stage
+--	stages	The commands, run as given, with ::: between them
+-h,--help		Print help (see more with \'--help\')'
+        case pipe_merge
+            echo '--shell		Each word is a stage: a command line for /bin/sh
+--sep	-	The word between stages instead of :::
+#*	-	With --shell: the command line of each stage
+--	stages	The commands, run as given, with ::: between them
+--tag		Begin each line with the command\'s name or number
+-0,--null		Lines end in NUL instead of newline
+--keep-order		One command\'s output after the other
+--max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later; the status is then 124
+--then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
+-h,--help		Print help (see more with \'--help\')'
+        case pipe_duplex
+            echo '--shell		Each word is a stage: a command line for /bin/sh
+--sep	-	The word between stages instead of :::
+#*	-	With --shell: the command line of each stage
+--	stages	The commands, run as given, with ::: between them
+--max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later; the status is then 124
+--then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
+-h,--help		Print help (see more with \'--help\')'
+        case pipe_meter
+            echo '#1	file	What to read instead of standard input
+--size	-	How much will come
+--name	-	Stands before the line
+--rate-limit	-	At most so much a second
+--interval	-	How often the line is drawn (1s)
+--lines		Count lines instead of bytes
+--force		Draw although standard error is no terminal
+-J,--json		A JSON object a line instead
+-h,--help		Print help (see more with \'--help\')'
+        case pipe_stat
+            echo '#*	pipe	The pipes: FD, PID:FD or a path
+-J,--json		One JSON object a line
+--columns	-	These columns only, in this order
+--no-header		No line of column titles
+--color	=auto,always,never	Colour: auto, always or never
+-h,--help		Print help (see more with \'--help\')'
+        case pipe_resize
+            echo '#1	-	The capacity, or max
+#*	pipe	The pipes: FD or a path
+--	command	What to become then
+-h,--help		Print help (see more with \'--help\')'
+        case sem
+            echo 'run	verb	Take a slot, then become CMD
+lock	verb	Take a lock, alone or shared, then become CMD
+hold	verb	Hold a slot or a lock until the process PID ends
+barrier	verb	Meet N callers; all leave together
+create	verb	Make a semaphore, a set of them, or slots
+wait	verb	Take from the value (P), waiting until there is enough
+post	verb	Add to the value (V)
+op	verb	Do several operations at once, all or none
+get	verb	Print the value
+set	verb	Set values, permission bits and owner
+stat	verb	Show semaphores, who holds them and who waits
+rm	verb	Remove semaphores
+help	verb	Explain a verb
+-V,--version		Print the version
+-h,--help		Print help'
+        case sem_help
+            echo '>sem'
+        case sem_run
+            echo '#1	sem	The slots
+--slots	-	Make N slots if missing; if there, they must be N
+--resize		Make it N: more at once, less as they come free
+--take	-	Take K slots at once
+-m,--mode	-	Permission bits of a new object, in octal
+--foreign		Trust an object that belongs to another user
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+--	command	The command and its arguments, run as given
+-h,--help		Print help (see more with \'--help\')'
+        case sem_lock
+            echo '#1	sem	The lock
+-s,--shared		Share it with others that share it
+-m,--mode	-	Permission bits of a new object, in octal
+--foreign		Trust an object that belongs to another user
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+--	command	The command and its arguments, run as given
+-h,--help		Print help (see more with \'--help\')'
+        case sem_hold
+            echo '#1	sem	The slots or the lock
+#2	pid	The process to hold it for
+--slots	-	Make N slots if missing; if there, they must be N
+--lock		Take a lock instead of a slot
+-s,--shared		Share the lock with others that share it
+--take	-	Take K slots at once
+-q,--quiet		Do not print the holder\'s pid
+-m,--mode	-	Permission bits of a new object, in octal
+--foreign		Trust an object that belongs to another user
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+-h,--help		Print help (see more with \'--help\')'
+        case sem_barrier
+            echo '#1	sem	The barrier
+#2	-	How many meet
+-m,--mode	-	Permission bits of a new object, in octal
+--foreign		Trust an object that belongs to another user
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+-h,--help		Print help (see more with \'--help\')'
+        case sem_create
+            echo '#1	new	The set; private for one without a key
+--value	-	The values, 0 if left out; one fills all
+--nsems	-	As many semaphores as there are values, or K
+--slots	-	Make N slots, as run does
+-x,--exclusive		Fail with status 4 if it is there already
+-m,--mode	-	Permission bits of a new object, in octal
+--foreign		Trust an object that belongs to another user
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+-h,--help		Print help (see more with \'--help\')'
+        case sem_wait
+            echo '#1	sem	The semaphore
+-i,--index	-	The semaphore with this number in its set
+--by	-	Take K at once
+--zero		Wait until the value is 0, and take nothing
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+-h,--help		Print help (see more with \'--help\')'
+        case sem_post
+            echo '#1	sem	The semaphore
+-i,--index	-	The semaphore with this number in its set
+--by	-	Add K at once
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+-h,--help		Print help (see more with \'--help\')'
+        case sem_op
+            echo '#1	sem	The set
+#*	-	Operations, as in 0:-1, 0..3:+1, 2:0 or 0:-1nu
+--undo		Take all of them back when the process ends
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+--	command	A command to become, with its arguments, run as given
+-h,--help		Print help (see more with \'--help\')'
+        case sem_get
+            echo '#1	sem	The semaphore
+-i,--index	-	The semaphore with this number in its set
+--all		All values of the set on one line, one blank between
+-h,--help		Print help'
+        case sem_set
+            echo '#1	sem	The set
+#*	-	A value, or INDEX=VALUE, or FIRST..LAST=VALUE
+-i,--index	-	A bare VALUE is for the semaphore with this number
+-m,--mode	-	New permission bits, in octal
+--owner	user	New owner, and group
+-h,--help		Print help'
+        case sem_stat
+            echo '#*	sem	The sets and POSIX semaphores
+--holders		Who has a slot or the lock instead
+--waiters		Who waits, and for which operations, instead
+-J,--json		One JSON object a line
+--columns	-	These columns only, in this order
+--no-header		No line of column titles
+--color	=auto,always,never	Colour: auto, always or never
+-h,--help		Print help (see more with \'--help\')'
+        case sem_rm
+            echo '#*	sem	The objects
+--force		Also what is attached, held or waited on
+--missing-ok		What is not there counts as removed
+-h,--help		Print help'
+        case shm
+            echo 'create	verb	Make a segment or a POSIX object of zeros
+write	verb	Write TEXT or standard input
+read	verb	Print the bytes
+get	verb	Print the value of a word
+set	verb	Set a word, or size, pinning, permission bits and owner
+add	verb	Add to a word and print the new value
+cas	verb	Give a word a new value if it has the old one
+wait	verb	Sleep until a 32-bit word has a value
+stat	verb	Show segments and POSIX objects, and who uses them
+memfd	verb	Give CMD a sealed memory file
+rm	verb	Remove segments and POSIX objects
+help	verb	Explain a verb
+-V,--version		Print the version
+-h,--help		Print help'
+        case shm_help
+            echo '>shm'
+        case shm_create
+            echo '#1	new	The segment or POSIX object; private for a segment without a key
+--size	-	How large: 4096, 64K, 2G, or 64KB for 64,000
+-x,--exclusive		Fail with status 4 if it is there already
+--huge		Use huge pages (System V)
+-m,--mode	-	Permission bits of a new object, in octal
+--foreign		Trust an object that belongs to another user
+-h,--help		Print help (see more with \'--help\')'
+        case shm_write
+            echo '#1	shm	The segment or POSIX object
+#2	-	What to write instead of standard input
+--offset	-	Begin there, in bytes from the start
+--create		Make it if it is missing, as large as the data needs
+--clear		Make zero what follows the data
+--lock	sem	Do it under this lock of sem lock, made if it is missing
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+-m,--mode	-	Permission bits of a new object, in octal
+--foreign		Trust an object that belongs to another user
+-h,--help		Print help (see more with \'--help\')'
+        case shm_read
+            echo '#1	shm	The segment or POSIX object
+--offset	-	Begin there, in bytes from the start
+--length	-	At most so many bytes
+--text		Stop before the first NUL
+--lock	sem	Do it under this lock of sem lock, made if it is missing
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+-m,--mode	-	Permission bits of a new object, in octal
+--foreign		Trust an object that belongs to another user
+-h,--help		Print help (see more with \'--help\')'
+        case shm_get
+            echo '#1	shm	The segment or POSIX object
+--offset	-	Where the word is, in bytes from the start
+--bits	=32,64	How wide it is: 32, or 64
+-h,--help		Print help'
+        case shm_set
+            echo '#1	shm	The segment or POSIX object
+--offset	-	Where the word is, in bytes from the start
+--bits	=32,64	How wide it is: 32, or 64
+#2	-	The word\'s new value
+--size	-	New size (POSIX)
+--pin		Keep it from being swapped out (System V)
+--unpin		Let it be swapped out again
+-m,--mode	-	New permission bits, in octal
+--owner	user	New owner, and group
+-h,--help		Print help (see more with \'--help\')'
+        case shm_add
+            echo '#1	shm	The segment or POSIX object
+--offset	-	Where the word is, in bytes from the start
+--bits	=32,64	How wide it is: 32, or 64
+--by	-	Add K instead of 1
+--create		Make it if it is missing, a page of zeros
+-m,--mode	-	Permission bits of a new object, in octal
+--foreign		Trust an object that belongs to another user
+-h,--help		Print help (see more with \'--help\')'
+        case shm_cas
+            echo '#1	shm	The segment or POSIX object
+--offset	-	Where the word is, in bytes from the start
+--bits	=32,64	How wide it is: 32, or 64
+#2	-	The value that it must have
+#3	-	The value that it then gets
+-h,--help		Print help'
+        case shm_wait
+            echo '#1	shm	The segment or POSIX object
+--offset	-	Where the word is, in bytes from the start
+--bits	=32,64	How wide it is: 32, or 64
+#2	-	The value to compare the word with
+--until	=eq,ne,ge,le	Until the word is equal, not equal, at least or at most VALUE
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+-h,--help		Print help (see more with \'--help\')'
+        case shm_stat
+            echo '#*	shm	The segments and POSIX objects
+--holders		The processes that map it now, or have a POSIX object open, instead
+-J,--json		One JSON object a line
+--columns	-	These columns only, in this order
+--no-header		No line of column titles
+--color	=auto,always,never	Colour: auto, always or never
+-h,--help		Print help (see more with \'--help\')'
+        case shm_memfd
+            echo '#1	file	What to read instead of standard input
+--name	-	The name that /proc shows for it
+--writable		Leave it unsealed
+--executable		Let it be executed
+--	command	The command and its arguments, run as given
+-h,--help		Print help (see more with \'--help\')'
+        case shm_rm
+            echo '#*	shm	The objects
+--force		Also what is attached, held or waited on
+--missing-ok		What is not there counts as removed
+-h,--help		Print help'
+        case signal
+            echo 'send	verb	Send a signal to processes, and wait for their end
+wait	verb	Wait for signals, and tell who sent them
+run	verb	Run CMD with other dispositions, translated signals and no orphans
+join	verb	Wait for any process, and tell how it ended
+stat	verb	Show what a process has pending, blocked, ignored and caught
+list	verb	Show the signals, or what a number, name, status or mask stands for
+help	verb	Explain a verb
+-V,--version		Print the version
+-h,--help		Print help'
+        case signal_help
+            echo '>signal'
+        case signal_send
+            echo '#1	signal	The signal: TERM, 15, RTMIN+3, or 0
+#*	pid	The processes: PID, PID:INODE or PID@START
+--value	-	Send this number along, as sigqueue does
+--group		Send to the process group that PID leads
+--tree		Send to PID and all below it
+--when-caught	-	First wait until PID has a handler for SIG, at most D
+--wait	-	Wait until they have ended, at most D
+--then	signal	Then send this to those that have not, and wait for D (5s)
+--missing-ok		It is no failure that a process is gone already
+--dry-run		Only show what would be signalled
+-J,--json		One JSON object a line
+--columns	-	These columns only, in this order
+-h,--help		Print help (see more with \'--help\')'
+        case signal_wait
+            echo '#*	signal	The signals: TERM, 15, RTMIN+3, or several as INT,TERM
+-c,--count	-	Take N of them
+--ready	file	Write the box\'s pid to FILE once no signal can be missed
+-J,--json		One JSON object a line
+--columns	-	These columns only, in this order
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+-h,--help		Print help (see more with \'--help\')'
+        case signal_run
+            echo '--ignore	signal	Signals that CMD ignores, as INT,TERM
+--block	signal	Signals that CMD has blocked
+--default	signal	Signals that CMD does not ignore
+--map	signal	What CMD gets when A comes: B, or nothing for A=
+--on	signal	Run CMDLINE by /bin/sh when SIG comes
+--parent-death	signal	What CMD gets when the box\'s parent ends
+--reap		Be the parent of orphans below CMD, and reap them
+--kill-tree		Leave no descendant of CMD alive
+--max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later; the status is then 124
+--then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
+--	command	The command and its arguments, run as given
+-h,--help		Print help (see more with \'--help\')'
+        case signal_join
+            echo '#*	pid	The processes: PID, PID:INODE or PID@START
+-c,--count	-	Return when N of them have ended
+-J,--json		One JSON object a line
+--columns	-	These columns only, in this order
+-w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+-n,--nonblock		Do not wait at all
+-E,--timeout-status	-	Exit status when not in time, instead of 124
+-h,--help		Print help (see more with \'--help\')'
+        case signal_stat
+            echo '#*	pid	The processes: PID, PID:INODE or PID@START
+--threads		A line for each thread
+--stuck		Only what is pending and blocked at once
+-J,--json		One JSON object a line
+--columns	-	These columns only, in this order
+--no-header		No line of column titles
+--color	=auto,always,never	Colour: auto, always or never
+-h,--help		Print help (see more with \'--help\')'
+        case signal_list
+            echo '#*	signal	A number, a name, an exit status from 129 on, or a mask like 0x4002; several as INT,TERM
+-J,--json		One JSON object a line
+--columns	-	These columns only, in this order
+--no-header		No line of column titles
+--color	=auto,always,never	Colour: auto, always or never
+-h,--help		Print help (see more with \'--help\')'
+        case key
+            echo '#*	key	Names, keys, ftok:PATH and ftok:PATH:N
+-h,--help		Print help'
+        case --install
+            echo '--prefix	-	Put this before each link\'s name, as in ipc-sem
+--force		Replace files and links that are in the way
+#1	dir	The directory for the links
+#*	applet	These applets only
+-h,--help		Print help (see more with \'--help\')'
+        case signals
+            echo 'HUP	-	the terminal is gone; daemons read their configuration again
+INT	-	interrupt, from the keyboard: ^C
+QUIT	-	quit, from the keyboard: ^\\
+ILL	-	an instruction that does not exist
+TRAP	-	a breakpoint
+ABRT	-	abort(3): the program gave up
+BUS	-	memory that has nothing behind it, as beyond the end of a mapped file
+FPE	-	an arithmetic error, as a division by zero
+KILL	-	the end, which cannot be caught, blocked or ignored
+USR1	-	for the program\'s own use
+SEGV	-	memory that may not be used so
+USR2	-	for the program\'s own use
+PIPE	-	a pipe or socket that nobody reads was written to
+ALRM	-	the time of alarm(2) is over
+TERM	-	please end
+STKFLT	-	unused: a stack fault of a coprocessor
+CHLD	-	a child ended, stopped or went on
+CONT	-	go on after a stop
+STOP	-	stop, which cannot be caught, blocked or ignored
+TSTP	-	stop, from the keyboard: ^Z
+TTIN	-	a background process read from its terminal
+TTOU	-	a background process wrote to its terminal
+URG	-	urgent data on a socket
+XCPU	-	the limit of processor time was reached
+XFSZ	-	the limit of a file\'s size was reached
+VTALRM	-	a timer of the process\'s own time is over
+PROF	-	a profiler\'s timer is over
+WINCH	-	the terminal\'s window has another size
+IO	-	a descriptor is ready
+PWR	-	the power fails
+SYS	-	a system call that does not exist, or that a filter refused
+RTMIN	-	for programs\' own use; queued, in order, with a value
+RTMIN+1	-	for programs\' own use; queued, in order, with a value
+RTMIN+2	-	for programs\' own use; queued, in order, with a value
+RTMIN+3	-	for programs\' own use; queued, in order, with a value
+RTMIN+4	-	for programs\' own use; queued, in order, with a value
+RTMIN+5	-	for programs\' own use; queued, in order, with a value
+RTMIN+6	-	for programs\' own use; queued, in order, with a value
+RTMIN+7	-	for programs\' own use; queued, in order, with a value
+RTMIN+8	-	for programs\' own use; queued, in order, with a value
+RTMIN+9	-	for programs\' own use; queued, in order, with a value
+RTMIN+10	-	for programs\' own use; queued, in order, with a value
+RTMIN+11	-	for programs\' own use; queued, in order, with a value
+RTMIN+12	-	for programs\' own use; queued, in order, with a value
+RTMIN+13	-	for programs\' own use; queued, in order, with a value
+RTMIN+14	-	for programs\' own use; queued, in order, with a value
+RTMIN+15	-	for programs\' own use; queued, in order, with a value
+RTMAX-14	-	for programs\' own use; queued, in order, with a value
+RTMAX-13	-	for programs\' own use; queued, in order, with a value
+RTMAX-12	-	for programs\' own use; queued, in order, with a value
+RTMAX-11	-	for programs\' own use; queued, in order, with a value
+RTMAX-10	-	for programs\' own use; queued, in order, with a value
+RTMAX-9	-	for programs\' own use; queued, in order, with a value
+RTMAX-8	-	for programs\' own use; queued, in order, with a value
+RTMAX-7	-	for programs\' own use; queued, in order, with a value
+RTMAX-6	-	for programs\' own use; queued, in order, with a value
+RTMAX-5	-	for programs\' own use; queued, in order, with a value
+RTMAX-4	-	for programs\' own use; queued, in order, with a value
+RTMAX-3	-	for programs\' own use; queued, in order, with a value
+RTMAX-2	-	for programs\' own use; queued, in order, with a value
+RTMAX-1	-	for programs\' own use; queued, in order, with a value
+RTMAX	-	for programs\' own use; queued, in order, with a value'
+    end
+end
+
+set -g __ipcbox_live '# What exists now: a line a word, its description after a tab. $1: pid, pipe (of the process $2), or a kind of object (ipc is all
+# of them), of which -id and -key are only the ids or keys.
+case $1 in
+pid)
+    LC_ALL=C grep -sam1 "" /proc/[0-9]*/cmdline | LC_ALL=C tr "\000-\011\013-\037\177" " " | awk "{
+        pid = substr(\$0, 7, index(\$0, \"/cmdline:\") - 7)
+        print pid \"\t\" substr(\$0, length(pid) + 16, 120)
+    }"
+    ;;
+pipe)
+    for fd in "/proc/$2/fd/"*; do
+        [ ! -p "$fd" ] || printf "%s\t\n" "${fd##*/}"
+    done
+    ;;
+*)
+    kinds=${1%-*}
+    [ "$kinds" != ipc ] || kinds="shm msg sem"
+    stat -c "%U %s %n" /dev/shm/* /dev/mqueue/* | awk -v kinds=" $kinds " -v part="${1#*-}" "
+        function offer(word, kind, text) {
+            if (index(kinds, \" \" kind \" \") && word !~ /[\001-\037\177]/) print word \"\t\" text
+        }
+        function hex(key, text, n) {
+            if (key < 0) key += 4294967296
+            for (n = 8; n--; key = int(key / 16)) text = substr(\"0123456789abcdef\", key % 16 + 1, 1) text
+            return \"0x\" text
+        }
+        FILENAME == \"/etc/passwd\" { split(\$0, field, \":\"); user[field[3]] = field[1]; next }
+        FILENAME ~ /sysvipc/ && FNR > 1 {
+            kind = substr(FILENAME, 15)
+            uid = kind == \"sem\" ? \$5 : \$8
+            text = (uid in user ? user[uid] : uid) \", \"
+            if (kind == \"msg\") text = text \"messages: \" \$5
+            if (kind == \"sem\") text = text \"semaphores: \" \$4
+            if (kind == \"shm\") text = text \"bytes: \" \$4 \", attached: \" \$7
+            if (part != \"key\") offer(\$2, kind, text)
+            if (part != \"id\" && \$1 != 0) offer(hex(\$1), kind, text)
+        }
+        FILENAME == \"-\" && part != \"id\" && part != \"key\" {
+            name = \$0
+            sub(/.*\//, \"/\", name)
+            if (\$3 ~ /^.dev.mqueue/) offer(name, \"msg\", \$1)
+            else if (sub(/^.sem\./, \"/\", name)) offer(name, \"sem\", \$1)
+            else offer(name, \"shm\", \$1 \", bytes: \" \$2)
+        }
+    " /etc/passwd /proc/sysvipc/shm /proc/sysvipc/msg /proc/sysvipc/sem -
+    ;;
+esac 2>/dev/null'
+
+# Goes to a place of the table.
+function __ipcbox_enter --no-scope-shadowing
+    set -l there (__ipcbox_table $argv[1])
+    set -q there[1]; or return
+    set place $argv[1]
+    set rows $there
+    if string match -q '>*' -- $rows[1]
+        set place (string sub -s 2 -- $rows[1])
+        set rows (__ipcbox_table $place)
+    end
+    return 0
+end
+
+# The value and the description of a word of this place.
+function __ipcbox_find --no-scope-shadowing
+    for row in $rows
+        set -l fields (string split \t -- $row)
+        contains -- $argv[1] (string split , -- $fields[1]); or continue
+        set value $fields[2]
+        set text $fields[3]
+        return 0
+    end
+    return 1
+end
+
+# Offers the words of the rows whose value is this, or all options.
+function __ipcbox_offer_rows --no-scope-shadowing
+    for row in $rows
+        set -l fields (string split \t -- $row)
+        if test "$fields[2]" = $argv[1]; or begin
+                test $argv[1] = options; and string match -q -- '-*' $row
+            end
+            for word in (string split , -- $fields[1])
+                echo $word\t$fields[3]
+            end
+        end
+    end
+end
+
+function __ipcbox_fifos
+    for file in (__fish_complete_path $argv[1] | string replace -r '\t.*' '')
+        set -l path (string replace -r '^~/' "$HOME/" -- $file)
+        if test -d $path -o -p $path
+            echo $file
+        end
+    end
+end
+
+# The values of a kind that go on from $argv[2].
+function __ipcbox_values
+    set -l place
+    set -l rows
+    set -l current "$argv[2]"
+    switch $argv[1]
+        case '=*'
+            string split , -- (string sub -s 2 -- $argv[1])
+        case file
+            __fish_complete_path $current
+        case dir
+            __fish_complete_directories $current ''
+        case fifo
+            __ipcbox_fifos $current
+        case pipe
+            if set -l pid (string match -r -- '^\d+(?=:)' $current)
+                printf '%s\n' $pid:(sh -c $__ipcbox_live sh pipe $pid)
+            else
+                __ipcbox_fifos $current
+            end
+        case pid
+            sh -c $__ipcbox_live sh pid
+        case signal
+            set -l before (string match -r -- '^(?:.*[,=])?(?:SIG)?' $current)
+            __ipcbox_enter signals
+            printf '%s\n' "$before"(__ipcbox_offer_rows -)
+        case user
+            if set -l user (string match -r -- '^.*:' $current)
+                printf '%s\n' $user(__fish_complete_groups)
+            else
+                __fish_complete_users
+            end
+        case applet
+            __ipcbox_enter .
+            __ipcbox_offer_rows verb
+        case new key 'ipc*' 'msg*' 'sem*' 'shm*'
+            if set -l path (string replace ftok: '' -- $current)
+                printf '%s\n' ftok:(__fish_complete_path $path)
+                return
+            end
+            contains $argv[1] new
+            and echo private\t'A new object without a key'
+            contains $argv[1] new key
+            or sh -c $__ipcbox_live sh $argv[1]
+            string match -q '*-*' -- $argv[1]
+            or if contains $argv[1] new key; or string match -q 'f*' -- $current
+                echo ftok:\t'The key of a file'
+            end
+    end
+end
+
+function __ipcbox
+    set -l words (commandline -opc)
+    set -l current (commandline -ct)
+    set -l name (string replace -r '.*/' '' -- $words[1])
+    set -l place
+    set -l rows
+    set -l value
+    set -l text
+    set -l pending
+    set -l maybe
+    set -l ended
+    set -l count 1
+    set -l last (count $words)
+    while not __ipcbox_enter $name
+        string match -q '*-*' -- $name; or set name -.
+        set name (string replace -r '^[^-]*-' '' -- $name)
+    end
+    set -l i 1
+    while test $i -lt $last
+        set i (math $i + 1)
+        set -l word $words[$i]
+        set maybe
+        if set -q pending[1]
+            set -e pending[1]
+        else if test $count = 1; and not set -q ended[1]; and __ipcbox_enter (string replace -r '^\._' '' -- $place'_'$word)
+        else if not set -q ended[1]; and test "$word" = --
+            set ended 1
+            __ipcbox_find --; or continue
+            set -l command
+            while test $i -lt $last
+                set i (math $i + 1)
+                set -a command $words[$i]
+                test $value = stages -a "$words[$i]" = :::; and set command
+            end
+            # What the shell offers for the command where it stands alone.
+            complete --do-complete=(string join ' ' -- (string escape -- $command) $current)
+            return
+        else if not set -q ended[1]; and __ipcbox_find "$word"
+            set maybe (string replace -f '?' '' -- $value)
+            or test -z "$value"; or set pending $value
+        else if set -q ended[1]; or not string match -q -- '-?*' "$word"
+            set count (math $count + 1)
+        end
+    end
+    if set -q pending[1]
+        __ipcbox_values $pending $current
+    else if not set -q ended[1]; and string match -q -- '--*=*' $current
+        set -l parts (string split -m 1 = -- $current)
+        __ipcbox_find $parts[1]
+        and printf '%s\n' $parts[1]=(__ipcbox_values (string replace -r '^\?' '' -- $value) $parts[2])
+    else if not set -q ended[1]; and string match -q -- '-*' $current
+        __ipcbox_offer_rows options
+    else
+        set -q maybe[1]; and __ipcbox_values $maybe $current
+        test $count -gt 1; or __ipcbox_offer_rows verb
+        if __ipcbox_find "#$count"; or __ipcbox_find '#*'
+            __ipcbox_values $value $current
+        else if __ipcbox_find --
+            echo --\t$text
+        end
+    end
+end
+
+for name in ipcbox fifo ipcbox-fifo ipc-fifo ipcrm-lite ipcbox-ipcrm-lite ipc-ipcrm-lite ipcrm ipcbox-ipcrm ipc-ipcrm ipcs-lite ipcbox-ipcs-lite ipc-ipcs-lite ipcs ipcbox-ipcs ipc-ipcs msgq ipcbox-msgq ipc-msgq pipe ipcbox-pipe ipc-pipe sem ipcbox-sem ipc-sem shm ipcbox-shm ipc-shm signal ipcbox-signal ipc-signal
+    complete -c $name -k -f -a '(__ipcbox)'
+end

@@ -1,0 +1,245 @@
+//! The completions in the shells that they are for, in a terminal: what Tab offers, inserts and costs.
+
+use std::path::Path;
+
+use crate::support::{Call, PROMPT, Terminal, World, skip};
+
+const COMPLETIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/completions");
+/// Where bash finds the completions of single commands, with its package.
+pub const PACKAGE: &str = "/usr/share/bash-completion/bash_completion";
+
+/// A shell: how it is started, what it reads first, and the keys that list what there is.
+pub struct Shell {
+    pub words: &'static [&'static str],
+    pub rc: (&'static str, &'static str),
+    pub tab: &'static str,
+    /// What to type, around a line, to be told what its completion costs.
+    pub cost: (&'static str, &'static str),
+}
+
+pub const BASH: Shell = Shell {
+    words: &["bash", "--noprofile", "--rcfile", "rc", "-i"],
+    rc: (
+        "rc",
+        r"PS1='ask> '
+bind 'set bell-style none' 'set completion-query-items 0' 'set page-completions off'
+. $COMPLETIONS/ipcbox.bash
+# The time of one call, in microseconds.
+cost() {
+    COMP_LINE=$1 COMP_POINT=${#1} COMP_TYPE=63 COMP_WORDS=($1 '') COMP_CWORD=${#COMP_WORDS[@]}
+    ((COMP_CWORD--))
+    local from=$EPOCHREALTIME
+    _ipcbox '' '' ''
+    printf '@=%d=@\n' $((${EPOCHREALTIME/.} - ${from/.}))
+}
+",
+    ),
+    // Once more, where the first inserted something.
+    tab: "\t\t\t",
+    cost: ("cost '", "'\n"),
+};
+
+pub const ZSH: Shell = Shell {
+    words: &["zsh", "-d", "-i"],
+    rc: (
+        ".zshrc",
+        r"PS1='ask> '
+LISTMAX=0
+bindkey -e
+unsetopt beep prompt_cr prompt_sp list_ambiguous auto_menu
+fpath=($COMPLETIONS $fpath)
+autoload -Uz compinit && compinit -u -D
+# The time of one Tab, in microseconds.
+zmodload zsh/datetime
+cost() { local from=$EPOCHREALTIME; zle list-choices; printf '@=%d=@' $(((EPOCHREALTIME - from) * 1000000)); }
+zle -N cost
+bindkey '^Xt' cost
+",
+    ),
+    tab: "\t",
+    cost: ("", "\u{18}t\u{15}"),
+};
+
+pub const FISH: Shell = Shell {
+    words: &["fish", "--no-config", "--init-command", "source rc.fish"],
+    rc: (
+        "rc.fish",
+        r"function fish_prompt; echo -n 'ask> '; end
+function fish_greeting; end
+set -g fish_autosuggestion_enabled 0
+source $COMPLETIONS/ipcbox.fish
+# The time of one call, in microseconds.
+function cost
+    set -l from (date +%s%N)
+    complete --do-complete=$argv[1] >/dev/null
+    printf '@=%d=@\\n' (math -s0 \( (date +%s%N) - $from \) / 1000)
+end
+",
+    ),
+    tab: "\t",
+    cost: ("cost '", "'\n"),
+};
+
+impl Shell {
+    /// Opens it with completions from this directory.
+    pub fn open(&self, world: &World, completions: &str) -> Option<Terminal> {
+        world.file(self.rc.0, self.rc.1);
+        let path =
+            format!("{}/bin:{}", world.dir().display(), std::env::var("PATH").unwrap_or_default());
+        let home = world.dir().to_str().unwrap();
+        let term = if self.tab == "\t" { "xterm" } else { "dumb" };
+        let env =
+            [("COMPLETIONS", completions), ("PATH", &path), ("ZDOTDIR", home), ("TERM", term)];
+        Terminal::open(world, self.words, &env)
+    }
+
+    /// Types a line and what lists its completions, waits until all of these are on the screen, and gives what is there.
+    pub fn lists(&self, terminal: &Terminal, line: &str, expected: &[&str]) -> String {
+        terminal.types(&format!("{line}{}", self.tab));
+        for word in expected {
+            terminal.shows(word, line);
+        }
+        // No key that makes a signal: that would flush what is typed after it.
+        terminal.types("\u{15}echo en''d\n");
+        let screen = terminal.says("end\r\n");
+        terminal.says(PROMPT);
+        screen
+    }
+}
+
+/// Objects of every kind in a world, and lines with what has to be offered for them and what must not.
+fn check(shell: &Shell) {
+    let world = World::new();
+    let me = Call::new("id").arg("-un").ok();
+    let owned = |text: &str| format!("{}, {text}", me.trim());
+    let name = |name: &str| world.name(name);
+    let made = |line: &str| world.call(line).ok().trim().to_owned();
+    let key = |name: &str| made(&format!("key {name}"));
+    let [sem, msg, shm] = ["sem", "msg", "shm"].map(name);
+    let sem_id = made(&format!("sem create {sem} --value 1,2,3"));
+    made(&format!("msgq send {msg} one two --create"));
+    // Never one alone, which would be inserted and not listed.
+    made(&format!("sem create {msg} --value 1,2,3"));
+    made(&format!("msgq create {sem}"));
+    made(&format!("shm create {shm} --size 12345"));
+    let [slash_sem, slash_board] = ["psem", "pshm"].map(|name| world.posix(name));
+    made(&format!("sem create {slash_sem}"));
+    made(&format!("shm create {slash_board} --size 4321"));
+    made("fifo create way-in way-out");
+    world.file("way-of-life", "");
+    world.program("true").ok();
+    world.script("bin/way-one", "#!/bin/sh\n");
+    world.script("bin/way-two", "#!/bin/sh\n");
+    let Some(terminal) = shell.open(&world, COMPLETIONS) else { return };
+    let sleepers = [(); 2].map(|()| Call::new("sleep").arg("987654").start());
+    let (key_of_sem, key_of_queue, key_of_board) = (key(&sem), key(&msg), key(&shm));
+    let [pid, other] = sleepers.each_ref().map(|sleeper| sleeper.pid().to_string());
+    let sems = owned("semaphores: 3");
+    let (msgs, bytes) = (owned("messages: 2"), owned("bytes: 12345, attached: 0"));
+    let alike = pid.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+    let some_pid = format!("signal join {}", &pid[..alike]);
+    let other_pid = some_pid.replace("signal join", "sem hold x");
+    let table: &[(&str, &[&str], &[&str])] = &[
+        ("ipcbox s", &["sem", "shm", "Limit, lock and meet"], &["msgq", "fifo"]),
+        ("sem ", &["barrier", "Meet N callers; all leave together"], &["--timeout"]),
+        ("ipcbox help msgq ", &["peek", "Look at messages"], &[]),
+        ("ipc-sem run x --", &["--slots", "Make N slots if missing", "--timeout"], &["--json"]),
+        ("ipcbox-sem stat x --color ", &["auto", "always", "never"], &[]),
+        ("sem stat x --color=a", &["auto", "always"], &["never"]),
+        ("ipcrm-lite --all ", &["shm", "msg"], &[]),
+        ("ipcrm-lite --all=", &["shm", "msg", "sem"], &[]),
+        ("shm get x --bits ", &["32", "64"], &[]),
+        ("ipcs --", &["--leaks", "Run CMD, and tell what it leaves behind"], &["--list"]),
+        ("ipcbox ipcrm --", &["--orphaned", "--queue-key"], &["--list"]),
+        ("sem run x --timeout 5 --tim", &["--timeout", "--timeout-status"], &["--slots"]),
+        ("signal send T", &["TERM", "please end", "TRAP"], &["KILL"]),
+        ("signal wait INT,US", &["USR1", "USR2"], &["TERM"]),
+        ("signal wait SIGUS", &["USR1", "USR2"], &["TERM"]),
+        (
+            "ipcbox sem rm ",
+            &[&sem_id, &key_of_sem, &slash_sem, &sems],
+            &[&key_of_board, &slash_board],
+        ),
+        ("sem stat 0x", &[&key_of_sem, &key_of_queue], &[&slash_sem]),
+        ("msgq recv ", &[&key_of_queue, &msgs], &[&key_of_board, &slash_sem]),
+        ("shm stat ", &[&key_of_board, &slash_board, &bytes], &[&key_of_queue, &slash_sem]),
+        ("ipcs-lite ", &[&key_of_board, &key_of_queue, &key_of_sem, &bytes], &[]),
+        ("ipcrm -Q ", &[&key_of_queue, &key_of_sem], &[&key_of_board, &slash_board]),
+        ("sem create ", &["private", "ftok:"], &[&key_of_sem]),
+        ("fifo stat way-", &["way-in", "way-out"], &["way-of-life"]),
+        ("shm memfd way-", &["way-in", "way-of-life"], &[]),
+        ("ipcbox key ftok:way-", &["way-in", "way-of-life"], &[]),
+        (&some_pid, &[&pid, &other, "sleep 987654"], &[]),
+        (&other_pid, &[&pid, &other], &[]),
+        ("ipcbox --install bin s", &["shm", "signal"], &["msgq"]),
+        ("sem run x -- way-", &["way-one", "way-two"], &["way-in"]),
+        ("ipcbox pipe run -- cat ::: way-", &["way-one", "way-two"], &["way-in"]),
+        ("sem run x -- cat way-", &["way-in", "way-of-life"], &["way-one"]),
+        ("sem run x -- ipcbox sem lock y --", &["--shared", "--foreign"], &["--slots"]),
+    ];
+    for (line, expected, unwanted) in table {
+        // Where one family of objects is everybody's, others' stand between the test's own.
+        let screen = shell.lists(&terminal, line, expected);
+        let screen = screen.replacen(line, "", 1);
+        for word in *unwanted {
+            assert!(!screen.contains(word), "{line:?} offers {word:?}:\n{screen}");
+        }
+        for word in ["_ipcbox", "rror", "not found", "nvalid", "No such"] {
+            assert!(!screen.contains(word), "{line:?}:\n{screen}");
+        }
+    }
+    // What is the only one is inserted, and the line runs.
+    terminal.types("ipcbox si\tli\tTER\t\n");
+    terminal.says("15\r\n");
+}
+
+#[test]
+fn bash_offers_what_there_is() {
+    check(&BASH);
+}
+
+#[test]
+fn bash_with_its_package_offers_the_same() {
+    if !Path::new(PACKAGE).exists() {
+        return skip("there is no bash-completion");
+    }
+    let rc = format!(". {PACKAGE}\n{}", BASH.rc.1);
+    check(&Shell { rc: (BASH.rc.0, rc.leak()), ..BASH });
+}
+
+#[test]
+fn zsh_offers_what_there_is() {
+    check(&ZSH);
+}
+
+#[test]
+fn fish_offers_what_there_is() {
+    check(&FISH);
+}
+
+/// The quickest of some calls, in microseconds.
+fn quickest(costs: impl Iterator<Item = u64>) -> u64 {
+    costs.take(20).min().unwrap()
+}
+
+#[test]
+fn no_completion_takes_long() {
+    let world = World::new();
+    // As many objects as a busy machine has.
+    for n in 0..if world.is_own() { 50 } else { 5 } {
+        world.call(&format!("sem create @s{n}")).ok();
+    }
+    let lines = ["ipcbox ", "sem run x --", "signal wait ", "signal join ", "sem rm ", "ipcs "];
+    for shell in [BASH, ZSH, FISH] {
+        let Some(terminal) = shell.open(&world, COMPLETIONS) else { continue };
+        for line in lines {
+            let cost = quickest((0..).map(|_| {
+                terminal.types(&format!("{}{line}{}", shell.cost.0, shell.cost.1));
+                terminal.says("@=");
+                terminal.says("=@").trim_end_matches("=@").parse().unwrap()
+            }));
+            println!("{}: {line:?}: {cost} µs", shell.words[0]);
+            assert!(cost < 50_000, "{}: {line:?} takes {cost} µs", shell.words[0]);
+        }
+    }
+}

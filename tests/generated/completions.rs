@@ -1,0 +1,182 @@
+//! The completions: a small engine for each shell, and one table, rendered here, of all that they offer.
+//!
+//! The table has a text for each place on a command line: the box is `.`, an applet its name, a verb `APPLET_VERB`. A
+//! row of it is words (`-w,--timeout`; `#1` and `#*` for arguments by place, `--` for a command), what a value is (nothing: there is none;
+//! `?` before it: it can be left out), and the description.
+
+use clap::{Arg, ArgAction};
+use ipcbox::applets::{APPLETS, Entry, WORDS};
+use ipcbox::args::signals;
+
+use super::{Rendered, committed};
+
+/// What the value of an argument is, in the engines' words.
+fn kind(place: &str, parser: &clap::Command, arg: &Arg) -> String {
+    let words = arg.get_possible_values();
+    if !words.is_empty() {
+        let names: Vec<&str> = words.iter().map(clap::builder::PossibleValue::get_name).collect();
+        return format!("={}", names.join(","));
+    }
+    let (applet, verb) = place.split_once('_').unwrap_or((place, ""));
+    let object = match applet {
+        "msgq" => "msg",
+        "sem" | "shm" => applet,
+        _ => "ipc",
+    };
+    let of = match arg.get_id().as_str().split_once('-') {
+        Some(("shmem", _)) => "shm",
+        Some(("queue", _)) => "msg",
+        Some(("semaphore", _)) => "sem",
+        _ => "ipc",
+    };
+    let name = arg.get_value_names().and_then(<[_]>::first).map_or("", |name| name.as_str());
+    match name {
+        "TARGET" if verb == "create" => "new".into(),
+        "TARGET" if place == "key" => "key".into(),
+        "TARGET" => object.into(),
+        "SEM" => "sem".into(),
+        "ID" => format!("{of}-id"),
+        "KEY" => format!("{of}-key"),
+        "KIND" => "=shm,msg,sem".into(),
+        "PATH" if verb == "create" => "file".into(),
+        "PATH" => "fifo".into(),
+        "PIPE" => "pipe".into(),
+        "FILE" => "file".into(),
+        "DIR" => "dir".into(),
+        "PID" => "pid".into(),
+        "SIG" | "SIG[:D]" | "SIG=CMDLINE" | "L" | "A=B" | "SPEC" => "signal".into(),
+        "USER" | "USER[:GROUP]" => "user".into(),
+        "APPLET" => "applet".into(),
+        "CMD" if parser.get_opts().any(|arg| arg.get_long() == Some("sep")) => "stages".into(),
+        "CMD" => "command".into(),
+        choice if choice.contains('|') => format!("={}", choice.replace('|', ",")),
+        // Numbers, durations, sizes and texts, of which nobody knows more than the user.
+        "A,B" | "CMDLINE" | "COLUMN" | "COUNT" | "D" | "DURATION" | "F" | "INDEX:DELTA"
+        | "INTERVAL" | "K" | "LABEL" | "MESSAGE" | "MODE" | "N" | "NAME" | "NEW" | "OLD" | "P"
+        | "RATE" | "RECORDS" | "SIZE" | "TEXT" | "TYPE" | "V,V" | "VALUE" | "WORD" => "-".into(),
+        other => panic!("{place}: what stands for {other}?"),
+    }
+}
+
+fn row(words: &str, value: &str, text: &str) -> String {
+    format!("{words}\t{value}\t{text}")
+}
+
+/// The rows of a verb.
+fn rows(place: &str, verb: &Entry) -> Vec<String> {
+    let mut parser = verb.parser("ipcbox");
+    parser.build();
+    let mut number = 0;
+    let rows = parser.get_arguments().filter(|arg| !arg.is_hide_set()).map(|arg| {
+        let values = arg.get_num_args().unwrap_or_default();
+        let value = match (arg.get_action().takes_values(), values.min_values()) {
+            (false, _) => String::new(),
+            _ if values.max_values() == 0 => String::new(),
+            (true, 0) if arg.is_require_equals_set() => String::new(),
+            (true, 0) if !arg.is_positional() => format!("?{}", kind(place, &parser, arg)),
+            _ => kind(place, &parser, arg),
+        };
+        let names = if arg.is_last_set() {
+            "--".into()
+        } else if arg.is_positional() {
+            number += 1;
+            match arg.get_action() {
+                ArgAction::Append => "#*".into(),
+                _ => format!("#{number}"),
+            }
+        } else {
+            let short = arg.get_short().map(|short| format!("-{short}"));
+            let long = arg.get_long().map(|long| format!("--{long}"));
+            short.into_iter().chain(long).collect::<Vec<_>>().join(",")
+        };
+        row(&names, &value, &arg.get_help().unwrap().to_string())
+    });
+    rows.collect()
+}
+
+/// Every place with its rows; one that is another one's under its own name is `>` and that name.
+fn table() -> Vec<(String, String)> {
+    let verbs = |entries: &[Entry]| -> Vec<String> {
+        entries.iter().map(|verb| row(verb.name, "verb", verb.summary)).collect()
+    };
+    let help = row("-h,--help", "", "Print help");
+    let version = row("-V,--version", "", "Print the version");
+    let applets = APPLETS.iter().map(|applet| row(applet.name, "verb", applet.summary));
+    let mut own: Vec<String> = applets.chain(verbs(WORDS)).collect();
+    own.extend([
+        row("help", "verb", "Explain an applet or a verb"),
+        row("--list", "", "Print the names of the applets"),
+        version.clone(),
+        help.clone(),
+    ]);
+    let mut places = vec![(".".to_owned(), own.clone()), ("help".to_owned(), own)];
+    for applet in APPLETS {
+        if applet.alone(applet.name).is_some() {
+            let alone = applet.verbs.iter().flat_map(|verb| {
+                let rows = rows(applet.name, verb);
+                [&[verb.name], verb.aliases]
+                    .concat()
+                    .into_iter()
+                    .map(move |name| (name.to_owned(), rows.clone()))
+            });
+            places.extend(alone);
+            continue;
+        }
+        let mut own = verbs(applet.verbs);
+        own.extend([row("help", "verb", "Explain a verb"), version.clone(), help.clone()]);
+        places.push((applet.name.to_owned(), own.clone()));
+        places.push((format!("{}_help", applet.name), own));
+        for verb in applet.verbs {
+            let place = format!("{}_{}", applet.name, verb.name);
+            let rows = rows(&place, verb);
+            places.push((place, rows));
+        }
+    }
+    places.extend(WORDS.iter().map(|word| (word.name.to_owned(), rows(word.name, word))));
+    let signals =
+        signals::all().map(|signal| row(&signals::name(signal), "-", signals::meaning(signal)));
+    places.push(("signals".into(), signals.collect()));
+    let mut table: Vec<(String, String)> = Vec::new();
+    for (place, rows) in places {
+        let text = rows.join("\n");
+        let same = table.iter().find(|(_, other)| *other == text);
+        let text = same.map_or(text, |(other, _)| format!(">{other}"));
+        table.push((place, text));
+    }
+    table
+}
+
+/// The names under which the box can be called, and `ipcbox` itself.
+fn names() -> String {
+    let applets = APPLETS.iter().flat_map(|applet| {
+        let others = applet.verbs.iter().filter(|verb| applet.alone(verb.name).is_some());
+        let others = others.flat_map(|verb| [&[verb.name], verb.aliases].concat());
+        [applet.name].into_iter().chain(others.filter(|name| *name != applet.name))
+    });
+    let names =
+        applets.flat_map(|name| ["", "ipcbox-", "ipc-"].map(|prefix| format!("{prefix}{name}")));
+    ["ipcbox".to_owned()].into_iter().chain(names).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn completions_are_those_of_the_tables() {
+    let posix =
+        |(place, rows): (String, String)| format!("[{place}]='{}'\n", rows.replace('\'', r"'\''"));
+    let fish = |(place, rows): (String, String)| {
+        let rows = rows.replace('\\', r"\\").replace('\'', r"\'");
+        format!("        case {place}\n            echo '{rows}'\n")
+    };
+    let fill = |engine: &str, table: String| {
+        let engine = engine.replace("@NAMES@", &names()).replace("@TABLE@\n", &table);
+        engine.replace("@LIVE@", include_str!("live.sh").trim_end())
+    };
+    let words: String = table().into_iter().map(posix).collect();
+    let cases = table().into_iter().map(fish).collect();
+    let rendered = [
+        ("ipcbox.bash", fill(include_str!("engine.bash"), words.clone())),
+        ("_ipcbox", fill(include_str!("engine.zsh"), words)),
+        ("ipcbox.fish", fill(include_str!("engine.fish"), cases)),
+    ];
+    let rendered = rendered.map(|(name, text)| (name.to_owned(), text));
+    committed("completions", &Rendered::from(rendered));
+}

@@ -1,0 +1,251 @@
+# Completion of ipcbox and its applets for bash 4.2 and later, with or without the bash-completion package.
+# Generated from the tables of the program: BLESS=1 cargo test generated
+# shellcheck shell=bash disable=SC2016,SC2034,SC2154
+
+typeset -gA _ipcbox_table=(
+@TABLE@
+)
+
+_ipcbox_live='@LIVE@'
+
+# Goes to a place of the table.
+_ipcbox_enter() {
+    place=$1
+    local text=${_ipcbox_table[$place]}
+    if [[ $text == '>'* ]]; then
+        place=${text#>}
+        text=${_ipcbox_table[$place]}
+    fi
+    mapfile -t rows <<<"$text"
+}
+
+# The value and the description of a word of this place.
+_ipcbox_find() {
+    local row
+    for row in "${rows[@]}"; do
+        [[ ,${row%%$'\t'*}, == *",$1,"* ]] || continue
+        row=${row#*$'\t'}
+        value=${row%%$'\t'*}
+        text=${row#*$'\t'}
+        return 0
+    done
+    return 1
+}
+
+# Offers a word with its description, where it goes on from what was typed.
+_ipcbox_offer() {
+    if [[ $1 == "$current"* ]]; then
+        offers+=("$1")
+        texts+=("$2")
+    fi
+}
+
+# Offers the words of the rows whose value is this, or all options.
+_ipcbox_offer_rows() {
+    local row word rest
+    for row in "${rows[@]}"; do
+        rest=${row#*$'\t'}
+        [[ $1 == "${rest%%$'\t'*}" || ($1 == options && $row == -*) ]] || continue
+        row=${row%%$'\t'*}
+        for word in ${row//,/ }; do
+            _ipcbox_offer "$word" "${rest#*$'\t'}"
+        done
+    done
+}
+
+# What was typed up to the last of these is left as it is.
+_ipcbox_keep() {
+    local rest=${current##*["$1"]}
+    before+=${current%"$rest"}
+    current=$rest
+}
+
+_ipcbox_fifos() {
+    local file files
+    mapfile -t files < <(compgen -f -- "$current")
+    for file in "${files[@]}"; do
+        [[ -d ${file/#\~\//$HOME/} || -p ${file/#\~\//$HOME/} ]] && _ipcbox_offer "$file"
+    done
+    as_files=1
+    compopt -o filenames
+}
+
+# Offers what exists now.
+_ipcbox_offer_live() {
+    local line lines
+    mapfile -t lines < <(sh -c "$_ipcbox_live" sh "$@")
+    for line in "${lines[@]}"; do
+        [[ $line == "$current"* ]] || continue
+        offers+=("${line%%$'\t'*}")
+        texts+=("${line#*$'\t'}")
+    done
+}
+
+_ipcbox_values() {
+    local word
+    case $1 in
+        =*) for word in ${1//[=,]/ }; do _ipcbox_offer "$word"; done ;;
+        file) compopt -o default ;;
+        dir) compopt -o dirnames ;;
+        fifo) _ipcbox_fifos ;;
+        pipe)
+            if [[ $current == +([0-9]):* ]]; then
+                _ipcbox_keep :
+                _ipcbox_offer_live pipe "${before%:}"
+            else
+                _ipcbox_fifos
+            fi
+            ;;
+        pid) _ipcbox_offer_live pid ;;
+        signal)
+            _ipcbox_keep ,=
+            if [[ $current == SIG* ]]; then
+                before+=SIG
+                current=${current#SIG}
+            fi
+            _ipcbox_enter signals
+            _ipcbox_offer_rows -
+            ;;
+        user)
+            if [[ $current == *:* ]]; then
+                _ipcbox_keep :
+                mapfile -t offers < <(compgen -g -- "$current")
+            else
+                mapfile -t offers < <(compgen -u -- "$current")
+            fi
+            ;;
+        applet)
+            _ipcbox_enter .
+            _ipcbox_offer_rows verb
+            ;;
+        new) _ipcbox_offer private 'A new object without a key' ;;&
+        new | key | ipc* | msg* | sem* | shm*)
+            if [[ $current == ftok:* ]]; then
+                compopt -o default
+            else
+                [[ $1 == new || $1 == key ]] || _ipcbox_offer_live "$1"
+                [[ $1 == *-* || ($1 != new && $1 != key && $current != f*) ]] || _ipcbox_offer ftok: 'The key of a file'
+            fi
+            ;;
+    esac
+}
+
+# A command and its arguments, from this word on: what the shell offers for it where it stands alone.
+_ipcbox_command() {
+    local at=$1 function
+    for function in _comp_command_offset _command_offset; do
+        if declare -F "$function" >/dev/null; then
+            "$function" "$at"
+            return
+        fi
+    done
+    if ((at == COMP_CWORD)); then
+        if [[ $current == */* ]]; then
+            compopt -o default
+        else
+            mapfile -t COMPREPLY < <(compgen -c -- "$current")
+        fi
+        return
+    fi
+    local command=${COMP_WORDS[at]} spec
+    spec=$(complete -p -- "${command##*/}" 2>/dev/null)
+    local COMP_LINE=${COMP_LINE:$2} COMP_POINT=$((COMP_POINT - $2))
+    local COMP_WORDS=("${COMP_WORDS[@]:at}") COMP_CWORD=$((COMP_CWORD - at))
+    if [[ $spec =~ \ -F\ ([^ ]+) ]] && function=${BASH_REMATCH[1]} && declare -F "$function" >/dev/null; then
+        [[ $spec =~ \ -o\ (nospace) ]] && compopt -o nospace
+        [[ $spec =~ \ -o\ (filenames) ]] && compopt -o filenames
+        "$function" "$command" "$3" "${COMP_WORDS[COMP_CWORD - 1]}" 2>/dev/null
+    fi
+    ((${#COMPREPLY[@]})) || compopt -o default
+}
+
+# Hands the offers to readline, where they are listed with their descriptions.
+_ipcbox_reply() {
+    local i word width=0 listed='' cut=${typed%"$1"}
+    [[ $COMP_TYPE == 63 || $COMP_TYPE == 33 || $COMP_TYPE == 64 ]] && ((${#offers[@]} > 1)) && listed=1
+    for i in "${!offers[@]}"; do
+        word=$before${offers[i]}
+        word=${word#"$cut"}
+        [[ ! $as_files && $word == *[!A-Za-z0-9_./:=,@%+#-]* ]] && printf -v word %q "$word"
+        COMPREPLY[i]=$word
+        ((width = ${#word} > width ? ${#word} : width))
+    done
+    if [[ $listed && ! $as_files ]]; then
+        for i in "${!offers[@]}"; do
+            [[ ${texts[i]} ]] || continue
+            printf -v word '%-*s  %s' "$width" "${COMPREPLY[i]}" "${texts[i]}"
+            COMPREPLY[i]=${word:0:${COLUMNS:-80} - 3}
+        done
+    elif [[ ${#offers[@]} == 1 && ${offers[0]} == *: ]]; then
+        compopt -o nospace
+    fi
+}
+
+_ipcbox() {
+    local IFS=$' \t\n' words=() at=() starts=() line=${COMP_LINE:0:COMP_POINT} rest word i
+    COMPREPLY=()
+    # The words as the shell splits them; readline cuts them once more, at : and =.
+    for ((i = 0; i <= COMP_CWORD; i++)); do
+        rest=${line#"${line%%[![:blank:]]*}"}
+        word=${COMP_WORDS[i]:0:${#rest}}
+        if [[ $rest == "$line" ]] && ((i)); then
+            words[${#words[@]} - 1]+=$word
+        else
+            words+=("$word")
+            at+=("$i")
+            starts+=($((COMP_POINT - ${#rest})))
+        fi
+        line=${rest#"$word"}
+    done
+    local current=${words[${#words[@]} - 1]#[\"\']} before='' offers=() texts=() as_files=''
+    local typed=$current name=${words[0]##*/} place rows value text pending='' maybe='' ended='' count='' below
+    while [[ ! ${_ipcbox_table[$name]} && $name == *-* ]]; do
+        name=${name#*-}
+    done
+    [[ ${_ipcbox_table[$name]} ]] || name=.
+    _ipcbox_enter "$name"
+    for ((i = 1; i < ${#words[@]} - 1; i++)); do
+        word=${words[i]}
+        maybe=''
+        below=${place}_$word
+        if [[ $pending ]]; then
+            pending=''
+        elif [[ ! $count$ended && ${_ipcbox_table[${below#._}]} ]]; then
+            _ipcbox_enter "${below#._}"
+        elif [[ ! $ended && $word == -- ]]; then
+            ended=1
+            _ipcbox_find -- || continue
+            local command=$((i + 1))
+            for ((i++; i < ${#words[@]} - 1; i++)); do
+                [[ $value == stages && ${words[i]} == ::: ]] && command=$((i + 1))
+            done
+            _ipcbox_command "${at[command]}" "${starts[command]}" "$2"
+            return
+        elif [[ ! $ended ]] && _ipcbox_find "$word"; then
+            if [[ $value == \?* ]]; then maybe=${value#?}; else pending=$value; fi
+        elif [[ $ended || $word != -?* ]]; then
+            ((++count))
+        fi
+    done
+    if [[ $pending ]]; then
+        _ipcbox_values "$pending"
+    elif [[ ! $ended && $current == --*=* ]]; then
+        if _ipcbox_find "${current%%=*}"; then
+            _ipcbox_keep '='
+            _ipcbox_values "${value#\?}"
+        fi
+    elif [[ ! $ended && $current == -* ]]; then
+        _ipcbox_offer_rows options
+    else
+        [[ ! $maybe ]] || _ipcbox_values "$maybe"
+        ((count)) || _ipcbox_offer_rows verb
+        if _ipcbox_find "#$((count + 1))" || _ipcbox_find '#*'; then
+            _ipcbox_values "$value"
+        elif _ipcbox_find --; then
+            _ipcbox_offer -- "$text"
+        fi
+    fi
+    _ipcbox_reply "$2"
+}
+
+complete -o nosort -F _ipcbox @NAMES@ 2>/dev/null || complete -F _ipcbox @NAMES@

@@ -1,0 +1,177 @@
+# Completion of ipcbox and its applets for fish.
+# Generated from the tables of the program: BLESS=1 cargo test generated
+
+# The rows of a place of the table.
+function __ipcbox_table
+    switch $argv[1]
+@TABLE@
+    end
+end
+
+set -g __ipcbox_live '@LIVE@'
+
+# Goes to a place of the table.
+function __ipcbox_enter --no-scope-shadowing
+    set -l there (__ipcbox_table $argv[1])
+    set -q there[1]; or return
+    set place $argv[1]
+    set rows $there
+    if string match -q '>*' -- $rows[1]
+        set place (string sub -s 2 -- $rows[1])
+        set rows (__ipcbox_table $place)
+    end
+    return 0
+end
+
+# The value and the description of a word of this place.
+function __ipcbox_find --no-scope-shadowing
+    for row in $rows
+        set -l fields (string split \t -- $row)
+        contains -- $argv[1] (string split , -- $fields[1]); or continue
+        set value $fields[2]
+        set text $fields[3]
+        return 0
+    end
+    return 1
+end
+
+# Offers the words of the rows whose value is this, or all options.
+function __ipcbox_offer_rows --no-scope-shadowing
+    for row in $rows
+        set -l fields (string split \t -- $row)
+        if test "$fields[2]" = $argv[1]; or begin
+                test $argv[1] = options; and string match -q -- '-*' $row
+            end
+            for word in (string split , -- $fields[1])
+                echo $word\t$fields[3]
+            end
+        end
+    end
+end
+
+function __ipcbox_fifos
+    for file in (__fish_complete_path $argv[1] | string replace -r '\t.*' '')
+        set -l path (string replace -r '^~/' "$HOME/" -- $file)
+        if test -d $path -o -p $path
+            echo $file
+        end
+    end
+end
+
+# The values of a kind that go on from $argv[2].
+function __ipcbox_values
+    set -l place
+    set -l rows
+    set -l current "$argv[2]"
+    switch $argv[1]
+        case '=*'
+            string split , -- (string sub -s 2 -- $argv[1])
+        case file
+            __fish_complete_path $current
+        case dir
+            __fish_complete_directories $current ''
+        case fifo
+            __ipcbox_fifos $current
+        case pipe
+            if set -l pid (string match -r -- '^\d+(?=:)' $current)
+                printf '%s\n' $pid:(sh -c $__ipcbox_live sh pipe $pid)
+            else
+                __ipcbox_fifos $current
+            end
+        case pid
+            sh -c $__ipcbox_live sh pid
+        case signal
+            set -l before (string match -r -- '^(?:.*[,=])?(?:SIG)?' $current)
+            __ipcbox_enter signals
+            printf '%s\n' "$before"(__ipcbox_offer_rows -)
+        case user
+            if set -l user (string match -r -- '^.*:' $current)
+                printf '%s\n' $user(__fish_complete_groups)
+            else
+                __fish_complete_users
+            end
+        case applet
+            __ipcbox_enter .
+            __ipcbox_offer_rows verb
+        case new key 'ipc*' 'msg*' 'sem*' 'shm*'
+            if set -l path (string replace ftok: '' -- $current)
+                printf '%s\n' ftok:(__fish_complete_path $path)
+                return
+            end
+            contains $argv[1] new
+            and echo private\t'A new object without a key'
+            contains $argv[1] new key
+            or sh -c $__ipcbox_live sh $argv[1]
+            string match -q '*-*' -- $argv[1]
+            or if contains $argv[1] new key; or string match -q 'f*' -- $current
+                echo ftok:\t'The key of a file'
+            end
+    end
+end
+
+function __ipcbox
+    set -l words (commandline -opc)
+    set -l current (commandline -ct)
+    set -l name (string replace -r '.*/' '' -- $words[1])
+    set -l place
+    set -l rows
+    set -l value
+    set -l text
+    set -l pending
+    set -l maybe
+    set -l ended
+    set -l count 1
+    set -l last (count $words)
+    while not __ipcbox_enter $name
+        string match -q '*-*' -- $name; or set name -.
+        set name (string replace -r '^[^-]*-' '' -- $name)
+    end
+    set -l i 1
+    while test $i -lt $last
+        set i (math $i + 1)
+        set -l word $words[$i]
+        set maybe
+        if set -q pending[1]
+            set -e pending[1]
+        else if test $count = 1; and not set -q ended[1]; and __ipcbox_enter (string replace -r '^\._' '' -- $place'_'$word)
+        else if not set -q ended[1]; and test "$word" = --
+            set ended 1
+            __ipcbox_find --; or continue
+            set -l command
+            while test $i -lt $last
+                set i (math $i + 1)
+                set -a command $words[$i]
+                test $value = stages -a "$words[$i]" = :::; and set command
+            end
+            # What the shell offers for the command where it stands alone.
+            complete --do-complete=(string join ' ' -- (string escape -- $command) $current)
+            return
+        else if not set -q ended[1]; and __ipcbox_find "$word"
+            set maybe (string replace -f '?' '' -- $value)
+            or test -z "$value"; or set pending $value
+        else if set -q ended[1]; or not string match -q -- '-?*' "$word"
+            set count (math $count + 1)
+        end
+    end
+    if set -q pending[1]
+        __ipcbox_values $pending $current
+    else if not set -q ended[1]; and string match -q -- '--*=*' $current
+        set -l parts (string split -m 1 = -- $current)
+        __ipcbox_find $parts[1]
+        and printf '%s\n' $parts[1]=(__ipcbox_values (string replace -r '^\?' '' -- $value) $parts[2])
+    else if not set -q ended[1]; and string match -q -- '-*' $current
+        __ipcbox_offer_rows options
+    else
+        set -q maybe[1]; and __ipcbox_values $maybe $current
+        test $count -gt 1; or __ipcbox_offer_rows verb
+        if __ipcbox_find "#$count"; or __ipcbox_find '#*'
+            __ipcbox_values $value $current
+        else if __ipcbox_find --
+            echo --\t$text
+        end
+    end
+end
+
+for name in @NAMES@
+    complete -c $name -k -f -a '(__ipcbox)'
+end

@@ -1,0 +1,162 @@
+#compdef @NAMES@
+# Completion of ipcbox and its applets for zsh.
+# Generated from the tables of the program: BLESS=1 cargo test generated
+
+(( $+_ipcbox_table )) || typeset -gA _ipcbox_table=(
+@TABLE@
+)
+
+_ipcbox_live='@LIVE@'
+
+# Goes to a place of the table.
+_ipcbox_enter() {
+    place=$1
+    local text=$_ipcbox_table[$place]
+    if [[ $text == '>'* ]]; then
+        place=${text#>}
+        text=$_ipcbox_table[$place]
+    fi
+    rows=("${(@f)text}")
+}
+
+# The value and the description of a word of this place.
+_ipcbox_find() {
+    local row
+    for row in $rows; do
+        [[ ,${row%%$'\t'*}, == *",$1,"* ]] || continue
+        row=${row#*$'\t'}
+        value=${row%%$'\t'*}
+        text=${row#*$'\t'}
+        return 0
+    done
+    return 1
+}
+
+# Remembers a word with its description, to be offered.
+_ipcbox_offer() {
+    offers+=("${1//:/\\:}:$2")
+}
+
+# Offers the words of the rows whose value is this, or all options.
+_ipcbox_offer_rows() {
+    local row word rest
+    for row in $rows; do
+        rest=${row#*$'\t'}
+        [[ $1 == ${rest%%$'\t'*} || ($1 == options && $row == -*) ]] || continue
+        for word in ${(s:,:)row%%$'\t'*}; do
+            _ipcbox_offer $word ${rest#*$'\t'}
+        done
+    done
+}
+
+# Offers what exists now, a line each: there can be very much, for which _describe is slow.
+_ipcbox_live() {
+    local -a words shown
+    local line word
+    local -i i width
+    for line in ${(f)"$(sh -c $_ipcbox_live sh $@)"}; do
+        word=${line%%$'\t'*}
+        words+=("$word")
+        shown+=("${line#*$'\t'}")
+        (( width = $#word > width ? $#word : width ))
+    done
+    for (( i = 1; i <= $#words; i++ )); do
+        shown[i]="${(r:width:)words[i]}  -- $shown[i]"
+    done
+    compadd -l -d shown -a words
+}
+
+_ipcbox_values() {
+    local -a offers
+    case $1 in
+        '='*) compadd - ${(s:,:)1#=} ;;
+        file) _files ;;
+        dir) _files -/ ;;
+        fifo) _files -g '*(-p)' ;;
+        pipe)
+            if compset -P '<->:'; then
+                _ipcbox_live pipe ${${IPREFIX%:}##*[^0-9]}
+            else
+                _files -g '*(-p)'
+            fi
+            ;;
+        pid) _ipcbox_live pid ;;
+        signal)
+            compset -P '*[,=]'
+            compset -P SIG
+            _ipcbox_enter signals
+            _ipcbox_offer_rows -
+            ;;
+        user) if compset -P '*:'; then _groups; else _users; fi ;;
+        applet)
+            _ipcbox_enter .
+            _ipcbox_offer_rows verb
+            ;;
+        new|key|ipc*|msg*|sem*|shm*)
+            if compset -P ftok:; then
+                _files
+            else
+                [[ $1 != new ]] || _ipcbox_offer private 'A new object without a key'
+                [[ $1 == (new|key) ]] || _ipcbox_live $1
+                [[ $1 == *-* || ($1 != (new|key) && $PREFIX != f*) ]] || _ipcbox_offer ftok: 'The key of a file'
+            fi
+            ;;
+    esac
+    (( ! $#offers )) || _describe value offers
+}
+
+_ipcbox() {
+    local place value text pending maybe ended word below name=${words[1]:t}
+    local -a rows offers
+    local -i i command count
+    while (( ! $+_ipcbox_table[$name] )) && [[ $name == *-* ]]; do
+        name=${name#*-}
+    done
+    (( $+_ipcbox_table[$name] )) || name=.
+    _ipcbox_enter $name
+    for (( i = 2; i < CURRENT; i++ )); do
+        word=$words[i]
+        maybe=
+        below=${place}_$word
+        if [[ -n $pending ]]; then
+            pending=
+        elif [[ $count$ended == 0 && -n $_ipcbox_table[${below#._}] ]]; then
+            _ipcbox_enter ${below#._}
+        elif [[ -z $ended && $word == -- ]]; then
+            ended=1
+            _ipcbox_find -- || continue
+            command=i
+            for (( i++; i < CURRENT; i++ )); do
+                [[ $value == stages && $words[i] == ::: ]] && command=i
+            done
+            shift $command words
+            (( CURRENT -= command ))
+            _normal
+            return
+        elif [[ -z $ended ]] && _ipcbox_find $word; then
+            if [[ $value == \?* ]]; then maybe=${value#?}; else pending=$value; fi
+        elif [[ -n $ended || $word != -?* ]]; then
+            count+=1
+        fi
+    done
+    if [[ -n $pending ]]; then
+        _ipcbox_values $pending
+    elif [[ -z $ended && $PREFIX == --*=* ]]; then
+        _ipcbox_find ${PREFIX%%=*} && compset -P '[^=]#=' && _ipcbox_values ${value#\?}
+    elif [[ -z $ended && $PREFIX == -* ]]; then
+        _ipcbox_offer_rows options
+        _describe -o option offers
+    else
+        [[ -n $maybe ]] && _ipcbox_values $maybe
+        (( count )) || _ipcbox_offer_rows verb
+        (( ! $#offers )) || _describe verb offers
+        if _ipcbox_find "#$(( count + 1 ))" || _ipcbox_find '#*'; then
+            _ipcbox_values $value
+        elif _ipcbox_find --; then
+            offers=("--:$text")
+            _describe command offers
+        fi
+    fi
+}
+
+_ipcbox "$@"

@@ -1,0 +1,128 @@
+//! A shell in a pseudo-terminal, and what is typed there.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Child, Command};
+use std::sync::{Arc, Mutex};
+
+use nix::pty::{Winsize, openpty};
+use nix::unistd::tcgetpgrp;
+
+use super::{BINARY, World, eventually, skip};
+
+/// What every shell here asks with.
+pub const PROMPT: &str = "ask> ";
+
+/// A shell that leads the session of a terminal of its own; killed with it.
+pub struct Terminal {
+    master: File,
+    said: Arc<Mutex<Vec<u8>>>,
+    shell: Child,
+}
+
+impl Terminal {
+    /// Starts a shell that asks with [`PROMPT`]; `$BOX` is the box. None, said aloud, where there is no such shell or no terminal.
+    pub fn open(world: &World, shell: &[&str], env: &[(&str, &str)]) -> Option<Self> {
+        // Wide and high enough for every list.
+        let size = Winsize { ws_row: 300, ws_col: 150, ws_xpixel: 0, ws_ypixel: 0 };
+        let pty = openpty(&size, None).ok();
+        let found = Command::new(shell[0]).args(["-c", "true"]).output();
+        let Some(pty) = pty.filter(|_| found.is_ok()) else {
+            skip(&format!("there is no {} or no pseudo-terminal", shell[0]));
+            return None;
+        };
+        let slave = || pty.slave.try_clone().unwrap();
+        let mut call = Command::new("setsid");
+        call.arg("-c").args(shell).stdin(slave()).stdout(slave()).stderr(slave());
+        call.env("PS1", PROMPT).env("BOX", BINARY).env("TERM", "dumb").env("LC_ALL", "C.UTF-8");
+        call.env("HOME", world.dir()).env_remove("PROMPT_COMMAND");
+        call.envs(env.iter().copied()).current_dir(world.dir());
+        let shell = call.spawn().expect("a shell");
+        let master = File::from(pty.master);
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let (mut from, to) = (master.try_clone().unwrap(), said.clone());
+        std::thread::spawn(move || {
+            let mut bytes = [0; 1000];
+            while let Ok(count @ 1..) = from.read(&mut bytes) {
+                to.lock().unwrap().extend_from_slice(&bytes[..count]);
+            }
+        });
+        let terminal = Self { master, said, shell };
+        terminal.says(PROMPT);
+        Some(terminal)
+    }
+
+    /// Types a line, or a key.
+    pub fn types(&self, text: &str) {
+        (&self.master).write_all(text.as_bytes()).unwrap();
+    }
+
+    /// What has come and was not waited for yet, without what moves the cursor and colours it.
+    pub fn screen(&self) -> String {
+        plain(&self.said.lock().unwrap())
+    }
+
+    /// Waits until this is on the screen, beside what was typed.
+    pub fn shows(&self, text: &str, typed: &str) {
+        let shown = || self.screen().replacen(typed, "", 1).contains(text);
+        let waited = AssertUnwindSafe(|| eventually(text, shown));
+        assert!(catch_unwind(waited).is_ok(), "{text:?} is not in {}", self.screen());
+    }
+
+    /// Waits until this is on the screen, and forgets what is there up to it; gives that.
+    pub fn says(&self, text: &str) -> String {
+        let waited = AssertUnwindSafe(|| eventually(text, || self.screen().contains(text)));
+        assert!(catch_unwind(waited).is_ok(), "{text:?} is not in {:?}", self.screen());
+        let mut said = self.said.lock().unwrap();
+        // An escape sequence that has not come whole stays.
+        let lens: Vec<usize> = (0..=said.len()).collect();
+        let len = lens.partition_point(|len| !plain(&said[..*len]).contains(text));
+        plain(&said.drain(..len).collect::<Vec<_>>())
+    }
+
+    /// Waits until the process of this name has the terminal, and is blocked in this system call; gives its pid.
+    pub fn in_front(&self, name: &str, call: i64) -> i32 {
+        let mut found = 0;
+        eventually(&format!("{name} has the terminal"), || {
+            found = self.foreground();
+            let is = |file: &str, text: &str| {
+                std::fs::read_to_string(format!("/proc/{found}/{file}"))
+                    .is_ok_and(|it| it.starts_with(text))
+            };
+            is("comm", &format!("{name}\n")) && is("syscall", &format!("{call} "))
+        });
+        found
+    }
+
+    /// The process group that has the terminal; 0 where there is none.
+    pub fn foreground(&self) -> i32 {
+        tcgetpgrp(&self.master).map_or(0, nix::unistd::Pid::as_raw)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
+    }
+}
+
+/// The text without escape sequences: `ESC [ … letter`, `ESC ] … BEL`, and `ESC` with one character.
+fn plain(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut parts = text.split('\u{1b}');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = match part.chars().next() {
+            Some('[') => part[1..]
+                .trim_start_matches(|c: char| !c.is_ascii_alphabetic() && c != '~')
+                .get(1..),
+            Some(']') => part.split_once('\u{7}').map(|(_, rest)| rest),
+            Some('(' | ')') => part.get(2..),
+            _ => part.get(1..),
+        };
+        plain.push_str(rest.unwrap_or_default());
+    }
+    plain
+}
