@@ -13,6 +13,7 @@ mod fuzz;
 mod generated;
 mod help;
 mod house;
+mod install;
 mod ipcs;
 mod msgq;
 mod output;

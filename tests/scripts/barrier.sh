@@ -14,12 +14,12 @@ while [ "$party" -lt "$parties" ]; do
             [ "$(wc -l <"come.$round")" -eq "$parties" ] || echo "$round" >>out-of-step
             round=$((round + 1))
         done
-        echo >>done
+        echo >>gone
     ) &
     party=$((party + 1))
 done
 wait
-[ "$(wc -l <done)" -eq "$parties" ]
+[ "$(wc -l <gone)" -eq "$parties" ]
 : >>out-of-step
 echo "$parties parties, $rounds rounds, $(wc -l <out-of-step) out of step"
 sem rm "$barrier"

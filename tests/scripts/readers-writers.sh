@@ -33,5 +33,5 @@ while [ "$i" -lt "$readers" ]; do
 done
 wait
 : >>torn
-echo "$(wc -l <written) writes, $(wc -l <read) reads, $(wc -l <torn) torn"
+echo "$(wc -l <written) writes, $(wc -l <./read) reads, $(wc -l <torn) torn"
 sem rm "$lock"

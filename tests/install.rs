@@ -1,0 +1,74 @@
+//! Installing: the recipe of the README, as it stands there, into an empty home; and then what it installed.
+
+use std::path::Path;
+
+use crate::completions::{BASH, FISH, PACKAGE, Shell, ZSH};
+use crate::support::{Call, World, lines, skip};
+
+const README: &str = include_str!("../README.md");
+
+/// The block of the README that installs links, pages and completions.
+fn recipe() -> &'static str {
+    let section = README.split("\n## Installation\n").nth(1).unwrap();
+    let block = section.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(block.contains("completions") && block.contains("man"), "{block}");
+    block
+}
+
+/// A world whose home has what the recipe installs.
+fn installed() -> World {
+    let world = World::new();
+    world.program("sh").dir(env!("CARGO_MANIFEST_DIR")).args(["-euc", recipe()]).ok();
+    world
+}
+
+#[test]
+fn the_recipe_installs_links_that_work_and_pages_that_man_finds() {
+    let world = installed();
+    let home = world.dir().join(".local");
+    for applet in lines(world.call("--list").ok().as_bytes()) {
+        let link = home.join("bin").join(&applet);
+        assert!(Call::new(link).arg("--help").ok().contains("Usage: "), "{applet}");
+    }
+    if Call::new("sh").args(["-c", "command -v man"]).output().stdout.is_empty() {
+        return skip("there is no man");
+    }
+    let share = home.join("share");
+    let man = |words: &[&str]| {
+        let call = Call::new("man").dir(&share).env("MANPATH", share.join("man"));
+        call.env("MANPAGER", "cat").env("MANWIDTH", "80").args(words).ok()
+    };
+    let page = man(&["-l", "man/man1/ipcbox-sem.1"]);
+    assert!(page.contains("IPCBOX-SEM(1)") && page.contains("barrier"), "{page}");
+    // By the name of the link, which is a page that only points there.
+    assert_eq!(man(&["sem"]), page);
+    assert!(man(&["7", "ipcbox-cookbook"]).contains("ipcbox"));
+}
+
+#[test]
+fn the_shells_find_the_completions_that_the_recipe_installs() {
+    let world = installed();
+    let home = world.dir();
+    // Without this fish describes every manual page of the system when it starts for the first time.
+    std::fs::create_dir_all(home.join(".local/share/fish/generated_completions")).unwrap();
+    let package = format!(". {PACKAGE}\nPS1='ask> '\n");
+    let bash = Shell { rc: ("rc", package.leak()), ..BASH };
+    let rc = "function fish_prompt; echo -n 'ask> '; end\nfunction fish_greeting; end\n";
+    let words = &["fish", "--init-command", "source rc.fish"];
+    let fish = Shell { words, rc: ("rc.fish", rc), ..FISH };
+    for shell in [bash, ZSH, fish] {
+        if shell.rc.1.contains(PACKAGE) && !Path::new(PACKAGE).exists() {
+            skip("there is no bash-completion");
+            continue;
+        }
+        let functions = home.join(".local/share/zsh/site-functions");
+        let Some(terminal) = shell.open(&world, functions.to_str().unwrap()) else { continue };
+        for (line, expected) in [
+            ("sem ", "Meet N callers; all leave together"),
+            ("msgq ", "Look at messages without taking them"),
+            ("ipcs-lite --", "Run CMD, and tell what it leaves behind"),
+        ] {
+            shell.lists(&terminal, line, &[expected]);
+        }
+    }
+}
