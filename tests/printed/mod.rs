@@ -3,7 +3,10 @@
 mod pages;
 mod readme;
 
-use crate::support::{Call, World, skip};
+use crate::support::{BINARY, Call, World, skip};
+
+/// Where `%before` finds what several examples need, as `$WITH`.
+const WITH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/printed/with");
 
 /// Commands as a user would type them: lines of a script, or, where the first one begins with `$ `, what a shell is asked
 /// and what it prints.
@@ -73,7 +76,7 @@ impl Example {
         let run = |script: &str| {
             let minded =
                 ["signal", "run", "--kill-tree", "--max-time", "60", "--", "/bin/sh", "-c", script];
-            world.program("ipcbox").called("ipcbox").args(minded).output()
+            world.program(BINARY).env("WITH", WITH).args(minded).output()
         };
         let (before, after) = (&self.before, &self.after);
         if !self.text.starts_with("$ ") {
