@@ -724,7 +724,7 @@ _ipcbox_find() {
 _ipcbox_offer() {
     if [[ $1 == "$current"* ]]; then
         offers+=("$1")
-        texts+=("$2")
+        texts+=("${2-}")
     fi
 }
 
@@ -860,7 +860,7 @@ _ipcbox_reply() {
     done
     if [[ $listed && ! $as_files ]]; then
         for i in "${!offers[@]}"; do
-            [[ ${texts[i]} ]] || continue
+            [[ ${texts[i]-} ]] || continue
             printf -v word '%-*s  %s' "$width" "${COMPREPLY[i]}" "${texts[i]}"
             COMPREPLY[i]=${word:0:${COLUMNS:-80} - 3}
         done
@@ -887,10 +887,10 @@ _ipcbox() {
     done
     local current=${words[${#words[@]} - 1]#[\"\']} before='' offers=() texts=() as_files=''
     local typed=$current name=${words[0]##*/} place rows value text pending='' maybe='' ended='' count='' below
-    while [[ ! ${_ipcbox_table[$name]} && $name == *-* ]]; do
+    while [[ ! ${_ipcbox_table[$name]-} && $name == *-* ]]; do
         name=${name#*-}
     done
-    [[ ${_ipcbox_table[$name]} ]] || name=.
+    [[ ${_ipcbox_table[$name]-} ]] || name=.
     _ipcbox_enter "$name"
     for ((i = 1; i < ${#words[@]} - 1; i++)); do
         word=${words[i]}
@@ -898,7 +898,7 @@ _ipcbox() {
         below=${place}_$word
         if [[ $pending ]]; then
             pending=''
-        elif [[ ! $count$ended && ${_ipcbox_table[${below#._}]} ]]; then
+        elif [[ ! $count$ended && ${_ipcbox_table[${below#._}]-} ]]; then
             _ipcbox_enter "${below#._}"
         elif [[ ! $ended && $word == -- ]]; then
             ended=1

@@ -24,6 +24,9 @@ pub const BASH: Shell = Shell {
         r"PS1='ask> '
 bind 'set bell-style none' 'set completion-query-items 0' 'set page-completions off'
 . $COMPLETIONS/ipcbox.bash
+# The strictest options that a user may have set.
+set -u
+shopt -s failglob
 # The time of one call, in microseconds.
 cost() {
     COMP_LINE=$1 COMP_POINT=${#1} COMP_TYPE=63 COMP_WORDS=($1 '') COMP_CWORD=${#COMP_WORDS[@]}

@@ -61,7 +61,8 @@ _ipcbox_live() {
         (( width = $#word > width ? $#word : width ))
     done
     for (( i = 1; i <= $#words; i++ )); do
-        shown[i]="${(r:width:)words[i]}  -- $shown[i]"
+        line="${(r:width:)words[i]}  -- $shown[i]"
+        shown[i]=$line[1,COLUMNS-1]
     done
     compadd -l -d shown -a words
 }
