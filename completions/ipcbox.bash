@@ -3,14 +3,14 @@
 # shellcheck shell=bash disable=SC2016,SC2034,SC2154
 
 typeset -gA _ipcbox_table=(
-[.]='fifo	verb	Read and write named pipes without hanging, line by line or in bulk
+[.]='fifo	verb	Read and write named pipes without hanging, by line or in bulk
 ipcrm-lite	verb	Remove IPC objects by id, key, name or filter
-ipcs-lite	verb	Show every IPC object, the limits, and what a command leaves behind
+ipcs-lite	verb	Show every IPC object, the limits, and what a command leaks
 msgq	verb	Queues: send, receive, share out work, ask and be answered
-pipe	verb	Run pipelines that tell the truth, fan out, merge, and show progress
+pipe	verb	Run pipelines that tell the truth, fan out, merge, show progress
 sem	verb	Limit, lock and meet: semaphores that a killed process gives back
-shm	verb	Shared memory: bytes, counters, words to wait on, sealed memory files
-signal	verb	Send, wait for and translate signals, and wait for processes, without races
+shm	verb	Shared memory: bytes, counters, words to wait on, sealed files
+signal	verb	Send, await and translate signals, await processes, without races
 key	verb	Print the System V key behind each target
 --install	verb	Make links named after the applets in a directory
 help	verb	Explain an applet or a verb

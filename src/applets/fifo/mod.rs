@@ -31,7 +31,7 @@ use crate::sys::fifo;
 /// The applet.
 pub const APPLET: Applet = Applet {
     name: "fifo",
-    summary: "Read and write named pipes without hanging, line by line or in bulk",
+    summary: "Read and write named pipes without hanging, by line or in bulk",
     example: "ipcbox fifo read build.log --create --rm --follow",
     verbs: &[
         Entry::of::<create::Create>(),

@@ -34,7 +34,7 @@ use crate::target::Target;
 
 /// Its name.
 const NAME: &str = "ipcs-lite";
-const SUMMARY: &str = "Show every IPC object, the limits, and what a command leaves behind";
+const SUMMARY: &str = "Show every IPC object, the limits, and what a command leaks";
 const EXAMPLES: &str = "
 # What a test suite leaves behind
 ipcbox ipcs-lite --leaks --isolate -- true

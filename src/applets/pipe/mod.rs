@@ -24,7 +24,7 @@ use super::{Applet, Entry};
 /// The applet.
 pub const APPLET: Applet = Applet {
     name: "pipe",
-    summary: "Run pipelines that tell the truth, fan out, merge, and show progress",
+    summary: "Run pipelines that tell the truth, fan out, merge, show progress",
     example: "ipcbox pipe run -- make test ::: tee log ::: tail -3",
     verbs: &[
         Entry::of::<run::Run>(),

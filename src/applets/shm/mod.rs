@@ -30,7 +30,7 @@ use crate::target::{Form, Target};
 /// The applet.
 pub const APPLET: Applet = Applet {
     name: "shm",
-    summary: "Shared memory: bytes, counters, words to wait on, sealed memory files",
+    summary: "Shared memory: bytes, counters, words to wait on, sealed files",
     example: "ipcbox shm add jobno --create",
     verbs: &[
         Entry::of::<create::Create>(),

@@ -21,7 +21,7 @@ use nix::errno::Errno;
 /// The applet.
 pub const APPLET: Applet = Applet {
     name: "signal",
-    summary: "Send, wait for and translate signals, and wait for processes, without races",
+    summary: "Send, await and translate signals, await processes, without races",
     example: "ipcbox signal send TERM 4711 --wait 10s --then KILL",
     verbs: &[
         Entry::of::<send::Send>(),
