@@ -149,7 +149,7 @@ fn in_verb(verb: &Entry, called: &str, words: &[OsString]) -> Outcome {
 
 fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit> {
     let mut parser = verb.parser(called);
-    let matches = match parser.try_get_matches_from_mut(words) {
+    let mut matches = match parser.try_get_matches_from_mut(words) {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {
             let long = words.iter().take_while(|word| *word != "--").any(|word| word == "--help");
@@ -163,7 +163,7 @@ fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit>
     };
     // The process ends soon; taking the parser apart would be work for nothing.
     forget(parser);
-    (verb.run)(&matches)
+    (verb.run)(&mut matches)
 }
 
 fn say<E: From<Error>>(text: &str) -> std::result::Result<Exit, E> {

@@ -71,8 +71,8 @@ pub struct Entry {
     pub runs: Runs,
     /// Adds its arguments to a parser.
     pub arguments: fn(Command) -> Command,
-    /// Runs it with what was parsed.
-    pub run: fn(&ArgMatches) -> Result<Exit>,
+    /// Runs it with what was parsed, which is taken out of there.
+    pub run: fn(&mut ArgMatches) -> Result<Exit>,
 }
 
 impl Entry {
@@ -86,7 +86,7 @@ impl Entry {
             examples: V::EXAMPLES,
             runs: V::RUNS,
             arguments: V::augment_args,
-            run: |matches| V::from_arg_matches(matches)?.run(),
+            run: |matches| V::from_arg_matches_mut(matches)?.run(),
         }
     }
 

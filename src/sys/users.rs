@@ -4,7 +4,15 @@
 //! getpwuid(3) would load modules into a static binary, and crashes there for a uid that no file has.
 
 use std::collections::HashMap;
-use std::process::{Command, Stdio};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsFd;
+
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
+
+use super::{exec, pipe, spawn};
 
 /// One of the two databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,17 +61,23 @@ impl Database {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// What getent(1) says of these names or numbers; nothing where it cannot be asked.
     fn getent(self, keys: &[String]) -> String {
-        let answer = Command::new("getent")
-            .arg(self.name())
-            .args(keys)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .output();
-        answer.map_or_else(
-            |_| String::new(),
-            |answer| String::from_utf8_lossy(&answer.stdout).into_owned(),
-        )
+        self.asked(keys).unwrap_or_default()
+    }
+
+    fn asked(self, keys: &[String]) -> Option<String> {
+        let words = ["getent", self.name()].into_iter().chain(keys.iter().map(String::as_str));
+        let words: Vec<OsString> = words.map(OsString::from).collect();
+        let (from, to) = pipe::for_commands().ok()?;
+        let nothing = File::open("/dev/null").ok()?;
+        let program = exec::find(&words[0]).ok()?;
+        let child = spawn::start(&program, &words, &[], &nothing, Some(to.as_fd())).ok()?;
+        drop(to);
+        let mut answer = Vec::new();
+        let read = File::from(from).read_to_end(&mut answer);
+        let _ = waitpid(Pid::from_raw(child), None);
+        read.ok().map(|_| String::from_utf8_lossy(&answer).into_owned())
     }
 }
 
