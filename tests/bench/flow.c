@@ -1,4 +1,5 @@
-/* flow write N: N MiB to standard output by vmsplice(2), without a copy. flow read N: reads standard input, and fails unless it is N MiB. */
+/* flow write N: N MiB, or NK: N KiB, to standard output by vmsplice(2), without a copy. flow read N: reads standard input, and fails
+ * unless it is as much. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,7 +13,9 @@ int main(int argc, char **argv)
 {
     if (argc != 3)
         return 2;
-    long long left = atoll(argv[2]) << 20;
+    char *unit;
+    long long left = strtoll(argv[2], &unit, 10);
+    left <<= *unit == 'K' ? 10 : 20;
     if (argv[1][0] == 'r') {
         ssize_t count;
         while ((count = read(0, block, sizeof block)) > 0)

@@ -21,12 +21,6 @@ fn msgq(words: &str) -> Command {
 
 pub fn tasks(table: &mut Table) {
     let name = format!("bench-{}", std::process::id());
-    let few = "msgq send: instructions";
-    if table.wants(few) {
-        calls(1, msgq(&format!("create {name}")));
-        table.instructions(few, 300_000, &mut msgq(&format!("send {name} x")));
-        calls(1, msgq(&format!("rm {name}")));
-    }
     for (family, target) in [("sysv", name.clone()), ("posix", format!("/{name}"))] {
         let task = format!("msgq send into recv, {family}, 1,000,000 x 64");
         if !table.wants(&task) {

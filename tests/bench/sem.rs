@@ -25,9 +25,6 @@ pub fn tasks(table: &mut Table) {
     std::fs::write(&file, "").expect("a lock file");
     let lock = file.display().to_string();
 
-    calls(1, sem(&format!("create {name}-value --value 0")));
-    let post = format!("post {name}-value");
-    table.instructions("sem post: instructions", 260_000, &mut sem(&post));
     let run = format!("run {name} --slots 2 -- /bin/true");
     let run = || sem(&run);
     table.compare(
@@ -65,13 +62,6 @@ pub fn tasks(table: &mut Table) {
         }
         None => table.missing("sem run, GNU sem --fg", "GNU parallel"),
     }
-    let last: u64 =
-        String::from_utf8(sem(&format!("get {name}-value")).output().expect("it runs").stdout)
-            .expect("a number")
-            .trim()
-            .parse()
-            .expect("a number");
-    assert!(last <= 1, "posts were counted {last} times");
-    calls(1, sem(&format!("rm --missing-ok {name}-value {name}")));
+    calls(1, sem(&format!("rm --missing-ok {name}")));
     std::fs::remove_file(&file).expect("the lock file");
 }

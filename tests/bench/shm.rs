@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +10,13 @@ use std::time::{Duration, Instant};
 use crate::table::{BINARY, Goal, Table, calls, compiled};
 
 const LEN: usize = 1 << 30;
+
+const TASKS: [&str; 4] = [
+    "shm write 1 GiB from a file, C loop",
+    "shm write 1 GiB from a pipe, C loop",
+    "shm read 1 GiB to a file, C loop",
+    "shm read 1 GiB to a pipe, C loop",
+];
 
 fn shm(words: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
@@ -19,42 +27,43 @@ fn shm(words: &[&str]) -> Command {
 /// What is moved, and between what.
 struct Payload {
     id: String,
+    /// What the box writes.
     from: PathBuf,
+    /// What the bare loop writes, in which every word is another: so each has to write all of it.
+    other: PathBuf,
     to: PathBuf,
 }
 
 impl Payload {
     /// File to segment.
-    fn write(&self, mut command: Command) -> Duration {
-        command.stdin(File::open(&self.from).expect("the data"));
+    fn write(&self, mut command: Command, from: &Path) -> Duration {
+        command.stdin(File::open(from).expect("the data"));
         let time = run(command);
-        self.verify();
+        self.read(shm(&["read", &self.id]), from);
         time
     }
 
     /// Pipe to segment.
-    fn write_pipe(&self, mut command: Command) -> Duration {
-        let mut cat =
-            Command::new("cat").arg(&self.from).stdout(Stdio::piped()).spawn().expect("cat");
+    fn write_pipe(&self, mut command: Command, from: &Path) -> Duration {
+        let mut cat = Command::new("cat").arg(from).stdout(Stdio::piped()).spawn().expect("cat");
         command.stdin(cat.stdout.take().expect("a pipe"));
         let time = run(command);
         assert!(cat.wait().expect("cat").success());
-        self.verify();
+        self.read(shm(&["read", &self.id]), from);
         time
     }
 
-    /// Segment to file.
-    fn read(&self, mut command: Command) -> Duration {
-        command.stdout(OpenOptions::new().write(true).open(&self.to).expect("a file"));
-        run(command)
-    }
-
-    /// What is in the segment, after the time was taken, is what was written; and is taken away, so that the next one has
-    /// to write it again.
-    fn verify(&self) {
-        self.read(shm(&["read", &self.id]));
-        assert!(same(&self.from, &self.to), "it is not what was written");
-        calls(1, shm(&["write", &self.id, "none"]));
+    /// Segment to file, where `from` has to arrive.
+    fn read(&self, mut command: Command, from: &Path) -> Duration {
+        let file = OpenOptions::new().write(true).open(&self.to).expect("a file");
+        // What an earlier run left there is not what this one is to write.
+        for at in (0..LEN as u64).step_by(1 << 20) {
+            file.write_all_at(&[!0; 8], at).expect("room");
+        }
+        command.stdout(file);
+        let time = run(command);
+        assert!(same(from, &self.to), "it is not what was written");
+        time
     }
 }
 
@@ -90,23 +99,24 @@ pub fn tasks(table: &mut Table) {
     let Some(loop_of_c) = compiled("shm.c") else {
         return table.missing("shm write, a bare C loop", "cc");
     };
-    calls(1, shm(&["add", "bench-word", "--create"]));
-    table.instructions("shm add: instructions", 260_000, &mut shm(&["add", "bench-word"]));
-    calls(1, shm(&["rm", "bench-word"]));
-    if !table.wants("shm write and read, 1 GiB") {
+    if !TASKS.iter().any(|task| table.wants(task)) {
         return;
     }
     let made = shm(&["create", "private", "--size", "1G"]).output().expect("it starts");
     let id = String::from_utf8(made.stdout).expect("an id").trim().to_owned();
     let dir = Path::new("/dev/shm");
     let file = |name: &str| dir.join(format!("bench-{}-{name}", std::process::id()));
-    let payload = Payload { id: id.clone(), from: file("from"), to: file("to") };
+    let payload =
+        Payload { id: id.clone(), from: file("from"), other: file("other"), to: file("to") };
     let words = (0..LEN as u64 / 8).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
     for path in [&payload.from, &payload.to] {
-        std::fs::write(path, &bytes).expect("room for 3 GiB in memory");
+        std::fs::write(path, &bytes).expect("room for 4 GiB in memory");
     }
-    drop(bytes);
+    let other: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
+    std::fs::write(&payload.other, &other).expect("room for 4 GiB in memory");
+    drop((bytes, other));
+    let Payload { from, other, .. } = &payload;
     let c = |verb: &str| {
         let mut command = Command::new(&loop_of_c);
         command.args([verb, &id]);
@@ -114,35 +124,29 @@ pub fn tasks(table: &mut Table) {
     };
     let goal = Goal::Speed(0.9);
     table.compare(
-        "shm write and read, 1 GiB: write from a file",
+        TASKS[0],
         goal,
         7,
-        || payload.write(shm(&["write", &id])),
-        || payload.write(c("write")),
+        || payload.write(shm(&["write", &id]), from),
+        || payload.write(c("write"), other),
     );
     table.compare(
-        "shm write and read, 1 GiB: write from a pipe",
+        TASKS[1],
         goal,
         7,
-        || payload.write_pipe(shm(&["write", &id])),
-        || payload.write_pipe(c("write")),
+        || payload.write_pipe(shm(&["write", &id]), from),
+        || payload.write_pipe(c("write"), other),
     );
     table.compare(
-        "shm write and read, 1 GiB: read to a file",
+        TASKS[2],
         goal,
         7,
-        || payload.read(shm(&["read", &id])),
-        || payload.read(c("read")),
+        || payload.read(shm(&["read", &id]), other),
+        || payload.read(c("read"), other),
     );
-    table.compare(
-        "shm write and read, 1 GiB: read to a pipe",
-        goal,
-        7,
-        || read_pipe(shm(&["read", &id])),
-        || read_pipe(c("read")),
-    );
+    table.compare(TASKS[3], goal, 7, || read_pipe(shm(&["read", &id])), || read_pipe(c("read")));
     calls(1, shm(&["rm", &id]));
-    for path in [&payload.from, &payload.to] {
+    for path in [&payload.from, &payload.other, &payload.to] {
         std::fs::remove_file(path).expect("a file of the benchmark");
     }
 }

@@ -1,4 +1,6 @@
-//! One row a task: what the box takes, what its peer takes, their ratio, and whether the goal is met.
+//! One row a task: what the box takes, what its peer takes, their ratio with its spread, the goal, and the verdict.
+//!
+//! `ahead` is a median that meets the goal; `level` one that misses it while the middle half of the rounds holds it; `behind` is all else.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,13 +12,41 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_ipcbox");
 /// What the ratio of a task is to be.
 #[derive(Clone, Copy)]
 pub enum Goal {
-    /// The box's time is at most so many times the peer's.
+    /// The box's cost is at most so many times the peer's.
     Time(f64),
     /// The box's speed is at least so many times the peer's.
     Speed(f64),
     /// No goal; the figure is for comparison.
     Shown,
 }
+
+impl Goal {
+    fn text(self) -> String {
+        match self {
+            Self::Time(most) => format!("time<={most}"),
+            Self::Speed(least) => format!("speed>={least}"),
+            Self::Shown => String::new(),
+        }
+    }
+
+    /// The verdict on a median and the quarters around it.
+    fn verdict(self, [low, middle, high]: [f64; 3]) -> &'static str {
+        let (met, within) = match self {
+            Self::Time(most) => (middle <= most, low <= most),
+            Self::Speed(least) => (middle >= least, high >= least),
+            Self::Shown => return "",
+        };
+        if met {
+            "ahead"
+        } else if within {
+            "level"
+        } else {
+            BEHIND
+        }
+    }
+}
+
+const BEHIND: &str = "behind";
 
 /// The table, printed as it grows.
 pub struct Table {
@@ -29,13 +59,18 @@ impl Table {
     pub fn new(filter: Option<String>) -> Self {
         let (task, ours, peer, ratio, spread, goal) =
             ("task", "ours", "peer", "ratio", "spread", "goal");
-        println!("{task:44} {ours:>10} {peer:>10} {ratio:>7} {spread:>15} {goal:>11}");
+        println!("{task:54} {ours:>10} {peer:>10} {ratio:>7} {spread:>15} {goal:>11}");
         Self { filter, behind: Vec::new() }
     }
 
     /// Whether a task of this name is to be run.
     pub fn wants(&self, task: &str) -> bool {
         self.filter.as_ref().is_none_or(|word| task.contains(word.as_str()))
+    }
+
+    /// Whether one of the tasks whose names begin so is to be run.
+    pub fn concerns(&self, group: &str) -> bool {
+        self.wants(group) || self.filter.as_ref().is_some_and(|word| word.starts_with(group))
     }
 
     /// Measures `ours` and `peer` in turn, `rounds` times; each gives the time of one round and has checked what it did.
@@ -52,68 +87,74 @@ impl Table {
         }
         ours();
         peer();
-        let pairs: Vec<(f64, f64)> =
-            (0..rounds).map(|_| (ours().as_secs_f64(), peer().as_secs_f64())).collect();
-        let ratio = |(ours, peer): &(f64, f64)| match goal {
-            Goal::Speed(_) => peer / ours,
-            Goal::Time(_) | Goal::Shown => ours / peer,
+        let pairs: Vec<(Duration, Duration)> = (0..rounds).map(|_| (ours(), peer())).collect();
+        let ratio = |(ours, peer): &(Duration, Duration)| match goal {
+            Goal::Speed(_) => peer.as_secs_f64() / ours.as_secs_f64(),
+            Goal::Time(_) | Goal::Shown => ours.as_secs_f64() / peer.as_secs_f64(),
         };
         let ratios = sorted(pairs.iter().map(ratio));
-        let median = |numbers: &[f64]| numbers[numbers.len() / 2];
-        let time = |pick: fn(&(f64, f64)) -> f64| show(median(&sorted(pairs.iter().map(pick))));
-        let middle = median(&ratios);
-        let (quarter, three) = (ratios[ratios.len() / 4], ratios[ratios.len() * 3 / 4]);
-        let (goal, good) = match goal {
-            Goal::Time(most) => (format!("time<={most}"), Some(middle <= most)),
-            Goal::Speed(least) => (format!("speed>={least}"), Some(middle >= least)),
-            Goal::Shown => (String::new(), None),
+        let spread = [1, 2, 3].map(|quarter| ratios[ratios.len() * quarter / 4]);
+        let side = |pick: fn(&(Duration, Duration)) -> Duration| {
+            show(part(&mut pairs.iter().map(pick).collect::<Vec<_>>(), 50))
         };
-        let spread = format!("{quarter:.3}..{three:.3}");
-        let (ours, peer) = (time(|pair| pair.0), time(|pair| pair.1));
-        self.verdict(
-            task,
-            good,
-            &format!("{ours:>10} {peer:>10} {middle:>7.3} {spread:>15} {goal:>11}"),
-        );
+        self.row(task, goal, &side(|pair| pair.0), &side(|pair| pair.1), spread);
     }
 
-    /// Counts the instructions of a whole call of the box, which do not depend on the machine's mood.
-    pub fn instructions(&mut self, task: &str, most: u64, call: &mut Command) {
-        if !self.wants(task) {
-            return;
+    /// Two rows for single waits that were measured in turn: the medians, with a goal, and the 99th percentiles.
+    pub fn latency(&mut self, task: &str, goal: Goal, pairs: &[(Duration, Duration)]) {
+        let (mut ours, mut peer): (Vec<_>, Vec<_>) = pairs.iter().copied().unzip();
+        for (name, percent, goal) in [("median", 50, goal), ("99 %", 99, Goal::Shown)] {
+            let (ours, peer) = (part(&mut ours, percent), part(&mut peer, percent));
+            let ratio = ours.as_secs_f64() / peer.as_secs_f64();
+            self.row(&format!("{task}: {name}"), goal, &show(ours), &show(peer), [ratio; 3]);
         }
-        let Some(valgrind) = find("valgrind") else {
-            return self.missing(task, "valgrind");
-        };
-        let mut counted = Command::new(valgrind);
-        counted.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
-        counted.arg(call.get_program()).args(call.get_args());
-        let output = counted.output().expect("valgrind runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        let line = text.lines().find_map(|line| line.split_once("Collected :"));
-        let count: u64 = line.expect("callgrind tells").1.trim().parse().expect("a number");
-        let ratio = count as f64 / most as f64;
-        let row =
-            format!("{count:>10} {:>10} {ratio:>7.3} {:>15} {:>11}", "", "", format!("<={most}"));
-        self.verdict(task, Some(count <= most), &row);
+    }
+
+    /// A count of the box's beside a peer's.
+    pub fn count(&mut self, task: &str, goal: Goal, ours: u64, peer: u64) {
+        if self.wants(task) {
+            let ratio = ours as f64 / peer as f64;
+            self.row(task, goal, &ours.to_string(), &peer.to_string(), [ratio; 3]);
+        }
+    }
+
+    /// How a cost grows from the smallest work to the largest: the worst step, as a part of what it was to cost in proportion.
+    pub fn step(
+        &mut self,
+        task: &str,
+        goal: Goal,
+        largest: Duration,
+        smallest: Duration,
+        worst: f64,
+    ) {
+        self.row(task, goal, &show(largest), &show(smallest), [worst; 3]);
+    }
+
+    /// A figure of the box's that is to be at most so much.
+    pub fn bound(&mut self, task: &str, figure: f64, most: f64) {
+        if self.wants(task) {
+            let places = if most < 100.0 { 2 } else { 0 };
+            let text = |number: f64| format!("{number:.places$}");
+            self.row(task, Goal::Time(1.0), &text(figure), &text(most), [figure / most; 3]);
+        }
     }
 
     /// Says that a task was skipped for want of a program.
     pub fn missing(&mut self, task: &str, program: &str) {
         if self.wants(task) {
-            println!("{task:44} skipped: there is no {program} here");
+            println!("{task:54} skipped: there is no {program} here");
         }
     }
 
-    fn verdict(&mut self, task: &str, good: Option<bool>, row: &str) {
-        let word = match good {
-            Some(true) => "met",
-            Some(false) => "behind",
-            None => "",
-        };
-        println!("{task:44} {row}  {word}");
-        if good == Some(false) {
+    fn row(&mut self, task: &str, goal: Goal, ours: &str, peer: &str, spread: [f64; 3]) {
+        let [low, middle, high] = spread;
+        let verdict = goal.verdict(spread);
+        let spread = if low < high { format!("{low:.3}..{high:.3}") } else { String::new() };
+        let goal = goal.text();
+        println!(
+            "{task:54} {ours:>10} {peer:>10} {middle:>7.3} {spread:>15} {goal:>11}  {verdict}"
+        );
+        if verdict == BEHIND {
             self.behind.push(task.to_owned());
         }
     }
@@ -132,7 +173,14 @@ fn sorted(numbers: impl Iterator<Item = f64>) -> Vec<f64> {
     numbers
 }
 
-fn show(seconds: f64) -> String {
+/// The time that `percent` of 100 are not above.
+fn part(times: &mut [Duration], percent: usize) -> Duration {
+    times.sort_unstable();
+    times[(times.len() * percent / 100).min(times.len() - 1)]
+}
+
+fn show(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
     if seconds < 1.0 { format!("{:.3} ms", seconds * 1e3) } else { format!("{seconds:.3} s") }
 }
 
@@ -142,12 +190,19 @@ pub fn find(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-/// A C program of `tests/bench`, compiled with -O2; none where there is no compiler.
+/// A program and its words.
+pub fn command(program: &str, line: &str) -> Command {
+    let mut command = Command::new(program);
+    command.args(line.split_whitespace());
+    command
+}
+
+/// A C program of `tests/bench`, compiled with -O2 and static as the box is; none where there is no compiler.
 pub fn compiled(source: &str) -> Option<PathBuf> {
     let cc = find("cc")?;
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench").join(source);
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(source.file_stem()?);
-    let built = Command::new(cc).args(["-O2", "-o"]).arg(&program).arg(&source).status();
+    let built = Command::new(cc).args(["-O2", "-static", "-o"]).arg(&program).arg(&source).status();
     assert!(built.expect("cc runs").success(), "{} does not compile", source.display());
     Some(program)
 }

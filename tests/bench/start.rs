@@ -1,0 +1,201 @@
+//! Start-up: what a verb that makes one system call costs as a whole process, against the programs that one would use instead, and against
+//! figures that are kept beside this file (the guard). `BLESS=1 cargo bench -- guard` writes them anew.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::count::{Counted, instructions, system_calls};
+use crate::table::{BINARY, Goal, Table, calls, command, compiled, find};
+
+/// The most that such a call may take.
+const INSTRUCTIONS: u64 = 250_000;
+const SYSTEM_CALLS: u64 = 60;
+/// By how much it may exceed its kept figure.
+const ROOM: f64 = 1.05;
+/// Relocations that the program does at its start; those that are left are the C library's choices of memcpy and the like.
+const RELOCATIONS: f64 = 64.0;
+
+const FIGURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/figures");
+
+fn ours(line: &str) -> Command {
+    command(BINARY, line)
+}
+
+fn said(line: &str) -> String {
+    let output = ours(line).output().expect("it runs");
+    assert!(output.status.success(), "{line}");
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
+}
+
+/// Gives whether the guard holds.
+pub fn tasks(table: &mut Table) -> bool {
+    let holds = guard(table);
+    peers(table);
+    holds
+}
+
+fn guard(table: &mut Table) -> bool {
+    if !table.concerns("guard") {
+        return true;
+    }
+    let name = format!("bench-{}", std::process::id());
+    let dir = std::env::temp_dir().join(&name);
+    fs::create_dir(&dir).expect("a directory");
+    let fifo = dir.join("f").display().to_string();
+    let lines = [
+        format!("fifo create {fifo}"),
+        format!("msgq send {name} x"),
+        format!("msgq peek {name}"),
+        format!("msgq recv {name}"),
+        format!("sem get {name}"),
+        format!("sem post {name}"),
+        format!("sem wait {name}"),
+        format!("shm add {name}"),
+        format!("shm get {name}"),
+        // To send takes a pidfd, which valgrind has only since 3.21.
+        "signal list TERM".to_owned(),
+    ];
+    calls(1, ours(&format!("sem create {name} --value 7")));
+    calls(1, ours(&format!("msgq create {name}")));
+    calls(1, ours(&format!("shm add {name} --create")));
+    let counted: Vec<(String, [Option<u64>; 2])> = lines
+        .iter()
+        .map(|line| {
+            let verb = line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+            let count = |count: fn(&Command) -> Option<u64>| {
+                let _ = fs::remove_file(&fifo);
+                count(&ours(line))
+            };
+            (verb, [count(instructions), count(system_calls)])
+        })
+        .collect();
+    // One more than counted: the tools say whether they ran, these say that the verbs did what they are for.
+    let runs = counted.first().map_or(0, |(_, counts)| counts.iter().flatten().count());
+    assert_eq!(said(&format!("sem get {name}")), "7", "as many waits as posts");
+    assert_eq!(said(&format!("shm get {name}")), (1 + runs).to_string());
+    assert_eq!(said(&format!("msgq stat {name} --columns messages --no-header")), "0");
+    for applet in ["sem", "msgq", "shm"] {
+        calls(1, ours(&format!("{applet} rm {name}")));
+    }
+    fs::remove_dir_all(&dir).expect("the directory");
+    compared(table, &counted)
+}
+
+/// Compares what was counted with the figures that are kept; gives whether none is exceeded.
+fn compared(table: &mut Table, counted: &[(String, [Option<u64>; 2])]) -> bool {
+    let kept = fs::read_to_string(FIGURES).unwrap_or_default();
+    let figure = |verb: &str, column: usize| -> Option<u64> {
+        let line = kept.lines().find_map(|line| line.strip_prefix(verb)?.strip_prefix(": "));
+        line?.split(' ').nth(column)?.parse().ok()
+    };
+    let bless = std::env::var_os("BLESS").is_some();
+    let mut fresh = String::new();
+    let mut holds = true;
+    for (column, kind, tool, most) in [
+        (0, "instructions", "valgrind", INSTRUCTIONS),
+        (1, "system calls", "strace that may trace", SYSTEM_CALLS),
+    ] {
+        for (verb, counts) in counted {
+            let task = format!("guard: {kind}: {verb}");
+            let Some(count) = counts[column] else {
+                table.missing(&task, tool);
+                continue;
+            };
+            let kept = if bless { Some(count) } else { figure(verb, column) };
+            let kept = kept.unwrap_or(0);
+            table.count(&task, Goal::Time(ROOM), count, kept);
+            holds &= count as f64 <= kept as f64 * ROOM && count <= most;
+        }
+        let top = counted.iter().filter_map(|(_, counts)| counts[column]).max();
+        if let Some(top) = top {
+            table.bound(&format!("guard: {kind}: the most of all"), top as f64, most as f64);
+        }
+    }
+    if bless {
+        for (verb, counts) in counted {
+            let [Some(instructions), Some(calls)] = counts else {
+                println!("{FIGURES} stays as it is: not everything could be counted");
+                return holds;
+            };
+            writeln!(fresh, "{verb}: {instructions} {calls}").expect("a line");
+        }
+        fs::write(FIGURES, fresh).expect("the figures");
+    }
+    if !holds {
+        println!("guard: more than is kept in {FIGURES}; BLESS=1 accepts it");
+    }
+    holds
+}
+
+/// What does one call too, and how it is called.
+const PEERS: [(&str, &str); 3] = [("busybox", "true"), ("ipcs", "-l"), ("flock", "-n 0")];
+
+fn peers(table: &mut Table) {
+    const ROUNDS: usize = 31;
+    const CALLS: usize = 40;
+    let task = "start-up: sem post";
+    if !table.concerns("start-up") {
+        return;
+    }
+    relocations(table);
+    let name = format!("bench-{}", std::process::id());
+    calls(1, ours(&format!("sem create {name} --value 0")));
+    let post = format!("sem post {name}");
+    let zero = format!("sem op {name} 0:-{CALLS}n");
+    // The value of the round is taken away, all of it or nothing.
+    let posted = |program: &str, line: &str| {
+        let time = calls(CALLS, command(program, line));
+        calls(1, ours(&zero));
+        time
+    };
+    match compiled("post.c") {
+        Some(c) => {
+            let c = c.display().to_string();
+            let (box_, bare) = (|| posted(BINARY, &post), || posted(&c, &name));
+            table.compare(&format!("{task}, static C"), Goal::Time(3.0), ROUNDS, box_, bare);
+            let bare = command(&c, &name);
+            if let (Some(count), Some(peer)) = (instructions(&ours(&post)), instructions(&bare)) {
+                table.count(&format!("{task}, static C: instructions"), Goal::Shown, count, peer);
+            }
+            if let Some(counted) = Counted::new("faults") {
+                let faults = |call: &Command| {
+                    calls(1, counted.call(call));
+                    counted.usage().faults
+                };
+                let (count, peer) = (faults(&ours(&post)), faults(&bare));
+                table.count(&format!("{task}, static C: page faults"), Goal::Shown, count, peer);
+            }
+        }
+        None => table.missing(&format!("{task}, static C"), "cc"),
+    }
+    calls(1, ours(&format!("sem set {name} 0")));
+    for (peer, line) in PEERS {
+        let task = format!("{task}, {peer} {line}");
+        let Some(program) = find(peer) else {
+            table.missing(&task, peer);
+            continue;
+        };
+        let program = program.display().to_string();
+        let theirs = || calls(CALLS, command(&program, line));
+        table.compare(&task, Goal::Time(1.0), ROUNDS, || posted(BINARY, &post), theirs);
+        let theirs = instructions(&command(&program, line));
+        if let (Some(count), Some(peer)) = (instructions(&ours(&post)), theirs) {
+            table.count(&format!("{task}: instructions"), Goal::Time(1.0), count, peer);
+        }
+        calls(1, ours(&format!("sem set {name} 0")));
+    }
+    calls(1, ours(&format!("sem rm {name}")));
+}
+
+fn relocations(table: &mut Table) {
+    let task = "start-up: relocations";
+    let Some(readelf) = find("readelf") else {
+        return table.missing(task, "readelf");
+    };
+    let told = Command::new(readelf).arg("-rW").arg(Path::new(BINARY)).output();
+    let told = String::from_utf8(told.expect("readelf runs").stdout).expect("text");
+    let count = told.lines().filter(|line| line.contains(" R_")).count();
+    table.bound(task, count as f64, RELOCATIONS);
+}
