@@ -38,13 +38,11 @@ type Outcome = std::result::Result<Exit, Failed>;
 /// Runs the box with its whole argument vector and gives its exit status.
 #[must_use]
 pub fn main(argv: Vec<OsString>) -> u8 {
-    let guarded = fds::guard_standard().context("cannot open /dev/null");
     let mut words = argv.into_iter();
     let called = words.next().unwrap_or_default();
     let base = Path::new(&called).file_name().unwrap_or_default().to_string_lossy();
     let words: Vec<OsString> = words.collect();
     let (who, outcome) = match linked(&base) {
-        _ if guarded.is_err() => (BOX, guarded.map(|()| Exit::Done).map_err(Failed::from)),
         Some((applet, name)) => (name, in_applet(applet, name, &base, &words)),
         None => in_box(&words),
     };
@@ -148,6 +146,7 @@ fn in_verb(verb: &Entry, called: &str, words: &[OsString]) -> Outcome {
 }
 
 fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit> {
+    fds::guard_standard().context("cannot make sure of the standard descriptors")?;
     let mut parser = verb.parser(called);
     let mut matches = match parser.try_get_matches_from_mut(words) {
         Ok(matches) => matches,

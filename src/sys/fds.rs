@@ -23,7 +23,11 @@ use nix::sys::stat::Mode;
 pub fn guard_standard() -> Result<()> {
     let mut polled = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
     // SAFETY: the array lives through the call and its length is passed with it.
-    Errno::result(unsafe { libc::poll(polled.as_mut_ptr(), 3, 0) })?;
+    while let Err(errno) = Errno::result(unsafe { libc::poll(polled.as_mut_ptr(), 3, 0) }) {
+        if errno != Errno::EINTR {
+            return Err(errno);
+        }
+    }
     for closed in polled.iter().filter(|p| p.revents & libc::POLLNVAL != 0) {
         let wrong = if closed.fd == libc::STDIN_FILENO { OFlag::O_WRONLY } else { OFlag::O_RDONLY };
         std::mem::forget(open("/dev/null", wrong | OFlag::O_CLOEXEC, Mode::empty())?);
