@@ -19,8 +19,14 @@ const DOOR: u16 = 1;
 const COME: [u16; 2] = [2, 3];
 const GATE: [u16; 2] = [4, 5];
 
-pub(super) const LAYOUT: Layout =
-    Layout { least: 7, most: 7, mark: 6, value: 0x4942, name: "a barrier", may_be: |len| len == 7 };
+pub(super) const LAYOUT: Layout = Layout {
+    least: 7,
+    most: 7,
+    mark: 6,
+    value: 0x4942,
+    name: "a barrier",
+    may_be: |len| Ok(len == 7),
+};
 
 pub(super) fn purpose(values: &[u16]) -> Option<Purpose> {
     // Who waits now has come in the round whose gate is shut.

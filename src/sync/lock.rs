@@ -18,8 +18,14 @@ pub const READERS: u16 = 1;
 /// Index of the writer.
 pub const WRITER: u16 = 2;
 
-pub(super) const LAYOUT: Layout =
-    Layout { least: 4, most: 4, mark: 3, value: 0x494c, name: "a lock", may_be: |len| len == 4 };
+pub(super) const LAYOUT: Layout = Layout {
+    least: 4,
+    most: 4,
+    mark: 3,
+    value: 0x494c,
+    name: "a lock",
+    may_be: |len| Ok(len == 4),
+};
 
 pub(super) fn purpose(values: &[u16]) -> Option<Purpose> {
     LAYOUT.is_in(values).then(|| Purpose::Lock {

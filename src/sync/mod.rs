@@ -123,7 +123,7 @@ struct Layout {
     /// Its name, as in "build is 4 slots, not a lock".
     name: &'static str,
     /// Whether one may be made with so many semaphores.
-    may_be: fn(usize) -> bool,
+    may_be: fn(usize) -> Result<bool, Errno>,
 }
 
 impl Layout {
@@ -148,7 +148,7 @@ impl Layout {
     }
 
     /// Whether one may be made with so many semaphores.
-    fn may_be(&self, len: usize) -> bool {
+    fn may_be(&self, len: usize) -> Result<bool, Errno> {
         (self.may_be)(len)
     }
 
@@ -169,7 +169,7 @@ impl Layout {
             let born = || -> Result<_, Errno> {
                 let (stat, now) = set.values()?;
                 // As semget made it, by us or by a caller that was killed or is about to go on.
-                let is_unborn = !by_id && is_unborn(&stat, &now) && self.may_be(now.len());
+                let is_unborn = !by_id && is_unborn(&stat, &now) && self.may_be(now.len())?;
                 if !is_unborn || now.len() < least {
                     return Ok((stat, now));
                 }

@@ -26,7 +26,7 @@ pub(super) const LAYOUT: Layout = Layout {
     mark: 2,
     value: 0x4953,
     name: "slots",
-    may_be: |len| room().is_ok_and(|room| len >= usize::from(FIRST) + room.min(ROOM.into())),
+    may_be: |len| Ok(len >= usize::from(FIRST) + room()?.min(ROOM.into())),
 };
 
 /// How many numbers a set has room for at most.
@@ -65,7 +65,7 @@ impl Slots {
     pub fn find(target: &Target) -> Result<Self> {
         let set = find(target)?;
         let (stat, values) = set.values()?;
-        if target.key()?.is_some() && is_unborn(&stat, &values) && LAYOUT.may_be(values.len()) {
+        if target.key()?.is_some() && is_unborn(&stat, &values) && LAYOUT.may_be(values.len())? {
             bail!(Errno::ENOENT);
         }
         Self::of(target, set, &values)
