@@ -24,7 +24,7 @@ use nix::sys::signal::{
 };
 use nix::sys::time::TimeSpec;
 
-use super::wait::Patience;
+use super::wait::{Patience, without_waiting};
 
 /// The caught signals that have come, a bit each.
 static SEEN: AtomicU64 = AtomicU64::new(0);
@@ -146,9 +146,10 @@ fn timer() -> Result<()> {
     let mut event = SigEvent::new(notify).sigevent();
     let mut timer: libc::timer_t = null_mut();
     // SAFETY: event and timer live through the call, which reads the one and writes the other.
-    Errno::result(unsafe {
+    let made = Errno::result(unsafe {
         libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer)
-    })?;
+    });
+    without_waiting(made)?;
     TIMER.store(timer, Ordering::SeqCst);
     IS_TIMER.store(true, Ordering::SeqCst);
     Ok(())

@@ -17,6 +17,8 @@ use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
+use super::wait::without_waiting;
+
 /// Memory of a segment or of a file, shared.
 #[derive(Debug)]
 pub struct Mapping {
@@ -68,7 +70,8 @@ impl Mapping {
         let write = if writable { ProtFlags::PROT_WRITE } else { ProtFlags::empty() };
         let access = ProtFlags::PROT_READ | write;
         // SAFETY: the kernel chooses the address, so that nothing of ours is covered.
-        let start = unsafe { mmap(None, size, access, MapFlags::MAP_SHARED, file, from) }?;
+        let start = unsafe { mmap(None, size, access, MapFlags::MAP_SHARED, file, from) };
+        let start = without_waiting(start)?;
         Ok(Self { start, len: whole, skipped, is_segment: false })
     }
 

@@ -83,6 +83,12 @@ pub fn ready(fds: &[BorrowedFd], patience: Patience) -> Result<Option<usize>> {
     }
 }
 
+/// `ENOMEM` for the `EAGAIN` by which a call that waits for nothing says that the kernel has no room (mmap(2), timer_create(2)):
+/// here that is the word for a wait that is over.
+pub(super) fn without_waiting<T>(outcome: Result<T>) -> Result<T> {
+    outcome.map_err(|errno| if errno == Errno::EAGAIN { Errno::ENOMEM } else { errno })
+}
+
 /// What is awaited of a descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Want {
@@ -153,7 +159,9 @@ pub fn interruptible<T>(
             return Ok(None);
         }
         match act() {
-            Err(Errno::EINTR) if patience.is_over() && !caught::any() => return Err(Errno::EAGAIN),
+            // A call that does not wait has not been answered yet.
+            Err(Errno::EINTR) if patience == Patience::Never || caught::any() => {}
+            Err(Errno::EINTR) if patience.is_over() => return Err(Errno::EAGAIN),
             Err(Errno::EINTR) => {}
             answer => return answer.map(Some),
         }

@@ -17,7 +17,7 @@ use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::sync::slots::Slots;
 use crate::sync::{self, Purpose, is_not};
-use crate::sys::posix::sem::{self as posix, Semaphore};
+use crate::sys::posix::sem as posix;
 use crate::sys::sysv::sem::{self, Op, Set};
 use crate::sys::wait::Patience;
 use crate::target::{Form, Target};
@@ -93,13 +93,18 @@ impl Create {
             bail!(crate::target::not_posix(&self.target, why));
         }
         let value = self.value.first().copied().unwrap_or(0);
-        match Semaphore::create(self.target.typed(), self.creating.mode, value) {
-            Err(Errno::EEXIST) if !self.exclusive => {
-                self.creating.trust([posix::look(self.target.typed())?.uid])?;
+        let name = self.target.typed();
+        loop {
+            match posix::create(name, self.creating.mode, value) {
+                Err(Errno::EEXIST) if !self.exclusive => match posix::look(name) {
+                    // It was removed meanwhile.
+                    Err(Errno::ENOENT) => continue,
+                    found => self.creating.trust([found?.uid])?,
+                },
+                made => made?,
             }
-            made => drop(made?),
+            return Ok(name.to_owned());
         }
-        Ok(self.target.typed().to_owned())
     }
 
     fn slots(&self, capacity: u16) -> Result<OsString> {

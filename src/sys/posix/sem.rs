@@ -6,7 +6,8 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
@@ -15,12 +16,12 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::Signal;
-use nix::sys::stat::{Mode, umask};
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 
-use crate::sys::caught;
-use crate::sys::wait::Patience;
+use super::shm::{self, Object};
+use crate::sys::wait::{Patience, without_waiting};
+use crate::sys::{caught, transfer};
 
 /// The highest value, `SEM_VALUE_MAX`.
 pub const MAX_VALUE: u32 = i32::MAX.cast_unsigned();
@@ -68,23 +69,9 @@ impl Semaphore {
         Self::result(unsafe { libc::sem_open(name.as_ptr(), 0) })
     }
 
-    /// A new one with this value and exactly these permission bits, whatever the umask is.
-    ///
-    /// # Errors
-    /// `EEXIST`: the name is taken. `EINVAL`: a value above [`MAX_VALUE`]. `ENOSPC`: the file system is full.
-    pub fn create(name: &OsStr, mode: u32, value: u32) -> Result<Self> {
-        let name = c_name(name)?;
-        let flags = libc::O_CREAT | libc::O_EXCL;
-        let before = umask(Mode::empty());
-        // SAFETY: a terminated string, a mode and a value, as O_CREAT wants them.
-        let opened = Self::result(unsafe { libc::sem_open(name.as_ptr(), flags, mode, value) });
-        umask(before);
-        opened
-    }
-
     fn result(sem: *mut libc::sem_t) -> Result<Self> {
         if sem == libc::SEM_FAILED {
-            return Err(Errno::last());
+            return without_waiting(Err(Errno::last()));
         }
         Ok(Self(sem))
     }
@@ -130,6 +117,28 @@ impl Semaphore {
     }
 }
 
+/// Makes one with this value and exactly these permission bits, whatever the umask is.
+///
+/// It is a file without a name until it is complete. sem_open(3) gives it another name first, which stays where its caller is
+/// killed before it is removed.
+///
+/// # Errors
+/// `EEXIST`: the name is taken. `EINVAL`: a value above [`MAX_VALUE`]. `ENOSPC`: the file system is full. `ENOSYS`: no tmpfs
+/// is mounted at `/dev/shm`.
+pub fn create(name: &OsStr, mode: u32, value: u32) -> Result<()> {
+    #[repr(align(16))]
+    struct Room([u8; size_of::<libc::sem_t>()]);
+    let mut room = Room([0; _]);
+    // SAFETY: there is room for one, and it is aligned.
+    Errno::result(unsafe { libc::sem_init((&raw mut room).cast(), 1, value) })?;
+    if !shm::is_mounted()? {
+        return Err(Errno::ENOSYS);
+    }
+    let file = Object::unnamed()?;
+    transfer::write_at(file.as_fd(), 0, &room.0)?;
+    file.publish(&file_name(name), mode)
+}
+
 /// Looks at the one called `name` without touching it. Needs read permission only.
 ///
 /// # Errors
@@ -144,7 +153,10 @@ pub fn look(name: &OsStr) -> Result<Stat> {
     let meta = file.metadata().map_err(io)?;
     // The low half of the first word is the value, the high half counts who waits (glibc, 64 bits).
     let mut word = [0; 8];
-    file.read_exact(&mut word).map_err(|_| Errno::EINVAL)?;
+    file.read_exact(&mut word).map_err(|error| match error.kind() {
+        ErrorKind::UnexpectedEof => Errno::EINVAL,
+        _ => io(error),
+    })?;
     let word = u64::from_ne_bytes(word);
     Ok(Stat {
         value: (word & u64::from(u32::MAX)) as u32,
@@ -169,7 +181,11 @@ pub fn unlink(name: &OsStr) -> Result<()> {
 /// Those of reading `/dev/shm`.
 pub fn names() -> std::io::Result<Vec<OsString>> {
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(DIR)? {
+    let entries = match std::fs::read_dir(DIR) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(names),
+        entries => entries?,
+    };
+    for entry in entries {
         let file = entry?.file_name();
         if let Some(name) = file.as_bytes().strip_prefix(PREFIX.as_bytes()) {
             names.push(OsString::from_iter([OsStr::new("/"), OsStr::from_bytes(name)]));
@@ -179,10 +195,17 @@ pub fn names() -> std::io::Result<Vec<OsString>> {
     Ok(names)
 }
 
+/// The name of its file as that of an object, with a slash.
+fn file_name(name: &OsStr) -> OsString {
+    OsString::from_iter([
+        OsStr::new("/"),
+        OsStr::new(PREFIX),
+        OsStr::from_bytes(&name.as_bytes()[1..]),
+    ])
+}
+
 fn path(name: &OsStr) -> PathBuf {
-    let mut file = OsString::from(PREFIX);
-    file.push(OsStr::from_bytes(&name.as_bytes()[1..]));
-    PathBuf::from(DIR).join(file)
+    PathBuf::from(DIR).join(OsStr::from_bytes(&file_name(name).as_bytes()[1..]))
 }
 
 fn c_name(name: &OsStr) -> Result<CString> {
