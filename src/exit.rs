@@ -82,7 +82,7 @@ impl Exit {
                 if let Some(failures) = link.downcast_ref::<Failures>() {
                     return failures.0.first().map(Self::of);
                 }
-                link.downcast_ref::<Errno>().map(|errno| (*errno).into())
+                errno(link).map(Self::from)
             })
             .unwrap_or(Self::Failed)
     }
@@ -197,8 +197,8 @@ pub fn lines(who: &str, error: &Error) -> String {
     if causes().any(|cause| cause.silent) {
         return String::new();
     }
-    let words = error.chain().map(|link| match link.downcast_ref::<Errno>() {
-        Some(errno) => Cause::plain(*errno).to_string(),
+    let words = error.chain().map(|link| match errno(link) {
+        Some(errno) => Cause::plain(errno).to_string(),
         None => link.to_string(),
     });
     let mut text = line(who, words.collect::<Vec<_>>().join(": "));
@@ -212,6 +212,12 @@ pub fn lines(who: &str, error: &Error) -> String {
 #[must_use]
 pub fn line(who: &str, words: impl fmt::Display) -> String {
     format!("{who}: {}\n", visible(&words.to_string(), &[]))
+}
+
+/// The errno that a link of a chain is, also where the standard library wrapped it.
+fn errno(link: &(dyn std::error::Error + 'static)) -> Option<Errno> {
+    let wrapped = || link.downcast_ref::<std::io::Error>()?.raw_os_error();
+    link.downcast_ref().copied().or_else(|| wrapped().map(Errno::from_raw))
 }
 
 fn lower(words: &str) -> String {

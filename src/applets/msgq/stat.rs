@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use nix::errno::Errno;
 
@@ -143,7 +143,7 @@ impl Object {
 
 /// Everything there is; what vanishes meanwhile is left out.
 fn all() -> Result<Vec<Object>> {
-    let system_v = msg::all()?.into_iter();
+    let system_v = msg::all().context("cannot list message queues")?.into_iter();
     let mut found: Vec<Object> =
         system_v.map(|stat| Object { name: None, family: Family::SystemV(stat) }).collect();
     for name in mq::names().unwrap_or_default() {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use nix::errno::Errno;
 
@@ -112,7 +112,7 @@ fn look(target: &Target) -> Result<Object> {
 /// Everything there is; what vanishes meanwhile, and what is no semaphore, is left out.
 fn all() -> Result<Vec<Object>> {
     let mut found = Vec::new();
-    for stat in sem::all()? {
+    for stat in sem::all().context("cannot list semaphore sets")? {
         let values = match Set::from_id(stat.id).values() {
             Ok((_, values)) => Some(values),
             Err(Errno::EACCES) => None,
@@ -120,7 +120,7 @@ fn all() -> Result<Vec<Object>> {
         };
         found.push(Object::system_v(None, stat, values));
     }
-    for name in posix::names().unwrap_or_default() {
+    for name in posix::names().context("cannot list POSIX semaphores")? {
         if let Ok(stat) = posix::look(&name) {
             found.push(Object::posix(Some(name), stat));
         }

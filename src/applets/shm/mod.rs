@@ -59,7 +59,7 @@ fn is_posix(target: &Target) -> bool {
 fn explain(target: &Target, errno: Errno) -> Cause {
     let told = |words: &str| Cause::told(errno, words);
     match errno {
-        Errno::ENOENT if is_posix(target) && !posix::is_mounted() => object::no_tmpfs(),
+        Errno::ENOENT if is_posix(target) && posix::is_mounted() == Ok(false) => object::no_tmpfs(),
         Errno::ENOENT if is_posix(target) => told("no such object"),
         Errno::ENOENT => told("no such shared memory segment"),
         Errno::EINVAL | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO if is_posix(target) => {

@@ -95,7 +95,7 @@ pub fn make_segment(
 
 /// A new POSIX object of `size` zeros, which has no name yet.
 pub fn unnamed(size: u64) -> Result<Object> {
-    if !posix::is_mounted() {
+    if !posix::is_mounted()? {
         bail!(no_tmpfs());
     }
     let object = Object::unnamed()?;

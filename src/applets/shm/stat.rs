@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 
 use super::object::segment;
@@ -92,10 +92,10 @@ fn look(target: &Target) -> Result<Object> {
 
 /// Everything there is; what vanishes meanwhile, and what is no regular file, is left out.
 fn all() -> Result<Vec<Object>> {
-    let segments = sysv::all()?.into_iter();
+    let segments = sysv::all().context("cannot list shared memory segments")?.into_iter();
     let mut found: Vec<Object> =
         segments.map(|stat| Object { name: None, family: Family::SystemV(stat) }).collect();
-    for name in posix::names().unwrap_or_default() {
+    for name in posix::names().context("cannot list POSIX objects")? {
         if let Ok(stat) = posix::look(&name) {
             found.push(Object { name: Some(name), family: Family::Posix(stat) });
         }

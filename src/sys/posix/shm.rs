@@ -4,6 +4,7 @@
 //! with it, so that memory that was promised is there when it is touched.
 
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -162,6 +163,10 @@ impl Object {
     /// Those of [`reserve`](Self::reserve); then it is as long as before.
     pub fn resize(&self, size: u64) -> Result<()> {
         self.reserve(size)?;
+        // What was too short is long enough by that.
+        if self.stat()?.size == size {
+            return Ok(());
+        }
         ftruncate(&self.0, i64::try_from(size).map_err(|_| Errno::EFBIG)?)
     }
 }
@@ -202,7 +207,11 @@ pub fn remove(name: &OsStr) -> Result<()> {
 /// Those of reading `/dev/shm`.
 pub fn names() -> std::io::Result<Vec<OsString>> {
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(DIR)? {
+    let entries = match std::fs::read_dir(DIR) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(names),
+        entries => entries?,
+    };
+    for entry in entries {
         let file = entry?.file_name();
         if !file.as_bytes().starts_with(SEMAPHORE) {
             names.push(OsString::from_iter([OsStr::new("/"), &file]));
@@ -223,9 +232,14 @@ pub fn free() -> Result<u64> {
 }
 
 /// Whether `/dev/shm` is memory: a tmpfs, as glibc wants it.
-#[must_use]
-pub fn is_mounted() -> bool {
-    statfs(DIR).is_ok_and(|stat| stat.filesystem_type() == TMPFS_MAGIC)
+pub fn is_mounted() -> Result<bool> {
+    loop {
+        match statfs(DIR) {
+            Err(Errno::ENOENT) => return Ok(false),
+            Err(Errno::EINTR) => {}
+            stat => return Ok(stat?.filesystem_type() == TMPFS_MAGIC),
+        }
+    }
 }
 
 fn path(name: &OsStr) -> PathBuf {
