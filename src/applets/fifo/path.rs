@@ -10,7 +10,8 @@ use clap::builder::{MapValueParser, PathBufValueParser, TypedValueParser, ValueP
 use nix::errno::Errno;
 
 use crate::args::creating::{Creating, user};
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, line};
+use crate::output;
 use crate::sys::fifo::{self, Kind, Seen};
 use crate::sys::wait::Patience;
 
@@ -51,8 +52,15 @@ pub struct Made<'a>(pub &'a Fifo, pub Seen);
 
 impl Drop for Made<'_> {
     fn drop(&mut self) {
-        // That it cannot be removed any more is no reason to fail after the work was done.
-        let _ = self.0.remove(&self.1);
+        match self.0.remove(&self.1) {
+            // Somebody else has removed it.
+            Ok(()) | Err(Errno::ENOENT) => {}
+            // The work was done all the same.
+            Err(errno) => {
+                let words = format!("cannot remove {}: {}", self.0, Cause::plain(errno));
+                output::tell(&line("fifo", words));
+            }
+        }
     }
 }
 
@@ -110,7 +118,13 @@ impl Fifo {
     pub fn make(&self, creating: Creating) -> Result<Option<Seen>> {
         loop {
             match fifo::make(&self.0, creating.mode) {
-                Ok(()) => return Ok(Some(self.look()?)),
+                Ok(()) => {
+                    let seen = self.look().inspect_err(|_| {
+                        // Nobody else would remove it.
+                        let _ = fifo::look(&self.0).and_then(|seen| self.remove(&seen));
+                    });
+                    return seen.map(Some);
+                }
                 Err(Errno::EEXIST) => {}
                 Err(errno) => bail!(errno),
             }

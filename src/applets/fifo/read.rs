@@ -1,6 +1,6 @@
 //! `fifo read`.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -75,7 +75,8 @@ wait
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();
-        caught::catch(&[Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGPIPE])?;
+        caught::catch(&[Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGPIPE])
+            .context("cannot catch signals")?;
         let outcome = self.read(deadline);
         // What was taken has been delivered, what was made is removed: now a signal ends the process.
         caught::end()?;
