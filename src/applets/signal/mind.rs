@@ -78,7 +78,7 @@ struct Handler {
 impl Minder {
     /// Starts CMD.
     pub fn start(command: Command, mut rules: Rules) -> Result<Self> {
-        if rules.kill_tree && !told::knows_us() {
+        if rules.kill_tree && !told::knows_us().context("cannot read /proc")? {
             let words = "--kill-tree needs /proc: the one that is mounted is not that of this pid namespace, or does not tell of children";
             return Err(Cause::new(Exit::Failed, words).into());
         }

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 
 use crate::args::creating::user;
@@ -27,9 +27,9 @@ pub struct Aim<'a> {
 }
 
 impl Aim<'_> {
-    /// Whether it has not ended.
+    /// Whether it has not ended, as far as that can be told: who sends to it is told again.
     pub fn runs(&self) -> bool {
-        stage(self.fd.as_fd()).is_ok_and(|stage| stage == Stage::Runs)
+        !stage(self.fd.as_fd()).is_ok_and(|stage| stage != Stage::Runs)
     }
 }
 
@@ -98,7 +98,7 @@ pub fn send(
 fn to_tree(aim: Aim, signal: Option<Signal>, value: Option<i32>) -> Result<Vec<(i32, OwnedFd)>> {
     obstacle(&aim, signal)?;
     let pid = aim.process.pid;
-    if !told::knows_us() {
+    if !told::knows_us().context("cannot read /proc")? {
         let words = "/proc is not that of this pid namespace, or does not tell of children";
         return Err(Cause::new(Exit::Failed, words).into());
     }

@@ -178,11 +178,17 @@ pub fn children(pid: i32) -> Result<Vec<i32>> {
 }
 
 /// Whether `/proc` is that of the pid namespace that the box is in, and knows children.
-#[must_use]
-pub fn knows_us() -> bool {
-    let own = fs::read_link("/proc/self").ok();
-    let own = own.as_deref().and_then(|path| path.to_str()?.parse().ok());
-    own == Some(std::process::id()) && text("/proc/thread-self/children").is_ok()
+pub fn knows_us() -> Result<bool> {
+    let there = |error| match error {
+        Errno::ENOENT => Ok(false),
+        errno => Err(errno),
+    };
+    let own = match fs::read_link("/proc/self") {
+        Ok(path) => path.to_str().and_then(|path| path.parse().ok()),
+        Err(error) => return there(errno(&error)),
+    };
+    let children = text("/proc/thread-self/children");
+    Ok(own == Some(std::process::id()) && children.map(|_| true).or_else(there)?)
 }
 
 /// Every process, in order.
