@@ -126,16 +126,23 @@ impl<T> Jobs<T> {
     /// # Errors
     /// What they printed cannot be written to standard output. A second signal to stop does not return.
     pub fn ended(&mut self) -> Result<Vec<Ended<T>>> {
-        for signal in caught::take()? {
-            self.heed(signal)?;
-        }
         let mut ended = Vec::new();
+        loop {
+            for signal in caught::take()? {
+                self.heed(signal)?;
+            }
+            self.reap(&mut ended)?;
+            // One that a command sent before it ended counts before the next one is started.
+            if !caught::any() {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// Adds those that have ended.
+    fn reap(&mut self, ended: &mut Vec<Ended<T>>) -> Result<()> {
         while !self.is_idle() {
-            let (pid, status) = match spawn::reap() {
-                Ok(Some(child)) => child,
-                Ok(None) => break,
-                Err(errno) => return Err(errno.into()),
-            };
+            let Some((pid, status)) = spawn::reap()? else { break };
             self.postmen.retain(|postman| *postman != pid);
             // Others are children that the box was given.
             let Some(at) = self.running.iter().position(|job| job.pid == pid) else { continue };
@@ -151,7 +158,7 @@ impl<T> Jobs<T> {
             };
             ended.push(Ended { what: job.what, status, printed });
         }
-        Ok(ended)
+        Ok(())
     }
 
     /// Writes all of `from` to `to`, a pipe that is not to be waited for: at once what there is room for, the rest beside
