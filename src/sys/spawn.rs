@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{
     ForkResult, Pid, dup2_stdin, dup2_stdout, execve, fork, getpid, getppid, pipe2, read, write,
@@ -64,15 +64,20 @@ pub fn start(
     drop(report_there);
     // A program that runs has closed the pipe.
     let mut errno = [0; size_of::<c_int>()];
-    loop {
+    let why = loop {
         match read(&report, &mut errno) {
             Err(Errno::EINTR) => {}
             Ok(0) => return Ok(child.as_raw()),
-            _ => break,
+            Ok(_) => break Unstarted::Exec(Errno::from_raw(c_int::from_ne_bytes(errno))),
+            Err(errno) => {
+                // Whether it runs is not known, so that it must not.
+                let _ = kill(child, Signal::SIGKILL);
+                break Unstarted::Fork(errno);
+            }
         }
-    }
+    };
     let _ = waitpid(child, None);
-    Err(Unstarted::Exec(Errno::from_raw(c_int::from_ne_bytes(errno))))
+    Err(why)
 }
 
 /// Starts a copy of this process that writes all of `from` from `at` on to `to`, waiting as long as that takes, and dies with
