@@ -8,6 +8,7 @@
 mod completions;
 mod dispatch;
 mod enemies;
+mod faults;
 mod fifo;
 mod fuzz;
 mod generated;

@@ -1,0 +1,467 @@
+/* Runs a command of the box again and again, each time with one of its system calls disturbed, and reports what came of it.
+ *
+ *     fault BOX LEAVES SETUP COMMAND AFTER <requests >reports
+ *
+ * It is process 1 of a pid namespace, and has an IPC namespace, /dev/shm, its queues in ../queues and the working directory to itself: what
+ * is there that the setup has not made was left behind. SETUP, COMMAND and AFTER are scripts for sh; COMMAND ends in `exec ipcbox ...`. LEAVES is 1
+ * where the box may leave a process when it succeeds.
+ *
+ * A request is a line `WHAT PROCESS CALL NTH NUMBER`: in process PROCESS of the box (0 is the first, then by birth) the NTH call (from 0) of
+ * system call CALL, counted from the start of main, is disturbed:
+ *     none     no call is; every call is reported
+ *     before   the command is not run at all
+ *     fail     it is not made (close(2) is, as in the kernel) and gives errno NUMBER
+ *     short    it is made for one byte
+ *     kill     the process is killed by SIGKILL, before the call (NUMBER 0) or after it (1)
+ */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/ptrace.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/ptrace.h>
+
+enum { MOST = 64, DEADLINE = 5 };
+
+static int leaves;
+static struct stat box;
+
+static struct {
+    char what[8];
+    int process, call, nth, number;
+} request;
+/* Whether it is done, or no longer to be done. */
+static int did;
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+static void die(const char *what) {
+    perror(what);
+    exit(99);
+}
+
+/* What was seen of a process of the box. */
+static struct tracee {
+    pid_t pid;
+    int is_box;   /* the first one becomes the box, all others are from birth */
+    int begun;    /* main has */
+    int disturbs; /* it is in the call that is disturbed */
+    long saved;   /* the length that the call had */
+    int seen[512];
+} tracees[MOST];
+static int count;
+
+static struct tracee *find(pid_t pid) {
+    for (int at = 0; at < count; at++)
+        if (tracees[at].pid == pid)
+            return &tracees[at];
+    return NULL;
+}
+
+static struct tracee *born(pid_t pid) {
+    struct tracee *known = find(pid);
+    if (known || count == MOST)
+        return known;
+    struct tracee *new = &tracees[count++];
+    memset(new, 0, sizeof *new);
+    new->pid = pid;
+    new->begun = new != tracees;
+    new->is_box = new->begun;
+    return new;
+}
+
+/* The registers that matter. */
+#if defined __x86_64__
+typedef struct user_regs_struct registers;
+#define RESULT(r) ((r).rax)
+static unsigned long long *argument(registers *r, int at) {
+    unsigned long long *all[] = {&r->rdi, &r->rsi, &r->rdx, &r->r10, &r->r8, &r->r9};
+    return all[at];
+}
+static void skip(pid_t pid, registers *r) {
+    (void)pid;
+    r->orig_rax = -1;
+}
+#elif defined __aarch64__
+typedef struct user_regs_struct registers;
+#define RESULT(r) ((r).regs[0])
+static unsigned long long *argument(registers *r, int at) { return &r->regs[at]; }
+static void skip(pid_t pid, registers *r) {
+    (void)r;
+    int none = -1;
+    struct iovec data = {&none, sizeof none};
+    ptrace(PTRACE_SETREGSET, pid, NT_ARM_SYSTEM_CALL, &data);
+}
+#else
+#error "only x86-64 and 64-bit ARM"
+#endif
+
+static void get(pid_t pid, registers *r) {
+    struct iovec data = {r, sizeof *r};
+    ptrace(PTRACE_GETREGSET, pid, NT_PRSTATUS, &data);
+}
+
+static void set(pid_t pid, registers *r) {
+    struct iovec data = {r, sizeof *r};
+    ptrace(PTRACE_SETREGSET, pid, NT_PRSTATUS, &data);
+}
+
+/* Which argument of a call is its length; -1 if it has none. */
+static int length_of(long call) {
+    switch (call) {
+    case SYS_read: case SYS_write: case SYS_pread64: case SYS_pwrite64: case SYS_readv: case SYS_writev: case SYS_tee: case SYS_vmsplice:
+        return 2;
+    case SYS_sendfile:
+        return 3;
+    case SYS_splice: case SYS_copy_file_range:
+        return 4;
+    case SYS_getrandom:
+        return 1;
+    default:
+        return -1;
+    }
+}
+
+/* A process is at a system call. */
+static void at_call(struct tracee *it) {
+    struct ptrace_syscall_info info;
+    if (ptrace(PTRACE_GET_SYSCALL_INFO, it->pid, sizeof info, &info) <= 0)
+        return;
+    int process = it - tracees;
+    registers r;
+    if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
+        long call = info.entry.nr;
+#ifdef SYS_poll
+        it->begun |= call == SYS_poll;
+#endif
+        it->begun |= call == SYS_ppoll;
+        if (!it->begun || call < 0 || call >= 512)
+            return;
+        int nth = it->seen[call]++;
+        if (!strcmp(request.what, "none") && !did)
+            printf("call %d %ld\n", process, call);
+        if (did || process != request.process || call != request.call || nth != request.nth)
+            return;
+        did = it->disturbs = 1;
+        printf("did %u\n", (unsigned)info.entry.args[0]);
+        get(it->pid, &r);
+        if (!strcmp(request.what, "kill") && request.number == 0)
+            kill(it->pid, SIGKILL);
+        if (!strcmp(request.what, "fail") && call != SYS_close) {
+            skip(it->pid, &r);
+            set(it->pid, &r);
+        }
+        if (!strcmp(request.what, "short")) {
+            it->saved = *argument(&r, length_of(call));
+            *argument(&r, length_of(call)) = it->saved > 0;
+            set(it->pid, &r);
+        }
+    } else if (info.op == PTRACE_SYSCALL_INFO_EXIT && it->disturbs) {
+        it->disturbs = 0;
+        if (!strcmp(request.what, "kill"))
+            kill(it->pid, SIGKILL);
+        get(it->pid, &r);
+        if (!strcmp(request.what, "fail"))
+            RESULT(r) = -request.number;
+        if (!strcmp(request.what, "short"))
+            *argument(&r, length_of(request.call)) = it->saved;
+        set(it->pid, &r);
+    }
+}
+
+/* Whether a process is the box. */
+static int is_box(pid_t pid) {
+    char path[32];
+    struct stat it;
+    snprintf(path, sizeof path, "/proc/%d/exe", pid);
+    return stat(path, &it) == 0 && it.st_ino == box.st_ino && it.st_dev == box.st_dev;
+}
+
+#define OPTIONS (PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC)
+
+/* A process that is traced has stopped. */
+static void stopped(pid_t pid, int status) {
+    struct tracee *it = born(pid);
+    int signal = WSTOPSIG(status), event = status >> 16, pass = 0;
+    if (!it) {
+        kill(pid, SIGKILL);
+        return;
+    }
+    if (event == PTRACE_EVENT_EXEC) {
+        if (it->is_box) {
+            ptrace(PTRACE_DETACH, pid, 0, 0);
+            it->pid = -1;
+            return;
+        }
+        it->is_box = is_box(pid);
+        if (it->is_box)
+            ptrace(PTRACE_SETOPTIONS, pid, 0, OPTIONS | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE);
+    } else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE) {
+        unsigned long child;
+        ptrace(PTRACE_GETEVENTMSG, pid, 0, &child);
+        born(child);
+    } else if (event == PTRACE_EVENT_STOP) {
+        if (signal != SIGTRAP) {
+            ptrace(PTRACE_LISTEN, pid, 0, 0);
+            return;
+        }
+    } else if (signal == (SIGTRAP | 0x80)) {
+        at_call(it);
+    } else {
+        pass = signal;
+    }
+    ptrace(it->is_box ? PTRACE_SYSCALL : PTRACE_CONT, pid, 0, pass);
+}
+
+/* Starts a script; it waits for a byte from `go`. */
+static pid_t launch(const char *script, int out, int err, int go) {
+    pid_t pid = fork();
+    if (pid < 0)
+        die("fork");
+    if (pid)
+        return pid;
+    char byte;
+    if (go >= 0 && read(go, &byte, 1) != 1)
+        _exit(99);
+    int null = open("/dev/null", O_RDWR);
+    dup2(null, 0);
+    dup2(out < 0 ? null : out, 1);
+    dup2(err < 0 ? null : err, 2);
+    close(null);
+    execl("/bin/sh", "sh", "-euc", script, NULL);
+    _exit(99);
+}
+
+static int is_peer[1 << 16];
+
+/* How many processes there are that were not there before; or, `mark`, remembers those that are. */
+static int others(int mark) {
+    int found = 0;
+    DIR *proc = opendir("/proc");
+    for (struct dirent *entry; (entry = readdir(proc));) {
+        int pid = atoi(entry->d_name) & 0xffff;
+        if (mark)
+            is_peer[pid] = mark;
+        found += pid > 1 && is_peer[pid] != 1;
+    }
+    closedir(proc);
+    return found;
+}
+
+static int shell_status(int status) {
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Waits for a script, and for `all` that it started: its status, or -1 where it did not end. */
+static int await(pid_t main, int all) {
+    /* The wait is interrupted from time to time: the deadline can be over. */
+    struct itimerval tick = {{0, 20000}, {0, 20000}}, none = {{0, 0}, {0, 0}};
+    setitimer(ITIMER_REAL, &tick, NULL);
+    double end = now() + DEADLINE;
+    int result = -1;
+    while (result < 0 || (all && !(leaves && result == 0) && others(0) > 0)) {
+        int status;
+        pid_t pid = waitpid(-1, &status, __WALL);
+        if (pid < 0 && now() >= end)
+            break;
+        if (pid > 0 && WIFSTOPPED(status))
+            stopped(pid, status);
+        else if (pid == main)
+            result = shell_status(status);
+    }
+    setitimer(ITIMER_REAL, &none, NULL);
+    return result;
+}
+
+/* Reads and writes what was written to a pipe. */
+static void report(const char *title, int fd) {
+    static char text[1 << 20];
+    size_t length = 0;
+    for (ssize_t got; (got = read(fd, text + length, sizeof text - length)) > 0;)
+        length += got;
+    printf("%s %zu\n", title, length);
+    fwrite(text, 1, length, stdout);
+    printf("\n");
+}
+
+static FILE *state;
+
+static void hex(const unsigned char *data, size_t length) {
+    for (size_t at = 0; at < length && at < 512; at++)
+        fprintf(state, "%02x", data[at]);
+}
+
+static int tell_file(const char *path, const struct stat *stat, int kind, struct FTW *at) {
+    (void)kind;
+    if (at->level == 0)
+        return 0;
+    fprintf(state, "%s %o %d %d %ld ", path, stat->st_mode, stat->st_uid, stat->st_gid, S_ISDIR(stat->st_mode) ? 0 : (long)stat->st_size);
+    unsigned char data[512];
+    int fd = S_ISREG(stat->st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t length = fd < 0 ? 0 : read(fd, data, sizeof data);
+    hex(data, length < 0 ? 0 : length);
+    if (fd >= 0)
+        close(fd);
+    fprintf(state, "\n");
+    return 0;
+}
+
+static void tell_owner(const char *kind, const struct ipc_perm *perm) {
+    fprintf(state, "%s %08x %o %d %d ", kind, perm->__key, perm->mode, perm->uid, perm->gid);
+}
+
+/* Every object and file, a line each; or, with `away`, removes them all. */
+static void objects(int away) {
+    struct semid_ds sem;
+    struct msqid_ds msg;
+    struct shmid_ds shm;
+    unsigned short values[1024];
+    for (int at = 0, id, last = semctl(0, 0, SEM_INFO, &sem); at <= last; at++) {
+        if ((id = semctl(at, 0, SEM_STAT, &sem)) < 0)
+            continue;
+        if (away) {
+            semctl(id, 0, IPC_RMID);
+            continue;
+        }
+        tell_owner("sem", &sem.sem_perm);
+        for (unsigned i = 0; semctl(id, 0, GETALL, values) == 0 && i < sem.sem_nsems; i++)
+            fprintf(state, "%d,", values[i]);
+        fprintf(state, "\n");
+    }
+    for (int at = 0, id, last = msgctl(0, MSG_INFO, &msg); at <= last; at++) {
+        if ((id = msgctl(at, MSG_STAT, &msg)) < 0)
+            continue;
+        if (away) {
+            msgctl(id, IPC_RMID, NULL);
+            continue;
+        }
+        tell_owner("msg", &msg.msg_perm);
+        fprintf(state, "%lu", msg.msg_qbytes);
+        struct { long type; unsigned char data[8192]; } one;
+        for (unsigned i = 0; i < msg.msg_qnum; i++) {
+            ssize_t length = msgrcv(id, &one, sizeof one.data, i, MSG_COPY | IPC_NOWAIT);
+            fprintf(state, " %ld:", one.type);
+            hex(one.data, length < 0 ? 0 : length);
+        }
+        fprintf(state, "\n");
+    }
+    for (int at = 0, id, last = shmctl(0, SHM_INFO, &shm); at <= last; at++) {
+        if ((id = shmctl(at, SHM_STAT, &shm)) < 0)
+            continue;
+        if (away) {
+            shmctl(id, IPC_RMID, NULL);
+            continue;
+        }
+        tell_owner("shm", &shm.shm_perm);
+        fprintf(state, "%zu ", shm.shm_segsz);
+        unsigned char *data = shmat(id, NULL, SHM_RDONLY);
+        if (data != (void *)-1) {
+            hex(data, shm.shm_segsz);
+            shmdt(data);
+        }
+        fprintf(state, "\n");
+    }
+}
+
+static int drop_file(const char *path, const struct stat *stat, int kind, struct FTW *at) {
+    (void)stat, (void)kind;
+    return at->level > 0 && remove(path) != 0;
+}
+
+static void each_file(int (*act)(const char *, const struct stat *, int, struct FTW *)) {
+    const char *places[] = {"/dev/shm", "../queues", "."};
+    for (int at = 0; at < 3; at++)
+        nftw(places[at], act, 8, FTW_PHYS | FTW_DEPTH);
+}
+
+static void report_state(void) {
+    char *text;
+    size_t length;
+    state = open_memstream(&text, &length);
+    objects(0);
+    each_file(tell_file);
+    fclose(state);
+    printf("state %zu\n", length);
+    fwrite(text, 1, length, stdout);
+    printf("\n");
+    free(text);
+}
+
+static void handle(char **scripts) {
+    int out[2], err[2], go[2], rest[2];
+    if (pipe2(out, O_CLOEXEC) | pipe2(err, O_CLOEXEC) | pipe2(go, O_CLOEXEC) | pipe2(rest, O_CLOEXEC))
+        die("pipe2");
+    fcntl(out[0], F_SETFL, O_NONBLOCK);
+    fcntl(err[0], F_SETFL, O_NONBLOCK);
+    fcntl(rest[0], F_SETFL, O_NONBLOCK);
+    memset(is_peer, 0, sizeof is_peer);
+    if (await(launch(scripts[0], -1, 2, -1), 0) != 0)
+        die("the setup");
+    others(1);
+    count = did = 0;
+    if (strcmp(request.what, "before")) {
+        pid_t main = launch(scripts[1], out[1], err[1], go[0]);
+        born(main);
+        if (ptrace(PTRACE_SEIZE, main, 0, OPTIONS) != 0)
+            die("ptrace");
+        if (write(go[1], "", 1) != 1)
+            die("write");
+        int status = await(main, 1);
+        printf("status %d\nleft %d\n", status, others(0));
+    }
+    did = 1;
+    report_state();
+    report("out", out[0]);
+    report("err", err[0]);
+    int after = await(launch(scripts[2], rest[1], rest[1], -1), 0);
+    printf("after %d\n", after);
+    report("rest", rest[0]);
+    printf("end\n");
+    fflush(stdout);
+    int all[] = {out[0], out[1], err[0], err[1], go[0], go[1], rest[0], rest[1]};
+    for (int at = 0; at < 8; at++)
+        close(all[at]);
+    kill(-1, SIGKILL);
+    while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR) {}
+    objects(1);
+    each_file(drop_file);
+}
+
+static void nothing(int signal) { (void)signal; }
+
+int main(int argc, char **argv) {
+    if (argc != 6 || getpid() != 1 || stat(argv[1], &box) != 0)
+        return 99;
+    leaves = atoi(argv[2]);
+    struct sigaction action = {.sa_handler = nothing};
+    sigaction(SIGALRM, &action, NULL);
+    char line[128];
+    while (fgets(line, sizeof line, stdin)) {
+        if (sscanf(line, "%7s %d %d %d %d", request.what, &request.process, &request.call, &request.nth, &request.number) != 5)
+            return 99;
+        handle(argv + 3);
+    }
+    return 0;
+}

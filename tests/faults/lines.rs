@@ -1,0 +1,228 @@
+//! The verbs' command lines.
+
+/// What is printed after a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prints {
+    /// Always the same.
+    Same,
+    /// What the line has taken nothing of: together with what the line has printed it is always the same.
+    Rest,
+}
+
+/// A verb at work, in a world of its own.
+pub struct Line {
+    /// The applet, the verb and its arguments, as a shell has them.
+    pub words: &'static str,
+    /// What is there before: a script.
+    pub setup: &'static str,
+    /// What comes after it, however it has ended: a script that always succeeds.
+    pub after: &'static str,
+    /// What the script prints.
+    pub prints: Prints,
+    /// Whether it leaves a process when it succeeds.
+    pub leaves: bool,
+}
+
+const fn line(words: &'static str, setup: &'static str) -> Line {
+    Line { words, setup, after: "", prints: Prints::Same, leaves: false }
+}
+
+impl Line {
+    /// One that does nothing.
+    pub const NONE: Self = line("", "");
+
+    /// Afterwards the next caller does this, with the same success.
+    const fn next(self, after: &'static str) -> Self {
+        Self { after, prints: Prints::Same, ..self }
+    }
+
+    /// Afterwards this prints what is left of what the line takes.
+    const fn rest(self, after: &'static str) -> Self {
+        Self { after, prints: Prints::Rest, ..self }
+    }
+
+    const fn leaves(self) -> Self {
+        Self { leaves: true, ..self }
+    }
+
+    /// Whether its status is that of its command.
+    pub fn has_status_of_command(&self) -> bool {
+        let verb = self.verb();
+        let verbs =
+            ["sem run", "sem lock", "sem op", "shm memfd", "pipe run", "pipe resize", "signal run"];
+        verb == "msgq call" || verbs.contains(&&*verb) && self.words.contains(" -- ")
+    }
+
+    /// Whether it makes what is missing in order to use it.
+    fn makes_by_itself(&self) -> bool {
+        ["sem run", "sem lock", "sem hold", "sem barrier"].contains(&&*self.verb())
+    }
+
+    /// The same, or with `--create` or `--lock`.
+    pub fn makes(&self) -> bool {
+        self.makes_by_itself() || self.words.contains("--create") || self.words.contains("--lock")
+    }
+
+    /// Whether it shows what it finds: what /proc does not tell is shown as unknown, and who is not in /etc/passwd by number.
+    pub fn is_look(&self) -> bool {
+        self.verb().ends_with(" stat")
+    }
+
+    /// Whether its processes tell each other a few bytes through a pipe, which gives them whole (pipe(7)).
+    pub fn tells_in_one_piece(&self) -> bool {
+        self.leaves
+    }
+
+    /// Whether it does several things one after the other, so that some can have been done: where it takes records, what it prints
+    /// and what is left show that.
+    pub fn goes_by_steps(&self) -> bool {
+        self.verb().ends_with(" set") || self.prints == Prints::Rest
+    }
+
+    /// Whether it takes a record and then starts a command for it. One that cannot be started is told.
+    pub fn takes_before_it_starts(&self) -> bool {
+        self.verb().ends_with(" serve")
+    }
+
+    /// Applet and verb, or the applet alone where it has no verbs.
+    pub fn verb(&self) -> String {
+        let words: Vec<&str> = self.words.split(' ').take(2).collect();
+        words.join(" ").split(" -").next().unwrap_or_default().to_owned()
+    }
+}
+
+/// A FIFO that holds two lines, and that somebody keeps open.
+const FIFO: &str = "ipcbox fifo create f; sleep 60 <>f & until [ -n \"$(ipcbox fifo stat f --columns readers --no-header)\" ]; do :; done; printf 'a\\nb\\n' >f";
+const FIFO_REST: &str = "ipcbox fifo read f -n 2>/dev/null || :";
+const QUEUE: &str = "ipcbox msgq send q one two --create";
+const POSIX_QUEUE: &str = "ipcbox msgq send /q one two --create";
+const QUEUE_REST: &str = "while ipcbox msgq recv q -n -E 3; do :; done 2>/dev/null";
+const POSIX_QUEUE_REST: &str = "while ipcbox msgq recv /q -n -E 3; do :; done 2>/dev/null";
+const SEGMENT: &str = "printf '0123456789abcdef' | ipcbox shm write m --create";
+const OBJECT: &str = "printf '0123456789abcdef' | ipcbox shm write /m --create";
+const SLEEPER: &str = "sleep 60 & echo $! >../pid";
+
+pub const LINES: &[Line] = &[
+    line("sem run s --slots 2 -- echo in", "").next("ipcbox sem run s --slots 2 -n -- echo next"),
+    line("sem run s -- false", "ipcbox sem create s --slots 2")
+        .next("ipcbox sem run s -n -- echo next"),
+    line("sem run s --slots 3 --resize -- echo in", "ipcbox sem create s --slots 2")
+        .next("ipcbox sem run s -n -- echo next"),
+    line("sem lock l -- echo in", "").next("ipcbox sem lock l -n -- echo next"),
+    line("sem lock l --shared -w 1s -- echo in", "").next("ipcbox sem lock l -n -- echo next"),
+    line("sem hold h 1 --lock", "").leaves(),
+    line("sem hold h 1 --slots 2", "").leaves(),
+    line("sem barrier b 1", "").next("ipcbox sem barrier b 1 -w 1s"),
+    line("sem create c --value 3,4", ""),
+    line("sem create c --slots 3 -m 0640", ""),
+    line("sem create private --nsems 2", ""),
+    line("sem create /p --value 2", ""),
+    line("sem wait a", "ipcbox sem create a --value 5"),
+    line("sem wait a -w 1s", "ipcbox sem create a --value 5"),
+    line("sem wait /p -w 1s", "ipcbox sem create /p --value 5"),
+    line("sem wait a -w 10ms", "ipcbox sem create a"),
+    line("sem wait /p -w 10ms", "ipcbox sem create /p"),
+    line("sem post a", "ipcbox sem create a --value 5"),
+    line("sem post /p", "ipcbox sem create /p --value 5"),
+    line("sem op a 0:-1 1:+2", "ipcbox sem create a --value 5,0"),
+    line("sem op a 0:-1u -- echo in", "ipcbox sem create a --value 5"),
+    line("sem get a --all", "ipcbox sem create a --value 5,6"),
+    line("sem get /p", "ipcbox sem create /p --value 5"),
+    line("sem set a 7 8", "ipcbox sem create a --value 5,6"),
+    line("sem set a -m 0640", "ipcbox sem create a --value 5,6"),
+    line("sem set /p -m 0640", "ipcbox sem create /p --value 5"),
+    line(
+        "sem stat",
+        "ipcbox sem create a --value 5,6; ipcbox sem create s --slots 2; ipcbox sem create /p",
+    ),
+    line("sem stat s --json", "ipcbox sem create s --slots 2"),
+    line(
+        "sem stat s --holders",
+        "ipcbox sem run s --slots 2 -- sleep 60 & until ipcbox sem stat s --holders 2>/dev/null | grep -q .; do :; done",
+    ),
+    line("sem rm a", "ipcbox sem create a"),
+    line("sem rm /p", "ipcbox sem create /p"),
+    line("msgq create q --max-bytes 4096", ""),
+    line("msgq create private", ""),
+    line("msgq create /q --max-messages 5", ""),
+    line("msgq send q one two --create", ""),
+    line("msgq send q three -w 1s", QUEUE),
+    line("msgq send q --lines <../lines", "ipcbox msgq create q"),
+    line("msgq send /q one two --create", ""),
+    line("msgq send /q three -w 1s", POSIX_QUEUE),
+    line("msgq recv q", QUEUE).rest(QUEUE_REST),
+    line("msgq recv q -c 2 -w 1s", QUEUE).rest(QUEUE_REST),
+    line("msgq recv q --json -n", QUEUE),
+    line("msgq recv q -w 10ms", "ipcbox msgq create q"),
+    line("msgq recv /q -c 2", POSIX_QUEUE).rest(POSIX_QUEUE_REST),
+    line("msgq recv /q -w 10ms", "ipcbox msgq create /q"),
+    line("msgq peek q", QUEUE),
+    line("msgq peek q --index 1", QUEUE),
+    line("msgq call q hello -w 2s", "ipcbox msgq create q; ipcbox msgq serve q -- tr a-z A-Z &"),
+    line("msgq call /q hello -w 2s", "ipcbox msgq create /q; ipcbox msgq serve /q -- tr a-z A-Z &"),
+    line("msgq serve q --drain -- sh -c 'cat; echo'", QUEUE).rest(QUEUE_REST),
+    line("msgq serve q -c 1 -j 2 -- echo {}", QUEUE).rest(QUEUE_REST),
+    line("msgq serve /q --drain -- sh -c 'cat; echo'", POSIX_QUEUE).rest(POSIX_QUEUE_REST),
+    line("msgq stat", "ipcbox msgq create q; ipcbox msgq create /q"),
+    line("msgq stat q --json", QUEUE),
+    line("msgq set q --max-bytes 2048 -m 0640", "ipcbox msgq create q"),
+    line("msgq set /q -m 0640", "ipcbox msgq create /q"),
+    line("msgq rm q", "ipcbox msgq create q"),
+    line("msgq rm /q", "ipcbox msgq create /q"),
+    line("shm create m --size 100", ""),
+    line("shm create private --size 100", ""),
+    line("shm create /m --size 100", ""),
+    line("shm write m --create <../lines", ""),
+    line("shm write m new", SEGMENT),
+    line("shm write m new --lock l", SEGMENT).next("ipcbox shm read m --lock l -n >/dev/null"),
+    line("shm write /m new --lock l", OBJECT).next("ipcbox shm read /m --lock l -n >/dev/null"),
+    line("shm write /m --create <../lines", ""),
+    line("shm write /m <../lines", "ipcbox shm create /m --size 64"),
+    line("shm read m", SEGMENT),
+    line("shm read m --lock l", SEGMENT).next("ipcbox shm write m 1 --lock l -n"),
+    line("shm read /m", OBJECT),
+    line("shm get m", SEGMENT),
+    line("shm set m 7", SEGMENT),
+    line("shm set /m 7", OBJECT),
+    line("shm set /m --size 32 -m 0640", OBJECT),
+    line("shm set m -m 0640", SEGMENT),
+    line("shm add m", "ipcbox shm add m --create"),
+    line("shm add /m --create", ""),
+    line("shm add m --create", ""),
+    line("shm cas m 1 5", "ipcbox shm add m --create"),
+    line("shm wait m 1", "ipcbox shm add m --create"),
+    line("shm wait m 2 -w 10ms", "ipcbox shm add m --create"),
+    line("shm stat", "ipcbox shm create m --size 10; ipcbox shm create /m --size 10"),
+    line("shm stat m --holders", SEGMENT),
+    line("shm stat m --json", SEGMENT),
+    line("shm memfd ../lines -- cat {}", ""),
+    line("shm memfd -- cat {} <../lines", ""),
+    line("shm rm m", "ipcbox shm create m --size 10"),
+    line("shm rm /m", "ipcbox shm create /m --size 10"),
+    line("fifo create f -m 0640", ""),
+    line("fifo read f -c 2", FIFO).rest(FIFO_REST),
+    line("fifo read f -n", FIFO).rest(FIFO_REST),
+    line("fifo read f -c 2 --tag", FIFO),
+    line("fifo read f --create --rm -w 20ms", ""),
+    line("fifo read f -w 20ms", "ipcbox fifo create f"),
+    line("fifo write f c d -w 1s", FIFO),
+    line("fifo write f --lines -w 1s <../lines", FIFO),
+    line("fifo write f c -w 10ms", "ipcbox fifo create f"),
+    line("fifo serve f -- sh -c 'cat; kill $PPID'", FIFO).rest(FIFO_REST),
+    line("fifo stat f", FIFO),
+    line("fifo rm f", "ipcbox fifo create f"),
+    line("signal send 0 $(cat ../pid)", SLEEPER),
+    line("signal send TERM $(cat ../pid) --wait 2s", SLEEPER),
+    line("signal send USR1 $(cat ../pid) --tree --dry-run", SLEEPER),
+    line("signal wait USR1 -w 10ms", ""),
+    line("signal wait USR1 --ready ../ready -w 10ms", ""),
+    line("signal run --ignore INT -- echo in", ""),
+    line("signal run --map TERM=INT -- sh -c 'echo in; exit 3'", ""),
+    line("signal run --kill-tree -- sh -c 'setsid sleep 60 & echo in'", ""),
+    line("signal run --kill-tree --max-time 20ms -- sleep 60", ""),
+    line("signal join $(cat ../pid)", "sleep 0.1 & echo $! >../pid"),
+    line("signal join 1 -w 10ms", ""),
+    line("signal stat 1", ""),
+    line("signal list TERM 15", ""),
+    line("key ftok:/", ""),
+];

@@ -1,0 +1,147 @@
+//! Faults: every system call that a verb makes, from the start of main on, fails in every way that its manual page has, and moves less
+//! than it was asked to.
+//!
+//! A supervisor (fault.c) runs each line of a table of verbs once for each of these cases, in namespaces that it empties after every
+//! one: so whatever is there afterwards was left behind. What came of a case is judged by the oracle; whatever it lets pass that is
+//! not as it should be has its reason there.
+//!
+//! `IPCBOX_FULL=1` runs all cases, without it some of each verb. The table of verb, call, errno and outcome is written to
+//! `target/tmp/faults.txt`.
+
+mod calls;
+mod lines;
+mod oracle;
+mod supervisor;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nix::libc::c_long;
+
+use crate::support::World;
+use calls::{CALLS, MOVES, SURE};
+use lines::{LINES, Line};
+use oracle::{Disturbed, Usual, judge, without_numbers};
+use supervisor::{Request, Supervisor, Tools};
+
+/// Lines that run at once.
+const WORKERS: usize = 2;
+/// One of so many cases is run where not all are.
+const SAMPLE: usize = 5;
+
+/// The line undisturbed.
+fn usual(line: &Line, supervisor: &mut Supervisor) -> Usual {
+    let before = supervisor.run(Request::only("before")).state;
+    let done = supervisor.run(Request::only("none"));
+    let again = supervisor.run(Request::only("none"));
+    assert!(done.status >= 0 && done.after.0 == 0, "{}: {done:#?}", line.words);
+    let texts = [(&done.out, &again.out), (&done.err, &again.err), (&done.state, &again.state)];
+    let varies = texts.iter().any(|(one, other)| one != other);
+    for (one, other) in texts.iter().filter(|_| varies) {
+        assert_eq!(without_numbers(one), without_numbers(other), "{}", line.words);
+    }
+    Usual { before, done, varies }
+}
+
+/// Every way in which every call of the line can be disturbed.
+fn cases(line: &Line, usual: &Usual) -> Vec<(Request, Disturbed)> {
+    let mut seen: HashMap<(u32, c_long), u32> = HashMap::new();
+    let mut cases = Vec::new();
+    for (process, call) in &usual.done.calls {
+        let known = CALLS.iter().find(|known| known.0 == *call);
+        assert!(known.is_some() || SURE.contains(call), "{}: call {call} is unknown", line.words);
+        let nth = seen.entry((*process, *call)).or_default();
+        let request =
+            |what, number| Request { what, process: *process, call: *call, nth: *nth, number };
+        for errno in known.map_or(&[][..], |known| known.2) {
+            cases.push((request("fail", *errno as i32), Disturbed::Fails(*errno)));
+        }
+        if MOVES.contains(call) {
+            cases.push((request("short", 0), Disturbed::Short));
+        }
+        *nth += 1;
+    }
+    cases
+}
+
+fn name(call: c_long) -> &'static str {
+    CALLS.iter().find(|known| known.0 == call).map_or("?", |known| known.1)
+}
+
+/// Does `act` for every line, some at once.
+fn for_each_line(
+    tools: &Tools,
+    lines: &[Line],
+    act: impl Fn(usize, &Line, &mut Supervisor) + Sync,
+) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                while let Some((at, line)) = next_of(&next, lines) {
+                    act(at, line, &mut tools.take(line));
+                }
+            });
+        }
+    });
+}
+
+fn next_of<'a>(next: &AtomicUsize, lines: &'a [Line]) -> Option<(usize, &'a Line)> {
+    let at = next.fetch_add(1, Ordering::Relaxed);
+    lines.get(at).map(|line| (at, line))
+}
+
+/// What came of the cases: how often of a verb, a call and what was done to it.
+type Table = BTreeMap<(String, &'static str, String, String), u32>;
+
+#[test]
+fn a_system_call_that_fails_is_told_and_nothing_is_left_behind() {
+    let world = World::new();
+    let Some(tools) = Tools::new(&world) else { return };
+    let is_full = std::env::var_os("IPCBOX_FULL").is_some();
+    let all = AtomicUsize::new(0);
+    let (table, wrong) = (Mutex::<Table>::default(), Mutex::new(String::new()));
+    for_each_line(&tools, LINES, |at, line, supervisor| {
+        let usual = usual(line, supervisor);
+        let cases = cases(line, &usual);
+        all.fetch_add(cases.len(), Ordering::Relaxed);
+        for (number, (request, how)) in cases.iter().enumerate() {
+            if !is_full && (number + at) % SAMPLE != 0 {
+                continue;
+            }
+            let report = supervisor.run(*request);
+            let outcome = judge(line, &usual, request.call, *how, &report);
+            let outcome = outcome.unwrap_or_else(|what| {
+                let (words, call) = (line.words, name(request.call));
+                let Request { process, nth, .. } = request;
+                let case = format!("{words}: {call} {process}.{nth} {how}: {what}: {report:?}\n");
+                wrong.lock().unwrap().push_str(&case);
+                format!("WRONG: {what}")
+            });
+            let key = (line.verb(), name(request.call), how.to_string(), outcome);
+            *table.lock().unwrap().entry(key).or_default() += 1;
+        }
+    });
+    let table = table.into_inner().unwrap();
+    let count = |wanted: fn(&str) -> bool| -> u32 {
+        table.iter().filter(|(key, _)| wanted(&key.3)).map(|(_, count)| count).sum()
+    };
+    let (total, missed) = (count(|_| true), count(|outcome| outcome == "not reached"));
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults.txt");
+    let mut text = String::new();
+    for ((verb, call, how, outcome), count) in &table {
+        writeln!(text, "{verb} | {call} | {how} | {outcome} | {count}").unwrap();
+    }
+    std::fs::write(&path, text).unwrap();
+    let all = all.into_inner();
+    let line =
+        format!("faults: {total} of {all} cases, {missed} not reached: {}\n", path.display());
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(missed <= total / 20, "{missed} of {total} calls did not come again");
+}

@@ -1,0 +1,268 @@
+//! What may come of a system call that was disturbed.
+
+use nix::errno::Errno::{self, *};
+use nix::libc::{self, c_long};
+
+use super::lines::{Line, Prints};
+use super::supervisor::Report;
+
+/// The line undisturbed.
+pub struct Usual {
+    /// The state before it.
+    pub before: String,
+    /// What it does.
+    pub done: Report,
+    /// Whether numbers in what it prints are others each time.
+    pub varies: bool,
+}
+
+/// What was done to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disturbed {
+    /// It failed.
+    Fails(Errno),
+    /// It moved one byte.
+    Short,
+}
+
+impl std::fmt::Display for Disturbed {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Self::Fails(errno) => write!(f, "{errno:?}"),
+            Self::Short => f.write_str("short"),
+        }
+    }
+}
+
+/// What came of it, in a word for the table; or what is wrong with it.
+pub fn judge(
+    line: &Line,
+    usual: &Usual,
+    call: c_long,
+    how: Disturbed,
+    report: &Report,
+) -> Result<String, String> {
+    let case = Case { line, usual, call, how, report };
+    case.judge().map_err(str::to_owned)
+}
+
+/// A call that was disturbed, and what came of it.
+struct Case<'a> {
+    line: &'a Line,
+    usual: &'a Usual,
+    call: c_long,
+    how: Disturbed,
+    report: &'a Report,
+}
+
+impl Case<'_> {
+    fn judge(&self) -> Result<String, &'static str> {
+        let Self { line, report, usual: Usual { done, .. }, .. } = *self;
+        if report.did.is_none() {
+            return Ok("not reached".into());
+        }
+        if report.status < 0 {
+            return Err("hangs");
+        }
+        // The standard library asserts that a directory can be closed, as it always can.
+        if report.err.contains("unexpected error during closedir") {
+            return Ok("asserted".into());
+        }
+        if report.err.contains("panicked") || report.err.contains("memory allocation") {
+            return Err("panics");
+        }
+        if report.after.0 != done.after.0 {
+            return Err("what comes after it fails");
+        }
+        if report.left > 0 && !(line.leaves && report.status == done.status) {
+            return Err("leaves processes");
+        }
+        if report.status == done.status { self.goes_on() } else { self.fails() }
+    }
+
+    /// The status is as ever.
+    fn goes_on(&self) -> Result<String, &'static str> {
+        let Self { line, report, usual: Usual { done, .. }, .. } = *self;
+        let told = self.names_cause();
+        if self.is_answer() {
+            return Ok("answered".into());
+        }
+        if !self.is_whole() {
+            return Err("something is lost or doubled");
+        }
+        if self.even(&report.out) != self.even(&done.out) && !line.is_look() {
+            return Err("the same status with another output");
+        }
+        if self.even(&report.state) != self.even(&done.state) && !told {
+            return Err("the same status with another outcome");
+        }
+        match self.even(&report.err) == self.even(&done.err) {
+            true => Ok("done".into()),
+            false if told => Ok("done, told".into()),
+            false if self.writes_to(2) => Ok("done, mute".into()),
+            false => Err("the same status with another message"),
+        }
+    }
+
+    /// It has another status.
+    fn fails(&self) -> Result<String, &'static str> {
+        let Self { line, report, call, how, usual: Usual { before, done, .. } } = *self;
+        let mute = self.writes_to(2);
+        let status = report.status;
+        if self.is_answer() {
+            return Ok(format!("answered, {status}"));
+        }
+        let Disturbed::Fails(errno) = how else {
+            let is_report = line.tells_in_one_piece() && report.did > Some(2);
+            let wrong = "a short count is no failure";
+            return is_report.then(|| format!("short report, {status}")).ok_or(wrong);
+        };
+        if !mute && !self.names_cause() {
+            return Err("the cause is not named");
+        }
+        if !self.expected(errno).contains(&status) {
+            return Err("the status is not that of the cause");
+        }
+        if !self.even(&done.out).starts_with(&self.even(&report.out)) && line.prints == Prints::Same
+        {
+            return Err("another output");
+        }
+        // What was taken and cannot be written has no way back; it is told.
+        if !self.is_whole() && !self.writes_to(1) && !line.takes_before_it_starts() {
+            return Err("something is lost or doubled");
+        }
+        let state = self.even(&report.state);
+        let is_known = state == self.even(before) || state == self.even(&done.state);
+        // What it could not remove is told.
+        let is_removal =
+            call == libc::SYS_unlink || call == libc::SYS_shmctl && line.words.contains("--lock");
+        if !is_known && !is_removal && !self.stays(&state) && !line.goes_by_steps() {
+            return Err("leaves something");
+        }
+        Ok(format!("told, {status}"))
+    }
+
+    fn even(&self, text: &str) -> String {
+        if self.usual.varies { without_numbers(text) } else { text.to_owned() }
+    }
+
+    fn names_cause(&self) -> bool {
+        let Disturbed::Fails(errno) = self.how else { return false };
+        let told = match (self.call, errno) {
+            // It would read as that a wait is over.
+            (libc::SYS_timer_create | libc::SYS_mmap, EAGAIN) => ENOMEM,
+            // There is no /dev/shm: as sem_open(3) has it.
+            (libc::SYS_statfs, ENOENT) if self.line.words.starts_with("sem ") => ENOSYS,
+            _ => errno,
+        };
+        self.report.err.contains(&format!("({told:?})"))
+    }
+
+    fn writes_to(&self, fd: u64) -> bool {
+        let to = match self.call {
+            libc::SYS_write | libc::SYS_vmsplice => self.report.did,
+            // Its output is its third argument, and standard output alone.
+            libc::SYS_splice => Some(1),
+            _ => None,
+        };
+        to == Some(fd)
+    }
+
+    /// Whether what the line has printed and what is left are all that there was.
+    fn is_whole(&self) -> bool {
+        let Self { report, usual: Usual { done, .. }, .. } = *self;
+        match self.line.prints {
+            Prints::Same => report.after.1 == done.after.1,
+            Prints::Rest => {
+                report.out.clone() + &report.after.1 == done.out.clone() + &done.after.1
+            }
+        }
+    }
+
+    /// Whether it is no failure but the kernel's word that there is nothing now, or no room, or that it is no such set: these are
+    /// told in words of their own.
+    fn is_answer(&self) -> bool {
+        let Disturbed::Fails(errno) = self.how else { return false };
+        let words = |words: &[&str]| words.iter().any(|words| self.report.err.contains(words));
+        let line = self.line.words;
+        match (self.call, errno) {
+            (libc::SYS_semtimedop, EFBIG) => words(&["is a plain set"]),
+            (
+                libc::SYS_msgrcv
+                | libc::SYS_msgsnd
+                | libc::SYS_mq_timedsend
+                | libc::SYS_mq_timedreceive
+                | libc::SYS_futex
+                | libc::SYS_flock,
+                EAGAIN | ENOMSG | ETIMEDOUT,
+            ) => {
+                self.report.status == 124 && words(&[" at once", " within "])
+                    || line.contains("--drain")
+            }
+            // A private queue cannot be there.
+            (libc::SYS_msgget, EEXIST) => line.contains("private"),
+            // Somebody else has removed what was to be removed at the end.
+            (libc::SYS_newfstatat, ENOENT) => line.contains("--rm"),
+            // There is no such /proc.
+            (libc::SYS_readlink | libc::SYS_openat, ENOENT) => words(&["--kill-tree needs /proc"]),
+            _ => false,
+        }
+    }
+
+    /// The statuses that an errno may lead to.
+    fn expected(&self, errno: Errno) -> &'static [i32] {
+        let is_own = self.report.did > Some(2);
+        match errno {
+            _ if self.call == libc::SYS_execve && self.line.has_status_of_command() => &[126],
+            EAGAIN | ETIMEDOUT if self.line.has_status_of_command() => &[124, 125],
+            _ if self.line.has_status_of_command() => &[125],
+            // That a command failed, or could not be started, is status 1.
+            _ if self.line.takes_before_it_starts() && self.report.err.contains("cannot run") => {
+                &[1]
+            }
+            // It was found before: what is missing is what interprets it.
+            _ if self.call == libc::SYS_execve => &[126],
+            EAGAIN if self.call == libc::SYS_clone => &[1],
+            EAGAIN if self.call == libc::SYS_flock => &[1, 124],
+            EAGAIN if [libc::SYS_timer_create, libc::SYS_mmap].contains(&self.call) => &[1],
+            // A descriptor of the box's own that waits.
+            EAGAIN if is_own && [libc::SYS_read, libc::SYS_write].contains(&self.call) => &[1, 124],
+            // What is no longer there, and what never was what it should be.
+            EINVAL | EPIPE => &[1, 3],
+            ELOOP => &[1, 4],
+            ENOENT if self.call == libc::SYS_statfs => &[1],
+            ENOENT | ESRCH | EIDRM | ENOMSG => &[3],
+            EEXIST => &[4],
+            EPERM if self.call == libc::SYS_write => &[1, 5],
+            EACCES | EPERM => &[5],
+            EAGAIN | ETIMEDOUT => &[124],
+            _ => &[1],
+        }
+    }
+
+    /// Whether all that is left is what the line made to use it: it is as another one can use it, and may have found it meanwhile,
+    /// so that it is not taken away again.
+    fn stays(&self, state: &str) -> bool {
+        let Usual { before, done, .. } = self.usual;
+        let head = |line: &str| line.splitn(4, ' ').take(3).collect::<Vec<_>>().join(" ");
+        let heads = |state: &str| state.lines().map(head).collect::<Vec<_>>();
+        let (before, done) = (heads(&self.even(before)), heads(&self.even(&done.state)));
+        self.line.makes()
+            && heads(state).iter().all(|head| {
+                before.contains(head) || done.contains(head) || head.starts_with("sem ")
+            })
+    }
+}
+
+/// Runs of digits and blanks are one sign each.
+pub fn without_numbers(text: &str) -> String {
+    let mut even = String::from(' ');
+    for letter in text.chars() {
+        let sign = if letter.is_ascii_digit() { '0' } else { letter };
+        let is_run = (sign == '0' || sign == ' ') && even.ends_with(sign);
+        if !(is_run || sign == ' ' && even.ends_with('\n')) {
+            even.push(sign);
+        }
+    }
+    even
+}
