@@ -134,8 +134,8 @@ impl Case<'_> {
         let state = self.even(&report.state);
         let is_known = state == self.even(before) || state == self.even(&done.state);
         // What it could not remove is told.
-        let is_removal =
-            call == libc::SYS_unlink || call == libc::SYS_shmctl && line.words.contains("--lock");
+        let is_removal = [libc::SYS_unlink, libc::SYS_unlinkat].contains(&call)
+            || call == libc::SYS_shmctl && line.words.contains("--lock");
         if !is_known && !is_removal && !self.stays(&state) && !line.goes_by_steps() {
             return Err("leaves something");
         }
@@ -202,9 +202,12 @@ impl Case<'_> {
             // A private queue cannot be there.
             (libc::SYS_msgget, EEXIST) => line.contains("private"),
             // Somebody else has removed what was to be removed at the end.
-            (libc::SYS_newfstatat, ENOENT) => line.contains("--rm"),
+            (libc::SYS_openat | libc::SYS_newfstatat | libc::SYS_unlinkat, ENOENT) => {
+                line.contains("--rm") && self.report.status == self.usual.done.status
+                    || words(&["--kill-tree needs /proc"])
+            }
             // There is no such /proc.
-            (libc::SYS_readlink | libc::SYS_openat, ENOENT) => words(&["--kill-tree needs /proc"]),
+            (libc::SYS_readlink, ENOENT) => words(&["--kill-tree needs /proc"]),
             _ => false,
         }
     }
