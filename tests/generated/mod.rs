@@ -1,6 +1,7 @@
 //! What is rendered from the library's tables and committed, compared with the files; `BLESS=1 cargo test generated` writes them.
 
 mod completions;
+mod demo;
 mod man;
 mod prose;
 mod roff;

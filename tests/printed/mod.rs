@@ -3,6 +3,8 @@
 mod pages;
 mod readme;
 
+use std::process::Output;
+
 use crate::support::{BINARY, Call, World, skip};
 
 /// Where `%before` finds what several examples need, as `$WITH`.
@@ -52,50 +54,54 @@ impl Example {
         calls.map(split).collect()
     }
 
-    /// Runs it in a world of its own.
+    /// Runs it in a world of its own, and checks what it prints.
     fn run(&self) {
         if self.is_elsewhere {
             return;
         }
+        if !self.text.starts_with("$ ") {
+            if let Some(output) =
+                self.shell(&format!("set -eu\n{}{}{}", self.before, self.text, self.after))
+            {
+                assert!(output.status.success(), "{}\n{output:#?}", self.text);
+            }
+            return;
+        }
+        let Some(printed) = self.session() else { return };
+        for ((asked, expected), (_, printed)) in self.calls().iter().zip(&printed) {
+            assert_eq!(printed, expected, "$ {asked}\nof\n{}", self.text);
+        }
+    }
+
+    /// Asks a shell what stands there, and gives what each call printed; nothing where it could not be run.
+    pub fn session(&self) -> Option<Vec<(String, String)>> {
+        let mark = "\nprintf '\\000'\n";
+        let asked: Vec<String> = self.calls().into_iter().map(|(asked, _)| asked).collect();
+        let script = [&self.before, &asked.join(mark), &format!("set -e\n{}", self.after)];
+        let script = script.map(String::as_str).join(mark);
+        let output = self.shell(&format!("exec 2>&1\n{script}"))?;
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{}of\n{}{printed}", self.after, self.text);
+        let parts = printed.split('\0').skip(1).map(|part| part.trim_end().to_owned());
+        Some(asked.into_iter().zip(parts).collect())
+    }
+
+    /// Runs a script; nothing that it leaves running outlives it.
+    fn shell(&self, script: &str) -> Option<Output> {
         let missing = |program: &&String| {
-            Call::new("/bin/sh")
-                .args(["-c", "command -v \"$0\""])
-                .arg(program)
-                .output()
-                .stdout
-                .is_empty()
+            let find = Call::new("/bin/sh").args(["-c", "command -v \"$0\""]).arg(program);
+            find.output().stdout.is_empty()
         };
         if let Some(program) = self.needs.iter().find(missing) {
-            return skip(&format!("{program} is not here for:\n{}", self.text));
+            skip(&format!("{program} is not here for:\n{}", self.text));
+            return None;
         }
         let world = World::new();
         if !world.is_own() {
-            return skip(&format!("its names want an IPC namespace:\n{}", self.text));
+            skip(&format!("its names want an IPC namespace:\n{}", self.text));
+            return None;
         }
-        // Nothing that an example leaves running outlives it.
-        let run = |script: &str| {
-            let minded =
-                ["signal", "run", "--kill-tree", "--max-time", "60", "--", "/bin/sh", "-c", script];
-            world.program(BINARY).env("WITH", WITH).args(minded).output()
-        };
-        let (before, after) = (&self.before, &self.after);
-        if !self.text.starts_with("$ ") {
-            let output = run(&format!("set -eu\n{before}{}{after}", self.text));
-            assert!(output.status.success(), "{}\n{output:#?}", self.text);
-            return;
-        }
-        let calls = self.calls();
-        // What each call prints is ended by a NUL.
-        let mark = "printf '\\000'\n";
-        let asked: Vec<&str> = calls.iter().map(|(asked, _)| asked.as_str()).collect();
-        let asked = asked.join(&format!("\n{mark}"));
-        let output = run(&format!("exec 2>&1\n{before}{mark}{asked}\n{mark}set -e\n{after}"));
-        let printed = String::from_utf8(output.stdout).unwrap();
-        let mut parts = printed.split('\0').skip(1);
-        for (asked, expected) in calls {
-            let printed = parts.next().unwrap_or_default();
-            assert_eq!(printed.trim_end(), expected.trim_end(), "$ {asked}\nof\n{}", self.text);
-        }
-        assert!(output.status.success(), "{after}of\n{}{:?}", self.text, parts.next());
+        let minded = ["signal", "run", "--kill-tree", "--max-time", "60", "--", "/bin/sh", "-c"];
+        Some(world.program(BINARY).env("WITH", WITH).args(minded).arg(script).output())
     }
 }
