@@ -891,6 +891,15 @@ _ipcbox() {
         name=${name#*-}
     done
     [[ ${_ipcbox_table[$name]-} ]] || name=.
+    if [[ $name == "${words[0]}" ]]; then
+        # Another program can have that name, as GNU parallel's sem has.
+        local box program
+        box=$(type -P ipcbox) program=$(type -P "$name")
+        if [[ $box && $program && ! $program -ef $box ]]; then
+            compopt -o default
+            return
+        fi
+    fi
     _ipcbox_enter "$name"
     for ((i = 1; i < ${#words[@]} - 1; i++)); do
         word=${words[i]}

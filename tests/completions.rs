@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{Call, PROMPT, Terminal, World, skip};
+use crate::support::{BINARY, Call, PROMPT, Terminal, World, skip};
 
 const COMPLETIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/completions");
 /// Where bash finds the completions of single commands, with its package.
@@ -131,6 +131,11 @@ fn check(shell: &Shell) {
     made("fifo create way-in way-out");
     world.file("way-of-life", "");
     world.program("true").ok();
+    let bin = world.dir().join("bin");
+    Call::new(BINARY).arg("--install").arg(bin).args(["ipcs", "ipcrm"]).ok();
+    // Another program that has an applet's name.
+    std::fs::remove_file(world.dir().join("bin/pipe")).unwrap();
+    world.script("bin/pipe", "#!/bin/sh\n");
     world.script("bin/way-one", "#!/bin/sh\n");
     world.script("bin/way-two", "#!/bin/sh\n");
     let Some(terminal) = shell.open(&world, COMPLETIONS) else { return };
@@ -170,6 +175,7 @@ fn check(shell: &Shell) {
         ("ipcrm -Q ", &[&key_of_queue, &key_of_sem], &[&key_of_board, &slash_board]),
         ("sem create ", &["private", "ftok:"], &[&key_of_sem]),
         ("fifo stat way-", &["way-in", "way-out"], &["way-of-life"]),
+        ("pipe way-", &["way-in", "way-of-life"], &["run"]),
         ("shm memfd way-", &["way-in", "way-of-life"], &[]),
         ("ipcbox key ftok:way-", &["way-in", "way-of-life"], &[]),
         (&some_pid, &[&pid, &other, "sleep 987654"], &[]),
@@ -220,29 +226,27 @@ fn fish_offers_what_there_is() {
     check(&FISH);
 }
 
-/// The quickest of some calls, in microseconds.
-fn quickest(costs: impl Iterator<Item = u64>) -> u64 {
-    costs.take(20).min().unwrap()
-}
-
 #[test]
 fn no_completion_takes_long() {
     let world = World::new();
+    world.program("true").ok();
     // As many objects as a busy machine has.
     for n in 0..if world.is_own() { 50 } else { 5 } {
         world.call(&format!("sem create @s{n}")).ok();
     }
-    let lines = ["ipcbox ", "sem run x --", "signal wait ", "signal join ", "sem rm ", "ipcs "];
+    let lines =
+        ["ipcbox ", "sem run x --", "signal wait ", "signal join ", "sem rm ", "ipcs-lite "];
     for shell in [BASH, ZSH, FISH] {
         let Some(terminal) = shell.open(&world, COMPLETIONS) else { continue };
         for line in lines {
-            let cost = quickest((0..).map(|_| {
+            let cost = |_| {
                 terminal.types(&format!("{}{line}{}", shell.cost.0, shell.cost.1));
                 terminal.says("@=");
-                terminal.says("=@").trim_end_matches("=@").parse().unwrap()
-            }));
-            println!("{}: {line:?}: {cost} µs", shell.words[0]);
-            assert!(cost < 50_000, "{}: {line:?} takes {cost} µs", shell.words[0]);
+                terminal.says("=@").trim_end_matches("=@").parse::<u64>().unwrap()
+            };
+            // Other tests run beside it: one of some calls has to be left alone.
+            let quick = (0..20).map(cost).find(|cost| *cost < 50_000);
+            assert!(quick.is_some(), "{}: {line:?} takes more than 50 ms", shell.words[0]);
         }
     }
 }

@@ -5,7 +5,7 @@
 //! `?` before it: it can be left out), and the description.
 
 use clap::{Arg, ArgAction};
-use ipcbox::applets::{APPLETS, Entry, WORDS};
+use ipcbox::applets::{APPLETS, Applet, Entry, WORDS};
 use ipcbox::args::signals;
 
 use super::{Rendered, committed};
@@ -148,13 +148,10 @@ fn table() -> Vec<(String, String)> {
 
 /// The names under which the box can be called, and `ipcbox` itself.
 fn names() -> String {
-    let applets = APPLETS.iter().flat_map(|applet| {
-        let others = applet.verbs.iter().filter(|verb| applet.alone(verb.name).is_some());
-        let others = others.flat_map(|verb| [&[verb.name], verb.aliases].concat());
-        [applet.name].into_iter().chain(others.filter(|name| *name != applet.name))
-    });
-    let names =
-        applets.flat_map(|name| ["", "ipcbox-", "ipc-"].map(|prefix| format!("{prefix}{name}")));
+    let names = APPLETS
+        .iter()
+        .flat_map(Applet::names)
+        .flat_map(|name| ["", "ipcbox-", "ipc-"].map(|prefix| format!("{prefix}{name}")));
     ["ipcbox".to_owned()].into_iter().chain(names).collect::<Vec<_>>().join(" ")
 }
 

@@ -126,6 +126,12 @@ function __ipcbox
         string match -q '*-*' -- $name; or set name -.
         set name (string replace -r '^[^-]*-' '' -- $name)
     end
+    # Another program can have that name, as GNU parallel's sem has.
+    set -l files (command -s ipcbox $name)
+    if test $name = $words[1]; and set -q files[2]; and test (stat -L -c %d:%i $files | sort -u | count) -gt 1
+        __fish_complete_path $current
+        return
+    end
     set -l i 1
     while test $i -lt $last
         set i (math $i + 1)

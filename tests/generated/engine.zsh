@@ -114,6 +114,11 @@ _ipcbox() {
         name=${name#*-}
     done
     (( $+_ipcbox_table[$name] )) || name=.
+    # Another program can have that name, as GNU parallel's sem has.
+    if [[ $name == $words[1] && -n $commands[ipcbox] && -n $commands[$name] && ! $commands[$name] -ef $commands[ipcbox] ]]; then
+        _default
+        return
+    fi
     _ipcbox_enter $name
     for (( i = 2; i < CURRENT; i++ )); do
         word=$words[i]
