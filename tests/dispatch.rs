@@ -145,8 +145,7 @@ fn install_makes_links_and_overwrites_nothing() {
 #[test]
 fn install_beside_the_binary_is_relative() {
     let world = World::new();
-    let here = world.dir().join("ipcbox");
-    Call::new("cp").arg(BINARY).arg(&here).ok();
+    let here = world.copy(BINARY, "ipcbox");
     Call::new(&here).arg("--install").arg(world.dir()).ok();
     assert_eq!(
         std::fs::read_link(world.dir().join("sem")).unwrap(),

@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use nix::pty::openpty;
@@ -74,9 +73,7 @@ fn what_is_shown_on_a_terminal_does_not_drive_it() {
     let world = World::new();
     let evil = "\x1b]0;evil\x07";
     // A process by a name like that, which holds all kinds of things.
-    let program = world.dir().join(format!("e{evil}"));
-    fs::copy("/bin/sleep", &program).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = world.copy("/bin/sleep", &format!("e{evil}"));
     world.call("fifo create f").ok();
     let holder = world
         .call("sem run @s --slots 1 -- sh -c")

@@ -283,8 +283,7 @@ fn a_program_without_read_permission_is_run() {
     let Some(uid) = world.stranger() else {
         return skip("it wants to be root, to be another user");
     };
-    let copy = world.dir().join("true");
-    fs::copy("/bin/true", &copy).unwrap();
+    let copy = world.copy("/bin/true", "true");
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o111)).unwrap();
     pipe(&["run", "--"]).arg(&copy).user(uid).ok();
 }

@@ -42,9 +42,7 @@ pub fn puppet() -> Option<&'static Path> {
 
 /// The puppet under its own short name in a directory of the test's, where any user may run it.
 pub fn puppet_in(world: &World) -> Option<String> {
-    let here = world.dir().join("puppet");
-    std::fs::copy(puppet()?, &here).expect("a copy");
-    Some(here.display().to_string())
+    Some(world.copy(puppet()?, "puppet").display().to_string())
 }
 
 /// A process beside the test that prints a line when it is ready.
@@ -122,8 +120,7 @@ pub fn contained(world: &World, processes: usize, as_root: bool, script: &str) -
         call = call.args(["setpriv", &id("reuid"), &id("regid"), "--clear-groups"]);
     }
     let limit = format!("--nproc={}", processes + tasks());
-    let binary = world.dir().join("ipcbox");
-    std::fs::copy(BINARY, &binary).expect("a copy");
+    let binary = world.copy(BINARY, "ipcbox");
     Some(
         call.args(["prlimit", &limit, "sh", "-euc", script])
             .env("BOX", binary)

@@ -93,6 +93,13 @@ impl World {
         Call::new(BINARY).args(words).dir(&self.dir)
     }
 
+    /// A copy of a program in that directory, made by another process as a script is.
+    pub fn copy(&self, program: impl AsRef<std::ffi::OsStr>, name: &str) -> PathBuf {
+        let path = self.dir.join(name);
+        Call::new("cp").arg("-p").arg(program).arg(&path).ok();
+        path
+    }
+
     /// A call of another program, which finds the box as `ipcbox` and under its applets' names in its PATH.
     pub fn program(&self, program: impl Into<OsString>) -> Call {
         let links = self.dir.join("bin");
