@@ -51,44 +51,44 @@ impl Record<'_> {
         Cell::known(self.object.owned(), |(uid, gid, mode)| get(uid, gid, mode))
     }
 
+    fn detail(&self) -> Option<Detail> {
+        self.object.as_posix().map(|posix| posix.detail)
+    }
+
     fn size(&self) -> Cell {
-        match self.object {
-            Object::Segment(stat) => number(stat.size),
-            Object::Posix(Posix { detail: Detail::Memory { size, .. }, .. }) => number(*size),
+        match (self.object, self.detail()) {
+            (Object::Segment(stat), _) => number(stat.size),
+            (_, Some(Detail::Memory { size, .. })) => number(size),
             _ => Cell::Absent,
         }
     }
 
     fn messages(&self) -> Cell {
-        match self.object {
-            Object::Queue(stat) => number(stat.messages),
-            Object::Posix(Posix { detail: Detail::Queue(stat), .. }) => number(stat.messages),
+        match (self.object, self.detail()) {
+            (Object::Queue(stat), _) => number(stat.messages),
+            (_, Some(Detail::Queue(stat))) => number(stat.messages),
             _ => Cell::Absent,
         }
     }
 
     fn bytes(&self) -> Cell {
-        match self.object {
-            Object::Queue(stat) => number(stat.bytes),
-            Object::Posix(Posix { detail: Detail::Queue(stat), .. }) => {
-                Cell::known(stat.bytes, number)
-            }
+        match (self.object, self.detail()) {
+            (Object::Queue(stat), _) => number(stat.bytes),
+            (_, Some(Detail::Queue(stat))) => Cell::known(stat.bytes, number),
             _ => Cell::Absent,
         }
     }
 
     fn limits(&self, get: fn(&crate::sys::posix::mq::Limits) -> u64) -> Cell {
-        match self.object {
-            Object::Posix(Posix { detail: Detail::Queue(stat), .. }) => number(get(&stat.limits)),
+        match self.detail() {
+            Some(Detail::Queue(stat)) => number(get(&stat.limits)),
             _ => Cell::Absent,
         }
     }
 
     fn semaphore(&self, get: fn(u32, u32) -> u32) -> Cell {
-        match self.object {
-            Object::Posix(Posix { detail: Detail::Semaphore { value, waiters }, .. }) => {
-                get(*value, *waiters).into()
-            }
+        match self.detail() {
+            Some(Detail::Semaphore { value, waiters }) => get(value, waiters).into(),
             _ => Cell::Absent,
         }
     }
@@ -103,11 +103,9 @@ impl Record<'_> {
     }
 
     fn resident(&self) -> Cell {
-        match self.object {
-            Object::Segment(stat) => Cell::known(stat.resident, number),
-            Object::Posix(Posix { detail: Detail::Memory { allocated, .. }, .. }) => {
-                number(*allocated)
-            }
+        match (self.object, self.detail()) {
+            (Object::Segment(stat), _) => Cell::known(stat.resident, number),
+            (_, Some(Detail::Memory { allocated, .. })) => number(allocated),
             _ => Cell::Absent,
         }
     }

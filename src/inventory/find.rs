@@ -15,7 +15,7 @@ use crate::target::{Form, Target};
 pub fn named(target: &Target, kinds: &[Kind]) -> Result<Vec<Object>> {
     let key = target.key()?;
     let look = |kind: &Kind| match (target.form(), key) {
-        (Form::Posix, _) => Posix::look(*kind, target.typed()).map(Object::Posix),
+        (Form::Posix, _) => Posix::look(*kind, target.typed()).map(Object::from),
         (Form::Id(id), _) => by_id(*kind, *id),
         (_, Some(key)) => by_key(*kind, key),
         _ => Err(Errno::EINVAL),
@@ -49,7 +49,7 @@ pub fn by_id(kind: Kind, id: i32) -> nix::Result<Object> {
     match kind {
         Kind::Msg => msg::Queue::from_id(id).stat().map(Object::Queue),
         Kind::Sem => sem::Set::from_id(id).stat().map(Object::Set),
-        Kind::Shm => shm::Segment::from_id(id).stat().map(Object::Segment),
+        Kind::Shm => shm::Segment::from_id(id).measured().map(Object::Segment),
     }
     .and_then(|object| match object.id() {
         Some(found) if found == id => Ok(object),
@@ -122,7 +122,8 @@ pub fn remove(object: &Object) -> nix::Result<()> {
 /// `EINVAL` or `ENOENT`: it is gone. `EIDRM`: another one has taken its place, or it was changed.
 pub fn again(object: &Object) -> nix::Result<Object> {
     let now = match object {
-        Object::Posix(posix) => Posix::look(posix.kind, &posix.name).map(Object::Posix)?,
+        Object::Posix(posix) => Posix::look(posix.kind, &posix.name).map(Object::from)?,
+        Object::Segment(stat) => shm::Segment::from_id(stat.id).stat().map(Object::Segment)?,
         _ => by_id(object.kind(), object.id().unwrap_or_default())?,
     };
     if now.identity() == object.identity() { Ok(now) } else { Err(Errno::EIDRM) }

@@ -6,6 +6,7 @@ pub mod filter;
 pub mod find;
 
 use std::ffi::{OsStr, OsString};
+use std::io::Result as IoResult;
 use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, Result};
@@ -28,7 +29,7 @@ pub enum Object {
     /// A System V segment.
     Segment(shm::Stat),
     /// A POSIX object.
-    Posix(Posix),
+    Posix(Box<Posix>),
 }
 
 /// A POSIX object.
@@ -115,13 +116,15 @@ impl From<mq::Owned> for File {
 /// # Errors
 /// `/proc/sysvipc` cannot be read, or has a line that cannot.
 pub fn system_v(kind: Kind) -> Result<Vec<Object>> {
-    let listed = match kind {
-        Kind::Msg => msg::all().map(|all| all.into_iter().map(Object::Queue).collect()),
-        Kind::Sem => sem::all().map(|all| all.into_iter().map(Object::Set).collect()),
-        Kind::Shm => shm::all().map(|all| all.into_iter().map(Object::Segment).collect()),
+    let listed = || -> IoResult<Vec<Object>> {
+        match kind {
+            Kind::Msg => msg::all()?.map(|queue| queue.map(Object::Queue)).collect(),
+            Kind::Sem => sem::all()?.map(|set| set.map(Object::Set)).collect(),
+            Kind::Shm => shm::all()?.map(|segment| segment.map(Object::Segment)).collect(),
+        }
     };
-    let plural = format!("cannot list {}s", kind.name());
-    listed.map_err(|error| plain(&error)).context(plural)
+    let plural = || format!("cannot list {}s", kind.name());
+    listed().map_err(|error| plain(&error)).with_context(plural)
 }
 
 /// An error of reading a file, in the box's words.
@@ -141,7 +144,15 @@ pub fn posix(kind: Kind) -> Option<Vec<Object>> {
         Kind::Sem => psem::names().unwrap_or_default(),
         Kind::Shm => pshm::names().unwrap_or_default(),
     };
-    Some(names.iter().filter_map(|name| Posix::look(kind, name).ok()).map(Object::Posix).collect())
+    let found = names.iter().filter_map(|name| Posix::look(kind, name).ok());
+    Some(found.map(Object::from).collect())
+}
+
+impl From<Posix> for Object {
+    fn from(posix: Posix) -> Self {
+        // Larger than the others, of which there can be very many.
+        Self::Posix(Box::new(posix))
+    }
 }
 
 impl Posix {
@@ -216,7 +227,7 @@ impl Object {
 
     /// It, where it is a POSIX object.
     #[must_use]
-    pub const fn as_posix(&self) -> Option<&Posix> {
+    pub fn as_posix(&self) -> Option<&Posix> {
         match self {
             Self::Posix(posix) => Some(posix),
             _ => None,

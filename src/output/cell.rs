@@ -1,7 +1,8 @@
 //! One value of a record, as text and as JSON.
 
+use std::borrow::Borrow;
 use std::ffi::OsStr;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -16,6 +17,8 @@ pub enum Cell {
     Number(i64),
     /// A number that can be beyond those.
     Large(u64),
+    /// A text that is always the same.
+    Word(&'static str),
     /// Text.
     Text(String),
     /// A yes or no.
@@ -34,8 +37,8 @@ const TIME_MAX: i64 = 253_402_300_799;
 impl Cell {
     /// A text that is always the same.
     #[must_use]
-    pub fn word(word: &str) -> Self {
-        Self::Text(word.to_owned())
+    pub const fn word(word: &'static str) -> Self {
+        Self::Word(word)
     }
 
     /// A name of the user's or the file system's; what is not UTF-8 in it is replaced.
@@ -84,28 +87,22 @@ impl Cell {
         matches!(self, Self::Number(_) | Self::Large(_) | Self::Seconds(_))
     }
 
-    /// As JSON, or nothing where the record has no such field.
-    #[must_use]
-    pub fn json(&self) -> Option<String> {
-        Some(match self {
-            Self::Absent => return None,
-            Self::Unknown => "null".into(),
-            Self::Number(number) => number.to_string(),
-            Self::Large(number) => number.to_string(),
-            // Most texts need no escapes, and there can be very many.
-            Self::Text(text) if is_bare(text) => format!("\"{text}\""),
-            Self::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
-            Self::Flag(flag) => flag.to_string(),
-            Self::Seconds(time) => format!("{:.6}", time.as_secs_f64()),
-            Self::List(cells) => {
-                format!("[{}]", cells.iter().filter_map(Self::json).collect::<Vec<_>>().join(","))
-            }
-            Self::Records(records) => {
-                let fields =
-                    records.iter().map(|record| record.iter().map(|(key, cell)| (*key, cell)));
-                format!("[{}]", fields.map(object).collect::<Vec<_>>().join(","))
-            }
-        })
+    /// Adds it to a line as JSON; `Absent` is nothing.
+    fn json(&self, line: &mut String) {
+        let _ = match self {
+            Self::Absent => Ok(()),
+            Self::Unknown => line.write_str("null"),
+            Self::Number(number) => write!(line, "{number}"),
+            Self::Large(number) => write!(line, "{number}"),
+            Self::Word(word) => write_string(line, word),
+            Self::Text(text) => write_string(line, text),
+            Self::Flag(flag) => write!(line, "{flag}"),
+            Self::Seconds(time) => write!(line, "{:.6}", time.as_secs_f64()),
+            Self::List(cells) => list(line, cells.iter(), |line, cell| cell.json(line)),
+            Self::Records(records) => list(line, records.iter(), |line, record| {
+                object(line, record.iter().map(|(key, cell)| (*key, cell)));
+            }),
+        };
     }
 
     /// As text. On a terminal control characters are shown as escapes, so that they cannot drive it.
@@ -116,6 +113,7 @@ impl Cell {
             Self::Unknown => "-".into(),
             Self::Number(number) => number.to_string(),
             Self::Large(number) => number.to_string(),
+            Self::Word(word) => (*word).to_owned(),
             Self::Text(text) if terminal => visible(text, &[]),
             Self::Text(text) => text.clone(),
             Self::Flag(flag) => if *flag { "yes" } else { "no" }.into(),
@@ -134,15 +132,47 @@ impl Cell {
     }
 }
 
-/// Whether a JSON string can have a text as it is.
-fn is_bare(text: &str) -> bool {
-    text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
+/// Adds a JSON string. Most texts need no escapes, and there can be very many.
+fn write_string(line: &mut String, text: &str) -> fmt::Result {
+    let is_bare = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+    if !text.bytes().all(is_bare) {
+        return write!(line, "{}", serde_json::Value::from(text));
+    }
+    line.push('"');
+    line.push_str(text);
+    line.write_char('"')
 }
 
-/// A record as a JSON object; fields that it has not are left out.
-pub(super) fn object<'a>(fields: impl Iterator<Item = (&'a str, &'a Cell)>) -> String {
-    let fields = fields.filter_map(|(key, cell)| Some(format!("\"{key}\":{}", cell.json()?)));
-    format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+/// Adds a JSON array.
+fn list<T>(
+    line: &mut String,
+    items: impl Iterator<Item = T>,
+    write: impl Fn(&mut String, T),
+) -> fmt::Result {
+    let mut mark = '[';
+    for item in items {
+        line.push(mark);
+        write(line, item);
+        mark = ',';
+    }
+    line.write_str(if mark == '[' { "[]" } else { "]" })
+}
+
+/// Adds a record as a JSON object; fields that it has not are left out.
+pub(super) fn object<'a>(
+    line: &mut String,
+    fields: impl Iterator<Item = (&'a str, impl Borrow<Cell>)>,
+) {
+    let mut mark = '{';
+    for (key, cell) in fields.filter(|(_, cell)| *cell.borrow() != Cell::Absent) {
+        line.push(mark);
+        line.push('"');
+        line.push_str(key);
+        line.push_str("\":");
+        cell.borrow().json(line);
+        mark = ',';
+    }
+    line.push_str(if mark == '{' { "{}" } else { "}" });
 }
 
 impl<N: Into<i64>> From<N> for Cell {
@@ -171,23 +201,27 @@ mod tests {
 
     #[test]
     fn json_has_typed_values() {
-        let json = |cell: Cell| cell.json();
-        assert_eq!(json(Cell::Absent), None);
-        assert_eq!(json(Cell::Unknown).as_deref(), Some("null"));
-        assert_eq!(json(Cell::from(7_u16)).as_deref(), Some("7"));
-        assert_eq!(json(Cell::key(-1)).as_deref(), Some("\"0xffffffff\""));
-        assert_eq!(json(Cell::mode(0o600)).as_deref(), Some("\"0600\""));
-        assert_eq!(json(Cell::word("a\"\n")).as_deref(), Some("\"a\\\"\\n\""));
-        assert_eq!(json(Cell::Flag(true)).as_deref(), Some("true"));
+        let json = |cell: Cell| {
+            let mut line = String::new();
+            cell.json(&mut line);
+            line
+        };
+        assert_eq!(json(Cell::Absent), "");
+        assert_eq!(json(Cell::Unknown), "null");
+        assert_eq!(json(Cell::from(7_u16)), "7");
+        assert_eq!(json(Cell::key(-1)), "\"0xffffffff\"");
+        assert_eq!(json(Cell::mode(0o600)), "\"0600\"");
+        assert_eq!(json(Cell::word("a\"\n")), "\"a\\\"\\n\"");
+        assert_eq!(json(Cell::Flag(true)), "true");
         let time = Cell::Seconds(Duration::from_millis(1500));
         let list = Cell::List(vec![time, Cell::from(2)]);
         assert_eq!(list.text(false), "1.500000 2");
-        assert_eq!(json(list).as_deref(), Some("[1.500000,2]"));
+        assert_eq!(json(list), "[1.500000,2]");
         let one = vec![("pid", Cell::from(7)), ("slot", Cell::Absent), ("name", Cell::Unknown)];
         let two = vec![("pid", Cell::from(8))];
         let records = Cell::Records(vec![one, two]);
         assert_eq!(records.text(false), "7 -, 8");
-        assert_eq!(json(records).as_deref(), Some(r#"[{"pid":7,"name":null},{"pid":8}]"#));
+        assert_eq!(json(records), r#"[{"pid":7,"name":null},{"pid":8}]"#);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod local;
 mod names;
 
 use std::os::fd::BorrowedFd;
+use std::slice;
 
 use anyhow::Context;
 
@@ -62,14 +63,8 @@ pub fn show<R>(
     let chosen = choose(columns, records, how, one)?;
     if how.json {
         // Some at a time: there can be very many.
-        return records.chunks(256).try_for_each(|records| {
-            let lines = records.iter().map(|record| {
-                let cells = chosen.iter().map(|column| (column.key, (column.get)(record)));
-                let cells: Vec<_> = cells.collect();
-                cell::object(cells.iter().map(|(key, cell)| (*key, cell))) + "\n"
-            });
-            print(lines.collect::<String>().as_bytes())
-        });
+        let mut some = records.chunks(256);
+        return some.try_for_each(|some| print(json_lines(&chosen, some).as_bytes()));
     }
     let rows: Vec<Vec<Cell>> = records
         .iter()
@@ -97,9 +92,7 @@ pub fn help(text: &str) -> anyhow::Result<()> {
 
 /// Records as JSON Lines, with all their columns.
 pub fn json<R>(columns: &[Column<R>], records: &[R]) -> String {
-    let keys: Vec<&str> = columns.iter().map(|column| column.key).collect();
-    let row = |record| columns.iter().map(|column| (column.get)(record)).collect();
-    json_lines(&keys, &records.iter().map(row).collect::<Vec<_>>())
+    json_lines(&columns.iter().collect::<Vec<_>>(), records)
 }
 
 /// The columns of records that come one after the other.
@@ -136,11 +129,10 @@ impl<'a, R> Stream<'a, R> {
     }
 
     fn line(&self, record: &R) -> String {
-        let cells: Vec<Cell> = self.columns.iter().map(|column| (column.get)(record)).collect();
         if self.json {
-            let keys: Vec<&str> = self.columns.iter().map(|column| column.key).collect();
-            return json_lines(&keys, &[cells]);
+            return json_lines(&self.columns, slice::from_ref(record));
         }
+        let cells: Vec<Cell> = self.columns.iter().map(|column| (column.get)(record)).collect();
         let told = cells.iter().filter(|cell| !self.drop_absent || **cell != Cell::Absent);
         told.map(|cell| cell.text(self.terminal)).collect::<Vec<_>>().join("  ") + "\n"
     }
@@ -175,9 +167,14 @@ fn named<'a, R>(columns: &'a [Column<R>], names: &[String]) -> anyhow::Result<Ve
     Ok(names.iter().map(find).collect::<Result<_, _>>()?)
 }
 
-fn json_lines(keys: &[&str], rows: &[Vec<Cell>]) -> String {
-    let line = |row: &Vec<Cell>| cell::object(keys.iter().copied().zip(row)) + "\n";
-    rows.iter().map(line).collect()
+fn json_lines<R>(columns: &[&Column<R>], records: &[R]) -> String {
+    let mut lines = String::new();
+    for record in records {
+        let fields = columns.iter().map(|column| (column.key, (column.get)(record)));
+        cell::object(&mut lines, fields);
+        lines.push('\n');
+    }
+    lines
 }
 
 fn fields(keys: &[&str], row: &[Cell], paint: Paint) -> String {

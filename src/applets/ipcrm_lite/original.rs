@@ -77,17 +77,18 @@ pub fn old_form(kind: Kind, ids: &[&OsStr], missing_ok: bool) -> Result<Exit> {
 
 /// `-a`: every object of these kinds; what somebody else removes meanwhile is gone too.
 pub fn all(kinds: &[Kind], verbose: bool) -> Result<Exit> {
-    let mut found = Vec::new();
-    for kind in [Kind::Shm, Kind::Sem, Kind::Msg].iter().filter(|kind| kinds.contains(kind)) {
+    let ids = |kind: Kind| -> nix::Result<Box<dyn Iterator<Item = (Kind, i32)>>> {
         // Ids are all that is wanted, and calls tell them sooner than /proc.
-        let ids: Vec<i32> = match kind {
-            Kind::Msg => msg::all_by_calls()?.iter().map(|stat| stat.id).collect(),
-            Kind::Sem => sem::all_by_calls()?.iter().map(|stat| stat.id).collect(),
-            Kind::Shm => shm::all_by_calls()?.iter().map(|stat| stat.id).collect(),
-        };
-        found.extend(ids.into_iter().map(|id| (*kind, id)));
-    }
-    each(found, |(kind, id)| remove(kind, id, By::Id, verbose, true))
+        Ok(match kind {
+            Kind::Msg => Box::new(msg::all_by_calls()?.map(|stat| (Kind::Msg, stat.id))),
+            Kind::Sem => Box::new(sem::all_by_calls()?.map(|stat| (Kind::Sem, stat.id))),
+            Kind::Shm => Box::new(shm::all_by_calls()?.map(|stat| (Kind::Shm, stat.id))),
+        })
+    };
+    let wanted = [Kind::Shm, Kind::Sem, Kind::Msg].into_iter().filter(|kind| kinds.contains(kind));
+    let found = wanted.map(ids).collect::<nix::Result<Vec<_>>>()?;
+    // Each is removed as soon as it is found, while the kernel has it at hand.
+    each(found.into_iter().flatten(), |(kind, id)| remove(kind, id, By::Id, verbose, true))
 }
 
 fn remove(kind: Kind, id: i32, by: By, verbose: bool, missing_ok: bool) -> Result<()> {

@@ -1,6 +1,7 @@
 //! `msgq stat`: every queue, and who waits on it.
 
 use std::ffi::OsString;
+use std::io::Result as IoResult;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -143,9 +144,13 @@ impl Object {
 
 /// Everything there is; what vanishes meanwhile is left out.
 fn all() -> Result<Vec<Object>> {
-    let system_v = msg::all().context("cannot list message queues")?.into_iter();
-    let mut found: Vec<Object> =
-        system_v.map(|stat| Object { name: None, family: Family::SystemV(stat) }).collect();
+    let why = "cannot list message queues";
+    let system_v = |stat| Object { name: None, family: Family::SystemV(stat) };
+    let mut found: Vec<Object> = msg::all()
+        .context(why)?
+        .map(|stat| stat.map(system_v))
+        .collect::<IoResult<_>>()
+        .context(why)?;
     for name in mq::names().unwrap_or_default() {
         let family = match mq::look(&name).and_then(|queue| queue.stat()) {
             Ok(stat) => Family::Posix(stat),

@@ -112,7 +112,9 @@ fn look(target: &Target) -> Result<Object> {
 /// Everything there is; what vanishes meanwhile, and what is no semaphore, is left out.
 fn all() -> Result<Vec<Object>> {
     let mut found = Vec::new();
-    for stat in sem::all().context("cannot list semaphore sets")? {
+    let why = "cannot list semaphore sets";
+    for stat in sem::all().context(why)? {
+        let stat = stat.context(why)?;
         let values = match Set::from_id(stat.id).values() {
             Ok((_, values)) => Some(values),
             Err(Errno::EACCES) => None,

@@ -10,7 +10,7 @@ use crate::sys::mapping::page_size;
 use crate::sys::memory::Memory;
 use crate::sys::posix::shm::{self as posix, Object};
 use crate::sys::sysv::Key;
-use crate::sys::sysv::shm::{Segment, all, limits};
+use crate::sys::sysv::shm::{Segment, limits, used};
 use crate::target::{Form, Target, not_posix, not_private};
 
 /// The segment behind a System V target.
@@ -135,7 +135,8 @@ pub fn no_tmpfs() -> Cause {
 
 /// Which limit is in the way of a new segment.
 fn no_room(errno: Errno, key: Key, size: u64, huge: bool) -> Cause {
-    let (limits, now) = (limits(), all().unwrap_or_default());
+    let (limits, used) = (limits(), used());
+    let (segments, in_use) = used.map_or((0, 0), |used| (used.segments, used.pages));
     let told = |words: String| Cause::told(errno, words);
     match (errno, limits) {
         (Errno::EINVAL, Ok(limits)) if size > limits.size => {
@@ -143,21 +144,17 @@ fn no_room(errno: Errno, key: Key, size: u64, huge: bool) -> Cause {
             told(words).hint("/proc/sys/kernel/shmmax is the limit")
         }
         (Errno::EINVAL, _) => told(format!("{size} bytes are more than the kernel can give")),
-        (Errno::ENOSPC, Ok(limits)) if now.len() as u64 >= limits.segments => {
-            let words = format!("no room for one more than {} segments", now.len());
+        (Errno::ENOSPC, Ok(limits)) if segments >= limits.segments => {
+            let words = format!("no room for one more than {segments} segments");
             told(words).hint("/proc/sys/kernel/shmmni is the limit; ipcs -m shows what is there")
         }
-        (Errno::ENOSPC, Ok(limits)) => {
-            let pages = |size: u64| size.div_ceil(page_size());
-            let used: u64 = now.iter().map(|stat| pages(stat.size)).sum();
-            told(format!(
-                "{} pages of {} bytes are more than {} that are left",
-                pages(size),
-                page_size(),
-                limits.pages.saturating_sub(used)
-            ))
-            .hint("/proc/sys/kernel/shmall is the limit of all segments together, in pages")
-        }
+        (Errno::ENOSPC, Ok(limits)) => told(format!(
+            "{} pages of {} bytes are more than {} that are left",
+            size.div_ceil(page_size()),
+            page_size(),
+            limits.pages.saturating_sub(in_use)
+        ))
+        .hint("/proc/sys/kernel/shmall is the limit of all segments together, in pages"),
         (Errno::ENOMEM, _) if huge => told(format!(
             "{size} bytes are more than there are free huge pages for"
         ))

@@ -1,6 +1,7 @@
 //! `shm stat`: segments and POSIX objects, and who uses them.
 
 use std::ffi::OsString;
+use std::io::Result as IoResult;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -85,16 +86,20 @@ fn look(target: &Target) -> Result<Object> {
     let family = if is_posix(target) {
         Family::Posix(posix::look(target.typed())?)
     } else {
-        Family::SystemV(segment(target)?.stat()?)
+        Family::SystemV(segment(target)?.measured()?)
     };
     Ok(Object { name: target.name().map(OsString::from), family })
 }
 
 /// Everything there is; what vanishes meanwhile, and what is no regular file, is left out.
 fn all() -> Result<Vec<Object>> {
-    let segments = sysv::all().context("cannot list shared memory segments")?.into_iter();
-    let mut found: Vec<Object> =
-        segments.map(|stat| Object { name: None, family: Family::SystemV(stat) }).collect();
+    let why = "cannot list shared memory segments";
+    let segment = |stat| Object { name: None, family: Family::SystemV(stat) };
+    let mut found: Vec<Object> = sysv::all()
+        .context(why)?
+        .map(|stat| stat.map(segment))
+        .collect::<IoResult<_>>()
+        .context(why)?;
     for name in posix::names().context("cannot list POSIX objects")? {
         if let Ok(stat) = posix::look(&name) {
             found.push(Object { name: Some(name), family: Family::Posix(stat) });

@@ -252,7 +252,7 @@ impl Send {
     fn show(&self, aims: &[Aim]) -> Result<()> {
         let columns: [Column<(i32, String, Option<String>)>; 3] = [
             Column::new("pid", |r| r.0.into()),
-            Column::new("signal", |r| Cell::word(&r.1)),
+            Column::new("signal", |r| Cell::Text(r.1.clone())),
             Column::new("command", |r| Cell::known(r.2.clone(), Cell::Text)),
         ];
         let stream = Stream::new(&columns, &self.streaming)?;

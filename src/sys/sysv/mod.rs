@@ -5,8 +5,10 @@ pub mod msg;
 pub mod sem;
 pub mod shm;
 
+use std::ffi::c_int;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Error, Result as IoResult};
+use std::iter::from_fn;
 use std::mem::zeroed;
 use std::path::Path;
 use std::str::{FromStr, SplitAsciiWhitespace};
@@ -104,32 +106,36 @@ impl Words<'_> {
     }
 }
 
-/// Reads every line but the first, the titles, of `/proc/sysvipc/NAME`. `None`: there is no such file.
-///
-/// # Errors
-/// Those of reading it. A line that cannot be read is one, with its number.
-fn listed<T>(name: &str, read: fn(&mut Words) -> Option<T>) -> IoResult<Option<Vec<T>>> {
+/// Objects one after the other, as the kernel tells them: there can be very many.
+pub type Listing<T> = Box<dyn Iterator<Item = IoResult<T>>>;
+
+/// What the lines of `/proc/sysvipc/NAME` tell, but the first, the titles. `None`: there is no such file. A line that cannot
+/// be read is an error, with its number.
+fn listed<T: 'static>(name: &str, read: fn(&mut Words) -> Option<T>) -> Option<Listing<T>> {
     let path = format!("/proc/sysvipc/{name}");
-    let Ok(file) = File::open(&path) else { return Ok(None) };
-    let mut lines = BufReader::with_capacity(64 << 10, file);
-    let (mut found, mut line) = (Vec::new(), String::new());
-    for number in 1.. {
+    let mut lines = BufReader::with_capacity(64 << 10, File::open(&path).ok()?);
+    let (mut line, mut number) = (String::new(), 0);
+    let mut next = move || {
         line.clear();
+        number += 1;
         if lines.read_line(&mut line)? == 0 {
-            break;
+            return Ok(None);
         }
-        if number > 1 {
-            let stat = read(&mut Words(line.split_ascii_whitespace()));
-            let wrong = || Error::other(format!("line {number} of {path} cannot be read"));
-            found.push(stat.ok_or_else(wrong)?);
-        }
-    }
-    Ok(Some(found))
+        let stat = read(&mut Words(line.split_ascii_whitespace()));
+        let wrong = || Error::other(format!("line {number} of {path} cannot be read"));
+        stat.ok_or_else(wrong).map(Some)
+    };
+    Some(Box::new(from_fn(move || next().transpose()).skip(1)))
+}
+
+/// The same by a call for each index of the kernel's tables; there is no object behind some.
+fn asked<T: 'static>(highest: c_int, ask: fn(c_int) -> Result<T>) -> impl Iterator<Item = T> {
+    (0..=highest).filter_map(move |index| ask(index).ok())
 }
 
 /// The index in the kernel's tables of what has this id, for the `*_STAT_ANY` calls: an id is its index plus a multiple of
 /// 32768, of 2^24 with ipcmni_extend.
-fn indices(id: libc::c_int) -> [libc::c_int; 2] {
+fn indices(id: c_int) -> [c_int; 2] {
     [id % 32768, id % (1 << 24)]
 }
 
@@ -169,9 +175,8 @@ impl Kind {
 /// The kinds that have an object with this id, as far as the kernel tells: one that may not be read is told too.
 #[must_use]
 pub fn kinds_of(id: i32) -> Vec<Kind> {
-    let is_there = |answer: libc::c_int| {
-        matches!(Errno::result(answer), Ok(_) | Err(Errno::EACCES | Errno::EPERM))
-    };
+    let is_there =
+        |answer: c_int| matches!(Errno::result(answer), Ok(_) | Err(Errno::EACCES | Errno::EPERM));
     // SAFETY: plain C structures of integers, for which all zeros is a value.
     let mut queue: libc::msqid_ds = unsafe { zeroed() };
     // SAFETY: as above.

@@ -2,14 +2,13 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_long};
-use std::io::Result as IoResult;
 use std::mem::zeroed;
 
 use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
 
-use super::{Change, Key, Perm, Words, indices, listed};
+use super::{Change, Key, Listing, Perm, Words, asked, indices, listed};
 use crate::sys::message::{Message, Waits, Which};
 use crate::sys::process::{Blocked, shares_ipc};
 use crate::sys::wait::{Patience, interruptible};
@@ -101,24 +100,19 @@ pub fn used() -> Result<(u64, u64, u64)> {
 ///
 /// # Errors
 /// Those of reading it. A line that cannot be read is one, with its number.
-pub fn all() -> IoResult<Vec<Stat>> {
-    let Some(mut found) = listed("msg", line)? else { return Ok(all_by_calls()?) };
+pub fn all() -> Result<Listing<Stat>> {
+    let Some(lines) = listed("msg", line) else { return Ok(Box::new(all_by_calls()?.map(Ok))) };
     // The file does not tell how many bytes fit. A queue that has gone meanwhile is left out.
-    found.retain_mut(|queue| match stat_any(queue.id) {
-        Some(stat) => {
-            queue.max_bytes = stat.max_bytes;
-            true
-        }
-        None => false,
-    });
-    Ok(found)
+    let whole = |queue: Stat| {
+        stat_any(queue.id).map(|stat| Ok(Stat { max_bytes: stat.max_bytes, ..queue }))
+    };
+    Ok(Box::new(lines.filter_map(move |queue| queue.map_or_else(|error| Some(Err(error)), whole))))
 }
 
 /// The same by calls alone (`MSG_STAT_ANY`, Linux 4.17).
-pub fn all_by_calls() -> Result<Vec<Stat>> {
+pub fn all_by_calls() -> Result<impl Iterator<Item = Stat>> {
     let (_, highest) = info(libc::MSG_INFO)?;
-    let stats = (0..=highest).map(|index| stat(index, MSG_STAT_ANY));
-    Ok(stats.filter_map(Result::ok).collect())
+    Ok(asked(highest, |index| stat(index, MSG_STAT_ANY)))
 }
 
 /// A line: key msqid perms cbytes qnum lspid lrpid uid gid cuid cgid stime rtime ctime.

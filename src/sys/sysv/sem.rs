@@ -2,7 +2,6 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
-use std::io::Result as IoResult;
 use std::mem::zeroed;
 use std::ptr::{from_ref, null};
 
@@ -11,7 +10,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::time::TimeSpec;
 
-use super::{Change, Key, Perm, Words, indices, listed};
+use super::{Change, Key, Listing, Perm, Words, asked, indices, listed};
 use crate::sys::wait::Patience;
 
 /// The highest value of a semaphore, `SEMVMX`.
@@ -166,18 +165,17 @@ fn info(command: c_int) -> Result<(libc::seminfo, c_int)> {
 ///
 /// # Errors
 /// Those of reading it. A line that cannot be read is one, with its number.
-pub fn all() -> IoResult<Vec<Stat>> {
-    match listed("sem", line)? {
-        Some(found) => Ok(found),
-        None => Ok(all_by_calls()?),
+pub fn all() -> Result<Listing<Stat>> {
+    match listed("sem", line) {
+        Some(lines) => Ok(lines),
+        None => Ok(Box::new(all_by_calls()?.map(Ok))),
     }
 }
 
 /// The same by calls alone (`SEM_STAT_ANY`, Linux 4.17).
-pub fn all_by_calls() -> Result<Vec<Stat>> {
+pub fn all_by_calls() -> Result<impl Iterator<Item = Stat>> {
     let (_, highest) = info(libc::SEM_INFO)?;
-    let stats = (0..=highest).map(|index| stat(index, libc::SEM_STAT_ANY));
-    Ok(stats.filter_map(Result::ok).collect())
+    Ok(asked(highest, |index| stat(index, libc::SEM_STAT_ANY)))
 }
 
 /// A line: key semid perms nsems uid gid cuid cgid otime ctime.

@@ -10,7 +10,7 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
 
-use super::{Change, Key, Perm, Words, indices, listed};
+use super::{Change, Key, Listing, Perm, Words, asked, indices, listed};
 use crate::sys::mapping::Mapping;
 
 /// In the mode: it goes with its last user (`SHM_DEST`).
@@ -82,18 +82,16 @@ impl Stat {
 ///
 /// # Errors
 /// Those of reading it. A line that cannot be read is one, with its number.
-pub fn all() -> IoResult<Vec<Stat>> {
-    match listed("shm", line)? {
-        Some(found) => Ok(found),
-        None => Ok(all_by_calls()?),
+pub fn all() -> Result<Listing<Stat>> {
+    match listed("shm", line) {
+        Some(lines) => Ok(lines),
+        None => Ok(Box::new(all_by_calls()?.map(Ok))),
     }
 }
 
 /// The same by calls alone (`SHM_STAT_ANY`, Linux 4.17), which do not tell how much of each is in memory.
-pub fn all_by_calls() -> Result<Vec<Stat>> {
-    let highest = used()?.highest;
-    let stats = (0..=highest).map(|index| stat(index, SHM_STAT_ANY));
-    Ok(stats.filter_map(Result::ok).collect())
+pub fn all_by_calls() -> Result<impl Iterator<Item = Stat>> {
+    Ok(asked(used()?.highest, |index| stat(index, SHM_STAT_ANY)))
 }
 
 fn stat(id_or_index: c_int, command: c_int) -> Result<Stat> {
@@ -264,9 +262,6 @@ impl Segment {
     /// # Errors
     /// `EINVAL`: it is gone.
     pub fn stat(self) -> Result<Stat> {
-        if let Ok(Some(all)) = listed("shm", line) {
-            return all.into_iter().find(|stat| stat.id == self.id).ok_or(Errno::EINVAL);
-        }
         match stat(self.id, libc::IPC_STAT) {
             Err(Errno::EACCES) => indices(self.id)
                 .into_iter()
@@ -275,6 +270,12 @@ impl Segment {
                 .ok_or(Errno::EACCES),
             answer => answer,
         }
+    }
+
+    /// The same, with how much of it is in memory, for which all of `/proc/sysvipc/shm` is read.
+    pub fn measured(self) -> Result<Stat> {
+        let lines = listed("shm", line).into_iter().flatten().flatten();
+        lines.filter(|stat| stat.id == self.id).map(Ok).next().unwrap_or_else(|| self.stat())
     }
 
     fn ask(self) -> Result<libc::shmid_ds> {
