@@ -91,7 +91,9 @@ impl Evidence {
     pub fn people(&self, object: &Object) -> Vec<Person> {
         match object {
             Object::Segment(stat) => self.attached(stat),
-            Object::Queue(stat) => self.waiting(|thread| waits(msg::waits(thread, stat.id)?)),
+            Object::Queue(stat) => {
+                self.waiting(|thread| msg::waits(thread, stat.id).map(operation))
+            }
             Object::Set(stat) => self.on_set(Set::from_id(stat.id)),
             Object::Posix(posix) => self.on_file(posix),
         }
@@ -139,7 +141,10 @@ impl Evidence {
         let at = posix.file.map(|file| (file.device, file.inode)).unwrap_or_default();
         let mut people: Vec<Person> = Vec::new();
         if let Detail::Queue(stat) = posix.detail {
-            people.extend(self.waiting(|thread| waits(mq::waits(thread, stat.file.inode)?)));
+            people.extend(self.waiting(|thread| {
+                let waits = mq::waits(thread, stat.file.inode)?;
+                Some(if waits == Waits::ToSend { "mq_send" } else { "mq_receive" }.to_owned())
+            }));
         }
         let users = self.uses.files.get(&at).map(Vec::as_slice).unwrap_or_default();
         let how = |user: &User| if user.mappings > 0 { "maps" } else { "has open" };
@@ -239,13 +244,12 @@ fn unknown(how: &str) -> Person {
     Person { pid: None, command: None, how: how.to_owned() }
 }
 
-#[allow(clippy::unnecessary_wraps)]
-fn waits(waits: Waits) -> Option<String> {
-    Some(match waits {
+fn operation(waits: Waits) -> String {
+    match waits {
         Waits::ToSend => "msgsnd".to_owned(),
         Waits::ToReceive(Which::Type(kind)) => format!("msgrcv type {kind}"),
         Waits::ToReceive(Which::Except(kind)) => format!("msgrcv except {kind}"),
-    })
+    }
 }
 
 /// The kinds that `kind` options choose; all where none does.

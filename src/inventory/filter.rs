@@ -92,7 +92,7 @@ impl Filters {
                 owner.is_none_or(|uid| object.owned().is_some_and(|(owner, _, _)| owner == uid));
             is_owned && is_old(object) && !is_kept(object)
         });
-        if self.unused || self.orphaned {
+        if (self.unused || self.orphaned) && !objects.is_empty() {
             let evidence = Evidence::gather(&objects);
             objects.retain(|object| {
                 (!self.unused || evidence.of(object) == Use::Free)

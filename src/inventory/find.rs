@@ -126,5 +126,5 @@ pub fn again(object: &Object) -> nix::Result<Object> {
         Object::Segment(stat) => shm::Segment::from_id(stat.id).stat().map(Object::Segment)?,
         _ => by_id(object.kind(), object.id().unwrap_or_default())?,
     };
-    if now.identity() == object.identity() { Ok(now) } else { Err(Errno::EIDRM) }
+    if now.is_same(object) { Ok(now) } else { Err(Errno::EIDRM) }
 }

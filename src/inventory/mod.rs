@@ -261,34 +261,39 @@ impl Object {
         }
     }
 
-    /// What makes it this object and no other that has its id or name after it.
+    /// Where it is, which stays so whatever is changed of it.
     #[must_use]
-    pub fn identity(&self) -> Identity {
-        let created = match self {
+    pub fn place(&self) -> Place {
+        let posix = self.as_posix();
+        let file = posix.and_then(|posix| posix.file);
+        Place {
+            kind: self.kind(),
+            id: self.id(),
+            name: posix.map(|posix| posix.name.clone()),
+            inode: file.map(|file| (file.device, file.inode)),
+        }
+    }
+
+    /// Whether it is this object and no other that has its id or name after it, and was not changed since.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let key = |object: &Self| object.perm().map(|perm| perm.key);
+        let created = |object: &Self| match object {
             Self::Queue(stat) => stat.change_time,
             Self::Set(stat) => stat.change_time,
             Self::Segment(stat) => stat.change_time,
             Self::Posix(_) => 0,
         };
-        let file = self.as_posix().and_then(|posix| posix.file);
-        Identity {
-            kind: self.kind(),
-            id: self.id(),
-            key: self.perm().map(|perm| perm.key),
-            created,
-            name: self.as_posix().map(|posix| posix.name.clone()),
-            inode: file.map(|file| (file.device, file.inode)),
-        }
+        let all = |object: &Self| (object.place(), key(object), created(object));
+        all(self) == all(other)
     }
 }
 
-/// What makes an object this one and no other.
+/// Where an object is: its id or its name, and the file behind that.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Identity {
+pub struct Place {
     kind: Kind,
     id: Option<i32>,
-    key: Option<i32>,
-    created: i64,
     name: Option<OsString>,
     inode: Option<(u64, u64)>,
 }

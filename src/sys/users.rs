@@ -3,19 +3,23 @@
 //! `/etc/passwd` and `/etc/group` are read; what they do not have is asked of one getent(1). The C library's
 //! getpwuid(3) would load modules into a static binary, and crashes there for a uid that no file has.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
+use std::sync::{Mutex, PoisonError};
 
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
 use super::{exec, pipe, spawn};
 
+/// What was asked for: each id is asked for once, however many objects it has and however often they are listed.
+static ASKED: Mutex<BTreeMap<(Database, u32), Option<String>>> = Mutex::new(BTreeMap::new());
+
 /// One of the two databases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Database {
     /// Users, passwd(5).
     Passwd,
@@ -34,6 +38,18 @@ impl Database {
     /// The names of these ids, as far as they have one.
     #[must_use]
     pub fn names(self, ids: &[u32]) -> HashMap<u32, String> {
+        let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
+        let new: Vec<u32> =
+            ids.iter().copied().filter(|id| !asked.contains_key(&(self, *id))).collect();
+        if !new.is_empty() {
+            let found = self.ask(&new);
+            asked.extend(new.into_iter().map(|id| ((self, id), found.get(&id).cloned())));
+        }
+        let name = |id: &u32| Some((*id, asked.get(&(self, *id))?.clone()?));
+        ids.iter().filter_map(name).collect()
+    }
+
+    fn ask(self, ids: &[u32]) -> HashMap<u32, String> {
         let mut found: HashMap<u32, String> = entries(&self.file())
             .filter(|(_, id)| ids.contains(id))
             .map(|(name, id)| (id, name.to_owned()))

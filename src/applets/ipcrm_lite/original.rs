@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use crate::exit::{Cause, Exit, each};
 use crate::inventory::find;
 use crate::output;
-use crate::sys::sysv::{Kind, msg, sem, shm};
+use crate::sys::sysv::{Kind, msg, remove_all, sem, shm};
 
 /// An id or a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,29 +77,34 @@ pub fn old_form(kind: Kind, ids: &[&OsStr], missing_ok: bool) -> Result<Exit> {
 
 /// `-a`: every object of these kinds; what somebody else removes meanwhile is gone too.
 pub fn all(kinds: &[Kind], verbose: bool) -> Result<Exit> {
-    let ids = |kind: Kind| -> nix::Result<Box<dyn Iterator<Item = (Kind, i32)>>> {
-        // Ids are all that is wanted, and calls tell them sooner than /proc.
-        Ok(match kind {
-            Kind::Msg => Box::new(msg::all_by_calls()?.map(|stat| (Kind::Msg, stat.id))),
-            Kind::Sem => Box::new(sem::all_by_calls()?.map(|stat| (Kind::Sem, stat.id))),
-            Kind::Shm => Box::new(shm::all_by_calls()?.map(|stat| (Kind::Shm, stat.id))),
-        })
-    };
     let wanted = [Kind::Shm, Kind::Sem, Kind::Msg].into_iter().filter(|kind| kinds.contains(kind));
-    let found = wanted.map(ids).collect::<nix::Result<Vec<_>>>()?;
-    // Each is removed as soon as it is found, while the kernel has it at hand.
-    each(found.into_iter().flatten(), |(kind, id)| remove(kind, id, By::Id, verbose, true))
+    let removals = wanted.map(|kind| remove_all(kind).map(|all| all.map(move |one| (kind, one))));
+    let removals = removals.collect::<nix::Result<Vec<_>>>()?;
+    each(removals.into_iter().flatten(), |(kind, (id, removed))| {
+        if verbose {
+            announce(kind, id)?;
+        }
+        explain(removed, id, By::Id, true)
+    })
+}
+
+fn announce(kind: Kind, id: i32) -> Result<()> {
+    output::print(format!("removing {} id `{id}'\n", name(kind)).as_bytes())
 }
 
 fn remove(kind: Kind, id: i32, by: By, verbose: bool, missing_ok: bool) -> Result<()> {
     if verbose {
-        output::print(format!("removing {} id `{id}'\n", name(kind)).as_bytes())?;
+        announce(kind, id)?;
     }
     let removed = match kind {
         Kind::Msg => msg::Queue::from_id(id).remove(),
         Kind::Sem => sem::Set::from_id(id).remove(),
         Kind::Shm => shm::Segment::from_id(id).remove(),
     };
+    explain(removed, id, by, missing_ok)
+}
+
+fn explain(removed: nix::Result<()>, id: i32, by: By, missing_ok: bool) -> Result<()> {
     let by = by.word();
     match removed {
         Ok(()) => Ok(()),

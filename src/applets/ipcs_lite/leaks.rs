@@ -14,7 +14,7 @@ use crate::args::command::{Command, not_forked};
 use crate::exit::{Cause, Exit};
 use crate::inventory::columns::{self, Record};
 use crate::inventory::evidence::{Evidence, Use, remembered};
-use crate::inventory::{KINDS, Object, find};
+use crate::inventory::{Object, Place, find};
 use crate::output;
 use crate::sys::child::{self, Change, Start, changed};
 use crate::sys::namespace;
@@ -36,11 +36,11 @@ pub fn run(ipcs: &Ipcs, words: Vec<OsString>) -> Result<Exit> {
         let why = "cannot make an IPC namespace";
         namespace::isolate().map_err(Cause::plain).context(why)?;
     }
-    let before: HashSet<Place> = mine(ipcs.isolate)?.iter().map(place).collect();
+    let before: HashSet<Place> = mine(ipcs)?.iter().map(Object::place).collect();
     let mut minder = Minder::start(&command)?;
     let status = minder.mind()?;
-    let mut found = mine(ipcs.isolate)?;
-    found.retain(|object| !before.contains(&place(object)));
+    let mut found = mine(ipcs)?;
+    found.retain(|object| !before.contains(&object.place()));
     let verdicts = Verdicts { ipcs, minder: &minder, evidence: Evidence::gather(&found) };
     let told = verdicts.of(found)?;
     let objects: Vec<Object> = told.iter().map(|(object, _)| object.clone()).collect();
@@ -57,26 +57,16 @@ pub fn run(ipcs: &Ipcs, words: Vec<OsString>) -> Result<Exit> {
     })
 }
 
-/// Where an object is, which stays so whatever is changed of it.
-type Place = (Kind, Option<i32>, Option<OsString>, Option<(u64, u64)>);
-
-fn place(object: &Object) -> Place {
-    let posix = object.as_posix();
-    let file = posix.and_then(|posix| posix.file);
-    let name = posix.map(|posix| posix.name.clone());
-    (object.kind(), object.id(), name, file.map(|file| (file.device, file.inode)))
-}
-
-/// The caller's objects; in a namespace of CMD's own all that are there.
-fn mine(isolated: bool) -> Result<Vec<Object>> {
-    let (mut found, complete) = find::all(&KINDS, true)?;
+/// The caller's objects of the kinds that are asked for; in a namespace of CMD's own all that are there.
+fn mine(ipcs: &Ipcs) -> Result<Vec<Object>> {
+    let (mut found, complete) = find::all(&ipcs.kinds(), true)?;
     if !complete {
         output::tell(&format!("{}: {}\n", NAME, find::NO_QUEUES));
     }
     let uid = geteuid().as_raw();
     let is_common = |object: &Object| object.as_posix().is_some_and(|p| p.kind != Kind::Msg);
-    found.retain(|object| isolated && !is_common(object) || object.is_of(uid));
-    Ok(found)
+    found.retain(|object| ipcs.isolate && !is_common(object) || object.is_of(uid));
+    ipcs.filters.apply(found)
 }
 
 /// What is said of each object.

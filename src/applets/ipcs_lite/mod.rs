@@ -6,6 +6,7 @@
 mod detail;
 mod leaks;
 mod limits;
+mod list;
 mod size;
 mod tables;
 mod watch;
@@ -21,13 +22,11 @@ use self::tables::Table;
 use super::{Applet, Entry, Runs, Verb};
 use crate::args::duration;
 use crate::args::showing::Showing;
-use crate::args::usage;
-use crate::exit::{Cause, Exit, each};
-use crate::inventory::columns::{self, Record};
-use crate::inventory::evidence::{Evidence, Person, chosen};
+use crate::exit::{Cause, Exit};
+use crate::inventory::evidence::chosen;
 use crate::inventory::filter::Filters;
-use crate::inventory::{KINDS, Object, find, posix, system_v};
-use crate::output::{self, Cell, Column};
+use crate::inventory::find;
+use crate::output;
 use crate::sys::namespace;
 use crate::sys::sysv::Kind;
 use crate::target::Target;
@@ -56,6 +55,8 @@ pub const APPLET: Applet = Applet {
 ///
 /// Objects are those of this IPC namespace, or of that of the process --of. POSIX queues are listed by their file system,
 /// which has to be mounted where the caller may not mount it. How much of a segment is in memory is told by /proc alone.
+///
+/// --watch looks again after each INTERVAL, 2s where it is left out: the kernel tells nobody of new objects.
 ///
 /// --leaks runs CMD, lists what is the caller's, exists then and did not before, and ends with 1 where something leaked; CMD's own
 /// status wins where it is not 0. What live processes still use is listed as held; where a process that the object
@@ -248,175 +249,5 @@ impl Ipcs {
             return detail::records(&object, &self.showing);
         }
         detail::print(&object, self.human)
-    }
-
-    /// The objects of one kind that are asked for.
-    fn of_kind(&self, kind: Kind) -> Result<Vec<Object>> {
-        self.filters.apply(system_v(kind)?)
-    }
-
-    fn posix_of(&self, kinds: &[Kind]) -> Result<Vec<Object>> {
-        let mut found = Vec::new();
-        for kind in KINDS.iter().filter(|kind| self.posix && kinds.contains(kind)) {
-            match posix(*kind) {
-                Some(objects) => found.extend(objects),
-                None => output::tell(&format!("{}: {}\n", NAME, find::NO_QUEUES)),
-            }
-        }
-        self.filters.apply(found)
-    }
-
-    /// Everything that is asked for at once, in the order that is asked for, and how finding the targets ended.
-    fn all(&self) -> Result<(Vec<Object>, Result<Exit>)> {
-        let kinds = self.kinds();
-        let mut found = Vec::new();
-        let mut exit = Ok(Exit::Done);
-        if self.targets.is_empty() {
-            for kind in KINDS.iter().filter(|kind| kinds.contains(kind)) {
-                found.extend(self.of_kind(*kind)?);
-            }
-            found.extend(self.posix_of(&kinds)?);
-        } else {
-            exit = each(&self.targets, |target| {
-                let named = find::named(target, &kinds);
-                found.extend(named.with_context(|| format!("cannot show {target}"))?);
-                Ok(())
-            });
-            found = self.filters.apply(found)?;
-        }
-        if let Some(column) = &self.sort {
-            sort(&mut found, column)?;
-        }
-        Ok((found, exit))
-    }
-
-    fn list(&self) -> Result<Exit> {
-        let kinds = self.kinds();
-        if self.holders {
-            let (found, exit) = self.all()?;
-            self.show_holders(&found)?;
-            return exit;
-        }
-        let is_plain = self.targets.is_empty() && self.sort.is_none();
-        if !is_plain {
-            let (found, exit) = self.all()?;
-            self.print(&found, &kinds)?;
-            return exit;
-        }
-        if self.in_records() && !self.showing.json {
-            self.print(&self.all()?.0, &kinds)?;
-            return Ok(Exit::Done);
-        }
-        // A kind at a time: there can be very many.
-        for kind in KINDS.iter().filter(|kind| kinds.contains(kind)) {
-            self.print(&self.of_kind(*kind)?, &[*kind])?;
-        }
-        let posix = self.posix_of(&kinds)?;
-        if self.showing.json {
-            self.show(&posix)?;
-        } else {
-            output::print(b"\n")?;
-            self.show(&posix)?;
-        }
-        Ok(Exit::Done)
-    }
-
-    /// Shows objects as records, or in the tables of these kinds and, those of POSIX, as records after them.
-    fn print(&self, found: &[Object], kinds: &[Kind]) -> Result<()> {
-        if self.in_records() {
-            return self.show(found);
-        }
-        let is_whole = self.targets.is_empty() && self.sort.is_none();
-        let names = columns::names(found);
-        for kind in KINDS.iter().filter(|kind| kinds.contains(kind)) {
-            let of_kind = found.iter().filter(|o| o.kind() == *kind && o.as_posix().is_none());
-            if !is_whole && of_kind.clone().next().is_none() {
-                continue;
-            }
-            let mut text = tables::title(*kind, self.table(), self.human);
-            for object in of_kind {
-                text += &tables::line(object, self.table(), self.human, &names);
-                if text.len() > 64 << 10 {
-                    output::print(text.as_bytes())?;
-                    text.clear();
-                }
-            }
-            output::print(text.as_bytes())?;
-        }
-        if !is_whole {
-            output::print(b"\n")?;
-            let posix: Vec<Object> =
-                found.iter().filter(|object| object.as_posix().is_some()).cloned().collect();
-            self.show(&posix)?;
-        }
-        Ok(())
-    }
-
-    fn show(&self, found: &[Object]) -> Result<()> {
-        let names = columns::names(found);
-        let record = |object| Record { object, names: &names, verdict: None };
-        let records: Vec<Record> = found.iter().map(record).collect();
-        output::show(&columns::columns(), &records, &self.showing, false)
-    }
-
-    fn show_holders(&self, found: &[Object]) -> Result<()> {
-        let evidence = Evidence::gather(found);
-        let of = |object| evidence.people(object).into_iter().map(move |who| (object, who));
-        let people: Vec<(&Object, Person)> = found.iter().flat_map(of).collect();
-        output::show(&holder_columns(), &people, &self.showing, false)
-    }
-}
-
-const fn holder_columns<'a>() -> [Column<(&'a Object, Person)>; 8] {
-    [
-        Column::new("kind", |(object, _)| Cell::word(object.kind().word())),
-        Column::detail("family", |(object, _)| {
-            Cell::word(if object.as_posix().is_some() { "posix" } else { "sysv" })
-        }),
-        Column::new("id", |(object, _)| object.id().map_or(Cell::Absent, Cell::from)),
-        Column::detail("key", |(object, _)| {
-            object.perm().map_or(Cell::Absent, |perm| Cell::key(perm.key))
-        }),
-        Column::new("name", |(object, _)| {
-            object.as_posix().map_or(Cell::Absent, |posix| Cell::name(&posix.name))
-        }),
-        Column::new("pid", |(_, who)| Cell::known(who.pid, Cell::from)),
-        Column::new("command", |(_, who)| Cell::known(who.command.clone(), Cell::Text)),
-        Column::new("how", |(_, who)| Cell::Text(who.how.clone())),
-    ]
-}
-
-/// Puts objects into the order of a column; those for which it has no value come last.
-fn sort(objects: &mut Vec<Object>, column: &str) -> Result<()> {
-    let columns = columns::columns();
-    let known: Vec<&str> = columns.iter().map(|column| column.key).collect();
-    let found = columns.iter().find(|known| known.key.eq_ignore_ascii_case(column));
-    let column = found.ok_or_else(|| usage::unknown("column", column, &known))?;
-    let names = columns::names(objects);
-    let key = |object| {
-        let record = Record { object, names: &names, verdict: None };
-        SortKey::of((column.get)(&record))
-    };
-    let keys: Vec<SortKey> = objects.iter().map(key).collect();
-    let mut keyed: Vec<(SortKey, Object)> = keys.into_iter().zip(objects.drain(..)).collect();
-    keyed.sort_by(|a, b| a.0.cmp(&b.0));
-    objects.extend(keyed.into_iter().map(|(_, object)| object));
-    Ok(())
-}
-
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum SortKey {
-    Number(i64),
-    Text(String),
-    None,
-}
-
-impl SortKey {
-    fn of(cell: Cell) -> Self {
-        match cell {
-            Cell::Number(number) => Self::Number(number),
-            Cell::Absent | Cell::Unknown => Self::None,
-            cell => Self::Text(cell.text(false)),
-        }
     }
 }

@@ -9,7 +9,7 @@ use super::Ipcs;
 use crate::args::showing::Streaming;
 use crate::exit::Exit;
 use crate::inventory::columns::{self, Record};
-use crate::inventory::{Identity, Object};
+use crate::inventory::{Object, Place};
 use crate::output::{self, Stream};
 use crate::sys::fds;
 use crate::sys::wait::{Patience, ready};
@@ -18,7 +18,7 @@ use crate::sys::wait::{Patience, ready};
 pub fn run(ipcs: &Ipcs, interval: Duration) -> Result<Exit> {
     let is_terminal = fds::is_terminal(fds::stdout());
     let how = Streaming { json: ipcs.showing.json, columns: ipcs.showing.columns.clone() };
-    let mut before: HashMap<Identity, Object> = HashMap::new();
+    let mut before: HashMap<Place, Object> = HashMap::new();
     loop {
         if is_terminal {
             output::print(b"\x1b[H\x1b[2J")?;
@@ -34,23 +34,23 @@ pub fn run(ipcs: &Ipcs, interval: Duration) -> Result<Exit> {
 
 /// Prints what is new, gone or changed since `before`, and gives what there is now.
 fn changes(
-    mut before: HashMap<Identity, Object>,
+    mut before: HashMap<Place, Object>,
     found: Vec<Object>,
     how: &Streaming,
-) -> Result<HashMap<Identity, Object>> {
+) -> Result<HashMap<Place, Object>> {
     let all: Vec<Object> = before.values().chain(&found).cloned().collect();
     let names = columns::names(&all);
     let record = |object, verdict| Record { object, names: &names, verdict: Some(verdict) };
     let mut now = HashMap::new();
     let mut lines = Vec::new();
     for object in found {
-        let verdict = match before.remove(&object.identity()) {
+        let verdict = match before.remove(&object.place()) {
             None => Some("new"),
             Some(was) if was != object => Some("changed"),
             Some(_) => None,
         };
         lines.extend(verdict.map(|verdict| (object.clone(), verdict)));
-        now.insert(object.identity(), object);
+        now.insert(object.place(), object);
     }
     let mut gone: Vec<Object> = before.into_values().collect();
     gone.sort_by_key(Object::id);

@@ -172,6 +172,44 @@ impl Kind {
     }
 }
 
+/// Objects that were to be removed, by their ids, and what came of each.
+pub type Removals = Box<dyn Iterator<Item = (c_int, Result<()>)>>;
+
+/// Removes every object of a kind, each as the iterator comes to it.
+pub fn remove_all(kind: Kind) -> Result<Removals> {
+    Ok(match kind {
+        Kind::Msg => {
+            Box::new(removals(msg::highest()?, msg::id_at, |id| msg::Queue::from_id(id).remove()))
+        }
+        Kind::Sem => {
+            Box::new(removals(sem::highest()?, sem::id_at, |id| sem::Set::from_id(id).remove()))
+        }
+        Kind::Shm => {
+            Box::new(removals(shm::highest()?, shm::id_at, |id| shm::Segment::from_id(id).remove()))
+        }
+    })
+}
+
+fn removals(
+    highest: c_int,
+    id_at: fn(c_int) -> Result<c_int>,
+    remove: fn(c_int) -> Result<()>,
+) -> impl Iterator<Item = (c_int, Result<()>)> {
+    // The ids of neighbours in the kernel's table mostly differ by one. All are to go: where there is an object with the id
+    // that is likely it goes by one call, and its id is asked for, by another, where there is none.
+    let mut likely = -1;
+    (0..=highest).filter_map(move |index| {
+        likely += 1;
+        match remove(likely) {
+            Err(Errno::EINVAL) => {
+                likely = id_at(index).ok()?;
+                Some((likely, remove(likely)))
+            }
+            outcome => Some((likely, outcome)),
+        }
+    })
+}
+
 /// The kinds that have an object with this id, as far as the kernel tells: one that may not be read is told too.
 #[must_use]
 pub fn kinds_of(id: i32) -> Vec<Kind> {

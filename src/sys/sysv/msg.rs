@@ -111,8 +111,17 @@ pub fn all() -> Result<Listing<Stat>> {
 
 /// The same by calls alone (`MSG_STAT_ANY`, Linux 4.17).
 pub fn all_by_calls() -> Result<impl Iterator<Item = Stat>> {
-    let (_, highest) = info(libc::MSG_INFO)?;
-    Ok(asked(highest, |index| stat(index, MSG_STAT_ANY)))
+    Ok(asked(highest()?, |index| stat(index, MSG_STAT_ANY)))
+}
+
+/// The highest index in the kernel's table.
+pub(super) fn highest() -> Result<c_int> {
+    info(libc::MSG_INFO).map(|(_, highest)| highest)
+}
+
+/// The id of the queue with this index.
+pub(super) fn id_at(index: c_int) -> Result<c_int> {
+    stat(index, MSG_STAT_ANY).map(|stat| stat.id)
 }
 
 /// A line: key msqid perms cbytes qnum lspid lrpid uid gid cuid cgid stime rtime ctime.

@@ -91,7 +91,17 @@ pub fn all() -> Result<Listing<Stat>> {
 
 /// The same by calls alone (`SHM_STAT_ANY`, Linux 4.17), which do not tell how much of each is in memory.
 pub fn all_by_calls() -> Result<impl Iterator<Item = Stat>> {
-    Ok(asked(used()?.highest, |index| stat(index, SHM_STAT_ANY)))
+    Ok(asked(highest()?, |index| stat(index, SHM_STAT_ANY)))
+}
+
+/// The highest index in the kernel's table.
+pub(super) fn highest() -> Result<c_int> {
+    used().map(|used| used.highest)
+}
+
+/// The id of the segment with this index.
+pub(super) fn id_at(index: c_int) -> Result<c_int> {
+    stat(index, SHM_STAT_ANY).map(|stat| stat.id)
 }
 
 fn stat(id_or_index: c_int, command: c_int) -> Result<Stat> {
