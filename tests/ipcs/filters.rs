@@ -82,7 +82,9 @@ fn another_pid_namespaces_segment_proves_nothing() {
     }
     world.shell("ipcmk -M 10").ok();
     // Seen from within a pid namespace, the creator outside of it has the number 0.
-    let look = format!("{BINARY} ipcs-lite -m -J; {BINARY} ipcs-lite --orphaned -J");
+    let look = format!(
+        "{BINARY} ipcs-lite -m -J; {BINARY} ipcs-lite --orphaned -J; {BINARY} ipcrm-lite --orphaned --yes -J"
+    );
     let text = Call::new("unshare").args(["-pf", "--mount-proc", "sh", "-c", &look]).output();
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
     assert_eq!(text.lines().count(), 1, "{text}");
@@ -93,18 +95,30 @@ fn another_pid_namespaces_segment_proves_nothing() {
 #[test]
 fn a_running_postgresqls_segment_stays() {
     let world = World::new();
-    let found = Call::new("/bin/sh").args(["-c", "command -v postgres initdb"]).output();
-    let (Some(uid), true) = (world.stranger(), world.is_own() && found.status.success()) else {
+    // Debian has them where PATH does not lead.
+    let path = "PATH=$PATH$(printf ':%s' /usr/lib/postgresql/*/bin)";
+    let look = format!("{path}; command -v postgres && command -v initdb");
+    let found = Call::new("/bin/sh").args(["-c", &look]).output();
+    // A user who has a name: initdb wants one.
+    let nobody = nix::unistd::User::from_name("nobody").ok().flatten().map(|user| user.uid);
+    let (true, Some(user), true) =
+        (world.stranger().is_some(), nobody, world.is_own() && found.status.success())
+    else {
         return skip("it needs root, an IPC namespace of its own, postgres and initdb");
     };
+    let found = String::from_utf8_lossy(&found.stdout).into_owned();
+    let mut programs = found.lines();
+    let (postgres, initdb) = (programs.next().unwrap(), programs.next().unwrap());
+    nix::unistd::chown(world.dir(), Some(user), None).unwrap();
+    let uid = user.as_raw();
     let data = world.dir().join("data").display().to_string();
-    let init = world.program("initdb").args(["-D", &data, "-A", "trust", "-N"]).user(uid);
+    let init = world.program(initdb).args(["-D", &data, "-A", "trust", "-N"]).user(uid);
     if !init.output().status.success() {
         return skip("initdb does not work here");
     }
     let socket = world.dir().display().to_string();
     let server = world
-        .program("postgres")
+        .program(postgres)
         .args(["-D", &data, "-k", &socket, "-c", "listen_addresses="])
         .user(uid)
         .start();
@@ -137,4 +151,34 @@ fn filters_combine() {
     world.call("ipcs-lite --older-than 1y").fails(2, "no fixed length");
     world.call("ipcs-lite --keep ftok:nowhere --mine").fails(3, "cannot keep");
     world.call("ipcs-lite --mine --owner 0").fails(2, "exclude each other");
+}
+
+/// A segment's creator ends, and its number goes to another process: that one proves nothing at first, and is proved to be another
+/// one as soon as it has started later than the segment was last used.
+#[test]
+fn a_number_that_was_used_again_is_told() {
+    let world = World::new();
+    let script = r#"
+        exec unshare --ipc sh -euc '
+        orphans() { $BOX ipcs-lite --orphaned --columns id --no-header | wc -l; }
+        again() { [ "$($PUPPET reuse $pid)" = $pid ]; }
+        ipcmk -M 10 >/dev/null & pid=$!
+        wait $pid
+        made=$(date +%s)
+        [ $(orphans) = 1 ]
+        again
+        found=$(orphans)
+        [ $(date +%s) -gt $((made + 1)) ] || [ $found = 0 ]
+        kill -KILL $pid
+        # Both times are whole seconds, that of the start is a sum of two.
+        while [ $(date +%s) -lt $((made + 5)) ] || [ -e /proc/$pid ]; do sleep 0.05; done
+        again
+        [ "$(cat /proc/$pid/comm)" = puppet ]
+        [ $(orphans) = 1 ]
+        $BOX ipcrm-lite --orphaned --yes -v
+        kill -KILL $pid
+        '
+    "#;
+    let Some(call) = crate::signal::contained(&world, 100, true, script) else { return };
+    call.stdout("removing shared memory segment 0\n").ok();
 }

@@ -132,4 +132,116 @@ fn another_processs_namespace_can_be_looked_at() {
     world.call(&of).stdout("msg  0\n").ok();
     world.call("ipcs-lite -J").stdout("").ok();
     world.call("ipcs-lite --of 2147483647").fails(3, "no such process");
+    if let Some(uid) = world.stranger() {
+        world.call(&of).user(uid).fails(5, "CAP_SYS_ADMIN");
+    }
+}
+
+#[test]
+fn targets_are_shown_alone() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("it needs an IPC namespace of its own");
+    }
+    world.call("sem create /@p").ok();
+    world.call("msgq create @a").ok();
+    world.call("sem create @a").ok();
+    world.call("shm create @b --size 5").ok();
+    let file = world.file("file", "");
+    world.call("msgq create").arg(format!("ftok:{}:7", file.display())).ok();
+    let shown = |line: &str| {
+        let line = format!("ipcs-lite {line} --columns kind,family --no-header");
+        world.call(&line).ok()
+    };
+    assert_eq!(shown("@a"), "msg  sysv\nsem  sysv\n");
+    assert_eq!(shown("-s @a"), "sem  sysv\n");
+    assert_eq!(shown("@b /@p @a"), "shm  sysv\nsem  posix\nmsg  sysv\nsem  sysv\n");
+    assert_eq!(shown(&format!("ftok:{}:7", file.display())), "msg  sysv\n");
+    assert_eq!(shown(world.call("key @b").ok().trim()), "shm  sysv\n");
+    let id = world.call("ipcs-lite -m --columns id --no-header").ok();
+    assert!(shown(id.trim()).contains("shm  sysv\n"));
+    // What is there is shown, though another one is not.
+    let some = world.call("ipcs-lite @b 2147483647 --columns kind --no-header").stdout("shm\n");
+    some.stderr("ipcs-lite: cannot show 2147483647: no such object (ENOENT)\n").status(3);
+    world.call("ipcs-lite -m @a").fails(3, "no such shared memory segment");
+    // In util-linux's form the tables of other kinds are left out.
+    let table = world.call("ipcs-lite @b").ok();
+    assert!(table.contains("Shared Memory Segments") && !table.contains("Message Queues"));
+}
+
+#[test]
+fn a_user_is_asked_for_once_and_one_without_a_name_is_a_number() {
+    let world = World::new();
+    let (Some(uid), true) = (world.stranger(), world.is_own()) else {
+        return skip("it needs root and an IPC namespace of its own");
+    };
+    for line in ["msgq create @q", "sem create @s", "shm create @m --size 5"] {
+        world.call(line).user(uid).ok();
+    }
+    let path = std::env::var("PATH").unwrap();
+    world.script("getent", "#!/bin/sh\necho \"$*\" >>asked\nexit 2\n");
+    let asking = |line: &str| {
+        let path = format!("{}:{path}", world.dir().display());
+        let text = world.call(line).env("PATH", path).ok();
+        let asked = std::fs::read_to_string(world.dir().join("asked")).unwrap();
+        std::fs::remove_file(world.dir().join("asked")).unwrap();
+        (text, asked)
+    };
+    for line in ["ipcs-lite", "ipcs-lite -J --sort owner", "ipcs-lite --columns owner,uid"] {
+        let (text, asked) = asking(line);
+        assert_eq!(text.matches(&uid.to_string()).count() % 3, 0, "{text}");
+        assert!(text.contains(&uid.to_string()), "{text}");
+        assert_eq!(asked, format!("passwd {uid}\ngroup {uid}\n"), "{line}");
+    }
+}
+
+#[test]
+fn queues_are_listed_where_their_file_system_is_not_mounted() {
+    let world = World::new();
+    let (Some(uid), true) = (world.stranger(), world.is_own()) else {
+        return skip("it needs root and an IPC namespace of its own");
+    };
+    let name = world.posix("q");
+    world.call("msgq create /@q").ok();
+    let unmounted = |before: &str| {
+        let list = format!("{before} {BINARY} ipcs-lite -P -q --columns name --no-header");
+        let script = format!("umount /dev/mqueue 2>/dev/null; exec {list}");
+        Call::new("unshare").args(["-m", "sh", "-c", &script]).output()
+    };
+    let listed = unmounted("");
+    if String::from_utf8_lossy(&listed.stderr).contains("unshare:") {
+        return skip("no mount namespace can be made here");
+    }
+    assert_eq!(String::from_utf8_lossy(&listed.stdout), format!("{name}\n"));
+    assert!(listed.stderr.is_empty(), "{listed:?}");
+    // Without the privilege it is said, once, and how to mend it.
+    let user = format!("setpriv --reuid {uid} --regid {uid} --clear-groups");
+    let told = unmounted(&user);
+    assert!(told.status.success() && told.stdout.is_empty(), "{told:?}");
+    let expected = "ipcs-lite: cannot list POSIX queues: their file system is not mounted, and mounting it needs privilege\nhint: mount -t mqueue none /dev/mqueue\n";
+    assert_eq!(String::from_utf8_lossy(&told.stderr), expected);
+}
+
+#[test]
+fn who_has_a_posix_object_open_is_told() {
+    let world = World::new();
+    world.call("shm create /@m --size 5").ok();
+    world.call("msgq create /@q").ok();
+    let file = format!("/dev/shm{}", world.posix("m"));
+    let opens = format!("exec 9<{file}; exec sleep 1000");
+    let opener = world.shell(&opens).start().became("sleep");
+    let receiver = world.call("msgq recv /@q").start();
+    let receiver = receiver.blocked_in(nix::libc::SYS_mq_timedreceive);
+    let line = "ipcs-lite --holders /@m /@q --columns kind,pid,command,how --no-header";
+    let text = world.call(line).ok();
+    let has = |kind: &str, pid: i32, how: &str| {
+        let is_it =
+            |line: &str| line.starts_with(&format!("{kind}  {pid}  ")) && line.ends_with(how);
+        assert_eq!(text.lines().filter(|line| is_it(line)).count(), 1, "{text}");
+    };
+    has("shm", opener.pid(), "  has open");
+    has("msg", receiver.pid(), "mq_receive");
+    world.call("ipcrm-lite --posix --shm /@m").fails(1, "has open");
+    world.call("ipcrm-lite --posix --msg /@q").fails(1, "mq_receive");
+    world.call("ipcrm-lite --posix --force --shm /@m --msg /@q").ok();
 }

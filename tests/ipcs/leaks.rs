@@ -181,3 +181,40 @@ fn an_interrupted_commands_leaks_are_told() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), "leaked  shm  sysv\n");
     }
 }
+
+#[test]
+fn what_a_live_stranger_made_meanwhile_is_foreign() {
+    let world = World::new();
+    let Some(leak) = python(&world) else { return };
+    let foreign = r"
+import os, runpy, sys, time
+while not os.path.exists('go'): time.sleep(0.001)
+runpy.run_path(sys.argv[1], run_name='__main__')
+open('made', 'w').close()
+time.sleep(1000)
+";
+    world.file("foreign.py", foreign);
+    let stranger = world.program("python3").args(["foreign.py", &leak, "x", "shm", "msg", "sem"]);
+    let _stranger = stranger.start();
+    world.script("waits", "#!/bin/sh\n: >go\nuntil [ -e made ]; do sleep 0.01; done\n");
+    // Nobody has leaked, and nothing is removed.
+    let shown = "foreign  msg  sysv\nforeign  shm  sysv\nforeign  sem  sysv\n";
+    let line = format!("ipcs-lite --leaks --clean {SHOWN} -- ./waits");
+    let told = world.call(&line).ok();
+    let told: Vec<&str> = told.lines().filter(|line| line.ends_with("sysv")).collect();
+    assert_eq!(told.join("\n") + "\n", shown);
+    assert_eq!(world.call("ipcs-lite -J").ok().lines().count(), 3);
+}
+
+#[test]
+fn only_what_is_asked_for_is_told_and_cleaned() {
+    let world = World::new();
+    let Some(leak) = python(&world) else { return };
+    let line = format!("ipcs-lite --leaks --clean -q -m {SHOWN} -- python3 {leak} x msg sem shm");
+    let told = world.call(&line).status(1);
+    let told: Vec<&str> = told.lines().filter(|line| line.ends_with("sysv")).collect();
+    assert_eq!(told, ["removed  msg  sysv", "removed  shm  sysv"]);
+    let kept = "ipcs-lite --leaks --clean -q --keep $NAME-q -- ipcbox msgq send $NAME-q x --create";
+    world.shell(kept).stdout("").ok();
+    world.call("ipcs-lite --columns kind --no-header").stdout("msg\nsem\n").ok();
+}

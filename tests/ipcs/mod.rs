@@ -5,6 +5,7 @@ mod filters;
 mod gather;
 mod leaks;
 mod remove;
+mod terminal;
 
 use crate::support::{Call, World, skip};
 

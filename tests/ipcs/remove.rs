@@ -59,6 +59,15 @@ fn a_filter_wants_a_yes() {
         .call("ipcrm-lite --mine --dry-run --sem --columns kind,id --no-header")
         .stdout("sem  0\n")
         .ok();
+    // What would go, as records; one that is named too is told once.
+    let would = world.call("ipcrm-lite --sem 0 --mine --dry-run -J").ok();
+    assert_eq!(
+        (would.lines().count(), would.matches("\"kind\":\"sem\"").count()),
+        (3, 1),
+        "{would}"
+    );
+    world.call("ipcrm-lite --mine --older-than 1h --dry-run").stdout("").ok();
+    world.call("ipcrm-lite --older-than 1h").stdout("").ok();
     let gone = world.call("ipcrm-lite -amsg --yes -J").ok();
     assert!(gone.starts_with("{\"kind\":\"msg\",") && gone.lines().count() == 1, "{gone}");
     // What the box made for a purpose goes only by its name.

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Command, ExitStatus, Output, Stdio};
+use std::process::{ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::RecvTimeoutError;
 
 use nix::sys::signal::Signal;
@@ -170,6 +170,11 @@ pub struct Child(Option<std::process::Child>);
 impl Child {
     pub fn pid(&self) -> i32 {
         self.0.as_ref().unwrap().id().cast_signed()
+    }
+
+    /// What it prints, as it comes.
+    pub fn output(&mut self) -> ChildStdout {
+        self.0.as_mut().unwrap().stdout.take().expect("it was not taken yet")
     }
 
     /// Waits until it is blocked in this system call (`libc::SYS_…`).

@@ -21,7 +21,7 @@ use crate::exit::{Cause, Exit, each};
 use crate::inventory::columns::{self, Record};
 use crate::inventory::evidence::{Evidence, Use, is_boxes_own};
 use crate::inventory::filter::Filters;
-use crate::inventory::{KINDS, Object, find};
+use crate::inventory::{KINDS, Object, Place, find};
 use crate::output;
 use crate::sys::fds;
 use crate::sys::sysv::Kind;
@@ -179,7 +179,9 @@ impl Remove {
             _ => Ok(Exit::Done),
         };
         if is_filter {
-            chosen.extend(self.filtered()?);
+            let named: Vec<Place> = chosen.iter().map(|one| one.object.place()).collect();
+            let filtered = self.filtered()?.into_iter();
+            chosen.extend(filtered.filter(|one| !named.contains(&one.object.place())));
         }
         let removed = self.remove_chosen(chosen, is_filter);
         each([found, named, all, removed], |outcome| outcome.map(drop))

@@ -1,0 +1,176 @@
+//! The objects that are asked for, found, put in order and shown.
+
+use anyhow::{Context, Result};
+
+use super::{Ipcs, NAME, tables};
+use crate::args::usage;
+use crate::exit::{Exit, each};
+use crate::inventory::columns::{self, Record};
+use crate::inventory::evidence::{Evidence, Person};
+use crate::inventory::{KINDS, Object, find, posix, system_v};
+use crate::output::{self, Cell, Column};
+use crate::sys::sysv::Kind;
+
+impl Ipcs {
+    /// The objects of one kind that are asked for.
+    fn of_kind(&self, kind: Kind) -> Result<Vec<Object>> {
+        self.filters.apply(system_v(kind)?)
+    }
+
+    fn posix_of(&self, kinds: &[Kind]) -> Result<Vec<Object>> {
+        let mut found = Vec::new();
+        for kind in KINDS.iter().filter(|kind| self.posix && kinds.contains(kind)) {
+            match posix(*kind) {
+                Some(objects) => found.extend(objects),
+                None => output::tell(&format!("{}: {}\n", NAME, find::NO_QUEUES)),
+            }
+        }
+        self.filters.apply(found)
+    }
+
+    /// Everything that is asked for at once, in the order that is asked for, and how finding the targets ended.
+    pub(super) fn all(&self) -> Result<(Vec<Object>, Result<Exit>)> {
+        let kinds = self.kinds();
+        let mut found = Vec::new();
+        let mut exit = Ok(Exit::Done);
+        if self.targets.is_empty() {
+            for kind in KINDS.iter().filter(|kind| kinds.contains(kind)) {
+                found.extend(self.of_kind(*kind)?);
+            }
+            found.extend(self.posix_of(&kinds)?);
+        } else {
+            exit = each(&self.targets, |target| {
+                let named = find::named(target, &kinds);
+                found.extend(named.with_context(|| format!("cannot show {target}"))?);
+                Ok(())
+            });
+            found = self.filters.apply(found)?;
+        }
+        if let Some(column) = &self.sort {
+            sort(&mut found, column)?;
+        }
+        Ok((found, exit))
+    }
+
+    pub(super) fn list(&self) -> Result<Exit> {
+        let kinds = self.kinds();
+        let in_a_table = self.in_records() && !self.showing.json;
+        if self.holders || self.sort.is_some() || !self.targets.is_empty() || in_a_table {
+            let (found, exit) = self.all()?;
+            if self.holders {
+                self.show_holders(&found)?;
+            } else {
+                self.print(&found, &kinds)?;
+            }
+            return exit;
+        }
+        // A kind at a time: there can be very many.
+        for kind in KINDS.iter().filter(|kind| kinds.contains(kind)) {
+            self.print(&self.of_kind(*kind)?, &[*kind])?;
+        }
+        if !self.in_records() {
+            output::print(b"\n")?;
+        }
+        self.show(&self.posix_of(&kinds)?)?;
+        Ok(Exit::Done)
+    }
+
+    /// Shows objects as records, or in the tables of these kinds and, those of POSIX, as records after them.
+    fn print(&self, found: &[Object], kinds: &[Kind]) -> Result<()> {
+        if self.in_records() {
+            return self.show(found);
+        }
+        let is_whole = self.targets.is_empty() && self.sort.is_none();
+        let names = columns::names(found);
+        for kind in KINDS.iter().filter(|kind| kinds.contains(kind)) {
+            let of_kind = found.iter().filter(|o| o.kind() == *kind && o.as_posix().is_none());
+            if !is_whole && of_kind.clone().next().is_none() {
+                continue;
+            }
+            let mut text = tables::title(*kind, self.table(), self.human);
+            for object in of_kind {
+                text += &tables::line(object, self.table(), self.human, &names);
+                if text.len() > 64 << 10 {
+                    output::print(text.as_bytes())?;
+                    text.clear();
+                }
+            }
+            output::print(text.as_bytes())?;
+        }
+        if !is_whole {
+            output::print(b"\n")?;
+            let posix: Vec<Object> =
+                found.iter().filter(|object| object.as_posix().is_some()).cloned().collect();
+            self.show(&posix)?;
+        }
+        Ok(())
+    }
+
+    fn show(&self, found: &[Object]) -> Result<()> {
+        let names = columns::names(found);
+        let record = |object| Record { object, names: &names, verdict: None };
+        let records: Vec<Record> = found.iter().map(record).collect();
+        output::show(&columns::columns(), &records, &self.showing, false)
+    }
+
+    fn show_holders(&self, found: &[Object]) -> Result<()> {
+        let evidence = Evidence::gather(found);
+        let of = |object| evidence.people(object).into_iter().map(move |who| (object, who));
+        let people: Vec<(&Object, Person)> = found.iter().flat_map(of).collect();
+        output::show(&holder_columns(), &people, &self.showing, false)
+    }
+}
+
+const fn holder_columns<'a>() -> [Column<(&'a Object, Person)>; 8] {
+    [
+        Column::new("kind", |(object, _)| Cell::word(object.kind().word())),
+        Column::detail("family", |(object, _)| {
+            Cell::word(if object.as_posix().is_some() { "posix" } else { "sysv" })
+        }),
+        Column::new("id", |(object, _)| object.id().map_or(Cell::Absent, Cell::from)),
+        Column::detail("key", |(object, _)| {
+            object.perm().map_or(Cell::Absent, |perm| Cell::key(perm.key))
+        }),
+        Column::new("name", |(object, _)| {
+            object.as_posix().map_or(Cell::Absent, |posix| Cell::name(&posix.name))
+        }),
+        Column::new("pid", |(_, who)| Cell::known(who.pid, Cell::from)),
+        Column::new("command", |(_, who)| Cell::known(who.command.clone(), Cell::Text)),
+        Column::new("how", |(_, who)| Cell::Text(who.how.clone())),
+    ]
+}
+
+/// Puts objects into the order of a column; those for which it has no value come last.
+fn sort(objects: &mut Vec<Object>, column: &str) -> Result<()> {
+    let columns = columns::columns();
+    let known: Vec<&str> = columns.iter().map(|column| column.key).collect();
+    let found = columns.iter().find(|known| known.key.eq_ignore_ascii_case(column));
+    let column = found.ok_or_else(|| usage::unknown("column", column, &known))?;
+    let names = columns::names(objects);
+    let key = |object| {
+        let record = Record { object, names: &names, verdict: None };
+        SortKey::of((column.get)(&record))
+    };
+    let keys: Vec<SortKey> = objects.iter().map(key).collect();
+    let mut keyed: Vec<(SortKey, Object)> = keys.into_iter().zip(objects.drain(..)).collect();
+    keyed.sort_by(|a, b| a.0.cmp(&b.0));
+    objects.extend(keyed.into_iter().map(|(_, object)| object));
+    Ok(())
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum SortKey {
+    Number(i64),
+    Text(String),
+    None,
+}
+
+impl SortKey {
+    fn of(cell: Cell) -> Self {
+        match cell {
+            Cell::Number(number) => Self::Number(number),
+            Cell::Absent | Cell::Unknown => Self::None,
+            cell => Self::Text(cell.text(false)),
+        }
+    }
+}

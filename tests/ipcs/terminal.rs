@@ -1,0 +1,158 @@
+//! `--watch`, and the question of `ipcrm-lite`, on a terminal and elsewhere.
+
+use std::io::{BufRead, BufReader};
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+
+use crate::support::{PROMPT, Terminal, World, eventually, skip};
+
+/// A shell in a terminal; none, said aloud, where there is no IPC namespace for it or no terminal.
+fn terminal(world: &World) -> Option<Terminal> {
+    if !world.is_own() {
+        skip("it needs an IPC namespace of its own");
+        return None;
+    }
+    Terminal::open(world, &["sh"], &[])
+}
+
+/// Waits until a program has ended there, and checks its status.
+fn ends(terminal: &Terminal, status: i32) {
+    terminal.says(PROMPT);
+    terminal.types("echo status=$?=\n");
+    terminal.says(&format!("\nstatus={status}="));
+    terminal.says(PROMPT);
+}
+
+#[test]
+fn a_watched_listing_is_drawn_anew_on_a_terminal() {
+    let world = World::new();
+    let Some(terminal) = terminal(&world) else { return };
+    terminal.types("$BOX ipcs-lite -q --watch=10ms\n");
+    let title = "------ Message Queues --------\r\n";
+    terminal.says(title);
+    let id = world.call("msgq create @q").ok();
+    let key = world.call("key @q").ok();
+    let line = format!("{} {}", key.trim(), id.trim());
+    // Again and again, though nothing changes.
+    for _ in 0..3 {
+        terminal.says(&line);
+        terminal.says(title);
+    }
+    world.call("ipcrm-lite @q").ok();
+    eventually("the queue is gone", || !terminal.says(title).contains(&line));
+    terminal.types("\u{3}");
+    ends(&terminal, 130);
+}
+
+#[test]
+fn elsewhere_a_watched_listing_tells_the_changes() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("it needs an IPC namespace of its own");
+    }
+    world.call("sem create @s").ok();
+    let mut watching = world.call("ipcs-lite --watch=10ms --columns verdict,kind,id").start();
+    let mut lines = BufReader::new(watching.output()).lines();
+    let mut next = || lines.next().expect("a line").expect("text");
+    let id = |text: String| text.trim().to_owned();
+    assert!(next().starts_with("new  sem  "));
+    let queue = id(world.call("msgq create @q").ok());
+    assert_eq!(next(), format!("new  msg  {queue}"));
+    world.call("msgq send @q hello").ok();
+    assert_eq!(next(), format!("changed  msg  {queue}"));
+    let time = || world.call("ipcs-lite -q --columns change_time --no-header").ok();
+    let before = time();
+    eventually("the time of change is another one", || {
+        world.call("msgq set @q --mode 0640").ok();
+        time() != before
+    });
+    assert_eq!(next(), format!("changed  msg  {queue}"));
+    world.call("ipcrm-lite --msg @q").ok();
+    // More than one change can have been seen.
+    let gone = std::iter::repeat_with(&mut next).find(|line| !line.starts_with("changed"));
+    assert_eq!(gone.unwrap(), format!("gone  msg  {queue}"));
+    watching.signal(Signal::SIGTERM);
+    assert_eq!(watching.code(), 143);
+}
+
+#[test]
+fn a_name_cannot_drive_the_terminal() {
+    let world = World::new();
+    let Some(terminal) = terminal(&world) else { return };
+    let odd = world.posix("a\n\x1b[2J");
+    world.call("shm create --size 5").arg(&odd).ok();
+    terminal.types("$BOX ipcs-lite -P -m --columns name,size --no-header\n");
+    terminal.says(&format!("{}\\n\\u{{1b}}[2J", world.posix("a")));
+    ends(&terminal, 0);
+    world.call("ipcrm-lite --posix --shm").arg(&odd).ok();
+}
+
+#[test]
+fn a_filter_asks_on_a_terminal() {
+    let world = World::new();
+    let Some(terminal) = terminal(&world) else { return };
+    world.shell("ipcmk -Q; ipcmk -M 10; ipcmk -S 1").ok();
+    let count = || world.call("ipcs-lite -J").ok().lines().count();
+    for (answer, status, left) in
+        [("n\n", 1, 3), ("\n", 1, 3), ("\u{4}", 1, 3), ("yess\n", 1, 3), ("Y\n", 0, 0)]
+    {
+        terminal.types("$BOX ipcrm-lite --mine\n");
+        terminal.says("ipcrm-lite: remove 3 objects? [y/N] ");
+        terminal.types(answer);
+        if status != 0 {
+            terminal.says("cannot remove 3 objects: it was not confirmed\r\n");
+        }
+        ends(&terminal, status);
+        assert_eq!(count(), left, "{answer:?}");
+    }
+    // Nothing is chosen, and nothing asked.
+    terminal.types("$BOX ipcrm-lite --mine\n");
+    ends(&terminal, 0);
+}
+
+/// While it asks, an object changes, another one takes a key, one takes a number, and some vanish.
+#[test]
+fn what_changed_since_it_was_looked_at_stays() {
+    let world = World::new();
+    let Some(terminal) = terminal(&world) else { return };
+    for name in ["changed", "key", "number", "gone", "named", "stays"] {
+        world.call(&format!("msgq create @{name}")).ok();
+    }
+    let id = |name: &str| {
+        world.call(&format!("ipcs-lite -q @{name} --columns id --no-header")).ok().trim().to_owned()
+    };
+    let time = || world.call("ipcs-lite -q @changed --columns change_time --no-header").ok();
+    let (changed, number) = (id("changed"), id("number"));
+    let (stays, named) = (world.name("stays"), world.name("named"));
+    terminal.types(&format!("$BOX ipcrm-lite --mine --keep {stays} {named}\n"));
+    terminal.says("remove 4 objects? [y/N] ");
+    let before = time();
+    eventually("the time of change is another one", || {
+        world.call("msgq set @changed --mode 0640").ok();
+        time() != before
+    });
+    for name in ["key", "number", "gone", "named"] {
+        world.call(&format!("ipcrm-lite @{name}")).ok();
+    }
+    // The kernel gives out a number again where it is told to, for the restoring of processes.
+    let again = format!("echo {number} >/proc/sys/kernel/msg_next_id");
+    let is_again = Command::new("/bin/sh").args(["-c", &again]).output().unwrap().status.success();
+    world.call("msgq create @number").ok();
+    world.call("msgq create @key").ok();
+    terminal.types("y\n");
+    let told =
+        terminal.says(&format!("queue {changed}: it has changed since it was looked at\r\n"));
+    if is_again {
+        assert_eq!(id("number"), number);
+        terminal.says(&format!("queue {number}: it has changed since it was looked at\r\n"));
+    } else {
+        skip("no number can be used again here: msg_next_id");
+    }
+    assert!(told.contains("it was removed meanwhile"), "{told}");
+    ends(&terminal, 3);
+    for name in ["changed", "key", "number", "stays"] {
+        id(name);
+    }
+    assert_eq!(world.call("ipcs-lite -q -J").ok().lines().count(), 4);
+}
