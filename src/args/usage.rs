@@ -70,9 +70,12 @@ pub fn explain(error: &clap::Error, called: &str, words: &[String], wants_comman
         ErrorKind::UnknownArgument => {
             let is_option = arg.starts_with('-');
             let known = text(ContextKind::SuggestedArg);
+            // An option that no word is before cannot be CMD's.
+            let mut before = words.iter().take_while(|word| *word != arg);
+            let is_cmds = !is_option || before.any(|word| !word.starts_with('-'));
             match known {
                 Some(known) => usage(format!("no option '{arg}'; did you mean '{known}'?")),
-                None if wants_command && !words.iter().any(|word| word == "--") => {
+                None if wants_command && is_cmds && !words.iter().any(|word| word == "--") => {
                     usage("a command comes after '--'".into()).hint(with_dashes(called, words, arg))
                 }
                 None if is_option => usage(format!("no option '{arg}'")).hint(help),

@@ -12,6 +12,7 @@ same() {
 }
 for kind in '' -q -m -s -a -qs -sm -mqs --queues '--shmems --semaphores' --all; do
     for what in '' -t -p -c -l -u -b --human '-l --human' '-u --human' '-p -t' '-t -p' '-b --human' '--human -b' \
+        -lb '-b -l' '-u -b' '-l --human -b' '-b -u --human' '--bytes --limits' '--human --summary' \
         --time --pid --creator --limits --summary --bytes '-ct' '-uc'; do
         same $kind $what; same $what $kind
     done
@@ -61,7 +62,7 @@ fn limits_do_not_overflow() {
     let script = r"
         for n in 0 1 1023 4096 4611686018427387903 4611686018427387904 18446744073692774399 18446744073709551615; do
             echo $n >/proc/sys/kernel/shmall && echo $n >/proc/sys/kernel/shmmax || exit 0
-            for o in '' --human; do ipcs -lm $o >theirs; bin/ipcs-lite -lm $o | cmp theirs - || exit 1; done
+            for o in '' -b --human; do ipcs -lm $o >theirs; bin/ipcs-lite -lm $o | cmp theirs - || exit 1; done
         done
         bin/ipcs-lite -lm -J | grep -q max_size.:18446744073709551615,";
     world.shell("true").ok();
@@ -80,7 +81,8 @@ fn an_id_that_is_not_there_is_status_3() {
     world.call("ipcs -q -s -i 0").fails(2, "one kind is to be chosen");
     world.call("ipcs-lite 2147483647").fails(3, "no such object");
     world.call("ipcs-lite 0x0").fails(2, "key 0");
-    world.call("ipcs-lite -Z").fails(2, "-Z");
+    world.call("ipcs-lite -Z").fails(2, "no option '-Z'");
+    world.call("ipcs-lite --leaks make -j").fails(2, "a command comes after '--'");
 }
 
 /// Lines of `ipcrm` and whether util-linux succeeds.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 
-use super::size::human;
+use super::size::{Unit, human};
 use super::tables::Table;
 use crate::exit::Cause;
 use crate::output::{Cell, Column};
@@ -18,12 +18,10 @@ pub struct Figures {
     values: Vec<(&'static str, Option<u64>)>,
 }
 
-/// Pages in kilobytes.
-const fn kilobytes(pages: u64, page: u64) -> u64 {
-    // What does not fit is the most that does, in whole pages.
-    let per_page = page / 1024;
+/// Pages in bytes or kilobytes; what does not fit is the most that does, in whole pages.
+const fn sum(pages: u64, per_page: u64) -> u64 {
     match pages.checked_mul(per_page) {
-        Some(kilobytes) => kilobytes,
+        Some(sum) => sum,
         None => u64::MAX / per_page * per_page,
     }
 }
@@ -33,19 +31,20 @@ fn wide(count: usize) -> u64 {
 }
 
 /// The text of a kind, as util-linux's `ipcs` has it.
-pub fn text(kind: Kind, table: Table, in_units: bool) -> Result<String> {
-    let told =
-        if table == Table::Limits { limits(kind, in_units) } else { summary(kind, in_units) };
+pub fn text(kind: Kind, table: Table, unit: Unit) -> Result<String> {
+    let told = if table == Table::Limits { limits(kind, unit) } else { summary(kind, unit) };
     told.with_context(|| format!("cannot tell the limits of {}s", kind.name()))
 }
 
-fn limits(kind: Kind, in_units: bool) -> Result<String> {
-    let sized = |name: &str, bytes: u64, unit: u64| {
-        if in_units {
-            return format!("{name} = {}\n", human(bytes.saturating_mul(unit)));
-        }
-        let word = if unit == 1024 { "kbytes" } else { "bytes" };
-        format!("{name} ({word}) = {bytes}\n")
+fn limits(kind: Kind, unit: Unit) -> Result<String> {
+    let bytes = |name: &str, bytes: u64| match unit {
+        Unit::Fitting => format!("{name} = {}\n", human(bytes)),
+        Unit::Usual | Unit::Bytes => format!("{name} (bytes) = {bytes}\n"),
+    };
+    // One that can be very large, which is told in kilobytes where no unit is asked for.
+    let large = |name: &str, kilobytes: u64, of_bytes: u64| match unit {
+        Unit::Usual => format!("{name} (kbytes) = {kilobytes}\n"),
+        Unit::Fitting | Unit::Bytes => bytes(name, of_bytes),
     };
     Ok(match kind {
         Kind::Msg => {
@@ -53,23 +52,20 @@ fn limits(kind: Kind, in_units: bool) -> Result<String> {
             format!(
                 "\n------ Messages Limits --------\nmax queues system wide = {}\n{}{}",
                 limits.queues,
-                sized("max size of message", wide(limits.message), 1),
-                sized("default max size of queue", limits.bytes, 1)
+                bytes("max size of message", wide(limits.message)),
+                bytes("default max size of queue", limits.bytes)
             )
         }
         Kind::Shm => {
             let limits = shm::limits()
                 .map_err(|error| Cause::new(crate::exit::Exit::Failed, error.to_string()))?;
-            let largest = if in_units {
-                format!("max seg size = {}\n", human(limits.size))
-            } else {
-                format!("max seg size (kbytes) = {}\n", limits.size / 1024)
-            };
+            let (pages, page) = (limits.pages, page_size());
             format!(
-                "\n------ Shared Memory Limits --------\nmax number of segments = {}\n{largest}{}{}",
+                "\n------ Shared Memory Limits --------\nmax number of segments = {}\n{}{}{}",
                 limits.segments,
-                sized("max total shared memory", kilobytes(limits.pages, page_size()), 1024),
-                sized("min seg size", 1, 1)
+                large("max seg size", limits.size / 1024, limits.size),
+                large("max total shared memory", sum(pages, page / 1024), sum(pages, page)),
+                bytes("min seg size", 1)
             )
         }
         Kind::Sem => {
@@ -90,15 +86,19 @@ fn page_size() -> u64 {
     crate::sys::mapping::page_size()
 }
 
-fn summary(kind: Kind, in_units: bool) -> Result<String> {
+fn summary(kind: Kind, unit: Unit) -> Result<String> {
     let mut text = String::new();
     match kind {
         Kind::Msg => {
             let (queues, messages, bytes) = msg::used()?;
-            let space = if in_units { human(bytes) } else { format!("{bytes} bytes") };
+            let space = match unit {
+                Unit::Usual => format!("used space = {bytes} bytes"),
+                Unit::Bytes => format!("used space (bytes) = {bytes}"),
+                Unit::Fitting => format!("used space = {}", human(bytes)),
+            };
             let _ = write!(
                 text,
-                "\n------ Messages Status --------\nallocated queues = {queues}\nused headers = {messages}\nused space = {space}\n"
+                "\n------ Messages Status --------\nallocated queues = {queues}\nused headers = {messages}\n{space}\n"
             );
         }
         Kind::Shm => {

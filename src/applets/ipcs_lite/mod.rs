@@ -18,6 +18,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
+use self::size::Unit;
 use self::tables::Table;
 use super::{Applet, Entry, Runs, Verb};
 use crate::args::duration;
@@ -105,7 +106,7 @@ pub struct Ipcs {
     /// Sizes with a unit
     #[arg(hide_short_help = true, long, overrides_with = "bytes")]
     human: bool,
-    /// Sizes in bytes, as without --human
+    /// Sizes in bytes
     #[arg(hide_short_help = true, short = 'b', long, overrides_with = "human")]
     bytes: bool,
     /// Also POSIX objects
@@ -227,7 +228,12 @@ impl Ipcs {
             return Ok(Exit::Done);
         }
         let kinds = self.kinds();
-        let text = kinds.iter().map(|kind| limits::text(*kind, table, self.human));
+        let unit = match self {
+            Self { human: true, .. } => Unit::Fitting,
+            Self { bytes: true, .. } => Unit::Bytes,
+            _ => Unit::Usual,
+        };
+        let text = kinds.iter().map(|kind| limits::text(*kind, table, unit));
         let text = text.collect::<Result<Vec<_>>>()?;
         output::print(format!("{}\n", text.join("")).as_bytes())?;
         Ok(Exit::Done)

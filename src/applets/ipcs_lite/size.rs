@@ -1,5 +1,16 @@
 //! Sizes as util-linux's tools write them: powers of 1024, with one digit after the point where it is not 0.
 
+/// How sizes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// As util-linux's ipcs does without an option: bytes, but large limits in kilobytes.
+    Usual,
+    /// Bytes, and it is said so.
+    Bytes,
+    /// The unit that fits, with its letter.
+    Fitting,
+}
+
 const LETTERS: [char; 7] = ['B', 'K', 'M', 'G', 'T', 'P', 'E'];
 
 /// A number of bytes, such as `4.9K`.
