@@ -91,6 +91,7 @@ shm 0
 shm 9 8
 msg 0 7
 shm x
+shm -1
 -v -q 1 -m 1
 -q 55
 -Q 0x55

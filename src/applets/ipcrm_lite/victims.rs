@@ -62,6 +62,7 @@ impl Args for Victims {
             .help("What to remove")
             .value_parser(clap::value_parser!(OsString))
             .num_args(0..)
+            .allow_negative_numbers(true)
             .action(ArgAction::Append);
         command
             .args(IDS.map(|id| valued(id, "ID")))
