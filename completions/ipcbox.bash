@@ -117,7 +117,7 @@ help	verb	Explain a verb
 -l,--limits		The limits
 -u,--summary		What is used of them
 --human		Sizes with a unit
--b,--bytes		Sizes in bytes, as without --human
+-b,--bytes		Sizes in bytes
 -P,--posix		Also POSIX objects
 --holders		Who maps a segment, and who waits in which operation
 --of	pid	Those of the IPC namespace of this process
