@@ -2,17 +2,9 @@
 //!
 //! It works in an IPC namespace of its own, where the caller may make one.
 
-use std::process::Command;
-
 use nix::sched::{CloneFlags, unshare};
 
-use crate::table::{BINARY, Goal, Table, calls, compiled, find};
-
-fn command(program: &str, line: &str) -> Command {
-    let mut command = Command::new(program);
-    command.args(line.split_whitespace());
-    command
-}
+use crate::table::{BINARY, Goal, Table, calls, command, compiled, find};
 
 fn printed(program: &str, line: &str) -> String {
     let output = command(program, line).output().expect("it runs");

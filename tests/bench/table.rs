@@ -139,15 +139,6 @@ impl Table {
         }
     }
 
-    /// A figure of the box's that is to be at most so much.
-    pub fn bound(&mut self, task: &str, figure: f64, most: f64) {
-        if self.wants(task) {
-            let ratio = figure / most;
-            let row = format!("{figure:>10.2} {most:>10.2} {ratio:>7.3} {:>15} {:>11}", "", "<=1");
-            self.verdict(task, Some(figure <= most), &row);
-        }
-    }
-
     /// Says that a task was skipped for want of a program.
     pub fn missing(&mut self, task: &str, program: &str) {
         if self.wants(task) {
