@@ -116,16 +116,20 @@ fn listed<T: 'static>(name: &str, read: fn(&mut Words) -> Option<T>) -> Option<L
     let mut lines = BufReader::with_capacity(64 << 10, File::open(&path).ok()?);
     let (mut line, mut number) = (String::new(), 0);
     let mut next = move || {
-        line.clear();
-        number += 1;
-        if lines.read_line(&mut line)? == 0 {
-            return Ok(None);
+        loop {
+            line.clear();
+            number += 1;
+            if lines.read_line(&mut line)? == 0 {
+                return Ok(None);
+            }
+            if number > 1 {
+                let stat = read(&mut Words(line.split_ascii_whitespace()));
+                let wrong = || Error::other(format!("line {number} of {path} cannot be read"));
+                return stat.ok_or_else(wrong).map(Some);
+            }
         }
-        let stat = read(&mut Words(line.split_ascii_whitespace()));
-        let wrong = || Error::other(format!("line {number} of {path} cannot be read"));
-        stat.ok_or_else(wrong).map(Some)
     };
-    Some(Box::new(from_fn(move || next().transpose()).skip(1)))
+    Some(Box::new(from_fn(move || next().transpose())))
 }
 
 /// The same by a call for each index of the kernel's tables; there is no object behind some.
