@@ -85,12 +85,9 @@ pub fn tasks(table: &mut Table) {
     let verbs = Verbs { one, other, flow: flow.display().to_string() };
     let (bytes, lines) = (sizes(&BYTES, 4), sizes(&LINES, 4));
     grows(table, "msgq send and recv, messages", lines, |count| verbs.messages(count, 1));
-    // As many messages whatever the number of senders: one sender more is to cost no message more.
-    grows(table, "msgq send and recv of 64,000, senders", &[1, 4, 16, 64], |senders| {
-        verbs.messages(64_000, senders)
-    });
+    senders(table, &verbs);
     let runs = sizes(&[100, 1_000, 10_000], 2);
-    grows(table, "msgq serve of cat, messages", runs, |count| verbs.serve(count));
+    grows(table, "msgq serve of echo, messages", runs, |count| verbs.serve(count));
     grows(table, "pipe run of cat, stages", &[1, 10, 50, 200], |stages| verbs.stages(stages));
     grows(table, "pipe merge, lines", lines, |count| verbs.merge(count));
     grows(table, "pipe meter, bytes", bytes, |size| verbs.filter("pipe meter", size));
@@ -98,6 +95,26 @@ pub fn tasks(table: &mut Table) {
     grows(table, "pipe tee, bytes", bytes, |size| verbs.filter(tee, size));
     grows(table, "fifo write and read, bytes", bytes, |size| verbs.fifo(size));
     grows(table, "shm write and read, bytes", bytes, |size| verbs.segment(size));
+}
+
+/// With many senders that wait for room the kernel wakes all of them for every message that is taken, and that grows faster: what the
+/// box is held to is the bare loop with as many senders.
+fn senders(table: &mut Table, verbs: &Verbs) {
+    const EACH: u64 = 1_000;
+    for senders in [1, 4, 16, 64] {
+        let task = format!("growth: msgq send and recv, {senders} senders of 1000, C loops");
+        if !table.wants(&task) {
+            continue;
+        }
+        let Some(bare) = compiled("msgq.c") else {
+            return table.missing(&task, "cc");
+        };
+        let input = Scratch::new("bare");
+        lines(&input.0, EACH);
+        let (bare, count, path) = (bare.display().to_string(), EACH * senders, input.text());
+        let bare = || calls(1, command(&bare, &format!("sysv {path} {count} {senders}")));
+        table.compare(&task, Goal::Speed(0.7), 3, || verbs.messages(count, senders).0, bare);
+    }
 }
 
 /// What measures and checks the work of one size.
@@ -142,7 +159,7 @@ impl Verbs {
         lines(&input.0, count);
         let queue = created("msgq create private");
         let start = Instant::now();
-        let serve = self.one.call(&ours(&format!("msgq serve {queue} -c {count} -- sed -n p")));
+        let serve = self.one.call(&ours(&format!("msgq serve {queue} -c {count} -- echo {{}}")));
         let send = self.other.call(&ours(&format!("msgq send {queue} --lines")));
         ended(vec![into(serve, &output.0), from(send, &input.0)]);
         let time = start.elapsed();

@@ -124,12 +124,11 @@ fn call(table: &mut Table, bare: &dyn Fn(&str) -> Command) {
         |n| answered(ours(&format!("msgq call {queue} text-{n}")), &format!("text-{n}")),
         |n| answered(bare(&format!("call {other} text-{n}")), &format!("text-{n}")),
     );
-    for queue in [queue, other] {
-        calls(1, ours(&format!("msgq rm {queue} --force")));
-    }
     for mut server in servers {
+        let _ = server.kill();
         let _ = server.wait();
     }
+    calls(1, ours(&format!("msgq rm {queue} {other}")));
     table.latency(task, GOAL, &pairs);
 }
 

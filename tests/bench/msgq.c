@@ -1,5 +1,5 @@
-/* The bare pair: one process sends each line of a file as a message, the other receives as many and checks that
- * their bytes add up. `msgq sysv FILE COUNT` and `msgq posix FILE COUNT`. */
+/* The bare pair: one process, or several, send each line of a file as a message, and one receives as many and checks that
+ * their bytes add up. `msgq sysv FILE COUNT [SENDERS]` and `msgq posix FILE COUNT [SENDERS]`. */
 #include <fcntl.h>
 #include <mqueue.h>
 #include <stdio.h>
@@ -23,7 +23,8 @@ static void fail(const char *what) {
 }
 
 int main(int count, char **words) {
-    if (count != 4) return 2;
+    if (count < 4) return 2;
+    int senders = count > 4 ? atoi(words[4]) : 1;
     int posix = strcmp(words[1], "posix") == 0;
     long wanted = atol(words[3]);
     int file = open(words[2], O_RDONLY);
@@ -37,8 +38,8 @@ int main(int count, char **words) {
     int id = posix ? -1 : msgget(IPC_PRIVATE, 0600);
     if (mq < 0 && id < 0) fail("queue");
     if (posix) mq_unlink(name);
-    pid_t child = fork();
-    if (child == 0) {
+    for (int sender = 0; sender < senders; sender++) {
+        if (fork() != 0) continue;
         struct message message = {.type = 1};
         char *end = text + stat.st_size;
         for (char *line = text; line < end;) {
@@ -62,11 +63,11 @@ int main(int count, char **words) {
         if (length < 0) fail("receive");
         bytes += length + 1;
     }
-    int status;
-    waitpid(child, &status, 0);
+    int status, bad = 0;
+    while (wait(&status) > 0) bad |= status;
     if (!posix) msgctl(id, IPC_RMID, NULL);
-    if (status != 0 || bytes != stat.st_size) {
-        fprintf(stderr, "%ld bytes of %ld\n", bytes, (long)stat.st_size);
+    if (bad || bytes != stat.st_size * senders) {
+        fprintf(stderr, "%ld bytes of %d times %ld\n", bytes, senders, (long)stat.st_size);
         return 1;
     }
     return 0;

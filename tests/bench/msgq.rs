@@ -38,7 +38,7 @@ pub fn tasks(table: &mut Table) {
         };
         // The bare pair writes nothing; the box does, and what it writes is compared.
         let output = input.with_extension("out");
-        table.compare(&task, Goal::Speed(0.7), 5, || pair(&target, &input, &output), bare);
+        table.compare(&task, Goal::Speed(0.7), 3, || pair(&target, &input, &output), bare);
         fs::remove_file(&input).expect("the file of lines");
         let _ = fs::remove_file(&output);
     }
