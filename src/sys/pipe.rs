@@ -18,6 +18,10 @@ use super::wait::{Patience, interruptible};
 
 /// The most bytes that one write(2) puts into a pipe whole, whoever else writes: PIPE_BUF of pipe(7).
 pub const ATOMIC: usize = libc::PIPE_BUF;
+/// What a pipe holds as the kernel makes it, pipe(7).
+const BORN: usize = 64 << 10;
+/// What one for bulk data is to hold: as much as anybody may have where nobody has changed the limit.
+const WIDE: usize = 1 << 20;
 
 /// A pipe, its read end first, closed on exec; neither end waits.
 pub fn new() -> Result<(OwnedFd, OwnedFd)> {
@@ -101,6 +105,13 @@ pub fn capacity(pipe: impl AsFd) -> Result<usize> {
 pub fn set_capacity(pipe: impl AsFd, bytes: usize) -> Result<usize> {
     let bytes = c_int::try_from(bytes).map_err(|_| Errno::EINVAL)?;
     fcntl(pipe, FcntlArg::F_SETPIPE_SZ(bytes)).map(size)
+}
+
+/// Lets a pipe that nobody has resized hold 1 MiB, if the user may: fewer turns between the processes at its ends.
+pub fn widen(pipe: impl AsFd) {
+    if capacity(&pipe) == Ok(BORN) {
+        let _ = set_capacity(&pipe, WIDE);
+    }
 }
 
 /// What the system allows pipes, `/proc/sys/fs/pipe-*`; unknown where `/proc` is not mounted.

@@ -11,7 +11,7 @@ use nix::pty::{Winsize, openpty};
 use nix::sys::signal::Signal;
 
 use super::pipe;
-use crate::support::{BINARY, World, eventually, signal};
+use crate::support::{BINARY, World, eventually, signal, skip};
 
 /// The meter with its standard error in a terminal, its input in the test's hands.
 struct Screen {
@@ -211,4 +211,25 @@ fn what_cannot_be_is_told() {
     run("ipcbox pipe meter --size x").fails(2, "a size is written");
     run("{ yes | ipcbox pipe meter; echo $? >&2; } | head -1").stdout("y\n").stderr("141\n").ok();
     run(": | ipcbox pipe meter --force --size 0 2>&1").ok();
+}
+
+#[test]
+fn pipes_that_nobody_resized_are_made_wide() {
+    let world = World::new();
+    let run = |line: &str| world.program("/bin/sh").args(["-c", line]);
+    let stat = "ipcbox pipe stat --columns capacity --no-header 0 3 >&2";
+    let most = std::fs::read_to_string("/proc/sys/fs/pipe-max-size").unwrap();
+    if most.trim().parse::<u64>().unwrap() < 1 << 20 && !nix::unistd::geteuid().is_root() {
+        return skip("/proc/sys/fs/pipe-max-size is below 1 MiB");
+    }
+    for verb in ["meter", "tee", "tee -o copy"] {
+        run(&format!(": | {{ exec 3>&1; ipcbox pipe {verb}; {stat}; }} | cat"))
+            .stderr("1048576\n1048576\n")
+            .ok();
+        run(&format!(
+            ": | {{ exec 3>&1; ipcbox pipe resize 4K 0 3 >/dev/null; ipcbox pipe {verb}; {stat}; }} | cat"
+        ))
+        .stderr("4096\n4096\n")
+        .ok();
+    }
 }

@@ -20,8 +20,8 @@ use crate::sys::{fds, pipe};
 const ALL: usize = 1 << 30;
 /// What passes through this process at once where the kernel does not move it.
 const BUFFER: usize = 64 << 10;
-/// What a pipe of the box's own is to hold, if it may.
-const ROOMY: usize = 1 << 20;
+/// Up to how many consumers all pipes are made wide: those of one user may hold 64 MiB together before new ones are small.
+const FEW: usize = 8;
 
 /// Somebody who gets all bytes.
 pub struct Consumer {
@@ -99,10 +99,15 @@ impl Fanout {
         let mut own = None;
         if !pipe::is_pipe(fds::stdin()) {
             let (read, write) = pipe::new().map_err(unmade)?;
-            let _ = pipe::set_capacity(&write, ROOMY);
             own = Some(Own { read, write: Some(write) });
         }
         let input = input(own.as_ref());
+        if consumers.len() <= FEW {
+            pipe::widen(input);
+            for consumer in &consumers {
+                pipe::widen(&consumer.to);
+            }
+        }
         let wanted = pipe::capacity(input)?;
         let mut least = wanted;
         let others = consumers.len().saturating_sub(1);

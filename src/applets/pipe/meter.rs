@@ -32,7 +32,8 @@ const BURST: f64 = 0.1;
 /// at that moment. At the end stands one final line. With --json it is a JSON object a line instead, wherever standard error goes, the last one with
 /// done true. Without either nothing is shown.
 ///
-/// Bytes go from descriptor to descriptor inside the kernel, splice(2), unless neither is a pipe, or --lines counts them.
+/// Bytes go from descriptor to descriptor inside the kernel, splice(2), unless neither is a pipe, or --lines counts them. A pipe
+/// before or behind it that still has the size of a new one gets 1 MiB where the user may, so that less time is spent taking turns.
 #[derive(Args)]
 pub struct Meter {
     /// What to read instead of standard input
@@ -101,6 +102,8 @@ seq 100000 | ipcbox pipe meter --size 600K >copy
         let own_size = transfer::left(file.as_fd()).with_context(reading)?;
         fds::can_write(fds::stdout()).context(WRITING)?;
         let size = self.size.or(own_size.filter(|_| !self.lines));
+        pipe::widen(&file);
+        pipe::widen(fds::stdout());
         let mut gauge = Gauge::new(&self, size);
         Flow { from: file, name, copies: self.lines, limit: self.rate_limit }.run(&mut gauge)?;
         gauge.finish();
