@@ -340,7 +340,7 @@ pub fn stop(signal: Signal) -> Result<()> {
 }
 
 /// Lets a signal that is pending act, and blocks it again.
-fn let_in(signal: Signal) -> Result<()> {
+pub fn let_in(signal: Signal) -> Result<()> {
     let mask = block(Set::EMPTY)?;
     set_mask(mask & !Set::from_iter([signal]))?;
     set_mask(mask).map(drop)

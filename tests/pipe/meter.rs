@@ -11,7 +11,7 @@ use nix::pty::{Winsize, openpty};
 use nix::sys::signal::Signal;
 
 use super::pipe;
-use crate::support::{BINARY, World, eventually, signal, skip};
+use crate::support::{BINARY, World, code, eventually, signal, skip};
 
 /// The meter with its standard error in a terminal, its input in the test's hands.
 struct Screen {
@@ -134,6 +134,16 @@ fn a_stop_does_no_harm() {
     screen.feed(10);
     screen.shows(|line| line.starts_with("20B"));
     assert_eq!(screen.end().1.len(), 20);
+}
+
+#[test]
+fn who_reads_no_more_ends_it_after_a_final_line() {
+    let mut screen = Screen::start(80, &["--interval", "20ms"]);
+    drop(screen.child.stdout.take());
+    screen.feed(10);
+    eventually("it ends", || screen.child.try_wait().unwrap().is_some());
+    assert_eq!(code(screen.child.wait().unwrap()), 141);
+    eventually("the final line stands", || screen.shown.lock().unwrap().ends_with('\n'));
 }
 
 #[test]

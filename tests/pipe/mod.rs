@@ -7,6 +7,7 @@ mod merge;
 mod meter;
 mod run;
 mod stat;
+mod storms;
 mod table;
 mod tee;
 mod terminal;

@@ -1,56 +1,176 @@
-//! `pipe run` in a terminal of the test's own: who gets what the keys send.
+//! `pipe run` and `merge` in a terminal of the test's own: who gets what the keys send, and what is in colour.
 
 use std::fs::{self, File};
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
 use nix::pty::openpty;
+use nix::sys::signal::Signal;
 
-use crate::support::{BINARY, World, eventually, skip};
+use crate::support::{BINARY, World, eventually, signal, skip};
 
-/// How many stages have left their mark.
-fn marked(marks: &std::path::Path) -> usize {
-    fs::read_to_string(marks).map_or(0, |text| text.lines().count())
+/// Two stages that have left their process ids in a file and have become sleep.
+struct Stages {
+    marks: PathBuf,
+    /// What each of them is started as.
+    line: String,
+}
+
+impl Stages {
+    fn new(world: &World) -> Self {
+        let marks = world.dir().join("marks");
+        let _ = fs::remove_file(&marks);
+        let line =
+            format!("ulimit -c 0; echo $$ >>{}; exec sleep 1000 >/dev/null", marks.display());
+        Self { marks, line }
+    }
+
+    fn pids(&self) -> Vec<i32> {
+        let marks = fs::read_to_string(&self.marks).unwrap_or_default();
+        marks.lines().map(|pid| pid.parse().unwrap()).collect()
+    }
+
+    fn have_begun(&self) {
+        eventually("both stages have become sleep", || {
+            let is_sleep = |pid| fs::read_to_string(format!("/proc/{pid}/comm"));
+            self.pids().len() == 2
+                && self.pids().iter().all(|pid| is_sleep(*pid).is_ok_and(|comm| comm == "sleep\n"))
+        });
+    }
+
+    /// The box that started them.
+    fn parent(&self) -> i32 {
+        field(self.pids()[0], 1).parse().unwrap()
+    }
+
+    /// Waits until they and the box are stopped, or none of them is.
+    fn are_stopped(&self, stopped: bool) {
+        let all = [self.pids(), vec![self.parent()]].concat();
+        eventually(if stopped { "all are stopped" } else { "all go on" }, || {
+            all.iter().all(|pid| (field(*pid, 0) == "T") == stopped)
+        });
+    }
+}
+
+/// A field of a process's stat after its name: 0 is its state, 1 its parent, 2 its group, 5 the group that its terminal has in front.
+fn field(pid: i32, which: usize) -> String {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit(')').next().unwrap().split_whitespace().nth(which).unwrap().to_owned()
+}
+
+/// A program that leads a session with a terminal, and that terminal.
+fn in_a_terminal(world: &World, words: &[&str]) -> Option<(Child, File)> {
+    if Command::new("setsid").arg("true").status().is_err() {
+        skip("there is no setsid");
+        return None;
+    }
+    let pty = openpty(None, None).unwrap();
+    let terminal = |fd: &OwnedFd| Stdio::from(fd.try_clone().unwrap());
+    let child = Command::new("setsid")
+        .args(["--ctty", "--wait"])
+        .args(words)
+        .current_dir(world.dir())
+        .env_remove("NO_COLOR")
+        .stdin(terminal(&pty.slave))
+        .stdout(terminal(&pty.slave))
+        .stderr(terminal(&pty.slave))
+        .spawn();
+    Some((child.unwrap(), File::from(pty.master)))
+}
+
+fn status(mut child: Child) -> Option<i32> {
+    eventually("it ends", || child.try_wait().unwrap().is_some());
+    child.wait().unwrap().code()
 }
 
 #[test]
 fn what_the_keys_send_reaches_the_stages_and_the_box_reports() {
     let world = World::new();
-    if Command::new("setsid").arg("true").status().is_err() {
-        return skip("there is no setsid");
-    }
     for (key, code, name) in [(b"\x03", 130, "INT"), (b"\x1c", 131, "QUIT")] {
-        let pty = openpty(None, None).unwrap();
-        let report = world.dir().join("report");
-        let marks = world.dir().join("marks");
-        let _ = fs::remove_file(&marks);
-        let stage =
-            format!("ulimit -c 0; echo $$ >>{}; exec sleep 1000 >/dev/null", marks.display());
-        let child = Command::new("setsid")
-            .args(["--ctty", "--wait", BINARY, "pipe", "run", "--report"])
-            .arg(&report)
-            .args(["--shell", &stage, &stage])
-            .stdin(pty.slave.try_clone().unwrap())
-            .stdout(Stdio::null())
-            .stderr(pty.slave.try_clone().unwrap())
-            .spawn();
-        let mut child = child.unwrap();
-        drop(pty.slave);
-        eventually("both stages run", || marked(&marks) == 2);
+        let stages = Stages::new(&world);
+        let words = [BINARY, "pipe", "run", "--report", "report", "--shell"];
+        let words = [&words[..], &[&stages.line, &stages.line]].concat();
+        let Some((child, mut terminal)) = in_a_terminal(&world, &words) else { return };
+        stages.have_begun();
         // They are in the group that the terminal has in front: the box's own.
-        let pid = fs::read_to_string(&marks).unwrap().lines().next().unwrap().to_owned();
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        assert_eq!(fields[2], fields[5], "its group is not in front");
-        eventually("both have become sleep", || {
-            fs::read_to_string(&marks).unwrap().lines().all(|pid| {
-                fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm == "sleep\n")
-            })
-        });
-        File::from(pty.master.try_clone().unwrap()).write_all(key).unwrap();
-        eventually("it ends", || child.try_wait().unwrap().is_some());
-        assert_eq!(child.wait().unwrap().code(), Some(code), "{name}");
-        let told = fs::read_to_string(&report).unwrap();
+        let pid = stages.pids()[0];
+        assert_eq!(field(pid, 2), field(pid, 5), "its group is not in front");
+        assert_eq!(field(pid, 2), field(stages.parent(), 2), "its group is not the box's");
+        terminal.write_all(key).unwrap();
+        assert_eq!(status(child), Some(code), "{name}");
+        let told = fs::read_to_string(world.dir().join("report")).unwrap();
         assert_eq!(told.matches(&format!("\"signal\":\"{name}\"")).count(), 2, "{told}");
     }
+}
+
+/// A shell with job control around the box: the kernel stops no group that nobody could continue.
+fn under_job_control(
+    world: &World,
+    script: &str,
+    stages: &Stages,
+    then: impl FnOnce(&mut File, &dyn Fn(&str)),
+) {
+    let words = ["bash", "-c", script, "bash", BINARY, "pipe", "run", "--shell"];
+    let words = [&words[..], &[&stages.line, &stages.line]].concat();
+    let Some((child, mut terminal)) = in_a_terminal(world, &words) else { return };
+    stages.have_begun();
+    let told = world.dir().join("told");
+    then(&mut terminal, &|status| {
+        eventually(status, || fs::read_to_string(&told).is_ok_and(|told| told.trim() == status));
+    });
+    assert_eq!(status(child), Some(0));
+}
+
+#[test]
+fn a_stop_from_the_terminal_stops_all_and_they_go_on_with_the_job() {
+    let world = World::new();
+    let stages = Stages::new(&world);
+    let script =
+        "set -m; \"$@\"; echo $? >told; until [ -e go ]; do :; done; fg; echo $? >told; exit 0";
+    under_job_control(&world, script, &stages, |terminal, told| {
+        terminal.write_all(b"\x1a").unwrap();
+        stages.are_stopped(true);
+        told("148");
+        world.file("go", "");
+        stages.are_stopped(false);
+        terminal.write_all(b"\x03").unwrap();
+        told("130");
+    });
+}
+
+#[test]
+fn a_stop_that_is_sent_to_the_box_stops_all_in_the_background_too() {
+    let world = World::new();
+    let stages = Stages::new(&world);
+    let script = "set -m; \"$@\" & wait -f $!; echo $? >told; exit 0";
+    under_job_control(&world, script, &stages, |_, told| {
+        let (pids, parent) = (stages.pids(), stages.parent());
+        let groups: Vec<String> = pids.iter().map(|pid| field(*pid, 2)).collect();
+        assert!(groups[0] == groups[1] && groups[0] != field(parent, 2), "{groups:?}");
+        signal(parent, Signal::SIGTSTP);
+        stages.are_stopped(true);
+        signal(parent, Signal::SIGCONT);
+        stages.are_stopped(false);
+        signal(parent, Signal::SIGTERM);
+        told("143");
+    });
+}
+
+#[test]
+fn tags_are_in_colour_on_a_terminal_alone() {
+    let world = World::new();
+    let words = [BINARY, "pipe", "merge", "--tag", "--keep-order", "--shell", "echo a", "echo b"];
+    let Some((child, mut terminal)) = in_a_terminal(&world, &words) else { return };
+    assert_eq!(status(child), Some(0));
+    let mut shown = Vec::new();
+    // A terminal whose other side is gone gives EIO.
+    let _ = terminal.read_to_end(&mut shown);
+    let shown = String::from_utf8(shown).unwrap();
+    let lines: Vec<&str> = shown.lines().collect();
+    for (line, end) in lines.iter().zip(["1\x1b[39m: a", "2\x1b[39m: b"]) {
+        assert!(line.starts_with("\x1b[3") && line.ends_with(end), "{shown:?}");
+    }
+    assert!(lines.len() == 2 && lines[0][..5] != lines[1][..5], "{shown:?}");
 }

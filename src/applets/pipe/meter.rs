@@ -15,6 +15,7 @@ use crate::applets::Verb;
 use crate::args::{duration, size};
 use crate::exit::{Cause, Exit};
 use crate::output::{self, Cell, Column};
+use crate::sys::signals::{self, Signal};
 use crate::sys::wait::{Patience, Want, any, interruptible};
 use crate::sys::{fds, pipe, terminal, transfer};
 
@@ -105,9 +106,18 @@ seq 100000 | ipcbox pipe meter --size 600K >copy
         pipe::widen(&file);
         pipe::widen(fds::stdout());
         let mut gauge = Gauge::new(&self, size);
-        Flow { from: file, name, copies: self.lines, limit: self.rate_limit }.run(&mut gauge)?;
-        gauge.finish();
-        Ok(Exit::Done)
+        pipe::survive_broken()?;
+        let mut flow = Flow { from: file, name, copies: self.lines, limit: self.rate_limit };
+        let flowed = flow.run(&mut gauge);
+        if flowed.is_ok() || gauge.draws {
+            // What is drawn is a line by itself, whatever is told after it.
+            gauge.finish();
+        }
+        if flowed.is_err() {
+            // Where nobody reads any more it ends as any filter does.
+            signals::let_in(Signal::PIPE)?;
+        }
+        flowed.map(|()| Exit::Done)
     }
 }
 

@@ -60,13 +60,9 @@ seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
         };
         transfer::left(fds::stdin()).context("cannot read standard input")?;
         let to_stdout = commands.is_empty() || self.outputs.iter().any(|output| output == "-");
+        let to_itself = to_stdout.then(standard_output).transpose()?;
         let mut consumers = self.files()?;
-        if to_stdout {
-            let name = "standard output".to_owned();
-            let writes = fds::can_write(fds::stdout()).and_then(|()| fds::copy_of(1));
-            let fd = writes.with_context(|| format!("cannot write to {name}"))?;
-            consumers.push(Consumer::new(name, fd));
-        }
+        consumers.extend(to_itself);
         let rules = Rules { strict: false, fail_fast: self.fail_fast, readers: Readers::Nobody };
         let mut crew = Crew::new(rules, &Limit::default())?;
         let started = crew.launch(|crew| start(crew, commands, to_stdout))?;
@@ -109,6 +105,13 @@ impl Tee {
         };
         files.map(open).collect()
     }
+}
+
+fn standard_output() -> Result<Consumer> {
+    let name = "standard output".to_owned();
+    let writes = fds::can_write(fds::stdout()).and_then(|()| fds::copy_of(1));
+    let fd = writes.with_context(|| format!("cannot write to {name}"))?;
+    Ok(Consumer::new(name, fd))
 }
 
 /// Starts the commands, each reading a pipe.
