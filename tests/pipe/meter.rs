@@ -11,7 +11,7 @@ use nix::pty::{Winsize, openpty};
 use nix::sys::signal::Signal;
 
 use super::pipe;
-use crate::support::{BINARY, World, code, eventually, signal, skip};
+use crate::support::{BINARY, World, code, eventually, lines, signal, skip};
 
 /// The meter with its standard error in a terminal, its input in the test's hands.
 struct Screen {
@@ -179,6 +179,12 @@ fn what_goes_through_is_what_came() {
         (&"n".into(), &length.into(), &length.into())
     );
     assert_eq!((&last["done"], &last["unit"]), (&true.into(), &"bytes".into()));
+    let told =
+        world.shell("{ echo a; sleep 0.3; } | ipcbox pipe meter -J --interval 20ms").output();
+    let records = lines(&told.stderr);
+    let (last, before) = records.split_last().unwrap();
+    assert!(before.len() > 1 && before.iter().all(|line| line.contains("\"done\":false")));
+    assert!(last.contains("\"done\":true"), "{last}");
     let told = pipe(&["meter", "--lines", "-J", "--size", "3"]).input("a\nb\nc").output();
     assert!(
         String::from_utf8_lossy(&told.stderr).contains(r#""unit":"lines","amount":2,"size":3"#)

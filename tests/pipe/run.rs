@@ -193,6 +193,11 @@ fn a_stage_gets_its_standard_descriptors_and_no_other() {
             .ok();
         assert_eq!(found, given, "{options:?}");
     }
+    for verb in ["tee", "merge"] {
+        assert_eq!(pipe(&[verb, "--"]).args(list).ok(), given, "{verb}");
+    }
+    let shown = "exec ls /proc/self/fd >&2";
+    pipe(&["duplex", "--shell", shown, "cat >/dev/null"]).stderr(given).ok();
     // Nor that of the report.
     let script = format!(
         "exec 9>{report}; ipcbox pipe run --report /dev/fd/9 --shell \"ls /proc/self/fd\" | grep -x 9"

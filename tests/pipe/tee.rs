@@ -118,6 +118,9 @@ fn outputs_that_cannot_be_written() {
     run("ipcbox pipe tee <&-").fails(1, "cannot read standard input: bad file");
     run("echo x | ipcbox pipe tee >&-").fails(1, "cannot write to standard output: bad file");
     run("echo x | ipcbox pipe tee -- cat >&-").status(1);
+    // What is there stays as it is.
+    let keeps = "echo old >old; echo x | ipcbox pipe tee -o old >&- 2>/dev/null; cat old";
+    run(keeps).stdout("old\n").ok();
     if !Path::new("/dev/full").exists() {
         return skip("there is no /dev/full");
     }
@@ -130,6 +133,25 @@ fn outputs_that_cannot_be_written() {
     assert_eq!(fs::metadata(world.dir().join("a")).unwrap().len(), 300_000);
     run("echo x | ipcbox pipe tee >/dev/full")
         .fails(1, "cannot write to standard output: no space left");
+}
+
+#[test]
+fn a_disk_that_gets_full_is_told_and_the_others_get_all() {
+    let world = World::new();
+    // A disk of 64 KiB, in a mount namespace that ends with the shell.
+    let disk = "mkdir disk && mount -t tmpfs -o size=64k none disk";
+    let inside = |script: String| world.program("unshare").args(["-m", "/bin/sh", "-c", &script]);
+    if !inside(disk.to_owned()).output().status.success() {
+        return skip("there can be no mount namespace");
+    }
+    let told = inside(format!(
+        "rmdir disk; {disk}; head -c 300000 /dev/zero | ipcbox pipe tee -o disk/a -o b -- wc -c; echo $?; wc -c <disk/a"
+    ))
+    .output();
+    let text = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert_eq!(text, "pipe: cannot write to disk/a: no space left on device (ENOSPC)\n");
+    assert_eq!(lines(&told.stdout), ["300000", "1", "65536"]);
+    assert_eq!(fs::metadata(world.dir().join("b")).unwrap().len(), 300_000);
 }
 
 #[test]
