@@ -274,11 +274,7 @@ fn two_hundred_stages_pass_all_bytes_unchanged() {
     let expected = world.program("/bin/sh").args(["-c", &direct]).ok();
     let line = "cat ::: ".repeat(199);
     let call = world.program("/bin/sh").env("STAGES", &line).args(["-c", &stages]);
-    let start = Instant::now();
     let output = call.output();
-    if full {
-        skip(&format!("not skipped: 1 GiB through 200 stages took {:?}", start.elapsed()));
-    }
     assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
 }
 

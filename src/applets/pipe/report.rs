@@ -56,16 +56,11 @@ impl Report {
 
     /// Tells of stages that were looked up, and did not run.
     pub fn unrun(&mut self, stages: &[Looked]) -> Result<()> {
-        let record = |(stage, looked): (usize, &'_ Looked)| {
-            let unfound = looked.found.as_ref().err().map(|error| Exit::of(error).code());
-            (stage, unfound)
-        };
-        let unfound: Vec<_> = (1..).zip(stages).map(record).collect();
-        let records = unfound.into_iter().zip(stages).map(|((stage, unfound), looked)| Record {
+        let records = (1..).zip(stages).map(|(stage, looked)| Record {
             stage,
             argv: &looked.argv,
             pid: None,
-            unfound,
+            unfound: looked.found.as_ref().err().map(|error| Exit::of(error).code()),
             end: None,
         });
         self.write(&records.collect::<Vec<_>>())
@@ -74,17 +69,15 @@ impl Report {
     /// Tells of stages that ran, of those of `all` that were started.
     pub fn ran(&mut self, all: &[Vec<OsString>], crew: &Crew) -> Result<()> {
         let verdicts = crew.verdicts();
-        let record = |(at, argv): (usize, &'_ Vec<OsString>)| {
-            let _ = argv;
-            crew.stages.get(at).map(|stage| (stage, verdicts[at]))
-        };
-        let ran: Vec<_> = all.iter().enumerate().map(record).collect();
-        let records = ran.into_iter().zip(all).enumerate().map(|(at, (ran, argv))| Record {
-            stage: at + 1,
-            argv,
-            pid: ran.map(|(stage, _)| stage.pid),
-            unfound: None,
-            end: ran.and_then(|(stage, verdict)| Some((stage.end.as_ref()?, verdict))),
+        let records = all.iter().enumerate().map(|(at, argv)| {
+            let ran = crew.stages.get(at);
+            Record {
+                stage: at + 1,
+                argv,
+                pid: ran.map(|stage| stage.pid),
+                unfound: None,
+                end: ran.and_then(|stage| Some((stage.end.as_ref()?, verdicts[at]))),
+            }
         });
         self.write(&records.collect::<Vec<_>>())
     }
