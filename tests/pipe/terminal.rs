@@ -69,7 +69,8 @@ fn in_a_terminal(world: &World, words: &[&str]) -> Option<(Child, File)> {
     let pty = openpty(None, None).unwrap();
     let terminal = |fd: &OwnedFd| Stdio::from(fd.try_clone().unwrap());
     let child = Command::new("setsid")
-        .args(["--ctty", "--wait"])
+        // Tests that run in the background have INT and QUIT ignored.
+        .args(["--ctty", "--wait", "env", "--default-signal=INT,QUIT"])
         .args(words)
         .current_dir(world.dir())
         .env_remove("NO_COLOR")
