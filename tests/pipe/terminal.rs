@@ -7,9 +7,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use nix::pty::openpty;
-use nix::sys::signal::Signal;
 
-use crate::support::{BINARY, World, eventually, signal, skip};
+use crate::support::{BINARY, World, eventually, skip};
 
 /// Two stages that have left their process ids in a file and have become sleep.
 struct Stages {
@@ -138,24 +137,6 @@ fn a_stop_from_the_terminal_stops_all_and_they_go_on_with_the_job() {
         stages.are_stopped(false);
         terminal.write_all(b"\x03").unwrap();
         told("130");
-    });
-}
-
-#[test]
-fn a_stop_that_is_sent_to_the_box_stops_all_in_the_background_too() {
-    let world = World::new();
-    let stages = Stages::new(&world);
-    let script = "set -m; \"$@\" & wait -f $!; echo $? >told; exit 0";
-    under_job_control(&world, script, &stages, |_, told| {
-        let (pids, parent) = (stages.pids(), stages.parent());
-        let groups: Vec<String> = pids.iter().map(|pid| field(*pid, 2)).collect();
-        assert!(groups[0] == groups[1] && groups[0] != field(parent, 2), "{groups:?}");
-        signal(parent, Signal::SIGTSTP);
-        stages.are_stopped(true);
-        signal(parent, Signal::SIGCONT);
-        stages.are_stopped(false);
-        signal(parent, Signal::SIGTERM);
-        told("143");
     });
 }
 
