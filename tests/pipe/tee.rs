@@ -44,6 +44,18 @@ fn all_get_all_whatever_the_input_and_the_outputs_are() {
 }
 
 #[test]
+fn what_a_writer_leaves_behind_at_any_moment_is_not_lost() {
+    let world = World::new();
+    // Held up after it has seen that nothing is there, until the writer has come and gone.
+    let slow = "strace -o /dev/null -e trace=ioctl -e inject=ioctl:delay_exit=500000";
+    if !world.program("/bin/sh").args(["-c", &format!("{slow} true")]).output().status.success() {
+        return skip("strace does not work here");
+    }
+    let script = format!("{{ sleep 0.1; echo x; }} | {slow} ipcbox pipe tee");
+    world.program("/bin/sh").args(["-c", &script]).stdout("x\n").ok();
+}
+
+#[test]
 fn eight_consumers_of_which_one_leaves_one_is_slow_and_one_is_killed() {
     let world = World::new();
     let input = data(&world, 4 << 20);

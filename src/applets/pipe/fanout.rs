@@ -156,14 +156,17 @@ impl Fanout {
             }
             round = Some(count);
         }
-        let round = match round {
-            Some(round) => round,
-            // There is only the one that takes from the input itself.
-            None => match pipe::unread(input)? {
-                0 if pipe::is_left(input)? => return Ok(0),
+        let round = if let Some(round) = round {
+            round
+        } else {
+            // There is only the one that takes from the input itself. Whether the writers have left is asked first: they can put
+            // all of it there and leave at any moment.
+            let left = pipe::is_left(input)?;
+            match pipe::unread(input)? {
+                0 if left => return Ok(0),
                 0 => return Err(Errno::EAGAIN),
                 unread => unread,
-            },
+            }
         };
         for consumer in &mut self.consumers {
             consumer.pending = round;
