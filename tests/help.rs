@@ -6,7 +6,7 @@ use std::io::Read;
 use ipcbox::applets::{APPLETS, Applet, Entry, WORDS};
 use nix::pty::openpty;
 
-use crate::support::{BINARY, Call, World, skip};
+use crate::support::{BINARY, Call, World, shellcheck, skip};
 
 /// Every verb, with the words that call it.
 fn verbs() -> impl Iterator<Item = (Vec<&'static str>, &'static Entry)> {
@@ -53,14 +53,7 @@ fn long_help_has_every_option_and_the_examples() {
 
 #[test]
 fn the_examples_are_sound_shell() {
-    let world = World::new();
-    let examples = verbs().map(|(line, verb)| world.file(&line.join("-"), verb.examples));
-    let files: Vec<_> = examples.collect();
-    let check = world.program("/bin/sh").args(["-c", "command -v shellcheck >/dev/null || exit 9"]);
-    if check.output().status.code() == Some(9) {
-        return skip("there is no shellcheck");
-    }
-    world.program("shellcheck").args(["-s", "sh", "-S", "warning"]).args(files).stdout("").ok();
+    shellcheck(verbs().map(|(_, verb)| verb.examples.to_owned()));
 }
 
 /// What a terminal gets from this call.

@@ -149,8 +149,13 @@ pub fn inline(text: &str) -> String {
             formatted.push_str(&bold(part));
             continue;
         }
-        let words = part.split(' ').map(word).collect::<Vec<_>>();
-        formatted.push_str(&words.join(" "));
+        for (n, part) in part.split('*').enumerate() {
+            if n % 2 == 1 {
+                formatted.push_str(&italic(part));
+                continue;
+            }
+            formatted.push_str(&part.split(' ').map(word).collect::<Vec<_>>().join(" "));
+        }
     }
     formatted
 }
@@ -176,11 +181,10 @@ fn word(word: &str) -> String {
     let is_value =
         core.len() > 1 && core.chars().all(|c| c.is_ascii_uppercase()) && VALUES.contains(&core)
             || ["N", "K", "D"].contains(&core);
-    let core = match core.strip_prefix('*').and_then(|core| core.strip_suffix('*')) {
-        Some(emphasis) => italic(emphasis),
-        None if is_option => bold(core),
-        None if is_value => italic(core),
-        None => escape(core),
+    let core = match (is_option, is_value) {
+        (true, _) => bold(core),
+        (_, true) => italic(core),
+        _ => escape(core),
     };
     format!("{}{core}{}", escape(before), escape(after))
 }

@@ -54,15 +54,27 @@ impl Example {
         calls.map(split).collect()
     }
 
+    /// All of it as a script.
+    fn script(&self) -> String {
+        let text = if self.is_session() {
+            self.calls().into_iter().map(|(asked, _)| asked + "\n").collect()
+        } else {
+            self.text.clone()
+        };
+        [&self.before, &text, &self.after].map(String::as_str).concat()
+    }
+
+    fn is_session(&self) -> bool {
+        self.text.starts_with("$ ")
+    }
+
     /// Runs it in a world of its own, and checks what it prints.
     fn run(&self) {
         if self.is_elsewhere {
             return;
         }
-        if !self.text.starts_with("$ ") {
-            if let Some(output) =
-                self.shell(&format!("set -eu\n{}{}{}", self.before, self.text, self.after))
-            {
+        if !self.is_session() {
+            if let Some(output) = self.shell(&format!("set -eu\n{}", self.script())) {
                 assert!(output.status.success(), "{}\n{output:#?}", self.text);
             }
             return;

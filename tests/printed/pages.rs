@@ -2,14 +2,19 @@
 
 use ipcbox::applets::APPLETS;
 
+use super::Example;
 use crate::generated::{Block, prose};
+use crate::support::shellcheck;
+
+fn examples(page: &str) -> impl Iterator<Item = Example> {
+    prose(page).into_iter().filter_map(|block| match block {
+        Block::Example(example) => Some(example),
+        _ => None,
+    })
+}
 
 fn run(page: &str) {
-    for block in prose(page) {
-        if let Block::Example(example) = block {
-            example.run();
-        }
-    }
+    examples(page).for_each(|example| example.run());
 }
 
 /// A test for each page, so that they run beside each other.
@@ -26,6 +31,11 @@ macro_rules! pages {
             for page in APPLETS.iter().map(|applet| applet.name).chain(["ipcbox", "cookbook"]) {
                 assert!(run.contains(&page), "{page}");
             }
+        }
+
+        #[test]
+        fn examples_are_sound_shell() {
+            shellcheck([$($page),*].into_iter().flat_map(examples).map(|example| example.script()));
         }
     };
 }

@@ -1,6 +1,7 @@
 //! The README.
 
 use super::Example;
+use crate::support::shellcheck;
 
 const README: &str = include_str!("../../README.md");
 
@@ -28,6 +29,11 @@ fn commands_run_and_print_what_they_say() {
     let examples = examples();
     assert!(examples.len() >= 6);
     examples.iter().for_each(Example::run);
+}
+
+#[test]
+fn examples_are_sound_shell() {
+    shellcheck(examples().iter().map(Example::script));
 }
 
 #[test]

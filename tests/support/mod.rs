@@ -18,6 +18,18 @@ pub fn lines(text: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(text).lines().map(str::to_owned).collect()
 }
 
+/// Has shellcheck look at scripts for /bin/sh, in which a variable may be there only for the reader.
+pub fn shellcheck(scripts: impl Iterator<Item = String>) {
+    let world = World::new();
+    let file = |(n, text): (usize, String)| world.file(&format!("{n}.sh"), &text);
+    let files: Vec<_> = scripts.enumerate().map(file).collect();
+    if Call::new("/bin/sh").args(["-c", "command -v shellcheck"]).output().stdout.is_empty() {
+        return skip("there is no shellcheck");
+    }
+    let strict = ["-s", "sh", "-S", "warning", "-e", "SC2034"];
+    world.program("shellcheck").args(strict).args(files).stdout("").ok();
+}
+
 /// Says, past the test runner's capture, that a test or a part of it was skipped and what was missing.
 pub fn skip(why: &str) {
     let name = std::thread::current().name().unwrap_or("test").to_owned();
