@@ -12,7 +12,6 @@ use std::os::unix::ffi::OsStrExt;
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 
-use crate::exit::Cause;
 use crate::sys::posix::{mq, sem as psem, shm as pshm};
 use crate::sys::sysv::{Kind, Perm, msg, sem, shm};
 
@@ -123,16 +122,7 @@ pub fn system_v(kind: Kind) -> Result<Vec<Object>> {
             Kind::Shm => shm::all()?.map(|segment| segment.map(Object::Segment)).collect(),
         }
     };
-    let plural = || format!("cannot list {}s", kind.name());
-    listed().map_err(|error| plain(&error)).with_context(plural)
-}
-
-/// An error of reading a file, in the box's words.
-fn plain(error: &std::io::Error) -> anyhow::Error {
-    match error.raw_os_error() {
-        Some(number) => Cause::plain(Errno::from_raw(number)).into(),
-        None => Cause::new(crate::exit::Exit::Failed, error.to_string()).into(),
-    }
+    listed().with_context(|| format!("cannot list {}s", kind.name()))
 }
 
 /// The POSIX objects of a kind; what vanishes meanwhile is left out. `None`: the queues cannot be listed, since nobody has

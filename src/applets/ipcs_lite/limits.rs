@@ -6,7 +6,6 @@ use anyhow::{Context, Result};
 
 use super::size::{Unit, human};
 use super::tables::Table;
-use crate::exit::Cause;
 use crate::output::{Cell, Column};
 use crate::sys::posix::{mq, shm as posix_shm};
 use crate::sys::sysv::{Kind, msg, sem, shm};
@@ -57,8 +56,7 @@ fn limits(kind: Kind, unit: Unit) -> Result<String> {
             )
         }
         Kind::Shm => {
-            let limits = shm::limits()
-                .map_err(|error| Cause::new(crate::exit::Exit::Failed, error.to_string()))?;
+            let limits = shm::limits()?;
             let (pages, page) = (limits.pages, page_size());
             format!(
                 "\n------ Shared Memory Limits --------\nmax number of segments = {}\n{}{}{}",
@@ -148,8 +146,7 @@ fn limit_figures(kind: Kind) -> Result<Vec<(&'static str, Option<u64>)>> {
             ]
         }
         Kind::Shm => {
-            let limits = shm::limits()
-                .map_err(|error| Cause::new(crate::exit::Exit::Failed, error.to_string()))?;
+            let limits = shm::limits()?;
             vec![
                 ("max_segments", Some(limits.segments)),
                 ("max_size", Some(limits.size)),
