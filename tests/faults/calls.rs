@@ -432,6 +432,9 @@ pub const SURE: &[c_long] = &[
     libc::SYS_exit,
     libc::SYS_rt_sigprocmask,
     libc::SYS_getpid,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_getpgrp,
+    libc::SYS_getpgid,
     libc::SYS_getppid,
     libc::SYS_gettid,
     libc::SYS_getuid,

@@ -10,7 +10,7 @@
  * system call CALL, counted from the start of main, is disturbed:
  *     none     no call is; every call is reported
  *     before   the command is not run at all
- *     fail     it is not made (close(2) is, as in the kernel) and gives errno NUMBER
+ *     fail     it is not made (close(2) is, as in the kernel) and gives errno NUMBER; a brk(2) that fails gives the old break
  *     short    it is made for one byte
  *     kill     the process is killed by SIGKILL, before the call (NUMBER 0) or after it (1)
  */
@@ -69,7 +69,7 @@ static struct tracee {
     int is_box;   /* the first one becomes the box, all others are from birth */
     int begun;    /* main has */
     int disturbs; /* it is in the call that is disturbed */
-    long saved;   /* the length that the call had */
+    long saved;   /* the argument that was changed */
     int seen[512];
 } tracees[MOST];
 static int count;
@@ -174,7 +174,11 @@ static void at_call(struct tracee *it) {
         get(it->pid, &r);
         if (!strcmp(request.what, "kill") && request.number == 0)
             kill(it->pid, SIGKILL);
-        if (!strcmp(request.what, "fail") && call != SYS_close) {
+        if (!strcmp(request.what, "fail") && call == SYS_brk) {
+            it->saved = *argument(&r, 0);
+            *argument(&r, 0) = 0;
+            set(it->pid, &r);
+        } else if (!strcmp(request.what, "fail") && call != SYS_close) {
             skip(it->pid, &r);
             set(it->pid, &r);
         }
@@ -188,7 +192,9 @@ static void at_call(struct tracee *it) {
         if (!strcmp(request.what, "kill"))
             kill(it->pid, SIGKILL);
         get(it->pid, &r);
-        if (!strcmp(request.what, "fail"))
+        if (!strcmp(request.what, "fail") && request.call == SYS_brk)
+            *argument(&r, 0) = it->saved;
+        else if (!strcmp(request.what, "fail"))
             RESULT(r) = -request.number;
         if (!strcmp(request.what, "short"))
             *argument(&r, length_of(request.call)) = it->saved;
@@ -291,6 +297,9 @@ static int await(pid_t main, int all) {
         pid_t pid = waitpid(-1, &status, __WALL);
         if (pid < 0 && now() >= end)
             break;
+        /* What may be left is not waited for so long. */
+        if (pid == main && leaves && now() + 0.2 < end)
+            end = now() + 0.2;
         if (pid > 0 && WIFSTOPPED(status))
             stopped(pid, status);
         else if (pid == main)

@@ -23,7 +23,8 @@ pub struct Line {
     pub leaves: bool,
 }
 
-const fn line(words: &'static str, setup: &'static str) -> Line {
+/// One of these words, after this setup.
+pub const fn line(words: &'static str, setup: &'static str) -> Line {
     Line { words, setup, after: "", prints: Prints::Same, leaves: false }
 }
 
@@ -32,7 +33,7 @@ impl Line {
     pub const NONE: Self = line("", "");
 
     /// Afterwards the next caller does this, with the same success.
-    const fn next(self, after: &'static str) -> Self {
+    pub const fn next(self, after: &'static str) -> Self {
         Self { after, prints: Prints::Same, ..self }
     }
 
@@ -41,16 +42,16 @@ impl Line {
         Self { after, prints: Prints::Rest, ..self }
     }
 
-    const fn leaves(self) -> Self {
+    pub const fn leaves(self) -> Self {
         Self { leaves: true, ..self }
     }
 
     /// Whether its status is that of its command.
     pub fn has_status_of_command(&self) -> bool {
         let verb = self.verb();
-        let verbs =
-            ["sem run", "sem lock", "sem op", "shm memfd", "pipe run", "pipe resize", "signal run"];
-        verb == "msgq call" || verbs.contains(&&*verb) && self.words.contains(" -- ")
+        let verbs = ["sem run", "sem lock", "sem op", "shm memfd", "signal run", "ipcs-lite"];
+        let has_command = self.words.contains(" -- ");
+        verb == "msgq call" || has_command && (verb.starts_with("pipe ") || verbs.contains(&&*verb))
     }
 
     /// Whether it makes what is missing in order to use it.
@@ -58,14 +59,15 @@ impl Line {
         ["sem run", "sem lock", "sem hold", "sem barrier"].contains(&&*self.verb())
     }
 
-    /// The same, or with `--create` or `--lock`.
+    /// The same, or as it was told to.
     pub fn makes(&self) -> bool {
-        self.makes_by_itself() || self.words.contains("--create") || self.words.contains("--lock")
+        let told = ["--create", "--lock", "pipe tee -o", "3>"];
+        self.makes_by_itself() || told.iter().any(|words| self.words.contains(words))
     }
 
     /// Whether it shows what it finds: what /proc does not tell is shown as unknown, and who is not in /etc/passwd by number.
     pub fn is_look(&self) -> bool {
-        self.verb().ends_with(" stat")
+        self.verb().ends_with(" stat") || self.verb() == "ipcs-lite"
     }
 
     /// Whether its processes tell each other a few bytes through a pipe, which gives them whole (pipe(7)).
@@ -92,13 +94,13 @@ impl Line {
 }
 
 /// A FIFO that holds two lines, and that somebody keeps open.
-const FIFO: &str = "ipcbox fifo create f; sleep 60 <>f & until [ -n \"$(ipcbox fifo stat f --columns readers --no-header)\" ]; do :; done; printf 'a\\nb\\n' >f";
+pub const FIFO: &str = "ipcbox fifo create f; sleep 60 <>f & until [ -n \"$(ipcbox fifo stat f --columns readers --no-header)\" ]; do :; done; printf 'a\\nb\\n' >f";
 const FIFO_REST: &str = "ipcbox fifo read f -n 2>/dev/null || :";
-const QUEUE: &str = "ipcbox msgq send q one two --create";
+pub const QUEUE: &str = "ipcbox msgq send q one two --create";
 const POSIX_QUEUE: &str = "ipcbox msgq send /q one two --create";
 const QUEUE_REST: &str = "while ipcbox msgq recv q -n -E 3; do :; done 2>/dev/null";
 const POSIX_QUEUE_REST: &str = "while ipcbox msgq recv /q -n -E 3; do :; done 2>/dev/null";
-const SEGMENT: &str = "printf '0123456789abcdef' | ipcbox shm write m --create";
+pub const SEGMENT: &str = "printf '0123456789abcdef' | ipcbox shm write m --create";
 const OBJECT: &str = "printf '0123456789abcdef' | ipcbox shm write /m --create";
 const SLEEPER: &str = "sleep 60 & echo $! >../pid";
 
@@ -225,4 +227,26 @@ pub const LINES: &[Line] = &[
     line("signal stat 1", ""),
     line("signal list TERM 15", ""),
     line("key ftok:/", ""),
+    line("pipe run -- cat ../lines ::: cat", ""),
+    line("pipe run --report /dev/fd/3 -- false ::: true 3>report", ""),
+    line("pipe run --max-time 20ms -- sleep 60 ::: cat", ""),
+    line("pipe tee -o copy -- cat <../lines", ""),
+    line("pipe tee -o one -o - <../lines", ""),
+    line("pipe merge --tag -- cat ../lines", ""),
+    line("pipe merge --keep-order -- echo a ::: echo b", ""),
+    line("pipe duplex -- echo a ::: cat >/dev/null", ""),
+    line("pipe meter <../lines", ""),
+    line("pipe stat 1", ""),
+    line("pipe resize 100000 1 -- echo in", ""),
+    line("ipcs-lite", "ipcbox sem create a; ipcbox msgq create q; ipcbox shm create m --size 10"),
+    line(
+        "ipcs-lite --json --posix",
+        "ipcbox sem create a; ipcbox sem create /p; ipcbox shm create /m --size 10",
+    ),
+    line("ipcs-lite -l", ""),
+    line("ipcs-lite -u", "ipcbox sem create a"),
+    line("ipcs-lite --leaks -- sh -c 'ipcbox sem create a >/dev/null'", ""),
+    line("ipcrm-lite a", "ipcbox sem create a"),
+    line("ipcrm-lite --all --yes", "ipcbox sem create a; ipcbox msgq create q"),
+    line("ipcrm-lite --unused --mine --dry-run", "ipcbox shm create m --size 10"),
 ];

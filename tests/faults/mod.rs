@@ -1,5 +1,5 @@
 //! Faults: every system call that a verb makes, from the start of main on, fails in every way that its manual page has, and moves less
-//! than it was asked to.
+//! than it was asked to. And [crashes]: it is the last thing that the process does.
 //!
 //! A supervisor (fault.c) runs each line of a table of verbs once for each of these cases, in namespaces that it empties after every
 //! one: so whatever is there afterwards was left behind. What came of a case is judged by the oracle; whatever it lets pass that is
@@ -9,6 +9,7 @@
 //! `target/tmp/faults.txt`.
 
 mod calls;
+mod crashes;
 mod lines;
 mod oracle;
 mod supervisor;
@@ -72,27 +73,34 @@ fn name(call: c_long) -> &'static str {
     CALLS.iter().find(|known| known.0 == call).map_or("?", |known| known.1)
 }
 
-/// Does `act` for every line, some at once.
-fn for_each_line(
+fn is_full() -> bool {
+    std::env::var_os("IPCBOX_FULL").is_some()
+}
+
+/// Says a line past the test runner's capture.
+fn say(line: &str) {
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Does `act` for each of what has a line, with its place and a supervisor of that line; some at once.
+fn for_each_line<T: Sync>(
     tools: &Tools,
-    lines: &[Line],
-    act: impl Fn(usize, &Line, &mut Supervisor) + Sync,
+    all: &[T],
+    line: fn(&T) -> &Line,
+    act: impl Fn(usize, &T, &mut Supervisor) + Sync,
 ) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
-                while let Some((at, line)) = next_of(&next, lines) {
-                    act(at, line, &mut tools.take(line));
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(one) = all.get(at) else { break };
+                    act(at, one, &mut tools.take(line(one)));
                 }
             });
         }
     });
-}
-
-fn next_of<'a>(next: &AtomicUsize, lines: &'a [Line]) -> Option<(usize, &'a Line)> {
-    let at = next.fetch_add(1, Ordering::Relaxed);
-    lines.get(at).map(|line| (at, line))
 }
 
 /// What came of the cases: how often of a verb, a call and what was done to it.
@@ -102,30 +110,35 @@ type Table = BTreeMap<(String, &'static str, String, String), u32>;
 fn a_system_call_that_fails_is_told_and_nothing_is_left_behind() {
     let world = World::new();
     let Some(tools) = Tools::new(&world) else { return };
-    let is_full = std::env::var_os("IPCBOX_FULL").is_some();
     let all = AtomicUsize::new(0);
     let (table, wrong) = (Mutex::<Table>::default(), Mutex::new(String::new()));
-    for_each_line(&tools, LINES, |at, line, supervisor| {
-        let usual = usual(line, supervisor);
-        let cases = cases(line, &usual);
-        all.fetch_add(cases.len(), Ordering::Relaxed);
-        for (number, (request, how)) in cases.iter().enumerate() {
-            if !is_full && (number + at) % SAMPLE != 0 {
-                continue;
+    for_each_line(
+        &tools,
+        LINES,
+        |line| line,
+        |at, line, supervisor| {
+            let usual = usual(line, supervisor);
+            let cases = cases(line, &usual);
+            all.fetch_add(cases.len(), Ordering::Relaxed);
+            for (number, (request, how)) in cases.iter().enumerate() {
+                if !is_full() && (number + at) % SAMPLE != 0 {
+                    continue;
+                }
+                let report = supervisor.run(*request);
+                let outcome = judge(line, &usual, request.call, *how, &report);
+                let outcome = outcome.unwrap_or_else(|what| {
+                    let (words, call) = (line.words, name(request.call));
+                    let Request { process, nth, .. } = request;
+                    let case =
+                        format!("{words}: {call} {process}.{nth} {how}: {what}: {report:?}\n");
+                    wrong.lock().unwrap().push_str(&case);
+                    format!("WRONG: {what}")
+                });
+                let key = (line.verb(), name(request.call), how.to_string(), outcome);
+                *table.lock().unwrap().entry(key).or_default() += 1;
             }
-            let report = supervisor.run(*request);
-            let outcome = judge(line, &usual, request.call, *how, &report);
-            let outcome = outcome.unwrap_or_else(|what| {
-                let (words, call) = (line.words, name(request.call));
-                let Request { process, nth, .. } = request;
-                let case = format!("{words}: {call} {process}.{nth} {how}: {what}: {report:?}\n");
-                wrong.lock().unwrap().push_str(&case);
-                format!("WRONG: {what}")
-            });
-            let key = (line.verb(), name(request.call), how.to_string(), outcome);
-            *table.lock().unwrap().entry(key).or_default() += 1;
-        }
-    });
+        },
+    );
     let table = table.into_inner().unwrap();
     let count = |wanted: fn(&str) -> bool| -> u32 {
         table.iter().filter(|(key, _)| wanted(&key.3)).map(|(_, count)| count).sum()
@@ -138,9 +151,7 @@ fn a_system_call_that_fails_is_told_and_nothing_is_left_behind() {
     }
     std::fs::write(&path, text).unwrap();
     let all = all.into_inner();
-    let line =
-        format!("faults: {total} of {all} cases, {missed} not reached: {}\n", path.display());
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    say(&format!("faults: {total} of {all} cases, {missed} not reached: {}", path.display()));
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{wrong}");
     assert!(missed <= total / 20, "{missed} of {total} calls did not come again");

@@ -199,6 +199,7 @@ impl Case<'_> {
                 self.report.status == 124 && words(&[" at once", " within "])
                     || line.contains("--drain")
             }
+            (libc::SYS_fcntl, _) => words(&["is not a pipe"]),
             // A private queue cannot be there.
             (libc::SYS_msgget, EEXIST) => line.contains("private"),
             // Somebody else has removed what was to be removed at the end.
@@ -218,6 +219,10 @@ impl Case<'_> {
         match errno {
             _ if self.call == libc::SYS_execve && self.line.has_status_of_command() => &[126],
             EAGAIN | ETIMEDOUT if self.line.has_status_of_command() => &[124, 125],
+            // Of the others a stage that failed is 1.
+            _ if self.line.has_status_of_command() && self.line.words.starts_with("pipe ") => {
+                &[1, 125]
+            }
             _ if self.line.has_status_of_command() => &[125],
             // That a command failed, or could not be started, is status 1.
             _ if self.line.takes_before_it_starts() && self.report.err.contains("cannot run") => {

@@ -1,0 +1,166 @@
+//! Crashes: SIGKILL before and after every system call of a process of the box, and what then is true for the next caller.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nix::libc::c_long;
+
+use super::lines::{FIFO, Line, QUEUE, SEGMENT, line};
+use super::supervisor::{Report, Request, Tools};
+use super::{for_each_line, is_full, name, say};
+use crate::support::World;
+
+/// A line, and what is true afterwards besides that its `after` succeeds and that no process is left.
+struct Crash {
+    line: Line,
+    holds: fn(&Report) -> bool,
+}
+
+/// What comes after a line always prints this.
+macro_rules! prints {
+    ($text:literal) => {
+        |report| report.after.1 == $text
+    };
+}
+
+const CRASHES: &[Crash] = &[
+    Crash {
+        line: line("sem run s --slots 1 -- true", "")
+            .next("ipcbox sem run s --slots 1 -n -- echo next"),
+        holds: prints!("next\n"),
+    },
+    Crash {
+        line: line("sem run s --slots 2 --resize -- true", "ipcbox sem create s --slots 3")
+            .next("ipcbox sem run s --slots 2 --resize --take 2 -n -- echo next"),
+        holds: prints!("next\n"),
+    },
+    Crash {
+        line: line("sem lock l -- true", "").next("ipcbox sem lock l -n -- echo next"),
+        holds: prints!("next\n"),
+    },
+    Crash {
+        line: line("sem lock l --shared -- true", "").next("ipcbox sem lock l -n -- echo next"),
+        holds: prints!("next\n"),
+    },
+    // A holder that lives has been told of, and then it holds.
+    Crash {
+        line: line("sem hold h 1 --lock", "")
+            .next("ipcbox sem lock h -n -E 0 -- echo next")
+            .leaves(),
+        holds: |report| match report.left {
+            0 => report.after.1 == "next\n",
+            _ => !report.out.is_empty() && report.after.1.is_empty(),
+        },
+    },
+    // Either the round was completed, and two new callers meet, or the one who waits meets the next.
+    Crash {
+        line: line("sem barrier b 2", "ipcbox sem barrier b 2 & until ipcbox sem stat b --waiters 2>/dev/null | grep -q waiter; do :; done")
+            .next("ipcbox sem barrier b 2 -w 50ms 2>/dev/null || { ipcbox sem barrier b 2 -w 2s & ipcbox sem barrier b 2 -w 2s; }; echo met"),
+        holds: prints!("met\n"),
+    },
+    // A message is run at most once.
+    Crash {
+        line: line("msgq serve q -c 1 -- cat", QUEUE)
+            .next("ipcbox msgq send q new; ipcbox msgq recv q --drain"),
+        holds: |report| {
+            let all = report.out.clone() + &report.after.1;
+            all.matches("one").count() <= 1 && report.after.1.ends_with("two\nnew\n")
+        },
+    },
+    // Who called a server that dies has an answer, at its time limit at the latest; 137 where it is CMD that was killed.
+    Crash {
+        line: line("msgq serve q -c 1 -- cat", "ipcbox msgq create q; rm -f ../status; { s=0; ipcbox msgq call q hello -w 300ms >../answer 2>&1 || s=$?; echo $s >../status; } & until [ \"$(ipcbox msgq stat q --columns messages --no-header)\" = 1 ]; do :; done")
+            .next("until [ -s ../status ]; do :; done; cat ../status; ipcbox msgq send q new; ipcbox msgq recv q --drain"),
+        holds: |report| {
+            ["0\nnew\n", "124\nnew\n", "125\nnew\n", "137\nnew\n"].contains(&&*report.after.1)
+        },
+    },
+    // The server goes on, and what a killed caller has left is not run when it comes to it.
+    Crash {
+        line: line("msgq call q hello -w 2s", "ipcbox msgq create q; ipcbox msgq serve q -- tr a-z A-Z &")
+            .next("ipcbox msgq call q next -w 2s"),
+        holds: prints!("NEXT"),
+    },
+    // The write is whole or absent, and the next writer leaves no copy behind.
+    Crash {
+        line: line("shm write m NEW-NEW-NEW-NEW- --lock l", SEGMENT)
+            .next("ipcbox shm read m --lock l -n; echo; ipcbox shm write m next --lock l -n; ipcbox shm read m --lock l -n; echo; ipcbox shm stat --no-header --columns size"),
+        holds: |report| {
+            let (before, rest) = report.after.1.split_once('\n').unwrap_or_default();
+            let after = format!("next{}\n16\n", before.get(4..).unwrap_or_default());
+            ["0123456789abcdef", "NEW-NEW-NEW-NEW-"].contains(&before) && rest == after
+        },
+    },
+    Crash {
+        line: line("fifo read f --create --rm -w 10ms", "")
+            .next("ipcbox fifo read f --create -w 10ms -E 0; ipcbox fifo rm f"),
+        holds: prints!(""),
+    },
+    // No line comes twice; one that was taken and not yet written is gone.
+    Crash {
+        line: line("fifo read f -c 1", FIFO).next("ipcbox fifo read f -c 1 -n"),
+        holds: |report| {
+            let all = report.out.clone() + &report.after.1;
+            ["a\n", "b\n", "a\nb\n"].contains(&&*all)
+        },
+    },
+    Crash {
+        line: line("pipe run --max-time 30ms -- sleep 60 ::: cat", ""),
+        holds: prints!(""),
+    },
+    Crash {
+        line: line("pipe run -- echo one ::: cat", ""),
+        holds: |report| ["", "one\n"].contains(&&*report.out),
+    },
+    Crash {
+        line: line("signal run --kill-tree --max-time 30ms -- sleep 60", ""),
+        holds: prints!(""),
+    },
+];
+
+#[test]
+fn a_killed_process_leaves_everything_usable() {
+    let world = World::new();
+    let Some(tools) = Tools::new(&world) else { return };
+    let (total, missed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let wrong = Mutex::new(String::new());
+    let places: &[i32] = if is_full() { &[0, 1] } else { &[0] };
+    for_each_line(
+        &tools,
+        CRASHES,
+        |crash| &crash.line,
+        |_, crash, supervisor| {
+            let usual = supervisor.run(Request::only("none"));
+            let mut seen: HashMap<(u32, c_long), u32> = HashMap::new();
+            for (process, call) in usual.calls.iter().copied() {
+                let nth = seen.entry((process, call)).or_default();
+                for number in places.iter().copied() {
+                    let request = Request { what: "kill", process, call, nth: *nth, number };
+                    let report = supervisor.run(request);
+                    total.fetch_add(1, Ordering::Relaxed);
+                    missed.fetch_add(usize::from(report.did.is_none()), Ordering::Relaxed);
+                    let is_clean = report.left == 0 || crash.line.leaves;
+                    if !is_clean
+                        || report.status < 0
+                        || report.after.0 != 0
+                        || !(crash.holds)(&report)
+                    {
+                        let case = format!(
+                            "{}: {}: {request:?}: {report:?}\n",
+                            crash.line.words,
+                            name(call)
+                        );
+                        wrong.lock().unwrap().push_str(&case);
+                    }
+                }
+                *nth += 1;
+            }
+        },
+    );
+    let (total, missed, wrong) =
+        (total.into_inner(), missed.into_inner(), wrong.into_inner().unwrap());
+    say(&format!("crashes: {total} kills, {missed} came too late"));
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(missed <= total / 10, "{missed} of {total} calls did not come again");
+}
