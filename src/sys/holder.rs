@@ -6,6 +6,8 @@
 
 use std::convert::Infallible;
 use std::ffi::c_int;
+use std::fs::{self, DirEntry};
+use std::io::Result as IoResult;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::Result;
@@ -177,11 +179,20 @@ fn close_range(first: u32, last: u32) -> Result<()> {
     // SAFETY: the child holds no object that owns a descriptor but those left out.
     match Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }) {
         Err(Errno::ENOSYS) => {
-            let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)?;
-            for fd in first..=last.min(u32::try_from(limit.0).unwrap_or(u32::MAX)) {
+            let close = |fd: u32| {
                 // SAFETY: as above.
                 unsafe { libc::close(fd.cast_signed()) };
+            };
+            // What is open is few, and what could be a thousand million.
+            if let Ok(entries) = fs::read_dir("/proc/self/fd") {
+                let number =
+                    |entry: IoResult<DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+                let open: Vec<u32> = entries.filter_map(number).collect();
+                open.into_iter().filter(|fd| (first..=last).contains(fd)).for_each(close);
+                return Ok(());
             }
+            let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)?;
+            (first..=last.min(u32::try_from(limit.0).unwrap_or(u32::MAX))).for_each(close);
             Ok(())
         }
         answer => answer.map(drop),
