@@ -24,7 +24,18 @@ pub fn named(target: &Target, kinds: &[Kind]) -> Result<Vec<Object>> {
         bail!(Cause::new(Exit::Usage, "a private object is found by its id"));
     }
     let wanted = KINDS.iter().filter(|kind| kinds.contains(kind));
-    let found: Vec<Object> = wanted.filter_map(|kind| look(kind).ok()).collect();
+    let (mut found, mut failed) = (Vec::new(), None);
+    for kind in wanted {
+        match look(kind) {
+            Ok(object) => found.push(object),
+            // There is none of this kind.
+            Err(Errno::ENOENT | Errno::EINVAL | Errno::EIDRM) => {}
+            Err(errno) => failed = failed.or(Some(errno)),
+        }
+    }
+    if let (true, Some(errno)) = (found.is_empty(), failed) {
+        bail!(Cause::plain(errno));
+    }
     if found.is_empty() {
         let what = if let [kind] = kinds { kind.name() } else { "object" };
         let words = match target.form() {
