@@ -305,7 +305,8 @@ pub const CALLS: &[Call] = &[
     (libc::SYS_brk, "brk", &[ENOMEM]),
     (libc::SYS_mlock, "mlock", &[EAGAIN, EINVAL, ENOMEM, EPERM]),
     (libc::SYS_memfd_create, "memfd_create", &[EINVAL, EMFILE, ENFILE, ENOMEM, EPERM, ENOSYS]),
-    (libc::SYS_getrandom, "getrandom", &[EAGAIN, EINTR, EINVAL, ENOSYS]),
+    // Nobody asks it not to wait, which is what EAGAIN is for.
+    (libc::SYS_getrandom, "getrandom", &[EINTR, EINVAL, ENOSYS]),
     (libc::SYS_semget, "semget", &[EACCES, EEXIST, EINVAL, ENOENT, ENOMEM, ENOSPC, ENOSYS]),
     (libc::SYS_semctl, "semctl", &[EACCES, EIDRM, EINVAL, EPERM, ERANGE]),
     (libc::SYS_semop, "semop", &[E2BIG, EACCES, EFBIG, EIDRM, EINTR, EINVAL, ENOMEM, ERANGE]),

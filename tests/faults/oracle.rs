@@ -151,6 +151,8 @@ impl Case<'_> {
         let told = match (self.call, errno) {
             // It would read as that a wait is over.
             (libc::SYS_timer_create | libc::SYS_mmap, EAGAIN) => ENOMEM,
+            // No object of this kind is behind the name.
+            (_, EINVAL | EIDRM) if self.line.words.starts_with("ipcrm-lite") => ENOENT,
             // There is no /dev/shm: as sem_open(3) has it.
             (libc::SYS_statfs, ENOENT) if self.line.words.starts_with("sem ") => ENOSYS,
             _ => errno,
