@@ -64,6 +64,10 @@ impl Example {
         [&self.before, &text, &self.after].map(String::as_str).concat()
     }
 
+    fn title(&self) -> &str {
+        self.text.lines().next().unwrap_or_default()
+    }
+
     fn is_session(&self) -> bool {
         self.text.starts_with("$ ")
     }
@@ -105,12 +109,12 @@ impl Example {
             find.output().stdout.is_empty()
         };
         if let Some(program) = self.needs.iter().find(missing) {
-            skip(&format!("{program} is not here for:\n{}", self.text));
+            skip(&format!("{program} is not here for: {}", self.title()));
             return None;
         }
         let world = World::new();
         if !world.is_own() {
-            skip(&format!("its names want an IPC namespace:\n{}", self.text));
+            skip(&format!("its names want an IPC namespace: {}", self.title()));
             return None;
         }
         let minded = ["signal", "run", "--kill-tree", "--max-time", "60", "--", "/bin/sh", "-c"];
