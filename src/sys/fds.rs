@@ -71,6 +71,12 @@ pub fn copy_of(number: i32) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
+/// Whether the process may have one more, which EMFILE does not always say.
+#[must_use]
+pub fn is_one_left() -> bool {
+    memory().is_ok()
+}
+
 /// Keeps a descriptor that the box was given from the commands that it starts.
 pub fn keep(number: i32) -> Result<()> {
     // SAFETY: as in copy_of().

@@ -20,6 +20,7 @@ use nix::errno::Errno;
 use super::{Applet, Entry};
 use crate::args::explain::{self, cannot};
 use crate::exit::Cause;
+use crate::sys::fds;
 use crate::sys::sysv::{Kind, msg};
 use crate::target::{Form, Target};
 
@@ -63,7 +64,7 @@ fn explain(target: &Target, errno: Errno) -> Cause {
             Cause::told(errno, format!("there are as many message queues as may be, {most}"))
                 .hint("/proc/sys/kernel/msgmni is the limit; msgq stat lists them")
         }
-        Errno::EMFILE => queue::no_memory(),
+        Errno::EMFILE if fds::is_one_left() => queue::no_memory(),
         Errno::ENOSYS => Cause::told(errno, "this kernel has no such queues"),
         errno => Cause::plain(errno),
     }

@@ -170,7 +170,7 @@ pub fn owner(target: &Target) -> Option<u32> {
     }
 }
 
-/// What `EMFILE` means for a POSIX queue: more memory than RLIMIT_MSGQUEUE lets the user's queues have.
+/// What `EMFILE` means for a POSIX queue where it is not about descriptors: more memory than RLIMIT_MSGQUEUE lets the user's queues have.
 pub fn no_memory() -> Cause {
     let limit = mq::memory_limit();
     let limit =
