@@ -67,6 +67,18 @@ pub fn removed() -> Cause {
         .hint("where nobody removed it, systemd's RemoveIPC takes a user's objects at logout")
 }
 
+/// The failure to change attributes, where `EINVAL` can be about a user: one whom a namespace does not have, also where the owner
+/// was to stay as he is.
+#[must_use]
+pub fn unchanged(errno: Errno, is_there: bool) -> Error {
+    match errno {
+        Errno::EINVAL if is_there => {
+            Cause::told(errno, "this user namespace has no such user or group").into()
+        }
+        errno => errno.into(),
+    }
+}
+
 /// What `EINVAL` means for a System V object: there is none of this kind with that id, or no longer.
 #[must_use]
 pub fn missing(target: &Target, kind: Kind) -> Cause {

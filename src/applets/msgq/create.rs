@@ -8,6 +8,7 @@ use super::queue::{only_posix, only_system_v};
 use super::{doing, limit};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
+use crate::args::explain::unchanged;
 use crate::args::numbers::many;
 use crate::args::size;
 use crate::exit::{Cause, Exit};
@@ -191,6 +192,6 @@ pub fn change(queue: msg::Queue, wanted: Change, max_bytes: Option<u64>) -> Resu
                 _ => Err(Errno::EPERM.into()),
             }
         }
-        changed => Ok(changed?),
+        changed => changed.map_err(|errno| unchanged(errno, queue.stat().is_ok())),
     }
 }

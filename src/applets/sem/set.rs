@@ -4,11 +4,11 @@ use std::ops::RangeInclusive;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use nix::errno::Errno;
 
 use super::{beyond, doing, plain, system_v};
 use crate::applets::Verb;
 use crate::args::creating::mode;
+use crate::args::explain::unchanged;
 use crate::args::numbers::{index, indexes};
 use crate::args::owner::{self, Owner};
 use crate::exit::{Cause, Exit};
@@ -97,12 +97,7 @@ impl Set {
             self.assign(set)?;
         }
         if change != Change::default() {
-            set.change(change).map_err(|errno| match errno {
-                Errno::EINVAL if set.stat().is_ok() => {
-                    Cause::told(errno, "this user namespace has no such user or group").into()
-                }
-                errno => anyhow::Error::from(errno),
-            })?;
+            set.change(change).map_err(|errno| unchanged(errno, set.stat().is_ok()))?;
         }
         Ok(())
     }

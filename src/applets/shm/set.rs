@@ -8,6 +8,7 @@ use super::word::{Place, value};
 use super::{doing, is_posix};
 use crate::applets::Verb;
 use crate::args::creating::mode;
+use crate::args::explain::unchanged;
 use crate::args::owner::{self, Owner};
 use crate::args::size;
 use crate::exit::{Cause, Exit};
@@ -118,7 +119,8 @@ impl Set {
             })?;
         }
         if change != Change::default() {
-            segment(target)?.change(change)?;
+            let segment = segment(target)?;
+            segment.change(change).map_err(|errno| unchanged(errno, segment.stat().is_ok()))?;
         }
         Ok(())
     }
