@@ -100,6 +100,9 @@ impl fmt::Display for Process {
 pub fn unopened(pid: i32, errno: Errno) -> Cause {
     match errno {
         Errno::ESRCH => Cause::told(errno, format!("there is no process {pid}, or it has ended")),
+        Errno::ENOENT if !process::is_told() => {
+            Cause::told(errno, "/proc, which tells of processes, is not mounted").exit(Exit::Failed)
+        }
         Errno::EINVAL | Errno::ENOENT => {
             let of = told::status(pid).map_or(0, |status| status.process);
             let whose = if of > 0 && of != pid { format!(" of {of}") } else { String::new() };

@@ -186,6 +186,12 @@ pub fn at_pipes(inodes: &[u64]) -> Vec<Waiting> {
     blocked().unwrap_or_default().iter().filter_map(at).collect()
 }
 
+/// Whether `/proc` is there to tell anything.
+#[must_use]
+pub fn is_told() -> bool {
+    fs::symlink_metadata("/proc/self").is_ok()
+}
+
 /// The entries of a directory of `/proc` that are numbers, in order.
 pub(super) fn numbers(dir: &str) -> IoResult<Vec<i32>> {
     let names = fs::read_dir(dir)?.flatten();

@@ -61,7 +61,7 @@ fn explain(fifo: &Fifo, errno: Errno) -> Cause {
         Errno::ENOENT => told("no such FIFO"),
         Errno::ENOTDIR => told("a part of the path is not a directory"),
         Errno::ELOOP => told("there is a symbolic link, which is not followed").exit(Exit::Exists),
-        Errno::EACCES => match fifo::look(fifo.path()) {
+        Errno::EACCES | Errno::EPERM => match fifo::look(fifo.path()) {
             Ok(seen) => told(&format!("permission denied, it belongs to {}", user(seen.uid))),
             Err(_) => Cause::plain(errno),
         },

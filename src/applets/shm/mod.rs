@@ -71,6 +71,7 @@ fn explain(target: &Target, errno: Errno) -> Cause {
         Errno::EEXIST => told("it exists already"),
         Errno::EFAULT => told("it was made shorter meanwhile"),
         Errno::ENOSPC => told("no space left in /dev/shm"),
+        Errno::EOPNOTSUPP => told("this needs /proc, which is not mounted"),
         errno => Cause::plain(errno),
     }
 }

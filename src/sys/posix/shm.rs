@@ -116,10 +116,17 @@ impl Object {
     /// Gives a new one its permission bits and its name, linkat(2).
     ///
     /// # Errors
-    /// `EEXIST`: the name is taken.
+    /// `EEXIST`: the name is taken. `EOPNOTSUPP`: it needs `/proc`, which is not mounted, or a privilege.
     pub fn publish(&self, name: &OsStr, mode: u32) -> Result<()> {
         fchmod(&self.0, Mode::from_bits_truncate(mode))?;
-        linkat(AT_FDCWD, &self.own_path(), AT_FDCWD, &path(name), AtFlags::AT_SYMLINK_FOLLOW)
+        let name = path(name);
+        match linkat(AT_FDCWD, &self.own_path(), AT_FDCWD, &name, AtFlags::AT_SYMLINK_FOLLOW) {
+            // For who has CAP_DAC_READ_SEARCH, and from Linux 6.10 on for who has opened it.
+            Err(Errno::ENOENT) => {
+                linkat(&self.0, "", AT_FDCWD, &name, AtFlags::AT_EMPTY_PATH).map_err(without_proc)
+            }
+            linked => linked,
+        }
     }
 
     /// The file itself, whatever its name is.
@@ -179,15 +186,21 @@ pub fn look(name: &OsStr) -> Result<Stat> {
     Object::refer(name)?.stat()
 }
 
+/// What it means that a file which is open has no path in `/proc`.
+fn without_proc(errno: Errno) -> Errno {
+    if errno == Errno::ENOENT { Errno::EOPNOTSUPP } else { errno }
+}
+
 /// Changes permission bits, then owner and group.
 ///
 /// # Errors
-/// `EPERM`: the caller is neither the owner nor privileged.
+/// `EPERM`: the caller is neither the owner nor privileged. `EOPNOTSUPP`: it needs `/proc`, which is not mounted.
 pub fn change(name: &OsStr, change: Change) -> Result<()> {
     let object = Object::refer(name)?;
     if let Some(mode) = change.mode {
         let mode = Mode::from_bits_truncate(mode);
-        fchmodat(AT_FDCWD, &object.own_path(), mode, FchmodatFlags::FollowSymlink)?;
+        fchmodat(AT_FDCWD, &object.own_path(), mode, FchmodatFlags::FollowSymlink)
+            .map_err(without_proc)?;
     }
     if change.uid.is_some() || change.gid.is_some() {
         let (uid, gid) = (change.uid.map(Uid::from_raw), change.gid.map(Gid::from_raw));
