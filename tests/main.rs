@@ -20,6 +20,7 @@ mod msgq;
 mod output;
 mod pipe;
 mod printed;
+mod scarcity;
 mod sem;
 mod shm;
 mod signal;

@@ -1,0 +1,272 @@
+//! Every verb where something that it wants is short, missing or forbidden: it works, or says what is missing.
+//!
+//! The table of scarcity, verb and outcome is written to `target/tmp/scarcity.txt`.
+
+mod verbs;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::Output;
+
+use nix::unistd::geteuid;
+
+use crate::support::{BINARY, Call, World, code, skip};
+use verbs::VERBS;
+
+/// Something that is short. In namespaces of its own a shell sets up, then takes away, then runs the call.
+struct Scarcity {
+    name: &'static str,
+    /// Options of the private `/dev/shm`, and of the file system that the calls are made in.
+    mounts: [&'static str; 2],
+    /// Whether an ordinary user does it all; else root does.
+    user: bool,
+    /// What the shell does after the set-up; the last words run the call.
+    then: &'static str,
+    /// Calls of which the last one cannot work so, and what it says: else nothing would be short.
+    proof: Proof,
+}
+
+type Proof = (&'static str, i32, &'static str);
+
+const PLAIN: [&str; 2] = ["size=1m", "size=1m"];
+
+const fn scarcity(name: &'static str, then: &'static str, proof: Proof) -> Scarcity {
+    Scarcity { name, mounts: PLAIN, user: false, then, proof }
+}
+
+const SCARCITIES: &[Scarcity] = &[
+    scarcity(
+        "ulimit -n 8",
+        "exec prlimit --nofile=8",
+        ("pipe tee -o a -o b -o c -o d -o e -o f -o g", 1, "(EMFILE)"),
+    ),
+    scarcity(
+        "ulimit -n 3",
+        "exec prlimit --nofile=3",
+        ("pipe run -- true ::: true", 125, "(EMFILE)"),
+    ),
+    Scarcity {
+        user: true,
+        ..scarcity(
+            "ulimit -u",
+            "exec prlimit --nproc=1",
+            ("pipe run -- true ::: true", 125, "no more processes can be started (EAGAIN)"),
+        )
+    },
+    scarcity(
+        "ulimit -v",
+        "exec prlimit --as=100000000",
+        ("shm create @big --size 1G; shm get @big", 1, "(ENOMEM)"),
+    ),
+    scarcity("ulimit -q 0", "exec prlimit --msgqueue=0", ("msgq create /@new", 1, "ulimit -q")),
+    scarcity(
+        "ulimit -i 0",
+        "exec prlimit --sigpending=0",
+        ("signal send RTMIN PID --value 1", 1, "prlimit --sigpending"),
+    ),
+    Scarcity {
+        user: true,
+        ..scarcity(
+            "ulimit -l 0",
+            "exec prlimit --memlock=0",
+            ("shm create @m --size 4K; shm set @m --pin", 5, "ulimit -l"),
+        )
+    },
+    scarcity(
+        "a full /dev/shm",
+        "{ cat /dev/zero >/dev/shm/full || :; } 2>/dev/null; exec",
+        ("shm create /@new --size 64K", 1, "(ENOSPC)"),
+    ),
+    Scarcity {
+        mounts: ["nr_inodes=4", "size=1m"],
+        ..scarcity(
+            "no file can be made in /dev/shm",
+            "for n in 1 2 3; do touch /dev/shm/full$n || :; done 2>/dev/null; exec",
+            ("sem create /@new", 1, "(ENOSPC)"),
+        )
+    },
+    Scarcity {
+        mounts: ["size=1m", "nr_inodes=4"],
+        ..scarcity(
+            "no file can be made here",
+            "for n in 1 2 3; do touch full$n || :; done 2>/dev/null; exec",
+            ("fifo create new", 1, "(ENOSPC)"),
+        )
+    },
+    scarcity(
+        "a full disk",
+        "exec 3>out; { cat /dev/zero >full || :; } 2>/dev/null; exec 1>&3 3>&-; exec",
+        ("signal list", 1, "cannot write to standard output: no space left on device (ENOSPC)"),
+    ),
+    scarcity(
+        "a read-only /dev/shm",
+        "mount -o remount,ro /dev/shm; exec",
+        ("shm create /@new --size 1", 1, "(EROFS)"),
+    ),
+    scarcity(
+        "a read-only directory",
+        "mount -o remount,ro .; exec",
+        ("fifo create new", 1, "(EROFS)"),
+    ),
+    scarcity(
+        "no /dev/shm",
+        "mount -t tmpfs tmpfs /dev; mknod -m 666 /dev/null c 1 3; exec",
+        ("shm create /@new --size 1", 1, "/dev/shm"),
+    ),
+    scarcity(
+        "an empty /dev",
+        "mount -t tmpfs tmpfs /dev; exec",
+        ("shm memfd -- true", 125, "cannot open /dev/null"),
+    ),
+    scarcity("no /proc", "mount -t tmpfs tmpfs /proc; exec", ("signal stat 1", 1, "/proc")),
+    scarcity(
+        "no /dev/mqueue",
+        "umount -A /dev/mqueue 2>/dev/null || :; exec setpriv --bounding-set=-all --inh-caps=-all",
+        ("ipcs-lite -P", 0, "their file system is not mounted"),
+    ),
+    scarcity(
+        "msgmni, semmni and shmmni reached",
+        "(cd /proc/sys/kernel; echo 0 >msgmni; echo '250 32000 100 0' >sem; echo 0 >shmmni); exec",
+        ("sem create @new", 1, "(ENOSPC)"),
+    ),
+    scarcity(
+        "queues_max reached",
+        "echo 0 >/proc/sys/fs/mqueue/queues_max; exec setpriv --bounding-set=-all --inh-caps=-all",
+        ("msgq create /@new", 1, "(ENOSPC)"),
+    ),
+    scarcity(
+        "another user's objects",
+        "exec setpriv --reuid=54398 --regid=54398 --clear-groups",
+        ("sem create @a; sem set @a 5", 5, "permission denied, it belongs to root (EACCES)"),
+    ),
+    scarcity(
+        "a user namespace without users",
+        "exec unshare --user",
+        ("sem create @a; sem set @a -m 640", 1, "this user namespace has no such user"),
+    ),
+    scarcity(
+        "a user and an IPC namespace of its own",
+        "exec unshare --user --map-root-user --ipc",
+        ("sem create @a; sem get @a", 3, "no such semaphore set"),
+    ),
+    scarcity(
+        "the /proc of another pid namespace",
+        "exec unshare --pid --fork --kill-child",
+        ("signal run --kill-tree -- true", 125, "/proc"),
+    ),
+];
+
+impl Scarcity {
+    /// Runs calls, separated by semicolons, of which the last one goes without.
+    fn run(&self, world: &World, setup: &str, call: &str) -> Output {
+        let setup = setup.split("; ").filter(|call| !call.is_empty());
+        let setup: String = setup.fold(String::new(), |mut text, call| {
+            let _ = writeln!(text, "\"$BOX\" {call} >/dev/null");
+            text
+        });
+        let [shm, here] = self.mounts;
+        let mounts = format!(
+            "mount -t tmpfs -o mode=1777,{shm} tmpfs /dev/shm
+             mount -t tmpfs -o mode=1777,{here} tmpfs here; cd here; exec \"$@\""
+        );
+        let user: &[&str] = if self.user {
+            &["setpriv", "--reuid=54398", "--regid=54398", "--clear-groups"]
+        } else {
+            &[]
+        };
+        let script = format!("{setup}\n{} \"$BOX\" {call}", self.then);
+        let script = script.replace('@', "").replace("PID", "$$");
+        Call::new("unshare")
+            .args(["--mount", "--ipc", "timeout", "-s", "KILL", "20"])
+            .args(["sh", "-euc", &mounts, "sh"])
+            .args(user)
+            .args(["sh", "-euc", &script])
+            .env("BOX", BINARY)
+            .dir(world.dir())
+            .input("x")
+            .output()
+    }
+}
+
+/// What came of a call in a few words; or what is wrong with it.
+fn judge(call: &str, output: &Output) -> Result<String, String> {
+    let told = String::from_utf8_lossy(&output.stderr);
+    let status = code(output.status);
+    let wrong = |what: &str| Err(format!("{what}: {status}: {told}"));
+    if told.contains("panicked") || status == 134 {
+        return wrong("a panic");
+    }
+    if status == 137 {
+        return wrong("it does not end");
+    }
+    let runs = call.contains(" -- ") || call.contains("--install");
+    if status == 0 {
+        return Ok("works".into());
+    }
+    if !matches!(status, 1 | 3 | 4 | 5 | 124..=127) {
+        return wrong("a status of no meaning");
+    }
+    let lines: Vec<&str> = told.lines().filter(|line| !line.starts_with("hint: ")).collect();
+    let applet = call.split(' ').next().unwrap_or_default();
+    let own = |line: &&str| line.starts_with(applet) || line.starts_with("ipcbox:");
+    match &lines[..] {
+        [line] if own(line) => Ok(format!("{status}: {line}")),
+        [first, ..] if runs && lines.iter().any(own) => Ok(format!("{status}: {first}")),
+        // What CMD itself wants is not there.
+        [..] if runs => Ok(format!("{status}: CMD's")),
+        _ => wrong("not one line that tells why"),
+    }
+}
+
+/// Of all pairs of a scarcity and a verb one in so many is tried where not all are.
+const SAMPLE: usize = 4;
+
+#[test]
+fn every_verb_works_or_says_what_is_missing() {
+    let world = World::new();
+    std::fs::create_dir(world.dir().join("here")).unwrap();
+    if !geteuid().is_root() || !world.is_own() {
+        return skip("namespaces and limits of others want root");
+    }
+    let step = if std::env::var_os("IPCBOX_FULL").is_some() { 1 } else { SAMPLE };
+    let mut wrong = Vec::new();
+    let mut table: BTreeMap<(&str, String), Vec<&str>> = BTreeMap::new();
+    let mut count = 0;
+    for (n, scarcity) in SCARCITIES.iter().enumerate() {
+        let (calls, status, words) = scarcity.proof;
+        let (setup, call) = calls.rsplit_once("; ").unwrap_or(("", calls));
+        let output = scarcity.run(&world, setup, call);
+        let told = String::from_utf8_lossy(&output.stderr);
+        if code(output.status) != status || !told.contains(words) {
+            wrong.push(format!("{}: {calls}: {} {told}", scarcity.name, output.status));
+        }
+        for (setup, call) in VERBS.iter().skip(n % step).step_by(step) {
+            count += 1;
+            match judge(call, &scarcity.run(&world, setup, call)) {
+                Ok(outcome) => table.entry((scarcity.name, outcome)).or_default().push(call),
+                Err(why) => wrong.push(format!("{}: {call}: {why}", scarcity.name)),
+            }
+        }
+    }
+    let mut text = String::new();
+    for ((scarcity, outcome), calls) in table {
+        let _ = writeln!(text, "{scarcity} | {outcome} | {}", calls.join(", "));
+    }
+    std::fs::write(concat!(env!("CARGO_TARGET_TMPDIR"), "/scarcity.txt"), text).unwrap();
+    println!("{count} cases");
+    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn in_plenty_every_verb_works() {
+    let world = World::new();
+    std::fs::create_dir(world.dir().join("here")).unwrap();
+    if !geteuid().is_root() || !world.is_own() {
+        return skip("namespaces and limits of others want root");
+    }
+    let plenty = scarcity("nothing", "exec", ("", 0, ""));
+    for (setup, call) in VERBS {
+        let output = plenty.run(&world, setup, call);
+        assert_eq!(code(output.status), 0, "{call}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
