@@ -22,9 +22,9 @@ use nix::sys::signal::{
     SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, SigmaskHow, Signal, raise,
     sigaction, sigprocmask,
 };
-use nix::sys::time::TimeSpec;
+use nix::sys::time::{TimeSpec, TimeVal, TimeValLike};
 
-use super::wait::{Patience, without_waiting};
+use super::wait::Patience;
 
 /// The caught signals that have come, a bit each.
 static SEEN: AtomicU64 = AtomicU64::new(0);
@@ -32,6 +32,8 @@ static SEEN: AtomicU64 = AtomicU64::new(0);
 static TIMER: AtomicPtr<libc::c_void> = AtomicPtr::new(null_mut());
 /// Whether there is a timer.
 static IS_TIMER: AtomicBool = AtomicBool::new(false);
+/// Whether it is the one of setitimer(2).
+static IS_PLAIN: AtomicBool = AtomicBool::new(false);
 /// What was changed of what the box was given.
 static GIVEN: Mutex<Option<Given>> = Mutex::new(None);
 /// When the timer is to go off first.
@@ -83,7 +85,8 @@ fn handle(signal: Signal, handler: SigHandler, always: bool) -> Result<()> {
     SigSet::from(signal).thread_unblock()
 }
 
-/// Marks the signal as seen. Runs at any time: it touches an atomic, and calls timer_settime(2), which is safe in a handler.
+/// Marks the signal as seen. Runs at any time: it touches an atomic, and calls timer_settime(2), which is safe in a handler, or setitimer(2), which is a
+/// system call and no more.
 extern "C" fn mark(signal: c_int) {
     let errno = Errno::last_raw();
     SEEN.fetch_or(1 << (signal & 63), Ordering::SeqCst);
@@ -149,13 +152,26 @@ fn timer() -> Result<()> {
     let made = Errno::result(unsafe {
         libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer)
     });
-    without_waiting(made)?;
+    // It takes one of the signals that may be pending for the user (RLIMIT_SIGPENDING), and can be forbidden. The other one is
+    // handed on by execve(2), but not by fork(2), and nobody who catches signals becomes a command.
+    IS_PLAIN.store(made.is_err(), Ordering::SeqCst);
     TIMER.store(timer, Ordering::SeqCst);
     IS_TIMER.store(true, Ordering::SeqCst);
     Ok(())
 }
 
 fn set_timer(first: Duration) -> Result<()> {
+    if IS_PLAIN.load(Ordering::SeqCst) {
+        let time = |duration: Duration| {
+            *TimeVal::microseconds(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)).as_ref()
+        };
+        let spec = libc::itimerval { it_value: time(first), it_interval: time(TICK) };
+        // SAFETY: the times live through the call; nothing is written back.
+        return Errno::result(unsafe {
+            libc::setitimer(libc::ITIMER_REAL, &raw const spec, null_mut())
+        })
+        .map(drop);
+    }
     let time = |duration| *TimeSpec::from(duration).as_ref();
     let spec = libc::itimerspec { it_value: time(first), it_interval: time(TICK) };
     let timer = TIMER.load(Ordering::SeqCst);

@@ -83,7 +83,7 @@ pub fn ready(fds: &[BorrowedFd], patience: Patience) -> Result<Option<usize>> {
     }
 }
 
-/// `ENOMEM` for the `EAGAIN` by which a call that waits for nothing says that the kernel has no room (mmap(2), timer_create(2)):
+/// `ENOMEM` for the `EAGAIN` by which a call that waits for nothing says that the kernel has no room, as of mmap(2):
 /// here that is the word for a wait that is over.
 pub(super) fn without_waiting<T>(outcome: Result<T>) -> Result<T> {
     outcome.map_err(|errno| if errno == Errno::EAGAIN { Errno::ENOMEM } else { errno })
