@@ -55,6 +55,10 @@ pub fn denied(errno: Errno, owner: Option<u32>) -> Cause {
         (Errno::EACCES, Some(uid)) => {
             Cause::told(errno, format!("permission denied, it belongs to {}", user(uid)))
         }
+        // Whom it belongs to has nothing to do with it.
+        (_, Some(uid)) if [0, uid].contains(&nix::unistd::geteuid().as_raw()) => {
+            Cause::plain(errno).hint("a container or a security module may forbid it")
+        }
         (_, Some(uid)) => Cause::told(errno, format!("it belongs to {}", user(uid))),
         (_, None) => Cause::plain(errno),
     }
