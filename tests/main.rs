@@ -16,6 +16,7 @@ mod help;
 mod house;
 mod install;
 mod ipcs;
+mod load;
 mod msgq;
 mod output;
 mod pipe;

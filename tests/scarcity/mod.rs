@@ -2,6 +2,7 @@
 //!
 //! The table of scarcity, verb and outcome is written to `target/tmp/scarcity.txt`.
 
+mod kernels;
 mod verbs;
 
 use std::collections::BTreeMap;

@@ -54,6 +54,19 @@ impl Call {
         self
     }
 
+    /// Does this in the process before it becomes the program.
+    pub fn before(
+        mut self,
+        act: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        // SAFETY: what the tests do there are system calls alone.
+        #[allow(unsafe_code)]
+        unsafe {
+            self.command.pre_exec(act);
+        }
+        self
+    }
+
     /// Runs it as this user, of no group but its own.
     pub fn user(mut self, uid: u32) -> Self {
         self.command.uid(uid).gid(uid);

@@ -1,0 +1,199 @@
+//! Kernels that are older or built with less, and containers that forbid calls: a seccomp filter denies a call for good, with
+//! ENOSYS as a kernel that has none, or with EPERM as containers do.
+
+use std::io;
+
+use nix::errno::Errno;
+use nix::libc::{self, c_long, sock_filter, sock_fprog};
+
+use super::judge;
+use super::verbs::VERBS;
+use crate::support::{World, code};
+
+/// Which calls of a number are denied.
+#[derive(Debug, Clone, Copy)]
+enum Where {
+    /// All.
+    Always,
+    /// Those whose argument in this place is this.
+    Is(u32, u32),
+    /// Those whose argument in this place has this bit.
+    Has(u32, u32),
+}
+
+use Where::{Always, Has, Is};
+
+/// Denies a call from now on, in the process that is to become the box.
+fn deny(call: c_long, place: Where, errno: Errno) -> io::Result<()> {
+    // The codes are below 256.
+    let step = |code: u32, k: u32, jt: u8, jf: u8| sock_filter {
+        code: u16::try_from(code).unwrap_or_default(),
+        jt,
+        jf,
+        k,
+    };
+    let statement = |code: u32, k: u32| step(code, k, 0, 0);
+    let jump = |code: u32, k: u32, yes: u8, no: u8| step(libc::BPF_JMP | code, k, yes, no);
+    let (load, ret) = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, libc::BPF_RET | libc::BPF_K);
+    let number = u32::try_from(call).map_err(io::Error::other)?;
+    let argument = match place {
+        Always => None,
+        Is(place, value) => Some((place, libc::BPF_JEQ, value)),
+        Has(place, bit) => Some((place, libc::BPF_JSET, bit)),
+    };
+    let allow = if argument.is_none() { 1 } else { 3 };
+    // struct seccomp_data: the number at 0, the arguments from 16 on, their low halves first.
+    let mut program = vec![statement(load, 0), jump(libc::BPF_JEQ, number, 0, allow)];
+    if let Some((place, test, value)) = argument {
+        program.push(statement(load, 16 + 8 * place));
+        program.push(jump(test, value, 0, 1));
+    }
+    program.push(statement(ret, libc::SECCOMP_RET_ERRNO | errno as u32));
+    program.push(statement(ret, libc::SECCOMP_RET_ALLOW));
+    let filter = sock_fprog {
+        len: u16::try_from(program.len()).map_err(io::Error::other)?,
+        filter: program.as_mut_ptr(),
+    };
+    // SAFETY: plain integers.
+    #[allow(unsafe_code)]
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
+    // SAFETY: the filter and its program live through the call.
+    #[allow(unsafe_code)]
+    Errno::result(unsafe {
+        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter)
+    })?;
+    Ok(())
+}
+
+/// Calls that a kernel can lack or a container forbid.
+const CALLS: &[(c_long, Where)] = &[
+    (libc::SYS_pidfd_open, Always),
+    (libc::SYS_pidfd_send_signal, Always),
+    (libc::SYS_pidfd_getfd, Always),
+    (libc::SYS_close_range, Always),
+    (libc::SYS_fsopen, Always),
+    (libc::SYS_unshare, Always),
+    (libc::SYS_memfd_create, Always),
+    (libc::SYS_clone3, Always),
+    (libc::SYS_statx, Always),
+    (libc::SYS_process_vm_readv, Always),
+    (libc::SYS_timer_create, Always),
+    (libc::SYS_inotify_init1, Always),
+    (libc::SYS_splice, Always),
+    (libc::SYS_tee, Always),
+    (libc::SYS_vmsplice, Always),
+    (libc::SYS_fallocate, Always),
+    (libc::SYS_semget, Always),
+    (libc::SYS_semtimedop, Always),
+    (libc::SYS_semctl, Is(2, SEM_STAT_ANY)),
+    (libc::SYS_shmget, Always),
+    (libc::SYS_shmat, Always),
+    (libc::SYS_shmctl, Is(1, SHM_STAT_ANY)),
+    (libc::SYS_msgget, Always),
+    (libc::SYS_msgrcv, Always),
+    (libc::SYS_msgrcv, Has(4, MSG_COPY)),
+    (libc::SYS_msgctl, Is(1, MSG_STAT_ANY)),
+    (libc::SYS_mq_open, Always),
+    (libc::SYS_mq_timedreceive, Always),
+    (libc::SYS_mknodat, Always),
+    (libc::SYS_fcntl, Is(1, libc::F_SETPIPE_SZ as u32)),
+    (libc::SYS_ioctl, Is(1, PIDFD_GET_INFO)),
+];
+
+const SEM_STAT_ANY: u32 = 20;
+const SHM_STAT_ANY: u32 = 15;
+const MSG_STAT_ANY: u32 = 13;
+const MSG_COPY: u32 = 0o40000;
+/// `_IOWR(0xFF, 11, struct pidfd_info)` of 64 bytes.
+const PIDFD_GET_INFO: u32 = 0xc040_ff0b;
+
+/// What comes of a call where the kernel has not what it wants: the set-up, the call, what is not there, and the status and
+/// the words, or that it works all the same.
+const OLD: &[(&str, &str, c_long, Where, i32, &str)] = &[
+    ("", "sem hold @h PID --lock -q", libc::SYS_pidfd_open, Always, 1, "Linux 5.3 has"),
+    ("", "signal send 0 PID", libc::SYS_pidfd_open, Always, 1, "Linux 5.3 has"),
+    ("", "signal send 0 PID", libc::SYS_pidfd_send_signal, Always, 1, "Linux 5.1 has"),
+    ("", "signal join PID -n", libc::SYS_pidfd_open, Always, 1, "Linux 5.3 has"),
+    ("", "signal run --max-time 5 -- true", libc::SYS_pidfd_open, Always, 125, "Linux 5.3 has"),
+    ("", "signal stat PID", libc::SYS_pidfd_open, Always, 1, "Linux 5.3 has"),
+    ("", "sem hold @h PID --lock -q", libc::SYS_close_range, Always, 0, ""),
+    ("", "pipe run -- true ::: true", libc::SYS_close_range, Always, 0, ""),
+    ("msgq send @q x --create", "msgq serve @q -c 1 -- true", libc::SYS_clone3, Always, 0, ""),
+    ("", "sem run @s --slots 1 -- true", libc::SYS_pidfd_open, Always, 0, ""),
+    ("", "signal run -- true", libc::SYS_pidfd_open, Always, 0, ""),
+    (
+        "msgq send @q x --create",
+        "msgq peek @q",
+        libc::SYS_msgrcv,
+        Has(4, MSG_COPY),
+        1,
+        "this kernel cannot copy a message",
+    ),
+    ("msgq create /@q", "msgq stat", libc::SYS_fsopen, Always, 0, ""),
+    ("sem create @a", "sem stat", libc::SYS_semctl, Is(2, SEM_STAT_ANY), 0, ""),
+    ("shm create @a --size 1", "shm stat", libc::SYS_shmctl, Is(1, SHM_STAT_ANY), 0, ""),
+    ("msgq create @a", "msgq stat", libc::SYS_msgctl, Is(1, MSG_STAT_ANY), 0, ""),
+    ("shm create @m --size 4", "shm wait @m 0", libc::SYS_timer_create, Always, 0, ""),
+    ("msgq send @q x --create", "msgq recv @q -w 5", libc::SYS_timer_create, Always, 0, ""),
+    ("msgq send /@q x --create", "msgq recv /@q -w 5", libc::SYS_timer_create, Always, 0, ""),
+    ("sem create /@a --value 1", "sem wait /@a -w 5", libc::SYS_timer_create, Always, 0, ""),
+    ("msgq create @q", "msgq recv @q -w 0.1", libc::SYS_timer_create, Always, 124, "within 100ms"),
+    ("fifo create f", "fifo read f -w 0.1", libc::SYS_timer_create, Always, 124, "within 100ms"),
+];
+
+#[test]
+fn what_an_old_kernel_lacks_is_done_otherwise_or_told() {
+    let pid = std::process::id().to_string();
+    for (setup, call, number, place, status, words) in OLD {
+        let world = World::new();
+        for call in setup.split("; ").filter(|call| !call.is_empty()) {
+            world.call(call).ok();
+        }
+        let (number, place) = (*number, *place);
+        let output = world
+            .call(&call.replace("PID", &pid))
+            .before(move || deny(number, place, Errno::ENOSYS))
+            .output();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(code(output.status), *status, "{call}: {told}");
+        assert!(told.contains(words), "{call}: {told}");
+    }
+}
+
+/// Of all pairs of a call and a verb one in so many is tried where not all are.
+const SAMPLE: usize = 12;
+
+#[test]
+fn every_verb_works_or_says_which_call_is_forbidden() {
+    let step = if std::env::var_os("IPCBOX_FULL").is_some() { 1 } else { SAMPLE };
+    let pid = std::process::id().to_string();
+    let mut table = Vec::new();
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for (n, (number, place)) in CALLS.iter().enumerate() {
+        let (number, place) = (*number, *place);
+        for (setup, call) in VERBS.iter().skip(n % step).step_by(step) {
+            for errno in [Errno::ENOSYS, Errno::EPERM] {
+                let world = World::new();
+                for call in setup.split("; ").filter(|call| !call.is_empty()) {
+                    world.call(call).ok();
+                }
+                count += 1;
+                let words = call.replace("PID", &pid);
+                let filtered =
+                    world.call(&words).input("x").before(move || deny(number, place, errno));
+                let output = filtered.output();
+                match judge(call, &output) {
+                    Ok(outcome) if outcome == "works" => {}
+                    Ok(outcome) => {
+                        table.push(format!("{number} {place:?} | {errno:?} | {call} | {outcome}"));
+                    }
+                    Err(why) => wrong.push(format!("{number} {place:?} {errno:?}: {call}: {why}")),
+                }
+            }
+        }
+    }
+    std::fs::write(concat!(env!("CARGO_TARGET_TMPDIR"), "/denied.txt"), table.join("\n")).unwrap();
+    println!("{count} cases");
+    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+}
