@@ -12,6 +12,7 @@ use super::plain;
 use crate::args::command::{Command, not_forked};
 use crate::args::duration;
 use crate::args::limit::{Limit, Plan};
+use crate::args::process::unopened;
 use crate::args::signals::name;
 use crate::exit::{Cause, Exit, line};
 use crate::output::tell;
@@ -106,7 +107,8 @@ impl Minder {
         let started = child::start(&how, || command.execute(&[])).map_err(not_started);
         let started =
             started.and_then(|started| started.map_err(|errno| command.unrunnable(errno)));
-        let opened = started.and_then(|cmd| Ok((cmd, pidfd(cmd).map_err(plain)?)));
+        let opened =
+            started.and_then(|cmd| Ok((cmd, pidfd(cmd).map_err(|errno| unopened(cmd, errno))?)));
         let (cmd, fd) = match opened {
             Ok(opened) => opened,
             Err(error) => {
@@ -405,7 +407,8 @@ fn watch_parent(signal: Option<Signal>) -> Result<Option<OwnedFd>> {
         signals::on_parents_death(signal).map_err(plain)?;
         return Ok(None);
     }
-    Ok(Some(pidfd(parent).map_err(plain).context("cannot watch the box's parent")?))
+    let opened = pidfd(parent).map_err(|errno| unopened(parent, errno));
+    Ok(Some(opened.context("cannot watch the box's parent")?))
 }
 
 fn not_started(errno: Errno) -> Error {
