@@ -24,6 +24,10 @@ pub mod applets;
 pub mod args;
 pub mod dispatch;
 pub mod exit;
+#[cfg(test)]
+#[path = "../tests/fuzz/run.rs"]
+#[allow(clippy::expect_used, clippy::panic)]
+mod fuzz;
 pub mod inventory;
 pub mod jobs;
 pub mod output;

@@ -238,4 +238,16 @@ mod tests {
         assert_eq!(cell.text(true), "a\\u{1b}[2J\\n\\u{9b}é");
         assert_eq!(cell.text(false), "a\x1b[2J\n\u{9b}é");
     }
+
+    #[test]
+    fn any_text_is_json_and_drives_no_terminal() {
+        use proptest::prelude::*;
+        crate::fuzz::fuzz(2000, &any::<String>(), |text| {
+            let cell = Cell::word(&text);
+            prop_assert!(!cell.text(true).chars().any(char::is_control));
+            let json: String = serde_json::from_str(&cell.json().unwrap()).unwrap();
+            prop_assert_eq!(json, text);
+            Ok(())
+        });
+    }
 }

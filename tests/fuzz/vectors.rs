@@ -23,7 +23,7 @@ use proptest::sample::{Index, select};
 use proptest::strategy::Union;
 use proptest::test_runner::TestCaseError;
 
-use super::fuzz;
+use super::run::fuzz;
 use crate::support::{BINARY, Call, World, code, signal, skip};
 
 /// Who runs it; nobody else is this user.

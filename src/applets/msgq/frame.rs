@@ -109,4 +109,30 @@ mod tests {
             is_reserved(32767, &bytes) && !is_reserved(32766, &bytes) && !is_reserved(32767, b"x")
         );
     }
+
+    #[test]
+    fn any_message_is_plain_or_the_call_that_was_made() {
+        use proptest::prelude::*;
+        let payload = || proptest::collection::vec(any::<u8>(), 0..60);
+        let address = (1..=i32::MAX, 0..=i32::MAX, any::<u64>());
+        crate::fuzz::fuzz(2000, &(address, payload()), |((pid, fd, inode), payload)| {
+            let address = Address { pid, fd, inode };
+            let bytes = request(address, &payload);
+            prop_assert_eq!(read(kind(address), false, &bytes), Request::Call(address, &payload));
+            prop_assert!(kind(address) >= KIND);
+            Ok(())
+        });
+        let near = ("(ipcbox-call-1 )?[-0-9 ]{0,30}\n?", payload(), any::<(i64, bool)>());
+        crate::fuzz::fuzz(2000, &near, |(start, end, (number, is_posix))| {
+            let bytes = [start.as_bytes(), &end].concat();
+            if let Request::Call(address, payload) = read(number, is_posix, &bytes) {
+                prop_assert!(address.pid > 0 && address.fd >= 0 && bytes.ends_with(payload));
+            }
+            Ok(())
+        });
+        crate::fuzz::fuzz(2000, &any::<(u8, u64)>(), |(status, length)| {
+            prop_assert_eq!(read_head(head(status, length)), (status, length));
+            Ok(())
+        });
+    }
 }

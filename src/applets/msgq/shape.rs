@@ -158,4 +158,17 @@ mod tests {
         assert!(Shape::Text.says(b"quit\0rest", b"quit"));
         assert!(line.says(b"", b""));
     }
+
+    #[test]
+    fn any_format_is_read_or_refused_and_texts_stand_for_themselves() {
+        use proptest::prelude::*;
+        crate::fuzz::fuzz(2000, &".{0,20}", |text| {
+            let _ = Format::parse(&text);
+            let escaped = Format::parse(&text.replace('%', "%%"));
+            let mut out = Vec::new();
+            Shape::Format(escaped.unwrap()).write(&Message::new(0), false, &mut out);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), text);
+            Ok(())
+        });
+    }
 }

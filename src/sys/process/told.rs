@@ -206,6 +206,55 @@ fn errno(error: &Error) -> Errno {
 }
 
 #[cfg(test)]
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fuzz::fuzz;
+
+    /// A program can call itself anything, and then it stands in this line as it is.
+    #[test]
+    fn a_name_does_not_move_the_fields() {
+        let numbers = any::<(u64, i32)>();
+        fuzz(2000, &("[ -~\n]{0,15}", numbers), |(name, (start, parent))| {
+            let middle = "0 0 0 4194304 0 0 0 0 0 0 0 0 20 0 1 0";
+            let line =
+                format!("7 ({name}) S {parent} 9 {middle} {start} {} 256", "0 ".repeat(29).trim());
+            let stat = parse_stat(&line).unwrap();
+            prop_assert_eq!((stat.name, stat.start, stat.parent), (name, start, parent));
+            prop_assert_eq!((stat.state, stat.group, stat.exit_status), ('S', 9, 256));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused() {
+        fuzz(2000, &"[ -~\n\t]{0,200}", |text| {
+            parse_stat(&text);
+            parse_status(&text);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_status_is_read_as_it_was_written() {
+        fuzz(
+            2000,
+            &(any::<(u64, u64)>(), any::<(i32, u32)>()),
+            |((blocked, caught), (pid, uid))| {
+                let text = format!(
+                    "Name:\tTgid:\t1\nTgid:\t{pid}\nUid:\t{uid}\t0\t0\t0\nSigBlk:\t{blocked:016x}\nSigCgt:\t{caught:016x}\n"
+                );
+                let status = parse_status(&text);
+                prop_assert_eq!((status.process, status.uid), (pid, uid));
+                prop_assert_eq!((status.blocked, status.caught), (Set(blocked), Set(caught)));
+                Ok(())
+            },
+        );
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

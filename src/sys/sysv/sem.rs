@@ -400,4 +400,19 @@ mod tests {
         assert_eq!(Op::new(3, 2).undo().nowait().to_string(), "3:+2nu");
         assert_eq!(Op::new(1, 0).undo().to_string(), "1:+0u");
     }
+
+    #[test]
+    fn any_line_is_read_or_refused() {
+        use proptest::prelude::*;
+        let word = prop_oneof![
+            any::<i64>().prop_map(|n| n.to_string()),
+            any::<u32>().prop_map(|n| n.to_string()),
+            "[-0-7]{0,12}",
+            "[ -~]{0,4}",
+        ];
+        crate::fuzz::fuzz(2000, &proptest::collection::vec(word, 0..20), |words| {
+            super::line(&mut super::Words(words.join(" ").split_ascii_whitespace()));
+            Ok(())
+        });
+    }
 }

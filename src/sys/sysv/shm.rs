@@ -353,4 +353,19 @@ mod tests {
         assert_eq!((stat.resident, stat.swapped), (Some(8192), Some(4096)));
         assert_eq!((stat.perm.creator_uid, stat.perm.creator_gid), (3, 4));
     }
+
+    #[test]
+    fn any_line_is_read_or_refused() {
+        use proptest::prelude::*;
+        let word = prop_oneof![
+            any::<i64>().prop_map(|n| n.to_string()),
+            any::<u32>().prop_map(|n| n.to_string()),
+            "[-0-7]{0,12}",
+            "[ -~]{0,4}",
+        ];
+        crate::fuzz::fuzz(2000, &proptest::collection::vec(word, 0..20), |words| {
+            line(&mut Words(words.join(" ").split_ascii_whitespace()));
+            Ok(())
+        });
+    }
 }

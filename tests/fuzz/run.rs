@@ -1,0 +1,31 @@
+//! How a property is tried: values of fixed seeds, so that what fails fails again.
+
+use std::time::{Duration, Instant};
+
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseResult, TestRng, TestRunner};
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().expect("a number"))
+}
+
+/// Tries `cases` values of a strategy; or, where `IPCBOX_FUZZ_SECONDS` says so, as many as there is time for, from the seed
+/// `IPCBOX_FUZZ_SEED` (0) on.
+pub fn fuzz<S: Strategy>(cases: u32, values: &S, check: impl Fn(S::Value) -> TestCaseResult) {
+    let seconds = variable("IPCBOX_FUZZ_SECONDS");
+    let end = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let first = variable("IPCBOX_FUZZ_SEED").unwrap_or(0);
+    for seed in first.. {
+        let config = Config { cases, failure_persistence: None, ..Config::default() };
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+        let mut runner = TestRunner::new_with_rng(config, random);
+        if let Err(failure) = runner.run(values, &check) {
+            panic!("seed {seed}: {failure}");
+        }
+        if end.is_none_or(|end| Instant::now() > end) {
+            break;
+        }
+    }
+}
