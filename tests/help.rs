@@ -6,7 +6,7 @@ use std::io::Read;
 use ipcbox::applets::{APPLETS, Applet, Entry, WORDS};
 use nix::pty::openpty;
 
-use crate::support::{BINARY, Call, World, shellcheck, skip};
+use crate::support::{BINARY, Call, shellcheck};
 
 /// Every verb, with the words that call it.
 fn verbs() -> impl Iterator<Item = (Vec<&'static str>, &'static Entry)> {
