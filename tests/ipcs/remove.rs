@@ -79,6 +79,30 @@ fn a_filter_wants_a_yes() {
 }
 
 #[test]
+fn a_dry_run_removes_nothing_however_it_is_named() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("it needs an IPC namespace of its own");
+    }
+    world.shell("ipcmk -Q; ipcmk -M 10; ipcmk -S 1").ok();
+    let key = world.shell("ipcs -q | awk '$2 == 0 { print $1 }'").ok();
+    for (line, shown) in [
+        ("ipcrm-lite -m 0 -q 0 -s 0", "shm  0\nmsg  0\nsem  0\n"),
+        (&format!("ipcrm-lite -Q {} -q 0 --sem 0", key.trim()), "sem  0\nmsg  0\nmsg  0\n"),
+        ("ipcrm-lite shm 0", "shm  0\n"),
+        ("ipcrm -a", "msg  0\nshm  0\nsem  0\n"),
+        ("ipcrm -ashm -v", "shm  0\n"),
+    ] {
+        world.call(&format!("{line} --dry-run --columns kind,id --no-header")).stdout(shown).ok();
+    }
+    world.call("ipcrm-lite --dry-run -m 0 -m 7").fails(3, "invalid id (7)");
+    world.call("ipcrm-lite --dry-run shm 7").fails(3, "invalid id (7)");
+    world.call("ipcrm-lite --dry-run --missing-ok -m 7").stdout("").ok();
+    let left = "msg\nshm\nsem\n";
+    world.call("ipcs-lite --columns kind --no-header").stdout(left).ok();
+}
+
+#[test]
 fn what_is_in_use_stays_without_force() {
     let world = World::new();
     let held = world.call("sem run @slots --slots 1 -- sleep 1000").start().became("sleep");

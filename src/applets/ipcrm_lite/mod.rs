@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
+use self::original::Original;
 use self::victims::{Victims, Word};
 use super::{Applet, Entry, Verb};
 use crate::args::explain::denied;
@@ -134,19 +135,30 @@ impl Verb for AsIpcrm {
     }
 }
 
-/// An object that is to go, and whether it was named.
+/// An object that is to go.
 struct Chosen {
     object: Object,
+    /// It was named, and not found by a filter.
     named: bool,
+    /// It goes although it is in use, as with util-linux's letters.
+    anyway: bool,
 }
 
 impl Remove {
     fn remove(self, as_ipcrm: bool) -> Result<Exit> {
-        if let Some((kind, ids)) = self.old_form() {
-            return original::old_form(kind, &ids, self.missing_ok);
-        }
         // A column that does not exist is told before anything is removed.
         self.show(&[])?;
+        let mut original = Original {
+            verbose: self.verbose,
+            missing_ok: self.missing_ok,
+            dry_run: self.dry_run.then(Vec::new),
+        };
+        if let Some((kind, ids)) = self.old_form() {
+            original.verbose = false;
+            let removed = original.old_form(kind, &ids);
+            self.show(&original.dry_run.unwrap_or_default())?;
+            return removed;
+        }
         let all = self.all.as_deref().map(kinds).transpose()?;
         let is_filter = self.filters.choose() || (self.all.is_some() && !as_ipcrm);
         if self.victims.words.is_empty() && !is_filter && self.all.is_none() {
@@ -170,14 +182,16 @@ impl Remove {
             return found;
         }
         let named = each(&self.victims.words, |word| match word {
-            Word::Id(kind, id) => original::by_id(*kind, id, self.verbose, self.missing_ok),
-            Word::Key(kind, key) => original::by_key(*kind, key, self.verbose, self.missing_ok),
+            Word::Id(kind, id) => original.by_id(*kind, id),
+            Word::Key(kind, key) => original.by_key(*kind, key),
             Word::Target(..) => Ok(()),
         });
         let all = match &all {
-            Some(kinds) if as_ipcrm => original::all(kinds, self.verbose),
+            Some(kinds) if as_ipcrm => original.all(kinds),
             _ => Ok(Exit::Done),
         };
+        let would_go = original.dry_run.unwrap_or_default().into_iter();
+        chosen.extend(would_go.map(|object| Chosen { object, named: true, anyway: true }));
         if is_filter {
             let named: Vec<Place> = chosen.iter().map(|one| one.object.place()).collect();
             let filtered = self.filtered()?.into_iter();
@@ -224,7 +238,7 @@ impl Remove {
         let several: Vec<String> = found.iter().map(ToString::to_string).collect();
         let mut found = found.into_iter();
         match (found.next(), found.next()) {
-            (Some(object), None) => Ok(Some(Chosen { object, named: true })),
+            (Some(object), None) => Ok(Some(Chosen { object, named: true, anyway: false })),
             _ => bail!(
                 Cause::new(
                     Exit::Usage,
@@ -251,7 +265,8 @@ impl Remove {
         }
         let mut found = self.filters.apply(found)?;
         found.retain(|object| !is_boxes_own(object));
-        Ok(found.into_iter().map(|object| Chosen { object, named: false }).collect())
+        let chosen = |object| Chosen { object, named: false, anyway: false };
+        Ok(found.into_iter().map(chosen).collect())
     }
 
     fn remove_chosen(&self, chosen: Vec<Chosen>, is_filter: bool) -> Result<Exit> {
@@ -261,7 +276,7 @@ impl Remove {
         let objects: Vec<Object> = chosen.iter().map(|one| one.object.clone()).collect();
         let evidence = if self.force { None } else { Some(Evidence::gather(&objects)) };
         let (free, used): (Vec<Chosen>, Vec<Chosen>) = chosen.into_iter().partition(|one| {
-            !matches!(evidence.as_ref().map(|e| e.of(&one.object)), Some(Use::By(_)))
+            one.anyway || !matches!(evidence.as_ref().map(|e| e.of(&one.object)), Some(Use::By(_)))
         });
         let skipped = each(used, |one| {
             let people = evidence.as_ref().map(|evidence| evidence.people(&one.object));

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use nix::errno::Errno;
 
 use crate::exit::{Cause, Exit, each};
-use crate::inventory::find;
+use crate::inventory::{Object, find};
 use crate::output;
 use crate::sys::sysv::{Kind, msg, remove_all, sem, shm};
 
@@ -26,82 +26,105 @@ impl By {
     }
 }
 
-/// Removes by an id, as the options have it.
-pub fn by_id(kind: Kind, text: &str, verbose: bool, missing_ok: bool) -> Result<()> {
-    let Some(id) = number(text, 10).and_then(|id| i32::try_from(id).ok()) else {
-        bail!(unread(text));
-    };
-    remove(kind, id, By::Id, verbose, missing_ok)
+/// How it is done.
+pub struct Original {
+    /// Each is told first.
+    pub verbose: bool,
+    /// What is not there counts as removed.
+    pub missing_ok: bool,
+    /// What would go, where nothing is to be removed.
+    pub dry_run: Option<Vec<Object>>,
+}
+
+impl Original {
+    /// Removes by an id, as the options have it.
+    pub fn by_id(&mut self, kind: Kind, text: &str) -> Result<()> {
+        let Some(id) = number(text, 10).and_then(|id| i32::try_from(id).ok()) else {
+            bail!(unread(text));
+        };
+        self.remove(kind, id, By::Id)
+    }
+
+    /// Removes what is behind a key: decimal, octal after a 0, hexadecimal after 0x.
+    pub fn by_key(&mut self, kind: Kind, text: &str) -> Result<()> {
+        let Some(key) = number(text, 0) else { bail!(unread(text)) };
+        if key == 0 {
+            bail!(Cause::new(Exit::Usage, format!("illegal key ({text})")));
+        }
+        // A key is 32 bits, written with a sign or without.
+        let key = i32::try_from(key).ok().or_else(|| u32::try_from(key).ok().map(u32::cast_signed));
+        let found = key.ok_or(Errno::ENOENT).and_then(|key| find::id_of(kind, key));
+        match found {
+            Ok(id) => self.remove(kind, id, By::Key),
+            Err(Errno::ENOENT | Errno::EIDRM) if self.missing_ok => Ok(()),
+            Err(errno @ Errno::EACCES) => {
+                bail!(Cause::new(errno.into(), format!("permission denied for key ({text})")))
+            }
+            Err(_) => bail!(Cause::new(Exit::Missing, format!("invalid key ({text})"))),
+        }
+    }
+
+    /// `ipcrm shm 5 6`.
+    pub fn old_form(&mut self, kind: Kind, ids: &[&OsStr]) -> Result<Exit> {
+        if ids.is_empty() {
+            bail!(Cause::new(Exit::Usage, "not enough arguments"));
+        }
+        let exit = each(ids, |id| {
+            let text = id.to_string_lossy();
+            let Some(number) = number(&text, 10).and_then(|id| i32::try_from(id).ok()) else {
+                bail!(Cause::new(Exit::Usage, format!("invalid id: {text}")));
+            };
+            self.remove(kind, number, By::Id)
+        })?;
+        if self.dry_run.is_none() {
+            output::print(b"resource(s) deleted\n")?;
+        }
+        Ok(exit)
+    }
+
+    /// `-a`: every object of these kinds; what somebody else removes meanwhile is gone too.
+    pub fn all(&mut self, kinds: &[Kind]) -> Result<Exit> {
+        if let Some(would_go) = &mut self.dry_run {
+            would_go.extend(find::all(kinds, false)?.0);
+            return Ok(Exit::Done);
+        }
+        let wanted = [Kind::Shm, Kind::Sem, Kind::Msg].into_iter();
+        let wanted = wanted.filter(|kind| kinds.contains(kind));
+        let removals =
+            wanted.map(|kind| remove_all(kind).map(|all| all.map(move |one| (kind, one))));
+        let removals = removals.collect::<nix::Result<Vec<_>>>()?;
+        each(removals.into_iter().flatten(), |(kind, (id, removed))| {
+            self.announce(kind, id)?;
+            explain(removed, id, By::Id, true)
+        })
+    }
+
+    fn announce(&self, kind: Kind, id: i32) -> Result<()> {
+        if !self.verbose {
+            return Ok(());
+        }
+        output::print(format!("removing {} id `{id}'\n", name(kind)).as_bytes())
+    }
+
+    fn remove(&mut self, kind: Kind, id: i32, by: By) -> Result<()> {
+        let removed = if let Some(would_go) = &mut self.dry_run {
+            find::by_id(kind, id).map(|object| would_go.push(object))
+        } else {
+            self.announce(kind, id)?;
+            match kind {
+                Kind::Msg => msg::Queue::from_id(id).remove(),
+                Kind::Sem => sem::Set::from_id(id).remove(),
+                Kind::Shm => shm::Segment::from_id(id).remove(),
+            }
+        };
+        explain(removed, id, by, self.missing_ok)
+    }
 }
 
 fn unread(text: &str) -> Cause {
     let is_number = text.len() > 1 && text.bytes().all(|byte| byte.is_ascii_digit());
     let why = if is_number { ": Numerical result out of range" } else { "" };
     Cause::new(Exit::Usage, format!("failed to parse argument: '{text}'{why}"))
-}
-
-/// Removes what is behind a key: decimal, octal after a 0, hexadecimal after 0x.
-pub fn by_key(kind: Kind, text: &str, verbose: bool, missing_ok: bool) -> Result<()> {
-    let Some(key) = number(text, 0) else { bail!(unread(text)) };
-    if key == 0 {
-        bail!(Cause::new(Exit::Usage, format!("illegal key ({text})")));
-    }
-    // A key is 32 bits, written with a sign or without.
-    let key = i32::try_from(key).ok().or_else(|| u32::try_from(key).ok().map(u32::cast_signed));
-    let found = key.ok_or(Errno::ENOENT).and_then(|key| find::id_of(kind, key));
-    match found {
-        Ok(id) => remove(kind, id, By::Key, verbose, missing_ok),
-        Err(Errno::ENOENT | Errno::EIDRM) if missing_ok => Ok(()),
-        Err(errno @ Errno::EACCES) => {
-            bail!(Cause::new(errno.into(), format!("permission denied for key ({text})")))
-        }
-        Err(_) => bail!(Cause::new(Exit::Missing, format!("invalid key ({text})"))),
-    }
-}
-
-/// `ipcrm shm 5 6`.
-pub fn old_form(kind: Kind, ids: &[&OsStr], missing_ok: bool) -> Result<Exit> {
-    if ids.is_empty() {
-        bail!(Cause::new(Exit::Usage, "not enough arguments"));
-    }
-    let exit = each(ids, |id| {
-        let text = id.to_string_lossy();
-        let Some(number) = number(&text, 10).and_then(|id| i32::try_from(id).ok()) else {
-            bail!(Cause::new(Exit::Usage, format!("invalid id: {text}")));
-        };
-        remove(kind, number, By::Id, false, missing_ok)
-    })?;
-    output::print(b"resource(s) deleted\n")?;
-    Ok(exit)
-}
-
-/// `-a`: every object of these kinds; what somebody else removes meanwhile is gone too.
-pub fn all(kinds: &[Kind], verbose: bool) -> Result<Exit> {
-    let wanted = [Kind::Shm, Kind::Sem, Kind::Msg].into_iter().filter(|kind| kinds.contains(kind));
-    let removals = wanted.map(|kind| remove_all(kind).map(|all| all.map(move |one| (kind, one))));
-    let removals = removals.collect::<nix::Result<Vec<_>>>()?;
-    each(removals.into_iter().flatten(), |(kind, (id, removed))| {
-        if verbose {
-            announce(kind, id)?;
-        }
-        explain(removed, id, By::Id, true)
-    })
-}
-
-fn announce(kind: Kind, id: i32) -> Result<()> {
-    output::print(format!("removing {} id `{id}'\n", name(kind)).as_bytes())
-}
-
-fn remove(kind: Kind, id: i32, by: By, verbose: bool, missing_ok: bool) -> Result<()> {
-    if verbose {
-        announce(kind, id)?;
-    }
-    let removed = match kind {
-        Kind::Msg => msg::Queue::from_id(id).remove(),
-        Kind::Sem => sem::Set::from_id(id).remove(),
-        Kind::Shm => shm::Segment::from_id(id).remove(),
-    };
-    explain(removed, id, by, missing_ok)
 }
 
 fn explain(removed: nix::Result<()>, id: i32, by: By, missing_ok: bool) -> Result<()> {
