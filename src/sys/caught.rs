@@ -227,11 +227,10 @@ pub fn end() -> Result<()> {
     take()?.into_iter().try_for_each(die_by)
 }
 
-/// In a child that is about to become a command: mask and dispositions as the box was given them.
-pub(super) fn hand_on() -> Result<()> {
-    let Some(given) = GIVEN.lock().map_err(|_| Errno::EDEADLK)?.take() else {
-        return Ok(());
-    };
+/// In a child that is about to become a command: mask and dispositions as the box was given them; `mask` is what the box has now.
+pub(super) fn hand_on(mask: SigSet) -> Result<()> {
+    let given = GIVEN.lock().map_err(|_| Errno::EDEADLK)?.take();
+    let given = given.unwrap_or(Given { mask, actions: Vec::new() });
     for (signal, action) in given.actions.iter().rev() {
         // SAFETY: puts back what was there, which was no handler: exec left none.
         unsafe { sigaction(*signal, action) }?;

@@ -50,14 +50,14 @@ pub fn start(
 ) -> std::result::Result<i32, Unstarted> {
     let image = exec::Image::new(argv, added)?;
     let (report, report_there) = pipe2(OFlag::O_CLOEXEC)?;
-    let become_it = || {
+    let become_it = |mask| {
         dup2_stdin(input)?;
         output.map(dup2_stdout).transpose()?;
-        caught::hand_on()?;
+        caught::hand_on(mask)?;
         execve(path, &image.arguments, &image.environment)
     };
-    let child = child(|| {
-        let Err(errno) = become_it();
+    let child = child(|mask| {
+        let Err(errno) = become_it(mask);
         let _ = write(&report_there, &(errno as c_int).to_ne_bytes());
         126
     })?;
@@ -84,9 +84,9 @@ pub fn start(
 /// this process.
 pub fn postman(from: &File, at: u64, to: &OwnedFd) -> Result<i32> {
     let parent = getpid();
-    let child = child(|| {
+    let child = child(|mask| {
         let deliver = || {
-            caught::hand_on()?;
+            caught::hand_on(mask)?;
             set_pdeathsig(Signal::SIGKILL)?;
             fcntl(to, FcntlArg::F_SETFL(OFlag::O_WRONLY))?;
             if getppid() == parent { fds::copy(from, at, to) } else { Err(Errno::ECHILD) }
@@ -96,13 +96,13 @@ pub fn postman(from: &File, at: u64, to: &OwnedFd) -> Result<i32> {
     Ok(child.as_raw())
 }
 
-/// A copy of this process that does `act` and ends. Signals wait in it until `act` lets them.
-fn child(act: impl FnOnce() -> c_int) -> Result<Pid> {
+/// A copy of this process that does `act` and ends. Signals wait in it until `act`, which is given the mask from before, lets them.
+fn child(act: impl FnOnce(SigSet) -> c_int) -> Result<Pid> {
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     // SAFETY: the process has one thread, so that no lock can be held by another one in the copy.
     let forked = unsafe { fork() };
     if matches!(forked, Ok(ForkResult::Child)) {
-        let status = act();
+        let status = act(before);
         // SAFETY: ends the process without the parent's exit handlers.
         unsafe { libc::_exit(status) }
     }

@@ -196,6 +196,16 @@ fn a_user_is_asked_for_once_and_one_without_a_name_is_a_number() {
 }
 
 #[test]
+fn who_is_asked_for_names_can_be_interrupted() {
+    let world = World::new();
+    let path = format!("{}:{}", world.dir().display(), std::env::var("PATH").unwrap());
+    world.script("getent", "#!/bin/sh\nexec grep SigBlk /proc/self/status >blocked\n");
+    world.call("ipcs-lite --owner no-such-user").env("PATH", path).fails(2, "there is no user");
+    let blocked = std::fs::read_to_string(world.dir().join("blocked")).unwrap();
+    assert_eq!(blocked, "SigBlk:\t0000000000000000\n");
+}
+
+#[test]
 fn queues_are_listed_where_their_file_system_is_not_mounted() {
     let world = World::new();
     let (Some(uid), true) = (world.stranger(), world.is_own()) else {
