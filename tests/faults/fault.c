@@ -281,6 +281,9 @@ static int others(int mark) {
     return found;
 }
 
+/* How many of them there were when they were last waited for; those that were there before can start more. */
+static int left;
+
 static int shell_status(int status) {
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
@@ -292,7 +295,8 @@ static int await(pid_t main, int all) {
     setitimer(ITIMER_REAL, &tick, NULL);
     double end = now() + DEADLINE;
     int result = -1;
-    while (result < 0 || (all && !(leaves && result == 0) && others(0) > 0)) {
+    left = 0;
+    while (result < 0 || (all && !(leaves && result == 0) && (left = others(0)) > 0)) {
         int status;
         pid_t pid = waitpid(-1, &status, __WALL);
         if (pid < 0 && now() >= end)
@@ -443,7 +447,7 @@ static void handle(char **scripts) {
         if (write(go[1], "", 1) != 1)
             die("write");
         int status = await(main, 1);
-        printf("status %d\nleft %d\n", status, others(0));
+        printf("status %d\nleft %d\n", status, leaves ? others(0) : left);
     }
     did = 1;
     report_state();
