@@ -70,7 +70,7 @@ const CRASHES: &[Crash] = &[
     },
     // Who called a server that dies has an answer, at its time limit at the latest; 137 where it is CMD that was killed.
     Crash {
-        line: line("msgq serve q -c 1 -- cat", "ipcbox msgq create q; rm -f ../status; { s=0; ipcbox msgq call q hello -w 300ms >../answer 2>&1 || s=$?; echo $s >../status; } & until [ \"$(ipcbox msgq stat q --columns messages --no-header)\" = 1 ]; do :; done")
+        line: line("msgq serve q -c 1 -w 2s -- cat", "ipcbox msgq create q; rm -f ../status; { s=0; ipcbox msgq call q hello -w 300ms >../answer 2>&1 || s=$?; echo $s >../status; } & until [ -s ../status ] || [ \"$(ipcbox msgq stat q --columns messages --no-header)\" = 1 ]; do :; done")
             .next("until [ -s ../status ]; do :; done; cat ../status; ipcbox msgq send q new; ipcbox msgq recv q --drain"),
         holds: |report| {
             ["0\nnew\n", "124\nnew\n", "125\nnew\n", "137\nnew\n"].contains(&&*report.after.1)
