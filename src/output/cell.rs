@@ -199,19 +199,21 @@ pub fn visible(text: &str, kept: &[char]) -> String {
 mod tests {
     use super::{Cell, Duration};
 
+    fn json(cell: &Cell) -> String {
+        let mut line = String::new();
+        cell.json(&mut line);
+        line
+    }
+
     #[test]
     fn json_has_typed_values() {
-        let json = |cell: Cell| {
-            let mut line = String::new();
-            cell.json(&mut line);
-            line
-        };
+        let json = |cell: Cell| json(&cell);
         assert_eq!(json(Cell::Absent), "");
         assert_eq!(json(Cell::Unknown), "null");
         assert_eq!(json(Cell::from(7_u16)), "7");
         assert_eq!(json(Cell::key(-1)), "\"0xffffffff\"");
         assert_eq!(json(Cell::mode(0o600)), "\"0600\"");
-        assert_eq!(json(Cell::word("a\"\n")), "\"a\\\"\\n\"");
+        assert_eq!(json(Cell::Text("a\"\n".into())), "\"a\\\"\\n\"");
         assert_eq!(json(Cell::Flag(true)), "true");
         let time = Cell::Seconds(Duration::from_millis(1500));
         let list = Cell::List(vec![time, Cell::from(2)]);
@@ -229,12 +231,12 @@ mod tests {
         assert_eq!(Cell::time(0), Cell::Unknown);
         assert_eq!(Cell::time(-1), Cell::Unknown);
         assert_eq!(Cell::time(i64::MAX), Cell::Unknown);
-        assert_eq!(Cell::time(1), Cell::word("1970-01-01T00:00:01Z"));
+        assert_eq!(Cell::time(1), Cell::Text("1970-01-01T00:00:01Z".into()));
     }
 
     #[test]
     fn a_terminal_is_not_driven() {
-        let cell = Cell::word("a\x1b[2J\n\u{9b}é");
+        let cell = Cell::Text("a\x1b[2J\n\u{9b}é".into());
         assert_eq!(cell.text(true), "a\\u{1b}[2J\\n\\u{9b}é");
         assert_eq!(cell.text(false), "a\x1b[2J\n\u{9b}é");
     }
@@ -243,10 +245,10 @@ mod tests {
     fn any_text_is_json_and_drives_no_terminal() {
         use proptest::prelude::*;
         crate::fuzz::fuzz(2000, &any::<String>(), |text| {
-            let cell = Cell::word(&text);
+            let cell = Cell::Text(text.clone());
             prop_assert!(!cell.text(true).chars().any(char::is_control));
-            let json: String = serde_json::from_str(&cell.json().unwrap()).unwrap();
-            prop_assert_eq!(json, text);
+            let read: String = serde_json::from_str(&json(&cell)).unwrap();
+            prop_assert_eq!(read, text);
             Ok(())
         });
     }

@@ -60,12 +60,9 @@ fn a_filter_wants_a_yes() {
         .stdout("sem  0\n")
         .ok();
     // What would go, as records; one that is named too is told once.
-    let would = world.call("ipcrm-lite --sem 0 --mine --dry-run -J").ok();
-    assert_eq!(
-        (would.lines().count(), would.matches("\"kind\":\"sem\"").count()),
-        (3, 1),
-        "{would}"
-    );
+    let shown = world.call("ipcrm-lite --sem 0 --mine --dry-run -J").ok();
+    let counts = (shown.lines().count(), shown.matches("\"kind\":\"sem\"").count());
+    assert_eq!(counts, (3, 1), "{shown}");
     world.call("ipcrm-lite --mine --older-than 1h --dry-run").stdout("").ok();
     world.call("ipcrm-lite --older-than 1h").stdout("").ok();
     let gone = world.call("ipcrm-lite -amsg --yes -J").ok();
