@@ -90,6 +90,13 @@ fn strict_forgives_nothing() {
     let line = ["yes", ":::", "head", "-1"];
     pipe(&["run", "--"]).args(line).stdout("y\n").ok();
     pipe(&["run", "--strict", "--"]).args(line).stdout("y\n").status(141);
+    // A shell outlives its last command, and says what ended it by its status.
+    let shell =
+        pipe(&["run", "--report", "/dev/fd/2", "--shell", ":; yes; exit $?", "head -1"]).output();
+    let report = String::from_utf8(shell.stderr).unwrap();
+    assert!(shell.status.success(), "{report}");
+    assert!(report.contains(r#""status":141,"signal":null,"forgiven":true"#), "{report}");
+    pipe(&["run", "--strict", "--shell", ":; yes; exit $?", "head -1"]).stdout("y\n").status(141);
     // Through one that was forgiven itself.
     pipe(&["run", "--", "yes", ":::", "cat", ":::", "head", "-1"]).stdout("y\n").ok();
     pipe(&["run", "--", "yes", ":::", "sh", "-c", "read x; exit 3"]).status(3);

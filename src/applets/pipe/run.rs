@@ -21,8 +21,9 @@ use crate::sys::pipe;
 /// Runs the stages, each reading what the one before it writes.
 ///
 /// The status is that of the last stage that failed, 0 if none did. A stage that died of SIGPIPE after its reader ended well has
-/// not failed, unless --strict; nor has one that the box ended because another one had failed. Every command is looked
-/// up before any is started: where one is not found (127) or cannot be executed (126), nothing has run.
+/// not failed, unless --strict, nor has a shell whose last command did, which is status 141; nor has one that the box ended
+/// because another one had failed. Every command is looked up before any is started: where one is not found (127) or cannot be
+/// executed (126), nothing has run.
 ///
 /// --report writes a JSON object a line for each stage: stage argv pid status signal forgiven wall_s user_s system_s max_rss_bytes,
 /// null where it did not run. FILE can be /dev/fd/N.

@@ -105,6 +105,11 @@ impl Readers {
     }
 }
 
+/// Whether SIGPIPE ended it, or the last command of what is a shell, which says so by its status.
+fn by_sigpipe(ended: Ended) -> bool {
+    ended.status() == Ended::Killed(Signal::PIPE).status()
+}
+
 /// What the end of stage `which` means: one that SIGPIPE ended has not failed if its reader ended well, or was forgiven.
 pub fn judge(ends: &[Option<&End>], which: usize, readers: Readers) -> Verdict {
     let Some(end) = ends[which] else { return Verdict::Open };
@@ -113,7 +118,7 @@ pub fn judge(ends: &[Option<&End>], which: usize, readers: Readers) -> Verdict {
     }
     match end.ended {
         Ended::Exited(0) => return Verdict::Well,
-        Ended::Killed(Signal::PIPE) => {}
+        ended if by_sigpipe(ended) => {}
         _ => return Verdict::Failed,
     }
     let mut at = which;
@@ -124,7 +129,7 @@ pub fn judge(ends: &[Option<&End>], which: usize, readers: Readers) -> Verdict {
             Some((_, None)) => return Verdict::Open,
             Some((reader, Some(end))) => match end.ended {
                 Ended::Exited(0) => return Verdict::Forgiven,
-                Ended::Killed(Signal::PIPE) if !end.by_box => at = reader,
+                ended if by_sigpipe(ended) && !end.by_box => at = reader,
                 _ => return Verdict::Failed,
             },
         }
@@ -144,6 +149,13 @@ mod tests {
             (end(Ended::Killed(Signal::PIPE)), end(Ended::Exited(0)), end(Ended::Exited(1)));
         let judge = |ends: &[Option<&End>], readers| judge(ends, 0, readers);
         assert_eq!(judge(&[Some(&pipe), Some(&well)], Readers::Next), Verdict::Forgiven);
+        let shell = end(Ended::Exited(141));
+        assert_eq!(judge(&[Some(&shell), Some(&well)], Readers::Next), Verdict::Forgiven);
+        assert_eq!(
+            judge(&[Some(&pipe), Some(&shell), Some(&well)], Readers::Next),
+            Verdict::Forgiven
+        );
+        assert_eq!(judge(&[Some(&shell), Some(&bad)], Readers::Next), Verdict::Failed);
         assert_eq!(
             judge(&[Some(&pipe), Some(&pipe), Some(&well)], Readers::Next),
             Verdict::Forgiven
