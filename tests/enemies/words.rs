@@ -19,7 +19,7 @@ fn a_name_in_a_message_is_one_line_without_control_characters() {
     let world = World::new();
     fs::write(world.dir().join(NAME), "").unwrap();
     fs::write(world.dir().join(format!("x{NAME}")), "").unwrap();
-    let posix = format!("{}{NAME}", world.posix("p"));
+    let posix = world.posix(&format!("p{NAME}"));
     world.call("shm create --size 1").arg(&posix).ok();
     let calls: &[&[&str]] = &[
         &[NAME],
