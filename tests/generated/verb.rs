@@ -50,7 +50,11 @@ fn sorting(arg: &Arg) -> String {
 }
 
 fn options(parser: &Command) -> Vec<Arg> {
-    parser.get_arguments().filter(|arg| !arg.is_positional()).cloned().collect()
+    parser
+        .get_arguments()
+        .filter(|arg| !arg.is_positional() && !arg.is_hide_set())
+        .cloned()
+        .collect()
 }
 
 fn positionals(parser: &Command) -> Vec<Arg> {
