@@ -2,7 +2,7 @@
 //!
 //! The box's own words and help are here, and the one place that prints an error.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::mem::forget;
 use std::path::Path;
@@ -68,16 +68,17 @@ fn in_box(words: &[OsString]) -> (&'static str, Outcome) {
     }
     let outcome = match (&*first, rest) {
         ("-h" | "--help" | "help", []) => help(),
-        ("help", [topic @ .., last]) => {
+        ("help", [word]) if word == "help" || word == "--help" || word == "-h" => help(),
+        ("help", [_, _, word, ..])
+        | ("-h" | "--help" | "-V" | "--version" | "--list", [word, ..]) => {
+            Err(too_many(word).into())
+        }
+        ("help", topic) => {
             // `help sem run` is `sem run --help`.
-            let line = topic.iter().chain([last]).cloned();
+            let line = topic.iter().cloned();
             return in_box(&line.chain([OsString::from("--help")]).collect::<Vec<_>>());
         }
         ("-V" | "--version", []) => version(),
-        ("-h" | "--help" | "-V" | "--version" | "--list", [word, ..]) => {
-            let words = format!("'{}' is one word too many", word.display());
-            Err(Cause::new(Exit::Usage, words).into())
-        }
         ("--list", []) => {
             let names = APPLETS.iter().map(|applet| format!("{}\n", applet.name));
             say(&names.collect::<String>())
@@ -89,6 +90,10 @@ fn in_box(words: &[OsString]) -> (&'static str, Outcome) {
 
 fn version() -> Outcome {
     say(&format!("{BOX} {}\n", env!("CARGO_PKG_VERSION")))
+}
+
+fn too_many(word: &OsStr) -> Cause {
+    Cause::new(Exit::Usage, format!("'{}' is one word too many", word.display()))
 }
 
 fn no_such(word: &str) -> Cause {

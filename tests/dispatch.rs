@@ -11,6 +11,7 @@ fn the_box_alone_lists_its_applets() {
     assert!(help.contains("\n  sem "), "{help}");
     assert_eq!(world.call("--help").ok(), help);
     assert_eq!(world.call("help").ok(), help);
+    assert_eq!(world.call("help help").ok(), help);
     assert!(!help.contains("  ipcbox"), "{help}");
 }
 
@@ -92,6 +93,7 @@ fn wrong_usage_in_a_verb_is_one_line() {
     for (line, code, words) in [
         ("--list x", 2, "'x' is one word too many"),
         ("sem get", 2, "TARGET is missing"),
+        ("help sem run x", 2, "'x' is one word too many"),
         ("sem get a b", 2, "'b' is one word too many"),
         ("sem get a --al", 2, "did you mean '--all'"),
         ("sem get a --index", 2, "--index wants a value"),
