@@ -459,11 +459,11 @@ help	verb	Explain a verb
 -h,--help		Print help (see more with '\''--help'\'')'
 [shm_get]='#1	shm	The segment or POSIX object
 --offset	-	Where the word is, in bytes from the start
---bits	=32,64	How wide it is: 32, or 64
+--bits	=32,64	How wide it is, in bits; 32 if left out
 -h,--help		Print help'
 [shm_set]='#1	shm	The segment or POSIX object
 --offset	-	Where the word is, in bytes from the start
---bits	=32,64	How wide it is: 32, or 64
+--bits	=32,64	How wide it is, in bits; 32 if left out
 #2	-	The word'\''s new value
 --size	-	New size (POSIX)
 --pin		Keep it from being swapped out (System V)
@@ -473,7 +473,7 @@ help	verb	Explain a verb
 -h,--help		Print help (see more with '\''--help'\'')'
 [shm_add]='#1	shm	The segment or POSIX object
 --offset	-	Where the word is, in bytes from the start
---bits	=32,64	How wide it is: 32, or 64
+--bits	=32,64	How wide it is, in bits; 32 if left out
 --by	-	Add K instead of 1
 --create		Make it if it is missing, a page of zeros
 -m,--mode	-	Permission bits of a new object, in octal
@@ -481,13 +481,13 @@ help	verb	Explain a verb
 -h,--help		Print help (see more with '\''--help'\'')'
 [shm_cas]='#1	shm	The segment or POSIX object
 --offset	-	Where the word is, in bytes from the start
---bits	=32,64	How wide it is: 32, or 64
+--bits	=32,64	How wide it is, in bits; 32 if left out
 #2	-	The value that it must have
 #3	-	The value that it then gets
 -h,--help		Print help'
 [shm_wait]='#1	shm	The segment or POSIX object
 --offset	-	Where the word is, in bytes from the start
---bits	=32,64	How wide it is: 32, or 64
+--bits	=32,64	How wide it is, in bits; 32 if left out
 #2	-	The value to compare the word with
 --until	=eq,ne,ge,le	Until the word is equal, not equal, at least or at most VALUE
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h

@@ -514,12 +514,12 @@ help	verb	Explain a verb
         case shm_get
             echo '#1	shm	The segment or POSIX object
 --offset	-	Where the word is, in bytes from the start
---bits	=32,64	How wide it is: 32, or 64
+--bits	=32,64	How wide it is, in bits; 32 if left out
 -h,--help		Print help'
         case shm_set
             echo '#1	shm	The segment or POSIX object
 --offset	-	Where the word is, in bytes from the start
---bits	=32,64	How wide it is: 32, or 64
+--bits	=32,64	How wide it is, in bits; 32 if left out
 #2	-	The word\'s new value
 --size	-	New size (POSIX)
 --pin		Keep it from being swapped out (System V)
@@ -530,7 +530,7 @@ help	verb	Explain a verb
         case shm_add
             echo '#1	shm	The segment or POSIX object
 --offset	-	Where the word is, in bytes from the start
---bits	=32,64	How wide it is: 32, or 64
+--bits	=32,64	How wide it is, in bits; 32 if left out
 --by	-	Add K instead of 1
 --create		Make it if it is missing, a page of zeros
 -m,--mode	-	Permission bits of a new object, in octal
@@ -539,14 +539,14 @@ help	verb	Explain a verb
         case shm_cas
             echo '#1	shm	The segment or POSIX object
 --offset	-	Where the word is, in bytes from the start
---bits	=32,64	How wide it is: 32, or 64
+--bits	=32,64	How wide it is, in bits; 32 if left out
 #2	-	The value that it must have
 #3	-	The value that it then gets
 -h,--help		Print help'
         case shm_wait
             echo '#1	shm	The segment or POSIX object
 --offset	-	Where the word is, in bytes from the start
---bits	=32,64	How wide it is: 32, or 64
+--bits	=32,64	How wide it is, in bits; 32 if left out
 #2	-	The value to compare the word with
 --until	=eq,ne,ge,le	Until the word is equal, not equal, at least or at most VALUE
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h

@@ -94,8 +94,8 @@ pub fn explain(error: &clap::Error, called: &str, words: &[String], wants_comman
         }
         ErrorKind::MissingRequiredArgument if arg.starts_with("<CMD") => {
             let end = if words.iter().any(|word| word == "--") { "" } else { " --" };
-            let line = words.join(" ");
-            usage("no command was given".into()).hint(format!("{called} {line}{end} CMD…"))
+            let line = [&[called.to_owned()], words].concat().join(" ");
+            usage("no command was given".into()).hint(format!("{line}{end} CMD…"))
         }
         ErrorKind::MissingRequiredArgument => {
             usage(format!("{} is missing", plain(short))).hint(help)

@@ -131,6 +131,8 @@ fn another_processs_namespace_can_be_looked_at() {
     let of = format!("ipcs-lite --of {} --columns kind,id --no-header", other.pid());
     world.call(&of).stdout("msg  0\n").ok();
     world.call("ipcs-lite -J").stdout("").ok();
+    world.call("ipcs-lite --of x").fails(2, "a process id is a number from 1 on");
+    world.call("ipcs-lite --of -1").fails(2, "--of '-1': a process id is a number from 1 on");
     world.call("ipcs-lite --of 2147483647").fails(3, "no such process");
     if let Some(uid) = world.stranger() {
         world.call(&of).user(uid).fails(5, "CAP_SYS_ADMIN");

@@ -35,7 +35,11 @@ fn what_exists_must_be_as_asked() {
     let world = World::new();
     world.call("msgq create @q --max-bytes 4096").ok();
     world.call("msgq create @q --max-bytes 8K").fails(4, "a limit of 4096 bytes, not 8192");
-    world.call("msgq create @q -x").fails(4, "EEXIST");
+    world.call("msgq create @q -x").fails(
+        4,
+        "cannot create {}: it exists already (EEXIST)".replace("{}", &world.name("q")).as_str(),
+    );
+    world.call("msgq set @q --max-bytes -1").fails(2, "--max-bytes '-1': a size is written");
     world.call("msgq create @q --max-bytes 4K").ok();
     world.call("msgq create /@q --max-messages 3 --message-size 16").ok();
     world.call("msgq create /@q --max-messages 4").fails(4, "a limit of 3 messages, not 4");

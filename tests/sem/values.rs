@@ -62,7 +62,7 @@ fn create_of_what_exists_is_success_only_where_it_is_as_asked() {
     world.call("sem create @a --value 9").stdout(id.clone()).ok();
     world.call("sem create @a").stdout(id).ok();
     world.call("sem get @a").stdout("2\n").ok();
-    world.call("sem create @a --nsems 3").fails(4, "it exists with 1 semaphores, not 3");
+    world.call("sem create @a --nsems 3").fails(4, "the set that exists has 1, not 3 semaphores");
     world.call("sem create @a -x").fails(4, "EEXIST");
     world.call("sem create @a --slots 2").fails(4, "is a plain semaphore, not slots");
 

@@ -97,7 +97,9 @@ fn the_box_ends_as_the_command_did() {
         let words = |words: &str| world.call(&format!("signal run {way} {words}"));
         words("-- no-such-command").env("PATH", "/usr/bin").fails(127, "command not found");
         words("-- /etc/passwd").fails(126, "EACCES");
-        words("").fails(125, "no command was given");
+        let (hint, said) =
+            (format!("hint: ipcbox signal run {way} -- CMD…"), "no command was given");
+        words("").fails(125, &format!("{said}\n{}", hint.replace("  ", " ")));
         words("true").fails(125, "a command comes after '--'");
         let script = world.script("script", "neither program nor script");
         words("--").arg(script).fails(126, "ENOEXEC");

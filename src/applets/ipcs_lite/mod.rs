@@ -22,6 +22,7 @@ use self::size::Unit;
 use self::tables::Table;
 use super::{Applet, Entry, Runs, Verb};
 use crate::args::duration;
+use crate::args::numbers::pid;
 use crate::args::showing::Showing;
 use crate::exit::{Cause, Exit};
 use crate::inventory::evidence::chosen;
@@ -116,7 +117,7 @@ pub struct Ipcs {
     #[arg(long)]
     holders: bool,
     /// Those of the IPC namespace of this process
-    #[arg(hide_short_help = true, long, value_name = "PID")]
+    #[arg(hide_short_help = true, long, value_name = "PID", value_parser = pid, allow_negative_numbers = true)]
     of: Option<i32>,
     /// In the order of this column
     #[arg(hide_short_help = true, long, value_name = "COLUMN")]

@@ -53,6 +53,7 @@ fn explain(target: &Target, errno: Errno) -> Cause {
         Errno::ENOENT => Cause::told(errno, "no such message queue"),
         Errno::EINVAL if !is_posix => explain::missing(target, Kind::Msg),
         Errno::EIDRM => explain::removed(),
+        Errno::EEXIST => Cause::told(errno, "it exists already"),
         Errno::EACCES | Errno::EPERM => explain::denied(errno, queue::owner(target)),
         Errno::ENOSPC if is_posix => {
             let most = limit("queues_max", 256);

@@ -187,7 +187,8 @@ impl Create {
             bail!(is_not(&self.target, &values, "a plain set"));
         }
         if stat.len != asked.len() {
-            let words = format!("it exists with {} semaphores, not {}", stat.len, asked.len());
+            let words =
+                format!("the set that exists has {}, not {} semaphores", stat.len, asked.len());
             bail!(Cause::new(Exit::Exists, words));
         }
         let Some((index, value)) = (0..).zip(asked).find(|(_, value)| **value > 0) else {

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::{beyond, doing, plain, system_v};
+use super::{beyond, doing, plain};
 use crate::applets::Verb;
 use crate::args::creating::mode;
 use crate::args::explain::unchanged;
@@ -15,7 +15,7 @@ use crate::exit::{Cause, Exit};
 use crate::sync;
 use crate::sys::sysv::Change;
 use crate::sys::sysv::sem::MAX_VALUE;
-use crate::target::Target;
+use crate::target::{Form, Target, not_posix};
 
 /// A value given so takes away every process's undo for that semaphore; post and wait are for a semaphore in use. Values for all
 /// semaphores of a set are given at once; for some of them, one after the other.
@@ -72,7 +72,10 @@ ipcbox sem set store 0=7 1=2 --mode 660
 
 impl Set {
     fn set(&self) -> Result<()> {
-        system_v(&self.target)?;
+        if *self.target.form() == Form::Posix {
+            let why = "the kernel has no way to set a POSIX semaphore";
+            bail!(not_posix(&self.target, why));
+        }
         let change = Change {
             uid: self.owner.map(|owner| owner.uid),
             gid: self.owner.and_then(|owner| owner.gid),

@@ -21,8 +21,8 @@ pub struct Wait {
     #[command(flatten)]
     place: Place,
     /// The value to compare the word with
-    #[arg(value_name = "VALUE", value_parser = value, allow_negative_numbers = true)]
-    value: i64,
+    #[arg(value_name = "VALUE", value_parser = narrow, allow_negative_numbers = true)]
+    value: i32,
     /// Until the word is equal, not equal, at least or at most VALUE
     #[arg(
         long,
@@ -34,6 +34,12 @@ pub struct Wait {
     until: Until,
     #[command(flatten)]
     waiting: Waiting,
+}
+
+/// Reads the value of a word that can be slept on.
+fn narrow(text: &str) -> Result<i32, String> {
+    let value = value(text)?;
+    i32::try_from(value).map_err(|_| format!("it is beyond 32 bits, {} to {}", i32::MIN, i32::MAX))
 }
 
 /// What is waited for.
@@ -88,10 +94,10 @@ ipcbox shm wait stage 2 --until ge -w 10s
             let refused = Cause::new(Exit::Usage, words).hint(half);
             doing("wait for", &place.target, Err::<(), _>(refused.into()))?;
         }
-        let holds = |word: i32| until.holds(word.into(), *value);
+        let holds = |word: i32| until.holds(word.into(), (*value).into());
         let slept = place.with(
             "wait for",
-            &[*value],
+            &[],
             false,
             || place.open(false),
             |word| match word.wait(holds, deadline.patience) {
