@@ -69,7 +69,9 @@ impl Database {
         let of = |text: &str| entries(text).find(|(n, _)| *n == name).map(|(_, id)| id);
         // The highest number is none: the system calls take it for "no change".
         let number = || name.parse().ok().filter(|id| *id != u32::MAX);
-        of(&self.file()).or_else(number).or_else(|| of(&self.getent(&[name.to_owned()])))
+        // To getent it would be an option.
+        let asked = || (!name.starts_with('-')).then(|| self.getent(&[name.to_owned()]));
+        of(&self.file()).or_else(number).or_else(|| of(&asked()?))
     }
 
     fn file(self) -> String {
