@@ -99,7 +99,7 @@ pub fn all(kinds: &[Kind], posix: bool) -> Result<(Vec<Object>, bool)> {
         found.extend(system_v(*kind)?);
     }
     for kind in KINDS.iter().filter(|kind| posix && kinds.contains(kind)) {
-        let listed = super::posix(*kind);
+        let listed = super::posix(*kind)?;
         complete &= listed.is_some();
         found.extend(listed.unwrap_or_default());
     }

@@ -127,15 +127,28 @@ pub fn system_v(kind: Kind) -> Result<Vec<Object>> {
 
 /// The POSIX objects of a kind; what vanishes meanwhile is left out. `None`: the queues cannot be listed, since nobody has
 /// mounted their file system, and the caller may not.
-#[must_use]
-pub fn posix(kind: Kind) -> Option<Vec<Object>> {
+///
+/// # Errors
+/// Those of reading `/dev/shm`, and of looking at what is there.
+pub fn posix(kind: Kind) -> Result<Option<Vec<Object>>> {
+    let why = "cannot list POSIX objects";
     let names = match kind {
-        Kind::Msg => mq::names()?,
-        Kind::Sem => psem::names().unwrap_or_default(),
-        Kind::Shm => pshm::names().unwrap_or_default(),
+        Kind::Msg => match mq::names() {
+            None => return Ok(None),
+            Some(names) => names,
+        },
+        Kind::Sem => psem::names().context(why)?,
+        Kind::Shm => pshm::names().context(why)?,
     };
-    let found = names.iter().filter_map(|name| Posix::look(kind, name).ok());
-    Some(found.map(Object::from).collect())
+    let mut found = Vec::new();
+    for name in names {
+        match Posix::look(kind, &name) {
+            // It has gone, or is no such object.
+            Err(Errno::ENOENT | Errno::EINVAL) => {}
+            looked => found.push(looked.context(why)?.into()),
+        }
+    }
+    Ok(Some(found))
 }
 
 impl From<Posix> for Object {

@@ -198,6 +198,25 @@ fn a_user_is_asked_for_once_and_one_without_a_name_is_a_number() {
 }
 
 #[test]
+fn what_cannot_be_listed_is_not_left_out() {
+    let world = World::new();
+    world.shell("ipcbox sem create /$NAME-s").ok();
+    for line in ["ipcs-lite -P -s", "ipcs-lite -P -s -u", "ipcs-lite -s --leaks -- true"] {
+        let limited = format!("trap '' PIPE; ulimit -n 3; exec ipcbox {line}");
+        let output = world.shell(&limited).output();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code().is_some_and(|code| code != 0), "{line}");
+        let words = "cannot list POSIX objects: too many open files (EMFILE)\n";
+        assert!(told.ends_with(words), "{line}: {told}");
+    }
+}
+
+#[test]
+fn a_user_whose_name_is_no_name_is_not_asked_for() {
+    World::new().call("ipcs-lite --owner=--version").fails(2, "there is no user '--version'");
+}
+
+#[test]
 fn who_is_asked_for_names_can_be_interrupted() {
     let world = World::new();
     let path = format!("{}:{}", world.dir().display(), std::env::var("PATH").unwrap());

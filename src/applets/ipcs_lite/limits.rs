@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 
 use super::size::{Unit, human};
 use super::tables::Table;
+use crate::inventory::posix;
 use crate::output::{Cell, Column};
 use crate::sys::posix::{mq, shm as posix_shm};
 use crate::sys::sysv::{Kind, msg, sem, shm};
@@ -128,7 +129,7 @@ pub fn figures(kinds: &[Kind], table: Table, posix: bool) -> Result<Vec<Figures>
             if table == Table::Limits { limit_figures(*kind)? } else { used_figures(*kind)? };
         found.push(Figures { kind: *kind, family: "sysv", values });
         if posix {
-            let values = posix_figures(*kind, table);
+            let values = posix_figures(*kind, table)?;
             found.push(Figures { kind: *kind, family: "posix", values });
         }
     }
@@ -189,24 +190,24 @@ fn used_figures(kind: Kind) -> Result<Vec<(&'static str, Option<u64>)>> {
     })
 }
 
-fn posix_figures(kind: Kind, table: Table) -> Vec<(&'static str, Option<u64>)> {
+fn posix_figures(kind: Kind, table: Table) -> Result<Vec<(&'static str, Option<u64>)>> {
     let is_limits = table == Table::Limits;
-    let count = crate::inventory::posix(kind).map(|all| wide(all.len()));
-    match kind {
+    let count = || Ok::<_, Error>(posix(kind)?.map(|all| wide(all.len())));
+    Ok(match kind {
         Kind::Msg if is_limits => vec![
             ("max_queues", mq::setting("queues_max")),
             ("max_messages", mq::setting("msg_max")),
             ("message_size", mq::setting("msgsize_max")),
             ("max_user_bytes", mq::memory_limit()),
         ],
-        Kind::Msg => vec![("queues", count)],
+        Kind::Msg => vec![("queues", count()?)],
         Kind::Shm if is_limits => vec![("free_bytes", posix_shm::free().ok())],
-        Kind::Shm => vec![("segments", count)],
+        Kind::Shm => vec![("segments", count()?)],
         Kind::Sem if is_limits => {
             vec![("max_value", Some(crate::sys::posix::sem::MAX_VALUE.into()))]
         }
-        Kind::Sem => vec![("semaphores", count)],
-    }
+        Kind::Sem => vec![("semaphores", count()?)],
+    })
 }
 
 /// The columns of limits, or of use.

@@ -20,7 +20,7 @@ impl Ipcs {
     fn posix_of(&self, kinds: &[Kind]) -> Result<Vec<Object>> {
         let mut found = Vec::new();
         for kind in KINDS.iter().filter(|kind| self.posix && kinds.contains(kind)) {
-            match posix(*kind) {
+            match posix(*kind)? {
                 Some(objects) => found.extend(objects),
                 None => output::tell(&format!("{}: {}\n", NAME, find::NO_QUEUES)),
             }
