@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use nix::pty::openpty;
+use nix::sys::signal::Signal;
 
-use crate::support::{BINARY, World, eventually, skip};
+use crate::support::{BINARY, World, eventually, signal, skip};
 
 /// Two stages that have left their process ids in a file and have become sleep.
 struct Stages {
@@ -137,6 +138,27 @@ fn a_stop_from_the_terminal_stops_all_and_they_go_on_with_the_job() {
         stages.are_stopped(false);
         terminal.write_all(b"\x03").unwrap();
         told("130");
+    });
+}
+
+#[test]
+fn a_stop_sent_to_a_box_in_the_background_stops_all_until_it_is_continued() {
+    let world = World::new();
+    let stages = Stages::new(&world);
+    // It reads until all is over: a job that stops ends bash's loops and its wait, and the script's end ends the job.
+    let script = "set -m; \"$@\" & read -r; wait $!; echo $? >told; exit 0";
+    under_job_control(&world, script, &stages, |terminal, told| {
+        // Not the box's group, which has no terminal in front.
+        assert_ne!(field(stages.pids()[0], 2), field(stages.parent(), 2));
+        for _ in 0..3 {
+            signal(stages.parent(), Signal::SIGTSTP);
+            stages.are_stopped(true);
+            signal(stages.parent(), Signal::SIGCONT);
+            stages.are_stopped(false);
+        }
+        signal(stages.parent(), Signal::SIGTERM);
+        terminal.write_all(b"\n").unwrap();
+        told("143");
     });
 }
 
