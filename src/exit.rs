@@ -123,7 +123,7 @@ impl Cause {
     /// The errno in the C library's words.
     #[must_use]
     pub fn plain(errno: Errno) -> Self {
-        Self::told(errno, lower(errno.desc()))
+        Self::told(errno, words(errno))
     }
 
     /// Another status than the errno's own.
@@ -220,8 +220,10 @@ fn errno(link: &(dyn std::error::Error + 'static)) -> Option<Errno> {
     link.downcast_ref().copied().or_else(|| wrapped().map(Errno::from_raw))
 }
 
-fn lower(words: &str) -> String {
-    let mut letters = words.chars();
+/// What an errno means, as it stands in a message: in lower case, but for names in it.
+#[must_use]
+pub fn words(errno: Errno) -> String {
+    let mut letters = errno.desc().chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 

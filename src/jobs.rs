@@ -5,6 +5,8 @@
 //!
 //! A server stops at a signal: it takes no more, lets what runs come to its end, and ends with status 0 where the
 //! signal was SIGTERM, else by the signal. A second one goes on to the commands, and ends the server.
+//!
+//! It also takes no more, and fails, where there is no process or descriptor for one more command: what it took would be lost.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -37,6 +39,8 @@ pub struct Jobs<T> {
     running: Vec<Job<T>>,
     postmen: Vec<i32>,
     failed: bool,
+    /// There was no process or descriptor for a command.
+    starved: bool,
     stop: Option<Signal>,
 }
 
@@ -67,7 +71,7 @@ impl<T> Jobs<T> {
             .context("cannot catch signals")?;
         let most = usize::from(most.max(1));
         let (running, postmen) = (Vec::new(), Vec::new());
-        Ok(Self { command, most, who, running, postmen, failed: false, stop: None })
+        Ok(Self { command, most, who, running, postmen, failed: false, starved: false, stop: None })
     }
 
     /// Whether one more may run now.
@@ -82,16 +86,10 @@ impl<T> Jobs<T> {
         self.running.is_empty() && self.postmen.is_empty()
     }
 
-    /// Whether no more is to be started, because a signal said so.
+    /// Whether no more is to be started, because a signal said so or the last one could not be.
     #[must_use]
     pub const fn is_stopping(&self) -> bool {
-        self.stop.is_some()
-    }
-
-    /// Whether a command failed, or could not be started.
-    #[must_use]
-    pub const fn has_failed(&self) -> bool {
-        self.failed
+        self.stop.is_some() || self.starved
     }
 
     /// Starts the command for a record, with `added` in its environment. One that cannot be started is told, and has ended
@@ -116,6 +114,7 @@ impl<T> Jobs<T> {
             Err(error) => {
                 output::tell(&exit::lines(self.who, &error));
                 self.failed = true;
+                self.starved |= Exit::of(&error) != Exit::NotExecutable;
                 Ok(Some(Ended { what, status: Exit::NotExecutable.code(), printed: spool }))
             }
         }
@@ -204,8 +203,8 @@ impl<T> Jobs<T> {
         Ok(())
     }
 
-    /// How the server ends when all is done: by the signal that stopped it, where that was not SIGTERM; with status 1 where a
-    /// command failed and the user asked for an end.
+    /// How the server ends when all is done: by the signal that stopped it, where that was not SIGTERM; with status 1 where one
+    /// could not be started for want of something, or a command failed and the user asked for an end.
     pub fn end(self, asked: bool) -> Result<Exit> {
         match self.stop {
             Some(Signal::SIGTERM) => Ok(Exit::Done),
@@ -213,7 +212,7 @@ impl<T> Jobs<T> {
                 caught::die_by(signal)?;
                 Ok(Exit::Failed)
             }
-            None if asked && self.failed => Ok(Exit::Failed),
+            None if self.starved || asked && self.failed => Ok(Exit::Failed),
             None => Ok(Exit::Done),
         }
     }

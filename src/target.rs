@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{OsStringValueParser, TypedValueParser, ValueParserFactory};
 use nix::errno::Errno;
 
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, words};
 use crate::sys::sysv::{Key, ftok};
 
 /// The longest name, in bytes.
@@ -100,7 +100,7 @@ impl Target {
 }
 
 fn no_file(path: &Path, errno: Errno) -> Cause {
-    let cause = Cause::told(errno, format!("no key for {}: {}", path.display(), errno.desc()));
+    let cause = Cause::told(errno, format!("no key for {}: {}", path.display(), words(errno)));
     match path.as_os_str().as_bytes().first() {
         Some(b'~') => cause.hint("the shell left ~ unexpanded: write ftok:$HOME/…"),
         _ => cause,

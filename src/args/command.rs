@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, words};
 use crate::sys::spawn::{self, Unstarted};
 use crate::sys::{exec, fds};
 
@@ -142,7 +142,7 @@ pub fn not_forked(errno: Errno, what: &str) -> Cause {
         Errno::EAGAIN => Cause::told(errno, "no more processes can be started")
             .exit(Exit::Failed)
             .hint("ulimit -u, or the cgroup's pids.max, is the limit"),
-        errno => Cause::told(errno, format!("{what}: {}", errno.desc())),
+        errno => Cause::told(errno, format!("{what}: {}", words(errno))),
     }
 }
 

@@ -53,6 +53,21 @@ fn a_message_with_a_nul_is_told_and_not_run() {
 }
 
 #[test]
+fn where_no_command_can_be_started_no_more_is_taken() {
+    let world = World::new();
+    for target in ["$NAME-q", "/$NAME-q"] {
+        world.shell(&format!("ipcbox msgq send {target} --create a b c")).ok();
+        let told = "cannot run true: no process could be started for it: too many open files";
+        let serve = format!("ulimit -n 5; exec ipcbox msgq serve {target} --drain -- true");
+        world.shell(&serve).fails(1, told);
+        world
+            .shell(&format!("ipcbox msgq stat {target} --columns messages --no-header"))
+            .stdout("2\n")
+            .ok();
+    }
+}
+
+#[test]
 fn a_command_that_is_not_there_takes_nothing() {
     let world = World::new();
     world.call("msgq send @q x --create").ok();

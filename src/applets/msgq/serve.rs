@@ -15,7 +15,7 @@ use crate::args::command::Command;
 use crate::args::creating::Making;
 use crate::args::numbers::{count, many};
 use crate::args::waiting::{Deadline, Waiting};
-use crate::exit::Exit;
+use crate::exit::{Cause, Exit};
 use crate::jobs::{Ended, Jobs, Printed};
 use crate::output;
 use crate::sys::mailbox::{self, Address};
@@ -187,7 +187,7 @@ impl Server {
             return Ok(());
         }
         if let Err(errno) = self.jobs.deliver(&reply, &caller) {
-            output::tell(&format!("msgq: cannot deliver a reply: {} ({errno:?})\n", errno.desc()));
+            output::tell(&format!("msgq: cannot deliver a reply: {}\n", Cause::plain(errno)));
         }
         Ok(())
     }

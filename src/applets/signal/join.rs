@@ -11,7 +11,7 @@ use crate::applets::Verb;
 use crate::args::process::{Process, parse};
 use crate::args::showing::Streaming;
 use crate::args::waiting::{Deadline, Waiting};
-use crate::exit::{Exit, each};
+use crate::exit::{Exit, each, words};
 use crate::output::{self, Stream};
 use crate::sys::process::command;
 use crate::sys::process::ended::{Ended, Stage, after};
@@ -116,7 +116,7 @@ fn wait(
 fn unknown(process: &Process, errno: Errno) -> String {
     let why = match errno {
         Errno::ENOSYS => "the kernel does not tell of reaped processes; Linux 6.15 does".into(),
-        errno => errno.desc().to_lowercase(),
+        errno => words(errno),
     };
     format!("signal: cannot tell how {process} ended: {why} ({errno:?})\n")
 }
