@@ -96,7 +96,7 @@ impl<T> Jobs<T> {
     /// at once.
     ///
     /// # Errors
-    /// The server itself cannot go on: there is no room to spool what the command prints.
+    /// The server itself cannot go on: there is no room to spool what the command prints. The record is told to be lost.
     pub fn start(
         &mut self,
         record: &[u8],
@@ -105,7 +105,9 @@ impl<T> Jobs<T> {
         what: T,
     ) -> Result<Option<Ended<T>>> {
         let spooled = printed == Printed::Kept || self.most > 1;
-        let spool = spooled.then(fds::spool).transpose().context("cannot spool what CMD prints")?;
+        let spool = spooled.then(fds::spool).transpose().context("cannot spool what CMD prints");
+        let lost = || format!("a record of {} bytes was taken and is lost", record.len());
+        let spool = spool.with_context(lost)?;
         match self.command.start(record, added, spool.as_ref().map(AsFd::as_fd)) {
             Ok(pid) => {
                 self.running.push(Job { pid, printed, spool, what });

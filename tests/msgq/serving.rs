@@ -298,3 +298,11 @@ fn children(pid: i32) -> Vec<i32> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
+
+#[test]
+fn a_message_that_cannot_be_served_any_more_is_told_to_be_lost() {
+    let world = World::new();
+    world.shell("ipcbox msgq send $NAME-q hello --create").ok();
+    let words = "a record of 5 bytes was taken and is lost: cannot spool what CMD prints: too many open files (EMFILE)";
+    world.shell("ulimit -n 3; exec ipcbox msgq serve $NAME-q -j 2 -c 1 -- true").fails(1, words);
+}
