@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::explain::is_gone;
 use crate::exit::{Exit, each};
-use crate::target::Target;
+use crate::target::{Form, Target, not_private};
 
 /// What is removed, and what is not minded.
 #[derive(Args)]
@@ -31,6 +31,10 @@ impl Removing {
         remove: impl Fn(&Target) -> Result<()>,
         explain: impl Fn(&str, &Target, Result<()>) -> Result<()>,
     ) -> Result<Exit> {
+        // Wrong usage, and then none is tried.
+        if let Some(none) = self.targets.iter().find(|target| *target.form() == Form::Private) {
+            explain("remove", none, Err(not_private("object").into()))?;
+        }
         each(&self.targets, |target| match remove(target) {
             Err(error) if self.missing_ok && is_gone(&error, target) => Ok(()),
             removed => explain("remove", target, removed),

@@ -196,6 +196,13 @@ fn targets_that_are_not_there_or_something_else() {
         world.call(&format!("sem {verb} private")).fails(2, "'private' is for create alone");
         world.call(&format!("sem {verb} ftok:/nonexistent")).fails(3, "no key for /nonexistent");
     }
+    // Wrong usage in one of several: none is removed.
+    for create in ["msgq create @kept", "sem create @kept", "shm create @kept --size 1"] {
+        world.call(create).ok();
+        let applet = create.split(' ').next().unwrap();
+        world.call(&format!("{applet} rm @kept private")).fails(2, "'private' is for create alone");
+        world.call(&format!("{applet} rm @kept")).ok();
+    }
     world.call("sem run private --slots 1 -- true").fails(125, "'private' is for create alone");
     world.call("sem create private --slots 1").fails(2, "slots want a name or a key");
     let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
