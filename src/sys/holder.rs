@@ -22,6 +22,7 @@ use nix::unistd::{
     read, setsid, write,
 };
 
+use super::mailbox;
 use super::wait::{Patience, ready};
 
 /// A holder that has taken what it is to hold, and ends with this process unless it is [released](Self::release).
@@ -76,14 +77,8 @@ pub fn start(
             if first != Some(0) {
                 return Err(Unheld::Ended);
             }
-            let mut told = [0; TOLD];
-            if read(&report, &mut told)? < TOLD {
-                return Err(Unheld::NotStarted(Errno::ECHILD));
-            }
-            match Unheld::from_bytes(told) {
-                Some(unheld) => Err(unheld),
-                None => Ok(Holder { pid: child.as_raw(), report, release }),
-            }
+            hear(&report)?;
+            Ok(Holder { pid: child.as_raw(), report, release })
         }
     }
 }
@@ -109,17 +104,25 @@ impl Unheld {
     }
 }
 
+/// Waits for what the child tells. Nothing more is `ECHILD`: it was killed.
+fn hear(report: &OwnedFd) -> std::result::Result<(), Unheld> {
+    let mut told = [0; TOLD];
+    if read(report, &mut told)? < TOLD {
+        return Err(Errno::ECHILD.into());
+    }
+    Unheld::from_bytes(told).map_or(Ok(()), Err)
+}
+
 impl Holder {
     /// Lets it live on when this process ends. Returns when it has heard of that.
     ///
     /// # Errors
-    /// `ECHILD`: it was killed meanwhile.
-    pub fn release(self) -> Result<()> {
-        write(&self.release, b"1").map_err(|_| Errno::ECHILD)?;
-        let mut answer = [0];
-        match read(&self.report, &mut answer)? {
-            0 => Err(Errno::ECHILD),
-            _ => Ok(()),
+    /// It has ended meanwhile: `ECHILD` where it was killed.
+    pub fn release(self) -> std::result::Result<(), Unheld> {
+        match mailbox::put(&self.release, b"1") {
+            // What it told before it ended says why.
+            Ok(_) | Err(Errno::EPIPE) => hear(&self.report),
+            Err(errno) => Err(errno.into()),
         }
     }
 }
@@ -153,7 +156,7 @@ fn hold(
     // From here on the parent waits for us, or has gone, and then there is nobody to report to.
     if read(release, &mut [0])? == 1 {
         set_pdeathsig(None)?;
-        write(report, b"1")?;
+        write(report, &[0; TOLD])?;
         close_all_but(&[process.as_raw_fd()])?;
         ready(&[process], Patience::Forever)?;
     }

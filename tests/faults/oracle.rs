@@ -152,7 +152,15 @@ impl Case<'_> {
             // It would read as that a wait is over.
             (libc::SYS_timer_create | libc::SYS_mmap, EAGAIN) => ENOMEM,
             // No object of this kind is behind the name.
-            (_, EINVAL | EIDRM) if self.line.words.starts_with("ipcrm-lite") => ENOENT,
+            (
+                libc::SYS_msgctl
+                | libc::SYS_semctl
+                | libc::SYS_shmctl
+                | libc::SYS_msgget
+                | libc::SYS_semget
+                | libc::SYS_shmget,
+                EINVAL | EIDRM,
+            ) if self.line.words.starts_with("ipcrm-lite") => ENOENT,
             // There is no /dev/shm: as sem_open(3) has it.
             (libc::SYS_statfs, ENOENT) if self.line.words.starts_with("sem ") => ENOSYS,
             _ => errno,
@@ -202,6 +210,8 @@ impl Case<'_> {
                     || line.contains("--drain")
             }
             (libc::SYS_fcntl, _) => words(&["is not a pipe"]),
+            // The object is open; what is not there can only be /proc, by which it is named.
+            (libc::SYS_fchmodat, ENOENT) => words(&["this needs /proc"]),
             // A private queue cannot be there.
             (libc::SYS_msgget, EEXIST) => line.contains("private"),
             // Somebody else has removed what was to be removed at the end.

@@ -90,19 +90,19 @@ impl Hold {
         let deadline = self.waiting.start();
         let process = process::open(self.pid).map_err(|errno| unopened(self.pid, errno))?;
         let held = self.find()?;
-        let started = start(process.as_fd(), || held.take(deadline.patience));
-        let holder = started.map_err(|unheld| match unheld {
+        let why = |unheld| match unheld {
             Unheld::NotTaken(errno) => match held {
                 Held::Slots(_, count) => not_taken(errno, count, &deadline),
                 Held::Lock(..) => missed(errno, &deadline, LOCKED),
             },
             Unheld::NotStarted(errno) => not_started(errno).into(),
             Unheld::Ended => unopened(self.pid, Errno::ESRCH).into(),
-        })?;
+        };
+        let holder = start(process.as_fd(), || held.take(deadline.patience)).map_err(why)?;
         if !self.quiet {
             output::print(format!("{}\n", holder.pid).as_bytes())?;
         }
-        holder.release().map_err(not_started).context("it was lost")
+        holder.release().map_err(why).context("it was lost")
     }
 
     fn find(&self) -> Result<Held> {
