@@ -6,12 +6,13 @@
 //! A server stops at a signal: it takes no more, lets what runs come to its end, and ends with status 0 where the
 //! signal was SIGTERM, else by the signal. A second one goes on to the commands, and ends the server.
 //!
-//! It also takes no more, and fails, where there is no process or descriptor for one more command: what it took would be lost.
+//! It also takes no more, and fails, where there is no process or descriptor for one more command, since what it took would be
+//! lost, and where what a command printed cannot be written. However it fails, it waits for what runs.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
@@ -41,6 +42,8 @@ pub struct Jobs<T> {
     failed: bool,
     /// There was no process or descriptor for a command.
     starved: bool,
+    /// Why what one printed could not be written.
+    unwritten: Option<Error>,
     stop: Option<Signal>,
 }
 
@@ -71,7 +74,17 @@ impl<T> Jobs<T> {
             .context("cannot catch signals")?;
         let most = usize::from(most.max(1));
         let (running, postmen) = (Vec::new(), Vec::new());
-        Ok(Self { command, most, who, running, postmen, failed: false, starved: false, stop: None })
+        Ok(Self {
+            command,
+            most,
+            who,
+            running,
+            postmen,
+            failed: false,
+            starved: false,
+            unwritten: None,
+            stop: None,
+        })
     }
 
     /// Whether one more may run now.
@@ -86,10 +99,11 @@ impl<T> Jobs<T> {
         self.running.is_empty() && self.postmen.is_empty()
     }
 
-    /// Whether no more is to be started, because a signal said so or the last one could not be.
+    /// Whether no more is to be started, because a signal said so, the last one could not be, or what one printed could not be
+    /// written.
     #[must_use]
     pub const fn is_stopping(&self) -> bool {
-        self.stop.is_some() || self.starved
+        self.stop.is_some() || self.starved || self.unwritten.is_some()
     }
 
     /// Starts the command for a record, with `added` in its environment. One that cannot be started is told, and has ended
@@ -125,7 +139,7 @@ impl<T> Jobs<T> {
     /// The commands that have ended since the last call. What they passed has been written.
     ///
     /// # Errors
-    /// What they printed cannot be written to standard output. A second signal to stop does not return.
+    /// Signals cannot be taken, or children not waited for. A second signal to stop does not return.
     pub fn ended(&mut self) -> Result<Vec<Ended<T>>> {
         let mut ended = Vec::new();
         loop {
@@ -151,8 +165,9 @@ impl<T> Jobs<T> {
             self.failed |= status != 0;
             let printed = match (job.printed, job.spool) {
                 (Printed::Passed, Some(spool)) => {
-                    fds::copy(&spool, 0, fds::stdout())
-                        .context("cannot write to standard output")?;
+                    let written = fds::copy(&spool, 0, fds::stdout())
+                        .context("cannot write to standard output");
+                    self.unwritten = self.unwritten.take().or(written.err());
                     None
                 }
                 (_, spool) => spool,
@@ -191,6 +206,25 @@ impl<T> Jobs<T> {
         Ok(())
     }
 
+    /// What a server's loop has come to. Where it has failed, what runs comes to its end first, and `settle` deals with each.
+    pub fn finish(
+        &mut self,
+        outcome: Result<()>,
+        settle: impl Fn(&mut Self, Ended<T>) -> Result<()>,
+    ) -> Result<()> {
+        let mut rest = || loop {
+            for ended in self.ended()? {
+                settle(self, ended)?;
+            }
+            if self.is_idle() {
+                return Ok(());
+            }
+            self.wait()?;
+        };
+        // The first failure is the one that counts.
+        outcome.or_else(|error| rest().and(Err(error)))
+    }
+
     fn heed(&mut self, signal: Signal) -> Result<()> {
         if signal == Signal::SIGCHLD {
             return Ok(());
@@ -207,7 +241,13 @@ impl<T> Jobs<T> {
 
     /// How the server ends when all is done: by the signal that stopped it, where that was not SIGTERM; with status 1 where one
     /// could not be started for want of something, or a command failed and the user asked for an end.
+    ///
+    /// # Errors
+    /// What a command printed could not be written to standard output.
     pub fn end(self, asked: bool) -> Result<Exit> {
+        if let Some(error) = self.unwritten {
+            return Err(error);
+        }
         match self.stop {
             Some(Signal::SIGTERM) => Ok(Exit::Done),
             Some(signal) => {

@@ -7,7 +7,7 @@ use nix::libc;
 use nix::sys::signal::Signal;
 
 use super::{hold, world};
-use crate::support::{Child, World, eventually, lines};
+use crate::support::{Call, Child, World, eventually, lines};
 
 fn served(world: &World, options: &str, command: &[&str]) -> Child {
     let call = world.call(&format!("fifo serve f {options} --"));
@@ -95,6 +95,29 @@ fn so_many_run_at_once_and_the_other_lines_stay_in_the_fifo() {
     // Each one's output is whole.
     assert!(got == ["1", "1", "2", "2"] || got == ["2", "2", "1", "1"], "{got:?}");
     world.call("fifo read f -n").stdout("3\n4\n").ok();
+}
+
+#[test]
+fn where_it_fails_what_runs_comes_to_its_end() {
+    let world = world();
+    let mut held = hold(&world.dir().join("f"));
+    let go = "echo $1 >> log; until [ -e go ]; do sleep 0.01; done; echo $1";
+    let server = served(&world, "-j 2", &["sh", "-c", go, "sh", "{}"]);
+    held.write_all(b"first\n").unwrap();
+    done(&world, 1);
+    // There is no descriptor for what the second one prints.
+    let server = server.blocked_in(libc::SYS_ppoll);
+    let pid = server.pid().to_string();
+    Call::new("prlimit").args(["--pid", &pid, "--nofile=3"]).ok();
+    held.write_all(b"second\n").unwrap();
+    eventually("the second line is taken", || {
+        world.call("fifo stat f --columns bytes --no-header").ok() == "0\n"
+    });
+    world.file("go", "");
+    let output = server.end();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("a record of 6 bytes was taken and is lost"), "{told}");
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(1), &b"first\n"[..]));
 }
 
 #[test]

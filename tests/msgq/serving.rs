@@ -306,3 +306,17 @@ fn a_message_that_cannot_be_served_any_more_is_told_to_be_lost() {
     let words = "a record of 5 bytes was taken and is lost: cannot spool what CMD prints: too many open files (EMFILE)";
     world.shell("ulimit -n 3; exec ipcbox msgq serve $NAME-q -j 2 -c 1 -- true").fails(1, words);
 }
+
+#[test]
+fn what_cannot_be_written_is_told_once_and_no_more_is_taken() {
+    let world = World::new();
+    world.shell("ipcbox msgq send $NAME-q --create a b c d e").ok();
+    // Each ends when both run.
+    let job = "echo >>$1; until [ $(wc -l <$1) = 2 ]; do sleep 0.01; done; echo out";
+    let serve =
+        format!("ipcbox msgq serve $NAME-q --drain -j 2 -- sh -c '{job}' sh log >/dev/full");
+    let words = "msgq: cannot write to standard output: no space left on device (ENOSPC)\n";
+    let output = world.shell(&serve).output();
+    assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stderr)), (Some(1), words));
+    world.shell("ipcbox msgq stat $NAME-q --columns messages --no-header").stdout("3\n").ok();
+}

@@ -70,7 +70,8 @@ kill "$server"
         let is_text = self.ending.byte() == b'\n';
         let command = if is_text { command.ending_records_in(b"\n") } else { command };
         let mut jobs = Jobs::new(command, self.jobs, super::APPLET.name)?;
-        doing("serve", &self.fifo, self.serve(&mut jobs))?;
+        let outcome = self.serve(&mut jobs);
+        doing("serve", &self.fifo, jobs.finish(outcome, |_, _| Ok(())))?;
         jobs.end(false)
     }
 }

@@ -76,7 +76,8 @@ ipcbox msgq serve jobs --drain -j 4 -- echo job {}
     fn run(mut self) -> Result<Exit> {
         let command = Command::find(std::mem::take(&mut self.command))?;
         let mut server = doing("serve", &self.target, self.open(command))?;
-        doing("serve", &self.target, self.serve(&mut server))?;
+        let outcome = self.serve(&mut server);
+        doing("serve", &self.target, server.jobs.finish(outcome, answer))?;
         server.jobs.end(self.count.is_some() || self.drain)
     }
 }
@@ -131,10 +132,7 @@ impl Serve {
                     silence = self.start();
                 }
                 Err(Errno::EAGAIN) => bail!(silence.missed("no message came")),
-                Err(errno) => {
-                    server.finish()?;
-                    bail!(errno);
-                }
+                Err(errno) => bail!(errno),
             }
         }
     }
@@ -156,7 +154,7 @@ impl Server {
         let added = [(name, number.to_string()), ("IPCBOX_LENGTH", data.len().to_string())];
         let printed = if caller.is_some() { Printed::Kept } else { Printed::Passed };
         match self.jobs.start(data, &added, printed, caller)? {
-            Some(ended) => self.answer(ended),
+            Some(ended) => answer(&mut self.jobs, ended),
             None => Ok(()),
         }
     }
@@ -164,33 +162,24 @@ impl Server {
     /// Deals with the jobs that have ended.
     fn settle(&mut self) -> Result<()> {
         for ended in self.jobs.ended()? {
-            self.answer(ended)?;
+            answer(&mut self.jobs, ended)?;
         }
         Ok(())
     }
+}
 
-    /// Lets what runs come to its end.
-    fn finish(&mut self) -> Result<()> {
-        while !self.jobs.is_idle() {
-            self.jobs.wait()?;
-            self.settle()?;
-        }
-        Ok(())
+/// Sends a caller what the job printed, and its status. A caller that has gone is no failure.
+fn answer(jobs: &mut Jobs<Option<OwnedFd>>, ended: Ended<Option<OwnedFd>>) -> Result<()> {
+    let (Some(caller), Some(reply)) = (ended.what, ended.printed) else { return Ok(()) };
+    let length = reply.metadata().context("cannot look at a reply")?.len();
+    // A pipe that holds a byte at most has room for this.
+    if mailbox::put(&caller, &frame::head(ended.status, length)).is_err() || length == 0 {
+        return Ok(());
     }
-
-    /// Sends a caller what the job printed, and its status. A caller that has gone is no failure.
-    fn answer(&mut self, ended: Ended<Option<OwnedFd>>) -> Result<()> {
-        let (Some(caller), Some(reply)) = (ended.what, ended.printed) else { return Ok(()) };
-        let length = reply.metadata().context("cannot look at a reply")?.len();
-        // A pipe that holds a byte at most has room for this.
-        if mailbox::put(&caller, &frame::head(ended.status, length)).is_err() || length == 0 {
-            return Ok(());
-        }
-        if let Err(errno) = self.jobs.deliver(&reply, &caller) {
-            output::tell(&format!("msgq: cannot deliver a reply: {}\n", Cause::plain(errno)));
-        }
-        Ok(())
+    if let Err(errno) = jobs.deliver(&reply, &caller) {
+        output::tell(&format!("msgq: cannot deliver a reply: {}\n", Cause::plain(errno)));
     }
+    Ok(())
 }
 
 /// Tells a caller that its request is being worked on. `None`: it has gone, or may not be reached, which is told.
