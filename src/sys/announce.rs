@@ -1,7 +1,7 @@
 //! Saying that something has begun: a line to a FIFO, a file or a descriptor that the caller gave.
 #![allow(unsafe_code)]
 
-use std::ffi::{OsStr, c_int};
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::libc;
 use nix::sys::stat::Mode;
 
-use super::fds::write_all;
+use super::fds::{descriptor, write_all};
 use super::wait::Patience;
 
 /// How often a FIFO is tried again that nobody reads, where the wait has an end.
@@ -39,18 +39,6 @@ pub fn announce(path: &OsStr, line: &str, patience: Patience) -> Result<()> {
         }
         None => write_all(opened(path, patience)?, line.as_bytes()),
     }
-}
-
-/// N of `/dev/fd/N` and the like.
-fn descriptor(path: &OsStr) -> Option<c_int> {
-    let path = path.to_str()?;
-    match path {
-        "/dev/stdout" => return Some(1),
-        "/dev/stderr" => return Some(2),
-        _ => {}
-    }
-    let digits = path.strip_prefix("/dev/fd/").or(path.strip_prefix("/proc/self/fd/"))?;
-    digits.parse().ok().filter(|fd| *fd >= 0)
 }
 
 fn opened(path: &OsStr, patience: Patience) -> Result<OwnedFd> {

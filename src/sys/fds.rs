@@ -1,6 +1,7 @@
 //! File descriptors: the three standard ones, and writing to them whole.
 #![allow(unsafe_code)]
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{ErrorKind, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -54,6 +55,20 @@ pub fn stdout() -> BorrowedFd<'static> {
 pub fn stderr() -> BorrowedFd<'static> {
     // SAFETY: as for standard input.
     unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) }
+}
+
+/// The number that a path such as `/dev/fd/N` has. Opening the path would open the file behind the descriptor anew.
+#[must_use]
+pub fn descriptor(path: &OsStr) -> Option<i32> {
+    let path = path.to_str()?;
+    match path {
+        "/dev/stdin" => return Some(0),
+        "/dev/stdout" => return Some(1),
+        "/dev/stderr" => return Some(2),
+        _ => {}
+    }
+    let digits = path.strip_prefix("/dev/fd/").or(path.strip_prefix("/proc/self/fd/"))?;
+    digits.parse().ok().filter(|fd| *fd >= 0)
 }
 
 /// A copy of a descriptor that the box was given, closed on exec. Both are one opening of the file.

@@ -207,6 +207,23 @@ fn a_stage_gets_its_standard_descriptors_and_no_other() {
 }
 
 #[test]
+fn the_report_goes_to_a_descriptor_without_emptying_its_file() {
+    let world = World::new();
+    let log = world.dir().join("log");
+    let log = log.to_str().unwrap();
+    for name in ["/dev/stderr", "/dev/fd/2", "/proc/self/fd/2", "/proc/self/fd/7"] {
+        let run = format!("ipcbox pipe run --report {name} -- true");
+        let script = format!("{{ echo before >&2; {run}; echo after >&2; }} 2>{log} 7>&2");
+        world.program("/bin/sh").args(["-c", &script]).ok();
+        let told = fs::read_to_string(log).unwrap();
+        let told: Vec<&str> = told.lines().collect();
+        let [before, stage, after] = told[..] else { panic!("{name}: {told:?}") };
+        assert_eq!((before, after), ("before", "after"), "{name}");
+        assert!(stage.starts_with("{\"stage\":1"), "{name}: {stage}");
+    }
+}
+
+#[test]
 fn stages_get_the_signals_that_the_box_was_given() {
     let masks = ["grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"];
     let given = Call::new(masks[0]).args(&masks[1..]).ok();

@@ -3,7 +3,6 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, Error, Result};
 
@@ -33,11 +32,9 @@ struct Record<'a> {
 }
 
 impl Report {
-    /// Opens it before anything has run. One that is `/dev/fd/N` is the descriptor itself, which no stage gets.
+    /// Opens it before anything has run. One that is `/dev/fd/N` or the like is the descriptor itself, which no stage gets.
     pub fn open(path: &OsStr) -> Result<Self> {
-        let number = path.as_bytes().strip_prefix(b"/dev/fd/").map(String::from_utf8_lossy);
-        let number = number.and_then(|number| number.parse::<i32>().ok());
-        let opened = match number {
+        let opened = match fds::descriptor(path) {
             Some(number) => fds::copy_of(number)
                 .map(File::from)
                 .and_then(|file| {
