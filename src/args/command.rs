@@ -34,7 +34,8 @@ impl Command {
             }
             errno => Cause::plain(errno).exit(Exit::NotExecutable),
         });
-        let path = found.with_context(|| format!("cannot run {}", name.display()))?;
+        let shown = if name.is_empty() { OsStr::new("''") } else { &name };
+        let path = found.with_context(|| format!("cannot run {}", shown.display()))?;
         Ok(Self { path, words, end: b"" })
     }
 

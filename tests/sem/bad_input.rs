@@ -92,7 +92,10 @@ fn a_command_that_is_missing_or_not_executable() {
         ] {
             world.call(&format!("sem {verb} -- {command}")).fails(code, words);
         }
-        world.call(&format!("sem {verb} --")).arg("").fails(127, "command not found");
+        world
+            .call(&format!("sem {verb} --"))
+            .arg("")
+            .fails(127, "cannot run '': command not found");
     }
     // Nothing stays taken.
     world.call("sem run @s -n -- true").ok();

@@ -197,8 +197,8 @@ fn what_is_no_lock_is_refused() {
     world.call("shm read @a --lock 999999999").fails(3, "cannot lock 999999999");
     world.call("shm read @none --lock @l").fails(3, "no such shared memory segment");
     world.call("shm write @none x --lock @l").fails(3, "no such shared memory segment");
-    world.call("shm write @a xyz --lock @l").fails(1, "beyond its 1 bytes");
-    world.call("shm write @a --lock @l").input("xyz").fails(1, "beyond its 1 bytes");
+    world.call("shm write @a xyz --lock @l").fails(1, "beyond its 1 byte\n");
+    world.call("shm write @a --lock @l").input("xyz").fails(1, "beyond its 1 byte\n");
     world.call("shm write @b --lock @l --create -m 0640").input("xyz").ok();
     world.call("shm read @b --lock @l").stdout("xyz").ok();
     world.call("shm write @b --lock @l --clear x").ok();

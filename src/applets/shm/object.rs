@@ -187,5 +187,6 @@ pub fn within(offset: u64, len: u64, size: u64) -> Result<()> {
         1 => format!("a byte at offset {offset} is"),
         len => format!("{len} bytes at offset {offset} are"),
     };
-    bail!(Cause::new(Exit::Failed, format!("{what} beyond its {size} bytes")))
+    let bytes = if size == 1 { "byte" } else { "bytes" };
+    bail!(Cause::new(Exit::Failed, format!("{what} beyond its {size} {bytes}")))
 }
