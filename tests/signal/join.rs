@@ -83,6 +83,15 @@ fn of_somebody_elses_process_the_kernel_tells_when_it_was_reaped() {
 }
 
 #[test]
+fn more_than_are_given_is_wrong_usage_and_a_missed_count_is_told() {
+    let world = World::new();
+    let pid = std::process::id();
+    world.call(&format!("signal join {pid} -c 2")).fails(2, "--count is more than there are");
+    let words = "cannot join 1 of 2 processes: none ended within 20ms";
+    world.call(&format!("signal join {pid} 1 -c 1 -w 20ms")).fails(124, words);
+}
+
+#[test]
 fn several_are_told_as_they_end() {
     let world = World::new();
     if !kernel_tells(&world) {

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
@@ -11,7 +11,7 @@ use crate::applets::Verb;
 use crate::args::process::{Process, parse};
 use crate::args::showing::Streaming;
 use crate::args::waiting::{Deadline, Waiting};
-use crate::exit::{Exit, each, words};
+use crate::exit::{Cause, Exit, each, words};
 use crate::output::{self, Stream};
 use crate::sys::process::command;
 use crate::sys::process::ended::{Ended, Stage, after};
@@ -45,6 +45,9 @@ sleep 0.1 & ipcbox signal join $! -w 10s
 ";
 
     fn run(self) -> Result<Exit> {
+        if self.count.is_some_and(|count| usize::from(count) > self.processes.len()) {
+            bail!(Cause::new(Exit::Usage, "--count is more than there are processes"));
+        }
         let deadline = self.waiting.start();
         let stream = Stream::new(&COLUMNS, &self.streaming)?;
         let mut open = Vec::new();
@@ -104,11 +107,15 @@ fn wait(
             let words = "it has ended, and its parent alone may know how until it has reaped it";
             output::tell(&format!("signal: cannot tell of {}: {words}\n", one.process));
         }
-        let what = match (&open[..], done) {
-            ([one], 0) => format!("cannot join {}", one.process),
-            _ => format!("cannot join {wanted} processes: {done} ended"),
+        let (what, missed) = match (&open[..], done) {
+            ([one], 0) => (format!("cannot join {}", one.process), "it did not end".into()),
+            (rest, _) => {
+                let ended = if done == 0 { "none".into() } else { format!("only {done}") };
+                let all = done + rest.len();
+                (format!("cannot join {wanted} of {all} processes"), format!("{ended} ended"))
+            }
         };
-        return Err(anyhow::Error::from(deadline.missed("it did not end")).context(what));
+        return Err(anyhow::Error::from(deadline.missed(&missed)).context(what));
     }
     Ok(last)
 }
