@@ -30,6 +30,17 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(&format!("{whole}{text}{unit}")).map_err(|_| WRITTEN.to_owned())
 }
 
+/// Reads how often something is done, which is at most every 10 ms.
+///
+/// # Errors
+/// Words that say what is wrong.
+pub fn interval(text: &str) -> Result<Duration, String> {
+    match parse(text)? {
+        short if short < Duration::from_millis(10) => Err("an interval is at least 10ms".into()),
+        interval => Ok(interval),
+    }
+}
+
 const WRITTEN: &str = "a duration is written 5, 0.25, 250ms, 1m30s, 2h or 1d";
 
 /// Shows a duration as it would be typed, in the fewest words.

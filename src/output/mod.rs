@@ -156,15 +156,20 @@ fn choose<'a, R>(
 }
 
 fn named<'a, R>(columns: &'a [Column<R>], names: &[String]) -> anyhow::Result<Vec<&'a Column<R>>> {
-    let known: Vec<&str> = columns.iter().map(|column| column.key).collect();
-    let find = |name: &String| {
-        let mut columns = columns.iter();
-        let found = columns.find(|column| column.key.eq_ignore_ascii_case(name));
-        found.ok_or_else(|| {
-            usage::unknown("column", name, &known).hint(format!("there are {}", known.join(",")))
-        })
+    names.iter().map(|name| column(columns, name)).collect()
+}
+
+/// The column of this name.
+///
+/// # Errors
+/// There is none; those that there are is the hint.
+pub fn column<'a, R>(columns: &'a [Column<R>], name: &str) -> anyhow::Result<&'a Column<R>> {
+    let found = columns.iter().find(|column| column.key.eq_ignore_ascii_case(name));
+    let unknown = || {
+        let known: Vec<&str> = columns.iter().map(|column| column.key).collect();
+        usage::unknown("column", name, &known).hint(format!("there are {}", known.join(",")))
     };
-    Ok(names.iter().map(find).collect::<Result<_, _>>()?)
+    Ok(found.ok_or_else(unknown)?)
 }
 
 fn json_lines<R>(columns: &[&Column<R>], records: &[R]) -> String {

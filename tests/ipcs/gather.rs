@@ -60,7 +60,17 @@ fn records_are_sorted_chosen_and_shown_by_column() {
     let shown =
         "   5000  0x00000088\n1048470  0x00000000\n2097152  0x00000000\nsem  0\n0  0\n1  4\n2  0\n";
     call.stdout(shown).ok();
-    world.call("ipcs-lite --sort bogus").fails(2, "no column 'bogus'");
+    for option in ["--sort", "--columns"] {
+        let output = world.call(&format!("ipcs-lite {option} bogus")).output();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{option}");
+        assert!(told.contains("no column 'bogus'"), "{told}");
+        assert!(told.contains("there are verdict,kind,"), "{told}");
+    }
+    for interval in ["0", "9ms"] {
+        let line = format!("ipcs-lite --watch={interval}");
+        world.call(&line).fails(2, "an interval is at least 10ms");
+    }
     world.call("ipcs-lite --columns bogus").fails(2, "no column 'bogus'");
     let Some(holders) = beside_objects(&world, &format!("{BINARY} ipcs-lite --holders -J")) else {
         return;

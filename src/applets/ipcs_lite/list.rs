@@ -3,7 +3,6 @@
 use anyhow::{Context, Result};
 
 use super::{Ipcs, NAME, tables};
-use crate::args::usage;
 use crate::exit::{Exit, each};
 use crate::inventory::columns::{self, Record};
 use crate::inventory::evidence::{Evidence, Person};
@@ -143,9 +142,7 @@ const fn holder_columns<'a>() -> [Column<(&'a Object, Person)>; 8] {
 /// Puts objects into the order of a column; those for which it has no value come last.
 fn sort(objects: &mut Vec<Object>, column: &str) -> Result<()> {
     let columns = columns::columns();
-    let known: Vec<&str> = columns.iter().map(|column| column.key).collect();
-    let found = columns.iter().find(|known| known.key.eq_ignore_ascii_case(column));
-    let column = found.ok_or_else(|| usage::unknown("column", column, &known))?;
+    let column = output::column(&columns, column)?;
     let names = columns::names(objects);
     let key = |object| {
         let record = Record { object, names: &names, verdict: None };

@@ -130,7 +130,7 @@ pub struct Ipcs {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "2s",
-        value_parser = duration::parse
+        value_parser = duration::interval
     )]
     watch: Option<Duration>,
     /// Run CMD, and tell what it leaves behind

@@ -28,7 +28,7 @@ pub fn run(ipcs: &Ipcs, interval: Duration) -> Result<Exit> {
             exit?;
             before = changes(before, found, &how)?;
         }
-        ready(&[], Patience::within(Some(interval.max(Duration::from_millis(1)))))?;
+        ready(&[], Patience::within(Some(interval)))?;
     }
 }
 

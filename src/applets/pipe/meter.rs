@@ -50,7 +50,7 @@ pub struct Meter {
     #[arg(long, value_name = "RATE", value_parser = rate, allow_negative_numbers = true)]
     rate_limit: Option<u64>,
     /// How often the line is drawn (1s)
-    #[arg(long, value_name = "DURATION", value_parser = interval, default_value = "1", hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::interval, default_value = "1", hide_default_value = true, allow_negative_numbers = true)]
     interval: Duration,
     /// Count lines instead of bytes
     #[arg(long)]
@@ -67,13 +67,6 @@ fn rate(text: &str) -> Result<u64, String> {
     match size::parse(text.strip_suffix("/s").unwrap_or(text))? {
         0 => Err("nothing would ever go through".into()),
         rate => Ok(rate),
-    }
-}
-
-fn interval(text: &str) -> Result<Duration, String> {
-    match duration::parse(text)? {
-        short if short < Duration::from_millis(10) => Err("an interval is at least 10ms".into()),
-        interval => Ok(interval),
     }
 }
 
