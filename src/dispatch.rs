@@ -135,12 +135,13 @@ fn in_applet(applet: &Applet, name: &str, called: &str, words: &[OsString]) -> O
 
 /// A verb: its arguments, and then what it does.
 fn in_verb(verb: &Entry, called: &str, words: &[OsString]) -> Outcome {
+    let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    let has = |option: &str| words[..end].iter().any(|word| word == option);
+    let has_command = end + 1 < words.len();
     let runs_command = match verb.runs {
         Runs::Nothing | Runs::Each => false,
-        Runs::Optionally => {
-            let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
-            end + 1 < words.len() || words[..end].iter().any(|word| word == "--shell")
-        }
+        Runs::Optionally => has_command || has("--shell"),
+        Runs::With(option) => has_command && has(option),
         Runs::Command | Runs::Elsewhere => true,
     };
     parse_and_run(verb, called, words).map_err(|error| {

@@ -41,6 +41,8 @@ pub enum Runs {
     Nothing,
     /// It does where there is `--` and something after it.
     Optionally,
+    /// It does where there is this option, `--` and something after it.
+    With(&'static str),
     /// It always does.
     Command,
     /// It runs one for each of many records, and has a status of its own.
@@ -53,7 +55,7 @@ impl Runs {
     /// Whether the verb takes a command after `--`.
     #[must_use]
     pub const fn takes_command(self) -> bool {
-        matches!(self, Self::Optionally | Self::Command | Self::Each)
+        matches!(self, Self::Optionally | Self::With(_) | Self::Command | Self::Each)
     }
 }
 

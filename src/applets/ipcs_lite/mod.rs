@@ -163,7 +163,7 @@ impl Verb for Ipcs {
     const ALIASES: &'static [&'static str] = &["ipcs"];
     const SUMMARY: &'static str = SUMMARY;
     const EXAMPLES: &'static str = EXAMPLES;
-    const RUNS: Runs = Runs::Optionally;
+    const RUNS: Runs = Runs::With("--leaks");
 
     fn run(mut self) -> Result<Exit> {
         if let Some(pid) = self.of {
