@@ -40,6 +40,17 @@ impl Drop for Swapping {
     }
 }
 
+/// Files that go with it, whatever has become of the test.
+struct Guard([PathBuf; 2]);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
 /// A file that nobody but its owner may touch.
 struct Victim(PathBuf);
 
@@ -119,6 +130,7 @@ fn a_posix_object_that_is_swapped_for_a_link_leads_nowhere() {
     ] {
         let name = format!("{prefix}{own}");
         let link = shared(&format!("{name}-link"));
+        let _guard = Guard([shared(&name), link.clone()]);
         symlink(&victim.0, &link).unwrap();
         world.call(make).ok();
         chown(&shared(&name), stranger.map(Into::into), None).unwrap();
@@ -131,9 +143,6 @@ fn a_posix_object_that_is_swapped_for_a_link_leads_nowhere() {
             statuses.insert(output.status.code());
         }
         drop(swapping);
-        for path in [shared(&name), link] {
-            fs::remove_file(path).unwrap();
-        }
         // Both were met: the object, and the link.
         assert!(statuses.contains(&Some(0)) && statuses.len() > 1, "{statuses:?}");
     }
