@@ -7,7 +7,6 @@ pub mod find;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Result as IoResult;
-use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
@@ -129,11 +128,11 @@ pub fn system_v(kind: Kind) -> Result<Vec<Object>> {
 /// mounted their file system, and the caller may not.
 ///
 /// # Errors
-/// Those of reading `/dev/shm`, and of looking at what is there.
+/// Those of reading `/dev/shm` and the queues' file system, and of looking at what is there.
 pub fn posix(kind: Kind) -> Result<Option<Vec<Object>>> {
     let why = "cannot list POSIX objects";
     let names = match kind {
-        Kind::Msg => match mq::names() {
+        Kind::Msg => match mq::names().context(why)? {
             None => return Ok(None),
             Some(names) => names,
         },
@@ -171,7 +170,7 @@ impl Posix {
                 (Some(stat.into()), detail)
             }
             Kind::Sem => {
-                let file = pshm::look(&semaphore_file(name))?;
+                let file = psem::file(name)?;
                 let detail = psem::look(name).map_or(Detail::Unknown, |stat| Detail::Semaphore {
                     value: stat.value,
                     waiters: stat.waiters,
@@ -186,12 +185,6 @@ impl Posix {
         };
         Ok(Self { kind, name: name.to_owned(), file, detail })
     }
-}
-
-/// The name that a semaphore's file has among the objects of shared memory.
-fn semaphore_file(name: &OsStr) -> OsString {
-    let bare = OsStr::from_bytes(name.as_bytes().get(1..).unwrap_or_default());
-    OsString::from_iter([OsStr::new("/sem."), bare])
 }
 
 impl Object {

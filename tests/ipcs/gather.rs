@@ -244,10 +244,12 @@ fn queues_are_listed_where_their_file_system_is_not_mounted() {
     };
     let name = world.posix("q");
     world.call("msgq create /@q").ok();
-    let unmounted = |before: &str| {
-        let list = format!("{before} {BINARY} ipcs-lite -P -q --columns name --no-header");
-        let script = format!("umount /dev/mqueue 2>/dev/null; exec {list}");
+    let run = |line: &str| {
+        let script = format!("umount /dev/mqueue 2>/dev/null; exec {line}");
         Call::new("unshare").args(["-m", "sh", "-c", &script]).output()
+    };
+    let unmounted = |before: &str| {
+        run(&format!("{before} {BINARY} ipcs-lite -P -q --columns name --no-header"))
     };
     let listed = unmounted("");
     if String::from_utf8_lossy(&listed.stderr).contains("unshare:") {
@@ -261,6 +263,15 @@ fn queues_are_listed_where_their_file_system_is_not_mounted() {
     assert!(told.status.success() && told.stdout.is_empty(), "{told:?}");
     let expected = "ipcs-lite: cannot list POSIX queues: their file system is not mounted, and mounting it needs privilege\nhint: mount -t mqueue none /dev/mqueue\n";
     assert_eq!(String::from_utf8_lossy(&told.stderr), expected);
+    let told = run(&format!("{user} {BINARY} msgq stat --columns name --no-header"));
+    assert_eq!(String::from_utf8_lossy(&told.stderr), expected.replace("ipcs-lite:", "msgq:"));
+    // Too few descriptors are no lack of privilege.
+    for (verb, what) in [("ipcs-lite -P -q", "objects"), ("msgq stat", "queues")] {
+        let output = run(&format!("prlimit --nofile=4 {BINARY} {verb}"));
+        let words = format!("cannot list POSIX {what}: too many open files (EMFILE)\n");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && told.ends_with(&words), "{verb}: {told}");
+    }
 }
 
 #[test]

@@ -271,3 +271,17 @@ fn rm_of_what_is_in_use_wants_force_and_wakes_who_waits() {
     world.call("sem rm /@q").ok();
     drop(holder);
 }
+
+#[test]
+fn a_posix_semaphore_that_may_not_be_read_is_shown_as_far_as_it_may_be_seen() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return skip("two users want root") };
+    world.call("sem create /@p --value 6 -m 600").ok();
+    let output = world.call("sem stat --json").user(stranger).output();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let name = Value::from(world.posix("p"));
+    let found = records(&text).into_iter().find(|record| record["name"] == name);
+    let found = found.unwrap_or_else(|| panic!("it is left out: {text}"));
+    assert_eq!((&found["mode"], &found["uid"]), (&"0600".into(), &0.into()));
+    assert_eq!((&found["value"], &found["waiters"]), (&Value::Null, &Value::Null));
+}

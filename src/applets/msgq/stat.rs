@@ -12,6 +12,7 @@ use super::queue::find;
 use crate::applets::Verb;
 use crate::args::showing::Showing;
 use crate::exit::{Exit, each};
+use crate::inventory::find::NO_QUEUES;
 use crate::output::{self, Cell, Column, Names};
 use crate::sys::message::{Waits, Which};
 use crate::sys::posix::mq;
@@ -142,7 +143,7 @@ impl Object {
     }
 }
 
-/// Everything there is; what vanishes meanwhile is left out.
+/// Everything there is; what vanishes meanwhile is left out, and POSIX queues that cannot be listed are told.
 fn all() -> Result<Vec<Object>> {
     let why = "cannot list message queues";
     let system_v = |stat| Object { name: None, family: Family::SystemV(stat) };
@@ -151,11 +152,16 @@ fn all() -> Result<Vec<Object>> {
         .map(|stat| stat.map(system_v))
         .collect::<IoResult<_>>()
         .context(why)?;
-    for name in mq::names().unwrap_or_default() {
+    let why = "cannot list POSIX queues";
+    let names = mq::names().context(why)?;
+    if names.is_none() {
+        output::tell(&format!("msgq: {NO_QUEUES}\n"));
+    }
+    for name in names.unwrap_or_default() {
         let family = match mq::look(&name).and_then(|queue| queue.stat()) {
-            Ok(stat) => Family::Posix(stat),
             Err(Errno::EACCES) => Family::Unreadable,
-            Err(_) => continue,
+            Err(Errno::ENOENT) => continue,
+            stat => Family::Posix(stat.context(why)?),
         };
         found.push(Object { name: Some(name), family });
     }

@@ -96,7 +96,7 @@ impl Create {
         let name = self.target.typed();
         loop {
             match posix::create(name, self.creating.mode, value) {
-                Err(Errno::EEXIST) if !self.exclusive => match posix::look(name) {
+                Err(Errno::EEXIST) if !self.exclusive => match posix::look(name).and_then(|_| posix::file(name)) {
                     // It was removed meanwhile.
                     Err(Errno::ENOENT) => continue,
                     found => self.creating.trust([found?.uid])?,

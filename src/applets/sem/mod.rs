@@ -100,7 +100,7 @@ fn beyond(target: &Target) -> Cause {
 
 fn owner(target: &Target) -> Option<u32> {
     match target.form() {
-        Form::Posix => crate::sys::posix::sem::look(target.typed()).map(|stat| stat.uid).ok(),
+        Form::Posix => crate::sys::posix::sem::file(target.typed()).map(|file| file.uid).ok(),
         _ => sync::find(target).ok()?.stat().map(|stat| stat.perm.uid).ok(),
     }
 }

@@ -13,7 +13,7 @@ use crate::args::showing::Showing;
 use crate::exit::{Exit, each, line};
 use crate::output::{self, Cell, Column, Names};
 use crate::sync::{self, Purpose};
-use crate::sys::posix::sem as posix;
+use crate::sys::posix::{sem as posix, shm};
 use crate::sys::sysv::sem::{self, Set};
 use crate::target::{Form, Target};
 
@@ -94,13 +94,15 @@ enum Family {
         /// `None` where they may not be read.
         values: Option<Vec<u16>>,
     },
-    Posix(posix::Stat),
+    /// `None` where it may not be read.
+    Posix(Option<posix::Stat>),
 }
 
 fn look(target: &Target) -> Result<Object> {
     let name = target.name().map(OsString::from);
     if *target.form() == Form::Posix {
-        return Ok(Object::posix(name, posix::look(target.typed())?));
+        let stat = posix::look(target.typed())?;
+        return Ok(Object::posix(name, posix::file(target.typed())?, Some(stat)));
     }
     let (stat, values) = sync::find(target)?.values()?;
     if stat.op_time == 0 && values.iter().all(|value| *value == 0) {
@@ -118,13 +120,27 @@ fn all() -> Result<Vec<Object>> {
         let values = match Set::from_id(stat.id).values() {
             Ok((_, values)) => Some(values),
             Err(Errno::EACCES) => None,
-            Err(_) => continue,
+            Err(Errno::EINVAL | Errno::EIDRM) => continue,
+            Err(errno) => return Err(errno).context(why),
         };
         found.push(Object::system_v(None, stat, values));
     }
-    for name in posix::names().context("cannot list POSIX semaphores")? {
-        if let Ok(stat) = posix::look(&name) {
-            found.push(Object::posix(Some(name), stat));
+    let why = "cannot list POSIX semaphores";
+    for name in posix::names().context(why)? {
+        let look = || {
+            let file = posix::file(&name)?;
+            match posix::look(&name) {
+                Err(Errno::EACCES) => Ok((file, None)),
+                stat => Ok((file, Some(stat?))),
+            }
+        };
+        match look() {
+            // A link was put into its place.
+            Err(Errno::ENOENT | Errno::EINVAL | Errno::ELOOP) => {}
+            looked => {
+                let (file, stat) = looked.context(why)?;
+                found.push(Object::posix(Some(name), file, stat));
+            }
         }
     }
     Ok(found)
@@ -142,13 +158,13 @@ impl Object {
         }
     }
 
-    const fn posix(name: Option<OsString>, stat: posix::Stat) -> Self {
+    const fn posix(name: Option<OsString>, file: shm::Stat, stat: Option<posix::Stat>) -> Self {
         Self {
             name,
-            uid: stat.uid,
-            gid: stat.gid,
-            mode: stat.mode,
-            change_time: stat.change_time,
+            uid: file.uid,
+            gid: file.gid,
+            mode: file.mode,
+            change_time: file.change_time,
             family: Family::Posix(stat),
         }
     }
@@ -189,9 +205,7 @@ impl Object {
     /// A record for each semaphore, or one for the whole.
     fn what(&self) -> Result<Vec<What>> {
         let (stat, values) = match &self.family {
-            Family::Posix(stat) => {
-                return Ok(vec![What::Posix { value: stat.value, waiters: stat.waiters }]);
-            }
+            Family::Posix(stat) => return Ok(vec![What::Posix(*stat)]),
             Family::SystemV { values: None, .. } => return Ok(vec![What::Unreadable]),
             Family::SystemV { stat, values: Some(values) } => (stat, values),
         };
@@ -231,7 +245,14 @@ impl Object {
                     output::tell(&line("sem", format!("cannot see all who wait on {name}: {why}")));
                 }
             }
-            Family::Posix(stat) if with_waiters && stat.waiters > 0 => {
+            Family::Posix(None) if with_waiters => {
+                let name = self.name.as_deref().unwrap_or_default().display();
+                output::tell(&line(
+                    "sem",
+                    format!("cannot see who waits on {name}: permission denied (EACCES)"),
+                ));
+            }
+            Family::Posix(Some(stat)) if with_waiters && stat.waiters > 0 => {
                 people.push(Person::unknown(true, stat.waiters));
                 output::tell(
                     "sem: cannot see who waits on a POSIX semaphore: it only counts them\n",
@@ -247,7 +268,7 @@ impl Object {
 enum What {
     Semaphore { index: u16, value: u16, waiters: u16, zero_waiters: u16, last_pid: i32 },
     Whole { purpose: Purpose, waiters: u32 },
-    Posix { value: u32, waiters: u32 },
+    Posix(Option<posix::Stat>),
     Unreadable,
 }
 
@@ -255,7 +276,7 @@ impl What {
     fn value(&self) -> Cell {
         match self {
             Self::Semaphore { value, .. } => (*value).into(),
-            Self::Posix { value, .. } => (*value).into(),
+            Self::Posix(stat) => Cell::known(*stat, |stat| stat.value.into()),
             Self::Unreadable => Cell::Unknown,
             Self::Whole { .. } => Cell::Absent,
         }
@@ -264,7 +285,8 @@ impl What {
     fn waiters(&self) -> Cell {
         match self {
             Self::Semaphore { waiters, .. } => (*waiters).into(),
-            Self::Posix { waiters, .. } | Self::Whole { waiters, .. } => (*waiters).into(),
+            Self::Posix(stat) => Cell::known(*stat, |stat| stat.waiters.into()),
+            Self::Whole { waiters, .. } => (*waiters).into(),
             Self::Unreadable => Cell::Unknown,
         }
     }
@@ -276,7 +298,7 @@ impl What {
                 get(*index, *zero_waiters, *last_pid)
             }
             Self::Unreadable => Cell::Unknown,
-            Self::Whole { .. } | Self::Posix { .. } => Cell::Absent,
+            Self::Whole { .. } | Self::Posix(_) => Cell::Absent,
         }
     }
 

@@ -5,6 +5,7 @@ use std::io::Result as IoResult;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use nix::errno::Errno;
 
 use super::object::segment;
 use super::{doing, is_posix};
@@ -100,9 +101,14 @@ fn all() -> Result<Vec<Object>> {
         .map(|stat| stat.map(segment))
         .collect::<IoResult<_>>()
         .context(why)?;
-    for name in posix::names().context("cannot list POSIX objects")? {
-        if let Ok(stat) = posix::look(&name) {
-            found.push(Object { name: Some(name), family: Family::Posix(stat) });
+    let why = "cannot list POSIX objects";
+    for name in posix::names().context(why)? {
+        match posix::look(&name) {
+            Err(Errno::ENOENT | Errno::EINVAL) => {}
+            stat => {
+                let family = Family::Posix(stat.context(why)?);
+                found.push(Object { name: Some(name), family });
+            }
         }
     }
     Ok(found)

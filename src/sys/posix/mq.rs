@@ -6,7 +6,7 @@
 
 use std::ffi::{CString, OsStr, OsString, c_int, c_long, c_uint};
 use std::fs::File;
-use std::io::Read;
+use std::io::{Error, Read};
 use std::mem::zeroed;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -19,6 +19,7 @@ use nix::sys::stat::{FileStat, Mode, fchmod, fstat, stat, umask};
 use nix::sys::statfs::{FsType, statfs};
 use nix::unistd::{Gid, Uid, fchown};
 
+use super::names_in;
 use crate::sys::message::{HEAD, Message, Waits, Which};
 use crate::sys::process::Blocked;
 use crate::sys::sysv::Change;
@@ -264,17 +265,22 @@ pub fn waits(blocked: &Blocked, inode: (u64, u64)) -> Option<Waits> {
 
 /// The names of all that this IPC namespace has, each with its slash, sorted. `None`: they cannot be told, since nobody has
 /// mounted the queues' file system, and the caller may not.
-#[must_use]
-pub fn names() -> Option<Vec<OsString>> {
-    let list = |dir: &str| std::fs::read_dir(dir).ok();
+///
+/// # Errors
+/// Those of mounting and reading it, such as `EMFILE`.
+pub fn names() -> std::io::Result<Option<Vec<OsString>>> {
     // A mount of our own shows our namespace; another's may show another.
-    let own = mount().ok();
-    let found = own.as_ref().and_then(|fd| list(&format!("/proc/self/fd/{}", fd.as_raw_fd())));
-    let files = found.or_else(|| list(DIR).filter(|_| is_mounted()))?;
-    let name = |file: OsString| OsString::from_iter([OsStr::new("/"), &file]);
-    let mut names: Vec<OsString> = files.flatten().map(|file| name(file.file_name())).collect();
-    names.sort();
-    Some(names)
+    let own = mount().map_err(Error::from);
+    let own = own.and_then(|fd| names_in(&format!("/proc/self/fd/{}", fd.as_raw_fd())));
+    match own {
+        Ok(names) => Ok(Some(names)),
+        Err(_) if is_mounted() => names_in(DIR).map(Some),
+        // No privilege, a filter of system calls, Linux before 5.2, or one without POSIX queues.
+        Err(error) => match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::ENODEV) => Ok(None),
+            _ => Err(error),
+        },
+    }
 }
 
 /// Where the queues' file system is mounted, if it is.

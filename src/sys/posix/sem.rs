@@ -5,12 +5,8 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
 
 use nix::Result;
 use nix::errno::Errno;
@@ -26,25 +22,14 @@ use crate::sys::{caught, transfer};
 /// The highest value, `SEM_VALUE_MAX`.
 pub const MAX_VALUE: u32 = i32::MAX.cast_unsigned();
 
-const DIR: &str = "/dev/shm";
-const PREFIX: &str = "sem.";
-
 /// What can be seen of a semaphore by its file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
     /// Its value, 0 to 2^31-1.
     pub value: u32,
     /// How many wait for it; one that was killed by SIGKILL stays counted, since the C library keeps this number in the
     /// shared word.
     pub waiters: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// The nine permission bits.
-    pub mode: u32,
-    /// Last change of the file's attributes, seconds since 1970.
-    pub change_time: i64,
 }
 
 /// A semaphore that is open, sem_open(3).
@@ -142,30 +127,24 @@ pub fn create(name: &OsStr, mode: u32, value: u32) -> Result<()> {
 /// Looks at the one called `name` without touching it. Needs read permission only.
 ///
 /// # Errors
-/// Those of open(2), and `EINVAL` for a file that is too short to be a semaphore.
+/// `ENOENT`: there is none. `EACCES`: no permission. `EINVAL`, `ELOOP`: it is no regular file, or too short to be a semaphore.
 pub fn look(name: &OsStr) -> Result<Stat> {
-    let io = |error: std::io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
-    let mut file = File::options()
-        .read(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .open(path(name))
-        .map_err(io)?;
-    let meta = file.metadata().map_err(io)?;
+    let object = Object::open(&file_name(name), false)?;
     // The low half of the first word is the value, the high half counts who waits (glibc, 64 bits).
     let mut word = [0; 8];
-    file.read_exact(&mut word).map_err(|error| match error.kind() {
-        ErrorKind::UnexpectedEof => Errno::EINVAL,
-        _ => io(error),
-    })?;
+    if transfer::read_at(object.as_fd(), 0, &mut word)? < word.len() {
+        return Err(Errno::EINVAL);
+    }
     let word = u64::from_ne_bytes(word);
-    Ok(Stat {
-        value: (word & u64::from(u32::MAX)) as u32,
-        waiters: (word >> 32) as u32,
-        uid: meta.uid(),
-        gid: meta.gid(),
-        mode: meta.mode() & 0o777,
-        change_time: meta.ctime(),
-    })
+    Ok(Stat { value: (word & u64::from(u32::MAX)) as u32, waiters: (word >> 32) as u32 })
+}
+
+/// What its file tells, which needs no permission.
+///
+/// # Errors
+/// `ENOENT`: there is none. `EINVAL`: it is no regular file.
+pub fn file(name: &OsStr) -> Result<shm::Stat> {
+    shm::look(&file_name(name))
 }
 
 /// Removes the name, sem_unlink(3); who has it open keeps it.
@@ -180,32 +159,16 @@ pub fn unlink(name: &OsStr) -> Result<()> {
 /// # Errors
 /// Those of reading `/dev/shm`.
 pub fn names() -> std::io::Result<Vec<OsString>> {
-    let mut names = Vec::new();
-    let entries = match std::fs::read_dir(DIR) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(names),
-        entries => entries?,
+    let bare = |name: &OsString| {
+        let name = name.as_bytes().strip_prefix(shm::SEMAPHORE.as_bytes())?;
+        Some(OsString::from_iter([OsStr::new("/"), OsStr::from_bytes(name)]))
     };
-    for entry in entries {
-        let file = entry?.file_name();
-        if let Some(name) = file.as_bytes().strip_prefix(PREFIX.as_bytes()) {
-            names.push(OsString::from_iter([OsStr::new("/"), OsStr::from_bytes(name)]));
-        }
-    }
-    names.sort();
-    Ok(names)
+    Ok(shm::all_names()?.iter().filter_map(bare).collect())
 }
 
 /// The name of its file as that of an object, with a slash.
 fn file_name(name: &OsStr) -> OsString {
-    OsString::from_iter([
-        OsStr::new("/"),
-        OsStr::new(PREFIX),
-        OsStr::from_bytes(&name.as_bytes()[1..]),
-    ])
-}
-
-fn path(name: &OsStr) -> PathBuf {
-    PathBuf::from(DIR).join(OsStr::from_bytes(&file_name(name).as_bytes()[1..]))
+    OsString::from_iter([OsStr::new(shm::SEMAPHORE), OsStr::from_bytes(&name.as_bytes()[1..])])
 }
 
 fn c_name(name: &OsStr) -> Result<CString> {

@@ -21,9 +21,9 @@ use nix::unistd::{Gid, Uid, fchownat, ftruncate, linkat, unlink};
 use crate::sys::sysv::Change;
 
 /// Where they are.
-pub const DIR: &str = "/dev/shm";
-/// Before the names of what are semaphores there.
-const SEMAPHORE: &[u8] = b"sem.";
+const DIR: &str = "/dev/shm";
+/// What the names of those begin with that are semaphores.
+pub(super) const SEMAPHORE: &str = "/sem.";
 
 /// What can be seen of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,19 +219,17 @@ pub fn remove(name: &OsStr) -> Result<()> {
 /// # Errors
 /// Those of reading `/dev/shm`.
 pub fn names() -> std::io::Result<Vec<OsString>> {
-    let mut names = Vec::new();
-    let entries = match std::fs::read_dir(DIR) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(names),
-        entries => entries?,
-    };
-    for entry in entries {
-        let file = entry?.file_name();
-        if !file.as_bytes().starts_with(SEMAPHORE) {
-            names.push(OsString::from_iter([OsStr::new("/"), &file]));
-        }
-    }
-    names.sort();
+    let mut names = all_names()?;
+    names.retain(|name| !name.as_bytes().starts_with(SEMAPHORE.as_bytes()));
     Ok(names)
+}
+
+/// The names of all, semaphores included; where there is no `/dev/shm` there are none.
+pub(super) fn all_names() -> std::io::Result<Vec<OsString>> {
+    match super::names_in(DIR) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        names => names,
+    }
 }
 
 /// Bytes that are left in `/dev/shm`.
