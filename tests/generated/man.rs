@@ -202,7 +202,7 @@ fn exit_status(page: &mut Page, applets: &[Applet]) {
         verbs.collect::<Vec<_>>().join(", ")
     };
     let always = verbs(|runs| matches!(runs, Runs::Command | Runs::Elsewhere));
-    let optionally = verbs(|runs| runs == Runs::Optionally);
+    let optionally = verbs(|runs| matches!(runs, Runs::Optionally | Runs::With(_)));
     page.section("EXIT STATUS");
     for exit in [
         Exit::Done,

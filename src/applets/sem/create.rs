@@ -96,11 +96,13 @@ impl Create {
         let name = self.target.typed();
         loop {
             match posix::create(name, self.creating.mode, value) {
-                Err(Errno::EEXIST) if !self.exclusive => match posix::look(name).and_then(|_| posix::file(name)) {
-                    // It was removed meanwhile.
-                    Err(Errno::ENOENT) => continue,
-                    found => self.creating.trust([found?.uid])?,
-                },
+                Err(Errno::EEXIST) if !self.exclusive => {
+                    match posix::look(name).and_then(|_| posix::file(name)) {
+                        // It was removed meanwhile.
+                        Err(Errno::ENOENT) => continue,
+                        found => self.creating.trust([found?.uid])?,
+                    }
+                }
                 made => made?,
             }
             return Ok(name.to_owned());
