@@ -210,7 +210,7 @@ fn a_user_is_asked_for_once_and_one_without_a_name_is_a_number() {
 #[test]
 fn what_cannot_be_listed_is_not_left_out() {
     let world = World::new();
-    world.shell("ipcbox sem create /$NAME-s").ok();
+    world.call("sem create /@s").ok();
     for line in ["ipcs-lite -P -s", "ipcs-lite -P -s -u", "ipcs-lite -s --leaks -- true"] {
         let limited = format!("trap '' PIPE; ulimit -n 3; exec ipcbox {line}");
         let output = world.shell(&limited).output();
