@@ -161,6 +161,8 @@ impl Case<'_> {
                 | libc::SYS_shmget,
                 EINVAL | EIDRM,
             ) if self.line.words.starts_with("ipcrm-lite") => ENOENT,
+            // As sem_unlink(3) has it.
+            (libc::SYS_unlink, EPERM) if self.line.words.starts_with("sem ") => EACCES,
             // There is no /dev/shm: as sem_open(3) has it.
             (libc::SYS_statfs, ENOENT) if self.line.words.starts_with("sem ") => ENOSYS,
             _ => errno,
