@@ -240,3 +240,19 @@ pub fn kinds_of(id: i32) -> Vec<Kind> {
 fn is_there_as_set(id: i32) -> bool {
     matches!(sem::Set::from_id(id).stat(), Ok(_) | Err(Errno::EACCES | Errno::EPERM))
 }
+
+/// Has `read` read lines of any words: none may make it panic.
+#[cfg(test)]
+fn try_lines<T>(read: impl Fn(&mut Words) -> T) {
+    use proptest::prelude::*;
+    let word = prop_oneof![
+        any::<i64>().prop_map(|n| n.to_string()),
+        any::<u32>().prop_map(|n| n.to_string()),
+        "[-0-7]{0,12}",
+        "[ -~]{0,4}",
+    ];
+    crate::fuzz::fuzz(2000, &proptest::collection::vec(word, 0..20), |words| {
+        read(&mut Words(words.join(" ").split_ascii_whitespace()));
+        Ok(())
+    });
+}

@@ -403,16 +403,6 @@ mod tests {
 
     #[test]
     fn any_line_is_read_or_refused() {
-        use proptest::prelude::*;
-        let word = prop_oneof![
-            any::<i64>().prop_map(|n| n.to_string()),
-            any::<u32>().prop_map(|n| n.to_string()),
-            "[-0-7]{0,12}",
-            "[ -~]{0,4}",
-        ];
-        crate::fuzz::fuzz(2000, &proptest::collection::vec(word, 0..20), |words| {
-            super::line(&mut super::Words(words.join(" ").split_ascii_whitespace()));
-            Ok(())
-        });
+        crate::sys::sysv::try_lines(super::line);
     }
 }
