@@ -6,8 +6,8 @@
 //! A server stops at a signal: it takes no more, lets what runs come to its end, and ends with status 0 where the
 //! signal was SIGTERM, else by the signal. A second one goes on to the commands, and ends the server.
 //!
-//! It also takes no more, and fails, where there is no process or descriptor for one more command, since what it took would be
-//! lost, and where what a command printed cannot be written. However it fails, it waits for what runs.
+//! Where there is no process or descriptor for one more command it waits for one that runs. Where none runs it takes no more, and
+//! fails, since what it took would be lost; so it does where what a command printed cannot be written. However it fails, it waits for what runs.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -52,6 +52,11 @@ struct Job<T> {
     printed: Printed,
     spool: Option<File>,
     what: T,
+}
+
+/// Whether what kept a command from being started is a want of the box, not a fault of the command.
+fn is_want(error: &Error) -> bool {
+    Exit::of(error) != Exit::NotExecutable
 }
 
 /// A command that has ended.
@@ -106,34 +111,55 @@ impl<T> Jobs<T> {
         self.stop.is_some() || self.starved || self.unwritten.is_some()
     }
 
-    /// Starts the command for a record, with `added` in its environment. One that cannot be started is told, and has ended
-    /// at once.
+    /// Starts the command for a record, with `added` in its environment; gives those that have ended meanwhile. Where there is no
+    /// process or descriptor for it, it waits until one that runs gives its own back. One that cannot be started even
+    /// so is told, and has ended at once.
     ///
     /// # Errors
-    /// The server itself cannot go on: there is no room to spool what the command prints. The record is told to be lost.
+    /// As of [`ended`](Self::ended).
     pub fn start(
         &mut self,
         record: &[u8],
         added: &[(&str, String)],
         printed: Printed,
         what: T,
-    ) -> Result<Option<Ended<T>>> {
+    ) -> Result<Vec<Ended<T>>> {
+        let mut ended = Vec::new();
+        let error = loop {
+            match self.try_start(record, added, printed) {
+                Ok((pid, spool)) => {
+                    self.running.push(Job { pid, printed, spool, what });
+                    return Ok(ended);
+                }
+                Err(error) if is_want(&error) && !self.is_idle() => {
+                    self.wait()?;
+                    ended.extend(self.ended()?);
+                }
+                Err(error) if is_want(&error) => {
+                    self.starved = true;
+                    let words = format!("a record of {} bytes was taken and is lost", record.len());
+                    break error.context(words);
+                }
+                Err(error) => break error,
+            }
+        };
+        output::tell(&exit::lines(self.who, &error));
+        self.failed = true;
+        ended.push(Ended { what, status: Exit::NotExecutable.code(), printed: None });
+        Ok(ended)
+    }
+
+    fn try_start(
+        &self,
+        record: &[u8],
+        added: &[(&str, String)],
+        printed: Printed,
+    ) -> Result<(i32, Option<File>)> {
         let spooled = printed == Printed::Kept || self.most > 1;
-        let spool = spooled.then(fds::spool).transpose().context("cannot spool what CMD prints");
-        let lost = || format!("a record of {} bytes was taken and is lost", record.len());
-        let spool = spool.with_context(lost)?;
-        match self.command.start(record, added, spool.as_ref().map(AsFd::as_fd)) {
-            Ok(pid) => {
-                self.running.push(Job { pid, printed, spool, what });
-                Ok(None)
-            }
-            Err(error) => {
-                output::tell(&exit::lines(self.who, &error));
-                self.failed = true;
-                self.starved |= Exit::of(&error) != Exit::NotExecutable;
-                Ok(Some(Ended { what, status: Exit::NotExecutable.code(), printed: spool }))
-            }
-        }
+        let spool = spooled.then(fds::spool).transpose().context("cannot spool what it prints");
+        let spool = spool.with_context(|| format!("cannot run {}", self.command))?;
+        let pid = self.command.start(record, added, spool.as_ref().map(AsFd::as_fd))?;
+        Ok((pid, spool))
     }
 
     /// The commands that have ended since the last call. What they passed has been written.

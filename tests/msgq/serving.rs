@@ -300,10 +300,30 @@ fn children(pid: i32) -> Vec<i32> {
 }
 
 #[test]
+fn a_message_for_which_there_is_no_room_waits_until_a_job_has_ended() {
+    let world = World::new();
+    world.shell("seq 9 | ipcbox msgq send $NAME-q --lines --create").ok();
+    let job = "until [ -e go ]; do sleep 0.01; done; echo $1";
+    let serve = format!("ipcbox msgq serve $NAME-q --drain -j 9 -- sh -c '{job}' sh {{}}");
+    let server = world.shell(&format!("ulimit -n 8; exec {serve}")).start();
+    let open = format!("/proc/{}/fd", server.pid());
+    eventually("no more can be opened", || fs::read_dir(&open).is_ok_and(|fds| fds.count() == 8));
+    let waiting = "ipcbox msgq stat $NAME-q --columns messages --no-header";
+    let left: u32 = world.shell(waiting).ok().trim().parse().unwrap();
+    assert!(left > 0, "all were started");
+    world.file("go", "");
+    let output = server.end();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert!(output.status.success());
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(sorted(&printed), ["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+}
+
+#[test]
 fn a_message_that_cannot_be_served_any_more_is_told_to_be_lost() {
     let world = World::new();
     world.shell("ipcbox msgq send $NAME-q hello --create").ok();
-    let words = "a record of 5 bytes was taken and is lost: cannot spool what CMD prints: too many open files (EMFILE)";
+    let words = "a record of 5 bytes was taken and is lost: cannot run true: cannot spool what it prints: too many open files (EMFILE)";
     world.shell("ulimit -n 3; exec ipcbox msgq serve $NAME-q -j 2 -c 1 -- true").fails(1, words);
 }
 

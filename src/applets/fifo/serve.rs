@@ -31,7 +31,8 @@ use crate::sys::{fds, fifo, pipe};
 ///
 /// SIGTERM: no more lines are taken, what runs is waited for, status 0. SIGINT and SIGHUP likewise, and then it dies by the signal. A
 /// second signal goes on to the CMDs and ends it. A CMD that fails does not; one that cannot be found ends it with 127 before
-/// a line is taken.
+/// a line is taken. Where there is no process or descriptor for one more, its line waits until another has ended; where none runs it is
+/// told to be lost, and the server ends.
 #[derive(Args)]
 pub struct Serve {
     /// The FIFO

@@ -1,6 +1,7 @@
 //! `msgq serve`.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result, bail};
@@ -30,9 +31,11 @@ use crate::target::Target;
 /// What CMD prints for a message that was called (msgq call) is the reply, and its status is the caller's. For one
 /// that was sent it is printed here, each job's whole and after its end where several run at once.
 ///
-/// A message is run at most once: what a server had taken when it was killed is gone. SIGTERM takes no more, lets what runs
-/// come to its end and then ends with status 0; SIGINT and SIGHUP do the same and then end the server. A second one goes on to
-/// the commands and ends the server at once.
+/// A message is run at most once: what a server had taken when it was killed is gone. Where there is no process or descriptor for a
+/// CMD, its message waits until one that runs has ended; where none runs it is told to be lost, and the server ends.
+///
+/// SIGTERM takes no more, lets what runs come to its end and then ends with status 0; SIGINT and SIGHUP do the same and then
+/// end the server. A second one goes on to the commands and ends the server at once.
 ///
 /// With --count and --drain the status is 1 if a job failed. With --timeout the server ends, as not in time, when no message
 /// has come for so long. A call has a type of its own, from 2^62 on: a server with --type gets none unless that is 0.
@@ -107,7 +110,8 @@ impl Serve {
         let mut left = self.count;
         let mut silence = self.start();
         loop {
-            server.settle()?;
+            let ended = server.jobs.ended()?;
+            server.settle(ended)?;
             let is_over = left == Some(0) || server.jobs.is_stopping();
             if is_over && server.jobs.is_idle() {
                 return Ok(());
@@ -153,29 +157,24 @@ impl Server {
         let name = if is_posix { "IPCBOX_PRIORITY" } else { "IPCBOX_TYPE" };
         let added = [(name, number.to_string()), ("IPCBOX_LENGTH", data.len().to_string())];
         let printed = if caller.is_some() { Printed::Kept } else { Printed::Passed };
-        match self.jobs.start(data, &added, printed, caller)? {
-            Some(ended) => answer(&mut self.jobs, ended),
-            None => Ok(()),
-        }
+        let ended = self.jobs.start(data, &added, printed, caller)?;
+        self.settle(ended)
     }
 
     /// Deals with the jobs that have ended.
-    fn settle(&mut self) -> Result<()> {
-        for ended in self.jobs.ended()? {
-            answer(&mut self.jobs, ended)?;
-        }
-        Ok(())
+    fn settle(&mut self, ended: Vec<Ended<Option<OwnedFd>>>) -> Result<()> {
+        ended.into_iter().try_for_each(|ended| answer(&mut self.jobs, ended))
     }
 }
 
 /// Sends a caller what the job printed, and its status. A caller that has gone is no failure.
 fn answer(jobs: &mut Jobs<Option<OwnedFd>>, ended: Ended<Option<OwnedFd>>) -> Result<()> {
-    let (Some(caller), Some(reply)) = (ended.what, ended.printed) else { return Ok(()) };
-    let length = reply.metadata().context("cannot look at a reply")?.len();
+    let Some(caller) = ended.what else { return Ok(()) };
+    let metadata = ended.printed.as_ref().map(File::metadata).transpose();
+    let length = metadata.context("cannot look at a reply")?.map_or(0, |metadata| metadata.len());
     // A pipe that holds a byte at most has room for this.
-    if mailbox::put(&caller, &frame::head(ended.status, length)).is_err() || length == 0 {
-        return Ok(());
-    }
+    let put = mailbox::put(&caller, &frame::head(ended.status, length));
+    let (Ok(_), Some(reply)) = (put, ended.printed) else { return Ok(()) };
     if let Err(errno) = jobs.deliver(&reply, &caller) {
         output::tell(&format!("msgq: cannot deliver a reply: {}\n", Cause::plain(errno)));
     }
