@@ -211,11 +211,12 @@ fn judge(call: &str, output: &Output) -> Result<String, String> {
     let applet = call.split(' ').next().unwrap_or_default();
     let own = |line: &&str| line.starts_with(applet) || line.starts_with("ipcbox:");
     match &lines[..] {
-        [line] if own(line) => Ok(format!("{status}: {line}")),
+        // What was read and what is removed in the end can fail each for itself.
+        [first, ..] if lines.iter().all(own) => Ok(format!("{status}: {first}")),
         [first, ..] if runs && lines.iter().any(own) => Ok(format!("{status}: {first}")),
         // What CMD itself wants is not there.
         [..] if runs => Ok(format!("{status}: CMD's")),
-        _ => wrong("not one line that tells why"),
+        _ => wrong("a line that does not tell why"),
     }
 }
 

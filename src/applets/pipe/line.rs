@@ -50,7 +50,7 @@ impl Line {
     pub fn split(&self, verb: &str) -> Result<Vec<Vec<OsString>>> {
         let wrong = |words: String| Cause::new(Exit::Usage, words);
         let sep = self.sep.display();
-        let usual = format!("ipcbox pipe {verb} -- CMD… {sep} CMD…");
+        let usual = format!("pipe {verb} -- CMD… {sep} CMD…");
         if let (false, Some(first)) = (self.shell, self.lines.first()) {
             let words =
                 format!("'{}' stands before '--', where a command comes after it", first.display());
