@@ -191,8 +191,7 @@ impl<T> Jobs<T> {
             self.failed |= status != 0;
             let printed = match (job.printed, job.spool) {
                 (Printed::Passed, Some(spool)) => {
-                    let written = fds::copy(&spool, 0, fds::stdout())
-                        .context("cannot write to standard output");
+                    let written = self.pass(&spool).context("cannot write to standard output");
                     self.unwritten = self.unwritten.take().or(written.err());
                     None
                 }
@@ -201,6 +200,21 @@ impl<T> Jobs<T> {
             ended.push(Ended { what: job.what, status, printed });
         }
         Ok(())
+    }
+
+    /// Writes what one printed, and heeds signals meanwhile.
+    fn pass(&mut self, spool: &File) -> Result<()> {
+        let mut at = 0;
+        loop {
+            match fds::copy(spool, &mut at, fds::stdout()) {
+                Err(Errno::EINTR) => {
+                    for signal in caught::take()? {
+                        self.heed(signal)?;
+                    }
+                }
+                written => return Ok(written?),
+            }
+        }
     }
 
     /// Writes all of `from` to `to`, a pipe that is not to be waited for: at once what there is room for, the rest beside

@@ -56,17 +56,27 @@ enum Alarm {
 /// Catches these signals from now on, but those that the box was given ignored. SIGCHLD is caught however it was given: with it
 /// ignored no child's status could be had.
 pub fn catch(signals: &[Signal]) -> Result<()> {
+    catch_with(signals, SaFlags::empty())
+}
+
+/// The same for the first time that each comes: the second time it does what it does by default, for a verb that nothing
+/// else ends where what it has to deliver is not taken.
+pub fn catch_once(signals: &[Signal]) -> Result<()> {
+    catch_with(signals, SaFlags::SA_RESETHAND)
+}
+
+fn catch_with(signals: &[Signal], flags: SaFlags) -> Result<()> {
     timer()?;
     for signal in signals {
-        handle(*signal, SigHandler::Handler(mark), *signal == Signal::SIGCHLD)?;
+        handle(*signal, SigHandler::Handler(mark), flags, *signal == Signal::SIGCHLD)?;
     }
     Ok(())
 }
 
 /// Puts a handler in the place of what the signal was given, and remembers that. An ignored one is left so unless `always`.
-fn handle(signal: Signal, handler: SigHandler, always: bool) -> Result<()> {
+fn handle(signal: Signal, handler: SigHandler, flags: SaFlags, always: bool) -> Result<()> {
     // No SA_RESTART: the call that it interrupts is to return.
-    let ours = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    let ours = SigAction::new(handler, flags, SigSet::empty());
     // SAFETY: the handlers of this module are safe to run at any time, see there.
     let before = unsafe { sigaction(signal, &ours) }?;
     if matches!(before.handler(), SigHandler::SigIgn) && !always {
@@ -144,7 +154,7 @@ fn timer() -> Result<()> {
     if IS_TIMER.load(Ordering::SeqCst) {
         return Ok(());
     }
-    handle(Signal::SIGALRM, SigHandler::Handler(nothing), true)?;
+    handle(Signal::SIGALRM, SigHandler::Handler(nothing), SaFlags::empty(), true)?;
     let notify = SigevNotify::SigevSignal { signal: Signal::SIGALRM, si_value: 0 };
     let mut event = SigEvent::new(notify).sigevent();
     let mut timer: libc::timer_t = null_mut();

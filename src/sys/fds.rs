@@ -15,6 +15,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::Mode;
 
+use super::caught;
+
 /// Keeps files that the box opens from becoming standard input, output or error where the caller closed
 /// one of these.
 ///
@@ -150,15 +152,16 @@ pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
         match write(fd.as_fd(), bytes) {
             Ok(written) => bytes = &bytes[written..],
-            Err(Errno::EAGAIN) => {
-                let mut polled = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
-                // However it ends, writing tells.
-                let _ = poll(&mut polled, PollTimeout::NONE);
-            }
+            Err(Errno::EAGAIN) => wait_for_room(fd.as_fd()),
             Err(errno) => return Err(errno),
         }
     }
     Ok(())
+}
+
+/// Waits until something can be written, or a signal comes. However it ends, writing tells.
+fn wait_for_room(fd: BorrowedFd) {
+    let _ = poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], PollTimeout::NONE);
 }
 
 /// Reads what a file has from `at` on; nothing is its end.
@@ -171,16 +174,23 @@ pub fn read_at(file: &File, bytes: &mut [u8], at: u64) -> Result<usize> {
     }
 }
 
-/// Writes all of a file from `at` on.
-pub fn copy(from: &File, mut at: u64, to: impl AsFd) -> Result<()> {
+/// Writes all of a file from `at` on, and counts that up.
+///
+/// # Errors
+/// `EINTR`: a signal that is [caught](super::caught) has come.
+pub fn copy(from: &File, at: &mut u64, to: impl AsFd) -> Result<()> {
     let mut block = vec![0; 64 << 10];
     loop {
-        let read = read_at(from, &mut block, at)?;
+        let read = read_at(from, &mut block, *at)?;
         if read == 0 {
             return Ok(());
         }
-        write_all(to.as_fd(), &block[..read])?;
-        at += read as u64;
+        match write_once(to.as_fd(), &block[..read]) {
+            Ok(written) => *at += written as u64,
+            Err(Errno::EAGAIN) => wait_for_room(to.as_fd()),
+            Err(Errno::EINTR) if !caught::any() => {}
+            Err(errno) => return Err(errno),
+        }
     }
 }
 

@@ -82,14 +82,14 @@ pub fn start(
 
 /// Starts a copy of this process that writes all of `from` from `at` on to `to`, waiting as long as that takes, and dies with
 /// this process.
-pub fn postman(from: &File, at: u64, to: &OwnedFd) -> Result<i32> {
+pub fn postman(from: &File, mut at: u64, to: &OwnedFd) -> Result<i32> {
     let parent = getpid();
     let child = child(|mask| {
-        let deliver = || {
+        let mut deliver = || {
             caught::hand_on(mask)?;
             set_pdeathsig(Signal::SIGKILL)?;
             fcntl(to, FcntlArg::F_SETFL(OFlag::O_WRONLY))?;
-            if getppid() == parent { fds::copy(from, at, to) } else { Err(Errno::ECHILD) }
+            if getppid() == parent { fds::copy(from, &mut at, to) } else { Err(Errno::ECHILD) }
         };
         i32::from(deliver().is_err())
     })?;

@@ -308,3 +308,31 @@ fn a_taken_message_is_written_before_a_signal_ends_the_call() {
         assert_eq!(receiver.code(), 143);
     }
 }
+
+/// A standard output that nobody reads and that is full, as descriptor 3.
+const FULL: &str = "mkfifo full; exec 3<>full; head -c 65536 /dev/zero >&3";
+
+#[test]
+fn what_cannot_be_written_keeps_a_call_until_the_second_signal() {
+    let world = World::new();
+    world.shell("ipcbox msgq send $NAME-q x --create").ok();
+    let server = world.call("msgq serve @calls --create -- echo").start();
+    for line in ["recv $NAME-q", "call $NAME-calls x"] {
+        let line = format!("rm -f full; {FULL}; exec ipcbox msgq {line} -w 60 >&3");
+        let stuck = world.shell(&line).start().blocked_in(libc::SYS_write);
+        stuck.signal(Signal::SIGTERM);
+        let stuck = stuck.blocked_in(libc::SYS_write);
+        stuck.signal(Signal::SIGTERM);
+        assert_eq!(stuck.code(), 143, "{line}");
+    }
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.code(), 0);
+    // What a job of several printed.
+    world.shell("ipcbox msgq send $NAME-q x").ok();
+    let line = format!("rm -f full; {FULL}; exec ipcbox msgq serve $NAME-q -j 2 -- echo >&3");
+    let stuck = world.shell(&line).start().blocked_in(libc::SYS_write);
+    stuck.signal(Signal::SIGTERM);
+    let stuck = stuck.blocked_in(libc::SYS_write);
+    stuck.signal(Signal::SIGTERM);
+    assert_eq!(stuck.code(), 143);
+}

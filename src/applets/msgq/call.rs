@@ -85,7 +85,7 @@ impl Call {
         let kind = if queue.is_posix() { MAX_PRIORITY.into() } else { frame::kind(address) };
         let mut message = Message::new(kind);
         message.fill(&request);
-        caught::catch(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
+        caught::catch_once(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
         match queue.send(&message, deadline.patience) {
             Ok(Some(())) => {}
             Ok(None) => return give_up(None),

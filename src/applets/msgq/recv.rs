@@ -29,7 +29,8 @@ use crate::target::Target;
 /// first. --timeout bounds the whole call; with --follow it bounds the silence between two messages.
 ///
 /// Messages that are there at once are written together, 4 KiB or 64 at most. What was taken is written before SIGINT,
-/// SIGTERM or SIGHUP ends the call; SIGKILL in between loses what was taken and not yet written. Receiving needs permission to read alone.
+/// SIGTERM or SIGHUP ends the call. A second one ends it at once, as SIGKILL does: what was taken and is not yet written is lost
+/// then. Receiving needs permission to read alone.
 ///
 /// In a format %t is the type, %p the priority, %l the length, %d the data, %n a newline, %% a percent sign.
 #[derive(Args)]
@@ -110,7 +111,7 @@ impl Receive {
         let which = self.except.map_or(Which::Type(self.kind.unwrap_or(0)), Which::Except);
         let most = if self.drain || self.follow { None } else { self.most() };
         // From the moment one is taken these wait until it is written.
-        caught::catch(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
+        caught::catch_once(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
         let mut message = Message::new(0);
         let mut batch = Batch::default();
         let mut taken = 0;
