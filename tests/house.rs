@@ -25,7 +25,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "sys/spawn.rs",
     "sys/sysv/mod.rs",
     "sys/sysv/msg.rs",
-    "sys/sysv/sem.rs",
+    "sys/sysv/sem/mod.rs",
     "sys/sysv/shm.rs",
     "sys/terminal.rs",
 ];

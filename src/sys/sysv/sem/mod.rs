@@ -1,6 +1,8 @@
 //! System V semaphore sets: semget(2), semop(2), semctl(2).
 #![allow(unsafe_code)]
 
+mod op;
+
 use std::ffi::c_int;
 use std::mem::zeroed;
 use std::ptr::{from_ref, null};
@@ -13,86 +15,10 @@ use nix::sys::time::TimeSpec;
 use super::{Change, Key, Listing, Perm, Words, asked, indices, listed};
 use crate::sys::wait::Patience;
 
+pub use op::Op;
+
 /// The highest value of a semaphore, `SEMVMX`.
 pub const MAX_VALUE: u16 = 32767;
-
-/// One operation of an array for semop(2): `struct sembuf`.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-pub struct Op(libc::sembuf);
-
-impl Op {
-    /// Adds `delta` to semaphore `index`. A negative one waits until the value is large enough; 0 waits until it is 0.
-    #[must_use]
-    pub const fn new(index: u16, delta: i16) -> Self {
-        Self(libc::sembuf { sem_num: index, sem_op: delta, sem_flg: 0 })
-    }
-
-    /// The same, taken back by the kernel when the process ends (`SEM_UNDO`).
-    #[must_use]
-    pub const fn undo(self) -> Self {
-        self.flag(libc::SEM_UNDO)
-    }
-
-    /// The same, failing with `EAGAIN` where it would have to wait (`IPC_NOWAIT`).
-    #[must_use]
-    pub const fn nowait(self) -> Self {
-        self.flag(libc::IPC_NOWAIT)
-    }
-
-    const fn flag(mut self, flag: c_int) -> Self {
-        self.0.sem_flg |= flag as i16;
-        self
-    }
-
-    /// Reads one as it lies in memory.
-    #[must_use]
-    pub fn from_bytes(bytes: [u8; 6]) -> Self {
-        let [i0, i1, d0, d1, f0, f1] = bytes;
-        Self(libc::sembuf {
-            sem_num: u16::from_ne_bytes([i0, i1]),
-            sem_op: i16::from_ne_bytes([d0, d1]),
-            sem_flg: i16::from_ne_bytes([f0, f1]),
-        })
-    }
-
-    /// Number of the semaphore in its set.
-    #[must_use]
-    pub const fn index(self) -> u16 {
-        self.0.sem_num
-    }
-
-    /// What is added to it.
-    #[must_use]
-    pub const fn delta(self) -> i16 {
-        self.0.sem_op
-    }
-}
-
-/// Written as `sem op` reads it: `INDEX:DELTA`, then `n` for `IPC_NOWAIT` and `u` for `SEM_UNDO`.
-impl std::fmt::Display for Op {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let has = |flag: c_int| c_int::from(self.0.sem_flg) & flag != 0;
-        write!(f, "{}:{:+}", self.index(), self.delta())?;
-        f.write_str(if has(libc::IPC_NOWAIT) { "n" } else { "" })?;
-        f.write_str(if has(libc::SEM_UNDO) { "u" } else { "" })
-    }
-}
-
-impl std::fmt::Debug for Op {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
-impl PartialEq for Op {
-    fn eq(&self, other: &Self) -> bool {
-        let fields = |op: &Self| (op.0.sem_num, op.0.sem_op, op.0.sem_flg);
-        fields(self) == fields(other)
-    }
-}
-
-impl Eq for Op {}
 
 /// What the kernel keeps of a set: `struct semid_ds`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -392,15 +318,6 @@ unsafe extern "C" {
 
 #[cfg(test)]
 mod tests {
-    use super::Op;
-
-    #[test]
-    fn operations_are_shown_as_they_are_typed() {
-        assert_eq!(Op::new(0, -1).to_string(), "0:-1");
-        assert_eq!(Op::new(3, 2).undo().nowait().to_string(), "3:+2nu");
-        assert_eq!(Op::new(1, 0).undo().to_string(), "1:+0u");
-    }
-
     #[test]
     fn any_line_is_read_or_refused() {
         crate::sys::sysv::try_lines(super::line);
