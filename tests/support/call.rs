@@ -6,11 +6,25 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::sync::Once;
 use std::sync::mpsc::RecvTimeoutError;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigHandler, Signal};
 
 use super::world::{PATIENCE, eventually, signal};
+
+/// Has signals end what is called here as they do by default, also where the tests run behind `&` or nohup, which ignore some.
+fn expect_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for each in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+            // SAFETY: the default action calls no code of ours.
+            #[allow(unsafe_code)]
+            let before = unsafe { nix::sys::signal::signal(each, SigHandler::SigDfl) };
+            before.expect("a disposition is set");
+        }
+    });
+}
 
 /// A call that is being put together, and then checked.
 pub struct Call {
@@ -22,6 +36,7 @@ pub struct Call {
 
 impl Call {
     pub fn new(program: impl Into<OsString>) -> Self {
+        expect_signals();
         let mut command = Command::new(program.into());
         // The tests themselves may run in a slot.
         command.env_remove("NO_COLOR").env_remove("IPCBOX_SLOT").env("LC_ALL", "C");
