@@ -211,6 +211,13 @@ impl Case<'_> {
                 self.report.status == 124 && words(&[" at once", " within "])
                     || line.contains("--drain")
             }
+            // As ipcrm has it.
+            (
+                libc::SYS_shmget | libc::SYS_semget | libc::SYS_shmctl | libc::SYS_semctl,
+                EACCES | EPERM | ENOENT | EINVAL | EIDRM,
+            ) if line.starts_with("ipcrm-lite -") => {
+                words(&["permission denied for key", "invalid key", "already removed key"])
+            }
             (libc::SYS_fcntl, _) => words(&["is not a pipe"]),
             // The object is open; what is not there can only be /proc, by which it is named.
             (libc::SYS_fchmodat, ENOENT) => words(&["this needs /proc"]),

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 
 use crate::exit::{Cause, Exit, each};
@@ -60,7 +60,10 @@ impl Original {
             Err(errno @ Errno::EACCES) => {
                 bail!(Cause::new(errno.into(), format!("permission denied for key ({text})")))
             }
-            Err(_) => bail!(Cause::new(Exit::Missing, format!("invalid key ({text})"))),
+            Err(Errno::ENOENT | Errno::EIDRM | Errno::EINVAL) => {
+                bail!(Cause::new(Exit::Missing, format!("invalid key ({text})")))
+            }
+            Err(errno) => Err(errno).with_context(|| format!("cannot remove key {text}")),
         }
     }
 
@@ -139,7 +142,7 @@ fn explain(removed: nix::Result<()>, id: i32, by: By, missing_ok: bool) -> Resul
         Err(Errno::EIDRM) => {
             bail!(Cause::new(Exit::Missing, format!("already removed {by} ({id})")))
         }
-        Err(errno) => Err(errno.into()),
+        Err(errno) => Err(errno).with_context(|| format!("cannot remove {by} {id}")),
     }
 }
 
