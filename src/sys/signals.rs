@@ -323,8 +323,10 @@ impl Arrival {
 pub fn die(signal: Signal) -> Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_CORE)?;
     setrlimit(Resource::RLIMIT_CORE, 0, most)?;
-    if signal.is_catchable() {
-        set_disposition(signal, Disposition::Default)?;
+    match set_disposition(signal, Disposition::Default) {
+        // KILL, STOP, and the two that the C library keeps for itself: nobody can have changed them.
+        Ok(_) | Err(Errno::EINVAL) => {}
+        Err(errno) => return Err(errno),
     }
     kill(getpid().as_raw(), signal)?;
     let_in(signal)

@@ -4,7 +4,7 @@ use nix::libc;
 use nix::sys::signal::Signal;
 
 use super::{Puppet, field};
-use crate::support::{World, eventually};
+use crate::support::{World, eventually, lines};
 
 /// Whether the kernel tells how a reaped process ended.
 fn kernel_tells(world: &World) -> bool {
@@ -73,8 +73,11 @@ fn of_somebody_elses_process_the_kernel_tells_when_it_was_reaped() {
         .call(&format!("signal join {pid} -w 0.05"))
         .user(stranger)
         .stdout("")
-        .stderr(format!("signal: cannot tell of {pid}: it has ended, and its parent alone may know how until it has reaped it\nsignal: cannot join {pid}: it did not end within 50ms\n"))
+        .stderr(format!("signal: cannot join {pid}: it has ended, and its parent alone may know how until it has reaped it, which it did not within 50ms\n"))
         .status(124);
+    let several = world.call(&format!("signal join {pid} 1 -w 0.05")).user(stranger).output();
+    let words = "signal: cannot join 2 of 2 processes: none could be told of within 50ms";
+    assert_eq!(lines(&several.stderr)[1], words);
     let join = world.call(&format!("signal join {pid}")).user(stranger).start();
     let join = join.blocked_in(libc::SYS_ppoll);
     drop(puppet.0.stdin.take());
@@ -114,7 +117,7 @@ fn several_are_told_as_they_end() {
     }
     let output = whole.end();
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(crate::support::lines(&output.stdout).len(), 3);
+    assert_eq!(lines(&output.stdout).len(), 3);
 }
 
 #[test]
@@ -128,7 +131,7 @@ fn a_missing_one_does_not_keep_the_others() {
     puppet.status();
     let output = join.end();
     assert_eq!(output.status.code(), Some(3));
-    assert_eq!(crate::support::lines(&output.stdout).len(), 1);
+    assert_eq!(lines(&output.stdout).len(), 1);
 }
 
 #[test]

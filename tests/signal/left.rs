@@ -61,6 +61,17 @@ fn a_monster_is_ended_at_its_time_and_by_every_signal() {
 }
 
 #[test]
+fn few_descriptors_are_enough() {
+    let world = World::new();
+    let script = "s=0
+        (ulimit -n 6; exec $BOX signal run --kill-tree -- sh -c '
+            for n in 1 2 3 4 5 6 7 8 9; do setsid sleep 100 & done; exit 7') || s=$?
+        ! grep -lsx sleep /proc/[0-9]*/comm; echo $s";
+    let Some(call) = contained(&world, 60, false, script) else { return };
+    call.stdout("7\n").ok();
+}
+
+#[test]
 fn without_its_own_proc_a_tree_is_refused() {
     let world = World::new();
     // The namespace is new, its /proc is not.

@@ -107,6 +107,18 @@ fn the_box_ends_as_the_command_did() {
 }
 
 #[test]
+fn the_c_librarys_own_signals_are_no_others() {
+    let Some(puppet) = puppet() else { return };
+    for way in WAYS {
+        for (number, status) in [(32, 160), (33, 161)] {
+            let call = Call::new(puppet).args(["plain", BINARY, "signal", "run"]);
+            let call = call.args(way.split_whitespace()).args(["--", "bash", "-c"]);
+            call.arg(format!("kill -{number} $$")).stderr("").status(status);
+        }
+    }
+}
+
+#[test]
 fn what_contradicts_itself_is_refused() {
     let world = World::new();
     for (words, told) in [
@@ -261,6 +273,16 @@ fn the_time_is_limited() {
         .call("signal run --max-time 0.3 -- sh -c")
         .arg("kill -STOP $$")
         .fails(124, "within 300ms");
+}
+
+/// Once CMD has ended the time is that of what is still run for a signal, and CMD was not late.
+#[test]
+fn a_command_that_ended_in_time_is_not_late() {
+    let world = World::new();
+    let call = world.call("signal run --max-time 2 --then TERM:60 --map USR1= --on");
+    let call = call.args(["USR1=touch began; exec sleep 987", "--", "sh", "-c"]);
+    let cmd = "kill -USR1 $PPID; until [ -e began ]; do :; done; exit 6";
+    call.arg(cmd).stdout("").stderr("").status(6);
 }
 
 #[test]

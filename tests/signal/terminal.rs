@@ -50,6 +50,19 @@ fn a_job_stops_goes_on_and_is_interrupted() {
 }
 
 #[test]
+fn what_still_runs_for_a_signal_is_interrupted() {
+    let world = World::new();
+    let Some(terminal) = open(&world) else { return };
+    let script = "-- sh -c 'kill -USR1 $PPID; exit 6'\n";
+    terminal.types(&format!("$BOX signal run --map USR1= --on USR1='exec sleep 987' {script}"));
+    terminal.in_front("ipcbox", libc::SYS_ppoll);
+    terminal.types("\u{3}");
+    terminal.says("ask> ");
+    terminal.types("echo =$?=\n");
+    terminal.says("=6=");
+}
+
+#[test]
 fn a_background_job_stops_when_it_reads() {
     let world = World::new();
     let Some(terminal) = open(&world) else { return };

@@ -45,6 +45,31 @@ fn the_box_does_not_signal_the_tree_it_is_in() {
     assert_eq!(told.matches("the box itself is in it").count(), 3, "{told}");
 }
 
+/// A part of a tree or group is never taken for the whole.
+#[test]
+fn more_than_there_are_descriptors_for_are_signalled_whole_or_not_at_all() {
+    let world = World::new();
+    let script = "n=0; while [ $n -lt 30 ]; do sleep 100 >&- & n=$((n+1)); done; echo $$; wait";
+    for way in ["--tree", "--group"] {
+        let mut setsid = std::process::Command::new("setsid");
+        let mut root = Puppet::start(setsid.args(["sh", "-c", script]));
+        let pid = root.pid();
+        let limited = |limit: &str, words: &str| {
+            let words = format!("{pid} {way} {words} --columns pid");
+            world.shell(&format!("ulimit {limit} 20; exec ipcbox signal send TERM {words}"))
+        };
+        let told = "it is more processes than the box may hold, and none was signalled (EMFILE)";
+        limited("-n", "--dry-run").fails(1, told);
+        limited("-n", "--wait 20s").fails(1, told);
+        // None is left stopped either.
+        let states = world.program("ps").args(["-o", "stat=", "-g", &pid.to_string()]).ok();
+        assert!(states.lines().count() == 31 && !states.contains(['T', 'Z']), "{states}");
+        assert_eq!(limited("-Sn", "--dry-run").ok().lines().count(), 31);
+        assert_eq!(limited("-Sn", "--wait 20s").ok().lines().count(), 31);
+        assert_eq!(root.status(), 143);
+    }
+}
+
 /// A tree that keeps forking while it is signalled.
 #[test]
 fn none_of_a_growing_tree_escapes() {

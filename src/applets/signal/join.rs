@@ -103,16 +103,23 @@ fn wait(
     }
     if done < wanted {
         // One that has ended, but whose status is for its parent alone.
-        for one in open.iter().filter(|one| one.stage == Stage::Zombie) {
-            let words = "it has ended, and its parent alone may know how until it has reaped it";
-            output::tell(&format!("signal: cannot tell of {}: {words}\n", one.process));
-        }
+        let zombies: Vec<_> = open.iter().filter(|one| one.stage == Stage::Zombie).collect();
+        let secret = "it has ended, and its parent alone may know how until it has reaped it";
         let (what, missed) = match (&open[..], done) {
-            ([one], 0) => (format!("cannot join {}", one.process), "it did not end".into()),
+            ([one], 0) if zombies.is_empty() => {
+                (format!("cannot join {}", one.process), "it did not end".into())
+            }
+            ([one], 0) => {
+                (format!("cannot join {}", one.process), format!("{secret}, which it did not"))
+            }
             (rest, _) => {
-                let ended = if done == 0 { "none".into() } else { format!("only {done}") };
+                for one in &zombies {
+                    output::tell(&format!("signal: cannot tell of {}: {secret}\n", one.process));
+                }
+                let told = if done == 0 { "none".into() } else { format!("only {done}") };
+                let end = if zombies.is_empty() { "ended" } else { "could be told of" };
                 let all = done + rest.len();
-                (format!("cannot join {wanted} of {all} processes"), format!("{ended} ended"))
+                (format!("cannot join {wanted} of {all} processes"), format!("{told} {end}"))
             }
         };
         return Err(anyhow::Error::from(deadline.missed(&missed)).context(what));

@@ -27,7 +27,8 @@ use crate::sys::signals::{self, Disposition, Signal, block, on_parents_death, se
 /// that multiplies without end and faster than it can be stopped can only be held by a cgroup.
 ///
 /// --on runs its text by /bin/sh when the signal comes, one at a time, besides what --map says (HUP= drops it);
-/// IPCBOX_SIGNAL and IPCBOX_PID in its environment are the signal and CMD. The box waits for it before it ends.
+/// IPCBOX_SIGNAL and IPCBOX_PID in its environment are the signal and CMD. The box waits for it before it ends; what CMD
+/// would get goes to it when CMD has ended, that of --max-time too.
 ///
 /// A set-uid CMD loses --parent-death; it goes by the thread that started the box.
 #[derive(Args)]

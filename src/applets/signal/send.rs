@@ -30,7 +30,8 @@ const INTERVAL: Duration = Duration::from_millis(1);
 /// what signal stat shows, keeps that true since then. A failure with one PID does not keep the others from being signalled.
 ///
 /// --tree sends to PID and all below it, the leaves first. They are stopped while the tree is walked, until a walk finds nobody
-/// new, and those that were stopped for it are continued afterwards; where the box is killed in between they stay stopped.
+/// new, and those that were stopped for it are continued afterwards; where the box is killed in between they stay stopped. The box holds a
+/// descriptor for each: a tree that RLIMIT_NOFILE has no room for is not signalled at all.
 ///
 /// --when-caught D first waits until the process has a handler for SIG, at most D, and does not send it where it has none then. The
 /// kernel tells nobody of a new handler: it is looked for every millisecond.
@@ -172,8 +173,11 @@ impl Send {
                     continue;
                 }
                 let process = aim.process;
-                let sent =
-                    if is_ready { self.send_one(aim, &mut watched) } else { Err(self.uncaught()) };
+                let sent = if is_ready {
+                    self.send_one(aim, &mut watched)
+                } else {
+                    Err(self.uncaught(process.pid))
+                };
                 if let Err(error) = sent {
                     self.failed(error, process, failures);
                 }
@@ -193,9 +197,13 @@ impl Send {
         self.signal.0.is_none_or(has) || !aim.runs()
     }
 
-    fn uncaught(&self) -> Error {
+    fn uncaught(&self, pid: i32) -> Error {
         let limit = self.when_caught.map(duration::show).unwrap_or_default();
-        let words = format!("it had no handler for it within {limit}, and was not sent it");
+        let saw = match status(pid) {
+            Ok(_) => "it had no handler for it",
+            Err(_) => "/proc did not tell of a handler for it",
+        };
+        let words = format!("{saw} within {limit}, and was not sent it");
         Cause::new(Exit::NotInTime(Exit::LATE), words).into()
     }
 

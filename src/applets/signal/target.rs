@@ -9,8 +9,9 @@ use crate::args::creating::user;
 use crate::args::process::{Process, unopened};
 use crate::args::signals::name;
 use crate::exit::{Cause, Exit};
+use crate::sys::fds::allow_most;
 use crate::sys::process::ended::{Stage, stage};
-use crate::sys::process::tree::Tree;
+use crate::sys::process::tree::{Tree, seen};
 use crate::sys::process::{command, pidfd, told};
 use crate::sys::signals::{self, Set, Signal, block, set_mask};
 
@@ -48,19 +49,24 @@ pub fn below(pid: i32) -> bool {
 /// The processes that are meant, as they are found without stopping any.
 pub fn members(aim: &Aim) -> Result<Vec<(i32, OwnedFd)>> {
     let pid = aim.process.pid;
+    if aim.tree || aim.group {
+        allow_most()?;
+    }
     let fd = aim.fd.try_clone().map_err(|_| Errno::EMFILE)?;
     if aim.tree {
-        return Ok(pairs(Tree::of(pid, fd, false)?));
+        return Ok(pairs(Tree::of(pid, fd, false).map_err(|errno| failed(pid, errno))?));
     }
     if !aim.group {
         return Ok(vec![(pid, fd)]);
     }
     let of_group = |member: i32| {
-        let fd = pidfd(member).ok()?;
-        let is_in = told::stat(member).ok()?.group == pid && stage(fd.as_fd()) == Ok(Stage::Runs);
-        is_in.then_some((member, fd))
+        let Some(fd) = seen(pidfd(member))? else { return Ok(None) };
+        let is_in = seen(told::stat(member))?.is_some_and(|stat| stat.group == pid);
+        Ok((is_in && stage(fd.as_fd())? == Stage::Runs).then_some((member, fd)))
     };
-    Ok(told::all()?.into_iter().filter_map(of_group).collect())
+    let found: Result<Vec<_>, Errno> =
+        told::all()?.into_iter().filter_map(|member| of_group(member).transpose()).collect();
+    Ok(found.map_err(|errno| failed(pid, errno))?)
 }
 
 fn pairs(tree: Tree) -> Vec<(i32, OwnedFd)> {
@@ -102,6 +108,7 @@ fn to_tree(aim: Aim, signal: Option<Signal>, value: Option<i32>) -> Result<Vec<(
         let words = "/proc is not that of this pid namespace, or does not tell of children";
         return Err(Cause::new(Exit::Failed, words).into());
     }
+    allow_most()?;
     // Whoever would end the box now would leave the tree stopped.
     let mask = block(Set::ALL)?;
     let tree = Tree::of(pid, aim.fd, true).map_err(|errno| failed(pid, errno));
@@ -179,6 +186,10 @@ fn failed(pid: i32, errno: Errno) -> Cause {
             Cause::told(errno, words).exit(Exit::Failed).hint(format!(
                 "its RLIMIT_SIGPENDING is the limit: prlimit --sigpending --pid {pid}"
             ))
+        }
+        Errno::EMFILE => {
+            Cause::told(errno, "it is more processes than the box may hold, and none was signalled")
+                .hint("ulimit -n is the limit")
         }
         Errno::ENOSYS => Cause::told(errno, "this kernel has no pidfd_send_signal; Linux 5.1 has"),
         errno => Cause::plain(errno),

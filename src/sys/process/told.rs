@@ -169,9 +169,12 @@ pub fn threads(pid: i32) -> Result<Vec<i32>> {
 pub fn children(pid: i32) -> Result<Vec<i32>> {
     let mut found = Vec::new();
     for thread in threads(pid)? {
-        // A thread that has ended meanwhile has left its children to another one.
-        if let Ok(line) = text(&format!("/proc/{pid}/task/{thread}/children")) {
-            found.extend(line.split_ascii_whitespace().filter_map(|word| word.parse::<i32>().ok()));
+        match text(&format!("/proc/{pid}/task/{thread}/children")) {
+            Ok(line) => found
+                .extend(line.split_ascii_whitespace().filter_map(|word| word.parse::<i32>().ok())),
+            // A thread that has ended meanwhile has left its children to another one.
+            Err(Errno::ENOENT | Errno::ESRCH) => {}
+            Err(errno) => return Err(errno),
         }
     }
     Ok(found)

@@ -51,6 +51,9 @@ const LOOKS: u32 = 50;
 
 impl Tree {
     /// The process `pid`, behind the descriptor `fd`, and all below it; stopped, or as far as they hold still by themselves.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENFILE`: they are more than there can be descriptors. None is left stopped then.
     pub fn of(pid: i32, fd: OwnedFd, stops: bool) -> Result<Self> {
         let mut tree = Self { members: Vec::new(), stops };
         tree.add(pid, fd)?;
@@ -63,11 +66,14 @@ impl Tree {
         }
     }
 
-    /// All below the calling process but these children of it, and without itself; stopped.
+    /// All below the calling process but these children of it, and without itself; stopped. Where there are not descriptors for
+    /// all of them it is a part, which makes room for the next when it has been killed.
     pub fn below_us(except: &[i32]) -> Result<Self> {
         let mut tree = Self { members: Vec::new(), stops: true };
-        tree.walk(Some(getpid().as_raw()), except)?;
-        Ok(tree)
+        match tree.walk(Some(getpid().as_raw()), except) {
+            Err(Errno::EMFILE | Errno::ENFILE) if !tree.members.is_empty() => Ok(tree),
+            walked => walked.map(|()| tree),
+        }
     }
 
     fn walk(&mut self, above: Option<i32>, except: &[i32]) -> Result<()> {
@@ -96,20 +102,15 @@ impl Tree {
 
     /// Adds the children of `parent` that are new.
     fn adopt(&mut self, parent: i32, except: &[i32]) -> Result<()> {
-        for pid in told::children(parent).unwrap_or_default() {
+        for pid in seen(told::children(parent))?.unwrap_or_default() {
             if except.contains(&pid)
                 || self.members.iter().any(|member| member.pid == pid && !member.is_gone())
             {
                 continue;
             }
-            let fd = match pidfd(pid) {
-                Ok(fd) => fd,
-                Err(Errno::EMFILE | Errno::ENFILE) if !self.members.is_empty() => return Ok(()),
-                Err(errno @ (Errno::EMFILE | Errno::ENFILE)) => return Err(errno),
-                Err(_) => continue,
-            };
+            let Some(fd) = seen(pidfd(pid))? else { continue };
             // The number can have passed to another process before the descriptor was there.
-            let is_child = told::stat(pid).is_ok_and(|stat| stat.parent == parent);
+            let is_child = seen(told::stat(pid))?.is_some_and(|stat| stat.parent == parent);
             if is_child && stage(fd.as_fd())? == Stage::Runs {
                 self.add(pid, fd)?;
             }
@@ -120,7 +121,7 @@ impl Tree {
     fn add(&mut self, pid: i32, fd: OwnedFd) -> Result<()> {
         let stopped = if !self.stops {
             Stopped::Not
-        } else if told::stat(pid).is_ok_and(|stat| stat.is_stopped()) {
+        } else if seen(told::stat(pid))?.is_some_and(|stat| stat.is_stopped()) {
             Stopped::Before
         } else {
             match signals::send(fd.as_fd(), Some(Signal::STOP), None, false) {
@@ -158,6 +159,14 @@ impl Tree {
             dying.pop();
         }
         Ok(kept)
+    }
+}
+
+/// What was told of a process, unless it is gone or out of sight; a want of descriptors says nothing about it.
+pub fn seen<T>(told: Result<T>) -> Result<Option<T>> {
+    match told {
+        Err(errno @ (Errno::EMFILE | Errno::ENFILE)) => Err(errno),
+        told => Ok(told.ok()),
     }
 }
 

@@ -28,7 +28,7 @@ impl Minder {
             // Another one of the job, as the pager behind a pipe, wants the terminal that CMD has.
             self.give_terminal(self.group);
             let _ = signals::kill(0, Signal::CONT);
-        } else {
+        } else if self.ended.is_none() || !signal.stops() {
             self.to_group(signal);
         }
     }

@@ -60,7 +60,8 @@ pub struct Minder {
     terminal: Option<OwnedFd>,
     group: i32,
     cmd: i32,
-    fd: OwnedFd,
+    /// CMD's, until its tree is ended.
+    fd: Option<OwnedFd>,
     ended: Option<Ended>,
     parent: Option<OwnedFd>,
     /// Children from before CMD.
@@ -124,7 +125,7 @@ impl Minder {
         let handler = |(signal, shell)| Handler { signal, shell, pid: None, due: 0 };
         let handlers = handlers.into_iter().map(handler).collect();
         let plan = rules.limit.start();
-        let (ended, late) = (None, false);
+        let (fd, ended, late) = (Some(fd), None, false);
         Ok(Self {
             command,
             rules,
@@ -172,9 +173,10 @@ impl Minder {
         self.end()
     }
 
-    /// The next step against a CMD that takes too long; whether there is nothing left but to end the tree.
+    /// The next step against a CMD, or what is still run for a signal, that takes too long; whether there is nothing left but to
+    /// end the tree.
     fn is_over(&mut self) -> bool {
-        self.late = true;
+        self.late |= self.ended.is_none();
         let Some(signal) = self.plan.as_mut().and_then(Plan::due) else {
             self.plan = None;
             return self.rules.kill_tree;
@@ -239,7 +241,10 @@ impl Minder {
     fn look_at_children(&mut self) -> Result<()> {
         while let Ok(Some((pid, change))) = changed() {
             match change {
-                Change::Ended(ended) if pid == self.cmd => self.ended = Some(ended),
+                Change::Ended(ended) if pid == self.cmd => {
+                    self.ended = Some(ended);
+                    self.take_terminal();
+                }
                 Change::Stopped(signal) if pid == self.cmd => self.stop(signal).map_err(plain)?,
                 Change::Ended(_) => {
                     if let Some(at) =
@@ -282,23 +287,26 @@ impl Minder {
 
     /// To CMD alone; when it has ended, to what is still run for a signal.
     fn to_command(&self, signal: Signal, value: Option<i32>) {
-        if self.ended.is_none() {
-            let sent = signals::send(self.fd.as_fd(), Some(signal), value, false);
-            // A full queue takes no value, but the signal itself.
-            if sent == Err(Errno::EAGAIN) {
-                let _ = signals::kill(self.cmd, signal);
-            }
-            return;
+        let Some(fd) = self.fd.as_ref().filter(|_| self.ended.is_none()) else {
+            return self.to_handlers(signal);
+        };
+        let sent = signals::send(fd.as_fd(), Some(signal), value, false);
+        // A full queue takes no value, but the signal itself.
+        if sent == Err(Errno::EAGAIN) {
+            let _ = signals::kill(self.cmd, signal);
         }
+    }
+
+    fn to_handlers(&self, signal: Signal) {
         for pid in self.handlers.iter().filter_map(|handler| handler.pid) {
             let _ = signals::kill(-pid, signal);
         }
     }
 
-    /// To CMD's process group, and to CMD where it has left that.
+    /// To CMD's process group, and to CMD where it has left that; when it has ended, to what is still run for a signal.
     fn to_group(&self, signal: Signal) {
         if self.ended.is_some() {
-            return;
+            return self.to_handlers(signal);
         }
         let _ = signals::kill(-self.cmd, signal);
         if told::stat(self.cmd).is_ok_and(|stat| stat.group != self.cmd) {
@@ -308,6 +316,8 @@ impl Minder {
 
     /// Ends all that is left below the box, but for what it had before CMD.
     fn end_tree(&mut self) -> Result<()> {
+        // It makes room where there may be few descriptors.
+        self.fd = None;
         loop {
             while let Ok(Some(_)) = changed() {}
             let left = told::children(own_pid()).map_err(plain)?;
