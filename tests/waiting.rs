@@ -325,6 +325,28 @@ fn stopped_and_continued_it_waits_on_and_its_deadline_stands() {
     }
 }
 
+#[test]
+fn what_came_in_time_is_taken_also_by_who_was_stopped_until_later() {
+    let test = |row: &Waits| {
+        let (world, blocker) = row.world();
+        let waiting = row.waiting(&world, "-w 2");
+        let start = Instant::now();
+        let pid = waiting.pid();
+        signal(pid, Signal::SIGSTOP);
+        eventually("it stops", || state(pid) == Some('T'));
+        row.release(&world, blocker, &waiting);
+        eventually("the deadline passes", || start.elapsed() > Duration::from_secs(2));
+        signal(pid, Signal::SIGCONT);
+        assert_eq!(waiting.code(), 0, "{}", row.call);
+    };
+    std::thread::scope(|scope| {
+        // Others take what is let go while they are stopped, or have it given by who waits for them.
+        for row in TABLE.iter().filter(|row| row.call.starts_with("msgq")) {
+            scope.spawn(|| test(row));
+        }
+    });
+}
+
 fn state(pid: i32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit(')').next()?.trim_start().chars().next()

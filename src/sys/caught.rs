@@ -143,6 +143,11 @@ pub(super) fn alarm(patience: Patience) -> Result<()> {
     })
 }
 
+/// Where a wait that the time limit is not about was interrupted: the timer goes off no more, but for a caught signal.
+pub(super) fn calm() -> Result<()> {
+    alarm(Patience::Forever)
+}
+
 /// Sets the timer, but not over one that ticks for a signal that has just come.
 fn rearm(first: Duration) -> Result<()> {
     set_timer(first)?;
@@ -215,7 +220,11 @@ pub fn wait(fds: &[BorrowedFd], patience: Patience) -> Result<Wake> {
                 let first = polled.iter().position(|fd| fd.any() == Some(true));
                 break Ok(first.map_or(Wake::Late, Wake::Ready));
             }
-            Err(Errno::EINTR) => {}
+            Err(Errno::EINTR) => {
+                if let Err(errno) = calm() {
+                    break Err(errno);
+                }
+            }
             Err(errno) => break Err(errno),
         }
     };

@@ -148,7 +148,7 @@ pub fn write_once(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
 pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
     loop {
         match nix::unistd::write(fd.as_fd(), bytes) {
-            Err(Errno::EINTR) => {}
+            Err(Errno::EINTR) => caught::calm()?,
             answer => return answer,
         }
     }
@@ -168,7 +168,9 @@ pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<()> {
 
 /// Waits until something can be written, or a signal comes. However it ends, writing tells.
 fn wait_for_room(fd: BorrowedFd) {
-    let _ = poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], PollTimeout::NONE);
+    if poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], PollTimeout::NONE) == Err(Errno::EINTR) {
+        let _ = caught::calm();
+    }
 }
 
 /// Reads what a file has from `at` on; nothing is its end.
@@ -195,7 +197,7 @@ pub fn copy(from: &File, at: &mut u64, to: impl AsFd) -> Result<()> {
         match write_once(to.as_fd(), &block[..read]) {
             Ok(written) => *at += written as u64,
             Err(Errno::EAGAIN) => wait_for_room(to.as_fd()),
-            Err(Errno::EINTR) if !caught::any() => {}
+            Err(Errno::EINTR) if !caught::any() => caught::calm()?,
             Err(errno) => return Err(errno),
         }
     }

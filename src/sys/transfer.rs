@@ -11,6 +11,7 @@ use nix::sys::stat::fstat;
 use nix::sys::uio::{pread, pwrite};
 use nix::unistd::{Whence, lseek, read, write};
 
+use super::caught;
 use super::wait::{Patience, ready};
 
 /// What is moved at a time through a buffer, which stays in the processor's cache.
@@ -23,7 +24,7 @@ const BUFFER: usize = 128 << 10;
 pub fn reading<T>(from: BorrowedFd, mut read: impl FnMut() -> Result<T>) -> Result<T> {
     loop {
         match read() {
-            Err(Errno::EINTR) => {}
+            Err(Errno::EINTR) => caught::calm()?,
             Err(Errno::EAGAIN) => drop(ready(&[from], Patience::Forever)?),
             other => return other,
         }

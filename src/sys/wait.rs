@@ -77,7 +77,7 @@ pub fn ready(fds: &[BorrowedFd], patience: Patience) -> Result<Option<usize>> {
     loop {
         match ppoll(&mut polled, patience.left().map(TimeSpec::from), None) {
             Ok(_) => return Ok(polled.iter().position(|fd| fd.any() == Some(true))),
-            Err(Errno::EINTR) => {}
+            Err(Errno::EINTR) => caught::calm()?,
             Err(errno) => return Err(errno),
         }
     }
@@ -142,8 +142,8 @@ pub fn room(fd: BorrowedFd, patience: Patience) -> Result<Option<()>> {
 /// [caught](caught::catch) has come, and it is not done.
 ///
 /// The limit is a timer that goes off again and again from then on: a single alarm could come just before the call
-/// blocks, and leave it so for ever. What is done at that instant is done. With [`Patience::Never`] `act` is to ask for
-/// no waiting by itself.
+/// blocks, and leave it so for ever. What is done at that instant is done. The last try begins when the time is over, so that
+/// what came in time is had also by who was stopped meanwhile. With [`Patience::Never`] `act` is to ask for no waiting by itself.
 ///
 /// # Errors
 /// `EAGAIN`: the time is over. Else those of `act`.
@@ -154,6 +154,7 @@ pub fn interruptible<T>(
     if patience != Patience::Never {
         caught::alarm(patience)?;
     }
+    let mut is_last = false;
     loop {
         if caught::any() {
             return Ok(None);
@@ -161,8 +162,8 @@ pub fn interruptible<T>(
         match act() {
             // A call that does not wait has not been answered yet.
             Err(Errno::EINTR) if patience == Patience::Never || caught::any() => {}
-            Err(Errno::EINTR) if patience.is_over() => return Err(Errno::EAGAIN),
-            Err(Errno::EINTR) => {}
+            Err(Errno::EINTR) if is_last => return Err(Errno::EAGAIN),
+            Err(Errno::EINTR) => is_last = patience.is_over(),
             answer => return answer.map(Some),
         }
     }

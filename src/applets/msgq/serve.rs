@@ -22,6 +22,7 @@ use crate::output;
 use crate::sys::mailbox::{self, Address};
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::Access;
+use crate::sys::wait::Patience;
 use crate::target::Target;
 
 /// Runs CMD for each message, with the data on its standard input. IPCBOX_TYPE (of a POSIX queue IPCBOX_PRIORITY) and
@@ -37,8 +38,8 @@ use crate::target::Target;
 /// SIGTERM takes no more, lets what runs come to its end and then ends with status 0; SIGINT and SIGHUP do the same and then
 /// end the server. A second one goes on to the commands and ends the server at once.
 ///
-/// With --count and --drain the status is 1 if a job failed. With --timeout the server ends, as not in time, when no message
-/// has come for so long. A call has a type of its own, from 2^62 on: a server with --type gets none unless that is 0.
+/// With --count and --drain the status is 1 if a job failed. What callers that have gone left is not counted. With --timeout the
+/// server ends, as not in time, when no message has come and no job has run for so long. A call has a type of its own, from 2^62 on: a server with --type gets none unless that is 0.
 /// Callers must be of the same user.
 #[derive(Args)]
 pub struct Serve {
@@ -95,7 +96,7 @@ impl Serve {
         let why = "a POSIX queue has no types: the highest priority comes first";
         only_system_v(&self.target, self.kind.is_some(), why)?;
         let queue =
-            Queue::open(&self.target, Access::Read, self.start().patience, self.making.wanted())?;
+            Queue::open(&self.target, Access::Read, Patience::Forever, self.making.wanted())?;
         Ok(Server { queue, jobs: Jobs::new(command, self.jobs, "msgq")? })
     }
 
@@ -110,31 +111,32 @@ impl Serve {
         let mut left = self.count;
         let mut silence = self.start();
         loop {
+            // It is silent when none runs, and what runs may send more.
+            if !server.jobs.is_idle() {
+                silence = self.start();
+            }
             let ended = server.jobs.ended()?;
             server.settle(ended)?;
+            let is_idle = server.jobs.is_idle();
             let is_over = left == Some(0) || server.jobs.is_stopping();
-            if is_over && server.jobs.is_idle() {
+            if is_over && is_idle {
                 return Ok(());
             }
             if is_over || !server.jobs.has_room() {
                 server.jobs.wait()?;
                 continue;
             }
-            match server.queue.receive(&mut message, which, silence.patience) {
+            let patience = if is_idle { silence.patience } else { Patience::Forever };
+            match server.queue.receive(&mut message, which, patience) {
                 Ok(Some(())) => {
-                    server.take(&message)?;
-                    left = left.map(|left| left - 1);
-                    silence = self.start();
+                    if server.take(&message)? {
+                        left = left.map(|left| left - 1);
+                        silence = self.start();
+                    }
                 }
                 // A job has ended, or a signal says to stop.
                 Ok(None) => {}
-                // What runs may send more.
-                Err(Errno::EAGAIN) if self.drain && !server.jobs.is_idle() => server.jobs.wait()?,
                 Err(Errno::EAGAIN) if self.drain => return Ok(()),
-                Err(Errno::EAGAIN) if !server.jobs.is_idle() => {
-                    server.jobs.wait()?;
-                    silence = self.start();
-                }
                 Err(Errno::EAGAIN) => bail!(silence.missed("no message came")),
                 Err(errno) => bail!(errno),
             }
@@ -143,22 +145,23 @@ impl Serve {
 }
 
 impl Server {
-    /// Starts the job for a message, where somebody still wants it.
-    fn take(&mut self, message: &Message) -> Result<()> {
+    /// Starts the job for a message; `false` where nobody wants it any more.
+    fn take(&mut self, message: &Message) -> Result<bool> {
         let is_posix = self.queue.is_posix();
         let (number, data) = (message.number(), message.data());
         let (number, data, caller) = match frame::read(number, is_posix, data) {
             Request::Plain => (number, data, None),
             Request::Call(address, payload) => match accept(address) {
                 Some(caller) => (i64::from(!is_posix), payload, Some(caller)),
-                None => return Ok(()),
+                None => return Ok(false),
             },
         };
         let name = if is_posix { "IPCBOX_PRIORITY" } else { "IPCBOX_TYPE" };
         let added = [(name, number.to_string()), ("IPCBOX_LENGTH", data.len().to_string())];
         let printed = if caller.is_some() { Printed::Kept } else { Printed::Passed };
         let ended = self.jobs.start(data, &added, printed, caller)?;
-        self.settle(ended)
+        self.settle(ended)?;
+        Ok(true)
     }
 
     /// Deals with the jobs that have ended.
