@@ -109,7 +109,7 @@ help	verb	Explain a verb
 --owner	user	Only those of this user
 --mine		Only those of the caller
 --older-than	-	Only those last used or changed so long ago
---keep	ipc	Never this one
+--keep	ipc	Never this one, also where it is named
 --unused		Only those attached, open and waited on by nobody
 --orphaned		Only those whose users are proved to be gone
 -J,--json		One JSON object a line
@@ -143,7 +143,7 @@ help	verb	Explain a verb
 --owner	user	Only those of this user
 --mine		Only those of the caller
 --older-than	-	Only those last used or changed so long ago
---keep	ipc	Never this one
+--keep	ipc	Never this one, also where it is named
 --unused		Only those attached, open and waited on by nobody
 --orphaned		Only those whose users are proved to be gone
 -J,--json		One JSON object a line

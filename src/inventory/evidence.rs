@@ -5,7 +5,7 @@ use crate::sync::Purpose;
 use crate::sys::in_use::{self, Index, User};
 use crate::sys::message::{Waits, Which};
 use crate::sys::posix::mq;
-use crate::sys::process::{self, Blocked, shares_ipc, told};
+use crate::sys::process::{self, Blocked, Sight, shares_ipc, told};
 use crate::sys::sysv::sem::Set;
 use crate::sys::sysv::{Kind, msg, shm};
 
@@ -16,6 +16,7 @@ use super::{Detail, Object, Posix};
 pub struct Evidence {
     uses: Index,
     blocked: Vec<Blocked>,
+    sight: Sight,
     /// When the system started, in seconds since 1970.
     boot: i64,
 }
@@ -63,12 +64,14 @@ impl Evidence {
         let mut devices: Vec<u64> = files.map(|file| file.device).collect();
         devices.sort_unstable();
         devices.dedup();
-        let blocked = process::blocked().unwrap_or_default();
-        Self {
-            uses: in_use::index(&devices).unwrap_or_default(),
-            blocked: blocked.into_iter().filter(|blocked| shares_ipc(blocked.pid)).collect(),
-            boot: told::boot_time().unwrap_or(0),
-        }
+        let boot = told::boot_time().unwrap_or(0);
+        let looked = (in_use::index(&devices), process::blocked_and_unseen());
+        let (Ok(mut uses), Ok((mut blocked, unseen))) = looked else {
+            return Self { boot, ..Self::default() };
+        };
+        uses.unseen.extend(unseen);
+        blocked.retain(|blocked| shares_ipc(blocked.pid));
+        Self { uses, blocked, sight: process::sight(), boot }
     }
 
     /// Whether an object is in use: attached, open, held or waited on.
@@ -81,9 +84,21 @@ impl Evidence {
         let is_proved = match object {
             Object::Segment(_) => true,
             Object::Set(stat) => Set::from_id(stat.id).values().is_ok(),
-            Object::Queue(_) | Object::Posix(_) => self.is_all_seen(object),
+            Object::Queue(_) | Object::Posix(_) => {
+                self.sight == Sight::All && self.is_all_seen(object)
+            }
         };
         if is_proved { Use::Free } else { Use::Unknown }
+    }
+
+    /// Whether nobody is seen to use an object, but that says nothing: no process is seen, or not all of those whom its mode lets
+    /// use it beside its owner.
+    #[must_use]
+    pub fn is_in_doubt(&self, object: &Object) -> bool {
+        let is_shared = object.owned().is_none_or(|(_, _, mode)| mode & 0o077 != 0);
+        self.of(object) == Use::Unknown
+            && (self.sight == Sight::None
+                || is_shared && (self.sight == Sight::Own || !self.is_all_seen(object)))
     }
 
     /// Who uses an object, as far as may be seen.

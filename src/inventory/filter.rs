@@ -23,10 +23,12 @@ pub struct Filters {
     /// Only those last used or changed so long ago
     #[arg(hide_short_help = true, long, value_name = "DURATION", value_parser = duration::parse)]
     pub older_than: Option<Duration>,
-    /// Never this one
+    /// Never this one, also where it is named
     #[arg(hide_short_help = true, long, value_name = "TARGET")]
     pub keep: Vec<Target>,
     /// Only those attached, open and waited on by nobody
+    ///
+    /// Of a queue and a POSIX object that is known as with --orphaned.
     #[arg(hide_short_help = true, long)]
     pub unused: bool,
     /// Only those whose users are proved to be gone
@@ -35,7 +37,8 @@ pub struct Filters {
     /// blocked, whose last sender and receiver are gone; a process id that was used again is told by a later start. A
     /// process id shown as 0 is of another pid namespace, and proves nothing. A set, a queue with messages and every POSIX object are made to
     /// outlive processes: never orphaned, only unused. Who is blocked on a queue is known where every process that may
-    /// use it, but the first one, can be looked at; as an ordinary user that is often not so, and then no queue is orphaned.
+    /// use it, but the first one, can be looked at. That is often not so as an ordinary user, and never where /proc is not mounted or hides
+    /// processes, nor in a pid namespace other than the first, since who is outside of it can share its objects. Then no queue is orphaned.
     ///
     /// The proof is worth what it says: nobody is left who used the object. Somebody may still come for it: segments
     /// that the one-shot verbs of shm made match at rest, so name them with --keep.
@@ -52,6 +55,12 @@ fn user(text: &str) -> Result<u32, String> {
 }
 
 impl Filters {
+    /// Whether there is any.
+    #[must_use]
+    pub const fn any(&self) -> bool {
+        self.choose() || !self.keep.is_empty()
+    }
+
     /// Whether one of them chooses; `--keep` alone does not.
     #[must_use]
     pub const fn choose(&self) -> bool {

@@ -12,7 +12,7 @@ use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::stat::{major, minor};
 
-use super::process::numbers;
+use super::process::{has_memory, is_out_of_sight, numbers};
 
 /// What may be in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,9 +117,7 @@ pub fn index(devices: &[u64]) -> IoResult<Index> {
         };
         match look() {
             Ok((here, maps, fds)) => index.add(pid, here, &maps, &fds, devices),
-            Err(error) if error.kind() == ErrorKind::PermissionDenied && has_memory(pid) => {
-                index.unseen.push(pid);
-            }
+            Err(error) if is_out_of_sight(pid, &error) => index.unseen.push(pid),
             Err(_) => {}
         }
     }
@@ -220,11 +218,6 @@ fn access(pid: i32, fd: i32) -> Option<Open> {
         writes: usable && mode != OFlag::O_RDONLY,
         direct: flags.contains(OFlag::O_DIRECT),
     })
-}
-
-/// Whether a process is one of user space that has not ended; a kernel thread and a zombie have no command line.
-fn has_memory(pid: i32) -> bool {
-    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
 
 #[cfg(test)]

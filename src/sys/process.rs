@@ -7,7 +7,7 @@ pub mod tree;
 
 use std::ffi::c_int;
 use std::fs;
-use std::io::{IoSliceMut, Result as IoResult};
+use std::io::{Error, IoSliceMut, Result as IoResult};
 use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
@@ -18,7 +18,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::fstat;
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, geteuid};
 
 use super::sysv::sem::Op;
 use super::wait::{Patience, ready};
@@ -147,16 +147,83 @@ pub fn shares_ipc(pid: i32) -> bool {
 /// # Errors
 /// Those of reading `/proc`; a process that ends meanwhile or is not ours to look at is left out.
 pub fn blocked() -> IoResult<Vec<Blocked>> {
-    let mut found = Vec::new();
+    Ok(blocked_and_unseen()?.0)
+}
+
+/// The same, and the processes that may not be looked at.
+///
+/// # Errors
+/// Those of reading `/proc`.
+pub fn blocked_and_unseen() -> IoResult<(Vec<Blocked>, Vec<i32>)> {
+    let (mut found, mut unseen) = (Vec::new(), Vec::new());
     for pid in numbers("/proc")? {
-        for thread in numbers(&format!("/proc/{pid}/task")).unwrap_or_default() {
-            let line = fs::read_to_string(format!("/proc/{pid}/task/{thread}/syscall"));
-            if let Some((call, args)) = line.ok().as_deref().and_then(system_call) {
-                found.push(Blocked { pid, thread, call, args });
+        let mut look = || {
+            for thread in numbers(&format!("/proc/{pid}/task"))? {
+                let line = fs::read_to_string(format!("/proc/{pid}/task/{thread}/syscall"))?;
+                if let Some((call, args)) = system_call(&line) {
+                    found.push(Blocked { pid, thread, call, args });
+                }
             }
+            IoResult::Ok(())
+        };
+        if look().is_err_and(|error| is_out_of_sight(pid, &error)) {
+            unseen.push(pid);
         }
     }
-    Ok(found)
+    Ok((found, unseen))
+}
+
+/// Whether a process that could not be looked at is one of user space, and has not ended meanwhile.
+pub(super) fn is_out_of_sight(pid: i32, error: &Error) -> bool {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENOENT | Errno::ESRCH) => false,
+        Some(Errno::EACCES | Errno::EPERM) => has_memory(pid),
+        _ => true,
+    }
+}
+
+/// Whether a process is one of user space that has not ended; a kernel thread and a zombie have no command line.
+pub(super) fn has_memory(pid: i32) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
+}
+
+/// Which processes `/proc` shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sight {
+    /// None that the box would know by its number: it is not mounted, or is that of another pid namespace.
+    #[default]
+    None,
+    /// Not those of others (`hidepid=` of proc(5)).
+    Own,
+    /// Those of this pid namespace; what is outside of it can share its IPC objects all the same.
+    Inside,
+    /// All.
+    All,
+}
+
+/// Which processes `/proc` shows to the caller.
+#[must_use]
+pub fn sight() -> Sight {
+    // The first namespaces have numbers of their own, `<linux/nsfs.h>`.
+    let link = |name: &str| fs::read_link(format!("/proc/{name}")).unwrap_or_default();
+    if link("self").to_str() != Some(&std::process::id().to_string()) {
+        return Sight::None;
+    }
+    // Whoever may trace every process sees them all the same.
+    let may_trace =
+        geteuid().is_root() && link("self/ns/user").to_str() == Some("user:[4026531837]");
+    match fs::read_to_string("/proc/self/mountinfo") {
+        Err(_) => Sight::None,
+        Ok(mounts) if hides(&mounts) && !may_trace => Sight::Own,
+        Ok(_) if link("self/ns/pid").to_str() == Some("pid:[4026531836]") => Sight::All,
+        Ok(_) => Sight::Inside,
+    }
+}
+
+/// Whether the last mount on `/proc` in `/proc/self/mountinfo` has the option.
+fn hides(mounts: &str) -> bool {
+    let on_proc = |line: &&str| line.split(' ').nth(4) == Some("/proc");
+    mounts.lines().rfind(on_proc).is_some_and(|line| line.contains(",hidepid="))
 }
 
 /// A process that is blocked at one of some pipes, by its place in the list.
@@ -215,7 +282,16 @@ fn system_call(line: &str) -> Option<(i64, [u64; 6])> {
 
 #[cfg(test)]
 mod tests {
-    use super::system_call;
+    use super::{hides, system_call};
+
+    #[test]
+    fn the_mount_that_hides_processes() {
+        let plain = "23 28 0:22 / /proc rw,nosuid shared:13 - proc proc rw\n";
+        let hides_some = "99 23 0:40 / /proc rw - proc proc rw,gid=4,hidepid=invisible\n";
+        assert!(!hides("") && !hides(plain) && hides(hides_some));
+        assert!(hides(&format!("{plain}{hides_some}")) && !hides(&format!("{hides_some}{plain}")));
+        assert!(!hides(&hides_some.replace(" /proc ", " /mnt/proc ")));
+    }
 
     #[test]
     fn lines_of_proc_pid_syscall() {

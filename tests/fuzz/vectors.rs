@@ -373,9 +373,7 @@ impl Inside {
             word == b"--" || word.starts_with(b"-E") || word.starts_with(b"--timeout-status")
         };
         if status == 2 && !words.iter().any(is_chosen) {
-            // Ids and keys are removed one after the other, as util-linux has it.
-            let has_done = told.contains("ipcrm") && !told.contains("TARGET");
-            if !has_done && objects(&self.dir) != before {
+            if objects(&self.dir) != before {
                 return Err(wrong("wrong usage, and something was done"));
             }
             if told.is_empty() {

@@ -1,6 +1,7 @@
 //! `ipcrm-lite`: TARGETs, and what keeps it from removing.
 
-use crate::support::{World, skip};
+use super::sees_all;
+use crate::support::{BINARY, Call, World, skip};
 
 #[test]
 fn a_target_is_found_by_its_kind() {
@@ -26,8 +27,113 @@ fn with_a_target_that_is_none_nothing_is_removed() {
     world.call("msgq create @b").ok();
     world.call("ipcrm-lite @a 12a").fails(2, "TARGET '12a'");
     world.call("ipcrm-lite @a /x").fails(2, "--posix removes these too");
+    world.call("ipcrm-lite @none /x @a").fails(2, "--posix removes these too");
     world.call("ipcrm-lite @a @b").fails(2, "names several objects");
+    let id = world.call("ipcs-lite @a --columns id --no-header").ok();
+    let id = id.trim();
+    for (line, words) in [
+        (format!("-s {id} -s 5x"), "failed to parse argument: '5x'"),
+        (format!("-s {id} -S 0"), "illegal key (0)"),
+        (format!("-s {id} -afoo"), "unknown argument: foo"),
+        (format!("-s {id} /x"), "--posix removes these too"),
+        (format!("sem {id} x"), "invalid id: x"),
+    ] {
+        world.call(&format!("ipcrm {line}")).fails(2, words);
+    }
     world.call("ipcrm-lite @a").ok();
+}
+
+#[test]
+fn filters_hold_for_what_is_named_and_for_all() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("it needs an IPC namespace of its own");
+    }
+    world.call("msgq create @a").ok();
+    world.call("msgq create @b").ok();
+    let left = || world.call("ipcs-lite -J").ok().lines().count();
+    let id = world.call("ipcs-lite -q @b --columns id --no-header").ok();
+    let id = id.trim();
+    let key = world.call("key @b").ok();
+    let key = key.trim();
+    for line in [
+        "-a --older-than 1h",
+        "-a --owner 54321",
+        "-a --keep @a --keep @b",
+        &format!("--older-than 1h msg {id}"),
+        &format!("--keep {id} msg {id}"),
+        &format!("-q {id} --older-than 1h"),
+        &format!("-Q {key} --keep @b"),
+        "--keep @b @b",
+        "--owner 54321 --yes @a @b",
+        "-ashm -v --yes @a",
+    ] {
+        for name in ["ipcrm", "ipcrm-lite"] {
+            if (name, line) != ("ipcrm", "-ashm -v --yes @a") {
+                world.call(&format!("{name} {line}")).stdout("").ok();
+            }
+            assert_eq!(left(), 2, "{name} {line}");
+        }
+    }
+    for line in ["-a --mine", "-a --keep @a", "-a --posix"] {
+        world.call(&format!("ipcrm {line}")).fails(2, "only with --yes");
+    }
+    assert_eq!(left(), 2);
+    world.call("ipcrm -a --keep @a --yes -v").stdout(format!("removing message queue {id}\n")).ok();
+    // What is named needs no --yes, and says no more than what it did.
+    let gone = world.call("ipcrm-lite @a @a --mine -J").ok();
+    assert_eq!((gone.lines().count(), left()), (1, 0), "{gone}");
+    world.call("ipcrm-lite --missing-ok msg 99").stdout("").ok();
+}
+
+/// Who waits on a queue can be out of sight: what is seen proves nothing then.
+#[test]
+fn a_queue_whose_waiter_is_out_of_sight_stays() {
+    let world = World::new();
+    let (Some(uid), true) = (world.stranger(), world.is_own()) else {
+        return skip("it needs root and an IPC namespace of its own");
+    };
+    world.call("msgq create @q -m 0666").user(uid).ok();
+    world.call("msgq create @own").user(uid).ok();
+    let waiter = world.call("msgq recv @q -t 2").start().blocked_in(nix::libc::SYS_msgrcv);
+    for line in ["@q", "--mine --yes", "-a --yes"] {
+        let line = format!("ipcrm-lite {line} --keep @own");
+        let words = "not everybody can be looked at who may use it";
+        world.call(&line).user(uid).fails(1, words);
+    }
+    // What nobody else may use is its owner's to remove.
+    world.call("ipcrm-lite @own").user(uid).ok();
+    let name = world.name("q");
+    let filters = ["--orphaned --yes", "--unused --mine --yes"];
+    let hidden = format!(
+        "mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid {uid} --regid {uid} --clear-groups"
+    );
+    for (how, lines) in [
+        (&["-m", "sh", "-c", &format!("{hidden} \"$@\""), "sh"][..], &filters[..]),
+        (&["-m", "sh", "-c", "mount -t tmpfs none /proc && exec \"$@\"", "sh"], &filters),
+        (&["-pf", "--mount-proc"], &filters[..1]),
+    ] {
+        for line in lines {
+            // The last to send and to receive are gone.
+            let script = format!(
+                "{BINARY} msgq send {name} -t 1 x; {BINARY} msgq recv {name} -t 1 >/dev/null; exec {BINARY} ipcrm-lite {line} -v"
+            );
+            let call = Call::new("unshare").args(how).args(["sh", "-c", &script]);
+            call.stdout("").ok();
+        }
+    }
+    let blind = format!("mount -t tmpfs none /proc && exec {BINARY} ipcrm-lite {name}");
+    Call::new("unshare")
+        .args(["-m", "sh", "-c", &blind])
+        .fails(1, "not everybody can be looked at");
+    world.call("msgq send @q -t 2 done").ok();
+    assert_eq!(waiter.end().stdout, b"done\n");
+    if sees_all() {
+        world.call("ipcrm-lite --orphaned --yes").ok();
+        world.call("ipcrm-lite @q").fails(3, "no such object");
+    } else {
+        skip("proof of an orphaned queue needs the first pid namespace");
+    }
 }
 
 #[test]
@@ -59,10 +165,10 @@ fn a_filter_wants_a_yes() {
         .call("ipcrm-lite --mine --dry-run --sem --columns kind,id --no-header")
         .stdout("sem  0\n")
         .ok();
-    // What would go, as records; one that is named too is told once.
-    let shown = world.call("ipcrm-lite --sem 0 --mine --dry-run -J").ok();
+    // What would go, as records; of what is named only that, and once.
+    let shown = world.call("ipcrm-lite --sem 0 0 --mine --dry-run -J").ok();
     let counts = (shown.lines().count(), shown.matches("\"kind\":\"sem\"").count());
-    assert_eq!(counts, (3, 1), "{shown}");
+    assert_eq!(counts, (1, 1), "{shown}");
     world.call("ipcrm-lite --mine --older-than 1h --dry-run").stdout("").ok();
     world.call("ipcrm-lite --older-than 1h").stdout("").ok();
     let gone = world.call("ipcrm-lite -amsg --yes -J").ok();
@@ -85,7 +191,7 @@ fn a_dry_run_removes_nothing_however_it_is_named() {
     let key = world.shell("ipcs -q | awk '$2 == 0 { print $1 }'").ok();
     for (line, shown) in [
         ("ipcrm-lite -m 0 -q 0 -s 0", "shm  0\nmsg  0\nsem  0\n"),
-        (&format!("ipcrm-lite -Q {} -q 0 --sem 0", key.trim()), "sem  0\nmsg  0\nmsg  0\n"),
+        (&format!("ipcrm-lite -Q {} -q 0 --sem 0", key.trim()), "sem  0\nmsg  0\n"),
         ("ipcrm-lite shm 0", "shm  0\n"),
         ("ipcrm -a", "msg  0\nshm  0\nsem  0\n"),
         ("ipcrm -ashm -v", "shm  0\n"),
@@ -111,7 +217,7 @@ fn what_is_in_use_stays_without_force() {
     world.call("ipcrm-lite 0x0").fails(2, "key 0");
     world.call("ipcrm-lite private").fails(2, "found by its id");
     world.call("ipcrm-lite -afoo").fails(2, "unknown argument: foo");
-    world.call("ipcrm-lite shm").fails(2, "not enough arguments");
+    world.call("ipcrm-lite shm").fails(2, "a TARGET of this name wants --shm, --msg or --sem");
 }
 
 #[test]

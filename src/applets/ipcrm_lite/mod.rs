@@ -6,12 +6,15 @@
 mod original;
 mod victims;
 
-use std::ffi::{OsStr, OsString};
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::io::{BufRead, stdin};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
+use nix::unistd::geteuid;
 
 use self::original::Original;
 use self::victims::{Victims, Word};
@@ -45,15 +48,17 @@ pub const APPLET: Applet = Applet {
     verbs: &[Entry::of::<Remove>(), Entry::of::<AsIpcrm>()],
 };
 
-/// The letters, and what is said, are those of util-linux's ipcrm, its old form (ipcrm shm 5 6) included; called as
-/// ipcrm, -a is too, and removes everything without asking. As ipcrm-lite it is a filter like the others.
+/// The letters, and what is said, are those of util-linux's ipcrm, its old form (ipcrm shm 5 6) included: what they name goes,
+/// whether it is in use or not. Called as ipcrm, -a is util-linux's too, and removes everything without asking. As ipcrm-lite, and
+/// with any filter, --keep or --posix, it is a filter like the others.
 ///
 /// A TARGET is looked for among all kinds; where several have that id or key, --shm, --msg or --sem before it says which. POSIX
-/// objects want --posix. What is attached, open, held or waited on stays without --force, and so does what was changed since it
-/// was looked at: another object behind the key, another time of creation.
+/// objects want --posix. Neither a TARGET nor what a filter finds is removed without --force where somebody is seen to have it attached, open or
+/// held or to wait on it, nor where its mode lets others use it and not all of them can be looked at. What was changed since it
+/// was looked at stays too: another object behind the key, another time of creation.
 ///
-/// A filter asks on a terminal, and elsewhere wants --yes. Semaphore sets that the box made for slots, locks and barriers are
-/// removed only when they are named.
+/// Beside names a filter leaves those of them that it is true of. Alone it chooses among all objects, asks on a terminal, and
+/// elsewhere wants --yes. Semaphore sets that the box made for slots, locks and barriers are removed only when they are named.
 #[derive(Args)]
 // One for each option that is there or not.
 #[allow(clippy::struct_excessive_bools)]
@@ -108,7 +113,7 @@ fn kinds(word: &str) -> Result<Vec<Kind>> {
 /// What stands for no word after `-a`.
 const ANY: &str = "";
 
-/// The same under the name `ipcrm`, where `-a` is util-linux's.
+// The same under the name `ipcrm`, where `-a` is util-linux's; it has the same help.
 #[derive(Args)]
 pub struct AsIpcrm {
     #[command(flatten)]
@@ -148,21 +153,13 @@ impl Remove {
     fn remove(self, as_ipcrm: bool) -> Result<Exit> {
         // A column that does not exist is told before anything is removed.
         self.show(&[])?;
-        let mut original = Original {
-            verbose: self.verbose,
-            missing_ok: self.missing_ok,
-            dry_run: self.dry_run.then(Vec::new),
-        };
-        if let Some((kind, ids)) = self.old_form() {
-            original.verbose = false;
-            let removed = original.old_form(kind, &ids);
-            self.show(&original.dry_run.unwrap_or_default())?;
-            return removed;
-        }
+        let is_narrowed = self.filters.any();
         let all = self.all.as_deref().map(kinds).transpose()?;
-        let is_filter = self.filters.choose() || (self.all.is_some() && !as_ipcrm);
-        if self.victims.words.is_empty() && !is_filter && self.all.is_none() {
-            if as_ipcrm {
+        // With what util-linux does not have it is a filter under that name too.
+        let original_all = all.as_ref().filter(|_| as_ipcrm && !is_narrowed && !self.posix);
+        let (is_old_form, words) = self.words()?;
+        if words.is_empty() && all.is_none() && !self.filters.choose() {
+            if as_ipcrm && !is_narrowed {
                 return Ok(Exit::Done);
             }
             bail!(
@@ -170,52 +167,66 @@ impl Remove {
                     .hint("name TARGETs, or choose by a filter such as --orphaned")
             );
         }
-        let mut chosen: Vec<Chosen> = Vec::new();
-        let found = each(&self.victims.words, |word| {
-            if let Word::Target(kind, text) = word {
-                chosen.extend(self.find(*kind, text)?);
-            }
-            Ok(())
-        });
-        // Where a TARGET is none, or can be several objects, nothing is done.
-        if found.as_ref().is_err_and(|error| Exit::of(error) == Exit::Usage) {
-            return found;
+        let (mut chosen, mut named, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        for word in &words {
+            let read = match word {
+                Word::Id(kind, text) => {
+                    original::id(text, is_old_form).map(|id| named.push((*kind, id)))
+                }
+                Word::Key(kind, text) => original::key(text).map(|key| named.push((*kind, key))),
+                Word::Target(kind, text) => {
+                    self.find(*kind, text).map(|found| chosen.extend(found))
+                }
+            };
+            failed.extend(read.err());
         }
-        let named = each(&self.victims.words, |word| match word {
-            Word::Id(kind, id) => original.by_id(*kind, id),
-            Word::Key(kind, key) => original.by_key(*kind, key),
-            Word::Target(..) => Ok(()),
-        });
-        let all = match &all {
-            Some(kinds) if as_ipcrm => original.all(kinds),
-            _ => Ok(Exit::Done),
+        // Where a word is none, or can be several objects, nothing is done.
+        let (wrong, failed): (Vec<Error>, Vec<Error>) =
+            failed.into_iter().partition(|error| Exit::of(error) == Exit::Usage);
+        each(wrong, Err)?;
+        let mut original = Original {
+            verbose: self.verbose && !is_old_form,
+            missing_ok: self.missing_ok,
+            found: (self.dry_run || self.showing.json || is_narrowed).then(Vec::new),
+            has_removed: false,
         };
-        let would_go = original.dry_run.unwrap_or_default().into_iter();
-        chosen.extend(would_go.map(|object| Chosen { object, named: true, anyway: true }));
-        if is_filter {
-            let named: Vec<Place> = chosen.iter().map(|one| one.object.place()).collect();
-            let filtered = self.filtered()?.into_iter();
-            chosen.extend(filtered.filter(|one| !named.contains(&one.object.place())));
+        let named = each(named, |(kind, named)| original.remove(kind, named));
+        let originals = original_all.map_or(Ok(Exit::Done), |kinds| original.all(kinds));
+        if is_old_form && named.is_ok() && original.has_removed && original.found.is_none() {
+            output::print(b"resource(s) deleted\n")?;
         }
-        let removed = self.remove_chosen(chosen, is_filter);
-        each([found, named, all, removed], |outcome| outcome.map(drop))
+        let found = original.found.unwrap_or_default().into_iter();
+        chosen.extend(found.map(|object| Chosen { object, named: true, anyway: true }));
+        let by_filter = words.is_empty() && original_all.is_none();
+        if by_filter {
+            chosen = self.filtered(all.as_deref())?;
+        } else {
+            self.narrow(&mut chosen, all.as_deref().filter(|_| original_all.is_none()))?;
+        }
+        let removed = self.remove_chosen(chosen, by_filter);
+        each([each(failed, Err), named, originals, removed], |outcome| outcome.map(drop))
     }
 
-    /// `shm 5 6`: kind and ids, where the line is so.
-    fn old_form(&self) -> Option<(Kind, Vec<&OsStr>)> {
-        let words = self.victims.words.iter().map(|word| match word {
-            Word::Target(None, text) => Some(text.as_os_str()),
+    /// What is named; in the old form (`shm 5 6`), which is told too, by ids.
+    fn words(&self) -> Result<(bool, Vec<Word>)> {
+        let texts = self.victims.words.iter().map(|word| match word {
+            Word::Target(None, text) => Some(text.to_string_lossy()),
             _ => None,
         });
-        let words: Vec<&OsStr> = words.collect::<Option<_>>()?;
-        let (first, ids) = words.split_first()?;
-        let kind = match first.to_str()? {
-            "shm" => Kind::Shm,
-            "msg" => Kind::Msg,
-            "sem" => Kind::Sem,
-            _ => return None,
-        };
-        Some((kind, ids.to_vec()))
+        let texts: Vec<Cow<str>> = texts.collect::<Option<_>>().unwrap_or_default();
+        let kind = |first: &Cow<str>| KINDS.into_iter().find(|kind| kind.word() == first);
+        match texts.split_first().map(|(first, ids)| (kind(first), ids)) {
+            Some((Some(kind), [])) => bail!(
+                Cause::new(Exit::Usage, "not enough arguments").hint(format!(
+                    "ids come after {0}; a TARGET of this name wants --shm, --msg or --sem before it",
+                    kind.word()
+                ))
+            ),
+            Some((Some(kind), ids)) => {
+                Ok((true, ids.iter().map(|id| Word::Id(kind, id.to_string())).collect()))
+            }
+            _ => Ok((false, self.victims.words.clone())),
+        }
     }
 
     /// The object that a TARGET names.
@@ -249,17 +260,21 @@ impl Remove {
         }
     }
 
+    /// Leaves those of what is named that are of these kinds and that the filters leave, each once.
+    fn narrow(&self, chosen: &mut Vec<Chosen>, kinds: Option<&[Kind]>) -> Result<()> {
+        let objects = chosen.iter().map(|one| one.object.clone()).collect();
+        let left = self.filters.apply(objects)?;
+        let mut left: HashSet<Place> = left.iter().map(Object::place).collect();
+        let is_of = |object: &Object| kinds.is_none_or(|kinds| kinds.contains(&object.kind()));
+        chosen.retain(|one| is_of(&one.object) && left.remove(&one.object.place()));
+        Ok(())
+    }
+
     /// The objects that the filters choose.
-    fn filtered(&self) -> Result<Vec<Chosen>> {
-        let is_target = |word: &Word| matches!(word, Word::Target(..));
-        let kinds = match &self.all {
-            Some(word) => kinds(word)?,
-            None if self.victims.kinds.is_empty() || self.victims.words.iter().any(is_target) => {
-                KINDS.to_vec()
-            }
-            None => self.victims.kinds.clone(),
-        };
-        let (found, complete) = find::all(&kinds, self.posix)?;
+    fn filtered(&self, kinds: Option<&[Kind]>) -> Result<Vec<Chosen>> {
+        let named = &self.victims.kinds[..];
+        let named = if named.is_empty() { &KINDS } else { named };
+        let (found, complete) = find::all(kinds.unwrap_or(named), self.posix)?;
         if !complete {
             output::tell(&format!("{}: {}\n", NAME, find::NO_QUEUES));
         }
@@ -269,30 +284,29 @@ impl Remove {
         Ok(found.into_iter().map(chosen).collect())
     }
 
-    fn remove_chosen(&self, chosen: Vec<Chosen>, is_filter: bool) -> Result<Exit> {
+    fn remove_chosen(&self, chosen: Vec<Chosen>, by_filter: bool) -> Result<Exit> {
         if chosen.is_empty() {
             return Ok(Exit::Done);
         }
         let objects: Vec<Object> = chosen.iter().map(|one| one.object.clone()).collect();
         let evidence = if self.force { None } else { Some(Evidence::gather(&objects)) };
-        let (free, used): (Vec<Chosen>, Vec<Chosen>) = chosen.into_iter().partition(|one| {
-            one.anyway || !matches!(evidence.as_ref().map(|e| e.of(&one.object)), Some(Use::By(_)))
-        });
-        let skipped = each(used, |one| {
-            let people = evidence.as_ref().map(|evidence| evidence.people(&one.object));
-            let people: Vec<String> =
-                people.unwrap_or_default().iter().map(ToString::to_string).collect();
-            let cause = Cause::new(Exit::Failed, format!("it is in use: {}", people.join(", ")));
-            Err(cause.hint("--force removes it all the same"))
+        let mut free = Vec::new();
+        let skipped = each(chosen, |one| {
+            let use_of = evidence.as_ref().filter(|_| !one.anyway);
+            let words = use_of.and_then(|evidence| in_the_way(evidence, &one.object));
+            let Some(words) = words else {
+                free.push(one);
+                return Ok(());
+            };
+            Err(Cause::new(Exit::Failed, words).hint("--force removes it all the same"))
                 .with_context(|| format!("cannot remove {}", one.object))
         });
         if self.dry_run {
             self.show(&free.iter().map(|one| one.object.clone()).collect::<Vec<_>>())?;
             return skipped;
         }
-        let by_filter = free.iter().filter(|one| !one.named).count();
-        if is_filter && by_filter > 0 && !self.yes {
-            confirm(by_filter)?;
+        if by_filter && !free.is_empty() && !self.yes {
+            confirm(free.len())?;
         }
         let mut gone = Vec::new();
         let removed = each(free, |one| {
@@ -337,7 +351,26 @@ impl Remove {
     }
 }
 
-fn error_is_missing(error: &anyhow::Error) -> bool {
+/// What keeps an object from being removed without `--force`.
+fn in_the_way(evidence: &Evidence, object: &Object) -> Option<String> {
+    let people = match evidence.of(object) {
+        Use::By(people) => people,
+        // Somebody else's stays anyway, and the kernel's word for that is the better one.
+        Use::Unknown if may_remove(object) && evidence.is_in_doubt(object) => {
+            return Some("not everybody can be looked at who may use it".into());
+        }
+        Use::Unknown | Use::Free => return None,
+    };
+    let people: Vec<String> = people.iter().map(ToString::to_string).collect();
+    Some(format!("it is in use: {}", people.join(", ")))
+}
+
+fn may_remove(object: &Object) -> bool {
+    let user = geteuid();
+    user.is_root() || object.is_of(user.as_raw())
+}
+
+fn error_is_missing(error: &Error) -> bool {
     Exit::of(error) == Exit::Missing
 }
 

@@ -1,14 +1,21 @@
 //! Removal as util-linux's `ipcrm` does it, with its messages.
 
-use std::ffi::OsStr;
-
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 
 use crate::exit::{Cause, Exit, each};
 use crate::inventory::{Object, find};
 use crate::output;
-use crate::sys::sysv::{Kind, msg, remove_all, sem, shm};
+use crate::sys::sysv::{Key, Kind, msg, remove_all, sem, shm};
+
+/// What an option names.
+#[derive(Debug, Clone, Copy)]
+pub enum Named<'a> {
+    /// An id.
+    Id(i32),
+    /// A key as it was written, and what it is where it is one at all.
+    Key(&'a str, Option<Key>),
+}
 
 /// An id or a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,30 +39,41 @@ pub struct Original {
     pub verbose: bool,
     /// What is not there counts as removed.
     pub missing_ok: bool,
-    /// What would go, where nothing is to be removed.
-    pub dry_run: Option<Vec<Object>>,
+    /// What was found, where nothing is to be removed yet.
+    pub found: Option<Vec<Object>>,
+    /// Whether something was removed.
+    pub has_removed: bool,
+}
+
+/// Reads an id, as the options and the old form have it.
+pub fn id(text: &str, is_old_form: bool) -> Result<Named<'_>> {
+    match number(text, 10).and_then(|id| i32::try_from(id).ok()) {
+        Some(id) => Ok(Named::Id(id)),
+        None if is_old_form => bail!(Cause::new(Exit::Usage, format!("invalid id: {text}"))),
+        None => bail!(unread(text)),
+    }
+}
+
+/// Reads a key: decimal, octal after a 0, hexadecimal after 0x.
+pub fn key(text: &str) -> Result<Named<'_>> {
+    let Some(key) = number(text, 0) else { bail!(unread(text)) };
+    if key == 0 {
+        bail!(Cause::new(Exit::Usage, format!("illegal key ({text})")));
+    }
+    // A key is 32 bits, written with a sign or without.
+    let signed = i32::try_from(key).ok();
+    Ok(Named::Key(text, signed.or_else(|| u32::try_from(key).ok().map(u32::cast_signed))))
 }
 
 impl Original {
-    /// Removes by an id, as the options have it.
-    pub fn by_id(&mut self, kind: Kind, text: &str) -> Result<()> {
-        let Some(id) = number(text, 10).and_then(|id| i32::try_from(id).ok()) else {
-            bail!(unread(text));
+    /// Removes what is named.
+    pub fn remove(&mut self, kind: Kind, named: Named) -> Result<()> {
+        let (text, key) = match named {
+            Named::Id(id) => return self.remove_id(kind, id, By::Id),
+            Named::Key(text, key) => (text, key),
         };
-        self.remove(kind, id, By::Id)
-    }
-
-    /// Removes what is behind a key: decimal, octal after a 0, hexadecimal after 0x.
-    pub fn by_key(&mut self, kind: Kind, text: &str) -> Result<()> {
-        let Some(key) = number(text, 0) else { bail!(unread(text)) };
-        if key == 0 {
-            bail!(Cause::new(Exit::Usage, format!("illegal key ({text})")));
-        }
-        // A key is 32 bits, written with a sign or without.
-        let key = i32::try_from(key).ok().or_else(|| u32::try_from(key).ok().map(u32::cast_signed));
-        let found = key.ok_or(Errno::ENOENT).and_then(|key| find::id_of(kind, key));
-        match found {
-            Ok(id) => self.remove(kind, id, By::Key),
+        match key.ok_or(Errno::ENOENT).and_then(|key| find::id_of(kind, key)) {
+            Ok(id) => self.remove_id(kind, id, By::Key),
             Err(Errno::ENOENT | Errno::EIDRM) if self.missing_ok => Ok(()),
             Err(errno @ Errno::EACCES) => {
                 bail!(Cause::new(errno.into(), format!("permission denied for key ({text})")))
@@ -67,28 +85,10 @@ impl Original {
         }
     }
 
-    /// `ipcrm shm 5 6`.
-    pub fn old_form(&mut self, kind: Kind, ids: &[&OsStr]) -> Result<Exit> {
-        if ids.is_empty() {
-            bail!(Cause::new(Exit::Usage, "not enough arguments"));
-        }
-        let exit = each(ids, |id| {
-            let text = id.to_string_lossy();
-            let Some(number) = number(&text, 10).and_then(|id| i32::try_from(id).ok()) else {
-                bail!(Cause::new(Exit::Usage, format!("invalid id: {text}")));
-            };
-            self.remove(kind, number, By::Id)
-        })?;
-        if self.dry_run.is_none() {
-            output::print(b"resource(s) deleted\n")?;
-        }
-        Ok(exit)
-    }
-
     /// `-a`: every object of these kinds; what somebody else removes meanwhile is gone too.
     pub fn all(&mut self, kinds: &[Kind]) -> Result<Exit> {
-        if let Some(would_go) = &mut self.dry_run {
-            would_go.extend(find::all(kinds, false)?.0);
+        if let Some(found) = &mut self.found {
+            found.extend(find::all(kinds, false)?.0);
             return Ok(Exit::Done);
         }
         let wanted = [Kind::Shm, Kind::Sem, Kind::Msg].into_iter();
@@ -109,9 +109,9 @@ impl Original {
         output::print(format!("removing {} id `{id}'\n", name(kind)).as_bytes())
     }
 
-    fn remove(&mut self, kind: Kind, id: i32, by: By) -> Result<()> {
-        let removed = if let Some(would_go) = &mut self.dry_run {
-            find::by_id(kind, id).map(|object| would_go.push(object))
+    fn remove_id(&mut self, kind: Kind, id: i32, by: By) -> Result<()> {
+        let removed = if let Some(found) = &mut self.found {
+            find::by_id(kind, id).map(|object| found.push(object))
         } else {
             self.announce(kind, id)?;
             match kind {
@@ -120,6 +120,7 @@ impl Original {
                 Kind::Shm => shm::Segment::from_id(id).remove(),
             }
         };
+        self.has_removed |= removed.is_ok();
         explain(removed, id, by, self.missing_ok)
     }
 }
