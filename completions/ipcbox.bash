@@ -83,9 +83,9 @@ help	verb	Explain a verb
 -M,--shmem-key	shm-key	The segment behind this key
 -Q,--queue-key	msg-key	The message queue behind this key
 -S,--semaphore-key	sem-key	The semaphore set behind this key
---shm		TARGETs after it are shared memory
---msg		TARGETs after it are message queues
---sem		TARGETs after it are semaphores
+--shm	+shm	TARGETs after it are shared memory
+--msg	+msg	TARGETs after it are message queues
+--sem	+sem	TARGETs after it are semaphores
 #*	ipc	What to remove
 -a,--all	?=shm,msg,sem	All, or all of this kind
 -v,--verbose		Say what is being removed
@@ -106,9 +106,9 @@ help	verb	Explain a verb
 --color	=auto,always,never	Colour: auto, always or never
 -h,--help		Print help (see more with '\''--help'\'')'
 [ipcrm]='>ipcrm-lite'
-[ipcs-lite]='-q,--queues		Message queues
--m,--shmems		Shared memory segments
--s,--semaphores		Semaphore sets
+[ipcs-lite]='-q,--queues	+msg	Message queues
+-m,--shmems	+shm	Shared memory segments
+-s,--semaphores	+sem	Semaphore sets
 -a,--all		All three, as without any of them
 -i,--id	ipc-id	The details of this one, of one kind
 -t,--time		Times of use and change
@@ -652,9 +652,11 @@ _ipcbox_live='# What exists now: a line a word, its description after a tab. $1:
 # of them), of which -id and -key are only the ids or keys.
 case $1 in
 pid)
-    LC_ALL=C grep -sam1 "" /proc/[0-9]*/cmdline | LC_ALL=C tr "\000-\011\013-\037\177" " " | awk "{
+    # Of the processes that find them only this one is among them.
+    set -- /proc/[0-9]*/cmdline
+    LC_ALL=C grep -sam1 "" "$@" | LC_ALL=C tr "\000-\011\013-\037\177" " " | awk "{
         pid = substr(\$0, 7, index(\$0, \"/cmdline:\") - 7)
-        print pid \"\t\" substr(\$0, length(pid) + 16, 120)
+        if (pid != $$) print pid \"\t\" substr(\$0, length(pid) + 16, 120)
     }"
     ;;
 pipe)
@@ -761,7 +763,7 @@ _ipcbox_fifos() {
 # Offers what exists now.
 _ipcbox_offer_live() {
     local line lines
-    mapfile -t lines < <(sh -c "$_ipcbox_live" sh "$@")
+    mapfile -t lines < <(exec sh -c "$_ipcbox_live" sh "$@")
     for line in "${lines[@]}"; do
         [[ $line == "$current"* ]] || continue
         offers+=("${line%%$'\t'*}")
@@ -811,7 +813,7 @@ _ipcbox_values() {
             if [[ $current == ftok:* ]]; then
                 compopt -o default
             else
-                [[ $1 == new || $1 == key ]] || _ipcbox_offer_live "$1"
+                [[ $1 == new || $1 == key ]] || _ipcbox_offer_live "${1/#ipc/$kind}"
                 [[ $1 == *-* || ($1 != new && $1 != key && $current != f*) ]] || _ipcbox_offer ftok: 'The key of a file'
             fi
             ;;
@@ -849,7 +851,19 @@ _ipcbox_command() {
 
 # Hands the offers to readline, where they are listed with their descriptions.
 _ipcbox_reply() {
-    local i word width=0 listed='' cut=${typed%"$1"}
+    local i at word width=0 listed='' cut=${typed%"$1"}
+    local -A first=()
+    # One word twice, as an id of two kinds: its descriptions would count as what is common to both.
+    for i in "${!offers[@]}"; do
+        word=x${offers[i]}
+        at=${first[$word]-}
+        if [[ $at ]]; then
+            [[ ! ${texts[i]-} ]] || texts[at]+="; ${texts[i]}"
+            unset 'offers[i]'
+        else
+            first[$word]=$i
+        fi
+    done
     [[ $COMP_TYPE == 63 || $COMP_TYPE == 33 || $COMP_TYPE == 64 ]] && ((${#offers[@]} > 1)) && listed=1
     for i in "${!offers[@]}"; do
         word=$before${offers[i]}
@@ -864,7 +878,7 @@ _ipcbox_reply() {
             printf -v word '%-*s  %s' "$width" "${COMPREPLY[i]}" "${texts[i]}"
             COMPREPLY[i]=${word:0:${COLUMNS:-80} - 3}
         done
-    elif [[ ${#offers[@]} == 1 && ${offers[0]} == *: ]]; then
+    elif [[ ${#offers[@]} == 1 && ${offers[*]} == *: ]]; then
         compopt -o nospace
     fi
 }
@@ -886,7 +900,7 @@ _ipcbox() {
         line=${rest#"$word"}
     done
     local current=${words[${#words[@]} - 1]#[\"\']} before='' offers=() texts=() as_files=''
-    local typed=$current name=${words[0]##*/} place rows value text pending='' maybe='' ended='' count='' below
+    local typed=$current name=${words[0]##*/} place rows value text pending='' maybe='' ended='' count='' below kind=ipc
     while [[ ! ${_ipcbox_table[$name]-} && $name == *-* ]]; do
         name=${name#*-}
     done
@@ -919,7 +933,11 @@ _ipcbox() {
             _ipcbox_command "${at[command]}" "${starts[command]}" "$2"
             return
         elif [[ ! $ended ]] && _ipcbox_find "$word"; then
-            if [[ $value == \?* ]]; then maybe=${value#?}; else pending=$value; fi
+            case $value in
+                \?*) maybe=${value#?} ;;
+                +*) kind=${value#?} ;;
+                *) pending=$value ;;
+            esac
         elif [[ $ended || $word != -?* ]]; then
             ((++count))
         fi
@@ -945,4 +963,18 @@ _ipcbox() {
     _ipcbox_reply "$2"
 }
 
-complete -o nosort -F _ipcbox ipcbox fifo ipcbox-fifo ipc-fifo ipcrm-lite ipcbox-ipcrm-lite ipc-ipcrm-lite ipcrm ipcbox-ipcrm ipc-ipcrm ipcs-lite ipcbox-ipcs-lite ipc-ipcs-lite ipcs ipcbox-ipcs ipc-ipcs msgq ipcbox-msgq ipc-msgq pipe ipcbox-pipe ipc-pipe sem ipcbox-sem ipc-sem shm ipcbox-shm ipc-shm signal ipcbox-signal ipc-signal 2>/dev/null || complete -F _ipcbox ipcbox fifo ipcbox-fifo ipc-fifo ipcrm-lite ipcbox-ipcrm-lite ipc-ipcrm-lite ipcrm ipcbox-ipcrm ipc-ipcrm ipcs-lite ipcbox-ipcs-lite ipc-ipcs-lite ipcs ipcbox-ipcs ipc-ipcs msgq ipcbox-msgq ipc-msgq pipe ipcbox-pipe ipc-pipe sem ipcbox-sem ipc-sem shm ipcbox-shm ipc-shm signal ipcbox-signal ipc-signal
+# Other programs that have these names, as util-linux's ipcrm, keep their own completion; but who asks for that of one now gets this.
+_ipcbox_register() {
+    local box program name others=' ' names=()
+    set -- ipcbox fifo ipcbox-fifo ipc-fifo ipcrm-lite ipcbox-ipcrm-lite ipc-ipcrm-lite ipcrm ipcbox-ipcrm ipc-ipcrm ipcs-lite ipcbox-ipcs-lite ipc-ipcs-lite ipcs ipcbox-ipcs ipc-ipcs msgq ipcbox-msgq ipc-msgq pipe ipcbox-pipe ipc-pipe sem ipcbox-sem ipc-sem shm ipcbox-shm ipc-shm signal ipcbox-signal ipc-signal
+    box=$(type -P ipcbox)
+    while [[ $box ]] && read -r program; do
+        name=${program##*/}
+        [[ $program -ef $box || $name == "${COMP_WORDS-}" ]] || others+="$name "
+    done < <(type -P "$@")
+    for name; do
+        [[ $others == *" $name "* ]] || names+=("$name")
+    done
+    complete -o nosort -F _ipcbox "${names[@]}" 2>/dev/null || complete -F _ipcbox "${names[@]}"
+}
+_ipcbox_register

@@ -95,9 +95,9 @@ help	verb	Explain a verb
 -M,--shmem-key	shm-key	The segment behind this key
 -Q,--queue-key	msg-key	The message queue behind this key
 -S,--semaphore-key	sem-key	The semaphore set behind this key
---shm		TARGETs after it are shared memory
---msg		TARGETs after it are message queues
---sem		TARGETs after it are semaphores
+--shm	+shm	TARGETs after it are shared memory
+--msg	+msg	TARGETs after it are message queues
+--sem	+sem	TARGETs after it are semaphores
 #*	ipc	What to remove
 -a,--all	?=shm,msg,sem	All, or all of this kind
 -v,--verbose		Say what is being removed
@@ -120,9 +120,9 @@ help	verb	Explain a verb
         case ipcrm
             echo '>ipcrm-lite'
         case ipcs-lite
-            echo '-q,--queues		Message queues
--m,--shmems		Shared memory segments
--s,--semaphores		Semaphore sets
+            echo '-q,--queues	+msg	Message queues
+-m,--shmems	+shm	Shared memory segments
+-s,--semaphores	+sem	Semaphore sets
 -a,--all		All three, as without any of them
 -i,--id	ipc-id	The details of this one, of one kind
 -t,--time		Times of use and change
@@ -726,9 +726,11 @@ set -g __ipcbox_live '# What exists now: a line a word, its description after a 
 # of them), of which -id and -key are only the ids or keys.
 case $1 in
 pid)
-    LC_ALL=C grep -sam1 "" /proc/[0-9]*/cmdline | LC_ALL=C tr "\000-\011\013-\037\177" " " | awk "{
+    # Of the processes that find them only this one is among them.
+    set -- /proc/[0-9]*/cmdline
+    LC_ALL=C grep -sam1 "" "$@" | LC_ALL=C tr "\000-\011\013-\037\177" " " | awk "{
         pid = substr(\$0, 7, index(\$0, \"/cmdline:\") - 7)
-        print pid \"\t\" substr(\$0, length(pid) + 16, 120)
+        if (pid != $$) print pid \"\t\" substr(\$0, length(pid) + 16, 120)
     }"
     ;;
 pipe)
@@ -818,7 +820,12 @@ function __ipcbox_fifos
     end
 end
 
-# The values of a kind that go on from $argv[2].
+# What exists now and goes on from $argv[1]. Without this fish would also offer what has that in its description.
+function __ipcbox_live
+    sh -c $__ipcbox_live sh $argv[2..] | string match -er -- '^'(string escape --style=regex -- "$argv[1]")
+end
+
+# The values of a kind that go on from $argv[2]; objects are of kind $argv[3].
 function __ipcbox_values
     set -l place
     set -l rows
@@ -839,7 +846,7 @@ function __ipcbox_values
                 __ipcbox_fifos $current
             end
         case pid
-            sh -c $__ipcbox_live sh pid
+            __ipcbox_live "$current" pid
         case signal
             set -l before (string match -r -- '^(?:.*[,=])?(?:SIG)?' $current)
             __ipcbox_enter signals
@@ -861,7 +868,7 @@ function __ipcbox_values
             contains $argv[1] new
             and echo private\t'A new object without a key'
             contains $argv[1] new key
-            or sh -c $__ipcbox_live sh $argv[1]
+            or __ipcbox_live "$current" (string replace -r '^ipc' "$argv[3]" -- $argv[1])
             string match -q '*-*' -- $argv[1]
             or if contains $argv[1] new key; or string match -q 'f*' -- $current
                 echo ftok:\t'The key of a file'
@@ -879,6 +886,7 @@ function __ipcbox
     set -l text
     set -l pending
     set -l maybe
+    set -l kind ipc
     set -l ended
     set -l count 1
     set -l last (count $words)
@@ -913,25 +921,31 @@ function __ipcbox
             complete --do-complete=(string join ' ' -- (string escape -- $command) $current)
             return
         else if not set -q ended[1]; and __ipcbox_find "$word"
-            set maybe (string replace -f '?' '' -- $value)
-            or test -z "$value"; or set pending $value
+            switch "$value"
+                case '\?*'
+                    set maybe (string sub -s 2 -- $value)
+                case '+*'
+                    set kind (string sub -s 2 -- $value)
+                case '?*'
+                    set pending $value
+            end
         else if set -q ended[1]; or not string match -q -- '-?*' "$word"
             set count (math $count + 1)
         end
     end
     if set -q pending[1]
-        __ipcbox_values $pending $current
+        __ipcbox_values $pending "$current" $kind
     else if not set -q ended[1]; and string match -q -- '--*=*' $current
         set -l parts (string split -m 1 = -- $current)
         __ipcbox_find $parts[1]
-        and printf '%s\n' $parts[1]=(__ipcbox_values (string replace -r '^\?' '' -- $value) $parts[2])
+        and printf '%s\n' $parts[1]=(__ipcbox_values (string replace -r '^\?' '' -- $value) "$parts[2]" $kind)
     else if not set -q ended[1]; and string match -q -- '-*' $current
         __ipcbox_offer_rows options
     else
-        set -q maybe[1]; and __ipcbox_values $maybe $current
+        set -q maybe[1]; and __ipcbox_values $maybe "$current" $kind
         test $count -gt 1; or __ipcbox_offer_rows verb
         if __ipcbox_find "#$count"; or __ipcbox_find '#*'
-            __ipcbox_values $value $current
+            __ipcbox_values $value "$current" $kind
         else if __ipcbox_find --
             echo --\t$text
         end

@@ -173,6 +173,8 @@ fn check(shell: &Shell) {
         ("shm stat ", &[&key_of_board, &slash_board, &bytes], &[&key_of_queue, &slash_sem]),
         ("ipcs-lite ", &[&key_of_board, &key_of_queue, &key_of_sem, &bytes], &[]),
         ("ipcrm -Q ", &[&key_of_queue, &key_of_sem], &[&key_of_board, &slash_board]),
+        ("ipcrm-lite --sem ", &[&key_of_sem, &key_of_queue, &sems], &[&slash_board, &bytes, &msgs]),
+        ("ipcs-lite -q -i ", &[&msgs], &[&sems, &bytes]),
         ("sem create ", &["private", "ftok:"], &[&key_of_sem]),
         ("fifo stat way-", &["way-in", "way-out"], &["way-of-life"]),
         ("pipe way-", &["way-in", "way-of-life"], &["run"]),
@@ -200,6 +202,42 @@ fn check(shell: &Shell) {
     // What is the only one is inserted, and the line runs.
     terminal.types("ipcbox si\tli\tTER\t\n");
     terminal.says("15\r\n");
+    // Nothing that only has this in its description, such as the process that looks for what there is.
+    terminal.types("ipcbox signal send 0 1:\t\n");
+    terminal.says("PID '1:': the inode");
+    // The path follows at once.
+    terminal.types("ipcbox key f\t/etc/passwd\n");
+    terminal.says("0x01");
+}
+
+#[test]
+fn what_bash_inserts_has_no_description() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("the ids of objects are not the test's");
+    }
+    for applet in ["msgq", "sem"] {
+        assert_eq!(world.call(&format!("{applet} create x")).ok(), "0\n");
+    }
+    world.program("true").ok();
+    let rc = format!("{}bind 'set show-all-if-ambiguous on'\n", BASH.rc.1);
+    let shell = Shell { rc: (BASH.rc.0, rc.leak()), ..BASH };
+    let Some(terminal) = shell.open(&world, COMPLETIONS) else { return };
+    // One id of two kinds is one word.
+    terminal.types("ipcbox ipcs-lite -i \t\u{1}echo =\u{5}=\n");
+    terminal.says("\n=ipcbox ipcs-lite -i 0 =");
+}
+
+#[test]
+fn other_programs_keep_their_own_completion() {
+    let world = World::new();
+    world.program("true").ok();
+    world.script("bin/ipcs", "#!/bin/sh\n");
+    let script = "complete -W own ipcs; . $COMPLETIONS/ipcbox.bash; complete -p ipcs sem";
+    let told = world.shell(&format!("exec bash -c '{script}'")).env("COMPLETIONS", COMPLETIONS);
+    let told = told.ok();
+    let told: Vec<&str> = told.lines().collect();
+    assert!(told[0] == "complete -W 'own' ipcs" && told[1].contains("_ipcbox sem"), "{told:?}");
 }
 
 #[test]

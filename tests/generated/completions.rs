@@ -2,7 +2,7 @@
 //!
 //! The table has a text for each place on a command line: the box is `.`, an applet its name, a verb `APPLET_VERB`. A
 //! row of it is words (`-w,--timeout`; `#1` and `#*` for arguments by place, `--` for a command), what a value is (nothing: there is none;
-//! `?` before it: it can be left out), and the description.
+//! `?` before it: it can be left out; `+`: there is none, and objects after it are of this kind), and the description.
 
 use clap::{Arg, ArgAction};
 use ipcbox::applets::{APPLETS, Applet, Entry, WORDS};
@@ -58,6 +58,16 @@ fn kind(place: &str, parser: &clap::Command, arg: &Arg) -> String {
     }
 }
 
+/// The kind that this option makes the objects after it.
+fn narrows(place: &str, arg: &Arg) -> String {
+    match (place, arg.get_long()) {
+        ("ipcs-lite" | "ipcrm-lite", Some("shm" | "shmems")) => "+shm".into(),
+        ("ipcs-lite" | "ipcrm-lite", Some("msg" | "queues")) => "+msg".into(),
+        ("ipcs-lite" | "ipcrm-lite", Some("sem" | "semaphores")) => "+sem".into(),
+        _ => String::new(),
+    }
+}
+
 fn row(words: &str, value: &str, text: &str) -> String {
     format!("{words}\t{value}\t{text}")
 }
@@ -70,8 +80,8 @@ fn rows(place: &str, verb: &Entry) -> Vec<String> {
     let rows = parser.get_arguments().filter(|arg| !arg.is_hide_set()).map(|arg| {
         let values = arg.get_num_args().unwrap_or_default();
         let value = match (arg.get_action().takes_values(), values.min_values()) {
-            (false, _) => String::new(),
-            _ if values.max_values() == 0 => String::new(),
+            (false, _) => narrows(place, arg),
+            _ if values.max_values() == 0 => narrows(place, arg),
             (true, 0) if arg.is_require_equals_set() => String::new(),
             (true, 0) if !arg.is_positional() => format!("?{}", kind(place, &parser, arg)),
             _ => kind(place, &parser, arg),

@@ -73,7 +73,7 @@ _ipcbox_fifos() {
 # Offers what exists now.
 _ipcbox_offer_live() {
     local line lines
-    mapfile -t lines < <(sh -c "$_ipcbox_live" sh "$@")
+    mapfile -t lines < <(exec sh -c "$_ipcbox_live" sh "$@")
     for line in "${lines[@]}"; do
         [[ $line == "$current"* ]] || continue
         offers+=("${line%%$'\t'*}")
@@ -123,7 +123,7 @@ _ipcbox_values() {
             if [[ $current == ftok:* ]]; then
                 compopt -o default
             else
-                [[ $1 == new || $1 == key ]] || _ipcbox_offer_live "$1"
+                [[ $1 == new || $1 == key ]] || _ipcbox_offer_live "${1/#ipc/$kind}"
                 [[ $1 == *-* || ($1 != new && $1 != key && $current != f*) ]] || _ipcbox_offer ftok: 'The key of a file'
             fi
             ;;
@@ -161,7 +161,19 @@ _ipcbox_command() {
 
 # Hands the offers to readline, where they are listed with their descriptions.
 _ipcbox_reply() {
-    local i word width=0 listed='' cut=${typed%"$1"}
+    local i at word width=0 listed='' cut=${typed%"$1"}
+    local -A first=()
+    # One word twice, as an id of two kinds: its descriptions would count as what is common to both.
+    for i in "${!offers[@]}"; do
+        word=x${offers[i]}
+        at=${first[$word]-}
+        if [[ $at ]]; then
+            [[ ! ${texts[i]-} ]] || texts[at]+="; ${texts[i]}"
+            unset 'offers[i]'
+        else
+            first[$word]=$i
+        fi
+    done
     [[ $COMP_TYPE == 63 || $COMP_TYPE == 33 || $COMP_TYPE == 64 ]] && ((${#offers[@]} > 1)) && listed=1
     for i in "${!offers[@]}"; do
         word=$before${offers[i]}
@@ -176,7 +188,7 @@ _ipcbox_reply() {
             printf -v word '%-*s  %s' "$width" "${COMPREPLY[i]}" "${texts[i]}"
             COMPREPLY[i]=${word:0:${COLUMNS:-80} - 3}
         done
-    elif [[ ${#offers[@]} == 1 && ${offers[0]} == *: ]]; then
+    elif [[ ${#offers[@]} == 1 && ${offers[*]} == *: ]]; then
         compopt -o nospace
     fi
 }
@@ -198,7 +210,7 @@ _ipcbox() {
         line=${rest#"$word"}
     done
     local current=${words[${#words[@]} - 1]#[\"\']} before='' offers=() texts=() as_files=''
-    local typed=$current name=${words[0]##*/} place rows value text pending='' maybe='' ended='' count='' below
+    local typed=$current name=${words[0]##*/} place rows value text pending='' maybe='' ended='' count='' below kind=ipc
     while [[ ! ${_ipcbox_table[$name]-} && $name == *-* ]]; do
         name=${name#*-}
     done
@@ -231,7 +243,11 @@ _ipcbox() {
             _ipcbox_command "${at[command]}" "${starts[command]}" "$2"
             return
         elif [[ ! $ended ]] && _ipcbox_find "$word"; then
-            if [[ $value == \?* ]]; then maybe=${value#?}; else pending=$value; fi
+            case $value in
+                \?*) maybe=${value#?} ;;
+                +*) kind=${value#?} ;;
+                *) pending=$value ;;
+            esac
         elif [[ $ended || $word != -?* ]]; then
             ((++count))
         fi
@@ -257,4 +273,18 @@ _ipcbox() {
     _ipcbox_reply "$2"
 }
 
-complete -o nosort -F _ipcbox @NAMES@ 2>/dev/null || complete -F _ipcbox @NAMES@
+# Other programs that have these names, as util-linux's ipcrm, keep their own completion; but who asks for that of one now gets this.
+_ipcbox_register() {
+    local box program name others=' ' names=()
+    set -- @NAMES@
+    box=$(type -P ipcbox)
+    while [[ $box ]] && read -r program; do
+        name=${program##*/}
+        [[ $program -ef $box || $name == "${COMP_WORDS-}" ]] || others+="$name "
+    done < <(type -P "$@")
+    for name; do
+        [[ $others == *" $name "* ]] || names+=("$name")
+    done
+    complete -o nosort -F _ipcbox "${names[@]}" 2>/dev/null || complete -F _ipcbox "${names[@]}"
+}
+_ipcbox_register

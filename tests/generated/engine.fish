@@ -58,7 +58,12 @@ function __ipcbox_fifos
     end
 end
 
-# The values of a kind that go on from $argv[2].
+# What exists now and goes on from $argv[1]. Without this fish would also offer what has that in its description.
+function __ipcbox_live
+    sh -c $__ipcbox_live sh $argv[2..] | string match -er -- '^'(string escape --style=regex -- "$argv[1]")
+end
+
+# The values of a kind that go on from $argv[2]; objects are of kind $argv[3].
 function __ipcbox_values
     set -l place
     set -l rows
@@ -79,7 +84,7 @@ function __ipcbox_values
                 __ipcbox_fifos $current
             end
         case pid
-            sh -c $__ipcbox_live sh pid
+            __ipcbox_live "$current" pid
         case signal
             set -l before (string match -r -- '^(?:.*[,=])?(?:SIG)?' $current)
             __ipcbox_enter signals
@@ -101,7 +106,7 @@ function __ipcbox_values
             contains $argv[1] new
             and echo private\t'A new object without a key'
             contains $argv[1] new key
-            or sh -c $__ipcbox_live sh $argv[1]
+            or __ipcbox_live "$current" (string replace -r '^ipc' "$argv[3]" -- $argv[1])
             string match -q '*-*' -- $argv[1]
             or if contains $argv[1] new key; or string match -q 'f*' -- $current
                 echo ftok:\t'The key of a file'
@@ -119,6 +124,7 @@ function __ipcbox
     set -l text
     set -l pending
     set -l maybe
+    set -l kind ipc
     set -l ended
     set -l count 1
     set -l last (count $words)
@@ -153,25 +159,31 @@ function __ipcbox
             complete --do-complete=(string join ' ' -- (string escape -- $command) $current)
             return
         else if not set -q ended[1]; and __ipcbox_find "$word"
-            set maybe (string replace -f '?' '' -- $value)
-            or test -z "$value"; or set pending $value
+            switch "$value"
+                case '\?*'
+                    set maybe (string sub -s 2 -- $value)
+                case '+*'
+                    set kind (string sub -s 2 -- $value)
+                case '?*'
+                    set pending $value
+            end
         else if set -q ended[1]; or not string match -q -- '-?*' "$word"
             set count (math $count + 1)
         end
     end
     if set -q pending[1]
-        __ipcbox_values $pending $current
+        __ipcbox_values $pending "$current" $kind
     else if not set -q ended[1]; and string match -q -- '--*=*' $current
         set -l parts (string split -m 1 = -- $current)
         __ipcbox_find $parts[1]
-        and printf '%s\n' $parts[1]=(__ipcbox_values (string replace -r '^\?' '' -- $value) $parts[2])
+        and printf '%s\n' $parts[1]=(__ipcbox_values (string replace -r '^\?' '' -- $value) "$parts[2]" $kind)
     else if not set -q ended[1]; and string match -q -- '-*' $current
         __ipcbox_offer_rows options
     else
-        set -q maybe[1]; and __ipcbox_values $maybe $current
+        set -q maybe[1]; and __ipcbox_values $maybe "$current" $kind
         test $count -gt 1; or __ipcbox_offer_rows verb
         if __ipcbox_find "#$count"; or __ipcbox_find '#*'
-            __ipcbox_values $value $current
+            __ipcbox_values $value "$current" $kind
         else if __ipcbox_find --
             echo --\t$text
         end

@@ -98,8 +98,11 @@ _ipcbox_values() {
                 _files
             else
                 [[ $1 != new ]] || _ipcbox_offer private 'A new object without a key'
-                [[ $1 == (new|key) ]] || _ipcbox_live $1
-                [[ $1 == *-* || ($1 != (new|key) && $PREFIX != f*) ]] || _ipcbox_offer ftok: 'The key of a file'
+                [[ $1 == (new|key) ]] || _ipcbox_live ${1/#ipc/$kind}
+                [[ $1 == *-* || ($1 != (new|key) && $PREFIX != f*) ]] || {
+                    local -a key=('ftok\::The key of a file')
+                    _describe key key -S ''
+                }
             fi
             ;;
     esac
@@ -107,7 +110,7 @@ _ipcbox_values() {
 }
 
 _ipcbox() {
-    local place value text pending maybe ended word below name=${words[1]:t}
+    local place value text pending maybe ended word below kind=ipc name=${words[1]:t}
     local -a rows offers
     local -i i command count
     while (( ! $+_ipcbox_table[$name] )) && [[ $name == *-* ]]; do
@@ -140,7 +143,11 @@ _ipcbox() {
             _normal
             return
         elif [[ -z $ended ]] && _ipcbox_find $word; then
-            if [[ $value == \?* ]]; then maybe=${value#?}; else pending=$value; fi
+            case $value in
+                \?*) maybe=${value#?} ;;
+                +*) kind=${value#?} ;;
+                *) pending=$value ;;
+            esac
         elif [[ -n $ended || $word != -?* ]]; then
             count+=1
         fi

@@ -2,9 +2,11 @@
 # of them), of which -id and -key are only the ids or keys.
 case $1 in
 pid)
-    LC_ALL=C grep -sam1 "" /proc/[0-9]*/cmdline | LC_ALL=C tr "\000-\011\013-\037\177" " " | awk "{
+    # Of the processes that find them only this one is among them.
+    set -- /proc/[0-9]*/cmdline
+    LC_ALL=C grep -sam1 "" "$@" | LC_ALL=C tr "\000-\011\013-\037\177" " " | awk "{
         pid = substr(\$0, 7, index(\$0, \"/cmdline:\") - 7)
-        print pid \"\t\" substr(\$0, length(pid) + 16, 120)
+        if (pid != $$) print pid \"\t\" substr(\$0, length(pid) + 16, 120)
     }"
     ;;
 pipe)
