@@ -19,6 +19,9 @@ use crate::sys::fds;
 /// The box's name in messages.
 const BOX: &str = "ipcbox";
 
+/// The box's own options that do not act on anything.
+const OWN: [&str; 5] = ["--help", "--version", "--list", "-h", "-V"];
+
 /// A failure and the status that it leads to where it happened.
 struct Failed {
     error: Error,
@@ -68,7 +71,7 @@ fn in_box(words: &[OsString]) -> (&'static str, Outcome) {
     }
     let outcome = match (&*first, rest) {
         ("-h" | "--help" | "help", []) => help(),
-        ("help", [word]) if word == "help" || word == "--help" || word == "-h" => help(),
+        ("help", [word]) if word == "help" || OWN.iter().any(|own| word == own) => help(),
         ("help", [_, _, word, ..])
         | ("-h" | "--help" | "-V" | "--version" | "--list", [word, ..]) => {
             Err(too_many(word).into())
@@ -98,9 +101,9 @@ fn too_many(word: &OsStr) -> Cause {
 
 fn no_such(word: &str) -> Cause {
     let kind = if word.starts_with('-') { "option" } else { "applet" };
-    let own = ["--help", "--version", "--list", "help"];
     let known = APPLETS.iter().map(|applet| applet.name);
-    let known: Vec<&str> = known.chain(WORDS.iter().map(|word| word.name)).chain(own).collect();
+    let known: Vec<&str> =
+        known.chain(WORDS.iter().map(|word| word.name)).chain(OWN).chain(["help"]).collect();
     usage::unknown(kind, word, &known).hint(format!("{BOX} --help lists the applets"))
 }
 

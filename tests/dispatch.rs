@@ -11,7 +11,9 @@ fn the_box_alone_lists_its_applets() {
     assert!(help.contains("\n  sem "), "{help}");
     assert_eq!(world.call("--help").ok(), help);
     assert_eq!(world.call("help").ok(), help);
-    assert_eq!(world.call("help help").ok(), help);
+    for own in ["help", "--list", "-V"] {
+        assert_eq!(world.call(&format!("help {own}")).ok(), help);
+    }
     assert!(!help.contains("  ipcbox"), "{help}");
 }
 
@@ -81,6 +83,9 @@ fn a_wrong_word_is_told_the_nearest() {
         ("sem up", "'post'"),
         ("sem chmod", "'set'"),
         ("help sem rnu", "'run'"),
+        ("signal ls", "'list'"),
+        ("fifo send", "'write'"),
+        ("fifo recv", "'read'"),
     ] {
         world.call(line).fails(2, nearest);
     }
@@ -100,6 +105,7 @@ fn wrong_usage_in_a_verb_is_one_line() {
         ("sem get a --index x", 2, "--index 'x': an index is a number"),
         ("sem get a --all -i 1", 2, "--all and --index exclude each other"),
         ("sem get ./a", 2, "TARGET './a'"),
+        ("ipcs-lite --older-than -1", 2, "--older-than '-1': a duration"),
         ("sem stat --color blue", 2, "auto, always, never"),
         ("sem run a", 125, "no command was given"),
         ("sem run a --", 125, "no command was given"),
@@ -132,12 +138,20 @@ fn install_makes_links_and_overwrites_nothing() {
         assert!(text.contains("Usage: "), "{name}: {text}");
     }
     std::fs::remove_file(dir.join("sem")).unwrap();
+    // However it leads to the box.
+    symlink(dir.join("ipc-sem"), dir.join("sem")).unwrap();
+    for way in [&[][..], &["--force"]] {
+        install(way).ok();
+        assert_eq!(std::fs::read_link(dir.join("sem")).unwrap(), dir.join("ipc-sem"));
+    }
+    std::fs::remove_file(dir.join("sem")).unwrap();
     std::fs::write(dir.join("sem"), "mine").unwrap();
     install(&[]).fails(4, "something else is there (EEXIST)");
     assert_eq!(std::fs::read_to_string(dir.join("sem")).unwrap(), "mine");
     install(&["--force"]).ok();
     assert_eq!(std::fs::read_link(dir.join("sem")).unwrap(), std::path::Path::new(BINARY));
     install(&["--prefix", "ipc"]).fails(2, "'ipc' does not end in '-'");
+    install(&["--prefix", "a/b-"]).fails(2, "'a/b-' has a '/' in it");
     Call::new(BINARY)
         .args(["--install", "/nonexistent"])
         .fails(3, "cannot install into /nonexistent");
@@ -153,6 +167,11 @@ fn install_beside_the_binary_is_relative() {
         std::fs::read_link(world.dir().join("sem")).unwrap(),
         std::path::Path::new("ipcbox")
     );
+    // The box itself is not replaced by a link to it.
+    let here = world.copy(BINARY, "ipc-msgq");
+    let call = Call::new(&here).called("ipcbox").args(["--install", "--force", "--prefix", "ipc-"]);
+    call.arg(world.dir()).arg("msgq").ok();
+    assert!(here.symlink_metadata().unwrap().is_file());
 }
 
 #[test]

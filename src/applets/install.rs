@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -53,14 +53,18 @@ ipcbox --install --prefix ipc- bin sem
             };
             self.applets.iter().map(find).collect::<Result<_, _>>()?
         };
-        if !self.prefix.is_empty() && (!self.prefix.ends_with('-') || self.prefix.contains('/')) {
+        let refused = |what: &str, hint: &str| {
             bail!(
-                Cause::new(
-                    Exit::Usage,
-                    format!("the prefix '{}' does not end in '-'", self.prefix)
-                )
-                .hint("a link is known as an applet by its name or by '-' and its name at the end")
-            );
+                Cause::new(Exit::Usage, format!("the prefix '{}' {what}", self.prefix)).hint(hint)
+            )
+        };
+        if self.prefix.contains('/') {
+            return refused("has a '/' in it", "DIR says where the links are made");
+        }
+        if !self.prefix.is_empty() && !self.prefix.ends_with('-') {
+            let known =
+                "a link is known as an applet by its name or by '-' and its name at the end";
+            return refused("does not end in '-'", known);
         }
         let program = std::env::current_exe().context("cannot tell where the binary lies")?;
         let dir = self.dir.canonicalize();
@@ -84,7 +88,8 @@ fn make(to: &Path, link: &Path, force: bool) -> Result<()> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         made => return made.map_err(cause),
     }
-    if fs::read_link(link).is_ok_and(|there| there == to) {
+    let file = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    if file(link).is_some_and(|there| file(&link.with_file_name(to)) == Some(there)) {
         return Ok(());
     }
     if !force {

@@ -2,16 +2,19 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::signals;
 use crate::exit::{Cause, Exit};
 
 /// Words that users of other tools try, with what they are here; the first that the applet has is meant.
 const ELSEWHERE: &[(&str, &[&str])] = &[
-    ("ls", &["stat", "list"]),
+    ("ls", &["list", "stat"]),
     ("list", &["stat"]),
     ("show", &["stat"]),
     ("info", &["stat"]),
+    ("recv", &["read"]),
     ("receive", &["recv", "read"]),
     ("read", &["recv", "get"]),
+    ("send", &["write"]),
     ("write", &["send", "set"]),
     ("delete", &["rm"]),
     ("remove", &["rm"]),
@@ -78,7 +81,10 @@ pub fn explain(error: &clap::Error, called: &str, words: &[String], wants_comman
                 None if wants_command && is_cmds && !words.iter().any(|word| word == "--") => {
                     usage("a command comes after '--'".into()).hint(with_dashes(called, words, arg))
                 }
-                None if is_option => usage(format!("no option '{arg}'")).hint(help),
+                None if is_option => match as_kill(called, words, arg) {
+                    Some(signal) => usage(format!("a signal is written without '-': {signal}")),
+                    None => usage(format!("no option '{arg}'")).hint(help),
+                },
                 None => usage(format!("'{arg}' is one word too many")).hint(help),
             }
         }
@@ -116,6 +122,12 @@ pub fn explain(error: &clap::Error, called: &str, words: &[String], wants_comman
             usage(first.trim_start_matches("error: ").to_owned()).hint(help)
         }
     }
+}
+
+/// The signal that kill(1) would take in the word that begins with this option.
+fn as_kill<'a>(called: &str, words: &'a [String], arg: &str) -> Option<&'a str> {
+    let word = words.iter().find(|word| word.starts_with(arg))?.strip_prefix('-')?;
+    (called.contains("signal ") && signals::parse(word).is_ok()).then_some(word)
 }
 
 /// `--slots` or `TARGET` of what clap shows as `--slots <N>` or `<TARGET>...`.
