@@ -85,11 +85,17 @@ fn without_permission_nothing_is_read_written_made_or_removed() {
     call("fifo read f -w 5").fails(5, "permission denied, it belongs to root (EACCES)");
     call("fifo write f x -w 5").fails(5, "permission denied, it belongs to root (EACCES)");
     call("fifo serve f -- true").fails(5, "permission denied, it belongs to root (EACCES)");
+    world.call("fifo create g/").fails(3, "cannot create g/: no such file or directory (ENOENT)");
     call("fifo create g").fails(5, "permission denied (EACCES)");
     call("fifo create d/g -p").fails(5, "permission denied (EACCES)");
     call("fifo read g --create").fails(5, "permission denied (EACCES)");
-    call("fifo rm f --force").fails(5, "permission denied, it belongs to root (EACCES)");
+    call("fifo rm f --force").fails(5, "its directory may not be written to (EACCES)");
     call("fifo stat f").ok();
+    // Nor is one's own that does not let one in somebody else's.
+    let own = world.dir().join("own");
+    nix::unistd::mkfifo(&own, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    nix::unistd::chown(&own, Some(stranger.into()), None).unwrap();
+    call("fifo write own x -w 5").fails(5, "cannot write to own: permission denied (EACCES)");
     // Who may write only cannot read.
     fs::set_permissions(world.dir().join("f"), Permissions::from_mode(0o602)).unwrap();
     call("fifo read f -w 5").fails(5, "(EACCES)");

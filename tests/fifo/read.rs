@@ -2,10 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 use super::{hold, world};
@@ -223,4 +224,106 @@ fn standard_output_that_does_not_wait_is_waited_for() {
         let got = slow.join().unwrap();
         assert!(if tagged { got.replace("f: ", "") } else { got } == text, "{options}");
     }
+}
+
+/// A pipe, and what comes out of it once it is full and `then` has been done to its write end.
+fn filled(
+    then: impl FnOnce(OwnedFd) + Send + 'static,
+) -> (OwnedFd, std::thread::JoinHandle<Vec<u8>>) {
+    let (from, to) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
+    let copy = to.try_clone().unwrap();
+    let reader = std::thread::spawn(move || {
+        let polled = |fd: &OwnedFd| {
+            let mut polled = [PollFd::new(fd.as_fd(), PollFlags::POLLOUT)];
+            poll(&mut polled, PollTimeout::ZERO).unwrap() == 1
+        };
+        eventually("the pipe is full", || !polled(&copy));
+        then(copy);
+        let mut got = Vec::new();
+        File::from(from).read_to_end(&mut got).unwrap();
+        got
+    });
+    (to, reader)
+}
+
+fn zeros(reader: std::thread::JoinHandle<Vec<u8>>) -> usize {
+    let (zeros, _): (Vec<u8>, Vec<u8>) =
+        reader.join().unwrap().into_iter().partition(|byte| *byte == 0);
+    zeros.len()
+}
+
+#[test]
+fn standard_output_that_no_longer_waits_is_waited_for() {
+    let world = world();
+    let writer = world.shell("head -c 300000 /dev/zero > f").start();
+    let (to, reader) = filled(|to| {
+        fcntl(&to, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    });
+    let output = world.call("fifo read f").onto(to);
+    assert_eq!((output.status.code(), writer.code()), (Some(0), 0), "{output:?}");
+    assert_eq!(reader.join().unwrap().len(), 300_000);
+}
+
+#[test]
+fn what_standard_output_does_not_take_is_no_silence() {
+    let world = world();
+    let _held = hold(&world.dir().join("f"));
+    for options in ["", "--tag -0"] {
+        let writer = world.shell("head -c 300000 /dev/zero > f").start();
+        let (to, reader) = filled(|_| assert!(holds(|| true)));
+        let output = world.call(&format!("fifo read f --follow -w 100ms {options}")).onto(to);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(told, "fifo: cannot read f: nothing came within 100ms\n", "{options}");
+        assert_eq!((output.status.code(), writer.code()), (Some(124), 0));
+        assert_eq!(zeros(reader), 300_000);
+        // Without --follow it is the time for all.
+        let writer = world.shell("head -c 300000 /dev/zero > f || :").start();
+        let (to, reader) = filled(|_| assert!(holds(|| true)));
+        let output = world.call(&format!("fifo read f -w 50ms {options}")).onto(to);
+        let told = String::from_utf8(output.stderr).unwrap();
+        let words = "fifo: cannot read f: standard output took no more within 50ms\n";
+        assert_eq!((output.status.code(), &*told), (Some(124), words));
+        let mut rest = hold(&world.dir().join("f"));
+        let mut left = 300_000 - zeros(reader);
+        while left > 0 {
+            left -= rest.read(&mut [0; 4096]).unwrap();
+        }
+        assert_eq!(writer.code(), 0);
+    }
+}
+
+#[test]
+fn a_full_standard_output_does_not_keep_off_signals() {
+    let world = world();
+    let _held = hold(&world.dir().join("f"));
+    let fill = "mkfifo full; exec 3<>full; head -c 65536 /dev/zero >&3; echo a >f";
+    let read = world.shell(&format!("{fill}; exec ipcbox fifo read f --tag >&3")).start();
+    let read = read.blocked_in(libc::SYS_ppoll);
+    read.signal(Signal::SIGTERM);
+    assert_eq!(read.code(), 143);
+    // Nothing was taken for it.
+    world.call("fifo read f -n").stdout("a\n").ok();
+}
+
+#[test]
+fn what_cannot_be_opened_is_told_at_once_and_gives_the_status() {
+    let world = world();
+    let told = "fifo: cannot read none: no such FIFO (ENOENT)\n";
+    let late = "fifo: cannot read f: nothing came at once\n";
+    world.call("fifo read none f -n").stderr(format!("{told}{late}")).status(3);
+    let script = "exec ipcbox fifo read none f --follow 2>err";
+    let read = world.shell(script).start();
+    let err = world.dir().join("err");
+    eventually("it is told", || fs::read_to_string(&err).is_ok_and(|err| err == told));
+    read.signal(Signal::SIGTERM);
+    assert_eq!(read.code(), 143);
+    assert_eq!(fs::read_to_string(&err).unwrap(), told);
+}
+
+#[test]
+fn a_tag_is_the_path_to_the_byte() {
+    let world = world();
+    world.shell("f=$(printf 'f\\377'); mkfifo \"$f\"; echo a >\"$f\" & ipcbox fifo read --tag \"$f\" | od -An -tx1")
+        .stdout(" 66 ff 3a 20 61 0a\n")
+        .ok();
 }

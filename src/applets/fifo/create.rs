@@ -54,9 +54,6 @@ impl Create {
         match fifo.make(self.creating) {
             Ok(None) if self.exclusive => bail!(Cause::told(Errno::EEXIST, "it is there already")),
             Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => {
-                if fifo.has_directory() {
-                    return Err(error);
-                }
                 let cause = Cause::told(Errno::ENOENT, "its directory is missing");
                 Err(cause.hint("--parents makes it too").into())
             }

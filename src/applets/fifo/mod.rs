@@ -21,6 +21,7 @@ mod write;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
+use nix::unistd::geteuid;
 
 use self::path::Fifo;
 use super::{Applet, Entry};
@@ -62,8 +63,10 @@ fn explain(fifo: &Fifo, errno: Errno) -> Cause {
         Errno::ENOTDIR => told("a part of the path is not a directory"),
         Errno::ELOOP => told("there is a symbolic link, which is not followed").exit(Exit::Exists),
         Errno::EACCES | Errno::EPERM => match fifo::look(fifo.path()) {
-            Ok(seen) => told(&format!("permission denied, it belongs to {}", user(seen.uid))),
-            Err(_) => Cause::plain(errno),
+            Ok(seen) if seen.uid != geteuid().as_raw() => {
+                told(&format!("permission denied, it belongs to {}", user(seen.uid)))
+            }
+            _ => Cause::plain(errno),
         },
         Errno::ENOSPC => told("no space left on its file system"),
         Errno::EROFS => told("its file system is read-only"),

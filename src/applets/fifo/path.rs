@@ -126,6 +126,8 @@ impl Fifo {
                     return seen.map(Some);
                 }
                 Err(Errno::EEXIST) => {}
+                // Not that there is no FIFO.
+                Err(errno @ Errno::ENOENT) if self.has_directory() => bail!(Cause::plain(errno)),
                 Err(errno) => bail!(errno),
             }
             match self.look() {

@@ -1,6 +1,8 @@
 //! `fifo read`.
 
-use anyhow::{Context, Result, bail};
+use std::os::unix::ffi::OsStrExt;
+
+use anyhow::{Context, Error, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -15,7 +17,8 @@ use super::source::{Records, Source};
 use crate::applets::Verb;
 use crate::args::numbers::many;
 use crate::args::waiting::{Deadline, Waiting};
-use crate::exit::{Cause, Exit, each};
+use crate::exit::{Cause, Exit, each, lines};
+use crate::output;
 use crate::sys::caught::{self, Wake};
 use crate::sys::events::Events;
 use crate::sys::wait::Patience;
@@ -99,18 +102,30 @@ impl Read {
             doing("read", fifo, open())
         });
         Self::check(&sources)?;
-        if let Some(first) = sources.first() {
-            let fifo = first.fifo;
-            let mut reading = match self.start(sources, deadline) {
-                // A signal came while another reader had its turn.
-                Err(error) if error.downcast_ref() == Some(&Errno::EINTR) => return opened,
-                reading => doing("read", fifo, reading)?,
-            };
-            let outcome = reading.run();
-            let finished = reading.finish();
-            doing("read", fifo, outcome.and(finished))?;
+        let Some(first) = sources.first() else { return opened };
+        let fifo = first.fifo;
+        // Told now: to read the others can take long.
+        let tell = |error: &Error| output::tell(&lines(super::APPLET.name, error));
+        let unopened = opened.inspect_err(tell).err();
+        let read = doing("read", fifo, self.pass(sources, deadline));
+        match unopened {
+            None => read.map(|()| Exit::Done),
+            Some(first) => {
+                let _ = read.inspect_err(tell);
+                Ok(Exit::of(&first))
+            }
         }
-        opened
+    }
+
+    /// Passes on what comes, until the end or a signal that is caught.
+    fn pass(&self, sources: Vec<Source>, deadline: Deadline) -> Result<()> {
+        let mut reading = match self.start(sources, deadline) {
+            // While another reader had its turn.
+            Err(error) if error.downcast_ref() == Some(&Errno::EINTR) => return Ok(()),
+            reading => reading?,
+        };
+        let outcome = reading.run();
+        outcome.and(reading.finish())
     }
 
     /// Refuses what would never end: a FIFO that is read into itself, or beside itself.
@@ -130,8 +145,9 @@ impl Read {
 
     /// What puts the lines of a FIFO together, where they are to be whole.
     fn lines(&self, fifo: &Fifo) -> Option<Lines> {
-        let tag = if self.tag { format!("{fifo}: ") } else { String::new() };
-        (self.tag || self.fifos.len() > 1).then(|| Lines::new(tag.into_bytes(), self.ending.byte()))
+        let path = fifo.path().as_os_str().as_bytes();
+        let tag = if self.tag { [path, b": "].concat() } else { Vec::new() };
+        (self.tag || self.fifos.len() > 1).then(|| Lines::new(tag, self.ending.byte()))
     }
 
     fn start<'a>(&self, mut sources: Vec<Source<'a>>, deadline: Deadline) -> Result<Reading<'a>> {
@@ -173,7 +189,7 @@ fn take_turns(sources: &mut [Source], deadline: &Deadline) -> Result<()> {
     for fd in sources.iter().filter_map(|source| source.fd.as_ref()) {
         fifo::lock(fd, deadline.patience).map_err(|errno| match errno {
             Errno::EAGAIN => deadline.missed("another reader kept its turn").into(),
-            errno => anyhow::Error::from(errno),
+            errno => Error::from(errno),
         })?;
     }
     Ok(())
@@ -259,8 +275,11 @@ impl Reading<'_> {
             match self.sink.pass_in_time(fd, self.deadline.patience) {
                 Ok(Some(flow)) => self.passed(0, flow)?,
                 Ok(None) => return Ok(()),
-                Err(error) if error.downcast_ref() == Some(&Errno::EAGAIN) => return self.late(),
-                Err(error) => return Err(error),
+                Err(error) if error.downcast_ref() != Some(&Errno::EAGAIN) => return Err(error),
+                Err(_) if pipe::unread(fd)? > 0 => self.passed(0, Flow::Full)?,
+                // Somebody has made standard output one that does not wait.
+                Err(_) if !self.deadline.patience.is_over() => self.passed(0, Flow::Empty)?,
+                Err(_) => return self.late(),
             }
             if self.sources[0].ready && self.deadline.patience.is_over() {
                 return self.late();
@@ -290,9 +309,7 @@ impl Reading<'_> {
             Flow::Moved(_) => {
                 self.moved = true;
                 self.pause = Pause::FIRST;
-                if self.follow && !self.is_immediate() {
-                    self.deadline = self.deadline.again();
-                }
+                self.stay();
             }
             Flow::Empty | Flow::Part => source.ready = false,
             Flow::End => {
@@ -311,11 +328,20 @@ impl Reading<'_> {
                 };
                 sink::room(patience).map_err(|errno| match errno {
                     Errno::EAGAIN => self.deadline.missed("standard output took no more").into(),
-                    errno => anyhow::Error::from(errno),
+                    errno => Error::from(errno),
                 })?;
+                // What could not be passed on was no silence.
+                self.stay();
             }
         }
         Ok(())
+    }
+
+    /// With `--follow` the time starts anew.
+    fn stay(&mut self) {
+        if self.follow && !self.is_immediate() {
+            self.deadline = self.deadline.again();
+        }
     }
 
     /// Whether a FIFO may have something that is to be passed on now.

@@ -52,6 +52,9 @@ impl Remove {
                 bail!(Cause::new(Exit::Failed, words).hint("--force removes it all the same"));
             }
         }
-        Ok(fifo.remove(&seen)?)
+        fifo.remove(&seen).map_err(|errno| match errno {
+            Errno::EACCES => Cause::told(errno, "its directory may not be written to").into(),
+            errno => errno.into(),
+        })
     }
 }

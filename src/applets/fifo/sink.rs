@@ -97,6 +97,16 @@ impl Sink {
     }
 }
 
+/// How many bytes standard output takes now without waiting, at least one; `None`: none.
+pub fn room_now() -> Result<Option<usize>> {
+    if room(Patience::Never) == Err(Errno::EAGAIN) {
+        return Ok(None);
+    }
+    let stdout = fds::stdout();
+    let Ok(capacity) = pipe::capacity(stdout) else { return Ok(Some(BUFFER)) };
+    Ok(Some(capacity.saturating_sub(pipe::unread(stdout)?).max(1)))
+}
+
 /// Waits until standard output takes more. `None`: a signal that is caught has come.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::lines::Lines;
 use super::path::Fifo;
 use super::peek::{Found, Peek};
-use super::sink::{Flow, Sink};
+use super::sink::{self, Flow, Sink};
 use crate::output;
 use crate::sys::fifo::Seen;
 
@@ -81,7 +81,9 @@ impl<'a> Source<'a> {
         let flow = match &mut self.lines {
             None => sink.pass(fd, most)?,
             Some(lines) => {
-                let (flow, bytes) = sink.read(fd, most)?;
+                // What was taken has to be delivered, before a signal or the time ends the call.
+                let Some(room) = sink::room_now()? else { return Ok(Flow::Full) };
+                let (flow, bytes) = sink.read(fd, most.min(room))?;
                 let mut out = Vec::with_capacity(bytes.len());
                 lines.push(bytes, &mut out);
                 output::print(&out)?;
