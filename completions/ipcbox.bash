@@ -965,12 +965,12 @@ _ipcbox() {
 
 # Other programs that have these names, as util-linux's ipcrm, keep their own completion; but who asks for that of one now gets this.
 _ipcbox_register() {
-    local box program name others=' ' names=()
+    local box program name others=' ' names=() asked=${COMP_WORDS-}
     set -- ipcbox fifo ipcbox-fifo ipc-fifo ipcrm-lite ipcbox-ipcrm-lite ipc-ipcrm-lite ipcrm ipcbox-ipcrm ipc-ipcrm ipcs-lite ipcbox-ipcs-lite ipc-ipcs-lite ipcs ipcbox-ipcs ipc-ipcs msgq ipcbox-msgq ipc-msgq pipe ipcbox-pipe ipc-pipe sem ipcbox-sem ipc-sem shm ipcbox-shm ipc-shm signal ipcbox-signal ipc-signal
     box=$(type -P ipcbox)
     while [[ $box ]] && read -r program; do
         name=${program##*/}
-        [[ $program -ef $box || $name == "${COMP_WORDS-}" ]] || others+="$name "
+        [[ $program -ef $box || $name == "${asked##*/}" ]] || others+="$name "
     done < <(type -P "$@")
     for name; do
         [[ $others == *" $name "* ]] || names+=("$name")

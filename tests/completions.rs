@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::support::{BINARY, Call, PROMPT, Terminal, World, skip};
+use crate::support::{BINARY, Call, PROMPT, Terminal, World, lines, skip};
 
 const COMPLETIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/completions");
 /// Where bash finds the completions of single commands, with its package.
@@ -232,12 +232,15 @@ fn what_bash_inserts_has_no_description() {
 fn other_programs_keep_their_own_completion() {
     let world = World::new();
     world.program("true").ok();
-    world.script("bin/ipcs", "#!/bin/sh\n");
-    let script = "complete -W own ipcs; . $COMPLETIONS/ipcbox.bash; complete -p ipcs sem";
-    let told = world.shell(&format!("exec bash -c '{script}'")).env("COMPLETIONS", COMPLETIONS);
-    let told = told.ok();
-    let told: Vec<&str> = told.lines().collect();
-    assert!(told[0] == "complete -W 'own' ipcs" && told[1].contains("_ipcbox sem"), "{told:?}");
+    std::fs::remove_file(world.dir().join("bin/sem")).unwrap();
+    for name in ["ipcs", "sem"] {
+        world.script(&format!("bin/{name}"), "#!/bin/sh\n");
+    }
+    // The shell asked for that of sem.
+    let script = "complete -W own ipcs; COMP_WORDS=(bin/sem x); . $COMPLETIONS/ipcbox.bash; complete -p ipcs sem";
+    let told = world.program("bash").args(["-c", script]).env("COMPLETIONS", COMPLETIONS).ok();
+    let told = lines(told.as_bytes());
+    assert!(told[0] == "complete -W 'own' ipcs" && told[1].ends_with("_ipcbox sem"), "{told:?}");
 }
 
 #[test]

@@ -275,12 +275,12 @@ _ipcbox() {
 
 # Other programs that have these names, as util-linux's ipcrm, keep their own completion; but who asks for that of one now gets this.
 _ipcbox_register() {
-    local box program name others=' ' names=()
+    local box program name others=' ' names=() asked=${COMP_WORDS-}
     set -- @NAMES@
     box=$(type -P ipcbox)
     while [[ $box ]] && read -r program; do
         name=${program##*/}
-        [[ $program -ef $box || $name == "${COMP_WORDS-}" ]] || others+="$name "
+        [[ $program -ef $box || $name == "${asked##*/}" ]] || others+="$name "
     done < <(type -P "$@")
     for name; do
         [[ $others == *" $name "* ]] || names+=("$name")

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::{Puppet, field};
-use crate::support::{Call, World, eventually, holds, lines};
+use crate::support::{BINARY, Call, World, eventually, holds, lines, skip};
 
 #[test]
 fn every_signal_goes_by_every_name() {
@@ -170,11 +170,25 @@ fn a_signal_waits_for_its_handler() {
     }
     let mut puppet = Puppet::shell("echo ready; exec sleep 100");
     let call = format!("signal send USR1 {} --when-caught 0.1", puppet.pid());
-    world.call(&call).fails(124, "it had no handler for it within 100ms, and was not sent it");
+    world.call(&call).fails(124, "it had no handler for it within 100ms; it was not sent");
     assert!(puppet.runs());
     drop(puppet.0.kill());
     puppet.status();
     world.call(&call).fails(3, "there is no process");
+}
+
+#[test]
+fn without_proc_nothing_is_said_of_handlers() {
+    let hidden =
+        "mount -t tmpfs none /proc && exec \"$0\" signal send USR1 \"$1\" --when-caught 0.1";
+    let puppet = Puppet::shell("echo ready; exec sleep 100");
+    let pid = puppet.pid().to_string();
+    let unshare = || Call::new("unshare").arg("-m");
+    if !unshare().arg("true").output().status.success() {
+        return skip("no mount namespace may be made here");
+    }
+    let words = "/proc did not tell of a handler for it within 100ms; it was not sent";
+    unshare().args(["sh", "-c", hidden, BINARY, &pid]).fails(124, words);
 }
 
 #[test]
@@ -232,7 +246,7 @@ fn those_whom_no_signal_reaches() {
         u64::from_str_radix(mask, 16).unwrap() >> (12 - 1) & 1 == 1
     };
     if heard("SigCgt:") || heard("SigBlk:") {
-        crate::support::skip("init hears USR2 here");
+        skip("init hears USR2 here");
     } else if is_root {
         world.call("signal send USR2 1").fails(1, "it is init and has no handler for USR2");
         world.call("signal send KILL 1").fails(1, "it is init and has no handler for KILL");
@@ -241,7 +255,7 @@ fn those_whom_no_signal_reaches() {
     }
     let kernel = std::fs::read_to_string("/proc/2/comm").unwrap_or_default();
     if kernel.trim() != "kthreadd" {
-        crate::support::skip("the kernel's threads cannot be seen here");
+        skip("the kernel's threads cannot be seen here");
     } else if is_root {
         world.call("signal send USR2 2").fails(1, "it is a thread of the kernel's");
     } else {
@@ -276,7 +290,7 @@ fn storms_of_signals_lose_no_queued_one() {
     });
     for value in 0..200 {
         let pid = wait.pid().to_string();
-        Call::new(crate::support::BINARY)
+        Call::new(BINARY)
             .args(["signal", "send", "RTMIN", &pid, "--value", &value.to_string()])
             .ok();
         if value % 20 == 0 {

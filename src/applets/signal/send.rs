@@ -203,7 +203,7 @@ impl Send {
             Ok(_) => "it had no handler for it",
             Err(_) => "/proc did not tell of a handler for it",
         };
-        let words = format!("{saw} within {limit}, and was not sent it");
+        let words = format!("{saw} within {limit}; it was not sent");
         Cause::new(Exit::NotInTime(Exit::LATE), words).into()
     }
 

@@ -12,7 +12,7 @@ use crate::args::numbers::many;
 use crate::args::showing::Streaming;
 use crate::args::signals::{catchable, name};
 use crate::args::waiting::{Deadline, Waiting};
-use crate::exit::Exit;
+use crate::exit::{Cause, Exit};
 use crate::output::{Cell, Column, Stream};
 use crate::sys::announce::announce;
 use crate::sys::process::command;
@@ -24,7 +24,8 @@ use crate::sys::wait::ready;
 /// comes again before it was taken the kernel keeps one.
 ///
 /// --ready FILE gets the box's pid, on a line, as soon as no signal can be missed any more: a FIFO (whose reader is waited for; with
-/// --timeout it is tried every 5 ms), a file, or a descriptor as /dev/fd/N, which is closed then.
+/// --timeout it is tried every 5 ms), a file, or a descriptor as /dev/fd/N, which is closed then. A
+/// symbolic link is refused.
 #[derive(Args)]
 pub struct Wait {
     /// The signals: TERM, 15, RTMIN+3, or several as INT,TERM
@@ -95,6 +96,7 @@ impl Wait {
         let said = announce(file, &format!("{}\n", std::process::id()), deadline.patience);
         let said = said.map_err(|errno| match errno {
             Errno::EAGAIN => deadline.missed("nobody opened it for reading"),
+            Errno::ELOOP => Cause::told(errno, "it is a symbolic link, which is not followed"),
             errno => super::plain(errno),
         });
         said.with_context(|| format!("cannot say to {} that it is ready", file.display()))
