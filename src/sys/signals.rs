@@ -182,6 +182,15 @@ pub fn set_disposition(signal: Signal, disposition: Disposition) -> Result<Dispo
     Ok(if ignored { Disposition::Ignore } else { Disposition::Default })
 }
 
+/// Whether the process ignores a signal, sigaction(2).
+pub fn is_ignored(signal: Signal) -> Result<bool> {
+    // SAFETY: all zeros is a sigaction.
+    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: it lives through the call, which writes it and changes nothing.
+    Errno::result(unsafe { libc::sigaction(signal.number(), null(), &raw mut now) })?;
+    Ok(now.sa_sigaction == libc::SIG_IGN)
+}
+
 /// Sends a signal to a process, pidfd_send_signal(2); none only tests whether one could be sent. `value` goes along as with
 /// sigqueue(3); `group` sends it to the process group that the process leads.
 ///
@@ -328,6 +337,11 @@ pub fn die(signal: Signal) -> Result<()> {
         Ok(_) | Err(Errno::EINVAL) => {}
         Err(errno) => return Err(errno),
     }
+    act(signal)
+}
+
+/// Has a blocked signal do to this process what it would have done if it were not blocked.
+pub fn act(signal: Signal) -> Result<()> {
     kill(getpid().as_raw(), signal)?;
     let_in(signal)
 }
@@ -336,8 +350,7 @@ pub fn die(signal: Signal) -> Result<()> {
 /// the kernel drops the signal then.
 pub fn stop(signal: Signal) -> Result<()> {
     let before = set_disposition(signal, Disposition::Default)?;
-    kill(getpid().as_raw(), signal)?;
-    let_in(signal)?;
+    act(signal)?;
     set_disposition(signal, before).map(drop)
 }
 

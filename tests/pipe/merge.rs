@@ -1,9 +1,13 @@
 //! `pipe merge`.
 
 use std::collections::HashMap;
+use std::fs;
 
-use super::pipe;
-use crate::support::{World, lines};
+use nix::libc;
+use nix::sys::signal::Signal;
+
+use super::{children, pipe};
+use crate::support::{World, eventually, holds, lines, signal};
 
 #[test]
 fn fifty_producers_of_twenty_thousand_lines_lose_split_and_double_none() {
@@ -98,6 +102,61 @@ fn it_ends_as_run_does() {
         .fails(1, "cannot write to standard output: no space left");
     run("ipcbox pipe merge -- echo x >&-").fails(1, "cannot write to standard output: bad file");
     run("ipcbox pipe merge -- true <&-").ok();
+}
+
+#[test]
+fn a_signal_ends_it_when_no_command_is_left_to_hear_it() {
+    let world = World::new();
+    // Nobody reads what it prints.
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+        let line = "rm -f out; mkfifo out; exec ipcbox pipe merge -- yes 1<>out";
+        let mut merge = world.program("/bin/sh").args(["-c", line]).start().became("ipcbox");
+        let unread = "ipcbox pipe stat 0 --columns bytes --no-header <>out";
+        let unread = || world.program("/bin/sh").args(["-c", unread]).ok();
+        eventually("its output is full", || unread().trim().parse::<u32>().unwrap() > 60_000);
+        let syscall = format!("/proc/{}/syscall", children(merge.pid())[0]);
+        let writes = format!("{} ", libc::SYS_write);
+        eventually("its input is", || {
+            fs::read_to_string(&syscall).is_ok_and(|call| call.starts_with(&writes))
+        });
+        merge.signal(signal);
+        eventually("its command ends", || children(merge.pid()).is_empty());
+        assert!(holds(|| merge.runs()), "{signal}: what yes has printed is lost");
+        merge.signal(signal);
+        assert_eq!(merge.code(), 128 + signal as i32);
+    }
+}
+
+#[test]
+fn time_is_over_too_where_nobody_but_a_descendant_or_a_reader_is_left() {
+    // The pipe is held.
+    let held = "setsid sleep 1000 & echo $!";
+    let told = pipe(&["merge", "--max-time", "0.2", "--shell", held, "true"]).output();
+    let sleep = lines(&told.stdout)[0].parse().unwrap();
+    signal(sleep, Signal::SIGKILL);
+    assert_eq!(told.status.code(), Some(124));
+    assert_eq!(lines(&told.stderr), ["pipe: cannot finish in time: not ended within 200ms"]);
+    // Standard output is not read, neither while the command runs nor when it has ended.
+    for count in [1_000_000, 30_000] {
+        let words = ["merge", "--max-time", "0.2", "--", "seq", &count.to_string()];
+        let told = pipe(&words).start().end();
+        assert_eq!(told.status.code(), Some(124), "{count}");
+        let all: Vec<u8> = (1..=count).flat_map(|n| format!("{n}\n").into_bytes()).collect();
+        assert!(all.starts_with(&told.stdout), "{count}");
+    }
+}
+
+#[test]
+fn what_commands_print_while_they_are_ended_is_passed_on() {
+    let late = "trap 'seq 3; printf bye; exit' TERM; echo on; while :; do sleep 0.01; done";
+    for _ in 0..5 {
+        let told = pipe(&["merge", "--max-time", "0.3", "--shell", late, late]).output();
+        let mut text = lines(&told.stdout);
+        text.sort();
+        // On a slow machine it may not have begun.
+        text.retain(|line| line != "on");
+        assert_eq!(text.len(), 4 * lines(&told.stdout).iter().filter(|it| *it == "on").count());
+    }
 }
 
 #[test]

@@ -16,3 +16,9 @@ mod terminal;
 fn pipe(words: &[&str]) -> Call {
     Call::new(BINARY).arg("pipe").args(words)
 }
+
+/// The children of a process.
+fn children(pid: i32) -> Vec<i32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    text.unwrap_or_default().split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use nix::libc;
@@ -131,6 +132,17 @@ fn the_first_failure_ends_the_others() {
         .stdout("y\n")
         .ok();
     assert!(start.elapsed() < Duration::from_secs(50));
+    // One that ends with a status of its own when it is ended has not failed.
+    let world = World::new();
+    let first = "until [ -e ready ]; do :; done; exit 3";
+    let other = "trap 'exit 7' TERM; : >ready; while :; do sleep 0.01; done";
+    for stages in [[first, other], [other, first]] {
+        let report = ["--report", "report", "--fail-fast", "--shell"];
+        pipe(&["run"]).args(report).args(stages).dir(world.dir()).status(3);
+        let told = fs::read_to_string(world.dir().join("report")).unwrap();
+        assert!(told.contains(r#""status":7,"signal":null,"forgiven":true"#), "{told}");
+        fs::remove_file(world.dir().join("ready")).unwrap();
+    }
 }
 
 #[test]
@@ -149,14 +161,25 @@ fn term_goes_on_to_all_and_the_box_reports() {
     }
 }
 
+#[test]
+fn it_ends_by_int_where_that_ended_the_stage_that_counts() {
+    // So that a shell's loop ends too.
+    let told = pipe(&["run", "--shell", "kill -INT $$", "cat"]).output();
+    assert_eq!(told.status.signal(), Some(libc::SIGINT));
+    pipe(&["run", "--shell", "kill -INT $$", "exit 3"]).status(3);
+    let told = pipe(&["run", "--shell", "kill -TERM $$", "cat"]).output();
+    assert_eq!(told.status.code(), Some(143));
+}
+
 /// The children of a process that are this program.
 fn children(pid: i32, name: &str) -> Vec<i32> {
-    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    let pids = text.split_whitespace().map(|pid| pid.parse().unwrap());
-    pids.filter(|pid| {
-        fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim_end() == name)
-    })
-    .collect()
+    super::children(pid)
+        .into_iter()
+        .filter(|pid| {
+            fs::read_to_string(format!("/proc/{pid}/comm"))
+                .is_ok_and(|comm| comm.trim_end() == name)
+        })
+        .collect()
 }
 
 #[test]

@@ -1,10 +1,23 @@
 //! `pipe tee`.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
-use super::pipe;
-use crate::support::{World, lines, skip};
+use nix::libc;
+use nix::sys::signal::Signal;
+
+use super::{children, pipe};
+use crate::support::{Child, World, eventually, lines, skip};
+
+/// Those that end a filter.
+const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+
+/// A tee with these words, whose input, the FIFO `f`, does not end.
+fn endless(world: &World, words: &str) -> Child {
+    let line = format!("rm -f f; mkfifo f; exec ipcbox pipe tee {words} <>f >/dev/null");
+    world.program("/bin/sh").args(["-c", &line]).start().became("ipcbox")
+}
 
 /// The checksum of a file, as cksum(1) has it.
 fn sum(world: &World, path: &Path) -> String {
@@ -175,4 +188,66 @@ fn too_few_descriptors() {
     let text = String::from_utf8_lossy(&told.stderr).into_owned();
     assert_eq!(told.status.code(), Some(125), "{text}");
     assert!(text.contains("(EMFILE)") && text.contains("hint: ulimit -n"), "{text}");
+}
+
+#[test]
+fn signals_end_it_as_any_filter() {
+    let world = World::new();
+    for signal in ENDING {
+        for (words, commands) in [("-o a", 0), ("-o a -- true", 0), ("-o a -- cat", 1)] {
+            let tee = endless(&world, words).blocked_in(libc::SYS_ppoll);
+            eventually("its commands run, or have ended", || children(tee.pid()).len() == commands);
+            tee.signal(signal);
+            assert_eq!(tee.end().status.signal(), Some(signal as i32), "{signal} {words}");
+        }
+        // The input never lets it wait.
+        let line = "rm -f g; mkfifo g; yes >g & exec ipcbox pipe tee -o /dev/null <g >/dev/null";
+        let tee = world.program("/bin/sh").args(["-c", line]).start().became("ipcbox");
+        let status = format!("/proc/{}/status", tee.pid());
+        eventually("it reads signals", || {
+            fs::read_to_string(&status).is_ok_and(|it| it.contains("SigBlk:\tf"))
+        });
+        tee.signal(signal);
+        assert_eq!(tee.end().status.signal(), Some(signal as i32), "{signal} yes");
+    }
+}
+
+#[test]
+fn commands_that_outlive_the_signal_see_the_end_and_are_waited_for() {
+    let world = World::new();
+    let got = || fs::read_to_string(world.dir().join("got")).unwrap_or_default();
+    let deaf = |then: &str| {
+        let words = format!("--shell 'trap \"\" TERM; read -r it; echo $it >got; {then}'");
+        let _ = fs::remove_file(world.dir().join("got"));
+        let tee = endless(&world, &words);
+        world.file("f", "x\ny\n");
+        eventually("the first line is there", || got() == "x\n");
+        tee
+    };
+    let tee = deaf("cat >rest; cat rest >>got; echo end >>got");
+    tee.signal(Signal::SIGTERM);
+    assert_eq!(tee.code(), 143);
+    assert_eq!(got(), "x\ny\nend\n");
+    // One that does not end then ends with the box, by the second signal.
+    let mut tee = deaf("cat >/dev/null; exec sleep 1000");
+    tee.signal(Signal::SIGTERM);
+    let comm = |pid: i32| fs::read_to_string(format!("/proc/{pid}/comm"));
+    let child = children(tee.pid())[0];
+    eventually("it has seen the end", || comm(child).is_ok_and(|it| it == "sleep\n"));
+    eventually("the box ends", || {
+        tee.signal(Signal::SIGTERM);
+        !tee.runs()
+    });
+    assert_eq!(tee.code(), 143);
+    eventually("sleep is gone", || comm(child).is_err());
+}
+
+#[test]
+fn an_ignored_signal_does_not_end_it() {
+    let world = World::new();
+    let line = "trap '' HUP; mkfifo f; exec ipcbox pipe tee -- cat <>f";
+    let tee = world.program("/bin/sh").args(["-c", line]).start().blocked_in(libc::SYS_ppoll);
+    tee.signal(Signal::SIGHUP);
+    tee.signal(Signal::SIGTERM);
+    assert_eq!(tee.code(), 143);
 }

@@ -1,6 +1,7 @@
 //! Commands that the box started, minds and judges: it forwards signals, keeps the terminal's rules, reaps, and ends them.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
@@ -12,13 +13,30 @@ use crate::args::duration;
 use crate::args::limit::{Limit, Plan};
 use crate::exit::{Cause, Exit};
 use crate::sys::child::{self, Change, Group, Reports, Standard, Start, changed_and_used};
+use crate::sys::process::ended::Ended;
 use crate::sys::signals::{
     self, Arrival, Arrivals, Disposition, Set, Signal, block, set_disposition,
 };
 use crate::sys::terminal;
 use crate::sys::wait::{Patience, ready};
 
-/// How failures of stages count.
+/// Signals that end a box which feeds its stages.
+const ENDING: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
+/// What comes so soon after the first of these is the same wish: timeout(1) sends one to its child and to the group.
+const SAME: Duration = Duration::from_millis(100);
+
+/// What the box itself does beside minding its stages, and so what signals do to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Nothing: it outlives them and reports.
+    Minds,
+    /// It passes on what they print; the same, but when all have ended signals act on the box.
+    Collects,
+    /// It gives them what they read; besides, one that would end it ends that, and then the box, and the second one at once.
+    Feeds,
+}
+
+/// How failures of stages count, and what signals do.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
     /// A stage that SIGPIPE ended has failed too.
@@ -27,6 +45,8 @@ pub struct Rules {
     pub fail_fast: bool,
     /// Who reads what a stage writes.
     pub readers: Readers,
+    /// What the box does.
+    pub work: Work,
 }
 
 /// The commands of one call.
@@ -39,6 +59,8 @@ pub struct Crew {
     late: bool,
     /// The box is ending them.
     ending: bool,
+    /// The signal by which the box is to end, and when it came.
+    asked: Option<(Signal, Instant)>,
     reports: Option<Reports>,
     arrivals: Arrivals,
     /// The mask that the box was given.
@@ -66,6 +88,7 @@ impl Crew {
             plan: limit.start(),
             late: false,
             ending: false,
+            asked: None,
             reports: Some(Reports::new().map_err(unmade)?),
             arrivals,
             mask,
@@ -199,11 +222,13 @@ impl Crew {
         let signal = arrival.signal;
         // Those of the terminal have reached the stages already.
         let is_theirs = self.together && arrival.is_kernels();
+        let work = self.rules.work;
         match signal {
             Signal::CHLD => self.reap(),
-            Signal::INT | Signal::QUIT if self.together => {}
             // What the box's own output does.
             Signal::PIPE => {}
+            _ if work != Work::Minds && !self.runs() => signals::act(signal)?,
+            Signal::INT | Signal::QUIT if self.together && work != Work::Feeds => {}
             _ if signal.stops() => {
                 if !is_theirs {
                     self.send(signal);
@@ -214,20 +239,40 @@ impl Crew {
                     self.send(Signal::CONT);
                 }
             }
-            _ if is_theirs => {}
-            _ => self.send(signal),
+            _ => {
+                if !is_theirs {
+                    self.send(signal);
+                }
+                if work == Work::Feeds && ENDING.contains(&signal) {
+                    self.ask(signal)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A signal came that would end the box.
+    fn ask(&mut self, signal: Signal) -> Result<()> {
+        match self.asked {
+            _ if signals::is_ignored(signal)? => {}
+            None => self.asked = Some((signal, Instant::now())),
+            Some((_, first)) if first.elapsed() < SAME => {}
+            Some(_) => signals::act(signal)?,
         }
         Ok(())
     }
 
     fn reap(&mut self) {
         while let Ok(Some((pid, change, usage))) = changed_and_used() {
-            let stage = self.stages.iter_mut().find(|stage| stage.pid == pid);
-            if let (Some(stage), Change::Ended(ended)) = (stage, change) {
-                stage.finish(ended, usage, self.ending);
+            let Change::Ended(ended) = change else { continue };
+            // One that has a status of its own may have ended by itself, and be the cause.
+            let answers = || self.late || self.has_failed();
+            let by_box = self.ending && (matches!(ended, Ended::Killed(_)) || answers());
+            if let Some(stage) = self.stages.iter_mut().find(|stage| stage.pid == pid) {
+                stage.finish(ended, usage, by_box);
             }
         }
-        if self.rules.fail_fast && self.verdicts().contains(&Verdict::Failed) {
+        if self.rules.fail_fast && self.has_failed() {
             self.end();
         }
     }
@@ -254,19 +299,33 @@ impl Crew {
         (0..ends.len()).map(|which| judge(&ends, which, readers)).collect()
     }
 
-    /// The status of the last one that failed.
-    fn status(&self) -> Option<u8> {
+    fn has_failed(&self) -> bool {
+        self.verdicts().contains(&Verdict::Failed)
+    }
+
+    /// How the last one that failed ended.
+    fn failure(&self) -> Option<Ended> {
         let verdicts = self.verdicts();
         let last = verdicts.iter().rposition(|verdict| *verdict == Verdict::Failed)?;
-        self.stages[last].end.as_ref().map(|end| end.ended.status())
+        self.stages[last].end.as_ref().map(|end| end.ended)
     }
 
-    /// Whether the box is ending them.
+    /// Whether the box is ending them, or what it does for them.
     pub const fn is_ending(&self) -> bool {
-        self.ending
+        self.ending || self.asked.is_some()
     }
 
-    /// Whether the time was over before all had ended.
+    /// Whether nothing more is to be waited for: all have ended, and the time is over.
+    pub fn is_over(&self) -> bool {
+        !self.runs() && (self.late || self.patience().is_over())
+    }
+
+    /// What they have left was not all taken in time.
+    pub const fn miss(&mut self) {
+        self.late = true;
+    }
+
+    /// Whether the time was over before all was done.
     pub const fn is_late(&self) -> bool {
         self.late
     }
@@ -277,7 +336,16 @@ impl Crew {
     /// It was not in time; `more` is what is known besides.
     pub fn finish(&self, more: Option<&str>) -> Result<Exit> {
         if !self.late {
-            return Ok(self.status().map_or(Exit::Done, Exit::Command));
+            let asked = self.asked.map(|(signal, _)| Ended::Killed(signal));
+            let ended = asked.or_else(|| self.failure());
+            match ended {
+                // A shell's loop ends by ^C only where that has ended what it waits for.
+                Some(Ended::Killed(signal)) if asked.is_some() || signal == Signal::INT => {
+                    signals::die(signal)?;
+                }
+                _ => {}
+            }
+            return Ok(ended.map_or(Exit::Done, |ended| Exit::Command(ended.status())));
         }
         let limit = duration::show(self.limit.max_time.unwrap_or_default());
         let by_box = |stage: &&Stage| stage.end.as_ref().is_some_and(|end| end.by_box);

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use anyhow::Result;
 use clap::Args;
 
-use super::crew::{Crew, Rules, unmade};
+use super::crew::{Crew, Rules, Work, unmade};
 use super::line::{Line, all, look_up};
 use super::stage::Readers;
 use crate::applets::{Runs, Verb};
@@ -48,7 +48,8 @@ ipcbox pipe duplex --shell \
             return Err(Cause::new(Exit::Usage, words).into());
         }
         let commands = all(look_up(stages))?;
-        let rules = Rules { strict: false, fail_fast: false, readers: Readers::Other };
+        let rules =
+            Rules { strict: false, fail_fast: false, readers: Readers::Other, work: Work::Minds };
         let mut crew = Crew::new(rules, &self.limit)?;
         let inodes = crew.launch(|crew| {
             let pipes =

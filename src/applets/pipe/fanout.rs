@@ -129,7 +129,12 @@ impl Fanout {
 
     /// Copies until the input is at its end, nobody is left, or the crew is being ended.
     pub fn copy(&mut self, crew: &mut Crew) -> Result<()> {
-        while !self.consumers.is_empty() && !crew.is_ending() {
+        while !self.consumers.is_empty() {
+            // Also where there is always more to read, so that nothing is waited for.
+            crew.go_on(true)?;
+            if crew.is_ending() {
+                break;
+            }
             match self.share() {
                 Ok(0) => break,
                 Ok(_) => self.drain(crew)?,
@@ -184,7 +189,6 @@ impl Fanout {
         wanted.extend(self.consumers.iter().map(|consumer| (consumer.to.as_fd(), Want::Leaving)));
         let came = any(&wanted, crew.patience())?;
         drop(wanted);
-        crew.go_on(came[0])?;
         let mut left = came[2..].iter();
         let gone = self.consumers.extract_if(.., |_| left.next() == Some(&true));
         if gone.count() > 0 {

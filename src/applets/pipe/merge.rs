@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::crew::{Crew, Rules, unmade};
+use super::crew::{Crew, Rules, Work, unmade};
 use super::line::{Line, all, look_up};
 use super::lines::Lines;
 use super::stage::Readers;
@@ -37,6 +37,10 @@ const BUFFER: usize = 64 << 10;
 ///
 /// The status is that of the last command that failed, 0 if none did. Every command is looked up before any is started. When standard
 /// output is closed, the commands are ended.
+///
+/// Signals go on to the commands as with run, and what these have printed is passed on; when none of them runs any more, a signal ends
+/// merge, as where nobody reads that. --max-time is for all of it: when it is over and the commands have ended, nothing more is waited
+/// for, neither what somebody prints whom they have left behind, nor who is to read.
 #[derive(Args)]
 pub struct Merge {
     #[command(flatten)]
@@ -66,7 +70,12 @@ ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
     fn run(self) -> Result<Exit> {
         let commands = all(look_up(self.line.split(Self::NAME)?))?;
         let tags = self.tags(&commands);
-        let rules = Rules { strict: false, fail_fast: false, readers: Readers::Nobody };
+        let rules = Rules {
+            strict: false,
+            fail_fast: false,
+            readers: Readers::Nobody,
+            work: Work::Collects,
+        };
         let mut crew = Crew::new(rules, &self.limit)?;
         let streams = crew.launch(|crew| self.start(crew, commands, &tags))?;
         let mut merging = match Merging::new(streams, self.keep_order, &crew) {
@@ -85,7 +94,7 @@ ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
         }
         crew.mind()?;
         merged?;
-        if closed {
+        if closed && !crew.is_late() {
             signals::die(Signal::PIPE)?;
         }
         crew.finish(None)
@@ -158,7 +167,7 @@ struct Merging {
     turn: Option<usize>,
     /// Who writes a line in pieces to standard output and error.
     floor: [Option<usize>; 2],
-    /// Whether standard output and error are closed.
+    /// Whether standard output and error are closed, or took no more when the time was over.
     closed: [bool; 2],
 }
 
@@ -196,9 +205,23 @@ impl Merging {
                     return Ok(());
                 }
             }
-            if crew.is_late() && !crew.runs() {
-                // Somebody that they had started still writes.
-                return Ok(());
+            if crew.is_over() {
+                return self.leave(&mut buffer, crew);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes what is there, and no more: somebody that they had started can still write.
+    fn leave(&mut self, buffer: &mut [u8], crew: &mut Crew) -> Result<()> {
+        self.streams.iter_mut().for_each(|stream| stream.ready = true);
+        while let Some(which) = (0..self.streams.len()).find(|which| self.may_read(*which)) {
+            // A pipe holds no more than one read takes; the second finds its end, if it is there.
+            self.read(which, buffer, crew)?;
+            self.read(which, buffer, crew)?;
+            if self.streams[which].from.is_some() {
+                crew.miss();
+                self.end(which, crew)?;
             }
         }
         Ok(())
@@ -218,24 +241,34 @@ impl Merging {
                 stream.ready = false;
                 return Ok(());
             }
-            Ok(0) => {
-                stream.from = None;
-                stream.lines.finish()
-            }
+            Ok(0) => return self.end(which, crew),
             Ok(count) => {
                 stream.lines.add(&buffer[..count]);
                 stream.lines.take()
             }
             Err(errno) => return Err(errno.into()),
         };
+        self.pass(which, &bytes, crew)
+    }
+
+    /// Nothing more comes from it.
+    fn end(&mut self, which: usize, crew: &mut Crew) -> Result<()> {
+        let stream = &mut self.streams[which];
+        stream.from = None;
+        let bytes = stream.lines.finish();
+        self.pass(which, &bytes, crew)
+    }
+
+    fn pass(&mut self, which: usize, bytes: &[u8], crew: &mut Crew) -> Result<()> {
+        let stream = &mut self.streams[which];
         if self.turn.is_none() {
             let inside = stream.lines.is_inside();
             self.floor[which % 2] = inside.then_some(which);
         }
         match self.turn {
-            Some(turn) if turn != which / 2 => spool(&mut self.streams[which], &bytes),
+            Some(turn) if turn != which / 2 => spool(stream, bytes),
             _ => {
-                self.put(which % 2, &bytes, crew)?;
+                self.put(which % 2, bytes, crew)?;
                 self.next_turn(crew)
             }
         }
@@ -271,12 +304,15 @@ impl Merging {
     fn put(&mut self, to: usize, mut bytes: &[u8], crew: &mut Crew) -> Result<()> {
         let fd: BorrowedFd = if to == 0 { fds::stdout() } else { fds::stderr() };
         while !bytes.is_empty() && !self.closed[to] {
-            let came = any(&[(fd, Want::Room), (crew.fd(), Want::Bytes)], crew.patience())?;
+            let patience = if crew.is_over() { Patience::Never } else { crew.patience() };
+            let came = any(&[(fd, Want::Room), (crew.fd(), Want::Bytes)], patience)?;
             crew.go_on(came[1])?;
-            if crew.is_late() && !crew.runs() {
-                return Ok(());
-            }
             if !came[0] {
+                if crew.is_over() {
+                    // No part of a later line may follow that of one that is cut off here.
+                    self.closed[to] = true;
+                    crew.miss();
+                }
                 continue;
             }
             // So much can be written without waiting where there is room at all.

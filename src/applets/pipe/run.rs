@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::capacity::{self, Capacity};
-use super::crew::{Crew, Rules, unmade};
+use super::crew::{Crew, Rules, Work, unmade};
 use super::line::{Line, all, look_up};
 use super::report::Report;
 use super::stage::Readers;
@@ -29,7 +29,8 @@ use crate::sys::pipe;
 /// null where it did not run. FILE can be /dev/fd/N.
 ///
 /// Where the box is in the foreground of its terminal the stages stay in its process group, so that the terminal's INT, QUIT and TSTP
-/// reach them; the box ignores INT and QUIT, and tells how they ended. Elsewhere the stages are one new group. TERM, HUP and
+/// reach them; the box ignores INT and QUIT, and tells how they ended: where INT has ended the stage whose status counts, by INT, which
+/// ends a shell's loop too. Elsewhere the stages are one new group. TERM, HUP and
 /// what else is sent to the box goes on to all stages.
 ///
 /// When the box ends, however that is, the stages are killed: but not one that is set-uid, nor what a stage has started itself.
@@ -76,8 +77,12 @@ ipcbox pipe run --shell 'exit 3' cat || echo "$?"
             // Before anything has run.
             capacity.give(&pipe::new()?.0).context(RESIZE)?;
         }
-        let rules =
-            Rules { strict: self.strict, fail_fast: self.fail_fast, readers: Readers::Next };
+        let rules = Rules {
+            strict: self.strict,
+            fail_fast: self.fail_fast,
+            readers: Readers::Next,
+            work: Work::Minds,
+        };
         let mut crew = Crew::new(rules, &self.limit)?;
         let launched = crew.launch(|crew| self.start(crew, commands));
         let outcome = launched.and_then(|()| crew.mind());

@@ -39,7 +39,6 @@ impl Stage {
 
     /// It ended.
     pub fn finish(&mut self, ended: Ended, usage: Usage, by_box: bool) {
-        let by_box = by_box && matches!(ended, Ended::Killed(_));
         self.end = Some(End { ended, by_box, wall: self.started.elapsed(), usage });
     }
 
@@ -113,11 +112,9 @@ fn by_sigpipe(ended: Ended) -> bool {
 /// What the end of stage `which` means: one that SIGPIPE ended has not failed if its reader ended well, or was forgiven.
 pub fn judge(ends: &[Option<&End>], which: usize, readers: Readers) -> Verdict {
     let Some(end) = ends[which] else { return Verdict::Open };
-    if end.by_box {
-        return Verdict::Forgiven;
-    }
     match end.ended {
         Ended::Exited(0) => return Verdict::Well,
+        _ if end.by_box => return Verdict::Forgiven,
         ended if by_sigpipe(ended) => {}
         _ => return Verdict::Failed,
     }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::crew::{Crew, Rules, unmade};
+use super::crew::{Crew, Rules, Work, unmade};
 use super::fanout::{Consumer, Fanout};
 use super::line::{Line, all, look_up};
 use super::stage::Readers;
@@ -28,6 +28,11 @@ use crate::sys::{fds, pipe, transfer};
 /// It waits for every command, and ends with the status of the last one that failed, 0 if none did. With --fail-fast the first
 /// command that fails, and the first consumer that is left out, ends all. Every command is looked up before any is started, and
 /// every FILE opened. Up to eight consumers have pipes of 1 MiB where the user may, which makes for fewer turns.
+///
+/// INT, TERM, HUP and QUIT end the copying at once, wherever it is. Commands that run get the signal and then the end of their input;
+/// tee waits for them and ends by that signal, so that what they make of a part is not taken for the whole. The second
+/// one, a tenth of a second later or more, ends tee at once, and its commands with it. Other signals go on to the commands. Where none
+/// runs, every signal does what it does to any filter.
 #[derive(Args)]
 pub struct Tee {
     /// Write to FILE too; - is standard output
@@ -63,7 +68,12 @@ seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
         let to_itself = to_stdout.then(standard_output).transpose()?;
         let mut consumers = self.files()?;
         consumers.extend(to_itself);
-        let rules = Rules { strict: false, fail_fast: self.fail_fast, readers: Readers::Nobody };
+        let rules = Rules {
+            strict: false,
+            fail_fast: self.fail_fast,
+            readers: Readers::Nobody,
+            work: Work::Feeds,
+        };
         let mut crew = Crew::new(rules, &Limit::default())?;
         let started = crew.launch(|crew| start(crew, commands, to_stdout))?;
         consumers.extend(started);
