@@ -223,6 +223,10 @@ fn errno(link: &(dyn std::error::Error + 'static)) -> Option<Errno> {
 /// What an errno means, as it stands in a message: in lower case, but for names in it.
 #[must_use]
 pub fn words(errno: Errno) -> String {
+    // The one that is worded otherwise there.
+    if errno == Errno::EBADF {
+        return "bad file descriptor".into();
+    }
     let mut letters = errno.desc().chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }

@@ -102,8 +102,7 @@ impl Purpose {
 impl std::fmt::Display for Purpose {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         match self {
-            Self::Slots { capacity: 1, .. } => f.write_str("1 slot"),
-            Self::Slots { capacity, .. } => write!(f, "{capacity} slots"),
+            Self::Slots { capacity, .. } => slots::Many(*capacity).fmt(f),
             Self::Lock { .. } => f.write_str("a lock"),
             Self::Barrier { parties, .. } => write!(f, "a barrier for {parties}"),
         }
@@ -179,10 +178,10 @@ impl Layout {
             match born() {
                 // It was removed meanwhile, and is missing again.
                 Err(Errno::EINVAL | Errno::EIDRM) if !by_id => {}
-                Err(Errno::EACCES) if made => {
-                    // Nothing half-made stays, where --mode denies its owner.
+                Err(errno @ (Errno::EACCES | Errno::E2BIG)) if made => {
+                    // Nothing half-made stays, where --mode denies its owner or SEMOPM is too low.
                     let _ = set.remove();
-                    return Err(Errno::EACCES.into());
+                    return Err(errno.into());
                 }
                 outcome => {
                     let (stat, now) = outcome?;

@@ -3,6 +3,8 @@
 //! Semaphore 0 counts what is free, 1 remembers the capacity, 2 is the mark, and from 3 on each number has one, 0
 //! while it is free. Free and held are the capacity together at every instant.
 
+use std::fmt::{self, Display, Formatter};
+
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 
@@ -17,7 +19,7 @@ use crate::target::Target;
 const FREE: u16 = 0;
 const CAPACITY: u16 = 1;
 const FIRST: u16 = 3;
-/// A set has room for so many numbers, or for twice its first capacity, as far as SEMMSL allows.
+/// A set has room for so many numbers, or for twice its first capacity, as far as SEMMSL and SEMMNS allow.
 const ROOM: u16 = 256;
 
 pub(super) const LAYOUT: Layout = Layout {
@@ -29,9 +31,20 @@ pub(super) const LAYOUT: Layout = Layout {
     may_be: |len| Ok(len >= usize::from(FIRST) + room()?.min(ROOM.into())),
 };
 
-/// How many numbers a set has room for at most.
+/// How many numbers a set has room for at most: one takes no more than its share of all semaphores.
 fn room() -> Result<usize, Errno> {
-    Ok(limits()?.per_set.saturating_sub(FIRST.into()))
+    let limits = limits()?;
+    Ok(limits.per_set.min(limits.in_all / 8).saturating_sub(FIRST.into()))
+}
+
+/// So many slots, in words.
+pub struct Many<N>(pub N);
+
+impl<N: Display + PartialEq + From<u8>> Display for Many<N> {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        let slots = if self.0 == 1.into() { "slot" } else { "slots" };
+        write!(f, "{} {slots}", self.0)
+    }
 }
 
 pub(super) fn purpose(values: &[u16]) -> Option<Purpose> {
@@ -103,7 +116,7 @@ impl Slots {
         if self.capacity == wanted {
             return Ok(());
         }
-        let words = format!("{target} has {} slots, not {wanted}", self.capacity);
+        let words = format!("{target} has {}, not {wanted}", Many(self.capacity));
         Err(Cause::new(Exit::Exists, words))
     }
 
@@ -111,7 +124,7 @@ impl Slots {
     /// before a deadline stays so. Where several resize at once, the set has one of their capacities in the end.
     pub fn resize(&mut self, wanted: u16, deadline: &Deadline) -> Result<()> {
         if usize::from(wanted) > self.room {
-            let words = format!("it has room for {} slots, not {wanted}", self.room);
+            let words = format!("it has room for {}, not {wanted}", Many(self.room));
             bail!(Cause::new(Exit::Failed, words).hint("remove it and make it anew with more"));
         }
         while self.capacity != wanted {
@@ -133,7 +146,7 @@ impl Slots {
             }
             let before = std::mem::replace(&mut self.capacity, self.set.value(CAPACITY)?);
             if self.capacity == before && deadline.patience.is_over() {
-                let what = format!("it still has {before} slots, of which none came free");
+                let what = format!("it still has {}, of which none came free", Many(before));
                 bail!(deadline.missed(&what));
             }
         }
@@ -150,9 +163,13 @@ impl Slots {
         // Who waits for more than there are any more is woken by the resizing that made it so.
         let enough = [Op::new(CAPACITY, -units).nowait(), Op::new(CAPACITY, units)];
         let array = [&enough[..], &[Op::new(FREE, -units).undo()]].concat();
-        match self.set.operate(&array, patience) {
-            Err(Errno::EAGAIN) if self.set.value(CAPACITY)? < count => return Err(Errno::EDOM),
-            outcome => outcome?,
+        loop {
+            match self.set.operate(&array, patience) {
+                Err(Errno::EAGAIN) if self.set.value(CAPACITY)? < count => return Err(Errno::EDOM),
+                // There were fewer for a moment.
+                Err(Errno::EAGAIN) if !patience.is_over() => {}
+                outcome => break outcome?,
+            }
         }
         // Everybody who has a number has a slot, so that at any instant the lowest number which is free is one of the first
         // `capacity`. One that has gone meanwhile was free at another instant: then all are looked at anew.

@@ -45,7 +45,9 @@ fn any_byte_goes_through_from_wherever_standard_input_comes() {
         .ok();
     world
         .shell("fifo read f & fifo write f <&- && exit 9; wait")
-        .stderr("fifo: cannot write to f: cannot read standard input: bad file number (EBADF)\n")
+        .stderr(
+            "fifo: cannot write to f: cannot read standard input: bad file descriptor (EBADF)\n",
+        )
         .ok();
 }
 

@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use nix::libc;
+use nix::sys::signal::Signal;
+
 use crate::support::{World, skip};
 
 #[test]
@@ -45,7 +48,8 @@ fn values_and_numbers_out_of_range() {
         ("sem run @x --slots 0 -- true", 125, "--slots '0': it is a number from 1"),
         ("sem run @x --slots -2 -- true", 125, "--slots '-2': it is a number from 1"),
         ("sem run @x --slots 40000 -- true", 125, "--slots '40000'"),
-        ("sem run @x --slots 2 --take 3 -- true", 125, "3 at once never come free of 2 slots"),
+        ("sem run @x --slots 2 --take 3 -- true", 125, "3 at once never come free of 2 slots\n"),
+        ("sem run @x --slots 1 --take 2 -- true", 125, "2 at once never come free of 1 slot\n"),
         ("sem run @x --slots 2 --take 0 -- true", 125, "--take '0'"),
         ("sem barrier @x 0", 2, "N '0': it is a number from 1"),
         ("sem barrier @x -1", 2, "N '-1'"),
@@ -344,6 +348,44 @@ fn where_sets_are_small_slots_have_less_room() {
     world.call("sem run @s --slots 248 --resize -- true").fails(125, "room for 247 slots, not 248");
     let words = "a set of 251 is more than the 250 semaphores it may have (EINVAL)";
     world.call("sem run @t --slots 248 -- true").fails(125, words);
+}
+
+#[test]
+fn where_there_are_few_semaphores_slots_take_their_share() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("the limits of an IPC namespace want one");
+    }
+    fs::write("/proc/sys/kernel/sem", "250 128 100 128").unwrap();
+    for name in ["@a", "@b"] {
+        world.call(&format!("sem run {name} --slots 2 -- true")).ok();
+    }
+    world.call("sem run @a --slots 14 --resize -- true").fails(125, "room for 13 slots, not 14");
+    // An array that is longer than the kernel lets it be leaves nothing half-made.
+    fs::write("/proc/sys/kernel/sem", "250 128 4 128").unwrap();
+    world.call("sem run @c --slots 2 -- true").fails(125, "the 4 operations that one call may do");
+    world.call("sem get @c").fails(3, "no such semaphore set");
+}
+
+#[test]
+fn a_file_that_is_too_short_for_a_semaphore_is_told() {
+    let world = World::new();
+    let file = |name: &str| format!("/dev/shm/sem.{}", &name[1..]);
+    let short = world.posix("short");
+    fs::write(file(&short), "").unwrap();
+    for verb in ["post", "wait -n"] {
+        let words = "too short for a semaphore, or became so (SIGBUS)";
+        world.call(&format!("sem {verb}")).arg(&short).fails(3, words);
+    }
+    world.call("sem get").arg(&short).fails(3, "(EINVAL)");
+    let cut = world.posix("cut");
+    world.call("sem create").arg(&cut).ok();
+    let waiting = world.call("sem wait").arg(&cut).start().blocked_in(libc::SYS_futex);
+    fs::write(file(&cut), "").unwrap();
+    waiting.signal(Signal::SIGTERM);
+    let told = waiting.end();
+    assert_eq!(told.status.code(), Some(3), "{told:?}");
+    assert!(String::from_utf8_lossy(&told.stderr).contains("became so (SIGBUS)"), "{told:?}");
 }
 
 #[test]

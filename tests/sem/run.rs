@@ -7,7 +7,7 @@ use std::path::Path;
 use nix::libc;
 use nix::sys::signal::Signal;
 
-use crate::support::{Child, World, eventually, holds, skip};
+use crate::support::{BINARY, Call, Child, World, eventually, holds, skip};
 
 /// Starts a call and waits until it has taken what it wants and become `sleep`.
 fn holder(world: &World, line: &str) -> Child {
@@ -150,7 +150,7 @@ fn standard_streams_that_are_closed_stay_closed() {
     world.shell("sem run $NAME-s --slots 1 -- ls /proc/self/fd <&- | cat").stdout(plain).ok();
     world
         .shell("sem get $NAME-s >&-")
-        .fails(1, "cannot write to standard output: bad file number (EBADF)");
+        .fails(1, "cannot write to standard output: bad file descriptor (EBADF)");
     world.shell("sem get $NAME-s 2>&- <&-").stdout("1\n").ok();
 }
 
@@ -256,6 +256,31 @@ fn who_waits_for_more_than_there_are_any_more_is_told() {
     assert_eq!(told.status.code(), Some(125));
     let told = String::from_utf8(told.stderr).unwrap();
     assert!(told.contains("there are fewer than 2 slots, so that 2 never come free"), "{told}");
+}
+
+#[test]
+fn who_waits_goes_on_where_there_were_fewer_for_a_moment() {
+    let world = World::new();
+    let name = world.name("s");
+    let mut holder = holder(&world, "sem run @s --slots 3 -- sleep 100");
+    // Its look at the capacity, after it was woken, comes late.
+    let trace = ["-D", "-o", "/dev/null", "-e", "inject=semctl:delay_enter=3000000:when=3+"];
+    let call = world.program("strace").args(trace).arg(BINARY);
+    let call = call.args(["sem", "run", &name, "--take", "3", "--", "true"]);
+    if Call::new("/bin/sh").args(["-c", "command -v strace"]).output().stdout.is_empty() {
+        return skip("there is no strace");
+    }
+    let waiting = call.start().blocked_in(libc::SYS_semtimedop);
+    let resize = |slots: u16| {
+        world.call(&format!("sem run @s --slots {slots} --resize -- true")).ok();
+    };
+    resize(2);
+    let waiting = waiting.blocked_in(libc::SYS_semctl);
+    resize(3);
+    let waiting = waiting.blocked_in(libc::SYS_semtimedop);
+    assert!(holder.runs());
+    drop(holder);
+    assert_eq!(waiting.code(), 0);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::args::numbers::count;
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
 use crate::sync::lock;
-use crate::sync::slots::Slots;
+use crate::sync::slots::{Many, Slots};
 use crate::target::Target;
 
 /// Takes a slot, waiting for one where all are taken, and becomes CMD, which keeps it until it ends, however it ends: the
@@ -122,7 +122,7 @@ pub fn slots(
     if take > capacity {
         bail!(Cause::new(
             Exit::Usage,
-            format!("{take} at once never come free of {capacity} slots")
+            format!("{take} at once never come free of {}", Many(capacity))
         ));
     }
     Ok(Slots::find_or_make(target, capacity, creating)?.0)

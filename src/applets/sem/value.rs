@@ -8,10 +8,11 @@ use super::{beyond, doing, never_initialised, plain};
 use crate::applets::Verb;
 use crate::args::numbers::{count, index};
 use crate::args::waiting::Waiting;
-use crate::exit::Exit;
+use crate::exit::{Exit, line};
 use crate::output;
 use crate::sync;
 use crate::sys::caught;
+use crate::sys::mapping::on_bus_error;
 use crate::sys::posix::sem::{Semaphore, look};
 use crate::sys::sysv::sem::Op;
 use crate::target::{Form, Target, not_posix};
@@ -39,6 +40,15 @@ impl One {
             bail!(not_posix(&self.target, why));
         }
         Ok(is_posix)
+    }
+
+    /// Opens a POSIX semaphore. Its file can be too short for one, now or later: that ends the process with a message.
+    fn open(&self, what: &str) -> Result<Semaphore> {
+        let semaphore = Semaphore::open(self.target.typed())?;
+        let why = "the file is too short for a semaphore, or became so (SIGBUS)";
+        let words = format!("cannot {what} {}: {why}", self.target);
+        on_bus_error(line("sem", words), Exit::Missing.code())?;
+        Ok(semaphore)
     }
 
     fn operate(
@@ -83,7 +93,7 @@ ipcbox sem wait door -w 10s
         let deadline = self.waiting.start();
         let wait = || {
             if self.one.posix(self.zero || self.by != 1)? {
-                let taken = Semaphore::open(self.one.target.typed())?.wait(deadline.patience)?;
+                let taken = self.one.open("wait for")?.wait(deadline.patience)?;
                 return Ok(taken.map_or_else(caught::end, Ok)?);
             }
             let delta = if self.zero { 0 } else { -self.by.cast_signed() };
@@ -125,7 +135,7 @@ ipcbox sem post door --by 3
         let deadline = self.waiting.start();
         let post = || {
             if self.one.posix(self.by != 1)? {
-                return Ok(Semaphore::open(self.one.target.typed())?.post()?);
+                return Ok(self.one.open("post to")?.post()?);
             }
             self.one.operate(self.by.cast_signed(), deadline.patience)
         };
