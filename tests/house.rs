@@ -19,6 +19,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "sys/pipe.rs",
     "sys/posix/mq.rs",
     "sys/posix/sem.rs",
+    "sys/posix/shm.rs",
     "sys/process.rs",
     "sys/process/ended.rs",
     "sys/signals.rs",

@@ -5,32 +5,39 @@
 //! the mark on the write has happened: a reader that finds such a segment reads through it, and the next writer
 //! completes the copy. Without the mark it has not, and the next writer removes the rest.
 //!
-//! The segment's key is a hash of the lock's id and the object. Somebody else can have taken that key, or have left a
-//! segment that only its owner can remove: then the next one of a few keys is used. A segment counts
-//! only where the one who created it could have written to the object anyway.
+//! The segment's key is a hash of the object, so that it is found under whatever lock the object is used next, and by who
+//! removes the object. Somebody else can have taken that key: then the next one of a few is used.
+//!
+//! The segment belongs to the owner of the object and has its permission bits: who may read the one reads the other, who
+//! may write it marks that the copy is done, and its owner removes it. Anybody can make a segment with that key. It
+//! counts only where neither its creator nor anybody who can write to it could do more by it than write to the object, which
+//! the kernel tells of both for everybody alike. A writer whose segment would not count is refused before it writes.
 
 use std::sync::atomic::Ordering;
 
 use anyhow::{Result, bail};
 use nix::errno::Errno;
-use nix::unistd::geteuid;
+use nix::unistd::{Gid, getegid, geteuid, setegid};
 
-use super::lock::Lock;
-use crate::exit::{Cause, Exit};
+use crate::args::creating::user;
+use crate::exit::{Cause, Exit, lines};
+use crate::output;
 use crate::sys::mapping::Mapping;
 use crate::sys::memory::Memory;
+use crate::sys::posix::shm as posix;
 use crate::sys::sysv::shm::{Segment, Stat};
-use crate::sys::sysv::{Key, Perm};
+use crate::sys::sysv::{Change, Key, Perm};
 use crate::target::name_key;
 
 /// How many keys are tried.
-const SLOTS: u8 = 16;
+const SLOTS: u8 = 8;
 /// The first word of every journal.
-const MAGIC: u64 = 0x6970_6362_6f78_4a31;
-/// How many words describe the write.
-const WORDS: usize = 8;
+const MAGIC: u64 = 0x6970_6362_6f78_4a32;
+/// How many words describe the object, and with it the write.
+const OBJECT_WORDS: usize = 4;
+const WORDS: usize = 7;
 /// Where the mark is.
-const MARK: usize = WORDS * 8;
+const MARK: usize = 64;
 /// Where the bytes are.
 const DATA: usize = 128;
 /// What is copied at a time.
@@ -41,17 +48,86 @@ const COMPLETE: i32 = 1;
 /// It was copied.
 const COPIED: i32 = 2;
 
+/// The bits of who may read and write, of group and others.
+const SHARED: u32 = 0o066;
+
 /// The object that is written, and who may.
 #[derive(Debug, Clone, Copy)]
 pub struct Object {
     /// What tells it from every other one.
-    pub identity: [u64; 3],
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
+    identity: [u64; 3],
+    /// Who has the rights of an owner: the owner, and a segment's creator.
+    uids: [u32; 2],
+    /// Whose members have those of the group.
+    gids: [u32; 2],
     /// Permission bits.
-    pub mode: u32,
+    mode: u32,
+}
+
+impl From<&Stat> for Object {
+    fn from(stat: &Stat) -> Self {
+        let Perm { gid, creator_gid, mode, .. } = stat.perm;
+        let identity = [1, 0, i64::from(stat.id).cast_unsigned()];
+        Self { identity, uids: stat.perm.owners(), gids: [gid, creator_gid], mode }
+    }
+}
+
+impl From<&posix::Stat> for Object {
+    fn from(stat: &posix::Stat) -> Self {
+        let identity = [2, stat.device, stat.inode];
+        Self { identity, uids: [stat.uid; 2], gids: [stat.gid; 2], mode: stat.mode }
+    }
+}
+
+impl Object {
+    /// The one that is open.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn of(memory: &Memory) -> nix::Result<Self> {
+        Ok(match memory {
+            Memory::Segment(segment, _) => (&segment.stat()?).into(),
+            Memory::Object(object) => {
+                let mut it: Self = (&object.stat()?).into();
+                if object.has_acl()? {
+                    // Then the bits of the group are those of all whom the list names.
+                    it.mode &= !0o070;
+                }
+                it
+            }
+        })
+    }
+
+    /// Whether what is in a segment with these permissions can only be from somebody who may write to the object, and is for
+    /// nobody who may not read it.
+    fn admits(&self, perm: &Perm) -> bool {
+        let Self { uids, gids, mode, .. } = self;
+        let (owners, group) = (uids.contains(&perm.uid), gids.contains(&perm.creator_gid));
+        let creator = [0, uids[0], uids[1]].contains(&perm.creator_uid)
+            || mode & 0o022 == 0o022
+            || (mode & 0o020 != 0 && group);
+        // Where the group may as much as all others it does not matter which one it is.
+        let same_group = group && gids.contains(&perm.gid);
+        let grants = perm.mode & SHARED;
+        creator
+            && (owners || perm.uid == perm.creator_uid)
+            && grants & !mode == 0
+            && (same_group || grants & 0o060 == 0 || (mode >> 3 ^ mode) & 0o006 == 0)
+    }
+
+    /// Why a writer may leave no journal: nobody could know whether it might write, or others than the group could read it.
+    fn refused(&self, perm: &Perm) -> Cause {
+        if self.mode & 0o060 == 0 {
+            let words = "its owner and permission bits allow no locked write by this user";
+            return Cause::new(Exit::Denied, words);
+        }
+        let words = format!(
+            "a locked write keeps a copy for the group {} of the object, which has to be the process's own, not {}",
+            perm.gid, perm.creator_gid
+        );
+        let hint = "sg GROUP -c 'ipcbox shm write …' runs it as that group";
+        Cause::new(Exit::Denied, words).hint(hint)
+    }
 }
 
 /// A write: so many bytes at an offset, and what follows made zero or not.
@@ -65,12 +141,9 @@ pub struct Extent {
     pub clears: bool,
 }
 
-/// The journal of an object under a lock, which the caller holds.
+/// The journal of an object, under a lock that the caller holds.
 #[derive(Debug, Clone, Copy)]
-pub struct Journal {
-    lock: Lock,
-    object: Object,
-}
+pub struct Journal(Object);
 
 /// A write that is complete in its journal.
 struct Entry {
@@ -78,56 +151,81 @@ struct Entry {
     extent: Extent,
 }
 
+/// What a killed writer left.
+struct Left {
+    segment: Segment,
+    /// Its write, where that is complete.
+    entry: Option<Entry>,
+    /// Who left it, where that does not count.
+    stranger: Option<u32>,
+}
+
+impl Left {
+    /// Its write; that one does not count is told.
+    fn write(self) -> Option<Entry> {
+        let Self { entry, stranger, .. } = self;
+        entry.filter(|_| {
+            stranger.is_none_or(|uid| {
+                output::tell(&lines("shm", &unbelieved(uid).into()));
+                false
+            })
+        })
+    }
+}
+
 impl Journal {
-    /// That of `object` under `lock`.
+    /// That of `object`.
     #[must_use]
-    pub const fn new(lock: Lock, object: Object) -> Self {
-        Self { lock, object }
+    pub const fn new(object: Object) -> Self {
+        Self(object)
     }
 
     fn key(&self, slot: u8) -> Key {
-        let lock = i64::from(self.lock.set.id()).cast_unsigned();
-        let words = [MAGIC, lock, u64::from(slot)].into_iter().chain(self.object.identity);
+        let words = [MAGIC, u64::from(slot)].into_iter().chain(self.0.identity);
         name_key(&words.flat_map(u64::to_ne_bytes).collect::<Vec<_>>())
     }
 
     fn header(&self, extent: Extent) -> [u64; WORDS] {
-        let lock = i64::from(self.lock.set.id()).cast_unsigned();
-        let [kind, device, number] = self.object.identity;
+        let [kind, device, number] = self.0.identity;
         let Extent { offset, len, clears } = extent;
-        [MAGIC, lock, kind, device, number, offset, len, u64::from(clears)]
+        [MAGIC, kind, device, number, offset, len, u64::from(clears)]
     }
 
-    /// Whether the one who created a segment could have written to the object.
-    fn trusts(&self, perm: &Perm) -> bool {
-        let Object { uid, gid, mode, .. } = self.object;
-        let known = [0, geteuid().as_raw(), uid].contains(&perm.creator_uid);
-        known || mode & 0o002 != 0 || (mode & 0o020 != 0 && perm.creator_gid == gid)
-    }
-
-    /// The journal's segments, those of somebody who may not write left out.
-    fn segments(&self) -> Result<Vec<(Segment, Stat)>> {
-        let mut found = Vec::new();
+    /// What killed writers left.
+    fn left(&self) -> Result<Vec<Left>> {
+        let mut left = Vec::new();
         for slot in 0..SLOTS {
             let segment = match Segment::find(self.key(slot)) {
-                Err(Errno::ENOENT) => break,
+                Err(Errno::ENOENT) => continue,
                 found => found?,
             };
-            let stat = segment.stat()?;
-            if self.trusts(&stat.perm) {
-                found.push((segment, stat));
+            match self.look(segment) {
+                Ok(found) => left.extend(found),
+                Err(error) => match error.downcast_ref() {
+                    // It was removed meanwhile.
+                    Some(Errno::EINVAL | Errno::EIDRM) => {}
+                    _ => return Err(error),
+                },
             }
         }
-        Ok(found)
+        Ok(left)
     }
 
-    /// The write in a segment, if it is complete and of this object.
-    fn entry(&self, segment: Segment, stat: &Stat) -> Result<Option<Entry>> {
-        let room = stat.size.saturating_sub(DATA as u64);
-        if stat.size < DATA as u64 {
-            return Ok(None);
+    /// What a segment is to this journal; nothing where it is another's.
+    fn look(&self, segment: Segment) -> Result<Option<Left>> {
+        let stat = segment.stat()?;
+        let is_idle = stat.attached == 0;
+        if stat.perm.mode & 0o200 == 0 {
+            // It has not been given its owner and its mode yet.
+            return Ok(is_idle.then_some(Left { segment, entry: None, stranger: None }));
         }
-        let bytes = segment.attach(false)?;
+        let Some(room) = stat.size.checked_sub(DATA as u64) else { return Ok(None) };
+        let counts = self.0.admits(&stat.perm);
+        let bytes = match segment.attach(false) {
+            Err(Errno::EACCES) if counts => bail!(out_of_reach(&stat.perm)),
+            Err(Errno::EACCES) => return Ok(None),
+            bytes => bytes?,
+        };
         let mut words = [0; WORDS];
         for (n, word) in words.iter_mut().enumerate() {
             let mut raw = [0; 8];
@@ -136,9 +234,16 @@ impl Journal {
         }
         let [.., offset, len, clears] = words;
         let extent = Extent { offset, len, clears: clears != 0 };
+        let header = self.header(extent);
+        // A writer can be killed at each of its words, the first included.
+        let is_ours = words.iter().zip(header).take(OBJECT_WORDS).all(|(a, b)| *a == b || *a == 0);
+        if !is_ours || (words[0] == 0 && !is_idle) {
+            return Ok(None);
+        }
         let complete = bytes.word(MARK)?.load(Ordering::SeqCst) == COMPLETE;
-        let ours = words == self.header(extent) && len <= room;
-        Ok((complete && ours).then_some(Entry { bytes, extent }))
+        let entry = (complete && words == header && len <= room).then_some(Entry { bytes, extent });
+        let stranger = (!counts).then_some(stat.perm.creator_uid);
+        Ok(Some(Left { segment, entry, stranger }))
     }
 
     /// Puts the writes that were complete and are not yet copied over `bytes`, which were read at `offset`.
@@ -146,10 +251,8 @@ impl Journal {
     /// # Errors
     /// A journal may not be read.
     pub fn read_through(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {
-        for (segment, stat) in self.segments()? {
-            if let Some(entry) = self.entry(segment, &stat)? {
-                entry.overlay(offset, bytes)?;
-            }
+        for entry in self.left()?.into_iter().filter_map(Left::write) {
+            entry.overlay(offset, bytes)?;
         }
         Ok(())
     }
@@ -159,24 +262,39 @@ impl Journal {
     /// # Errors
     /// A journal may not be read or written.
     pub fn complete(&self, memory: &Memory) -> Result<()> {
-        for (segment, stat) in self.segments()? {
-            if let Some(entry) = self.entry(segment, &stat)? {
+        for left in self.left()? {
+            let (segment, entry) = (left.segment, left.write());
+            if let Some(entry) = &entry {
                 entry.copy(memory)?;
-                segment.attach(true)?.word(MARK)?.store(COPIED, Ordering::SeqCst);
             }
-            match segment.remove() {
+            if segment.remove() == Err(Errno::EPERM) {
                 // Its owner removes it; it counts no more.
-                Ok(()) | Err(Errno::EPERM) => {}
-                Err(errno) => return Err(errno.into()),
+                match (segment.attach(true), entry) {
+                    (Ok(bytes), _) => bytes.word(MARK)?.store(COPIED, Ordering::SeqCst),
+                    (Err(Errno::EACCES), Some(_)) => bail!(out_of_reach(&segment.stat()?.perm)),
+                    (Err(_), _) => {}
+                }
             }
         }
         Ok(())
     }
 
+    /// Removes what killed writers left of an object that is gone.
+    ///
+    /// # Errors
+    /// `EPERM`: some of it belongs to others. Those of looking for it.
+    pub fn remove(&self) -> Result<()> {
+        let left = self.left()?.into_iter();
+        match left.filter(|left| left.segment.remove() == Err(Errno::EPERM)).count() {
+            0 => Ok(()),
+            _ => Err(Errno::EPERM.into()),
+        }
+    }
+
     /// Writes: `fill` puts the bytes into the mapping it is given, at the place it is given.
     ///
     /// # Errors
-    /// There is no room for the journal; what `fill` says. Then nothing was written.
+    /// There is no room for the journal, or it would not count; what `fill` says. Then nothing was written.
     pub fn write(
         &self,
         memory: &Memory,
@@ -194,28 +312,83 @@ impl Journal {
             Ok::<_, anyhow::Error>(Entry { bytes, extent })
         };
         let outcome = prepared().and_then(|entry| Ok(entry.copy(memory)?));
-        segment.remove()?;
-        outcome
+        match segment.remove() {
+            // Somebody removed the object, and this with it.
+            Ok(()) | Err(Errno::EINVAL | Errno::EIDRM) => outcome,
+            Err(errno) => Err(errno.into()),
+        }
     }
 
+    /// A new segment for a write, with the owner and the permission bits of the object.
     fn begin(&self, extent: Extent) -> Result<Segment> {
-        let size = extent.len.saturating_add(DATA as u64);
-        // Whoever may take the lock may complete the copy.
-        let mode = self.lock.set.stat()?.perm.mode | 0o600;
-        for slot in 0..SLOTS {
-            match Segment::create(self.key(slot), size, mode, false) {
-                Err(Errno::EEXIST) => {}
-                Err(errno @ (Errno::ENOSPC | Errno::ENOMEM | Errno::EINVAL)) => {
-                    let words = "no room for the copy that a locked write keeps of its data";
-                    let hint = "ipcs -lm shows the limits of segments, and ipcs -um what is used";
-                    bail!(Cause::told(errno, words).hint(hint));
-                }
-                created => return Ok(created?),
-            }
+        let Object { uids: [uid, _], gids, mode, .. } = self.0;
+        let (user, group) = (geteuid().as_raw(), getegid());
+        // The group of who creates a segment has a group's rights beside that of its owner. Who is privileged can choose it.
+        let switched = !gids.contains(&group.as_raw()) && setegid(Gid::from_raw(gids[0])).is_ok();
+        let creator_gid = if switched { gids[0] } else { group.as_raw() };
+        let gid = if creator_gid == gids[0] { gids[1] } else { gids[0] };
+        let mode = mode & SHARED | 0o600;
+        let perm = Perm { key: 0, uid, gid, creator_uid: user, creator_gid, mode };
+        let begun = if self.0.admits(&perm) {
+            self.make(extent, &perm)
+        } else {
+            Err(self.0.refused(&perm).into())
+        };
+        if switched {
+            setegid(group)?;
         }
-        let words = "killed writers of other users left their copies, and may remove them";
-        bail!(Cause::new(Exit::Failed, words).hint("ipcs -m shows the segments of others"))
+        begun
     }
+
+    fn make(&self, extent: Extent, perm: &Perm) -> Result<Segment> {
+        let size = extent.len.saturating_add(DATA as u64);
+        let is_given = (perm.uid, perm.gid) != (perm.creator_uid, perm.creator_gid);
+        let first_mode = if is_given { 0o400 } else { perm.mode };
+        let Some(segment) = (0..SLOTS)
+            .map(|slot| Segment::create(self.key(slot), size, first_mode, false))
+            .find(|made| *made != Err(Errno::EEXIST))
+        else {
+            let words = "killed writers of other users left their copies, and may remove them";
+            bail!(Cause::new(Exit::Failed, words).hint("ipcs -m shows the segments of others"));
+        };
+        let segment = segment.map_err(no_room)?;
+        let change = Change { uid: Some(perm.uid), gid: Some(perm.gid), mode: Some(perm.mode) };
+        if is_given && let Err(errno) = segment.change(change) {
+            segment.remove()?;
+            bail!(Cause::told(
+                errno,
+                "the copy that a locked write keeps of its data cannot be given to the owner"
+            ));
+        }
+        Ok(segment)
+    }
+}
+
+fn no_room(errno: Errno) -> anyhow::Error {
+    match errno {
+        Errno::ENOSPC | Errno::ENOMEM | Errno::EINVAL => {
+            let words = "no room for the copy that a locked write keeps of its data";
+            let hint = "ipcs -lm shows the limits of segments, and ipcs -um what is used";
+            Cause::told(errno, words).hint(hint).into()
+        }
+        errno => errno.into(),
+    }
+}
+
+/// What a complete write is that somebody left who may not write.
+fn unbelieved(uid: u32) -> Cause {
+    let words = format!(
+        "a write that {} left unfinished does not count: permissions do not allow it, or no longer",
+        user(uid)
+    );
+    Cause::new(Exit::Denied, words).hint("the next locked write of the owner removes it")
+}
+
+/// A journal that may not be used: the object's permissions changed after it was made.
+fn out_of_reach(perm: &Perm) -> Cause {
+    let words =
+        format!("a write that {} left unfinished is not for this user", user(perm.creator_uid));
+    Cause::told(Errno::EACCES, words).hint("the next locked write of the owner completes it")
 }
 
 impl Entry {

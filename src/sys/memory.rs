@@ -10,22 +10,31 @@ use nix::errno::Errno;
 
 use super::mapping::Mapping;
 use super::posix::shm::Object;
+use super::sysv::shm::Segment;
 use super::transfer;
 
 /// Shared memory that is open.
 #[derive(Debug)]
 pub enum Memory {
-    /// A System V segment.
-    Segment(Mapping),
+    /// A System V segment, and where it is attached.
+    Segment(Segment, Mapping),
     /// A POSIX object.
     Object(Object),
 }
 
 impl Memory {
+    /// That of a segment.
+    ///
+    /// # Errors
+    /// Those of [attaching](Segment::attach) it.
+    pub fn attach(segment: Segment, writable: bool) -> Result<Self> {
+        Ok(Self::Segment(segment, segment.attach(writable)?))
+    }
+
     /// How many bytes it has, at this moment.
     pub fn size(&self) -> Result<u64> {
         match self {
-            Self::Segment(mapping) => Ok(mapping.len() as u64),
+            Self::Segment(_, mapping) => Ok(mapping.len() as u64),
             Self::Object(object) => Ok(object.stat()?.size),
         }
     }
@@ -42,7 +51,7 @@ impl Memory {
     /// `EFAULT`: they end beyond the memory, which was made shorter.
     pub fn read_at(&self, at: u64, bytes: &mut [u8]) -> Result<()> {
         match self {
-            Self::Segment(mapping) => mapping.read_at(index(at)?, bytes),
+            Self::Segment(_, mapping) => mapping.read_at(index(at)?, bytes),
             Self::Object(object) => match transfer::read_at(object.as_fd(), at, bytes)? {
                 all if all == bytes.len() => Ok(()),
                 _ => Err(Errno::EFAULT),
@@ -58,7 +67,7 @@ impl Memory {
     pub fn write_at(&self, at: u64, bytes: &[u8]) -> Result<()> {
         self.check(at, bytes.len() as u64)?;
         match self {
-            Self::Segment(mapping) => mapping.write_at(index(at)?, bytes),
+            Self::Segment(_, mapping) => mapping.write_at(index(at)?, bytes),
             Self::Object(object) => transfer::write_at(object.as_fd(), at, bytes),
         }
     }
@@ -69,7 +78,7 @@ impl Memory {
     /// As for [`write_at`](Self::write_at).
     pub fn clear(&self, at: u64, len: u64) -> Result<()> {
         self.check(at, len)?;
-        if let Self::Segment(mapping) = self {
+        if let Self::Segment(_, mapping) = self {
             return mapping.clear(index(at)?, index(len)?);
         }
         let zeros = vec![0; index(len)?.min(STEP)];
@@ -92,7 +101,7 @@ impl Memory {
             let step = (most - done).min(LONG_STEP);
             self.check(at + done, step)?;
             let moved = match self {
-                Self::Segment(mapping) => {
+                Self::Segment(_, mapping) => {
                     let (at, step) = (index(at + done)?, index(step)?);
                     transfer::reading(from, || mapping.read_from(from, at, step))? as u64
                 }
@@ -112,7 +121,7 @@ impl Memory {
     /// The write's.
     pub fn pour(&self, to: BorrowedFd, at: u64, len: u64) -> Result<u64> {
         let mapping = match self {
-            Self::Segment(mapping) => mapping,
+            Self::Segment(_, mapping) => mapping,
             Self::Object(object) => return transfer::pour(object.as_fd(), at, to, len),
         };
         let mut done = 0;
@@ -129,7 +138,7 @@ impl Memory {
     /// `EINVAL`: no bytes.
     pub fn words(self, at: u64, len: usize, writable: bool) -> Result<(Mapping, usize)> {
         match self {
-            Self::Segment(mapping) => Ok((mapping, index(at)?)),
+            Self::Segment(_, mapping) => Ok((mapping, index(at)?)),
             Self::Object(object) => Ok((Mapping::map(object, at, len, writable)?, 0)),
         }
     }

@@ -162,7 +162,7 @@ pub fn pour(from: BorrowedFd, at: u64, to: BorrowedFd, most: u64) -> Result<u64>
     Ok(done)
 }
 
-/// How many bytes are left to read of a file; `None` where it does not tell, as a pipe and the files of `/proc` do not.
+/// How many bytes are left to read of a file; `None` where it does not tell, as a pipe and the files of `/proc` and `/sys` do not.
 ///
 /// # Errors
 /// `EISDIR`: it is a directory. `EBADF`: it is not open for reading.
@@ -174,7 +174,11 @@ pub fn left(from: BorrowedFd) -> Result<Option<u64>> {
         S_IFDIR => Err(Errno::EISDIR),
         S_IFREG => {
             let left = stat.st_size - lseek(from, 0, Whence::SeekCur)?;
-            Ok(u64::try_from(left).ok().filter(|left| *left > 0))
+            let left = u64::try_from(left).ok().filter(|left| *left > 0);
+            // A file of /sys says a page, whatever is in it; a file with holes takes as little room.
+            let is_true = stat.st_blocks > 0
+                || pread(from, &mut [0], stat.st_size - 1).is_ok_and(|came| came > 0);
+            Ok(left.filter(|_| is_true))
         }
         _ => Ok(None),
     }

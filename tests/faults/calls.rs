@@ -72,6 +72,7 @@ pub const CALLS: &[Call] = &[
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_lstat, "lstat", STAT),
     (libc::SYS_fstat, "fstat", STAT),
+    (libc::SYS_fgetxattr, "fgetxattr", STAT),
     (libc::SYS_newfstatat, "newfstatat", STAT),
     (
         libc::SYS_statx,

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use nix::libc;
 
 use super::{both, missing};
-use crate::support::{BINARY, Call, World, eventually};
+use crate::support::{BINARY, Call, World, eventually, skip};
 
 /// Bytes of every value, in an order that does not repeat with the page.
 fn noise(len: usize) -> Vec<u8> {
@@ -136,6 +136,52 @@ fn create_makes_it_as_large_as_the_data() {
 }
 
 #[test]
+fn a_mode_that_denies_its_owner_is_given_when_the_bytes_are_there() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else {
+        return skip("an ordinary user wants root to be made");
+    };
+    for (n, name) in both(&world, "a").into_iter().chain(both(&world, "b")).enumerate() {
+        let create = |verb: &str| world.call(verb).args([&name, "--create", "-m", "0444"]);
+        let call = if n < 2 { create("shm write").arg("hello") } else { create("shm add") };
+        call.user(stranger).ok();
+        world.call("shm stat --no-header --columns mode").arg(&name).stdout("0444\n").ok();
+        let text = if n < 2 { "hello" } else { "\u{1}" };
+        world.call("shm read --text").arg(&name).user(stranger).stdout(text).ok();
+        world.call("shm set").args([&name, "1"]).user(stranger).fails(5, "by its own mode");
+    }
+}
+
+#[test]
+fn a_file_that_says_more_than_is_in_it_is_a_stream() {
+    let world = World::new();
+    let path = Path::new("/sys/kernel/mm/transparent_hugepage/enabled");
+    let Ok(text) = std::fs::read_to_string(path) else {
+        return skip("there is no such file in /sys here");
+    };
+    for (n, name) in both(&world, "a").into_iter().chain(both(&world, "b")).enumerate() {
+        let mut words = vec!["write", &name];
+        if n < 2 {
+            world.call("shm create --size 64").arg(&name).ok();
+        } else {
+            words.push("--create");
+        }
+        let lock = world.name("lock");
+        for more in [&[][..], &["--lock", &lock]] {
+            let output = from_file(&[&words, more].concat(), path);
+            assert!(output.status.success(), "{output:?}");
+        }
+        world.call("shm read --text").arg(&name).stdout(&text).ok();
+    }
+    // One with holes says what it is.
+    let holes = world.file("holes", "");
+    std::fs::OpenOptions::new().write(true).open(&holes).unwrap().set_len(100_000).unwrap();
+    let output = from_file(&["write", &world.name("a")], &holes);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("100000 bytes at offset 0 are"));
+}
+
+#[test]
 fn many_first_writers_make_one_object() {
     let world = World::new();
     for name in both(&world, "a") {
@@ -219,7 +265,7 @@ fn a_full_disk_and_a_closed_output_are_errors() {
         let script = format!("ipcbox shm read {name} >/dev/full");
         world.shell(&script).fails(1, "cannot write to standard output: no space left on device");
         let script = format!("ipcbox shm read {name} >&-");
-        world.shell(&script).fails(1, "standard output: bad file number (EBADF)");
+        world.shell(&script).fails(1, "standard output: bad file descriptor (EBADF)");
         // The reader's end closes the box as it does any filter.
         let script = format!("{{ ipcbox shm read {name} || echo $? >status; }} | true; cat status");
         world.shell(&script).stdout("141\n").ok();

@@ -1,14 +1,16 @@
 //! `--lock`: a reader never sees half a write, not even of a writer that was killed.
 
+use std::ffi::CString;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sys::signal::Signal;
+use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 
 use super::{both, missing, rounds};
-use crate::support::{BINARY, World};
+use crate::support::{BINARY, Call, World};
 
 const LEN: usize = 1 << 20;
 
@@ -72,11 +74,8 @@ fn eight_writers_and_eight_readers_under_kills_see_no_mix() {
         // The next writer finds nothing in its way, and leaves nothing but the object.
         world.call("shm write --lock").args([&lock, &name]).input("z".repeat(LEN)).ok();
         assert!(is_whole(&world.call("shm read").arg(&name).output().stdout));
-        if world.is_own() {
-            let segments = std::fs::read_to_string("/proc/sysvipc/shm").unwrap().lines().count();
-            assert_eq!(segments, if name.starts_with('/') { 1 } else { 2 });
-            world.call("shm rm --missing-ok").arg(world.name("a")).ok();
-        }
+        world.call("shm rm").arg(&name).ok();
+        assert_eq!(segments(&world), 0);
     }
 }
 
@@ -86,13 +85,7 @@ fn a_write_that_was_killed_in_the_middle_is_whole() {
     let (name, lock) = (world.posix("a"), world.name("lock"));
     let all = |letter: &str| letter.repeat(LEN);
     world.call("shm write --create").arg(&name).input(all("a")).ok();
-    world.file("b", &all("b"));
-    // The kernel ends it where it would write beyond the limit of a file's size, in the middle of the copy.
-    let script =
-        format!("ulimit -c 0; ulimit -f 1024; exec ipcbox shm write {name} --lock {lock} <b");
-    assert_eq!(world.shell(&script).start().code(), 128 + Signal::SIGXFSZ as i32);
-    let half = world.call("shm read").arg(&name).ok();
-    assert_eq!(half, "b".repeat(LEN / 2) + &"a".repeat(LEN / 2));
+    half_a_write(&world, &name, &lock, |call| call);
     // Whoever has the lock sees it whole, again and again, and in part.
     let read = || world.call("shm read --lock").args([&lock, &name]);
     for _ in 0..2 {
@@ -102,10 +95,37 @@ fn a_write_that_was_killed_in_the_middle_is_whole() {
     // The next writer completes it.
     world.call("shm write --lock").args([&lock, &name, "c"]).ok();
     assert!(world.call("shm read").arg(&name).ok() == "c".to_owned() + &"b".repeat(LEN - 1));
-    if world.is_own() {
-        let segments = std::fs::read_to_string("/proc/sysvipc/shm").unwrap().lines().count();
-        assert_eq!(segments, 1, "a journal stayed");
-    }
+    assert_eq!(segments(&world), 0, "a journal stayed");
+}
+
+/// A group that belongs to no user.
+const GROUP: u32 = 54400;
+
+/// Runs it as this user, whose own group and whose further group these are.
+fn member(call: Call, uid: u32, gid: u32, further: u32) -> Call {
+    call.before(move || {
+        setgroups(&[Gid::from_raw(further)])?;
+        setgid(Gid::from_raw(gid))?;
+        Ok(setuid(Uid::from_raw(uid))?)
+    })
+}
+
+/// Writes `b`s over the `a`s of a POSIX object, and is killed after half of them.
+fn half_a_write(world: &World, name: &str, lock: &str, by: impl FnOnce(Call) -> Call) {
+    world.file("b", &"b".repeat(LEN));
+    let script = format!(
+        "ulimit -c 0; ulimit -f 1024; exec ipcbox shm write {name} --foreign --lock {lock} <b"
+    );
+    let killed = by(world.shell(&script)).start().code();
+    assert_eq!(killed, 128 + Signal::SIGXFSZ as i32);
+    let half = world.call("shm read").arg(name).ok();
+    assert_eq!(half, "b".repeat(LEN / 2) + &"a".repeat(LEN / 2));
+}
+
+/// How many segments there are, where they can be counted.
+fn segments(world: &World) -> usize {
+    let all = || std::fs::read_to_string("/proc/sysvipc/shm").unwrap().lines().count() - 1;
+    if world.is_own() { all() } else { 0 }
 }
 
 #[test]
@@ -116,24 +136,147 @@ fn what_a_stranger_puts_there_is_not_believed() {
         return;
     };
     let (name, lock) = (world.posix("a"), world.name("lock"));
-    world
-        .call("shm write --create -m 0666 --lock")
-        .args([&lock, &name])
-        .input("a".repeat(LEN))
-        .ok();
-    world.file("b", &"b".repeat(LEN));
-    let script =
-        format!("ulimit -c 0; ulimit -f 1024; exec ipcbox shm write {name} --lock {lock} <b");
-    // May write: believed, although it is another user's, who alone can remove what is left.
-    world.shell(&script).user(stranger).start().code();
-    assert!(world.call("shm read --lock").args([&lock, &name]).ok() == "b".repeat(LEN));
-    // May no longer write: not believed.
-    world.call("shm set -m 0644").arg(&name).ok();
-    let read = world.call("shm read --lock").args([&lock, &name]).ok();
-    assert!(read == "b".repeat(LEN / 2) + &"a".repeat(LEN / 2));
-    // Neither is in the way of the next writer.
-    world.call("shm write --lock").args([&lock, &name]).input("c".repeat(LEN)).ok();
-    assert!(world.call("shm read --lock").args([&lock, &name]).ok() == "c".repeat(LEN));
+    let mode = |mode: &str| world.call("shm set -m").args([mode, &name]).ok();
+    let read = || world.call("shm read --lock").args([&lock, &name]);
+    world.call("shm write --create --lock").args([&lock, &name]).input("a".repeat(LEN)).ok();
+    world.call("sem set -m 0666").arg(&lock).ok();
+    mode("0666");
+    half_a_write(&world, &name, &lock, |call| call.user(stranger));
+    // May write: believed.
+    assert!(read().ok() == "b".repeat(LEN));
+    // May no longer write: not believed, and told.
+    mode("0644");
+    let told = "shm: a write that uid 54321 left unfinished does not count: permissions do not allow it, or no longer\nhint: the next locked write of the owner removes it\n";
+    assert!(read().stderr(told).ok() == "b".repeat(LEN / 2) + &"a".repeat(LEN / 2));
+    let own = || world.call("shm write --lock").args([&lock, &name]);
+    own().stderr(told).input("a".repeat(LEN)).ok();
+    assert_eq!(segments(&world), 0, "a journal stayed");
+    // Nor is one believed, were it the owner's, that somebody can write who may not write to the object.
+    mode("0666");
+    half_a_write(&world, &name, &lock, |call| call);
+    mode("0644");
+    let told = told.replace("uid 54321", "root");
+    own().stderr(told).input("c".repeat(LEN)).ok();
+    assert!(read().ok() == "c".repeat(LEN));
+    assert_eq!(segments(&world), 0, "a journal stayed");
+}
+
+#[test]
+fn whoever_shares_an_object_completes_what_another_began() {
+    let world = World::new();
+    if world.stranger().is_none() {
+        missing("right to be somebody else", true);
+        return;
+    }
+    let (name, lock) = (world.posix("a"), world.name("lock"));
+    let owner = format!("0:{GROUP}");
+    world.call("shm write --create -m 660 --lock").args([&lock, &name]).input("a".repeat(LEN)).ok();
+    world.call("shm set --owner").args([&owner, &name]).ok();
+    world.call("sem set -m 660 --owner").args([&owner, &lock]).ok();
+    let read = || world.call("shm read --foreign --lock").args([&lock, &name]);
+    let write = || world.call("shm write --foreign --lock").args([&lock, &name]);
+    let [a, b] = [1, 2].map(|n| move |call| member(call, 54_300 + n, GROUP, GROUP));
+    let further = |call| member(call, 54_303, 54_303, GROUP);
+
+    for first in [true, false] {
+        half_a_write(&world, &name, &lock, |call| if first { a(call) } else { call });
+        for whole in [read(), b(read()), further(read())] {
+            assert!(whole.ok() == "b".repeat(LEN));
+        }
+        b(write().arg("xyz")).ok();
+        a(write().args(["q", "--offset", "1000"])).ok();
+        let text = format!("xyz{}q", "b".repeat(997));
+        for all in [read(), a(read()), b(read())] {
+            all.args(["--length", "1001"]).stdout(&text).ok();
+        }
+        // What is not the caller's to remove went with the owner's next write.
+        write().input("a".repeat(LEN)).ok();
+        assert_eq!(segments(&world), 0, "a journal stayed");
+    }
+
+    // Its copy would be for its own group, and that it may write is nowhere to be seen.
+    further(write().arg("xyz"))
+        .fails(5, "group 54400 of the object, which has to be the process's own, not 54303");
+    assert!(read().ok() == "a".repeat(LEN));
+    // Where all others may do the same it does not matter.
+    world.call("shm set -m 666").arg(&name).ok();
+    further(write().arg("xyz")).ok();
+    b(read()).args(["--length", "4"]).stdout("xyza").ok();
+    assert_eq!(segments(&world), 0, "a journal stayed");
+}
+
+/// Gives a file an access control list by which its group reads and `user` writes; whether the file system has such.
+fn let_write(path: &str, user: u32) -> bool {
+    const VERSION: u32 = 2;
+    let (owner, named, group, mask, others) = (0x01, 0x02, 0x04, 0x10, 0x20);
+    let nobody = u32::MAX;
+    let mut list = VERSION.to_le_bytes().to_vec();
+    let entries = [
+        (owner, 6, nobody),
+        (named, 6, user),
+        (group, 4, nobody),
+        (mask, 6, nobody),
+        (others, 0, nobody),
+    ];
+    for (tag, bits, id) in entries {
+        list.extend(u16::to_le_bytes(tag));
+        list.extend(u16::to_le_bytes(bits));
+        list.extend(u32::to_le_bytes(id));
+    }
+    let (path, name) = (CString::new(path).unwrap(), c"system.posix_acl_access");
+    // SAFETY: terminated strings, and as many bytes as are told.
+    #[allow(unsafe_code)]
+    let set = unsafe {
+        libc::setxattr(path.as_ptr(), name.as_ptr(), list.as_ptr().cast(), list.len(), 0)
+    };
+    set == 0
+}
+
+#[test]
+fn a_group_that_an_access_list_lets_only_read_is_not_believed() {
+    let world = World::new();
+    if world.stranger().is_none() {
+        missing("right to be somebody else", true);
+        return;
+    }
+    let (name, lock) = (world.posix("a"), world.name("lock"));
+    world.call("shm write --create --lock").args([&lock, &name, "old"]).ok();
+    world.call("sem set -m 666").arg(&lock).ok();
+    world.call("shm set --owner").args([&format!("0:{GROUP}"), &name]).ok();
+    if missing("access control list in /dev/shm", !let_write(&format!("/dev/shm{name}"), 54_301)) {
+        return;
+    }
+    world.call("shm stat --no-header --columns mode").arg(&name).stdout("0660\n").ok();
+    let write = || world.call("shm write --foreign").args([&name, "new"]);
+    let own = "its owner and permission bits allow no locked write by this user";
+    for gid in [GROUP, 54_301] {
+        let call = write().args(["--lock", &lock]);
+        member(call, 54_301, gid, gid).fails(5, own);
+    }
+    member(write(), 54_302, GROUP, GROUP).fails(5, "(EACCES)");
+    member(write(), 54_301, GROUP, GROUP).ok();
+    world.call("shm write --lock").args([&lock, &name, "own"]).ok();
+}
+
+#[test]
+fn a_write_outlives_its_lock_and_goes_with_its_object() {
+    let world = World::new();
+    let (name, lock) = (world.posix("a"), world.name("lock"));
+    let other = world.name("other");
+    let create = || world.call("shm write --create").arg(&name).input("a".repeat(LEN)).ok();
+    create();
+    half_a_write(&world, &name, &lock, |call| call);
+    world.call("sem rm").arg(&lock).ok();
+    for lock in [&lock, &other] {
+        assert!(world.call("shm read --lock").args([lock, &name]).ok() == "b".repeat(LEN));
+    }
+    world.call("shm write --lock").args([&other, &name, "c"]).ok();
+    assert!(world.call("shm read").arg(&name).ok() == "c".to_owned() + &"b".repeat(LEN - 1));
+    assert_eq!(segments(&world), 0, "a journal stayed");
+    create();
+    half_a_write(&world, &name, &lock, |call| call);
+    world.call("shm rm").arg(&name).ok();
+    assert_eq!(segments(&world), 0, "a journal stayed");
 }
 
 #[test]
@@ -184,6 +327,19 @@ fn for_what_cannot_be_no_lock_is_made() {
     for call in ["shm read private --lock @l", "shm write private x --create --lock @l"] {
         world.call(call).fails(2, "found by its id");
         world.call("sem get @l").fails(3, "no such semaphore set");
+    }
+}
+
+#[test]
+fn for_what_is_not_there_no_lock_is_made() {
+    let world = World::new();
+    for name in both(&world, "a") {
+        for call in ["shm read", "shm write -n"] {
+            world.call(call).args([&name, "--lock", &world.name("l")]).fails(3, "(ENOENT)");
+            world.call("sem get @l").fails(3, "no such semaphore set");
+        }
+        world.call("shm write --create --lock @l").args([&name, "x"]).ok();
+        world.call("sem rm @l").ok();
     }
 }
 

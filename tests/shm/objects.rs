@@ -100,6 +100,9 @@ fn attributes_are_set() {
     assert_eq!(std::fs::metadata(file(&name)).unwrap().len(), 1 << 20);
     world.call("shm set --size 100").arg(&name).ok();
     assert_eq!(std::fs::metadata(file(&name)).unwrap().len(), 100);
+    world.call("shm set --size 104 --offset 100").args([&name, "7"]).ok();
+    world.call("shm get --offset 100").arg(&name).stdout("7\n").ok();
+    world.call("shm set --size 100").arg(&name).ok();
     world.call("shm set --size 1E").arg(&name).fails(1, "free in /dev/shm");
     assert_eq!(std::fs::metadata(file(&name)).unwrap().len(), 100);
     world.call("shm set @a --size 8K").fails(2, "the kernel cannot change the size of a segment");

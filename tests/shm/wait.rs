@@ -55,6 +55,13 @@ fn every_way_to_change_a_word_wakes() {
             world.call(&format!("shm {verb}")).arg(&name).args(words).ok();
             assert_eq!(wait.code(), 0, "{verb} at {offset}");
         }
+        // One that stops at the end of the object has been written.
+        world.call("shm set --offset 8188").args([&name, "7"]).ok();
+        let wait = world.call("shm wait --offset 8188 --until ne").args([&name, "7"]).start();
+        let wait = wait.blocked_in(libc::SYS_futex);
+        let more = world.call("shm write --offset 8188").arg(&name).input("12345");
+        more.fails(1, "room for 4 bytes, which were written, and there was more");
+        assert_eq!(wait.code(), 0);
         // A longer write wakes nobody, as the man text says.
         world.call("shm set").args([&name, "0"]).ok();
         let mut wait = world

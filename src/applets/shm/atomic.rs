@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::is_posix;
-use super::object::{make_segment, open_or_make, unnamed};
+use super::object::{make_writable, open_or_make, unnamed};
 use super::word::{Place, Word, value};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
@@ -84,8 +84,7 @@ impl Add {
         let size = end.and_then(|end| end.checked_next_multiple_of(page_size()));
         let size = size.ok_or(Errno::EOVERFLOW)?;
         if !is_posix(target) {
-            let made = make_segment(target, size, self.creating, false)?;
-            return Ok(made.map(|made| made.attach(true)).transpose()?.map(Memory::Segment));
+            return make_writable(target, size, self.creating);
         }
         let object = unnamed(size)?;
         match object.publish(target.typed(), self.creating.mode) {

@@ -5,13 +5,12 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::is_posix;
-use super::object::segment;
+use super::object::open;
 use crate::args::creating::Creating;
 use crate::args::waiting::Waiting;
 use crate::exit::{Cause, Exit};
-use crate::sync::journal::{Journal, Object};
+use crate::sync;
 use crate::sync::lock::Lock;
-use crate::sys::memory::Memory;
 use crate::target::{Form, Target, not_posix, not_private};
 
 /// The lock to hold.
@@ -36,14 +35,23 @@ impl Locking {
         self.lock.is_some()
     }
 
-    /// Takes it for `object`, where one was named.
-    pub fn take(&self, object: &Target, shared: bool, creating: Creating) -> Result<Option<Held>> {
+    /// Takes it for `object`, where one was named, which is there or `creates` says that it is made.
+    pub fn take(
+        &self,
+        object: &Target,
+        shared: bool,
+        creating: Creating,
+        creates: bool,
+    ) -> Result<Option<Held>> {
         let Some(target) = &self.lock else {
             return Ok(None);
         };
         // The lock is made where it is missing: not for what cannot be.
         if *object.form() == Form::Private {
             return Err(not_private("segment").into());
+        }
+        if !creates && !is_posix(target) && is_missing(target) {
+            open(object, false)?;
         }
         let deadline = self.waiting.start();
         let take = || {
@@ -68,24 +76,11 @@ impl Locking {
     }
 }
 
-impl Held {
-    /// The journal of what `target` stands for, which is open, under this lock.
-    pub fn journal(&self, target: &Target, memory: &Memory) -> Result<Journal> {
-        let object = match memory {
-            Memory::Object(object) => {
-                let stat = object.stat()?;
-                let identity = [2, stat.device, stat.inode];
-                Object { identity, uid: stat.uid, gid: stat.gid, mode: stat.mode }
-            }
-            Memory::Segment(_) => {
-                let stat = segment(target)?.stat()?;
-                let identity = [1, 0, i64::from(stat.id).cast_unsigned()];
-                Object { identity, uid: stat.perm.uid, gid: stat.perm.gid, mode: stat.perm.mode }
-            }
-        };
-        Ok(Journal::new(self.lock, object))
-    }
+fn is_missing(lock: &Target) -> bool {
+    sync::find(lock).is_err_and(|error| error.downcast_ref() == Some(&Errno::ENOENT))
+}
 
+impl Held {
     /// Gives it back before the process ends.
     pub fn release(self) -> Result<()> {
         match self.lock.release(self.shared) {

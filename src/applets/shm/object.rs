@@ -9,8 +9,8 @@ use crate::exit::{Cause, Exit};
 use crate::sys::mapping::page_size;
 use crate::sys::memory::Memory;
 use crate::sys::posix::shm::{self as posix, Object};
-use crate::sys::sysv::Key;
 use crate::sys::sysv::shm::{Segment, limits, used};
+use crate::sys::sysv::{Change, Key};
 use crate::target::{Form, Target, not_posix, not_private};
 
 /// The segment behind a System V target.
@@ -40,11 +40,11 @@ fn opened(target: &Target, writable: bool, trusting: Option<Creating>) -> Result
         return Ok(Memory::Object(object));
     }
     let segment = segment(target)?;
-    let memory = segment.attach(writable)?;
+    let memory = Memory::attach(segment, writable)?;
     if let Some(creating) = trusting {
         creating.trust(segment.stat()?.perm.owners())?;
     }
-    Ok(Memory::Segment(memory))
+    Ok(memory)
 }
 
 /// The memory, opened for writing; made by `make` where it is missing and may be made. What is there belongs to
@@ -91,6 +91,18 @@ pub fn make_segment(
         Err(errno) => Err(no_room(errno, key, size, huge).into()),
         Ok(segment) => Ok(Some(segment)),
     }
+}
+
+/// The same, attached for writing, which its permission bits need not allow: it gets them when that is done.
+pub fn make_writable(target: &Target, size: u64, creating: Creating) -> Result<Option<Memory>> {
+    let wanted = creating.mode;
+    let first = Creating { mode: wanted | 0o600, ..creating };
+    let Some(segment) = make_segment(target, size, first, false)? else { return Ok(None) };
+    let memory = Memory::attach(segment, true)?;
+    if first.mode != wanted {
+        segment.change(Change { mode: Some(wanted), ..Change::default() })?;
+    }
+    Ok(Some(memory))
 }
 
 /// A new POSIX object of `size` zeros, which has no name yet.

@@ -12,6 +12,7 @@ use crate::args::creating::Creating;
 use crate::args::size;
 use crate::exit::{Cause, Exit};
 use crate::output;
+use crate::sync::journal::{Journal, Object};
 use crate::sys::fds;
 use crate::sys::memory::Memory;
 use crate::target::Target;
@@ -23,8 +24,8 @@ const STEP: u64 = 64 << 10;
 /// followed by the zeros behind it.
 ///
 /// Shared memory has no synchronisation of its own: a read can see half of a write. With --lock on both sides it
-/// never does, not even of a writer that was killed. The bytes are then copied under the lock, and printed after it was
-/// given back.
+/// never does, not even of a writer that was killed. What such a writer left does not count once it may no longer write to the
+/// object: that is told. The bytes are copied under the lock, and printed after it was given back.
 #[derive(Args)]
 pub struct Read {
     /// The segment or POSIX object
@@ -62,7 +63,7 @@ ipcbox shm read config --text
 
 impl Read {
     fn read(&self) -> Result<()> {
-        let held = self.locking.take(&self.target, true, self.creating)?;
+        let held = self.locking.take(&self.target, true, self.creating, false)?;
         let memory = open(&self.target, false)?;
         let size = memory.size()?;
         within(self.offset, 0, size)?;
@@ -94,7 +95,7 @@ impl Read {
         bytes.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
         bytes.resize(len, 0);
         memory.read_at(self.offset, &mut bytes)?;
-        held.journal(&self.target, memory)?.read_through(self.offset, &mut bytes)?;
+        Journal::new(Object::of(memory)?).read_through(self.offset, &mut bytes)?;
         held.release()?;
         Ok(bytes)
     }

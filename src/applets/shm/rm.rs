@@ -1,6 +1,6 @@
 //! `shm rm`.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::object::segment;
@@ -9,6 +9,7 @@ use super::{doing, is_posix};
 use crate::applets::Verb;
 use crate::args::removing::Removing;
 use crate::exit::{Cause, Exit};
+use crate::sync::journal::{self, Journal};
 use crate::sys::in_use::{self, Object};
 use crate::sys::posix::shm as posix;
 use crate::target::Target;
@@ -47,7 +48,8 @@ impl Remove {
             let unseen = stat.attached.saturating_sub(seen as u64);
             bail!(in_use_by("attached", &users_of(&users, unseen)));
         }
-        Ok(segment.remove()?)
+        segment.remove()?;
+        clean_up((&stat).into())
     }
 
     fn posix(&self, target: &Target) -> Result<()> {
@@ -59,8 +61,14 @@ impl Remove {
                 bail!(in_use_by("used", &users_of(&users, 0)));
             }
         }
-        Ok(posix::remove(target.typed())?)
+        posix::remove(target.typed())?;
+        clean_up((&stat).into())
     }
+}
+
+/// What killed writers left goes with the object.
+fn clean_up(object: journal::Object) -> Result<()> {
+    Journal::new(object).remove().context("it is removed, but not what a killed writer left of it")
 }
 
 fn in_use_by(how: &str, people: &[String]) -> Cause {

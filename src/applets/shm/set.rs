@@ -68,7 +68,10 @@ ipcbox shm set counter 0
         };
         doing("set", &place.target, refused)?;
         if let Some(value) = value {
-            place.with("set", &[*value], true, || place.open(true), |word| word.store(*value))?;
+            let open = || self.resize().and_then(|()| place.open(true));
+            place.with("set", &[*value], true, open, |word| word.store(*value))?;
+        } else {
+            doing("set", &place.target, self.resize())?;
         }
         doing("set", &place.target, self.attributes(change))?;
         Ok(Exit::Done)
@@ -99,12 +102,16 @@ impl Set {
         Ok(())
     }
 
-    fn attributes(&self, change: Change) -> Result<()> {
-        let target = &self.place.target;
+    fn resize(&self) -> Result<()> {
         if let Some(size) = self.size {
-            let object = Object::open(target.typed(), true)?;
+            let object = Object::open(self.place.target.typed(), true)?;
             object.resize(size).map_err(|errno| no_space(errno, size))?;
         }
+        Ok(())
+    }
+
+    fn attributes(&self, change: Change) -> Result<()> {
+        let target = &self.place.target;
         if is_posix(target) {
             return Ok(posix::change(target.typed(), change)?);
         }

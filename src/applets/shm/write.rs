@@ -7,7 +7,7 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::locking::{Held, Locking};
-use super::object::{make_segment, no_space, open, open_or_make, unnamed, within};
+use super::object::{make_writable, no_space, open, open_or_make, unnamed, within};
 use super::source::Source;
 use super::word::wake;
 use super::{doing, is_posix};
@@ -15,8 +15,9 @@ use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::args::size;
 use crate::exit::{Cause, Exit};
-use crate::sync::journal::Extent;
+use crate::sync::journal::{self, Extent, Journal};
 use crate::sys::memory::Memory;
+use crate::sys::posix::shm::Object;
 use crate::sys::transfer;
 use crate::target::Target;
 
@@ -30,11 +31,16 @@ const WAKING: u64 = 4096;
 /// With --create a missing object is made as large as the data needs. A stream is read to its end before that. A POSIX
 /// object then appears whole or not at all.
 ///
-/// A write of at most 4 KiB wakes who waits for a word in it (shm wait); a longer one wakes nobody.
+/// A write of at most 4 KiB wakes who waits for a word in it (shm wait); a longer one wakes nobody. What --clear makes zero
+/// counts with it, up to the end of the object: where that makes it longer, who waits for a word of that is not woken.
 ///
 /// With --lock a reader that takes the same lock sees all of the write or nothing of it, also where the writer is killed in the
-/// middle: a copy of the data is kept beside the object, as a segment, until it is written. A stream is read to its
+/// middle: a copy of the data is kept beside the object, as a segment, until it is written. What a killed writer leaves
+/// is completed by the next locked write, under whatever lock, and goes with the object (shm rm). A stream is read to its
 /// end before the lock is taken.
+///
+/// The copy has the owner, the group and the permission bits of the object. Where they allow the group what they do not allow all
+/// others, who writes has to have that group as its own (sg, newgrp), not among its further ones: else the write is refused.
 #[derive(Args)]
 pub struct Write {
     /// The segment or POSIX object
@@ -80,13 +86,14 @@ impl Write {
         if self.locking.is_wanted() {
             source = source.spooled()?;
         }
-        let held = self.locking.take(&self.target, false, self.creating)?;
+        let held = self.locking.take(&self.target, false, self.creating, self.create)?;
         let mut made = false;
         let memory = if self.create {
             open_or_make(&self.target, self.creating, || {
                 if is_posix(&self.target) {
-                    made = self.make_object(&mut source)?;
-                    return if made { open(&self.target, true).map(Some) } else { Ok(None) };
+                    let object = self.make_object(&mut source)?;
+                    made = object.is_some();
+                    return Ok(object.map(Memory::Object));
                 }
                 self.make_segment(&mut source)
             })?
@@ -95,7 +102,16 @@ impl Write {
         };
         // A new POSIX object was born with its bytes.
         let end = if made { memory.size()? } else { self.fill(&source, &memory, held)? };
-        self.wake(memory, end)
+        let size = memory.size()?;
+        self.wake(memory, end)?;
+        if end == size && !made && source.has_more()? {
+            let words = format!(
+                "it has room for {} bytes, which were written, and there was more",
+                size - self.offset
+            );
+            bail!(Cause::new(Exit::Failed, words));
+        }
+        Ok(())
     }
 
     /// A new segment that is as large as the data needs; `None` where somebody else made it meanwhile.
@@ -108,13 +124,12 @@ impl Write {
             let words = "there is nothing to write, and a segment has at least one byte";
             bail!(Cause::new(Exit::Failed, words));
         }
-        let made = make_segment(&self.target, size, self.creating, false)?;
-        Ok(made.map(|made| made.attach(true)).transpose()?.map(Memory::Segment))
+        make_writable(&self.target, size, self.creating)
     }
 
-    /// A new POSIX object with the data in it; whether it was first. Where it was not, what was read of the source
-    /// is kept.
-    fn make_object(&self, source: &mut Source) -> Result<bool> {
+    /// A new POSIX object with the data in it; `None` where somebody else made it meanwhile. Then what was read of the source is
+    /// kept.
+    fn make_object(&self, source: &mut Source) -> Result<Option<Object>> {
         let len = source.len().unwrap_or(0);
         let size = self.offset.checked_add(len).ok_or(Errno::EOVERFLOW)?;
         let object = unnamed(size)?;
@@ -126,9 +141,9 @@ impl Write {
             Err(Errno::EEXIST) => {
                 transfer::seek(&object, self.offset)?;
                 *source = Source::Spooled(object.into(), len);
-                Ok(false)
+                Ok(None)
             }
-            published => Ok(published.map(|()| true)?),
+            published => Ok(published.map(|()| Some(object))?),
         }
     }
 
@@ -139,7 +154,7 @@ impl Write {
         let room = size - self.offset;
         let end = match (held, source.len()) {
             (Some(held), Some(len)) => {
-                let journal = held.journal(&self.target, memory)?;
+                let journal = Journal::new(journal::Object::of(memory)?);
                 journal.complete(memory)?;
                 let extent = Extent { offset: self.offset, len, clears: self.clear };
                 journal.write(memory, extent, |mapping, at| source.put_whole(mapping, at, len))?;
@@ -148,11 +163,6 @@ impl Write {
             }
             _ => self.offset + source.put(memory, self.offset, room)?,
         };
-        if end == size && source.has_more()? {
-            let words =
-                format!("it has room for {room} bytes, which were written, and there was more");
-            bail!(Cause::new(Exit::Failed, words));
-        }
         if self.clear {
             memory.clear(end, size - end)?;
         }

@@ -2,6 +2,7 @@
 //!
 //! A new object is a file without a name until it is complete, and gets its name in one step. Its space is reserved
 //! with it, so that memory that was promised is there when it is touched.
+#![allow(unsafe_code)]
 
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, posix_fallocate};
-use nix::libc::{S_IFMT, S_IFREG};
+use nix::libc::{S_IFMT, S_IFREG, fgetxattr};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, fchmod, fchmodat, fstat};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::sys::statvfs::statvfs;
@@ -140,6 +141,18 @@ impl Object {
     /// `EINVAL`: it is no regular file.
     pub fn stat(&self) -> Result<Stat> {
         Stat::new(&fstat(&self.0)?)
+    }
+
+    /// Whether it has an access control list, acl(5).
+    pub fn has_acl(&self) -> Result<bool> {
+        let name = c"system.posix_acl_access".as_ptr();
+        // SAFETY: a terminated string; no bytes are asked for.
+        let len = unsafe { fgetxattr(self.0.as_raw_fd(), name, std::ptr::null_mut(), 0) };
+        match Errno::result(len) {
+            // It has none, or the file system or the kernel knows none.
+            Err(Errno::ENODATA | Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(false),
+            len => len.map(|_| true),
+        }
     }
 
     /// Makes it at least `size` bytes long and reserves all of its space, posix_fallocate(3).
