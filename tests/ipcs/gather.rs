@@ -128,6 +128,26 @@ fn limits_and_use_are_records_too() {
     assert_eq!(limits.lines().count(), 6, "{limits}");
     assert!(limits.contains("\"max_ops\":") && limits.contains("\"max_user_bytes\":"), "{limits}");
     assert_eq!(world.call("ipcs-lite -u -J").ok().lines().count(), 3);
+    // In a table too, and beside those of util-linux.
+    for line in ["-l", "-u"] {
+        let shown = world.call(&format!("ipcs-lite {line} --color never --columns kind")).ok();
+        assert_eq!(shown, "KIND\nmsg\nshm\nsem\n");
+        let plain = world.call(&format!("ipcs-lite {line} --no-header -m")).ok();
+        assert!(plain.starts_with("shm  sysv  ") && plain.len() > 14, "{plain}");
+    }
+    let posix = world.call("ipcs-lite -l -P").ok();
+    let (system_v, posix) = posix.split_once("\n\nKIND  FAMILY  MAX_QUEUES  ").unwrap();
+    assert!(system_v.ends_with("semaphore max value = 32767"), "{system_v}");
+    assert!(posix.contains("\nsem   posix   ") && posix.lines().count() == 4, "{posix}");
+    assert!(
+        world.call("ipcs-lite -u -P -q").ok().contains("\nKIND  FAMILY  QUEUES\nmsg   posix   ")
+    );
+    for line in
+        ["-u 0", "-l --mine", "-l --sort kind", "-u --holders", "-q -i 0 --keep 0", "--watch -u"]
+    {
+        world.call(&format!("ipcs-lite {line}")).fails(2, "exclude each other");
+    }
+    world.call("ipcs-lite --watch --holders").fails(2, "exclude each other");
 }
 
 #[test]

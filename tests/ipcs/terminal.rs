@@ -74,6 +74,16 @@ fn elsewhere_a_watched_listing_tells_the_changes() {
     assert_eq!(gone.unwrap(), format!("gone  msg  {queue}"));
     watching.signal(Signal::SIGTERM);
     assert_eq!(watching.code(), 143);
+    // A TARGET that goes is told as what it is.
+    let mut watching = world.call("ipcs-lite --watch=10ms --columns verdict,kind @s").start();
+    let mut lines = BufReader::new(watching.output()).lines();
+    let mut next = || lines.next().expect("a line").expect("text");
+    assert_eq!(next(), "new  sem");
+    world.call("ipcrm-lite @s").ok();
+    assert_eq!(next(), "gone  sem");
+    assert!(watching.runs());
+    drop(watching);
+    world.call("ipcs-lite --watch=10ms @s").fails(3, "no such object");
 }
 
 #[test]

@@ -214,7 +214,7 @@ fn posix_figures(kind: Kind, table: Table) -> Result<Vec<(&'static str, Option<u
 pub const fn columns() -> [Column<Figures>; 26] {
     macro_rules! figure {
         ($key:literal) => {
-            Column::detail($key, |row: &Figures| row.get($key))
+            Column::new($key, |row: &Figures| row.get($key))
         };
     }
     [
@@ -248,6 +248,11 @@ pub const fn columns() -> [Column<Figures>; 26] {
 }
 
 impl Figures {
+    /// Whether they are those of POSIX objects.
+    pub fn is_posix(&self) -> bool {
+        self.family == "posix"
+    }
+
     fn get(&self, key: &str) -> Cell {
         let found = self.values.iter().find(|(name, _)| *name == key);
         found.map_or(Cell::Absent, |(_, value)| Cell::known(*value, Cell::Large))

@@ -140,7 +140,7 @@ const fn holder_columns<'a>() -> [Column<(&'a Object, Person)>; 8] {
 }
 
 /// Puts objects into the order of a column; those for which it has no value come last.
-fn sort(objects: &mut Vec<Object>, column: &str) -> Result<()> {
+pub(super) fn sort(objects: &mut Vec<Object>, column: &str) -> Result<()> {
     let columns = columns::columns();
     let column = output::column(&columns, column)?;
     let names = columns::names(objects);

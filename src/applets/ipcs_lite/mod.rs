@@ -18,6 +18,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
+use self::limits::Figures;
 use self::size::Unit;
 use self::tables::Table;
 use super::{Applet, Entry, Runs, Verb};
@@ -69,7 +70,7 @@ pub const APPLET: Applet = Applet {
 /// somebody else's, and is not told.
 ///
 /// --isolate runs CMD in an IPC namespace of its own, with a user namespace where there is no privilege: all that is left there
-/// is CMD's, is told, and is gone by itself. /dev/shm, where POSIX shared memory and semaphores are, stays common.
+/// is CMD's, is told, and is gone by itself. CMD gets whatever signal the box gets, and is killed where the box is. /dev/shm, where POSIX shared memory and semaphores are, stays common.
 #[derive(Args)]
 // One for each option that is there or not.
 #[allow(clippy::struct_excessive_bools)]
@@ -87,7 +88,7 @@ pub struct Ipcs {
     #[arg(hide_short_help = true, short = 'a', long)]
     all: bool,
     /// The details of this one, of one kind
-    #[arg(short = 'i', long, value_name = "ID", allow_hyphen_values = true, value_parser = id)]
+    #[arg(short = 'i', long, value_name = "ID", allow_hyphen_values = true, value_parser = id, conflicts_with_all = OF_OBJECTS)]
     id: Option<i32>,
     /// Times of use and change
     #[arg(short = 't', long, overrides_with_all = ["pid", "creator", "limits", "summary"])]
@@ -99,10 +100,10 @@ pub struct Ipcs {
     #[arg(hide_short_help = true, short = 'c', long, overrides_with_all = ["time", "pid", "limits", "summary"])]
     creator: bool,
     /// The limits
-    #[arg(short = 'l', long, overrides_with_all = ["time", "pid", "creator", "summary"])]
+    #[arg(short = 'l', long, overrides_with_all = ["time", "pid", "creator", "summary"], conflicts_with_all = OF_OBJECTS)]
     limits: bool,
     /// What is used of them
-    #[arg(short = 'u', long, overrides_with_all = ["time", "pid", "creator", "limits"])]
+    #[arg(short = 'u', long, overrides_with_all = ["time", "pid", "creator", "limits"], conflicts_with_all = OF_OBJECTS)]
     summary: bool,
     /// Sizes with a unit
     #[arg(hide_short_help = true, long, overrides_with = "bytes")]
@@ -114,7 +115,7 @@ pub struct Ipcs {
     #[arg(short = 'P', long)]
     posix: bool,
     /// Who maps a segment, and who waits in which operation
-    #[arg(long)]
+    #[arg(long, conflicts_with = "watch")]
     holders: bool,
     /// Those of the IPC namespace of this process
     #[arg(hide_short_help = true, long, value_name = "PID", value_parser = pid, allow_negative_numbers = true)]
@@ -134,7 +135,7 @@ pub struct Ipcs {
     )]
     watch: Option<Duration>,
     /// Run CMD, and tell what it leaves behind
-    #[arg(long, requires = "command")]
+    #[arg(long, requires = "command", conflicts_with_all = ["time", "pid", "creator", "holders", "watch"])]
     leaks: bool,
     /// Remove what it leaves behind
     #[arg(hide_short_help = true, long, requires = "leaks")]
@@ -153,6 +154,21 @@ pub struct Ipcs {
     #[arg(value_name = "CMD", last = true, requires = "leaks")]
     command: Vec<OsString>,
 }
+
+/// What chooses among objects or shows them: not for limits, nor for one object that an id names.
+const OF_OBJECTS: [&str; 11] = [
+    "targets",
+    "owner",
+    "mine",
+    "older_than",
+    "keep",
+    "unused",
+    "orphaned",
+    "sort",
+    "holders",
+    "watch",
+    "leaks",
+];
 
 fn id(text: &str) -> Result<i32, String> {
     text.trim_start().parse().map_err(|_| "an id is a number of 0 to 2147483647".into())
@@ -223,9 +239,15 @@ impl Ipcs {
     }
 
     fn figures(&self, table: Table) -> Result<Exit> {
-        if self.in_records() || self.posix {
-            let figures = limits::figures(&self.kinds(), table, self.posix)?;
-            output::show(&limits::columns(), &figures, &self.showing, false)?;
+        let records =
+            |figures: &[Figures]| output::show(&limits::columns(), figures, &self.showing, false);
+        let mut figures = if self.in_records() || self.posix {
+            limits::figures(&self.kinds(), table, self.posix)?
+        } else {
+            Vec::new()
+        };
+        if self.in_records() {
+            records(&figures)?;
             return Ok(Exit::Done);
         }
         let kinds = self.kinds();
@@ -237,6 +259,8 @@ impl Ipcs {
         let text = kinds.iter().map(|kind| limits::text(*kind, table, unit));
         let text = text.collect::<Result<Vec<_>>>()?;
         output::print(format!("{}\n", text.join("")).as_bytes())?;
+        figures.retain(Figures::is_posix);
+        records(&figures)?;
         Ok(Exit::Done)
     }
 

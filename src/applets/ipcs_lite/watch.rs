@@ -19,15 +19,22 @@ pub fn run(ipcs: &Ipcs, interval: Duration) -> Result<Exit> {
     let is_terminal = fds::is_terminal(fds::stdout());
     let how = Streaming { json: ipcs.showing.json, columns: ipcs.showing.columns.clone() };
     let mut before: HashMap<Place, Object> = HashMap::new();
+    let mut is_first = true;
     loop {
-        if is_terminal {
+        let shown = if is_terminal {
             output::print(b"\x1b[H\x1b[2J")?;
-            ipcs.list()?;
+            ipcs.list()
         } else {
             let (found, exit) = ipcs.all()?;
-            exit?;
             before = changes(before, found, &how)?;
-        }
+            exit
+        };
+        // A TARGET that was there has gone.
+        shown.or_else(|error| match Exit::of(&error) {
+            Exit::Missing if !is_first => Ok(Exit::Done),
+            _ => Err(error),
+        })?;
+        is_first = false;
         ready(&[], Patience::within(Some(interval)))?;
     }
 }
