@@ -224,20 +224,23 @@ impl Evidence {
     }
 }
 
-/// The processes that an object remembers: creator and last user, last sender and receiver, or who last operated.
+/// The processes that an object remembers: creator, last sender and receiver, or who last operated; and when that was at the latest,
+/// in seconds since 1970.
 #[must_use]
-pub fn remembered(object: &Object) -> Vec<i32> {
+pub fn remembered(object: &Object) -> Vec<(i32, i64)> {
     let mut pids = match object {
-        Object::Segment(stat) => vec![stat.creator_pid],
-        Object::Queue(stat) => vec![stat.last_send_pid, stat.last_receive_pid],
+        Object::Segment(stat) => vec![(stat.creator_pid, stat.change_time)],
+        Object::Queue(stat) => {
+            vec![(stat.last_send_pid, stat.send_time), (stat.last_receive_pid, stat.receive_time)]
+        }
         Object::Set(stat) => {
-            let set = Set::from_id(stat.id);
+            let (set, last) = (Set::from_id(stat.id), object.last_time());
             let places = (0..).take(stat.len);
-            places.map_while(|index| set.last_pid(index).ok()).collect()
+            places.map_while(|index| Some((set.last_pid(index).ok()?, last))).collect()
         }
         Object::Posix(_) => Vec::new(),
     };
-    pids.retain(|pid| *pid != 0);
+    pids.retain(|(pid, _)| *pid != 0);
     pids.sort_unstable();
     pids.dedup();
     pids

@@ -15,6 +15,7 @@ pub mod fifo;
 pub mod futex;
 pub mod holder;
 pub mod in_use;
+pub mod job;
 pub mod mailbox;
 pub mod mapping;
 pub mod memfd;

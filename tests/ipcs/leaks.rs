@@ -195,6 +195,139 @@ fn an_interrupted_commands_leaks_are_told() {
 }
 
 #[test]
+fn a_signal_that_is_no_end_reaches_the_command_and_an_end_one_that_is_stopped() {
+    let world = World::new();
+    let ready = world.dir().join("ready");
+    let caught = "trap 'exit 9' USR1; echo $$ >new; mv new ready; while :; do sleep 0.01; done";
+    let stopped = "echo $$ >new; mv new ready; kill -STOP $$; exit 3";
+    for (command, signal, status) in [
+        (caught, Signal::SIGUSR1, 9),
+        (stopped, Signal::SIGTERM, 143),
+        (stopped, Signal::SIGINT, 130),
+        (stopped, Signal::SIGCONT, 3),
+    ] {
+        let call = world.call("ipcs-lite --leaks --isolate -q -- sh -c").arg(command).start();
+        eventually("CMD is ready", || ready.exists());
+        let pid = std::fs::read_to_string(&ready).unwrap();
+        if command == stopped {
+            let stat = format!("/proc/{}/stat", pid.trim());
+            let is_stopped = || std::fs::read_to_string(&stat).unwrap().contains(" T ");
+            eventually("CMD is stopped", is_stopped);
+        }
+        call.signal(signal);
+        assert_eq!(call.code(), status, "{signal}");
+        std::fs::remove_file(&ready).unwrap();
+    }
+}
+
+#[test]
+fn the_command_ends_with_the_box() {
+    let world = World::new();
+    let ready = world.dir().join("ready");
+    let command = "echo $$ >new; mv new ready; exec sleep 1000";
+    let call = world.call("ipcs-lite --leaks -q -- sh -c").arg(command).start();
+    eventually("CMD is ready", || ready.exists());
+    let pid = std::fs::read_to_string(&ready).unwrap();
+    call.signal(Signal::SIGKILL);
+    assert_eq!(call.code(), 137);
+    let stat = format!("/proc/{}/stat", pid.trim());
+    let runs = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+    eventually("CMD has ended", || !runs());
+}
+
+#[test]
+fn what_cannot_be_shown_is_told_before_the_command_runs() {
+    let world = World::new();
+    let ran = world.dir().join("ran");
+    for (option, words) in [
+        ("--columns nope", "no column 'nope'"),
+        ("--sort nope", "no column 'nope'"),
+        ("-l", "exclude each other"),
+        ("-u", "exclude each other"),
+        ("-t", "exclude each other"),
+        ("-q -i 0", "exclude each other"),
+        ("--watch", "exclude each other"),
+        ("--holders", "exclude each other"),
+        ("0", "--leaks takes no TARGET, such as 0"),
+    ] {
+        world.call(&format!("ipcs-lite {option} --leaks -- touch ran")).fails(125, words);
+        assert!(!ran.exists(), "{option}");
+    }
+}
+
+#[test]
+fn where_leaks_cannot_be_shown_the_commands_status_is_not_lost() {
+    let world = World::new();
+    let Some(leak) = python(&world) else { return };
+    world.script("leaves", &format!("#!/bin/sh\npython3 {leak} x msg\nexit $1\n"));
+    for (status, told) in [(7, 7), (0, 1)] {
+        let line = format!("ipcs-lite --leaks -q -- ./leaves {status}");
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = world.call(&line).onto(full.into());
+        assert_eq!(output.status.code(), Some(told));
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(text.contains("cannot write to standard output"), "{text}");
+        // As any filter ends.
+        let (read, write) = std::io::pipe().unwrap();
+        drop(read);
+        let output = world.call(&line).onto(write.into());
+        assert_eq!((crate::support::code(output.status), &*output.stderr), (141, &b""[..]));
+    }
+}
+
+/// A process below CMD ends, and its number goes to somebody else, who makes a queue and lives on, or ends before CMD does.
+#[test]
+fn what_a_stranger_of_the_same_number_made_stays() {
+    let stranger = r"
+import ctypes, os, struct, sys, time
+c = ctypes.CDLL(None)
+while not os.path.exists('number'): time.sleep(0.001)
+wanted = int(open('number').read())
+with open('/proc/sys/kernel/ns_last_pid', 'w') as last: last.write(str(wanted - 1))
+if os.fork() == 0:
+    q = c.msgget(0x4711, 0o1600); c.msgsnd(q, struct.pack('l', 1) + b'x', 1, 0)
+    if sys.argv[1] == 'ends' or os.getpid() != wanted: os._exit(0)
+    open('made', 'w').close()
+    time.sleep(1000)
+os.wait()
+open('made', 'w').close()
+";
+    // It waits for a second to be over, since an object's times are whole ones, and starts nobody while the number is used again.
+    let command = "sh -c 'echo $$ >new; sleep 0.3'; last=$(date +%s)
+        until [ $(date +%s) -gt $last ]; do sleep 0.05; done
+        mv new number; read x <made || :";
+    for (rest, shown) in [
+        (
+            "lives",
+            "foreign
+0 1
+",
+        ),
+        (
+            "ends",
+            "unproven
+1 1
+",
+        ),
+    ] {
+        let world = World::new();
+        if python(&world).is_none() {
+            return;
+        }
+        world.file("stranger.py", stranger);
+        world.file("command", command);
+        let script = format!(
+            "exec unshare --ipc sh -euc '
+            mkfifo made; python3 stranger.py {rest} & s=0
+            $BOX ipcs-lite --leaks --clean -q --columns verdict --no-header -- sh ./command || s=$?
+            echo $s $($BOX ipcs-lite -q -J | wc -l)'"
+        );
+        let Some(call) = crate::signal::contained(&world, 100, true, &script) else { return };
+        call.stdout(shown).ok();
+    }
+}
+
+#[test]
 fn what_a_live_stranger_made_meanwhile_is_foreign() {
     let world = World::new();
     let Some(leak) = python(&world) else { return };

@@ -1,4 +1,5 @@
-//! `signal run` in an interactive terminal: an interactive bash in a pseudoterminal, and what is typed there.
+//! `signal run`, and `ipcs-lite --leaks`, which keeps the same rules, in an interactive terminal: an interactive bash in a
+//! pseudoterminal, and what is typed there.
 
 use nix::libc;
 
@@ -18,35 +19,48 @@ fn parent(pid: i32) -> i32 {
     stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
-const RUN: &str = "$BOX signal run --map USR1=USR2 -- ";
+/// The lines that mind a CMD.
+const RUNS: [&str; 2] = ["$BOX signal run --map USR1=USR2 -- ", "$BOX ipcs-lite --leaks -q -- "];
+
+/// Does it with each of those lines, in a terminal of its own.
+fn each(act: impl Fn(&World, &Terminal, &str)) {
+    for run in RUNS {
+        let world = World::new();
+        if run.contains("leaks") && !world.is_own() {
+            return crate::support::skip("--leaks needs an IPC namespace of its own");
+        }
+        let Some(terminal) = open(&world) else { return };
+        act(&world, &terminal, run);
+    }
+}
 
 #[test]
 fn a_job_stops_goes_on_and_is_interrupted() {
-    let world = World::new();
-    let Some(terminal) = open(&world) else { return };
-    terminal.types(&format!("{RUN} cat\n"));
-    let cat = terminal.in_front("cat", libc::SYS_read);
-    let box_ = parent(cat);
-    terminal.types("hello\n");
-    terminal.says("hello\r\nhello\r\n");
-    for _ in 0..3 {
-        terminal.types("\u{1a}");
-        terminal.says("Stopped");
-        eventually("both are stopped", || state(cat) == Some('T') && state(box_) == Some('T'));
-        terminal.types("fg\n");
-        assert_eq!(terminal.in_front("cat", libc::SYS_read), cat);
-        terminal.types("again\n");
-        terminal.says("again\r\nagain\r\n");
-    }
-    terminal.types("\u{3}");
-    terminal.says("ask> ");
-    terminal.types("echo =$?=\n");
-    terminal.says("=130=");
-    // The shell has the terminal again.
-    terminal.types("read x; echo +$x+\n");
-    terminal.in_front("bash", libc::SYS_read);
-    terminal.types("word\n");
-    terminal.says("+word+");
+    each(|_, terminal, run| {
+        terminal.types(&format!("{run} cat\n"));
+        let cat = terminal.in_front("cat", libc::SYS_read);
+        let box_ = parent(cat);
+        terminal.types("hello\n");
+        terminal.says("hello\r\nhello\r\n");
+        for _ in 0..3 {
+            terminal.types("\u{1a}");
+            terminal.says("Stopped");
+            eventually("both are stopped", || state(cat) == Some('T') && state(box_) == Some('T'));
+            terminal.types("fg\n");
+            assert_eq!(terminal.in_front("cat", libc::SYS_read), cat);
+            terminal.types("again\n");
+            terminal.says("again\r\nagain\r\n");
+        }
+        terminal.types("\u{3}");
+        terminal.says("ask> ");
+        terminal.types("echo =$?=\n");
+        terminal.says("=130=");
+        // The shell has the terminal again.
+        terminal.types("read x; echo +$x+\n");
+        terminal.in_front("bash", libc::SYS_read);
+        terminal.types("word\n");
+        terminal.says("+word+");
+    });
 }
 
 #[test]
@@ -64,89 +78,90 @@ fn what_still_runs_for_a_signal_is_interrupted() {
 
 #[test]
 fn a_background_job_stops_when_it_reads() {
-    let world = World::new();
-    let Some(terminal) = open(&world) else { return };
-    terminal.types(&format!("{RUN} cat &\n"));
-    terminal.says("ask> ");
-    terminal.types("until jobs | grep Stopped; do :; done; echo fo''und\n");
-    terminal.says("\nfound");
-    terminal.types("fg\n");
-    let cat = terminal.in_front("cat", libc::SYS_read);
-    terminal.types("hello\n");
-    terminal.says("hello\r\nhello\r\n");
-    // In the background again, and once more in front.
-    terminal.types("\u{1a}");
-    terminal.says("Stopped");
-    terminal.types("bg\n");
-    terminal.says("ask> ");
-    eventually("it stops again", || state(cat) == Some('T'));
-    // The shell has to know before it can bring it back.
-    terminal.types("until jobs | grep Stopped; do :; done; echo fo''und\n");
-    terminal.says("\nfound");
-    terminal.types("fg\n");
-    terminal.in_front("cat", libc::SYS_read);
-    terminal.types("\u{4}");
-    terminal.says("ask> ");
-    terminal.types("echo =$?=\n");
-    terminal.says("=0=");
+    each(|_, terminal, run| {
+        terminal.types(&format!("{run} cat &\n"));
+        terminal.says("ask> ");
+        terminal.types("until jobs | grep Stopped; do :; done; echo fo''und\n");
+        terminal.says("\nfound");
+        terminal.types("fg\n");
+        let cat = terminal.in_front("cat", libc::SYS_read);
+        terminal.types("hello\n");
+        terminal.says("hello\r\nhello\r\n");
+        // In the background again, and once more in front.
+        terminal.types("\u{1a}");
+        terminal.says("Stopped");
+        terminal.types("bg\n");
+        terminal.says("ask> ");
+        eventually("it stops again", || state(cat) == Some('T'));
+        // The shell has to know before it can bring it back.
+        terminal.types("until jobs | grep Stopped; do :; done; echo fo''und\n");
+        terminal.says("\nfound");
+        terminal.types("fg\n");
+        terminal.in_front("cat", libc::SYS_read);
+        terminal.types("\u{4}");
+        terminal.says("ask> ");
+        terminal.types("echo =$?=\n");
+        terminal.says("=0=");
+    });
 }
 
 #[test]
 fn a_background_job_stops_when_it_writes_where_that_is_asked_for() {
-    let world = World::new();
-    let Some(terminal) = open(&world) else { return };
-    terminal.types(&format!("stty tostop; {RUN} sh -c 'echo w''ritten; exit 4' &\n"));
-    terminal.says("ask> ");
-    terminal.types("until jobs | grep Stopped; do :; done; echo fo''und\n");
-    terminal.says("found");
-    terminal.types("fg; echo =$?=\n");
-    terminal.says("written");
-    terminal.says("=4=");
+    each(|_, terminal, run| {
+        terminal.types(&format!("stty tostop; {run} sh -c 'echo w''ritten; exit 4' &\n"));
+        terminal.says("ask> ");
+        terminal.types("until jobs | grep Stopped; do :; done; echo fo''und\n");
+        terminal.says("found");
+        terminal.types("fg; echo =$?=\n");
+        terminal.says("written");
+        terminal.says("=4=");
+    });
 }
 
 #[test]
 fn a_pager_behind_the_pipe_gets_the_terminal_when_it_asks() {
-    let world = World::new();
-    let Some(terminal) = open(&world) else { return };
-    terminal.types(&format!(
-        "{RUN} sh -c 'echo x; exec sleep 100' | sh -c 'read y; read z </dev/tty; echo +$z+'\n"
-    ));
-    // Whoever reads gets what is typed, although CMD was given the terminal.
-    eventually("the pager has the terminal", || {
-        let group = terminal.foreground();
-        std::fs::read_to_string(format!("/proc/{group}/comm")).is_ok_and(|comm| comm == "ipcbox\n")
+    each(|_, terminal, run| {
+        terminal.types(&format!(
+            "{run} sh -c 'echo x; exec sleep 100' | sh -c 'read y; read z </dev/tty; echo +$z+'\n"
+        ));
+        // Whoever reads gets what is typed, although CMD was given the terminal.
+        eventually("the pager has the terminal", || {
+            let group = terminal.foreground();
+            std::fs::read_to_string(format!("/proc/{group}/comm"))
+                .is_ok_and(|comm| comm == "ipcbox\n")
+        });
+        terminal.types("word\n");
+        terminal.says("+word+");
+        terminal.types("\u{3}");
+        terminal.says("ask> ");
     });
-    terminal.types("word\n");
-    terminal.says("+word+");
-    terminal.types("\u{3}");
-    terminal.says("ask> ");
 }
 
 #[test]
 fn a_command_that_cannot_be_run_gives_the_terminal_back() {
-    let world = World::new();
-    let script = world.script("script", "neither program nor script");
-    let Some(terminal) = open(&world) else { return };
-    terminal.types(&format!("{RUN} {}; echo =$?=; read x; echo +$x+\n", script.display()));
-    terminal.says("=126=");
-    terminal.in_front("bash", libc::SYS_read);
-    terminal.types("word\n");
-    terminal.says("+word+");
+    each(|world, terminal, run| {
+        let script = world.script("script", "neither program nor script");
+        terminal.types(&format!("{run} {}; echo =$?=; read x; echo +$x+\n", script.display()));
+        terminal.says("=126=");
+        terminal.in_front("bash", libc::SYS_read);
+        terminal.types("word\n");
+        terminal.says("+word+");
+    });
 }
 
 #[test]
 fn where_nobody_would_continue_it_a_command_is_not_stopped() {
-    let world = World::new();
-    let Some(terminal) = open(&world) else { return };
-    // The box leads the session: no shell is there to continue it.
-    terminal.types(&format!("exec {RUN} cat\n"));
-    let cat = terminal.in_front("cat", libc::SYS_read);
-    terminal.types("one\n");
-    terminal.says("one\r\none\r\n");
-    terminal.types("\u{1a}");
-    terminal.says("^Z");
-    terminal.types("two\n");
-    terminal.says("two\r\ntwo\r\n");
-    assert_ne!(state(cat), Some('T'));
-    terminal.types("\u{4}");
+    each(|_, terminal, run| {
+        // The box leads the session: no shell is there to continue it.
+        terminal.types(&format!("exec {run} cat\n"));
+        let cat = terminal.in_front("cat", libc::SYS_read);
+        terminal.types("one\n");
+        terminal.says("one\r\none\r\n");
+        terminal.types("\u{1a}");
+        terminal.says("^Z");
+        terminal.types("two\n");
+        terminal.says("two\r\ntwo\r\n");
+        assert_ne!(state(cat), Some('T'));
+        terminal.types("\u{4}");
+    });
 }

@@ -1,14 +1,11 @@
 //! The box beside CMD: it forwards and translates signals, keeps the terminal's rules, reaps, and ends what is left.
 
-mod job;
-
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::parent_id;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
-use nix::unistd::getpgrp;
 
 use super::plain;
 use crate::args::command::{Command, not_forked};
@@ -19,13 +16,13 @@ use crate::args::signals::name;
 use crate::exit::{Cause, Exit, line};
 use crate::output::tell;
 use crate::sys::child::{self, Change, Start, changed};
+use crate::sys::job::Job;
 use crate::sys::process::ended::Ended;
 use crate::sys::process::tree::Tree;
 use crate::sys::process::{self, pidfd, told};
 use crate::sys::signals::{
     self, Arrival, Arrivals, Disposition, Set, Signal, block, set_disposition,
 };
-use crate::sys::terminal;
 use crate::sys::wait::{Patience, ready};
 
 /// What is asked of the box.
@@ -57,12 +54,9 @@ pub struct Minder {
     mask: Set,
     /// What the box itself had to change, to be undone in children.
     given: Vec<(Signal, Disposition)>,
-    terminal: Option<OwnedFd>,
-    group: i32,
-    cmd: i32,
+    job: Job,
     /// CMD's, until its tree is ended.
     fd: Option<OwnedFd>,
-    ended: Option<Ended>,
     parent: Option<OwnedFd>,
     /// Children from before CMD.
     before: Vec<i32>,
@@ -97,46 +91,27 @@ impl Minder {
         }
         let before = told::children(own_pid()).unwrap_or_default();
         let parent = watch_parent(rules.parent_death)?;
-        let terminal = terminal::controlling();
-        let group = getpgrp().as_raw();
-        let in_front = terminal.as_ref().filter(|tty| terminal::foreground(tty) == Some(group));
         let dispositions: Vec<_> = given.iter().chain(&rules.dispositions).copied().collect();
-        let how = Start {
-            mask: mask | rules.block,
-            dispositions: &dispositions,
-            parent_death: Some(Signal::KILL),
-            terminal: in_front.map(AsFd::as_fd),
-        };
-        let started = child::start(&how, || command.execute(&[])).map_err(not_started);
-        let started =
-            started.and_then(|started| started.map_err(|errno| command.unrunnable(errno)));
-        let opened =
-            started.and_then(|cmd| Ok((cmd, pidfd(cmd).map_err(|errno| unopened(cmd, errno))?)));
-        let (cmd, fd) = match opened {
-            Ok(opened) => opened,
-            Err(error) => {
-                if let Some(tty) = in_front {
-                    let _ = terminal::give(tty, group);
-                }
-                return Err(error);
-            }
-        };
+        let started = Job::start(mask | rules.block, &dispositions, || command.execute(&[]));
+        let started = started.map_err(not_started)?;
+        let job = started.map_err(|errno| command.unrunnable(errno))?;
+        let fd = pidfd(job.cmd).map_err(|errno| {
+            job.take_terminal();
+            unopened(job.cmd, errno)
+        })?;
         let handlers = std::mem::take(&mut rules.on);
         let handler = |(signal, shell)| Handler { signal, shell, pid: None, due: 0 };
         let handlers = handlers.into_iter().map(handler).collect();
         let plan = rules.limit.start();
-        let (fd, ended, late) = (Some(fd), None, false);
+        let (fd, late) = (Some(fd), false);
         Ok(Self {
             command,
             rules,
             arrivals,
             mask,
             given,
-            terminal,
-            group,
-            cmd,
+            job,
             fd,
-            ended,
             parent,
             before,
             plan,
@@ -147,7 +122,8 @@ impl Minder {
 
     /// Minds CMD until it ends, and ends as it did.
     pub fn mind(mut self) -> Result<Exit> {
-        while self.ended.is_none() || self.handlers.iter().any(|handler| handler.pid.is_some()) {
+        while self.job.ended.is_none() || self.handlers.iter().any(|handler| handler.pid.is_some())
+        {
             let patience = self.plan.as_ref().map_or(Patience::Forever, |plan| plan.patience);
             let mut watched = vec![self.arrivals.as_fd()];
             watched.extend(self.parent.as_ref().map(AsFd::as_fd));
@@ -169,14 +145,14 @@ impl Minder {
         if self.rules.kill_tree {
             self.end_tree()?;
         }
-        self.take_terminal();
+        self.job.take_terminal();
         self.end()
     }
 
     /// The next step against a CMD, or what is still run for a signal, that takes too long; whether there is nothing left but to
     /// end the tree.
     fn is_over(&mut self) -> bool {
-        self.late |= self.ended.is_none();
+        self.late |= self.job.ended.is_none();
         let Some(signal) = self.plan.as_mut().and_then(Plan::due) else {
             self.plan = None;
             return self.rules.kill_tree;
@@ -196,7 +172,7 @@ impl Minder {
             let cause = Cause::new(Exit::NotInTime(Exit::LATE), words);
             return Err(Error::from(cause)).context(format!("cannot finish {}", self.command));
         }
-        match self.ended {
+        match self.job.ended {
             Some(Ended::Killed(signal)) => {
                 signals::die(signal).map_err(plain)?;
                 Ok(Exit::Command(Ended::Killed(signal).status()))
@@ -228,9 +204,14 @@ impl Minder {
             return Ok(());
         };
         if to == Signal::CONT {
-            self.go_on();
-        } else if arrival.is_kernels() && self.terminal.is_some() {
-            self.of_terminal(to);
+            self.job.go_on();
+            if self.job.ended.is_some() {
+                self.to_handlers(to);
+            }
+        } else if arrival.is_kernels() && self.job.has_terminal() {
+            if !self.job.yields(to) && (self.job.ended.is_none() || !to.stops()) {
+                self.to_group(to);
+            }
         } else {
             self.to_command(to, arrival.has_value().then_some(arrival.value));
         }
@@ -241,11 +222,13 @@ impl Minder {
     fn look_at_children(&mut self) -> Result<()> {
         while let Ok(Some((pid, change))) = changed() {
             match change {
-                Change::Ended(ended) if pid == self.cmd => {
-                    self.ended = Some(ended);
-                    self.take_terminal();
+                Change::Ended(ended) if pid == self.job.cmd => {
+                    self.job.ended = Some(ended);
+                    self.job.take_terminal();
                 }
-                Change::Stopped(signal) if pid == self.cmd => self.stop(signal).map_err(plain)?,
+                Change::Stopped(signal) if pid == self.job.cmd => {
+                    self.job.stop(signal).map_err(plain)?;
+                }
                 Change::Ended(_) => {
                     if let Some(at) =
                         self.handlers.iter().position(|handler| handler.pid == Some(pid))
@@ -273,7 +256,8 @@ impl Minder {
             parent_death: Some(Signal::KILL),
             terminal: None,
         };
-        let added = [("IPCBOX_SIGNAL", name(handler.signal)), ("IPCBOX_PID", self.cmd.to_string())];
+        let added =
+            [("IPCBOX_SIGNAL", name(handler.signal)), ("IPCBOX_PID", self.job.cmd.to_string())];
         let shell = &handler.shell;
         let started = child::start(&how, || shell.execute(&added));
         match started.unwrap_or_else(Err) {
@@ -287,13 +271,13 @@ impl Minder {
 
     /// To CMD alone; when it has ended, to what is still run for a signal.
     fn to_command(&self, signal: Signal, value: Option<i32>) {
-        let Some(fd) = self.fd.as_ref().filter(|_| self.ended.is_none()) else {
+        let Some(fd) = self.fd.as_ref().filter(|_| self.job.ended.is_none()) else {
             return self.to_handlers(signal);
         };
         let sent = signals::send(fd.as_fd(), Some(signal), value, false);
         // A full queue takes no value, but the signal itself.
         if sent == Err(Errno::EAGAIN) {
-            let _ = signals::kill(self.cmd, signal);
+            let _ = signals::kill(self.job.cmd, signal);
         }
     }
 
@@ -303,15 +287,12 @@ impl Minder {
         }
     }
 
-    /// To CMD's process group, and to CMD where it has left that; when it has ended, to what is still run for a signal.
+    /// To CMD's process group; when it has ended, to what is still run for a signal.
     fn to_group(&self, signal: Signal) {
-        if self.ended.is_some() {
+        if self.job.ended.is_some() {
             return self.to_handlers(signal);
         }
-        let _ = signals::kill(-self.cmd, signal);
-        if told::stat(self.cmd).is_ok_and(|stat| stat.group != self.cmd) {
-            let _ = signals::kill(self.cmd, signal);
-        }
+        self.job.to_group(signal);
     }
 
     /// Ends all that is left below the box, but for what it had before CMD.

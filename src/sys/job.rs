@@ -1,0 +1,137 @@
+//! A child that is a process group of its own, and the terminal that it shares with the box: who has the terminal, who stops and
+//! goes on.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::unistd::getpgrp;
+
+use super::child::{self, Start};
+use super::process::ended::Ended;
+use super::process::told;
+use super::signals::{self, Disposition, Set, Signal};
+use super::terminal;
+
+/// The child, and the box beside it.
+#[derive(Debug)]
+pub struct Job {
+    terminal: Option<OwnedFd>,
+    /// The box's group.
+    group: i32,
+    /// The child, which leads its group.
+    pub cmd: i32,
+    /// How it ended, once that is known.
+    pub ended: Option<Ended>,
+}
+
+impl Job {
+    /// Starts a child, which calls `become_it` and is killed when the box ends; or gives the errno of `become_it`. It has the terminal
+    /// where the box had it. Every signal must be blocked.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub fn start(
+        mask: Set,
+        dispositions: &[(Signal, Disposition)],
+        become_it: impl FnOnce() -> Errno,
+    ) -> Result<std::result::Result<Self, Errno>> {
+        let terminal = terminal::controlling();
+        let group = getpgrp().as_raw();
+        let in_front = terminal.as_ref().filter(|tty| terminal::foreground(tty) == Some(group));
+        let how = Start {
+            mask,
+            dispositions,
+            parent_death: Some(Signal::KILL),
+            terminal: in_front.map(AsFd::as_fd),
+        };
+        let started = child::start(&how, become_it);
+        if let (Some(tty), Err(_) | Ok(Err(_))) = (in_front, &started) {
+            let _ = terminal::give(tty, group);
+        }
+        Ok(started?.map(|cmd| Self { terminal, group, cmd, ended: None }))
+    }
+
+    fn foreground(&self) -> Option<i32> {
+        terminal::foreground(self.terminal.as_ref()?)
+    }
+
+    fn give_terminal(&self, group: i32) {
+        if let Some(terminal) = &self.terminal {
+            let _ = terminal::give(terminal, group);
+        }
+    }
+
+    /// The box's group has the terminal again where the child's had it.
+    pub fn take_terminal(&self) {
+        if self.foreground() == Some(self.cmd) {
+            self.give_terminal(self.group);
+        }
+    }
+
+    /// Whether a signal that the kernel sent is the terminal's.
+    #[must_use]
+    pub fn has_terminal(&self) -> bool {
+        self.terminal.is_some()
+    }
+
+    /// The terminal sent a signal to the box's group: whether that was for another one of the job, as the pager behind a pipe, which
+    /// asks for the terminal that the child has, and now gets it.
+    #[must_use]
+    pub fn yields(&self, signal: Signal) -> bool {
+        let yields = asks(signal) && self.foreground() == Some(self.cmd);
+        if yields {
+            self.give_terminal(self.group);
+            let _ = signals::kill(0, Signal::CONT);
+        }
+        yields
+    }
+
+    /// The child was stopped: the box stops too, and with it the job that a shell knows.
+    pub fn stop(&self, signal: Signal) -> Result<()> {
+        let front = self.foreground();
+        if asks(signal) && front == Some(self.group) {
+            self.go_on();
+            return Ok(());
+        }
+        let had = front == Some(self.cmd);
+        if signal == Signal::STOP && !had {
+            return Ok(());
+        }
+        let by = if signal.stops() && signal != Signal::STOP { signal } else { Signal::TSTP };
+        self.take_terminal();
+        if had || (asks(by) && self.terminal.is_some()) {
+            signals::kill(0, by)?;
+        }
+        signals::stop(by)?;
+        if !signals::is_pending(Signal::CONT)? {
+            // Nobody stopped us, so nobody would continue the child.
+            self.go_on();
+        }
+        Ok(())
+    }
+
+    /// The job goes on: the child's group has the terminal again where the job has it.
+    pub fn go_on(&self) {
+        if self.ended.is_none() && self.foreground() == Some(self.group) {
+            self.give_terminal(self.cmd);
+        }
+        self.to_group(Signal::CONT);
+    }
+
+    /// To the child's group, and to the child where it has left that; to nobody when it has ended.
+    pub fn to_group(&self, signal: Signal) {
+        if self.ended.is_some() {
+            return;
+        }
+        let _ = signals::kill(-self.cmd, signal);
+        if told::stat(self.cmd).is_ok_and(|stat| stat.group != self.cmd) {
+            let _ = signals::kill(self.cmd, signal);
+        }
+    }
+}
+
+/// Whether a signal says that a group in the background wants the terminal.
+fn asks(signal: Signal) -> bool {
+    signal == Signal::TTIN || signal == Signal::TTOU
+}
