@@ -195,7 +195,7 @@ fn check(shell: &Shell) {
         for word in *unwanted {
             assert!(!screen.contains(word), "{line:?} offers {word:?}:\n{screen}");
         }
-        for word in ["_ipcbox", "rror", "not found", "nvalid", "No such"] {
+        for word in ["_ipcbox", "What exists", "rror", "not found", "nvalid", "No such"] {
             assert!(!screen.contains(word), "{line:?}:\n{screen}");
         }
     }

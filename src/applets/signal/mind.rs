@@ -58,7 +58,7 @@ pub struct Minder {
     /// CMD's, until its tree is ended.
     fd: Option<OwnedFd>,
     parent: Option<OwnedFd>,
-    /// Children from before CMD.
+    /// Children from before CMD, which --kill-tree leaves alone.
     before: Vec<i32>,
     plan: Option<Plan>,
     late: bool,
@@ -89,7 +89,8 @@ impl Minder {
         if rules.reap || rules.kill_tree {
             child::adopt_orphans().map_err(plain)?;
         }
-        let before = told::children(own_pid()).unwrap_or_default();
+        let before =
+            if rules.kill_tree { told::children(own_pid()).map_err(plain)? } else { Vec::new() };
         let parent = watch_parent(rules.parent_death)?;
         let dispositions: Vec<_> = given.iter().chain(&rules.dispositions).copied().collect();
         let started = Job::start(mask | rules.block, &dispositions, || command.execute(&[]));
