@@ -7,7 +7,8 @@
 //! signal was SIGTERM, else by the signal. A second one goes on to the commands, and ends the server.
 //!
 //! Where there is no process or descriptor for one more command it waits for one that runs. Where none runs it takes no more, and
-//! fails, since what it took would be lost; so it does where what a command printed cannot be written. However it fails, it waits for what runs.
+//! fails, since what it took would be lost; so it does where the command cannot be executed, and where what one printed cannot be
+//! written. However it fails, it waits for what runs.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,7 +17,8 @@ use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use crate::args::command::Command;
+use crate::args::command::{Command, NotStarted};
+use crate::args::numbers::counted;
 use crate::exit::{self, Exit};
 use crate::output;
 use crate::sys::caught::{self, Wake};
@@ -37,26 +39,25 @@ pub struct Jobs<T> {
     command: Command,
     most: usize,
     who: &'static str,
+    settle: Settle<T>,
     running: Vec<Job<T>>,
     postmen: Vec<i32>,
     failed: bool,
-    /// There was no process or descriptor for a command.
-    starved: bool,
+    /// There was no process or descriptor for a command, or it cannot be executed.
+    unable: Option<Exit>,
     /// Why what one printed could not be written.
     unwritten: Option<Error>,
     stop: Option<Signal>,
 }
+
+/// Deals with one that has ended.
+pub type Settle<T> = fn(&mut Jobs<T>, Ended<T>) -> Result<()>;
 
 struct Job<T> {
     pid: i32,
     printed: Printed,
     spool: Option<File>,
     what: T,
-}
-
-/// Whether what kept a command from being started is a want of the box, not a fault of the command.
-fn is_want(error: &Error) -> bool {
-    Exit::of(error) != Exit::NotExecutable
 }
 
 /// A command that has ended.
@@ -73,8 +74,8 @@ pub struct Ended<T> {
 impl<T> Jobs<T> {
     /// Runs `command`, at most `most` at once, for the applet `who`. From here on SIGCHLD, SIGTERM, SIGINT and SIGHUP are caught:
     /// the caller waits by [`wait`](caught::wait) or [`interruptible`](crate::sys::wait::interruptible), and calls
-    /// [`ended`](Self::ended) when that was interrupted.
-    pub fn new(command: Command, most: u16, who: &'static str) -> Result<Self> {
+    /// [`heed`](Self::heed) when that was interrupted.
+    pub fn new(command: Command, most: u16, who: &'static str, settle: Settle<T>) -> Result<Self> {
         caught::catch(&[Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP])
             .context("cannot catch signals")?;
         let most = usize::from(most.max(1));
@@ -83,10 +84,11 @@ impl<T> Jobs<T> {
             command,
             most,
             who,
+            settle,
             running,
             postmen,
             failed: false,
-            starved: false,
+            unable: None,
             unwritten: None,
             stop: None,
         })
@@ -108,45 +110,59 @@ impl<T> Jobs<T> {
     /// written.
     #[must_use]
     pub const fn is_stopping(&self) -> bool {
-        self.stop.is_some() || self.starved || self.unwritten.is_some()
+        self.stop.is_some() || self.unable.is_some() || self.unwritten.is_some()
     }
 
-    /// Starts the command for a record, with `added` in its environment; gives those that have ended meanwhile. Where there is no
-    /// process or descriptor for it, it waits until one that runs gives its own back. One that cannot be started even
-    /// so is told, and has ended at once.
+    /// Starts the command for a record, with `added` in its environment. Where there is no process or descriptor for it, it waits
+    /// until one that runs gives its own back. One that cannot be started even so is told, and has ended at once.
     ///
     /// # Errors
-    /// As of [`ended`](Self::ended).
+    /// As of [`heed`](Self::heed).
     pub fn start(
         &mut self,
         record: &[u8],
         added: &[(&str, String)],
         printed: Printed,
         what: T,
-    ) -> Result<Vec<Ended<T>>> {
-        let mut ended = Vec::new();
+    ) -> Result<()> {
         let error = loop {
             match self.try_start(record, added, printed) {
                 Ok((pid, spool)) => {
                     self.running.push(Job { pid, printed, spool, what });
-                    return Ok(ended);
+                    return Ok(());
                 }
-                Err(error) if is_want(&error) && !self.is_idle() => {
-                    self.wait()?;
-                    ended.extend(self.ended()?);
+                Err(NotStarted::Want(_)) if self.is_given_back()? => {}
+                Err(NotStarted::Record(error)) => break error,
+                Err(NotStarted::Want(error)) => break self.unable(Exit::Failed, record, error),
+                Err(NotStarted::Command(error)) => {
+                    break self.unable(Exit::NotExecutable, record, error);
                 }
-                Err(error) if is_want(&error) => {
-                    self.starved = true;
-                    let words = format!("a record of {} bytes was taken and is lost", record.len());
-                    break error.context(words);
-                }
-                Err(error) => break error,
             }
         };
         output::tell(&exit::lines(self.who, &error));
         self.failed = true;
-        ended.push(Ended { what, status: Exit::NotExecutable.code(), printed: None });
-        Ok(ended)
+        let ended = Ended { what, status: Exit::NotExecutable.code(), printed: None };
+        (self.settle)(self, ended)
+    }
+
+    /// Where there is no descriptor: waits until one that runs may have given its own back. `false`: none runs.
+    ///
+    /// # Errors
+    /// As of [`heed`](Self::heed).
+    pub fn is_given_back(&mut self) -> Result<bool> {
+        if self.is_idle() {
+            return Ok(false);
+        }
+        self.wait()?;
+        self.heed()?;
+        Ok(true)
+    }
+
+    /// Has it take no more, and end so.
+    fn unable(&mut self, exit: Exit, record: &[u8], error: Error) -> Error {
+        self.unable = Some(exit);
+        let length = counted(record.len(), "byte");
+        error.context(format!("a record of {length} was taken and is lost"))
     }
 
     fn try_start(
@@ -154,34 +170,31 @@ impl<T> Jobs<T> {
         record: &[u8],
         added: &[(&str, String)],
         printed: Printed,
-    ) -> Result<(i32, Option<File>)> {
+    ) -> Result<(i32, Option<File>), NotStarted> {
         let spooled = printed == Printed::Kept || self.most > 1;
         let spool = spooled.then(fds::spool).transpose().context("cannot spool what it prints");
-        let spool = spool.with_context(|| format!("cannot run {}", self.command))?;
+        let spool = spool.with_context(|| format!("cannot run {}", self.command));
+        let spool = spool.map_err(NotStarted::Want)?;
         let pid = self.command.start(record, added, spool.as_ref().map(AsFd::as_fd))?;
         Ok((pid, spool))
     }
 
-    /// The commands that have ended since the last call. What they passed has been written.
+    /// Heeds the signals that have come, and settles the commands that have ended. What they passed has been written.
     ///
     /// # Errors
-    /// Signals cannot be taken, or children not waited for. A second signal to stop does not return.
-    pub fn ended(&mut self) -> Result<Vec<Ended<T>>> {
-        let mut ended = Vec::new();
+    /// Signals cannot be taken, or children not waited for; those of settling. A second signal to stop does not return.
+    pub fn heed(&mut self) -> Result<()> {
         loop {
-            for signal in caught::take()? {
-                self.heed(signal)?;
-            }
-            self.reap(&mut ended)?;
+            self.take_signals()?;
+            self.reap()?;
             // One that a command sent before it ended counts before the next one is started.
             if !caught::any() {
-                return Ok(ended);
+                return Ok(());
             }
         }
     }
 
-    /// Adds those that have ended.
-    fn reap(&mut self, ended: &mut Vec<Ended<T>>) -> Result<()> {
+    fn reap(&mut self) -> Result<()> {
         while !self.is_idle() {
             let Some((pid, status)) = spawn::reap()? else { break };
             self.postmen.retain(|postman| *postman != pid);
@@ -197,7 +210,7 @@ impl<T> Jobs<T> {
                 }
                 (_, spool) => spool,
             };
-            ended.push(Ended { what: job.what, status, printed });
+            (self.settle)(self, Ended { what: job.what, status, printed })?;
         }
         Ok(())
     }
@@ -207,11 +220,7 @@ impl<T> Jobs<T> {
         let mut at = 0;
         loop {
             match fds::copy(spool, &mut at, fds::stdout()) {
-                Err(Errno::EINTR) => {
-                    for signal in caught::take()? {
-                        self.heed(signal)?;
-                    }
-                }
+                Err(Errno::EINTR) => self.take_signals()?,
                 written => return Ok(written?),
             }
         }
@@ -239,48 +248,42 @@ impl<T> Jobs<T> {
         }
     }
 
-    /// Waits until a command has ended or a signal says to stop; [`ended`](Self::ended) tells.
+    /// Waits until a command has ended or a signal says to stop; [`heed`](Self::heed) tells.
     pub fn wait(&self) -> Result<()> {
         let woken = caught::wait(&[], Patience::Forever)?;
         debug_assert_eq!(woken, Wake::Signal);
         Ok(())
     }
 
-    /// What a server's loop has come to. Where it has failed, what runs comes to its end first, and `settle` deals with each.
-    pub fn finish(
-        &mut self,
-        outcome: Result<()>,
-        settle: impl Fn(&mut Self, Ended<T>) -> Result<()>,
-    ) -> Result<()> {
-        let mut rest = || loop {
-            for ended in self.ended()? {
-                settle(self, ended)?;
-            }
-            if self.is_idle() {
-                return Ok(());
-            }
-            self.wait()?;
+    /// What a server's loop has come to. Where it has failed, what runs comes to its end first.
+    pub fn finish(&mut self, outcome: Result<()>) -> Result<()> {
+        let mut rest = || {
+            self.heed()?;
+            while self.is_given_back()? {}
+            Ok(())
         };
         // The first failure is the one that counts.
         outcome.or_else(|error| rest().and(Err(error)))
     }
 
-    fn heed(&mut self, signal: Signal) -> Result<()> {
-        if signal == Signal::SIGCHLD {
-            return Ok(());
-        }
-        if self.stop.is_some() {
-            for job in &self.running {
-                process::signal(job.pid, signal);
+    fn take_signals(&mut self) -> Result<()> {
+        for signal in caught::take()? {
+            if signal == Signal::SIGCHLD {
+                continue;
             }
-            caught::die_by(signal)?;
+            if self.stop.is_some() {
+                for job in &self.running {
+                    process::signal(job.pid, signal);
+                }
+                caught::die_by(signal)?;
+            }
+            self.stop = Some(signal);
         }
-        self.stop = Some(signal);
         Ok(())
     }
 
-    /// How the server ends when all is done: by the signal that stopped it, where that was not SIGTERM; with status 1 where one
-    /// could not be started for want of something, or a command failed and the user asked for an end.
+    /// How the server ends when all is done: by the signal that stopped it, where that was not SIGTERM; with status 126 where the
+    /// command cannot be executed, 1 where one could not be started for want of something, or one failed and the user asked for an end.
     ///
     /// # Errors
     /// What a command printed could not be written to standard output.
@@ -294,8 +297,8 @@ impl<T> Jobs<T> {
                 caught::die_by(signal)?;
                 Ok(Exit::Failed)
             }
-            None if self.starved || asked && self.failed => Ok(Exit::Failed),
-            None => Ok(Exit::Done),
+            None if asked && self.failed => Ok(self.unable.unwrap_or(Exit::Failed)),
+            None => Ok(self.unable.unwrap_or(Exit::Done)),
         }
     }
 }

@@ -9,9 +9,21 @@ use std::os::unix::ffi::OsStrExt;
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 
+use super::numbers::counted;
 use crate::exit::{Cause, Exit, words};
 use crate::sys::spawn::{self, Unstarted};
 use crate::sys::{exec, fds};
+
+/// Why a command was not started for a record.
+#[derive(Debug)]
+pub enum NotStarted {
+    /// The record is none that it can be given.
+    Record(Error),
+    /// It cannot be executed at all.
+    Command(Error),
+    /// There was no process, descriptor or memory for it.
+    Want(Error),
+}
 
 /// A command that was found.
 #[derive(Debug)]
@@ -39,7 +51,7 @@ impl Command {
         Ok(Self { path, words, end: b"" })
     }
 
-    /// Looks up as well what it is run by, where it begins with `#!`: for one that is to start together with others.
+    /// Looks up as well what it is run by, where it begins with `#!`: for one that is not to find out when it is too late.
     ///
     /// # Errors
     /// Status 126.
@@ -87,31 +99,34 @@ impl Command {
     /// process id. What it prints goes to `output`, or to the box's standard output.
     ///
     /// # Errors
-    /// Status 126; a record with a NUL cannot be an argument, nor can a very long one.
+    /// Those with status 126; a record with a NUL cannot be an argument, nor can a very long one.
     pub fn start(
         &self,
         record: &[u8],
         added: &[(&str, String)],
         output: Option<BorrowedFd>,
-    ) -> Result<i32> {
+    ) -> Result<i32, NotStarted> {
         let mut words = self.words.clone();
-        let asked = fill(&mut words[1..], record).map_err(|cause| self.not_run(cause))?;
+        let asked = fill(&mut words[1..], record)
+            .map_err(|cause| NotStarted::Record(self.not_run(cause)))?;
         let run = || {
             let input = fds::in_memory(&[record, self.end].concat())?;
             spawn::start(&self.path, &words, added, &input, output)
         };
-        run().map_err(|unstarted| {
-            self.not_run(match unstarted {
-                Unstarted::Exec(Errno::E2BIG) if asked => {
-                    let words =
-                        format!("a record of {} bytes is too long for an argument", record.len());
-                    Cause::told(Errno::E2BIG, words)
-                        .exit(Exit::NotExecutable)
-                        .hint("without {} it is on standard input alone")
-                }
-                Unstarted::Exec(errno) => not_executed(errno),
-                Unstarted::Fork(errno) => not_forked(errno, "no process could be started for it"),
-            })
+        run().map_err(|unstarted| match unstarted {
+            Unstarted::Exec(Errno::E2BIG) if asked => {
+                let words =
+                    format!("a record of {} bytes is too long for an argument", record.len());
+                let cause = Cause::told(Errno::E2BIG, words).exit(Exit::NotExecutable);
+                let hint = "without {} it is on standard input alone";
+                NotStarted::Record(self.not_run(cause.hint(hint)))
+            }
+            Unstarted::Fork(errno)
+            | Unstarted::Exec(errno @ (Errno::EAGAIN | Errno::ENOMEM | Errno::ENFILE)) => {
+                let cause = not_forked(errno, "no process could be started for it");
+                NotStarted::Want(self.not_run(cause))
+            }
+            Unstarted::Exec(errno) => NotStarted::Command(self.not_run(not_executed(errno))),
         })
     }
 
@@ -155,7 +170,8 @@ pub fn fill(words: &mut [OsString], payload: &[u8]) -> Result<bool, Cause> {
     let mut places = words.iter_mut().filter(|word| *word == "{}").peekable();
     let found = places.peek().is_some();
     if found && payload.contains(&0) {
-        let words = format!("a record of {} bytes with a NUL cannot be an argument", payload.len());
+        let length = counted(payload.len(), "byte");
+        let words = format!("a record of {length} with a NUL cannot be an argument");
         let cause = Cause::new(Exit::NotExecutable, words);
         return Err(cause.hint("without {} it is on standard input alone"));
     }

@@ -1,6 +1,6 @@
 //! `--timeout`, `--nonblock` and `--timeout-status`: how long a verb waits, and what it says when that was too short.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
@@ -66,6 +66,14 @@ impl Deadline {
     #[must_use]
     pub fn again(&self) -> Self {
         Self { patience: Patience::within(self.limit), ..*self }
+    }
+
+    /// Does what takes time that does not count.
+    pub fn uncounted<T>(&mut self, act: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let done = act();
+        self.patience = self.patience.later(start.elapsed());
+        done
     }
 
     /// The failure to be in time: `what` did not happen.

@@ -53,8 +53,8 @@ enum Alarm {
     At(Instant),
 }
 
-/// Catches these signals from now on, but those that the box was given ignored. SIGCHLD is caught however it was given: with it
-/// ignored no child's status could be had.
+/// Catches these signals from now on, but those that the box was given ignored. SIGCHLD and SIGIO, which nobody sends to end
+/// the box, are caught however they were given: with the one ignored no child's status could be had.
 pub fn catch(signals: &[Signal]) -> Result<()> {
     catch_with(signals, SaFlags::empty())
 }
@@ -68,7 +68,12 @@ pub fn catch_once(signals: &[Signal]) -> Result<()> {
 fn catch_with(signals: &[Signal], flags: SaFlags) -> Result<()> {
     timer()?;
     for signal in signals {
-        handle(*signal, SigHandler::Handler(mark), flags, *signal == Signal::SIGCHLD)?;
+        handle(
+            *signal,
+            SigHandler::Handler(mark),
+            flags,
+            matches!(signal, Signal::SIGCHLD | Signal::SIGIO),
+        )?;
     }
     Ok(())
 }
@@ -115,7 +120,16 @@ pub fn any() -> bool {
 
 /// The caught signals that have come since the last call. The timer no longer goes off for them.
 pub fn take() -> Result<Vec<Signal>> {
-    let seen = SEEN.swap(0, Ordering::SeqCst);
+    take_of(u64::MAX)
+}
+
+/// The same for this one alone.
+pub fn forget(signal: Signal) -> Result<()> {
+    take_of(1 << signal as c_int).map(drop)
+}
+
+fn take_of(which: u64) -> Result<Vec<Signal>> {
+    let seen = SEEN.fetch_and(!which, Ordering::SeqCst) & which;
     if seen != 0 {
         *ALARM.lock().map_err(|_| Errno::EDEADLK)? = Alarm::Off;
         rearm(Duration::ZERO)?;

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::Result;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open, readlink};
 use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
@@ -14,7 +14,7 @@ use nix::unistd::{getpid, pipe2, write};
 /// Where a mailbox is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Address {
-    /// The process that has it, as it numbers itself.
+    /// The process that has it, as `/proc` numbers it.
     pub pid: i32,
     /// The number of its descriptor there.
     pub fd: i32,
@@ -41,7 +41,18 @@ impl Mailbox {
     /// Where others find it.
     #[must_use]
     pub fn address(&self) -> Address {
-        Address { pid: getpid().as_raw(), fd: self.end.as_raw_fd(), inode: self.inode }
+        let own = || readlink("/proc/self").ok()?.to_str()?.parse().ok();
+        let pid = own().unwrap_or_else(|| getpid().as_raw());
+        Address { pid, fd: self.end.as_raw_fd(), inode: self.inode }
+    }
+
+    /// Whether the signal SIGIO is to come when somebody writes, fcntl(2): for a wait that is for something else.
+    pub fn signals(&self, wanted: bool) -> Result<()> {
+        // SAFETY: plain integers.
+        let own = unsafe { libc::fcntl(self.end.as_raw_fd(), libc::F_SETOWN, getpid().as_raw()) };
+        Errno::result(own)?;
+        let flags = if wanted { OFlag::O_ASYNC } else { OFlag::empty() };
+        fcntl(&self.end, FcntlArg::F_SETFL(flags)).map(drop)
     }
 
     /// Somebody has come: from here on it is at its end when he has gone.
@@ -54,6 +65,12 @@ impl AsFd for Mailbox {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.end.as_fd()
     }
+}
+
+/// Whether others' mailboxes can be found at all: `/proc` is there.
+#[must_use]
+pub fn can_be_found() -> bool {
+    readlink("/proc/self").is_ok()
 }
 
 /// Opens somebody's mailbox for writing, without ever waiting.

@@ -59,6 +59,12 @@ const CRASHES: &[Crash] = &[
             .next("ipcbox sem barrier b 2 -w 50ms 2>/dev/null || { ipcbox sem barrier b 2 -w 2s & ipcbox sem barrier b 2 -w 2s; }; echo met"),
         holds: prints!("met\n"),
     },
+    // What the killed one had begun is finished.
+    Crash {
+        line: line("msgq create q --max-bytes 1000 -m 640", "")
+            .next("ipcbox msgq create q --max-bytes 1000 -m 640 >/dev/null; ipcbox msgq stat q --columns max_bytes,mode --no-header"),
+        holds: |report| report.after.1.split_whitespace().eq(["1000", "0640"]),
+    },
     // A message is run at most once.
     Crash {
         line: line("msgq serve q -c 1 -- cat", QUEUE)

@@ -1,9 +1,12 @@
 //! `msgq`, both families.
 
 mod answers;
+mod callers;
+mod input;
 mod limits;
 mod moving;
 mod objects;
+mod patience;
 mod peers;
 mod serving;
 mod storms;

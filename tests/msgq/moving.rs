@@ -128,6 +128,11 @@ fn types_are_chosen_as_msgrcv_has_it() {
             .fails(2, "a type is 1 to 4611686018427387903");
     }
     world.call("msgq recv @q --except 0").fails(2, "a type is 1 to");
+    for kind in ["x", "99999999999999999999", "1.5"] {
+        let told = format!("--type '{kind}': it is a whole number: 0 any");
+        world.call(&format!("msgq recv @q -t {kind}")).fails(2, &told);
+        world.call(&format!("msgq serve @q -t {kind} -- true")).fails(2, &told);
+    }
     world.call("msgq recv @q --except 1 -t 1").fails(2, "exclude each other");
     world.call("msgq recv /@q -t 1").fails(2, "no types");
     world.call("msgq send /@q x -t 1").fails(2, "no types");

@@ -4,7 +4,7 @@ use nix::libc;
 use serde_json::Value;
 
 use super::{BOTH, messages};
-use crate::support::World;
+use crate::support::{World, skip};
 
 fn json(world: &World, words: &str) -> Vec<Value> {
     let text = world.call(words).ok();
@@ -42,9 +42,49 @@ fn what_exists_must_be_as_asked() {
     world.call("msgq set @q --max-bytes -1").fails(2, "--max-bytes '-1': a size is written");
     world.call("msgq create @q --max-bytes 4K").ok();
     world.call("msgq create /@q --max-messages 3 --message-size 16").ok();
+    world.call("msgq create /@r --max-messages 1").ok();
+    world.call("msgq create /@r --max-messages 4").fails(4, "a limit of 1 message, not 4");
     world.call("msgq create /@q --max-messages 4").fails(4, "a limit of 3 messages, not 4");
     world.call("msgq create /@q --message-size 17").fails(4, "16 bytes in a message, not 17");
     world.call("msgq create /@q -x").fails(4, "EEXIST");
+}
+
+#[test]
+fn what_a_killed_maker_had_begun_is_finished() {
+    let world = World::new();
+    let create = "msgq create @q --max-bytes 1000 -m 640";
+    // As it is before its limit is set.
+    world.call("msgq create @q -m 751").ok();
+    world.call(create).ok();
+    let shown = || world.call("msgq stat @q --columns max_bytes,mode --no-header").ok();
+    assert_eq!(shown().split_whitespace().collect::<Vec<_>>(), ["1000", "0640"]);
+    world.call("msgq rm @q").ok();
+    // One that was used is no such one.
+    world.call("msgq create @q -m 751").ok();
+    world.call("msgq send @q x").ok();
+    world.call(create).fails(4, "not 1000");
+    assert!(shown().ends_with("0751\n"));
+}
+
+#[test]
+fn limits_of_the_kernel_that_were_lowered_are_named() {
+    let world = World::new();
+    let set = "echo $1 >/proc/sys/kernel/msgmnb && echo $2 >/proc/sys/kernel/msgmax";
+    let set = |bytes: u32, message: u32| {
+        let both = [bytes, message].map(|limit| limit.to_string());
+        let call = world.program("/bin/sh").args(["-c", set, "sh"]).args(both);
+        call.output().status.success()
+    };
+    let Some(user) = world.stranger().filter(|_| world.is_own() && set(20000, 10000)) else {
+        return skip("the limits cannot be set");
+    };
+    world.call("msgq create @q").user(user).ok();
+    world.call("msgq send @q").input(vec![b'x'; 500]).ok();
+    assert!(set(10000, 499));
+    let told = "20000 bytes are more than kernel.msgmnb, 10000";
+    world.call("msgq set @q -m 660").user(user).fails(5, told);
+    world.call("msgq peek @q").fails(1, "it is longer than kernel.msgmax, 499");
+    world.call("msgq recv @q").stdout("x".repeat(500) + "\n").ok();
 }
 
 #[test]

@@ -8,7 +8,7 @@ use nix::libc;
 use nix::sys::signal::Signal;
 
 use super::{BOTH, messages};
-use crate::support::{Call, World, code, eventually, holds, lines, signal};
+use crate::support::{Call, World, eventually, holds, lines, signal};
 
 /// A call of serve, with a shell script as CMD.
 fn serve(world: &World, options: &str, script: &str) -> Call {
@@ -18,7 +18,7 @@ fn serve(world: &World, options: &str, script: &str) -> Call {
         .dir(world.dir())
 }
 
-fn sorted(text: &str) -> Vec<&str> {
+pub fn sorted(text: &str) -> Vec<&str> {
     let mut lines: Vec<&str> = text.lines().collect();
     lines.sort_unstable();
     lines
@@ -78,12 +78,22 @@ fn a_command_that_is_not_there_takes_nothing() {
     world.call("msgq serve @q cat").fails(2, "a command comes after '--'");
     world.call("msgq serve @nope -- cat").fails(3, "no such message queue");
     assert_eq!(messages(&world, "@q"), 1);
-    // One that cannot start for the message alone is a failed job.
     let script = world.script("script", "#!/no/such/interpreter\n");
-    world
-        .call("msgq serve @q -c 1 --")
-        .arg(script)
-        .fails(1, "its interpreter or loader is missing");
+    let serve = world.call("msgq serve @q -c 1 --").arg(script);
+    serve.fails(126, "its interpreter or loader is missing");
+    assert_eq!(messages(&world, "@q"), 1);
+}
+
+#[test]
+fn a_command_that_turns_out_to_be_no_program_takes_no_second_message() {
+    let world = World::new();
+    world.script("script", "echo run\n");
+    for target in BOTH {
+        world.call(&format!("msgq send {target} --create a b c")).ok();
+        let told = "a record of 1 byte was taken and is lost: cannot run ./script: it is neither a program nor begins with #! (ENOEXEC)";
+        world.call(&format!("msgq serve {target} --drain -j 2 -- ./script")).fails(126, told);
+        assert_eq!(messages(&world, target), 2);
+    }
 }
 
 #[test]
@@ -339,97 +349,4 @@ fn what_cannot_be_written_is_told_once_and_no_more_is_taken() {
     let output = world.shell(&serve).output();
     assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stderr)), (Some(1), words));
     world.shell("ipcbox msgq stat $NAME-q --columns messages --no-header").stdout("3\n").ok();
-}
-
-#[test]
-fn while_a_job_runs_the_next_message_is_taken_when_it_comes() {
-    let world = World::new();
-    // The first job ends when the second has: it calls, or waits for it.
-    let call = "if [ $1 = a ]; then ipcbox msgq call $Q b; else echo $1; fi";
-    let wait = "if [ $1 = a ]; then ipcbox msgq send $Q b; until [ -e go ]; do sleep 0.01; done; rm go; else echo >go; fi; echo $1";
-    for target in ["$NAME-q", "/$NAME-q"] {
-        for (options, status) in [("--drain", 0), ("-c 2", 0), ("-w 50ms", 124), ("-n", 124)] {
-            for (job, printed) in [(call, &["b"][..]), (wait, &["a", "b"])] {
-                let script = format!(
-                    "export Q={target}; ipcbox msgq send $Q a --create; exec ipcbox msgq serve $Q {options} -j 2 -- sh -euc '{job}' sh {{}}"
-                );
-                let output = world.shell(&script).output();
-                let text = String::from_utf8(output.stdout).unwrap();
-                assert_eq!((sorted(&text), code(output.status)), (printed.to_vec(), status));
-            }
-        }
-    }
-}
-
-#[test]
-fn silence_begins_when_the_last_job_has_ended() {
-    let world = World::new();
-    // The second message is sent when the first job has ended, which took longer than the limit.
-    let job = "if [ $1 = a ]; then (until [ ! -e /proc/$$ ]; do sleep 0.01; done; ipcbox msgq send $Q b) & sleep 2.1; fi; echo $1";
-    let serve = |jobs: u8| {
-        let script = format!(
-            "export Q=$NAME-{jobs}; ipcbox msgq send $Q a --create; exec ipcbox msgq serve $Q -w 2 -j {jobs} -- sh -euc '{job}' sh {{}}"
-        );
-        world.shell(&script).start()
-    };
-    for server in [serve(1), serve(2)] {
-        let output = server.end();
-        assert_eq!(
-            (lines(&output.stdout), code(output.status)),
-            (vec!["a".into(), "b".into()], 124)
-        );
-    }
-}
-
-#[test]
-fn a_time_limit_that_is_over_wakes_nobody_who_waits_for_something_else() {
-    let world = World::new();
-    world.shell("ipcbox msgq send $NAME-1 a --create; ipcbox msgq send $NAME-2 a --create").ok();
-    let wait = "until [ -e go ]; do sleep 0.01; done";
-    let serve = |jobs: u8| {
-        format!(
-            "exec ipcbox msgq serve $NAME-{jobs} -w 1ms -c 2 -j {jobs} -- sh -c ': >$0$$; {wait}' {jobs}"
-        )
-    };
-    // What comes before it fills the pipe.
-    let recv = format!(
-        "ipcbox msgq send $NAME-3 a --create; mkfifo pipe; {{ {wait}; wc -c; }} <pipe & exec >pipe; head -c 65536 /dev/zero; : >3$$; exec ipcbox msgq recv $NAME-3 -c 2 -w 1ms"
-    );
-    for (n, script) in [serve(1), serve(2), recv].into_iter().enumerate() {
-        let call = world.shell(&script).start();
-        let pid = call.pid();
-        let is_at_work = |name: &str| name.starts_with(&format!("{}", n + 1));
-        eventually("it waits", || {
-            let names = fs::read_dir(world.dir()).unwrap();
-            let mut names = names.map(|file| file.unwrap().file_name().into_string().unwrap());
-            names.any(|name| is_at_work(&name)) && status(pid, "Name") == "ipcbox"
-        });
-        let wakes = || status(pid, "voluntary_ctxt_switches").parse::<u64>().unwrap();
-        let before = wakes();
-        assert!(holds(|| wakes() < before + 50), "{script}");
-        call.signal(Signal::SIGKILL);
-    }
-    world.file("go", "");
-}
-
-/// A field of `/proc/PID/status`.
-fn status(pid: i32, field: &str) -> String {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-    value.unwrap().trim().to_owned()
-}
-
-#[test]
-fn what_callers_that_have_gone_left_is_not_counted() {
-    let world = World::new();
-    for target in BOTH {
-        world.call(&format!("msgq create {target}")).ok();
-        let caller = world.call(&format!("msgq call {target} stale")).start();
-        eventually("the request is sent", || messages(&world, target) == 1);
-        caller.signal(Signal::SIGKILL);
-        assert_eq!(caller.code(), 137);
-        world.call(&format!("msgq send {target} a b")).ok();
-        serve(&world, &format!("{target} -c 1"), "echo $1").stdout("a\n").ok();
-        assert_eq!(messages(&world, target), 1);
-    }
 }

@@ -31,7 +31,7 @@ use crate::sys::{fds, fifo, pipe};
 ///
 /// SIGTERM: no more lines are taken, what runs is waited for, status 0. SIGINT and SIGHUP likewise, and then it dies by the signal. A
 /// second signal goes on to the CMDs and ends it. A CMD that fails does not; one that cannot be found ends it with 127 before
-/// a line is taken. Where there is no process or descriptor for one more, its line waits until another has ended; where none runs it is
+/// a line is taken, one that cannot be executed with 126. Where there is no process or descriptor for one more, its line waits until another has ended; where none runs it is
 /// told to be lost, and the server ends.
 #[derive(Args)]
 pub struct Serve {
@@ -67,12 +67,12 @@ kill "$server"
     const RUNS: Runs = Runs::Each;
 
     fn run(mut self) -> Result<Exit> {
-        let command = Command::find(std::mem::take(&mut self.command))?;
+        let command = Command::find(std::mem::take(&mut self.command))?.with_interpreter()?;
         let is_text = self.ending.byte() == b'\n';
         let command = if is_text { command.ending_records_in(b"\n") } else { command };
-        let mut jobs = Jobs::new(command, self.jobs, super::APPLET.name)?;
+        let mut jobs = Jobs::new(command, self.jobs, super::APPLET.name, |_, _| Ok(()))?;
         let outcome = self.serve(&mut jobs);
-        doing("serve", &self.fifo, jobs.finish(outcome, |_, _| Ok(())))?;
+        doing("serve", &self.fifo, jobs.finish(outcome))?;
         jobs.end(false)
     }
 }
@@ -97,7 +97,7 @@ impl Serve {
         let mut pause = None;
         let mut ready = false;
         loop {
-            jobs.ended()?;
+            jobs.heed()?;
             if jobs.is_stopping() && jobs.is_idle() {
                 return Ok(());
             }

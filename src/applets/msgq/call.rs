@@ -21,24 +21,26 @@ use crate::sys::fds;
 use crate::sys::mailbox::Mailbox;
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::{Access, MAX_PRIORITY};
-use crate::sys::wait::Patience;
+use crate::sys::wait::{Patience, ready};
 use crate::target::Target;
 
 /// Sends a request to whoever runs msgq serve on the queue, prints the reply and ends with the status of its CMD. The request
-/// is MESSAGE, or all of standard input. A reply can have any size.
+/// is MESSAGE, or all of standard input. A reply can have any size. The time that reading the one and writing the other takes does not
+/// count for --timeout.
 ///
 /// A call that is given up, at its time limit or by SIGINT, SIGTERM or SIGHUP, takes its request back, and what a killed
 /// one leaves is never run. Work that has begun goes on, and its reply is dropped. On a POSIX queue, and on one that may not be
 /// read, what was given up stays until a server finds that nobody waits for it.
 ///
 /// A server that dies while at work is told at once, status 125. One that is killed in the microseconds between taking
-/// the request and saying so is noticed at the time limit alone, as is that there is none.
+/// the request and saying so is noticed at the time limit alone, as is that there is none. A System V queue that is removed before
+/// that ends the call, where it may be read.
 ///
 /// The frame, for programs that call or serve themselves: the message is the line "ipcbox-call-1 PID FD INODE" and then the
 /// payload. Its type is 2^62 plus the inode, or its priority 32767, which a POSIX server sees first. FD is the caller's end of a
 /// pipe, which the server opens as /proc/PID/fd/FD and compares by its inode. It writes the byte A when it begins;
 /// at the end the status in one byte, the length of the reply in eight, the lowest first, and the reply. Server and caller
-/// belong to one user.
+/// belong to one user, and find each other in /proc.
 #[derive(Args)]
 pub struct Call {
     /// The queue
@@ -63,18 +65,17 @@ ipcbox msgq call tagger 'hello' -w 10s
     const RUNS: Runs = Runs::Elsewhere;
 
     fn run(self) -> Result<Exit> {
-        let deadline = self.waiting.start();
-        let status = doing("call", &self.target, self.call(&deadline))?;
+        let status = doing("call", &self.target, self.call(self.waiting.start()))?;
         Ok(Exit::Command(status))
     }
 }
 
 impl Call {
-    fn call(&self, deadline: &Deadline) -> Result<u8> {
+    fn call(&self, mut deadline: Deadline) -> Result<u8> {
         let mut mailbox = Mailbox::new()?;
         let address = mailbox.address();
         let mut queue = Queue::open(&self.target, Access::Write, deadline.patience, None)?;
-        let request = frame::request(address, &self.payload(&queue)?);
+        let request = frame::request(address, &self.payload(&queue, &mut deadline)?);
         if request.len() > queue.most() {
             let words = format!(
                 "the request and the {} bytes before it",
@@ -86,14 +87,17 @@ impl Call {
         let mut message = Message::new(kind);
         message.fill(&request);
         caught::catch_once(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
+        if !queue.is_posix() {
+            caught::catch(&[Signal::SIGIO])?;
+            mailbox.signals(true)?;
+        }
         match queue.send(&message, deadline.patience) {
             Ok(Some(())) => {}
             Ok(None) => return give_up(None),
             Err(Errno::EAGAIN) => bail!(deadline.missed("the queue had no room for the request")),
             Err(errno) => bail!(errno),
         }
-        let mut accepted = [0];
-        match arrive(&mailbox, &mut accepted, deadline.patience)? {
+        match begin(&mut queue, &mailbox, deadline.patience)? {
             Arrived::Whole => mailbox.accepted(),
             // Closed first: a server that takes the request from now on finds nobody.
             Arrived::Signal => {
@@ -107,18 +111,46 @@ impl Call {
             }
             Arrived::End => bail!(died()),
         }
-        reply(&mailbox, deadline)
+        reply(&mailbox, &mut deadline)
     }
 
-    fn payload(&self, queue: &Queue) -> Result<Vec<u8>> {
+    fn payload(&self, queue: &Queue, deadline: &mut Deadline) -> Result<Vec<u8>> {
         if let Some(message) = &self.message {
             return Ok(message.as_bytes().to_vec());
         }
-        match Input::whole(queue.most()).next()? {
+        match Input::whole(queue.most()).next(deadline)? {
             Some(Record::Whole(bytes)) => Ok(bytes.to_vec()),
             Some(Record::TooLong(length)) => bail!(queue.too_long(length)),
             None => Ok(Vec::new()),
         }
+    }
+}
+
+/// Waits until a server has begun with the request.
+///
+/// It waits in the queue, for a message that nobody sends, and the signal of the mailbox ends that: so it is woken, too,
+/// when the queue is removed.
+fn begin(queue: &mut Queue, mailbox: &Mailbox, patience: Patience) -> Result<Arrived> {
+    let mut waited = Err(Errno::EACCES);
+    if !queue.is_posix() {
+        let nobody = Which::Type(frame::NOBODY);
+        loop {
+            waited = queue.receive(&mut Message::new(0), nobody, patience);
+            caught::forget(Signal::SIGIO)?;
+            let has_come = || ready(&[mailbox.as_fd()], Patience::Never);
+            if waited.is_err() || caught::any() || has_come()?.is_some() {
+                break;
+            }
+        }
+        mailbox.signals(false)?;
+        caught::forget(Signal::SIGIO)?;
+    }
+    // Where there is no waiting in the queue the mailbox is waited for alone.
+    let is_denied = waited == Err(Errno::EACCES);
+    let arrived = arrive(mailbox, &mut [0], if is_denied { patience } else { Patience::Never })?;
+    match (arrived, waited) {
+        (Arrived::Late, Err(errno)) if !is_denied && errno != Errno::EAGAIN => bail!(errno),
+        (arrived, _) => Ok(arrived),
     }
 }
 
@@ -143,25 +175,25 @@ fn give_up(sent: Option<(&mut Queue, i64)>) -> Result<u8> {
 }
 
 /// Prints the reply and gives the status that came with it.
-fn reply(mailbox: &Mailbox, deadline: &Deadline) -> Result<u8> {
+fn reply(mailbox: &Mailbox, deadline: &mut Deadline) -> Result<u8> {
     let mut head = [0; frame::HEAD];
-    expect(mailbox, &mut head, deadline)?;
+    expect(mailbox, &mut head, deadline, "no reply came")?;
     let (status, mut left) = frame::read_head(head);
     let mut block = vec![0; usize::try_from(left).unwrap_or(usize::MAX).min(64 << 10)];
     while left > 0 {
         let length = usize::try_from(left).unwrap_or(usize::MAX).min(block.len());
-        expect(mailbox, &mut block[..length], deadline)?;
-        output::print(&block[..length])?;
+        expect(mailbox, &mut block[..length], deadline, "the rest of the reply did not come")?;
+        deadline.uncounted(|| output::print(&block[..length]))?;
         left -= length as u64;
     }
     Ok(status)
 }
 
-fn expect(mailbox: &Mailbox, bytes: &mut [u8], deadline: &Deadline) -> Result<()> {
+fn expect(mailbox: &Mailbox, bytes: &mut [u8], deadline: &Deadline, late: &str) -> Result<()> {
     match arrive(mailbox, bytes, deadline.patience)? {
         Arrived::Whole => Ok(()),
         Arrived::Signal => give_up(None).map(drop),
-        Arrived::Late => bail!(deadline.missed("no reply came")),
+        Arrived::Late => bail!(deadline.missed(late)),
         Arrived::End => bail!(died()),
     }
 }

@@ -3,13 +3,14 @@
 use anyhow::{Result, bail};
 use clap::Args;
 use nix::errno::Errno;
+use nix::unistd::geteuid;
 
 use super::queue::{only_posix, only_system_v};
 use super::{doing, limit};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::args::explain::unchanged;
-use crate::args::numbers::many;
+use crate::args::numbers::{counted, many};
 use crate::args::size;
 use crate::exit::{Cause, Exit};
 use crate::output;
@@ -76,8 +77,10 @@ impl Create {
             Form::Id(id) => return self.existing(msg::Queue::from_id(*id)),
             _ => self.target.key()?.unwrap_or_default(),
         };
+        let bits = self.creating.mode;
+        let bits = if self.max_bytes.is_some() { begun(bits) } else { bits };
         loop {
-            match msg::Queue::create(key, self.creating.mode) {
+            match msg::Queue::create(key, bits) {
                 Err(Errno::EEXIST) if self.exclusive => bail!(Errno::EEXIST),
                 Err(Errno::EEXIST) => match msg::Queue::find(key) {
                     // It was removed meanwhile.
@@ -86,8 +89,8 @@ impl Create {
                 },
                 made => {
                     let queue = made?;
-                    if let Some(bytes) = self.max_bytes {
-                        let set = change(queue, Change::default(), Some(bytes));
+                    if self.max_bytes.is_some() {
+                        let set = self.complete(queue);
                         if set.is_err() {
                             // What was made here is not left half-made.
                             let _ = queue.remove();
@@ -106,8 +109,20 @@ impl Create {
             bail!(Errno::EEXIST);
         }
         self.creating.trust(stat.perm.owners())?;
-        differs("bytes", self.max_bytes, stat.max_bytes)?;
+        let mode = self.creating.mode;
+        let is_unused = stat.send_time == 0 && stat.receive_time == 0;
+        let is_begun = is_unused && stat.perm.mode != mode && stat.perm.mode == begun(mode);
+        // Its maker was killed before it had its limit, or is about to give it.
+        if !(is_begun && self.max_bytes.is_some() && self.complete(queue).is_ok()) {
+            differs("byte", "", self.max_bytes, stat.max_bytes)?;
+        }
         Ok(queue.id().to_string())
+    }
+
+    /// Gives a new queue its limit and its permission bits.
+    fn complete(&self, queue: msg::Queue) -> Result<()> {
+        let mode = Change { mode: Some(self.creating.mode), ..Change::default() };
+        change(queue, mode, self.max_bytes)
     }
 
     fn posix(&self) -> Result<String> {
@@ -127,8 +142,8 @@ impl Create {
                     found => {
                         let stat = found?.stat()?;
                         self.creating.trust([stat.file.uid])?;
-                        differs("messages", self.max_messages, stat.limits.messages)?;
-                        differs("bytes in a message", self.message_size, stat.limits.size)?;
+                        differs("message", "", self.max_messages, stat.limits.messages)?;
+                        differs("byte", " in a message", self.message_size, stat.limits.size)?;
                         return Ok(self.target.to_string());
                     }
                 },
@@ -142,11 +157,18 @@ impl Create {
     }
 }
 
+/// The permission bits of a queue that has not yet been given its limit, which takes a second call: to execute a queue
+/// means nothing.
+const fn begun(mode: u32) -> u32 {
+    mode | 0o111
+}
+
 /// Whether what is there has another limit than was asked for.
-fn differs(what: &str, asked: Option<u64>, is: u64) -> Result<(), Cause> {
+fn differs(what: &str, of: &str, asked: Option<u64>, is: u64) -> Result<(), Cause> {
     match asked {
         Some(asked) if asked != is => {
-            let words = format!("it exists with a limit of {is} {what}, not {asked}");
+            let is = counted(usize::try_from(is).unwrap_or(usize::MAX), what);
+            let words = format!("it exists with a limit of {is}{of}, not {asked}");
             Err(Cause::new(Exit::Exists, words))
         }
         _ => Ok(()),
@@ -174,24 +196,19 @@ fn too_large(limits: Option<Limits>) -> Cause {
 
 /// Changes a System V queue, and tells which of the two things `EPERM` means.
 pub fn change(queue: msg::Queue, wanted: Change, max_bytes: Option<u64>) -> Result<()> {
-    match queue.change(wanted, max_bytes) {
-        Err(Errno::EPERM) => {
-            let most = msg::limits()?.bytes;
-            let asked = max_bytes.filter(|bytes| *bytes > most);
-            // Whose it is decides which of the two it was: the owner may do all but that.
-            let is_ours = queue.stat()?.perm.uid == nix::unistd::geteuid().as_raw();
-            match asked {
-                Some(asked) if is_ours || nix::unistd::geteuid().is_root() => {
-                    let words = format!(
-                        "{asked} bytes are more than kernel.msgmnb, {most}, which needs CAP_SYS_RESOURCE"
-                    );
-                    Err(Cause::told(Errno::EPERM, words)
-                        .hint("/proc/sys/kernel/msgmnb is the limit")
-                        .into())
-                }
-                _ => Err(Errno::EPERM.into()),
-            }
-        }
-        changed => changed.map_err(|errno| unchanged(errno, queue.stat().is_ok())),
+    let changed = queue.change(wanted, max_bytes);
+    if changed != Err(Errno::EPERM) {
+        return changed.map_err(|errno| unchanged(errno, queue.stat().is_ok()));
     }
+    let (most, stat) = (msg::limits()?.bytes, queue.stat()?);
+    // Whatever is changed, the limit is set again with it.
+    let bytes = max_bytes.unwrap_or(stat.max_bytes);
+    // Whose it is decides which of the two it was: the owner may do all but that.
+    let user = geteuid();
+    if bytes <= most || !(user.is_root() || stat.perm.owners().contains(&user.as_raw())) {
+        bail!(Errno::EPERM);
+    }
+    let words =
+        format!("{bytes} bytes are more than kernel.msgmnb, {most}, which needs CAP_SYS_RESOURCE");
+    bail!(Cause::told(Errno::EPERM, words).hint("/proc/sys/kernel/msgmnb is the limit"))
 }

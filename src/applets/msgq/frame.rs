@@ -10,6 +10,8 @@ use crate::sys::posix::mq::MAX_PRIORITY;
 
 /// Types from here on are for calls, one for each.
 pub const KIND: i64 = 1 << 62;
+/// The type of nobody's: no pipe has the inode 0.
+pub const NOBODY: i64 = KIND;
 /// What a server writes first: it has the request.
 pub const ACCEPTED: u8 = b'A';
 /// The bytes before the reply itself.

@@ -4,7 +4,8 @@ use std::io::BufRead;
 
 use anyhow::{Context, Result};
 
-use crate::sys::fds;
+use crate::args::waiting::Deadline;
+use crate::sys::{fds, transfer};
 
 /// How much is read at once.
 const BLOCK: usize = 64 << 10;
@@ -19,6 +20,7 @@ pub struct Input {
     left: std::ops::Range<usize>,
     record: Vec<u8>,
     any: bool,
+    ended: bool,
 }
 
 /// Where a byte is.
@@ -51,21 +53,23 @@ impl Input {
 
     const fn new(separator: Option<u8>, most: usize) -> Self {
         let record = Vec::new();
-        Self { separator, most, block: Vec::new(), left: 0..0, record, any: false }
+        Self { separator, most, block: Vec::new(), left: 0..0, record, any: false, ended: false }
     }
 
-    /// The next record; `None` is the end.
-    pub fn next(&mut self) -> Result<Option<Record<'_>>> {
+    /// The next record; `None` is the end. The time that reading takes does not count for `deadline`.
+    pub fn next(&mut self, deadline: &mut Deadline) -> Result<Option<Record<'_>>> {
         self.record.clear();
         let mut length = 0;
         loop {
-            if self.left.is_empty() {
+            if self.left.is_empty() && !self.ended {
                 self.block.resize(BLOCK, 0);
-                let read = fds::read(fds::stdin(), &mut self.block);
-                self.left = 0..read.context("cannot read standard input")?;
-                if self.left.is_empty() {
-                    break;
-                }
+                let read = || transfer::read_some(fds::stdin(), &mut self.block);
+                self.left = 0..deadline.uncounted(read).context("cannot read standard input")?;
+                // A terminal can have more after its end.
+                self.ended = self.left.is_empty();
+            }
+            if self.ended {
+                break;
             }
             self.any = true;
             let here = &self.block[self.left.clone()];

@@ -63,16 +63,19 @@ impl Peek {
         }
         let queue = find(&self.target)?;
         let shape = if self.json { Shape::Json } else { Shape::Ended(b"\n") };
-        let mut most = msg::limits()?.message;
+        let most = msg::limits()?.message;
         let (mut message, mut out) = (Message::new(0), Vec::new());
         let mut index = self.index;
         loop {
             match queue.copy(&mut message, most, index) {
-                // It was sent before msgmax was lowered.
-                Err(Errno::E2BIG) => {
-                    most = most.saturating_mul(2).max(1024);
-                    continue;
-                }
+                // It was sent before msgmax was lowered, and the kernel copies none that is longer, whatever the buffer is.
+                Err(Errno::E2BIG) => bail!(
+                    Cause::told(
+                        Errno::E2BIG,
+                        format!("it is longer than kernel.msgmax, {most}, and cannot be copied")
+                    )
+                    .hint("msgq recv takes it; /proc/sys/kernel/msgmax is the limit")
+                ),
                 Err(Errno::ENOMSG) if self.all => return Ok(()),
                 Err(Errno::ENOMSG) => bail!(none(queue, index)),
                 Err(Errno::ENOSYS) => bail!(

@@ -162,6 +162,13 @@ fn either<Q>(
     }
 }
 
+/// Reads which types are to be received.
+pub fn kind(text: &str) -> Result<i64, String> {
+    let words =
+        format!("it is a whole number: 0 any, N a type, -N the lowest up to N ({})", i64::MAX);
+    text.parse().map_err(|_| words)
+}
+
 /// Whom a queue belongs to, as far as that can be told.
 pub fn owner(target: &Target) -> Option<u32> {
     match target.form() {

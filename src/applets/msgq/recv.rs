@@ -9,11 +9,11 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 use super::doing;
-use super::queue::{Queue, only_posix, only_system_v};
+use super::queue::{Queue, kind, only_posix, only_system_v};
 use super::shape::{Format, Shape};
 use crate::applets::Verb;
 use crate::args::creating::Making;
-use crate::args::numbers::many;
+use crate::args::numbers::{counted, many};
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
 use crate::sys::message::{Message, Which};
@@ -40,7 +40,7 @@ pub struct Receive {
     #[arg(value_name = "TARGET")]
     target: Target,
     /// System V: 0 any, N that type, -N the lowest up to N
-    #[arg(short = 't', long = "type", value_name = "TYPE", allow_negative_numbers = true)]
+    #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind, allow_negative_numbers = true)]
     kind: Option<i64>,
     /// System V: any but this type
     #[arg(long, value_name = "TYPE", value_parser = except, conflicts_with = "kind", allow_negative_numbers = true)]
@@ -220,7 +220,10 @@ impl Batch {
     fn write(&mut self) -> Result<()> {
         if let Err(errno) = fds::write_all(fds::stdout(), &self.text) {
             let lost = match &self.lengths[..] {
-                [length] => format!("the message that was taken, of {length} bytes, is lost"),
+                [length] => {
+                    let length = counted(*length, "byte");
+                    format!("the message that was taken, of {length}, is lost")
+                }
                 lengths => {
                     let lengths: Vec<String> = lengths.iter().map(usize::to_string).collect();
                     format!(

@@ -23,7 +23,7 @@ use crate::target::Target;
 /// Each MESSAGE is one message; without any, all of standard input is one, or with --lines each of its lines, with --null each
 /// record that ends in NUL. Empty messages are messages.
 ///
-/// A full queue is waited for. A message longer than the queue takes is refused; what was sent before it stays sent.
+/// A full queue is waited for; of that --timeout is the limit, not of reading standard input. A message longer than the queue takes is refused; what was sent before it stays sent.
 /// Sending needs permission to write alone.
 #[derive(Args)]
 pub struct Send {
@@ -117,7 +117,7 @@ impl Send {
             (_, true) => (Input::records(0, most), "record"),
             _ => (Input::whole(most), ""),
         };
-        while let Some(record) = input.next()? {
+        while let Some(record) = input.next(&mut sender.deadline)? {
             let sent = match record {
                 Record::Whole(bytes) => sender.send(bytes),
                 Record::TooLong(length) => Err(sender.queue.too_long(length).into()),

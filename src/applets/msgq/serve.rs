@@ -10,7 +10,7 @@ use nix::errno::Errno;
 
 use super::doing;
 use super::frame::{self, Request};
-use super::queue::{Queue, only_system_v};
+use super::queue::{Queue, kind, only_system_v};
 use crate::applets::{Runs, Verb};
 use crate::args::command::Command;
 use crate::args::creating::Making;
@@ -33,14 +33,15 @@ use crate::target::Target;
 /// that was sent it is printed here, each job's whole and after its end where several run at once.
 ///
 /// A message is run at most once: what a server had taken when it was killed is gone. Where there is no process or descriptor for a
-/// CMD, its message waits until one that runs has ended; where none runs it is told to be lost, and the server ends.
+/// CMD, its message waits until one that runs has ended; where none runs it is told to be lost, and the server ends. So it does, with
+/// status 126, where CMD cannot be executed.
 ///
 /// SIGTERM takes no more, lets what runs come to its end and then ends with status 0; SIGINT and SIGHUP do the same and then
 /// end the server. A second one goes on to the commands and ends the server at once.
 ///
 /// With --count and --drain the status is 1 if a job failed. What callers that have gone left is not counted. With --timeout the
 /// server ends, as not in time, when no message has come and no job has run for so long. A call has a type of its own, from 2^62 on: a server with --type gets none unless that is 0.
-/// Callers must be of the same user.
+/// Callers must be of the same user, and be found in /proc: what one of another pid namespace asks is dropped, as if it had gone.
 #[derive(Args)]
 pub struct Serve {
     /// The queue
@@ -50,7 +51,7 @@ pub struct Serve {
     #[arg(short, long, value_name = "N", value_parser = count, default_value_t = 1, hide_default_value = true, allow_negative_numbers = true)]
     jobs: u16,
     /// System V: 0 any, N that type, -N the lowest up to N
-    #[arg(short = 't', long = "type", value_name = "TYPE", allow_negative_numbers = true)]
+    #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind, allow_negative_numbers = true)]
     kind: Option<i64>,
     /// So many messages
     #[arg(short, long, value_name = "COUNT", value_parser = many, allow_negative_numbers = true)]
@@ -78,10 +79,10 @@ ipcbox msgq serve jobs --drain -j 4 -- echo job {}
     const RUNS: Runs = Runs::Each;
 
     fn run(mut self) -> Result<Exit> {
-        let command = Command::find(std::mem::take(&mut self.command))?;
+        let command = Command::find(std::mem::take(&mut self.command))?.with_interpreter()?;
         let mut server = doing("serve", &self.target, self.open(command))?;
         let outcome = self.serve(&mut server);
-        doing("serve", &self.target, server.jobs.finish(outcome, answer))?;
+        doing("serve", &self.target, server.jobs.finish(outcome))?;
         server.jobs.end(self.count.is_some() || self.drain)
     }
 }
@@ -97,7 +98,7 @@ impl Serve {
         only_system_v(&self.target, self.kind.is_some(), why)?;
         let queue =
             Queue::open(&self.target, Access::Read, Patience::Forever, self.making.wanted())?;
-        Ok(Server { queue, jobs: Jobs::new(command, self.jobs, "msgq")? })
+        Ok(Server { queue, jobs: Jobs::new(command, self.jobs, "msgq", answer)? })
     }
 
     fn start(&self) -> Deadline {
@@ -115,8 +116,7 @@ impl Serve {
             if !server.jobs.is_idle() {
                 silence = self.start();
             }
-            let ended = server.jobs.ended()?;
-            server.settle(ended)?;
+            server.jobs.heed()?;
             let is_idle = server.jobs.is_idle();
             let is_over = left == Some(0) || server.jobs.is_stopping();
             if is_over && is_idle {
@@ -151,7 +151,7 @@ impl Server {
         let (number, data) = (message.number(), message.data());
         let (number, data, caller) = match frame::read(number, is_posix, data) {
             Request::Plain => (number, data, None),
-            Request::Call(address, payload) => match accept(address) {
+            Request::Call(address, payload) => match self.accept(address)? {
                 Some(caller) => (i64::from(!is_posix), payload, Some(caller)),
                 None => return Ok(false),
             },
@@ -159,14 +159,33 @@ impl Server {
         let name = if is_posix { "IPCBOX_PRIORITY" } else { "IPCBOX_TYPE" };
         let added = [(name, number.to_string()), ("IPCBOX_LENGTH", data.len().to_string())];
         let printed = if caller.is_some() { Printed::Kept } else { Printed::Passed };
-        let ended = self.jobs.start(data, &added, printed, caller)?;
-        self.settle(ended)?;
+        self.jobs.start(data, &added, printed, caller)?;
         Ok(true)
     }
 
-    /// Deals with the jobs that have ended.
-    fn settle(&mut self, ended: Vec<Ended<Option<OwnedFd>>>) -> Result<()> {
-        ended.into_iter().try_for_each(|ended| answer(&mut self.jobs, ended))
+    /// Tells a caller that its request is being worked on. `None`: it has gone, or may not be reached, which is told.
+    fn accept(&mut self, address: Address) -> Result<Option<OwnedFd>> {
+        let why = loop {
+            match mailbox::open_for(address) {
+                Ok(caller) => {
+                    let told = mailbox::put(&caller, &[frame::ACCEPTED]);
+                    return Ok(told.is_ok().then_some(caller));
+                }
+                // As for a command: what runs gives its own back.
+                Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) => {
+                    if !self.jobs.is_given_back()? {
+                        bail!(Cause::plain(errno).and("a call was taken and is lost"));
+                    }
+                }
+                Err(errno @ (Errno::EACCES | Errno::EPERM)) => {
+                    break format!("it belongs to another user or pid namespace ({errno:?})");
+                }
+                Err(_) if mailbox::can_be_found() => return Ok(None),
+                Err(_) => break "/proc is not mounted".into(),
+            }
+        };
+        output::tell(&format!("msgq: cannot answer process {}: {why}\n", address.pid));
+        Ok(None)
     }
 }
 
@@ -182,19 +201,4 @@ fn answer(jobs: &mut Jobs<Option<OwnedFd>>, ended: Ended<Option<OwnedFd>>) -> Re
         output::tell(&format!("msgq: cannot deliver a reply: {}\n", Cause::plain(errno)));
     }
     Ok(())
-}
-
-/// Tells a caller that its request is being worked on. `None`: it has gone, or may not be reached, which is told.
-fn accept(address: Address) -> Option<OwnedFd> {
-    match mailbox::open_for(address) {
-        Ok(caller) => mailbox::put(&caller, &[frame::ACCEPTED]).is_ok().then_some(caller),
-        Err(errno @ (Errno::EACCES | Errno::EPERM)) => {
-            let pid = address.pid;
-            output::tell(&format!(
-                "msgq: cannot answer process {pid}: it belongs to another user ({errno:?})\n"
-            ));
-            None
-        }
-        Err(_) => None,
-    }
 }
