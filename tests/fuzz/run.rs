@@ -11,6 +11,7 @@ fn variable(name: &str) -> Option<u64> {
 
 /// Tries `cases` values of a strategy; or, where `IPCBOX_FUZZ_SECONDS` says so, as many as there is time for, from the seed
 /// `IPCBOX_FUZZ_SEED` (0) on.
+#[allow(clippy::print_stdout, reason = "the test runner keeps it")]
 pub fn fuzz<S: Strategy>(cases: u32, values: &S, check: impl Fn(S::Value) -> TestCaseResult) {
     let seconds = variable("IPCBOX_FUZZ_SECONDS");
     let end = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -25,6 +26,8 @@ pub fn fuzz<S: Strategy>(cases: u32, values: &S, check: impl Fn(S::Value) -> Tes
             panic!("seed {seed}: {failure}");
         }
         if end.is_none_or(|end| Instant::now() > end) {
+            let seeds = seed - first + 1;
+            println!("{} values of {seeds} seeds from {first} on", seeds * u64::from(cases));
             break;
         }
     }

@@ -434,6 +434,7 @@ fn any_words_end_in_time_with_a_status_and_a_reason() {
         .env(INSIDE, world.dir())
         .output()
         .unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&text));
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{text}");
+    print!("{text}");
 }
