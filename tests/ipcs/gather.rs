@@ -265,7 +265,7 @@ fn queues_are_listed_where_their_file_system_is_not_mounted() {
     let name = world.posix("q");
     world.call("msgq create /@q").ok();
     let run = |line: &str| {
-        let script = format!("umount /dev/mqueue 2>/dev/null; exec {line}");
+        let script = format!("umount /dev/mqueue 2>/dev/null; {line}");
         Call::new("unshare").args(["-m", "sh", "-c", &script]).output()
     };
     let unmounted = |before: &str| {
@@ -277,6 +277,9 @@ fn queues_are_listed_where_their_file_system_is_not_mounted() {
     }
     assert_eq!(String::from_utf8_lossy(&listed.stdout), format!("{name}\n"));
     assert!(listed.stderr.is_empty(), "{listed:?}");
+    // Nor is /proc needed for it.
+    let hidden = format!("mount -t tmpfs none /proc; {BINARY} ipcs-lite --leaks -q -- true;");
+    assert_eq!(unmounted(&hidden), listed);
     // Without the privilege it is said, once, and how to mend it.
     let user = format!("setpriv --reuid {uid} --regid {uid} --clear-groups");
     let told = unmounted(&user);

@@ -5,13 +5,25 @@ pub mod sem;
 pub mod shm;
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 
-/// The names of the objects whose files are in `dir`, each with its slash, sorted.
-fn names_in(dir: &str) -> std::io::Result<Vec<OsString>> {
-    let name = |file: OsString| OsString::from_iter([OsStr::new("/"), &file]);
-    let files = std::fs::read_dir(dir)?;
-    let mut names =
-        files.map(|file| Ok(name(file?.file_name()))).collect::<std::io::Result<Vec<_>>>()?;
+use nix::Result;
+use nix::dir::Dir;
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+
+/// The names of the objects whose files are in `dir`, a path from the directory `at`, each with its slash, sorted.
+fn names_in(at: impl AsFd, dir: &str) -> Result<Vec<OsString>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut names = Vec::new();
+    for file in Dir::openat(at, dir, flags, Mode::empty())? {
+        let file = file?;
+        let name = OsStr::from_bytes(file.file_name().to_bytes());
+        if name != "." && name != ".." {
+            names.push(OsString::from_iter([OsStr::new("/"), name]));
+        }
+    }
     names.sort();
     Ok(names)
 }

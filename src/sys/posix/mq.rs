@@ -6,13 +6,14 @@
 
 use std::ffi::{CString, OsStr, OsString, c_int, c_long, c_uint};
 use std::fs::File;
-use std::io::{Error, Read};
+use std::io::Read;
 use std::mem::zeroed;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use nix::Result;
 use nix::errno::Errno;
+use nix::fcntl::AT_FDCWD;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat, stat, umask};
@@ -268,18 +269,14 @@ pub fn waits(blocked: &Blocked, inode: (u64, u64)) -> Option<Waits> {
 ///
 /// # Errors
 /// Those of mounting and reading it, such as `EMFILE`.
-pub fn names() -> std::io::Result<Option<Vec<OsString>>> {
+pub fn names() -> Result<Option<Vec<OsString>>> {
     // A mount of our own shows our namespace; another's may show another.
-    let own = mount().map_err(Error::from);
-    let own = own.and_then(|fd| names_in(&format!("/proc/self/fd/{}", fd.as_raw_fd())));
-    match own {
+    match mount().and_then(|fd| names_in(fd, ".")) {
         Ok(names) => Ok(Some(names)),
-        Err(_) if is_mounted() => names_in(DIR).map(Some),
+        Err(_) if is_mounted() => names_in(AT_FDCWD, DIR).map(Some),
         // No privilege, a filter of system calls, Linux before 5.2, or one without POSIX queues.
-        Err(error) => match error.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::ENODEV) => Ok(None),
-            _ => Err(error),
-        },
+        Err(Errno::EPERM | Errno::EACCES | Errno::ENOSYS | Errno::ENODEV) => Ok(None),
+        Err(errno) => Err(errno),
     }
 }
 

@@ -158,7 +158,7 @@ pub fn unlink(name: &OsStr) -> Result<()> {
 ///
 /// # Errors
 /// Those of reading `/dev/shm`.
-pub fn names() -> std::io::Result<Vec<OsString>> {
+pub fn names() -> Result<Vec<OsString>> {
     let bare = |name: &OsString| {
         let name = name.as_bytes().strip_prefix(shm::SEMAPHORE.as_bytes())?;
         Some(OsString::from_iter([OsStr::new("/"), OsStr::from_bytes(name)]))

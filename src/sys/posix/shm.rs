@@ -5,7 +5,6 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{OsStr, OsString};
-use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -231,16 +230,16 @@ pub fn remove(name: &OsStr) -> Result<()> {
 ///
 /// # Errors
 /// Those of reading `/dev/shm`.
-pub fn names() -> std::io::Result<Vec<OsString>> {
+pub fn names() -> Result<Vec<OsString>> {
     let mut names = all_names()?;
     names.retain(|name| !name.as_bytes().starts_with(SEMAPHORE.as_bytes()));
     Ok(names)
 }
 
 /// The names of all, semaphores included; where there is no `/dev/shm` there are none.
-pub(super) fn all_names() -> std::io::Result<Vec<OsString>> {
-    match super::names_in(DIR) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+pub(super) fn all_names() -> Result<Vec<OsString>> {
+    match super::names_in(AT_FDCWD, DIR) {
+        Err(Errno::ENOENT) => Ok(Vec::new()),
         names => names,
     }
 }
