@@ -214,6 +214,26 @@ fn all_that_can_be_caught_is_forwarded_or_translated() {
 }
 
 #[test]
+fn a_command_that_is_stopped_hears_that_it_is_to_end() {
+    let world = World::new();
+    for (name, number) in [("TERM", 15), ("HUP", 1)] {
+        let mut box_ = Puppet::start(
+            std::process::Command::new(BINARY).args(["signal", "run", "--reap", "--"]).args([
+                "sh",
+                "-c",
+                "echo $$; kill -STOP $$; exec sleep 100",
+            ]),
+        );
+        let stat = format!("/proc/{}/stat", box_.1);
+        eventually("it is stopped", || {
+            std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T "))
+        });
+        tell(&world, &box_, name);
+        assert_eq!(box_.status(), 128 + number);
+    }
+}
+
+#[test]
 fn a_value_goes_through() {
     let world = World::new();
     let Some(puppet) = puppet() else { return };

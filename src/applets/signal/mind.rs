@@ -280,6 +280,10 @@ impl Minder {
         if sent == Err(Errno::EAGAIN) {
             let _ = signals::kill(self.job.cmd, signal);
         }
+        let asks = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM].contains(&signal);
+        if asks && told::stat(self.job.cmd).is_ok_and(|stat| stat.is_stopped()) {
+            let _ = signals::kill(self.job.cmd, Signal::CONT);
+        }
     }
 
     fn to_handlers(&self, signal: Signal) {
