@@ -237,11 +237,12 @@ impl Journal {
         let header = self.header(extent);
         // A writer can be killed at each of its words, the first included.
         let is_ours = words.iter().zip(header).take(OBJECT_WORDS).all(|(a, b)| *a == b || *a == 0);
-        if !is_ours || (words[0] == 0 && !is_idle) {
-            return Ok(None);
-        }
         let complete = bytes.word(MARK)?.load(Ordering::SeqCst) == COMPLETE;
         let entry = (complete && words == header && len <= room).then_some(Entry { bytes, extent });
+        // Who has it attached and has not come so far writes under another lock.
+        if !is_ours || (entry.is_none() && !is_idle) {
+            return Ok(None);
+        }
         let stranger = (!counts).then_some(stat.perm.creator_uid);
         Ok(Some(Left { segment, entry, stranger }))
     }

@@ -24,6 +24,13 @@ macro_rules! prints {
     };
 }
 
+/// Whether a reader saw all of a write or nothing, and the next writer left the object alone.
+fn whole(report: &Report) -> bool {
+    let (before, rest) = report.after.1.split_once('\n').unwrap_or_default();
+    let after = format!("next{}\n16\n", before.get(4..).unwrap_or_default());
+    ["0123456789abcdef", "NEW-NEW-NEW-NEW-"].contains(&before) && rest == after
+}
+
 const CRASHES: &[Crash] = &[
     Crash {
         line: line("sem run s --slots 1 -- true", "")
@@ -92,11 +99,13 @@ const CRASHES: &[Crash] = &[
     Crash {
         line: line("shm write m NEW-NEW-NEW-NEW- --lock l", SEGMENT)
             .next("ipcbox shm read m --lock l -n; echo; ipcbox shm write m next --lock l -n; ipcbox shm read m --lock l -n; echo; ipcbox shm stat --no-header --columns size"),
-        holds: |report| {
-            let (before, rest) = report.after.1.split_once('\n').unwrap_or_default();
-            let after = format!("next{}\n16\n", before.get(4..).unwrap_or_default());
-            ["0123456789abcdef", "NEW-NEW-NEW-NEW-"].contains(&before) && rest == after
-        },
+        holds: whole,
+    },
+    // The same where its copy is to be another user's, and under another lock.
+    Crash {
+        line: line("shm write m NEW-NEW-NEW-NEW- --lock l", "printf '0123456789abcdef' | ipcbox shm write m --create; [ $(id -u) != 0 ] || ipcbox shm set m --owner 1:1 -m 660")
+            .next("ipcbox sem rm l --missing-ok; ipcbox shm read m --lock k -n; echo; ipcbox shm write m next --lock k -n; ipcbox shm read m --lock k -n; echo; ipcbox shm stat --no-header --columns size"),
+        holds: whole,
     },
     Crash {
         line: line("fifo read f --create --rm -w 10ms", "")
