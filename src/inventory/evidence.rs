@@ -1,13 +1,16 @@
 //! What proves that an object is used, or that nobody is left who would use it.
 
+use std::collections::HashSet;
+
 use crate::output::visible;
 use crate::sync::Purpose;
+use crate::sync::journal::Journal;
 use crate::sys::in_use::{self, Index, User};
 use crate::sys::message::{Waits, Which};
-use crate::sys::posix::mq;
+use crate::sys::posix::{mq, shm as posix};
 use crate::sys::process::{self, Blocked, Sight, shares_ipc, told};
 use crate::sys::sysv::sem::Set;
-use crate::sys::sysv::{Kind, msg, shm};
+use crate::sys::sysv::{Key, Kind, msg, shm};
 
 use super::{Detail, Object, Posix};
 
@@ -17,6 +20,8 @@ pub struct Evidence {
     uses: Index,
     blocked: Vec<Blocked>,
     sight: Sight,
+    /// The keys of what locked writers that were killed leave of the objects that there are.
+    journals: HashSet<Key>,
     /// When the system started, in seconds since 1970.
     boot: i64,
 }
@@ -71,7 +76,10 @@ impl Evidence {
         };
         uses.unseen.extend(unseen);
         blocked.retain(|blocked| shares_ipc(blocked.pid));
-        Self { uses, blocked, sight: process::sight(), boot }
+        let keyed = |object: &Object| object.perm().is_some_and(|perm| perm.key != 0);
+        let has_segments = objects.iter().any(|it| matches!(it, Object::Segment(_)) && keyed(it));
+        let journals = if has_segments { journals() } else { HashSet::new() };
+        Self { uses, blocked, sight: process::sight(), journals, boot }
     }
 
     /// Whether an object is in use: attached, open, held or waited on.
@@ -121,6 +129,9 @@ impl Evidence {
         let mut people: Vec<Person> = users.iter().map(|user| person(user.pid, "maps")).collect();
         if unseen > 0 && stat.attached > 0 {
             people.push(unknown(&format!("{unseen} mappings of unknown processes")));
+        }
+        if self.journals.contains(&stat.perm.key) {
+            people.push(unknown("a killed writer's data for an object that is there"));
         }
         people
     }
@@ -185,7 +196,7 @@ impl Evidence {
 
     /// Whether it is proved that nobody is left who would use the object or remove it.
     ///
-    /// That is a segment that nobody attaches, whose creator and last user are gone, and an empty queue on which nobody is
+    /// That is a segment that nobody attaches and that completes no other object, whose creator and last user are gone, and an empty queue on which nobody is
     /// blocked, whose last sender and last receiver are gone. A set, a queue with messages and every POSIX object are made to
     /// outlive processes: never.
     #[must_use]
@@ -197,7 +208,10 @@ impl Evidence {
         match object {
             Object::Segment(stat) => {
                 let unattached = stat.attach_time == 0 && stat.detach_time == 0;
-                stat.attached == 0 && gone(stat.creator_pid) && over(stat.last_pid, unattached)
+                stat.attached == 0
+                    && !self.journals.contains(&stat.perm.key)
+                    && gone(stat.creator_pid)
+                    && over(stat.last_pid, unattached)
             }
             Object::Queue(stat) => {
                 stat.messages == 0
@@ -252,6 +266,13 @@ pub fn is_boxes_own(object: &Object) -> bool {
     let Object::Set(stat) = object else { return false };
     let values = Set::from_id(stat.id).values();
     values.is_ok_and(|(_, values)| Purpose::of(&values).is_some())
+}
+
+fn journals() -> HashSet<Key> {
+    let names = posix::names().unwrap_or_default();
+    let files = names.iter().filter_map(|name| Some((&posix::look(name).ok()?).into()));
+    let segments = shm::all().into_iter().flatten().flatten().map(|stat| (&stat).into());
+    segments.chain(files).flat_map(|object| Journal::new(object).keys()).collect()
 }
 
 fn person(pid: i32, how: &str) -> Person {

@@ -185,6 +185,11 @@ impl Journal {
         name_key(&words.flat_map(u64::to_ne_bytes).collect::<Vec<_>>())
     }
 
+    /// The keys that its segments can have.
+    pub fn keys(self) -> impl Iterator<Item = Key> {
+        (0..SLOTS).map(move |slot| self.key(slot))
+    }
+
     fn header(&self, extent: Extent) -> [u64; WORDS] {
         let [kind, device, number] = self.0.identity;
         let Extent { offset, len, clears } = extent;
@@ -194,8 +199,8 @@ impl Journal {
     /// What killed writers left.
     fn left(&self) -> Result<Vec<Left>> {
         let mut left = Vec::new();
-        for slot in 0..SLOTS {
-            let segment = match Segment::find(self.key(slot)) {
+        for key in self.keys() {
+            let segment = match Segment::find(key) {
                 Err(Errno::ENOENT) => continue,
                 found => found?,
             };
@@ -345,8 +350,9 @@ impl Journal {
         let size = extent.len.saturating_add(DATA as u64);
         let is_given = (perm.uid, perm.gid) != (perm.creator_uid, perm.creator_gid);
         let first_mode = if is_given { 0o400 } else { perm.mode };
-        let Some(segment) = (0..SLOTS)
-            .map(|slot| Segment::create(self.key(slot), size, first_mode, false))
+        let Some(segment) = self
+            .keys()
+            .map(|key| Segment::create(key, size, first_mode, false))
             .find(|made| *made != Err(Errno::EEXIST))
         else {
             let words = "killed writers of other users left their copies, and may remove them";

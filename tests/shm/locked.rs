@@ -266,6 +266,14 @@ fn a_write_outlives_its_lock_and_goes_with_its_object() {
     let create = || world.call("shm write --create").arg(&name).input("a".repeat(LEN)).ok();
     create();
     half_a_write(&world, &name, &lock, |call| call);
+    // What seems to be nobody's is the object's.
+    for filter in ["--orphaned", "--unused"] {
+        let line = "ipcrm-lite --mine --dry-run --no-header --columns kind,family";
+        let found = world.call(&format!("{line} {filter}")).output().stdout;
+        let found = String::from_utf8(found).unwrap();
+        let is_it = |line: &str| line.split_whitespace().eq(["shm", "sysv"]);
+        assert!(!world.is_own() || !found.lines().any(is_it), "{filter}: {found}");
+    }
     world.call("sem rm").arg(&lock).ok();
     for lock in [&lock, &other] {
         assert!(world.call("shm read --lock").args([lock, &name]).ok() == "b".repeat(LEN));
