@@ -227,8 +227,12 @@ pub fn words(errno: Errno) -> String {
     if errno == Errno::EBADF {
         return "bad file descriptor".into();
     }
-    let mut letters = errno.desc().chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+    let mut words = errno.desc().to_owned();
+    // "I/O error" begins with a name.
+    if words.as_bytes().get(1).is_some_and(u8::is_ascii_lowercase) {
+        words[..1].make_ascii_lowercase();
+    }
+    words
 }
 
 #[cfg(test)]

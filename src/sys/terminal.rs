@@ -9,7 +9,9 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::sys::stat::Mode;
-use nix::unistd::{Pid, tcgetpgrp, tcsetpgrp};
+use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
+
+use super::signals::{self, Signal};
 
 /// The terminal that controls this process; `None` where it has none.
 #[must_use]
@@ -33,6 +35,20 @@ pub fn columns(terminal: impl AsFd) -> Option<usize> {
     // SAFETY: the request writes one winsize, which lives through the call.
     Errno::result(unsafe { libc::ioctl(fd, libc::TIOCGWINSZ, &raw mut size) }).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Where the process is in the background of what it is about to read, stops its group as the kernel does that of a reader which
+/// does not block SIGTTIN; CONT has to be blocked. Whether it was stopped, and goes on.
+///
+/// # Errors
+/// `EIO`: nobody would continue it, or the signal is ignored.
+pub fn stop_behind(input: impl AsFd) -> Result<bool> {
+    if foreground(input).is_none_or(|front| front == getpgrp().as_raw()) {
+        return Ok(false);
+    }
+    signals::kill(0, Signal::TTIN)?;
+    signals::let_in(Signal::TTIN)?;
+    if signals::is_pending(Signal::CONT)? { Ok(true) } else { Err(Errno::EIO) }
 }
 
 /// Puts a process group in the foreground. SIGTTOU has to be blocked.

@@ -164,6 +164,48 @@ fn a_stop_sent_to_a_box_in_the_background_stops_all_until_it_is_continued() {
 }
 
 #[test]
+fn a_tee_in_the_background_is_stopped_when_it_would_read_the_terminal() {
+    let world = World::new();
+    let script = "set -m; \"$@\" & echo $! >pid; until [ -e go ]; do :; done; fg; exit $?";
+    for command in [&[][..], &["--", "cat"]] {
+        let words = ["bash", "-c", script, "bash", BINARY, "pipe", "tee", "-o", "out"];
+        let Some((child, mut terminal)) = in_a_terminal(&world, &[&words[..], command].concat())
+        else {
+            return;
+        };
+        let file = |name| fs::read_to_string(world.dir().join(name)).unwrap_or_default();
+        eventually("it is stopped", || {
+            file("pid").trim().parse().is_ok_and(|pid| field(pid, 0) == "T")
+        });
+        world.file("go", "");
+        terminal.write_all(b"hello\n\x04").unwrap();
+        assert_eq!(status(child), 0);
+        assert_eq!(file("out"), "hello\n");
+        for name in ["go", "pid", "out"] {
+            fs::remove_file(world.dir().join(name)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_the_keys_send_ends_a_tee() {
+    let world = World::new();
+    for (key, expected) in [(b"\x03", 130), (b"\x1c", 131)] {
+        for command in ["true", "exec cat"] {
+            let line = format!("ulimit -c 0; exec \"$0\" pipe tee -o out -- sh -c '{command}'");
+            let words = ["sh", "-c", &line, BINARY];
+            let Some((child, mut terminal)) = in_a_terminal(&world, &words) else { return };
+            terminal.write_all(b"hello\n").unwrap();
+            let out = || fs::read_to_string(world.dir().join("out")).unwrap_or_default();
+            eventually("it copies", || out() == "hello\n");
+            terminal.write_all(key).unwrap();
+            assert_eq!(status(child), expected, "{command}");
+            fs::remove_file(world.dir().join("out")).unwrap();
+        }
+    }
+}
+
+#[test]
 fn tags_are_in_colour_on_a_terminal_alone() {
     let world = World::new();
     let words = [BINARY, "pipe", "merge", "--tag", "--keep-order", "--shell", "echo a", "echo b"];

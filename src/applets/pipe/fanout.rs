@@ -14,7 +14,7 @@ use super::crew::{Crew, unmade};
 use crate::exit::{Cause, Exit, lines};
 use crate::output::tell;
 use crate::sys::wait::{Want, any};
-use crate::sys::{fds, pipe};
+use crate::sys::{fds, pipe, terminal};
 
 /// What is asked of the kernel at once; no pipe holds more.
 const ALL: usize = 1 << 30;
@@ -185,6 +185,9 @@ impl Fanout {
 
     /// Waits for input, and moves it into the box's own pipe where it is none itself.
     fn fill(&mut self, crew: &mut Crew) -> Result<()> {
+        if self.own.is_some() && terminal::stop_behind(fds::stdin()).map_err(unread)? {
+            return Ok(());
+        }
         let mut wanted = vec![(crew.fd(), Want::Bytes), (fds::stdin(), Want::Bytes)];
         wanted.extend(self.consumers.iter().map(|consumer| (consumer.to.as_fd(), Want::Leaving)));
         let came = any(&wanted, crew.patience())?;
@@ -194,7 +197,9 @@ impl Fanout {
         if gone.count() > 0 {
             self.lost(crew);
         }
-        let Some(own) = self.own.as_mut().filter(|_| came[1]) else { return Ok(()) };
+        // A signal that came may have been in the background.
+        let may_read = came[1] && !came[0];
+        let Some(own) = self.own.as_mut().filter(|_| may_read) else { return Ok(()) };
         let Some(write) = &own.write else { return Ok(()) };
         if !self.reads {
             match pipe::splice(fds::stdin(), write, ALL) {
