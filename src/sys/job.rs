@@ -52,6 +52,12 @@ impl Job {
         Ok(started?.map(|cmd| Self { terminal, group, cmd, ended: None }))
     }
 
+    /// That of a child which was started otherwise, in the background of this terminal.
+    #[must_use]
+    pub fn behind(terminal: OwnedFd, cmd: i32) -> Self {
+        Self { terminal: Some(terminal), group: getpgrp().as_raw(), cmd, ended: None }
+    }
+
     fn foreground(&self) -> Option<i32> {
         terminal::foreground(self.terminal.as_ref()?)
     }

@@ -188,6 +188,32 @@ fn a_tee_in_the_background_is_stopped_when_it_would_read_the_terminal() {
 }
 
 #[test]
+fn a_job_from_the_background_gets_the_terminal_and_gives_it_back() {
+    let world = World::new();
+    let script = "set -m; \"$@\" & echo $! >pid; until [ -e go ]; do :; done; fg; \
+                  echo $? >told; until [ -e again ]; do :; done; fg; exit $?";
+    for verb in [&["run", "--", "cat", ":::", "tee", "out"][..], &["merge", "--", "tee", "out"]] {
+        let words = [&["bash", "-c", script, "bash", BINARY, "pipe"][..], verb].concat();
+        let Some((child, mut terminal)) = in_a_terminal(&world, &words) else { return };
+        let file = |name| fs::read_to_string(world.dir().join(name)).unwrap_or_default();
+        let is_stopped = || file("pid").trim().parse().is_ok_and(|pid| field(pid, 0) == "T");
+        eventually("it is stopped when it would read", is_stopped);
+        world.file("go", "");
+        terminal.write_all(b"hello\n").unwrap();
+        eventually("it reads", || file("out") == "hello\n");
+        terminal.write_all(b"\x1a").unwrap();
+        eventually("it is stopped again", || file("told") == "148\n");
+        assert!(is_stopped(), "{verb:?}");
+        world.file("again", "");
+        terminal.write_all(b"\x04").unwrap();
+        assert_eq!(status(child), 0, "{verb:?}");
+        for name in ["go", "again", "pid", "told", "out"] {
+            fs::remove_file(world.dir().join(name)).unwrap();
+        }
+    }
+}
+
+#[test]
 fn what_the_keys_send_ends_a_tee() {
     let world = World::new();
     for (key, expected) in [(b"\x03", 130), (b"\x1c", 131)] {

@@ -1,11 +1,11 @@
 //! Commands that the box started, minds and judges: it forwards signals, keeps the terminal's rules, reaps, and ends them.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
-use nix::unistd::{Pid, getpgid, getpgrp};
+use nix::unistd::{Pid, getpgid, getpgrp, getpid};
 
 use super::stage::{End, Readers, Stage, Verdict, judge};
 use crate::args::command::{Command, not_forked};
@@ -13,6 +13,7 @@ use crate::args::duration;
 use crate::args::limit::{Limit, Plan};
 use crate::exit::{Cause, Exit};
 use crate::sys::child::{self, Change, Group, Reports, Standard, Start, changed_and_used};
+use crate::sys::job::Job;
 use crate::sys::process::ended::Ended;
 use crate::sys::signals::{
     self, Arrival, Arrivals, Disposition, Set, Signal, block, set_disposition,
@@ -69,6 +70,9 @@ pub struct Crew {
     given: Vec<(Signal, Disposition)>,
     /// They are in the box's own group, which has the terminal.
     together: bool,
+    terminal: Option<OwnedFd>,
+    /// They are a group behind the box's, which shares its terminal with them; not where the box itself reads that.
+    job: Option<Job>,
 }
 
 impl Crew {
@@ -80,7 +84,8 @@ impl Crew {
         let before = set_disposition(Signal::CHLD, Disposition::Default)?;
         let ignored = before == Disposition::Ignore;
         let group = getpgrp().as_raw();
-        let front = terminal::controlling().and_then(terminal::foreground);
+        let terminal = terminal::controlling();
+        let front = terminal.as_ref().and_then(terminal::foreground);
         Ok(Self {
             stages: Vec::new(),
             rules,
@@ -94,6 +99,8 @@ impl Crew {
             mask,
             given: if ignored { vec![(Signal::CHLD, before)] } else { Vec::new() },
             together: front == Some(group),
+            terminal,
+            job: None,
         })
     }
 
@@ -147,6 +154,9 @@ impl Crew {
         let begun = child::begin(&how, group, standard, (reports, number), || command.execute(&[]));
         let begun = begun.map_err(|errno| not_forked(errno, "no process could be started for it"));
         let pid = begun.with_context(|| format!("cannot start {command}"))?;
+        if group == Group::New && self.rules.work != Work::Feeds {
+            self.job = self.terminal.take().map(|terminal| Job::behind(terminal, pid));
+        }
         self.stages.push(Stage::new(command, pid));
         Ok(())
     }
@@ -220,15 +230,20 @@ impl Crew {
 
     fn hear(&mut self, arrival: &Arrival) -> Result<()> {
         let signal = arrival.signal;
+        // What a job tells its own group for the terminal's sake.
+        if arrival.is_sent() && arrival.pid == getpid().as_raw() {
+            return Ok(());
+        }
         // Those of the terminal have reached the stages already.
         let is_theirs = self.together && arrival.is_kernels();
         let work = self.rules.work;
         match signal {
-            Signal::CHLD => self.reap(),
+            Signal::CHLD => self.reap()?,
             // What the box's own output does.
             Signal::PIPE => {}
             _ if work != Work::Minds && !self.runs() => signals::act(signal)?,
             Signal::INT | Signal::QUIT if self.together && work != Work::Feeds => {}
+            _ if self.job.is_some() => self.hear_of_job(signal, arrival.is_kernels()),
             _ if signal.stops() => {
                 if !is_theirs {
                     self.send(signal);
@@ -251,6 +266,15 @@ impl Crew {
         Ok(())
     }
 
+    fn hear_of_job(&self, signal: Signal, is_terminals: bool) {
+        match &self.job {
+            Some(job) if signal == Signal::CONT => job.go_on(),
+            Some(job) if is_terminals && job.yields(signal) => {}
+            // The box stops when one of them has.
+            _ => self.send(signal),
+        }
+    }
+
     /// A signal came that would end the box.
     fn ask(&mut self, signal: Signal) -> Result<()> {
         match self.asked {
@@ -262,9 +286,20 @@ impl Crew {
         Ok(())
     }
 
-    fn reap(&mut self) {
+    fn reap(&mut self) -> Result<()> {
         while let Ok(Some((pid, change, usage))) = changed_and_used() {
-            let Change::Ended(ended) = change else { continue };
+            let ended = match (change, &self.job) {
+                (Change::Ended(ended), _) => ended,
+                (Change::Stopped(signal), Some(job)) => {
+                    job.stop(signal)?;
+                    // Now, since the same signal has stopped others, who are yet to be heard of.
+                    if signals::is_pending(Signal::CONT)? {
+                        job.go_on();
+                    }
+                    continue;
+                }
+                (Change::Stopped(_), None) => continue,
+            };
             // One that has a status of its own may have ended by itself, and be the cause.
             let answers = || self.late || self.has_failed();
             let by_box = self.ending && (matches!(ended, Ended::Killed(_)) || answers());
@@ -275,6 +310,10 @@ impl Crew {
         if self.rules.fail_fast && self.has_failed() {
             self.end();
         }
+        if let Some(job) = self.job.as_ref().filter(|_| !self.runs()) {
+            job.take_terminal();
+        }
+        Ok(())
     }
 
     /// Sends a signal to all that run, and to what they have started in their group where that is not the box's.

@@ -30,7 +30,7 @@ use crate::sys::pipe;
 ///
 /// Where the box is in the foreground of its terminal the stages stay in its process group, so that the terminal's INT, QUIT and TSTP
 /// reach them; the box ignores INT and QUIT, and tells how they ended: where INT has ended the stage whose status counts, by INT, which
-/// ends a shell's loop too. Elsewhere the stages are one new group. TERM, HUP and
+/// ends a shell's loop too. Elsewhere the stages are one new group, which gets the terminal when the job does. TERM, HUP and
 /// what else is sent to the box goes on to all stages.
 ///
 /// When the box ends, however that is, the stages are killed: but not one that is set-uid, nor what a stage has started itself.
