@@ -1,30 +1,25 @@
 //! Commands that the box started, minds and judges: it forwards signals, keeps the terminal's rules, reaps, and ends them.
 
+mod hear;
+
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
-use nix::unistd::{Pid, getpgid, getpgrp, getpid};
+use nix::unistd::{Pid, getpgid, getpgrp};
 
 use super::stage::{End, Readers, Stage, Verdict, judge};
 use crate::args::command::{Command, not_forked};
 use crate::args::duration;
 use crate::args::limit::{Limit, Plan};
 use crate::exit::{Cause, Exit};
-use crate::sys::child::{self, Change, Group, Reports, Standard, Start, changed_and_used};
+use crate::sys::child::{self, Group, Reports, Standard, Start};
 use crate::sys::job::Job;
 use crate::sys::process::ended::Ended;
-use crate::sys::signals::{
-    self, Arrival, Arrivals, Disposition, Set, Signal, block, set_disposition,
-};
+use crate::sys::signals::{self, Arrivals, Disposition, Set, Signal, block, set_disposition};
 use crate::sys::terminal;
 use crate::sys::wait::{Patience, ready};
-
-/// Signals that end a box which feeds its stages.
-const ENDING: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
-/// What comes so soon after the first of these is the same wish: timeout(1) sends one to its child and to the group.
-const SAME: Duration = Duration::from_millis(100);
 
 /// What the box itself does beside minding its stages, and so what signals do to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,94 +219,6 @@ impl Crew {
                     }
                 }
             }
-        }
-        Ok(())
-    }
-
-    fn hear(&mut self, arrival: &Arrival) -> Result<()> {
-        let signal = arrival.signal;
-        // What a job tells its own group for the terminal's sake.
-        if arrival.is_sent() && arrival.pid == getpid().as_raw() {
-            return Ok(());
-        }
-        // Those of the terminal have reached the stages already.
-        let is_theirs = self.together && arrival.is_kernels();
-        let work = self.rules.work;
-        match signal {
-            Signal::CHLD => self.reap()?,
-            // What the box's own output does.
-            Signal::PIPE => {}
-            _ if work != Work::Minds && !self.runs() => signals::act(signal)?,
-            Signal::INT | Signal::QUIT if self.together && work != Work::Feeds => {}
-            _ if self.job.is_some() => self.hear_of_job(signal, arrival.is_kernels()),
-            _ if signal.stops() => {
-                if !is_theirs {
-                    self.send(signal);
-                }
-                signals::stop(signal)?;
-                if !signals::is_pending(Signal::CONT)? {
-                    // Nobody stopped us, so nobody would continue them.
-                    self.send(Signal::CONT);
-                }
-            }
-            _ => {
-                if !is_theirs {
-                    self.send(signal);
-                }
-                if work == Work::Feeds && ENDING.contains(&signal) {
-                    self.ask(signal)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn hear_of_job(&self, signal: Signal, is_terminals: bool) {
-        match &self.job {
-            Some(job) if signal == Signal::CONT => job.go_on(),
-            Some(job) if is_terminals && job.yields(signal) => {}
-            // The box stops when one of them has.
-            _ => self.send(signal),
-        }
-    }
-
-    /// A signal came that would end the box.
-    fn ask(&mut self, signal: Signal) -> Result<()> {
-        match self.asked {
-            _ if signals::is_ignored(signal)? => {}
-            None => self.asked = Some((signal, Instant::now())),
-            Some((_, first)) if first.elapsed() < SAME => {}
-            Some(_) => signals::act(signal)?,
-        }
-        Ok(())
-    }
-
-    fn reap(&mut self) -> Result<()> {
-        while let Ok(Some((pid, change, usage))) = changed_and_used() {
-            let ended = match (change, &self.job) {
-                (Change::Ended(ended), _) => ended,
-                (Change::Stopped(signal), Some(job)) => {
-                    job.stop(signal)?;
-                    // Now, since the same signal has stopped others, who are yet to be heard of.
-                    if signals::is_pending(Signal::CONT)? {
-                        job.go_on();
-                    }
-                    continue;
-                }
-                (Change::Stopped(_), None) => continue,
-            };
-            // One that has a status of its own may have ended by itself, and be the cause.
-            let answers = || self.late || self.has_failed();
-            let by_box = self.ending && (matches!(ended, Ended::Killed(_)) || answers());
-            if let Some(stage) = self.stages.iter_mut().find(|stage| stage.pid == pid) {
-                stage.finish(ended, usage, by_box);
-            }
-        }
-        if self.rules.fail_fast && self.has_failed() {
-            self.end();
-        }
-        if let Some(job) = self.job.as_ref().filter(|_| !self.runs()) {
-            job.take_terminal();
         }
         Ok(())
     }
