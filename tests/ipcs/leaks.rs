@@ -206,7 +206,7 @@ fn a_signal_that_is_no_end_reaches_the_command_and_an_end_one_that_is_stopped() 
         (stopped, Signal::SIGINT, 130),
         (stopped, Signal::SIGCONT, 3),
     ] {
-        let call = world.call("ipcs-lite --leaks --isolate -q -- sh -c").arg(command).start();
+        let call = world.call("ipcs-lite --leaks -q -- sh -c").arg(command).start();
         eventually("CMD is ready", || ready.exists());
         let pid = std::fs::read_to_string(&ready).unwrap();
         if command == stopped {

@@ -40,6 +40,7 @@ pub fn run(ipcs: &Ipcs, words: Vec<OsString>) -> Result<Exit> {
     }
     // A column that does not exist is told before CMD runs.
     output::show(&columns::columns(), &[], &ipcs.showing, false)?;
+    ipcs.sort.iter().try_for_each(|name| output::column(&columns::columns(), name).map(drop))?;
     if ipcs.isolate {
         let why = "cannot make an IPC namespace";
         namespace::isolate().map_err(Cause::plain).context(why)?;
