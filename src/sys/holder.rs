@@ -166,16 +166,16 @@ fn hold(
 
 /// Closes every descriptor from 3 on but these, close_range(2), or one by one where the kernel is older than 5.9.
 fn close_all_but(kept: &[c_int]) -> Result<()> {
-    let mut kept: Vec<u32> = kept.iter().map(|fd| fd.cast_unsigned()).collect();
-    kept.sort_unstable();
     let mut first = 3;
-    for last in kept.iter().map(|fd| fd - 1).chain([u32::MAX]) {
+    loop {
+        let next = kept.iter().map(|fd| fd.cast_unsigned()).filter(|fd| *fd >= first).min();
+        let last = next.map_or(u32::MAX, |next| next - 1);
         if first <= last {
             close_range(first, last)?;
         }
-        first = last.saturating_add(2);
+        let Some(next) = next else { return Ok(()) };
+        first = next + 1;
     }
-    Ok(())
 }
 
 fn close_range(first: u32, last: u32) -> Result<()> {

@@ -185,7 +185,7 @@ impl Read {
 
 /// Waits for the other readers that count records. All lock several FIFOs in the same order.
 fn take_turns(sources: &mut [Source], deadline: &Deadline) -> Result<()> {
-    sources.sort_by_key(|source| (source.seen.device, source.seen.inode));
+    sources.sort_unstable_by_key(|source| (source.seen.device, source.seen.inode));
     for fd in sources.iter().filter_map(|source| source.fd.as_ref()) {
         fifo::lock(fd, deadline.patience).map_err(|errno| match errno {
             Errno::EAGAIN => deadline.missed("another reader kept its turn").into(),

@@ -106,7 +106,7 @@ impl FromArgMatches for Victims {
                 .zip(targets)
                 .map(|(at, text)| (at, Word::Target(before(at), text.clone()))),
         );
-        words.sort_by_key(|(at, _)| *at);
+        words.sort_unstable_by_key(|(at, _)| *at);
         self.words = words.into_iter().map(|(_, word)| word).collect();
         self.kinds = kinds.into_iter().map(|(_, kind)| kind).collect();
         self.kinds.dedup();

@@ -148,9 +148,11 @@ pub(super) fn sort(objects: &mut Vec<Object>, column: &str) -> Result<()> {
         let record = Record { object, names: &names, verdict: None };
         SortKey::of((column.get)(&record))
     };
-    let keys: Vec<SortKey> = objects.iter().map(key).collect();
-    let mut keyed: Vec<(SortKey, Object)> = keys.into_iter().zip(objects.drain(..)).collect();
-    keyed.sort_by(|a, b| a.0.cmp(&b.0));
+    // Equal ones stay in their order.
+    let keys: Vec<(SortKey, usize)> = objects.iter().map(key).zip(0..).collect();
+    let mut keyed: Vec<((SortKey, usize), Object)> =
+        keys.into_iter().zip(objects.drain(..)).collect();
+    keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     objects.extend(keyed.into_iter().map(|(_, object)| object));
     Ok(())
 }

@@ -60,7 +60,7 @@ fn changes(
         now.insert(object.place(), object);
     }
     let mut gone: Vec<Object> = before.into_values().collect();
-    gone.sort_by_key(Object::id);
+    gone.sort_unstable_by_key(Object::id);
     let records: Vec<Record> = gone
         .iter()
         .map(|object| record(object, "gone"))

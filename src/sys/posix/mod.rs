@@ -24,6 +24,6 @@ fn names_in(at: impl AsFd, dir: &str) -> Result<Vec<OsString>> {
             names.push(OsString::from_iter([OsStr::new("/"), name]));
         }
     }
-    names.sort();
+    names.sort_unstable();
     Ok(names)
 }
