@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use nix::Result;
@@ -66,15 +66,20 @@ impl Reports {
         Ok(Self { here, there })
     }
 
-    /// Waits until every child has become what it should, or told which child it is and why not.
-    pub fn gather(self) -> Result<Vec<(u32, Errno)>> {
+    /// Waits until every child has become what it should, or told which child it is and why not. Before each read, which blocks,
+    /// `wait` gets what is read.
+    pub fn gather<E: From<Errno>>(
+        self,
+        mut wait: impl FnMut(BorrowedFd) -> std::result::Result<(), E>,
+    ) -> std::result::Result<Vec<(u32, Errno)>, E> {
         drop(self.there);
         let mut reports = Vec::new();
         let mut report = [[0; 4]; 2];
         loop {
+            wait(self.here.as_fd())?;
             match read(&self.here, report.as_flattened_mut()) {
                 Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno),
+                Err(errno) => return Err(errno.into()),
                 Ok(read) if read < report.as_flattened().len() => return Ok(reports),
                 Ok(_) => {
                     let [number, errno] = report;
@@ -98,7 +103,7 @@ pub fn start(
 ) -> Result<std::result::Result<i32, Errno>> {
     let reports = Reports::new()?;
     let child = begin(how, Group::New, Standard::default(), (&reports, 0), become_it)?;
-    let told = reports.gather()?;
+    let told = reports.gather(|_| Ok::<_, Errno>(()))?;
     Ok(told.first().map_or(Ok(child), |(_, errno)| Err(*errno)))
 }
 

@@ -105,7 +105,8 @@ impl Crew {
     /// One could not; those that had begun have been ended.
     pub fn launch<T>(&mut self, start: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let started = start(self);
-        let reports = self.reports.take().map(Reports::gather).transpose();
+        let reports = self.reports.take();
+        let reports = reports.map(|reports| reports.gather(|fd| self.wait_for(fd))).transpose();
         let failed = match (&started, reports) {
             (_, Ok(reports)) => {
                 let failed = reports.unwrap_or_default();
@@ -114,7 +115,7 @@ impl Crew {
                     Some(stage.command().unrunnable(*errno))
                 })
             }
-            (_, Err(errno)) => Some(errno.into()),
+            (_, Err(error)) => Some(error),
         };
         match (started, failed) {
             (Ok(started), None) => Ok(started),
@@ -129,6 +130,17 @@ impl Crew {
                 Err(error)
             }
         }
+    }
+
+    /// Waits for what stages report. One that asks for the terminal stops those too that have not become their commands.
+    fn wait_for(&mut self, report: BorrowedFd) -> Result<()> {
+        while self.job.is_some() {
+            match ready(&[report, self.arrivals.as_fd()], self.patience())? {
+                Some(0) => break,
+                woken => self.go_on(woken.is_some())?,
+            }
+        }
+        Ok(())
     }
 
     /// Starts one with these descriptors.
