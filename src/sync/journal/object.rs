@@ -1,0 +1,89 @@
+//! Whose journal counts: what the kernel tells of the object and of the segment beside it.
+
+use crate::exit::{Cause, Exit};
+use crate::sys::memory::Memory;
+use crate::sys::posix::shm as posix;
+use crate::sys::sysv::Perm;
+use crate::sys::sysv::shm::Stat;
+
+/// The bits of who may read and write, of group and others.
+pub(super) const SHARED: u32 = 0o066;
+
+/// The object that is written, and who may.
+#[derive(Debug, Clone, Copy)]
+pub struct Object {
+    /// What tells it from every other one.
+    pub(super) identity: [u64; 3],
+    /// Who has the rights of an owner: the owner, and a segment's creator.
+    pub(super) uids: [u32; 2],
+    /// Whose members have those of the group.
+    pub(super) gids: [u32; 2],
+    /// Permission bits.
+    pub(super) mode: u32,
+}
+
+impl From<&Stat> for Object {
+    fn from(stat: &Stat) -> Self {
+        let Perm { gid, creator_gid, mode, .. } = stat.perm;
+        let identity = [1, 0, i64::from(stat.id).cast_unsigned()];
+        Self { identity, uids: stat.perm.owners(), gids: [gid, creator_gid], mode }
+    }
+}
+
+impl From<&posix::Stat> for Object {
+    fn from(stat: &posix::Stat) -> Self {
+        let identity = [2, stat.device, stat.inode];
+        Self { identity, uids: [stat.uid; 2], gids: [stat.gid; 2], mode: stat.mode }
+    }
+}
+
+impl Object {
+    /// The one that is open.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn of(memory: &Memory) -> nix::Result<Self> {
+        Ok(match memory {
+            Memory::Segment(segment, _) => (&segment.stat()?).into(),
+            Memory::Object(object) => {
+                let mut it: Self = (&object.stat()?).into();
+                if object.has_acl()? {
+                    // Then the bits of the group are those of all whom the list names.
+                    it.mode &= !0o070;
+                }
+                it
+            }
+        })
+    }
+
+    /// Whether what is in a segment with these permissions can only be from somebody who may write to the object, and is for
+    /// nobody who may not read it.
+    pub(super) fn admits(&self, perm: &Perm) -> bool {
+        let Self { uids, gids, mode, .. } = self;
+        let (owners, group) = (uids.contains(&perm.uid), gids.contains(&perm.creator_gid));
+        let creator = [0, uids[0], uids[1]].contains(&perm.creator_uid)
+            || mode & 0o022 == 0o022
+            || (mode & 0o020 != 0 && group);
+        // Where the group may as much as all others it does not matter which one it is.
+        let same_group = group && gids.contains(&perm.gid);
+        let grants = perm.mode & SHARED;
+        creator
+            && (owners || perm.uid == perm.creator_uid)
+            && grants & !mode == 0
+            && (same_group || grants & 0o060 == 0 || (mode >> 3 ^ mode) & 0o006 == 0)
+    }
+
+    /// Why a writer may leave no journal: nobody could know whether it might write, or others than the group could read it.
+    pub(super) fn refused(&self, perm: &Perm) -> Cause {
+        if self.mode & 0o060 == 0 {
+            let words = "its owner and permission bits allow no locked write by this user";
+            return Cause::new(Exit::Denied, words);
+        }
+        let words = format!(
+            "a locked write keeps a copy for the group {} of the object, which has to be the process's own, not {}",
+            perm.gid, perm.creator_gid
+        );
+        let hint = "sg GROUP -c 'ipcbox shm write …' runs it as that group";
+        Cause::new(Exit::Denied, words).hint(hint)
+    }
+}
