@@ -217,13 +217,9 @@ fn all_that_can_be_caught_is_forwarded_or_translated() {
 fn a_command_that_is_stopped_hears_that_it_is_to_end() {
     let world = World::new();
     for (name, number) in [("TERM", 15), ("HUP", 1)] {
-        let mut box_ = Puppet::start(
-            std::process::Command::new(BINARY).args(["signal", "run", "--reap", "--"]).args([
-                "sh",
-                "-c",
-                "echo $$; kill -STOP $$; exec sleep 100",
-            ]),
-        );
+        let mut command = std::process::Command::new(BINARY);
+        command.args(["signal", "run", "--max-time", "30", "--", "sh", "-c"]);
+        let mut box_ = Puppet::start(command.arg("echo $$; kill -STOP $$; exec sleep 100"));
         let stat = format!("/proc/{}/stat", box_.1);
         eventually("it is stopped", || {
             std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T "))
