@@ -48,11 +48,13 @@ impl Mailbox {
 
     /// Whether the signal SIGIO is to come when somebody writes, fcntl(2): for a wait that is for something else.
     pub fn signals(&self, wanted: bool) -> Result<()> {
+        if !wanted {
+            return fcntl(&self.end, FcntlArg::F_SETFL(OFlag::empty())).map(drop);
+        }
         // SAFETY: plain integers.
         let own = unsafe { libc::fcntl(self.end.as_raw_fd(), libc::F_SETOWN, getpid().as_raw()) };
         Errno::result(own)?;
-        let flags = if wanted { OFlag::O_ASYNC } else { OFlag::empty() };
-        fcntl(&self.end, FcntlArg::F_SETFL(flags)).map(drop)
+        fcntl(&self.end, FcntlArg::F_SETFL(OFlag::O_ASYNC)).map(drop)
     }
 
     /// Somebody has come: from here on it is at its end when he has gone.

@@ -36,6 +36,16 @@ fn one_that_does_not_wait_is_waited_for() {
 }
 
 #[test]
+fn one_without_end_is_too_long() {
+    let world = World::new();
+    world.call("msgq create @q").ok();
+    for (line, status) in [("send", 1), ("send --lines", 1), ("call", 125)] {
+        let call = format!("exec ipcbox msgq {line} $NAME-q </dev/zero");
+        world.shell(&call).fails(status, "bytes are too long: kernel.msgmax is");
+    }
+}
+
+#[test]
 fn a_terminals_end_is_the_end() {
     let world = World::new();
     world.call("msgq create @q").ok();

@@ -34,7 +34,7 @@ use crate::target::Target;
 ///
 /// A server that dies while at work is told at once, status 125. One that is killed in the microseconds between taking
 /// the request and saying so is noticed at the time limit alone, as is that there is none. A System V queue that is removed before
-/// that ends the call, where it may be read.
+/// that ends the call, where it may be read: a caller waits in it, for type 2^62, which nobody sends.
 ///
 /// The frame, for programs that call or serve themselves: the message is the line "ipcbox-call-1 PID FD INODE" and then the
 /// payload. Its type is 2^62 plus the inode, or its priority 32767, which a POSIX server sees first. FD is the caller's end of a

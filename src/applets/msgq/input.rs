@@ -10,6 +10,9 @@ use crate::sys::{fds, transfer};
 /// How much is read at once.
 const BLOCK: usize = 64 << 10;
 
+/// Of a record that is too long no more is counted, and read: it can be without end.
+const MOST_COUNTED: u64 = 1 << 30;
+
 /// Standard input, in records of at most so many bytes.
 pub struct Input {
     /// What ends a record; none is the end of the input alone.
@@ -36,7 +39,7 @@ fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
 pub enum Record<'a> {
     /// Its bytes, without what ended it.
     Whole(&'a [u8]),
-    /// It has so many bytes, which is more than may be.
+    /// It has so many bytes, or more, which is more than may be.
     TooLong(u64),
 }
 
@@ -86,8 +89,8 @@ impl Input {
             if length <= self.most as u64 {
                 self.record.extend_from_slice(part);
             }
-            if end.is_some() {
-                self.any = true;
+            self.any |= end.is_some();
+            if end.is_some() || length > MOST_COUNTED {
                 break;
             }
         }
