@@ -186,7 +186,7 @@ pub fn read_at(file: &File, bytes: &mut [u8], at: u64) -> Result<usize> {
 /// Writes all of a file from `at` on, and counts that up.
 ///
 /// # Errors
-/// `EINTR`: a signal that is [caught](super::caught) has come.
+/// `EINTR`: a signal that is [caught] has come.
 pub fn copy(from: &File, at: &mut u64, to: impl AsFd) -> Result<()> {
     let mut block = vec![0; 64 << 10];
     loop {
