@@ -218,6 +218,10 @@ impl Case<'_> {
             ) if line.starts_with("ipcrm-lite -") => {
                 words(&["permission denied for key", "invalid key", "already removed key"])
             }
+            // Somebody removed the object, and the copy of a locked write with it.
+            (libc::SYS_shmctl, EIDRM | EINVAL) if line.contains("--lock") => {
+                self.report.status == self.usual.done.status
+            }
             (libc::SYS_fcntl, _) => words(&["is not a pipe"]),
             // The object is open; what is not there can only be /proc, by which it is named.
             (libc::SYS_fchmodat, ENOENT) => words(&["this needs /proc"]),
@@ -240,6 +244,10 @@ impl Case<'_> {
         match errno {
             _ if self.call == libc::SYS_execve && self.line.has_status_of_command() => &[126],
             EAGAIN | ETIMEDOUT if self.line.has_status_of_command() => &[124, 125],
+            // What a child does before it becomes CMD; that it could not is told as that of CMD itself.
+            _ if self.line.has_status_of_command() && PREPARES.contains(&self.call) => {
+                &[1, 125, 126]
+            }
             // Of the others a stage that failed is 1.
             _ if self.line.has_status_of_command() && self.line.words.starts_with("pipe ") => {
                 &[1, 125]
@@ -282,6 +290,17 @@ impl Case<'_> {
             })
     }
 }
+
+/// Calls of a child that is about to become CMD.
+const PREPARES: &[c_long] = &[
+    libc::SYS_setpgid,
+    libc::SYS_prctl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_dup2,
+    libc::SYS_dup3,
+    libc::SYS_rt_sigaction,
+    libc::SYS_ioctl,
+];
 
 /// Runs of digits and blanks are one sign each.
 pub fn without_numbers(text: &str) -> String {
