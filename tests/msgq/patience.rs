@@ -51,7 +51,9 @@ fn silence_begins_when_the_last_job_has_ended() {
 fn a_time_limit_that_is_over_wakes_nobody_who_waits_for_something_else() {
     let world = World::new();
     world.shell("ipcbox msgq send $NAME-1 a --create; ipcbox msgq send $NAME-2 a --create").ok();
-    let wait = "until [ -e go ]; do sleep 0.01; done";
+    // Until the directory goes.
+    world.file("stay", "");
+    let wait = "while [ -e stay ]; do sleep 0.01; done";
     let serve = |jobs: u8| {
         format!(
             "exec ipcbox msgq serve $NAME-{jobs} -w 1ms -c 2 -j {jobs} -- sh -c ': >$0$$; {wait}' {jobs}"
@@ -75,7 +77,6 @@ fn a_time_limit_that_is_over_wakes_nobody_who_waits_for_something_else() {
         assert!(holds(|| wakes() < before + 50), "{script}");
         call.signal(Signal::SIGKILL);
     }
-    world.file("go", "");
 }
 
 /// A field of `/proc/PID/status`.
