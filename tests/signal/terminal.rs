@@ -76,13 +76,18 @@ fn what_still_runs_for_a_signal_is_interrupted() {
     terminal.says("=6=");
 }
 
+/// Waits until the shell knows that its job has stopped; before that it cannot bring it back.
+fn knows_it_stopped(terminal: &Terminal) {
+    terminal.types("until jobs | grep Stopped; do :; done; echo fo''und\n");
+    terminal.says("\nfound");
+}
+
 #[test]
 fn a_background_job_stops_when_it_reads() {
     each(|_, terminal, run| {
         terminal.types(&format!("{run} cat &\n"));
         terminal.says("ask> ");
-        terminal.types("until jobs | grep Stopped; do :; done; echo fo''und\n");
-        terminal.says("\nfound");
+        knows_it_stopped(terminal);
         terminal.types("fg\n");
         let cat = terminal.in_front("cat", libc::SYS_read);
         terminal.types("hello\n");
@@ -93,9 +98,7 @@ fn a_background_job_stops_when_it_reads() {
         terminal.types("bg\n");
         terminal.says("ask> ");
         eventually("it stops again", || state(cat) == Some('T'));
-        // The shell has to know before it can bring it back.
-        terminal.types("until jobs | grep Stopped; do :; done; echo fo''und\n");
-        terminal.says("\nfound");
+        knows_it_stopped(terminal);
         terminal.types("fg\n");
         terminal.in_front("cat", libc::SYS_read);
         terminal.types("\u{4}");
@@ -110,8 +113,7 @@ fn a_background_job_stops_when_it_writes_where_that_is_asked_for() {
     each(|_, terminal, run| {
         terminal.types(&format!("stty tostop; {run} sh -c 'echo w''ritten; exit 4' &\n"));
         terminal.says("ask> ");
-        terminal.types("until jobs | grep Stopped; do :; done; echo fo''und\n");
-        terminal.says("found");
+        knows_it_stopped(terminal);
         terminal.types("fg; echo =$?=\n");
         terminal.says("written");
         terminal.says("=4=");
