@@ -261,7 +261,7 @@ fn a_command_line_is_run_one_at_a_time() {
         "signal run --on USR1=touch${IFS}began;read${IFS}x<gate;echo${IFS}done>late -- sh -c",
     );
     world.shell("mkfifo gate").ok();
-    let call = call.arg("kill -USR1 $PPID; until [ -e began ]; do :; done; exit 4").start();
+    let call = call.arg("kill -USR1 $PPID; exec sleep 60").start();
     eventually("it began", || world.dir().join("began").exists());
     std::fs::write(world.dir().join("gate"), "\n").unwrap();
     assert_eq!(call.code(), 128 + 10);
