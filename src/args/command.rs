@@ -11,7 +11,8 @@ use nix::errno::Errno;
 
 use super::numbers::counted;
 use crate::exit::{Cause, Exit, words};
-use crate::sys::spawn::{self, Unstarted};
+use crate::sys::child::Unstarted;
+use crate::sys::spawn;
 use crate::sys::{exec, fds};
 
 /// Why a command was not started for a record.
@@ -58,7 +59,7 @@ impl Command {
     pub fn with_interpreter(self) -> Result<Self> {
         match exec::interpreter(&self.path) {
             Ok(()) => Ok(self),
-            Err(errno) => Err(self.unrunnable(errno)),
+            Err(errno) => Err(self.unstarted(Unstarted::Exec(errno))),
         }
     }
 
@@ -80,7 +81,7 @@ impl Command {
     /// Returns only where that failed, with status 126.
     pub fn replace(self, added: &[(&str, String)]) -> Result<Infallible> {
         let errno = self.execute(added);
-        Err(self.unrunnable(errno))
+        Err(self.unstarted(Unstarted::Exec(errno)))
     }
 
     /// The same in a child, which has nobody to tell. Returns only where that failed.
@@ -89,10 +90,13 @@ impl Command {
         exec::replace(&self.path, &self.words, added)
     }
 
-    /// The failure to become it.
+    /// The failure to start it, or to become it.
     #[must_use]
-    pub fn unrunnable(&self, errno: Errno) -> Error {
-        self.not_run(not_executed(errno))
+    pub fn unstarted(&self, why: Unstarted) -> Error {
+        self.not_run(match why {
+            Unstarted::Fork(errno) => not_forked(errno, "no process could be started for it"),
+            Unstarted::Exec(errno) => not_executed(errno),
+        })
     }
 
     /// Starts it for one record, which it finds on its standard input and wherever `{}` is an argument by itself. Gives its
@@ -123,10 +127,9 @@ impl Command {
             }
             Unstarted::Fork(errno)
             | Unstarted::Exec(errno @ (Errno::EAGAIN | Errno::ENOMEM | Errno::ENFILE)) => {
-                let cause = not_forked(errno, "no process could be started for it");
-                NotStarted::Want(self.not_run(cause))
+                NotStarted::Want(self.unstarted(Unstarted::Fork(errno)))
             }
-            Unstarted::Exec(errno) => NotStarted::Command(self.not_run(not_executed(errno))),
+            why @ Unstarted::Exec(_) => NotStarted::Command(self.unstarted(why)),
         })
     }
 

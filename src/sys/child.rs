@@ -9,13 +9,14 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
+use nix::sys::wait::waitpid;
 use nix::unistd::{
     ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, getppid, pipe2, read,
     setpgid, write,
 };
 
 use super::process::ended::Ended;
-use super::signals::{Disposition, Set, Signal, on_parents_death, set_disposition, set_mask};
+use super::signals::{Disposition, Set, Signal, kill, on_parents_death, set_disposition, set_mask};
 use super::terminal;
 
 /// What a child is started with.
@@ -53,6 +54,39 @@ pub struct Standard<'a> {
     pub error: Option<BorrowedFd<'a>>,
 }
 
+/// Why a child did not become what it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unstarted {
+    /// There could be no process for it, or none that was as it should be.
+    Fork(Errno),
+    /// The process could not become it.
+    Exec(Errno),
+}
+
+impl Unstarted {
+    /// As it is reported: an errno, negative where there was no such process.
+    const fn to_bytes(self) -> [u8; 4] {
+        match self {
+            Self::Fork(errno) => -(errno as c_int),
+            Self::Exec(errno) => errno as c_int,
+        }
+        .to_ne_bytes()
+    }
+
+    const fn from_bytes(bytes: [u8; 4]) -> Self {
+        match c_int::from_ne_bytes(bytes) {
+            errno @ 0.. => Self::Exec(Errno::from_raw(errno)),
+            errno => Self::Fork(Errno::from_raw(-errno)),
+        }
+    }
+}
+
+impl From<Errno> for Unstarted {
+    fn from(errno: Errno) -> Self {
+        Self::Fork(errno)
+    }
+}
+
 /// Where children tell that they could not become what they should; one for any number of them.
 pub struct Reports {
     here: OwnedFd,
@@ -66,12 +100,33 @@ impl Reports {
         Ok(Self { here, there })
     }
 
+    /// What a child tells. A failure that could not be reported leaves the pipe at its end; the status tells too.
+    pub fn tell(&self, number: u32, why: Unstarted) {
+        let _ = write(&self.there, &[number.to_ne_bytes(), why.to_bytes()].concat());
+    }
+
+    /// Waits until the only child, which is number 0, has become what it should, and gives it. One that has not is reaped.
+    ///
+    /// # Errors
+    /// What it told.
+    pub fn of_one(self, child: i32) -> std::result::Result<i32, Unstarted> {
+        let told = self.gather(|_| Ok(()));
+        let Err(why) = told.and_then(|told| told.first().map_or(Ok(()), |(_, why)| Err(*why)))
+        else {
+            return Ok(child);
+        };
+        // Where its report cannot be read it may run.
+        let _ = kill(child, Signal::KILL);
+        let _ = waitpid(Pid::from_raw(child), None);
+        Err(why)
+    }
+
     /// Waits until every child has become what it should, or told which child it is and why not. Before each read, which blocks,
     /// `wait` gets what is read.
     pub fn gather<E: From<Errno>>(
         self,
         mut wait: impl FnMut(BorrowedFd) -> std::result::Result<(), E>,
-    ) -> std::result::Result<Vec<(u32, Errno)>, E> {
+    ) -> std::result::Result<Vec<(u32, Unstarted)>, E> {
         drop(self.there);
         let mut reports = Vec::new();
         let mut report = [[0; 4]; 2];
@@ -82,29 +137,27 @@ impl Reports {
                 Err(errno) => return Err(errno.into()),
                 Ok(read) if read < report.as_flattened().len() => return Ok(reports),
                 Ok(_) => {
-                    let [number, errno] = report;
-                    let errno = Errno::from_raw(c_int::from_ne_bytes(errno));
-                    reports.push((u32::from_ne_bytes(number), errno));
+                    let [number, why] = report;
+                    reports.push((u32::from_ne_bytes(number), Unstarted::from_bytes(why)));
                 }
             }
         }
     }
 }
 
-/// Starts a child in a process group of its own, which calls `become_it`. Gives its process id, or the errno of `become_it`.
+/// Starts a child in a process group of its own, which calls `become_it`. Gives its process id.
 ///
 /// Every signal must be blocked, and the calling process must have one thread only, as the box has.
 ///
 /// # Errors
-/// It could not be started.
+/// It could not be started, or `become_it` failed; it has been reaped.
 pub fn start(
     how: &Start,
     become_it: impl FnOnce() -> Errno,
-) -> Result<std::result::Result<i32, Errno>> {
+) -> std::result::Result<i32, Unstarted> {
     let reports = Reports::new()?;
     let child = begin(how, Group::New, Standard::default(), (&reports, 0), become_it)?;
-    let told = reports.gather(|_| Ok::<_, Errno>(()))?;
-    Ok(told.first().map_or(Ok(child), |(_, errno)| Err(*errno)))
+    reports.of_one(child)
 }
 
 /// The same for one of several children, in this group and with these descriptors, which is known by a number in the reports. It
@@ -123,11 +176,9 @@ pub fn begin(
     // SAFETY: the process has one thread, so that no lock can be held by another one in the copy.
     match unsafe { fork() }? {
         ForkResult::Child => {
-            let ready = prepare(how, group, standard, parent);
-            let errno = ready.map_or_else(|errno| errno, |()| become_it());
-            let report = [number.to_ne_bytes(), (errno as c_int).to_ne_bytes()].concat();
-            // A failure that could not be reported leaves the pipe at its end; the status tells too.
-            let _ = write(&reports.there, &report);
+            let ready = prepare(how, group, standard, parent).map_err(Unstarted::Fork);
+            let why = ready.map_or_else(|why| why, |()| Unstarted::Exec(become_it()));
+            reports.tell(number, why);
             // SAFETY: ends the process without the parent's exit handlers.
             unsafe { libc::_exit(126) }
         }

@@ -7,7 +7,7 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::unistd::getpgrp;
 
-use super::child::{self, Start};
+use super::child::{self, Start, Unstarted};
 use super::process::ended::Ended;
 use super::process::told;
 use super::signals::{self, Disposition, Set, Signal};
@@ -26,16 +26,16 @@ pub struct Job {
 }
 
 impl Job {
-    /// Starts a child, which calls `become_it` and is killed when the box ends; or gives the errno of `become_it`. It has the terminal
-    /// where the box had it. Every signal must be blocked.
+    /// Starts a child, which calls `become_it` and is killed when the box ends. It has the terminal where the box had it. Every
+    /// signal must be blocked.
     ///
     /// # Errors
-    /// It could not be started.
+    /// It could not be started, or `become_it` failed.
     pub fn start(
         mask: Set,
         dispositions: &[(Signal, Disposition)],
         become_it: impl FnOnce() -> Errno,
-    ) -> Result<std::result::Result<Self, Errno>> {
+    ) -> std::result::Result<Self, Unstarted> {
         let terminal = terminal::controlling();
         let group = getpgrp().as_raw();
         let in_front = terminal.as_ref().filter(|tty| terminal::foreground(tty) == Some(group));
@@ -46,10 +46,10 @@ impl Job {
             terminal: in_front.map(AsFd::as_fd),
         };
         let started = child::start(&how, become_it);
-        if let (Some(tty), Err(_) | Ok(Err(_))) = (in_front, &started) {
+        if let (Some(tty), Err(_)) = (in_front, started) {
             let _ = terminal::give(tty, group);
         }
-        Ok(started?.map(|cmd| Self { terminal, group, cmd, ended: None }))
+        Ok(Self { cmd: started?, terminal, group, ended: None })
     }
 
     /// That of a child which was started otherwise, in the background of this terminal.
@@ -130,8 +130,8 @@ impl Job {
         if self.ended.is_some() {
             return;
         }
-        let _ = signals::kill(-self.cmd, signal);
-        if told::stat(self.cmd).is_ok_and(|stat| stat.group != self.cmd) {
+        let sent = signals::kill(-self.cmd, signal);
+        if sent.is_err() || told::stat(self.cmd).is_ok_and(|stat| stat.group != self.cmd) {
             let _ = signals::kill(self.cmd, signal);
         }
     }

@@ -13,28 +13,11 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
-use nix::sys::wait::waitpid;
-use nix::unistd::{
-    ForkResult, Pid, dup2_stdin, dup2_stdout, execve, fork, getpid, getppid, pipe2, read, write,
-};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::unistd::{ForkResult, Pid, dup2_stdin, dup2_stdout, execve, fork, getpid, getppid};
 
+use super::child::{Reports, Unstarted};
 use super::{caught, exec, fds};
-
-/// Why a command did not start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unstarted {
-    /// There could be no process for it.
-    Fork(Errno),
-    /// The process could not become it.
-    Exec(Errno),
-}
-
-impl From<Errno> for Unstarted {
-    fn from(errno: Errno) -> Self {
-        Self::Fork(errno)
-    }
-}
 
 /// Starts the program at `path` with these arguments and `added` in its environment, reading `input` and writing to
 /// `output`, or to the box's own standard output. It gets the signal mask and the dispositions that the box was given, and no
@@ -49,35 +32,19 @@ pub fn start(
     output: Option<BorrowedFd>,
 ) -> std::result::Result<i32, Unstarted> {
     let image = exec::Image::new(argv, added)?;
-    let (report, report_there) = pipe2(OFlag::O_CLOEXEC)?;
+    let reports = Reports::new()?;
     let become_it = |mask| {
         dup2_stdin(input)?;
         output.map(dup2_stdout).transpose()?;
         caught::hand_on(mask)?;
-        execve(path, &image.arguments, &image.environment)
+        execve(path, &image.arguments, &image.environment).map_err(Unstarted::Exec)
     };
     let child = child(|mask| {
-        let Err(errno) = become_it(mask);
-        let _ = write(&report_there, &(errno as c_int).to_ne_bytes());
+        let Err(why) = become_it(mask);
+        reports.tell(0, why);
         126
     })?;
-    drop(report_there);
-    // A program that runs has closed the pipe.
-    let mut errno = [0; size_of::<c_int>()];
-    let why = loop {
-        match read(&report, &mut errno) {
-            Err(Errno::EINTR) => {}
-            Ok(0) => return Ok(child.as_raw()),
-            Ok(_) => break Unstarted::Exec(Errno::from_raw(c_int::from_ne_bytes(errno))),
-            Err(errno) => {
-                // Whether it runs is not known, so that it must not.
-                let _ = kill(child, Signal::SIGKILL);
-                break Unstarted::Fork(errno);
-            }
-        }
-    };
-    let _ = waitpid(child, None);
-    Err(why)
+    reports.of_one(child.as_raw())
 }
 
 /// Starts a copy of this process that writes all of `from` from `at` on to `to`, waiting as long as that takes, and dies with

@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Error, Result, bail};
 use nix::errno::Errno;
-use nix::unistd::geteuid;
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, geteuid};
 
 use super::list::sort;
 use super::{Ipcs, NAME};
-use crate::args::command::{Command, not_forked};
+use crate::args::command::Command;
 use crate::exit::{Cause, Exit, lines};
 use crate::inventory::columns::{self, Record};
 use crate::inventory::evidence::{Evidence, Use, remembered};
@@ -47,13 +48,16 @@ pub fn run(ipcs: &Ipcs, words: Vec<OsString>) -> Result<Exit> {
     }
     let before: HashSet<Place> = mine(ipcs)?.iter().map(Object::place).collect();
     let mut minder = Minder::start(&command)?;
-    let status = minder.mind()?;
+    let status = minder.mind();
+    if status.is_err() {
+        minder.end();
+    }
     // CMD has run, and its status is not lost for what fails now.
     let leaked = report(ipcs, &minder, &before).unwrap_or_else(|error| {
         output::tell(&lines(NAME, &error));
         true
     });
-    Ok(match status {
+    Ok(match status? {
         0 if leaked => Exit::Failed,
         status => Exit::Command(status),
     })
@@ -109,7 +113,10 @@ impl Verdicts<'_> {
         }
         let stays = |object: &Object| {
             is_proved(object)
-                || !matches!(find::again(object), Err(Errno::EINVAL | Errno::ENOENT | Errno::EIDRM))
+                || !matches!(
+                    find::again(object),
+                    Err(Errno::EINVAL | Errno::ENOENT | Errno::EIDRM | Errno::ESTALE)
+                )
         };
         let verdict = |object: Object| {
             let verdict = if matches!(self.evidence.of(&object), Use::By(_)) {
@@ -121,7 +128,12 @@ impl Verdicts<'_> {
             } else if is_proved(&object) {
                 match find::remove(&object) {
                     Ok(()) | Err(Errno::EINVAL | Errno::EIDRM | Errno::ENOENT) => "removed",
-                    Err(_) => "leaked",
+                    Err(errno) => {
+                        let error = Error::from(Cause::plain(errno));
+                        let error = error.context(format!("cannot remove {object}"));
+                        output::tell(&lines(NAME, &error));
+                        "leaked"
+                    }
                 }
             } else {
                 "unproven"
@@ -171,8 +183,7 @@ impl Minder {
         child::adopt_orphans().map_err(plain)?;
         let before = told::children(own_pid()).unwrap_or_default();
         let started = Job::start(mask, if changed { &given } else { &[] }, || command.execute(&[]));
-        let started = started.map_err(|errno| not_forked(errno, "no process could be started"))?;
-        let job = started.map_err(|errno| command.unrunnable(errno))?;
+        let job = started.map_err(|why| command.unstarted(why))?;
         let (seen, living) = (HashMap::new(), HashSet::new());
         Ok(Self { job, arrivals, mask, seen, living, before })
     }
@@ -209,6 +220,13 @@ impl Minder {
                 }
             }
         }
+    }
+
+    /// Ends a CMD that cannot be minded.
+    fn end(&self) {
+        self.job.to_group(Signal::KILL);
+        let _ = waitpid(Pid::from_raw(self.job.cmd), None);
+        self.job.take_terminal();
     }
 
     /// A signal came: CMD gets it, unless it is about who has the terminal.

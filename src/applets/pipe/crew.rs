@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::unistd::{Pid, getpgid, getpgrp};
 
 use super::stage::{End, Readers, Stage, Verdict, judge};
-use crate::args::command::{Command, not_forked};
+use crate::args::command::Command;
 use crate::args::duration;
 use crate::args::limit::{Limit, Plan};
 use crate::exit::{Cause, Exit};
@@ -110,9 +110,9 @@ impl Crew {
         let failed = match (&started, reports) {
             (_, Ok(reports)) => {
                 let failed = reports.unwrap_or_default();
-                failed.iter().max_by_key(|(number, _)| *number).and_then(|(number, errno)| {
+                failed.iter().max_by_key(|(number, _)| *number).and_then(|(number, why)| {
                     let stage = self.stages.get(usize::try_from(*number).ok()?)?;
-                    Some(stage.command().unrunnable(*errno))
+                    Some(stage.command().unstarted(*why))
                 })
             }
             (_, Err(error)) => Some(error),
@@ -159,8 +159,7 @@ impl Crew {
         let number = u32::try_from(self.stages.len()).unwrap_or(u32::MAX);
         let Some(reports) = &self.reports else { return Err(Errno::EINVAL.into()) };
         let begun = child::begin(&how, group, standard, (reports, number), || command.execute(&[]));
-        let begun = begun.map_err(|errno| not_forked(errno, "no process could be started for it"));
-        let pid = begun.with_context(|| format!("cannot start {command}"))?;
+        let pid = begun.map_err(|errno| command.unstarted(errno.into()))?;
         if group == Group::New && self.rules.work != Work::Feeds {
             self.job = self.terminal.take().map(|terminal| Job::behind(terminal, pid));
         }
@@ -184,6 +183,10 @@ impl Crew {
 
     /// Waits until all have ended.
     pub fn mind(&mut self) -> Result<()> {
+        if self.ending {
+            // What was heard before may be all that will be said of one.
+            self.reap()?;
+        }
         while self.runs() {
             let woken = ready(&[self.arrivals.as_fd()], self.patience())?;
             self.go_on(woken.is_some())?;
@@ -238,9 +241,7 @@ impl Crew {
     /// Sends a signal to all that run, and to what they have started in their group where that is not the box's.
     fn send(&self, signal: Signal) {
         let leader = self.stages.first().map(|stage| stage.pid).filter(|_| !self.together);
-        if let Some(leader) = leader {
-            let _ = signals::kill(-leader, signal);
-        }
+        let leader = leader.filter(|leader| signals::kill(-leader, signal).is_ok());
         for stage in self.stages.iter().filter(|stage| stage.runs()) {
             // One can have left the group.
             let group = getpgid(Some(Pid::from_raw(stage.pid))).map(Pid::as_raw).ok();

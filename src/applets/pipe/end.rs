@@ -91,8 +91,10 @@ impl End {
                 Errno::EPERM => Cause::told(errno, "the process may not be traced by this user"),
                 errno => Cause::plain(errno),
             })?,
-            Form::Own(number) => fds::copy_of(*number)
-                .map_err(|errno| Cause::told(errno, "it is not open").exit(Exit::Missing))?,
+            Form::Own(number) => fds::copy_of(*number).map_err(|errno| match errno {
+                Errno::EBADF => Cause::told(errno, "it is not open").exit(Exit::Missing),
+                errno => Cause::plain(errno),
+            })?,
             Form::Path(_) => bail!(Errno::EINVAL),
         };
         if pipe::is_pipe(&fd) {

@@ -8,12 +8,12 @@ use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 
 use super::plain;
-use crate::args::command::{Command, not_forked};
+use crate::args::command::Command;
 use crate::args::duration;
 use crate::args::limit::{Limit, Plan};
 use crate::args::process::unopened;
 use crate::args::signals::name;
-use crate::exit::{Cause, Exit, line};
+use crate::exit::{Cause, Exit, line, lines};
 use crate::output::tell;
 use crate::sys::child::{self, Change, Start, changed};
 use crate::sys::job::Job;
@@ -94,37 +94,61 @@ impl Minder {
         let parent = watch_parent(rules.parent_death)?;
         let dispositions: Vec<_> = given.iter().chain(&rules.dispositions).copied().collect();
         let started = Job::start(mask | rules.block, &dispositions, || command.execute(&[]));
-        let started = started.map_err(not_started)?;
-        let job = started.map_err(|errno| command.unrunnable(errno))?;
-        let fd = pidfd(job.cmd).map_err(|errno| {
-            job.take_terminal();
-            unopened(job.cmd, errno)
-        })?;
+        let job = started.map_err(|why| command.unstarted(why))?;
         let handlers = std::mem::take(&mut rules.on);
         let handler = |(signal, shell)| Handler { signal, shell, pid: None, due: 0 };
         let handlers = handlers.into_iter().map(handler).collect();
         let plan = rules.limit.start();
-        let (fd, late) = (Some(fd), false);
-        Ok(Self {
+        let cmd = job.cmd;
+        let mut minder = Self {
             command,
             rules,
             arrivals,
             mask,
             given,
             job,
-            fd,
+            fd: None,
             parent,
             before,
             plan,
-            late,
+            late: false,
             handlers,
-        })
+        };
+        match pidfd(cmd) {
+            Ok(fd) => {
+                minder.fd = Some(fd);
+                Ok(minder)
+            }
+            Err(errno) => {
+                minder.leave()?;
+                Err(unopened(cmd, errno).into())
+            }
+        }
     }
 
     /// Minds CMD until it ends, and ends as it did.
     pub fn mind(mut self) -> Result<Exit> {
-        while self.job.ended.is_none() || self.handlers.iter().any(|handler| handler.pid.is_some())
-        {
+        let minded = self.until_the_end();
+        self.leave()?;
+        minded?;
+        self.end()
+    }
+
+    fn leave(&mut self) -> Result<()> {
+        if self.rules.kill_tree {
+            self.end_tree()?;
+        }
+        self.job.take_terminal();
+        Ok(())
+    }
+
+    /// Whether CMD runs, or something for a signal.
+    fn runs(&self) -> bool {
+        self.job.ended.is_none() || self.handlers.iter().any(|handler| handler.pid.is_some())
+    }
+
+    fn until_the_end(&mut self) -> Result<()> {
+        while self.runs() {
             let patience = self.plan.as_ref().map_or(Patience::Forever, |plan| plan.patience);
             let mut watched = vec![self.arrivals.as_fd()];
             watched.extend(self.parent.as_ref().map(AsFd::as_fd));
@@ -143,11 +167,7 @@ impl Minder {
                 None => break,
             }
         }
-        if self.rules.kill_tree {
-            self.end_tree()?;
-        }
-        self.job.take_terminal();
-        self.end()
+        Ok(())
     }
 
     /// The next step against a CMD, or what is still run for a signal, that takes too long; whether there is nothing left but to
@@ -221,7 +241,8 @@ impl Minder {
 
     /// Children ended or were stopped.
     fn look_at_children(&mut self) -> Result<()> {
-        while let Ok(Some((pid, change))) = changed() {
+        while self.runs() {
+            let Some((pid, change)) = changed().map_err(plain)? else { break };
             match change {
                 Change::Ended(ended) if pid == self.job.cmd => {
                     self.job.ended = Some(ended);
@@ -261,12 +282,9 @@ impl Minder {
             [("IPCBOX_SIGNAL", name(handler.signal)), ("IPCBOX_PID", self.job.cmd.to_string())];
         let shell = &handler.shell;
         let started = child::start(&how, || shell.execute(&added));
-        match started.unwrap_or_else(Err) {
+        match started {
             Ok(pid) => handler.pid = Some(pid),
-            Err(errno) => {
-                let cause = Cause::plain(errno);
-                tell(&line("signal", format!("cannot run {}: {cause}", handler.shell)));
-            }
+            Err(why) => tell(&lines("signal", &shell.unstarted(why))),
         }
     }
 
@@ -300,32 +318,50 @@ impl Minder {
         self.job.to_group(signal);
     }
 
-    /// Ends all that is left below the box, but for what it had before CMD.
+    /// Ends all that is left below the box, but for what it had before CMD. What fails once is tried again.
     fn end_tree(&mut self) -> Result<()> {
         // It makes room where there may be few descriptors.
         self.fd = None;
+        let mut failed = None;
         loop {
-            while let Ok(Some(_)) = changed() {}
-            let left = told::children(own_pid()).map_err(plain)?;
-            if left.iter().all(|pid| self.before.contains(pid)) {
-                return Ok(());
-            }
-            let tree = Tree::below_us(&self.before).map_err(plain)?;
-            let found = tree.members.len();
-            if found == 0 {
-                // Zombies that a debugger still has.
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            let kept = tree.kill().map_err(plain)?;
-            if found > 0 && kept.len() == found {
-                for pid in kept {
-                    let who = process::command(pid).unwrap_or_default();
-                    let cause = Cause::plain(Errno::EPERM);
-                    tell(&line("signal", format!("cannot end {pid} ({who}): {cause}")));
-                }
-                return Ok(());
+            match self.end_some() {
+                Ok(false) => failed = None,
+                Ok(true) => return Ok(()),
+                Err(errno) if failed == Some(errno) => return Err(plain(errno).into()),
+                Err(errno) => failed = Some(errno),
             }
         }
+    }
+
+    /// Ends those that can be seen now; whether none is left that can be ended.
+    fn end_some(&self) -> nix::Result<bool> {
+        let is_none = loop {
+            match changed() {
+                Ok(Some(_)) => {}
+                Ok(None) => break false,
+                Err(Errno::ECHILD) => break true,
+                Err(errno) => return Err(errno),
+            }
+        };
+        let left = told::children(own_pid())?;
+        if (is_none || !self.before.is_empty()) && left.iter().all(|pid| self.before.contains(pid))
+        {
+            return Ok(true);
+        }
+        let tree = Tree::below_us(&self.before)?;
+        let found = tree.members.len();
+        if found == 0 {
+            // Zombies that a debugger still has.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let kept = tree.kill()?;
+        let is_over = found > 0 && kept.len() == found;
+        for pid in kept.into_iter().filter(|_| is_over) {
+            let who = process::command(pid).unwrap_or_default();
+            let cause = Cause::plain(Errno::EPERM);
+            tell(&line("signal", format!("cannot end {pid} ({who}): {cause}")));
+        }
+        Ok(is_over)
     }
 }
 
@@ -346,8 +382,4 @@ fn watch_parent(signal: Option<Signal>) -> Result<Option<OwnedFd>> {
     }
     let opened = pidfd(parent).map_err(|errno| unopened(parent, errno));
     Ok(Some(opened.context("cannot watch the box's parent")?))
-}
-
-fn not_started(errno: Errno) -> Error {
-    Error::from(not_forked(errno, "no process could be started for it")).context("cannot start CMD")
 }

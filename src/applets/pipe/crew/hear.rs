@@ -74,8 +74,9 @@ impl Crew {
         Ok(())
     }
 
-    fn reap(&mut self) -> Result<()> {
-        while let Ok(Some((pid, change, usage))) = changed_and_used() {
+    pub(super) fn reap(&mut self) -> Result<()> {
+        while self.runs() {
+            let Some((pid, change, usage)) = changed_and_used()? else { break };
             let ended = match (change, &self.job) {
                 (Change::Ended(ended), _) => ended,
                 (Change::Stopped(signal), Some(job)) => {
