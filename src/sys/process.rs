@@ -6,7 +6,7 @@ pub mod told;
 pub mod tree;
 
 use std::ffi::c_int;
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::io::{Error, IoSliceMut, Result as IoResult};
 use std::mem::size_of;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -261,9 +261,10 @@ pub fn is_told() -> bool {
 
 /// The entries of a directory of `/proc` that are numbers, in order.
 pub(super) fn numbers(dir: &str) -> IoResult<Vec<i32>> {
-    let names = fs::read_dir(dir)?.flatten();
-    let mut numbers: Vec<i32> =
-        names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    let number = |entry: IoResult<DirEntry>| {
+        entry.map(|entry| entry.file_name().to_str()?.parse().ok()).transpose()
+    };
+    let mut numbers = fs::read_dir(dir)?.filter_map(number).collect::<IoResult<Vec<i32>>>()?;
     numbers.sort_unstable();
     Ok(numbers)
 }

@@ -149,10 +149,14 @@ fn those_that_may_not_be_killed_are_told() {
         crate::support::skip("only root can start what an ordinary user may not kill");
         return;
     }
-    // A root process below a box of somebody else's: by a set-uid copy of sleep's starter.
-    let script = "cp $(command -v setpriv) su; chmod 4755 su; chmod 755 .; \
-        s=0; setpriv --reuid=54398 --clear-groups $BOX signal run --kill-tree -- sh -c './su --ruid=0 sleep 77 & until grep -qsx sleep /proc/$!/comm; do :; done; exit 2' 2>err || s=$?; \
-        grep -c 'operation not permitted (EPERM)' err; echo $s; grep -lsx sleep /proc/[0-9]*/comm | wc -l";
-    let Some(call) = contained(&world, 60, true, script) else { return };
-    assert_eq!(lines(call.ok().as_bytes()), ["1", "2", "1"]);
+    // A root process below a box of somebody else's: by a set-uid copy of sleep's starter. It may also be hidden.
+    for hides in ["", "mount -o remount,hidepid=1 /proc", "mount -o remount,hidepid=2 /proc"] {
+        let script = format!(
+            "cp $(command -v setpriv) su; chmod 4755 su; chmod 777 .; {hides}
+            s=0; setpriv --reuid=54398 --regid=54398 --clear-groups $BOX signal run --kill-tree -- sh -c './su --ruid=0 sh -c \"touch up; exec sleep 77\" & until [ -e up ]; do :; done; exit 2' 2>err || s=$?
+            grep -c 'operation not permitted (EPERM)' err; echo $s; rm up; grep -lsx sleep /proc/[0-9]*/comm | wc -l"
+        );
+        let Some(call) = contained(&world, 60, true, &script) else { return };
+        assert_eq!(lines(call.ok().as_bytes()), ["1", "2", "1"], "{hides}");
+    }
 }

@@ -11,7 +11,7 @@ use crate::args::signals::name;
 use crate::exit::{Cause, Exit};
 use crate::sys::fds::allow_most;
 use crate::sys::process::ended::{Stage, stage};
-use crate::sys::process::tree::{Tree, seen};
+use crate::sys::process::tree::{Tree, seen, visible};
 use crate::sys::process::{command, pidfd, told};
 use crate::sys::signals::{self, Set, Signal, block, set_mask};
 
@@ -52,7 +52,7 @@ pub fn members(aim: &Aim) -> Result<Vec<(i32, OwnedFd)>> {
     if aim.tree || aim.group {
         allow_most()?;
     }
-    let fd = aim.fd.try_clone().map_err(|_| Errno::EMFILE)?;
+    let fd = aim.fd.try_clone()?;
     if aim.tree {
         return Ok(pairs(Tree::of(pid, fd, false).map_err(|errno| failed(pid, errno))?));
     }
@@ -61,7 +61,7 @@ pub fn members(aim: &Aim) -> Result<Vec<(i32, OwnedFd)>> {
     }
     let of_group = |member: i32| {
         let Some(fd) = seen(pidfd(member))? else { return Ok(None) };
-        let is_in = seen(told::stat(member))?.is_some_and(|stat| stat.group == pid);
+        let is_in = visible(told::stat(member))?.is_some_and(|stat| stat.group == pid);
         Ok((is_in && stage(fd.as_fd())? == Stage::Runs).then_some((member, fd)))
     };
     let found: Result<Vec<_>, Errno> =

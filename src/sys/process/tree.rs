@@ -53,7 +53,7 @@ impl Tree {
     /// The process `pid`, behind the descriptor `fd`, and all below it; stopped, or as far as they hold still by themselves.
     ///
     /// # Errors
-    /// `EMFILE`, `ENFILE`: they are more than there can be descriptors. None is left stopped then.
+    /// They cannot all be seen: `EMFILE`, `ENFILE` where they are more than there can be descriptors. None is left stopped then.
     pub fn of(pid: i32, fd: OwnedFd, stops: bool) -> Result<Self> {
         let mut tree = Self { members: Vec::new(), stops };
         tree.add(pid, fd)?;
@@ -66,12 +66,15 @@ impl Tree {
         }
     }
 
-    /// All below the calling process but these children of it, and without itself; stopped. Where there are not descriptors for
-    /// all of them it is a part, which makes room for the next when it has been killed.
+    /// All below the calling process but these children of it, and without itself; stopped. Where they cannot all be seen it is a
+    /// part: when that has been killed there are descriptors for the next.
+    ///
+    /// # Errors
+    /// None can be seen.
     pub fn below_us(except: &[i32]) -> Result<Self> {
         let mut tree = Self { members: Vec::new(), stops: true };
         match tree.walk(Some(getpid().as_raw()), except) {
-            Err(Errno::EMFILE | Errno::ENFILE) if !tree.members.is_empty() => Ok(tree),
+            Err(_) if !tree.members.is_empty() => Ok(tree),
             walked => walked.map(|()| tree),
         }
     }
@@ -109,8 +112,9 @@ impl Tree {
                 continue;
             }
             let Some(fd) = seen(pidfd(pid))? else { continue };
-            // The number can have passed to another process before the descriptor was there.
-            let is_child = seen(told::stat(pid))?.is_some_and(|stat| stat.parent == parent);
+            // The number can have passed to another process before the descriptor was there, but for those that we would reap.
+            let is_child = parent == getpid().as_raw()
+                || seen(told::stat(pid))?.is_some_and(|stat| stat.parent == parent);
             if is_child && stage(fd.as_fd())? == Stage::Runs {
                 self.add(pid, fd)?;
             }
@@ -121,7 +125,7 @@ impl Tree {
     fn add(&mut self, pid: i32, fd: OwnedFd) -> Result<()> {
         let stopped = if !self.stops {
             Stopped::Not
-        } else if seen(told::stat(pid))?.is_some_and(|stat| stat.is_stopped()) {
+        } else if visible(told::stat(pid))?.is_some_and(|stat| stat.is_stopped()) {
             Stopped::Before
         } else {
             match signals::send(fd.as_fd(), Some(Signal::STOP), None, false) {
@@ -162,11 +166,19 @@ impl Tree {
     }
 }
 
-/// What was told of a process, unless it is gone or out of sight; a want of descriptors says nothing about it.
+/// What was told of a process, unless it is gone.
 pub fn seen<T>(told: Result<T>) -> Result<Option<T>> {
     match told {
-        Err(errno @ (Errno::EMFILE | Errno::ENFILE)) => Err(errno),
-        told => Ok(told.ok()),
+        Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
+        told => told.map(Some),
+    }
+}
+
+/// The same, unless it is hidden, as other users' can be.
+pub fn visible<T>(told: Result<T>) -> Result<Option<T>> {
+    match told {
+        Err(Errno::EACCES | Errno::EPERM) => Ok(None),
+        told => seen(told),
     }
 }
 
@@ -177,10 +189,12 @@ impl Member {
 
     /// Whether none of its threads is on the way to its stop.
     fn is_still(&self) -> bool {
-        let threads = told::threads(self.pid).unwrap_or_default();
-        let still = |thread: &i32| {
-            told::thread_state(self.pid, *thread).map_or(true, |state| "TtZX".contains(state))
+        let is_still = |thread: &i32| {
+            let state = seen(told::thread_state(self.pid, *thread));
+            state.is_ok_and(|state| state.is_none_or(|state| "TtZX".contains(state)))
         };
-        self.stopped == Stopped::Not || threads.iter().all(still)
+        self.stopped == Stopped::Not
+            || seen(told::threads(self.pid))
+                .is_ok_and(|threads| threads.unwrap_or_default().iter().all(is_still))
     }
 }
