@@ -15,15 +15,15 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::sys::stat::Mode;
 use nix::unistd::{
     ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, getppid, pipe2,
     read, setsid, write,
 };
 
-use super::mailbox;
 use super::wait::{Patience, ready};
+use super::{fds, mailbox};
 
 /// A holder that has taken what it is to hold, and ends with this process unless it is [released](Self::release).
 #[derive(Debug)]
@@ -107,8 +107,12 @@ impl Unheld {
 /// Waits for what the child tells. Nothing more is `ECHILD`: it was killed.
 fn hear(report: &OwnedFd) -> std::result::Result<(), Unheld> {
     let mut told = [0; TOLD];
-    if read(report, &mut told)? < TOLD {
-        return Err(Errno::ECHILD.into());
+    let mut at = 0;
+    while at < TOLD {
+        match fds::read(report, &mut told[at..])? {
+            0 => return Err(Errno::ECHILD.into()),
+            count => at += count,
+        }
     }
     Unheld::from_bytes(told).map_or(Ok(()), Err)
 }
@@ -119,11 +123,19 @@ impl Holder {
     /// # Errors
     /// It has ended meanwhile: `ECHILD` where it was killed.
     pub fn release(self) -> std::result::Result<(), Unheld> {
-        match mailbox::put(&self.release, b"1") {
+        let Self { pid, report, release } = self;
+        let told = mailbox::put(&release, b"1");
+        drop(release);
+        let heard = match told {
             // What it told before it ended says why.
-            Ok(_) | Err(Errno::EPIPE) => hear(&self.report),
-            Err(errno) => Err(errno.into()),
+            Ok(1) | Err(Errno::EPIPE) => hear(&report),
+            told => Err(told.err().unwrap_or(Errno::EAGAIN).into()),
+        };
+        if heard.is_err() {
+            // It would hold for nobody who knows of it.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
+        heard
     }
 }
 
@@ -152,11 +164,11 @@ fn hold(
     dup2_stderr(&null)?;
     drop(null);
     take().map_err(Unheld::NotTaken)?;
-    write(report, &[0; TOLD])?;
+    fds::write_all(report, &[0; TOLD])?;
     // From here on the parent waits for us, or has gone, and then there is nobody to report to.
     if read(release, &mut [0])? == 1 {
         set_pdeathsig(None)?;
-        write(report, &[0; TOLD])?;
+        fds::write_all(report, &[0; TOLD])?;
         close_all_but(&[process.as_raw_fd()])?;
         ready(&[process], Patience::Forever)?;
     }
