@@ -130,12 +130,12 @@ pub fn remove(object: &Object) -> nix::Result<()> {
 /// The object as it is now, where it is still the same one.
 ///
 /// # Errors
-/// `EINVAL` or `ENOENT`: it is gone. `EIDRM`: another one has taken its place, or it was changed.
+/// `EINVAL`, `EIDRM`, `ENOENT`: it is gone. `ESTALE`: another one has taken its place, or it was changed.
 pub fn again(object: &Object) -> nix::Result<Object> {
     let now = match object {
         Object::Posix(posix) => Posix::look(posix.kind, &posix.name).map(Object::from)?,
         Object::Segment(stat) => shm::Segment::from_id(stat.id).stat().map(Object::Segment)?,
         _ => by_id(object.kind(), object.id().unwrap_or_default())?,
     };
-    if now.is_same(object) { Ok(now) } else { Err(Errno::EIDRM) }
+    if now.is_same(object) { Ok(now) } else { Err(Errno::ESTALE) }
 }

@@ -20,6 +20,7 @@ use self::original::Original;
 use self::victims::{Victims, Word};
 use super::{Applet, Entry, Verb};
 use crate::args::explain::denied;
+use crate::args::numbers::counted;
 use crate::args::showing::Showing;
 use crate::exit::{Cause, Exit, each};
 use crate::inventory::columns::{self, Record};
@@ -306,7 +307,10 @@ impl Remove {
             return skipped;
         }
         if by_filter && !free.is_empty() && !self.yes {
-            confirm(free.len())?;
+            let refused = confirm(free.len()).map(|()| Exit::Done);
+            if refused.is_err() {
+                return each([refused, skipped], |outcome| outcome.map(drop));
+            }
         }
         let mut gone = Vec::new();
         let removed = each(free, |one| {
@@ -329,11 +333,13 @@ impl Remove {
         match removed {
             Ok(()) => Ok(()),
             // What a filter chose was to go; that it went by itself is no failure.
-            Err(Errno::EINVAL | Errno::ENOENT) if self.missing_ok || !one.named => Ok(()),
-            Err(errno @ (Errno::EINVAL | Errno::ENOENT)) => {
+            Err(Errno::EINVAL | Errno::ENOENT | Errno::EIDRM) if self.missing_ok || !one.named => {
+                Ok(())
+            }
+            Err(errno @ (Errno::EINVAL | Errno::ENOENT | Errno::EIDRM)) => {
                 bail!(Cause::told(errno, "it was removed meanwhile").exit(Exit::Missing))
             }
-            Err(Errno::EIDRM) => {
+            Err(Errno::ESTALE) => {
                 bail!(Cause::new(Exit::Failed, "it has changed since it was looked at"))
             }
             Err(errno @ (Errno::EPERM | Errno::EACCES)) => {
@@ -376,15 +382,16 @@ fn error_is_missing(error: &Error) -> bool {
 
 /// Asks on a terminal whether so many objects shall go.
 fn confirm(count: usize) -> Result<()> {
+    let objects = counted(count, "object");
     let refused =
-        |words: &str| Cause::new(Exit::Usage, format!("cannot remove {count} objects: {words}"));
+        |words: &str| Cause::new(Exit::Usage, format!("cannot remove {objects}: {words}"));
     if !fds::is_terminal(fds::stdin()) || !fds::is_terminal(fds::stderr()) {
         bail!(
             refused("a filter removes without asking only with --yes")
                 .hint("--dry-run shows what would go")
         );
     }
-    output::tell(&format!("{NAME}: remove {count} objects? [y/N] "));
+    output::tell(&format!("{NAME}: remove {objects}? [y/N] "));
     let mut answer = String::new();
     stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
     if !["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
