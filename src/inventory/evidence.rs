@@ -65,10 +65,12 @@ impl Evidence {
     /// Looks at every process, for what these objects need.
     #[must_use]
     pub fn gather(objects: &[Object]) -> Self {
-        let files = objects.iter().filter_map(|object| object.as_posix()?.file);
-        let mut devices: Vec<u64> = files.map(|file| file.device).collect();
-        devices.sort_unstable();
-        devices.dedup();
+        let mut devices = Vec::new();
+        for file in objects.iter().filter_map(|object| object.as_posix()?.file) {
+            if !devices.contains(&file.device) {
+                devices.push(file.device);
+            }
+        }
         let boot = told::boot_time().unwrap_or(0);
         let looked = (in_use::index(&devices), process::blocked_and_unseen());
         let (Ok(mut uses), Ok((mut blocked, unseen))) = looked else {
@@ -250,13 +252,12 @@ pub fn remembered(object: &Object) -> Vec<(i32, i64)> {
         Object::Set(stat) => {
             let (set, last) = (Set::from_id(stat.id), object.last_time());
             let places = (0..).take(stat.len);
-            places.map_while(|index| Some((set.last_pid(index).ok()?, last))).collect()
+            let pids: HashSet<i32> = places.map_while(|index| set.last_pid(index).ok()).collect();
+            pids.into_iter().map(|pid| (pid, last)).collect()
         }
         Object::Posix(_) => Vec::new(),
     };
     pids.retain(|(pid, _)| *pid != 0);
-    pids.sort_unstable();
-    pids.dedup();
     pids
 }
 

@@ -86,11 +86,10 @@ impl FromArgMatches for Victims {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
         let places = |name: &str| matches.indices_of(name).into_iter().flatten();
         let texts = |name: &str| matches.get_many::<String>(name).into_iter().flatten().cloned();
-        let mut kinds: Vec<(usize, Kind)> =
+        let kinds: Vec<(usize, Kind)> =
             KINDS.iter().flat_map(|(name, kind, _)| places(name).map(|at| (at, *kind))).collect();
-        kinds.sort_unstable_by_key(|(at, _)| *at);
         let before = |place: usize| {
-            let before = kinds.iter().rev().find(|(at, _)| *at < place);
+            let before = kinds.iter().filter(|(at, _)| *at < place).max_by_key(|(at, _)| *at);
             before.map(|(_, kind)| *kind)
         };
         let mut words: Vec<(usize, Word)> = Vec::new();
