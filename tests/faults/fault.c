@@ -11,7 +11,7 @@
  *     none     no call is; every call is reported
  *     before   the command is not run at all
  *     fail     it is not made (close(2) is, as in the kernel) and gives errno NUMBER; a brk(2) that fails gives the old break
- *     short    it is made for one byte
+ *     short    it is made for one byte, where a part can be had
  *     kill     the process is killed by SIGKILL, before the call (NUMBER 0) or after it (1)
  */
 #define _GNU_SOURCE
@@ -19,16 +19,11 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ipc.h>
-#include <sys/msg.h>
 #include <sys/ptrace.h>
-#include <sys/sem.h>
-#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -39,6 +34,7 @@
 #include <unistd.h>
 #include <linux/futex.h>
 #include <linux/ptrace.h>
+#include "state.h"
 
 enum { MOST = 64, DEADLINE = 5 };
 
@@ -51,6 +47,8 @@ static struct {
 } request;
 /* Whether it is done, or no longer to be done. */
 static int did;
+/* The process that is killed for it, until it is reaped. */
+static pid_t killed;
 
 static double now(void) {
     struct timespec t;
@@ -145,6 +143,19 @@ static int length_of(long call) {
     }
 }
 
+/* Whether a descriptor gives records, and no part of one: signalfd(2), inotify(7). */
+static int gives_records(pid_t pid, int fd) {
+    char path[64], what[64];
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, fd);
+    ssize_t length = readlink(path, what, sizeof what);
+    return length > 0 && strncmp(what, "anon_inode:", 11) == 0;
+}
+
+static void end(pid_t pid) {
+    killed = pid;
+    kill(pid, SIGKILL);
+}
+
 /* A process is at a system call. */
 static void at_call(struct tracee *it) {
     struct ptrace_syscall_info info;
@@ -165,15 +176,20 @@ static void at_call(struct tracee *it) {
         if (call == SYS_futex && operation != FUTEX_WAIT && operation != FUTEX_WAIT_BITSET)
             return;
         int nth = it->seen[call]++;
-        if (!strcmp(request.what, "none") && !did)
-            printf("call %d %ld\n", process, call);
+        if (!strcmp(request.what, "none")) {
+            if (!did)
+                printf("call %d %ld\n", process, call);
+            return;
+        }
         if (did || process != request.process || call != request.call || nth != request.nth)
+            return;
+        if (!strcmp(request.what, "short") && gives_records(it->pid, info.entry.args[0]))
             return;
         did = it->disturbs = 1;
         printf("did %u\n", (unsigned)info.entry.args[0]);
         get(it->pid, &r);
         if (!strcmp(request.what, "kill") && request.number == 0)
-            kill(it->pid, SIGKILL);
+            end(it->pid);
         if (!strcmp(request.what, "fail") && call == SYS_brk) {
             it->saved = *argument(&r, 0);
             *argument(&r, 0) = 0;
@@ -190,7 +206,7 @@ static void at_call(struct tracee *it) {
     } else if (info.op == PTRACE_SYSCALL_INFO_EXIT && it->disturbs) {
         it->disturbs = 0;
         if (!strcmp(request.what, "kill"))
-            kill(it->pid, SIGKILL);
+            end(it->pid);
         get(it->pid, &r);
         if (!strcmp(request.what, "fail") && request.call == SYS_brk)
             *argument(&r, 0) = it->saved;
@@ -296,7 +312,7 @@ static int await(pid_t main, int all) {
     double end = now() + DEADLINE;
     int result = -1;
     left = 0;
-    while (result < 0 || (all && !(leaves && result == 0) && (left = others(0)) > 0)) {
+    while (result < 0 || killed || (all && !(leaves && result == 0) && (left = others(0)) > 0)) {
         int status;
         pid_t pid = waitpid(-1, &status, __WALL);
         if (pid < 0 && now() >= end)
@@ -304,9 +320,13 @@ static int await(pid_t main, int all) {
         /* What may be left is not waited for so long. */
         if (pid == main && leaves && now() + 0.2 < end)
             end = now() + 0.2;
-        if (pid > 0 && WIFSTOPPED(status))
+        if (pid > 0 && WIFSTOPPED(status)) {
             stopped(pid, status);
-        else if (pid == main)
+            continue;
+        }
+        if (pid == killed)
+            killed = 0;
+        if (pid == main)
             result = shell_status(status);
     }
     setitimer(ITIMER_REAL, &none, NULL);
@@ -324,109 +344,6 @@ static void report(const char *title, int fd) {
     printf("\n");
 }
 
-static FILE *state;
-
-static void hex(const unsigned char *data, size_t length) {
-    for (size_t at = 0; at < length && at < 512; at++)
-        fprintf(state, "%02x", data[at]);
-}
-
-static int tell_file(const char *path, const struct stat *stat, int kind, struct FTW *at) {
-    (void)kind;
-    if (at->level == 0)
-        return 0;
-    fprintf(state, "%s %o %d %d %ld ", path, stat->st_mode, stat->st_uid, stat->st_gid, S_ISDIR(stat->st_mode) ? 0 : (long)stat->st_size);
-    unsigned char data[512];
-    int fd = S_ISREG(stat->st_mode) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    ssize_t length = fd < 0 ? 0 : read(fd, data, sizeof data);
-    hex(data, length < 0 ? 0 : length);
-    if (fd >= 0)
-        close(fd);
-    fprintf(state, "\n");
-    return 0;
-}
-
-static void tell_owner(const char *kind, const struct ipc_perm *perm) {
-    fprintf(state, "%s %08x %o %d %d ", kind, perm->__key, perm->mode, perm->uid, perm->gid);
-}
-
-/* Every object and file, a line each; or, with `away`, removes them all. */
-static void objects(int away) {
-    struct semid_ds sem;
-    struct msqid_ds msg;
-    struct shmid_ds shm;
-    unsigned short values[1024];
-    for (int at = 0, id, last = semctl(0, 0, SEM_INFO, &sem); at <= last; at++) {
-        if ((id = semctl(at, 0, SEM_STAT, &sem)) < 0)
-            continue;
-        if (away) {
-            semctl(id, 0, IPC_RMID);
-            continue;
-        }
-        tell_owner("sem", &sem.sem_perm);
-        for (unsigned i = 0; semctl(id, 0, GETALL, values) == 0 && i < sem.sem_nsems; i++)
-            fprintf(state, "%d,", values[i]);
-        fprintf(state, "\n");
-    }
-    for (int at = 0, id, last = msgctl(0, MSG_INFO, &msg); at <= last; at++) {
-        if ((id = msgctl(at, MSG_STAT, &msg)) < 0)
-            continue;
-        if (away) {
-            msgctl(id, IPC_RMID, NULL);
-            continue;
-        }
-        tell_owner("msg", &msg.msg_perm);
-        fprintf(state, "%lu", msg.msg_qbytes);
-        struct { long type; unsigned char data[8192]; } one;
-        for (unsigned i = 0; i < msg.msg_qnum; i++) {
-            ssize_t length = msgrcv(id, &one, sizeof one.data, i, MSG_COPY | IPC_NOWAIT);
-            fprintf(state, " %ld:", one.type);
-            hex(one.data, length < 0 ? 0 : length);
-        }
-        fprintf(state, "\n");
-    }
-    for (int at = 0, id, last = shmctl(0, SHM_INFO, &shm); at <= last; at++) {
-        if ((id = shmctl(at, SHM_STAT, &shm)) < 0)
-            continue;
-        if (away) {
-            shmctl(id, IPC_RMID, NULL);
-            continue;
-        }
-        tell_owner("shm", &shm.shm_perm);
-        fprintf(state, "%zu ", shm.shm_segsz);
-        unsigned char *data = shmat(id, NULL, SHM_RDONLY);
-        if (data != (void *)-1) {
-            hex(data, shm.shm_segsz);
-            shmdt(data);
-        }
-        fprintf(state, "\n");
-    }
-}
-
-static int drop_file(const char *path, const struct stat *stat, int kind, struct FTW *at) {
-    (void)stat, (void)kind;
-    return at->level > 0 && remove(path) != 0;
-}
-
-static void each_file(int (*act)(const char *, const struct stat *, int, struct FTW *)) {
-    const char *places[] = {"/dev/shm", "../queues", "."};
-    for (int at = 0; at < 3; at++)
-        nftw(places[at], act, 8, FTW_PHYS | FTW_DEPTH);
-}
-
-static void report_state(void) {
-    char *text;
-    size_t length;
-    state = open_memstream(&text, &length);
-    objects(0);
-    each_file(tell_file);
-    fclose(state);
-    printf("state %zu\n", length);
-    fwrite(text, 1, length, stdout);
-    printf("\n");
-    free(text);
-}
-
 static void handle(char **scripts) {
     int out[2], err[2], go[2], rest[2];
     if (pipe2(out, O_CLOEXEC) | pipe2(err, O_CLOEXEC) | pipe2(go, O_CLOEXEC) | pipe2(rest, O_CLOEXEC))
@@ -438,7 +355,7 @@ static void handle(char **scripts) {
     if (await(launch(scripts[0], -1, 2, -1), 0) != 0)
         die("the setup");
     others(1);
-    count = did = 0;
+    count = did = killed = 0;
     if (strcmp(request.what, "before")) {
         pid_t main = launch(scripts[1], out[1], err[1], go[0]);
         born(main);
@@ -447,6 +364,8 @@ static void handle(char **scripts) {
         if (write(go[1], "", 1) != 1)
             die("write");
         int status = await(main, 1);
+        /* Those that have ended are none. */
+        while (waitpid(-1, NULL, __WALL | WNOHANG) > 0) {}
         printf("status %d\nleft %d\n", status, leaves ? others(0) : left);
     }
     did = 1;

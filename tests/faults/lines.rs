@@ -67,7 +67,9 @@ impl Line {
 
     /// Whether it shows what it finds: what /proc does not tell is shown as unknown, and who is not in /etc/passwd by number.
     pub fn is_look(&self) -> bool {
-        self.verb().ends_with(" stat") || self.verb() == "ipcs-lite"
+        self.verb().ends_with(" stat")
+            || self.verb() == "ipcs-lite"
+            || self.words.contains("--dry-run")
     }
 
     /// Whether its processes tell each other a few bytes through a pipe, which gives them whole (pipe(7)).
@@ -78,7 +80,10 @@ impl Line {
     /// Whether it does several things one after the other, so that some can have been done: where it takes records, what it prints
     /// and what is left show that.
     pub fn goes_by_steps(&self) -> bool {
-        self.verb().ends_with(" set") || self.prints == Prints::Rest
+        let verbs = ["msgq send", "ipcrm-lite"];
+        self.verb().ends_with(" set")
+            || verbs.contains(&&*self.verb())
+            || self.prints == Prints::Rest
     }
 
     /// Whether it takes a record and then starts a command for it. One that cannot be started is told.
@@ -102,7 +107,7 @@ const QUEUE_REST: &str = "while ipcbox msgq recv q -n -E 3; do :; done 2>/dev/nu
 const POSIX_QUEUE_REST: &str = "while ipcbox msgq recv /q -n -E 3; do :; done 2>/dev/null";
 pub const SEGMENT: &str = "printf '0123456789abcdef' | ipcbox shm write m --create";
 const OBJECT: &str = "printf '0123456789abcdef' | ipcbox shm write /m --create";
-const SLEEPER: &str = "sleep 60 & echo $! >../pid";
+const SLEEPER: &str = "sleep 60 & echo $! >../pid; until grep -qsx sleep /proc/$!/comm; do :; done";
 
 pub const LINES: &[Line] = &[
     line("sem run s --slots 2 -- echo in", "").next("ipcbox sem run s --slots 2 -n -- echo next"),

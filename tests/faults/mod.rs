@@ -7,9 +7,6 @@
 //!
 //! `IPCBOX_FULL=1` runs all cases, without it some of each verb. The table of verb, call, errno and outcome is written to
 //! `target/tmp/faults.txt`.
-//!
-//! What a process of the box calls after its first read(2) is not among the cases: the list of calls ends there (`none` in fault.c asks
-//! for call 0, which is that one on x86-64).
 
 mod calls;
 mod crashes;
@@ -35,7 +32,7 @@ use supervisor::{Request, Supervisor, Tools};
 /// Lines that run at once.
 const WORKERS: usize = 2;
 /// One of so many cases is run where not all are.
-const SAMPLE: usize = 5;
+const SAMPLE: usize = 15;
 
 /// The line undisturbed.
 fn usual(line: &Line, supervisor: &mut Supervisor) -> Usual {
