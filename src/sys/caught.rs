@@ -78,6 +78,29 @@ fn catch_with(signals: &[Signal], flags: SaFlags) -> Result<()> {
     Ok(())
 }
 
+/// From now on a signal that ends the process first ends the line on standard error. One that it was given ignored stays so.
+pub fn end_line() {
+    let flags = SaFlags::SA_RESETHAND | SaFlags::SA_NODEFER;
+    let ours = SigAction::new(SigHandler::Handler(line_end), flags, SigSet::empty());
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+        // SAFETY: the handler is safe to run at any time, see there.
+        let before = unsafe { sigaction(signal, &ours) };
+        let ignored = before.ok().filter(|it| matches!(it.handler(), SigHandler::SigIgn));
+        if let Some(ignored) = ignored {
+            // SAFETY: puts back what was there.
+            let _ = unsafe { sigaction(signal, &ignored) };
+        }
+    }
+}
+
+/// Runs at any time: it makes two system calls, the second of which ends the process.
+extern "C" fn line_end(signal: c_int) {
+    // SAFETY: the byte lives for ever; standard error is open for the life of the process.
+    unsafe { libc::write(libc::STDERR_FILENO, b"\n".as_ptr().cast(), 1) };
+    // SAFETY: plain integers. The handler was reset when it was called.
+    unsafe { libc::raise(signal) };
+}
+
 /// Puts a handler in the place of what the signal was given, and remembers that. An ignored one is left so unless `always`.
 fn handle(signal: Signal, handler: SigHandler, flags: SaFlags, always: bool) -> Result<()> {
     // No SA_RESTART: the call that it interrupts is to return.

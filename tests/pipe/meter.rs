@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -104,6 +105,18 @@ fn the_line_fits_the_terminal_as_it_is() {
     let last = text.trim_end().rsplit('\r').next().unwrap();
     assert!(last.contains("3.91KiB") && last.contains("100%"), "{last}");
     assert_eq!(text.matches('\n').count(), 1);
+}
+
+#[test]
+fn a_signal_that_ends_it_leaves_a_whole_line() {
+    for ends in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
+        let mut screen = Screen::start(80, &["--interval", "20ms"]);
+        screen.feed(1000);
+        screen.shows(|line| line.contains("0.98KiB"));
+        signal(screen.child.id().cast_signed(), ends);
+        assert_eq!(screen.child.wait().unwrap().signal(), Some(ends as i32));
+        eventually("the line has its end", || screen.shown.lock().unwrap().ends_with('\n'));
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::exit::{Cause, Exit};
 use crate::output::{self, Cell, Column};
 use crate::sys::signals::{self, Signal};
 use crate::sys::wait::{Patience, Want, any, interruptible};
-use crate::sys::{fds, pipe, terminal, transfer};
+use crate::sys::{caught, fds, pipe, terminal, transfer};
 
 /// What is asked of the kernel at once; no pipe holds more.
 const ALL: usize = 1 << 30;
@@ -178,6 +178,9 @@ impl<'a> Gauge<'a> {
         // The last column is left free: a line that fills it may wrap.
         let columns = terminal::columns(fds::stderr()).unwrap_or(80).saturating_sub(1).max(1);
         let text = line(self.meter.name.as_deref(), progress, columns);
+        if self.drawn == 0 {
+            caught::end_line();
+        }
         let blank = self.drawn.min(columns).saturating_sub(width(&text));
         self.drawn = width(&text);
         let end = if done { "\n" } else { "" };
