@@ -204,10 +204,7 @@ fn prepare(how: &Start, group: Group, standard: Standard, parent: Pid) -> Result
         terminal::give(terminal, getpid().as_raw())?;
     }
     if let Some(signal) = how.parent_death {
-        on_parents_death(signal)?;
-        if getppid() != parent {
-            return Err(Errno::ECHILD);
-        }
+        end_with(parent, signal)?;
     }
     standard.input.map(dup2_stdin).transpose()?;
     standard.output.map(dup2_stdout).transpose()?;
@@ -216,6 +213,16 @@ fn prepare(how: &Start, group: Group, standard: Standard, parent: Pid) -> Result
         set_disposition(*signal, *disposition)?;
     }
     set_mask(how.mask).map(drop)
+}
+
+/// Has a signal sent to this process when its parent ends.
+///
+/// # Errors
+/// `ECHILD`: it has ended.
+pub fn end_with(parent: Pid, signal: Signal) -> Result<()> {
+    on_parents_death(signal)?;
+    // A parent outside of the pid namespace is 0.
+    if [parent.as_raw(), 0].contains(&getppid().as_raw()) { Ok(()) } else { Err(Errno::ECHILD) }
 }
 
 /// Makes this process the parent of all below it whose own parent ends, prctl(2).

@@ -18,12 +18,13 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::sys::stat::Mode;
 use nix::unistd::{
-    ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, getppid, pipe2,
-    read, setsid, write,
+    ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, pipe2, read,
+    setsid, write,
 };
 
+use super::child::end_with;
 use super::wait::{Patience, ready};
-use super::{fds, mailbox};
+use super::{fds, mailbox, signals};
 
 /// A holder that has taken what it is to hold, and ends with this process unless it is [released](Self::release).
 #[derive(Debug)]
@@ -147,10 +148,7 @@ fn hold(
     release: &OwnedFd,
     take: impl FnOnce() -> Result<()>,
 ) -> std::result::Result<Infallible, Unheld> {
-    set_pdeathsig(Signal::SIGKILL)?;
-    if getppid() != parent {
-        return Err(Errno::ECHILD.into());
-    }
+    end_with(parent, signals::Signal::KILL)?;
     setsid()?;
     chdir("/")?;
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());

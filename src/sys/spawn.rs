@@ -12,11 +12,11 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-use nix::unistd::{ForkResult, Pid, dup2_stdin, dup2_stdout, execve, fork, getpid, getppid};
+use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::unistd::{ForkResult, Pid, dup2_stdin, dup2_stdout, execve, fork, getpid};
 
-use super::child::{Reports, Unstarted};
+use super::child::{Reports, Unstarted, end_with};
+use super::signals::Signal;
 use super::{caught, exec, fds};
 
 /// Starts the program at `path` with these arguments and `added` in its environment, reading `input` and writing to
@@ -54,9 +54,9 @@ pub fn postman(from: &File, mut at: u64, to: &OwnedFd) -> Result<i32> {
     let child = child(|mask| {
         let mut deliver = || {
             caught::hand_on(mask)?;
-            set_pdeathsig(Signal::SIGKILL)?;
+            end_with(parent, Signal::KILL)?;
             fcntl(to, FcntlArg::F_SETFL(OFlag::O_WRONLY))?;
-            if getppid() == parent { fds::copy(from, &mut at, to) } else { Err(Errno::ECHILD) }
+            fds::copy(from, &mut at, to)
         };
         i32::from(deliver().is_err())
     })?;

@@ -365,7 +365,8 @@ static void handle(char **scripts) {
             die("write");
         int status = await(main, 1);
         /* Those that have ended are none. */
-        while (waitpid(-1, NULL, __WALL | WNOHANG) > 0) {}
+        siginfo_t ended;
+        while (ended.si_pid = 0, waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | __WALL) == 0 && ended.si_pid) {}
         printf("status %d\nleft %d\n", status, leaves ? others(0) : left);
     }
     did = 1;

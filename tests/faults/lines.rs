@@ -80,9 +80,9 @@ impl Line {
     /// Whether it does several things one after the other, so that some can have been done: where it takes records, what it prints
     /// and what is left show that.
     pub fn goes_by_steps(&self) -> bool {
-        let verbs = ["msgq send", "ipcrm-lite"];
+        let several = ["msgq send q --lines", "ipcrm-lite --all"];
         self.verb().ends_with(" set")
-            || verbs.contains(&&*self.verb())
+            || several.iter().any(|words| self.words.starts_with(words))
             || self.prints == Prints::Rest
     }
 

@@ -1,6 +1,6 @@
 //! `signal run --kill-tree` and `--reap`: what is left below CMD, under limits that keep a mistake small.
 
-use super::contained;
+use super::{HIDES, contained};
 use crate::support::{BINARY, Call, World, lines};
 
 #[test]
@@ -149,14 +149,16 @@ fn those_that_may_not_be_killed_are_told() {
         crate::support::skip("only root can start what an ordinary user may not kill");
         return;
     }
-    // A root process below a box of somebody else's: by a set-uid copy of sleep's starter. It may also be hidden.
-    for hides in ["", "mount -o remount,hidepid=1 /proc", "mount -o remount,hidepid=2 /proc"] {
+    // A root process below a box of somebody else's: by a set-uid copy of sleep's starter. It may also be hidden. Beside it a chain of
+    // processes that each start the next one and end, as long as none is stopped.
+    for hides in HIDES {
         let script = format!(
             "cp $(command -v setpriv) su; chmod 4755 su; chmod 777 .; {hides}
-            s=0; setpriv --reuid=54398 --regid=54398 --clear-groups $BOX signal run --kill-tree -- sh -c './su --ruid=0 sh -c \"touch up; exec sleep 77\" & until [ -e up ]; do :; done; exit 2' 2>err || s=$?
-            grep -c 'operation not permitted (EPERM)' err; echo $s; rm up; grep -lsx sleep /proc/[0-9]*/comm | wc -l"
+            s=0; setpriv --reuid=54398 --regid=54398 --clear-groups $BOX signal run --kill-tree -- sh -c './su --ruid=0 sh -c \"touch up; exec sleep 77\" & until [ -e up ]; do :; done; f() {{ f & }}; f; exit 2' 2>err || s=$?
+            read a b c d before </proc/loadavg; for i in 1 2 3 4 5 6 7 8 9; do /bin/true; done; read a b c d after </proc/loadavg
+            echo $((after - before)); grep -c 'operation not permitted (EPERM)' err; echo $s; rm up; grep -lsx sleep /proc/[0-9]*/comm | wc -l"
         );
         let Some(call) = contained(&world, 60, true, &script) else { return };
-        assert_eq!(lines(call.ok().as_bytes()), ["1", "2", "1"], "{hides}");
+        assert_eq!(lines(call.ok().as_bytes()), ["9", "1", "2", "1"], "{hides}");
     }
 }

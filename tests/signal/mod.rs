@@ -129,6 +129,10 @@ pub fn contained(world: &World, processes: usize, as_root: bool, script: &str) -
     )
 }
 
+/// What hides processes of other users from a user, in a `/proc` of its own: nothing, their files, or that they are there.
+pub const HIDES: [&str; 3] =
+    ["", "mount -o remount,hidepid=1 /proc", "mount -o remount,hidepid=2 /proc"];
+
 /// The first of the ordinary users whom nobody else runs as, so that a limit counts what one test starts.
 const NOBODY: u32 = 54400;
 

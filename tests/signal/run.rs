@@ -241,6 +241,19 @@ fn a_value_goes_through() {
     assert!(told.starts_with("37 -1 77 "), "{told}");
 }
 
+/// After unshare(2) the children are in the new pid namespace, and there their parent has no number.
+#[test]
+fn a_command_may_be_in_a_pid_namespace_of_its_own() {
+    let world = World::new();
+    let user = if nix::unistd::geteuid().is_root() { "" } else { "--user --map-root-user" };
+    if world.shell(&format!("unshare {user} --pid --fork true")).output().status.success() {
+        let script = format!("unshare {user} --pid ipcbox signal run --reap -- echo in");
+        world.shell(&script).stdout("in\n").ok();
+    } else {
+        crate::support::skip("no pid namespace may be made here");
+    }
+}
+
 #[test]
 fn a_command_line_is_run_one_at_a_time() {
     let world = World::new();

@@ -1,5 +1,5 @@
-use super::{Puppet, contained, puppet_in};
-use crate::support::{World, eventually};
+use super::{HIDES, Puppet, contained, puppet_in};
+use crate::support::{World, eventually, lines};
 
 #[test]
 fn a_tree_is_signalled_whole() {
@@ -43,6 +43,29 @@ fn the_box_does_not_signal_the_tree_it_is_in() {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "2\n2\n");
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(told.matches("the box itself is in it").count(), 3, "{told}");
+}
+
+/// Who may not be signalled, and may not even be seen, keeps nobody else from it, and is told.
+#[test]
+fn one_of_a_tree_that_is_hidden_is_told_like_any_that_may_not_be_signalled() {
+    let world = World::new();
+    if !nix::unistd::geteuid().is_root() {
+        crate::support::skip("only root can start what an ordinary user may not signal");
+        return;
+    }
+    for hides in HIDES {
+        let script = format!(
+            "cp $(command -v setpriv) su; chmod 4755 su; chmod 777 .; rm -f up; as='setpriv --reuid=54397 --regid=54397 --clear-groups'
+            $as sh -c 'sleep 71 & ./su --ruid=0 sh -c \"touch up; exec sleep 72\" & exec sleep 70' >&- 2>&- &
+            {hides}
+            until [ -e up ] && [ $(grep -lsx sleep /proc/[0-9]*/comm | wc -l) = 3 ]; do :; done
+            $as $BOX signal send TERM $! --tree --dry-run | wc -l
+            s=0; $as $BOX signal send TERM $! --tree 2>err || s=$?; echo $s; grep -c '^signal: cannot send TERM to .*(EPERM)' err
+            until [ $(grep -lsx sleep /proc/[0-9]*/comm | wc -l) = 1 ]; do :; done"
+        );
+        let Some(call) = contained(&world, 60, true, &script) else { return };
+        assert_eq!(lines(call.ok().as_bytes()), ["3", "5", "1"], "{hides}");
+    }
 }
 
 /// A part of a tree or group is never taken for the whole.

@@ -25,6 +25,9 @@ use crate::sys::signals::{
 };
 use crate::sys::wait::{Patience, ready};
 
+/// How often it is tried to end what is left where that fails, a millisecond apart.
+const TRIES: u32 = 50;
+
 /// What is asked of the box.
 pub struct Rules {
     /// What CMD does about some signals.
@@ -129,17 +132,15 @@ impl Minder {
     /// Minds CMD until it ends, and ends as it did.
     pub fn mind(mut self) -> Result<Exit> {
         let minded = self.until_the_end();
-        self.leave()?;
-        minded?;
+        let left = self.leave();
+        minded.and(left)?;
         self.end()
     }
 
     fn leave(&mut self) -> Result<()> {
-        if self.rules.kill_tree {
-            self.end_tree()?;
-        }
+        let left = if self.rules.kill_tree { self.end_tree() } else { Ok(()) };
         self.job.take_terminal();
-        Ok(())
+        left.map_err(plain).context("cannot end what is below CMD")
     }
 
     /// Whether CMD runs, or something for a signal.
@@ -318,17 +319,20 @@ impl Minder {
         self.job.to_group(signal);
     }
 
-    /// Ends all that is left below the box, but for what it had before CMD. What fails once is tried again.
-    fn end_tree(&mut self) -> Result<()> {
+    /// Ends all that is left below the box, but for what it had before CMD.
+    fn end_tree(&mut self) -> nix::Result<()> {
         // It makes room where there may be few descriptors.
         self.fd = None;
-        let mut failed = None;
+        let mut tries = TRIES;
         loop {
             match self.end_some() {
-                Ok(false) => failed = None,
+                Ok(false) => tries = TRIES,
                 Ok(true) => return Ok(()),
-                Err(errno) if failed == Some(errno) => return Err(plain(errno).into()),
-                Err(errno) => failed = Some(errno),
+                Err(errno) if tries == 0 => return Err(errno),
+                Err(_) => {
+                    tries -= 1;
+                    std::thread::sleep(Duration::from_millis(1));
+                }
             }
         }
     }
@@ -348,20 +352,27 @@ impl Minder {
         {
             return Ok(true);
         }
-        let tree = Tree::below_us(&self.before)?;
+        let (tree, walked) = Tree::below_us(&self.before);
         let found = tree.members.len();
+        let kept = tree.kill()?;
+        if kept.len() < found {
+            return Ok(false);
+        }
+        walked?;
         if found == 0 {
             // Zombies that a debugger still has.
             std::thread::sleep(Duration::from_millis(1));
         }
-        let kept = tree.kill()?;
-        let is_over = found > 0 && kept.len() == found;
-        for pid in kept.into_iter().filter(|_| is_over) {
-            let who = process::command(pid).unwrap_or_default();
-            let cause = Cause::plain(Errno::EPERM);
-            tell(&line("signal", format!("cannot end {pid} ({who}): {cause}")));
+        let stays = |pid: &i32| self.before.contains(pid) || kept.contains(pid);
+        if found == 0 || !left.iter().all(stays) {
+            return Ok(false);
         }
-        Ok(is_over)
+        for pid in &kept {
+            let who = process::command(*pid).map(|who| format!(" ({who})")).unwrap_or_default();
+            let cause = Cause::plain(Errno::EPERM);
+            tell(&line("signal", format!("cannot end {pid}{who}: {cause}")));
+        }
+        Ok(true)
     }
 }
 

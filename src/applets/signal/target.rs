@@ -11,8 +11,8 @@ use crate::args::signals::name;
 use crate::exit::{Cause, Exit};
 use crate::sys::fds::allow_most;
 use crate::sys::process::ended::{Stage, stage};
-use crate::sys::process::tree::{Tree, seen, visible};
-use crate::sys::process::{command, pidfd, told};
+use crate::sys::process::tree::{Tree, opened, visible};
+use crate::sys::process::{command, told};
 use crate::sys::signals::{self, Set, Signal, block, set_mask};
 
 /// A process that is to be signalled, held by a descriptor.
@@ -60,7 +60,7 @@ pub fn members(aim: &Aim) -> Result<Vec<(i32, OwnedFd)>> {
         return Ok(vec![(pid, fd)]);
     }
     let of_group = |member: i32| {
-        let Some(fd) = seen(pidfd(member))? else { return Ok(None) };
+        let Some(fd) = opened(member)? else { return Ok(None) };
         let is_in = visible(told::stat(member))?.is_some_and(|stat| stat.group == pid);
         Ok((is_in && stage(fd.as_fd())? == Stage::Runs).then_some((member, fd)))
     };

@@ -67,16 +67,11 @@ impl Tree {
     }
 
     /// All below the calling process but these children of it, and without itself; stopped. Where they cannot all be seen it is a
-    /// part: when that has been killed there are descriptors for the next.
-    ///
-    /// # Errors
-    /// None can be seen.
-    pub fn below_us(except: &[i32]) -> Result<Self> {
+    /// part, with the reason: when that has been killed there are descriptors for the next.
+    pub fn below_us(except: &[i32]) -> (Self, Result<()>) {
         let mut tree = Self { members: Vec::new(), stops: true };
-        match tree.walk(Some(getpid().as_raw()), except) {
-            Err(_) if !tree.members.is_empty() => Ok(tree),
-            walked => walked.map(|()| tree),
-        }
+        let walked = tree.walk(Some(getpid().as_raw()), except);
+        (tree, walked)
     }
 
     fn walk(&mut self, above: Option<i32>, except: &[i32]) -> Result<()> {
@@ -103,18 +98,17 @@ impl Tree {
         }
     }
 
-    /// Adds the children of `parent` that are new.
+    /// Adds the children of `parent` that are new. Those of one that is hidden are not to be seen.
     fn adopt(&mut self, parent: i32, except: &[i32]) -> Result<()> {
-        for pid in seen(told::children(parent))?.unwrap_or_default() {
+        for pid in visible(told::children(parent))?.unwrap_or_default() {
             if except.contains(&pid)
                 || self.members.iter().any(|member| member.pid == pid && !member.is_gone())
             {
                 continue;
             }
-            let Some(fd) = seen(pidfd(pid))? else { continue };
-            // The number can have passed to another process before the descriptor was there, but for those that we would reap.
-            let is_child = parent == getpid().as_raw()
-                || seen(told::stat(pid))?.is_some_and(|stat| stat.parent == parent);
+            let Some(fd) = opened(pid)? else { continue };
+            // The number can have passed to another process before the descriptor was there; a child that is hidden runs all the same.
+            let is_child = visible(told::stat(pid))?.is_none_or(|stat| stat.parent == parent);
             if is_child && stage(fd.as_fd())? == Stage::Runs {
                 self.add(pid, fd)?;
             }
@@ -166,19 +160,20 @@ impl Tree {
     }
 }
 
-/// What was told of a process, unless it is gone.
-pub fn seen<T>(told: Result<T>) -> Result<Option<T>> {
-    match told {
-        Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
-        told => told.map(Some),
+/// A process's descriptor, unless it is gone.
+pub fn opened(pid: i32) -> Result<Option<OwnedFd>> {
+    match pidfd(pid) {
+        // Before Linux 6.15 EINVAL of one whose number is still that of a group.
+        Err(Errno::ESRCH | Errno::EINVAL) => Ok(None),
+        opened => opened.map(Some),
     }
 }
 
-/// The same, unless it is hidden, as other users' can be.
+/// What was told of a process, unless it is gone, or hidden as other users' can be.
 pub fn visible<T>(told: Result<T>) -> Result<Option<T>> {
     match told {
-        Err(Errno::EACCES | Errno::EPERM) => Ok(None),
-        told => seen(told),
+        Err(Errno::ENOENT | Errno::ESRCH | Errno::EACCES | Errno::EPERM) => Ok(None),
+        told => told.map(Some),
     }
 }
 
@@ -190,11 +185,11 @@ impl Member {
     /// Whether none of its threads is on the way to its stop.
     fn is_still(&self) -> bool {
         let is_still = |thread: &i32| {
-            let state = seen(told::thread_state(self.pid, *thread));
+            let state = visible(told::thread_state(self.pid, *thread));
             state.is_ok_and(|state| state.is_none_or(|state| "TtZX".contains(state)))
         };
         self.stopped == Stopped::Not
-            || seen(told::threads(self.pid))
+            || visible(told::threads(self.pid))
                 .is_ok_and(|threads| threads.unwrap_or_default().iter().all(is_still))
     }
 }
