@@ -181,6 +181,47 @@ fn a_filter_wants_a_yes() {
     world.call("ipcs-lite -J").stdout("").ok();
 }
 
+/// `--shm`, `--msg` and `--sem` hold wherever they stand, beside every filter, and make one of ipcrm's `-a`.
+#[test]
+fn kinds_narrow_what_a_filter_chooses() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("it needs an IPC namespace of its own");
+    }
+    let left = |kinds: &str, line: &str| {
+        let left = world.call("ipcs-lite --columns kind --no-header").ok();
+        assert_eq!(left.split_whitespace().collect::<Vec<_>>().join(" "), kinds, "{line}");
+    };
+    let make = "ipcmk -Q; ipcmk -M 10; ipcmk -S 1";
+    for (line, kinds) in [
+        ("--shm --all --yes", "msg sem"),
+        ("--all --shm --yes", "msg sem"),
+        ("--shm --all --mine --yes", "msg sem"),
+        ("--shm --mine --yes", "msg sem"),
+        ("-a --sem --msg --yes", "shm"),
+        ("-ashm --shm --sem --yes", "msg sem"),
+        ("-ashm --sem --yes", "msg shm sem"),
+    ] {
+        for name in ["ipcrm", "ipcrm-lite"] {
+            world.shell(make).ok();
+            world.call(&format!("{name} {line}")).ok();
+            left(kinds, line);
+            world.call("ipcrm -a").ok();
+        }
+    }
+    world.shell(make).ok();
+    world.call("sem create @s").ok();
+    for line in ["-a --shm", "--sem --all", "--posix -a --msg"] {
+        world.call(&format!("ipcrm {line}")).fails(2, "only with --yes");
+    }
+    world.call("ipcrm --sem -ashm").stdout("").ok();
+    left("msg shm sem sem", "nothing went");
+    world.call("ipcrm --sem").fails(2, "nothing is named");
+    world.call("ipcrm -a --sem @s").ok();
+    left("msg shm sem", "ipcrm -a --sem @s");
+    world.call("ipcrm -a").ok();
+}
+
 #[test]
 fn a_dry_run_removes_nothing_however_it_is_named() {
     let world = World::new();

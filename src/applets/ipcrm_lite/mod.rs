@@ -51,10 +51,10 @@ pub const APPLET: Applet = Applet {
 
 /// The letters, and what is said, are those of util-linux's ipcrm, its old form (ipcrm shm 5 6) included: what they name goes,
 /// whether it is in use or not. Called as ipcrm, -a is util-linux's too, and removes everything without asking. As ipcrm-lite, and
-/// with any filter, --keep or --posix, it is a filter like the others.
+/// with any filter, --keep, --posix, --shm, --msg or --sem, it is a filter like the others.
 ///
-/// A TARGET is looked for among all kinds; where several have that id or key, --shm, --msg or --sem before it says which. POSIX
-/// objects want --posix. Neither a TARGET nor what a filter finds is removed without --force where somebody is seen to have it attached, open or
+/// A TARGET is looked for among all kinds; where several have that id or key, --shm, --msg or --sem before it says which. Without
+/// a TARGET they say of which kinds a filter chooses. POSIX objects want --posix. Neither a TARGET nor what a filter finds is removed without --force where somebody is seen to have it attached, open or
 /// held or to wait on it, nor where its mode lets others use it and not all of them can be looked at. What was changed since it
 /// was looked at stays too: another object behind the key, another time of creation.
 ///
@@ -157,10 +157,11 @@ impl Remove {
         let is_narrowed = self.filters.any();
         let all = self.all.as_deref().map(kinds).transpose()?;
         // With what util-linux does not have it is a filter under that name too.
-        let original_all = all.as_ref().filter(|_| as_ipcrm && !is_narrowed && !self.posix);
+        let as_original = as_ipcrm && !is_narrowed && !self.posix && self.victims.kinds.is_empty();
+        let original_all = all.as_ref().filter(|_| as_original);
         let (is_old_form, words) = self.words()?;
         if words.is_empty() && all.is_none() && !self.filters.choose() {
-            if as_ipcrm && !is_narrowed {
+            if as_original {
                 return Ok(Exit::Done);
             }
             bail!(
@@ -273,9 +274,10 @@ impl Remove {
 
     /// The objects that the filters choose.
     fn filtered(&self, kinds: Option<&[Kind]>) -> Result<Vec<Chosen>> {
-        let named = &self.victims.kinds[..];
-        let named = if named.is_empty() { &KINDS } else { named };
-        let (found, complete) = find::all(kinds.unwrap_or(named), self.posix)?;
+        let named = &self.victims.kinds;
+        let mut kinds = kinds.unwrap_or(&KINDS).to_vec();
+        kinds.retain(|kind| named.is_empty() || named.contains(kind));
+        let (found, complete) = find::all(&kinds, self.posix)?;
         if !complete {
             output::tell(&format!("{}: {}\n", NAME, find::NO_QUEUES));
         }
