@@ -167,8 +167,11 @@ impl Layout {
             let (set, made) = find_or_make(target, len, creating)?;
             let born = || -> Result<_, Errno> {
                 let (stat, now) = set.values()?;
-                // As semget made it, by us or by a caller that was killed or is about to go on.
-                let is_unborn = !by_id && is_unborn(&stat, &now) && self.may_be(now.len())?;
+                // As semget made it, by us or by a caller that was killed or is about to go on; not by a stranger.
+                let is_unborn = !by_id
+                    && is_unborn(&stat, &now)
+                    && creating.trust(stat.perm.owners()).is_ok()
+                    && self.may_be(now.len())?;
                 if !is_unborn || now.len() < least {
                     return Ok((stat, now));
                 }

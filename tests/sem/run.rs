@@ -7,7 +7,7 @@ use std::path::Path;
 use nix::libc;
 use nix::sys::signal::Signal;
 
-use crate::support::{BINARY, Call, Child, World, eventually, holds, skip};
+use crate::support::{Child, World, eventually, holds, skip};
 
 /// Starts a call and waits until it has taken what it wants and become `sleep`.
 fn holder(world: &World, line: &str) -> Child {
@@ -264,12 +264,8 @@ fn who_waits_goes_on_where_there_were_fewer_for_a_moment() {
     let name = world.name("s");
     let mut holder = holder(&world, "sem run @s --slots 3 -- sleep 100");
     // Its look at the capacity, after it was woken, comes late.
-    let trace = ["-D", "-o", "/dev/null", "-e", "inject=semctl:delay_enter=3000000:when=3+"];
-    let call = world.program("strace").args(trace).arg(BINARY);
+    let Some(call) = world.injected("semctl:delay_enter=3000000:when=3+") else { return };
     let call = call.args(["sem", "run", &name, "--take", "3", "--", "true"]);
-    if Call::new("/bin/sh").args(["-c", "command -v strace"]).output().stdout.is_empty() {
-        return skip("there is no strace");
-    }
     let waiting = call.start().blocked_in(libc::SYS_semtimedop);
     let resize = |slots: u16| {
         world.call(&format!("sem run @s --slots {slots} --resize -- true")).ok();
@@ -281,6 +277,27 @@ fn who_waits_goes_on_where_there_were_fewer_for_a_moment() {
     assert!(holder.runs());
     drop(holder);
     assert_eq!(waiting.code(), 0);
+}
+
+#[test]
+fn what_a_stranger_made_and_never_used_is_left_as_it_is() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return skip("only root can be a stranger") };
+    let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
+    let key = world.call("key @a").ok();
+    world.call("shm create @m --size 8").ok();
+    for (line, code, len) in [
+        ("sem lock @a -- true", 125, "4"),
+        ("shm write @m x --lock @a", 5, "4"),
+        ("sem barrier @a 2 -n", 5, "7"),
+        ("sem run @a --slots 2 -- true", 125, "259"),
+    ] {
+        world.program(&program).args(["create", key.trim(), len]).user(stranger).ok();
+        world.call(line).fails(code, "it exists and belongs to uid 54321");
+        let told = String::from_utf8(world.call("sem get @a").output().stderr).unwrap();
+        assert!(told.contains("was never initialised"), "{line}: {told}");
+        world.call("sem rm @a").ok();
+    }
 }
 
 #[test]

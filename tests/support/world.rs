@@ -116,6 +116,16 @@ impl World {
             .dir(&self.dir)
     }
 
+    /// A call of the box under strace(1), which has its system calls answer, or come, as `inject` says; none where there is no strace.
+    pub fn injected(&self, inject: &str) -> Option<Call> {
+        if Call::new("/bin/sh").args(["-c", "command -v strace"]).output().stdout.is_empty() {
+            super::skip("there is no strace");
+            return None;
+        }
+        let trace = ["-D", "-o", "/dev/null", "-e"];
+        Some(self.program("strace").args(trace).arg(format!("inject={inject}")).arg(BINARY))
+    }
+
     /// A script for a shell, under `set -eu`, as [`program`](Self::program) runs it; `$NAME` is this world's.
     pub fn shell(&self, text: &str) -> Call {
         self.remember_in(text);
