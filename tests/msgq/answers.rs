@@ -98,9 +98,15 @@ fn failures_of_a_call_are_125() {
     world.call("msgq call @q").input(vec![b'x'; most * 2]).fails(125, "kernel.msgmax is");
     world.call("msgq create /@q --message-size 8").ok();
     world.call("msgq call /@q x").fails(125, "the queue's message size is 8");
-    world.call("msgq send @q --lines").input(vec![b'\n'; 10]).ok();
-    world.call("msgq set @q --max-bytes 10").ok();
+    world.call("msgq send @q").input(vec![b'x'; 1000]).ok();
+    world.call("msgq set @q --max-bytes 1K").ok();
     world.call("msgq call @q x -n").fails(124, "no room for the request at once");
+    // What never fits is not waited for.
+    world.call("msgq set @q --max-bytes 10").ok();
+    for line in ["msgq call @q x", "msgq call @q x -w 60"] {
+        let told = "bytes never fit: the queue's limit is 10 (EMSGSIZE); that is the request and";
+        world.call(line).fails(125, told);
+    }
 }
 
 #[test]

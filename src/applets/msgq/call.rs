@@ -76,12 +76,13 @@ impl Call {
         let address = mailbox.address();
         let mut queue = Queue::open(&self.target, Access::Write, deadline.patience, None)?;
         let request = frame::request(address, &self.payload(&queue, &mut deadline)?);
+        let too_long = |queue: &Queue| {
+            let before = frame::request(address, b"").len();
+            let words = format!("that is the request and the {before} bytes before it");
+            queue.too_long(request.len() as u64).and(&words)
+        };
         if request.len() > queue.most() {
-            let words = format!(
-                "the request and the {} bytes before it",
-                frame::request(address, b"").len()
-            );
-            bail!(queue.too_long(request.len() as u64).and(&format!("that is {words}")));
+            bail!(too_long(&queue));
         }
         let kind = if queue.is_posix() { MAX_PRIORITY.into() } else { frame::kind(address) };
         let mut message = Message::new(kind);
@@ -95,6 +96,7 @@ impl Call {
             Ok(Some(())) => {}
             Ok(None) => return give_up(None),
             Err(Errno::EAGAIN) => bail!(deadline.missed("the queue had no room for the request")),
+            Err(Errno::EMSGSIZE) => bail!(too_long(&queue)),
             Err(errno) => bail!(errno),
         }
         match begin(&mut queue, &mailbox, deadline.patience)? {

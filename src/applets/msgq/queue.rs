@@ -19,6 +19,8 @@ pub enum Queue {
         queue: msg::Queue,
         /// The most bytes of one message, msgmax.
         most: usize,
+        /// A message of so many bytes fits into the queue when it is empty.
+        fits: usize,
     },
     /// POSIX.
     Posix {
@@ -56,7 +58,7 @@ impl Queue {
             None => find(target)?,
             Some(creating) => find_or_make(target, creating)?,
         };
-        Ok(Self::SystemV { queue, most: msg::limits()?.message })
+        Ok(Self::SystemV { queue, most: msg::limits()?.message, fits: 0 })
     }
 
     /// The most bytes that one message can have.
@@ -72,9 +74,27 @@ impl Queue {
     }
 
     /// Sends a message. `None`: a caught signal has come before.
-    pub fn send(&self, message: &Message, patience: Patience) -> nix::Result<Option<()>> {
+    ///
+    /// # Errors
+    /// `EAGAIN`: there was no room in time. `EMSGSIZE`: there never is, which is [too long](Self::too_long).
+    pub fn send(&mut self, message: &Message, patience: Patience) -> nix::Result<Option<()>> {
         match self {
-            Self::SystemV { queue, .. } => queue.send(message, patience),
+            Self::SystemV { queue, fits, .. } => {
+                let length = message.data().len();
+                if length > *fits {
+                    // Tried without waiting: what does not fit at all would be waited for without end.
+                    let sent = queue.send(message, Patience::Never);
+                    if sent != Err(Errno::EAGAIN) {
+                        *fits = length;
+                        return sent;
+                    }
+                    *fits = room(*queue);
+                    if length > *fits {
+                        return Err(Errno::EMSGSIZE);
+                    }
+                }
+                queue.send(message, patience)
+            }
             Self::Posix { queue, .. } => {
                 let priority = u32::try_from(message.number()).map_err(|_| Errno::EINVAL)?;
                 queue.send(message.data(), priority, patience)
@@ -91,7 +111,7 @@ impl Queue {
     ) -> nix::Result<Option<()>> {
         match self {
             Self::Posix { queue, most } => queue.receive(message, *most, patience),
-            Self::SystemV { queue, most } => loop {
+            Self::SystemV { queue, most, .. } => loop {
                 match queue.receive(message, *most, which, patience) {
                     // It was sent before msgmax was lowered.
                     Err(Errno::E2BIG) => *most = most.saturating_mul(2).max(1024),
@@ -104,6 +124,11 @@ impl Queue {
     /// Why a message of so many bytes cannot be sent.
     pub fn too_long(&self, length: u64) -> Cause {
         let (setting, errno) = match self {
+            Self::SystemV { queue, most, .. } if length <= *most as u64 => {
+                let words =
+                    format!("{length} bytes never fit: the queue's limit is {}", room(*queue));
+                return Cause::told(Errno::EMSGSIZE, words).hint("msgq set --max-bytes raises it");
+            }
             Self::SystemV { .. } => ("kernel.msgmax", Errno::EINVAL),
             Self::Posix { .. } => ("the queue's message size", Errno::EMSGSIZE),
         };
@@ -113,6 +138,12 @@ impl Queue {
             Self::Posix { .. } => "msgq create --message-size makes a queue that takes more",
         })
     }
+}
+
+/// How many bytes fit into an empty queue. Where it may not be looked at it has to be waited for.
+fn room(queue: msg::Queue) -> usize {
+    let most = queue.stat().map_or(u64::MAX, |stat| stat.max_bytes);
+    usize::try_from(most).unwrap_or(usize::MAX)
 }
 
 /// The queue behind a System V target.

@@ -17,7 +17,6 @@ use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
 use crate::sys::message::Message;
 use crate::sys::posix::mq::{Access, MAX_PRIORITY};
-use crate::sys::wait::Patience;
 use crate::target::Target;
 
 /// Each MESSAGE is one message; without any, all of standard input is one, or with --lines each of its lines, with --null each
@@ -92,14 +91,7 @@ impl Send {
                 .map_err(missing)?;
         let number = self.kind.unwrap_or(i64::from(!queue.is_posix()));
         let number = self.priority.map_or(number, i64::from);
-        Ok(Sender {
-            queue,
-            message: Message::new(number),
-            deadline,
-            name: self.target.to_string(),
-            fits: 0,
-            sent: 0,
-        })
+        Ok(Sender { queue, message: Message::new(number), deadline, sent: 0 })
     }
 
     fn send(&self, sender: &mut Sender) -> Result<()> {
@@ -163,9 +155,6 @@ struct Sender {
     queue: Queue,
     message: Message,
     deadline: Deadline,
-    name: String,
-    /// A message of so many bytes fits into the queue when it is empty.
-    fits: usize,
     sent: u64,
 }
 
@@ -179,44 +168,12 @@ impl Sender {
             bail!(Cause::new(Exit::Failed, words).hint("any lower --priority is a plain message"));
         }
         self.message.fill(bytes);
-        let sent = match self.at_once(bytes.len())? {
-            None => self.queue.send(&self.message, self.deadline.patience),
-            sent => Ok(sent),
-        };
-        match sent {
+        match self.queue.send(&self.message, self.deadline.patience) {
             Err(Errno::EAGAIN) => bail!(self.deadline.missed("the queue had no room for it")),
+            Err(Errno::EMSGSIZE) => bail!(self.queue.too_long(bytes.len() as u64)),
             sent => sent?,
         };
         self.sent += 1;
         Ok(())
-    }
-
-    /// Tries without waiting where it is not known that the message fits into the queue at all: that would be waited for
-    /// without end. `None`: it is to be waited for.
-    fn at_once(&mut self, length: usize) -> Result<Option<()>> {
-        let Queue::SystemV { queue, .. } = &self.queue else { return Ok(None) };
-        if length <= self.fits {
-            return Ok(None);
-        }
-        match queue.send(&self.message, Patience::Never) {
-            Err(Errno::EAGAIN) => {
-                // Where it may not be looked at it has to be waited for.
-                let most = queue.stat().map_or(u64::MAX, |stat| stat.max_bytes);
-                if length as u64 > most {
-                    let words = format!("{length} bytes never fit: the queue's limit is {most}");
-                    bail!(
-                        Cause::told(Errno::EAGAIN, words)
-                            .exit(Exit::Failed)
-                            .hint(format!("msgq set {} --max-bytes raises it", self.name))
-                    );
-                }
-                self.fits = usize::try_from(most).unwrap_or(usize::MAX);
-                Ok(None)
-            }
-            sent => {
-                self.fits = length;
-                Ok(sent?)
-            }
-        }
     }
 }
