@@ -324,3 +324,28 @@ fn no_verb_wants_a_permission_that_it_does_not_use() {
         world.call(&format!("msgq recv {target}")).user(user).stdout("hello\n").ok();
     }
 }
+
+#[test]
+fn one_that_is_removed_as_it_is_found_is_made_anew() {
+    let world = World::new();
+    let name = world.name("q");
+    world.call("msgq create @q --max-bytes 100").ok();
+    for words in [&["send", "--create", &name, "x"][..], &["create", "--max-bytes", "100", &name]] {
+        let Some(call) = world.injected("msgctl:error=EINVAL:when=1") else { return };
+        call.arg("msgq").args(words).status(0);
+    }
+    world.call("msgq recv @q --drain").stdout("x\n").ok();
+}
+
+#[test]
+fn one_that_may_not_be_given_away_is_left_as_it_is() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else {
+        return println!("skipped: only root can be somebody else");
+    };
+    let own = |line: &str| world.call(line).user(stranger);
+    own("msgq create /@q").ok();
+    own("msgq set /@q -m 640 --owner root")
+        .fails(5, "only a privileged user can give it away (EPERM)");
+    own("msgq stat /@q --no-header --columns mode").stdout("0600\n").ok();
+}

@@ -204,6 +204,26 @@ fn a_removed_segment_lives_with_its_last_user() {
 }
 
 #[test]
+fn one_that_is_removed_as_it_is_found_is_made_anew() {
+    let world = World::new();
+    let name = world.name("a");
+    for (inject, verb, told) in [
+        ("shmat:error=EIDRM:when=1", "add --create", "2\n"),
+        ("shmctl:error=EINVAL:when=1", "add --create", "4\n"),
+        ("shmctl:error=EINVAL:when=1", "write --create", ""),
+        ("shmat:error=EIDRM:when=1", "write --create --lock @l", ""),
+    ] {
+        world.call("shm add @a --create").ok();
+        let Some(call) = world.injected(inject) else { return };
+        let lock = world.name("l");
+        let words = verb.split(' ').map(|word| if word == "@l" { &lock } else { word });
+        call.arg("shm").args(words).arg(&name).input("x").stdout(told).ok();
+    }
+    let Some(call) = world.injected("shmctl:error=EINVAL:when=1") else { return };
+    call.args(["shm", "create", &name, "--size", "4"]).status(0);
+}
+
+#[test]
 fn what_is_no_object_is_not_touched() {
     let world = World::new();
     let dir = world.posix("dir");

@@ -5,7 +5,7 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
-use super::queue::{only_posix, only_system_v};
+use super::queue::{is_gone, only_posix, only_system_v};
 use super::{doing, limit};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
@@ -85,19 +85,23 @@ impl Create {
                 Err(Errno::EEXIST) => match msg::Queue::find(key) {
                     // It was removed meanwhile.
                     Err(Errno::ENOENT) => {}
-                    found => return self.existing(found?),
+                    found => match self.existing(found?) {
+                        Err(error) if is_gone(&error) => {}
+                        done => return done,
+                    },
                 },
                 made => {
                     let queue = made?;
-                    if self.max_bytes.is_some() {
-                        let set = self.complete(queue);
-                        if set.is_err() {
-                            // What was made here is not left half-made.
-                            let _ = queue.remove();
+                    let set = if self.max_bytes.is_some() { self.complete(queue) } else { Ok(()) };
+                    match set {
+                        Err(error) if is_gone(&error) => {}
+                        set => {
+                            return set.map(|()| queue.id().to_string()).inspect_err(|_| {
+                                // What was made here is not left half-made.
+                                let _ = queue.remove();
+                            });
                         }
-                        set?;
                     }
-                    return Ok(queue.id().to_string());
                 }
             }
         }

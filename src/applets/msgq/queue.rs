@@ -1,6 +1,6 @@
 //! A queue of either family, as the verbs use it.
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 use nix::errno::Errno;
 
 use crate::args::creating::Creating;
@@ -171,6 +171,11 @@ fn look_up(key: Key) -> nix::Result<Option<msg::Queue>> {
     msg::Queue::find(key).map(Some)
 }
 
+/// Whether a System V queue that was found by its key, or made, has been removed since.
+pub fn is_gone(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(Errno::EINVAL | Errno::EIDRM))
+}
+
 /// What is there, once it may be taken for one's own, or a new one; whoever is faster makes it.
 fn either<Q>(
     mut open: impl FnMut() -> nix::Result<Option<Q>>,
@@ -179,10 +184,11 @@ fn either<Q>(
 ) -> Result<Q> {
     loop {
         match open() {
-            Ok(Some(queue)) => {
-                trust(&queue)?;
-                return Ok(queue);
-            }
+            Ok(Some(queue)) => match trust(&queue) {
+                // It was removed meanwhile.
+                Err(error) if is_gone(&error) => {}
+                trusted => return trusted.map(|()| queue),
+            },
             Ok(None) | Err(Errno::ENOENT) => {}
             Err(errno) => return Err(errno.into()),
         }

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::object::{make_segment, segment, system_v, unnamed};
+use super::object::{is_missing, make_segment, segment, system_v, unnamed};
 use super::{doing, is_posix};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
@@ -12,6 +12,7 @@ use crate::args::size;
 use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::sys::posix::shm as posix;
+use crate::sys::sysv::shm::Stat;
 use crate::target::Target;
 
 /// Prints the id, or the name of a POSIX object. It is made of zeros. One that is there must be at least as large, and is left
@@ -78,10 +79,9 @@ impl Create {
             bail!(Cause::new(Exit::Usage, "a segment has at least one byte"));
         }
         loop {
-            if let Some(segment) = self.find()? {
-                let stat = segment.stat()?;
+            if let Some(stat) = self.find()? {
                 self.allow(&stat.perm.owners(), stat.size)?;
-                return Ok(segment.id().to_string());
+                return Ok(stat.id.to_string());
             }
             if let Some(made) = make_segment(&self.target, self.size, self.creating, self.huge)? {
                 return Ok(made.id().to_string());
@@ -90,12 +90,12 @@ impl Create {
     }
 
     /// The segment that is there already. An id that is none names nothing that could be made.
-    fn find(&self) -> Result<Option<crate::sys::sysv::shm::Segment>> {
+    fn find(&self) -> Result<Option<Stat>> {
         if *self.target.form() == crate::target::Form::Private {
             return Ok(None);
         }
-        match segment(&self.target) {
-            Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => Ok(None),
+        match segment(&self.target).and_then(|segment| Ok(segment.stat()?)) {
+            Err(error) if is_missing(&error, &self.target) => Ok(None),
             found => found.map(Some),
         }
     }

@@ -1,10 +1,11 @@
 //! Finding, opening and making what a target stands for.
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 use nix::errno::Errno;
 
 use super::is_posix;
 use crate::args::creating::Creating;
+use crate::args::explain::is_gone;
 use crate::exit::{Cause, Exit};
 use crate::sys::mapping::page_size;
 use crate::sys::memory::Memory;
@@ -31,7 +32,7 @@ pub fn open(target: &Target, writable: bool) -> Result<Memory> {
 }
 
 /// The same; where there is somebody to trust it, it is the very object that was opened whose owners are looked at.
-fn opened(target: &Target, writable: bool, trusting: Option<Creating>) -> Result<Memory> {
+pub fn opened(target: &Target, writable: bool, trusting: Option<Creating>) -> Result<Memory> {
     if is_posix(target) {
         let object = Object::open(target.typed(), writable)?;
         if let Some(creating) = trusting {
@@ -48,7 +49,8 @@ fn opened(target: &Target, writable: bool, trusting: Option<Creating>) -> Result
 }
 
 /// The memory, opened for writing; made by `make` where it is missing and may be made. What is there belongs to
-/// the caller or to root, or is taken all the same. `make` gives nothing where somebody else was first.
+/// the caller or to root, or is taken all the same. `make` gives nothing where somebody else was first, or
+/// has removed it.
 pub fn open_or_make(
     target: &Target,
     creating: Creating,
@@ -56,13 +58,18 @@ pub fn open_or_make(
 ) -> Result<Memory> {
     loop {
         match opened(target, true, Some(creating)) {
-            Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => {}
+            Err(error) if is_missing(&error, target) => {}
             found => return found,
         }
         if let Some(made) = make()? {
             return Ok(made);
         }
     }
+}
+
+/// Whether a failure to open `target` means that it can be made: it is missing, or was removed as it was opened.
+pub fn is_missing(error: &Error, target: &Target) -> bool {
+    !matches!(target.form(), Form::Id(_)) && is_gone(error, target)
 }
 
 /// Whom it belongs to.
@@ -93,16 +100,24 @@ pub fn make_segment(
     }
 }
 
-/// The same, attached for writing, which its permission bits need not allow: it gets them when that is done.
+/// The same, attached for writing, which its permission bits need not allow: it gets them when that is done. `None` also where
+/// somebody removed it before.
 pub fn make_writable(target: &Target, size: u64, creating: Creating) -> Result<Option<Memory>> {
     let wanted = creating.mode;
     let first = Creating { mode: wanted | 0o600, ..creating };
     let Some(segment) = make_segment(target, size, first, false)? else { return Ok(None) };
-    let memory = Memory::attach(segment, true)?;
-    if first.mode != wanted {
-        segment.change(Change { mode: Some(wanted), ..Change::default() })?;
+    let complete = || -> nix::Result<Memory> {
+        let memory = Memory::attach(segment, true)?;
+        if first.mode != wanted {
+            segment.change(Change { mode: Some(wanted), ..Change::default() })?;
+        }
+        Ok(memory)
+    };
+    match complete() {
+        // Somebody removed it meanwhile.
+        Err(Errno::EINVAL | Errno::EIDRM) if segment.stat().is_err() => Ok(None),
+        completed => Ok(Some(completed?)),
     }
-    Ok(Some(memory))
 }
 
 /// A new POSIX object of `size` zeros, which has no name yet.
