@@ -352,6 +352,46 @@ fn for_what_is_not_there_no_lock_is_made() {
 }
 
 #[test]
+fn for_what_is_refused_no_lock_is_made() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else {
+        missing("right to be somebody else", true);
+        return;
+    };
+    for name in both(&world, "a") {
+        world.call("shm create --size 64 -m 644").arg(&name).ok();
+        for create in ["", "--create"] {
+            let call = world.call(&format!("shm write {create} --lock @l")).args([&name, "x"]);
+            call.user(stranger).fails(5, "permission denied, it belongs to root (EACCES)");
+            world.call("sem get @l").fails(3, "no such semaphore set");
+        }
+        let theirs = name.clone() + "-theirs";
+        world.call("shm create --size 64 -m 666").arg(&theirs).user(stranger).ok();
+        let call = world.call("shm write --create --lock @l").args([&theirs, "x"]);
+        call.fails(5, "it exists and belongs to uid 54321");
+        world.call("sem get @l").fails(3, "no such semaphore set");
+        world.call("shm rm").arg(&theirs).ok();
+    }
+}
+
+#[test]
+fn a_lock_that_is_removed_while_it_is_waited_for_is_told() {
+    let world = World::new();
+    let lock = world.name("l");
+    world.call("shm write @a x --create").ok();
+    let holder = world.call("sem lock @l -- sleep 1000").start().became("sleep");
+    let waiter = world.call("shm write @a y --lock @l").start();
+    let waiter = waiter.blocked_in(libc::SYS_semtimedop);
+    world.call("sem rm @l --force").ok();
+    let ended = waiter.end();
+    drop(holder);
+    assert_eq!(ended.status.code(), Some(3));
+    let told = String::from_utf8(ended.stderr).unwrap();
+    let words = format!("cannot lock {lock}: it was removed meanwhile (EIDRM)\nhint: where nobody");
+    assert!(told.contains(&words), "{told}");
+}
+
+#[test]
 fn what_is_no_lock_is_refused() {
     let world = World::new();
     world.call("shm write @a x --create").ok();

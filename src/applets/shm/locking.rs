@@ -1,16 +1,18 @@
 //! `--lock SEM`: a lock of `sem lock` around an access.
 
-use anyhow::{Context, Result};
+use anyhow::{Error, Result};
 use clap::Args;
 use nix::errno::Errno;
 
 use super::is_posix;
-use super::object::open;
+use super::object::{is_missing, opened};
 use crate::args::creating::Creating;
+use crate::args::explain::{cannot, missing, removed};
 use crate::args::waiting::Waiting;
-use crate::exit::{Cause, Exit};
+use crate::exit::Cause;
 use crate::sync;
 use crate::sync::lock::Lock;
+use crate::sys::sysv::Kind;
 use crate::target::{Form, Target, not_posix, not_private};
 
 /// The lock to hold.
@@ -50,8 +52,11 @@ impl Locking {
         if *object.form() == Form::Private {
             return Err(not_private("segment").into());
         }
-        if !creates && !is_posix(target) && is_missing(target) {
-            open(object, false)?;
+        if !is_posix(target) && is_to_be_made(target) {
+            match opened(object, !shared, creates.then_some(creating)) {
+                Err(error) if creates && is_missing(&error, object) => {}
+                there => drop(there?),
+            }
         }
         let deadline = self.waiting.start();
         let take = || {
@@ -60,23 +65,25 @@ impl Locking {
                 return Err(not_posix(target, why).into());
             }
             let lock = Lock::find_or_make(target, creating)?;
-            lock.take(shared, deadline.patience).map_err(|errno| match errno {
-                Errno::EAGAIN => deadline.missed("it was not unlocked"),
-                errno => Cause::plain(errno),
+            lock.take(shared, deadline.patience).map_err(|errno| -> Error {
+                match errno {
+                    Errno::EAGAIN => deadline.missed("it was not unlocked").into(),
+                    errno => errno.into(),
+                }
             })?;
             Ok(Held { lock, shared })
         };
-        let taken = take().map_err(|error: anyhow::Error| match error.downcast_ref() {
-            Some(errno @ (Errno::EINVAL | Errno::ENOENT | Errno::EIDRM)) => {
-                Cause::told(*errno, "no such semaphore set").exit(Exit::Missing).into()
-            }
-            _ => error,
+        let taken = cannot("lock", target, take(), |errno| match errno {
+            Errno::ENOENT => Cause::told(errno, "no such semaphore set"),
+            Errno::EINVAL => missing(target, Kind::Sem),
+            Errno::EIDRM => removed(),
+            errno => Cause::plain(errno),
         });
-        taken.map(Some).with_context(|| format!("cannot lock {target}"))
+        taken.map(Some)
     }
 }
 
-fn is_missing(lock: &Target) -> bool {
+fn is_to_be_made(lock: &Target) -> bool {
     sync::find(lock).is_err_and(|error| error.downcast_ref() == Some(&Errno::ENOENT))
 }
 
