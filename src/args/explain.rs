@@ -7,7 +7,7 @@ use nix::errno::Errno;
 
 use super::creating::user;
 use crate::exit::{Cause, Exit};
-use crate::sys::sysv::{Kind, kinds_of};
+use crate::sys::sysv::{Change, Kind, kinds_of};
 use crate::target::{Form, Target};
 
 /// Adds "cannot WHAT OBJECT" to a failure, and has a bare errno put into words.
@@ -78,6 +78,18 @@ pub fn unchanged(errno: Errno, is_there: bool) -> Error {
     match errno {
         Errno::EINVAL if is_there => {
             Cause::told(errno, "this user namespace has no such user or group").into()
+        }
+        errno => errno.into(),
+    }
+}
+
+/// The failure to change attributes of a file that belongs to `owner`, who may do all but give it away.
+#[must_use]
+pub fn ungiven(errno: Errno, change: Change, owner: Option<u32>) -> Error {
+    let user = nix::unistd::geteuid();
+    match errno {
+        Errno::EPERM if change.uid.is_some() && !user.is_root() && owner == Some(user.as_raw()) => {
+            Cause::told(errno, "only a privileged user can give it away").into()
         }
         errno => errno.into(),
     }

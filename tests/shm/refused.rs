@@ -117,6 +117,13 @@ fn what_belongs_to_somebody_else() {
         world.call("shm add --create --foreign").arg(&theirs).stdout("2\n").ok();
         world.call("shm rm").arg(&theirs).ok();
     }
+    // Nobody can give away what is his, and then nothing has changed.
+    let own = |line: &str| world.call(line).user(stranger);
+    own("shm create /@mine --size 4").ok();
+    own("shm set /@mine -m 640 --owner root")
+        .fails(5, "only a privileged user can give it away (EPERM)");
+    own("shm stat /@mine --no-header --columns mode").stdout("0600\n").ok();
+    own("shm set /@mine -m 640").ok();
     world.call("shm create @p --size 4K").ok();
     let pin = world.call("shm set @p --pin").user(stranger);
     pin.fails(5, "it belongs to root (EPERM)");

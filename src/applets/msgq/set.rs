@@ -5,9 +5,10 @@ use clap::Args;
 
 use super::create::{change, room};
 use super::doing;
-use super::queue::{find, only_system_v};
+use super::queue::{find, only_system_v, owner};
 use crate::applets::Verb;
 use crate::args::creating::mode;
+use crate::args::explain::ungiven;
 use crate::args::owner::{self, Owner};
 use crate::exit::{Cause, Exit};
 use crate::sys::posix::mq;
@@ -63,7 +64,9 @@ impl Set {
         if *self.target.form() == Form::Posix {
             let why = "the limits of a POSIX queue are fixed when it is made";
             only_system_v(&self.target, self.max_bytes.is_some(), why)?;
-            return Ok(mq::look(self.target.typed())?.change(wanted)?);
+            return mq::look(self.target.typed())?
+                .change(wanted)
+                .map_err(|errno| ungiven(errno, wanted, owner(&self.target)));
         }
         change(find(&self.target)?, wanted, self.max_bytes)
     }

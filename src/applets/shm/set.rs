@@ -3,12 +3,12 @@
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::object::{no_space, segment, system_v};
+use super::object::{no_space, owner, segment, system_v};
 use super::word::{Place, value};
 use super::{doing, is_posix};
 use crate::applets::Verb;
 use crate::args::creating::mode;
-use crate::args::explain::unchanged;
+use crate::args::explain::{unchanged, ungiven};
 use crate::args::owner::{self, Owner};
 use crate::args::size;
 use crate::exit::{Cause, Exit};
@@ -113,7 +113,8 @@ impl Set {
     fn attributes(&self, change: Change) -> Result<()> {
         let target = &self.place.target;
         if is_posix(target) {
-            return Ok(posix::change(target.typed(), change)?);
+            return posix::change(target.typed(), change)
+                .map_err(|errno| ungiven(errno, change, owner(target)));
         }
         if self.pin || self.unpin {
             segment(target)?.pin(self.pin).map_err(|errno| match errno {
@@ -134,6 +135,6 @@ impl Set {
 
     /// Whether EPERM was about the limit rather than the owner.
     fn may_not_pin(&self) -> bool {
-        super::object::owner(&self.place.target) == Some(nix::unistd::geteuid().as_raw())
+        owner(&self.place.target) == Some(nix::unistd::geteuid().as_raw())
     }
 }

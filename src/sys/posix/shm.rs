@@ -203,20 +203,20 @@ fn without_proc(errno: Errno) -> Errno {
     if errno == Errno::ENOENT { Errno::EOPNOTSUPP } else { errno }
 }
 
-/// Changes permission bits, then owner and group.
+/// Changes owner and group, which is refused more often, then permission bits.
 ///
 /// # Errors
 /// `EPERM`: the caller is neither the owner nor privileged. `EOPNOTSUPP`: it needs `/proc`, which is not mounted.
 pub fn change(name: &OsStr, change: Change) -> Result<()> {
     let object = Object::refer(name)?;
+    if change.uid.is_some() || change.gid.is_some() {
+        let (uid, gid) = (change.uid.map(Uid::from_raw), change.gid.map(Gid::from_raw));
+        fchownat(&object, "", uid, gid, AtFlags::AT_EMPTY_PATH)?;
+    }
     if let Some(mode) = change.mode {
         let mode = Mode::from_bits_truncate(mode);
         fchmodat(AT_FDCWD, &object.own_path(), mode, FchmodatFlags::FollowSymlink)
             .map_err(without_proc)?;
-    }
-    if change.uid.is_some() || change.gid.is_some() {
-        let (uid, gid) = (change.uid.map(Uid::from_raw), change.gid.map(Gid::from_raw));
-        fchownat(&object, "", uid, gid, AtFlags::AT_EMPTY_PATH)?;
     }
     Ok(())
 }
