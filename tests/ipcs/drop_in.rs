@@ -147,7 +147,7 @@ fn somebody_elses_objects_are_status_5() {
     world.shell("ipcmk -Q >/dev/null; ipcmk -M 10 >/dev/null; ipcmk -S 1 >/dev/null").ok();
     let as_stranger = |line: &str| world.call(line).user(uid);
     as_stranger("ipcrm -q 0").fails(5, "permission denied for id (0)");
-    as_stranger("ipcrm-lite --msg 0").fails(5, "cannot remove message queue 0: it belongs to root");
+    as_stranger("ipcrm-lite --msg 0").fails(5, "cannot remove 0: it belongs to root");
     let all = as_stranger("ipcrm -a").output();
     assert_eq!(all.status.code(), Some(5));
     assert_eq!(String::from_utf8_lossy(&all.stderr).lines().count(), 3);

@@ -250,7 +250,8 @@ fn a_dry_run_removes_nothing_however_it_is_named() {
 fn what_is_in_use_stays_without_force() {
     let world = World::new();
     let held = world.call("sem run @slots --slots 1 -- sleep 1000").start().became("sleep");
-    world.call("ipcrm-lite @slots").fails(1, "held 1 times as slots");
+    let words = format!("cannot remove {}: it is in use", world.name("slots"));
+    world.call("ipcrm-lite @slots").fails(1, &words);
     world.call("ipcrm-lite --force @slots").ok();
     drop(held);
     world.call("ipcrm-lite 99999999999999999999").fails(2, "an id is at most");
@@ -259,6 +260,23 @@ fn what_is_in_use_stays_without_force() {
     world.call("ipcrm-lite private").fails(2, "found by its id");
     world.call("ipcrm-lite -afoo").fails(2, "unknown argument: foo");
     world.call("ipcrm-lite shm").fails(2, "a TARGET of this name wants --shm, --msg or --sem");
+}
+
+/// Anybody may make a name with control characters: it neither drives a terminal nor begins a line of its own.
+#[test]
+fn a_strangers_name_forges_no_line() {
+    let world = World::new();
+    let name = world.posix("m\nremoving \x1b[31mred");
+    let told = format!("removing POSIX shared memory {}\n", name.escape_default());
+    let remove = |options: &str| {
+        std::fs::write(format!("/dev/shm{name}"), "").unwrap();
+        world.call(&format!("ipcrm-lite --posix --shm {options}")).arg(&name)
+    };
+    remove("-v").stdout(told.clone()).ok();
+    // Records are for programs: what is said of them stands elsewhere.
+    let records = remove("-v -J").stderr(format!("ipcrm-lite: {told}")).ok();
+    assert!(records.starts_with('{') && records.lines().count() == 1, "{records}");
+    world.call("ipcrm-lite --posix").arg(&name).fails(3, "no such object");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use super::{Applet, Entry, Verb};
 use crate::args::explain::denied;
 use crate::args::numbers::counted;
 use crate::args::showing::Showing;
-use crate::exit::{Cause, Exit, each};
+use crate::exit::{Cause, Exit, each, line};
 use crate::inventory::columns::{self, Record};
 use crate::inventory::evidence::{Evidence, Use, is_boxes_own};
 use crate::inventory::filter::Filters;
@@ -76,6 +76,8 @@ pub struct Remove {
     )]
     all: Option<String>,
     /// Say what is being removed
+    ///
+    /// With --json on standard error.
     #[arg(short = 'v', long)]
     verbose: bool,
     /// Also POSIX objects
@@ -144,10 +146,25 @@ impl Verb for AsIpcrm {
 /// An object that is to go.
 struct Chosen {
     object: Object,
-    /// It was named, and not found by a filter.
-    named: bool,
-    /// It goes although it is in use, as with util-linux's letters.
-    anyway: bool,
+    by: ChosenBy,
+}
+
+/// What an object was chosen by.
+enum ChosenBy {
+    Target(Target),
+    /// A letter of util-linux's: it goes although it is in use.
+    Letter,
+    Filter,
+}
+
+/// As in a message: a TARGET as it was typed.
+impl std::fmt::Display for Chosen {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match &self.by {
+            ChosenBy::Target(target) => target.fmt(f),
+            ChosenBy::Letter | ChosenBy::Filter => self.object.fmt(f),
+        }
+    }
 }
 
 impl Remove {
@@ -198,7 +215,7 @@ impl Remove {
             output::print(b"resource(s) deleted\n")?;
         }
         let found = original.found.unwrap_or_default().into_iter();
-        chosen.extend(found.map(|object| Chosen { object, named: true, anyway: true }));
+        chosen.extend(found.map(|object| Chosen { object, by: ChosenBy::Letter }));
         let by_filter = words.is_empty() && original_all.is_none();
         if by_filter {
             chosen = self.filtered(all.as_deref())?;
@@ -251,7 +268,7 @@ impl Remove {
         let several: Vec<String> = found.iter().map(ToString::to_string).collect();
         let mut found = found.into_iter();
         match (found.next(), found.next()) {
-            (Some(object), None) => Ok(Some(Chosen { object, named: true, anyway: false })),
+            (Some(object), None) => Ok(Some(Chosen { object, by: ChosenBy::Target(target) })),
             _ => bail!(
                 Cause::new(
                     Exit::Usage,
@@ -283,7 +300,7 @@ impl Remove {
         }
         let mut found = self.filters.apply(found)?;
         found.retain(|object| !is_boxes_own(object));
-        let chosen = |object| Chosen { object, named: false, anyway: false };
+        let chosen = |object| Chosen { object, by: ChosenBy::Filter };
         Ok(found.into_iter().map(chosen).collect())
     }
 
@@ -295,14 +312,14 @@ impl Remove {
         let evidence = if self.force { None } else { Some(Evidence::gather(&objects)) };
         let mut free = Vec::new();
         let skipped = each(chosen, |one| {
-            let use_of = evidence.as_ref().filter(|_| !one.anyway);
+            let use_of = evidence.as_ref().filter(|_| !matches!(one.by, ChosenBy::Letter));
             let words = use_of.and_then(|evidence| in_the_way(evidence, &one.object));
             let Some(words) = words else {
                 free.push(one);
                 return Ok(());
             };
             Err(Cause::new(Exit::Failed, words).hint("--force removes it all the same"))
-                .with_context(|| format!("cannot remove {}", one.object))
+                .with_context(|| format!("cannot remove {one}"))
         });
         if self.dry_run {
             self.show(&free.iter().map(|one| one.object.clone()).collect::<Vec<_>>())?;
@@ -316,11 +333,17 @@ impl Remove {
         }
         let mut gone = Vec::new();
         let removed = each(free, |one| {
-            if self.verbose {
-                output::print(format!("removing {}\n", one.object).as_bytes())?;
+            let doing = format!("removing {}", one.object);
+            match (self.verbose, self.showing.json) {
+                (false, _) => {}
+                // Standard output is for records then.
+                (true, true) => output::tell(&line(NAME, doing)),
+                (true, false) => {
+                    output::print(format!("{}\n", output::visible(&doing, &[])).as_bytes())?;
+                }
             }
             let outcome = self.remove_one(&one);
-            outcome.with_context(|| format!("cannot remove {}", one.object))?;
+            outcome.with_context(|| format!("cannot remove {one}"))?;
             gone.push(one.object);
             Ok(())
         });
@@ -335,7 +358,9 @@ impl Remove {
         match removed {
             Ok(()) => Ok(()),
             // What a filter chose was to go; that it went by itself is no failure.
-            Err(Errno::EINVAL | Errno::ENOENT | Errno::EIDRM) if self.missing_ok || !one.named => {
+            Err(Errno::EINVAL | Errno::ENOENT | Errno::EIDRM)
+                if self.missing_ok || matches!(one.by, ChosenBy::Filter) =>
+            {
                 Ok(())
             }
             Err(errno @ (Errno::EINVAL | Errno::ENOENT | Errno::EIDRM)) => {
