@@ -129,14 +129,18 @@ impl Entry {
     }
 }
 
-/// An option in the fewest letters, with its value: `-w DURATION`, `--foreign`.
+/// An option in the fewest letters, with its value: `-w DURATION`, `--foreign`, `--watch[=INTERVAL]`.
 fn written(arg: &Arg) -> String {
     let option = match (arg.get_short(), arg.get_long()) {
         (Some(short), _) => format!("-{short}"),
         (None, long) => format!("--{}", long.unwrap_or_default()),
     };
     let value = arg.get_value_names().filter(|_| arg.get_action().takes_values());
-    value.and_then(|names| names.first()).map_or(option.clone(), |name| format!("{option} {name}"))
+    match value.and_then(|names| names.first()) {
+        None => option,
+        Some(name) if arg.is_require_equals_set() => format!("{option}[={name}]"),
+        Some(name) => format!("{option} {name}"),
+    }
 }
 
 /// An applet: a table of verbs.

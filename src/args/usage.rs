@@ -68,7 +68,14 @@ pub fn explain(error: &clap::Error, called: &str, words: &[String], wants_comman
     let usage = |words: String| Cause::new(Exit::Usage, words);
     match error.kind() {
         ErrorKind::ValueValidation => {
-            usage(format!("{} '{value}': {}", plain(short), source.unwrap_or_default()))
+            let is_interval = |pair: &[String]| pair[0] == "--watch" && pair[1] == value;
+            let wrong =
+                usage(format!("{} '{value}': {}", plain(short), source.unwrap_or_default()));
+            // A value that can be left out is no word of its own.
+            if words.windows(2).any(is_interval) {
+                return wrong.hint(format!("an interval is written --watch={value}"));
+            }
+            wrong
         }
         ErrorKind::UnknownArgument => {
             let is_option = arg.starts_with('-');

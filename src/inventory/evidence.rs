@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::args::numbers::counted;
 use crate::output::visible;
 use crate::sync::Purpose;
 use crate::sync::journal::Journal;
@@ -127,10 +128,11 @@ impl Evidence {
     fn attached(&self, stat: &shm::Stat) -> Vec<Person> {
         let users = self.uses.segments.get(&stat.id).map(Vec::as_slice).unwrap_or_default();
         let seen: usize = users.iter().map(|user| user.mappings).sum();
-        let unseen = stat.attached.saturating_sub(seen as u64);
+        let attached = usize::try_from(stat.attached).unwrap_or(usize::MAX);
+        let unseen = attached.saturating_sub(seen);
         let mut people: Vec<Person> = users.iter().map(|user| person(user.pid, "maps")).collect();
-        if unseen > 0 && stat.attached > 0 {
-            people.push(unknown(&format!("{unseen} mappings of unknown processes")));
+        if unseen > 0 {
+            people.push(unknown(&(counted(unseen, "mapping") + " of unknown processes")));
         }
         if self.journals.contains(&stat.perm.key) {
             people.push(unknown("a killed writer's data for an object that is there"));
@@ -156,11 +158,11 @@ impl Evidence {
         });
         let unseen = count.sum::<usize>().saturating_sub(people.len());
         if unseen > 0 {
-            people.push(unknown(&format!("{unseen} unknown processes wait")));
+            people.push(unknown(&counted(unseen, "unknown waiter")));
         }
         if let Some(purpose) = Purpose::of(&values).filter(|purpose| purpose.held() > 0) {
-            let held = purpose.held();
-            people.push(unknown(&format!("held {held} times as {}", purpose.name())));
+            let held = counted(purpose.held().into(), "time");
+            people.push(unknown(&format!("held {held} as {}", purpose.name())));
         }
         people
     }

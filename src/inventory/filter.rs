@@ -47,11 +47,10 @@ pub struct Filters {
 }
 
 fn user(text: &str) -> Result<u32, String> {
-    let found = owner::parse(text)?;
-    if found.gid.is_some() {
-        return Err("a user without a group".into());
+    if text.is_empty() || text.contains(':') {
+        return Err("write USER, a name or a number, without a group".into());
     }
-    Ok(found.uid)
+    Ok(owner::parse(text)?.uid)
 }
 
 impl Filters {

@@ -201,18 +201,16 @@ fn exit_status(page: &mut Page, applets: &[Applet]) {
         });
         verbs.collect::<Vec<_>>().join(", ")
     };
+    let mut parsers = applets.iter().flat_map(|applet| applet.verbs).map(|it| it.parser(""));
+    let has_limit = parsers.any(|parser| {
+        parser.get_arguments().any(|arg| matches!(arg.get_long(), Some("timeout" | "max-time")))
+    });
+    let late = has_limit.then_some(Exit::NotInTime(Exit::LATE));
     let always = verbs(|runs| matches!(runs, Runs::Command | Runs::Elsewhere));
     let optionally = verbs(|runs| matches!(runs, Runs::Optionally | Runs::With(_)));
     page.section("EXIT STATUS");
-    for exit in [
-        Exit::Done,
-        Exit::Failed,
-        Exit::Usage,
-        Exit::Missing,
-        Exit::Exists,
-        Exit::Denied,
-        Exit::NotInTime(Exit::LATE),
-    ] {
+    let own = [Exit::Done, Exit::Failed, Exit::Usage, Exit::Missing, Exit::Exists, Exit::Denied];
+    for exit in own.into_iter().chain(late) {
         page.item(&bold(&exit.code().to_string()), [meaning(exit).to_owned()]);
     }
     let with_command = [(always, ""), (optionally, " with a CMD")];

@@ -154,7 +154,10 @@ fn filters_combine() {
     assert_eq!(count("--keep 0"), 0);
     assert_eq!(count("-m --mine --keep 0x1"), 1);
     world.call("ipcs-lite --owner no-such-user").fails(2, "there is no user");
-    world.call("ipcs-lite --owner root:root").fails(2, "without a group");
+    for owner in ["root:root", "root:", ":root", ""] {
+        let words = format!("--owner '{owner}': write USER, a name or a number, without a group");
+        world.call("ipcs-lite --owner").arg(owner).fails(2, &words);
+    }
     world.call("ipcs-lite --older-than 1y").fails(2, "no fixed length");
     world.call("ipcs-lite --keep ftok:nowhere --mine").fails(3, "cannot keep");
     world.call("ipcs-lite --mine --owner 0").fails(2, "exclude each other");

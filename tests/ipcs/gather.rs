@@ -196,6 +196,12 @@ fn targets_are_shown_alone() {
     let some = world.call("ipcs-lite @b 2147483647 --columns kind --no-header").stdout("shm\n");
     some.stderr("ipcs-lite: cannot show 2147483647: no such object (ENOENT)\n").status(3);
     world.call("ipcs-lite -m @a").fails(3, "no such shared memory segment");
+    // Nothing to show is no line, and what is no table of util-linux's has none after it.
+    for line in ["@none", "2147483647 /@none"] {
+        world.call(&format!("ipcs-lite {line}")).stdout("").status(3);
+    }
+    world.call("ipcs-lite -m --sort size --owner 54321").stdout("").ok();
+    assert!(world.call("ipcs-lite /@p").ok().starts_with("KIND"));
     // In util-linux's form the tables of other kinds are left out.
     let table = world.call("ipcs-lite @b").ok();
     assert!(table.contains("Shared Memory Segments") && !table.contains("Message Queues"));

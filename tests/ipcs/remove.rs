@@ -122,10 +122,19 @@ fn a_queue_whose_waiter_is_out_of_sight_stays() {
             call.stdout("").ok();
         }
     }
-    let blind = format!("mount -t tmpfs none /proc && exec {BINARY} ipcrm-lite {name}");
-    Call::new("unshare")
-        .args(["-m", "sh", "-c", &blind])
-        .fails(1, "not everybody can be looked at");
+    let blind = |line: &str| {
+        let script = format!("mount -t tmpfs none /proc && exec {BINARY} {line}");
+        Call::new("unshare").args(["-m", "sh", "-c", &script])
+    };
+    blind(&format!("ipcrm-lite {name}")).fails(1, "not everybody can be looked at");
+    // The kernel counts those who wait on a set and who have a segment attached.
+    world.call("sem create @set --value 0").ok();
+    world.call("shm create @m --size 4").ok();
+    let taker = world.call("sem wait @set").start().blocked_in(nix::libc::SYS_semtimedop);
+    let reader = world.call("shm wait @m 0 --until ne").start().blocked_in(nix::libc::SYS_futex);
+    let told = "1 mapping of unknown processes\n1 unknown waiter\n";
+    blind("ipcs-lite --holders --columns how --no-header").stdout(told).ok();
+    drop((taker, reader));
     world.call("msgq send @q -t 2 done").ok();
     assert_eq!(waiter.end().stdout, b"done\n");
     if sees_all() {
@@ -250,7 +259,8 @@ fn a_dry_run_removes_nothing_however_it_is_named() {
 fn what_is_in_use_stays_without_force() {
     let world = World::new();
     let held = world.call("sem run @slots --slots 1 -- sleep 1000").start().became("sleep");
-    let words = format!("cannot remove {}: it is in use", world.name("slots"));
+    let words =
+        format!("cannot remove {}: it is in use: held 1 time as slots", world.name("slots"));
     world.call("ipcrm-lite @slots").fails(1, &words);
     world.call("ipcrm-lite --force @slots").ok();
     drop(held);

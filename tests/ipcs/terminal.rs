@@ -46,6 +46,13 @@ fn a_watched_listing_is_drawn_anew_on_a_terminal() {
 }
 
 #[test]
+fn an_interval_comes_after_an_equals_sign() {
+    let world = World::new();
+    assert!(world.call("ipcs-lite -h").ok().contains("--watch[=INTERVAL]"));
+    world.call("ipcs-lite --watch 1s").fails(2, "hint: an interval is written --watch=1s");
+}
+
+#[test]
 fn elsewhere_a_watched_listing_tells_the_changes() {
     let world = World::new();
     if !world.is_own() {

@@ -55,7 +55,8 @@ pub const APPLET: Applet = Applet {
 ///
 /// A TARGET is looked for among all kinds; where several have that id or key, --shm, --msg or --sem before it says which. Without
 /// a TARGET they say of which kinds a filter chooses. POSIX objects want --posix. Neither a TARGET nor what a filter finds is removed without --force where somebody is seen to have it attached, open or
-/// held or to wait on it, nor where its mode lets others use it and not all of them can be looked at. What was changed since it
+/// held or to wait on it, nor where its mode lets others use it and not all of them can be looked at; what its mode leaves to its
+/// owner alone goes, though root may use it out of the owner's sight. What was changed since it
 /// was looked at stays too: another object behind the key, another time of creation.
 ///
 /// Beside names a filter leaves those of them that it is true of. Alone it chooses among all objects, asks on a terminal, and

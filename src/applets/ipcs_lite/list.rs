@@ -97,7 +97,9 @@ impl Ipcs {
             output::print(text.as_bytes())?;
         }
         if !is_whole {
-            output::print(b"\n")?;
+            if found.iter().any(|object| object.as_posix().is_none()) {
+                output::print(b"\n")?;
+            }
             let posix: Vec<Object> =
                 found.iter().filter(|object| object.as_posix().is_some()).cloned().collect();
             self.show(&posix)?;
