@@ -230,6 +230,27 @@ fn a_command_that_is_stopped_hears_that_it_is_to_end() {
 }
 
 #[test]
+fn what_is_stopped_for_a_signal_hears_that_it_is_to_end() {
+    let world = World::new();
+    for end in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let call =
+            world.call("signal run --map USR1= --on").arg("USR1=echo $$ >pid; kill -STOP $$");
+        let cmd = "rm -f pid; kill -USR1 $PPID; until [ -s pid ]; do :; done; exit 6";
+        let box_ = call.args(["--", "sh", "-c", cmd]).start();
+        let pid = world.dir().join("pid");
+        let text = || std::fs::read_to_string(&pid).unwrap_or_default();
+        eventually("it is stopped, and CMD has ended", || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", text().trim()));
+            let children = format!("/proc/{0}/task/{0}/children", box_.pid());
+            stat.is_ok_and(|stat| stat.contains(") T "))
+                && std::fs::read_to_string(children).is_ok_and(|all| all.trim() == text().trim())
+        });
+        box_.signal(end);
+        assert_eq!(box_.code(), 6);
+    }
+}
+
+#[test]
 fn a_value_goes_through() {
     let world = World::new();
     let Some(puppet) = puppet() else { return };

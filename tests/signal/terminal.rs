@@ -76,6 +76,25 @@ fn what_still_runs_for_a_signal_is_interrupted() {
     terminal.says("=6=");
 }
 
+#[test]
+fn what_asks_for_the_terminal_for_a_signal_is_interrupted() {
+    let world = World::new();
+    let Some(terminal) = open(&world) else { return };
+    let script = "-- sh -c 'kill -USR1 $PPID; until [ -s pid ]; do :; done; exit 6'\n";
+    let on = "--on USR1='echo $$ >pid; read x </dev/tty'";
+    for key in ["\u{3}", "\u{1c}"] {
+        terminal.types(&format!("rm -f pid; $BOX signal run --map USR1= {on} {script}"));
+        terminal.in_front("ipcbox", libc::SYS_ppoll);
+        let reader = std::fs::read_to_string(world.dir().join("pid")).unwrap();
+        let reader = reader.trim().parse().unwrap();
+        eventually("it is stopped", || state(reader) == Some('T'));
+        terminal.types(key);
+        terminal.says("ask> ");
+        terminal.types("echo =$?=\n");
+        terminal.says("=6=");
+    }
+}
+
 /// Waits until the shell knows that its job has stopped; before that it cannot bring it back.
 fn knows_it_stopped(terminal: &Terminal) {
     terminal.types("until jobs | grep Stopped; do :; done; echo fo''und\n");

@@ -299,8 +299,7 @@ impl Minder {
         if sent == Err(Errno::EAGAIN) {
             let _ = signals::kill(self.job.cmd, signal);
         }
-        let asks = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM].contains(&signal);
-        if asks && told::stat(self.job.cmd).is_ok_and(|stat| stat.is_stopped()) {
+        if is_to_end(signal) && told::stat(self.job.cmd).is_ok_and(|stat| stat.is_stopped()) {
             let _ = signals::kill(self.job.cmd, Signal::CONT);
         }
     }
@@ -308,6 +307,10 @@ impl Minder {
     fn to_handlers(&self, signal: Signal) {
         for pid in self.handlers.iter().filter_map(|handler| handler.pid) {
             let _ = signals::kill(-pid, signal);
+            // One that has stopped, as a reader of the terminal that it does not have, would not hear it.
+            if is_to_end(signal) {
+                let _ = signals::kill(-pid, Signal::CONT);
+            }
         }
     }
 
@@ -374,6 +377,11 @@ impl Minder {
         }
         Ok(true)
     }
+}
+
+/// Whether a signal asks a process to end.
+fn is_to_end(signal: Signal) -> bool {
+    [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM].contains(&signal)
 }
 
 fn own_pid() -> i32 {
