@@ -555,7 +555,7 @@ help	verb	Explain a verb
 --then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
 --	command	The command and its arguments, run as given
 -h,--help		Print help (see more with '\''--help'\'')'
-[signal_join]='#*	pid	The processes: PID, PID:INODE or PID@START
+[signal_join]='#*	pid	The processes: PID, PID:INODE or PID@START; one that is named twice is one
 -c,--count	-	Return when N of them have ended
 -J,--json		One JSON object a line
 --columns	-	These columns only, in this order

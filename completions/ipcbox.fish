@@ -623,7 +623,7 @@ help	verb	Explain a verb
 --	command	The command and its arguments, run as given
 -h,--help		Print help (see more with \'--help\')'
         case signal_join
-            echo '#*	pid	The processes: PID, PID:INODE or PID@START
+            echo '#*	pid	The processes: PID, PID:INODE or PID@START; one that is named twice is one
 -c,--count	-	Return when N of them have ended
 -J,--json		One JSON object a line
 --columns	-	These columns only, in this order

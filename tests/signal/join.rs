@@ -4,7 +4,7 @@ use nix::libc;
 use nix::sys::signal::Signal;
 
 use super::{Puppet, field};
-use crate::support::{World, eventually, lines};
+use crate::support::{World, eventually, holds, lines};
 
 /// Whether the kernel tells how a reaped process ended.
 fn kernel_tells(world: &World) -> bool {
@@ -92,6 +92,33 @@ fn more_than_are_given_is_wrong_usage_and_a_missed_count_is_told() {
     world.call(&format!("signal join {pid} -c 2")).fails(2, "--count is more than there are");
     let words = "cannot join 1 of 2 processes: none ended within 20ms";
     world.call(&format!("signal join {pid} 1 -c 1 -w 20ms")).fails(124, words);
+}
+
+#[test]
+fn a_process_that_is_named_twice_is_one() {
+    let world = World::new();
+    let mut first = Puppet::shell("echo ready; read x; exit 5");
+    let last = Puppet::shell("echo ready; exec sleep 100");
+    let (a, b) = (first.pid(), last.pid());
+    let inode = world.call(&format!("signal stat {a} --columns inode --no-header")).ok();
+    let names = match inode.trim() {
+        "-" => format!("{a} {b} {a}"),
+        inode => format!("{a} {b} {a} {a}:{inode}"),
+    };
+    let words = "--count is more than there are processes";
+    world.call(&format!("signal join {names} -c 3")).fails(2, words);
+    let join = world.call(&format!("signal join {names} -c 2")).start();
+    let mut join = join.blocked_in(libc::SYS_ppoll);
+    let alone = world.call(&format!("signal join {a} {a}")).start().blocked_in(libc::SYS_ppoll);
+    drop(first.0.stdin.take());
+    first.status();
+    let output = alone.end();
+    assert_eq!(lines(&output.stdout).len(), 1);
+    assert_ne!(output.status.code(), Some(0));
+    assert!(holds(|| join.runs()));
+    drop(last);
+    let output = join.end();
+    assert_eq!((lines(&output.stdout).len(), output.status.code()), (2, Some(0)));
 }
 
 #[test]

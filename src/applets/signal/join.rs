@@ -1,5 +1,6 @@
 //! `signal join`: waits for processes that need not be children, and tells how they ended.
 
+use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Context, Result, bail};
@@ -24,7 +25,7 @@ use crate::sys::process::ended::{Ended, Stage, after};
 /// an older one the line says ended, without a status.
 #[derive(Args)]
 pub struct Join {
-    /// The processes: PID, PID:INODE or PID@START
+    /// The processes: PID, PID:INODE or PID@START; one that is named twice is one
     #[arg(value_name = "PID", value_parser = parse, required = true, allow_negative_numbers = true)]
     processes: Vec<Process>,
     /// Return when N of them have ended
@@ -45,23 +46,28 @@ sleep 0.1 & ipcbox signal join $! -w 10s
 ";
 
     fn run(self) -> Result<Exit> {
-        if self.count.is_some_and(|count| usize::from(count) > self.processes.len()) {
+        let pids: HashSet<i32> = self.processes.iter().map(|process| process.pid).collect();
+        if self.count.is_some_and(|count| usize::from(count) > pids.len()) {
             bail!(Cause::new(Exit::Usage, "--count is more than there are processes"));
         }
         let deadline = self.waiting.start();
         let stream = Stream::new(&COLUMNS, &self.streaming)?;
         let mut open = Vec::new();
+        let mut left = pids.clone();
         let missing = each(&self.processes, |process| {
             let fd = process.open().with_context(|| format!("cannot join {process}"))?;
-            open.push(Open { process, fd, command: command(process.pid), stage: Stage::Runs });
+            // One that is named twice is one process.
+            if left.remove(&process.pid) {
+                open.push(Open { process, fd, command: command(process.pid), stage: Stage::Runs });
+            }
             Ok(())
         });
         let wanted = self.count.map_or(open.len(), |count| usize::from(count).min(open.len()));
         let last = wait(open, wanted, &deadline, &stream)?;
         missing?;
-        Ok(match (&self.processes[..], last) {
-            ([_], Some(ended)) => Exit::Command(ended.status()),
-            ([_], None) => Exit::Failed,
+        Ok(match (pids.len(), last) {
+            (1, Some(ended)) => Exit::Command(ended.status()),
+            (1, None) => Exit::Failed,
             _ => Exit::Done,
         })
     }
