@@ -1,6 +1,8 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 
 use super::{Puppet, field};
 use crate::support::{BINARY, Call, World, eventually, holds, lines, skip};
@@ -90,8 +92,29 @@ fn zero_only_tests_and_a_dry_run_only_shows() {
         .ok();
     let line = world.call(&format!("signal send KILL {pid} --dry-run -J")).ok();
     assert_eq!((field(&line, "pid"), field(&line, "signal")), (pid.into(), "KILL".into()));
+    let line = world.call(&format!("signal send KILL {pid} --dry-run --tree -J")).ok();
+    assert_eq!(field(&line, "command"), "sleep 100");
+    world.call(&format!("signal send 0 {pid} --tree")).stdout("").ok();
+    // It was not even stopped, or it would have gone on.
+    let flags = WaitPidFlag::WCONTINUED | WaitPidFlag::WNOHANG;
+    assert_eq!(waitpid(Pid::from_raw(pid), Some(flags)), Ok(WaitStatus::StillAlive));
     assert!(puppet.runs());
     world.call("signal send 0 2147483647").fails(3, "there is no process");
+}
+
+#[test]
+fn what_was_signalled_is_told_as_it_was() {
+    let world = World::new();
+    for how in ["", "--tree", "--group"].repeat(10) {
+        let mut call = std::process::Command::new("setsid");
+        let puppet = Puppet::start(call.args(["sh", "-c", "echo ready; exec sleep 100"]));
+        let pid = puppet.pid();
+        eventually("it is what it will be", || {
+            std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|it| it == "sleep\n")
+        });
+        let line = world.call(&format!("signal send KILL {pid} --wait 20s -J {how}")).ok();
+        assert_eq!(field(&line, "command"), "sleep 100");
+    }
 }
 
 #[test]
@@ -146,6 +169,12 @@ fn a_group_is_signalled_by_its_leader() {
     world
         .call(&format!("signal send TERM {member} --group"))
         .fails(3, "leads no process group (ESRCH)");
+    world
+        .call(&format!("signal send TERM {member} --group --dry-run"))
+        .stdout("")
+        .fails(3, &format!("cannot send TERM to {member}: {member} leads no process group"));
+    let told = world.call(&format!("signal send TERM {pid} --group --dry-run")).ok();
+    assert_eq!(told.lines().count(), 2);
     let told = world.call(&format!("signal send TERM {pid} --group --wait 20s --then KILL")).ok();
     assert_eq!(told.lines().count(), 2);
     assert!(told.contains(&format!("{member}  ")), "{told}");
@@ -229,7 +258,7 @@ fn those_whom_no_signal_reaches() {
     let world = World::new();
     if let Some(puppet) = Puppet::be(&["zombie"]) {
         let words = format!("it has ended; {} (", puppet.pid());
-        for signal in ["0", "TERM"] {
+        for signal in ["0", "TERM", "TERM --dry-run", "TERM --dry-run --tree"] {
             world.call(&format!("signal send {signal} {}", puppet.1)).fails(3, &words);
         }
         world.call(&format!("signal send TERM {} --missing-ok", puppet.1)).ok();
@@ -250,7 +279,9 @@ fn those_whom_no_signal_reaches() {
     } else if is_root {
         world.call("signal send USR2 1").fails(1, "it is init and has no handler for USR2");
         world.call("signal send KILL 1").fails(1, "it is init and has no handler for KILL");
+        world.call("signal send KILL 1 --dry-run").fails(1, "it is init");
     } else {
+        world.call("signal send USR2 1 --dry-run").fails(5, "belongs to root (EPERM)");
         world.call("signal send USR2 1").fails(5, "permission denied, it belongs to root (EPERM)");
     }
     let kernel = std::fs::read_to_string("/proc/2/comm").unwrap_or_default();
@@ -272,10 +303,10 @@ fn somebody_elses_process_is_refused_by_name() {
     let mut puppet = Puppet::shell("echo ready; exec sleep 100");
     let call =
         |words: &str| world.call(&format!("signal send {words} {}", puppet.pid())).user(stranger);
-    for words in ["TERM", "0", "TERM --group", "RTMIN --value 1", "TERM --tree"] {
-        if words != "TERM --group" {
-            call(words).fails(5, "permission denied, it belongs to root (EPERM)");
-        }
+    for words in
+        ["TERM", "0", "RTMIN --value 1", "TERM --tree", "TERM --dry-run", "TERM --tree --dry-run"]
+    {
+        call(words).fails(5, "permission denied, it belongs to root (EPERM)");
     }
     assert!(puppet.runs());
 }

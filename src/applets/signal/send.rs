@@ -3,12 +3,12 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use anyhow::{Context, Error, Result, bail};
+use anyhow::{Error, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
 use super::outcome::{COLUMNS, Fate, Outcome, ended};
-use super::target::{Aim, below, members, send};
+use super::target::{Aim, below, obstacle, send};
 use crate::applets::Verb;
 use crate::args::limit::{Plan, Step, step};
 use crate::args::process::{Process, parse};
@@ -16,7 +16,6 @@ use crate::args::showing::Streaming;
 use crate::args::{duration, signals};
 use crate::exit::{Cause, Exit, Failures};
 use crate::output::{Cell, Column, Stream};
-use crate::sys::process::command;
 use crate::sys::process::ended::{Stage, after};
 use crate::sys::process::told::status;
 use crate::sys::signals::Signal;
@@ -30,8 +29,8 @@ const INTERVAL: Duration = Duration::from_millis(1);
 /// what signal stat shows, keeps that true since then. A failure with one PID does not keep the others from being signalled.
 ///
 /// --tree sends to PID and all below it, the leaves first. They are stopped while the tree is walked, until a walk finds nobody
-/// new, and those that were stopped for it are continued afterwards; where the box is killed in between they stay stopped. The box holds a
-/// descriptor for each: a tree that RLIMIT_NOFILE has no room for is not signalled at all.
+/// new, and those that were stopped for it are continued afterwards; where the box is killed in between they stay stopped. For 0 and
+/// --dry-run nobody is stopped. The box holds a descriptor for each: a tree that RLIMIT_NOFILE has no room for is not signalled at all.
 ///
 /// --when-caught D first waits until the process has a handler for SIG, at most D, and does not send it where it has none then. The
 /// kernel tells nobody of a new handler: it is looked for every millisecond.
@@ -117,7 +116,7 @@ ipcbox signal send TERM $pid --wait 10s --then KILL
             }
         }
         if self.dry_run {
-            self.show(&aims)?;
+            self.show(aims, &mut failures)?;
         } else {
             let watched = self.send_all(aims, &mut failures)?;
             self.wait_for(watched, &stream, &mut failures)?;
@@ -208,14 +207,16 @@ impl Send {
     }
 
     fn send_one(&self, aim: Aim, watched: &mut Vec<Watched>) -> Result<()> {
-        let sent = send(aim, self.signal.0, self.value, self.wait.is_some())?;
-        watched.extend(sent.into_iter().map(|(pid, fd)| Watched {
+        obstacle(&aim, self.signal.0)?;
+        let mut told = Vec::new();
+        let sent = send(aim, self.signal.0, self.value, self.wait.is_some(), &mut told);
+        watched.extend(told.into_iter().map(|(pid, fd, command)| Watched {
             pid,
             fd,
-            command: command(pid),
+            command,
             stage: Stage::Runs,
         }));
-        Ok(())
+        sent
     }
 
     /// Waits for them, and sends the next signals to those that do not end.
@@ -257,7 +258,7 @@ impl Send {
     }
 
     /// What would be signalled, a line each.
-    fn show(&self, aims: &[Aim]) -> Result<()> {
+    fn show(&self, aims: Vec<Aim>, failures: &mut Vec<Error>) -> Result<()> {
         let columns: [Column<(i32, String, Option<String>)>; 3] = [
             Column::new("pid", |r| r.0.into()),
             Column::new("signal", |r| Cell::Text(r.1.clone())),
@@ -265,10 +266,15 @@ impl Send {
         ];
         let stream = Stream::new(&columns, &self.streaming)?;
         for aim in aims {
-            let members = members(aim).context("cannot look")?;
-            let records: Vec<_> =
-                members.iter().map(|(pid, _)| (*pid, self.name(), command(*pid))).collect();
-            stream.print(&records)?;
+            let process = aim.process;
+            let mut told = Vec::new();
+            let would = obstacle(&aim, self.signal.0).map_err(Error::from);
+            let would = would.and_then(|()| send(aim, None, None, true, &mut told));
+            let record = |(pid, _, command)| (pid, self.name(), command);
+            stream.print(&told.into_iter().map(record).collect::<Vec<_>>())?;
+            if let Err(error) = would {
+                self.failed(error, process, failures);
+            }
         }
         Ok(())
     }

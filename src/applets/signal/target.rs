@@ -11,7 +11,7 @@ use crate::args::signals::name;
 use crate::exit::{Cause, Exit};
 use crate::sys::fds::allow_most;
 use crate::sys::process::ended::{Stage, stage};
-use crate::sys::process::tree::{Tree, opened, visible};
+use crate::sys::process::tree::{Member, Tree, opened, visible};
 use crate::sys::process::{command, told};
 use crate::sys::signals::{self, Set, Signal, block, set_mask};
 
@@ -46,50 +46,40 @@ pub fn below(pid: i32) -> bool {
     false
 }
 
-/// The processes that are meant, as they are found without stopping any.
-pub fn members(aim: &Aim) -> Result<Vec<(i32, OwnedFd)>> {
+/// A process that got a signal, and its command line before, where that was asked for.
+pub type Told = (i32, OwnedFd, Option<String>);
+
+/// The processes of the group that it leads.
+fn members(aim: &Aim) -> Result<Vec<Told>> {
     let pid = aim.process.pid;
-    if aim.tree || aim.group {
-        allow_most()?;
-    }
-    let fd = aim.fd.try_clone()?;
-    if aim.tree {
-        return Ok(pairs(Tree::of(pid, fd, false).map_err(|errno| failed(pid, errno))?));
-    }
-    if !aim.group {
-        return Ok(vec![(pid, fd)]);
-    }
+    allow_most()?;
     let of_group = |member: i32| {
         let Some(fd) = opened(member)? else { return Ok(None) };
         let is_in = visible(told::stat(member))?.is_some_and(|stat| stat.group == pid);
-        Ok((is_in && stage(fd.as_fd())? == Stage::Runs).then_some((member, fd)))
+        let runs = is_in && stage(fd.as_fd())? == Stage::Runs;
+        Ok(runs.then(|| (member, fd, command(member))))
     };
     let found: Result<Vec<_>, Errno> =
         told::all()?.into_iter().filter_map(|member| of_group(member).transpose()).collect();
     Ok(found.map_err(|errno| failed(pid, errno))?)
 }
 
-fn pairs(tree: Tree) -> Vec<(i32, OwnedFd)> {
-    tree.members.into_iter().map(|member| (member.pid, member.fd)).collect()
-}
-
-/// Sends the signal, and gives the processes that got it. Of a group they are looked for where `watch` says so.
+/// Sends the signal, or only tests whether one could be sent, and adds the processes that got it to `told`. Where `watch` says so
+/// those of a group are looked for, and what each of them is.
 pub fn send(
     aim: Aim,
     signal: Option<Signal>,
     value: Option<i32>,
     watch: bool,
-) -> Result<Vec<(i32, OwnedFd)>> {
+    told: &mut Vec<Told>,
+) -> Result<()> {
     let pid = aim.process.pid;
+    let what = |pid| if watch { command(pid) } else { None };
     if aim.tree {
-        return to_tree(aim, signal, value);
+        return to_tree(aim, signal, value, what, told);
     }
-    let found = if aim.group {
-        if watch { members(&aim)? } else { Vec::new() }
-    } else {
-        obstacle(&aim, signal)?;
-        Vec::new()
-    };
+    let found = if aim.group && watch { members(&aim)? } else { Vec::new() };
+    let before = what(pid);
     let sent = signals::send(aim.fd.as_fd(), signal, value, aim.group);
     sent.map_err(|errno| match errno {
         Errno::ESRCH if aim.group => Cause::told(errno, format!("{pid} leads no process group")),
@@ -98,40 +88,53 @@ pub fn send(
         }
         errno => failed(pid, errno),
     })?;
-    Ok(if aim.group { found } else { vec![(pid, aim.fd)] })
+    told.extend(if aim.group { found } else { vec![(pid, aim.fd, before)] });
+    Ok(())
 }
 
-fn to_tree(aim: Aim, signal: Option<Signal>, value: Option<i32>) -> Result<Vec<(i32, OwnedFd)>> {
-    obstacle(&aim, signal)?;
+fn to_tree(
+    aim: Aim,
+    signal: Option<Signal>,
+    value: Option<i32>,
+    what: impl Fn(i32) -> Option<String>,
+    told: &mut Vec<Told>,
+) -> Result<()> {
     let pid = aim.process.pid;
     if !told::knows_us().context("cannot read /proc")? {
         let words = "/proc is not that of this pid namespace, or does not tell of children";
         return Err(Cause::new(Exit::Failed, words).into());
     }
     allow_most()?;
-    // Whoever would end the box now would leave the tree stopped.
+    // Whoever would end the box now would leave the tree stopped; for a test nobody is stopped.
     let mask = block(Set::ALL)?;
-    let tree = Tree::of(pid, aim.fd, true).map_err(|errno| failed(pid, errno));
+    let tree = Tree::of(pid, aim.fd, signal.is_some()).map_err(|errno| failed(pid, errno));
     let sent = tree.and_then(|tree| {
-        let mut first = Ok(());
-        for member in tree.members.iter().rev() {
-            match signals::send(member.fd.as_fd(), signal, value, false) {
-                Ok(()) | Err(Errno::ESRCH) => {}
-                Err(errno) => first = first.and(Err(failed(member.pid, errno))),
-            }
-        }
+        let to = |member: &Member| {
+            (what(member.pid), signals::send(member.fd.as_fd(), signal, value, false))
+        };
+        let sent: Vec<_> = tree.members.iter().rev().map(to).collect();
         if !signal.is_some_and(Signal::stops) {
             tree.go_on();
         }
-        first.map(|()| pairs(tree))
+        let mut first = Ok(());
+        for (member, (before, sent)) in tree.members.into_iter().rev().zip(sent) {
+            match sent {
+                Ok(()) | Err(Errno::ESRCH) => told.push((member.pid, member.fd, before)),
+                Err(errno) => first = first.and(Err(failed(member.pid, errno))),
+            }
+        }
+        first
     });
     set_mask(mask)?;
     Ok(sent?)
 }
 
-/// What keeps a signal from having any effect, although the kernel would take it.
-fn obstacle(aim: &Aim, signal: Option<Signal>) -> Result<(), Cause> {
+/// What keeps a signal from having any effect on the process itself, although the kernel would take it.
+pub fn obstacle(aim: &Aim, signal: Option<Signal>) -> Result<(), Cause> {
     let pid = aim.process.pid;
+    if aim.group {
+        return Ok(());
+    }
     if !aim.runs() {
         let parent = told::stat(pid).ok().filter(told::Stat::is_zombie).map(|stat| stat.parent);
         let parent = parent.filter(|parent| *parent > 0);
