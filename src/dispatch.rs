@@ -110,6 +110,7 @@ fn no_such(word: &str) -> Cause {
 /// An applet: the verb that is the first word, where it has verbs.
 fn in_applet(applet: &Applet, name: &str, called: &str, words: &[OsString]) -> Outcome {
     if let Some(alone) = applet.alone(name) {
+        let words = &alone.in_full(words);
         return match words.first() {
             Some(word) if word == "-V" || word == "--version" => version(),
             _ => in_verb(alone, called, words),

@@ -11,6 +11,8 @@ pub mod sem;
 pub mod shm;
 pub mod signal;
 
+use std::ffi::OsString;
+
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Args, Command};
 
@@ -29,6 +31,8 @@ pub trait Verb: Args {
     const EXAMPLES: &'static str;
     /// Whether it runs a command.
     const RUNS: Runs = Runs::Nothing;
+    /// The long options that may be abbreviated.
+    const ABBREVIABLE: &'static [&'static str] = &[];
 
     /// Does it.
     fn run(self) -> Result<Exit>;
@@ -71,6 +75,8 @@ pub struct Entry {
     pub examples: &'static str,
     /// Whether it runs a command.
     pub runs: Runs,
+    /// The long options that may be abbreviated.
+    pub abbreviable: &'static [&'static str],
     /// Adds its arguments to a parser.
     pub arguments: fn(Command) -> Command,
     /// Runs it with what was parsed, which is taken out of there.
@@ -87,6 +93,7 @@ impl Entry {
             summary: V::SUMMARY,
             examples: V::EXAMPLES,
             runs: V::RUNS,
+            abbreviable: V::ABBREVIABLE,
             arguments: V::augment_args,
             run: |matches| V::from_arg_matches_mut(matches)?.run(),
         }
@@ -96,6 +103,23 @@ impl Entry {
     #[must_use]
     pub fn is_called(&self, name: &str) -> bool {
         self.name == name || self.aliases.contains(&name)
+    }
+
+    /// These words, with the long options in them written out that are abbreviated, as getopt_long(3) reads them.
+    #[must_use]
+    pub fn in_full(&self, words: &[OsString]) -> Vec<OsString> {
+        let mut words = words.to_vec();
+        for word in words.iter_mut().take_while(|word| *word != "--") {
+            let Some(text) = word.to_str().and_then(|text| text.strip_prefix("--")) else {
+                continue;
+            };
+            let (short, value) = text.split_at(text.find('=').unwrap_or(text.len()));
+            let mut meant = self.abbreviable.iter().filter(|name| name.starts_with(short));
+            if let (Some(name), None) = (meant.next(), meant.next()) {
+                *word = format!("--{name}{value}").into();
+            }
+        }
+        words
     }
 
     /// Its parser, for a line that begins with `called`.

@@ -22,6 +22,13 @@ for kind in -q -m -s; do
         same $kind -i $id; same -i $id $kind --human; same $kind --id=$id -b
     done
 done
+for name in shmems queues semaphores all time pid creator limits summary human bytes; do
+    while [ "$name" ]; do
+        if ipcs --$name >/dev/null 2>&1; then same --$name
+        elif bin/ipcs-lite --$name >/dev/null 2>&1; then echo "taken: --$name"; bad=1; fi
+        name=${name%?}
+    done
+done
 exit $bad
 "#;
 
@@ -108,6 +115,8 @@ shm -1
 -S 077
 -S -5
 --shmem-id 7 --queue-id 8 --semaphore-id 9
+--queue-i 7 --shmem-k 0x77 --semaphore-i=9
+--verb -q 1 --al=sem
 -m 010
 -v --all=shm
 -asem -v

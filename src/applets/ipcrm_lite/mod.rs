@@ -40,6 +40,19 @@ const EXAMPLES: &str = "
 ipcbox ipcrm-lite --orphaned --mine --dry-run
 ipcbox ipcrm-lite --orphaned --mine --yes
 ";
+/// Those of util-linux; --shm and --sem begin two of them each, and stay what they are here.
+const ABBREVIABLE: &[&str] = &[
+    "help",
+    "version",
+    "all",
+    "verbose",
+    "shmem-id",
+    "shmem-key",
+    "queue-id",
+    "queue-key",
+    "semaphore-id",
+    "semaphore-key",
+];
 
 /// The applet.
 pub const APPLET: Applet = Applet {
@@ -49,9 +62,9 @@ pub const APPLET: Applet = Applet {
     verbs: &[Entry::of::<Remove>(), Entry::of::<AsIpcrm>()],
 };
 
-/// The letters, and what is said, are those of util-linux's ipcrm, its old form (ipcrm shm 5 6) included: what they name goes,
-/// whether it is in use or not. Called as ipcrm, -a is util-linux's too, and removes everything without asking. As ipcrm-lite, and
-/// with any filter, --keep, --posix, --shm, --msg or --sem, it is a filter like the others.
+/// The letters, and what is said, are those of util-linux's ipcrm, abbreviated long options and its old form (ipcrm shm 5 6)
+/// included: what they name goes, whether it is in use or not. Called as ipcrm, -a is util-linux's too, and removes everything
+/// without asking. As ipcrm-lite, and with any filter, --keep, --posix, --shm, --msg or --sem, it is a filter like the others.
 ///
 /// A TARGET is looked for among all kinds; where several have that id or key, --shm, --msg or --sem before it says which. Without
 /// a TARGET they say of which kinds a filter chooses. POSIX objects want --posix. Neither a TARGET nor what a filter finds is removed without --force where somebody is seen to have it attached, open or
@@ -128,6 +141,7 @@ impl Verb for Remove {
     const NAME: &'static str = NAME;
     const SUMMARY: &'static str = SUMMARY;
     const EXAMPLES: &'static str = EXAMPLES;
+    const ABBREVIABLE: &'static [&'static str] = ABBREVIABLE;
 
     fn run(self) -> Result<Exit> {
         self.remove(false)
@@ -138,6 +152,7 @@ impl Verb for AsIpcrm {
     const NAME: &'static str = "ipcrm";
     const SUMMARY: &'static str = SUMMARY;
     const EXAMPLES: &'static str = EXAMPLES;
+    const ABBREVIABLE: &'static [&'static str] = ABBREVIABLE;
 
     fn run(self) -> Result<Exit> {
         self.remove.remove(true)

@@ -52,9 +52,9 @@ pub const APPLET: Applet = Applet {
     verbs: &[Entry::of::<Ipcs>()],
 };
 
-/// The letters, and the output without the options that are new, are those of util-linux's ipcs. One thing differs on purpose: an
-/// id that is not there is status 3. --json, --columns, --no-header and --holders show records instead, a
-/// line each, with every field that the kernel has; times in JSON are in UTC.
+/// The letters, and the output without the options that are new, are those of util-linux's ipcs, whose long options may be
+/// abbreviated. One thing differs on purpose: an id that is not there is status 3. --json, --columns, --no-header and --holders
+/// show records instead, a line each, with every field that the kernel has; times in JSON are in UTC.
 ///
 /// Objects are those of this IPC namespace, or of that of the process --of. POSIX queues are listed by their file system,
 /// which has to be mounted where the caller may not mount it. How much of a segment is in memory is told by /proc alone.
@@ -180,6 +180,22 @@ impl Verb for Ipcs {
     const SUMMARY: &'static str = SUMMARY;
     const EXAMPLES: &'static str = EXAMPLES;
     const RUNS: Runs = Runs::With("--leaks");
+    const ABBREVIABLE: &'static [&'static str] = &[
+        "id",
+        "help",
+        "version",
+        "shmems",
+        "queues",
+        "semaphores",
+        "all",
+        "time",
+        "pid",
+        "creator",
+        "limits",
+        "summary",
+        "human",
+        "bytes",
+    ];
 
     fn run(mut self) -> Result<Exit> {
         if let Some(pid) = self.of {
