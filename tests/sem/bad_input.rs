@@ -232,7 +232,9 @@ fn somebody_elses_set() {
     world.call("sem create @a --value 1").ok();
     world.call("sem create /@p").ok();
     world.call("sem create @s --slots 2").ok();
-    for line in ["sem get @a", "sem wait @a", "sem post @a", "sem op @a 0:+1", "sem stat @a"] {
+    for line in
+        ["sem get @a", "sem wait @a", "sem post @a", "sem op @a 0:+1", "sem stat @a --waiters"]
+    {
         world.call(line).user(stranger).fails(5, "permission denied, it belongs to root (EACCES)");
     }
     world

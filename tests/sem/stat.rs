@@ -285,3 +285,23 @@ fn a_posix_semaphore_that_may_not_be_read_is_shown_as_far_as_it_may_be_seen() {
     assert_eq!((&found["mode"], &found["uid"]), (&"0600".into(), &0.into()));
     assert_eq!((&found["value"], &found["waiters"]), (&Value::Null, &Value::Null));
 }
+
+#[test]
+fn what_may_not_be_read_is_shown_by_its_name_too() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return skip("two users want root") };
+    for target in ["@s", "/@s"] {
+        world.call(&format!("sem create {target}")).ok();
+        let text = world.call(&format!("sem stat {target} --json")).user(stranger).ok();
+        let [record] = &records(&text)[..] else { panic!("{text}") };
+        assert_eq!((&record["mode"], &record["value"]), (&"0600".into(), &Value::Null));
+        let fields = ["purpose", "free", "capacity", "held"];
+        for field in fields.iter().filter(|_| target == "@s") {
+            assert_eq!(record.get(*field), Some(&Value::Null), "{field}: {text}");
+        }
+        for people in ["--holders", "--waiters"] {
+            let call = world.call(&format!("sem stat {target} {people}")).user(stranger);
+            call.fails(5, "permission denied, it belongs to root (EACCES)");
+        }
+    }
+}

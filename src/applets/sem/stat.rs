@@ -1,6 +1,6 @@
 //! `sem stat`: every semaphore, what the box's own sets are for, and who has them or waits.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -51,7 +51,7 @@ ipcbox sem stat --json
     fn run(self) -> Result<Exit> {
         let mut found = Vec::new();
         let exit = each(&self.targets, |target| {
-            found.push(doing("show", target, look(target))?);
+            found.push(doing("show", target, look(target, self.holders || self.waiters))?);
             Ok(())
         });
         if self.targets.is_empty() {
@@ -98,17 +98,30 @@ enum Family {
     Posix(Option<posix::Stat>),
 }
 
-fn look(target: &Target) -> Result<Object> {
-    let name = target.name().map(OsString::from);
+/// One of them. Where it may not be read there is something to show all the same, but nobody who has it or waits.
+fn look(target: &Target, for_people: bool) -> Result<Object> {
     if *target.form() == Form::Posix {
-        let stat = posix::look(target.typed())?;
-        return Ok(Object::posix(name, posix::file(target.typed())?, Some(stat)));
+        return Ok(look_at_posix(target.typed(), for_people)?);
     }
-    let (stat, values) = sync::find(target)?.values()?;
-    if stat.op_time == 0 && values.iter().all(|value| *value == 0) {
+    let set = sync::find(target)?;
+    let (stat, values) = match set.values() {
+        Err(Errno::EACCES) if !for_people => (set.stat()?, None),
+        read => read.map(|(stat, values)| (stat, Some(values)))?,
+    };
+    let is_zero = |values: &Vec<u16>| values.iter().all(|value| *value == 0);
+    if stat.op_time == 0 && values.as_ref().is_some_and(is_zero) {
         output::tell(&never_initialised(target));
     }
-    Ok(Object::system_v(name, stat, Some(values)))
+    Ok(Object::system_v(target.name().map(OsString::from), stat, values))
+}
+
+fn look_at_posix(name: &OsStr, for_people: bool) -> nix::Result<Object> {
+    let file = posix::file(name)?;
+    let stat = match posix::look(name) {
+        Err(Errno::EACCES) if !for_people => None,
+        stat => Some(stat?),
+    };
+    Ok(Object::posix(name.to_owned(), file, stat))
 }
 
 /// Everything there is; what vanishes meanwhile, and what is no semaphore, is left out.
@@ -127,20 +140,10 @@ fn all() -> Result<Vec<Object>> {
     }
     let why = "cannot list POSIX semaphores";
     for name in posix::names().context(why)? {
-        let look = || {
-            let file = posix::file(&name)?;
-            match posix::look(&name) {
-                Err(Errno::EACCES) => Ok((file, None)),
-                stat => Ok((file, Some(stat?))),
-            }
-        };
-        match look() {
+        match look_at_posix(&name, false) {
             // A link was put into its place.
             Err(Errno::ENOENT | Errno::EINVAL | Errno::ELOOP) => {}
-            looked => {
-                let (file, stat) = looked.context(why)?;
-                found.push(Object::posix(Some(name), file, stat));
-            }
+            looked => found.push(looked.context(why)?),
         }
     }
     Ok(found)
@@ -158,9 +161,9 @@ impl Object {
         }
     }
 
-    const fn posix(name: Option<OsString>, file: shm::Stat, stat: Option<posix::Stat>) -> Self {
+    const fn posix(name: OsString, file: shm::Stat, stat: Option<posix::Stat>) -> Self {
         Self {
-            name,
+            name: Some(name),
             uid: file.uid,
             gid: file.gid,
             mode: file.mode,
@@ -305,7 +308,8 @@ impl What {
     fn purpose(&self, get: impl Fn(Purpose) -> Cell) -> Cell {
         match self {
             Self::Whole { purpose, .. } => get(*purpose),
-            _ => Cell::Absent,
+            Self::Unreadable => Cell::Unknown,
+            Self::Semaphore { .. } | Self::Posix(_) => Cell::Absent,
         }
     }
 }
