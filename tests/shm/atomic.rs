@@ -37,7 +37,7 @@ fn create_makes_a_page_of_zeros() {
         world.call("shm add --create -m 0640").arg(&name).stdout("1\n").ok();
         world.call("shm add --create").arg(&name).stdout("2\n").ok();
         assert_eq!(size(), "4096  0640\n");
-        world.call("shm rm").arg(&name).ok();
+        world.call("shm rm --force").arg(&name).ok();
         world.call("shm add --create --offset 4096").arg(&name).stdout("1\n").ok();
         assert_eq!(size(), "8192  0600\n");
         let end = ["--offset", "18446744073709551612"];

@@ -370,7 +370,7 @@ fn for_what_is_refused_no_lock_is_made() {
         let call = world.call("shm write --create --lock @l").args([&theirs, "x"]);
         call.fails(5, "it exists and belongs to uid 54321");
         world.call("sem get @l").fails(3, "no such semaphore set");
-        world.call("shm rm").arg(&theirs).ok();
+        world.call("shm rm --force").arg(&theirs).ok();
     }
 }
 

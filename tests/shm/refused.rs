@@ -115,7 +115,7 @@ fn what_belongs_to_somebody_else() {
         world.call("shm create --size 1").arg(&theirs).fails(5, "belongs to uid 54321");
         world.call("shm create --size 1 --foreign").arg(&theirs).ok();
         world.call("shm add --create --foreign").arg(&theirs).stdout("2\n").ok();
-        world.call("shm rm").arg(&theirs).ok();
+        world.call("shm rm --force").arg(&theirs).ok();
     }
     // Nobody can give away what is his, and then nothing has changed.
     let own = |line: &str| world.call(line).user(stranger);
@@ -124,6 +124,14 @@ fn what_belongs_to_somebody_else() {
         .fails(5, "only a privileged user can give it away (EPERM)");
     own("shm stat /@mine --no-header --columns mode").stdout("0600\n").ok();
     own("shm set /@mine -m 640").ok();
+    // Who may have it open and cannot be looked at is told.
+    for (mode, told) in [("600", false), ("666", true)] {
+        own(&format!("shm create /@shared --size 4 -m {mode}")).ok();
+        let removed = own("shm rm /@shared").output();
+        assert_eq!(removed.status.code(), Some(0));
+        let words = String::from_utf8(removed.stderr).unwrap();
+        assert_eq!(words.contains("shm: cannot see all who use /"), told, "{words}");
+    }
     world.call("shm create @p --size 4K").ok();
     let pin = world.call("shm set @p --pin").user(stranger);
     pin.fails(5, "it belongs to root (EPERM)");

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::object::segment;
-use super::stat::users_of;
+use super::stat::{tell_unseen, users_of};
 use super::{doing, is_posix};
 use crate::applets::Verb;
 use crate::args::removing::Removing;
@@ -14,7 +14,8 @@ use crate::sys::in_use::{self, Object};
 use crate::sys::posix::shm as posix;
 use crate::target::Target;
 
-/// One that a process has attached, mapped or open is left alone without --force. With it the name or key is free at
+/// One that a process is seen to have attached, mapped or open is left alone without --force. Where others may use a POSIX object
+/// it is told how many processes could not be looked at, which takes the right to trace them. With --force the name or key is free at
 /// once, and the memory when its last user ends.
 #[derive(Args)]
 pub struct Remove {
@@ -46,7 +47,7 @@ impl Remove {
             let users = in_use::by(Object::Segment(stat.id)).unwrap_or_default();
             let seen: usize = users.seen.iter().map(|user| user.mappings).sum();
             let unseen = stat.attached.saturating_sub(seen as u64);
-            bail!(in_use_by("attached", &users_of(&users, unseen)));
+            bail!(in_use_by("attached", &users_of(&users.seen, unseen)));
         }
         segment.remove()?;
         clean_up((&stat).into())
@@ -55,10 +56,14 @@ impl Remove {
     fn posix(&self, target: &Target) -> Result<()> {
         let stat = posix::look(target.typed())?;
         if !self.removing.force {
-            let object = Object::File { device: stat.device, inode: stat.inode };
-            let users = in_use::by(object).unwrap_or_default();
-            if !users.seen.is_empty() {
-                bail!(in_use_by("used", &users_of(&users, 0)));
+            let uses = in_use::index(&[stat.device]).unwrap_or_default();
+            if let Some(users) = uses.files.get(&(stat.device, stat.inode)) {
+                bail!(in_use_by("used", &users_of(users, 0)));
+            }
+            // The first process, which in most systems nobody may look at, is taken to use nothing.
+            let unseen = uses.unseen.iter().filter(|pid| **pid != 1).count();
+            if unseen > 0 && stat.mode & 0o077 != 0 {
+                tell_unseen(&target.to_string(), "processes", unseen as u64);
             }
         }
         posix::remove(target.typed())?;

@@ -166,24 +166,27 @@ impl Object {
         };
         let id = self.stat().map(|stat| stat.id.to_string());
         if unseen > 0 {
-            let what = name.or(id).unwrap_or_default();
             let what_of = self.both(|_| "mappings", |_| "processes");
-            let why = "it needs the right to trace the process";
-            let words =
-                format!("cannot see all who use {what}: {what_of} not looked at: {unseen}; {why}");
-            output::tell(&line("shm", words));
+            tell_unseen(&name.or(id).unwrap_or_default(), what_of, unseen);
         }
         Ok(users)
     }
 }
 
+/// Tells how many who may use an object could not be looked at.
+pub fn tell_unseen(object: &str, what: &str, unseen: u64) {
+    let why = "it needs the right to trace the process";
+    let words = format!("cannot see all who use {object}: {what} not looked at: {unseen}; {why}");
+    output::tell(&line("shm", words));
+}
+
 /// Who uses an object, in a message.
-pub fn users_of(users: &Users, unseen: u64) -> Vec<String> {
+pub fn users_of(users: &[User], unseen: u64) -> Vec<String> {
     let shown = |user: &User| match process::command(user.pid) {
         Some(command) => format!("{} ({command})", user.pid),
         None => user.pid.to_string(),
     };
-    let mut people: Vec<String> = users.seen.iter().map(shown).collect();
+    let mut people: Vec<String> = users.iter().map(shown).collect();
     if unseen > 0 {
         people.push(format!("{unseen} unknown"));
     }
