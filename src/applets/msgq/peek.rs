@@ -14,7 +14,7 @@ use crate::sys::message::Message;
 use crate::sys::sysv::msg;
 use crate::target::{Form, Target};
 
-/// Prints a message as recv does, and leaves it in the queue: by its place, from 0 on, whatever the types are. Others may take
+/// Prints a message as recv does, with the same keys in JSON, and leaves it in the queue: by its place, from 0 on, whatever the types are. Others may take
 /// it meanwhile; with --all each is looked at by its place when its turn comes.
 ///
 /// The kernel can do this for System V queues alone, and only where it was built with CONFIG_CHECKPOINT_RESTORE, as those

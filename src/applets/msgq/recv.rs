@@ -32,7 +32,8 @@ use crate::target::Target;
 /// SIGTERM or SIGHUP ends the call. A second one ends it at once, as SIGKILL does: what was taken and is not yet written is lost
 /// then. Receiving needs permission to read alone.
 ///
-/// In a format %t is the type, %p the priority, %l the length, %d the data, %n a newline, %% a percent sign.
+/// In a format %t is the type, %p the priority, %l the length, %d the data, %n a newline, %% a percent sign. The keys of JSON are
+/// type (of a POSIX queue priority), length and data; data that are no UTF-8 are data_base64 instead.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Receive {
