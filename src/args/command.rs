@@ -5,6 +5,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
@@ -95,7 +96,7 @@ impl Command {
     pub fn unstarted(&self, why: Unstarted) -> Error {
         self.not_run(match why {
             Unstarted::Fork(errno) => not_forked(errno, "no process could be started for it"),
-            Unstarted::Exec(errno) => not_executed(errno),
+            Unstarted::Exec(errno) => self.not_executed(errno),
         })
     }
 
@@ -133,6 +134,19 @@ impl Command {
         })
     }
 
+    fn not_executed(&self, errno: Errno) -> Cause {
+        let is_there = || Path::new(OsStr::from_bytes(self.path.to_bytes())).exists();
+        let cause = match errno {
+            Errno::ENOENT if is_there() => {
+                Cause::told(errno, "its interpreter or loader is missing")
+            }
+            Errno::ENOENT => Cause::told(errno, "it is no longer there"),
+            Errno::ENOEXEC => Cause::told(errno, "it is neither a program nor begins with #!"),
+            errno => Cause::plain(errno),
+        };
+        cause.exit(Exit::NotExecutable)
+    }
+
     fn not_run(&self, cause: Cause) -> Error {
         Error::from(cause).context(format!("cannot run {self}"))
     }
@@ -143,15 +157,6 @@ impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{}", self.words.first().map(OsString::as_os_str).unwrap_or_default().display())
     }
-}
-
-fn not_executed(errno: Errno) -> Cause {
-    let cause = match errno {
-        Errno::ENOENT => Cause::told(errno, "its interpreter or loader is missing"),
-        Errno::ENOEXEC => Cause::told(errno, "it is neither a program nor begins with #!"),
-        errno => Cause::plain(errno),
-    };
-    cause.exit(Exit::NotExecutable)
 }
 
 /// Why there could be no process.

@@ -82,6 +82,16 @@ fn a_command_that_is_not_there_takes_nothing() {
     let serve = world.call("msgq serve @q -c 1 --").arg(script);
     serve.fails(126, "its interpreter or loader is missing");
     assert_eq!(messages(&world, "@q"), 1);
+    world.call("msgq recv @q").ok();
+    let program = world.copy("/bin/true", "program");
+    let server = world.call("msgq serve @q -- ./program").start();
+    let server = server.blocked_in(super::answers::receives("@q"));
+    fs::remove_file(program).unwrap();
+    world.call("msgq send @q x").ok();
+    let ended = server.end();
+    assert_eq!(ended.status.code(), Some(126));
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert!(told.contains("cannot run ./program: it is no longer there (ENOENT)"), "{told}");
 }
 
 #[test]

@@ -94,8 +94,14 @@ fn what_is_known_to_be_too_long_is_refused_before_a_byte() {
         world.call("shm write --offset 1").arg(&name).arg("12345678").fails(1, words);
         world.call("shm read --text").arg(&name).stdout("").ok();
         // A stream is not known to be.
-        let words = "room for 6 bytes, which were written, and there was more";
+        let words = "room for 6 bytes; what fits was written, and there was more";
         world.call("shm write --offset 2").arg(&name).input("123456789").fails(1, words);
+        for (offset, words) in
+            [("7", "room for 1 byte; what fits"), ("8", "it has no room there\n")]
+        {
+            let call = world.call("shm write --offset").arg(offset).arg(&name);
+            call.input("67").fails(1, words);
+        }
         world.call("shm read").arg(&name).stdout("\0\u{0}123456").ok();
         world.call("shm write --offset 2").arg(&name).input("abcdef").ok();
     }

@@ -60,7 +60,7 @@ fn every_way_to_change_a_word_wakes() {
         let wait = world.call("shm wait --offset 8188 --until ne").args([&name, "7"]).start();
         let wait = wait.blocked_in(libc::SYS_futex);
         let more = world.call("shm write --offset 8188").arg(&name).input("12345");
-        more.fails(1, "room for 4 bytes, which were written, and there was more");
+        more.fails(1, "room for 4 bytes; what fits was written, and there was more");
         assert_eq!(wait.code(), 0);
         // A longer write wakes nobody, as the man text says.
         world.call("shm set").args([&name, "0"]).ok();

@@ -73,7 +73,11 @@ ipcbox sem set store 0=7 1=2 --mode 660
 impl Set {
     fn set(&self) -> Result<()> {
         if *self.target.form() == Form::Posix {
-            let why = "the kernel has no way to set a POSIX semaphore";
+            let why = if self.mode.is_some() || self.owner.is_some() {
+                "the mode and owner of a POSIX semaphore are those of its file, /dev/shm/sem.NAME"
+            } else {
+                "the kernel has no way to set a POSIX semaphore"
+            };
             bail!(not_posix(&self.target, why));
         }
         let change = Change {

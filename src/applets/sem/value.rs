@@ -36,7 +36,11 @@ impl One {
     fn posix(&self, only_system_v: bool) -> Result<bool> {
         let is_posix = *self.target.form() == Form::Posix;
         if is_posix && (only_system_v || self.index != 0) {
-            let why = "a POSIX semaphore is alone, and goes up and down by one";
+            let why = if self.index != 0 {
+                "a POSIX semaphore is alone"
+            } else {
+                "a POSIX semaphore goes up and down by one"
+            };
             bail!(not_posix(&self.target, why));
         }
         Ok(is_posix)

@@ -13,6 +13,7 @@ use super::word::wake;
 use super::{doing, is_posix};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
+use crate::args::numbers::counted;
 use crate::args::size;
 use crate::exit::{Cause, Exit};
 use crate::sync::journal::{self, Extent, Journal};
@@ -105,10 +106,13 @@ impl Write {
         let size = memory.size()?;
         self.wake(memory, end)?;
         if end == size && !made && source.has_more()? {
-            let words = format!(
-                "it has room for {} bytes, which were written, and there was more",
-                size - self.offset
-            );
+            let words = match usize::try_from(size - self.offset)? {
+                0 => "it has no room there".into(),
+                room => {
+                    let room = counted(room, "byte");
+                    format!("it has room for {room}; what fits was written, and there was more")
+                }
+            };
             bail!(Cause::new(Exit::Failed, words));
         }
         Ok(())
