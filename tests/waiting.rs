@@ -341,7 +341,9 @@ fn what_came_in_time_is_taken_also_by_who_was_stopped_until_later() {
     };
     std::thread::scope(|scope| {
         // Others take what is let go while they are stopped, or have it given by who waits for them.
-        for row in TABLE.iter().filter(|row| row.call.starts_with("msgq")) {
+        let kinds = ["msgq", "fifo read"];
+        let is_of = |row: &&Waits| kinds.iter().any(|kind| row.call.starts_with(kind));
+        for row in TABLE.iter().filter(is_of) {
             scope.spawn(|| test(row));
         }
     });

@@ -112,7 +112,7 @@ pub fn any(fds: &[(BorrowedFd, Want)], patience: Patience) -> Result<Vec<bool>> 
     loop {
         match ppoll(&mut polled, patience.left().map(TimeSpec::from), None) {
             Ok(_) => return Ok(polled.iter().map(|fd| fd.any() == Some(true)).collect()),
-            Err(Errno::EINTR) => {}
+            Err(Errno::EINTR) => caught::calm()?,
             Err(errno) => return Err(errno),
         }
     }
@@ -132,7 +132,7 @@ pub fn room(fd: BorrowedFd, patience: Patience) -> Result<Option<()>> {
         match ppoll(&mut polled, patience.left().map(TimeSpec::from), None) {
             Ok(0) => return Err(Errno::EAGAIN),
             Ok(_) => return Ok(Some(())),
-            Err(Errno::EINTR) => {}
+            Err(Errno::EINTR) => caught::calm()?,
             Err(errno) => return Err(errno),
         }
     }

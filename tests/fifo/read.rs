@@ -115,6 +115,41 @@ fn several_are_read_at_once_and_their_lines_are_not_mixed() {
     world.call("fifo read f ./f").fails(2, "it was given twice");
 }
 
+/// Before a FIFO is opened, which lets a writer in.
+#[test]
+fn where_nothing_can_be_written_nothing_is_taken() {
+    let world = world();
+    for closed in [">&-", "1</dev/null"] {
+        let script = format!(
+            "echo a >f & s=0; timeout 5 ipcbox fifo read f {closed} || s=$?; timeout 5 ipcbox fifo read f; exit $s"
+        );
+        world
+            .shell(&script)
+            .stdout("a\n")
+            .fails(1, "cannot write to standard output: bad file descriptor (EBADF)");
+    }
+}
+
+#[test]
+fn what_is_waited_for_is_told() {
+    let world = world();
+    let part = "exec 8<>f; printf abc >f; exec ipcbox fifo read f -c 1 -w 50ms";
+    world.shell(part).fails(124, "no whole line came within 50ms");
+}
+
+/// The timer of the time that is over does not go on while standard output takes no more.
+#[test]
+fn a_full_output_is_waited_for_without_a_tick() {
+    let world = world();
+    let script = "strace -o trace ipcbox fifo read f --follow -w 0.1 -E 0 | { until grep -qs SIGALRM trace; do :; done; sleep 0.5; cat | wc -c; } & \
+        head -c 2000000 /dev/zero >f; wait; [ $(grep -c SIGALRM trace) -lt 50 ]";
+    if crate::support::Call::new("strace").arg("true").output().status.success() {
+        world.shell(script).stdout("2000000\n").ok();
+    } else {
+        crate::support::skip("no process may be traced here (strace)");
+    }
+}
+
 #[test]
 fn a_long_line_of_one_is_not_broken_by_another() {
     let world = world();

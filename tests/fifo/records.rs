@@ -18,8 +18,8 @@ fn the_rest_stays_for_the_next_reader() {
     world.call("fifo read f -c 1 --tag").stdout("f: 2\n").ok();
     world.call("fifo read f -c 9 -n").stdout("3\n").ok();
     // A line that is not whole is not taken.
-    world.call("fifo read f -c 1 -n").stdout("").fails(124, "nothing came at once");
-    world.call("fifo read f -c 1 -w 0.05").fails(124, "nothing came within 50ms");
+    world.call("fifo read f -c 1 -n").stdout("").fails(124, "no whole line came at once");
+    world.call("fifo read f -c 1 -w 0.05").fails(124, "no whole line came within 50ms");
     held.write_all(b"4\n").unwrap();
     world.call("fifo read f -c 1").stdout("44\n").ok();
     held.write_all(b"a\0b\nc\0").unwrap();
@@ -125,8 +125,10 @@ fn who_waits_for_its_turn_does_so_in_time_and_gets_it_when_the_other_dies() {
     let world = world();
     let _held = hold(&world.dir().join("f"));
     let first = world.call("fifo read f -c 1").start().blocked_in(libc::SYS_ppoll);
-    world.call("fifo read f -c 1 -n").fails(124, "another reader kept its turn at once");
-    world.call("fifo read f -c 1 -w 0.1").fails(124, "another reader kept its turn within 100ms");
+    world.call("fifo read f -c 1 -n").fails(124, "another reader did not end its turn at once");
+    world
+        .call("fifo read f -c 1 -w 0.1")
+        .fails(124, "another reader did not end its turn within 100ms");
     for which in [Signal::SIGTERM, Signal::SIGINT] {
         let waiting = world.call("fifo read f -c 1").start().blocked_in(libc::SYS_flock);
         waiting.signal(which);

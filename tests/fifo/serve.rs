@@ -158,7 +158,7 @@ fn what_cannot_be_served_is_told_before_a_line_is_taken() {
     let server = served(&world, "", &["true"]);
     let words = "another one serves it, or counts the records that it reads (EAGAIN)";
     world.call("fifo serve f -- true").fails(1, words);
-    world.call("fifo read f -c 1 -n").fails(124, "another reader kept its turn");
+    world.call("fifo read f -c 1 -n").fails(124, "another reader did not end its turn");
     ends(server, &[]);
 }
 

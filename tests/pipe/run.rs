@@ -328,3 +328,16 @@ fn a_program_without_read_permission_is_run() {
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o111)).unwrap();
     pipe(&["run", "--"]).arg(&copy).user(uid).ok();
 }
+
+/// One that is stopped would not hear it.
+#[test]
+fn a_stopped_stage_hears_that_it_is_to_end() {
+    for line in ["run -- sh -c 'kill -STOP $$' ::: cat", "merge -- sh -c 'kill -STOP $$'"] {
+        let world = World::new();
+        let script = format!(
+            "setsid ipcbox pipe {line} & until grep -qs '(sh) T ' /proc/$(cut -d' ' -f1 /proc/$!/task/$!/children)/stat; do :; done
+             kill -TERM $!; s=0; wait $! || s=$?; exit $s"
+        );
+        world.shell(&script).status(143);
+    }
+}

@@ -93,6 +93,7 @@ impl Read {
         let mut sources = Vec::new();
         let opened = each(&self.fifos, |fifo| {
             let mut open = || {
+                fds::can_write(fds::stdout()).context("cannot write to standard output")?;
                 let new = fifo.find(self.finding)?;
                 made.extend(new.filter(|_| self.rm).map(|seen| Made(fifo, seen)));
                 let source = Source::open(fifo, self.finding.creating.foreign, self.lines(fifo))?;
@@ -188,7 +189,7 @@ fn take_turns(sources: &mut [Source], deadline: &Deadline) -> Result<()> {
     sources.sort_unstable_by_key(|source| (source.seen.device, source.seen.inode));
     for fd in sources.iter().filter_map(|source| source.fd.as_ref()) {
         fifo::lock(fd, deadline.patience).map_err(|errno| match errno {
-            Errno::EAGAIN => deadline.missed("another reader kept its turn").into(),
+            Errno::EAGAIN => deadline.missed("another reader did not end its turn").into(),
             errno => Error::from(errno),
         })?;
     }
@@ -281,8 +282,15 @@ impl Reading<'_> {
                 Err(_) if !self.deadline.patience.is_over() => self.passed(0, Flow::Empty)?,
                 Err(_) => return self.late(),
             }
-            if self.sources[0].ready && self.deadline.patience.is_over() {
-                return self.late();
+            if let Some(fd) = &self.sources[0].fd
+                && self.sources[0].ready
+                && self.deadline.patience.is_over()
+            {
+                // All may have come in time to who was stopped meanwhile.
+                if pipe::unread(fd)? > 0 || !pipe::is_left(fd)? {
+                    return self.late();
+                }
+                self.passed(0, Flow::End)?;
             }
         }
         Ok(())
@@ -378,6 +386,7 @@ impl Reading<'_> {
                 format!("only {} of {wanted} records came", wanted - records.left)
             }
             _ if self.moved && !self.follow => "not all writers closed".into(),
+            _ if self.sources.iter().any(|source| source.part) => "no whole line came".into(),
             _ => "nothing came".into(),
         };
         bail!(self.deadline.missed(&words))

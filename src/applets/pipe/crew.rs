@@ -9,6 +9,7 @@ use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 use nix::unistd::{Pid, getpgid, getpgrp};
 
+use self::hear::ENDING;
 use super::stage::{End, Readers, Stage, Verdict, judge};
 use crate::args::command::Command;
 use crate::args::duration;
@@ -248,6 +249,14 @@ impl Crew {
             if leader.is_none() || group != leader {
                 let _ = signals::kill(stage.pid, signal);
             }
+        }
+    }
+
+    /// Passes a signal on. One that is stopped would not hear that it is to end.
+    fn pass(&self, signal: Signal) {
+        self.send(signal);
+        if ENDING.contains(&signal) {
+            self.send(Signal::CONT);
         }
     }
 

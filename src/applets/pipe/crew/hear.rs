@@ -10,8 +10,8 @@ use crate::sys::child::{Change, changed_and_used};
 use crate::sys::process::ended::Ended;
 use crate::sys::signals::{self, Arrival, Signal};
 
-/// Signals that end a box which feeds its stages.
-const ENDING: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
+/// Signals that ask to end, and end a box which feeds its stages.
+pub(super) const ENDING: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
 /// What comes so soon after the first of these is the same wish: timeout(1) sends one to its child and to the group.
 const SAME: Duration = Duration::from_millis(100);
 
@@ -44,7 +44,7 @@ impl Crew {
             }
             _ => {
                 if !is_theirs {
-                    self.send(signal);
+                    self.pass(signal);
                 }
                 if work == Work::Feeds && ENDING.contains(&signal) {
                     self.ask(signal)?;
@@ -59,7 +59,7 @@ impl Crew {
             Some(job) if signal == Signal::CONT => job.go_on(),
             Some(job) if is_terminals && job.yields(signal) => {}
             // The box stops when one of them has.
-            _ => self.send(signal),
+            _ => self.pass(signal),
         }
     }
 
