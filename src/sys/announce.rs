@@ -1,4 +1,4 @@
-//! Saying that something has begun: a line to a FIFO, a file or a descriptor that the caller gave.
+//! Where it is said that something has begun: a FIFO, a file or a descriptor that the caller gave.
 #![allow(unsafe_code)]
 
 use std::ffi::OsStr;
@@ -11,37 +11,34 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::libc;
 use nix::sys::stat::Mode;
 
-use super::fds::{descriptor, write_all};
+use super::fds::{copy_of, descriptor};
 use super::wait::Patience;
 
 /// How often a FIFO is tried again that nobody reads, where the wait has an end.
 const INTERVAL: Duration = Duration::from_millis(5);
 
-/// Writes `line` to what is at `path`: a FIFO, whose reader is waited for, a file, which is made or made empty, or a descriptor
-/// of the caller's as `/dev/fd/N`, which is closed after. A final symbolic link is not followed.
+/// Opens what is at `path` for a line: a FIFO, whose reader is waited for, a file, which is made or made empty, or a descriptor
+/// of the caller's as `/dev/fd/N`, which is closed with what is given. A final symbolic link is not followed.
 ///
 /// The box must not have opened any descriptor yet: one of them could be taken for the caller's.
 ///
 /// # Errors
 /// `EAGAIN`: the time was over before somebody opened the FIFO.
-pub fn announce(path: &OsStr, line: &str, patience: Patience) -> Result<()> {
+pub fn opened(path: &OsStr, patience: Patience) -> Result<OwnedFd> {
     match descriptor(path) {
-        Some(fd @ 0..=2) => {
-            // SAFETY: the standard descriptors are open for the life of the process.
-            let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
-            write_all(fd, line.as_bytes())
-        }
+        // They are open for the life of the process.
+        Some(fd @ 0..=2) => copy_of(fd),
         Some(fd) => {
             // SAFETY: the call takes plain integers, and fails where there is no such descriptor.
             Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
             // SAFETY: it is open, and the caller's: the box has opened none.
-            write_all(unsafe { OwnedFd::from_raw_fd(fd) }, line.as_bytes())
+            Ok(unsafe { OwnedFd::from_raw_fd(fd) })
         }
-        None => write_all(opened(path, patience)?, line.as_bytes()),
+        None => open_path(path, patience),
     }
 }
 
-fn opened(path: &OsStr, patience: Patience) -> Result<OwnedFd> {
+fn open_path(path: &OsStr, patience: Patience) -> Result<OwnedFd> {
     let endless = patience == Patience::Forever;
     let wait = if endless { OFlag::empty() } else { OFlag::O_NONBLOCK };
     let flags = OFlag::O_WRONLY

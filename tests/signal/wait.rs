@@ -97,6 +97,20 @@ fn ready_is_said_once_no_signal_can_be_missed() {
 }
 
 #[test]
+fn who_waits_for_a_reader_can_be_ended() {
+    let world = World::new();
+    world.shell("mkfifo f").ok();
+    for (limit, call) in [("", libc::SYS_openat), ("-w 60", libc::SYS_clock_nanosleep)] {
+        for end in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            let words = format!("signal wait TERM,INT,HUP --ready f {limit}");
+            let wait = world.call(&words).start().blocked_in(call);
+            wait.signal(end);
+            assert_eq!(wait.code(), 128 + end as i32);
+        }
+    }
+}
+
+#[test]
 fn where_ready_cannot_be_said() {
     let world = World::new();
     world.shell("mkfifo f; ln -s f link").ok();

@@ -1,7 +1,7 @@
 //! `signal wait`: takes signals instead of being ended by them.
 
 use std::ffi::OsString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -14,7 +14,8 @@ use crate::args::signals::{catchable, name};
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
 use crate::output::{Cell, Column, Stream};
-use crate::sys::announce::announce;
+use crate::sys::announce::opened;
+use crate::sys::fds::write_all;
 use crate::sys::process::command;
 use crate::sys::signals::{Arrival, Arrivals, CODES, Signal, block};
 use crate::sys::wait::ready;
@@ -23,8 +24,8 @@ use crate::sys::wait::ready;
 /// and the value that came with it. Real-time signals are queued: they come in order and none is lost. Of a standard signal that
 /// comes again before it was taken the kernel keeps one.
 ///
-/// --ready FILE gets the box's pid, on a line, as soon as no signal can be missed any more: a FIFO (whose reader is waited for; with
-/// --timeout it is tried every 5 ms), a file, or a descriptor as /dev/fd/N, which is closed then. A
+/// --ready FILE gets the box's pid, on a line, as soon as no signal can be missed any more: a FIFO (whose reader is waited for, and until
+/// then a signal does what it did before; with --timeout it is tried every 5 ms), a file, or a descriptor as /dev/fd/N, which is closed then. A
 /// symbolic link is refused.
 #[derive(Args)]
 pub struct Wait {
@@ -67,8 +68,9 @@ wait "$waiter"
         let names = self.signals.iter().map(|signal| name(*signal)).collect::<Vec<_>>().join(",");
         let cannot = || format!("cannot wait for {names}");
         let set = self.signals.iter().copied().collect();
+        let listener = self.listener(&deadline)?;
         block(set).with_context(cannot)?;
-        self.announce(&deadline)?;
+        self.announce(listener, &deadline)?;
         let arrivals = Arrivals::open(set).with_context(cannot)?;
         let mut left = self.count;
         while left > 0 {
@@ -89,17 +91,31 @@ wait "$waiter"
 }
 
 impl Wait {
-    fn announce(&self, deadline: &Deadline) -> Result<()> {
+    /// Where it is to be said that the box is ready. A FIFO's reader is waited for as anything is, so that the signals still do what
+    /// they did before.
+    fn listener(&self, deadline: &Deadline) -> Result<Option<OwnedFd>> {
         let Some(file) = &self.ready else {
+            return Ok(None);
+        };
+        opened(file, deadline.patience).map(Some).or_else(|errno| self.unsaid(errno, deadline))
+    }
+
+    fn announce(&self, listener: Option<OwnedFd>, deadline: &Deadline) -> Result<()> {
+        let Some(listener) = listener else {
             return Ok(());
         };
-        let said = announce(file, &format!("{}\n", std::process::id()), deadline.patience);
-        let said = said.map_err(|errno| match errno {
+        let line = format!("{}\n", std::process::id());
+        write_all(listener, line.as_bytes()).or_else(|errno| self.unsaid(errno, deadline))
+    }
+
+    fn unsaid<T>(&self, errno: Errno, deadline: &Deadline) -> Result<T> {
+        let cause = match errno {
             Errno::EAGAIN => deadline.missed("nobody opened it for reading"),
             Errno::ELOOP => Cause::told(errno, "it is a symbolic link, which is not followed"),
             errno => super::plain(errno),
-        });
-        said.with_context(|| format!("cannot say to {} that it is ready", file.display()))
+        };
+        let file = self.ready.as_deref().unwrap_or_default();
+        Err(cause).with_context(|| format!("cannot say to {} that it is ready", file.display()))
     }
 }
 
