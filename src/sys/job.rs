@@ -12,6 +12,7 @@ use super::process::ended::Ended;
 use super::process::told;
 use super::signals::{self, Disposition, Set, Signal};
 use super::terminal;
+use super::wait::Patience;
 
 /// The child, and the box beside it.
 #[derive(Debug)]
@@ -93,8 +94,8 @@ impl Job {
         yields
     }
 
-    /// The child was stopped: the box stops too, and with it the job that a shell knows.
-    pub fn stop(&self, signal: Signal) -> Result<()> {
+    /// The child was stopped: the box stops too, and with it the job that a shell knows, but not for longer than `patience`.
+    pub fn stop(&self, signal: Signal, patience: Patience) -> Result<()> {
         let front = self.foreground();
         if asks(signal) && front == Some(self.group) {
             self.go_on();
@@ -109,7 +110,7 @@ impl Job {
         if had || (asks(by) && self.terminal.is_some()) {
             signals::kill(0, by)?;
         }
-        signals::stop(by)?;
+        signals::stop(by, patience)?;
         if !signals::is_pending(Signal::CONT)? {
             // Nobody stopped us, so nobody would continue the child.
             self.go_on();

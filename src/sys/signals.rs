@@ -8,12 +8,18 @@ use std::ffi::{c_int, c_long};
 use std::ops::{BitAnd, BitOr, Not};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::null;
+use std::time::Duration;
 
 use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigEvent, SigevNotify};
+use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
+use nix::time::ClockId;
 use nix::unistd::{getpid, getuid, read};
+
+use super::wait::Patience;
 
 /// A signal, 1 to 64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -314,6 +320,12 @@ impl Arrival {
         self.code == libc::SI_KERNEL
     }
 
+    /// Whether a timer of the process's own sent it.
+    #[must_use]
+    pub const fn is_timers(&self) -> bool {
+        self.code == libc::SI_TIMER
+    }
+
     /// Whether a process sent it.
     #[must_use]
     pub const fn is_sent(&self) -> bool {
@@ -346,12 +358,26 @@ pub fn act(signal: Signal) -> Result<()> {
     let_in(signal)
 }
 
-/// Stops the process as this signal does by default, until it is continued. Returns at once where nobody would continue it:
-/// the kernel drops the signal then.
-pub fn stop(signal: Signal) -> Result<()> {
+/// Stops the process as this signal does by default, until it is continued, at the latest when the time is over: then by a CONT of
+/// a [timer's](Arrival::is_timers). Returns at once where nobody would continue it: the kernel drops the signal then.
+pub fn stop(signal: Signal, patience: Patience) -> Result<()> {
     let before = set_disposition(signal, Disposition::Default)?;
-    act(signal)?;
+    kill(getpid().as_raw(), signal)?;
+    // Set only now: the stop takes away a CONT that came before it, and a CONT the stop that is still to act.
+    let timer = patience.left().map(continue_after).transpose();
+    let_in(signal)?;
+    // Where there can be no timer it is stopped without.
+    drop(timer);
     set_disposition(signal, before).map(drop)
+}
+
+fn continue_after(time: Duration) -> Result<Timer> {
+    let notify = SigevNotify::SigevSignal { signal: nix::sys::signal::SIGCONT, si_value: 0 };
+    let mut timer = Timer::new(ClockId::CLOCK_MONOTONIC, SigEvent::new(notify))?;
+    // A time of zero would switch it off.
+    let time = time.max(Duration::from_millis(1)).into();
+    timer.set(Expiration::OneShot(time), TimerSetTimeFlags::empty())?;
+    Ok(timer)
 }
 
 /// Lets a signal that is pending act, and blocks it again.

@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 use std::os::unix::process::ExitStatusExt;
 
 use nix::sys::signal::Signal;
+use nix::unistd::{Pid, setpgid};
 
 use super::{Puppet, puppet};
 use crate::support::{BINARY, Call, World, eventually, signal};
@@ -323,6 +324,15 @@ fn the_time_is_limited() {
         .call("signal run --max-time 0.3 -- sh -c")
         .arg("kill -STOP $$")
         .fails(124, "within 300ms");
+    // Also where the box stops with it, since a shell could continue both.
+    for options in ["--max-time 0.3", "--kill-tree --max-time 0.1 --then CONT:0.1 --then TERM:0.2"]
+    {
+        world
+            .call(&format!("signal run {options} -- sh -c"))
+            .arg("trap 'kill -TSTP $$' CONT; kill -TSTP $$; while :; do sleep 0.01; done")
+            .before(|| setpgid(Pid::this(), Pid::from_raw(0)).map_err(Into::into))
+            .fails(124, "it did not end within");
+    }
 }
 
 /// Once CMD has ended the time is that of what is still run for a signal, and CMD was not late.

@@ -128,6 +128,24 @@ fn a_background_job_stops_when_it_reads() {
 }
 
 #[test]
+fn a_job_that_is_stopped_ends_in_time() {
+    let world = World::new();
+    let Some(terminal) = open(&world) else { return };
+    // In the background, where it stops by itself, and in front, where it is stopped.
+    terminal.types("$BOX signal run --max-time 0.5 -- cat &\n");
+    terminal.says("cannot finish cat: it did not end within 500ms");
+    terminal.types("wait $!; echo =$?=\n");
+    terminal.says("=124=");
+    terminal.types("$BOX signal run --max-time 2 -- cat\n");
+    terminal.in_front("cat", libc::SYS_read);
+    terminal.types("\u{1a}");
+    terminal.says("Stopped");
+    terminal.says("cannot finish cat: it did not end within 2s");
+    terminal.types("wait %1; echo =$?=\n");
+    terminal.says("=124=");
+}
+
+#[test]
 fn a_background_job_stops_when_it_writes_where_that_is_asked_for() {
     each(|_, terminal, run| {
         terminal.types(&format!("stty tostop; {run} sh -c 'echo w''ritten; exit 4' &\n"));

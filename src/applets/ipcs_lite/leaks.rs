@@ -205,7 +205,7 @@ impl Minder {
             while let Ok(Some((pid, change))) = changed() {
                 match change {
                     Change::Stopped(signal) if pid == self.job.cmd => {
-                        self.job.stop(signal).map_err(Cause::plain)?;
+                        self.job.stop(signal, Patience::Forever).map_err(Cause::plain)?;
                     }
                     Change::Stopped(_) => {}
                     Change::Ended(ended) => {

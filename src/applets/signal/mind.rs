@@ -148,12 +148,16 @@ impl Minder {
         self.job.ended.is_none() || self.handlers.iter().any(|handler| handler.pid.is_some())
     }
 
+    /// Until the next step against a CMD that takes too long.
+    fn patience(&self) -> Patience {
+        self.plan.as_ref().map_or(Patience::Forever, |plan| plan.patience)
+    }
+
     fn until_the_end(&mut self) -> Result<()> {
         while self.runs() {
-            let patience = self.plan.as_ref().map_or(Patience::Forever, |plan| plan.patience);
             let mut watched = vec![self.arrivals.as_fd()];
             watched.extend(self.parent.as_ref().map(AsFd::as_fd));
-            match ready(&watched, patience).map_err(plain)? {
+            match ready(&watched, self.patience()).map_err(plain)? {
                 Some(0) => {
                     for arrival in self.arrivals.take(64).map_err(plain)? {
                         self.hear(&arrival)?;
@@ -213,8 +217,9 @@ impl Minder {
                 return Ok(());
             }
         }
-        // What the box told its own group for the terminal's sake.
-        if arrival.is_sent() && arrival.pid == own_pid() {
+        // What the box told its own group for the terminal's sake, and what ended its own stop.
+        let is_own = arrival.is_sent() && arrival.pid == own_pid();
+        if is_own || (signal == Signal::CONT && arrival.is_timers()) {
             return Ok(());
         }
         if let Some(at) = self.handlers.iter().position(|handler| handler.signal == signal) {
@@ -250,7 +255,7 @@ impl Minder {
                     self.job.take_terminal();
                 }
                 Change::Stopped(signal) if pid == self.job.cmd => {
-                    self.job.stop(signal).map_err(plain)?;
+                    self.job.stop(signal, self.patience()).map_err(plain)?;
                 }
                 Change::Ended(_) => {
                     if let Some(at) =

@@ -17,8 +17,8 @@ use crate::sys::signals::{self, Disposition, Signal, block, on_parents_death, se
 
 /// With --ignore, --block, --default and --parent-death alone the box becomes CMD. With any other option it stays and minds
 /// CMD: what can be caught it forwards, translated by --map; CMD is in a process group of its own, which is given the terminal's
-/// foreground where the box has it, and stops and goes on together with the box. What the terminal sends goes to
-/// that group, everything else to CMD alone, which is continued where it is stopped and would not hear HUP, INT, QUIT or TERM. The
+/// foreground where the box has it, and stops and goes on together with the box, which --max-time does not wait for. What the
+/// terminal sends goes to that group, and --map and --on do not see it; everything else goes to CMD alone, which is continued where it is stopped and would not hear HUP, INT, QUIT or TERM. The
 /// exit status is CMD's, and the box dies by the signal that CMD died by; as init of a pid namespace, which cannot, it ends with 128+N.
 ///
 /// --kill-tree leaves no descendant of CMD alive when CMD ends, or when --max-time and its last --then are over. It needs

@@ -9,6 +9,7 @@ use super::{Crew, Work};
 use crate::sys::child::{Change, changed_and_used};
 use crate::sys::process::ended::Ended;
 use crate::sys::signals::{self, Arrival, Signal};
+use crate::sys::wait::Patience;
 
 /// Signals that ask to end, and end a box which feeds its stages.
 pub(super) const ENDING: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
@@ -36,7 +37,7 @@ impl Crew {
                 if !is_theirs {
                     self.send(signal);
                 }
-                signals::stop(signal)?;
+                signals::stop(signal, Patience::Forever)?;
                 if !signals::is_pending(Signal::CONT)? {
                     // Nobody stopped us, so nobody would continue them.
                     self.send(Signal::CONT);
@@ -80,7 +81,7 @@ impl Crew {
             let ended = match (change, &self.job) {
                 (Change::Ended(ended), _) => ended,
                 (Change::Stopped(signal), Some(job)) => {
-                    job.stop(signal)?;
+                    job.stop(signal, Patience::Forever)?;
                     // Now, since the same signal has stopped others, who are yet to be heard of.
                     if signals::is_pending(Signal::CONT)? {
                         job.go_on();
