@@ -262,6 +262,18 @@ fn zsh_offers_what_there_is() {
     check(&ZSH);
 }
 
+/// What zsh forks to ask what there is, is not.
+#[test]
+fn zsh_is_itself_once_among_the_processes() {
+    let world = World::new();
+    world.program("true").ok();
+    let name: &str = world.name("this-one").leak();
+    let words = Vec::leak([ZSH.words, &["-s", name]].concat());
+    let Some(terminal) = (Shell { words, ..ZSH }).open(&world, COMPLETIONS) else { return };
+    let screen = ZSH.lists(&terminal, "ipcbox signal send TERM ", &[name]);
+    assert_eq!(screen.matches(name).count(), 1, "{screen}");
+}
+
 #[test]
 fn fish_offers_what_there_is() {
     check(&FISH);

@@ -54,7 +54,7 @@ _ipcbox_live() {
     local -a words shown
     local line word
     local -i i width
-    for line in ${(f)"$(sh -c $_ipcbox_live sh $@)"}; do
+    for line in ${(f)"$(exec sh -c $_ipcbox_live sh $@)"}; do
         word=${line%%$'\t'*}
         words+=("$word")
         shown+=("${line#*$'\t'}")
