@@ -8,8 +8,10 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open, readlink};
 use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, stat};
 use nix::unistd::{getpid, pipe2, write};
+
+use super::process::numbers;
 
 /// Where a mailbox is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +81,10 @@ pub fn can_be_found() -> bool {
 ///
 /// # Errors
 /// `ENOENT`, `ENXIO`: the process or its mailbox has gone. `EACCES`: it is another user's. `ESTALE`: something else has
-/// taken its place.
+/// taken its place, or the process has one end of it alone.
 pub fn open_for(address: Address) -> Result<OwnedFd> {
-    let path = format!("/proc/{}/fd/{}", address.pid, address.fd);
+    let dir = format!("/proc/{}/fd", address.pid);
+    let path = format!("{dir}/{}", address.fd);
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
     // Looked at before it is opened: opening can do things where it is no pipe.
     let is_it = |file: FileStat| {
@@ -89,7 +92,21 @@ pub fn open_for(address: Address) -> Result<OwnedFd> {
             SFlag::from_bits_truncate(file.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFIFO;
         if is_pipe && file.st_ino == address.inode { Ok(()) } else { Err(Errno::ESTALE) }
     };
-    is_it(nix::sys::stat::stat(&*path)?)?;
+    is_it(stat(&*path)?)?;
+    // Who waits for an answer has both ends; a stage of a pipeline, which a forged address could name, has one.
+    let mut ends = Mode::empty();
+    let failed = |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
+    for fd in numbers(&dir).map_err(failed)? {
+        let path = format!("{dir}/{fd}");
+        if stat(&*path).and_then(is_it).is_ok() {
+            // The link's own bits are those by which it is open, proc_pid_fd(5).
+            ends |=
+                lstat(&*path).map_or(Mode::empty(), |link| Mode::from_bits_truncate(link.st_mode));
+        }
+    }
+    if !ends.contains(Mode::S_IRUSR | Mode::S_IWUSR) {
+        return Err(Errno::ESTALE);
+    }
     let fd = open(&*path, flags, Mode::empty())?;
     is_it(fstat(&fd)?)?;
     Ok(fd)

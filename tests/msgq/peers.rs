@@ -1,7 +1,9 @@
 //! Programs in C on the other side.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use nix::libc;
 
@@ -69,4 +71,20 @@ fn either_side_of_a_chat_is_one_command_line() {
     world.shell(&format!("printf 'hello\\0quit\\n\\0' | ipcbox msgq send {key} -0 -t $$")).ok();
     assert_eq!(lines(&program.end().stdout), ["helloquit"]);
     world.call("msgq stat @q").fails(3, "ENOENT");
+}
+
+#[test]
+fn a_forged_call_is_not_answered_into_a_pipeline() {
+    let world = World::new();
+    let Some(peer) = peer(&world) else { return };
+    world.call("msgq create @q").ok();
+    let stage = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let inode = fs::metadata(format!("/proc/{}/fd/0", stage.id())).unwrap().ino();
+    let kind = ((1 << 62) + inode).to_string();
+    let frame = format!("ipcbox-call-1 {} 0 {inode}\nforged", stage.id());
+    let key = world.call("key @q").ok();
+    Call::new(&peer).args(["send", key.trim(), &kind, &frame]).ok();
+    world.call("msgq serve @q --drain -- cat").stdout("").ok();
+    // Its input ends with this.
+    assert_eq!(stage.wait_with_output().unwrap().stdout, b"");
 }

@@ -38,8 +38,8 @@ use crate::target::Target;
 ///
 /// The frame, for programs that call or serve themselves: the message is the line "ipcbox-call-1 PID FD INODE" and then the
 /// payload. Its type is 2^62 plus the inode, or its priority 32767, which a POSIX server sees first. FD is the caller's end of a
-/// pipe, which the server opens as /proc/PID/fd/FD and compares by its inode. It writes the byte A when it begins;
-/// at the end the status in one byte, the length of the reply in eight, the lowest first, and the reply. Server and caller
+/// pipe, both of whose ends it has open; the server opens it as /proc/PID/fd/FD and compares its inode. It writes the byte A when it
+/// begins; at the end the status in one byte, the length of the reply in eight, the lowest first, and the reply. Server and caller
 /// belong to one user, and find each other in /proc.
 #[derive(Args)]
 pub struct Call {

@@ -43,7 +43,8 @@ use crate::target::Target;
 /// server ends, as not in time, when no message has come and no job has run for so long. A call has a type of its own, from 2^62 on: a server with --type gets none unless that is 0, or
 /// reaches that far (-N).
 /// Callers must be of the same user, and be found in /proc: what one of another pid namespace asks is dropped, as if it had gone. Whoever
-/// may send to the queue can forge a call, whose reply then goes into a pipe of the server's user that it names: he is trusted with that.
+/// may send to the queue can forge a call, whose reply then goes into a pipe that it names, where a process of the server's user has both ends
+/// of it open: he is trusted with that.
 #[derive(Args)]
 pub struct Serve {
     /// The queue
