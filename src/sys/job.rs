@@ -5,9 +5,10 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::Result;
 use nix::errno::Errno;
-use nix::unistd::getpgrp;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getpgrp, getpid};
 
-use super::child::{self, Start, Unstarted};
+use super::child::{self, Group, Reports, Standard, Start, Unstarted};
 use super::process::ended::Ended;
 use super::process::told;
 use super::signals::{self, Disposition, Set, Signal};
@@ -39,7 +40,7 @@ impl Job {
     ) -> std::result::Result<Self, Unstarted> {
         let terminal = terminal::controlling();
         let group = getpgrp().as_raw();
-        let in_front = terminal.as_ref().filter(|tty| terminal::foreground(tty) == Some(group));
+        let in_front = terminal.as_ref().filter(|tty| terminal::is_ours(tty));
         let how = Start {
             mask,
             dispositions,
@@ -61,6 +62,10 @@ impl Job {
 
     fn foreground(&self) -> Option<i32> {
         terminal::foreground(self.terminal.as_ref()?)
+    }
+
+    fn is_in_front(&self) -> bool {
+        self.terminal.as_ref().is_some_and(terminal::is_ours)
     }
 
     fn give_terminal(&self, group: i32) {
@@ -96,22 +101,23 @@ impl Job {
 
     /// The child was stopped: the box stops too, and with it the job that a shell knows, but not for longer than `patience`.
     pub fn stop(&self, signal: Signal, patience: Patience) -> Result<()> {
-        let front = self.foreground();
-        if asks(signal) && front == Some(self.group) {
+        if asks(signal) && self.is_in_front() {
             self.go_on();
             return Ok(());
         }
-        let had = front == Some(self.cmd);
+        let had = self.foreground() == Some(self.cmd);
         if signal == Signal::STOP && !had {
             return Ok(());
         }
         let by = if signal.stops() && signal != Signal::STOP { signal } else { Signal::TSTP };
         self.take_terminal();
-        if had || (asks(by) && self.terminal.is_some()) {
+        let is_job = had || (asks(by) && self.terminal.is_some());
+        if is_job {
             signals::kill(0, by)?;
         }
         signals::stop(by, patience)?;
-        if !signals::is_pending(Signal::CONT)? {
+        let was_stopped = signals::is_pending(Signal::CONT)? || (is_job && stops_but_for_init(by)?);
+        if !was_stopped {
             // Nobody stopped us, so nobody would continue the child.
             self.go_on();
         }
@@ -120,7 +126,7 @@ impl Job {
 
     /// The job goes on: the child's group has the terminal again where the job has it.
     pub fn go_on(&self) {
-        if self.ended.is_none() && self.foreground() == Some(self.group) {
+        if self.ended.is_none() && self.is_in_front() {
             self.give_terminal(self.cmd);
         }
         self.to_group(Signal::CONT);
@@ -136,6 +142,30 @@ impl Job {
             let _ = signals::kill(self.cmd, signal);
         }
     }
+}
+
+/// Whether the box cannot stop, as init of a pid namespace, but the rest of its group has: for a shell outside, which continues it.
+/// A child in the group tells; the kernel stops it only where somebody would continue it.
+fn stops_but_for_init(by: Signal) -> Result<bool> {
+    if getpid().as_raw() != 1 {
+        return Ok(false);
+    }
+    let how = Start {
+        mask: Set::ALL,
+        dispositions: &[],
+        parent_death: Some(Signal::KILL),
+        terminal: None,
+    };
+    let reports = Reports::new()?;
+    let stop = || signals::stop(by, Patience::Forever).err().unwrap_or(Errno::EINTR);
+    let child = child::begin(&how, Group::Same, Standard::default(), (&reports, 0), stop)?;
+    let wait = |flags| waitpid(Pid::from_raw(child), flags);
+    let has_stopped = matches!(wait(Some(WaitPidFlag::WUNTRACED))?, WaitStatus::Stopped(..));
+    if has_stopped {
+        signals::kill(child, Signal::KILL)?;
+        wait(None)?;
+    }
+    Ok(has_stopped)
 }
 
 /// Whether a signal says that a group in the background wants the terminal.

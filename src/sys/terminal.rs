@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::sys::stat::Mode;
-use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
+use nix::unistd::{Pid, getpgrp, read, tcgetpgrp, tcsetpgrp};
 
 use super::signals::{self, Signal};
 
@@ -24,6 +24,13 @@ pub fn controlling() -> Option<OwnedFd> {
 #[must_use]
 pub fn foreground(terminal: impl AsFd) -> Option<i32> {
     tcgetpgrp(terminal).ok().map(Pid::as_raw)
+}
+
+/// Whether the process's own group is in the foreground; SIGTTIN has to be blocked. Numbers do not tell: in a pid namespace that of
+/// every group from outside is 0. But in the background nobody may read, be it nothing.
+#[must_use]
+pub fn is_ours(terminal: &OwnedFd) -> bool {
+    read(terminal, &mut []) != Err(Errno::EIO)
 }
 
 /// How many columns it has, `TIOCGWINSZ`; `None` where it does not know.

@@ -3,7 +3,7 @@
 
 use nix::libc;
 
-use crate::support::{Terminal, World, eventually};
+use crate::support::{Call, Terminal, World, eventually, holds};
 
 fn open(world: &World) -> Option<Terminal> {
     Terminal::open(world, &["bash", "--norc", "--noprofile", "-i"], &[])
@@ -203,4 +203,67 @@ fn where_nobody_would_continue_it_a_command_is_not_stopped() {
         assert_ne!(state(cat), Some('T'));
         terminal.types("\u{4}");
     });
+}
+
+/// Below the shell, as init of a pid namespace, and so that the shell sees neither it nor CMD.
+fn below_init() -> Option<String> {
+    let user = if nix::unistd::geteuid().is_root() { "" } else { "--user --map-root-user" };
+    let unshare = format!("unshare {user} --pid --fork --mount-proc");
+    let call = Call::new("sh").args(["-c", &format!("{unshare} true")]);
+    if !call.output().status.success() {
+        crate::support::skip("no pid namespace may be made here");
+        return None;
+    }
+    Some(format!("{unshare} $BOX signal run --reap -- cat"))
+}
+
+#[test]
+fn an_init_that_cannot_stop_leaves_the_terminal_to_the_shell() {
+    let world = World::new();
+    let Some(line) = below_init() else { return };
+    let Some(terminal) = open(&world) else { return };
+    terminal.types(&format!("{line}\n"));
+    let cat = terminal.in_front("cat", libc::SYS_read);
+    for again in ["", "bg\n"] {
+        terminal.types("\u{1a}");
+        terminal.says("Stopped");
+        terminal.types(again);
+        eventually("it is stopped", || state(cat) == Some('T'));
+        terminal.types("read x; echo +$x+\n");
+        terminal.in_front("bash", libc::SYS_read);
+        assert!(holds(|| state(cat) == Some('T')));
+        terminal.types("word\n");
+        terminal.says("+word+");
+        knows_it_stopped(&terminal);
+        terminal.types("fg\n");
+        assert_eq!(terminal.in_front("cat", libc::SYS_read), cat);
+        terminal.types("hello\n");
+        terminal.says("hello\r\nhello\r\n");
+    }
+    terminal.types("\u{4}");
+    terminal.says("ask> ");
+    terminal.types("echo =$?=\n");
+    terminal.says("=0=");
+    // In the background from the start.
+    terminal.types(&format!("{line} &\n"));
+    knows_it_stopped(&terminal);
+    terminal.types("fg\n");
+    terminal.in_front("cat", libc::SYS_read);
+    terminal.types("\u{4}");
+    terminal.says("ask> ");
+}
+
+#[test]
+fn below_an_init_that_nobody_would_continue_a_command_is_not_stopped() {
+    let world = World::new();
+    let Some(line) = below_init() else { return };
+    let Some(terminal) = open(&world) else { return };
+    terminal.types(&format!("exec {line}\n"));
+    let cat = terminal.in_front("cat", libc::SYS_read);
+    terminal.types("\u{1a}");
+    terminal.says("^Z");
+    terminal.types("two\n");
+    terminal.says("two\r\ntwo\r\n");
+    assert_ne!(state(cat), Some('T'));
+    terminal.types("\u{4}");
 }
