@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{ErrorKind, Seek, Write};
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 use nix::Result;
@@ -14,7 +14,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
 
 use super::caught;
 
@@ -151,6 +151,47 @@ pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
             Err(Errno::EINTR) => caught::calm()?,
             answer => return answer,
         }
+    }
+}
+
+/// Somewhere to write what there is room for without ever waiting. A pipe that has room takes up to 4096 bytes at once; a socket
+/// is asked not to wait, and of a terminal, where no flag of a write says so, this is an opening of the box's own.
+#[derive(Debug)]
+pub struct Outlet {
+    fd: OwnedFd,
+    /// It is a socket.
+    pub is_socket: bool,
+}
+
+impl Outlet {
+    /// Where `fd` leads.
+    pub fn new(fd: OwnedFd) -> Result<Self> {
+        let is_socket = fstat(&fd)?.st_mode & libc::S_IFMT == libc::S_IFSOCK;
+        let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let path = || format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let opened = is_terminal(&fd).then(|| open(&*path(), flags, Mode::empty()).ok());
+        Ok(Self { fd: opened.flatten().unwrap_or(fd), is_socket })
+    }
+
+    /// Writes what there is room for.
+    ///
+    /// # Errors
+    /// `EAGAIN`: nothing.
+    pub fn write(&self, bytes: &[u8]) -> Result<usize> {
+        if !self.is_socket {
+            return write(&self.fd, bytes);
+        }
+        let fd = self.fd.as_raw_fd();
+        let (at, len) = (bytes.as_ptr().cast(), bytes.len());
+        // SAFETY: the bytes live through the call, which reads them.
+        Errno::result(unsafe { libc::send(fd, at, len, libc::MSG_DONTWAIT) })
+            .map(isize::cast_unsigned)
+    }
+}
+
+impl AsFd for Outlet {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

@@ -1,14 +1,18 @@
 //! `pipe tee`.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::Command;
 
 use nix::libc;
+use nix::pty::openpty;
 use nix::sys::signal::Signal;
 
 use super::{children, pipe};
-use crate::support::{Child, World, eventually, lines, skip};
+use crate::support::{BINARY, Child, World, eventually, lines, signal, skip};
 
 /// Those that end a filter.
 const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
@@ -250,4 +254,43 @@ fn an_ignored_signal_does_not_end_it() {
     tee.signal(Signal::SIGHUP);
     tee.signal(Signal::SIGTERM);
     assert_eq!(tee.code(), 143);
+}
+
+/// A socket, as below ssh, and a terminal that nobody reads take less than a pipe says that it does.
+#[test]
+fn a_signal_ends_it_wherever_its_output_is_full() {
+    for line in ["tee", "merge -- yes"] {
+        for is_terminal in [false, true] {
+            let (mine, theirs): (OwnedFd, OwnedFd) = if is_terminal {
+                let terminal = openpty(None, None).unwrap();
+                (terminal.master, terminal.slave)
+            } else {
+                let (mine, theirs) = UnixStream::pair().unwrap();
+                (mine.into(), theirs.into())
+            };
+            let mut command = Command::new(BINARY);
+            command.arg("pipe").args(line.split(' ')).stdin(File::open("/dev/zero").unwrap());
+            let mut child = command.stdout(theirs).spawn().unwrap();
+            let pid = child.id().cast_signed();
+            let call = || fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+            let waits = format!("{} ", libc::SYS_ppoll);
+            let mut seen = 0;
+            // Not between two writes.
+            eventually("its output is full", || {
+                seen = if call().starts_with(&waits) { seen + 1 } else { 0 };
+                seen > 20
+            });
+            // The first one is merge's command's.
+            let mut ended = None;
+            eventually("it ends", || {
+                ended = child.try_wait().unwrap();
+                if ended.is_none() {
+                    signal(pid, Signal::SIGTERM);
+                }
+                ended.is_some()
+            });
+            assert_eq!(ended.unwrap().signal(), Some(libc::SIGTERM), "{line} {is_terminal}");
+            drop(mine);
+        }
+    }
 }

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use super::crew::{Crew, unmade};
 use crate::exit::{Cause, Exit, lines};
 use crate::output::tell;
+use crate::sys::fds::Outlet;
 use crate::sys::wait::{Want, any};
 use crate::sys::{fds, pipe, terminal};
 
@@ -26,12 +27,12 @@ const FEW: usize = 8;
 /// Somebody who gets all bytes.
 pub struct Consumer {
     name: String,
-    to: OwnedFd,
+    to: Outlet,
     /// Its own pipe in between; the last one has none.
     between: Option<(OwnedFd, OwnedFd)>,
     /// How many bytes of this round it has yet to get.
     pending: usize,
-    /// The kernel does not move bytes there.
+    /// The kernel does not move bytes there, or would wait.
     copies: bool,
     /// Those of `pending` that are in this process.
     held: Vec<u8>,
@@ -39,8 +40,10 @@ pub struct Consumer {
 
 impl Consumer {
     /// Somebody who has got nothing yet.
-    pub const fn new(name: String, to: OwnedFd) -> Self {
-        Self { name, to, between: None, pending: 0, copies: false, held: Vec::new() }
+    pub fn new(name: String, to: OwnedFd) -> nix::Result<Self> {
+        let to = Outlet::new(to)?;
+        let copies = to.is_socket;
+        Ok(Self { name, to, between: None, pending: 0, copies, held: Vec::new() })
     }
 
     /// Gives it what it takes now of what it has yet to get.
@@ -64,7 +67,7 @@ impl Consumer {
                 let count = fds::read(from, &mut self.held).inspect_err(|_| self.held.clear())?;
                 self.held.truncate(count);
             }
-            let count = fds::write(&self.to, &self.held)?;
+            let count = self.to.write(&self.held)?;
             self.held.drain(..count);
             self.pending -= count;
         }

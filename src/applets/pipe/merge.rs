@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -20,6 +20,7 @@ use crate::exit::{Cause, Exit};
 use crate::output::is_colored;
 use crate::sys::child::Standard;
 use crate::sys::events::Events;
+use crate::sys::fds::Outlet;
 use crate::sys::signals::{self, Signal};
 use crate::sys::wait::{Patience, Want, any, ready};
 use crate::sys::{fds, pipe};
@@ -167,7 +168,9 @@ struct Merging {
     turn: Option<usize>,
     /// Who writes a line in pieces to standard output and error.
     floor: [Option<usize>; 2],
-    /// Whether standard output and error are closed, or took no more when the time was over.
+    /// Standard output and error.
+    outlets: [Outlet; 2],
+    /// Whether they are closed, or took no more when the time was over.
     closed: [bool; 2],
 }
 
@@ -179,7 +182,8 @@ impl Merging {
         }
         events.watch(crew.fd(), streams.len())?;
         let turn = keep_order.then_some(0);
-        Ok(Self { streams, events, turn, floor: [None; 2], closed: [false; 2] })
+        let outlets = [Outlet::new(fds::copy_of(1)?)?, Outlet::new(fds::copy_of(2)?)?];
+        Ok(Self { streams, events, turn, floor: [None; 2], outlets, closed: [false; 2] })
     }
 
     fn merge(&mut self, crew: &mut Crew) -> Result<()> {
@@ -302,10 +306,10 @@ impl Merging {
 
     /// Writes to standard output or error. Signals are heard meanwhile.
     fn put(&mut self, to: usize, mut bytes: &[u8], crew: &mut Crew) -> Result<()> {
-        let fd: BorrowedFd = if to == 0 { fds::stdout() } else { fds::stderr() };
+        let outlet = &self.outlets[to];
         while !bytes.is_empty() && !self.closed[to] {
             let patience = if crew.is_over() { Patience::Never } else { crew.patience() };
-            let came = any(&[(fd, Want::Room), (crew.fd(), Want::Bytes)], patience)?;
+            let came = any(&[(outlet.as_fd(), Want::Room), (crew.fd(), Want::Bytes)], patience)?;
             crew.go_on(came[1])?;
             if !came[0] {
                 if crew.is_over() {
@@ -316,7 +320,7 @@ impl Merging {
                 continue;
             }
             // So much can be written without waiting where there is room at all.
-            match fds::write(fd, &bytes[..bytes.len().min(pipe::ATOMIC)]) {
+            match outlet.write(&bytes[..bytes.len().min(pipe::ATOMIC)]) {
                 Ok(count) => bytes = &bytes[count..],
                 Err(Errno::EAGAIN) => {}
                 Err(Errno::EPIPE) => self.closed[to] = true,

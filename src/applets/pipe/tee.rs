@@ -111,7 +111,7 @@ impl Tee {
             });
             let name = path.display().to_string();
             let file = file.with_context(|| format!("cannot write to {name}"))?;
-            Ok(Consumer::new(name, file.into()))
+            Ok(Consumer::new(name, file.into())?)
         };
         files.map(open).collect()
     }
@@ -119,9 +119,9 @@ impl Tee {
 
 fn standard_output() -> Result<Consumer> {
     let name = "standard output".to_owned();
+    let unwritten = format!("cannot write to {name}");
     let writes = fds::can_write(fds::stdout()).and_then(|()| fds::copy_of(1));
-    let fd = writes.with_context(|| format!("cannot write to {name}"))?;
-    Ok(Consumer::new(name, fd))
+    writes.and_then(|fd| Consumer::new(name, fd)).context(unwritten)
 }
 
 /// Starts the commands, each reading a pipe.
@@ -137,7 +137,7 @@ fn start(crew: &mut Crew, commands: Vec<Command>, to_stdout: bool) -> Result<Vec
         };
         crew.add(command, standard)?;
         let name = crew.stages.last().map_or_else(String::new, ToString::to_string);
-        consumers.push(Consumer::new(name, write));
+        consumers.push(Consumer::new(name, write)?);
     }
     Ok(consumers)
 }
