@@ -182,13 +182,12 @@ impl Slots {
             for (number, index) in free.take(count - taken.len()) {
                 let claim = [Op::new(index, 0).nowait(), Op::new(index, 1).undo().nowait()];
                 match self.set.operate(&claim, Patience::Forever) {
-                    Ok(()) => taken.push(number),
+                    Ok(()) => taken.insert(taken.partition_point(|it| *it < number), number),
                     Err(Errno::EAGAIN) => break,
                     Err(errno) => return Err(errno),
                 }
             }
         }
-        taken.sort_unstable();
         Ok(taken)
     }
 }

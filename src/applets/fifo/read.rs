@@ -154,7 +154,7 @@ impl Read {
     fn start<'a>(&self, mut sources: Vec<Source<'a>>, deadline: Deadline) -> Result<Reading<'a>> {
         let events = Events::new()?;
         if self.records.is_some() {
-            take_turns(&mut sources, &deadline)?;
+            take_turns(&sources, &deadline)?;
         }
         let mut capacity = 0;
         for (which, source) in sources.iter_mut().enumerate() {
@@ -185,9 +185,12 @@ impl Read {
 }
 
 /// Waits for the other readers that count records. All lock several FIFOs in the same order.
-fn take_turns(sources: &mut [Source], deadline: &Deadline) -> Result<()> {
-    sources.sort_unstable_by_key(|source| (source.seen.device, source.seen.inode));
-    for fd in sources.iter().filter_map(|source| source.fd.as_ref()) {
+fn take_turns(sources: &[Source], deadline: &Deadline) -> Result<()> {
+    let place = |source: &&Source| Some((source.seen.device, source.seen.inode));
+    let mut last = None;
+    while let Some(next) = sources.iter().filter(|it| place(it) > last).min_by_key(place) {
+        last = place(&next);
+        let Some(fd) = &next.fd else { continue };
         fifo::lock(fd, deadline.patience).map_err(|errno| match errno {
             Errno::EAGAIN => deadline.missed("another reader did not end its turn").into(),
             errno => Error::from(errno),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::Ipcs;
+use super::list::sort;
 use crate::args::showing::Streaming;
 use crate::exit::Exit;
 use crate::inventory::columns::{self, Record};
@@ -60,7 +61,7 @@ fn changes(
         now.insert(object.place(), object);
     }
     let mut gone: Vec<Object> = before.into_values().collect();
-    gone.sort_unstable_by_key(Object::id);
+    sort(&mut gone, "id")?;
     let records: Vec<Record> = gone
         .iter()
         .map(|object| record(object, "gone"))
