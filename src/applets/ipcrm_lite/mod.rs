@@ -3,32 +3,28 @@
 //! What util-linux's `ipcrm` can be told is done as it does it ([`original`]). A TARGET and a filter are looked at before: what
 //! is in use stays, and so does what has changed since.
 
+mod chosen;
 mod original;
 mod victims;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::io::{BufRead, stdin};
 
 use anyhow::{Context, Error, Result, bail};
 use clap::Args;
-use nix::errno::Errno;
-use nix::unistd::geteuid;
 
+use self::chosen::{Chosen, ChosenBy};
 use self::original::Original;
 use self::victims::{Victims, Word};
 use super::{Applet, Entry, Verb};
-use crate::args::explain::denied;
-use crate::args::numbers::counted;
 use crate::args::showing::Showing;
-use crate::exit::{Cause, Exit, each, line};
+use crate::exit::{Cause, Exit, each};
 use crate::inventory::columns::{self, Record};
-use crate::inventory::evidence::{Evidence, Use, is_boxes_own};
+use crate::inventory::evidence::is_boxes_own;
 use crate::inventory::filter::Filters;
 use crate::inventory::{KINDS, Object, Place, find};
 use crate::output;
-use crate::sys::fds;
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target};
 
@@ -156,30 +152,6 @@ impl Verb for AsIpcrm {
 
     fn run(self) -> Result<Exit> {
         self.remove.remove(true)
-    }
-}
-
-/// An object that is to go.
-struct Chosen {
-    object: Object,
-    by: ChosenBy,
-}
-
-/// What an object was chosen by.
-enum ChosenBy {
-    Target(Target),
-    /// A letter of util-linux's: it goes although it is in use.
-    Letter,
-    Filter,
-}
-
-/// As in a message: a TARGET as it was typed.
-impl std::fmt::Display for Chosen {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        match &self.by {
-            ChosenBy::Target(target) => target.fmt(f),
-            ChosenBy::Letter | ChosenBy::Filter => self.object.fmt(f),
-        }
     }
 }
 
@@ -320,78 +292,6 @@ impl Remove {
         Ok(found.into_iter().map(chosen).collect())
     }
 
-    fn remove_chosen(&self, chosen: Vec<Chosen>, by_filter: bool) -> Result<Exit> {
-        if chosen.is_empty() {
-            return Ok(Exit::Done);
-        }
-        let objects: Vec<Object> = chosen.iter().map(|one| one.object.clone()).collect();
-        let evidence = if self.force { None } else { Some(Evidence::gather(&objects)) };
-        let mut free = Vec::new();
-        let skipped = each(chosen, |one| {
-            let use_of = evidence.as_ref().filter(|_| !matches!(one.by, ChosenBy::Letter));
-            let words = use_of.and_then(|evidence| in_the_way(evidence, &one.object));
-            let Some(words) = words else {
-                free.push(one);
-                return Ok(());
-            };
-            Err(Cause::new(Exit::Failed, words).hint("--force removes it all the same"))
-                .with_context(|| format!("cannot remove {one}"))
-        });
-        if self.dry_run {
-            self.show(&free.iter().map(|one| one.object.clone()).collect::<Vec<_>>())?;
-            return skipped;
-        }
-        if by_filter && !free.is_empty() && !self.yes {
-            let refused = confirm(free.len()).map(|()| Exit::Done);
-            if refused.is_err() {
-                return each([refused, skipped], |outcome| outcome.map(drop));
-            }
-        }
-        let mut gone = Vec::new();
-        let removed = each(free, |one| {
-            let doing = format!("removing {}", one.object);
-            match (self.verbose, self.showing.json) {
-                (false, _) => {}
-                // Standard output is for records then.
-                (true, true) => output::tell(&line(NAME, doing)),
-                (true, false) => {
-                    output::print(format!("{}\n", output::visible(&doing, &[])).as_bytes())?;
-                }
-            }
-            let outcome = self.remove_one(&one);
-            outcome.with_context(|| format!("cannot remove {one}"))?;
-            gone.push(one.object);
-            Ok(())
-        });
-        if self.showing.json {
-            self.show(&gone)?;
-        }
-        each([skipped, removed], |outcome| outcome.map(drop))
-    }
-
-    fn remove_one(&self, one: &Chosen) -> Result<()> {
-        let removed = find::again(&one.object).and_then(|object| find::remove(&object));
-        match removed {
-            Ok(()) => Ok(()),
-            // What a filter chose was to go; that it went by itself is no failure.
-            Err(Errno::EINVAL | Errno::ENOENT | Errno::EIDRM)
-                if self.missing_ok || matches!(one.by, ChosenBy::Filter) =>
-            {
-                Ok(())
-            }
-            Err(errno @ (Errno::EINVAL | Errno::ENOENT | Errno::EIDRM)) => {
-                bail!(Cause::told(errno, "it was removed meanwhile").exit(Exit::Missing))
-            }
-            Err(Errno::ESTALE) => {
-                bail!(Cause::new(Exit::Failed, "it has changed since it was looked at"))
-            }
-            Err(errno @ (Errno::EPERM | Errno::EACCES)) => {
-                bail!(denied(errno, one.object.owned().map(|(uid, _, _)| uid)))
-            }
-            Err(errno) => Err(errno.into()),
-        }
-    }
-
     fn show(&self, objects: &[Object]) -> Result<()> {
         let names = columns::names(objects);
         let record = |object| Record { object, names: &names, verdict: None };
@@ -400,45 +300,6 @@ impl Remove {
     }
 }
 
-/// What keeps an object from being removed without `--force`.
-fn in_the_way(evidence: &Evidence, object: &Object) -> Option<String> {
-    let people = match evidence.of(object) {
-        Use::By(people) => people,
-        // Somebody else's stays anyway, and the kernel's word for that is the better one.
-        Use::Unknown if may_remove(object) && evidence.is_in_doubt(object) => {
-            return Some("not everybody can be looked at who may use it".into());
-        }
-        Use::Unknown | Use::Free => return None,
-    };
-    let people: Vec<String> = people.iter().map(ToString::to_string).collect();
-    Some(format!("it is in use: {}", people.join(", ")))
-}
-
-fn may_remove(object: &Object) -> bool {
-    let user = geteuid();
-    user.is_root() || object.is_of(user.as_raw())
-}
-
 fn error_is_missing(error: &Error) -> bool {
     Exit::of(error) == Exit::Missing
-}
-
-/// Asks on a terminal whether so many objects shall go.
-fn confirm(count: usize) -> Result<()> {
-    let objects = counted(count, "object");
-    let refused =
-        |words: &str| Cause::new(Exit::Usage, format!("cannot remove {objects}: {words}"));
-    if !fds::is_terminal(fds::stdin()) || !fds::is_terminal(fds::stderr()) {
-        bail!(
-            refused("a filter removes without asking only with --yes")
-                .hint("--dry-run shows what would go")
-        );
-    }
-    output::tell(&format!("{NAME}: remove {objects}? [y/N] "));
-    let mut answer = String::new();
-    stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
-    if !["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
-        bail!(refused("it was not confirmed").exit(Exit::Failed));
-    }
-    Ok(())
 }
