@@ -282,10 +282,10 @@ impl Case<'_> {
             // Somebody else has removed what was to be removed at the end.
             (libc::SYS_openat | libc::SYS_newfstatat | libc::SYS_unlinkat, ENOENT) => {
                 line.contains("--rm") && self.report.status == self.usual.done.status
-                    || words(&["--kill-tree needs /proc"])
+                    || words(&["does not tell of children"])
             }
             // There is no such /proc.
-            (libc::SYS_readlink, ENOENT) => words(&["--kill-tree needs /proc"]),
+            (libc::SYS_readlink, ENOENT) => words(&["does not tell of children"]),
             _ => false,
         }
     }
