@@ -78,6 +78,12 @@ impl Signal {
         (libc::SIGRTMIN(), libc::SIGRTMAX())
     }
 
+    /// Whether it asks a process to end: one that is stopped would not hear it.
+    #[must_use]
+    pub fn asks_to_end(self) -> bool {
+        [Self::HUP, Self::INT, Self::QUIT, Self::TERM].contains(&self)
+    }
+
     /// Whether its default action stops a process.
     #[must_use]
     pub fn stops(self) -> bool {

@@ -34,6 +34,15 @@ fn each(act: impl Fn(&World, &Terminal, &str)) {
     }
 }
 
+/// The shell has the terminal: it reads a word there, and `meanwhile` is true before.
+fn is_the_shells(terminal: &Terminal, meanwhile: impl FnOnce()) {
+    terminal.types("read x; echo +$x+\n");
+    terminal.in_front("bash", libc::SYS_read);
+    meanwhile();
+    terminal.types("word\n");
+    terminal.says("+word+");
+}
+
 #[test]
 fn a_job_stops_goes_on_and_is_interrupted() {
     each(|_, terminal, run| {
@@ -55,11 +64,7 @@ fn a_job_stops_goes_on_and_is_interrupted() {
         terminal.says("ask> ");
         terminal.types("echo =$?=\n");
         terminal.says("=130=");
-        // The shell has the terminal again.
-        terminal.types("read x; echo +$x+\n");
-        terminal.in_front("bash", libc::SYS_read);
-        terminal.types("word\n");
-        terminal.says("+word+");
+        is_the_shells(terminal, || {});
     });
 }
 
@@ -229,11 +234,7 @@ fn an_init_that_cannot_stop_leaves_the_terminal_to_the_shell() {
         terminal.says("Stopped");
         terminal.types(again);
         eventually("it is stopped", || state(cat) == Some('T'));
-        terminal.types("read x; echo +$x+\n");
-        terminal.in_front("bash", libc::SYS_read);
-        assert!(holds(|| state(cat) == Some('T')));
-        terminal.types("word\n");
-        terminal.says("+word+");
+        is_the_shells(&terminal, || assert!(holds(|| state(cat) == Some('T'))));
         knows_it_stopped(&terminal);
         terminal.types("fg\n");
         assert_eq!(terminal.in_front("cat", libc::SYS_read), cat);

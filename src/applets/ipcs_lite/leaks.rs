@@ -244,8 +244,7 @@ impl Minder {
             return;
         }
         self.job.to_group(signal);
-        // One that is stopped would not hear it.
-        if [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT].contains(&signal) {
+        if signal.asks_to_end() {
             self.job.to_group(Signal::CONT);
         }
     }

@@ -9,7 +9,6 @@ use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 use nix::unistd::{Pid, getpgid, getpgrp};
 
-use self::hear::ENDING;
 use super::stage::{End, Readers, Stage, Verdict, judge};
 use crate::args::command::Command;
 use crate::args::duration;
@@ -252,10 +251,10 @@ impl Crew {
         }
     }
 
-    /// Passes a signal on. One that is stopped would not hear that it is to end.
+    /// Passes a signal on, so that one that is stopped hears it too.
     fn pass(&self, signal: Signal) {
         self.send(signal);
-        if ENDING.contains(&signal) {
+        if signal.asks_to_end() {
             self.send(Signal::CONT);
         }
     }

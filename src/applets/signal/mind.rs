@@ -304,7 +304,7 @@ impl Minder {
         if sent == Err(Errno::EAGAIN) {
             let _ = signals::kill(self.job.cmd, signal);
         }
-        if is_to_end(signal) && told::stat(self.job.cmd).is_ok_and(|stat| stat.is_stopped()) {
+        if signal.asks_to_end() && told::stat(self.job.cmd).is_ok_and(|stat| stat.is_stopped()) {
             let _ = signals::kill(self.job.cmd, Signal::CONT);
         }
     }
@@ -312,8 +312,8 @@ impl Minder {
     fn to_handlers(&self, signal: Signal) {
         for pid in self.handlers.iter().filter_map(|handler| handler.pid) {
             let _ = signals::kill(-pid, signal);
-            // One that has stopped, as a reader of the terminal that it does not have, would not hear it.
-            if is_to_end(signal) {
+            // One can have stopped, as a reader of the terminal that it does not have.
+            if signal.asks_to_end() {
                 let _ = signals::kill(-pid, Signal::CONT);
             }
         }
@@ -382,11 +382,6 @@ impl Minder {
         }
         Ok(true)
     }
-}
-
-/// Whether a signal asks a process to end.
-fn is_to_end(signal: Signal) -> bool {
-    [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM].contains(&signal)
 }
 
 fn own_pid() -> i32 {

@@ -11,8 +11,6 @@ use crate::sys::process::ended::Ended;
 use crate::sys::signals::{self, Arrival, Signal};
 use crate::sys::wait::Patience;
 
-/// Signals that ask to end, and end a box which feeds its stages.
-pub(super) const ENDING: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
 /// What comes so soon after the first of these is the same wish: timeout(1) sends one to its child and to the group.
 const SAME: Duration = Duration::from_millis(100);
 
@@ -47,7 +45,7 @@ impl Crew {
                 if !is_theirs {
                     self.pass(signal);
                 }
-                if work == Work::Feeds && ENDING.contains(&signal) {
+                if work == Work::Feeds && signal.asks_to_end() {
                     self.ask(signal)?;
                 }
             }
