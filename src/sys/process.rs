@@ -60,10 +60,14 @@ pub fn descriptor(pid: i32, fd: i32) -> Result<OwnedFd> {
 /// The number of a pidfd in the kernel's file system of them, which no other process ever has. `None` where the kernel is older
 /// than 6.9 and gives all the same one.
 pub fn inode(process: impl AsFd) -> Result<Option<u64>> {
+    Ok(if is_in_pidfs(&process)? { Some(fstat(&process)?.st_ino) } else { None })
+}
+
+/// Whether pidfds have a file system of their own, as they do from Linux 6.9 on.
+fn is_in_pidfs(process: impl AsFd) -> Result<bool> {
     /// Of `<linux/magic.h>`.
     const PID_FS_MAGIC: FsType = FsType(0x5049_4446);
-    let is_own = fstatfs(&process)?.filesystem_type() == PID_FS_MAGIC;
-    Ok(if is_own { Some(fstat(&process)?.st_ino) } else { None })
+    Ok(fstatfs(&process)?.filesystem_type() == PID_FS_MAGIC)
 }
 
 /// The command line of a process, its arguments separated by blanks; of a process without one (a kernel

@@ -1,69 +1,13 @@
 //! Kernels that are older or built with less, and containers that forbid calls: a seccomp filter denies a call for good, with
 //! ENOSYS as a kernel that has none, or with EPERM as containers do.
 
-use std::io;
-
 use nix::errno::Errno;
-use nix::libc::{self, c_long, sock_filter, sock_fprog};
+use nix::libc::{self, c_long};
 
 use super::judge;
 use super::verbs::VERBS;
-use crate::support::{World, code};
-
-/// Which calls of a number are denied.
-#[derive(Debug, Clone, Copy)]
-enum Where {
-    /// All.
-    Always,
-    /// Those whose argument in this place is this.
-    Is(u32, u32),
-    /// Those whose argument in this place has this bit.
-    Has(u32, u32),
-}
-
-use Where::{Always, Has, Is};
-
-/// Denies a call from now on, in the process that is to become the box.
-fn deny(call: c_long, place: Where, errno: Errno) -> io::Result<()> {
-    // The codes are below 256.
-    let step = |code: u32, k: u32, jt: u8, jf: u8| sock_filter {
-        code: u16::try_from(code).unwrap_or_default(),
-        jt,
-        jf,
-        k,
-    };
-    let statement = |code: u32, k: u32| step(code, k, 0, 0);
-    let jump = |code: u32, k: u32, yes: u8, no: u8| step(libc::BPF_JMP | code, k, yes, no);
-    let (load, ret) = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, libc::BPF_RET | libc::BPF_K);
-    let number = u32::try_from(call).map_err(io::Error::other)?;
-    let argument = match place {
-        Always => None,
-        Is(place, value) => Some((place, libc::BPF_JEQ, value)),
-        Has(place, bit) => Some((place, libc::BPF_JSET, bit)),
-    };
-    let allow = if argument.is_none() { 1 } else { 3 };
-    // struct seccomp_data: the number at 0, the arguments from 16 on, their low halves first.
-    let mut program = vec![statement(load, 0), jump(libc::BPF_JEQ, number, 0, allow)];
-    if let Some((place, test, value)) = argument {
-        program.push(statement(load, 16 + 8 * place));
-        program.push(jump(test, value, 0, 1));
-    }
-    program.push(statement(ret, libc::SECCOMP_RET_ERRNO | errno as u32));
-    program.push(statement(ret, libc::SECCOMP_RET_ALLOW));
-    let filter = sock_fprog {
-        len: u16::try_from(program.len()).map_err(io::Error::other)?,
-        filter: program.as_mut_ptr(),
-    };
-    // SAFETY: plain integers.
-    #[allow(unsafe_code)]
-    Errno::result(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
-    // SAFETY: the filter and its program live through the call.
-    #[allow(unsafe_code)]
-    Errno::result(unsafe {
-        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter)
-    })?;
-    Ok(())
-}
+use crate::support::Where::{self, Always, Has, Is};
+use crate::support::{World, code, deny};
 
 /// Calls that a kernel can lack or a container forbid.
 const CALLS: &[(c_long, Where)] = &[

@@ -1,10 +1,11 @@
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::Signal;
 
 use super::{Puppet, field};
-use crate::support::{World, eventually, holds, lines};
+use crate::support::{Where, World, deny, eventually, holds, lines};
 
 /// Whether the kernel tells how a reaped process ended.
 fn kernel_tells(world: &World) -> bool {
@@ -83,6 +84,33 @@ fn of_somebody_elses_process_the_kernel_tells_when_it_was_reaped() {
     drop(puppet.0.stdin.take());
     assert_eq!(puppet.status(), 0);
     assert_eq!(join.code(), 3);
+}
+
+/// Linux before 6.9 has no event for it, and no file system for pidfds, by which join recognises it.
+#[test]
+fn reaping_is_noticed_without_an_event() {
+    let world = World::new();
+    for forbidden in [None, Some(libc::SYS_pidfd_send_signal)] {
+        let Some(mut puppet) = Puppet::be(&["zombie"]) else { return };
+        let pid = puppet.1.clone();
+        let old = |words: &str| {
+            world.call(&format!("signal join {pid} {words}")).before(move || {
+                deny(libc::SYS_fstatfs, Where::Always, Errno::ENOSYS)?;
+                // How it ended is not read from /proc either.
+                deny(libc::SYS_readlink, Where::Always, Errno::EACCES)?;
+                forbidden.map_or(Ok(()), |call| deny(call, Where::Always, Errno::EPERM))
+            })
+        };
+        old("-n").fails(124, "its parent alone may know how");
+        old("-w 30ms").fails(124, "its parent alone may know how");
+        let mut join = old("").start().blocked_in(libc::SYS_ppoll);
+        assert!(holds(|| join.runs()));
+        drop(puppet.0.stdin.take());
+        assert_eq!(puppet.status(), 0);
+        let output = join.end();
+        let told = [format!("{pid}  exited  3\n"), format!("{pid}  ended  -\n")];
+        assert!(told.contains(&String::from_utf8(output.stdout).unwrap()));
+    }
 }
 
 #[test]

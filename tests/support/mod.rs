@@ -3,10 +3,12 @@
 use std::io::Write;
 
 mod call;
+mod seccomp;
 mod terminal;
 mod world;
 
 pub use call::{Call, Child, code};
+pub use seccomp::{Where, deny};
 pub use terminal::{PROMPT, Terminal};
 pub use world::{World, eventually, holds, signal};
 

@@ -3,6 +3,7 @@
 
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
 
 use nix::Result;
 use nix::errno::Errno;
@@ -10,8 +11,8 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
-use super::told;
-use crate::sys::signals::Signal;
+use super::{is_in_pidfs, told};
+use crate::sys::signals::{self, Signal};
 use crate::sys::wait::Patience;
 
 /// How a process ended.
@@ -60,38 +61,62 @@ pub enum Stage {
     Reaped,
 }
 
+/// Interval at which a zombie is checked if the kernel does not report that it was reaped.
+const STEP: Duration = Duration::from_millis(10);
+
 /// How far the process behind a pidfd is.
 pub fn stage(process: BorrowedFd) -> Result<Stage> {
     Ok(after(&[(process, Stage::Runs)], Patience::Never)?.map_or(Stage::Runs, |(_, stage)| stage))
 }
 
-/// Waits until one of these processes is further than the stage that is given with it: its place in the list, and how far it is.
-/// `None` when the time is over. Linux before 6.9 does not tell of reaping.
+/// Waits until one of these processes is past the stage given with it, and returns its place in the list and its stage.
+/// `None` when the time is over.
 pub fn after(
     processes: &[(BorrowedFd, Stage)],
     patience: Patience,
 ) -> Result<Option<(usize, Stage)>> {
-    let mut polled: Vec<PollFd> = processes
-        .iter()
-        .map(|(fd, stage)| {
-            let events = if *stage == Stage::Runs { PollFlags::POLLIN } else { PollFlags::empty() };
-            PollFd::new(*fd, events)
-        })
-        .collect();
+    // A pidfd reports POLLHUP when its process is reaped, but not before Linux 6.9.
+    let is_asked = |(_, (fd, stage)): &(usize, (BorrowedFd, Stage))| {
+        *stage == Stage::Zombie && !is_in_pidfs(fd).unwrap_or(false)
+    };
+    let (asked, awaited): (Vec<_>, Vec<_>) =
+        processes.iter().copied().enumerate().partition(is_asked);
+    let flags = |stage| if stage == Stage::Runs { PollFlags::POLLIN } else { PollFlags::empty() };
+    let mut polled: Vec<PollFd> =
+        awaited.iter().map(|(_, (fd, stage))| PollFd::new(*fd, flags(*stage))).collect();
     loop {
-        match ppoll(&mut polled, patience.left().map(TimeSpec::from), None) {
+        let is_last = patience.is_over();
+        if let Some((place, _)) = asked.iter().find(|(_, (fd, _))| is_reaped(*fd)) {
+            return Ok(Some((*place, Stage::Reaped)));
+        }
+        let left = patience.left();
+        let time =
+            if asked.is_empty() { left } else { Some(left.map_or(STEP, |left| left.min(STEP))) };
+        match ppoll(&mut polled, time.map(TimeSpec::from), None) {
+            Ok(0) if !asked.is_empty() && !is_last => {}
             Ok(_) => break,
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
     }
-    Ok(polled.iter().enumerate().find_map(|(place, fd)| {
-        let found = fd.revents().unwrap_or(PollFlags::empty());
-        if found.contains(PollFlags::POLLHUP) {
-            return Some((place, Stage::Reaped));
-        }
-        (!found.is_empty()).then_some((place, Stage::Zombie))
+    let found = polled.iter().zip(awaited).find(|(polled, _)| polled.any() == Some(true));
+    Ok(found.map(|(polled, (place, (fd, _)))| {
+        let hung_up = polled.revents().is_some_and(|found| found.contains(PollFlags::POLLHUP));
+        (place, if hung_up || is_reaped(fd) { Stage::Reaped } else { Stage::Zombie })
     }))
+}
+
+/// Whether a process that has exited has also been reaped.
+fn is_reaped(process: BorrowedFd) -> bool {
+    match signals::send(process, None, None, false) {
+        Ok(()) => false,
+        Err(Errno::ESRCH) => true,
+        // It is another user's, or a seccomp filter denies the call.
+        Err(_) => {
+            std::fs::read_to_string(format!("/proc/thread-self/fdinfo/{}", process.as_raw_fd()))
+                .is_ok_and(|info| info.lines().any(|line| line == "Pid:\t-1"))
+        }
+    }
 }
 
 /// How a zombie ended, from `/proc/PID/stat`. `None` where the kernel does not tell us, or where it was reaped meanwhile.
@@ -134,7 +159,29 @@ pub fn of_reaped(process: BorrowedFd) -> Result<Ended> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
+    use std::process::Command;
+
     use super::*;
+    use crate::sys::process::pidfd;
+
+    /// --tree, PID@START and the status of a zombie depend on it: a number is free once its process is reaped.
+    #[test]
+    fn reaped_process_is_past_the_zombie() {
+        let mut child = Command::new("sleep").arg("100").spawn().unwrap();
+        let process = pidfd(child.id().cast_signed()).unwrap();
+        let process = process.as_fd();
+        assert_eq!(stage(process), Ok(Stage::Runs));
+        child.kill().unwrap();
+        let zombie = Some((0, Stage::Zombie));
+        assert_eq!(after(&[(process, Stage::Runs)], Patience::Forever), Ok(zombie));
+        assert_eq!(stage(process), Ok(Stage::Zombie));
+        assert_eq!(after(&[(process, Stage::Zombie)], Patience::Never), Ok(None));
+        child.wait().unwrap();
+        assert_eq!(stage(process), Ok(Stage::Reaped));
+        let reaped = Some((0, Stage::Reaped));
+        assert_eq!(after(&[(process, Stage::Zombie)], Patience::Forever), Ok(reaped));
+    }
 
     #[test]
     fn statuses_of_wait() {
