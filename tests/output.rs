@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use nix::pty::openpty;
 
-use crate::support::{BINARY, World};
+use crate::support::{BINARY, World, skip};
 
 /// What a call prints on a terminal.
 fn on_a_terminal(world: &World, words: &str, no_color: Option<&str>) -> String {
@@ -99,5 +99,54 @@ fn a_full_disk_is_told_and_never_a_silent_success() {
         let code = if line.contains("run") { 125 } else { 1 };
         assert_eq!(output.status.code(), Some(code), "{line}: {stderr}");
         assert_eq!(stderr, told, "{line}");
+    }
+}
+
+#[test]
+fn failing_call_captures_no_backtrace() {
+    let world = World::new();
+    world.call("sem create @a").ok();
+    if !world.program("strace").arg("true").output().status.success() {
+        return skip("no process may be traced here (strace)");
+    }
+    // The system calls of a line: to capture a backtrace takes memory and a lock that is taken once.
+    let calls = |line: &str, [key, value]: [&str; 2]| {
+        let traced = world.shell(&format!("exec strace -e signal=none -o trace ipcbox {line}"));
+        traced.env("RUST_BACKTRACE", "0").env("RUST_LIB_BACKTRACE", "0").env(key, value).output();
+        let trace = std::fs::read_to_string(world.dir().join("trace")).expect("a trace");
+        let name = |line: &str| line.split('(').next().unwrap_or_default().to_owned();
+        trace.lines().map(name).collect::<Vec<_>>()
+    };
+    for line in [
+        // An errno, the words of a cause, several failures, and a command that does not exist.
+        "sem get $NAME-missing",
+        "sem run $NAME-a -n -- true",
+        "shm rm $NAME-missing /$NAME-missing",
+        "sem lock $NAME-l -- /missing",
+        "sem lock",
+        "sme",
+        // Failures on the way to success.
+        "sem rm --missing-ok $NAME-missing",
+        "msgq send $NAME-q --create x",
+    ] {
+        let off = calls(line, ["RUST_BACKTRACE", "0"]);
+        world.call("msgq rm @q --missing-ok").ok();
+        for on in [["RUST_BACKTRACE", "1"], ["RUST_BACKTRACE", "full"], ["RUST_LIB_BACKTRACE", "1"]]
+        {
+            assert_eq!(calls(line, on), off, "{on:?} {line}");
+            world.call("msgq rm @q --missing-ok").ok();
+        }
+    }
+}
+
+#[test]
+fn backtrace_variables_reach_cmd_as_given() {
+    let world = World::new();
+    for (key, value) in [("RUST_BACKTRACE", "full"), ("RUST_LIB_BACKTRACE", "1")] {
+        for line in
+            ["sem lock @l -- printenv", "signal run --reap -- printenv", "pipe run -- printenv"]
+        {
+            world.call(line).arg(key).env(key, value).stdout(format!("{value}\n")).ok();
+        }
     }
 }
