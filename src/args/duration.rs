@@ -2,32 +2,70 @@
 
 use std::time::Duration;
 
-/// Longest run of digits, which keeps every sum far inside a [`Duration`].
+/// Digits before the point, which keeps every sum far inside a [`Duration`].
 const DIGITS_MAX: usize = 12;
+/// Digits after the point that are reckoned with. What follows them only rounds up.
+const DECIMALS: usize = 18;
+const PARTS: u128 = 1_000_000_000_000_000_000;
+/// A second, in nanoseconds.
+const SECOND: u128 = 1_000_000_000;
 
-/// Reads a duration. A number without a unit is seconds.
+/// Reads a duration, rounded up to whole nanoseconds: one that is longer than nothing never becomes nothing. A number without
+/// a unit is seconds.
 ///
 /// # Errors
 /// Words that say what is wrong. Months and years are refused: they have no fixed length.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let is_digit = |c: char| c.is_ascii_digit();
-    let long = |run: &str| run.len() > DIGITS_MAX;
-    if text.len() > 64 || text.split(|c| !is_digit(c)).any(long) {
+    if text.len() > 64 {
+        return Err("a duration has at most 64 characters".into());
+    }
+    let is_number = |c: char| c.is_ascii_digit() || c == '.';
+    let is_bare = text.chars().all(is_number);
+    let mut rest = text.trim_start();
+    let mut nanos = 0;
+    loop {
+        let (number, after) = rest.split_at(rest.find(|c| !is_number(c)).unwrap_or(rest.len()));
+        let after = after.trim_start();
+        let (unit, after) =
+            after.split_at(after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len()));
+        nanos += term(number, if is_bare { "s" } else { unit })?;
+        rest = after.trim_start();
+        if rest.is_empty() {
+            let [seconds, nanos] = [nanos / SECOND, nanos % SECOND].map(u64::try_from);
+            return Ok(Duration::from_secs(seconds.map_err(|_| WRITTEN)?)
+                + Duration::from_nanos(nanos.map_err(|_| WRITTEN)?));
+        }
+    }
+}
+
+/// The nanoseconds of a number and its unit.
+fn term(number: &str, unit: &str) -> Result<u128, String> {
+    let of_unit: u128 = match unit {
+        "ns" | "nsec" | "nanos" => 1,
+        "us" | "usec" | "µs" => 1_000,
+        "ms" | "msec" | "millis" => 1_000_000,
+        "s" | "sec" | "secs" | "second" | "seconds" => SECOND,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60 * SECOND,
+        "h" | "hr" | "hrs" | "hour" | "hours" => 3_600 * SECOND,
+        "d" | "day" | "days" => 86_400 * SECOND,
+        "w" | "wk" | "wks" | "week" | "weeks" => 7 * 86_400 * SECOND,
+        "M" | "month" | "months" | "y" | "yr" | "yrs" | "year" | "years" => {
+            return Err(format!("'{unit}' has no fixed length; weeks (w) are the longest unit"));
+        }
+        _ => return Err(WRITTEN.into()),
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.len() > DIGITS_MAX {
         return Err(format!("a duration has numbers of at most {DIGITS_MAX} digits"));
     }
-    let calendar = ["M", "month", "months", "y", "year", "years", "yr", "yrs"];
-    let mut units = text.split(|c: char| !c.is_alphabetic());
-    if let Some(unit) = units.find(|unit| calendar.contains(unit)) {
-        return Err(format!("'{unit}' has no fixed length; days (d) are the longest unit"));
-    }
-    if !text.contains(is_digit) {
+    if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
         return Err(WRITTEN.into());
     }
-    let whole = if text.starts_with('.') { "0" } else { "" };
-    let bare = text.chars().all(|c| is_digit(c) || c == '.');
-    let unit = if bare { "s" } else { "" };
-    let text = text.strip_suffix('.').unwrap_or(text);
-    humantime::parse_duration(&format!("{whole}{text}{unit}")).map_err(|_| WRITTEN.to_owned())
+    let (counted, beyond) = fraction.split_at(fraction.len().min(DECIMALS));
+    let read = |digits: String| digits.parse::<u128>().map_err(|_| WRITTEN);
+    let whole = read(format!("0{whole}"))?;
+    let parts = read(format!("{counted:0<DECIMALS$}"))? + u128::from(beyond.contains(|c| c != '0'));
+    Ok(whole * of_unit + (parts * of_unit).div_ceil(PARTS))
 }
 
 /// Reads how often something is done, which is at most every 10 ms.
@@ -67,10 +105,29 @@ mod tests {
             ("2h", 7_200_000),
             ("1d", 86_400_000),
             ("1d 2h", 93_600_000),
+            ("5 s", 5_000),
         ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         assert_eq!(show(Duration::from_millis(90_250)), "1m30s250ms");
+    }
+
+    #[test]
+    fn part_of_a_nanosecond_rounds_up() {
+        for (text, nanos) in [
+            ("0.0000000001", 1),
+            ("0.1000000001", 100_000_001),
+            ("1.9999999999", 2_000_000_000),
+            ("0.10000000000000000000000000000000000000000000000000000000000001", 100_000_001),
+            ("0.0000001ms", 1),
+            ("0.5ns", 1),
+            ("1.00001us", 1_001),
+            ("0.00000001h", 36_000),
+            ("1.23456h", 4_444_416_000_000),
+            ("0.0000000000", 0),
+        ] {
+            assert_eq!(parse(text), Ok(Duration::from_nanos(nanos)), "{text}");
+        }
     }
 
     #[test]
