@@ -1,7 +1,7 @@
 //! `get`, `set`, `add` and `cas`.
 
 use super::{both, rounds};
-use crate::support::World;
+use crate::support::{World, skip};
 
 #[test]
 fn a_word_is_signed_and_wraps() {
@@ -44,6 +44,53 @@ fn create_makes_a_page_of_zeros() {
         world.call("shm add").arg(&name).args(end).fails(1, "beyond its 8192 bytes");
         world.call("shm rm").arg(&name).ok();
         world.call("shm add --create").arg(&name).args(end).fails(1, "");
+    }
+}
+
+#[test]
+fn set_creates_a_missing_object() {
+    let world = World::new();
+    for name in both(&world, "n") {
+        let stat = || world.call("shm stat --no-header --columns size,mode").arg(&name).ok();
+        let rm = || world.call("shm rm --force").arg(&name).ok();
+        world.call("shm set").args([&name, "5"]).fails(3, "no such");
+        world.call("shm set --create").args([&name, "5"]).stdout("").ok();
+        world.call("shm get").arg(&name).stdout("5\n").ok();
+        world.call("shm set --create --offset 8 --bits 64").args([&name, "-1"]).ok();
+        world.call("shm get").arg(&name).stdout("5\n").ok();
+        assert_eq!(stat(), "4096  0600\n");
+        rm();
+        // Permission bits that would deny the first write are given last.
+        world.call("shm set --create -m 0400 --offset 4096").args([&name, "7"]).ok();
+        assert_eq!(stat(), "8192  0400\n");
+        rm();
+        world.call("shm set --create").arg(&name).fails(2, "VALUE");
+        world.call("shm set --foreign").args([&name, "1"]).fails(2, "--create");
+        world.call("shm get").arg(&name).fails(3, "no such");
+        // Of several first callers one creates it.
+        let script = format!(
+            "for n in 1 2 3 4 5 6 7 8; do ipcbox shm set {name} 7 --create & done; wait; ipcbox shm get {name}"
+        );
+        world.shell(&script).stdout("7\n").ok();
+        rm();
+    }
+    let name = world.posix("n");
+    world.call("shm set --create --size 64").args([&name, "5"]).ok();
+    world.call("shm stat --no-header --columns size").arg(&name).stdout("64\n").ok();
+    world.call("shm get").arg(&name).stdout("5\n").ok();
+}
+
+#[test]
+fn set_create_refuses_a_strangers_object() {
+    let world = World::new();
+    let Some(uid) = world.stranger() else { return skip("this takes two users") };
+    for name in both(&world, "n") {
+        world.call("shm create --size 4 -m 0666").arg(&name).user(uid).ok();
+        let root = || world.call("shm set --create").args([&name, "5"]);
+        root().fails(5, "it exists and belongs to");
+        root().arg("--foreign").ok();
+        // Without --create what exists is used, as before.
+        world.call("shm set").args([&name, "6"]).ok();
     }
 }
 

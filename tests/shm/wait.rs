@@ -171,3 +171,33 @@ fn it_sleeps_on_32_bits_only() {
         world.call("shm wait --bits 64").args([&name, "1"]).fails(2, "32-bit words only");
     }
 }
+
+#[test]
+fn changed_word_wakes_whatever_its_value() {
+    let world = World::new();
+    for name in both(&world, "c") {
+        world.call("shm create --size 8").arg(&name).ok();
+        for (from, to) in [("0", "5"), ("5", "0"), ("-2147483648", "7")] {
+            world.call("shm set --offset 4").args([&name, from]).ok();
+            let wait = world.call("shm wait --changed --offset 4").arg(&name).start();
+            let mut wait = wait.blocked_in(libc::SYS_futex);
+            // The same value, and another word, are no change.
+            world.call("shm set --offset 4").args([&name, from]).ok();
+            world.call("shm set").args([&name, to]).ok();
+            assert!(holds(|| wait.runs()), "{from}");
+            world.call("shm set --offset 4").args([&name, to]).ok();
+            assert_eq!(wait.code(), 0, "{from}");
+        }
+        world.call("shm set --offset 4").args([&name, "7"]).ok();
+        let late = world.call("shm wait --changed --offset 4 -w 0.01").arg(&name);
+        late.fails(124, "it did not change from 7 within 10ms");
+        world
+            .call("shm wait -n --changed")
+            .arg(&name)
+            .fails(124, "it did not change from 7 at once");
+        world.call("shm wait --changed").args([&name, "7"]).fails(2, "exclude each other");
+        let both = world.call("shm wait --changed --until ge").arg(&name);
+        both.fails(2, "exclude each other");
+        world.call("shm wait").arg(&name).fails(2, "VALUE is missing");
+    }
+}

@@ -3,16 +3,11 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::is_posix;
-use super::object::{make_writable, open_or_make, unnamed};
 use super::word::{Place, Word, value};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::exit::Exit;
 use crate::output;
-use crate::sys::mapping::page_size;
-use crate::sys::memory::Memory;
-use nix::errno::Errno;
 
 /// The bare value, signed, on a line of its own. Permission to read is enough.
 #[derive(Args)]
@@ -66,31 +61,13 @@ echo "job $job"
     fn run(self) -> Result<Exit> {
         let open = || {
             if self.create {
-                return open_or_make(&self.place.target, self.creating, || self.make());
+                return self.place.open_or_make(self.creating);
             }
             self.place.open(true)
         };
         let value = self.place.with("add to", &[self.by], true, open, |word| word.add(self.by))?;
         output::print(format!("{value}\n").as_bytes())?;
         Ok(Exit::Done)
-    }
-}
-
-impl Add {
-    /// Zeros up to the end of the word's page.
-    fn make(&self) -> Result<Option<Memory>> {
-        let Place { target, offset, bits } = &self.place;
-        let end = offset.checked_add(bits.bytes().into());
-        let size = end.and_then(|end| end.checked_next_multiple_of(page_size()));
-        let size = size.ok_or(Errno::EOVERFLOW)?;
-        if !is_posix(target) {
-            return make_writable(target, size, self.creating);
-        }
-        let object = unnamed(size)?;
-        match object.publish(target.typed(), self.creating.mode) {
-            Err(Errno::EEXIST) => Ok(None),
-            published => Ok(published.map(|()| Some(Memory::Object(object)))?),
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::object::{no_space, owner, segment, system_v};
 use super::word::{Place, value};
 use super::{doing, is_posix};
 use crate::applets::Verb;
-use crate::args::creating::mode;
+use crate::args::creating::{Creating, mode};
 use crate::args::explain::{unchanged, ungiven};
 use crate::args::owner::{self, Owner};
 use crate::args::size;
@@ -22,6 +22,7 @@ use nix::errno::Errno;
 /// The size of a segment is for ever. A POSIX object is made longer by zeros whose space is reserved, and shorter
 /// under whoever maps it: touching what is gone ends those programs by SIGBUS.
 #[derive(Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Set {
     #[command(flatten)]
     place: Place,
@@ -37,6 +38,12 @@ pub struct Set {
     /// Let it be swapped out again
     #[arg(long)]
     unpin: bool,
+    /// Create it if it is missing, a page of zeros
+    #[arg(long, requires = "value")]
+    create: bool,
+    /// Trust an object that belongs to another user
+    #[arg(hide_short_help = true, long, requires = "create")]
+    foreign: bool,
     /// New permission bits, in octal
     #[arg(short, long, value_parser = mode)]
     mode: Option<u32>,
@@ -68,7 +75,15 @@ ipcbox shm set counter 0
         };
         doing("set", &place.target, refused)?;
         if let Some(value) = value {
-            let open = || self.resize().and_then(|()| place.open(true));
+            let open = || {
+                let memory = if self.create {
+                    place.open_or_make(self.creating())?
+                } else {
+                    place.open(true)?
+                };
+                self.resize()?;
+                Ok(memory)
+            };
             place.with("set", &[*value], true, open, |word| word.store(*value))?;
         } else {
             doing("set", &place.target, self.resize())?;
@@ -79,6 +94,11 @@ ipcbox shm set counter 0
 }
 
 impl Set {
+    /// How a missing object is made. Its permission bits may deny its owner what is done first: they are set last.
+    const fn creating(&self) -> Creating {
+        Creating { mode: 0o600, foreign: self.foreign }
+    }
+
     fn change(&self) -> Change {
         Change {
             uid: self.owner.map(|owner| owner.uid),

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use nix::errno::Errno;
 
 use super::doing;
-use super::word::{Bits, Place, value};
+use super::word::{Bits, Place, Word, value};
 use crate::applets::Verb;
 use crate::args::waiting::Waiting;
 use crate::exit::{Cause, Exit};
@@ -21,8 +21,8 @@ pub struct Wait {
     #[command(flatten)]
     place: Place,
     /// The value to compare the word with
-    #[arg(value_name = "VALUE", value_parser = narrow, allow_negative_numbers = true)]
-    value: i32,
+    #[arg(value_name = "VALUE", value_parser = narrow, required_unless_present = "changed", allow_negative_numbers = true)]
+    value: Option<i32>,
     /// Until the word is equal, not equal, at least or at most VALUE
     #[arg(
         long,
@@ -32,6 +32,9 @@ pub struct Wait {
         hide_possible_values = true
     )]
     until: Until,
+    /// Until the word differs from what it is when the wait begins
+    #[arg(long, conflicts_with_all = ["value", "until"])]
+    changed: bool,
     #[command(flatten)]
     waiting: Waiting,
 }
@@ -87,27 +90,25 @@ ipcbox shm wait stage 2 --until ge -w 10s
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();
-        let Self { place, value, until, .. } = &self;
+        let Self { place, value, until, .. } = self;
+        let until = if self.changed { Until::Ne } else { until };
         if place.bits == Bits::Wide {
             let words = "the kernel sleeps on 32-bit words only";
             let half = "--offset of its low half, without --bits";
             let refused = Cause::new(Exit::Usage, words).hint(half);
             doing("wait for", &place.target, Err::<(), _>(refused.into()))?;
         }
-        let holds = |word: i32| until.holds(word.into(), (*value).into());
-        let slept = place.with(
-            "wait for",
-            &[],
-            false,
-            || place.open(false),
-            |word| match word.wait(holds, deadline.patience) {
+        let sleep = |word: &Word| {
+            let value = value.map_or_else(|| word.load(), |value| Ok(value.into()))?;
+            let holds = |word: i32| until.holds(word.into(), value);
+            match word.wait(holds, deadline.patience) {
                 Err(error) if error.downcast_ref() == Some(&Errno::EAGAIN) => {
                     bail!(deadline.missed(&format!("{} {value}", until.words())))
                 }
                 slept => slept,
-            },
-        );
-        slept?;
+            }
+        };
+        place.with("wait for", &[], false, || place.open(false), sleep)?;
         Ok(Exit::Done)
     }
 }

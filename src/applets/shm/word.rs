@@ -4,13 +4,15 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use nix::errno::Errno;
 
-use super::object::{open, within};
+use super::object::{make_writable, open, open_or_make, unnamed, within};
 use super::{doing, is_posix};
+use crate::args::creating::Creating;
 use crate::args::size;
 use crate::exit::{Cause, Exit};
 use crate::sys::futex;
-use crate::sys::mapping::{Mapping, on_bus_error};
+use crate::sys::mapping::{Mapping, on_bus_error, page_size};
 use crate::sys::memory::Memory;
 use crate::target::Target;
 
@@ -121,6 +123,25 @@ impl Place {
     pub fn open(&self, writable: bool) -> Result<Memory> {
         open(&self.target, writable)
     }
+
+    /// Opens the object for both, made of zeros up to the end of the word's page where it is missing.
+    pub fn open_or_make(&self, creating: Creating) -> Result<Memory> {
+        open_or_make(&self.target, creating, || self.make(creating))
+    }
+
+    fn make(&self, creating: Creating) -> Result<Option<Memory>> {
+        let end = self.offset.checked_add(self.bits.bytes().into());
+        let size = end.and_then(|end| end.checked_next_multiple_of(page_size()));
+        let size = size.ok_or(Errno::EOVERFLOW)?;
+        if !is_posix(&self.target) {
+            return make_writable(&self.target, size, creating);
+        }
+        let object = unnamed(size)?;
+        match object.publish(self.target.typed(), creating.mode) {
+            Err(Errno::EEXIST) => Ok(None),
+            published => Ok(published.map(|()| Some(Memory::Object(object)))?),
+        }
+    }
 }
 
 impl Word {
@@ -195,7 +216,7 @@ impl Word {
             }
             match futex::wait(word, value, patience) {
                 // It can have come at the last instant.
-                Err(nix::errno::Errno::EAGAIN) if holds(word.load(SeqCst)) => return Ok(()),
+                Err(Errno::EAGAIN) if holds(word.load(SeqCst)) => return Ok(()),
                 slept => slept?,
             }
         }
