@@ -33,6 +33,7 @@ help	verb	Explain a verb
 -x,--exclusive		Fail with status 4 if it is there already
 -m,--mode	-	Permission bits of a new object, in octal
 --foreign		Trust an object that belongs to another user
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with '\''--help'\'')'
 [fifo_read]='#*	fifo	The FIFOs
 --create		Make it if it is missing
@@ -40,12 +41,13 @@ help	verb	Explain a verb
 --foreign		Trust an object that belongs to another user
 --rm		Remove at the end what was made here
 -f,--follow		Stay when writers have closed, until a signal comes, or nothing for as long as --timeout
--c,--records	-	Stop after so many lines, and leave the rest in the FIFO
+-c,--count	-	Stop after COUNT lines and leave the rest in the FIFO; --records is another name
 -0,--null		Lines end in NUL instead of newline
 --tag		Put "PATH: " before each line
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with '\''--help'\'')'
 [fifo_write]='#1	fifo	The FIFO
 #*	-	Lines to write instead of standard input
@@ -56,7 +58,8 @@ help	verb	Explain a verb
 --readers	-	Wait for so many readers instead of one
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with '\''--help'\'')'
 [fifo_serve]='#1	fifo	The FIFO
 --create		Make it if it is missing
@@ -160,6 +163,7 @@ help	verb	Explain a verb
 -x,--exclusive		Fail with status 4 if it is there already
 -m,--mode	-	Permission bits of a new object, in octal
 --foreign		Trust an object that belongs to another user
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with '\''--help'\'')'
 [msgq_send]='#1	msg	The queue
 #*	-	The messages; after -- one may begin with -
@@ -172,7 +176,8 @@ help	verb	Explain a verb
 --foreign		Trust an object that belongs to another user
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with '\''--help'\'')'
 [msgq_recv]='#1	msg	The queue
 -t,--type	-	System V: 0 any, N that type, -N the lowest up to N
@@ -191,7 +196,8 @@ help	verb	Explain a verb
 --foreign		Trust an object that belongs to another user
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with '\''--help'\'')'
 [msgq_peek]='#1	msg	The queue
 --index	-	The message in this place, 0 if left out
@@ -202,7 +208,8 @@ help	verb	Explain a verb
 #2	-	The request; after -- it may begin with -
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with '\''--help'\'')'
 [msgq_serve]='#1	msg	The queue
 -j,--jobs	-	At most N at once, 1 if left out
@@ -214,7 +221,8 @@ help	verb	Explain a verb
 --foreign		Trust an object that belongs to another user
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 --	command	The command and its arguments, run as given
 -h,--help		Print help (see more with '\''--help'\'')'
 [msgq_stat]='#*	msg	The queues
@@ -251,8 +259,9 @@ help	verb	Explain a verb
 --strict		A stage that SIGPIPE ended has failed
 --fail-fast		End the others as soon as one has failed
 --capacity	-	How much each pipe is to hold, or max
---max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later; the status is then 124
+--max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later
 --then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 --report	file	Write what became of each stage to FILE
 -h,--help		Print help (see more with '\''--help'\'')'
 [pipe_tee]='-o	file	Write to FILE too; - is standard output
@@ -270,15 +279,17 @@ help	verb	Explain a verb
 --tag		Begin each line with the command'\''s name or number
 -0,--null		Lines end in NUL instead of newline
 --keep-order		One command'\''s output after the other
---max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later; the status is then 124
+--max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later
 --then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -h,--help		Print help (see more with '\''--help'\'')'
 [pipe_duplex]='--shell		Each word is a stage: a command line for /bin/sh
 --sep	-	The word between stages instead of :::
 #*	-	With --shell: the command line of each stage
 --	stages	The commands, run as given, with ::: between them
---max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later; the status is then 124
+--max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later
 --then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -h,--help		Print help (see more with '\''--help'\'')'
 [pipe_meter]='#1	file	What to read instead of standard input
 --size	-	How much will come
@@ -323,7 +334,8 @@ help	verb	Explain a verb
 --foreign		Trust an object that belongs to another user
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 --	command	The command and its arguments, run as given
 -h,--help		Print help (see more with '\''--help'\'')'
 [sem_lock]='#1	sem	The lock
@@ -332,7 +344,8 @@ help	verb	Explain a verb
 --foreign		Trust an object that belongs to another user
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 --	command	The command and its arguments, run as given
 -h,--help		Print help (see more with '\''--help'\'')'
 [sem_hold]='#1	sem	The slots or the lock
@@ -341,12 +354,12 @@ help	verb	Explain a verb
 --lock		Take a lock instead of a slot
 -s,--shared		Share the lock with others that share it
 --take	-	Take K slots at once
--q,--quiet		Do not print the holder'\''s pid
 -m,--mode	-	Permission bits of a new object, in octal
 --foreign		Trust an object that belongs to another user
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with '\''--help'\'')'
 [sem_barrier]='#1	sem	The barrier
 #2	-	How many meet
@@ -354,7 +367,8 @@ help	verb	Explain a verb
 --foreign		Trust an object that belongs to another user
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with '\''--help'\'')'
 [sem_create]='#1	new	The set; private for one without a key
 --value	-	The values, 0 if left out; one fills all
@@ -365,7 +379,8 @@ help	verb	Explain a verb
 --foreign		Trust an object that belongs to another user
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with '\''--help'\'')'
 [sem_wait]='#1	sem	The semaphore
 -i,--index	-	The semaphore with this number in its set
@@ -373,21 +388,24 @@ help	verb	Explain a verb
 --zero		Wait until the value is 0, and take nothing
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with '\''--help'\'')'
 [sem_post]='#1	sem	The semaphore
 -i,--index	-	The semaphore with this number in its set
 --by	-	Add K at once
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with '\''--help'\'')'
 [sem_op]='#1	sem	The set
 #*	-	Operations, as in 0:-1, 0..3:+1, 2:0 or 0:-1nu
 --undo		Take all of them back when the process ends
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 --	command	A command to become, with its arguments, run as given
 -h,--help		Print help (see more with '\''--help'\'')'
 [sem_get]='#1	sem	The semaphore
@@ -433,6 +451,7 @@ help	verb	Explain a verb
 --huge		Use huge pages (System V)
 -m,--mode	-	Permission bits of a new object, in octal
 --foreign		Trust an object that belongs to another user
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with '\''--help'\'')'
 [shm_write]='#1	shm	The segment or POSIX object
 #2	-	What to write instead of standard input
@@ -442,7 +461,8 @@ help	verb	Explain a verb
 --lock	sem	Do it under this lock of sem lock, made if it is missing
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -m,--mode	-	Permission bits of a new object, in octal
 --foreign		Trust an object that belongs to another user
 -h,--help		Print help (see more with '\''--help'\'')'
@@ -453,7 +473,8 @@ help	verb	Explain a verb
 --lock	sem	Do it under this lock of sem lock, made if it is missing
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -m,--mode	-	Permission bits of a new object, in octal
 --foreign		Trust an object that belongs to another user
 -h,--help		Print help (see more with '\''--help'\'')'
@@ -468,6 +489,8 @@ help	verb	Explain a verb
 --size	-	New size (POSIX)
 --pin		Keep it from being swapped out (System V)
 --unpin		Let it be swapped out again
+--create		Create it if it is missing, a page of zeros
+--foreign		Trust an object that belongs to another user
 -m,--mode	-	New permission bits, in octal
 --owner	user	New owner, and group
 -h,--help		Print help (see more with '\''--help'\'')'
@@ -490,9 +513,11 @@ help	verb	Explain a verb
 --bits	=32,64	How wide it is, in bits; 32 if left out
 #2	-	The value to compare the word with
 --until	=eq,ne,ge,le	Until the word is equal, not equal, at least or at most VALUE
+--changed		Until the word differs from what it is when the wait begins
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with '\''--help'\'')'
 [shm_stat]='#*	shm	The segments and POSIX objects
 --holders		The processes that map it now, or have a POSIX object open, instead
@@ -541,7 +566,8 @@ help	verb	Explain a verb
 --columns	-	These columns only, in this order
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with '\''--help'\'')'
 [signal_run]='--ignore	signal	Signals that CMD ignores, as INT,TERM
 --block	signal	Signals that CMD has blocked
@@ -551,8 +577,9 @@ help	verb	Explain a verb
 --parent-death	signal	What CMD gets when the box'\''s parent ends
 --reap		Be the parent of orphans below CMD, and reap them
 --kill-tree		Leave no descendant of CMD alive
---max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later; the status is then 124
+--max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later
 --then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 --	command	The command and its arguments, run as given
 -h,--help		Print help (see more with '\''--help'\'')'
 [signal_join]='#*	pid	The processes: PID, PID:INODE or PID@START; one that is named twice is one
@@ -561,7 +588,8 @@ help	verb	Explain a verb
 --columns	-	These columns only, in this order
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with '\''--help'\'')'
 [signal_stat]='#*	pid	The processes: PID, PID:INODE or PID@START
 --threads		A line for each thread

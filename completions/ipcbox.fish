@@ -39,6 +39,7 @@ help	verb	Explain a verb
 -x,--exclusive		Fail with status 4 if it is there already
 -m,--mode	-	Permission bits of a new object, in octal
 --foreign		Trust an object that belongs to another user
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with \'--help\')'
         case fifo_read
             echo '#*	fifo	The FIFOs
@@ -47,12 +48,13 @@ help	verb	Explain a verb
 --foreign		Trust an object that belongs to another user
 --rm		Remove at the end what was made here
 -f,--follow		Stay when writers have closed, until a signal comes, or nothing for as long as --timeout
--c,--records	-	Stop after so many lines, and leave the rest in the FIFO
+-c,--count	-	Stop after COUNT lines and leave the rest in the FIFO; --records is another name
 -0,--null		Lines end in NUL instead of newline
 --tag		Put "PATH: " before each line
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with \'--help\')'
         case fifo_write
             echo '#1	fifo	The FIFO
@@ -64,7 +66,8 @@ help	verb	Explain a verb
 --readers	-	Wait for so many readers instead of one
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with \'--help\')'
         case fifo_serve
             echo '#1	fifo	The FIFO
@@ -178,6 +181,7 @@ help	verb	Explain a verb
 -x,--exclusive		Fail with status 4 if it is there already
 -m,--mode	-	Permission bits of a new object, in octal
 --foreign		Trust an object that belongs to another user
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with \'--help\')'
         case msgq_send
             echo '#1	msg	The queue
@@ -191,7 +195,8 @@ help	verb	Explain a verb
 --foreign		Trust an object that belongs to another user
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with \'--help\')'
         case msgq_recv
             echo '#1	msg	The queue
@@ -211,7 +216,8 @@ help	verb	Explain a verb
 --foreign		Trust an object that belongs to another user
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with \'--help\')'
         case msgq_peek
             echo '#1	msg	The queue
@@ -224,7 +230,8 @@ help	verb	Explain a verb
 #2	-	The request; after -- it may begin with -
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with \'--help\')'
         case msgq_serve
             echo '#1	msg	The queue
@@ -237,7 +244,8 @@ help	verb	Explain a verb
 --foreign		Trust an object that belongs to another user
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 --	command	The command and its arguments, run as given
 -h,--help		Print help (see more with \'--help\')'
         case msgq_stat
@@ -280,8 +288,9 @@ help	verb	Explain a verb
 --strict		A stage that SIGPIPE ended has failed
 --fail-fast		End the others as soon as one has failed
 --capacity	-	How much each pipe is to hold, or max
---max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later; the status is then 124
+--max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later
 --then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 --report	file	Write what became of each stage to FILE
 -h,--help		Print help (see more with \'--help\')'
         case pipe_tee
@@ -301,16 +310,18 @@ help	verb	Explain a verb
 --tag		Begin each line with the command\'s name or number
 -0,--null		Lines end in NUL instead of newline
 --keep-order		One command\'s output after the other
---max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later; the status is then 124
+--max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later
 --then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -h,--help		Print help (see more with \'--help\')'
         case pipe_duplex
             echo '--shell		Each word is a stage: a command line for /bin/sh
 --sep	-	The word between stages instead of :::
 #*	-	With --shell: the command line of each stage
 --	stages	The commands, run as given, with ::: between them
---max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later; the status is then 124
+--max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later
 --then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -h,--help		Print help (see more with \'--help\')'
         case pipe_meter
             echo '#1	file	What to read instead of standard input
@@ -361,7 +372,8 @@ help	verb	Explain a verb
 --foreign		Trust an object that belongs to another user
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 --	command	The command and its arguments, run as given
 -h,--help		Print help (see more with \'--help\')'
         case sem_lock
@@ -371,7 +383,8 @@ help	verb	Explain a verb
 --foreign		Trust an object that belongs to another user
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 --	command	The command and its arguments, run as given
 -h,--help		Print help (see more with \'--help\')'
         case sem_hold
@@ -381,12 +394,12 @@ help	verb	Explain a verb
 --lock		Take a lock instead of a slot
 -s,--shared		Share the lock with others that share it
 --take	-	Take K slots at once
--q,--quiet		Do not print the holder\'s pid
 -m,--mode	-	Permission bits of a new object, in octal
 --foreign		Trust an object that belongs to another user
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with \'--help\')'
         case sem_barrier
             echo '#1	sem	The barrier
@@ -395,7 +408,8 @@ help	verb	Explain a verb
 --foreign		Trust an object that belongs to another user
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with \'--help\')'
         case sem_create
             echo '#1	new	The set; private for one without a key
@@ -407,7 +421,8 @@ help	verb	Explain a verb
 --foreign		Trust an object that belongs to another user
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with \'--help\')'
         case sem_wait
             echo '#1	sem	The semaphore
@@ -416,7 +431,8 @@ help	verb	Explain a verb
 --zero		Wait until the value is 0, and take nothing
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with \'--help\')'
         case sem_post
             echo '#1	sem	The semaphore
@@ -424,7 +440,8 @@ help	verb	Explain a verb
 --by	-	Add K at once
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with \'--help\')'
         case sem_op
             echo '#1	sem	The set
@@ -432,7 +449,8 @@ help	verb	Explain a verb
 --undo		Take all of them back when the process ends
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 --	command	A command to become, with its arguments, run as given
 -h,--help		Print help (see more with \'--help\')'
         case sem_get
@@ -485,6 +503,7 @@ help	verb	Explain a verb
 --huge		Use huge pages (System V)
 -m,--mode	-	Permission bits of a new object, in octal
 --foreign		Trust an object that belongs to another user
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with \'--help\')'
         case shm_write
             echo '#1	shm	The segment or POSIX object
@@ -495,7 +514,8 @@ help	verb	Explain a verb
 --lock	sem	Do it under this lock of sem lock, made if it is missing
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -m,--mode	-	Permission bits of a new object, in octal
 --foreign		Trust an object that belongs to another user
 -h,--help		Print help (see more with \'--help\')'
@@ -507,7 +527,8 @@ help	verb	Explain a verb
 --lock	sem	Do it under this lock of sem lock, made if it is missing
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -m,--mode	-	Permission bits of a new object, in octal
 --foreign		Trust an object that belongs to another user
 -h,--help		Print help (see more with \'--help\')'
@@ -524,6 +545,8 @@ help	verb	Explain a verb
 --size	-	New size (POSIX)
 --pin		Keep it from being swapped out (System V)
 --unpin		Let it be swapped out again
+--create		Create it if it is missing, a page of zeros
+--foreign		Trust an object that belongs to another user
 -m,--mode	-	New permission bits, in octal
 --owner	user	New owner, and group
 -h,--help		Print help (see more with \'--help\')'
@@ -549,9 +572,11 @@ help	verb	Explain a verb
 --bits	=32,64	How wide it is, in bits; 32 if left out
 #2	-	The value to compare the word with
 --until	=eq,ne,ge,le	Until the word is equal, not equal, at least or at most VALUE
+--changed		Until the word differs from what it is when the wait begins
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with \'--help\')'
         case shm_stat
             echo '#*	shm	The segments and POSIX objects
@@ -607,7 +632,8 @@ help	verb	Explain a verb
 --columns	-	These columns only, in this order
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with \'--help\')'
         case signal_run
             echo '--ignore	signal	Signals that CMD ignores, as INT,TERM
@@ -618,8 +644,9 @@ help	verb	Explain a verb
 --parent-death	signal	What CMD gets when the box\'s parent ends
 --reap		Be the parent of orphans below CMD, and reap them
 --kill-tree		Leave no descendant of CMD alive
---max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later; the status is then 124
+--max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later
 --then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 --	command	The command and its arguments, run as given
 -h,--help		Print help (see more with \'--help\')'
         case signal_join
@@ -629,7 +656,8 @@ help	verb	Explain a verb
 --columns	-	These columns only, in this order
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all
--E,--timeout-status	-	Exit status when not in time, instead of 124
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-q,--quiet		Suppress the waiting message, and the answer of create and hold
 -h,--help		Print help (see more with \'--help\')'
         case signal_stat
             echo '#*	pid	The processes: PID, PID:INODE or PID@START

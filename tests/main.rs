@@ -18,6 +18,7 @@ mod install;
 mod ipcs;
 mod load;
 mod msgq;
+mod options;
 mod output;
 mod pipe;
 mod printed;

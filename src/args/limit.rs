@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::waiting::Late;
 use super::{duration, signals};
+use crate::exit::Cause;
 use crate::sys::signals::Signal;
 use crate::sys::wait::Patience;
 
@@ -14,12 +16,14 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long a command may take.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Limit {
-    /// End CMD when it takes longer: TERM, and KILL 5 seconds later; the status is then 124
+    /// End CMD when it takes longer: TERM, and KILL 5 seconds later
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_negative_numbers = true)]
     pub max_time: Option<Duration>,
     /// Send this instead when the time is over, then wait D (5s) before the next --then
     #[arg(long, value_name = "SIG[:D]", value_parser = step, requires = "max_time")]
     then: Vec<Step>,
+    #[command(flatten)]
+    late: Late,
 }
 
 impl Limit {
@@ -34,6 +38,13 @@ impl Limit {
     #[must_use]
     pub fn end_now(&self) -> Plan {
         Plan::start(Duration::ZERO, self.steps())
+    }
+
+    /// The failure of `what` to end in time.
+    #[must_use]
+    pub fn missed(&self, what: &str) -> Cause {
+        let limit = duration::show(self.max_time.unwrap_or_default());
+        self.late.cause(format!("{what} within {limit}"))
     }
 
     fn steps(&self) -> Vec<Step> {

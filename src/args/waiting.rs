@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::duration;
 use crate::exit::{Cause, Exit};
+use crate::output;
 use crate::sys::wait::Patience;
 
 /// How long to wait.
@@ -20,11 +21,51 @@ pub struct Waiting {
     /// Do not wait at all
     #[arg(hide_short_help = true, short, long, overrides_with = "timeout")]
     nonblock: bool,
-    /// Exit status when not in time, instead of 124
-    ///
-    /// With 0 nothing is said either.
+    #[command(flatten)]
+    late: Late,
+    #[command(flatten)]
+    quiet: Quiet,
+}
+
+/// The exit status on timeout.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Late {
+    /// Exit with N on timeout (default: 124; 0 is silent)
     #[arg(hide_short_help = true, short = 'E', long, value_name = "N", value_parser = status, allow_negative_numbers = true, default_value_t = Exit::LATE, hide_default_value = true)]
     timeout_status: u8,
+}
+
+impl Default for Late {
+    fn default() -> Self {
+        Self { timeout_status: Exit::LATE }
+    }
+}
+
+impl Late {
+    /// The failure to be in time.
+    #[must_use]
+    pub fn cause(self, words: impl Into<String>) -> Cause {
+        let status = self.timeout_status;
+        Cause::new(Exit::NotInTime(status), words).silent(status == 0)
+    }
+}
+
+/// Whether the caller wants to read errors alone.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Quiet {
+    /// Suppress the waiting message, and the answer of create and hold
+    #[arg(hide_short_help = true, short, long)]
+    quiet: bool,
+}
+
+impl Quiet {
+    /// Prints the answer of a verb that did its work: the id, name or pid of what it made.
+    ///
+    /// # Errors
+    /// Those of writing to standard output.
+    pub fn answer(self, answer: &[u8]) -> anyhow::Result<()> {
+        if self.quiet { Ok(()) } else { output::print(&[answer, b"\n"].concat()) }
+    }
 }
 
 fn status(text: &str) -> Result<u8, String> {
@@ -37,10 +78,18 @@ pub struct Deadline {
     /// How long the system calls may wait.
     pub patience: Patience,
     limit: Option<Duration>,
-    status: u8,
+    late: Late,
 }
 
 impl Waiting {
+    /// Prints the answer, unless that is not wanted.
+    ///
+    /// # Errors
+    /// Those of writing to standard output.
+    pub fn answer(&self, answer: &[u8]) -> anyhow::Result<()> {
+        self.quiet.answer(answer)
+    }
+
     /// Starts the clock.
     #[must_use]
     pub fn start(&self) -> Deadline {
@@ -51,7 +100,7 @@ impl Waiting {
     #[must_use]
     pub fn start_or(&self, default: Option<Duration>) -> Deadline {
         let limit = if self.nonblock { Some(Duration::ZERO) } else { self.timeout.or(default) };
-        Deadline { patience: Patience::within(limit), limit, status: self.timeout_status }
+        Deadline { patience: Patience::within(limit), limit, late: self.late }
     }
 }
 
@@ -85,6 +134,6 @@ impl Deadline {
             }
             _ => format!("{what} at once"),
         };
-        Cause::new(Exit::NotInTime(self.status), words).silent(self.status == 0)
+        self.late.cause(words)
     }
 }

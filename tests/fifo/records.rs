@@ -34,6 +34,9 @@ fn the_rest_stays_for_the_next_reader() {
     for count in ["0", "-1", "x", "1.5", "18446744073709551616"] {
         world.call("fifo read f -c").arg(count).fails(2, "it is a number from 1 on");
     }
+    held.write_all(b"5\n6\n").unwrap();
+    world.call("fifo read f --count 1").stdout("5\n").ok();
+    world.call("fifo read f --records 1").stdout("6\n").ok();
 }
 
 #[test]

@@ -60,7 +60,11 @@ fn pages_speak_of_options_that_exist() {
     let entries = APPLETS.iter().flat_map(|applet| applet.verbs).chain(WORDS);
     let known = entries.flat_map(|entry| {
         let parser = entry.parser("");
-        let names = parser.get_arguments().filter_map(|arg| Some(format!("--{}", arg.get_long()?)));
+        let names = parser.get_arguments().flat_map(|arg| {
+            let aliases = arg.get_all_aliases().unwrap_or_default();
+            arg.get_long().into_iter().chain(aliases)
+        });
+        let names = names.map(|name| format!("--{name}"));
         names.chain([entry.name.to_owned()]).collect::<Vec<_>>()
     });
     let known: Vec<String> = known.chain(own).collect();

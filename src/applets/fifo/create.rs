@@ -8,6 +8,7 @@ use super::doing;
 use super::path::Fifo;
 use crate::applets::Verb;
 use crate::args::creating::Creating;
+use crate::args::waiting::Quiet;
 use crate::exit::{Cause, Exit, each};
 
 /// Prints nothing. A FIFO that is there already is left as it is, whatever its permission bits are; anything else that is there is
@@ -25,6 +26,8 @@ pub struct Create {
     exclusive: bool,
     #[command(flatten)]
     creating: Creating,
+    #[command(flatten)]
+    _quiet: Quiet,
 }
 
 impl Verb for Create {

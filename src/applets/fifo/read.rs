@@ -30,7 +30,7 @@ use crate::sys::{fds, fifo, pipe};
 /// Several FIFOs are read at once, and so is one with --tag, by whole lines, which are never mixed; a last line without newline gets
 /// one. A line of more than 1 MiB has the output for itself until it ends.
 ///
-/// With --records the lines are taken from the FIFO to the byte, and the rest stays in it for the next reader. Readers that do so take
+/// With --count the lines are taken from the FIFO to the byte, and the rest stays in it for the next reader. Readers that do so take
 /// turns, each until it is done. Bytes in a FIFO are lost when the last process closes it, and a writer without reader gets EPIPE:
 /// between two readers somebody has to hold it open for both, as a shell does with exec 8<>PATH. A line that is not whole yet is not taken
 /// until its writer has left, or the FIFO is full of it; since the kernel does not always tell when more of it has come, it is looked for at
@@ -53,9 +53,9 @@ pub struct Read {
     /// Stay when writers have closed, until a signal comes, or nothing for as long as --timeout
     #[arg(short, long)]
     follow: bool,
-    /// Stop after so many lines, and leave the rest in the FIFO
-    #[arg(short = 'c', long, value_name = "RECORDS", value_parser = many, allow_negative_numbers = true)]
-    records: Option<u64>,
+    /// Stop after COUNT lines and leave the rest in the FIFO; --records is another name
+    #[arg(short, long, alias = "records", value_name = "COUNT", value_parser = many, allow_negative_numbers = true)]
+    count: Option<u64>,
     #[command(flatten)]
     ending: Ending,
     /// Put "PATH: " before each line
@@ -153,7 +153,7 @@ impl Read {
 
     fn start<'a>(&self, mut sources: Vec<Source<'a>>, deadline: Deadline) -> Result<Reading<'a>> {
         let events = Events::new()?;
-        if self.records.is_some() {
+        if self.count.is_some() {
             take_turns(&sources, &deadline)?;
         }
         let mut capacity = 0;
@@ -161,13 +161,13 @@ impl Read {
             let Some(fd) = &source.fd else { continue };
             events.watch(fd, which)?;
             capacity = capacity.max(pipe::capacity(fd)?);
-            source.may = match (self.records, deadline.patience) {
+            source.may = match (self.count, deadline.patience) {
                 (Some(_), _) => Some(0),
                 (None, Patience::Never) => Some(pipe::unread(fd)?),
                 (None, _) => None,
             };
         }
-        let records = self.records.map(|left| {
+        let records = self.count.map(|left| {
             Ok::<_, Errno>(Records { left, peek: Peek::new(capacity, self.ending.byte())? })
         });
         Ok(Reading {
@@ -175,7 +175,7 @@ impl Read {
             events,
             sink: Sink::default(),
             records: records.transpose()?,
-            wanted: self.records,
+            wanted: self.count,
             follow: self.follow,
             deadline,
             moved: false,

@@ -12,8 +12,8 @@ use crate::args::creating::Creating;
 use crate::args::explain::unchanged;
 use crate::args::numbers::{counted, many};
 use crate::args::size;
+use crate::args::waiting::Quiet;
 use crate::exit::{Cause, Exit};
-use crate::output;
 use crate::sys::posix::mq::{self, Access, Limits};
 use crate::sys::sysv::{Change, msg};
 use crate::sys::wait::Patience;
@@ -42,6 +42,8 @@ pub struct Create {
     exclusive: bool,
     #[command(flatten)]
     creating: Creating,
+    #[command(flatten)]
+    quiet: Quiet,
 }
 
 /// Reads a size that something fits into.
@@ -61,7 +63,7 @@ ipcbox msgq create jobs --mode 660
     fn run(self) -> Result<Exit> {
         let made = if *self.target.form() == Form::Posix { self.posix() } else { self.system_v() };
         let name = doing("create", &self.target, made)?;
-        output::print(format!("{name}\n").as_bytes())?;
+        self.quiet.answer(name.as_bytes())?;
         Ok(Exit::Done)
     }
 }

@@ -11,7 +11,6 @@ use nix::unistd::{Pid, getpgid, getpgrp};
 
 use super::stage::{End, Readers, Stage, Verdict, judge};
 use crate::args::command::Command;
-use crate::args::duration;
 use crate::args::limit::{Limit, Plan};
 use crate::exit::{Cause, Exit};
 use crate::sys::child::{self, Group, Reports, Standard, Start};
@@ -314,11 +313,10 @@ impl Crew {
             }
             return Ok(ended.map_or(Exit::Done, |ended| Exit::Command(ended.status())));
         }
-        let limit = duration::show(self.limit.max_time.unwrap_or_default());
         let by_box = |stage: &&Stage| stage.end.as_ref().is_some_and(|end| end.by_box);
         let late: Vec<String> =
             self.stages.iter().filter(by_box).map(ToString::to_string).collect();
-        let cause = Cause::new(Exit::NotInTime(Exit::LATE), format!("not ended within {limit}"));
+        let cause = self.limit.missed("not ended");
         let cause = more.into_iter().fold(cause, Cause::and);
         let late = if late.is_empty() { "in time".into() } else { late.join(", ") };
         Err(Error::from(cause)).context(format!("cannot finish {late}"))

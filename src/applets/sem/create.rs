@@ -14,7 +14,6 @@ use crate::args::creating::Creating;
 use crate::args::numbers::count;
 use crate::args::waiting::Waiting;
 use crate::exit::{Cause, Exit};
-use crate::output;
 use crate::sync::slots::Slots;
 use crate::sync::{self, Purpose, is_not};
 use crate::sys::posix::sem as posix;
@@ -78,7 +77,7 @@ ipcbox sem create build --slots 4
             (_, None) => self.plain(),
         };
         let name = doing("create", &self.target, made)?;
-        output::print(&[name.as_bytes(), b"\n"].concat())?;
+        self.waiting.answer(name.as_bytes())?;
         Ok(Exit::Done)
     }
 }

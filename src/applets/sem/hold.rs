@@ -15,7 +15,6 @@ use crate::args::numbers::{count, pid};
 use crate::args::process::unopened;
 use crate::args::waiting::Waiting;
 use crate::exit::{Cause, Exit};
-use crate::output;
 use crate::sync::lock::Lock;
 use crate::sync::slots::Slots;
 use crate::sys::holder::{Unheld, start};
@@ -47,9 +46,6 @@ pub struct Hold {
     /// Take K slots at once
     #[arg(long, value_name = "K", value_parser = count, conflicts_with = "lock", allow_negative_numbers = true)]
     take: Option<u16>,
-    /// Do not print the holder's pid
-    #[arg(short, long)]
-    quiet: bool,
     #[command(flatten)]
     creating: Creating,
     #[command(flatten)]
@@ -99,9 +95,7 @@ impl Hold {
             Unheld::Ended => unopened(self.pid, Errno::ESRCH).into(),
         };
         let holder = start(process.as_fd(), || held.take(deadline.patience)).map_err(why)?;
-        if !self.quiet {
-            output::print(format!("{}\n", holder.pid).as_bytes())?;
-        }
+        self.waiting.answer(holder.pid.to_string().as_bytes())?;
         holder.release().map_err(why).context("it was lost")
     }
 

@@ -9,8 +9,8 @@ use super::{doing, is_posix};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::args::size;
+use crate::args::waiting::Quiet;
 use crate::exit::{Cause, Exit};
-use crate::output;
 use crate::sys::posix::shm as posix;
 use crate::sys::sysv::shm::Stat;
 use crate::target::Target;
@@ -33,6 +33,8 @@ pub struct Create {
     huge: bool,
     #[command(flatten)]
     creating: Creating,
+    #[command(flatten)]
+    quiet: Quiet,
 }
 
 impl Verb for Create {
@@ -46,7 +48,7 @@ ipcbox shm create board --size 64K --mode 660
     fn run(self) -> Result<Exit> {
         let made = if is_posix(&self.target) { self.posix() } else { self.system_v() };
         let name = doing("create", &self.target, made)?;
-        output::print(format!("{name}\n").as_bytes())?;
+        self.quiet.answer(name.as_bytes())?;
         Ok(Exit::Done)
     }
 }

@@ -9,7 +9,6 @@ use nix::errno::Errno;
 
 use super::plain;
 use crate::args::command::Command;
-use crate::args::duration;
 use crate::args::limit::{Limit, Plan};
 use crate::args::process::unopened;
 use crate::args::signals::name;
@@ -193,9 +192,7 @@ impl Minder {
 
     fn end(self) -> Result<Exit> {
         if self.late {
-            let limit = self.rules.limit.max_time.unwrap_or(Duration::ZERO);
-            let words = format!("it did not end within {}", duration::show(limit));
-            let cause = Cause::new(Exit::NotInTime(Exit::LATE), words);
+            let cause = self.rules.limit.missed("it did not end");
             return Err(Error::from(cause)).context(format!("cannot finish {}", self.command));
         }
         match self.job.ended {
