@@ -354,6 +354,7 @@ help	verb	Explain a verb
 --lock		Take a lock instead of a slot
 -s,--shared		Share the lock with others that share it
 --take	-	Take K slots at once
+--release		Release what TARGET'\''s holder holds for PID
 -m,--mode	-	Permission bits of a new object, in octal
 --foreign		Trust an object that belongs to another user
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h

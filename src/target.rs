@@ -172,7 +172,7 @@ fn posix(text: &[u8], name: &[u8]) -> Result<Form, String> {
     let whole = String::from_utf8_lossy(text);
     if name.contains(&b'/') {
         return Err(format!(
-            "a POSIX name has one slash, at the start; for the key of a file write ftok:{whole}"
+            "a POSIX name has one slash, at the start; for the key of a file, which another file can share, write ftok:{whole}"
         ));
     }
     match name {
@@ -208,7 +208,7 @@ fn name(text: &[u8]) -> Result<Form, String> {
     let in_name = |byte: &u8| is_letter(*byte) || byte.is_ascii_digit() || b".-".contains(byte);
     if text.contains(&b'/') || matches!(text[0], b'.' | b'~') {
         return Err(format!(
-            "a name has no slash and begins with a letter; for the key of a file write ftok:{whole}"
+            "a name has no slash and begins with a letter; for the key of a file, which another file can share, write ftok:{whole}"
         ));
     }
     if let Some(bad) = whole.chars().find(|c| !c.is_ascii() || !in_name(&(*c as u8))) {

@@ -6,7 +6,7 @@
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 
-use super::{Layout, Purpose, is_not};
+use super::{Layout, Purpose, holding, is_not};
 use crate::args::creating::Creating;
 use crate::sys::sysv::sem::{Op, Set};
 use crate::sys::wait::Patience;
@@ -61,6 +61,10 @@ impl Lock {
     /// # Errors
     /// `EAGAIN`: not in time. `EIDRM`, `EINVAL`: the set was removed.
     pub fn take(self, shared: bool, patience: Patience) -> Result<(), Errno> {
+        holding::take(self.set, patience, |patience| self.attempt(shared, patience))
+    }
+
+    fn attempt(self, shared: bool, patience: Patience) -> Result<(), Errno> {
         let enter = if shared {
             vec![Op::new(WRITER, 0), Op::new(READERS, 1).undo()]
         } else {

@@ -8,6 +8,7 @@
 //! callers one succeeds, and there is no instant at which a crash leaves it half-made.
 
 pub mod barrier;
+pub mod holding;
 pub mod journal;
 pub mod lock;
 pub mod slots;

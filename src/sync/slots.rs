@@ -8,7 +8,7 @@ use std::fmt::{self, Display, Formatter};
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 
-use super::{Layout, Purpose, find, is_not, is_unborn};
+use super::{Layout, Purpose, find, holding, is_not, is_unborn};
 use crate::args::creating::Creating;
 use crate::args::waiting::Deadline;
 use crate::exit::{Cause, Exit};
@@ -132,15 +132,17 @@ impl Slots {
             let is_still = [Op::new(CAPACITY, -now).nowait(), Op::new(CAPACITY, 0).nowait()];
             let wanted = wanted.cast_signed();
             // The first array compares the capacity and exchanges it; so does the second, once a slot is free.
-            let (array, patience) = if wanted > now {
+            let resized = if wanted > now {
                 let grow = [Op::new(CAPACITY, wanted), Op::new(FREE, wanted - now)];
-                ([is_still, grow].concat(), Patience::Forever)
+                self.set.operate(&[is_still, grow].concat(), Patience::Forever)
             } else {
                 let [lower, zero] = is_still;
-                let shrink = vec![Op::new(FREE, -1), lower, zero, Op::new(CAPACITY, now - 1)];
-                (shrink, deadline.patience)
+                let shrink = [Op::new(FREE, -1), lower, zero, Op::new(CAPACITY, now - 1)];
+                holding::take(self.set, deadline.patience, |patience| {
+                    self.set.operate(&shrink, patience)
+                })
             };
-            match self.set.operate(&array, patience) {
+            match resized {
                 Ok(()) | Err(Errno::EAGAIN) => {}
                 Err(errno) => return Err(errno.into()),
             }
@@ -163,14 +165,18 @@ impl Slots {
         // Who waits for more than there are any more is woken by the resizing that made it so.
         let enough = [Op::new(CAPACITY, -units).nowait(), Op::new(CAPACITY, units)];
         let array = [&enough[..], &[Op::new(FREE, -units).undo()]].concat();
-        loop {
-            match self.set.operate(&array, patience) {
-                Err(Errno::EAGAIN) if self.set.value(CAPACITY)? < count => return Err(Errno::EDOM),
-                // There were fewer for a moment.
-                Err(Errno::EAGAIN) if !patience.is_over() => {}
-                outcome => break outcome?,
+        holding::take(self.set, patience, |patience| {
+            loop {
+                match self.set.operate(&array, patience) {
+                    Err(Errno::EAGAIN) if self.set.value(CAPACITY)? < count => {
+                        return Err(Errno::EDOM);
+                    }
+                    // There were fewer for a moment.
+                    Err(Errno::EAGAIN) if !patience.is_over() => {}
+                    outcome => return outcome,
+                }
             }
-        }
+        })?;
         // Everybody who has a number has a slot, so that at any instant the lowest number which is free is one of the first
         // `capacity`. One that has gone meanwhile was free at another instant: then all are looked at anew.
         let count = usize::from(count);

@@ -2,19 +2,24 @@
 //!
 //! Undo adjustments belong to the process that made them and do not pass to a child, so the holder takes by
 //! itself. Until the caller knows of it, it lives and dies with the process that started it.
+//!
+//! Others know a holder whose caller returns by its [name](name), which the kernel shows even while it exits, and by the pidfd of
+//! the process that it serves: see [`seen`].
 #![allow(unsafe_code)]
 
+pub mod seen;
+
 use std::convert::Infallible;
-use std::ffi::c_int;
+use std::ffi::{CString, c_int};
 use std::fs::{self, DirEntry};
 use std::io::Result as IoResult;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
 
 use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::libc;
-use nix::sys::prctl::set_pdeathsig;
+use nix::sys::prctl::{set_name, set_pdeathsig};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::sys::stat::Mode;
 use nix::unistd::{
@@ -52,12 +57,19 @@ impl From<Errno> for Unheld {
     }
 }
 
-/// Starts a process that calls `take`, and then holds until `process` (a pidfd) ends or it gets SIGTERM.
+/// The name of the holders of the semaphore set `id`, as `/proc/PID/comm` shows it: at most the 15 bytes that a name has.
+fn name(id: c_int) -> String {
+    format!("hold {id}")
+}
+
+/// Starts a process that calls `take`, and then holds something of the semaphore set `id` until `process` (a pidfd) ends or it
+/// gets SIGTERM.
 ///
 /// It is in a session of its own, in `/`, with `/dev/null` as standard input, output and error and no other
 /// descriptor of the caller's. The calling process must have one thread only, as the box has.
 pub fn start(
     process: BorrowedFd,
+    id: c_int,
     take: impl FnOnce() -> Result<()>,
 ) -> std::result::Result<Holder, Unheld> {
     let (report, report_there) = pipe2(OFlag::O_CLOEXEC)?;
@@ -66,7 +78,8 @@ pub fn start(
     // SAFETY: the process has one thread, so that no lock can be held by another one in the copy.
     match unsafe { fork() }? {
         ForkResult::Child => {
-            let Err(unheld) = hold(parent, process, &report_there, &release_there, take);
+            let pipes = (&report_there, &release_there);
+            let Err(unheld) = hold(parent, process, &name(id), pipes, take);
             // A failure that could not be reported leaves the pipe at its end, which the parent takes for one.
             let _ = write(&report_there, &unheld.to_bytes());
             // SAFETY: ends the process without the parent's exit handlers.
@@ -144,8 +157,8 @@ impl Holder {
 fn hold(
     parent: Pid,
     process: BorrowedFd,
-    report: &OwnedFd,
-    release: &OwnedFd,
+    called: &str,
+    (report, release): (&OwnedFd, &OwnedFd),
     take: impl FnOnce() -> Result<()>,
 ) -> std::result::Result<Infallible, Unheld> {
     end_with(parent, signals::Signal::KILL)?;
@@ -160,12 +173,15 @@ fn hold(
     dup2_stdin(&null)?;
     dup2_stdout(&null)?;
     dup2_stderr(&null)?;
-    drop(null);
+    // It is closed with the others below.
+    let _ = null.into_raw_fd();
     take().map_err(Unheld::NotTaken)?;
     fds::write_all(report, &[0; TOLD])?;
     // From here on the parent waits for us, or has gone, and then there is nobody to report to.
     if read(release, &mut [0])? == 1 {
         set_pdeathsig(None)?;
+        // The caller returns after this report, and then others must be able to see what this process is.
+        set_name(&CString::new(called).map_err(|_| Errno::EINVAL)?)?;
         fds::write_all(report, &[0; TOLD])?;
         close_all_but(&[process.as_raw_fd()])?;
         ready(&[process], Patience::Forever)?;

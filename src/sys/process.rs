@@ -210,7 +210,7 @@ pub enum Sight {
 pub fn sight() -> Sight {
     // The first namespaces have numbers of their own, `<linux/nsfs.h>`.
     let link = |name: &str| fs::read_link(format!("/proc/{name}")).unwrap_or_default();
-    if link("self").to_str() != Some(&std::process::id().to_string()) {
+    if !knows_our_numbers() {
         return Sight::None;
     }
     // Whoever may trace every process sees them all the same.
@@ -222,6 +222,12 @@ pub fn sight() -> Sight {
         Ok(_) if link("self/ns/pid").to_str() == Some("pid:[4026531836]") => Sight::All,
         Ok(_) => Sight::Inside,
     }
+}
+
+/// Whether `/proc` is that of the caller's pid namespace, so that a process has the same number in it.
+pub(super) fn knows_our_numbers() -> bool {
+    let own = fs::read_link("/proc/self").unwrap_or_default();
+    own.to_str() == Some(&std::process::id().to_string())
 }
 
 /// Whether the last mount on `/proc` in `/proc/self/mountinfo` has the option.

@@ -69,6 +69,21 @@ fn values_and_numbers_out_of_range() {
 }
 
 #[test]
+fn hint_of_ftok_warns_that_files_can_share_a_key() {
+    let world = World::new();
+    for (line, path) in [
+        ("sem lock feature/foo -- true", "feature/foo"),
+        ("sem hold ./lock 1 --lock", "./lock"),
+        ("shm create /a/b --size 8", "/a/b"),
+        ("msgq create ~/queue", "~/queue"),
+    ] {
+        let code = if line.ends_with("true") { 125 } else { 2 };
+        let words = format!("which another file can share, write ftok:{path}\n");
+        world.call(line).fails(code, &words);
+    }
+}
+
+#[test]
 fn more_at_once_than_there_are_is_an_error_at_once_and_no_wait() {
     let world = World::new();
     world.call("sem create @s --slots 2").ok();

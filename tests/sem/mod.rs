@@ -5,6 +5,7 @@ mod barrier;
 mod hold;
 pub mod interop;
 mod lock;
+mod released;
 mod run;
 mod scripts;
 mod stat;

@@ -17,13 +17,18 @@ use crate::args::waiting::Waiting;
 use crate::exit::{Cause, Exit};
 use crate::sync::lock::Lock;
 use crate::sync::slots::Slots;
+use crate::sync::{self, holding};
 use crate::sys::holder::{Unheld, start};
 use crate::sys::process;
+use crate::sys::sysv::sem::Set;
 use crate::sys::wait::Patience;
 use crate::target::Target;
 
 /// For a critical section of many commands: takes, prints the pid of a small process that holds what was taken, and
-/// returns. The holder ends, and gives it back, when the process PID ends ($$ is the script), or when it gets SIGTERM.
+/// returns. The holder exits and releases it when the process PID exits ($$ is the script), or when it gets SIGTERM. The
+/// next caller gets it at once.
+///
+/// --release ends the holder while PID runs on, and returns when it has released.
 ///
 /// The holder keeps none of the caller's descriptors, so that $(…) returns. sem stat --holders shows the number of its slot.
 #[derive(Args)]
@@ -46,6 +51,9 @@ pub struct Hold {
     /// Take K slots at once
     #[arg(long, value_name = "K", value_parser = count, conflicts_with = "lock", allow_negative_numbers = true)]
     take: Option<u16>,
+    /// Release what TARGET's holder holds for PID
+    #[arg(long, conflicts_with_all = ["slots", "lock", "take"])]
+    release: bool,
     #[command(flatten)]
     creating: Creating,
     #[command(flatten)]
@@ -59,6 +67,13 @@ enum Held {
 }
 
 impl Held {
+    const fn set(&self) -> Set {
+        match self {
+            Self::Slots(slots, _) => slots.set,
+            Self::Lock(lock, _) => lock.set,
+        }
+    }
+
     fn take(&self, patience: Patience) -> nix::Result<()> {
         match self {
             Self::Slots(slots, count) => slots.take(*count, patience).map(drop),
@@ -73,10 +88,19 @@ impl Verb for Hold {
     const EXAMPLES: &'static str = "
 # One instance of this script, until it ends
 ipcbox sem hold nightly $$ --slots 1 -nq || exit 0
+# A lock for a part of the script only
+ipcbox sem hold notes $$ --lock -q
+echo one >>notes
+echo two >>notes
+ipcbox sem hold notes $$ --release
 ";
 
     fn run(self) -> Result<Exit> {
-        doing("hold", &self.target, self.hold())?;
+        if self.release {
+            doing("release", &self.target, self.release())?;
+        } else {
+            doing("hold", &self.target, self.hold())?;
+        }
         Ok(Exit::Done)
     }
 }
@@ -94,9 +118,23 @@ impl Hold {
             Unheld::NotStarted(errno) => not_started(errno).into(),
             Unheld::Ended => unopened(self.pid, Errno::ESRCH).into(),
         };
-        let holder = start(process.as_fd(), || held.take(deadline.patience)).map_err(why)?;
+        let holder = start(process.as_fd(), held.set().id(), || held.take(deadline.patience))
+            .map_err(why)?;
         self.waiting.answer(holder.pid.to_string().as_bytes())?;
         holder.release().map_err(why).context("it was lost")
+    }
+
+    fn release(&self) -> Result<()> {
+        process::open(self.pid).map_err(|errno| unopened(self.pid, errno))?;
+        system_v(&self.target)?;
+        let set = sync::find(&self.target)?;
+        // One that is not there any more is named as such.
+        set.values()?;
+        holding::release(set, self.pid).map_err(|errno| match errno {
+            Errno::ESRCH => Cause::told(errno, format!("no holder serves process {}", self.pid)),
+            errno => Cause::told(errno, "its holder was killed and has not exited yet"),
+        })?;
+        Ok(())
     }
 
     fn find(&self) -> Result<Held> {

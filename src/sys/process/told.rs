@@ -36,6 +36,14 @@ impl Stat {
         matches!(self.state, 'Z' | 'X')
     }
 
+    /// Whether it is on its way out: it no longer has memory or descriptors, but may still hold semaphores.
+    #[must_use]
+    pub const fn is_exiting(&self) -> bool {
+        /// Of the kernel's `<linux/sched.h>`; the second comes first, where a signal is the cause.
+        const EXITING_OR_SIGNALED: u32 = 0x0000_0004 | 0x0000_0400;
+        self.flags & EXITING_OR_SIGNALED != 0
+    }
+
     /// Whether it is stopped, by a signal or by a debugger.
     #[must_use]
     pub const fn is_stopped(&self) -> bool {

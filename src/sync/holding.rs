@@ -1,0 +1,59 @@
+//! What a holder process has of a set for another process, and how it comes free as soon as that one has exited.
+
+use nix::errno::Errno;
+
+use super::{Purpose, lock, slots};
+use crate::sys::holder::seen::{Seen, among, end};
+use crate::sys::process::told;
+use crate::sys::sysv::sem::Set;
+use crate::sys::wait::Patience;
+
+/// Takes something of a set by `attempt`. If all is taken, the holders that nobody needs any more are ended first.
+///
+/// # Errors
+/// Those of `attempt`; `EAGAIN` means that all is taken.
+pub(super) fn take<T>(
+    set: Set,
+    patience: Patience,
+    attempt: impl Fn(Patience) -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    loop {
+        match attempt(Patience::Never) {
+            Err(Errno::EAGAIN) => {}
+            outcome => return outcome,
+        }
+        let needless = holders(set).into_iter().filter(Seen::is_needless).collect();
+        if end(needless) == 0 {
+            // A holder may have released on its own since the first attempt.
+            return attempt(patience);
+        }
+    }
+}
+
+/// Ends the holders of a set that serve the process `pid`, and waits until they have released.
+///
+/// # Errors
+/// `ESRCH`: there is none. `EBUSY`: one has not exited within a second, as if it is frozen.
+pub fn release(set: Set, pid: i32) -> Result<(), Errno> {
+    let serving: Vec<Seen> = holders(set).into_iter().filter(|holder| holder.serves(pid)).collect();
+    match serving.len() {
+        0 => Err(Errno::ESRCH),
+        count if end(serving) < count => Err(Errno::EBUSY),
+        _ => Ok(()),
+    }
+}
+
+fn holders(set: Set) -> Vec<Seen> {
+    let Ok((_, values)) = set.values() else { return Vec::new() };
+    let last = |index| set.last_pid(index).ok();
+    let pids = match Purpose::of(&values) {
+        Some(Purpose::Slots { .. }) => {
+            slots::numbers(&values, true).filter_map(|(_, index)| last(index)).collect()
+        }
+        Some(Purpose::Lock { exclusive: true, .. }) => last(lock::WRITER).into_iter().collect(),
+        // The kernel knows how many share it, but not who.
+        Some(Purpose::Lock { readers: 1.., .. }) => told::all().unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    among(pids, set.id())
+}

@@ -1,0 +1,119 @@
+//! The holders that there are, as another process sees them.
+//!
+//! A holder learns by its pidfd that the process it serves has exited, but it must be scheduled before it releases anything, and
+//! one that is stopped never is. Whoever needs what it holds ends it instead, and the kernel releases.
+//!
+//! Identity is never a number alone. A pidfd is opened first, and everything read from `/proc` counts only if that process still
+//! runs afterwards. The process served is the one behind the holder's own pidfd, whose `fdinfo` shows -1 once it has been reaped,
+//! whoever has its number now.
+
+use std::ffi::c_int;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use super::name;
+use crate::sys::process::ended::{Stage, stage};
+use crate::sys::process::{self, knows_our_numbers, numbers, shares_ipc, told};
+use crate::sys::signals::{self, Signal};
+use crate::sys::wait::{Patience, ready};
+
+/// How long a holder may take to exit once it was killed.
+const DEATH: Duration = Duration::from_secs(1);
+
+/// A holder that its caller knows of.
+#[derive(Debug)]
+pub struct Seen {
+    process: OwnedFd,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It exits already.
+    Exiting,
+    /// It got a signal that ends it, which a stopped process does not act on.
+    ToldToEnd,
+    /// It serves a process: the number in its pidfd's `fdinfo`, -1 for one that was reaped.
+    Serves(i32),
+}
+
+/// Those of the processes `pids` that are holders of the semaphore set `id`; none if `/proc` does not show them.
+#[must_use]
+pub fn among(mut pids: Vec<i32>, id: c_int) -> Vec<Seen> {
+    if !knows_our_numbers() {
+        return Vec::new();
+    }
+    pids.sort_unstable();
+    pids.dedup();
+    pids.into_iter().filter_map(|pid| Seen::look(pid, &name(id))).collect()
+}
+
+impl Seen {
+    fn look(pid: i32, name: &str) -> Option<Self> {
+        let named = || told::stat(pid).ok().filter(|stat| stat.name == name);
+        // Most processes are no holders, which needs no descriptor to see.
+        named()?;
+        let process = process::pidfd(pid).ok()?;
+        let state = if named()?.is_exiting() {
+            State::Exiting
+        } else if !shares_ipc(pid) {
+            return None;
+        } else if is_told_to_end(pid) {
+            State::ToldToEnd
+        } else {
+            State::Serves(served(pid)?)
+        };
+        // One that has exited holds nothing any more.
+        (stage(process.as_fd()) == Ok(Stage::Runs)).then_some(Self { process, state })
+    }
+
+    /// Whether nobody needs it: the process it serves has exited, or it was told to end.
+    #[must_use]
+    pub fn is_needless(&self) -> bool {
+        match self.state {
+            State::Exiting | State::ToldToEnd | State::Serves(-1) => true,
+            // 0 is a process of another pid namespace.
+            State::Serves(0) => false,
+            State::Serves(pid) => process::open(pid).err() == Some(Errno::ESRCH),
+        }
+    }
+
+    /// Whether it serves the process `pid`.
+    #[must_use]
+    pub fn serves(&self, pid: i32) -> bool {
+        self.state == State::Serves(pid)
+    }
+}
+
+fn is_told_to_end(pid: i32) -> bool {
+    told::status(pid).is_ok_and(|status| {
+        let mut pending = status.pending.iter().chain(status.shared_pending.iter());
+        pending.any(|signal| signal == Signal::KILL || signal.asks_to_end())
+    })
+}
+
+/// The process that a holder serves, by its only pidfd. `None` if it may not be looked at.
+fn served(holder: i32) -> Option<i32> {
+    let dir = format!("/proc/{holder}/fdinfo");
+    numbers(&dir).ok()?.into_iter().find_map(|fd| {
+        let info = fs::read_to_string(format!("{dir}/{fd}")).ok()?;
+        info.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim().parse().ok()
+    })
+}
+
+/// Kills these holders and waits until they have exited, a second at most. Returns how many have: one of another user cannot be
+/// killed, and one may be frozen.
+#[must_use]
+pub fn end(holders: Vec<Seen>) -> usize {
+    let kill = |holder: &Seen| {
+        let killed = signals::send(holder.process.as_fd(), Some(Signal::KILL), None, false);
+        killed.is_ok() || holder.state == State::Exiting
+    };
+    let dying: Vec<Seen> = holders.into_iter().filter(kill).collect();
+    let patience = Patience::within(Some(DEATH));
+    let exited = |holder: &&Seen| ready(&[holder.process.as_fd()], patience) == Ok(Some(0));
+    dying.iter().filter(exited).count()
+}
