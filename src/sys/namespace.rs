@@ -1,4 +1,4 @@
-//! IPC namespaces: entering that of another process, and making one.
+//! IPC namespaces: entering that of another process, and making one; and which pid namespace this is.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use nix::Result;
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::stat::stat;
 use nix::unistd::{getegid, geteuid};
 
 use super::process;
@@ -37,4 +38,10 @@ pub fn isolate() -> Result<()> {
     write("setgroups", "deny".into())?;
     write("uid_map", format!("{uid} {uid} 1"))?;
     write("gid_map", format!("{gid} {gid} 1"))
+}
+
+/// The number of the caller's pid namespace; none without `/proc`.
+#[must_use]
+pub fn pid_namespace() -> Option<u64> {
+    stat("/proc/self/ns/pid").ok().map(|file| file.st_ino)
 }

@@ -119,6 +119,11 @@ pub const CALLS: &[Call] = &[
         &[EACCES, EBADF, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOSYS, ENOTDIR],
     ),
     (
+        libc::SYS_name_to_handle_at,
+        "name_to_handle_at",
+        &[EBADF, EINVAL, ENOSYS, ENOTDIR, EOPNOTSUPP, EOVERFLOW, EPERM],
+    ),
+    (
         libc::SYS_statfs,
         "statfs",
         &[EACCES, EINTR, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOSYS, ENOTDIR, EOVERFLOW],

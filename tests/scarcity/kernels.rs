@@ -20,6 +20,7 @@ const CALLS: &[(c_long, Where)] = &[
     (libc::SYS_memfd_create, Always),
     (libc::SYS_clone3, Always),
     (libc::SYS_statx, Always),
+    (libc::SYS_name_to_handle_at, Always),
     (libc::SYS_process_vm_readv, Always),
     (libc::SYS_timer_create, Always),
     (libc::SYS_inotify_init1, Always),

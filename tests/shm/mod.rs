@@ -1,5 +1,6 @@
 //! `shm`.
 
+mod again;
 mod atomic;
 mod bytes;
 mod interop;

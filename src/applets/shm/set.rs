@@ -12,6 +12,7 @@ use crate::args::explain::{unchanged, ungiven};
 use crate::args::owner::{self, Owner};
 use crate::args::size;
 use crate::exit::{Cause, Exit};
+use crate::sync::journal::Journal;
 use crate::sys::posix::shm::{self as posix, Object};
 use crate::sys::sysv::Change;
 use nix::errno::Errno;
@@ -148,7 +149,10 @@ impl Set {
         }
         if change != Change::default() {
             let segment = segment(target)?;
-            segment.change(change).map_err(|errno| unchanged(errno, segment.stat().is_ok()))?;
+            let set = segment
+                .stat()
+                .and_then(|stat| Journal::new((&stat).into()).keep(|| segment.change(change)));
+            set.map_err(|errno| unchanged(errno, segment.stat().is_ok()))?;
         }
         Ok(())
     }

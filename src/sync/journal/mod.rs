@@ -36,12 +36,12 @@ use object::SHARED;
 /// How many keys are tried.
 const SLOTS: u8 = 8;
 /// The first word of every journal.
-const MAGIC: u64 = 0x6970_6362_6f78_4a32;
-/// How many words describe the object, and with it the write.
-const OBJECT_WORDS: usize = 4;
-const WORDS: usize = 7;
+const MAGIC: u64 = 0x6970_6362_6f78_4a33;
+/// How many words say whose place it is, and how many there are: then come the object's life and the write.
+const PLACE_WORDS: usize = 4;
+const WORDS: usize = 9;
 /// Where the mark is.
-const MARK: usize = 64;
+const MARK: usize = 96;
 /// Where the bytes are.
 const DATA: usize = 128;
 /// What is copied at a time.
@@ -103,7 +103,7 @@ impl Journal {
     }
 
     fn key(&self, slot: u8) -> Key {
-        let words = [MAGIC, u64::from(slot)].into_iter().chain(self.0.identity);
+        let words = [MAGIC, u64::from(slot)].into_iter().chain(self.0.place);
         name_key(&words.flat_map(u64::to_ne_bytes).collect::<Vec<_>>())
     }
 
@@ -112,10 +112,10 @@ impl Journal {
         (0..SLOTS).map(move |slot| self.key(slot))
     }
 
-    fn header(&self, extent: Extent) -> [u64; WORDS] {
-        let [kind, device, number] = self.0.identity;
+    fn header(&self, life: [u64; 2], extent: Extent) -> [u64; WORDS] {
+        let [family, device, number] = self.0.place;
         let Extent { offset, len, clears } = extent;
-        [MAGIC, kind, device, number, offset, len, u64::from(clears)]
+        [MAGIC, family, device, number, life[0], life[1], offset, len, u64::from(clears)]
     }
 
     /// What killed writers left.
@@ -159,13 +159,15 @@ impl Journal {
             bytes.read_at(n * 8, &mut raw)?;
             *word = u64::from_ne_bytes(raw);
         }
-        let [.., offset, len, clears] = words;
-        let extent = Extent { offset, len, clears: clears != 0 };
-        let header = self.header(extent);
+        let [.., born, seen, offset, len, clears] = words;
+        let (life, extent) = ([born, seen], Extent { offset, len, clears: clears != 0 });
+        let header = self.header(life, extent);
         // A writer can be killed at each of its words, the first included.
-        let is_ours = words.iter().zip(header).take(OBJECT_WORDS).all(|(a, b)| *a == b || *a == 0);
+        let is_ours = words.iter().zip(header).take(PLACE_WORDS).all(|(a, b)| *a == b || *a == 0);
         let complete = bytes.word(MARK)?.load(Ordering::SeqCst) == COMPLETE;
-        let entry = (complete && words == header && len <= room).then_some(Entry { bytes, extent });
+        // What is of an object that had this place before can only be removed.
+        let counts_here = words == header && len <= room && self.0.is_of(life, &stat);
+        let entry = (complete && counts_here).then_some(Entry { bytes, extent });
         // Who has it attached and has not come so far writes under another lock.
         if !is_ours || (entry.is_none() && !is_idle) {
             return Ok(None);
@@ -207,6 +209,25 @@ impl Journal {
         Ok(())
     }
 
+    /// Changes the attributes of a segment by `change`; a write that was left of it keeps counting.
+    ///
+    /// # Errors
+    /// Those of `change`.
+    pub fn keep(&self, change: impl FnOnce() -> nix::Result<()>) -> nix::Result<()> {
+        let left = self.left().unwrap_or_default();
+        // A journal that is older than the last change of its segment counts no more.
+        let renew = || {
+            for left in left.iter().filter(|left| left.entry.is_some()) {
+                let _ = left.segment.change(Change::default());
+            }
+        };
+        // Before the change as well: should this process be killed after it, both most likely have the same second.
+        renew();
+        change()?;
+        renew();
+        Ok(())
+    }
+
     /// Removes what killed writers left of an object that is gone.
     ///
     /// # Errors
@@ -232,7 +253,7 @@ impl Journal {
         let segment = self.begin(extent)?;
         let prepared = || {
             let bytes = segment.attach(true)?;
-            for (n, word) in self.header(extent).into_iter().enumerate() {
+            for (n, word) in self.header(self.0.life, extent).into_iter().enumerate() {
                 bytes.write_at(n * 8, &word.to_ne_bytes())?;
             }
             fill(&bytes, DATA)?;

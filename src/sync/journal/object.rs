@@ -2,6 +2,7 @@
 
 use crate::exit::{Cause, Exit};
 use crate::sys::memory::Memory;
+use crate::sys::namespace::pid_namespace;
 use crate::sys::posix::shm as posix;
 use crate::sys::sysv::Perm;
 use crate::sys::sysv::shm::Stat;
@@ -9,11 +10,19 @@ use crate::sys::sysv::shm::Stat;
 /// The bits of who may read and write, of group and others.
 pub(super) const SHARED: u32 = 0o066;
 
+/// The first word of a place: a System V segment, a POSIX object.
+const SEGMENT: u64 = 1;
+const FILE: u64 = 2;
+
 /// The object that is written, and who may.
 #[derive(Debug, Clone, Copy)]
 pub struct Object {
-    /// What tells it from every other one.
-    pub(super) identity: [u64; 3],
+    /// Its family and its place: device and inode number, or id. Another object can get the same place later.
+    pub(super) place: [u64; 3],
+    /// What no other object in that place has: see [`is_of`](Self::is_of). 0 is unknown.
+    pub(super) life: [u64; 2],
+    /// When a segment was created, or its attributes changed last, seconds since 1970.
+    changed: i64,
     /// Who has the rights of an owner: the owner, and a segment's creator.
     pub(super) uids: [u32; 2],
     /// Whose members have those of the group.
@@ -25,15 +34,27 @@ pub struct Object {
 impl From<&Stat> for Object {
     fn from(stat: &Stat) -> Self {
         let Perm { gid, creator_gid, mode, .. } = stat.perm;
-        let identity = [1, 0, i64::from(stat.id).cast_unsigned()];
-        Self { identity, uids: stat.perm.owners(), gids: [gid, creator_gid], mode }
+        Self {
+            place: [SEGMENT, 0, i64::from(stat.id).cast_unsigned()],
+            life: [0; 2],
+            changed: stat.change_time,
+            uids: stat.perm.owners(),
+            gids: [gid, creator_gid],
+            mode,
+        }
     }
 }
 
 impl From<&posix::Stat> for Object {
     fn from(stat: &posix::Stat) -> Self {
-        let identity = [2, stat.device, stat.inode];
-        Self { identity, uids: [stat.uid; 2], gids: [stat.gid; 2], mode: stat.mode }
+        Self {
+            place: [FILE, stat.device, stat.inode],
+            life: [0; 2],
+            changed: 0,
+            uids: [stat.uid; 2],
+            gids: [stat.gid; 2],
+            mode: stat.mode,
+        }
     }
 }
 
@@ -44,9 +65,15 @@ impl Object {
     /// It is gone.
     pub fn of(memory: &Memory) -> nix::Result<Self> {
         Ok(match memory {
-            Memory::Segment(segment, _) => (&segment.stat()?).into(),
+            Memory::Segment(segment, _) => {
+                let stat = segment.stat()?;
+                let creator = u64::from(stat.creator_pid.unsigned_abs());
+                let life = pid_namespace().map_or([0; 2], |namespace| [namespace, creator]);
+                Self { life, ..(&stat).into() }
+            }
             Memory::Object(object) => {
-                let mut it: Self = (&object.stat()?).into();
+                let life = [object.birth().unwrap_or(0), object.generation().unwrap_or(0)];
+                let mut it = Self { life, ..(&object.stat()?).into() };
                 if object.has_acl()? {
                     // Then the bits of the group are those of all whom the list names.
                     it.mode &= !0o070;
@@ -54,6 +81,21 @@ impl Object {
                 it
             }
         })
+    }
+
+    /// Whether a journal of an object in this place, whose `life` that object had, is this object's.
+    ///
+    /// An id comes again after some four million segments. A segment that was created, or changed, after the journal is
+    /// another one. Within the same second its creator tells, whose pid means the same only in one pid namespace.
+    ///
+    /// Device and inode number come again when a tmpfs is mounted anew: then the time of birth and the generation of the
+    /// inode, a random number, differ. Not every kernel has the first one, and some containers forbid asking for the second.
+    pub(super) fn is_of(&self, life: [u64; 2], journal: &Stat) -> bool {
+        if self.place[0] == SEGMENT {
+            return self.changed <= journal.change_time
+                && (self.life[0] != life[0] || self.life[1] == life[1]);
+        }
+        self.life.iter().zip(life).all(|(own, known)| *own == known || *own == 0 || known == 0)
     }
 
     /// Whether what is in a segment with these permissions can only be from somebody who may write to the object, and is for

@@ -4,7 +4,8 @@
 //! with it, so that memory that was promised is there when it is touched.
 #![allow(unsafe_code)]
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{OsStr, OsString, c_char, c_int, c_uint};
+use std::mem::zeroed;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, posix_fallocate};
-use nix::libc::{S_IFMT, S_IFREG, fgetxattr};
+use nix::libc::{self, S_IFMT, S_IFREG, fgetxattr};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, fchmod, fchmodat, fstat};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::sys::statvfs::statvfs;
@@ -142,6 +143,31 @@ impl Object {
         Stat::new(&fstat(&self.0)?)
     }
 
+    /// When it was born, in nanoseconds since 1970, statx(2). A tmpfs keeps that from Linux 5.18 on.
+    #[must_use]
+    pub fn birth(&self) -> Option<u64> {
+        // SAFETY: a C structure of integers, for which all zeros is a value.
+        let mut file: libc::statx = unsafe { zeroed() };
+        let (fd, flags, mask) = (self.0.as_raw_fd(), libc::AT_EMPTY_PATH, libc::STATX_BTIME);
+        // SAFETY: a terminated string, and room for one statx.
+        let asked = unsafe { libc::statx(fd, c"".as_ptr(), flags, mask, &raw mut file) };
+        let libc::statx_timestamp { tv_sec, tv_nsec, .. } = file.stx_btime;
+        (asked == 0 && file.stx_mask & mask != 0)
+            .then(|| tv_sec.cast_unsigned().wrapping_mul(1_000_000_000) + u64::from(tv_nsec))
+    }
+
+    /// What tells its inode from another one that has the same number later, name_to_handle_at(2): of a tmpfs a random number. Some
+    /// containers forbid the call.
+    #[must_use]
+    pub fn generation(&self) -> Option<u64> {
+        let mut handle = FileHandle { len: HANDLE_MAX as u32, kind: 0, bytes: [0; HANDLE_MAX] };
+        let (mut mount, fd) = (0, self.0.as_raw_fd());
+        let (path, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
+        // SAFETY: a terminated string, a handle with as much room as it says, and room for one integer.
+        let asked = unsafe { name_to_handle_at(fd, path, &raw mut handle, &raw mut mount, flags) };
+        (asked == 0).then(|| u64::from_ne_bytes(handle.bytes[..8].try_into().unwrap_or_default()))
+    }
+
     /// Whether it has an access control list, acl(5).
     pub fn has_acl(&self) -> Result<bool> {
         let name = c"system.posix_acl_access".as_ptr();
@@ -267,4 +293,26 @@ pub fn is_mounted() -> Result<bool> {
 
 fn path(name: &OsStr) -> PathBuf {
     PathBuf::from(DIR).join(OsStr::from_bytes(&name.as_bytes()[1..]))
+}
+
+/// `MAX_HANDLE_SZ`.
+const HANDLE_MAX: usize = 128;
+
+/// `struct file_handle`.
+#[repr(C)]
+struct FileHandle {
+    len: c_uint,
+    kind: c_int,
+    bytes: [u8; HANDLE_MAX],
+}
+
+unsafe extern "C" {
+    // The libc crate does not declare it.
+    fn name_to_handle_at(
+        dir: c_int,
+        path: *const c_char,
+        handle: *mut FileHandle,
+        mount: *mut c_int,
+        flags: c_int,
+    ) -> c_int;
 }
