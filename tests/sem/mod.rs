@@ -8,6 +8,7 @@ mod lock;
 mod released;
 mod run;
 mod scripts;
+mod spoiled;
 mod stat;
 mod storm;
 mod values;

@@ -106,7 +106,7 @@ fn rm_of_a_remounted_object_takes_the_old_journal() {
 }
 
 /// A name, and the id of its segment: its content is as whole in its journal, whose writer was killed when that was copied.
-fn left(world: &World) -> Option<(String, String)> {
+pub fn left(world: &World) -> Option<(String, String)> {
     let name = world.name("a");
     world.call("shm write @a old --create --lock @l").ok();
     let kill = world.injected("shmdt:signal=KILL:when=1")?;

@@ -8,6 +8,7 @@ mod locked;
 mod memfd;
 mod objects;
 mod refused;
+mod spoiled;
 mod wait;
 
 use std::path::PathBuf;

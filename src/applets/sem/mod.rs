@@ -59,7 +59,12 @@ fn explain(target: &Target, errno: Errno) -> Cause {
     };
     match errno {
         Errno::ENOENT => told(&format!("no such {object}")),
-        Errno::EINVAL => missing(target),
+        Errno::EINVAL | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO
+            if *target.form() == Form::Posix =>
+        {
+            told("the file is no semaphore of the C library's").exit(Exit::Missing)
+        }
+        Errno::EINVAL => explain::missing(target, Kind::Sem),
         Errno::EIDRM => explain::removed(),
         Errno::EACCES | Errno::EPERM => explain::denied(errno, owner(target)),
         Errno::EEXIST => told("it exists already"),
@@ -76,15 +81,6 @@ fn explain(target: &Target, errno: Errno) -> Cause {
         }
         Errno::ENOSPC => told("no space left in /dev/shm"),
         errno => Cause::plain(errno),
-    }
-}
-
-/// What EINVAL means: there is none with that id, or no longer.
-fn missing(target: &Target) -> Cause {
-    match target.form() {
-        Form::Posix => Cause::told(Errno::EINVAL, "the file is no semaphore of the C library's")
-            .exit(Exit::Missing),
-        _ => explain::missing(target, Kind::Sem),
     }
 }
 

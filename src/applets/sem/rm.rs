@@ -59,7 +59,7 @@ impl Remove {
         if !self.removing.force {
             let waiters = match posix::look(target.typed()) {
                 Ok(stat) => stat.waiters,
-                Err(Errno::EACCES | Errno::EINVAL) => 0,
+                Err(Errno::EACCES | Errno::EINVAL | Errno::ELOOP | Errno::ENXIO) => 0,
                 Err(errno) => return Err(errno.into()),
             };
             if waiters > 0 {

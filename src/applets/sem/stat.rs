@@ -141,8 +141,8 @@ fn all() -> Result<Vec<Object>> {
     let why = "cannot list POSIX semaphores";
     for name in posix::names().context(why)? {
         match look_at_posix(&name, false) {
-            // A link was put into its place.
-            Err(Errno::ENOENT | Errno::EINVAL | Errno::ELOOP) => {}
+            // Another kind of file has the name.
+            Err(Errno::ENOENT | Errno::EINVAL | Errno::ELOOP | Errno::ENXIO) => {}
             looked => found.push(looked.context(why)?),
         }
     }

@@ -46,10 +46,10 @@ impl One {
         Ok(is_posix)
     }
 
-    /// Opens a POSIX semaphore. Its file can be too short for one, now or later: that ends the process with a message.
+    /// Opens a POSIX semaphore. That its file is made shorter meanwhile ends the process with a message.
     fn open(&self, what: &str) -> Result<Semaphore> {
         let semaphore = Semaphore::open(self.target.typed())?;
-        let why = "the file is too short for a semaphore, or became so (SIGBUS)";
+        let why = "its file was made too short for a semaphore (SIGBUS)";
         let words = format!("cannot {what} {}: {why}", self.target);
         on_bus_error(line("sem", words), Exit::Missing.code())?;
         Ok(semaphore)

@@ -1,23 +1,24 @@
 //! POSIX named semaphores, as glibc keeps them: sem_overview(7).
 //!
-//! The C library's own functions do the waiting and posting, so that its programs and the box meet on the same words.
-//! Looking and removing go by the file, `/dev/shm/sem.NAME`: sem_open(3) wants permission to write even for a look.
+//! A semaphore is a file, `/dev/shm/sem.NAME`. Its first word has the value and how many wait (glibc 2.21 and later, 64 bits), and futex(2) on its
+//! low half is how programs that use the C library and ipcbox wake each other.
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, OsStr, OsString};
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::Ordering::SeqCst;
 
 use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::Signal;
-use nix::sys::time::TimeSpec;
-use nix::time::{ClockId, clock_gettime};
 
 use super::shm::{self, Object};
-use crate::sys::wait::{Patience, without_waiting};
-use crate::sys::{caught, transfer};
+use crate::sys::mapping::Mapping;
+use crate::sys::wait::Patience;
+use crate::sys::{caught, futex, transfer};
 
 /// The highest value, `SEM_VALUE_MAX`.
 pub const MAX_VALUE: u32 = i32::MAX.cast_unsigned();
@@ -32,16 +33,18 @@ pub struct Stat {
     pub waiters: u32,
 }
 
-/// A semaphore that is open, sem_open(3).
-#[derive(Debug)]
-pub struct Semaphore(*mut libc::sem_t);
+/// How large its file is, in bytes.
+const SIZE: usize = size_of::<libc::sem_t>();
+/// Where the C library keeps in which way it calls futex(2): with another one its own functions abort the process.
+const MODE: Range<usize> = 8..12;
+/// One who waits, in the first word: the value is its low half.
+const WAITER: i64 = 1 << 32;
 
-impl Drop for Semaphore {
-    fn drop(&mut self) {
-        // SAFETY: the pointer came from sem_open and is closed this once.
-        unsafe { libc::sem_close(self.0) };
-    }
-}
+/// A semaphore that is open.
+///
+/// Waiting and posting do not go through the C library, which aborts if another process spoils the file meanwhile.
+#[derive(Debug)]
+pub struct Semaphore(Mapping);
 
 impl Semaphore {
     /// Opens the one called `name`, which begins with a slash.
@@ -49,57 +52,82 @@ impl Semaphore {
     /// # Errors
     /// `ENOENT`: there is none. `EACCES`: no permission to read and write it. `EINVAL`: the file is none of glibc's.
     pub fn open(name: &OsStr) -> Result<Self> {
-        let name = c_name(name)?;
-        // SAFETY: a terminated string; without O_CREAT there are no more arguments.
-        Self::result(unsafe { libc::sem_open(name.as_ptr(), 0) })
+        let (file, _) = open(name, true)?;
+        Ok(Self(Mapping::map(file, 0, SIZE, true)?))
     }
 
-    fn result(sem: *mut libc::sem_t) -> Result<Self> {
-        if sem == libc::SEM_FAILED {
-            return without_waiting(Err(Errno::last()));
-        }
-        Ok(Self(sem))
+    /// Takes one if there is one; `waiting` is what the caller has added to the first word.
+    fn take(&self, waiting: i64) -> Result<bool> {
+        let less = |now| (value(now) > 0).then(|| now - 1 - waiting);
+        Ok(self.0.wide_word(0)?.fetch_update(SeqCst, SeqCst, less).is_ok())
     }
 
-    /// Takes one, waiting at most for `patience`, sem_clockwait(3) on the monotonic clock. `None`: SIGINT, SIGTERM or SIGHUP
-    /// has come; they are caught so that the C library takes this process off its count of those who wait.
+    /// Takes one, waiting at most for `patience`. `None`: SIGINT, SIGTERM or SIGHUP has come; they are caught so that this
+    /// process is taken off the count of those who wait.
     ///
     /// # Errors
     /// `EAGAIN`: not in time.
     pub fn wait(&self, patience: Patience) -> Result<Option<()>> {
         caught::catch(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
-        loop {
-            if caught::any() {
-                return Ok(None);
-            }
-            let answer = match patience {
-                // SAFETY: the pointer is that of an open semaphore.
-                Patience::Never => unsafe { libc::sem_trywait(self.0) },
-                // SAFETY: as above.
-                Patience::Forever => unsafe { libc::sem_wait(self.0) },
-                Patience::Until(_) => {
-                    let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
-                    let end = now + TimeSpec::from(patience.left().unwrap_or_default());
-                    // SAFETY: as above, and the time lives through the call.
-                    unsafe { sem_clockwait(self.0, libc::CLOCK_MONOTONIC, end.as_ref()) }
-                }
-            };
-            match Errno::result(answer) {
-                Err(Errno::EINTR) => {}
-                Err(Errno::ETIMEDOUT) => return Err(Errno::EAGAIN),
-                answer => return answer.map(|_| Some(())),
-            }
+        let word = self.0.wide_word(0)?;
+        if self.take(0)? {
+            return Ok(Some(()));
         }
+        word.fetch_add(WAITER, SeqCst);
+        let mut slept = Ok(());
+        // What was posted at the last moment is taken: nobody else was woken for it.
+        while !self.take(WAITER)? {
+            if slept.is_err() || caught::any() {
+                word.fetch_sub(WAITER, SeqCst);
+                return slept.map(|()| None);
+            }
+            slept = futex::wait(self.0.word(0)?, 0, patience);
+        }
+        Ok(Some(()))
     }
 
-    /// Adds one, sem_post(3).
+    /// Adds one. All who wait are woken, because one that was woken alone can be killed before it takes.
     ///
     /// # Errors
     /// `EOVERFLOW`: it stands at [`MAX_VALUE`].
     pub fn post(&self) -> Result<()> {
-        // SAFETY: the pointer is that of an open semaphore.
-        Errno::result(unsafe { libc::sem_post(self.0) }).map(drop)
+        let more = |now| (value(now) < MAX_VALUE).then(|| now + 1);
+        let before = self.0.wide_word(0)?.fetch_update(SeqCst, SeqCst, more);
+        match before.map_err(|_| Errno::EOVERFLOW)? >> 32 {
+            0 => Ok(()),
+            _ => futex::wake(self.0.word(0)?),
+        }
     }
+}
+
+/// The value in the first word.
+const fn value(word: i64) -> u32 {
+    (word.cast_unsigned() & u32::MAX as u64) as u32
+}
+
+/// The bytes of a new one with this value.
+fn image(value: u32) -> Result<[u8; SIZE]> {
+    #[repr(align(16))]
+    struct Room([u8; SIZE]);
+    let mut room = Room([0; _]);
+    // SAFETY: there is room for one, and it is aligned.
+    Errno::result(unsafe { libc::sem_init((&raw mut room).cast(), 1, value) })?;
+    Ok(room.0)
+}
+
+/// The file of the one called `name`, and what can be seen of it.
+fn open(name: &OsStr, writable: bool) -> Result<(Object, Stat)> {
+    let file = Object::open(&file_name(name), writable)?;
+    let mut bytes = [0; SIZE];
+    let is_long = transfer::read_at(file.as_fd(), 0, &mut bytes)? == SIZE;
+    let [low, high] =
+        [0, 4].map(|at| bytes[at..].first_chunk().map_or(0, |word| u32::from_ne_bytes(*word)));
+    let stat = Stat { value: low, waiters: high };
+    let is_one = is_long
+        && file.stat()?.size == SIZE as u64
+        && bytes[MODE] == image(0)?[MODE]
+        && stat.value <= MAX_VALUE;
+    if is_one { Ok((file, stat)) } else { Err(Errno::EINVAL) }
 }
 
 /// Makes one with this value and exactly these permission bits, whatever the umask is.
@@ -111,32 +139,21 @@ impl Semaphore {
 /// `EEXIST`: the name is taken. `EINVAL`: a value above [`MAX_VALUE`]. `ENOSPC`: the file system is full. `ENOSYS`: no tmpfs
 /// is mounted at `/dev/shm`.
 pub fn create(name: &OsStr, mode: u32, value: u32) -> Result<()> {
-    #[repr(align(16))]
-    struct Room([u8; size_of::<libc::sem_t>()]);
-    let mut room = Room([0; _]);
-    // SAFETY: there is room for one, and it is aligned.
-    Errno::result(unsafe { libc::sem_init((&raw mut room).cast(), 1, value) })?;
+    let bytes = image(value)?;
     if !shm::is_mounted()? {
         return Err(Errno::ENOSYS);
     }
     let file = Object::unnamed()?;
-    transfer::write_at(file.as_fd(), 0, &room.0)?;
+    transfer::write_at(file.as_fd(), 0, &bytes)?;
     file.publish(&file_name(name), mode)
 }
 
 /// Looks at the one called `name` without touching it. Needs read permission only.
 ///
 /// # Errors
-/// `ENOENT`: there is none. `EACCES`: no permission. `EINVAL`, `ELOOP`: it is no regular file, or too short to be a semaphore.
+/// `ENOENT`: there is none. `EACCES`: no permission. `EINVAL`, `ELOOP`: it is no regular file, or none of glibc's.
 pub fn look(name: &OsStr) -> Result<Stat> {
-    let object = Object::open(&file_name(name), false)?;
-    // The low half of the first word is the value, the high half counts who waits (glibc, 64 bits).
-    let mut word = [0; 8];
-    if transfer::read_at(object.as_fd(), 0, &mut word)? < word.len() {
-        return Err(Errno::EINVAL);
-    }
-    let word = u64::from_ne_bytes(word);
-    Ok(Stat { value: (word & u64::from(u32::MAX)) as u32, waiters: (word >> 32) as u32 })
+    open(name, false).map(|(_, stat)| stat)
 }
 
 /// What its file tells, which needs no permission.
@@ -173,13 +190,4 @@ fn file_name(name: &OsStr) -> OsString {
 
 fn c_name(name: &OsStr) -> Result<CString> {
     CString::new(name.as_bytes()).map_err(|_| Errno::EINVAL)
-}
-
-unsafe extern "C" {
-    // glibc 2.30; the libc crate does not declare it.
-    fn sem_clockwait(
-        sem: *mut libc::sem_t,
-        clock: libc::clockid_t,
-        end: *const libc::timespec,
-    ) -> libc::c_int;
 }

@@ -1,0 +1,82 @@
+//! What another process has spoiled: the files of POSIX objects, and the journal of a killed locked write.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use super::{again::left, missing};
+use crate::support::World;
+
+#[test]
+fn other_kinds_of_file_are_refused() {
+    let world = World::new();
+    let name = world.posix("a");
+    let file = format!("/dev/shm{name}");
+    let make: [fn(&str); 3] = [
+        |file| fs::create_dir(file).unwrap(),
+        |file| mkfifo(file, Mode::S_IRWXU).unwrap(),
+        |file| symlink("/dev/zero", file).unwrap(),
+    ];
+    for make in make {
+        make(&file);
+        for verb in [
+            "read",
+            "read --lock @l",
+            "write --create",
+            "write --create --lock @l",
+            "get",
+            "set --size 8",
+            "add --create",
+        ] {
+            let call = world.call(&format!("shm {verb}")).arg(&name);
+            let call = if verb.starts_with("set") { call } else { call.input("x") };
+            call.fails(1, "it is no regular file (E");
+        }
+        world.call("shm wait -n").args([&name, "0"]).fails(1, "it is no regular file (E");
+        let _ = fs::remove_dir(&file).or_else(|_| fs::remove_file(&file));
+    }
+}
+
+#[test]
+fn short_objects_are_no_words() {
+    let world = World::new();
+    let name = world.posix("a");
+    for len in 0..4 {
+        fs::write(format!("/dev/shm{name}"), vec![0; len]).unwrap();
+        for verb in ["get", "add", "wait -n"] {
+            let call = world.call(&format!("shm {verb}")).arg(&name);
+            let call = if verb == "wait -n" { call.arg("0") } else { call };
+            call.fails(1, &format!("4 bytes at offset 0 are beyond its {len} byte"));
+        }
+    }
+}
+
+#[test]
+fn spoiled_journal_is_dropped_or_read_in_bounds() {
+    let world = World::new();
+    if missing("IPC namespace", !world.is_own()) {
+        return;
+    }
+    for (place, value) in
+        (0..13).flat_map(|place| [i64::MAX, -1, 1 << 40, 4].map(|value| (place, value)))
+    {
+        let Some((name, _)) = left(&world) else { return };
+        let all = world.call("shm stat --columns id,size --no-header").ok();
+        let journal = all.lines().find(|line| !line.ends_with("  3")).unwrap();
+        let journal = journal.split_whitespace().next().unwrap();
+        let offset = (place * 8).to_string();
+        let value = value.to_string();
+        world.call("shm set --bits 64 --offset").args([&offset, journal, &value]).ok();
+        let read = world.call("shm read @a --lock @l").output();
+        assert!(read.status.success() && read.stdout.len() == 3, "{place}: {value}: {read:?}");
+        world.call("shm write @a A --lock @l").ok();
+        let text = world.call("shm read @a --lock @l").ok();
+        assert!(text.starts_with('A') && text.len() == 3, "{place}: {value}: {text:?}");
+        world.call("shm rm").arg(&name).ok();
+        for id in world.call("shm stat --columns id --no-header").ok().lines() {
+            world.call("shm rm").arg(id).ok();
+        }
+    }
+}
