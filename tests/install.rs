@@ -1,9 +1,11 @@
 //! Installing: the recipe of the README, as it stands there, into an empty home; and then what it installed.
 
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use crate::completions::{BASH, FISH, PACKAGE, Shell, ZSH};
-use crate::support::{Call, World, lines, skip};
+use crate::support::{BINARY, Call, World, lines, skip};
 
 const README: &str = include_str!("../README.md");
 
@@ -15,11 +17,46 @@ fn recipe() -> &'static str {
     block
 }
 
+/// Follows the recipe in a home where `cargo install` has been, which nobody but its owner may enter.
+fn install(world: &World, recipe: &str) {
+    let cargo = world.dir().join(".cargo");
+    fs::create_dir_all(cargo.join("bin")).unwrap();
+    symlink(BINARY, cargo.join("bin/ipcbox")).unwrap();
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o700)).unwrap();
+    let call = world.program("sh").dir(env!("CARGO_MANIFEST_DIR")).env("CARGO_HOME", "");
+    call.args(["-euc", recipe]).ok();
+}
+
 /// A world whose home has what the recipe installs.
 fn installed() -> World {
     let world = World::new();
-    world.program("sh").dir(env!("CARGO_MANIFEST_DIR")).args(["-euc", recipe()]).ok();
+    install(&world, recipe());
     world
+}
+
+#[test]
+fn everybody_can_use_what_root_installs() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else {
+        return skip("only root installs for every user");
+    };
+    let prefix = world.dir().join("usr");
+    let (first, rest) = recipe().split_once('\n').unwrap();
+    assert_eq!(first, "prefix=$HOME/.local");
+    // Twice, as for a new version; and root may be one that gives others nothing by default.
+    let recipe = format!("umask 077; prefix={}\n{rest}", prefix.display());
+    install(&world, &format!("{recipe}\n{recipe}"));
+    let call = |program: &Path| Call::new(program).user(stranger).dir(world.dir());
+    for name in
+        lines(world.call("--list").ok().as_bytes()).iter().chain(["ipcbox".to_owned()].iter())
+    {
+        assert!(
+            call(&prefix.join("bin").join(name)).arg("--help").ok().contains("Usage: "),
+            "{name}"
+        );
+    }
+    let unreadable = call(Path::new("find")).arg(&prefix).args(["!", "-readable"]);
+    unreadable.stdout("").ok();
 }
 
 #[test]
@@ -50,7 +87,7 @@ fn the_shells_find_the_completions_that_the_recipe_installs() {
     let world = installed();
     let home = world.dir();
     // Without this fish describes every manual page of the system when it starts for the first time.
-    std::fs::create_dir_all(home.join(".local/share/fish/generated_completions")).unwrap();
+    fs::create_dir_all(home.join(".local/share/fish/generated_completions")).unwrap();
     let package = format!(". {PACKAGE}\nPS1='ask> '\n");
     let bash = Shell { rc: ("rc", package.leak()), ..BASH };
     let rc = "function fish_prompt; echo -n 'ask> '; end\nfunction fish_greeting; end\n";
