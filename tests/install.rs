@@ -37,9 +37,7 @@ fn installed() -> World {
 #[test]
 fn everybody_can_use_what_root_installs() {
     let world = World::new();
-    let Some(stranger) = world.stranger() else {
-        return skip("only root installs for every user");
-    };
+    let Some(stranger) = world.stranger() else { return };
     let prefix = world.dir().join("usr");
     let (first, rest) = recipe().split_once('\n').unwrap();
     assert_eq!(first, "prefix=$HOME/.local");

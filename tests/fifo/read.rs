@@ -47,10 +47,10 @@ fn any_byte_goes_through_untouched_to_wherever_standard_output_leads() {
 #[test]
 fn follow_stays_across_writers_until_silence_or_a_signal() {
     let world = world();
-    let script = "fifo read f --follow -w 1 > out & read=$!
+    let script = "fifo read f --follow -w 5 > out & read=$!
         for n in 1 2 3; do echo $n > f; done
         status=0; wait $read || status=$?; cat out; echo $status";
-    let call = world.shell(script).stderr("fifo: cannot read f: nothing came within 1s\n");
+    let call = world.shell(script).stderr("fifo: cannot read f: nothing came within 5s\n");
     call.stdout("1\n2\n3\n124\n").ok();
     world.call("fifo read f -f -w 0.05 -E 0").stderr("").ok();
     for which in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
@@ -75,9 +75,9 @@ fn follow_stays_across_writers_until_silence_or_a_signal() {
 #[test]
 fn each_output_restarts_the_silence_of_follow() {
     let world = world();
-    let script = "fifo read f --follow -w 1.5 > out & read=$!
+    let script = "fifo read f --follow -w 5 > out & read=$!
         exec 8> f
-        for n in 1 2 3 4; do echo $n >&8; sleep 0.6; done
+        for n in 1 2 3 4; do echo $n >&8; sleep 1.5; done
         exec 8>&-; status=0; wait $read || status=$?; cat out; echo $status";
     let output = world.shell(script).output();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "1\n2\n3\n4\n124\n");
@@ -141,8 +141,11 @@ fn what_is_waited_for_is_told() {
 #[test]
 fn a_full_output_is_waited_for_without_a_tick() {
     let world = world();
-    let script = "strace -o trace ipcbox fifo read f --follow -w 0.1 -E 0 | { until grep -qs SIGALRM trace; do :; done; sleep 0.5; cat | wc -c; } & \
-        head -c 2000000 /dev/zero >f; wait; [ $(grep -c SIGALRM trace) -lt 50 ]";
+    let script = "head -c 2000000 /dev/zero >f & exec 8<>f; until [ $(ipcbox fifo stat f --columns bytes --no-header) != 0 ]; do :; done
+        strace -o trace ipcbox fifo read f --follow -w 0.5 -E 0 8<&- | {
+            exec 8<&-; until grep -qs SIGALRM trace; do :; done; sleep 0.5; cat | wc -c
+        }
+        wait; [ $(grep -c SIGALRM trace) -lt 50 ]";
     if crate::support::Call::new("strace").arg("true").output().status.success() {
         world.shell(script).stdout("2000000\n").ok();
     } else {
@@ -306,6 +309,8 @@ fn what_standard_output_does_not_take_is_no_silence() {
     for options in ["", "--tag -0"] {
         let writer = world.shell("head -c 300000 /dev/zero > f").start();
         let (to, reader) = filled(|_| assert!(holds(|| true)));
+        let bytes = || world.call("fifo stat f --columns bytes --no-header").ok();
+        eventually("something has come", || bytes().trim() != "0");
         let output = world.call(&format!("fifo read f --follow -w 100ms {options}")).onto(to);
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(told, "fifo: cannot read f: nothing came within 100ms\n", "{options}");

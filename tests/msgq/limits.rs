@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{BOTH, messages};
-use crate::support::{World, eventually};
+use crate::support::{World, eventually, skip};
 
 /// A number of the kernel's.
 fn setting(path: &str) -> u64 {
@@ -60,7 +60,7 @@ fn limits_of_the_kernel_are_named() {
     let world = World::new();
     let most = setting("kernel/msgmnb");
     if can_exceed() {
-        println!("skipped in part: CAP_SYS_RESOURCE is there, nothing is too much");
+        skip("in part: CAP_SYS_RESOURCE is there, nothing is too much");
     } else {
         let told = format!("{} bytes are more than kernel.msgmnb, {most}", most + 1);
         let size = most + 1;
@@ -100,11 +100,11 @@ fn memory_for_posix_queues_is_limited_by_ulimit() {
 fn as_many_queues_as_may_be_is_told() {
     let world = World::new();
     if !world.is_own() {
-        return println!("skipped: it wants an IPC namespace of its own");
+        return skip("it wants an IPC namespace of its own");
     }
     // The settings of the namespace that the test is in.
     if fs::write("/proc/sys/kernel/msgmni", "0").is_err() || setting("kernel/msgmni") != 0 {
-        return println!("skipped: kernel.msgmni cannot be set");
+        return skip("kernel.msgmni cannot be set");
     }
     world.call("msgq create @q").fails(1, "as many message queues as may be, 0 (ENOSPC)");
     if fs::write("/proc/sys/fs/mqueue/queues_max", "0").is_ok() && !can_exceed() {

@@ -160,7 +160,7 @@ fn stat_tells_what_the_kernel_keeps() {
 fn stat_of_all_tells_both_families() {
     let world = World::new();
     if !world.is_own() {
-        return println!("skipped: it wants an IPC namespace of its own");
+        return skip("it wants an IPC namespace of its own");
     }
     world.call("msgq stat").stdout("").ok();
     world.call("msgq stat -J").stdout("").ok();
@@ -208,7 +208,7 @@ fn stat_tells_who_waits() {
 fn who_waits_in_another_namespace_does_not_wait_here() {
     let world = World::new();
     if !world.is_own() {
-        return println!("skipped: it wants IPC namespaces of its own");
+        return skip("it wants IPC namespaces of its own");
     }
     // The first queue of each namespace has the same id.
     let id = world.call("msgq create @q").ok();
@@ -236,9 +236,7 @@ fn set_changes_limit_mode_and_owner() {
     world.call("msgq set /@q -m 640").ok();
     let [stat] = &json(&world, "msgq stat /@q -J")[..] else { panic!() };
     assert_eq!(stat["mode"], "0640");
-    let Some(user) = world.stranger() else {
-        return println!("skipped in part: only root can give a queue away");
-    };
+    let Some(user) = world.stranger() else { return };
     for target in BOTH {
         world.call(&format!("msgq set {target} --owner {user}:{user}")).ok();
         let [stat] = &json(&world, &format!("msgq stat {target} -J"))[..] else { panic!() };
@@ -272,7 +270,7 @@ fn an_id_of_another_kind_is_told() {
     let id = world.call("sem create private").ok();
     let id = id.trim();
     if world.call(&format!("msgq stat {id}")).output().status.success() {
-        return println!("skipped: a queue has the same id");
+        return skip("a queue has the same id");
     }
     world.call(&format!("msgq send {id} x")).fails(3, "is the id of a semaphore set");
     world.call(&format!("msgq recv {id}")).fails(3, "is the id of a semaphore set");
@@ -282,9 +280,7 @@ fn an_id_of_another_kind_is_told() {
 #[test]
 fn somebody_elses_queue_is_refused_and_named() {
     let world = World::new();
-    let Some(user) = world.stranger() else {
-        return println!("skipped: it wants root, to run as somebody else");
-    };
+    let Some(user) = world.stranger() else { return };
     for target in BOTH {
         world.call(&format!("msgq create {target} -m 600")).ok();
         for verb in ["send TARGET x", "recv TARGET -n"] {
@@ -312,9 +308,7 @@ fn somebody_elses_queue_is_refused_and_named() {
 #[test]
 fn no_verb_wants_a_permission_that_it_does_not_use() {
     let world = World::new();
-    let Some(user) = world.stranger() else {
-        return println!("skipped: it wants root, to run as somebody else");
-    };
+    let Some(user) = world.stranger() else { return };
     for target in BOTH {
         world.call(&format!("msgq create {target} -m 622")).ok();
         world.call(&format!("msgq send {target} hello")).user(user).ok();
@@ -340,9 +334,7 @@ fn one_that_is_removed_as_it_is_found_is_made_anew() {
 #[test]
 fn one_that_may_not_be_given_away_is_left_as_it_is() {
     let world = World::new();
-    let Some(stranger) = world.stranger() else {
-        return println!("skipped: only root can be somebody else");
-    };
+    let Some(stranger) = world.stranger() else { return };
     let own = |line: &str| world.call(line).user(stranger);
     own("msgq create /@q").ok();
     own("msgq set /@q -m 640 --owner root")

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use nix::libc;
 
-use crate::support::{Call, World, lines};
+use crate::support::{Call, World, lines, skip};
 
 /// The programs of `peer.c`; none where there is no compiler.
 fn peer(world: &World) -> Option<PathBuf> {
@@ -15,7 +15,7 @@ fn peer(world: &World) -> Option<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/msgq/peer.c");
     let built = Command::new("cc").arg("-o").arg(&program).arg(source).arg("-lrt").status();
     let Ok(status) = built else {
-        println!("skipped: there is no C compiler");
+        skip("there is no C compiler");
         return None;
     };
     assert!(status.success(), "peer.c does not compile");

@@ -117,7 +117,7 @@ impl Example {
             skip(&format!("its names want an IPC namespace: {}", self.title()));
             return None;
         }
-        let minded = ["signal", "run", "--kill-tree", "--max-time", "60", "--", "/bin/sh", "-c"];
+        let minded = ["signal", "run", "--kill-tree", "--max-time", "240", "--", "/bin/sh", "-c"];
         Some(world.program(BINARY).env("WITH", WITH).args(minded).arg(script).output())
     }
 }

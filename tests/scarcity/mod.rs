@@ -178,7 +178,7 @@ impl Scarcity {
         let script = format!("{setup}\n{} \"$BOX\" {call}", self.then);
         let script = script.replace('@', "").replace("PID", "$$");
         Call::new("unshare")
-            .args(["--mount", "--ipc", "timeout", "-s", "KILL", "20"])
+            .args(["--mount", "--ipc", "timeout", "-s", "KILL", "240"])
             .args(["sh", "-euc", &mounts, "sh"])
             .args(user)
             .args(["sh", "-euc", &script])

@@ -7,7 +7,7 @@ use crate::support::World;
 fn run(script: &str, words: &[&str]) -> String {
     let world = World::new();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts").join(script);
-    world.program("timeout").arg("120").arg("/bin/sh").arg(path).args(words).ok()
+    world.program("timeout").arg("240").arg("/bin/sh").arg(path).args(words).ok()
 }
 
 #[test]

@@ -144,9 +144,7 @@ fn create_makes_it_as_large_as_the_data() {
 #[test]
 fn a_mode_that_denies_its_owner_is_given_when_the_bytes_are_there() {
     let world = World::new();
-    let Some(stranger) = world.stranger() else {
-        return skip("an ordinary user wants root to be made");
-    };
+    let Some(stranger) = world.stranger() else { return };
     for (n, name) in both(&world, "a").into_iter().chain(both(&world, "b")).enumerate() {
         let create = |verb: &str| world.call(verb).args([&name, "--create", "-m", "0444"]);
         let call = if n < 2 { create("shm write").arg("hello") } else { create("shm add") };
@@ -360,8 +358,9 @@ fn memory_of_its_own_is_small_and_no_page_is_touched_twice() {
     std::io::Write::write_all(&mut pipe, &half).unwrap();
     let pid = writer.id();
     eventually("all has been taken out of the pipe", || {
-        let left = status(pid, "RssShmem:") << 10;
-        left >= half.len() as u64
+        // Before Linux 6.2 each thread counts up to 64 pages for itself.
+        let taken = (status(pid, "RssShmem:") << 10) + (64 << 12);
+        taken >= half.len() as u64
     });
     blocks_in(pid, libc::SYS_read);
     assert!(own_memory(pid) <= 3 << 20, "{}", own_memory(pid));

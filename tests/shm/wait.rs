@@ -100,13 +100,11 @@ fn time_runs_out_and_signals_end_it() {
         waiter.signal(Signal::SIGCONT);
         world.call("shm set").args([&name, "1"]).ok();
         assert_eq!(waiter.code(), 0);
-        let start = std::time::Instant::now();
-        let waiter = world.call("shm wait -w 0.3").args([&name, "2"]).start();
+        let waiter = world.call("shm wait -w 1").args([&name, "2"]).start();
         let waiter = waiter.blocked_in(libc::SYS_futex);
         waiter.signal(Signal::SIGSTOP);
         waiter.signal(Signal::SIGCONT);
         assert_eq!(waiter.code(), 124);
-        assert!(start.elapsed().as_secs() < 30);
     }
 }
 

@@ -17,9 +17,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use nix::errno::Errno;
+use nix::libc;
 use nix::unistd::geteuid;
 
-use crate::support::{BINARY, Call, World};
+use crate::support::{BINARY, Call, World, skip};
 
 /// The C program that does what shells cannot; none, said aloud, where it cannot be compiled.
 pub fn puppet() -> Option<&'static Path> {
@@ -35,9 +37,26 @@ pub fn puppet() -> Option<&'static Path> {
         (is_built && std::fs::rename(&new, &program).is_ok()).then_some(program)
     });
     if built.is_none() {
-        crate::support::skip("no C program can be compiled here (cc)");
+        skip("no C program can be compiled here (cc)");
     }
     built.as_deref()
+}
+
+/// The options by which `send` takes several processes; without the one for a group where the kernel signals none by descriptor.
+pub fn ways_to_many() -> &'static [&'static str] {
+    const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 4;
+    let none = std::ptr::null::<libc::siginfo_t>();
+    // The flag is looked at before the descriptor.
+    // SAFETY: plain integers, and no siginfo_t.
+    #[allow(unsafe_code)]
+    let asked = Errno::result(unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, -1, 0, none, PIDFD_SIGNAL_PROCESS_GROUP)
+    });
+    if asked == Err(Errno::EINVAL) {
+        skip("this kernel signals no process group by descriptor; Linux 6.9 does");
+        return &["--tree"];
+    }
+    &["--tree", "--group"]
 }
 
 /// The puppet under its own short name in a directory of the test's, where any user may run it.
@@ -98,7 +117,7 @@ impl Drop for Puppet {
     }
 }
 
-/// A shell script in a pid namespace with its own `/proc`, that ends with everything in it after a minute and can have `processes`
+/// A shell script in a pid namespace with its own `/proc`, that ends with everything in it after four minutes and can have `processes`
 /// at most. `$BOX` is the box and `$PUPPET` the C program. As root it runs as an ordinary user, whom the limit holds, unless
 /// `as_root` says otherwise; none, said aloud, where a namespace may not be made.
 pub fn contained(world: &World, processes: usize, as_root: bool, script: &str) -> Option<Call> {
@@ -106,9 +125,9 @@ pub fn contained(world: &World, processes: usize, as_root: bool, script: &str) -
     let namespace = ["--pid", "--fork", "--kill-child", "--mount-proc"];
     let user = if geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
     let unshare =
-        || Call::new("timeout").args(["-s", "KILL", "60", "unshare"]).args(user).args(namespace);
+        || Call::new("timeout").args(["-s", "KILL", "240", "unshare"]).args(user).args(namespace);
     if !unshare().arg("true").output().status.success() {
-        crate::support::skip("no pid namespace may be made here");
+        skip("no pid namespace may be made here");
         return None;
     }
     let mut call = unshare();

@@ -314,11 +314,11 @@ fn the_time_is_limited() {
     let limited =
         |options: &str| world.call(&format!("signal run {options} -- sh -c")).arg(stubborn);
     assert_eq!(
-        limited("--max-time 0.3 --then TERM:0.3 --then HUP:0.3 --then KILL").status(124),
+        limited("--max-time 2 --then TERM:2 --then HUP:2 --then KILL").status(124),
         "TERM\nHUP\n"
     );
     // When the last step is over the tree is ended.
-    assert_eq!(limited("--max-time 0.3 --kill-tree --then TERM:0.2").status(124), "TERM\n");
+    assert_eq!(limited("--max-time 2 --kill-tree --then TERM:2").status(124), "TERM\n");
     // One that is stopped is ended as well.
     world
         .call("signal run --max-time 0.3 -- sh -c")
@@ -339,7 +339,7 @@ fn the_time_is_limited() {
 #[test]
 fn a_command_that_ended_in_time_is_not_late() {
     let world = World::new();
-    let call = world.call("signal run --max-time 2 --then TERM:60 --map USR1= --on");
+    let call = world.call("signal run --max-time 9 --then TERM:60 --map USR1= --on");
     let call = call.args(["USR1=touch began; exec sleep 987", "--", "sh", "-c"]);
     let cmd = "kill -USR1 $PPID; until [ -e began ]; do :; done; exit 6";
     call.arg(cmd).stdout("").stderr("").status(6);

@@ -1,4 +1,4 @@
-use super::{HIDES, Puppet, contained, puppet_in};
+use super::{HIDES, Puppet, contained, puppet_in, ways_to_many};
 use crate::support::{World, eventually, lines};
 
 #[test]
@@ -73,7 +73,7 @@ fn one_of_a_tree_that_is_hidden_is_told_like_any_that_may_not_be_signalled() {
 fn more_than_there_are_descriptors_for_are_signalled_whole_or_not_at_all() {
     let world = World::new();
     let script = "n=0; while [ $n -lt 30 ]; do sleep 100 >&- & n=$((n+1)); done; echo $$; wait";
-    for way in ["--tree", "--group"] {
+    for way in ways_to_many() {
         let mut setsid = std::process::Command::new("setsid");
         let mut root = Puppet::start(setsid.args(["sh", "-c", script]));
         let pid = root.pid();

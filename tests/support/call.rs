@@ -11,6 +11,7 @@ use std::sync::mpsc::RecvTimeoutError;
 
 use nix::sys::signal::{SigHandler, Signal};
 
+use super::skips::count_at_exit;
 use super::world::{PATIENCE, eventually, signal};
 
 /// Has signals end what is called here as they do by default, also where the tests run behind `&` or nohup, which ignore some.
@@ -37,6 +38,7 @@ pub struct Call {
 impl Call {
     pub fn new(program: impl Into<OsString>) -> Self {
         expect_signals();
+        count_at_exit();
         let mut command = Command::new(program.into());
         // The tests themselves may run in a slot.
         command.env_remove("NO_COLOR").env_remove("IPCBOX_SLOT").env("LC_ALL", "C");
@@ -134,7 +136,7 @@ impl Call {
                 scope.spawn(move || pipe.write_all(&input));
             }
             scope.spawn(move || {
-                if has_ended.recv_timeout(PATIENCE * 2) == Err(RecvTimeoutError::Timeout) {
+                if has_ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
                     signal(pid, Signal::SIGKILL);
                 }
             });

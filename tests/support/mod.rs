@@ -1,16 +1,16 @@
 //! What the tests are made of: a world of their own, calls of the box, and ways to wait for a process.
 
-use std::io::Write;
-
 mod call;
 mod seccomp;
+mod skips;
 mod terminal;
 mod world;
 
 pub use call::{Call, Child, code};
 pub use seccomp::{Where, deny};
+pub use skips::skip;
 pub use terminal::{PROMPT, Terminal};
-pub use world::{World, eventually, holds, signal};
+pub use world::{PATIENCE, World, eventually, holds, signal};
 
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_ipcbox");
@@ -30,10 +30,4 @@ pub fn shellcheck(scripts: impl Iterator<Item = String>) {
     }
     let strict = ["-s", "sh", "-S", "warning", "-e", "SC2034"];
     world.program("shellcheck").args(strict).args(files).stdout("").ok();
-}
-
-/// Says, past the test runner's capture, that a test or a part of it was skipped and what was missing.
-pub fn skip(why: &str) {
-    let name = std::thread::current().name().unwrap_or("test").to_owned();
-    let _ = std::io::stderr().write_all(format!("skipped: {name}: {why}\n").as_bytes());
 }

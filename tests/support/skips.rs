@@ -1,0 +1,61 @@
+//! Tests that cannot run here: each prints why, and the last line of a run counts them, since the runner counts them as passed.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+use nix::libc;
+
+use super::Call;
+
+/// The tests that were skipped, by name.
+fn skipped() -> MutexGuard<'static, BTreeSet<String>> {
+    static SKIPPED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    SKIPPED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Prints a line past the capture of the runner.
+fn print(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Reports that the calling test, or a part of it, was skipped, and what is missing.
+pub fn skip(why: &str) {
+    count_at_exit();
+    let mut skipped = skipped();
+    // With one thread the runner calls all tests from its own.
+    let name = std::thread::current().name().filter(|name| *name != "main").map(str::to_owned);
+    let name = name.unwrap_or_else(|| format!("test {}", skipped.len()));
+    print(&format!("skipped: {name}: {why}"));
+    skipped.insert(name);
+}
+
+/// Has the tests that were skipped counted when all have run.
+pub fn count_at_exit() {
+    static ONCE: Once = Once::new();
+    // SAFETY: the function takes nothing and does not unwind.
+    #[allow(unsafe_code)]
+    ONCE.call_once(|| assert_eq!(unsafe { libc::atexit(print_count) }, 0));
+}
+
+extern "C" fn print_count() {
+    let count = skipped().len();
+    let tests = if count == 1 { "test" } else { "tests" };
+    print(&format!("skipped, wholly or in part: {count} {tests}"));
+}
+
+#[test]
+fn skipped_tests_are_counted_in_the_last_line() {
+    // Without a PATH no program is there.
+    for (test, count) in [
+        ("help::the_examples_are_sound_shell", "1 test"),
+        ("dispatch::list_and_version_are_bare", "0 tests"),
+    ] {
+        let run = Call::new(std::env::current_exe().unwrap()).env("PATH", "");
+        let output = run.args(["--exact", test]).output();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let count = format!("skipped, wholly or in part: {count}");
+        assert_eq!(stderr.lines().last(), Some(&*count), "{output:?}");
+        assert!(output.status.success());
+    }
+}
