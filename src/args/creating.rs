@@ -1,5 +1,7 @@
 //! Options of every verb that can create: permission bits, and who may have been there first.
 
+use std::fmt::Display;
+
 use clap::Args;
 
 use crate::exit::{Cause, Exit};
@@ -11,8 +13,8 @@ pub struct Creating {
     /// Permission bits of a new object, in octal
     ///
     /// 0600 if left out; whatever the umask is.
-    #[arg(hide_short_help = true, short, long, value_parser = mode, default_value = "0600", hide_default_value = true)]
-    pub mode: u32,
+    #[arg(hide_short_help = true, short, long, value_parser = mode)]
+    pub mode: Option<u32>,
     /// Trust an object that belongs to another user
     ///
     /// Without it, what exists and belongs to neither the caller nor root is not taken for the caller's own: somebody can
@@ -22,6 +24,25 @@ pub struct Creating {
 }
 
 impl Creating {
+    /// The permission bits of what is created.
+    #[must_use]
+    pub fn bits(&self) -> u32 {
+        self.mode.unwrap_or(0o600)
+    }
+
+    /// Checks that what exists has the permission bits that were asked for.
+    ///
+    /// # Errors
+    /// Status 4, with both.
+    pub fn expect_mode(&self, is: u32) -> Result<(), Cause> {
+        match self.mode {
+            Some(asked) if asked != is & 0o777 => {
+                Err(differs(format!("mode {:04o}", is & 0o777), format!("{asked:04o}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether what exists may be taken for one's own: all of its owners, a System V object's creator among them, are the
     /// caller or root, or `--foreign` says so.
     ///
@@ -36,6 +57,12 @@ impl Creating {
         let words = format!("it exists and belongs to {}", user(uid));
         Err(Cause::new(Exit::Denied, words).hint("--foreign takes it all the same"))
     }
+}
+
+/// The failure of `create` where what exists is not as asked.
+#[must_use]
+pub fn differs(is: impl Display, asked: impl Display) -> Cause {
+    Cause::new(Exit::Exists, format!("it exists with {is}, not {asked}"))
 }
 
 /// Whether a missing object is made.

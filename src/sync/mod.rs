@@ -240,6 +240,12 @@ pub fn find(target: &Target) -> Result<Set> {
     }
 }
 
+/// Whom the set behind a System V target belongs to, if it can be found.
+#[must_use]
+pub fn owner(target: &Target) -> Option<u32> {
+    find(target).ok()?.stat().map(|stat| stat.perm.uid).ok()
+}
+
 /// The set behind a System V target, made of `len` zeros where it is missing; whether it was made here is told.
 ///
 /// # Errors
@@ -266,7 +272,7 @@ pub fn find_or_make(target: &Target, len: usize, creating: Creating) -> Result<(
 /// # Errors
 /// Those of semget(2), the limits of `/proc/sys/kernel/sem` named.
 pub fn make(key: Key, len: usize, creating: Creating) -> Result<Set> {
-    match Set::create(key, len, creating.mode) {
+    match Set::create(key, len, creating.bits()) {
         Err(errno @ (Errno::ENOSPC | Errno::EINVAL)) => Err(no_room(errno, len)),
         made => Ok(made?),
     }

@@ -31,7 +31,7 @@ fn one_that_is_there_is_success_and_left_as_it_is() {
     let world = world();
     let inode = || fs::metadata(world.dir().join("f")).unwrap().ino();
     let before = inode();
-    world.call("fifo create f -m 666").stdout("").ok();
+    world.call("fifo create f").stdout("").ok();
     assert_eq!(inode(), before);
     world.call("fifo create f -x").fails(4, "cannot create f: it is there already (EEXIST)");
     world.call("fifo create new -x").ok();

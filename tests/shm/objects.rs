@@ -18,7 +18,7 @@ fn create_prints_the_id_or_the_name() {
     let name = world.name("a");
     let id = world.call("shm create --size 5000").arg(&name).ok();
     assert!(id.trim_end().parse::<i32>().is_ok(), "{id}");
-    world.call("shm create --size 4K").arg(&name).stdout(id.clone()).ok();
+    world.call("shm create --size 5000").arg(&name).stdout(id.clone()).ok();
     world.call("shm get").arg(id.trim_end()).stdout("0\n").ok();
     let private = world.call("shm create private --size 1").ok();
     world.call("shm rm").arg(private.trim_end()).ok();
@@ -220,7 +220,7 @@ fn one_that_is_removed_as_it_is_found_is_made_anew() {
         call.arg("shm").args(words).arg(&name).input("x").stdout(told).ok();
     }
     let Some(call) = world.injected("shmctl:error=EINVAL:when=1") else { return };
-    call.args(["shm", "create", &name, "--size", "4"]).status(0);
+    call.args(["shm", "create", &name, "--size", "4096"]).status(0);
 }
 
 #[test]

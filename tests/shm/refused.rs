@@ -110,7 +110,7 @@ fn what_belongs_to_somebody_else() {
         world.call("shm add --create").arg(&theirs).fails(5, "belongs to uid 54321");
         world.call("shm write --create").args([&theirs, "x"]).fails(5, "belongs to uid 54321");
         world.call("shm create --size 1").arg(&theirs).fails(5, "belongs to uid 54321");
-        world.call("shm create --size 1 --foreign").arg(&theirs).ok();
+        world.call("shm create --size 4K --foreign").arg(&theirs).ok();
         world.call("shm add --create --foreign").arg(&theirs).stdout("2\n").ok();
         world.call("shm rm --force").arg(&theirs).ok();
     }

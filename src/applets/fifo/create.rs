@@ -11,8 +11,8 @@ use crate::args::creating::Creating;
 use crate::args::waiting::Quiet;
 use crate::exit::{Cause, Exit, each};
 
-/// Prints nothing. A FIFO that is there already is left as it is, whatever its permission bits are; anything else that is there is
-/// an error.
+/// Prints nothing. A FIFO that exists must have the mode that is asked for, if one is, or the status is 4; it is left as it is. Anything
+/// else that exists is an error.
 #[derive(Args)]
 pub struct Create {
     /// The FIFOs
@@ -55,12 +55,14 @@ impl Create {
             })?;
         }
         match fifo.make(self.creating) {
-            Ok(None) if self.exclusive => bail!(Cause::told(Errno::EEXIST, "it is there already")),
+            Ok((_, true)) => Ok(()),
+            Ok(_) if self.exclusive => bail!(Cause::told(Errno::EEXIST, "it is there already")),
+            Ok((seen, _)) => Ok(self.creating.expect_mode(seen.mode)?),
             Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => {
                 let cause = Cause::told(Errno::ENOENT, "its directory is missing");
                 Err(cause.hint("--parents makes it too").into())
             }
-            outcome => outcome.map(drop),
+            Err(error) => Err(error),
         }
     }
 }

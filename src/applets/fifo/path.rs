@@ -111,19 +111,23 @@ impl Fifo {
 
     /// Makes it where `--create` says so and it is missing; gives what was made.
     pub fn find(&self, finding: Finding) -> Result<Option<Seen>> {
-        if finding.create { self.make(finding.creating) } else { Ok(None) }
+        if !finding.create {
+            return Ok(None);
+        }
+        let (seen, made) = self.make(finding.creating)?;
+        Ok(made.then_some(seen))
     }
 
-    /// Makes it where it is missing, and gives what was made; `None`: it was there.
-    pub fn make(&self, creating: Creating) -> Result<Option<Seen>> {
+    /// Makes it where it is missing; gives what is there, and whether it was made here.
+    pub fn make(&self, creating: Creating) -> Result<(Seen, bool)> {
         loop {
-            match fifo::make(&self.0, creating.mode) {
+            match fifo::make(&self.0, creating.bits()) {
                 Ok(()) => {
                     let seen = self.look().inspect_err(|_| {
                         // Nobody else would remove it.
                         let _ = fifo::look(&self.0).and_then(|seen| self.remove(&seen));
                     });
-                    return seen.map(Some);
+                    return Ok((seen?, true));
                 }
                 Err(Errno::EEXIST) => {}
                 // Not that there is no FIFO.
@@ -134,8 +138,9 @@ impl Fifo {
                 // It was removed meanwhile.
                 Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => {}
                 seen => {
-                    creating.trust([seen?.uid])?;
-                    return Ok(None);
+                    let seen = seen?;
+                    creating.trust([seen.uid])?;
+                    return Ok((seen, false));
                 }
             }
         }

@@ -8,7 +8,7 @@ use nix::unistd::geteuid;
 use super::queue::{is_gone, only_posix, only_system_v};
 use super::{doing, limit};
 use crate::applets::Verb;
-use crate::args::creating::Creating;
+use crate::args::creating::{Creating, differs};
 use crate::args::explain::unchanged;
 use crate::args::numbers::{counted, many};
 use crate::args::size;
@@ -19,7 +19,8 @@ use crate::sys::sysv::{Change, msg};
 use crate::sys::wait::Patience;
 use crate::target::{Form, Target};
 
-/// Prints the id, or the name of a POSIX queue. One that is there must have the limits that are asked for, and is left alone.
+/// Prints the id, or the name of a POSIX queue. One that exists must have the limits and the mode that are
+/// asked for, or the status is 4; it is left alone.
 ///
 /// A System V queue holds --max-bytes of data, kernel.msgmnb if left out, and at most as many messages as bytes. A POSIX
 /// queue holds --max-messages of --message-size at most; their memory counts against ulimit -q from the start.
@@ -79,7 +80,7 @@ impl Create {
             Form::Id(id) => return self.existing(msg::Queue::from_id(*id)),
             _ => self.target.key()?.unwrap_or_default(),
         };
-        let bits = self.creating.mode;
+        let bits = self.creating.bits();
         let bits = if self.max_bytes.is_some() { begun(bits) } else { bits };
         loop {
             match msg::Queue::create(key, bits) {
@@ -115,19 +116,20 @@ impl Create {
             bail!(Errno::EEXIST);
         }
         self.creating.trust(stat.perm.owners())?;
-        let mode = self.creating.mode;
+        let mode = self.creating.bits();
         let is_unused = stat.send_time == 0 && stat.receive_time == 0;
         let is_begun = is_unused && stat.perm.mode != mode && stat.perm.mode == begun(mode);
         // Its maker was killed before it had its limit, or is about to give it.
         if !(is_begun && self.max_bytes.is_some() && self.complete(queue).is_ok()) {
-            differs("byte", "", self.max_bytes, stat.max_bytes)?;
+            limited("byte", "", self.max_bytes, stat.max_bytes)?;
+            self.creating.expect_mode(if is_begun { mode } else { stat.perm.mode })?;
         }
         Ok(queue.id().to_string())
     }
 
     /// Gives a new queue its limit and its permission bits.
     fn complete(&self, queue: msg::Queue) -> Result<()> {
-        let mode = Change { mode: Some(self.creating.mode), ..Change::default() };
+        let mode = Change { mode: Some(self.creating.bits()), ..Change::default() };
         change(queue, mode, self.max_bytes)
     }
 
@@ -140,7 +142,7 @@ impl Create {
             size: self.message_size.unwrap_or_else(|| limit("msgsize_default", 8192)),
         });
         loop {
-            let mode = self.creating.mode;
+            let mode = self.creating.bits();
             match mq::Queue::create(name, Access::Write, Patience::Never, mode, limits) {
                 Err(Errno::EEXIST) if !self.exclusive => match mq::look(name) {
                     // It was removed meanwhile.
@@ -148,8 +150,9 @@ impl Create {
                     found => {
                         let stat = found?.stat()?;
                         self.creating.trust([stat.file.uid])?;
-                        differs("message", "", self.max_messages, stat.limits.messages)?;
-                        differs("byte", " in a message", self.message_size, stat.limits.size)?;
+                        limited("message", "", self.max_messages, stat.limits.messages)?;
+                        limited("byte", " in a message", self.message_size, stat.limits.size)?;
+                        self.creating.expect_mode(stat.file.mode)?;
                         return Ok(self.target.to_string());
                     }
                 },
@@ -169,13 +172,12 @@ const fn begun(mode: u32) -> u32 {
     mode | 0o111
 }
 
-/// Whether what is there has another limit than was asked for.
-fn differs(what: &str, of: &str, asked: Option<u64>, is: u64) -> Result<(), Cause> {
+/// Checks that what exists has the limit that was asked for.
+fn limited(what: &str, of: &str, asked: Option<u64>, is: u64) -> Result<(), Cause> {
     match asked {
         Some(asked) if asked != is => {
             let is = counted(usize::try_from(is).unwrap_or(usize::MAX), what);
-            let words = format!("it exists with a limit of {is}{of}, not {asked}");
-            Err(Cause::new(Exit::Exists, words))
+            Err(differs(format!("a limit of {is}{of}"), asked))
         }
         _ => Ok(()),
     }

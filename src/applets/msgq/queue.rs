@@ -47,7 +47,7 @@ impl Queue {
                 None => open()?,
                 Some(creating) => either(
                     || open().map(Some),
-                    || mq::Queue::create(name, access, patience, creating.mode, None),
+                    || mq::Queue::create(name, access, patience, creating.bits(), None),
                     |queue| Ok(creating.trust([queue.owned()?.uid])?),
                 )?,
             };
@@ -162,7 +162,7 @@ fn find_or_make(target: &Target, creating: Creating) -> Result<msg::Queue> {
     let Some(key) = target.key()? else { return find(target) };
     either(
         || look_up(key),
-        || msg::Queue::create(key, creating.mode),
+        || msg::Queue::create(key, creating.bits()),
         |queue| Ok(creating.trust(queue.stat()?.perm.owners())?),
     )
 }

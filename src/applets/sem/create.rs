@@ -10,7 +10,7 @@ use nix::errno::Errno;
 
 use super::{doing, system_v};
 use crate::applets::Verb;
-use crate::args::creating::Creating;
+use crate::args::creating::{Creating, differs};
 use crate::args::numbers::count;
 use crate::args::waiting::Waiting;
 use crate::exit::{Cause, Exit};
@@ -25,9 +25,9 @@ use crate::target::{Form, Target};
 const BIRTH: Duration = Duration::from_secs(1);
 
 /// Prints the id, or the name of a POSIX semaphore. The values are given by adding, in one step: whoever comes before that
-/// waits and is then served, and nothing posted meanwhile is lost. One that is there must have as many semaphores, or
-/// slots; its values are left alone. One that has just been made by somebody else is given a second to get its values, or
-/// what --timeout says.
+/// waits and is then served, and nothing posted meanwhile is lost. One that exists must have the values, the number of
+/// semaphores or slots, and the mode that are asked for, or the status is 4; it is left alone. One that another process has
+/// just created is given a second to get its values, or what --timeout says.
 #[derive(Args)]
 pub struct Create {
     /// The set; private for one without a key
@@ -94,12 +94,19 @@ impl Create {
         let value = self.value.first().copied().unwrap_or(0);
         let name = self.target.typed();
         loop {
-            match posix::create(name, self.creating.mode, value) {
+            match posix::create(name, self.creating.bits(), value) {
                 Err(Errno::EEXIST) if !self.exclusive => {
-                    match posix::look(name).and_then(|_| posix::file(name)) {
+                    match posix::look(name).and_then(|stat| Ok((stat, posix::file(name)?))) {
                         // It was removed meanwhile.
                         Err(Errno::ENOENT) => continue,
-                        found => self.creating.trust([found?.uid])?,
+                        found => {
+                            let (stat, file) = found?;
+                            self.creating.trust([file.uid])?;
+                            if !self.value.is_empty() && stat.value != value {
+                                bail!(differs(format!("value {}", stat.value), value));
+                            }
+                            self.creating.expect_mode(file.mode)?;
+                        }
                     }
                 }
                 made => made?,
@@ -115,6 +122,9 @@ impl Create {
         let (slots, made) = Slots::find_or_make(&self.target, capacity, self.creating)?;
         self.allow_old(made)?;
         slots.expect(&self.target, capacity)?;
+        if !made {
+            self.creating.expect_mode(slots.set.stat()?.perm.mode)?;
+        }
         Ok(slots.set.id().to_string().into())
     }
 
@@ -180,9 +190,9 @@ impl Create {
         Ok(())
     }
 
-    /// Whether a set that is there is what was asked for, and was given its values.
+    /// Checks that a set that exists is as asked, once it has its values.
     fn compare(&self, set: Set, asked: &[i16]) -> Result<()> {
-        let (stat, values) = set.values()?;
+        let (stat, mut values) = set.values()?;
         self.creating.trust(stat.perm.owners())?;
         if Purpose::of(&values).is_some() {
             bail!(is_not(&self.target, &values, "a plain set"));
@@ -192,24 +202,38 @@ impl Create {
                 format!("the set that exists has {}, not {} semaphores", stat.len, asked.len());
             bail!(Cause::new(Exit::Exists, words));
         }
-        let Some((index, value)) = (0..).zip(asked).find(|(_, value)| **value > 0) else {
-            return Ok(());
-        };
-        if stat.op_time != 0 || values.iter().any(|value| *value > 0) {
-            return Ok(());
-        }
-        // Its maker may be about to give it its values: that is waited for, without changing them.
-        let come = [Op::new(index, -value), Op::new(index, *value)];
-        match set.operate(&come, self.waiting.start_or(Some(BIRTH)).patience) {
-            Err(Errno::EAGAIN) if set.stat()?.op_time == 0 => {
-                let words = "it exists and was never initialised";
-                let hint = format!("where its maker is gone, remove it: sem rm {}", self.target);
-                Err(Cause::new(Exit::Exists, words).hint(hint).into())
+        self.creating.expect_mode(stat.perm.mode)?;
+        let first = (0..).zip(asked).find(|(_, value)| **value > 0);
+        if let Some((index, value)) = first
+            && stat.op_time == 0
+            && values.iter().all(|value| *value == 0)
+        {
+            // Its maker may be about to give it its values: that is waited for, without changing them.
+            let come = [Op::new(index, -value), Op::new(index, *value)];
+            match set.operate(&come, self.waiting.start_or(Some(BIRTH)).patience) {
+                Err(Errno::EAGAIN) if set.stat()?.op_time == 0 => {
+                    let words = "it exists and was never initialised";
+                    let hint =
+                        format!("where its maker is gone, remove it: sem rm {}", self.target);
+                    bail!(Cause::new(Exit::Exists, words).hint(hint));
+                }
+                Ok(()) | Err(Errno::EAGAIN) => {}
+                Err(errno) => bail!(errno),
             }
-            Err(Errno::EAGAIN) => Ok(()),
-            outcome => Ok(outcome?),
+            values = set.values()?.1;
         }
+        let is_asked = values.iter().zip(asked).all(|(is, asked)| is.cast_signed() == *asked);
+        if !self.value.is_empty() && !is_asked {
+            let noun = if values.len() == 1 { "value" } else { "values" };
+            bail!(differs(format!("{noun} {}", listed(&values)), listed(asked)));
+        }
+        Ok(())
     }
+}
+
+/// Values as `--value` takes them.
+fn listed(values: &[impl ToString]) -> String {
+    values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// The operations that give a new set its values. Where all are 0 one that changes nothing still leaves the time of the

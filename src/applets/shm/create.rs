@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use super::object::{is_missing, make_segment, segment, system_v, unnamed};
 use super::{doing, is_posix};
 use crate::applets::Verb;
-use crate::args::creating::Creating;
+use crate::args::creating::{Creating, differs};
 use crate::args::size;
 use crate::args::waiting::Quiet;
 use crate::exit::{Cause, Exit};
@@ -15,8 +15,8 @@ use crate::sys::posix::shm as posix;
 use crate::sys::sysv::shm::Stat;
 use crate::target::Target;
 
-/// Prints the id, or the name of a POSIX object. It is made of zeros. One that is there must be at least as large, and is left
-/// as it is. The space of a POSIX object is reserved at once; that of a segment is promised.
+/// Prints the id, or the name of a POSIX object. It is made of zeros. One that exists must have
+/// this size, and the mode if one is given, or the status is 4; it is left as it is. The space of a POSIX object is reserved at once; that of a segment is promised.
 #[derive(Args)]
 pub struct Create {
     /// The segment or POSIX object; private for a segment without a key
@@ -64,11 +64,11 @@ impl Create {
                 Err(Errno::ENOENT) => {}
                 found => {
                     let stat = found?;
-                    self.allow(&[stat.uid], stat.size)?;
+                    self.allow(&[stat.uid], stat.size, stat.mode)?;
                     break;
                 }
             }
-            match unnamed(self.size)?.publish(name, self.creating.mode) {
+            match unnamed(self.size)?.publish(name, self.creating.bits()) {
                 Err(Errno::EEXIST) => {}
                 published => break published?,
             }
@@ -82,7 +82,7 @@ impl Create {
         }
         loop {
             if let Some(stat) = self.find()? {
-                self.allow(&stat.perm.owners(), stat.size)?;
+                self.allow(&stat.perm.owners(), stat.size, stat.perm.mode)?;
                 return Ok(stat.id.to_string());
             }
             if let Some(made) = make_segment(&self.target, self.size, self.creating, self.huge)? {
@@ -103,15 +103,14 @@ impl Create {
     }
 
     /// Whether one that is there is what was asked for.
-    fn allow(&self, owners: &[u32], size: u64) -> Result<()> {
+    fn allow(&self, owners: &[u32], size: u64, mode: u32) -> Result<()> {
         if self.exclusive {
             bail!(Errno::EEXIST);
         }
         self.creating.trust(owners.iter().copied())?;
-        if size < self.size {
-            let words = format!("it exists with {size} bytes, not {}", self.size);
-            bail!(Cause::new(Exit::Exists, words));
+        if size != self.size {
+            bail!(differs(format!("{size} bytes"), self.size));
         }
-        Ok(())
+        Ok(self.creating.expect_mode(mode)?)
     }
 }

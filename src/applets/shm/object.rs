@@ -93,7 +93,7 @@ pub fn make_segment(
         None if *target.form() == Form::Private => 0,
         None => bail!(Errno::EINVAL),
     };
-    match Segment::create(key, size, creating.mode, huge) {
+    match Segment::create(key, size, creating.bits(), huge) {
         Err(Errno::EEXIST) => Ok(None),
         Err(errno) => Err(no_room(errno, key, size, huge).into()),
         Ok(segment) => Ok(Some(segment)),
@@ -103,12 +103,13 @@ pub fn make_segment(
 /// The same, attached for writing, which its permission bits need not allow: it gets them when that is done. `None` also where
 /// somebody removed it before.
 pub fn make_writable(target: &Target, size: u64, creating: Creating) -> Result<Option<Memory>> {
-    let wanted = creating.mode;
-    let first = Creating { mode: wanted | 0o600, ..creating };
+    let wanted = creating.bits();
+    let bits = wanted | 0o600;
+    let first = Creating { mode: Some(bits), ..creating };
     let Some(segment) = make_segment(target, size, first, false)? else { return Ok(None) };
     let complete = || -> nix::Result<Memory> {
         let memory = Memory::attach(segment, true)?;
-        if first.mode != wanted {
+        if bits != wanted {
             segment.change(Change { mode: Some(wanted), ..Change::default() })?;
         }
         Ok(memory)

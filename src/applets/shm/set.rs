@@ -97,7 +97,7 @@ ipcbox shm set counter 0
 impl Set {
     /// How a missing object is made. Its permission bits may deny its owner what is done first: they are set last.
     const fn creating(&self) -> Creating {
-        Creating { mode: 0o600, foreign: self.foreign }
+        Creating { mode: None, foreign: self.foreign }
     }
 
     fn change(&self) -> Change {

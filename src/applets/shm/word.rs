@@ -137,7 +137,7 @@ impl Place {
             return make_writable(&self.target, size, creating);
         }
         let object = unnamed(size)?;
-        match object.publish(self.target.typed(), creating.mode) {
+        match object.publish(self.target.typed(), creating.bits()) {
             Err(Errno::EEXIST) => Ok(None),
             published => Ok(published.map(|()| Some(Memory::Object(object)))?),
         }

@@ -141,7 +141,7 @@ impl Write {
             Errno::ENOSPC => Cause::told(errno, "no space left in /dev/shm; nothing was made"),
             errno => no_space(errno, size),
         })?;
-        match object.publish(self.target.typed(), self.creating.mode) {
+        match object.publish(self.target.typed(), self.creating.bits()) {
             Err(Errno::EEXIST) => {
                 transfer::seek(&object, self.offset)?;
                 *source = Source::Spooled(object.into(), len);

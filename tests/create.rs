@@ -1,0 +1,111 @@
+//! `create` on what exists: done if it is as asked, otherwise status 4 with both values, and nothing is changed.
+
+use crate::support::World;
+
+/// What exists, calls that ask for it as it is, and calls that ask for something else, each with the words that it gets.
+type Case = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
+
+const CASES: &[Case] = &[
+    (
+        "sem create @a --value 3 -m 640",
+        &["sem create @a --value 3", "sem create @a", "sem create @a -m 0640"],
+        &[
+            ("sem create @a --value 0", "it exists with value 3, not 0"),
+            ("sem create @a --value 5", "it exists with value 3, not 5"),
+            ("sem create @a -m 600", "it exists with mode 0640, not 0600"),
+            ("sem create @a --nsems 2", "the set that exists has 1, not 2 semaphores"),
+            ("sem create @a --slots 3", "is a plain semaphore, not slots"),
+        ],
+    ),
+    (
+        "sem create @a",
+        &["sem create @a --value 0", "sem create @a --nsems 1"],
+        &[("sem create @a --value 3", "it exists with value 0, not 3")],
+    ),
+    (
+        "sem create @a --value 1,2",
+        &["sem create @a --value 1,2", "sem create @a --nsems 2"],
+        &[
+            ("sem create @a --value 2,1", "it exists with values 1,2, not 2,1"),
+            ("sem create @a --value 1 --nsems 2", "it exists with values 1,2, not 1,1"),
+        ],
+    ),
+    (
+        "sem create @a --slots 2",
+        &["sem create @a --slots 2", "sem create @a --slots 2 -m 600"],
+        &[
+            ("sem create @a --slots 2 -m 660", "it exists with mode 0600, not 0660"),
+            ("sem create @a --slots 3", "has 2 slots, not 3"),
+            ("sem create @a --value 2", "is 2 slots, not a plain set"),
+        ],
+    ),
+    (
+        "sem create /@a --value 2",
+        &["sem create /@a --value 2", "sem create /@a", "sem create /@a -m 600"],
+        &[
+            ("sem create /@a --value 0", "it exists with value 2, not 0"),
+            ("sem create /@a -m 666", "it exists with mode 0600, not 0666"),
+        ],
+    ),
+    (
+        "msgq create @a --max-bytes 4K",
+        &["msgq create @a", "msgq create @a --max-bytes 4096 -m 600"],
+        &[
+            ("msgq create @a --max-bytes 8K", "a limit of 4096 bytes, not 8192"),
+            ("msgq create @a -m 660", "it exists with mode 0600, not 0660"),
+            ("msgq create @a --max-bytes 4K -m 660", "it exists with mode 0600, not 0660"),
+        ],
+    ),
+    (
+        "shm create @a --size 8K",
+        &["shm create @a --size 8192", "shm create @a --size 8K -m 600"],
+        &[
+            ("shm create @a --size 4K", "it exists with 8192 bytes, not 4096"),
+            ("shm create @a --size 8193", "it exists with 8192 bytes, not 8193"),
+            ("shm create @a --size 8K -m 660", "it exists with mode 0600, not 0660"),
+        ],
+    ),
+    (
+        "shm create /@a --size 8K",
+        &["shm create /@a --size 8192", "shm create /@a --size 8K -m 600"],
+        &[
+            ("shm create /@a --size 4K", "it exists with 8192 bytes, not 4096"),
+            ("shm create /@a --size 8K -m 660", "it exists with mode 0600, not 0660"),
+        ],
+    ),
+    (
+        "fifo create a -m 640",
+        &["fifo create a", "fifo create a -m 640"],
+        &[("fifo create a -m 660", "it exists with mode 0640, not 0660")],
+    ),
+];
+
+#[test]
+fn create_of_what_exists_compares_every_requested_value() {
+    for (first, same, different) in CASES {
+        let world = World::new();
+        let answer = world.call(first).ok();
+        for line in *same {
+            world.call(line).stdout(answer.clone()).ok();
+        }
+        for (line, words) in *different {
+            world.call(line).fails(4, words);
+        }
+        // Nothing was changed.
+        world.call(first).stdout(answer).ok();
+    }
+}
+
+#[test]
+fn create_compares_the_limits_and_mode_of_a_posix_queue() {
+    let world = World::new();
+    world.call("msgq create /@a --max-messages 2 --message-size 16").ok();
+    world.call("msgq create /@a --max-messages 2 -m 600").ok();
+    for (options, words) in [
+        ("--max-messages 3", "a limit of 2 messages, not 3"),
+        ("--message-size 8", "a limit of 16 bytes in a message, not 8"),
+        ("-m 660", "it exists with mode 0600, not 0660"),
+    ] {
+        world.call(&format!("msgq create /@a {options}")).fails(4, words);
+    }
+}
