@@ -1,10 +1,15 @@
 //! What every `rm` of named objects takes, and how it goes through them.
 
-use anyhow::Result;
+use std::io::{BufRead, stdin};
+
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::explain::is_gone;
-use crate::exit::{Exit, each};
+use super::numbers::counted;
+use crate::exit::{Cause, Exit, each};
+use crate::output;
+use crate::sys::fds;
 use crate::target::{Form, Target, not_private};
 
 /// What is removed, and what is not minded.
@@ -25,6 +30,12 @@ impl Removing {
     /// The hint for what is left alone without `--force`.
     pub const HINT: &'static str = "--force removes it all the same";
 
+    /// Whether no target was named.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.targets.is_empty()
+    }
+
     /// Removes each target; `explain` words a failure, but that it is not there is none where the user said so.
     pub fn each(
         &self,
@@ -40,4 +51,24 @@ impl Removing {
             removed => explain("remove", target, removed),
         })
     }
+}
+
+/// Asks on a terminal whether so many objects, which a filter chose, shall go.
+///
+/// # Errors
+/// Status 2 where nobody can be asked, 1 where the answer is no.
+pub fn confirm(who: &str, count: usize, hint: &str) -> Result<()> {
+    let objects = counted(count, "object");
+    let refused =
+        |words: &str| Cause::new(Exit::Usage, format!("cannot remove {objects}: {words}"));
+    if !fds::is_terminal(fds::stdin()) || !fds::is_terminal(fds::stderr()) {
+        bail!(refused("a filter removes without asking only with --yes").hint(hint));
+    }
+    output::tell(&format!("{who}: remove {objects}? [y/N] "));
+    let mut answer = String::new();
+    stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
+    if !["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
+        bail!(refused("it was not confirmed").exit(Exit::Failed));
+    }
+    Ok(())
 }

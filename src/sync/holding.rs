@@ -22,12 +22,16 @@ pub(super) fn take<T>(
             Err(Errno::EAGAIN) => {}
             outcome => return outcome,
         }
-        let needless = holders(set).into_iter().filter(Seen::is_needless).collect();
-        if end(needless) == 0 {
+        if end_needless(set) == 0 {
             // A holder may have released on its own since the first attempt.
             return attempt(patience);
         }
     }
+}
+
+/// Ends the holders of a set whose process has exited, and returns how many have released.
+pub fn end_needless(set: Set) -> usize {
+    end(holders(set).into_iter().filter(Seen::is_needless).collect())
 }
 
 /// Ends the holders of a set that serve the process `pid`, and waits until they have released.
@@ -40,6 +44,18 @@ pub fn release(set: Set, pid: i32) -> Result<(), Errno> {
         0 => Err(Errno::ESRCH),
         count if end(serving) < count => Err(Errno::EBUSY),
         _ => Ok(()),
+    }
+}
+
+/// Takes all of slots or a lock at once, before they are removed: nobody can take anything of them any more.
+///
+/// # Errors
+/// `EAGAIN`: somebody has some of it. `EACCES`: the caller may not.
+pub fn seize(set: Set, purpose: Purpose) -> Result<(), Errno> {
+    match purpose {
+        Purpose::Slots { capacity, .. } => slots::seize(set, capacity),
+        Purpose::Lock { .. } => lock::Lock { set }.take(false, Patience::Never),
+        Purpose::Barrier { .. } => Ok(()),
     }
 }
 

@@ -60,6 +60,12 @@ pub fn numbers(values: &[u16], in_use: bool) -> impl Iterator<Item = (u16, u16)>
     numbers.filter_map(move |(place, value)| ((*value != 0) == in_use).then_some(place))
 }
 
+/// Takes all slots of a set at once; there must be `capacity`.
+pub(super) fn seize(set: Set, capacity: u16) -> Result<(), Errno> {
+    let all = [Op::new(FREE, -capacity.cast_signed()).undo(), Op::new(FREE, 0)];
+    set.operate(&all, Patience::Never)
+}
+
 /// A set of slots.
 #[derive(Debug, Clone, Copy)]
 pub struct Slots {

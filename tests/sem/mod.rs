@@ -6,6 +6,7 @@ mod hold;
 pub mod interop;
 mod lock;
 mod released;
+mod rm;
 mod run;
 mod scripts;
 mod spoiled;

@@ -1,19 +1,16 @@
 //! What is to go: what keeps it, whether it is asked for, and its removal.
 
-use std::io::{BufRead, stdin};
-
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
 use super::{NAME, Remove};
 use crate::args::explain::denied;
-use crate::args::numbers::counted;
+use crate::args::removing::confirm;
 use crate::exit::{Cause, Exit, each, line};
 use crate::inventory::evidence::{Evidence, Use};
 use crate::inventory::{Object, find};
 use crate::output;
-use crate::sys::fds;
 use crate::target::Target;
 
 /// An object that is to go.
@@ -63,7 +60,8 @@ impl Remove {
             return skipped;
         }
         if by_filter && !free.is_empty() && !self.yes {
-            let refused = confirm(free.len()).map(|()| Exit::Done);
+            let refused =
+                confirm(NAME, free.len(), "--dry-run shows what would go").map(|()| Exit::Done);
             if refused.is_err() {
                 return each([refused, skipped], |outcome| outcome.map(drop));
             }
@@ -131,24 +129,4 @@ fn in_the_way(evidence: &Evidence, object: &Object) -> Option<String> {
 fn may_remove(object: &Object) -> bool {
     let user = geteuid();
     user.is_root() || object.is_of(user.as_raw())
-}
-
-/// Asks on a terminal whether so many objects shall go.
-fn confirm(count: usize) -> Result<()> {
-    let objects = counted(count, "object");
-    let refused =
-        |words: &str| Cause::new(Exit::Usage, format!("cannot remove {objects}: {words}"));
-    if !fds::is_terminal(fds::stdin()) || !fds::is_terminal(fds::stderr()) {
-        bail!(
-            refused("a filter removes without asking only with --yes")
-                .hint("--dry-run shows what would go")
-        );
-    }
-    output::tell(&format!("{NAME}: remove {objects}? [y/N] "));
-    let mut answer = String::new();
-    stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
-    if !["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
-        bail!(refused("it was not confirmed").exit(Exit::Failed));
-    }
-    Ok(())
 }

@@ -1,25 +1,35 @@
 //! `sem rm`.
 
+mod idle;
+
 use anyhow::{Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
+use self::idle::Idle;
 use super::doing;
 use super::people::{Person, holders, waiters};
 use crate::applets::Verb;
 use crate::args::removing::Removing;
 use crate::exit::{Cause, Exit};
-use crate::sync;
+use crate::sync::{self, Purpose, holding};
 use crate::sys::posix::sem as posix;
 use crate::sys::sysv::sem::Set;
 use crate::target::{Form, Target};
 
-/// One that somebody has or waits on is left alone without --force; with it, who waits is woken with a message and
-/// status 3. Who has a plain semaphore is not known to the kernel.
+/// One that is held or waited on is left alone without --force; with it, waiters are woken with a message and status 3.
+/// The kernel does not know who holds a plain semaphore.
+///
+/// --unused removes slots and locks that nobody holds or waits on: the TARGETs, or, as in rm --unused --older-than 7d --yes,
+/// all of the caller's. It reports what it keeps and why; that is no failure.
 #[derive(Args)]
+// All of the caller's can be meant.
+#[command(mut_arg("targets", |arg| arg.required(false).required_unless_present("unused")))]
 pub struct Remove {
     #[command(flatten)]
     removing: Removing,
+    #[command(flatten)]
+    idle: Idle,
 }
 
 impl Verb for Remove {
@@ -28,9 +38,15 @@ impl Verb for Remove {
     const EXAMPLES: &'static str = "
 # Gone, whether it was there or not
 ipcbox sem rm build --missing-ok
+# Slots that nobody holds or waits for
+ipcbox sem create build --slots 4
+ipcbox sem rm build --unused
 ";
 
     fn run(self) -> Result<Exit> {
+        if self.idle.is_wanted() {
+            return self.idle.remove(&self.removing);
+        }
         let remove = |target: &Target| match target.form() {
             Form::Posix => self.posix(target),
             _ => sync::find(target).and_then(|set| self.system_v(set)),
@@ -41,18 +57,20 @@ ipcbox sem rm build --missing-ok
 
 impl Remove {
     fn system_v(&self, set: Set) -> Result<()> {
-        if !self.removing.force {
-            match set.values() {
-                Ok((_, values)) => {
-                    idle("held by", &holders(set, &values)?)?;
-                    idle("waited on by", &waiters(set, values.len())?)?;
-                }
-                // Its owner may remove it without being able to read it.
-                Err(Errno::EACCES) => {}
-                Err(errno) => return Err(errno.into()),
-            }
+        if self.removing.force {
+            return Ok(set.remove()?);
         }
-        Ok(set.remove()?)
+        match set.values() {
+            Ok((_, values)) => {
+                if let Some(words) = in_use(set, &values)? {
+                    bail!(Cause::new(Exit::Failed, words).hint(Removing::HINT));
+                }
+                remove_idle(set, Purpose::of(&values))
+            }
+            // Its owner may remove it without being able to read it.
+            Err(Errno::EACCES) => Ok(set.remove()?),
+            Err(errno) => Err(errno.into()),
+        }
     }
 
     fn posix(&self, target: &Target) -> Result<()> {
@@ -71,11 +89,35 @@ impl Remove {
     }
 }
 
-fn idle(how: &str, people: &[Person]) -> Result<()> {
-    if people.is_empty() {
-        return Ok(());
+/// Who holds a set or waits on it, in words.
+fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
+    let list = |people: Vec<Person>| {
+        let people: Vec<String> = people.iter().map(Person::to_string).collect();
+        (!people.is_empty()).then(|| people.join(", "))
+    };
+    let mut held = holders(set, values)?;
+    if !held.is_empty() {
+        // What only a holder has whose process has exited is free.
+        holding::end_needless(set);
+        held = holders(set, &set.values()?.1)?;
     }
-    let people: Vec<String> = people.iter().map(Person::to_string).collect();
-    let words = format!("it is {how} {}", people.join(", "));
-    bail!(Cause::new(Exit::Failed, words).hint(Removing::HINT))
+    if let Some(people) = list(held) {
+        return Ok(Some(format!("it is held by {people}")));
+    }
+    let people = list(waiters(set, values.len())?);
+    Ok(people.map(|people| format!("it is waited on by {people}")))
+}
+
+/// Removes a set that nobody holds. Slots and a lock are taken whole first, so that nobody can get what is being removed, and
+/// believe to hold what another process creates anew.
+fn remove_idle(set: Set, purpose: Option<Purpose>) -> Result<()> {
+    match purpose.map_or(Ok(()), |purpose| holding::seize(set, purpose)) {
+        Err(Errno::EAGAIN) => {
+            let words = "another process has just taken it";
+            Err(Cause::new(Exit::Failed, words).hint(Removing::HINT).into())
+        }
+        // Its owner may remove it without being able to alter it.
+        Ok(()) | Err(Errno::EACCES) => Ok(set.remove()?),
+        Err(errno) => Err(errno.into()),
+    }
 }

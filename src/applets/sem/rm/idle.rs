@@ -1,0 +1,129 @@
+//! `sem rm --unused`: slots and locks that nobody needs.
+
+use std::fmt::Display;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use nix::errno::Errno;
+use nix::unistd::geteuid;
+
+use super::{in_use, remove_idle};
+use crate::applets::sem::doing;
+use crate::args::duration;
+use crate::args::removing::{Removing, confirm};
+use crate::exit::{Exit, each, line};
+use crate::output;
+use crate::sync::{self, Purpose};
+use crate::sys::sysv::sem::{self, Set};
+use crate::target::{Form, Target};
+
+/// What removes only unused ones.
+#[derive(Args)]
+pub struct Idle {
+    /// Remove only slots and locks that nobody holds or waits on
+    #[arg(long, conflicts_with = "force")]
+    unused: bool,
+    /// Remove only those last used so long ago
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "unused", allow_negative_numbers = true)]
+    older_than: Option<Duration>,
+    /// Remove all unused ones without asking
+    #[arg(long, requires = "unused")]
+    yes: bool,
+}
+
+enum Verdict {
+    /// Nobody needs it.
+    Unused(Purpose),
+    /// Somebody may need it, for this reason.
+    Kept(String),
+    /// It is neither slots nor a lock: what it is instead.
+    Other(String),
+}
+
+impl Idle {
+    pub const fn is_wanted(&self) -> bool {
+        self.unused
+    }
+
+    pub fn remove(&self, removing: &Removing) -> Result<Exit> {
+        if removing.is_empty() { self.all() } else { removing.each(|it| self.one(it), doing) }
+    }
+
+    fn one(&self, target: &Target) -> Result<()> {
+        if *target.form() == Form::Posix {
+            keep(target, "the users of a POSIX semaphore are not known");
+            return Ok(());
+        }
+        let set = sync::find(target)?;
+        match self.judge(set)? {
+            Verdict::Unused(purpose) => remove_idle(set, Some(purpose)),
+            Verdict::Kept(why) | Verdict::Other(why) => {
+                keep(target, &why);
+                Ok(())
+            }
+        }
+    }
+
+    /// Those slots and locks that belong to the caller.
+    fn all(&self) -> Result<Exit> {
+        let why = "cannot list semaphore sets";
+        let user = geteuid().as_raw();
+        let mut unused = Vec::new();
+        for stat in sem::all().context(why)? {
+            let stat = stat.context(why)?;
+            if stat.perm.uid != user {
+                continue;
+            }
+            let set = Set::from_id(stat.id);
+            let named = format!("{} (key 0x{:08x})", stat.id, stat.perm.key);
+            match self.judge(set) {
+                Ok(Verdict::Unused(purpose)) => unused.push((set, purpose, named)),
+                Ok(Verdict::Kept(why)) => keep(&named, &why),
+                Ok(Verdict::Other(_)) => {}
+                Err(error) if is_gone(&error) => {}
+                Err(error) => return Err(error).with_context(|| format!("cannot remove {named}")),
+            }
+        }
+        if !self.yes && !unused.is_empty() {
+            confirm("sem", unused.len(), "sem stat shows them")?;
+        }
+        each(unused, |(set, purpose, named)| match remove_idle(set, Some(purpose)) {
+            Err(error) if !is_gone(&error) => {
+                Err(error).with_context(|| format!("cannot remove {named}"))
+            }
+            _ => Ok(()),
+        })
+    }
+
+    fn judge(&self, set: Set) -> Result<Verdict> {
+        let (stat, values) = match set.values() {
+            Err(Errno::EACCES) => {
+                return Ok(Verdict::Kept("its mode does not let this user read it".into()));
+            }
+            values => values?,
+        };
+        let purpose = match Purpose::of(&values) {
+            Some(purpose @ (Purpose::Slots { .. } | Purpose::Lock { .. })) => purpose,
+            Some(other) => return Ok(Verdict::Other(format!("it is {other}"))),
+            None => return Ok(Verdict::Other("the users of a plain set are not known".into())),
+        };
+        if let Some(words) = in_use(set, &values)? {
+            return Ok(Verdict::Kept(words));
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let age = Duration::from_secs(now.saturating_sub(stat.op_time.max(0).unsigned_abs()));
+        if self.older_than.is_some_and(|least| age < least) {
+            return Ok(Verdict::Kept(format!("it was last used {} ago", duration::show(age))));
+        }
+        Ok(Verdict::Unused(purpose))
+    }
+}
+
+fn is_gone(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Errno::EINVAL | Errno::EIDRM))
+}
+
+fn keep(what: impl Display, why: &str) {
+    output::tell(&line("sem", format!("kept {what}: {why}")));
+}

@@ -1,0 +1,143 @@
+//! `sem rm`: what is in use is left alone, and `--unused` removes what nobody needs.
+
+use nix::libc;
+use nix::sys::signal::Signal;
+
+use crate::support::{World, eventually, lines, signal, skip};
+
+/// The messages of a call that must succeed.
+fn kept(world: &World, line: &str) -> Vec<String> {
+    let output = world.call(line).output();
+    assert_eq!(output.status.code(), Some(0), "{line}: {:?}", lines(&output.stderr));
+    lines(&output.stderr)
+}
+
+#[test]
+fn unused_removes_idle_slots_and_locks_it_is_given() {
+    let world = World::new();
+    world.call("sem create @s --slots 2").ok();
+    world.call("sem lock @l -- true").ok();
+    assert!(kept(&world, "sem rm @s @l --unused").is_empty());
+    for target in ["@s", "@l"] {
+        world.call(&format!("sem get {target}")).fails(3, "no such semaphore set");
+    }
+    world.call("sem rm @s --unused").fails(3, "no such semaphore set");
+    world.call("sem rm @s --unused --missing-ok").ok();
+}
+
+#[test]
+fn unused_keeps_what_is_held_waited_on_or_young_and_says_why() {
+    let world = World::new();
+    let _slot = world.call("sem run @s --slots 2 -- sleep 100").start().became("sleep");
+    let _lock = world.call("sem lock @l -s -- sleep 100").start().became("sleep");
+    world.call("sem run @f --slots 1 -- true").ok();
+    world.call("sem create @p --value 1").ok();
+    world.call("sem barrier @b 2 -n -E 0").ok();
+    world.call("sem create /@x").ok();
+    for (target, why) in [
+        ("@s", "it is held by "),
+        ("@l", "it is held by "),
+        ("@p", "the users of a plain set are not known"),
+        ("@b", "it is a barrier for 2"),
+        ("/@x", "the users of a POSIX semaphore are not known"),
+        ("@f --older-than 1h", "it was last used "),
+    ] {
+        let told = kept(&world, &format!("sem rm {target} --unused"));
+        assert!(told.len() == 1 && told[0].starts_with("sem: kept "), "{told:?}");
+        assert!(told[0].contains(why), "{told:?}");
+        world.call(&format!("sem get {}", target.split(' ').next().unwrap())).ok();
+    }
+    // A waiter for more slots than are free.
+    let waiter = world.call("sem run @w --slots 2 -- sleep 100").start().became("sleep");
+    let _waits = world.call("sem run @w --take 2 -- true").start().blocked_in(libc::SYS_semtimedop);
+    assert!(kept(&world, "sem rm @w --unused")[0].contains("it is held by"));
+    drop(waiter);
+}
+
+#[test]
+fn unused_without_targets_removes_those_of_the_caller() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("the sets of this user are not the test's alone");
+    }
+    world.call("sem create @s --slots 2").ok();
+    world.call("sem lock @l -- true").ok();
+    world.call("sem create @p --value 1").ok();
+    let _held = world.call("sem run @h --slots 1 -- sleep 100").start().became("sleep");
+    world.call("sem rm").fails(2, "TARGET");
+    world.call("sem rm --yes").fails(2, "--unused");
+    world.call("sem rm --older-than 1d @s").fails(2, "--unused");
+    world.call("sem rm @s --unused --force").fails(2, "exclude each other");
+    // Nobody can be asked, and then nothing goes.
+    let told = lines(&world.call("sem rm --unused").output().stderr).join("\n");
+    assert!(told.contains("cannot remove 2 objects") && told.contains("--yes"), "{told}");
+    world.call("sem get @s").ok();
+    let told = kept(&world, "sem rm --unused --older-than 1d --yes");
+    assert_eq!(told.len(), 3, "{told:?}");
+    let told = kept(&world, "sem rm --unused --yes");
+    assert!(told.len() == 1 && told[0].contains("it is held by"), "{told:?}");
+    for (target, is_left) in [("@s", false), ("@l", false), ("@p", true), ("@h", true)] {
+        let found = world.call(&format!("sem get {target}")).output().status.success();
+        assert_eq!(found, is_left, "{target}");
+    }
+}
+
+#[test]
+fn unused_leaves_other_users_sets_alone() {
+    let world = World::new();
+    let (Some(stranger), true) = (world.stranger(), world.is_own()) else {
+        return skip("this user cannot be another one");
+    };
+    world.call("sem create @s --slots 2 -m 666").user(stranger).ok();
+    world.call("sem create @t --slots 2 -m 666").ok();
+    world.call("sem rm --unused --yes").user(stranger).ok();
+    world.call("sem get @s").fails(3, "no such semaphore set");
+    world.call("sem get @t").ok();
+}
+
+#[test]
+fn a_holder_whose_process_has_exited_is_no_reason_to_keep() {
+    let world = World::new();
+    for (line, options) in [("sem rm @s", "--slots 1"), ("sem rm @s --unused", "--lock --shared")] {
+        let served = world.program("sleep").arg("100").start().became("sleep");
+        let holder = world.call(&format!("sem hold @s {} {options}", served.pid())).ok();
+        let holder: i32 = holder.trim().parse().unwrap();
+        world.call("sem rm @s").fails(1, "it is held by ");
+        signal(holder, Signal::SIGSTOP);
+        eventually("the holder stops", || {
+            let stat = std::fs::read_to_string(format!("/proc/{holder}/stat"));
+            stat.is_ok_and(|stat| stat.contains(") T "))
+        });
+        drop(served);
+        assert!(kept(&world, line).is_empty());
+        world.call("sem get @s").fails(3, "no such semaphore set");
+    }
+}
+
+#[test]
+fn owner_of_what_may_not_be_used_is_told_how_to_share() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return skip("this user cannot be another one") };
+    world.call("sem create @s --slots 2").ok();
+    world.call("sem lock @l -- true").ok();
+    world.call("sem lock @k -- true").ok();
+    world.call("msgq create @q").ok();
+    world.call("shm create @m --size 8").ok();
+    world.call("shm create @n --size 8 -m 666").ok();
+    for (line, applet, target) in [
+        ("sem run @s -- true", "sem", "s"),
+        ("sem lock @l -- true", "sem", "l"),
+        ("msgq send @q x", "msgq", "q"),
+        ("shm read @m", "shm", "m"),
+        ("shm write @n x --lock @k", "sem", "k"),
+    ] {
+        let told = lines(&world.call(line).user(stranger).output().stderr);
+        let set = format!("ipcbox {applet} set {} --mode 666", world.name(target));
+        assert_eq!(told.len(), 2, "{line}: {told:?}");
+        assert!(told[0].contains("permission denied, it belongs to root (EACCES)"), "{told:?}");
+        assert_eq!(told[1], format!("hint: root can let everyone use it: {set}"), "{line}");
+        // The hint is right as it stands.
+        world.shell(&set).ok();
+        assert_ne!(lines(&world.call(line).user(stranger).output().stderr).first(), told.first());
+    }
+}
