@@ -427,10 +427,13 @@ help	verb	Explain a verb
 --no-header		No line of column titles
 --color	=auto,always,never	Colour: auto, always or never
 -h,--help		Print help (see more with '\''--help'\'')'
-[sem_rm]='#*	sem	The objects
---force		Also what is attached, held or waited on
+[sem_rm]='--force		Also what is attached, held or waited on
 --missing-ok		What is not there counts as removed
--h,--help		Print help'
+--unused		Remove only slots and locks that nobody holds or waits on
+--older-than	-	Remove only those last used so long ago
+--yes		Remove all unused ones without asking
+#*	sem	The objects
+-h,--help		Print help (see more with '\''--help'\'')'
 [shm]='create	verb	Make a segment or a POSIX object of zeros
 write	verb	Write TEXT or standard input
 read	verb	Print the bytes

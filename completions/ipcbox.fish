@@ -476,10 +476,13 @@ help	verb	Explain a verb
 --color	=auto,always,never	Colour: auto, always or never
 -h,--help		Print help (see more with \'--help\')'
         case sem_rm
-            echo '#*	sem	The objects
---force		Also what is attached, held or waited on
+            echo '--force		Also what is attached, held or waited on
 --missing-ok		What is not there counts as removed
--h,--help		Print help'
+--unused		Remove only slots and locks that nobody holds or waits on
+--older-than	-	Remove only those last used so long ago
+--yes		Remove all unused ones without asking
+#*	sem	The objects
+-h,--help		Print help (see more with \'--help\')'
         case shm
             echo 'create	verb	Make a segment or a POSIX object of zeros
 write	verb	Write TEXT or standard input

@@ -64,6 +64,19 @@ pub fn denied(errno: Errno, owner: Option<u32>) -> Cause {
     }
 }
 
+/// The same for an object that `APPLET set` can open to others: its owner is told how.
+#[must_use]
+pub fn unshared(errno: Errno, owner: Option<u32>, applet: &str, target: &Target) -> Cause {
+    let cause = denied(errno, owner);
+    match owner {
+        Some(uid) if errno == Errno::EACCES && uid != nix::unistd::geteuid().as_raw() => {
+            let set = format!("ipcbox {applet} set {target} --mode 666");
+            cause.hint(format!("{} can let everyone use it: {set}", user(uid)))
+        }
+        _ => cause,
+    }
+}
+
 /// What `EIDRM` means: somebody removed it while it was waited for.
 #[must_use]
 pub fn removed() -> Cause {

@@ -54,7 +54,8 @@ fn explain(target: &Target, errno: Errno) -> Cause {
         Errno::EINVAL if !is_posix => explain::missing(target, Kind::Msg),
         Errno::EIDRM => explain::removed(),
         Errno::EEXIST => Cause::told(errno, "it exists already"),
-        Errno::EACCES | Errno::EPERM => explain::denied(errno, queue::owner(target)),
+        Errno::EACCES => explain::unshared(errno, queue::owner(target), "msgq", target),
+        Errno::EPERM => explain::denied(errno, queue::owner(target)),
         Errno::ENOSPC if is_posix => {
             let most = limit("queues_max", 256);
             Cause::told(errno, format!("there are as many POSIX queues as may be, {most}"))

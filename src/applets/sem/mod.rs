@@ -66,6 +66,9 @@ fn explain(target: &Target, errno: Errno) -> Cause {
         }
         Errno::EINVAL => explain::missing(target, Kind::Sem),
         Errno::EIDRM => explain::removed(),
+        Errno::EACCES if *target.form() != Form::Posix => {
+            explain::unshared(errno, owner(target), "sem", target)
+        }
         Errno::EACCES | Errno::EPERM => explain::denied(errno, owner(target)),
         Errno::EEXIST => told("it exists already"),
         Errno::ERANGE => told("a value would leave 0 to 32767"),
@@ -97,7 +100,7 @@ fn beyond(target: &Target) -> Cause {
 fn owner(target: &Target) -> Option<u32> {
     match target.form() {
         Form::Posix => crate::sys::posix::sem::file(target.typed()).map(|file| file.uid).ok(),
-        _ => sync::find(target).ok()?.stat().map(|stat| stat.perm.uid).ok(),
+        _ => sync::owner(target),
     }
 }
 

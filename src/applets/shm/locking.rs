@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use super::is_posix;
 use super::object::{is_missing, opened};
 use crate::args::creating::Creating;
-use crate::args::explain::{cannot, missing, removed};
+use crate::args::explain::{cannot, missing, removed, unshared};
 use crate::args::waiting::Waiting;
 use crate::exit::Cause;
 use crate::sync;
@@ -77,6 +77,7 @@ impl Locking {
             Errno::ENOENT => Cause::told(errno, "no such semaphore set"),
             Errno::EINVAL => missing(target, Kind::Sem),
             Errno::EIDRM => removed(),
+            Errno::EACCES => unshared(errno, sync::owner(target), "sem", target),
             errno => Cause::plain(errno),
         });
         taken.map(Some)

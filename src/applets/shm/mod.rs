@@ -21,7 +21,7 @@ use anyhow::Result;
 use nix::errno::Errno;
 
 use super::{Applet, Entry};
-use crate::args::explain::{cannot, denied, missing, removed};
+use crate::args::explain::{cannot, denied, missing, removed, unshared};
 use crate::exit::{Cause, Exit};
 use crate::sys::posix::shm as posix;
 use crate::sys::sysv::Kind;
@@ -67,7 +67,8 @@ fn explain(target: &Target, errno: Errno) -> Cause {
         }
         Errno::EINVAL => missing(target, Kind::Shm),
         Errno::EIDRM => removed(),
-        Errno::EACCES | Errno::EPERM => denied(errno, object::owner(target)),
+        Errno::EACCES => unshared(errno, object::owner(target), "shm", target),
+        Errno::EPERM => denied(errno, object::owner(target)),
         Errno::EEXIST => told("it exists already"),
         Errno::EFAULT => told("it was made shorter meanwhile"),
         Errno::ENOSPC => told("no space left in /dev/shm"),
