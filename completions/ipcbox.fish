@@ -515,6 +515,7 @@ help	verb	Explain a verb
 --offset	-	Begin there, in bytes from the start
 --create		Make it if it is missing, as large as the data needs
 --clear		Make zero what follows the data
+--replace		Make the data the whole content; the size follows (POSIX)
 --lock	sem	Do it under this lock of sem lock, made if it is missing
 -w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
 -n,--nonblock		Do not wait at all

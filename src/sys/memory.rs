@@ -39,6 +39,28 @@ impl Memory {
         }
     }
 
+    /// Makes a POSIX object `size` bytes long; a segment keeps its size.
+    ///
+    /// # Errors
+    /// Those of [`Object::resize`].
+    pub fn resize(&self, size: u64) -> Result<()> {
+        match self {
+            Self::Segment(..) => Ok(()),
+            Self::Object(object) => object.resize(size),
+        }
+    }
+
+    /// Makes sure that there is space for `len` bytes from `at` on, which can be beyond the end.
+    ///
+    /// # Errors
+    /// Those of [`Object::promise`].
+    pub fn promise(&self, at: u64, len: u64) -> Result<()> {
+        match self {
+            Self::Segment(..) => Ok(()),
+            Self::Object(object) => object.promise(at, len),
+        }
+    }
+
     /// Writing beyond the end would make an object longer again that somebody made shorter.
     fn check(&self, at: u64, len: u64) -> Result<()> {
         let end = at.checked_add(len).ok_or(Errno::EFAULT)?;

@@ -82,6 +82,7 @@ impl Line {
     pub fn goes_by_steps(&self) -> bool {
         let several = ["msgq send q --lines", "ipcrm-lite --all"];
         self.verb().ends_with(" set")
+            || self.words.ends_with(" --replace")
             || several.iter().any(|words| self.words.starts_with(words))
             || self.prints == Prints::Rest
     }
@@ -183,6 +184,9 @@ pub const LINES: &[Line] = &[
     line("shm write m new", SEGMENT),
     line("shm write m new --lock l", SEGMENT).next("ipcbox shm read m --lock l -n >/dev/null"),
     line("shm write /m new --lock l", OBJECT).next("ipcbox shm read /m --lock l -n >/dev/null"),
+    line("shm write /m new --replace", OBJECT),
+    line("shm write /m new --replace --lock l", OBJECT)
+        .next("ipcbox shm read /m --lock l -n >/dev/null"),
     line("shm write /m --create <../lines", ""),
     line("shm write /m <../lines", "ipcbox shm create /m --size 64"),
     line("shm read m", SEGMENT),

@@ -22,6 +22,14 @@ pub struct Example {
     pub before: String,
     /// `%after`: lines of shell that come last, and check what was done.
     pub after: String,
+    /// `%again OLD => NEW`: what stands there instead when it is run a second time.
+    pub again: Vec<(String, String)>,
+    /// `%between`: lines of shell that come between the first time and the second.
+    pub between: String,
+    /// `%alone`: each time it is a script of its own.
+    pub is_alone: bool,
+    /// `%apart`: its servers stay, and the second time is in a world of its own.
+    pub is_apart: bool,
     /// `%elsewhere`: it is run by another test.
     pub is_elsewhere: bool,
 }
@@ -34,10 +42,35 @@ impl Example {
         match word {
             "%needs" => self.needs.extend(rest.split(' ').map(str::to_owned)),
             "%before" => self.before.push_str(&line),
+            "%between" => self.between.push_str(&line),
+            "%again" => {
+                let (old, new) = rest.split_once(" => ").expect("OLD => NEW");
+                self.again.push((old.to_owned(), new.to_owned()));
+            }
             "%after" => self.after.push_str(&line),
+            "%alone" => self.is_alone = true,
+            "%apart" => self.is_apart = true,
             "%elsewhere" => self.is_elsewhere = true,
             _ => panic!("no directive {directive}"),
         }
+    }
+
+    /// Runs it twice, the second time with other data.
+    pub fn run_twice(mut self) {
+        let second = self.again.iter().fold(self.text.clone(), |text, (old, new)| {
+            assert!(text.contains(old), "{old} is not in {text}");
+            text.replace(old, new)
+        });
+        if self.is_apart {
+            self.run();
+            self.text = second;
+            return self.run();
+        }
+        let alone = |text: String| {
+            if self.is_alone { format!("sh -eu <<'END'\n{text}END\n") } else { text }
+        };
+        self.text = [alone(self.text), self.between.clone(), alone(second)].concat();
+        self.run();
     }
 
     /// What is asked, and what is printed; a call that a `>` goes on with is asked as a whole.

@@ -15,7 +15,7 @@ const NEXT_ID: &str = "/proc/sys/kernel/shm_next_id";
 static MOUNTING: Mutex<()> = Mutex::new(());
 
 /// Runs a script in a mount namespace of its own, where it may mount; nothing where that cannot be had.
-fn mounting(world: &World, script: &str) -> Option<Vec<String>> {
+pub fn mounting(world: &World, script: &str) -> Option<Vec<String>> {
     let namespaces = if world.is_own() { "-m" } else { "-Urmi" };
     let enter = |script: &str| {
         world.shell("exec unshare \"$@\"").args(["sh", namespaces, "sh", "-euc", script])

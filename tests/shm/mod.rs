@@ -8,6 +8,7 @@ mod locked;
 mod memfd;
 mod objects;
 mod refused;
+mod replace;
 mod spoiled;
 mod wait;
 

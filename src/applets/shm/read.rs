@@ -65,15 +65,12 @@ impl Read {
     fn read(&self) -> Result<()> {
         let held = self.locking.take(&self.target, true, self.creating, false)?;
         let memory = open(&self.target, false)?;
-        let size = memory.size()?;
-        within(self.offset, 0, size)?;
-        let most = size - self.offset;
-        let len = self.length.map_or(most, |len| len.min(most));
         if let Some(held) = held {
-            let bytes = self.snapshot(held, &memory, len)?;
+            let bytes = self.snapshot(held, &memory)?;
             let text = if self.text { before_nul(&bytes) } else { &bytes };
             return output::print(text);
         }
+        let len = self.len(memory.size()?)?;
         if self.text {
             return self.print_text(&memory, len);
         }
@@ -88,14 +85,24 @@ impl Read {
         Ok(())
     }
 
+    /// How many bytes to read of an object of `size` bytes.
+    fn len(&self, size: u64) -> Result<u64> {
+        within(self.offset, 0, size)?;
+        let most = size - self.offset;
+        Ok(self.length.map_or(most, |len| len.min(most)))
+    }
+
     /// The bytes as they are under the lock, which is given back.
-    fn snapshot(&self, held: Held, memory: &Memory, len: u64) -> Result<Vec<u8>> {
-        let len = usize::try_from(len)?;
+    fn snapshot(&self, held: Held, memory: &Memory) -> Result<Vec<u8>> {
+        let left = Journal::new(Object::of(memory)?).writes()?;
+        let size = memory.size()?;
+        let len = usize::try_from(self.len(left.size(size))?)?;
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
         bytes.resize(len, 0);
-        memory.read_at(self.offset, &mut bytes)?;
-        Journal::new(Object::of(memory)?).read_through(self.offset, &mut bytes)?;
+        let there = usize::try_from(size.saturating_sub(self.offset))?.min(len);
+        memory.read_at(self.offset, &mut bytes[..there])?;
+        left.overlay(self.offset, &mut bytes)?;
         held.release()?;
         Ok(bytes)
     }

@@ -16,7 +16,7 @@ use crate::args::creating::Creating;
 use crate::args::numbers::counted;
 use crate::args::size;
 use crate::exit::{Cause, Exit};
-use crate::sync::journal::{self, Extent, Journal};
+use crate::sync::journal::{self, Extent, Journal, Rest};
 use crate::sys::memory::Memory;
 use crate::sys::posix::shm::Object;
 use crate::sys::transfer;
@@ -34,6 +34,10 @@ const WAKING: u64 = 4096;
 ///
 /// A write of at most 4 KiB wakes who waits for a word in it (shm wait); a longer one wakes nobody. What --clear makes zero
 /// counts with it, up to the end of the object: where that makes it longer, who waits for a word of that is not woken.
+///
+/// With --replace the content of a POSIX object becomes exactly the data, and its size follows. It stays the same object:
+/// whoever has it open or mapped sees the new content. A segment has a fixed size and no length of its own, so that
+/// --replace refuses it.
 ///
 /// With --lock a reader that takes the same lock sees all of the write or nothing of it, also where the writer is killed in the
 /// middle: a copy of the data is kept beside the object, as a segment, until it is written. What a killed writer leaves
@@ -59,6 +63,9 @@ pub struct Write {
     /// Make zero what follows the data
     #[arg(long)]
     clear: bool,
+    /// Make the data the whole content; the size follows (POSIX)
+    #[arg(long, conflicts_with_all = ["offset", "clear"])]
+    replace: bool,
     #[command(flatten)]
     locking: Locking,
     #[command(flatten)]
@@ -70,8 +77,8 @@ impl Verb for Write {
     const SUMMARY: &'static str = "Write TEXT or standard input";
     const EXAMPLES: &'static str = r#"
 # Publish a text: readers under the same lock see all of it or nothing
-echo '{"level": 3}' |
-  ipcbox shm write config --create --lock config
+echo '{"level": 3}' | ipcbox shm write /conf \
+  --create --replace --lock conf
 "#;
 
     fn run(mut self) -> Result<Exit> {
@@ -83,8 +90,11 @@ echo '{"level": 3}' |
 
 impl Write {
     fn write(&self, text: Option<OsString>) -> Result<()> {
+        if self.replace && !is_posix(&self.target) {
+            bail!(fixed(&self.target));
+        }
         let mut source = Source::of(text)?;
-        if self.locking.is_wanted() {
+        if self.locking.is_wanted() || self.replace {
             source = source.spooled()?;
         }
         let held = self.locking.take(&self.target, false, self.creating, self.create)?;
@@ -105,7 +115,7 @@ impl Write {
         let end = if made { memory.size()? } else { self.fill(&source, &memory, held)? };
         let size = memory.size()?;
         self.wake(memory, end)?;
-        if end == size && !made && source.has_more()? {
+        if end == size && !made && !self.replace && source.has_more()? {
             let words = match usize::try_from(size - self.offset)? {
                 0 => "it has no room there".into(),
                 room => {
@@ -154,18 +164,33 @@ impl Write {
     /// Writes to what is there: where the data ends.
     fn fill(&self, source: &Source, memory: &Memory, held: Option<Held>) -> Result<u64> {
         let size = memory.size()?;
-        within(self.offset, source.len().unwrap_or(0), size)?;
-        let room = size - self.offset;
+        if !self.replace {
+            within(self.offset, source.len().unwrap_or(0), size)?;
+        }
         let end = match (held, source.len()) {
             (Some(held), Some(len)) => {
                 let journal = Journal::new(journal::Object::of(memory)?);
                 journal.complete(memory)?;
-                let extent = Extent { offset: self.offset, len, clears: self.clear };
+                let rest = match (self.replace, self.clear) {
+                    (true, _) => Rest::Cut,
+                    (false, true) => Rest::Cleared,
+                    (false, false) => Rest::Kept,
+                };
+                let extent = Extent { offset: self.offset, len, rest };
                 journal.write(memory, extent, |mapping, at| source.put_whole(mapping, at, len))?;
                 held.release()?;
                 return Ok(self.offset + len);
             }
-            _ => self.offset + source.put(memory, self.offset, room)?,
+            (None, Some(len)) if self.replace => {
+                memory.promise(0, len)?;
+                if size < len {
+                    memory.resize(len)?;
+                }
+                let end = source.put(memory, 0, len)?;
+                memory.resize(end)?;
+                end
+            }
+            _ => self.offset + source.put(memory, self.offset, size - self.offset)?,
         };
         if self.clear {
             memory.clear(end, size - end)?;
@@ -186,4 +211,11 @@ impl Write {
         let (mapping, at) = memory.words(first, len, false)?;
         wake(&mapping, at, len)
     }
+}
+
+/// Why a segment cannot be replaced.
+fn fixed(target: &Target) -> Cause {
+    let words = "a segment has a fixed size and no length of its own, which --replace needs";
+    let name = target.name().map_or("NAME".into(), |name| name.display().to_string());
+    Cause::new(Exit::Usage, words).hint(format!("write /{name}: a POSIX object's size follows"))
 }

@@ -13,6 +13,7 @@
 //! counts only where neither its creator nor anybody who can write to it could do more by it than write to the object, which
 //! the kernel tells of both for everybody alike. A writer whose segment would not count is refused before it writes.
 
+mod entry;
 mod object;
 
 use std::sync::atomic::Ordering;
@@ -22,7 +23,7 @@ use nix::errno::Errno;
 use nix::unistd::{Gid, getegid, geteuid, setegid};
 
 use crate::args::creating::user;
-use crate::exit::{Cause, Exit, lines};
+use crate::exit::{Cause, Exit, lines, words};
 use crate::output;
 use crate::sys::mapping::Mapping;
 use crate::sys::memory::Memory;
@@ -30,6 +31,8 @@ use crate::sys::sysv::shm::Segment;
 use crate::sys::sysv::{Change, Key, Perm};
 use crate::target::name_key;
 
+use entry::{DATA, Entry};
+pub use entry::{Extent, Rest, Writes};
 pub use object::Object;
 use object::SHARED;
 
@@ -42,36 +45,14 @@ const PLACE_WORDS: usize = 4;
 const WORDS: usize = 9;
 /// Where the mark is.
 const MARK: usize = 96;
-/// Where the bytes are.
-const DATA: usize = 128;
-/// What is copied at a time.
-const STEP: usize = 64 << 10;
-
 /// The write is complete here, and to be seen.
 const COMPLETE: i32 = 1;
 /// It was copied.
 const COPIED: i32 = 2;
 
-/// A write: so many bytes at an offset, and what follows made zero or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Extent {
-    /// Where it begins.
-    pub offset: u64,
-    /// How many bytes.
-    pub len: u64,
-    /// Whether the rest of the object is made zero.
-    pub clears: bool,
-}
-
 /// The journal of an object, under a lock that the caller holds.
 #[derive(Debug, Clone, Copy)]
 pub struct Journal(Object);
-
-/// A write that is complete in its journal.
-struct Entry {
-    bytes: Mapping,
-    extent: Extent,
-}
 
 /// What a killed writer left.
 struct Left {
@@ -114,8 +95,8 @@ impl Journal {
 
     fn header(&self, life: [u64; 2], extent: Extent) -> [u64; WORDS] {
         let [family, device, number] = self.0.place;
-        let Extent { offset, len, clears } = extent;
-        [MAGIC, family, device, number, life[0], life[1], offset, len, u64::from(clears)]
+        let Extent { offset, len, rest } = extent;
+        [MAGIC, family, device, number, life[0], life[1], offset, len, rest as u64]
     }
 
     /// What killed writers left.
@@ -159,14 +140,18 @@ impl Journal {
             bytes.read_at(n * 8, &mut raw)?;
             *word = u64::from_ne_bytes(raw);
         }
-        let [.., born, seen, offset, len, clears] = words;
-        let (life, extent) = ([born, seen], Extent { offset, len, clears: clears != 0 });
+        let [.., born, seen, offset, len, rest] = words;
+        let (life, extent) = ([born, seen], Extent { offset, len, rest: Rest::of(rest) });
         let header = self.header(life, extent);
         // A writer can be killed at each of its words, the first included.
         let is_ours = words.iter().zip(header).take(PLACE_WORDS).all(|(a, b)| *a == b || *a == 0);
         let complete = bytes.word(MARK)?.load(Ordering::SeqCst) == COMPLETE;
         // What is of an object that had this place before can only be removed.
-        let counts_here = words == header && len <= room && self.0.is_of(life, &stat);
+        let may_cut = self.0.is_file() && offset == 0;
+        let counts_here = words == header
+            && len <= room
+            && (extent.rest != Rest::Cut || may_cut)
+            && self.0.is_of(life, &stat);
         let entry = (complete && counts_here).then_some(Entry { bytes, extent });
         // Who has it attached and has not come so far writes under another lock.
         if !is_ours || (entry.is_none() && !is_idle) {
@@ -176,15 +161,12 @@ impl Journal {
         Ok(Some(Left { segment, entry, stranger }))
     }
 
-    /// Puts the writes that were complete and are not yet copied over `bytes`, which were read at `offset`.
+    /// The writes that were complete and are not yet copied.
     ///
     /// # Errors
     /// A journal may not be read.
-    pub fn read_through(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {
-        for entry in self.left()?.into_iter().filter_map(Left::write) {
-            entry.overlay(offset, bytes)?;
-        }
-        Ok(())
+    pub fn writes(&self) -> Result<Writes> {
+        Ok(self.left()?.into_iter().filter_map(Left::write).collect())
     }
 
     /// Completes the copies that killed writers left, and removes what else they left.
@@ -257,15 +239,28 @@ impl Journal {
                 bytes.write_at(n * 8, &word.to_ne_bytes())?;
             }
             fill(&bytes, DATA)?;
+            let promised = match extent.rest {
+                Rest::Cleared => memory.size()?.max(extent.end()) - extent.offset,
+                Rest::Kept | Rest::Cut => extent.len,
+            };
+            memory.promise(extent.offset, promised)?;
             bytes.word(MARK)?.store(COMPLETE, Ordering::SeqCst);
             Ok::<_, anyhow::Error>(Entry { bytes, extent })
         };
-        let outcome = prepared().and_then(|entry| Ok(entry.copy(memory)?));
-        match segment.remove() {
+        let remove = || match segment.remove() {
             // Somebody removed the object, and this with it.
-            Ok(()) | Err(Errno::EINVAL | Errno::EIDRM) => outcome,
-            Err(errno) => Err(errno.into()),
+            Ok(()) | Err(Errno::EINVAL | Errno::EIDRM) => Ok(()),
+            removed => removed,
+        };
+        match prepared() {
+            // A copy that fails leaves the journal, from which the write is read, and copied again by the next writer.
+            Ok(entry) => entry.copy(memory).map_err(not_copied)?,
+            Err(error) => {
+                remove()?;
+                return Err(error);
+            }
         }
+        Ok(remove()?)
     }
 
     /// A new segment for a write, with the owner and the permission bits of the object.
@@ -325,6 +320,16 @@ fn no_room(errno: Errno) -> anyhow::Error {
     }
 }
 
+/// A write that is complete and could not be copied to the object.
+fn not_copied(errno: Errno) -> Cause {
+    let words = match errno {
+        Errno::EFAULT => "it was made shorter meanwhile".into(),
+        errno => words(errno),
+    };
+    Cause::told(errno, words)
+        .hint("readers under a lock see the new data; the next locked write copies it again")
+}
+
 /// What a complete write is that somebody left who may not write.
 fn unbelieved(uid: u32) -> Cause {
     let words = format!(
@@ -339,43 +344,4 @@ fn out_of_reach(perm: &Perm) -> Cause {
     let words =
         format!("a write that {} left unfinished is not for this user", user(perm.creator_uid));
     Cause::told(Errno::EACCES, words).hint("the next locked write of the owner completes it")
-}
-
-impl Entry {
-    /// Copies it to the object. One that was made shorter meanwhile has lost the rest anyway.
-    fn copy(&self, memory: &Memory) -> nix::Result<()> {
-        let Extent { offset, len, clears } = self.extent;
-        let mut buffer = vec![0; STEP];
-        let size = memory.size()?;
-        let len = len.min(size.saturating_sub(offset));
-        let mut done = 0;
-        while done < len {
-            let step = usize::try_from(len - done).unwrap_or(usize::MAX).min(STEP);
-            self.bytes.read_at(DATA + index(done)?, &mut buffer[..step])?;
-            memory.write_at(offset + done, &buffer[..step])?;
-            done += step as u64;
-        }
-        let end = offset.saturating_add(len);
-        if clears && end < size { memory.clear(end, size - end) } else { Ok(()) }
-    }
-
-    /// Puts it over `bytes`, which were read at `at`.
-    fn overlay(&self, at: u64, bytes: &mut [u8]) -> nix::Result<()> {
-        let Extent { offset, len, clears } = self.extent;
-        let end = at.saturating_add(bytes.len() as u64);
-        let last = offset.saturating_add(len);
-        let (from, to) = (offset.max(at), last.min(end));
-        if from < to {
-            let place = index(from - at)?..index(to - at)?;
-            self.bytes.read_at(DATA + index(from - offset)?, &mut bytes[place])?;
-        }
-        if clears && last < end {
-            bytes[index(last.max(at) - at)?..].fill(0);
-        }
-        Ok(())
-    }
-}
-
-fn index(at: u64) -> nix::Result<usize> {
-    usize::try_from(at).map_err(|_| Errno::EFAULT)
 }

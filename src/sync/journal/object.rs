@@ -83,6 +83,11 @@ impl Object {
         })
     }
 
+    /// Whether it is a POSIX object.
+    pub(super) const fn is_file(&self) -> bool {
+        self.place[0] == FILE
+    }
+
     /// Whether a journal of an object in this place, whose `life` that object had, is this object's.
     ///
     /// An id comes again after some four million segments. A segment that was created, or changed, after the journal is
@@ -91,7 +96,7 @@ impl Object {
     /// Device and inode number come again when a tmpfs is mounted anew: then the time of birth and the generation of the
     /// inode, a random number, differ. Not every kernel has the first one, and some containers forbid asking for the second.
     pub(super) fn is_of(&self, life: [u64; 2], journal: &Stat) -> bool {
-        if self.place[0] == SEGMENT {
+        if !self.is_file() {
             return self.changed <= journal.change_time
                 && (self.life[0] != life[0] || self.life[1] == life[1]);
         }

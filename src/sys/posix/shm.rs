@@ -12,8 +12,9 @@ use std::path::PathBuf;
 
 use nix::Result;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, open, posix_fallocate};
+use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, OFlag, fallocate, open, posix_fallocate};
 use nix::libc::{self, S_IFMT, S_IFREG, fgetxattr};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, fchmod, fchmodat, fstat};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::sys::statvfs::statvfs;
@@ -198,6 +199,31 @@ impl Object {
             match posix_fallocate(&self.0, 0, len) {
                 Err(Errno::EINTR) => {}
                 done => return done,
+            }
+        }
+    }
+
+    /// Reserves the space of `len` bytes from `offset` on without changing the size, as far as the file system can.
+    ///
+    /// # Errors
+    /// `ENOSPC`: there is less left. `EFBIG`: the file may not be so long (RLIMIT_FSIZE).
+    pub fn promise(&self, offset: u64, len: u64) -> Result<()> {
+        let end = offset.checked_add(len).filter(|end| i64::try_from(*end).is_ok());
+        if end.ok_or(Errno::EFBIG)? > getrlimit(Resource::RLIMIT_FSIZE)?.0 {
+            return Err(Errno::EFBIG);
+        }
+        // Asked before, as for `reserve`.
+        let missing = len.saturating_sub(self.stat()?.allocated);
+        if free().is_ok_and(|free| missing > free) {
+            return Err(Errno::ENOSPC);
+        }
+        let (from, len) = (offset.cast_signed(), len.cast_signed());
+        loop {
+            match fallocate(&self.0, FallocateFlags::FALLOC_FL_KEEP_SIZE, from, len) {
+                Err(Errno::EINTR) => {}
+                Err(errno @ (Errno::ENOSPC | Errno::EFBIG)) => return Err(errno),
+                // Not every file system can, and nobody reserves nothing.
+                _ => return Ok(()),
             }
         }
     }

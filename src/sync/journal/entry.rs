@@ -1,0 +1,128 @@
+//! A write that is complete in its journal, and how it gets to the object and to readers.
+
+use nix::Result;
+use nix::errno::Errno;
+
+use crate::sys::mapping::Mapping;
+use crate::sys::memory::Memory;
+
+/// Where the bytes are.
+pub(super) const DATA: usize = 128;
+/// What is copied at a time.
+const STEP: usize = 64 << 10;
+
+/// What becomes of the bytes that follow a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// They stay.
+    Kept,
+    /// They are made zero.
+    Cleared,
+    /// A POSIX object ends before them, or is made long enough for the write.
+    Cut,
+}
+
+impl Rest {
+    const ALL: [Self; 3] = [Self::Kept, Self::Cleared, Self::Cut];
+
+    /// The one that a word of a journal stands for; one that stands for none is not read back as the same word.
+    pub(super) fn of(word: u64) -> Self {
+        *usize::try_from(word).ok().and_then(|word| Self::ALL.get(word)).unwrap_or(&Self::Kept)
+    }
+}
+
+/// A write: so many bytes at an offset, and what becomes of what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Where it begins.
+    pub offset: u64,
+    /// How many bytes.
+    pub len: u64,
+    /// What follows.
+    pub rest: Rest,
+}
+
+impl Extent {
+    pub(super) const fn end(&self) -> u64 {
+        self.offset.saturating_add(self.len)
+    }
+}
+
+/// A write that is complete in its journal.
+pub(super) struct Entry {
+    pub(super) bytes: Mapping,
+    pub(super) extent: Extent,
+}
+
+impl Entry {
+    /// Copies it to the object. One that was made shorter meanwhile has lost the rest anyway.
+    pub(super) fn copy(&self, memory: &Memory) -> Result<()> {
+        let Extent { offset, len, rest } = self.extent;
+        if rest == Rest::Cut && memory.size()? < self.extent.end() {
+            memory.resize(self.extent.end())?;
+        }
+        let mut buffer = vec![0; STEP];
+        let size = memory.size()?;
+        let len = len.min(size.saturating_sub(offset));
+        let mut done = 0;
+        while done < len {
+            let step = usize::try_from(len - done).unwrap_or(usize::MAX).min(STEP);
+            self.bytes.read_at(DATA + index(done)?, &mut buffer[..step])?;
+            memory.write_at(offset + done, &buffer[..step])?;
+            done += step as u64;
+        }
+        let end = offset.saturating_add(len);
+        match rest {
+            Rest::Cleared if end < size => memory.clear(end, size - end),
+            Rest::Cut => memory.resize(end),
+            Rest::Kept | Rest::Cleared => Ok(()),
+        }
+    }
+
+    /// Puts it over `bytes`, which were read at `at`.
+    fn overlay(&self, at: u64, bytes: &mut [u8]) -> Result<()> {
+        let Extent { offset, rest, .. } = self.extent;
+        let (last, end) = (self.extent.end(), at.saturating_add(bytes.len() as u64));
+        let (from, to) = (offset.max(at), last.min(end));
+        if from < to {
+            let place = index(from - at)?..index(to - at)?;
+            self.bytes.read_at(DATA + index(from - offset)?, &mut bytes[place])?;
+        }
+        if rest == Rest::Cleared && last < end {
+            bytes[index(last.max(at) - at)?..].fill(0);
+        }
+        Ok(())
+    }
+}
+
+/// Writes that are complete and not yet copied.
+pub struct Writes(Vec<Entry>);
+
+impl FromIterator<Entry> for Writes {
+    fn from_iter<T: IntoIterator<Item = Entry>>(entries: T) -> Self {
+        Self(entries.into_iter().collect())
+    }
+}
+
+impl Writes {
+    /// How long the object is with them, where it has `size` bytes without.
+    #[must_use]
+    pub fn size(&self, size: u64) -> u64 {
+        self.0.iter().map(|entry| entry.extent).fold(size, |size, extent| match extent.rest {
+            Rest::Cut => extent.end(),
+            Rest::Kept | Rest::Cleared => size,
+        })
+    }
+
+    /// Puts them over `bytes`, which were read at `offset`.
+    ///
+    /// # Errors
+    /// A journal was spoiled.
+    pub fn overlay(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {
+        self.0.iter().try_for_each(|entry| entry.overlay(offset, bytes))
+    }
+}
+
+fn index(at: u64) -> Result<usize> {
+    usize::try_from(at).map_err(|_| Errno::EFAULT)
+}
