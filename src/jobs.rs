@@ -1,7 +1,8 @@
 //! Floor 2: a CMD for each of many records, some of them at once.
 //!
 //! The server that starts them never waits for what they read, since it lies in a file, nor for one of them while it could
-//! start another. What several print at the same time is spooled and not mixed.
+//! start another. What several print at the same time is spooled and not mixed. What the descendants of a command print after it has
+//! ended is dropped.
 //!
 //! A server stops at a signal: it takes no more, lets what runs come to its end, and ends with status 0 where the
 //! signal was SIGTERM, else by the signal. A second one goes on to the commands, and ends the server.
@@ -22,6 +23,7 @@ use crate::args::numbers::counted;
 use crate::exit::{self, Exit};
 use crate::output;
 use crate::sys::caught::{self, Wake};
+use crate::sys::collect::{Collected, Leftover};
 use crate::sys::wait::Patience;
 use crate::sys::{fds, mailbox, process, spawn};
 
@@ -41,6 +43,7 @@ pub struct Jobs<T> {
     who: &'static str,
     settle: Settle<T>,
     running: Vec<Job<T>>,
+    leftovers: Vec<Leftover>,
     postmen: Vec<i32>,
     failed: bool,
     /// There was no process or descriptor for a command, or it cannot be executed.
@@ -56,7 +59,7 @@ pub type Settle<T> = fn(&mut Jobs<T>, Ended<T>) -> Result<()>;
 struct Job<T> {
     pid: i32,
     printed: Printed,
-    spool: Option<File>,
+    collected: Option<Collected>,
     what: T,
 }
 
@@ -72,20 +75,22 @@ pub struct Ended<T> {
 }
 
 impl<T> Jobs<T> {
-    /// Runs `command`, at most `most` at once, for the applet `who`. From here on SIGCHLD, SIGTERM, SIGINT and SIGHUP are caught:
+    /// Runs `command`, at most `most` at once, for the applet `who`. From here on SIGCHLD, SIGIO, SIGTERM, SIGINT and SIGHUP are caught:
     /// the caller waits by [`wait`](caught::wait) or [`interruptible`](crate::sys::wait::interruptible), and calls
     /// [`heed`](Self::heed) when that was interrupted.
     pub fn new(command: Command, most: u16, who: &'static str, settle: Settle<T>) -> Result<Self> {
-        caught::catch(&[Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP])
+        use Signal::{SIGCHLD, SIGHUP, SIGINT, SIGIO, SIGTERM};
+        caught::catch(&[SIGCHLD, SIGIO, SIGTERM, SIGINT, SIGHUP])
             .context("cannot catch signals")?;
         let most = usize::from(most.max(1));
-        let (running, postmen) = (Vec::new(), Vec::new());
+        let (running, leftovers, postmen) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self {
             command,
             most,
             who,
             settle,
             running,
+            leftovers,
             postmen,
             failed: false,
             unable: None,
@@ -127,9 +132,10 @@ impl<T> Jobs<T> {
     ) -> Result<()> {
         let error = loop {
             match self.try_start(record, added, printed) {
-                Ok((pid, spool)) => {
-                    self.running.push(Job { pid, printed, spool, what });
-                    return Ok(());
+                Ok((pid, mut collected)) => {
+                    let begun = collected.as_mut().map_or(Ok(()), Collected::begin);
+                    self.running.push(Job { pid, printed, collected, what });
+                    return Ok(begun?);
                 }
                 Err(NotStarted::Want(_)) if self.is_given_back()? => {}
                 Err(NotStarted::Record(error)) => break error,
@@ -150,6 +156,10 @@ impl<T> Jobs<T> {
     /// # Errors
     /// As of [`heed`](Self::heed).
     pub fn is_given_back(&mut self) -> Result<bool> {
+        if !self.leftovers.is_empty() {
+            self.leftovers.clear();
+            return Ok(true);
+        }
         if self.is_idle() {
             return Ok(false);
         }
@@ -170,13 +180,14 @@ impl<T> Jobs<T> {
         record: &[u8],
         added: &[(&str, String)],
         printed: Printed,
-    ) -> Result<(i32, Option<File>), NotStarted> {
-        let spooled = printed == Printed::Kept || self.most > 1;
-        let spool = spooled.then(fds::spool).transpose().context("cannot spool what it prints");
-        let spool = spool.with_context(|| format!("cannot run {}", self.command));
-        let spool = spool.map_err(NotStarted::Want)?;
-        let pid = self.command.start(record, added, spool.as_ref().map(AsFd::as_fd))?;
-        Ok((pid, spool))
+    ) -> Result<(i32, Option<Collected>), NotStarted> {
+        let is_collected = printed == Printed::Kept || self.most > 1;
+        let pipe = is_collected.then(Collected::new).transpose();
+        let pipe = pipe.context("cannot collect what it prints");
+        let pipe = pipe.with_context(|| format!("cannot run {}", self.command));
+        let (collected, to) = pipe.map_err(NotStarted::Want)?.unzip();
+        let pid = self.command.start(record, added, to.as_ref().map(AsFd::as_fd))?;
+        Ok((pid, collected))
     }
 
     /// Heeds the signals that have come, and settles the commands that have ended. What they passed has been written.
@@ -201,18 +212,32 @@ impl<T> Jobs<T> {
             // Others are children that the box was given.
             let Some(at) = self.running.iter().position(|job| job.pid == pid) else { continue };
             let job = self.running.remove(at);
+            let (status, printed) = self.printed(job.printed, job.collected, status);
             self.failed |= status != 0;
-            let printed = match (job.printed, job.spool) {
-                (Printed::Passed, Some(spool)) => {
-                    let written = self.pass(&spool).context("cannot write to standard output");
-                    self.unwritten = self.unwritten.take().or(written.err());
-                    None
-                }
-                (_, spool) => spool,
-            };
             (self.settle)(self, Ended { what: job.what, status, printed })?;
         }
         Ok(())
+    }
+
+    /// Passes on what one printed, or returns it where it is to be kept; and its status, which is not 0 where a part was lost.
+    fn printed(
+        &mut self,
+        fate: Printed,
+        collected: Option<Collected>,
+        status: u8,
+    ) -> (u8, Option<File>) {
+        let Some(collected) = collected else { return (status, None) };
+        let (spool, whole, leftover) = collected.finish();
+        self.leftovers.extend(leftover);
+        let whole = whole.context("cannot keep what a command prints");
+        if fate == Printed::Kept {
+            let Err(error) = whole else { return (status, Some(spool)) };
+            output::tell(&exit::lines(self.who, &error));
+            return (status.max(Exit::Failed.code()), Some(spool));
+        }
+        let passed = self.pass(&spool).and(whole);
+        self.unwritten = self.unwritten.take().or(passed.err());
+        (status, None)
     }
 
     /// Writes what one printed, and heeds signals meanwhile.
@@ -221,7 +246,7 @@ impl<T> Jobs<T> {
         loop {
             match fds::copy(spool, &mut at, fds::stdout()) {
                 Err(Errno::EINTR) => self.take_signals()?,
-                written => return Ok(written?),
+                written => return written.context("cannot write to standard output"),
             }
         }
     }
@@ -268,8 +293,13 @@ impl<T> Jobs<T> {
 
     fn take_signals(&mut self) -> Result<()> {
         for signal in caught::take()? {
-            if signal == Signal::SIGCHLD {
-                continue;
+            match signal {
+                Signal::SIGCHLD => continue,
+                Signal::SIGIO => {
+                    self.gather();
+                    continue;
+                }
+                _ => {}
             }
             if self.stop.is_some() {
                 for job in &self.running {
@@ -280,6 +310,14 @@ impl<T> Jobs<T> {
             self.stop = Some(signal);
         }
         Ok(())
+    }
+
+    fn gather(&mut self) {
+        self.running
+            .iter_mut()
+            .filter_map(|job| job.collected.as_mut())
+            .for_each(Collected::gather);
+        self.leftovers.retain(Leftover::goes_on);
     }
 
     /// How the server ends when all is done: by the signal that stopped it, where that was not SIGTERM; with status 126 where the

@@ -5,6 +5,7 @@
 //! what it waits for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod collected;
 mod completions;
 mod create;
 mod dispatch;

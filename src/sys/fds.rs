@@ -237,6 +237,7 @@ pub fn copy(from: &File, at: &mut u64, to: impl AsFd) -> Result<()> {
         }
         match write_once(to.as_fd(), &block[..read]) {
             Ok(written) => *at += written as u64,
+            Err(Errno::EAGAIN) if caught::any() => return Err(Errno::EINTR),
             Err(Errno::EAGAIN) => wait_for_room(to.as_fd()),
             Err(Errno::EINTR) if !caught::any() => caught::calm()?,
             Err(errno) => return Err(errno),

@@ -11,6 +11,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, stat};
 use nix::unistd::{getpid, pipe2, write};
 
+use super::pipe;
 use super::process::numbers;
 
 /// Where a mailbox is found.
@@ -53,10 +54,7 @@ impl Mailbox {
         if !wanted {
             return fcntl(&self.end, FcntlArg::F_SETFL(OFlag::empty())).map(drop);
         }
-        // SAFETY: plain integers.
-        let own = unsafe { libc::fcntl(self.end.as_raw_fd(), libc::F_SETOWN, getpid().as_raw()) };
-        Errno::result(own)?;
-        fcntl(&self.end, FcntlArg::F_SETFL(OFlag::O_ASYNC)).map(drop)
+        pipe::signal_when_readable(&self.end)
     }
 
     /// Somebody has come: from here on it is at its end when he has gone.

@@ -8,6 +8,7 @@
 pub mod announce;
 pub mod caught;
 pub mod child;
+pub mod collect;
 pub mod events;
 pub mod exec;
 pub mod fds;

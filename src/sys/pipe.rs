@@ -12,8 +12,9 @@ use nix::fcntl::{self, FcntlArg, OFlag, SpliceFFlags, fcntl};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::pipe2;
+use nix::unistd::{getpid, pipe2};
 
+use super::fds;
 use super::wait::{Patience, interruptible};
 
 /// The most bytes that one write(2) puts into a pipe whole, whoever else writes: PIPE_BUF of pipe(7).
@@ -73,6 +74,27 @@ pub fn let_wait(fd: impl AsFd) -> Result<()> {
 pub fn waits(fd: impl AsFd) -> Result<bool> {
     let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
     Ok(!flags.contains(OFlag::O_NONBLOCK))
+}
+
+/// Has SIGIO sent to this process whenever something is written to the pipe of this read end, or its last writer leaves, fcntl(2).
+pub fn signal_when_readable(read_end: impl AsFd) -> Result<()> {
+    let fd = read_end.as_fd().as_raw_fd();
+    // SAFETY: plain integers.
+    Errno::result(unsafe { libc::fcntl(fd, libc::F_SETOWN, getpid().as_raw()) })?;
+    let flags = OFlag::from_bits_retain(fcntl(&read_end, FcntlArg::F_GETFL)?);
+    fcntl(&read_end, FcntlArg::F_SETFL(flags | OFlag::O_ASYNC)).map(drop)
+}
+
+/// Takes all that lies in a pipe whose read end does not wait, by one read: no pipe holds more than its capacity. `None`: nothing
+/// does, and no writer is left.
+pub fn take_all(read_end: impl AsFd) -> Result<Option<Vec<u8>>> {
+    let mut bytes = vec![0; capacity(&read_end)? + 1];
+    match fds::read(read_end, &mut bytes) {
+        Ok(0) => return Ok(None),
+        Err(Errno::EAGAIN) => bytes.clear(),
+        count => bytes.truncate(count?),
+    }
+    Ok(Some(bytes))
 }
 
 /// Copies at most `len` bytes from one pipe to another, tee(2), and leaves them in the first. 0: `from` is at its end.

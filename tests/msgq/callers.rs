@@ -42,8 +42,8 @@ fn callers_are_woken_when_their_queue_is_removed() {
 #[test]
 fn a_call_for_which_there_is_no_descriptor_waits_until_a_job_has_ended() {
     let world = World::new();
-    // A POSIX queue is a descriptor more. A job keeps two, and takes five to start.
-    for (target, most) in [("$NAME-q", 9), ("/$NAME-q", 10)] {
+    // A POSIX queue is a descriptor more. A job keeps three, and takes seven to start.
+    for (target, most) in [("$NAME-q", 13), ("/$NAME-q", 14)] {
         let shell = |line: &str| world.shell(&format!("{line} {target}"));
         shell("rm -f go; ipcbox msgq create").ok();
         let call = || world.shell(&format!("exec ipcbox msgq call {target} hello")).start();

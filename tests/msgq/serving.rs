@@ -325,7 +325,7 @@ fn a_message_for_which_there_is_no_room_waits_until_a_job_has_ended() {
     world.shell("seq 9 | ipcbox msgq send $NAME-q --lines --create").ok();
     let job = "until [ -e go ]; do sleep 0.01; done; echo $1";
     let serve = format!("ipcbox msgq serve $NAME-q --drain -j 9 -- sh -c '{job}' sh {{}}");
-    let server = world.shell(&format!("ulimit -n 8; exec {serve}")).start();
+    let server = world.shell(&format!("ulimit -n 13; exec {serve}")).start();
     let server = server.blocked_in(libc::SYS_ppoll);
     let waiting = "ipcbox msgq stat $NAME-q --columns messages --no-header";
     let left: u32 = world.shell(waiting).ok().trim().parse().unwrap();
@@ -342,7 +342,7 @@ fn a_message_for_which_there_is_no_room_waits_until_a_job_has_ended() {
 fn a_message_that_cannot_be_served_any_more_is_told_to_be_lost() {
     let world = World::new();
     world.shell("ipcbox msgq send $NAME-q hello --create").ok();
-    let words = "a record of 5 bytes was taken and is lost: cannot run true: cannot spool what it prints: too many open files (EMFILE)";
+    let words = "a record of 5 bytes was taken and is lost: cannot run true: cannot collect what it prints: too many open files (EMFILE)";
     world.shell("ulimit -n 3; exec ipcbox msgq serve $NAME-q -j 2 -c 1 -- true").fails(1, words);
 }
 

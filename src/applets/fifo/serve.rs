@@ -24,7 +24,8 @@ use crate::sys::{fds, fifo, pipe};
 
 /// Runs CMD for each line, which CMD finds on its standard input, newline and all, and without it wherever {} is an argument by
 /// itself. With --null a record is what lies between two NULs, which are in neither. A line is taken when it is whole and a CMD can start: the
-/// others stay in the FIFO. The rest of one that is not whole is looked for as read --count does. What several CMDs print is not mixed.
+/// others stay in the FIFO. The rest of one that is not whole is looked for as read --count does. What several CMDs print is not mixed:
+/// with -j each one's output is printed when it exits, and what its background processes print later is dropped.
 ///
 /// It stays when writers have closed. Lines that it has not taken are lost when it ends and nobody else has the FIFO open. A FIFO has one
 /// server; readers that count records, too, are kept away by it.

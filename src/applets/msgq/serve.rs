@@ -30,7 +30,8 @@ use crate::target::Target;
 /// that CMD is not started.
 ///
 /// What CMD prints for a message that was called (msgq call) is the reply, and its status is the caller's. For one
-/// that was sent it is printed here, each job's whole and after its end where several run at once.
+/// that was sent it is printed here, each job's whole and after its end where several run at once. A reply, and the output of several at
+/// once, ends when CMD exits: what its background processes print later is dropped.
 ///
 /// A message is run at most once: what a server had taken when it was killed is gone. Where there is no process or descriptor for a
 /// CMD, its message waits until one that runs has ended; where none runs it is told to be lost, and the server ends. So it does, with
