@@ -150,3 +150,60 @@ fn backtrace_variables_reach_cmd_as_given() {
         }
     }
 }
+
+/// A verb that takes or creates something, after `prepare`; afterwards `look` prints what it printed before.
+const TAKERS: &[(&str, &str, &str, i32)] = &[
+    ("ipcbox msgq send $NAME-q x --create", "ipcbox msgq recv $NAME-q", QUEUED, 1),
+    ("ipcbox msgq send /$NAME-q x --create", "ipcbox msgq recv /$NAME-q --drain", POSIX_QUEUED, 1),
+    ("ipcbox msgq send $NAME-q x --create", "ipcbox msgq serve $NAME-q --drain -- cat", QUEUED, 1),
+    (
+        "ipcbox msgq send $NAME-q x --create",
+        "ipcbox msgq serve $NAME-q --drain -j 2 -- cat",
+        QUEUED,
+        1,
+    ),
+    ("ipcbox msgq create $NAME-q", "ipcbox msgq call $NAME-q x -w 9s", QUEUED, 125),
+    ("ipcbox msgq create $NAME-q", "ipcbox msgq create $NAME-r", QUEUES, 1),
+    ("ipcbox sem create $NAME-s --slots 1", "ipcbox sem hold $NAME-s $$ -w 9s", HELD, 1),
+    ("ipcbox sem create $NAME-s --slots 1", "ipcbox sem create $NAME-t", SETS, 1),
+    (":", "ipcbox shm create $NAME-m --size 4K", SEGMENTS, 1),
+    (FILLED, "ipcbox fifo read f -c 1", UNREAD, 1),
+    (FILLED, "ipcbox fifo read f -n", UNREAD, 1),
+    (FILLED, "ipcbox fifo serve f -- cat", UNREAD, 1),
+    (FILLED, "ipcbox pipe meter <&8", UNREAD, 1),
+    (FILLED, "ipcbox pipe tee -o - <&8", UNREAD, 1),
+    (":", "ipcbox pipe merge -- touch ran", "ls ran ready 2>&1 || :", 125),
+    (
+        "trap '' USR1; kill -USR1 $$",
+        "ipcbox signal wait USR1 --ready ready -w 9s",
+        "ls ran ready 2>&1 || :",
+        1,
+    ),
+];
+const QUEUED: &str = "ipcbox msgq stat $NAME-q --no-header --columns messages";
+const POSIX_QUEUED: &str = "ipcbox msgq stat /$NAME-q --no-header --columns messages";
+const QUEUES: &str = "ipcbox msgq stat $NAME-r 2>&1 || :";
+const SETS: &str = "ipcbox sem stat $NAME-t 2>&1 || :";
+const HELD: &str = "ipcbox sem stat $NAME-s --no-header --columns held";
+const SEGMENTS: &str = "ipcbox shm stat $NAME-m 2>&1 || :";
+const FILLED: &str = "ipcbox fifo create f; exec 8<>f; echo x >f";
+const UNREAD: &str = "ipcbox fifo stat f --no-header --columns bytes";
+
+#[test]
+fn nothing_is_taken_if_stdout_is_closed() {
+    for closed in [">&-", "1</dev/null"] {
+        for (prepare, verb, look, status) in TAKERS {
+            let world = World::new();
+            let script = format!(
+                "{{ {prepare}; }} >/dev/null; before=$({look}); {{ {verb} {closed}; }} 2>err && exit 99 || echo $?
+                test \"$before\" = \"$({look})\"; cat err"
+            );
+            let text = world.shell(&script).ok();
+            let told = "cannot write to standard output: bad file descriptor (EBADF)\n";
+            assert!(
+                text.starts_with(&format!("{status}\n")) && text.ends_with(told),
+                "{verb} {closed}: {text}"
+            );
+        }
+    }
+}

@@ -252,6 +252,14 @@ impl Paint {
     }
 }
 
+/// Checks that standard output is open for writing, before a verb takes or creates something that it must then print.
+///
+/// # Errors
+/// `EBADF`: it is closed, or open for reading alone.
+pub fn require() -> anyhow::Result<()> {
+    fds::can_write(fds::stdout()).context("cannot write to standard output")
+}
+
 /// Writes to standard output, whole.
 ///
 /// # Errors

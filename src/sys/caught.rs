@@ -67,15 +67,15 @@ pub fn catch_once(signals: &[Signal]) -> Result<()> {
 
 fn catch_with(signals: &[Signal], flags: SaFlags) -> Result<()> {
     timer()?;
+    let mut handled = SigSet::empty();
     for signal in signals {
-        handle(
-            *signal,
-            SigHandler::Handler(mark),
-            flags,
-            matches!(signal, Signal::SIGCHLD | Signal::SIGIO),
-        )?;
+        let always = matches!(signal, Signal::SIGCHLD | Signal::SIGIO);
+        if handle(*signal, SigHandler::Handler(mark), flags, always)? {
+            handled.add(*signal);
+        }
     }
-    Ok(())
+    // One that was blocked when the box was called would never come.
+    handled.thread_unblock()
 }
 
 /// From now on a signal that ends the process first ends the line on standard error. One that it was given ignored stays so.
@@ -101,8 +101,9 @@ extern "C" fn line_end(signal: c_int) {
     unsafe { libc::raise(signal) };
 }
 
-/// Puts a handler in the place of what the signal was given, and remembers that. An ignored one is left so unless `always`.
-fn handle(signal: Signal, handler: SigHandler, flags: SaFlags, always: bool) -> Result<()> {
+/// Puts a handler in the place of what the signal was given, remembers that, and returns whether it did: an ignored one is left so
+/// unless `always`.
+fn handle(signal: Signal, handler: SigHandler, flags: SaFlags, always: bool) -> Result<bool> {
     // No SA_RESTART: the call that it interrupts is to return.
     let ours = SigAction::new(handler, flags, SigSet::empty());
     // SAFETY: the handlers of this module are safe to run at any time, see there.
@@ -110,7 +111,7 @@ fn handle(signal: Signal, handler: SigHandler, flags: SaFlags, always: bool) -> 
     if matches!(before.handler(), SigHandler::SigIgn) && !always {
         // SAFETY: puts back what was there.
         unsafe { sigaction(signal, &before) }?;
-        return Ok(());
+        return Ok(false);
     }
     let mut given = GIVEN.lock().map_err(|_| Errno::EDEADLK)?;
     if given.is_none() {
@@ -118,9 +119,7 @@ fn handle(signal: Signal, handler: SigHandler, flags: SaFlags, always: bool) -> 
         *given = Some(Given { mask, actions: Vec::new() });
     }
     given.iter_mut().for_each(|given| given.actions.push((signal, before)));
-    drop(given);
-    // One that was blocked when the box was called would never come.
-    SigSet::from(signal).thread_unblock()
+    Ok(true)
 }
 
 /// Marks the signal as seen. Runs at any time: it touches an atomic, and calls timer_settime(2), which is safe in a handler, or setitimer(2), which is a
@@ -197,6 +196,7 @@ fn timer() -> Result<()> {
         return Ok(());
     }
     handle(Signal::SIGALRM, SigHandler::Handler(nothing), SaFlags::empty(), true)?;
+    SigSet::from(Signal::SIGALRM).thread_unblock()?;
     let notify = SigevNotify::SigevSignal { signal: Signal::SIGALRM, si_value: 0 };
     let mut event = SigEvent::new(notify).sigevent();
     let mut timer: libc::timer_t = null_mut();

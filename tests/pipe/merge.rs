@@ -100,7 +100,7 @@ fn it_ends_as_run_does() {
         .ok();
     run("ipcbox pipe merge -- echo x >/dev/full")
         .fails(1, "cannot write to standard output: no space left");
-    run("ipcbox pipe merge -- echo x >&-").fails(1, "cannot write to standard output: bad file");
+    run("ipcbox pipe merge -- echo x >&-").fails(125, "cannot write to standard output: bad file");
     run("ipcbox pipe merge -- true <&-").ok();
 }
 

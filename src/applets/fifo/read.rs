@@ -93,7 +93,7 @@ impl Read {
         let mut sources = Vec::new();
         let opened = each(&self.fifos, |fifo| {
             let mut open = || {
-                fds::can_write(fds::stdout()).context("cannot write to standard output")?;
+                output::require()?;
                 let new = fifo.find(self.finding)?;
                 made.extend(new.filter(|_| self.rm).map(|seen| Made(fifo, seen)));
                 let source = Source::open(fifo, self.finding.creating.foreign, self.lines(fifo))?;

@@ -72,6 +72,7 @@ ipcbox msgq call tagger 'hello' -w 10s
 
 impl Call {
     fn call(&self, mut deadline: Deadline) -> Result<u8> {
+        output::require()?;
         let mut mailbox = Mailbox::new()?;
         let address = mailbox.address();
         let mut queue = Queue::open(&self.target, Access::Write, deadline.patience, None)?;

@@ -16,6 +16,7 @@ use crate::args::creating::Making;
 use crate::args::numbers::{counted, many};
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
+use crate::output;
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::Access;
 use crate::sys::wait::Patience;
@@ -107,6 +108,7 @@ impl Receive {
         if self.drain {
             deadline = deadline.never();
         }
+        output::require()?;
         let mut queue = self.open(deadline)?;
         let shape = self.shape();
         let which = self.except.map_or(Which::Type(self.kind.unwrap_or(0)), Which::Except);

@@ -17,7 +17,7 @@ use crate::applets::{Runs, Verb};
 use crate::args::command::Command;
 use crate::args::limit::Limit;
 use crate::exit::{Cause, Exit};
-use crate::output::is_colored;
+use crate::output::{self, is_colored};
 use crate::sys::child::Standard;
 use crate::sys::events::Events;
 use crate::sys::fds::Outlet;
@@ -77,6 +77,7 @@ ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
             readers: Readers::Nobody,
             work: Work::Collects,
         };
+        output::require()?;
         let mut crew = Crew::new(rules, &self.limit)?;
         let streams = crew.launch(|crew| self.start(crew, commands, &tags))?;
         let mut merging = match Merging::new(streams, self.keep_order, &crew) {

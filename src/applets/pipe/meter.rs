@@ -94,7 +94,7 @@ seq 100000 | ipcbox pipe meter --size 600K >copy
             None => fds::copy_of(0).with_context(reading)?,
         };
         let own_size = transfer::left(file.as_fd()).with_context(reading)?;
-        fds::can_write(fds::stdout()).context(WRITING)?;
+        output::require()?;
         let size = self.size.or(own_size.filter(|_| !self.lines));
         pipe::widen(&file);
         pipe::widen(fds::stdout());

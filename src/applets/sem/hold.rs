@@ -108,6 +108,9 @@ ipcbox sem hold notes $$ --release
 impl Hold {
     fn hold(&self) -> Result<()> {
         let deadline = self.waiting.start();
+        if !self.quiet {
+            output::require()?;
+        }
         let process = process::open(self.pid).map_err(|errno| unopened(self.pid, errno))?;
         let held = self.find()?;
         let why = |unheld| match unheld {

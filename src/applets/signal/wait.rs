@@ -13,7 +13,7 @@ use crate::args::showing::Streaming;
 use crate::args::signals::{catchable, name};
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
-use crate::output::{Cell, Column, Stream};
+use crate::output::{self, Cell, Column, Stream};
 use crate::sys::announce::opened;
 use crate::sys::fds::write_all;
 use crate::sys::process::command;
@@ -68,6 +68,7 @@ wait "$waiter"
         let names = self.signals.iter().map(|signal| name(*signal)).collect::<Vec<_>>().join(",");
         let cannot = || format!("cannot wait for {names}");
         let set = self.signals.iter().copied().collect();
+        output::require().with_context(cannot)?;
         let listener = self.listener(&deadline)?;
         block(set).with_context(cannot)?;
         self.announce(listener, &deadline)?;
