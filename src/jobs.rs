@@ -79,8 +79,8 @@ impl<T> Jobs<T> {
     /// the caller waits by [`wait`](caught::wait) or [`interruptible`](crate::sys::wait::interruptible), and calls
     /// [`heed`](Self::heed) when that was interrupted.
     pub fn new(command: Command, most: u16, who: &'static str, settle: Settle<T>) -> Result<Self> {
-        output::require()?;
         use Signal::{SIGCHLD, SIGHUP, SIGINT, SIGIO, SIGTERM};
+        output::require()?;
         caught::catch(&[SIGCHLD, SIGIO, SIGTERM, SIGINT, SIGHUP])
             .context("cannot catch signals")?;
         let most = usize::from(most.max(1));

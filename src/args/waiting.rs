@@ -59,6 +59,14 @@ pub struct Quiet {
 }
 
 impl Quiet {
+    /// Checks that the answer can be printed, before there is anything to answer.
+    ///
+    /// # Errors
+    /// `EBADF`: standard output is not open for writing.
+    pub fn can_answer(self) -> anyhow::Result<()> {
+        if self.quiet { Ok(()) } else { output::require() }
+    }
+
     /// Prints the answer of a verb that did its work: the id, name or pid of what it made.
     ///
     /// # Errors
@@ -82,6 +90,14 @@ pub struct Deadline {
 }
 
 impl Waiting {
+    /// Checks that the answer can be printed, if it is wanted.
+    ///
+    /// # Errors
+    /// `EBADF`: standard output is not open for writing.
+    pub fn can_answer(&self) -> anyhow::Result<()> {
+        self.quiet.can_answer()
+    }
+
     /// Prints the answer, unless that is not wanted.
     ///
     /// # Errors

@@ -62,7 +62,7 @@ ipcbox msgq create jobs --mode 660
 ";
 
     fn run(self) -> Result<Exit> {
-        output::require()?;
+        self.quiet.can_answer()?;
         let made = if *self.target.form() == Form::Posix { self.posix() } else { self.system_v() };
         let name = doing("create", &self.target, made)?;
         self.quiet.answer(name.as_bytes())?;

@@ -71,7 +71,7 @@ ipcbox sem create build --slots 4
 ";
 
     fn run(self) -> Result<Exit> {
-        output::require()?;
+        self.waiting.can_answer()?;
         let made = match (self.target.form(), self.slots) {
             (Form::Posix, _) => self.posix(),
             (_, Some(capacity)) => self.slots(capacity),

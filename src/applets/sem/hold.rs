@@ -108,9 +108,7 @@ ipcbox sem hold notes $$ --release
 impl Hold {
     fn hold(&self) -> Result<()> {
         let deadline = self.waiting.start();
-        if !self.quiet {
-            output::require()?;
-        }
+        self.waiting.can_answer()?;
         let process = process::open(self.pid).map_err(|errno| unopened(self.pid, errno))?;
         let held = self.find()?;
         let why = |unheld| match unheld {

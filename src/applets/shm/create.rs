@@ -46,7 +46,7 @@ ipcbox shm create board --size 64K --mode 660
 ";
 
     fn run(self) -> Result<Exit> {
-        output::require()?;
+        self.quiet.can_answer()?;
         let made = if is_posix(&self.target) { self.posix() } else { self.system_v() };
         let name = doing("create", &self.target, made)?;
         self.quiet.answer(name.as_bytes())?;
