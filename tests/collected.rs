@@ -97,9 +97,8 @@ fn late_output_of_a_descendant_is_dropped() {
 fn descendants_that_stay_exhaust_no_descriptors() {
     let world = World::new();
     world.file("cmd", "(until [ -e go ]; do sleep 0.1; done) 2>/dev/null & echo now");
-    let script = "ipcbox msgq send $NAME-q --create --lines; ulimit -n 16; exec ipcbox msgq serve $NAME-q --drain -j 2 -- sh ./cmd";
-    let numbers: String = (0..20).map(|n| format!("{n}\n")).collect();
-    world.shell(script).input(numbers).stdout("now\n".repeat(20)).ok();
+    let script = "seq 20 | ipcbox msgq send $NAME-q --create --lines; ulimit -n 16; exec ipcbox msgq serve $NAME-q --drain -j 2 -- sh ./cmd";
+    world.shell(script).stdout("now\n".repeat(20)).ok();
     world.file("go", "");
 }
 
