@@ -98,6 +98,13 @@ impl Puppet {
         status.code().or(status.signal().map(|n| 128 + n)).unwrap()
     }
 
+    /// The next line that it prints.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        BufReader::new(self.0.stdout.as_mut().unwrap()).read_line(&mut line).expect("a line");
+        line.trim().to_owned()
+    }
+
     /// What else it printed, to its end.
     pub fn rest(&mut self) -> String {
         let mut rest = String::new();

@@ -142,6 +142,29 @@ static int monster(int millis) {
     return 7;
 }
 
+static void fork_and_pause(int signal) {
+    (void)signal;
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(60);
+        pause();
+        _exit(0);
+    }
+    char line[20];
+    int length = snprintf(line, sizeof line, "%d\n", child);
+    if (write(1, line, length) != length)
+        _exit(1);
+}
+
+/* Forks one child whenever it is continued, and prints its pid. */
+static int continued(void) {
+    signal(SIGCONT, fork_and_pause);
+    printf("ready\n");
+    fflush(stdout);
+    for (;;)
+        pause();
+}
+
 /* So many orphans, each of which ends at once. */
 static int orphans(int count) {
     for (int at = 0; at < count; at++) {
@@ -195,6 +218,8 @@ int main(int argc, char **argv) {
         return monster(number);
     if (!strcmp(what, "orphans"))
         return orphans(number);
+    if (!strcmp(what, "continued"))
+        return continued();
     if (!strcmp(what, "reuse"))
         return reuse(number);
     if (!strcmp(what, "alarm")) {

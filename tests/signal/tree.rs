@@ -1,5 +1,7 @@
+use nix::sys::signal::Signal;
+
 use super::{HIDES, Puppet, contained, puppet_in, ways_to_many};
-use crate::support::{World, eventually, lines};
+use crate::support::{World, eventually, holds, lines};
 
 #[test]
 fn a_tree_is_signalled_whole() {
@@ -114,4 +116,41 @@ fn none_of_a_growing_tree_escapes() {
     let output = call.output();
     let told = String::from_utf8(output.stdout).unwrap();
     assert_eq!(told, "30\n", "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The walk is over only if all were stopped before its last pass: here one forks right after the first pass.
+#[test]
+fn process_forked_during_the_walk_is_signalled() {
+    let world = World::new();
+    let state = |pid: i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next())
+    };
+    for signal in ["KILL", "STOP"] {
+        let Some(mut puppet) = Puppet::be(&["continued"]) else { return };
+        let pid = puppet.pid();
+        let path = format!("/proc/{pid}/task/{pid}/stat");
+        let strace = world.injected_at(&path, "openat:delay_enter=2000000");
+        let Some(strace) = strace else { return };
+        let words = format!("signal send {signal} {pid} --tree");
+        let send = strace.args(words.split(' ')).start();
+        eventually("the first pass is over", || {
+            state(pid) == Some('T')
+                && state(send.pid()) == Some('t')
+                && holds(|| state(send.pid()) == Some('t'))
+        });
+        crate::support::signal(pid, Signal::SIGCONT);
+        let forked: i32 = puppet.line().parse().unwrap();
+        crate::support::signal(pid, Signal::SIGSTOP);
+        assert_eq!(send.code(), 0);
+        let is_done = |pid| {
+            if signal == "STOP" {
+                state(pid) == Some('T')
+            } else {
+                state(pid).is_none_or(|state| state == 'Z')
+            }
+        };
+        eventually("both are signalled", || is_done(pid) && is_done(forked));
+        world.call(&format!("signal send KILL {forked} --missing-ok")).ok();
+    }
 }

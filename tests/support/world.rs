@@ -135,6 +135,12 @@ impl World {
         Some(self.strace()?.args(trace).arg(format!("inject={inject}")).arg(BINARY))
     }
 
+    /// The same for system calls on this path alone.
+    pub fn injected_at(&self, path: &str, inject: &str) -> Option<Call> {
+        let trace = ["-P", path, "-D", "-o", "/dev/null", "-e"];
+        Some(self.strace()?.args(trace).arg(format!("inject={inject}")).arg(BINARY))
+    }
+
     /// A script for a shell, under `set -eu`, as [`program`](Self::program) runs it; `$NAME` is this world's.
     pub fn shell(&self, text: &str) -> Call {
         self.remember_in(text);

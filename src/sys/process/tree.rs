@@ -1,7 +1,7 @@
 //! A process and all below it, held still so that none escapes.
 //!
-//! A process that runs can fork between two looks. So each is stopped as it is found, and the tree is walked until a walk finds
-//! nobody new and nobody is still on the way to its stop: a fork that had begun before the signal came is seen by the walk after.
+//! A running process can fork between two looks, and a fork that has begun completes although SIGSTOP is pending. So each process is
+//! stopped as it is found, and the walk is repeated until one that began when all were stopped finds no new process.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -45,9 +45,23 @@ pub struct Tree {
     stops: bool,
 }
 
-/// How often a process that has been told to stop is looked at again, a millisecond apart. One that sleeps without
-/// interruption, as the parent of a vfork does, stops late, but cannot fork meanwhile.
-const LOOKS: u32 = 50;
+/// How many milliseconds to wait for processes to stop. One that runs stops as soon as it has a processor.
+const LOOKS: u32 = 5000;
+
+/// By how much less long to wait for one that sleeps. The parent of a vfork stops late, but cannot fork before; a process in a
+/// frozen cgroup does not stop at all.
+const SLEEPS: u32 = 100;
+
+/// What a process does that is to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Motion {
+    /// All its threads are stopped or have exited, or it may not be stopped.
+    None,
+    /// The others sleep in the kernel.
+    Sleeps,
+    /// One runs, or waits for a processor.
+    Runs,
+}
 
 impl Tree {
     /// The process `pid`, behind the descriptor `fd`, and all below it; stopped, or as far as they hold still by themselves.
@@ -77,6 +91,7 @@ impl Tree {
     fn walk(&mut self, above: Option<i32>, except: &[i32]) -> Result<()> {
         let mut looks = LOOKS;
         loop {
+            let motion = self.members.iter_mut().map(Member::hold).max().unwrap_or(Motion::None);
             let before = self.members.len();
             if let Some(above) = above {
                 self.adopt(above, except)?;
@@ -90,10 +105,10 @@ impl Tree {
             if self.members.len() > before {
                 continue;
             }
-            if looks == 0 || self.members.iter().all(Member::is_still) {
+            looks = looks.saturating_sub(if motion == Motion::Sleeps { SLEEPS } else { 1 });
+            if motion == Motion::None || looks == 0 {
                 return Ok(());
             }
-            looks -= 1;
             std::thread::sleep(Duration::from_millis(1));
         }
     }
@@ -182,14 +197,31 @@ impl Member {
         stage(self.fd.as_fd()).is_ok_and(|stage| stage == Stage::Reaped)
     }
 
-    /// Whether none of its threads is on the way to its stop.
-    fn is_still(&self) -> bool {
-        let is_still = |thread: &i32| {
-            let state = visible(told::thread_state(self.pid, *thread));
-            state.is_ok_and(|state| state.is_none_or(|state| "TtZX".contains(state)))
+    /// Looks at what it does, and stops it again if another process has continued it.
+    fn hold(&mut self) -> Motion {
+        let motion = self.motion();
+        if motion == Motion::Runs
+            && signals::send(self.fd.as_fd(), Some(Signal::STOP), None, false).is_ok()
+        {
+            self.stopped = Stopped::ByUs;
+        }
+        motion
+    }
+
+    fn motion(&self) -> Motion {
+        let of_thread = |thread: &i32| match visible(told::thread_state(self.pid, *thread)) {
+            Ok(None | Some('T' | 't' | 'Z' | 'X')) => Motion::None,
+            Ok(Some('R')) => Motion::Runs,
+            _ => Motion::Sleeps,
         };
-        self.stopped == Stopped::Not
-            || visible(told::threads(self.pid))
-                .is_ok_and(|threads| threads.unwrap_or_default().iter().all(is_still))
+        if self.stopped == Stopped::Not {
+            return Motion::None;
+        }
+        match visible(told::threads(self.pid)) {
+            Ok(threads) => {
+                threads.unwrap_or_default().iter().map(of_thread).max().unwrap_or(Motion::None)
+            }
+            Err(_) => Motion::Sleeps,
+        }
     }
 }
