@@ -154,3 +154,17 @@ fn process_forked_during_the_walk_is_signalled() {
         world.call(&format!("signal send KILL {forked} --missing-ok")).ok();
     }
 }
+
+/// The first signal itself can make a process fork.
+#[test]
+fn process_forked_before_the_next_step_is_signalled() {
+    let world = World::new();
+    let script =
+        "trap 'sleep 100 >&- & echo $!' TERM; sleep 100 & echo ready; while :; do wait; done";
+    let mut root = Puppet::shell(script);
+    let words = format!("signal send TERM {} --tree --wait 0.5 --then KILL", root.pid());
+    let told = world.call(&words).ok();
+    let forked = root.line();
+    assert_eq!(root.status(), 137);
+    assert!(told.contains(&format!("{forked}  killed  137  KILL\n")), "{told}");
+}

@@ -8,7 +8,7 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::outcome::{COLUMNS, Fate, Outcome, ended};
-use super::target::{Aim, below, obstacle, send};
+use super::target::{Aim, Told, again, below, obstacle, send};
 use crate::applets::Verb;
 use crate::args::limit::{Plan, Step, step};
 use crate::args::process::{Process, parse};
@@ -210,12 +210,7 @@ impl Send {
         obstacle(&aim, self.signal.0)?;
         let mut told = Vec::new();
         let sent = send(aim, self.signal.0, self.value, self.wait.is_some(), &mut told);
-        watched.extend(told.into_iter().map(|(pid, fd, command)| Watched {
-            pid,
-            fd,
-            command,
-            stage: Stage::Runs,
-        }));
+        watched.extend(told.into_iter().map(Watched::new));
         sent
     }
 
@@ -238,13 +233,20 @@ impl Send {
                 continue;
             }
             let Some(signal) = plan.due() else { break };
+            let what = |pid| format!("cannot send {} to {pid}", signals::name(signal));
+            if self.tree {
+                let first = left[0].pid;
+                let mut rest = left.drain(..).map(|one| (one.pid, one.fd, one.command)).collect();
+                if let Err(error) = again(&mut rest, signal) {
+                    failures.push(error.context(what(first)));
+                }
+                left.extend(rest.into_iter().map(Watched::new));
+                continue;
+            }
             for one in &left {
                 match crate::sys::signals::send(one.fd.as_fd(), Some(signal), None, false) {
                     Ok(()) | Err(Errno::ESRCH) => {}
-                    Err(errno) => {
-                        let what = format!("cannot send {} to {}", signals::name(signal), one.pid);
-                        failures.push(Error::from(errno).context(what));
-                    }
+                    Err(errno) => failures.push(Error::from(errno).context(what(one.pid))),
                 }
             }
         }
@@ -289,6 +291,10 @@ struct Watched {
 }
 
 impl Watched {
+    fn new((pid, fd, command): Told) -> Self {
+        Self { pid, fd, command, stage: Stage::Runs }
+    }
+
     fn outcome(self, stage: Stage) -> Outcome {
         let known = ended(self.pid, self.fd.as_fd(), stage).or_else(|| {
             // Reaped between the two looks, or its status is for its parent alone.

@@ -1,5 +1,6 @@
 //! Whom `send` signals: a process, its group, or its tree; and what keeps a signal from reaching one.
 
+use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Context, Result};
@@ -74,12 +75,11 @@ pub fn send(
     told: &mut Vec<Told>,
 ) -> Result<()> {
     let pid = aim.process.pid;
-    let what = |pid| if watch { command(pid) } else { None };
     if aim.tree {
-        return to_tree(aim, signal, value, what, told);
+        return to_tree(aim, signal, value, watch, told);
     }
     let found = if aim.group && watch { members(&aim)? } else { Vec::new() };
-    let before = what(pid);
+    let before = if watch { command(pid) } else { None };
     let sent = signals::send(aim.fd.as_fd(), signal, value, aim.group);
     sent.map_err(|errno| match errno {
         Errno::ESRCH if aim.group => Cause::told(errno, format!("{pid} leads no process group")),
@@ -96,7 +96,7 @@ fn to_tree(
     aim: Aim,
     signal: Option<Signal>,
     value: Option<i32>,
-    what: impl Fn(i32) -> Option<String>,
+    watch: bool,
     told: &mut Vec<Told>,
 ) -> Result<()> {
     let pid = aim.process.pid;
@@ -105,28 +105,58 @@ fn to_tree(
         return Err(Cause::new(Exit::Failed, words).into());
     }
     allow_most()?;
+    let what = |pid| if watch { command(pid) } else { None };
     // Whoever would end the box now would leave the tree stopped; for a test nobody is stopped.
     let mask = block(Set::ALL)?;
-    let tree = Tree::of(pid, aim.fd, signal.is_some()).map_err(|errno| failed(pid, errno));
-    let sent = tree.and_then(|tree| {
-        let to = |member: &Member| {
-            (what(member.pid), signals::send(member.fd.as_fd(), signal, value, false))
-        };
-        let sent: Vec<_> = tree.members.iter().rev().map(to).collect();
-        if !signal.is_some_and(Signal::stops) {
+    let (tree, walked) = Tree::of([(pid, aim.fd)], signal.is_some());
+    let sent = match walked {
+        Ok(()) => deliver(tree, signal, value, what, told),
+        Err(errno) => {
             tree.go_on();
+            Err(failed(pid, errno))
         }
-        let mut first = Ok(());
-        for (member, (before, sent)) in tree.members.into_iter().rev().zip(sent) {
-            match sent {
-                Ok(()) | Err(Errno::ESRCH) => told.push((member.pid, member.fd, before)),
-                Err(errno) => first = first.and(Err(failed(member.pid, errno))),
-            }
-        }
-        first
-    });
+    };
     set_mask(mask)?;
     Ok(sent?)
+}
+
+/// Sends one more signal to the rest of a tree, and to what was forked below it since the last one, which is added to `rest`.
+pub fn again(rest: &mut Vec<Told>, signal: Signal) -> Result<()> {
+    let known: HashMap<i32, Option<String>> =
+        rest.iter().map(|one| (one.0, one.2.clone())).collect();
+    let what = |pid| known.get(&pid).cloned().unwrap_or_else(|| command(pid));
+    let first = rest.first().map_or(0, |one| one.0);
+    let mask = block(Set::ALL)?;
+    let (tree, walked) = Tree::of(rest.drain(..).map(|(pid, fd, _)| (pid, fd)), true);
+    let sent = deliver(tree, Some(signal), None, what, rest);
+    set_mask(mask)?;
+    Ok(sent.and(walked.map_err(|errno| failed(first, errno)))?)
+}
+
+/// Sends a signal to a tree, the leaves first, and continues what was stopped for the walk. Those that got it are
+/// added to `told`.
+fn deliver(
+    tree: Tree,
+    signal: Option<Signal>,
+    value: Option<i32>,
+    what: impl Fn(i32) -> Option<String>,
+    told: &mut Vec<Told>,
+) -> Result<(), Cause> {
+    let to = |member: &Member| {
+        (what(member.pid), signals::send(member.fd.as_fd(), signal, value, false))
+    };
+    let sent: Vec<_> = tree.members.iter().rev().map(to).collect();
+    if !signal.is_some_and(Signal::stops) {
+        tree.go_on();
+    }
+    let mut first = Ok(());
+    for (member, (before, sent)) in tree.members.into_iter().rev().zip(sent) {
+        match sent {
+            Ok(()) | Err(Errno::ESRCH) => told.push((member.pid, member.fd, before)),
+            Err(errno) => first = first.and(Err(failed(member.pid, errno))),
+        }
+    }
+    first
 }
 
 /// What keeps a signal from having any effect on the process itself, although the kernel would take it.

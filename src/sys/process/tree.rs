@@ -64,24 +64,17 @@ enum Motion {
 }
 
 impl Tree {
-    /// The process `pid`, behind the descriptor `fd`, and all below it; stopped, or as far as they hold still by themselves.
-    ///
-    /// # Errors
-    /// They cannot all be seen: `EMFILE`, `ENFILE` where they are more than there can be descriptors. None is left stopped then.
-    pub fn of(pid: i32, fd: OwnedFd, stops: bool) -> Result<Self> {
+    /// These processes, each with its descriptor, and all below them; stopped, or as far as they hold still by themselves. If not
+    /// all can be seen it is a part, with the reason: `EMFILE`, `ENFILE` if they are more than there can be descriptors.
+    pub fn of(roots: impl IntoIterator<Item = (i32, OwnedFd)>, stops: bool) -> (Self, Result<()>) {
         let mut tree = Self { members: Vec::new(), stops };
-        tree.add(pid, fd)?;
-        match tree.walk(None, &[]) {
-            Ok(()) => Ok(tree),
-            Err(errno) => {
-                tree.go_on();
-                Err(errno)
-            }
-        }
+        let added = roots.into_iter().map(|(pid, fd)| tree.add(pid, fd)).fold(Ok(()), Result::and);
+        let walked = added.and_then(|()| tree.walk(None, &[]));
+        (tree, walked)
     }
 
-    /// All below the calling process but these children of it, and without itself; stopped. Where they cannot all be seen it is a
-    /// part, with the reason: when that has been killed there are descriptors for the next.
+    /// All below the calling process but these children of it, and without itself; stopped. If not all can be seen it is a part:
+    /// when that has been killed there are descriptors for the next.
     pub fn below_us(except: &[i32]) -> (Self, Result<()>) {
         let mut tree = Self { members: Vec::new(), stops: true };
         let walked = tree.walk(Some(getpid().as_raw()), except);
