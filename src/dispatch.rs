@@ -14,7 +14,7 @@ use crate::applets::{APPLETS, Applet, Entry, Runs, WORDS, linked, named};
 use crate::args::usage;
 use crate::exit::{self, Cause, Exit};
 use crate::output;
-use crate::sys::fds;
+use crate::sys::{fds, init};
 
 /// The box's name in messages.
 const BOX: &str = "ipcbox";
@@ -41,6 +41,7 @@ type Outcome = std::result::Result<Exit, Failed>;
 /// Runs the box with its whole argument vector and gives its exit status.
 #[must_use]
 pub fn main(argv: Vec<OsString>) -> u8 {
+    init::obey_signals();
     let mut words = argv.into_iter();
     let called = words.next().unwrap_or_default();
     let base = Path::new(&called).file_name().unwrap_or_default().to_string_lossy();

@@ -16,6 +16,7 @@ mod fuzz;
 mod generated;
 mod help;
 mod house;
+mod init;
 mod install;
 mod ipcs;
 mod load;

@@ -8,9 +8,9 @@ use nix::sys::signal::Signal;
 use crate::support::{Child, World, eventually, signal};
 
 /// A verb that waits, and what lets it go on.
-struct Waits {
+pub struct Waits {
     /// The call, which waits once the world is set up.
-    call: &'static str,
+    pub call: &'static str,
     /// Calls that set the world up.
     setup: &'static [&'static str],
     /// A call that has what the verb waits for until it is killed, and the program that it becomes.
@@ -20,7 +20,7 @@ struct Waits {
     /// Shows the object, which is to be as before when the wait came to nothing.
     show: &'static str,
     /// The system call that it waits in.
-    blocks_in: i64,
+    pub blocks_in: i64,
 }
 
 /// What most rows have: a wait in semtimedop(2) on the set `@s`.
@@ -33,7 +33,7 @@ const SEM: Waits = Waits {
     blocks_in: libc::SYS_semtimedop,
 };
 
-const TABLE: &[Waits] = &[
+pub const TABLE: &[Waits] = &[
     Waits { call: "sem run @s -- true", blocker: "sem run @s --slots 1 -- sleep 100", ..SEM },
     Waits {
         call: "sem run @s --take 2 -- true",
@@ -196,7 +196,7 @@ const TABLE: &[Waits] = &[
 
 impl Waits {
     /// A world in which the call waits, and who has what it waits for.
-    fn world(&self) -> (World, Option<Child>) {
+    pub fn world(&self) -> (World, Option<Child>) {
         let world = World::new();
         for call in self.setup {
             world.call(call).ok();

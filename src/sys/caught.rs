@@ -24,6 +24,7 @@ use nix::sys::signal::{
 };
 use nix::sys::time::{TimeSpec, TimeVal, TimeValLike};
 
+use super::init;
 use super::wait::Patience;
 
 /// The caught signals that have come, a bit each.
@@ -56,16 +57,16 @@ enum Alarm {
 /// Catches these signals from now on, but those that the box was given ignored. SIGCHLD and SIGIO, which nobody sends to end
 /// the box, are caught however they were given: with the one ignored no child's status could be had.
 pub fn catch(signals: &[Signal]) -> Result<()> {
-    catch_with(signals, SaFlags::empty())
+    catch_with(signals, mark, SaFlags::empty())
 }
 
 /// The same for the first time that each comes: the second time it does what it does by default, for a verb that nothing
 /// else ends where what it has to deliver is not taken.
 pub fn catch_once(signals: &[Signal]) -> Result<()> {
-    catch_with(signals, SaFlags::SA_RESETHAND)
+    catch_with(signals, mark_once, SaFlags::SA_RESETHAND)
 }
 
-fn catch_with(signals: &[Signal], flags: SaFlags) -> Result<()> {
+fn catch_with(signals: &[Signal], mark: extern "C" fn(c_int), flags: SaFlags) -> Result<()> {
     timer()?;
     let mut handled = SigSet::empty();
     for signal in signals {
@@ -93,12 +94,13 @@ pub fn end_line() {
     }
 }
 
-/// Runs at any time: it makes two system calls, the second of which ends the process.
+/// Runs at any time: it makes system calls alone, the last of which ends the process.
 extern "C" fn line_end(signal: c_int) {
     // SAFETY: the byte lives for ever; standard error is open for the life of the process.
     unsafe { libc::write(libc::STDERR_FILENO, b"\n".as_ptr().cast(), 1) };
     // SAFETY: plain integers. The handler was reset when it was called.
     unsafe { libc::raise(signal) };
+    init::exit_by(signal);
 }
 
 /// Puts a handler in the place of what the signal was given, remembers that, and returns whether it did: an ignored one is left so
@@ -128,6 +130,15 @@ extern "C" fn mark(signal: c_int) {
     let errno = Errno::last_raw();
     SEEN.fetch_or(1 << (signal & 63), Ordering::SeqCst);
     let _ = set_timer(TICK);
+    Errno::set_raw(errno);
+}
+
+/// The same for a signal whose disposition has just become the default, which init has to replace. Beyond that it calls
+/// sigaction(2).
+extern "C" fn mark_once(signal: c_int) {
+    mark(signal);
+    let errno = Errno::last_raw();
+    init::obey_next(signal);
     Errno::set_raw(errno);
 }
 
@@ -269,13 +280,15 @@ pub fn wait(fds: &[BorrowedFd], patience: Patience) -> Result<Wake> {
     woken
 }
 
-/// Ends the process by a signal, as if it had never been caught. Returns only where the signal is blocked.
+/// Ends the process by a signal, as if it had never been caught.
 pub fn die_by(signal: Signal) -> Result<()> {
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     // SAFETY: the default action calls no code of ours.
     unsafe { sigaction(signal, &default) }?;
     SigSet::from(signal).thread_unblock()?;
-    raise(signal)
+    raise(signal)?;
+    init::exit_by(signal as c_int);
+    Ok(())
 }
 
 /// Ends the process by a caught signal that has come, if one has, as it would have done at once.

@@ -16,6 +16,7 @@ pub mod fifo;
 pub mod futex;
 pub mod holder;
 pub mod in_use;
+pub mod init;
 pub mod job;
 pub mod mailbox;
 pub mod mapping;

@@ -22,6 +22,7 @@ use nix::time::ClockId;
 use nix::unistd::{getpid, getuid};
 
 pub use self::arrivals::{Arrival, Arrivals, CODES};
+use super::init;
 use super::wait::Patience;
 
 /// A signal, 1 to 64.
@@ -250,8 +251,7 @@ pub fn kill(pid: i32, signal: Signal) -> Result<()> {
     Errno::result(unsafe { libc::kill(pid, signal.number()) }).map(drop)
 }
 
-/// Ends the process as this signal does, without a core file, after one that had it. Returns where that cannot be: as init of a
-/// pid namespace, or for a signal that ends nobody.
+/// Ends the process as this signal does, without a core file, after one that had it. Returns for a signal that ends no process.
 pub fn die(signal: Signal) -> Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_CORE)?;
     setrlimit(Resource::RLIMIT_CORE, 0, most)?;
@@ -260,7 +260,9 @@ pub fn die(signal: Signal) -> Result<()> {
         Ok(_) | Err(Errno::EINVAL) => {}
         Err(errno) => return Err(errno),
     }
-    act(signal)
+    act(signal)?;
+    init::exit_by(signal.number());
+    Ok(())
 }
 
 /// Has a blocked signal do to this process what it would have done if it were not blocked.

@@ -85,12 +85,27 @@ impl World {
 
     /// A call of the box: `words` separated by blanks, `@x` in them standing for a name of this world, `/@x` for a POSIX one.
     pub fn call(&self, words: &str) -> Call {
-        let words = words.split_whitespace().map(|word| match word.split_once('@') {
+        Call::new(BINARY).args(self.words(words)).dir(&self.dir)
+    }
+
+    /// A call of the box in a pid namespace of its own, as its init. None, said aloud, where there can be no such namespace.
+    pub fn init(&self, words: &str) -> Option<Call> {
+        let user = if geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
+        let unshare = || Call::new("unshare").args(user).args(["--pid", "--fork", "--kill-child"]);
+        if !unshare().arg("true").output().status.success() {
+            super::skip("no pid namespace may be made here");
+            return None;
+        }
+        Some(unshare().arg(BINARY).args(self.words(words)).dir(&self.dir))
+    }
+
+    fn words(&self, words: &str) -> Vec<String> {
+        let word = |word: &str| match word.split_once('@') {
             Some(("", rest)) => self.name(rest),
             Some(("/", rest)) => self.posix(rest),
             _ => word.to_owned(),
-        });
-        Call::new(BINARY).args(words).dir(&self.dir)
+        };
+        words.split_whitespace().map(word).collect()
     }
 
     /// A copy of a program in that directory, made by another process as a script is.
