@@ -93,7 +93,7 @@ impl World {
         let user = if geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
         let unshare = || Call::new("unshare").args(user).args(["--pid", "--fork", "--kill-child"]);
         if !unshare().arg("true").output().status.success() {
-            super::skip("no pid namespace may be made here");
+            skip("no pid namespace may be made here");
             return None;
         }
         Some(unshare().arg(BINARY).args(self.words(words)).dir(&self.dir))
