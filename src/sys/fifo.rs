@@ -1,7 +1,7 @@
 //! FIFOs: mkfifo(3), open(2) in ways that do not follow a link, flock(2).
 #![allow(unsafe_code)]
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, c_int};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
@@ -156,10 +156,17 @@ pub fn open_to_write(path: &Path, patience: Patience) -> Result<OwnedFd> {
 /// `EAGAIN`: it was not unlocked in time. `EINTR`: a signal that is [caught](super::caught) has come.
 pub fn lock(file: impl AsFd, patience: Patience) -> Result<()> {
     let wait = if patience == Patience::Never { libc::LOCK_NB } else { 0 };
-    let fd = file.as_fd().as_raw_fd();
-    // SAFETY: the call takes two plain integers.
-    let act = || Errno::result(unsafe { libc::flock(fd, libc::LOCK_EX | wait) }).map(drop);
-    let locked = interruptible(patience, act);
+    let locked = interruptible(patience, || flock(&file, libc::LOCK_EX | wait));
     interruptible(Patience::Forever, || Ok(()))?;
     locked?.ok_or(Errno::EINTR)
+}
+
+/// Unlocks it, whether it was locked or not.
+pub fn unlock(file: impl AsFd) -> Result<()> {
+    flock(file, libc::LOCK_UN)
+}
+
+fn flock(file: impl AsFd, how: c_int) -> Result<()> {
+    // SAFETY: the call takes two plain integers.
+    Errno::result(unsafe { libc::flock(file.as_fd().as_raw_fd(), how) }).map(drop)
 }

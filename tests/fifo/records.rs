@@ -1,7 +1,9 @@
 //! `fifo read -c`: so many lines, and not a byte more.
 
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::process::ChildStdout;
 
 use nix::libc;
 use nix::sys::signal::Signal;
@@ -123,11 +125,22 @@ fn four_readers_at_once_take_turns() {
     assert_eq!(all, (1..=700).collect::<Vec<_>>());
 }
 
+/// A reader of two lines that has taken the first one and is stopped, so that it keeps its turn.
+fn in_its_turn(world: &World, held: &mut File) -> (Child, ChildStdout) {
+    let mut first = world.call("fifo read f -c 2").start();
+    held.write_all(b"1\n").unwrap();
+    let mut output = first.output();
+    output.read_exact(&mut [0; 2]).unwrap();
+    (first.blocked_in(libc::SYS_ppoll).stopped(), output)
+}
+
 #[test]
-fn who_waits_for_its_turn_does_so_in_time_and_gets_it_when_the_other_dies() {
+fn a_turn_is_waited_for_in_time_and_ends_with_its_reader() {
     let world = world();
-    let _held = hold(&world.dir().join("f"));
-    let first = world.call("fifo read f -c 1").start().blocked_in(libc::SYS_ppoll);
+    let mut held = hold(&world.dir().join("f"));
+    let (first, _output) = in_its_turn(&world, &mut held);
+    world.call("fifo read f -c 1 -n").fails(124, "nothing came at once");
+    held.write_all(b"2\n3\n").unwrap();
     world.call("fifo read f -c 1 -n").fails(124, "another reader did not end its turn at once");
     world
         .call("fifo read f -c 1 -w 0.1")
@@ -140,10 +153,52 @@ fn who_waits_for_its_turn_does_so_in_time_and_gets_it_when_the_other_dies() {
     let mut second = world.call("fifo read f -c 1").start().blocked_in(libc::SYS_flock);
     assert!(holds(|| second.runs()));
     first.signal(Signal::SIGKILL);
-    let second = second.blocked_in(libc::SYS_ppoll);
-    fs::write(world.dir().join("f"), "x\ny\n").unwrap();
-    assert_eq!(second.end().stdout, b"x\n");
-    world.call("fifo read f -n").stdout("y\n").ok();
+    assert_eq!(second.end().stdout, b"2\n");
+    world.call("fifo read f -n").stdout("3\n").ok();
+}
+
+#[test]
+fn a_reader_that_only_waits_keeps_no_other_waiting() {
+    let world = world();
+    world.call("fifo create g").ok();
+    let mut f = hold(&world.dir().join("f"));
+    let mut g = hold(&world.dir().join("g"));
+    let stopped = |call: &str, syscall| world.call(call).start().blocked_in(syscall).stopped();
+    // A reader waits for a first line, for the rest of one, or for another reader's turn.
+    let mut waiting = vec![stopped("fifo read f -c 1", libc::SYS_ppoll)];
+    waiting.push(stopped("fifo read g f -c 1 --tag", libc::SYS_ppoll));
+    f.write_all(b"1").unwrap();
+    waiting.push(stopped("fifo read f -c 1", libc::SYS_ppoll));
+    f.write_all(b"\n").unwrap();
+    world.call("fifo read f -c 1 -n").stdout("1\n").ok();
+    let (first, _output) = in_its_turn(&world, &mut f);
+    g.write_all(b"a\n").unwrap();
+    f.write_all(b"2\n").unwrap();
+    waiting.push(stopped("fifo read f g -c 1", libc::SYS_flock));
+    world.call("fifo read g -c 1 -n").stdout("a\n").ok();
+    first.signal(Signal::SIGCONT);
+    assert_eq!(first.code(), 0);
+    f.write_all(b"3\n4\n5\n6\n7\n").unwrap();
+    world.call("fifo read f -c 1 -n").stdout("3\n").ok();
+    // Nor does one whose output is full.
+    let (read, mut write) = std::io::pipe().unwrap();
+    write.write_all(&vec![b'x'; 1 << 16]).unwrap();
+    let reader = world.program("/bin/sh").args(["-c", "exec ipcbox fifo read f -c 1 >&8"]);
+    let fd = write.as_raw_fd();
+    // SAFETY: dup2 takes two numbers.
+    #[allow(unsafe_code)]
+    let reader = reader.before(move || match unsafe { libc::dup2(fd, 8) } {
+        -1 => Err(std::io::Error::last_os_error()),
+        _ => Ok(()),
+    });
+    waiting.push(reader.start().blocked_in(libc::SYS_ppoll).stopped());
+    world.call("fifo read f -c 1 -n").stdout("4\n").ok();
+    drop((read, write));
+    waiting.pop();
+    for (reader, line) in waiting.into_iter().zip(["5\n", "f: 6\n", "7\n"]) {
+        reader.signal(Signal::SIGCONT);
+        assert_eq!(String::from_utf8(reader.end().stdout).unwrap(), line);
+    }
 }
 
 #[test]

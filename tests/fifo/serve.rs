@@ -158,7 +158,10 @@ fn what_cannot_be_served_is_told_before_a_line_is_taken() {
     let server = served(&world, "", &["true"]);
     let words = "another one serves it, or counts the records that it reads (EAGAIN)";
     world.call("fifo serve f -- true").fails(1, words);
+    let server = server.stopped();
+    held.write_all(b"y\n").unwrap();
     world.call("fifo read f -c 1 -n").fails(124, "another reader did not end its turn");
+    server.signal(Signal::SIGCONT);
     ends(server, &[]);
 }
 

@@ -235,6 +235,21 @@ impl Child {
         self
     }
 
+    /// Stops it, and waits until it is stopped.
+    pub fn stopped(self) -> Self {
+        self.stopped_by(Signal::SIGSTOP)
+    }
+
+    /// Stops it by this signal.
+    pub fn stopped_by(self, which: Signal) -> Self {
+        self.signal(which);
+        let file = format!("/proc/{}/stat", self.pid());
+        eventually(&format!("process {} stops", self.pid()), || {
+            std::fs::read_to_string(&file).is_ok_and(|stat| stat.contains(") T "))
+        });
+        self
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, which: Signal) {
         signal(self.pid(), which);

@@ -17,6 +17,7 @@ mod serve;
 mod sink;
 mod source;
 mod stat;
+mod turn;
 mod write;
 
 use anyhow::{Context, Result};

@@ -13,16 +13,17 @@ use super::path::{Fifo, Finding, Made};
 use super::pause::Pause;
 use super::peek::Peek;
 use super::sink::{self, Flow, Sink};
-use super::source::{Records, Source};
+use super::source::{self, Records, Source};
+use super::turn;
 use crate::applets::Verb;
 use crate::args::numbers::many;
 use crate::args::waiting::{Deadline, Waiting};
-use crate::exit::{Cause, Exit, each, lines};
+use crate::exit::{Exit, each, lines};
 use crate::output;
 use crate::sys::caught::{self, Wake};
 use crate::sys::events::Events;
 use crate::sys::wait::Patience;
-use crate::sys::{fds, fifo, pipe};
+use crate::sys::{fds, pipe};
 
 /// Copies to standard output until every writer has closed, as it comes. Opening does not wait: a writer that comes later finds a
 /// reader, and one that never comes keeps read waiting no longer than --timeout.
@@ -31,7 +32,7 @@ use crate::sys::{fds, fifo, pipe};
 /// one. A line of more than 1 MiB has the output for itself until it ends.
 ///
 /// With --count the lines are taken from the FIFO to the byte, and the rest stays in it for the next reader. Readers that do so take
-/// turns, each until it is done. Bytes in a FIFO are lost when the last process closes it, and a writer without reader gets EPIPE:
+/// turns, each from its first record to its last. Bytes in a FIFO are lost when the last process closes it, and a writer without reader gets EPIPE:
 /// between two readers somebody has to hold it open for both, as a shell does with exec 8<>PATH. A line that is not whole yet is not taken
 /// until its writer has left, or the FIFO is full of it; since the kernel does not always tell when more of it has come, it is looked for at
 /// growing intervals, from 1 ms up to 1 s.
@@ -102,7 +103,7 @@ impl Read {
             };
             doing("read", fifo, open())
         });
-        Self::check(&sources)?;
+        source::check(&sources)?;
         let Some(first) = sources.first() else { return opened };
         let fifo = first.fifo;
         // Told now: to read the others can take long.
@@ -120,28 +121,9 @@ impl Read {
 
     /// Passes on what comes, until the end or a signal that is caught.
     fn pass(&self, sources: Vec<Source>, deadline: Deadline) -> Result<()> {
-        let mut reading = match self.start(sources, deadline) {
-            // While another reader had its turn.
-            Err(error) if error.downcast_ref() == Some(&Errno::EINTR) => return Ok(()),
-            reading => reading?,
-        };
+        let mut reading = self.start(sources, deadline)?;
         let outcome = reading.run();
         outcome.and(reading.finish())
-    }
-
-    /// Refuses what would never end: a FIFO that is read into itself, or beside itself.
-    fn check(sources: &[Source]) -> Result<()> {
-        let output = fifo::behind(fds::stdout());
-        let usage = |words: &str| Err(Cause::new(Exit::Usage, words).into());
-        for (n, Source { fifo, seen, .. }) in sources.iter().enumerate() {
-            if output.is_ok_and(|output| output.is(seen)) {
-                return doing("read", fifo, usage("standard output is the same FIFO"));
-            }
-            if sources[..n].iter().any(|other| other.seen.is(seen)) {
-                return doing("read", fifo, usage("it was given twice"));
-            }
-        }
-        Ok(())
     }
 
     /// What puts the lines of a FIFO together, where they are to be whole.
@@ -153,9 +135,6 @@ impl Read {
 
     fn start<'a>(&self, mut sources: Vec<Source<'a>>, deadline: Deadline) -> Result<Reading<'a>> {
         let events = Events::new()?;
-        if self.count.is_some() {
-            take_turns(&sources, &deadline)?;
-        }
         let mut capacity = 0;
         for (which, source) in sources.iter_mut().enumerate() {
             let Some(fd) = &source.fd else { continue };
@@ -175,6 +154,7 @@ impl Read {
             events,
             sink: Sink::default(),
             records: records.transpose()?,
+            turn: false,
             wanted: self.count,
             follow: self.follow,
             deadline,
@@ -182,21 +162,6 @@ impl Read {
             pause: Pause::FIRST,
         })
     }
-}
-
-/// Waits for the other readers that count records. All lock several FIFOs in the same order.
-fn take_turns(sources: &[Source], deadline: &Deadline) -> Result<()> {
-    let place = |source: &&Source| Some((source.seen.device, source.seen.inode));
-    let mut last = None;
-    while let Some(next) = sources.iter().filter(|it| place(it) > last).min_by_key(place) {
-        last = place(&next);
-        let Some(fd) = &next.fd else { continue };
-        fifo::lock(fd, deadline.patience).map_err(|errno| match errno {
-            Errno::EAGAIN => deadline.missed("another reader did not end its turn").into(),
-            errno => Error::from(errno),
-        })?;
-    }
-    Ok(())
 }
 
 /// How often a FIFO that has more to give is asked before the others are looked at.
@@ -208,6 +173,8 @@ struct Reading<'a> {
     events: Events,
     sink: Sink,
     records: Option<Records>,
+    /// It is this reader's turn to take records.
+    turn: bool,
     /// How many records were asked for.
     wanted: Option<u64>,
     follow: bool,
@@ -308,12 +275,36 @@ impl Reading<'_> {
     }
 
     fn step(&mut self, which: usize) -> Result<()> {
+        if let Some(records) = &mut self.records
+            && !self.turn
+        {
+            if let Some(flow) = self.sources[which].waits_for_the_rest(records)? {
+                return self.passed(which, flow);
+            }
+            self.turn = turn::take(&self.sources, &self.deadline)?;
+            if !self.turn {
+                return Ok(());
+            }
+        }
         let flow = self.sources[which].step(&mut self.sink, self.records.as_mut())?;
         self.passed(which, flow)
     }
 
+    /// Lets the other readers have their turn, since this one has taken nothing and waits.
+    fn give_back(&mut self) -> Result<()> {
+        if let (Some(records), Some(wanted)) = (&mut self.records, self.wanted) {
+            records.left = wanted;
+            self.sources.iter_mut().for_each(|source| source.may = Some(0));
+        }
+        self.turn = false;
+        turn::give_back(&self.sources)
+    }
+
     /// Takes note of what came of a step.
     fn passed(&mut self, which: usize, flow: Flow) -> Result<()> {
+        if self.turn && !self.moved && !matches!(flow, Flow::Moved(_)) {
+            self.give_back()?;
+        }
         let source = &mut self.sources[which];
         source.part = flow == Flow::Part;
         match flow {

@@ -4,12 +4,15 @@ use std::os::fd::OwnedFd;
 
 use anyhow::Result;
 
+use super::doing;
 use super::lines::Lines;
 use super::path::Fifo;
 use super::peek::{Found, Peek};
 use super::sink::{self, Flow, Sink};
+use crate::exit::{Cause, Exit};
 use crate::output;
-use crate::sys::fifo::Seen;
+use crate::sys::fds;
+use crate::sys::fifo::{self, Seen};
 
 /// A FIFO that is read.
 pub struct Source<'a> {
@@ -54,6 +57,14 @@ impl<'a> Source<'a> {
         lines.is_some_and(|lines| lines.is_in_a_line() || counted && lines.has_begun())
     }
 
+    /// Whether the record of which a part lies there still cannot be taken; looked at without having the turn.
+    pub fn waits_for_the_rest(&self, records: &mut Records) -> Result<Option<Flow>> {
+        match &self.fd {
+            Some(fd) if self.part => Ok(seen(records.peek.look(fd, records.left)?).err()),
+            _ => Ok(None),
+        }
+    }
+
     /// Passes on what there is, once.
     ///
     /// # Errors
@@ -64,14 +75,12 @@ impl<'a> Source<'a> {
             && self.may == Some(0)
             && records.left > 0
         {
-            match records.peek.look(fd, records.left)? {
-                Found::Piece(bytes, ended) => {
+            match seen(records.peek.look(fd, records.left)?) {
+                Ok((bytes, ended)) => {
                     self.may = Some(bytes);
                     records.left -= ended;
                 }
-                Found::Part => return Ok(Flow::Part),
-                Found::Nothing => return Ok(Flow::Empty),
-                Found::End => return Ok(Flow::End),
+                Err(flow) => return Ok(flow),
             }
         }
         let most = self.may.unwrap_or(usize::MAX);
@@ -104,4 +113,29 @@ impl<'a> Source<'a> {
         }
         output::print(&out)
     }
+}
+
+/// How much may be taken, and how many records end in it; else what that comes to.
+const fn seen(found: Found) -> std::result::Result<(usize, u64), Flow> {
+    match found {
+        Found::Piece(bytes, ended) => Ok((bytes, ended)),
+        Found::Part => Err(Flow::Part),
+        Found::Nothing => Err(Flow::Empty),
+        Found::End => Err(Flow::End),
+    }
+}
+
+/// Refuses what would never end: a FIFO that is read into itself, or beside itself.
+pub fn check(sources: &[Source]) -> Result<()> {
+    let output = fifo::behind(fds::stdout());
+    let usage = |words: &str| Err(Cause::new(Exit::Usage, words).into());
+    for (n, Source { fifo, seen, .. }) in sources.iter().enumerate() {
+        if output.is_ok_and(|output| output.is(seen)) {
+            return doing("read", fifo, usage("standard output is the same FIFO"));
+        }
+        if sources[..n].iter().any(|other| other.seen.is(seen)) {
+            return doing("read", fifo, usage("it was given twice"));
+        }
+    }
+    Ok(())
 }
