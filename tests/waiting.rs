@@ -33,6 +33,9 @@ const SEM: Waits = Waits {
     blocks_in: libc::SYS_semtimedop,
 };
 
+/// The same for a lock, in which the number of the gate that was given out last changes.
+const LOCK: Waits = Waits { show: "sem stat @s --columns free,held,waiters,stopped", ..SEM };
+
 pub const TABLE: &[Waits] = &[
     Waits { call: "sem run @s -- true", blocker: "sem run @s --slots 1 -- sleep 100", ..SEM },
     Waits {
@@ -47,9 +50,9 @@ pub const TABLE: &[Waits] = &[
         blocker: "sem run @s --take 2 -- sleep 100",
         ..SEM
     },
-    Waits { call: "sem lock @s -- true", blocker: "sem lock @s -- sleep 100", ..SEM },
-    Waits { call: "sem lock @s -- true", blocker: "sem lock @s --shared -- sleep 100", ..SEM },
-    Waits { call: "sem lock @s --shared -- true", blocker: "sem lock @s -- sleep 100", ..SEM },
+    Waits { call: "sem lock @s -- true", blocker: "sem lock @s -- sleep 100", ..LOCK },
+    Waits { call: "sem lock @s -- true", blocker: "sem lock @s --shared -- sleep 100", ..LOCK },
+    Waits { call: "sem lock @s --shared -- true", blocker: "sem lock @s -- sleep 100", ..LOCK },
     Waits {
         call: "sem hold @s PID --quiet",
         blocker: "sem run @s --slots 1 -- sleep 100",
@@ -60,7 +63,7 @@ pub const TABLE: &[Waits] = &[
         call: "sem hold @s PID --lock --quiet",
         blocker: "sem lock @s -- sleep 100",
         blocks_in: libc::SYS_ppoll,
-        ..SEM
+        ..LOCK
     },
     Waits {
         call: "sem barrier @s 2",

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use crate::args::numbers::counted;
 use crate::output::visible;
-use crate::sync::Purpose;
 use crate::sync::journal::Journal;
+use crate::sync::{Purpose, awaited};
 use crate::sys::in_use::{self, Index, User};
 use crate::sys::message::{Waits, Which};
 use crate::sys::posix::{mq, shm as posix};
@@ -146,12 +146,12 @@ impl Evidence {
     }
 
     fn on_set(&self, set: Set) -> Vec<Person> {
+        let values = set.values().map(|(_, values)| values);
         let mut people = self.waiting(|thread| {
             let ops = thread.sem_ops(set.id())?.ok()?;
-            let ops: Vec<String> = ops.iter().map(ToString::to_string).collect();
-            Some(format!("semop {}", ops.join(" ")))
+            Some(format!("semop {}", awaited(values.as_deref().unwrap_or_default(), &ops)))
         });
-        let Ok((_, values)) = set.values() else { return people };
+        let Ok(values) = values else { return people };
         let count = (0..).take(values.len()).map(|index| {
             let waits = [set.waiters(index), set.zero_waiters(index)];
             waits.into_iter().flatten().map(usize::from).sum::<usize>()

@@ -54,7 +54,7 @@ pub fn release(set: Set, pid: i32) -> Result<(), Errno> {
 pub fn seize(set: Set, purpose: Purpose) -> Result<(), Errno> {
     match purpose {
         Purpose::Slots { capacity, .. } => slots::seize(set, capacity),
-        Purpose::Lock { .. } => lock::Lock { set }.take(false, Patience::Never),
+        Purpose::Lock { .. } => lock::seize(set),
         Purpose::Barrier { .. } => Ok(()),
     }
 }

@@ -200,7 +200,8 @@ impl Layout {
 
     /// Whether a set that may not be read is one, without changing it.
     fn is_behind(&self, set: Set) -> bool {
-        let probe = [Op::new(self.mark, -self.value).nowait(), Op::new(self.mark, self.value)];
+        let is_mark = [Op::new(self.mark, -self.value), Op::new(self.mark, 0)];
+        let probe = [&is_mark[..], &[Op::new(self.mark, self.value)]].concat();
         set.operate(&probe, Patience::Never).is_ok()
     }
 }
@@ -213,13 +214,35 @@ fn is_unborn(stat: &Stat, values: &[u16]) -> bool {
 /// What a set that may not be read was made for, if the box made it for something.
 #[must_use]
 pub fn unread_purpose(set: Set) -> Option<&'static str> {
-    let layouts = [&slots::LAYOUT, &lock::LAYOUT, &barrier::LAYOUT];
+    let layouts = [&slots::LAYOUT, &lock::LAYOUT, &barrier::LAYOUT, &lock::OLD, &barrier::OLD];
     layouts.into_iter().find(|layout| layout.is_behind(set)).map(|layout| layout.name)
+}
+
+/// Whether a lock or a barrier with these values has waiters, those included that are stopped and therefore not asleep.
+#[must_use]
+pub fn is_awaited(values: &[u16]) -> bool {
+    lock::is_awaited(values) || barrier::is_awaited(values)
+}
+
+/// What a process waits for that does `ops` on a set with these values: the operations, but in words for a lock, where
+/// they are many.
+#[must_use]
+pub fn awaited(values: &[u16], ops: &[Op]) -> String {
+    match Purpose::of(values) {
+        Some(Purpose::Lock { .. }) => lock::awaited(ops).into(),
+        _ => ops.iter().map(Op::to_string).collect::<Vec<_>>().join(" "),
+    }
 }
 
 /// What a set with these values is, and that it is not `wanted`: "build is 4 slots, not a lock".
 #[must_use]
 pub fn is_not(target: &Target, values: &[u16], wanted: &str) -> Cause {
+    let olds = [&lock::OLD, &barrier::OLD];
+    if olds.into_iter().any(|old| old.is_in(values) && old.name == wanted) {
+        let words = format!("{target} is {wanted} made by an older ipcbox");
+        let hint = format!("when it is idle, remove it: ipcbox sem rm {target}");
+        return Cause::new(Exit::Exists, words).hint(hint);
+    }
     let it_is = match Purpose::of(values) {
         Some(purpose) => purpose.to_string(),
         None if values.len() == 1 => "a plain semaphore".into(),

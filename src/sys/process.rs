@@ -124,6 +124,12 @@ impl Blocked {
         Some(self.read_ops(self.args[1] as usize, self.args[2] as usize))
     }
 
+    /// Whether it was stopped in that call, so that it is not asleep in it.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        told::thread_state(self.pid, self.thread).is_ok_and(|state| matches!(state, 'T' | 't'))
+    }
+
     fn read_ops(&self, at: usize, count: usize) -> Result<Vec<Op>> {
         // SEMOPM is 500 as kernels come; whoever raised it far is shown the first of the operations.
         let mut bytes = vec![0; count.min(4096) * size_of::<Op>()];

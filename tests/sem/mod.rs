@@ -11,5 +11,6 @@ mod run;
 mod scripts;
 mod spoiled;
 mod stat;
+mod stopped;
 mod storm;
 mod values;

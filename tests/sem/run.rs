@@ -305,7 +305,7 @@ fn what_a_killed_maker_left_is_missing_to_some_and_finished_by_the_next() {
     let world = World::new();
     let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
     let sysv = |words: &[&str]| world.program(&program).args(words).ok();
-    for (name, len) in [("@a", "259"), ("@b", "603"), ("@c", "4"), ("@d", "7")] {
+    for (name, len) in [("@a", "259"), ("@b", "603"), ("@c", "37"), ("@d", "34")] {
         let key = world.call(&format!("key {name}")).ok();
         sysv(&["create", key.trim(), len]);
     }

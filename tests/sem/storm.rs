@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use super::barrier::assert_at_rest_for;
+use super::lock::assert_at_rest;
 use crate::support::{Call, Child, PATIENCE, World, eventually, signal};
 
 /// How many callers are killed, and how many have to come through, however long the machine takes for them.
@@ -159,7 +161,7 @@ fn a_lock() {
         0 => world.call("sem lock @s -w 60 -- ./job writer writer reader.*"),
         _ => world.call("sem lock @s -s -w 60 -- sh -c").arg("exec ./job reader.$$ writer"),
     });
-    storm.at_rest("0 0 0 18764\n");
+    assert_at_rest(&storm.world.call("sem get --all @s").ok());
 }
 
 #[test]
@@ -169,8 +171,7 @@ fn a_barrier() {
         let limit = if dice.below(4) == 0 { "0.01" } else { "60" };
         world.call(&format!("sem barrier @s 4 -w {limit}"))
     });
-    let values = storm.world.call("sem get --all @s").ok();
-    assert!(["4 4 0 0 1 0 18754\n", "4 4 0 0 0 1 18754\n"].contains(&values.as_str()), "{values}");
+    assert_at_rest_for(4, &storm.world.call("sem get --all @s").ok());
     let last: Vec<Child> =
         (0..4).map(|_| storm.world.call("sem barrier @s 4 -w 60").start()).collect();
     for child in last {

@@ -77,7 +77,7 @@ impl Held {
     fn take(&self, patience: Patience) -> nix::Result<()> {
         match self {
             Self::Slots(slots, count) => slots.take(*count, patience).map(drop),
-            Self::Lock(lock, shared) => lock.take(*shared, patience),
+            Self::Lock(lock, shared) => lock.take(*shared, patience).map(drop),
         }
     }
 }

@@ -76,6 +76,7 @@ fn explain(target: &Target, errno: Errno) -> Cause {
             told("the value would leave 0 to 2147483647")
         }
         Errno::EOVERFLOW => told("it has more slots than numbers: another program changed it"),
+        Errno::EPROTO => told("no round of the barrier is open: another program changed it"),
         Errno::EFBIG => beyond(target),
         Errno::E2BIG => {
             let ops = limits().map_or(500, |limits| limits.ops);

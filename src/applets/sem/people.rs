@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 
 use crate::output::visible;
-use crate::sync::{Purpose, lock, slots};
+use crate::sync::{Purpose, awaited, lock, slots};
 use crate::sys::process::{self, Blocked};
 use crate::sys::sysv::sem::Set;
 
@@ -11,6 +11,8 @@ use crate::sys::sysv::sem::Set;
 pub struct Person {
     /// Waits for it, rather than has it.
     pub waits: bool,
+    /// Was stopped in its wait, and takes part again when it is continued.
+    pub stopped: bool,
     /// The number of the slot.
     pub slot: Option<u16>,
     /// The process, where the kernel tells; else how many there are.
@@ -25,6 +27,7 @@ impl Person {
     fn holder(slot: Option<u16>, pid: i32) -> Self {
         Self {
             waits: false,
+            stopped: false,
             slot,
             who: if pid == 0 { Err(1) } else { Ok(pid) },
             command: process::command(pid),
@@ -34,7 +37,7 @@ impl Person {
 
     /// So many of whom nothing is known.
     pub const fn unknown(waits: bool, count: u32) -> Self {
-        Self { waits, slot: None, who: Err(count), command: None, operations: None }
+        Self { waits, stopped: false, slot: None, who: Err(count), command: None, operations: None }
     }
 }
 
@@ -78,19 +81,21 @@ pub fn count(set: Set, len: usize) -> Result<u32, Errno> {
     })
 }
 
-/// Who waits on a set of `len` semaphores, and for which operations; of those that may not be looked at how many there are.
-pub fn waiters(set: Set, len: usize) -> Result<Vec<Person>, Errno> {
-    let all = count(set, len)?;
-    if all == 0 {
-        return Ok(Vec::new());
-    }
+/// How many of these were stopped while they waited on a set: the kernel counts them no more.
+pub fn stopped(set: Set, blocked: &[Blocked]) -> u32 {
+    let waits = |it: &&Blocked| it.is_stopped() && it.sem_ops(set.id()).is_some();
+    u32::try_from(blocked.iter().filter(waits).count()).unwrap_or(u32::MAX)
+}
+
+/// Who waits on a set with these values, and for which operations; of those that may not be looked at how many there are. A
+/// process that was stopped in its wait is one of them, though the kernel does not count it.
+pub fn waiters(set: Set, values: &[u16]) -> Result<Vec<Person>, Errno> {
+    let all = count(set, values.len())?;
     let person = |blocked: Blocked| {
-        let operations = blocked.sem_ops(set.id())?.ok().map(|ops| {
-            let ops = ops.iter().map(ToString::to_string);
-            ops.collect::<Vec<_>>().join(" ")
-        });
+        let operations = blocked.sem_ops(set.id())?.ok().map(|ops| awaited(values, &ops));
         Some(Person {
             waits: true,
+            stopped: blocked.is_stopped(),
             slot: None,
             who: Ok(blocked.pid),
             command: process::command(blocked.pid),
@@ -99,7 +104,8 @@ pub fn waiters(set: Set, len: usize) -> Result<Vec<Person>, Errno> {
     };
     let mut people: Vec<Person> =
         process::blocked().unwrap_or_default().into_iter().filter_map(person).collect();
-    let seen = u32::try_from(people.len()).unwrap_or(u32::MAX);
+    let asleep = people.iter().filter(|person| !person.stopped).count();
+    let seen = u32::try_from(asleep).unwrap_or(u32::MAX);
     let unseen = all.saturating_sub(seen);
     if unseen > 0 {
         people.push(Person::unknown(true, unseen));

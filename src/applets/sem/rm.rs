@@ -8,7 +8,7 @@ use nix::errno::Errno;
 
 use self::idle::Idle;
 use super::doing;
-use super::people::{Person, holders, waiters};
+use super::people::{Person, count, holders, waiters};
 use crate::applets::Verb;
 use crate::args::removing::Removing;
 use crate::exit::{Cause, Exit};
@@ -104,7 +104,10 @@ fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
     if let Some(people) = list(held) {
         return Ok(Some(format!("it is held by {people}")));
     }
-    let people = list(waiters(set, values.len())?);
+    if !sync::is_awaited(values) && count(set, values.len())? == 0 {
+        return Ok(None);
+    }
+    let people = list(waiters(set, values)?);
     Ok(people.map(|people| format!("it is waited on by {people}")))
 }
 

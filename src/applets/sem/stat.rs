@@ -1,12 +1,13 @@
 //! `sem stat`: every semaphore, what the box's own sets are for, and who has them or waits.
 
+use std::cell::LazyCell;
 use std::ffi::{OsStr, OsString};
 
 use anyhow::{Context, Result};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::people::{Person, count, holders, waiters};
+use super::people::{Person, count, holders, stopped, waiters};
 use super::{doing, never_initialised, unless_gone};
 use crate::applets::Verb;
 use crate::args::showing::Showing;
@@ -14,6 +15,7 @@ use crate::exit::{Exit, each, line};
 use crate::output::{self, Cell, Column, Names};
 use crate::sync::{self, Purpose};
 use crate::sys::posix::{sem as posix, shm};
+use crate::sys::process::{self, Blocked};
 use crate::sys::sysv::sem::{self, Set};
 use crate::target::{Form, Target};
 
@@ -21,7 +23,8 @@ use crate::target::{Form, Target};
 /// every POSIX semaphore is shown.
 ///
 /// The command of a holder is that of the process that last operated on its semaphore. Who waits is read from /proc, and
-/// needs the right to trace that process; those that may not be looked at are counted.
+/// needs the right to trace that process; those that may not be looked at are counted. A waiter that was stopped is shown as
+/// such: it is no longer in the queue, and goes to its end when it is continued.
 #[derive(Args)]
 pub struct Stat {
     /// The sets and POSIX semaphores
@@ -67,10 +70,11 @@ ipcbox sem stat --json
             output::show(&people_columns(), &people, &self.showing, single)?;
         } else {
             let names = Names::of(found.iter().map(|object| (object.uid, object.gid)));
+            let blocked = &LazyCell::<Vec<_>>::new(|| process::blocked().unwrap_or_default());
             let mut records = Vec::new();
             for object in &found {
-                let what = object.what()?;
-                records.extend(what.into_iter().map(|what| Record { object, what, names: &names }));
+                let record = |what| Record { object, what, names: &names, blocked };
+                records.extend(object.what()?.into_iter().map(record));
             }
             output::show(&record_columns(), &records, &self.showing, single)?;
         }
@@ -214,8 +218,9 @@ impl Object {
         };
         let set = Set::from_id(stat.id);
         if let Some(purpose) = self.purpose() {
-            // Those who wait do so on the first few semaphores; the numbers of slots are never waited for.
-            let waiters = unless_gone(count(set, values.len().min(7)))?;
+            // The numbers of slots, which are many, are never waited for.
+            let awaited = if matches!(purpose, Purpose::Slots { .. }) { 3 } else { values.len() };
+            let waiters = unless_gone(count(set, awaited))?;
             return Ok(vec![What::Whole { purpose, waiters }]);
         }
         let one = |(index, value): (u16, &u16)| {
@@ -239,7 +244,7 @@ impl Object {
                     people.extend(unless_gone(holders(set, values))?);
                 }
                 if with_waiters {
-                    people.extend(unless_gone(waiters(set, values.len()))?);
+                    people.extend(unless_gone(waiters(set, values))?);
                 }
                 if people.iter().any(|person| person.waits && person.who.is_err()) {
                     let why = "it needs the right to trace them";
@@ -318,9 +323,21 @@ struct Record<'a> {
     object: &'a Object,
     what: What,
     names: &'a Names,
+    blocked: &'a LazyCell<Vec<Blocked>>,
 }
 
-const fn record_columns<'a>() -> [Column<Record<'a>>; 22] {
+impl Record<'_> {
+    /// How many processes were stopped while they waited for the whole: the kernel counts them no more.
+    fn stopped(&self) -> Cell {
+        match (&self.what, self.object.stat()) {
+            (What::Whole { .. }, Some(stat)) => stopped(Set::from_id(stat.id), self.blocked).into(),
+            (What::Unreadable, _) => Cell::Unknown,
+            _ => Cell::Absent,
+        }
+    }
+}
+
+const fn record_columns<'a>() -> [Column<Record<'a>>; 23] {
     [
         Column::detail("kind", |_| Cell::word("sem")),
         Column::detail("family", |r| r.object.family()),
@@ -344,6 +361,7 @@ const fn record_columns<'a>() -> [Column<Record<'a>>; 22] {
         Column::new("index", |r| r.what.own(|index, _, _| index.into())),
         Column::new("value", |r| r.what.value()),
         Column::new("waiters", |r| r.what.waiters()),
+        Column::detail("stopped", Record::stopped),
         Column::new("zero_waiters", |r| r.what.own(|_, zero, _| zero.into())),
         Column::new("last_pid", |r| r.what.own(|_, _, pid| Cell::pid(pid))),
         Column::detail("op_time", |r| {
@@ -353,7 +371,7 @@ const fn record_columns<'a>() -> [Column<Record<'a>>; 22] {
     ]
 }
 
-const fn people_columns<'a>() -> [Column<(&'a Object, Person)>; 12] {
+const fn people_columns<'a>() -> [Column<(&'a Object, Person)>; 13] {
     [
         Column::detail("kind", |_| Cell::word("sem")),
         Column::detail("family", |(object, _)| object.family()),
@@ -365,6 +383,11 @@ const fn people_columns<'a>() -> [Column<(&'a Object, Person)>; 12] {
         }),
         Column::new("role", |(_, person)| {
             Cell::word(if person.waits { "waiter" } else { "holder" })
+        }),
+        Column::new("state", |(_, person)| match person {
+            Person { waits: false, .. } => Cell::Absent,
+            Person { who: Err(_), .. } => Cell::Unknown,
+            Person { stopped, .. } => Cell::word(if *stopped { "stopped" } else { "asleep" }),
         }),
         Column::new("slot", |(_, person)| person.slot.map_or(Cell::Absent, Cell::from)),
         Column::new("count", |(_, person)| person.who.err().map_or(Cell::Absent, Cell::from)),

@@ -11,7 +11,7 @@ use crate::args::explain::{cannot, missing, removed, unshared};
 use crate::args::waiting::Waiting;
 use crate::exit::Cause;
 use crate::sync;
-use crate::sync::lock::Lock;
+use crate::sync::lock::{self, Lock};
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target, not_posix, not_private};
 
@@ -26,10 +26,7 @@ pub struct Locking {
 }
 
 /// A lock that is held.
-pub struct Held {
-    lock: Lock,
-    shared: bool,
-}
+pub struct Held(lock::Held);
 
 impl Locking {
     /// Whether there is to be one.
@@ -65,13 +62,13 @@ impl Locking {
                 return Err(not_posix(target, why).into());
             }
             let lock = Lock::find_or_make(target, creating)?;
-            lock.take(shared, deadline.patience).map_err(|errno| -> Error {
+            let held = lock.take(shared, deadline.patience).map_err(|errno| -> Error {
                 match errno {
                     Errno::EAGAIN => deadline.missed("it was not unlocked").into(),
                     errno => errno.into(),
                 }
             })?;
-            Ok(Held { lock, shared })
+            Ok(Held(held))
         };
         let taken = cannot("lock", target, take(), |errno| match errno {
             Errno::ENOENT => Cause::told(errno, "no such semaphore set"),
@@ -91,7 +88,7 @@ fn is_to_be_made(lock: &Target) -> bool {
 impl Held {
     /// Gives it back before the process ends.
     pub fn release(self) -> Result<()> {
-        match self.lock.release(self.shared) {
+        match self.0.release() {
             // Whoever removed it has taken it from everybody.
             Ok(()) | Err(Errno::EIDRM | Errno::EINVAL) => Ok(()),
             Err(errno) => Err(errno.into()),

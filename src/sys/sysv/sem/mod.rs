@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 mod op;
+mod stops;
 
 use std::ffi::c_int;
 use std::mem::zeroed;
@@ -16,6 +17,7 @@ use super::{Change, Key, Listing, Perm, Words, asked, indices, listed};
 use crate::sys::wait::Patience;
 
 pub use op::Op;
+pub use stops::Stops;
 
 /// The highest value of a semaphore, `SEMVMX`.
 pub const MAX_VALUE: u16 = 32767;
@@ -186,6 +188,31 @@ impl Set {
     /// meanwhile. `ERANGE`: a value would leave 0 to 32767, or an undo its range. `EFBIG`: an index beyond
     /// the set. `E2BIG`: more than SEMOPM operations. `EINVAL`: no such set. `EACCES`: no permission to alter it.
     pub fn operate(self, ops: &[Op], patience: Patience) -> Result<()> {
+        loop {
+            match self.operate_once(ops, patience) {
+                Err(Errno::EINTR) => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// The same; whether it was done in time.
+    ///
+    /// # Errors
+    /// Those of [`operate`](Self::operate) but `EAGAIN`.
+    pub fn try_operate(self, ops: &[Op], patience: Patience) -> Result<bool> {
+        match self.operate(ops, patience) {
+            Ok(()) => Ok(true),
+            Err(Errno::EAGAIN) => Ok(false),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// The same, but returns when a signal, or a stop and continue, has interrupted the wait.
+    ///
+    /// # Errors
+    /// `EINTR`: it was interrupted. Those of [`operate`](Self::operate).
+    pub fn operate_once(self, ops: &[Op], patience: Patience) -> Result<()> {
         let unwaiting: Vec<Op>;
         let ops = if patience == Patience::Never {
             unwaiting = ops.iter().map(|op| op.nowait()).collect();
@@ -193,17 +220,12 @@ impl Set {
         } else {
             ops
         };
-        loop {
-            let left = patience.left().map(TimeSpec::from);
-            let left = left.as_ref().map_or(null(), |left| from_ref(left.as_ref()));
-            // SAFETY: Op is a transparent sembuf; the array and the time live through the call, which only
-            // reads both.
-            let answer = unsafe { semtimedop(self.id, ops.as_ptr().cast(), ops.len(), left) };
-            match Errno::result(answer) {
-                Err(Errno::EINTR) => {}
-                answer => return answer.map(drop),
-            }
-        }
+        let left = patience.left().map(TimeSpec::from);
+        let left = left.as_ref().map_or(null(), |left| from_ref(left.as_ref()));
+        // SAFETY: Op is a transparent sembuf; the array and the time live through the call, which only
+        // reads both.
+        let answer = unsafe { semtimedop(self.id, ops.as_ptr().cast(), ops.len(), left) };
+        Errno::result(answer).map(drop)
     }
 
     /// The values of all semaphores, `GETALL`, and the set's data. Needs read permission.

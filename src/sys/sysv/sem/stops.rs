@@ -1,0 +1,127 @@
+//! Stop signals (`^Z`), caught by a waiter that has to leave its queue before it stops.
+//!
+//! semtimedop(2) cannot unblock signals while it sleeps, and a signal that arrives just before the call must not be missed. The
+//! handler therefore sets the time limit that the call is about to read to zero: such a call returns at once.
+#![allow(unsafe_code)]
+
+use std::ffi::{c_int, c_void};
+use std::mem::size_of;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
+use super::{Op, Set, semtimedop};
+use crate::sys::wait::Patience;
+
+const STOPS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
+
+/// Whether one has come, and is pending again.
+static SEEN: AtomicBool = AtomicBool::new(false);
+/// The time limit of the next call, a `struct timespec`.
+static LIMIT: [AtomicI64; 2] = [const { AtomicI64::new(0) }; 2];
+const _: () = assert!(size_of::<[AtomicI64; 2]>() == size_of::<libc::timespec>());
+
+/// The stop signals, caught until this is dropped. What was ignored or blocked stays so.
+pub struct Stops {
+    mask: SigSet,
+    before: Vec<(Signal, SigAction)>,
+}
+
+impl Stops {
+    /// Catches them.
+    pub fn catch() -> Result<Self> {
+        let mut stops = Self { mask: SigSet::thread_get_mask()?, before: Vec::new() };
+        for signal in STOPS {
+            let before = exchange(signal, &handler())?;
+            if matches!(before.handler(), SigHandler::SigIgn) {
+                exchange(signal, &before)?;
+            } else {
+                stops.before.push((signal, before));
+            }
+        }
+        Ok(stops)
+    }
+
+    /// Does all of `ops` or none, as [`Set::operate`] does, but returns when a signal has interrupted it.
+    ///
+    /// # Errors
+    /// `EINTR`: it was interrupted; if by one of these signals, [`stop`](Self::stop) stops the process.
+    pub fn operate(&self, set: Set, ops: &[Op], patience: Patience) -> Result<()> {
+        /// Longer than any wait; the kernel's arithmetic on times stays in its range.
+        const LONG: Duration = Duration::from_hours(100 * 366 * 24);
+        let left = patience.left().unwrap_or(LONG);
+        LIMIT[0].store(i64::try_from(left.as_secs()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        LIMIT[1].store(left.subsec_nanos().into(), Ordering::SeqCst);
+        // From here on the handler has the last word on the limit.
+        if SEEN.load(Ordering::SeqCst) {
+            return Err(Errno::EINTR);
+        }
+        // SAFETY: Op is a transparent sembuf, and the call only reads the array. The limit is a static of the size and the
+        // layout of a timespec, which the call reads once and the handler writes in between, on this thread.
+        let answer =
+            unsafe { semtimedop(set.id, ops.as_ptr().cast(), ops.len(), LIMIT.as_ptr().cast()) };
+        match Errno::result(answer) {
+            Err(Errno::EAGAIN) if SEEN.load(Ordering::SeqCst) => Err(Errno::EINTR),
+            answer => answer.map(drop),
+        }
+    }
+
+    /// Stops the process if a stop signal has come and no SIGCONT since. Returns when it is continued.
+    pub fn stop(&self) -> Result<()> {
+        if SEEN.swap(false, Ordering::SeqCst) {
+            self.restore()?;
+            for (signal, _) in &self.before {
+                exchange(*signal, &handler())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the signals back their actions, and then lets one that is pending act.
+    fn restore(&self) -> Result<()> {
+        for (signal, before) in &self.before {
+            exchange(*signal, before)?;
+        }
+        self.mask.thread_set_mask()
+    }
+}
+
+impl Drop for Stops {
+    fn drop(&mut self) {
+        SEEN.store(false, Ordering::SeqCst);
+        // It fails for no signal that it succeeded for before.
+        let _ = self.restore();
+    }
+}
+
+fn handler() -> SigAction {
+    // No SA_RESTART: the wait has to end.
+    SigAction::new(SigHandler::SigAction(note), SaFlags::empty(), SigSet::empty())
+}
+
+fn exchange(signal: Signal, action: &SigAction) -> Result<SigAction> {
+    // SAFETY: the action is one that was there before, or has the handler below, which may run at any time.
+    unsafe { sigaction(signal, action) }
+}
+
+/// Makes the signal pending again, and blocks it after the handler returns: SIGCONT then still takes it back, as it takes back
+/// one that was never caught. May run at any time: it makes system calls and touches atomics.
+extern "C" fn note(signal: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
+    let errno = Errno::last_raw();
+    // SAFETY: plain integers. The signal is blocked while its handler runs.
+    unsafe { libc::raise(signal) };
+    let context: *mut libc::ucontext_t = context.cast();
+    // SAFETY: the kernel hands every SA_SIGINFO handler the context it returns to.
+    let mask = unsafe { &raw mut (*context).uc_sigmask };
+    // SAFETY: the mask is part of that context; the signal is one of STOPS.
+    unsafe { libc::sigaddset(mask, signal) };
+    for part in &LIMIT {
+        part.store(0, Ordering::SeqCst);
+    }
+    SEEN.store(true, Ordering::SeqCst);
+    Errno::set_raw(errno);
+}

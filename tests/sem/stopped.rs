@@ -1,0 +1,293 @@
+//! Waiters that are stopped: a process that only waits holds nothing that others need.
+
+use std::fs;
+
+use nix::libc;
+use nix::sys::signal::Signal;
+
+use super::barrier::assert_at_rest_for;
+use super::lock::assert_at_rest;
+use crate::support::{Call, Child, World, holds};
+
+fn continued(child: Child) -> Child {
+    child.signal(Signal::SIGCONT);
+    child
+}
+
+fn state(pid: i32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(") ").next()?.chars().next()
+}
+
+fn waiter(call: Call) -> Child {
+    call.start().blocked_in(libc::SYS_semtimedop)
+}
+
+const MODES: [&str; 2] = ["", "--shared"];
+
+#[test]
+fn a_stopped_waiter_does_not_block_a_free_lock() {
+    let world = World::new();
+    world.call("shm write /@o x --create").ok();
+    for holds in MODES {
+        for waits in ["sem lock @l -- true", "shm write /@o x --lock @l"] {
+            let holder = world.call(&format!("sem lock @l {holds} -- sleep 100")).start();
+            let holder = holder.became("sleep");
+            let waiting = waiter(world.call(waits)).stopped();
+            drop(holder);
+            for mode in MODES {
+                world.call(&format!("sem lock @l {mode} -w 60 -- true")).ok();
+            }
+            assert_eq!(continued(waiting).code(), 0, "{holds} {waits}");
+        }
+    }
+    for waits in ["sem lock @l --shared -- true", "shm read /@o --lock @l"] {
+        let holder = world.call("sem lock @l -- sleep 100").start().became("sleep");
+        let waiting = waiter(world.call(waits)).stopped();
+        drop(holder);
+        for mode in MODES {
+            world.call(&format!("sem lock @l {mode} -w 60 -- true")).ok();
+        }
+        assert_eq!(continued(waiting).code(), 0, "{waits}");
+    }
+    assert_at_rest(&world.call("sem get @l --all").ok());
+}
+
+#[test]
+fn sharers_get_in_beside_sharers_past_a_stopped_waiter() {
+    let world = World::new();
+    let _holder = world.call("sem lock -s @l -- sleep 100").start().became("sleep");
+    let stopped = waiter(world.call("sem lock @l -- true"));
+    let behind = waiter(world.call("sem lock -s @l -- true"));
+    let stopped = stopped.stopped();
+    // The next one that comes opens the gate, for the one that sleeps behind it too.
+    world.call("sem lock -s @l -n -- true").ok();
+    assert_eq!(behind.code(), 0);
+    // A waiter that is not stopped still keeps later sharers out.
+    let awake = waiter(world.call("sem lock @l -- true"));
+    world.call("sem lock -s @l -n -- true").fails(124, "at once");
+    drop((stopped, awake));
+    world.call("sem lock -s @l -n -- true").ok();
+}
+
+#[test]
+fn a_waiter_leaves_the_queue_before_control_z_stops_it() {
+    let world = World::new();
+    for which in [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU] {
+        let holder = world.call("sem lock -s @l -- sleep 100").start().became("sleep");
+        let stopped = waiter(world.call("sem lock @l -- echo done"));
+        let behind = waiter(world.call("sem lock -s @l -- true"));
+        let mut stopped = stopped.stopped_by(which);
+        // Nobody else comes.
+        assert_eq!(behind.code(), 0, "{which}");
+        drop(holder);
+        world.call("sem lock @l -w 60 -- true").ok();
+        assert!(stopped.runs());
+        assert_eq!(continued(stopped).end().stdout, b"done\n", "{which}");
+        assert_at_rest(&world.call("sem get @l --all").ok());
+    }
+}
+
+#[test]
+fn a_stop_that_was_taken_back_does_not_stop() {
+    let world = World::new();
+    let holder = world.call("sem lock @l -- sleep 100").start().became("sleep");
+    let waiting = waiter(world.call("sem lock @l -- true"));
+    for _ in 0..200 {
+        waiting.signal(Signal::SIGTSTP);
+        waiting.signal(Signal::SIGCONT);
+    }
+    assert!(holds(|| state(waiting.pid()) == Some('S')) || state(waiting.pid()) != Some('T'));
+    drop(holder);
+    assert_eq!(waiting.code(), 0);
+}
+
+#[test]
+fn cmd_gets_the_signals_as_they_were_after_a_wait() {
+    let world = World::new();
+    let script =
+        "trap '' TTIN; ipcbox sem lock $NAME-l -- grep -E 'Sig(Blk|Ign|Cgt)' /proc/self/status";
+    let free = world.shell(script).ok();
+    let holder = world.call("sem lock @l -- sleep 100").start().became("sleep");
+    let waiting = waiter(world.shell(&script.replace("ipcbox", "exec ipcbox")));
+    drop(holder);
+    assert_eq!(String::from_utf8(waiting.end().stdout).unwrap(), free);
+}
+
+#[test]
+fn an_ignored_stop_signal_stays_ignored() {
+    let world = World::new();
+    let holder = world.call("sem lock @l -- sleep 100").start().became("sleep");
+    let script = "trap '' TSTP; exec ipcbox sem lock $NAME-l -- true";
+    let waiting = waiter(world.shell(script));
+    waiting.signal(Signal::SIGTSTP);
+    assert!(holds(|| state(waiting.pid()) == Some('S')));
+    drop(holder);
+    assert_eq!(waiting.code(), 0);
+}
+
+#[test]
+fn stat_shows_a_stopped_waiter() {
+    let world = World::new();
+    let _holder = world.call("sem lock @l -- sleep 100").start().became("sleep");
+    for (mode, what) in [("", "exclusive lock"), ("--shared", "shared lock")] {
+        let waiting = waiter(world.call(&format!("sem lock @l {mode} -- true")));
+        let row = |state: &str| format!("waiter  {state}  {}  {what}\n", waiting.pid());
+        let columns = "--columns role,state,pid,operations --no-header";
+        let shown = || world.call(&format!("sem stat @l --waiters {columns}"));
+        shown().stdout(row("asleep")).ok();
+        let waiting = waiting.stopped();
+        let row = format!("waiter  stopped  {}  {what}\n", waiting.pid());
+        shown().stdout(row).ok();
+        let counts = "sem stat @l --columns waiters,stopped --no-header";
+        world.call(counts).stdout("0  1\n").ok();
+        world.call("ipcs-lite --leaks").output();
+        drop(waiting);
+        world.call(counts).stdout("0  0\n").ok();
+    }
+}
+
+#[test]
+fn a_waiter_is_no_holder_of_a_shared_lock() {
+    let world = World::new();
+    let holder = world.call("sem lock -s @l -- sleep 100").start().became("sleep");
+    let waiting = waiter(world.call("sem lock @l -- true")).stopped();
+    let row = format!("{}  sleep 100\n", holder.pid());
+    let columns = "--columns pid,command --no-header";
+    world.call(&format!("sem stat @l --holders {columns}")).stdout(row).ok();
+    drop(waiting);
+}
+
+#[test]
+fn rm_spares_a_set_with_a_stopped_waiter() {
+    let world = World::new();
+    let holder = world.call("sem lock @l -- sleep 100").start().became("sleep");
+    let waiting = waiter(world.call("sem lock @l -- true")).stopped();
+    drop(holder);
+    let pid = waiting.pid();
+    world.call("sem rm @l").fails(1, &format!("it is waited on by {pid} ("));
+    drop(waiting);
+    world.call("sem rm @l").ok();
+    let waiting = waiter(world.call("sem barrier @b 2")).stopped();
+    let pid = waiting.pid();
+    world.call("sem rm @b").fails(1, &format!("it is waited on by {pid} ("));
+    world.call("sem rm @b --force").ok();
+}
+
+#[test]
+fn a_party_stopped_after_its_round_does_not_block_the_next() {
+    let world = World::new();
+    // As many as there are rounds besides the one that gathers.
+    let mut stopped = Vec::new();
+    for _ in 0..15 {
+        let party = waiter(world.call("sem barrier @b 2")).stopped();
+        // It has arrived, and counts.
+        world.call("sem barrier @b 2 -w 60").ok();
+        stopped.push(party);
+    }
+    let first = waiter(world.call("sem barrier @b 2"));
+    // No round is clean now: the last caller waits until one is.
+    let last = waiter(world.call("sem barrier @b 2"));
+    assert_eq!(continued(stopped.swap_remove(7)).code(), 0);
+    assert_eq!((first.code(), last.code()), (0, 0));
+    for party in stopped {
+        assert_eq!(continued(party).code(), 0);
+    }
+    assert_at_rest_for(2, &world.call("sem get @b --all").ok());
+}
+
+#[test]
+fn callers_get_a_lock_in_the_order_in_which_they_came() {
+    let world = World::new();
+    let holder = world.call("sem lock @l -- sleep 100").start().became("sleep");
+    let waiters: Vec<Child> = (0..24)
+        .map(|n| {
+            // Two sharers after each exclusive one.
+            let mode = if n % 3 == 0 { "" } else { "--shared" };
+            let call = world.call(&format!("sem lock @l {mode} -- sh -c"));
+            waiter(call.arg(format!("echo {} >>order", n / 3 * 2 + n.min(n % 3).min(1))))
+        })
+        .collect();
+    drop(holder);
+    for waiter in waiters {
+        assert_eq!(waiter.code(), 0);
+    }
+    let order = fs::read_to_string(world.dir().join("order")).unwrap();
+    let order: Vec<u32> = order.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(order.len(), 24);
+    assert!(order.is_sorted(), "{order:?}");
+}
+
+#[test]
+fn a_waiter_that_gives_up_lets_those_behind_it_in() {
+    let world = World::new();
+    let _holder = world.call("sem lock -s @l -- sleep 100").start().became("sleep");
+    let first = waiter(world.call("sem lock @l -- true"));
+    let late = waiter(world.call("sem lock @l -w 0.3 -- true"));
+    let behind = waiter(world.call("sem lock -s @l -w 60 -- true"));
+    assert_eq!(late.code(), 124);
+    // The first one still is before it.
+    assert!(holds(|| state(behind.pid()) == Some('S')));
+    first.signal(Signal::SIGTERM);
+    assert_eq!(first.code(), 143);
+    assert_eq!(behind.code(), 0);
+}
+
+#[test]
+fn more_waiters_than_gates_are_served() {
+    let world = World::new();
+    let holder = world.call("sem lock -s @l -- sleep 100").start().became("sleep");
+    let mut waiters: Vec<Child> =
+        (0..36).map(|_| waiter(world.call("sem lock @l -- true"))).collect();
+    let sharer = waiter(world.call("sem lock -s @l -- true"));
+    // Every second one is stopped for good.
+    let stopped: Vec<Child> = (0..18).map(|n| waiters.remove(n).stopped()).collect();
+    drop(holder);
+    for waiter in waiters {
+        assert_eq!(waiter.code(), 0);
+    }
+    assert_eq!(sharer.code(), 0);
+    world.call("sem lock @l -w 60 -- true").ok();
+    for waiter in stopped {
+        assert_eq!(continued(waiter).code(), 0);
+    }
+    assert_at_rest(&world.call("sem get @l --all").ok());
+}
+
+#[test]
+fn sets_of_the_old_layout_are_refused_by_name() {
+    let world = World::new();
+    let hint = |name: &str| {
+        format!("hint: when it is idle, remove it: ipcbox sem rm {}\n", world.name(name))
+    };
+    world.call("sem create @l --value 0,0,0,18764").ok();
+    world.call("sem create @b --value 2,2,0,0,1,0,18754").ok();
+    world.call("sem create @o --value 1").ok();
+    let lock = |call: &str, doing: &str, code: i32| {
+        let l = world.name("l");
+        let words = format!("{doing} {l}: {l} is a lock made by an older ipcbox\n");
+        world.call(call).stderr(words + &hint("l")).status(code);
+    };
+    lock("sem lock @l -- true", "sem: cannot lock", 125);
+    lock("sem hold @l 1 --lock", "sem: cannot hold", 4);
+    lock(
+        "shm write /@x y --create --lock @l",
+        &format!("shm: cannot write to {}: cannot lock", world.posix("x")),
+        4,
+    );
+    let barrier = format!(
+        "sem: cannot meet at {}: {0} is a barrier made by an older ipcbox\n{}",
+        world.name("b"),
+        hint("b")
+    );
+    world.call("sem barrier @b 2").stderr(barrier).status(4);
+    // It is none of the plain ones, and the hint is right.
+    world.call("sem post @l").fails(4, "is a lock, not a plain semaphore");
+    world
+        .call("sem stat @l @b --columns purpose,held --no-header")
+        .stdout("lock     0\nbarrier  0\n")
+        .ok();
+    world.call("sem rm @l @b").ok();
+    world.call("sem lock @l -- true").ok();
+    world.call("sem barrier @b 1").ok();
+}
