@@ -56,7 +56,7 @@ impl Removing {
 /// Asks on a terminal whether so many objects, which a filter chose, shall go.
 ///
 /// # Errors
-/// Status 2 where nobody can be asked, 1 where the answer is no.
+/// Status 2 if there is no terminal to ask on, 1 if the answer is no.
 pub fn confirm(who: &str, count: usize, hint: &str) -> Result<()> {
     let objects = counted(count, "object");
     let refused =

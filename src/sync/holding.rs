@@ -8,7 +8,7 @@ use crate::sys::process::told;
 use crate::sys::sysv::sem::Set;
 use crate::sys::wait::Patience;
 
-/// Takes something of a set by `attempt`. If all is taken, the holders that nobody needs any more are ended first.
+/// Takes something of a set by `attempt`. If all is taken, the holders that no process needs any more are killed first.
 ///
 /// # Errors
 /// Those of `attempt`; `EAGAIN` means that all is taken.
@@ -47,10 +47,10 @@ pub fn release(set: Set, pid: i32) -> Result<(), Errno> {
     }
 }
 
-/// Takes all of slots or a lock at once, before they are removed: nobody can take anything of them any more.
+/// Takes all of slots or a lock at once, before they are removed: no other process can take anything of them any more.
 ///
 /// # Errors
-/// `EAGAIN`: somebody has some of it. `EACCES`: the caller may not.
+/// `EAGAIN`: another process has some of it. `EACCES`: the caller may not.
 pub fn seize(set: Set, purpose: Purpose) -> Result<(), Errno> {
     match purpose {
         Purpose::Slots { capacity, .. } => slots::seize(set, capacity),

@@ -3,11 +3,13 @@
 //! The holder is stopped wherever it could release too early by itself: what these tests see is independent of chance.
 
 use std::fs;
+use std::io::Read;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use crate::signal::contained;
 use crate::support::{Call, Child, World, eventually, signal, skip};
 
 /// What `hold` takes, and callers that find it taken.
@@ -244,7 +246,50 @@ fn release_ends_the_holders_of_one_process_only() {
     world.call("sem stat @s --no-header --columns held").stdout("1\n").ok();
 }
 
-/// A number of its own in the system is not what makes a process a holder, nor is its name.
+#[test]
+fn process_that_got_the_number_again_is_not_served() {
+    let world = World::new();
+    let set = world.name("s");
+    // Only the one who may set the last pid of a namespace can have a number used again at once.
+    let script = format!(
+        "sleep 100 & pid=$!
+         h=$($BOX sem hold {set} $pid --slots 1)
+         kill -STOP $h; until grep -q ') T ' /proc/$h/stat; do :; done
+         kill -KILL $pid; wait $pid 2>/dev/null || :
+         [ $($PUPPET reuse $pid) = $pid ]
+         [ $(cat /proc/$pid/comm) = puppet ]
+         $BOX sem run {set} -n -- true
+         [ $(cat /proc/$pid/comm) = puppet ]
+         $BOX signal send TERM $pid"
+    );
+    let Some(call) = contained(&world, 100, true, &script) else { return };
+    call.ok();
+}
+
+#[test]
+fn holder_in_a_pid_namespace_within_is_released_from_outside() {
+    let world = World::new();
+    let set = world.name("s");
+    // Its own number of PID means another process, or none, outside.
+    let script = format!(
+        "sleep 100 & pid=$!
+         h=$($BOX sem hold {set} $pid --slots 1)
+         kill -STOP $h; until grep -q ') T ' /proc/$h/stat; do :; done
+         echo held; read go <go; kill -KILL $pid; wait $pid 2>/dev/null || :
+         echo gone >gone; sleep 100"
+    );
+    world.shell("mkfifo go").ok();
+    let Some(call) = contained(&world, 100, true, &script) else { return };
+    let mut inside = call.start();
+    let mut line = [0; 5];
+    inside.output().read_exact(&mut line).unwrap();
+    world.call("sem run @s -n -- true").fails(124, "at once");
+    world.shell("echo >go").ok();
+    eventually("the process is gone", || world.dir().join("gone").exists());
+    world.call("sem run @s -n -- true").ok();
+}
+
+/// A name is not what makes a process a holder.
 #[test]
 fn a_command_that_looks_like_a_holder_is_left_alone() {
     let world = World::new();

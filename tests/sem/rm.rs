@@ -1,4 +1,4 @@
-//! `sem rm`: what is in use is left alone, and `--unused` removes what nobody needs.
+//! `sem rm`: what is in use is left alone, and `--unused` removes what no process needs.
 
 use nix::libc;
 use nix::sys::signal::Signal;
@@ -68,7 +68,7 @@ fn unused_without_targets_removes_those_of_the_caller() {
     world.call("sem rm --yes").fails(2, "--unused");
     world.call("sem rm --older-than 1d @s").fails(2, "--unused");
     world.call("sem rm @s --unused --force").fails(2, "exclude each other");
-    // Nobody can be asked, and then nothing goes.
+    // Without a terminal there is no question, and nothing is removed.
     let told = lines(&world.call("sem rm --unused").output().stderr).join("\n");
     assert!(told.contains("cannot remove 2 objects") && told.contains("--yes"), "{told}");
     world.call("sem get @s").ok();

@@ -20,7 +20,7 @@ use crate::target::{Form, Target};
 /// One that is held or waited on is left alone without --force; with it, waiters are woken with a message and status 3.
 /// The kernel does not know who holds a plain semaphore.
 ///
-/// --unused removes slots and locks that nobody holds or waits on: the TARGETs, or, as in rm --unused --older-than 7d --yes,
+/// --unused removes slots and locks that no process holds or waits on: the TARGETs, or, as in rm --unused --older-than 7d --yes,
 /// all of the caller's. It reports what it keeps and why; that is no failure.
 #[derive(Args)]
 // All of the caller's can be meant.
@@ -38,7 +38,7 @@ impl Verb for Remove {
     const EXAMPLES: &'static str = "
 # Gone, whether it was there or not
 ipcbox sem rm build --missing-ok
-# Slots that nobody holds or waits for
+# Slots that no process holds or waits for
 ipcbox sem create build --slots 4
 ipcbox sem rm build --unused
 ";
@@ -111,8 +111,8 @@ fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
     Ok(people.map(|people| format!("it is waited on by {people}")))
 }
 
-/// Removes a set that nobody holds. Slots and a lock are taken whole first, so that nobody can get what is being removed, and
-/// believe to hold what another process creates anew.
+/// Removes a set that no process holds. Slots and a lock are taken whole first: a caller that took one at this moment would go on
+/// holding what the next one creates again.
 fn remove_idle(set: Set, purpose: Option<Purpose>) -> Result<()> {
     match purpose.map_or(Ok(()), |purpose| holding::seize(set, purpose)) {
         Err(Errno::EAGAIN) => {

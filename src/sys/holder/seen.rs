@@ -35,7 +35,7 @@ enum State {
     /// It exits already.
     Exiting,
     /// It got a signal that ends it, which a stopped process does not act on.
-    ToldToEnd,
+    Signalled,
     /// It serves a process: the number in its pidfd's `fdinfo`, -1 for one that was reaped.
     Serves(i32),
 }
@@ -61,8 +61,8 @@ impl Seen {
             State::Exiting
         } else if !shares_ipc(pid) {
             return None;
-        } else if is_told_to_end(pid) {
-            State::ToldToEnd
+        } else if is_signalled(pid) {
+            State::Signalled
         } else {
             State::Serves(served(pid)?)
         };
@@ -70,11 +70,11 @@ impl Seen {
         (stage(process.as_fd()) == Ok(Stage::Runs)).then_some(Self { process, state })
     }
 
-    /// Whether nobody needs it: the process it serves has exited, or it was told to end.
+    /// Whether no process needs it: the one it serves has exited, or it got a signal that ends it.
     #[must_use]
     pub fn is_needless(&self) -> bool {
         match self.state {
-            State::Exiting | State::ToldToEnd | State::Serves(-1) => true,
+            State::Exiting | State::Signalled | State::Serves(-1) => true,
             // 0 is a process of another pid namespace.
             State::Serves(0) => false,
             State::Serves(pid) => process::open(pid).err() == Some(Errno::ESRCH),
@@ -88,7 +88,7 @@ impl Seen {
     }
 }
 
-fn is_told_to_end(pid: i32) -> bool {
+fn is_signalled(pid: i32) -> bool {
     told::status(pid).is_ok_and(|status| {
         let mut pending = status.pending.iter().chain(status.shared_pending.iter());
         pending.any(|signal| signal == Signal::KILL || signal.asks_to_end())

@@ -1,4 +1,4 @@
-//! `sem rm --unused`: slots and locks that nobody needs.
+//! `sem rm --unused`: slots and locks that no process needs.
 
 use std::fmt::Display;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,7 +21,7 @@ use crate::target::{Form, Target};
 /// What removes only unused ones.
 #[derive(Args)]
 pub struct Idle {
-    /// Remove only slots and locks that nobody holds or waits on
+    /// Remove only slots and locks that no process holds or waits on
     #[arg(long, conflicts_with = "force")]
     unused: bool,
     /// Remove only those last used so long ago
@@ -33,9 +33,9 @@ pub struct Idle {
 }
 
 enum Verdict {
-    /// Nobody needs it.
+    /// No process needs it.
     Unused(Purpose),
-    /// Somebody may need it, for this reason.
+    /// A process may need it, for this reason.
     Kept(String),
     /// It is neither slots nor a lock: what it is instead.
     Other(String),
