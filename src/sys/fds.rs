@@ -117,6 +117,17 @@ pub fn can_write(fd: impl AsFd) -> Result<()> {
     if flags & OFlag::O_ACCMODE == OFlag::O_RDONLY { Err(Errno::EBADF) } else { Ok(()) }
 }
 
+/// BLKGETSIZE64 of ioctl(2). It writes 64 bits, though its number has the size of a pointer in it.
+const BLOCK_SIZE: libc::Ioctl = libc::_IOR::<usize>(0x12, 114);
+
+/// How many bytes a block device has.
+pub fn size_of_device(fd: impl AsFd) -> Result<u64> {
+    let mut size: u64 = 0;
+    // SAFETY: the request writes 64 bits to a variable of that size, which lives through the call.
+    Errno::result(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), BLOCK_SIZE, &raw mut size) })?;
+    Ok(size)
+}
+
 /// Makes standard input empty.
 pub fn empty_stdin() -> Result<()> {
     let null = open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;

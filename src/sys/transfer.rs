@@ -5,14 +5,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
-use nix::libc::{S_IFDIR, S_IFMT, S_IFREG};
+use nix::libc::{S_IFBLK, S_IFDIR, S_IFMT, S_IFREG};
 use nix::sys::sendfile::sendfile;
 use nix::sys::stat::fstat;
 use nix::sys::uio::{pread, pwrite};
 use nix::unistd::{Whence, lseek, read, write};
 
-use super::caught;
 use super::wait::{Patience, ready};
+use super::{caught, fds};
 
 /// What is moved at a time through a buffer, which stays in the processor's cache.
 const BUFFER: usize = 128 << 10;
@@ -179,6 +179,10 @@ pub fn left(from: BorrowedFd) -> Result<Option<u64>> {
             let is_true = stat.st_blocks > 0
                 || pread(from, &mut [0], stat.st_size - 1).is_ok_and(|came| came > 0);
             Ok(left.filter(|_| is_true))
+        }
+        S_IFBLK => {
+            let at = lseek(from, 0, Whence::SeekCur)?;
+            Ok(fds::size_of_device(from)?.checked_sub(at.cast_unsigned()))
         }
         _ => Ok(None),
     }

@@ -262,3 +262,39 @@ fn pipes_that_nobody_resized_are_made_wide() {
         .ok();
     }
 }
+
+/// A file as a block device; detached when this goes.
+struct Loop<'a>(&'a World, String);
+
+impl Drop for Loop<'_> {
+    fn drop(&mut self) {
+        self.0.program("losetup").args(["-d", &self.1]).output();
+    }
+}
+
+#[test]
+fn the_size_of_a_block_device_is_known() {
+    let world = World::new();
+    world.shell("head -c 1048576 /dev/zero >disk").ok();
+    let attached = world.program("losetup").args(["-f", "--show", "disk"]).output();
+    if !attached.status.success() {
+        return skip("there can be no loop device");
+    }
+    let device = Loop(&world, lines(&attached.stdout).remove(0));
+    let last = |script: String| {
+        let output = world.shell(&script).output();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let line = text.lines().last().unwrap_or_default();
+        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|_| panic!("{text}"))
+    };
+    let Loop(_, path) = &device;
+    let whole = last(format!("ipcbox pipe meter --json {path} >copy"));
+    assert_eq!((&whole["size"], &whole["amount"]), (&1_048_576.into(), &1_048_576.into()));
+    // On standard input what is left of it counts.
+    let rest = last(format!(
+        "{{ dd bs=4096 count=1 of=/dev/null status=none; ipcbox pipe meter --json >copy; }} <{path}"
+    ));
+    assert_eq!((&rest["size"], &rest["amount"]), (&1_044_480.into(), &1_044_480.into()));
+    let bar = world.shell(&format!("ipcbox pipe meter --force {path} 2>&1 >copy")).ok();
+    assert!(bar.contains("100%"), "{bar}");
+}

@@ -27,7 +27,7 @@ const BUFFER: usize = 128 << 10;
 const BURST: f64 = 0.1;
 
 /// Copies FILE or standard input to standard output, and shows on standard error how far it is: amount, elapsed time, current and
-/// mean rate; percentage, bar and time left where the size is known, as a regular file's is.
+/// mean rate; percentage, bar and time left where the size is known, as that of a regular file and of a block device is.
 ///
 /// The line is drawn where standard error is a terminal and the box is in its foreground, or with --force; it fits the terminal as it is
 /// at that moment. At the end stands one final line. With --json it is a JSON object a line instead, wherever standard error goes, the last one with
