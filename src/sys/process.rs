@@ -269,6 +269,12 @@ pub fn at_pipes(inodes: &[u64]) -> Vec<Waiting> {
     blocked().unwrap_or_default().iter().filter_map(at).collect()
 }
 
+/// Whether `/proc` shows what a process is blocked in.
+#[must_use]
+pub fn shows_calls(pid: i32) -> bool {
+    knows_our_numbers() && fs::read(format!("/proc/{pid}/syscall")).is_ok()
+}
+
 /// Whether `/proc` is there to tell anything.
 #[must_use]
 pub fn is_told() -> bool {

@@ -1,7 +1,7 @@
 //! `pipe duplex`.
 
 use super::pipe;
-use crate::support::World;
+use crate::support::{World, skip};
 
 #[test]
 fn two_talk_to_each_other() {
@@ -35,4 +35,19 @@ fn it_ends_as_run_does() {
     pipe(&["duplex", "--", "true"]).fails(125, "it takes two commands, not 1");
     pipe(&["duplex", "--", "a", ":::", "b", ":::", "c"]).fails(125, "it takes two commands, not 3");
     pipe(&["duplex", "--", "true", ":::", "no-such-command"]).fails(127, "command not found");
+}
+
+#[test]
+fn nothing_is_claimed_without_proc() {
+    let world = World::new();
+    let unshared = |script: &str| world.program("unshare").args(["-rm", "sh", "-c", script]);
+    if !unshared("mount -t tmpfs none /proc").output().status.success() {
+        return skip("/proc cannot be covered here");
+    }
+    let duplex = "exec ipcbox pipe duplex --max-time 0.3 -- cat ::: sleep 1000";
+    let told = "/proc does not show what cat waits for; /proc does not show what sleep waits for";
+    unshared(&format!("mount -t tmpfs none /proc; {duplex}")).fails(124, told);
+    // Nor where it is that of another pid namespace, whose numbers are others.
+    let foreign = world.program("unshare").args(["-rpf", "sh", "-c", duplex]);
+    foreign.fails(124, "/proc does not show what sleep waits for");
 }

@@ -13,7 +13,7 @@ use crate::args::limit::Limit;
 use crate::exit::{Cause, Exit};
 use crate::sys::child::Standard;
 use crate::sys::pipe;
-use crate::sys::process::{Waiting, at_pipes};
+use crate::sys::process::{Waiting, at_pipes, shows_calls};
 use crate::sys::wait::ready;
 
 /// Runs two commands that talk to each other: each one's standard output is the other's standard input.
@@ -91,6 +91,8 @@ fn describe(crew: &Crew, inodes: &[u64; 2]) -> String {
             format!("{own} waits to read what {other} writes")
         } else if found.contains(&writes) {
             format!("{own} waits for {other} to read")
+        } else if !shows_calls(own.pid) {
+            format!("/proc does not show what {own} waits for")
         } else {
             format!("{own} waits for neither")
         }
