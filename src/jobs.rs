@@ -11,21 +11,25 @@
 //! fails, since what it took would be lost; so it does where the command cannot be executed, and where what one printed cannot be
 //! written. However it fails, it waits for what runs.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
 
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use crate::args::command::{Command, NotStarted};
+use crate::args::command::{Command, NotStarted, fill};
+use crate::args::limit::Limit;
 use crate::args::numbers::counted;
 use crate::exit::{self, Exit};
 use crate::output;
+use crate::report::{Record, Report};
 use crate::sys::caught::{self, Wake};
 use crate::sys::collect::{Collected, Leftover};
-use crate::sys::wait::Patience;
-use crate::sys::{fds, mailbox, process, spawn};
+use crate::sys::wait::{self, Patience};
+use crate::sys::{fds, mailbox, pipe, process, spawn};
 
 /// What becomes of what a command prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +49,9 @@ pub struct Jobs<T> {
     running: Vec<Job<T>>,
     leftovers: Vec<Leftover>,
     postmen: Vec<i32>,
+    report: Option<Report>,
+    /// How many records were taken.
+    taken: u64,
     failed: bool,
     /// There was no process or descriptor for a command, or it cannot be executed.
     unable: Option<Exit>,
@@ -60,6 +67,9 @@ struct Job<T> {
     pid: i32,
     printed: Printed,
     collected: Option<Collected>,
+    /// What is reported of it.
+    record: Record,
+    started: Instant,
     what: T,
 }
 
@@ -93,11 +103,19 @@ impl<T> Jobs<T> {
             running,
             leftovers,
             postmen,
+            report: None,
+            taken: 0,
             failed: false,
             unable: None,
             unwritten: None,
             stop: None,
         })
+    }
+
+    /// Reports each command when it has ended.
+    #[must_use]
+    pub fn reporting(self, report: Option<Report>) -> Self {
+        Self { report, ..self }
     }
 
     /// Whether one more may run now.
@@ -131,11 +149,23 @@ impl<T> Jobs<T> {
         printed: Printed,
         what: T,
     ) -> Result<()> {
+        self.taken += 1;
+        let (number, argv) = (self.taken, self.reported(record));
+        let mut report = Record { number, argv, ..Record::default() };
         let error = loop {
             match self.try_start(record, added, printed) {
                 Ok((pid, mut collected)) => {
                     let begun = collected.as_mut().map_or(Ok(()), Collected::begin);
-                    self.running.push(Job { pid, printed, collected, what });
+                    report.pid = Some(pid);
+                    let started = Instant::now();
+                    self.running.push(Job {
+                        pid,
+                        printed,
+                        collected,
+                        record: report,
+                        started,
+                        what,
+                    });
                     return Ok(begun?);
                 }
                 Err(NotStarted::Want(_)) if self.is_given_back()? => {}
@@ -148,7 +178,10 @@ impl<T> Jobs<T> {
         };
         output::tell(&exit::lines(self.who, &error));
         self.failed = true;
-        let ended = Ended { what, status: Exit::NotExecutable.code(), printed: None };
+        let status = Exit::NotExecutable.code();
+        report.unrun = Some(status);
+        self.tell(report)?;
+        let ended = Ended { what, status, printed: None };
         (self.settle)(self, ended)
     }
 
@@ -208,14 +241,16 @@ impl<T> Jobs<T> {
 
     fn reap(&mut self) -> Result<()> {
         while !self.is_idle() {
-            let Some((pid, status)) = spawn::reap()? else { break };
+            let Some((pid, how, used)) = spawn::reap()? else { break };
             self.postmen.retain(|postman| *postman != pid);
             // Others are children that the box was given.
             let Some(at) = self.running.iter().position(|job| job.pid == pid) else { continue };
             let job = self.running.remove(at);
-            let (status, printed) = self.printed(job.printed, job.collected, status);
+            let wall = job.started.elapsed();
+            let (status, printed) = self.printed(job.printed, job.collected, how.status());
             self.failed |= status != 0;
             (self.settle)(self, Ended { what: job.what, status, printed })?;
+            self.tell(Record { end: Some((how, wall, used)), ..job.record })?;
         }
         Ok(())
     }
@@ -239,6 +274,43 @@ impl<T> Jobs<T> {
         let passed = self.pass(&spool).and(whole);
         self.unwritten = self.unwritten.take().or(passed.err());
         (status, None)
+    }
+
+    /// The words of a command for a record, where they are reported.
+    fn reported(&self, record: &[u8]) -> Vec<OsString> {
+        let mut words = self.report.as_ref().map_or(Vec::new(), |_| self.command.words().to_vec());
+        if let [_, rest @ ..] = &mut words[..] {
+            // What cannot be an argument is not in it.
+            let _ = fill(rest, record);
+        }
+        words
+    }
+
+    /// Writes what is reported of a command, and heeds signals meanwhile.
+    fn tell(&mut self, record: Record) -> Result<()> {
+        let Some(report) = self.report.take() else { return Ok(()) };
+        let text = report.text(&[record]);
+        let mut bytes = text.as_bytes();
+        let outcome = loop {
+            if bytes.is_empty() {
+                break Ok(());
+            }
+            match wait::room(report.outlet().as_fd(), Patience::Forever) {
+                Ok(None) => self.take_signals()?,
+                Ok(Some(())) => {
+                    // So much can be written without waiting where there is room at all.
+                    match mailbox::put(report.outlet(), &bytes[..bytes.len().min(pipe::ATOMIC)]) {
+                        Ok(count) => bytes = &bytes[count..],
+                        Err(errno) => break Err(errno),
+                    }
+                }
+                Err(errno) => break Err(errno),
+            }
+        };
+        let written = report.written(outcome, &Limit::default());
+        self.report = Some(report).filter(|_| written.is_ok());
+        self.unwritten = self.unwritten.take().or(written.err());
+        Ok(())
     }
 
     /// Writes what one printed, and heeds signals meanwhile.

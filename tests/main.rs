@@ -25,6 +25,7 @@ mod options;
 mod output;
 mod pipe;
 mod printed;
+mod report;
 mod scarcity;
 mod sem;
 mod shm;

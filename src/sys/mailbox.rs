@@ -114,7 +114,7 @@ pub fn open_for(address: Address) -> Result<OwnedFd> {
 ///
 /// # Errors
 /// `EPIPE`: nobody reads any more.
-pub fn put(fd: &OwnedFd, bytes: &[u8]) -> Result<usize> {
+pub fn put(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
     let pipe = SigSet::from(Signal::SIGPIPE);
     let before = pipe.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
     let mut at = 0;
@@ -122,7 +122,7 @@ pub fn put(fd: &OwnedFd, bytes: &[u8]) -> Result<usize> {
         if at == bytes.len() {
             break Ok(at);
         }
-        match write(fd, &bytes[at..]) {
+        match write(&fd, &bytes[at..]) {
             Ok(written) => at += written,
             Err(Errno::EINTR) => {}
             Err(Errno::EAGAIN) => break Ok(at),

@@ -5,7 +5,6 @@
 // The kernel's structures and registers have the widths that they have; what is cast here fits.
 #![allow(clippy::cast_possible_truncation)]
 
-pub mod announce;
 pub mod caught;
 pub mod child;
 pub mod collect;
@@ -36,3 +35,4 @@ pub mod transfer;
 pub mod users;
 pub mod wait;
 pub mod watch;
+pub mod written;

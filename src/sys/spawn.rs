@@ -15,7 +15,8 @@ use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::{ForkResult, Pid, dup2_stdin, dup2_stdout, execve, fork, getpid};
 
-use super::child::{Reports, Unstarted, end_with};
+use super::child::{Change, Reports, Unstarted, Usage, changed_and_used, end_with};
+use super::process::ended::Ended;
 use super::signals::Signal;
 use super::{caught, exec, fds};
 
@@ -80,29 +81,17 @@ fn child(act: impl FnOnce(SigSet) -> c_int) -> Result<Pid> {
     }
 }
 
-/// A child that has ended: its process id and its status as a shell has it. `None` where none has; children that the box did
-/// not start can be among them.
+/// A child that has ended: its process id, how it ended and what it used. `None` where none has; children that the box did not start
+/// can be among them.
 ///
 /// # Errors
 /// `ECHILD`: there is no child.
-pub fn reap() -> Result<Option<(i32, u8)>> {
+pub fn reap() -> Result<Option<(i32, Ended, Usage)>> {
     loop {
-        let mut status = 0;
-        // SAFETY: the status lives through the call, which writes it. (nix's waitpid refuses the real-time signals.)
-        match Errno::result(unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) }) {
-            Ok(0) => return Ok(None),
-            Ok(pid) if libc::WIFEXITED(status) => {
-                return Ok(Some((pid, low(libc::WEXITSTATUS(status)))));
-            }
-            Ok(pid) if libc::WIFSIGNALED(status) => {
-                return Ok(Some((pid, low(128 + libc::WTERMSIG(status)))));
-            }
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
+        match changed_and_used()? {
+            None => return Ok(None),
+            Some((pid, Change::Ended(ended), used)) => return Ok(Some((pid, ended, used))),
+            Some((_, Change::Stopped(_), _)) => {}
         }
     }
-}
-
-const fn low(status: c_int) -> u8 {
-    status.to_le_bytes()[0]
 }

@@ -14,9 +14,11 @@ use super::pause::Pause;
 use super::peek::{Found, Peek};
 use crate::applets::{Runs, Verb};
 use crate::args::command::Command;
+use crate::args::limit::Limit;
 use crate::args::numbers::count;
 use crate::exit::{Cause, Exit};
 use crate::jobs::{Jobs, Printed};
+use crate::report::Report;
 use crate::sys::caught::Wake;
 use crate::sys::events::Events;
 use crate::sys::wait::Patience;
@@ -29,6 +31,10 @@ use crate::sys::{fds, fifo, pipe};
 ///
 /// It stays when writers have closed. Lines that it has not taken are lost when it ends and nobody else has the FIFO open. A FIFO has one
 /// server; readers that count records, too, are kept away by it.
+///
+/// --report writes a JSON object a line for each line that was taken, when its CMD has ended: record argv pid status signal wall_s user_s system_s max_rss_bytes.
+/// FILE can be /dev/fd/N, or a FIFO, whose reader is waited for before anything is taken. A symbolic link is refused. Where
+/// the report cannot be written the server takes no more and fails.
 ///
 /// SIGTERM: no more lines are taken, what runs is waited for, status 0. SIGINT and SIGHUP likewise, and then it dies by the signal. A
 /// second signal goes on to the CMDs and ends it. A CMD that fails does not; one that cannot be found ends it with 127 before
@@ -49,6 +55,9 @@ pub struct Serve {
     jobs: u16,
     #[command(flatten)]
     ending: Ending,
+    /// Write what became of each CMD to FILE
+    #[arg(long, value_name = "FILE")]
+    report: Option<OsString>,
     /// The command and its arguments, run as given
     #[arg(value_name = "CMD", last = true, required = true)]
     command: Vec<OsString>,
@@ -71,7 +80,11 @@ kill "$server"
         let command = Command::find(std::mem::take(&mut self.command))?.with_interpreter()?;
         let is_text = self.ending.byte() == b'\n';
         let command = if is_text { command.ending_records_in(b"\n") } else { command };
-        let mut jobs = Jobs::new(command, self.jobs, super::APPLET.name, |_, _| Ok(()))?;
+        let report =
+            self.report.as_deref().map(|path| Report::open(path, "record", &Limit::default()));
+        let report = report.transpose()?;
+        let jobs = Jobs::new(command, self.jobs, super::APPLET.name, |_, _| Ok(()))?;
+        let mut jobs = jobs.reporting(report);
         let outcome = self.serve(&mut jobs);
         doing("serve", &self.fifo, jobs.finish(outcome))?;
         jobs.end(false)

@@ -14,11 +14,13 @@ use super::queue::{Queue, kind, only_system_v};
 use crate::applets::{Runs, Verb};
 use crate::args::command::Command;
 use crate::args::creating::Making;
+use crate::args::limit::Limit;
 use crate::args::numbers::{count, many};
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
 use crate::jobs::{Ended, Jobs, Printed};
 use crate::output;
+use crate::report::Report;
 use crate::sys::mailbox::{self, Address};
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::Access;
@@ -39,6 +41,10 @@ use crate::target::Target;
 ///
 /// SIGTERM takes no more, lets what runs come to its end and then ends with status 0; SIGINT and SIGHUP do the same and then
 /// end the server. A second one goes on to the commands and ends the server at once.
+///
+/// --report writes a JSON object a line for each message that was taken, when its CMD has ended: record argv pid status signal wall_s user_s system_s max_rss_bytes.
+/// FILE can be /dev/fd/N, or a FIFO, whose reader is waited for before anything is taken. A symbolic link is refused. Where
+/// the report cannot be written the server takes no more and fails.
 ///
 /// With --count and --drain the status is 1 if a job failed. What callers that have gone left is not counted. With --timeout the
 /// server ends, as not in time, when no message has come and no job has run for so long. A call has a type of its own, from 2^62 on: a server with --type gets none unless that is 0, or
@@ -63,6 +69,9 @@ pub struct Serve {
     /// All that there are, until the queue is empty and no job runs
     #[arg(long, conflicts_with_all = ["count", "timeout", "nonblock"])]
     drain: bool,
+    /// Write what became of each CMD to FILE
+    #[arg(long, value_name = "FILE")]
+    report: Option<OsString>,
     #[command(flatten)]
     making: Making,
     #[command(flatten)]
@@ -100,9 +109,13 @@ impl Serve {
     fn open(&self, command: Command) -> Result<Server> {
         let why = "a POSIX queue has no types: the highest priority comes first";
         only_system_v(&self.target, self.kind.is_some(), why)?;
+        let report =
+            self.report.as_deref().map(|path| Report::open(path, "record", &Limit::default()));
+        let report = report.transpose()?;
         let queue =
             Queue::open(&self.target, Access::Read, Patience::Forever, self.making.wanted())?;
-        Ok(Server { queue, jobs: Jobs::new(command, self.jobs, "msgq", answer)? })
+        let jobs = Jobs::new(command, self.jobs, "msgq", answer)?.reporting(report);
+        Ok(Server { queue, jobs })
     }
 
     fn start(&self) -> Deadline {

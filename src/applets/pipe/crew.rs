@@ -14,11 +14,12 @@ use crate::args::command::Command;
 use crate::args::limit::{Limit, Plan};
 use crate::exit::{Cause, Exit};
 use crate::sys::child::{self, Group, Reports, Standard, Start};
+use crate::sys::fds::Outlet;
 use crate::sys::job::Job;
 use crate::sys::process::ended::Ended;
 use crate::sys::signals::{self, Arrivals, Disposition, Set, Signal, block, set_disposition};
-use crate::sys::terminal;
-use crate::sys::wait::{Patience, ready};
+use crate::sys::wait::{Patience, Want, any, ready};
+use crate::sys::{pipe, terminal};
 
 /// What the box itself does beside minding its stages, and so what signals do to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -294,6 +295,40 @@ impl Crew {
     /// Whether the time was over before all was done.
     pub const fn is_late(&self) -> bool {
         self.late
+    }
+
+    /// How long they may take.
+    pub const fn limit(&self) -> &Limit {
+        &self.limit
+    }
+
+    /// Writes to what the box passes their output on to, or reports them to. Signals are heard meanwhile; once no command runs, they
+    /// act on the box itself.
+    ///
+    /// # Errors
+    /// Those of hearing. The inner ones are those of writing; `EAGAIN`: the time is over.
+    pub fn write(&mut self, to: &Outlet, mut bytes: &[u8]) -> Result<nix::Result<()>> {
+        if !self.runs() {
+            self.rules.work = Work::Collects;
+        }
+        while !bytes.is_empty() {
+            let patience = if self.is_over() { Patience::Never } else { self.patience() };
+            let came = any(&[(to.as_fd(), Want::Room), (self.fd(), Want::Bytes)], patience)?;
+            self.go_on(came[1])?;
+            if !came[0] {
+                if self.is_over() {
+                    return Ok(Err(Errno::EAGAIN));
+                }
+                continue;
+            }
+            // So much can be written without waiting where there is room at all.
+            match to.write(&bytes[..bytes.len().min(pipe::ATOMIC)]) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(Errno::EAGAIN) => {}
+                Err(errno) => return Ok(Err(errno)),
+            }
+        }
+        Ok(Ok(()))
     }
 
     /// How the whole ends.

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use super::crew::{Crew, Rules, Work, unmade};
 use super::line::{Line, all, look_up};
 use super::lines::Lines;
+use super::report::{Reporting, ran, reported};
 use super::stage::Readers;
 use crate::applets::{Runs, Verb};
 use crate::args::command::Command;
@@ -22,7 +23,7 @@ use crate::sys::child::Standard;
 use crate::sys::events::Events;
 use crate::sys::fds::Outlet;
 use crate::sys::signals::{self, Signal};
-use crate::sys::wait::{Patience, Want, any, ready};
+use crate::sys::wait::{Patience, ready};
 use crate::sys::{fds, pipe};
 
 /// What is read at once.
@@ -38,6 +39,9 @@ const BUFFER: usize = 64 << 10;
 ///
 /// The status is that of the last command that failed, 0 if none did. Every command is looked up before any is started. When standard
 /// output is closed, the commands are ended.
+///
+/// --report writes a JSON object a line for each command: source argv pid status signal wall_s user_s system_s max_rss_bytes.
+/// FILE is as of pipe run.
 ///
 /// Signals go on to the commands as with run, and what these have printed is passed on; when none of them runs any more, a signal ends
 /// merge, as where nobody reads that. --max-time is for all of it: when it is over and the commands have ended, nothing more is waited
@@ -56,6 +60,8 @@ pub struct Merge {
     #[arg(long)]
     keep_order: bool,
     #[command(flatten)]
+    reporting: Reporting,
+    #[command(flatten)]
     limit: Limit,
 }
 
@@ -69,7 +75,11 @@ ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
     const RUNS: Runs = Runs::Command;
 
     fn run(self) -> Result<Exit> {
-        let commands = all(look_up(self.line.split(Self::NAME)?))?;
+        let words = self.line.split(Self::NAME)?;
+        let report = self.reporting.open("source", &self.limit)?;
+        let looked = look_up(words.clone());
+        reported(report.as_ref(), &looked)?;
+        let commands = all(looked)?;
         let tags = self.tags(&commands);
         let rules = Rules {
             strict: false,
@@ -79,12 +89,13 @@ ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
         };
         output::require()?;
         let mut crew = Crew::new(rules, &self.limit)?;
-        let streams = crew.launch(|crew| self.start(crew, commands, &tags))?;
-        let mut merging = match Merging::new(streams, self.keep_order, &crew) {
+        let launched = crew.launch(|crew| self.start(crew, commands, &tags));
+        let ready = launched.and_then(|streams| Merging::new(streams, self.keep_order, &crew));
+        let mut merging = match ready {
             Ok(merging) => merging,
             Err(error) => {
                 crew.end_all()?;
-                return Err(error);
+                return ran(report.as_ref(), &words, &mut crew).and(Err(error));
             }
         };
         let merged = merging.merge(&mut crew);
@@ -95,7 +106,9 @@ ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
             crew.end();
         }
         crew.mind()?;
+        let told = ran(report.as_ref(), &words, &mut crew);
         merged?;
+        told?;
         if closed && !crew.is_late() {
             signals::die(Signal::PIPE)?;
         }
@@ -306,31 +319,23 @@ impl Merging {
     }
 
     /// Writes to standard output or error. Signals are heard meanwhile.
-    fn put(&mut self, to: usize, mut bytes: &[u8], crew: &mut Crew) -> Result<()> {
-        let outlet = &self.outlets[to];
-        while !bytes.is_empty() && !self.closed[to] {
-            let patience = if crew.is_over() { Patience::Never } else { crew.patience() };
-            let came = any(&[(outlet.as_fd(), Want::Room), (crew.fd(), Want::Bytes)], patience)?;
-            crew.go_on(came[1])?;
-            if !came[0] {
-                if crew.is_over() {
-                    // No part of a later line may follow that of one that is cut off here.
-                    self.closed[to] = true;
-                    crew.miss();
-                }
-                continue;
+    fn put(&mut self, to: usize, bytes: &[u8], crew: &mut Crew) -> Result<()> {
+        if self.closed[to] {
+            return Ok(());
+        }
+        match crew.write(&self.outlets[to], bytes)? {
+            Ok(()) => {}
+            Err(Errno::EAGAIN) => {
+                // No part of a later line may follow that of one that is cut off here.
+                self.closed[to] = true;
+                crew.miss();
             }
-            // So much can be written without waiting where there is room at all.
-            match outlet.write(&bytes[..bytes.len().min(pipe::ATOMIC)]) {
-                Ok(count) => bytes = &bytes[count..],
-                Err(Errno::EAGAIN) => {}
-                Err(Errno::EPIPE) => self.closed[to] = true,
-                // Nobody could be told.
-                Err(_) if to == 1 => self.closed[1] = true,
-                Err(errno) => {
-                    return Err(Cause::plain(errno).exit(Exit::Command(1)))
-                        .context("cannot write to standard output");
-                }
+            Err(Errno::EPIPE) => self.closed[to] = true,
+            // Nobody could be told.
+            Err(_) if to == 1 => self.closed[1] = true,
+            Err(errno) => {
+                return Err(Cause::plain(errno).exit(Exit::Command(1)))
+                    .context("cannot write to standard output");
             }
         }
         Ok(())

@@ -1,6 +1,5 @@
 //! `pipe run`.
 
-use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Context, Result};
@@ -9,12 +8,13 @@ use clap::Args;
 use super::capacity::{self, Capacity};
 use super::crew::{Crew, Rules, Work, unmade};
 use super::line::{Line, all, look_up};
-use super::report::Report;
+use super::report::{Reporting, ran, reported};
 use super::stage::Readers;
 use crate::applets::{Runs, Verb};
 use crate::args::command::Command;
 use crate::args::limit::Limit;
 use crate::exit::Exit;
+use crate::report::STAGE;
 use crate::sys::child::Standard;
 use crate::sys::pipe;
 
@@ -26,7 +26,8 @@ use crate::sys::pipe;
 /// executed (126), nothing has run.
 ///
 /// --report writes a JSON object a line for each stage: stage argv pid status signal forgiven wall_s user_s system_s max_rss_bytes,
-/// null where it did not run. FILE can be /dev/fd/N.
+/// null where it did not run. FILE can be /dev/fd/N, or a FIFO, whose reader is waited for, at most --max-time. A symbolic link is
+/// refused.
 ///
 /// Where the box is in the foreground of its terminal the stages stay in its process group, so that the terminal's INT, QUIT and TSTP
 /// reach them; the box ignores INT and QUIT, and tells how they ended: where INT has ended the stage whose status counts, by INT, which
@@ -49,9 +50,8 @@ pub struct Run {
     capacity: Option<Capacity>,
     #[command(flatten)]
     limit: Limit,
-    /// Write what became of each stage to FILE
-    #[arg(long, value_name = "FILE")]
-    report: Option<OsString>,
+    #[command(flatten)]
+    reporting: Reporting,
 }
 
 impl Verb for Run {
@@ -66,12 +66,9 @@ ipcbox pipe run --shell 'exit 3' cat || echo "$?"
 
     fn run(self) -> Result<Exit> {
         let words = self.line.split(Self::NAME)?;
-        let mut report = self.report.as_deref().map(Report::open).transpose()?;
+        let report = self.reporting.open(STAGE, &self.limit)?;
         let looked = look_up(words.clone());
-        if let (Some(report), true) = (&mut report, looked.iter().any(|stage| stage.found.is_err()))
-        {
-            report.unrun(&looked)?;
-        }
+        reported(report.as_ref(), &looked)?;
         let commands = all(looked)?;
         if let (Some(capacity), true) = (self.capacity, commands.len() > 1) {
             // Before anything has run.
@@ -86,9 +83,7 @@ ipcbox pipe run --shell 'exit 3' cat || echo "$?"
         let mut crew = Crew::new(rules, &self.limit)?;
         let launched = crew.launch(|crew| self.start(crew, commands));
         let outcome = launched.and_then(|()| crew.mind());
-        if let Some(report) = &mut report {
-            report.ran(&words, &crew)?;
-        }
+        ran(report.as_ref(), &words, &mut crew)?;
         outcome?;
         crew.finish(None)
     }

@@ -1,22 +1,24 @@
 //! `pipe tee`.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use nix::errno::Errno;
 
 use super::crew::{Crew, Rules, Work, unmade};
 use super::fanout::{Consumer, Fanout};
 use super::line::{Line, all, look_up};
+use super::report::{Reporting, ran, reported};
 use super::stage::Readers;
 use crate::applets::{Runs, Verb};
 use crate::args::command::Command;
 use crate::args::limit::Limit;
-use crate::exit::{Cause, Exit};
+use crate::exit::Exit;
+use crate::report::{shown, unwritable};
 use crate::sys::child::Standard;
+use crate::sys::wait::Patience;
+use crate::sys::written::{Before, opened};
 use crate::sys::{fds, pipe, transfer};
 
 /// Copies standard input to all FILEs and commands at once, and to standard output where there is no command or -o - names it.
@@ -27,7 +29,10 @@ use crate::sys::{fds, pipe, transfer};
 ///
 /// It waits for every command, and ends with the status of the last one that failed, 0 if none did. With --fail-fast the first
 /// command that fails, and the first consumer that is left out, ends all. Every command is looked up before any is started, and
-/// every FILE opened. Up to eight consumers have pipes of 1 MiB where the user may, which makes for fewer turns.
+/// every FILE opened. A FILE that is a FIFO waits for its reader; a symbolic link is refused. Up to eight consumers have pipes of 1 MiB where the user may, which makes for fewer turns.
+///
+/// --report writes a JSON object a line for each command: consumer argv pid status signal wall_s user_s system_s max_rss_bytes.
+/// FILE is as of pipe run.
 ///
 /// INT, TERM, HUP and QUIT end the copying at once, wherever it is. Commands that run get the signal and then the end of their input;
 /// tee waits for them and ends by that signal, so that what they make of a part is not taken for the whole. The second
@@ -45,6 +50,8 @@ pub struct Tee {
     #[arg(long)]
     fail_fast: bool,
     #[command(flatten)]
+    reporting: Reporting,
+    #[command(flatten)]
     line: Line,
 }
 
@@ -58,11 +65,11 @@ seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
     const RUNS: Runs = Runs::Optionally;
 
     fn run(self) -> Result<Exit> {
-        let commands = if self.line.is_empty() {
-            Vec::new()
-        } else {
-            all(look_up(self.line.split(Self::NAME)?))?
-        };
+        let words = if self.line.is_empty() { Vec::new() } else { self.line.split(Self::NAME)? };
+        let report = self.reporting.open("consumer", &Limit::default())?;
+        let looked = look_up(words.clone());
+        reported(report.as_ref(), &looked)?;
+        let commands = all(looked)?;
         transfer::left(fds::stdin()).context("cannot read standard input")?;
         let to_stdout = commands.is_empty() || self.outputs.iter().any(|output| output == "-");
         let to_itself = to_stdout.then(standard_output).transpose()?;
@@ -75,13 +82,16 @@ seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
             work: Work::Feeds,
         };
         let mut crew = Crew::new(rules, &Limit::default())?;
-        let started = crew.launch(|crew| start(crew, commands, to_stdout))?;
-        consumers.extend(started);
-        let mut fanout = match Fanout::new(consumers, self.fail_fast) {
+        let launched = crew.launch(|crew| start(crew, commands, to_stdout));
+        let ready = launched.and_then(|started| {
+            consumers.extend(started);
+            Fanout::new(consumers, self.fail_fast)
+        });
+        let mut fanout = match ready {
             Ok(fanout) => fanout,
             Err(error) => {
                 crew.end_all()?;
-                return Err(error);
+                return ran(report.as_ref(), &words, &mut crew).and(Err(error));
             }
         };
         let copied = fanout.copy(&mut crew);
@@ -91,7 +101,9 @@ seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
             crew.end();
         }
         crew.mind()?;
+        let told = ran(report.as_ref(), &words, &mut crew);
         copied?;
+        told?;
         match crew.finish(None)? {
             Exit::Done if failed => Ok(Exit::Failed),
             exit => Ok(exit),
@@ -102,16 +114,12 @@ seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
 impl Tee {
     fn files(&self) -> Result<Vec<Consumer>> {
         let files = self.outputs.iter().filter(|output| *output != "-");
+        let before = if self.append { Before::Stays } else { Before::Goes };
         let open = |path: &OsString| {
-            let mut how = OpenOptions::new();
-            how.create(true).append(self.append).write(true).truncate(!self.append);
-            let opened: std::io::Result<File> = how.open(path);
-            let file = opened.map_err(|error| {
-                Cause::plain(Errno::from_raw(error.raw_os_error().unwrap_or_default()))
-            });
-            let name = path.display().to_string();
+            let name = shown(path);
+            let file = opened(path, before, Patience::Forever).map_err(unwritable);
             let file = file.with_context(|| format!("cannot write to {name}"))?;
-            Ok(Consumer::new(name, file.into())?)
+            Ok(Consumer::new(name, file)?)
         };
         files.map(open).collect()
     }

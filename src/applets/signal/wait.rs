@@ -14,11 +14,11 @@ use crate::args::signals::{catchable, name};
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
 use crate::output::{self, Cell, Column, Stream};
-use crate::sys::announce::opened;
 use crate::sys::fds::write_all;
 use crate::sys::process::command;
 use crate::sys::signals::{Arrival, Arrivals, CODES, Signal, block};
 use crate::sys::wait::ready;
+use crate::sys::written::{Before, opened};
 
 /// Blocks the signals, says that it is ready, and then takes them: prints the name of each, or with --json also who sent it, why,
 /// and the value that came with it. Real-time signals are queued: they come in order and none is lost. Of a standard signal that
@@ -98,7 +98,9 @@ impl Wait {
         let Some(file) = &self.ready else {
             return Ok(None);
         };
-        opened(file, deadline.patience).map(Some).or_else(|errno| self.unsaid(errno, deadline))
+        opened(file, Before::Goes, deadline.patience)
+            .map(Some)
+            .or_else(|errno| self.unsaid(errno, deadline))
     }
 
     fn announce(&self, listener: Option<OwnedFd>, deadline: &Deadline) -> Result<()> {
