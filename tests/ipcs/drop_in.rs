@@ -149,6 +149,28 @@ fn removal_says_what_util_linux_says() {
     assert_eq!(run("ipcrm"), run("ours"));
 }
 
+/// The one difference: util-linux refuses a word after an option, when it has removed what the option names.
+#[test]
+fn word_after_an_option_is_a_named_difference() {
+    let world = World::new();
+    if !has("ipcrm") || !world.is_own() {
+        return;
+    }
+    for (line, word) in [("-m 0 2", "2"), ("-q 0 -s 0 1 2", "1")] {
+        let make = "for n in 0 1 2; do ipcmk -Q; ipcmk -M 10; ipcmk -S 1; done";
+        let _fresh = World::new();
+        Call::new("/bin/sh").args(["-c", make]).ok();
+        let words = format!("unknown argument: {word}");
+        let theirs = Call::new("ipcrm").args(line.split(' ')).output();
+        let told = String::from_utf8_lossy(&theirs.stderr).into_owned();
+        assert!(!theirs.status.success() && told.contains(&words), "{told}");
+        Call::new("/bin/sh").args(["-c", "ipcrm -a"]).ok();
+        let _fresh = World::new();
+        Call::new("/bin/sh").args(["-c", make]).ok();
+        world.call(&format!("ipcrm {line}")).stdout("").ok();
+    }
+}
+
 #[test]
 fn somebody_elses_objects_are_status_5() {
     let world = World::new();

@@ -6,6 +6,7 @@ mod gather;
 mod leaks;
 mod remove;
 mod terminal;
+mod words;
 
 use crate::support::{Call, World, skip};
 

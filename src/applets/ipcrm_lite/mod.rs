@@ -7,7 +7,6 @@ mod chosen;
 mod original;
 mod victims;
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ffi::OsString;
 
@@ -62,7 +61,10 @@ pub const APPLET: Applet = Applet {
 /// included: what they name goes, whether it is in use or not. Called as ipcrm, -a is util-linux's too, and removes everything
 /// without asking. As ipcrm-lite, and with any filter, --keep, --posix, --shm, --msg or --sem, it is a filter like the others.
 ///
-/// A TARGET is looked for among all kinds; where several have that id or key, --shm, --msg or --sem before it says which. Without
+/// A bare word after -m, -q, -s, -M, -Q or -S is one more object of that kind, so that lists work: ipcrm -m 3 5 8. A number in
+/// it is an id after a small letter and a key after a capital one. util-linux refuses such a word.
+///
+/// Without such an option, a TARGET is looked for among all kinds; if several have that id or key, --shm, --msg or --sem before it says which. Without
 /// a TARGET they say of which kinds a filter chooses. POSIX objects want --posix. Neither a TARGET nor what a filter finds is removed without --force where somebody is seen to have it attached, open or
 /// held or to wait on it, nor where its mode lets others use it and not all of them can be looked at; what its mode leaves to its
 /// owner alone goes, though root may use it out of the owner's sight. What was changed since it
@@ -165,6 +167,12 @@ impl Remove {
         let as_original = as_ipcrm && !is_narrowed && !self.posix && self.victims.kinds.is_empty();
         let original_all = all.as_ref().filter(|_| as_original);
         let (is_old_form, words) = self.words()?;
+        if original_all.is_some() && words.iter().any(|word| matches!(word, Word::Target(..))) {
+            bail!(
+                Cause::new(Exit::Usage, "-a removes all objects; it takes no TARGET")
+                    .hint("-a takes shm, msg or sem, or nothing")
+            );
+        }
         if words.is_empty() && all.is_none() && !self.filters.choose() {
             if as_original {
                 return Ok(Exit::Done);
@@ -214,26 +222,54 @@ impl Remove {
         each([each(failed, Err), named, originals, removed], |outcome| outcome.map(drop))
     }
 
-    /// What is named; in the old form (`shm 5 6`), which is told too, by ids.
+    /// Returns the words, and whether they are in the old form (`shm 5 6`), in which all are ids of one kind.
     fn words(&self) -> Result<(bool, Vec<Word>)> {
-        let texts = self.victims.words.iter().map(|word| match word {
-            Word::Target(None, text) => Some(text.to_string_lossy()),
+        let words = &self.victims.words;
+        let keyword = words.split_first().and_then(|(first, rest)| match first {
+            Word::Target(None, text) => {
+                Some((KINDS.into_iter().find(|kind| text.as_os_str() == kind.word())?, rest))
+            }
             _ => None,
         });
-        let texts: Vec<Cow<str>> = texts.collect::<Option<_>>().unwrap_or_default();
-        let kind = |first: &Cow<str>| KINDS.into_iter().find(|kind| kind.word() == first);
-        match texts.split_first().map(|(first, ids)| (kind(first), ids)) {
-            Some((Some(kind), [])) => bail!(
-                Cause::new(Exit::Usage, "not enough arguments").hint(format!(
-                    "ids come after {0}; a TARGET of this name wants --shm, --msg or --sem before it",
-                    kind.word()
-                ))
-            ),
-            Some((Some(kind), ids)) => {
-                Ok((true, ids.iter().map(|id| Word::Id(kind, id.to_string())).collect()))
-            }
-            _ => Ok((false, self.victims.words.clone())),
+        let Some((kind, ids)) = keyword else {
+            self.check_kinds()?;
+            return Ok((false, words.clone()));
+        };
+        let word = kind.word();
+        let hint = format!(
+            "ids come after {word}; a TARGET of this name wants --shm, --msg or --sem before it"
+        );
+        if ids.is_empty() {
+            bail!(Cause::new(Exit::Usage, "not enough arguments").hint(hint));
         }
+        let id = |id: &Word| match id {
+            Word::Target(None, text) => Ok(Word::Id(kind, text.to_string_lossy().into_owned())),
+            _ => bail!(
+                Cause::new(Exit::Usage, format!("no option names objects after '{word}'"))
+                    .hint(hint.clone())
+            ),
+        };
+        Ok((true, ids.iter().map(id).collect::<Result<_>>()?))
+    }
+
+    /// Refuses a number of no certain kind beside options that name kinds: it could be the id of any.
+    fn check_kinds(&self) -> Result<()> {
+        let words = &self.victims.words;
+        let is_by_letter = words.iter().any(|word| !matches!(word, Word::Target(..)));
+        let number = words.iter().find_map(|word| match word {
+            Word::Target(None, text) => text.to_str()?.parse::<i64>().ok(),
+            _ => None,
+        });
+        if let (true, Some(number)) = (is_by_letter, number) {
+            bail!(
+                Cause::new(
+                    Exit::Usage,
+                    format!("'{number}' has no option before it that names its kind")
+                )
+                .hint("-m, -q or -s before it says which")
+            );
+        }
+        Ok(())
     }
 
     /// The object that a TARGET names.

@@ -14,8 +14,31 @@ pub enum Word {
     Id(Kind, String),
     /// `-M KEY`, `-Q KEY`, `-S KEY`.
     Key(Kind, String),
-    /// A TARGET, of this kind where `--shm`, `--msg` or `--sem` stands before it.
+    /// A TARGET, of the kind that the last option before it names.
     Target(Option<Kind>, OsString),
+}
+
+/// How an option reads the bare words after it.
+#[derive(Clone, Copy)]
+enum Reads {
+    Ids(Kind),
+    Keys(Kind),
+    Targets(Kind),
+}
+
+impl Reads {
+    /// The word as one more object of the option's kind, never of another. A number is what the option's own value is.
+    fn word(self, text: &OsString) -> Word {
+        let number =
+            text.to_str().filter(|text| text.starts_with(|c: char| c == '-' || c.is_ascii_digit()));
+        match (self, number) {
+            (Self::Ids(kind), Some(number)) => Word::Id(kind, number.to_owned()),
+            (Self::Keys(kind), Some(number)) => Word::Key(kind, number.to_owned()),
+            (Self::Ids(kind) | Self::Keys(kind) | Self::Targets(kind), _) => {
+                Word::Target(Some(kind), text.clone())
+            }
+        }
+    }
 }
 
 /// All of them, and the kinds that options choose.
@@ -86,29 +109,34 @@ impl FromArgMatches for Victims {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
         let places = |name: &str| matches.indices_of(name).into_iter().flatten();
         let texts = |name: &str| matches.get_many::<String>(name).into_iter().flatten().cloned();
-        let kinds: Vec<(usize, Kind)> =
-            KINDS.iter().flat_map(|(name, kind, _)| places(name).map(|at| (at, *kind))).collect();
-        let before = |place: usize| {
-            let before = kinds.iter().filter(|(at, _)| *at < place).max_by_key(|(at, _)| *at);
-            before.map(|(_, kind)| *kind)
-        };
         let mut words: Vec<(usize, Word)> = Vec::new();
+        let mut options: Vec<(usize, Reads)> = Vec::new();
         for (name, _, kind, _) in IDS {
             words.extend(places(name).zip(texts(name).map(|text| Word::Id(kind, text))));
+            options.extend(places(name).map(|at| (at, Reads::Ids(kind))));
         }
         for (name, _, kind, _) in KEYS {
             words.extend(places(name).zip(texts(name).map(|text| Word::Key(kind, text))));
+            options.extend(places(name).map(|at| (at, Reads::Keys(kind))));
+        }
+        for (name, kind, _) in KINDS {
+            options.extend(places(name).map(|at| (at, Reads::Targets(kind))));
         }
         let targets = matches.get_many::<OsString>(TARGETS).into_iter().flatten();
-        words.extend(
-            places(TARGETS)
-                .zip(targets)
-                .map(|(at, text)| (at, Word::Target(before(at), text.clone()))),
-        );
+        words.extend(places(TARGETS).zip(targets).map(|(at, text)| {
+            let before = options.iter().filter(|(option, _)| *option < at);
+            let reads = before.max_by_key(|(option, _)| *option);
+            let word =
+                reads.map_or_else(|| Word::Target(None, text.clone()), |(_, it)| it.word(text));
+            (at, word)
+        }));
         words.sort_unstable_by_key(|(at, _)| *at);
         self.words = words.into_iter().map(|(_, word)| word).collect();
-        self.kinds = kinds.into_iter().map(|(_, kind)| kind).collect();
-        self.kinds.dedup();
+        let kinds = options.into_iter().filter_map(|(_, reads)| match reads {
+            Reads::Targets(kind) => Some(kind),
+            Reads::Ids(_) | Reads::Keys(_) => None,
+        });
+        self.kinds = kinds.collect();
         Ok(())
     }
 }

@@ -1,0 +1,119 @@
+//! `ipcrm` and `ipcrm-lite`: of which kind a word is, by the options before it.
+
+use crate::support::{Call, World, skip};
+
+/// The names it is called by, and the word that then stands for the applet.
+const NAMES: [(&str, &str); 3] = [("ipcrm", ""), ("ipcbox", "ipcrm "), ("ipcrm-lite", "")];
+
+/// Three segments, three queues and three sets, with the ids 0 to 2 and the keys 0x10 to 0x12; none without a namespace of its own.
+fn three_of_each() -> Option<World> {
+    let world = World::new();
+    if !world.is_own() {
+        skip("it needs an IPC namespace of its own");
+        return None;
+    }
+    let make = "for n in 0 1 2; do
+        ipcbox shm create 0x1$n --size 9; ipcbox msgq create 0x1$n; ipcbox sem create 0x1$n; done";
+    world.shell(make).ok();
+    Some(world)
+}
+
+fn call(world: &World, (name, word): (&str, &str), line: &str) -> Call {
+    world.call(&format!("{word}{line}")).called(name)
+}
+
+/// What is there, such as `msg 0,shm 2`.
+fn left(world: &World) -> String {
+    let left = world.call("ipcs-lite --columns kind,id --no-header").ok();
+    let words = left.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    words.collect::<Vec<_>>().join(",")
+}
+
+const SHMS: &str = "shm 0,shm 1,shm 2";
+const MSGS: &str = "msg 0,msg 1,msg 2";
+const SEMS: &str = "sem 0,sem 1,sem 2";
+
+#[test]
+fn word_after_an_option_is_of_its_kind() {
+    for name in NAMES {
+        for (line, gone) in [
+            ("-m 0 2", [("shm", 0), ("shm", 2)].as_slice()),
+            ("-m 0 2 1", &[("shm", 0), ("shm", 1), ("shm", 2)]),
+            ("-q 0 2", &[("msg", 0), ("msg", 2)]),
+            ("-s 0 2", &[("sem", 0), ("sem", 2)]),
+            ("-M 0x10 0x12", &[("shm", 0), ("shm", 2)]),
+            ("-Q 0x10 18", &[("msg", 0), ("msg", 2)]),
+            ("-S 020 022", &[("sem", 0), ("sem", 2)]),
+            ("--shmem-id 0 2", &[("shm", 0), ("shm", 2)]),
+            ("--queue-id=0 2", &[("msg", 0), ("msg", 2)]),
+            ("--semaphore-key 0x10 0x12", &[("sem", 0), ("sem", 2)]),
+            (
+                "-v -m 0 2 -q 1 -s 2 -- 0",
+                &[("shm", 0), ("shm", 2), ("msg", 1), ("sem", 0), ("sem", 2)],
+            ),
+            ("-m 0 --sem 1 -q 1 2", &[("shm", 0), ("sem", 1), ("msg", 1), ("msg", 2)]),
+            ("--sem 1 -m 1 2", &[("sem", 1), ("shm", 1), ("shm", 2)]),
+        ] {
+            let Some(world) = three_of_each() else { return };
+            call(&world, name, line).ok();
+            let all = format!("{MSGS},{SHMS},{SEMS}");
+            let is_gone = |one: &str| gone.iter().any(|(kind, id)| *one == format!("{kind} {id}"));
+            let expected: Vec<&str> = all.split(',').filter(|one| !is_gone(one)).collect();
+            assert_eq!(left(&world), expected.join(","), "{name:?} {line}");
+        }
+    }
+}
+
+#[test]
+fn word_of_another_kind_is_missing() {
+    for name in NAMES {
+        let Some(world) = three_of_each() else { return };
+        world.call("ipcrm -m 2").ok();
+        let others = format!("{MSGS},shm 1,{SEMS}");
+        call(&world, name, "-m 0 2").fails(3, "invalid id (2)");
+        assert_eq!(left(&world), others, "{name:?}");
+        call(&world, name, "-M 0x10 0x12").output();
+        assert_eq!(left(&world), others, "{name:?}");
+        world.call("msgq create @jobs").ok();
+        // A name is one of that kind, too.
+        call(&world, name, &format!("-M 0x10 {}", world.name("jobs"))).output();
+        call(&world, name, &format!("-s 1 {}", world.name("jobs"))).output();
+        assert_eq!(left(&world), "msg 0,msg 1,msg 2,msg 3,shm 1,sem 0,sem 2", "{name:?}");
+    }
+}
+
+#[test]
+fn list_from_xargs_stays_in_its_kind() {
+    let Some(world) = three_of_each() else { return };
+    world.shell("ipcs -m | awk '$2 ~ /^[0-9]+$/ { print $2 }' | xargs ipcbox ipcrm -m").ok();
+    assert_eq!(left(&world), format!("{MSGS},{SEMS}"));
+}
+
+#[test]
+fn number_of_no_certain_kind_is_refused() {
+    for name in NAMES {
+        let Some(world) = three_of_each() else { return };
+        for (line, words) in [
+            ("2 -m 0", "'2' has no option before it that names its kind"),
+            ("shm 0 -q 1", "no option names objects after 'shm'"),
+            ("shm 0 -q 1 2", "no option names objects after 'shm'"),
+            ("-m 0 0x10", "failed to parse argument: '0x10'"),
+            ("-M 0x10 0", "illegal key (0)"),
+            ("-a 2", "unknown argument: 2"),
+            ("-m 0 2 /x", "--posix removes these too"),
+        ] {
+            call(&world, name, line).fails(2, words);
+        }
+        assert_eq!(left(&world), format!("{MSGS},{SHMS},{SEMS}"), "{name:?}");
+    }
+}
+
+/// util-linux removes all, and refuses the word afterwards.
+#[test]
+fn word_beside_all_is_refused() {
+    let Some(world) = three_of_each() else { return };
+    for line in ["-a shm 2", "-ashm 2", "--all=shm 0x12", "-v -a -- 2"] {
+        world.call(&format!("ipcrm {line}")).fails(2, "it takes no TARGET");
+    }
+    assert_eq!(left(&world), format!("{MSGS},{SHMS},{SEMS}"));
+}
