@@ -25,7 +25,6 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "sys/signals.rs",
     "sys/signals/arrivals.rs",
     "sys/spawn.rs",
-    "sys/sysv/mod.rs",
     "sys/sysv/msg.rs",
     "sys/sysv/sem/mod.rs",
     "sys/sysv/shm.rs",

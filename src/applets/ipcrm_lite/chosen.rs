@@ -126,7 +126,8 @@ fn in_the_way(evidence: &Evidence, object: &Object) -> Option<String> {
     Some(format!("it is in use: {}", people.join(", ")))
 }
 
-fn may_remove(object: &Object) -> bool {
+/// Whether the caller has an owner's rights to the object.
+pub(super) fn may_remove(object: &Object) -> bool {
     let user = geteuid();
     user.is_root() || object.is_of(user.as_raw())
 }

@@ -3,10 +3,11 @@
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 
+use super::chosen::may_remove;
 use crate::exit::{Cause, Exit, each};
 use crate::inventory::{Object, find};
 use crate::output;
-use crate::sys::sysv::{Key, Kind, msg, remove_all, sem, shm};
+use crate::sys::sysv::{Key, Kind, is_hidden, msg, remove_all, sem, shm};
 
 /// What an option names.
 #[derive(Debug, Clone, Copy)]
@@ -85,10 +86,14 @@ impl Original {
         }
     }
 
-    /// `-a`: every object of these kinds; what somebody else removes meanwhile is gone too.
+    /// `-a`: every object of these kinds but those that the caller may neither remove nor read, as there. What another process
+    /// removes first counts as removed.
     pub fn all(&mut self, kinds: &[Kind]) -> Result<Exit> {
         if let Some(found) = &mut self.found {
-            found.extend(find::all(kinds, false)?.0);
+            let is_hidden = |object: &Object| {
+                object.id().is_some_and(|id| is_hidden(object.kind(), id)) && !may_remove(object)
+            };
+            found.extend(find::all(kinds, false)?.0.into_iter().filter(|it| !is_hidden(it)));
             return Ok(Exit::Done);
         }
         let wanted = [Kind::Shm, Kind::Sem, Kind::Msg].into_iter();

@@ -1,5 +1,4 @@
 //! System V IPC: what its three kinds of object share.
-#![allow(unsafe_code)]
 
 pub mod msg;
 pub mod sem;
@@ -9,7 +8,6 @@ use std::ffi::c_int;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Error, Result as IoResult};
 use std::iter::from_fn;
-use std::mem::zeroed;
 use std::path::Path;
 use std::str::{FromStr, SplitAsciiWhitespace};
 
@@ -179,22 +177,23 @@ impl Kind {
 /// Objects that were to be removed, by their ids, and what came of each.
 pub type Removals = Box<dyn Iterator<Item = (c_int, Result<()>)>>;
 
-/// Removes every object of a kind, each as the iterator comes to it.
+/// Removes every object of a kind, each as the iterator comes to it. What the caller may neither remove nor read is passed over.
 pub fn remove_all(kind: Kind) -> Result<Removals> {
     Ok(match kind {
-        Kind::Msg => {
-            Box::new(removals(msg::highest()?, msg::id_at, |id| msg::Queue::from_id(id).remove()))
-        }
-        Kind::Sem => {
-            Box::new(removals(sem::highest()?, sem::id_at, |id| sem::Set::from_id(id).remove()))
-        }
-        Kind::Shm => {
-            Box::new(removals(shm::highest()?, shm::id_at, |id| shm::Segment::from_id(id).remove()))
-        }
+        Kind::Msg => Box::new(removals(kind, msg::highest()?, msg::id_at, |id| {
+            msg::Queue::from_id(id).remove()
+        })),
+        Kind::Sem => Box::new(removals(kind, sem::highest()?, sem::id_at, |id| {
+            sem::Set::from_id(id).remove()
+        })),
+        Kind::Shm => Box::new(removals(kind, shm::highest()?, shm::id_at, |id| {
+            shm::Segment::from_id(id).remove()
+        })),
     })
 }
 
 fn removals(
+    kind: Kind,
     highest: c_int,
     id_at: fn(c_int) -> Result<c_int>,
     remove: fn(c_int) -> Result<()>,
@@ -204,41 +203,37 @@ fn removals(
     let mut likely = -1;
     (0..=highest).filter_map(move |index| {
         likely += 1;
-        match remove(likely) {
-            Err(Errno::EINVAL) => {
-                likely = id_at(index).ok()?;
-                Some((likely, remove(likely)))
-            }
-            outcome => Some((likely, outcome)),
+        let mut removed = remove(likely);
+        if removed == Err(Errno::EINVAL) {
+            likely = id_at(index).ok()?;
+            removed = remove(likely);
         }
+        let is_passed_over = removed == Err(Errno::EPERM) && is_hidden(kind, likely);
+        (!is_passed_over).then_some((likely, removed))
     })
 }
 
-/// The kinds that have an object with this id, as far as the kernel tells: one that may not be read is told too.
+/// Looks at the object with this id as a caller without privilege can: `EACCES` if it may not read it.
+fn look(kind: Kind, id: c_int) -> Result<()> {
+    match kind {
+        Kind::Msg => msg::stat(id, libc::IPC_STAT).map(drop),
+        Kind::Sem => sem::stat(id, libc::IPC_STAT).map(drop),
+        Kind::Shm => shm::stat(id, libc::IPC_STAT).map(drop),
+    }
+}
+
+/// Whether there is an object with this id that the caller may not read.
+#[must_use]
+pub fn is_hidden(kind: Kind, id: c_int) -> bool {
+    look(kind, id) == Err(Errno::EACCES)
+}
+
+/// The kinds that have an object with this id, including one that the caller may not read.
 #[must_use]
 pub fn kinds_of(id: i32) -> Vec<Kind> {
     let is_there =
-        |answer: c_int| matches!(Errno::result(answer), Ok(_) | Err(Errno::EACCES | Errno::EPERM));
-    // SAFETY: plain C structures of integers, for which all zeros is a value.
-    let mut queue: libc::msqid_ds = unsafe { zeroed() };
-    // SAFETY: as above.
-    let mut segment: libc::shmid_ds = unsafe { zeroed() };
-    let found = [
-        // SAFETY: IPC_STAT writes one msqid_ds, which is there.
-        (Kind::Msg, unsafe { libc::msgctl(id, libc::IPC_STAT, &raw mut queue) }),
-        // SAFETY: IPC_STAT writes one shmid_ds, which is there.
-        (Kind::Shm, unsafe { libc::shmctl(id, libc::IPC_STAT, &raw mut segment) }),
-    ];
-    let sem = is_there_as_set(id).then_some(Kind::Sem);
-    found
-        .into_iter()
-        .filter_map(|(kind, answer)| is_there(answer).then_some(kind))
-        .chain(sem)
-        .collect()
-}
-
-fn is_there_as_set(id: i32) -> bool {
-    matches!(sem::Set::from_id(id).stat(), Ok(_) | Err(Errno::EACCES | Errno::EPERM))
+        |kind: &Kind| matches!(look(*kind, id), Ok(()) | Err(Errno::EACCES | Errno::EPERM));
+    [Kind::Msg, Kind::Shm, Kind::Sem].into_iter().filter(is_there).collect()
 }
 
 /// Has `read` read lines of any words: none may make it panic.

@@ -158,7 +158,8 @@ fn stat_any(id: c_int) -> Option<Stat> {
     stats.into_iter().find(|stat| stat.id == id)
 }
 
-fn stat(id_or_index: c_int, command: c_int) -> Result<Stat> {
+/// The data of the queue with this id, `IPC_STAT`, or with this index in the kernel's table.
+pub(super) fn stat(id_or_index: c_int, command: c_int) -> Result<Stat> {
     // SAFETY: a C structure of integers, for which all zeros is a value.
     let mut raw: libc::msqid_ds = unsafe { zeroed() };
     // SAFETY: IPC_STAT and MSG_STAT_ANY write one msqid_ds, which is there.

@@ -132,7 +132,8 @@ fn line(words: &mut Words) -> Option<Stat> {
     Some(Stat { id, perm, len, op_time: words.number()?, change_time: words.number()? })
 }
 
-fn stat(id_or_index: c_int, command: c_int) -> Result<Stat> {
+/// The data of the set with this id, `IPC_STAT`, or with this index in the kernel's table.
+pub(super) fn stat(id_or_index: c_int, command: c_int) -> Result<Stat> {
     // SAFETY: a C structure of integers, for which all zeros is a value.
     let mut raw: libc::semid_ds = unsafe { zeroed() };
     // SAFETY: IPC_STAT and SEM_STAT_ANY write one semid_ds, which is there.
