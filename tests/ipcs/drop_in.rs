@@ -1,7 +1,7 @@
 //! What util-linux's `ipcs` and `ipcrm` print, to the byte.
 
 use super::{beside_objects, has};
-use crate::support::{Call, World};
+use crate::support::{BINARY, Call, World, skip};
 
 /// Compares both for every kind and every output option; prints what differs.
 const COMPARE: &str = r#"
@@ -57,6 +57,47 @@ fn times_are_those_of_the_users_time_zone() {
         world.shell("true").ok();
         let Some(call) = beside_objects(&world, script) else { return };
         call.env("TZ", zone).stdout("7\n").ok();
+    }
+}
+
+/// A chroot or a container may have no `/proc`.
+#[test]
+fn every_table_needs_no_proc() {
+    let world = World::new();
+    if !has("ipcs") || !world.is_own() {
+        return;
+    }
+    let script = format!(
+        r#"mount -t tmpfs none /proc || exit 7
+        ipcmk -M 9; ipcmk -Q; ipcmk -S 1
+        for o in '' -a -t -p -c -u -l -b --human '-l -b' '-l --human' '-m -i 0' '-q -i 0' '-s -i 0'; do
+            ipcs $o >theirs; {BINARY} ipcs $o >ours 2>&1 || echo "fails: $o"; diff theirs ours
+        done
+        for o in '-l --json' '-l -P --json' '-u --json'; do
+            {BINARY} ipcs-lite $o | grep -c max_segments.:4096
+        done"#
+    );
+    let output = Call::new("unshare").args(["-m", "sh", "-c", &script]).dir(world.dir()).output();
+    if output.status.code() == Some(7) {
+        return skip("it needs the right to mount");
+    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let found: Vec<&str> = text.lines().filter(|line| !line.contains(" id: ")).collect();
+    assert_eq!(found, ["1", "1", "0"], "{text}");
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Where the kernel answers nothing, the message names what could not be read.
+#[test]
+fn refused_limits_are_named() {
+    let world = World::new();
+    for (kind, call) in [("-m", "shmctl"), ("-q", "msgctl"), ("-s", "semctl")] {
+        for options in ["-l", "-u", "-l -J", "-u -J"] {
+            let Some(traced) = world.injected(&format!("{call}:error=EPERM")) else { return };
+            let line = format!("ipcs-lite {options} {kind}");
+            let words = "cannot read the limits of";
+            traced.args(line.split(' ')).fails(5, words);
+        }
     }
 }
 
@@ -179,9 +220,37 @@ fn somebody_elses_objects_are_status_5() {
     let as_stranger = |line: &str| world.call(line).user(uid);
     as_stranger("ipcrm -q 0").fails(5, "permission denied for id (0)");
     as_stranger("ipcrm-lite --msg 0").fails(5, "cannot remove 0: it belongs to root");
-    let all = as_stranger("ipcrm -a").output();
-    assert_eq!(all.status.code(), Some(5));
-    assert_eq!(String::from_utf8_lossy(&all.stderr).lines().count(), 3);
+    // What the caller may read is refused; what it may not read is passed over, as by util-linux.
+    world.shell("ipcmk -Q -p 600; ipcmk -M 10 -p 600; ipcmk -S 1 -p 600").ok();
+    for line in ["-a", "-v -a", "-ashm", "-amsg -v", "--all=sem"] {
+        let theirs = world.program("/usr/bin/env").args(["ipcrm"]).args(line.split(' ')).user(uid);
+        let (theirs, ours) = (theirs.output(), as_stranger(&format!("ipcrm {line}")).output());
+        assert_eq!((theirs.status.code(), ours.status.code()), (Some(1), Some(5)), "{line}");
+        assert_eq!(theirs.stdout, ours.stdout, "{line}");
+        assert_eq!(theirs.stderr, ours.stderr, "{line}");
+    }
     world.call("ipcrm -a").stdout("").ok();
     world.call("ipcs-lite -J").stdout("").ok();
+}
+
+#[test]
+fn private_objects_of_others_are_passed_over() {
+    let world = World::new();
+    let (Some(uid), true) = (world.stranger(), world.is_own()) else { return };
+    let as_stranger = |line: &str| world.call(line).user(uid);
+    world
+        .shell("for n in 1 2; do ipcmk -Q -p 600; ipcmk -M 10 -p 600; ipcmk -S 1 -p 600; done")
+        .ok();
+    let others = world.call("ipcs-lite -J").ok();
+    for line in ["-a", "-ashm", "-amsg", "--all=sem", "-v -a", "-a --dry-run", "-asem -J"] {
+        as_stranger(&format!("ipcrm {line}")).stdout("").ok();
+    }
+    // Its own go, also those whose mode keeps the owner from reading them.
+    for line in ["-Q -p 0", "-M 9 -p 0", "-S 1 -p 0"] {
+        world.program("ipcmk").args(line.split(' ')).user(uid).ok();
+    }
+    assert_eq!(as_stranger("ipcrm -a --dry-run -J").ok().lines().count(), 3);
+    as_stranger("ipcrm -a").stdout("").ok();
+    assert_eq!(world.call("ipcs-lite -J").ok(), others);
+    as_stranger("ipcrm -q 0").fails(5, "permission denied for id (0)");
 }

@@ -32,8 +32,12 @@ fn wide(count: usize) -> u64 {
 
 /// The text of a kind, as util-linux's `ipcs` has it.
 pub fn text(kind: Kind, table: Table, unit: Unit) -> Result<String> {
-    let told = if table == Table::Limits { limits(kind, unit) } else { summary(kind, unit) };
-    told.with_context(|| format!("cannot tell the limits of {}s", kind.name()))
+    let text = if table == Table::Limits { limits(kind, unit) } else { summary(kind, unit) };
+    text.with_context(|| unknown(kind))
+}
+
+fn unknown(kind: Kind) -> String {
+    format!("cannot read the limits of {}s", kind.name())
 }
 
 fn limits(kind: Kind, unit: Unit) -> Result<String> {
@@ -126,7 +130,8 @@ pub fn figures(kinds: &[Kind], table: Table, posix: bool) -> Result<Vec<Figures>
     let mut found = Vec::new();
     for kind in kinds {
         let values =
-            if table == Table::Limits { limit_figures(*kind)? } else { used_figures(*kind)? };
+            if table == Table::Limits { limit_figures(*kind) } else { used_figures(*kind) };
+        let values = values.with_context(|| unknown(*kind))?;
         found.push(Figures { kind: *kind, family: "sysv", values });
         if posix {
             let values = posix_figures(*kind, table)?;

@@ -2,8 +2,6 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
-use std::fs;
-use std::io::Result as IoResult;
 use std::mem::zeroed;
 
 use nix::Result;
@@ -104,7 +102,8 @@ pub(super) fn id_at(index: c_int) -> Result<c_int> {
     stat(index, SHM_STAT_ANY).map(|stat| stat.id)
 }
 
-fn stat(id_or_index: c_int, command: c_int) -> Result<Stat> {
+/// The data of the segment with this id, `IPC_STAT`, or with this index in the kernel's table.
+pub(super) fn stat(id_or_index: c_int, command: c_int) -> Result<Stat> {
     // SAFETY: a C structure of integers, for which all zeros is a value.
     let mut raw: libc::shmid_ds = unsafe { zeroed() };
     // SAFETY: IPC_STAT and SHM_STAT_ANY write one shmid_ds, which is there.
@@ -205,16 +204,25 @@ pub struct Limits {
     pub segments: u64,
 }
 
-/// The limits of this IPC namespace.
-///
-/// # Errors
-/// Those of reading `/proc/sys/kernel`, and of what is no number there.
-pub fn limits() -> IoResult<Limits> {
-    let limit = |name: &str| {
-        let text = fs::read_to_string(format!("/proc/sys/kernel/{name}"))?;
-        text.trim().parse().map_err(std::io::Error::other)
-    };
-    Ok(Limits { size: limit("shmmax")?, pages: limit("shmall")?, segments: limit("shmmni")? })
+/// `struct shminfo` of shmctl(2), which the libc crate does not have.
+#[repr(C)]
+struct ShmLimits {
+    size: libc::c_ulong,
+    least_size: libc::c_ulong,
+    segments: libc::c_ulong,
+    per_process: libc::c_ulong,
+    pages: libc::c_ulong,
+    unused: [libc::c_ulong; 4],
+}
+
+/// The limits of this IPC namespace, `IPC_INFO`, which needs no `/proc`.
+pub fn limits() -> Result<Limits> {
+    // SAFETY: a C structure of integers, for which all zeros is a value.
+    let mut info: ShmLimits = unsafe { zeroed() };
+    let at = (&raw mut info).cast();
+    // SAFETY: IPC_INFO writes one shminfo, which is there; the id is ignored.
+    Errno::result(unsafe { libc::shmctl(0, libc::IPC_INFO, at) })?;
+    Ok(Limits { size: info.size, pages: info.pages, segments: info.segments })
 }
 
 /// A segment, by its id. It can go at any time while it is not attached; calls then fail with `EINVAL` or `EIDRM`.
