@@ -14,6 +14,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "sys/futex.rs",
     "sys/holder.rs",
     "sys/init.rs",
+    "sys/local.rs",
     "sys/mailbox.rs",
     "sys/mapping.rs",
     "sys/pipe.rs",

@@ -6,7 +6,6 @@
 mod cell;
 mod data;
 mod help;
-mod local;
 mod names;
 
 use std::os::fd::BorrowedFd;
@@ -20,7 +19,6 @@ use crate::exit::Cause;
 use crate::sys::fds;
 pub use cell::{Cell, visible};
 pub use data::json_data;
-pub use local::ctime;
 pub use names::Names;
 
 /// One column of a kind of record.

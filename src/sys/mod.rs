@@ -17,6 +17,7 @@ pub mod holder;
 pub mod in_use;
 pub mod init;
 pub mod job;
+pub mod local;
 pub mod mailbox;
 pub mod mapping;
 pub mod memfd;

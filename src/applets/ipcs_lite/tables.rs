@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::inventory::Object;
-use crate::output::{Names, ctime};
+use crate::output::Names;
+use crate::sys::local::ctime;
 use crate::sys::sysv::{Kind, msg, sem, shm};
 
 use super::size::human;
