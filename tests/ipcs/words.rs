@@ -18,8 +18,8 @@ fn three_of_each() -> Option<World> {
     Some(world)
 }
 
-fn call(world: &World, (name, word): (&str, &str), line: &str) -> Call {
-    world.call(&format!("{word}{line}")).called(name)
+fn call(world: &World, (name, applet): (&str, &str), line: &str) -> Call {
+    world.call(&format!("{applet}{line}")).called(name)
 }
 
 /// What is there, such as `msg 0,shm 2`.
