@@ -167,6 +167,17 @@ fn another_processs_namespace_can_be_looked_at() {
     if let Some(uid) = world.stranger() {
         world.call(&of).user(uid).fails(5, "CAP_SYS_ADMIN");
     }
+    // Older seccomp profiles refuse pidfd_open; /proc leads there too.
+    for errno in ["EPERM", "ENOSYS"] {
+        let injected = |line: &str| {
+            let call = world.injected(&format!("pidfd_open:error={errno}"))?;
+            Some(call.args(line.split(' ')))
+        };
+        let Some(call) = injected(&of) else { return };
+        call.stdout("msg  0\n").ok();
+        let Some(call) = injected("ipcs-lite --of 2147483647") else { return };
+        call.fails(3, "no such process");
+    }
 }
 
 #[test]
