@@ -155,7 +155,8 @@ fn with_dashes(called: &str, words: &[String], first: &str) -> String {
 }
 
 /// A word as a shell reads it back.
-fn quote(word: &str) -> String {
+#[must_use]
+pub fn quote(word: &str) -> String {
     let is_safe = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
     if !word.is_empty() && word.chars().all(is_safe) {
         return word.to_owned();

@@ -198,33 +198,53 @@ impl Evidence {
         !self.uses.unseen.iter().any(may)
     }
 
-    /// Whether it is proved that nobody is left who would use the object or remove it.
+    /// Whether no process is left that would use the object or remove it: proved, refuted, or neither.
     ///
-    /// That is a segment that nobody attaches and that completes no other object, whose creator and last user are gone, and an empty queue on which nobody is
-    /// blocked, whose last sender and last receiver are gone. A set, a queue with messages and every POSIX object are made to
-    /// outlive processes: never.
+    /// It is proved of a segment that no process attaches and that completes no other object, whose creator and last user are gone, and
+    /// of an empty queue on which no process is blocked, whose last sender and last receiver are gone. A set, a queue with messages
+    /// and every POSIX object are made to outlive processes: never.
     #[must_use]
-    pub fn is_orphaned(&self, object: &Object) -> bool {
+    pub fn is_orphaned(&self, object: &Object) -> Option<bool> {
         let last = object.last_time();
-        let gone = |pid: i32| pid != 0 && self.is_gone(pid, last);
-        // Where nobody did it, nobody has to be gone; else a 0 is a process of another pid namespace.
-        let over = |pid: i32, never: bool| never && pid == 0 || gone(pid);
-        match object {
+        // A 0 is a process of another pid namespace.
+        let gone = |pid: i32| (pid != 0).then(|| self.is_gone(pid, last));
+        // If no process ever did it, none has to be gone.
+        let over = |pid: i32, never: bool| if never && pid == 0 { Some(true) } else { gone(pid) };
+        let needed = match object {
             Object::Segment(stat) => {
                 let unattached = stat.attach_time == 0 && stat.detach_time == 0;
-                stat.attached == 0
-                    && !self.journals.contains(&stat.perm.key)
-                    && gone(stat.creator_pid)
-                    && over(stat.last_pid, unattached)
+                let is_left = stat.attached == 0 && !self.journals.contains(&stat.perm.key);
+                vec![Some(is_left), gone(stat.creator_pid), over(stat.last_pid, unattached)]
             }
             Object::Queue(stat) => {
-                stat.messages == 0
-                    && (gone(stat.last_send_pid) || gone(stat.last_receive_pid))
-                    && over(stat.last_send_pid, stat.send_time == 0)
-                    && over(stat.last_receive_pid, stat.receive_time == 0)
-                    && self.of(object) == Use::Free
+                let is_empty = stat.messages == 0;
+                let was_used = stat.send_time != 0 || stat.receive_time != 0;
+                let is_free = match self.of(object) {
+                    Use::Free => Some(true),
+                    Use::By(_) => Some(false),
+                    Use::Unknown => None,
+                };
+                let sender = over(stat.last_send_pid, stat.send_time == 0);
+                let receiver = over(stat.last_receive_pid, stat.receive_time == 0);
+                vec![Some(is_empty && was_used), sender, receiver, is_free]
             }
-            Object::Set(_) | Object::Posix(_) => false,
+            Object::Set(_) | Object::Posix(_) => vec![Some(false)],
+        };
+        if needed.contains(&Some(false)) {
+            Some(false)
+        } else {
+            needed.into_iter().collect::<Option<Vec<_>>>().map(|_| true)
+        }
+    }
+
+    /// Why it can be unknown which processes use an object.
+    #[must_use]
+    pub const fn blind_spot(&self) -> &'static str {
+        match self.sight {
+            Sight::None => "/proc does not show the processes of this PID namespace",
+            Sight::Own => "/proc hides the processes of other users",
+            Sight::Inside => "processes outside this PID namespace may use them",
+            Sight::All => "cannot inspect every process that may use them",
         }
     }
 
@@ -242,24 +262,20 @@ impl Evidence {
     }
 }
 
-/// The processes that an object remembers: creator, last sender and receiver, or who last operated; and when that was at the latest,
-/// in seconds since 1970.
+/// The processes that an object remembers: the creator of a segment, the last sender and receiver of a queue, the last process to
+/// operate on each semaphore.
 #[must_use]
-pub fn remembered(object: &Object) -> Vec<(i32, i64)> {
-    let mut pids = match object {
-        Object::Segment(stat) => vec![(stat.creator_pid, stat.change_time)],
-        Object::Queue(stat) => {
-            vec![(stat.last_send_pid, stat.send_time), (stat.last_receive_pid, stat.receive_time)]
-        }
+pub fn remembered(object: &Object) -> HashSet<i32> {
+    let mut pids: HashSet<i32> = match object {
+        Object::Segment(stat) => [stat.creator_pid].into(),
+        Object::Queue(stat) => [stat.last_send_pid, stat.last_receive_pid].into(),
         Object::Set(stat) => {
-            let (set, last) = (Set::from_id(stat.id), object.last_time());
-            let places = (0..).take(stat.len);
-            let pids: HashSet<i32> = places.map_while(|index| set.last_pid(index).ok()).collect();
-            pids.into_iter().map(|pid| (pid, last)).collect()
+            let set = Set::from_id(stat.id);
+            (0..).take(stat.len).map_while(|index| set.last_pid(index).ok()).collect()
         }
-        Object::Posix(_) => Vec::new(),
+        Object::Posix(_) => HashSet::new(),
     };
-    pids.retain(|(pid, _)| *pid != 0);
+    pids.remove(&0);
     pids
 }
 

@@ -8,6 +8,7 @@ use nix::unistd::geteuid;
 
 use super::Object;
 use super::evidence::{Evidence, Use};
+use crate::args::numbers::counted;
 use crate::args::{duration, owner};
 use crate::target::{Form, Target};
 
@@ -74,7 +75,15 @@ impl Filters {
     ///
     /// # Errors
     /// The path of a `--keep ftok:PATH` is not there.
-    pub fn apply(&self, mut objects: Vec<Object>) -> Result<Vec<Object>> {
+    pub fn apply(&self, objects: Vec<Object>) -> Result<Vec<Object>> {
+        Ok(self.sift(objects)?.0)
+    }
+
+    /// The same, and what is reported of those of which nothing could be proved.
+    ///
+    /// # Errors
+    /// As for [`apply`](Self::apply).
+    pub fn sift(&self, mut objects: Vec<Object>) -> Result<(Vec<Object>, Option<String>)> {
         let kept = self.keep.iter().map(|target| {
             let key = target.key().with_context(|| format!("cannot keep {target}"));
             key.map(|key| (target, key))
@@ -100,13 +109,22 @@ impl Filters {
                 owner.is_none_or(|uid| object.owned().is_some_and(|(owner, _, _)| owner == uid));
             is_owned && is_old(object) && !is_kept(object)
         });
-        if (self.unused || self.orphaned) && !objects.is_empty() {
-            let evidence = Evidence::gather(&objects);
-            objects.retain(|object| {
-                (!self.unused || evidence.of(object) == Use::Free)
-                    && (!self.orphaned || evidence.is_orphaned(object))
-            });
+        if !(self.unused || self.orphaned) || objects.is_empty() {
+            return Ok((objects, None));
         }
-        Ok(objects)
+        let evidence = Evidence::gather(&objects);
+        let mut unproved = 0;
+        objects.retain(|object| {
+            let use_of = self.unused.then(|| evidence.of(object));
+            let orphaned = if self.orphaned { evidence.is_orphaned(object) } else { Some(true) };
+            if orphaned == Some(false) || matches!(use_of, Some(Use::By(_))) {
+                return false;
+            }
+            let is_proved = orphaned.is_some() && use_of != Some(Use::Unknown);
+            unproved += usize::from(!is_proved);
+            is_proved
+        });
+        let report = || format!("{}: {}", counted(unproved, "object"), evidence.blind_spot());
+        Ok((objects, (unproved > 0).then(report)))
     }
 }

@@ -160,6 +160,28 @@ pub fn start(
     reports.of_one(child)
 }
 
+/// Like [`start`], for a child that is to have its number before `is_ready` is asked whether it shall call `become_it`.
+///
+/// # Errors
+/// `ECANCELED`: `is_ready` said no; the child has been killed.
+pub fn start_when(
+    how: &Start,
+    is_ready: impl FnOnce() -> bool,
+    become_it: impl FnOnce() -> Errno,
+) -> std::result::Result<i32, Unstarted> {
+    let (gate, key) = pipe2(OFlag::O_CLOEXEC)?;
+    let reports = Reports::new()?;
+    let wait = || read(&gate, &mut [0]).err().unwrap_or_else(become_it);
+    let child = begin(how, Group::New, Standard::default(), (&reports, 0), wait)?;
+    if !is_ready() {
+        let _ = kill(child, Signal::KILL);
+        let _ = waitpid(Pid::from_raw(child), None);
+        return Err(Errno::ECANCELED.into());
+    }
+    write(&key, &[0])?;
+    reports.of_one(child)
+}
+
 /// The same for one of several children, in this group and with these descriptors, which is known by a number in the reports. It
 /// is not waited for.
 ///
@@ -272,18 +294,45 @@ pub fn changed() -> Result<Option<(i32, Change)>> {
     Ok(changed_and_used()?.map(|(pid, change, _)| (pid, change)))
 }
 
-/// The same, and what it has used, wait4(2).
+/// The same, and what it has used.
 ///
 /// # Errors
 /// `ECHILD`: there is no child.
 pub fn changed_and_used() -> Result<Option<(i32, Change, Usage)>> {
+    change_of(-1)
+}
+
+/// A child of which something can be reported, which stays so: one that has ended keeps its number, waitid(2).
+///
+/// # Errors
+/// `ECHILD`: there is no child.
+pub fn waiting() -> Result<Option<i32>> {
+    // SAFETY: plain integers and a pointer, for which all zeros is a value.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
+    loop {
+        // SAFETY: the structure lives through the call, which writes it.
+        match Errno::result(unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) }) {
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+            // SAFETY: waitid has filled the field, with 0 where nothing can be reported.
+            Ok(_) => return Ok(Some(unsafe { info.si_pid() }).filter(|pid| *pid != 0)),
+        }
+    }
+}
+
+/// What became of this child, or with -1 of some child, wait4(2).
+///
+/// # Errors
+/// `ECHILD`: there is no such child.
+pub fn change_of(child: i32) -> Result<Option<(i32, Change, Usage)>> {
     // SAFETY: a rusage is plain integers, for which zeros are values.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     let flags = libc::WNOHANG | libc::WUNTRACED;
     loop {
         let mut status = 0;
         // SAFETY: status and usage live through the call, which writes them. (nix's waitpid refuses the real-time signals.)
-        let pid = unsafe { libc::wait4(-1, &raw mut status, flags, &raw mut usage) };
+        let pid = unsafe { libc::wait4(child, &raw mut status, flags, &raw mut usage) };
         match Errno::result(pid) {
             Ok(0) => return Ok(None),
             Ok(pid) => {

@@ -12,7 +12,7 @@ use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::stat::{major, minor};
 
-use super::process::{has_memory, is_out_of_sight, numbers};
+use super::process::{has_memory, is_out_of_sight, numbers, shares_ipc};
 
 /// What may be in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,6 +172,12 @@ fn descriptors(pid: i32) -> IoResult<Vec<(i32, fs::Metadata)>> {
 /// A device as `/proc/PID/maps` has it.
 fn written(device: u64) -> String {
     format!("{:02x}:{:02x}", major(device), minor(device))
+}
+
+/// Whether this process is in the caller's IPC namespace and maps the segment with this id.
+#[must_use]
+pub fn maps_segment(pid: i32, id: i32) -> bool {
+    mappings(pid, Object::Segment(id)).is_ok_and(|count| count > 0) && shares_ipc(pid)
 }
 
 fn mappings(pid: i32, object: Object) -> IoResult<usize> {

@@ -38,6 +38,24 @@ impl Job {
         dispositions: &[(Signal, Disposition)],
         become_it: impl FnOnce() -> Errno,
     ) -> std::result::Result<Self, Unstarted> {
+        Self::begin(mask, dispositions, |how| child::start(how, become_it))
+    }
+
+    /// The same, where `is_ready` is asked as soon as the child has its number, as in [`child::start_when`].
+    pub fn start_when(
+        mask: Set,
+        dispositions: &[(Signal, Disposition)],
+        is_ready: impl FnOnce() -> bool,
+        become_it: impl FnOnce() -> Errno,
+    ) -> std::result::Result<Self, Unstarted> {
+        Self::begin(mask, dispositions, |how| child::start_when(how, is_ready, become_it))
+    }
+
+    fn begin(
+        mask: Set,
+        dispositions: &[(Signal, Disposition)],
+        start: impl FnOnce(&Start) -> std::result::Result<i32, Unstarted>,
+    ) -> std::result::Result<Self, Unstarted> {
         let terminal = terminal::controlling();
         let group = getpgrp().as_raw();
         let in_front = terminal.as_ref().filter(|tty| terminal::is_ours(tty));
@@ -47,7 +65,7 @@ impl Job {
             parent_death: Some(Signal::KILL),
             terminal: in_front.map(AsFd::as_fd),
         };
-        let started = child::start(&how, become_it);
+        let started = start(&how);
         if let (Some(tty), Err(_)) = (in_front, started) {
             let _ = terminal::give(tty, group);
         }

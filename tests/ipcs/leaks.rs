@@ -319,7 +319,7 @@ open('made', 'w').close()
         let script = format!(
             "exec unshare --ipc sh -euc '
             mkfifo made; python3 stranger.py {rest} & s=0
-            $BOX ipcs-lite --leaks --clean -q --columns verdict --no-header -- sh ./command || s=$?
+            $BOX ipcs-lite --leaks --clean -q --columns verdict --no-header -- sh ./command 2>/dev/null || s=$?
             echo $s $($BOX ipcs-lite -q -J | wc -l)'"
         );
         let Some(call) = crate::signal::contained(&world, 100, true, &script) else { return };

@@ -3,7 +3,9 @@
 mod drop_in;
 mod filters;
 mod gather;
+mod kept;
 mod leaks;
+mod proof;
 mod remove;
 mod terminal;
 mod words;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 
 use super::{Ipcs, NAME, tables};
-use crate::exit::{Exit, each};
+use crate::exit::{Exit, each, line};
 use crate::inventory::columns::{self, Record};
 use crate::inventory::evidence::{Evidence, Person};
 use crate::inventory::{KINDS, Object, find, posix, system_v};
@@ -13,7 +13,16 @@ use crate::sys::sysv::Kind;
 impl Ipcs {
     /// The objects of one kind that are asked for.
     fn of_kind(&self, kind: Kind) -> Result<Vec<Object>> {
-        self.filters.apply(system_v(kind)?)
+        self.filter(system_v(kind)?)
+    }
+
+    /// Those that the filters leave. Objects of which nothing can be proved are reported once.
+    fn filter(&self, found: Vec<Object>) -> Result<Vec<Object>> {
+        let (found, unproved) = self.filters.sift(found)?;
+        if let (Some(unproved), None) = (unproved, self.watch) {
+            output::tell(&line(NAME, format!("left out {unproved}")));
+        }
+        Ok(found)
     }
 
     fn posix_of(&self, kinds: &[Kind]) -> Result<Vec<Object>> {
@@ -24,7 +33,7 @@ impl Ipcs {
                 None => output::tell(&format!("{}: {}\n", NAME, find::NO_QUEUES)),
             }
         }
-        self.filters.apply(found)
+        self.filter(found)
     }
 
     /// Everything that is asked for at once, in the order that is asked for, and how finding the targets ended.
@@ -43,7 +52,7 @@ impl Ipcs {
                 found.extend(named.with_context(|| format!("cannot show {target}"))?);
                 Ok(())
             });
-            found = self.filters.apply(found)?;
+            found = self.filter(found)?;
         }
         if let Some(column) = &self.sort {
             sort(&mut found, column)?;

@@ -52,8 +52,8 @@ pub const APPLET: Applet = Applet {
     verbs: &[Entry::of::<Ipcs>()],
 };
 
-/// The letters, and the output without the options that are new, are those of util-linux's ipcs, whose long options may be
-/// abbreviated. One thing differs on purpose: an id that is not there is status 3. --json, --columns, --no-header and --holders
+/// The letters, and the output without the options that are new, are those of util-linux's ipcs 2.38, whose long options may be
+/// abbreviated. --json, --columns, --no-header and --holders
 /// show records instead, a line each, with every field that the kernel has; times in JSON are in UTC.
 ///
 /// Objects are those of this IPC namespace, or of that of the process --of. POSIX queues are listed by their file system,
@@ -63,10 +63,11 @@ pub const APPLET: Applet = Applet {
 ///
 /// --leaks runs CMD, lists what is the caller's, exists then and did not before, and ends with 1 where something leaked; CMD's own
 /// status wins where it is not 0. What live processes still use is listed as held; where a process that the object
-/// remembers (a segment's creator, the last user of a queue or set) lives and is not below the box, as foreign. The
-/// rest are leaks. --clean removes those that a process below CMD made or used last, and leaves the others, as
-/// unproven: processes are seen when they end as orphans, and by looking every 5 ms, for which the kernel has no event; a
-/// shorter one whose own parent waited for it can be missed. What vanishes within a tenth of a second after CMD has ended and has no such process was
+/// remembers (a segment's creator, the last user of a queue or set) lives and is not below the box, as foreign. Slots,
+/// locks and barriers that are free are idle, which is no leak. The rest are leaks. --clean removes those that a process below CMD was seen to make or to use last, and leaves the others, as
+/// unproven. An object remembers processes by number, and a number can belong to several processes within a second. So it has to appear
+/// between two looks, while the same process below CMD has the number, or be a segment that this process maps. Looks come every 5 ms, for
+/// which the kernel has no event, and before CMD or an orphan below it is reaped. What vanishes within a tenth of a second after CMD has ended and has no such process was
 /// somebody else's, and is not told.
 ///
 /// --isolate runs CMD in an IPC namespace of its own, with a user namespace where there is no privilege: all that is left there

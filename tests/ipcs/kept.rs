@@ -1,0 +1,138 @@
+//! What filters and `--leaks` leave alone, and how that is reported.
+
+use super::has;
+use crate::support::{BINARY, Call, World, skip};
+
+/// Runs a script in a PID namespace whose `/dev/shm` is its own; none where it may not be made.
+fn inside(world: &World, script: &str) -> Option<String> {
+    let script = format!("mount -t tmpfs none /dev/shm || exit 7; exec 2>&1\n{script}");
+    let namespaces = ["--ipc", "--mount", "--pid", "--fork", "--mount-proc"];
+    let call = Call::new("unshare").args(namespaces).args(["sh", "-euc", &script]);
+    let output = call.env("BOX", BINARY).dir(world.dir()).output();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.code() == Some(7) || text.is_empty() && !output.status.success() {
+        skip("it needs the right to make namespaces and to mount");
+        return None;
+    }
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    Some(text)
+}
+
+#[test]
+fn objects_without_proof_are_counted() {
+    let world = World::new();
+    let why = "processes outside this PID namespace may use them\n";
+    for (line, kept) in [
+        ("ipcrm-lite --posix --shm --unused --mine --yes", "ipcrm-lite: kept 2 objects: "),
+        ("ipcrm-lite --posix --sem --unused --mine --yes", "ipcrm-lite: kept 1 object: "),
+        ("ipcrm-lite --posix --shm --unused --mine --dry-run", "ipcrm-lite: kept 2 objects: "),
+        ("ipcs-lite --posix -m --unused -J", "ipcs-lite: left out 2 objects: "),
+        ("ipcrm-lite --orphaned --yes", "ipcrm-lite: kept 1 object: "),
+        ("ipcs-lite --orphaned -q -J", "ipcs-lite: left out 1 object: "),
+    ] {
+        let script = format!(
+            "for name in /a /b; do $BOX shm create $name --size 4; done >/dev/null
+            $BOX sem create /c >/dev/null
+            $BOX msgq send q x --create; $BOX msgq recv q >/dev/null
+            $BOX {line}
+            $BOX ipcs-lite --posix -J | wc -l"
+        );
+        let Some(text) = inside(&world, &script) else { return };
+        assert_eq!(text, format!("{kept}{why}4\n"), "{line}");
+    }
+}
+
+#[test]
+fn slots_and_locks_are_kept_and_counted() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("it needs an IPC namespace of its own");
+    }
+    world
+        .shell("ipcbox sem run $NAME-slots --slots 2 -- true; ipcbox sem lock $NAME-lock -- true")
+        .ok();
+    let kept = "ipcrm-lite: kept 2 semaphore sets that serve as slots, locks or barriers\n\
+        hint: ipcbox sem rm --unused removes those that are idle, ipcbox sem rm 0 1 by id\n";
+    for line in ["-a --yes", "--unused --yes", "--mine --yes", "--sem --unused --dry-run"] {
+        world.call(&format!("ipcrm-lite {line}")).stdout("").stderr(kept).ok();
+    }
+    world.shell("ipcbox sem rm 0 1").ok();
+    world.call("ipcrm-lite -a --yes").stdout("").ok();
+}
+
+#[test]
+fn objects_of_others_are_kept_and_counted() {
+    let world = World::new();
+    let (Some(uid), true) = (world.stranger(), world.is_own()) else {
+        return skip("it needs root and an IPC namespace of its own");
+    };
+    world.shell("ipcmk -Q; ipcmk -M 10 -p 600; ipcmk -S 1").ok();
+    world.program("ipcmk").args(["-Q", "-p", "600"]).user(uid).ok();
+    let all = world.call("ipcrm-lite -a --yes -v").user(uid);
+    all.stdout("removing message queue 1\n")
+        .stderr("ipcrm-lite: kept 3 objects of other users\n")
+        .ok();
+    // Whoever names an owner hears of each object.
+    let named = world.call("ipcrm-lite --owner root --yes").user(uid).output();
+    assert_eq!(named.status.code(), Some(5));
+    assert_eq!(String::from_utf8_lossy(&named.stderr).matches("it belongs to root").count(), 3);
+}
+
+#[test]
+fn idle_slots_are_no_leak() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("it needs an IPC namespace of its own");
+    }
+    for (options, verb) in [
+        ("", "run s --slots 2"),
+        ("--clean", "lock l"),
+        ("--isolate", "run s --slots 2"),
+        ("--isolate --clean", "lock l"),
+    ] {
+        let line = format!(
+            "ipcs-lite --leaks {options} -s --columns verdict,family --no-header -- {BINARY} sem {verb} -- true"
+        );
+        let output = world.call(&line).output();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let shown: Vec<&str> = text.lines().filter(|line| line.ends_with("sysv")).collect();
+        assert_eq!(shown, ["idle  sysv"], "{line}: {text}");
+        // Others use /dev/shm at the same time.
+        assert!(text.lines().count() > 1 || output.status.code() == Some(0), "{line}");
+    }
+    // Held by a process that CMD has left behind, they are held, not idle.
+    let line = "ipcs-lite --leaks -s --columns verdict,family --no-header -- sh -c";
+    let holds = format!(
+        "{BINARY} sem run h --slots 2 -- sleep 1000 >&- 2>&- & until {BINARY} sem stat h --columns held --no-header | grep -q 1; do :; done; echo $! >pid"
+    );
+    let output = world.call(line).arg(holds).output();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let pid = std::fs::read_to_string(world.dir().join("pid")).unwrap();
+    crate::support::signal(pid.trim().parse().unwrap(), nix::sys::signal::Signal::SIGKILL);
+    assert!(text.contains("held  sysv"), "{text}");
+}
+
+#[test]
+fn hint_about_unproven_objects_removes_them() {
+    let world = World::new();
+    if !world.is_own() || !has("ipcmk") {
+        return;
+    }
+    // No process is remembered that made a queue or a set which was never used.
+    let line = "ipcs-lite --leaks --clean -q -s -- sh -c";
+    let output = world.call(line).arg("ipcmk -Q; ipcmk -S 3").output();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        told.contains("no process of CMD was seen to make or use them\nhint: ipcbox ipcrm-lite "),
+        "{told}"
+    );
+    let hint = told.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
+    let paste = hint.split(", or ").next().unwrap();
+    assert!(paste.contains("--msg 0") && paste.contains("--sem 0"), "{paste}");
+    if paste.contains("--posix") {
+        return skip("another test made a POSIX semaphore at the same time");
+    }
+    world.shell(paste).ok();
+    world.call("ipcs-lite -J").stdout("").ok();
+}
