@@ -98,6 +98,9 @@ help	verb	Explain a verb
 -M,--shmem-key	shm-key	The segment behind this key
 -Q,--queue-key	msg-key	The message queue behind this key
 -S,--semaphore-key	sem-key	The semaphore set behind this key
+--posix-shmem	-	The POSIX shared memory with this name
+--posix-mqueue	-	The POSIX queue with this name
+--posix-semaphore	-	The POSIX semaphore with this name
 --shm	+shm	TARGETs after it are shared memory
 --msg	+msg	TARGETs after it are message queues
 --sem	+sem	TARGETs after it are semaphores

@@ -119,7 +119,10 @@ fn a_queue_whose_waiter_is_out_of_sight_stays() {
                 "{BINARY} msgq send {name} -t 1 x; {BINARY} msgq recv {name} -t 1 >/dev/null; exec {BINARY} ipcrm-lite {line} -v"
             );
             let call = Call::new("unshare").args(how).args(["sh", "-c", &script]);
-            call.stdout("").ok();
+            let output = call.output();
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+            assert!(told.lines().all(|line| line.starts_with("ipcrm-lite: kept ")), "{told}");
         }
     }
     let blind = |line: &str| {
@@ -184,7 +187,9 @@ fn a_filter_wants_a_yes() {
     assert!(gone.starts_with("{\"kind\":\"msg\",") && gone.lines().count() == 1, "{gone}");
     // What the box made for a purpose goes only by its name.
     world.call("sem run @slots --slots 2 -- true").ok();
-    world.call("ipcrm-lite -a --yes").stdout("").ok();
+    let kept = world.call("ipcrm-lite -a --yes").stdout("").output();
+    let told = String::from_utf8_lossy(&kept.stderr).into_owned();
+    assert!(kept.status.success() && told.contains("kept 1 semaphore set that serve"), "{told}");
     world.call("ipcs-lite --columns kind --no-header").stdout("sem\n").ok();
     world.call("ipcrm-lite @slots").ok();
     world.call("ipcs-lite -J").stdout("").ok();

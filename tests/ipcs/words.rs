@@ -117,3 +117,71 @@ fn word_beside_all_is_refused() {
     }
     assert_eq!(left(&world), format!("{MSGS},{SHMS},{SEMS}"));
 }
+
+/// The three options of util-linux 2.41, which removes what they name even if it is in use.
+#[test]
+fn posix_options_remove_by_name() {
+    let world = World::new();
+    let make = |names: &str| {
+        for name in names.split(' ') {
+            world.call(&format!("shm create /@{name} --size 4")).ok();
+            world.call(&format!("sem create /@{name}")).ok();
+            world.call(&format!("msgq create /@{name}")).ok();
+        }
+    };
+    let name = |name: &str| world.posix(name);
+    for called in ["ipcrm", "ipcrm-lite"] {
+        let call = |line: &str| world.call(line).called(called);
+        make("a b");
+        let _open = world
+            .shell(&format!("exec 9</dev/shm{}; exec sleep 1000", name("a")))
+            .start()
+            .became("sleep");
+        call("--posix-shmem /@a").stdout("").ok();
+        // The slash may be left out, and a word is one more of the kind.
+        call("--posix-shmem").arg(&name("b")[1..]).ok();
+        call("--posix-mqueue /@a /@b --posix-sem /@a -v")
+            .stdout(format!(
+                "removing POSIX queue {}\nremoving POSIX queue {}\nremoving POSIX semaphore {}\n",
+                name("a"),
+                name("b"),
+                name("a")
+            ))
+            .ok();
+        call("--posix-semaphore /@b --dry-run --columns kind,family --no-header")
+            .stdout("sem  posix\n")
+            .ok();
+        call("--posix-semaphore=/x/y").fails(2, "'/x/y' is not the name of a POSIX object");
+        call("--posix-semaphore /@b").ok();
+        for option in ["--posix-semaphore", "--posix-shmem", "--posix-mqueue"] {
+            let gone = name("b");
+            call(option).arg(&gone).fails(3, &format!("invalid name ({gone})"));
+            call(option).arg(&gone).arg("--missing-ok").ok();
+        }
+    }
+}
+
+/// `/dev/shm` is common to all tests, so that all of a kind go only in one of its own.
+#[test]
+fn all_of_a_posix_kind_go_by_its_word() {
+    let world = World::new();
+    let script = r"mount -t tmpfs none /dev/shm || exit 7
+        for name in /a /b; do
+            $BOX shm create $name --size 4; $BOX sem create $name; $BOX msgq create $name
+        done >/dev/null
+        $BOX msgq create q >/dev/null
+        left() { $BOX ipcs-lite --posix --columns kind,family --no-header | sort | uniq -c | tr -s ' \n' ' '; echo; }
+        $BOX ipcrm -a pshm; left
+        $BOX ipcrm-lite -apmsg 2>err || { echo $?; grep -o 'only with --yes' err; }
+        $BOX ipcrm-lite --all=pmsg --yes --force; left
+        $BOX ipcrm -a; left
+        $BOX ipcrm -v --all=psem; left";
+    let call = Call::new("unshare").args(["--ipc", "--mount", "sh", "-euc", script]);
+    let output = call.env("BOX", crate::support::BINARY).dir(world.dir()).output();
+    if [Some(1), Some(7)].contains(&output.status.code()) && output.stdout.is_empty() {
+        return skip("it needs the right to mount");
+    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let shown = " 2 msg posix 1 msg sysv 2 sem posix \n2\nonly with --yes\n 1 msg sysv 2 sem posix \n 2 sem posix \nremoving POSIX semaphore /a\nremoving POSIX semaphore /b\n\n";
+    assert_eq!(text, shown, "{}", String::from_utf8_lossy(&output.stderr));
+}

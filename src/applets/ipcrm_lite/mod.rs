@@ -3,26 +3,28 @@
 //! What util-linux's `ipcrm` can be told is done as it does it ([`original`]). A TARGET and a filter are looked at before: what
 //! is in use stays, and so does what has changed since.
 
+mod all;
 mod chosen;
 mod original;
 mod victims;
 
 use std::collections::HashSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use anyhow::{Context, Error, Result, bail};
 use clap::Args;
+use nix::errno::Errno;
 
-use self::chosen::{Chosen, ChosenBy};
+use self::all::{ALL_TAKES, ANY, All};
+use self::chosen::{Chosen, ChosenBy, may_remove};
 use self::original::Original;
 use self::victims::{Victims, Word};
 use super::{Applet, Entry, Verb};
 use crate::args::showing::Showing;
 use crate::exit::{Cause, Exit, each};
 use crate::inventory::columns::{self, Record};
-use crate::inventory::evidence::is_boxes_own;
 use crate::inventory::filter::Filters;
-use crate::inventory::{KINDS, Object, Place, find};
+use crate::inventory::{KINDS, Object, Place, Posix, find, posix};
 use crate::output;
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target};
@@ -47,6 +49,9 @@ const ABBREVIABLE: &[&str] = &[
     "queue-key",
     "semaphore-id",
     "semaphore-key",
+    "posix-shmem",
+    "posix-mqueue",
+    "posix-semaphore",
 ];
 
 /// The applet.
@@ -57,8 +62,8 @@ pub const APPLET: Applet = Applet {
     verbs: &[Entry::of::<Remove>(), Entry::of::<AsIpcrm>()],
 };
 
-/// The letters, and what is said, are those of util-linux's ipcrm, abbreviated long options and its old form (ipcrm shm 5 6)
-/// included: what they name goes, whether it is in use or not. Called as ipcrm, -a is util-linux's too, and removes everything
+/// The letters and messages are those of util-linux's ipcrm 2.38, with its abbreviated long options, its old form (ipcrm shm 5 6),
+/// and the options --posix-shmem, --posix-mqueue and --posix-semaphore of 2.41. What they name goes, even if it is in use. Called as ipcrm, -a is util-linux's too, and removes everything
 /// without asking. As ipcrm-lite, and with any filter, --keep, --posix, --shm, --msg or --sem, it is a filter like the others.
 ///
 /// A bare word after -m, -q, -s, -M, -Q or -S is one more object of that kind, so that lists work: ipcrm -m 3 5 8. A number in
@@ -71,7 +76,8 @@ pub const APPLET: Applet = Applet {
 /// was looked at stays too: another object behind the key, another time of creation.
 ///
 /// Beside names a filter leaves those of them that it is true of. Alone it chooses among all objects, asks on a terminal, and
-/// elsewhere wants --yes. Semaphore sets that the box made for slots, locks and barriers are removed only when they are named.
+/// elsewhere wants --yes. It keeps semaphore sets that serve as slots, locks and barriers, objects of other users, and those of
+/// which nothing can be proved, and reports how many and why. sem rm removes slots and locks.
 #[derive(Args)]
 // One for each option that is there or not.
 #[allow(clippy::struct_excessive_bools)]
@@ -79,6 +85,8 @@ pub struct Remove {
     #[command(flatten)]
     victims: Victims,
     /// All, or all of this kind
+    ///
+    /// KIND is shm, msg or sem, or pshm, pmsg or psem for POSIX objects.
     #[arg(
         short = 'a',
         long,
@@ -93,7 +101,7 @@ pub struct Remove {
     #[arg(short = 'v', long)]
     verbose: bool,
     /// Also POSIX objects
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     posix: bool,
     /// Show what would go
     #[arg(long)]
@@ -112,21 +120,6 @@ pub struct Remove {
     #[command(flatten)]
     showing: Showing,
 }
-
-/// The kinds that a word after `-a` chooses.
-fn kinds(word: &str) -> Result<Vec<Kind>> {
-    if word == ANY {
-        return Ok(KINDS.to_vec());
-    }
-    let kind = KINDS.iter().find(|kind| kind.word() == word);
-    Ok(vec![*kind.ok_or_else(|| {
-        Cause::new(Exit::Usage, format!("unknown argument: {word}"))
-            .hint("-a takes shm, msg or sem, or nothing")
-    })?])
-}
-
-/// What stands for no word after `-a`.
-const ANY: &str = "";
 
 // The same under the name `ipcrm`, where `-a` is util-linux's; it has the same help.
 #[derive(Args)]
@@ -162,7 +155,7 @@ impl Remove {
         // A column that does not exist is told before anything is removed.
         self.show(&[])?;
         let is_narrowed = self.filters.any();
-        let all = self.all.as_deref().map(kinds).transpose()?;
+        let all = self.all.as_deref().map(All::parse).transpose()?;
         // With what util-linux does not have it is a filter under that name too.
         let as_original = as_ipcrm && !is_narrowed && !self.posix && self.victims.kinds.is_empty();
         let original_all = all.as_ref().filter(|_| as_original);
@@ -170,7 +163,7 @@ impl Remove {
         if original_all.is_some() && words.iter().any(|word| matches!(word, Word::Target(..))) {
             bail!(
                 Cause::new(Exit::Usage, "-a removes all objects; it takes no TARGET")
-                    .hint("-a takes shm, msg or sem, or nothing")
+                    .hint(ALL_TAKES)
             );
         }
         if words.is_empty() && all.is_none() && !self.filters.choose() {
@@ -192,6 +185,9 @@ impl Remove {
                 Word::Target(kind, text) => {
                     self.find(*kind, text).map(|found| chosen.extend(found))
                 }
+                Word::Posix(kind, text) => self.find_posix(*kind, text).map(|object| {
+                    chosen.extend(object.map(|object| Chosen { object, by: ChosenBy::Letter }));
+                }),
             };
             failed.extend(read.err());
         }
@@ -206,7 +202,18 @@ impl Remove {
             has_removed: false,
         };
         let named = each(named, |(kind, named)| original.remove(kind, named));
-        let originals = original_all.map_or(Ok(Exit::Done), |kinds| original.all(kinds));
+        let originals = match original_all {
+            Some(All::SystemV(kinds)) => original.all(kinds),
+            Some(All::Posix(kind)) => posix(*kind).map(|found| {
+                let found = found.unwrap_or_default().into_iter();
+                let found = found.filter(|it| {
+                    may_remove(it) || it.owned().is_some_and(|(.., mode)| mode & 0o004 != 0)
+                });
+                chosen.extend(found.map(|object| Chosen { object, by: ChosenBy::Letter }));
+                Exit::Done
+            }),
+            None => Ok(Exit::Done),
+        };
         if is_old_form && named.is_ok() && original.has_removed && original.found.is_none() {
             output::print(b"resource(s) deleted\n")?;
         }
@@ -214,9 +221,9 @@ impl Remove {
         chosen.extend(found.map(|object| Chosen { object, by: ChosenBy::Letter }));
         let by_filter = words.is_empty() && original_all.is_none();
         if by_filter {
-            chosen = self.filtered(all.as_deref())?;
+            chosen = self.filtered(all.as_ref())?;
         } else {
-            self.narrow(&mut chosen, all.as_deref().filter(|_| original_all.is_none()))?;
+            self.narrow(&mut chosen, all.as_ref().filter(|_| original_all.is_none()))?;
         }
         let removed = self.remove_chosen(chosen, by_filter);
         each([each(failed, Err), named, originals, removed], |outcome| outcome.map(drop))
@@ -303,29 +310,41 @@ impl Remove {
         }
     }
 
-    /// Leaves those of what is named that are of these kinds and that the filters leave, each once.
-    fn narrow(&self, chosen: &mut Vec<Chosen>, kinds: Option<&[Kind]>) -> Result<()> {
+    /// The POSIX object that an option of util-linux 2.41 names; the slash may be left out.
+    fn find_posix(&self, kind: Kind, text: &OsString) -> Result<Option<Object>> {
+        let mut name = OsString::from("/");
+        name.push(
+            text.to_str()
+                .and_then(|text| text.strip_prefix('/'))
+                .map_or(text.as_os_str(), OsStr::new),
+        );
+        let is_posix = Target::parse(name.clone()).is_ok_and(|it| *it.form() == Form::Posix);
+        if !is_posix {
+            let words = format!("'{}' is not the name of a POSIX object", text.display());
+            bail!(Cause::new(Exit::Usage, words).hint("a name has one slash, at the start"));
+        }
+        match Posix::look(kind, &name) {
+            Ok(found) => Ok(Some(found.into())),
+            Err(Errno::ENOENT | Errno::EINVAL) if self.missing_ok => Ok(None),
+            Err(Errno::ENOENT | Errno::EINVAL) => {
+                bail!(Cause::new(Exit::Missing, format!("invalid name ({})", text.display())))
+            }
+            Err(errno) => bail!(Cause::plain(errno)),
+        }
+    }
+
+    /// Leaves those of what is named that `-a` chooses and that the filters leave, each once.
+    fn narrow(&self, chosen: &mut Vec<Chosen>, all: Option<&All>) -> Result<()> {
         let objects = chosen.iter().map(|one| one.object.clone()).collect();
         let left = self.filters.apply(objects)?;
         let mut left: HashSet<Place> = left.iter().map(Object::place).collect();
-        let is_of = |object: &Object| kinds.is_none_or(|kinds| kinds.contains(&object.kind()));
+        let is_of = |object: &Object| match all {
+            Some(All::Posix(kind)) => object.as_posix().is_some() && object.kind() == *kind,
+            Some(All::SystemV(kinds)) => kinds.contains(&object.kind()),
+            None => true,
+        };
         chosen.retain(|one| is_of(&one.object) && left.remove(&one.object.place()));
         Ok(())
-    }
-
-    /// The objects that the filters choose.
-    fn filtered(&self, kinds: Option<&[Kind]>) -> Result<Vec<Chosen>> {
-        let named = &self.victims.kinds;
-        let mut kinds = kinds.unwrap_or(&KINDS).to_vec();
-        kinds.retain(|kind| named.is_empty() || named.contains(kind));
-        let (found, complete) = find::all(&kinds, self.posix)?;
-        if !complete {
-            output::tell(&format!("{}: {}\n", NAME, find::NO_QUEUES));
-        }
-        let mut found = self.filters.apply(found)?;
-        found.retain(|object| !is_boxes_own(object));
-        let chosen = |object| Chosen { object, by: ChosenBy::Filter };
-        Ok(found.into_iter().map(chosen).collect())
     }
 
     fn show(&self, objects: &[Object]) -> Result<()> {

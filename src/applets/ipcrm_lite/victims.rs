@@ -14,6 +14,8 @@ pub enum Word {
     Id(Kind, String),
     /// `-M KEY`, `-Q KEY`, `-S KEY`.
     Key(Kind, String),
+    /// `--posix-shmem NAME`, `--posix-mqueue NAME`, `--posix-semaphore NAME`.
+    Posix(Kind, OsString),
     /// A TARGET, of the kind that the last option before it names.
     Target(Option<Kind>, OsString),
 }
@@ -23,6 +25,7 @@ pub enum Word {
 enum Reads {
     Ids(Kind),
     Keys(Kind),
+    Names(Kind),
     Targets(Kind),
 }
 
@@ -34,6 +37,7 @@ impl Reads {
         match (self, number) {
             (Self::Ids(kind), Some(number)) => Word::Id(kind, number.to_owned()),
             (Self::Keys(kind), Some(number)) => Word::Key(kind, number.to_owned()),
+            (Self::Names(kind), _) => Word::Posix(kind, text.clone()),
             (Self::Ids(kind) | Self::Keys(kind) | Self::Targets(kind), _) => {
                 Word::Target(Some(kind), text.clone())
             }
@@ -63,6 +67,12 @@ const KEYS: [(&str, char, Kind, &str); 3] = [
     ("queue-key", 'Q', Kind::Msg, "The message queue behind this key"),
     ("semaphore-key", 'S', Kind::Sem, "The semaphore set behind this key"),
 ];
+/// Those of util-linux 2.41.
+const NAMES: [(&str, Kind, &str); 3] = [
+    ("posix-shmem", Kind::Shm, "The POSIX shared memory with this name"),
+    ("posix-mqueue", Kind::Msg, "The POSIX queue with this name"),
+    ("posix-semaphore", Kind::Sem, "The POSIX semaphore with this name"),
+];
 const KINDS: [(&str, Kind, &str); 3] = [
     ("shm", Kind::Shm, "TARGETs after it are shared memory"),
     ("msg", Kind::Msg, "TARGETs after it are message queues"),
@@ -80,6 +90,10 @@ impl Args for Victims {
             let arg = arg.num_args(0).default_missing_value("");
             arg.action(ArgAction::Append)
         };
+        let posix = |(name, _, help): (&'static str, Kind, &'static str)| {
+            let arg = Arg::new(name).long(name).value_name("NAME").help(help).hide_short_help(true);
+            arg.action(ArgAction::Append).value_parser(clap::value_parser!(OsString))
+        };
         let targets = Arg::new(TARGETS)
             .value_name("TARGET")
             .help("What to remove")
@@ -90,6 +104,7 @@ impl Args for Victims {
         command
             .args(IDS.map(|id| valued(id, "ID")))
             .args(KEYS.map(|key| valued(key, "KEY")))
+            .args(NAMES.map(posix))
             .args(KINDS.map(flag))
             .arg(targets)
     }
@@ -119,6 +134,11 @@ impl FromArgMatches for Victims {
             words.extend(places(name).zip(texts(name).map(|text| Word::Key(kind, text))));
             options.extend(places(name).map(|at| (at, Reads::Keys(kind))));
         }
+        for (name, kind, _) in NAMES {
+            let names = matches.get_many::<OsString>(name).into_iter().flatten().cloned();
+            words.extend(places(name).zip(names.map(|text| Word::Posix(kind, text))));
+            options.extend(places(name).map(|at| (at, Reads::Names(kind))));
+        }
         for (name, kind, _) in KINDS {
             options.extend(places(name).map(|at| (at, Reads::Targets(kind))));
         }
@@ -134,7 +154,7 @@ impl FromArgMatches for Victims {
         self.words = words.into_iter().map(|(_, word)| word).collect();
         let kinds = options.into_iter().filter_map(|(_, reads)| match reads {
             Reads::Targets(kind) => Some(kind),
-            Reads::Ids(_) | Reads::Keys(_) => None,
+            Reads::Ids(_) | Reads::Keys(_) | Reads::Names(_) => None,
         });
         self.kinds = kinds.collect();
         Ok(())

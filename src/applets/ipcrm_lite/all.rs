@@ -1,0 +1,87 @@
+//! What `-a` and the filters choose among all objects, and what they keep.
+
+use anyhow::{Result, bail};
+
+use super::chosen::{Chosen, ChosenBy, may_remove};
+use super::{NAME, Remove};
+use crate::args::numbers::counted;
+use crate::exit::{Cause, Exit, line};
+use crate::inventory::evidence::is_boxes_own;
+use crate::inventory::{KINDS, Object, find};
+use crate::output;
+use crate::sys::sysv::Kind;
+
+/// What `-a` chooses.
+pub(super) enum All {
+    SystemV(Vec<Kind>),
+    /// `pshm`, `pmsg` and `psem` of util-linux 2.41.
+    Posix(Kind),
+}
+
+impl All {
+    pub(super) fn parse(word: &str) -> Result<Self> {
+        if word == ANY {
+            return Ok(Self::SystemV(KINDS.to_vec()));
+        }
+        let posix = word.strip_prefix('p');
+        let kind = KINDS.into_iter().find(|kind| kind.word() == posix.unwrap_or(word));
+        match (kind, posix) {
+            (Some(kind), Some(_)) => Ok(Self::Posix(kind)),
+            (Some(kind), None) => Ok(Self::SystemV(vec![kind])),
+            (None, _) => {
+                bail!(Cause::new(Exit::Usage, format!("unknown argument: {word}")).hint(ALL_TAKES))
+            }
+        }
+    }
+
+    pub(super) fn kinds(&self) -> Vec<Kind> {
+        match self {
+            Self::SystemV(kinds) => kinds.clone(),
+            Self::Posix(kind) => vec![*kind],
+        }
+    }
+}
+
+/// What stands for no word after `-a`.
+pub(super) const ANY: &str = "";
+pub(super) const ALL_TAKES: &str = "-a takes shm, msg, sem, pshm, pmsg or psem, or nothing";
+
+impl Remove {
+    /// The objects that the filters choose. What they keep for another reason than that it is in use is reported.
+    pub(super) fn filtered(&self, all: Option<&All>) -> Result<Vec<Chosen>> {
+        let named = &self.victims.kinds;
+        let mut kinds = all.map_or(KINDS.to_vec(), All::kinds);
+        kinds.retain(|kind| named.is_empty() || named.contains(kind));
+        let is_posix = matches!(all, Some(All::Posix(_)));
+        let (mut found, complete) = find::all(&kinds, self.posix || is_posix)?;
+        if !complete {
+            output::tell(&format!("{}: {}\n", NAME, find::NO_QUEUES));
+        }
+        found.retain(|object| !is_posix || object.as_posix().is_some());
+        let (found, unproved) = self.filters.sift(found)?;
+        let kept = |words: String| output::tell(&line(NAME, format!("kept {words}")));
+        unproved.map(kept);
+        let (ours, found): (Vec<Object>, Vec<Object>) = found.into_iter().partition(is_boxes_own);
+        if !ours.is_empty() {
+            let sets = counted(ours.len(), "semaphore set");
+            kept(format!("{sets} that serve as slots, locks or barriers"));
+            let ids = ours.iter().filter_map(Object::id).take(8).map(|id| id.to_string());
+            let ids = ids.collect::<Vec<_>>().join(" ");
+            output::tell(&line(
+                "hint",
+                format!(
+                    "ipcbox sem rm --unused removes those that are idle, ipcbox sem rm {ids} by id"
+                ),
+            ));
+        }
+        // Whoever names an owner hears of each object that it may not remove.
+        let (found, others): (Vec<Object>, Vec<Object>) = found
+            .into_iter()
+            .partition(|object| self.filters.owner.is_some() || may_remove(object));
+        if !others.is_empty() {
+            kept(format!("{} of other users", counted(others.len(), "object")));
+        }
+        let chosen = |object| Chosen { object, by: ChosenBy::Filter };
+        Ok(found.into_iter().map(chosen).collect())
+    }
+}
