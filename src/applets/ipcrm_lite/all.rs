@@ -59,29 +59,29 @@ impl Remove {
         }
         found.retain(|object| !is_posix || object.as_posix().is_some());
         let (found, unproved) = self.filters.sift(found)?;
-        let kept = |words: String| output::tell(&line(NAME, format!("kept {words}")));
-        unproved.map(kept);
+        unproved.as_deref().map(report_kept);
         let (ours, found): (Vec<Object>, Vec<Object>) = found.into_iter().partition(is_boxes_own);
         if !ours.is_empty() {
             let sets = counted(ours.len(), "semaphore set");
-            kept(format!("{sets} that serve as slots, locks or barriers"));
+            report_kept(&format!("{sets} that serve as slots, locks or barriers"));
             let ids = ours.iter().filter_map(Object::id).take(8).map(|id| id.to_string());
             let ids = ids.collect::<Vec<_>>().join(" ");
-            output::tell(&line(
-                "hint",
-                format!(
-                    "ipcbox sem rm --unused removes those that are idle, ipcbox sem rm {ids} by id"
-                ),
-            ));
+            let every = "or every idle one: ipcbox sem rm --unused";
+            output::tell(&line("hint", format!("ipcbox sem rm {ids} # {every}")));
         }
         // Whoever names an owner hears of each object that it may not remove.
         let (found, others): (Vec<Object>, Vec<Object>) = found
             .into_iter()
             .partition(|object| self.filters.owner.is_some() || may_remove(object));
         if !others.is_empty() {
-            kept(format!("{} of other users", counted(others.len(), "object")));
+            report_kept(&format!("{} of other users", counted(others.len(), "object")));
         }
         let chosen = |object| Chosen { object, by: ChosenBy::Filter };
         Ok(found.into_iter().map(chosen).collect())
     }
+}
+
+/// Reports what is not removed.
+pub(super) fn report_kept(words: &str) {
+    output::tell(&line(NAME, format!("kept {words}")));
 }

@@ -15,7 +15,7 @@ use anyhow::{Context, Error, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use self::all::{ALL_TAKES, ANY, All};
+use self::all::{ALL_TAKES, ANY, All, report_kept};
 use self::chosen::{Chosen, ChosenBy, may_remove};
 use self::original::Original;
 use self::victims::{Victims, Word};
@@ -336,7 +336,8 @@ impl Remove {
     /// Leaves those of what is named that `-a` chooses and that the filters leave, each once.
     fn narrow(&self, chosen: &mut Vec<Chosen>, all: Option<&All>) -> Result<()> {
         let objects = chosen.iter().map(|one| one.object.clone()).collect();
-        let left = self.filters.apply(objects)?;
+        let (left, unproved) = self.filters.sift(objects)?;
+        unproved.as_deref().map(report_kept);
         let mut left: HashSet<Place> = left.iter().map(Object::place).collect();
         let is_of = |object: &Object| match all {
             Some(All::Posix(kind)) => object.as_posix().is_some() && object.kind() == *kind,

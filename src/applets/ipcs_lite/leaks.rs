@@ -92,7 +92,8 @@ fn report(ipcs: &Ipcs, witness: &Witness) -> Result<bool> {
             counted(unproven.len(), "unproven object")
         );
         output::tell(&line(NAME, words));
-        let words = format!("{}, or --isolate, with which all are CMD's", removal(&unproven));
+        let words =
+            format!("{} # or give CMD an IPC namespace of its own: --isolate", removal(&unproven));
         output::tell(&line("hint", words));
     }
     Ok(told.iter().any(|(_, verdict)| !["held", "foreign", "idle"].contains(verdict)))
