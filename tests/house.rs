@@ -28,6 +28,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "sys/spawn.rs",
     "sys/sysv/msg.rs",
     "sys/sysv/sem/mod.rs",
+    "sys/sysv/sem/stops.rs",
     "sys/sysv/shm.rs",
     "sys/terminal.rs",
     "sys/written.rs",
