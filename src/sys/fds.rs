@@ -14,7 +14,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::stat::{Mode, fstat};
+use nix::sys::stat::{Mode, fchmod, fstat};
 
 use super::caught;
 
@@ -279,8 +279,11 @@ pub fn spool() -> Result<File> {
         .or_else(|_| memory().map(File::from))
 }
 
+/// What is spooled can be a secret: its owner alone may open it.
 fn memory() -> Result<OwnedFd> {
-    memfd_create("ipcbox", MFdFlags::MFD_CLOEXEC)
+    let file = memfd_create("ipcbox", MFdFlags::MFD_CLOEXEC)?;
+    fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    Ok(file)
 }
 
 fn errno(error: &std::io::Error) -> Errno {

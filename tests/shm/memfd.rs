@@ -1,6 +1,8 @@
 //! `memfd`.
 
-use crate::support::World;
+use std::os::unix::fs::MetadataExt;
+
+use crate::support::{Call, World, eventually, skip};
 
 #[test]
 fn the_command_gets_the_bytes_by_path_and_environment() {
@@ -80,4 +82,75 @@ fn what_cannot_be_is_told_before_the_command() {
     world.call("shm memfd -- no-such-command").fails(127, "command not found");
     world.call("shm memfd -- /tmp").fails(126, "cannot run /tmp");
     world.call("shm memfd -- sh -c").arg("exit 7").status(7);
+}
+
+#[test]
+fn its_owner_alone_may_open_it() {
+    let world = World::new();
+    let umask = |umask: &str, words: &str| {
+        let line = format!("umask {umask}; echo | ipcbox shm memfd {words} -- stat -Lc %a {{}}");
+        world.shell(&line).ok()
+    };
+    for (words, mode) in [
+        ("", "400\n"),
+        ("--executable", "500\n"),
+        ("--writable", "600\n"),
+        ("--writable --executable", "700\n"),
+    ] {
+        for mask in ["0", "077", "777"] {
+            assert_eq!(umask(mask, words), mode, "{words}");
+        }
+    }
+}
+
+#[test]
+fn ssh_keygen_takes_it_for_a_private_key() {
+    let world = World::new();
+    if Call::new("/bin/sh").args(["-c", "command -v ssh-keygen"]).output().stdout.is_empty() {
+        return skip("there is no ssh-keygen");
+    }
+    world.shell("ssh-keygen -q -t ed25519 -N '' -f key").ok();
+    let public = std::fs::read_to_string(world.dir().join("key.pub")).unwrap();
+    let key = std::fs::read(world.dir().join("key")).unwrap();
+    let print = || world.call("shm memfd -- ssh-keygen -y -f {}").input(key.clone());
+    let is_it = |printed: &str| printed.split(' ').nth(1) == public.split(' ').nth(1);
+    assert!(is_it(&print().ok()));
+    // ssh-keygen wants a user whom /etc/passwd has: nobody.
+    if nix::unistd::geteuid().is_root() {
+        assert!(is_it(&print().user(65534).ok()));
+    }
+}
+
+#[test]
+fn executable_one_runs_for_its_user() {
+    let world = World::new();
+    let run = || world.call("shm memfd --executable /bin/true -- {}");
+    run().ok();
+    if let Some(user) = world.stranger() {
+        run().user(user).ok();
+    }
+}
+
+#[test]
+fn spooled_payload_is_for_its_owner_alone() {
+    let world = World::new();
+    // What CMD reads, and what is kept in memory of what it prints.
+    world.call("msgq send @q secret --create").ok();
+    world.call("msgq serve @q -c 1 -- stat -Lc %a /dev/stdin").stdout("600\n").ok();
+    world.call("msgq send @q secret --create").ok();
+    world.call("msgq serve @q -c 1 -j 2 -- stat -Lc %a /dev/stdout").stdout("600\n").ok();
+    // What a locked write reads before it takes the lock.
+    let script =
+        "mkfifo f; sleep 100 >f & exec ipcbox shm write $NAME-w --create --lock $NAME-l <f";
+    let writer = world.shell(script).start();
+    let spools = || {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", writer.pid())).into_iter().flatten();
+        let open = open.flatten().map(|fd| fd.path());
+        open.filter(|fd| {
+            std::fs::read_link(fd).is_ok_and(|to| to.starts_with("/memfd:ipcbox (deleted)"))
+        })
+        .map(|fd| std::fs::metadata(fd).unwrap().mode() & 0o777)
+        .collect::<Vec<_>>()
+    };
+    eventually("it reads into memory", || spools() == [0o600]);
 }
