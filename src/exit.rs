@@ -8,7 +8,7 @@ use std::fmt;
 use anyhow::Error;
 use nix::errno::Errno;
 
-use crate::output::visible;
+use crate::text::visible;
 
 /// How a call of the box ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

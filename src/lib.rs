@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | 4 | [`dispatch`] | who was called, and with which status it ends; the one place that prints an error |
 //! | 3 | [`applets`] | what each verb means: resolve the target, act, name the failure |
-//! | 2 | [`args`] [`target`] [`sync`] [`jobs`] [`report`] [`output`] [`exit`] [`inventory`] | read, show, classify; what a semaphore set can be; a command for each record; every object there is |
+//! | 2 | [`args`] [`target`] [`sync`] [`jobs`] [`report`] [`output`] [`exit`] [`inventory`] [`text`] | read, show, classify; what a semaphore set can be; a command for each record; every object there is |
 //! | 1 | [`sys`] | one function per kernel act; the only floor with libc, `unsafe` and `EINTR` |
 //!
 //! # A new verb
@@ -35,3 +35,4 @@ pub mod report;
 pub mod sync;
 pub mod sys;
 pub mod target;
+pub mod text;

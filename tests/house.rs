@@ -46,6 +46,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("report", 2),
     ("sync", 2),
     ("target", 2),
+    ("text", 2),
     ("sys", 1),
 ];
 

@@ -31,4 +31,5 @@ mod sem;
 mod shm;
 mod signal;
 mod support;
+mod text;
 mod waiting;

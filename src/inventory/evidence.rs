@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use crate::args::numbers::counted;
-use crate::output::visible;
 use crate::sync::journal::Journal;
 use crate::sync::{Purpose, awaited};
 use crate::sys::in_use::{self, Index, User};
@@ -12,6 +11,7 @@ use crate::sys::posix::{mq, shm as posix};
 use crate::sys::process::{self, Blocked, Sight, shares_ipc, told};
 use crate::sys::sysv::sem::Set;
 use crate::sys::sysv::{Key, Kind, msg, shm};
+use crate::text::visible;
 
 use super::{Detail, Object, Posix};
 

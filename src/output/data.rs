@@ -1,10 +1,16 @@
 //! Bytes in JSON.
 
+use crate::text::write_json;
+
 /// The field of a JSON object that has these bytes: `"data":"…"` where they are UTF-8, else `"data_base64":"…"`.
 #[must_use]
 pub fn json_data(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
-        Ok(text) => format!("\"data\":{}", serde_json::Value::from(text)),
+        Ok(text) => {
+            let mut field = String::from("\"data\":");
+            write_json(&mut field, text);
+            field
+        }
         Err(_) => format!("\"data_base64\":\"{}\"", base64(bytes)),
     }
 }

@@ -17,7 +17,8 @@ use crate::args::showing::{Color, Showing, Streaming};
 use crate::args::usage;
 use crate::exit::Cause;
 use crate::sys::fds;
-pub use cell::{Cell, visible};
+use crate::text::{pad, pad_left, visible, width};
+pub use cell::Cell;
 pub use data::json_data;
 pub use names::Names;
 
@@ -196,15 +197,18 @@ fn table(keys: &[&str], rows: &[Vec<Cell>], no_header: bool, paint: Paint) -> St
     let header = (!no_header).then_some(&titles);
     let lines = || header.into_iter().chain(&body);
     let column = |n: usize| {
-        let width = lines().map(|line| line[n].chars().count()).max();
+        let width = lines().map(|line| width(&line[n])).max();
         let is_number = rows.iter().any(|row| row[n].is_number());
         (width.unwrap_or(0), is_number)
     };
     let columns: Vec<(usize, bool)> = (0..keys.len()).map(column).collect();
     let padded = |line: &Vec<String>| {
-        let cells = line.iter().zip(&columns).map(|(cell, (width, is_number))| {
-            if *is_number { format!("{cell:>width$}") } else { format!("{cell:width$}") }
-        });
+        let cells = line.iter().zip(&columns);
+        let cells = cells.map(
+            |(cell, (width, is_number))| {
+                if *is_number { pad_left(cell, *width) } else { pad(cell, *width) }
+            },
+        );
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     let header = header.map(|titles| paint.title(&padded(titles)));

@@ -24,6 +24,7 @@ use crate::sys::caught::{self, Wake};
 use crate::sys::events::Events;
 use crate::sys::wait::Patience;
 use crate::sys::{fds, pipe};
+use crate::text::visible_bytes;
 
 /// Copies to standard output until every writer has closed, as it comes. Opening does not wait: a writer that comes later finds a
 /// reader, and one that never comes keeps read waiting no longer than --timeout.
@@ -129,7 +130,7 @@ impl Read {
     /// What puts the lines of a FIFO together, where they are to be whole.
     fn lines(&self, fifo: &Fifo) -> Option<Lines> {
         let path = fifo.path().as_os_str().as_bytes();
-        let tag = if self.tag { [path, b": "].concat() } else { Vec::new() };
+        let tag = if self.tag { [&visible_bytes(path)[..], b": "].concat() } else { Vec::new() };
         (self.tag || self.fifos.len() > 1).then(|| Lines::new(tag, self.ending.byte()))
     }
 

@@ -12,6 +12,7 @@ use crate::inventory::evidence::{Evidence, Use};
 use crate::inventory::{Object, find};
 use crate::output;
 use crate::target::Target;
+use crate::text::visible;
 
 /// An object that is to go.
 pub(super) struct Chosen {
@@ -74,7 +75,7 @@ impl Remove {
                 // Standard output is for records then.
                 (true, true) => output::tell(&line(NAME, doing)),
                 (true, false) => {
-                    output::print(format!("{}\n", output::visible(&doing, &[])).as_bytes())?;
+                    output::print(format!("{}\n", visible(&doing, &[])).as_bytes())?;
                 }
             }
             let outcome = self.remove_one(&one);

@@ -6,6 +6,7 @@ use crate::inventory::Object;
 use crate::output::Names;
 use crate::sys::local::ctime;
 use crate::sys::sysv::{Kind, msg, sem, shm};
+use crate::text::{pad, width};
 
 use super::size::human;
 
@@ -91,9 +92,8 @@ pub fn line(object: &Object, table: Table, in_units: bool, names: &Names) -> Str
     if table == Table::Creators {
         return creators(object, names);
     }
-    let owner = object.owned().map_or_else(String::new, |(uid, _, _)| {
-        names.user(uid).text(false).chars().take(10).collect()
-    });
+    let owner = object.owned().map(|(uid, _, _)| names.user(uid).text(false));
+    let owner = column(owner.unwrap_or_default());
     let mut line = String::with_capacity(96);
     let _ = match object {
         Object::Queue(stat) => queue(&mut line, stat, table, in_units, &owner),
@@ -115,17 +115,15 @@ fn queue(
     match table {
         Table::Times => {
             let times = [stat.send_time, stat.receive_time, stat.change_time].map(short);
-            writeln!(line, "{id:<8} {owner:<10} {} {} {}", times[0], times[1], times[2])
+            writeln!(line, "{id:<8} {owner} {} {} {}", times[0], times[1], times[2])
         }
-        Table::Pids => writeln!(
-            line,
-            "{id:<8} {owner:<10} {:>6}{:>10}",
-            stat.last_send_pid, stat.last_receive_pid
-        ),
+        Table::Pids => {
+            writeln!(line, "{id:<8} {owner} {:>6}{:>10}", stat.last_send_pid, stat.last_receive_pid)
+        }
         _ => {
             let bytes = sized(stat.bytes, in_units, 12);
             let (key, mode, messages) = (perm.key, perm.mode, stat.messages);
-            writeln!(line, "{key:#010x} {id:<10} {owner:<10} {mode:<10o} {bytes} {messages:<12}")
+            writeln!(line, "{key:#010x} {id:<10} {owner} {mode:<10o} {bytes} {messages:<12}")
         }
     }
 }
@@ -141,10 +139,10 @@ fn segment(
     match table {
         Table::Times => {
             let times = [stat.attach_time, stat.detach_time, stat.change_time].map(short);
-            writeln!(line, "{id:<10} {owner:<10} {} {} {}", times[0], times[1], times[2])
+            writeln!(line, "{id:<10} {owner} {} {} {}", times[0], times[1], times[2])
         }
         Table::Pids => {
-            writeln!(line, "{id:<10} {owner:<10} {:<10} {:<10}", stat.creator_pid, stat.last_pid)
+            writeln!(line, "{id:<10} {owner} {:<10} {:<10}", stat.creator_pid, stat.last_pid)
         }
         _ => {
             let bytes = sized(stat.size, in_units, 10);
@@ -153,7 +151,7 @@ fn segment(
             let pinned = if stat.pinned { "locked" } else { "" };
             writeln!(
                 line,
-                "{key:#010x} {id:<10} {owner:<10} {mode:<10o} {bytes} {attached:<10} {removed:<6} {pinned:<6}"
+                "{key:#010x} {id:<10} {owner} {mode:<10o} {bytes} {attached:<10} {removed:<6} {pinned:<6}"
             )
         }
     }
@@ -164,28 +162,36 @@ fn set(line: &mut String, stat: &sem::Stat, table: Table, owner: &str) -> std::f
     match table {
         Table::Times => {
             let times = [stat.op_time, stat.change_time].map(long);
-            writeln!(line, "{id:<8} {owner:<10}  {} {}", times[0], times[1])
+            writeln!(line, "{id:<8} {owner}  {} {}", times[0], times[1])
         }
         Table::Pids => Ok(()),
         _ => {
             let (key, mode, len) = (perm.key, perm.mode, stat.len);
-            writeln!(line, "{key:#010x} {id:<10} {owner:<10} {mode:<10o} {len:<10}")
+            writeln!(line, "{key:#010x} {id:<10} {owner} {mode:<10o} {len:<10}")
         }
     }
 }
 
 fn creators(object: &Object, names: &Names) -> String {
     let (Some(perm), Some(id)) = (object.perm(), object.id()) else { return String::new() };
-    let user = |uid| names.user(uid).text(false);
-    let group = |gid| names.group(gid).text(false);
+    let user = |uid| pad(&names.user(uid).text(false), 10);
+    let group = |gid| pad(&names.group(gid).text(false), 10);
     format!(
-        "{id:<10} {:<10o} {:<10} {:<10} {:<10} {:<10}\n",
+        "{id:<10} {:<10o} {} {} {} {}\n",
         perm.mode,
         user(perm.creator_uid),
         group(perm.creator_gid),
         user(perm.uid),
         group(perm.gid)
     )
+}
+
+/// A name in its column of ten.
+fn column(mut name: String) -> String {
+    while width(&name) > 10 {
+        name.pop();
+    }
+    pad(&name, 10)
 }
 
 /// A size in its column: the number, or right under the first six letters with its unit.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::output::visible;
+use crate::text::{visible, width};
 
 /// How far a transfer is.
 #[derive(Debug, Clone, Copy)]
@@ -124,24 +124,6 @@ fn clock(time: Duration) -> String {
     }
 }
 
-/// How many columns a text takes on a terminal: marks that combine take none, the wide letters of East Asia and emoji two.
-pub fn width(text: &str) -> usize {
-    let columns = |letter: char| match u32::from(letter) {
-        0x300..=0x36f | 0x200b..=0x200f | 0x20d0..=0x20ff | 0xfe00..=0xfe0f => 0,
-        0x1100..=0x115f
-        | 0x2e80..=0xa4cf
-        | 0xac00..=0xd7a3
-        | 0xf900..=0xfaff
-        | 0xfe30..=0xfe6f
-        | 0xff00..=0xff60
-        | 0xffe0..=0xffe6
-        | 0x1f300..=0x1faff
-        | 0x20000..=0x3fffd => 2,
-        _ => 1,
-    };
-    text.chars().map(columns).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,6 +160,5 @@ mod tests {
             (clock(Duration::from_secs(59)), clock(Duration::from_secs(3661))),
             ("0:59".into(), "1:01:01".into())
         );
-        assert_eq!((width("é"), width("e\u{301}"), width("日本")), (1, 1, 4));
     }
 }

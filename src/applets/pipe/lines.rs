@@ -1,6 +1,7 @@
 //! Bytes that come in pieces, made into whole lines.
 
 use crate::output::tinted;
+use crate::text::visible;
 
 /// How long a line may get before it is passed on in pieces, while nobody else writes.
 const LONGEST: usize = 1 << 20;
@@ -21,8 +22,9 @@ pub struct Lines {
 impl Lines {
     /// Nothing yet; lines end in `end`.
     pub fn new(end: u8, tag: Option<&str>, color: Option<usize>) -> Self {
+        let tag = tag.map(|tag| visible(tag, &[]));
         let tag = tag.map_or_else(String::new, |tag| match color {
-            Some(color) => format!("{}: ", tinted(tag, color)),
+            Some(color) => format!("{}: ", tinted(&tag, color)),
             None => format!("{tag}: "),
         });
         Self { end, tag: tag.into(), held: Vec::new(), searched: 0, inside: false }

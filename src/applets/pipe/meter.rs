@@ -10,7 +10,7 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::unistd::getpgrp;
 
-use super::bar::{Progress, line, width};
+use super::bar::{Progress, line};
 use crate::applets::Verb;
 use crate::args::{duration, size};
 use crate::exit::{Cause, Exit};
@@ -18,6 +18,7 @@ use crate::output::{self, Cell, Column};
 use crate::sys::signals::{self, Signal};
 use crate::sys::wait::{Patience, Want, any, interruptible};
 use crate::sys::{caught, fds, pipe, terminal, transfer};
+use crate::text::width;
 
 /// What is asked of the kernel at once; no pipe holds more.
 const ALL: usize = 1 << 30;

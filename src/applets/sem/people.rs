@@ -2,10 +2,10 @@
 
 use nix::errno::Errno;
 
-use crate::output::visible;
 use crate::sync::{Purpose, awaited, lock, slots};
 use crate::sys::process::{self, Blocked};
 use crate::sys::sysv::sem::Set;
+use crate::text::visible;
 
 /// One who has something of a set, or waits for it.
 pub struct Person {

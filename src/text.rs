@@ -1,0 +1,119 @@
+//! Floor 2: text as a person or a program reads it, on a terminal and in JSON.
+
+use std::fmt::Write as _;
+
+use unicode_width::UnicodeWidthStr;
+
+/// Whether a letter drives a terminal instead of being shown: controls, DEL and U+0080 to U+009F among them, and what changes
+/// the direction in which the letters around it are written.
+#[must_use]
+pub fn is_control(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text with its control characters, but those in `kept`, as visible escapes.
+#[must_use]
+pub fn visible(text: &str, kept: &[char]) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if is_control(letter) && !kept.contains(&letter) {
+            let _ = write!(shown, "{}", letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+/// The same of bytes. Those that are no UTF-8 stay, but for the controls of terminals that have eight bits.
+#[must_use]
+pub fn visible_bytes(bytes: &[u8]) -> Vec<u8> {
+    let mut shown = Vec::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        shown.extend(visible(chunk.valid(), &[]).into_bytes());
+        for byte in chunk.invalid() {
+            match byte {
+                0x80..=0x9f => shown.extend(format!("\\x{byte:02x}").into_bytes()),
+                byte => shown.push(*byte),
+            }
+        }
+    }
+    shown
+}
+
+/// Adds a JSON string, in which control characters are escapes.
+pub fn write_json(line: &mut String, text: &str) {
+    line.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' => line.push_str("\\\""),
+            '\\' => line.push_str("\\\\"),
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '\t' => line.push_str("\\t"),
+            letter if is_control(letter) => {
+                let _ = write!(line, "\\u{:04x}", u32::from(letter));
+            }
+            letter => line.push(letter),
+        }
+    }
+    line.push('"');
+}
+
+/// How many columns a text takes on a terminal.
+#[must_use]
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// A text with blanks after it, up to so many columns.
+#[must_use]
+pub fn pad(text: &str, columns: usize) -> String {
+    text.to_owned() + &" ".repeat(columns.saturating_sub(width(text)))
+}
+
+/// A text with blanks before it, up to so many columns.
+#[must_use]
+pub fn pad_left(text: &str, columns: usize) -> String {
+    " ".repeat(columns.saturating_sub(width(text))) + text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_drives_a_terminal_is_escaped() {
+        assert_eq!(visible("a\x1b[2J\n\u{9b}é\x7f", &['\n']), "a\\u{1b}[2J\n\\u{9b}é\\u{7f}");
+        assert_eq!(visible("\u{202e}gnp\u{2069}", &[]), "\\u{202e}gnp\\u{2069}");
+        assert_eq!(visible_bytes(b"a\x9b\xc3\xa9\n\xff"), b"a\\x9b\xc3\xa9\\n\xff");
+        let json = |text: &str| {
+            let mut line = String::new();
+            write_json(&mut line, text);
+            line
+        };
+        assert_eq!(json("a\"\\\t\0é日"), "\"a\\\"\\\\\\t\\u0000é日\"");
+        assert_eq!(json("\x7f\u{80}\u{9f}\u{202a}\u{2066}"), r#""\u007f\u0080\u009f\u202a\u2066""#);
+    }
+
+    #[test]
+    fn any_text_is_json_and_drives_no_terminal() {
+        use proptest::prelude::*;
+        crate::fuzz::fuzz(2000, &any::<String>(), |text| {
+            let mut line = String::new();
+            write_json(&mut line, &text);
+            prop_assert!(!visible(&text, &[]).chars().any(is_control));
+            prop_assert!(!line.chars().any(is_control));
+            let read: String = serde_json::from_str(&line).unwrap();
+            prop_assert_eq!(read, text);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn columns_are_those_of_a_terminal() {
+        assert_eq!((width("é"), width("e\u{301}"), width("日本"), width("👍")), (1, 1, 4, 2));
+        assert_eq!((pad("日", 4), pad_left("日", 4)), ("日  ".into(), "  日".into()));
+        assert_eq!(pad("日本", 3), "日本");
+    }
+}
