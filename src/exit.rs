@@ -88,6 +88,12 @@ impl Exit {
     }
 }
 
+/// Whether a failure is that something did not happen in time.
+#[must_use]
+pub fn is_late(error: &Error) -> bool {
+    matches!(Exit::of(error), Exit::NotInTime(_))
+}
+
 impl From<Errno> for Exit {
     fn from(errno: Errno) -> Self {
         match errno {

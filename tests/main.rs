@@ -21,6 +21,7 @@ mod install;
 mod ipcs;
 mod load;
 mod msgq;
+mod notice;
 mod options;
 mod output;
 mod pipe;

@@ -5,6 +5,7 @@ pub mod creating;
 pub mod duration;
 pub mod explain;
 pub mod limit;
+pub mod notice;
 pub mod numbers;
 pub mod owner;
 pub mod process;

@@ -87,6 +87,7 @@ pub struct Deadline {
     pub patience: Patience,
     limit: Option<Duration>,
     late: Late,
+    quiet: Quiet,
 }
 
 impl Waiting {
@@ -116,7 +117,7 @@ impl Waiting {
     #[must_use]
     pub fn start_or(&self, default: Option<Duration>) -> Deadline {
         let limit = if self.nonblock { Some(Duration::ZERO) } else { self.timeout.or(default) };
-        Deadline { patience: Patience::within(limit), limit, late: self.late }
+        Deadline { patience: Patience::within(limit), limit, late: self.late, quiet: self.quiet }
     }
 }
 
@@ -125,6 +126,18 @@ impl Deadline {
     #[must_use]
     pub const fn never(self) -> Self {
         Self { patience: Patience::Never, ..self }
+    }
+
+    /// Whether the waiting message is suppressed.
+    #[must_use]
+    pub const fn is_quiet(&self) -> bool {
+        self.quiet.quiet
+    }
+
+    /// Whether being late is told by the exit status alone.
+    #[must_use]
+    pub const fn is_silent(&self) -> bool {
+        self.late.timeout_status == 0
     }
 
     /// The same limit from now on, for a silence that something has broken.

@@ -12,6 +12,7 @@ pub mod holding;
 pub mod journal;
 pub mod lock;
 pub mod slots;
+pub mod waited;
 
 use anyhow::{Result, bail};
 use nix::errno::Errno;

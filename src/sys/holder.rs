@@ -65,12 +65,15 @@ fn name(id: c_int) -> String {
 /// Starts a process that calls `take`, and then holds something of the semaphore set `id` until `process` (a pidfd) ends or it
 /// gets SIGTERM.
 ///
+/// While it takes, `waits` is called again and again, and tells until when it need not be.
+///
 /// It is in a session of its own, in `/`, with `/dev/null` as standard input, output and error and no other
 /// descriptor of the caller's. The calling process must have one thread only, as the box has.
 pub fn start(
     process: BorrowedFd,
     id: c_int,
     take: impl FnOnce() -> Result<()>,
+    mut waits: impl FnMut() -> Patience,
 ) -> std::result::Result<Holder, Unheld> {
     let (report, report_there) = pipe2(OFlag::O_CLOEXEC)?;
     let (release_there, release) = pipe2(OFlag::O_CLOEXEC)?;
@@ -87,8 +90,12 @@ pub fn start(
         }
         ForkResult::Parent { child } => {
             drop(report_there);
-            let first = ready(&[report.as_fd(), process], Patience::Forever)?;
-            if first != Some(0) {
+            let first = loop {
+                if let Some(first) = ready(&[report.as_fd(), process], waits())? {
+                    break first;
+                }
+            };
+            if first != 0 {
                 return Err(Unheld::Ended);
             }
             hear(&report)?;

@@ -18,6 +18,7 @@ pub mod in_use;
 pub mod init;
 pub mod job;
 pub mod local;
+pub mod lasting;
 pub mod mailbox;
 pub mod mapping;
 pub mod memfd;

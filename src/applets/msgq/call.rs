@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 use super::input::{Input, Record};
-use super::queue::Queue;
+use super::queue::{self, Queue};
 use super::{doing, frame};
 use crate::applets::{Runs, Verb};
 use crate::args::waiting::{Deadline, Waiting};
@@ -93,7 +93,8 @@ impl Call {
             caught::catch(&[Signal::SIGIO])?;
             mailbox.signals(true)?;
         }
-        match queue.send(&message, deadline.patience) {
+        let mut notice = queue::full(&self.target, &deadline);
+        match notice.during(deadline.patience, |patience| queue.send(&message, patience)) {
             Ok(Some(())) => {}
             Ok(None) => return give_up(None),
             Err(Errno::EAGAIN) => bail!(deadline.missed("the queue had no room for the request")),

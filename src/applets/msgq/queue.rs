@@ -4,6 +4,8 @@ use anyhow::{Error, Result, bail};
 use nix::errno::Errno;
 
 use crate::args::creating::Creating;
+use crate::args::notice::{Due, Notice};
+use crate::args::waiting::Deadline;
 use crate::exit::{Cause, Exit};
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::{self, Access};
@@ -138,6 +140,28 @@ impl Queue {
             Self::Posix { .. } => "msgq create --message-size makes a queue that takes more",
         })
     }
+}
+
+/// The message about a wait for room in a full queue.
+pub fn full(target: &Target, deadline: &Deadline) -> Notice {
+    let queue = target.clone();
+    Notice::new("msgq", target, deadline, move |due| match due {
+        Due::AtOnce => None,
+        Due::Later => fullness(&queue),
+    })
+}
+
+fn fullness(target: &Target) -> Option<String> {
+    let (is, raise) = if *target.form() == Form::Posix {
+        let (limits, messages) = mq::look(target.typed()).ok()?.limits().ok()?;
+        let is = format!("{messages} of {} messages", limits.messages);
+        (is, "create it with a larger --max-messages".to_owned())
+    } else {
+        let stat = find(target).ok()?.stat().ok()?;
+        let is = format!("{} of {} bytes, {} messages", stat.bytes, stat.max_bytes, stat.messages);
+        (is, format!("raise the limit (msgq set {target} --max-bytes; default: kernel.msgmnb)"))
+    };
+    Some(format!("the queue is full ({is}): run msgq serve or recv at the same time, or {raise}"))
 }
 
 /// How many bytes fit into an empty queue. Where it may not be looked at it has to be waited for.

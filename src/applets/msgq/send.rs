@@ -8,11 +8,12 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::input::{Input, Record};
-use super::queue::{Queue, only_posix, only_system_v};
+use super::queue::{self, Queue, only_posix, only_system_v};
 use super::{doing, explain, frame};
 use crate::applets::Verb;
 use crate::args::creating::Making;
 use crate::args::explain::bare;
+use crate::args::notice::Notice;
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
 use crate::sys::message::Message;
@@ -22,7 +23,8 @@ use crate::target::Target;
 /// Each MESSAGE is one message; without any, all of standard input is one, or with --lines each of its lines, with --null each
 /// record that ends in NUL. Empty messages are messages.
 ///
-/// A full queue is waited for; of that --timeout is the limit, not of reading standard input. A message longer than the queue takes is refused; what was sent before it stays sent.
+/// send waits while the queue is full. --timeout limits that wait, not the time spent reading standard input. A queue is bounded:
+/// what is sent before anything receives must fit into it (System V: --max-bytes, default kernel.msgmnb). A message longer than the queue takes is refused; what was sent before it stays sent.
 /// Sending needs permission to write alone.
 #[derive(Args)]
 pub struct Send {
@@ -91,7 +93,8 @@ impl Send {
                 .map_err(missing)?;
         let number = self.kind.unwrap_or(i64::from(!queue.is_posix()));
         let number = self.priority.map_or(number, i64::from);
-        Ok(Sender { queue, message: Message::new(number), deadline, sent: 0 })
+        let notice = queue::full(&self.target, &deadline);
+        Ok(Sender { queue, message: Message::new(number), deadline, notice, sent: 0 })
     }
 
     fn send(&self, sender: &mut Sender) -> Result<()> {
@@ -155,6 +158,7 @@ struct Sender {
     queue: Queue,
     message: Message,
     deadline: Deadline,
+    notice: Notice,
     sent: u64,
 }
 
@@ -168,7 +172,8 @@ impl Sender {
             bail!(Cause::new(Exit::Failed, words).hint("any lower --priority is a plain message"));
         }
         self.message.fill(bytes);
-        match self.queue.send(&self.message, self.deadline.patience) {
+        let (queue, message) = (&mut self.queue, &self.message);
+        match self.notice.during(self.deadline.patience, |patience| queue.send(message, patience)) {
             Err(Errno::EAGAIN) => bail!(self.deadline.missed("the queue had no room for it")),
             Err(Errno::EMSGSIZE) => bail!(self.queue.too_long(bytes.len() as u64)),
             sent => sent?,

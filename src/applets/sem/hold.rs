@@ -6,18 +6,19 @@ use anyhow::{Context, Result};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::run::{LOCKED, missed, not_taken, slots};
+use super::run::{LOCKED, NO_SLOT, not_taken, slots};
 use super::{doing, system_v};
 use crate::applets::Verb;
 use crate::args::command::not_forked;
 use crate::args::creating::Creating;
+use crate::args::notice::Notice;
 use crate::args::numbers::{count, pid};
 use crate::args::process::unopened;
-use crate::args::waiting::Waiting;
+use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
 use crate::sync::lock::Lock;
 use crate::sync::slots::Slots;
-use crate::sync::{self, holding};
+use crate::sync::{self, holding, waited};
 use crate::sys::holder::{Unheld, start};
 use crate::sys::process;
 use crate::sys::sysv::sem::Set;
@@ -74,6 +75,24 @@ impl Held {
         }
     }
 
+    const fn units(&self) -> u16 {
+        match self {
+            Self::Slots(_, count) => *count,
+            Self::Lock(..) => 1,
+        }
+    }
+
+    const fn missed(&self) -> &'static str {
+        match self {
+            Self::Slots(..) => NO_SLOT,
+            Self::Lock(..) => LOCKED,
+        }
+    }
+
+    fn notice(&self, target: &Target, deadline: &Deadline) -> Notice {
+        waited::notice(target, self.set(), self.units(), deadline)
+    }
+
     fn take(&self, patience: Patience) -> nix::Result<()> {
         match self {
             Self::Slots(slots, count) => slots.take(*count, patience).map(drop),
@@ -112,15 +131,16 @@ impl Hold {
         let process = process::open(self.pid).map_err(|errno| unopened(self.pid, errno))?;
         let held = self.find()?;
         let why = |unheld| match unheld {
-            Unheld::NotTaken(errno) => match held {
-                Held::Slots(_, count) => not_taken(errno, count, &deadline),
-                Held::Lock(..) => missed(errno, &deadline, LOCKED),
-            },
+            Unheld::NotTaken(Errno::EAGAIN) => {
+                held.notice(&self.target, &deadline).missed(held.missed(), &deadline).into()
+            }
+            Unheld::NotTaken(errno) => not_taken(errno.into(), held.units()),
             Unheld::NotStarted(errno) => not_started(errno).into(),
             Unheld::Ended => unopened(self.pid, Errno::ESRCH).into(),
         };
-        let holder = start(process.as_fd(), held.set().id(), || held.take(deadline.patience))
-            .map_err(why)?;
+        let waits = held.notice(&self.target, &deadline).of_child();
+        let take = || held.take(deadline.patience);
+        let holder = start(process.as_fd(), held.set().id(), take, waits).map_err(why)?;
         self.waiting.answer(holder.pid.to_string().as_bytes())?;
         holder.release().map_err(why).context("it was lost")
     }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
@@ -12,9 +12,10 @@ use crate::args::command::Command;
 use crate::args::creating::Creating;
 use crate::args::numbers::count;
 use crate::args::waiting::{Deadline, Waiting};
-use crate::exit::{Cause, Exit};
-use crate::sync::lock;
+use crate::exit::{Cause, Exit, is_late};
 use crate::sync::slots::{Many, Slots};
+use crate::sync::{lock, waited};
+use crate::sys::wait::Patience;
 use crate::target::Target;
 
 /// Takes a slot, waiting for one where all are taken, and becomes CMD, which keeps it until it ends, however it ends: the
@@ -72,31 +73,45 @@ impl Run {
     fn take(&self, deadline: &Deadline) -> Result<Vec<u16>> {
         let mut slots = slots(&self.target, self.slots, self.take, self.creating)?;
         match self.slots {
-            Some(wanted) if self.resize => slots.resize(wanted, deadline)?,
+            Some(wanted) if self.resize => self.resize(&mut slots, wanted, deadline)?,
             Some(wanted) => slots
                 .expect(&self.target, wanted)
                 .map_err(|cause| cause.hint(format!("--resize makes it {wanted}")))?,
             None => {}
         }
-        let taken = slots.take(self.take, deadline.patience);
-        taken.map_err(|errno| not_taken(errno, self.take, deadline))
+        let take = |patience| slots.take(self.take, patience);
+        waited::take(&self.target, slots.set, self.take, deadline, NO_SLOT, take)
+            .map_err(|error| not_taken(error, self.take))
+    }
+
+    fn resize(&self, slots: &mut Slots, wanted: u16, deadline: &Deadline) -> Result<()> {
+        match slots.resize(wanted, &deadline.never()) {
+            Err(error) if deadline.patience != Patience::Never && is_late(&error) => {}
+            outcome => return outcome,
+        }
+        let mut notice = waited::notice(&self.target, slots.set, 1, deadline);
+        let _wait = notice.begin();
+        slots.resize(wanted, deadline)
     }
 }
 
+/// Why a caller has no slots in time.
+pub const NO_SLOT: &str = "no slot came free";
+
 /// Why a caller has no slots.
-pub fn not_taken(errno: Errno, count: u16, deadline: &Deadline) -> anyhow::Error {
-    if errno == Errno::EDOM {
+pub fn not_taken(error: Error, count: u16) -> Error {
+    if error.downcast_ref() == Some(&Errno::EDOM) {
         let words = format!("there are fewer than {count} slots, so that {count} never come free");
         return Cause::new(Exit::Failed, words).into();
     }
-    missed(errno, deadline, "no slot came free")
+    error
 }
 
 /// What a caller that waits for a lock is told.
 pub const LOCKED: &str = "it was not unlocked";
 
 /// `EAGAIN` as what it means: not in time.
-pub fn missed(errno: Errno, deadline: &Deadline, what: &str) -> anyhow::Error {
+pub fn missed(errno: Errno, deadline: &Deadline, what: &str) -> Error {
     match errno {
         Errno::EAGAIN => deadline.missed(what).into(),
         errno => errno.into(),
@@ -164,8 +179,8 @@ ipcbox sem lock notes --shared -w 10s -- cat notes
         let take = || {
             system_v(&self.target)?;
             let lock = lock::Lock::find_or_make(&self.target, self.creating)?;
-            let taken = lock.take(self.shared, deadline.patience);
-            taken.map_err(|errno| missed(errno, &deadline, LOCKED))
+            let take = |patience| lock.take(self.shared, patience);
+            waited::take(&self.target, lock.set, 1, &deadline, LOCKED, take)
         };
         doing("lock", &self.target, take())?;
         match command.replace(&[])? {}

@@ -1,6 +1,6 @@
 //! `--lock SEM`: a lock of `sem lock` around an access.
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use clap::Args;
 use nix::errno::Errno;
 
@@ -10,8 +10,8 @@ use crate::args::creating::Creating;
 use crate::args::explain::{cannot, missing, removed, unshared};
 use crate::args::waiting::Waiting;
 use crate::exit::Cause;
-use crate::sync;
 use crate::sync::lock::{self, Lock};
+use crate::sync::{self, waited};
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target, not_posix, not_private};
 
@@ -62,12 +62,8 @@ impl Locking {
                 return Err(not_posix(target, why).into());
             }
             let lock = Lock::find_or_make(target, creating)?;
-            let held = lock.take(shared, deadline.patience).map_err(|errno| -> Error {
-                match errno {
-                    Errno::EAGAIN => deadline.missed("it was not unlocked").into(),
-                    errno => errno.into(),
-                }
-            })?;
+            let take = |patience| lock.clone().take(shared, patience);
+            let held = waited::take(target, lock.set(), 1, &deadline, "it was not unlocked", take)?;
             Ok(Held(held))
         };
         let taken = cannot("lock", target, take(), |errno| match errno {

@@ -137,12 +137,15 @@ impl Queue {
     /// `EAGAIN`: not in time. `EMSGSIZE`: more data than the queue takes. `EINVAL`: a priority above [`MAX_PRIORITY`].
     pub fn send(&self, data: &[u8], priority: u32, patience: Patience) -> Result<Option<()>> {
         let fd = self.0.as_raw_fd();
-        interruptible(patience, || {
-            // SAFETY: the data live through the call, which only reads them.
-            let sent =
-                unsafe { libc::mq_send(fd, data.as_ptr().cast(), data.len(), priority as c_uint) };
+        let end = end(patience);
+        in_time(interruptible(patience, || {
+            let (data, length) = (data.as_ptr().cast(), data.len());
+            // SAFETY: the data and the time live through the call, which only reads them.
+            let sent = unsafe {
+                libc::mq_timedsend(fd, data, length, priority as c_uint, pointer(end.as_ref()))
+            };
             Errno::result(sent).map(drop)
-        })
+        }))
     }
 
     /// Takes the first message of the highest priority, waiting at most for `patience`; it replaces what `message` was.
@@ -159,17 +162,12 @@ impl Queue {
         let fd = self.0.as_raw_fd();
         let at = message.space(most)[HEAD..].as_mut_ptr().cast();
         let mut priority: c_uint = 0;
-        // A time that is over is not waited for; none is waited for without end.
-        let over = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        let end = if patience == Patience::Never { &raw const over } else { std::ptr::null() };
-        let received = interruptible(patience, || {
+        let end = end(patience);
+        let received = in_time(interruptible(patience, || {
+            let (priority, end) = (&raw mut priority, pointer(end.as_ref()));
             // SAFETY: `most` bytes have room there through the call, and so have the priority and the time.
-            Errno::result(unsafe { libc::mq_timedreceive(fd, at, most, &raw mut priority, end) })
-        });
-        let received = match received {
-            Err(Errno::ETIMEDOUT) => return Err(Errno::EAGAIN),
-            received => received?,
-        };
+            Errno::result(unsafe { libc::mq_timedreceive(fd, at, most, priority, end) })
+        }))?;
         Ok(received.map(|length| message.has_numbered(length.cast_unsigned(), priority.into())))
     }
 
@@ -216,6 +214,20 @@ impl Queue {
         }
         Ok(())
     }
+}
+
+/// The end of a wait: a time that is over for none, and no time otherwise, since a timer ends the wait.
+fn end(patience: Patience) -> Option<libc::timespec> {
+    (patience == Patience::Never).then_some(libc::timespec { tv_sec: 0, tv_nsec: 0 })
+}
+
+fn pointer(end: Option<&libc::timespec>) -> *const libc::timespec {
+    end.map_or(std::ptr::null(), std::ptr::from_ref)
+}
+
+/// `EAGAIN` is the word for a wait that is over.
+fn in_time<T>(outcome: Result<T>) -> Result<T> {
+    outcome.map_err(|errno| if errno == Errno::ETIMEDOUT { Errno::EAGAIN } else { errno })
 }
 
 fn flags(access: Access, patience: Patience) -> c_int {

@@ -7,7 +7,7 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::unistd::{SysconfVar, sysconf};
 
-use super::numbers;
+use super::{knows_our_numbers, numbers};
 use crate::sys::signals::Set;
 
 /// `/proc/PID/stat`, as far as the box wants it.
@@ -200,6 +200,19 @@ pub fn knows_us() -> Result<bool> {
     };
     let children = text("/proc/thread-self/children");
     Ok(own == Some(std::process::id()) && children.map(|_| true).or_else(there)?)
+}
+
+/// The ancestors of this process, from its parent on, as far as `/proc` is that of its pid namespace and shows them.
+#[must_use]
+pub fn ancestors() -> Vec<i32> {
+    /// Numbers that are used again while they are read could lead round in a circle.
+    const DEPTH: usize = 4096;
+    let parent = |pid: &i32| stat(*pid).ok().map(|stat| stat.parent);
+    let own = std::process::id().cast_signed();
+    if !knows_our_numbers() {
+        return Vec::new();
+    }
+    std::iter::successors(parent(&own), parent).take_while(|pid| *pid > 0).take(DEPTH).collect()
 }
 
 /// Every process, in order.

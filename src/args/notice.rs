@@ -1,0 +1,153 @@
+//! The waiting message: one line on a terminal once a wait has lasted a second, or at once where the caller may wait forever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::Result;
+use nix::errno::Errno;
+
+use super::waiting::Deadline;
+use crate::exit::{Cause, line};
+use crate::output;
+use crate::sys::fds;
+use crate::sys::lasting::{Lasting, Wait};
+use crate::sys::wait::Patience;
+
+/// How long a wait may last without a message.
+const SILENCE: Duration = Duration::from_secs(1);
+/// How long a child is given to take what is free.
+const AT_ONCE: Duration = Duration::from_millis(20);
+
+/// When a message is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Before the wait begins, whether there is a terminal or not.
+    AtOnce,
+    /// When it has lasted.
+    Later,
+}
+
+/// What is known of a wait, in words: "held by 812 (cc)". Nothing is looked up before a message is due.
+type Words = dyn Fn(Due) -> Option<String> + Send + Sync;
+
+/// The message of one call, which is printed at most once.
+pub struct Notice {
+    /// The beginning of the line, and what else is known.
+    text: Arc<Text>,
+    state: State,
+}
+
+struct Text {
+    who: &'static str,
+    target: String,
+    words: Box<Words>,
+}
+
+enum State {
+    /// Nothing was waited for yet.
+    Fresh,
+    /// It is not wanted, was printed at once, or nobody would see it.
+    Off,
+    /// It is printed when a wait lasts.
+    On(Lasting),
+}
+
+impl Text {
+    /// Prints what is due, and whether there was anything.
+    fn print(&self, due: Due) -> bool {
+        let words = (self.words)(due);
+        if let Some(words) = &words {
+            output::tell(&line(self.who, format!("waiting for {}: {words}", self.target)));
+        }
+        words.is_some()
+    }
+}
+
+impl Notice {
+    /// A message of the applet `who` about a wait for `target`.
+    pub fn new(
+        who: &'static str,
+        target: &impl ToString,
+        deadline: &Deadline,
+        words: impl Fn(Due) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        let text = Text { who, target: target.to_string(), words: Box::new(words) };
+        let state = if deadline.is_quiet() { State::Off } else { State::Fresh };
+        Self { text: Arc::new(text), state }
+    }
+
+    /// Does `act`, which waits for `patience`. It is tried without waiting first, so that nothing is done for a message
+    /// unless it has to wait.
+    ///
+    /// # Errors
+    /// Those of `act`; `EAGAIN`: not in time.
+    pub fn during<T>(
+        &mut self,
+        patience: Patience,
+        mut act: impl FnMut(Patience) -> Result<T>,
+    ) -> Result<T> {
+        if matches!(self.state, State::Off) || patience == Patience::Never {
+            return act(patience);
+        }
+        match act(Patience::Never) {
+            Err(Errno::EAGAIN) => {}
+            outcome => return outcome,
+        }
+        let _wait = self.begin();
+        act(patience)
+    }
+
+    /// A wait begins.
+    pub fn begin(&mut self) -> Option<Wait<'_>> {
+        if matches!(self.state, State::Fresh) {
+            self.state = if self.text.print(Due::AtOnce) || !fds::is_terminal(fds::stderr()) {
+                State::Off
+            } else {
+                let text = Arc::clone(&self.text);
+                State::On(Lasting::new(SILENCE, move || {
+                    text.print(Due::Later);
+                }))
+            };
+        }
+        match &self.state {
+            State::On(lasting) => Some(lasting.begin()),
+            _ => None,
+        }
+    }
+
+    /// The failure to be in time: `what` did not happen. Where nothing was waited for it has what a message would have had at
+    /// once.
+    #[must_use]
+    pub fn missed(&self, what: &str, deadline: &Deadline) -> Cause {
+        let cause = deadline.missed(what);
+        let is_wanted = deadline.patience == Patience::Never && !deadline.is_silent();
+        match is_wanted.then(|| (self.text.words)(Due::AtOnce)).flatten() {
+            Some(words) => cause.and(&words),
+            None => cause,
+        }
+    }
+
+    /// For a caller whose child waits: what is called again and again, prints what is due by then, and returns until when
+    /// nothing more is.
+    pub fn of_child(self) -> impl FnMut() -> Patience {
+        let mut times = 0;
+        move || {
+            times += 1;
+            let is_off = matches!(self.state, State::Off);
+            match times {
+                _ if is_off => Patience::Forever,
+                // What is free has been taken by then.
+                1 => Patience::within(Some(AT_ONCE)),
+                2 if self.text.print(Due::AtOnce) || !fds::is_terminal(fds::stderr()) => {
+                    Patience::Forever
+                }
+                2 => Patience::within(Some(SILENCE)),
+                3 => {
+                    self.text.print(Due::Later);
+                    Patience::Forever
+                }
+                _ => Patience::Forever,
+            }
+        }
+    }
+}

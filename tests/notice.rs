@@ -1,0 +1,292 @@
+//! The waiting message: who has what is waited for, on a terminal after a second, and at once where it is an ancestor.
+
+use std::fs::{File, OpenOptions, read_to_string};
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::signal::Signal;
+
+use crate::support::{BINARY, Child, World, eventually, signal};
+
+/// A call whose standard error is a terminal.
+struct OnTerminal {
+    child: std::process::Child,
+    terminal: File,
+}
+
+impl OnTerminal {
+    fn start(world: &World, words: &str) -> Self {
+        // No child of another test gets it: its end is seen when the call has ended.
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let pty = posix_openpt(flags).expect("a pseudo-terminal");
+        grantpt(&pty).and_then(|()| unlockpt(&pty)).expect("its other side");
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(libc::O_NOCTTY);
+        let slave = options.open(ptsname_r(&pty).expect("its name")).expect("its other side");
+        let words = words.split_whitespace().map(|word| match word.split_once('@') {
+            Some(("", rest)) => world.name(rest),
+            Some(("/", rest)) => world.posix(rest),
+            _ => word.to_owned(),
+        });
+        let mut command = Command::new(BINARY);
+        let output = File::create(world.dir().join("out")).expect("a file");
+        command.args(words).current_dir(world.dir()).stdin(Stdio::null()).stdout(output);
+        let child = command.stderr(Stdio::from(slave)).spawn().expect("it runs");
+        Self { child, terminal: File::from(OwnedFd::from(pty)) }
+    }
+
+    fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
+    /// Waits until it prints something, and gives that.
+    fn line(&mut self) -> String {
+        let mut text = vec![0; 4096];
+        let length = self.terminal.read(&mut text).expect("a line");
+        String::from_utf8_lossy(&text[..length]).into_owned()
+    }
+
+    /// Its end: the status, and what else it printed.
+    fn end(mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().expect("it ends");
+        let mut text = Vec::new();
+        // EIO is the end of a terminal that no process has open any more.
+        let _ = self.terminal.read_to_end(&mut text);
+        (status.code(), String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+impl Drop for OnTerminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn holder(world: &World, line: &str) -> Child {
+    world.call(line).start().became("sleep")
+}
+
+/// What has it, and what waits for it.
+const WAITS: [(&str, &str); 9] = [
+    ("sem run @s --slots 1 -- sleep 100", "sem run @s -- true"),
+    ("sem run @s --slots 2 --take 2 -- sleep 100", "sem run @s --slots 1 --resize -- true"),
+    ("sem run @s --slots 1 -- sleep 100", "sem hold @s PID"),
+    ("sem lock @s -- sleep 100", "sem lock @s -- true"),
+    ("sem lock @s -- sleep 100", "sem lock @s --shared -- true"),
+    ("sem lock @s --shared -- sleep 100", "sem lock @s -- true"),
+    ("sem lock @s -- sleep 100", "sem hold @s PID --lock"),
+    ("sem lock @s -- sleep 100", "shm read @o --text --lock @s"),
+    ("sem lock @s --shared -- sleep 100", "shm write @o x --lock @s"),
+];
+
+/// A world in which `holds` runs, and the line of a call that waits.
+fn waiting(holds: &str, waits: &str) -> (World, Child, String) {
+    let world = World::new();
+    world.call("shm create @o --size 8").ok();
+    let holder = holder(&world, holds);
+    (world, holder, waits.replace("PID", &std::process::id().to_string()))
+}
+
+#[test]
+fn wait_of_a_second_names_the_holder() {
+    std::thread::scope(|scope| {
+        for (holds, waits) in WAITS {
+            scope.spawn(move || {
+                let (world, holder, waits) = waiting(holds, waits);
+                let start = Instant::now();
+                let mut call = OnTerminal::start(&world, &waits);
+                let name = world.name("s");
+                let line = format!("sem: waiting for {name}: held by {} (sleep)\r\n", holder.pid());
+                assert_eq!(call.line(), line, "{waits}");
+                assert!(start.elapsed() >= Duration::from_secs(1), "{waits}");
+                drop(holder);
+                // It is printed once, and the wait goes on.
+                assert_eq!(call.end(), (Some(0), String::new()), "{waits}");
+            });
+        }
+    });
+}
+
+#[test]
+fn short_wait_and_quiet_wait_print_nothing() {
+    std::thread::scope(|scope| {
+        for (holds, waits) in WAITS {
+            for options in ["-w 0.3", "-q -w 1.3", "-n", "--quiet --nonblock"] {
+                scope.spawn(move || {
+                    let (world, _holder, waits) = waiting(holds, waits);
+                    let (verb, rest) = waits.split_once(" @").unwrap();
+                    let line = format!("{verb} {options} -E 7 @{rest}");
+                    let (status, text) = OnTerminal::start(&world, &line).end();
+                    assert_eq!(status, Some(7), "{line}");
+                    assert!(!text.contains("waiting for") && text.lines().count() == 1, "{text}");
+                });
+            }
+            // Without a terminal there is none either.
+            scope.spawn(move || {
+                let (world, _holder, waits) = waiting(holds, waits);
+                let (verb, rest) = waits.split_once(" @").unwrap();
+                world.call(&format!("{verb} -w 1.3 -E 0 @{rest}")).stderr("").ok();
+            });
+        }
+    });
+}
+
+#[test]
+fn waiter_with_a_message_keeps_its_place() {
+    let world = World::new();
+    world.script("first", "#!/bin/sh\necho first >>order\n");
+    let holder = holder(&world, "sem lock @s -- sleep 100");
+    let mut first = OnTerminal::start(&world, "sem lock @s -- ./first");
+    let blocked = |pid: i32| {
+        let file = format!("/proc/{pid}/syscall");
+        let call = format!("{} ", libc::SYS_semtimedop);
+        eventually("it waits", || read_to_string(&file).is_ok_and(|line| line.starts_with(&call)));
+    };
+    blocked(first.pid());
+    // A waiter that is printed for lives through a stop, as one that is not.
+    signal(first.pid(), Signal::SIGSTOP);
+    signal(first.pid(), Signal::SIGCONT);
+    blocked(first.pid());
+    let append = ["sem", "lock", &world.name("s"), "--", "sh", "-c", "echo second >>order"];
+    let second = world.call("").args(append).start();
+    blocked(second.pid());
+    assert!(first.line().contains("held by"));
+    drop(holder);
+    assert_eq!(second.code(), 0);
+    assert_eq!(first.end().0, Some(0));
+    assert_eq!(read_to_string(world.dir().join("order")).unwrap(), "first\nsecond\n");
+}
+
+#[test]
+fn cmd_after_a_message_has_one_thread_and_no_mask() {
+    let world = World::new();
+    let holder = holder(&world, "sem run @s --slots 1 -- sleep 100");
+    let mut call =
+        OnTerminal::start(&world, "sem run @s -- grep -E Threads|SigBlk /proc/self/status");
+    assert!(call.line().contains("held by"));
+    drop(holder);
+    assert_eq!(call.end().0, Some(0));
+    let status = read_to_string(world.dir().join("out")).unwrap();
+    assert_eq!(status, "Threads:\t1\nSigBlk:\t0000000000000000\n");
+}
+
+#[test]
+fn full_queue_names_its_limit() {
+    let serve = "run msgq serve or recv at the same time";
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let world = World::new();
+            world.call("msgq create @q --max-bytes 40").ok();
+            world.call("msgq send @q 12345678901234567890 12345678901234567890").ok();
+            for line in ["msgq send @q more", "msgq send @q more and again", "msgq call @q x -w 1h"]
+            {
+                let mut call = OnTerminal::start(&world, line);
+                let name = world.name("q");
+                let is = "(40 of 40 bytes, 2 messages)";
+                let raise = format!(
+                    "raise the limit (msgq set {name} --max-bytes; default: kernel.msgmnb)"
+                );
+                let text = format!(
+                    "msgq: waiting for {name}: the queue is full {is}: {serve}, or {raise}\r\n"
+                );
+                assert_eq!(call.line(), text, "{line}");
+                if !line.contains("call") {
+                    world.call("msgq recv @q --count 2").ok();
+                    let (status, text) = call.end();
+                    assert_eq!((status, text.as_str()), (Some(0), ""), "{line}");
+                    world.call("msgq recv @q --drain").ok();
+                    world.call("msgq send @q 12345678901234567890 12345678901234567890").ok();
+                }
+            }
+        });
+        scope.spawn(|| {
+            let world = World::new();
+            world.call("msgq create /@q --max-messages 2").ok();
+            world.call("msgq send /@q a b").ok();
+            let mut call = OnTerminal::start(&world, "msgq send /@q c");
+            let name = world.posix("q");
+            let raise = "create it with a larger --max-messages";
+            let text = format!("msgq: waiting for {name}: the queue is full (2 of 2 messages): {serve}, or {raise}\r\n");
+            assert_eq!(call.line(), text);
+            world.call("msgq recv /@q").stdout("a\n").ok();
+            assert_eq!(call.end(), (Some(0), String::new()));
+            // One that may not wait neither waits nor blocks.
+            world.call("msgq send /@q d -n").fails(124, "no room for it at once");
+        });
+    });
+}
+
+#[test]
+fn own_ancestor_is_named_at_once() {
+    let world = World::new();
+    for (outer, inner) in [
+        ("sem lock $NAME-l", "sem lock $NAME-l"),
+        ("sem lock $NAME-l", "sem lock $NAME-l --shared"),
+        ("sem lock $NAME-l --shared", "sem lock $NAME-l"),
+        ("sem run $NAME-s --slots 1", "sem run $NAME-s"),
+        ("sem run $NAME-s3 --slots 3 --take 2", "sem run $NAME-s3 --take 2"),
+    ] {
+        let late = |how: &str| format!("{outer} -- {how}{inner} -w 0.1 -E 9 -- true");
+        let name = inner.split(' ').nth(2).unwrap().strip_prefix("$NAME-").unwrap();
+        let begins = format!("sem: waiting for {}: held by ", world.name(name));
+        // CMD is the very process that has it, or a descendant.
+        for (how, words) in [
+            ("ipcbox ", "an ancestor call that became this process"),
+            ("sh -c 'ipcbox \"$@\"; exit $?' - ", "an ancestor of this process"),
+            ("sh -c '(ipcbox \"$@\"; exit $?); exit $?' - ", "an ancestor of this process"),
+        ] {
+            let output = world.shell(&format!("ipcbox {}", late(how))).output();
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(9), "{how}: {stderr}");
+            let lines: Vec<&str> = stderr.lines().collect();
+            assert_eq!(lines.len(), 2, "{stderr}");
+            assert!(lines[0].starts_with(&begins) && lines[0].ends_with(words), "{stderr}");
+            assert!(lines[1].ends_with(" within 100ms"), "{stderr}");
+            // What may not wait says it in its failure; -q and -E 0 say nothing.
+            let now = late(how).replace("-w 0.1", "-n");
+            let output = world.shell(&format!("ipcbox {now}")).output();
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            assert!(
+                stderr.ends_with(&format!("{words}\n")) && stderr.contains(" at once; held by "),
+                "{stderr}"
+            );
+            assert_eq!(stderr.lines().count(), 1, "{stderr}");
+            let quiet = late(how).replace("-E 9", "-q -E 0");
+            world.shell(&format!("ipcbox {quiet}")).stderr("").ok();
+            world.shell(&format!("ipcbox {}", now.replace("-E 9", "-E 0"))).stderr("").ok();
+        }
+    }
+}
+
+#[test]
+fn ancestor_is_named_by_hold_and_by_shm() {
+    let world = World::new();
+    world.call("shm create @o --size 8").ok();
+    for inner in ["sem hold $NAME-l $$ --lock -w 0.1", "shm write $NAME-o x --lock $NAME-l -w 0.1"]
+    {
+        let script = format!("ipcbox sem lock $NAME-l -- sh -c 'ipcbox {inner}; exit $?'");
+        let output = world.shell(&script).output();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(124), "{stderr}");
+        let first = stderr.lines().next().unwrap();
+        assert!(first.ends_with("(sh), an ancestor of this process"), "{stderr}");
+    }
+}
+
+#[test]
+fn slot_that_others_can_release_names_no_ancestor() {
+    let world = World::new();
+    let other = holder(&world, "sem run @s --slots 2 -- sleep 100");
+    let script = "ipcbox sem run $NAME-s -- ipcbox sem run $NAME-s -w 0.1 -E 9 -- true";
+    let output = world.shell(script).output();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(!stderr.contains("ancestor") && stderr.lines().count() == 1, "{stderr}");
+    drop(other);
+}
