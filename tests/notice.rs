@@ -12,7 +12,7 @@ use nix::libc;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::Signal;
 
-use crate::support::{BINARY, Child, World, eventually, signal};
+use crate::support::{BINARY, Child, World, eventually, lines, signal};
 
 /// A call whose standard error is a terminal.
 struct OnTerminal {
@@ -277,6 +277,31 @@ fn ancestor_is_named_by_hold_and_by_shm() {
         assert_eq!(output.status.code(), Some(124), "{stderr}");
         let first = stderr.lines().next().unwrap();
         assert!(first.ends_with("(sh), an ancestor of this process"), "{stderr}");
+    }
+}
+
+#[test]
+fn ancestor_that_is_served_by_a_holder_is_named() {
+    let world = World::new();
+    for (hold, waits) in [
+        ("--lock", "sem lock $NAME-l"),
+        ("--lock --shared", "sem lock $NAME-l"),
+        ("--lock", "sem lock $NAME-l --shared"),
+        ("--slots 1", "sem run $NAME-s"),
+        ("--slots 2 --take 2", "sem hold $NAME-s2 $$"),
+    ] {
+        let target = waits.split(' ').nth(2).unwrap();
+        let cmd = if waits.contains("hold") { "" } else { "-- true" };
+        let hold = format!("holder=$(ipcbox sem hold {target} $$ {hold})");
+        let script = format!("{hold}; echo \"$holder $$\"; (ipcbox {waits} -w 0.1 {cmd})");
+        let output = world.shell(&script).output();
+        let (text, stderr) = (lines(&output.stdout), lines(&output.stderr));
+        let (holder, shell) = text[0].split_once(' ').unwrap();
+        assert_eq!(output.status.code(), Some(124), "{script} {stderr:?}");
+        let words = format!(" for {shell} (sh), an ancestor of this process");
+        assert!(stderr[0].contains(&format!("held by {holder} (")), "{script} {stderr:?}");
+        assert!(stderr[0].ends_with(&words), "{script} {stderr:?}");
+        assert_eq!(stderr.len(), 2, "{script} {stderr:?}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who has what is waited for, in the words of a waiting message.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
@@ -82,44 +83,33 @@ fn named(pid: i32) -> String {
 
 /// That ancestors of this process have so much that `units` never come free while they wait for it.
 fn ancestor(set: Set, values: &[u16], purpose: Purpose, units: u16) -> Option<String> {
-    let mut ancestors = None;
     // What is free, or can come free.
     let mut enough = match purpose {
         Purpose::Slots { free, .. } => free,
         _ => 0,
     };
+    let ancestors: LazyCell<Vec<i32>> = LazyCell::new(told::ancestors);
     let mut found = None;
     let mut holders = holders(set, values);
     while enough < units {
         let Some(pid) = holders.next() else { return found };
-        let own = std::process::id().cast_signed();
-        if pid == own {
-            found =
-                Some(format!("held by {}, an ancestor call that became this process", named(pid)));
-        } else {
-            let ancestors = ancestors.get_or_insert_with(told::ancestors);
-            match served(pid, set, ancestors) {
-                Some(served) if served == pid => {
-                    found = Some(format!("held by {}, an ancestor of this process", named(pid)));
-                }
-                Some(served) => {
-                    let served = named(served);
-                    let words =
-                        format!("held by {} for {served}, an ancestor of this process", named(pid));
-                    found = Some(words);
-                }
-                None => enough += 1,
-            }
+        match relation(pid, set, &ancestors) {
+            Some(relation) => found = Some(format!("held by {}{relation}", named(pid))),
+            None => enough += 1,
         }
     }
     None
 }
 
-/// The ancestor that a process is, or serves as a holder of `sem hold`.
-fn served(pid: i32, set: Set, ancestors: &[i32]) -> Option<i32> {
+/// What a holder is to this process, if it is an ancestor of it or serves one.
+fn relation(pid: i32, set: Set, ancestors: &LazyCell<Vec<i32>>) -> Option<String> {
+    if pid == std::process::id().cast_signed() {
+        return Some(", an ancestor call that became this process".into());
+    }
     if ancestors.contains(&pid) {
-        return Some(pid);
+        return Some(", an ancestor of this process".into());
     }
     let holder = among(vec![pid], set.id()).pop()?;
-    ancestors.iter().copied().find(|ancestor| holder.serves(*ancestor))
+    let served = ancestors.iter().find(|ancestor| holder.serves(**ancestor))?;
+    Some(format!(" for {}, an ancestor of this process", named(*served)))
 }

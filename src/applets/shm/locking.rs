@@ -62,8 +62,8 @@ impl Locking {
                 return Err(not_posix(target, why).into());
             }
             let lock = Lock::find_or_make(target, creating)?;
-            let take = |patience| lock.clone().take(shared, patience);
-            let held = waited::take(target, lock.set(), 1, &deadline, "it was not unlocked", take)?;
+            let take = |patience| lock.take(shared, patience);
+            let held = waited::take(target, lock.set, 1, &deadline, "it was not unlocked", take)?;
             Ok(Held(held))
         };
         let taken = cannot("lock", target, take(), |errno| match errno {
