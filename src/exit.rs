@@ -123,7 +123,8 @@ impl Cause {
 
     /// A cause that the kernel told, in words that fit the mechanism; the errno's name is added, and gives the status.
     pub fn told(errno: Errno, words: impl fmt::Display) -> Self {
-        Self::new(errno.into(), format!("{words} ({errno:?})"))
+        let hint = known_step(errno).map(str::to_owned);
+        Self { hint, ..Self::new(errno.into(), format!("{words} ({errno:?})")) }
     }
 
     /// The errno in the C library's words.
@@ -208,10 +209,21 @@ pub fn lines(who: &str, error: &Error) -> String {
         None => link.to_string(),
     });
     let mut text = line(who, words.collect::<Vec<_>>().join(": "));
-    if let Some(hint) = causes().find_map(|cause| cause.hint.as_ref()) {
+    let of_cause = causes().find_map(|cause| cause.hint.as_deref());
+    if let Some(hint) = of_cause.or_else(|| error.chain().find_map(|link| known_step(errno(link)?)))
+    {
         text.push_str(&line("hint", hint));
     }
     text
+}
+
+/// The step that mends what an errno stands for, wherever it comes from.
+const fn known_step(errno: Errno) -> Option<&'static str> {
+    match errno {
+        Errno::EMFILE => Some("ulimit -n is the limit"),
+        Errno::ENFILE => Some("/proc/sys/fs/file-max is the limit"),
+        _ => None,
+    }
 }
 
 /// A line that tells something. A name in it can be a stranger's, and neither drives a terminal nor begins a line of its own.
@@ -266,6 +278,21 @@ mod tests {
             lines("sem", &error),
             "sem: two\nhint: less\nsem: operation not permitted (EPERM)\n"
         );
+    }
+
+    #[test]
+    fn lack_of_descriptors_always_has_a_hint() {
+        let told =
+            "sem: cannot read x: too many open files (EMFILE)\nhint: ulimit -n is the limit\n";
+        let bare = Error::from(Errno::EMFILE).context("cannot read x");
+        let wrapped = Error::from(std::io::Error::from_raw_os_error(Errno::EMFILE as i32));
+        let worded = Error::from(Cause::plain(Errno::EMFILE));
+        for error in [bare, wrapped.context("cannot read x"), worded.context("cannot read x")] {
+            assert_eq!(lines("sem", &error), told);
+        }
+        let other = Cause::plain(Errno::EMFILE).hint("less");
+        assert!(lines("sem", &other.into()).ends_with("hint: less\n"));
+        assert!(lines("sem", &Errno::ENFILE.into()).contains("hint: /proc/sys/fs/file-max"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod fifo;
 mod fuzz;
 mod generated;
 mod help;
+mod hints;
 mod house;
 mod init;
 mod install;

@@ -11,6 +11,7 @@ use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 
 use super::numbers::counted;
+use super::usage::quote;
 use crate::exit::{Cause, Exit, words};
 use crate::sys::child::Unstarted;
 use crate::sys::spawn;
@@ -44,7 +45,11 @@ impl Command {
         let name = words.first().cloned().unwrap_or_default();
         let found = exec::find(&name).map_err(|errno| match errno {
             Errno::ENOENT | Errno::ENOTDIR => {
-                Cause::told(errno, "command not found").exit(Exit::NotFound)
+                let cause = Cause::told(errno, "command not found").exit(Exit::NotFound);
+                match meant(&words) {
+                    Some(hint) => cause.hint(hint),
+                    None => cause,
+                }
             }
             errno => Cause::plain(errno).exit(Exit::NotExecutable),
         });
@@ -141,7 +146,16 @@ impl Command {
                 Cause::told(errno, "its interpreter or loader is missing")
             }
             Errno::ENOENT => Cause::told(errno, "it is no longer there"),
-            Errno::ENOEXEC => Cause::told(errno, "it is neither a program nor begins with #!"),
+            Errno::ENOEXEC => {
+                let cause = Cause::told(errno, "it is neither a program nor begins with #!");
+                if exec::is_text(&self.path) {
+                    let line = quoted(&self.words);
+                    cause
+                        .hint(format!("a script begins with #!/bin/sh, or is run by it: sh {line}"))
+                } else {
+                    cause
+                }
+            }
             errno => Cause::plain(errno),
         };
         cause.exit(Exit::NotExecutable)
@@ -157,6 +171,67 @@ impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{}", self.words.first().map(OsString::as_os_str).unwrap_or_default().display())
     }
+}
+
+/// What was meant by a command that is not found, as the words after a verb's options: what only a shell knows, or env(1) does.
+fn meant(words: &[OsString]) -> Option<String> {
+    let name = words.first()?.to_str()?;
+    let is_name = |name: &str| {
+        let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        name.chars().all(is_letter) && name.starts_with(|c: char| !c.is_ascii_digit())
+    };
+    if name.split_once('=').is_some_and(|(variable, _)| is_name(variable)) {
+        return (words.len() > 1).then(|| format!("env {}", quoted(words)));
+    }
+    let rest = |from: &[OsString]| {
+        if from.is_empty() { String::new() } else { format!(" {}", quoted(from)) }
+    };
+    // A whole line in one word.
+    if name.contains(|c: char| c.is_whitespace() || "&|;<>()`$".contains(c)) {
+        return Some(format!("sh -c {}", quote(&format!("{name}{}", rest(&words[1..])))));
+    }
+    // bash exports a function so.
+    if std::env::var_os(format!("BASH_FUNC_{name}%%")).is_some() {
+        return Some(format!("{name} is a function of bash: bash -c {}", quote(&quoted(words))));
+    }
+    for (shell, builtins) in BUILTINS {
+        if builtins.contains(&name) {
+            // An operator in a word of its own was meant for the shell.
+            let line: Vec<_> = words.iter().map(|word| shell_word(word)).collect();
+            let line = quote(&line.join(" "));
+            return Some(format!("{name} is part of the shell: {shell} -c {line}"));
+        }
+    }
+    let is_plain = !name.is_empty() && !name.contains('/');
+    is_plain.then(|| {
+        let line = quote(&format!(". ./FILE; {}", quoted(words)));
+        format!("a function or alias is known to its shell only, as in sh -c {line}")
+    })
+}
+
+/// What a shell does by itself, and the words that begin its compound commands.
+const BUILTINS: [(&str, &[&str]); 2] = [
+    (
+        "sh",
+        &[
+            "!", ".", ":", "alias", "bg", "case", "cd", "eval", "exec", "exit", "export", "fg",
+            "for", "if", "jobs", "read", "set", "shift", "trap", "type", "ulimit", "umask",
+            "unset", "until", "wait", "while", "{",
+        ],
+    ),
+    ("bash", &["[[", "declare", "function", "let", "popd", "pushd", "shopt", "source", "time"]),
+];
+
+/// Words as a shell reads them back.
+fn quoted(words: &[OsString]) -> String {
+    words.iter().map(|word| quote(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+}
+
+/// The same, but for the words that a shell has for itself.
+fn shell_word(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    let is_operator = ["&&", "||", "|", ";", "&", "!", "{", "}", "[[", "]]"].contains(&&*word);
+    if is_operator { word.into_owned() } else { quote(&word) }
 }
 
 /// Why there could be no process.

@@ -2,6 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::numbers::digits;
 use super::signals;
 use crate::exit::{Cause, Exit};
 
@@ -71,6 +72,9 @@ pub fn explain(error: &clap::Error, called: &str, words: &[String], wants_comman
             let is_interval = |pair: &[String]| pair[0] == "--watch" && pair[1] == value;
             let wrong =
                 usage(format!("{} '{value}': {}", plain(short), source.unwrap_or_default()));
+            if let Some(group) = as_group(called, value) {
+                return wrong.hint(format!("{} --group", replaced(called, words, value, group)));
+            }
             // A value that can be left out is no word of its own.
             if words.windows(2).any(is_interval) {
                 return wrong.hint(format!("an interval is written --watch={value}"));
@@ -135,6 +139,19 @@ pub fn explain(error: &clap::Error, called: &str, words: &[String], wants_comman
 fn as_kill<'a>(called: &str, words: &'a [String], arg: &str) -> Option<&'a str> {
     let word = words.iter().find(|word| word.starts_with(arg))?.strip_prefix('-')?;
     (called.contains("signal ") && signals::parse(word).is_ok()).then_some(word)
+}
+
+/// The process group that kill(1) would signal where a PID is written so; -1 is every process.
+fn as_group<'a>(called: &str, value: &'a str) -> Option<&'a str> {
+    let group = value.strip_prefix('-').filter(|group| digits(group).is_some_and(|it| it > 1))?;
+    called.ends_with("signal send").then_some(group)
+}
+
+/// The line with another word in the place of one.
+fn replaced(called: &str, words: &[String], old: &str, new: &str) -> String {
+    let words = words.iter().filter(|word| *word != "--");
+    let words = words.map(|word| if word == old { new.to_owned() } else { quote(word) });
+    [called.to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// `--slots` or `TARGET` of what clap shows as `--slots <N>` or `<TARGET>...`.

@@ -78,6 +78,15 @@ pub fn interpreter(path: &CStr) -> Result<()> {
     Ok(())
 }
 
+/// Whether the file at `path` is text, as a script is: without a NUL in what the kernel reads of it, and not empty.
+#[must_use]
+pub fn is_text(path: &CStr) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(OsStr::from_bytes(path.to_bytes()))
+        .and_then(|file| file.take(FIRST_LINE as u64).read_to_end(&mut head));
+    read.is_ok_and(|length| length > 0) && !head.contains(&0)
+}
+
 /// Becomes the program at `path` with these arguments, execve(2): the signal mask, the dispositions and
 /// the open descriptors go along as they are, and the environment with `added` put into it.
 ///

@@ -200,6 +200,9 @@ fn judge(call: &str, output: &Output) -> Result<String, String> {
     if status == 137 {
         return wrong("it does not end");
     }
+    if told.contains("(EMFILE)") && !told.contains("hint: ulimit -") {
+        return wrong("no hint of the limit");
+    }
     let runs = call.contains(" -- ") || call.contains("--install");
     if status == 0 {
         return Ok("works".into());

@@ -361,9 +361,7 @@ impl Crew {
 /// There could be no pipe, or no other descriptor.
 pub fn unmade(errno: Errno) -> Error {
     let cause = match errno {
-        Errno::EMFILE => {
-            Cause::told(errno, "too many files are open").hint("ulimit -n is the limit")
-        }
+        Errno::EMFILE => Cause::told(errno, "too many files are open"),
         Errno::ENFILE => Cause::told(errno, "too many files, or pages in this user's pipes")
             .hint("/proc/sys/fs/file-max and pipe-user-pages-hard are the limits"),
         errno => Cause::plain(errno),

@@ -222,7 +222,6 @@ fn failed(pid: i32, errno: Errno) -> Cause {
         }
         Errno::EMFILE => {
             Cause::told(errno, "it is more processes than the box may hold, and none was signalled")
-                .hint("ulimit -n is the limit")
         }
         Errno::ENOSYS => Cause::told(errno, "this kernel has no pidfd_send_signal; Linux 5.1 has"),
         errno => Cause::plain(errno),

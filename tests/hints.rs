@@ -1,0 +1,141 @@
+//! Hints: a failure whose next step is known has it in one more line, which is right when pasted.
+
+use crate::support::{BINARY, Call, World, lines};
+
+/// The hint of a call that fails with this status.
+fn hint(call: Call, status: i32) -> String {
+    let output = call.output();
+    let told = lines(&output.stderr);
+    assert_eq!(output.status.code(), Some(status), "{told:?}");
+    assert_eq!(told.len(), 2, "{told:?}");
+    told[1].strip_prefix("hint: ").unwrap_or_else(|| panic!("{told:?}")).to_owned()
+}
+
+#[test]
+fn words_for_a_shell_are_hinted_as_sh_c() {
+    let world = World::new();
+    for verb in [
+        "sem lock @l --",
+        "sem run @s --slots 1 --",
+        "signal run --reap --",
+        "pipe run --",
+        "pipe merge --",
+        "shm memfd --",
+    ] {
+        for (words, hinted) in [
+            (&["true && echo b"][..], "sh -c 'true && echo b'"),
+            (&["FOO=1", "printenv", "FOO"], "env FOO=1 printenv FOO"),
+            (&["alias", "x=y"], "alias is part of the shell: sh -c 'alias x=y'"),
+            (
+                &["export", "A", "&&", "true"],
+                "export is part of the shell: sh -c 'export A && true'",
+            ),
+            (&["source", "./env"], "source is part of the shell: bash -c 'source ./env'"),
+            (
+                &["ll", "-a"],
+                "a function or alias is known to its shell only, as in sh -c '. ./FILE; ll -a'",
+            ),
+        ] {
+            assert_eq!(hint(world.call(verb).args(words), 127), hinted, "{verb} {words:?}");
+        }
+    }
+    // What is quoted twice is read back by a shell.
+    let told = hint(world.call("sem lock @l -- ").args(["nosuch | cat", "it's"]), 127);
+    let shown = format!("set -- {told}; printf '%s' \"$3\"");
+    world.shell(&shown).stdout(r"nosuch | cat 'it'\''s'").ok();
+    // Pasted, they do what was meant.
+    world.shell("ipcbox sem lock $NAME-l -- sh -c 'true && echo b'").stdout("b\n").ok();
+    world.shell("ipcbox sem lock $NAME-l -- env FOO=1 printenv FOO").stdout("1\n").ok();
+    // A path is a path, and a lone assignment runs nothing.
+    for words in ["./nosuch", "/no/such", "A=1"] {
+        let output = world.call("sem lock @l --").arg(words).output();
+        assert_eq!(lines(&output.stderr).len(), 1, "{words}");
+    }
+}
+
+#[test]
+fn exported_function_of_bash_is_hinted() {
+    let world = World::new();
+    let call =
+        world.call("sem lock @l -- greet you").env("BASH_FUNC_greet%%", "() {  echo hi $1\n}");
+    assert_eq!(hint(call, 127), "greet is a function of bash: bash -c 'greet you'");
+}
+
+#[test]
+fn script_without_an_interpreter_is_hinted() {
+    let world = World::new();
+    world.script("plain", "echo \"$1\"\n");
+    world
+        .shell("printf '\\177ELF\\0\\0' >binary; chmod 755 binary; : >empty; chmod 755 empty")
+        .ok();
+    let words = "a script begins with #!/bin/sh, or is run by it: sh ./plain 'a b'";
+    for verb in ["sem lock @l --", "signal run --reap --", "pipe run --"] {
+        assert_eq!(hint(world.call(verb).args(["./plain", "a b"]), 126), words, "{verb}");
+        for other in ["./binary", "./empty"] {
+            let output = world.call(verb).arg(other).output();
+            assert_eq!(lines(&output.stderr).len(), 1, "{verb} {other}");
+        }
+    }
+    world.shell("ipcbox sem lock $NAME-l -- sh ./plain 'a b'").stdout("a b\n").ok();
+}
+
+#[test]
+fn negative_pid_is_hinted_as_a_group() {
+    let world = World::new();
+    for line in ["signal send TERM -4711", "signal send TERM -- -4711"] {
+        let told = hint(world.call(line), 2);
+        assert_eq!(told, "ipcbox signal send TERM 4711 --group", "{line}");
+    }
+    let told = hint(world.call("signal send USR1 --value 1 -4711 12"), 2);
+    assert_eq!(told, "ipcbox signal send USR1 --value 1 4711 12 --group");
+    // Every process is no group, and other verbs have none.
+    for line in ["signal send TERM -1", "signal stat -4711", "signal send TERM -x"] {
+        let output = world.call(line).output();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && !told.contains("--group"), "{line}: {told}");
+    }
+}
+
+#[test]
+fn lack_of_descriptors_is_hinted_in_every_applet() {
+    let world = World::new();
+    for setup in [
+        "sem create /@s",
+        "shm create /@m --size 4",
+        "msgq create /@q",
+        "fifo create f",
+        "sem create @s --slots 1",
+    ] {
+        world.call(setup).ok();
+    }
+    for line in [
+        "sem get /@s",
+        "sem hold @s PID",
+        "shm get /@m",
+        "shm memfd -- true",
+        "fifo read f -n",
+        "fifo write f x -n",
+        "pipe run -- true ::: true",
+        "pipe merge -- true ::: true",
+        "signal send 0 PID",
+        "signal stat PID",
+        "signal wait USR1 -n",
+        "signal run --reap -- true",
+        "ipcs-lite --posix",
+        "msgq recv /@q -n",
+    ] {
+        let line = line.replace("PID", &std::process::id().to_string());
+        let words = line.split(' ').map(|word| match word.split_once('@') {
+            Some(("", rest)) => world.name(rest),
+            Some(("/", rest)) => world.posix(rest),
+            _ => word.to_owned(),
+        });
+        let script = "ulimit -n 3; exec \"$0\" \"$@\"";
+        let output = Call::new("/bin/sh").args(["-c", script, BINARY]).args(words).dir(world.dir());
+        let output = output.output();
+        let told = String::from_utf8(output.stderr).unwrap();
+        println!("{line}: {:?} {told}", output.status.code());
+        assert!(output.status.code() != Some(0) && told.contains("(EMFILE)"), "{line}: {told}");
+        assert!(told.contains("\nhint: ulimit -n "), "{line}: {told}");
+    }
+}
