@@ -4,6 +4,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use nix::libc;
 use nix::sys::signal::Signal;
 
 use super::barrier::assert_at_rest_for;
@@ -11,7 +12,9 @@ use super::lock::assert_at_rest;
 use crate::support::{Call, Child, PATIENCE, World, eventually, signal};
 
 /// How many callers are killed, and how many have to come through, however long the machine takes for them.
-const EVENTS: usize = 200;
+fn events() -> usize {
+    if std::env::var_os("IPCBOX_FULL").is_some() { 2000 } else { 200 }
+}
 
 /// What one who holds something does: looks whether another one that is not about to die has it too, says that it has it
 /// itself, and is at work for a while. `$1` is what it has, the rest what excludes it.
@@ -53,6 +56,9 @@ impl Dice {
 struct Storm {
     world: World,
     dice: Dice,
+    /// How many waiters may be stopped at a time until nothing comes through any more because one of them has got something.
+    most_frozen: usize,
+    frozen: Vec<Child>,
 }
 
 impl Storm {
@@ -60,7 +66,7 @@ impl Storm {
         let world = World::new();
         world.script("job", JOB);
         fs::create_dir(world.dir().join("now")).unwrap();
-        Self { world, dice: Dice::new() }
+        Self { world, dice: Dice::new(), most_frozen: 0, frozen: Vec::new() }
     }
 
     /// Keeps `at_once` callers at it, and kills a random one again and again, until enough were killed and ended well.
@@ -68,7 +74,8 @@ impl Storm {
         let mut children: Vec<Child> = Vec::new();
         let (mut killed, mut well) = (0, 0);
         let mut last_end = Instant::now();
-        while killed < EVENTS || well < EVENTS {
+        let (events, mut frozen) = (events(), 0);
+        while killed < events || well < events || (self.most_frozen > 0 && frozen < events / 4) {
             assert!(last_end.elapsed() < PATIENCE, "{killed} killed, {well} ended well");
             while children.len() < at_once {
                 let call = next(&self.world, &mut self.dice);
@@ -87,6 +94,12 @@ impl Storm {
                     _ => {}
                 }
             }
+            if self.freeze(&mut children) {
+                frozen += 1;
+            }
+            if self.frozen.len() > self.most_frozen || self.is_held_up(last_end) {
+                children.extend(self.thaw());
+            }
             let mut n = 0;
             while n < children.len() {
                 if children[n].runs() {
@@ -98,7 +111,7 @@ impl Storm {
             }
             std::thread::sleep(Duration::from_millis(2));
         }
-        for child in children {
+        for child in children.into_iter().chain(self.frozen.drain(..)) {
             child.signal(Signal::SIGCONT);
             // What waits for others to come would wait forever.
             child.signal(Signal::SIGTERM);
@@ -109,6 +122,40 @@ impl Storm {
         assert_eq!(violations, "");
         let dir = self.world.dir().to_owned();
         eventually("no process is left", || !anybody_in(&dir));
+    }
+
+    /// Stops one of those that wait for good, another one takes its place; whether it did.
+    fn freeze(&mut self, children: &mut Vec<Child>) -> bool {
+        let which = self.dice.below(children.len());
+        let file = format!("/proc/{}/syscall", children[which].pid());
+        let waits = format!("{} ", libc::SYS_semtimedop);
+        if self.most_frozen == 0
+            || self.dice.below(4) > 0
+            || !fs::read_to_string(file).is_ok_and(|call| call.starts_with(&waits))
+        {
+            return false;
+        }
+        let child = children.swap_remove(which);
+        child.signal([Signal::SIGSTOP, Signal::SIGTSTP][self.dice.below(2)]);
+        self.frozen.push(child);
+        true
+    }
+
+    /// Whether nothing comes through since one that is stopped has got what it waited for in the last instant.
+    fn is_held_up(&self, last_end: Instant) -> bool {
+        !self.frozen.is_empty()
+            && last_end.elapsed() > Duration::from_secs(1)
+            && self.world.call("sem stat @s --columns purpose,held --no-header").ok()
+                != "lock     0\n"
+    }
+
+    /// Has those that are stopped go on, but half of them killed.
+    fn thaw(&mut self) -> Vec<Child> {
+        for child in &self.frozen {
+            let which = [Signal::SIGCONT, Signal::SIGKILL][self.dice.below(2)];
+            child.signal(which);
+        }
+        std::mem::take(&mut self.frozen)
     }
 
     fn at_rest(&self, values: &str) {
@@ -177,6 +224,33 @@ fn a_barrier() {
     for child in last {
         assert_eq!(child.code(), 0);
     }
+}
+
+#[test]
+fn a_lock_whose_waiters_are_stopped() {
+    let mut storm = Storm::new();
+    storm.most_frozen = 8;
+    storm.rage(20, |world, dice| {
+        let limit = ["0.02", "60", "60"][dice.below(3)];
+        if dice.below(2) == 0 {
+            world.call(&format!("sem lock @s -w {limit} -- ./job writer writer reader.*"))
+        } else {
+            let call = world.call(&format!("sem lock @s -s -w {limit} -- sh -c"));
+            call.arg("exec ./job reader.$$ writer")
+        }
+    });
+    assert_at_rest(&storm.world.call("sem get --all @s").ok());
+}
+
+#[test]
+fn a_barrier_whose_callers_are_stopped() {
+    let mut storm = Storm::new();
+    storm.most_frozen = 8;
+    storm.rage(12, |world, dice| {
+        let limit = ["0.01", "60", "60"][dice.below(3)];
+        world.call(&format!("sem barrier @s 3 -w {limit}"))
+    });
+    assert_at_rest_for(3, &storm.world.call("sem get --all @s").ok());
 }
 
 #[test]
