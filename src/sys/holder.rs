@@ -169,7 +169,6 @@ fn hold(
     take: impl FnOnce() -> Result<()>,
 ) -> std::result::Result<Infallible, Unheld> {
     end_with(parent, signals::Signal::KILL)?;
-    setsid()?;
     chdir("/")?;
     let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     // SAFETY: the default action calls no code of ours.
@@ -187,6 +186,8 @@ fn hold(
     // From here on the parent waits for us, or has gone, and then there is nobody to report to.
     if read(release, &mut [0])? == 1 {
         set_pdeathsig(None)?;
+        // Not earlier: while it waits, ^Z stops it with its caller, so that it takes nothing for a stopped one.
+        setsid()?;
         // The caller returns after this report, and then others must be able to see what this process is.
         set_name(&CString::new(called).map_err(|_| Errno::EINVAL)?)?;
         fds::write_all(report, &[0; TOLD])?;

@@ -3,11 +3,12 @@
 use std::fs;
 
 use nix::libc;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Pid, setpgid};
 
 use super::barrier::assert_at_rest_for;
 use super::lock::assert_at_rest;
-use crate::support::{Call, Child, World, holds};
+use crate::support::{Call, Child, World, eventually, holds, signal};
 
 fn continued(child: Child) -> Child {
     child.signal(Signal::SIGCONT);
@@ -194,6 +195,67 @@ fn a_party_stopped_after_its_round_does_not_block_the_next() {
         assert_eq!(continued(party).code(), 0);
     }
     assert_at_rest_for(2, &world.call("sem get @b --all").ok());
+}
+
+#[test]
+fn hold_takes_nothing_for_a_caller_stopped_by_control_z() {
+    let world = World::new();
+    for take in ["--lock", "--lock --shared", "--slots 1"] {
+        let kind = if take == "--slots 1" { "run" } else { "lock" };
+        let first = match kind {
+            "run" => world.call("sem run @n --slots 1 -- sleep 100"),
+            _ => world.call("sem lock @l -- sleep 100"),
+        };
+        let first = first.start().became("sleep");
+        let target = if kind == "run" { "@n" } else { "@l" };
+        let script = world.call(&format!("sem hold {target} {} {take}", std::process::id()));
+        let caller = script.before(|| Ok(setpgid(Pid::from_raw(0), Pid::from_raw(0))?)).start();
+        let caller = caller.blocked_in(libc::SYS_ppoll);
+        let holder = child_of(caller.pid());
+        let file = format!("/proc/{holder}/syscall");
+        eventually("its holder waits", || {
+            fs::read_to_string(&file).is_ok_and(|line| line.starts_with("220 "))
+        });
+        killpg(Pid::from_raw(caller.pid()), Signal::SIGTSTP).unwrap();
+        eventually("both stop", || state(caller.pid()) == Some('T') && state(holder) == Some('T'));
+        drop(first);
+        match kind {
+            "run" => world.call("sem run @n -w 60 -- true").ok(),
+            _ => world.call("sem lock @l -w 60 -- true").ok(),
+        };
+        killpg(Pid::from_raw(caller.pid()), Signal::SIGCONT).unwrap();
+        let pid = String::from_utf8(caller.end().stdout).unwrap();
+        assert_eq!(pid, format!("{holder}\n"));
+        signal(holder, Signal::SIGTERM);
+        eventually("it releases", || state(holder).is_none());
+    }
+}
+
+fn child_of(pid: i32) -> i32 {
+    let file = format!("/proc/{pid}/task/{pid}/children");
+    fs::read_to_string(file).unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn other_stopped_waiters_hold_nothing() {
+    let world = World::new();
+    world.call("sem create @a").ok();
+    world.call("msgq create @q").ok();
+    world.call("msgq create /@q").ok();
+    world.call("shm create /@w --size 4").ok();
+    let cases = [
+        ("sem wait @a", "sem post @a", libc::SYS_semtimedop),
+        ("msgq recv @q", "msgq send @q x", libc::SYS_msgrcv),
+        ("msgq recv /@q", "msgq send /@q x", libc::SYS_mq_timedreceive),
+        ("shm wait /@w 1 --until ge", "shm add /@w", libc::SYS_futex),
+    ];
+    for (wait, give, call) in cases {
+        let stopped = world.call(wait).start().blocked_in(call).stopped();
+        world.call(give).ok();
+        world.call(&format!("{wait} -w 60")).ok();
+        world.call(give).ok();
+        assert_eq!(continued(stopped).code(), 0, "{wait}");
+    }
 }
 
 #[test]
