@@ -12,6 +12,7 @@ use nix::libc;
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, lstat, stat, umask};
 use nix::unistd::{UnlinkatFlags, mkfifo, unlinkat};
 
+use super::pipe;
 use super::wait::{Patience, interruptible};
 
 /// What is at a path, or behind a descriptor.
@@ -148,6 +149,23 @@ pub fn open_to_write(path: &Path, patience: Patience) -> Result<OwnedFd> {
     let fd = fd?.ok_or(Errno::EINTR)?;
     fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok(fd)
+}
+
+/// Whether somebody has the FIFO of this read end open for writing. A FIFO that no writer has opened yet reports the absence of writers
+/// only once one has come and gone, so one does. Where that is forbidden there may be writers.
+pub fn has_writers(read_end: impl AsFd) -> Result<bool> {
+    if pipe::is_left(&read_end)? {
+        return Ok(false);
+    }
+    let path = format!("/proc/self/fd/{}", read_end.as_fd().as_raw_fd());
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    match open(&*path, flags, Mode::empty()) {
+        Ok(writer) => {
+            drop(writer);
+            Ok(!pipe::is_left(read_end)?)
+        }
+        Err(_) => Ok(true),
+    }
 }
 
 /// Locks an open file for this opening of it alone, flock(2), until it is closed.

@@ -1,4 +1,4 @@
-//! Who opens a file, told as it happens, inotify(7).
+//! What happens to a file, reported as it happens, inotify(7).
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
@@ -7,19 +7,31 @@ use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 /// A file that is watched.
-pub struct Opens(Inotify);
+pub struct Watch(Inotify);
 
-impl Opens {
+impl Watch {
     /// Watches the file behind `fd` for being opened from now on. The event comes before the new descriptor can be seen
     /// in `/proc`.
     ///
     /// # Errors
     /// `EACCES`: it wants the permission to read the file. `EMFILE`: `/proc/sys/fs/inotify/max_user_instances` is reached.
-    pub fn of(fd: impl AsFd) -> Result<Self> {
+    pub fn opens(fd: impl AsFd) -> Result<Self> {
+        Self::of(fd, AddWatchFlags::IN_OPEN)
+    }
+
+    /// Watches it for being moved, or removed from a directory, which changes its number of links.
+    ///
+    /// # Errors
+    /// As of [`opens`](Self::opens).
+    pub fn place(fd: impl AsFd) -> Result<Self> {
+        Self::of(fd, AddWatchFlags::IN_ATTRIB | AddWatchFlags::IN_MOVE_SELF)
+    }
+
+    fn of(fd: impl AsFd, what: AddWatchFlags) -> Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
         // The path could be somebody else's by now; the descriptor is not.
         let path = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
-        inotify.add_watch(path.as_str(), AddWatchFlags::IN_OPEN)?;
+        inotify.add_watch(path.as_str(), what)?;
         Ok(Self(inotify))
     }
 
@@ -35,7 +47,7 @@ impl Opens {
     }
 }
 
-impl AsFd for Opens {
+impl AsFd for Watch {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

@@ -6,6 +6,7 @@ mod interop;
 mod meeting;
 mod read;
 mod records;
+mod replaced;
 mod serve;
 mod stat;
 mod storm;

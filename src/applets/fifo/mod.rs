@@ -10,6 +10,7 @@ mod path;
 mod pause;
 mod peek;
 mod people;
+mod place;
 mod read;
 mod readers;
 mod rm;

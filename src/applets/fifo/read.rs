@@ -12,13 +12,14 @@ use super::lines::{Ending, Lines};
 use super::path::{Fifo, Finding, Made};
 use super::pause::Pause;
 use super::peek::Peek;
+use super::place::{Place, replaced};
 use super::sink::{self, Flow, Sink};
 use super::source::{self, Records, Source};
 use super::turn;
 use crate::applets::Verb;
 use crate::args::numbers::many;
 use crate::args::waiting::{Deadline, Waiting};
-use crate::exit::{Exit, each, lines};
+use crate::exit::{Cause, Exit, each, lines};
 use crate::output;
 use crate::sys::caught::{self, Wake};
 use crate::sys::events::Events;
@@ -40,6 +41,8 @@ use crate::text::visible_bytes;
 ///
 /// With --nonblock status 0 means that there was something, or that the writers had left, and 124 that there was nothing. A writer
 /// that waits in open(2) is let in by any reader, also by one that is gone before the writer writes: give it time by --timeout.
+///
+/// With --follow, if the FIFO is removed or replaced, it is read until the writers of the old one have left; then the status is 3.
 ///
 /// With --rm a FIFO that was made here is removed at the end, also after SIGINT, SIGTERM and SIGHUP; SIGKILL leaves it behind.
 #[derive(Args)]
@@ -136,10 +139,15 @@ impl Read {
 
     fn start<'a>(&self, mut sources: Vec<Source<'a>>, deadline: Deadline) -> Result<Reading<'a>> {
         let events = Events::new()?;
+        let count = sources.len();
         let mut capacity = 0;
         for (which, source) in sources.iter_mut().enumerate() {
             let Some(fd) = &source.fd else { continue };
             events.watch(fd, which)?;
+            if self.follow {
+                let numbered = (&events, count + which);
+                source.place = Some(Place::watch(source.fifo, source.seen, fd, numbered)?);
+            }
             capacity = capacity.max(pipe::capacity(fd)?);
             source.may = match (self.count, deadline.patience) {
                 (Some(_), _) => Some(0),
@@ -158,6 +166,7 @@ impl Read {
             turn: false,
             wanted: self.count,
             follow: self.follow,
+            replaced: None,
             deadline,
             moved: false,
             pause: Pause::FIRST,
@@ -179,6 +188,8 @@ struct Reading<'a> {
     /// How many records were asked for.
     wanted: Option<u64>,
     follow: bool,
+    /// Why one of several is read no more.
+    replaced: Option<Cause>,
     deadline: Deadline,
     /// Something was passed on.
     moved: bool,
@@ -190,8 +201,9 @@ impl Reading<'_> {
     fn run(&mut self) -> Result<()> {
         let streams = self.can_stream()?;
         loop {
+            self.leave()?;
             if self.is_done() {
-                return Ok(());
+                return self.replaced.take().map_or(Ok(()), |cause| Err(cause.into()));
             }
             let goes_on = (0..self.sources.len()).any(|which| self.has_turn(which));
             let waits_for_part = self.sources.iter().any(|source| source.part);
@@ -207,9 +219,15 @@ impl Reading<'_> {
                 Wake::Late | Wake::Ready(_) => {}
             }
             for event in self.events.take()? {
-                let source = &mut self.sources[event.which];
-                source.ready = true;
-                source.ended |= event.ended;
+                let count = self.sources.len();
+                let source = &mut self.sources[event.which % count];
+                match &mut source.place {
+                    Some(place) if event.which >= count => place.look()?,
+                    _ => {
+                        source.ready = true;
+                        source.ended |= event.ended;
+                    }
+                }
             }
             if streams && self.sources[0].ready {
                 self.stream()?;
@@ -227,6 +245,21 @@ impl Reading<'_> {
                 return self.late();
             }
         }
+    }
+
+    /// Leaves those FIFOs that lie at their path no more, and that have nothing more to give.
+    fn leave(&mut self) -> Result<()> {
+        let is_one = self.sources.len() == 1;
+        for source in self.sources.iter_mut().filter(|source| !source.ready) {
+            let (Some(place), Some(fd)) = (&source.place, &source.fd) else { continue };
+            if place.is_over(fd)? && pipe::unread(fd)? == 0 {
+                source.fd = None;
+                source.finish()?;
+                let name = if is_one { "it".to_owned() } else { source.fifo.to_string() };
+                self.replaced.get_or_insert_with(|| replaced(&name));
+            }
+        }
+        Ok(())
     }
 
     /// Whether there is nothing to do but to pass on what comes from one FIFO. Then the calls that do it wait themselves.

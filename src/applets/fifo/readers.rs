@@ -9,13 +9,13 @@ use super::people;
 use crate::args::waiting::Deadline;
 use crate::sys::fifo::Seen;
 use crate::sys::wait;
-use crate::sys::watch::Opens;
+use crate::sys::watch::Watch;
 
 /// Waits until `wanted` processes have the FIFO open for reading. Its write end `fd` is open: so nobody is still blocked in
 /// open(2) for reading.
 pub fn wait_for(fd: &OwnedFd, seen: &Seen, wanted: usize, deadline: &Deadline) -> Result<()> {
     // Without the permission to read the FIFO there are only the looks.
-    let opens = Opens::of(fd).ok();
+    let opens = Watch::opens(fd).ok();
     let watched: Vec<_> = opens.iter().map(AsFd::as_fd).collect();
     let mut pause = Pause::FIRST;
     loop {
@@ -28,7 +28,7 @@ pub fn wait_for(fd: &OwnedFd, seen: &Seen, wanted: usize, deadline: &Deadline) -
             bail!(deadline.missed(&format!("only {reading} of {wanted} readers came")));
         }
         if wait::ready(&watched, pause.within(deadline.patience))?.is_some() {
-            opens.iter().try_for_each(Opens::clear)?;
+            opens.iter().try_for_each(Watch::clear)?;
             pause = Pause::FIRST;
         } else {
             pause = pause.longer();

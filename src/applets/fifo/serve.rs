@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
@@ -12,6 +12,7 @@ use super::lines::Ending;
 use super::path::{Fifo, Finding, Made};
 use super::pause::Pause;
 use super::peek::{Found, Peek};
+use super::place::{Place, replaced};
 use crate::applets::{Runs, Verb};
 use crate::args::command::Command;
 use crate::args::limit::Limit;
@@ -35,6 +36,9 @@ use crate::sys::{fds, fifo, pipe};
 /// --report writes a JSON object a line for each line that was taken, when its CMD has ended: record argv pid status signal wall_s user_s system_s max_rss_bytes.
 /// FILE can be /dev/fd/N, or a FIFO, whose reader is waited for before anything is taken. A symbolic link is refused. Where
 /// the report cannot be written the server takes no more and fails.
+///
+/// If the FIFO is removed or replaced, it serves what the writers of the old one write until they have left, and then fails with
+/// status 3.
 ///
 /// SIGTERM: no more lines are taken, what runs is waited for, status 0. SIGINT and SIGHUP likewise, and then it dies by the signal. A
 /// second signal goes on to the CMDs and ends it. A CMD that fails does not; one that cannot be found ends it with 127 before
@@ -95,7 +99,7 @@ impl Serve {
     fn serve(&self, jobs: &mut Jobs<()>) -> Result<()> {
         let new = self.fifo.find(self.finding)?;
         let _made = new.filter(|_| self.rm).map(|seen| Made(&self.fifo, seen));
-        let (fd, _) = self.fifo.open_to_read(self.finding.creating.foreign)?;
+        let (fd, seen) = self.fifo.open_to_read(self.finding.creating.foreign)?;
         fifo::lock(&fd, Patience::Never).map_err(|errno| match errno {
             Errno::EAGAIN => {
                 let words = "another one serves it, or counts the records that it reads";
@@ -105,6 +109,7 @@ impl Serve {
         })?;
         let events = Events::new()?;
         events.watch(&fd, 0)?;
+        let mut place = Place::watch(&self.fifo, seen, &fd, (&events, 1))?;
         let end = self.ending.byte();
         let mut lines =
             OneByOne { peek: Peek::new(pipe::capacity(&fd)?, end)?, end, begun: Vec::new() };
@@ -123,7 +128,11 @@ impl Serve {
                 let within = |pause: Pause| pause.within(Patience::Forever);
                 let woken = events.wait(pause.map_or(Patience::Forever, within))?;
                 pause = pause.map(Pause::longer);
-                ready = !events.take()?.is_empty() || woken == Wake::Late;
+                let came = events.take()?;
+                if came.iter().any(|event| event.which == 1) {
+                    place.look()?;
+                }
+                ready = !came.is_empty() || woken == Wake::Late;
                 continue;
             }
             match lines.next(&fd)? {
@@ -134,6 +143,9 @@ impl Serve {
                 Next::Part => {
                     pause = pause.or(Some(Pause::FIRST));
                     ready = false;
+                }
+                Next::Nothing if place.is_over(&fd)? && pipe::unread(&fd)? == 0 => {
+                    bail!(replaced("it"));
                 }
                 Next::Nothing => {
                     pause = None;

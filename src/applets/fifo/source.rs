@@ -8,6 +8,7 @@ use super::doing;
 use super::lines::Lines;
 use super::path::Fifo;
 use super::peek::{Found, Peek};
+use super::place::Place;
 use super::sink::{self, Flow, Sink};
 use crate::exit::{Cause, Exit};
 use crate::output;
@@ -30,6 +31,8 @@ pub struct Source<'a> {
     pub ended: bool,
     /// So many bytes may be taken; none is no limit.
     pub may: Option<usize>,
+    /// Where it lies, if that is watched.
+    pub place: Option<Place<'a>>,
     /// Its lines, where these go through this process.
     pub lines: Option<Lines>,
 }
@@ -47,7 +50,17 @@ impl<'a> Source<'a> {
     pub fn open(fifo: &'a Fifo, foreign: bool, lines: Option<Lines>) -> Result<Self> {
         let (fd, seen) = fifo.open_to_read(foreign)?;
         let fd = Some(fd);
-        Ok(Self { fifo, seen, fd, ready: false, part: false, ended: false, may: None, lines })
+        Ok(Self {
+            fifo,
+            seen,
+            fd,
+            ready: false,
+            part: false,
+            ended: false,
+            may: None,
+            place: None,
+            lines,
+        })
     }
 
     /// Whether it has begun a line that is to be ended before another FIFO has its turn. Where records are counted, that
