@@ -14,7 +14,7 @@ use crate::applets::{APPLETS, Applet, Entry, Runs, WORDS, linked, named};
 use crate::args::usage;
 use crate::exit::{self, Cause, Exit};
 use crate::output;
-use crate::sys::{fds, init};
+use crate::sys::{fds, file_limit, init};
 
 /// The box's name in messages.
 const BOX: &str = "ipcbox";
@@ -173,15 +173,20 @@ fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit>
     };
     // The process ends soon; taking the parser apart would be work for nothing.
     forget(parser);
+    if verb.writes {
+        file_limit::report().context("cannot ignore SIGXFSZ")?;
+    }
     (verb.run)(&mut matches)
 }
 
 fn say<E: From<Error>>(text: &str) -> std::result::Result<Exit, E> {
+    file_limit::report().map_err(Error::from)?;
     output::print(text.as_bytes())?;
     Ok(Exit::Done)
 }
 
 fn explain<E: From<Error>>(text: &str) -> std::result::Result<Exit, E> {
+    file_limit::report().map_err(Error::from)?;
     output::help(text)?;
     Ok(Exit::Done)
 }

@@ -133,6 +133,12 @@ impl Cause {
         Self::told(errno, words(errno))
     }
 
+    /// A system call that fails with `EPERM` only if a seccomp filter denies it, as an older container runtime does.
+    #[must_use]
+    pub fn forbidden(call: &str) -> Self {
+        Self::told(Errno::EPERM, format!("a seccomp filter forbids {call}"))
+    }
+
     /// Another status than the errno's own.
     #[must_use]
     pub const fn exit(mut self, exit: Exit) -> Self {

@@ -12,6 +12,7 @@ mod dispatch;
 mod enemies;
 mod faults;
 mod fifo;
+mod file_limit;
 mod fuzz;
 mod generated;
 mod help;

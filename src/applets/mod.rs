@@ -31,6 +31,8 @@ pub trait Verb: Args {
     const EXAMPLES: &'static str;
     /// Whether it runs a command.
     const RUNS: Runs = Runs::Nothing;
+    /// Whether it writes to files, standard output included. A short call that does not is spared a system call.
+    const WRITES: bool = true;
     /// The long options that may be abbreviated.
     const ABBREVIABLE: &'static [&'static str] = &[];
 
@@ -75,6 +77,8 @@ pub struct Entry {
     pub examples: &'static str,
     /// Whether it runs a command.
     pub runs: Runs,
+    /// Whether it writes to files, standard output included.
+    pub writes: bool,
     /// The long options that may be abbreviated.
     pub abbreviable: &'static [&'static str],
     /// Adds its arguments to a parser.
@@ -93,6 +97,7 @@ impl Entry {
             summary: V::SUMMARY,
             examples: V::EXAMPLES,
             runs: V::RUNS,
+            writes: V::WRITES,
             abbreviable: V::ABBREVIABLE,
             arguments: V::augment_args,
             run: |matches| V::from_arg_matches_mut(matches)?.run(),

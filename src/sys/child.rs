@@ -17,7 +17,7 @@ use nix::unistd::{
 
 use super::process::ended::Ended;
 use super::signals::{Disposition, Set, Signal, kill, on_parents_death, set_disposition, set_mask};
-use super::terminal;
+use super::{file_limit, terminal};
 
 /// What a child is started with.
 #[derive(Debug)]
@@ -231,6 +231,7 @@ fn prepare(how: &Start, group: Group, standard: Standard, parent: Pid) -> Result
     standard.input.map(dup2_stdin).transpose()?;
     standard.output.map(dup2_stdout).transpose()?;
     standard.error.map(dup2_stderr).transpose()?;
+    file_limit::hand_on()?;
     for (signal, disposition) in how.dispositions {
         set_disposition(*signal, *disposition)?;
     }

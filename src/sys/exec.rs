@@ -14,6 +14,8 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access, execve};
 
+use super::file_limit;
+
 /// Finds the file that `name` stands for, as execvp(3) does: a name with a slash is a path, any other is
 /// looked up in `PATH` (`/bin:/usr/bin` where that is not set).
 ///
@@ -95,6 +97,7 @@ pub fn is_text(path: &CStr) -> bool {
 pub fn replace(path: &CString, argv: &[OsString], added: &[(&str, String)]) -> Errno {
     let run = || -> Result<std::convert::Infallible> {
         let image = Image::new(argv, added)?;
+        file_limit::hand_on()?;
         execve(path, &image.arguments, &image.environment)
     };
     match run() {

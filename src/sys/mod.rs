@@ -12,6 +12,7 @@ pub mod events;
 pub mod exec;
 pub mod fds;
 pub mod fifo;
+pub mod file_limit;
 pub mod futex;
 pub mod holder;
 pub mod in_use;

@@ -8,7 +8,7 @@ mod arrivals;
 
 use std::ffi::{c_int, c_long};
 use std::ops::{BitAnd, BitOr, Not};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr::null;
 use std::time::Duration;
 
@@ -42,6 +42,8 @@ impl Signal {
     pub const TERM: Self = Self(libc::SIGTERM as u8);
     /// SIGPIPE.
     pub const PIPE: Self = Self(libc::SIGPIPE as u8);
+    /// SIGXFSZ.
+    pub const XFSZ: Self = Self(libc::SIGXFSZ as u8);
     /// SIGCHLD.
     pub const CHLD: Self = Self(libc::SIGCHLD as u8);
     /// SIGCONT.
@@ -230,6 +232,13 @@ pub fn send(
         libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), number, info, flags)
     };
     Errno::result(sent).map(drop)
+}
+
+/// Whether a seccomp filter denies [`send`]: its `EPERM` is then not about the process. A process may always signal itself.
+#[must_use]
+pub fn is_forbidden() -> bool {
+    let to_self = super::process::pidfd(getpid().as_raw());
+    to_self.and_then(|fd| send(fd.as_fd(), None, None, false)) == Err(Errno::EPERM)
 }
 
 /// A siginfo as sigqueue(3) makes it.

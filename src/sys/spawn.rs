@@ -18,7 +18,7 @@ use nix::unistd::{ForkResult, Pid, dup2_stdin, dup2_stdout, execve, fork, getpid
 use super::child::{Change, Reports, Unstarted, Usage, changed_and_used, end_with};
 use super::process::ended::Ended;
 use super::signals::Signal;
-use super::{caught, exec, fds};
+use super::{caught, exec, fds, file_limit};
 
 /// Starts the program at `path` with these arguments and `added` in its environment, reading `input` and writing to
 /// `output`, or to the box's own standard output. It gets the signal mask and the dispositions that the box was given, and no
@@ -38,6 +38,7 @@ pub fn start(
         dup2_stdin(input)?;
         output.map(dup2_stdout).transpose()?;
         caught::hand_on(mask)?;
+        file_limit::hand_on()?;
         execve(path, &image.arguments, &image.environment).map_err(Unstarted::Exec)
     };
     let child = child(|mask| {

@@ -1,6 +1,7 @@
 //! One call of a program: what it was given, and what is expected of it.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -31,6 +32,7 @@ fn expect_signals() {
 pub struct Call {
     command: Command,
     input: Option<Vec<u8>>,
+    file: Option<File>,
     stdout: Option<String>,
     stderr: Option<String>,
 }
@@ -42,7 +44,7 @@ impl Call {
         let mut command = Command::new(program.into());
         // The tests themselves may run in a slot.
         command.env_remove("NO_COLOR").env_remove("IPCBOX_SLOT").env("LC_ALL", "C");
-        Self { command, input: None, stdout: None, stderr: None }
+        Self { command, input: None, file: None, stdout: None, stderr: None }
     }
 
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -96,6 +98,12 @@ impl Call {
         self
     }
 
+    /// The file that it reads when it runs [`onto`](Self::onto) something.
+    pub fn reading(mut self, path: &Path) -> Self {
+        self.file = Some(File::open(path).expect("a file to read"));
+        self
+    }
+
     /// Expects exactly this on standard output; anything, if this is left out.
     pub fn stdout(mut self, text: impl Into<String>) -> Self {
         self.stdout = Some(text.into());
@@ -115,7 +123,11 @@ impl Call {
 
     /// Runs it to its end, with this as standard output.
     pub fn onto(mut self, stdout: OwnedFd) -> Output {
-        self.command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
+        let stdin = match self.file.take() {
+            Some(file) => Stdio::from(file),
+            None => Stdio::null(),
+        };
+        self.command.stdin(stdin).stdout(stdout).stderr(Stdio::piped());
         let child = self.command.spawn().expect("the program starts");
         // Its copy of standard output in this process goes.
         drop(self.command);

@@ -73,6 +73,7 @@ ipcbox msgq send jobs --create 'first job' second
 # A message for each line
 seq 3 | ipcbox msgq send jobs --lines
 ";
+    const WRITES: bool = false;
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();

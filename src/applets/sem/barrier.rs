@@ -39,6 +39,7 @@ for part in a b c; do
 done
 wait
 "#;
+    const WRITES: bool = false;
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();

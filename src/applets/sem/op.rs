@@ -72,6 +72,7 @@ ipcbox sem create store --value 5,0
 ipcbox sem op store 0:-1 1:+1
 ";
     const RUNS: Runs = Runs::Optionally;
+    const WRITES: bool = false;
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();

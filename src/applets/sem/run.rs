@@ -59,6 +59,7 @@ ipcbox sem run ports --slots 4 -- \
   sh -c 'echo $((5000 + IPCBOX_SLOT))'
 ";
     const RUNS: Runs = Runs::Command;
+    const WRITES: bool = false;
 
     fn run(mut self) -> Result<Exit> {
         let deadline = self.waiting.start();
@@ -172,6 +173,7 @@ ipcbox sem lock notes -- sh -c 'echo done >>notes'
 ipcbox sem lock notes --shared -w 10s -- cat notes
 ";
     const RUNS: Runs = Runs::Command;
+    const WRITES: bool = false;
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();

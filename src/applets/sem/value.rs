@@ -92,6 +92,7 @@ ipcbox sem create door
 ( sleep 0.1; ipcbox sem post door ) &
 ipcbox sem wait door -w 10s
 ";
+    const WRITES: bool = false;
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();
@@ -134,6 +135,7 @@ impl Verb for Post {
 ipcbox sem create door
 ipcbox sem post door --by 3
 ";
+    const WRITES: bool = false;
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();

@@ -20,6 +20,7 @@ use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{Gid, Uid, fchownat, ftruncate, linkat, unlink};
 
+use crate::sys::file_limit;
 use crate::sys::sysv::Change;
 
 /// Where they are.
@@ -111,6 +112,8 @@ impl Object {
     /// # Errors
     /// `ENOENT`: there is no `/dev/shm`. `EACCES`: nothing may be made there.
     pub fn unnamed() -> Result<Self> {
+        // sem post --create writes to no other file.
+        file_limit::report()?;
         let flags = OFlag::O_RDWR | OFlag::O_TMPFILE | OFlag::O_CLOEXEC;
         Ok(Self(open(DIR, flags, Mode::S_IRUSR | Mode::S_IWUSR)?))
     }
