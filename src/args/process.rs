@@ -110,6 +110,7 @@ pub fn unopened(pid: i32, errno: Errno) -> Cause {
                 .exit(Exit::Missing)
         }
         Errno::ENOSYS => Cause::told(errno, "this kernel has no pidfd_open; Linux 5.3 has"),
+        Errno::EPERM => Cause::forbidden("pidfd_open"),
         errno => Cause::plain(errno),
     }
 }

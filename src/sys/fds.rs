@@ -263,7 +263,11 @@ pub fn is_terminal(fd: impl AsFd) -> bool {
 
 /// A file without a name in memory that holds `bytes`, to be read from its start.
 pub fn in_memory(bytes: &[u8]) -> Result<File> {
-    let mut file = File::from(memory()?);
+    let mut file = match memory() {
+        // Missing, or forbidden by a seccomp filter.
+        Err(Errno::ENOSYS | Errno::EPERM) => spool()?,
+        made => File::from(made?),
+    };
     file.write_all(bytes).and_then(|()| file.rewind()).map_err(|error| errno(&error))?;
     Ok(file)
 }

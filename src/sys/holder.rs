@@ -215,7 +215,8 @@ fn close_all_but(kept: &[c_int]) -> Result<()> {
 fn close_range(first: u32, last: u32) -> Result<()> {
     // SAFETY: the child holds no object that owns a descriptor but those left out.
     match Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }) {
-        Err(Errno::ENOSYS) => {
+        // It has no permission to ask for: EPERM is a seccomp filter's.
+        Err(Errno::ENOSYS | Errno::EPERM) => {
             let close = |fd: u32| {
                 // SAFETY: as above.
                 unsafe { libc::close(fd.cast_signed()) };

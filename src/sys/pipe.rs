@@ -42,11 +42,11 @@ pub fn is_pipe(fd: impl AsFd) -> bool {
 /// Moves at most `len` bytes, splice(2); one of the two is a pipe. 0: `from` is at its end.
 ///
 /// # Errors
-/// `EAGAIN`: there is nothing, or no room. `EINVAL`: these two cannot be spliced, or both are the same pipe. `EPIPE`, after
-/// SIGPIPE: nobody reads `to`.
+/// `EAGAIN`: there is nothing, or no room. `EINVAL`: these two cannot be spliced, both are the same pipe, or the call is missing or
+/// forbidden. `EPIPE`, after SIGPIPE: nobody reads `to`.
 pub fn splice(from: impl AsFd, to: impl AsFd, len: usize) -> Result<usize> {
     let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
-    uninterrupted(|| fcntl::splice(&from, None, &to, None, len, flags))
+    uninterrupted(|| fcntl::splice(&from, None, &to, None, len, flags)).map_err(unspliced)
 }
 
 /// The same, where neither was opened for not waiting: waits for bytes and for room. `None`: a signal that is
@@ -61,7 +61,15 @@ pub fn splice_in_time(
     patience: Patience,
 ) -> Result<Option<usize>> {
     let flags = SpliceFFlags::SPLICE_F_MOVE;
-    interruptible(patience, || fcntl::splice(&from, None, &to, None, len, flags))
+    interruptible(patience, || fcntl::splice(&from, None, &to, None, len, flags)).map_err(unspliced)
+}
+
+/// What a buffer can do where splice(2) is missing or forbidden. A sealed file's `EPERM` is reported when that is written.
+const fn unspliced(errno: Errno) -> Errno {
+    match errno {
+        Errno::ENOSYS | Errno::EPERM => Errno::EINVAL,
+        errno => errno,
+    }
 }
 
 /// Lets calls on a descriptor that was opened for not waiting wait from now on, `F_SETFL` of fcntl(2).

@@ -51,7 +51,9 @@ pub fn pull(from: BorrowedFd, to: BorrowedFd, at: u64, most: u64) -> Result<u64>
             lseek(to, place, Whence::SeekSet)?;
             sendfile(to, from, None, step)
         };
-        let cannot = |errno| matches!(errno, Errno::EINVAL | Errno::ENOSYS | Errno::ESPIPE);
+        // EPERM can be a seccomp filter's. If it is the file's, as of a sealed one, writing to it reports it, too.
+        let cannot =
+            |errno| matches!(errno, Errno::EINVAL | Errno::ENOSYS | Errno::EPERM | Errno::ESPIPE);
         let moved = match reading(from, by_splice) {
             Err(errno) if cannot(errno) => match reading(from, by_sendfile) {
                 Err(errno) if cannot(errno) => return pull_by_buffer(from, to, at, done, most),
@@ -141,7 +143,7 @@ pub fn pour(from: BorrowedFd, at: u64, to: BorrowedFd, most: u64) -> Result<u64>
         match write_some(to, || sendfile(to, from, Some(&mut place), step)) {
             Ok(0) => return Ok(done),
             Ok(moved) => done += moved as u64,
-            Err(Errno::EINVAL | Errno::ENOSYS) => break,
+            Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => break,
             Err(errno) => return Err(errno),
         }
     }

@@ -3,6 +3,7 @@
 
 use nix::errno::Errno;
 use nix::libc::{self, c_long};
+use nix::sys::signal::Signal;
 
 use super::judge;
 use super::verbs::VERBS;
@@ -88,8 +89,12 @@ const OLD: &[(&str, &str, c_long, Where, i32, &str)] = &[
 
 #[test]
 fn what_an_old_kernel_lacks_is_done_otherwise_or_told() {
+    check(OLD, Errno::ENOSYS);
+}
+
+fn check(table: &[(&str, &str, c_long, Where, i32, &str)], errno: Errno) {
     let pid = std::process::id().to_string();
-    for (setup, call, number, place, status, words) in OLD {
+    for (setup, call, number, place, status, words) in table {
         let world = World::new();
         for call in setup.split("; ").filter(|call| !call.is_empty()) {
             world.call(call).ok();
@@ -97,11 +102,74 @@ fn what_an_old_kernel_lacks_is_done_otherwise_or_told() {
         let (number, place) = (*number, *place);
         let output = world
             .call(&call.replace("PID", &pid))
-            .before(move || deny(number, place, Errno::ENOSYS))
+            .input("x")
+            .before(move || deny(number, place, errno))
             .output();
         let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!(code(output.status), *status, "{call}: {told}");
         assert!(told.contains(words), "{call}: {told}");
+    }
+}
+
+/// The same where a seccomp filter says EPERM, as those of older container runtimes do.
+const FORBIDDEN: &[(&str, &str, c_long, Where, i32, &str)] = &[
+    ("", "sem hold @h PID --lock -q", libc::SYS_close_range, Always, 0, ""),
+    ("", "sem hold @h PID --lock -q", libc::SYS_pidfd_open, Always, 5, PIDFD_OPEN),
+    ("", "signal send 0 PID", libc::SYS_pidfd_open, Always, 5, PIDFD_OPEN),
+    ("", "signal send 0 PID", libc::SYS_pidfd_send_signal, Always, 5, SEND_SIGNAL),
+    ("", "signal send 0 PID --tree", libc::SYS_pidfd_send_signal, Always, 2, "itself is in it"),
+    ("", "signal send 0 PID --group", libc::SYS_pidfd_send_signal, Always, 5, SEND_SIGNAL),
+    ("", "signal join PID -n", libc::SYS_pidfd_open, Always, 5, PIDFD_OPEN),
+    ("", "signal run --max-time 5 -- true", libc::SYS_pidfd_open, Always, 125, PIDFD_OPEN),
+    ("", "signal stat PID", libc::SYS_pidfd_open, Always, 5, PIDFD_OPEN),
+    ("", "signal run --kill-tree -- true", libc::SYS_pidfd_send_signal, Always, 0, ""),
+    ("", "pipe run -- true ::: true", libc::SYS_close_range, Always, 0, ""),
+    ("msgq send @q x --create", "msgq serve @q -c 1 -- cat", libc::SYS_memfd_create, Always, 0, ""),
+    ("", "shm memfd -- true", libc::SYS_memfd_create, Always, 125, "forbids memfd_create (EPERM)"),
+    (
+        "msgq send @q x --create",
+        "msgq peek @q",
+        libc::SYS_msgrcv,
+        Has(4, MSG_COPY),
+        5,
+        "forbids msgrcv (EPERM)",
+    ),
+    ("", "pipe meter", libc::SYS_splice, Always, 0, ""),
+    ("", "pipe tee -o out", libc::SYS_splice, Always, 0, ""),
+    ("", "shm write /@m --create", libc::SYS_splice, Always, 0, ""),
+    ("shm write /@m x --create", "shm read /@m", libc::SYS_sendfile, Always, 0, ""),
+    ("msgq create /@q", "msgq stat", libc::SYS_fsopen, Always, 0, ""),
+    ("msgq send @q x --create", "msgq recv @q -w 5", libc::SYS_timer_create, Always, 0, ""),
+];
+
+const PIDFD_OPEN: &str = "a seccomp filter forbids pidfd_open (EPERM)";
+const SEND_SIGNAL: &str = "a seccomp filter forbids pidfd_send_signal (EPERM)";
+
+#[test]
+fn forbidden_call_is_replaced_or_named() {
+    check(FORBIDDEN, Errno::EPERM);
+}
+
+/// Signals reach what ipcbox has started by kill(2), whether the call is missing or forbidden.
+#[test]
+fn command_is_signalled_without_pidfd_send_signal() {
+    for errno in [Errno::ENOSYS, Errno::EPERM] {
+        let denied = move || deny(libc::SYS_pidfd_send_signal, Always, errno);
+        let world = World::new();
+        let run = world.call("signal run --reap -- sleep 100").before(denied).start();
+        let run = run.blocked_in(libc::SYS_ppoll);
+        run.signal(Signal::SIGTERM);
+        assert_eq!(run.code(), 143, "{errno}");
+        let script =
+            "sleep 100 >&- & echo $!; setsid sh -c 'sleep 100 >&- & echo $!' & wait $!; exit 3";
+        let told =
+            world.call("signal run --kill-tree -- sh -c").arg(script).before(denied).status(3);
+        let is_left = |pid: &str| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.contains("(sleep)") && !stat.contains(") Z ")
+        };
+        assert_eq!(told.lines().count(), 2, "{told}");
+        assert!(!told.lines().any(is_left), "{told}");
     }
 }
 

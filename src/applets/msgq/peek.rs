@@ -82,6 +82,7 @@ impl Peek {
                     Cause::told(Errno::ENOSYS, "this kernel cannot copy a message")
                         .hint("it wants Linux 3.8 built with CONFIG_CHECKPOINT_RESTORE")
                 ),
+                Err(Errno::EPERM) => bail!(Cause::forbidden("msgrcv")),
                 copied => copied?,
             }
             out.clear();

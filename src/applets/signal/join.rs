@@ -137,6 +137,7 @@ fn wait(
 fn unknown(process: &Process, errno: Errno) -> String {
     let why = match errno {
         Errno::ENOSYS => "the kernel does not tell of reaped processes; Linux 6.15 does".into(),
+        Errno::EPERM => "a seccomp filter forbids ioctl".into(),
         errno => words(errno),
     };
     format!("signal: cannot tell how {process} ended: {why} ({errno:?})\n")
