@@ -6,6 +6,7 @@ mod duplex;
 mod merge;
 mod meter;
 mod run;
+mod sigpipe;
 mod stat;
 mod storms;
 mod table;

@@ -61,7 +61,7 @@ pub struct Crew {
     arrivals: Arrivals,
     /// The mask that the box was given.
     mask: Set,
-    /// What the box itself had to change, to be undone in children.
+    /// What stages get instead of the dispositions that ipcbox has.
     given: Vec<(Signal, Disposition)>,
     /// They are in the box's own group, which has the terminal.
     together: bool,
@@ -77,7 +77,14 @@ impl Crew {
         let arrivals = Arrivals::open(Set::ALL).map_err(unmade)?;
         // Who ignores SIGCHLD is not told of children.
         let before = set_disposition(Signal::CHLD, Disposition::Default)?;
-        let ignored = before == Disposition::Ignore;
+        let mut given = Vec::new();
+        if before == Disposition::Ignore {
+            given.push((Signal::CHLD, before));
+        }
+        // systemd ignores SIGPIPE by default, which would make every stage before head(1) fail.
+        if signals::is_ignored(Signal::PIPE)? {
+            given.push((Signal::PIPE, Disposition::Default));
+        }
         let group = getpgrp().as_raw();
         let terminal = terminal::controlling();
         let front = terminal.as_ref().and_then(terminal::foreground);
@@ -92,7 +99,7 @@ impl Crew {
             reports: Some(Reports::new().map_err(unmade)?),
             arrivals,
             mask,
-            given: if ignored { vec![(Signal::CHLD, before)] } else { Vec::new() },
+            given,
             together: front == Some(group),
             terminal,
             job: None,
@@ -151,7 +158,7 @@ impl Crew {
             Some(first) => Group::Of(first.pid),
         };
         let how = Start {
-            mask: self.mask,
+            mask: self.mask & !Set::from_iter([Signal::PIPE]),
             dispositions: &self.given,
             parent_death: Some(Signal::KILL),
             terminal: None,
