@@ -77,7 +77,6 @@ help	verb	Explain a verb
 --rm		Remove at the end what was made here
 -j,--jobs	-	At most so many CMDs at once instead of one
 -0,--null		Lines end in NUL instead of newline
---report	file	Write what became of each CMD to FILE
 --	command	The command and its arguments, run as given
 -h,--help		Print help (see more with \'--help\')'
         case fifo_stat
@@ -99,9 +98,6 @@ help	verb	Explain a verb
 -M,--shmem-key	shm-key	The segment behind this key
 -Q,--queue-key	msg-key	The message queue behind this key
 -S,--semaphore-key	sem-key	The semaphore set behind this key
---posix-shmem	-	The POSIX shared memory with this name
---posix-mqueue	-	The POSIX queue with this name
---posix-semaphore	-	The POSIX semaphore with this name
 --shm	+shm	TARGETs after it are shared memory
 --msg	+msg	TARGETs after it are message queues
 --sem	+sem	TARGETs after it are semaphores
@@ -243,7 +239,6 @@ help	verb	Explain a verb
 -t,--type	-	System V: 0 any, N that type, -N the lowest up to N
 -c,--count	-	So many messages
 --drain		All that there are, until the queue is empty and no job runs
---report	file	Write what became of each CMD to FILE
 --create		Make it if it is missing
 -m,--mode	-	Permission bits of a new object, in octal
 --foreign		Trust an object that belongs to another user
@@ -293,16 +288,15 @@ help	verb	Explain a verb
 --strict		A stage that SIGPIPE ended has failed
 --fail-fast		End the others as soon as one has failed
 --capacity	-	How much each pipe is to hold, or max
---max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later
+--max-time	-	End CMD after DURATION: TERM, KILL 5s later (0: off)
 --then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
---report	file	Write what became of each command to FILE
+--report	file	Write what became of each stage to FILE
 -h,--help		Print help (see more with \'--help\')'
         case pipe_tee
             echo '-o	file	Write to FILE too; - is standard output
 --append		Add to the FILEs instead of writing them anew
 --fail-fast		End all as soon as one has failed or stopped reading
---report	file	Write what became of each command to FILE
 --shell		Each word is a stage: a command line for /bin/sh
 --sep	-	The word between stages instead of :::
 #*	-	With --shell: the command line of each stage
@@ -316,8 +310,7 @@ help	verb	Explain a verb
 --tag		Begin each line with the command\'s name or number
 -0,--null		Lines end in NUL instead of newline
 --keep-order		One command\'s output after the other
---report	file	Write what became of each command to FILE
---max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later
+--max-time	-	End CMD after DURATION: TERM, KILL 5s later (0: off)
 --then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -h,--help		Print help (see more with \'--help\')'
@@ -326,7 +319,7 @@ help	verb	Explain a verb
 --sep	-	The word between stages instead of :::
 #*	-	With --shell: the command line of each stage
 --	stages	The commands, run as given, with ::: between them
---max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later
+--max-time	-	End CMD after DURATION: TERM, KILL 5s later (0: off)
 --then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -h,--help		Print help (see more with \'--help\')'
@@ -485,7 +478,7 @@ help	verb	Explain a verb
         case sem_rm
             echo '--force		Also what is attached, held or waited on
 --missing-ok		What is not there counts as removed
---unused		Remove only slots and locks that no process holds or waits on
+--unused		Remove only slots and locks that nobody holds or waits on
 --older-than	-	Remove only those last used so long ago
 --yes		Remove all unused ones without asking
 #*	sem	The objects
@@ -628,6 +621,7 @@ help	verb	Explain a verb
 --value	-	Send this number along, as sigqueue does
 --group		Send to the process group that PID leads
 --tree		Send to PID and all below it
+--below		Send to all below PID, but neither to PID nor to ipcbox
 --when-caught	-	First wait until PID has a handler for SIG, at most D
 --wait	-	Wait until they have ended, at most D
 --then	signal	Then send this to those that have not, and wait for D (5s)
@@ -653,10 +647,11 @@ help	verb	Explain a verb
 --default	signal	Signals that CMD does not ignore
 --map	signal	What CMD gets when A comes: B, or nothing for A=
 --on	signal	Run CMDLINE by /bin/sh when SIG comes
+--forward	=cmd,group,tree	Send what arrives to cmd (default), group or tree
 --parent-death	signal	What CMD gets when the box\'s parent ends
 --reap		Be the parent of orphans below CMD, and reap them
 --kill-tree		Leave no descendant of CMD alive
---max-time	-	End CMD when it takes longer: TERM, and KILL 5 seconds later
+--max-time	-	End CMD after DURATION: TERM, KILL 5s later (0: off)
 --then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 --	command	The command and its arguments, run as given

@@ -141,3 +141,18 @@ fn max_time_has_a_timeout_status() {
     world.call("pipe run --max-time 1h -E 7 -- true").ok();
     world.call("signal run --max-time 1h -E 7 -- false").status(1);
 }
+
+#[test]
+fn max_time_of_0_is_no_limit() {
+    let world = World::new();
+    for zero in ["0", "0s", "0ms"] {
+        for line in ["signal run", "signal run --kill-tree", "pipe run", "pipe merge"] {
+            world.call(&format!("{line} --max-time {zero} -- sleep 0.05")).ok();
+            world.call(&format!("{line} --max-time {zero} --then KILL:0 -- sleep 0.05")).ok();
+        }
+        let duplex = format!("pipe duplex --max-time {zero} --shell");
+        world.call(&duplex).args(["sleep 0.05", "sleep 0.05"]).ok();
+        let merge = format!("pipe merge --max-time {zero} --keep-order -- sleep 0.05 ::: echo x");
+        world.call(&merge).stdout("x\n").ok();
+    }
+}

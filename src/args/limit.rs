@@ -16,9 +16,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long a command may take.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Limit {
-    /// End CMD when it takes longer: TERM, and KILL 5 seconds later
+    /// End CMD after DURATION: TERM, KILL 5s later (0: off)
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_negative_numbers = true)]
-    pub max_time: Option<Duration>,
+    max_time: Option<Duration>,
     /// Send this instead when the time is over, then wait D (5s) before the next --then
     #[arg(long, value_name = "SIG[:D]", value_parser = step, requires = "max_time")]
     then: Vec<Step>,
@@ -27,10 +27,16 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// Whether there is a limit: 0 is none, as in timeout(1).
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.max_time.is_some_and(|time| !time.is_zero())
+    }
+
     /// Starts the clock, where there is a limit.
     #[must_use]
     pub fn start(&self) -> Option<Plan> {
-        let first = self.max_time?;
+        let first = self.max_time.filter(|_| self.is_set())?;
         Some(Plan::start(first, self.steps()))
     }
 
@@ -45,6 +51,12 @@ impl Limit {
     pub fn missed(&self, what: &str) -> Cause {
         let limit = duration::show(self.max_time.unwrap_or_default());
         self.late.cause(format!("{what} within {limit}"))
+    }
+
+    /// Whether --then says what is sent.
+    #[must_use]
+    pub fn has_steps(&self) -> bool {
+        !self.then.is_empty()
     }
 
     fn steps(&self) -> Vec<Step> {

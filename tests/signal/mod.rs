@@ -1,5 +1,6 @@
 //! `signal`: each verb, what is refused, and what it must show.
 
+mod forward;
 mod join;
 mod left;
 mod list;

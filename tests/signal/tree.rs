@@ -168,3 +168,48 @@ fn process_forked_before_the_next_step_is_signalled() {
     assert_eq!(root.status(), 137);
     assert!(told.contains(&format!("{forked}  killed  137  KILL\n")), "{told}");
 }
+
+#[test]
+fn below_signals_all_but_the_script_that_calls() {
+    let world = World::new();
+    // One in its own session, and a grandchild; the script itself ignores nothing and lives on.
+    let script = "
+        sleep 101 & a=$!; setsid sh -c 'sleep 102 & wait' & b=$!
+        until [ -n \"$(cat /proc/$b/task/$b/children)\" ]; do :; done
+        c=$(cat /proc/$b/task/$b/children)
+        ipcbox signal send TERM $$ --below --wait 20s --then KILL --columns pid,signal >out
+        for pid in $a $b $c; do grep -q \"^$pid  TERM\" out; done
+        wait $a || s=$?; echo $s $(wc -l <out)
+        ipcbox signal send TERM $$ --below && echo none
+    ";
+    world.shell(script).stdout("143 3\nnone\n").ok();
+    world.shell("ipcbox signal send TERM $$ --tree").status(2);
+    let hint = "hint: signal send TERM ";
+    let output = world.shell("ipcbox signal send TERM $$ --tree").output();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains(hint) && told.ends_with(" --below\n"), "{told}");
+    // What is below another process is stopped with that, which goes on.
+    let mut root = Puppet::shell("sleep 103 >&- & echo $!; wait; echo $?; read x");
+    let first = root.1.clone();
+    let told = world.call(&format!("signal send TERM {} --below --wait 20s", root.pid())).ok();
+    assert_eq!(told, format!("{first}  killed  143  TERM\n"));
+    assert_eq!(root.line(), "0");
+    assert!(root.runs());
+    for (words, status) in
+        [("--below --tree", 2), ("--below --group", 2), ("--below --when-caught 1", 2)]
+    {
+        world.call(&format!("signal send TERM {} {words}", root.pid())).status(status);
+    }
+}
+
+#[test]
+fn exit_trap_ends_what_a_script_leaves() {
+    let world = World::new();
+    let script =
+        "trap 'ipcbox signal send TERM $$ --below' EXIT; sleep 100 >&- 2>&- & echo $!; exit 4";
+    let pid = world.shell(script).status(4);
+    let stat = format!("/proc/{}/stat", pid.trim());
+    eventually("it ends", || {
+        std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "))
+    });
+}

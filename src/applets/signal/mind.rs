@@ -1,10 +1,12 @@
 //! The box beside CMD: it forwards and translates signals, keeps the terminal's rules, reaps, and ends what is left.
 
+mod below;
+
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::parent_id;
-use std::time::Duration;
 
 use anyhow::{Context, Error, Result};
+use clap::ValueEnum;
 use nix::errno::Errno;
 
 use super::plain;
@@ -12,20 +14,16 @@ use crate::args::command::Command;
 use crate::args::limit::{Limit, Plan};
 use crate::args::process::unopened;
 use crate::args::signals::name;
-use crate::exit::{Cause, Exit, line, lines};
+use crate::exit::{Cause, Exit, lines};
 use crate::output::tell;
 use crate::sys::child::{self, Change, Start, changed};
 use crate::sys::job::Job;
 use crate::sys::process::ended::Ended;
-use crate::sys::process::tree::Tree;
-use crate::sys::process::{self, pidfd, told};
+use crate::sys::process::{pidfd, told};
 use crate::sys::signals::{
     self, Arrival, Arrivals, Disposition, Set, Signal, block, set_disposition,
 };
 use crate::sys::wait::{Patience, ready};
-
-/// How often it is tried to end what is left where that fails, a millisecond apart.
-const TRIES: u32 = 50;
 
 /// What is asked of the box.
 pub struct Rules {
@@ -39,12 +37,26 @@ pub struct Rules {
     pub on: Vec<(Signal, Command)>,
     /// What CMD gets when the box's parent ends.
     pub parent_death: Option<Signal>,
+    /// Which processes get what arrives.
+    pub forward: Forward,
     /// Orphans are adopted.
     pub reap: bool,
     /// No descendant is left.
     pub kill_tree: bool,
     /// How long CMD may take.
     pub limit: Limit,
+}
+
+/// Which processes get a signal that arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Forward {
+    /// CMD alone
+    #[default]
+    Cmd,
+    /// The process group of CMD
+    Group,
+    /// CMD and all below it
+    Tree,
 }
 
 /// The box beside a CMD that runs.
@@ -64,6 +76,8 @@ pub struct Minder {
     before: Vec<i32>,
     plan: Option<Plan>,
     late: bool,
+    /// CMD has ended by itself, and what it has left gets the steps of --then.
+    winding: bool,
     handlers: Vec<Handler>,
 }
 
@@ -78,8 +92,12 @@ struct Handler {
 impl Minder {
     /// Starts CMD.
     pub fn start(command: Command, mut rules: Rules) -> Result<Self> {
-        if rules.kill_tree && !told::knows_us().context("cannot read /proc")? {
-            let words = "--kill-tree needs /proc: the one that is mounted is not that of this pid namespace, or does not tell of children";
+        let is_tree = rules.kill_tree || rules.forward == Forward::Tree;
+        if is_tree && !told::knows_us().context("cannot read /proc")? {
+            let option = if rules.kill_tree { "--kill-tree" } else { "--forward tree" };
+            let words = format!(
+                "{option} needs /proc: the one that is mounted is not that of this pid namespace, or does not tell of children"
+            );
             return Err(Cause::new(Exit::Failed, words).into());
         }
         let mask = block(Set::ALL).map_err(plain)?;
@@ -88,11 +106,10 @@ impl Minder {
         let before = set_disposition(Signal::CHLD, Disposition::Default).map_err(plain)?;
         let given =
             if before == Disposition::Ignore { vec![(Signal::CHLD, before)] } else { Vec::new() };
-        if rules.reap || rules.kill_tree {
+        if rules.reap || is_tree {
             child::adopt_orphans().map_err(plain)?;
         }
-        let before =
-            if rules.kill_tree { told::children(own_pid()).map_err(plain)? } else { Vec::new() };
+        let before = if is_tree { told::children(own_pid()).map_err(plain)? } else { Vec::new() };
         let parent = watch_parent(rules.parent_death)?;
         let dispositions: Vec<_> = given.iter().chain(&rules.dispositions).copied().collect();
         let started = Job::start(mask | rules.block, &dispositions, || command.execute(&[]));
@@ -114,6 +131,7 @@ impl Minder {
             before,
             plan,
             late: false,
+            winding: false,
             handlers,
         };
         match pidfd(cmd) {
@@ -153,7 +171,7 @@ impl Minder {
     }
 
     fn until_the_end(&mut self) -> Result<()> {
-        while self.runs() {
+        while self.runs() || self.winds_down() {
             let mut watched = vec![self.arrivals.as_fd()];
             watched.extend(self.parent.as_ref().map(AsFd::as_fd));
             match ready(&watched, self.patience()).map_err(plain)? {
@@ -182,7 +200,11 @@ impl Minder {
             self.plan = None;
             return self.rules.kill_tree;
         };
-        self.to_group(signal);
+        if self.rules.kill_tree {
+            self.to_tree(signal, None);
+        } else {
+            self.to_group(signal);
+        }
         // One that is stopped would not hear it.
         if !signal.stops() && signal != Signal::CONT {
             self.to_group(Signal::CONT);
@@ -237,15 +259,33 @@ impl Minder {
                 self.to_group(to);
             }
         } else {
-            self.to_command(to, arrival.has_value().then_some(arrival.value));
+            self.forward(to, arrival.has_value().then_some(arrival.value));
         }
         Ok(())
     }
 
+    fn forward(&self, signal: Signal, value: Option<i32>) {
+        match self.rules.forward {
+            // After CMD it goes to what is still run for a signal.
+            Forward::Tree if self.job.ended.is_none() => self.to_tree(signal, value),
+            Forward::Group => {
+                self.to_group(signal);
+                if signal.asks_to_end() {
+                    self.to_group(Signal::CONT);
+                }
+            }
+            Forward::Cmd | Forward::Tree => self.to_command(signal, value),
+        }
+    }
+
     /// Children ended or were stopped.
     fn look_at_children(&mut self) -> Result<()> {
-        while self.runs() {
-            let Some((pid, change)) = changed().map_err(plain)? else { break };
+        loop {
+            let (pid, change) = match changed() {
+                Ok(Some(changed)) => changed,
+                Ok(None) | Err(Errno::ECHILD) => break,
+                Err(errno) => return Err(plain(errno).into()),
+            };
             match change {
                 Change::Ended(ended) if pid == self.job.cmd => {
                     self.job.ended = Some(ended);
@@ -297,8 +337,9 @@ impl Minder {
             return self.to_handlers(signal);
         };
         let sent = signals::send(fd.as_fd(), Some(signal), value, false);
-        // A full queue takes no value, but the signal itself.
-        if sent == Err(Errno::EAGAIN) {
+        // A full queue takes no value, but the signal itself. A child that has not been reaped keeps its number, so that kill(2) is as
+        // good where the call is missing or forbidden.
+        if matches!(sent, Err(Errno::EAGAIN | Errno::ENOSYS | Errno::EPERM)) {
             let _ = signals::kill(self.job.cmd, signal);
         }
         if signal.asks_to_end() && told::stat(self.job.cmd).is_ok_and(|stat| stat.is_stopped()) {
@@ -322,62 +363,6 @@ impl Minder {
             return self.to_handlers(signal);
         }
         self.job.to_group(signal);
-    }
-
-    /// Ends all that is left below the box, but for what it had before CMD.
-    fn end_tree(&mut self) -> nix::Result<()> {
-        // It makes room where there may be few descriptors.
-        self.fd = None;
-        let mut tries = TRIES;
-        loop {
-            match self.end_some() {
-                Ok(false) => tries = TRIES,
-                Ok(true) => return Ok(()),
-                Err(errno) if tries == 0 => return Err(errno),
-                Err(_) => {
-                    tries -= 1;
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-            }
-        }
-    }
-
-    /// Ends those that can be seen now; whether none is left that can be ended.
-    fn end_some(&self) -> nix::Result<bool> {
-        let is_none = loop {
-            match changed() {
-                Ok(Some(_)) => {}
-                Ok(None) => break false,
-                Err(Errno::ECHILD) => break true,
-                Err(errno) => return Err(errno),
-            }
-        };
-        let left = told::children(own_pid())?;
-        if (is_none || !self.before.is_empty()) && left.iter().all(|pid| self.before.contains(pid))
-        {
-            return Ok(true);
-        }
-        let (tree, walked) = Tree::below_us(&self.before);
-        let found = tree.members.len();
-        let kept = tree.kill()?;
-        if kept.len() < found {
-            return Ok(false);
-        }
-        walked?;
-        if found == 0 {
-            // Zombies that a debugger still has.
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let stays = |pid: &i32| self.before.contains(pid) || kept.contains(pid);
-        if found == 0 || !left.iter().all(stays) {
-            return Ok(false);
-        }
-        for pid in &kept {
-            let who = process::command(*pid).map(|who| format!(" ({who})")).unwrap_or_default();
-            let cause = Cause::plain(Errno::EPERM);
-            tell(&line("signal", format!("cannot end {pid}{who}: {cause}")));
-        }
-        Ok(true)
     }
 }
 

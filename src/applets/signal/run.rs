@@ -6,7 +6,7 @@ use std::os::unix::process::parent_id;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::mind::{Minder, Rules};
+use super::mind::{Forward, Minder, Rules};
 use super::plain;
 use crate::applets::{Runs, Verb};
 use crate::args::command::Command;
@@ -21,7 +21,12 @@ use crate::sys::signals::{self, Disposition, Signal, block, on_parents_death, se
 /// terminal sends goes to that group, and --map and --on do not see it; everything else goes to CMD alone, which is continued where it is stopped and would not hear HUP, INT, QUIT or TERM. The
 /// exit status is CMD's, and the box dies by the signal that CMD died by; as init of a pid namespace, which cannot, it ends with 128+N.
 ///
-/// --kill-tree leaves no descendant of CMD alive when CMD ends, or when --max-time and its last --then are over. It needs
+/// --forward group sends what arrives to CMD's process group, and --forward tree to CMD and all below it, in whatever session; a value
+/// that came along does not go to a group.
+///
+/// --kill-tree leaves no descendant of CMD alive when CMD ends, or when --max-time and its last --then are over. With --max-time all of
+/// them get each step, and its time, before KILL; with --then also those that CMD leaves when it ends by itself (--max-time 0
+/// --then TERM:2s sets no limit). It needs
 /// the /proc of its own pid namespace. What the box was the parent of before CMD is left alone. Where the box itself
 /// is killed (SIGKILL), CMD is killed with it, but its descendants are out of reach; only a pid namespace ends those too. A program
 /// that multiplies without end and faster than it can be stopped can only be held by a cgroup.
@@ -48,6 +53,16 @@ pub struct Run {
     /// Run CMDLINE by /bin/sh when SIG comes
     #[arg(long, value_name = "SIG=CMDLINE", value_parser = on)]
     on: Vec<On>,
+    /// Send what arrives to cmd (default), group or tree
+    #[arg(
+        long,
+        value_name = "TO",
+        value_enum,
+        default_value_t,
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    forward: Forward,
     /// What CMD gets when the box's parent ends
     #[arg(long, value_name = "SIG", value_parser = parse, allow_negative_numbers = true)]
     parent_death: Option<Signal>,
@@ -107,13 +122,15 @@ ipcbox signal run --kill-tree -- sh -c 'sleep 9 &'
 ipcbox signal run --map TERM=INT -- echo started
 ";
     const RUNS: Runs = Runs::Command;
+    const WRITES: bool = false;
 
     fn run(mut self) -> Result<Exit> {
         self.check()?;
         let command = Command::find(std::mem::take(&mut self.command))?;
         let dispositions = self.dispositions();
         let block = self.block.iter().copied().collect();
-        let minds = self.reap || self.kill_tree || self.limit.max_time.is_some();
+        let minds = self.reap || self.kill_tree || self.limit.is_set();
+        let minds = minds || self.forward != Forward::Cmd;
         if !(minds || !self.map.is_empty() || !self.on.is_empty()) {
             return self.become_it(command, &dispositions);
         }
@@ -126,6 +143,7 @@ ipcbox signal run --map TERM=INT -- echo started
             map: self.map.iter().map(|pair| (pair.0, pair.1)).collect(),
             on,
             parent_death: self.parent_death,
+            forward: self.forward,
             reap: self.reap,
             kill_tree: self.kill_tree,
             limit: self.limit,

@@ -8,7 +8,7 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::outcome::{COLUMNS, Fate, Outcome, ended};
-use super::target::{Aim, Told, again, below, obstacle, send};
+use super::target::{Aim, Reach, Told, again, below, obstacle, send};
 use crate::applets::Verb;
 use crate::args::limit::{Plan, Step, step};
 use crate::args::process::{Process, parse};
@@ -32,6 +32,9 @@ const INTERVAL: Duration = Duration::from_millis(1);
 /// new, and those that were stopped for it are continued afterwards; where the box is killed in between they stay stopped. For 0 and
 /// --dry-run nobody is stopped. The box holds a descriptor for each: a tree that RLIMIT_NOFILE has no room for is not signalled at all.
 ///
+/// --below sends to all below PID and leaves PID alone, which can be the script that calls: `trap 'ipcbox signal send TERM $$ --below' EXIT`
+/// ends what a script has left behind. PID is then not stopped either, and what it forks during the call can be missed.
+///
 /// --when-caught D first waits until the process has a handler for SIG, at most D, and does not send it where it has none then. The
 /// kernel tells nobody of a new handler: it is looked for every millisecond.
 ///
@@ -50,11 +53,14 @@ pub struct Send {
     #[arg(long, value_name = "N", value_parser = value, allow_negative_numbers = true)]
     value: Option<i32>,
     /// Send to the process group that PID leads
-    #[arg(long, conflicts_with = "tree")]
+    #[arg(long, conflicts_with_all = ["tree", "below"])]
     group: bool,
     /// Send to PID and all below it
     #[arg(long)]
     tree: bool,
+    /// Send to all below PID, but neither to PID nor to ipcbox
+    #[arg(long, conflicts_with_all = ["tree", "when_caught"])]
+    below: bool,
     /// First wait until PID has a handler for SIG, at most D
     #[arg(long, value_name = "D", value_parser = duration::parse, allow_negative_numbers = true)]
     when_caught: Option<Duration>,
@@ -146,7 +152,8 @@ impl Send {
                     "cannot send {} to the tree of {process}: the box itself is in it",
                     self.name()
                 );
-                bail!(Cause::new(Exit::Usage, words));
+                let hint = format!("signal send {} {process} --below", self.name());
+                bail!(Cause::new(Exit::Usage, words).hint(hint));
             }
         }
         Ok(())
@@ -154,7 +161,13 @@ impl Send {
 
     fn aim<'a>(&self, process: &'a Process) -> Result<Aim<'a>> {
         let fd = process.open()?;
-        Ok(Aim { process, fd, group: self.group, tree: self.tree })
+        let reach = match (self.group, self.tree, self.below) {
+            (true, ..) => Reach::Group,
+            (_, true, _) => Reach::Tree,
+            (.., true) => Reach::Below,
+            _ => Reach::Alone,
+        };
+        Ok(Aim { process, fd, reach })
     }
 
     /// Sends to each, as soon as it is ready for it; gives those whose end is to be waited for.
@@ -234,7 +247,7 @@ impl Send {
             }
             let Some(signal) = plan.due() else { break };
             let what = |pid| format!("cannot send {} to {pid}", signals::name(signal));
-            if self.tree {
+            if self.tree || self.below {
                 let first = left[0].pid;
                 let mut rest = left.drain(..).map(|one| (one.pid, one.fd, one.command)).collect();
                 if let Err(error) = again(&mut rest, signal) {

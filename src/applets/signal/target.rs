@@ -22,10 +22,21 @@ pub struct Aim<'a> {
     pub process: &'a Process,
     /// Its descriptor.
     pub fd: OwnedFd,
-    /// The group that it leads is meant.
-    pub group: bool,
-    /// All below it are meant too.
-    pub tree: bool,
+    /// Which processes are meant.
+    pub reach: Reach,
+}
+
+/// Which processes of those around one are signalled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The process.
+    Alone,
+    /// The process group that it leads.
+    Group,
+    /// The process and all below it.
+    Tree,
+    /// All below it, but neither itself nor ipcbox.
+    Below,
 }
 
 impl Aim<'_> {
@@ -75,20 +86,21 @@ pub fn send(
     told: &mut Vec<Told>,
 ) -> Result<()> {
     let pid = aim.process.pid;
-    if aim.tree {
+    let is_group = aim.reach == Reach::Group;
+    if matches!(aim.reach, Reach::Tree | Reach::Below) {
         return to_tree(aim, signal, value, watch, told);
     }
-    let found = if aim.group && watch { members(&aim)? } else { Vec::new() };
+    let found = if is_group && watch { members(&aim)? } else { Vec::new() };
     let before = if watch { command(pid) } else { None };
-    let sent = signals::send(aim.fd.as_fd(), signal, value, aim.group);
+    let sent = signals::send(aim.fd.as_fd(), signal, value, is_group);
     sent.map_err(|errno| match errno {
-        Errno::ESRCH if aim.group => Cause::told(errno, format!("{pid} leads no process group")),
-        Errno::EINVAL if aim.group => {
+        Errno::ESRCH if is_group => Cause::told(errno, format!("{pid} leads no process group")),
+        Errno::EINVAL if is_group => {
             Cause::told(errno, "this kernel signals no group by descriptor; Linux 6.9 does")
         }
         errno => failed(pid, errno),
     })?;
-    told.extend(if aim.group { found } else { vec![(pid, aim.fd, before)] });
+    told.extend(if is_group { found } else { vec![(pid, aim.fd, before)] });
     Ok(())
 }
 
@@ -108,11 +120,17 @@ fn to_tree(
     let what = |pid| if watch { command(pid) } else { None };
     // Whoever would end the box now would leave the tree stopped; for a test nobody is stopped.
     let mask = block(Set::ALL)?;
-    let (tree, walked) = Tree::of([(pid, aim.fd)], signal.is_some());
+    let stops = signal.is_some();
+    let (tree, walked) = match aim.reach {
+        // A process that waits for ipcbox forks nothing, and a shell that stopped would make its own parent take the terminal.
+        Reach::Below if below(pid) => Tree::below(pid, &[], stops),
+        _ => Tree::of([(pid, aim.fd)], stops),
+    };
+    let is_spared = |member: &Member| aim.reach == Reach::Below && member.pid == pid;
     let sent = match walked {
-        Ok(()) => deliver(tree, signal, value, what, told),
+        Ok(()) => deliver(tree, is_spared, signal, value, what, told),
         Err(errno) => {
-            tree.go_on();
+            tree.go_on(|_| true);
             Err(failed(pid, errno))
         }
     };
@@ -128,7 +146,7 @@ pub fn again(rest: &mut Vec<Told>, signal: Signal) -> Result<()> {
     let first = rest.first().map_or(0, |one| one.0);
     let mask = block(Set::ALL)?;
     let (tree, walked) = Tree::of(rest.drain(..).map(|(pid, fd, _)| (pid, fd)), true);
-    let sent = deliver(tree, Some(signal), None, what, rest);
+    let sent = deliver(tree, |_| false, Some(signal), None, what, rest);
     set_mask(mask)?;
     Ok(sent.and(walked.map_err(|errno| failed(first, errno)))?)
 }
@@ -137,6 +155,7 @@ pub fn again(rest: &mut Vec<Told>, signal: Signal) -> Result<()> {
 /// added to `told`.
 fn deliver(
     tree: Tree,
+    is_spared: impl Fn(&Member) -> bool,
     signal: Option<Signal>,
     value: Option<i32>,
     what: impl Fn(i32) -> Option<String>,
@@ -145,12 +164,12 @@ fn deliver(
     let to = |member: &Member| {
         (what(member.pid), signals::send(member.fd.as_fd(), signal, value, false))
     };
-    let sent: Vec<_> = tree.members.iter().rev().map(to).collect();
-    if !signal.is_some_and(Signal::stops) {
-        tree.go_on();
-    }
+    let sent: Vec<_> =
+        tree.members.iter().rev().filter(|member| !is_spared(member)).map(to).collect();
+    tree.go_on(|member| is_spared(member) || !signal.is_some_and(Signal::stops));
     let mut first = Ok(());
-    for (member, (before, sent)) in tree.members.into_iter().rev().zip(sent) {
+    let members = tree.members.into_iter().rev().filter(|member| !is_spared(member));
+    for (member, (before, sent)) in members.zip(sent) {
         match sent {
             Ok(()) | Err(Errno::ESRCH) => told.push((member.pid, member.fd, before)),
             Err(errno) => first = first.and(Err(failed(member.pid, errno))),
@@ -162,7 +181,7 @@ fn deliver(
 /// What keeps a signal from having any effect on the process itself, although the kernel would take it.
 pub fn obstacle(aim: &Aim, signal: Option<Signal>) -> Result<(), Cause> {
     let pid = aim.process.pid;
-    if aim.group {
+    if matches!(aim.reach, Reach::Group | Reach::Below) {
         return Ok(());
     }
     if !aim.runs() {
@@ -208,6 +227,7 @@ fn failed(pid: i32, errno: Errno) -> Cause {
     let told = told::status(pid).unwrap_or_default();
     match errno {
         Errno::ESRCH => unopened(pid, errno),
+        Errno::EPERM if signals::is_forbidden() => Cause::forbidden("pidfd_send_signal"),
         Errno::EPERM => {
             Cause::told(errno, format!("permission denied, it belongs to {}", user(told.uid)))
         }

@@ -73,11 +73,11 @@ impl Tree {
         (tree, walked)
     }
 
-    /// All below the calling process but these children of it, and without itself; stopped. If not all can be seen it is a part:
-    /// when that has been killed there are descriptors for the next.
-    pub fn below_us(except: &[i32]) -> (Self, Result<()>) {
-        let mut tree = Self { members: Vec::new(), stops: true };
-        let walked = tree.walk(Some(getpid().as_raw()), except);
+    /// All below the process `above`, which runs on, but these children of it; stopped as by [`of`](Self::of). If not all can be seen it
+    /// is a part: when that has been killed there are descriptors for the next.
+    pub fn below(above: i32, except: &[i32], stops: bool) -> (Self, Result<()>) {
+        let mut tree = Self { members: Vec::new(), stops };
+        let walked = tree.walk(Some(above), except);
         (tree, walked)
     }
 
@@ -109,7 +109,8 @@ impl Tree {
     /// Adds the children of `parent` that are new. Those of one that is hidden are not to be seen.
     fn adopt(&mut self, parent: i32, except: &[i32]) -> Result<()> {
         for pid in visible(told::children(parent))?.unwrap_or_default() {
-            if except.contains(&pid)
+            if pid == getpid().as_raw()
+                || except.contains(&pid)
                 || self.members.iter().any(|member| member.pid == pid && !member.is_gone())
             {
                 continue;
@@ -132,7 +133,7 @@ impl Tree {
         } else {
             match signals::send(fd.as_fd(), Some(Signal::STOP), None, false) {
                 Ok(()) => Stopped::ByUs,
-                Err(Errno::EPERM) => Stopped::Not,
+                Err(Errno::EPERM | Errno::ENOSYS) => Stopped::Not,
                 Err(Errno::ESRCH) => return Ok(()),
                 Err(errno) => return Err(errno),
             }
@@ -141,22 +142,33 @@ impl Tree {
         Ok(())
     }
 
-    /// Continues those that were stopped for the walk, the leaves first.
-    pub fn go_on(&self) {
-        for member in self.members.iter().rev().filter(|member| member.stopped == Stopped::ByUs) {
+    /// Continues those of these that were stopped for the walk, the leaves first.
+    pub fn go_on(&self, which: impl Fn(&Member) -> bool) {
+        let stopped = |member: &&Member| member.stopped == Stopped::ByUs && which(member);
+        for member in self.members.iter().rev().filter(stopped) {
             // One that has ended needs it no longer.
             let _ = signals::send(member.fd.as_fd(), Some(Signal::CONT), None, false);
         }
     }
 
-    /// Kills all of them, and returns when they have ended; gives those that may not be killed.
+    /// Kills all of them, and returns when they have ended; gives those that may not be killed. Where pidfd_send_signal(2) is missing
+    /// or forbidden these are all but the children of the calling process, which keep their number until it reaps them.
     pub fn kill(self) -> Result<Vec<i32>> {
         let mut kept = Vec::new();
         let mut dying = Vec::new();
         for member in self.members.into_iter().rev() {
-            match signals::send(member.fd.as_fd(), Some(Signal::KILL), None, false) {
+            let sent = signals::send(member.fd.as_fd(), Some(Signal::KILL), None, false);
+            let is_child =
+                || told::stat(member.pid).is_ok_and(|stat| stat.parent == getpid().as_raw());
+            let sent = match sent {
+                Err(Errno::EPERM | Errno::ENOSYS) if is_child() => {
+                    signals::kill(member.pid, Signal::KILL)
+                }
+                sent => sent,
+            };
+            match sent {
                 Ok(()) => dying.push(member.fd),
-                Err(Errno::EPERM) => kept.push(member.pid),
+                Err(Errno::EPERM | Errno::ENOSYS) => kept.push(member.pid),
                 Err(_) => {}
             }
         }
