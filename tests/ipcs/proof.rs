@@ -181,10 +181,10 @@ while not os.path.exists('go'): time.sleep(0.001)
 fn child_that_cannot_be_waited_for_ends_leaks() {
     let world = World::new();
     for (inject, line) in [
-        ("wait4:error=ENOSYS", "--leaks -q -- true"),
-        ("wait4:error=EPERM", "--leaks --clean -q -- true"),
-        ("waitid:error=EPERM", "--leaks -q -- true"),
-        ("waitid:error=ENOSYS", "--leaks --clean -q -- sleep 1000"),
+        ("wait4:error=ENOSYS", "--leaks -s -- true"),
+        ("wait4:error=EPERM", "--leaks --clean -s -- true"),
+        ("waitid:error=EPERM", "--leaks -s -- true"),
+        ("waitid:error=ENOSYS", "--leaks --clean -s -- sleep 1000"),
     ] {
         let Some(call) = world.injected(inject) else { return };
         let words = "cannot wait for CMD: wait4 or waitid is forbidden, perhaps by seccomp";

@@ -1,5 +1,7 @@
 //! `ipcrm-lite`: TARGETs, and what keeps it from removing.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::sees_all;
 use crate::support::{BINARY, Call, World, skip};
 
@@ -284,7 +286,10 @@ fn a_strangers_name_forges_no_line() {
     let name = world.posix("m\nremoving \x1b[31mred");
     let told = format!("removing POSIX shared memory {}\n", name.escape_default());
     let remove = |options: &str| {
-        std::fs::write(format!("/dev/shm{name}"), "").unwrap();
+        let path = format!("/dev/shm{name}");
+        std::fs::write(&path, "").unwrap();
+        // Nobody else may use it, so that nobody else has to be looked at.
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
         world.call(&format!("ipcrm-lite --posix --shm {options}")).arg(&name)
     };
     remove("-v").stdout(told.clone()).ok();
