@@ -47,11 +47,7 @@ impl Report {
     /// Opens FILE before anything has run, for commands whose number has this key. A FIFO's reader is waited for, at most as long as
     /// this.
     pub fn open(path: &OsStr, key: &'static str, limit: &Limit) -> Result<Self> {
-        let opened = opened(
-            path,
-            Before::Goes,
-            Patience::within(limit.max_time.filter(|limit| !limit.is_zero())),
-        );
+        let opened = opened(path, Before::Goes, Patience::within(limit.time()));
         let to = opened.and_then(Outlet::new).map_err(|errno| match errno {
             Errno::EAGAIN => limit.missed("no reader opened it"),
             errno => unwritable(errno),

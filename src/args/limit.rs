@@ -27,17 +27,16 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// Whether there is a limit: 0 is none, as in timeout(1).
+    /// How long it may take: 0 is no limit, as in timeout(1).
     #[must_use]
-    pub fn is_set(&self) -> bool {
-        self.max_time.is_some_and(|time| !time.is_zero())
+    pub fn time(&self) -> Option<Duration> {
+        self.max_time.filter(|time| !time.is_zero())
     }
 
     /// Starts the clock, where there is a limit.
     #[must_use]
     pub fn start(&self) -> Option<Plan> {
-        let first = self.max_time.filter(|_| self.is_set())?;
-        Some(Plan::start(first, self.steps()))
+        Some(Plan::start(self.time()?, self.steps()))
     }
 
     /// The same steps from now on, because of something else than the time.

@@ -129,7 +129,7 @@ ipcbox signal run --map TERM=INT -- echo started
         let command = Command::find(std::mem::take(&mut self.command))?;
         let dispositions = self.dispositions();
         let block = self.block.iter().copied().collect();
-        let minds = self.reap || self.kill_tree || self.limit.is_set();
+        let minds = self.reap || self.kill_tree || self.limit.time().is_some();
         let minds = minds || self.forward != Forward::Cmd;
         if !(minds || !self.map.is_empty() || !self.on.is_empty()) {
             return self.become_it(command, &dispositions);
