@@ -149,3 +149,16 @@ fn libc_and_standard_streams_stay_below() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+/// A flag for one linker or one LLVM breaks the build of whoever has another.
+#[test]
+fn build_flags_suit_every_linker() {
+    let config =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.cargo/config.toml")).unwrap();
+    let flags =
+        config.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<String>();
+    assert!(flags.contains("+crt-static") && flags.contains("relocation-model=static"), "{flags}");
+    for word in ["link-arg", "llvm-args", "linker", "-Z"] {
+        assert!(!flags.contains(word), "{word}: {flags}");
+    }
+}

@@ -11,9 +11,13 @@ use crate::table::{BINARY, Goal, Table, calls, command, compiled, find};
 
 /// The most that such a call may take.
 const INSTRUCTIONS: u64 = 250_000;
+/// The most that `sem post` may take.
+const POST_INSTRUCTIONS: u64 = 90_000;
 const SYSTEM_CALLS: u64 = 60;
 /// By how much it may exceed its kept figure.
 const ROOM: f64 = 1.05;
+/// The most bytes that the binary may have.
+const BYTES: u64 = 3_500_000;
 /// Relocations that the program does at its start; those that are left are the C library's choices of memcpy and the like.
 const RELOCATIONS: f64 = 64.0;
 
@@ -91,8 +95,12 @@ fn compared(table: &mut Table, counted: &[(String, [Option<u64>; 2])]) -> bool {
         line?.split(' ').nth(column)?.parse().ok()
     };
     let bless = std::env::var_os("BLESS").is_some();
-    let mut fresh = String::new();
-    let mut holds = true;
+    let bytes = fs::metadata(BINARY).expect("the binary").len();
+    let mut fresh = format!("bytes: {bytes}\n");
+    let mut holds = bytes <= BYTES;
+    let difference = bytes.cast_signed() - figure("bytes", 0).unwrap_or(0).cast_signed();
+    println!("guard: the binary has {bytes} bytes, {difference:+} against the recorded size");
+    table.bound("guard: bytes of the binary", bytes as f64, BYTES as f64);
     for (column, kind, tool, most) in [
         (0, "instructions", "valgrind", INSTRUCTIONS),
         (1, "system calls", "strace that may trace", SYSTEM_CALLS),
@@ -107,6 +115,14 @@ fn compared(table: &mut Table, counted: &[(String, [Option<u64>; 2])]) -> bool {
             let kept = kept.unwrap_or(0);
             table.count(&task, Goal::Time(ROOM), count, kept);
             holds &= count as f64 <= kept as f64 * ROOM && count <= most;
+            if (column, verb.as_str()) == (0, "sem post") {
+                table.bound(
+                    "guard: instructions: sem post",
+                    count as f64,
+                    POST_INSTRUCTIONS as f64,
+                );
+                holds &= count <= POST_INSTRUCTIONS;
+            }
         }
         let top = counted.iter().filter_map(|(_, counts)| counts[column]).max();
         if let Some(top) = top {
