@@ -204,14 +204,20 @@ impl Applet {
     /// The one verb of an applet that has none, under this name of the applet's.
     #[must_use]
     pub fn alone(&self, name: &str) -> Option<&'static Entry> {
+        self.own().iter().find(|entry| entry.is_called(name))
+    }
+
+    /// The verbs that have the applet's own names; none in most applets.
+    fn own(&self) -> &'static [Entry] {
         let is_alone = self.verbs.first().is_some_and(|entry| entry.name == self.name);
-        self.verbs.iter().find(|entry| is_alone && entry.is_called(name))
+        if is_alone { self.verbs } else { &[] }
     }
 
     /// The names that it is called by, as a word and as a link.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        let own = self.verbs.iter().filter(|entry| self.alone(entry.name).is_some());
-        let others = own.flat_map(|entry| [&[entry.name], entry.aliases].concat());
+        let called =
+            |entry: &'static Entry| [entry.name].into_iter().chain(entry.aliases.iter().copied());
+        let others = self.own().iter().flat_map(called);
         [self.name].into_iter().chain(others.filter(|name| *name != self.name))
     }
 }
