@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod create;
+mod full;
 mod interop;
 mod meeting;
 mod read;

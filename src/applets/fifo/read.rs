@@ -17,9 +17,9 @@ use super::sink::{self, Flow, Sink};
 use super::source::{self, Records, Source};
 use super::turn;
 use crate::applets::Verb;
-use crate::args::numbers::many;
+use crate::args::numbers::{counted, many};
 use crate::args::waiting::{Deadline, Waiting};
-use crate::exit::{Cause, Exit, each, lines};
+use crate::exit::{Cause, Exit, each, line, lines};
 use crate::output;
 use crate::sys::caught::{self, Wake};
 use crate::sys::events::Events;
@@ -161,7 +161,7 @@ impl Read {
         Ok(Reading {
             sources,
             events,
-            sink: Sink::default(),
+            sink: Sink::new()?,
             records: records.transpose()?,
             turn: false,
             wanted: self.count,
@@ -202,6 +202,9 @@ impl Reading<'_> {
         let streams = self.can_stream()?;
         loop {
             self.leave()?;
+            if !self.flush()? {
+                return Ok(());
+            }
             if self.is_done() {
                 return self.replaced.take().map_or(Ok(()), |cause| Err(cause.into()));
             }
@@ -254,7 +257,7 @@ impl Reading<'_> {
             let (Some(place), Some(fd)) = (&source.place, &source.fd) else { continue };
             if place.is_over(fd)? && pipe::unread(fd)? == 0 {
                 source.fd = None;
-                source.finish()?;
+                source.finish(&mut self.sink)?;
                 let name = if is_one { "it".to_owned() } else { source.fifo.to_string() };
                 self.replaced.get_or_insert_with(|| replaced(&name));
             }
@@ -266,7 +269,7 @@ impl Reading<'_> {
     fn can_stream(&self) -> Result<bool> {
         let is_plain = |source: &Source| source.lines.is_none() && source.may.is_none();
         let is_one = matches!(&self.sources[..], [source] if is_plain(source));
-        Ok(is_one && pipe::waits(fds::stdout())?)
+        Ok(is_one && self.sink.may_wait() && pipe::waits(fds::stdout())?)
     }
 
     /// Passes on what comes from the one FIFO until its writers have closed.
@@ -352,25 +355,55 @@ impl Reading<'_> {
                 source.ready = false;
                 source.ended = true;
                 source.may = source.may.map(|_| 0);
-                source.finish()?;
+                source.finish(&mut self.sink)?;
                 if !self.follow {
                     source.fd = None;
                 }
             }
-            Flow::Full => {
-                let patience = match self.deadline.patience {
-                    Patience::Until(end) if !self.follow => Patience::Until(end),
-                    _ => Patience::Forever,
-                };
-                sink::room(patience).map_err(|errno| match errno {
-                    Errno::EAGAIN => self.deadline.missed("standard output took no more").into(),
-                    errno => Error::from(errno),
-                })?;
-                // What could not be passed on was no silence.
-                self.stay();
-            }
+            Flow::Full => self.wait_for_room()?,
         }
         Ok(())
+    }
+
+    fn wait_for_room(&mut self) -> Result<()> {
+        let patience = match self.deadline.patience {
+            Patience::Until(end) if !self.follow => Patience::Until(end),
+            _ => Patience::Forever,
+        };
+        sink::room(patience).map_err(|errno| match errno {
+            Errno::EAGAIN => {
+                let lost = self.lost().map_or(String::new(), |lost| format!(", and {lost}"));
+                self.deadline.missed(&format!("standard output took no more{lost}")).into()
+            }
+            errno => Error::from(errno),
+        })?;
+        // What could not be passed on was no silence.
+        self.stay();
+        Ok(())
+    }
+
+    /// What cannot be written any more, in words.
+    fn lost(&self) -> Option<String> {
+        let held = self.sink.held();
+        (held > 0).then(|| format!("{} that were taken are lost", counted(held, "byte")))
+    }
+
+    /// Writes what was taken; `false` if a signal that is caught comes before all is written.
+    fn flush(&mut self) -> Result<bool> {
+        self.sink.deliver()?;
+        while let Some(lost) = self.lost() {
+            if caught::any() {
+                output::tell(&line(
+                    super::APPLET.name,
+                    format!("standard output took no more: {lost}"),
+                ));
+                self.sink.give_up();
+                return Ok(false);
+            }
+            self.wait_for_room()?;
+            self.sink.deliver()?;
+        }
+        Ok(true)
     }
 
     /// With `--follow` the time starts anew.
@@ -422,6 +455,8 @@ impl Reading<'_> {
 
     /// Prints the lines that were begun.
     fn finish(&mut self) -> Result<()> {
-        self.sources.iter_mut().try_for_each(Source::finish)
+        let Self { sources, sink, .. } = self;
+        sources.iter_mut().try_for_each(|source| source.finish(sink))?;
+        self.flush().map(drop)
     }
 }

@@ -6,6 +6,8 @@ use anyhow::{Error, Result, bail};
 use nix::errno::Errno;
 
 use crate::output;
+use crate::sys::fds::Outlet;
+use crate::sys::fifo::{Kind, behind};
 use crate::sys::wait::{self, Patience};
 use crate::sys::{fds, pipe};
 
@@ -15,11 +17,15 @@ const BUFFER: usize = 64 << 10;
 const ALL: usize = 1 << 30;
 
 /// Standard output, and what is known of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sink {
     /// The kernel does not move bytes there: a file that is appended to, some devices.
     copies: bool,
     buffer: Vec<u8>,
+    /// A socket or a terminal, which is written to without waiting: it does not tell how much it takes.
+    outlet: Option<Outlet>,
+    /// What was taken and the outlet has not taken yet.
+    held: Vec<u8>,
 }
 
 /// What came of trying to move bytes.
@@ -38,11 +44,71 @@ pub enum Flow {
 }
 
 impl Sink {
+    /// Standard output as it is.
+    pub fn new() -> Result<Self> {
+        let stdout = fds::stdout();
+        let is_outlet = fds::is_terminal(stdout) || behind(stdout)?.kind == Kind::Socket;
+        let outlet = is_outlet.then(|| fds::copy_of(1).and_then(Outlet::new)).transpose()?;
+        Ok(Self { copies: false, buffer: Vec::new(), outlet, held: Vec::new() })
+    }
+
+    /// Whether calls that move bytes there may wait themselves.
+    pub const fn may_wait(&self) -> bool {
+        self.outlet.is_none()
+    }
+
+    /// How many bytes were taken and are still to be written.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Forgets what is held.
+    pub fn give_up(&mut self) {
+        self.held.clear();
+    }
+
+    /// Writes these bytes; holds what cannot be written without waiting.
+    ///
+    /// # Errors
+    /// Standard output cannot be written to.
+    pub fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.outlet.is_none() {
+            return output::print(bytes);
+        }
+        self.held.extend_from_slice(bytes);
+        self.deliver()
+    }
+
+    /// Writes what is held, as far as it can be written without waiting.
+    ///
+    /// # Errors
+    /// Standard output cannot be written to.
+    pub fn deliver(&mut self) -> Result<()> {
+        let Some(outlet) = &self.outlet else { return Ok(()) };
+        while !self.held.is_empty() {
+            match outlet.write(&self.held) {
+                Ok(count) => drop(self.held.drain(..count)),
+                Err(Errno::EAGAIN) => break,
+                Err(errno) => return Err(unwritten(errno)),
+            }
+        }
+        Ok(())
+    }
+
     /// Passes on what lies in `fifo`, at most `most` bytes.
     ///
     /// # Errors
     /// Standard output cannot be written to.
     pub fn pass(&mut self, fifo: impl AsFd, most: usize) -> Result<Flow> {
+        if self.outlet.is_some() {
+            if room_now()?.is_none() {
+                return Ok(Flow::Full);
+            }
+            let (flow, bytes) = self.read(fifo, most.min(pipe::ATOMIC))?;
+            let bytes = bytes.to_vec();
+            self.put(&bytes)?;
+            return Ok(flow);
+        }
         if !self.copies {
             match pipe::splice(&fifo, fds::stdout(), most.min(ALL)) {
                 Ok(0) => return Ok(Flow::End),

@@ -11,7 +11,6 @@ use super::peek::{Found, Peek};
 use super::place::Place;
 use super::sink::{self, Flow, Sink};
 use crate::exit::{Cause, Exit};
-use crate::output;
 use crate::sys::fds;
 use crate::sys::fifo::{self, Seen};
 
@@ -108,7 +107,7 @@ impl<'a> Source<'a> {
                 let (flow, bytes) = sink.read(fd, most.min(room))?;
                 let mut out = Vec::with_capacity(bytes.len());
                 lines.push(bytes, &mut out);
-                output::print(&out)?;
+                sink.put(&out)?;
                 flow
             }
         };
@@ -119,12 +118,12 @@ impl<'a> Source<'a> {
     }
 
     /// Prints the line that was begun.
-    pub fn finish(&mut self) -> Result<()> {
+    pub fn finish(&mut self, sink: &mut Sink) -> Result<()> {
         let mut out = Vec::new();
         if let Some(lines) = &mut self.lines {
             lines.finish(&mut out);
         }
-        output::print(&out)
+        sink.put(&out)
     }
 }
 

@@ -1,0 +1,113 @@
+//! `fifo read` onto a socket or a terminal that takes no more.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+
+use nix::libc;
+use nix::pty::openpty;
+use nix::sys::signal::Signal;
+
+use super::{hold, world};
+use crate::support::{BINARY, World, eventually, holds, signal};
+
+/// The two sides of a socket and of a terminal: what is read and what is written.
+fn pairs() -> [(OwnedFd, OwnedFd); 2] {
+    let (from, to) = UnixStream::pair().unwrap();
+    let pty = openpty(None, None).unwrap();
+    [(from.into(), to.into()), (pty.master, pty.slave)]
+}
+
+/// Fills it; afterwards it waits again.
+fn fill(to: &OwnedFd) {
+    let set = |flags: i32| {
+        let flags = nix::fcntl::OFlag::from_bits_retain(flags);
+        nix::fcntl::fcntl(to, nix::fcntl::FcntlArg::F_SETFL(flags)).unwrap();
+    };
+    set(libc::O_RDWR | libc::O_NONBLOCK);
+    let mut file = File::from(to.try_clone().unwrap());
+    // A terminal passes on what it has, and then takes more.
+    while file.write(b".").is_ok() {
+        while file.write(&[b'.'; 100]).is_ok() || file.write(b".").is_ok() {}
+        assert!(holds(|| true));
+    }
+    set(libc::O_RDWR);
+}
+
+fn read(world: &World, options: &str, to: &OwnedFd) -> Child {
+    let mut command = Command::new(BINARY);
+    command.args(["fifo", "read", "f"]).args(options.split_whitespace()).current_dir(world.dir());
+    command.stdin(Stdio::null()).stdout(to.try_clone().unwrap()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+fn blocked(child: &Child) -> i32 {
+    let pid = child.id().cast_signed();
+    let call = format!("{} ", libc::SYS_ppoll);
+    eventually("it waits", || {
+        std::fs::read_to_string(format!("/proc/{pid}/syscall"))
+            .is_ok_and(|line| line.starts_with(&call))
+    });
+    pid
+}
+
+#[test]
+fn one_signal_ends_a_read_onto_what_is_full() {
+    for options in ["", "--tag", "-c 1", "--follow"] {
+        for (_from, to) in pairs() {
+            let world = world();
+            let mut held = hold(&world.dir().join("f"));
+            fill(&to);
+            held.write_all(b"a\n").unwrap();
+            let child = read(&world, options, &to);
+            signal(blocked(&child), Signal::SIGTERM);
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(output.status.signal(), Some(libc::SIGTERM), "{options}");
+            // Nothing was taken for it.
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{options}");
+            world.call("fifo read f -n").stdout("a\n").ok();
+        }
+    }
+}
+
+#[test]
+fn a_wait_for_a_full_output_is_bounded() {
+    for options in ["-w 50ms", "--tag -w 50ms", "-c 1 -w 50ms"] {
+        for (_from, to) in pairs() {
+            let world = world();
+            let mut held = hold(&world.dir().join("f"));
+            fill(&to);
+            held.write_all(b"a\n").unwrap();
+            let output = read(&world, options, &to).wait_with_output().unwrap();
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            let words = "fifo: cannot read f: standard output took no more within 50ms\n";
+            assert_eq!((output.status.code(), &*told), (Some(124), words), "{options}");
+            world.call("fifo read f -n").stdout("a\n").ok();
+        }
+    }
+}
+
+#[test]
+fn a_full_output_that_is_emptied_gets_all() {
+    for options in ["", "--tag", "-c 1"] {
+        for (from, to) in pairs() {
+            let world = world();
+            let writer = world.shell("{ head -c 300000 /dev/zero | tr '\\0' x; echo; } >f").start();
+            let child = read(&world, options, &to);
+            blocked(&child);
+            assert!(to.as_raw_fd() > 2);
+            drop(to);
+            let mut count = 0;
+            let mut from = File::from(from);
+            let mut bytes = [0; 5000];
+            while let Ok(read @ 1..) = from.read(&mut bytes) {
+                count += bytes[..read].iter().filter(|byte| **byte == b'x').count();
+            }
+            assert_eq!((count, writer.code()), (300_000, 0), "{options}");
+            assert!(child.wait_with_output().unwrap().status.success(), "{options}");
+        }
+    }
+}
