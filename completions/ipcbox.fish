@@ -77,6 +77,7 @@ help	verb	Explain a verb
 --rm		Remove at the end what was made here
 -j,--jobs	-	At most so many CMDs at once instead of one
 -0,--null		Lines end in NUL instead of newline
+--report	file	Write what became of each CMD to FILE
 --	command	The command and its arguments, run as given
 -h,--help		Print help (see more with \'--help\')'
         case fifo_stat
@@ -98,6 +99,9 @@ help	verb	Explain a verb
 -M,--shmem-key	shm-key	The segment behind this key
 -Q,--queue-key	msg-key	The message queue behind this key
 -S,--semaphore-key	sem-key	The semaphore set behind this key
+--posix-shmem	-	The POSIX shared memory with this name
+--posix-mqueue	-	The POSIX queue with this name
+--posix-semaphore	-	The POSIX semaphore with this name
 --shm	+shm	TARGETs after it are shared memory
 --msg	+msg	TARGETs after it are message queues
 --sem	+sem	TARGETs after it are semaphores
@@ -239,6 +243,7 @@ help	verb	Explain a verb
 -t,--type	-	System V: 0 any, N that type, -N the lowest up to N
 -c,--count	-	So many messages
 --drain		All that there are, until the queue is empty and no job runs
+--report	file	Write what became of each CMD to FILE
 --create		Make it if it is missing
 -m,--mode	-	Permission bits of a new object, in octal
 --foreign		Trust an object that belongs to another user
@@ -291,12 +296,13 @@ help	verb	Explain a verb
 --max-time	-	End CMD after DURATION: TERM, KILL 5s later (0: off)
 --then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
---report	file	Write what became of each stage to FILE
+--report	file	Write what became of each command to FILE
 -h,--help		Print help (see more with \'--help\')'
         case pipe_tee
             echo '-o	file	Write to FILE too; - is standard output
 --append		Add to the FILEs instead of writing them anew
 --fail-fast		End all as soon as one has failed or stopped reading
+--report	file	Write what became of each command to FILE
 --shell		Each word is a stage: a command line for /bin/sh
 --sep	-	The word between stages instead of :::
 #*	-	With --shell: the command line of each stage
@@ -310,6 +316,7 @@ help	verb	Explain a verb
 --tag		Begin each line with the command\'s name or number
 -0,--null		Lines end in NUL instead of newline
 --keep-order		One command\'s output after the other
+--report	file	Write what became of each command to FILE
 --max-time	-	End CMD after DURATION: TERM, KILL 5s later (0: off)
 --then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
@@ -478,7 +485,7 @@ help	verb	Explain a verb
         case sem_rm
             echo '--force		Also what is attached, held or waited on
 --missing-ok		What is not there counts as removed
---unused		Remove only slots and locks that nobody holds or waits on
+--unused		Remove only slots and locks that no process holds or waits on
 --older-than	-	Remove only those last used so long ago
 --yes		Remove all unused ones without asking
 #*	sem	The objects
