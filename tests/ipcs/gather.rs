@@ -254,7 +254,7 @@ fn what_cannot_be_listed_is_not_left_out() {
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code().is_some_and(|code| code != 0), "{line}");
         let words = "cannot list POSIX objects: too many open files (EMFILE)\n";
-        assert!(told.ends_with(words), "{line}: {told}");
+        assert!(told.contains(words), "{line}: {told}");
     }
 }
 
@@ -310,7 +310,7 @@ fn queues_are_listed_where_their_file_system_is_not_mounted() {
         let output = run(&format!("prlimit --nofile=4 {BINARY} {verb}"));
         let words = format!("cannot list POSIX {what}: too many open files (EMFILE)\n");
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && told.ends_with(&words), "{verb}: {told}");
+        assert!(!output.status.success() && told.contains(&words), "{verb}: {told}");
     }
 }
 
