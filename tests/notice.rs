@@ -45,11 +45,15 @@ impl OnTerminal {
         self.child.id().cast_signed()
     }
 
-    /// Waits until it prints something, and gives that.
+    /// Waits until it prints a line, which can come in pieces, and gives that.
     fn line(&mut self) -> String {
-        let mut text = vec![0; 4096];
-        let length = self.terminal.read(&mut text).expect("a line");
-        String::from_utf8_lossy(&text[..length]).into_owned()
+        let mut text = Vec::new();
+        while !text.ends_with(b"\n") {
+            let mut byte = [0];
+            self.terminal.read_exact(&mut byte).expect("a line");
+            text.extend(byte);
+        }
+        String::from_utf8_lossy(&text).into_owned()
     }
 
     /// Its end: the status, and what else it printed.
