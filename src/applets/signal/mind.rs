@@ -283,7 +283,8 @@ impl Minder {
         loop {
             let (pid, change) = match changed() {
                 Ok(Some(changed)) => changed,
-                Ok(None) | Err(Errno::ECHILD) => break,
+                Ok(None) => break,
+                Err(Errno::ECHILD) if self.job.ended.is_some() => break,
                 Err(errno) => return Err(plain(errno).into()),
             };
             match change {

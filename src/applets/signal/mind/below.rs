@@ -21,8 +21,11 @@ impl Minder {
     pub(super) fn to_tree(&self, signal: Signal, value: Option<i32>) {
         let handlers = self.handlers.iter().filter_map(|handler| handler.pid);
         let except: Vec<i32> = self.before.iter().copied().chain(handlers).collect();
-        // A part, if there are too few descriptors for all.
+        // A part, if there are too few descriptors for all; CMD gets it in any case.
         let (tree, _) = Tree::below(own_pid(), &except, true);
+        if tree.members.iter().all(|member| member.pid != self.job.cmd) {
+            self.to_command(signal, value);
+        }
         for member in tree.members.iter().rev() {
             let _ = signals::send(member.fd.as_fd(), Some(signal), value, false);
             // One that was stopped before would not hear it.
