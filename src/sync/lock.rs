@@ -4,11 +4,11 @@
 //! that is stopped or killed is no longer in it and blocks no other caller. Semaphore 1 counts the sharers, 2 is the
 //! exclusive holder, 3 is the mark.
 //!
-//! The rest are gates, which keep a sharer from passing an exclusive waiter that came before it. A gate is [`FREE`] until an
-//! exclusive waiter registers there. It is then [`OPEN`] minus the number of sharers that held the lock at that moment, each
-//! of which raises it by one at its end. A sharer that comes later waits until the gate is [`OPEN`] again. Only holders keep a
+//! The rest are gates, which keep a sharer from passing an exclusive waiter that came before it. A gate is `FREE` until an
+//! exclusive waiter registers there. It is then `OPEN` minus the number of sharers that held the lock at that moment, each
+//! of which raises it by one at its end. A sharer that comes later waits until the gate is `OPEN` again. Only holders keep a
 //! gate shut, so a lock that is free has no shut gate, whoever is stopped where. The end of the waiter frees its gate, since an
-//! undo value of [`FREE`] is clamped to the maximum. The last gate is common to all registered waiters beyond [`GATES`].
+//! undo value of `FREE` is clamped to the maximum. The last gate is common to all registered waiters beyond `GATES`.
 //!
 //! A gate also stays shut while its waiter is stopped by SIGSTOP, of which the kernel gives no event. The next sharer that comes
 //! finds nobody asleep behind a shut gate ([`Set::zero_waiters`]) and opens it; if nobody comes, the last holder's end does.

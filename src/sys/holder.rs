@@ -3,7 +3,7 @@
 //! Undo adjustments belong to the process that made them and do not pass to a child, so the holder takes by
 //! itself. Until the caller knows of it, it lives and dies with the process that started it.
 //!
-//! Others know a holder whose caller returns by its [name](name), which the kernel shows even while it exits, and by the pidfd of
+//! Others know a holder whose caller returns by its name, which the kernel shows even while it exits, and by the pidfd of
 //! the process that it serves: see [`seen`].
 #![allow(unsafe_code)]
 
