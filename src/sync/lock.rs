@@ -165,7 +165,11 @@ impl Lock {
         }
         let stops = Stops::catch()?;
         loop {
-            let gate = self.register()?;
+            let gate = match self.register() {
+                // The undo value of a gate cannot hold a sharer's part too: this process shares the lock, and waits for itself.
+                Err(Errno::ERANGE) => return self.set.operate(&ENTER_ALONE, patience),
+                gate => gate?,
+            };
             let outcome = stops.operate(self.set, &ENTER_ALONE, patience);
             match self.leave(gate) {
                 // Whoever removed it has taken it from everyone.

@@ -65,7 +65,7 @@ fn name(id: c_int) -> String {
 /// Starts a process that calls `take`, and then holds something of the semaphore set `id` until `process` (a pidfd) ends or it
 /// gets SIGTERM.
 ///
-/// While it takes, `waits` is called again and again, and tells until when it need not be.
+/// While it takes, `waits` is called again and again, and returns until when it need not be.
 ///
 /// It is in a session of its own, in `/`, with `/dev/null` as standard input, output and error and no other
 /// descriptor of the caller's. The calling process must have one thread only, as the box has.
