@@ -63,7 +63,7 @@ pub const APPLET: Applet = Applet {
 ///
 /// --leaks runs CMD, lists what is the caller's, exists then and did not before, and ends with 1 where something leaked; CMD's own
 /// status wins where it is not 0. What live processes still use is listed as held; where a process that the object
-/// remembers (a segment's creator, the last user of a queue or set) lives and is not below the box, as foreign. Slots,
+/// remembers (a segment's creator, the last user of a queue or set) lives and is no descendant of ipcbox, as foreign. Slots,
 /// locks and barriers that are free are idle, which is no leak. The rest are leaks. --clean removes those that a process below CMD was seen to make or to use last, and leaves the others, as
 /// unproven. An object remembers processes by number, and a number can belong to several processes within a second. So it has to appear
 /// between two looks, while the same process below CMD has the number, or be a segment that this process maps. Looks come every 5 ms, for

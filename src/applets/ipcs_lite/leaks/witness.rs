@@ -100,7 +100,7 @@ impl Witness {
         remembered(object).into_iter().any(|pid| self.proved.contains(&(place.clone(), pid)))
     }
 
-    /// Whether a process that the object remembers lives and is not below the box.
+    /// Whether a process that the object remembers lives and is no descendant of ipcbox.
     pub(super) fn is_foreign(&self, object: &Object) -> bool {
         remembered(object).into_iter().any(|pid| {
             let is_below = |start: &u64| told::stat(pid).is_ok_and(|stat| stat.start == *start);
