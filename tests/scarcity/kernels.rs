@@ -137,6 +137,7 @@ const FORBIDDEN: &[(&str, &str, c_long, Where, i32, &str)] = &[
     ("", "pipe meter", libc::SYS_splice, Always, 0, ""),
     ("", "pipe tee -o out", libc::SYS_splice, Always, 0, ""),
     ("", "shm write /@m --create", libc::SYS_splice, Always, 0, ""),
+    ("", "shm write /@m --create --replace", libc::SYS_memfd_create, Always, 0, ""),
     ("shm write /@m x --create", "shm read /@m", libc::SYS_sendfile, Always, 0, ""),
     ("msgq create /@q", "msgq stat", libc::SYS_fsopen, Always, 0, ""),
     ("msgq send @q x --create", "msgq recv @q -w 5", libc::SYS_timer_create, Always, 0, ""),

@@ -11,7 +11,7 @@ use crate::exit::Cause;
 use crate::sys::mapping::Mapping;
 use crate::sys::memory::Memory;
 use crate::sys::posix::shm::Object;
-use crate::sys::{fds, memfd, transfer};
+use crate::sys::{fds, transfer};
 
 /// Bytes to write.
 pub enum Source {
@@ -49,7 +49,7 @@ impl Source {
         if self.len().is_some() {
             return Ok(self);
         }
-        let file = memfd::create(c"ipcbox", false)?;
+        let file = OwnedFd::from(fds::in_memory(b"").map_err(Cause::plain)?);
         let len = transfer::pull(fds::stdin(), file.as_fd(), 0, u64::MAX).map_err(Cause::plain);
         let len = len.context("cannot read standard input into memory")?;
         transfer::seek(&file, 0)?;
