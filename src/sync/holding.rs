@@ -37,9 +37,10 @@ pub fn end_needless(set: Set) -> usize {
 /// Ends the holders of a set that serve the process `pid`, and waits until they have released.
 ///
 /// # Errors
-/// `ESRCH`: there is none. `EBUSY`: one has not exited within a second, as if it is frozen.
+/// `ESRCH`: there is none. `EPERM`: one cannot be killed. `EBUSY`: one has not exited within a second, as if it is frozen.
 pub fn release(set: Set, pid: i32) -> Result<(), Errno> {
     let serving: Vec<Seen> = holders(set).into_iter().filter(|holder| holder.serves(pid)).collect();
+    serving.iter().try_for_each(Seen::may_be_killed)?;
     match serving.len() {
         0 => Err(Errno::ESRCH),
         count if end(serving) < count => Err(Errno::EBUSY),

@@ -97,7 +97,7 @@ fn check(table: &[(&str, &str, c_long, Where, i32, &str)], errno: Errno) {
     for (setup, call, number, place, status, words) in table {
         let world = World::new();
         for call in setup.split("; ").filter(|call| !call.is_empty()) {
-            world.call(call).ok();
+            world.call(&call.replace("PID", &pid)).ok();
         }
         let (number, place) = (*number, *place);
         let output = world
@@ -138,6 +138,14 @@ const FORBIDDEN: &[(&str, &str, c_long, Where, i32, &str)] = &[
     ("", "pipe tee -o out", libc::SYS_splice, Always, 0, ""),
     ("", "shm write /@m --create", libc::SYS_splice, Always, 0, ""),
     ("", "shm write /@m --create --replace", libc::SYS_memfd_create, Always, 0, ""),
+    (
+        "sem hold @h PID --lock",
+        "sem hold @h PID --release",
+        libc::SYS_pidfd_send_signal,
+        Always,
+        5,
+        SEND_SIGNAL,
+    ),
     ("shm write /@m x --create", "shm read /@m", libc::SYS_sendfile, Always, 0, ""),
     ("msgq create /@q", "msgq stat", libc::SYS_fsopen, Always, 0, ""),
     ("msgq send @q x --create", "msgq recv @q -w 5", libc::SYS_timer_create, Always, 0, ""),

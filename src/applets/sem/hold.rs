@@ -20,9 +20,9 @@ use crate::sync::lock::Lock;
 use crate::sync::slots::Slots;
 use crate::sync::{self, holding, waited};
 use crate::sys::holder::{Unheld, start};
-use crate::sys::process;
 use crate::sys::sysv::sem::Set;
 use crate::sys::wait::Patience;
+use crate::sys::{process, signals};
 use crate::target::Target;
 
 /// For a critical section of many commands: takes, prints the pid of a small process that holds what was taken, and
@@ -153,7 +153,9 @@ impl Hold {
         set.values()?;
         holding::release(set, self.pid).map_err(|errno| match errno {
             Errno::ESRCH => Cause::told(errno, format!("no holder serves process {}", self.pid)),
-            errno => Cause::told(errno, "its holder was killed and has not exited yet"),
+            Errno::EBUSY => Cause::told(errno, "its holder was killed and has not exited yet"),
+            Errno::EPERM if signals::is_forbidden() => Cause::forbidden("pidfd_send_signal"),
+            errno => Cause::plain(errno),
         })?;
         Ok(())
     }

@@ -86,6 +86,17 @@ impl Seen {
     pub fn serves(&self, pid: i32) -> bool {
         self.state == State::Serves(pid)
     }
+
+    /// Whether the caller may kill it.
+    ///
+    /// # Errors
+    /// `EPERM`: it belongs to another user, or a seccomp filter denies the call.
+    pub fn may_be_killed(&self) -> Result<(), Errno> {
+        match signals::send(self.process.as_fd(), None, None, false) {
+            Err(Errno::ESRCH) => Ok(()),
+            outcome => outcome,
+        }
+    }
 }
 
 fn is_signalled(pid: i32) -> bool {
