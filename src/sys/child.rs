@@ -171,8 +171,11 @@ pub fn start_when(
 ) -> std::result::Result<i32, Unstarted> {
     let (gate, key) = pipe2(OFlag::O_CLOEXEC)?;
     let reports = Reports::new()?;
-    let wait = || read(&gate, &mut [0]).err().unwrap_or_else(become_it);
-    let child = begin(how, Group::New, Standard::default(), (&reports, 0), wait)?;
+    let wait = || match read(&gate, &mut [0]) {
+        Ok(_) => Unstarted::Exec(become_it()),
+        Err(errno) => Unstarted::Fork(errno),
+    };
+    let child = fork_child(how, Group::New, Standard::default(), (&reports, 0), wait)?;
     if !is_ready() {
         let _ = kill(child, Signal::KILL);
         let _ = waitpid(Pid::from_raw(child), None);
@@ -194,12 +197,22 @@ pub fn begin(
     (reports, number): (&Reports, u32),
     become_it: impl FnOnce() -> Errno,
 ) -> Result<i32> {
+    fork_child(how, group, standard, (reports, number), || Unstarted::Exec(become_it()))
+}
+
+fn fork_child(
+    how: &Start,
+    group: Group,
+    standard: Standard,
+    (reports, number): (&Reports, u32),
+    become_it: impl FnOnce() -> Unstarted,
+) -> Result<i32> {
     let parent = getpid();
     // SAFETY: the process has one thread, so that no lock can be held by another one in the copy.
     match unsafe { fork() }? {
         ForkResult::Child => {
             let ready = prepare(how, group, standard, parent).map_err(Unstarted::Fork);
-            let why = ready.map_or_else(|why| why, |()| Unstarted::Exec(become_it()));
+            let why = ready.map_or_else(|why| why, |()| become_it());
             reports.tell(number, why);
             // SAFETY: ends the process without the parent's exit handlers.
             unsafe { libc::_exit(126) }
