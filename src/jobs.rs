@@ -153,11 +153,12 @@ impl<T> Jobs<T> {
         let (number, argv) = (self.taken, self.reported(record));
         let mut report = Record { number, argv, ..Record::default() };
         let error = loop {
+            // Its own time begins before it can run: starting it returns after exec, when it may have ended.
+            let started = Instant::now();
             match self.try_start(record, added, printed) {
                 Ok((pid, mut collected)) => {
                     let begun = collected.as_mut().map_or(Ok(()), Collected::begin);
                     report.pid = Some(pid);
-                    let started = Instant::now();
                     self.running.push(Job {
                         pid,
                         printed,

@@ -87,6 +87,21 @@ fn each_consumer_and_source_has_its_status() {
 }
 
 #[test]
+fn wall_time_covers_the_processor_time() {
+    let world = World::new();
+    world.shell("seq 9 | ipcbox msgq send $NAME-q --create --lines").ok();
+    world.call("msgq serve @q --drain --report r -- sh -c :").ok();
+    let text = fs::read_to_string(world.dir().join("r")).unwrap();
+    for line in text.lines() {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        let seconds = |key: &str| record[key].as_f64().unwrap();
+        // Each of the three is cut to microseconds.
+        assert!(seconds("wall_s") + 2e-6 >= seconds("user_s") + seconds("system_s"), "{line}");
+    }
+    assert_eq!(text.lines().count(), 9);
+}
+
+#[test]
 fn records_are_numbered_in_the_order_they_were_taken() {
     let world = World::new();
     world.shell("seq 3 | ipcbox msgq send $NAME-q --create --lines").ok();
