@@ -25,6 +25,7 @@ fn words_for_a_shell_are_hinted_as_sh_c() {
         for (words, hinted) in [
             (&["true && echo b"][..], "sh -c 'true && echo b'"),
             (&["FOO=1", "printenv", "FOO"], "env FOO=1 printenv FOO"),
+            (&["FOO=1 printenv FOO"], "sh -c 'FOO=1 printenv FOO'"),
             (&["alias", "x=y"], "alias is part of the shell: sh -c 'alias x=y'"),
             (
                 &["export", "A", "&&", "true"],

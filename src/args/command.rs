@@ -180,8 +180,9 @@ fn meant(words: &[OsString]) -> Option<String> {
         let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
         name.chars().all(is_letter) && name.starts_with(|c: char| !c.is_ascii_digit())
     };
-    if name.split_once('=').is_some_and(|(variable, _)| is_name(variable)) {
-        return (words.len() > 1).then(|| format!("env {}", quoted(words)));
+    let is_assignment = name.split_once('=').is_some_and(|(variable, _)| is_name(variable));
+    if is_assignment && words.len() > 1 {
+        return Some(format!("env {}", quoted(words)));
     }
     let rest = |from: &[OsString]| {
         if from.is_empty() { String::new() } else { format!(" {}", quoted(from)) }
@@ -202,7 +203,7 @@ fn meant(words: &[OsString]) -> Option<String> {
             return Some(format!("{name} is part of the shell: {shell} -c {line}"));
         }
     }
-    let is_plain = !name.is_empty() && !name.contains('/');
+    let is_plain = !name.is_empty() && !name.contains('/') && !is_assignment;
     is_plain.then(|| {
         let line = quote(&format!(". ./FILE; {}", quoted(words)));
         format!("a function or alias is known to its shell only, as in sh -c {line}")
