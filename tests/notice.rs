@@ -189,11 +189,12 @@ fn full_queue_names_its_limit() {
             let world = World::new();
             world.call("msgq create @q --max-bytes 40").ok();
             world.call("msgq send @q 12345678901234567890 12345678901234567890").ok();
+            let mut messages = "2 messages";
             for line in ["msgq send @q more", "msgq send @q more and again", "msgq call @q x -w 1h"]
             {
                 let mut call = OnTerminal::start(&world, line);
                 let name = world.name("q");
-                let is = "(40 of 40 bytes, 2 messages)";
+                let is = format!("(40 of 40 bytes, {messages})");
                 let raise = format!(
                     "raise the limit (msgq set {name} --max-bytes; default: kernel.msgmnb)"
                 );
@@ -206,7 +207,8 @@ fn full_queue_names_its_limit() {
                     let (status, text) = call.end();
                     assert_eq!((status, text.as_str()), (Some(0), ""), "{line}");
                     world.call("msgq recv @q --drain").ok();
-                    world.call("msgq send @q 12345678901234567890 12345678901234567890").ok();
+                    world.call("msgq send @q 1234567890123456789012345678901234567890").ok();
+                    messages = "1 message";
                 }
             }
         });

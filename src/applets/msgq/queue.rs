@@ -5,6 +5,7 @@ use nix::errno::Errno;
 
 use crate::args::creating::Creating;
 use crate::args::notice::{Due, Notice};
+use crate::args::numbers::counted;
 use crate::args::waiting::Deadline;
 use crate::exit::{Cause, Exit};
 use crate::sys::message::{Message, Which};
@@ -158,7 +159,8 @@ fn fullness(target: &Target) -> Option<String> {
         (is, "create it with a larger --max-messages".to_owned())
     } else {
         let stat = find(target).ok()?.stat().ok()?;
-        let is = format!("{} of {} bytes, {} messages", stat.bytes, stat.max_bytes, stat.messages);
+        let messages = counted(usize::try_from(stat.messages).unwrap_or(usize::MAX), "message");
+        let is = format!("{} of {} bytes, {messages}", stat.bytes, stat.max_bytes);
         (is, format!("raise the limit (msgq set {target} --max-bytes; default: kernel.msgmnb)"))
     };
     Some(format!("the queue is full ({is}): run msgq serve or recv at the same time, or {raise}"))
