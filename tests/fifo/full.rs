@@ -91,6 +91,21 @@ fn a_wait_for_a_full_output_is_bounded() {
 }
 
 #[test]
+fn what_was_taken_and_is_lost_is_counted() {
+    let world = world();
+    let mut held = hold(&world.dir().join("f"));
+    let pty = openpty(None, None).unwrap();
+    // More than the terminal takes, in lines that are written as far as there is room.
+    held.write_all(&b"0123456789\n".repeat(5000)).unwrap();
+    let output = read(&world, "--tag -w 50ms", &pty.slave).wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let rest = told.strip_prefix("fifo: cannot read f: standard output took no more within 50ms; ");
+    let count = rest.and_then(|rest| rest.strip_suffix(" bytes that were taken are lost\n"));
+    assert!(count.is_some_and(|count| count.parse::<usize>().is_ok()), "{told}");
+    assert_eq!(output.status.code(), Some(124));
+}
+
+#[test]
 fn a_full_output_that_is_emptied_gets_all() {
     for options in ["", "--tag", "-c 1"] {
         for (from, to) in pairs() {

@@ -372,8 +372,11 @@ impl Reading<'_> {
         };
         sink::room(patience).map_err(|errno| match errno {
             Errno::EAGAIN => {
-                let lost = self.lost().map_or(String::new(), |lost| format!(", and {lost}"));
-                self.deadline.missed(&format!("standard output took no more{lost}")).into()
+                let cause = self.deadline.missed("standard output took no more");
+                Error::from(match self.lost() {
+                    Some(lost) => cause.and(&lost),
+                    None => cause,
+                })
             }
             errno => Error::from(errno),
         })?;
