@@ -151,6 +151,10 @@ fn a_reader_that_takes_nothing_is_not_awaited_for_ever() {
         let call = world.shell(&format!("rm r; {full} exec ipcbox {verb} --report r -- touch ran"));
         let child = call.start();
         crate::support::eventually("it has run", || world.dir().join("ran").exists());
+        // Until it is reaped, a signal is for the command.
+        let children = format!("/proc/{0}/task/{0}/children", child.pid());
+        let are_reaped = || fs::read_to_string(&children).is_ok_and(|pids| pids.is_empty());
+        crate::support::eventually("it is reaped", are_reaped);
         let child = child.blocked_in(libc::SYS_ppoll);
         child.signal(Signal::SIGTERM);
         assert_eq!(child.code(), 143, "{verb}");
