@@ -73,8 +73,7 @@ fn in_box(words: &[OsString]) -> (&'static str, Outcome) {
     let outcome = match (&*first, rest) {
         ("-h" | "--help" | "help", []) => help(),
         ("help", [word]) if word == "help" || OWN.iter().any(|own| word == own) => help(),
-        ("help", [_, _, word, ..])
-        | ("-h" | "--help" | "-V" | "--version" | "--list", [word, ..]) => {
+        ("help", [_, _, word, ..]) | ("-h" | "--help" | "-V" | "--version" | "--list", [word, ..]) => {
             Err(too_many(word).into())
         }
         ("help", topic) => {
@@ -103,8 +102,7 @@ fn too_many(word: &OsStr) -> Cause {
 fn no_such(word: &str) -> Cause {
     let kind = if word.starts_with('-') { "option" } else { "applet" };
     let known = APPLETS.iter().map(|applet| applet.name);
-    let known: Vec<&str> =
-        known.chain(WORDS.iter().map(|word| word.name)).chain(OWN).chain(["help"]).collect();
+    let known: Vec<&str> = known.chain(WORDS.iter().map(|word| word.name)).chain(OWN).chain(["help"]).collect();
     usage::unknown(kind, word, &known).hint(format!("{BOX} --help lists the applets"))
 }
 
@@ -166,8 +164,7 @@ fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit>
             return explain(&verb.help(called, long));
         }
         Err(error) => {
-            let words: Vec<String> =
-                words.iter().map(|w| w.to_string_lossy().into_owned()).collect();
+            let words: Vec<String> = words.iter().map(|w| w.to_string_lossy().into_owned()).collect();
             anyhow::bail!(usage::explain(&error, called, &words, verb.runs.takes_command()));
         }
     };
@@ -209,14 +206,9 @@ fn help() -> Outcome {
 
 /// An applet's verbs and one example.
 fn verbs(applet: &Applet, called: &str) -> String {
-    let mut text =
-        format!("{}\n\nUsage: {called} VERB [OPTION]... [TARGET] [ARG]...\n\n", applet.summary);
+    let mut text = format!("{}\n\nUsage: {called} VERB [OPTION]... [TARGET] [ARG]...\n\n", applet.summary);
     lines(&mut text, "Verbs:", applet.verbs.iter().map(|verb| (verb.name, verb.summary)));
-    let _ = write!(
-        text,
-        "\nExample: {}\n",
-        applet.example.replace(&format!("{BOX} {}", applet.name), called)
-    );
+    let _ = write!(text, "\nExample: {}\n", applet.example.replace(&format!("{BOX} {}", applet.name), called));
     let _ = writeln!(text, "{called} VERB --help explains a verb.");
     text
 }

@@ -63,9 +63,7 @@ impl Exit {
     #[must_use]
     pub const fn before_command(self) -> Self {
         match self {
-            Self::Failed | Self::Usage | Self::Missing | Self::Exists | Self::Denied => {
-                Self::BeforeCommand
-            }
+            Self::Failed | Self::Usage | Self::Missing | Self::Exists | Self::Denied => Self::BeforeCommand,
             other => other,
         }
     }
@@ -189,10 +187,7 @@ impl fmt::Display for Failures {
 impl std::error::Error for Failures {}
 
 /// Does `act` for every target; each failure is told, and the first one gives the status.
-pub fn each<T>(
-    targets: impl IntoIterator<Item = T>,
-    act: impl FnMut(T) -> anyhow::Result<()>,
-) -> anyhow::Result<Exit> {
+pub fn each<T>(targets: impl IntoIterator<Item = T>, act: impl FnMut(T) -> anyhow::Result<()>) -> anyhow::Result<Exit> {
     let failures: Vec<Error> = targets.into_iter().map(act).filter_map(Result::err).collect();
     if failures.is_empty() {
         return Ok(Exit::Done);
@@ -216,8 +211,7 @@ pub fn lines(who: &str, error: &Error) -> String {
     });
     let mut text = line(who, words.collect::<Vec<_>>().join(": "));
     let of_cause = causes().find_map(|cause| cause.hint.as_deref());
-    if let Some(hint) = of_cause.or_else(|| error.chain().find_map(|link| known_step(errno(link)?)))
-    {
+    if let Some(hint) = of_cause.or_else(|| error.chain().find_map(|link| known_step(errno(link)?))) {
         text.push_str(&line("hint", hint));
     }
     text
@@ -280,16 +274,12 @@ mod tests {
         };
         let error = each([1, 2, 3], act).unwrap_err();
         assert_eq!(Exit::of(&error), Exit::Exists);
-        assert_eq!(
-            lines("sem", &error),
-            "sem: two\nhint: less\nsem: operation not permitted (EPERM)\n"
-        );
+        assert_eq!(lines("sem", &error), "sem: two\nhint: less\nsem: operation not permitted (EPERM)\n");
     }
 
     #[test]
     fn lack_of_descriptors_always_has_a_hint() {
-        let told =
-            "sem: cannot read x: too many open files (EMFILE)\nhint: ulimit -n is the limit\n";
+        let told = "sem: cannot read x: too many open files (EMFILE)\nhint: ulimit -n is the limit\n";
         let bare = Error::from(Errno::EMFILE).context("cannot read x");
         let wrapped = Error::from(std::io::Error::from_raw_os_error(Errno::EMFILE as i32));
         let worded = Error::from(Cause::plain(Errno::EMFILE));

@@ -91,8 +91,7 @@ impl<T> Jobs<T> {
     pub fn new(command: Command, most: u16, who: &'static str, settle: Settle<T>) -> Result<Self> {
         use Signal::{SIGCHLD, SIGHUP, SIGINT, SIGIO, SIGTERM};
         output::require()?;
-        caught::catch(&[SIGCHLD, SIGIO, SIGTERM, SIGINT, SIGHUP])
-            .context("cannot catch signals")?;
+        caught::catch(&[SIGCHLD, SIGIO, SIGTERM, SIGINT, SIGHUP]).context("cannot catch signals")?;
         let most = usize::from(most.max(1));
         let (running, leftovers, postmen) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self {
@@ -142,13 +141,7 @@ impl<T> Jobs<T> {
     ///
     /// # Errors
     /// As of [`heed`](Self::heed).
-    pub fn start(
-        &mut self,
-        record: &[u8],
-        added: &[(&str, String)],
-        printed: Printed,
-        what: T,
-    ) -> Result<()> {
+    pub fn start(&mut self, record: &[u8], added: &[(&str, String)], printed: Printed, what: T) -> Result<()> {
         self.taken += 1;
         let (number, argv) = (self.taken, self.reported(record));
         let mut report = Record { number, argv, ..Record::default() };
@@ -159,14 +152,7 @@ impl<T> Jobs<T> {
                 Ok((pid, mut collected)) => {
                     let begun = collected.as_mut().map_or(Ok(()), Collected::begin);
                     report.pid = Some(pid);
-                    self.running.push(Job {
-                        pid,
-                        printed,
-                        collected,
-                        record: report,
-                        started,
-                        what,
-                    });
+                    self.running.push(Job { pid, printed, collected, record: report, started, what });
                     return Ok(begun?);
                 }
                 Err(NotStarted::Want(_)) if self.is_given_back()? => {}
@@ -257,12 +243,7 @@ impl<T> Jobs<T> {
     }
 
     /// Passes on what one printed, or returns it where it is to be kept; and its status, which is not 0 where a part was lost.
-    fn printed(
-        &mut self,
-        fate: Printed,
-        collected: Option<Collected>,
-        status: u8,
-    ) -> (u8, Option<File>) {
+    fn printed(&mut self, fate: Printed, collected: Option<Collected>, status: u8) -> (u8, Option<File>) {
         let Some(collected) = collected else { return (status, None) };
         let (spool, whole, leftover) = collected.finish();
         self.leftovers.extend(leftover);
@@ -387,10 +368,7 @@ impl<T> Jobs<T> {
     }
 
     fn gather(&mut self) {
-        self.running
-            .iter_mut()
-            .filter_map(|job| job.collected.as_mut())
-            .for_each(Collected::gather);
+        self.running.iter_mut().filter_map(|job| job.collected.as_mut()).for_each(Collected::gather);
         self.leftovers.retain(Leftover::goes_on);
     }
 

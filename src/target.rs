@@ -114,10 +114,7 @@ impl fmt::Display for Target {
 }
 
 impl ValueParserFactory for Target {
-    type Parser = clap::builder::TryMapValueParser<
-        OsStringValueParser,
-        fn(OsString) -> Result<Self, Malformed>,
-    >;
+    type Parser = clap::builder::TryMapValueParser<OsStringValueParser, fn(OsString) -> Result<Self, Malformed>>;
 
     fn value_parser() -> Self::Parser {
         OsStringValueParser::new().try_map(Self::parse)
@@ -127,9 +124,7 @@ impl ValueParserFactory for Target {
 /// The key of a name: the 32-bit FNV-1a hash of its bytes, where 0 becomes 1.
 #[must_use]
 pub fn name_key(name: &[u8]) -> Key {
-    let hash = name
-        .iter()
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    let hash = name.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
     hash.max(1).cast_signed()
 }
 
@@ -178,10 +173,9 @@ fn posix(text: &[u8], name: &[u8]) -> Result<Form, String> {
     match name {
         b"" => Err("a POSIX name has at least one byte after its slash".into()),
         b"." | b".." => Err("a POSIX name is neither /. nor /..".into()),
-        _ if name.len() > POSIX_MAX => Err(format!(
-            "a POSIX name has at most {POSIX_MAX} bytes after its slash, not {}",
-            name.len()
-        )),
+        _ if name.len() > POSIX_MAX => {
+            Err(format!("a POSIX name has at most {POSIX_MAX} bytes after its slash, not {}", name.len()))
+        }
         _ => Ok(Form::Posix),
     }
 }

@@ -29,18 +29,12 @@ fn output_survives_a_reopened_stdout() {
 
 #[test]
 fn output_survives_an_appending_reopen() {
-    prints(
-        "echo one; echo two >>/dev/stdout; echo three; echo four >>/dev/stdout",
-        "one\ntwo\nthree\nfour\n",
-    );
+    prints("echo one; echo two >>/dev/stdout; echo three; echo four >>/dev/stdout", "one\ntwo\nthree\nfour\n");
 }
 
 #[test]
 fn output_survives_programs_that_truncate_or_seek() {
-    prints(
-        "echo one; echo two | dd of=/dev/stdout bs=4 2>/dev/null; echo three",
-        "one\ntwo\nthree\n",
-    );
+    prints("echo one; echo two | dd of=/dev/stdout bs=4 2>/dev/null; echo three", "one\ntwo\nthree\n");
     prints("echo one; truncate -s 0 /dev/stdout 2>/dev/null || :; echo two", "one\ntwo\n");
     prints("echo a | tee /dev/stdout; echo b | tee -a /dev/stdout", "a\na\nb\nb\n");
 }
@@ -61,10 +55,7 @@ fn output_of_two_writers_does_not_overlap() {
 #[test]
 fn more_than_a_pipe_holds_arrives_whole() {
     let world = World::new();
-    world.file(
-        "cmd",
-        "echo begin; head -c 3000000 /dev/zero | tr '\\0' x; echo; echo end >/dev/stdout",
-    );
+    world.file("cmd", "echo begin; head -c 3000000 /dev/zero | tr '\\0' x; echo; echo end >/dev/stdout");
     for server in SERVERS {
         let text = world.shell(server).ok();
         assert_eq!(text.len(), 3_000_011);
@@ -75,10 +66,7 @@ fn more_than_a_pipe_holds_arrives_whole() {
 #[test]
 fn late_output_of_a_descendant_is_dropped() {
     let world = World::new();
-    world.file(
-        "cmd",
-        "(until [ -e go ]; do sleep 0.01; done; echo late; echo later; : >survived) & echo now",
-    );
+    world.file("cmd", "(until [ -e go ]; do sleep 0.01; done; echo late; echo later; : >survived) & echo now");
     world.shell("ipcbox msgq create $NAME-q").ok();
     let serve = "msgq serve @q -j 2 --report report --";
     let server = world.call(serve).args(["sh", "./cmd"]).start();

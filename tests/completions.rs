@@ -87,12 +87,10 @@ impl Shell {
     /// Opens it with completions from this directory.
     pub fn open(&self, world: &World, completions: &str) -> Option<Terminal> {
         world.file(self.rc.0, self.rc.1);
-        let path =
-            format!("{}/bin:{}", world.dir().display(), std::env::var("PATH").unwrap_or_default());
+        let path = format!("{}/bin:{}", world.dir().display(), std::env::var("PATH").unwrap_or_default());
         let home = world.dir().to_str().unwrap();
         let term = if self.tab == "\t" { "xterm" } else { "dumb" };
-        let env =
-            [("COMPLETIONS", completions), ("PATH", &path), ("ZDOTDIR", home), ("TERM", term)];
+        let env = [("COMPLETIONS", completions), ("PATH", &path), ("ZDOTDIR", home), ("TERM", term)];
         Terminal::open(world, self.words, &env)
     }
 
@@ -163,11 +161,7 @@ fn check(shell: &Shell) {
         ("signal send T", &["TERM", "please end", "TRAP"], &["KILL"]),
         ("signal wait INT,US", &["USR1", "USR2"], &["TERM"]),
         ("signal wait SIGUS", &["USR1", "USR2"], &["TERM"]),
-        (
-            "ipcbox sem rm ",
-            &[&sem_id, &key_of_sem, &slash_sem, &sems],
-            &[&key_of_board, &slash_board],
-        ),
+        ("ipcbox sem rm ", &[&sem_id, &key_of_sem, &slash_sem, &sems], &[&key_of_board, &slash_board]),
         ("sem stat 0x", &[&key_of_sem, &key_of_queue], &[&slash_sem]),
         ("msgq recv ", &[&key_of_queue, &msgs], &[&key_of_board, &slash_sem]),
         ("shm stat ", &[&key_of_board, &slash_board, &bytes], &[&key_of_queue, &slash_sem]),
@@ -287,8 +281,7 @@ fn no_completion_takes_long() {
     for n in 0..if world.is_own() { 50 } else { 5 } {
         world.call(&format!("sem create @s{n}")).ok();
     }
-    let lines =
-        ["ipcbox ", "sem run x --", "signal wait ", "signal join ", "sem rm ", "ipcs-lite "];
+    let lines = ["ipcbox ", "sem run x --", "signal wait ", "signal join ", "sem rm ", "ipcs-lite "];
     for shell in [BASH, ZSH, FISH] {
         let Some(terminal) = shell.open(&world, COMPLETIONS) else { continue };
         for line in lines {

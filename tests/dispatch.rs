@@ -115,9 +115,7 @@ fn wrong_usage_in_a_verb_is_one_line() {
         world.call(line).fails(code, words);
     }
     let twice = world.call("sem run cc cc -c x").output();
-    assert!(
-        String::from_utf8_lossy(&twice.stderr).ends_with("\nhint: ipcbox sem run cc -- cc -c x\n")
-    );
+    assert!(String::from_utf8_lossy(&twice.stderr).ends_with("\nhint: ipcbox sem run cc -- cc -c x\n"));
     let hint = world.call("sem run build --slots 2 cc -c x.c").output();
     let hint = String::from_utf8(hint.stderr).unwrap();
     assert!(hint.ends_with("\nhint: ipcbox sem run build --slots 2 -- cc -c x.c\n"), "{hint}");
@@ -128,8 +126,7 @@ fn install_makes_links_and_overwrites_nothing() {
     let world = World::new();
     let dir = world.dir().join("links");
     std::fs::create_dir(&dir).unwrap();
-    let install =
-        |words: &[&str]| Call::new(BINARY).arg("--install").args(words).arg(&dir).arg("sem");
+    let install = |words: &[&str]| Call::new(BINARY).arg("--install").args(words).arg(&dir).arg("sem");
     install(&[]).stdout("").ok();
     install(&[]).ok();
     install(&["--prefix", "ipc-"]).ok();
@@ -152,9 +149,7 @@ fn install_makes_links_and_overwrites_nothing() {
     assert_eq!(std::fs::read_link(dir.join("sem")).unwrap(), std::path::Path::new(BINARY));
     install(&["--prefix", "ipc"]).fails(2, "'ipc' does not end in '-'");
     install(&["--prefix", "a/b-"]).fails(2, "'a/b-' has a '/' in it");
-    Call::new(BINARY)
-        .args(["--install", "/nonexistent"])
-        .fails(3, "cannot install into /nonexistent");
+    Call::new(BINARY).args(["--install", "/nonexistent"]).fails(3, "cannot install into /nonexistent");
     world.call("--install . msx").fails(2, "no applet 'msx'");
 }
 
@@ -163,10 +158,7 @@ fn install_beside_the_binary_is_relative() {
     let world = World::new();
     let here = world.copy(BINARY, "ipcbox");
     Call::new(&here).arg("--install").arg(world.dir()).ok();
-    assert_eq!(
-        std::fs::read_link(world.dir().join("sem")).unwrap(),
-        std::path::Path::new("ipcbox")
-    );
+    assert_eq!(std::fs::read_link(world.dir().join("sem")).unwrap(), std::path::Path::new("ipcbox"));
     // The box itself is not replaced by a link to it.
     let here = world.copy(BINARY, "ipc-msgq");
     let call = Call::new(&here).called("ipcbox").args(["--install", "--force", "--prefix", "ipc-"]);
@@ -178,11 +170,7 @@ fn install_beside_the_binary_is_relative() {
 fn key_prints_what_programs_compute() {
     let world = World::new();
     world.file("f", "");
-    let ftok = world
-        .shell(
-            "printf '0x%02x%02x%04x\\n' 7 $(($(stat -c %d f) & 255)) $(($(stat -c %i f) & 65535))",
-        )
-        .ok();
+    let ftok = world.shell("printf '0x%02x%02x%04x\\n' 7 $(($(stat -c %d f) & 255)) $(($(stat -c %i f) & 65535))").ok();
     world.call("key build-slots 0x1badc0de a").stdout("0x2ae0a6e7\n0x1badc0de\n0xe40c292c\n").ok();
     world.call("key ftok:f:7").stdout(ftok).ok();
     world.call("key ftok:nope").fails(3, "no key for nope");

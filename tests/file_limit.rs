@@ -131,8 +131,7 @@ fn command_has_the_signal_as_it_was_given() {
             let call = if is_ignored { call.before(ignored) } else { call };
             let status = call.ok();
             let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
-            let bit =
-                u64::from_str_radix(set.trim(), 16).unwrap() >> (Signal::SIGXFSZ as i32 - 1) & 1;
+            let bit = u64::from_str_radix(set.trim(), 16).unwrap() >> (Signal::SIGXFSZ as i32 - 1) & 1;
             assert_eq!(bit == 1, is_ignored, "{status}");
         }
     }

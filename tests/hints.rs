@@ -27,15 +27,9 @@ fn words_for_a_shell_are_hinted_as_sh_c() {
             (&["FOO=1", "printenv", "FOO"], "env FOO=1 printenv FOO"),
             (&["FOO=1 printenv FOO"], "sh -c 'FOO=1 printenv FOO'"),
             (&["alias", "x=y"], "alias is part of the shell: sh -c 'alias x=y'"),
-            (
-                &["export", "A", "&&", "true"],
-                "export is part of the shell: sh -c 'export A && true'",
-            ),
+            (&["export", "A", "&&", "true"], "export is part of the shell: sh -c 'export A && true'"),
             (&["source", "./env"], "source is part of the shell: bash -c 'source ./env'"),
-            (
-                &["ll", "-a"],
-                "a function or alias is known to its shell only, as in sh -c '. ./FILE; ll -a'",
-            ),
+            (&["ll", "-a"], "a function or alias is known to its shell only, as in sh -c '. ./FILE; ll -a'"),
         ] {
             assert_eq!(hint(world.call(verb).args(words), 127), hinted, "{verb} {words:?}");
         }
@@ -57,8 +51,7 @@ fn words_for_a_shell_are_hinted_as_sh_c() {
 #[test]
 fn exported_function_of_bash_is_hinted() {
     let world = World::new();
-    let call =
-        world.call("sem lock @l -- greet you").env("BASH_FUNC_greet%%", "() {  echo hi $1\n}");
+    let call = world.call("sem lock @l -- greet you").env("BASH_FUNC_greet%%", "() {  echo hi $1\n}");
     assert_eq!(hint(call, 127), "greet is a function of bash: bash -c 'greet you'");
 }
 
@@ -66,9 +59,7 @@ fn exported_function_of_bash_is_hinted() {
 fn script_without_an_interpreter_is_hinted() {
     let world = World::new();
     world.script("plain", "echo \"$1\"\n");
-    world
-        .shell("printf '\\177ELF\\0\\0' >binary; chmod 755 binary; : >empty; chmod 755 empty")
-        .ok();
+    world.shell("printf '\\177ELF\\0\\0' >binary; chmod 755 binary; : >empty; chmod 755 empty").ok();
     let words = "a script begins with #!/bin/sh, or is run by it: sh ./plain 'a b'";
     for verb in ["sem lock @l --", "signal run --reap --", "pipe run --"] {
         assert_eq!(hint(world.call(verb).args(["./plain", "a b"]), 126), words, "{verb}");
@@ -100,13 +91,9 @@ fn negative_pid_is_hinted_as_a_group() {
 #[test]
 fn lack_of_descriptors_is_hinted_in_every_applet() {
     let world = World::new();
-    for setup in [
-        "sem create /@s",
-        "shm create /@m --size 4",
-        "msgq create /@q",
-        "fifo create f",
-        "sem create @s --slots 1",
-    ] {
+    for setup in
+        ["sem create /@s", "shm create /@m --size 4", "msgq create /@q", "fifo create f", "sem create @s --slots 1"]
+    {
         world.call(setup).ok();
     }
     for line in [

@@ -117,14 +117,7 @@ fn applets_do_not_import_each_other() {
 
 #[test]
 fn unsafe_is_where_it_may_be() {
-    let marks = [
-        "unsafe {",
-        "unsafe fn",
-        "unsafe impl",
-        "unsafe extern",
-        "#[unsafe(",
-        "allow(unsafe_code)",
-    ];
+    let marks = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "#[unsafe(", "allow(unsafe_code)"];
     let files: Vec<String> = sources()
         .into_iter()
         .filter(|(_, text)| code(text).any(|line| marks.iter().any(|mark| line.contains(mark))))
@@ -153,10 +146,8 @@ fn libc_and_standard_streams_stay_below() {
 /// A flag for one linker or one LLVM breaks the build of whoever has another.
 #[test]
 fn build_flags_suit_every_linker() {
-    let config =
-        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.cargo/config.toml")).unwrap();
-    let flags =
-        config.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<String>();
+    let config = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.cargo/config.toml")).unwrap();
+    let flags = config.lines().filter(|line| !line.trim_start().starts_with('#')).collect::<String>();
     assert!(flags.contains("+crt-static") && flags.contains("relocation-model=static"), "{flags}");
     for word in ["link-arg", "llvm-args", "linker", "-Z"] {
         assert!(!flags.contains(word), "{word}: {flags}");

@@ -45,13 +45,8 @@ fn everybody_can_use_what_root_installs() {
     let recipe = format!("umask 077; prefix={}\n{rest}", prefix.display());
     install(&world, &format!("{recipe}\n{recipe}"));
     let call = |program: &Path| Call::new(program).user(stranger).dir(world.dir());
-    for name in
-        lines(world.call("--list").ok().as_bytes()).iter().chain(["ipcbox".to_owned()].iter())
-    {
-        assert!(
-            call(&prefix.join("bin").join(name)).arg("--help").ok().contains("Usage: "),
-            "{name}"
-        );
+    for name in lines(world.call("--list").ok().as_bytes()).iter().chain(["ipcbox".to_owned()].iter()) {
+        assert!(call(&prefix.join("bin").join(name)).arg("--help").ok().contains("Usage: "), "{name}");
     }
     let unreadable = call(Path::new("find")).arg(&prefix).args(["!", "-readable"]);
     unreadable.stdout("").ok();

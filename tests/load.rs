@@ -67,23 +67,19 @@ fn nothing_is_lost_and_nothing_stays_under_load() {
     }
     world.file("n", "0\n");
     let run = |script: String| world.shell(&script).start();
-    let receivers = (0..RECEIVERS)
-        .map(|n| run(format!("exec ipcbox msgq recv {messages} --follow >received{n}")));
-    let workers = (0..WORKERS)
-        .map(|n| run(format!("exec ipcbox msgq serve {jobs} -j 2 -- echo {{}} >served{n}")));
+    let receivers = (0..RECEIVERS).map(|n| run(format!("exec ipcbox msgq recv {messages} --follow >received{n}")));
+    let workers = (0..WORKERS).map(|n| run(format!("exec ipcbox msgq serve {jobs} -j 2 -- echo {{}} >served{n}")));
     let minded: Vec<Child> = receivers.chain(workers).collect();
     // The lock is what keeps a number from being counted twice.
     let count = "read n <n; echo $((n + 1)) >n";
-    let locks = format!(
-        "c=0; until [ -e over ]; do ipcbox sem lock $NAME-l -- sh -c '{count}'; c=$((c + 1)); done; echo $c"
-    );
+    let locks =
+        format!("c=0; until [ -e over ]; do ipcbox sem lock $NAME-l -- sh -c '{count}'; c=$((c + 1)); done; echo $c");
     let lockers: Vec<Child> = (0..LOCKERS).map(|_| run(locks.clone())).collect();
 
     let over = AtomicBool::new(false);
     let (sent, sizes) = std::thread::scope(|scope| {
         let (over, jobs, messages) = (&over, &jobs, &messages);
-        let senders: Vec<_> =
-            (0..SENDERS).map(|who| scope.spawn(move || send(messages, who, over))).collect();
+        let senders: Vec<_> = (0..SENDERS).map(|who| scope.spawn(move || send(messages, who, over))).collect();
         let filler = scope.spawn(move || send(jobs, 0, over));
         scope.spawn(move || {
             let lists = [&["ipcs-lite", "--json"][..], &["sem", "stat"], &["msgq", "stat"]];
@@ -107,9 +103,8 @@ fn nothing_is_lost_and_nothing_stays_under_load() {
         eventually("the queue is empty", || stat().trim() == "0");
     }
     // A worker that has nothing to do has only what it began with.
-    let quiet = |child: &Child| {
-        fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.pid())).unwrap().is_empty()
-    };
+    let quiet =
+        |child: &Child| fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.pid())).unwrap().is_empty();
     eventually("the workers are idle", || minded.iter().all(quiet));
     for (child, (kib, fds)) in minded.iter().zip(sizes) {
         let (now, open) = size(child.pid());
@@ -124,17 +119,13 @@ fn nothing_is_lost_and_nothing_stays_under_load() {
     world.file("over", "");
     let entered: usize = lockers
         .into_iter()
-        .map(|locker| {
-            String::from_utf8(locker.end().stdout).unwrap().trim().parse::<usize>().unwrap()
-        })
+        .map(|locker| String::from_utf8(locker.end().stdout).unwrap().trim().parse::<usize>().unwrap())
         .sum();
     let counted = fs::read_to_string(world.dir().join("n")).unwrap();
     assert_eq!(counted.trim(), entered.to_string());
 
     let (sent, filled) = sent;
-    for (prefix, count, sent) in
-        [("received", RECEIVERS, &sent[..]), ("served", WORKERS, &[filled])]
-    {
+    for (prefix, count, sent) in [("received", RECEIVERS, &sent[..]), ("served", WORKERS, &[filled])] {
         let came = came(world.dir(), prefix, count);
         assert!(came.values().all(|times| *times == 1), "{prefix}: doubled");
         assert_eq!(came.len(), sent.iter().sum::<usize>(), "{prefix}");
@@ -147,7 +138,5 @@ fn nothing_is_lost_and_nothing_stays_under_load() {
 
 /// Every System V object of the namespace.
 fn objects() -> String {
-    ["shm", "msg", "sem"]
-        .map(|kind| fs::read_to_string(format!("/proc/sysvipc/{kind}")).unwrap())
-        .concat()
+    ["shm", "msg", "sem"].map(|kind| fs::read_to_string(format!("/proc/sysvipc/{kind}")).unwrap()).concat()
 }

@@ -172,8 +172,7 @@ fn waiter_with_a_message_keeps_its_place() {
 fn cmd_after_a_message_has_one_thread_and_no_mask() {
     let world = World::new();
     let holder = holder(&world, "sem run @s --slots 1 -- sleep 100");
-    let mut call =
-        OnTerminal::start(&world, "sem run @s -- grep -E Threads|SigBlk /proc/self/status");
+    let mut call = OnTerminal::start(&world, "sem run @s -- grep -E Threads|SigBlk /proc/self/status");
     assert!(call.line().contains("held by"));
     drop(holder);
     assert_eq!(call.end().0, Some(0));
@@ -190,17 +189,12 @@ fn full_queue_names_its_limit() {
             world.call("msgq create @q --max-bytes 40").ok();
             world.call("msgq send @q 12345678901234567890 12345678901234567890").ok();
             let mut messages = "2 messages";
-            for line in ["msgq send @q more", "msgq send @q more and again", "msgq call @q x -w 1h"]
-            {
+            for line in ["msgq send @q more", "msgq send @q more and again", "msgq call @q x -w 1h"] {
                 let mut call = OnTerminal::start(&world, line);
                 let name = world.name("q");
                 let is = format!("(40 of 40 bytes, {messages})");
-                let raise = format!(
-                    "raise the limit (msgq set {name} --max-bytes; default: kernel.msgmnb)"
-                );
-                let text = format!(
-                    "msgq: waiting for {name}: the queue is full {is}: {serve}, or {raise}\r\n"
-                );
+                let raise = format!("raise the limit (msgq set {name} --max-bytes; default: kernel.msgmnb)");
+                let text = format!("msgq: waiting for {name}: the queue is full {is}: {serve}, or {raise}\r\n");
                 assert_eq!(call.line(), text, "{line}");
                 if !line.contains("call") {
                     world.call("msgq recv @q --count 2").ok();
@@ -219,7 +213,8 @@ fn full_queue_names_its_limit() {
             let mut call = OnTerminal::start(&world, "msgq send /@q c");
             let name = world.posix("q");
             let raise = "create it with a larger --max-messages";
-            let text = format!("msgq: waiting for {name}: the queue is full (2 of 2 messages): {serve}, or {raise}\r\n");
+            let text =
+                format!("msgq: waiting for {name}: the queue is full (2 of 2 messages): {serve}, or {raise}\r\n");
             assert_eq!(call.line(), text);
             world.call("msgq recv /@q").stdout("a\n").ok();
             assert_eq!(call.end(), (Some(0), String::new()));
@@ -259,10 +254,7 @@ fn own_ancestor_is_named_at_once() {
             let now = late(how).replace("-w 0.1", "-n");
             let output = world.shell(&format!("ipcbox {now}")).output();
             let stderr = String::from_utf8(output.stderr).unwrap();
-            assert!(
-                stderr.ends_with(&format!("{words}\n")) && stderr.contains(" at once; held by "),
-                "{stderr}"
-            );
+            assert!(stderr.ends_with(&format!("{words}\n")) && stderr.contains(" at once; held by "), "{stderr}");
             assert_eq!(stderr.lines().count(), 1, "{stderr}");
             let quiet = late(how).replace("-E 9", "-q -E 0");
             world.shell(&format!("ipcbox {quiet}")).stderr("").ok();
@@ -275,8 +267,7 @@ fn own_ancestor_is_named_at_once() {
 fn ancestor_is_named_by_hold_and_by_shm() {
     let world = World::new();
     world.call("shm create @o --size 8").ok();
-    for inner in ["sem hold $NAME-l $$ --lock -w 0.1", "shm write $NAME-o x --lock $NAME-l -w 0.1"]
-    {
+    for inner in ["sem hold $NAME-l $$ --lock -w 0.1", "shm write $NAME-o x --lock $NAME-l -w 0.1"] {
         let script = format!("ipcbox sem lock $NAME-l -- sh -c 'ipcbox {inner}; exit $?'");
         let output = world.shell(&script).output();
         let stderr = String::from_utf8(output.stderr).unwrap();

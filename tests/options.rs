@@ -17,10 +17,7 @@ const TABLE: &[Row] = &[
     ("--create", &[("foreign", None), ("mode", Some('m'))]),
     ("--columns", &[("json", Some('J'))]),
     ("--no-header", &[("columns", None), ("color", None)]),
-    (
-        "create",
-        &[("quiet", Some('q')), ("exclusive", Some('x')), ("mode", Some('m')), ("foreign", None)],
-    ),
+    ("create", &[("quiet", Some('q')), ("exclusive", Some('x')), ("mode", Some('m')), ("foreign", None)]),
     ("hold", &[("quiet", Some('q')), ("timeout", Some('w'))]),
     ("rm", &[("missing-ok", None), ("force", None)]),
     ("stat", &[("columns", None), ("no-header", None), ("color", None), ("json", Some('J'))]),
@@ -43,9 +40,8 @@ const LETTERS: &[(char, &str)] = &[
 /// Every verb of every applet, but of those that have util-linux's options.
 fn verbs() -> impl Iterator<Item = (String, Command)> {
     let applets = APPLETS.iter().filter(|applet| !applet.name.ends_with("-lite"));
-    applets.flat_map(|applet| {
-        applet.verbs.iter().map(|verb| (format!("{} {}", applet.name, verb.name), verb.parser("x")))
-    })
+    applets
+        .flat_map(|applet| applet.verbs.iter().map(|verb| (format!("{} {}", applet.name, verb.name), verb.parser("x"))))
 }
 
 fn option<'a>(parser: &'a Command, name: &str) -> Option<&'a Arg> {

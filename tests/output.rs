@@ -83,17 +83,9 @@ fn a_reader_that_has_left_ends_it_as_it_ends_any_filter() {
 fn a_full_disk_is_told_and_never_a_silent_success() {
     let world = World::new();
     world.call("sem create @a").ok();
-    for line in [
-        "sem get $NAME-a",
-        "sem stat $NAME-a",
-        "sem create $NAME-b",
-        "key a",
-        "--help",
-        "sem run --help",
-    ] {
+    for line in ["sem get $NAME-a", "sem stat $NAME-a", "sem create $NAME-b", "key a", "--help", "sem run --help"] {
         let who = line.split(' ').next().filter(|word| !word.starts_with('-')).unwrap_or("ipcbox");
-        let told =
-            format!("{who}: cannot write to standard output: no space left on device (ENOSPC)\n");
+        let told = format!("{who}: cannot write to standard output: no space left on device (ENOSPC)\n");
         let output = world.shell(&format!("ipcbox {line} >/dev/full")).output();
         let stderr = String::from_utf8(output.stderr).unwrap();
         let code = if line.contains("run") { 125 } else { 1 };
@@ -131,8 +123,7 @@ fn failing_call_captures_no_backtrace() {
     ] {
         let off = calls(line, ["RUST_BACKTRACE", "0"]);
         world.call("msgq rm @q --missing-ok").ok();
-        for on in [["RUST_BACKTRACE", "1"], ["RUST_BACKTRACE", "full"], ["RUST_LIB_BACKTRACE", "1"]]
-        {
+        for on in [["RUST_BACKTRACE", "1"], ["RUST_BACKTRACE", "full"], ["RUST_LIB_BACKTRACE", "1"]] {
             assert_eq!(calls(line, on), off, "{on:?} {line}");
             world.call("msgq rm @q --missing-ok").ok();
         }
@@ -143,9 +134,7 @@ fn failing_call_captures_no_backtrace() {
 fn backtrace_variables_reach_cmd_as_given() {
     let world = World::new();
     for (key, value) in [("RUST_BACKTRACE", "full"), ("RUST_LIB_BACKTRACE", "1")] {
-        for line in
-            ["sem lock @l -- printenv", "signal run --reap -- printenv", "pipe run -- printenv"]
-        {
+        for line in ["sem lock @l -- printenv", "signal run --reap -- printenv", "pipe run -- printenv"] {
             world.call(line).arg(key).env(key, value).stdout(format!("{value}\n")).ok();
         }
     }
@@ -156,12 +145,7 @@ const TAKERS: &[(&str, &str, &str, i32)] = &[
     ("ipcbox msgq send $NAME-q x --create", "ipcbox msgq recv $NAME-q", QUEUED, 1),
     ("ipcbox msgq send /$NAME-q x --create", "ipcbox msgq recv /$NAME-q --drain", POSIX_QUEUED, 1),
     ("ipcbox msgq send $NAME-q x --create", "ipcbox msgq serve $NAME-q --drain -- cat", QUEUED, 1),
-    (
-        "ipcbox msgq send $NAME-q x --create",
-        "ipcbox msgq serve $NAME-q --drain -j 2 -- cat",
-        QUEUED,
-        1,
-    ),
+    ("ipcbox msgq send $NAME-q x --create", "ipcbox msgq serve $NAME-q --drain -j 2 -- cat", QUEUED, 1),
     ("ipcbox msgq create $NAME-q", "ipcbox msgq call $NAME-q x -w 9s", QUEUED, 125),
     ("ipcbox msgq create $NAME-q", "ipcbox msgq create $NAME-r", QUEUES, 1),
     ("ipcbox sem create $NAME-s --slots 1", "ipcbox sem hold $NAME-s $$ -w 9s", HELD, 1),
@@ -173,12 +157,7 @@ const TAKERS: &[(&str, &str, &str, i32)] = &[
     (FILLED, "ipcbox pipe meter <&8", UNREAD, 1),
     (FILLED, "ipcbox pipe tee -o - <&8", UNREAD, 1),
     (":", "ipcbox pipe merge -- touch ran", "ls ran ready 2>&1 || :", 125),
-    (
-        "trap '' USR1; kill -USR1 $$",
-        "ipcbox signal wait USR1 --ready ready -w 9s",
-        "ls ran ready 2>&1 || :",
-        1,
-    ),
+    ("trap '' USR1; kill -USR1 $$", "ipcbox signal wait USR1 --ready ready -w 9s", "ls ran ready 2>&1 || :", 1),
 ];
 const QUEUED: &str = "ipcbox msgq stat $NAME-q --no-header --columns messages";
 const POSIX_QUEUED: &str = "ipcbox msgq stat /$NAME-q --no-header --columns messages";
@@ -200,10 +179,7 @@ fn nothing_is_taken_if_stdout_is_closed() {
             );
             let text = world.shell(&script).ok();
             let told = "cannot write to standard output: bad file descriptor (EBADF)\n";
-            assert!(
-                text.starts_with(&format!("{status}\n")) && text.ends_with(told),
-                "{verb} {closed}: {text}"
-            );
+            assert!(text.starts_with(&format!("{status}\n")) && text.ends_with(told), "{verb} {closed}: {text}");
         }
     }
 }

@@ -12,10 +12,7 @@ const REPORTING: [(&str, &str); 5] = [
     ("stage", "ipcbox pipe run --report $R -- sh -c \"$C\""),
     ("consumer", "ipcbox pipe tee --report $R -- sh -c \"$C\" </dev/null"),
     ("source", "ipcbox pipe merge --report $R -- sh -c \"$C\""),
-    (
-        "record",
-        "ipcbox msgq send $NAME-q --create x; ipcbox msgq serve $NAME-q -c 1 --report $R -- sh -c \"$C\"",
-    ),
+    ("record", "ipcbox msgq send $NAME-q --create x; ipcbox msgq serve $NAME-q -c 1 --report $R -- sh -c \"$C\""),
     (
         "record",
         "ipcbox fifo create f; exec 8<>f; echo x >&8
@@ -29,13 +26,12 @@ const LIMITED: [&str; 2] = ["pipe run", "pipe merge"];
 #[test]
 fn every_report_has_the_same_keys() {
     for (key, verb) in REPORTING {
-        for (cmd, status, signal) in [("exit 3", "3", "null"), ("kill -KILL $$", "137", "\"KILL\"")]
-        {
+        for (cmd, status, signal) in [("exit 3", "3", "null"), ("kill -KILL $$", "137", "\"KILL\"")] {
             let world = World::new();
             world.shell(&format!("{verb} || :")).env("R", "report").env("C", cmd).output();
             let text = fs::read_to_string(world.dir().join("report")).unwrap();
-            let record: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text)
-                .unwrap_or_else(|error| panic!("{verb}: {error}: {text}"));
+            let record: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{verb}: {error}: {text}"));
             let forgiven: &[&str] = if key == "stage" { &["forgiven"] } else { &[] };
             let rest = ["wall_s", "user_s", "system_s", "max_rss_bytes"];
             let expected = [&[key, "argv", "pid", "status", "signal"], forgiven, &rest].concat();
@@ -49,11 +45,7 @@ fn every_report_has_the_same_keys() {
                 (status.into(), signal.into()),
                 "{verb}"
             );
-            assert!(
-                record["pid"].as_i64().unwrap() > 1
-                    && record["max_rss_bytes"].as_i64().unwrap() > 0,
-                "{text}"
-            );
+            assert!(record["pid"].as_i64().unwrap() > 1 && record["max_rss_bytes"].as_i64().unwrap() > 0, "{text}");
         }
     }
 }
@@ -62,8 +54,7 @@ fn every_report_has_the_same_keys() {
 fn each_consumer_and_source_has_its_status() {
     let world = World::new();
     for (verb, key) in [("tee", "consumer"), ("merge", "source")] {
-        let script =
-            format!("ipcbox pipe {verb} --report r --shell 'exit 3' 'kill -TERM $$' : </dev/null");
+        let script = format!("ipcbox pipe {verb} --report r --shell 'exit 3' 'kill -TERM $$' : </dev/null");
         world.shell(&script).status(143);
         let text = fs::read_to_string(world.dir().join("r")).unwrap();
         for (line, words) in lines(text.as_bytes()).iter().zip([
@@ -74,13 +65,11 @@ fn each_consumer_and_source_has_its_status() {
             assert!(words.iter().all(|word| line.contains(word)), "{line}");
         }
         // Where one is not found none has run.
-        let script =
-            format!("ipcbox pipe {verb} --report r -- true ::: no-such-command </dev/null");
+        let script = format!("ipcbox pipe {verb} --report r -- true ::: no-such-command </dev/null");
         world.shell(&script).status(127);
         let text = fs::read_to_string(world.dir().join("r")).unwrap();
         assert!(
-            text.contains("\"pid\":null,\"status\":null")
-                && text.contains("\"pid\":null,\"status\":127"),
+            text.contains("\"pid\":null,\"status\":null") && text.contains("\"pid\":null,\"status\":127"),
             "{text}"
         );
     }
@@ -109,16 +98,11 @@ fn records_are_numbered_in_the_order_they_were_taken() {
     let words = ["sh", "-c", script, "sh", "{}"];
     world.call("msgq serve @q -j 3 --drain --report r --").args(words).status(1);
     let text = fs::read_to_string(world.dir().join("r")).unwrap();
-    let mut told: Vec<serde_json::Value> =
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut told: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     // Lines come as the commands are reaped, and two that end together in any order.
     told.sort_by_key(|record| record["record"].as_u64());
     for (record, number) in told.iter().zip([1, 2, 3]) {
-        assert_eq!(
-            (&record["record"], &record["status"]),
-            (&number.into(), &number.into()),
-            "{text}"
-        );
+        assert_eq!((&record["record"], &record["status"]), (&number.into(), &number.into()), "{text}");
         assert_eq!(record["argv"][4], number.to_string(), "{text}");
     }
     // One that cannot be started has a record too.
@@ -199,9 +183,7 @@ fn a_wait_for_a_reader_ends_by_signals() {
 #[test]
 fn a_final_link_is_not_followed() {
     let world = World::new();
-    world
-        .shell("echo kept >kept; ln -s kept link; ipcbox fifo create f; ipcbox msgq create $NAME-q")
-        .ok();
+    world.shell("echo kept >kept; ln -s kept link; ipcbox fifo create f; ipcbox msgq create $NAME-q").ok();
     for verb in [
         "pipe run --report link -- touch ran",
         "pipe merge --report link -- touch ran",
@@ -214,20 +196,13 @@ fn a_final_link_is_not_followed() {
     ] {
         let output = world.call(verb).output();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            text.contains("it is a symbolic link, which is not followed (ELOOP)"),
-            "{verb}: {text}"
-        );
+        assert!(text.contains("it is a symbolic link, which is not followed (ELOOP)"), "{verb}: {text}");
         assert!(!output.status.success(), "{verb}");
     }
     assert!(!world.dir().join("ran").exists());
     world.shell("cat kept").stdout("kept\n").ok();
     // These are links, and stand for descriptors.
-    world
-        .shell("echo x | ipcbox pipe tee -o /dev/stderr -o /dev/fd/7 7>seven")
-        .stdout("x\n")
-        .stderr("x\n")
-        .ok();
+    world.shell("echo x | ipcbox pipe tee -o /dev/stderr -o /dev/fd/7 7>seven").stdout("x\n").stderr("x\n").ok();
     world.shell("cat seven").stdout("x\n").ok();
 }
 
@@ -237,9 +212,7 @@ fn a_descriptor_that_was_not_given_is_refused() {
     world
         .shell("echo x | ipcbox pipe tee -o a -o /dev/fd/3")
         .fails(1, "cannot write to /dev/fd/3: bad file descriptor");
-    world
-        .shell("ipcbox pipe run --report /dev/fd/3 -- true")
-        .fails(125, "bad file descriptor (EBADF)");
+    world.shell("ipcbox pipe run --report /dev/fd/3 -- true").fails(125, "bad file descriptor (EBADF)");
     world.shell("echo x | ipcbox pipe tee -o ''").fails(3, "cannot write to '': no such file");
 }
 
@@ -252,9 +225,7 @@ fn a_server_whose_report_fails_takes_no_more() {
     world.call("msgq stat @q --columns messages --no-header").stdout("2\n").ok();
     // A reader that leaves does not kill the server.
     world.shell("mkfifo r").ok();
-    let reader = world
-        .shell("exec 7<r; : >reads; until [ -e go ]; do sleep 0.01; done; exec 7<&-; : >left")
-        .start();
+    let reader = world.shell("exec 7<r; : >reads; until [ -e go ]; do sleep 0.01; done; exec 7<&-; : >left").start();
     let cmd = ["sh", "-c", ": >go; until [ -e left ]; do sleep 0.01; done"];
     world
         .call("msgq serve @q --drain --report r --")

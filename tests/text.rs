@@ -8,12 +8,13 @@ use unicode_width::UnicodeWidthStr;
 use crate::support::{Terminal, World};
 
 /// DEL, the first and the last of C1, and all bidi controls, as in a name of a file.
-const HOSTILE: &str = "x\u{7f}\u{80}\u{9b}31m\u{9f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}y";
+const HOSTILE: &str =
+    "x\u{7f}\u{80}\u{9b}31m\u{9f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}y";
 /// The same in JSON.
-const ESCAPED: &str =
-    r"x\u007f\u0080\u009b31m\u009f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069y";
+const ESCAPED: &str = r"x\u007f\u0080\u009b31m\u009f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069y";
 /// The same in a message, a tag or a table on a terminal.
-const SHOWN: &str = r"x\u{7f}\u{80}\u{9b}31m\u{9f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}y";
+const SHOWN: &str =
+    r"x\u{7f}\u{80}\u{9b}31m\u{9f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}y";
 
 /// Whether a text has what drives a terminal.
 fn is_hostile(text: &str) -> bool {
@@ -76,18 +77,13 @@ fn json_escapes_what_drives_a_terminal() {
 fn tags_and_messages_escape_what_drives_a_terminal() {
     let world = World::new();
     let program = program(&world);
-    let merged = world
-        .call("pipe merge --tag --keep-order --")
-        .args([&program, "a", ":::", "printf", "b"])
-        .ok();
+    let merged = world.call("pipe merge --tag --keep-order --").args([&program, "a", ":::", "printf", "b"]).ok();
     assert_eq!(merged, format!("{SHOWN}: a\nprintf: b\n"));
     let fifo = format!("{HOSTILE}f");
     world.call("fifo create").args([&fifo, "g"]).ok();
     let script = "echo a >\"$1\" & exec ipcbox fifo read --tag \"$1\"";
     world.shell(script).args(["sh", &fifo]).stdout(format!("{SHOWN}f: a\n")).ok();
-    for call in
-        ["fifo stat", "fifo read", "pipe run --", "sem lock @l --", "signal run --", "shm memfd"]
-    {
+    for call in ["fifo stat", "fifo read", "pipe run --", "sem lock @l --", "signal run --", "shm memfd"] {
         let output = world.call(call).arg(format!("{HOSTILE}none")).output();
         let told = String::from_utf8(output.stderr).unwrap();
         assert!(!is_hostile(&told) && told.contains(SHOWN), "{call}: {told:?}");

@@ -24,14 +24,8 @@ pub struct Waits {
 }
 
 /// What most rows have: a wait in semtimedop(2) on the set `@s`.
-const SEM: Waits = Waits {
-    call: "",
-    setup: &[],
-    blocker: "",
-    release: "",
-    show: "sem get @s --all",
-    blocks_in: libc::SYS_semtimedop,
-};
+const SEM: Waits =
+    Waits { call: "", setup: &[], blocker: "", release: "", show: "sem get @s --all", blocks_in: libc::SYS_semtimedop };
 
 /// The same for a lock, in which the number of the gate that was given out last changes.
 const LOCK: Waits = Waits { show: "sem stat @s --columns free,held,waiters,stopped", ..SEM };
@@ -65,36 +59,11 @@ pub const TABLE: &[Waits] = &[
         blocks_in: libc::SYS_ppoll,
         ..LOCK
     },
-    Waits {
-        call: "sem barrier @s 2",
-        setup: &["sem barrier @s 2 -n -E 0"],
-        release: "sem barrier @s 2",
-        ..SEM
-    },
-    Waits {
-        call: "sem wait @s --by 2",
-        setup: &["sem create @s --value 1"],
-        release: "sem post @s",
-        ..SEM
-    },
-    Waits {
-        call: "sem wait @s --zero",
-        setup: &["sem create @s --value 1"],
-        release: "sem wait @s",
-        ..SEM
-    },
-    Waits {
-        call: "sem op @s 0:-1 1:+1",
-        setup: &["sem create @s --value 0,5"],
-        release: "sem post @s",
-        ..SEM
-    },
-    Waits {
-        call: "sem op @s 0:-1u -- true",
-        setup: &["sem create @s --value 0,5"],
-        release: "sem post @s",
-        ..SEM
-    },
+    Waits { call: "sem barrier @s 2", setup: &["sem barrier @s 2 -n -E 0"], release: "sem barrier @s 2", ..SEM },
+    Waits { call: "sem wait @s --by 2", setup: &["sem create @s --value 1"], release: "sem post @s", ..SEM },
+    Waits { call: "sem wait @s --zero", setup: &["sem create @s --value 1"], release: "sem wait @s", ..SEM },
+    Waits { call: "sem op @s 0:-1 1:+1", setup: &["sem create @s --value 0,5"], release: "sem post @s", ..SEM },
+    Waits { call: "sem op @s 0:-1u -- true", setup: &["sem create @s --value 0,5"], release: "sem post @s", ..SEM },
     Waits {
         call: "sem wait /@s",
         setup: &["sem create /@s"],
@@ -204,8 +173,7 @@ impl Waits {
         for call in self.setup {
             world.call(call).ok();
         }
-        let blocker =
-            (!self.blocker.is_empty()).then(|| world.call(self.blocker).start().became("sleep"));
+        let blocker = (!self.blocker.is_empty()).then(|| world.call(self.blocker).start().became("sleep"));
         (world, blocker)
     }
 

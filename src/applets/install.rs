@@ -54,23 +54,18 @@ ipcbox --install --prefix ipc- bin sem
             self.applets.iter().map(find).collect::<Result<_, _>>()?
         };
         let refused = |what: &str, hint: &str| {
-            bail!(
-                Cause::new(Exit::Usage, format!("the prefix '{}' {what}", self.prefix)).hint(hint)
-            )
+            bail!(Cause::new(Exit::Usage, format!("the prefix '{}' {what}", self.prefix)).hint(hint))
         };
         if self.prefix.contains('/') {
             return refused("has a '/' in it", "DIR says where the links are made");
         }
         if !self.prefix.is_empty() && !self.prefix.ends_with('-') {
-            let known =
-                "a link is known as an applet by its name or by '-' and its name at the end";
+            let known = "a link is known as an applet by its name or by '-' and its name at the end";
             return refused("does not end in '-'", known);
         }
         let program = std::env::current_exe().context("cannot tell where the binary lies")?;
         let dir = self.dir.canonicalize();
-        let dir = dir
-            .map_err(cause)
-            .with_context(|| format!("cannot install into {}", self.dir.display()))?;
+        let dir = dir.map_err(cause).with_context(|| format!("cannot install into {}", self.dir.display()))?;
         let to = if program.parent() == Some(&dir) {
             program.file_name().map_or_else(|| program.clone(), PathBuf::from)
         } else {

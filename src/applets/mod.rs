@@ -215,8 +215,7 @@ impl Applet {
 
     /// The names that it is called by, as a word and as a link.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        let called =
-            |entry: &'static Entry| [entry.name].into_iter().chain(entry.aliases.iter().copied());
+        let called = |entry: &'static Entry| [entry.name].into_iter().chain(entry.aliases.iter().copied());
         let others = self.own().iter().flat_map(called);
         [self.name].into_iter().chain(others.filter(|name| *name != self.name))
     }
@@ -238,9 +237,8 @@ pub fn named(word: &str) -> Option<Called> {
 /// The applet that a link's base name stands for: its own name, or one that ends in `-` and its name.
 #[must_use]
 pub fn linked(base: &str) -> Option<Called> {
-    let ends_so = |(_, name): &Called| {
-        base.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('-'))
-    };
+    let ends_so =
+        |(_, name): &Called| base.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('-'));
     names().filter(ends_so).max_by_key(|(_, name)| name.len())
 }
 

@@ -117,22 +117,19 @@ impl Command {
         output: Option<BorrowedFd>,
     ) -> Result<i32, NotStarted> {
         let mut words = self.words.clone();
-        let asked = fill(&mut words[1..], record)
-            .map_err(|cause| NotStarted::Record(self.not_run(cause)))?;
+        let asked = fill(&mut words[1..], record).map_err(|cause| NotStarted::Record(self.not_run(cause)))?;
         let run = || {
             let input = fds::in_memory(&[record, self.end].concat())?;
             spawn::start(&self.path, &words, added, &input, output)
         };
         run().map_err(|unstarted| match unstarted {
             Unstarted::Exec(Errno::E2BIG) if asked => {
-                let words =
-                    format!("a record of {} bytes is too long for an argument", record.len());
+                let words = format!("a record of {} bytes is too long for an argument", record.len());
                 let cause = Cause::told(Errno::E2BIG, words).exit(Exit::NotExecutable);
                 let hint = "without {} it is on standard input alone";
                 NotStarted::Record(self.not_run(cause.hint(hint)))
             }
-            Unstarted::Fork(errno)
-            | Unstarted::Exec(errno @ (Errno::EAGAIN | Errno::ENOMEM | Errno::ENFILE)) => {
+            Unstarted::Fork(errno) | Unstarted::Exec(errno @ (Errno::EAGAIN | Errno::ENOMEM | Errno::ENFILE)) => {
                 NotStarted::Want(self.unstarted(Unstarted::Fork(errno)))
             }
             why @ Unstarted::Exec(_) => NotStarted::Command(self.unstarted(why)),
@@ -142,16 +139,13 @@ impl Command {
     fn not_executed(&self, errno: Errno) -> Cause {
         let is_there = || Path::new(OsStr::from_bytes(self.path.to_bytes())).exists();
         let cause = match errno {
-            Errno::ENOENT if is_there() => {
-                Cause::told(errno, "its interpreter or loader is missing")
-            }
+            Errno::ENOENT if is_there() => Cause::told(errno, "its interpreter or loader is missing"),
             Errno::ENOENT => Cause::told(errno, "it is no longer there"),
             Errno::ENOEXEC => {
                 let cause = Cause::told(errno, "it is neither a program nor begins with #!");
                 if exec::is_text(&self.path) {
                     let line = quoted(&self.words);
-                    cause
-                        .hint(format!("a script begins with #!/bin/sh, or is run by it: sh {line}"))
+                    cause.hint(format!("a script begins with #!/bin/sh, or is run by it: sh {line}"))
                 } else {
                     cause
                 }
@@ -215,9 +209,8 @@ const BUILTINS: [(&str, &[&str]); 2] = [
     (
         "sh",
         &[
-            "!", ".", ":", "alias", "bg", "case", "cd", "eval", "exec", "exit", "export", "fg",
-            "for", "if", "jobs", "read", "set", "shift", "trap", "type", "ulimit", "umask",
-            "unset", "until", "wait", "while", "{",
+            "!", ".", ":", "alias", "bg", "case", "cd", "eval", "exec", "exit", "export", "fg", "for", "if", "jobs",
+            "read", "set", "shift", "trap", "type", "ulimit", "umask", "unset", "until", "wait", "while", "{",
         ],
     ),
     ("bash", &["[[", "declare", "function", "let", "popd", "pushd", "shopt", "source", "time"]),

@@ -26,14 +26,14 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     loop {
         let (number, after) = rest.split_at(rest.find(|c| !is_number(c)).unwrap_or(rest.len()));
         let after = after.trim_start();
-        let (unit, after) =
-            after.split_at(after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len()));
+        let (unit, after) = after.split_at(after.find(|c: char| !c.is_alphabetic()).unwrap_or(after.len()));
         nanos += term(number, if is_bare { "s" } else { unit })?;
         rest = after.trim_start();
         if rest.is_empty() {
             let [seconds, nanos] = [nanos / SECOND, nanos % SECOND].map(u64::try_from);
-            return Ok(Duration::from_secs(seconds.map_err(|_| WRITTEN)?)
-                + Duration::from_nanos(nanos.map_err(|_| WRITTEN)?));
+            return Ok(
+                Duration::from_secs(seconds.map_err(|_| WRITTEN)?) + Duration::from_nanos(nanos.map_err(|_| WRITTEN)?)
+            );
         }
     }
 }

@@ -52,9 +52,7 @@ pub fn denied(errno: Errno, owner: Option<u32>) -> Cause {
         (Errno::EACCES, Some(uid)) if uid == nix::unistd::geteuid().as_raw() => {
             Cause::told(errno, "permission denied by its own mode")
         }
-        (Errno::EACCES, Some(uid)) => {
-            Cause::told(errno, format!("permission denied, it belongs to {}", user(uid)))
-        }
+        (Errno::EACCES, Some(uid)) => Cause::told(errno, format!("permission denied, it belongs to {}", user(uid))),
         // Whom it belongs to has nothing to do with it.
         (_, Some(uid)) if [0, uid].contains(&nix::unistd::geteuid().as_raw()) => {
             Cause::plain(errno).hint("a container or a security module may forbid it")
@@ -89,9 +87,7 @@ pub fn removed() -> Cause {
 #[must_use]
 pub fn unchanged(errno: Errno, is_there: bool) -> Error {
     match errno {
-        Errno::EINVAL if is_there => {
-            Cause::told(errno, "this user namespace has no such user or group").into()
-        }
+        Errno::EINVAL if is_there => Cause::told(errno, "this user namespace has no such user or group").into(),
         errno => errno.into(),
     }
 }

@@ -81,11 +81,7 @@ impl Notice {
     ///
     /// # Errors
     /// Those of `act`; `EAGAIN`: not in time.
-    pub fn during<T>(
-        &mut self,
-        patience: Patience,
-        mut act: impl FnMut(Patience) -> Result<T>,
-    ) -> Result<T> {
+    pub fn during<T>(&mut self, patience: Patience, mut act: impl FnMut(Patience) -> Result<T>) -> Result<T> {
         if matches!(self.state, State::Off) || patience == Patience::Never {
             return act(patience);
         }
@@ -138,9 +134,7 @@ impl Notice {
                 _ if is_off => Patience::Forever,
                 // What is free has been taken by then.
                 1 => Patience::within(Some(AT_ONCE)),
-                2 if self.text.print(Due::AtOnce) || !fds::is_terminal(fds::stderr()) => {
-                    Patience::Forever
-                }
+                2 if self.text.print(Due::AtOnce) || !fds::is_terminal(fds::stderr()) => Patience::Forever,
                 2 => Patience::within(Some(SILENCE)),
                 3 => {
                     self.text.print(Due::Later);

@@ -8,9 +8,7 @@ use std::ops::RangeInclusive;
 /// Words that say what is wrong.
 pub fn count(text: &str) -> Result<u16, String> {
     let number = digits(text).and_then(|number| u16::try_from(number).ok());
-    number
-        .filter(|number| (1..=32767).contains(number))
-        .ok_or_else(|| "it is a number from 1 to 32767".into())
+    number.filter(|number| (1..=32767).contains(number)).ok_or_else(|| "it is a number from 1 to 32767".into())
 }
 
 /// Reads a count that has no limit of the kernel's.

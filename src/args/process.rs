@@ -38,9 +38,8 @@ enum Only {
 /// # Errors
 /// Words that say what is wrong.
 pub fn parse(text: &str) -> Result<Process, String> {
-    let number = |text: &str, what: &str| {
-        digits(text).ok_or_else(|| format!("{what} is a number, as signal stat prints it"))
-    };
+    let number =
+        |text: &str, what: &str| digits(text).ok_or_else(|| format!("{what} is a number, as signal stat prints it"));
     let (before, only) = if let Some((pid, inode)) = text.split_once(':') {
         (pid, Only::Inode(number(inode, "the inode after ':'")?))
     } else if let Some((pid, start)) = text.split_once('@') {
@@ -63,11 +62,8 @@ impl Process {
             Only::Inode(asked) => {
                 let found = inode(&fd).map_err(Cause::plain)?;
                 let found = found.ok_or_else(|| {
-                    Cause::new(
-                        Exit::Failed,
-                        "this kernel's processes have no inodes; Linux 6.9 has them",
-                    )
-                    .hint("PID@START works on every kernel")
+                    Cause::new(Exit::Failed, "this kernel's processes have no inodes; Linux 6.9 has them")
+                        .hint("PID@START works on every kernel")
                 })?;
                 ("inode", asked, found)
             }
@@ -106,8 +102,7 @@ pub fn unopened(pid: i32, errno: Errno) -> Cause {
         Errno::EINVAL | Errno::ENOENT => {
             let of = told::status(pid).map_or(0, |status| status.process);
             let whose = if of > 0 && of != pid { format!(" of {of}") } else { String::new() };
-            Cause::told(errno, format!("{pid} is a thread{whose}, not a process"))
-                .exit(Exit::Missing)
+            Cause::told(errno, format!("{pid} is a thread{whose}, not a process")).exit(Exit::Missing)
         }
         Errno::ENOSYS => Cause::told(errno, "this kernel has no pidfd_open; Linux 5.3 has"),
         Errno::EPERM => Cause::forbidden("pidfd_open"),
@@ -125,20 +120,7 @@ mod tests {
         assert_eq!(form("12"), Ok((12, Only::Any)));
         assert_eq!(form("12:345"), Ok((12, Only::Inode(345))));
         assert_eq!(form("12@345"), Ok((12, Only::Start(345))));
-        for text in [
-            "",
-            "0",
-            "-1",
-            "0:5",
-            "-2@5",
-            "12:",
-            "12@",
-            "12:x",
-            "12@-1",
-            "12:+1",
-            "1x",
-            "99999999999",
-        ] {
+        for text in ["", "0", "-1", "0:5", "-2@5", "12:", "12@", "12:x", "12@-1", "12:+1", "1x", "99999999999"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

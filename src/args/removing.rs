@@ -59,8 +59,7 @@ impl Removing {
 /// Status 2 if there is no terminal to ask on, 1 if the answer is no.
 pub fn confirm(who: &str, count: usize, hint: &str) -> Result<()> {
     let objects = counted(count, "object");
-    let refused =
-        |words: &str| Cause::new(Exit::Usage, format!("cannot remove {objects}: {words}"));
+    let refused = |words: &str| Cause::new(Exit::Usage, format!("cannot remove {objects}: {words}"));
     if !fds::is_terminal(fds::stdin()) || !fds::is_terminal(fds::stderr()) {
         bail!(refused("a filter removes without asking only with --yes").hint(hint));
     }

@@ -9,13 +9,7 @@ pub struct Showing {
     #[arg(hide_short_help = true, short = 'J', long)]
     pub json: bool,
     /// These columns only, in this order
-    #[arg(
-        hide_short_help = true,
-        long,
-        value_name = "A,B",
-        value_delimiter = ',',
-        conflicts_with = "json"
-    )]
+    #[arg(hide_short_help = true, long, value_name = "A,B", value_delimiter = ',', conflicts_with = "json")]
     pub columns: Option<Vec<String>>,
     /// No line of column titles
     #[arg(hide_short_help = true, long)]

@@ -36,21 +36,13 @@ impl Action {
 
 /// The standard signals: what each does by default, and what it means.
 const STANDARD: &[(Named, Action, &str)] = &[
-    (
-        Named::SIGHUP,
-        Action::Terminate,
-        "the terminal is gone; daemons read their configuration again",
-    ),
+    (Named::SIGHUP, Action::Terminate, "the terminal is gone; daemons read their configuration again"),
     (Named::SIGINT, Action::Terminate, "interrupt, from the keyboard: ^C"),
     (Named::SIGQUIT, Action::Core, "quit, from the keyboard: ^\\"),
     (Named::SIGILL, Action::Core, "an instruction that does not exist"),
     (Named::SIGTRAP, Action::Core, "a breakpoint"),
     (Named::SIGABRT, Action::Core, "abort(3): the program gave up"),
-    (
-        Named::SIGBUS,
-        Action::Core,
-        "memory that has nothing behind it, as beyond the end of a mapped file",
-    ),
+    (Named::SIGBUS, Action::Core, "memory that has nothing behind it, as beyond the end of a mapped file"),
     (Named::SIGFPE, Action::Core, "an arithmetic error, as a division by zero"),
     (Named::SIGKILL, Action::Terminate, "the end, which cannot be caught, blocked or ignored"),
     (Named::SIGUSR1, Action::Terminate, "for the program's own use"),
@@ -79,12 +71,8 @@ const STANDARD: &[(Named, Action, &str)] = &[
 ];
 
 /// Other names of standard signals.
-const OTHER_NAMES: &[(&str, Named)] = &[
-    ("IOT", Named::SIGABRT),
-    ("CLD", Named::SIGCHLD),
-    ("POLL", Named::SIGIO),
-    ("UNUSED", Named::SIGSYS),
-];
+const OTHER_NAMES: &[(&str, Named)] =
+    &[("IOT", Named::SIGABRT), ("CLD", Named::SIGCHLD), ("POLL", Named::SIGIO), ("UNUSED", Named::SIGSYS)];
 
 /// What glibc calls the signals that it keeps for itself.
 const KEPT: &[(i32, &str)] = &[(32, "SIGCANCEL"), (33, "SIGSETXID")];
@@ -132,8 +120,7 @@ pub fn action(signal: Signal) -> Action {
 /// What it means.
 #[must_use]
 pub fn meaning(signal: Signal) -> &'static str {
-    standard(signal)
-        .map_or("for programs' own use; queued, in order, with a value", |(.., meaning)| meaning)
+    standard(signal).map_or("for programs' own use; queued, in order, with a value", |(.., meaning)| meaning)
 }
 
 /// Reads one signal.
@@ -155,16 +142,14 @@ pub fn parse(text: &str) -> Result<Signal, String> {
     if let Some(found) = real_time(name) {
         return found;
     }
-    let named =
-        |(named, ..): &&(Named, Action, &str)| named.as_str().strip_prefix("SIG") == Some(name);
+    let named = |(named, ..): &&(Named, Action, &str)| named.as_str().strip_prefix("SIG") == Some(name);
     let other = OTHER_NAMES.iter().find(|(other, _)| *other == name).map(|(_, named)| *named);
     let found = STANDARD.iter().find(named).map(|(named, ..)| *named).or(other);
     found.and_then(|named| Signal::new(named as i32)).ok_or_else(|| unknown(text, name))
 }
 
 fn of_number(number: i32) -> Result<Signal, String> {
-    let signal =
-        Signal::new(number).ok_or_else(|| format!("signals are numbered 1 to {}", Signal::MAX))?;
+    let signal = Signal::new(number).ok_or_else(|| format!("signals are numbered 1 to {}", Signal::MAX))?;
     let (first, _) = Signal::real_time();
     if standard(signal).is_none() && number < first {
         let kept = KEPT.iter().find(|(kept, _)| *kept == number).map_or("", |(_, name)| name);
@@ -186,8 +171,7 @@ fn real_time(name: &str) -> Option<Result<Signal, String>> {
     } else {
         (max, '-', name.strip_prefix("RTMAX")?)
     };
-    let offset =
-        if rest.is_empty() { Some(0) } else { rest.strip_prefix(sign)?.parse::<u8>().ok() };
+    let offset = if rest.is_empty() { Some(0) } else { rest.strip_prefix(sign)?.parse::<u8>().ok() };
     let signal = offset
         .map(i32::from)
         .filter(|offset| *offset <= most)
@@ -197,14 +181,11 @@ fn real_time(name: &str) -> Option<Result<Signal, String>> {
 }
 
 fn unknown(text: &str, name: &str) -> String {
-    if let Some((number, kept)) =
-        KEPT.iter().find(|(_, kept)| kept.strip_prefix("SIG") == Some(name))
-    {
+    if let Some((number, kept)) = KEPT.iter().find(|(_, kept)| kept.strip_prefix("SIG") == Some(name)) {
         return kept_back(*number, kept);
     }
     let names = STANDARD.iter().map(|(named, ..)| named.as_str().trim_start_matches("SIG"));
-    let names: Vec<&str> =
-        names.chain(OTHER_NAMES.iter().map(|(name, _)| *name)).chain(["RTMIN", "RTMAX"]).collect();
+    let names: Vec<&str> = names.chain(OTHER_NAMES.iter().map(|(name, _)| *name)).chain(["RTMIN", "RTMAX"]).collect();
     match nearest(name, &names) {
         Some(nearest) => format!("no signal '{text}'; did you mean '{nearest}'?"),
         None => format!("no signal '{text}'; signal list has them all"),
@@ -254,20 +235,14 @@ mod tests {
         assert_eq!(all().count(), 62);
         for signal in all() {
             let name = name(signal);
-            for text in [
-                name.clone(),
-                format!("SIG{name}"),
-                name.to_lowercase(),
-                signal.number().to_string(),
-            ] {
+            for text in [name.clone(), format!("SIG{name}"), name.to_lowercase(), signal.number().to_string()] {
                 assert_eq!(parse(&text), Ok(signal), "{text}");
             }
         }
         for (other, named) in OTHER_NAMES {
             assert_eq!(parse(other).map(Signal::number), Ok(*named as i32));
         }
-        let names: Vec<String> =
-            [34, 37, 49, 50, 63, 64].map(|n| name(Signal::new(n).unwrap())).into();
+        let names: Vec<String> = [34, 37, 49, 50, 63, 64].map(|n| name(Signal::new(n).unwrap())).into();
         assert_eq!(names, ["RTMIN", "RTMIN+3", "RTMIN+15", "RTMAX-14", "RTMAX-1", "RTMAX"]);
     }
 

@@ -24,8 +24,7 @@ fn factor(suffix: &str) -> Option<u64> {
     }
     let (letter, rest) = suffix.split_at_checked(1)?;
     let letters = (1_u32..).zip("KMGTPE".chars());
-    let (power, _) =
-        letters.into_iter().find(|(_, known)| letter.eq_ignore_ascii_case(&known.to_string()))?;
+    let (power, _) = letters.into_iter().find(|(_, known)| letter.eq_ignore_ascii_case(&known.to_string()))?;
     match rest {
         "" | "iB" => 1024_u64.checked_pow(power),
         "B" => 1000_u64.checked_pow(power),
@@ -56,9 +55,7 @@ mod tests {
 
     #[test]
     fn what_no_size_is() {
-        for text in
-            ["", "K", "-1", "1.5K", "4X", "4Ki", "4KiBs", "1é", "16E", "99999999999999999999"]
-        {
+        for text in ["", "K", "-1", "1.5K", "4X", "4Ki", "4KiBs", "1é", "16E", "99999999999999999999"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -32,9 +32,7 @@ const ELSEWHERE: &[(&str, &[&str])] = &[
 #[must_use]
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let foreign = ELSEWHERE.iter().filter(|(other, _)| *other == word);
-    let translated = foreign
-        .flat_map(|(_, ours)| *ours)
-        .find_map(|ours| known.iter().find(|name| *name == ours));
+    let translated = foreign.flat_map(|(_, ours)| *ours).find_map(|ours| known.iter().find(|name| *name == ours));
     // A letter or two that are wrong, missing or swapped.
     let most = if word.len() > 3 { 2 } else { 1 };
     let distance = |name: &&&str| strsim::osa_distance(word, name);
@@ -70,8 +68,7 @@ pub fn explain(error: &clap::Error, called: &str, words: &[String], wants_comman
     match error.kind() {
         ErrorKind::ValueValidation => {
             let is_interval = |pair: &[String]| pair[0] == "--watch" && pair[1] == value;
-            let wrong =
-                usage(format!("{} '{value}': {}", plain(short), source.unwrap_or_default()));
+            let wrong = usage(format!("{} '{value}': {}", plain(short), source.unwrap_or_default()));
             if let Some(group) = as_group(called, value) {
                 return wrong.hint(format!("{} --group", replaced(called, words, value, group)));
             }
@@ -99,9 +96,7 @@ pub fn explain(error: &clap::Error, called: &str, words: &[String], wants_comman
                 None => usage(format!("'{arg}' is one word too many")).hint(help),
             }
         }
-        ErrorKind::InvalidValue if value.is_empty() => {
-            usage(format!("{} wants a value", plain(short))).hint(help)
-        }
+        ErrorKind::InvalidValue if value.is_empty() => usage(format!("{} wants a value", plain(short))).hint(help),
         ErrorKind::InvalidValue => {
             let valid = match error.get(ContextKind::ValidValue) {
                 Some(ContextValue::Strings(valid)) => valid.join(", "),
@@ -114,9 +109,7 @@ pub fn explain(error: &clap::Error, called: &str, words: &[String], wants_comman
             let line = [&[called.to_owned()], words].concat().join(" ");
             usage("no command was given".into()).hint(format!("{line}{end} CMD…"))
         }
-        ErrorKind::MissingRequiredArgument => {
-            usage(format!("{} is missing", plain(short))).hint(help)
-        }
+        ErrorKind::MissingRequiredArgument => usage(format!("{} is missing", plain(short))).hint(help),
         ErrorKind::ArgumentConflict => {
             let prior = text(ContextKind::PriorArg).unwrap_or_default();
             let prior = prior.split([' ', '=']).next().unwrap_or_default();

@@ -117,9 +117,7 @@ pub const fn columns<'a>() -> [Column<Record<'a>>; 38] {
     [
         Column::new("verdict", |r| r.verdict.map_or(Cell::Absent, Cell::word)),
         Column::new("kind", |r| Cell::word(r.object.kind().word())),
-        Column::new("family", |r| {
-            Cell::word(if r.object.as_posix().is_some() { "posix" } else { "sysv" })
-        }),
+        Column::new("family", |r| Cell::word(if r.object.as_posix().is_some() { "posix" } else { "sysv" })),
         Column::new("id", |r| r.object.id().map_or(Cell::Absent, Cell::from)),
         Column::new("key", |r| r.object.perm().map_or(Cell::Absent, |perm| Cell::key(perm.key))),
         Column::new("name", |r| r.posix(|posix| Cell::name(&posix.name))),
@@ -127,15 +125,9 @@ pub const fn columns<'a>() -> [Column<Record<'a>>; 38] {
         Column::detail("uid", |r| r.owned(|uid, _, _| uid.into())),
         Column::detail("group", |r| r.owned(|_, gid, _| r.names.group(gid))),
         Column::detail("gid", |r| r.owned(|_, gid, _| gid.into())),
-        Column::detail("creator", |r| {
-            r.object.perm().map_or(Cell::Absent, |perm| r.names.user(perm.creator_uid))
-        }),
-        Column::detail("creator_uid", |r| {
-            r.object.perm().map_or(Cell::Absent, |perm| perm.creator_uid.into())
-        }),
-        Column::detail("creator_gid", |r| {
-            r.object.perm().map_or(Cell::Absent, |perm| perm.creator_gid.into())
-        }),
+        Column::detail("creator", |r| r.object.perm().map_or(Cell::Absent, |perm| r.names.user(perm.creator_uid))),
+        Column::detail("creator_uid", |r| r.object.perm().map_or(Cell::Absent, |perm| perm.creator_uid.into())),
+        Column::detail("creator_gid", |r| r.object.perm().map_or(Cell::Absent, |perm| perm.creator_gid.into())),
         Column::new("mode", |r| r.owned(|_, _, mode| Cell::mode(mode))),
         Column::new("size", Record::size),
         Column::new("attached", |r| r.segment(|s| number(s.attached))),

@@ -95,9 +95,7 @@ impl Evidence {
         let is_proved = match object {
             Object::Segment(_) => true,
             Object::Set(stat) => Set::from_id(stat.id).values().is_ok(),
-            Object::Queue(_) | Object::Posix(_) => {
-                self.sight == Sight::All && self.is_all_seen(object)
-            }
+            Object::Queue(_) | Object::Posix(_) => self.sight == Sight::All && self.is_all_seen(object),
         };
         if is_proved { Use::Free } else { Use::Unknown }
     }
@@ -108,8 +106,7 @@ impl Evidence {
     pub fn is_in_doubt(&self, object: &Object) -> bool {
         let is_shared = object.owned().is_none_or(|(_, _, mode)| mode & 0o077 != 0);
         self.of(object) == Use::Unknown
-            && (self.sight == Sight::None
-                || is_shared && (self.sight == Sight::Own || !self.is_all_seen(object)))
+            && (self.sight == Sight::None || is_shared && (self.sight == Sight::Own || !self.is_all_seen(object)))
     }
 
     /// Who uses an object, as far as may be seen.
@@ -117,9 +114,7 @@ impl Evidence {
     pub fn people(&self, object: &Object) -> Vec<Person> {
         match object {
             Object::Segment(stat) => self.attached(stat),
-            Object::Queue(stat) => {
-                self.waiting(|thread| msg::waits(thread, stat.id).map(operation))
-            }
+            Object::Queue(stat) => self.waiting(|thread| msg::waits(thread, stat.id).map(operation)),
             Object::Set(stat) => self.on_set(Set::from_id(stat.id)),
             Object::Posix(posix) => self.on_file(posix),
         }

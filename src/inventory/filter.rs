@@ -64,11 +64,7 @@ impl Filters {
     /// Whether one of them chooses; `--keep` alone does not.
     #[must_use]
     pub const fn choose(&self) -> bool {
-        self.owner.is_some()
-            || self.mine
-            || self.older_than.is_some()
-            || self.unused
-            || self.orphaned
+        self.owner.is_some() || self.mine || self.older_than.is_some() || self.unused || self.orphaned
     }
 
     /// Those of `objects` that the filters leave.
@@ -101,12 +97,10 @@ impl Filters {
         let is_old = |object: &Object| {
             let Some(age) = self.older_than else { return true };
             let last = u64::try_from(object.last_time()).unwrap_or(0);
-            last > 0
-                && now.saturating_sub(last) >= age.as_secs().max(u64::from(age.subsec_nanos() > 0))
+            last > 0 && now.saturating_sub(last) >= age.as_secs().max(u64::from(age.subsec_nanos() > 0))
         };
         objects.retain(|object| {
-            let is_owned =
-                owner.is_none_or(|uid| object.owned().is_some_and(|(owner, _, _)| owner == uid));
+            let is_owned = owner.is_none_or(|uid| object.owned().is_some_and(|(owner, _, _)| owner == uid));
             is_owned && is_old(object) && !is_kept(object)
         });
         if !(self.unused || self.orphaned) || objects.is_empty() {

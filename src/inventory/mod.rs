@@ -171,10 +171,8 @@ impl Posix {
             }
             Kind::Sem => {
                 let file = psem::file(name)?;
-                let detail = psem::look(name).map_or(Detail::Unknown, |stat| Detail::Semaphore {
-                    value: stat.value,
-                    waiters: stat.waiters,
-                });
+                let detail = psem::look(name)
+                    .map_or(Detail::Unknown, |stat| Detail::Semaphore { value: stat.value, waiters: stat.waiters });
                 (Some(file.into()), detail)
             }
             Kind::Msg => match mq::look(name).and_then(|queue| queue.stat()) {

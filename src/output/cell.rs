@@ -120,9 +120,7 @@ impl Cell {
             Self::Text(text) => text.clone(),
             Self::Flag(flag) => if *flag { "yes" } else { "no" }.into(),
             Self::Seconds(time) => format!("{:.6}", time.as_secs_f64()),
-            Self::List(cells) => {
-                cells.iter().map(|cell| cell.text(terminal)).collect::<Vec<_>>().join(" ")
-            }
+            Self::List(cells) => cells.iter().map(|cell| cell.text(terminal)).collect::<Vec<_>>().join(" "),
             Self::Records(records) => {
                 let cells = |record: &Vec<(_, Self)>| {
                     let texts = record.iter().map(|(_, cell)| cell.text(terminal));
@@ -147,11 +145,7 @@ fn write_string(line: &mut String, text: &str) -> fmt::Result {
 }
 
 /// Adds a JSON array.
-fn list<T>(
-    line: &mut String,
-    items: impl Iterator<Item = T>,
-    write: impl Fn(&mut String, T),
-) -> fmt::Result {
+fn list<T>(line: &mut String, items: impl Iterator<Item = T>, write: impl Fn(&mut String, T)) -> fmt::Result {
     let mut mark = '[';
     for item in items {
         line.push(mark);
@@ -162,10 +156,7 @@ fn list<T>(
 }
 
 /// Adds a record as a JSON object; fields that it has not are left out.
-pub(super) fn object<'a>(
-    line: &mut String,
-    fields: impl Iterator<Item = (&'a str, impl Borrow<Cell>)>,
-) {
+pub(super) fn object<'a>(line: &mut String, fields: impl Iterator<Item = (&'a str, impl Borrow<Cell>)>) {
     let mut mark = '{';
     for (key, cell) in fields.filter(|(_, cell)| *cell.borrow() != Cell::Absent) {
         line.push(mark);

@@ -34,9 +34,7 @@ pub fn paint(text: &str) -> String {
         let is_option = indent > 0 && rest.starts_with('-') && !rest.starts_with("- ");
         let end = match rest.split_once(':') {
             _ if is_option => rest.find("  ").unwrap_or(len),
-            Some((title, _)) if indent == 0 && title.chars().all(char::is_alphabetic) => {
-                title.len() + 1
-            }
+            Some((title, _)) if indent == 0 && title.chars().all(char::is_alphabetic) => title.len() + 1,
             _ => 0,
         };
         let (strong, plain) = rest.split_at(end);
@@ -56,8 +54,7 @@ mod tests {
 
     #[test]
     fn titles_and_options_stand_out() {
-        let text =
-            "Sum.\n\nUsage: sem run\n\nOptions:\n  -w, --timeout <D>  Wait\n      --x\n    - no\n";
+        let text = "Sum.\n\nUsage: sem run\n\nOptions:\n  -w, --timeout <D>  Wait\n      --x\n    - no\n";
         let (on, off) = ("\u{1b}[1m", "\u{1b}[0m");
         let painted = format!(
             "Sum.\n\n{on}Usage:{off} sem run\n\n{on}Options:{off}\n  {on}-w, --timeout <D>{off}  Wait\n      {on}--x{off}\n    - no\n"

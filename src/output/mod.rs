@@ -52,12 +52,7 @@ impl<R> Column<R> {
 ///
 /// # Errors
 /// A column that the records do not have is wrong usage; a failed write is told with its cause.
-pub fn show<R>(
-    columns: &[Column<R>],
-    records: &[R],
-    how: &Showing,
-    single: bool,
-) -> anyhow::Result<()> {
+pub fn show<R>(columns: &[Column<R>], records: &[R], how: &Showing, single: bool) -> anyhow::Result<()> {
     let one = single && records.len() == 1 && how.columns.is_none() && !how.no_header;
     let chosen = choose(columns, records, how, one)?;
     if how.json {
@@ -65,10 +60,8 @@ pub fn show<R>(
         let mut some = records.chunks(256);
         return some.try_for_each(|some| print(json_lines(&chosen, some).as_bytes()));
     }
-    let rows: Vec<Vec<Cell>> = records
-        .iter()
-        .map(|record| chosen.iter().map(|column| (column.get)(record)).collect())
-        .collect();
+    let rows: Vec<Vec<Cell>> =
+        records.iter().map(|record| chosen.iter().map(|column| (column.get)(record)).collect()).collect();
     let keys: Vec<&str> = chosen.iter().map(|column| column.key).collect();
     let paint = Paint::decide(how.color);
     let text = match &rows[..] {
@@ -204,11 +197,8 @@ fn table(keys: &[&str], rows: &[Vec<Cell>], no_header: bool, paint: Paint) -> St
     let columns: Vec<(usize, bool)> = (0..keys.len()).map(column).collect();
     let padded = |line: &Vec<String>| {
         let cells = line.iter().zip(&columns);
-        let cells = cells.map(
-            |(cell, (width, is_number))| {
-                if *is_number { pad_left(cell, *width) } else { pad(cell, *width) }
-            },
-        );
+        let cells =
+            cells.map(|(cell, (width, is_number))| if *is_number { pad_left(cell, *width) } else { pad(cell, *width) });
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     let header = header.map(|titles| paint.title(&padded(titles)));

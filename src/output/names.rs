@@ -15,9 +15,7 @@ impl Names {
     /// Those of these pairs of uid and gid.
     pub fn of(ids: impl IntoIterator<Item = (u32, u32)>) -> Self {
         let (users, groups): (BTreeSet<u32>, BTreeSet<u32>) = ids.into_iter().unzip();
-        let names = |database: Database, ids: BTreeSet<u32>| {
-            database.names(&ids.into_iter().collect::<Vec<_>>())
-        };
+        let names = |database: Database, ids: BTreeSet<u32>| database.names(&ids.into_iter().collect::<Vec<_>>());
         Self { users: names(Database::Passwd, users), groups: names(Database::Group, groups) }
     }
 

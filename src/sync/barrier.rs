@@ -27,14 +27,8 @@ const LEN: usize = 2 + 2 * ROUNDS as usize;
 /// How long the last caller waits for one round to become clean, if none is, before it looks at the others.
 const SLICE: Duration = Duration::from_millis(10);
 
-pub(super) const LAYOUT: Layout = Layout {
-    least: LEN,
-    most: LEN,
-    mark: MARK,
-    value: 0x4232,
-    name: "a barrier",
-    may_be: |len| Ok(len == LEN),
-};
+pub(super) const LAYOUT: Layout =
+    Layout { least: LEN, most: LEN, mark: MARK, value: 0x4232, name: "a barrier", may_be: |len| Ok(len == LEN) };
 
 /// The layout with a door, which a stopped caller kept occupied.
 pub(super) const OLD: Layout =

@@ -64,9 +64,7 @@ fn holders(set: Set) -> Vec<Seen> {
     let Ok((_, values)) = set.values() else { return Vec::new() };
     let last = |index| set.last_pid(index).ok();
     let pids = match Purpose::of(&values) {
-        Some(Purpose::Slots { .. }) => {
-            slots::numbers(&values, true).filter_map(|(_, index)| last(index)).collect()
-        }
+        Some(Purpose::Slots { .. }) => slots::numbers(&values, true).filter_map(|(_, index)| last(index)).collect(),
         Some(Purpose::Lock { exclusive: true, .. }) => last(lock::WRITER).into_iter().collect(),
         // The kernel knows how many share it, but not who.
         Some(Purpose::Lock { readers: 1.., .. }) => told::all().unwrap_or_default(),

@@ -53,30 +53,16 @@ const ENTER_ALONE: [Op; 3] = [Op::new(READERS, 0), Op::new(WRITER, 0), Op::new(W
 const PAUSES: u8 = 2;
 const PAUSE: Duration = Duration::from_millis(1);
 
-pub(super) const LAYOUT: Layout = Layout {
-    least: LEN,
-    most: LEN,
-    mark: MARK,
-    value: 0x4c32,
-    name: "a lock",
-    may_be: |len| Ok(len == LEN),
-};
+pub(super) const LAYOUT: Layout =
+    Layout { least: LEN, most: LEN, mark: MARK, value: 0x4c32, name: "a lock", may_be: |len| Ok(len == LEN) };
 
 /// The layout with a turnstile, which a stopped waiter kept shut. It counts holders as this one does.
-pub(super) const OLD: Layout = Layout {
-    least: 4,
-    most: 4,
-    mark: MARK,
-    value: 0x494c,
-    name: LAYOUT.name,
-    may_be: |_| Ok(false),
-};
+pub(super) const OLD: Layout =
+    Layout { least: 4, most: 4, mark: MARK, value: 0x494c, name: LAYOUT.name, may_be: |_| Ok(false) };
 
 pub(super) fn purpose(values: &[u16]) -> Option<Purpose> {
-    (LAYOUT.is_in(values) || OLD.is_in(values)).then(|| Purpose::Lock {
-        readers: values[READERS as usize],
-        exclusive: values[WRITER as usize] != 0,
-    })
+    (LAYOUT.is_in(values) || OLD.is_in(values))
+        .then(|| Purpose::Lock { readers: values[READERS as usize], exclusive: values[WRITER as usize] != 0 })
 }
 
 /// Whether an exclusive waiter is registered at a gate, asleep or stopped.
@@ -255,8 +241,7 @@ impl Lock {
                     });
                 }
                 (false, false) => {
-                    let open =
-                        shut.iter().flat_map(|gate| exchange(*gate, self.value(*gate), OPEN));
+                    let open = shut.iter().flat_map(|gate| exchange(*gate, self.value(*gate), OPEN));
                     if self.set.try_operate(&open.collect::<Vec<_>>(), Patience::Never)? {
                         return Ok(());
                     }

@@ -54,9 +54,7 @@ impl Purpose {
     /// Tells by the values of a set what it is for; `None` is a plain set.
     #[must_use]
     pub fn of(values: &[u16]) -> Option<Self> {
-        slots::purpose(values)
-            .or_else(|| lock::purpose(values))
-            .or_else(|| barrier::purpose(values))
+        slots::purpose(values).or_else(|| lock::purpose(values)).or_else(|| barrier::purpose(values))
     }
 
     /// The kind in a word.
@@ -318,8 +316,6 @@ fn no_room(errno: Errno, len: usize) -> anyhow::Error {
         (format!("no room for {len} more than {used} semaphores"), "second (SEMMNS)")
     };
     Cause::told(errno, words)
-        .hint(format!(
-            "the {place} number of /proc/sys/kernel/sem is the limit; ipcs -s shows what is there"
-        ))
+        .hint(format!("the {place} number of /proc/sys/kernel/sem is the limit; ipcs -s shows what is there"))
         .into()
 }

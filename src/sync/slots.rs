@@ -48,10 +48,7 @@ impl<N: Display + PartialEq + From<u8>> Display for Many<N> {
 }
 
 pub(super) fn purpose(values: &[u16]) -> Option<Purpose> {
-    LAYOUT.is_in(values).then(|| Purpose::Slots {
-        capacity: values[CAPACITY as usize],
-        free: values[FREE as usize],
-    })
+    LAYOUT.is_in(values).then(|| Purpose::Slots { capacity: values[CAPACITY as usize], free: values[FREE as usize] })
 }
 
 /// The numbers, from 1, of a set that is slots which are in use, or not, each with the index of its semaphore.
@@ -94,11 +91,7 @@ impl Slots {
     ///
     /// # Errors
     /// It is no slots, or has no room for `capacity`; with another capacity it is given all the same.
-    pub fn find_or_make(
-        target: &Target,
-        capacity: u16,
-        creating: Creating,
-    ) -> Result<(Self, bool)> {
+    pub fn find_or_make(target: &Target, capacity: u16, creating: Creating) -> Result<(Self, bool)> {
         let numbers = usize::from(capacity.max(ROOM / 2)) * 2;
         let len = usize::from(FIRST) + numbers.min(room()?).max(capacity.into());
         let born = [(FREE, capacity.cast_signed()), (CAPACITY, capacity.cast_signed())];
@@ -144,9 +137,7 @@ impl Slots {
             } else {
                 let [lower, zero] = is_still;
                 let shrink = [Op::new(FREE, -1), lower, zero, Op::new(CAPACITY, now - 1)];
-                holding::take(self.set, deadline.patience, |patience| {
-                    self.set.operate(&shrink, patience)
-                })
+                holding::take(self.set, deadline.patience, |patience| self.set.operate(&shrink, patience))
             };
             match resized {
                 Ok(()) | Err(Errno::EAGAIN) => {}

@@ -54,9 +54,7 @@ pub fn notice(target: &Target, set: Set, units: u16, deadline: &Deadline) -> Not
 /// the last one.
 fn holders(set: Set, values: &[u16]) -> impl Iterator<Item = i32> {
     let places: Vec<u16> = match Purpose::of(values) {
-        Some(Purpose::Slots { .. }) => {
-            slots::numbers(values, true).map(|(_, index)| index).collect()
-        }
+        Some(Purpose::Slots { .. }) => slots::numbers(values, true).map(|(_, index)| index).collect(),
         Some(Purpose::Lock { exclusive: true, .. }) => vec![lock::WRITER],
         Some(Purpose::Lock { readers: 1.., .. }) => vec![lock::READERS],
         _ => Vec::new(),

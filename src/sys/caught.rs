@@ -19,8 +19,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::{
-    SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, SigmaskHow, Signal, raise,
-    sigaction, sigprocmask,
+    SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, SigmaskHow, Signal, raise, sigaction, sigprocmask,
 };
 use nix::sys::time::{TimeSpec, TimeVal, TimeValLike};
 
@@ -212,9 +211,7 @@ fn timer() -> Result<()> {
     let mut event = SigEvent::new(notify).sigevent();
     let mut timer: libc::timer_t = null_mut();
     // SAFETY: event and timer live through the call, which reads the one and writes the other.
-    let made = Errno::result(unsafe {
-        libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer)
-    });
+    let made = Errno::result(unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) });
     // It takes one of the signals that may be pending for the user (RLIMIT_SIGPENDING), and can be forbidden. The other one is
     // handed on by execve(2), but not by fork(2), and nobody who catches signals becomes a command.
     IS_PLAIN.store(made.is_err(), Ordering::SeqCst);
@@ -230,10 +227,7 @@ fn set_timer(first: Duration) -> Result<()> {
         };
         let spec = libc::itimerval { it_value: time(first), it_interval: time(TICK) };
         // SAFETY: the times live through the call; nothing is written back.
-        return Errno::result(unsafe {
-            libc::setitimer(libc::ITIMER_REAL, &raw const spec, null_mut())
-        })
-        .map(drop);
+        return Errno::result(unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const spec, null_mut()) }).map(drop);
     }
     let time = |duration| *TimeSpec::from(duration).as_ref();
     let spec = libc::itimerspec { it_value: time(first), it_interval: time(TICK) };
@@ -255,8 +249,7 @@ pub enum Wake {
 
 /// Waits until one of `fds` can be read, a caught signal comes, or the time is over, ppoll(2). None of these is missed.
 pub fn wait(fds: &[BorrowedFd], patience: Patience) -> Result<Wake> {
-    let mut polled: Vec<PollFd> =
-        fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+    let mut polled: Vec<PollFd> = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     let woken = loop {
         if any() {

@@ -11,8 +11,7 @@ use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::wait::waitpid;
 use nix::unistd::{
-    ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, getppid, pipe2, read,
-    setpgid, write,
+    ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, getppid, pipe2, read, setpgid, write,
 };
 
 use super::process::ended::Ended;
@@ -111,8 +110,7 @@ impl Reports {
     /// What it told.
     pub fn of_one(self, child: i32) -> std::result::Result<i32, Unstarted> {
         let told = self.gather(|_| Ok(()));
-        let Err(why) = told.and_then(|told| told.first().map_or(Ok(()), |(_, why)| Err(*why)))
-        else {
+        let Err(why) = told.and_then(|told| told.first().map_or(Ok(()), |(_, why)| Err(*why))) else {
             return Ok(child);
         };
         // Where its report cannot be read it may run.
@@ -151,10 +149,7 @@ impl Reports {
 ///
 /// # Errors
 /// It could not be started, or `become_it` failed; it has been reaped.
-pub fn start(
-    how: &Start,
-    become_it: impl FnOnce() -> Errno,
-) -> std::result::Result<i32, Unstarted> {
+pub fn start(how: &Start, become_it: impl FnOnce() -> Errno) -> std::result::Result<i32, Unstarted> {
     let reports = Reports::new()?;
     let child = begin(how, Group::New, Standard::default(), (&reports, 0), become_it)?;
     reports.of_one(child)
@@ -289,8 +284,7 @@ pub struct Usage {
 impl Usage {
     fn of(usage: &libc::rusage) -> Self {
         let time = |time: libc::timeval| {
-            Duration::new(time.tv_sec.cast_unsigned(), 0)
-                + Duration::from_micros(time.tv_usec.cast_unsigned())
+            Duration::new(time.tv_sec.cast_unsigned(), 0) + Duration::from_micros(time.tv_usec.cast_unsigned())
         };
         Self {
             user: time(usage.ru_utime),

@@ -33,8 +33,7 @@ pub fn find(name: &OsStr) -> Result<CString> {
     let dirs = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/bin:/usr/bin"));
     let mut denied = false;
     for dir in std::env::split_paths(&dirs) {
-        let path =
-            if dir.as_os_str().is_empty() { Path::new(".").join(name) } else { dir.join(name) };
+        let path = if dir.as_os_str().is_empty() { Path::new(".").join(name) } else { dir.join(name) };
         match executable(&path) {
             Ok(()) => return c_path(path.into_os_string().into_vec()),
             // A directory that may not be searched tells nothing of what is in it.
@@ -124,12 +123,8 @@ impl Image {
             added.iter().any(|(new, _)| name == Some(new.as_bytes()))
         };
         let inherited = environment().into_iter().filter(|entry| !is_replaced(entry)).map(Ok);
-        let new =
-            added.iter().map(|(name, value)| of_bytes(format!("{name}={value}").into_bytes()));
-        Ok(Self {
-            arguments: argv.collect::<Result<_>>()?,
-            environment: inherited.chain(new).collect::<Result<_>>()?,
-        })
+        let new = added.iter().map(|(name, value)| of_bytes(format!("{name}={value}").into_bytes()));
+        Ok(Self { arguments: argv.collect::<Result<_>>()?, environment: inherited.chain(new).collect::<Result<_>>()? })
     }
 }
 

@@ -195,8 +195,7 @@ impl Outlet {
         let fd = self.fd.as_raw_fd();
         let (at, len) = (bytes.as_ptr().cast(), bytes.len());
         // SAFETY: the bytes live through the call, which reads them.
-        Errno::result(unsafe { libc::send(fd, at, len, libc::MSG_DONTWAIT) })
-            .map(isize::cast_unsigned)
+        Errno::result(unsafe { libc::send(fd, at, len, libc::MSG_DONTWAIT) }).map(isize::cast_unsigned)
     }
 }
 

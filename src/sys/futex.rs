@@ -29,8 +29,7 @@ pub fn wait(word: &AtomicI32, value: i32, patience: Patience) -> Result<()> {
     let no_word = std::ptr::null::<u32>();
     let (command, any) = (libc::FUTEX_WAIT_BITSET, libc::FUTEX_BITSET_MATCH_ANY);
     // SAFETY: the word and the time live through the call, which reads both.
-    let answer =
-        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), command, value, end, no_word, any) };
+    let answer = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), command, value, end, no_word, any) };
     match Errno::result(answer) {
         // The word had another value; a signal.
         Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => Ok(()),
@@ -45,7 +44,6 @@ pub fn wait(word: &AtomicI32, value: i32, patience: Patience) -> Result<()> {
 /// `EFAULT`: the memory is gone.
 pub fn wake(word: &AtomicI32) -> Result<()> {
     // SAFETY: the word lives through the call, which only takes its address.
-    let answer =
-        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
+    let answer = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
     Errno::result(answer).map(drop)
 }

@@ -23,8 +23,7 @@ use nix::sys::prctl::{set_name, set_pdeathsig};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::sys::stat::Mode;
 use nix::unistd::{
-    ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, pipe2, read,
-    setsid, write,
+    ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, pipe2, read, setsid, write,
 };
 
 use super::child::end_with;
@@ -223,8 +222,7 @@ fn close_range(first: u32, last: u32) -> Result<()> {
             };
             // What is open is few, and what could be a thousand million.
             if let Ok(entries) = fs::read_dir("/proc/self/fd") {
-                let number =
-                    |entry: IoResult<DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+                let number = |entry: IoResult<DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
                 let open: Vec<u32> = entries.filter_map(number).collect();
                 open.into_iter().filter(|fd| (first..=last).contains(fd)).for_each(close);
                 return Ok(());

@@ -77,8 +77,9 @@ pub fn by(object: Object) -> IoResult<Users> {
                 let mappings = if elsewhere { 0 } else { mappings(pid, object)? };
                 Ok(User { pid, mappings, open: Vec::new() })
             }),
-            Object::File { device, inode } => mappings(pid, object)
-                .and_then(|mappings| Ok(User { pid, mappings, open: open(pid, device, inode)? })),
+            Object::File { device, inode } => {
+                mappings(pid, object).and_then(|mappings| Ok(User { pid, mappings, open: open(pid, device, inode)? }))
+            }
         };
         match user {
             Ok(user) if user.mappings > 0 || !user.open.is_empty() => users.seen.push(user),
@@ -125,14 +126,7 @@ pub fn index(devices: &[u64]) -> IoResult<Index> {
 }
 
 impl Index {
-    fn add(
-        &mut self,
-        pid: i32,
-        here: bool,
-        maps: &[u8],
-        fds: &[(i32, fs::Metadata)],
-        devices: &[u64],
-    ) {
+    fn add(&mut self, pid: i32, here: bool, maps: &[u8], fds: &[(i32, fs::Metadata)], devices: &[u64]) {
         for line in String::from_utf8_lossy(maps).lines() {
             let mut words = line.split_ascii_whitespace().skip(3);
             let (Some(on), Some(number)) = (words.next(), words.next()) else { continue };

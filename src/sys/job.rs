@@ -59,12 +59,7 @@ impl Job {
         let terminal = terminal::controlling();
         let group = getpgrp().as_raw();
         let in_front = terminal.as_ref().filter(|tty| terminal::is_ours(tty));
-        let how = Start {
-            mask,
-            dispositions,
-            parent_death: Some(Signal::KILL),
-            terminal: in_front.map(AsFd::as_fd),
-        };
+        let how = Start { mask, dispositions, parent_death: Some(Signal::KILL), terminal: in_front.map(AsFd::as_fd) };
         let started = start(&how);
         if let (Some(tty), Err(_)) = (in_front, started) {
             let _ = terminal::give(tty, group);
@@ -168,12 +163,7 @@ fn stops_but_for_init(by: Signal) -> Result<bool> {
     if getpid().as_raw() != 1 {
         return Ok(false);
     }
-    let how = Start {
-        mask: Set::ALL,
-        dispositions: &[],
-        parent_death: Some(Signal::KILL),
-        terminal: None,
-    };
+    let how = Start { mask: Set::ALL, dispositions: &[], parent_death: Some(Signal::KILL), terminal: None };
     let reports = Reports::new()?;
     let stop = || signals::stop(by, Patience::Forever).err().unwrap_or(Errno::EINTR);
     let child = child::begin(&how, Group::Same, Standard::default(), (&reports, 0), stop)?;

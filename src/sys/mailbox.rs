@@ -86,8 +86,7 @@ pub fn open_for(address: Address) -> Result<OwnedFd> {
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
     // Looked at before it is opened: opening can do things where it is no pipe.
     let is_it = |file: FileStat| {
-        let is_pipe =
-            SFlag::from_bits_truncate(file.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFIFO;
+        let is_pipe = SFlag::from_bits_truncate(file.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFIFO;
         if is_pipe && file.st_ino == address.inode { Ok(()) } else { Err(Errno::ESTALE) }
     };
     is_it(stat(&*path)?)?;
@@ -98,8 +97,7 @@ pub fn open_for(address: Address) -> Result<OwnedFd> {
         let path = format!("{dir}/{fd}");
         if stat(&*path).and_then(is_it).is_ok() {
             // The link's own bits are those by which it is open, proc_pid_fd(5).
-            ends |=
-                lstat(&*path).map_or(Mode::empty(), |link| Mode::from_bits_truncate(link.st_mode));
+            ends |= lstat(&*path).map_or(Mode::empty(), |link| Mode::from_bits_truncate(link.st_mode));
         }
     }
     if !ends.contains(Mode::S_IRUSR | Mode::S_IWUSR) {

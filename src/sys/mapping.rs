@@ -193,8 +193,7 @@ pub fn on_bus_error(line: String, status: u8) -> Result<()> {
     LINE_LEN.store(line.len(), Ordering::SeqCst);
     LINE.store(line.as_mut_ptr(), Ordering::SeqCst);
     STATUS.store(status.into(), Ordering::SeqCst);
-    let action =
-        SigAction::new(SigHandler::Handler(tell_and_end), SaFlags::empty(), SigSet::empty());
+    let action = SigAction::new(SigHandler::Handler(tell_and_end), SaFlags::empty(), SigSet::empty());
     // SAFETY: the handler calls write(2) and _exit(2) alone, on memory that is never freed.
     unsafe { sigaction(Signal::SIGBUS, &action) }?;
     // A blocked one would end the process without a word.

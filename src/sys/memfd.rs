@@ -37,9 +37,6 @@ pub fn create(name: &CStr, executable: bool) -> Result<OwnedFd> {
 pub fn seal(file: &OwnedFd) -> Result<()> {
     let mode = Mode::from_bits_truncate(fstat(file)?.st_mode);
     fchmod(file, mode & !Mode::S_IWUSR)?;
-    let seals = SealFlag::F_SEAL_WRITE
-        | SealFlag::F_SEAL_GROW
-        | SealFlag::F_SEAL_SHRINK
-        | SealFlag::F_SEAL_SEAL;
+    let seals = SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
     fcntl(file, FcntlArg::F_ADD_SEALS(seals)).map(drop)
 }

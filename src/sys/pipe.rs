@@ -54,12 +54,7 @@ pub fn splice(from: impl AsFd, to: impl AsFd, len: usize) -> Result<usize> {
 ///
 /// # Errors
 /// `EAGAIN`: the time is over.
-pub fn splice_in_time(
-    from: impl AsFd,
-    to: impl AsFd,
-    len: usize,
-    patience: Patience,
-) -> Result<Option<usize>> {
+pub fn splice_in_time(from: impl AsFd, to: impl AsFd, len: usize, patience: Patience) -> Result<Option<usize>> {
     let flags = SpliceFFlags::SPLICE_F_MOVE;
     interruptible(patience, || fcntl::splice(&from, None, &to, None, len, flags)).map_err(unspliced)
 }

@@ -51,8 +51,7 @@ pub fn pidfd(pid: i32) -> Result<OwnedFd> {
 pub fn descriptor(pid: i32, fd: i32) -> Result<OwnedFd> {
     let process = open(pid)?;
     // SAFETY: the call takes three plain integers.
-    let copy =
-        Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) })?;
+    let copy = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) })?;
     // SAFETY: the kernel just gave us this descriptor, and nothing else knows it. It fits: descriptors are ints.
     Ok(unsafe { OwnedFd::from_raw_fd(copy as c_int) })
 }
@@ -134,11 +133,7 @@ impl Blocked {
         // SEMOPM is 500 as kernels come; whoever raised it far is shown the first of the operations.
         let mut bytes = vec![0; count.min(4096) * size_of::<Op>()];
         let remote = RemoteIoVec { base: at, len: bytes.len() };
-        let read = process_vm_readv(
-            Pid::from_raw(self.thread),
-            &mut [IoSliceMut::new(&mut bytes)],
-            &[remote],
-        )?;
+        let read = process_vm_readv(Pid::from_raw(self.thread), &mut [IoSliceMut::new(&mut bytes)], &[remote])?;
         Ok(bytes[..read].as_chunks().0.iter().copied().map(Op::from_bytes).collect())
     }
 }
@@ -220,8 +215,7 @@ pub fn sight() -> Sight {
         return Sight::None;
     }
     // Whoever may trace every process sees them all the same.
-    let may_trace =
-        geteuid().is_root() && link("self/ns/user").to_str() == Some("user:[4026531837]");
+    let may_trace = geteuid().is_root() && link("self/ns/user").to_str() == Some("user:[4026531837]");
     match fs::read_to_string("/proc/self/mountinfo") {
         Err(_) => Sight::None,
         Ok(mounts) if hides(&mounts) && !may_trace => Sight::Own,
@@ -260,10 +254,8 @@ pub fn at_pipes(inodes: &[u64]) -> Vec<Waiting> {
             libc::SYS_write | libc::SYS_writev => Waiting::Writes,
             _ => return None,
         };
-        let link =
-            fs::read_link(format!("/proc/{}/fd/{}", blocked.thread, blocked.args[0])).ok()?;
-        let which =
-            inodes.iter().position(|inode| link.as_os_str() == &*format!("pipe:[{inode}]"))?;
+        let link = fs::read_link(format!("/proc/{}/fd/{}", blocked.thread, blocked.args[0])).ok()?;
+        let which = inodes.iter().position(|inode| link.as_os_str() == &*format!("pipe:[{inode}]"))?;
         Some(kind(which))
     };
     blocked().unwrap_or_default().iter().filter_map(at).collect()
@@ -283,9 +275,7 @@ pub fn is_told() -> bool {
 
 /// The entries of a directory of `/proc` that are numbers, in order.
 pub(super) fn numbers(dir: &str) -> IoResult<Vec<i32>> {
-    let number = |entry: IoResult<DirEntry>| {
-        entry.map(|entry| entry.file_name().to_str()?.parse().ok()).transpose()
-    };
+    let number = |entry: IoResult<DirEntry>| entry.map(|entry| entry.file_name().to_str()?.parse().ok()).transpose();
     let mut numbers = fs::read_dir(dir)?.filter_map(number).collect::<IoResult<Vec<i32>>>()?;
     numbers.sort_unstable();
     Ok(numbers)

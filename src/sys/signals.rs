@@ -62,11 +62,7 @@ impl Signal {
     /// The signal of this number, where there is one.
     #[must_use]
     pub const fn new(number: i32) -> Option<Self> {
-        if number >= 1 && number <= Self::MAX {
-            Some(Self(number.cast_unsigned() as u8))
-        } else {
-            None
-        }
+        if number >= 1 && number <= Self::MAX { Some(Self(number.cast_unsigned() as u8)) } else { None }
     }
 
     /// Its number.
@@ -163,13 +159,7 @@ fn change_mask(how: c_int, set: Set) -> Result<Set> {
     let mut old = 0_u64;
     // SAFETY: both sets live through the call, and their size is passed with them.
     Errno::result(unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigprocmask,
-            how,
-            &raw const set.0,
-            &raw mut old,
-            size_of::<u64>(),
-        )
+        libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const set.0, &raw mut old, size_of::<u64>())
     })?;
     Ok(Set(old))
 }
@@ -215,12 +205,7 @@ pub fn is_ignored(signal: Signal) -> Result<bool> {
 /// # Errors
 /// `ESRCH`: it was reaped, or leads no group. `EPERM`: it is somebody else's. `EAGAIN`: its user has as many signals pending
 /// as it may. `EINVAL`: the kernel is older than 6.9 and knows no groups here. `ENOSYS`: it is older than 5.1.
-pub fn send(
-    process: BorrowedFd,
-    signal: Option<Signal>,
-    value: Option<i32>,
-    group: bool,
-) -> Result<()> {
+pub fn send(process: BorrowedFd, signal: Option<Signal>, value: Option<i32>, group: bool) -> Result<()> {
     /// Of `<linux/pidfd.h>`.
     const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
     let number = signal.map_or(0, Signal::number);
@@ -228,9 +213,7 @@ pub fn send(
     let info = info.as_ref().map_or(null(), |info| &raw const *info);
     let flags = if group { PIDFD_SIGNAL_PROCESS_GROUP } else { 0 };
     // SAFETY: the siginfo, where there is one, lives through the call; the rest are plain integers.
-    let sent = unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), number, info, flags)
-    };
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), number, info, flags) };
     Errno::result(sent).map(drop)
 }
 
@@ -312,17 +295,14 @@ pub fn let_in(signal: Signal) -> Result<()> {
 /// Has a signal sent to this process when its parent ends, prctl(2). A set-uid program loses it.
 pub fn on_parents_death(signal: Signal) -> Result<()> {
     // SAFETY: the call takes plain integers.
-    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, c_long::from(signal.number())) })
-        .map(drop)
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, c_long::from(signal.number())) }).map(drop)
 }
 
 /// Whether this signal waits to be taken, rt_sigpending(2).
 pub fn is_pending(signal: Signal) -> Result<bool> {
     let mut set = 0_u64;
     // SAFETY: the set lives through the call, and its size is passed with it.
-    Errno::result(unsafe {
-        libc::syscall(libc::SYS_rt_sigpending, &raw mut set, size_of::<u64>())
-    })?;
+    Errno::result(unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut set, size_of::<u64>()) })?;
     Ok(Set(set).has(signal))
 }
 

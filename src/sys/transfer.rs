@@ -52,8 +52,7 @@ pub fn pull(from: BorrowedFd, to: BorrowedFd, at: u64, most: u64) -> Result<u64>
             sendfile(to, from, None, step)
         };
         // EPERM can be a seccomp filter's. If it is the file's, as of a sealed one, writing to it reports it, too.
-        let cannot =
-            |errno| matches!(errno, Errno::EINVAL | Errno::ENOSYS | Errno::EPERM | Errno::ESPIPE);
+        let cannot = |errno| matches!(errno, Errno::EINVAL | Errno::ENOSYS | Errno::EPERM | Errno::ESPIPE);
         let moved = match reading(from, by_splice) {
             Err(errno) if cannot(errno) => match reading(from, by_sendfile) {
                 Err(errno) if cannot(errno) => return pull_by_buffer(from, to, at, done, most),
@@ -69,13 +68,7 @@ pub fn pull(from: BorrowedFd, to: BorrowedFd, at: u64, most: u64) -> Result<u64>
     Ok(done)
 }
 
-fn pull_by_buffer(
-    from: BorrowedFd,
-    to: BorrowedFd,
-    at: u64,
-    mut done: u64,
-    most: u64,
-) -> Result<u64> {
+fn pull_by_buffer(from: BorrowedFd, to: BorrowedFd, at: u64, mut done: u64, most: u64) -> Result<u64> {
     let mut buffer = vec![0; BUFFER];
     while done < most {
         let step = usize::try_from(most - done).unwrap_or(usize::MAX).min(BUFFER);
@@ -178,8 +171,7 @@ pub fn left(from: BorrowedFd) -> Result<Option<u64>> {
             let left = stat.st_size - lseek(from, 0, Whence::SeekCur)?;
             let left = u64::try_from(left).ok().filter(|left| *left > 0);
             // A file of /sys says a page, whatever is in it; a file with holes takes as little room.
-            let is_true = stat.st_blocks > 0
-                || pread(from, &mut [0], stat.st_size - 1).is_ok_and(|came| came > 0);
+            let is_true = stat.st_blocks > 0 || pread(from, &mut [0], stat.st_size - 1).is_ok_and(|came| came > 0);
             Ok(left.filter(|_| is_true))
         }
         S_IFBLK => {

@@ -39,8 +39,7 @@ impl Database {
     #[must_use]
     pub fn names(self, ids: &[u32]) -> HashMap<u32, String> {
         let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
-        let new: Vec<u32> =
-            ids.iter().copied().filter(|id| !asked.contains_key(&(self, *id))).collect();
+        let new: Vec<u32> = ids.iter().copied().filter(|id| !asked.contains_key(&(self, *id))).collect();
         if !new.is_empty() {
             let found = self.ask(&new);
             asked.extend(new.into_iter().map(|id| ((self, id), found.get(&id).cloned())));
@@ -50,10 +49,8 @@ impl Database {
     }
 
     fn ask(self, ids: &[u32]) -> HashMap<u32, String> {
-        let mut found: HashMap<u32, String> = entries(&self.file())
-            .filter(|(_, id)| ids.contains(id))
-            .map(|(name, id)| (id, name.to_owned()))
-            .collect();
+        let mut found: HashMap<u32, String> =
+            entries(&self.file()).filter(|(_, id)| ids.contains(id)).map(|(name, id)| (id, name.to_owned())).collect();
         let missing = ids.iter().filter(|id| !found.contains_key(id));
         let missing: Vec<String> = missing.map(u32::to_string).collect();
         if !missing.is_empty() {

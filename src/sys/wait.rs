@@ -72,8 +72,7 @@ impl Patience {
 /// Waits until one of `fds` can be read or is at its end, ppoll(2): its place in the list, or `None`
 /// when the time is over. Of several the first counts.
 pub fn ready(fds: &[BorrowedFd], patience: Patience) -> Result<Option<usize>> {
-    let mut polled: Vec<PollFd> =
-        fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+    let mut polled: Vec<PollFd> = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
     loop {
         match ppoll(&mut polled, patience.left().map(TimeSpec::from), None) {
             Ok(_) => return Ok(polled.iter().position(|fd| fd.any() == Some(true))),
@@ -107,8 +106,7 @@ pub fn any(fds: &[(BorrowedFd, Want)], patience: Patience) -> Result<Vec<bool>> 
         Want::Room => PollFlags::POLLOUT,
         Want::Leaving => PollFlags::empty(),
     };
-    let mut polled: Vec<PollFd> =
-        fds.iter().map(|(fd, want)| PollFd::new(*fd, flags(*want))).collect();
+    let mut polled: Vec<PollFd> = fds.iter().map(|(fd, want)| PollFd::new(*fd, flags(*want))).collect();
     loop {
         match ppoll(&mut polled, patience.left().map(TimeSpec::from), None) {
             Ok(_) => return Ok(polled.iter().map(|fd| fd.any() == Some(true)).collect()),
@@ -147,10 +145,7 @@ pub fn room(fd: BorrowedFd, patience: Patience) -> Result<Option<()>> {
 ///
 /// # Errors
 /// `EAGAIN`: the time is over. Else those of `act`.
-pub fn interruptible<T>(
-    patience: Patience,
-    mut act: impl FnMut() -> Result<T>,
-) -> Result<Option<T>> {
+pub fn interruptible<T>(patience: Patience, mut act: impl FnMut() -> Result<T>) -> Result<Option<T>> {
     if patience != Patience::Never {
         caught::alarm(patience)?;
     }

@@ -63,8 +63,7 @@ fn open_path(path: &OsStr, before: Before, patience: Patience) -> Result<OwnedFd
         Before::Goes => (OFlag::O_TRUNC, OFlag::empty()),
         Before::Stays => (OFlag::O_APPEND, OFlag::O_APPEND),
     };
-    let flags =
-        OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | place | wait;
+    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | place | wait;
     loop {
         let mode = Mode::from_bits_truncate(0o666);
         // Another user's FIFO in a sticky directory may not be opened with O_CREAT. Nor may another user's file, which stays so.

@@ -43,12 +43,7 @@ impl Drop for Scratch {
 /// Two rows for a verb: the worst step between sizes, as its cost over what it should have cost, and the memory.
 ///
 /// `run` does the work of one size, checks it, and gives the time and the greatest memory of the box's processes in KiB.
-fn grows(
-    table: &mut Table,
-    task: &str,
-    sizes: &[u64],
-    mut run: impl FnMut(u64) -> (Duration, u64),
-) {
+fn grows(table: &mut Table, task: &str, sizes: &[u64], mut run: impl FnMut(u64) -> (Duration, u64)) {
     let task = format!("growth: {task}, {} to {}", sizes[0], sizes[sizes.len() - 1]);
     if !table.wants(&task) {
         return;

@@ -46,8 +46,7 @@ pub fn tasks(table: &mut Table) {
     if !table.wants("ipcs") && !table.wants("ipcrm") {
         return;
     }
-    let (Some(_), Some(_), Some(make)) = (find("ipcs"), find("ipcrm"), compiled("objects.c"))
-    else {
+    let (Some(_), Some(_), Some(make)) = (find("ipcs"), find("ipcrm"), compiled("objects.c")) else {
         return table.missing(many, "ipcs, ipcrm or cc");
     };
     if unshare(CloneFlags::CLONE_NEWIPC).is_err() {
@@ -82,9 +81,7 @@ fn listing(table: &mut Table, many: &str) {
         text.lines().filter_map(id).map(str::to_owned).collect()
     };
     let from_table = ids(&whole, |line| line.strip_prefix("0x")?.split_whitespace().nth(1));
-    let from_json = ids(&printed(BINARY, "ipcs-lite --json"), |line| {
-        line.split_once("\"id\":")?.1.split(',').next()
-    });
+    let from_json = ids(&printed(BINARY, "ipcs-lite --json"), |line| line.split_once("\"id\":")?.1.split(',').next());
     assert_eq!(from_table, from_json);
 
     let theirs = || calls(1, command("ipcs", ""));

@@ -139,8 +139,7 @@ fn signal(table: &mut Table, bare: &dyn Fn(&str) -> Command) {
     }
     let count = COUNT + 1;
     let wait = format!("signal wait RTMIN -c {count} --columns value --ready /dev/stdout");
-    let (mut wait, mut lines) =
-        (Printer::start(ours(&wait)), Printer::start(bare(&format!("lines {count}"))));
+    let (mut wait, mut lines) = (Printer::start(ours(&wait)), Printer::start(bare(&format!("lines {count}"))));
     let (pid, other) = (wait.line(), lines.line());
     let pairs = pairs(
         |n| wait.after(ours(&format!("signal send RTMIN {pid} --value {n}")), &n.to_string()),

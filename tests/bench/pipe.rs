@@ -20,15 +20,13 @@ pub fn tasks(table: &mut Table) {
     };
     let (flow, splice) = (flow.display(), splice.display());
     let through = |program: &str| {
-        let line =
-            format!("set -o pipefail; {flow} write {AMOUNT} | {program} | {flow} read {AMOUNT}");
+        let line = format!("set -o pipefail; {flow} write {AMOUNT} | {program} | {flow} read {AMOUNT}");
         shell("bash", &line)
     };
     let meter = format!("{BINARY} pipe meter");
-    for (task, program, line, goal) in [
-        ("pipe meter, pv -q", "pv", "pv -q", 5.0),
-        ("pipe meter, mbuffer", "mbuffer", "mbuffer -q", 3.0),
-    ] {
+    for (task, program, line, goal) in
+        [("pipe meter, pv -q", "pv", "pv -q", 5.0), ("pipe meter, mbuffer", "mbuffer", "mbuffer -q", 3.0)]
+    {
         match find(program) {
             Some(_) => {
                 table.compare(task, Goal::Speed(goal), 7, || through(&meter), || through(line));
@@ -41,9 +39,8 @@ pub fn tasks(table: &mut Table) {
     table.compare(task, Goal::Speed(0.9), 15, || through(&meter), || through(&splice));
 
     let reader = format!("{flow} read {AMOUNT}");
-    let tee = format!(
-        "set -o pipefail; {flow} write {AMOUNT} | {BINARY} pipe tee --shell 'exec {reader}' 'exec {reader}'"
-    );
+    let tee =
+        format!("set -o pipefail; {flow} write {AMOUNT} | {BINARY} pipe tee --shell 'exec {reader}' 'exec {reader}'");
     let tee = || shell("bash", &tee);
     let theirs = format!("{flow} write {AMOUNT} | tee >({reader}) | {reader}");
     let task = "pipe tee, coreutils tee >( )";

@@ -37,13 +37,7 @@ pub fn tasks(table: &mut Table) {
     match find("flock") {
         Some(_) => {
             let flock = || command("flock", &format!("{lock} /bin/true"));
-            table.compare(
-                "sem run, flock",
-                Goal::Time(0.75),
-                31,
-                || calls(40, run()),
-                || calls(40, flock()),
-            );
+            table.compare("sem run, flock", Goal::Time(0.75), 31, || calls(40, run()), || calls(40, flock()));
         }
         None => table.missing("sem run, flock", "flock"),
     }

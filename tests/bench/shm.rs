@@ -106,8 +106,7 @@ pub fn tasks(table: &mut Table) {
     let id = String::from_utf8(made.stdout).expect("an id").trim().to_owned();
     let dir = Path::new("/dev/shm");
     let file = |name: &str| dir.join(format!("bench-{}-{name}", std::process::id()));
-    let payload =
-        Payload { id: id.clone(), from: file("from"), other: file("other"), to: file("to") };
+    let payload = Payload { id: id.clone(), from: file("from"), other: file("other"), to: file("to") };
     let words = (0..LEN as u64 / 8).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let bytes: Vec<u8> = words.flat_map(u64::to_le_bytes).collect();
     for path in [&payload.from, &payload.to] {
@@ -123,13 +122,7 @@ pub fn tasks(table: &mut Table) {
         command
     };
     let goal = Goal::Speed(0.9);
-    table.compare(
-        TASKS[0],
-        goal,
-        7,
-        || payload.write(shm(&["write", &id]), from),
-        || payload.write(c("write"), other),
-    );
+    table.compare(TASKS[0], goal, 7, || payload.write(shm(&["write", &id]), from), || payload.write(c("write"), other));
     table.compare(
         TASKS[1],
         goal,
@@ -137,13 +130,7 @@ pub fn tasks(table: &mut Table) {
         || payload.write_pipe(shm(&["write", &id]), from),
         || payload.write_pipe(c("write"), other),
     );
-    table.compare(
-        TASKS[2],
-        goal,
-        7,
-        || payload.read(shm(&["read", &id]), other),
-        || payload.read(c("read"), other),
-    );
+    table.compare(TASKS[2], goal, 7, || payload.read(shm(&["read", &id]), other), || payload.read(c("read"), other));
     table.compare(TASKS[3], goal, 7, || read_pipe(shm(&["read", &id])), || read_pipe(c("read")));
     calls(1, shm(&["rm", &id]));
     for path in [&payload.from, &payload.other, &payload.to] {

@@ -71,8 +71,7 @@ fn latency(count: i32) -> Duration {
     let mut times = Vec::new();
     for value in 0..count {
         let start = Instant::now();
-        let mut send =
-            signal(&format!("send RTMIN {pid} --value {value}")).spawn().expect("it starts");
+        let mut send = signal(&format!("send RTMIN {pid} --value {value}")).spawn().expect("it starts");
         let line = lines.next().expect("a value").expect("a line");
         times.push(start.elapsed());
         assert_eq!(line, value.to_string());

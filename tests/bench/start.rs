@@ -101,10 +101,9 @@ fn compared(table: &mut Table, counted: &[(String, [Option<u64>; 2])]) -> bool {
     let difference = bytes.cast_signed() - figure("bytes", 0).unwrap_or(0).cast_signed();
     println!("guard: the binary has {bytes} bytes, {difference:+} against the recorded size");
     table.bound("guard: bytes of the binary", bytes as f64, BYTES as f64);
-    for (column, kind, tool, most) in [
-        (0, "instructions", "valgrind", INSTRUCTIONS),
-        (1, "system calls", "strace that may trace", SYSTEM_CALLS),
-    ] {
+    for (column, kind, tool, most) in
+        [(0, "instructions", "valgrind", INSTRUCTIONS), (1, "system calls", "strace that may trace", SYSTEM_CALLS)]
+    {
         for (verb, counts) in counted {
             let task = format!("guard: {kind}: {verb}");
             let Some(count) = counts[column] else {
@@ -116,11 +115,7 @@ fn compared(table: &mut Table, counted: &[(String, [Option<u64>; 2])]) -> bool {
             table.count(&task, Goal::Time(ROOM), count, kept);
             holds &= count as f64 <= kept as f64 * ROOM && count <= most;
             if (column, verb.as_str()) == (0, "sem post") {
-                table.bound(
-                    "guard: instructions: sem post",
-                    count as f64,
-                    POST_INSTRUCTIONS as f64,
-                );
+                table.bound("guard: instructions: sem post", count as f64, POST_INSTRUCTIONS as f64);
                 holds &= count <= POST_INSTRUCTIONS;
             }
         }

@@ -57,8 +57,7 @@ pub struct Table {
 impl Table {
     /// A table of the tasks that have `filter` in their name.
     pub fn new(filter: Option<String>) -> Self {
-        let (task, ours, peer, ratio, spread, goal) =
-            ("task", "ours", "peer", "ratio", "spread", "goal");
+        let (task, ours, peer, ratio, spread, goal) = ("task", "ours", "peer", "ratio", "spread", "goal");
         println!("{task:54} {ours:>10} {peer:>10} {ratio:>7} {spread:>15} {goal:>11}");
         Self { filter, behind: Vec::new() }
     }
@@ -119,14 +118,7 @@ impl Table {
     }
 
     /// How a cost grows from the smallest work to the largest: the worst step, as a part of what it was to cost in proportion.
-    pub fn step(
-        &mut self,
-        task: &str,
-        goal: Goal,
-        largest: Duration,
-        smallest: Duration,
-        worst: f64,
-    ) {
+    pub fn step(&mut self, task: &str, goal: Goal, largest: Duration, smallest: Duration, worst: f64) {
         self.row(task, goal, &show(largest), &show(smallest), [worst; 3]);
     }
 
@@ -151,9 +143,7 @@ impl Table {
         let verdict = goal.verdict(spread);
         let spread = if low < high { format!("{low:.3}..{high:.3}") } else { String::new() };
         let goal = goal.text();
-        println!(
-            "{task:54} {ours:>10} {peer:>10} {middle:>7.3} {spread:>15} {goal:>11}  {verdict}"
-        );
+        println!("{task:54} {ours:>10} {peer:>10} {middle:>7.3} {spread:>15} {goal:>11}  {verdict}");
         if verdict == BEHIND {
             self.behind.push(task.to_owned());
         }

@@ -42,8 +42,7 @@ fn what_a_stranger_made_first_is_not_used() {
         let world = World::new();
         world.stranger();
         world.call(theirs).user(stranger).ok();
-        let status =
-            if ours.starts_with("sem run") || ours.starts_with("sem lock") { 125 } else { 5 };
+        let status = if ours.starts_with("sem run") || ours.starts_with("sem lock") { 125 } else { 5 };
         let ours = ours.replace("PID", &std::process::id().to_string());
         world.call(&ours).fails(status, "belongs to uid 54321");
         assert!(!world.dir().join("DONE").exists(), "{ours}");

@@ -181,16 +181,11 @@ fn a_fifo_that_is_swapped_is_not_mistaken() {
         let file = Victim::new(dir("file"));
         symlink(&victim.0, dir("link")).unwrap();
         let swapping = Swapping::start(&dir("f"), &dir(evil));
-        for call in [
-            "fifo write f evil -n",
-            "fifo read f -n -c 1",
-            "fifo read f -n --create",
-            "fifo create f",
-            "fifo stat f",
-        ]
-        .iter()
-        .cycle()
-        .take(100)
+        for call in
+            ["fifo write f evil -n", "fifo read f -n -c 1", "fifo read f -n --create", "fifo create f", "fifo stat f"]
+                .iter()
+                .cycle()
+                .take(100)
         {
             let output = world.call(call).output();
             assert!(!String::from_utf8_lossy(&output.stdout).contains(TEXT), "{call}");

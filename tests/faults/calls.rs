@@ -31,8 +31,7 @@ const OPEN: &[Errno] = &[
     ETXTBSY,
 ];
 const STAT: &[Errno] = &[EACCES, EBADF, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR];
-const ACCESS: &[Errno] =
-    &[EACCES, EBADF, EINVAL, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EPERM, EROFS];
+const ACCESS: &[Errno] = &[EACCES, EBADF, EINVAL, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EPERM, EROFS];
 const READ: &[Errno] = &[EAGAIN, EBADF, EINTR, EINVAL, EIO, EISDIR];
 const WRITE: &[Errno] = &[EAGAIN, EBADF, EDQUOT, EFBIG, EINTR, EINVAL, EIO, ENOSPC, EPERM, EPIPE];
 const POLL: &[Errno] = &[EINTR, EINVAL, ENOMEM];
@@ -41,10 +40,8 @@ const FORK: &[Errno] = &[EAGAIN, ENOMEM, ENOSYS];
 const MAP: &[Errno] = &[EACCES, EAGAIN, EBADF, EINVAL, ENFILE, ENODEV, ENOMEM, EOVERFLOW, EPERM];
 const DUP: &[Errno] = &[EBADF, EBUSY, EINTR, EINVAL, EMFILE];
 const PIPE: &[Errno] = &[EINVAL, EMFILE, ENFILE];
-const UNLINK: &[Errno] =
-    &[EACCES, EBUSY, EIO, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EPERM, EROFS];
-const CHANGE: &[Errno] =
-    &[EACCES, EBADF, EINVAL, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EPERM, EROFS];
+const UNLINK: &[Errno] = &[EACCES, EBUSY, EIO, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EPERM, EROFS];
+const CHANGE: &[Errno] = &[EACCES, EBADF, EINVAL, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EPERM, EROFS];
 
 /// What makes a file: mknod(2), mkdir(2).
 const MAKE: &[Errno] = &[
@@ -94,11 +91,7 @@ pub const CALLS: &[Call] = &[
     (libc::SYS_openat, "openat", OPEN),
     (libc::SYS_read, "read", READ),
     (libc::SYS_write, "write", WRITE),
-    (
-        libc::SYS_pread64,
-        "pread64",
-        &[EAGAIN, EBADF, EINTR, EINVAL, EIO, EISDIR, ENXIO, EOVERFLOW, ESPIPE],
-    ),
+    (libc::SYS_pread64, "pread64", &[EAGAIN, EBADF, EINTR, EINVAL, EIO, EISDIR, ENXIO, EOVERFLOW, ESPIPE]),
     (
         libc::SYS_pwrite64,
         "pwrite64",
@@ -113,16 +106,8 @@ pub const CALLS: &[Call] = &[
     (libc::SYS_fstat, "fstat", STAT),
     (libc::SYS_fgetxattr, "fgetxattr", STAT),
     (libc::SYS_newfstatat, "newfstatat", STAT),
-    (
-        libc::SYS_statx,
-        "statx",
-        &[EACCES, EBADF, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOSYS, ENOTDIR],
-    ),
-    (
-        libc::SYS_name_to_handle_at,
-        "name_to_handle_at",
-        &[EBADF, EINVAL, ENOSYS, ENOTDIR, EOPNOTSUPP, EOVERFLOW, EPERM],
-    ),
+    (libc::SYS_statx, "statx", &[EACCES, EBADF, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOSYS, ENOTDIR]),
+    (libc::SYS_name_to_handle_at, "name_to_handle_at", &[EBADF, EINVAL, ENOSYS, ENOTDIR, EOPNOTSUPP, EOVERFLOW, EPERM]),
     (
         libc::SYS_statfs,
         "statfs",
@@ -134,16 +119,8 @@ pub const CALLS: &[Call] = &[
     (libc::SYS_faccessat, "faccessat", ACCESS),
     (libc::SYS_faccessat2, "faccessat2", ACCESS),
     #[cfg(target_arch = "x86_64")]
-    (
-        libc::SYS_readlink,
-        "readlink",
-        &[EACCES, EINVAL, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR],
-    ),
-    (
-        libc::SYS_readlinkat,
-        "readlinkat",
-        &[EACCES, EBADF, EINVAL, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR],
-    ),
+    (libc::SYS_readlink, "readlink", &[EACCES, EINVAL, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR]),
+    (libc::SYS_readlinkat, "readlinkat", &[EACCES, EBADF, EINVAL, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR]),
     (libc::SYS_lseek, "lseek", &[EBADF, EINVAL, ENXIO, EOVERFLOW, ESPIPE]),
     (libc::SYS_getdents64, "getdents64", &[EBADF, EINVAL, ENOENT, ENOTDIR]),
     (libc::SYS_chdir, "chdir", &[EACCES, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR]),
@@ -153,18 +130,11 @@ pub const CALLS: &[Call] = &[
     (libc::SYS_fcntl, "fcntl", &[EBUSY, EINVAL, EMFILE, EPERM]),
     (libc::SYS_flock, "flock", &[EAGAIN, EBADF, EINTR, EINVAL, ENOLCK]),
     (libc::SYS_fsync, "fsync", &[EBADF, EDQUOT, EINTR, EINVAL, EIO, ENOSPC, EROFS]),
-    (
-        libc::SYS_ftruncate,
-        "ftruncate",
-        &[EACCES, EBADF, EFBIG, EINTR, EINVAL, EIO, EPERM, EROFS, ETXTBSY],
-    ),
+    (libc::SYS_ftruncate, "ftruncate", &[EACCES, EBADF, EFBIG, EINTR, EINVAL, EIO, EPERM, EROFS, ETXTBSY]),
     (
         libc::SYS_fallocate,
         "fallocate",
-        &[
-            EBADF, EFBIG, EINTR, EINVAL, EIO, ENODEV, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM, ESPIPE,
-            ETXTBSY,
-        ],
+        &[EBADF, EFBIG, EINTR, EINVAL, EIO, ENODEV, ENOSPC, ENOSYS, EOPNOTSUPP, EPERM, ESPIPE, ETXTBSY],
     ),
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_chmod, "chmod", CHANGE),
@@ -197,18 +167,11 @@ pub const CALLS: &[Call] = &[
     // EAGAIN is an answer: a reader that is told that there is nothing waits for more.
     (libc::SYS_tee, "tee", &[EBADF, EINTR, EINVAL, ENOMEM, EPIPE]),
     (libc::SYS_vmsplice, "vmsplice", MOVE),
-    (
-        libc::SYS_sendfile,
-        "sendfile",
-        &[EAGAIN, EBADF, EINVAL, EIO, ENOMEM, EOVERFLOW, ESPIPE, EPIPE],
-    ),
+    (libc::SYS_sendfile, "sendfile", &[EAGAIN, EBADF, EINVAL, EIO, ENOMEM, EOVERFLOW, ESPIPE, EPIPE]),
     (
         libc::SYS_copy_file_range,
         "copy_file_range",
-        &[
-            EBADF, EFBIG, EINVAL, EIO, EISDIR, ENOMEM, ENOSPC, EOPNOTSUPP, EOVERFLOW, EPERM,
-            ETXTBSY, EXDEV,
-        ],
+        &[EBADF, EFBIG, EINVAL, EIO, EISDIR, ENOMEM, ENOSPC, EOPNOTSUPP, EOVERFLOW, EPERM, ETXTBSY, EXDEV],
     ),
     (libc::SYS_mmap, "mmap", MAP),
     (libc::SYS_mremap, "mremap", &[EAGAIN, EINVAL, ENOMEM]),
@@ -223,20 +186,12 @@ pub const CALLS: &[Call] = &[
     (libc::SYS_semget, "semget", &[EACCES, EEXIST, EINVAL, ENOENT, ENOMEM, ENOSPC, ENOSYS]),
     (libc::SYS_semctl, "semctl", &[EACCES, EIDRM, EINVAL, EPERM, ERANGE]),
     (libc::SYS_semop, "semop", &[E2BIG, EACCES, EFBIG, EIDRM, EINTR, EINVAL, ENOMEM, ERANGE]),
-    (
-        libc::SYS_semtimedop,
-        "semtimedop",
-        &[E2BIG, EACCES, EFBIG, EIDRM, EINTR, EINVAL, ENOMEM, ERANGE],
-    ),
+    (libc::SYS_semtimedop, "semtimedop", &[E2BIG, EACCES, EFBIG, EIDRM, EINTR, EINVAL, ENOMEM, ERANGE]),
     (libc::SYS_msgget, "msgget", &[EACCES, EEXIST, ENOENT, ENOMEM, ENOSPC, ENOSYS]),
     (libc::SYS_msgctl, "msgctl", &[EACCES, EIDRM, EINVAL, EPERM]),
     (libc::SYS_msgsnd, "msgsnd", &[EACCES, EAGAIN, EIDRM, EINTR, EINVAL, ENOMEM]),
     (libc::SYS_msgrcv, "msgrcv", &[E2BIG, EACCES, EAGAIN, EIDRM, EINTR, EINVAL, ENOMSG, ENOSYS]),
-    (
-        libc::SYS_shmget,
-        "shmget",
-        &[EACCES, EEXIST, EINVAL, ENFILE, ENOENT, ENOMEM, ENOSPC, EPERM, ENOSYS],
-    ),
+    (libc::SYS_shmget, "shmget", &[EACCES, EEXIST, EINVAL, ENFILE, ENOENT, ENOMEM, ENOSPC, EPERM, ENOSYS]),
     (libc::SYS_shmctl, "shmctl", &[EACCES, EIDRM, EINVAL, ENOMEM, EOVERFLOW, EPERM]),
     (libc::SYS_shmat, "shmat", &[EACCES, EIDRM, EINVAL, ENOMEM]),
     (libc::SYS_shmdt, "shmdt", &[EINVAL]),
@@ -247,11 +202,7 @@ pub const CALLS: &[Call] = &[
     ),
     (libc::SYS_mq_unlink, "mq_unlink", &[EACCES, ENAMETOOLONG, ENOENT]),
     (libc::SYS_mq_timedsend, "mq_timedsend", &[EAGAIN, EBADF, EINTR, EINVAL, EMSGSIZE, ETIMEDOUT]),
-    (
-        libc::SYS_mq_timedreceive,
-        "mq_timedreceive",
-        &[EAGAIN, EBADF, EINTR, EINVAL, EMSGSIZE, ETIMEDOUT],
-    ),
+    (libc::SYS_mq_timedreceive, "mq_timedreceive", &[EAGAIN, EBADF, EINTR, EINVAL, EMSGSIZE, ETIMEDOUT]),
     (libc::SYS_mq_getsetattr, "mq_getsetattr", &[EBADF, EINVAL]),
     (libc::SYS_futex, "futex", &[EAGAIN, EINTR, EINVAL, ETIMEDOUT]),
     (libc::SYS_rt_sigaction, "rt_sigaction", &[EINVAL]),
@@ -286,11 +237,7 @@ pub const CALLS: &[Call] = &[
         &[EACCES, EBADF, EINVAL, ENAMETOOLONG, ENOENT, ENOMEM, ENOSPC, ENOTDIR],
     ),
     (libc::SYS_epoll_create1, "epoll_create1", &[EINVAL, EMFILE, ENFILE, ENOMEM]),
-    (
-        libc::SYS_epoll_ctl,
-        "epoll_ctl",
-        &[EBADF, EEXIST, EINVAL, ELOOP, ENOENT, ENOMEM, ENOSPC, EPERM],
-    ),
+    (libc::SYS_epoll_ctl, "epoll_ctl", &[EBADF, EEXIST, EINVAL, ELOOP, ENOENT, ENOMEM, ENOSPC, EPERM]),
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_epoll_wait, "epoll_wait", &[EBADF, EINTR, EINVAL]),
     (libc::SYS_epoll_pwait, "epoll_pwait", &[EBADF, EINTR, EINVAL]),

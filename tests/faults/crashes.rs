@@ -156,16 +156,8 @@ fn a_killed_process_leaves_everything_usable() {
                     total.fetch_add(1, Ordering::Relaxed);
                     missed.fetch_add(usize::from(report.did.is_none()), Ordering::Relaxed);
                     let is_clean = report.left == 0 || crash.line.leaves;
-                    if !is_clean
-                        || report.status < 0
-                        || report.after.0 != 0
-                        || !(crash.holds)(&report)
-                    {
-                        let case = format!(
-                            "{}: {}: {request:?}: {report:?}\n",
-                            crash.line.words,
-                            name(call)
-                        );
+                    if !is_clean || report.status < 0 || report.after.0 != 0 || !(crash.holds)(&report) {
+                        let case = format!("{}: {}: {request:?}: {report:?}\n", crash.line.words, name(call));
                         wrong.lock().unwrap().push_str(&case);
                     }
                 }
@@ -173,8 +165,7 @@ fn a_killed_process_leaves_everything_usable() {
             }
         },
     );
-    let (total, missed, wrong) =
-        (total.into_inner(), missed.into_inner(), wrong.into_inner().unwrap());
+    let (total, missed, wrong) = (total.into_inner(), missed.into_inner(), wrong.into_inner().unwrap());
     say(&format!("crashes: {total} kills, {missed} came too late"));
     assert!(wrong.is_empty(), "{wrong}");
     assert!(missed <= total / 10, "{missed} of {total} calls did not come again");

@@ -67,9 +67,7 @@ impl Line {
 
     /// Whether it shows what it finds: what /proc does not tell is shown as unknown, and who is not in /etc/passwd by number.
     pub fn is_look(&self) -> bool {
-        self.verb().ends_with(" stat")
-            || self.verb() == "ipcs-lite"
-            || self.words.contains("--dry-run")
+        self.verb().ends_with(" stat") || self.verb() == "ipcs-lite" || self.words.contains("--dry-run")
     }
 
     /// Whether its processes tell each other a few bytes through a pipe, which gives them whole (pipe(7)).
@@ -112,8 +110,7 @@ const SLEEPER: &str = "sleep 60 & echo $! >../pid; until grep -qsx sleep /proc/$
 
 pub const LINES: &[Line] = &[
     line("sem run s --slots 2 -- echo in", "").next("ipcbox sem run s --slots 2 -n -- echo next"),
-    line("sem run s -- false", "ipcbox sem create s --slots 2")
-        .next("ipcbox sem run s -n -- echo next"),
+    line("sem run s -- false", "ipcbox sem create s --slots 2").next("ipcbox sem run s -n -- echo next"),
     line("sem run s --slots 3 --resize -- echo in", "ipcbox sem create s --slots 2")
         .next("ipcbox sem run s -n -- echo next"),
     line("sem lock l -- echo in", "").next("ipcbox sem lock l -n -- echo next"),
@@ -139,10 +136,7 @@ pub const LINES: &[Line] = &[
     line("sem set a 7 8", "ipcbox sem create a --value 5,6"),
     line("sem set a -m 0640", "ipcbox sem create a --value 5,6"),
     line("sem set /p -m 0640", "ipcbox sem create /p --value 5"),
-    line(
-        "sem stat",
-        "ipcbox sem create a --value 5,6; ipcbox sem create s --slots 2; ipcbox sem create /p",
-    ),
+    line("sem stat", "ipcbox sem create a --value 5,6; ipcbox sem create s --slots 2; ipcbox sem create /p"),
     line("sem stat s --json", "ipcbox sem create s --slots 2"),
     line(
         "sem stat s --holders",
@@ -185,8 +179,7 @@ pub const LINES: &[Line] = &[
     line("shm write m new --lock l", SEGMENT).next("ipcbox shm read m --lock l -n >/dev/null"),
     line("shm write /m new --lock l", OBJECT).next("ipcbox shm read /m --lock l -n >/dev/null"),
     line("shm write /m new --replace", OBJECT),
-    line("shm write /m new --replace --lock l", OBJECT)
-        .next("ipcbox shm read /m --lock l -n >/dev/null"),
+    line("shm write /m new --replace --lock l", OBJECT).next("ipcbox shm read /m --lock l -n >/dev/null"),
     line("shm write /m --create <../lines", ""),
     line("shm write /m <../lines", "ipcbox shm create /m --size 64"),
     line("shm read m", SEGMENT),
@@ -248,10 +241,7 @@ pub const LINES: &[Line] = &[
     line("pipe stat 1", ""),
     line("pipe resize 100000 1 -- echo in", ""),
     line("ipcs-lite", "ipcbox sem create a; ipcbox msgq create q; ipcbox shm create m --size 10"),
-    line(
-        "ipcs-lite --json --posix",
-        "ipcbox sem create a; ipcbox sem create /p; ipcbox shm create /m --size 10",
-    ),
+    line("ipcs-lite --json --posix", "ipcbox sem create a; ipcbox sem create /p; ipcbox shm create /m --size 10"),
     line("ipcs-lite -l", ""),
     line("ipcs-lite -u", "ipcbox sem create a"),
     line("ipcs-lite --leaks -- sh -c 'ipcbox sem create a >/dev/null'", ""),

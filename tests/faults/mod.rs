@@ -56,8 +56,7 @@ fn cases(line: &Line, usual: &Usual) -> Vec<(Request, Disturbed)> {
         let known = CALLS.iter().find(|known| known.0 == *call);
         assert!(known.is_some() || SURE.contains(call), "{}: call {call} is unknown", line.words);
         let nth = seen.entry((*process, *call)).or_default();
-        let request =
-            |what, number| Request { what, process: *process, call: *call, nth: *nth, number };
+        let request = |what, number| Request { what, process: *process, call: *call, nth: *nth, number };
         for errno in known.map_or(&[][..], |known| known.2) {
             cases.push((request("fail", *errno as i32), Disturbed::Fails(*errno)));
         }
@@ -129,8 +128,7 @@ fn a_system_call_that_fails_is_told_and_nothing_is_left_behind() {
                 let outcome = outcome.unwrap_or_else(|what| {
                     let (words, call) = (line.words, name(request.call));
                     let Request { process, nth, .. } = request;
-                    let case =
-                        format!("{words}: {call} {process}.{nth} {how}: {what}: {report:?}\n");
+                    let case = format!("{words}: {call} {process}.{nth} {how}: {what}: {report:?}\n");
                     wrong.lock().unwrap().push_str(&case);
                     format!("WRONG: {what}")
                 });

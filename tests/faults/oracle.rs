@@ -35,13 +35,7 @@ impl std::fmt::Display for Disturbed {
 }
 
 /// What came of it, in a word for the table; or what is wrong with it.
-pub fn judge(
-    line: &Line,
-    usual: &Usual,
-    call: c_long,
-    how: Disturbed,
-    report: &Report,
-) -> Result<String, String> {
+pub fn judge(line: &Line, usual: &Usual, call: c_long, how: Disturbed, report: &Report) -> Result<String, String> {
     let case = Case { line, usual, call, how, report };
     case.judge().map_err(str::to_owned)
 }
@@ -78,9 +72,8 @@ impl Case<'_> {
         }
         // What may not be killed stays, and that is told.
         let is_forbidden = self.how == Disturbed::Fails(EPERM);
-        let may_stay =
-            self.call == libc::SYS_pidfd_send_signal && is_forbidden && self.names_cause()
-                || line.leaves && report.status == done.status;
+        let may_stay = self.call == libc::SYS_pidfd_send_signal && is_forbidden && self.names_cause()
+            || line.leaves && report.status == done.status;
         if report.left > 0 && !may_stay {
             return Err("leaves processes");
         }
@@ -131,8 +124,7 @@ impl Case<'_> {
         if !self.expected(errno).contains(&status) {
             return Err("the status is not that of the cause");
         }
-        if !self.even(&done.out).starts_with(&self.even(&report.out)) && line.prints == Prints::Same
-        {
+        if !self.even(&done.out).starts_with(&self.even(&report.out)) && line.prints == Prints::Same {
             return Err("another output");
         }
         // What was taken and cannot be written has no way back; it is told.
@@ -199,9 +191,7 @@ impl Case<'_> {
         let Self { report, usual: Usual { done, .. }, .. } = *self;
         match self.line.prints {
             Prints::Same => report.after.1 == done.after.1,
-            Prints::Rest => {
-                report.out.clone() + &report.after.1 == done.out.clone() + &done.after.1
-            }
+            Prints::Rest => report.out.clone() + &report.after.1 == done.out.clone() + &done.after.1,
         }
     }
 
@@ -221,10 +211,7 @@ impl Case<'_> {
                 | libc::SYS_futex
                 | libc::SYS_flock,
                 EAGAIN | ENOMSG | ETIMEDOUT,
-            ) => {
-                self.report.status == 124 && words(&[" at once", " within "])
-                    || line.contains("--drain")
-            }
+            ) => self.report.status == 124 && words(&[" at once", " within "]) || line.contains("--drain"),
             // As ipcrm has it.
             (
                 libc::SYS_shmget | libc::SYS_semget | libc::SYS_shmctl | libc::SYS_semctl,
@@ -240,19 +227,12 @@ impl Case<'_> {
             }
             // A process that cannot be looked at may use the object.
             (
-                libc::SYS_openat
-                | libc::SYS_getdents64
-                | libc::SYS_read
-                | libc::SYS_readlink
-                | libc::SYS_newfstatat,
+                libc::SYS_openat | libc::SYS_getdents64 | libc::SYS_read | libc::SYS_readlink | libc::SYS_newfstatat,
                 _,
             ) if line.starts_with("ipcrm-lite ") => {
-                words(&["not everybody can be looked at who may use it"])
-                    && !self.report.state.is_empty()
+                words(&["not everybody can be looked at who may use it"]) && !self.report.state.is_empty()
             }
-            (libc::SYS_write, EPIPE) if line.starts_with("sem hold") => {
-                words(&["its holder was killed"])
-            }
+            (libc::SYS_write, EPIPE) if line.starts_with("sem hold") => words(&["its holder was killed"]),
             // The object is gone; its maker is not, or is not known.
             (libc::SYS_semctl | libc::SYS_kill, _) if line.starts_with("ipcs-lite --leaks") => {
                 let has = |words: &[&str]| words.iter().any(|word| self.report.out.contains(word));
@@ -261,27 +241,17 @@ impl Case<'_> {
             }
             // A process of CMD that could not be looked at is no proof, so what it made stays, as its verdict says.
             (
-                libc::SYS_openat
-                | libc::SYS_getdents64
-                | libc::SYS_read
-                | libc::SYS_readlink
-                | libc::SYS_newfstatat,
+                libc::SYS_openat | libc::SYS_getdents64 | libc::SYS_read | libc::SYS_readlink | libc::SYS_newfstatat,
                 _,
-            ) if line.starts_with("ipcs-lite --leaks --clean") => {
-                self.report.out.contains("unproven")
-            }
+            ) if line.starts_with("ipcs-lite --leaks --clean") => self.report.out.contains("unproven"),
             // CMD could not be waited for: what had no proof by then has none.
             (libc::SYS_waitid, _) if line.starts_with("ipcs-lite --leaks --clean") => {
                 self.names_cause() && self.report.out.contains("unproven")
             }
             // The kernel does not tell how a process ended, as one before Linux 6.15.
-            (libc::SYS_ioctl, _) if line.starts_with("signal ") => {
-                self.report.out.contains("ended  -")
-            }
+            (libc::SYS_ioctl, _) if line.starts_with("signal ") => self.report.out.contains("ended  -"),
             // Nobody reads any more, and that is the box's end as well.
-            (libc::SYS_write, EPIPE) if line.starts_with("pipe merge") => {
-                self.report.status == 128 + libc::SIGPIPE
-            }
+            (libc::SYS_write, EPIPE) if line.starts_with("pipe merge") => self.report.status == 128 + libc::SIGPIPE,
             // A consumer that has left; the other one has all.
             (libc::SYS_splice, EPIPE) if line.starts_with("pipe tee") => {
                 let Usual { done, .. } = self.usual;
@@ -310,8 +280,7 @@ impl Case<'_> {
     /// Whether a look shows all that there is; what is gone, hidden or none of its objects is left out.
     fn is_seen(&self) -> bool {
         let lines = |report: &Report| report.out.lines().count();
-        let is_out =
-            [EACCES, EIDRM, EINVAL, ELOOP, ENOENT, ENXIO].map(Disturbed::Fails).contains(&self.how);
+        let is_out = [EACCES, EIDRM, EINVAL, ELOOP, ENOENT, ENXIO].map(Disturbed::Fails).contains(&self.how);
         let (shown, usual) = (lines(self.report), lines(&self.usual.done));
         shown == usual || is_out && shown < usual || self.report.out.contains("UNSEEN")
     }
@@ -329,17 +298,13 @@ impl Case<'_> {
             _ if self.call == libc::SYS_execve && self.line.has_status_of_command() => &[126],
             EAGAIN | ETIMEDOUT if self.line.has_status_of_command() => &[124, 125],
             // Of the others a stage that failed is 1.
-            _ if self.line.has_status_of_command() && self.line.words.starts_with("pipe ") => {
-                &[1, 125]
-            }
+            _ if self.line.has_status_of_command() && self.line.words.starts_with("pipe ") => &[1, 125],
             _ if self.line.has_status_of_command() => &[125],
             // It was found before: what is missing is what interprets it. A want of the system's is none of the command's.
             EAGAIN | ENOMEM | ENFILE | E2BIG if self.call == libc::SYS_execve => &[1, 126],
             _ if self.call == libc::SYS_execve => &[126],
             // That a command failed, or could not be started, is status 1.
-            _ if self.line.takes_before_it_starts() && self.report.err.contains("cannot run") => {
-                &[1]
-            }
+            _ if self.line.takes_before_it_starts() && self.report.err.contains("cannot run") => &[1],
             EAGAIN if self.call == libc::SYS_clone => &[1],
             EAGAIN if self.call == libc::SYS_flock => &[1, 124],
             EAGAIN if [libc::SYS_timer_create, libc::SYS_mmap].contains(&self.call) => &[1],
@@ -347,11 +312,7 @@ impl Case<'_> {
             EAGAIN if is_own && [libc::SYS_read, libc::SYS_write].contains(&self.call) => &[1, 124],
             // What is no longer there, and what never was what it should be.
             EINVAL | EPIPE => &[1, 3],
-            EISDIR | ELOOP | ENXIO
-                if self.report.err.contains("no semaphore of the C library's") =>
-            {
-                &[3]
-            }
+            EISDIR | ELOOP | ENXIO if self.report.err.contains("no semaphore of the C library's") => &[3],
             ELOOP => &[1, 4],
             ENOENT if self.call == libc::SYS_statfs => &[1],
             ENOENT | ESRCH | EIDRM | ENOMSG => &[3],
@@ -371,9 +332,7 @@ impl Case<'_> {
         let heads = |state: &str| state.lines().map(head).collect::<Vec<_>>();
         let (before, done) = (heads(&self.even(before)), heads(&self.even(&done.state)));
         self.line.makes()
-            && heads(state).iter().all(|head| {
-                before.contains(head) || done.contains(head) || head.starts_with("sem ")
-            })
+            && heads(state).iter().all(|head| before.contains(head) || done.contains(head) || head.starts_with("sem "))
     }
 }
 

@@ -116,22 +116,16 @@ fn a_file_system_that_is_full_or_read_only_is_told() {
     }
     mount("ro", "fifo create f").fails(1, "its file system is read-only (EROFS)");
     mount("ro", "fifo read f --create").fails(1, "its file system is read-only (EROFS)");
-    mount("nr_inodes=2", "fifo create f; fifo create g")
-        .fails(1, "no space left on its file system (ENOSPC)");
-    mount("nr_inodes=2", "fifo create f; fifo create -p d/g")
-        .fails(1, "no space left on its file system (ENOSPC)");
+    mount("nr_inodes=2", "fifo create f; fifo create g").fails(1, "no space left on its file system (ENOSPC)");
+    mount("nr_inodes=2", "fifo create f; fifo create -p d/g").fails(1, "no space left on its file system (ENOSPC)");
     // One that is there can be used all the same, and what is written takes no space.
-    let script =
-        "fifo create f; mount -o remount,ro none; exec 3<&0; fifo write f x & fifo read f; wait;
+    let script = "fifo create f; mount -o remount,ro none; exec 3<&0; fifo write f x & fifo read f; wait;
         ! fifo rm f 2>&1";
-    mount("size=4k", script)
-        .stdout("x\nfifo: cannot remove f: its file system is read-only (EROFS)\n")
-        .ok();
+    mount("size=4k", script).stdout("x\nfifo: cannot remove f: its file system is read-only (EROFS)\n").ok();
     // What is read can fill a file system, which is told.
     mount("size=64k", "yes > ../f & fifo read ../f > out")
         .fails(1, "cannot write to standard output: no space left on device (ENOSPC)");
-    mount("size=64k", "yes > ../f & fifo read ../f --tag > out")
-        .fails(1, "no space left on device (ENOSPC)");
+    mount("size=64k", "yes > ../f & fifo read ../f --tag > out").fails(1, "no space left on device (ENOSPC)");
 }
 
 #[test]

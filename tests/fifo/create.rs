@@ -43,10 +43,7 @@ fn parents_are_made_where_that_is_asked() {
     let missing = world.call("fifo create a/b/f").output();
     let text = String::from_utf8(missing.stderr).unwrap();
     assert_eq!(missing.status.code(), Some(3));
-    assert_eq!(
-        text,
-        "fifo: cannot create a/b/f: its directory is missing (ENOENT)\nhint: --parents makes it too\n"
-    );
+    assert_eq!(text, "fifo: cannot create a/b/f: its directory is missing (ENOENT)\nhint: --parents makes it too\n");
     world.call("fifo create -p a/b/f a/b/g").stdout("").ok();
     world.call("fifo create --parents a/b/f").ok();
     world.file("file", "");

@@ -48,8 +48,7 @@ fn blocked(child: &Child) -> i32 {
     let pid = child.id().cast_signed();
     let call = format!("{} ", libc::SYS_ppoll);
     eventually("it waits", || {
-        std::fs::read_to_string(format!("/proc/{pid}/syscall"))
-            .is_ok_and(|line| line.starts_with(&call))
+        std::fs::read_to_string(format!("/proc/{pid}/syscall")).is_ok_and(|line| line.starts_with(&call))
     });
     pid
 }

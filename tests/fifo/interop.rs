@@ -10,8 +10,7 @@ fn a_c_reader_gets_what_the_box_writes() {
     let world = world();
     let Some(program) = compiled(&world, "fifo.c") else { return };
     for (words, expected) in [("write f a b", "a\nb\n"), ("write f --lines a b", "a\nb\n")] {
-        let reader =
-            world.program(&program).args(["read", "f"]).start().blocked_in(libc::SYS_openat);
+        let reader = world.program(&program).args(["read", "f"]).start().blocked_in(libc::SYS_openat);
         world.call(&format!("fifo {words}")).ok();
         assert_eq!(reader.end().stdout, expected.as_bytes());
     }
@@ -29,12 +28,7 @@ fn a_c_writer_of_fixed_blocks_is_read() {
     let got = world.call("fifo read f").ok();
     assert_eq!(writer.code(), 0);
     assert_eq!(got.len(), 1_024_000);
-    assert!(
-        got.as_bytes()
-            .chunks(1024)
-            .zip(0_u32..)
-            .all(|(block, n)| { block == format!("{n:01023}\n").as_bytes() })
-    );
+    assert!(got.as_bytes().chunks(1024).zip(0_u32..).all(|(block, n)| { block == format!("{n:01023}\n").as_bytes() }));
     // Block after block, as lines that are counted.
     let writer = write("10");
     let got = world.shell("exec 8<>f; for n in 1 2 3 4 5; do fifo read f -c 2; done | wc -lc").ok();
@@ -47,10 +41,7 @@ fn the_shells_own_programs_are_on_the_other_side() {
     let world = world();
     world.shell("echo x > f & fifo read f; wait").stdout("x\n").ok();
     world.shell("printf x > f & fifo read f -c 1; wait").stdout("x").ok();
-    world
-        .shell("seq 3 | dd of=f status=none & fifo read f --tag; wait")
-        .stdout("f: 1\nf: 2\nf: 3\n")
-        .ok();
+    world.shell("seq 3 | dd of=f status=none & fifo read f --tag; wait").stdout("f: 1\nf: 2\nf: 3\n").ok();
     world.shell("seq 3 | tee f > /dev/null & fifo read f; wait").stdout("1\n2\n3\n").ok();
     world.shell("cat f & fifo write f x; wait").stdout("x\n").ok();
     world.shell("dd if=f status=none & fifo write f x; wait").stdout("x\n").ok();

@@ -67,10 +67,8 @@ fn text(child: Child) -> (i32, String) {
 
 #[test]
 fn alone_it_ends_at_its_deadline_or_by_a_signal() {
-    for (call, options, status) in READERS
-        .iter()
-        .map(|(o, s)| ("read f", o, s))
-        .chain(WRITERS.iter().map(|(o, s)| ("write f x", o, s)))
+    for (call, options, status) in
+        READERS.iter().map(|(o, s)| ("read f", o, s)).chain(WRITERS.iter().map(|(o, s)| ("write f x", o, s)))
     {
         let world = world();
         let start = Instant::now();
@@ -98,9 +96,7 @@ fn a_writer_that_came_first_is_read() {
         assert_eq!(writer.code(), 0, "{options}");
         let late = options.contains("-w") && options.contains("--follow");
         if options.contains("--follow") && !late {
-            eventually("it is read", || {
-                world.call("fifo stat f --columns bytes --no-header").ok() == "0\n"
-            });
+            eventually("it is read", || world.call("fifo stat f --columns bytes --no-header").ok() == "0\n");
             let reader = reader.blocked_in(libc::SYS_ppoll);
             reader.signal(Signal::SIGTERM);
             assert_eq!(text(reader), (-1, "plain\n".into()), "{options}");
@@ -116,11 +112,7 @@ fn a_reader_that_came_first_is_written_to() {
     for (options, _) in WRITERS.iter().filter(|(options, _)| !options.contains("--readers")) {
         for is_plain in [true, false] {
             let world = world();
-            let reader = if is_plain {
-                plain_reader(&world)
-            } else {
-                reader(&world, "").blocked_in(libc::SYS_ppoll)
-            };
+            let reader = if is_plain { plain_reader(&world) } else { reader(&world, "").blocked_in(libc::SYS_ppoll) };
             assert_eq!(writer(&world, options).code(), 0, "{options}");
             assert_eq!(text(reader), (0, "one\n".into()), "{options}");
         }
@@ -154,11 +146,7 @@ fn what_lies_in_it_is_read_whoever_is_still_to_come() {
             _ => (-1, false),
         };
         if !ends {
-            let reader = reader.blocked_in(if *options == "--tag" {
-                libc::SYS_ppoll
-            } else {
-                libc::SYS_splice
-            });
+            let reader = reader.blocked_in(if *options == "--tag" { libc::SYS_ppoll } else { libc::SYS_splice });
             eventually("all is read", || unread(&held) == 0);
             reader.signal(Signal::SIGTERM);
             assert_eq!(text(reader), (-1, "a\nb\n".into()), "{options}");
@@ -175,9 +163,7 @@ fn unread(fifo: &fs::File) -> usize {
 #[test]
 fn a_writer_that_dies_without_a_word_is_an_end() {
     // Blocked in open(2), and when it has opened.
-    for (options, _) in
-        READERS.iter().filter(|(options, _)| waits(options) && !options.contains("--follow"))
-    {
+    for (options, _) in READERS.iter().filter(|(options, _)| waits(options) && !options.contains("--follow")) {
         let world = world();
         plain_writer(&world).signal(Signal::SIGKILL);
         let reader = reader(&world, &options.replace("0.3", "50")).blocked_in(libc::SYS_ppoll);
@@ -212,9 +198,7 @@ fn what_a_writer_wrote_before_it_died_is_read() {
 
 #[test]
 fn a_reader_that_dies_leaves_the_writer_waiting_or_tells_it() {
-    for (options, _) in
-        WRITERS.iter().filter(|(options, _)| waits(options) && !options.contains("--readers"))
-    {
+    for (options, _) in WRITERS.iter().filter(|(options, _)| waits(options) && !options.contains("--readers")) {
         let world = world();
         let options = options.replace("0.3", "50");
         // Before it came: the next one is as good.

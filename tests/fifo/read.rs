@@ -38,10 +38,7 @@ fn any_byte_goes_through_untouched_to_wherever_standard_output_leads() {
         assert!(fs::read(world.dir().join("out")).unwrap() == all, "{to}");
     }
     // The file is appended to, not overwritten.
-    world
-        .shell("echo 1 > out; echo 2 > f & fifo read f >> out; wait; cat out")
-        .stdout("1\n2\n")
-        .ok();
+    world.shell("echo 1 > out; echo 2 > f & fifo read f >> out; wait; cat out").stdout("1\n2\n").ok();
 }
 
 #[test]
@@ -65,10 +62,7 @@ fn follow_stays_across_writers_until_silence_or_a_signal() {
         read.signal(which);
         let output = read.end();
         assert_eq!(String::from_utf8(output.stdout).unwrap(), "f: a\nf: b\n");
-        assert_eq!(
-            std::os::unix::process::ExitStatusExt::signal(&output.status),
-            Some(which as i32)
-        );
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&output.status), Some(which as i32));
     }
 }
 
@@ -123,10 +117,7 @@ fn where_nothing_can_be_written_nothing_is_taken() {
         let script = format!(
             "echo a >f & s=0; timeout 5 ipcbox fifo read f {closed} || s=$?; timeout 5 ipcbox fifo read f; exit $s"
         );
-        world
-            .shell(&script)
-            .stdout("a\n")
-            .fails(1, "cannot write to standard output: bad file descriptor (EBADF)");
+        world.shell(&script).stdout("a\n").fails(1, "cannot write to standard output: bad file descriptor (EBADF)");
     }
 }
 
@@ -179,9 +170,7 @@ fn what_was_made_here_is_removed_at_the_end_and_nothing_else() {
     fs::write(&f, "x").unwrap();
     assert_eq!(read.code(), 0);
     assert!(!f.exists());
-    for (which, follow) in
-        [(Signal::SIGINT, ""), (Signal::SIGTERM, "--follow"), (Signal::SIGHUP, "-c 5")]
-    {
+    for (which, follow) in [(Signal::SIGINT, ""), (Signal::SIGTERM, "--follow"), (Signal::SIGHUP, "-c 5")] {
         let read = start(follow);
         assert!(f.exists());
         read.signal(which);
@@ -265,9 +254,7 @@ fn standard_output_that_does_not_wait_is_waited_for() {
 }
 
 /// A pipe, and what comes out of it once it is full and `then` has been done to its write end.
-fn filled(
-    then: impl FnOnce(OwnedFd) + Send + 'static,
-) -> (OwnedFd, std::thread::JoinHandle<Vec<u8>>) {
+fn filled(then: impl FnOnce(OwnedFd) + Send + 'static) -> (OwnedFd, std::thread::JoinHandle<Vec<u8>>) {
     let (from, to) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
     let copy = to.try_clone().unwrap();
     let reader = std::thread::spawn(move || {
@@ -285,8 +272,7 @@ fn filled(
 }
 
 fn zeros(reader: std::thread::JoinHandle<Vec<u8>>) -> usize {
-    let (zeros, _): (Vec<u8>, Vec<u8>) =
-        reader.join().unwrap().into_iter().partition(|byte| *byte == 0);
+    let (zeros, _): (Vec<u8>, Vec<u8>) = reader.join().unwrap().into_iter().partition(|byte| *byte == 0);
     zeros.len()
 }
 
@@ -359,7 +345,8 @@ fn what_cannot_be_opened_is_told_at_once_and_gives_the_status() {
 #[test]
 fn a_tag_is_the_path_to_the_byte() {
     let world = world();
-    world.shell("f=$(printf 'f\\377'); mkfifo \"$f\"; echo a >\"$f\" & ipcbox fifo read --tag \"$f\" | od -An -tx1")
+    world
+        .shell("f=$(printf 'f\\377'); mkfifo \"$f\"; echo a >\"$f\" & ipcbox fifo read --tag \"$f\" | od -An -tx1")
         .stdout(" 66 ff 3a 20 61 0a\n")
         .ok();
 }

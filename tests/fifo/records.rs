@@ -29,10 +29,7 @@ fn the_rest_stays_for_the_next_reader() {
     world.call("fifo read f -c 1").stdout("b\n").ok();
     world.call("fifo read f -0 -c 1 --tag").stdout("f: c\0").ok();
     held.write_all(b"x\n").unwrap();
-    world
-        .call("fifo read f -c 3 -w 0.05")
-        .stdout("x\n")
-        .fails(124, "only 1 of 3 records came within 50ms");
+    world.call("fifo read f -c 3 -w 0.05").stdout("x\n").fails(124, "only 1 of 3 records came within 50ms");
     for count in ["0", "-1", "x", "1.5", "18446744073709551616"] {
         world.call("fifo read f -c").arg(count).fails(2, "it is a number from 1 on");
     }
@@ -100,9 +97,7 @@ fn four_readers_at_once_take_turns() {
     let _held = hold(&world.dir().join("f"));
     let reader = |n: usize| {
         let options = ["", "--tag", "-w 50", "--follow"][n];
-        let script = format!(
-            "i=0; while [ $i -lt 25 ]; do fifo read f -c 7 {options}; i=$((i + 1)); done > out{n}"
-        );
+        let script = format!("i=0; while [ $i -lt 25 ]; do fifo read f -c 7 {options}; i=$((i + 1)); done > out{n}");
         world.shell(&script).start()
     };
     let readers: Vec<Child> = (0..4).map(reader).collect();
@@ -114,8 +109,7 @@ fn four_readers_at_once_take_turns() {
     let mut all = Vec::new();
     for n in 0..4 {
         let text = fs::read_to_string(world.dir().join(format!("out{n}"))).unwrap();
-        let got: Vec<u32> =
-            text.lines().map(|line| line.trim_start_matches("f: ").parse().unwrap()).collect();
+        let got: Vec<u32> = text.lines().map(|line| line.trim_start_matches("f: ").parse().unwrap()).collect();
         for turn in got.chunks(7) {
             assert!(turn.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{turn:?}");
         }
@@ -142,9 +136,7 @@ fn a_turn_is_waited_for_in_time_and_ends_with_its_reader() {
     world.call("fifo read f -c 1 -n").fails(124, "nothing came at once");
     held.write_all(b"2\n3\n").unwrap();
     world.call("fifo read f -c 1 -n").fails(124, "another reader did not end its turn at once");
-    world
-        .call("fifo read f -c 1 -w 0.1")
-        .fails(124, "another reader did not end its turn within 100ms");
+    world.call("fifo read f -c 1 -w 0.1").fails(124, "another reader did not end its turn within 100ms");
     for which in [Signal::SIGTERM, Signal::SIGINT] {
         let waiting = world.call("fifo read f -c 1").start().blocked_in(libc::SYS_flock);
         waiting.signal(which);

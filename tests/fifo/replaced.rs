@@ -52,10 +52,7 @@ fn writers_of_a_replaced_fifo_are_heard_out() {
         std::io::Write::write_all(&mut held, b"late\n").unwrap();
         eventually("it is read", || {
             nix::poll::poll(
-                &mut [nix::poll::PollFd::new(
-                    std::os::fd::AsFd::as_fd(&held),
-                    nix::poll::PollFlags::POLLIN,
-                )],
+                &mut [nix::poll::PollFd::new(std::os::fd::AsFd::as_fd(&held), nix::poll::PollFlags::POLLIN)],
                 nix::poll::PollTimeout::ZERO,
             ) == Ok(0)
         });

@@ -25,9 +25,7 @@ fn ends(server: Child, expected: &[&str]) {
 /// Waits until the FIFO is empty and nothing runs in its server.
 fn done(world: &World, count: usize) {
     let log = world.dir().join("log");
-    eventually("all lines are served", || {
-        fs::read_to_string(&log).is_ok_and(|text| text.lines().count() == count)
-    });
+    eventually("all lines are served", || fs::read_to_string(&log).is_ok_and(|text| text.lines().count() == count));
 }
 
 #[test]
@@ -110,9 +108,7 @@ fn where_it_fails_what_runs_comes_to_its_end() {
     let pid = server.pid().to_string();
     Call::new("prlimit").args(["--pid", &pid, "--nofile=3"]).ok();
     held.write_all(b"second\n").unwrap();
-    eventually("the second line is taken", || {
-        world.call("fifo stat f --columns bytes --no-header").ok() == "0\n"
-    });
+    eventually("the second line is taken", || world.call("fifo stat f --columns bytes --no-header").ok() == "0\n");
     world.file("go", "");
     let output = server.end();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();

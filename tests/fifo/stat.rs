@@ -35,10 +35,7 @@ fn it_tells_who_has_it_open_and_what_lies_in_it() {
     assert_eq!((&found["capacity"], &found["bytes"]), (&json!(65536), &json!(5)));
     assert_eq!((&found["readers"], &found["writers"]), (&json!(1), &json!(1)));
     assert_eq!(found["reading"], found["writing"]);
-    assert_eq!(
-        (&found["reading"][0]["pid"], &found["reading"][0]["state"]),
-        (&json!(pid), &json!("open"))
-    );
+    assert_eq!((&found["reading"][0]["pid"], &found["reading"][0]["state"]), (&json!(pid), &json!("open")));
     assert!(found["reading"][0]["command"].as_str().unwrap().contains("ipcbox"));
     // Nothing was taken, and nobody counts who has gone.
     assert_eq!(stat(&world, "f"), found);
@@ -60,10 +57,7 @@ fn it_sees_who_is_blocked_in_open_and_does_not_let_them_in() {
     .map(|reader| reader.blocked_in(libc::SYS_openat));
     let writer = opening("exec dd of=g if=/dev/null").became("dd").blocked_in(libc::SYS_openat);
     let found = stat(&world, "f");
-    assert_eq!(
-        (&found["readers"], &found["writers"], &found["bytes"]),
-        (&json!(3), &json!(0), &json!(0))
-    );
+    assert_eq!((&found["readers"], &found["writers"], &found["bytes"]), (&json!(3), &json!(0), &json!(0)));
     for reader in &readers {
         let pids = || found["reading"].as_array().unwrap().iter();
         let it = pids().find(|it| it["pid"] == json!(reader.pid())).unwrap();
@@ -88,15 +82,9 @@ fn one_is_shown_a_field_a_line_and_several_as_a_table() {
     let world = world();
     world.call("fifo create g -m 400").ok();
     let one = world.call("fifo stat f").ok();
-    assert!(
-        one.contains("PATH      f\nMODE      0600\n") && one.contains("BYTES     0\n"),
-        "{one}"
-    );
+    assert!(one.contains("PATH      f\nMODE      0600\n") && one.contains("BYTES     0\n"), "{one}");
     let table = world.call("fifo stat f g --columns path,mode,bytes,readers").ok();
-    assert_eq!(
-        table,
-        "PATH  MODE  BYTES  READERS\nf     0600      0        0\ng     0400      0        0\n"
-    );
+    assert_eq!(table, "PATH  MODE  BYTES  READERS\nf     0600      0        0\ng     0400      0        0\n");
     let output = world.call("fifo stat none f /dev/null --columns path").output();
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(3), &b"PATH\nf\n"[..]));
     assert_eq!(lines(&output.stderr).len(), 2);

@@ -31,8 +31,7 @@ fn any_byte_goes_through_from_wherever_standard_input_comes() {
     let world = world();
     let all: Vec<u8> = (0..=255).cycle().take(300_001).collect();
     fs::write(world.dir().join("in"), &all).unwrap();
-    for (from, before) in [("< in", ""), ("< pipe", "mkfifo pipe; cat in > pipe &"), ("<> in", "")]
-    {
+    for (from, before) in [("< in", ""), ("< pipe", "mkfifo pipe; cat in > pipe &"), ("<> in", "")] {
         world.shell(&format!("{before} cat f > out & fifo write f {from}; wait")).ok();
         assert!(fs::read(world.dir().join("out")).unwrap() == all, "{from}");
     }
@@ -45,9 +44,7 @@ fn any_byte_goes_through_from_wherever_standard_input_comes() {
         .ok();
     world
         .shell("fifo read f & fifo write f <&- && exit 9; wait")
-        .stderr(
-            "fifo: cannot write to f: cannot read standard input: bad file descriptor (EBADF)\n",
-        )
+        .stderr("fifo: cannot write to f: cannot read standard input: bad file descriptor (EBADF)\n")
         .ok();
 }
 
@@ -66,11 +63,8 @@ fn a_line_that_does_not_stay_in_one_piece_is_refused_with_its_number_and_length(
         (write.status.code().unwrap(), text, read.end().stdout.len())
     };
     assert_eq!(input(&fits), (0, String::new(), 8192));
-    for (last, length) in [
-        (long.clone(), 4097),
-        (format!("{long}\nmore\n"), 4097),
-        ("y".repeat(10 << 20), 10_485_761),
-    ] {
+    for (last, length) in [(long.clone(), 4097), (format!("{long}\nmore\n"), 4097), ("y".repeat(10 << 20), 10_485_761)]
+    {
         let (code, text, read) = input(&last);
         let told = format!("fifo: cannot write to f: line 2 is {length} bytes long");
         assert!(text.starts_with(&told), "{text}");
@@ -86,8 +80,7 @@ fn a_line_that_does_not_stay_in_one_piece_is_refused_with_its_number_and_length(
 fn a_reader_that_goes_away_is_status_3_with_what_went_through() {
     let world = world();
     let told = |call: Call, input: Vec<u8>, bytes: usize| {
-        let read = world
-            .shell(&format!("exec dd if=f of=out bs={bytes} count=1 iflag=fullblock status=none"));
+        let read = world.shell(&format!("exec dd if=f of=out bs={bytes} count=1 iflag=fullblock status=none"));
         let read = read.start();
         let output = call.input(input).output();
         assert_eq!(output.status.code(), Some(3));
@@ -146,20 +139,14 @@ fn a_full_fifo_is_waited_for_in_time() {
     // Opened for both it never waits, and is a reader that does not read.
     let _read = hold(&world.dir().join("f"));
     fs::write(world.dir().join("in"), vec![b'\n'; 200_000]).unwrap();
-    for script in [
-        "fifo write f -w 0.1 < in",
-        "cat in | fifo write f -w 0.1",
-        "fifo write f -w 0.1 --lines < in",
-    ] {
+    for script in ["fifo write f -w 0.1 < in", "cat in | fifo write f -w 0.1", "fifo write f -w 0.1 --lines < in"] {
         let output = world.shell(script).output();
         assert_eq!(output.status.code(), Some(124), "{script}");
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(text.contains("bytes there was no more room within 100ms"), "{text}");
         world.call("fifo read f -n").ok();
     }
-    world
-        .shell("fifo write f -n < in")
-        .fails(124, "after 65536 bytes there was no more room at once");
+    world.shell("fifo write f -n < in").fails(124, "after 65536 bytes there was no more room at once");
 }
 
 #[test]
@@ -175,17 +162,14 @@ fn it_waits_for_so_many_readers() {
     world.call("fifo write f x --readers 2 -n").fails(124, "no reader came at once");
     world.call("fifo write f x --readers 2 -w 0.05").fails(124, "no reader came within 50ms");
     // Two that are blocked in open(2), one that reads already.
-    let cats = [0, 1]
-        .map(|_| world.shell("exec cat f").start().became("cat").blocked_in(libc::SYS_openat));
+    let cats = [0, 1].map(|_| world.shell("exec cat f").start().became("cat").blocked_in(libc::SYS_openat));
     let write = world.call("fifo write f x --readers 3").start().blocked_in(libc::SYS_ppoll);
     eventually("both are let in", || {
         let reading = world.call("fifo stat f --columns reading --no-header").ok();
         reading.matches(" open ").count() == 2
     });
     world.call("fifo write f x --readers 4 -n").fails(124, "only 2 of 4 readers came at once");
-    world
-        .call("fifo write f y --readers 4 -w 0.1")
-        .fails(124, "only 2 of 4 readers came within 100ms");
+    world.call("fifo write f y --readers 4 -w 0.1").fails(124, "only 2 of 4 readers came within 100ms");
     let read = world.call("fifo read f").start();
     assert_eq!(write.code(), 0);
     let mut all = read.end().stdout;
@@ -225,8 +209,5 @@ fn a_fifo_that_it_may_not_read_is_written_to_all_the_same() {
     assert_eq!(read.end().stdout, b"x\n");
     // Nor sees the readers of others, but waits no longer than it is to.
     let _read = world.call("fifo read f").user(stranger).start().blocked_in(libc::SYS_ppoll);
-    world
-        .call("fifo write f x --readers 2 -w 0.1")
-        .user(other)
-        .fails(124, "only 0 of 2 readers came");
+    world.call("fifo write f x --readers 2 -w 0.1").user(other).fails(124, "only 0 of 2 readers came");
 }

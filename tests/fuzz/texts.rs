@@ -86,9 +86,9 @@ fn every_parser_takes_or_refuses_every_text() {
         .iter()
         .enumerate()
         .flat_map(|(n, parser)| {
-            let args = parser.get_arguments().filter(|arg| {
-                !is_asked_for(arg) && arg.get_action().takes_values() && !arg.is_last_set()
-            });
+            let args = parser
+                .get_arguments()
+                .filter(|arg| !is_asked_for(arg) && arg.get_action().takes_values() && !arg.is_last_set());
             args.map(move |arg| match (arg.get_long(), arg.get_short()) {
                 (Some(long), _) => (n, format!("--{long}="), false),
                 (None, Some(short)) => (n, format!("-{short}"), false),
@@ -154,13 +154,9 @@ fn a_target_is_what_it_looks_like() {
             Form::Posix => bytes[0] == b'/' && !bytes[1..].contains(&b'/') && bytes.len() <= 251,
             Form::Id(id) => typed.to_str().is_some_and(|text| text.parse() == Ok(*id)),
             Form::Key(key) => *key != 0 && bytes.len() <= 10 && bytes[0] == b'0',
-            Form::Ftok(path, number) => {
-                bytes.starts_with(b"ftok:") && *number > 0 && !path.as_os_str().is_empty()
-            }
+            Form::Ftok(path, number) => bytes.starts_with(b"ftok:") && *number > 0 && !path.as_os_str().is_empty(),
             Form::Private => bytes == b"private",
-            Form::Name(key) => {
-                *key != 0 && bytes.len() <= 64 && typed.to_str().is_some_and(is_name)
-            }
+            Form::Name(key) => *key != 0 && bytes.len() <= 64 && typed.to_str().is_some_and(is_name),
         };
         prop_assert!(looks, "{:?}", target);
         Ok(())
@@ -169,6 +165,5 @@ fn a_target_is_what_it_looks_like() {
 
 fn is_name(text: &str) -> bool {
     let is_letter = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    text.chars().all(is_letter)
-        && !text.starts_with(|c: char| c.is_ascii_digit() || ".-".contains(c))
+    text.chars().all(is_letter) && !text.starts_with(|c: char| c.is_ascii_digit() || ".-".contains(c))
 }

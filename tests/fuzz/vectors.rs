@@ -36,8 +36,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const INSIDE: &str = "IPCBOX_FUZZ_INSIDE";
 
 /// The namespaces that unshare(1) makes.
-const NAMESPACES: &[&str] =
-    &["--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--ipc"];
+const NAMESPACES: &[&str] = &["--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--ipc"];
 
 /// Words that are right where an argument is called so.
 fn right(value: &str) -> &'static [&'static str] {
@@ -209,11 +208,7 @@ fn line(start: &[&str], verb: &Entry) -> BoxedStrategy<Words> {
     let options = parser.get_arguments().filter(|arg| !arg.is_positional());
     let options: Vec<Arg> = options.cloned().collect();
     let waits = parser.get_arguments().any(|arg| arg.get_long() == Some("timeout"));
-    let options = if options.is_empty() {
-        Just(Vec::new()).boxed()
-    } else {
-        vec(option(options), 0..4).boxed()
-    };
+    let options = if options.is_empty() { Just(Vec::new()).boxed() } else { vec(option(options), 0..4).boxed() };
     let command = weighted(if verb.runs == Runs::Nothing { 0.02 } else { 0.9 }, select(COMMANDS));
     let limited = weighted(if waits { 0.9 } else { 0.01 }, Just("-w0.02"));
     let extra = weighted(0.08, (any::<Index>(), word()));
@@ -296,8 +291,7 @@ impl Inside {
                 if path == self.output {
                     continue;
                 }
-                let removed =
-                    if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
                 removed.unwrap();
             }
         }
@@ -323,9 +317,7 @@ impl Inside {
             .env("PATH", "/usr/bin:/bin")
             .uid(NOBODY)
             .gid(NOBODY)
-            .stdin(
-                File::open(PathBuf::from(&self.dir).join("file")).map_or(Stdio::null(), Into::into),
-            )
+            .stdin(File::open(PathBuf::from(&self.dir).join("file")).map_or(Stdio::null(), Into::into))
             .stdout(File::create(self.output.join("stdout")).unwrap())
             .stderr(File::create(&stderr).unwrap())
             .spawn()
@@ -421,9 +413,7 @@ fn any_words_end_in_time_with_a_status_and_a_reason() {
     let mount = ["mount", "-t", "tmpfs", "tmpfs", "/dev/shm"];
     let may = || Call::new("unshare").args(NAMESPACES).args(mount).output().status.success();
     if world.stranger().is_none() || !may() {
-        return skip(
-            "random words want a pid, a mount and an IPC namespace, and a user without rights",
-        );
+        return skip("random words want a pid, a mount and an IPC namespace, and a user without rights");
     }
     let own = std::thread::current().name().unwrap().to_owned();
     // No deadline for the whole: each call has its own, and how many there are the user says.

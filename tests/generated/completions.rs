@@ -51,9 +51,9 @@ fn kind(place: &str, parser: &clap::Command, arg: &Arg) -> String {
         "CMD" => "command".into(),
         choice if choice.contains('|') => format!("={}", choice.replace('|', ",")),
         // Numbers, durations, sizes and texts, of which nobody knows more than the user.
-        "A,B" | "CMDLINE" | "COLUMN" | "COUNT" | "D" | "DURATION" | "F" | "INDEX:DELTA"
-        | "INTERVAL" | "K" | "LABEL" | "MESSAGE" | "MODE" | "N" | "NAME" | "NEW" | "OLD" | "P"
-        | "RATE" | "RECORDS" | "SIZE" | "TEXT" | "TYPE" | "V,V" | "VALUE" | "WORD" => "-".into(),
+        "A,B" | "CMDLINE" | "COLUMN" | "COUNT" | "D" | "DURATION" | "F" | "INDEX:DELTA" | "INTERVAL" | "K"
+        | "LABEL" | "MESSAGE" | "MODE" | "N" | "NAME" | "NEW" | "OLD" | "P" | "RATE" | "RECORDS" | "SIZE" | "TEXT"
+        | "TYPE" | "V,V" | "VALUE" | "WORD" => "-".into(),
         other => panic!("{place}: what stands for {other}?"),
     }
 }
@@ -124,10 +124,7 @@ fn table() -> Vec<(String, String)> {
         if applet.alone(applet.name).is_some() {
             let alone = applet.verbs.iter().flat_map(|verb| {
                 let rows = rows(applet.name, verb);
-                [&[verb.name], verb.aliases]
-                    .concat()
-                    .into_iter()
-                    .map(move |name| (name.to_owned(), rows.clone()))
+                [&[verb.name], verb.aliases].concat().into_iter().map(move |name| (name.to_owned(), rows.clone()))
             });
             places.extend(alone);
             continue;
@@ -143,8 +140,7 @@ fn table() -> Vec<(String, String)> {
         }
     }
     places.extend(WORDS.iter().map(|word| (word.name.to_owned(), rows(word.name, word))));
-    let signals =
-        signals::all().map(|signal| row(&signals::name(signal), "-", signals::meaning(signal)));
+    let signals = signals::all().map(|signal| row(&signals::name(signal), "-", signals::meaning(signal)));
     places.push(("signals".into(), signals.collect()));
     let mut table: Vec<(String, String)> = Vec::new();
     for (place, rows) in places {
@@ -167,8 +163,7 @@ fn names() -> String {
 
 #[test]
 fn completions_are_those_of_the_tables() {
-    let posix =
-        |(place, rows): (String, String)| format!("[{place}]='{}'\n", rows.replace('\'', r"'\''"));
+    let posix = |(place, rows): (String, String)| format!("[{place}]='{}'\n", rows.replace('\'', r"'\''"));
     let fish = |(place, rows): (String, String)| {
         let rows = rows.replace('\\', r"\\").replace('\'', r"\'");
         format!("        case {place}\n            echo '{rows}'\n")

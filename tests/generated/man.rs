@@ -45,9 +45,7 @@ fn pages() -> impl Iterator<Item = PathBuf> {
 #[test]
 fn mandoc_warns_of_nothing() {
     for page in pages() {
-        let Ok(output) =
-            Command::new("mandoc").args(["-Tlint", "-W", "warning"]).arg(&page).output()
-        else {
+        let Ok(output) = Command::new("mandoc").args(["-Tlint", "-W", "warning"]).arg(&page).output() else {
             return skip("mandoc is not here to lint the manual pages");
         };
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
@@ -71,13 +69,10 @@ fn pages_speak_of_options_that_exist() {
     for page in pages() {
         // Between examples, which are run, options are in bold: \fB\-\-name.
         let text = std::fs::read_to_string(&page).unwrap().replace("\\-", "-");
-        let without_examples =
-            text.split("\n.nf\n").map(|part| part.rsplit("\n.fi\n").next().unwrap());
-        let words = without_examples
-            .flat_map(|part| part.split(|c: char| !c.is_ascii_alphanumeric() && c != '-'));
-        for word in words
-            .map(|word| word.trim_start_matches("fB"))
-            .filter(|word| word.len() > 2 && word.starts_with("--"))
+        let without_examples = text.split("\n.nf\n").map(|part| part.rsplit("\n.fi\n").next().unwrap());
+        let words = without_examples.flat_map(|part| part.split(|c: char| !c.is_ascii_alphanumeric() && c != '-'));
+        for word in
+            words.map(|word| word.trim_start_matches("fB")).filter(|word| word.len() > 2 && word.starts_with("--"))
         {
             assert!(known.iter().any(|option| option == word), "{}: {word}", page.display());
         }
@@ -85,8 +80,7 @@ fn pages_speak_of_options_that_exist() {
 }
 
 fn box_page() -> String {
-    let mut page =
-        Page::new("ipcbox", 1, DATE, "every Linux IPC mechanism for the shell, in one binary");
+    let mut page = Page::new("ipcbox", 1, DATE, "every Linux IPC mechanism for the shell, in one binary");
     let own = ["--list", "--version", "help [APPLET [VERB]]"];
     let lines = [synopsis("ipcbox", "APPLET VERB [OPTION]... [TARGET] [ARG]...")]
         .into_iter()
@@ -154,11 +148,7 @@ fn applet_page(applet: &Applet) -> String {
 
 /// A verb's line as far as its own name.
 fn called(applet: &str, entry: &Entry) -> String {
-    ["ipcbox", applet, entry.name]
-        .into_iter()
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
+    ["ipcbox", applet, entry.name].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// The written part of a page, with what is generated in its places.
@@ -206,9 +196,8 @@ fn exit_status(page: &mut Page, applets: &[Applet]) {
         verbs.collect::<Vec<_>>().join(", ")
     };
     let mut parsers = applets.iter().flat_map(|applet| applet.verbs).map(|it| it.parser(""));
-    let has_limit = parsers.any(|parser| {
-        parser.get_arguments().any(|arg| matches!(arg.get_long(), Some("timeout" | "max-time")))
-    });
+    let has_limit =
+        parsers.any(|parser| parser.get_arguments().any(|arg| matches!(arg.get_long(), Some("timeout" | "max-time"))));
     let late = has_limit.then_some(Exit::NotInTime(Exit::LATE));
     let always = verbs(|runs| matches!(runs, Runs::Command | Runs::Elsewhere));
     let optionally = verbs(|runs| matches!(runs, Runs::Optionally | Runs::With(_)));
@@ -219,8 +208,7 @@ fn exit_status(page: &mut Page, applets: &[Applet]) {
     }
     let with_command = [(always, ""), (optionally, " with a CMD")];
     let with_command = with_command.iter().filter(|(verbs, _)| !verbs.is_empty());
-    let with_command: Vec<String> =
-        with_command.map(|(verbs, when)| format!("{verbs}{when}")).collect();
+    let with_command: Vec<String> = with_command.map(|(verbs, when)| format!("{verbs}{when}")).collect();
     if with_command.is_empty() {
         return;
     }

@@ -46,8 +46,7 @@ pub fn parse(text: &str) -> Vec<Block> {
             next.direct(line);
         } else if let Some(first) = line.strip_prefix("    ") {
             let mut text = format!("{first}\n");
-            while let Some(line) = lines.next_if(|line| line.is_empty() || line.starts_with("    "))
-            {
+            while let Some(line) = lines.next_if(|line| line.is_empty() || line.starts_with("    ")) {
                 text.push_str(line.strip_prefix("    ").unwrap_or_default());
                 text.push('\n');
             }

@@ -175,12 +175,10 @@ fn word(word: &str) -> String {
     let (before, after) = (&word[..start], &word[start + core.len()..]);
     let is_option = core.strip_prefix('-').is_some_and(|rest| {
         let name = rest.trim_start_matches('-');
-        name.starts_with(|c: char| c.is_ascii_alphabetic())
-            && (rest.starts_with('-') || name.len() == 1)
+        name.starts_with(|c: char| c.is_ascii_alphabetic()) && (rest.starts_with('-') || name.len() == 1)
     });
-    let is_value =
-        core.len() > 1 && core.chars().all(|c| c.is_ascii_uppercase()) && VALUES.contains(&core)
-            || ["N", "K", "D"].contains(&core);
+    let is_value = core.len() > 1 && core.chars().all(|c| c.is_ascii_uppercase()) && VALUES.contains(&core)
+        || ["N", "K", "D"].contains(&core);
     let core = match (is_option, is_value) {
         (true, _) => bold(core),
         (_, true) => italic(core),
@@ -191,7 +189,7 @@ fn word(word: &str) -> String {
 
 /// Names of values in running text.
 const VALUES: &[&str] = &[
-    "APPLET", "CMD", "CMDLINE", "DELTA", "DIR", "DURATION", "FD", "FILE", "ID", "INDEX", "INODE",
-    "LABEL", "MESSAGE", "MODE", "NEW", "OLD", "PATH", "PID", "PIPE", "RATE", "SIG", "SIZE", "SPEC",
-    "START", "TARGET", "TEXT", "TYPE", "USER", "VALUE", "VERB", "WORD",
+    "APPLET", "CMD", "CMDLINE", "DELTA", "DIR", "DURATION", "FD", "FILE", "ID", "INDEX", "INODE", "LABEL", "MESSAGE",
+    "MODE", "NEW", "OLD", "PATH", "PID", "PIPE", "RATE", "SIG", "SIZE", "SPEC", "START", "TARGET", "TEXT", "TYPE",
+    "USER", "VALUE", "VERB", "WORD",
 ];

@@ -25,8 +25,7 @@ impl Common {
             }
         }
         // Groups of options that verbs share are kept out of the short help; others want to be met more often.
-        found
-            .retain(|_, (ones, arg)| ones.len() > if arg.is_hide_short_help_set() { 1 } else { 2 });
+        found.retain(|_, (ones, arg)| ones.len() > if arg.is_hide_short_help_set() { 1 } else { 2 });
         Self(found.into_values().map(|(_, arg)| (sorting(&arg), arg)).collect())
     }
 
@@ -50,11 +49,7 @@ fn sorting(arg: &Arg) -> String {
 }
 
 fn options(parser: &Command) -> Vec<Arg> {
-    parser
-        .get_arguments()
-        .filter(|arg| !arg.is_positional() && !arg.is_hide_set())
-        .cloned()
-        .collect()
+    parser.get_arguments().filter(|arg| !arg.is_positional() && !arg.is_hide_set()).cloned().collect()
 }
 
 fn positionals(parser: &Command) -> Vec<Arg> {
@@ -139,11 +134,7 @@ pub fn synopsis(called: &str, rest: &str) -> String {
             bold(word)
         } else if core.chars().all(|c| c.is_ascii_uppercase() || c == ':') && !core.is_empty() {
             let (before, after) = word.split_once(core).unwrap();
-            let before = if before.contains("--") {
-                before.replace("--", "\\fB\\-\\-\\fR")
-            } else {
-                before.to_owned()
-            };
+            let before = if before.contains("--") { before.replace("--", "\\fB\\-\\-\\fR") } else { before.to_owned() };
             format!("{before}{}{after}", italic(core))
         } else {
             bold(word)
@@ -164,8 +155,7 @@ pub fn verb(page: &mut Page, entry: &Entry, called: &str, common: &Common) {
     for paragraph in about.iter().flat_map(|text| sentences(text)) {
         page.paragraph(&paragraph);
     }
-    let (shared, own): (Vec<Arg>, Vec<Arg>) =
-        options(&parser).into_iter().partition(|arg| common.has(arg));
+    let (shared, own): (Vec<Arg>, Vec<Arg>) = options(&parser).into_iter().partition(|arg| common.has(arg));
     for arg in positionals(&parser).iter().chain(&own) {
         page.item(&term(arg), paragraphs(arg));
     }
@@ -200,8 +190,7 @@ fn columns(called: &str, parser: &Command) -> Vec<(String, String)> {
         _ => "",
     };
     let modes = ["", "--holders", "--waiters", "--limits"];
-    let modes =
-        modes.into_iter().filter(|mode| has(mode.trim_start_matches('-')) || mode.is_empty());
+    let modes = modes.into_iter().filter(|mode| has(mode.trim_start_matches('-')) || mode.is_empty());
     let line = called.trim_start_matches("ipcbox ");
     let mut told: Vec<(String, String)> = Vec::new();
     for mode in modes {
@@ -223,11 +212,9 @@ fn columns(called: &str, parser: &Command) -> Vec<(String, String)> {
 fn examples(page: &mut Page, text: &str) {
     let mut lines = text.trim().lines().peekable();
     while lines.peek().is_some() {
-        let said: Vec<&str> = std::iter::from_fn(|| lines.next_if(|line| line.starts_with("# ")))
-            .map(|line| &line[2..])
-            .collect();
-        let commands: Vec<&str> =
-            std::iter::from_fn(|| lines.next_if(|line| !line.starts_with("# "))).collect();
+        let said: Vec<&str> =
+            std::iter::from_fn(|| lines.next_if(|line| line.starts_with("# "))).map(|line| &line[2..]).collect();
+        let commands: Vec<&str> = std::iter::from_fn(|| lines.next_if(|line| !line.starts_with("# "))).collect();
         page.paragraph(&format!("Example: {}:", said.join(" ")));
         page.example(&commands.join("\n"));
     }

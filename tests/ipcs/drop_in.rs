@@ -222,8 +222,7 @@ fn removal_says_what_util_linux_says() {
             let call = if program == "ipcrm" { Call::new(program) } else { fresh.call("ipcrm") };
             let output = call.args(line.split_whitespace()).output();
             let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-            let told: Vec<&str> =
-                stderr.lines().filter(|line| !line.starts_with("hint: ")).collect();
+            let told: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("hint: ")).collect();
             let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
             (format!("{line}: {stdout}{}", told.join("\n")), output.status.success())
         };
@@ -280,9 +279,7 @@ fn private_objects_of_others_are_passed_over() {
     let world = World::new();
     let (Some(uid), true) = (world.stranger(), world.is_own()) else { return };
     let as_stranger = |line: &str| world.call(line).user(uid);
-    world
-        .shell("for n in 1 2; do ipcmk -Q -p 600; ipcmk -M 10 -p 600; ipcmk -S 1 -p 600; done")
-        .ok();
+    world.shell("for n in 1 2; do ipcmk -Q -p 600; ipcmk -M 10 -p 600; ipcmk -S 1 -p 600; done").ok();
     let others = world.call("ipcs-lite -J").ok();
     for line in ["-a", "-ashm", "-amsg", "--all=sem", "-v -a", "-a --dry-run", "-asem -J"] {
         as_stranger(&format!("ipcrm {line}")).stdout("").ok();

@@ -51,9 +51,7 @@ fn only_what_is_proved_is_orphaned() {
     }
     let python = world.file("innocent.py", INNOCENT);
     // The box's own at rest: slots, a lock, a queue with a message, a segment that is kept.
-    world
-        .shell("ipcbox sem run $NAME-slots --slots 2 -- true; ipcbox sem lock $NAME-lock -- true")
-        .ok();
+    world.shell("ipcbox sem run $NAME-slots --slots 2 -- true; ipcbox sem lock $NAME-lock -- true").ok();
     world.shell("ipcbox msgq send $NAME-full --create hello; printf x | ipcbox shm write $NAME-seg --create").ok();
     // A segment of a container's process, whose creator has no number here.
     let key = world.name("seg");
@@ -86,9 +84,8 @@ fn another_pid_namespaces_segment_proves_nothing() {
     }
     world.shell("ipcmk -M 10").ok();
     // Seen from within a pid namespace, the creator outside of it has the number 0.
-    let look = format!(
-        "{BINARY} ipcs-lite -m -J; {BINARY} ipcs-lite --orphaned -J; {BINARY} ipcrm-lite --orphaned --yes -J"
-    );
+    let look =
+        format!("{BINARY} ipcs-lite -m -J; {BINARY} ipcs-lite --orphaned -J; {BINARY} ipcrm-lite --orphaned --yes -J");
     let text = Call::new("unshare").args(["-pf", "--mount-proc", "sh", "-c", &look]).output();
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
     assert_eq!(text.lines().count(), 1, "{text}");
@@ -105,8 +102,7 @@ fn a_running_postgresqls_segment_stays() {
     let found = Call::new("/bin/sh").args(["-c", &look]).output();
     // A user who has a name: initdb wants one.
     let nobody = nix::unistd::User::from_name("nobody").ok().flatten().map(|user| user.uid);
-    let (true, Some(user), true) =
-        (world.stranger().is_some(), nobody, world.is_own() && found.status.success())
+    let (true, Some(user), true) = (world.stranger().is_some(), nobody, world.is_own() && found.status.success())
     else {
         return skip("it needs root, an IPC namespace of its own, postgres and initdb");
     };
@@ -121,11 +117,8 @@ fn a_running_postgresqls_segment_stays() {
         return skip("initdb does not work here");
     }
     let socket = world.dir().display().to_string();
-    let server = world
-        .program(postgres)
-        .args(["-D", &data, "-k", &socket, "-c", "listen_addresses="])
-        .user(uid)
-        .start();
+    let server =
+        world.program(postgres).args(["-D", &data, "-k", &socket, "-c", "listen_addresses="]).user(uid).start();
     let has_one = || world.call("ipcs-lite -m -J").ok().lines().count() == 1;
     crate::support::eventually("postgres has its segment", has_one);
     world.call("ipcrm-lite --orphaned --yes").ok();

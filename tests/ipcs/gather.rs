@@ -35,10 +35,7 @@ fn a_line_that_cannot_be_read_is_told_with_its_number() {
     }
     for (kind, file) in [("-q", "msg"), ("-s", "sem"), ("-m", "shm")] {
         let fake = world.file(file, "titles\nnot a line\n");
-        let script = format!(
-            "mount --bind {} /proc/sysvipc/{file} && exec {BINARY} ipcs-lite {kind}",
-            fake.display()
-        );
+        let script = format!("mount --bind {} /proc/sysvipc/{file} && exec {BINARY} ipcs-lite {kind}", fake.display());
         let told = Call::new("unshare").args(["-m", "sh", "-c", &script]).output();
         let stderr = String::from_utf8_lossy(&told.stderr).into_owned();
         if stderr.contains("mount:") || stderr.contains("unshare:") {
@@ -57,8 +54,7 @@ fn records_are_sorted_chosen_and_shown_by_column() {
         "{BINARY} ipcs-lite -m --columns size,key --sort size --no-header; {BINARY} ipcs-lite 0x77 --columns kind,id --no-header; {BINARY} ipcs-lite -s -i 0 -J --columns index 2>/dev/null || {BINARY} ipcs-lite -s -i 0 --columns index,value --no-header"
     );
     let Some(call) = beside_objects(&world, &script) else { return };
-    let shown =
-        "   5000  0x00000088\n1048470  0x00000000\n2097152  0x00000000\nsem  0\n0  0\n1  4\n2  0\n";
+    let shown = "   5000  0x00000088\n1048470  0x00000000\n2097152  0x00000000\nsem  0\n0  0\n1  4\n2  0\n";
     call.stdout(shown).ok();
     for option in ["--sort", "--columns"] {
         let output = world.call(&format!("ipcs-lite {option} bogus")).output();
@@ -139,12 +135,8 @@ fn limits_and_use_are_records_too() {
     let (system_v, posix) = posix.split_once("\n\nKIND  FAMILY  MAX_QUEUES  ").unwrap();
     assert!(system_v.ends_with("semaphore max value = 32767"), "{system_v}");
     assert!(posix.contains("\nsem   posix   ") && posix.lines().count() == 4, "{posix}");
-    assert!(
-        world.call("ipcs-lite -u -P -q").ok().contains("\nKIND  FAMILY  QUEUES\nmsg   posix   ")
-    );
-    for line in
-        ["-u 0", "-l --mine", "-l --sort kind", "-u --holders", "-q -i 0 --keep 0", "--watch -u"]
-    {
+    assert!(world.call("ipcs-lite -u -P -q").ok().contains("\nKIND  FAMILY  QUEUES\nmsg   posix   "));
+    for line in ["-u 0", "-l --mine", "-l --sort kind", "-u --holders", "-q -i 0 --keep 0", "--watch -u"] {
         world.call(&format!("ipcs-lite {line}")).fails(2, "exclude each other");
     }
     world.call("ipcs-lite --watch --holders").fails(2, "exclude each other");
@@ -285,9 +277,7 @@ fn queues_are_listed_where_their_file_system_is_not_mounted() {
         let script = format!("umount /dev/mqueue 2>/dev/null; {line}");
         Call::new("unshare").args(["-m", "sh", "-c", &script]).output()
     };
-    let unmounted = |before: &str| {
-        run(&format!("{before} {BINARY} ipcs-lite -P -q --columns name --no-header"))
-    };
+    let unmounted = |before: &str| run(&format!("{before} {BINARY} ipcs-lite -P -q --columns name --no-header"));
     let listed = unmounted("");
     if String::from_utf8_lossy(&listed.stderr).contains("unshare:") {
         return skip("no mount namespace can be made here");
@@ -327,8 +317,7 @@ fn who_has_a_posix_object_open_is_told() {
     let line = "ipcs-lite --holders /@m /@q --columns kind,pid,command,how --no-header";
     let text = world.call(line).ok();
     let has = |kind: &str, pid: i32, how: &str| {
-        let is_it =
-            |line: &str| line.starts_with(&format!("{kind}  {pid}  ")) && line.ends_with(how);
+        let is_it = |line: &str| line.starts_with(&format!("{kind}  {pid}  ")) && line.ends_with(how);
         assert_eq!(text.lines().filter(|line| is_it(line)).count(), 1, "{text}");
     };
     has("shm", opener.pid(), "  has open");

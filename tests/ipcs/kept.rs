@@ -49,9 +49,7 @@ fn slots_and_locks_are_kept_and_counted() {
     if !world.is_own() {
         return skip("it needs an IPC namespace of its own");
     }
-    world
-        .shell("ipcbox sem run $NAME-slots --slots 2 -- true; ipcbox sem lock $NAME-lock -- true")
-        .ok();
+    world.shell("ipcbox sem run $NAME-slots --slots 2 -- true; ipcbox sem lock $NAME-lock -- true").ok();
     let kept = "ipcrm-lite: kept 2 semaphore sets that serve as slots, locks or barriers\n\
         hint: ipcbox sem rm 0 1 # or every idle one: ipcbox sem rm --unused\n";
     for line in ["-a --yes", "--unused --yes", "--mine --yes", "--sem --unused --dry-run"] {
@@ -70,9 +68,7 @@ fn objects_of_others_are_kept_and_counted() {
     world.shell("ipcmk -Q; ipcmk -M 10 -p 600; ipcmk -S 1").ok();
     world.program("ipcmk").args(["-Q", "-p", "600"]).user(uid).ok();
     let all = world.call("ipcrm-lite -a --yes -v").user(uid);
-    all.stdout("removing message queue 1\n")
-        .stderr("ipcrm-lite: kept 3 objects of other users\n")
-        .ok();
+    all.stdout("removing message queue 1\n").stderr("ipcrm-lite: kept 3 objects of other users\n").ok();
     // Whoever names an owner hears of each object.
     let named = world.call("ipcrm-lite --owner root --yes").user(uid).output();
     assert_eq!(named.status.code(), Some(5));
@@ -124,10 +120,7 @@ fn hint_about_unproven_objects_removes_them() {
     let output = world.call(line).arg("ipcmk -Q; ipcmk -S 3").output();
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        told.contains("no process of CMD was seen to make or use them\nhint: ipcbox ipcrm-lite "),
-        "{told}"
-    );
+    assert!(told.contains("no process of CMD was seen to make or use them\nhint: ipcbox ipcrm-lite "), "{told}");
     let hint = told.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
     assert!(hint.contains("--msg 0") && hint.contains("--sem 0"), "{hint}");
     if hint.contains("--posix") {

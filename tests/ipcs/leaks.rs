@@ -169,9 +169,9 @@ while True:
     for _ in 0..5 {
         let output = world.call("ipcs-lite --leaks -J -- true").output();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let blamed = text.lines().find(|line| {
-            line.contains("\"sysv\"") && !line.contains("\"foreign\"") && !line.contains("\"held\"")
-        });
+        let blamed = text
+            .lines()
+            .find(|line| line.contains("\"sysv\"") && !line.contains("\"foreign\"") && !line.contains("\"held\""));
         assert_eq!(blamed, None);
     }
     drop(unrelated);

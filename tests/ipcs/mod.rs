@@ -41,8 +41,7 @@ fn beside_objects(world: &World, script: &str) -> Option<Call> {
         skip("there is no python3 here");
         return None;
     }
-    let python =
-        world.file("objects.py", &format!("{OBJECTS}\nsys.exit(os.system(sys.argv[1]) >> 8)\n"));
+    let python = world.file("objects.py", &format!("{OBJECTS}\nsys.exit(os.system(sys.argv[1]) >> 8)\n"));
     Some(world.program("python3").arg(python).arg(script))
 }
 

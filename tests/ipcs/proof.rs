@@ -129,12 +129,9 @@ os.waitpid(run(lambda: make(sys.argv[1]), lambda: looks(box, 3)), 0)
     world.file("works.py", works);
     world.file("forks.py", forks);
     world.script("command", "#!/bin/sh\npython3 $1.py $2\nexit 0\n");
-    for (how, kind, option) in [
-        ("works", "msg", "-q"),
-        ("works", "sem", "-s"),
-        ("works", "shm", "-m"),
-        ("forks", "maps", "-m"),
-    ] {
+    for (how, kind, option) in
+        [("works", "msg", "-q"), ("works", "sem", "-s"), ("works", "shm", "-m"), ("forks", "maps", "-m")]
+    {
         let line = format!(
             "ipcs-lite --leaks --clean {option} --columns verdict,family --no-header -- ./command {how} {kind}"
         );
@@ -163,12 +160,9 @@ while not os.path.exists('go'): time.sleep(0.001)
     world.file("holder.py", holder);
     let holder = world.program("python3").arg("holder.py").start();
     crate::support::eventually("it is held", || world.dir().join("ready").exists());
-    let ends = format!(
-        ": >go; while grep -q '^State:.[^Z]' /proc/{}/status 2>/dev/null; do sleep 0.01; done",
-        holder.pid()
-    );
-    let line =
-        "ipcs-lite --leaks --clean --unused -m --columns verdict,family --no-header -- sh -c";
+    let ends =
+        format!(": >go; while grep -q '^State:.[^Z]' /proc/{}/status 2>/dev/null; do sleep 0.01; done", holder.pid());
+    let line = "ipcs-lite --leaks --clean --unused -m --columns verdict,family --no-header -- sh -c";
     let text = world.call(line).arg(&ends).output();
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
     assert!(!text.contains("sysv"), "{text}");

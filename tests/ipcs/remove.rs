@@ -107,9 +107,8 @@ fn a_queue_whose_waiter_is_out_of_sight_stays() {
     world.call("ipcrm-lite @own").user(uid).ok();
     let name = world.name("q");
     let filters = ["--orphaned --yes", "--unused --mine --yes"];
-    let hidden = format!(
-        "mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid {uid} --regid {uid} --clear-groups"
-    );
+    let hidden =
+        format!("mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid {uid} --regid {uid} --clear-groups");
     for (how, lines) in [
         (&["-m", "sh", "-c", &format!("{hidden} \"$@\""), "sh"][..], &filters[..]),
         (&["-m", "sh", "-c", "mount -t tmpfs none /proc && exec \"$@\"", "sh"], &filters),
@@ -175,10 +174,7 @@ fn a_filter_wants_a_yes() {
     world.call("ipcrm").stdout("").ok();
     let shown = "msg  0\nshm  0\nsem  0\n";
     world.call("ipcrm-lite -a --dry-run --columns kind,id --no-header").stdout(shown).ok();
-    world
-        .call("ipcrm-lite --mine --dry-run --sem --columns kind,id --no-header")
-        .stdout("sem  0\n")
-        .ok();
+    world.call("ipcrm-lite --mine --dry-run --sem --columns kind,id --no-header").stdout("sem  0\n").ok();
     // What would go, as records; of what is named only that, and once.
     let shown = world.call("ipcrm-lite --sem 0 0 --mine --dry-run -J").ok();
     let counts = (shown.lines().count(), shown.matches("\"kind\":\"sem\"").count());
@@ -266,8 +262,7 @@ fn a_dry_run_removes_nothing_however_it_is_named() {
 fn what_is_in_use_stays_without_force() {
     let world = World::new();
     let held = world.call("sem run @slots --slots 1 -- sleep 1000").start().became("sleep");
-    let words =
-        format!("cannot remove {}: it is in use: held 1 time as slots", world.name("slots"));
+    let words = format!("cannot remove {}: it is in use: held 1 time as slots", world.name("slots"));
     world.call("ipcrm-lite @slots").fails(1, &words);
     world.call("ipcrm-lite --force @slots").ok();
     drop(held);

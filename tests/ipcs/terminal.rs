@@ -111,9 +111,7 @@ fn a_filter_asks_on_a_terminal() {
     let Some(terminal) = terminal(&world) else { return };
     world.shell("ipcmk -Q; ipcmk -M 10; ipcmk -S 1").ok();
     let count = || world.call("ipcs-lite -J").ok().lines().count();
-    for (answer, status, left) in
-        [("n\n", 1, 3), ("\n", 1, 3), ("\u{4}", 1, 3), ("yess\n", 1, 3), ("Y\n", 0, 0)]
-    {
+    for (answer, status, left) in [("n\n", 1, 3), ("\n", 1, 3), ("\u{4}", 1, 3), ("yess\n", 1, 3), ("Y\n", 0, 0)] {
         terminal.types("$BOX ipcrm-lite --mine\n");
         terminal.says("ipcrm-lite: remove 3 objects? [y/N] ");
         terminal.types(answer);
@@ -136,9 +134,7 @@ fn what_changed_since_it_was_looked_at_stays() {
     for name in ["changed", "key", "number", "gone", "stays"] {
         world.call(&format!("msgq create @{name}")).ok();
     }
-    let id = |name: &str| {
-        world.call(&format!("ipcs-lite -q @{name} --columns id --no-header")).ok().trim().to_owned()
-    };
+    let id = |name: &str| world.call(&format!("ipcs-lite -q @{name} --columns id --no-header")).ok().trim().to_owned();
     let time = || world.call("ipcs-lite -q @changed --columns change_time --no-header").ok();
     let (changed, number) = (id("changed"), id("number"));
     terminal.types(&format!("$BOX ipcrm-lite --mine --keep {}\n", world.name("stays")));

@@ -47,10 +47,7 @@ fn word_after_an_option_is_of_its_kind() {
             ("--shmem-id 0 2", &[("shm", 0), ("shm", 2)]),
             ("--queue-id=0 2", &[("msg", 0), ("msg", 2)]),
             ("--semaphore-key 0x10 0x12", &[("sem", 0), ("sem", 2)]),
-            (
-                "-v -m 0 2 -q 1 -s 2 -- 0",
-                &[("shm", 0), ("shm", 2), ("msg", 1), ("sem", 0), ("sem", 2)],
-            ),
+            ("-v -m 0 2 -q 1 -s 2 -- 0", &[("shm", 0), ("shm", 2), ("msg", 1), ("sem", 0), ("sem", 2)]),
             ("-m 0 --sem 1 -q 1 2", &[("shm", 0), ("sem", 1), ("msg", 1), ("msg", 2)]),
             ("--sem 1 -m 1 2", &[("sem", 1), ("shm", 1), ("shm", 2)]),
         ] {
@@ -133,10 +130,7 @@ fn posix_options_remove_by_name() {
     for called in ["ipcrm", "ipcrm-lite"] {
         let call = |line: &str| world.call(line).called(called);
         make("a b");
-        let _open = world
-            .shell(&format!("exec 9</dev/shm{}; exec sleep 1000", name("a")))
-            .start()
-            .became("sleep");
+        let _open = world.shell(&format!("exec 9</dev/shm{}; exec sleep 1000", name("a"))).start().became("sleep");
         call("--posix-shmem /@a").stdout("").ok();
         // The slash may be left out, and a word is one more of the kind.
         call("--posix-shmem").arg(&name("b")[1..]).ok();
@@ -148,9 +142,7 @@ fn posix_options_remove_by_name() {
                 name("a")
             ))
             .ok();
-        call("--posix-semaphore /@b --dry-run --columns kind,family --no-header")
-            .stdout("sem  posix\n")
-            .ok();
+        call("--posix-semaphore /@b --dry-run --columns kind,family --no-header").stdout("sem  posix\n").ok();
         call("--posix-semaphore=/x/y").fails(2, "'/x/y' is not the name of a POSIX object");
         call("--posix-semaphore /@b").ok();
         for option in ["--posix-semaphore", "--posix-shmem", "--posix-mqueue"] {

@@ -27,25 +27,10 @@ fn asked(world: &World, target: &str, count: u64) {
 fn a_call_gets_its_reply_and_status() {
     let world = World::new();
     for target in BOTH {
-        let server = serve(
-            &world,
-            target,
-            "",
-            "printf 'got %s' \"$(cat)\"; test $IPCBOX_LENGTH = ${#1}; exit 7",
-        );
+        let server = serve(&world, target, "", "printf 'got %s' \"$(cat)\"; test $IPCBOX_LENGTH = ${#1}; exit 7");
         world.call(&format!("msgq call {target} hello")).stdout("got hello").stderr("").status(7);
-        world
-            .call(&format!("msgq call {target}"))
-            .input("from input")
-            .stdout("got from input")
-            .stderr("")
-            .status(7);
-        world
-            .call(&format!("msgq call {target} --"))
-            .arg("-x")
-            .stdout("got -x")
-            .stderr("")
-            .status(7);
+        world.call(&format!("msgq call {target}")).input("from input").stdout("got from input").stderr("").status(7);
+        world.call(&format!("msgq call {target} --")).arg("-x").stdout("got -x").stderr("").status(7);
         server.signal(Signal::SIGTERM);
         assert_eq!(server.code(), 0);
         assert_eq!(messages(&world, target), 0);
@@ -72,8 +57,7 @@ fn a_reply_has_any_size_and_any_byte() {
 fn a_caller_that_reads_slowly_keeps_nobody_waiting() {
     let world = World::new();
     let server = serve(&world, "@q", "", ": >ran$1; head -c $1 /dev/zero");
-    let line =
-        "ipcbox msgq call $NAME-q 1000000 | { until test -e go; do sleep 0.01; done; wc -c; }";
+    let line = "ipcbox msgq call $NAME-q 1000000 | { until test -e go; do sleep 0.01; done; wc -c; }";
     let slow = world.shell(line).start();
     eventually("the reply is made", || world.dir().join("ran1000000").exists());
     world.call("msgq call @q 10").ok();
@@ -91,8 +75,7 @@ fn failures_of_a_call_are_125() {
         world.call(&format!("msgq call {target} x")).fails(125, "no such message queue (ENOENT)");
         world.call(&format!("msgq call {target} x y")).fails(125, "one word too many");
     }
-    let most: usize =
-        fs::read_to_string("/proc/sys/kernel/msgmax").unwrap().trim().parse().unwrap();
+    let most: usize = fs::read_to_string("/proc/sys/kernel/msgmax").unwrap().trim().parse().unwrap();
     world.call("msgq create @q").ok();
     world.call("msgq call @q").input(vec![b'x'; most]).fails(125, "kernel.msgmax is");
     world.call("msgq call @q").input(vec![b'x'; most * 2]).fails(125, "kernel.msgmax is");
@@ -115,17 +98,12 @@ fn without_a_server_a_call_takes_its_request_back() {
     for target in BOTH {
         world.call(&format!("msgq create {target}")).ok();
         let start = Instant::now();
-        world
-            .call(&format!("msgq call {target} x -w 120ms"))
-            .fails(124, "no server took the request within 120ms");
+        world.call(&format!("msgq call {target} x -w 120ms")).fails(124, "no server took the request within 120ms");
         assert!(start.elapsed() >= Duration::from_millis(120));
         world.call(&format!("msgq call {target} x -n -E 9")).fails(9, "at once");
-        for (which, status) in [
-            (Signal::SIGINT, 130),
-            (Signal::SIGTERM, 143),
-            (Signal::SIGHUP, 129),
-            (Signal::SIGKILL, 137),
-        ] {
+        for (which, status) in
+            [(Signal::SIGINT, 130), (Signal::SIGTERM, 143), (Signal::SIGHUP, 129), (Signal::SIGKILL, 137)]
+        {
             let before = messages(&world, target);
             let caller = world.call(&format!("msgq call {target} x")).start();
             asked(&world, target, before + 1);
@@ -199,17 +177,11 @@ fn a_plain_message_to_a_served_queue_stays_plain() {
     for target in BOTH {
         let frame = "ipcbox-call-1 1 0 1\npayload";
         world.call(&format!("msgq send {target} --create")).args(["plain", frame]).ok();
-        world
-            .call(&format!("msgq serve {target} --drain -- cat"))
-            .stdout(format!("plain{frame}"))
-            .ok();
+        world.call(&format!("msgq serve {target} --drain -- cat")).stdout(format!("plain{frame}")).ok();
     }
     world.call("msgq send /@q --priority 32767 plain").ok();
     world.call("msgq serve /@q --drain -- cat").stdout("plain").ok();
-    world
-        .call("msgq send /@q --priority 32767")
-        .arg("ipcbox-call-1 1 0 1\n")
-        .fails(1, "taken for a call");
+    world.call("msgq send /@q --priority 32767").arg("ipcbox-call-1 1 0 1\n").fails(1, "taken for a call");
     world.call("msgq send /@q --priority 32766").arg("ipcbox-call-1 1 0 1\n").ok();
 }
 
@@ -299,8 +271,7 @@ fn a_hundred_calls_survive_a_killed_server() {
         let server = serve(&world, target, "-j 8", &script);
         // The last ten have little time.
         let limit = |n: usize| if n < 90 { 50 } else { 2 };
-        let call =
-            |n: usize| world.call(&format!("msgq call {target} {n} -w {}", limit(n))).start();
+        let call = |n: usize| world.call(&format!("msgq call {target} {n} -w {}", limit(n))).start();
         let first: Vec<Child> = (0..50).map(call).collect();
         for (n, caller) in first.into_iter().enumerate() {
             assert_eq!(lines(&caller.end().stdout), [format!("reply to {n}")]);
@@ -311,8 +282,7 @@ fn a_hundred_calls_survive_a_killed_server() {
         server.signal(Signal::SIGKILL);
         assert_eq!(server.code(), 137);
         let is_at_work = |n: usize| dir.join(format!("work{n}")).exists();
-        let (at_work, waiting): (Vec<_>, Vec<_>) =
-            rest.into_iter().partition(|(n, _)| is_at_work(*n) && *n < 90);
+        let (at_work, waiting): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(n, _)| is_at_work(*n) && *n < 90);
         for (n, caller) in at_work {
             assert_eq!(caller.end().status.code(), Some(125), "{n}");
         }

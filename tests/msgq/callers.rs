@@ -27,8 +27,7 @@ fn callers_are_woken_when_their_queue_is_removed() {
     world.call("msgq create @q").ok();
     let call = |options: &str| world.call(&format!("msgq call @q x {options}")).start();
     let callers: Vec<Child> = ["", "-w 1h"].map(call).into();
-    let callers: Vec<Child> =
-        callers.into_iter().map(|caller| caller.blocked_in(libc::SYS_msgrcv)).collect();
+    let callers: Vec<Child> = callers.into_iter().map(|caller| caller.blocked_in(libc::SYS_msgrcv)).collect();
     world.call("msgq rm @q").fails(1, "waited on");
     world.call("msgq rm @q --force").ok();
     for caller in callers {

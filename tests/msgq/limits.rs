@@ -70,17 +70,12 @@ fn limits_of_the_kernel_are_named() {
         world.call("msgq create @q").ok();
         world.call(&format!("msgq set @q --max-bytes {size}")).fails(5, &told);
         let (messages, size) = (setting("fs/mqueue/msg_max"), setting("fs/mqueue/msgsize_max"));
-        world.call(&format!("msgq create /@q --max-messages {}", messages + 1)).fails(
-            1,
-            &format!(
-                "{} messages are more than fs.mqueue.msg_max, {messages} (EINVAL)",
-                messages + 1
-            ),
-        );
-        world.call(&format!("msgq create /@q --message-size {}", size + 1)).fails(
-            1,
-            &format!("{} bytes are more than fs.mqueue.msgsize_max, {size} (EINVAL)", size + 1),
-        );
+        world
+            .call(&format!("msgq create /@q --max-messages {}", messages + 1))
+            .fails(1, &format!("{} messages are more than fs.mqueue.msg_max, {messages} (EINVAL)", messages + 1));
+        world
+            .call(&format!("msgq create /@q --message-size {}", size + 1))
+            .fails(1, &format!("{} bytes are more than fs.mqueue.msgsize_max, {size} (EINVAL)", size + 1));
     }
     world.call("msgq create /@q --max-messages 18446744073709551615").fails(1, "EINVAL");
 }
@@ -117,8 +112,7 @@ fn a_closed_output_ends_follow_as_any_filter() {
     let world = World::new();
     for target in BOTH {
         world.call(&format!("msgq create {target}")).ok();
-        let line =
-            format!("ipcbox msgq recv {} --follow | head -n 1", target.replace('@', "$NAME-"));
+        let line = format!("ipcbox msgq recv {} --follow | head -n 1", target.replace('@', "$NAME-"));
         let pipeline = world.shell(&line).start();
         let is_waited_on = || !world.call(&format!("msgq stat {target} --waiters")).ok().is_empty();
         eventually("the receiver waits", is_waited_on);

@@ -22,13 +22,7 @@ const fn blocks(target: &str, receives: bool) -> i64 {
 fn arguments_are_messages() {
     let world = World::new();
     for target in BOTH {
-        world
-            .call(&format!("msgq send {target} --create"))
-            .arg("a b")
-            .arg("")
-            .arg("--")
-            .arg("-x")
-            .ok();
+        world.call(&format!("msgq send {target} --create")).arg("a b").arg("").arg("--").arg("-x").ok();
         world.call(&format!("msgq recv {target} -c 3")).stdout("a b\n\n-x\n").ok();
         world.call(&format!("msgq recv {target} -n")).fails(124, "no message came at once");
     }
@@ -41,9 +35,7 @@ fn standard_input_is_one_message_or_a_message_a_record() {
         let send = |options: &str, input: &[u8]| {
             world.call(&format!("msgq send {target} --create {options}")).input(input).ok();
             let all = world.call(&format!("msgq recv {target} --drain -J")).ok();
-            let data = |line: &str| {
-                serde_json::from_str::<serde_json::Value>(line).unwrap()["data"].clone()
-            };
+            let data = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["data"].clone();
             all.lines().map(|line| data(line).as_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(send("", b"a\nb\n"), ["a\nb\n"]);
@@ -89,10 +81,7 @@ fn every_shape() {
     world.call("msgq send /@q x --priority 9 --create").ok();
     world.call("msgq recv /@q --format %p:%d").stdout("9:x").ok();
     world.call("msgq send /@q x --priority 32767").ok();
-    world
-        .call("msgq recv /@q -J")
-        .stdout("{\"priority\":32767,\"length\":1,\"data\":\"x\"}\n")
-        .ok();
+    world.call("msgq recv /@q -J").stdout("{\"priority\":32767,\"length\":1,\"data\":\"x\"}\n").ok();
     world.call("msgq recv @q --format %x").fails(2, "%x has no meaning");
     world.call("msgq recv @q --format %p").fails(2, "%t is the type");
     world.call("msgq recv /@q --format %t").fails(2, "%p is the priority");
@@ -123,9 +112,7 @@ fn types_are_chosen_as_msgrcv_has_it() {
     world.call("msgq send @q x -t 4611686018427387903").ok();
     world.call("msgq recv @q --format %t").stdout("4611686018427387903").ok();
     for kind in ["0", "-1", "4611686018427387904", "x", "99999999999999999999"] {
-        world
-            .call(&format!("msgq send @q x -t {kind}"))
-            .fails(2, "a type is 1 to 4611686018427387903");
+        world.call(&format!("msgq send @q x -t {kind}")).fails(2, "a type is 1 to 4611686018427387903");
     }
     world.call("msgq recv @q --except 0").fails(2, "a type is 1 to");
     for kind in ["x", "99999999999999999999", "1.5"] {
@@ -176,9 +163,10 @@ fn peek_leaves_all_as_it_was() {
     let before = world.call("msgq stat @q -J").ok();
     world.call("msgq peek @q").stdout("one\n").ok();
     world.call("msgq peek @q --index 1").stdout("two\n").ok();
-    world.call("msgq peek @q --all -J").stdout(
-        "{\"type\":3,\"length\":3,\"data\":\"one\"}\n{\"type\":4,\"length\":3,\"data\":\"two\"}\n",
-    ).ok();
+    world
+        .call("msgq peek @q --all -J")
+        .stdout("{\"type\":3,\"length\":3,\"data\":\"one\"}\n{\"type\":4,\"length\":3,\"data\":\"two\"}\n")
+        .ok();
     world.call("msgq peek @q --index 2").fails(3, "there is no message 2, only 0 to 1");
     world.call("msgq peek @q --index -1").fails(2, "from 0 on");
     world.call("msgq peek @q --all --index 1").fails(2, "exclude each other");
@@ -236,13 +224,9 @@ fn time_runs_out_for_both() {
         call("send TARGET full").ok();
         call("send TARGET more -w 50ms").fails(124, "no room for it within 50ms");
         call("send TARGET more -n").fails(124, "no room for it at once");
-        call("recv TARGET -c 3 -w 50ms")
-            .stdout("full\n")
-            .fails(124, "1 of 3 messages came within 50ms");
-        call("send TARGET one two three -n").fails(
-            124,
-            "message 2: the queue had no room for it at once; 1 message was sent before",
-        );
+        call("recv TARGET -c 3 -w 50ms").stdout("full\n").fails(124, "1 of 3 messages came within 50ms");
+        call("send TARGET one two three -n")
+            .fails(124, "message 2: the queue had no room for it at once; 1 message was sent before");
         call("recv TARGET --follow -w 50ms").fails(124, "no message came within 50ms");
         assert_eq!(messages(&world, target), 0);
     }
@@ -271,20 +255,14 @@ fn an_ignored_signal_stays_ignored_and_a_blocked_alarm_does_no_harm() {
     let world = World::new();
     for target in BOTH {
         world.call(&format!("msgq create {target}")).ok();
-        let line = format!(
-            "trap '' HUP ALRM; exec ipcbox msgq recv {} -w 60",
-            target.replace('@', "$NAME-")
-        );
+        let line = format!("trap '' HUP ALRM; exec ipcbox msgq recv {} -w 60", target.replace('@', "$NAME-"));
         let receiver = world.shell(&line).start().blocked_in(blocks(target, true));
         receiver.signal(Signal::SIGHUP);
         let file = format!("/proc/{}/syscall", receiver.pid());
         assert!(holds(|| std::fs::exists(&file).unwrap()));
         world.call(&format!("msgq send {target} x")).ok();
         assert_eq!(receiver.code(), 0);
-        let line = format!(
-            "trap '' ALRM; exec ipcbox msgq recv {} -w 50ms",
-            target.replace('@', "$NAME-")
-        );
+        let line = format!("trap '' ALRM; exec ipcbox msgq recv {} -w 50ms", target.replace('@', "$NAME-"));
         world.shell(&line).fails(124, "within 50ms");
     }
 }

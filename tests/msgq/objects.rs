@@ -20,10 +20,7 @@ fn create_prints_what_finds_it() {
     world.call(&format!("msgq send {id} x")).ok();
     world.call("msgq recv @q").stdout("x\n").ok();
     let name = world.posix("q");
-    world
-        .call("msgq create /@q --max-messages 3 --message-size 16")
-        .stdout(format!("{name}\n"))
-        .ok();
+    world.call("msgq create /@q --max-messages 3 --message-size 16").stdout(format!("{name}\n")).ok();
     world.call("msgq create /@q --max-messages 3").stdout(format!("{name}\n")).ok();
     let private = world.call("msgq create private").ok();
     world.call(&format!("msgq send {} x", private.trim())).ok();
@@ -35,10 +32,9 @@ fn what_exists_must_be_as_asked() {
     let world = World::new();
     world.call("msgq create @q --max-bytes 4096").ok();
     world.call("msgq create @q --max-bytes 8K").fails(4, "a limit of 4096 bytes, not 8192");
-    world.call("msgq create @q -x").fails(
-        4,
-        "cannot create {}: it exists already (EEXIST)".replace("{}", &world.name("q")).as_str(),
-    );
+    world
+        .call("msgq create @q -x")
+        .fails(4, "cannot create {}: it exists already (EEXIST)".replace("{}", &world.name("q")).as_str());
     world.call("msgq set @q --max-bytes -1").fails(2, "--max-bytes '-1': a size is written");
     world.call("msgq create @q --max-bytes 4K").ok();
     world.call("msgq create /@q --max-messages 3 --message-size 16").ok();
@@ -109,9 +105,7 @@ fn a_mode_is_exact_whatever_the_umask() {
         ("b", "send @b x --create -m"),
         ("/b", "recv /@b -n --create -m"),
     ] {
-        world
-            .shell(&format!("umask 077; ipcbox msgq {} 0666 || :", verb.replace('@', "$NAME-")))
-            .output();
+        world.shell(&format!("umask 077; ipcbox msgq {} 0666 || :", verb.replace('@', "$NAME-"))).output();
         let target = target.replace('/', "/@");
         let target = if target.starts_with('/') { target } else { format!("@{target}") };
         let [stat] = &json(&world, &format!("msgq stat {target} -J"))[..] else { panic!() };
@@ -184,10 +178,7 @@ fn stat_tells_who_waits() {
     let who = |target: &str| json(&world, &format!("msgq stat {target} --waiters -J"));
     let receivers = who("@q");
     let find = |pid: i32| receivers.iter().find(|who| who["pid"] == pid).unwrap();
-    assert_eq!(
-        (&find(seven.pid())["type"], &find(seven.pid())["role"]),
-        (&(-7).into(), &"receiver".into())
-    );
+    assert_eq!((&find(seven.pid())["type"], &find(seven.pid())["role"]), (&(-7).into(), &"receiver".into()));
     assert_eq!(find(any.pid())["except"], 3);
     assert!(find(any.pid()).get("type").is_none());
     let [sender] = &who("/@q")[..] else { panic!() };
@@ -337,7 +328,6 @@ fn one_that_may_not_be_given_away_is_left_as_it_is() {
     let Some(stranger) = world.stranger() else { return };
     let own = |line: &str| world.call(line).user(stranger);
     own("msgq create /@q").ok();
-    own("msgq set /@q -m 640 --owner root")
-        .fails(5, "only a privileged user can give it away (EPERM)");
+    own("msgq set /@q -m 640 --owner root").fails(5, "only a privileged user can give it away (EPERM)");
     own("msgq stat /@q --no-header --columns mode").stdout("0600\n").ok();
 }

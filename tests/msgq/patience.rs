@@ -40,10 +40,7 @@ fn silence_begins_when_the_last_job_has_ended() {
     };
     for server in [serve(1), serve(2)] {
         let output = server.end();
-        assert_eq!(
-            (lines(&output.stdout), code(output.status)),
-            (vec!["a".into(), "b".into()], 124)
-        );
+        assert_eq!((lines(&output.stdout), code(output.status)), (vec!["a".into(), "b".into()], 124));
     }
 }
 
@@ -55,9 +52,7 @@ fn a_time_limit_that_is_over_wakes_nobody_who_waits_for_something_else() {
     world.file("stay", "");
     let wait = "while [ -e stay ]; do sleep 0.01; done";
     let serve = |jobs: u8| {
-        format!(
-            "exec ipcbox msgq serve $NAME-{jobs} -w 1ms -c 2 -j {jobs} -- sh -c ': >$0$$; {wait}' {jobs}"
-        )
+        format!("exec ipcbox msgq serve $NAME-{jobs} -w 1ms -c 2 -j {jobs} -- sh -c ': >$0$$; {wait}' {jobs}")
     };
     // What comes before it fills the pipe.
     let recv = format!(
@@ -110,8 +105,7 @@ fn reading_standard_input_does_not_count() {
 fn writing_the_reply_does_not_count() {
     let world = World::new();
     for target in ["$NAME-q", "/$NAME-q"] {
-        let serve =
-            format!("exec ipcbox msgq serve {target} --create -c 1 -- head -c 3000000 /dev/zero");
+        let serve = format!("exec ipcbox msgq serve {target} --create -c 1 -- head -c 3000000 /dev/zero");
         let server = world.shell(&serve).start().blocked_in(super::answers::receives(target));
         // Whoever reads it begins when the limit is over.
         let call = format!("ipcbox msgq call {target} x -w 2 | {{ sleep 2.5; wc -c; }}");

@@ -58,8 +58,7 @@ fn either_side_of_a_chat_is_one_command_line() {
     let key = world.call("key @q").ok();
     let key = key.trim();
     // The box hears.
-    let hear =
-        format!("ipcbox msgq recv {key} --create --text --until quit && ipcbox msgq rm {key}");
+    let hear = format!("ipcbox msgq recv {key} --create --text --until quit && ipcbox msgq rm {key}");
     let listener = world.shell(&hear).start();
     Call::new(&peer).args(["talk", key]).input("hello\nhow are you\nquit\nnot sent\n").ok();
     let heard = listener.end();

@@ -12,10 +12,7 @@ use crate::support::{Call, World, eventually, holds, lines, signal};
 
 /// A call of serve, with a shell script as CMD.
 fn serve(world: &World, options: &str, script: &str) -> Call {
-    world
-        .call(&format!("msgq serve {options} --"))
-        .args(["/bin/sh", "-euc", script, "sh", "{}"])
-        .dir(world.dir())
+    world.call(&format!("msgq serve {options} --")).args(["/bin/sh", "-euc", script, "sh", "{}"]).dir(world.dir())
 }
 
 pub fn sorted(text: &str) -> Vec<&str> {
@@ -27,11 +24,10 @@ pub fn sorted(text: &str) -> Vec<&str> {
 #[test]
 fn a_command_gets_the_message_in_every_way() {
     let world = World::new();
-    let script = "printf '%s|%s|%s|%s\\n' \"$1\" \"$(cat)\" \"${IPCBOX_TYPE-none}/${IPCBOX_PRIORITY-none}\" \"$IPCBOX_LENGTH\"";
+    let script =
+        "printf '%s|%s|%s|%s\\n' \"$1\" \"$(cat)\" \"${IPCBOX_TYPE-none}/${IPCBOX_PRIORITY-none}\" \"$IPCBOX_LENGTH\"";
     world.call("msgq send @q -t 5 --create").args(["one", "", "a b"]).ok();
-    serve(&world, "@q --drain", script)
-        .stdout("one|one|5/none|3\n||5/none|0\na b|a b|5/none|3\n")
-        .ok();
+    serve(&world, "@q --drain", script).stdout("one|one|5/none|3\n||5/none|0\na b|a b|5/none|3\n").ok();
     world.call("msgq send /@q --priority 5 --create").args(["one"]).ok();
     serve(&world, "/@q --drain", script).stdout("one|one|none/5|3\n").ok();
     // Only an argument by itself is replaced.
@@ -60,10 +56,7 @@ fn where_no_command_can_be_started_no_more_is_taken() {
         let told = "cannot run true: no process could be started for it: too many open files";
         let serve = format!("ulimit -n 5; exec ipcbox msgq serve {target} --drain -- true");
         world.shell(&serve).fails(1, told);
-        world
-            .shell(&format!("ipcbox msgq stat {target} --columns messages --no-header"))
-            .stdout("2\n")
-            .ok();
+        world.shell(&format!("ipcbox msgq stat {target} --columns messages --no-header")).stdout("2\n").ok();
     }
 }
 
@@ -115,9 +108,7 @@ fn count_and_drain_end_with_1_if_a_job_failed() {
             serve(&world, &format!("{target} {end}"), "exit $1").ok();
             assert_eq!(messages(&world, target), left);
             world.call(&format!("msgq send {target} 0 3 0")).ok();
-            serve(&world, &format!("{target} -j 2 -c {}", left + 3), "exit $1")
-                .stderr("")
-                .status(1);
+            serve(&world, &format!("{target} -j 2 -c {}", left + 3), "exit $1").stderr("").status(1);
         }
         world.call(&format!("msgq send {target} 9")).ok();
         serve(&world, &format!("{target} --drain"), "kill -KILL $$").stderr("").status(1);
@@ -169,12 +160,7 @@ fn a_term_lets_what_runs_end_and_takes_no_more() {
             let script = ": >started$1; until test -e go; do sleep 0.01; done; echo done $1";
             let server = serve(&world, &options, script).start();
             let count: usize = jobs.parse().unwrap();
-            let started = || {
-                ["one", "two"]
-                    .iter()
-                    .filter(|n| world.dir().join(format!("started{n}")).exists())
-                    .count()
-            };
+            let started = || ["one", "two"].iter().filter(|n| world.dir().join(format!("started{n}")).exists()).count();
             eventually("the jobs start", || started() == count);
             server.signal(Signal::SIGTERM);
             // With -j 1 the second message stays.
@@ -192,8 +178,7 @@ fn a_term_lets_what_runs_end_and_takes_no_more() {
         }
         // One that waits ends at once.
         world.call(&format!("msgq recv {target} --drain")).ok();
-        let call =
-            if target.starts_with('/') { libc::SYS_mq_timedreceive } else { libc::SYS_msgrcv };
+        let call = if target.starts_with('/') { libc::SYS_mq_timedreceive } else { libc::SYS_msgrcv };
         let server = serve(&world, target, "").start().blocked_in(call);
         server.signal(Signal::SIGTERM);
         assert_eq!(server.code(), 0);
@@ -251,10 +236,7 @@ fn a_command_gets_mask_dispositions_and_descriptors_as_they_were_given() {
     for target in BOTH {
         // Ignored by the shell, and one descriptor of its own.
         let before = "trap '' CHLD USR1 ALRM PIPE; exec 7</dev/null;";
-        let plain = world
-            .program("/bin/bash")
-            .args(["-c", &format!("{before} exec sh -c \"{show}\" </dev/zero")])
-            .ok();
+        let plain = world.program("/bin/bash").args(["-c", &format!("{before} exec sh -c \"{show}\" </dev/zero")]).ok();
         world.call(&format!("msgq send {target} x --create")).ok();
         let target = target.replace('@', "$NAME-");
         let line = format!("{before} exec ipcbox msgq serve {target} -c 1 -- sh -c \"{show}\"");
@@ -268,18 +250,8 @@ fn a_server_of_an_ignored_child_signal_still_knows_its_jobs() {
     let world = World::new();
     world.call("msgq send @q 0 3 --create").ok();
     let mut command = Command::new("/bin/bash");
-    command.args([
-        "-c",
-        "trap '' CHLD; exec \"$@\"",
-        "bash",
-        crate::support::BINARY,
-        "msgq",
-        "serve",
-    ]);
-    command
-        .arg(world.name("q"))
-        .args(["--drain", "-j", "2", "--", "sh", "-c", "exit $1", "sh", "{}"])
-        .arg0("bash");
+    command.args(["-c", "trap '' CHLD; exec \"$@\"", "bash", crate::support::BINARY, "msgq", "serve"]);
+    command.arg(world.name("q")).args(["--drain", "-j", "2", "--", "sh", "-c", "exit $1", "sh", "{}"]).arg0("bash");
     assert_eq!(command.status().unwrap().code(), Some(1));
 }
 
@@ -298,8 +270,7 @@ fn a_long_message_is_no_argument_but_is_read() {
 fn a_killed_server_does_not_run_a_message_twice() {
     let world = World::new();
     world.call("msgq send @q one --create").ok();
-    let server =
-        serve(&world, "@q", "exec >/dev/null 2>&1; echo >>runs; : >started; sleep 60").start();
+    let server = serve(&world, "@q", "exec >/dev/null 2>&1; echo >>runs; : >started; sleep 60").start();
     eventually("the job starts", || world.dir().join("started").exists());
     let pid = children(server.pid());
     server.signal(Signal::SIGKILL);
@@ -352,8 +323,7 @@ fn what_cannot_be_written_is_told_once_and_no_more_is_taken() {
     world.shell("ipcbox msgq send $NAME-q --create a b c d e").ok();
     // Each ends when both run.
     let job = "echo >>$1; until [ $(wc -l <$1) = 2 ]; do sleep 0.01; done; echo out";
-    let serve =
-        format!("ipcbox msgq serve $NAME-q --drain -j 2 -- sh -c '{job}' sh log >/dev/full");
+    let serve = format!("ipcbox msgq serve $NAME-q --drain -j 2 -- sh -c '{job}' sh log >/dev/full");
     let words = "msgq: cannot write to standard output: no space left on device (ENOSPC)\n";
     let output = world.shell(&serve).output();
     assert_eq!((output.status.code(), &*String::from_utf8_lossy(&output.stderr)), (Some(1), words));

@@ -90,21 +90,15 @@ fn send(target: &str, seed: u64, count: usize, trouble: Trouble) -> Vec<u64> {
             };
             left = &left[done..];
         }
-        sent.extend(messages.iter().map(|message| {
-            hash(&[format!("{number} {} ", message.len()).as_bytes(), message].concat())
-        }));
+        sent.extend(
+            messages.iter().map(|message| hash(&[format!("{number} {} ", message.len()).as_bytes(), message].concat())),
+        );
     }
     sent
 }
 
 /// Receives until `done`, and gives what came, hashed.
-fn receive(
-    target: &str,
-    seed: u64,
-    trouble: Trouble,
-    pid: &AtomicI32,
-    done: &AtomicBool,
-) -> Vec<u64> {
+fn receive(target: &str, seed: u64, trouble: Trouble, pid: &AtomicI32, done: &AtomicBool) -> Vec<u64> {
     let mut random = Random(seed * 104_729 + 5);
     let number = if target.starts_with('/') { "%p" } else { "%t" };
     let limit = if trouble == Trouble::Limits { "-w 300us" } else { "" };
@@ -141,17 +135,12 @@ fn storm(world: &World, target: &str, trouble: Trouble) {
     let done = AtomicBool::new(false);
     let (mut sent, mut got) = thread::scope(|scope| {
         let (name, done, pids) = (&name, &done, &pids);
-        let receivers: Vec<_> = (1..)
-            .zip(pids)
-            .map(|(seed, pid)| scope.spawn(move || receive(name, seed, trouble, pid, done)))
-            .collect();
+        let receivers: Vec<_> =
+            (1..).zip(pids).map(|(seed, pid)| scope.spawn(move || receive(name, seed, trouble, pid, done))).collect();
         let count = total / SENDERS;
-        let senders: Vec<_> = (1..)
-            .take(SENDERS)
-            .map(|seed| scope.spawn(move || send(name, seed, count, trouble)))
-            .collect();
-        let sent: Vec<u64> =
-            senders.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        let senders: Vec<_> =
+            (1..).take(SENDERS).map(|seed| scope.spawn(move || send(name, seed, count, trouble))).collect();
+        let sent: Vec<u64> = senders.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
         eventually("all is received", || messages(world, name) == 0);
         done.store(true, Ordering::SeqCst);
         while receivers.iter().any(|thread| !thread.is_finished()) {
@@ -160,8 +149,7 @@ fn storm(world: &World, target: &str, trouble: Trouble) {
             }
             thread::sleep(Duration::from_millis(5));
         }
-        let got: Vec<u64> =
-            receivers.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        let got: Vec<u64> = receivers.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
         (sent, got)
     });
     assert_eq!(sent.len(), total);

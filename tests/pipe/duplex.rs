@@ -12,9 +12,7 @@ fn two_talk_to_each_other() {
     assert_eq!(std::fs::read_to_string(world.dir().join("answer")).unwrap(), "42\n");
     // More than a pipe holds, both ways.
     let client = "{ head -c 1000000 /dev/zero; exec >&-; } & exec >&-; wc -c >count; wait";
-    pipe(&["duplex", "--shell", &client.replace("wc -c >count", "wc -c >&2"), "cat"])
-        .stderr("1000000\n")
-        .ok();
+    pipe(&["duplex", "--shell", &client.replace("wc -c >count", "wc -c >&2"), "cat"]).stderr("1000000\n").ok();
 }
 
 #[test]

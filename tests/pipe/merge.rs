@@ -39,10 +39,7 @@ fn tags_are_names_or_numbers_and_each_descriptor_stays_what_it_is() {
     let told = pipe(&["merge", "--tag", "--shell", "echo a; echo b >&2", "echo c"]).output();
     let mut text = lines(&told.stdout);
     text.sort();
-    assert_eq!(
-        (text, lines(&told.stderr)),
-        (vec!["1: a".into(), "2: c".into()], vec!["1: b".into()])
-    );
+    assert_eq!((text, lines(&told.stderr)), (vec!["1: a".into(), "2: c".into()], vec!["1: b".into()]));
     pipe(&["merge", "-0", "--tag", "--keep-order", "--", "printf", "a\n\\0b", ":::", "echo", "c"])
         .stdout("printf: a\n\0printf: b\0echo: c\n\0")
         .ok();
@@ -53,21 +50,11 @@ fn order_is_kept_though_all_run() {
     let world = World::new();
     // The first waits for the last.
     let first = "while [ ! -e done ]; do :; done; echo 1; echo e1 >&2";
-    let told = pipe(&[
-        "merge",
-        "--keep-order",
-        "--shell",
-        first,
-        "seq 50000; echo e2 >&2",
-        "echo 3; touch done",
-    ])
-    .dir(world.dir())
-    .output();
-    let expected: Vec<String> = ["1".to_owned()]
-        .into_iter()
-        .chain((1..=50_000).map(|n| n.to_string()))
-        .chain(["3".to_owned()])
-        .collect();
+    let told = pipe(&["merge", "--keep-order", "--shell", first, "seq 50000; echo e2 >&2", "echo 3; touch done"])
+        .dir(world.dir())
+        .output();
+    let expected: Vec<String> =
+        ["1".to_owned()].into_iter().chain((1..=50_000).map(|n| n.to_string())).chain(["3".to_owned()]).collect();
     assert!(lines(&told.stdout) == expected, "{} lines", lines(&told.stdout).len());
     assert_eq!(lines(&told.stderr), ["e1", "e2"]);
 }
@@ -94,12 +81,8 @@ fn it_ends_as_run_does() {
         .fails(124, "cannot finish sleep: not ended within 2s");
     let world = World::new();
     let run = |line: &str| world.program("/bin/sh").args(["-c", line]);
-    run("{ ipcbox pipe merge -- yes ::: sleep 1000; echo $? >&2; } | head -1")
-        .stdout("y\n")
-        .stderr("141\n")
-        .ok();
-    run("ipcbox pipe merge -- echo x >/dev/full")
-        .fails(1, "cannot write to standard output: no space left");
+    run("{ ipcbox pipe merge -- yes ::: sleep 1000; echo $? >&2; } | head -1").stdout("y\n").stderr("141\n").ok();
+    run("ipcbox pipe merge -- echo x >/dev/full").fails(1, "cannot write to standard output: no space left");
     run("ipcbox pipe merge -- echo x >&-").fails(125, "cannot write to standard output: bad file");
     run("ipcbox pipe merge -- true <&-").ok();
 }
@@ -116,9 +99,7 @@ fn a_signal_ends_it_when_no_command_is_left_to_hear_it() {
         eventually("its output is full", || unread().trim().parse::<u32>().unwrap() > 60_000);
         let syscall = format!("/proc/{}/syscall", children(merge.pid())[0]);
         let writes = format!("{} ", libc::SYS_write);
-        eventually("its input is", || {
-            fs::read_to_string(&syscall).is_ok_and(|call| call.starts_with(&writes))
-        });
+        eventually("its input is", || fs::read_to_string(&syscall).is_ok_and(|call| call.starts_with(&writes)));
         merge.signal(signal);
         eventually("its command ends", || children(merge.pid()).is_empty());
         assert!(holds(|| merge.runs()), "{signal}: what yes has printed is lost");

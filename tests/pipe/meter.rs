@@ -66,8 +66,7 @@ impl Screen {
     }
 
     fn resize(&self, columns: u16) {
-        let status =
-            Command::new("stty").args(["-F", &self.slave, "cols", &columns.to_string()]).status();
+        let status = Command::new("stty").args(["-F", &self.slave, "cols", &columns.to_string()]).status();
         assert!(status.unwrap().success());
     }
 
@@ -83,8 +82,7 @@ impl Screen {
 
 #[test]
 fn the_line_fits_the_terminal_as_it_is() {
-    let mut screen =
-        Screen::start(80, &["--interval", "20ms", "--size", "4000", "--name", "größe"]);
+    let mut screen = Screen::start(80, &["--interval", "20ms", "--size", "4000", "--name", "größe"]);
     screen.feed(1000);
     screen.shows(|line| {
         line.starts_with("größe: 1000B ".replace("1000B", "0.98KiB").as_str())
@@ -181,27 +179,18 @@ fn what_goes_through_is_what_came() {
         assert!(output.stderr.is_empty(), "{line}");
     }
     // A terminal it is not: nothing is shown, unless it is asked for.
-    let told = world
-        .program("/bin/sh")
-        .args(["-c", "ipcbox pipe meter -J --name n data >/dev/null"])
-        .output();
+    let told = world.program("/bin/sh").args(["-c", "ipcbox pipe meter -J --name n data >/dev/null"]).output();
     let last = String::from_utf8(told.stderr).unwrap();
     let last: serde_json::Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
-    assert_eq!(
-        (&last["name"], &last["amount"], &last["size"]),
-        (&"n".into(), &length.into(), &length.into())
-    );
+    assert_eq!((&last["name"], &last["amount"], &last["size"]), (&"n".into(), &length.into(), &length.into()));
     assert_eq!((&last["done"], &last["unit"]), (&true.into(), &"bytes".into()));
-    let told =
-        world.shell("{ echo a; sleep 0.3; } | ipcbox pipe meter -J --interval 20ms").output();
+    let told = world.shell("{ echo a; sleep 0.3; } | ipcbox pipe meter -J --interval 20ms").output();
     let records = lines(&told.stderr);
     let (last, before) = records.split_last().unwrap();
     assert!(before.len() > 1 && before.iter().all(|line| line.contains("\"done\":false")));
     assert!(last.contains("\"done\":true"), "{last}");
     let told = pipe(&["meter", "--lines", "-J", "--size", "3"]).input("a\nb\nc").output();
-    assert!(
-        String::from_utf8_lossy(&told.stderr).contains(r#""unit":"lines","amount":2,"size":3"#)
-    );
+    assert!(String::from_utf8_lossy(&told.stderr).contains(r#""unit":"lines","amount":2,"size":3"#));
     let told = pipe(&["meter", "--force"]).input("abc").output();
     let shown = String::from_utf8_lossy(&told.stderr).into_owned();
     assert!(shown.starts_with("\r3B 0:00") && shown.ends_with('\n'), "{shown:?}");
@@ -210,16 +199,10 @@ fn what_goes_through_is_what_came() {
 #[test]
 fn the_rate_is_limited() {
     let start = Instant::now();
-    pipe(&["meter", "--rate-limit", "100K/s"])
-        .input("x".repeat(40 << 10))
-        .stdout("x".repeat(40 << 10))
-        .ok();
+    pipe(&["meter", "--rate-limit", "100K/s"]).input("x".repeat(40 << 10)).stdout("x".repeat(40 << 10)).ok();
     assert!(start.elapsed() >= Duration::from_millis(280), "{:?}", start.elapsed());
     let start = Instant::now();
-    pipe(&["meter", "--lines", "--rate-limit", "50"])
-        .input("l\n".repeat(20))
-        .stdout("l\n".repeat(20))
-        .ok();
+    pipe(&["meter", "--lines", "--rate-limit", "50"]).input("l\n".repeat(20)).stdout("l\n".repeat(20)).ok();
     assert!(start.elapsed() >= Duration::from_millis(280), "{:?}", start.elapsed());
 }
 
@@ -227,14 +210,12 @@ fn the_rate_is_limited() {
 fn what_cannot_be_is_told() {
     let world = World::new();
     let run = |line: &str| world.program("/bin/sh").args(["-c", line]);
-    run("ipcbox pipe meter no-such")
-        .fails(3, "cannot read no-such: no such file or directory (ENOENT)");
+    run("ipcbox pipe meter no-such").fails(3, "cannot read no-such: no such file or directory (ENOENT)");
     run("ipcbox pipe meter /").fails(1, "cannot read /: is a directory (EISDIR)");
     run("ipcbox pipe meter </").fails(1, "cannot read standard input: is a directory (EISDIR)");
     run("ipcbox pipe meter <&-").fails(1, "cannot read standard input: bad file");
     run("echo x | ipcbox pipe meter >&-").fails(1, "cannot write to standard output: bad file");
-    run("echo x | ipcbox pipe meter >/dev/full")
-        .fails(1, "cannot write to standard output: no space left");
+    run("echo x | ipcbox pipe meter >/dev/full").fails(1, "cannot write to standard output: no space left");
     run("ipcbox pipe meter --rate-limit 0").fails(2, "nothing would ever go through");
     run("ipcbox pipe meter --interval 1ms").fails(2, "at least 10ms");
     run("ipcbox pipe meter --size x").fails(2, "a size is written");
@@ -252,14 +233,10 @@ fn pipes_that_nobody_resized_are_made_wide() {
         return skip("/proc/sys/fs/pipe-max-size is below 1 MiB");
     }
     for verb in ["meter", "tee", "tee -o copy"] {
-        run(&format!(": | {{ exec 3>&1; ipcbox pipe {verb}; {stat}; }} | cat"))
-            .stderr("1048576\n1048576\n")
+        run(&format!(": | {{ exec 3>&1; ipcbox pipe {verb}; {stat}; }} | cat")).stderr("1048576\n1048576\n").ok();
+        run(&format!(": | {{ exec 3>&1; ipcbox pipe resize 4K 0 3 >/dev/null; ipcbox pipe {verb}; {stat}; }} | cat"))
+            .stderr("4096\n4096\n")
             .ok();
-        run(&format!(
-            ": | {{ exec 3>&1; ipcbox pipe resize 4K 0 3 >/dev/null; ipcbox pipe {verb}; {stat}; }} | cat"
-        ))
-        .stderr("4096\n4096\n")
-        .ok();
     }
 }
 
@@ -291,9 +268,8 @@ fn the_size_of_a_block_device_is_known() {
     let whole = last(format!("ipcbox pipe meter --json {path} >copy"));
     assert_eq!((&whole["size"], &whole["amount"]), (&1_048_576.into(), &1_048_576.into()));
     // On standard input what is left of it counts.
-    let rest = last(format!(
-        "{{ dd bs=4096 count=1 of=/dev/null status=none; ipcbox pipe meter --json >copy; }} <{path}"
-    ));
+    let rest =
+        last(format!("{{ dd bs=4096 count=1 of=/dev/null status=none; ipcbox pipe meter --json >copy; }} <{path}"));
     assert_eq!((&rest["size"], &rest["amount"]), (&1_044_480.into(), &1_044_480.into()));
     let bar = world.shell(&format!("ipcbox pipe meter --force {path} 2>&1 >copy")).ok();
     assert!(bar.contains("100%"), "{bar}");

@@ -13,9 +13,7 @@ use crate::support::{BINARY, Call, World, eventually, lines};
 
 #[test]
 fn data_goes_through_in_order_and_words_stay_as_they_are() {
-    pipe(&["run", "--", "printf", "%s|", "a b", "", ":::", "tr", "a", "A", ":::", "cat"])
-        .stdout("A b||")
-        .ok();
+    pipe(&["run", "--", "printf", "%s|", "a b", "", ":::", "tr", "a", "A", ":::", "cat"]).stdout("A b||").ok();
     pipe(&["run", "--sep", "THEN", "--", "echo", ":::", "THEN", "cat"]).stdout(":::\n").ok();
     pipe(&["run", "--shell", "echo a b; exit 4", "cat && exit 0"]).stdout("a b\n").status(4);
     pipe(&["run", "--shell", "--", "echo $((1 + 1))"]).stdout("2\n").ok();
@@ -97,11 +95,8 @@ fn the_capacity_is_that_of_every_pipe() {
     let told = format!("{capacity} 0 >&2");
     let told = pipe(&["run", "--capacity", "5000", "--shell", "true", &told, &told]).output();
     assert_eq!(lines(&told.stderr), ["8192", "8192"]);
-    let max =
-        fs::read_to_string("/proc/sys/fs/pipe-max-size").unwrap().trim().parse::<u64>().unwrap();
-    pipe(&["run", "--capacity", "max", "--shell", "true", &format!("{capacity} 0")])
-        .stdout(format!("{max}\n"))
-        .ok();
+    let max = fs::read_to_string("/proc/sys/fs/pipe-max-size").unwrap().trim().parse::<u64>().unwrap();
+    pipe(&["run", "--capacity", "max", "--shell", "true", &format!("{capacity} 0")]).stdout(format!("{max}\n")).ok();
     let too_much = pipe(&["run", "--capacity", "1G", "--", "true", ":::", "true"]);
     let world = World::new();
     if let Some(uid) = world.stranger() {
@@ -129,9 +124,7 @@ fn the_first_failure_ends_the_others() {
     let start = Instant::now();
     pipe(&["run", "--fail-fast", "--", "sleep", "100", ":::", "sh", "-c", "exit 7"]).status(7);
     pipe(&["run", "--fail-fast", "--", "sh", "-c", "exit 7", ":::", "sleep", "100"]).status(7);
-    pipe(&["run", "--fail-fast", "--", "yes", ":::", "head", "-1", ":::", "cat"])
-        .stdout("y\n")
-        .ok();
+    pipe(&["run", "--fail-fast", "--", "yes", ":::", "head", "-1", ":::", "cat"]).stdout("y\n").ok();
     assert!(start.elapsed() < Duration::from_secs(50));
     // One that ends with a status of its own when it is ended has not failed.
     let world = World::new();
@@ -150,8 +143,7 @@ fn the_first_failure_ends_the_others() {
 fn term_goes_on_to_all_and_the_box_reports() {
     let world = World::new();
     let file = world.dir().join("report");
-    let line =
-        ["run", "--report", file.to_str().unwrap(), "--", "sleep", "100", ":::", "sleep", "100"];
+    let line = ["run", "--report", file.to_str().unwrap(), "--", "sleep", "100", ":::", "sleep", "100"];
     for (signal, code, name) in [(Signal::SIGTERM, 143, "TERM"), (Signal::SIGHUP, 129, "HUP")] {
         let child = pipe(&line).start().blocked_in(libc::SYS_ppoll);
         eventually("both stages run", || children(child.pid(), "sleep").len() == 2);
@@ -176,10 +168,7 @@ fn it_ends_by_int_where_that_ended_the_stage_that_counts() {
 fn children(pid: i32, name: &str) -> Vec<i32> {
     super::children(pid)
         .into_iter()
-        .filter(|pid| {
-            fs::read_to_string(format!("/proc/{pid}/comm"))
-                .is_ok_and(|comm| comm.trim_end() == name)
-        })
+        .filter(|pid| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim_end() == name))
         .collect()
 }
 
@@ -194,10 +183,9 @@ fn a_killed_box_leaves_no_stage_behind() {
     child.signal(Signal::SIGKILL);
     assert_eq!(child.code(), 137);
     eventually("the stages are gone", || {
-        stages.iter().all(|pid| {
-            fs::read_to_string(format!("/proc/{pid}/stat"))
-                .map_or(true, |stat| stat.contains(") Z "))
-        })
+        stages
+            .iter()
+            .all(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z ")))
     });
 }
 
@@ -209,12 +197,8 @@ fn a_stage_gets_its_standard_descriptors_and_no_other() {
     let report = world.dir().join("report");
     let report = report.to_str().unwrap();
     for options in [&["--report", report][..], &["--capacity", "4096"], &["--max-time", "50"]] {
-        let found = pipe(&["run"])
-            .args(options)
-            .args(["--", "true", ":::"])
-            .args(list)
-            .args([":::", "cat", ":::", "cat"])
-            .ok();
+        let found =
+            pipe(&["run"]).args(options).args(["--", "true", ":::"]).args(list).args([":::", "cat", ":::", "cat"]).ok();
         assert_eq!(found, given, "{options:?}");
     }
     for verb in ["tee", "merge"] {
@@ -223,9 +207,8 @@ fn a_stage_gets_its_standard_descriptors_and_no_other() {
     let shown = "exec ls /proc/self/fd >&2";
     pipe(&["duplex", "--shell", shown, "cat >/dev/null"]).stderr(given).ok();
     // Nor that of the report.
-    let script = format!(
-        "exec 9>{report}; ipcbox pipe run --report /dev/fd/9 --shell \"ls /proc/self/fd\" | grep -x 9"
-    );
+    let script =
+        format!("exec 9>{report}; ipcbox pipe run --report /dev/fd/9 --shell \"ls /proc/self/fd\" | grep -x 9");
     world.program("/bin/sh").args(["-c", &script]).status(1);
     assert!(fs::read_to_string(report).unwrap().contains("\"stage\":1"));
 }
@@ -291,10 +274,9 @@ fn hundreds_of_stages_need_few_descriptors_and_fail_clearly_where_there_are_none
                 ulimit -n $N; echo through | ipcbox pipe run -- \"$@\" cat";
     let run = |limit: &str| world.program("/bin/sh").env("N", limit).args(["-c", many]);
     run("20").stdout("through\n").ok();
-    let starved = world.program("/bin/sh").args([
-        "-c",
-        "exec 3</dev/null 4<&3; ulimit -n 6; exec ipcbox pipe run -- cat ::: cat ::: cat",
-    ]);
+    let starved = world
+        .program("/bin/sh")
+        .args(["-c", "exec 3</dev/null 4<&3; ulimit -n 6; exec ipcbox pipe run -- cat ::: cat ::: cat"]);
     let told = starved.output();
     let text = String::from_utf8_lossy(&told.stderr).into_owned();
     assert_eq!(told.status.code(), Some(125), "{text}");

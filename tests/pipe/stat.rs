@@ -10,8 +10,7 @@ fn a_pipe_is_shown_with_who_holds_its_ends() {
                   while [ ! -s pid ]; do :; done; ipcbox pipe stat -J 0; kill $(cat pid); }";
     let told = world.shell(script).ok();
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    let pid: i32 =
-        std::fs::read_to_string(world.dir().join("pid")).unwrap().trim().parse().unwrap();
+    let pid: i32 = std::fs::read_to_string(world.dir().join("pid")).unwrap().trim().parse().unwrap();
     assert_eq!(told["kind"], "pipe");
     assert_eq!(told["bytes"], 3);
     assert!(told["capacity"].as_u64().unwrap() >= 4096);
@@ -19,10 +18,7 @@ fn a_pipe_is_shown_with_who_holds_its_ends() {
     assert_eq!(told["pipe_buf"], 4096);
     let writers = told["writing"].as_array().unwrap();
     let writer = writers.iter().find(|writer| writer["pid"] == pid).expect("the writer is seen");
-    assert_eq!(
-        (&writer["command"], &writer["fds"]),
-        (&"sleep 100".into(), &serde_json::json!([1]))
-    );
+    assert_eq!((&writer["command"], &writer["fds"]), (&"sleep 100".into(), &serde_json::json!([1])));
     let readers = told["reading"].as_array().unwrap();
     assert!(readers.iter().any(|reader| reader["fds"] == serde_json::json!([0])));
     for key in ["pipe_max_size", "user_pages_soft", "user_pages_hard"] {
@@ -38,21 +34,16 @@ fn every_way_to_name_a_pipe() {
         "mkfifo f; exec 8<>f; printf xy >&8; ipcbox pipe stat {columns} 8 $$:8 f /proc/$$/fd/8 | sed s/$$/PID/"
     );
     let told = world.shell(&script).ok();
-    let words: Vec<Vec<&str>> =
-        told.lines().map(|line| line.split_whitespace().collect()).collect();
+    let words: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(words.len(), 4, "{told}");
     for (line, name) in words.iter().zip(["8", "PID:8", "f", "/proc/PID/fd/8"]) {
         assert_eq!(line[..2], [name, "2"], "{told}");
         assert!(line[2].parse::<u8>().unwrap() >= 1 && line[2] == line[3], "{told}");
     }
     let fifo = world.shell("mkfifo g; ipcbox pipe stat -J g").ok();
-    assert!(
-        fifo.contains(r#""kind":"fifo""#) && fifo.contains(r#""capacity":null,"bytes":"#),
-        "{fifo}"
-    );
+    assert!(fifo.contains(r#""kind":"fifo""#) && fifo.contains(r#""capacity":null,"bytes":"#), "{fifo}");
     // Without a pipe the limits are shown alone.
-    let limits =
-        pipe(&["stat", "-J"]).onto(std::fs::File::create(world.dir().join("o")).unwrap().into());
+    let limits = pipe(&["stat", "-J"]).onto(std::fs::File::create(world.dir().join("o")).unwrap().into());
     assert!(limits.status.success());
 }
 
@@ -77,9 +68,7 @@ fn a_pipe_gets_the_size_that_the_kernel_gives() {
     resized(": | ipcbox pipe resize max 0 -- ipcbox pipe stat --columns capacity --no-header 0")
         .stdout(std::fs::read_to_string("/proc/sys/fs/pipe-max-size").unwrap())
         .ok();
-    resized("mkfifo f; exec 8<>f; ipcbox pipe resize 8K f; ipcbox pipe resize 4K $$:8")
-        .stdout("8192\n4096\n")
-        .ok();
+    resized("mkfifo f; exec 8<>f; ipcbox pipe resize 8K f; ipcbox pipe resize 4K $$:8").stdout("8192\n4096\n").ok();
     // What lies in it does not go.
     resized("mkfifo g; exec 8<>g; head -c 9000 /dev/zero >&8; ipcbox pipe resize 4096 8")
         .fails(1, "9000 bytes lie in it (EBUSY)");
@@ -89,17 +78,14 @@ fn a_pipe_gets_the_size_that_the_kernel_gives() {
 fn a_size_that_cannot_be_is_a_failure() {
     let world = World::new();
     let run = |script: &str| world.program("/bin/sh").args(["-c", script]);
-    run("ipcbox pipe resize 4096 </dev/null >o")
-        .fails(1, "neither standard input nor output is a pipe");
-    run("ipcbox pipe resize 4096 0 -- true </dev/null")
-        .fails(125, "cannot resize 0: it is not a pipe");
+    run("ipcbox pipe resize 4096 </dev/null >o").fails(1, "neither standard input nor output is a pipe");
+    run("ipcbox pipe resize 4096 0 -- true </dev/null").fails(125, "cannot resize 0: it is not a pipe");
     run(": | ipcbox pipe resize 4096 77").fails(3, "cannot resize 77: it is not open (EBADF)");
     run(": | ipcbox pipe resize 4096 no-such").fails(3, "no such file");
     run("mkfifo g; ipcbox pipe resize 4096 g").fails(3, "nobody has it open");
     run(": | ipcbox pipe resize 4096 .").fails(1, "it is not a pipe");
     run(": | ipcbox pipe resize 4096 999999999:1").fails(3, "no such process");
-    run(&format!(": | ipcbox pipe resize 4096 {}:999", std::process::id()))
-        .fails(3, "no such descriptor");
+    run(&format!(": | ipcbox pipe resize 4096 {}:999", std::process::id())).fails(3, "no such descriptor");
     run(": | ipcbox pipe resize 0 0").fails(2, "at least 1 byte");
     run(": | ipcbox pipe resize 16E").fails(2, "SIZE '16E'");
     run(": | ipcbox pipe resize").fails(2, "SIZE is missing");

@@ -10,9 +10,7 @@ use crate::support::{BINARY, World, code, eventually};
 /// The processes that have `mark` in their arguments.
 fn marked(mark: &str) -> Vec<String> {
     let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    let line = |pid: std::ffi::OsString| {
-        fs::read(format!("/proc/{}/cmdline", pid.display())).unwrap_or_default()
-    };
+    let line = |pid: std::ffi::OsString| fs::read(format!("/proc/{}/cmdline", pid.display())).unwrap_or_default();
     let lines = processes
         .map(|entry| entry.file_name())
         .filter(|name| name.as_bytes()[0].is_ascii_digit())

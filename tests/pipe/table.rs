@@ -4,8 +4,7 @@ use super::pipe;
 use crate::support::{Call, World, lines};
 
 /// How a stage ends: its words for both, and its status as a shell has it.
-const ENDS: [(&str, u8); 5] =
-    [("exit 0", 0), ("exit 1", 1), ("kill -KILL $$", 137), ("kill -PIPE $$", 141), ("", 127)];
+const ENDS: [(&str, u8); 5] = [("exit 0", 0), ("exit 1", 1), ("kill -KILL $$", 137), ("kill -PIPE $$", 141), ("", 127)];
 
 /// The words of a stage; one without a script is not found.
 fn words(script: &str) -> Vec<&str> {
@@ -30,13 +29,9 @@ fn expected(statuses: &[u8]) -> u8 {
 #[test]
 fn every_combination_of_three_ends_as_the_rule_says_and_as_bash_has_it() {
     let world = World::new();
-    let combinations: Vec<[(&str, u8); 3]> = ENDS
-        .iter()
-        .flat_map(|a| ENDS.iter().flat_map(move |b| ENDS.iter().map(move |c| [*a, *b, *c])))
-        .collect();
-    let quoted = |script: &str| {
-        words(script).iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ")
-    };
+    let combinations: Vec<[(&str, u8); 3]> =
+        ENDS.iter().flat_map(|a| ENDS.iter().flat_map(move |b| ENDS.iter().map(move |c| [*a, *b, *c]))).collect();
+    let quoted = |script: &str| words(script).iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
     let script: Vec<String> = combinations
         .iter()
         .map(|stages| {
@@ -57,11 +52,8 @@ fn every_combination_of_three_ends_as_the_rule_says_and_as_bash_has_it() {
         assert_eq!(code, Some(expected(&statuses).into()), "{stages:?}");
         let bash: Vec<u8> = bash.split(' ').map(|status| status.parse().unwrap()).collect();
         assert_eq!(bash, statuses, "{stages:?}");
-        let told: Vec<serde_json::Value> = std::fs::read_to_string(&file)
-            .unwrap()
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+        let told: Vec<serde_json::Value> =
+            std::fs::read_to_string(&file).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(told.len(), 3, "{stages:?}");
         let ran = !statuses.contains(&127);
         for (place, (record, status)) in told.iter().zip(bash).enumerate() {
@@ -91,8 +83,7 @@ fn strict_forgives_nothing() {
     pipe(&["run", "--"]).args(line).stdout("y\n").ok();
     pipe(&["run", "--strict", "--"]).args(line).stdout("y\n").status(141);
     // A shell outlives its last command, and says what ended it by its status.
-    let shell =
-        pipe(&["run", "--report", "/dev/fd/2", "--shell", ":; yes; exit $?", "head -1"]).output();
+    let shell = pipe(&["run", "--report", "/dev/fd/2", "--shell", ":; yes; exit $?", "head -1"]).output();
     let report = String::from_utf8(shell.stderr).unwrap();
     assert!(shell.status.success(), "{report}");
     assert!(report.contains(r#""status":141,"signal":null,"forgiven":true"#), "{report}");

@@ -49,10 +49,7 @@ fn all_get_all_whatever_the_input_and_the_outputs_are() {
         }
         let script = format!("ipcbox pipe tee --append -o b {feed} >>e");
         world.program("bash").args(["-c", &script]).ok();
-        assert_eq!(
-            fs::metadata(world.dir().join("b")).unwrap().len(),
-            fs::metadata(&input).unwrap().len() + 4
-        );
+        assert_eq!(fs::metadata(world.dir().join("b")).unwrap().len(), fs::metadata(&input).unwrap().len() + 4);
     }
     // Neither a pipe nor a file.
     let zeros = "head -c 100000 /dev/zero | ipcbox pipe tee | wc -c; ipcbox pipe tee -o a </dev/null; \
@@ -94,8 +91,7 @@ fn eight_consumers_of_which_one_leaves_one_is_slow_and_one_is_killed() {
 fn the_last_consumer_may_leave_too() {
     let world = World::new();
     let input = data(&world, 1 << 20);
-    let script =
-        "cat data | ipcbox pipe tee --shell 'cksum >c1' 'cksum >c2' 'head -c 9 >/dev/null'";
+    let script = "cat data | ipcbox pipe tee --shell 'cksum >c1' 'cksum >c2' 'head -c 9 >/dev/null'";
     world.program("/bin/sh").args(["-c", script]).ok();
     let expected = sum(&world, &input);
     for name in ["c1", "c2"] {
@@ -131,8 +127,7 @@ fn it_ends_as_run_does() {
     // The first failure ends all, and so does who leaves.
     let world = World::new();
     let run = |line: &str| world.program("/bin/sh").args(["-c", line]);
-    run("yes | ipcbox pipe tee --fail-fast --shell 'exit 9' 'sleep 1000' 'cat >/dev/null'")
-        .status(9);
+    run("yes | ipcbox pipe tee --fail-fast --shell 'exit 9' 'sleep 1000' 'cat >/dev/null'").status(9);
     run("yes | ipcbox pipe tee --fail-fast --shell 'head -1' 'cat >/dev/null'").status(1);
 }
 
@@ -154,14 +149,12 @@ fn outputs_that_cannot_be_written() {
         return skip("there is no /dev/full");
     }
     // A full disk on one of them: the others go on.
-    let told =
-        run("head -c 300000 /dev/zero | ipcbox pipe tee -o /dev/full -o a -- wc -c").output();
+    let told = run("head -c 300000 /dev/zero | ipcbox pipe tee -o /dev/full -o a -- wc -c").output();
     let text = String::from_utf8_lossy(&told.stderr).into_owned();
     assert_eq!(text, "pipe: cannot write to /dev/full: no space left on device (ENOSPC)\n");
     assert_eq!((told.status.code(), lines(&told.stdout)), (Some(1), vec!["300000".into()]));
     assert_eq!(fs::metadata(world.dir().join("a")).unwrap().len(), 300_000);
-    run("echo x | ipcbox pipe tee >/dev/full")
-        .fails(1, "cannot write to standard output: no space left");
+    run("echo x | ipcbox pipe tee >/dev/full").fails(1, "cannot write to standard output: no space left");
 }
 
 #[test]
@@ -208,9 +201,7 @@ fn signals_end_it_as_any_filter() {
         let line = "rm -f g; mkfifo g; yes >g & exec ipcbox pipe tee -o /dev/null <g >/dev/null";
         let tee = world.program("/bin/sh").args(["-c", line]).start().became("ipcbox");
         let status = format!("/proc/{}/status", tee.pid());
-        eventually("it reads signals", || {
-            fs::read_to_string(&status).is_ok_and(|it| it.contains("SigBlk:\tf"))
-        });
+        eventually("it reads signals", || fs::read_to_string(&status).is_ok_and(|it| it.contains("SigBlk:\tf")));
         tee.signal(signal);
         assert_eq!(tee.end().status.signal(), Some(signal as i32), "{signal} yes");
     }

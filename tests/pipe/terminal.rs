@@ -22,8 +22,7 @@ impl Stages {
     fn new(world: &World) -> Self {
         let marks = world.dir().join("marks");
         let _ = fs::remove_file(&marks);
-        let line =
-            format!("ulimit -c 0; echo $$ >>{}; exec sleep 1000 >/dev/null", marks.display());
+        let line = format!("ulimit -c 0; echo $$ >>{}; exec sleep 1000 >/dev/null", marks.display());
         Self { marks, line }
     }
 
@@ -35,8 +34,7 @@ impl Stages {
     fn have_begun(&self) {
         eventually("both stages have become sleep", || {
             let is_sleep = |pid| fs::read_to_string(format!("/proc/{pid}/comm"));
-            self.pids().len() == 2
-                && self.pids().iter().all(|pid| is_sleep(*pid).is_ok_and(|comm| comm == "sleep\n"))
+            self.pids().len() == 2 && self.pids().iter().all(|pid| is_sleep(*pid).is_ok_and(|comm| comm == "sleep\n"))
         });
     }
 
@@ -107,12 +105,7 @@ fn what_the_keys_send_reaches_the_stages_and_the_box_reports() {
 }
 
 /// A shell with job control around the box: the kernel stops no group that nobody could continue.
-fn under_job_control(
-    world: &World,
-    script: &str,
-    stages: &Stages,
-    then: impl FnOnce(&mut File, &dyn Fn(&str)),
-) {
+fn under_job_control(world: &World, script: &str, stages: &Stages, then: impl FnOnce(&mut File, &dyn Fn(&str))) {
     let words = ["bash", "-c", script, "bash", BINARY, "pipe", "run", "--shell"];
     let words = [&words[..], &[&stages.line, &stages.line]].concat();
     let Some((child, mut terminal)) = in_a_terminal(world, &words) else { return };
@@ -128,8 +121,7 @@ fn under_job_control(
 fn a_stop_from_the_terminal_stops_all_and_they_go_on_with_the_job() {
     let world = World::new();
     let stages = Stages::new(&world);
-    let script =
-        "set -m; \"$@\"; echo $? >told; until [ -e go ]; do :; done; fg; echo $? >told; exit 0";
+    let script = "set -m; \"$@\"; echo $? >told; until [ -e go ]; do :; done; fg; echo $? >told; exit 0";
     under_job_control(&world, script, &stages, |terminal, told| {
         terminal.write_all(b"\x1a").unwrap();
         stages.are_stopped(true);
@@ -169,14 +161,11 @@ fn a_tee_in_the_background_is_stopped_when_it_would_read_the_terminal() {
     let script = "set -m; \"$@\" & echo $! >pid; until [ -e go ]; do :; done; fg; exit $?";
     for command in [&[][..], &["--", "cat"]] {
         let words = ["bash", "-c", script, "bash", BINARY, "pipe", "tee", "-o", "out"];
-        let Some((child, mut terminal)) = in_a_terminal(&world, &[&words[..], command].concat())
-        else {
+        let Some((child, mut terminal)) = in_a_terminal(&world, &[&words[..], command].concat()) else {
             return;
         };
         let file = |name| fs::read_to_string(world.dir().join(name)).unwrap_or_default();
-        eventually("it is stopped", || {
-            file("pid").trim().parse().is_ok_and(|pid| field(pid, 0) == "T")
-        });
+        eventually("it is stopped", || file("pid").trim().parse().is_ok_and(|pid| field(pid, 0) == "T"));
         world.file("go", "");
         terminal.write_all(b"hello\n\x04").unwrap();
         assert_eq!(status(child), 0);

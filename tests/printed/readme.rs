@@ -39,8 +39,7 @@ fn examples_are_sound_shell() {
 #[test]
 fn the_set_up_is_two_commands_and_the_second_is_the_tests() {
     let set_up = README.split("## Set-up").nth(1).unwrap().split("\n## ").next().unwrap();
-    let commands: Vec<&str> =
-        set_up.split("```sh\n").skip(1).map(|rest| rest.split("\n```").next().unwrap()).collect();
+    let commands: Vec<&str> = set_up.split("```sh\n").skip(1).map(|rest| rest.split("\n```").next().unwrap()).collect();
     assert_eq!(commands.len(), 2);
     assert!(commands[0].contains("cargo run") && commands[0].contains("find src"));
     assert_eq!(commands[1], "cargo test");

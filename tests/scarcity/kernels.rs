@@ -100,11 +100,8 @@ fn check(table: &[(&str, &str, c_long, Where, i32, &str)], errno: Errno) {
             world.call(&call.replace("PID", &pid)).ok();
         }
         let (number, place) = (*number, *place);
-        let output = world
-            .call(&call.replace("PID", &pid))
-            .input("x")
-            .before(move || deny(number, place, errno))
-            .output();
+        let output =
+            world.call(&call.replace("PID", &pid)).input("x").before(move || deny(number, place, errno)).output();
         let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!(code(output.status), *status, "{call}: {told}");
         assert!(told.contains(words), "{call}: {told}");
@@ -126,26 +123,12 @@ const FORBIDDEN: &[(&str, &str, c_long, Where, i32, &str)] = &[
     ("", "pipe run -- true ::: true", libc::SYS_close_range, Always, 0, ""),
     ("msgq send @q x --create", "msgq serve @q -c 1 -- cat", libc::SYS_memfd_create, Always, 0, ""),
     ("", "shm memfd -- true", libc::SYS_memfd_create, Always, 125, "forbids memfd_create (EPERM)"),
-    (
-        "msgq send @q x --create",
-        "msgq peek @q",
-        libc::SYS_msgrcv,
-        Has(4, MSG_COPY),
-        5,
-        "forbids msgrcv (EPERM)",
-    ),
+    ("msgq send @q x --create", "msgq peek @q", libc::SYS_msgrcv, Has(4, MSG_COPY), 5, "forbids msgrcv (EPERM)"),
     ("", "pipe meter", libc::SYS_splice, Always, 0, ""),
     ("", "pipe tee -o out", libc::SYS_splice, Always, 0, ""),
     ("", "shm write /@m --create", libc::SYS_splice, Always, 0, ""),
     ("", "shm write /@m --create --replace", libc::SYS_memfd_create, Always, 0, ""),
-    (
-        "sem hold @h PID --lock",
-        "sem hold @h PID --release",
-        libc::SYS_pidfd_send_signal,
-        Always,
-        5,
-        SEND_SIGNAL,
-    ),
+    ("sem hold @h PID --lock", "sem hold @h PID --release", libc::SYS_pidfd_send_signal, Always, 5, SEND_SIGNAL),
     ("shm write /@m x --create", "shm read /@m", libc::SYS_sendfile, Always, 0, ""),
     ("msgq create /@q", "msgq stat", libc::SYS_fsopen, Always, 0, ""),
     ("msgq send @q x --create", "msgq recv @q -w 5", libc::SYS_timer_create, Always, 0, ""),
@@ -169,10 +152,8 @@ fn command_is_signalled_without_pidfd_send_signal() {
         let run = run.blocked_in(libc::SYS_ppoll);
         run.signal(Signal::SIGTERM);
         assert_eq!(run.code(), 143, "{errno}");
-        let script =
-            "sleep 100 >&- & echo $!; setsid sh -c 'sleep 100 >&- & echo $!' & wait $!; exit 3";
-        let told =
-            world.call("signal run --kill-tree -- sh -c").arg(script).before(denied).status(3);
+        let script = "sleep 100 >&- & echo $!; setsid sh -c 'sleep 100 >&- & echo $!' & wait $!; exit 3";
+        let told = world.call("signal run --kill-tree -- sh -c").arg(script).before(denied).status(3);
         let is_left = |pid: &str| {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
             stat.contains("(sleep)") && !stat.contains(") Z ")
@@ -202,8 +183,7 @@ fn every_verb_works_or_says_which_call_is_forbidden() {
                 }
                 count += 1;
                 let words = call.replace("PID", &pid);
-                let filtered =
-                    world.call(&words).input("x").before(move || deny(number, place, errno));
+                let filtered = world.call(&words).input("x").before(move || deny(number, place, errno));
                 let output = filtered.output();
                 match judge(call, &output) {
                     Ok(outcome) if outcome == "works" => {}

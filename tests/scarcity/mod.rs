@@ -36,16 +36,8 @@ const fn scarcity(name: &'static str, then: &'static str, proof: Proof) -> Scarc
 }
 
 const SCARCITIES: &[Scarcity] = &[
-    scarcity(
-        "ulimit -n 8",
-        "exec prlimit --nofile=8",
-        ("pipe tee -o a -o b -o c -o d -o e -o f -o g", 1, "(EMFILE)"),
-    ),
-    scarcity(
-        "ulimit -n 3",
-        "exec prlimit --nofile=3",
-        ("pipe run -- true ::: true", 125, "(EMFILE)"),
-    ),
+    scarcity("ulimit -n 8", "exec prlimit --nofile=8", ("pipe tee -o a -o b -o c -o d -o e -o f -o g", 1, "(EMFILE)")),
+    scarcity("ulimit -n 3", "exec prlimit --nofile=3", ("pipe run -- true ::: true", 125, "(EMFILE)")),
     Scarcity {
         user: true,
         ..scarcity(
@@ -54,11 +46,7 @@ const SCARCITIES: &[Scarcity] = &[
             ("pipe run -- true ::: true", 125, "no more processes can be started (EAGAIN)"),
         )
     },
-    scarcity(
-        "ulimit -v",
-        "exec prlimit --as=100000000",
-        ("shm create @big --size 1G; shm get @big", 1, "(ENOMEM)"),
-    ),
+    scarcity("ulimit -v", "exec prlimit --as=100000000", ("shm create @big --size 1G; shm get @big", 1, "(ENOMEM)")),
     scarcity("ulimit -q 0", "exec prlimit --msgqueue=0", ("msgq create /@new", 1, "ulimit -q")),
     scarcity(
         "ulimit -i 0",
@@ -99,26 +87,14 @@ const SCARCITIES: &[Scarcity] = &[
         "exec 3>out; { cat /dev/zero >full || :; } 2>/dev/null; exec 1>&3 3>&-; exec",
         ("signal list", 1, "cannot write to standard output: no space left on device (ENOSPC)"),
     ),
-    scarcity(
-        "a read-only /dev/shm",
-        "mount -o remount,ro /dev/shm; exec",
-        ("shm create /@new --size 1", 1, "(EROFS)"),
-    ),
-    scarcity(
-        "a read-only directory",
-        "mount -o remount,ro .; exec",
-        ("fifo create new", 1, "(EROFS)"),
-    ),
+    scarcity("a read-only /dev/shm", "mount -o remount,ro /dev/shm; exec", ("shm create /@new --size 1", 1, "(EROFS)")),
+    scarcity("a read-only directory", "mount -o remount,ro .; exec", ("fifo create new", 1, "(EROFS)")),
     scarcity(
         "no /dev/shm",
         "mount -t tmpfs tmpfs /dev; mknod -m 666 /dev/null c 1 3; exec",
         ("shm create /@new --size 1", 1, "/dev/shm"),
     ),
-    scarcity(
-        "an empty /dev",
-        "mount -t tmpfs tmpfs /dev; exec",
-        ("shm memfd -- true", 125, "cannot open /dev/null"),
-    ),
+    scarcity("an empty /dev", "mount -t tmpfs tmpfs /dev; exec", ("shm memfd -- true", 125, "cannot open /dev/null")),
     scarcity("no /proc", "mount -t tmpfs tmpfs /proc; exec", ("signal stat 1", 1, "/proc")),
     scarcity(
         "no /dev/mqueue",
@@ -170,11 +146,8 @@ impl Scarcity {
             "mount -t tmpfs -o mode=1777,{shm} tmpfs /dev/shm
              mount -t tmpfs -o mode=1777,{here} tmpfs here; cd here; exec \"$@\""
         );
-        let user: &[&str] = if self.user {
-            &["setpriv", "--reuid=54398", "--regid=54398", "--clear-groups"]
-        } else {
-            &[]
-        };
+        let user: &[&str] =
+            if self.user { &["setpriv", "--reuid=54398", "--regid=54398", "--clear-groups"] } else { &[] };
         let script = format!("{setup}\n{} \"$BOX\" {call}", self.then);
         let script = script.replace('@', "").replace("PID", "$$");
         Call::new("unshare")

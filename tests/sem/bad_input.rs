@@ -87,13 +87,9 @@ fn hint_of_ftok_warns_that_files_can_share_a_key() {
 fn more_at_once_than_there_are_is_an_error_at_once_and_no_wait() {
     let world = World::new();
     world.call("sem create @s --slots 2").ok();
-    world
-        .call("sem run @s --take 3 -- true")
-        .fails(125, "fewer than 3 slots, so that 3 never come free");
+    world.call("sem run @s --take 3 -- true").fails(125, "fewer than 3 slots, so that 3 never come free");
     let pid = std::process::id();
-    world
-        .call(&format!("sem hold @s {pid} --take 3"))
-        .fails(1, "fewer than 3 slots, so that 3 never come free");
+    world.call(&format!("sem hold @s {pid} --take 3")).fails(1, "fewer than 3 slots, so that 3 never come free");
 }
 
 #[test]
@@ -115,10 +111,7 @@ fn a_command_that_is_missing_or_not_executable() {
         ] {
             world.call(&format!("sem {verb} -- {command}")).fails(code, words);
         }
-        world
-            .call(&format!("sem {verb} --"))
-            .arg("")
-            .fails(127, "cannot run '': command not found");
+        world.call(&format!("sem {verb} --")).arg("").fails(127, "cannot run '': command not found");
     }
     // Nothing stays taken.
     world.call("sem run @s -n -- true").ok();
@@ -143,10 +136,8 @@ fn a_verb_for_another_kind_of_set_is_refused_with_the_right_one() {
         "@b" => "is a barrier for 3",
         _ => "is a plain semaphore",
     };
-    let before: Vec<String> = ["@s", "@l", "@b", "@p"]
-        .iter()
-        .map(|t| world.call(&format!("sem get --all {t}")).ok())
-        .collect();
+    let before: Vec<String> =
+        ["@s", "@l", "@b", "@p"].iter().map(|t| world.call(&format!("sem get --all {t}")).ok()).collect();
     for target in ["@s", "@l", "@b", "@p"] {
         let check = |own: &str, line: String, code: i32, not: &str| {
             if target != own {
@@ -164,10 +155,8 @@ fn a_verb_for_another_kind_of_set_is_refused_with_the_right_one() {
             check("@p", format!("sem {verb} {target} {rest}"), 4, "a plain semaphore");
         }
     }
-    let after: Vec<String> = ["@s", "@l", "@b", "@p"]
-        .iter()
-        .map(|t| world.call(&format!("sem get --all {t}")).ok())
-        .collect();
+    let after: Vec<String> =
+        ["@s", "@l", "@b", "@p"].iter().map(|t| world.call(&format!("sem get --all {t}")).ok()).collect();
     assert_eq!(before[..3], after[..3]);
     // Attributes are changed on any.
     world.call("sem set @s -m 0660").ok();
@@ -251,19 +240,11 @@ fn somebody_elses_set() {
     world.call("sem create @a --value 1").ok();
     world.call("sem create /@p").ok();
     world.call("sem create @s --slots 2").ok();
-    for line in
-        ["sem get @a", "sem wait @a", "sem post @a", "sem op @a 0:+1", "sem stat @a --waiters"]
-    {
+    for line in ["sem get @a", "sem wait @a", "sem post @a", "sem op @a 0:+1", "sem stat @a --waiters"] {
         world.call(line).user(stranger).fails(5, "permission denied, it belongs to root (EACCES)");
     }
-    world
-        .call("sem run @s -- true")
-        .user(stranger)
-        .fails(125, "permission denied, it belongs to root (EACCES)");
-    world
-        .call("sem set @a 5")
-        .user(stranger)
-        .fails(5, "permission denied, it belongs to root (EACCES)");
+    world.call("sem run @s -- true").user(stranger).fails(125, "permission denied, it belongs to root (EACCES)");
+    world.call("sem set @a 5").user(stranger).fails(5, "permission denied, it belongs to root (EACCES)");
     world.call("sem set @a -m 666").user(stranger).fails(5, "it belongs to root (EPERM)");
     world.call("sem rm @a --force").user(stranger).fails(5, "it belongs to root (EPERM)");
     world.call("sem get /@p").user(stranger).fails(5, "permission denied");
@@ -280,8 +261,7 @@ fn somebody_elses_set() {
     world.call("sem create @theirs --value 1").fails(5, &belongs);
     world.call("sem run @slots --slots 2 -- true").fails(125, &belongs);
     world.call("sem create /@theirs").fails(5, &belongs);
-    for line in ["sem create @theirs --value 1", "sem run @slots --slots 2", "sem create /@theirs"]
-    {
+    for line in ["sem create @theirs --value 1", "sem run @slots --slots 2", "sem create /@theirs"] {
         let command = if line.contains("run") { " -- true" } else { "" };
         world.call(&format!("{line} --foreign{command}")).ok();
     }
@@ -316,10 +296,7 @@ fn the_limits_of_the_kernel_are_named() {
     let limits: Vec<usize> = limits.split_whitespace().map(|n| n.parse().unwrap()).collect();
     let (per_set, ops) = (limits[0], limits[2]);
     if per_set < 32767 {
-        let words = format!(
-            "a set of {} is more than the {per_set} semaphores it may have (EINVAL)",
-            per_set + 1
-        );
+        let words = format!("a set of {} is more than the {per_set} semaphores it may have (EINVAL)", per_set + 1);
         world.call(&format!("sem create @x --nsems {}", per_set + 1)).fails(1, &words);
         let slots = format!("sem run @x --slots {per_set} -- true");
         world.call(&slots).fails(125, "semaphores it may have (EINVAL)");
@@ -327,9 +304,7 @@ fn the_limits_of_the_kernel_are_named() {
         skip(&format!("in part: SEMMSL is {per_set} here"));
     }
     let many = ops + 1;
-    world
-        .call(&format!("sem create @x --nsems {many} --value 1"))
-        .fails(1, "cannot be given values in one step");
+    world.call(&format!("sem create @x --nsems {many} --value 1")).fails(1, "cannot be given values in one step");
     world.call(&format!("sem create @x --nsems {many}")).ok();
     let words = format!("more than the {ops} operations that one call may do (E2BIG)");
     world.call(&format!("sem op @x 0..{ops}:+1")).fails(1, &words);
@@ -399,10 +374,7 @@ fn file_cut_short_under_a_waiter_is_reported() {
     waiting.signal(Signal::SIGTERM);
     let told = waiting.end();
     assert_eq!(told.status.code(), Some(3), "{told:?}");
-    assert!(
-        String::from_utf8_lossy(&told.stderr).contains("too short for a semaphore (SIGBUS)"),
-        "{told:?}"
-    );
+    assert!(String::from_utf8_lossy(&told.stderr).contains("too short for a semaphore (SIGBUS)"), "{told:?}");
 }
 
 #[test]
@@ -413,8 +385,6 @@ fn slots_that_another_program_changed_are_told_and_nobody_spins() {
     world.call("sem create @s --slots 200").ok();
     world.program(&program).args(["op", key.trim(), "0", "300"]).ok();
     world
-        .shell(
-            "sem run $NAME-s --take 200 -- sem run $NAME-s --take 200 -- sem run $NAME-s -- true",
-        )
+        .shell("sem run $NAME-s --take 200 -- sem run $NAME-s --take 200 -- sem run $NAME-s -- true")
         .fails(125, "it has more slots than numbers: another program changed it (EOVERFLOW)");
 }

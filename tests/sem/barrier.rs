@@ -24,10 +24,7 @@ fn all_leave_when_the_last_one_has_come() {
     let world = World::new();
     let first: Vec<Child> = (0..2).map(|_| comer(&world, 3)).collect();
     let record = world.call("sem stat @b --json").ok();
-    assert!(
-        record.contains(r#""purpose":"barrier","free":1,"capacity":3,"held":2,"waiters":2"#),
-        "{record}"
-    );
+    assert!(record.contains(r#""purpose":"barrier","free":1,"capacity":3,"held":2,"waiters":2"#), "{record}");
     world.call("sem barrier @b 3").ok();
     for child in first {
         assert_eq!(child.code(), 0);
@@ -71,7 +68,5 @@ fn rounds_do_not_bleed_into_each_other() {
             assert_eq!(child.code(), 0);
         }
     }
-    eventually("it is at rest", || {
-        world.call("sem stat @b --columns held --no-header").ok() == "0\n"
-    });
+    eventually("it is at rest", || world.call("sem stat @b --columns held --no-header").ok() == "0\n");
 }

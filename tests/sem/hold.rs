@@ -14,10 +14,7 @@ fn is_there(pid: i32) -> bool {
 #[test]
 fn it_is_held_until_the_process_ends() {
     let world = World::new();
-    let script = world
-        .shell("ipcbox sem hold $NAME-s $$ --slots 1 -n >pid; exec sleep 100")
-        .start()
-        .became("sleep");
+    let script = world.shell("ipcbox sem hold $NAME-s $$ --slots 1 -n >pid; exec sleep 100").start().became("sleep");
     let holder: i32 = fs::read_to_string(world.dir().join("pid")).unwrap().trim().parse().unwrap();
     assert!(is_there(holder));
     world.call("sem run @s -n -- true").fails(124, "no slot came free at once");
@@ -34,8 +31,7 @@ fn it_is_held_until_the_holder_gets_sigterm() {
     for options in ["--slots 1", "--lock", "--lock --shared"] {
         let target = if options.contains("lock") { "@l" } else { "@s" };
         let verb = if options.contains("lock") { "lock" } else { "run" };
-        let holder: i32 =
-            world.call(&format!("sem hold {target} {pid} {options}")).ok().trim().parse().unwrap();
+        let holder: i32 = world.call(&format!("sem hold {target} {pid} {options}")).ok().trim().parse().unwrap();
         world.call(&format!("sem {verb} {target} -n -- true")).fails(124, "at once");
         signal(holder, Signal::SIGTERM);
         world.call(&format!("sem {verb} {target} -w 60 -- true")).ok();
@@ -112,8 +108,7 @@ fn a_process_that_ends_while_it_is_waited_ends_the_wait() {
     let world = World::new();
     let holder = world.call("sem run @s --slots 1 -- sleep 100").start().became("sleep");
     let process = world.program("sleep").arg("100").start();
-    let waiting =
-        world.call(&format!("sem hold @s {}", process.pid())).start().blocked_in(libc::SYS_ppoll);
+    let waiting = world.call(&format!("sem hold @s {}", process.pid())).start().blocked_in(libc::SYS_ppoll);
     drop(process);
     let output = waiting.end();
     assert_eq!(output.status.code(), Some(3));

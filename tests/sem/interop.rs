@@ -43,8 +43,7 @@ fn a_program_opens_what_the_box_made_and_the_other_way_round() {
         world.call(&format!("sem wait {target} -i 1 --by 6")).ok();
         c(&format!("get {key} 1")).stdout("1\n").ok();
         // Whatever its time of the last operation is: it is used as it is.
-        let waiting =
-            world.call(&format!("sem wait {target}")).start().blocked_in(libc::SYS_semtimedop);
+        let waiting = world.call(&format!("sem wait {target}")).start().blocked_in(libc::SYS_semtimedop);
         c(&format!("op {key} 0 1")).ok();
         assert_eq!(waiting.code(), 0);
         world.call(&format!("sem rm {target}")).ok();

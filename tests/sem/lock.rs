@@ -23,8 +23,7 @@ fn it_becomes_the_command_and_is_made_if_missing() {
 #[test]
 fn exclusive_excludes_and_shared_shares() {
     let world = World::new();
-    let readers: Vec<_> =
-        (0..3).map(|_| world.call("sem lock -s @l -- sleep 100").start().became("sleep")).collect();
+    let readers: Vec<_> = (0..3).map(|_| world.call("sem lock -s @l -- sleep 100").start().became("sleep")).collect();
     world.call("sem lock @l -n -- true").fails(124, "it was not unlocked at once");
     world.call("sem lock -s @l -n -- true").ok();
     drop(readers);
@@ -37,8 +36,7 @@ fn exclusive_excludes_and_shared_shares() {
 fn a_killed_holder_unlocks() {
     let world = World::new();
     for mode in ["", "--shared"] {
-        let holder =
-            world.call(&format!("sem lock @l {mode} -- sleep 100")).start().became("sleep");
+        let holder = world.call(&format!("sem lock @l {mode} -- sleep 100")).start().became("sleep");
         holder.signal(Signal::SIGKILL);
         assert_eq!(holder.code(), 137);
         world.call("sem lock @l -w 60 -- true").ok();
@@ -69,8 +67,6 @@ fn a_waiter_that_is_killed_lets_the_next_one_through() {
     assert_eq!(writer.code(), 137);
     assert_eq!(late.code(), 0);
     drop(reader);
-    eventually("nobody holds it", || {
-        world.call("sem stat @l --columns held --no-header").ok() == "0\n"
-    });
+    eventually("nobody holds it", || world.call("sem stat @l --columns held --no-header").ok() == "0\n");
     assert_at_rest(&world.call("sem get --all @l").ok());
 }

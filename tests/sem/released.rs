@@ -37,8 +37,7 @@ fn lives(pid: i32) -> bool {
 /// Has `pid` hold what `options` say, and gives the holder, which is stopped.
 fn stopped_holder(world: &World, options: &str, pid: i32) -> i32 {
     let (target, rest) = options.split_once(' ').unwrap();
-    let holder =
-        world.call(&format!("sem hold {target} {pid} {rest}")).ok().trim().parse().unwrap();
+    let holder = world.call(&format!("sem hold {target} {pid} {rest}")).ok().trim().parse().unwrap();
     stop(holder);
     holder
 }
@@ -186,9 +185,8 @@ fn released_by_any_way_is_free_for_the_next_caller() {
         ("$NAME-s $$ --slots 1", "kill $h"),
         ("$NAME-l $$ --lock", "kill $h"),
     ] {
-        let script = format!(
-            "n=0; while [ $n -lt 100 ]; do h=$(ipcbox sem hold {options} -n); {ends}; n=$((n + 1)); done"
-        );
+        let script =
+            format!("n=0; while [ $n -lt 100 ]; do h=$(ipcbox sem hold {options} -n); {ends}; n=$((n + 1)); done");
         on_one_cpu(world.shell(&script)).ok();
     }
 }
@@ -198,9 +196,8 @@ fn runs_in_a_row_on_one_cpu_skip_none() {
     let world = World::new();
     let count = if std::env::var_os("IPCBOX_FULL").is_some() { 1000 } else { 100 };
     for options in ["$NAME-s \\$\\$ --slots 1", "$NAME-l \\$\\$ --lock"] {
-        let script = format!(
-            "n=0; while [ $n -lt {count} ]; do sh -c \"ipcbox sem hold {options} -nq\"; n=$((n + 1)); done"
-        );
+        let script =
+            format!("n=0; while [ $n -lt {count} ]; do sh -c \"ipcbox sem hold {options} -nq\"; n=$((n + 1)); done");
         on_one_cpu(world.shell(&script)).ok();
     }
 }

@@ -18,25 +18,12 @@ fn holder(world: &World, line: &str) -> Child {
 fn it_becomes_the_command_with_its_status_and_its_slot() {
     let world = World::new();
     let print = |line: &str| {
-        world.call(line).args([
-            "--",
-            "sh",
-            "-c",
-            "echo $IPCBOX_SLOT $*; exit 7",
-            "sh",
-            "a b",
-            "$(x)",
-            "{}",
-        ])
+        world.call(line).args(["--", "sh", "-c", "echo $IPCBOX_SLOT $*; exit 7", "sh", "a b", "$(x)", "{}"])
     };
     print("sem run @s --slots 2").stdout("1 a b $(x) {}\n").status(7);
     // It was there before: made once, used without --slots as well.
     print("sem run @s").stdout("1 a b $(x) {}\n").status(7);
-    world
-        .call("sem run @s --slots 2 --take 2 -- sh -c")
-        .arg("echo $IPCBOX_SLOT")
-        .stdout("1,2\n")
-        .ok();
+    world.call("sem run @s --slots 2 --take 2 -- sh -c").arg("echo $IPCBOX_SLOT").stdout("1,2\n").ok();
     world.call("sem get @s").stdout("2\n").ok();
     world.call("sem run @s -- sh -c").arg("kill -9 $$").status(137);
     world.call("sem get @s").stdout("2\n").ok();
@@ -80,13 +67,8 @@ fn without_slots_a_missing_set_is_an_error_and_with_another_number_too() {
 #[test]
 fn resize_adopts_another_number_up_at_once_and_down_as_slots_come_free() {
     let world = World::new();
-    let holders: Vec<Child> =
-        (0..2).map(|_| holder(&world, "sem run @s --slots 2 -- sleep 100")).collect();
-    world
-        .call("sem run @s --slots 4 --resize -- sh -c")
-        .arg("echo $IPCBOX_SLOT")
-        .stdout("3\n")
-        .ok();
+    let holders: Vec<Child> = (0..2).map(|_| holder(&world, "sem run @s --slots 2 -- sleep 100")).collect();
+    world.call("sem run @s --slots 4 --resize -- sh -c").arg("echo $IPCBOX_SLOT").stdout("3\n").ok();
     world.call("sem get @s").stdout("2\n").ok();
 
     // Two of the four are free and go; a third has to be waited for, and what was taken away stays so.
@@ -111,11 +93,7 @@ fn there_is_room_for_256_numbers_or_twice_the_first_number() {
     world.call("sem run @t --slots 300 -- true").ok();
     world.call("sem run @t --slots 600 --resize -- true").ok();
     world.call("sem run @t --slots 601 --resize -- true").fails(125, "room for 600 slots");
-    world
-        .call("sem run @t --slots 600 --take 600 -- sh -c")
-        .arg("echo ${#IPCBOX_SLOT}")
-        .stdout("2291\n")
-        .ok();
+    world.call("sem run @t --slots 600 --take 600 -- sh -c").arg("echo ${#IPCBOX_SLOT}").stdout("2291\n").ok();
 }
 
 #[test]
@@ -123,17 +101,12 @@ fn the_command_gets_what_the_box_was_given() {
     let world = World::new();
     // Mask, ignored signals and descriptors; the shell ignores USR1 and opens 7.
     let print = "grep -E '^(SigBlk|SigIgn|SigCgt)' /proc/self/status; ls /proc/self/fd | wc -l";
-    let script =
-        |run: &str| format!("trap '' USR1 PIPE; exec 7</dev/null; {run} sh -c \"{print}\"");
+    let script = |run: &str| format!("trap '' USR1 PIPE; exec 7</dev/null; {run} sh -c \"{print}\"");
     let plain = world.shell(&script("")).ok();
     assert_eq!(world.shell(&script("sem run $NAME-s --slots 1 --")).ok(), plain);
     assert_eq!(world.shell(&script("sem lock $NAME-l --")).ok(), plain);
     assert_eq!(
-        world
-            .shell(
-                "sem create $NAME-o >/dev/null; sem op $NAME-o 0:+1u -- env | grep -c IPCBOX || :"
-            )
-            .ok(),
+        world.shell("sem create $NAME-o >/dev/null; sem op $NAME-o 0:+1u -- env | grep -c IPCBOX || :").ok(),
         "0\n"
     );
     // SIGPIPE was not ignored before, and is not now.
@@ -148,9 +121,7 @@ fn standard_streams_that_are_closed_stay_closed() {
     let world = World::new();
     let plain = world.shell("ls /proc/self/fd <&- | cat").ok();
     world.shell("sem run $NAME-s --slots 1 -- ls /proc/self/fd <&- | cat").stdout(plain).ok();
-    world
-        .shell("sem get $NAME-s >&-")
-        .fails(1, "cannot write to standard output: bad file descriptor (EBADF)");
+    world.shell("sem get $NAME-s >&-").fails(1, "cannot write to standard output: bad file descriptor (EBADF)");
     world.shell("sem get $NAME-s 2>&- <&-").stdout("1\n").ok();
 }
 
@@ -178,10 +149,8 @@ fn two_at_a_time_over_the_crates_own_files() {
     let mut files = Vec::new();
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
     assert!(files.len() > 25, "{files:?}");
-    let jobs: Vec<Child> = files
-        .iter()
-        .map(|file| world.call("sem run @s --slots 2 --").arg(&job).arg(file).start())
-        .collect();
+    let jobs: Vec<Child> =
+        files.iter().map(|file| world.call("sem run @s --slots 2 --").arg(&job).arg(file).start()).collect();
     for job in jobs {
         let output = job.end();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -190,8 +159,7 @@ fn two_at_a_time_over_the_crates_own_files() {
         let text = fs::read_to_string(world.dir().join(file)).unwrap();
         text.lines().map(|line| line.trim().parse().unwrap()).collect()
     };
-    let expected: usize =
-        files.iter().map(|file| fs::read_to_string(file).unwrap().lines().count()).sum();
+    let expected: usize = files.iter().map(|file| fs::read_to_string(file).unwrap().lines().count()).sum();
     assert_eq!(numbers("lines").len(), files.len());
     assert_eq!(numbers("lines").iter().sum::<usize>(), expected);
     let seen = numbers("seen");
@@ -216,7 +184,8 @@ fn sources(dir: &Path, found: &mut Vec<std::path::PathBuf>) {
 fn two_hundred_first_callers_make_one_set() {
     let world = World::new();
     for round in 0..20 {
-        let job = "[ $IPCBOX_SLOT -le 3 ] && mkdir now/$IPCBOX_SLOT && ls now | wc -l >>$$.seen && rmdir now/$IPCBOX_SLOT";
+        let job =
+            "[ $IPCBOX_SLOT -le 3 ] && mkdir now/$IPCBOX_SLOT && ls now | wc -l >>$$.seen && rmdir now/$IPCBOX_SLOT";
         let script = format!(
             "mkdir -p r{round}/now; cd r{round}; n=0; while [ $n -lt 200 ]; do n=$((n+1)); \
              ipcbox sem run $NAME-{round} --slots 3 -- sh -ec '{job}' & done; wait; cat *.seen | sort | uniq -c"
@@ -249,8 +218,7 @@ fn nobody_gets_in_while_all_slots_are_taken() {
 fn who_waits_for_more_than_there_are_any_more_is_told() {
     let world = World::new();
     let _holder = holder(&world, "sem run @s --slots 2 -- sleep 100");
-    let waiting =
-        world.call("sem run @s --take 2 -- true").start().blocked_in(libc::SYS_semtimedop);
+    let waiting = world.call("sem run @s --take 2 -- true").start().blocked_in(libc::SYS_semtimedop);
     world.call("sem run @s --slots 1 --resize -n -- true").fails(124, "no slot came free at once");
     let told = waiting.end();
     assert_eq!(told.status.code(), Some(125));
@@ -311,11 +279,7 @@ fn what_a_killed_maker_left_is_missing_to_some_and_finished_by_the_next() {
     }
     for name in ["@a", "@b"] {
         world.call(&format!("sem run {name} -- true")).fails(125, "no such semaphore set (ENOENT)");
-        world
-            .call(&format!("sem run {name} --slots 2 -- sh -c"))
-            .arg("echo $IPCBOX_SLOT")
-            .stdout("1\n")
-            .ok();
+        world.call(&format!("sem run {name} --slots 2 -- sh -c")).arg("echo $IPCBOX_SLOT").stdout("1\n").ok();
     }
     world.call("sem lock @c -- true").ok();
     world.call("sem barrier @d 1").ok();

@@ -36,14 +36,8 @@ fn spoiled_bytes_are_refused() {
     let world = World::new();
     let name = world.posix("a");
     // The way to call futex(2), none for processes that share it, and a value above the highest.
-    let spoils: &[(u64, &[u8])] = &[
-        (8, &[0xff; 4]),
-        (8, &[0; 4]),
-        (8, &[1, 0, 0, 0]),
-        (11, &[0x80]),
-        (3, &[0x80]),
-        (0, &[0xff; 32]),
-    ];
+    let spoils: &[(u64, &[u8])] =
+        &[(8, &[0xff; 4]), (8, &[0; 4]), (8, &[1, 0, 0, 0]), (11, &[0x80]), (3, &[0x80]), (0, &[0xff; 32])];
     for (at, bytes) in spoils {
         world.call("sem create --value 1").arg(&name).ok();
         let spoiled = OpenOptions::new().write(true).open(file(&name)).unwrap();

@@ -34,10 +34,7 @@ fn a_record_a_semaphore() {
     }
     assert_eq!((&found[0]["index"], &found[0]["value"]), (&0.into(), &4.into()));
     assert_eq!((&found[0]["waiters"], &found[0]["zero_waiters"]), (&0.into(), &1.into()));
-    assert_eq!(
-        (&found[1]["index"], &found[1]["value"], &found[1]["waiters"]),
-        (&1.into(), &0.into(), &1.into())
-    );
+    assert_eq!((&found[1]["index"], &found[1]["value"], &found[1]["waiters"]), (&1.into(), &0.into(), &1.into()));
     assert!(found[0]["last_pid"].as_i64().unwrap() > 0 && found[0]["id"].is_i64());
     assert!(found[0]["op_time"].as_str().unwrap().ends_with('Z'), "{text}");
     drop((waiting, zero));
@@ -50,10 +47,7 @@ fn one_target_is_a_field_a_line_several_are_a_table() {
     world.call("sem create @s --slots 3").ok();
     world.call("sem create /@p --value 6").ok();
     let one = world.call("sem stat @s").ok();
-    assert!(
-        one.contains("\nPURPOSE      slots\nFREE         3\nCAPACITY     3\nHELD         0\n"),
-        "{one}"
-    );
+    assert!(one.contains("\nPURPOSE      slots\nFREE         3\nCAPACITY     3\nHELD         0\n"), "{one}");
     assert!(one.starts_with("KIND         sem\n"), "{one}");
     world
         .call("sem stat @a @s /@p --columns value,free,purpose")
@@ -82,13 +76,11 @@ fn without_a_target_every_set_is_shown() {
     world.call("sem create @a --value 4,5").ok();
     world.call("sem create @s --slots 3").ok();
     world.call("sem create /@p").ok();
-    let keys =
-        ["@a", "@s"].map(|target| world.call(&format!("key {target}")).ok().trim().to_owned());
+    let keys = ["@a", "@s"].map(|target| world.call(&format!("key {target}")).ok().trim().to_owned());
     let found = records(&world.call("sem stat -J").ok());
     let of = |key: &str| found.iter().filter(|record| record["key"] == key).count();
     assert_eq!((of(&keys[0]), of(&keys[1])), (2, 1));
-    let posix: Vec<&Value> =
-        found.iter().filter(|record| record["name"] == world.posix("p")).collect();
+    let posix: Vec<&Value> = found.iter().filter(|record| record["name"] == world.posix("p")).collect();
     assert_eq!(posix.len(), 1);
     assert_eq!((&posix[0]["family"], &posix[0]["value"]), (&"posix".into(), &0.into()));
     assert!(posix[0].get("id").is_none() && posix[0].get("index").is_none(), "{posix:?}");
@@ -102,13 +94,7 @@ fn holders_are_told_with_slot_and_command() {
     let found = records(&world.call("sem stat --holders @s --json").ok());
     let told: Vec<(i64, i64, &str)> = found
         .iter()
-        .map(|r| {
-            (
-                r["slot"].as_i64().unwrap(),
-                r["pid"].as_i64().unwrap(),
-                r["command"].as_str().unwrap(),
-            )
-        })
+        .map(|r| (r["slot"].as_i64().unwrap(), r["pid"].as_i64().unwrap(), r["command"].as_str().unwrap()))
         .collect();
     let (one, two) = (i64::from(first.pid()), i64::from(second.pid()));
     assert_eq!(told, [(1, one, "sleep 100"), (2, two, "sleep 101"), (3, two, "sleep 101")]);
@@ -121,8 +107,7 @@ fn holders_are_told_with_slot_and_command() {
     drop(writer);
     world.call("sem lock @l -w 60 -- true").ok();
     world.call("sem stat --holders @l").stdout("").ok();
-    let readers: Vec<_> =
-        (0..3).map(|_| world.call("sem lock -s @l -- sleep 103").start().became("sleep")).collect();
+    let readers: Vec<_> = (0..3).map(|_| world.call("sem lock -s @l -- sleep 103").start().became("sleep")).collect();
     let found = records(&world.call("sem stat --holders @l --json").ok());
     // The kernel tells the last one who came.
     assert!(readers.iter().any(|reader| found[0]["pid"] == reader.pid()), "{found:?}");
@@ -148,24 +133,15 @@ fn waiters_are_told_with_the_operations_they_wait_for() {
     let plain = world.call("sem wait @a -i 2 --by 3").start().blocked_in(libc::SYS_semtimedop);
     let several = world.call("sem op @a 0:+1 1:-2u").start().blocked_in(libc::SYS_semtimedop);
     let found = records(&world.call("sem stat @a --waiters --json").ok());
-    let mut told: Vec<(i64, &str)> = found
-        .iter()
-        .map(|r| (r["pid"].as_i64().unwrap(), r["operations"].as_str().unwrap()))
-        .collect();
+    let mut told: Vec<(i64, &str)> =
+        found.iter().map(|r| (r["pid"].as_i64().unwrap(), r["operations"].as_str().unwrap())).collect();
     told.sort_unstable();
     let mut expected = [(i64::from(plain.pid()), "2:-3"), (i64::from(several.pid()), "0:+1 1:-2u")];
     expected.sort_unstable();
     assert_eq!(told, expected);
-    let command =
-        found.iter().find(|r| r["pid"] == plain.pid()).unwrap()["command"].as_str().unwrap();
-    assert!(
-        command.ends_with("sem wait ".to_owned().as_str()) || command.contains(" -i 2 --by 3"),
-        "{command}"
-    );
-    world
-        .call("sem stat @a --waiters --holders --columns role --no-header")
-        .stdout("waiter\nwaiter\n")
-        .ok();
+    let command = found.iter().find(|r| r["pid"] == plain.pid()).unwrap()["command"].as_str().unwrap();
+    assert!(command.ends_with("sem wait ".to_owned().as_str()) || command.contains(" -i 2 --by 3"), "{command}");
+    world.call("sem stat @a --waiters --holders --columns role --no-header").stdout("waiter\nwaiter\n").ok();
 
     world.call("sem create /@p").ok();
     let posix = world.call("sem wait /@p").start().blocked_in(libc::SYS_futex);
@@ -240,10 +216,7 @@ fn rm_of_what_is_in_use_wants_force_and_wakes_who_waits() {
     let told = waiting.end();
     assert_eq!(told.status.code(), Some(125));
     let told = String::from_utf8(told.stderr).unwrap();
-    assert!(
-        told.contains("it was removed meanwhile (EIDRM)") && told.contains("RemoveIPC"),
-        "{told}"
-    );
+    assert!(told.contains("it was removed meanwhile (EIDRM)") && told.contains("RemoveIPC"), "{told}");
 
     world.call("sem create @a").ok();
     let waiting = world.call("sem wait @a").start().blocked_in(libc::SYS_semtimedop);

@@ -108,8 +108,7 @@ fn a_stop_that_was_taken_back_does_not_stop() {
 #[test]
 fn cmd_gets_the_signals_as_they_were_after_a_wait() {
     let world = World::new();
-    let script =
-        "trap '' TTIN; ipcbox sem lock $NAME-l -- grep -E 'Sig(Blk|Ign|Cgt)' /proc/self/status";
+    let script = "trap '' TTIN; ipcbox sem lock $NAME-l -- grep -E 'Sig(Blk|Ign|Cgt)' /proc/self/status";
     let free = world.shell(script).ok();
     let holder = world.call("sem lock @l -- sleep 100").start().became("sleep");
     let waiting = waiter(world.shell(&script.replace("ipcbox", "exec ipcbox")));
@@ -215,9 +214,7 @@ fn hold_takes_nothing_for_a_caller_stopped_by_control_z() {
         let caller = caller.blocked_in(libc::SYS_ppoll);
         let holder = child_of(caller.pid());
         let file = format!("/proc/{holder}/syscall");
-        eventually("its holder waits", || {
-            fs::read_to_string(&file).is_ok_and(|line| line.starts_with("220 "))
-        });
+        eventually("its holder waits", || fs::read_to_string(&file).is_ok_and(|line| line.starts_with("220 ")));
         killpg(Pid::from_raw(caller.pid()), Signal::SIGTSTP).unwrap();
         eventually("both stop", || state(caller.pid()) == Some('T') && state(holder) == Some('T'));
         drop(first);
@@ -301,8 +298,7 @@ fn a_waiter_that_gives_up_lets_those_behind_it_in() {
 fn more_waiters_than_gates_are_served() {
     let world = World::new();
     let holder = world.call("sem lock -s @l -- sleep 100").start().became("sleep");
-    let mut waiters: Vec<Child> =
-        (0..36).map(|_| waiter(world.call("sem lock @l -- true"))).collect();
+    let mut waiters: Vec<Child> = (0..36).map(|_| waiter(world.call("sem lock @l -- true"))).collect();
     let sharer = waiter(world.call("sem lock -s @l -- true"));
     // Every second one is stopped for good.
     let stopped: Vec<Child> = (0..18).map(|n| waiters.remove(n).stopped()).collect();
@@ -321,9 +317,7 @@ fn more_waiters_than_gates_are_served() {
 #[test]
 fn sets_of_the_old_layout_are_refused_by_name() {
     let world = World::new();
-    let hint = |name: &str| {
-        format!("hint: when it is idle, remove it: ipcbox sem rm {}\n", world.name(name))
-    };
+    let hint = |name: &str| format!("hint: when it is idle, remove it: ipcbox sem rm {}\n", world.name(name));
     world.call("sem create @l --value 0,0,0,18764").ok();
     world.call("sem create @b --value 2,2,0,0,1,0,18754").ok();
     world.call("sem create @o --value 1").ok();
@@ -334,23 +328,13 @@ fn sets_of_the_old_layout_are_refused_by_name() {
     };
     lock("sem lock @l -- true", "sem: cannot lock", 125);
     lock("sem hold @l 1 --lock", "sem: cannot hold", 4);
-    lock(
-        "shm write /@x y --create --lock @l",
-        &format!("shm: cannot write to {}: cannot lock", world.posix("x")),
-        4,
-    );
-    let barrier = format!(
-        "sem: cannot meet at {}: {0} is a barrier made by an older ipcbox\n{}",
-        world.name("b"),
-        hint("b")
-    );
+    lock("shm write /@x y --create --lock @l", &format!("shm: cannot write to {}: cannot lock", world.posix("x")), 4);
+    let barrier =
+        format!("sem: cannot meet at {}: {0} is a barrier made by an older ipcbox\n{}", world.name("b"), hint("b"));
     world.call("sem barrier @b 2").stderr(barrier).status(4);
     // It is none of the plain ones, and the hint is right.
     world.call("sem post @l").fails(4, "is a lock, not a plain semaphore");
-    world
-        .call("sem stat @l @b --columns purpose,held --no-header")
-        .stdout("lock     0\nbarrier  0\n")
-        .ok();
+    world.call("sem stat @l @b --columns purpose,held --no-header").stdout("lock     0\nbarrier  0\n").ok();
     world.call("sem rm @l @b").ok();
     world.call("sem lock @l -- true").ok();
     world.call("sem barrier @b 1").ok();

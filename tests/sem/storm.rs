@@ -117,8 +117,7 @@ impl Storm {
             child.signal(Signal::SIGTERM);
             ends_well(child);
         }
-        let violations =
-            fs::read_to_string(self.world.dir().join("violations")).unwrap_or_default();
+        let violations = fs::read_to_string(self.world.dir().join("violations")).unwrap_or_default();
         assert_eq!(violations, "");
         let dir = self.world.dir().to_owned();
         eventually("no process is left", || !anybody_in(&dir));
@@ -145,8 +144,7 @@ impl Storm {
     fn is_held_up(&self, last_end: Instant) -> bool {
         !self.frozen.is_empty()
             && last_end.elapsed() > Duration::from_secs(1)
-            && self.world.call("sem stat @s --columns purpose,held --no-header").ok()
-                != "lock     0\n"
+            && self.world.call("sem stat @s --columns purpose,held --no-header").ok() != "lock     0\n"
     }
 
     /// Has those that are stopped go on, but half of them killed.
@@ -193,12 +191,7 @@ fn slots() {
         world.call("sem run @s --slots 4 -w 60 -- sh -c").arg(job)
     });
     storm.at_rest(&slots_at_rest(4));
-    storm
-        .world
-        .call("sem run @s --take 4 -n -- sh -c")
-        .arg("echo $IPCBOX_SLOT")
-        .stdout("1,2,3,4\n")
-        .ok();
+    storm.world.call("sem run @s --take 4 -n -- sh -c").arg("echo $IPCBOX_SLOT").stdout("1,2,3,4\n").ok();
 }
 
 #[test]
@@ -219,8 +212,7 @@ fn a_barrier() {
         world.call(&format!("sem barrier @s 4 -w {limit}"))
     });
     assert_at_rest_for(4, &storm.world.call("sem get --all @s").ok());
-    let last: Vec<Child> =
-        (0..4).map(|_| storm.world.call("sem barrier @s 4 -w 60").start()).collect();
+    let last: Vec<Child> = (0..4).map(|_| storm.world.call("sem barrier @s 4 -w 60").start()).collect();
     for child in last {
         assert_eq!(child.code(), 0);
     }
@@ -279,8 +271,7 @@ fn holding() {
                 }
             }
         }
-        let script =
-            "ipcbox sem hold $NAME-s $$ --slots 4 -w 60 -q || exit 124; sleep 0.0$(($$ % 5))";
+        let script = "ipcbox sem hold $NAME-s $$ --slots 4 -w 60 -q || exit 124; sleep 0.0$(($$ % 5))";
         world.program("/bin/sh").args(["-c", script])
     });
     // A holder ends when it hears that its process did.

@@ -46,10 +46,7 @@ fn create_gives_exactly_the_mode_whatever_the_umask_is() {
         world.call("sem rm").arg(&target).ok();
     }
     let name = world.posix("mode");
-    world
-        .shell(&format!("umask 077; ipcbox sem create {name} -m 0666"))
-        .stdout(format!("{name}\n"))
-        .ok();
+    world.shell(&format!("umask 077; ipcbox sem create {name} -m 0666")).stdout(format!("{name}\n")).ok();
     let file = std::fs::metadata(format!("/dev/shm/sem.{}", &name[1..])).unwrap();
     assert_eq!(file.permissions().mode() & 0o7777, 0o666);
     assert_eq!(file.size(), 32);

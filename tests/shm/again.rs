@@ -17,14 +17,9 @@ static MOUNTING: Mutex<()> = Mutex::new(());
 /// Runs a script in a mount namespace of its own, where it may mount; nothing where that cannot be had.
 pub fn mounting(world: &World, script: &str) -> Option<Vec<String>> {
     let namespaces = if world.is_own() { "-m" } else { "-Urmi" };
-    let enter = |script: &str| {
-        world.shell("exec unshare \"$@\"").args(["sh", namespaces, "sh", "-euc", script])
-    };
+    let enter = |script: &str| world.shell("exec unshare \"$@\"").args(["sh", namespaces, "sh", "-euc", script]);
     if missing("strace", world.injected("none").is_none())
-        || missing(
-            "mount namespace",
-            !enter("mount -t tmpfs shm /dev/shm").output().status.success(),
-        )
+        || missing("mount namespace", !enter("mount -t tmpfs shm /dev/shm").output().status.success())
     {
         return None;
     }
@@ -58,8 +53,7 @@ pub fn mounting(world: &World, script: &str) -> Option<Vec<String>> {
 #[test]
 fn remounted_object_is_not_written() {
     let world = World::new();
-    let script =
-        "look; segments; remount; look; printf d | ipcbox shm write /a --lock l; look; segments";
+    let script = "look; segments; remount; look; printf d | ipcbox shm write /a --lock l; look; segments";
     if let Some(shown) = mounting(&world, script) {
         assert_eq!(shown, ["b", "1", "c", "dc", "0"]);
     }

@@ -73,10 +73,7 @@ fn an_appending_standard_output_gets_it_too() {
     for name in ["@a", "/@a"] {
         world.call(&format!("shm write {name} abc --create")).ok();
     }
-    world
-        .shell("printf x >f; ipcbox shm read $NAME-a >>f; ipcbox shm read /$NAME-a >>f; cat f")
-        .stdout("xabcabc")
-        .ok();
+    world.shell("printf x >f; ipcbox shm read $NAME-a >>f; ipcbox shm read /$NAME-a >>f; cat f").stdout("xabcabc").ok();
 }
 
 #[test]
@@ -96,9 +93,7 @@ fn what_is_known_to_be_too_long_is_refused_before_a_byte() {
         // A stream is not known to be.
         let words = "room for 6 bytes; what fits was written, and there was more";
         world.call("shm write --offset 2").arg(&name).input("123456789").fails(1, words);
-        for (offset, words) in
-            [("7", "room for 1 byte; what fits"), ("8", "it has no room there\n")]
-        {
+        for (offset, words) in [("7", "room for 1 byte; what fits"), ("8", "it has no room there\n")] {
             let call = world.call("shm write --offset").arg(offset).arg(&name);
             call.input("67").fails(1, words);
         }
@@ -189,9 +184,8 @@ fn a_file_that_says_more_than_is_in_it_is_a_stream() {
 fn many_first_writers_make_one_object() {
     let world = World::new();
     for name in both(&world, "a") {
-        let script = format!(
-            "for n in 1 2 3 4 5 6 7 8; do printf %4096s $n | ipcbox shm write {name} --create & done; wait"
-        );
+        let script =
+            format!("for n in 1 2 3 4 5 6 7 8; do printf %4096s $n | ipcbox shm write {name} --create & done; wait");
         world.shell(&script).ok();
         let text = world.call("shm read").arg(&name).ok();
         assert_eq!(text.len(), 4096);
@@ -300,10 +294,7 @@ fn an_object_that_shrinks_is_told() {
     let output = reader.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(
-        stderr.contains("it was made shorter meanwhile") && stderr.contains("EFAULT"),
-        "{stderr}"
-    );
+    assert!(stderr.contains("it was made shorter meanwhile") && stderr.contains("EFAULT"), "{stderr}");
 
     file.set_len(1 << 20).unwrap();
     let mut command = Command::new(BINARY);
@@ -311,9 +302,7 @@ fn an_object_that_shrinks_is_told() {
     let mut writer = command.spawn().unwrap();
     let mut pipe = writer.stdin.take().unwrap();
     std::io::Write::write_all(&mut pipe, b"x").unwrap();
-    eventually("the writer writes", || {
-        world.call("shm read --length 1").arg(&name).output().stdout == b"x"
-    });
+    eventually("the writer writes", || world.call("shm read --length 1").arg(&name).output().stdout == b"x");
     file.set_len(0).unwrap();
     let _ = std::io::Write::write_all(&mut pipe, &noise(300_000));
     drop(pipe);
@@ -334,8 +323,7 @@ fn status(pid: u32, title: &str) -> u64 {
 fn blocks_in(pid: u32, call: i64) {
     let number = format!("{call} ");
     eventually("it blocks", || {
-        std::fs::read_to_string(format!("/proc/{pid}/syscall"))
-            .is_ok_and(|line| line.starts_with(&number))
+        std::fs::read_to_string(format!("/proc/{pid}/syscall")).is_ok_and(|line| line.starts_with(&number))
     });
 }
 
@@ -365,16 +353,14 @@ fn memory_of_its_own_is_small_and_no_page_is_touched_twice() {
     blocks_in(pid, libc::SYS_read);
     assert!(own_memory(pid) <= 3 << 20, "{}", own_memory(pid));
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let faults: usize =
-        stat.rsplit(')').next().unwrap().split(' ').nth(8).unwrap().parse().unwrap();
+    let faults: usize = stat.rsplit(')').next().unwrap().split(' ').nth(8).unwrap().parse().unwrap();
     assert!(faults < (32 << 20) / 4096 + 1000, "{faults} page faults");
     drop(pipe);
     assert!(writer.wait().unwrap().success());
     for name in [name, world.posix("a")] {
         world.call("shm create --size 64M").arg(&name).ok();
         let mut command = Command::new(BINARY);
-        let mut reader =
-            command.args(["shm", "read", &name]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut reader = command.args(["shm", "read", &name]).stdout(Stdio::piped()).spawn().unwrap();
         let mut pipe = reader.stdout.take().unwrap();
         std::io::Read::read_exact(&mut pipe, &mut vec![0; 32 << 20]).unwrap();
         blocks_in(reader.id(), libc::SYS_write);

@@ -35,8 +35,7 @@ fn eight_writers_and_eight_readers_under_kills_see_no_mix() {
     }
     for name in both(&world, "a") {
         world.call("shm write --create --lock").args([&lock, &name]).input("a".repeat(LEN)).ok();
-        let (over, writes, kills) =
-            (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (over, writes, kills) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for (n, letter) in "abcdefgh".chars().enumerate() {
                 let path = world.dir().join(letter.to_string());
@@ -213,8 +212,7 @@ fn whoever_shares_an_object_completes_what_another_began() {
     }
 
     // Its copy would be for its own group, and that it may write is nowhere to be seen.
-    further(write().arg("xyz"))
-        .fails(5, "group 54400 of the object, which has to be the process's own, not 54303");
+    further(write().arg("xyz")).fails(5, "group 54400 of the object, which has to be the process's own, not 54303");
     assert!(read().ok() == "a".repeat(LEN));
     // Where all others may do the same it does not matter.
     world.call("shm set -m 666").arg(&name).ok();
@@ -229,13 +227,7 @@ fn let_write(path: &str, user: u32) -> bool {
     let (owner, named, group, mask, others) = (0x01, 0x02, 0x04, 0x10, 0x20);
     let nobody = u32::MAX;
     let mut list = VERSION.to_le_bytes().to_vec();
-    let entries = [
-        (owner, 6, nobody),
-        (named, 6, user),
-        (group, 4, nobody),
-        (mask, 6, nobody),
-        (others, 0, nobody),
-    ];
+    let entries = [(owner, 6, nobody), (named, 6, user), (group, 4, nobody), (mask, 6, nobody), (others, 0, nobody)];
     for (tag, bits, id) in entries {
         list.extend(u16::to_le_bytes(tag));
         list.extend(u16::to_le_bytes(bits));
@@ -244,9 +236,7 @@ fn let_write(path: &str, user: u32) -> bool {
     let (path, name) = (CString::new(path).unwrap(), c"system.posix_acl_access");
     // SAFETY: terminated strings, and as many bytes as are told.
     #[allow(unsafe_code)]
-    let set = unsafe {
-        libc::setxattr(path.as_ptr(), name.as_ptr(), list.as_ptr().cast(), list.len(), 0)
-    };
+    let set = unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), list.as_ptr().cast(), list.len(), 0) };
     set == 0
 }
 

@@ -16,20 +16,14 @@ fn the_command_gets_the_bytes_by_path_and_environment() {
         .ok();
     world.file("f", "of a file");
     // Its standard input is the box's where that was not read.
-    world
-        .call("shm memfd f -- sh -c")
-        .args(["cat $0 -", "{}"])
-        .input("!")
-        .stdout("of a file!")
-        .ok();
+    world.call("shm memfd f -- sh -c").args(["cat $0 -", "{}"]).input("!").stdout("of a file!").ok();
     world.call("shm memfd -- cat {}").stdout("").ok();
 }
 
 #[test]
 fn it_is_sealed_and_bears_a_name() {
     let world = World::new();
-    let script =
-        "ls -l /proc/self/fd | grep -o memfd:.*; { echo x >>$0; } 2>/dev/null || echo sealed
+    let script = "ls -l /proc/self/fd | grep -o memfd:.*; { echo x >>$0; } 2>/dev/null || echo sealed
         truncate -s 0 $0 2>/dev/null || echo sealed
         truncate -s 9999 $0 2>/dev/null || echo sealed; cat $0";
     world
@@ -38,12 +32,7 @@ fn it_is_sealed_and_bears_a_name() {
         .input("key")
         .stdout("memfd:my-key (deleted)\nsealed\nsealed\nsealed\nkey")
         .ok();
-    world
-        .call("shm memfd --writable -- sh -c")
-        .args(["echo x >>$0; cat $0", "{}"])
-        .input("key")
-        .stdout("keyx\n")
-        .ok();
+    world.call("shm memfd --writable -- sh -c").args(["echo x >>$0; cat $0", "{}"]).input("key").stdout("keyx\n").ok();
     let long = "x".repeat(250);
     world.call("shm memfd --name").args([&long, "--", "true"]).fails(125, "at most 249 bytes");
     world.call("shm memfd --name").args([&long[1..], "--", "true"]).ok();
@@ -91,12 +80,9 @@ fn its_owner_alone_may_open_it() {
         let line = format!("umask {umask}; echo | ipcbox shm memfd {words} -- stat -Lc %a {{}}");
         world.shell(&line).ok()
     };
-    for (words, mode) in [
-        ("", "400\n"),
-        ("--executable", "500\n"),
-        ("--writable", "600\n"),
-        ("--writable --executable", "700\n"),
-    ] {
+    for (words, mode) in
+        [("", "400\n"), ("--executable", "500\n"), ("--writable", "600\n"), ("--writable --executable", "700\n")]
+    {
         for mask in ["0", "077", "777"] {
             assert_eq!(umask(mask, words), mode, "{words}");
         }
@@ -149,11 +135,9 @@ fn spooled_payload_is_for_its_owner_alone() {
     let spools = || {
         let open = std::fs::read_dir(format!("/proc/{}/fd", writer.pid())).into_iter().flatten();
         let open = open.flatten().map(|fd| fd.path());
-        open.filter(|fd| {
-            std::fs::read_link(fd).is_ok_and(|to| to.starts_with("/memfd:ipcbox (deleted)"))
-        })
-        .map(|fd| std::fs::metadata(fd).unwrap().mode() & 0o777)
-        .collect::<Vec<_>>()
+        open.filter(|fd| std::fs::read_link(fd).is_ok_and(|to| to.starts_with("/memfd:ipcbox (deleted)")))
+            .map(|fd| std::fs::metadata(fd).unwrap().mode() & 0o777)
+            .collect::<Vec<_>>()
     };
     eventually("it reads into memory", || spools() == [0o600]);
 }

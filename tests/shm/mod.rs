@@ -31,8 +31,8 @@ fn missing(what: &str, is_missing: bool) -> bool {
 
 /// A C program, compiled; none where there is no compiler.
 fn compiled(world: &World, name: &str, source: &str) -> Option<PathBuf> {
-    let is_there = std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join("cc").is_file()));
+    let is_there =
+        std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join("cc").is_file()));
     if missing("C compiler", !is_there) {
         return None;
     }

@@ -197,9 +197,7 @@ fn a_removed_segment_lives_with_its_last_user() {
     // It can still be reached by its id, and is gone with who uses it.
     world.call("shm set").arg(id).arg("1").ok();
     assert_eq!(waiter.code(), 0);
-    eventually("the segment goes", || {
-        world.call("shm get").arg(id).output().status.code() == Some(3)
-    });
+    eventually("the segment goes", || world.call("shm get").arg(id).output().status.code() == Some(3));
     world.call("shm get").arg(id).fails(3, "no such shared memory segment (EINVAL)");
 }
 

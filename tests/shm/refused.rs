@@ -53,9 +53,7 @@ fn what_is_not_there_or_something_else() {
     for verb in ["read", "get", "add", "stat", "rm", "set -m 600"] {
         world.call(&format!("shm {verb} @none")).fails(3, "no such shared memory segment (ENOENT)");
         world.call(&format!("shm {verb} /@none")).fails(3, "no such object (ENOENT)");
-        world
-            .call(&format!("shm {verb} 2147483647"))
-            .fails(3, "no such shared memory segment (EINVAL)");
+        world.call(&format!("shm {verb} 2147483647")).fails(3, "no such shared memory segment (EINVAL)");
         world.call(&format!("shm {verb} private")).fails(2, "found by its id");
     }
     // SAFETY: plain integers.
@@ -117,8 +115,7 @@ fn what_belongs_to_somebody_else() {
     // Nobody can give away what is his, and then nothing has changed.
     let own = |line: &str| world.call(line).user(stranger);
     own("shm create /@mine --size 4").ok();
-    own("shm set /@mine -m 640 --owner root")
-        .fails(5, "only a privileged user can give it away (EPERM)");
+    own("shm set /@mine -m 640 --owner root").fails(5, "only a privileged user can give it away (EPERM)");
     own("shm stat /@mine --no-header --columns mode").stdout("0600\n").ok();
     own("shm set /@mine -m 640").ok();
     // Who may have it open and cannot be looked at is told.
@@ -140,9 +137,7 @@ fn a_pin_beyond_the_limit() {
     let Some(stranger) = world.stranger() else { return };
     let name = world.name("a");
     let script = |limit: &str| {
-        format!(
-            "ulimit -l {limit}; ipcbox shm create {name} --size 1M >/dev/null; ipcbox shm set {name} --pin"
-        )
+        format!("ulimit -l {limit}; ipcbox shm create {name} --size 1M >/dev/null; ipcbox shm set {name} --pin")
     };
     let words = "it is more than this user may pin (ENOMEM)";
     world.shell(&script("64")).user(stranger).fails(1, words);

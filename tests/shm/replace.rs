@@ -29,10 +29,7 @@ fn content_becomes_exactly_the_new_bytes() {
         assert_eq!(fs::read_to_string(&file).unwrap(), "a file");
         assert_eq!(fs::metadata(&file).unwrap().ino(), inode, "it is another object");
         world.call("shm rm").arg(&name).ok();
-        world
-            .call(&format!("shm write --replace {lock}"))
-            .args([&name, "x"])
-            .fails(3, "no such object");
+        world.call(&format!("shm write --replace {lock}")).args([&name, "x"]).fails(3, "no such object");
         world.call(&format!("shm write --replace --create {lock}")).args([&name, "new"]).ok();
         assert_eq!(fs::read_to_string(&file).unwrap(), "new");
         world.call("shm rm").arg(&name).ok();
@@ -69,16 +66,7 @@ fn killed_replacement_is_whole_or_absent() {
     let (old, long) = ("old content".to_owned(), "new".repeat(70_000));
     for new in ["new".to_owned(), long] {
         let mut seen = [0, 0];
-        for call in [
-            "pwrite64",
-            "ftruncate",
-            "fallocate",
-            "fstat",
-            "shmctl",
-            "shmat",
-            "shmdt",
-            "semtimedop",
-        ] {
+        for call in ["pwrite64", "ftruncate", "fallocate", "fstat", "shmctl", "shmat", "shmdt", "semtimedop"] {
             for nth in 1..8 {
                 world.call("shm write --replace --create --lock @l").args([&name, &old]).ok();
                 let kill = world.injected(&format!("{call}:signal=KILL:when={nth}")).unwrap();
@@ -94,11 +82,7 @@ fn killed_replacement_is_whole_or_absent() {
                 // The next writer completes it before its own write.
                 world.call("shm write --lock @l").args([&name, "N"]).ok();
                 let stored = fs::read_to_string(format!("/dev/shm{name}")).unwrap();
-                assert!(
-                    stored == format!("N{}", &text[1..]),
-                    "{call} {nth}: {} bytes",
-                    stored.len()
-                );
+                assert!(stored == format!("N{}", &text[1..]), "{call} {nth}: {} bytes", stored.len());
             }
         }
         assert!(seen.iter().all(|count| *count > 3), "{seen:?}");

@@ -57,10 +57,7 @@ fn short_objects_are_no_words() {
 fn segments(is_it: fn(u64) -> bool) -> Vec<String> {
     let all = fs::read_to_string("/proc/sysvipc/shm").unwrap();
     let words = all.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
-    words
-        .filter(|words| is_it(words[3].parse().unwrap()))
-        .map(|words| words[1].to_owned())
-        .collect()
+    words.filter(|words| is_it(words[3].parse().unwrap())).map(|words| words[1].to_owned()).collect()
 }
 
 #[test]
@@ -69,9 +66,7 @@ fn spoiled_journal_is_dropped_or_read_in_bounds() {
     if missing("IPC namespace", !world.is_own()) {
         return;
     }
-    for (place, value) in
-        (0..13).flat_map(|place| [i64::MAX, -1, 1 << 40, 2].map(|value| (place, value)))
-    {
+    for (place, value) in (0..13).flat_map(|place| [i64::MAX, -1, 1 << 40, 2].map(|value| (place, value))) {
         let Some((name, _)) = left(&world) else { return };
         let [journal] = &segments(|size| size != 3)[..] else { panic!("one journal") };
         let offset = (place * 8).to_string();

@@ -11,12 +11,9 @@ fn it_sleeps_until_the_word_is_so() {
     let world = World::new();
     for name in both(&world, "a") {
         world.call("shm create --size 8K").arg(&name).ok();
-        for (until, start, other, value) in [
-            ("eq", "0", "1", "5"),
-            ("ne", "5", "5", "6"),
-            ("ge", "4", "3", "9"),
-            ("le", "6", "7", "-9"),
-        ] {
+        for (until, start, other, value) in
+            [("eq", "0", "1", "5"), ("ne", "5", "5", "6"), ("ge", "4", "3", "9"), ("le", "6", "7", "-9")]
+        {
             world.call("shm set").arg(&name).arg(start).ok();
             let wait = world.call("shm wait --until").args([until, &name, "5"]).start();
             let mut wait = wait.blocked_in(libc::SYS_futex);
@@ -64,11 +61,7 @@ fn every_way_to_change_a_word_wakes() {
         assert_eq!(wait.code(), 0);
         // A longer write wakes nobody, as the man text says.
         world.call("shm set").args([&name, "0"]).ok();
-        let mut wait = world
-            .call("shm wait --until ne")
-            .args([&name, "0"])
-            .start()
-            .blocked_in(libc::SYS_futex);
+        let mut wait = world.call("shm wait --until ne").args([&name, "0"]).start().blocked_in(libc::SYS_futex);
         world.call("shm write").arg(&name).input(vec![1; 4097]).ok();
         assert!(holds(|| wait.runs()));
         world.call("shm write").arg(&name).input(vec![2; 4096]).ok();
@@ -189,10 +182,7 @@ fn changed_word_wakes_whatever_its_value() {
         world.call("shm set --offset 4").args([&name, "7"]).ok();
         let late = world.call("shm wait --changed --offset 4 -w 0.01").arg(&name);
         late.fails(124, "it did not change from 7 within 10ms");
-        world
-            .call("shm wait -n --changed")
-            .arg(&name)
-            .fails(124, "it did not change from 7 at once");
+        world.call("shm wait -n --changed").arg(&name).fails(124, "it did not change from 7 at once");
         world.call("shm wait --changed").args([&name, "7"]).fails(2, "exclude each other");
         let both = world.call("shm wait --changed --until ge").arg(&name);
         both.fails(2, "exclude each other");

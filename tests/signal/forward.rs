@@ -15,9 +15,7 @@ const THREE: &str = "
 fn started(world: &World, options: &str) -> Child {
     let run = world.call(&format!("signal run {options} -- sh -c")).arg(THREE).start();
     let ready = world.dir().join("ready");
-    eventually("three are ready", || {
-        std::fs::read(&ready).is_ok_and(|text| lines(&text).len() == 3)
-    });
+    eventually("three are ready", || std::fs::read(&ready).is_ok_and(|text| lines(&text).len() == 3));
     run
 }
 
@@ -61,8 +59,7 @@ fn time_limit_gives_every_descendant_its_step() {
 fn what_a_command_leaves_gets_the_steps() {
     let world = World::new();
     // The orphan needs a while to clean up after TERM, and CMD is long gone.
-    let orphan =
-        "trap 'sleep 0.3; echo cleaned >log; exit' TERM; echo >ready; while :; do sleep 0.02; done";
+    let orphan = "trap 'sleep 0.3; echo cleaned >log; exit' TERM; echo >ready; while :; do sleep 0.02; done";
     let script = "setsid sh -c \"$1\" & until [ -s ready ]; do sleep 0.02; done; exit 5";
     let call = "signal run --kill-tree --max-time 0 --then TERM:20 -- sh -c";
     world.call(call).args([script, "sh", orphan]).status(5);

@@ -10,8 +10,7 @@ use crate::support::{Where, World, deny, eventually, holds, lines};
 /// Whether the kernel tells how a reaped process ended.
 fn kernel_tells(world: &World) -> bool {
     let mut puppet = Puppet::shell("echo ready; read x; exit 9");
-    let join =
-        world.call(&format!("signal join {}", puppet.pid())).start().blocked_in(libc::SYS_ppoll);
+    let join = world.call(&format!("signal join {}", puppet.pid())).start().blocked_in(libc::SYS_ppoll);
     drop(puppet.0.stdin.take());
     puppet.status();
     let tells = join.code() == 9;
@@ -155,8 +154,7 @@ fn several_are_told_as_they_end() {
     if !kernel_tells(&world) {
         return;
     }
-    let mut puppets: Vec<Puppet> =
-        (0..3).map(|_| Puppet::shell("echo ready; read x; exit 5")).collect();
+    let mut puppets: Vec<Puppet> = (0..3).map(|_| Puppet::shell("echo ready; read x; exit 5")).collect();
     let pids: Vec<String> = puppets.iter().map(|puppet| puppet.pid().to_string()).collect();
     let all = pids.join(" ");
     let first = world.call(&format!("signal join -c 1 {all}")).start().blocked_in(libc::SYS_ppoll);
@@ -205,13 +203,10 @@ fn it_waits_as_long_as_it_may() {
         assert_eq!(join.code(), 128 + signal as i32);
     }
     // A stop and continue neither ends nor restarts it.
-    let mut join =
-        world.call(&format!("signal join {pid} -w 1")).start().blocked_in(libc::SYS_ppoll);
+    let mut join = world.call(&format!("signal join {pid} -w 1")).start().blocked_in(libc::SYS_ppoll);
     join.signal(Signal::SIGSTOP);
     let told = format!("/proc/{}/stat", join.pid());
-    eventually("it stops", || {
-        std::fs::read_to_string(&told).is_ok_and(|line| line.contains(" T "))
-    });
+    eventually("it stops", || std::fs::read_to_string(&told).is_ok_and(|line| line.contains(" T ")));
     join.signal(Signal::SIGCONT);
     assert!(join.runs());
     assert_eq!(join.code(), 124);

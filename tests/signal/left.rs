@@ -10,9 +10,7 @@ fn children_from_before_are_left_alone() {
     world.shell(script).status(5);
     let before = std::fs::read_to_string(world.dir().join("before")).unwrap();
     let pid = before.trim();
-    assert!(
-        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm == "sleep\n")
-    );
+    assert!(std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm == "sleep\n"));
     world.call(&format!("signal send KILL {pid}")).ok();
 }
 
@@ -75,16 +73,13 @@ fn few_descriptors_are_enough() {
 fn without_its_own_proc_a_tree_is_refused() {
     let world = World::new();
     // The namespace is new, its /proc is not.
-    let user =
-        if nix::unistd::geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
+    let user = if nix::unistd::geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
     let unshare = || Call::new("unshare").args(user).args(["--pid", "--fork"]);
     if !unshare().arg("true").output().status.success() {
         crate::support::skip("no pid namespace may be made here");
         return;
     }
-    let run = |options: &[&str]| {
-        unshare().arg(BINARY).args(["signal", "run"]).args(options).args(["--", "true"])
-    };
+    let run = |options: &[&str]| unshare().arg(BINARY).args(["signal", "run"]).args(options).args(["--", "true"]);
     run(&["--kill-tree"]).fails(125, "--kill-tree needs /proc");
     run(&["--reap"]).ok();
     drop(world);
@@ -134,8 +129,7 @@ fn as_init_it_is_a_containers() {
     let Some(call) = contained(&world, 60, false, script) else { return };
     call.stdout("INT\nINT\nHUP\n").status(3);
     for (end, status) in [("kill -TERM $$", 143), ("kill -KILL $$", 137), ("exit 5", 5)] {
-        let script =
-            format!("exec $BOX signal run --reap --kill-tree -- sh -c 'setsid sleep 100 & {end}'");
+        let script = format!("exec $BOX signal run --reap --kill-tree -- sh -c 'setsid sleep 100 & {end}'");
         let Some(call) = contained(&world, 60, false, &script) else { return };
         let output = call.output();
         assert_eq!(output.status.code(), Some(status), "{end}");

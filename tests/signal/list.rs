@@ -20,12 +20,7 @@ fn the_table_is_that_of_kill_and_bash() {
             let words: Vec<&str> = text.split_whitespace().collect();
             let theirs: BTreeMap<u32, &str> = words
                 .chunks(2)
-                .map(|pair| {
-                    (
-                        pair[0].trim_end_matches(')').parse().unwrap(),
-                        pair[1].trim_start_matches("SIG"),
-                    )
-                })
+                .map(|pair| (pair[0].trim_end_matches(')').parse().unwrap(), pair[1].trim_start_matches("SIG")))
                 .collect();
             assert_eq!(ours, theirs);
         }

@@ -32,8 +32,7 @@ pub fn puppet() -> Option<&'static Path> {
         let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("puppet");
         // Another run of the tests may be using the one that is there.
         let new = program.with_extension(std::process::id().to_string());
-        let built =
-            Command::new("cc").args(["-O1", "-pthread", "-o"]).arg(&new).arg(source).status();
+        let built = Command::new("cc").args(["-O1", "-pthread", "-o"]).arg(&new).arg(source).status();
         let is_built = built.is_ok_and(|status| status.success());
         (is_built && std::fs::rename(&new, &program).is_ok()).then_some(program)
     });
@@ -50,9 +49,8 @@ pub fn ways_to_many() -> &'static [&'static str] {
     // The flag is looked at before the descriptor.
     // SAFETY: plain integers, and no siginfo_t.
     #[allow(unsafe_code)]
-    let asked = Errno::result(unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, -1, 0, none, PIDFD_SIGNAL_PROCESS_GROUP)
-    });
+    let asked =
+        Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, -1, 0, none, PIDFD_SIGNAL_PROCESS_GROUP) });
     if asked == Err(Errno::EINVAL) {
         skip("this kernel signals no process group by descriptor; Linux 6.9 does");
         return &["--tree"];
@@ -132,8 +130,7 @@ pub fn contained(world: &World, processes: usize, as_root: bool, script: &str) -
     let puppet = puppet_in(world)?;
     let namespace = ["--pid", "--fork", "--kill-child", "--mount-proc"];
     let user = if geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
-    let unshare =
-        || Call::new("timeout").args(["-s", "KILL", "240", "unshare"]).args(user).args(namespace);
+    let unshare = || Call::new("timeout").args(["-s", "KILL", "240", "unshare"]).args(user).args(namespace);
     if !unshare().arg("true").output().status.success() {
         skip("no pid namespace may be made here");
         return None;
@@ -148,17 +145,11 @@ pub fn contained(world: &World, processes: usize, as_root: bool, script: &str) -
     }
     let limit = format!("--nproc={}", processes + tasks());
     let binary = world.copy(BINARY, "ipcbox");
-    Some(
-        call.args(["prlimit", &limit, "sh", "-euc", script])
-            .env("BOX", binary)
-            .env("PUPPET", puppet)
-            .dir(world.dir()),
-    )
+    Some(call.args(["prlimit", &limit, "sh", "-euc", script]).env("BOX", binary).env("PUPPET", puppet).dir(world.dir()))
 }
 
 /// What hides processes of other users from a user, in a `/proc` of its own: nothing, their files, or that they are there.
-pub const HIDES: [&str; 3] =
-    ["", "mount -o remount,hidepid=1 /proc", "mount -o remount,hidepid=2 /proc"];
+pub const HIDES: [&str; 3] = ["", "mount -o remount,hidepid=1 /proc", "mount -o remount,hidepid=2 /proc"];
 
 /// The first of the ordinary users whom nobody else runs as, so that a limit counts what one test starts.
 const NOBODY: u32 = 54400;
@@ -171,8 +162,7 @@ fn tasks() -> usize {
     let own = |entry: std::io::Result<std::fs::DirEntry>| {
         use std::os::unix::fs::MetadataExt;
         let path = entry.ok()?.path().join("task");
-        (path.metadata().ok()?.uid() == geteuid().as_raw())
-            .then(|| path.read_dir().ok().map(Iterator::count))?
+        (path.metadata().ok()?.uid() == geteuid().as_raw()).then(|| path.read_dir().ok().map(Iterator::count))?
     };
     std::fs::read_dir("/proc").unwrap().filter_map(own).sum()
 }

@@ -27,16 +27,9 @@ fn what_the_box_was_given_is_handed_down() {
     let given = "trap '' PIPE USR2; ";
     let plain = world.shell(&format!("{given} exec grep Sig /proc/self/status")).ok();
     for way in WAYS {
-        for before in [
-            "",
-            "env --block-signal=TERM,RTMIN+2 --ignore-signal=CHLD ",
-            "env --ignore-signal=TTOU,TTIN ",
-        ] {
-            let bare =
-                world.shell(&format!("{given} exec {before} grep Sig /proc/self/status")).ok();
-            let line = format!(
-                "{given} exec {before} ipcbox signal run {way} -- grep Sig /proc/self/status"
-            );
+        for before in ["", "env --block-signal=TERM,RTMIN+2 --ignore-signal=CHLD ", "env --ignore-signal=TTOU,TTIN "] {
+            let bare = world.shell(&format!("{given} exec {before} grep Sig /proc/self/status")).ok();
+            let line = format!("{given} exec {before} ipcbox signal run {way} -- grep Sig /proc/self/status");
             assert_eq!(masks(&world.shell(&line).ok()), masks(&bare), "{line}");
             assert!(masks(&plain)["SigIgn"] & 1 << (13 - 1) != 0);
         }
@@ -61,9 +54,7 @@ fn every_pair_of_dispositions_and_ways() {
             };
             let other = if way.contains("USR1=USR2") { 1 } else { 12 };
             for given in ["", "trap '' TERM USR2 HUP;"] {
-                let line = format!(
-                    "{given} exec ipcbox signal run {way} {option} -- grep Sig /proc/self/status"
-                );
+                let line = format!("{given} exec ipcbox signal run {way} {option} -- grep Sig /proc/self/status");
                 let saw = masks(&world.shell(&line).ok());
                 for signal in [15, other] {
                     let has = |key: &str| saw[key] >> (signal - 1) & 1 == 1;
@@ -92,14 +83,12 @@ fn the_box_ends_as_the_command_did() {
             world.call(&words).arg(script).stderr("").status(status);
         }
         // By the signal itself, not by a status.
-        let output =
-            world.call(&format!("signal run {way} -- sh -c")).arg("kill -TERM $$").output();
+        let output = world.call(&format!("signal run {way} -- sh -c")).arg("kill -TERM $$").output();
         assert_eq!(output.status.signal(), Some(15), "{way}");
         let words = |words: &str| world.call(&format!("signal run {way} {words}"));
         words("-- no-such-command").env("PATH", "/usr/bin").fails(127, "command not found");
         words("-- /etc/passwd").fails(126, "EACCES");
-        let (hint, said) =
-            (format!("hint: ipcbox signal run {way} -- CMD…"), "no command was given");
+        let (hint, said) = (format!("hint: ipcbox signal run {way} -- CMD…"), "no command was given");
         words("").fails(125, &format!("{said}\n{}", hint.replace("  ", " ")));
         words("true").fails(125, "a command comes after '--'");
         let script = world.script("script", "neither program nor script");
@@ -131,10 +120,7 @@ fn what_contradicts_itself_is_refused() {
         ("--map TERM=0", "1 to 64"),
         ("--map INT=TERM,INT=HUP", "INT is translated twice"),
         ("--map TERM=INT --ignore TERM", "TERM cannot be translated and ignored"),
-        (
-            "--map TERM=INT --ignore INT",
-            "INT cannot be what another one is translated to, and ignored",
-        ),
+        ("--map TERM=INT --ignore INT", "INT cannot be what another one is translated to, and ignored"),
         ("--ignore TERM --default TERM", "ignored and have its default action"),
         ("--ignore KILL", "no process can catch, block or ignore KILL"),
         ("--block STOP", "no process can catch, block or ignore STOP"),
@@ -185,10 +171,7 @@ fn all_that_can_be_caught_is_forwarded_or_translated() {
                 ("RTMIN+5", "RT"),
             ][..],
         ),
-        (
-            "--map TERM=INT,usr1=rtmin+5,HUP=",
-            &[("TERM", "INT"), ("INT", "INT"), ("USR1", "RT"), ("USR2", "USR2")][..],
-        ),
+        ("--map TERM=INT,usr1=rtmin+5,HUP=", &[("TERM", "INT"), ("INT", "INT"), ("USR1", "RT"), ("USR2", "USR2")][..]),
         ("--map TERM=INT --map INT=HUP", &[("TERM", "INT"), ("INT", "HUP")][..]),
     ] {
         let mut box_ = teller(&world, options);
@@ -222,9 +205,7 @@ fn a_command_that_is_stopped_hears_that_it_is_to_end() {
         command.args(["signal", "run", "--max-time", "30", "--", "sh", "-c"]);
         let mut box_ = Puppet::start(command.arg("echo $$; kill -STOP $$; exec sleep 100"));
         let stat = format!("/proc/{}/stat", box_.1);
-        eventually("it is stopped", || {
-            std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T "))
-        });
+        eventually("it is stopped", || std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T ")));
         tell(&world, &box_, name);
         assert_eq!(box_.status(), 128 + number);
     }
@@ -234,8 +215,7 @@ fn a_command_that_is_stopped_hears_that_it_is_to_end() {
 fn what_is_stopped_for_a_signal_hears_that_it_is_to_end() {
     let world = World::new();
     for end in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-        let call =
-            world.call("signal run --map USR1= --on").arg("USR1=echo $$ >pid; kill -STOP $$");
+        let call = world.call("signal run --map USR1= --on").arg("USR1=echo $$ >pid; kill -STOP $$");
         let cmd = "rm -f pid; kill -USR1 $PPID; until [ -s pid ]; do :; done; exit 6";
         let box_ = call.args(["--", "sh", "-c", cmd]).start();
         let pid = world.dir().join("pid");
@@ -279,8 +259,7 @@ fn a_command_may_be_in_a_pid_namespace_of_its_own() {
 #[test]
 fn a_command_line_is_run_one_at_a_time() {
     let world = World::new();
-    let mut box_ =
-        teller(&world, "--map USR1= --on USR1=echo${IFS}$IPCBOX_SIGNAL${IFS}$IPCBOX_PID>>said");
+    let mut box_ = teller(&world, "--map USR1= --on USR1=echo${IFS}$IPCBOX_SIGNAL${IFS}$IPCBOX_PID>>said");
     let cmd = box_.1.clone();
     let said = world.dir().join("said");
     for count in 1..=3 {
@@ -292,9 +271,7 @@ fn a_command_line_is_run_one_at_a_time() {
     assert_eq!(box_.status(), 3);
     assert_eq!(box_.rest(), "");
     // It is forwarded as well, and the box waits for what it runs.
-    let call = world.call(
-        "signal run --on USR1=touch${IFS}began;read${IFS}x<gate;echo${IFS}done>late -- sh -c",
-    );
+    let call = world.call("signal run --on USR1=touch${IFS}began;read${IFS}x<gate;echo${IFS}done>late -- sh -c");
     world.shell("mkfifo gate").ok();
     let call = call.arg("kill -USR1 $PPID; exec sleep 60").start();
     eventually("it began", || world.dir().join("began").exists());
@@ -307,26 +284,16 @@ fn a_command_line_is_run_one_at_a_time() {
 fn the_time_is_limited() {
     let world = World::new();
     world.call("signal run --max-time 20 -- true").ok();
-    world
-        .call("signal run --max-time 0.1 -- sleep 100")
-        .fails(124, "cannot finish sleep: it did not end within 100ms");
+    world.call("signal run --max-time 0.1 -- sleep 100").fails(124, "cannot finish sleep: it did not end within 100ms");
     let stubborn = "trap 'echo TERM' TERM; trap 'echo HUP' HUP; while :; do sleep 0.01; done";
-    let limited =
-        |options: &str| world.call(&format!("signal run {options} -- sh -c")).arg(stubborn);
-    assert_eq!(
-        limited("--max-time 2 --then TERM:2 --then HUP:2 --then KILL").status(124),
-        "TERM\nHUP\n"
-    );
+    let limited = |options: &str| world.call(&format!("signal run {options} -- sh -c")).arg(stubborn);
+    assert_eq!(limited("--max-time 2 --then TERM:2 --then HUP:2 --then KILL").status(124), "TERM\nHUP\n");
     // When the last step is over the tree is ended.
     assert_eq!(limited("--max-time 2 --kill-tree --then TERM:2").status(124), "TERM\n");
     // One that is stopped is ended as well.
-    world
-        .call("signal run --max-time 0.3 -- sh -c")
-        .arg("kill -STOP $$")
-        .fails(124, "within 300ms");
+    world.call("signal run --max-time 0.3 -- sh -c").arg("kill -STOP $$").fails(124, "within 300ms");
     // Also where the box stops with it, since a shell could continue both.
-    for options in ["--max-time 0.3", "--kill-tree --max-time 0.1 --then CONT:0.1 --then TERM:0.2"]
-    {
+    for options in ["--max-time 0.3", "--kill-tree --max-time 0.1 --then CONT:0.1 --then TERM:0.2"] {
         world
             .call(&format!("signal run {options} -- sh -c"))
             .arg("trap 'kill -TSTP $$' CONT; kill -TSTP $$; while :; do sleep 0.01; done")
@@ -377,9 +344,7 @@ fn the_end_of_a_parent_is_told() {
         );
         let parent = world.program("/bin/sh").args(["-ec", &script]).start();
         let pid = world.dir().join("pid");
-        eventually("it runs", || {
-            std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n'))
-        });
+        eventually("it runs", || std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n')));
         parent.signal(Signal::SIGKILL);
         parent.code();
         let out = world.dir().join("out");
@@ -393,9 +358,8 @@ fn the_end_of_a_parent_is_told() {
 #[test]
 fn ignored_children_are_minded_all_the_same() {
     let Some(puppet) = puppet() else { return };
-    let run = |words: &[&str]| {
-        Call::new(puppet).args(["ignorant", BINARY, "signal", "run", "--reap", "--"]).args(words)
-    };
+    let run =
+        |words: &[&str]| Call::new(puppet).args(["ignorant", BINARY, "signal", "run", "--reap", "--"]).args(words);
     run(&["sh", "-c", "exit 6"]).status(6);
     let status = run(&["grep", "SigIgn", "/proc/self/status"]).ok();
     assert!(masks(&status)["SigIgn"] >> (17 - 1) & 1 == 1, "{status}");

@@ -36,12 +36,9 @@ fn every_signal_goes_by_every_name() {
 #[test]
 fn a_value_goes_along_as_with_sigqueue() {
     let world = World::new();
-    for (signal, number, value) in
-        [("USR1", 10, i32::MAX), ("RTMIN+3", 37, i32::MIN), ("37", 37, 0)]
-    {
+    for (signal, number, value) in [("USR1", 10, i32::MAX), ("RTMIN+3", 37, i32::MIN), ("37", 37, 0)] {
         let Some(mut puppet) = Puppet::be(&["receive"]) else { return };
-        let sender =
-            world.call(&format!("signal send {signal} {} --value {value}", puppet.pid())).start();
+        let sender = world.call(&format!("signal send {signal} {} --value {value}", puppet.pid())).start();
         let pid = sender.pid();
         assert_eq!(sender.code(), 0);
         assert_eq!(puppet.rest(), format!("{number} -1 {value} {pid}\n"));
@@ -86,10 +83,7 @@ fn zero_only_tests_and_a_dry_run_only_shows() {
     let mut puppet = Puppet::shell("echo ready; exec sleep 100");
     let pid = puppet.pid();
     world.call(&format!("signal send 0 {pid}")).stdout("").ok();
-    world
-        .call(&format!("signal send KILL {pid} --dry-run"))
-        .stdout(format!("{pid}  KILL  sleep 100\n"))
-        .ok();
+    world.call(&format!("signal send KILL {pid} --dry-run")).stdout(format!("{pid}  KILL  sleep 100\n")).ok();
     let line = world.call(&format!("signal send KILL {pid} --dry-run -J")).ok();
     assert_eq!((field(&line, "pid"), field(&line, "signal")), (pid.into(), "KILL".into()));
     let line = world.call(&format!("signal send KILL {pid} --dry-run --tree -J")).ok();
@@ -122,10 +116,7 @@ fn it_tells_what_became_of_them() {
     let world = World::new();
     let mut puppet = Puppet::shell("trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done");
     let pid = puppet.pid();
-    world
-        .call(&format!("signal send TERM {pid} --wait 20s"))
-        .stdout(format!("{pid}  exited  7\n"))
-        .ok();
+    world.call(&format!("signal send TERM {pid} --wait 20s")).stdout(format!("{pid}  exited  7\n")).ok();
     assert_eq!(puppet.status(), 7);
     let stubborn = Puppet::shell("trap '' TERM; echo ready; exec sleep 100");
     let pid = stubborn.pid();
@@ -134,9 +125,7 @@ fn it_tells_what_became_of_them() {
         .stdout(format!("{pid}  alive\n"))
         .stderr(format!("signal: cannot end {pid}: it did not end in time\n"))
         .status(124);
-    let line = world
-        .call(&format!("signal send TERM {pid} --wait 0.1 --then INT:0.1 --then KILL -J"))
-        .ok();
+    let line = world.call(&format!("signal send TERM {pid} --wait 0.1 --then INT:0.1 --then KILL -J")).ok();
     assert_eq!((field(&line, "result"), field(&line, "signal")), ("killed".into(), "INT".into()));
 }
 
@@ -146,14 +135,12 @@ fn the_steps_are_for_all_at_once() {
     let script = "trap '' TERM INT; echo ready; exec sleep 100";
     let stubborn = [(); 4].map(|()| Puppet::shell(script));
     let mut willing = Puppet::shell("echo ready; exec sleep 100");
-    let pids: Vec<String> =
-        stubborn.iter().chain([&willing]).map(|puppet| puppet.pid().to_string()).collect();
+    let pids: Vec<String> = stubborn.iter().chain([&willing]).map(|puppet| puppet.pid().to_string()).collect();
     let Some(call) = world.traced("pidfd_send_signal") else { return };
     let steps = ["--wait", "0.5", "--then", "INT:0.5", "--then", "KILL"];
     let told = call.args(["signal", "send", "TERM"]).args(&pids).args(steps).ok();
     let trace = std::fs::read_to_string(world.dir().join("trace")).unwrap();
-    let step =
-        |line: &str| ["SIGTERM", "SIGINT", "SIGKILL"].into_iter().find(|name| line.contains(name));
+    let step = |line: &str| ["SIGTERM", "SIGINT", "SIGKILL"].into_iter().find(|name| line.contains(name));
     let sent: Vec<&str> = trace.lines().filter_map(step).collect();
     // None gets its second signal before all have had the first.
     let steps = [["SIGTERM"; 4], ["SIGINT"; 4], ["SIGKILL"; 4]].concat();
@@ -167,12 +154,10 @@ fn the_steps_are_for_all_at_once() {
 #[test]
 fn a_group_is_refused_before_linux_6_9() {
     let world = World::new();
-    let leader =
-        Puppet::start(std::process::Command::new("setsid").args(["sh", "-c", "echo; read x"]));
+    let leader = Puppet::start(std::process::Command::new("setsid").args(["sh", "-c", "echo; read x"]));
     let call = world.call(&format!("signal send TERM {} --group", leader.pid()));
     let old = || deny(libc::SYS_pidfd_send_signal, Where::Is(3, 4), Errno::EINVAL);
-    call.before(old)
-        .fails(1, "this kernel signals no group by descriptor; Linux 6.9 does (EINVAL)");
+    call.before(old).fails(1, "this kernel signals no group by descriptor; Linux 6.9 does (EINVAL)");
 }
 
 #[test]
@@ -185,9 +170,7 @@ fn a_group_is_signalled_by_its_leader() {
     let mut call = std::process::Command::new("setsid");
     let mut leader = Puppet::start(call.args(["sh", "-c", script]));
     let (pid, member) = (leader.pid(), leader.1.clone());
-    world
-        .call(&format!("signal send TERM {member} --group"))
-        .fails(3, "leads no process group (ESRCH)");
+    world.call(&format!("signal send TERM {member} --group")).fails(3, "leads no process group (ESRCH)");
     world
         .call(&format!("signal send TERM {member} --group --dry-run"))
         .stdout("")
@@ -205,10 +188,8 @@ fn a_signal_waits_for_its_handler() {
     let world = World::new();
     // Each round the process is told to go on only while the box already looks.
     for round in 0..10 {
-        let mut puppet =
-            Puppet::shell("echo ready; read x; trap 'exit 9' USR1; while :; do sleep 0.01; done");
-        let send =
-            world.call(&format!("signal send USR1 {} --when-caught 30s", puppet.pid())).start();
+        let mut puppet = Puppet::shell("echo ready; read x; trap 'exit 9' USR1; while :; do sleep 0.01; done");
+        let send = world.call(&format!("signal send USR1 {} --when-caught 30s", puppet.pid())).start();
         if round == 0 {
             assert!(holds(|| puppet.runs()));
         }
@@ -227,8 +208,7 @@ fn a_signal_waits_for_its_handler() {
 
 #[test]
 fn without_proc_nothing_is_said_of_handlers() {
-    let hidden =
-        "mount -t tmpfs none /proc && exec \"$0\" signal send USR1 \"$1\" --when-caught 0.1";
+    let hidden = "mount -t tmpfs none /proc && exec \"$0\" signal send USR1 \"$1\" --when-caught 0.1";
     let puppet = Puppet::shell("echo ready; exec sleep 100");
     let pid = puppet.pid().to_string();
     let unshare = || Call::new("unshare").arg("-m");
@@ -320,11 +300,8 @@ fn somebody_elses_process_is_refused_by_name() {
         return world.call("signal send USR2 1").fails(5, "it belongs to root (EPERM)");
     };
     let mut puppet = Puppet::shell("echo ready; exec sleep 100");
-    let call =
-        |words: &str| world.call(&format!("signal send {words} {}", puppet.pid())).user(stranger);
-    for words in
-        ["TERM", "0", "RTMIN --value 1", "TERM --tree", "TERM --dry-run", "TERM --tree --dry-run"]
-    {
+    let call = |words: &str| world.call(&format!("signal send {words} {}", puppet.pid())).user(stranger);
+    for words in ["TERM", "0", "RTMIN --value 1", "TERM --tree", "TERM --dry-run", "TERM --tree --dry-run"] {
         call(words).fails(5, "permission denied, it belongs to root (EPERM)");
     }
     assert!(puppet.runs());
@@ -340,9 +317,7 @@ fn storms_of_signals_lose_no_queued_one() {
     });
     for value in 0..200 {
         let pid = wait.pid().to_string();
-        Call::new(BINARY)
-            .args(["signal", "send", "RTMIN", &pid, "--value", &value.to_string()])
-            .ok();
+        Call::new(BINARY).args(["signal", "send", "RTMIN", &pid, "--value", &value.to_string()]).ok();
         if value % 20 == 0 {
             wait.signal(Signal::SIGSTOP);
             wait.signal(Signal::SIGCONT);

@@ -23,9 +23,7 @@ fn masks_are_decoded() {
     // A stopped process, as well.
     crate::support::signal(pid, Signal::SIGSTOP);
     let stat_file = format!("/proc/{pid}/stat");
-    eventually("it stops", || {
-        std::fs::read_to_string(&stat_file).is_ok_and(|line| line.contains(") T "))
-    });
+    eventually("it stops", || std::fs::read_to_string(&stat_file).is_ok_and(|line| line.contains(") T ")));
     crate::support::signal(pid, Signal::SIGTERM);
     eventually("TERM waits", || field(&stat("-J"), "shared_pending") == "USR1,TERM");
     // Nothing of that which is only pending is stuck.

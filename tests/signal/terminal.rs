@@ -165,14 +165,12 @@ fn a_background_job_stops_when_it_writes_where_that_is_asked_for() {
 #[test]
 fn a_pager_behind_the_pipe_gets_the_terminal_when_it_asks() {
     each(|_, terminal, run| {
-        terminal.types(&format!(
-            "{run} sh -c 'echo x; exec sleep 100' | sh -c 'read y; read z </dev/tty; echo +$z+'\n"
-        ));
+        terminal
+            .types(&format!("{run} sh -c 'echo x; exec sleep 100' | sh -c 'read y; read z </dev/tty; echo +$z+'\n"));
         // Whoever reads gets what is typed, although CMD was given the terminal.
         eventually("the pager has the terminal", || {
             let group = terminal.foreground();
-            std::fs::read_to_string(format!("/proc/{group}/comm"))
-                .is_ok_and(|comm| comm == "ipcbox\n")
+            std::fs::read_to_string(format!("/proc/{group}/comm")).is_ok_and(|comm| comm == "ipcbox\n")
         });
         terminal.types("word\n");
         terminal.says("+word+");

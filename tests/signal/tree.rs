@@ -8,12 +8,10 @@ fn a_tree_is_signalled_whole() {
     let world = World::new();
     let Some(puppet) = puppet_in(&world) else { return };
     // Three levels; the deepest ignores TERM, and one was stopped before.
-    let script =
-        format!("sh -c '{puppet} pending >&- & sleep 100 & kill -STOP $!; echo $!; wait' & wait");
+    let script = format!("sh -c '{puppet} pending >&- & sleep 100 & kill -STOP $!; echo $!; wait' & wait");
     let mut root = Puppet::shell(&script);
     let (pid, stopped) = (root.pid(), root.1.clone());
-    let children =
-        || world.call(&format!("signal send 0 {pid} --tree --dry-run --columns pid")).ok();
+    let children = || world.call(&format!("signal send 0 {pid} --tree --dry-run --columns pid")).ok();
     eventually("all are there", || children().lines().count() == 4);
     let all: Vec<String> = children().lines().map(str::to_owned).collect();
     let state = |pid: &str| {
@@ -135,20 +133,14 @@ fn process_forked_during_the_walk_is_signalled() {
         let words = format!("signal send {signal} {pid} --tree");
         let send = strace.args(words.split(' ')).start();
         eventually("the first pass is over", || {
-            state(pid) == Some('T')
-                && state(send.pid()) == Some('t')
-                && holds(|| state(send.pid()) == Some('t'))
+            state(pid) == Some('T') && state(send.pid()) == Some('t') && holds(|| state(send.pid()) == Some('t'))
         });
         crate::support::signal(pid, Signal::SIGCONT);
         let forked: i32 = puppet.line().parse().unwrap();
         crate::support::signal(pid, Signal::SIGSTOP);
         assert_eq!(send.code(), 0);
         let is_done = |pid| {
-            if signal == "STOP" {
-                state(pid) == Some('T')
-            } else {
-                state(pid).is_none_or(|state| state == 'Z')
-            }
+            if signal == "STOP" { state(pid) == Some('T') } else { state(pid).is_none_or(|state| state == 'Z') }
         };
         eventually("both are signalled", || is_done(pid) && is_done(forked));
         world.call(&format!("signal send KILL {forked} --missing-ok")).ok();
@@ -159,8 +151,7 @@ fn process_forked_during_the_walk_is_signalled() {
 #[test]
 fn process_forked_before_the_next_step_is_signalled() {
     let world = World::new();
-    let script =
-        "trap 'sleep 100 >&- & echo $!' TERM; sleep 100 & echo ready; while :; do wait; done";
+    let script = "trap 'sleep 100 >&- & echo $!' TERM; sleep 100 & echo ready; while :; do wait; done";
     let mut root = Puppet::shell(script);
     let words = format!("signal send TERM {} --tree --wait 0.5 --then KILL", root.pid());
     let told = world.call(&words).ok();
@@ -195,9 +186,7 @@ fn below_signals_all_but_the_script_that_calls() {
     assert_eq!(told, format!("{first}  killed  143  TERM\n"));
     assert_eq!(root.line(), "0");
     assert!(root.runs());
-    for (words, status) in
-        [("--below --tree", 2), ("--below --group", 2), ("--below --when-caught 1", 2)]
-    {
+    for (words, status) in [("--below --tree", 2), ("--below --group", 2), ("--below --when-caught 1", 2)] {
         world.call(&format!("signal send TERM {} {words}", root.pid())).status(status);
     }
 }
@@ -205,11 +194,8 @@ fn below_signals_all_but_the_script_that_calls() {
 #[test]
 fn exit_trap_ends_what_a_script_leaves() {
     let world = World::new();
-    let script =
-        "trap 'ipcbox signal send TERM $$ --below' EXIT; sleep 100 >&- 2>&- & echo $!; exit 4";
+    let script = "trap 'ipcbox signal send TERM $$ --below' EXIT; sleep 100 >&- 2>&- & echo $!; exit 4";
     let pid = world.shell(script).status(4);
     let stat = format!("/proc/{}/stat", pid.trim());
-    eventually("it ends", || {
-        std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "))
-    });
+    eventually("it ends", || std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z ")));
 }

@@ -36,12 +36,9 @@ fn a_signal_is_told_by_name_and_by_sender() {
     let pid = sender.pid();
     assert_eq!(sender.code(), 0);
     let line = lines(&wait.end().stdout).remove(0);
-    for (key, value) in [
-        ("number", 10),
-        ("sender_pid", pid),
-        ("sender_uid", getuid().as_raw().cast_signed()),
-        ("value", -7),
-    ] {
+    for (key, value) in
+        [("number", 10), ("sender_pid", pid), ("sender_uid", getuid().as_raw().cast_signed()), ("value", -7)]
+    {
         assert_eq!(field(&line, key), value, "{line}");
     }
     assert_eq!((field(&line, "signal"), field(&line, "code")), ("USR1".into(), "queue".into()));
@@ -129,15 +126,10 @@ fn where_ready_cannot_be_said() {
 #[test]
 fn it_waits_as_long_as_it_may() {
     let world = World::new();
-    world
-        .call("signal wait USR1 -w 0.1")
-        .fails(124, "cannot wait for USR1: it did not come within 100ms");
-    world
-        .call("signal wait USR1,USR2 -n")
-        .fails(124, "cannot wait for USR1,USR2: it did not come at once");
+    world.call("signal wait USR1 -w 0.1").fails(124, "cannot wait for USR1: it did not come within 100ms");
+    world.call("signal wait USR1,USR2 -n").fails(124, "cannot wait for USR1,USR2: it did not come at once");
     world.call("signal wait USR1 -n -E 9").fails(9, "at once");
-    let wait =
-        blocks(world.call("signal wait USR1 -c 3 -w 2").start().blocked_in(libc::SYS_ppoll), 10);
+    let wait = blocks(world.call("signal wait USR1 -c 3 -w 2").start().blocked_in(libc::SYS_ppoll), 10);
     signal(wait.pid(), Signal::SIGUSR1);
     let output = wait.end();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "USR1\n");
@@ -194,9 +186,7 @@ fn twenty_thousand_queued_signals_come_once_and_in_order() {
     call.args(["signal", "wait", "RTMIN+1", "-c", "20000", "-J"]);
     let out = world.dir().join("out");
     call.stdin(Stdio::null()).stdout(std::fs::File::create(&out).unwrap());
-    let limit = || {
-        nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_SIGPENDING, 1000, 1000)
-    };
+    let limit = || nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_SIGPENDING, 1000, 1000);
     // SAFETY: a plain system call between fork and exec.
     #[allow(unsafe_code)]
     let mut wait = unsafe { call.pre_exec(move || limit().map_err(Into::into)) }.spawn().unwrap();
@@ -207,8 +197,7 @@ fn twenty_thousand_queued_signals_come_once_and_in_order() {
     });
     let senders: Vec<_> = (0..SENDERS)
         .map(|n| {
-            let words = ["queue", &pid.to_string(), &(n * EACH).to_string(), &EACH.to_string()]
-                .map(str::to_owned);
+            let words = ["queue", &pid.to_string(), &(n * EACH).to_string(), &EACH.to_string()].map(str::to_owned);
             Command::new(puppet).args(words).spawn().unwrap()
         })
         .collect();

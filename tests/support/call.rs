@@ -74,10 +74,7 @@ impl Call {
     }
 
     /// Does this in the process before it becomes the program.
-    pub fn before(
-        mut self,
-        act: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn before(mut self, act: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static) -> Self {
         // SAFETY: what the tests do there are system calls alone.
         #[allow(unsafe_code)]
         unsafe {

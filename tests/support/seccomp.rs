@@ -19,12 +19,8 @@ pub enum Where {
 /// Denies a call from now on, in the process that is about to run ipcbox.
 pub fn deny(call: c_long, place: Where, errno: Errno) -> io::Result<()> {
     // The codes are below 256.
-    let step = |code: u32, k: u32, jt: u8, jf: u8| sock_filter {
-        code: u16::try_from(code).unwrap_or_default(),
-        jt,
-        jf,
-        k,
-    };
+    let step =
+        |code: u32, k: u32, jt: u8, jf: u8| sock_filter { code: u16::try_from(code).unwrap_or_default(), jt, jf, k };
     let statement = |code: u32, k: u32| step(code, k, 0, 0);
     let jump = |code: u32, k: u32, yes: u8, no: u8| step(libc::BPF_JMP | code, k, yes, no);
     let (load, ret) = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, libc::BPF_RET | libc::BPF_K);
@@ -43,17 +39,13 @@ pub fn deny(call: c_long, place: Where, errno: Errno) -> io::Result<()> {
     }
     program.push(statement(ret, libc::SECCOMP_RET_ERRNO | errno as u32));
     program.push(statement(ret, libc::SECCOMP_RET_ALLOW));
-    let filter = sock_fprog {
-        len: u16::try_from(program.len()).map_err(io::Error::other)?,
-        filter: program.as_mut_ptr(),
-    };
+    let filter =
+        sock_fprog { len: u16::try_from(program.len()).map_err(io::Error::other)?, filter: program.as_mut_ptr() };
     // SAFETY: plain integers.
     #[allow(unsafe_code)]
     Errno::result(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
     // SAFETY: the filter and its program live through the call.
     #[allow(unsafe_code)]
-    Errno::result(unsafe {
-        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter)
-    })?;
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) })?;
     Ok(())
 }

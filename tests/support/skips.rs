@@ -47,10 +47,9 @@ extern "C" fn print_count() {
 #[test]
 fn skipped_tests_are_counted_in_the_last_line() {
     // Without a PATH no program is there.
-    for (test, count) in [
-        ("help::the_examples_are_sound_shell", "1 test"),
-        ("dispatch::list_and_version_are_bare", "0 tests"),
-    ] {
+    for (test, count) in
+        [("help::the_examples_are_sound_shell", "1 test"), ("dispatch::list_and_version_are_bare", "0 tests")]
+    {
         let run = Call::new(std::env::current_exe().unwrap()).env("PATH", "");
         let output = run.args(["--exact", test]).output();
         let stderr = String::from_utf8_lossy(&output.stderr);

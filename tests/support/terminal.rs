@@ -87,8 +87,7 @@ impl Terminal {
         eventually(&format!("{name} has the terminal"), || {
             found = self.foreground();
             let is = |file: &str, text: &str| {
-                std::fs::read_to_string(format!("/proc/{found}/{file}"))
-                    .is_ok_and(|it| it.starts_with(text))
+                std::fs::read_to_string(format!("/proc/{found}/{file}")).is_ok_and(|it| it.starts_with(text))
             };
             is("comm", &format!("{name}\n")) && is("syscall", &format!("{call} "))
         });
@@ -115,9 +114,7 @@ fn plain(bytes: &[u8]) -> String {
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let rest = match part.chars().next() {
-            Some('[') => part[1..]
-                .trim_start_matches(|c: char| !c.is_ascii_alphabetic() && c != '~')
-                .get(1..),
+            Some('[') => part[1..].trim_start_matches(|c: char| !c.is_ascii_alphabetic() && c != '~').get(1..),
             Some(']') => part.split_once('\u{7}').map(|(_, rest)| rest),
             Some('(' | ')') => part.get(2..),
             _ => part.get(1..),

@@ -124,11 +124,7 @@ impl World {
             std::os::unix::fs::symlink(BINARY, links.join("ipcbox")).expect("a link to the box");
         }
         let path = format!("{}:{}", links.display(), std::env::var("PATH").unwrap_or_default());
-        Call::new(program)
-            .env("PATH", path)
-            .env("NAME", &self.name)
-            .env("HOME", &self.dir)
-            .dir(&self.dir)
+        Call::new(program).env("PATH", path).env("NAME", &self.name).env("HOME", &self.dir).dir(&self.dir)
     }
 
     /// A call of the box under strace(1), which writes these of its system calls to the file `trace`; none where there is no strace.

@@ -35,9 +35,7 @@ pub fn fits(length: usize, number: u64) -> Result<()> {
         return Ok(());
     }
     let most = pipe::ATOMIC;
-    let words = format!(
-        "line {number} is {length} bytes long with its newline, and at most {most} stay in one piece"
-    );
+    let words = format!("line {number} is {length} bytes long with its newline, and at most {most} stay in one piece");
     bail!(Cause::new(Exit::Failed, words))
 }
 

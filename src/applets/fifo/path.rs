@@ -161,11 +161,7 @@ impl Fifo {
     }
 
     /// Opens it by `open`, and makes sure that what was opened is the FIFO that was looked at.
-    fn open(
-        &self,
-        foreign: bool,
-        open: impl Fn(&Path) -> nix::Result<OwnedFd>,
-    ) -> Result<(OwnedFd, Seen)> {
+    fn open(&self, foreign: bool, open: impl Fn(&Path) -> nix::Result<OwnedFd>) -> Result<(OwnedFd, Seen)> {
         loop {
             let seen = self.look()?;
             self.trust(&seen, foreign)?;

@@ -23,12 +23,7 @@ pub struct Place<'a> {
 
 impl<'a> Place<'a> {
     /// Watches the FIFO that was opened as `fd`; events have the number `which`.
-    pub fn watch(
-        fifo: &'a Fifo,
-        seen: Seen,
-        fd: impl AsFd,
-        (events, which): (&Events, usize),
-    ) -> Result<Self> {
+    pub fn watch(fifo: &'a Fifo, seen: Seen, fd: impl AsFd, (events, which): (&Events, usize)) -> Result<Self> {
         let watch = Watch::place(fd).ok();
         watch.iter().try_for_each(|watch| events.watch(watch, which))?;
         let mut place = Self { fifo, seen, watch, is_left: false };

@@ -155,9 +155,8 @@ impl Read {
                 (None, _) => None,
             };
         }
-        let records = self.count.map(|left| {
-            Ok::<_, Errno>(Records { left, peek: Peek::new(capacity, self.ending.byte())? })
-        });
+        let records =
+            self.count.map(|left| Ok::<_, Errno>(Records { left, peek: Peek::new(capacity, self.ending.byte())? }));
         Ok(Reading {
             sources,
             events,
@@ -396,10 +395,7 @@ impl Reading<'_> {
         self.sink.deliver()?;
         while let Some(lost) = self.lost() {
             if caught::any() {
-                output::tell(&line(
-                    super::APPLET.name,
-                    format!("standard output took no more: {lost}"),
-                ));
+                output::tell(&line(super::APPLET.name, format!("standard output took no more: {lost}")));
                 self.sink.give_up();
                 return Ok(false);
             }
@@ -420,10 +416,7 @@ impl Reading<'_> {
     fn has_turn(&self, which: usize) -> bool {
         let counted = self.records.is_some();
         let busy = self.sources.iter().position(|source| source.is_in_a_line(counted));
-        self.sources[which].ready
-            && busy.is_none_or(|busy| busy == which)
-            && !self.has_all()
-            && !caught::any()
+        self.sources[which].ready && busy.is_none_or(|busy| busy == which) && !self.has_all() && !caught::any()
     }
 
     /// Whether all the records that were asked for have been passed on.

@@ -84,8 +84,7 @@ kill "$server"
         let command = Command::find(std::mem::take(&mut self.command))?.with_interpreter()?;
         let is_text = self.ending.byte() == b'\n';
         let command = if is_text { command.ending_records_in(b"\n") } else { command };
-        let report =
-            self.report.as_deref().map(|path| Report::open(path, "record", &Limit::default()));
+        let report = self.report.as_deref().map(|path| Report::open(path, "record", &Limit::default()));
         let report = report.transpose()?;
         let jobs = Jobs::new(command, self.jobs, super::APPLET.name, |_, _| Ok(()))?;
         let mut jobs = jobs.reporting(report);
@@ -111,8 +110,7 @@ impl Serve {
         events.watch(&fd, 0)?;
         let mut place = Place::watch(&self.fifo, seen, &fd, (&events, 1))?;
         let end = self.ending.byte();
-        let mut lines =
-            OneByOne { peek: Peek::new(pipe::capacity(&fd)?, end)?, end, begun: Vec::new() };
+        let mut lines = OneByOne { peek: Peek::new(pipe::capacity(&fd)?, end)?, end, begun: Vec::new() };
         let mut pause = None;
         let mut ready = false;
         loop {

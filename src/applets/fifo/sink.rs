@@ -141,9 +141,7 @@ impl Sink {
             }
         }
         self.buffer.resize(BUFFER, 0);
-        let Some(count) =
-            wait::interruptible(patience, || fds::read_once(&fifo, &mut self.buffer))?
-        else {
+        let Some(count) = wait::interruptible(patience, || fds::read_once(&fifo, &mut self.buffer))? else {
             return Ok(None);
         };
         output::print(&self.buffer[..count])?;

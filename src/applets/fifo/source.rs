@@ -49,17 +49,7 @@ impl<'a> Source<'a> {
     pub fn open(fifo: &'a Fifo, foreign: bool, lines: Option<Lines>) -> Result<Self> {
         let (fd, seen) = fifo.open_to_read(foreign)?;
         let fd = Some(fd);
-        Ok(Self {
-            fifo,
-            seen,
-            fd,
-            ready: false,
-            part: false,
-            ended: false,
-            may: None,
-            place: None,
-            lines,
-        })
+        Ok(Self { fifo, seen, fd, ready: false, part: false, ended: false, may: None, place: None, lines })
     }
 
     /// Whether it has begun a line that is to be ended before another FIFO has its turn. Where records are counted, that

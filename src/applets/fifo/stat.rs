@@ -47,8 +47,7 @@ ipcbox fifo stat log
             Ok(())
         });
         let names = Names::of(found.iter().map(|state: &State| (state.seen.uid, state.seen.gid)));
-        let records: Vec<(State, &Names)> =
-            found.into_iter().map(|state| (state, &names)).collect();
+        let records: Vec<(State, &Names)> = found.into_iter().map(|state| (state, &names)).collect();
         output::show(&columns(), &records, &self.showing, self.fifos.len() == 1)?;
         exit
     }

@@ -87,9 +87,7 @@ impl Write {
         let mut out = Outflow::new(fd, deadline);
         match (text, self.lines) {
             (Some(text), false) => out.write(&text),
-            (Some(text), true) => {
-                text.split_inclusive(|byte| *byte == b'\n').try_for_each(|line| out.write(line))
-            }
+            (Some(text), true) => text.split_inclusive(|byte| *byte == b'\n').try_for_each(|line| out.write(line)),
             (None, false) => out.copy_input(),
             (None, true) => out.copy_lines(),
         }

@@ -70,9 +70,8 @@ impl Remove {
             output::tell(&line("hint", format!("ipcbox sem rm {ids} # {every}")));
         }
         // Whoever names an owner hears of each object that it may not remove.
-        let (found, others): (Vec<Object>, Vec<Object>) = found
-            .into_iter()
-            .partition(|object| self.filters.owner.is_some() || may_remove(object));
+        let (found, others): (Vec<Object>, Vec<Object>) =
+            found.into_iter().partition(|object| self.filters.owner.is_some() || may_remove(object));
         if !others.is_empty() {
             report_kept(&format!("{} of other users", counted(others.len(), "object")));
         }

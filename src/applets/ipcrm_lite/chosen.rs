@@ -61,8 +61,7 @@ impl Remove {
             return skipped;
         }
         if by_filter && !free.is_empty() && !self.yes {
-            let refused =
-                confirm(NAME, free.len(), "--dry-run shows what would go").map(|()| Exit::Done);
+            let refused = confirm(NAME, free.len(), "--dry-run shows what would go").map(|()| Exit::Done);
             if refused.is_err() {
                 return each([refused, skipped], |outcome| outcome.map(drop));
             }

@@ -161,10 +161,7 @@ impl Remove {
         let original_all = all.as_ref().filter(|_| as_original);
         let (is_old_form, words) = self.words()?;
         if original_all.is_some() && words.iter().any(|word| matches!(word, Word::Target(..))) {
-            bail!(
-                Cause::new(Exit::Usage, "-a removes all objects; it takes no TARGET")
-                    .hint(ALL_TAKES)
-            );
+            bail!(Cause::new(Exit::Usage, "-a removes all objects; it takes no TARGET").hint(ALL_TAKES));
         }
         if words.is_empty() && all.is_none() && !self.filters.choose() {
             if as_original {
@@ -178,13 +175,9 @@ impl Remove {
         let (mut chosen, mut named, mut failed) = (Vec::new(), Vec::new(), Vec::new());
         for word in &words {
             let read = match word {
-                Word::Id(kind, text) => {
-                    original::id(text, is_old_form).map(|id| named.push((*kind, id)))
-                }
+                Word::Id(kind, text) => original::id(text, is_old_form).map(|id| named.push((*kind, id))),
                 Word::Key(kind, text) => original::key(text).map(|key| named.push((*kind, key))),
-                Word::Target(kind, text) => {
-                    self.find(*kind, text).map(|found| chosen.extend(found))
-                }
+                Word::Target(kind, text) => self.find(*kind, text).map(|found| chosen.extend(found)),
                 Word::Posix(kind, text) => self.find_posix(*kind, text).map(|object| {
                     chosen.extend(object.map(|object| Chosen { object, by: ChosenBy::Letter }));
                 }),
@@ -206,9 +199,7 @@ impl Remove {
             Some(All::SystemV(kinds)) => original.all(kinds),
             Some(All::Posix(kind)) => posix(*kind).map(|found| {
                 let found = found.unwrap_or_default().into_iter();
-                let found = found.filter(|it| {
-                    may_remove(it) || it.owned().is_some_and(|(.., mode)| mode & 0o004 != 0)
-                });
+                let found = found.filter(|it| may_remove(it) || it.owned().is_some_and(|(.., mode)| mode & 0o004 != 0));
                 chosen.extend(found.map(|object| Chosen { object, by: ChosenBy::Letter }));
                 Exit::Done
             }),
@@ -233,9 +224,7 @@ impl Remove {
     fn words(&self) -> Result<(bool, Vec<Word>)> {
         let words = &self.victims.words;
         let keyword = words.split_first().and_then(|(first, rest)| match first {
-            Word::Target(None, text) => {
-                Some((KINDS.into_iter().find(|kind| text.as_os_str() == kind.word())?, rest))
-            }
+            Word::Target(None, text) => Some((KINDS.into_iter().find(|kind| text.as_os_str() == kind.word())?, rest)),
             _ => None,
         });
         let Some((kind, ids)) = keyword else {
@@ -243,18 +232,13 @@ impl Remove {
             return Ok((false, words.clone()));
         };
         let word = kind.word();
-        let hint = format!(
-            "ids come after {word}; a TARGET of this name wants --shm, --msg or --sem before it"
-        );
+        let hint = format!("ids come after {word}; a TARGET of this name wants --shm, --msg or --sem before it");
         if ids.is_empty() {
             bail!(Cause::new(Exit::Usage, "not enough arguments").hint(hint));
         }
         let id = |id: &Word| match id {
             Word::Target(None, text) => Ok(Word::Id(kind, text.to_string_lossy().into_owned())),
-            _ => bail!(
-                Cause::new(Exit::Usage, format!("no option names objects after '{word}'"))
-                    .hint(hint.clone())
-            ),
+            _ => bail!(Cause::new(Exit::Usage, format!("no option names objects after '{word}'")).hint(hint.clone())),
         };
         Ok((true, ids.iter().map(id).collect::<Result<_>>()?))
     }
@@ -269,11 +253,8 @@ impl Remove {
         });
         if let (true, Some(number)) = (is_by_letter, number) {
             bail!(
-                Cause::new(
-                    Exit::Usage,
-                    format!("'{number}' has no option before it that names its kind")
-                )
-                .hint("-m, -q or -s before it says which")
+                Cause::new(Exit::Usage, format!("'{number}' has no option before it that names its kind"))
+                    .hint("-m, -q or -s before it says which")
             );
         }
         Ok(())
@@ -282,9 +263,8 @@ impl Remove {
     /// The object that a TARGET names.
     fn find(&self, kind: Option<Kind>, text: &OsString) -> Result<Option<Chosen>> {
         let target = Target::parse(text.clone());
-        let target = target.map_err(|malformed| {
-            Cause::new(Exit::Usage, format!("TARGET '{}': {malformed}", text.display()))
-        })?;
+        let target =
+            target.map_err(|malformed| Cause::new(Exit::Usage, format!("TARGET '{}': {malformed}", text.display())))?;
         if *target.form() == Form::Posix && !self.posix {
             bail!(
                 Cause::new(Exit::Usage, format!("{target} is the name of a POSIX object"))
@@ -301,11 +281,8 @@ impl Remove {
         match (found.next(), found.next()) {
             (Some(object), None) => Ok(Some(Chosen { object, by: ChosenBy::Target(target) })),
             _ => bail!(
-                Cause::new(
-                    Exit::Usage,
-                    format!("{target} names several objects: {}", several.join(", "))
-                )
-                .hint("--shm, --msg or --sem before it says which")
+                Cause::new(Exit::Usage, format!("{target} names several objects: {}", several.join(", ")))
+                    .hint("--shm, --msg or --sem before it says which")
             ),
         }
     }
@@ -313,11 +290,7 @@ impl Remove {
     /// The POSIX object that an option of util-linux 2.41 names; the slash may be left out.
     fn find_posix(&self, kind: Kind, text: &OsString) -> Result<Option<Object>> {
         let mut name = OsString::from("/");
-        name.push(
-            text.to_str()
-                .and_then(|text| text.strip_prefix('/'))
-                .map_or(text.as_os_str(), OsStr::new),
-        );
+        name.push(text.to_str().and_then(|text| text.strip_prefix('/')).map_or(text.as_os_str(), OsStr::new));
         let is_posix = Target::parse(name.clone()).is_ok_and(|it| *it.form() == Form::Posix);
         if !is_posix {
             let words = format!("'{}' is not the name of a POSIX object", text.display());

@@ -90,16 +90,14 @@ impl Original {
     /// removes first counts as removed.
     pub fn all(&mut self, kinds: &[Kind]) -> Result<Exit> {
         if let Some(found) = &mut self.found {
-            let is_hidden = |object: &Object| {
-                object.id().is_some_and(|id| is_hidden(object.kind(), id)) && !may_remove(object)
-            };
+            let is_hidden =
+                |object: &Object| object.id().is_some_and(|id| is_hidden(object.kind(), id)) && !may_remove(object);
             found.extend(find::all(kinds, false)?.0.into_iter().filter(|it| !is_hidden(it)));
             return Ok(Exit::Done);
         }
         let wanted = [Kind::Shm, Kind::Sem, Kind::Msg].into_iter();
         let wanted = wanted.filter(|kind| kinds.contains(kind));
-        let removals =
-            wanted.map(|kind| remove_all(kind).map(|all| all.map(move |one| (kind, one))));
+        let removals = wanted.map(|kind| remove_all(kind).map(|all| all.map(move |one| (kind, one))));
         let removals = removals.collect::<nix::Result<Vec<_>>>()?;
         each(removals.into_iter().flatten(), |(kind, (id, removed))| {
             self.announce(kind, id)?;

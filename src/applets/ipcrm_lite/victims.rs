@@ -32,15 +32,12 @@ enum Reads {
 impl Reads {
     /// The word as one more object of the option's kind, never of another. A number is what the option's own value is.
     fn word(self, text: &OsString) -> Word {
-        let number =
-            text.to_str().filter(|text| text.starts_with(|c: char| c == '-' || c.is_ascii_digit()));
+        let number = text.to_str().filter(|text| text.starts_with(|c: char| c == '-' || c.is_ascii_digit()));
         match (self, number) {
             (Self::Ids(kind), Some(number)) => Word::Id(kind, number.to_owned()),
             (Self::Keys(kind), Some(number)) => Word::Key(kind, number.to_owned()),
             (Self::Names(kind), _) => Word::Posix(kind, text.clone()),
-            (Self::Ids(kind) | Self::Keys(kind) | Self::Targets(kind), _) => {
-                Word::Target(Some(kind), text.clone())
-            }
+            (Self::Ids(kind) | Self::Keys(kind) | Self::Targets(kind), _) => Word::Target(Some(kind), text.clone()),
         }
     }
 }
@@ -146,8 +143,7 @@ impl FromArgMatches for Victims {
         words.extend(places(TARGETS).zip(targets).map(|(at, text)| {
             let before = options.iter().filter(|(option, _)| *option < at);
             let reads = before.max_by_key(|(option, _)| *option);
-            let word =
-                reads.map_or_else(|| Word::Target(None, text.clone()), |(_, it)| it.word(text));
+            let word = reads.map_or_else(|| Word::Target(None, text.clone()), |(_, it)| it.word(text));
             (at, word)
         }));
         words.sort_unstable_by_key(|(at, _)| *at);

@@ -68,11 +68,7 @@ fn queue(stat: &msg::Stat, in_units: bool) -> String {
 }
 
 fn segment(stat: &shm::Stat, in_units: bool) -> String {
-    let size = if in_units {
-        format!("size={}", human(stat.size))
-    } else {
-        format!("bytes={}", stat.size)
-    };
+    let size = if in_units { format!("size={}", human(stat.size)) } else { format!("bytes={}", stat.size) };
     format!(
         "\nShared memory Segment shmid={}\n{}\nmode={}\taccess_perms={}\n{size}\tlpid={}\tcpid={}\tnattch={}\natt_time={}\ndet_time={}\nchange_time={}\n\n",
         stat.id,
@@ -106,10 +102,7 @@ fn set(stat: &sem::Stat) -> Result<String> {
     );
     for one in semaphores(stat)? {
         let Semaphore { index, value, waiters, zero_waiters, last_pid } = one;
-        let _ = writeln!(
-            text,
-            "{index:<10} {value:<10} {waiters:<10} {zero_waiters:<10} {last_pid:<10}"
-        );
+        let _ = writeln!(text, "{index:<10} {value:<10} {waiters:<10} {zero_waiters:<10} {last_pid:<10}");
     }
     Ok(text + "\n")
 }
@@ -137,8 +130,7 @@ pub fn records(object: &Object, how: &Showing) -> Result<Exit> {
     let names = columns::names(std::slice::from_ref(object));
     let record = Record { object, names: &names, verdict: None };
     if let Object::Set(stat) = object {
-        let all: Vec<(Record, Semaphore)> =
-            semaphores(stat)?.into_iter().map(|one| (record, one)).collect();
+        let all: Vec<(Record, Semaphore)> = semaphores(stat)?.into_iter().map(|one| (record, one)).collect();
         output::show(&semaphore_columns(), &all, how, false)?;
     } else {
         output::show(&columns::columns(), &[record], how, true)?;

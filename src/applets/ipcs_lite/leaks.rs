@@ -77,23 +77,18 @@ fn report(ipcs: &Ipcs, witness: &Witness) -> Result<bool> {
     let told = verdicts.of(found)?;
     let objects: Vec<Object> = told.iter().map(|(object, _)| object.clone()).collect();
     let names = columns::names(&objects);
-    let records: Vec<Record> = told
-        .iter()
-        .map(|(object, verdict)| Record { object, names: &names, verdict: Some(verdict) })
-        .collect();
+    let records: Vec<Record> =
+        told.iter().map(|(object, verdict)| Record { object, names: &names, verdict: Some(verdict) }).collect();
     output::show(&columns::columns(), &records, &ipcs.showing, false)?;
-    let unproven: Vec<&Object> = told
-        .iter()
-        .filter_map(|(object, verdict)| (*verdict == "unproven").then_some(object))
-        .collect();
+    let unproven: Vec<&Object> =
+        told.iter().filter_map(|(object, verdict)| (*verdict == "unproven").then_some(object)).collect();
     if !unproven.is_empty() {
         let words = format!(
             "kept {}: no process of CMD was seen to make or use them",
             counted(unproven.len(), "unproven object")
         );
         output::tell(&line(NAME, words));
-        let words =
-            format!("{} # or give CMD an IPC namespace of its own: --isolate", removal(&unproven));
+        let words = format!("{} # or give CMD an IPC namespace of its own: --isolate", removal(&unproven));
         output::tell(&line("hint", words));
     }
     Ok(told.iter().any(|(_, verdict)| !["held", "foreign", "idle"].contains(verdict)))
@@ -151,10 +146,7 @@ impl Verdicts<'_> {
         }
         let stays = |object: &Object| {
             is_proved(object)
-                || !matches!(
-                    find::again(object),
-                    Err(Errno::EINVAL | Errno::ENOENT | Errno::EIDRM | Errno::ESTALE)
-                )
+                || !matches!(find::again(object), Err(Errno::EINVAL | Errno::ENOENT | Errno::EIDRM | Errno::ESTALE))
         };
         let verdict = |object: Object| {
             let verdict = if matches!(self.evidence.of(&object), Use::By(_)) {

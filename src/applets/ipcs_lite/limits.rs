@@ -129,8 +129,7 @@ fn summary(kind: Kind, unit: Unit) -> Result<String> {
 pub fn figures(kinds: &[Kind], table: Table, posix: bool) -> Result<Vec<Figures>> {
     let mut found = Vec::new();
     for kind in kinds {
-        let values =
-            if table == Table::Limits { limit_figures(*kind) } else { used_figures(*kind) };
+        let values = if table == Table::Limits { limit_figures(*kind) } else { used_figures(*kind) };
         let values = values.with_context(|| unknown(*kind))?;
         found.push(Figures { kind: *kind, family: "sysv", values });
         if posix {

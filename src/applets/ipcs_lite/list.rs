@@ -109,8 +109,7 @@ impl Ipcs {
             if found.iter().any(|object| object.as_posix().is_none()) {
                 output::print(b"\n")?;
             }
-            let posix: Vec<Object> =
-                found.iter().filter(|object| object.as_posix().is_some()).cloned().collect();
+            let posix: Vec<Object> = found.iter().filter(|object| object.as_posix().is_some()).cloned().collect();
             self.show(&posix)?;
         }
         Ok(())
@@ -134,16 +133,10 @@ impl Ipcs {
 const fn holder_columns<'a>() -> [Column<(&'a Object, Person)>; 8] {
     [
         Column::new("kind", |(object, _)| Cell::word(object.kind().word())),
-        Column::detail("family", |(object, _)| {
-            Cell::word(if object.as_posix().is_some() { "posix" } else { "sysv" })
-        }),
+        Column::detail("family", |(object, _)| Cell::word(if object.as_posix().is_some() { "posix" } else { "sysv" })),
         Column::new("id", |(object, _)| object.id().map_or(Cell::Absent, Cell::from)),
-        Column::detail("key", |(object, _)| {
-            object.perm().map_or(Cell::Absent, |perm| Cell::key(perm.key))
-        }),
-        Column::new("name", |(object, _)| {
-            object.as_posix().map_or(Cell::Absent, |posix| Cell::name(&posix.name))
-        }),
+        Column::detail("key", |(object, _)| object.perm().map_or(Cell::Absent, |perm| Cell::key(perm.key))),
+        Column::new("name", |(object, _)| object.as_posix().map_or(Cell::Absent, |posix| Cell::name(&posix.name))),
         Column::new("pid", |(_, who)| Cell::known(who.pid, Cell::from)),
         Column::new("command", |(_, who)| Cell::known(who.command.clone(), Cell::Text)),
         Column::new("how", |(_, who)| Cell::Text(who.how.clone())),
@@ -161,8 +154,7 @@ pub(super) fn sort(objects: &mut Vec<Object>, column: &str) -> Result<()> {
     };
     // Equal ones stay in their order.
     let keys: Vec<(SortKey, usize)> = objects.iter().map(key).zip(0..).collect();
-    let mut keyed: Vec<((SortKey, usize), Object)> =
-        keys.into_iter().zip(objects.drain(..)).collect();
+    let mut keyed: Vec<((SortKey, usize), Object)> = keys.into_iter().zip(objects.drain(..)).collect();
     keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     objects.extend(keyed.into_iter().map(|(_, object)| object));
     Ok(())

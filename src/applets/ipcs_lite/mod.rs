@@ -157,19 +157,8 @@ pub struct Ipcs {
 }
 
 /// What chooses among objects or shows them: not for limits, nor for one object that an id names.
-const OF_OBJECTS: [&str; 11] = [
-    "targets",
-    "owner",
-    "mine",
-    "older_than",
-    "keep",
-    "unused",
-    "orphaned",
-    "sort",
-    "holders",
-    "watch",
-    "leaks",
-];
+const OF_OBJECTS: [&str; 11] =
+    ["targets", "owner", "mine", "older_than", "keep", "unused", "orphaned", "sort", "holders", "watch", "leaks"];
 
 fn id(text: &str) -> Result<i32, String> {
     text.trim_start().parse().map_err(|_| "an id is a number of 0 to 2147483647".into())
@@ -223,9 +212,7 @@ impl Verb for Ipcs {
 fn enter(pid: i32) -> Result<()> {
     namespace::enter(pid).map_err(|errno| {
         match errno {
-            Errno::ESRCH | Errno::EINVAL => {
-                Cause::told(errno, "no such process").exit(Exit::Missing)
-            }
+            Errno::ESRCH | Errno::EINVAL => Cause::told(errno, "no such process").exit(Exit::Missing),
             Errno::EPERM => Cause::told(errno, "entering its IPC namespace needs CAP_SYS_ADMIN"),
             errno => Cause::plain(errno),
         }
@@ -256,8 +243,7 @@ impl Ipcs {
     }
 
     fn figures(&self, table: Table) -> Result<Exit> {
-        let records =
-            |figures: &[Figures]| output::show(&limits::columns(), figures, &self.showing, false);
+        let records = |figures: &[Figures]| output::show(&limits::columns(), figures, &self.showing, false);
         let mut figures = if self.in_records() || self.posix {
             limits::figures(&self.kinds(), table, self.posix)?
         } else {
@@ -287,9 +273,7 @@ impl Ipcs {
             bail!(Cause::new(Exit::Usage, "with --id one kind is to be chosen: -q, -m or -s"));
         };
         let found = find::by_id(kind, id).map_err(|errno| match errno {
-            Errno::EINVAL | Errno::EIDRM => {
-                Cause::told(errno, format!("no such {}", kind.name())).exit(Exit::Missing)
-            }
+            Errno::EINVAL | Errno::EIDRM => Cause::told(errno, format!("no such {}", kind.name())).exit(Exit::Missing),
             errno => Cause::plain(errno),
         });
         let object = found.with_context(|| format!("cannot show {id}"))?;

@@ -39,19 +39,13 @@ pub fn title(kind: Kind, table: Table, in_units: bool) -> String {
             "Message Queues Send/Recv/Change Times",
             "msqid    owner      send                 recv                 change              ",
         ),
-        (Kind::Msg, Table::Pids) => {
-            of("Message Queues PIDs", "msqid      owner      lspid      lrpid     ")
+        (Kind::Msg, Table::Pids) => of("Message Queues PIDs", "msqid      owner      lspid      lrpid     "),
+        (Kind::Msg, Table::Creators) => {
+            of("Message Queues Creators/Owners", "msqid      perms      cuid       cgid       uid        gid       ")
         }
-        (Kind::Msg, Table::Creators) => of(
-            "Message Queues Creators/Owners",
-            "msqid      perms      cuid       cgid       uid        gid       ",
-        ),
         (Kind::Msg, _) => of(
             "Message Queues",
-            &format!(
-                "key        msqid      owner      perms      {} messages    ",
-                size("used-bytes", 12)
-            ),
+            &format!("key        msqid      owner      perms      {} messages    ", size("used-bytes", 12)),
         ),
         (Kind::Shm, Table::Times) => of(
             "Shared Memory Attach/Detach/Change Times",
@@ -66,10 +60,7 @@ pub fn title(kind: Kind, table: Table, in_units: bool) -> String {
         ),
         (Kind::Shm, _) => of(
             "Shared Memory Segments",
-            &format!(
-                "key        shmid      owner      perms      {} nattch     status      ",
-                size("bytes", 10)
-            ),
+            &format!("key        shmid      owner      perms      {} nattch     status      ", size("bytes", 10)),
         ),
         (Kind::Sem, Table::Times) => of(
             "Semaphore Operation/Change Times",
@@ -77,13 +68,10 @@ pub fn title(kind: Kind, table: Table, in_units: bool) -> String {
         ),
         // The kernel keeps no process of a set.
         (Kind::Sem, Table::Pids) => "\n".into(),
-        (Kind::Sem, Table::Creators) => of(
-            "Semaphore Arrays Creators/Owners",
-            "semid      perms      cuid       cgid       uid        gid       ",
-        ),
-        (Kind::Sem, _) => {
-            of("Semaphore Arrays", "key        semid      owner      perms      nsems     ")
+        (Kind::Sem, Table::Creators) => {
+            of("Semaphore Arrays Creators/Owners", "semid      perms      cuid       cgid       uid        gid       ")
         }
+        (Kind::Sem, _) => of("Semaphore Arrays", "key        semid      owner      perms      nsems     "),
     }
 }
 
@@ -104,13 +92,7 @@ pub fn line(object: &Object, table: Table, in_units: bool, names: &Names) -> Str
     line
 }
 
-fn queue(
-    line: &mut String,
-    stat: &msg::Stat,
-    table: Table,
-    in_units: bool,
-    owner: &str,
-) -> std::fmt::Result {
+fn queue(line: &mut String, stat: &msg::Stat, table: Table, in_units: bool, owner: &str) -> std::fmt::Result {
     let (id, perm) = (stat.id, &stat.perm);
     match table {
         Table::Times => {
@@ -128,13 +110,7 @@ fn queue(
     }
 }
 
-fn segment(
-    line: &mut String,
-    stat: &shm::Stat,
-    table: Table,
-    in_units: bool,
-    owner: &str,
-) -> std::fmt::Result {
+fn segment(line: &mut String, stat: &shm::Stat, table: Table, in_units: bool, owner: &str) -> std::fmt::Result {
     let (id, perm) = (stat.id, &stat.perm);
     match table {
         Table::Times => {
@@ -149,10 +125,7 @@ fn segment(
             let (key, mode, attached) = (perm.key, perm.mode, stat.attached);
             let removed = if stat.removed { "dest" } else { "" };
             let pinned = if stat.pinned { "locked" } else { "" };
-            writeln!(
-                line,
-                "{key:#010x} {id:<10} {owner} {mode:<10o} {bytes} {attached:<10} {removed:<6} {pinned:<6}"
-            )
+            writeln!(line, "{key:#010x} {id:<10} {owner} {mode:<10o} {bytes} {attached:<10} {removed:<6} {pinned:<6}")
         }
     }
 }

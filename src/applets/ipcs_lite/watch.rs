@@ -41,11 +41,7 @@ pub fn run(ipcs: &Ipcs, interval: Duration) -> Result<Exit> {
 }
 
 /// Prints what is new, gone or changed since `before`, and gives what there is now.
-fn changes(
-    mut before: HashMap<Place, Object>,
-    found: Vec<Object>,
-    how: &Streaming,
-) -> Result<HashMap<Place, Object>> {
+fn changes(mut before: HashMap<Place, Object>, found: Vec<Object>, how: &Streaming) -> Result<HashMap<Place, Object>> {
     let all: Vec<Object> = before.values().chain(&found).cloned().collect();
     let names = columns::names(&all);
     let record = |object, verdict| Record { object, names: &names, verdict: Some(verdict) };

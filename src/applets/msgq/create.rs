@@ -192,13 +192,9 @@ fn too_large(limits: Option<Limits>) -> Cause {
             .hint(format!("/proc/sys/fs/mqueue/{name} is the limit without CAP_SYS_RESOURCE"))
     };
     if asked.messages > messages {
-        told(
-            format!("{} messages are more than fs.mqueue.msg_max, {messages}", asked.messages),
-            "msg_max",
-        )
+        told(format!("{} messages are more than fs.mqueue.msg_max, {messages}", asked.messages), "msg_max")
     } else {
-        let words =
-            format!("messages of {} bytes are more than fs.mqueue.msgsize_max, {size}", asked.size);
+        let words = format!("messages of {} bytes are more than fs.mqueue.msgsize_max, {size}", asked.size);
         told(words, "msgsize_max")
     }
 }
@@ -217,7 +213,6 @@ pub fn change(queue: msg::Queue, wanted: Change, max_bytes: Option<u64>) -> Resu
     if bytes <= most || !(user.is_root() || stat.perm.owners().contains(&user.as_raw())) {
         bail!(Errno::EPERM);
     }
-    let words =
-        format!("{bytes} bytes are more than kernel.msgmnb, {most}, which needs CAP_SYS_RESOURCE");
+    let words = format!("{bytes} bytes are more than kernel.msgmnb, {most}, which needs CAP_SYS_RESOURCE");
     bail!(Cause::told(Errno::EPERM, words).hint("/proc/sys/kernel/msgmnb is the limit"))
 }

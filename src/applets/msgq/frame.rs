@@ -107,9 +107,7 @@ mod tests {
         ] {
             assert_eq!(read(KIND, false, bytes), Request::Plain, "{bytes:?}");
         }
-        assert!(
-            is_reserved(32767, &bytes) && !is_reserved(32766, &bytes) && !is_reserved(32767, b"x")
-        );
+        assert!(is_reserved(32767, &bytes) && !is_reserved(32766, &bytes) && !is_reserved(32767, b"x"));
     }
 
     #[test]

@@ -98,10 +98,6 @@ impl Input {
         if !std::mem::take(&mut self.any) {
             return Ok(None);
         }
-        Ok(Some(if length > self.most as u64 {
-            Record::TooLong(length)
-        } else {
-            Record::Whole(&self.record)
-        }))
+        Ok(Some(if length > self.most as u64 { Record::TooLong(length) } else { Record::Whole(&self.record) }))
     }
 }

@@ -70,11 +70,8 @@ impl Peek {
             match queue.copy(&mut message, most, index) {
                 // It was sent before msgmax was lowered, and the kernel copies none that is longer, whatever the buffer is.
                 Err(Errno::E2BIG) => bail!(
-                    Cause::told(
-                        Errno::E2BIG,
-                        format!("it is longer than kernel.msgmax, {most}, and cannot be copied")
-                    )
-                    .hint("msgq recv takes it; /proc/sys/kernel/msgmax is the limit")
+                    Cause::told(Errno::E2BIG, format!("it is longer than kernel.msgmax, {most}, and cannot be copied"))
+                        .hint("msgq recv takes it; /proc/sys/kernel/msgmax is the limit")
                 ),
                 Err(Errno::ENOMSG) if self.all => return Ok(()),
                 Err(Errno::ENOMSG) => bail!(none(queue, index)),

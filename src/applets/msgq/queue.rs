@@ -37,12 +37,7 @@ pub enum Queue {
 impl Queue {
     /// The queue behind `target`, made where it is missing and `creating` says so. It asks for no more permission than
     /// `access`; who may have made it is looked at only where it could have been made here.
-    pub fn open(
-        target: &Target,
-        access: Access,
-        patience: Patience,
-        creating: Option<Creating>,
-    ) -> Result<Self> {
+    pub fn open(target: &Target, access: Access, patience: Patience, creating: Option<Creating>) -> Result<Self> {
         if *target.form() == Form::Posix {
             let name = target.typed();
             let open = || mq::Queue::open(name, access, patience);
@@ -106,12 +101,7 @@ impl Queue {
     }
 
     /// Takes a message. `None`: a caught signal has come before.
-    pub fn receive(
-        &mut self,
-        message: &mut Message,
-        which: Which,
-        patience: Patience,
-    ) -> nix::Result<Option<()>> {
+    pub fn receive(&mut self, message: &mut Message, which: Which, patience: Patience) -> nix::Result<Option<()>> {
         match self {
             Self::Posix { queue, most } => queue.receive(message, *most, patience),
             Self::SystemV { queue, most, .. } => loop {
@@ -128,8 +118,7 @@ impl Queue {
     pub fn too_long(&self, length: u64) -> Cause {
         let (setting, errno) = match self {
             Self::SystemV { queue, most, .. } if length <= *most as u64 => {
-                let words =
-                    format!("{length} bytes never fit: the queue's limit is {}", room(*queue));
+                let words = format!("{length} bytes never fit: the queue's limit is {}", room(*queue));
                 return Cause::told(Errno::EMSGSIZE, words).hint("msgq set --max-bytes raises it");
             }
             Self::SystemV { .. } => ("kernel.msgmax", Errno::EINVAL),
@@ -227,8 +216,7 @@ fn either<Q>(
 
 /// Reads which types are to be received.
 pub fn kind(text: &str) -> Result<i64, String> {
-    let words =
-        format!("it is a whole number: 0 any, N a type, -N the lowest up to N ({})", i64::MAX);
+    let words = format!("it is a whole number: 0 any, N a type, -N the lowest up to N ({})", i64::MAX);
     text.parse().map_err(|_| words)
 }
 
@@ -243,8 +231,7 @@ pub fn owner(target: &Target) -> Option<u32> {
 /// What `EMFILE` means for a POSIX queue where it is not about descriptors: more memory than RLIMIT_MSGQUEUE lets the user's queues have.
 pub fn no_memory() -> Cause {
     let limit = mq::memory_limit();
-    let limit =
-        limit.map_or_else(String::new, |bytes| format!(", RLIMIT_MSGQUEUE is {bytes} bytes"));
+    let limit = limit.map_or_else(String::new, |bytes| format!(", RLIMIT_MSGQUEUE is {bytes} bytes"));
     Cause::told(Errno::EMFILE, format!("the user's queues would need too much memory{limit}"))
         .hint("ulimit -q is the limit; smaller --max-messages and --message-size need less")
 }

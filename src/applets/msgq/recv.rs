@@ -154,11 +154,7 @@ impl Receive {
 
     fn open(&self, deadline: Deadline) -> Result<Queue> {
         let by_type = self.kind.is_some() || self.except.is_some();
-        only_system_v(
-            &self.target,
-            by_type,
-            "a POSIX queue has no types: the highest priority comes first",
-        )?;
+        only_system_v(&self.target, by_type, "a POSIX queue has no types: the highest priority comes first")?;
         let asks = |priority| self.format.as_ref().is_some_and(|format| format.asks_for(priority));
         only_system_v(&self.target, asks(false), "a POSIX queue has no types; %p is the priority")?;
         let why = "a System V queue has no priorities";
@@ -229,11 +225,7 @@ impl Batch {
                 }
                 lengths => {
                     let lengths: Vec<String> = lengths.iter().map(usize::to_string).collect();
-                    format!(
-                        "the {} messages that were taken, of {} bytes, are lost",
-                        lengths.len(),
-                        lengths.join(", ")
-                    )
+                    format!("the {} messages that were taken, of {} bytes, are lost", lengths.len(), lengths.join(", "))
                 }
             };
             let cause = Cause::plain(errno).exit(Exit::Failed).and(&lost);

@@ -54,9 +54,7 @@ pub struct Send {
 
 fn kind(text: &str) -> Result<i64, String> {
     let kind = text.parse().ok().filter(|kind| (1..frame::KIND).contains(kind));
-    kind.ok_or_else(|| {
-        format!("a type is 1 to {}; from there on they are for calls", frame::KIND - 1)
-    })
+    kind.ok_or_else(|| format!("a type is 1 to {}; from there on they are for calls", frame::KIND - 1))
 }
 
 fn priority(text: &str) -> Result<u32, String> {
@@ -90,8 +88,7 @@ impl Send {
         let why = "a System V queue has types, no priorities";
         only_posix(&self.target, self.priority.is_some(), why, "--type says which")?;
         let queue =
-            Queue::open(&self.target, Access::Write, deadline.patience, self.making.wanted())
-                .map_err(missing)?;
+            Queue::open(&self.target, Access::Write, deadline.patience, self.making.wanted()).map_err(missing)?;
         let number = self.kind.unwrap_or(i64::from(!queue.is_posix()));
         let number = self.priority.map_or(number, i64::from);
         let notice = queue::full(&self.target, &deadline);
@@ -101,9 +98,7 @@ impl Send {
     fn send(&self, sender: &mut Sender) -> Result<()> {
         if !self.messages.is_empty() {
             for message in &self.messages {
-                sender
-                    .send(message.as_bytes())
-                    .map_err(|error| self.told(sender, error, "message"))?;
+                sender.send(message.as_bytes()).map_err(|error| self.told(sender, error, "message"))?;
             }
             return Ok(());
         }
@@ -148,9 +143,7 @@ impl Send {
 /// A missing queue can be made here.
 fn missing(error: Error) -> Error {
     match error.downcast_ref() {
-        Some(Errno::ENOENT) => {
-            Cause::told(Errno::ENOENT, "no such message queue").hint("--create makes it").into()
-        }
+        Some(Errno::ENOENT) => Cause::told(Errno::ENOENT, "no such message queue").hint("--create makes it").into(),
         _ => error,
     }
 }

@@ -109,11 +109,9 @@ impl Serve {
     fn open(&self, command: Command) -> Result<Server> {
         let why = "a POSIX queue has no types: the highest priority comes first";
         only_system_v(&self.target, self.kind.is_some(), why)?;
-        let report =
-            self.report.as_deref().map(|path| Report::open(path, "record", &Limit::default()));
+        let report = self.report.as_deref().map(|path| Report::open(path, "record", &Limit::default()));
         let report = report.transpose()?;
-        let queue =
-            Queue::open(&self.target, Access::Read, Patience::Forever, self.making.wanted())?;
+        let queue = Queue::open(&self.target, Access::Read, Patience::Forever, self.making.wanted())?;
         let jobs = Jobs::new(command, self.jobs, "msgq", answer)?.reporting(report);
         Ok(Server { queue, jobs })
     }

@@ -56,10 +56,7 @@ impl Set {
             mode: self.mode,
         };
         if wanted == Change::default() && self.max_bytes.is_none() {
-            bail!(
-                Cause::new(Exit::Usage, "nothing to set was given")
-                    .hint("--max-bytes, --mode or --owner")
-            );
+            bail!(Cause::new(Exit::Usage, "nothing to set was given").hint("--max-bytes, --mode or --owner"));
         }
         if *self.target.form() == Form::Posix {
             let why = "the limits of a POSIX queue are fixed when it is made";

@@ -128,14 +128,8 @@ mod tests {
         assert_eq!(written(&Shape::Ended(b"\n"), false, 1, b"a b"), "a b\n");
         assert_eq!(written(&Shape::Ended(b""), false, 1, b""), "");
         assert_eq!(written(&Shape::Text, false, 1, b"quit\n\0junk"), "quit\n\n");
-        assert_eq!(
-            written(&Shape::Json, false, 7, b"a\"b"),
-            "{\"type\":7,\"length\":3,\"data\":\"a\\\"b\"}\n"
-        );
-        assert_eq!(
-            written(&Shape::Json, true, 2, b"\xff"),
-            "{\"priority\":2,\"length\":1,\"data_base64\":\"/w==\"}\n"
-        );
+        assert_eq!(written(&Shape::Json, false, 7, b"a\"b"), "{\"type\":7,\"length\":3,\"data\":\"a\\\"b\"}\n");
+        assert_eq!(written(&Shape::Json, true, 2, b"\xff"), "{\"priority\":2,\"length\":1,\"data_base64\":\"/w==\"}\n");
         assert_eq!(written(&format("%t:%l:%d%n"), false, 9, b"xyz"), "9:3:xyz\n");
         assert_eq!(written(&format("100%% %p"), true, 3, b""), "100% 3");
     }

@@ -63,8 +63,7 @@ ipcbox msgq stat jobs --columns messages,bytes
             output::show(&waiter_columns(), &people, &self.showing, single)?;
         } else {
             let names = Names::of(found.iter().filter_map(Object::ids));
-            let records: Vec<Record> =
-                found.iter().map(|object| Record { object, names: &names }).collect();
+            let records: Vec<Record> = found.iter().map(|object| Record { object, names: &names }).collect();
             output::show(&record_columns(), &records, &self.showing, single)?;
         }
         exit
@@ -105,11 +104,7 @@ impl Object {
     }
 
     /// A field that both families have.
-    fn both(
-        &self,
-        system_v: impl FnOnce(&msg::Stat) -> Cell,
-        posix: impl FnOnce(&mq::Stat) -> Cell,
-    ) -> Cell {
+    fn both(&self, system_v: impl FnOnce(&msg::Stat) -> Cell, posix: impl FnOnce(&mq::Stat) -> Cell) -> Cell {
         match &self.family {
             Family::SystemV(stat) => system_v(stat),
             Family::Posix(stat) => posix(stat),
@@ -147,11 +142,8 @@ impl Object {
 fn all() -> Result<Vec<Object>> {
     let why = "cannot list message queues";
     let system_v = |stat| Object { name: None, family: Family::SystemV(stat) };
-    let mut found: Vec<Object> = msg::all()
-        .context(why)?
-        .map(|stat| stat.map(system_v))
-        .collect::<IoResult<_>>()
-        .context(why)?;
+    let mut found: Vec<Object> =
+        msg::all().context(why)?.map(|stat| stat.map(system_v)).collect::<IoResult<_>>().context(why)?;
     let why = "cannot list POSIX queues";
     let names = mq::names().context(why)?;
     if names.is_none() {
@@ -226,13 +218,9 @@ const fn record_columns<'a>() -> [Column<Record<'a>>; 20] {
         Column::detail("uid", |r| r.known(|uid, _| uid.into())),
         Column::detail("group", |r| r.known(|_, gid| r.names.group(gid))),
         Column::detail("gid", |r| r.known(|_, gid| gid.into())),
-        Column::new("mode", |r| {
-            r.object.both(|s| Cell::mode(s.perm.mode), |s| Cell::mode(s.file.mode))
-        }),
+        Column::new("mode", |r| r.object.both(|s| Cell::mode(s.perm.mode), |s| Cell::mode(s.file.mode))),
         Column::new("messages", |r| r.object.both(|s| number(s.messages), |s| number(s.messages))),
-        Column::new("bytes", |r| {
-            r.object.both(|s| number(s.bytes), |s| Cell::known(s.bytes, number))
-        }),
+        Column::new("bytes", |r| r.object.both(|s| number(s.bytes), |s| Cell::known(s.bytes, number))),
         Column::new("max_bytes", |r| r.object.system_v(|s| number(s.max_bytes))),
         Column::new("max_messages", |r| r.object.posix(|s| number(s.limits.messages))),
         Column::new("message_size", |r| r.object.posix(|s| number(s.limits.size))),

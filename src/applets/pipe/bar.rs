@@ -117,11 +117,7 @@ const fn whole(rate: f64) -> u64 {
 fn clock(time: Duration) -> String {
     let seconds = time.as_secs();
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 {
-        format!("{hours}:{minutes:02}:{seconds:02}")
-    } else {
-        format!("{minutes}:{seconds:02}")
-    }
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
 #[cfg(test)]
@@ -131,13 +127,9 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_left_out() {
         let (amount, size) = (512 << 20, Some(1 << 30));
-        let progress =
-            Progress { amount, size, elapsed: Duration::from_secs(65), rate: 1e6, lines: false };
+        let progress = Progress { amount, size, elapsed: Duration::from_secs(65), rate: 1e6, lines: false };
         let wide = line(Some("é日"), &progress, 79);
-        assert!(
-            wide.starts_with("é日: 512MiB 1:05 977KiB/s (7.88MiB/s mean) 50% ETA 1:05 ["),
-            "{wide}"
-        );
+        assert!(wide.starts_with("é日: 512MiB 1:05 977KiB/s (7.88MiB/s mean) 50% ETA 1:05 ["), "{wide}");
         assert!(width(&wide) <= 79 && wide.ends_with(']'));
         assert_eq!(line(Some("é日"), &progress, 19), "512MiB 977KiB/s 50%");
         assert_eq!(line(None, &progress, 10), "512MiB 50%");

@@ -57,9 +57,7 @@ impl Capacity {
                 Cause::told(errno, format!("{bytes} bytes are more than a pipe may hold"))
                     .hint(format!("/proc/sys/fs/pipe-max-size is the limit{max}"))
             }
-            Errno::EINVAL => {
-                Cause::told(errno, format!("{bytes} bytes are more than any pipe holds"))
-            }
+            Errno::EINVAL => Cause::told(errno, format!("{bytes} bytes are more than any pipe holds")),
             Errno::EBUSY => {
                 let unread = pipe::unread(&pipe).unwrap_or(0);
                 Cause::told(errno, format!("{unread} bytes lie in it"))

@@ -48,12 +48,10 @@ ipcbox pipe duplex --shell \
             return Err(Cause::new(Exit::Usage, words).into());
         }
         let commands = all(look_up(stages))?;
-        let rules =
-            Rules { strict: false, fail_fast: false, readers: Readers::Other, work: Work::Minds };
+        let rules = Rules { strict: false, fail_fast: false, readers: Readers::Other, work: Work::Minds };
         let mut crew = Crew::new(rules, &self.limit)?;
         let inodes = crew.launch(|crew| {
-            let pipes =
-                [pipe::for_commands().map_err(unmade)?, pipe::for_commands().map_err(unmade)?];
+            let pipes = [pipe::for_commands().map_err(unmade)?, pipe::for_commands().map_err(unmade)?];
             let [first, second] = &pipes;
             // The first pipe is what the first command reads.
             let ends = [(&first.0, &second.1), (&second.0, &first.1)];

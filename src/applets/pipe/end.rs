@@ -82,12 +82,8 @@ impl End {
         }
         let fd = match &self.form {
             Form::Of(pid, fd) => process::descriptor(*pid, *fd).map_err(|errno| match errno {
-                Errno::EBADF => {
-                    Cause::told(errno, "the process has no such descriptor").exit(Exit::Missing)
-                }
-                Errno::ESRCH | Errno::EINVAL => {
-                    Cause::told(errno, "no such process").exit(Exit::Missing)
-                }
+                Errno::EBADF => Cause::told(errno, "the process has no such descriptor").exit(Exit::Missing),
+                Errno::ESRCH | Errno::EINVAL => Cause::told(errno, "no such process").exit(Exit::Missing),
                 Errno::EPERM => Cause::told(errno, "the process may not be traced by this user"),
                 errno => Cause::plain(errno),
             })?,
@@ -129,9 +125,7 @@ fn look(path: &Path) -> Result<(u64, u64)> {
         Err(error) => {
             let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
             let cause = match errno {
-                Errno::ENOENT => {
-                    Cause::told(errno, "no such file; a descriptor is written FD or PID:FD")
-                }
+                Errno::ENOENT => Cause::told(errno, "no such file; a descriptor is written FD or PID:FD"),
                 errno => Cause::plain(errno),
             };
             bail!(cause)
@@ -145,8 +139,7 @@ fn not_a_pipe() -> Cause {
 
 /// A copy of a descriptor that somebody has.
 fn lent(users: &Users) -> Option<OwnedFd> {
-    let mut fds =
-        users.seen.iter().flat_map(|user| user.open.iter().map(|open| (user.pid, open.fd)));
+    let mut fds = users.seen.iter().flat_map(|user| user.open.iter().map(|open| (user.pid, open.fd)));
     fds.find_map(|(pid, fd)| process::descriptor(pid, fd).ok())
 }
 

@@ -116,8 +116,7 @@ impl Fanout {
         let others = consumers.len().saturating_sub(1);
         for consumer in &mut consumers[..others] {
             let (read, write) = pipe::new().map_err(unmade)?;
-            let capacity =
-                pipe::set_capacity(&write, wanted).or_else(|_| pipe::capacity(&write))?;
+            let capacity = pipe::set_capacity(&write, wanted).or_else(|_| pipe::capacity(&write))?;
             least = least.min(capacity);
             consumer.between = Some((read, write));
         }

@@ -52,8 +52,7 @@ impl Line {
         let sep = self.sep.display();
         let usual = format!("pipe {verb} -- CMD… {sep} CMD…");
         if let (false, Some(first)) = (self.shell, self.lines.first()) {
-            let words =
-                format!("'{}' stands before '--', where a command comes after it", first.display());
+            let words = format!("'{}' stands before '--', where a command comes after it", first.display());
             bail!(wrong(words).hint(format!("{usual}; or --shell")));
         }
         if self.is_empty() {
@@ -76,8 +75,7 @@ impl Line {
                     bail!(wrong(format!("stage {number} is empty")))
                 }
                 Some(line) if self.shell && *line == self.sep => {
-                    let words =
-                        format!("with --shell each word is a stage, without {sep} between them");
+                    let words = format!("with --shell each word is a stage, without {sep} between them");
                     bail!(wrong(words))
                 }
                 Some(_) => {}
@@ -101,8 +99,7 @@ pub fn look_up(stages: Vec<Vec<OsString>>) -> Vec<Looked> {
 /// # Errors
 /// Each one that was not is told; the last gives the status.
 pub fn all(stages: Vec<Looked>) -> Result<Vec<Command>> {
-    let (found, missing): (Vec<_>, Vec<_>) =
-        stages.into_iter().map(|stage| stage.found).partition(Result::is_ok);
+    let (found, missing): (Vec<_>, Vec<_>) = stages.into_iter().map(|stage| stage.found).partition(Result::is_ok);
     let mut missing: Vec<Error> = missing.into_iter().filter_map(Result::err).collect();
     let Some(last) = missing.pop() else {
         return Ok(found.into_iter().filter_map(Result::ok).collect());

@@ -45,8 +45,7 @@ impl Lines {
         let last = self.held[self.searched..].iter().rposition(|byte| *byte == self.end);
         let whole = last.map_or(0, |last| self.searched + last + 1);
         let rest = self.held.len() - whole;
-        let count =
-            if rest > LONGEST || (whole == 0 && self.inside) { self.held.len() } else { whole };
+        let count = if rest > LONGEST || (whole == 0 && self.inside) { self.held.len() } else { whole };
         self.searched = self.held.len() - count;
         let taken: Vec<u8> = self.held.drain(..count).collect();
         self.tagged(taken)

@@ -81,12 +81,7 @@ ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
         reported(report.as_ref(), &looked)?;
         let commands = all(looked)?;
         let tags = self.tags(&commands);
-        let rules = Rules {
-            strict: false,
-            fail_fast: false,
-            readers: Readers::Nobody,
-            work: Work::Collects,
-        };
+        let rules = Rules { strict: false, fail_fast: false, readers: Readers::Nobody, work: Work::Collects };
         output::require()?;
         let mut crew = Crew::new(rules, &self.limit)?;
         let launched = crew.launch(|crew| self.start(crew, commands, &tags));
@@ -130,12 +125,7 @@ impl Merge {
     }
 
     /// Starts the commands; gives standard output and error of each.
-    fn start(
-        &self,
-        crew: &mut Crew,
-        commands: Vec<Command>,
-        tags: &[Option<String>],
-    ) -> Result<Vec<Stream>> {
+    fn start(&self, crew: &mut Crew, commands: Vec<Command>, tags: &[Option<String>]) -> Result<Vec<Stream>> {
         let mut streams = Vec::new();
         let end = if self.null { 0 } else { b'\n' };
         for (number, (command, tag)) in commands.into_iter().zip(tags).enumerate() {
@@ -143,11 +133,8 @@ impl Merge {
             let (error, error_there) = pipe::new().map_err(unmade)?;
             pipe::let_wait(&output_there)?;
             pipe::let_wait(&error_there)?;
-            let standard = Standard {
-                input: None,
-                output: Some(output_there.as_fd()),
-                error: Some(error_there.as_fd()),
-            };
+            let standard =
+                Standard { input: None, output: Some(output_there.as_fd()), error: Some(error_there.as_fd()) };
             crew.add(command, standard)?;
             for (from, to) in [(output, fds::stdout()), (error, fds::stderr())] {
                 let color = is_colored(to).then_some(number);
@@ -203,8 +190,7 @@ impl Merging {
     fn merge(&mut self, crew: &mut Crew) -> Result<()> {
         let mut buffer = vec![0; BUFFER];
         while self.streams.iter().any(|stream| stream.from.is_some()) {
-            let ready_ones: Vec<usize> =
-                (0..self.streams.len()).filter(|which| self.may_read(*which)).collect();
+            let ready_ones: Vec<usize> = (0..self.streams.len()).filter(|which| self.may_read(*which)).collect();
             let patience = if ready_ones.is_empty() { crew.patience() } else { Patience::Never };
             ready(&[self.events.as_fd()], patience)?;
             let mut signaled = false;
@@ -334,8 +320,7 @@ impl Merging {
             // Nobody could be told.
             Err(_) if to == 1 => self.closed[1] = true,
             Err(errno) => {
-                return Err(Cause::plain(errno).exit(Exit::Command(1)))
-                    .context("cannot write to standard output");
+                return Err(Cause::plain(errno).exit(Exit::Command(1))).context("cannot write to standard output");
             }
         }
         Ok(())

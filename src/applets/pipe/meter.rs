@@ -80,16 +80,12 @@ seq 100000 | ipcbox pipe meter --size 600K >copy
 ";
 
     fn run(self) -> Result<Exit> {
-        let name = self
-            .file
-            .as_ref()
-            .map_or_else(|| "standard input".into(), |file| file.display().to_string());
+        let name = self.file.as_ref().map_or_else(|| "standard input".into(), |file| file.display().to_string());
         let reading = || format!("cannot read {name}");
         let file = match &self.file {
             Some(path) => {
-                let opened = File::open(path).map_err(|error| {
-                    Cause::plain(Errno::from_raw(error.raw_os_error().unwrap_or_default()))
-                });
+                let opened = File::open(path)
+                    .map_err(|error| Cause::plain(Errno::from_raw(error.raw_os_error().unwrap_or_default())));
                 OwnedFd::from(opened.with_context(reading)?)
             }
             None => fds::copy_of(0).with_context(reading)?,
@@ -185,8 +181,7 @@ impl<'a> Gauge<'a> {
         let blank = self.drawn.min(columns).saturating_sub(width(&text));
         self.drawn = width(&text);
         let end = if done { "\n" } else { "" };
-        let _ =
-            fds::write_all(fds::stderr(), format!("\r{text}{}{end}", " ".repeat(blank)).as_bytes());
+        let _ = fds::write_all(fds::stderr(), format!("\r{text}{}{end}", " ".repeat(blank)).as_bytes());
     }
 
     fn finish(&mut self) {
@@ -254,11 +249,7 @@ impl Flow {
                     most => most,
                 },
             };
-            let moved = if self.copies {
-                self.copy(&mut buffer, most, gauge)?
-            } else {
-                self.splice(most, gauge)?
-            };
+            let moved = if self.copies { self.copy(&mut buffer, most, gauge)? } else { self.splice(most, gauge)? };
             match moved {
                 None => {}
                 Some(0) => return Ok(()),
@@ -294,8 +285,7 @@ impl Flow {
             return Ok(());
         }
         let has_bytes = any(&[(self.from.as_fd(), Want::Bytes)], Patience::Never)?[0];
-        let wanted =
-            if has_bytes { (fds::stdout(), Want::Room) } else { (self.from.as_fd(), Want::Bytes) };
+        let wanted = if has_bytes { (fds::stdout(), Want::Room) } else { (self.from.as_fd(), Want::Bytes) };
         any(&[wanted], gauge.patience())?;
         Ok(())
     }

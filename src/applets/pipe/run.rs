@@ -74,12 +74,7 @@ ipcbox pipe run --shell 'exit 3' cat || echo "$?"
             // Before anything has run.
             capacity.give(&pipe::new()?.0).context(RESIZE)?;
         }
-        let rules = Rules {
-            strict: self.strict,
-            fail_fast: self.fail_fast,
-            readers: Readers::Next,
-            work: Work::Minds,
-        };
+        let rules = Rules { strict: self.strict, fail_fast: self.fail_fast, readers: Readers::Next, work: Work::Minds };
         let mut crew = Crew::new(rules, &self.limit)?;
         let launched = crew.launch(|crew| self.start(crew, commands));
         let outcome = launched.and_then(|()| crew.mind());

@@ -117,9 +117,7 @@ impl State {
                 Some(fd) => pipe::unread(fd).ok(),
                 None => is_idle.then_some(0),
             },
-            packets: opens()
-                .any(|o| o.writes)
-                .then(|| opens().any(|open| open.writes && open.direct)),
+            packets: opens().any(|o| o.writes).then(|| opens().any(|open| open.writes && open.direct)),
             readers: holders(|open| open.reads),
             writers: holders(|open| open.writes),
             unseen: found.users.unseen,
@@ -149,9 +147,7 @@ const COLUMNS: [Column<Record>; 14] = [
     Column::detail("writers", |r| of(r, |pipe| number(pipe.writers.len()))),
     Column::new("reading", |r| of(r, |pipe| list(&pipe.readers))),
     Column::new("writing", |r| of(r, |pipe| list(&pipe.writers))),
-    Column::detail("unseen", |r| {
-        of(r, |pipe| if pipe.unseen == 0 { Cell::Absent } else { number(pipe.unseen) })
-    }),
+    Column::detail("unseen", |r| of(r, |pipe| if pipe.unseen == 0 { Cell::Absent } else { number(pipe.unseen) })),
     Column::detail("pipe_buf", |_| number(ATOMIC)),
     Column::detail("pipe_max_size", |r| Cell::known(r.limits.max_size, number)),
     Column::detail("user_pages_soft", |r| Cell::known(r.limits.user_pages_soft, number)),

@@ -75,12 +75,7 @@ seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
         let to_itself = to_stdout.then(standard_output).transpose()?;
         let mut consumers = self.files()?;
         consumers.extend(to_itself);
-        let rules = Rules {
-            strict: false,
-            fail_fast: self.fail_fast,
-            readers: Readers::Nobody,
-            work: Work::Feeds,
-        };
+        let rules = Rules { strict: false, fail_fast: self.fail_fast, readers: Readers::Nobody, work: Work::Feeds };
         let mut crew = Crew::new(rules, &Limit::default())?;
         let launched = crew.launch(|crew| start(crew, commands, to_stdout));
         let ready = launched.and_then(|started| {
@@ -138,11 +133,7 @@ fn start(crew: &mut Crew, commands: Vec<Command>, to_stdout: bool) -> Result<Vec
     for command in commands {
         let (read, write): (OwnedFd, OwnedFd) = pipe::new().map_err(unmade)?;
         pipe::let_wait(&read)?;
-        let standard = Standard {
-            input: Some(read.as_fd()),
-            output: to_stdout.then(fds::stderr),
-            error: None,
-        };
+        let standard = Standard { input: Some(read.as_fd()), output: to_stdout.then(fds::stderr), error: None };
         crew.add(command, standard)?;
         let name = crew.stages.last().map_or_else(String::new, ToString::to_string);
         consumers.push(Consumer::new(name, write)?);

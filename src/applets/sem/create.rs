@@ -55,9 +55,9 @@ pub struct Create {
 fn value(text: &str) -> Result<u32, String> {
     let number = text.parse().ok().filter(|value| *value <= posix::MAX_VALUE);
     let written = text.bytes().all(|byte| byte.is_ascii_digit());
-    number.filter(|_| written).ok_or_else(|| {
-        format!("a value is 0 to {}, or {} of POSIX", sem::MAX_VALUE, posix::MAX_VALUE)
-    })
+    number
+        .filter(|_| written)
+        .ok_or_else(|| format!("a value is 0 to {}, or {} of POSIX", sem::MAX_VALUE, posix::MAX_VALUE))
 }
 
 impl Verb for Create {
@@ -155,11 +155,8 @@ impl Create {
         let usage = |words: String| Cause::new(Exit::Usage, words);
         let max = sem::MAX_VALUE;
         let fits = |value: &u32| {
-            i16::try_from(*value).map_err(|_| {
-                usage(format!(
-                    "the value {value} is over {max}, the most a System V semaphore can have"
-                ))
-            })
+            i16::try_from(*value)
+                .map_err(|_| usage(format!("the value {value} is over {max}, the most a System V semaphore can have")))
         };
         let given = self.value.iter().map(fits).collect::<Result<Vec<i16>, _>>()?;
         let len = self.nsems.map_or(given.len().max(1), usize::from);
@@ -174,8 +171,7 @@ impl Create {
         let ops = birth(&values).len();
         let most = sem::limits()?.ops;
         if ops > most {
-            let words =
-                format!("{ops} semaphores cannot be given values in one step of at most {most}");
+            let words = format!("{ops} semaphores cannot be given values in one step of at most {most}");
             bail!(Cause::told(Errno::E2BIG, words).hint(format!(
                 "the third number of /proc/sys/kernel/sem (SEMOPM) is the limit; sem create {} --nsems {len} and then sem set",
                 self.target
@@ -199,8 +195,7 @@ impl Create {
             bail!(is_not(&self.target, &values, "a plain set"));
         }
         if stat.len != asked.len() {
-            let words =
-                format!("the set that exists has {}, not {} semaphores", stat.len, asked.len());
+            let words = format!("the set that exists has {}, not {} semaphores", stat.len, asked.len());
             bail!(Cause::new(Exit::Exists, words));
         }
         self.creating.expect_mode(stat.perm.mode)?;
@@ -214,8 +209,7 @@ impl Create {
             match set.operate(&come, self.waiting.start_or(Some(BIRTH)).patience) {
                 Err(Errno::EAGAIN) if set.stat()?.op_time == 0 => {
                     let words = "it exists and was never initialised";
-                    let hint =
-                        format!("where its maker is gone, remove it: sem rm {}", self.target);
+                    let hint = format!("where its maker is gone, remove it: sem rm {}", self.target);
                     bail!(Cause::new(Exit::Exists, words).hint(hint));
                 }
                 Ok(()) | Err(Errno::EAGAIN) => {}

@@ -59,22 +59,16 @@ fn explain(target: &Target, errno: Errno) -> Cause {
     };
     match errno {
         Errno::ENOENT => told(&format!("no such {object}")),
-        Errno::EINVAL | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO
-            if *target.form() == Form::Posix =>
-        {
+        Errno::EINVAL | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO if *target.form() == Form::Posix => {
             told("the file is no semaphore of the C library's").exit(Exit::Missing)
         }
         Errno::EINVAL => explain::missing(target, Kind::Sem),
         Errno::EIDRM => explain::removed(),
-        Errno::EACCES if *target.form() != Form::Posix => {
-            explain::unshared(errno, owner(target), "sem", target)
-        }
+        Errno::EACCES if *target.form() != Form::Posix => explain::unshared(errno, owner(target), "sem", target),
         Errno::EACCES | Errno::EPERM => explain::denied(errno, owner(target)),
         Errno::EEXIST => told("it exists already"),
         Errno::ERANGE => told("a value would leave 0 to 32767"),
-        Errno::EOVERFLOW if *target.form() == Form::Posix => {
-            told("the value would leave 0 to 2147483647")
-        }
+        Errno::EOVERFLOW if *target.form() == Form::Posix => told("the value would leave 0 to 2147483647"),
         Errno::EOVERFLOW => told("it has more slots than numbers: another program changed it"),
         Errno::EPROTO => told("no round of the barrier is open: another program changed it"),
         Errno::EFBIG => beyond(target),

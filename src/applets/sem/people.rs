@@ -59,9 +59,7 @@ pub fn holders(set: Set, values: &[u16]) -> Result<Vec<Person>, Errno> {
         Some(Purpose::Slots { .. }) => slots::numbers(values, true)
             .map(|(number, index)| Ok(Person::holder(Some(number), set.last_pid(index)?)))
             .collect(),
-        Some(Purpose::Lock { exclusive: true, .. }) => {
-            Ok(vec![Person::holder(None, set.last_pid(lock::WRITER)?)])
-        }
+        Some(Purpose::Lock { exclusive: true, .. }) => Ok(vec![Person::holder(None, set.last_pid(lock::WRITER)?)]),
         Some(Purpose::Lock { readers: readers @ 1.., .. }) => {
             // It may have been the last to leave; then it is no longer there.
             let last = set.last_pid(lock::READERS)?;
@@ -76,9 +74,9 @@ pub fn holders(set: Set, values: &[u16]) -> Result<Vec<Person>, Errno> {
 
 /// How many wait on the first `len` semaphores of a set.
 pub fn count(set: Set, len: usize) -> Result<u32, Errno> {
-    (0..).take(len).try_fold(0, |sum, index| {
-        Ok(sum + u32::from(set.waiters(index)?) + u32::from(set.zero_waiters(index)?))
-    })
+    (0..)
+        .take(len)
+        .try_fold(0, |sum, index| Ok(sum + u32::from(set.waiters(index)?) + u32::from(set.zero_waiters(index)?)))
 }
 
 /// How many of these were stopped while they waited on a set: the kernel counts them no more.
@@ -102,8 +100,7 @@ pub fn waiters(set: Set, values: &[u16]) -> Result<Vec<Person>, Errno> {
             operations,
         })
     };
-    let mut people: Vec<Person> =
-        process::blocked().unwrap_or_default().into_iter().filter_map(person).collect();
+    let mut people: Vec<Person> = process::blocked().unwrap_or_default().into_iter().filter_map(person).collect();
     let asleep = people.iter().filter(|person| !person.stopped).count();
     let seen = u32::try_from(asleep).unwrap_or(u32::MAX);
     let unseen = all.saturating_sub(seen);

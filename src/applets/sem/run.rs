@@ -75,9 +75,9 @@ impl Run {
         let mut slots = slots(&self.target, self.slots, self.take, self.creating)?;
         match self.slots {
             Some(wanted) if self.resize => self.resize(&mut slots, wanted, deadline)?,
-            Some(wanted) => slots
-                .expect(&self.target, wanted)
-                .map_err(|cause| cause.hint(format!("--resize makes it {wanted}")))?,
+            Some(wanted) => {
+                slots.expect(&self.target, wanted).map_err(|cause| cause.hint(format!("--resize makes it {wanted}")))?
+            }
             None => {}
         }
         let take = |patience| slots.take(self.take, patience);
@@ -120,26 +120,18 @@ pub fn missed(errno: Errno, deadline: &Deadline, what: &str) -> Error {
 }
 
 /// The slots behind `target`, made where `capacity` says how many.
-pub fn slots(
-    target: &Target,
-    capacity: Option<u16>,
-    take: u16,
-    creating: Creating,
-) -> Result<Slots> {
+pub fn slots(target: &Target, capacity: Option<u16>, take: u16, creating: Creating) -> Result<Slots> {
     system_v(target)?;
     let Some(capacity) = capacity else {
         return Slots::find(target).map_err(|error| match error.downcast_ref() {
-            Some(errno @ Errno::ENOENT) => Cause::told(*errno, "no such semaphore set")
-                .hint("--slots N makes it with N slots")
-                .into(),
+            Some(errno @ Errno::ENOENT) => {
+                Cause::told(*errno, "no such semaphore set").hint("--slots N makes it with N slots").into()
+            }
             _ => error,
         });
     };
     if take > capacity {
-        bail!(Cause::new(
-            Exit::Usage,
-            format!("{take} at once never come free of {}", Many(capacity))
-        ));
+        bail!(Cause::new(Exit::Usage, format!("{take} at once never come free of {}", Many(capacity))));
     }
     Ok(Slots::find_or_make(target, capacity, creating)?.0)
 }

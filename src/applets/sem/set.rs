@@ -86,10 +86,7 @@ impl Set {
             mode: self.mode,
         };
         if self.values.is_empty() && change == Change::default() {
-            bail!(
-                Cause::new(Exit::Usage, "nothing to set was given")
-                    .hint("a VALUE, INDEX=VALUE, --mode or --owner")
-            );
+            bail!(Cause::new(Exit::Usage, "nothing to set was given").hint("a VALUE, INDEX=VALUE, --mode or --owner"));
         }
         let bare = self.values.iter().filter(|word| word.at.is_none()).count();
         if bare > 1 || (self.index.is_some() && bare == 0) {

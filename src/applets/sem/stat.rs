@@ -255,16 +255,11 @@ impl Object {
             }
             Family::Posix(None) if with_waiters => {
                 let name = self.name.as_deref().unwrap_or_default().display();
-                output::tell(&line(
-                    "sem",
-                    format!("cannot see who waits on {name}: permission denied (EACCES)"),
-                ));
+                output::tell(&line("sem", format!("cannot see who waits on {name}: permission denied (EACCES)")));
             }
             Family::Posix(Some(stat)) if with_waiters && stat.waiters > 0 => {
                 people.push(Person::unknown(true, stat.waiters));
-                output::tell(
-                    "sem: cannot see who waits on a POSIX semaphore: it only counts them\n",
-                );
+                output::tell("sem: cannot see who waits on a POSIX semaphore: it only counts them\n");
             }
             _ => {}
         }
@@ -302,9 +297,7 @@ impl What {
     /// A field of a single System V semaphore.
     fn own(&self, get: impl Fn(u16, u16, i32) -> Cell) -> Cell {
         match self {
-            Self::Semaphore { index, zero_waiters, last_pid, .. } => {
-                get(*index, *zero_waiters, *last_pid)
-            }
+            Self::Semaphore { index, zero_waiters, last_pid, .. } => get(*index, *zero_waiters, *last_pid),
             Self::Unreadable => Cell::Unknown,
             Self::Whole { .. } | Self::Posix(_) => Cell::Absent,
         }
@@ -350,9 +343,7 @@ const fn record_columns<'a>() -> [Column<Record<'a>>; 23] {
         Column::detail("gid", |r| r.object.gid.into()),
         Column::new("mode", |r| Cell::mode(r.object.mode)),
         Column::detail("nsems", |r| {
-            r.object
-                .stat()
-                .map_or(Cell::Absent, |s| Cell::from(u32::try_from(s.len).unwrap_or(u32::MAX)))
+            r.object.stat().map_or(Cell::Absent, |s| Cell::from(u32::try_from(s.len).unwrap_or(u32::MAX)))
         }),
         Column::new("purpose", |r| r.what.purpose(|p| Cell::word(p.name()))),
         Column::new("free", |r| r.what.purpose(|p| p.free().into())),
@@ -364,9 +355,7 @@ const fn record_columns<'a>() -> [Column<Record<'a>>; 23] {
         Column::detail("stopped", Record::stopped),
         Column::new("zero_waiters", |r| r.what.own(|_, zero, _| zero.into())),
         Column::new("last_pid", |r| r.what.own(|_, _, pid| Cell::pid(pid))),
-        Column::detail("op_time", |r| {
-            r.object.stat().map_or(Cell::Absent, |s| Cell::time(s.op_time))
-        }),
+        Column::detail("op_time", |r| r.object.stat().map_or(Cell::Absent, |s| Cell::time(s.op_time))),
         Column::detail("change_time", |r| Cell::time(r.object.change_time)),
     ]
 }
@@ -378,12 +367,8 @@ const fn people_columns<'a>() -> [Column<(&'a Object, Person)>; 13] {
         Column::new("id", |(object, _)| object.id()),
         Column::detail("key", |(object, _)| object.key()),
         Column::new("name", |(object, _)| object.name()),
-        Column::new("purpose", |(object, _)| {
-            object.purpose().map_or(Cell::Absent, |p| Cell::word(p.name()))
-        }),
-        Column::new("role", |(_, person)| {
-            Cell::word(if person.waits { "waiter" } else { "holder" })
-        }),
+        Column::new("purpose", |(object, _)| object.purpose().map_or(Cell::Absent, |p| Cell::word(p.name()))),
+        Column::new("role", |(_, person)| Cell::word(if person.waits { "waiter" } else { "holder" })),
         Column::new("state", |(_, person)| match person {
             Person { waits: false, .. } => Cell::Absent,
             Person { who: Err(_), .. } => Cell::Unknown,

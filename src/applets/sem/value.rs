@@ -55,11 +55,7 @@ impl One {
         Ok(semaphore)
     }
 
-    fn operate(
-        &self,
-        delta: i16,
-        patience: crate::sys::wait::Patience,
-    ) -> Result<(), anyhow::Error> {
+    fn operate(&self, delta: i16, patience: crate::sys::wait::Patience) -> Result<(), anyhow::Error> {
         let set = sync::find(&self.target)?;
         plain(&self.target, set)?;
         Ok(set.operate(&[Op::new(self.index, delta)], patience)?)

@@ -35,13 +35,7 @@ impl Locking {
     }
 
     /// Takes it for `object`, where one was named, which is there or `creates` says that it is made.
-    pub fn take(
-        &self,
-        object: &Target,
-        shared: bool,
-        creating: Creating,
-        creates: bool,
-    ) -> Result<Option<Held>> {
+    pub fn take(&self, object: &Target, shared: bool, creating: Creating, creates: bool) -> Result<Option<Held>> {
         let Some(target) = &self.lock else {
             return Ok(None);
         };

@@ -82,12 +82,7 @@ pub fn owner(target: &Target) -> Option<u32> {
 }
 
 /// A new segment of zeros for a target; `None` where somebody else made it meanwhile.
-pub fn make_segment(
-    target: &Target,
-    size: u64,
-    creating: Creating,
-    huge: bool,
-) -> Result<Option<Segment>> {
+pub fn make_segment(target: &Target, size: u64, creating: Creating, huge: bool) -> Result<Option<Segment>> {
     let key = match target.key()? {
         Some(key) => key,
         None if *target.form() == Form::Private => 0,
@@ -147,9 +142,7 @@ pub fn no_space(errno: Errno, size: u64) -> Cause {
             Cause::told(errno, format!("{size} bytes are more than {free} free in /dev/shm"))
                 .hint("df /dev/shm shows its size, which is an option of its mount: size=2G")
         }
-        Errno::EFBIG | Errno::EINVAL => {
-            Cause::told(errno, format!("{size} bytes are more than a file can have"))
-        }
+        Errno::EFBIG | Errno::EINVAL => Cause::told(errno, format!("{size} bytes are more than a file can have")),
         errno => Cause::plain(errno),
     }
 }
@@ -183,10 +176,8 @@ fn no_room(errno: Errno, key: Key, size: u64, huge: bool) -> Cause {
             limits.pages.saturating_sub(in_use)
         ))
         .hint("/proc/sys/kernel/shmall is the limit of all segments together, in pages"),
-        (Errno::ENOMEM, _) if huge => told(format!(
-            "{size} bytes are more than there are free huge pages for"
-        ))
-        .hint("HugePages_Free in /proc/meminfo; /proc/sys/vm/nr_hugepages sets how many there are"),
+        (Errno::ENOMEM, _) if huge => told(format!("{size} bytes are more than there are free huge pages for"))
+            .hint("HugePages_Free in /proc/meminfo; /proc/sys/vm/nr_hugepages sets how many there are"),
         (Errno::ENOMEM, _) => told(format!("the system does not promise {size} bytes of memory"))
             .hint("/proc/sys/vm/overcommit_memory says how it decides"),
         (Errno::EPERM, _) if huge => told("huge pages are not for this user".into())

@@ -66,8 +66,7 @@ ipcbox shm set counter 0
         let Self { place, value, .. } = &self;
         let change = self.change();
         let pinned = self.pin || self.unpin;
-        let nothing =
-            value.is_none() && self.size.is_none() && !pinned && change == Change::default();
+        let nothing = value.is_none() && self.size.is_none() && !pinned && change == Change::default();
         let refused = if nothing {
             let hint = "a VALUE, --size, --pin, --unpin, --mode or --owner";
             Err(Cause::new(Exit::Usage, "nothing to set was given").hint(hint).into())
@@ -77,11 +76,7 @@ ipcbox shm set counter 0
         doing("set", &place.target, refused)?;
         if let Some(value) = value {
             let open = || {
-                let memory = if self.create {
-                    place.open_or_make(self.creating())?
-                } else {
-                    place.open(true)?
-                };
+                let memory = if self.create { place.open_or_make(self.creating())? } else { place.open(true)? };
                 self.resize()?;
                 Ok(memory)
             };
@@ -101,20 +96,13 @@ impl Set {
     }
 
     fn change(&self) -> Change {
-        Change {
-            uid: self.owner.map(|owner| owner.uid),
-            gid: self.owner.and_then(|owner| owner.gid),
-            mode: self.mode,
-        }
+        Change { uid: self.owner.map(|owner| owner.uid), gid: self.owner.and_then(|owner| owner.gid), mode: self.mode }
     }
 
     /// Refuses what the family has not, before anything is set.
     fn allow(&self) -> Result<()> {
         if self.pin || self.unpin {
-            system_v(
-                &self.place.target,
-                "a POSIX object cannot be pinned: mlock is for one process",
-            )?;
+            system_v(&self.place.target, "a POSIX object cannot be pinned: mlock is for one process")?;
         }
         if self.size.is_some() && !is_posix(&self.place.target) {
             let words = "the kernel cannot change the size of a segment";
@@ -134,13 +122,13 @@ impl Set {
     fn attributes(&self, change: Change) -> Result<()> {
         let target = &self.place.target;
         if is_posix(target) {
-            return posix::change(target.typed(), change)
-                .map_err(|errno| ungiven(errno, change, owner(target)));
+            return posix::change(target.typed(), change).map_err(|errno| ungiven(errno, change, owner(target)));
         }
         if self.pin || self.unpin {
             segment(target)?.pin(self.pin).map_err(|errno| match errno {
-                Errno::ENOMEM => Cause::told(errno, "it is more than this user may pin")
-                    .hint("ulimit -l is the limit, in KiB"),
+                Errno::ENOMEM => {
+                    Cause::told(errno, "it is more than this user may pin").hint("ulimit -l is the limit, in KiB")
+                }
                 Errno::EPERM if self.may_not_pin() => {
                     Cause::told(errno, "this user may pin nothing").hint("ulimit -l is 0")
                 }
@@ -149,9 +137,7 @@ impl Set {
         }
         if change != Change::default() {
             let segment = segment(target)?;
-            let set = segment
-                .stat()
-                .and_then(|stat| Journal::new((&stat).into()).keep(|| segment.change(change)));
+            let set = segment.stat().and_then(|stat| Journal::new((&stat).into()).keep(|| segment.change(change)));
             set.map_err(|errno| unchanged(errno, segment.stat().is_ok()))?;
         }
         Ok(())

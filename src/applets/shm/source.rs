@@ -108,9 +108,7 @@ impl Source {
     pub fn has_more(&self) -> Result<bool> {
         match self {
             Self::Text(_) => Ok(false),
-            Self::Stream(_) | Self::Spooled(..) => {
-                Ok(transfer::read_some(self.descriptor(), &mut [0])? > 0)
-            }
+            Self::Stream(_) | Self::Spooled(..) => Ok(transfer::read_some(self.descriptor(), &mut [0])? > 0),
         }
     }
 }

@@ -64,8 +64,7 @@ ipcbox shm stat board --holders
             output::show(&holder_columns(), &holders, &self.showing, single)?;
         } else {
             let names = Names::of(found.iter().map(|object| (object.uid(), object.gid())));
-            let records: Vec<Record> =
-                found.iter().map(|object| Record { object, names: &names }).collect();
+            let records: Vec<Record> = found.iter().map(|object| Record { object, names: &names }).collect();
             output::show(&record_columns(), &records, &self.showing, single)?;
         }
         exit
@@ -96,11 +95,8 @@ fn look(target: &Target) -> Result<Object> {
 fn all() -> Result<Vec<Object>> {
     let why = "cannot list shared memory segments";
     let segment = |stat| Object { name: None, family: Family::SystemV(stat) };
-    let mut found: Vec<Object> = sysv::all()
-        .context(why)?
-        .map(|stat| stat.map(segment))
-        .collect::<IoResult<_>>()
-        .context(why)?;
+    let mut found: Vec<Object> =
+        sysv::all().context(why)?.map(|stat| stat.map(segment)).collect::<IoResult<_>>().context(why)?;
     let why = "cannot list POSIX objects";
     for name in posix::names().context(why)? {
         match posix::look(&name) {
@@ -220,9 +216,7 @@ const fn record_columns<'a>() -> [Column<Record<'a>>; 21] {
         Column::new("last_pid", |r| r.object.own(|stat| Cell::pid(stat.last_pid))),
         Column::detail("attach_time", |r| r.object.own(|stat| Cell::time(stat.attach_time))),
         Column::detail("detach_time", |r| r.object.own(|stat| Cell::time(stat.detach_time))),
-        Column::detail("change_time", |r| {
-            Cell::time(r.object.both(|stat| stat.change_time, |stat| stat.change_time))
-        }),
+        Column::detail("change_time", |r| Cell::time(r.object.both(|stat| stat.change_time, |stat| stat.change_time))),
         Column::detail("resident", |r| {
             Cell::known(r.object.both(|stat| stat.resident, |stat| Some(stat.allocated)), size)
         }),

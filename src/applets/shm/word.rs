@@ -98,10 +98,7 @@ impl Place {
         let run = || {
             let width = u64::from(self.bits.bytes());
             if !self.offset.is_multiple_of(width) {
-                let words = format!(
-                    "offset {} is no multiple of {width}: an atomic word is aligned",
-                    self.offset
-                );
+                let words = format!("offset {} is no multiple of {width}: an atomic word is aligned", self.offset);
                 bail!(Cause::new(Exit::Usage, words));
             }
             for value in values {
@@ -203,11 +200,7 @@ impl Word {
     ///
     /// # Errors
     /// `EAGAIN`: not in time.
-    pub fn wait(
-        &self,
-        holds: impl Fn(i32) -> bool,
-        patience: crate::sys::wait::Patience,
-    ) -> Result<()> {
+    pub fn wait(&self, holds: impl Fn(i32) -> bool, patience: crate::sys::wait::Patience) -> Result<()> {
         let word = self.mapping.word(self.at)?;
         loop {
             let value = word.load(SeqCst);

@@ -83,12 +83,7 @@ struct Open<'a> {
 }
 
 /// Waits until `wanted` of them have ended, and gives how the last one did.
-fn wait(
-    mut open: Vec<Open>,
-    wanted: usize,
-    deadline: &Deadline,
-    stream: &Stream<Outcome>,
-) -> Result<Option<Ended>> {
+fn wait(mut open: Vec<Open>, wanted: usize, deadline: &Deadline, stream: &Stream<Outcome>) -> Result<Option<Ended>> {
     let mut last = None;
     let mut done = 0;
     while done < wanted {
@@ -113,12 +108,8 @@ fn wait(
         let zombies: Vec<_> = open.iter().filter(|one| one.stage == Stage::Zombie).collect();
         let secret = "it has ended, and its parent alone may know how until it has reaped it";
         let (what, missed) = match (&open[..], done) {
-            ([one], 0) if zombies.is_empty() => {
-                (format!("cannot join {}", one.process), "it did not end".into())
-            }
-            ([one], 0) => {
-                (format!("cannot join {}", one.process), format!("{secret}, which it did not"))
-            }
+            ([one], 0) if zombies.is_empty() => (format!("cannot join {}", one.process), "it did not end".into()),
+            ([one], 0) => (format!("cannot join {}", one.process), format!("{secret}, which it did not")),
             (rest, _) => {
                 for one in &zombies {
                     output::tell(&format!("signal: cannot tell of {}: {secret}\n", one.process));

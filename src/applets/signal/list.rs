@@ -26,8 +26,7 @@ pub struct List {
 
 impl Verb for List {
     const NAME: &'static str = "list";
-    const SUMMARY: &'static str =
-        "Show the signals, or what a number, name, status or mask stands for";
+    const SUMMARY: &'static str = "Show the signals, or what a number, name, status or mask stands for";
     const EXAMPLES: &'static str = "
 # A name, an exit status and a mask of /proc
 ipcbox signal list TERM 137 0x4002

@@ -20,9 +20,7 @@ use crate::sys::child::{self, Change, Start, changed};
 use crate::sys::job::Job;
 use crate::sys::process::ended::Ended;
 use crate::sys::process::{pidfd, told};
-use crate::sys::signals::{
-    self, Arrival, Arrivals, Disposition, Set, Signal, block, set_disposition,
-};
+use crate::sys::signals::{self, Arrival, Arrivals, Disposition, Set, Signal, block, set_disposition};
 use crate::sys::wait::{Patience, ready};
 
 /// What is asked of the box.
@@ -104,8 +102,7 @@ impl Minder {
         let arrivals = Arrivals::open(Set::ALL).map_err(plain)?;
         // Who ignores SIGCHLD is not told of children.
         let before = set_disposition(Signal::CHLD, Disposition::Default).map_err(plain)?;
-        let given =
-            if before == Disposition::Ignore { vec![(Signal::CHLD, before)] } else { Vec::new() };
+        let given = if before == Disposition::Ignore { vec![(Signal::CHLD, before)] } else { Vec::new() };
         if rules.reap || is_tree {
             child::adopt_orphans().map_err(plain)?;
         }
@@ -296,9 +293,7 @@ impl Minder {
                     self.job.stop(signal, self.patience()).map_err(plain)?;
                 }
                 Change::Ended(_) => {
-                    if let Some(at) =
-                        self.handlers.iter().position(|handler| handler.pid == Some(pid))
-                    {
+                    if let Some(at) = self.handlers.iter().position(|handler| handler.pid == Some(pid)) {
                         self.handlers[at].pid = None;
                         self.handle(at);
                     }
@@ -316,14 +311,9 @@ impl Minder {
             return;
         }
         handler.due -= 1;
-        let how = Start {
-            mask: self.mask,
-            dispositions: &self.given,
-            parent_death: Some(Signal::KILL),
-            terminal: None,
-        };
-        let added =
-            [("IPCBOX_SIGNAL", name(handler.signal)), ("IPCBOX_PID", self.job.cmd.to_string())];
+        let how =
+            Start { mask: self.mask, dispositions: &self.given, parent_death: Some(Signal::KILL), terminal: None };
+        let added = [("IPCBOX_SIGNAL", name(handler.signal)), ("IPCBOX_PID", self.job.cmd.to_string())];
         let shell = &handler.shell;
         let started = child::start(&how, || shell.execute(&added));
         match started {

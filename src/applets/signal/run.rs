@@ -84,17 +84,13 @@ pub struct Run {
 struct Pair(Signal, Option<Signal>);
 
 fn pair(text: &str) -> Result<Pair, String> {
-    let (from, to) =
-        text.split_once('=').ok_or("a translation is written TERM=INT, or HUP= for nothing")?;
+    let (from, to) = text.split_once('=').ok_or("a translation is written TERM=INT, or HUP= for nothing")?;
     let to = match to {
         "" => None,
         to => Some(parse(to)?),
     };
     if to == Some(Signal::KILL) {
-        return Err(
-            "KILL gives CMD no chance to end by itself; --max-time and signal send KILL do that"
-                .into(),
-        );
+        return Err("KILL gives CMD no chance to end by itself; --max-time and signal send KILL do that".into());
     }
     Ok(Pair(catchable(from)?, to))
 }
@@ -113,8 +109,7 @@ fn on(text: &str) -> Result<On, String> {
 
 impl Verb for Run {
     const NAME: &'static str = "run";
-    const SUMMARY: &'static str =
-        "Run CMD with other dispositions, translated signals and no orphans";
+    const SUMMARY: &'static str = "Run CMD with other dispositions, translated signals and no orphans";
     const EXAMPLES: &'static str = "
 # A CI step that leaves no process behind
 ipcbox signal run --kill-tree -- sh -c 'sleep 9 &'
@@ -134,8 +129,7 @@ ipcbox signal run --map TERM=INT -- echo started
         if !(minds || !self.map.is_empty() || !self.on.is_empty()) {
             return self.become_it(command, &dispositions);
         }
-        let shell =
-            |line: String| Command::find(["/bin/sh".into(), "-c".into(), line.into()].into());
+        let shell = |line: String| Command::find(["/bin/sh".into(), "-c".into(), line.into()].into());
         let on = self.on.into_iter().map(|on| Ok((on.0, shell(on.1)?))).collect::<Result<_>>()?;
         let rules = Rules {
             dispositions,
@@ -185,14 +179,10 @@ impl Run {
                 return refuse(format!("{name} cannot be ignored and have its default action"));
             }
             if self.map.iter().any(|pair| pair.0 == *signal) {
-                return refuse(format!(
-                    "{name} cannot be translated and ignored; {name}= drops it"
-                ));
+                return refuse(format!("{name} cannot be translated and ignored; {name}= drops it"));
             }
             if self.map.iter().any(|pair| pair.1 == Some(*signal)) {
-                return refuse(format!(
-                    "{name} cannot be what another one is translated to, and ignored"
-                ));
+                return refuse(format!("{name} cannot be what another one is translated to, and ignored"));
             }
         }
         for (at, Pair(signal, _)) in self.map.iter().enumerate() {

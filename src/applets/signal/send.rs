@@ -148,10 +148,7 @@ impl Send {
     fn refuse_own_tree(&self) -> Result<()> {
         for process in &self.processes {
             if below(process.pid) {
-                let words = format!(
-                    "cannot send {} to the tree of {process}: the box itself is in it",
-                    self.name()
-                );
+                let words = format!("cannot send {} to the tree of {process}: the box itself is in it", self.name());
                 let hint = format!("signal send {} {process} --below", self.name());
                 bail!(Cause::new(Exit::Usage, words).hint(hint));
             }
@@ -185,11 +182,7 @@ impl Send {
                     continue;
                 }
                 let process = aim.process;
-                let sent = if is_ready {
-                    self.send_one(aim, &mut watched)
-                } else {
-                    Err(self.uncaught(process.pid))
-                };
+                let sent = if is_ready { self.send_one(aim, &mut watched) } else { Err(self.uncaught(process.pid)) };
                 if let Err(error) = sent {
                     self.failed(error, process, failures);
                 }
@@ -228,12 +221,7 @@ impl Send {
     }
 
     /// Waits for them, and sends the next signals to those that do not end.
-    fn wait_for(
-        &self,
-        mut left: Vec<Watched>,
-        stream: &Stream<Outcome>,
-        failures: &mut Vec<Error>,
-    ) -> Result<()> {
+    fn wait_for(&self, mut left: Vec<Watched>, stream: &Stream<Outcome>, failures: &mut Vec<Error>) -> Result<()> {
         let Some(limit) = self.wait else {
             return Ok(());
         };

@@ -124,10 +124,8 @@ fn set(set: Set) -> Cell {
 const PID: Column<Record> = Column::new("pid", |r| r.pid.into());
 const THREAD: Column<Record> = Column::new("thread", |r| r.thread.map_or(Cell::Absent, Cell::from));
 const INODE: Column<Record> = Column::new("inode", |r| inode_cell(r.inode));
-const START: Column<Record> =
-    Column::new("start", |r| Cell::known(i64::try_from(r.start).ok(), Cell::from));
-const COMMAND: Column<Record> =
-    Column::new("command", |r| Cell::known(r.command.clone(), Cell::Text));
+const START: Column<Record> = Column::new("start", |r| Cell::known(i64::try_from(r.start).ok(), Cell::from));
+const COMMAND: Column<Record> = Column::new("command", |r| Cell::known(r.command.clone(), Cell::Text));
 
 const COLUMNS: [Column<Record>; 10] = [
     PID,
@@ -142,5 +140,4 @@ const COLUMNS: [Column<Record>; 10] = [
     COMMAND,
 ];
 
-const STUCK: [Column<Record>; 6] =
-    [PID, THREAD, INODE, START, Column::new("stuck", |r| set(r.stuck)), COMMAND];
+const STUCK: [Column<Record>; 6] = [PID, THREAD, INODE, START, Column::new("stuck", |r| set(r.stuck)), COMMAND];

@@ -78,13 +78,7 @@ fn members(aim: &Aim) -> Result<Vec<Told>> {
 
 /// Sends the signal, or only tests whether one could be sent, and adds the processes that got it to `told`. Where `watch` says so
 /// those of a group are looked for, and what each of them is.
-pub fn send(
-    aim: Aim,
-    signal: Option<Signal>,
-    value: Option<i32>,
-    watch: bool,
-    told: &mut Vec<Told>,
-) -> Result<()> {
+pub fn send(aim: Aim, signal: Option<Signal>, value: Option<i32>, watch: bool, told: &mut Vec<Told>) -> Result<()> {
     let pid = aim.process.pid;
     let is_group = aim.reach == Reach::Group;
     if matches!(aim.reach, Reach::Tree | Reach::Below) {
@@ -95,22 +89,14 @@ pub fn send(
     let sent = signals::send(aim.fd.as_fd(), signal, value, is_group);
     sent.map_err(|errno| match errno {
         Errno::ESRCH if is_group => Cause::told(errno, format!("{pid} leads no process group")),
-        Errno::EINVAL if is_group => {
-            Cause::told(errno, "this kernel signals no group by descriptor; Linux 6.9 does")
-        }
+        Errno::EINVAL if is_group => Cause::told(errno, "this kernel signals no group by descriptor; Linux 6.9 does"),
         errno => failed(pid, errno),
     })?;
     told.extend(if is_group { found } else { vec![(pid, aim.fd, before)] });
     Ok(())
 }
 
-fn to_tree(
-    aim: Aim,
-    signal: Option<Signal>,
-    value: Option<i32>,
-    watch: bool,
-    told: &mut Vec<Told>,
-) -> Result<()> {
+fn to_tree(aim: Aim, signal: Option<Signal>, value: Option<i32>, watch: bool, told: &mut Vec<Told>) -> Result<()> {
     let pid = aim.process.pid;
     if !told::knows_us().context("cannot read /proc")? {
         let words = "/proc is not that of this pid namespace, or does not tell of children";
@@ -140,8 +126,7 @@ fn to_tree(
 
 /// Sends one more signal to the rest of a tree, and to what was forked below it since the last one, which is added to `rest`.
 pub fn again(rest: &mut Vec<Told>, signal: Signal) -> Result<()> {
-    let known: HashMap<i32, Option<String>> =
-        rest.iter().map(|one| (one.0, one.2.clone())).collect();
+    let known: HashMap<i32, Option<String>> = rest.iter().map(|one| (one.0, one.2.clone())).collect();
     let what = |pid| known.get(&pid).cloned().unwrap_or_else(|| command(pid));
     let first = rest.first().map_or(0, |one| one.0);
     let mask = block(Set::ALL)?;
@@ -161,11 +146,8 @@ fn deliver(
     what: impl Fn(i32) -> Option<String>,
     told: &mut Vec<Told>,
 ) -> Result<(), Cause> {
-    let to = |member: &Member| {
-        (what(member.pid), signals::send(member.fd.as_fd(), signal, value, false))
-    };
-    let sent: Vec<_> =
-        tree.members.iter().rev().filter(|member| !is_spared(member)).map(to).collect();
+    let to = |member: &Member| (what(member.pid), signals::send(member.fd.as_fd(), signal, value, false));
+    let sent: Vec<_> = tree.members.iter().rev().filter(|member| !is_spared(member)).map(to).collect();
     tree.go_on(|member| is_spared(member) || !signal.is_some_and(Signal::stops));
     let mut first = Ok(());
     let members = tree.members.into_iter().rev().filter(|member| !is_spared(member));
@@ -190,10 +172,7 @@ pub fn obstacle(aim: &Aim, signal: Option<Signal>) -> Result<(), Cause> {
         return Err(match parent {
             Some(parent) => {
                 let who = command(parent).unwrap_or_default();
-                Cause::told(
-                    Errno::ESRCH,
-                    format!("it has ended; {parent} ({who}) has not reaped it yet"),
-                )
+                Cause::told(Errno::ESRCH, format!("it has ended; {parent} ({who}) has not reaped it yet"))
             }
             None => unopened(pid, Errno::ESRCH),
         });
@@ -203,17 +182,12 @@ pub fn obstacle(aim: &Aim, signal: Option<Signal>) -> Result<(), Cause> {
     };
     if told::stat(pid).is_ok_and(|stat| stat.is_kernels()) {
         permitted(aim)?;
-        return Err(Cause::new(
-            Exit::Failed,
-            "it is a thread of the kernel's, which signals do not reach",
-        ));
+        return Err(Cause::new(Exit::Failed, "it is a thread of the kernel's, which signals do not reach"));
     }
-    let heard =
-        || told::status(pid).is_ok_and(|status| (status.caught | status.blocked).has(signal));
+    let heard = || told::status(pid).is_ok_and(|status| (status.caught | status.blocked).has(signal));
     if pid == 1 && !(signal.is_catchable() && heard()) {
         permitted(aim)?;
-        let words =
-            format!("it is init and has no handler for {}: the kernel drops it", name(signal));
+        let words = format!("it is init and has no handler for {}: the kernel drops it", name(signal));
         return Err(Cause::new(Exit::Failed, words));
     }
     Ok(())
@@ -228,21 +202,14 @@ fn failed(pid: i32, errno: Errno) -> Cause {
     match errno {
         Errno::ESRCH => unopened(pid, errno),
         Errno::EPERM if signals::is_forbidden() => Cause::forbidden("pidfd_send_signal"),
-        Errno::EPERM => {
-            Cause::told(errno, format!("permission denied, it belongs to {}", user(told.uid)))
-        }
+        Errno::EPERM => Cause::told(errno, format!("permission denied, it belongs to {}", user(told.uid))),
         Errno::EAGAIN => {
-            let words = format!(
-                "{} of {} signals are pending for its user already",
-                told.queued, told.queue_limit
-            );
-            Cause::told(errno, words).exit(Exit::Failed).hint(format!(
-                "its RLIMIT_SIGPENDING is the limit: prlimit --sigpending --pid {pid}"
-            ))
+            let words = format!("{} of {} signals are pending for its user already", told.queued, told.queue_limit);
+            Cause::told(errno, words)
+                .exit(Exit::Failed)
+                .hint(format!("its RLIMIT_SIGPENDING is the limit: prlimit --sigpending --pid {pid}"))
         }
-        Errno::EMFILE => {
-            Cause::told(errno, "it is more processes than the box may hold, and none was signalled")
-        }
+        Errno::EMFILE => Cause::told(errno, "it is more processes than the box may hold, and none was signalled"),
         Errno::ENOSYS => Cause::told(errno, "this kernel has no pidfd_send_signal; Linux 5.1 has"),
         errno => Cause::plain(errno),
     }

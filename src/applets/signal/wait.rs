@@ -98,9 +98,7 @@ impl Wait {
         let Some(file) = &self.ready else {
             return Ok(None);
         };
-        opened(file, Before::Goes, deadline.patience)
-            .map(Some)
-            .or_else(|errno| self.unsaid(errno, deadline))
+        opened(file, Before::Goes, deadline.patience).map(Some).or_else(|errno| self.unsaid(errno, deadline))
     }
 
     fn announce(&self, listener: Option<OwnedFd>, deadline: &Deadline) -> Result<()> {
@@ -132,17 +130,12 @@ fn code(code: i32) -> Cell {
     known.map_or_else(|| Cell::Text(code.to_string()), |(_, name)| Cell::word(name))
 }
 
-const COLUMNS: [Column<Arrival>; 7] =
-    [
-        Column::new("signal", |arrival| Cell::Text(name(arrival.signal))),
-        Column::detail("number", |arrival| arrival.signal.number().into()),
-        Column::detail("sender_pid", |arrival| sender(arrival, || Cell::pid(arrival.pid))),
-        Column::detail("sender_uid", |arrival| sender(arrival, || arrival.uid.into())),
-        Column::detail("sender_command", |arrival| {
-            sender(arrival, || Cell::known(command(arrival.pid), Cell::Text))
-        }),
-        Column::detail("code", |arrival| code(arrival.code)),
-        Column::detail("value", |arrival| {
-            if arrival.has_value() { arrival.value.into() } else { Cell::Unknown }
-        }),
-    ];
+const COLUMNS: [Column<Arrival>; 7] = [
+    Column::new("signal", |arrival| Cell::Text(name(arrival.signal))),
+    Column::detail("number", |arrival| arrival.signal.number().into()),
+    Column::detail("sender_pid", |arrival| sender(arrival, || Cell::pid(arrival.pid))),
+    Column::detail("sender_uid", |arrival| sender(arrival, || arrival.uid.into())),
+    Column::detail("sender_command", |arrival| sender(arrival, || Cell::known(command(arrival.pid), Cell::Text))),
+    Column::detail("code", |arrival| code(arrival.code)),
+    Column::detail("value", |arrival| if arrival.has_value() { arrival.value.into() } else { Cell::Unknown }),
+];

@@ -148,10 +148,8 @@ impl Journal {
         let complete = bytes.word(MARK)?.load(Ordering::SeqCst) == COMPLETE;
         // What is of an object that had this place before can only be removed.
         let may_cut = self.0.is_file() && offset == 0;
-        let counts_here = words == header
-            && len <= room
-            && (extent.rest != Rest::Cut || may_cut)
-            && self.0.is_of(life, &stat);
+        let counts_here =
+            words == header && len <= room && (extent.rest != Rest::Cut || may_cut) && self.0.is_of(life, &stat);
         let entry = (complete && counts_here).then_some(Entry { bytes, extent });
         // Who has it attached and has not come so far writes under another lock.
         if !is_ours || (entry.is_none() && !is_idle) {
@@ -273,11 +271,7 @@ impl Journal {
         let gid = if creator_gid == gids[0] { gids[1] } else { gids[0] };
         let mode = mode & SHARED | 0o600;
         let perm = Perm { key: 0, uid, gid, creator_uid: user, creator_gid, mode };
-        let begun = if self.0.admits(&perm) {
-            self.make(extent, &perm)
-        } else {
-            Err(self.0.refused(&perm).into())
-        };
+        let begun = if self.0.admits(&perm) { self.make(extent, &perm) } else { Err(self.0.refused(&perm).into()) };
         if switched {
             setegid(group)?;
         }
@@ -300,10 +294,7 @@ impl Journal {
         let change = Change { uid: Some(perm.uid), gid: Some(perm.gid), mode: Some(perm.mode) };
         if is_given && let Err(errno) = segment.change(change) {
             segment.remove()?;
-            bail!(Cause::told(
-                errno,
-                "the copy that a locked write keeps of its data cannot be given to the owner"
-            ));
+            bail!(Cause::told(errno, "the copy that a locked write keeps of its data cannot be given to the owner"));
         }
         Ok(segment)
     }
@@ -326,22 +317,18 @@ fn not_copied(errno: Errno) -> Cause {
         Errno::EFAULT => "it was made shorter meanwhile".into(),
         errno => words(errno),
     };
-    Cause::told(errno, words)
-        .hint("readers under a lock see the new data; the next locked write copies it again")
+    Cause::told(errno, words).hint("readers under a lock see the new data; the next locked write copies it again")
 }
 
 /// What a complete write is that somebody left who may not write.
 fn unbelieved(uid: u32) -> Cause {
-    let words = format!(
-        "a write that {} left unfinished does not count: permissions do not allow it, or no longer",
-        user(uid)
-    );
+    let words =
+        format!("a write that {} left unfinished does not count: permissions do not allow it, or no longer", user(uid));
     Cause::new(Exit::Denied, words).hint("the next locked write of the owner removes it")
 }
 
 /// A journal that may not be used: the object's permissions changed after it was made.
 fn out_of_reach(perm: &Perm) -> Cause {
-    let words =
-        format!("a write that {} left unfinished is not for this user", user(perm.creator_uid));
+    let words = format!("a write that {} left unfinished is not for this user", user(perm.creator_uid));
     Cause::told(Errno::EACCES, words).hint("the next locked write of the owner completes it")
 }

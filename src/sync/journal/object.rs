@@ -97,8 +97,7 @@ impl Object {
     /// inode, a random number, differ. Not every kernel has the first one, and some containers forbid asking for the second.
     pub(super) fn is_of(&self, life: [u64; 2], journal: &Stat) -> bool {
         if !self.is_file() {
-            return self.changed <= journal.change_time
-                && (self.life[0] != life[0] || self.life[1] == life[1]);
+            return self.changed <= journal.change_time && (self.life[0] != life[0] || self.life[1] == life[1]);
         }
         self.life.iter().zip(life).all(|(own, known)| *own == known || *own == 0 || known == 0)
     }
@@ -108,9 +107,8 @@ impl Object {
     pub(super) fn admits(&self, perm: &Perm) -> bool {
         let Self { uids, gids, mode, .. } = self;
         let (owners, group) = (uids.contains(&perm.uid), gids.contains(&perm.creator_gid));
-        let creator = [0, uids[0], uids[1]].contains(&perm.creator_uid)
-            || mode & 0o022 == 0o022
-            || (mode & 0o020 != 0 && group);
+        let creator =
+            [0, uids[0], uids[1]].contains(&perm.creator_uid) || mode & 0o022 == 0o022 || (mode & 0o020 != 0 && group);
         // Where the group may as much as all others it does not matter which one it is.
         let same_group = group && gids.contains(&perm.gid);
         let grants = perm.mode & SHARED;

@@ -107,13 +107,7 @@ impl Queue {
     /// # Errors
     /// `EEXIST`: the name is taken. `EINVAL`: limits of 0 or above msg_max and msgsize_max. `EMFILE`: RLIMIT_MSGQUEUE or the
     /// limit of descriptors. `ENOSPC`: queues_max.
-    pub fn create(
-        name: &OsStr,
-        access: Access,
-        patience: Patience,
-        mode: u32,
-        limits: Option<Limits>,
-    ) -> Result<Self> {
+    pub fn create(name: &OsStr, access: Access, patience: Patience, mode: u32, limits: Option<Limits>) -> Result<Self> {
         let name = c_name(name)?;
         let flags = flags(access, patience) | libc::O_CREAT | libc::O_EXCL;
         let attributes = limits.map(raw_limits).transpose()?;
@@ -141,9 +135,7 @@ impl Queue {
         in_time(interruptible(patience, || {
             let (data, length) = (data.as_ptr().cast(), data.len());
             // SAFETY: the data and the time live through the call, which only reads them.
-            let sent = unsafe {
-                libc::mq_timedsend(fd, data, length, priority as c_uint, pointer(end.as_ref()))
-            };
+            let sent = unsafe { libc::mq_timedsend(fd, data, length, priority as c_uint, pointer(end.as_ref())) };
             Errno::result(sent).map(drop)
         }))
     }
@@ -153,12 +145,7 @@ impl Queue {
     ///
     /// # Errors
     /// `EAGAIN`: not in time.
-    pub fn receive(
-        &self,
-        message: &mut Message,
-        most: usize,
-        patience: Patience,
-    ) -> Result<Option<()>> {
+    pub fn receive(&self, message: &mut Message, most: usize, patience: Patience) -> Result<Option<()>> {
         let fd = self.0.as_raw_fd();
         let at = message.space(most)[HEAD..].as_mut_ptr().cast();
         let mut priority: c_uint = 0;

@@ -120,13 +120,10 @@ fn open(name: &OsStr, writable: bool) -> Result<(Object, Stat)> {
     let file = Object::open(&file_name(name), writable)?;
     let mut bytes = [0; SIZE];
     let is_long = transfer::read_at(file.as_fd(), 0, &mut bytes)? == SIZE;
-    let [low, high] =
-        [0, 4].map(|at| bytes[at..].first_chunk().map_or(0, |word| u32::from_ne_bytes(*word)));
+    let [low, high] = [0, 4].map(|at| bytes[at..].first_chunk().map_or(0, |word| u32::from_ne_bytes(*word)));
     let stat = Stat { value: low, waiters: high };
-    let is_one = is_long
-        && file.stat()?.size == SIZE as u64
-        && bytes[MODE] == image(0)?[MODE]
-        && stat.value <= MAX_VALUE;
+    let is_one =
+        is_long && file.stat()?.size == SIZE as u64 && bytes[MODE] == image(0)?[MODE] && stat.value <= MAX_VALUE;
     if is_one { Ok((file, stat)) } else { Err(Errno::EINVAL) }
 }
 

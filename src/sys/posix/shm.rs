@@ -127,9 +127,7 @@ impl Object {
         let name = path(name);
         match linkat(AT_FDCWD, &self.own_path(), AT_FDCWD, &name, AtFlags::AT_SYMLINK_FOLLOW) {
             // For who has CAP_DAC_READ_SEARCH, and from Linux 6.10 on for who has opened it.
-            Err(Errno::ENOENT) => {
-                linkat(&self.0, "", AT_FDCWD, &name, AtFlags::AT_EMPTY_PATH).map_err(without_proc)
-            }
+            Err(Errno::ENOENT) => linkat(&self.0, "", AT_FDCWD, &name, AtFlags::AT_EMPTY_PATH).map_err(without_proc),
             linked => linked,
         }
     }
@@ -270,8 +268,7 @@ pub fn change(name: &OsStr, change: Change) -> Result<()> {
     }
     if let Some(mode) = change.mode {
         let mode = Mode::from_bits_truncate(mode);
-        fchmodat(AT_FDCWD, &object.own_path(), mode, FchmodatFlags::FollowSymlink)
-            .map_err(without_proc)?;
+        fchmodat(AT_FDCWD, &object.own_path(), mode, FchmodatFlags::FollowSymlink).map_err(without_proc)?;
     }
     Ok(())
 }

@@ -71,27 +71,20 @@ pub fn stage(process: BorrowedFd) -> Result<Stage> {
 
 /// Waits until one of these processes is past the stage given with it, and returns its place in the list and its stage.
 /// `None` when the time is over.
-pub fn after(
-    processes: &[(BorrowedFd, Stage)],
-    patience: Patience,
-) -> Result<Option<(usize, Stage)>> {
+pub fn after(processes: &[(BorrowedFd, Stage)], patience: Patience) -> Result<Option<(usize, Stage)>> {
     // A pidfd reports POLLHUP when its process is reaped, but not before Linux 6.9.
-    let is_asked = |(_, (fd, stage)): &(usize, (BorrowedFd, Stage))| {
-        *stage == Stage::Zombie && !is_in_pidfs(fd).unwrap_or(false)
-    };
-    let (asked, awaited): (Vec<_>, Vec<_>) =
-        processes.iter().copied().enumerate().partition(is_asked);
+    let is_asked =
+        |(_, (fd, stage)): &(usize, (BorrowedFd, Stage))| *stage == Stage::Zombie && !is_in_pidfs(fd).unwrap_or(false);
+    let (asked, awaited): (Vec<_>, Vec<_>) = processes.iter().copied().enumerate().partition(is_asked);
     let flags = |stage| if stage == Stage::Runs { PollFlags::POLLIN } else { PollFlags::empty() };
-    let mut polled: Vec<PollFd> =
-        awaited.iter().map(|(_, (fd, stage))| PollFd::new(*fd, flags(*stage))).collect();
+    let mut polled: Vec<PollFd> = awaited.iter().map(|(_, (fd, stage))| PollFd::new(*fd, flags(*stage))).collect();
     loop {
         let is_last = patience.is_over();
         if let Some((place, _)) = asked.iter().find(|(_, (fd, _))| is_reaped(*fd)) {
             return Ok(Some((*place, Stage::Reaped)));
         }
         let left = patience.left();
-        let time =
-            if asked.is_empty() { left } else { Some(left.map_or(STEP, |left| left.min(STEP))) };
+        let time = if asked.is_empty() { left } else { Some(left.map_or(STEP, |left| left.min(STEP))) };
         match ppoll(&mut polled, time.map(TimeSpec::from), None) {
             Ok(0) if !asked.is_empty() && !is_last => {}
             Ok(_) => break,
@@ -112,10 +105,8 @@ fn is_reaped(process: BorrowedFd) -> bool {
         Ok(()) => false,
         Err(Errno::ESRCH) => true,
         // It is another user's, or a seccomp filter denies the call.
-        Err(_) => {
-            std::fs::read_to_string(format!("/proc/thread-self/fdinfo/{}", process.as_raw_fd()))
-                .is_ok_and(|info| info.lines().any(|line| line == "Pid:\t-1"))
-        }
+        Err(_) => std::fs::read_to_string(format!("/proc/thread-self/fdinfo/{}", process.as_raw_fd()))
+            .is_ok_and(|info| info.lines().any(|line| line == "Pid:\t-1")),
     }
 }
 
@@ -149,9 +140,7 @@ pub fn of_reaped(process: BorrowedFd) -> Result<Ended> {
     // SAFETY: the structure lives through the call, and its size is part of the request.
     let told = unsafe { libc::ioctl(process.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
     match Errno::result(told) {
-        Ok(_) if info.mask & PIDFD_INFO_EXIT != 0 => {
-            Ended::from_wait(info.exit_status).ok_or(Errno::EPROTO)
-        }
+        Ok(_) if info.mask & PIDFD_INFO_EXIT != 0 => Ended::from_wait(info.exit_status).ok_or(Errno::EPROTO),
         Ok(_) | Err(Errno::ENOTTY | Errno::EINVAL | Errno::ESRCH) => Err(Errno::ENOSYS),
         Err(errno) => Err(errno),
     }

@@ -178,8 +178,7 @@ pub fn children(pid: i32) -> Result<Vec<i32>> {
     let mut found = Vec::new();
     for thread in threads(pid)? {
         match text(&format!("/proc/{pid}/task/{thread}/children")) {
-            Ok(line) => found
-                .extend(line.split_ascii_whitespace().filter_map(|word| word.parse::<i32>().ok())),
+            Ok(line) => found.extend(line.split_ascii_whitespace().filter_map(|word| word.parse::<i32>().ok())),
             // A thread that has ended meanwhile has left its children to another one.
             Err(Errno::ENOENT | Errno::ESRCH) => {}
             Err(errno) => return Err(errno),
@@ -242,8 +241,7 @@ mod properties {
         let numbers = any::<(u64, i32)>();
         fuzz(2000, &("[ -~\n]{0,15}", numbers), |(name, (start, parent))| {
             let middle = "0 0 0 4194304 0 0 0 0 0 0 0 0 20 0 1 0";
-            let line =
-                format!("7 ({name}) S {parent} 9 {middle} {start} {} 256", "0 ".repeat(29).trim());
+            let line = format!("7 ({name}) S {parent} 9 {middle} {start} {} 256", "0 ".repeat(29).trim());
             let stat = parse_stat(&line).unwrap();
             prop_assert_eq!((stat.name, stat.start, stat.parent), (name, start, parent));
             prop_assert_eq!((stat.state, stat.group, stat.exit_status), ('S', 9, 256));
@@ -262,19 +260,15 @@ mod properties {
 
     #[test]
     fn a_status_is_read_as_it_was_written() {
-        fuzz(
-            2000,
-            &(any::<(u64, u64)>(), any::<(i32, u32)>()),
-            |((blocked, caught), (pid, uid))| {
-                let text = format!(
-                    "Name:\tTgid:\t1\nTgid:\t{pid}\nUid:\t{uid}\t0\t0\t0\nSigBlk:\t{blocked:016x}\nSigCgt:\t{caught:016x}\n"
-                );
-                let status = parse_status(&text);
-                prop_assert_eq!((status.process, status.uid), (pid, uid));
-                prop_assert_eq!((status.blocked, status.caught), (Set(blocked), Set(caught)));
-                Ok(())
-            },
-        );
+        fuzz(2000, &(any::<(u64, u64)>(), any::<(i32, u32)>()), |((blocked, caught), (pid, uid))| {
+            let text = format!(
+                "Name:\tTgid:\t1\nTgid:\t{pid}\nUid:\t{uid}\t0\t0\t0\nSigBlk:\t{blocked:016x}\nSigCgt:\t{caught:016x}\n"
+            );
+            let status = parse_status(&text);
+            prop_assert_eq!((status.process, status.uid), (pid, uid));
+            prop_assert_eq!((status.blocked, status.caught), (Set(blocked), Set(caught)));
+            Ok(())
+        });
     }
 }
 
@@ -297,8 +291,7 @@ mod tests {
 
     #[test]
     fn masks_are_hexadecimal() {
-        let text =
-            "Name:\tx\nTgid:\t5\nUid:\t1\t2\t3\t4\nSigQ:\t3/96365\nSigBlk:\t0000000000004002\n";
+        let text = "Name:\tx\nTgid:\t5\nUid:\t1\t2\t3\t4\nSigQ:\t3/96365\nSigBlk:\t0000000000004002\n";
         let status = parse_status(text);
         assert_eq!((status.process, status.uid, status.blocked), (5, 1, Set(0x4002)));
         assert_eq!((status.queued, status.queue_limit), (3, 96365));

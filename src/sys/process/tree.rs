@@ -158,12 +158,9 @@ impl Tree {
         let mut dying = Vec::new();
         for member in self.members.into_iter().rev() {
             let sent = signals::send(member.fd.as_fd(), Some(Signal::KILL), None, false);
-            let is_child =
-                || told::stat(member.pid).is_ok_and(|stat| stat.parent == getpid().as_raw());
+            let is_child = || told::stat(member.pid).is_ok_and(|stat| stat.parent == getpid().as_raw());
             let sent = match sent {
-                Err(Errno::EPERM | Errno::ENOSYS) if is_child() => {
-                    signals::kill(member.pid, Signal::KILL)
-                }
+                Err(Errno::EPERM | Errno::ENOSYS) if is_child() => signals::kill(member.pid, Signal::KILL),
                 sent => sent,
             };
             match sent {
@@ -205,9 +202,7 @@ impl Member {
     /// Looks at what it does, and stops it again if another process has continued it.
     fn hold(&mut self) -> Motion {
         let motion = self.motion();
-        if motion == Motion::Runs
-            && signals::send(self.fd.as_fd(), Some(Signal::STOP), None, false).is_ok()
-        {
+        if motion == Motion::Runs && signals::send(self.fd.as_fd(), Some(Signal::STOP), None, false).is_ok() {
             self.stopped = Stopped::ByUs;
         }
         motion
@@ -223,9 +218,7 @@ impl Member {
             return Motion::None;
         }
         match visible(told::threads(self.pid)) {
-            Ok(threads) => {
-                threads.unwrap_or_default().iter().map(of_thread).max().unwrap_or(Motion::None)
-            }
+            Ok(threads) => threads.unwrap_or_default().iter().map(of_thread).max().unwrap_or(Motion::None),
             Err(_) => Motion::Sleeps,
         }
     }

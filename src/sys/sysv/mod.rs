@@ -85,9 +85,7 @@ impl Change {
 /// Those of stat(2).
 pub fn ftok(path: &Path, number: u8) -> Result<Key> {
     let file = stat(path)?;
-    let bits = (file.st_ino & 0xffff) as u32
-        | ((file.st_dev & 0xff) as u32) << 16
-        | u32::from(number) << 24;
+    let bits = (file.st_ino & 0xffff) as u32 | ((file.st_dev & 0xff) as u32) << 16 | u32::from(number) << 24;
     Ok(bits.cast_signed())
 }
 
@@ -180,15 +178,9 @@ pub type Removals = Box<dyn Iterator<Item = (c_int, Result<()>)>>;
 /// Removes every object of a kind, each as the iterator comes to it. What the caller may neither remove nor read is passed over.
 pub fn remove_all(kind: Kind) -> Result<Removals> {
     Ok(match kind {
-        Kind::Msg => Box::new(removals(kind, msg::highest()?, msg::id_at, |id| {
-            msg::Queue::from_id(id).remove()
-        })),
-        Kind::Sem => Box::new(removals(kind, sem::highest()?, sem::id_at, |id| {
-            sem::Set::from_id(id).remove()
-        })),
-        Kind::Shm => Box::new(removals(kind, shm::highest()?, shm::id_at, |id| {
-            shm::Segment::from_id(id).remove()
-        })),
+        Kind::Msg => Box::new(removals(kind, msg::highest()?, msg::id_at, |id| msg::Queue::from_id(id).remove())),
+        Kind::Sem => Box::new(removals(kind, sem::highest()?, sem::id_at, |id| sem::Set::from_id(id).remove())),
+        Kind::Shm => Box::new(removals(kind, shm::highest()?, shm::id_at, |id| shm::Segment::from_id(id).remove())),
     })
 }
 
@@ -231,8 +223,7 @@ pub fn is_hidden(kind: Kind, id: c_int) -> bool {
 /// The kinds that have an object with this id, including one that the caller may not read.
 #[must_use]
 pub fn kinds_of(id: i32) -> Vec<Kind> {
-    let is_there =
-        |kind: &Kind| matches!(look(*kind, id), Ok(()) | Err(Errno::EACCES | Errno::EPERM));
+    let is_there = |kind: &Kind| matches!(look(*kind, id), Ok(()) | Err(Errno::EACCES | Errno::EPERM));
     [Kind::Msg, Kind::Shm, Kind::Sem].into_iter().filter(is_there).collect()
 }
 

@@ -74,11 +74,7 @@ pub struct Limits {
 pub fn limits() -> Result<Limits> {
     let (info, _) = info(libc::IPC_INFO)?;
     let count = |n: c_int| u64::try_from(n).unwrap_or(0);
-    Ok(Limits {
-        message: count(info.msgmax) as usize,
-        bytes: count(info.msgmnb),
-        queues: count(info.msgmni),
-    })
+    Ok(Limits { message: count(info.msgmax) as usize, bytes: count(info.msgmnb), queues: count(info.msgmni) })
 }
 
 fn info(command: c_int) -> Result<(libc::msginfo, c_int)> {
@@ -103,9 +99,7 @@ pub fn used() -> Result<(u64, u64, u64)> {
 pub fn all() -> Result<Listing<Stat>> {
     let Some(lines) = listed("msg", line) else { return Ok(Box::new(all_by_calls()?.map(Ok))) };
     // The file does not tell how many bytes fit. A queue that has gone meanwhile is left out.
-    let whole = |queue: Stat| {
-        stat_any(queue.id).map(|stat| Ok(Stat { max_bytes: stat.max_bytes, ..queue }))
-    };
+    let whole = |queue: Stat| stat_any(queue.id).map(|stat| Ok(Stat { max_bytes: stat.max_bytes, ..queue }));
     Ok(Box::new(lines.filter_map(move |queue| queue.map_or_else(|error| Some(Err(error)), whole))))
 }
 
@@ -227,13 +221,7 @@ impl Queue {
     /// # Errors
     /// `EAGAIN`: not in time. `E2BIG`: it is longer, and stays there. `EINVAL`: no such queue. `EIDRM`: it was removed
     /// meanwhile. `EACCES`: no permission to read.
-    pub fn receive(
-        self,
-        message: &mut Message,
-        most: usize,
-        which: Which,
-        patience: Patience,
-    ) -> Result<Option<()>> {
+    pub fn receive(self, message: &mut Message, most: usize, which: Which, patience: Patience) -> Result<Option<()>> {
         let flags = nowait(patience);
         let (kind, flags) = match which {
             Which::Type(kind) => (kind, flags),

@@ -70,9 +70,7 @@ impl Stat {
     /// The permission bits with the kernel's two marks, as ipcs(1) shows them.
     #[must_use]
     pub const fn marked_mode(&self) -> u32 {
-        self.perm.mode
-            | if self.removed { REMOVED } else { 0 }
-            | if self.pinned { PINNED } else { 0 }
+        self.perm.mode | if self.removed { REMOVED } else { 0 } | if self.pinned { PINNED } else { 0 }
     }
 }
 
@@ -350,8 +348,7 @@ mod tests {
     #[test]
     fn lines_of_proc_sysvipc_shm() {
         let line = |text: &str| line(&mut Words(text.split_ascii_whitespace()));
-        let title =
-            "key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap";
+        let title = "key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap";
         assert_eq!(line(title), None);
         let stat = line("-1 65538 3600 5000 10 11 2 1 2 3 4 100 0 99 8192 4096").unwrap();
         assert_eq!((stat.perm.key, stat.id, stat.perm.mode), (-1, 65538, 0o600));

@@ -14,9 +14,7 @@ use crate::exit::Cause;
 use crate::sys::child::{self, Change, change_of};
 use crate::sys::job::Job;
 use crate::sys::process::told;
-use crate::sys::signals::{
-    Arrival, Arrivals, Disposition, Set, Signal, block, set_disposition, set_mask,
-};
+use crate::sys::signals::{Arrival, Arrivals, Disposition, Set, Signal, block, set_disposition, set_mask};
 use crate::sys::wait::{Patience, ready};
 
 /// How often the processes below CMD are looked at, at most.
@@ -37,10 +35,7 @@ pub(super) struct Minder {
 
 impl Minder {
     /// Starts CMD when it has its number and `witness` has listed what is there before it.
-    pub(super) fn start(
-        command: &Command,
-        witness: impl FnOnce(Vec<i32>) -> Result<Witness>,
-    ) -> Result<Self> {
+    pub(super) fn start(command: &Command, witness: impl FnOnce(Vec<i32>) -> Result<Witness>) -> Result<Self> {
         let plain = |errno| Error::from(Cause::plain(errno));
         let mask = block(Set::ALL).map_err(plain)?;
         let arrivals = Arrivals::open(Set::ALL).map_err(plain)?;
@@ -139,9 +134,7 @@ impl Minder {
 
 fn unwaited(errno: Errno) -> Cause {
     match errno {
-        Errno::ENOSYS | Errno::EPERM => {
-            Cause::told(errno, "wait4 or waitid is forbidden, perhaps by seccomp")
-        }
+        Errno::ENOSYS | Errno::EPERM => Cause::told(errno, "wait4 or waitid is forbidden, perhaps by seccomp"),
         errno => Cause::plain(errno),
     }
 }

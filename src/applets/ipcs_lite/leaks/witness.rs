@@ -65,8 +65,7 @@ impl Witness {
         for object in listed.into_iter().flatten().filter(|object| !self.was_there(object)) {
             for pid in remembered(&object) {
                 let trace = (object.place(), pid);
-                let is_new =
-                    self.below.get(&pid) == below.get(&pid) && !self.traces.contains(&trace);
+                let is_new = self.below.get(&pid) == below.get(&pid) && !self.traces.contains(&trace);
                 let maps = || matches!(&object, Object::Segment(it) if maps_segment(pid, it.id));
                 let is_seen = below.contains_key(&pid) && (is_new || maps()) && had(pid);
                 if is_seen || self.proved.contains(&trace) {

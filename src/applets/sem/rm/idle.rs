@@ -89,9 +89,7 @@ impl Idle {
             confirm("sem", unused.len(), "sem stat shows them")?;
         }
         each(unused, |(set, purpose, named)| match remove_idle(set, Some(purpose)) {
-            Err(error) if !is_gone(&error) => {
-                Err(error).with_context(|| format!("cannot remove {named}"))
-            }
+            Err(error) if !is_gone(&error) => Err(error).with_context(|| format!("cannot remove {named}")),
             _ => Ok(()),
         })
     }

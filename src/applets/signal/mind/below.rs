@@ -81,8 +81,7 @@ impl Minder {
             }
         };
         let left = told::children(own_pid())?;
-        if (is_none || !self.before.is_empty()) && left.iter().all(|pid| self.before.contains(pid))
-        {
+        if (is_none || !self.before.is_empty()) && left.iter().all(|pid| self.before.contains(pid)) {
             return Ok(true);
         }
         let (tree, walked) = Tree::below(own_pid(), &self.before, true);

@@ -288,8 +288,7 @@ impl Set {
     pub fn set_value(self, index: u16, value: u16) -> Result<()> {
         let value = c_int::from(value);
         // SAFETY: SETVAL takes an int.
-        Errno::result(unsafe { libc::semctl(self.id, c_int::from(index), libc::SETVAL, value) })
-            .map(drop)
+        Errno::result(unsafe { libc::semctl(self.id, c_int::from(index), libc::SETVAL, value) }).map(drop)
     }
 
     /// Gives all semaphores their values at once, `SETALL`. Clears every process's undo.
@@ -331,12 +330,7 @@ impl Set {
 
 unsafe extern "C" {
     // glibc 2.3, Linux 2.5.52; the libc crate does not declare it.
-    fn semtimedop(
-        id: c_int,
-        ops: *const libc::sembuf,
-        count: usize,
-        timeout: *const libc::timespec,
-    ) -> c_int;
+    fn semtimedop(id: c_int, ops: *const libc::sembuf, count: usize, timeout: *const libc::timespec) -> c_int;
 }
 
 #[cfg(test)]
