@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use clap::Arg;
 use ipcbox::applets::{APPLETS, Entry, WORDS};
-use ipcbox::args::{creating, duration, limit, numbers, process, signals, size};
+use ipcbox::args::{creating, duration, numbers, signals, size};
+use ipcbox::objects::process;
+use ipcbox::supervise::escalation;
 use ipcbox::target::{Form, Target};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -129,7 +131,7 @@ fn what_is_read_is_what_was_written() {
     });
     fuzz(2000, &select(signals::all().collect::<Vec<_>>()), |signal| {
         prop_assert_eq!(signals::parse(&signals::name(signal)), Ok(signal));
-        let step = limit::step(&format!("{}:1.5", signals::name(signal))).unwrap();
+        let step = escalation::step(&format!("{}:1.5", signals::name(signal))).unwrap();
         prop_assert_eq!((step.signal, step.grace), (signal, Duration::from_millis(1500)));
         Ok(())
     });

@@ -170,14 +170,14 @@ fn completions_are_those_of_the_tables() {
     };
     let fill = |engine: &str, table: String| {
         let engine = engine.replace("@NAMES@", &names()).replace("@TABLE@\n", &table);
-        engine.replace("@LIVE@", include_str!("live.sh").trim_end())
+        engine.replace("@LIVE@", include_str!("../../completions/src/live.sh").trim_end())
     };
     let words: String = table().into_iter().map(posix).collect();
     let cases = table().into_iter().map(fish).collect();
     let rendered = [
-        ("ipcbox.bash", fill(include_str!("engine.bash"), words.clone())),
-        ("_ipcbox", fill(include_str!("engine.zsh"), words)),
-        ("ipcbox.fish", fill(include_str!("engine.fish"), cases)),
+        ("ipcbox.bash", fill(include_str!("../../completions/src/engine.bash"), words.clone())),
+        ("_ipcbox", fill(include_str!("../../completions/src/engine.zsh"), words)),
+        ("ipcbox.fish", fill(include_str!("../../completions/src/engine.fish"), cases)),
     ];
     let rendered = rendered.map(|(name, text)| (name.to_owned(), text));
     committed("completions", &Rendered::from(rendered));

@@ -17,7 +17,7 @@ const DATE: &str = "2026-11-26";
 
 /// The written parts of a page, by its name without `ipcbox-`.
 pub fn prose(name: &str) -> Vec<Block> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/generated/prose");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/src");
     parse(&std::fs::read_to_string(path.join(format!("{name}.txt"))).unwrap())
 }
 
@@ -39,6 +39,7 @@ fn pages_are_those_of_the_tables() {
 fn pages() -> impl Iterator<Item = PathBuf> {
     let man = Path::new(env!("CARGO_MANIFEST_DIR")).join("man");
     let pages = std::fs::read_dir(man).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|path| path.is_file());
     pages.filter(|path| !std::fs::read_to_string(path).unwrap().starts_with(".so "))
 }
 

@@ -53,8 +53,8 @@ fn committed(dir: &str, rendered: &Rendered) {
     assert!(wrong.is_empty(), "BLESS=1 cargo test generated mends this:\n{}", wrong.join("\n"));
 }
 
-/// The files below a directory; none where there is no such directory.
+/// The files of a directory, but not its sources, which lie in a directory below it; none where there is no such directory.
 fn files(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+    entries.filter(|path| path.is_file()).collect()
 }

@@ -1,4 +1,4 @@
-//! The written part of a page, `prose/NAME.txt`.
+//! The written part of a page, `man/src/NAME.txt`.
 //!
 //! | a line that begins with | is |
 //! |---|---|
