@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | 4 | [`dispatch`] | who was called, and with which status it ends; the one place that prints an error |
 //! | 3 | [`applets`] | what each verb means: resolve the target, act, name the failure |
-//! | 2 | [`args`] [`target`] [`sync`] [`jobs`] [`report`] [`output`] [`exit`] [`inventory`] [`text`] | read, show, classify; what a semaphore set can be; a command for each record; every object there is |
+//! | 2 | [`args`] [`target`] [`semset`] [`supervise`] [`output`] [`exit`] [`objects`] [`text`] | read, show, classify; what a semaphore set can be; a command for each record; every object there is |
 //! | 1 | [`sys`] | one function per kernel act; the only floor with libc, `unsafe` and `EINTR` |
 //!
 //! # A new verb
@@ -28,11 +28,10 @@ pub mod exit;
 #[path = "../tests/fuzz/run.rs"]
 #[allow(clippy::expect_used, clippy::panic)]
 mod fuzz;
-pub mod inventory;
-pub mod jobs;
+pub mod objects;
 pub mod output;
-pub mod report;
-pub mod sync;
+pub mod semset;
+pub mod supervise;
 pub mod sys;
 pub mod target;
 pub mod text;

@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal as Named;
 
 use super::usage::nearest;
-use crate::sys::signals::{Set, Signal};
+use crate::sys::signal::{Set, Signal};
 
 /// What a signal does to a process that does nothing about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

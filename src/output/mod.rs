@@ -13,7 +13,7 @@ use std::slice;
 
 use anyhow::Context;
 
-use crate::args::showing::{Color, Showing, Streaming};
+use crate::args::format::{Color, Showing, Streaming};
 use crate::args::usage;
 use crate::exit::Cause;
 use crate::sys::fds;

@@ -14,8 +14,8 @@ use nix::unistd::{
     ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, getppid, pipe2, read, setpgid, write,
 };
 
-use super::process::ended::Ended;
-use super::signals::{Disposition, Set, Signal, kill, on_parents_death, set_disposition, set_mask};
+use super::process::wait_status::Ended;
+use super::signal::{Disposition, Set, Signal, kill, on_parents_death, set_disposition, set_mask};
 use super::{file_limit, terminal};
 
 /// What a child is started with.

@@ -16,7 +16,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, fchmod, fstat};
 
-use super::caught;
+use super::interrupt;
 
 /// Keeps files that the box opens from becoming standard input, output or error where the caller closed
 /// one of these.
@@ -159,7 +159,7 @@ pub fn write_once(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
 pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
     loop {
         match nix::unistd::write(fd.as_fd(), bytes) {
-            Err(Errno::EINTR) => caught::calm()?,
+            Err(Errno::EINTR) => interrupt::calm()?,
             answer => return answer,
         }
     }
@@ -220,7 +220,7 @@ pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<()> {
 /// Waits until something can be written, or a signal comes. However it ends, writing tells.
 fn wait_for_room(fd: BorrowedFd) {
     if poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], PollTimeout::NONE) == Err(Errno::EINTR) {
-        let _ = caught::calm();
+        let _ = interrupt::calm();
     }
 }
 
@@ -237,7 +237,7 @@ pub fn read_at(file: &File, bytes: &mut [u8], at: u64) -> Result<usize> {
 /// Writes all of a file from `at` on, and counts that up.
 ///
 /// # Errors
-/// `EINTR`: a signal that is [caught] has come.
+/// `EINTR`: a signal that is [caught](interrupt) has come.
 pub fn copy(from: &File, at: &mut u64, to: impl AsFd) -> Result<()> {
     let mut block = vec![0; 64 << 10];
     loop {
@@ -247,9 +247,9 @@ pub fn copy(from: &File, at: &mut u64, to: impl AsFd) -> Result<()> {
         }
         match write_once(to.as_fd(), &block[..read]) {
             Ok(written) => *at += written as u64,
-            Err(Errno::EAGAIN) if caught::any() => return Err(Errno::EINTR),
+            Err(Errno::EAGAIN) if interrupt::any() => return Err(Errno::EINTR),
             Err(Errno::EAGAIN) => wait_for_room(to.as_fd()),
-            Err(Errno::EINTR) if !caught::any() => caught::calm()?,
+            Err(Errno::EINTR) if !interrupt::any() => interrupt::calm()?,
             Err(errno) => return Err(errno),
         }
     }

@@ -136,7 +136,7 @@ pub fn open_to_read(path: &Path) -> Result<OwnedFd> {
 /// Opens a FIFO for writing once a reader has it open or is about to. The descriptor itself does not wait.
 ///
 /// # Errors
-/// `EAGAIN`: no reader came in time. `EINTR`: a signal that is [caught](super::caught) has come. As for reading.
+/// `EAGAIN`: no reader came in time. `EINTR`: a signal that is [caught](super::interrupt) has come. As for reading.
 pub fn open_to_write(path: &Path, patience: Patience) -> Result<OwnedFd> {
     match open(path, OFlag::O_WRONLY | OFlag::O_NONBLOCK | BOTH, Mode::empty()) {
         Err(Errno::ENXIO) if patience == Patience::Never => return Err(Errno::EAGAIN),
@@ -171,7 +171,7 @@ pub fn has_writers(read_end: impl AsFd) -> Result<bool> {
 /// Locks an open file for this opening of it alone, flock(2), until it is closed.
 ///
 /// # Errors
-/// `EAGAIN`: it was not unlocked in time. `EINTR`: a signal that is [caught](super::caught) has come.
+/// `EAGAIN`: it was not unlocked in time. `EINTR`: a signal that is [caught](super::interrupt) has come.
 pub fn lock(file: impl AsFd, patience: Patience) -> Result<()> {
     let wait = if patience == Patience::Never { libc::LOCK_NB } else { 0 };
     let locked = interruptible(patience, || flock(&file, libc::LOCK_EX | wait));

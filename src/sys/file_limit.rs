@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::Result;
 
-use super::signals::{Disposition, Signal, set_disposition};
+use super::signal::{Disposition, Signal, set_disposition};
 
 /// Whether SIGXFSZ is ignored although ipcbox was not started so.
 static IS_OURS: AtomicBool = AtomicBool::new(false);

@@ -5,37 +5,36 @@
 // The kernel's structures and registers have the widths that they have; what is cast here fits.
 #![allow(clippy::cast_possible_truncation)]
 
-pub mod caught;
+pub mod blocked_open;
 pub mod child;
 pub mod collect;
-pub mod events;
+pub mod epoll;
 pub mod exec;
 pub mod fds;
 pub mod fifo;
 pub mod file_limit;
 pub mod futex;
 pub mod holder;
-pub mod in_use;
+pub mod holders;
 pub mod init;
-pub mod job;
+pub mod inotify;
+pub mod interrupt;
 pub mod lasting;
 pub mod local;
-pub mod mailbox;
 pub mod mapping;
 pub mod memfd;
 pub mod memory;
 pub mod message;
 pub mod namespace;
-pub mod opening;
 pub mod pipe;
 pub mod posix;
 pub mod process;
-pub mod signals;
+pub mod reply_pipe;
+pub mod signal;
 pub mod spawn;
 pub mod sysv;
 pub mod terminal;
 pub mod transfer;
 pub mod users;
 pub mod wait;
-pub mod watch;
 pub mod written;

@@ -50,7 +50,7 @@ pub fn splice(from: impl AsFd, to: impl AsFd, len: usize) -> Result<usize> {
 }
 
 /// The same, where neither was opened for not waiting: waits for bytes and for room. `None`: a signal that is
-/// [caught](super::caught) has come.
+/// [caught](super::interrupt) has come.
 ///
 /// # Errors
 /// `EAGAIN`: the time is over.

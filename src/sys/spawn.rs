@@ -16,9 +16,9 @@ use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::unistd::{ForkResult, Pid, dup2_stdin, dup2_stdout, execve, fork, getpid};
 
 use super::child::{Change, Reports, Unstarted, Usage, changed_and_used, end_with};
-use super::process::ended::Ended;
-use super::signals::Signal;
-use super::{caught, exec, fds, file_limit};
+use super::process::wait_status::Ended;
+use super::signal::Signal;
+use super::{exec, fds, file_limit, interrupt};
 
 /// Starts the program at `path` with these arguments and `added` in its environment, reading `input` and writing to
 /// `output`, or to the box's own standard output. It gets the signal mask and the dispositions that the box was given, and no
@@ -37,7 +37,7 @@ pub fn start(
     let become_it = |mask| {
         dup2_stdin(input)?;
         output.map(dup2_stdout).transpose()?;
-        caught::hand_on(mask)?;
+        interrupt::hand_on(mask)?;
         file_limit::hand_on()?;
         execve(path, &image.arguments, &image.environment).map_err(Unstarted::Exec)
     };
@@ -55,7 +55,7 @@ pub fn postman(from: &File, mut at: u64, to: &OwnedFd) -> Result<i32> {
     let parent = getpid();
     let child = child(|mask| {
         let mut deliver = || {
-            caught::hand_on(mask)?;
+            interrupt::hand_on(mask)?;
             end_with(parent, Signal::KILL)?;
             fcntl(to, FcntlArg::F_SETFL(OFlag::O_WRONLY))?;
             fds::copy(from, &mut at, to)

@@ -11,7 +11,7 @@ use nix::libc;
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, getpgrp, read, tcgetpgrp, tcsetpgrp};
 
-use super::signals::{self, Signal};
+use super::signal::{self, Signal};
 
 /// The terminal that controls this process; `None` where it has none.
 #[must_use]
@@ -53,9 +53,9 @@ pub fn stop_behind(input: impl AsFd) -> Result<bool> {
     if foreground(input).is_none_or(|front| front == getpgrp().as_raw()) {
         return Ok(false);
     }
-    signals::kill(0, Signal::TTIN)?;
-    signals::let_in(Signal::TTIN)?;
-    if signals::is_pending(Signal::CONT)? { Ok(true) } else { Err(Errno::EIO) }
+    signal::kill(0, Signal::TTIN)?;
+    signal::let_in(Signal::TTIN)?;
+    if signal::is_pending(Signal::CONT)? { Ok(true) } else { Err(Errno::EIO) }
 }
 
 /// Puts a process group in the foreground. SIGTTOU has to be blocked.

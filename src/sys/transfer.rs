@@ -12,7 +12,7 @@ use nix::sys::uio::{pread, pwrite};
 use nix::unistd::{Whence, lseek, read, write};
 
 use super::wait::{Patience, ready};
-use super::{caught, fds};
+use super::{fds, interrupt};
 
 /// What is moved at a time through a buffer, which stays in the processor's cache.
 const BUFFER: usize = 128 << 10;
@@ -24,7 +24,7 @@ const BUFFER: usize = 128 << 10;
 pub fn reading<T>(from: BorrowedFd, mut read: impl FnMut() -> Result<T>) -> Result<T> {
     loop {
         match read() {
-            Err(Errno::EINTR) => caught::calm()?,
+            Err(Errno::EINTR) => interrupt::calm()?,
             Err(Errno::EAGAIN) => drop(ready(&[from], Patience::Forever)?),
             other => return other,
         }

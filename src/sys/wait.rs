@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
-use super::caught;
+use super::interrupt;
 
 /// A century. What is longer is for ever, and the kernel's and the C library's sums of times stay in their range.
 const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
@@ -76,7 +76,7 @@ pub fn ready(fds: &[BorrowedFd], patience: Patience) -> Result<Option<usize>> {
     loop {
         match ppoll(&mut polled, patience.left().map(TimeSpec::from), None) {
             Ok(_) => return Ok(polled.iter().position(|fd| fd.any() == Some(true))),
-            Err(Errno::EINTR) => caught::calm()?,
+            Err(Errno::EINTR) => interrupt::calm()?,
             Err(errno) => return Err(errno),
         }
     }
@@ -110,34 +110,34 @@ pub fn any(fds: &[(BorrowedFd, Want)], patience: Patience) -> Result<Vec<bool>> 
     loop {
         match ppoll(&mut polled, patience.left().map(TimeSpec::from), None) {
             Ok(_) => return Ok(polled.iter().map(|fd| fd.any() == Some(true)).collect()),
-            Err(Errno::EINTR) => caught::calm()?,
+            Err(Errno::EINTR) => interrupt::calm()?,
             Err(errno) => return Err(errno),
         }
     }
 }
 
 /// Waits until `fd` takes more, or nobody is left to read what it takes, ppoll(2). `None`: a signal that is
-/// [caught](caught::catch) has come.
+/// [caught](interrupt::catch) has come.
 ///
 /// # Errors
 /// `EAGAIN`: the time is over.
 pub fn room(fd: BorrowedFd, patience: Patience) -> Result<Option<()>> {
     let mut polled = [PollFd::new(fd, PollFlags::POLLOUT)];
     loop {
-        if caught::any() {
+        if interrupt::any() {
             return Ok(None);
         }
         match ppoll(&mut polled, patience.left().map(TimeSpec::from), None) {
             Ok(0) => return Err(Errno::EAGAIN),
             Ok(_) => return Ok(Some(())),
-            Err(Errno::EINTR) => caught::calm()?,
+            Err(Errno::EINTR) => interrupt::calm()?,
             Err(errno) => return Err(errno),
         }
     }
 }
 
 /// Calls `act`, which blocks in a system call that has no time limit, until it is done. `None`: a signal that is
-/// [caught](caught::catch) has come, and it is not done.
+/// [caught](interrupt::catch) has come, and it is not done.
 ///
 /// The limit is a timer that goes off again and again from then on: a single alarm could come just before the call
 /// blocks, and leave it so for ever. What is done at that instant is done. The last try begins when the time is over, so that
@@ -147,16 +147,16 @@ pub fn room(fd: BorrowedFd, patience: Patience) -> Result<Option<()>> {
 /// `EAGAIN`: the time is over. Else those of `act`.
 pub fn interruptible<T>(patience: Patience, mut act: impl FnMut() -> Result<T>) -> Result<Option<T>> {
     if patience != Patience::Never {
-        caught::alarm(patience)?;
+        interrupt::alarm(patience)?;
     }
     let mut is_last = false;
     loop {
-        if caught::any() {
+        if interrupt::any() {
             return Ok(None);
         }
         match act() {
             // A call that does not wait has not been answered yet.
-            Err(Errno::EINTR) if patience == Patience::Never || caught::any() => {}
+            Err(Errno::EINTR) if patience == Patience::Never || interrupt::any() => {}
             Err(Errno::EINTR) if is_last => return Err(Errno::EAGAIN),
             Err(Errno::EINTR) => is_last = patience.is_over(),
             answer => return answer.map(Some),

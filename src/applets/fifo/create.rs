@@ -5,7 +5,7 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::doing;
-use super::path::Fifo;
+use super::stream::path::Fifo;
 use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::args::waiting::Quiet;

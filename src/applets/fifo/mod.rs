@@ -4,28 +4,18 @@
 //! open(2) itself, which a timer ends, since only there does the kernel tell of a reader that waits for a writer.
 
 mod create;
-mod lines;
-mod outflow;
-mod path;
-mod pause;
-mod peek;
-mod people;
-mod place;
 mod read;
-mod readers;
 mod rm;
 mod serve;
-mod sink;
-mod source;
 mod stat;
-mod turn;
+mod stream;
 mod write;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
-use self::path::Fifo;
+use self::stream::path::Fifo;
 use super::{Applet, Entry};
 use crate::args::creating::user;
 use crate::exit::{Cause, Exit};

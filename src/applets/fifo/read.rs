@@ -8,21 +8,21 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 use super::doing;
-use super::lines::{Ending, Lines};
-use super::path::{Fifo, Finding, Made};
-use super::pause::Pause;
-use super::peek::Peek;
-use super::place::{Place, replaced};
-use super::sink::{self, Flow, Sink};
-use super::source::{self, Records, Source};
-use super::turn;
+use super::stream::backoff::Pause;
+use super::stream::lines::{Ending, Lines};
+use super::stream::path::{Fifo, Finding, Made};
+use super::stream::peek::Peek;
+use super::stream::place::{Place, replaced};
+use super::stream::sink::{self, Flow, Sink};
+use super::stream::source::{self, Records, Source};
+use super::stream::turn;
 use crate::applets::Verb;
 use crate::args::numbers::{counted, many};
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit, each, line, lines};
 use crate::output;
-use crate::sys::caught::{self, Wake};
-use crate::sys::events::Events;
+use crate::sys::epoll::Events;
+use crate::sys::interrupt::{self, Wake};
 use crate::sys::wait::Patience;
 use crate::sys::{fds, pipe};
 use crate::text::visible_bytes;
@@ -83,11 +83,11 @@ wait
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();
-        caught::catch(&[Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGPIPE])
+        interrupt::catch(&[Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGPIPE])
             .context("cannot catch signals")?;
         let outcome = self.read(deadline);
         // What was taken has been delivered, what was made is removed: now a signal ends the process.
-        caught::end()?;
+        interrupt::end()?;
         outcome
     }
 }
@@ -394,7 +394,7 @@ impl Reading<'_> {
     fn flush(&mut self) -> Result<bool> {
         self.sink.deliver()?;
         while let Some(lost) = self.lost() {
-            if caught::any() {
+            if interrupt::any() {
                 output::tell(&line(super::APPLET.name, format!("standard output took no more: {lost}")));
                 self.sink.give_up();
                 return Ok(false);
@@ -416,7 +416,7 @@ impl Reading<'_> {
     fn has_turn(&self, which: usize) -> bool {
         let counted = self.records.is_some();
         let busy = self.sources.iter().position(|source| source.is_in_a_line(counted));
-        self.sources[which].ready && busy.is_none_or(|busy| busy == which) && !self.has_all() && !caught::any()
+        self.sources[which].ready && busy.is_none_or(|busy| busy == which) && !self.has_all() && !interrupt::any()
     }
 
     /// Whether all the records that were asked for have been passed on.

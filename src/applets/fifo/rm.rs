@@ -4,8 +4,9 @@ use anyhow::{Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::path::Fifo;
-use super::{doing, people};
+use super::doing;
+use super::stream::path::Fifo;
+use super::stream::people;
 use crate::applets::Verb;
 use crate::exit::{Cause, Exit, each};
 

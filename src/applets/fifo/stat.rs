@@ -4,10 +4,10 @@ use anyhow::Result;
 use clap::Args;
 
 use super::doing;
-use super::path::Fifo;
-use super::people::{self, People, Person};
+use super::stream::path::Fifo;
+use super::stream::people::{self, People, Person};
 use crate::applets::Verb;
-use crate::args::showing::Showing;
+use crate::args::format::Showing;
 use crate::exit::{Exit, each};
 use crate::output::{self, Cell, Column, Names};
 use crate::sys::fifo::{self, Seen};

@@ -7,9 +7,10 @@ use anyhow::Result;
 use clap::Args;
 use nix::errno::Errno;
 
-use super::outflow::{Outflow, fits};
-use super::path::{Fifo, Finding};
-use super::{doing, readers};
+use super::doing;
+use super::stream::path::{Fifo, Finding};
+use super::stream::readers;
+use super::stream::writer::{Outflow, fits};
 use crate::applets::Verb;
 use crate::args::numbers::count;
 use crate::args::waiting::{Deadline, Waiting};

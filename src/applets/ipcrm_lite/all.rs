@@ -2,12 +2,12 @@
 
 use anyhow::{Result, bail};
 
-use super::chosen::{Chosen, ChosenBy, may_remove};
+use super::remove::{Chosen, ChosenBy, may_remove};
 use super::{NAME, Remove};
 use crate::args::numbers::counted;
 use crate::exit::{Cause, Exit, line};
-use crate::inventory::evidence::is_boxes_own;
-use crate::inventory::{KINDS, Object, find};
+use crate::objects::usage::is_boxes_own;
+use crate::objects::{KINDS, Object, find};
 use crate::output;
 use crate::sys::sysv::Kind;
 

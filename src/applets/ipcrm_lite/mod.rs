@@ -1,12 +1,12 @@
 //! `ipcrm-lite`: removes IPC objects, by name or by filter, safely.
 //!
-//! What util-linux's `ipcrm` can be told is done as it does it ([`original`]). A TARGET and a filter are looked at before: what
+//! What util-linux's `ipcrm` can be told is done as it does it ([`compat`]). A TARGET and a filter are looked at before: what
 //! is in use stays, and so does what has changed since.
 
 mod all;
-mod chosen;
-mod original;
-mod victims;
+mod compat;
+mod remove;
+mod selection;
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -16,15 +16,15 @@ use clap::Args;
 use nix::errno::Errno;
 
 use self::all::{ALL_TAKES, ANY, All, report_kept};
-use self::chosen::{Chosen, ChosenBy, may_remove};
-use self::original::Original;
-use self::victims::{Victims, Word};
+use self::compat::Original;
+use self::remove::{Chosen, ChosenBy, may_remove};
+use self::selection::{Victims, Word};
 use super::{Applet, Entry, Verb};
-use crate::args::showing::Showing;
+use crate::args::format::Showing;
 use crate::exit::{Cause, Exit, each};
-use crate::inventory::columns::{self, Record};
-use crate::inventory::filter::Filters;
-use crate::inventory::{KINDS, Object, Place, Posix, find, posix};
+use crate::objects::columns::{self, Record};
+use crate::objects::filter::Filters;
+use crate::objects::{KINDS, Object, Place, Posix, find, posix};
 use crate::output;
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target};
@@ -175,8 +175,8 @@ impl Remove {
         let (mut chosen, mut named, mut failed) = (Vec::new(), Vec::new(), Vec::new());
         for word in &words {
             let read = match word {
-                Word::Id(kind, text) => original::id(text, is_old_form).map(|id| named.push((*kind, id))),
-                Word::Key(kind, text) => original::key(text).map(|key| named.push((*kind, key))),
+                Word::Id(kind, text) => compat::id(text, is_old_form).map(|id| named.push((*kind, id))),
+                Word::Key(kind, text) => compat::key(text).map(|key| named.push((*kind, key))),
                 Word::Target(kind, text) => self.find(*kind, text).map(|found| chosen.extend(found)),
                 Word::Posix(kind, text) => self.find_posix(*kind, text).map(|object| {
                     chosen.extend(object.map(|object| Chosen { object, by: ChosenBy::Letter }));

@@ -6,10 +6,10 @@ use anyhow::{Context, Result};
 
 use super::size::human;
 use super::tables::long;
-use crate::args::showing::Showing;
+use crate::args::format::Showing;
 use crate::exit::{Cause, Exit};
-use crate::inventory::Object;
-use crate::inventory::columns::{self, Record};
+use crate::objects::Object;
+use crate::objects::columns::{self, Record};
 use crate::output::{self, Cell, Column};
 use crate::sys::sysv::sem::Set;
 use crate::sys::sysv::{Perm, msg, sem, shm};

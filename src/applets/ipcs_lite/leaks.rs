@@ -17,14 +17,14 @@ use self::witness::Witness;
 
 use super::list::sort;
 use super::{Ipcs, NAME};
-use crate::args::command::Command;
 use crate::args::numbers::counted;
 use crate::args::usage::quote;
 use crate::exit::{Cause, Exit, line, lines};
-use crate::inventory::columns::{self, Record};
-use crate::inventory::evidence::{Evidence, Use, is_boxes_own};
-use crate::inventory::{Object, Place, find};
+use crate::objects::columns::{self, Record};
+use crate::objects::usage::{Evidence, Use, is_boxes_own};
+use crate::objects::{Object, Place, find};
 use crate::output;
+use crate::supervise::command::Command;
 use crate::sys::namespace;
 use crate::sys::sysv::Kind;
 use crate::sys::wait::{Patience, ready};

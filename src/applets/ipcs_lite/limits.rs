@@ -6,7 +6,7 @@ use anyhow::{Context, Error, Result};
 
 use super::size::{Unit, human};
 use super::tables::Table;
-use crate::inventory::posix;
+use crate::objects::posix;
 use crate::output::{Cell, Column};
 use crate::sys::posix::{mq, shm as posix_shm};
 use crate::sys::sysv::{Kind, msg, sem, shm};

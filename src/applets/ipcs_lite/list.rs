@@ -4,9 +4,9 @@ use anyhow::{Context, Result};
 
 use super::{Ipcs, NAME, tables};
 use crate::exit::{Exit, each, line};
-use crate::inventory::columns::{self, Record};
-use crate::inventory::evidence::{Evidence, Person};
-use crate::inventory::{KINDS, Object, find, posix, system_v};
+use crate::objects::columns::{self, Record};
+use crate::objects::usage::{Evidence, Person};
+use crate::objects::{KINDS, Object, find, posix, system_v};
 use crate::output::{self, Cell, Column};
 use crate::sys::sysv::Kind;
 

@@ -1,7 +1,7 @@
 //! `ipcs-lite`: every IPC object, the limits, who uses what, and what a command leaves behind.
 //!
 //! Without its own options its output is that of util-linux's `ipcs` ([`tables`], [`limits`], [`detail`]). With them the
-//! records of the [inventory](crate::inventory) are shown.
+//! records of the [inventory](crate::objects) are shown.
 
 mod detail;
 mod leaks;
@@ -23,12 +23,12 @@ use self::size::Unit;
 use self::tables::Table;
 use super::{Applet, Entry, Runs, Verb};
 use crate::args::duration;
+use crate::args::format::Showing;
 use crate::args::numbers::pid;
-use crate::args::showing::Showing;
 use crate::exit::{Cause, Exit};
-use crate::inventory::evidence::chosen;
-use crate::inventory::filter::Filters;
-use crate::inventory::find;
+use crate::objects::filter::Filters;
+use crate::objects::find;
+use crate::objects::usage::chosen;
 use crate::output;
 use crate::sys::namespace;
 use crate::sys::sysv::Kind;

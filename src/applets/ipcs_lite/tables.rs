@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::inventory::Object;
+use crate::objects::Object;
 use crate::output::Names;
 use crate::sys::local::ctime;
 use crate::sys::sysv::{Kind, msg, sem, shm};

@@ -7,10 +7,10 @@ use anyhow::Result;
 
 use super::Ipcs;
 use super::list::sort;
-use crate::args::showing::Streaming;
+use crate::args::format::Streaming;
 use crate::exit::Exit;
-use crate::inventory::columns::{self, Record};
-use crate::inventory::{Object, Place};
+use crate::objects::columns::{self, Record};
+use crate::objects::{Object, Place};
 use crate::output::{self, Stream};
 use crate::sys::fds;
 use crate::sys::wait::{Patience, ready};

@@ -9,18 +9,19 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use super::input::{Input, Record};
+use super::doing;
+use super::queue::call_protocol;
+use super::queue::input::{Input, Record};
 use super::queue::{self, Queue};
-use super::{doing, frame};
 use crate::applets::{Runs, Verb};
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
 use crate::output;
-use crate::sys::caught::{self, Wake};
 use crate::sys::fds;
-use crate::sys::mailbox::Mailbox;
+use crate::sys::interrupt::{self, Wake};
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::{Access, MAX_PRIORITY};
+use crate::sys::reply_pipe::Mailbox;
 use crate::sys::wait::{Patience, ready};
 use crate::target::Target;
 
@@ -76,21 +77,21 @@ impl Call {
         let mut mailbox = Mailbox::new()?;
         let address = mailbox.address();
         let mut queue = Queue::open(&self.target, Access::Write, deadline.patience, None)?;
-        let request = frame::request(address, &self.payload(&queue, &mut deadline)?);
+        let request = call_protocol::request(address, &self.payload(&queue, &mut deadline)?);
         let too_long = |queue: &Queue| {
-            let before = frame::request(address, b"").len();
+            let before = call_protocol::request(address, b"").len();
             let words = format!("that is the request and the {before} bytes before it");
             queue.too_long(request.len() as u64).and(&words)
         };
         if request.len() > queue.most() {
             bail!(too_long(&queue));
         }
-        let kind = if queue.is_posix() { MAX_PRIORITY.into() } else { frame::kind(address) };
+        let kind = if queue.is_posix() { MAX_PRIORITY.into() } else { call_protocol::kind(address) };
         let mut message = Message::new(kind);
         message.fill(&request);
-        caught::catch_once(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
+        interrupt::catch_once(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
         if !queue.is_posix() {
-            caught::catch(&[Signal::SIGIO])?;
+            interrupt::catch(&[Signal::SIGIO])?;
             mailbox.signals(true)?;
         }
         let mut notice = queue::full(&self.target, &deadline);
@@ -137,17 +138,17 @@ impl Call {
 fn begin(queue: &mut Queue, mailbox: &Mailbox, patience: Patience) -> Result<Arrived> {
     let mut waited = Err(Errno::EACCES);
     if !queue.is_posix() {
-        let nobody = Which::Type(frame::NOBODY);
+        let nobody = Which::Type(call_protocol::NOBODY);
         loop {
             waited = queue.receive(&mut Message::new(0), nobody, patience);
-            caught::forget(Signal::SIGIO)?;
+            interrupt::forget(Signal::SIGIO)?;
             let has_come = || ready(&[mailbox.as_fd()], Patience::Never);
-            if waited.is_err() || caught::any() || has_come()?.is_some() {
+            if waited.is_err() || interrupt::any() || has_come()?.is_some() {
                 break;
             }
         }
         mailbox.signals(false)?;
-        caught::forget(Signal::SIGIO)?;
+        interrupt::forget(Signal::SIGIO)?;
     }
     // Where there is no waiting in the queue the mailbox is waited for alone.
     let is_denied = waited == Err(Errno::EACCES);
@@ -168,21 +169,21 @@ fn take_back(queue: &mut Queue, kind: i64) {
 
 /// Ends by the signal that has come.
 fn give_up(sent: Option<(&mut Queue, i64)>) -> Result<u8> {
-    let signals = caught::take()?;
+    let signals = interrupt::take()?;
     if let Some((queue, kind)) = sent {
         take_back(queue, kind);
     }
     for signal in signals {
-        caught::die_by(signal)?;
+        interrupt::die_by(signal)?;
     }
     bail!(Errno::EINTR)
 }
 
 /// Prints the reply and gives the status that came with it.
 fn reply(mailbox: &Mailbox, deadline: &mut Deadline) -> Result<u8> {
-    let mut head = [0; frame::HEAD];
+    let mut head = [0; call_protocol::HEAD];
     expect(mailbox, &mut head, deadline, "no reply came")?;
-    let (status, mut left) = frame::read_head(head);
+    let (status, mut left) = call_protocol::read_head(head);
     let mut block = vec![0; usize::try_from(left).unwrap_or(usize::MAX).min(64 << 10)];
     while left > 0 {
         let length = usize::try_from(left).unwrap_or(usize::MAX).min(block.len());
@@ -213,7 +214,7 @@ enum Arrived {
 fn arrive(mailbox: &Mailbox, bytes: &mut [u8], patience: Patience) -> Result<Arrived> {
     let mut at = 0;
     while at < bytes.len() {
-        match caught::wait(&[mailbox.as_fd()], patience)? {
+        match interrupt::wait(&[mailbox.as_fd()], patience)? {
             Wake::Signal => return Ok(Arrived::Signal),
             Wake::Late => return Ok(Arrived::Late),
             Wake::Ready(_) => match fds::read(mailbox, &mut bytes[at..])? {

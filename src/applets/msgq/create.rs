@@ -9,7 +9,7 @@ use super::queue::{is_gone, only_posix, only_system_v};
 use super::{doing, limit};
 use crate::applets::Verb;
 use crate::args::creating::{Creating, differs};
-use crate::args::explain::unchanged;
+use crate::args::errors::unchanged;
 use crate::args::numbers::{counted, many};
 use crate::args::size;
 use crate::args::waiting::Quiet;

@@ -2,8 +2,6 @@
 
 mod call;
 mod create;
-mod frame;
-mod input;
 mod peek;
 mod queue;
 mod recv;
@@ -11,14 +9,13 @@ mod rm;
 mod send;
 mod serve;
 mod set;
-mod shape;
 mod stat;
 
 use anyhow::Result;
 use nix::errno::Errno;
 
 use super::{Applet, Entry};
-use crate::args::explain::{self, cannot};
+use crate::args::errors::{self, cannot};
 use crate::exit::Cause;
 use crate::sys::fds;
 use crate::sys::sysv::{Kind, msg};
@@ -51,11 +48,11 @@ fn explain(target: &Target, errno: Errno) -> Cause {
     let is_posix = *target.form() == Form::Posix;
     match errno {
         Errno::ENOENT => Cause::told(errno, "no such message queue"),
-        Errno::EINVAL if !is_posix => explain::missing(target, Kind::Msg),
-        Errno::EIDRM => explain::removed(),
+        Errno::EINVAL if !is_posix => errors::missing(target, Kind::Msg),
+        Errno::EIDRM => errors::removed(),
         Errno::EEXIST => Cause::told(errno, "it exists already"),
-        Errno::EACCES => explain::unshared(errno, queue::owner(target), "msgq", target),
-        Errno::EPERM => explain::denied(errno, queue::owner(target)),
+        Errno::EACCES => errors::unshared(errno, queue::owner(target), "msgq", target),
+        Errno::EPERM => errors::denied(errno, queue::owner(target)),
         Errno::ENOSPC if is_posix => {
             let most = limit("queues_max", 256);
             Cause::told(errno, format!("there are as many POSIX queues as may be, {most}"))

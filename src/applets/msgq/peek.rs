@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use super::doing;
 use super::queue::find;
-use super::shape::Shape;
+use super::queue::format::Shape;
 use crate::applets::Verb;
 use crate::exit::{Cause, Exit};
 use crate::output;

@@ -9,8 +9,8 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
 use super::doing;
+use super::queue::format::{Format, Shape};
 use super::queue::{Queue, kind, only_posix, only_system_v};
-use super::shape::{Format, Shape};
 use crate::applets::Verb;
 use crate::args::creating::Making;
 use crate::args::numbers::{counted, many};
@@ -20,7 +20,7 @@ use crate::output;
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::Access;
 use crate::sys::wait::Patience;
-use crate::sys::{caught, fds};
+use crate::sys::{fds, interrupt};
 use crate::target::Target;
 
 /// Takes one message and prints it, or so many as --count, --drain, --follow or --until says. Each is ended by a newline unless
@@ -114,7 +114,7 @@ impl Receive {
         let which = self.except.map_or(Which::Type(self.kind.unwrap_or(0)), Which::Except);
         let most = if self.drain || self.follow { None } else { self.most() };
         // From the moment one is taken these wait until it is written.
-        caught::catch_once(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
+        interrupt::catch_once(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
         let mut message = Message::new(0);
         let mut batch = Batch::default();
         let mut taken = 0;
@@ -149,7 +149,7 @@ impl Receive {
             }
         }
         batch.write()?;
-        Ok(caught::end()?)
+        Ok(interrupt::end()?)
     }
 
     fn open(&self, deadline: Deadline) -> Result<Queue> {

@@ -7,12 +7,13 @@ use anyhow::{Error, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::input::{Input, Record};
+use super::queue::call_protocol;
+use super::queue::input::{Input, Record};
 use super::queue::{self, Queue, only_posix, only_system_v};
-use super::{doing, explain, frame};
+use super::{doing, explain};
 use crate::applets::Verb;
 use crate::args::creating::Making;
-use crate::args::explain::bare;
+use crate::args::errors::bare;
 use crate::args::notice::Notice;
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
@@ -53,8 +54,8 @@ pub struct Send {
 }
 
 fn kind(text: &str) -> Result<i64, String> {
-    let kind = text.parse().ok().filter(|kind| (1..frame::KIND).contains(kind));
-    kind.ok_or_else(|| format!("a type is 1 to {}; from there on they are for calls", frame::KIND - 1))
+    let kind = text.parse().ok().filter(|kind| (1..call_protocol::KIND).contains(kind));
+    kind.ok_or_else(|| format!("a type is 1 to {}; from there on they are for calls", call_protocol::KIND - 1))
 }
 
 fn priority(text: &str) -> Result<u32, String> {
@@ -161,7 +162,7 @@ impl Sender {
         if bytes.len() > self.queue.most() {
             bail!(self.queue.too_long(bytes.len() as u64));
         }
-        if self.queue.is_posix() && frame::is_reserved(self.message.number(), bytes) {
+        if self.queue.is_posix() && call_protocol::is_reserved(self.message.number(), bytes) {
             let words = "with this priority it would be taken for a call";
             bail!(Cause::new(Exit::Failed, words).hint("any lower --priority is a plain message"));
         }

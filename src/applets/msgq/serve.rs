@@ -9,21 +9,21 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::doing;
-use super::frame::{self, Request};
+use super::queue::call_protocol::{self, Request};
 use super::queue::{Queue, kind, only_system_v};
 use crate::applets::{Runs, Verb};
-use crate::args::command::Command;
 use crate::args::creating::Making;
-use crate::args::limit::Limit;
 use crate::args::numbers::{count, many};
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
-use crate::jobs::{Ended, Jobs, Printed};
 use crate::output;
-use crate::report::Report;
-use crate::sys::mailbox::{self, Address};
+use crate::supervise::command::Command;
+use crate::supervise::escalation::Limit;
+use crate::supervise::pool::{Ended, Jobs, Printed};
+use crate::supervise::report::Report;
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::Access;
+use crate::sys::reply_pipe::{self, Address};
 use crate::sys::wait::Patience;
 use crate::target::Target;
 
@@ -164,7 +164,7 @@ impl Server {
     fn take(&mut self, message: &Message) -> Result<bool> {
         let is_posix = self.queue.is_posix();
         let (number, data) = (message.number(), message.data());
-        let (number, data, caller) = match frame::read(number, is_posix, data) {
+        let (number, data, caller) = match call_protocol::read(number, is_posix, data) {
             Request::Plain => (number, data, None),
             Request::Call(address, payload) => match self.accept(address)? {
                 Some(caller) => (i64::from(!is_posix), payload, Some(caller)),
@@ -181,9 +181,9 @@ impl Server {
     /// Tells a caller that its request is being worked on. `None`: it has gone, or may not be reached, which is told.
     fn accept(&mut self, address: Address) -> Result<Option<OwnedFd>> {
         let why = loop {
-            match mailbox::open_for(address) {
+            match reply_pipe::open_for(address) {
                 Ok(caller) => {
-                    let told = mailbox::put(&caller, &[frame::ACCEPTED]);
+                    let told = reply_pipe::put(&caller, &[call_protocol::ACCEPTED]);
                     return Ok(told.is_ok().then_some(caller));
                 }
                 // As for a command: what runs gives its own back.
@@ -195,7 +195,7 @@ impl Server {
                 Err(errno @ (Errno::EACCES | Errno::EPERM)) => {
                     break format!("it belongs to another user or pid namespace ({errno:?})");
                 }
-                Err(_) if mailbox::can_be_found() => return Ok(None),
+                Err(_) if reply_pipe::can_be_found() => return Ok(None),
                 Err(_) => break "/proc is not mounted".into(),
             }
         };
@@ -210,7 +210,7 @@ fn answer(jobs: &mut Jobs<Option<OwnedFd>>, ended: Ended<Option<OwnedFd>>) -> Re
     let metadata = ended.printed.as_ref().map(File::metadata).transpose();
     let length = metadata.context("cannot look at a reply")?.map_or(0, |metadata| metadata.len());
     // A pipe that holds a byte at most has room for this.
-    let put = mailbox::put(&caller, &frame::head(ended.status, length));
+    let put = reply_pipe::put(&caller, &call_protocol::head(ended.status, length));
     let (Ok(_), Some(reply)) = (put, ended.printed) else { return Ok(()) };
     if let Err(errno) = jobs.deliver(&reply, &caller) {
         output::tell(&format!("msgq: cannot deliver a reply: {}\n", Cause::plain(errno)));

@@ -8,7 +8,7 @@ use super::doing;
 use super::queue::{find, only_system_v, owner};
 use crate::applets::Verb;
 use crate::args::creating::mode;
-use crate::args::explain::ungiven;
+use crate::args::errors::ungiven;
 use crate::args::owner::{self, Owner};
 use crate::exit::{Cause, Exit};
 use crate::sys::posix::mq;

@@ -5,12 +5,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use anyhow::Result;
 use clap::Args;
 
-use super::crew::{Crew, Rules, Work, unmade};
-use super::line::{Line, all, look_up};
-use super::stage::Readers;
+use super::pipeline::cmdline::{Line, all, look_up};
+use super::pipeline::stage::Readers;
+use super::pipeline::{Crew, Rules, Work, unmade};
 use crate::applets::{Runs, Verb};
-use crate::args::limit::Limit;
 use crate::exit::{Cause, Exit};
+use crate::supervise::escalation::Limit;
 use crate::sys::child::Standard;
 use crate::sys::pipe;
 use crate::sys::process::{Waiting, at_pipes, shows_calls};

@@ -9,20 +9,20 @@ use anyhow::{Context, Result};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::crew::{Crew, Rules, Work, unmade};
-use super::line::{Line, all, look_up};
-use super::lines::Lines;
-use super::report::{Reporting, ran, reported};
-use super::stage::Readers;
+use super::pipeline::cmdline::{Line, all, look_up};
+use super::pipeline::lines::Lines;
+use super::pipeline::report::{Reporting, ran, reported};
+use super::pipeline::stage::Readers;
+use super::pipeline::{Crew, Rules, Work, unmade};
 use crate::applets::{Runs, Verb};
-use crate::args::command::Command;
-use crate::args::limit::Limit;
 use crate::exit::{Cause, Exit};
 use crate::output::{self, is_colored};
+use crate::supervise::command::Command;
+use crate::supervise::escalation::Limit;
 use crate::sys::child::Standard;
-use crate::sys::events::Events;
+use crate::sys::epoll::Events;
 use crate::sys::fds::Outlet;
-use crate::sys::signals::{self, Signal};
+use crate::sys::signal::{self, Signal};
 use crate::sys::wait::{Patience, ready};
 use crate::sys::{fds, pipe};
 
@@ -105,7 +105,7 @@ ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
         merged?;
         told?;
         if closed && !crew.is_late() {
-            signals::die(Signal::PIPE)?;
+            signal::die(Signal::PIPE)?;
         }
         crew.finish(None)
     }

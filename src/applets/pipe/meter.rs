@@ -10,14 +10,14 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::unistd::getpgrp;
 
-use super::bar::{Progress, line};
+use super::pipeline::progress::{Progress, line};
 use crate::applets::Verb;
 use crate::args::{duration, size};
 use crate::exit::{Cause, Exit};
 use crate::output::{self, Cell, Column};
-use crate::sys::signals::{self, Signal};
+use crate::sys::signal::{self, Signal};
 use crate::sys::wait::{Patience, Want, any, interruptible};
-use crate::sys::{caught, fds, pipe, terminal, transfer};
+use crate::sys::{fds, interrupt, pipe, terminal, transfer};
 use crate::text::width;
 
 /// What is asked of the kernel at once; no pipe holds more.
@@ -105,7 +105,7 @@ seq 100000 | ipcbox pipe meter --size 600K >copy
         }
         if flowed.is_err() {
             // Where nobody reads any more it ends as any filter does.
-            signals::let_in(Signal::PIPE)?;
+            signal::let_in(Signal::PIPE)?;
         }
         flowed.map(|()| Exit::Done)
     }
@@ -176,7 +176,7 @@ impl<'a> Gauge<'a> {
         let columns = terminal::columns(fds::stderr()).unwrap_or(80).saturating_sub(1).max(1);
         let text = line(self.meter.name.as_deref(), progress, columns);
         if self.drawn == 0 {
-            caught::end_line();
+            interrupt::end_line();
         }
         let blank = self.drawn.min(columns).saturating_sub(width(&text));
         self.drawn = width(&text);

@@ -2,20 +2,12 @@
 //!
 //! Commands are children that a crew starts, minds and judges; what flows between them flows through the kernel.
 
-mod bar;
-mod capacity;
-mod crew;
 mod duplex;
-mod end;
-mod fanout;
-mod line;
-mod lines;
 mod merge;
 mod meter;
-mod report;
+mod pipeline;
 mod resize;
 mod run;
-mod stage;
 mod stat;
 mod tee;
 

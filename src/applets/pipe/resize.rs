@@ -6,12 +6,12 @@ use std::fmt::Write;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use super::capacity::{self, Capacity};
-use super::end::End;
+use super::pipeline::capacity::{self, Capacity};
+use super::pipeline::target::End;
 use crate::applets::{Runs, Verb};
-use crate::args::command::Command;
 use crate::exit::{Cause, Exit, each};
 use crate::output;
+use crate::supervise::command::Command;
 
 /// Gives pipes another capacity, at least SIZE bytes: the kernel rounds up to a power of two of pages. SIZE can be max, which is
 /// /proc/sys/fs/pipe-max-size. What is in a pipe stays; it cannot get smaller than that.

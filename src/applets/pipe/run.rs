@@ -5,16 +5,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::capacity::{self, Capacity};
-use super::crew::{Crew, Rules, Work, unmade};
-use super::line::{Line, all, look_up};
-use super::report::{Reporting, ran, reported};
-use super::stage::Readers;
+use super::pipeline::capacity::{self, Capacity};
+use super::pipeline::cmdline::{Line, all, look_up};
+use super::pipeline::report::{Reporting, ran, reported};
+use super::pipeline::stage::Readers;
+use super::pipeline::{Crew, Rules, Work, unmade};
 use crate::applets::{Runs, Verb};
-use crate::args::command::Command;
-use crate::args::limit::Limit;
 use crate::exit::Exit;
-use crate::report::STAGE;
+use crate::supervise::command::Command;
+use crate::supervise::escalation::Limit;
+use crate::supervise::report::STAGE;
 use crate::sys::child::Standard;
 use crate::sys::pipe;
 

@@ -3,12 +3,12 @@
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::end::{End, Found};
+use super::pipeline::target::{End, Found};
 use crate::applets::Verb;
-use crate::args::showing::Showing;
+use crate::args::format::Showing;
 use crate::exit::{Exit, each};
 use crate::output::{self, Cell, Column};
-use crate::sys::in_use::{Open, User};
+use crate::sys::holders::{Open, User};
 use crate::sys::pipe::{self, ATOMIC, Limits};
 use crate::sys::process;
 

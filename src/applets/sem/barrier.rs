@@ -10,7 +10,7 @@ use crate::args::creating::Creating;
 use crate::args::numbers::count;
 use crate::args::waiting::Waiting;
 use crate::exit::Exit;
-use crate::sync::barrier::Barrier;
+use crate::semset::barrier::Barrier;
 use crate::target::Target;
 
 /// Waits until N callers have come, and then all leave. It is made if it is missing, and can be used again at once, round

@@ -14,8 +14,8 @@ use crate::args::creating::{Creating, differs};
 use crate::args::numbers::count;
 use crate::args::waiting::Waiting;
 use crate::exit::{Cause, Exit};
-use crate::sync::slots::Slots;
-use crate::sync::{self, Purpose, is_not};
+use crate::semset::slots::Slots;
+use crate::semset::{self, Purpose, is_not};
 use crate::sys::posix::sem as posix;
 use crate::sys::sysv::sem::{self, Op, Set};
 use crate::sys::wait::Patience;
@@ -132,9 +132,9 @@ impl Create {
     fn plain(&self) -> Result<OsString> {
         let values = self.values()?;
         let (set, made) = if *self.target.form() == Form::Private {
-            (sync::make(0, values.len(), self.creating)?, true)
+            (semset::make(0, values.len(), self.creating)?, true)
         } else {
-            sync::find_or_make(&self.target, values.len(), self.creating)?
+            semset::find_or_make(&self.target, values.len(), self.creating)?
         };
         if made {
             set.operate(&birth(&values), Patience::Forever).inspect_err(|errno| {

@@ -9,20 +9,20 @@ use nix::errno::Errno;
 use super::run::{LOCKED, NO_SLOT, not_taken, slots};
 use super::{doing, system_v};
 use crate::applets::Verb;
-use crate::args::command::not_forked;
 use crate::args::creating::Creating;
 use crate::args::notice::Notice;
 use crate::args::numbers::{count, pid};
-use crate::args::process::unopened;
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
-use crate::sync::lock::Lock;
-use crate::sync::slots::Slots;
-use crate::sync::{self, holding, waited};
+use crate::objects::process::unopened;
+use crate::semset::lock::Lock;
+use crate::semset::slots::Slots;
+use crate::semset::{self, holding, waited};
+use crate::supervise::command::not_forked;
 use crate::sys::holder::{Unheld, start};
 use crate::sys::sysv::sem::Set;
 use crate::sys::wait::Patience;
-use crate::sys::{process, signals};
+use crate::sys::{process, signal};
 use crate::target::Target;
 
 /// For a critical section of many commands: takes, prints the pid of a small process that holds what was taken, and
@@ -148,13 +148,13 @@ impl Hold {
     fn release(&self) -> Result<()> {
         process::open(self.pid).map_err(|errno| unopened(self.pid, errno))?;
         system_v(&self.target)?;
-        let set = sync::find(&self.target)?;
+        let set = semset::find(&self.target)?;
         // One that is not there any more is named as such.
         set.values()?;
         holding::release(set, self.pid).map_err(|errno| match errno {
             Errno::ESRCH => Cause::told(errno, format!("no holder serves process {}", self.pid)),
             Errno::EBUSY => Cause::told(errno, "its holder was killed and has not exited yet"),
-            Errno::EPERM if signals::is_forbidden() => Cause::forbidden("pidfd_send_signal"),
+            Errno::EPERM if signal::is_forbidden() => Cause::forbidden("pidfd_send_signal"),
             errno => Cause::plain(errno),
         })?;
         Ok(())

@@ -18,9 +18,9 @@ use anyhow::Result;
 use nix::errno::Errno;
 
 use super::{Applet, Entry};
-use crate::args::explain::{self, cannot};
+use crate::args::errors::{self, cannot};
 use crate::exit::{Cause, Exit, lines};
-use crate::sync::{self, Purpose};
+use crate::semset::{self, Purpose};
 use crate::sys::sysv::Kind;
 use crate::sys::sysv::sem::{Set, limits};
 use crate::target::{Form, Target};
@@ -62,10 +62,10 @@ fn explain(target: &Target, errno: Errno) -> Cause {
         Errno::EINVAL | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO if *target.form() == Form::Posix => {
             told("the file is no semaphore of the C library's").exit(Exit::Missing)
         }
-        Errno::EINVAL => explain::missing(target, Kind::Sem),
-        Errno::EIDRM => explain::removed(),
-        Errno::EACCES if *target.form() != Form::Posix => explain::unshared(errno, owner(target), "sem", target),
-        Errno::EACCES | Errno::EPERM => explain::denied(errno, owner(target)),
+        Errno::EINVAL => errors::missing(target, Kind::Sem),
+        Errno::EIDRM => errors::removed(),
+        Errno::EACCES if *target.form() != Form::Posix => errors::unshared(errno, owner(target), "sem", target),
+        Errno::EACCES | Errno::EPERM => errors::denied(errno, owner(target)),
         Errno::EEXIST => told("it exists already"),
         Errno::ERANGE => told("a value would leave 0 to 32767"),
         Errno::EOVERFLOW if *target.form() == Form::Posix => told("the value would leave 0 to 2147483647"),
@@ -83,7 +83,7 @@ fn explain(target: &Target, errno: Errno) -> Cause {
 }
 
 fn beyond(target: &Target) -> Cause {
-    let len = sync::find(target).and_then(|set| Ok(set.stat()?.len));
+    let len = semset::find(target).and_then(|set| Ok(set.stat()?.len));
     let words = match len {
         Ok(1) => "the set has one semaphore, 0".to_owned(),
         Ok(len) => format!("the set has {len} semaphores, 0 to {}", len - 1),
@@ -95,7 +95,7 @@ fn beyond(target: &Target) -> Cause {
 fn owner(target: &Target) -> Option<u32> {
     match target.form() {
         Form::Posix => crate::sys::posix::sem::file(target.typed()).map(|file| file.uid).ok(),
-        _ => sync::owner(target),
+        _ => semset::owner(target),
     }
 }
 
@@ -106,7 +106,7 @@ fn plain(target: &Target, set: Set) -> Result<()> {
             Some(purpose) => (purpose.to_string(), purpose.name()),
             None => return Ok(()),
         },
-        Err(Errno::EACCES) => match sync::unread_purpose(set) {
+        Err(Errno::EACCES) => match semset::unread_purpose(set) {
             Some(name) => (name.to_owned(), name),
             None => return Ok(()),
         },

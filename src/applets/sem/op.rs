@@ -8,11 +8,11 @@ use clap::Args;
 use super::run::missed;
 use super::{doing, plain, system_v};
 use crate::applets::{Runs, Verb};
-use crate::args::command::Command;
 use crate::args::numbers::indexes;
 use crate::args::waiting::Waiting;
 use crate::exit::Exit;
-use crate::sync;
+use crate::semset;
+use crate::supervise::command::Command;
 use crate::sys::sysv::sem::Op;
 use crate::target::Target;
 
@@ -83,7 +83,7 @@ ipcbox sem op store 0:-1 1:+1
         let ops: Vec<Op> = ops.collect();
         let operate = || {
             system_v(&self.target)?;
-            let set = sync::find(&self.target)?;
+            let set = semset::find(&self.target)?;
             plain(&self.target, set)?;
             let done = set.operate(&ops, deadline.patience);
             done.map_err(|errno| missed(errno, &deadline, "the operations could not be done"))

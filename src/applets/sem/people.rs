@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use crate::sync::{Purpose, awaited, lock, slots};
+use crate::semset::{Purpose, awaited, lock, slots};
 use crate::sys::process::{self, Blocked};
 use crate::sys::sysv::sem::Set;
 use crate::text::visible;

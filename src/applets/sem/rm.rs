@@ -10,9 +10,9 @@ use self::idle::Idle;
 use super::doing;
 use super::people::{Person, count, holders, waiters};
 use crate::applets::Verb;
-use crate::args::removing::Removing;
 use crate::exit::{Cause, Exit};
-use crate::sync::{self, Purpose, holding};
+use crate::objects::remove::Removing;
+use crate::semset::{self, Purpose, holding};
 use crate::sys::posix::sem as posix;
 use crate::sys::sysv::sem::Set;
 use crate::target::{Form, Target};
@@ -49,7 +49,7 @@ ipcbox sem rm build --unused
         }
         let remove = |target: &Target| match target.form() {
             Form::Posix => self.posix(target),
-            _ => sync::find(target).and_then(|set| self.system_v(set)),
+            _ => semset::find(target).and_then(|set| self.system_v(set)),
         };
         self.removing.each(remove, doing)
     }
@@ -104,7 +104,7 @@ fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
     if let Some(people) = list(held) {
         return Ok(Some(format!("it is held by {people}")));
     }
-    if !sync::is_awaited(values) && count(set, values.len())? == 0 {
+    if !semset::is_awaited(values) && count(set, values.len())? == 0 {
         return Ok(None);
     }
     let people = list(waiters(set, values)?);

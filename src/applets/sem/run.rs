@@ -8,13 +8,13 @@ use nix::errno::Errno;
 
 use super::{doing, system_v};
 use crate::applets::{Runs, Verb};
-use crate::args::command::Command;
 use crate::args::creating::Creating;
 use crate::args::numbers::count;
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit, is_late};
-use crate::sync::slots::{Many, Slots};
-use crate::sync::{lock, waited};
+use crate::semset::slots::{Many, Slots};
+use crate::semset::{lock, waited};
+use crate::supervise::command::Command;
 use crate::sys::wait::Patience;
 use crate::target::Target;
 
@@ -76,7 +76,9 @@ impl Run {
         match self.slots {
             Some(wanted) if self.resize => self.resize(&mut slots, wanted, deadline)?,
             Some(wanted) => {
-                slots.expect(&self.target, wanted).map_err(|cause| cause.hint(format!("--resize makes it {wanted}")))?
+                slots
+                    .expect(&self.target, wanted)
+                    .map_err(|cause| cause.hint(format!("--resize makes it {wanted}")))?;
             }
             None => {}
         }

@@ -8,11 +8,11 @@ use clap::Args;
 use super::{beyond, doing, plain};
 use crate::applets::Verb;
 use crate::args::creating::mode;
-use crate::args::explain::unchanged;
+use crate::args::errors::unchanged;
 use crate::args::numbers::{index, indexes};
 use crate::args::owner::{self, Owner};
 use crate::exit::{Cause, Exit};
-use crate::sync;
+use crate::semset;
 use crate::sys::sysv::Change;
 use crate::sys::sysv::sem::MAX_VALUE;
 use crate::target::{Form, Target, not_posix};
@@ -95,7 +95,7 @@ impl Set {
                     .hint("for several write 0=4 1=5, or 0..3=7 for a range")
             );
         }
-        let set = sync::find(&self.target)?;
+        let set = semset::find(&self.target)?;
         if !self.values.is_empty() {
             plain(&self.target, set)?;
             self.assign(set)?;

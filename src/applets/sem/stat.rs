@@ -10,10 +10,10 @@ use nix::errno::Errno;
 use super::people::{Person, count, holders, stopped, waiters};
 use super::{doing, never_initialised, unless_gone};
 use crate::applets::Verb;
-use crate::args::showing::Showing;
+use crate::args::format::Showing;
 use crate::exit::{Exit, each, line};
 use crate::output::{self, Cell, Column, Names};
-use crate::sync::{self, Purpose};
+use crate::semset::{self, Purpose};
 use crate::sys::posix::{sem as posix, shm};
 use crate::sys::process::{self, Blocked};
 use crate::sys::sysv::sem::{self, Set};
@@ -107,7 +107,7 @@ fn look(target: &Target, for_people: bool) -> Result<Object> {
     if *target.form() == Form::Posix {
         return Ok(look_at_posix(target.typed(), for_people)?);
     }
-    let set = sync::find(target)?;
+    let set = semset::find(target)?;
     let (stat, values) = match set.values() {
         Err(Errno::EACCES) if !for_people => (set.stat()?, None),
         read => read.map(|(stat, values)| (stat, Some(values)))?,

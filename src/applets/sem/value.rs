@@ -10,8 +10,8 @@ use crate::args::numbers::{count, index};
 use crate::args::waiting::Waiting;
 use crate::exit::{Exit, line};
 use crate::output;
-use crate::sync;
-use crate::sys::caught;
+use crate::semset;
+use crate::sys::interrupt;
 use crate::sys::mapping::on_bus_error;
 use crate::sys::posix::sem::{Semaphore, look};
 use crate::sys::sysv::sem::Op;
@@ -56,7 +56,7 @@ impl One {
     }
 
     fn operate(&self, delta: i16, patience: crate::sys::wait::Patience) -> Result<(), anyhow::Error> {
-        let set = sync::find(&self.target)?;
+        let set = semset::find(&self.target)?;
         plain(&self.target, set)?;
         Ok(set.operate(&[Op::new(self.index, delta)], patience)?)
     }
@@ -95,7 +95,7 @@ ipcbox sem wait door -w 10s
         let wait = || {
             if self.one.posix(self.zero || self.by != 1)? {
                 let taken = self.one.open("wait for")?.wait(deadline.patience)?;
-                return Ok(taken.map_or_else(caught::end, Ok)?);
+                return Ok(taken.map_or_else(interrupt::end, Ok)?);
             }
             let delta = if self.zero { 0 } else { -self.by.cast_signed() };
             self.one.operate(delta, deadline.patience)
@@ -170,7 +170,7 @@ ipcbox sem get store --all
             if self.one.posix(false)? {
                 return Ok(look(self.one.target.typed())?.value.to_string());
             }
-            let (stat, values) = sync::find(&self.one.target)?.values()?;
+            let (stat, values) = semset::find(&self.one.target)?.values()?;
             if stat.op_time == 0 && values.iter().all(|value| *value == 0) {
                 output::tell(&never_initialised(&self.one.target));
             }

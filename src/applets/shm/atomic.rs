@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::word::{Place, Word, value};
+use super::object::atomic_word::{Place, Word, value};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::exit::Exit;

@@ -9,10 +9,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::source::readable;
+use super::object::source::readable;
 use crate::applets::{Runs, Verb};
-use crate::args::command::{Command, fill};
 use crate::exit::{Cause, Exit};
+use crate::supervise::command::{Command, fill};
 use crate::sys::{fds, memfd, transfer};
 
 /// An anonymous file in memory with the bytes of FILE, else of standard input, which CMD can open but nobody can change: it

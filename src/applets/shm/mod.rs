@@ -5,23 +5,20 @@
 
 mod atomic;
 mod create;
-mod locking;
 mod memfd;
 mod object;
 mod read;
 mod rm;
 mod set;
-mod source;
 mod stat;
 mod wait;
-mod word;
 mod write;
 
 use anyhow::Result;
 use nix::errno::Errno;
 
 use super::{Applet, Entry};
-use crate::args::explain::{cannot, denied, missing, removed, unshared};
+use crate::args::errors::{cannot, denied, missing, removed, unshared};
 use crate::exit::{Cause, Exit};
 use crate::sys::posix::shm as posix;
 use crate::sys::sysv::Kind;

@@ -5,14 +5,14 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::doing;
-use super::locking::{Held, Locking};
+use super::object::locking::{Held, Locking};
 use super::object::{open, within};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::args::size;
 use crate::exit::{Cause, Exit};
 use crate::output;
-use crate::sync::journal::{Journal, Object};
+use crate::semset::journal::{Journal, Object};
 use crate::sys::fds;
 use crate::sys::memory::Memory;
 use crate::target::Target;

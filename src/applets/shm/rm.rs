@@ -7,10 +7,10 @@ use super::object::segment;
 use super::stat::{tell_unseen, users_of};
 use super::{doing, is_posix};
 use crate::applets::Verb;
-use crate::args::removing::Removing;
 use crate::exit::{Cause, Exit};
-use crate::sync::journal::{self, Journal};
-use crate::sys::in_use::{self, Object};
+use crate::objects::remove::Removing;
+use crate::semset::journal::{self, Journal};
+use crate::sys::holders::{self, Object};
 use crate::sys::posix::shm as posix;
 use crate::target::Target;
 
@@ -44,7 +44,7 @@ impl Remove {
         let segment = segment(target)?;
         let stat = segment.stat()?;
         if !self.removing.force && stat.attached > 0 {
-            let users = in_use::by(Object::Segment(stat.id)).unwrap_or_default();
+            let users = holders::by(Object::Segment(stat.id)).unwrap_or_default();
             let seen: usize = users.seen.iter().map(|user| user.mappings).sum();
             let unseen = stat.attached.saturating_sub(seen as u64);
             bail!(in_use_by("attached", &users_of(&users.seen, unseen)));
@@ -56,7 +56,7 @@ impl Remove {
     fn posix(&self, target: &Target) -> Result<()> {
         let stat = posix::look(target.typed())?;
         if !self.removing.force {
-            let uses = in_use::index(&[stat.device]).unwrap_or_default();
+            let uses = holders::index(&[stat.device]).unwrap_or_default();
             if let Some(users) = uses.files.get(&(stat.device, stat.inode)) {
                 bail!(in_use_by("used", &users_of(users, 0)));
             }

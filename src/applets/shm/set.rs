@@ -3,16 +3,16 @@
 use anyhow::{Result, bail};
 use clap::Args;
 
+use super::object::atomic_word::{Place, value};
 use super::object::{no_space, owner, segment, system_v};
-use super::word::{Place, value};
 use super::{doing, is_posix};
 use crate::applets::Verb;
 use crate::args::creating::{Creating, mode};
-use crate::args::explain::{unchanged, ungiven};
+use crate::args::errors::{unchanged, ungiven};
 use crate::args::owner::{self, Owner};
 use crate::args::size;
 use crate::exit::{Cause, Exit};
-use crate::sync::journal::Journal;
+use crate::semset::journal::Journal;
 use crate::sys::posix::shm::{self as posix, Object};
 use crate::sys::sysv::Change;
 use nix::errno::Errno;

@@ -10,10 +10,10 @@ use nix::errno::Errno;
 use super::object::segment;
 use super::{doing, is_posix};
 use crate::applets::Verb;
-use crate::args::showing::Showing;
+use crate::args::format::Showing;
 use crate::exit::{Exit, each, line};
 use crate::output::{self, Cell, Column, Names};
-use crate::sys::in_use::{self, User, Users};
+use crate::sys::holders::{self, User, Users};
 use crate::sys::posix::shm as posix;
 use crate::sys::process;
 use crate::sys::sysv::shm as sysv;
@@ -149,9 +149,9 @@ impl Object {
 
     /// Who uses it. That some could not be looked at is told.
     fn users(&self) -> Result<Users> {
-        let users = in_use::by(match &self.family {
-            Family::SystemV(stat) => in_use::Object::Segment(stat.id),
-            Family::Posix(stat) => in_use::Object::File { device: stat.device, inode: stat.inode },
+        let users = holders::by(match &self.family {
+            Family::SystemV(stat) => holders::Object::Segment(stat.id),
+            Family::Posix(stat) => holders::Object::File { device: stat.device, inode: stat.inode },
         })?;
         let seen: usize = users.seen.iter().map(|user| user.mappings).sum();
         let name = self.name.as_ref().map(|name| name.display().to_string());

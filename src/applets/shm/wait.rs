@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use nix::errno::Errno;
 
 use super::doing;
-use super::word::{Bits, Place, Word, value};
+use super::object::atomic_word::{Bits, Place, Word, value};
 use crate::applets::Verb;
 use crate::args::waiting::Waiting;
 use crate::exit::{Cause, Exit};

@@ -7,15 +7,15 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::outcome::{COLUMNS, Fate, Outcome, ended};
+use super::delivery::outcome::{COLUMNS, Fate, Outcome, ended};
 use crate::applets::Verb;
-use crate::args::process::{Process, parse};
-use crate::args::showing::Streaming;
+use crate::args::format::Streaming;
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit, each, words};
+use crate::objects::process::{Process, parse};
 use crate::output::{self, Stream};
 use crate::sys::process::command;
-use crate::sys::process::ended::{Ended, Stage, after};
+use crate::sys::process::wait_status::{Ended, Stage, after};
 
 /// Waits for processes, which need not be children, and prints a line for each as it ends: pid, exited or killed, the status as
 /// a shell has it, and the signal. For one PID the exit status is that process's, as a shell's wait has it.

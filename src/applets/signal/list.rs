@@ -4,11 +4,11 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::applets::Verb;
-use crate::args::showing::Showing;
+use crate::args::format::Showing;
 use crate::args::signals::{action, all, mask, meaning, name, parse};
 use crate::exit::{Cause, Exit, each};
 use crate::output::{self, Cell, Column};
-use crate::sys::signals::{Set, Signal};
+use crate::sys::signal::{Set, Signal};
 
 /// Shows every signal that a program can use: its number, its name, what it does to a process that does nothing about it, and
 /// what it means. With SPEC the bare answer, a line each: the name of a number, the number of a name, the name of the signal

@@ -3,14 +3,12 @@
 //! A process is held by a descriptor from the moment its number was read, and signals that are waited for are blocked before
 //! anybody hears that they are.
 
+mod delivery;
 mod join;
 mod list;
-mod mind;
-mod outcome;
 mod run;
 mod send;
 mod stat;
-mod target;
 mod wait;
 
 use super::{Applet, Entry};

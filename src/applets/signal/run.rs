@@ -6,14 +6,14 @@ use std::os::unix::process::parent_id;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::mind::{Forward, Minder, Rules};
+use super::delivery::translate::{Forward, Minder, Rules};
 use super::plain;
 use crate::applets::{Runs, Verb};
-use crate::args::command::Command;
-use crate::args::limit::Limit;
 use crate::args::signals::{catchable, name, parse};
 use crate::exit::{Cause, Exit};
-use crate::sys::signals::{self, Disposition, Signal, block, on_parents_death, set_disposition};
+use crate::supervise::command::Command;
+use crate::supervise::escalation::Limit;
+use crate::sys::signal::{self, Disposition, Signal, block, on_parents_death, set_disposition};
 
 /// With --ignore, --block, --default and --parent-death alone the box becomes CMD. With any other option it stays and minds
 /// CMD: what can be caught it forwards, translated by --map; CMD is in a process group of its own, which is given the terminal's
@@ -164,7 +164,7 @@ impl Run {
         if let Some(signal) = self.parent_death {
             on_parents_death(signal).map_err(plain)?;
             if parent_id() != parent {
-                signals::kill(std::process::id().cast_signed(), signal).map_err(plain)?;
+                signal::kill(std::process::id().cast_signed(), signal).map_err(plain)?;
             }
         }
         match command.replace(&[])? {}

@@ -7,18 +7,18 @@ use anyhow::{Error, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::outcome::{COLUMNS, Fate, Outcome, ended};
-use super::target::{Aim, Reach, Told, again, below, obstacle, send};
+use super::delivery::outcome::{COLUMNS, Fate, Outcome, ended};
+use super::delivery::target::{Aim, Reach, Told, again, below, obstacle, send};
 use crate::applets::Verb;
-use crate::args::limit::{Plan, Step, step};
-use crate::args::process::{Process, parse};
-use crate::args::showing::Streaming;
+use crate::args::format::Streaming;
 use crate::args::{duration, signals};
 use crate::exit::{Cause, Exit, Failures};
+use crate::objects::process::{Process, parse};
 use crate::output::{Cell, Column, Stream};
-use crate::sys::process::ended::{Stage, after};
-use crate::sys::process::told::status;
-use crate::sys::signals::Signal;
+use crate::supervise::escalation::{Plan, Step, step};
+use crate::sys::process::procfs::status;
+use crate::sys::process::wait_status::{Stage, after};
+use crate::sys::signal::Signal;
 use crate::sys::wait::Patience;
 
 /// How often a process is looked at for a handler.
@@ -245,7 +245,7 @@ impl Send {
                 continue;
             }
             for one in &left {
-                match crate::sys::signals::send(one.fd.as_fd(), Some(signal), None, false) {
+                match crate::sys::signal::send(one.fd.as_fd(), Some(signal), None, false) {
                     Ok(()) | Err(Errno::ESRCH) => {}
                     Err(errno) => failures.push(Error::from(errno).context(what(one.pid))),
                 }
@@ -299,7 +299,7 @@ impl Watched {
     fn outcome(self, stage: Stage) -> Outcome {
         let known = ended(self.pid, self.fd.as_fd(), stage).or_else(|| {
             // Reaped between the two looks, or its status is for its parent alone.
-            let now = crate::sys::process::ended::stage(self.fd.as_fd()).ok()?;
+            let now = crate::sys::process::wait_status::stage(self.fd.as_fd()).ok()?;
             ended(self.pid, self.fd.as_fd(), now)
         });
         Outcome { pid: self.pid, command: self.command, fate: Fate::of(known.and_then(Result::ok)) }

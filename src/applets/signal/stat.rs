@@ -7,15 +7,15 @@ use clap::Args;
 
 use super::inode_cell;
 use crate::applets::Verb;
-use crate::args::process::{Process, parse, unopened};
-use crate::args::showing::Showing;
+use crate::args::format::Showing;
 use crate::args::signals::names;
 use crate::exit::{Exit, each};
+use crate::objects::process::{Process, parse, unopened};
 use crate::output::{self, Cell, Column};
-use crate::sys::process::ended::{Stage, stage};
-use crate::sys::process::told::{self, Status};
+use crate::sys::process::procfs::{self, Status};
+use crate::sys::process::wait_status::{Stage, stage};
 use crate::sys::process::{self, inode};
-use crate::sys::signals::Set;
+use crate::sys::signal::Set;
 
 /// Shows what waits for each process, and what it does about signals, from /proc/PID/status, by name: pending (for its first
 /// thread), shared_pending (for the process), blocked (by its first thread), ignored and caught.
@@ -73,13 +73,13 @@ impl Stat {
         let pid = process.pid;
         let gone = |errno| unopened(pid, errno);
         let inode = inode(&fd)?;
-        let start = told::stat(pid).map_err(gone)?.start;
+        let start = procfs::stat(pid).map_err(gone)?.start;
         let command = process::command(pid);
-        let whole = told::status(pid).map_err(gone)?;
-        let threads: Vec<(i32, Status)> = told::threads(pid)
+        let whole = procfs::status(pid).map_err(gone)?;
+        let threads: Vec<(i32, Status)> = procfs::threads(pid)
             .map_err(gone)?
             .into_iter()
-            .filter_map(|thread| Some((thread, told::thread_status(pid, thread).ok()?)))
+            .filter_map(|thread| Some((thread, procfs::thread_status(pid, thread).ok()?)))
             .collect();
         // All this was about one process if that has not been reaped by now.
         if stage(fd.as_fd())? == Stage::Reaped {

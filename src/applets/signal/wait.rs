@@ -8,15 +8,15 @@ use clap::Args;
 use nix::errno::Errno;
 
 use crate::applets::Verb;
+use crate::args::format::Streaming;
 use crate::args::numbers::many;
-use crate::args::showing::Streaming;
 use crate::args::signals::{catchable, name};
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
 use crate::output::{self, Cell, Column, Stream};
 use crate::sys::fds::write_all;
 use crate::sys::process::command;
-use crate::sys::signals::{Arrival, Arrivals, CODES, Signal, block};
+use crate::sys::signal::{Arrival, Arrivals, CODES, Signal, block};
 use crate::sys::wait::ready;
 use crate::sys::written::{Before, opened};
 

@@ -15,9 +15,9 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::name;
-use crate::sys::process::ended::{Stage, stage};
-use crate::sys::process::{self, knows_our_numbers, numbers, shares_ipc, told};
-use crate::sys::signals::{self, Signal};
+use crate::sys::process::wait_status::{Stage, stage};
+use crate::sys::process::{self, knows_our_numbers, numbers, procfs, shares_ipc};
+use crate::sys::signal::{self, Signal};
 use crate::sys::wait::{Patience, ready};
 
 /// How long a holder may take to exit once it was killed.
@@ -53,7 +53,7 @@ pub fn among(mut pids: Vec<i32>, id: c_int) -> Vec<Seen> {
 
 impl Seen {
     fn look(pid: i32, name: &str) -> Option<Self> {
-        let named = || told::stat(pid).ok().filter(|stat| stat.name == name);
+        let named = || procfs::stat(pid).ok().filter(|stat| stat.name == name);
         // Most processes are no holders, which needs no descriptor to see.
         named()?;
         let process = process::pidfd(pid).ok()?;
@@ -92,7 +92,7 @@ impl Seen {
     /// # Errors
     /// `EPERM`: it belongs to another user, or a seccomp filter denies the call.
     pub fn may_be_killed(&self) -> Result<(), Errno> {
-        match signals::send(self.process.as_fd(), None, None, false) {
+        match signal::send(self.process.as_fd(), None, None, false) {
             Err(Errno::ESRCH) => Ok(()),
             outcome => outcome,
         }
@@ -100,7 +100,7 @@ impl Seen {
 }
 
 fn is_signalled(pid: i32) -> bool {
-    told::status(pid).is_ok_and(|status| {
+    procfs::status(pid).is_ok_and(|status| {
         let mut pending = status.pending.iter().chain(status.shared_pending.iter());
         pending.any(|signal| signal == Signal::KILL || signal.asks_to_end())
     })
@@ -120,7 +120,7 @@ fn served(holder: i32) -> Option<i32> {
 #[must_use]
 pub fn end(holders: Vec<Seen>) -> usize {
     let kill = |holder: &Seen| {
-        let killed = signals::send(holder.process.as_fd(), Some(Signal::KILL), None, false);
+        let killed = signal::send(holder.process.as_fd(), Some(Signal::KILL), None, false);
         killed.is_ok() || holder.state == State::Exiting
     };
     let dying: Vec<Seen> = holders.into_iter().filter(kill).collect();

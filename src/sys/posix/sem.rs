@@ -18,7 +18,7 @@ use nix::sys::signal::Signal;
 use super::shm::{self, Object};
 use crate::sys::mapping::Mapping;
 use crate::sys::wait::Patience;
-use crate::sys::{caught, futex, transfer};
+use crate::sys::{futex, interrupt, transfer};
 
 /// The highest value, `SEM_VALUE_MAX`.
 pub const MAX_VALUE: u32 = i32::MAX.cast_unsigned();
@@ -68,7 +68,7 @@ impl Semaphore {
     /// # Errors
     /// `EAGAIN`: not in time.
     pub fn wait(&self, patience: Patience) -> Result<Option<()>> {
-        caught::catch(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
+        interrupt::catch(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
         let word = self.0.wide_word(0)?;
         if self.take(0)? {
             return Ok(Some(()));
@@ -77,7 +77,7 @@ impl Semaphore {
         let mut slept = Ok(());
         // What was posted at the last moment is taken: nobody else was woken for it.
         while !self.take(WAITER)? {
-            if slept.is_err() || caught::any() {
+            if slept.is_err() || interrupt::any() {
                 word.fetch_sub(WAITER, SeqCst);
                 return slept.map(|()| None);
             }

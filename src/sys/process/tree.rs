@@ -10,9 +10,9 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::unistd::getpid;
 
-use super::ended::{Stage, after, stage};
-use super::{pidfd, told};
-use crate::sys::signals::{self, Signal};
+use super::wait_status::{Stage, after, stage};
+use super::{pidfd, procfs};
+use crate::sys::signal::{self, Signal};
 use crate::sys::wait::Patience;
 
 /// One of a tree.
@@ -108,7 +108,7 @@ impl Tree {
 
     /// Adds the children of `parent` that are new. Those of one that is hidden are not to be seen.
     fn adopt(&mut self, parent: i32, except: &[i32]) -> Result<()> {
-        for pid in visible(told::children(parent))?.unwrap_or_default() {
+        for pid in visible(procfs::children(parent))?.unwrap_or_default() {
             if pid == getpid().as_raw()
                 || except.contains(&pid)
                 || self.members.iter().any(|member| member.pid == pid && !member.is_gone())
@@ -117,7 +117,7 @@ impl Tree {
             }
             let Some(fd) = opened(pid)? else { continue };
             // The number can have passed to another process before the descriptor was there; a child that is hidden runs all the same.
-            let is_child = visible(told::stat(pid))?.is_none_or(|stat| stat.parent == parent);
+            let is_child = visible(procfs::stat(pid))?.is_none_or(|stat| stat.parent == parent);
             if is_child && stage(fd.as_fd())? == Stage::Runs {
                 self.add(pid, fd)?;
             }
@@ -128,10 +128,10 @@ impl Tree {
     fn add(&mut self, pid: i32, fd: OwnedFd) -> Result<()> {
         let stopped = if !self.stops {
             Stopped::Not
-        } else if visible(told::stat(pid))?.is_some_and(|stat| stat.is_stopped()) {
+        } else if visible(procfs::stat(pid))?.is_some_and(|stat| stat.is_stopped()) {
             Stopped::Before
         } else {
-            match signals::send(fd.as_fd(), Some(Signal::STOP), None, false) {
+            match signal::send(fd.as_fd(), Some(Signal::STOP), None, false) {
                 Ok(()) => Stopped::ByUs,
                 Err(Errno::EPERM | Errno::ENOSYS) => Stopped::Not,
                 Err(Errno::ESRCH) => return Ok(()),
@@ -147,7 +147,7 @@ impl Tree {
         let stopped = |member: &&Member| member.stopped == Stopped::ByUs && which(member);
         for member in self.members.iter().rev().filter(stopped) {
             // One that has ended needs it no longer.
-            let _ = signals::send(member.fd.as_fd(), Some(Signal::CONT), None, false);
+            let _ = signal::send(member.fd.as_fd(), Some(Signal::CONT), None, false);
         }
     }
 
@@ -157,10 +157,10 @@ impl Tree {
         let mut kept = Vec::new();
         let mut dying = Vec::new();
         for member in self.members.into_iter().rev() {
-            let sent = signals::send(member.fd.as_fd(), Some(Signal::KILL), None, false);
-            let is_child = || told::stat(member.pid).is_ok_and(|stat| stat.parent == getpid().as_raw());
+            let sent = signal::send(member.fd.as_fd(), Some(Signal::KILL), None, false);
+            let is_child = || procfs::stat(member.pid).is_ok_and(|stat| stat.parent == getpid().as_raw());
             let sent = match sent {
-                Err(Errno::EPERM | Errno::ENOSYS) if is_child() => signals::kill(member.pid, Signal::KILL),
+                Err(Errno::EPERM | Errno::ENOSYS) if is_child() => signal::kill(member.pid, Signal::KILL),
                 sent => sent,
             };
             match sent {
@@ -202,14 +202,14 @@ impl Member {
     /// Looks at what it does, and stops it again if another process has continued it.
     fn hold(&mut self) -> Motion {
         let motion = self.motion();
-        if motion == Motion::Runs && signals::send(self.fd.as_fd(), Some(Signal::STOP), None, false).is_ok() {
+        if motion == Motion::Runs && signal::send(self.fd.as_fd(), Some(Signal::STOP), None, false).is_ok() {
             self.stopped = Stopped::ByUs;
         }
         motion
     }
 
     fn motion(&self) -> Motion {
-        let of_thread = |thread: &i32| match visible(told::thread_state(self.pid, *thread)) {
+        let of_thread = |thread: &i32| match visible(procfs::thread_state(self.pid, *thread)) {
             Ok(None | Some('T' | 't' | 'Z' | 'X')) => Motion::None,
             Ok(Some('R')) => Motion::Runs,
             _ => Motion::Sleeps,
@@ -217,7 +217,7 @@ impl Member {
         if self.stopped == Stopped::Not {
             return Motion::None;
         }
-        match visible(told::threads(self.pid)) {
+        match visible(procfs::threads(self.pid)) {
             Ok(threads) => threads.unwrap_or_default().iter().map(of_thread).max().unwrap_or(Motion::None),
             Err(_) => Motion::Sleeps,
         }

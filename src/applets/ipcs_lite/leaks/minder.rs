@@ -9,12 +9,12 @@ use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
 use super::witness::{Witness, own_pid};
-use crate::args::command::Command;
 use crate::exit::Cause;
+use crate::supervise::command::Command;
+use crate::supervise::terminal::Job;
 use crate::sys::child::{self, Change, change_of};
-use crate::sys::job::Job;
-use crate::sys::process::told;
-use crate::sys::signals::{Arrival, Arrivals, Disposition, Set, Signal, block, set_disposition, set_mask};
+use crate::sys::process::procfs;
+use crate::sys::signal::{Arrival, Arrivals, Disposition, Set, Signal, block, set_disposition, set_mask};
 use crate::sys::wait::{Patience, ready};
 
 /// How often the processes below CMD are looked at, at most.
@@ -44,7 +44,7 @@ impl Minder {
         let given = [(Signal::CHLD, given)];
         let changed = given[0].1 == Disposition::Ignore;
         child::adopt_orphans().map_err(plain)?;
-        let before = told::children(own_pid()).unwrap_or_default();
+        let before = procfs::children(own_pid()).unwrap_or_default();
         let mut listed = None;
         let is_ready = || listed.insert(witness(before)).is_ok();
         let dispositions = if changed { &given[..] } else { &[] };

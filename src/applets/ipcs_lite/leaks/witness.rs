@@ -7,10 +7,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::inventory::evidence::remembered;
-use crate::inventory::{Object, Place, system_v};
-use crate::sys::in_use::maps_segment;
-use crate::sys::process::{self, told};
+use crate::objects::usage::remembered;
+use crate::objects::{Object, Place, system_v};
+use crate::sys::holders::maps_segment;
+use crate::sys::process::{self, procfs};
 use crate::sys::sysv::Kind;
 
 /// An object, and a process that it remembers.
@@ -56,7 +56,7 @@ impl Witness {
         let Ok(listed) = listed else { return };
         // Whoever has the number now, after the listing, and is below the box had it before, too.
         let had = |pid: i32| {
-            told::stat(pid).is_ok_and(|stat| {
+            procfs::stat(pid).is_ok_and(|stat| {
                 let is_below = stat.parent == own_pid() || below.contains_key(&stat.parent);
                 is_below && below.get(&pid) == Some(&stat.start)
             })
@@ -82,9 +82,9 @@ impl Witness {
         let mut below = HashMap::new();
         let mut parents = vec![own_pid()];
         while let Some(parent) = parents.pop() {
-            for child in told::children(parent).unwrap_or_default() {
+            for child in procfs::children(parent).unwrap_or_default() {
                 let is_known = self.strangers.contains(&child) || below.contains_key(&child);
-                if let (false, Ok(stat)) = (is_known, told::stat(child)) {
+                if let (false, Ok(stat)) = (is_known, procfs::stat(child)) {
                     below.insert(child, stat.start);
                     parents.push(child);
                 }
@@ -102,7 +102,7 @@ impl Witness {
     /// Whether a process that the object remembers lives and is no descendant of ipcbox.
     pub(super) fn is_foreign(&self, object: &Object) -> bool {
         remembered(object).into_iter().any(|pid| {
-            let is_below = |start: &u64| told::stat(pid).is_ok_and(|stat| stat.start == *start);
+            let is_below = |start: &u64| procfs::stat(pid).is_ok_and(|stat| stat.start == *start);
             process::exists(pid) && !self.below.get(&pid).is_some_and(is_below)
         })
     }

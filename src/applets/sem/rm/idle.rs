@@ -11,10 +11,10 @@ use nix::unistd::geteuid;
 use super::{in_use, remove_idle};
 use crate::applets::sem::doing;
 use crate::args::duration;
-use crate::args::removing::{Removing, confirm};
 use crate::exit::{Exit, each, line};
+use crate::objects::remove::{Removing, confirm};
 use crate::output;
-use crate::sync::{self, Purpose};
+use crate::semset::{self, Purpose};
 use crate::sys::sysv::sem::{self, Set};
 use crate::target::{Form, Target};
 
@@ -55,7 +55,7 @@ impl Idle {
             keep(target, "the users of a POSIX semaphore are not known");
             return Ok(());
         }
-        let set = sync::find(target)?;
+        let set = semset::find(target)?;
         match self.judge(set)? {
             Verdict::Unused(purpose) => remove_idle(set, Some(purpose)),
             Verdict::Kept(why) | Verdict::Other(why) => {

@@ -1,0 +1,143 @@
+//! A FIFO that is read.
+
+use std::os::fd::OwnedFd;
+
+use anyhow::Result;
+
+use crate::applets::fifo::doing;
+use crate::applets::fifo::stream::lines::Lines;
+use crate::applets::fifo::stream::path::Fifo;
+use crate::applets::fifo::stream::peek::{Found, Peek};
+use crate::applets::fifo::stream::place::Place;
+use crate::applets::fifo::stream::sink::{self, Flow, Sink};
+use crate::exit::{Cause, Exit};
+use crate::sys::fds;
+use crate::sys::fifo::{self, Seen};
+
+/// A FIFO that is read.
+pub struct Source<'a> {
+    /// Its path.
+    pub fifo: &'a Fifo,
+    /// What it is.
+    pub seen: Seen,
+    /// Its read end; none once it is done with.
+    pub fd: Option<OwnedFd>,
+    /// There may be something to read.
+    pub ready: bool,
+    /// The beginning of a record lies in it.
+    pub part: bool,
+    /// Every writer had closed, at least once.
+    pub ended: bool,
+    /// So many bytes may be taken; none is no limit.
+    pub may: Option<usize>,
+    /// Where it lies, if that is watched.
+    pub place: Option<Place<'a>>,
+    /// Its lines, where these go through this process.
+    pub lines: Option<Lines>,
+}
+
+/// How many records may still be taken, and what finds their ends.
+pub struct Records {
+    /// So many.
+    pub left: u64,
+    /// Finds them.
+    pub peek: Peek,
+}
+
+impl<'a> Source<'a> {
+    /// Opens a FIFO.
+    pub fn open(fifo: &'a Fifo, foreign: bool, lines: Option<Lines>) -> Result<Self> {
+        let (fd, seen) = fifo.open_to_read(foreign)?;
+        let fd = Some(fd);
+        Ok(Self { fifo, seen, fd, ready: false, part: false, ended: false, may: None, place: None, lines })
+    }
+
+    /// Whether it has begun a line that is to be ended before another FIFO has its turn. Where records are counted, that
+    /// is every line of which something was taken, since it cannot be put back.
+    pub fn is_in_a_line(&self, counted: bool) -> bool {
+        let lines = self.lines.as_ref();
+        lines.is_some_and(|lines| lines.is_in_a_line() || counted && lines.has_begun())
+    }
+
+    /// Whether the record of which a part lies there still cannot be taken; looked at without having the turn.
+    pub fn waits_for_the_rest(&self, records: &mut Records) -> Result<Option<Flow>> {
+        match &self.fd {
+            Some(fd) if self.part => Ok(seen(records.peek.look(fd, records.left)?).err()),
+            _ => Ok(None),
+        }
+    }
+
+    /// Passes on what there is, once.
+    ///
+    /// # Errors
+    /// Standard output cannot be written to.
+    pub fn step(&mut self, sink: &mut Sink, records: Option<&mut Records>) -> Result<Flow> {
+        let Some(fd) = &self.fd else { return Ok(Flow::Empty) };
+        if let Some(records) = records
+            && self.may == Some(0)
+            && records.left > 0
+        {
+            match seen(records.peek.look(fd, records.left)?) {
+                Ok((bytes, ended)) => {
+                    self.may = Some(bytes);
+                    records.left -= ended;
+                }
+                Err(flow) => return Ok(flow),
+            }
+        }
+        let most = self.may.unwrap_or(usize::MAX);
+        if most == 0 {
+            return Ok(Flow::Empty);
+        }
+        let flow = match &mut self.lines {
+            None => sink.pass(fd, most)?,
+            Some(lines) => {
+                // What was taken has to be delivered, before a signal or the time ends the call.
+                let Some(room) = sink::room_now()? else { return Ok(Flow::Full) };
+                let (flow, bytes) = sink.read(fd, most.min(room))?;
+                let mut out = Vec::with_capacity(bytes.len());
+                lines.push(bytes, &mut out);
+                sink.put(&out)?;
+                flow
+            }
+        };
+        if let (Flow::Moved(count), Some(may)) = (flow, &mut self.may) {
+            *may -= count;
+        }
+        Ok(flow)
+    }
+
+    /// Prints the line that was begun.
+    pub fn finish(&mut self, sink: &mut Sink) -> Result<()> {
+        let mut out = Vec::new();
+        if let Some(lines) = &mut self.lines {
+            lines.finish(&mut out);
+        }
+        sink.put(&out)
+    }
+}
+
+/// How much may be taken, and how many records end in it; else what that comes to.
+const fn seen(found: Found) -> std::result::Result<(usize, u64), Flow> {
+    match found {
+        Found::Piece(bytes, ended) => Ok((bytes, ended)),
+        Found::Part => Err(Flow::Part),
+        Found::Nothing => Err(Flow::Empty),
+        Found::End => Err(Flow::End),
+    }
+}
+
+/// Refuses what would never end: a FIFO that is read into itself, or beside itself.
+pub fn check(sources: &[Source]) -> Result<()> {
+    let output = fifo::behind(fds::stdout());
+    let usage = |words: &str| Err(Cause::new(Exit::Usage, words).into());
+    for (n, Source { fifo, seen, .. }) in sources.iter().enumerate() {
+        if output.is_ok_and(|output| output.is(seen)) {
+            return doing("read", fifo, usage("standard output is the same FIFO"));
+        }
+        if sources[..n].iter().any(|other| other.seen.is(seen)) {
+            return doing("read", fifo, usage("it was given twice"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! Removal as util-linux's `ipcrm` does it, with its messages.
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+
+use super::remove::may_remove;
+use crate::exit::{Cause, Exit, each};
+use crate::objects::{Object, find};
+use crate::output;
+use crate::sys::sysv::{Key, Kind, is_hidden, msg, remove_all, sem, shm};
+
+/// What an option names.
+#[derive(Debug, Clone, Copy)]
+pub enum Named<'a> {
+    /// An id.
+    Id(i32),
+    /// A key as it was written, and what it is where it is one at all.
+    Key(&'a str, Option<Key>),
+}
+
+/// An id or a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Id,
+    Key,
+}
+
+impl By {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Key => "key",
+        }
+    }
+}
+
+/// How it is done.
+pub struct Original {
+    /// Each is told first.
+    pub verbose: bool,
+    /// What is not there counts as removed.
+    pub missing_ok: bool,
+    /// What was found, where nothing is to be removed yet.
+    pub found: Option<Vec<Object>>,
+    /// Whether something was removed.
+    pub has_removed: bool,
+}
+
+/// Reads an id, as the options and the old form have it.
+pub fn id(text: &str, is_old_form: bool) -> Result<Named<'_>> {
+    match number(text, 10).and_then(|id| i32::try_from(id).ok()) {
+        Some(id) => Ok(Named::Id(id)),
+        None if is_old_form => bail!(Cause::new(Exit::Usage, format!("invalid id: {text}"))),
+        None => bail!(unread(text)),
+    }
+}
+
+/// Reads a key: decimal, octal after a 0, hexadecimal after 0x.
+pub fn key(text: &str) -> Result<Named<'_>> {
+    let Some(key) = number(text, 0) else { bail!(unread(text)) };
+    if key == 0 {
+        bail!(Cause::new(Exit::Usage, format!("illegal key ({text})")));
+    }
+    // A key is 32 bits, written with a sign or without.
+    let signed = i32::try_from(key).ok();
+    Ok(Named::Key(text, signed.or_else(|| u32::try_from(key).ok().map(u32::cast_signed))))
+}
+
+impl Original {
+    /// Removes what is named.
+    pub fn remove(&mut self, kind: Kind, named: Named) -> Result<()> {
+        let (text, key) = match named {
+            Named::Id(id) => return self.remove_id(kind, id, By::Id),
+            Named::Key(text, key) => (text, key),
+        };
+        match key.ok_or(Errno::ENOENT).and_then(|key| find::id_of(kind, key)) {
+            Ok(id) => self.remove_id(kind, id, By::Key),
+            Err(Errno::ENOENT | Errno::EIDRM) if self.missing_ok => Ok(()),
+            Err(errno @ Errno::EACCES) => {
+                bail!(Cause::new(errno.into(), format!("permission denied for key ({text})")))
+            }
+            Err(Errno::ENOENT | Errno::EIDRM | Errno::EINVAL) => {
+                bail!(Cause::new(Exit::Missing, format!("invalid key ({text})")))
+            }
+            Err(errno) => Err(errno).with_context(|| format!("cannot remove key {text}")),
+        }
+    }
+
+    /// `-a`: every object of these kinds but those that the caller may neither remove nor read, as there. What another process
+    /// removes first counts as removed.
+    pub fn all(&mut self, kinds: &[Kind]) -> Result<Exit> {
+        if let Some(found) = &mut self.found {
+            let is_hidden =
+                |object: &Object| object.id().is_some_and(|id| is_hidden(object.kind(), id)) && !may_remove(object);
+            found.extend(find::all(kinds, false)?.0.into_iter().filter(|it| !is_hidden(it)));
+            return Ok(Exit::Done);
+        }
+        let wanted = [Kind::Shm, Kind::Sem, Kind::Msg].into_iter();
+        let wanted = wanted.filter(|kind| kinds.contains(kind));
+        let removals = wanted.map(|kind| remove_all(kind).map(|all| all.map(move |one| (kind, one))));
+        let removals = removals.collect::<nix::Result<Vec<_>>>()?;
+        each(removals.into_iter().flatten(), |(kind, (id, removed))| {
+            self.announce(kind, id)?;
+            explain(removed, id, By::Id, true)
+        })
+    }
+
+    fn announce(&self, kind: Kind, id: i32) -> Result<()> {
+        if !self.verbose {
+            return Ok(());
+        }
+        output::print(format!("removing {} id `{id}'\n", name(kind)).as_bytes())
+    }
+
+    fn remove_id(&mut self, kind: Kind, id: i32, by: By) -> Result<()> {
+        let removed = if let Some(found) = &mut self.found {
+            find::by_id(kind, id).map(|object| found.push(object))
+        } else {
+            self.announce(kind, id)?;
+            match kind {
+                Kind::Msg => msg::Queue::from_id(id).remove(),
+                Kind::Sem => sem::Set::from_id(id).remove(),
+                Kind::Shm => shm::Segment::from_id(id).remove(),
+            }
+        };
+        self.has_removed |= removed.is_ok();
+        explain(removed, id, by, self.missing_ok)
+    }
+}
+
+fn unread(text: &str) -> Cause {
+    let is_number = text.len() > 1 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let why = if is_number { ": Numerical result out of range" } else { "" };
+    Cause::new(Exit::Usage, format!("failed to parse argument: '{text}'{why}"))
+}
+
+fn explain(removed: nix::Result<()>, id: i32, by: By, missing_ok: bool) -> Result<()> {
+    let by = by.word();
+    match removed {
+        Ok(()) => Ok(()),
+        Err(Errno::EINVAL | Errno::EIDRM) if missing_ok => Ok(()),
+        Err(errno @ (Errno::EPERM | Errno::EACCES)) => {
+            bail!(Cause::new(errno.into(), format!("permission denied for {by} ({id})")))
+        }
+        Err(Errno::EINVAL) => bail!(Cause::new(Exit::Missing, format!("invalid {by} ({id})"))),
+        Err(Errno::EIDRM) => {
+            bail!(Cause::new(Exit::Missing, format!("already removed {by} ({id})")))
+        }
+        Err(errno) => Err(errno).with_context(|| format!("cannot remove {by} {id}")),
+    }
+}
+
+const fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Sem => "semaphore",
+        kind => kind.name(),
+    }
+}
+
+/// A number as strtol(3) reads it, all of it; a base of 0 is told by what it begins with.
+fn number(text: &str, base: u32) -> Option<i64> {
+    let text = text.trim_start();
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let hexadecimal = || digits.strip_prefix("0x").or(digits.strip_prefix("0X"));
+    let (base, digits) = match (base, hexadecimal()) {
+        (0, Some(digits)) => (16, digits),
+        (0, None) if digits.len() > 1 && digits.starts_with('0') => (8, digits),
+        (0, None) => (10, digits),
+        (base, _) => (base, digits),
+    };
+    let is_number = digits.starts_with(|c: char| c.is_digit(base));
+    let number = is_number.then(|| i64::from_str_radix(digits, base).ok())??;
+    Some(sign * number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers_as_the_c_library_reads_them() {
+        for (text, base, value) in [
+            ("10", 10, Some(10)),
+            ("010", 10, Some(10)),
+            ("010", 0, Some(8)),
+            ("0", 0, Some(0)),
+            ("0x0", 0, Some(0)),
+            ("0xffffffff", 0, Some(0xffff_ffff)),
+            ("-5", 0, Some(-5)),
+            (" +7", 10, Some(7)),
+            ("5x", 10, None),
+            ("", 10, None),
+            ("-", 10, None),
+            ("+-5", 10, None),
+            ("0x", 0, None),
+            ("08", 0, None),
+            ("99999999999999999999", 10, None),
+        ] {
+            assert_eq!(number(text, base), value, "{text:?}");
+        }
+    }
+}

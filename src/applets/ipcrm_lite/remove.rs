@@ -1,0 +1,133 @@
+//! What is to go: what keeps it, whether it is asked for, and its removal.
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::unistd::geteuid;
+
+use super::{NAME, Remove};
+use crate::args::errors::denied;
+use crate::exit::{Cause, Exit, each, line};
+use crate::objects::remove::confirm;
+use crate::objects::usage::{Evidence, Use};
+use crate::objects::{Object, find};
+use crate::output;
+use crate::target::Target;
+use crate::text::visible;
+
+/// An object that is to go.
+pub(super) struct Chosen {
+    pub(super) object: Object,
+    pub(super) by: ChosenBy,
+}
+
+/// What an object was chosen by.
+pub(super) enum ChosenBy {
+    Target(Target),
+    /// A letter of util-linux's: it goes although it is in use.
+    Letter,
+    Filter,
+}
+
+/// As in a message: a TARGET as it was typed.
+impl std::fmt::Display for Chosen {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match &self.by {
+            ChosenBy::Target(target) => target.fmt(f),
+            ChosenBy::Letter | ChosenBy::Filter => self.object.fmt(f),
+        }
+    }
+}
+
+impl Remove {
+    pub(super) fn remove_chosen(&self, chosen: Vec<Chosen>, by_filter: bool) -> Result<Exit> {
+        if chosen.is_empty() {
+            return Ok(Exit::Done);
+        }
+        let objects: Vec<Object> = chosen.iter().map(|one| one.object.clone()).collect();
+        let evidence = if self.force { None } else { Some(Evidence::gather(&objects)) };
+        let mut free = Vec::new();
+        let skipped = each(chosen, |one| {
+            let use_of = evidence.as_ref().filter(|_| !matches!(one.by, ChosenBy::Letter));
+            let words = use_of.and_then(|evidence| in_the_way(evidence, &one.object));
+            let Some(words) = words else {
+                free.push(one);
+                return Ok(());
+            };
+            Err(Cause::new(Exit::Failed, words).hint("--force removes it all the same"))
+                .with_context(|| format!("cannot remove {one}"))
+        });
+        if self.dry_run {
+            self.show(&free.iter().map(|one| one.object.clone()).collect::<Vec<_>>())?;
+            return skipped;
+        }
+        if by_filter && !free.is_empty() && !self.yes {
+            let refused = confirm(NAME, free.len(), "--dry-run shows what would go").map(|()| Exit::Done);
+            if refused.is_err() {
+                return each([refused, skipped], |outcome| outcome.map(drop));
+            }
+        }
+        let mut gone = Vec::new();
+        let removed = each(free, |one| {
+            let doing = format!("removing {}", one.object);
+            match (self.verbose, self.showing.json) {
+                (false, _) => {}
+                // Standard output is for records then.
+                (true, true) => output::tell(&line(NAME, doing)),
+                (true, false) => {
+                    output::print(format!("{}\n", visible(&doing, &[])).as_bytes())?;
+                }
+            }
+            let outcome = self.remove_one(&one);
+            outcome.with_context(|| format!("cannot remove {one}"))?;
+            gone.push(one.object);
+            Ok(())
+        });
+        if self.showing.json {
+            self.show(&gone)?;
+        }
+        each([skipped, removed], |outcome| outcome.map(drop))
+    }
+
+    fn remove_one(&self, one: &Chosen) -> Result<()> {
+        let removed = find::again(&one.object).and_then(|object| find::remove(&object));
+        match removed {
+            Ok(()) => Ok(()),
+            // What a filter chose was to go; that it went by itself is no failure.
+            Err(Errno::EINVAL | Errno::ENOENT | Errno::EIDRM)
+                if self.missing_ok || matches!(one.by, ChosenBy::Filter) =>
+            {
+                Ok(())
+            }
+            Err(errno @ (Errno::EINVAL | Errno::ENOENT | Errno::EIDRM)) => {
+                bail!(Cause::told(errno, "it was removed meanwhile").exit(Exit::Missing))
+            }
+            Err(Errno::ESTALE) => {
+                bail!(Cause::new(Exit::Failed, "it has changed since it was looked at"))
+            }
+            Err(errno @ (Errno::EPERM | Errno::EACCES)) => {
+                bail!(denied(errno, one.object.owned().map(|(uid, _, _)| uid)))
+            }
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
+/// What keeps an object from being removed without `--force`.
+fn in_the_way(evidence: &Evidence, object: &Object) -> Option<String> {
+    let people = match evidence.of(object) {
+        Use::By(people) => people,
+        // Somebody else's stays anyway, and the kernel's word for that is the better one.
+        Use::Unknown if may_remove(object) && evidence.is_in_doubt(object) => {
+            return Some("not everybody can be looked at who may use it".into());
+        }
+        Use::Unknown | Use::Free => return None,
+    };
+    let people: Vec<String> = people.iter().map(ToString::to_string).collect();
+    Some(format!("it is in use: {}", people.join(", ")))
+}
+
+/// Whether the caller has an owner's rights to the object.
+pub(super) fn may_remove(object: &Object) -> bool {
+    let user = geteuid();
+    user.is_root() || object.is_of(user.as_raw())
+}

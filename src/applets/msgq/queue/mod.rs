@@ -1,0 +1,257 @@
+//! A queue of either family, as the verbs use it.
+
+pub mod call_protocol;
+pub mod format;
+pub mod input;
+
+use anyhow::{Error, Result, bail};
+use nix::errno::Errno;
+
+use crate::args::creating::Creating;
+use crate::args::notice::{Due, Notice};
+use crate::args::numbers::counted;
+use crate::args::waiting::Deadline;
+use crate::exit::{Cause, Exit};
+use crate::sys::message::{Message, Which};
+use crate::sys::posix::mq::{self, Access};
+use crate::sys::sysv::{Key, msg};
+use crate::sys::wait::Patience;
+use crate::target::{Form, Target, not_private};
+
+/// A queue that messages are sent to, or received from.
+pub enum Queue {
+    /// System V.
+    SystemV {
+        /// The queue.
+        queue: msg::Queue,
+        /// The most bytes of one message, msgmax.
+        most: usize,
+        /// A message of so many bytes fits into the queue when it is empty.
+        fits: usize,
+    },
+    /// POSIX.
+    Posix {
+        /// The queue.
+        queue: mq::Queue,
+        /// The most bytes of one message, fixed when it was made.
+        most: usize,
+    },
+}
+
+impl Queue {
+    /// The queue behind `target`, made where it is missing and `creating` says so. It asks for no more permission than
+    /// `access`; who may have made it is looked at only where it could have been made here.
+    pub fn open(target: &Target, access: Access, patience: Patience, creating: Option<Creating>) -> Result<Self> {
+        if *target.form() == Form::Posix {
+            let name = target.typed();
+            let open = || mq::Queue::open(name, access, patience);
+            let queue = match creating {
+                None => open()?,
+                Some(creating) => either(
+                    || open().map(Some),
+                    || mq::Queue::create(name, access, patience, creating.bits(), None),
+                    |queue| Ok(creating.trust([queue.owned()?.uid])?),
+                )?,
+            };
+            let most = usize::try_from(queue.limits()?.0.size).unwrap_or(usize::MAX);
+            return Ok(Self::Posix { queue, most });
+        }
+        let queue = match creating {
+            None => find(target)?,
+            Some(creating) => find_or_make(target, creating)?,
+        };
+        Ok(Self::SystemV { queue, most: msg::limits()?.message, fits: 0 })
+    }
+
+    /// The most bytes that one message can have.
+    pub const fn most(&self) -> usize {
+        match self {
+            Self::SystemV { most, .. } | Self::Posix { most, .. } => *most,
+        }
+    }
+
+    /// Whether it has priorities, and no types.
+    pub const fn is_posix(&self) -> bool {
+        matches!(self, Self::Posix { .. })
+    }
+
+    /// Sends a message. `None`: a caught signal has come before.
+    ///
+    /// # Errors
+    /// `EAGAIN`: there was no room in time. `EMSGSIZE`: there never is, which is [too long](Self::too_long).
+    pub fn send(&mut self, message: &Message, patience: Patience) -> nix::Result<Option<()>> {
+        match self {
+            Self::SystemV { queue, fits, .. } => {
+                let length = message.data().len();
+                if length > *fits {
+                    // Tried without waiting: what does not fit at all would be waited for without end.
+                    let sent = queue.send(message, Patience::Never);
+                    if sent != Err(Errno::EAGAIN) {
+                        *fits = length;
+                        return sent;
+                    }
+                    *fits = room(*queue);
+                    if length > *fits {
+                        return Err(Errno::EMSGSIZE);
+                    }
+                }
+                queue.send(message, patience)
+            }
+            Self::Posix { queue, .. } => {
+                let priority = u32::try_from(message.number()).map_err(|_| Errno::EINVAL)?;
+                queue.send(message.data(), priority, patience)
+            }
+        }
+    }
+
+    /// Takes a message. `None`: a caught signal has come before.
+    pub fn receive(&mut self, message: &mut Message, which: Which, patience: Patience) -> nix::Result<Option<()>> {
+        match self {
+            Self::Posix { queue, most } => queue.receive(message, *most, patience),
+            Self::SystemV { queue, most, .. } => loop {
+                match queue.receive(message, *most, which, patience) {
+                    // It was sent before msgmax was lowered.
+                    Err(Errno::E2BIG) => *most = most.saturating_mul(2).max(1024),
+                    taken => return taken,
+                }
+            },
+        }
+    }
+
+    /// Why a message of so many bytes cannot be sent.
+    pub fn too_long(&self, length: u64) -> Cause {
+        let (setting, errno) = match self {
+            Self::SystemV { queue, most, .. } if length <= *most as u64 => {
+                let words = format!("{length} bytes never fit: the queue's limit is {}", room(*queue));
+                return Cause::told(Errno::EMSGSIZE, words).hint("msgq set --max-bytes raises it");
+            }
+            Self::SystemV { .. } => ("kernel.msgmax", Errno::EINVAL),
+            Self::Posix { .. } => ("the queue's message size", Errno::EMSGSIZE),
+        };
+        let words = format!("{length} bytes are too long: {setting} is {}", self.most());
+        Cause::told(errno, words).hint(match self {
+            Self::SystemV { .. } => "/proc/sys/kernel/msgmax is the limit",
+            Self::Posix { .. } => "msgq create --message-size makes a queue that takes more",
+        })
+    }
+}
+
+/// The message about a wait for room in a full queue.
+pub fn full(target: &Target, deadline: &Deadline) -> Notice {
+    let queue = target.clone();
+    Notice::new("msgq", target, deadline, move |due| match due {
+        Due::AtOnce => None,
+        Due::Later => fullness(&queue),
+    })
+}
+
+fn fullness(target: &Target) -> Option<String> {
+    let (is, raise) = if *target.form() == Form::Posix {
+        let (limits, messages) = mq::look(target.typed()).ok()?.limits().ok()?;
+        let is = format!("{messages} of {} messages", limits.messages);
+        (is, "create it with a larger --max-messages".to_owned())
+    } else {
+        let stat = find(target).ok()?.stat().ok()?;
+        let messages = counted(usize::try_from(stat.messages).unwrap_or(usize::MAX), "message");
+        let is = format!("{} of {} bytes, {messages}", stat.bytes, stat.max_bytes);
+        (is, format!("raise the limit (msgq set {target} --max-bytes; default: kernel.msgmnb)"))
+    };
+    Some(format!("the queue is full ({is}): run msgq serve or recv at the same time, or {raise}"))
+}
+
+/// How many bytes fit into an empty queue. Where it may not be looked at it has to be waited for.
+fn room(queue: msg::Queue) -> usize {
+    let most = queue.stat().map_or(u64::MAX, |stat| stat.max_bytes);
+    usize::try_from(most).unwrap_or(usize::MAX)
+}
+
+/// The queue behind a System V target.
+///
+/// # Errors
+/// `ENOENT`: there is none behind the key. An id is not looked up: using it will tell.
+pub fn find(target: &Target) -> Result<msg::Queue> {
+    match (target.key()?, target.form()) {
+        (Some(key), _) => Ok(msg::Queue::find(key)?),
+        (None, Form::Id(id)) => Ok(msg::Queue::from_id(*id)),
+        _ => bail!(not_private("queue")),
+    }
+}
+
+fn find_or_make(target: &Target, creating: Creating) -> Result<msg::Queue> {
+    let Some(key) = target.key()? else { return find(target) };
+    either(
+        || look_up(key),
+        || msg::Queue::create(key, creating.bits()),
+        |queue| Ok(creating.trust(queue.stat()?.perm.owners())?),
+    )
+}
+
+fn look_up(key: Key) -> nix::Result<Option<msg::Queue>> {
+    msg::Queue::find(key).map(Some)
+}
+
+/// Whether a System V queue that was found by its key, or made, has been removed since.
+pub fn is_gone(error: &Error) -> bool {
+    matches!(error.downcast_ref(), Some(Errno::EINVAL | Errno::EIDRM))
+}
+
+/// What is there, once it may be taken for one's own, or a new one; whoever is faster makes it.
+fn either<Q>(
+    mut open: impl FnMut() -> nix::Result<Option<Q>>,
+    mut create: impl FnMut() -> nix::Result<Q>,
+    trust: impl Fn(&Q) -> Result<()>,
+) -> Result<Q> {
+    loop {
+        match open() {
+            Ok(Some(queue)) => match trust(&queue) {
+                // It was removed meanwhile.
+                Err(error) if is_gone(&error) => {}
+                trusted => return trusted.map(|()| queue),
+            },
+            Ok(None) | Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        match create() {
+            Err(Errno::EEXIST) => {}
+            made => return Ok(made?),
+        }
+    }
+}
+
+/// Reads which types are to be received.
+pub fn kind(text: &str) -> Result<i64, String> {
+    let words = format!("it is a whole number: 0 any, N a type, -N the lowest up to N ({})", i64::MAX);
+    text.parse().map_err(|_| words)
+}
+
+/// Whom a queue belongs to, as far as that can be told.
+pub fn owner(target: &Target) -> Option<u32> {
+    match target.form() {
+        Form::Posix => mq::look(target.typed()).ok()?.owned().ok().map(|file| file.uid),
+        _ => find(target).ok()?.stat().map(|stat| stat.perm.uid).ok(),
+    }
+}
+
+/// What `EMFILE` means for a POSIX queue where it is not about descriptors: more memory than RLIMIT_MSGQUEUE lets the user's queues have.
+pub fn no_memory() -> Cause {
+    let limit = mq::memory_limit();
+    let limit = limit.map_or_else(String::new, |bytes| format!(", RLIMIT_MSGQUEUE is {bytes} bytes"));
+    Cause::told(Errno::EMFILE, format!("the user's queues would need too much memory{limit}"))
+        .hint("ulimit -q is the limit; smaller --max-messages and --message-size need less")
+}
+
+/// Refuses what POSIX queues do not have.
+pub fn only_system_v(target: &Target, asked: bool, why: &str) -> Result<()> {
+    if asked && *target.form() == Form::Posix {
+        bail!(crate::target::not_posix(target, why));
+    }
+    Ok(())
+}
+
+/// Refuses what System V queues do not have.
+pub fn only_posix(target: &Target, asked: bool, why: &str, hint: &str) -> Result<()> {
+    if asked && *target.form() != Form::Posix {
+        bail!(Cause::new(Exit::Usage, why).hint(hint));
+    }
+    Ok(())
+}

@@ -1,0 +1,295 @@
+//! One input to many consumers, by tee(2) and splice(2): the bytes stay in the kernel, and each consumer goes at its own pace
+//! within a round.
+//!
+//! A round: the bytes at the front of the input are copied, by reference, into an empty pipe for each consumer but the last, which
+//! takes them from the input itself; then all pipes are drained. The next round begins when nobody has anything left.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use anyhow::{Context, Error, Result};
+use nix::errno::Errno;
+
+use crate::applets::pipe::pipeline::{Crew, unmade};
+use crate::exit::{Cause, Exit, lines};
+use crate::output::tell;
+use crate::sys::fds::Outlet;
+use crate::sys::wait::{Want, any};
+use crate::sys::{fds, pipe, terminal};
+
+/// What is asked of the kernel at once; no pipe holds more.
+const ALL: usize = 1 << 30;
+/// What passes through this process at once where the kernel does not move it.
+const BUFFER: usize = 64 << 10;
+/// Up to how many consumers all pipes are made wide: those of one user may hold 64 MiB together before new ones are small.
+const FEW: usize = 8;
+
+/// Somebody who gets all bytes.
+pub struct Consumer {
+    name: String,
+    to: Outlet,
+    /// Its own pipe in between; the last one has none.
+    between: Option<(OwnedFd, OwnedFd)>,
+    /// How many bytes of this round it has yet to get.
+    pending: usize,
+    /// The kernel does not move bytes there, or would wait.
+    copies: bool,
+    /// Those of `pending` that are in this process.
+    held: Vec<u8>,
+}
+
+impl Consumer {
+    /// Somebody who has got nothing yet.
+    pub fn new(name: String, to: OwnedFd) -> nix::Result<Self> {
+        let to = Outlet::new(to)?;
+        let copies = to.is_socket;
+        Ok(Self { name, to, between: None, pending: 0, copies, held: Vec::new() })
+    }
+
+    /// Gives it what it takes now of what it has yet to get.
+    ///
+    /// # Errors
+    /// `EAGAIN`: no more now. `EPIPE`: it has left.
+    fn feed(&mut self, input: BorrowedFd) -> nix::Result<()> {
+        while self.pending > 0 {
+            let from = self.between.as_ref().map_or(input, |(read, _)| read.as_fd());
+            if !self.copies {
+                match pipe::splice(from, &self.to, self.pending) {
+                    Ok(0) => return Err(Errno::EPIPE),
+                    Ok(count) => self.pending -= count,
+                    Err(Errno::EINVAL) => self.copies = true,
+                    Err(errno) => return Err(errno),
+                }
+                continue;
+            }
+            if self.held.is_empty() {
+                self.held.resize(self.pending.min(BUFFER), 0);
+                let count = fds::read(from, &mut self.held).inspect_err(|_| self.held.clear())?;
+                self.held.truncate(count);
+            }
+            let count = self.to.write(&self.held)?;
+            self.held.drain(..count);
+            self.pending -= count;
+        }
+        Ok(())
+    }
+}
+
+/// A pipe between standard input and the consumers.
+struct Own {
+    read: OwnedFd,
+    /// None at the end of standard input.
+    write: Option<OwnedFd>,
+}
+
+/// The consumers, and what they consume.
+pub struct Fanout {
+    consumers: Vec<Consumer>,
+    /// The pipe that standard input is moved into, where it is none.
+    own: Option<Own>,
+    /// Where bytes go that nobody wants.
+    null: File,
+    /// The kernel does not move standard input there.
+    reads: bool,
+    fail_fast: bool,
+    /// A consumer could not be written to, or left where that is a failure.
+    pub failed: bool,
+}
+
+impl Fanout {
+    /// Nothing has been copied.
+    pub fn new(mut consumers: Vec<Consumer>, fail_fast: bool) -> Result<Self> {
+        let mut own = None;
+        if !pipe::is_pipe(fds::stdin()) {
+            let (read, write) = pipe::new().map_err(unmade)?;
+            own = Some(Own { read, write: Some(write) });
+        }
+        let input = input(own.as_ref());
+        if consumers.len() <= FEW {
+            pipe::widen(input);
+            for consumer in &consumers {
+                pipe::widen(&consumer.to);
+            }
+        }
+        let wanted = pipe::capacity(input)?;
+        let mut least = wanted;
+        let others = consumers.len().saturating_sub(1);
+        for consumer in &mut consumers[..others] {
+            let (read, write) = pipe::new().map_err(unmade)?;
+            let capacity = pipe::set_capacity(&write, wanted).or_else(|_| pipe::capacity(&write))?;
+            least = least.min(capacity);
+            consumer.between = Some((read, write));
+        }
+        // The first of a round decides how many bytes it has; the others are to hold as much.
+        for (_, write) in consumers.iter().filter_map(|consumer| consumer.between.as_ref()) {
+            pipe::set_capacity(write, least)?;
+        }
+        let null = File::options().write(true).open("/dev/null");
+        let null = null.context("cannot open /dev/null")?;
+        Ok(Self { consumers, own, null, reads: false, fail_fast, failed: false })
+    }
+
+    /// Copies until the input is at its end, nobody is left, or the crew is being ended.
+    pub fn copy(&mut self, crew: &mut Crew) -> Result<()> {
+        while !self.consumers.is_empty() {
+            // Also where there is always more to read, so that nothing is waited for.
+            crew.go_on(true)?;
+            if crew.is_ending() {
+                break;
+            }
+            match self.share() {
+                Ok(0) => break,
+                Ok(_) => self.drain(crew)?,
+                Err(Errno::EAGAIN) => self.fill(crew)?,
+                Err(errno) => return Err(unread(errno)),
+            }
+        }
+        Ok(())
+    }
+
+    fn input(&self) -> BorrowedFd<'_> {
+        input(self.own.as_ref())
+    }
+
+    /// Begins a round: how many bytes it has, 0 at the end of the input.
+    fn share(&mut self) -> nix::Result<usize> {
+        let input = input(self.own.as_ref());
+        let mut round = None;
+        let betweens = self.consumers.iter().filter_map(|consumer| consumer.between.as_ref());
+        for (_, write) in betweens {
+            let count = pipe::tee(input, write, round.unwrap_or(ALL))?;
+            if count == 0 {
+                return Ok(0);
+            }
+            round = Some(count);
+        }
+        let round = if let Some(round) = round {
+            round
+        } else {
+            // There is only the one that takes from the input itself. Whether the writers have left is asked first: they can put
+            // all of it there and leave at any moment.
+            let left = pipe::is_left(input)?;
+            match pipe::unread(input)? {
+                0 if left => return Ok(0),
+                0 => return Err(Errno::EAGAIN),
+                unread => unread,
+            }
+        };
+        for consumer in &mut self.consumers {
+            consumer.pending = round;
+        }
+        if self.consumers.iter().all(|consumer| consumer.between.is_some()) {
+            // It has left.
+            self.discard(round)?;
+        }
+        Ok(round)
+    }
+
+    /// Waits for input, and moves it into the box's own pipe where it is none itself.
+    fn fill(&mut self, crew: &mut Crew) -> Result<()> {
+        if self.own.is_some() && terminal::stop_behind(fds::stdin()).map_err(unread)? {
+            return Ok(());
+        }
+        let mut wanted = vec![(crew.fd(), Want::Bytes), (fds::stdin(), Want::Bytes)];
+        wanted.extend(self.consumers.iter().map(|consumer| (consumer.to.as_fd(), Want::Leaving)));
+        let came = any(&wanted, crew.patience())?;
+        drop(wanted);
+        let mut left = came[2..].iter();
+        let gone = self.consumers.extract_if(.., |_| left.next() == Some(&true));
+        if gone.count() > 0 {
+            self.lost(crew);
+        }
+        // A signal that came may have been in the background.
+        let may_read = came[1] && !came[0];
+        let Some(own) = self.own.as_mut().filter(|_| may_read) else { return Ok(()) };
+        let Some(write) = &own.write else { return Ok(()) };
+        if !self.reads {
+            match pipe::splice(fds::stdin(), write, ALL) {
+                Ok(0) => own.write = None,
+                Err(Errno::EINVAL) => self.reads = true,
+                Ok(_) | Err(Errno::EAGAIN) => {}
+                Err(errno) => return Err(unread(errno)),
+            }
+            return Ok(());
+        }
+        let mut bytes = vec![0; BUFFER.min(pipe::capacity(write)?)];
+        match fds::read(fds::stdin(), &mut bytes) {
+            Ok(0) => own.write = None,
+            // The pipe is empty, and as large.
+            Ok(count) => fds::write_all(write, &bytes[..count])?,
+            Err(Errno::EAGAIN) => {}
+            Err(errno) => return Err(unread(errno)),
+        }
+        Ok(())
+    }
+
+    /// Ends a round: all get what they have yet to get, or are left out.
+    fn drain(&mut self, crew: &mut Crew) -> Result<()> {
+        loop {
+            let input = input(self.own.as_ref());
+            let mut over = 0;
+            let (mut left, mut failed) = (false, false);
+            let is_gone = |consumer: &mut Consumer| match consumer.feed(input) {
+                Ok(()) | Err(Errno::EAGAIN) => false,
+                Err(errno) => {
+                    if consumer.between.is_none() {
+                        over = consumer.pending - consumer.held.len();
+                    }
+                    left = true;
+                    if errno != Errno::EPIPE {
+                        failed = true;
+                        let error = Error::from(Cause::plain(errno));
+                        let told = error.context(format!("cannot write to {}", consumer.name));
+                        tell(&lines("pipe", &told));
+                    }
+                    true
+                }
+            };
+            self.consumers.extract_if(.., is_gone).for_each(drop);
+            self.failed |= failed;
+            if left {
+                self.discard(over).map_err(unread)?;
+                self.lost(crew);
+            }
+            if crew.is_ending() || self.consumers.iter().all(|consumer| consumer.pending == 0) {
+                return Ok(());
+            }
+            let mut wanted = vec![(crew.fd(), Want::Bytes)];
+            wanted.extend(self.consumers.iter().map(|consumer| {
+                let want = if consumer.pending > 0 { Want::Room } else { Want::Leaving };
+                (consumer.to.as_fd(), want)
+            }));
+            let came = any(&wanted, crew.patience())?;
+            drop(wanted);
+            crew.go_on(came[0])?;
+            // Who has all of this round and has left is noticed in the next one.
+        }
+    }
+
+    /// Takes bytes from the input that nobody wants any more.
+    fn discard(&self, mut count: usize) -> nix::Result<()> {
+        while count > 0 {
+            match pipe::splice(self.input(), &self.null, count)? {
+                0 => break,
+                moved => count -= moved,
+            }
+        }
+        Ok(())
+    }
+
+    /// Consumers have left, or could not be written to.
+    fn lost(&mut self, crew: &mut Crew) {
+        if self.fail_fast {
+            self.failed = true;
+            crew.end();
+        }
+    }
+}
+
+fn input(own: Option<&Own>) -> BorrowedFd<'_> {
+    own.map_or(fds::stdin(), |own| own.read.as_fd())
+}
+
+fn unread(errno: Errno) -> Error {
+    Error::from(Cause::plain(errno).exit(Exit::Command(1))).context("cannot read standard input")
+}

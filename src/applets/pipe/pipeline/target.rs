@@ -1,0 +1,169 @@
+//! What a user may call a pipe: `FD`, `PID:FD`, or a path.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use nix::errno::Errno;
+
+use crate::exit::{Cause, Exit};
+use crate::sys::holders::{self, Object, Users};
+use crate::sys::{fds, pipe, process};
+
+/// A pipe as the user called it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    typed: OsString,
+    form: Form,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Form {
+    Own(i32),
+    Of(i32, i32),
+    Path(PathBuf),
+}
+
+/// A pipe that was found.
+pub struct Found {
+    /// A descriptor of it; none where nobody has the FIFO open, or nobody who may be traced.
+    pub fd: Option<OwnedFd>,
+    /// Who has it open.
+    pub users: Users,
+    /// Whether it has a name.
+    pub is_fifo: bool,
+}
+
+impl From<OsString> for End {
+    fn from(typed: OsString) -> Self {
+        let text = typed.to_str().unwrap_or_default();
+        let number = |text: &str| {
+            let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            is_number.then(|| text.parse::<i32>().ok())?
+        };
+        let form = match text.split_once(':') {
+            Some((pid, fd)) => number(pid).zip(number(fd)).map(|(pid, fd)| Form::Of(pid, fd)),
+            None => number(text).map(Form::Own),
+        };
+        let form = form.unwrap_or_else(|| Form::Path(PathBuf::from(&typed)));
+        Self { typed, form }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}", self.typed.display())
+    }
+}
+
+impl End {
+    /// Those of standard input, output and error that are pipes.
+    pub fn standard(numbers: std::ops::Range<i32>) -> Vec<Self> {
+        let is_pipe = |number: &i32| fds::copy_of(*number).is_ok_and(pipe::is_pipe);
+        let end = |number: i32| Self { typed: number.to_string().into(), form: Form::Own(number) };
+        numbers.filter(is_pipe).map(end).collect()
+    }
+
+    /// A descriptor of it, without opening it anew, which others who wait to open it would notice.
+    pub fn fd(&self) -> Result<OwnedFd> {
+        if let Form::Path(path) = &self.form {
+            let (device, inode) = look(path)?;
+            let users = holders::by(Object::File { device, inode }).unwrap_or_default();
+            let Some(fd) = lent(&users) else {
+                let words = "nobody has it open, or nobody who may be asked";
+                let cause = Cause::new(Exit::Missing, words);
+                bail!(cause.hint("a FIFO has a pipe while somebody has it open: exec 8<>FIFO"));
+            };
+            return Ok(fd);
+        }
+        let fd = match &self.form {
+            Form::Of(pid, fd) => process::descriptor(*pid, *fd).map_err(|errno| match errno {
+                Errno::EBADF => Cause::told(errno, "the process has no such descriptor").exit(Exit::Missing),
+                Errno::ESRCH | Errno::EINVAL => Cause::told(errno, "no such process").exit(Exit::Missing),
+                Errno::EPERM => Cause::told(errno, "the process may not be traced by this user"),
+                errno => Cause::plain(errno),
+            })?,
+            Form::Own(number) => fds::copy_of(*number).map_err(|errno| match errno {
+                Errno::EBADF => Cause::told(errno, "it is not open").exit(Exit::Missing),
+                errno => Cause::plain(errno),
+            })?,
+            Form::Path(_) => bail!(Errno::EINVAL),
+        };
+        if pipe::is_pipe(&fd) {
+            return Ok(fd);
+        }
+        bail!(not_a_pipe());
+    }
+
+    /// It, and who has it open.
+    pub fn find(&self) -> Result<Found> {
+        let (object, fd) = if let Form::Path(path) = &self.form {
+            let (device, inode) = look(path)?;
+            (Object::File { device, inode }, None)
+        } else {
+            let file = File::from(self.fd()?);
+            let meta = file.metadata()?;
+            let object = Object::File { device: meta.dev(), inode: meta.ino() };
+            (object, Some(OwnedFd::from(file)))
+        };
+        let users = holders::by(object).unwrap_or_default();
+        let fd = fd.or_else(|| lent(&users));
+        let is_fifo = fd.as_ref().is_none_or(has_name);
+        Ok(Found { fd, users, is_fifo })
+    }
+}
+
+/// Device and inode of the FIFO, or of the pipe in `/proc`, at a path.
+fn look(path: &Path) -> Result<(u64, u64)> {
+    match path.metadata() {
+        Ok(meta) if meta.file_type().is_fifo() => Ok((meta.dev(), meta.ino())),
+        Ok(_) => bail!(not_a_pipe()),
+        Err(error) => {
+            let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
+            let cause = match errno {
+                Errno::ENOENT => Cause::told(errno, "no such file; a descriptor is written FD or PID:FD"),
+                errno => Cause::plain(errno),
+            };
+            bail!(cause)
+        }
+    }
+}
+
+fn not_a_pipe() -> Cause {
+    Cause::new(Exit::Failed, "it is not a pipe")
+}
+
+/// A copy of a descriptor that somebody has.
+fn lent(users: &Users) -> Option<OwnedFd> {
+    let mut fds = users.seen.iter().flat_map(|user| user.open.iter().map(|open| (user.pid, open.fd)));
+    fds.find_map(|(pid, fd)| process::descriptor(pid, fd).ok())
+}
+
+/// Whether a pipe is a FIFO; one without a name is shown as `pipe:[INODE]`.
+fn has_name(fd: &OwnedFd) -> bool {
+    let link = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()));
+    link.is_ok_and(|path| path.to_str().is_none_or(|path| !path.starts_with("pipe:[")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_descriptors_and_all_else_is_a_path() {
+        for (text, form) in [
+            ("0", Form::Own(0)),
+            ("12:3", Form::Of(12, 3)),
+            ("./0", Form::Path("./0".into())),
+            ("a:1", Form::Path("a:1".into())),
+            (":1", Form::Path(":1".into())),
+            ("99999999999", Form::Path("99999999999".into())),
+        ] {
+            assert_eq!(End::from(OsString::from(text)).form, form, "{text}");
+        }
+    }
+}

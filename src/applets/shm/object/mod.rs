@@ -1,0 +1,215 @@
+//! Finding, opening and making what a target stands for.
+
+pub mod atomic_word;
+pub mod locking;
+pub mod source;
+
+use anyhow::{Error, Result, bail};
+use nix::errno::Errno;
+
+use crate::applets::shm::is_posix;
+use crate::args::creating::Creating;
+use crate::args::errors::is_gone;
+use crate::exit::{Cause, Exit};
+use crate::sys::mapping::page_size;
+use crate::sys::memory::Memory;
+use crate::sys::posix::shm::{self as posix, Object};
+use crate::sys::sysv::shm::{Segment, limits, used};
+use crate::sys::sysv::{Change, Key};
+use crate::target::{Form, Target, not_posix, not_private};
+
+/// The segment behind a System V target.
+///
+/// # Errors
+/// `ENOENT`: there is none behind the key. An id is not looked up: using it will tell.
+pub fn segment(target: &Target) -> Result<Segment> {
+    match (target.key()?, target.form()) {
+        (Some(key), _) => Ok(Segment::find(key)?),
+        (None, Form::Id(id)) => Ok(Segment::from_id(*id)),
+        _ => bail!(not_private("segment")),
+    }
+}
+
+/// Its memory, for reading alone or for both.
+pub fn open(target: &Target, writable: bool) -> Result<Memory> {
+    opened(target, writable, None)
+}
+
+/// The same; where there is somebody to trust it, it is the very object that was opened whose owners are looked at.
+pub fn opened(target: &Target, writable: bool, trusting: Option<Creating>) -> Result<Memory> {
+    if is_posix(target) {
+        let object = Object::open(target.typed(), writable)?;
+        if let Some(creating) = trusting {
+            creating.trust([object.stat()?.uid])?;
+        }
+        return Ok(Memory::Object(object));
+    }
+    let segment = segment(target)?;
+    let memory = Memory::attach(segment, writable)?;
+    if let Some(creating) = trusting {
+        creating.trust(segment.stat()?.perm.owners())?;
+    }
+    Ok(memory)
+}
+
+/// The memory, opened for writing; made by `make` where it is missing and may be made. What is there belongs to
+/// the caller or to root, or is taken all the same. `make` gives nothing where somebody else was first, or
+/// has removed it.
+pub fn open_or_make(
+    target: &Target,
+    creating: Creating,
+    mut make: impl FnMut() -> Result<Option<Memory>>,
+) -> Result<Memory> {
+    loop {
+        match opened(target, true, Some(creating)) {
+            Err(error) if is_missing(&error, target) => {}
+            found => return found,
+        }
+        if let Some(made) = make()? {
+            return Ok(made);
+        }
+    }
+}
+
+/// Whether a failure to open `target` means that it can be made: it is missing, or was removed as it was opened.
+pub fn is_missing(error: &Error, target: &Target) -> bool {
+    !matches!(target.form(), Form::Id(_)) && is_gone(error, target)
+}
+
+/// Whom it belongs to.
+pub fn owner(target: &Target) -> Option<u32> {
+    if is_posix(target) {
+        return posix::look(target.typed()).ok().map(|stat| stat.uid);
+    }
+    let stat = segment(target).and_then(|segment| Ok(segment.stat()?));
+    stat.ok().map(|stat| stat.perm.uid)
+}
+
+/// A new segment of zeros for a target; `None` where somebody else made it meanwhile.
+pub fn make_segment(target: &Target, size: u64, creating: Creating, huge: bool) -> Result<Option<Segment>> {
+    let key = match target.key()? {
+        Some(key) => key,
+        None if *target.form() == Form::Private => 0,
+        None => bail!(Errno::EINVAL),
+    };
+    match Segment::create(key, size, creating.bits(), huge) {
+        Err(Errno::EEXIST) => Ok(None),
+        Err(errno) => Err(no_room(errno, key, size, huge).into()),
+        Ok(segment) => Ok(Some(segment)),
+    }
+}
+
+/// The same, attached for writing, which its permission bits need not allow: it gets them when that is done. `None` also where
+/// somebody removed it before.
+pub fn make_writable(target: &Target, size: u64, creating: Creating) -> Result<Option<Memory>> {
+    let wanted = creating.bits();
+    let bits = wanted | 0o600;
+    let first = Creating { mode: Some(bits), ..creating };
+    let Some(segment) = make_segment(target, size, first, false)? else { return Ok(None) };
+    let complete = || -> nix::Result<Memory> {
+        let memory = Memory::attach(segment, true)?;
+        if bits != wanted {
+            segment.change(Change { mode: Some(wanted), ..Change::default() })?;
+        }
+        Ok(memory)
+    };
+    match complete() {
+        // Somebody removed it meanwhile.
+        Err(Errno::EINVAL | Errno::EIDRM) if segment.stat().is_err() => Ok(None),
+        completed => Ok(Some(completed?)),
+    }
+}
+
+/// A new POSIX object of `size` zeros, which has no name yet.
+pub fn unnamed(size: u64) -> Result<Object> {
+    if !posix::is_mounted()? {
+        bail!(no_tmpfs());
+    }
+    let object = Object::unnamed()?;
+    reserve(&object, size)?;
+    Ok(object)
+}
+
+/// Makes a POSIX object at least so large.
+///
+/// # Errors
+/// The size, and how much is free, where that is too little.
+pub fn reserve(object: &Object, size: u64) -> Result<()> {
+    object.reserve(size).map_err(|errno| no_space(errno, size).into())
+}
+
+/// Why a POSIX object cannot be so large.
+pub fn no_space(errno: Errno, size: u64) -> Cause {
+    match errno {
+        Errno::ENOSPC => {
+            let free = posix::free().map_or_else(|_| "what is".into(), |free| free.to_string());
+            Cause::told(errno, format!("{size} bytes are more than {free} free in /dev/shm"))
+                .hint("df /dev/shm shows its size, which is an option of its mount: size=2G")
+        }
+        Errno::EFBIG | Errno::EINVAL => Cause::told(errno, format!("{size} bytes are more than a file can have")),
+        errno => Cause::plain(errno),
+    }
+}
+
+/// There is no tmpfs at `/dev/shm`.
+pub fn no_tmpfs() -> Cause {
+    Cause::told(Errno::ENOENT, "no tmpfs is mounted at /dev/shm")
+        .exit(Exit::Failed)
+        .hint("mount -t tmpfs -o mode=1777 shm /dev/shm")
+}
+
+/// Which limit is in the way of a new segment.
+fn no_room(errno: Errno, key: Key, size: u64, huge: bool) -> Cause {
+    let (limits, used) = (limits(), used());
+    let (segments, in_use) = used.map_or((0, 0), |used| (used.segments, used.pages));
+    let told = |words: String| Cause::told(errno, words);
+    match (errno, limits) {
+        (Errno::EINVAL, Ok(limits)) if size > limits.size => {
+            let words = format!("{size} bytes are more than the {} of one segment", limits.size);
+            told(words).hint("/proc/sys/kernel/shmmax is the limit")
+        }
+        (Errno::EINVAL, _) => told(format!("{size} bytes are more than the kernel can give")),
+        (Errno::ENOSPC, Ok(limits)) if segments >= limits.segments => {
+            let words = format!("no room for one more than {segments} segments");
+            told(words).hint("/proc/sys/kernel/shmmni is the limit; ipcs -m shows what is there")
+        }
+        (Errno::ENOSPC, Ok(limits)) => told(format!(
+            "{} pages of {} bytes are more than {} that are left",
+            size.div_ceil(page_size()),
+            page_size(),
+            limits.pages.saturating_sub(in_use)
+        ))
+        .hint("/proc/sys/kernel/shmall is the limit of all segments together, in pages"),
+        (Errno::ENOMEM, _) if huge => told(format!("{size} bytes are more than there are free huge pages for"))
+            .hint("HugePages_Free in /proc/meminfo; /proc/sys/vm/nr_hugepages sets how many there are"),
+        (Errno::ENOMEM, _) => told(format!("the system does not promise {size} bytes of memory"))
+            .hint("/proc/sys/vm/overcommit_memory says how it decides"),
+        (Errno::EPERM, _) if huge => told("huge pages are not for this user".into())
+            .hint("/proc/sys/vm/hugetlb_shm_group is the group that may have them"),
+        (Errno::EACCES, _) => {
+            let whose = Segment::find(key).and_then(Segment::stat);
+            let whose = whose.map(|stat| crate::args::creating::user(stat.perm.uid));
+            told(format!("permission denied, it belongs to {}", whose.unwrap_or_default()))
+        }
+        (errno, _) => Cause::plain(errno),
+    }
+}
+
+/// Refuses a POSIX object where the verb needs what it has not.
+pub fn system_v(target: &Target, why: &str) -> Result<()> {
+    if is_posix(target) { Err(not_posix(target, why).into()) } else { Ok(()) }
+}
+
+/// Refuses what lies beyond the end: `len` bytes at `offset` of `size`.
+pub fn within(offset: u64, len: u64, size: u64) -> Result<()> {
+    if offset.checked_add(len).is_some_and(|end| end <= size) {
+        return Ok(());
+    }
+    let what = match len {
+        0 => format!("offset {offset} is"),
+        1 => format!("a byte at offset {offset} is"),
+        len => format!("{len} bytes at offset {offset} are"),
+    };
+    let bytes = if size == 1 { "byte" } else { "bytes" };
+    bail!(Cause::new(Exit::Failed, format!("{what} beyond its {size} {bytes}")))
+}

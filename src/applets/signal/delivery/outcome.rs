@@ -1,0 +1,83 @@
+//! What became of a process, as a record: what `join` and `send --wait` print.
+
+use std::os::fd::BorrowedFd;
+
+use nix::errno::Errno;
+
+use crate::args::signals::name;
+use crate::output::{Cell, Column};
+use crate::sys::process::wait_status::{Ended, Stage, of_reaped, of_zombie};
+use crate::sys::signal::Signal;
+
+/// What became of a process.
+pub struct Outcome {
+    /// Its process id.
+    pub pid: i32,
+    /// Its command line, as it was.
+    pub command: Option<String>,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of a process.
+#[derive(Debug, Clone, Copy)]
+pub enum Fate {
+    /// It has not ended.
+    Alive,
+    /// It has, and nobody tells how.
+    Ended,
+    /// It ended so.
+    Known(Ended),
+}
+
+impl Fate {
+    /// That of a process that has ended.
+    pub fn of(ended: Option<Ended>) -> Self {
+        ended.map_or(Self::Ended, Self::Known)
+    }
+}
+
+impl Outcome {
+    fn result(&self) -> &'static str {
+        match self.fate {
+            Fate::Alive => "alive",
+            Fate::Ended => "ended",
+            Fate::Known(Ended::Exited(_)) => "exited",
+            Fate::Known(Ended::Killed(_)) => "killed",
+        }
+    }
+
+    fn killed(&self, get: impl Fn(Signal) -> Cell) -> Cell {
+        match self.fate {
+            Fate::Known(Ended::Killed(signal)) => get(signal),
+            _ => Cell::Absent,
+        }
+    }
+
+    fn status(&self) -> Cell {
+        match self.fate {
+            Fate::Alive => Cell::Absent,
+            Fate::Ended => Cell::Unknown,
+            Fate::Known(ended) => ended.status().into(),
+        }
+    }
+}
+
+/// Its columns.
+pub const COLUMNS: [Column<Outcome>; 6] = [
+    Column::new("pid", |r| r.pid.into()),
+    Column::new("result", |r| Cell::word(r.result())),
+    Column::new("status", Outcome::status),
+    Column::new("signal", |r| r.killed(|signal| Cell::Text(name(signal)))),
+    Column::detail("number", |r| r.killed(|signal| signal.number().into())),
+    Column::detail("command", |r| Cell::known(r.command.clone(), Cell::Text)),
+];
+
+/// How a process ended, as far as that can be known at this stage; `None` where it may be known later.
+pub fn ended(pid: i32, fd: BorrowedFd, stage: Stage) -> Option<Result<Ended, Errno>> {
+    match stage {
+        Stage::Runs => None,
+        Stage::Zombie => of_zombie(pid, fd).map(Ok),
+        Stage::Reaped => Some(of_reaped(fd)),
+    }
+}

@@ -1,0 +1,109 @@
+//! What is below CMD: how signals reach it, and how none of it is left.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use super::{Minder, own_pid};
+use crate::exit::{Cause, line};
+use crate::output::tell;
+use crate::sys::child::changed;
+use crate::sys::process::tree::Tree;
+use crate::sys::process::{self, procfs};
+use crate::sys::signal::{self, Signal};
+
+/// How often it is tried to end what is left where that fails, a millisecond apart.
+const TRIES: u32 = 50;
+
+impl Minder {
+    /// To all below the box but what it had before CMD, and what is run for a signal.
+    pub(in crate::applets::signal) fn to_tree(&self, signal: Signal, value: Option<i32>) {
+        let handlers = self.handlers.iter().filter_map(|handler| handler.pid);
+        let except: Vec<i32> = self.before.iter().copied().chain(handlers).collect();
+        // A part, if there are too few descriptors for all; CMD gets it in any case.
+        let (tree, _) = Tree::below(own_pid(), &except, true);
+        if tree.members.iter().all(|member| member.pid != self.job.cmd) {
+            self.to_command(signal, value);
+        }
+        for member in tree.members.iter().rev() {
+            let _ = signal::send(member.fd.as_fd(), Some(signal), value, false);
+            // One that was stopped before would not hear it.
+            if signal.asks_to_end() {
+                let _ = signal::send(member.fd.as_fd(), Some(Signal::CONT), None, false);
+            }
+        }
+        tree.go_on(|_| !signal.stops());
+    }
+
+    /// Whether CMD has ended, and what it has left still has time for the steps of --then.
+    pub(in crate::applets::signal) fn winds_down(&mut self) -> bool {
+        if !self.rules.kill_tree || self.job.ended.is_none() {
+            return false;
+        }
+        if !self.late && !self.winding && self.rules.limit.has_steps() {
+            self.plan = Some(self.rules.limit.end_now());
+            self.winding = true;
+        }
+        let is_left = || {
+            let left = procfs::children(own_pid()).unwrap_or_default();
+            left.iter().any(|pid| !self.before.contains(pid))
+        };
+        (self.late || self.winding) && self.plan.is_some() && is_left()
+    }
+
+    /// Ends all that is left below the box, but for what it had before CMD.
+    pub(in crate::applets::signal) fn end_tree(&mut self) -> nix::Result<()> {
+        // It makes room where there may be few descriptors.
+        self.fd = None;
+        let mut tries = TRIES;
+        loop {
+            match self.end_some() {
+                Ok(false) => tries = TRIES,
+                Ok(true) => return Ok(()),
+                Err(errno) if tries == 0 => return Err(errno),
+                Err(_) => {
+                    tries -= 1;
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        }
+    }
+
+    /// Ends those that can be seen now; whether none is left that can be ended.
+    fn end_some(&self) -> nix::Result<bool> {
+        let is_none = loop {
+            match changed() {
+                Ok(Some(_)) => {}
+                Ok(None) => break false,
+                Err(Errno::ECHILD) => break true,
+                Err(errno) => return Err(errno),
+            }
+        };
+        let left = procfs::children(own_pid())?;
+        if (is_none || !self.before.is_empty()) && left.iter().all(|pid| self.before.contains(pid)) {
+            return Ok(true);
+        }
+        let (tree, walked) = Tree::below(own_pid(), &self.before, true);
+        let found = tree.members.len();
+        let kept = tree.kill()?;
+        if kept.len() < found {
+            return Ok(false);
+        }
+        walked?;
+        if found == 0 {
+            // Zombies that a debugger still has.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let stays = |pid: &i32| self.before.contains(pid) || kept.contains(pid);
+        if found == 0 || !left.iter().all(stays) {
+            return Ok(false);
+        }
+        for pid in &kept {
+            let who = process::command(*pid).map(|who| format!(" ({who})")).unwrap_or_default();
+            let cause = Cause::plain(Errno::EPERM);
+            tell(&line("signal", format!("cannot end {pid}{who}: {cause}")));
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,124 @@
+//! The filters that `ipcs-lite` and `ipcrm-lite` share.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use nix::unistd::geteuid;
+
+use super::Object;
+use super::usage::{Evidence, Use};
+use crate::args::numbers::counted;
+use crate::args::{duration, owner};
+use crate::target::{Form, Target};
+
+/// The objects that all of these are true of.
+#[derive(Debug, Clone, Args)]
+pub struct Filters {
+    /// Only those of this user
+    #[arg(hide_short_help = true, long, value_name = "USER", value_parser = user)]
+    pub owner: Option<u32>,
+    /// Only those of the caller
+    #[arg(hide_short_help = true, long, conflicts_with = "owner")]
+    pub mine: bool,
+    /// Only those last used or changed so long ago
+    #[arg(hide_short_help = true, long, value_name = "DURATION", value_parser = duration::parse, allow_negative_numbers = true)]
+    pub older_than: Option<Duration>,
+    /// Never this one, also where it is named
+    #[arg(hide_short_help = true, long, value_name = "TARGET")]
+    pub keep: Vec<Target>,
+    /// Only those attached, open and waited on by nobody
+    ///
+    /// Of a queue and a POSIX object that is known as with --orphaned.
+    #[arg(hide_short_help = true, long)]
+    pub unused: bool,
+    /// Only those whose users are proved to be gone
+    ///
+    /// That is a segment that nobody attaches, whose creator and last user are gone, and an empty queue on which nobody is
+    /// blocked, whose last sender and receiver are gone; a process id that was used again is told by a later start. A
+    /// process id shown as 0 is of another pid namespace, and proves nothing. A set, a queue with messages and every POSIX object are made to
+    /// outlive processes: never orphaned, only unused. Who is blocked on a queue is known where every process that may
+    /// use it, but the first one, can be looked at. That is often not so as an ordinary user, and never where /proc is not mounted or hides
+    /// processes, nor in a pid namespace other than the first, since who is outside of it can share its objects. Then no queue is orphaned.
+    ///
+    /// The proof is worth what it says: nobody is left who used the object. Somebody may still come for it: segments
+    /// that the one-shot verbs of shm made match at rest, so name them with --keep.
+    #[arg(hide_short_help = true, long)]
+    pub orphaned: bool,
+}
+
+fn user(text: &str) -> Result<u32, String> {
+    if text.is_empty() || text.contains(':') {
+        return Err("write USER, a name or a number, without a group".into());
+    }
+    Ok(owner::parse(text)?.uid)
+}
+
+impl Filters {
+    /// Whether there is any.
+    #[must_use]
+    pub const fn any(&self) -> bool {
+        self.choose() || !self.keep.is_empty()
+    }
+
+    /// Whether one of them chooses; `--keep` alone does not.
+    #[must_use]
+    pub const fn choose(&self) -> bool {
+        self.owner.is_some() || self.mine || self.older_than.is_some() || self.unused || self.orphaned
+    }
+
+    /// Those of `objects` that the filters leave.
+    ///
+    /// # Errors
+    /// The path of a `--keep ftok:PATH` is not there.
+    pub fn apply(&self, objects: Vec<Object>) -> Result<Vec<Object>> {
+        Ok(self.sift(objects)?.0)
+    }
+
+    /// The same, and what is reported of those of which nothing could be proved.
+    ///
+    /// # Errors
+    /// As for [`apply`](Self::apply).
+    pub fn sift(&self, mut objects: Vec<Object>) -> Result<(Vec<Object>, Option<String>)> {
+        let kept = self.keep.iter().map(|target| {
+            let key = target.key().with_context(|| format!("cannot keep {target}"));
+            key.map(|key| (target, key))
+        });
+        let kept: Vec<_> = kept.collect::<Result<_>>()?;
+        let is_kept = |object: &Object| {
+            kept.iter().any(|(target, key)| match target.form() {
+                Form::Id(id) => object.id() == Some(*id),
+                Form::Posix => object.as_posix().is_some_and(|posix| posix.name == target.typed()),
+                _ => key.is_some() && object.perm().map(|perm| perm.key) == *key,
+            })
+        };
+        let owner = if self.mine { Some(geteuid().as_raw()) } else { self.owner };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let is_old = |object: &Object| {
+            let Some(age) = self.older_than else { return true };
+            let last = u64::try_from(object.last_time()).unwrap_or(0);
+            last > 0 && now.saturating_sub(last) >= age.as_secs().max(u64::from(age.subsec_nanos() > 0))
+        };
+        objects.retain(|object| {
+            let is_owned = owner.is_none_or(|uid| object.owned().is_some_and(|(owner, _, _)| owner == uid));
+            is_owned && is_old(object) && !is_kept(object)
+        });
+        if !(self.unused || self.orphaned) || objects.is_empty() {
+            return Ok((objects, None));
+        }
+        let usage = Evidence::gather(&objects);
+        let mut unproved = 0;
+        objects.retain(|object| {
+            let use_of = self.unused.then(|| usage.of(object));
+            let orphaned = if self.orphaned { usage.is_orphaned(object) } else { Some(true) };
+            if orphaned == Some(false) || matches!(use_of, Some(Use::By(_))) {
+                return false;
+            }
+            let is_proved = orphaned.is_some() && use_of != Some(Use::Unknown);
+            unproved += usize::from(!is_proved);
+            is_proved
+        });
+        let report = || format!("{}: {}", counted(unproved, "object"), usage.blind_spot());
+        Ok((objects, (unproved > 0).then(report)))
+    }
+}

@@ -1,0 +1,314 @@
+//! What proves that an object is used, or that nobody is left who would use it.
+
+use std::collections::HashSet;
+
+use crate::args::numbers::counted;
+use crate::semset::journal::Journal;
+use crate::semset::{Purpose, awaited};
+use crate::sys::holders::{self, Index, User};
+use crate::sys::message::{Waits, Which};
+use crate::sys::posix::{mq, shm as posix};
+use crate::sys::process::{self, Blocked, Sight, procfs, shares_ipc};
+use crate::sys::sysv::sem::Set;
+use crate::sys::sysv::{Key, Kind, msg, shm};
+use crate::text::visible;
+
+use super::{Detail, Object, Posix};
+
+/// What the processes of this moment do.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    uses: Index,
+    blocked: Vec<Blocked>,
+    sight: Sight,
+    /// The keys of what locked writers that were killed leave of the objects that there are.
+    journals: HashSet<Key>,
+    /// When the system started, in seconds since 1970.
+    boot: i64,
+}
+
+/// A process that uses an object, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The process; `None` where the kernel only counts.
+    pub pid: Option<i32>,
+    /// Its command line.
+    pub command: Option<String>,
+    /// How: `maps`, `has open`, `holds`, or the operation that it is blocked in.
+    pub how: String,
+}
+
+/// As in a message: `4711 (make all) maps it`.
+impl std::fmt::Display for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match (self.pid, &self.command) {
+            (Some(pid), Some(command)) => {
+                write!(f, "{pid} ({}): {}", visible(command, &[]), self.how)
+            }
+            (Some(pid), None) => write!(f, "{pid}: {}", self.how),
+            (None, _) => f.write_str(&self.how),
+        }
+    }
+}
+
+/// Whether an object is in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Use {
+    /// By these.
+    By(Vec<Person>),
+    /// Nobody is seen, but not everybody could be looked at who may use it.
+    Unknown,
+    /// By nobody.
+    Free,
+}
+
+impl Evidence {
+    /// Looks at every process, for what these objects need.
+    #[must_use]
+    pub fn gather(objects: &[Object]) -> Self {
+        let mut devices = Vec::new();
+        for file in objects.iter().filter_map(|object| object.as_posix()?.file) {
+            if !devices.contains(&file.device) {
+                devices.push(file.device);
+            }
+        }
+        let boot = procfs::boot_time().unwrap_or(0);
+        let looked = (holders::index(&devices), process::blocked_and_unseen());
+        let (Ok(mut uses), Ok((mut blocked, unseen))) = looked else {
+            return Self { boot, ..Self::default() };
+        };
+        uses.unseen.extend(unseen);
+        blocked.retain(|blocked| shares_ipc(blocked.pid));
+        let keyed = |object: &Object| object.perm().is_some_and(|perm| perm.key != 0);
+        let has_segments = objects.iter().any(|it| matches!(it, Object::Segment(_)) && keyed(it));
+        let journals = if has_segments { journals() } else { HashSet::new() };
+        Self { uses, blocked, sight: process::sight(), journals, boot }
+    }
+
+    /// Whether an object is in use: attached, open, held or waited on.
+    #[must_use]
+    pub fn of(&self, object: &Object) -> Use {
+        let people = self.people(object);
+        if !people.is_empty() {
+            return Use::By(people);
+        }
+        let is_proved = match object {
+            Object::Segment(_) => true,
+            Object::Set(stat) => Set::from_id(stat.id).values().is_ok(),
+            Object::Queue(_) | Object::Posix(_) => self.sight == Sight::All && self.is_all_seen(object),
+        };
+        if is_proved { Use::Free } else { Use::Unknown }
+    }
+
+    /// Whether nobody is seen to use an object, but that says nothing: no process is seen, or not all of those whom its mode lets
+    /// use it beside its owner.
+    #[must_use]
+    pub fn is_in_doubt(&self, object: &Object) -> bool {
+        let is_shared = object.owned().is_none_or(|(_, _, mode)| mode & 0o077 != 0);
+        self.of(object) == Use::Unknown
+            && (self.sight == Sight::None || is_shared && (self.sight == Sight::Own || !self.is_all_seen(object)))
+    }
+
+    /// Who uses an object, as far as may be seen.
+    #[must_use]
+    pub fn people(&self, object: &Object) -> Vec<Person> {
+        match object {
+            Object::Segment(stat) => self.attached(stat),
+            Object::Queue(stat) => self.waiting(|thread| msg::waits(thread, stat.id).map(operation)),
+            Object::Set(stat) => self.on_set(Set::from_id(stat.id)),
+            Object::Posix(posix) => self.on_file(posix),
+        }
+    }
+
+    fn attached(&self, stat: &shm::Stat) -> Vec<Person> {
+        let users = self.uses.segments.get(&stat.id).map(Vec::as_slice).unwrap_or_default();
+        let seen: usize = users.iter().map(|user| user.mappings).sum();
+        let attached = usize::try_from(stat.attached).unwrap_or(usize::MAX);
+        let unseen = attached.saturating_sub(seen);
+        let mut people: Vec<Person> = users.iter().map(|user| person(user.pid, "maps")).collect();
+        if unseen > 0 {
+            people.push(unknown(&(counted(unseen, "mapping") + " of unknown processes")));
+        }
+        if self.journals.contains(&stat.perm.key) {
+            people.push(unknown("a killed writer's data for an object that is there"));
+        }
+        people
+    }
+
+    fn waiting(&self, how: impl Fn(&Blocked) -> Option<String>) -> Vec<Person> {
+        let waiter = |thread: &Blocked| Some(person(thread.pid, &how(thread)?));
+        self.blocked.iter().filter_map(waiter).collect()
+    }
+
+    fn on_set(&self, set: Set) -> Vec<Person> {
+        let values = set.values().map(|(_, values)| values);
+        let mut people = self.waiting(|thread| {
+            let ops = thread.sem_ops(set.id())?.ok()?;
+            Some(format!("semop {}", awaited(values.as_deref().unwrap_or_default(), &ops)))
+        });
+        let Ok(values) = values else { return people };
+        let count = (0..).take(values.len()).map(|index| {
+            let waits = [set.waiters(index), set.zero_waiters(index)];
+            waits.into_iter().flatten().map(usize::from).sum::<usize>()
+        });
+        let unseen = count.sum::<usize>().saturating_sub(people.len());
+        if unseen > 0 {
+            people.push(unknown(&counted(unseen, "unknown waiter")));
+        }
+        if let Some(purpose) = Purpose::of(&values).filter(|purpose| purpose.held() > 0) {
+            let held = counted(purpose.held().into(), "time");
+            people.push(unknown(&format!("held {held} as {}", purpose.name())));
+        }
+        people
+    }
+
+    fn on_file(&self, posix: &Posix) -> Vec<Person> {
+        let at = posix.file.map(|file| (file.device, file.inode)).unwrap_or_default();
+        let mut people: Vec<Person> = Vec::new();
+        if let Detail::Queue(stat) = posix.detail {
+            people.extend(self.waiting(|thread| {
+                let waits = mq::waits(thread, stat.file.inode)?;
+                Some(if waits == Waits::ToSend { "mq_send" } else { "mq_receive" }.to_owned())
+            }));
+        }
+        let users = self.uses.files.get(&at).map(Vec::as_slice).unwrap_or_default();
+        let how = |user: &User| if user.mappings > 0 { "maps" } else { "has open" };
+        let waits: Vec<_> = people.iter().filter_map(|person| person.pid).collect();
+        let users = users.iter().filter(|user| !waits.contains(&user.pid));
+        people.extend(users.map(|user| person(user.pid, how(user))));
+        people
+    }
+
+    /// Whether every process was looked at that may use the object. The first one, which in most systems nobody may look
+    /// at, is taken to use nothing.
+    fn is_all_seen(&self, object: &Object) -> bool {
+        let Some((uid, _, mode)) = object.owned() else { return false };
+        let may = |pid: &i32| {
+            if *pid == 1 {
+                return false;
+            }
+            let user = procfs::status(*pid).map_or(0, |status| status.uid);
+            user == 0 || user == uid || mode & 0o077 != 0 || object.is_of(user)
+        };
+        !self.uses.unseen.iter().any(may)
+    }
+
+    /// Whether no process is left that would use the object or remove it: proved, refuted, or neither.
+    ///
+    /// It is proved of a segment that no process attaches and that completes no other object, whose creator and last user are gone, and
+    /// of an empty queue on which no process is blocked, whose last sender and last receiver are gone. A set, a queue with messages
+    /// and every POSIX object are made to outlive processes: never.
+    #[must_use]
+    pub fn is_orphaned(&self, object: &Object) -> Option<bool> {
+        let last = object.last_time();
+        // A 0 is a process of another pid namespace.
+        let gone = |pid: i32| (pid != 0).then(|| self.is_gone(pid, last));
+        // If no process ever did it, none has to be gone.
+        let over = |pid: i32, never: bool| if never && pid == 0 { Some(true) } else { gone(pid) };
+        let needed = match object {
+            Object::Segment(stat) => {
+                let unattached = stat.attach_time == 0 && stat.detach_time == 0;
+                let is_left = stat.attached == 0 && !self.journals.contains(&stat.perm.key);
+                vec![Some(is_left), gone(stat.creator_pid), over(stat.last_pid, unattached)]
+            }
+            Object::Queue(stat) => {
+                let is_empty = stat.messages == 0;
+                let was_used = stat.send_time != 0 || stat.receive_time != 0;
+                let is_free = match self.of(object) {
+                    Use::Free => Some(true),
+                    Use::By(_) => Some(false),
+                    Use::Unknown => None,
+                };
+                let sender = over(stat.last_send_pid, stat.send_time == 0);
+                let receiver = over(stat.last_receive_pid, stat.receive_time == 0);
+                vec![Some(is_empty && was_used), sender, receiver, is_free]
+            }
+            Object::Set(_) | Object::Posix(_) => vec![Some(false)],
+        };
+        if needed.contains(&Some(false)) {
+            Some(false)
+        } else {
+            needed.into_iter().collect::<Option<Vec<_>>>().map(|_| true)
+        }
+    }
+
+    /// Why it can be unknown which processes use an object.
+    #[must_use]
+    pub const fn blind_spot(&self) -> &'static str {
+        match self.sight {
+            Sight::None => "/proc does not show the processes of this PID namespace",
+            Sight::Own => "/proc hides the processes of other users",
+            Sight::Inside => "processes outside this PID namespace may use them",
+            Sight::All => "cannot inspect every process that may use them",
+        }
+    }
+
+    /// Whether the process that had this number at `last` is gone: nobody has it, or somebody who started later.
+    fn is_gone(&self, pid: i32, last: i64) -> bool {
+        /// Both times are whole seconds, and that of the start is a sum of two.
+        const UNSURE: i64 = 2;
+        if !process::exists(pid) {
+            return true;
+        }
+        let Ok(stat) = procfs::stat(pid) else { return false };
+        let ended = stat.is_zombie() && procfs::threads(pid).is_ok_and(|threads| threads.len() < 2);
+        let began = self.boot + i64::try_from(stat.start / procfs::ticks()).unwrap_or(0);
+        ended || self.boot > 0 && began > last + UNSURE
+    }
+}
+
+/// The processes that an object remembers: the creator of a segment, the last sender and receiver of a queue, the last process to
+/// operate on each semaphore.
+#[must_use]
+pub fn remembered(object: &Object) -> HashSet<i32> {
+    let mut pids: HashSet<i32> = match object {
+        Object::Segment(stat) => [stat.creator_pid].into(),
+        Object::Queue(stat) => [stat.last_send_pid, stat.last_receive_pid].into(),
+        Object::Set(stat) => {
+            let set = Set::from_id(stat.id);
+            (0..).take(stat.len).map_while(|index| set.last_pid(index).ok()).collect()
+        }
+        Object::Posix(_) => HashSet::new(),
+    };
+    pids.remove(&0);
+    pids
+}
+
+/// Whether a set is one of the box's own: slots, a lock or a barrier.
+#[must_use]
+pub fn is_boxes_own(object: &Object) -> bool {
+    let Object::Set(stat) = object else { return false };
+    let values = Set::from_id(stat.id).values();
+    values.is_ok_and(|(_, values)| Purpose::of(&values).is_some())
+}
+
+fn journals() -> HashSet<Key> {
+    let names = posix::names().unwrap_or_default();
+    let files = names.iter().filter_map(|name| Some((&posix::look(name).ok()?).into()));
+    let segments = shm::all().into_iter().flatten().flatten().map(|stat| (&stat).into());
+    segments.chain(files).flat_map(|object| Journal::new(object).keys()).collect()
+}
+
+fn person(pid: i32, how: &str) -> Person {
+    Person { pid: Some(pid), command: process::command(pid), how: how.to_owned() }
+}
+
+fn unknown(how: &str) -> Person {
+    Person { pid: None, command: None, how: how.to_owned() }
+}
+
+fn operation(waits: Waits) -> String {
+    match waits {
+        Waits::ToSend => "msgsnd".to_owned(),
+        Waits::ToReceive(Which::Type(kind)) => format!("msgrcv type {kind}"),
+        Waits::ToReceive(Which::Except(kind)) => format!("msgrcv except {kind}"),
+    }
+}
+
+/// The kinds that `kind` options choose; all where none does.
+#[must_use]
+pub fn chosen(msg: bool, shm: bool, sem: bool) -> Vec<Kind> {
+    let asked = [(msg, Kind::Msg), (shm, Kind::Shm), (sem, Kind::Sem)];
+    let any = msg || shm || sem;
+    asked.into_iter().filter_map(|(asked, kind)| (asked || !any).then_some(kind)).collect()
+}

@@ -1,0 +1,74 @@
+//! What a holder process has of a set for another process, and how it comes free as soon as that one has exited.
+
+use nix::errno::Errno;
+
+use super::{Purpose, lock, slots};
+use crate::sys::holder::seen::{Seen, among, end};
+use crate::sys::process::procfs;
+use crate::sys::sysv::sem::Set;
+use crate::sys::wait::Patience;
+
+/// Takes something of a set by `attempt`. If all is taken, the holders that no process needs any more are killed first.
+///
+/// # Errors
+/// Those of `attempt`; `EAGAIN` means that all is taken.
+pub(super) fn take<T>(
+    set: Set,
+    patience: Patience,
+    attempt: impl Fn(Patience) -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    loop {
+        match attempt(Patience::Never) {
+            Err(Errno::EAGAIN) => {}
+            outcome => return outcome,
+        }
+        if end_needless(set) == 0 {
+            // A holder may have released on its own since the first attempt.
+            return attempt(patience);
+        }
+    }
+}
+
+/// Ends the holders of a set whose process has exited, and returns how many have released.
+pub fn end_needless(set: Set) -> usize {
+    end(holders(set).into_iter().filter(Seen::is_needless).collect())
+}
+
+/// Ends the holders of a set that serve the process `pid`, and waits until they have released.
+///
+/// # Errors
+/// `ESRCH`: there is none. `EPERM`: one cannot be killed. `EBUSY`: one has not exited within a second, as if it is frozen.
+pub fn release(set: Set, pid: i32) -> Result<(), Errno> {
+    let serving: Vec<Seen> = holders(set).into_iter().filter(|holder| holder.serves(pid)).collect();
+    serving.iter().try_for_each(Seen::may_be_killed)?;
+    match serving.len() {
+        0 => Err(Errno::ESRCH),
+        count if end(serving) < count => Err(Errno::EBUSY),
+        _ => Ok(()),
+    }
+}
+
+/// Takes all of slots or a lock at once, before they are removed: no other process can take anything of them any more.
+///
+/// # Errors
+/// `EAGAIN`: another process has some of it. `EACCES`: the caller may not.
+pub fn seize(set: Set, purpose: Purpose) -> Result<(), Errno> {
+    match purpose {
+        Purpose::Slots { capacity, .. } => slots::seize(set, capacity),
+        Purpose::Lock { .. } => lock::seize(set),
+        Purpose::Barrier { .. } => Ok(()),
+    }
+}
+
+fn holders(set: Set) -> Vec<Seen> {
+    let Ok((_, values)) = set.values() else { return Vec::new() };
+    let last = |index| set.last_pid(index).ok();
+    let pids = match Purpose::of(&values) {
+        Some(Purpose::Slots { .. }) => slots::numbers(&values, true).filter_map(|(_, index)| last(index)).collect(),
+        Some(Purpose::Lock { exclusive: true, .. }) => last(lock::WRITER).into_iter().collect(),
+        // The kernel knows how many share it, but not who.
+        Some(Purpose::Lock { readers: 1.., .. }) => procfs::all().unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    among(pids, set.id())
+}

@@ -1,0 +1,137 @@
+//! `--max-time` and `--then`: what is sent, and when, to a process that does not end.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::args::waiting::Late;
+use crate::args::{duration, signals};
+use crate::exit::Cause;
+use crate::sys::signal::Signal;
+use crate::sys::wait::Patience;
+
+/// How long a step waits where it does not say.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a command may take.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Limit {
+    /// End CMD after DURATION: TERM, KILL 5s later (0: off)
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_negative_numbers = true)]
+    max_time: Option<Duration>,
+    /// Send this instead when the time is over, then wait D (5s) before the next --then
+    #[arg(long, value_name = "SIG[:D]", value_parser = step, requires = "max_time")]
+    then: Vec<Step>,
+    #[command(flatten)]
+    late: Late,
+}
+
+impl Limit {
+    /// How long it may take: 0 is no limit, as in timeout(1).
+    #[must_use]
+    pub fn time(&self) -> Option<Duration> {
+        self.max_time.filter(|time| !time.is_zero())
+    }
+
+    /// Starts the clock, where there is a limit.
+    #[must_use]
+    pub fn start(&self) -> Option<Plan> {
+        Some(Plan::start(self.time()?, self.steps()))
+    }
+
+    /// The same steps from now on, because of something else than the time.
+    #[must_use]
+    pub fn end_now(&self) -> Plan {
+        Plan::start(Duration::ZERO, self.steps())
+    }
+
+    /// The failure of `what` to end in time.
+    #[must_use]
+    pub fn missed(&self, what: &str) -> Cause {
+        let limit = duration::show(self.max_time.unwrap_or_default());
+        self.late.cause(format!("{what} within {limit}"))
+    }
+
+    /// Whether --then says what is sent.
+    #[must_use]
+    pub fn has_steps(&self) -> bool {
+        !self.then.is_empty()
+    }
+
+    fn steps(&self) -> Vec<Step> {
+        if self.then.is_empty() {
+            [Signal::TERM, Signal::KILL].map(|signal| Step { signal, grace: GRACE }).into()
+        } else {
+            self.then.clone()
+        }
+    }
+}
+
+/// A signal, and how long to wait after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// What is sent.
+    pub signal: Signal,
+    /// How long it gets.
+    pub grace: Duration,
+}
+
+/// Reads `SIG` or `SIG:DURATION`.
+///
+/// # Errors
+/// Words that say what is wrong.
+pub fn step(text: &str) -> Result<Step, String> {
+    let (signal, grace) = match text.split_once(':') {
+        Some((signal, grace)) => (signal, duration::parse(grace)?),
+        None => (text, GRACE),
+    };
+    Ok(Step { signal: signals::parse(signal)?, grace })
+}
+
+/// Steps, of which each waits for its time.
+#[derive(Debug)]
+pub struct Plan {
+    /// Until the next step is due; for ever where there is none left.
+    pub patience: Patience,
+    steps: std::vec::IntoIter<Step>,
+}
+
+impl Plan {
+    /// The first step is due after `first`.
+    #[must_use]
+    pub fn start(first: Duration, steps: Vec<Step>) -> Self {
+        Self { patience: Patience::within(Some(first)), steps: steps.into_iter() }
+    }
+
+    /// The signal that is due now; `None` where all have had their time.
+    pub fn due(&mut self) -> Option<Signal> {
+        let step = self.steps.next();
+        self.patience = Patience::within(step.map(|step| step.grace));
+        step.map(|step| step.signal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_have_a_signal_and_a_time() {
+        assert_eq!(step("kill"), Ok(Step { signal: Signal::KILL, grace: GRACE }));
+        let half = Duration::from_millis(500);
+        assert_eq!(step("INT:0.5"), Ok(Step { signal: Signal::INT, grace: half }));
+        for text in ["", ":5", "TERM:", "TERM:x", "0", "TREM:1"] {
+            assert!(step(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_plan_ends_with_patience() {
+        let mut plan = Plan::start(Duration::ZERO, vec![step("TERM:0").unwrap()]);
+        assert!(plan.patience.is_over());
+        assert_eq!(plan.due(), Some(Signal::TERM));
+        assert!(plan.patience.is_over());
+        assert_eq!(plan.due(), None);
+        assert_eq!(plan.patience, Patience::Forever);
+    }
+}

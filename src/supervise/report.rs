@@ -1,0 +1,140 @@
+//! Floor 2: `--report`, a JSON object a line for each command that ran.
+
+use std::ffi::{OsStr, OsString};
+use std::time::Duration;
+
+use anyhow::{Context, Error, Result};
+use nix::errno::Errno;
+
+use crate::args::signals::name;
+use crate::exit::Cause;
+use crate::output::{self, Cell, Column};
+use crate::supervise::escalation::Limit;
+use crate::sys::child::Usage;
+use crate::sys::fds::Outlet;
+use crate::sys::process::wait_status::Ended;
+use crate::sys::wait::Patience;
+use crate::sys::written::{Before, opened};
+
+/// Where a report goes.
+pub struct Report {
+    to: Outlet,
+    path: OsString,
+    columns: Vec<Column<Record>>,
+}
+
+/// A command, whether it ran or not.
+#[derive(Debug, Clone, Default)]
+pub struct Record {
+    /// Its number, from 1 on.
+    pub number: u64,
+    /// What it was started as.
+    pub argv: Vec<OsString>,
+    /// Its process.
+    pub pid: Option<i32>,
+    /// Its status where it did not run.
+    pub unrun: Option<u8>,
+    /// How it ended, how long it ran and what it used.
+    pub end: Option<(Ended, Duration, Usage)>,
+    /// Whether a failure of it was forgiven; a column of [`STAGE`] alone.
+    pub forgiven: Option<bool>,
+}
+
+/// What a command is to `pipe run`: the key of its number.
+pub const STAGE: &str = "stage";
+
+impl Report {
+    /// Opens FILE before anything has run, for commands whose number has this key. A FIFO's reader is waited for, at most as long as
+    /// this.
+    pub fn open(path: &OsStr, key: &'static str, limit: &Limit) -> Result<Self> {
+        let opened = opened(path, Before::Goes, Patience::within(limit.time()));
+        let to = opened.and_then(Outlet::new).map_err(|errno| match errno {
+            Errno::EAGAIN => limit.missed("no reader opened it"),
+            errno => unwritable(errno),
+        });
+        let to = to.with_context(|| unwritten(path))?;
+        Ok(Self { to, path: path.to_owned(), columns: columns(key) })
+    }
+
+    /// Where it is written.
+    #[must_use]
+    pub const fn outlet(&self) -> &Outlet {
+        &self.to
+    }
+
+    /// These records as they are written.
+    #[must_use]
+    pub fn text(&self, records: &[Record]) -> String {
+        output::json(&self.columns, records)
+    }
+
+    /// What came of writing it, in words; `EAGAIN` is that the time was over.
+    ///
+    /// # Errors
+    /// That it could not be written.
+    pub fn written(&self, outcome: Result<(), Errno>, limit: &Limit) -> Result<()> {
+        let cause = outcome.map_err(|errno| match errno {
+            Errno::EAGAIN => limit.missed("its reader did not take it"),
+            errno => Cause::plain(errno),
+        });
+        cause.map_err(Error::from).with_context(|| unwritten(&self.path))
+    }
+}
+
+fn unwritten(path: &OsStr) -> String {
+    format!("cannot write the report to {}", shown(path))
+}
+
+/// A FILE as a message shows it.
+#[must_use]
+pub fn shown(path: &OsStr) -> String {
+    if path.is_empty() { "''".to_owned() } else { path.display().to_string() }
+}
+
+/// Why a FILE that the user named cannot be opened for writing.
+#[must_use]
+pub fn unwritable(errno: Errno) -> Cause {
+    match errno {
+        Errno::ELOOP => Cause::told(errno, "it is a symbolic link, which is not followed"),
+        errno => Cause::plain(errno),
+    }
+}
+
+impl Record {
+    fn end(&self, get: impl FnOnce(&(Ended, Duration, Usage)) -> Cell) -> Cell {
+        Cell::known(self.end.as_ref(), get)
+    }
+
+    fn status(&self) -> Cell {
+        let status = self.unrun.or(self.end.as_ref().map(|(ended, ..)| ended.status()));
+        Cell::known(status, Cell::from)
+    }
+
+    fn signal(&self) -> Cell {
+        self.end(|(ended, ..)| match ended {
+            Ended::Killed(signal) => Cell::Text(name(*signal)),
+            Ended::Exited(_) => Cell::Unknown,
+        })
+    }
+}
+
+fn columns(key: &'static str) -> Vec<Column<Record>> {
+    let mut columns = vec![
+        Column::new(key, |r: &Record| number(r.number)),
+        Column::new("argv", |r| Cell::List(r.argv.iter().map(|word| Cell::name(word)).collect())),
+        Column::new("pid", |r| Cell::known(r.pid, Cell::from)),
+        Column::new("status", Record::status),
+        Column::new("signal", Record::signal),
+        Column::new("forgiven", |r| Cell::known(r.forgiven, Cell::Flag)),
+        Column::new("wall_s", |r| r.end(|(_, wall, _)| Cell::Seconds(*wall))),
+        Column::new("user_s", |r| r.end(|(.., used)| Cell::Seconds(used.user))),
+        Column::new("system_s", |r| r.end(|(.., used)| Cell::Seconds(used.system))),
+        Column::new("max_rss_bytes", |r| r.end(|(.., used)| number(used.max_rss))),
+    ];
+    columns.retain(|column| key == STAGE || column.key != "forgiven");
+    columns
+}
+
+fn number(count: u64) -> Cell {
+    count.try_into().map_or(Cell::Unknown, |count: i64| Cell::from(count))
+}

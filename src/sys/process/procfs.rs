@@ -1,0 +1,299 @@
+//! What `/proc/PID/stat` and `/proc/PID/status` tell of a process.
+
+use std::fs;
+use std::io::Error;
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::unistd::{SysconfVar, sysconf};
+
+use super::{knows_our_numbers, numbers};
+use crate::sys::signal::Set;
+
+/// `/proc/PID/stat`, as far as the box wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stat {
+    /// The name of its program, cut to 15 bytes.
+    pub name: String,
+    /// `R`, `S`, `D`, `T`, `t`, `Z`, …, proc_pid_stat(5).
+    pub state: char,
+    /// Its parent; 0 where that is outside of the pid namespace.
+    pub parent: i32,
+    /// Its process group.
+    pub group: i32,
+    /// What it is, `PF_…`.
+    flags: u32,
+    /// When it started, in clock ticks after the system's start.
+    pub start: u64,
+    /// Its exit status as wait(2) has it, once it is a zombie; 0 for whom the kernel does not trust.
+    pub exit_status: i32,
+}
+
+impl Stat {
+    /// Whether it has ended and only waits to be reaped.
+    #[must_use]
+    pub const fn is_zombie(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+
+    /// Whether it is on its way out: it no longer has memory or descriptors, but may still hold semaphores.
+    #[must_use]
+    pub const fn is_exiting(&self) -> bool {
+        /// Of the kernel's `<linux/sched.h>`; the second comes first, where a signal is the cause.
+        const EXITING_OR_SIGNALED: u32 = 0x0000_0004 | 0x0000_0400;
+        self.flags & EXITING_OR_SIGNALED != 0
+    }
+
+    /// Whether it is stopped, by a signal or by a debugger.
+    #[must_use]
+    pub const fn is_stopped(&self) -> bool {
+        matches!(self.state, 'T' | 't')
+    }
+
+    /// Whether it is a thread of the kernel's.
+    #[must_use]
+    pub const fn is_kernels(&self) -> bool {
+        /// Of the kernel's `<linux/sched.h>`.
+        const PF_KTHREAD: u32 = 0x0020_0000;
+        self.flags & PF_KTHREAD != 0
+    }
+}
+
+/// Reads `/proc/PID/stat`.
+///
+/// # Errors
+/// `ENOENT` or `ESRCH`: there is no such process, or `/proc` is not mounted.
+pub fn stat(pid: i32) -> Result<Stat> {
+    parse_stat(&text(&format!("/proc/{pid}/stat"))?).ok_or(Errno::EPROTO)
+}
+
+/// The state of one thread, `/proc/PID/task/TID/stat`.
+pub fn thread_state(pid: i32, thread: i32) -> Result<char> {
+    let line = text(&format!("/proc/{pid}/task/{thread}/stat"))?;
+    Ok(parse_stat(&line).ok_or(Errno::EPROTO)?.state)
+}
+
+/// The name in parentheses can hold blanks and parentheses: the fields are counted from the last one.
+fn parse_stat(line: &str) -> Option<Stat> {
+    let (head, tail) = line.rsplit_once(')')?;
+    let (_, name) = head.split_once('(')?;
+    let fields: Vec<&str> = tail.split_ascii_whitespace().collect();
+    // Field 3 of the manual page is the first of these.
+    let field = |n: usize| fields.get(n - 3).copied();
+    Some(Stat {
+        name: name.to_owned(),
+        state: field(3)?.chars().next()?,
+        parent: field(4)?.parse().ok()?,
+        group: field(5)?.parse().ok()?,
+        flags: field(9)?.parse().ok()?,
+        start: field(22)?.parse().ok()?,
+        exit_status: field(52)?.parse().ok()?,
+    })
+}
+
+/// `/proc/PID/status`, as far as the box wants it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Status {
+    /// The process that a thread belongs to.
+    pub process: i32,
+    /// Its real user.
+    pub uid: u32,
+    /// How many signals are queued for that user.
+    pub queued: u64,
+    /// How many may be.
+    pub queue_limit: u64,
+    /// What waits for this thread.
+    pub pending: Set,
+    /// What waits for the process.
+    pub shared_pending: Set,
+    /// What the thread has blocked.
+    pub blocked: Set,
+    /// What the process ignores.
+    pub ignored: Set,
+    /// What the process has a handler for.
+    pub caught: Set,
+}
+
+/// Reads `/proc/PID/status`; a thread's id is one too.
+pub fn status(pid: i32) -> Result<Status> {
+    Ok(parse_status(&text(&format!("/proc/{pid}/status"))?))
+}
+
+/// Reads `/proc/PID/task/TID/status`.
+pub fn thread_status(pid: i32, thread: i32) -> Result<Status> {
+    Ok(parse_status(&text(&format!("/proc/{pid}/task/{thread}/status"))?))
+}
+
+fn parse_status(text: &str) -> Status {
+    let mut status = Status::default();
+    for (key, value) in text.lines().filter_map(|line| line.split_once(':')) {
+        let value = value.trim();
+        let set = || Set(u64::from_str_radix(value, 16).unwrap_or_default());
+        match key {
+            "Tgid" => status.process = value.parse().unwrap_or_default(),
+            "Uid" => {
+                let real = value.split_ascii_whitespace().next();
+                status.uid = real.and_then(|uid| uid.parse().ok()).unwrap_or_default();
+            }
+            "SigQ" => {
+                let (queued, limit) = value.split_once('/').unwrap_or_default();
+                status.queued = queued.parse().unwrap_or_default();
+                status.queue_limit = limit.parse().unwrap_or_default();
+            }
+            "SigPnd" => status.pending = set(),
+            "ShdPnd" => status.shared_pending = set(),
+            "SigBlk" => status.blocked = set(),
+            "SigIgn" => status.ignored = set(),
+            "SigCgt" => status.caught = set(),
+            _ => {}
+        }
+    }
+    status
+}
+
+/// When the system started, in seconds since 1970.
+///
+/// # Errors
+/// Those of reading `/proc/stat`.
+pub fn boot_time() -> Result<i64> {
+    let text = text("/proc/stat")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("btime "));
+    line.and_then(|time| time.trim().parse().ok()).ok_or(Errno::EPROTO)
+}
+
+/// Clock ticks in a second, in which the start of a process is told.
+#[must_use]
+pub fn ticks() -> u64 {
+    let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten();
+    ticks.and_then(|ticks| u64::try_from(ticks).ok()).filter(|ticks| *ticks > 0).unwrap_or(100)
+}
+
+/// The threads of a process, in order.
+pub fn threads(pid: i32) -> Result<Vec<i32>> {
+    numbers(&format!("/proc/{pid}/task")).map_err(|error| errno(&error))
+}
+
+/// The children of all threads of a process, as far as it holds still.
+pub fn children(pid: i32) -> Result<Vec<i32>> {
+    let mut found = Vec::new();
+    for thread in threads(pid)? {
+        match text(&format!("/proc/{pid}/task/{thread}/children")) {
+            Ok(line) => found.extend(line.split_ascii_whitespace().filter_map(|word| word.parse::<i32>().ok())),
+            // A thread that has ended meanwhile has left its children to another one.
+            Err(Errno::ENOENT | Errno::ESRCH) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(found)
+}
+
+/// Whether `/proc` is that of the pid namespace that the box is in, and knows children.
+pub fn knows_us() -> Result<bool> {
+    let there = |error| match error {
+        Errno::ENOENT => Ok(false),
+        errno => Err(errno),
+    };
+    let own = match fs::read_link("/proc/self") {
+        Ok(path) => path.to_str().and_then(|path| path.parse().ok()),
+        Err(error) => return there(errno(&error)),
+    };
+    let children = text("/proc/thread-self/children");
+    Ok(own == Some(std::process::id()) && children.map(|_| true).or_else(there)?)
+}
+
+/// The ancestors of this process, from its parent on, as far as `/proc` is that of its pid namespace and shows them.
+#[must_use]
+pub fn ancestors() -> Vec<i32> {
+    /// Numbers that are used again while they are read could lead round in a circle.
+    const DEPTH: usize = 4096;
+    let parent = |pid: &i32| stat(*pid).ok().map(|stat| stat.parent);
+    let own = std::process::id().cast_signed();
+    if !knows_our_numbers() {
+        return Vec::new();
+    }
+    std::iter::successors(parent(&own), parent).take_while(|pid| *pid > 0).take(DEPTH).collect()
+}
+
+/// Every process, in order.
+pub fn all() -> Result<Vec<i32>> {
+    numbers("/proc").map_err(|error| errno(&error))
+}
+
+fn text(path: &str) -> Result<String> {
+    let bytes = fs::read(path).map_err(|error| errno(&error))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn errno(error: &Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fuzz::fuzz;
+
+    /// A program can call itself anything, and then it stands in this line as it is.
+    #[test]
+    fn a_name_does_not_move_the_fields() {
+        let numbers = any::<(u64, i32)>();
+        fuzz(2000, &("[ -~\n]{0,15}", numbers), |(name, (start, parent))| {
+            let middle = "0 0 0 4194304 0 0 0 0 0 0 0 0 20 0 1 0";
+            let line = format!("7 ({name}) S {parent} 9 {middle} {start} {} 256", "0 ".repeat(29).trim());
+            let stat = parse_stat(&line).unwrap();
+            prop_assert_eq!((stat.name, stat.start, stat.parent), (name, start, parent));
+            prop_assert_eq!((stat.state, stat.group, stat.exit_status), ('S', 9, 256));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused() {
+        fuzz(2000, &"[ -~\n\t]{0,200}", |text| {
+            parse_stat(&text);
+            parse_status(&text);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_status_is_read_as_it_was_written() {
+        fuzz(2000, &(any::<(u64, u64)>(), any::<(i32, u32)>()), |((blocked, caught), (pid, uid))| {
+            let text = format!(
+                "Name:\tTgid:\t1\nTgid:\t{pid}\nUid:\t{uid}\t0\t0\t0\nSigBlk:\t{blocked:016x}\nSigCgt:\t{caught:016x}\n"
+            );
+            let status = parse_status(&text);
+            prop_assert_eq!((status.process, status.uid), (pid, uid));
+            prop_assert_eq!((status.blocked, status.caught), (Set(blocked), Set(caught)));
+            Ok(())
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        // Fields 3 to 9, 10 to 21, the start, 23 to 51, and the status.
+        let tail = format!("S 7 8 9 0 -1 2097152{} 4711{} 10752", " 0".repeat(12), " 0".repeat(29));
+        let stat = parse_stat(&format!("12 (a) R (b) {tail}\n")).unwrap();
+        assert_eq!((&*stat.name, stat.state, stat.parent, stat.group), ("a) R (b", 'S', 7, 8));
+        assert_eq!((stat.start, stat.exit_status), (4711, 42 << 8));
+        assert!(stat.is_kernels());
+        for short in ["", "12", "12 (a", "12 (a) S 7"] {
+            assert_eq!(parse_stat(short), None, "{short}");
+        }
+    }
+
+    #[test]
+    fn masks_are_hexadecimal() {
+        let text = "Name:\tx\nTgid:\t5\nUid:\t1\t2\t3\t4\nSigQ:\t3/96365\nSigBlk:\t0000000000004002\n";
+        let status = parse_status(text);
+        assert_eq!((status.process, status.uid, status.blocked), (5, 1, Set(0x4002)));
+        assert_eq!((status.queued, status.queue_limit), (3, 96365));
+    }
+}

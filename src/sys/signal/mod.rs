@@ -1,0 +1,334 @@
+//! Signals by number, sets of them, what a process does about them, and how they are sent and received.
+//!
+//! nix's `Signal` ends before the real-time signals, and the C library's functions hide the two that it keeps for itself:
+//! masks are read and set by the system calls themselves, so that what the box was given is what it hands on.
+#![allow(unsafe_code)]
+
+mod signalfd;
+
+use std::ffi::{c_int, c_long};
+use std::ops::{BitAnd, BitOr, Not};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::ptr::null;
+use std::time::Duration;
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigEvent, SigevNotify};
+use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
+use nix::time::ClockId;
+use nix::unistd::{getpid, getuid};
+
+pub use self::signalfd::{Arrival, Arrivals, CODES};
+use super::init;
+use super::wait::Patience;
+
+/// A signal, 1 to 64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Signal(u8);
+
+impl Signal {
+    /// SIGINT.
+    pub const INT: Self = Self(libc::SIGINT as u8);
+    /// SIGHUP.
+    pub const HUP: Self = Self(libc::SIGHUP as u8);
+    /// SIGQUIT.
+    pub const QUIT: Self = Self(libc::SIGQUIT as u8);
+    /// SIGKILL.
+    pub const KILL: Self = Self(libc::SIGKILL as u8);
+    /// SIGTERM.
+    pub const TERM: Self = Self(libc::SIGTERM as u8);
+    /// SIGPIPE.
+    pub const PIPE: Self = Self(libc::SIGPIPE as u8);
+    /// SIGXFSZ.
+    pub const XFSZ: Self = Self(libc::SIGXFSZ as u8);
+    /// SIGCHLD.
+    pub const CHLD: Self = Self(libc::SIGCHLD as u8);
+    /// SIGCONT.
+    pub const CONT: Self = Self(libc::SIGCONT as u8);
+    /// SIGSTOP.
+    pub const STOP: Self = Self(libc::SIGSTOP as u8);
+    /// SIGTSTP.
+    pub const TSTP: Self = Self(libc::SIGTSTP as u8);
+    /// SIGTTIN.
+    pub const TTIN: Self = Self(libc::SIGTTIN as u8);
+    /// SIGTTOU.
+    pub const TTOU: Self = Self(libc::SIGTTOU as u8);
+    /// The last one.
+    pub const MAX: i32 = 64;
+
+    /// The signal of this number, where there is one.
+    #[must_use]
+    pub const fn new(number: i32) -> Option<Self> {
+        if number >= 1 && number <= Self::MAX { Some(Self(number.cast_unsigned() as u8)) } else { None }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> i32 {
+        self.0 as i32
+    }
+
+    /// The first and the last real-time signal that programs may use; those between 31 and the first are the C library's own.
+    #[must_use]
+    pub fn real_time() -> (i32, i32) {
+        (libc::SIGRTMIN(), libc::SIGRTMAX())
+    }
+
+    /// Whether it asks a process to end: one that is stopped would not hear it.
+    #[must_use]
+    pub fn asks_to_end(self) -> bool {
+        [Self::HUP, Self::INT, Self::QUIT, Self::TERM].contains(&self)
+    }
+
+    /// Whether its default action stops a process.
+    #[must_use]
+    pub fn stops(self) -> bool {
+        [Self::STOP, Self::TSTP, Self::TTIN, Self::TTOU].contains(&self)
+    }
+
+    /// Whether a process can do anything about it: all but KILL and STOP.
+    #[must_use]
+    pub fn is_catchable(self) -> bool {
+        self != Self::KILL && self != Self::STOP
+    }
+}
+
+/// A set of signals, as the kernel has it: bit N - 1 is signal N.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Set(pub u64);
+
+impl Set {
+    /// No signal.
+    pub const EMPTY: Self = Self(0);
+    /// All of them.
+    pub const ALL: Self = Self(u64::MAX);
+
+    /// Whether it has this one.
+    #[must_use]
+    pub const fn has(self, signal: Signal) -> bool {
+        self.0 >> (signal.0 - 1) & 1 == 1
+    }
+
+    /// Its signals, in order.
+    pub fn iter(self) -> impl Iterator<Item = Signal> {
+        (1..=64).map(Signal).filter(move |signal| self.has(*signal))
+    }
+}
+
+impl FromIterator<Signal> for Set {
+    fn from_iter<I: IntoIterator<Item = Signal>>(signals: I) -> Self {
+        Self(signals.into_iter().fold(0, |bits, signal| bits | 1 << (signal.0 - 1)))
+    }
+}
+
+impl BitOr for Set {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitAnd for Set {
+    type Output = Self;
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+impl Not for Set {
+    type Output = Self;
+    fn not(self) -> Self {
+        Self(!self.0)
+    }
+}
+
+/// Replaces the mask of the calling thread, rt_sigprocmask(2), and gives the one it had.
+pub fn set_mask(mask: Set) -> Result<Set> {
+    change_mask(libc::SIG_SETMASK, mask)
+}
+
+/// Adds to the mask of the calling thread, and gives the one it had.
+pub fn block(signals: Set) -> Result<Set> {
+    change_mask(libc::SIG_BLOCK, signals)
+}
+
+fn change_mask(how: c_int, set: Set) -> Result<Set> {
+    let mut old = 0_u64;
+    // SAFETY: both sets live through the call, and their size is passed with them.
+    Errno::result(unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const set.0, &raw mut old, size_of::<u64>())
+    })?;
+    Ok(Set(old))
+}
+
+/// What a process does about a signal, where it does not catch it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// The default action.
+    Default,
+    /// Nothing.
+    Ignore,
+}
+
+/// Sets what the process does about a signal, sigaction(2), and gives what it did; a handler, which the box has none, counts as
+/// the default.
+pub fn set_disposition(signal: Signal, disposition: Disposition) -> Result<Disposition> {
+    let handler = match disposition {
+        Disposition::Default => libc::SIG_DFL,
+        Disposition::Ignore => libc::SIG_IGN,
+    };
+    // SAFETY: all zeros is a sigaction: no flags, an empty mask, the default action.
+    let mut new: libc::sigaction = unsafe { std::mem::zeroed() };
+    new.sa_sigaction = handler;
+    let mut old = new;
+    // SAFETY: both live through the call, and neither action calls code of ours.
+    Errno::result(unsafe { libc::sigaction(signal.number(), &raw const new, &raw mut old) })?;
+    let ignored = old.sa_sigaction == libc::SIG_IGN;
+    Ok(if ignored { Disposition::Ignore } else { Disposition::Default })
+}
+
+/// Whether the process ignores a signal, sigaction(2).
+pub fn is_ignored(signal: Signal) -> Result<bool> {
+    // SAFETY: all zeros is a sigaction.
+    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: it lives through the call, which writes it and changes nothing.
+    Errno::result(unsafe { libc::sigaction(signal.number(), null(), &raw mut now) })?;
+    Ok(now.sa_sigaction == libc::SIG_IGN)
+}
+
+/// Sends a signal to a process, pidfd_send_signal(2); none only tests whether one could be sent. `value` goes along as with
+/// sigqueue(3); `group` sends it to the process group that the process leads.
+///
+/// # Errors
+/// `ESRCH`: it was reaped, or leads no group. `EPERM`: it is somebody else's. `EAGAIN`: its user has as many signals pending
+/// as it may. `EINVAL`: the kernel is older than 6.9 and knows no groups here. `ENOSYS`: it is older than 5.1.
+pub fn send(process: BorrowedFd, signal: Option<Signal>, value: Option<i32>, group: bool) -> Result<()> {
+    /// Of `<linux/pidfd.h>`.
+    const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
+    let number = signal.map_or(0, Signal::number);
+    let info = value.map(|value| queued(number, value));
+    let info = info.as_ref().map_or(null(), |info| &raw const *info);
+    let flags = if group { PIDFD_SIGNAL_PROCESS_GROUP } else { 0 };
+    // SAFETY: the siginfo, where there is one, lives through the call; the rest are plain integers.
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), number, info, flags) };
+    Errno::result(sent).map(drop)
+}
+
+/// Whether a seccomp filter denies [`send`]: its `EPERM` is then not about the process. A process may always signal itself.
+#[must_use]
+pub fn is_forbidden() -> bool {
+    let to_self = super::process::pidfd(getpid().as_raw());
+    to_self.and_then(|fd| send(fd.as_fd(), None, None, false)) == Err(Errno::EPERM)
+}
+
+/// A siginfo as sigqueue(3) makes it.
+fn queued(number: i32, value: i32) -> [c_int; 32] {
+    let mut words = [0; 32];
+    words[0] = number;
+    words[2] = libc::SI_QUEUE;
+    // The union that follows is aligned as its pointers are: pid, uid and the value's lower half.
+    let at = if size_of::<c_long>() == 8 { 4 } else { 3 };
+    words[at] = getpid().as_raw();
+    words[at + 1] = getuid().as_raw().cast_signed();
+    words[at + 2] = value;
+    words
+}
+
+/// Sends a signal to a process of one's own, or, where `pid` is negative, to a group of processes, kill(2).
+pub fn kill(pid: i32, signal: Signal) -> Result<()> {
+    // SAFETY: the call takes two plain integers.
+    Errno::result(unsafe { libc::kill(pid, signal.number()) }).map(drop)
+}
+
+/// Ends the process as this signal does, without a core file, after one that had it. Returns for a signal that ends no process.
+pub fn die(signal: Signal) -> Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_CORE)?;
+    setrlimit(Resource::RLIMIT_CORE, 0, most)?;
+    match set_disposition(signal, Disposition::Default) {
+        // KILL, STOP, and the two that the C library keeps for itself: nobody can have changed them.
+        Ok(_) | Err(Errno::EINVAL) => {}
+        Err(errno) => return Err(errno),
+    }
+    act(signal)?;
+    init::exit_by(signal.number());
+    Ok(())
+}
+
+/// Has a blocked signal do to this process what it would have done if it were not blocked.
+pub fn act(signal: Signal) -> Result<()> {
+    kill(getpid().as_raw(), signal)?;
+    let_in(signal)
+}
+
+/// Stops the process as this signal does by default, until it is continued, at the latest when the time is over: then by a CONT of
+/// a [timer's](Arrival::is_timers). Returns at once where nobody would continue it: the kernel drops the signal then.
+pub fn stop(signal: Signal, patience: Patience) -> Result<()> {
+    let before = set_disposition(signal, Disposition::Default)?;
+    kill(getpid().as_raw(), signal)?;
+    // Set only now: the stop takes away a CONT that came before it, and a CONT the stop that is still to act.
+    let timer = patience.left().map(continue_after).transpose();
+    let_in(signal)?;
+    // Where there can be no timer it is stopped without.
+    drop(timer);
+    set_disposition(signal, before).map(drop)
+}
+
+fn continue_after(time: Duration) -> Result<Timer> {
+    let notify = SigevNotify::SigevSignal { signal: nix::sys::signal::SIGCONT, si_value: 0 };
+    let mut timer = Timer::new(ClockId::CLOCK_MONOTONIC, SigEvent::new(notify))?;
+    // A time of zero would switch it off.
+    let time = time.max(Duration::from_millis(1)).into();
+    timer.set(Expiration::OneShot(time), TimerSetTimeFlags::empty())?;
+    Ok(timer)
+}
+
+/// Lets a signal that is pending act, and blocks it again.
+pub fn let_in(signal: Signal) -> Result<()> {
+    let mask = block(Set::EMPTY)?;
+    set_mask(mask & !Set::from_iter([signal]))?;
+    set_mask(mask).map(drop)
+}
+
+/// Has a signal sent to this process when its parent ends, prctl(2). A set-uid program loses it.
+pub fn on_parents_death(signal: Signal) -> Result<()> {
+    // SAFETY: the call takes plain integers.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, c_long::from(signal.number())) }).map(drop)
+}
+
+/// Whether this signal waits to be taken, rt_sigpending(2).
+pub fn is_pending(signal: Signal) -> Result<bool> {
+    let mut set = 0_u64;
+    // SAFETY: the set lives through the call, and its size is passed with it.
+    Errno::result(unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut set, size_of::<u64>()) })?;
+    Ok(Set(set).has(signal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_are_the_kernels() {
+        let set: Set = [Signal::INT, Signal::TERM].into_iter().collect();
+        assert_eq!(set, Set(0x4002));
+        assert_eq!(set.iter().collect::<Vec<_>>(), [Signal::INT, Signal::TERM]);
+        assert_eq!(Set::ALL.iter().count(), 64);
+        assert_eq!(Set(1 << 63).iter().next().map(Signal::number), Some(64));
+        assert!(Signal::new(0).is_none() && Signal::new(65).is_none());
+    }
+
+    #[test]
+    fn a_queued_siginfo_is_the_c_librarys() {
+        let words = queued(34, -7);
+        // SAFETY: a siginfo is 128 bytes of plain integers.
+        let info: libc::siginfo_t = unsafe { std::mem::transmute_copy(&words) };
+        assert_eq!((info.si_signo, info.si_code), (34, libc::SI_QUEUE));
+        // SAFETY: the code says that the union has a pid.
+        assert_eq!(unsafe { info.si_pid() }, getpid().as_raw());
+        // SAFETY: the code says that the union has a value.
+        assert_eq!(unsafe { info.si_value() }.sival_ptr as i32, -7);
+    }
+}
