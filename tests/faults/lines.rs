@@ -223,7 +223,7 @@ pub const LINES: &[Line] = &[
     line("signal run --ignore INT -- echo in", ""),
     line("signal run --map TERM=INT -- sh -c 'echo in; exit 3'", ""),
     line("signal run --kill-tree -- sh -c 'setsid sleep 60 & echo in'", ""),
-    line("signal run --kill-tree --max-time 20ms -- sleep 60", ""),
+    line("signal run --kill-tree --max-time 20ms --then TERM:1s --then KILL -- sleep 60", ""),
     line("signal join $(cat ../pid)", "sleep 0.1 & echo $! >../pid"),
     line("signal join 1 -w 10ms", ""),
     line("signal stat 1", ""),
