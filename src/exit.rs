@@ -120,7 +120,7 @@ impl Cause {
     }
 
     /// A cause that the kernel told, in words that fit the mechanism; the errno's name is added, and gives the status.
-    pub fn told(errno: Errno, words: impl fmt::Display) -> Self {
+    pub fn from_errno(errno: Errno, words: impl fmt::Display) -> Self {
         let hint = known_step(errno).map(str::to_owned);
         Self { hint, ..Self::new(errno.into(), format!("{words} ({errno:?})")) }
     }
@@ -128,13 +128,13 @@ impl Cause {
     /// The errno in the C library's words.
     #[must_use]
     pub fn plain(errno: Errno) -> Self {
-        Self::told(errno, words(errno))
+        Self::from_errno(errno, words(errno))
     }
 
     /// A system call that fails with `EPERM` only if a seccomp filter denies it, as an older container runtime does.
     #[must_use]
     pub fn forbidden(call: &str) -> Self {
-        Self::told(Errno::EPERM, format!("a seccomp filter forbids {call}"))
+        Self::from_errno(Errno::EPERM, format!("a seccomp filter forbids {call}"))
     }
 
     /// Another status than the errno's own.

@@ -100,7 +100,7 @@ impl Target {
 }
 
 fn no_file(path: &Path, errno: Errno) -> Cause {
-    let cause = Cause::told(errno, format!("no key for {}: {}", path.display(), words(errno)));
+    let cause = Cause::from_errno(errno, format!("no key for {}: {}", path.display(), words(errno)));
     match path.as_os_str().as_bytes().first() {
         Some(b'~') => cause.hint("the shell left ~ unexpanded: write ftok:$HOME/…"),
         _ => cause,

@@ -89,7 +89,7 @@ fn make(to: &Path, link: &Path, force: bool) -> Result<()> {
     }
     if !force {
         bail!(
-            Cause::told(nix::errno::Errno::EEXIST, "something else is there")
+            Cause::from_errno(nix::errno::Errno::EEXIST, "something else is there")
                 .hint("--force replaces it; --prefix ipc- gives the links other names")
         );
     }

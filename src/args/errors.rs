@@ -50,14 +50,16 @@ pub fn is_gone(error: &Error, target: &Target) -> bool {
 pub fn denied(errno: Errno, owner: Option<u32>) -> Cause {
     match (errno, owner) {
         (Errno::EACCES, Some(uid)) if uid == nix::unistd::geteuid().as_raw() => {
-            Cause::told(errno, "permission denied by its own mode")
+            Cause::from_errno(errno, "permission denied by its own mode")
         }
-        (Errno::EACCES, Some(uid)) => Cause::told(errno, format!("permission denied, it belongs to {}", user(uid))),
+        (Errno::EACCES, Some(uid)) => {
+            Cause::from_errno(errno, format!("permission denied, it belongs to {}", user(uid)))
+        }
         // Whom it belongs to has nothing to do with it.
         (_, Some(uid)) if [0, uid].contains(&nix::unistd::geteuid().as_raw()) => {
             Cause::plain(errno).hint("a container or a security module may forbid it")
         }
-        (_, Some(uid)) => Cause::told(errno, format!("it belongs to {}", user(uid))),
+        (_, Some(uid)) => Cause::from_errno(errno, format!("it belongs to {}", user(uid))),
         (_, None) => Cause::plain(errno),
     }
 }
@@ -78,7 +80,7 @@ pub fn unshared(errno: Errno, owner: Option<u32>, applet: &str, target: &Target)
 /// What `EIDRM` means: somebody removed it while it was waited for.
 #[must_use]
 pub fn removed() -> Cause {
-    Cause::told(Errno::EIDRM, "it was removed meanwhile")
+    Cause::from_errno(Errno::EIDRM, "it was removed meanwhile")
         .hint("where nobody removed it, systemd's RemoveIPC takes a user's objects at logout")
 }
 
@@ -87,7 +89,7 @@ pub fn removed() -> Cause {
 #[must_use]
 pub fn unchanged(errno: Errno, is_there: bool) -> Error {
     match errno {
-        Errno::EINVAL if is_there => Cause::told(errno, "this user namespace has no such user or group").into(),
+        Errno::EINVAL if is_there => Cause::from_errno(errno, "this user namespace has no such user or group").into(),
         errno => errno.into(),
     }
 }
@@ -98,7 +100,7 @@ pub fn ungiven(errno: Errno, change: Change, owner: Option<u32>) -> Error {
     let user = nix::unistd::geteuid();
     match errno {
         Errno::EPERM if change.uid.is_some() && !user.is_root() && owner == Some(user.as_raw()) => {
-            Cause::told(errno, "only a privileged user can give it away").into()
+            Cause::from_errno(errno, "only a privileged user can give it away").into()
         }
         errno => errno.into(),
     }
@@ -114,5 +116,5 @@ pub fn missing(target: &Target, kind: Kind) -> Cause {
         },
         _ => "it was removed meanwhile".into(),
     };
-    Cause::told(Errno::EINVAL, words).exit(Exit::Missing)
+    Cause::from_errno(Errno::EINVAL, words).exit(Exit::Missing)
 }

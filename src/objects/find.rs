@@ -47,7 +47,7 @@ pub fn named(target: &Target, kinds: &[Kind]) -> Result<Vec<Object>> {
             },
             _ => format!("no such {what}"),
         };
-        bail!(Cause::told(Errno::ENOENT, words));
+        bail!(Cause::from_errno(Errno::ENOENT, words));
     }
     Ok(found)
 }

@@ -81,7 +81,7 @@ impl Process {
             return Ok(fd);
         }
         let words = format!("{} is another process by now, whose {what} is {found}", self.pid);
-        Err(Cause::told(Errno::ESRCH, words))
+        Err(Cause::from_errno(Errno::ESRCH, words))
     }
 }
 
@@ -95,16 +95,16 @@ impl fmt::Display for Process {
 #[must_use]
 pub fn unopened(pid: i32, errno: Errno) -> Cause {
     match errno {
-        Errno::ESRCH => Cause::told(errno, format!("there is no process {pid}, or it has ended")),
+        Errno::ESRCH => Cause::from_errno(errno, format!("there is no process {pid}, or it has ended")),
         Errno::ENOENT if !process::is_told() => {
-            Cause::told(errno, "/proc, which tells of processes, is not mounted").exit(Exit::Failed)
+            Cause::from_errno(errno, "/proc, which tells of processes, is not mounted").exit(Exit::Failed)
         }
         Errno::EINVAL | Errno::ENOENT => {
             let of = procfs::status(pid).map_or(0, |status| status.process);
             let whose = if of > 0 && of != pid { format!(" of {of}") } else { String::new() };
-            Cause::told(errno, format!("{pid} is a thread{whose}, not a process")).exit(Exit::Missing)
+            Cause::from_errno(errno, format!("{pid} is a thread{whose}, not a process")).exit(Exit::Missing)
         }
-        Errno::ENOSYS => Cause::told(errno, "this kernel has no pidfd_open; Linux 5.3 has"),
+        Errno::ENOSYS => Cause::from_errno(errno, "this kernel has no pidfd_open; Linux 5.3 has"),
         Errno::EPERM => Cause::forbidden("pidfd_open"),
         errno => Cause::plain(errno),
     }

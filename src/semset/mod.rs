@@ -315,7 +315,7 @@ fn no_room(errno: Errno, len: usize) -> anyhow::Error {
         let used = limits.used;
         (format!("no room for {len} more than {used} semaphores"), "second (SEMMNS)")
     };
-    Cause::told(errno, words)
+    Cause::from_errno(errno, words)
         .hint(format!("the {place} number of /proc/sys/kernel/sem is the limit; ipcs -s shows what is there"))
         .into()
 }

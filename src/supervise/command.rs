@@ -45,7 +45,7 @@ impl Command {
         let name = words.first().cloned().unwrap_or_default();
         let found = exec::find(&name).map_err(|errno| match errno {
             Errno::ENOENT | Errno::ENOTDIR => {
-                let cause = Cause::told(errno, "command not found").exit(Exit::NotFound);
+                let cause = Cause::from_errno(errno, "command not found").exit(Exit::NotFound);
                 match meant(&words) {
                     Some(hint) => cause.hint(hint),
                     None => cause,
@@ -125,7 +125,7 @@ impl Command {
         run().map_err(|unstarted| match unstarted {
             Unstarted::Exec(Errno::E2BIG) if asked => {
                 let words = format!("a record of {} bytes is too long for an argument", record.len());
-                let cause = Cause::told(Errno::E2BIG, words).exit(Exit::NotExecutable);
+                let cause = Cause::from_errno(Errno::E2BIG, words).exit(Exit::NotExecutable);
                 let hint = "without {} it is on standard input alone";
                 NotStarted::Record(self.not_run(cause.hint(hint)))
             }
@@ -139,10 +139,10 @@ impl Command {
     fn not_executed(&self, errno: Errno) -> Cause {
         let is_there = || Path::new(OsStr::from_bytes(self.path.to_bytes())).exists();
         let cause = match errno {
-            Errno::ENOENT if is_there() => Cause::told(errno, "its interpreter or loader is missing"),
-            Errno::ENOENT => Cause::told(errno, "it is no longer there"),
+            Errno::ENOENT if is_there() => Cause::from_errno(errno, "its interpreter or loader is missing"),
+            Errno::ENOENT => Cause::from_errno(errno, "it is no longer there"),
             Errno::ENOEXEC => {
-                let cause = Cause::told(errno, "it is neither a program nor begins with #!");
+                let cause = Cause::from_errno(errno, "it is neither a program nor begins with #!");
                 if exec::is_text(&self.path) {
                     let line = quoted(&self.words);
                     cause.hint(format!("a script begins with #!/bin/sh, or is run by it: sh {line}"))
@@ -232,10 +232,10 @@ fn shell_word(word: &OsStr) -> String {
 #[must_use]
 pub fn not_forked(errno: Errno, what: &str) -> Cause {
     match errno {
-        Errno::EAGAIN => Cause::told(errno, "no more processes can be started")
+        Errno::EAGAIN => Cause::from_errno(errno, "no more processes can be started")
             .exit(Exit::Failed)
             .hint("ulimit -u, or the cgroup's pids.max, is the limit"),
-        errno => Cause::told(errno, format!("{what}: {}", words(errno))),
+        errno => Cause::from_errno(errno, format!("{what}: {}", words(errno))),
     }
 }
 

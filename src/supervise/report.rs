@@ -95,7 +95,7 @@ pub fn shown(path: &OsStr) -> String {
 #[must_use]
 pub fn unwritable(errno: Errno) -> Cause {
     match errno {
-        Errno::ELOOP => Cause::told(errno, "it is a symbolic link, which is not followed"),
+        Errno::ELOOP => Cause::from_errno(errno, "it is a symbolic link, which is not followed"),
         errno => Cause::plain(errno),
     }
 }

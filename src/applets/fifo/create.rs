@@ -56,10 +56,10 @@ impl Create {
         }
         match fifo.make(self.creating) {
             Ok((_, true)) => Ok(()),
-            Ok(_) if self.exclusive => bail!(Cause::told(Errno::EEXIST, "it is there already")),
+            Ok(_) if self.exclusive => bail!(Cause::from_errno(Errno::EEXIST, "it is there already")),
             Ok((seen, _)) => Ok(self.creating.expect_mode(seen.mode)?),
             Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => {
-                let cause = Cause::told(Errno::ENOENT, "its directory is missing");
+                let cause = Cause::from_errno(Errno::ENOENT, "its directory is missing");
                 Err(cause.hint("--parents makes it too").into())
             }
             Err(error) => Err(error),

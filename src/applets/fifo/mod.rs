@@ -48,7 +48,7 @@ fn doing<T>(what: &str, fifo: &Fifo, outcome: Result<T>) -> Result<T> {
 }
 
 fn explain(fifo: &Fifo, errno: Errno) -> Cause {
-    let told = |words: &str| Cause::told(errno, words);
+    let told = |words: &str| Cause::from_errno(errno, words);
     match errno {
         Errno::ENOENT if !fifo.has_directory() => told("its directory is missing"),
         Errno::ENOENT => told("no such FIFO"),

@@ -54,7 +54,7 @@ impl Remove {
             }
         }
         fifo.remove(&seen).map_err(|errno| match errno {
-            Errno::EACCES => Cause::told(errno, "its directory may not be written to").into(),
+            Errno::EACCES => Cause::from_errno(errno, "its directory may not be written to").into(),
             errno => errno.into(),
         })
     }

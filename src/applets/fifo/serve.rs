@@ -102,7 +102,7 @@ impl Serve {
         fifo::lock(&fd, Patience::Never).map_err(|errno| match errno {
             Errno::EAGAIN => {
                 let words = "another one serves it, or counts the records that it reads";
-                anyhow::Error::from(Cause::told(errno, words).exit(Exit::Failed))
+                anyhow::Error::from(Cause::from_errno(errno, words).exit(Exit::Failed))
             }
             errno => errno.into(),
         })?;

@@ -99,7 +99,7 @@ impl Remove {
                 Ok(())
             }
             Err(errno @ (Errno::EINVAL | Errno::ENOENT | Errno::EIDRM)) => {
-                bail!(Cause::told(errno, "it was removed meanwhile").exit(Exit::Missing))
+                bail!(Cause::from_errno(errno, "it was removed meanwhile").exit(Exit::Missing))
             }
             Err(Errno::ESTALE) => {
                 bail!(Cause::new(Exit::Failed, "it has changed since it was looked at"))

@@ -212,8 +212,8 @@ impl Verb for Ipcs {
 fn enter(pid: i32) -> Result<()> {
     namespace::enter(pid).map_err(|errno| {
         match errno {
-            Errno::ESRCH | Errno::EINVAL => Cause::told(errno, "no such process").exit(Exit::Missing),
-            Errno::EPERM => Cause::told(errno, "entering its IPC namespace needs CAP_SYS_ADMIN"),
+            Errno::ESRCH | Errno::EINVAL => Cause::from_errno(errno, "no such process").exit(Exit::Missing),
+            Errno::EPERM => Cause::from_errno(errno, "entering its IPC namespace needs CAP_SYS_ADMIN"),
             errno => Cause::plain(errno),
         }
         .into()
@@ -273,7 +273,9 @@ impl Ipcs {
             bail!(Cause::new(Exit::Usage, "with --id one kind is to be chosen: -q, -m or -s"));
         };
         let found = find::by_id(kind, id).map_err(|errno| match errno {
-            Errno::EINVAL | Errno::EIDRM => Cause::told(errno, format!("no such {}", kind.name())).exit(Exit::Missing),
+            Errno::EINVAL | Errno::EIDRM => {
+                Cause::from_errno(errno, format!("no such {}", kind.name())).exit(Exit::Missing)
+            }
             errno => Cause::plain(errno),
         });
         let object = found.with_context(|| format!("cannot show {id}"))?;

@@ -188,7 +188,7 @@ fn too_large(limits: Option<Limits>) -> Cause {
     let asked = limits.unwrap_or(Limits { messages: 0, size: 0 });
     let (messages, size) = (limit("msg_max", 10), limit("msgsize_max", 8192));
     let told = |words: String, name: &str| {
-        Cause::told(Errno::EINVAL, words)
+        Cause::from_errno(Errno::EINVAL, words)
             .hint(format!("/proc/sys/fs/mqueue/{name} is the limit without CAP_SYS_RESOURCE"))
     };
     if asked.messages > messages {
@@ -214,5 +214,5 @@ pub fn change(queue: msg::Queue, wanted: Change, max_bytes: Option<u64>) -> Resu
         bail!(Errno::EPERM);
     }
     let words = format!("{bytes} bytes are more than kernel.msgmnb, {most}, which needs CAP_SYS_RESOURCE");
-    bail!(Cause::told(Errno::EPERM, words).hint("/proc/sys/kernel/msgmnb is the limit"))
+    bail!(Cause::from_errno(Errno::EPERM, words).hint("/proc/sys/kernel/msgmnb is the limit"))
 }

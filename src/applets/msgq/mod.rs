@@ -47,24 +47,24 @@ fn doing<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
 fn explain(target: &Target, errno: Errno) -> Cause {
     let is_posix = *target.form() == Form::Posix;
     match errno {
-        Errno::ENOENT => Cause::told(errno, "no such message queue"),
+        Errno::ENOENT => Cause::from_errno(errno, "no such message queue"),
         Errno::EINVAL if !is_posix => errors::missing(target, Kind::Msg),
         Errno::EIDRM => errors::removed(),
-        Errno::EEXIST => Cause::told(errno, "it exists already"),
+        Errno::EEXIST => Cause::from_errno(errno, "it exists already"),
         Errno::EACCES => errors::unshared(errno, queue::owner(target), "msgq", target),
         Errno::EPERM => errors::denied(errno, queue::owner(target)),
         Errno::ENOSPC if is_posix => {
             let most = limit("queues_max", 256);
-            Cause::told(errno, format!("there are as many POSIX queues as may be, {most}"))
+            Cause::from_errno(errno, format!("there are as many POSIX queues as may be, {most}"))
                 .hint("/proc/sys/fs/mqueue/queues_max is the limit")
         }
         Errno::ENOSPC => {
             let most = msg::limits().map_or(32000, |limits| limits.queues);
-            Cause::told(errno, format!("there are as many message queues as may be, {most}"))
+            Cause::from_errno(errno, format!("there are as many message queues as may be, {most}"))
                 .hint("/proc/sys/kernel/msgmni is the limit; msgq stat lists them")
         }
         Errno::EMFILE if fds::is_one_left() => queue::no_memory(),
-        Errno::ENOSYS => Cause::told(errno, "this kernel has no such queues"),
+        Errno::ENOSYS => Cause::from_errno(errno, "this kernel has no such queues"),
         errno => Cause::plain(errno),
     }
 }

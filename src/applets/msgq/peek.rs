@@ -70,13 +70,16 @@ impl Peek {
             match queue.copy(&mut message, most, index) {
                 // It was sent before msgmax was lowered, and the kernel copies none that is longer, whatever the buffer is.
                 Err(Errno::E2BIG) => bail!(
-                    Cause::told(Errno::E2BIG, format!("it is longer than kernel.msgmax, {most}, and cannot be copied"))
-                        .hint("msgq recv takes it; /proc/sys/kernel/msgmax is the limit")
+                    Cause::from_errno(
+                        Errno::E2BIG,
+                        format!("it is longer than kernel.msgmax, {most}, and cannot be copied")
+                    )
+                    .hint("msgq recv takes it; /proc/sys/kernel/msgmax is the limit")
                 ),
                 Err(Errno::ENOMSG) if self.all => return Ok(()),
                 Err(Errno::ENOMSG) => bail!(none(queue, index)),
                 Err(Errno::ENOSYS) => bail!(
-                    Cause::told(Errno::ENOSYS, "this kernel cannot copy a message")
+                    Cause::from_errno(Errno::ENOSYS, "this kernel cannot copy a message")
                         .hint("it wants Linux 3.8 built with CONFIG_CHECKPOINT_RESTORE")
                 ),
                 Err(Errno::EPERM) => bail!(Cause::forbidden("msgrcv")),
@@ -100,5 +103,5 @@ fn none(queue: msg::Queue, index: i64) -> Cause {
         Ok(count) => format!("there is no message {index}, only 0 to {}", count - 1),
         Err(_) => format!("there is no message {index}"),
     };
-    Cause::told(Errno::ENOMSG, words).exit(Exit::Missing)
+    Cause::from_errno(Errno::ENOMSG, words).exit(Exit::Missing)
 }

@@ -144,7 +144,9 @@ impl Send {
 /// A missing queue can be made here.
 fn missing(error: Error) -> Error {
     match error.downcast_ref() {
-        Some(Errno::ENOENT) => Cause::told(Errno::ENOENT, "no such message queue").hint("--create makes it").into(),
+        Some(Errno::ENOENT) => {
+            Cause::from_errno(Errno::ENOENT, "no such message queue").hint("--create makes it").into()
+        }
         _ => error,
     }
 }

@@ -172,7 +172,7 @@ impl Create {
         let most = sem::limits()?.ops;
         if ops > most {
             let words = format!("{ops} semaphores cannot be given values in one step of at most {most}");
-            bail!(Cause::told(Errno::E2BIG, words).hint(format!(
+            bail!(Cause::from_errno(Errno::E2BIG, words).hint(format!(
                 "the third number of /proc/sys/kernel/sem (SEMOPM) is the limit; sem create {} --nsems {len} and then sem set",
                 self.target
             )));

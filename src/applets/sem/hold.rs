@@ -152,8 +152,8 @@ impl Hold {
         // One that is not there any more is named as such.
         set.values()?;
         holding::release(set, self.pid).map_err(|errno| match errno {
-            Errno::ESRCH => Cause::told(errno, format!("no holder serves process {}", self.pid)),
-            Errno::EBUSY => Cause::told(errno, "its holder was killed and has not exited yet"),
+            Errno::ESRCH => Cause::from_errno(errno, format!("no holder serves process {}", self.pid)),
+            Errno::EBUSY => Cause::from_errno(errno, "its holder was killed and has not exited yet"),
             Errno::EPERM if signal::is_forbidden() => Cause::forbidden("pidfd_send_signal"),
             errno => Cause::plain(errno),
         })?;
@@ -177,7 +177,7 @@ impl Hold {
 
 fn not_started(errno: Errno) -> Cause {
     match errno {
-        Errno::ECHILD => Cause::told(errno, "its holder was killed"),
+        Errno::ECHILD => Cause::from_errno(errno, "its holder was killed"),
         errno => not_forked(errno, "no holder could be started"),
     }
 }

@@ -52,7 +52,7 @@ fn doing<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
 }
 
 fn explain(target: &Target, errno: Errno) -> Cause {
-    let told = |words: &str| Cause::told(errno, words);
+    let told = |words: &str| Cause::from_errno(errno, words);
     let object = match target.form() {
         Form::Posix => "semaphore",
         _ => "semaphore set",
@@ -89,7 +89,7 @@ fn beyond(target: &Target) -> Cause {
         Ok(len) => format!("the set has {len} semaphores, 0 to {}", len - 1),
         Err(_) => "the index is beyond the set".to_owned(),
     };
-    Cause::told(Errno::EFBIG, words)
+    Cause::from_errno(Errno::EFBIG, words)
 }
 
 fn owner(target: &Target) -> Option<u32> {

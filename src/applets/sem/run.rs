@@ -127,7 +127,7 @@ pub fn slots(target: &Target, capacity: Option<u16>, take: u16, creating: Creati
     let Some(capacity) = capacity else {
         return Slots::find(target).map_err(|error| match error.downcast_ref() {
             Some(errno @ Errno::ENOENT) => {
-                Cause::told(*errno, "no such semaphore set").hint("--slots N makes it with N slots").into()
+                Cause::from_errno(*errno, "no such semaphore set").hint("--slots N makes it with N slots").into()
             }
             _ => error,
         });

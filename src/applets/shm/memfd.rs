@@ -96,7 +96,7 @@ fn io(error: &std::io::Error) -> Cause {
 fn refused(errno: Errno, executable: bool) -> Cause {
     match errno {
         Errno::EACCES if executable => {
-            Cause::told(errno, "none that can be executed is allowed").hint("/proc/sys/vm/memfd_noexec is 2")
+            Cause::from_errno(errno, "none that can be executed is allowed").hint("/proc/sys/vm/memfd_noexec is 2")
         }
         Errno::EPERM => Cause::forbidden("memfd_create"),
         errno => Cause::plain(errno),

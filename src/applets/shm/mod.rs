@@ -54,7 +54,7 @@ fn is_posix(target: &Target) -> bool {
 }
 
 fn explain(target: &Target, errno: Errno) -> Cause {
-    let told = |words: &str| Cause::told(errno, words);
+    let told = |words: &str| Cause::from_errno(errno, words);
     match errno {
         Errno::ENOENT if is_posix(target) && posix::is_mounted() == Ok(false) => object::no_tmpfs(),
         Errno::ENOENT if is_posix(target) => told("no such object"),

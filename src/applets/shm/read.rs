@@ -77,7 +77,7 @@ impl Read {
         let done = memory.pour(fds::stdout(), self.offset, len).map_err(Cause::plain);
         let done = done.context("cannot write to standard output")?;
         if done < len {
-            bail!(Cause::told(
+            bail!(Cause::from_errno(
                 Errno::EFAULT,
                 format!("it was made shorter meanwhile: {done} of {len} bytes were read")
             ));

@@ -127,10 +127,10 @@ impl Set {
         if self.pin || self.unpin {
             segment(target)?.pin(self.pin).map_err(|errno| match errno {
                 Errno::ENOMEM => {
-                    Cause::told(errno, "it is more than this user may pin").hint("ulimit -l is the limit, in KiB")
+                    Cause::from_errno(errno, "it is more than this user may pin").hint("ulimit -l is the limit, in KiB")
                 }
                 Errno::EPERM if self.may_not_pin() => {
-                    Cause::told(errno, "this user may pin nothing").hint("ulimit -l is 0")
+                    Cause::from_errno(errno, "this user may pin nothing").hint("ulimit -l is 0")
                 }
                 errno => super::explain(target, errno),
             })?;

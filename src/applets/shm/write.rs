@@ -148,7 +148,7 @@ impl Write {
         let size = self.offset.checked_add(len).ok_or(Errno::EOVERFLOW)?;
         let object = unnamed(size)?;
         let len = source.fill(&object, self.offset).map_err(|errno| match errno {
-            Errno::ENOSPC => Cause::told(errno, "no space left in /dev/shm; nothing was made"),
+            Errno::ENOSPC => Cause::from_errno(errno, "no space left in /dev/shm; nothing was made"),
             errno => no_space(errno, size),
         })?;
         match object.publish(self.target.typed(), self.creating.bits()) {

@@ -112,7 +112,7 @@ impl Wait {
     fn unsaid<T>(&self, errno: Errno, deadline: &Deadline) -> Result<T> {
         let cause = match errno {
             Errno::EAGAIN => deadline.missed("nobody opened it for reading"),
-            Errno::ELOOP => Cause::told(errno, "it is a symbolic link, which is not followed"),
+            Errno::ELOOP => Cause::from_errno(errno, "it is a symbolic link, which is not followed"),
             errno => super::plain(errno),
         };
         let file = self.ready.as_deref().unwrap_or_default();

@@ -294,7 +294,10 @@ impl Journal {
         let change = Change { uid: Some(perm.uid), gid: Some(perm.gid), mode: Some(perm.mode) };
         if is_given && let Err(errno) = segment.change(change) {
             segment.remove()?;
-            bail!(Cause::told(errno, "the copy that a locked write keeps of its data cannot be given to the owner"));
+            bail!(Cause::from_errno(
+                errno,
+                "the copy that a locked write keeps of its data cannot be given to the owner"
+            ));
         }
         Ok(segment)
     }
@@ -305,7 +308,7 @@ fn no_room(errno: Errno) -> anyhow::Error {
         Errno::ENOSPC | Errno::ENOMEM | Errno::EINVAL => {
             let words = "no room for the copy that a locked write keeps of its data";
             let hint = "ipcs -lm shows the limits of segments, and ipcs -um what is used";
-            Cause::told(errno, words).hint(hint).into()
+            Cause::from_errno(errno, words).hint(hint).into()
         }
         errno => errno.into(),
     }
@@ -317,7 +320,7 @@ fn not_copied(errno: Errno) -> Cause {
         Errno::EFAULT => "it was made shorter meanwhile".into(),
         errno => words(errno),
     };
-    Cause::told(errno, words).hint("readers under a lock see the new data; the next locked write copies it again")
+    Cause::from_errno(errno, words).hint("readers under a lock see the new data; the next locked write copies it again")
 }
 
 /// What a complete write is that somebody left who may not write.
@@ -330,5 +333,5 @@ fn unbelieved(uid: u32) -> Cause {
 /// A journal that may not be used: the object's permissions changed after it was made.
 fn out_of_reach(perm: &Perm) -> Cause {
     let words = format!("a write that {} left unfinished is not for this user", user(perm.creator_uid));
-    Cause::told(Errno::EACCES, words).hint("the next locked write of the owner completes it")
+    Cause::from_errno(Errno::EACCES, words).hint("the next locked write of the owner completes it")
 }

@@ -134,7 +134,7 @@ impl Minder {
 
 fn unwaited(errno: Errno) -> Cause {
     match errno {
-        Errno::ENOSYS | Errno::EPERM => Cause::told(errno, "wait4 or waitid is forbidden, perhaps by seccomp"),
+        Errno::ENOSYS | Errno::EPERM => Cause::from_errno(errno, "wait4 or waitid is forbidden, perhaps by seccomp"),
         errno => Cause::plain(errno),
     }
 }

@@ -123,13 +123,13 @@ impl Queue {
         let (setting, errno) = match self {
             Self::SystemV { queue, most, .. } if length <= *most as u64 => {
                 let words = format!("{length} bytes never fit: the queue's limit is {}", room(*queue));
-                return Cause::told(Errno::EMSGSIZE, words).hint("msgq set --max-bytes raises it");
+                return Cause::from_errno(Errno::EMSGSIZE, words).hint("msgq set --max-bytes raises it");
             }
             Self::SystemV { .. } => ("kernel.msgmax", Errno::EINVAL),
             Self::Posix { .. } => ("the queue's message size", Errno::EMSGSIZE),
         };
         let words = format!("{length} bytes are too long: {setting} is {}", self.most());
-        Cause::told(errno, words).hint(match self {
+        Cause::from_errno(errno, words).hint(match self {
             Self::SystemV { .. } => "/proc/sys/kernel/msgmax is the limit",
             Self::Posix { .. } => "msgq create --message-size makes a queue that takes more",
         })
@@ -236,7 +236,7 @@ pub fn owner(target: &Target) -> Option<u32> {
 pub fn no_memory() -> Cause {
     let limit = mq::memory_limit();
     let limit = limit.map_or_else(String::new, |bytes| format!(", RLIMIT_MSGQUEUE is {bytes} bytes"));
-    Cause::told(Errno::EMFILE, format!("the user's queues would need too much memory{limit}"))
+    Cause::from_errno(Errno::EMFILE, format!("the user's queues would need too much memory{limit}"))
         .hint("ulimit -q is the limit; smaller --max-messages and --message-size need less")
 }
 

@@ -49,20 +49,20 @@ impl Capacity {
         };
         Ok(set.map_err(|errno| match errno {
             Errno::EPERM if limits.max_size.is_some_and(|max| bytes <= max) => {
-                Cause::told(errno, "the pipes of this user hold as much as they may together")
+                Cause::from_errno(errno, "the pipes of this user hold as much as they may together")
                     .hint("/proc/sys/fs/pipe-user-pages-soft is the limit")
             }
             Errno::EPERM => {
                 let max = limits.max_size.map_or_else(String::new, |max| format!(", {max}"));
-                Cause::told(errno, format!("{bytes} bytes are more than a pipe may hold"))
+                Cause::from_errno(errno, format!("{bytes} bytes are more than a pipe may hold"))
                     .hint(format!("/proc/sys/fs/pipe-max-size is the limit{max}"))
             }
-            Errno::EINVAL => Cause::told(errno, format!("{bytes} bytes are more than any pipe holds")),
+            Errno::EINVAL => Cause::from_errno(errno, format!("{bytes} bytes are more than any pipe holds")),
             Errno::EBUSY => {
                 let unread = pipe::unread(&pipe).unwrap_or(0);
-                Cause::told(errno, format!("{unread} bytes lie in it"))
+                Cause::from_errno(errno, format!("{unread} bytes lie in it"))
             }
-            Errno::EBADF => Cause::told(errno, "it is not a pipe"),
+            Errno::EBADF => Cause::from_errno(errno, "it is not a pipe"),
             errno => Cause::plain(errno),
         })?)
     }

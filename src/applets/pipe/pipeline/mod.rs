@@ -375,8 +375,8 @@ impl Crew {
 /// There could be no pipe, or no other descriptor.
 pub fn unmade(errno: Errno) -> Error {
     let cause = match errno {
-        Errno::EMFILE => Cause::told(errno, "too many files are open"),
-        Errno::ENFILE => Cause::told(errno, "too many files, or pages in this user's pipes")
+        Errno::EMFILE => Cause::from_errno(errno, "too many files are open"),
+        Errno::ENFILE => Cause::from_errno(errno, "too many files, or pages in this user's pipes")
             .hint("/proc/sys/fs/file-max and pipe-user-pages-hard are the limits"),
         errno => Cause::plain(errno),
     };

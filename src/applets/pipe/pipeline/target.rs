@@ -82,13 +82,13 @@ impl End {
         }
         let fd = match &self.form {
             Form::Of(pid, fd) => process::descriptor(*pid, *fd).map_err(|errno| match errno {
-                Errno::EBADF => Cause::told(errno, "the process has no such descriptor").exit(Exit::Missing),
-                Errno::ESRCH | Errno::EINVAL => Cause::told(errno, "no such process").exit(Exit::Missing),
-                Errno::EPERM => Cause::told(errno, "the process may not be traced by this user"),
+                Errno::EBADF => Cause::from_errno(errno, "the process has no such descriptor").exit(Exit::Missing),
+                Errno::ESRCH | Errno::EINVAL => Cause::from_errno(errno, "no such process").exit(Exit::Missing),
+                Errno::EPERM => Cause::from_errno(errno, "the process may not be traced by this user"),
                 errno => Cause::plain(errno),
             })?,
             Form::Own(number) => fds::copy_of(*number).map_err(|errno| match errno {
-                Errno::EBADF => Cause::told(errno, "it is not open").exit(Exit::Missing),
+                Errno::EBADF => Cause::from_errno(errno, "it is not open").exit(Exit::Missing),
                 errno => Cause::plain(errno),
             })?,
             Form::Path(_) => bail!(Errno::EINVAL),
@@ -125,7 +125,7 @@ fn look(path: &Path) -> Result<(u64, u64)> {
         Err(error) => {
             let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
             let cause = match errno {
-                Errno::ENOENT => Cause::told(errno, "no such file; a descriptor is written FD or PID:FD"),
+                Errno::ENOENT => Cause::from_errno(errno, "no such file; a descriptor is written FD or PID:FD"),
                 errno => Cause::plain(errno),
             };
             bail!(cause)

@@ -61,7 +61,7 @@ impl Locking {
             Ok(Held(held))
         };
         let taken = cannot("lock", target, take(), |errno| match errno {
-            Errno::ENOENT => Cause::told(errno, "no such semaphore set"),
+            Errno::ENOENT => Cause::from_errno(errno, "no such semaphore set"),
             Errno::EINVAL => missing(target, Kind::Sem),
             Errno::EIDRM => removed(),
             Errno::EACCES => unshared(errno, semset::owner(target), "sem", target),

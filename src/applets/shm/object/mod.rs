@@ -143,17 +143,17 @@ pub fn no_space(errno: Errno, size: u64) -> Cause {
     match errno {
         Errno::ENOSPC => {
             let free = posix::free().map_or_else(|_| "what is".into(), |free| free.to_string());
-            Cause::told(errno, format!("{size} bytes are more than {free} free in /dev/shm"))
+            Cause::from_errno(errno, format!("{size} bytes are more than {free} free in /dev/shm"))
                 .hint("df /dev/shm shows its size, which is an option of its mount: size=2G")
         }
-        Errno::EFBIG | Errno::EINVAL => Cause::told(errno, format!("{size} bytes are more than a file can have")),
+        Errno::EFBIG | Errno::EINVAL => Cause::from_errno(errno, format!("{size} bytes are more than a file can have")),
         errno => Cause::plain(errno),
     }
 }
 
 /// There is no tmpfs at `/dev/shm`.
 pub fn no_tmpfs() -> Cause {
-    Cause::told(Errno::ENOENT, "no tmpfs is mounted at /dev/shm")
+    Cause::from_errno(Errno::ENOENT, "no tmpfs is mounted at /dev/shm")
         .exit(Exit::Failed)
         .hint("mount -t tmpfs -o mode=1777 shm /dev/shm")
 }
@@ -162,7 +162,7 @@ pub fn no_tmpfs() -> Cause {
 fn no_room(errno: Errno, key: Key, size: u64, huge: bool) -> Cause {
     let (limits, used) = (limits(), used());
     let (segments, in_use) = used.map_or((0, 0), |used| (used.segments, used.pages));
-    let told = |words: String| Cause::told(errno, words);
+    let told = |words: String| Cause::from_errno(errno, words);
     match (errno, limits) {
         (Errno::EINVAL, Ok(limits)) if size > limits.size => {
             let words = format!("{size} bytes are more than the {} of one segment", limits.size);

@@ -115,7 +115,7 @@ impl Source {
 
 /// A file that ended before the length that it had.
 fn shorter(done: u64, len: u64) -> Cause {
-    Cause::told(Errno::EIO, format!("standard input ended after {done} of {len} bytes"))
+    Cause::from_errno(Errno::EIO, format!("standard input ended after {done} of {len} bytes"))
 }
 
 /// Whether a descriptor can be read, and how much there is where it is a file.
@@ -124,8 +124,8 @@ fn shorter(done: u64, len: u64) -> Cause {
 /// `EISDIR`: it is a directory. `EBADF`: it was closed, or opened for writing alone.
 pub fn readable(from: BorrowedFd) -> Result<Option<u64>, Cause> {
     transfer::left(from).map_err(|errno| match errno {
-        Errno::EISDIR => Cause::told(errno, "it is a directory"),
-        Errno::EBADF => Cause::told(errno, "it is not open for reading"),
+        Errno::EISDIR => Cause::from_errno(errno, "it is a directory"),
+        Errno::EBADF => Cause::from_errno(errno, "it is not open for reading"),
         errno => Cause::plain(errno),
     })
 }

@@ -88,8 +88,10 @@ pub fn send(aim: Aim, signal: Option<Signal>, value: Option<i32>, watch: bool, t
     let before = if watch { command(pid) } else { None };
     let sent = signal::send(aim.fd.as_fd(), signal, value, is_group);
     sent.map_err(|errno| match errno {
-        Errno::ESRCH if is_group => Cause::told(errno, format!("{pid} leads no process group")),
-        Errno::EINVAL if is_group => Cause::told(errno, "this kernel signals no group by descriptor; Linux 6.9 does"),
+        Errno::ESRCH if is_group => Cause::from_errno(errno, format!("{pid} leads no process group")),
+        Errno::EINVAL if is_group => {
+            Cause::from_errno(errno, "this kernel signals no group by descriptor; Linux 6.9 does")
+        }
         errno => failed(pid, errno),
     })?;
     told.extend(if is_group { found } else { vec![(pid, aim.fd, before)] });
@@ -172,7 +174,7 @@ pub fn obstacle(aim: &Aim, signal: Option<Signal>) -> Result<(), Cause> {
         return Err(match parent {
             Some(parent) => {
                 let who = command(parent).unwrap_or_default();
-                Cause::told(Errno::ESRCH, format!("it has ended; {parent} ({who}) has not reaped it yet"))
+                Cause::from_errno(Errno::ESRCH, format!("it has ended; {parent} ({who}) has not reaped it yet"))
             }
             None => unopened(pid, Errno::ESRCH),
         });
@@ -202,15 +204,15 @@ fn failed(pid: i32, errno: Errno) -> Cause {
     match errno {
         Errno::ESRCH => unopened(pid, errno),
         Errno::EPERM if signal::is_forbidden() => Cause::forbidden("pidfd_send_signal"),
-        Errno::EPERM => Cause::told(errno, format!("permission denied, it belongs to {}", user(told.uid))),
+        Errno::EPERM => Cause::from_errno(errno, format!("permission denied, it belongs to {}", user(told.uid))),
         Errno::EAGAIN => {
             let words = format!("{} of {} signals are pending for its user already", told.queued, told.queue_limit);
-            Cause::told(errno, words)
+            Cause::from_errno(errno, words)
                 .exit(Exit::Failed)
                 .hint(format!("its RLIMIT_SIGPENDING is the limit: prlimit --sigpending --pid {pid}"))
         }
-        Errno::EMFILE => Cause::told(errno, "it is more processes than the box may hold, and none was signalled"),
-        Errno::ENOSYS => Cause::told(errno, "this kernel has no pidfd_send_signal; Linux 5.1 has"),
+        Errno::EMFILE => Cause::from_errno(errno, "it is more processes than the box may hold, and none was signalled"),
+        Errno::ENOSYS => Cause::from_errno(errno, "this kernel has no pidfd_send_signal; Linux 5.1 has"),
         errno => Cause::plain(errno),
     }
 }
