@@ -153,7 +153,7 @@ impl Cause {
 
     /// More that is to be known, after the words.
     #[must_use]
-    pub fn and(mut self, more: &str) -> Self {
+    pub fn note(mut self, more: &str) -> Self {
         self.words = format!("{}; {more}", self.words);
         self
     }

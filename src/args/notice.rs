@@ -118,7 +118,7 @@ impl Notice {
         let cause = deadline.missed(what);
         let is_wanted = deadline.patience == Patience::Never && !deadline.is_silent();
         match is_wanted.then(|| (self.text.words)(Due::AtOnce)).flatten() {
-            Some(words) => cause.and(&words),
+            Some(words) => cause.note(&words),
             None => cause,
         }
     }

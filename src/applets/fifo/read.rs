@@ -373,7 +373,7 @@ impl Reading<'_> {
             Errno::EAGAIN => {
                 let cause = self.deadline.missed("standard output took no more");
                 Error::from(match self.lost() {
-                    Some(lost) => cause.and(&lost),
+                    Some(lost) => cause.note(&lost),
                     None => cause,
                 })
             }

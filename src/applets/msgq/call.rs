@@ -81,7 +81,7 @@ impl Call {
         let too_long = |queue: &Queue| {
             let before = call_protocol::request(address, b"").len();
             let words = format!("that is the request and the {before} bytes before it");
-            queue.too_long(request.len() as u64).and(&words)
+            queue.too_long(request.len() as u64).note(&words)
         };
         if request.len() > queue.most() {
             bail!(too_long(&queue));

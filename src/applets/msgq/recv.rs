@@ -228,7 +228,7 @@ impl Batch {
                     format!("the {} messages that were taken, of {} bytes, are lost", lengths.len(), lengths.join(", "))
                 }
             };
-            let cause = Cause::plain(errno).exit(Exit::Failed).and(&lost);
+            let cause = Cause::plain(errno).exit(Exit::Failed).note(&lost);
             return Err(Error::from(cause).context("cannot write to standard output"));
         }
         self.written = self.lengths.len().max(self.written);

@@ -131,8 +131,8 @@ impl Send {
         };
         let cause = match sender.sent {
             0 => cause,
-            1 => cause.and("1 message was sent before"),
-            sent => cause.and(&format!("{sent} messages were sent before")),
+            1 => cause.note("1 message was sent before"),
+            sent => cause.note(&format!("{sent} messages were sent before")),
         };
         if what.is_empty() || (self.messages.len() == 1 && sender.sent == 0) {
             return cause.into();

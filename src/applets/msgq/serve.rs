@@ -189,7 +189,7 @@ impl Server {
                 // As for a command: what runs gives its own back.
                 Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) => {
                     if !self.jobs.is_given_back()? {
-                        bail!(Cause::plain(errno).and("a call was taken and is lost"));
+                        bail!(Cause::plain(errno).note("a call was taken and is lost"));
                     }
                 }
                 Err(errno @ (Errno::EACCES | Errno::EPERM)) => {

@@ -366,7 +366,7 @@ impl Crew {
         let by_box = |stage: &&Stage| stage.end.as_ref().is_some_and(|end| end.by_box);
         let late: Vec<String> = self.stages.iter().filter(by_box).map(ToString::to_string).collect();
         let cause = self.limit.missed("not ended");
-        let cause = more.into_iter().fold(cause, Cause::and);
+        let cause = more.into_iter().fold(cause, Cause::note);
         let late = if late.is_empty() { "in time".into() } else { late.join(", ") };
         Err(Error::from(cause)).context(format!("cannot finish {late}"))
     }
