@@ -39,7 +39,7 @@ pub enum Exit {
 
 impl Exit {
     /// The number for "not in time" where `--timeout-status` gives no other.
-    pub const LATE: u8 = 124;
+    pub const TIMED_OUT: u8 = 124;
 
     /// The number.
     #[must_use]
@@ -98,7 +98,7 @@ impl From<Errno> for Exit {
             Errno::ENOENT | Errno::ESRCH | Errno::EIDRM => Self::Missing,
             Errno::EEXIST => Self::Exists,
             Errno::EACCES | Errno::EPERM => Self::Denied,
-            Errno::EAGAIN | Errno::ETIMEDOUT => Self::NotInTime(Self::LATE),
+            Errno::EAGAIN | Errno::ETIMEDOUT => Self::NotInTime(Self::TIMED_OUT),
             _ => Self::Failed,
         }
     }

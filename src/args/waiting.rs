@@ -31,13 +31,13 @@ pub struct Waiting {
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Late {
     /// Exit with N on timeout (default: 124; 0 is silent)
-    #[arg(hide_short_help = true, short = 'E', long, value_name = "N", value_parser = status, allow_negative_numbers = true, default_value_t = Exit::LATE, hide_default_value = true)]
+    #[arg(hide_short_help = true, short = 'E', long, value_name = "N", value_parser = status, allow_negative_numbers = true, default_value_t = Exit::TIMED_OUT, hide_default_value = true)]
     timeout_status: u8,
 }
 
 impl Default for Late {
     fn default() -> Self {
-        Self { timeout_status: Exit::LATE }
+        Self { timeout_status: Exit::TIMED_OUT }
     }
 }
 

@@ -199,7 +199,7 @@ fn exit_status(page: &mut Page, applets: &[Applet]) {
     let mut parsers = applets.iter().flat_map(|applet| applet.verbs).map(|it| it.parser(""));
     let has_limit =
         parsers.any(|parser| parser.get_arguments().any(|arg| matches!(arg.get_long(), Some("timeout" | "max-time"))));
-    let late = has_limit.then_some(Exit::NotInTime(Exit::LATE));
+    let late = has_limit.then_some(Exit::NotInTime(Exit::TIMED_OUT));
     let always = verbs(|runs| matches!(runs, Runs::Command | Runs::Elsewhere));
     let optionally = verbs(|runs| matches!(runs, Runs::Optionally | Runs::With(_)));
     page.section("EXIT STATUS");

@@ -209,7 +209,7 @@ impl Send {
             Err(_) => "/proc did not tell of a handler for it",
         };
         let words = format!("{saw} within {limit}; it was not sent");
-        Cause::new(Exit::NotInTime(Exit::LATE), words).into()
+        Cause::new(Exit::NotInTime(Exit::TIMED_OUT), words).into()
     }
 
     fn send_one(&self, aim: Aim, watched: &mut Vec<Watched>) -> Result<()> {
@@ -252,7 +252,7 @@ impl Send {
             }
         }
         for one in left {
-            let cause = Cause::new(Exit::NotInTime(Exit::LATE), "it did not end in time");
+            let cause = Cause::new(Exit::NotInTime(Exit::TIMED_OUT), "it did not end in time");
             failures.push(Error::from(cause).context(format!("cannot end {}", one.pid)));
             let Watched { pid, command, .. } = one;
             stream.print(&[Outcome { pid, command, fate: Fate::Alive }])?;
