@@ -145,7 +145,7 @@ fn in_verb(verb: &Entry, called: &str, words: &[OsString]) -> Outcome {
         Runs::Nothing | Runs::Each => false,
         Runs::Optionally => has_command || has("--shell"),
         Runs::With(option) => has_command && has(option),
-        Runs::Command | Runs::Elsewhere => true,
+        Runs::Command | Runs::ByServer => true,
     };
     parse_and_run(verb, called, words).map_err(|error| {
         let failed = Failed::from(error);

@@ -54,7 +54,7 @@ pub enum Runs {
     /// It runs one for each of many records, and has a status of its own.
     Each,
     /// Somebody else runs it, and tells its status.
-    Elsewhere,
+    ByServer,
 }
 
 impl Runs {

@@ -200,7 +200,7 @@ fn exit_status(page: &mut Page, applets: &[Applet]) {
     let has_limit =
         parsers.any(|parser| parser.get_arguments().any(|arg| matches!(arg.get_long(), Some("timeout" | "max-time"))));
     let late = has_limit.then_some(Exit::NotInTime(Exit::TIMED_OUT));
-    let always = verbs(|runs| matches!(runs, Runs::Command | Runs::Elsewhere));
+    let always = verbs(|runs| matches!(runs, Runs::Command | Runs::ByServer));
     let optionally = verbs(|runs| matches!(runs, Runs::Optionally | Runs::With(_)));
     page.section("EXIT STATUS");
     let own = [Exit::Done, Exit::Failed, Exit::Usage, Exit::Missing, Exit::Exists, Exit::Denied];

@@ -63,7 +63,7 @@ ipcbox msgq create tagger
 ipcbox msgq serve tagger -c 1 -- tr a-z A-Z &
 ipcbox msgq call tagger 'hello' -w 10s
 ";
-    const RUNS: Runs = Runs::Elsewhere;
+    const RUNS: Runs = Runs::ByServer;
 
     fn run(self) -> Result<Exit> {
         let status = doing("call", &self.target, self.call(self.waiting.start()))?;
