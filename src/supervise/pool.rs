@@ -87,7 +87,7 @@ pub struct Ended<T> {
 impl<T> Jobs<T> {
     /// Runs `command`, at most `most` at once, for the applet `who`. From here on SIGCHLD, SIGIO, SIGTERM, SIGINT and SIGHUP are caught:
     /// the caller waits by [`wait`](interrupt::wait) or [`interruptible`](crate::sys::wait::interruptible), and calls
-    /// [`heed`](Self::heed) when that was interrupted.
+    /// [`reap`](Self::reap) when that was interrupted.
     pub fn new(command: Command, most: u16, who: &'static str, settle: Settle<T>) -> Result<Self> {
         use Signal::{SIGCHLD, SIGHUP, SIGINT, SIGIO, SIGTERM};
         output::require()?;
@@ -140,7 +140,7 @@ impl<T> Jobs<T> {
     /// until one that runs gives its own back. One that cannot be started even so is told, and has ended at once.
     ///
     /// # Errors
-    /// As of [`heed`](Self::heed).
+    /// As of [`reap`](Self::reap).
     pub fn start(&mut self, record: &[u8], added: &[(&str, String)], printed: Printed, what: T) -> Result<()> {
         self.taken += 1;
         let (number, argv) = (self.taken, self.reported(record));
@@ -175,7 +175,7 @@ impl<T> Jobs<T> {
     /// Where there is no descriptor: waits until one that runs may have given its own back. `false`: none runs.
     ///
     /// # Errors
-    /// As of [`heed`](Self::heed).
+    /// As of [`reap`](Self::reap).
     pub fn is_given_back(&mut self) -> Result<bool> {
         if !self.leftovers.is_empty() {
             self.leftovers.clear();
@@ -185,7 +185,7 @@ impl<T> Jobs<T> {
             return Ok(false);
         }
         self.wait()?;
-        self.heed()?;
+        self.reap()?;
         Ok(true)
     }
 
@@ -215,10 +215,10 @@ impl<T> Jobs<T> {
     ///
     /// # Errors
     /// Signals cannot be taken, or children not waited for; those of settling. A second signal to stop does not return.
-    pub fn heed(&mut self) -> Result<()> {
+    pub fn reap(&mut self) -> Result<()> {
         loop {
             self.take_signals()?;
-            self.reap()?;
+            self.reap_ended()?;
             // One that a command sent before it ended counts before the next one is started.
             if !interrupt::any() {
                 return Ok(());
@@ -226,7 +226,7 @@ impl<T> Jobs<T> {
         }
     }
 
-    fn reap(&mut self) -> Result<()> {
+    fn reap_ended(&mut self) -> Result<()> {
         while !self.is_idle() {
             let Some((pid, how, used)) = spawn::reap()? else { break };
             self.postmen.retain(|postman| *postman != pid);
@@ -328,7 +328,7 @@ impl<T> Jobs<T> {
         }
     }
 
-    /// Waits until a command has ended or a signal says to stop; [`heed`](Self::heed) tells.
+    /// Waits until a command has ended or a signal says to stop; [`reap`](Self::reap) tells.
     pub fn wait(&self) -> Result<()> {
         let woken = interrupt::wait(&[], Patience::Forever)?;
         debug_assert_eq!(woken, Wake::Signal);
@@ -338,7 +338,7 @@ impl<T> Jobs<T> {
     /// What a server's loop has come to. Where it has failed, what runs comes to its end first.
     pub fn finish(&mut self, outcome: Result<()>) -> Result<()> {
         let mut rest = || {
-            self.heed()?;
+            self.reap()?;
             while self.is_given_back()? {}
             Ok(())
         };

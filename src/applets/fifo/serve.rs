@@ -114,7 +114,7 @@ impl Serve {
         let mut pause = None;
         let mut ready = false;
         loop {
-            jobs.heed()?;
+            jobs.reap()?;
             if jobs.is_stopping() && jobs.is_idle() {
                 return Ok(());
             }

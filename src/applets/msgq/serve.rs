@@ -131,7 +131,7 @@ impl Serve {
             if !server.jobs.is_idle() {
                 silence = self.start();
             }
-            server.jobs.heed()?;
+            server.jobs.reap()?;
             let is_idle = server.jobs.is_idle();
             let is_over = left == Some(0) || server.jobs.is_stopping();
             if is_over && is_idle {
