@@ -45,7 +45,7 @@ pub struct Jobs<T> {
     command: Command,
     most: usize,
     who: &'static str,
-    settle: Settle<T>,
+    on_exit: OnExit<T>,
     running: Vec<Job<T>>,
     leftovers: Vec<Leftover>,
     postmen: Vec<i32>,
@@ -61,7 +61,7 @@ pub struct Jobs<T> {
 }
 
 /// Deals with one that has ended.
-pub type Settle<T> = fn(&mut Jobs<T>, Ended<T>) -> Result<()>;
+pub type OnExit<T> = fn(&mut Jobs<T>, Ended<T>) -> Result<()>;
 
 struct Job<T> {
     pid: i32,
@@ -88,7 +88,7 @@ impl<T> Jobs<T> {
     /// Runs `command`, at most `most` at once, for the applet `who`. From here on SIGCHLD, SIGIO, SIGTERM, SIGINT and SIGHUP are caught:
     /// the caller waits by [`wait`](interrupt::wait) or [`interruptible`](crate::sys::wait::interruptible), and calls
     /// [`reap`](Self::reap) when that was interrupted.
-    pub fn new(command: Command, most: u16, who: &'static str, settle: Settle<T>) -> Result<Self> {
+    pub fn new(command: Command, most: u16, who: &'static str, on_exit: OnExit<T>) -> Result<Self> {
         use Signal::{SIGCHLD, SIGHUP, SIGINT, SIGIO, SIGTERM};
         output::require()?;
         interrupt::catch(&[SIGCHLD, SIGIO, SIGTERM, SIGINT, SIGHUP]).context("cannot catch signals")?;
@@ -98,7 +98,7 @@ impl<T> Jobs<T> {
             command,
             most,
             who,
-            settle,
+            on_exit,
             running,
             leftovers,
             postmen,
@@ -169,7 +169,7 @@ impl<T> Jobs<T> {
         report.unrun = Some(status);
         self.tell(report)?;
         let ended = Ended { what, status, printed: None };
-        (self.settle)(self, ended)
+        (self.on_exit)(self, ended)
     }
 
     /// Where there is no descriptor: waits until one that runs may have given its own back. `false`: none runs.
@@ -236,7 +236,7 @@ impl<T> Jobs<T> {
             let wall = job.started.elapsed();
             let (status, printed) = self.printed(job.printed, job.collected, how.status());
             self.failed |= status != 0;
-            (self.settle)(self, Ended { what: job.what, status, printed })?;
+            (self.on_exit)(self, Ended { what: job.what, status, printed })?;
             self.tell(Record { end: Some((how, wall, used)), ..job.record })?;
         }
         Ok(())
