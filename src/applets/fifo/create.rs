@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::doing;
+use super::context;
 use super::stream::path::Fifo;
 use crate::applets::Verb;
 use crate::args::creating::Creating;
@@ -39,7 +39,7 @@ ipcbox fifo create control --mode 660
 ";
 
     fn run(self) -> Result<Exit> {
-        each(&self.fifos, |fifo| doing("create", fifo, self.create(fifo)))
+        each(&self.fifos, |fifo| context("create", fifo, self.create(fifo)))
     }
 }
 

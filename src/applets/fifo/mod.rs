@@ -37,7 +37,7 @@ pub const APPLET: Applet = Applet {
 };
 
 /// Adds "cannot WHAT PATH" to a failure, and puts a bare errno into words that fit a FIFO.
-fn doing<T>(what: &str, fifo: &Fifo, outcome: Result<T>) -> Result<T> {
+fn context<T>(what: &str, fifo: &Fifo, outcome: Result<T>) -> Result<T> {
     outcome
         .map_err(|error| match error.downcast_ref::<Errno>() {
             // One with words of its own is about something else than the FIFO.

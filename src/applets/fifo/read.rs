@@ -7,7 +7,7 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use super::doing;
+use super::context;
 use super::stream::backoff::Pause;
 use super::stream::lines::{Ending, Lines};
 use super::stream::path::{Fifo, Finding, Made};
@@ -105,7 +105,7 @@ impl Read {
                 sources.push(source);
                 Ok(())
             };
-            doing("read", fifo, open())
+            context("read", fifo, open())
         });
         source::check(&sources)?;
         let Some(first) = sources.first() else { return opened };
@@ -113,7 +113,7 @@ impl Read {
         // Told now: to read the others can take long.
         let tell = |error: &Error| output::tell(&lines(super::APPLET.name, error));
         let unopened = opened.inspect_err(tell).err();
-        let read = doing("read", fifo, self.pass(sources, deadline));
+        let read = context("read", fifo, self.pass(sources, deadline));
         match unopened {
             None => read.map(|()| Exit::Done),
             Some(first) => {

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::doing;
+use super::context;
 use super::stream::path::Fifo;
 use super::stream::people;
 use crate::applets::Verb;
@@ -37,7 +37,7 @@ ipcbox fifo rm log --missing-ok
     fn run(self) -> Result<Exit> {
         each(&self.fifos, |fifo| match self.remove(fifo) {
             Err(error) if self.missing_ok && error.downcast_ref() == Some(&Errno::ENOENT) => Ok(()),
-            removed => doing("remove", fifo, removed),
+            removed => context("remove", fifo, removed),
         })
     }
 }

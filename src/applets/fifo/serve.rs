@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::doing;
+use super::context;
 use super::stream::backoff::Pause;
 use super::stream::lines::Ending;
 use super::stream::path::{Fifo, Finding, Made};
@@ -89,7 +89,7 @@ kill "$server"
         let jobs = Jobs::new(command, self.jobs, super::APPLET.name, |_, _| Ok(()))?;
         let mut jobs = jobs.reporting(report);
         let outcome = self.serve(&mut jobs);
-        doing("serve", &self.fifo, jobs.finish(outcome))?;
+        context("serve", &self.fifo, jobs.finish(outcome))?;
         jobs.end(false)
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::doing;
+use super::context;
 use super::stream::path::Fifo;
 use super::stream::people::{self, People, Person};
 use crate::applets::Verb;
@@ -43,7 +43,7 @@ ipcbox fifo stat log
     fn run(self) -> Result<Exit> {
         let mut found = Vec::new();
         let exit = each(&self.fifos, |fifo| {
-            found.push(doing("show", fifo, look(fifo))?);
+            found.push(context("show", fifo, look(fifo))?);
             Ok(())
         });
         let names = Names::of(found.iter().map(|state: &State| (state.seen.uid, state.seen.gid)));

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use nix::errno::Errno;
 
-use super::doing;
+use super::context;
 use super::stream::path::{Fifo, Finding};
 use super::stream::readers;
 use super::stream::writer::{Outflow, fits};
@@ -61,7 +61,7 @@ ipcbox fifo write log 'built a' -w 0.1 ||
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();
-        doing("write to", &self.fifo, self.write(deadline))?;
+        context("write to", &self.fifo, self.write(deadline))?;
         Ok(Exit::Done)
     }
 }

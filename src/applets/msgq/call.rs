@@ -9,7 +9,7 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use super::doing;
+use super::context;
 use super::queue::call_protocol;
 use super::queue::input::{Input, Record};
 use super::queue::{self, Queue};
@@ -66,7 +66,7 @@ ipcbox msgq call tagger 'hello' -w 10s
     const RUNS: Runs = Runs::ByServer;
 
     fn run(self) -> Result<Exit> {
-        let status = doing("call", &self.target, self.call(self.waiting.start()))?;
+        let status = context("call", &self.target, self.call(self.waiting.start()))?;
         Ok(Exit::Command(status))
     }
 }

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::unistd::geteuid;
 
 use super::queue::{is_gone, only_posix, only_system_v};
-use super::{doing, limit};
+use super::{context, limit};
 use crate::applets::Verb;
 use crate::args::creating::{Creating, differs};
 use crate::args::errors::unchanged;
@@ -64,7 +64,7 @@ ipcbox msgq create jobs --mode 660
     fn run(self) -> Result<Exit> {
         self.quiet.can_answer()?;
         let made = if *self.target.form() == Form::Posix { self.posix() } else { self.system_v() };
-        let name = doing("create", &self.target, made)?;
+        let name = context("create", &self.target, made)?;
         self.quiet.answer(name.as_bytes())?;
         Ok(Exit::Done)
     }

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::doing;
+use super::context;
 use super::queue::find;
 use super::queue::format::Shape;
 use crate::applets::Verb;
@@ -50,7 +50,7 @@ ipcbox msgq peek jobs
 ";
 
     fn run(self) -> Result<Exit> {
-        doing("peek into", &self.target, self.peek())?;
+        context("peek into", &self.target, self.peek())?;
         Ok(Exit::Done)
     }
 }

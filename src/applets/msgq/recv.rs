@@ -8,7 +8,7 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use super::doing;
+use super::context;
 use super::queue::format::{Format, Shape};
 use super::queue::{Queue, kind, only_posix, only_system_v};
 use crate::applets::Verb;
@@ -97,7 +97,7 @@ ipcbox msgq recv jobs --drain
 ";
 
     fn run(self) -> Result<Exit> {
-        doing("receive from", &self.target, self.receive())?;
+        context("receive from", &self.target, self.receive())?;
         Ok(Exit::Done)
     }
 }

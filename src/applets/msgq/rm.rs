@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::doing;
+use super::context;
 use super::queue::find;
 use super::stat::{Object, Waiter, waiters};
 use crate::applets::Verb;
@@ -31,7 +31,7 @@ ipcbox msgq rm jobs --missing-ok
 ";
 
     fn run(self) -> Result<Exit> {
-        self.removing.each(|target| self.remove(target), doing)
+        self.removing.each(|target| self.remove(target), context)
     }
 }
 

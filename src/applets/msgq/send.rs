@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use super::queue::call_protocol;
 use super::queue::input::{Input, Record};
 use super::queue::{self, Queue, only_posix, only_system_v};
-use super::{doing, explain};
+use super::{context, explain};
 use crate::applets::Verb;
 use crate::args::creating::Making;
 use crate::args::errors::bare;
@@ -76,8 +76,8 @@ seq 3 | ipcbox msgq send jobs --lines
 
     fn run(self) -> Result<Exit> {
         let deadline = self.waiting.start();
-        let mut sender = doing("send to", &self.target, self.open(deadline))?;
-        doing("send to", &self.target, self.send(&mut sender))?;
+        let mut sender = context("send to", &self.target, self.open(deadline))?;
+        context("send to", &self.target, self.send(&mut sender))?;
         Ok(Exit::Done)
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::doing;
+use super::context;
 use super::queue::call_protocol::{self, Request};
 use super::queue::{Queue, kind, only_system_v};
 use crate::applets::{Runs, Verb};
@@ -93,9 +93,9 @@ ipcbox msgq serve jobs --drain -j 4 -- echo job {}
 
     fn run(mut self) -> Result<Exit> {
         let command = Command::find(std::mem::take(&mut self.command))?.with_interpreter()?;
-        let mut server = doing("serve", &self.target, self.open(command))?;
+        let mut server = context("serve", &self.target, self.open(command))?;
         let outcome = self.serve(&mut server);
-        doing("serve", &self.target, server.jobs.finish(outcome))?;
+        context("serve", &self.target, server.jobs.finish(outcome))?;
         server.jobs.end(self.count.is_some() || self.drain)
     }
 }

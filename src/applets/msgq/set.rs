@@ -3,8 +3,8 @@
 use anyhow::{Result, bail};
 use clap::Args;
 
+use super::context;
 use super::create::{change, room};
-use super::doing;
 use super::queue::{find, only_system_v, owner};
 use crate::applets::Verb;
 use crate::args::creating::mode;
@@ -43,7 +43,7 @@ ipcbox msgq set jobs --mode 660
 ";
 
     fn run(self) -> Result<Exit> {
-        doing("set", &self.target, self.set())?;
+        context("set", &self.target, self.set())?;
         Ok(Exit::Done)
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::doing;
+use super::context;
 use super::queue::find;
 use crate::applets::Verb;
 use crate::args::format::Showing;
@@ -49,7 +49,7 @@ ipcbox msgq stat jobs --columns messages,bytes
     fn run(self) -> Result<Exit> {
         let mut found = Vec::new();
         let exit = each(&self.targets, |target| {
-            found.push(doing("show", target, Object::look(target))?);
+            found.push(context("show", target, Object::look(target))?);
             Ok(())
         });
         if self.targets.is_empty() {

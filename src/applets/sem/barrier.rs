@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::run::missed;
-use super::{doing, system_v};
+use super::{context, system_v};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::args::numbers::count;
@@ -49,7 +49,7 @@ wait
             let met = barrier.meet(deadline.patience);
             met.map_err(|errno| missed(errno, &deadline, "not all have come"))
         };
-        doing("meet at", &self.target, meet())?;
+        context("meet at", &self.target, meet())?;
         Ok(Exit::Done)
     }
 }

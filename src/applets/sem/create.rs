@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::{doing, system_v};
+use super::{context, system_v};
 use crate::applets::Verb;
 use crate::args::creating::{Creating, differs};
 use crate::args::numbers::count;
@@ -77,7 +77,7 @@ ipcbox sem create build --slots 4
             (_, Some(capacity)) => self.slots(capacity),
             (_, None) => self.plain(),
         };
-        let name = doing("create", &self.target, made)?;
+        let name = context("create", &self.target, made)?;
         self.waiting.answer(name.as_bytes())?;
         Ok(Exit::Done)
     }

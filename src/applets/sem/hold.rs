@@ -7,7 +7,7 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::run::{LOCKED, NO_SLOT, not_taken, slots};
-use super::{doing, system_v};
+use super::{context, system_v};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::args::notice::Notice;
@@ -116,9 +116,9 @@ ipcbox sem hold notes $$ --release
 
     fn run(self) -> Result<Exit> {
         if self.release {
-            doing("release", &self.target, self.release())?;
+            context("release", &self.target, self.release())?;
         } else {
-            doing("hold", &self.target, self.hold())?;
+            context("hold", &self.target, self.hold())?;
         }
         Ok(Exit::Done)
     }

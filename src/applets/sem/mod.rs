@@ -47,7 +47,7 @@ pub const APPLET: Applet = Applet {
 };
 
 /// Adds "cannot WHAT TARGET" to a failure, and puts a bare errno into words that fit a semaphore.
-fn doing<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
+fn context<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
     cannot(what, target, outcome, |errno| explain(target, errno))
 }
 

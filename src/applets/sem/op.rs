@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::run::missed;
-use super::{doing, plain, system_v};
+use super::{context, plain, system_v};
 use crate::applets::{Runs, Verb};
 use crate::args::numbers::indexes;
 use crate::args::waiting::Waiting;
@@ -88,7 +88,7 @@ ipcbox sem op store 0:-1 1:+1
             let done = set.operate(&ops, deadline.patience);
             done.map_err(|errno| missed(errno, &deadline, "the operations could not be done"))
         };
-        doing("operate on", &self.target, operate())?;
+        context("operate on", &self.target, operate())?;
         match command {
             None => Ok(Exit::Done),
             Some(command) => match command.replace(&[])? {},

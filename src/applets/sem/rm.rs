@@ -7,7 +7,7 @@ use clap::Args;
 use nix::errno::Errno;
 
 use self::idle::Idle;
-use super::doing;
+use super::context;
 use super::people::{Person, count, holders, waiters};
 use crate::applets::Verb;
 use crate::exit::{Cause, Exit};
@@ -51,7 +51,7 @@ ipcbox sem rm build --unused
             Form::Posix => self.posix(target),
             _ => semset::find(target).and_then(|set| self.system_v(set)),
         };
-        self.removing.each(remove, doing)
+        self.removing.each(remove, context)
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Error, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::{doing, system_v};
+use super::{context, system_v};
 use crate::applets::{Runs, Verb};
 use crate::args::creating::Creating;
 use crate::args::numbers::count;
@@ -64,7 +64,7 @@ ipcbox sem run ports --slots 4 -- \
     fn run(mut self) -> Result<Exit> {
         let deadline = self.waiting.start();
         let command = Command::find(std::mem::take(&mut self.command))?;
-        let numbers = doing("take", &self.target, self.take(&deadline))?;
+        let numbers = context("take", &self.target, self.take(&deadline))?;
         let numbers: Vec<String> = numbers.iter().map(u16::to_string).collect();
         match command.replace(&[("IPCBOX_SLOT", numbers.join(","))])? {}
     }
@@ -178,7 +178,7 @@ ipcbox sem lock notes --shared -w 10s -- cat notes
             let take = |patience| lock.take(self.shared, patience);
             waited::take(&self.target, lock.set, 1, &deadline, LOCKED, take)
         };
-        doing("lock", &self.target, take())?;
+        context("lock", &self.target, take())?;
         match command.replace(&[])? {}
     }
 }

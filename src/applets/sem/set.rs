@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::{beyond, doing, plain};
+use super::{beyond, context, plain};
 use crate::applets::Verb;
 use crate::args::creating::mode;
 use crate::args::errors::unchanged;
@@ -65,7 +65,7 @@ ipcbox sem set store 0=7 1=2 --mode 660
 ";
 
     fn run(self) -> Result<Exit> {
-        doing("set", &self.target, self.set())?;
+        context("set", &self.target, self.set())?;
         Ok(Exit::Done)
     }
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::people::{Person, count, holders, stopped, waiters};
-use super::{doing, never_initialised, unless_gone};
+use super::{context, never_initialised, unless_gone};
 use crate::applets::Verb;
 use crate::args::format::Showing;
 use crate::exit::{Exit, each, line};
@@ -54,7 +54,7 @@ ipcbox sem stat --json
     fn run(self) -> Result<Exit> {
         let mut found = Vec::new();
         let exit = each(&self.targets, |target| {
-            found.push(doing("show", target, look(target, self.holders || self.waiters))?);
+            found.push(context("show", target, look(target, self.holders || self.waiters))?);
             Ok(())
         });
         if self.targets.is_empty() {

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::run::missed;
-use super::{beyond, doing, never_initialised, plain};
+use super::{beyond, context, never_initialised, plain};
 use crate::applets::Verb;
 use crate::args::numbers::{count, index};
 use crate::args::waiting::Waiting;
@@ -105,7 +105,7 @@ ipcbox sem wait door -w 10s
             Some(errno) => missed(*errno, &deadline, what),
             None => error,
         });
-        doing("wait for", &self.one.target, outcome)?;
+        context("wait for", &self.one.target, outcome)?;
         Ok(Exit::Done)
     }
 }
@@ -141,7 +141,7 @@ ipcbox sem post door --by 3
             }
             self.one.operate(self.by.cast_signed(), deadline.patience)
         };
-        doing("post to", &self.one.target, post())?;
+        context("post to", &self.one.target, post())?;
         Ok(Exit::Done)
     }
 }
@@ -183,7 +183,7 @@ ipcbox sem get store --all
                 None => bail!(beyond(&self.one.target)),
             }
         };
-        let value = doing("read", &self.one.target, get())?;
+        let value = context("read", &self.one.target, get())?;
         output::print(format!("{value}\n").as_bytes())?;
         Ok(Exit::Done)
     }

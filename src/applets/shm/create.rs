@@ -5,7 +5,7 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::object::{is_missing, make_segment, segment, system_v, unnamed};
-use super::{doing, is_posix};
+use super::{context, is_posix};
 use crate::applets::Verb;
 use crate::args::creating::{Creating, differs};
 use crate::args::size;
@@ -48,7 +48,7 @@ ipcbox shm create board --size 64K --mode 660
     fn run(self) -> Result<Exit> {
         self.quiet.can_answer()?;
         let made = if is_posix(&self.target) { self.posix() } else { self.system_v() };
-        let name = doing("create", &self.target, made)?;
+        let name = context("create", &self.target, made)?;
         self.quiet.answer(name.as_bytes())?;
         Ok(Exit::Done)
     }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::doing;
+use super::context;
 use super::object::locking::{Held, Locking};
 use super::object::{open, within};
 use crate::applets::Verb;
@@ -56,7 +56,7 @@ ipcbox shm read config --text
 "#;
 
     fn run(self) -> Result<Exit> {
-        doing("read", &self.target, self.read())?;
+        context("read", &self.target, self.read())?;
         Ok(Exit::Done)
     }
 }

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::object::segment;
 use super::stat::{tell_unseen, users_of};
-use super::{doing, is_posix};
+use super::{context, is_posix};
 use crate::applets::Verb;
 use crate::exit::{Cause, Exit};
 use crate::objects::remove::Removing;
@@ -35,7 +35,7 @@ ipcbox shm rm board --missing-ok
         let remove = |target: &Target| {
             if is_posix(target) { self.posix(target) } else { self.system_v(target) }
         };
-        self.removing.each(remove, doing)
+        self.removing.each(remove, context)
     }
 }
 

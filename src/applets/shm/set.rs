@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::object::atomic_word::{Place, value};
 use super::object::{no_space, owner, segment, system_v};
-use super::{doing, is_posix};
+use super::{context, is_posix};
 use crate::applets::Verb;
 use crate::args::creating::{Creating, mode};
 use crate::args::errors::{unchanged, ungiven};
@@ -73,7 +73,7 @@ ipcbox shm set counter 0
         } else {
             self.allow()
         };
-        doing("set", &place.target, refused)?;
+        context("set", &place.target, refused)?;
         if let Some(value) = value {
             let open = || {
                 let memory = if self.create { place.open_or_make(self.creating())? } else { place.open(true)? };
@@ -82,9 +82,9 @@ ipcbox shm set counter 0
             };
             place.with("set", &[*value], true, open, |word| word.store(*value))?;
         } else {
-            doing("set", &place.target, self.resize())?;
+            context("set", &place.target, self.resize())?;
         }
-        doing("set", &place.target, self.attributes(change))?;
+        context("set", &place.target, self.attributes(change))?;
         Ok(Exit::Done)
     }
 }

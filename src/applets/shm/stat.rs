@@ -8,7 +8,7 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::object::segment;
-use super::{doing, is_posix};
+use super::{context, is_posix};
 use crate::applets::Verb;
 use crate::args::format::Showing;
 use crate::exit::{Exit, each, line};
@@ -48,7 +48,7 @@ ipcbox shm stat board --holders
     fn run(self) -> Result<Exit> {
         let mut found = Vec::new();
         let exit = each(&self.targets, |target| {
-            found.push(doing("show", target, look(target))?);
+            found.push(context("show", target, look(target))?);
             Ok(())
         });
         if self.targets.is_empty() {

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use nix::errno::Errno;
 
-use super::doing;
+use super::context;
 use super::object::atomic_word::{Bits, Place, Word, value};
 use crate::applets::Verb;
 use crate::args::waiting::Waiting;
@@ -96,7 +96,7 @@ ipcbox shm wait stage 2 --until ge -w 10s
             let words = "the kernel sleeps on 32-bit words only";
             let half = "--offset of its low half, without --bits";
             let refused = Cause::new(Exit::Usage, words).hint(half);
-            doing("wait for", &place.target, Err::<(), _>(refused.into()))?;
+            context("wait for", &place.target, Err::<(), _>(refused.into()))?;
         }
         let sleep = |word: &Word| {
             let value = value.map_or_else(|| word.load(), |value| Ok(value.into()))?;

@@ -10,7 +10,7 @@ use super::object::atomic_word::wake;
 use super::object::locking::{Held, Locking};
 use super::object::source::Source;
 use super::object::{make_writable, no_space, open, open_or_make, unnamed, within};
-use super::{doing, is_posix};
+use super::{context, is_posix};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::args::numbers::counted;
@@ -83,7 +83,7 @@ echo '{"level": 3}' | ipcbox shm write /conf \
 
     fn run(mut self) -> Result<Exit> {
         let text = self.text.take();
-        doing("write to", &self.target, self.write(text))?;
+        context("write to", &self.target, self.write(text))?;
         Ok(Exit::Done)
     }
 }

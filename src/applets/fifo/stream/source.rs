@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use anyhow::Result;
 
-use crate::applets::fifo::doing;
+use crate::applets::fifo::context;
 use crate::applets::fifo::stream::lines::Lines;
 use crate::applets::fifo::stream::path::Fifo;
 use crate::applets::fifo::stream::peek::{Found, Peek};
@@ -133,10 +133,10 @@ pub fn check(sources: &[Source]) -> Result<()> {
     let usage = |words: &str| Err(Cause::new(Exit::Usage, words).into());
     for (n, Source { fifo, seen, .. }) in sources.iter().enumerate() {
         if output.is_ok_and(|output| output.is(seen)) {
-            return doing("read", fifo, usage("standard output is the same FIFO"));
+            return context("read", fifo, usage("standard output is the same FIFO"));
         }
         if sources[..n].iter().any(|other| other.seen.is(seen)) {
-            return doing("read", fifo, usage("it was given twice"));
+            return context("read", fifo, usage("it was given twice"));
         }
     }
     Ok(())

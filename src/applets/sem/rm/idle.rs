@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::unistd::geteuid;
 
 use super::{in_use, remove_idle};
-use crate::applets::sem::doing;
+use crate::applets::sem::context;
 use crate::args::duration;
 use crate::exit::{Exit, each, line};
 use crate::objects::remove::{Removing, confirm};
@@ -47,7 +47,7 @@ impl Idle {
     }
 
     pub fn remove(&self, removing: &Removing) -> Result<Exit> {
-        if removing.is_empty() { self.all() } else { removing.each(|it| self.one(it), doing) }
+        if removing.is_empty() { self.all() } else { removing.each(|it| self.one(it), context) }
     }
 
     fn one(&self, target: &Target) -> Result<()> {

@@ -7,7 +7,7 @@ use clap::Args;
 use nix::errno::Errno;
 
 use crate::applets::shm::object::{make_writable, open, open_or_make, unnamed, within};
-use crate::applets::shm::{doing, is_posix};
+use crate::applets::shm::{context, is_posix};
 use crate::args::creating::Creating;
 use crate::args::size;
 use crate::exit::{Cause, Exit};
@@ -113,7 +113,7 @@ impl Place {
             }
             act(&Word::of(memory, self.offset, self.bits, writable)?)
         };
-        doing(what, &self.target, run())
+        context(what, &self.target, run())
     }
 
     /// Opens the object for reading alone, or for both.
