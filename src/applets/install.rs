@@ -19,7 +19,7 @@ use crate::exit::{Cause, Exit, each};
 #[derive(Args)]
 pub struct Install {
     /// Put this before each link's name, as in ipc-sem
-    #[arg(long, value_name = "P", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "P", default_value = "")]
     prefix: String,
     /// Replace files and links that are in the way
     #[arg(long)]

@@ -131,7 +131,13 @@ impl Entry {
     #[must_use]
     pub fn parser(&self, called: &str) -> Command {
         let empty = Command::new(self.name).bin_name(called).no_binary_name(true);
-        (self.arguments)(empty).args_override_self(true)
+        let parser = (self.arguments)(empty).args_override_self(true);
+        // An option's value may be below 0, or is refused with the reason. A default is a part of the option's description.
+        parser.mut_args(|arg| {
+            let is_option = !arg.is_positional() && arg.get_action().takes_values();
+            let arg = if is_option { arg.allow_negative_numbers(true) } else { arg };
+            arg.hide_default_value(true)
+        })
     }
 
     /// Its help: on one screen, where options that many verbs share are one line; or, `long`, with all that there is to say.

@@ -17,14 +17,7 @@ pub struct Showing {
     /// Colour: auto, always or never
     ///
     /// auto, the default, is on a terminal, and not where NO_COLOR is set and not empty.
-    #[arg(
-        hide_short_help = true,
-        long,
-        value_name = "WHEN",
-        default_value = "auto",
-        hide_default_value = true,
-        hide_possible_values = true
-    )]
+    #[arg(hide_short_help = true, long, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: Color,
 }
 

@@ -16,7 +16,7 @@ pub struct Waiting {
     ///
     /// A bare number is seconds. It bounds the whole call's waiting, and never ends a CMD. Of this and --nonblock the
     /// later counts.
-    #[arg(hide_short_help = true, short = 'w', long, value_name = "DURATION", value_parser = duration::parse, allow_negative_numbers = true)]
+    #[arg(hide_short_help = true, short = 'w', long, value_name = "DURATION", value_parser = duration::parse)]
     timeout: Option<Duration>,
     /// Do not wait at all
     #[arg(hide_short_help = true, short, long, overrides_with = "timeout")]
@@ -31,7 +31,7 @@ pub struct Waiting {
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Late {
     /// Exit with N on timeout (default: 124; 0 is silent)
-    #[arg(hide_short_help = true, short = 'E', long, value_name = "N", value_parser = status, allow_negative_numbers = true, default_value_t = Exit::TIMED_OUT, hide_default_value = true)]
+    #[arg(hide_short_help = true, short = 'E', long, value_name = "N", value_parser = status, default_value_t = Exit::TIMED_OUT)]
     timeout_status: u8,
 }
 

@@ -22,7 +22,7 @@ pub struct Filters {
     #[arg(hide_short_help = true, long, conflicts_with = "owner")]
     pub mine: bool,
     /// Only those last used or changed so long ago
-    #[arg(hide_short_help = true, long, value_name = "DURATION", value_parser = duration::parse, allow_negative_numbers = true)]
+    #[arg(hide_short_help = true, long, value_name = "DURATION", value_parser = duration::parse)]
     pub older_than: Option<Duration>,
     /// Never this one, also where it is named
     #[arg(hide_short_help = true, long, value_name = "TARGET")]

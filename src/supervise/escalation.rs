@@ -17,7 +17,7 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Default, Args)]
 pub struct Limit {
     /// End CMD after DURATION: TERM, KILL 5s later (0: off)
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_negative_numbers = true)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     max_time: Option<Duration>,
     /// Send this instead when the time is over, then wait D (5s) before the next --then
     #[arg(long, value_name = "SIG[:D]", value_parser = step, requires = "max_time")]

@@ -59,7 +59,7 @@ pub struct Read {
     #[arg(short, long)]
     follow: bool,
     /// Stop after COUNT lines and leave the rest in the FIFO; --records is another name
-    #[arg(short, long, alias = "records", value_name = "COUNT", value_parser = many, allow_negative_numbers = true)]
+    #[arg(short, long, alias = "records", value_name = "COUNT", value_parser = many)]
     count: Option<u64>,
     #[command(flatten)]
     ending: Ending,

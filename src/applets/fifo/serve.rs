@@ -55,7 +55,7 @@ pub struct Serve {
     #[arg(long, requires = "create")]
     rm: bool,
     /// At most so many CMDs at once instead of one
-    #[arg(short, long, value_name = "N", value_parser = count, default_value_t = 1, hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "N", value_parser = count, default_value_t = 1)]
     jobs: u16,
     #[command(flatten)]
     ending: Ending,

@@ -43,7 +43,7 @@ pub struct Write {
     #[arg(long)]
     lines: bool,
     /// Wait for so many readers instead of one
-    #[arg(long, value_name = "N", value_parser = count, default_value_t = 1, hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count, default_value_t = 1)]
     readers: u16,
     #[command(flatten)]
     waiting: Waiting,

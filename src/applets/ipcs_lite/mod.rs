@@ -119,7 +119,7 @@ pub struct Ipcs {
     #[arg(long, conflicts_with = "watch")]
     holders: bool,
     /// Those of the IPC namespace of this process
-    #[arg(hide_short_help = true, long, value_name = "PID", value_parser = pid, allow_negative_numbers = true)]
+    #[arg(hide_short_help = true, long, value_name = "PID", value_parser = pid)]
     of: Option<i32>,
     /// In the order of this column
     #[arg(hide_short_help = true, long, value_name = "COLUMN")]

@@ -30,13 +30,13 @@ pub struct Create {
     #[arg(value_name = "TARGET")]
     target: Target,
     /// System V: bytes of data that fit, 1K or 64K
-    #[arg(long, value_name = "SIZE", value_parser = room, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SIZE", value_parser = room)]
     max_bytes: Option<u64>,
     /// POSIX: messages that fit, 10 if left out
-    #[arg(long, value_name = "N", value_parser = many, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = many)]
     max_messages: Option<u64>,
     /// POSIX: bytes of one message at most, 8192 if left out
-    #[arg(long, value_name = "SIZE", value_parser = room, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SIZE", value_parser = room)]
     message_size: Option<u64>,
     /// Fail with status 4 if it is there already
     #[arg(short = 'x', long)]

@@ -25,7 +25,7 @@ pub struct Peek {
     #[arg(value_name = "TARGET")]
     target: Target,
     /// The message in this place, 0 if left out
-    #[arg(long, value_name = "N", value_parser = place, default_value_t = 0, hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = place, default_value_t = 0)]
     index: i64,
     /// All messages, in their order
     #[arg(long, conflicts_with = "index")]

@@ -42,13 +42,13 @@ pub struct Receive {
     #[arg(value_name = "TARGET")]
     target: Target,
     /// System V: 0 any, N that type, -N the lowest up to N
-    #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind, allow_negative_numbers = true)]
+    #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind)]
     kind: Option<i64>,
     /// System V: any but this type
-    #[arg(long, value_name = "TYPE", value_parser = except, conflicts_with = "kind", allow_negative_numbers = true)]
+    #[arg(long, value_name = "TYPE", value_parser = except, conflicts_with = "kind")]
     except: Option<i64>,
     /// So many messages
-    #[arg(short, long, value_name = "COUNT", value_parser = many, allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "COUNT", value_parser = many)]
     count: Option<u64>,
     /// All that there are, until the queue is empty
     #[arg(long, conflicts_with_all = ["count", "follow", "timeout", "nonblock"])]

@@ -36,10 +36,10 @@ pub struct Send {
     #[arg(value_name = "MESSAGE")]
     messages: Vec<OsString>,
     /// System V: the type, 1 if left out
-    #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind, allow_negative_numbers = true)]
+    #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind)]
     kind: Option<i64>,
     /// POSIX: the priority, 0 if left out; the highest is received first
-    #[arg(long, value_name = "P", value_parser = priority, allow_negative_numbers = true)]
+    #[arg(long, value_name = "P", value_parser = priority)]
     priority: Option<u32>,
     /// Each line of standard input is a message, without its newline
     #[arg(long, conflicts_with_all = ["messages", "null"])]

@@ -58,13 +58,13 @@ pub struct Serve {
     #[arg(value_name = "TARGET")]
     target: Target,
     /// At most N at once, 1 if left out
-    #[arg(short, long, value_name = "N", value_parser = count, default_value_t = 1, hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "N", value_parser = count, default_value_t = 1)]
     jobs: u16,
     /// System V: 0 any, N that type, -N the lowest up to N
-    #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind, allow_negative_numbers = true)]
+    #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind)]
     kind: Option<i64>,
     /// So many messages
-    #[arg(short, long, value_name = "COUNT", value_parser = many, allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "COUNT", value_parser = many)]
     count: Option<u64>,
     /// All that there are, until the queue is empty and no job runs
     #[arg(long, conflicts_with_all = ["count", "timeout", "nonblock"])]

@@ -23,7 +23,7 @@ pub struct Set {
     #[arg(value_name = "TARGET")]
     target: Target,
     /// System V: bytes of data that fit
-    #[arg(long, value_name = "SIZE", value_parser = room, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SIZE", value_parser = room)]
     max_bytes: Option<u64>,
     /// New permission bits, in octal
     #[arg(short, long, value_parser = mode)]

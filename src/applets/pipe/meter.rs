@@ -42,16 +42,16 @@ pub struct Meter {
     #[arg(value_name = "FILE")]
     file: Option<OsString>,
     /// How much will come
-    #[arg(long, value_name = "SIZE", value_parser = size::parse, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     size: Option<u64>,
     /// Stands before the line
     #[arg(long, value_name = "LABEL")]
     name: Option<String>,
     /// At most so much a second
-    #[arg(long, value_name = "RATE", value_parser = rate, allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATE", value_parser = rate)]
     rate_limit: Option<u64>,
     /// How often the line is drawn (1s)
-    #[arg(long, value_name = "DURATION", value_parser = duration::interval, default_value = "1", hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::interval, default_value = "1")]
     interval: Duration,
     /// Count lines instead of bytes
     #[arg(long)]

@@ -46,7 +46,7 @@ pub struct Run {
     #[arg(long)]
     fail_fast: bool,
     /// How much each pipe is to hold, or max
-    #[arg(long, value_name = "SIZE", value_parser = capacity::parse, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SIZE", value_parser = capacity::parse)]
     capacity: Option<Capacity>,
     #[command(flatten)]
     limit: Limit,

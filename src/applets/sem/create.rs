@@ -34,13 +34,13 @@ pub struct Create {
     #[arg(value_name = "TARGET")]
     target: Target,
     /// The values, 0 if left out; one fills all
-    #[arg(long, value_name = "V,V", value_parser = value, value_delimiter = ',', allow_negative_numbers = true)]
+    #[arg(long, value_name = "V,V", value_parser = value, value_delimiter = ',')]
     value: Vec<u32>,
     /// As many semaphores as there are values, or K
-    #[arg(long, value_name = "K", value_parser = count, allow_negative_numbers = true)]
+    #[arg(long, value_name = "K", value_parser = count)]
     nsems: Option<u16>,
     /// Make N slots, as run does
-    #[arg(long, value_name = "N", value_parser = count, conflicts_with_all = ["value", "nsems"], allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count, conflicts_with_all = ["value", "nsems"])]
     slots: Option<u16>,
     /// Fail with status 4 if it is there already
     #[arg(short = 'x', long)]

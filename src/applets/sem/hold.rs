@@ -41,7 +41,7 @@ pub struct Hold {
     #[arg(value_name = "PID", value_parser = pid, allow_negative_numbers = true)]
     pid: i32,
     /// Make N slots if missing; if there, they must be N
-    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count)]
     slots: Option<u16>,
     /// Take a lock instead of a slot
     #[arg(long, conflicts_with = "slots")]
@@ -50,7 +50,7 @@ pub struct Hold {
     #[arg(short, long, requires = "lock")]
     shared: bool,
     /// Take K slots at once
-    #[arg(long, value_name = "K", value_parser = count, conflicts_with = "lock", allow_negative_numbers = true)]
+    #[arg(long, value_name = "K", value_parser = count, conflicts_with = "lock")]
     take: Option<u16>,
     /// Release what TARGET's holder holds for PID
     #[arg(long, conflicts_with_all = ["slots", "lock", "take"])]

@@ -30,13 +30,13 @@ pub struct Run {
     #[arg(value_name = "TARGET")]
     target: Target,
     /// Make N slots if missing; if there, they must be N
-    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = count)]
     slots: Option<u16>,
     /// Make it N: more at once, less as they come free
     #[arg(long, requires = "slots")]
     resize: bool,
     /// Take K slots at once
-    #[arg(long, value_name = "K", value_parser = count, default_value_t = 1, hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(long, value_name = "K", value_parser = count, default_value_t = 1)]
     take: u16,
     #[command(flatten)]
     creating: Creating,

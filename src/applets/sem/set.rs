@@ -28,7 +28,7 @@ pub struct Set {
     #[arg(value_name = "VALUE", value_parser = assignment, allow_negative_numbers = true)]
     values: Vec<Assignment>,
     /// A bare VALUE is for the semaphore with this number
-    #[arg(short, long, value_name = "N", value_parser = index, allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "N", value_parser = index)]
     index: Option<u16>,
     /// New permission bits, in octal
     #[arg(short, long, value_parser = mode)]

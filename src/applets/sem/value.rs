@@ -24,7 +24,7 @@ struct One {
     #[arg(value_name = "TARGET")]
     target: Target,
     /// The semaphore with this number in its set
-    #[arg(short, long, value_name = "N", value_parser = index, default_value_t = 0, hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "N", value_parser = index, default_value_t = 0)]
     index: u16,
 }
 
@@ -69,7 +69,7 @@ pub struct Wait {
     #[command(flatten)]
     one: One,
     /// Take K at once
-    #[arg(long, value_name = "K", value_parser = count, default_value_t = 1, hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(long, value_name = "K", value_parser = count, default_value_t = 1)]
     by: u16,
     /// Wait until the value is 0, and take nothing
     #[arg(long, conflicts_with = "by")]
@@ -116,7 +116,7 @@ pub struct Post {
     #[command(flatten)]
     one: One,
     /// Add K at once
-    #[arg(long, value_name = "K", value_parser = count, default_value_t = 1, hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(long, value_name = "K", value_parser = count, default_value_t = 1)]
     by: u16,
     #[command(flatten)]
     waiting: Waiting,

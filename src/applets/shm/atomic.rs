@@ -40,7 +40,7 @@ pub struct Add {
     #[command(flatten)]
     place: Place,
     /// Add K instead of 1
-    #[arg(long, value_name = "K", value_parser = value, default_value_t = 1, hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(long, value_name = "K", value_parser = value, default_value_t = 1)]
     by: i64,
     /// Make it if it is missing, a page of zeros
     #[arg(long)]

@@ -23,7 +23,7 @@ pub struct Create {
     #[arg(value_name = "TARGET")]
     target: Target,
     /// How large: 4096, 64K, 2G, or 64KB for 64,000
-    #[arg(long, value_name = "SIZE", value_parser = size::parse, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     size: u64,
     /// Fail with status 4 if it is there already
     #[arg(short = 'x', long)]

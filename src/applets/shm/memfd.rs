@@ -31,7 +31,7 @@ pub struct Hand {
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
     /// The name that /proc shows for it
-    #[arg(long, value_name = "NAME", value_parser = name, default_value = "ipcbox", hide_default_value = true)]
+    #[arg(long, value_name = "NAME", value_parser = name, default_value = "ipcbox")]
     name: CString,
     /// Leave it unsealed
     #[arg(long)]

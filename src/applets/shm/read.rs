@@ -32,10 +32,10 @@ pub struct Read {
     #[arg(value_name = "TARGET")]
     target: Target,
     /// Begin there, in bytes from the start
-    #[arg(long, value_name = "N", value_parser = size::parse, default_value_t = 0, hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = size::parse, default_value_t = 0)]
     offset: u64,
     /// At most so many bytes
-    #[arg(long, value_name = "N", value_parser = size::parse, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = size::parse)]
     length: Option<u64>,
     /// Stop before the first NUL
     #[arg(long)]

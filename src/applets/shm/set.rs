@@ -31,7 +31,7 @@ pub struct Set {
     #[arg(value_name = "VALUE", value_parser = value, allow_negative_numbers = true)]
     value: Option<i64>,
     /// New size (POSIX)
-    #[arg(long, value_name = "SIZE", value_parser = size::parse, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     size: Option<u64>,
     /// Keep it from being swapped out (System V)
     #[arg(long, conflicts_with = "unpin")]

@@ -24,13 +24,7 @@ pub struct Wait {
     #[arg(value_name = "VALUE", value_parser = narrow, required_unless_present = "changed", allow_negative_numbers = true)]
     value: Option<i32>,
     /// Until the word is equal, not equal, at least or at most VALUE
-    #[arg(
-        long,
-        value_name = "eq|ne|ge|le",
-        default_value = "eq",
-        hide_default_value = true,
-        hide_possible_values = true
-    )]
+    #[arg(long, value_name = "eq|ne|ge|le", default_value = "eq", hide_possible_values = true)]
     until: Until,
     /// Until the word differs from what it is when the wait begins
     #[arg(long, conflicts_with_all = ["value", "until"])]

@@ -55,7 +55,7 @@ pub struct Write {
     #[arg(value_name = "TEXT", allow_negative_numbers = true)]
     text: Option<OsString>,
     /// Begin there, in bytes from the start
-    #[arg(long, value_name = "N", value_parser = size::parse, default_value_t = 0, hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = size::parse, default_value_t = 0)]
     offset: u64,
     /// Make it if it is missing, as large as the data needs
     #[arg(long)]

@@ -30,7 +30,7 @@ pub struct Join {
     #[arg(value_name = "PID", value_parser = parse, required = true, allow_negative_numbers = true)]
     processes: Vec<Process>,
     /// Return when N of them have ended
-    #[arg(short, long, value_name = "N", value_parser = crate::args::numbers::count, allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "N", value_parser = crate::args::numbers::count)]
     count: Option<u16>,
     #[command(flatten)]
     streaming: Streaming,

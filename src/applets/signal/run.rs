@@ -39,13 +39,13 @@ use crate::sys::signal::{self, Disposition, Signal, block, on_parents_death, set
 #[derive(Args)]
 pub struct Run {
     /// Signals that CMD ignores, as INT,TERM
-    #[arg(long, value_name = "L", value_parser = catchable, value_delimiter = ',', allow_negative_numbers = true)]
+    #[arg(long, value_name = "L", value_parser = catchable, value_delimiter = ',')]
     ignore: Vec<Signal>,
     /// Signals that CMD has blocked
-    #[arg(long, value_name = "L", value_parser = catchable, value_delimiter = ',', allow_negative_numbers = true)]
+    #[arg(long, value_name = "L", value_parser = catchable, value_delimiter = ',')]
     block: Vec<Signal>,
     /// Signals that CMD does not ignore
-    #[arg(long, value_name = "L", value_parser = catchable, value_delimiter = ',', allow_negative_numbers = true)]
+    #[arg(long, value_name = "L", value_parser = catchable, value_delimiter = ',')]
     default: Vec<Signal>,
     /// What CMD gets when A comes: B, or nothing for A=
     #[arg(long, value_name = "A=B", value_parser = pair, value_delimiter = ',')]
@@ -54,17 +54,10 @@ pub struct Run {
     #[arg(long, value_name = "SIG=CMDLINE", value_parser = on)]
     on: Vec<On>,
     /// Send what arrives to cmd (default), group or tree
-    #[arg(
-        long,
-        value_name = "TO",
-        value_enum,
-        default_value_t,
-        hide_default_value = true,
-        hide_possible_values = true
-    )]
+    #[arg(long, value_name = "TO", value_enum, default_value_t, hide_possible_values = true)]
     forward: Forward,
     /// What CMD gets when the box's parent ends
-    #[arg(long, value_name = "SIG", value_parser = parse, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SIG", value_parser = parse)]
     parent_death: Option<Signal>,
     /// Be the parent of orphans below CMD, and reap them
     #[arg(long)]

@@ -50,7 +50,7 @@ pub struct Send {
     #[arg(value_name = "PID", value_parser = parse, required = true, allow_negative_numbers = true)]
     processes: Vec<Process>,
     /// Send this number along, as sigqueue does
-    #[arg(long, value_name = "N", value_parser = value, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = value)]
     value: Option<i32>,
     /// Send to the process group that PID leads
     #[arg(long, conflicts_with_all = ["tree", "below"])]
@@ -62,10 +62,10 @@ pub struct Send {
     #[arg(long, conflicts_with_all = ["tree", "when_caught"])]
     below: bool,
     /// First wait until PID has a handler for SIG, at most D
-    #[arg(long, value_name = "D", value_parser = duration::parse, allow_negative_numbers = true)]
+    #[arg(long, value_name = "D", value_parser = duration::parse)]
     when_caught: Option<Duration>,
     /// Wait until they have ended, at most D
-    #[arg(long, value_name = "D", value_parser = duration::parse, allow_negative_numbers = true)]
+    #[arg(long, value_name = "D", value_parser = duration::parse)]
     wait: Option<Duration>,
     /// Then send this to those that have not, and wait for D (5s)
     #[arg(long, value_name = "SIG[:D]", value_parser = step, requires = "wait")]

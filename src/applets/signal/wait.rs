@@ -33,7 +33,7 @@ pub struct Wait {
     #[arg(value_name = "SIG", value_parser = awaited, value_delimiter = ',', required = true, allow_negative_numbers = true)]
     signals: Vec<Signal>,
     /// Take N of them
-    #[arg(short, long, value_name = "N", value_parser = many, default_value_t = 1, hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "N", value_parser = many, default_value_t = 1)]
     count: u64,
     /// Write the box's pid to FILE once no signal can be missed
     #[arg(long, value_name = "FILE")]

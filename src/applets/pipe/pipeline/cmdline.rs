@@ -19,7 +19,7 @@ pub struct Line {
     #[arg(long)]
     pub shell: bool,
     /// The word between stages instead of :::
-    #[arg(long, value_name = "WORD", default_value = ":::", hide_default_value = true)]
+    #[arg(long, value_name = "WORD", default_value = ":::")]
     sep: OsString,
     /// With --shell: the command line of each stage
     #[arg(value_name = "CMDLINE")]

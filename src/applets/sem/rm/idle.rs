@@ -25,7 +25,7 @@ pub struct Idle {
     #[arg(long, conflicts_with = "force")]
     unused: bool,
     /// Remove only those last used so long ago
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "unused", allow_negative_numbers = true)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "unused")]
     older_than: Option<Duration>,
     /// Remove all unused ones without asking
     #[arg(long, requires = "unused")]

@@ -23,10 +23,10 @@ pub struct Place {
     #[arg(value_name = "TARGET")]
     pub target: Target,
     /// Where the word is, in bytes from the start
-    #[arg(long, value_name = "N", value_parser = size::parse, default_value_t = 0, hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = size::parse, default_value_t = 0)]
     pub offset: u64,
     /// How wide it is, in bits; 32 if left out
-    #[arg(long, value_name = "32|64", value_parser = bits, default_value = "32", hide_default_value = true, allow_negative_numbers = true)]
+    #[arg(long, value_name = "32|64", value_parser = bits, default_value = "32")]
     pub bits: Bits,
 }
 
