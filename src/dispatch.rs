@@ -103,7 +103,7 @@ fn no_such(word: &str) -> Cause {
     let kind = if word.starts_with('-') { "option" } else { "applet" };
     let known = APPLETS.iter().map(|applet| applet.name);
     let known: Vec<&str> = known.chain(WORDS.iter().map(|word| word.name)).chain(OWN).chain(["help"]).collect();
-    usage::unknown(kind, word, &known).hint(format!("{BOX} --help lists the applets"))
+    Cause::unknown(kind, word, &known).hint(format!("{BOX} --help lists the applets"))
 }
 
 /// An applet: the verb that is the first word, where it has verbs.
@@ -131,7 +131,7 @@ fn in_applet(applet: &Applet, name: &str, called: &str, words: &[OsString]) -> O
             let known: Vec<&str> = applet.verbs.iter().map(|verb| verb.name).collect();
             let kind = if first.starts_with('-') { "option" } else { "verb" };
             let hint = format!("{called} --help lists the verbs");
-            Err(usage::unknown(kind, &first, &known).hint(hint).into())
+            Err(Cause::unknown(kind, &first, &known).hint(hint).into())
         }
     }
 }

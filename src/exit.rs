@@ -8,7 +8,7 @@ use std::fmt;
 use anyhow::Error;
 use nix::errno::Errno;
 
-use crate::text::visible;
+use crate::text::{line, nearest};
 
 /// How a call of the box ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +119,13 @@ impl Cause {
         Self { exit, words: words.into(), hint: None, silent: false }
     }
 
+    /// A word of a kind ("verb", "applet") that there is not, with the nearest that there is.
+    #[must_use]
+    pub fn unknown(kind: &str, word: &str, known: &[&str]) -> Self {
+        let meant = nearest(word, known).map_or_else(String::new, |name| format!("; did you mean '{name}'?"));
+        Self::new(Exit::Usage, format!("no {kind} '{word}'{meant}"))
+    }
+
     /// A cause that the kernel told, in words that fit the mechanism; the errno's name is added, and gives the status.
     pub fn from_errno(errno: Errno, words: impl fmt::Display) -> Self {
         let hint = known_step(errno).map(str::to_owned);
@@ -224,12 +231,6 @@ const fn known_step(errno: Errno) -> Option<&'static str> {
         Errno::ENFILE => Some("/proc/sys/fs/file-max is the limit"),
         _ => None,
     }
-}
-
-/// A line that tells something. A name in it can be a stranger's, and neither drives a terminal nor begins a line of its own.
-#[must_use]
-pub fn line(who: &str, words: impl fmt::Display) -> String {
-    format!("{who}: {}\n", visible(&words.to_string(), &[]))
 }
 
 /// The errno that a link of a chain is, also where the standard library wrapped it.

@@ -1,6 +1,6 @@
-//! Floor 2: text as a person or a program reads it, on a terminal and in JSON.
+//! Floor 1: text as a person or a program reads it, on a terminal and in JSON.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use unicode_width::UnicodeWidthStr;
 
@@ -78,6 +78,63 @@ pub fn pad_left(text: &str, columns: usize) -> String {
     " ".repeat(columns.saturating_sub(width(text))) + text
 }
 
+/// A line that tells something. A name in it can be a stranger's, and neither drives a terminal nor begins a line of its own.
+#[must_use]
+pub fn line(who: &str, words: impl fmt::Display) -> String {
+    format!("{who}: {}\n", visible(&words.to_string(), &[]))
+}
+
+/// A word as a shell reads it back.
+#[must_use]
+pub fn quote(word: &str) -> String {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
+    if !word.is_empty() && word.chars().all(is_safe) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// So many of something, as a message says it: `1 byte`, `2 bytes`.
+#[must_use]
+pub fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
+/// Words that users of other tools try, with what they are here; the first that the applet has is meant.
+const ELSEWHERE: &[(&str, &[&str])] = &[
+    ("ls", &["list", "stat"]),
+    ("list", &["stat"]),
+    ("show", &["stat"]),
+    ("info", &["stat"]),
+    ("recv", &["read"]),
+    ("receive", &["recv", "read"]),
+    ("read", &["recv", "get"]),
+    ("send", &["write"]),
+    ("write", &["send", "set"]),
+    ("delete", &["rm"]),
+    ("remove", &["rm"]),
+    ("chmod", &["set"]),
+    ("chown", &["set"]),
+    ("waitpid", &["join"]),
+    ("acquire", &["wait"]),
+    ("down", &["wait"]),
+    ("release", &["post"]),
+    ("up", &["post"]),
+];
+
+/// The word of `known` that `word` most likely stands for.
+#[must_use]
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let foreign = ELSEWHERE.iter().filter(|(other, _)| *other == word);
+    let translated = foreign.flat_map(|(_, ours)| *ours).find_map(|ours| known.iter().find(|name| *name == ours));
+    // A letter or two that are wrong, missing or swapped.
+    let most = if word.len() > 3 { 2 } else { 1 };
+    let distance = |name: &&&str| strsim::osa_distance(word, name);
+    let alike = || known.iter().min_by_key(distance).filter(|name| distance(name) <= most);
+    translated.or_else(alike).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,6 +165,29 @@ mod tests {
             prop_assert_eq!(read, text);
             Ok(())
         });
+    }
+
+    #[test]
+    fn the_nearest_word_is_the_other_tools_word_or_the_most_alike() {
+        let verbs = ["run", "lock", "wait", "post", "stat", "rm", "set"];
+        for (word, ours) in [
+            ("ls", "stat"),
+            ("delete", "rm"),
+            ("acquire", "wait"),
+            ("up", "post"),
+            ("chown", "set"),
+            ("rnu", "run"),
+            ("stats", "stat"),
+        ] {
+            assert_eq!(nearest(word, &verbs), Some(ours), "{word}");
+        }
+        assert_eq!(nearest("xyzzy", &verbs), None);
+    }
+
+    #[test]
+    fn one_is_singular() {
+        let counts = [0, 1, 2].map(|count| counted(count, "byte"));
+        assert_eq!(counts, ["0 bytes", "1 byte", "2 bytes"]);
     }
 
     #[test]

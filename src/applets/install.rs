@@ -9,7 +9,6 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::{APPLETS, Verb, named};
-use crate::args::usage;
 use crate::exit::{Cause, Exit, each};
 
 /// Links that would hide the system's own ipcs and ipcrm are made only where these are named as APPLET.
@@ -49,7 +48,7 @@ ipcbox --install --prefix ipc- bin sem
         } else {
             let find = |name: &String| match named(name) {
                 Some((_, name)) => Ok(name),
-                None => Err(usage::unknown("applet", name, &known)),
+                None => Err(Cause::unknown("applet", name, &known)),
             };
             self.applets.iter().map(find).collect::<Result<_, _>>()?
         };

@@ -7,11 +7,12 @@ use nix::Result;
 use nix::errno::Errno;
 
 use super::waiting::Deadline;
-use crate::exit::{Cause, line};
+use crate::exit::Cause;
 use crate::output;
 use crate::sys::fds;
 use crate::sys::lasting::{Lasting, Wait};
 use crate::sys::wait::Patience;
+use crate::text::line;
 
 /// How long a wait may last without a message.
 const SILENCE: Duration = Duration::from_secs(1);

@@ -60,22 +60,9 @@ pub fn digits(text: &str) -> Option<u64> {
     is_number.then(|| text.parse().ok())?
 }
 
-/// So many of something, as a message says it: `1 byte`, `2 bytes`.
-#[must_use]
-pub fn counted(count: usize, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_is_singular() {
-        let counts = [0, 1, 2].map(|count| counted(count, "byte"));
-        assert_eq!(counts, ["0 bytes", "1 byte", "2 bytes"]);
-    }
 
     #[test]
     fn counts_pids_and_indexes() {

@@ -2,8 +2,8 @@
 
 use nix::sys::signal::Signal as Named;
 
-use super::usage::nearest;
 use crate::sys::signal::{Set, Signal};
+use crate::text::nearest;
 
 /// What a signal does to a process that does nothing about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,50 +5,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use super::numbers::digits;
 use super::signals;
 use crate::exit::{Cause, Exit};
-
-/// Words that users of other tools try, with what they are here; the first that the applet has is meant.
-const ELSEWHERE: &[(&str, &[&str])] = &[
-    ("ls", &["list", "stat"]),
-    ("list", &["stat"]),
-    ("show", &["stat"]),
-    ("info", &["stat"]),
-    ("recv", &["read"]),
-    ("receive", &["recv", "read"]),
-    ("read", &["recv", "get"]),
-    ("send", &["write"]),
-    ("write", &["send", "set"]),
-    ("delete", &["rm"]),
-    ("remove", &["rm"]),
-    ("chmod", &["set"]),
-    ("chown", &["set"]),
-    ("waitpid", &["join"]),
-    ("acquire", &["wait"]),
-    ("down", &["wait"]),
-    ("release", &["post"]),
-    ("up", &["post"]),
-];
-
-/// The word of `known` that `word` most likely stands for.
-#[must_use]
-pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let foreign = ELSEWHERE.iter().filter(|(other, _)| *other == word);
-    let translated = foreign.flat_map(|(_, ours)| *ours).find_map(|ours| known.iter().find(|name| *name == ours));
-    // A letter or two that are wrong, missing or swapped.
-    let most = if word.len() > 3 { 2 } else { 1 };
-    let distance = |name: &&&str| strsim::osa_distance(word, name);
-    let alike = || known.iter().min_by_key(distance).filter(|name| distance(name) <= most);
-    translated.or_else(alike).copied()
-}
-
-/// Words for a wrong one of a kind ("verb", "applet"), with the nearest that there is.
-#[must_use]
-pub fn unknown(kind: &str, word: &str, known: &[&str]) -> Cause {
-    let words = match nearest(word, known) {
-        Some(name) => format!("no {kind} '{word}'; did you mean '{name}'?"),
-        None => format!("no {kind} '{word}'"),
-    };
-    Cause::new(Exit::Usage, words)
-}
+use crate::text::quote;
 
 /// A parser's complaint in the box's words. `called` is the line so far (`ipcbox sem run`), `words` what was
 /// parsed, `wants_command` whether the verb takes a CMD after `--`.
@@ -164,36 +121,9 @@ fn with_dashes(called: &str, words: &[String], first: &str) -> String {
     format!("{called} {}", quoted.collect::<Vec<_>>().join(" "))
 }
 
-/// A word as a shell reads it back.
-#[must_use]
-pub fn quote(word: &str) -> String {
-    let is_safe = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
-    if !word.is_empty() && word.chars().all(is_safe) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_nearest_word_is_the_other_tools_word_or_the_most_alike() {
-        let verbs = ["run", "lock", "wait", "post", "stat", "rm", "set"];
-        for (word, ours) in [
-            ("ls", "stat"),
-            ("delete", "rm"),
-            ("acquire", "wait"),
-            ("up", "post"),
-            ("chown", "set"),
-            ("rnu", "run"),
-            ("stats", "stat"),
-        ] {
-            assert_eq!(nearest(word, &verbs), Some(ours), "{word}");
-        }
-        assert_eq!(nearest("xyzzy", &verbs), None);
-    }
 
     #[test]
     fn a_line_is_shown_with_its_dashes() {

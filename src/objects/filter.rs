@@ -8,9 +8,9 @@ use nix::unistd::geteuid;
 
 use super::Object;
 use super::usage::{Evidence, Use};
-use crate::args::numbers::counted;
 use crate::args::{duration, owner};
 use crate::target::{Form, Target};
+use crate::text::counted;
 
 /// The objects that all of these are true of.
 #[derive(Debug, Clone, Args)]

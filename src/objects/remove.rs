@@ -6,11 +6,11 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::args::errors::is_gone;
-use crate::args::numbers::counted;
 use crate::exit::{Cause, Exit, each};
 use crate::output;
 use crate::sys::fds;
 use crate::target::{Form, Target, not_private};
+use crate::text::counted;
 
 /// What is removed, and what is not minded.
 #[derive(Args)]

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use crate::args::numbers::counted;
 use crate::semset::journal::Journal;
 use crate::semset::{Purpose, awaited};
 use crate::sys::holders::{self, Index, User};
@@ -11,7 +10,7 @@ use crate::sys::posix::{mq, shm as posix};
 use crate::sys::process::{self, Blocked, Sight, procfs, shares_ipc};
 use crate::sys::sysv::sem::Set;
 use crate::sys::sysv::{Key, Kind, msg, shm};
-use crate::text::visible;
+use crate::text::{counted, visible};
 
 use super::{Detail, Object, Posix};
 

@@ -14,7 +14,6 @@ use std::slice;
 use anyhow::Context;
 
 use crate::args::format::{Color, Showing, Streaming};
-use crate::args::usage;
 use crate::exit::Cause;
 use crate::sys::fds;
 use crate::text::{pad, pad_left, visible, width};
@@ -159,7 +158,7 @@ pub fn column<'a, R>(columns: &'a [Column<R>], name: &str) -> anyhow::Result<&'a
     let found = columns.iter().find(|column| column.key.eq_ignore_ascii_case(name));
     let unknown = || {
         let known: Vec<&str> = columns.iter().map(|column| column.key).collect();
-        usage::unknown("column", name, &known).hint(format!("there are {}", known.join(",")))
+        Cause::unknown("column", name, &known).hint(format!("there are {}", known.join(",")))
     };
     Ok(found.ok_or_else(unknown)?)
 }

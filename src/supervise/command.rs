@@ -10,12 +10,11 @@ use std::path::Path;
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 
-use crate::args::numbers::counted;
-use crate::args::usage::quote;
 use crate::exit::{Cause, Exit, words};
 use crate::sys::child::Unstarted;
 use crate::sys::spawn;
 use crate::sys::{exec, fds};
+use crate::text::{counted, quote};
 
 /// Why a command was not started for a record.
 #[derive(Debug)]

@@ -20,7 +20,6 @@ use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
-use crate::args::numbers::counted;
 use crate::exit::{self, Exit};
 use crate::output;
 use crate::supervise::command::{Command, NotStarted, fill};
@@ -30,6 +29,7 @@ use crate::sys::collect::{Collected, Leftover};
 use crate::sys::interrupt::{self, Wake};
 use crate::sys::wait::{self, Patience};
 use crate::sys::{fds, pipe, process, reply_pipe, spawn};
+use crate::text::counted;
 
 /// What becomes of what a command prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,15 +17,15 @@ use super::stream::sink::{self, Flow, Sink};
 use super::stream::source::{self, Records, Source};
 use super::stream::turn;
 use crate::applets::Verb;
-use crate::args::numbers::{counted, many};
+use crate::args::numbers::many;
 use crate::args::waiting::{Deadline, Waiting};
-use crate::exit::{Cause, Exit, each, line, lines};
+use crate::exit::{Cause, Exit, each, lines};
 use crate::output;
 use crate::sys::epoll::Events;
 use crate::sys::interrupt::{self, Wake};
 use crate::sys::wait::Patience;
 use crate::sys::{fds, pipe};
-use crate::text::visible_bytes;
+use crate::text::{counted, line, visible_bytes};
 
 /// Copies to standard output until every writer has closed, as it comes. Opening does not wait: a writer that comes later finds a
 /// reader, and one that never comes keeps read waiting no longer than --timeout.

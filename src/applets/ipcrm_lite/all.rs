@@ -4,12 +4,12 @@ use anyhow::{Result, bail};
 
 use super::remove::{Chosen, ChosenBy, may_remove};
 use super::{NAME, Remove};
-use crate::args::numbers::counted;
-use crate::exit::{Cause, Exit, line};
+use crate::exit::{Cause, Exit};
 use crate::objects::usage::is_boxes_own;
 use crate::objects::{KINDS, Object, find};
 use crate::output;
 use crate::sys::sysv::Kind;
+use crate::text::{counted, line};
 
 /// What `-a` chooses.
 pub(super) enum All {

@@ -6,13 +6,13 @@ use nix::unistd::geteuid;
 
 use super::{NAME, Remove};
 use crate::args::errors::denied;
-use crate::exit::{Cause, Exit, each, line};
+use crate::exit::{Cause, Exit, each};
 use crate::objects::remove::confirm;
 use crate::objects::usage::{Evidence, Use};
 use crate::objects::{Object, find};
 use crate::output;
 use crate::target::Target;
-use crate::text::visible;
+use crate::text::{line, visible};
 
 /// An object that is to go.
 pub(super) struct Chosen {

@@ -17,9 +17,7 @@ use self::witness::Witness;
 
 use super::list::sort;
 use super::{Ipcs, NAME};
-use crate::args::numbers::counted;
-use crate::args::usage::quote;
-use crate::exit::{Cause, Exit, line, lines};
+use crate::exit::{Cause, Exit, lines};
 use crate::objects::columns::{self, Record};
 use crate::objects::usage::{Evidence, Use, is_boxes_own};
 use crate::objects::{Object, Place, find};
@@ -28,6 +26,7 @@ use crate::supervise::command::Command;
 use crate::sys::namespace;
 use crate::sys::sysv::Kind;
 use crate::sys::wait::{Patience, ready};
+use crate::text::{counted, line, quote};
 
 /// After so long an object of nobody's that is known is looked at once more.
 const SECOND_LOOK: Duration = Duration::from_millis(100);

@@ -3,12 +3,13 @@
 use anyhow::{Context, Result};
 
 use super::{Ipcs, NAME, tables};
-use crate::exit::{Exit, each, line};
+use crate::exit::{Exit, each};
 use crate::objects::columns::{self, Record};
 use crate::objects::usage::{Evidence, Person};
 use crate::objects::{KINDS, Object, find, posix, system_v};
 use crate::output::{self, Cell, Column};
 use crate::sys::sysv::Kind;
+use crate::text::line;
 
 impl Ipcs {
     /// The objects of one kind that are asked for.

@@ -10,7 +10,7 @@ use super::{context, limit};
 use crate::applets::Verb;
 use crate::args::creating::{Creating, differs};
 use crate::args::errors::unchanged;
-use crate::args::numbers::{counted, many};
+use crate::args::numbers::many;
 use crate::args::size;
 use crate::args::waiting::Quiet;
 use crate::exit::{Cause, Exit};
@@ -18,6 +18,7 @@ use crate::sys::posix::mq::{self, Access, Limits};
 use crate::sys::sysv::{Change, msg};
 use crate::sys::wait::Patience;
 use crate::target::{Form, Target};
+use crate::text::counted;
 
 /// Prints the id, or the name of a POSIX queue. One that exists must have the limits and the mode that are
 /// asked for, or the status is 4; it is left alone.

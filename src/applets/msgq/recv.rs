@@ -13,7 +13,7 @@ use super::queue::format::{Format, Shape};
 use super::queue::{Queue, kind, only_posix, only_system_v};
 use crate::applets::Verb;
 use crate::args::creating::Making;
-use crate::args::numbers::{counted, many};
+use crate::args::numbers::many;
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit};
 use crate::output;
@@ -22,6 +22,7 @@ use crate::sys::posix::mq::Access;
 use crate::sys::wait::Patience;
 use crate::sys::{fds, interrupt};
 use crate::target::Target;
+use crate::text::counted;
 
 /// Takes one message and prints it, or so many as --count, --drain, --follow or --until says. Each is ended by a newline unless
 /// another shape is asked for.

@@ -11,13 +11,14 @@ use super::people::{Person, count, holders, stopped, waiters};
 use super::{context, never_initialised, unless_gone};
 use crate::applets::Verb;
 use crate::args::format::Showing;
-use crate::exit::{Exit, each, line};
+use crate::exit::{Exit, each};
 use crate::output::{self, Cell, Column, Names};
 use crate::semset::{self, Purpose};
 use crate::sys::posix::{sem as posix, shm};
 use crate::sys::process::{self, Blocked};
 use crate::sys::sysv::sem::{self, Set};
 use crate::target::{Form, Target};
+use crate::text::line;
 
 /// A line for each semaphore; slots, a lock and a barrier are one line, with what they are for. Without TARGET every set and
 /// every POSIX semaphore is shown.

@@ -8,7 +8,7 @@ use super::{beyond, context, never_initialised, plain};
 use crate::applets::Verb;
 use crate::args::numbers::{count, index};
 use crate::args::waiting::Waiting;
-use crate::exit::{Exit, line};
+use crate::exit::Exit;
 use crate::output;
 use crate::semset;
 use crate::sys::interrupt;
@@ -16,6 +16,7 @@ use crate::sys::mapping::on_bus_error;
 use crate::sys::posix::sem::{Semaphore, look};
 use crate::sys::sysv::sem::Op;
 use crate::target::{Form, Target, not_posix};
+use crate::text::line;
 
 /// Which semaphore of a set is meant.
 #[derive(Args)]

@@ -11,13 +11,14 @@ use super::object::segment;
 use super::{context, is_posix};
 use crate::applets::Verb;
 use crate::args::format::Showing;
-use crate::exit::{Exit, each, line};
+use crate::exit::{Exit, each};
 use crate::output::{self, Cell, Column, Names};
 use crate::sys::holders::{self, User, Users};
 use crate::sys::posix::shm as posix;
 use crate::sys::process;
 use crate::sys::sysv::shm as sysv;
 use crate::target::Target;
+use crate::text::line;
 
 /// A line for each; without TARGET every segment and every POSIX object is shown. Of a POSIX object the bytes that are resident include
 /// those that are swapped out, which its file does not tell apart.

@@ -13,7 +13,6 @@ use super::object::{make_writable, no_space, open, open_or_make, unnamed, within
 use super::{context, is_posix};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
-use crate::args::numbers::counted;
 use crate::args::size;
 use crate::exit::{Cause, Exit};
 use crate::semset::journal::{self, Extent, Journal, Rest};
@@ -21,6 +20,7 @@ use crate::sys::memory::Memory;
 use crate::sys::posix::shm::Object;
 use crate::sys::transfer;
 use crate::target::Target;
+use crate::text::counted;
 
 /// The longest write that wakes who waits for a word in it, in bytes.
 const WAKING: u64 = 4096;

@@ -10,10 +10,11 @@ use clap::builder::{MapValueParser, PathBufValueParser, TypedValueParser, ValueP
 use nix::errno::Errno;
 
 use crate::args::creating::{Creating, user};
-use crate::exit::{Cause, Exit, line};
+use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::sys::fifo::{self, Kind, Seen};
 use crate::sys::wait::Patience;
+use crate::text::line;
 
 /// The bits of a directory in which all may make files, and remove only their own.
 const STICKY_AND_OPEN: u32 = 0o1002;

@@ -9,7 +9,6 @@ use nix::errno::Errno;
 
 use crate::args::creating::Creating;
 use crate::args::notice::{Due, Notice};
-use crate::args::numbers::counted;
 use crate::args::waiting::Deadline;
 use crate::exit::{Cause, Exit};
 use crate::sys::message::{Message, Which};
@@ -17,6 +16,7 @@ use crate::sys::posix::mq::{self, Access};
 use crate::sys::sysv::{Key, msg};
 use crate::sys::wait::Patience;
 use crate::target::{Form, Target, not_private};
+use crate::text::counted;
 
 /// A queue that messages are sent to, or received from.
 pub enum Queue {

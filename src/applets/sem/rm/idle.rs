@@ -11,12 +11,13 @@ use nix::unistd::geteuid;
 use super::{in_use, remove_idle};
 use crate::applets::sem::context;
 use crate::args::duration;
-use crate::exit::{Exit, each, line};
+use crate::exit::{Exit, each};
 use crate::objects::remove::{Removing, confirm};
 use crate::output;
 use crate::semset::{self, Purpose};
 use crate::sys::sysv::sem::{self, Set};
 use crate::target::{Form, Target};
+use crate::text::line;
 
 /// What removes only unused ones.
 #[derive(Args)]

@@ -6,12 +6,13 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::{Minder, own_pid};
-use crate::exit::{Cause, line};
+use crate::exit::Cause;
 use crate::output::tell;
 use crate::sys::child::changed;
 use crate::sys::process::tree::Tree;
 use crate::sys::process::{self, procfs};
 use crate::sys::signal::{self, Signal};
+use crate::text::line;
 
 /// How often it is tried to end what is left where that fails, a millisecond apart.
 const TRIES: u32 = 50;
