@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::run::missed;
+use super::semaphore::missed;
 use super::{context, system_v};
 use crate::applets::Verb;
 use crate::args::creating::Creating;

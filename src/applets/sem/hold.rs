@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::run::{LOCKED, NO_SLOT, not_taken, slots};
+use super::semaphore::{LOCKED, NO_SLOT, not_taken, slots};
 use super::{context, system_v};
 use crate::applets::Verb;
 use crate::args::creating::Creating;

@@ -5,14 +5,17 @@
 
 mod barrier;
 mod create;
+mod get;
 mod hold;
+mod lock;
 mod op;
-mod people;
+mod post;
 mod rm;
 mod run;
+mod semaphore;
 mod set;
 mod stat;
-mod value;
+mod wait;
 
 use anyhow::Result;
 use nix::errno::Errno;
@@ -32,14 +35,14 @@ pub const APPLET: Applet = Applet {
     example: "ipcbox sem run build --slots 4 -- cc -c main.c",
     verbs: &[
         Entry::of::<run::Run>(),
-        Entry::of::<run::Lock>(),
+        Entry::of::<lock::Lock>(),
         Entry::of::<hold::Hold>(),
         Entry::of::<barrier::Meet>(),
         Entry::of::<create::Create>(),
-        Entry::of::<value::Wait>(),
-        Entry::of::<value::Post>(),
+        Entry::of::<wait::Wait>(),
+        Entry::of::<post::Post>(),
         Entry::of::<op::Operate>(),
-        Entry::of::<value::Get>(),
+        Entry::of::<get::Get>(),
         Entry::of::<set::Set>(),
         Entry::of::<stat::Stat>(),
         Entry::of::<rm::Remove>(),

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use anyhow::Result;
 use clap::Args;
 
-use super::run::missed;
+use super::semaphore::missed;
 use super::{context, plain, system_v};
 use crate::applets::{Runs, Verb};
 use crate::args::numbers::indexes;

@@ -1,18 +1,15 @@
 //! `sem rm`.
 
-mod idle;
-
 use anyhow::{Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use self::idle::Idle;
 use super::context;
-use super::people::{Person, count, holders, waiters};
+use super::semaphore::idle::{Idle, in_use, remove_idle};
 use crate::applets::Verb;
 use crate::exit::{Cause, Exit};
 use crate::objects::remove::Removing;
-use crate::semset::{self, Purpose, holding};
+use crate::semset::{self, Purpose};
 use crate::sys::posix::sem as posix;
 use crate::sys::sysv::sem::Set;
 use crate::target::{Form, Target};
@@ -86,41 +83,5 @@ impl Remove {
             }
         }
         Ok(posix::unlink(target.typed())?)
-    }
-}
-
-/// Who holds a set or waits on it, in words.
-fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
-    let list = |people: Vec<Person>| {
-        let people: Vec<String> = people.iter().map(Person::to_string).collect();
-        (!people.is_empty()).then(|| people.join(", "))
-    };
-    let mut held = holders(set, values)?;
-    if !held.is_empty() {
-        // What only a holder has whose process has exited is free.
-        holding::end_needless(set);
-        held = holders(set, &set.values()?.1)?;
-    }
-    if let Some(people) = list(held) {
-        return Ok(Some(format!("it is held by {people}")));
-    }
-    if !semset::is_awaited(values) && count(set, values.len())? == 0 {
-        return Ok(None);
-    }
-    let people = list(waiters(set, values)?);
-    Ok(people.map(|people| format!("it is waited on by {people}")))
-}
-
-/// Removes a set that no process holds. Slots and a lock are taken whole first: a caller that took one at this moment would go on
-/// holding what the next one creates again.
-fn remove_idle(set: Set, purpose: Option<Purpose>) -> Result<()> {
-    match purpose.map_or(Ok(()), |purpose| holding::seize(set, purpose)) {
-        Err(Errno::EAGAIN) => {
-            let words = "another process has just taken it";
-            Err(Cause::new(Exit::Failed, words).hint(Removing::HINT).into())
-        }
-        // Its owner may remove it without being able to alter it.
-        Ok(()) | Err(Errno::EACCES) => Ok(set.remove()?),
-        Err(errno) => Err(errno.into()),
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::people::{Person, count, holders, stopped, waiters};
+use super::semaphore::people::{Person, count, holders, stopped, waiters};
 use super::{context, never_initialised, unless_gone};
 use crate::applets::Verb;
 use crate::args::format::Showing;

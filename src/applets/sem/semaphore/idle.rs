@@ -1,4 +1,4 @@
-//! `sem rm --unused`: slots and locks that no process needs.
+//! Removal of what no process needs, and `sem rm --unused`.
 
 use std::fmt::Display;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,13 +8,13 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
-use super::{in_use, remove_idle};
+use super::people::{Person, count, holders, waiters};
 use crate::applets::sem::context;
 use crate::args::duration;
-use crate::exit::{Exit, each};
+use crate::exit::{Cause, Exit, each};
 use crate::objects::remove::{Removing, confirm};
 use crate::output;
-use crate::semset::{self, Purpose};
+use crate::semset::{self, Purpose, holding};
 use crate::sys::sysv::sem::{self, Set};
 use crate::target::{Form, Target};
 use crate::text::line;
@@ -125,4 +125,40 @@ fn is_gone(error: &anyhow::Error) -> bool {
 
 fn keep(what: impl Display, why: &str) {
     output::tell(&line("sem", format!("kept {what}: {why}")));
+}
+
+/// Who holds a set or waits on it, in words.
+pub fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
+    let list = |people: Vec<Person>| {
+        let people: Vec<String> = people.iter().map(Person::to_string).collect();
+        (!people.is_empty()).then(|| people.join(", "))
+    };
+    let mut held = holders(set, values)?;
+    if !held.is_empty() {
+        // What only a holder has whose process has exited is free.
+        holding::end_needless(set);
+        held = holders(set, &set.values()?.1)?;
+    }
+    if let Some(people) = list(held) {
+        return Ok(Some(format!("it is held by {people}")));
+    }
+    if !semset::is_awaited(values) && count(set, values.len())? == 0 {
+        return Ok(None);
+    }
+    let people = list(waiters(set, values)?);
+    Ok(people.map(|people| format!("it is waited on by {people}")))
+}
+
+/// Removes a set that no process holds. Slots and a lock are taken whole first: a caller that took one at this moment would go on
+/// holding what the next one creates again.
+pub fn remove_idle(set: Set, purpose: Option<Purpose>) -> Result<()> {
+    match purpose.map_or(Ok(()), |purpose| holding::seize(set, purpose)) {
+        Err(Errno::EAGAIN) => {
+            let words = "another process has just taken it";
+            Err(Cause::new(Exit::Failed, words).hint(Removing::HINT).into())
+        }
+        // Its owner may remove it without being able to alter it.
+        Ok(()) | Err(Errno::EACCES) => Ok(set.remove()?),
+        Err(errno) => Err(errno.into()),
+    }
 }

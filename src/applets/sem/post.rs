@@ -1,0 +1,47 @@
+//! `sem post`: the V operation.
+
+use anyhow::Result;
+use clap::Args;
+
+use super::context;
+use super::semaphore::One;
+use crate::applets::Verb;
+use crate::args::numbers::count;
+use crate::args::waiting::Waiting;
+use crate::exit::Exit;
+
+/// The value goes up by K, and stays so after the call. Nobody is waited for: --timeout and --nonblock change nothing.
+#[derive(Args)]
+pub struct Post {
+    #[command(flatten)]
+    one: One,
+    /// Add K at once
+    #[arg(long, value_name = "K", value_parser = count, default_value_t = 1)]
+    by: u16,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+impl Verb for Post {
+    const NAME: &'static str = "post";
+    const ALIASES: &'static [&'static str] = &["v"];
+    const SUMMARY: &'static str = "Add to the value (V)";
+    const EXAMPLES: &'static str = "
+# Let three pass
+ipcbox sem create door
+ipcbox sem post door --by 3
+";
+    const WRITES: bool = false;
+
+    fn run(self) -> Result<Exit> {
+        let deadline = self.waiting.start();
+        let post = || {
+            if self.one.posix(self.by != 1)? {
+                return Ok(self.one.open("post to")?.post()?);
+            }
+            self.one.operate(self.by.cast_signed(), deadline.patience)
+        };
+        context("post to", &self.one.target, post())?;
+        Ok(Exit::Done)
+    }
+}

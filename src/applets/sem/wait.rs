@@ -1,0 +1,60 @@
+//! `sem wait`: the P operation.
+
+use anyhow::Result;
+use clap::Args;
+
+use super::context;
+use super::semaphore::{One, missed};
+use crate::applets::Verb;
+use crate::args::numbers::count;
+use crate::args::waiting::Waiting;
+use crate::exit::Exit;
+use crate::sys::interrupt;
+
+/// The value goes down by K once it is at least K, and stays so after the call: what a killed process took is not
+/// given back. run and lock are for that.
+#[derive(Args)]
+pub struct Wait {
+    #[command(flatten)]
+    one: One,
+    /// Take K at once
+    #[arg(long, value_name = "K", value_parser = count, default_value_t = 1)]
+    by: u16,
+    /// Wait until the value is 0, and take nothing
+    #[arg(long, conflicts_with = "by")]
+    zero: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+impl Verb for Wait {
+    const NAME: &'static str = "wait";
+    const ALIASES: &'static [&'static str] = &["p"];
+    const SUMMARY: &'static str = "Take from the value (P), waiting until there is enough";
+    const EXAMPLES: &'static str = "
+# Wait for a door that somebody else opens
+ipcbox sem create door
+( sleep 0.1; ipcbox sem post door ) &
+ipcbox sem wait door -w 10s
+";
+    const WRITES: bool = false;
+
+    fn run(self) -> Result<Exit> {
+        let deadline = self.waiting.start();
+        let wait = || {
+            if self.one.posix(self.zero || self.by != 1)? {
+                let taken = self.one.open("wait for")?.wait(deadline.patience)?;
+                return Ok(taken.map_or_else(interrupt::end, Ok)?);
+            }
+            let delta = if self.zero { 0 } else { -self.by.cast_signed() };
+            self.one.operate(delta, deadline.patience)
+        };
+        let what = if self.zero { "it did not become 0" } else { "nobody posted enough" };
+        let outcome = wait().map_err(|error| match error.downcast_ref() {
+            Some(errno) => missed(*errno, &deadline, what),
+            None => error,
+        });
+        context("wait for", &self.one.target, outcome)?;
+        Ok(Exit::Done)
+    }
+}
