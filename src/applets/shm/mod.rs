@@ -1,10 +1,12 @@
 //! `shm`: shared memory: bytes, counters, words to wait on, and sealed memory files.
 //!
 //! System V segments and POSIX objects take the same verbs. What a reader must never see half-written goes under a lock
-//! of `sem lock` (`locking`); a counter is one atomic instruction (`word`).
+//! of `sem lock` (`locking`); a counter is one atomic instruction (`atomic_word`).
 
-mod atomic;
+mod add;
+mod cas;
 mod create;
+mod get;
 mod memfd;
 mod object;
 mod read;
@@ -33,10 +35,10 @@ pub const APPLET: Applet = Applet {
         Entry::of::<create::Create>(),
         Entry::of::<write::Write>(),
         Entry::of::<read::Read>(),
-        Entry::of::<atomic::Get>(),
+        Entry::of::<get::Get>(),
         Entry::of::<set::Set>(),
-        Entry::of::<atomic::Add>(),
-        Entry::of::<atomic::Swap>(),
+        Entry::of::<add::Add>(),
+        Entry::of::<cas::Swap>(),
         Entry::of::<wait::Wait>(),
         Entry::of::<stat::Stat>(),
         Entry::of::<memfd::Hand>(),
