@@ -32,7 +32,7 @@ pub const APPLET: Applet = Applet {
         Entry::of::<write::Write>(),
         Entry::of::<serve::Serve>(),
         Entry::of::<stat::Stat>(),
-        Entry::of::<rm::Remove>(),
+        Entry::of::<rm::Rm>(),
     ],
 };
 

@@ -14,7 +14,7 @@ use crate::exit::{Cause, Exit, each};
 /// they keep what they have open, and who opens the path later finds nothing. Seen are the processes of the same user, or all with
 /// the privilege.
 #[derive(Args)]
-pub struct Remove {
+pub struct Rm {
     /// The FIFOs
     #[arg(value_name = "PATH", required = true)]
     fifos: Vec<Fifo>,
@@ -26,7 +26,7 @@ pub struct Remove {
     missing_ok: bool,
 }
 
-impl Verb for Remove {
+impl Verb for Rm {
     const NAME: &'static str = "rm";
     const SUMMARY: &'static str = "Remove FIFOs, and nothing else";
     const EXAMPLES: &'static str = "
@@ -42,7 +42,7 @@ ipcbox fifo rm log --missing-ok
     }
 }
 
-impl Remove {
+impl Rm {
     fn remove(&self, fifo: &Fifo) -> Result<()> {
         let seen = fifo.look()?;
         if !self.force {

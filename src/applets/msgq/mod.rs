@@ -29,13 +29,13 @@ pub const APPLET: Applet = Applet {
     verbs: &[
         Entry::of::<create::Create>(),
         Entry::of::<send::Send>(),
-        Entry::of::<recv::Receive>(),
+        Entry::of::<recv::Recv>(),
         Entry::of::<peek::Peek>(),
         Entry::of::<call::Call>(),
         Entry::of::<serve::Serve>(),
         Entry::of::<stat::Stat>(),
         Entry::of::<set::Set>(),
-        Entry::of::<rm::Remove>(),
+        Entry::of::<rm::Rm>(),
     ],
 };
 

@@ -38,7 +38,7 @@ use crate::text::counted;
 /// type (of a POSIX queue priority), length and data; data that are no UTF-8 are data_base64 instead.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
-pub struct Receive {
+pub struct Recv {
     /// The queue
     #[arg(value_name = "TARGET")]
     target: Target,
@@ -86,7 +86,7 @@ fn except(text: &str) -> Result<i64, String> {
     kind.ok_or_else(|| format!("a type is 1 to {}", i64::MAX))
 }
 
-impl Verb for Receive {
+impl Verb for Recv {
     const NAME: &'static str = "recv";
     const SUMMARY: &'static str = "Receive messages";
     const EXAMPLES: &'static str = "
@@ -103,7 +103,7 @@ ipcbox msgq recv jobs --drain
     }
 }
 
-impl Receive {
+impl Recv {
     fn receive(&self) -> Result<()> {
         let mut deadline = self.waiting.start();
         if self.drain {

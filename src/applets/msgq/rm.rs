@@ -17,12 +17,12 @@ use crate::target::{Form, Target};
 /// a System V queue is woken with a message and status 3, and who has a POSIX queue open keeps it until the last one
 /// closes it.
 #[derive(Args)]
-pub struct Remove {
+pub struct Rm {
     #[command(flatten)]
     removing: Removing,
 }
 
-impl Verb for Remove {
+impl Verb for Rm {
     const NAME: &'static str = "rm";
     const SUMMARY: &'static str = "Remove queues";
     const EXAMPLES: &'static str = "
@@ -35,7 +35,7 @@ ipcbox msgq rm jobs --missing-ok
     }
 }
 
-impl Remove {
+impl Rm {
     fn remove(&self, target: &Target) -> Result<()> {
         if !self.removing.force {
             idle(target)?;

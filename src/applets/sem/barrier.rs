@@ -10,13 +10,13 @@ use crate::args::creating::Creating;
 use crate::args::numbers::count;
 use crate::args::waiting::Waiting;
 use crate::exit::Exit;
-use crate::semset::barrier::Barrier;
+use crate::semset::barrier;
 use crate::target::Target;
 
 /// Waits until N callers have come, and then all leave. It is made if it is missing, and can be used again at once, round
 /// after round. A caller that times out or dies is not counted.
 #[derive(Args)]
-pub struct Meet {
+pub struct Barrier {
     /// The barrier
     #[arg(value_name = "TARGET")]
     target: Target,
@@ -29,7 +29,7 @@ pub struct Meet {
     waiting: Waiting,
 }
 
-impl Verb for Meet {
+impl Verb for Barrier {
     const NAME: &'static str = "barrier";
     const SUMMARY: &'static str = "Meet N callers; all leave together";
     const EXAMPLES: &'static str = r#"
@@ -45,7 +45,7 @@ wait
         let deadline = self.waiting.start();
         let meet = || {
             system_v(&self.target)?;
-            let barrier = Barrier::find_or_make(&self.target, self.parties, self.creating)?;
+            let barrier = barrier::Barrier::find_or_make(&self.target, self.parties, self.creating)?;
             let met = barrier.meet(deadline.patience);
             met.map_err(|errno| missed(errno, &deadline, "not all have come"))
         };

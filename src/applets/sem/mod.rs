@@ -37,15 +37,15 @@ pub const APPLET: Applet = Applet {
         Entry::of::<run::Run>(),
         Entry::of::<lock::Lock>(),
         Entry::of::<hold::Hold>(),
-        Entry::of::<barrier::Meet>(),
+        Entry::of::<barrier::Barrier>(),
         Entry::of::<create::Create>(),
         Entry::of::<wait::Wait>(),
         Entry::of::<post::Post>(),
-        Entry::of::<op::Operate>(),
+        Entry::of::<op::Op>(),
         Entry::of::<get::Get>(),
         Entry::of::<set::Set>(),
         Entry::of::<stat::Stat>(),
-        Entry::of::<rm::Remove>(),
+        Entry::of::<rm::Rm>(),
     ],
 };
 

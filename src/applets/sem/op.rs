@@ -13,7 +13,7 @@ use crate::args::waiting::Waiting;
 use crate::exit::Exit;
 use crate::semset;
 use crate::supervise::command::Command;
-use crate::sys::sysv::sem::Op;
+use crate::sys::sysv::sem;
 use crate::target::Target;
 
 /// One call of semop: all operations or none, in the order given. 0:-1 takes one from semaphore 0, 1:+2 adds two to semaphore 1,
@@ -23,7 +23,7 @@ use crate::target::Target;
 /// With CMD the undo lasts as long as CMD; without, it ends with this call, so that 0:-1u alone takes and gives back at
 /// once.
 #[derive(Args)]
-pub struct Operate {
+pub struct Op {
     /// The set
     #[arg(value_name = "TARGET")]
     target: Target,
@@ -42,7 +42,7 @@ pub struct Operate {
 
 /// What one word stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Operations(Vec<Op>);
+struct Operations(Vec<sem::Op>);
 
 fn operations(text: &str) -> Result<Operations, String> {
     let written = || "it is written INDEX:DELTA, as in 0:-1, 0..3:+1, 2:0 or 0:-1nu".to_owned();
@@ -56,14 +56,14 @@ fn operations(text: &str) -> Result<Operations, String> {
     let delta = number.parse().ok().filter(|delta| *delta >= -32767);
     let delta = delta.ok_or("what is added is -32767 to 32767")?;
     let op = |index| {
-        let op = Op::new(index, delta);
+        let op = sem::Op::new(index, delta);
         let op = if flags.contains('n') { op.nowait() } else { op };
         if flags.contains('u') { op.undo() } else { op }
     };
     Ok(Operations(indexes(range)?.map(op).collect()))
 }
 
-impl Verb for Operate {
+impl Verb for Op {
     const NAME: &'static str = "op";
     const SUMMARY: &'static str = "Do several operations at once, all or none";
     const EXAMPLES: &'static str = "
@@ -78,9 +78,9 @@ ipcbox sem op store 0:-1 1:+1
         let deadline = self.waiting.start();
         let given = !self.command.is_empty();
         let command = given.then(|| Command::find(self.command)).transpose()?;
-        let undo = |op: Op| if self.undo { op.undo() } else { op };
+        let undo = |op: sem::Op| if self.undo { op.undo() } else { op };
         let ops = self.operations.into_iter().flat_map(|word| word.0).map(undo);
-        let ops: Vec<Op> = ops.collect();
+        let ops: Vec<sem::Op> = ops.collect();
         let operate = || {
             system_v(&self.target)?;
             let set = semset::find(&self.target)?;
@@ -102,7 +102,7 @@ mod tests {
 
     fn shown(text: &str) -> Result<String, String> {
         let ops = operations(text)?.0;
-        Ok(ops.iter().map(Op::to_string).collect::<Vec<_>>().join(" "))
+        Ok(ops.iter().map(sem::Op::to_string).collect::<Vec<_>>().join(" "))
     }
 
     #[test]

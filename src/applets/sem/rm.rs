@@ -22,14 +22,14 @@ use crate::target::{Form, Target};
 #[derive(Args)]
 // All of the caller's can be meant.
 #[command(mut_arg("targets", |arg| arg.required(false).required_unless_present("unused")))]
-pub struct Remove {
+pub struct Rm {
     #[command(flatten)]
     removing: Removing,
     #[command(flatten)]
     idle: Idle,
 }
 
-impl Verb for Remove {
+impl Verb for Rm {
     const NAME: &'static str = "rm";
     const SUMMARY: &'static str = "Remove semaphores";
     const EXAMPLES: &'static str = "
@@ -52,7 +52,7 @@ ipcbox sem rm build --unused
     }
 }
 
-impl Remove {
+impl Rm {
     fn system_v(&self, set: Set) -> Result<()> {
         if self.removing.force {
             return Ok(set.remove()?);

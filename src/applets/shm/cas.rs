@@ -11,7 +11,7 @@ use crate::output;
 /// Compares and swaps: the word becomes NEW where it is OLD, in one atomic step. Prints the value that was found; the status
 /// is 0 where that was OLD, and 1 where it was not and nothing changed. Who waits for the word is woken.
 #[derive(Args)]
-pub struct Swap {
+pub struct Cas {
     #[command(flatten)]
     place: Place,
     /// The value that it must have
@@ -22,7 +22,7 @@ pub struct Swap {
     new: i64,
 }
 
-impl Verb for Swap {
+impl Verb for Cas {
     const NAME: &'static str = "cas";
     const SUMMARY: &'static str = "Give a word a new value if it has the old one";
     const EXAMPLES: &'static str = r#"

@@ -26,7 +26,7 @@ use crate::sys::{fds, memfd, transfer};
 /// good for CMD and for its children. With --executable {} can be CMD itself. Where the box read its own standard input,
 /// that of CMD is empty.
 #[derive(Args)]
-pub struct Hand {
+pub struct Memfd {
     /// What to read instead of standard input
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
@@ -49,7 +49,7 @@ fn name(text: &str) -> Result<CString, String> {
     name.ok_or_else(|| format!("a name has at most {} bytes", memfd::NAME_MAX))
 }
 
-impl Verb for Hand {
+impl Verb for Memfd {
     const NAME: &'static str = "memfd";
     const SUMMARY: &'static str = "Give CMD a sealed memory file";
     const EXAMPLES: &'static str = "

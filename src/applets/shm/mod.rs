@@ -38,11 +38,11 @@ pub const APPLET: Applet = Applet {
         Entry::of::<get::Get>(),
         Entry::of::<set::Set>(),
         Entry::of::<add::Add>(),
-        Entry::of::<cas::Swap>(),
+        Entry::of::<cas::Cas>(),
         Entry::of::<wait::Wait>(),
         Entry::of::<stat::Stat>(),
-        Entry::of::<memfd::Hand>(),
-        Entry::of::<rm::Remove>(),
+        Entry::of::<memfd::Memfd>(),
+        Entry::of::<rm::Rm>(),
     ],
 };
 

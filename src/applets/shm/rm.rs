@@ -18,12 +18,12 @@ use crate::target::Target;
 /// it is told how many processes could not be looked at, which takes the right to trace them. With --force the name or key is free at
 /// once, and the memory when its last user ends.
 #[derive(Args)]
-pub struct Remove {
+pub struct Rm {
     #[command(flatten)]
     removing: Removing,
 }
 
-impl Verb for Remove {
+impl Verb for Rm {
     const NAME: &'static str = "rm";
     const SUMMARY: &'static str = "Remove segments and POSIX objects";
     const EXAMPLES: &'static str = "
@@ -39,7 +39,7 @@ ipcbox shm rm board --missing-ok
     }
 }
 
-impl Remove {
+impl Rm {
     fn system_v(&self, target: &Target) -> Result<()> {
         let segment = segment(target)?;
         let stat = segment.stat()?;
