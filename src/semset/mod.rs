@@ -133,7 +133,7 @@ impl Layout {
     }
 
     /// Adds the mark and the first `values` to a set of zeros; does nothing to any other one.
-    fn bear(&self, set: Set, values: &[(u16, i16)]) -> Result<(), Errno> {
+    fn initialise(&self, set: Set, values: &[(u16, i16)]) -> Result<(), Errno> {
         let places = || std::iter::once(self.mark).chain(values.iter().map(|(index, _)| *index));
         let zeros = places().map(|index| Op::new(index, 0).nowait());
         let marked = (self.mark, self.value);
@@ -168,14 +168,14 @@ impl Layout {
             let born = || -> Result<_, Errno> {
                 let (stat, now) = set.values()?;
                 // As semget made it, by us or by a caller that was killed or is about to go on; not by a stranger.
-                let is_unborn = !by_id
-                    && is_unborn(&stat, &now)
+                let is_uninitialised = !by_id
+                    && is_uninitialised(&stat, &now)
                     && creating.trust(stat.perm.owners()).is_ok()
                     && self.may_be(now.len())?;
-                if !is_unborn || now.len() < least {
+                if !is_uninitialised || now.len() < least {
                     return Ok((stat, now));
                 }
-                self.bear(set, values)?;
+                self.initialise(set, values)?;
                 set.values()
             };
             match born() {
@@ -206,7 +206,7 @@ impl Layout {
 }
 
 /// Whether nobody has ever operated on a set.
-fn is_unborn(stat: &Stat, values: &[u16]) -> bool {
+fn is_uninitialised(stat: &Stat, values: &[u16]) -> bool {
     stat.op_time == 0 && values.iter().all(|value| *value == 0)
 }
 

@@ -8,7 +8,7 @@ use std::fmt::{self, Display, Formatter};
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 
-use super::{Layout, Purpose, find, holding, is_not, is_unborn};
+use super::{Layout, Purpose, find, holding, is_not, is_uninitialised};
 use crate::args::creating::Creating;
 use crate::args::waiting::Deadline;
 use crate::exit::{Cause, Exit};
@@ -81,7 +81,7 @@ impl Slots {
     pub fn find(target: &Target) -> Result<Self> {
         let set = find(target)?;
         let (stat, values) = set.values()?;
-        if target.key()?.is_some() && is_unborn(&stat, &values) && LAYOUT.may_be(values.len())? {
+        if target.key()?.is_some() && is_uninitialised(&stat, &values) && LAYOUT.may_be(values.len())? {
             bail!(Errno::ENOENT);
         }
         Self::of(target, set, &values)
