@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const MAY_BE_UNSAFE: &[&str] = &[
     "main.rs",
     "sys/interrupt.rs",
-    "sys/child.rs",
+    "sys/child/mod.rs",
     "sys/exec.rs",
     "sys/fds.rs",
     "sys/fifo.rs",
