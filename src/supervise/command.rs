@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::fmt;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -11,8 +11,7 @@ use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 
 use crate::exit::{Cause, Exit, words};
-use crate::sys::child::Unstarted;
-use crate::sys::spawn;
+use crate::sys::child::{self, Standard, Unstarted};
 use crate::sys::{exec, fds};
 use crate::text::{counted, quote};
 
@@ -64,7 +63,7 @@ impl Command {
     pub fn with_interpreter(self) -> Result<Self> {
         match exec::interpreter(&self.path) {
             Ok(()) => Ok(self),
-            Err(errno) => Err(self.unstarted(Unstarted::Exec(errno))),
+            Err(errno) => Err(self.unstarted(Unstarted::Run(errno))),
         }
     }
 
@@ -85,14 +84,13 @@ impl Command {
     /// # Errors
     /// Returns only where that failed, with status 126.
     pub fn replace(self, added: &[(&str, String)]) -> Result<Infallible> {
-        let errno = self.execute(added);
-        Err(self.unstarted(Unstarted::Exec(errno)))
+        Err(self.unstarted(self.execute(added)))
     }
 
     /// The same in a child, which has nobody to tell. Returns only where that failed.
     #[must_use]
-    pub fn execute(&self, added: &[(&str, String)]) -> Errno {
-        exec::replace(&self.path, &self.words, added)
+    pub fn execute(&self, added: &[(&str, String)]) -> Unstarted {
+        Unstarted::Run(exec::replace(&self.path, &self.words, added))
     }
 
     /// The failure to start it, or to become it.
@@ -100,7 +98,7 @@ impl Command {
     pub fn unstarted(&self, why: Unstarted) -> Error {
         self.not_run(match why {
             Unstarted::Fork(errno) => not_forked(errno, "no process could be started for it"),
-            Unstarted::Exec(errno) => self.not_executed(errno),
+            Unstarted::Run(errno) => self.not_executed(errno),
         })
     }
 
@@ -119,19 +117,20 @@ impl Command {
         let asked = fill(&mut words[1..], record).map_err(|cause| NotStarted::Record(self.not_run(cause)))?;
         let run = || {
             let input = fds::in_memory(&[record, self.end].concat())?;
-            spawn::start(&self.path, &words, added, &input, output)
+            let standard = Standard { input: Some(input.as_fd()), output, error: None };
+            child::start_program(&self.path, &words, added, standard)
         };
         run().map_err(|unstarted| match unstarted {
-            Unstarted::Exec(Errno::E2BIG) if asked => {
+            Unstarted::Run(Errno::E2BIG) if asked => {
                 let words = format!("a record of {} bytes is too long for an argument", record.len());
                 let cause = Cause::from_errno(Errno::E2BIG, words).exit(Exit::NotExecutable);
                 let hint = "without {} it is on standard input alone";
                 NotStarted::Record(self.not_run(cause.hint(hint)))
             }
-            Unstarted::Fork(errno) | Unstarted::Exec(errno @ (Errno::EAGAIN | Errno::ENOMEM | Errno::ENFILE)) => {
+            Unstarted::Fork(errno) | Unstarted::Run(errno @ (Errno::EAGAIN | Errno::ENOMEM | Errno::ENFILE)) => {
                 NotStarted::Want(self.unstarted(Unstarted::Fork(errno)))
             }
-            why @ Unstarted::Exec(_) => NotStarted::Command(self.unstarted(why)),
+            why @ Unstarted::Run(_) => NotStarted::Command(self.unstarted(why)),
         })
     }
 

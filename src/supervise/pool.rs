@@ -25,10 +25,11 @@ use crate::output;
 use crate::supervise::command::{Command, NotStarted, fill};
 use crate::supervise::escalation::Limit;
 use crate::supervise::report::{Record, Report};
+use crate::sys::child::{self, Change};
 use crate::sys::collect::{Collected, Leftover};
 use crate::sys::interrupt::{self, Wake};
 use crate::sys::wait::{self, Patience};
-use crate::sys::{fds, pipe, process, reply_pipe, spawn};
+use crate::sys::{fds, pipe, process, reply_pipe};
 use crate::text::counted;
 
 /// What becomes of what a command prints.
@@ -228,7 +229,8 @@ impl<T> Jobs<T> {
 
     fn reap_ended(&mut self) -> Result<()> {
         while !self.is_idle() {
-            let Some((pid, how, used)) = spawn::reap()? else { break };
+            let Some((pid, change, used)) = child::changed()? else { break };
+            let Change::Ended(how) = change else { continue };
             self.postmen.retain(|postman| *postman != pid);
             // Others are children that the box was given.
             let Some(at) = self.running.iter().position(|job| job.pid == pid) else { continue };
@@ -322,7 +324,7 @@ impl<T> Jobs<T> {
                 return Ok(());
             }
             if put < read {
-                self.postmen.push(spawn::postman(from, at, to)?);
+                self.postmen.push(child::start_copier(from, at, to)?);
                 return Ok(());
             }
         }

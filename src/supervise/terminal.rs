@@ -5,10 +5,9 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::Result;
 use nix::errno::Errno;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{Pid, getpgrp, getpid};
+use nix::unistd::{getpgrp, getpid};
 
-use crate::sys::child::{self, Group, Reports, Standard, Start, Unstarted};
+use crate::sys::child::{self, Change, Group, Standard, Start, Unstarted, reports};
 use crate::sys::process::procfs;
 use crate::sys::process::wait_status::Ended;
 use crate::sys::signal::{self, Disposition, Set, Signal};
@@ -28,17 +27,17 @@ pub struct Job {
 }
 
 impl Job {
-    /// Starts a child, which calls `become_it` and is killed when the box ends. It has the terminal where the box had it. Every
+    /// Starts a child, which calls `run` and is killed when the box ends. It has the terminal where the box had it. Every
     /// signal must be blocked.
     ///
     /// # Errors
-    /// It could not be started, or `become_it` failed.
+    /// It could not be started, or `run` failed.
     pub fn start(
         mask: Set,
         dispositions: &[(Signal, Disposition)],
-        become_it: impl FnOnce() -> Errno,
+        run: impl FnOnce() -> Unstarted,
     ) -> std::result::Result<Self, Unstarted> {
-        Self::begin(mask, dispositions, |how| child::start(how, become_it))
+        Self::begin(mask, dispositions, |how| child::start(how, run))
     }
 
     /// The same, where `is_ready` is asked as soon as the child has its number, as in [`child::start_when`].
@@ -46,9 +45,9 @@ impl Job {
         mask: Set,
         dispositions: &[(Signal, Disposition)],
         is_ready: impl FnOnce() -> bool,
-        become_it: impl FnOnce() -> Errno,
+        run: impl FnOnce() -> Unstarted,
     ) -> std::result::Result<Self, Unstarted> {
-        Self::begin(mask, dispositions, |how| child::start_when(how, is_ready, become_it))
+        Self::begin(mask, dispositions, |how| child::start_when(how, is_ready, run))
     }
 
     fn begin(
@@ -163,15 +162,14 @@ fn stops_but_for_init(by: Signal) -> Result<bool> {
     if getpid().as_raw() != 1 {
         return Ok(false);
     }
-    let how = Start { mask: Set::ALL, dispositions: &[], parent_death: Some(Signal::KILL), terminal: None };
-    let reports = Reports::new()?;
-    let stop = || signal::stop(by, Patience::Forever).err().unwrap_or(Errno::EINTR);
-    let child = child::begin(&how, Group::Same, Standard::default(), (&reports, 0), stop)?;
-    let wait = |flags| waitpid(Pid::from_raw(child), flags);
-    let has_stopped = matches!(wait(Some(WaitPidFlag::WUNTRACED))?, WaitStatus::Stopped(..));
+    let how = Start { mask: Set::ALL, parent_death: Some(Signal::KILL), ..Start::default() };
+    let (_reports, reporter) = reports()?;
+    let stop = || Unstarted::Run(signal::stop(by, Patience::Forever).err().unwrap_or(Errno::EINTR));
+    let child = child::begin(&how, Group::Same, Standard::default(), (&reporter, 0), stop)?;
+    let has_stopped = matches!(child::await_change(child)?, Change::Stopped(_));
     if has_stopped {
         signal::kill(child, Signal::KILL)?;
-        wait(None)?;
+        child::reap(child)?;
     }
     Ok(has_stopped)
 }

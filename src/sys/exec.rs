@@ -94,37 +94,21 @@ pub fn is_text(path: &CStr) -> bool {
 /// Returns only where that failed.
 #[must_use]
 pub fn replace(path: &CString, argv: &[OsString], added: &[(&str, String)]) -> Errno {
+    let of_bytes = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| Errno::EINVAL);
+    let is_replaced = |entry: &CString| {
+        let name = entry.to_bytes().split(|byte| *byte == b'=').next();
+        added.iter().any(|(new, _)| name == Some(new.as_bytes()))
+    };
     let run = || -> Result<std::convert::Infallible> {
-        let image = Image::new(argv, added)?;
+        let argv: Vec<_> = argv.iter().map(|word| of_bytes(word.as_bytes().to_vec())).collect::<Result<_>>()?;
+        let inherited = environment().into_iter().filter(|entry| !is_replaced(entry)).map(Ok);
+        let new = added.iter().map(|(name, value)| of_bytes(format!("{name}={value}").into_bytes()));
+        let environment: Vec<_> = inherited.chain(new).collect::<Result<_>>()?;
         file_limit::hand_on()?;
-        execve(path, &image.arguments, &image.environment)
+        execve(path, &argv, &environment)
     };
     match run() {
         Err(errno) => errno,
-    }
-}
-
-/// What a program is started with, as execve(2) takes it.
-pub(super) struct Image {
-    /// Its arguments, the name first.
-    pub arguments: Vec<CString>,
-    /// Its environment: the box's own with some put into it.
-    pub environment: Vec<CString>,
-}
-
-impl Image {
-    /// # Errors
-    /// `EINVAL`: a word has a NUL.
-    pub fn new(argv: &[OsString], added: &[(&str, String)]) -> Result<Self> {
-        let of_bytes = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| Errno::EINVAL);
-        let argv = argv.iter().map(|word| of_bytes(word.as_bytes().to_vec()));
-        let is_replaced = |entry: &CString| {
-            let name = entry.to_bytes().split(|byte| *byte == b'=').next();
-            added.iter().any(|(new, _)| name == Some(new.as_bytes()))
-        };
-        let inherited = environment().into_iter().filter(|entry| !is_replaced(entry)).map(Ok);
-        let new = added.iter().map(|(name, value)| of_bytes(format!("{name}={value}").into_bytes()));
-        Ok(Self { arguments: argv.collect::<Result<_>>()?, environment: inherited.chain(new).collect::<Result<_>>()? })
     }
 }
 

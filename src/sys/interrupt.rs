@@ -19,7 +19,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::{
-    SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, SigmaskHow, Signal, raise, sigaction, sigprocmask,
+    SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, SigmaskHow, Signal, raise, sigaction,
 };
 use nix::sys::time::{TimeSpec, TimeVal, TimeValLike};
 
@@ -289,13 +289,14 @@ pub fn end() -> Result<()> {
     take()?.into_iter().try_for_each(die_by)
 }
 
-/// In a child that is about to become a command: mask and dispositions as the box was given them; `mask` is what the box has now.
-pub(super) fn hand_on(mask: SigSet) -> Result<()> {
+/// In a child that is about to run CMD: dispositions as ipcbox was given them. Returns which of these signals it was given blocked.
+pub(super) fn hand_on() -> Result<super::signal::Set> {
     let given = GIVEN.lock().map_err(|_| Errno::EDEADLK)?.take();
-    let given = given.unwrap_or(Given { mask, actions: Vec::new() });
+    let Some(given) = given else { return Ok(super::signal::Set::EMPTY) };
     for (signal, action) in given.actions.iter().rev() {
         // SAFETY: puts back what was there, which was no handler: exec left none.
         unsafe { sigaction(*signal, action) }?;
     }
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&given.mask), None)
+    let blocked = given.actions.iter().map(|(signal, _)| *signal).filter(|signal| given.mask.contains(*signal));
+    Ok(blocked.filter_map(|signal| super::signal::Signal::new(signal as c_int)).collect())
 }

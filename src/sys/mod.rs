@@ -31,7 +31,6 @@ pub mod posix;
 pub mod process;
 pub mod reply_pipe;
 pub mod signal;
-pub mod spawn;
 pub mod sysv;
 pub mod terminal;
 pub mod transfer;

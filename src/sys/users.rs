@@ -10,10 +10,8 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 
-use nix::sys::wait::waitpid;
-use nix::unistd::Pid;
-
-use super::{exec, pipe, spawn};
+use super::child::{self, Standard};
+use super::{exec, pipe};
 
 /// What was asked for: each id is asked for once, however many objects it has and however often they are listed.
 static ASKED: Mutex<BTreeMap<(Database, u32), Option<String>>> = Mutex::new(BTreeMap::new());
@@ -87,11 +85,12 @@ impl Database {
         let (from, to) = pipe::for_commands().ok()?;
         let nothing = File::open("/dev/null").ok()?;
         let program = exec::find(&words[0]).ok()?;
-        let child = spawn::start(&program, &words, &[], &nothing, Some(to.as_fd())).ok()?;
+        let standard = Standard { input: Some(nothing.as_fd()), output: Some(to.as_fd()), error: None };
+        let child = child::start_program(&program, &words, &[], standard).ok()?;
         drop(to);
         let mut answer = Vec::new();
         let read = File::from(from).read_to_end(&mut answer);
-        let _ = waitpid(Pid::from_raw(child), None);
+        let _ = child::reap(child);
         read.ok().map(|_| String::from_utf8_lossy(&answer).into_owned())
     }
 }

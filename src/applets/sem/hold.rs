@@ -19,7 +19,8 @@ use crate::semset::lock::Lock;
 use crate::semset::slots::Slots;
 use crate::semset::{self, holding, waited};
 use crate::supervise::command::not_forked;
-use crate::sys::holder::{Unheld, start};
+use crate::sys::child::Unstarted;
+use crate::sys::holder::start;
 use crate::sys::sysv::sem::Set;
 use crate::sys::wait::Patience;
 use crate::sys::{process, signal};
@@ -130,13 +131,13 @@ impl Hold {
         self.waiting.can_answer()?;
         let process = process::open(self.pid).map_err(|errno| unopened(self.pid, errno))?;
         let held = self.find()?;
-        let why = |unheld| match unheld {
-            Unheld::NotTaken(Errno::EAGAIN) => {
+        let why = |unstarted| match unstarted {
+            Unstarted::Run(Errno::EAGAIN) => {
                 held.notice(&self.target, &deadline).missed(held.missed(), &deadline).into()
             }
-            Unheld::NotTaken(errno) => not_taken(errno.into(), held.units()),
-            Unheld::NotStarted(errno) => not_started(errno).into(),
-            Unheld::Ended => unopened(self.pid, Errno::ESRCH).into(),
+            Unstarted::Run(errno) => not_taken(errno.into(), held.units()),
+            Unstarted::Fork(Errno::ESRCH) => unopened(self.pid, Errno::ESRCH).into(),
+            Unstarted::Fork(errno) => not_started(errno).into(),
         };
         let waits = held.notice(&self.target, &deadline).of_child();
         let take = || held.take(deadline.patience);

@@ -20,40 +20,21 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::sys::prctl::{set_name, set_pdeathsig};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::sys::stat::Mode;
-use nix::unistd::{
-    ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, pipe2, read, setsid, write,
-};
+use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, pipe2, read, setsid};
 
-use super::child::end_with;
+use super::child::{Answer, Group, Reporter, Reports, Standard, Start, Unstarted, begin, reports};
+use super::reply_pipe;
+use super::signal::{Disposition, Signal, kill};
 use super::wait::{Patience, ready};
-use super::{fds, reply_pipe, signal};
 
 /// A holder that has taken what it is to hold, and ends with this process unless it is [released](Self::release).
 #[derive(Debug)]
 pub struct Holder {
     /// Its process id.
     pub pid: i32,
-    report: OwnedFd,
+    reports: Reports,
     release: OwnedFd,
-}
-
-/// Why there is no holder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unheld {
-    /// It could not be started, or it was killed.
-    NotStarted(Errno),
-    /// What it was to take could not be taken.
-    NotTaken(Errno),
-    /// The process that it was to hold for ended before.
-    Ended,
-}
-
-impl From<Errno> for Unheld {
-    fn from(errno: Errno) -> Self {
-        Self::NotStarted(errno)
-    }
 }
 
 /// The name of the holders of the semaphore set `id`, as `/proc/PID/comm` shows it: at most the 15 bytes that a name has.
@@ -67,74 +48,42 @@ fn name(id: c_int) -> String {
 /// While it takes, `waits` is called again and again, and returns until when it need not be.
 ///
 /// It is in a session of its own, in `/`, with `/dev/null` as standard input, output and error and no other
-/// descriptor of the caller's. The calling process must have one thread only, as the box has.
+/// descriptor of the caller's.
+///
+/// # Errors
+/// `Run`: those of `take`. `Fork(ESRCH)`: `process` has ended before.
 pub fn start(
     process: BorrowedFd,
     id: c_int,
     take: impl FnOnce() -> Result<()>,
     mut waits: impl FnMut() -> Patience,
-) -> std::result::Result<Holder, Unheld> {
-    let (report, report_there) = pipe2(OFlag::O_CLOEXEC)?;
+) -> std::result::Result<Holder, Unstarted> {
+    let (reports, reporter) = reports()?;
     let (release_there, release) = pipe2(OFlag::O_CLOEXEC)?;
-    let parent = getpid();
-    // SAFETY: the process has one thread, so that no lock can be held by another one in the copy.
-    match unsafe { fork() }? {
-        ForkResult::Child => {
-            let pipes = (&report_there, &release_there);
-            let Err(unheld) = hold(parent, process, &name(id), pipes, take);
-            // A failure that could not be reported leaves the pipe at its end, which the parent takes for one.
-            let _ = write(&report_there, &unheld.to_bytes());
-            // SAFETY: ends the process without the parent's exit handlers.
-            unsafe { libc::_exit(1) }
+    // SIGTERM ends it, and it has nothing blocked.
+    let dispositions = [(Signal::TERM, Disposition::Default)];
+    let how = Start { dispositions: &dispositions, parent_death: Some(Signal::KILL), ..Start::default() };
+    let run = || {
+        let Err(why) = hold(process, &name(id), (&reporter, &release_there), take);
+        why
+    };
+    let pid = begin(&how, Group::Same, Standard::default(), (&reporter, 0), run)?;
+    drop(reporter);
+    let first = loop {
+        if let Some(first) = ready(&[reports.as_fd(), process], waits())? {
+            break first;
         }
-        ForkResult::Parent { child } => {
-            drop(report_there);
-            let first = loop {
-                if let Some(first) = ready(&[report.as_fd(), process], waits())? {
-                    break first;
-                }
-            };
-            if first != 0 {
-                return Err(Unheld::Ended);
-            }
-            hear(&report)?;
-            Ok(Holder { pid: child.as_raw(), report, release })
-        }
+    };
+    if first != 0 {
+        return Err(Errno::ESRCH.into());
     }
+    heard(&reports)?;
+    Ok(Holder { pid, reports, release })
 }
 
-/// What the child tells the parent: whether it is about the taking, and an errno, 0 for none.
-const TOLD: usize = 1 + size_of::<c_int>();
-
-impl Unheld {
-    fn to_bytes(self) -> [u8; TOLD] {
-        let (taking, errno) = match self {
-            Self::NotStarted(errno) => (0, errno),
-            Self::NotTaken(errno) => (1, errno),
-            Self::Ended => (0, Errno::ESRCH),
-        };
-        let [a, b, c, d] = (errno as c_int).to_ne_bytes();
-        [taking, a, b, c, d]
-    }
-
-    fn from_bytes([taking, errno @ ..]: [u8; TOLD]) -> Option<Self> {
-        let errno = c_int::from_ne_bytes(errno);
-        let unheld = if taking == 1 { Self::NotTaken } else { Self::NotStarted };
-        (errno != 0).then(|| unheld(Errno::from_raw(errno)))
-    }
-}
-
-/// Waits for what the child tells. Nothing more is `ECHILD`: it was killed.
-fn hear(report: &OwnedFd) -> std::result::Result<(), Unheld> {
-    let mut told = [0; TOLD];
-    let mut at = 0;
-    while at < TOLD {
-        match fds::read(report, &mut told[at..])? {
-            0 => return Err(Errno::ECHILD.into()),
-            count => at += count,
-        }
-    }
-    Unheld::from_bytes(told).map_or(Ok(()), Err)
+/// Waits for what the child reports. Nothing more is `ECHILD`: it was killed.
+fn heard(reports: &Reports) -> Answer {
+    reports.next()?.map_or(Err(Errno::ECHILD.into()), |(_, answer)| answer)
 }
 
 impl Holder {
@@ -142,18 +91,18 @@ impl Holder {
     ///
     /// # Errors
     /// It has ended meanwhile: `ECHILD` where it was killed.
-    pub fn release(self) -> std::result::Result<(), Unheld> {
-        let Self { pid, report, release } = self;
+    pub fn release(self) -> Answer {
+        let Self { pid, reports, release } = self;
         let told = reply_pipe::put(&release, b"1");
         drop(release);
         let heard = match told {
             // What it told before it ended says why.
-            Ok(1) | Err(Errno::EPIPE) => hear(&report),
+            Ok(1) | Err(Errno::EPIPE) => heard(&reports),
             told => Err(told.err().unwrap_or(Errno::EAGAIN).into()),
         };
         if heard.is_err() {
             // It would hold for nobody who knows of it.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            let _ = kill(pid, Signal::KILL);
         }
         heard
     }
@@ -161,27 +110,21 @@ impl Holder {
 
 /// The life of the holder, in the child. Returns only with what kept it from taking.
 fn hold(
-    parent: Pid,
     process: BorrowedFd,
     called: &str,
-    (report, release): (&OwnedFd, &OwnedFd),
+    (reporter, release): (&Reporter, &OwnedFd),
     take: impl FnOnce() -> Result<()>,
-) -> std::result::Result<Infallible, Unheld> {
-    end_with(parent, signal::Signal::KILL)?;
+) -> std::result::Result<Infallible, Unstarted> {
     chdir("/")?;
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    // SAFETY: the default action calls no code of ours.
-    unsafe { sigaction(Signal::SIGTERM, &default) }?;
-    SigSet::all().thread_unblock()?;
-    close_all_but(&[process.as_raw_fd(), report.as_raw_fd(), release.as_raw_fd()])?;
+    close_all_but(&[process.as_raw_fd(), reporter.as_fd().as_raw_fd(), release.as_raw_fd()])?;
     let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
     dup2_stdin(&null)?;
     dup2_stdout(&null)?;
     dup2_stderr(&null)?;
     // It is closed with the others below.
     let _ = null.into_raw_fd();
-    take().map_err(Unheld::NotTaken)?;
-    fds::write_all(report, &[0; TOLD])?;
+    take().map_err(Unstarted::Run)?;
+    reporter.report(0, Ok(()))?;
     // From here on the parent waits for us, or has gone, and then there is nobody to report to.
     if read(release, &mut [0])? == 1 {
         set_pdeathsig(None)?;
@@ -189,7 +132,7 @@ fn hold(
         setsid()?;
         // The caller returns after this report, and then others must be able to see what this process is.
         set_name(&CString::new(called).map_err(|_| Errno::EINVAL)?)?;
-        fds::write_all(report, &[0; TOLD])?;
+        reporter.report(0, Ok(()))?;
         close_all_but(&[process.as_raw_fd()])?;
         ready(&[process], Patience::Forever)?;
     }

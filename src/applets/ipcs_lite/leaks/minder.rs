@@ -5,8 +5,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
-use nix::sys::wait::waitpid;
-use nix::unistd::Pid;
 
 use super::witness::{Witness, own_pid};
 use crate::exit::Cause;
@@ -107,7 +105,7 @@ impl Minder {
     /// Ends a CMD that cannot be minded.
     pub(super) fn end(&self) {
         self.job.to_group(Signal::KILL);
-        let _ = waitpid(Pid::from_raw(self.job.cmd), None);
+        let _ = child::reap(self.job.cmd);
         self.job.take_terminal();
     }
 

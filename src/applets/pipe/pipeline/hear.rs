@@ -6,7 +6,7 @@ use anyhow::Result;
 use nix::unistd::getpid;
 
 use super::{Crew, Work};
-use crate::sys::child::{Change, changed_and_used};
+use crate::sys::child::{Change, changed};
 use crate::sys::process::wait_status::Ended;
 use crate::sys::signal::{self, Arrival, Signal};
 use crate::sys::wait::Patience;
@@ -75,7 +75,7 @@ impl Crew {
 
     pub(in crate::applets::pipe) fn reap(&mut self) -> Result<()> {
         while self.runs() {
-            let Some((pid, change, usage)) = changed_and_used()? else { break };
+            let Some((pid, change, usage)) = changed()? else { break };
             let ended = match (change, &self.job) {
                 (Change::Ended(ended), _) => ended,
                 (Change::Stopped(signal), Some(job)) => {

@@ -22,7 +22,7 @@ use crate::exit::{Cause, Exit};
 use crate::supervise::command::Command;
 use crate::supervise::escalation::{Limit, Plan};
 use crate::supervise::terminal::Job;
-use crate::sys::child::{self, Group, Reports, Standard, Start};
+use crate::sys::child::{self, Group, Reporter, Reports, Standard, Start, reports};
 use crate::sys::fds::Outlet;
 use crate::sys::process::wait_status::Ended;
 use crate::sys::signal::{self, Arrivals, Disposition, Set, Signal, block, set_disposition};
@@ -65,7 +65,7 @@ pub struct Crew {
     ending: bool,
     /// The signal by which the box is to end, and when it came.
     asked: Option<(Signal, Instant)>,
-    reports: Option<Reports>,
+    reports: Option<(Reports, Reporter)>,
     arrivals: Arrivals,
     /// The mask that the box was given.
     mask: Set,
@@ -104,7 +104,7 @@ impl Crew {
             late: false,
             ending: false,
             asked: None,
-            reports: Some(Reports::new().map_err(unmade)?),
+            reports: Some(reports().map_err(unmade)?),
             arrivals,
             mask,
             given,
@@ -120,7 +120,7 @@ impl Crew {
     /// One could not; those that had begun have been ended.
     pub fn launch<T>(&mut self, start: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let started = start(self);
-        let reports = self.reports.take();
+        let reports = self.reports.take().map(|(reports, _)| reports);
         let reports = reports.map(|reports| reports.gather(|fd| self.wait_for(fd))).transpose();
         let failed = match (&started, reports) {
             (_, Ok(reports)) => {
@@ -172,8 +172,8 @@ impl Crew {
             terminal: None,
         };
         let number = u32::try_from(self.stages.len()).unwrap_or(u32::MAX);
-        let Some(reports) = &self.reports else { return Err(Errno::EINVAL.into()) };
-        let begun = child::begin(&how, group, standard, (reports, number), || command.execute(&[]));
+        let Some((_, reporter)) = &self.reports else { return Err(Errno::EINVAL.into()) };
+        let begun = child::begin(&how, group, standard, (reporter, number), || command.execute(&[]));
         let pid = begun.map_err(|errno| command.unstarted(errno.into()))?;
         if group == Group::New && self.rules.work != Work::Feeds {
             self.job = self.terminal.take().map(|terminal| Job::behind(terminal, pid));

@@ -278,7 +278,7 @@ impl Minder {
     /// Children ended or were stopped.
     fn look_at_children(&mut self) -> Result<()> {
         loop {
-            let (pid, change) = match changed() {
+            let (pid, change, _) = match changed() {
                 Ok(Some(changed)) => changed,
                 Ok(None) => break,
                 Err(Errno::ECHILD) if self.job.ended.is_some() => break,
@@ -312,7 +312,7 @@ impl Minder {
         }
         handler.due -= 1;
         let how =
-            Start { mask: self.mask, dispositions: &self.given, parent_death: Some(Signal::KILL), terminal: None };
+            Start { mask: self.mask, dispositions: &self.given, parent_death: Some(Signal::KILL), ..Start::default() };
         let added = [("IPCBOX_SIGNAL", name(handler.signal)), ("IPCBOX_PID", self.job.cmd.to_string())];
         let shell = &handler.shell;
         let started = child::start(&how, || shell.execute(&added));

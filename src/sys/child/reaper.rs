@@ -1,0 +1,121 @@
+//! What becomes of children.
+
+use std::ffi::c_int;
+use std::time::Duration;
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::libc;
+
+use crate::sys::process::wait_status::Ended;
+use crate::sys::signal::Signal;
+
+/// What became of a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It ended, and has been reaped.
+    Ended(Ended),
+    /// It was stopped by this signal.
+    Stopped(Signal),
+}
+
+/// What a child that has ended has used, with the children that it waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Time in its own code.
+    pub user: Duration,
+    /// Time in the kernel.
+    pub system: Duration,
+    /// The most memory that the largest of them had, in bytes.
+    pub max_rss: u64,
+}
+
+impl Usage {
+    fn of(usage: &libc::rusage) -> Self {
+        let time = |time: libc::timeval| {
+            Duration::new(time.tv_sec.cast_unsigned(), 0) + Duration::from_micros(time.tv_usec.cast_unsigned())
+        };
+        Self {
+            user: time(usage.ru_utime),
+            system: time(usage.ru_stime),
+            max_rss: usage.ru_maxrss.cast_unsigned() << 10,
+        }
+    }
+}
+
+/// A child that has changed, what became of it, and what it has used.
+pub type Changed = (i32, Change, Usage);
+
+/// What became of some child; `None` while nothing has. The child can be one that ipcbox did not start.
+///
+/// # Errors
+/// `ECHILD`: there is no child.
+pub fn changed() -> Result<Option<Changed>> {
+    wait(-1, libc::WNOHANG)
+}
+
+/// The same for this child.
+///
+/// # Errors
+/// `ECHILD`: it is no child.
+pub fn change_of(child: i32) -> Result<Option<Changed>> {
+    wait(child, libc::WNOHANG)
+}
+
+/// Waits until something becomes of this child.
+///
+/// # Errors
+/// `ECHILD`: it is no child.
+pub fn await_change(child: i32) -> Result<Change> {
+    // Without WNOHANG there is always one.
+    wait(child, 0)?.map(|(_, change, _)| change).ok_or(Errno::ECHILD)
+}
+
+/// Waits until this child has ended, and reaps it.
+///
+/// # Errors
+/// `ECHILD`: it is no child.
+pub fn reap(child: i32) -> Result<()> {
+    while !matches!(await_change(child)?, Change::Ended(_)) {}
+    Ok(())
+}
+
+/// Reports a child that has changed without reaping it, so that it keeps its process id, waitid(2); `None` while none has.
+///
+/// # Errors
+/// `ECHILD`: there is no child.
+pub fn waiting() -> Result<Option<i32>> {
+    // SAFETY: plain integers and a pointer, for which all zeros is a value.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
+    loop {
+        // SAFETY: the structure lives through the call, which writes it.
+        match Errno::result(unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) }) {
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+            // SAFETY: waitid has filled the field, with 0 where nothing can be reported.
+            Ok(_) => return Ok(Some(unsafe { info.si_pid() }).filter(|pid| *pid != 0)),
+        }
+    }
+}
+
+/// wait4(2). nix's waitpid refuses the real-time signals.
+fn wait(child: i32, flags: c_int) -> Result<Option<Changed>> {
+    // SAFETY: a rusage is plain integers, for which zeros are values.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    loop {
+        let mut status = 0;
+        // SAFETY: status and usage live through the call, which writes them.
+        let pid = unsafe { libc::wait4(child, &raw mut status, flags | libc::WUNTRACED, &raw mut usage) };
+        let pid = match Errno::result(pid) {
+            Ok(0) => return Ok(None),
+            Ok(pid) => pid,
+            Err(Errno::EINTR) => continue,
+            Err(errno) => return Err(errno),
+        };
+        let ended = Ended::from_wait(status).map(Change::Ended);
+        if let Some(change) = ended.or_else(|| Signal::new(libc::WSTOPSIG(status)).map(Change::Stopped)) {
+            return Ok(Some((pid, change, Usage::of(&usage))));
+        }
+    }
+}

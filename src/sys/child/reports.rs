@@ -1,0 +1,118 @@
+//! How children report what came of them before they ran what they were started for.
+
+use std::ffi::c_int;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+
+use super::reap;
+use crate::sys::fds;
+use crate::sys::signal::{Signal, kill};
+
+/// Why a child was not started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unstarted {
+    /// There could be no process, it could not be prepared, or it was killed (`ECHILD`).
+    Fork(Errno),
+    /// The process could not do what it was started for, in most cases exec.
+    Run(Errno),
+}
+
+impl From<Errno> for Unstarted {
+    fn from(errno: Errno) -> Self {
+        Self::Fork(errno)
+    }
+}
+
+/// What a child reports of itself.
+pub type Answer = std::result::Result<(), Unstarted>;
+
+/// The end of a pipe that reads what any number of children report.
+#[derive(Debug)]
+pub struct Reports(OwnedFd);
+
+/// The end that the children have. Exec closes it, and so does whatever kills a child.
+#[derive(Debug)]
+pub struct Reporter(OwnedFd);
+
+/// A pipe for reports.
+pub fn reports() -> Result<(Reports, Reporter)> {
+    let (reports, reporter) = pipe2(OFlag::O_CLOEXEC)?;
+    Ok((Reports(reports), Reporter(reporter)))
+}
+
+impl Reporter {
+    /// Reports the answer of the child with this number: 0 for success, an errno, or a negative errno if there was no process.
+    pub fn report(&self, number: u32, answer: Answer) -> Result<()> {
+        let code = match answer {
+            Ok(()) => 0,
+            Err(Unstarted::Fork(errno)) => -(errno as c_int),
+            Err(Unstarted::Run(errno)) => errno as c_int,
+        };
+        fds::write_all(self, &(u64::from(number) << 32 | u64::from(code.cast_unsigned())).to_ne_bytes())
+    }
+}
+
+impl Reports {
+    /// Waits for the next report. `None`: every reporter is closed.
+    pub fn next(&self) -> Result<Option<(u32, Answer)>> {
+        let mut report = [0; 8];
+        // A report is written at once, and so is read whole.
+        if fds::read(self, &mut report)? < report.len() {
+            return Ok(None);
+        }
+        let report = u64::from_ne_bytes(report);
+        let answer = match (report as u32).cast_signed() {
+            0 => Ok(()),
+            code @ 1.. => Err(Unstarted::Run(Errno::from_raw(code))),
+            code => Err(Unstarted::Fork(Errno::from_raw(-code))),
+        };
+        Ok(Some(((report >> 32) as u32, answer)))
+    }
+
+    /// Waits until every child runs what it should or has reported why it does not. Before each read, which blocks, `wait` gets what
+    /// is read.
+    pub fn gather<E: From<Errno>>(
+        self,
+        mut wait: impl FnMut(BorrowedFd) -> std::result::Result<(), E>,
+    ) -> std::result::Result<Vec<(u32, Unstarted)>, E> {
+        let mut failed = Vec::new();
+        loop {
+            wait(self.as_fd())?;
+            match self.next()? {
+                None => return Ok(failed),
+                Some((number, answer)) => failed.extend(answer.err().map(|why| (number, why))),
+            }
+        }
+    }
+
+    /// Waits until the only child runs what it should, and returns its process id. A child that does not is reaped.
+    ///
+    /// # Errors
+    /// What it reported.
+    pub fn of_one(self, child: i32) -> std::result::Result<i32, Unstarted> {
+        let answer =
+            self.next().map_err(Unstarted::Fork).and_then(|report| report.map_or(Ok(()), |(_, answer)| answer));
+        if answer.is_err() {
+            // It may run if its report cannot be read.
+            let _ = kill(child, Signal::KILL);
+            let _ = reap(child);
+        }
+        answer.map(|()| child)
+    }
+}
+
+impl AsFd for Reports {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsFd for Reporter {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
