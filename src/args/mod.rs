@@ -2,9 +2,7 @@
 
 pub mod creating;
 pub mod duration;
-pub mod errors;
 pub mod format;
-pub mod notice;
 pub mod numbers;
 pub mod owner;
 pub mod signals;

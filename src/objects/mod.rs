@@ -1,6 +1,7 @@
 //! Floor 2: every IPC object, of both families, one record of which is the same to all who list or remove.
 
 pub mod columns;
+pub mod errors;
 pub mod filter;
 pub mod find;
 pub mod process;

@@ -5,8 +5,8 @@ use std::io::{BufRead, stdin};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::args::errors::is_gone;
 use crate::exit::{Cause, Exit, each};
+use crate::objects::errors::is_gone;
 use crate::output;
 use crate::sys::fds;
 use crate::target::{Form, Target, not_private};

@@ -7,6 +7,7 @@ mod cell;
 mod data;
 mod help;
 mod names;
+pub mod notice;
 
 use std::os::fd::BorrowedFd;
 use std::slice;

@@ -7,8 +7,8 @@ use anyhow::Result;
 use nix::errno::Errno;
 
 use super::{Purpose, lock, slots};
-use crate::args::notice::{Due, Notice};
 use crate::args::waiting::Deadline;
+use crate::output::notice::{Due, Notice};
 use crate::sys::holder::seen::among;
 use crate::sys::process::procfs;
 use crate::sys::sysv::sem::Set;

@@ -5,8 +5,8 @@ use nix::errno::Errno;
 use nix::unistd::geteuid;
 
 use super::{NAME, Remove};
-use crate::args::errors::denied;
 use crate::exit::{Cause, Exit, each};
+use crate::objects::errors::denied;
 use crate::objects::remove::confirm;
 use crate::objects::usage::{Evidence, Use};
 use crate::objects::{Object, find};

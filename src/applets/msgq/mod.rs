@@ -15,8 +15,8 @@ use anyhow::Result;
 use nix::errno::Errno;
 
 use super::{Applet, Entry};
-use crate::args::errors::{self, cannot};
 use crate::exit::Cause;
+use crate::objects::errors::{self, cannot};
 use crate::sys::fds;
 use crate::sys::sysv::{Kind, msg};
 use crate::target::{Form, Target};

@@ -21,8 +21,8 @@ use anyhow::Result;
 use nix::errno::Errno;
 
 use super::{Applet, Entry};
-use crate::args::errors::{self, cannot};
 use crate::exit::{Cause, Exit, lines};
+use crate::objects::errors::{self, cannot};
 use crate::semset::{self, Purpose};
 use crate::sys::sysv::Kind;
 use crate::sys::sysv::sem::{Set, limits};

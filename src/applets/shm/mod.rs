@@ -20,8 +20,8 @@ use anyhow::Result;
 use nix::errno::Errno;
 
 use super::{Applet, Entry};
-use crate::args::errors::{cannot, denied, missing, removed, unshared};
 use crate::exit::{Cause, Exit};
+use crate::objects::errors::{cannot, denied, missing, removed, unshared};
 use crate::sys::posix::shm as posix;
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target};

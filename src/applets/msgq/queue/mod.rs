@@ -8,9 +8,9 @@ use anyhow::{Error, Result, bail};
 use nix::errno::Errno;
 
 use crate::args::creating::Creating;
-use crate::args::notice::{Due, Notice};
 use crate::args::waiting::Deadline;
 use crate::exit::{Cause, Exit};
+use crate::output::notice::{Due, Notice};
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::{self, Access};
 use crate::sys::sysv::{Key, msg};

@@ -9,8 +9,8 @@ use nix::errno::Errno;
 
 use crate::applets::shm::is_posix;
 use crate::args::creating::Creating;
-use crate::args::errors::is_gone;
 use crate::exit::{Cause, Exit};
+use crate::objects::errors::is_gone;
 use crate::sys::mapping::page_size;
 use crate::sys::memory::Memory;
 use crate::sys::posix::shm::{self as posix, Object};

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 
-use super::creating::user;
+use crate::args::creating::user;
 use crate::exit::{Cause, Exit};
 use crate::sys::sysv::{Change, Kind, kinds_of};
 use crate::target::{Form, Target};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::Result;
 use nix::errno::Errno;
 
-use super::waiting::Deadline;
+use crate::args::waiting::Deadline;
 use crate::exit::Cause;
 use crate::output;
 use crate::sys::fds;
