@@ -6,7 +6,6 @@ use clap::Args;
 
 use super::duration;
 use crate::exit::{Cause, Exit};
-use crate::output;
 use crate::sys::wait::Patience;
 
 /// How long to wait.
@@ -23,8 +22,9 @@ pub struct Waiting {
     nonblock: bool,
     #[command(flatten)]
     late: Late,
+    /// Whether the caller wants to read errors alone.
     #[command(flatten)]
-    quiet: Quiet,
+    pub quiet: Quiet,
 }
 
 /// The exit status on timeout.
@@ -55,25 +55,7 @@ impl Late {
 pub struct Quiet {
     /// Suppress the waiting message, and the answer of create and hold
     #[arg(hide_short_help = true, short, long)]
-    quiet: bool,
-}
-
-impl Quiet {
-    /// Checks that the answer can be printed, before there is anything to answer.
-    ///
-    /// # Errors
-    /// `EBADF`: standard output is not open for writing.
-    pub fn can_answer(self) -> anyhow::Result<()> {
-        if self.quiet { Ok(()) } else { output::require() }
-    }
-
-    /// Prints the answer of a verb that did its work: the id, name or pid of what it made.
-    ///
-    /// # Errors
-    /// Those of writing to standard output.
-    pub fn answer(self, answer: &[u8]) -> anyhow::Result<()> {
-        if self.quiet { Ok(()) } else { output::print(&[answer, b"\n"].concat()) }
-    }
+    pub quiet: bool,
 }
 
 fn status(text: &str) -> Result<u8, String> {
@@ -91,22 +73,6 @@ pub struct Deadline {
 }
 
 impl Waiting {
-    /// Checks that the answer can be printed, if it is wanted.
-    ///
-    /// # Errors
-    /// `EBADF`: standard output is not open for writing.
-    pub fn can_answer(&self) -> anyhow::Result<()> {
-        self.quiet.can_answer()
-    }
-
-    /// Prints the answer, unless that is not wanted.
-    ///
-    /// # Errors
-    /// Those of writing to standard output.
-    pub fn answer(&self, answer: &[u8]) -> anyhow::Result<()> {
-        self.quiet.answer(answer)
-    }
-
     /// Starts the clock.
     #[must_use]
     pub fn start(&self) -> Deadline {

@@ -15,6 +15,7 @@ use std::slice;
 use anyhow::Context;
 
 use crate::args::format::{Color, Showing, Streaming};
+use crate::args::waiting::Quiet;
 use crate::exit::Cause;
 use crate::sys::fds;
 use crate::text::{pad, pad_left, visible, width};
@@ -260,6 +261,24 @@ pub fn require() -> anyhow::Result<()> {
 pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
     let written = fds::write_all(fds::stdout(), bytes).map_err(Cause::plain);
     written.context("cannot write to standard output")
+}
+
+impl Quiet {
+    /// Checks that the answer can be printed, before there is anything to answer.
+    ///
+    /// # Errors
+    /// `EBADF`: standard output is not open for writing.
+    pub fn can_answer(self) -> anyhow::Result<()> {
+        if self.quiet { Ok(()) } else { require() }
+    }
+
+    /// Prints the answer of a verb that did its work: the id, name or pid of what it made.
+    ///
+    /// # Errors
+    /// Those of writing to standard output.
+    pub fn answer(self, answer: &[u8]) -> anyhow::Result<()> {
+        if self.quiet { Ok(()) } else { print(&[answer, b"\n"].concat()) }
+    }
 }
 
 /// Writes lines to standard error, whole, in one call; what they tell of others cannot drive a terminal. That it

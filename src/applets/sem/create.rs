@@ -71,14 +71,14 @@ ipcbox sem create build --slots 4
 ";
 
     fn run(self) -> Result<Exit> {
-        self.waiting.can_answer()?;
+        self.waiting.quiet.can_answer()?;
         let made = match (self.target.form(), self.slots) {
             (Form::Posix, _) => self.posix(),
             (_, Some(capacity)) => self.slots(capacity),
             (_, None) => self.plain(),
         };
         let name = context("create", &self.target, made)?;
-        self.waiting.answer(name.as_bytes())?;
+        self.waiting.quiet.answer(name.as_bytes())?;
         Ok(Exit::Done)
     }
 }

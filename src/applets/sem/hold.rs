@@ -128,7 +128,7 @@ ipcbox sem hold notes $$ --release
 impl Hold {
     fn hold(&self) -> Result<()> {
         let deadline = self.waiting.start();
-        self.waiting.can_answer()?;
+        self.waiting.quiet.can_answer()?;
         let process = process::open(self.pid).map_err(|errno| unopened(self.pid, errno))?;
         let held = self.find()?;
         let why = |unstarted| match unstarted {
@@ -142,7 +142,7 @@ impl Hold {
         let waits = held.notice(&self.target, &deadline).of_child();
         let take = || held.take(deadline.patience);
         let holder = start(process.as_fd(), held.set().id(), take, waits).map_err(why)?;
-        self.waiting.answer(holder.pid.to_string().as_bytes())?;
+        self.waiting.quiet.answer(holder.pid.to_string().as_bytes())?;
         holder.release().map_err(why).context("it was lost")
     }
 
