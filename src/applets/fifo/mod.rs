@@ -11,7 +11,7 @@ mod stat;
 mod stream;
 mod write;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
@@ -19,6 +19,7 @@ use self::stream::path::Fifo;
 use super::{Applet, Entry};
 use crate::args::creating::user;
 use crate::exit::{Cause, Exit};
+use crate::objects::errors::cannot;
 use crate::sys::fifo;
 
 /// The applet.
@@ -38,13 +39,7 @@ pub const APPLET: Applet = Applet {
 
 /// Adds "cannot WHAT PATH" to a failure, and puts a bare errno into words that fit a FIFO.
 fn context<T>(what: &str, fifo: &Fifo, outcome: Result<T>) -> Result<T> {
-    outcome
-        .map_err(|error| match error.downcast_ref::<Errno>() {
-            // One with words of its own is about something else than the FIFO.
-            Some(errno) if error.chain().len() == 1 => explain(fifo, *errno).into(),
-            _ => error,
-        })
-        .with_context(|| format!("cannot {what} {fifo}"))
+    cannot(what, fifo, outcome, |errno| explain(fifo, errno))
 }
 
 fn explain(fifo: &Fifo, errno: Errno) -> Cause {
