@@ -156,7 +156,7 @@ fn in_verb(verb: &Entry, called: &str, words: &[OsString]) -> Outcome {
 
 fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit> {
     fds::guard_standard().context("cannot make sure of the standard descriptors")?;
-    let mut parser = verb.parser(called);
+    let mut parser = verb.parser(called, words);
     let mut matches = match parser.try_get_matches_from_mut(words) {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelp => {

@@ -35,7 +35,7 @@ fn long_help_has_every_option_and_the_examples() {
     for (line, verb) in verbs() {
         let help = Call::new(BINARY).args(&line).arg("--help").ok();
         let lines: Vec<&str> = help.lines().map(str::trim_start).collect();
-        for arg in verb.parser("x").get_opts() {
+        for arg in verb.parser("x", &[]).get_opts() {
             let Some(long) = arg.get_long() else { continue };
             let is_it = |line: &&str| line.split([' ', ',', '=', '[']).any(|word| word == format!("--{long}"));
             assert!(lines.iter().any(is_it), "{line:?} has no --{long}\n{help}");

@@ -40,8 +40,9 @@ const LETTERS: &[(char, &str)] = &[
 /// Every verb of every applet, but of those that have util-linux's options.
 fn verbs() -> impl Iterator<Item = (String, Command)> {
     let applets = APPLETS.iter().filter(|applet| !applet.name.ends_with("-lite"));
-    applets
-        .flat_map(|applet| applet.verbs.iter().map(|verb| (format!("{} {}", applet.name, verb.name), verb.parser("x"))))
+    applets.flat_map(|applet| {
+        applet.verbs.iter().map(|verb| (format!("{} {}", applet.name, verb.name), verb.parser("x", &[])))
+    })
 }
 
 fn option<'a>(parser: &'a Command, name: &str) -> Option<&'a Arg> {

@@ -12,6 +12,7 @@ pub mod shm;
 pub mod signal;
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 
 use anyhow::Result;
 use clap::{Arg, ArgMatches, Args, Command};
@@ -127,23 +128,27 @@ impl Entry {
         words
     }
 
-    /// Its parser, for a line that begins with `called`.
+    /// Its parser, for a line that begins with `called` and goes on with `words`.
     #[must_use]
-    pub fn parser(&self, called: &str) -> Command {
+    pub fn parser(&self, called: &str, words: &[OsString]) -> Command {
         let empty = Command::new(self.name).bin_name(called).no_binary_name(true);
         let parser = (self.arguments)(empty).args_override_self(true);
-        // An option's value may be below 0, or is refused with the reason. A default is a part of the option's description.
+        // An option's value may be below 0, or is refused with the reason. To go through all arguments is a thirtieth of a
+        // short call's instructions, and spared where no word is such a number.
+        if !words.iter().any(|word| matches!(word.as_bytes(), [b'-', b'0'..=b'9' | b'.', ..])) {
+            return parser;
+        }
         parser.mut_args(|arg| {
             let is_option = !arg.is_positional() && arg.get_action().takes_values();
-            let arg = if is_option { arg.allow_negative_numbers(true) } else { arg };
-            arg.hide_default_value(true)
+            if is_option { arg.allow_negative_numbers(true) } else { arg }
         })
     }
 
     /// Its help: on one screen, where options that many verbs share are one line; or, `long`, with all that there is to say.
     #[must_use]
     pub fn help(&self, called: &str, long: bool) -> String {
-        let parser = self.parser(called);
+        // The description of an option has its default.
+        let parser = self.parser(called, &[]).mut_args(|arg| arg.hide_default_value(true));
         // The documentation of the struct explains; the summary stands above it.
         let explained = parser.get_long_about().or(parser.get_about()).cloned();
         let explained = explained.map_or_else(String::new, |text| format!("\n\n{text}"));
@@ -273,7 +278,7 @@ mod tests {
     fn every_parser_is_sound_and_every_argument_described() {
         let all = APPLETS.iter().flat_map(|applet| applet.verbs).chain(WORDS);
         for verb in all {
-            let parser = verb.parser("ipcbox x");
+            let parser = verb.parser("ipcbox x", &[]);
             parser.clone().debug_assert();
             for arg in parser.get_arguments() {
                 assert!(arg.get_help().is_some(), "{} {}", verb.name, arg.get_id());

@@ -83,7 +83,7 @@ fn is_asked_for(arg: &Arg) -> bool {
 #[test]
 fn every_parser_takes_or_refuses_every_text() {
     let verbs: Vec<&Entry> = APPLETS.iter().flat_map(|applet| applet.verbs).chain(WORDS).collect();
-    let mut parsers: Vec<_> = verbs.iter().map(|verb| verb.parser("x")).collect();
+    let mut parsers: Vec<_> = verbs.iter().map(|verb| verb.parser("x", &[])).collect();
     let places: Vec<(usize, String, bool)> = parsers
         .iter()
         .enumerate()

@@ -198,7 +198,7 @@ fn option(args: Vec<Arg>) -> impl Strategy<Value = Words> {
 /// A line for a verb: its positional arguments in their order, options, mostly a time limit and a command where they belong, and
 /// seldom a word that nobody asked for.
 fn line(start: &[&str], verb: &Entry) -> BoxedStrategy<Words> {
-    let parser = verb.parser("x");
+    let parser = verb.parser("x", &[]);
     let is_command = |arg: &&Arg| arg.is_last_set() || arg.get_id() == "command";
     let positionals: Vec<_> = parser
         .get_positionals()

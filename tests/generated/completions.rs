@@ -74,7 +74,7 @@ fn row(words: &str, value: &str, text: &str) -> String {
 
 /// The rows of a verb.
 fn rows(place: &str, verb: &Entry) -> Vec<String> {
-    let mut parser = verb.parser("ipcbox");
+    let mut parser = verb.parser("ipcbox", &[]);
     parser.build();
     let mut number = 0;
     let rows = parser.get_arguments().filter(|arg| !arg.is_hide_set()).map(|arg| {

@@ -58,7 +58,7 @@ fn pages_speak_of_options_that_exist() {
     let own = ["--help", "--list", "--version"].map(str::to_owned);
     let entries = APPLETS.iter().flat_map(|applet| applet.verbs).chain(WORDS);
     let known = entries.flat_map(|entry| {
-        let parser = entry.parser("");
+        let parser = entry.parser("", &[]);
         let names = parser.get_arguments().flat_map(|arg| {
             let aliases = arg.get_all_aliases().unwrap_or_default();
             arg.get_long().into_iter().chain(aliases)
@@ -196,7 +196,7 @@ fn exit_status(page: &mut Page, applets: &[Applet]) {
         });
         verbs.collect::<Vec<_>>().join(", ")
     };
-    let mut parsers = applets.iter().flat_map(|applet| applet.verbs).map(|it| it.parser(""));
+    let mut parsers = applets.iter().flat_map(|applet| applet.verbs).map(|it| it.parser("", &[]));
     let has_limit =
         parsers.any(|parser| parser.get_arguments().any(|arg| matches!(arg.get_long(), Some("timeout" | "max-time"))));
     let late = has_limit.then_some(Exit::NotInTime(Exit::TIMED_OUT));

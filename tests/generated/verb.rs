@@ -20,7 +20,7 @@ impl Common {
     pub fn of<'a>(ones: impl IntoIterator<Item = &'a [Entry]>) -> Self {
         let mut found: BTreeMap<String, (BTreeSet<usize>, Arg)> = BTreeMap::new();
         for (one, verbs) in ones.into_iter().enumerate() {
-            for arg in verbs.iter().flat_map(|entry| options(&entry.parser(""))) {
+            for arg in verbs.iter().flat_map(|entry| options(&entry.parser("", &[]))) {
                 found.entry(said(&arg)).or_insert((BTreeSet::new(), arg)).0.insert(one);
             }
         }
@@ -103,7 +103,7 @@ fn term(arg: &Arg) -> String {
 
 /// A line of SYNOPSIS.
 pub fn usage(entry: &Entry, called: &str) -> String {
-    let parser = entry.parser(called);
+    let parser = entry.parser(called, &[]);
     let options = options(&parser);
     let required = options
         .iter()
@@ -146,7 +146,7 @@ pub fn synopsis(called: &str, rest: &str) -> String {
 
 /// A verb's part of its page.
 pub fn verb(page: &mut Page, entry: &Entry, called: &str, common: &Common) {
-    let parser = entry.parser(called);
+    let parser = entry.parser(called, &[]);
     page.part(&usage(entry, called));
     let about = parser.get_long_about().or(parser.get_about()).map(ToString::to_string);
     let other = entry.aliases.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -222,7 +222,7 @@ fn examples(page: &mut Page, text: &str) {
 
 /// Another name of an applet that has no verbs.
 pub fn other_name(page: &mut Page, entry: &Entry, called: &str) {
-    let parser = entry.parser(called);
+    let parser = entry.parser(called, &[]);
     page.part(&usage(entry, called));
     let about = parser.get_long_about().or(parser.get_about()).unwrap().to_string();
     for paragraph in sentences(&about) {
