@@ -6,6 +6,7 @@
 mod cell;
 mod data;
 mod help;
+mod lines;
 mod names;
 pub mod notice;
 
@@ -21,6 +22,7 @@ use crate::sys::fds;
 use crate::text::{pad, pad_left, visible, width};
 pub use cell::Cell;
 pub use data::json_data;
+pub use lines::Lines;
 pub use names::Names;
 
 /// One column of a kind of record.

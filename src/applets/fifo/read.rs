@@ -9,9 +9,8 @@ use nix::sys::signal::Signal;
 
 use super::context;
 use super::stream::backoff::Pause;
-use super::stream::lines::{Ending, Lines};
 use super::stream::path::{Fifo, Finding, Made};
-use super::stream::peek::Peek;
+use super::stream::peek::{Ending, Peek};
 use super::stream::place::{Place, replaced};
 use super::stream::sink::{self, Flow, Sink};
 use super::stream::source::{self, Records, Source};
@@ -20,7 +19,7 @@ use crate::applets::Verb;
 use crate::args::numbers::many;
 use crate::args::waiting::{Deadline, Waiting};
 use crate::exit::{Cause, Exit, each, lines};
-use crate::output;
+use crate::output::{self, Lines};
 use crate::sys::epoll::Events;
 use crate::sys::interrupt::{self, Wake};
 use crate::sys::wait::Patience;
@@ -134,7 +133,7 @@ impl Read {
     fn lines(&self, fifo: &Fifo) -> Option<Lines> {
         let path = fifo.path().as_os_str().as_bytes();
         let tag = if self.tag { [&visible_bytes(path)[..], b": "].concat() } else { Vec::new() };
-        (self.tag || self.fifos.len() > 1).then(|| Lines::new(tag, self.ending.byte()))
+        (self.tag || self.fifos.len() > 1).then(|| Lines::new(self.ending.byte(), tag))
     }
 
     fn start<'a>(&self, mut sources: Vec<Source<'a>>, deadline: Deadline) -> Result<Reading<'a>> {

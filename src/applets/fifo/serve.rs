@@ -9,9 +9,8 @@ use nix::errno::Errno;
 
 use super::context;
 use super::stream::backoff::Pause;
-use super::stream::lines::Ending;
 use super::stream::path::{Fifo, Finding, Made};
-use super::stream::peek::{Found, Peek};
+use super::stream::peek::{Ending, Found, Peek};
 use super::stream::place::{Place, replaced};
 use crate::applets::{Runs, Verb};
 use crate::args::numbers::count;

@@ -10,13 +10,12 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::pipeline::cmdline::{Line, all, look_up};
-use super::pipeline::lines::Lines;
 use super::pipeline::report::{Reporting, ran, reported};
 use super::pipeline::stage::Readers;
 use super::pipeline::{Crew, Rules, Work, unmade};
 use crate::applets::{Runs, Verb};
 use crate::exit::{Cause, Exit};
-use crate::output::{self, is_colored};
+use crate::output::{self, Lines, is_colored, tinted};
 use crate::supervise::command::Command;
 use crate::supervise::escalation::Limit;
 use crate::sys::child::Standard;
@@ -25,6 +24,7 @@ use crate::sys::fds::Outlet;
 use crate::sys::signal::{self, Signal};
 use crate::sys::wait::{Patience, ready};
 use crate::sys::{fds, pipe};
+use crate::text::visible;
 
 /// What is read at once.
 const BUFFER: usize = 64 << 10;
@@ -137,8 +137,13 @@ impl Merge {
                 Standard { input: None, output: Some(output_there.as_fd()), error: Some(error_there.as_fd()) };
             crew.add(command, standard)?;
             for (from, to) in [(output, fds::stdout()), (error, fds::stderr())] {
-                let color = is_colored(to).then_some(number);
-                let lines = Lines::new(end, tag.as_deref(), color);
+                let tag = tag.as_deref().map(|tag| visible(tag, &[]));
+                let tag = match tag {
+                    Some(tag) if is_colored(to) => format!("{}: ", tinted(&tag, number)),
+                    Some(tag) => format!("{tag}: "),
+                    None => String::new(),
+                };
+                let lines = Lines::new(end, tag.into());
                 streams.push(Stream { from: Some(from), lines, ready: true, spool: None });
             }
         }
@@ -246,10 +251,7 @@ impl Merging {
                 return Ok(());
             }
             Ok(0) => return self.end(which, crew),
-            Ok(count) => {
-                stream.lines.add(&buffer[..count]);
-                stream.lines.take()
-            }
+            Ok(count) => stream.lines.add(&buffer[..count]),
             Err(errno) => return Err(errno.into()),
         };
         self.pass(which, &bytes, crew)

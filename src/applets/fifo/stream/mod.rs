@@ -1,7 +1,6 @@
 //! What the verbs share: a FIFO at its path, who has it open, and the bytes and lines that pass through it.
 
 pub mod backoff;
-pub mod lines;
 pub mod path;
 pub mod peek;
 pub mod people;

@@ -2,11 +2,26 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use clap::Args;
 use nix::Result;
 use nix::errno::Errno;
 
-use crate::applets::fifo::stream::lines::whole;
 use crate::sys::{fds, pipe};
+
+/// What lines end in.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Ending {
+    /// Lines end in NUL instead of newline
+    #[arg(short = '0', long)]
+    null: bool,
+}
+
+impl Ending {
+    /// That byte.
+    pub const fn byte(self) -> u8 {
+        if self.null { 0 } else { b'\n' }
+    }
+}
 
 /// A pipe of our own, into which a FIFO is copied to be looked at.
 #[derive(Debug)]
@@ -61,5 +76,26 @@ impl Peek {
             (0, _) => Found::Part,
             (bytes, records) => Found::Piece(bytes, records),
         })
+    }
+}
+
+/// How many bytes the whole lines at the start of `bytes` are, at most `most` of them, and how many lines these are.
+fn whole(bytes: &[u8], end: u8, most: u64) -> (usize, u64) {
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == end);
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    ends.take(most).fold((0, 0), |(_, lines), (at, _)| (at + 1, lines + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole;
+
+    #[test]
+    fn whole_lines_are_counted_in_bytes() {
+        assert_eq!(whole(b"a\nbc\nd", b'\n', 9), (5, 2));
+        assert_eq!(whole(b"a\nbc\nd", b'\n', 1), (2, 1));
+        assert_eq!(whole(b"a\nbc\nd", b'\n', 0), (0, 0));
+        assert_eq!(whole(b"abc", b'\n', 9), (0, 0));
+        assert_eq!(whole(b"\0\0", 0, u64::MAX), (2, 2));
     }
 }

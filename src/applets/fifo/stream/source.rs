@@ -5,12 +5,12 @@ use std::os::fd::OwnedFd;
 use anyhow::Result;
 
 use crate::applets::fifo::context;
-use crate::applets::fifo::stream::lines::Lines;
 use crate::applets::fifo::stream::path::Fifo;
 use crate::applets::fifo::stream::peek::{Found, Peek};
 use crate::applets::fifo::stream::place::Place;
 use crate::applets::fifo::stream::sink::{self, Flow, Sink};
 use crate::exit::{Cause, Exit};
+use crate::output::Lines;
 use crate::sys::fds;
 use crate::sys::fifo::{self, Seen};
 
@@ -56,7 +56,7 @@ impl<'a> Source<'a> {
     /// is every line of which something was taken, since it cannot be put back.
     pub fn is_in_a_line(&self, counted: bool) -> bool {
         let lines = self.lines.as_ref();
-        lines.is_some_and(|lines| lines.is_in_a_line() || counted && lines.has_begun())
+        lines.is_some_and(|lines| lines.is_inside() || counted && lines.has_begun())
     }
 
     /// Whether the record of which a part lies there still cannot be taken; looked at without having the turn.
@@ -95,9 +95,8 @@ impl<'a> Source<'a> {
                 // What was taken has to be delivered, before a signal or the time ends the call.
                 let Some(room) = sink::room_now()? else { return Ok(Flow::Full) };
                 let (flow, bytes) = sink.read(fd, most.min(room))?;
-                let mut out = Vec::with_capacity(bytes.len());
-                lines.push(bytes, &mut out);
-                sink.put(&out)?;
+                let ready = lines.add(bytes);
+                sink.put(&ready)?;
                 flow
             }
         };
@@ -109,11 +108,7 @@ impl<'a> Source<'a> {
 
     /// Prints the line that was begun.
     pub fn finish(&mut self, sink: &mut Sink) -> Result<()> {
-        let mut out = Vec::new();
-        if let Some(lines) = &mut self.lines {
-            lines.finish(&mut out);
-        }
-        sink.put(&out)
+        self.lines.as_mut().map_or(Ok(()), |lines| sink.put(&lines.finish()))
     }
 }
 

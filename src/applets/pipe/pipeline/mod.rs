@@ -4,7 +4,6 @@ pub mod capacity;
 pub mod cmdline;
 pub mod fanout;
 mod hear;
-pub mod lines;
 pub mod progress;
 pub mod report;
 pub mod stage;

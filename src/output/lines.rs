@@ -1,0 +1,108 @@
+//! Whole lines of several sources in one output: what comes in pieces is held until its line ends.
+
+/// A line longer than this is passed on in pieces, while the other sources wait for its end.
+const LONGEST: usize = 1 << 20;
+
+/// The lines of one source.
+#[derive(Debug)]
+pub struct Lines {
+    end: u8,
+    /// Stands before each line.
+    tag: Vec<u8>,
+    /// The beginning of a line.
+    held: Vec<u8>,
+    inside: bool,
+}
+
+impl Lines {
+    /// No lines yet; they end in `end`.
+    #[must_use]
+    pub const fn new(end: u8, tag: Vec<u8>) -> Self {
+        Self { end, tag, held: Vec::new(), inside: false }
+    }
+
+    /// Whether a line has been passed on in part, so that the other sources have to wait.
+    #[must_use]
+    pub const fn is_inside(&self) -> bool {
+        self.inside
+    }
+
+    /// Whether a line has begun and not ended.
+    #[must_use]
+    pub const fn has_begun(&self) -> bool {
+        self.inside || !self.held.is_empty()
+    }
+
+    /// Takes what has come, and returns what can be passed on: whole lines, and pieces of one that is too long.
+    pub fn add(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let whole = bytes.iter().rposition(|byte| *byte == self.end).map_or(0, |last| last + 1);
+        let begun = if whole == 0 { self.held.len() } else { 0 };
+        let is_long = self.inside && whole == 0 || begun + bytes.len() - whole > LONGEST;
+        let (ready, rest) = bytes.split_at(if is_long { bytes.len() } else { whole });
+        if ready.is_empty() {
+            self.held.extend_from_slice(rest);
+            return Vec::new();
+        }
+        let mut held = std::mem::replace(&mut self.held, rest.to_vec());
+        held.extend_from_slice(ready);
+        self.tagged(held)
+    }
+
+    /// Nothing more comes: returns what is left, with an end to the last line.
+    pub fn finish(&mut self) -> Vec<u8> {
+        let held = std::mem::take(&mut self.held);
+        let mut left = self.tagged(held);
+        if std::mem::take(&mut self.inside) {
+            left.push(self.end);
+        }
+        left
+    }
+
+    fn tagged(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        let Some(last) = bytes.last() else { return bytes };
+        let was_inside = std::mem::replace(&mut self.inside, *last != self.end);
+        if self.tag.is_empty() {
+            return bytes;
+        }
+        let mut tagged = Vec::with_capacity(bytes.len() + bytes.len() / 2);
+        for (number, line) in bytes.split_inclusive(|byte| *byte == self.end).enumerate() {
+            if number > 0 || !was_inside {
+                tagged.extend_from_slice(&self.tag);
+            }
+            tagged.extend_from_slice(line);
+        }
+        tagged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_out_whole_with_their_tag() {
+        let mut lines = Lines::new(b'\n', b"f: ".to_vec());
+        assert_eq!(lines.add(b"a"), b"");
+        assert_eq!(lines.add(b"b\nc\n\nd"), b"f: ab\nf: c\nf: \n");
+        assert!(lines.has_begun() && !lines.is_inside());
+        assert_eq!(lines.add(b"e"), b"");
+        assert_eq!(lines.finish(), b"f: de\n");
+        assert_eq!(lines.finish(), b"");
+        assert!(!lines.has_begun());
+    }
+
+    #[test]
+    fn long_line_comes_out_in_pieces() {
+        for tag in ["", "f: "] {
+            let mut lines = Lines::new(0, tag.into());
+            assert_eq!(lines.add(&vec![b'x'; LONGEST]), b"");
+            assert!(!lines.is_inside());
+            assert_eq!(lines.add(b"y").len(), tag.len() + LONGEST + 1);
+            assert!(lines.is_inside() && lines.has_begun());
+            assert_eq!(lines.add(b"z"), b"z");
+            assert_eq!(lines.add(b"!\0a\0b"), [b"!\0", tag.as_bytes(), b"a\0"].concat());
+            assert!(!lines.is_inside());
+            assert_eq!(lines.finish(), [tag.as_bytes(), b"b\0"].concat());
+        }
+    }
+}
