@@ -17,7 +17,7 @@
 //! generated` writes these two. Only the called verb's parser is built.
 //!
 //! # Time
-//! A time limit becomes a deadline once ([`args::waiting`]); below that nobody sees a relative time, and above
+//! A time limit becomes a deadline once ([`args::timeout`]); below that nobody sees a relative time, and above
 //! [`sys`] nobody sees `EINTR`.
 
 pub mod applets;

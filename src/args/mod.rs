@@ -7,5 +7,5 @@ pub mod numbers;
 pub mod owner;
 pub mod signals;
 pub mod size;
+pub mod timeout;
 pub mod usage;
-pub mod waiting;

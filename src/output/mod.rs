@@ -16,7 +16,7 @@ use std::slice;
 use anyhow::Context;
 
 use crate::args::format::{Color, Showing, Streaming};
-use crate::args::waiting::Quiet;
+use crate::args::timeout::Quiet;
 use crate::exit::Cause;
 use crate::sys::fds;
 use crate::text::{pad, pad_left, visible, width};

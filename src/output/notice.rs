@@ -6,12 +6,12 @@ use std::time::Duration;
 use nix::Result;
 use nix::errno::Errno;
 
-use crate::args::waiting::Deadline;
+use crate::args::timeout::Timeout;
 use crate::exit::Cause;
 use crate::output;
+use crate::sys::deadline::Deadline;
 use crate::sys::fds;
-use crate::sys::lasting::{Lasting, Wait};
-use crate::sys::wait::Patience;
+use crate::sys::lasting::{Begun, Lasting};
 use crate::text::line;
 
 /// How long a wait may last without a message.
@@ -69,33 +69,33 @@ impl Notice {
     pub fn new(
         who: &'static str,
         target: &impl ToString,
-        deadline: &Deadline,
+        timeout: &Timeout,
         words: impl Fn(Due) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         let text = Text { who, target: target.to_string(), words: Box::new(words) };
-        let state = if deadline.is_quiet() { State::Off } else { State::Fresh };
+        let state = if timeout.is_quiet() { State::Off } else { State::Fresh };
         Self { text: Arc::new(text), state }
     }
 
-    /// Does `act`, which waits for `patience`. It is tried without waiting first, so that nothing is done for a message
+    /// Does `act`, which waits until `deadline`. It is tried without waiting first, so that nothing is done for a message
     /// unless it has to wait.
     ///
     /// # Errors
     /// Those of `act`; `EAGAIN`: not in time.
-    pub fn during<T>(&mut self, patience: Patience, mut act: impl FnMut(Patience) -> Result<T>) -> Result<T> {
-        if matches!(self.state, State::Off) || patience == Patience::Never {
-            return act(patience);
+    pub fn during<T>(&mut self, deadline: Deadline, mut act: impl FnMut(Deadline) -> Result<T>) -> Result<T> {
+        if matches!(self.state, State::Off) || deadline == Deadline::Now {
+            return act(deadline);
         }
-        match act(Patience::Never) {
+        match act(Deadline::Now) {
             Err(Errno::EAGAIN) => {}
             outcome => return outcome,
         }
         let _wait = self.begin();
-        act(patience)
+        act(deadline)
     }
 
     /// A wait begins.
-    pub fn begin(&mut self) -> Option<Wait<'_>> {
+    pub fn begin(&mut self) -> Option<Begun<'_>> {
         if matches!(self.state, State::Fresh) {
             self.state = if self.text.print(Due::AtOnce) || !fds::is_terminal(fds::stderr()) {
                 State::Off
@@ -115,9 +115,9 @@ impl Notice {
     /// The failure to be in time: `what` did not happen. Where nothing was waited for it has what a message would have had at
     /// once.
     #[must_use]
-    pub fn missed(&self, what: &str, deadline: &Deadline) -> Cause {
-        let cause = deadline.missed(what);
-        let is_wanted = deadline.patience == Patience::Never && !deadline.is_silent();
+    pub fn missed(&self, what: &str, timeout: &Timeout) -> Cause {
+        let cause = timeout.missed(what);
+        let is_wanted = timeout.deadline() == Deadline::Now && !timeout.is_silent();
         match is_wanted.then(|| (self.text.words)(Due::AtOnce)).flatten() {
             Some(words) => cause.note(&words),
             None => cause,
@@ -126,22 +126,22 @@ impl Notice {
 
     /// For a caller whose child waits: what is called again and again, prints what is due by then, and returns until when
     /// nothing more is.
-    pub fn of_child(self) -> impl FnMut() -> Patience {
+    pub fn of_child(self) -> impl FnMut() -> Deadline {
         let mut times = 0;
         move || {
             times += 1;
             let is_off = matches!(self.state, State::Off);
             match times {
-                _ if is_off => Patience::Forever,
+                _ if is_off => Deadline::Forever,
                 // What is free has been taken by then.
-                1 => Patience::within(Some(AT_ONCE)),
-                2 if self.text.print(Due::AtOnce) || !fds::is_terminal(fds::stderr()) => Patience::Forever,
-                2 => Patience::within(Some(SILENCE)),
+                1 => Deadline::after(AT_ONCE),
+                2 if self.text.print(Due::AtOnce) || !fds::is_terminal(fds::stderr()) => Deadline::Forever,
+                2 => Deadline::after(SILENCE),
                 3 => {
                     self.text.print(Due::Later);
-                    Patience::Forever
+                    Deadline::Forever
                 }
-                _ => Patience::Forever,
+                _ => Deadline::Forever,
             }
         }
     }

@@ -15,8 +15,8 @@ use nix::errno::Errno;
 
 use super::{Layout, Purpose, is_not};
 use crate::args::creating::Creating;
+use crate::sys::deadline::Deadline;
 use crate::sys::sysv::sem::{Op, Set};
-use crate::sys::wait::Patience;
 use crate::target::Target;
 
 const PARTIES: u16 = 0;
@@ -104,13 +104,13 @@ impl Barrier {
     /// # Errors
     /// `EAGAIN`: not in time, and the others do not count this process. `EIDRM`, `EINVAL`: the set was removed. `EPROTO`: no
     /// round gathers, since another program changed the values.
-    pub fn meet(mut self, patience: Patience) -> Result<(), Errno> {
+    pub fn meet(mut self, deadline: Deadline) -> Result<(), Errno> {
         loop {
             let round = gathering(&self.values).ok_or(Errno::EPROTO)?;
             if self.arrive(round)? {
-                return self.leave(round, patience);
+                return self.leave(round, deadline);
             }
-            if self.complete(round, patience)? {
+            if self.complete(round, deadline)? {
                 return Ok(());
             }
             (_, self.values) = self.set.values()?;
@@ -120,11 +120,11 @@ impl Barrier {
     /// Takes a place, if one is left.
     fn arrive(&self, round: u16) -> Result<bool, Errno> {
         let [down, up] = still(round);
-        self.set.try_operate(&[down, up, Op::new(places(round), -1).undo()], Patience::Never)
+        self.set.try_operate(&[down, up, Op::new(places(round), -1).undo()], Deadline::Now)
     }
 
     /// Ends the round as its last caller, and has another one gather that nobody is left in from the time before.
-    fn complete(&self, round: u16, patience: Patience) -> Result<bool, Errno> {
+    fn complete(&self, round: u16, deadline: Deadline) -> Result<bool, Errno> {
         let others = self.others;
         let clean = (1..ROUNDS)
             .map(|n| (round + n) % ROUNDS)
@@ -137,31 +137,31 @@ impl Barrier {
         }
         array.push(Op::new(gathers(next), 1));
         let soon = Instant::now() + SLICE;
-        let slice = match patience {
-            _ if clean.is_some() => Patience::Never,
-            Patience::Forever => Patience::Until(soon),
-            Patience::Until(end) => Patience::Until(end.min(soon)),
-            Patience::Never => Patience::Never,
+        let slice = match deadline {
+            _ if clean.is_some() => Deadline::Now,
+            Deadline::Forever => Deadline::At(soon),
+            Deadline::At(end) => Deadline::At(end.min(soon)),
+            Deadline::Now => Deadline::Now,
         };
         match self.set.try_operate(&array, slice)? {
-            false if clean.is_none() && patience.is_over() => Err(Errno::EAGAIN),
+            false if clean.is_none() && deadline.is_over() => Err(Errno::EAGAIN),
             done => Ok(done),
         }
     }
 
     /// Waits for the last caller and gives the place back.
-    fn leave(&self, round: u16, patience: Patience) -> Result<(), Errno> {
+    fn leave(&self, round: u16, deadline: Deadline) -> Result<(), Errno> {
         let back = Op::new(places(round), 1).undo();
         let leave = [Op::new(gathers(round), 0), back];
-        if self.set.try_operate(&leave, patience)? {
+        if self.set.try_operate(&leave, deadline)? {
             return Ok(());
         }
         let [down, up] = still(round);
-        if self.set.try_operate(&[down, up, back], Patience::Never)? {
+        if self.set.try_operate(&[down, up, back], Deadline::Now)? {
             return Err(Errno::EAGAIN);
         }
         // The round was completed with this process, at the last instant.
-        self.set.operate(&leave, Patience::Never)
+        self.set.operate(&leave, Deadline::Now)
     }
 }
 

@@ -3,10 +3,10 @@
 use nix::errno::Errno;
 
 use super::{Purpose, lock, slots};
+use crate::sys::deadline::Deadline;
 use crate::sys::holder::seen::{Seen, among, end};
 use crate::sys::process::procfs;
 use crate::sys::sysv::sem::Set;
-use crate::sys::wait::Patience;
 
 /// Takes something of a set by `attempt`. If all is taken, the holders that no process needs any more are killed first.
 ///
@@ -14,17 +14,17 @@ use crate::sys::wait::Patience;
 /// Those of `attempt`; `EAGAIN` means that all is taken.
 pub(super) fn take<T>(
     set: Set,
-    patience: Patience,
-    attempt: impl Fn(Patience) -> Result<T, Errno>,
+    deadline: Deadline,
+    attempt: impl Fn(Deadline) -> Result<T, Errno>,
 ) -> Result<T, Errno> {
     loop {
-        match attempt(Patience::Never) {
+        match attempt(Deadline::Now) {
             Err(Errno::EAGAIN) => {}
             outcome => return outcome,
         }
         if end_needless(set) == 0 {
             // A holder may have released on its own since the first attempt.
-            return attempt(patience);
+            return attempt(deadline);
         }
     }
 }

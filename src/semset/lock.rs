@@ -21,8 +21,8 @@ use nix::errno::Errno;
 
 use super::{Layout, Purpose, holding, is_not};
 use crate::args::creating::Creating;
+use crate::sys::deadline::Deadline;
 use crate::sys::sysv::sem::{Op, Set, Stops};
-use crate::sys::wait::Patience;
 use crate::target::Target;
 
 /// Index of the number of the gate that was given to a waiter last.
@@ -80,7 +80,7 @@ pub(super) fn awaited(ops: &[Op]) -> &'static str {
 /// # Errors
 /// `EAGAIN`: it is not free.
 pub(super) fn seize(set: Set) -> Result<(), Errno> {
-    set.operate(&ENTER_ALONE, Patience::Never)
+    set.operate(&ENTER_ALONE, Deadline::Now)
 }
 
 fn gates() -> std::ops::RangeInclusive<u16> {
@@ -122,15 +122,15 @@ impl Lock {
     ///
     /// # Errors
     /// `EAGAIN`: not in time. `ERANGE`: it has as many sharers as it can count. `EIDRM`, `EINVAL`: the set was removed.
-    pub fn take(&self, shared: bool, patience: Patience) -> Result<Held, Errno> {
-        holding::take(self.set, patience, |patience| self.clone().attempt(shared, patience))
+    pub fn take(&self, shared: bool, deadline: Deadline) -> Result<Held, Errno> {
+        holding::take(self.set, deadline, |deadline| self.clone().attempt(shared, deadline))
     }
 
-    fn attempt(mut self, shared: bool, patience: Patience) -> Result<Held, Errno> {
+    fn attempt(mut self, shared: bool, deadline: Deadline) -> Result<Held, Errno> {
         if shared {
-            self.take_shared(patience)?;
+            self.take_shared(deadline)?;
         } else {
-            self.take_alone(patience)?;
+            self.take_alone(deadline)?;
         }
         Ok(Held { lock: self, shared })
     }
@@ -144,19 +144,19 @@ impl Lock {
         self.values[index as usize]
     }
 
-    fn take_alone(&mut self, patience: Patience) -> Result<(), Errno> {
-        match self.set.operate(&ENTER_ALONE, Patience::Never) {
-            Err(Errno::EAGAIN) if patience != Patience::Never => {}
+    fn take_alone(&mut self, deadline: Deadline) -> Result<(), Errno> {
+        match self.set.operate(&ENTER_ALONE, Deadline::Now) {
+            Err(Errno::EAGAIN) if deadline != Deadline::Now => {}
             outcome => return outcome,
         }
         let stops = Stops::catch()?;
         loop {
             let gate = match self.register() {
                 // The undo value of a gate cannot hold a sharer's part too: this process shares the lock, and waits for itself.
-                Err(Errno::ERANGE) => return self.set.operate(&ENTER_ALONE, patience),
+                Err(Errno::ERANGE) => return self.set.operate(&ENTER_ALONE, deadline),
                 gate => gate?,
             };
-            let outcome = stops.operate(self.set, &ENTER_ALONE, patience);
+            let outcome = stops.operate(self.set, &ENTER_ALONE, deadline);
             match self.leave(gate) {
                 // Whoever removed it has taken it from everyone.
                 Ok(()) | Err(Errno::EINVAL | Errno::EIDRM) => {}
@@ -184,7 +184,7 @@ impl Lock {
                 array.extend(exchange(LAST, last, n));
                 array.extend(shield(COMMON, self.value(COMMON), self.value(COMMON)));
             }
-            if self.set.try_operate(&array, Patience::Never)? {
+            if self.set.try_operate(&array, Deadline::Now)? {
                 return Ok(gate);
             }
         }
@@ -198,17 +198,17 @@ impl Lock {
             if gate != COMMON {
                 array.extend(unshield(COMMON, self.value(COMMON)));
             }
-            if self.set.try_operate(&array, Patience::Never)? {
+            if self.set.try_operate(&array, Deadline::Now)? {
                 return Ok(());
             }
         }
     }
 
     /// Sharers register nothing: one that is stopped while it waits holds nothing at all.
-    fn take_shared(&mut self, patience: Patience) -> Result<(), Errno> {
+    fn take_shared(&mut self, deadline: Deadline) -> Result<(), Errno> {
         loop {
-            self.settle(patience)?;
-            match self.set.operate_once(&self.enter_shared(), patience) {
+            self.settle(deadline)?;
+            match self.set.operate_once(&self.enter_shared(), deadline) {
                 // Its place in the queue is lost; other waiters may be before it now.
                 Err(Errno::EINTR) => self.look()?,
                 outcome => return outcome,
@@ -218,7 +218,7 @@ impl Lock {
 
     /// Brings the gates into line with who is asleep: opens them behind a stopped waiter, and shuts them for a waiter that lost
     /// its protection. At rest, and while the lock is free, there is nothing to do.
-    fn settle(&mut self, patience: Patience) -> Result<(), Errno> {
+    fn settle(&mut self, deadline: Deadline) -> Result<(), Errno> {
         let (mut pauses, mut is_unprotected) = (0, false);
         while self.value(READERS) > 0 {
             let shut: Vec<u16> = gates().filter(|gate| self.value(*gate) < OPEN).collect();
@@ -235,14 +235,14 @@ impl Lock {
                 (false, false) if pauses < PAUSES => {
                     pauses += 1;
                     is_unprotected = false;
-                    sleep(match patience {
-                        Patience::Until(_) => patience.left().map_or(PAUSE, |left| left.min(PAUSE)),
-                        Patience::Forever | Patience::Never => PAUSE,
+                    sleep(match deadline {
+                        Deadline::At(_) => deadline.left().map_or(PAUSE, |left| left.min(PAUSE)),
+                        Deadline::Forever | Deadline::Now => PAUSE,
                     });
                 }
                 (false, false) => {
                     let open = shut.iter().flat_map(|gate| exchange(*gate, self.value(*gate), OPEN));
-                    if self.set.try_operate(&open.collect::<Vec<_>>(), Patience::Never)? {
+                    if self.set.try_operate(&open.collect::<Vec<_>>(), Deadline::Now)? {
                         return Ok(());
                     }
                 }
@@ -262,7 +262,7 @@ impl Lock {
         let mut array: Vec<Op> = exchange(COPY, readers, readers).collect();
         let by = OPEN.saturating_sub(readers);
         array.extend(waiting.iter().flat_map(|gate| exchange(*gate, self.value(*gate), by)));
-        self.set.try_operate(&array, Patience::Never)
+        self.set.try_operate(&array, Deadline::Now)
     }
 
     /// Whether a sharer that comes now has to see the gate open. The common gate is freed by the end of any waiter, and counts
@@ -300,7 +300,7 @@ impl Held {
     pub fn release(self) -> Result<(), Errno> {
         let Self { mut lock, shared } = self;
         if !shared {
-            return lock.set.operate(&[Op::new(WRITER, -1).undo()], Patience::Never);
+            return lock.set.operate(&[Op::new(WRITER, -1).undo()], Deadline::Now);
         }
         // As they were when this sharer entered, which is how they mostly are.
         for gate in FIRST..COMMON {
@@ -315,7 +315,7 @@ impl Held {
                 }
                 array.push(Op::new(gate, 1).undo());
             }
-            match lock.set.operate(&array, Patience::Never) {
+            match lock.set.operate(&array, Deadline::Now) {
                 Err(Errno::EAGAIN | Errno::ERANGE) => lock.look()?,
                 outcome => return outcome,
             }

@@ -19,9 +19,9 @@ use nix::errno::Errno;
 
 use crate::args::creating::Creating;
 use crate::exit::{Cause, Exit};
+use crate::sys::deadline::Deadline;
 use crate::sys::sysv::Key;
 use crate::sys::sysv::sem::{Op, Set, Stat};
-use crate::sys::wait::Patience;
 use crate::target::{Form, Target, not_private};
 
 /// What a set is for.
@@ -139,7 +139,7 @@ impl Layout {
         let marked = (self.mark, self.value);
         let adds = values.iter().chain([&marked]).map(|(index, value)| Op::new(*index, *value));
         let array: Vec<Op> = zeros.chain(adds).collect();
-        match set.operate(&array, Patience::Forever) {
+        match set.operate(&array, Deadline::Forever) {
             // Somebody else was first, or it is something else; the caller looks.
             Err(Errno::EAGAIN | Errno::EFBIG) => Ok(()),
             other => other,
@@ -201,7 +201,7 @@ impl Layout {
     fn is_behind(&self, set: Set) -> bool {
         let is_mark = [Op::new(self.mark, -self.value), Op::new(self.mark, 0)];
         let probe = [&is_mark[..], &[Op::new(self.mark, self.value)]].concat();
-        set.operate(&probe, Patience::Never).is_ok()
+        set.operate(&probe, Deadline::Now).is_ok()
     }
 }
 

@@ -10,10 +10,10 @@ use nix::errno::Errno;
 
 use super::{Layout, Purpose, find, holding, is_not, is_uninitialised};
 use crate::args::creating::Creating;
-use crate::args::waiting::Deadline;
+use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
+use crate::sys::deadline::Deadline;
 use crate::sys::sysv::sem::{Op, Set, limits};
-use crate::sys::wait::Patience;
 use crate::target::Target;
 
 const FREE: u16 = 0;
@@ -60,7 +60,7 @@ pub fn numbers(values: &[u16], in_use: bool) -> impl Iterator<Item = (u16, u16)>
 /// Takes all slots of a set at once; there must be `capacity`.
 pub(super) fn seize(set: Set, capacity: u16) -> Result<(), Errno> {
     let all = [Op::new(FREE, -capacity.cast_signed()).undo(), Op::new(FREE, 0)];
-    set.operate(&all, Patience::Never)
+    set.operate(&all, Deadline::Now)
 }
 
 /// A set of slots.
@@ -121,7 +121,7 @@ impl Slots {
 
     /// Gives it another capacity: more at once, less by taking slots away as they come free. What was taken away
     /// before a deadline stays so. Where several resize at once, the set has one of their capacities in the end.
-    pub fn resize(&mut self, wanted: u16, deadline: &Deadline) -> Result<()> {
+    pub fn resize(&mut self, wanted: u16, timeout: &Timeout) -> Result<()> {
         if usize::from(wanted) > self.room {
             let words = format!("it has room for {}, not {wanted}", Many(self.room));
             bail!(Cause::new(Exit::Failed, words).hint("remove it and make it anew with more"));
@@ -133,20 +133,20 @@ impl Slots {
             // The first array compares the capacity and exchanges it; so does the second, once a slot is free.
             let resized = if wanted > now {
                 let grow = [Op::new(CAPACITY, wanted), Op::new(FREE, wanted - now)];
-                self.set.operate(&[is_still, grow].concat(), Patience::Forever)
+                self.set.operate(&[is_still, grow].concat(), Deadline::Forever)
             } else {
                 let [lower, zero] = is_still;
                 let shrink = [Op::new(FREE, -1), lower, zero, Op::new(CAPACITY, now - 1)];
-                holding::take(self.set, deadline.patience, |patience| self.set.operate(&shrink, patience))
+                holding::take(self.set, timeout.deadline(), |deadline| self.set.operate(&shrink, deadline))
             };
             match resized {
                 Ok(()) | Err(Errno::EAGAIN) => {}
                 Err(errno) => return Err(errno.into()),
             }
             let before = std::mem::replace(&mut self.capacity, self.set.value(CAPACITY)?);
-            if self.capacity == before && deadline.patience.is_over() {
+            if self.capacity == before && timeout.deadline().is_over() {
                 let what = format!("it still has {}, of which none came free", Many(before));
-                bail!(deadline.missed(&what));
+                bail!(timeout.missed(&what));
             }
         }
         Ok(())
@@ -157,19 +157,19 @@ impl Slots {
     /// # Errors
     /// `EAGAIN`: not in time. `EDOM`: there are not so many slots, or no longer. `EIDRM`, `EINVAL`: the set was removed.
     /// `EOVERFLOW`: there are fewer numbers than slots, since another program changed the values.
-    pub fn take(&self, count: u16, patience: Patience) -> Result<Vec<u16>, Errno> {
+    pub fn take(&self, count: u16, deadline: Deadline) -> Result<Vec<u16>, Errno> {
         let units = count.cast_signed();
         // Who waits for more than there are any more is woken by the resizing that made it so.
         let enough = [Op::new(CAPACITY, -units).nowait(), Op::new(CAPACITY, units)];
         let array = [&enough[..], &[Op::new(FREE, -units).undo()]].concat();
-        holding::take(self.set, patience, |patience| {
+        holding::take(self.set, deadline, |deadline| {
             loop {
-                match self.set.operate(&array, patience) {
+                match self.set.operate(&array, deadline) {
                     Err(Errno::EAGAIN) if self.set.value(CAPACITY)? < count => {
                         return Err(Errno::EDOM);
                     }
                     // There were fewer for a moment.
-                    Err(Errno::EAGAIN) if !patience.is_over() => {}
+                    Err(Errno::EAGAIN) if !deadline.is_over() => {}
                     outcome => return outcome,
                 }
             }
@@ -184,7 +184,7 @@ impl Slots {
             free.peek().ok_or(Errno::EOVERFLOW)?;
             for (number, index) in free.take(count - taken.len()) {
                 let claim = [Op::new(index, 0).nowait(), Op::new(index, 1).undo().nowait()];
-                match self.set.operate(&claim, Patience::Forever) {
+                match self.set.operate(&claim, Deadline::Forever) {
                     Ok(()) => taken.insert(taken.partition_point(|it| *it < number), number),
                     Err(Errno::EAGAIN) => break,
                     Err(errno) => return Err(errno),

@@ -7,12 +7,12 @@ use anyhow::Result;
 use nix::errno::Errno;
 
 use super::{Purpose, lock, slots};
-use crate::args::waiting::Deadline;
+use crate::args::timeout::Timeout;
 use crate::output::notice::{Due, Notice};
+use crate::sys::deadline::Deadline;
 use crate::sys::holder::seen::among;
 use crate::sys::process::procfs;
 use crate::sys::sysv::sem::Set;
-use crate::sys::wait::Patience;
 use crate::target::Target;
 
 /// How many holders are named.
@@ -26,21 +26,21 @@ pub fn take<T>(
     target: &Target,
     set: Set,
     units: u16,
-    deadline: &Deadline,
+    timeout: &Timeout,
     what: &str,
-    take: impl FnMut(Patience) -> Result<T, Errno>,
+    take: impl FnMut(Deadline) -> Result<T, Errno>,
 ) -> Result<T> {
-    let mut notice = notice(target, set, units, deadline);
-    notice.during(deadline.patience, take).map_err(|errno| match errno {
-        Errno::EAGAIN => notice.missed(what, deadline).into(),
+    let mut notice = notice(target, set, units, timeout);
+    notice.during(timeout.deadline(), take).map_err(|errno| match errno {
+        Errno::EAGAIN => notice.missed(what, timeout).into(),
         errno => errno.into(),
     })
 }
 
 /// The message about a wait for a lock, or for `units` slots.
 #[must_use]
-pub fn notice(target: &Target, set: Set, units: u16, deadline: &Deadline) -> Notice {
-    Notice::new("sem", target, deadline, move |due| {
+pub fn notice(target: &Target, set: Set, units: u16, timeout: &Timeout) -> Notice {
+    Notice::new("sem", target, timeout, move |due| {
         let (_, values) = set.values().ok()?;
         let purpose = Purpose::of(&values)?;
         match due {

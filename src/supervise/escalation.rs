@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::args::waiting::Late;
+use crate::args::timeout::Late;
 use crate::args::{duration, signals};
 use crate::exit::Cause;
+use crate::sys::deadline::Deadline;
 use crate::sys::signal::Signal;
-use crate::sys::wait::Patience;
 
 /// How long a step waits where it does not say.
 const GRACE: Duration = Duration::from_secs(5);
@@ -92,7 +92,7 @@ pub fn step(text: &str) -> Result<Step, String> {
 #[derive(Debug)]
 pub struct Plan {
     /// Until the next step is due; for ever where there is none left.
-    pub patience: Patience,
+    pub deadline: Deadline,
     steps: std::vec::IntoIter<Step>,
 }
 
@@ -100,13 +100,13 @@ impl Plan {
     /// The first step is due after `first`.
     #[must_use]
     pub fn start(first: Duration, steps: Vec<Step>) -> Self {
-        Self { patience: Patience::within(Some(first)), steps: steps.into_iter() }
+        Self { deadline: Deadline::after(first), steps: steps.into_iter() }
     }
 
     /// The signal that is due now; `None` where all have had their time.
     pub fn due(&mut self) -> Option<Signal> {
         let step = self.steps.next();
-        self.patience = Patience::within(step.map(|step| step.grace));
+        self.deadline = Deadline::within(step.map(|step| step.grace));
         step.map(|step| step.signal)
     }
 }
@@ -126,12 +126,12 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_ends_with_patience() {
+    fn a_plan_ends_without_deadline() {
         let mut plan = Plan::start(Duration::ZERO, vec![step("TERM:0").unwrap()]);
-        assert!(plan.patience.is_over());
+        assert!(plan.deadline.is_over());
         assert_eq!(plan.due(), Some(Signal::TERM));
-        assert!(plan.patience.is_over());
+        assert!(plan.deadline.is_over());
         assert_eq!(plan.due(), None);
-        assert_eq!(plan.patience, Patience::Forever);
+        assert_eq!(plan.deadline, Deadline::Forever);
     }
 }

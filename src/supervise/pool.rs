@@ -27,8 +27,9 @@ use crate::supervise::escalation::Limit;
 use crate::supervise::report::{Record, Report};
 use crate::sys::child::{self, Change};
 use crate::sys::collect::{Collected, Leftover};
+use crate::sys::deadline::Deadline;
 use crate::sys::interrupt::{self, Wake};
-use crate::sys::wait::{self, Patience};
+use crate::sys::wait;
 use crate::sys::{fds, pipe, process, reply_pipe};
 use crate::text::counted;
 
@@ -279,7 +280,7 @@ impl<T> Jobs<T> {
             if bytes.is_empty() {
                 break Ok(());
             }
-            match wait::room(report.outlet().as_fd(), Patience::Forever) {
+            match wait::room(report.outlet().as_fd(), Deadline::Forever) {
                 Ok(None) => self.take_signals()?,
                 Ok(Some(())) => {
                     // So much can be written without waiting where there is room at all.
@@ -332,7 +333,7 @@ impl<T> Jobs<T> {
 
     /// Waits until a command has ended or a signal says to stop; [`reap`](Self::reap) tells.
     pub fn wait(&self) -> Result<()> {
-        let woken = interrupt::wait(&[], Patience::Forever)?;
+        let woken = interrupt::wait(&[], Deadline::Forever)?;
         debug_assert_eq!(woken, Wake::Signal);
         Ok(())
     }

@@ -11,9 +11,9 @@ use crate::exit::Cause;
 use crate::output::{self, Cell, Column};
 use crate::supervise::escalation::Limit;
 use crate::sys::child::Usage;
+use crate::sys::deadline::Deadline;
 use crate::sys::fds::Outlet;
 use crate::sys::process::wait_status::Ended;
-use crate::sys::wait::Patience;
 use crate::sys::written::{Before, opened};
 
 /// Where a report goes.
@@ -47,7 +47,7 @@ impl Report {
     /// Opens FILE before anything has run, for commands whose number has this key. A FIFO's reader is waited for, at most as long as
     /// this.
     pub fn open(path: &OsStr, key: &'static str, limit: &Limit) -> Result<Self> {
-        let opened = opened(path, Before::Goes, Patience::within(limit.time()));
+        let opened = opened(path, Before::Goes, Deadline::within(limit.time()));
         let to = opened.and_then(Outlet::new).map_err(|errno| match errno {
             Errno::EAGAIN => limit.missed("no reader opened it"),
             errno => unwritable(errno),

@@ -8,11 +8,11 @@ use nix::errno::Errno;
 use nix::unistd::{getpgrp, getpid};
 
 use crate::sys::child::{self, Change, Group, Standard, Start, Unstarted, reports};
+use crate::sys::deadline::Deadline;
 use crate::sys::process::procfs;
 use crate::sys::process::wait_status::Ended;
 use crate::sys::signal::{self, Disposition, Set, Signal};
 use crate::sys::terminal;
-use crate::sys::wait::Patience;
 
 /// The child, and the box beside it.
 #[derive(Debug)]
@@ -111,8 +111,8 @@ impl Job {
         yields
     }
 
-    /// The child was stopped: the box stops too, and with it the job that a shell knows, but not for longer than `patience`.
-    pub fn stop(&self, signal: Signal, patience: Patience) -> Result<()> {
+    /// The child was stopped: the box stops too, and with it the job that a shell knows, but not beyond `deadline`.
+    pub fn stop(&self, signal: Signal, deadline: Deadline) -> Result<()> {
         if asks(signal) && self.is_in_front() {
             self.go_on();
             return Ok(());
@@ -127,7 +127,7 @@ impl Job {
         if is_job {
             signal::kill(0, by)?;
         }
-        signal::stop(by, patience)?;
+        signal::stop(by, deadline)?;
         let was_stopped = signal::is_pending(Signal::CONT)? || (is_job && stops_but_for_init(by)?);
         if !was_stopped {
             // Nobody stopped us, so nobody would continue the child.
@@ -164,7 +164,7 @@ fn stops_but_for_init(by: Signal) -> Result<bool> {
     }
     let how = Start { mask: Set::ALL, parent_death: Some(Signal::KILL), ..Start::default() };
     let (_reports, reporter) = reports()?;
-    let stop = || Unstarted::Run(signal::stop(by, Patience::Forever).err().unwrap_or(Errno::EINTR));
+    let stop = || Unstarted::Run(signal::stop(by, Deadline::Forever).err().unwrap_or(Errno::EINTR));
     let child = child::begin(&how, Group::Same, Standard::default(), (&reporter, 0), stop)?;
     let has_stopped = matches!(child::await_change(child)?, Change::Stopped(_));
     if has_stopped {

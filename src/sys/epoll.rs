@@ -9,8 +9,8 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
+use super::deadline::Deadline;
 use super::interrupt::{self, Wake};
-use super::wait::Patience;
 
 /// Descriptors that are watched.
 #[derive(Debug)]
@@ -54,8 +54,8 @@ impl Events {
     }
 
     /// Waits until there is one, as [`interrupt::wait`] does.
-    pub fn wait(&self, patience: Patience) -> Result<Wake> {
-        interrupt::wait(&[self.as_fd()], patience)
+    pub fn wait(&self, deadline: Deadline) -> Result<Wake> {
+        interrupt::wait(&[self.as_fd()], deadline)
     }
 }
 

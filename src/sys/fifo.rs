@@ -12,8 +12,9 @@ use nix::libc;
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, lstat, stat, umask};
 use nix::unistd::{UnlinkatFlags, mkfifo, unlinkat};
 
+use super::deadline::Deadline;
 use super::pipe;
-use super::wait::{Patience, interruptible};
+use super::wait::interruptible;
 
 /// What is at a path, or behind a descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,15 +138,15 @@ pub fn open_to_read(path: &Path) -> Result<OwnedFd> {
 ///
 /// # Errors
 /// `EAGAIN`: no reader came in time. `EINTR`: a signal that is [caught](super::interrupt) has come. As for reading.
-pub fn open_to_write(path: &Path, patience: Patience) -> Result<OwnedFd> {
+pub fn open_to_write(path: &Path, deadline: Deadline) -> Result<OwnedFd> {
     match open(path, OFlag::O_WRONLY | OFlag::O_NONBLOCK | BOTH, Mode::empty()) {
-        Err(Errno::ENXIO) if patience == Patience::Never => return Err(Errno::EAGAIN),
+        Err(Errno::ENXIO) if deadline == Deadline::Now => return Err(Errno::EAGAIN),
         Err(Errno::ENXIO) => {}
         opened => return opened,
     }
-    let fd = interruptible(patience, || open(path, OFlag::O_WRONLY | BOTH, Mode::empty()));
+    let fd = interruptible(deadline, || open(path, OFlag::O_WRONLY | BOTH, Mode::empty()));
     // The timer would go on interrupting.
-    interruptible(Patience::Forever, || Ok(()))?;
+    interruptible(Deadline::Forever, || Ok(()))?;
     let fd = fd?.ok_or(Errno::EINTR)?;
     fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok(fd)
@@ -172,10 +173,10 @@ pub fn has_writers(read_end: impl AsFd) -> Result<bool> {
 ///
 /// # Errors
 /// `EAGAIN`: it was not unlocked in time. `EINTR`: a signal that is [caught](super::interrupt) has come.
-pub fn lock(file: impl AsFd, patience: Patience) -> Result<()> {
-    let wait = if patience == Patience::Never { libc::LOCK_NB } else { 0 };
-    let locked = interruptible(patience, || flock(&file, libc::LOCK_EX | wait));
-    interruptible(Patience::Forever, || Ok(()))?;
+pub fn lock(file: impl AsFd, deadline: Deadline) -> Result<()> {
+    let wait = if deadline == Deadline::Now { libc::LOCK_NB } else { 0 };
+    let locked = interruptible(deadline, || flock(&file, libc::LOCK_EX | wait));
+    interruptible(Deadline::Forever, || Ok(()))?;
     locked?.ok_or(Errno::EINTR)
 }
 

@@ -9,14 +9,14 @@ use nix::libc;
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime};
 
-use super::wait::Patience;
+use super::deadline::Deadline;
 
 /// Sleeps while `word` is `value`, until somebody wakes. The caller looks again: it can also return without cause.
 ///
 /// # Errors
 /// `EAGAIN`: not in time. `EFAULT`: the memory is gone.
-pub fn wait(word: &AtomicI32, value: i32, patience: Patience) -> Result<()> {
-    let left = match patience.left() {
+pub fn wait(word: &AtomicI32, value: i32, deadline: Deadline) -> Result<()> {
+    let left = match deadline.left() {
         Some(left) if left.is_zero() => return Err(Errno::EAGAIN),
         left => left,
     };

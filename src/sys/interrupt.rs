@@ -23,8 +23,8 @@ use nix::sys::signal::{
 };
 use nix::sys::time::{TimeSpec, TimeVal, TimeValLike};
 
+use super::deadline::Deadline;
 use super::init;
-use super::wait::Patience;
 
 /// The caught signals that have come, a bit each.
 static SEEN: AtomicU64 = AtomicU64::new(0);
@@ -169,11 +169,11 @@ fn take_of(which: u64) -> Result<Vec<Signal>> {
     Ok(Signal::iterator().filter(|signal| seen & (1 << (*signal as c_int)) != 0).collect())
 }
 
-/// Makes the timer interrupt what blocks from the end of `patience` on, until something else is asked for.
-pub(super) fn alarm(patience: Patience) -> Result<()> {
-    let wanted = match patience {
-        Patience::Until(end) => Alarm::At(end),
-        Patience::Forever | Patience::Never => Alarm::Off,
+/// Makes the timer interrupt what blocks from the end of `deadline` on, until something else is asked for.
+pub(super) fn alarm(deadline: Deadline) -> Result<()> {
+    let wanted = match deadline {
+        Deadline::At(end) => Alarm::At(end),
+        Deadline::Forever | Deadline::Now => Alarm::Off,
     };
     let mut alarm = ALARM.lock().map_err(|_| Errno::EDEADLK)?;
     if *alarm == wanted {
@@ -184,14 +184,14 @@ pub(super) fn alarm(patience: Patience) -> Result<()> {
     timer()?;
     rearm(match wanted {
         // A time of zero would switch it off.
-        Alarm::At(_) => patience.left().unwrap_or_default().max(TICK / 10),
+        Alarm::At(_) => deadline.left().unwrap_or_default().max(TICK / 10),
         Alarm::Off => Duration::ZERO,
     })
 }
 
 /// Where a wait that the time limit is not about was interrupted: the timer goes off no more, but for a caught signal.
 pub(super) fn calm() -> Result<()> {
-    alarm(Patience::Forever)
+    alarm(Deadline::Forever)
 }
 
 /// Sets the timer, but not over one that ticks for a signal that has just come.
@@ -248,14 +248,14 @@ pub enum Wake {
 }
 
 /// Waits until one of `fds` can be read, a caught signal comes, or the time is over, ppoll(2). None of these is missed.
-pub fn wait(fds: &[BorrowedFd], patience: Patience) -> Result<Wake> {
+pub fn wait(fds: &[BorrowedFd], deadline: Deadline) -> Result<Wake> {
     let mut polled: Vec<PollFd> = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
     let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     let woken = loop {
         if any() {
             break Ok(Wake::Signal);
         }
-        match ppoll(&mut polled, patience.left().map(TimeSpec::from), Some(before)) {
+        match ppoll(&mut polled, deadline.left().map(TimeSpec::from), Some(before)) {
             Ok(0) => break Ok(Wake::Late),
             Ok(_) => {
                 let first = polled.iter().position(|fd| fd.any() == Some(true));

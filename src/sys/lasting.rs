@@ -27,9 +27,9 @@ struct State {
 }
 
 /// A wait that goes on. Dropped, it is over.
-pub struct Wait<'a>(&'a Mutex<State>);
+pub struct Begun<'a>(&'a Mutex<State>);
 
-impl Drop for Wait<'_> {
+impl Drop for Begun<'_> {
     fn drop(&mut self) {
         lock(self.0).since = None;
     }
@@ -44,14 +44,14 @@ impl Lasting {
     /// A wait begins. Many short ones after each other take one thread a second at most. If there can be no thread, nothing
     /// is done.
     #[must_use]
-    pub fn begin(&self) -> Wait<'_> {
+    pub fn begin(&self) -> Begun<'_> {
         let mut state = lock(&self.state);
         state.since = Some(Instant::now());
         if !(state.is_done || state.is_watched) {
             state.is_watched = self.watch();
         }
         drop(state);
-        Wait(&self.state)
+        Begun(&self.state)
     }
 
     fn watch(&self) -> bool {

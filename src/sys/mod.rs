@@ -8,6 +8,7 @@
 pub mod blocked_open;
 pub mod child;
 pub mod collect;
+pub mod deadline;
 pub mod epoll;
 pub mod exec;
 pub mod fds;

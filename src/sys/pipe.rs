@@ -14,8 +14,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{getpid, pipe2};
 
+use super::deadline::Deadline;
 use super::fds;
-use super::wait::{Patience, interruptible};
+use super::wait::interruptible;
 
 /// The most bytes that one write(2) puts into a pipe whole, whoever else writes: PIPE_BUF of pipe(7).
 pub const ATOMIC: usize = libc::PIPE_BUF;
@@ -54,9 +55,9 @@ pub fn splice(from: impl AsFd, to: impl AsFd, len: usize) -> Result<usize> {
 ///
 /// # Errors
 /// `EAGAIN`: the time is over.
-pub fn splice_in_time(from: impl AsFd, to: impl AsFd, len: usize, patience: Patience) -> Result<Option<usize>> {
+pub fn splice_in_time(from: impl AsFd, to: impl AsFd, len: usize, deadline: Deadline) -> Result<Option<usize>> {
     let flags = SpliceFFlags::SPLICE_F_MOVE;
-    interruptible(patience, || fcntl::splice(&from, None, &to, None, len, flags)).map_err(unspliced)
+    interruptible(deadline, || fcntl::splice(&from, None, &to, None, len, flags)).map_err(unspliced)
 }
 
 /// What a buffer can do where splice(2) is missing or forbidden. A sealed file's `EPERM` is reported when that is written.

@@ -11,7 +11,8 @@ use nix::sys::stat::fstat;
 use nix::sys::uio::{pread, pwrite};
 use nix::unistd::{Whence, lseek, read, write};
 
-use super::wait::{Patience, ready};
+use super::deadline::Deadline;
+use super::wait::ready;
 use super::{fds, interrupt};
 
 /// What is moved at a time through a buffer, which stays in the processor's cache.
@@ -25,7 +26,7 @@ pub fn reading<T>(from: BorrowedFd, mut read: impl FnMut() -> Result<T>) -> Resu
     loop {
         match read() {
             Err(Errno::EINTR) => interrupt::calm()?,
-            Err(Errno::EAGAIN) => drop(ready(&[from], Patience::Forever)?),
+            Err(Errno::EAGAIN) => drop(ready(&[from], Deadline::Forever)?),
             other => return other,
         }
     }
@@ -118,7 +119,7 @@ pub fn write_some(to: BorrowedFd, mut once: impl FnMut() -> Result<usize>) -> Re
     loop {
         match once() {
             Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => drop(super::wait::room(to, Patience::Forever)?),
+            Err(Errno::EAGAIN) => drop(super::wait::room(to, Deadline::Forever)?),
             other => return other,
         }
     }

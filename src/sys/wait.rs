@@ -1,80 +1,24 @@
 //! How long to wait, and the ways to do it.
 //!
-//! A time limit becomes a point on the monotonic clock once, when the arguments are parsed. A wait that
-//! a signal handler or a stop and continue interrupts goes on for what is left of it.
-//!
 //! There are two ways to wait: for a descriptor ([`ready`]), and in a call that has no time limit of its own
 //! ([`interruptible`]).
 
 use std::os::fd::BorrowedFd;
-use std::time::{Duration, Instant};
 
 use nix::Result;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
+use super::deadline::Deadline;
 use super::interrupt;
-
-/// A century. What is longer is for ever, and the kernel's and the C library's sums of times stay in their range.
-const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
-
-/// How long a call may wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patience {
-    /// Until it happens.
-    Forever,
-    /// Until this instant of the monotonic clock.
-    Until(Instant),
-    /// Not at all.
-    Never,
-}
-
-impl Patience {
-    /// What `--timeout` means from now on: none is for ever, zero is not at all. A limit beyond the
-    /// clock's range is for ever.
-    #[must_use]
-    pub fn within(limit: Option<Duration>) -> Self {
-        match limit {
-            None => Self::Forever,
-            Some(Duration::ZERO) => Self::Never,
-            Some(limit) if limit > LONGEST => Self::Forever,
-            Some(limit) => Instant::now().checked_add(limit).map_or(Self::Forever, Self::Until),
-        }
-    }
-
-    /// The time that is left; `None` is for ever, zero is over.
-    #[must_use]
-    pub fn left(self) -> Option<Duration> {
-        match self {
-            Self::Forever => None,
-            Self::Until(end) => Some(end.saturating_duration_since(Instant::now())),
-            Self::Never => Some(Duration::ZERO),
-        }
-    }
-
-    /// The same time left, after so long that does not count.
-    #[must_use]
-    pub fn later(self, by: Duration) -> Self {
-        match self {
-            Self::Until(end) => end.checked_add(by).map_or(Self::Forever, Self::Until),
-            other => other,
-        }
-    }
-
-    /// Whether there is no time left.
-    #[must_use]
-    pub fn is_over(self) -> bool {
-        self.left() == Some(Duration::ZERO)
-    }
-}
 
 /// Waits until one of `fds` can be read or is at its end, ppoll(2): its place in the list, or `None`
 /// when the time is over. Of several the first counts.
-pub fn ready(fds: &[BorrowedFd], patience: Patience) -> Result<Option<usize>> {
+pub fn ready(fds: &[BorrowedFd], deadline: Deadline) -> Result<Option<usize>> {
     let mut polled: Vec<PollFd> = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
     loop {
-        match ppoll(&mut polled, patience.left().map(TimeSpec::from), None) {
+        match ppoll(&mut polled, deadline.left().map(TimeSpec::from), None) {
             Ok(_) => return Ok(polled.iter().position(|fd| fd.any() == Some(true))),
             Err(Errno::EINTR) => interrupt::calm()?,
             Err(errno) => return Err(errno),
@@ -100,7 +44,7 @@ pub enum Want {
 }
 
 /// Waits until one of `fds` has what is wanted of it, ppoll(2): for each whether it has; none where the time is over.
-pub fn any(fds: &[(BorrowedFd, Want)], patience: Patience) -> Result<Vec<bool>> {
+pub fn any(fds: &[(BorrowedFd, Want)], deadline: Deadline) -> Result<Vec<bool>> {
     let flags = |want| match want {
         Want::Bytes => PollFlags::POLLIN,
         Want::Room => PollFlags::POLLOUT,
@@ -108,7 +52,7 @@ pub fn any(fds: &[(BorrowedFd, Want)], patience: Patience) -> Result<Vec<bool>> 
     };
     let mut polled: Vec<PollFd> = fds.iter().map(|(fd, want)| PollFd::new(*fd, flags(*want))).collect();
     loop {
-        match ppoll(&mut polled, patience.left().map(TimeSpec::from), None) {
+        match ppoll(&mut polled, deadline.left().map(TimeSpec::from), None) {
             Ok(_) => return Ok(polled.iter().map(|fd| fd.any() == Some(true)).collect()),
             Err(Errno::EINTR) => interrupt::calm()?,
             Err(errno) => return Err(errno),
@@ -121,13 +65,13 @@ pub fn any(fds: &[(BorrowedFd, Want)], patience: Patience) -> Result<Vec<bool>> 
 ///
 /// # Errors
 /// `EAGAIN`: the time is over.
-pub fn room(fd: BorrowedFd, patience: Patience) -> Result<Option<()>> {
+pub fn room(fd: BorrowedFd, deadline: Deadline) -> Result<Option<()>> {
     let mut polled = [PollFd::new(fd, PollFlags::POLLOUT)];
     loop {
         if interrupt::any() {
             return Ok(None);
         }
-        match ppoll(&mut polled, patience.left().map(TimeSpec::from), None) {
+        match ppoll(&mut polled, deadline.left().map(TimeSpec::from), None) {
             Ok(0) => return Err(Errno::EAGAIN),
             Ok(_) => return Ok(Some(())),
             Err(Errno::EINTR) => interrupt::calm()?,
@@ -141,13 +85,13 @@ pub fn room(fd: BorrowedFd, patience: Patience) -> Result<Option<()>> {
 ///
 /// The limit is a timer that goes off again and again from then on: a single alarm could come just before the call
 /// blocks, and leave it so for ever. What is done at that instant is done. The last try begins when the time is over, so that
-/// what came in time is had also by who was stopped meanwhile. With [`Patience::Never`] `act` is to ask for no waiting by itself.
+/// what came in time is had also by who was stopped meanwhile. With [`Deadline::Now`] `act` is to ask for no waiting by itself.
 ///
 /// # Errors
 /// `EAGAIN`: the time is over. Else those of `act`.
-pub fn interruptible<T>(patience: Patience, mut act: impl FnMut() -> Result<T>) -> Result<Option<T>> {
-    if patience != Patience::Never {
-        interrupt::alarm(patience)?;
+pub fn interruptible<T>(deadline: Deadline, mut act: impl FnMut() -> Result<T>) -> Result<Option<T>> {
+    if deadline != Deadline::Now {
+        interrupt::alarm(deadline)?;
     }
     let mut is_last = false;
     loop {
@@ -156,9 +100,9 @@ pub fn interruptible<T>(patience: Patience, mut act: impl FnMut() -> Result<T>) 
         }
         match act() {
             // A call that does not wait has not been answered yet.
-            Err(Errno::EINTR) if patience == Patience::Never || interrupt::any() => {}
+            Err(Errno::EINTR) if deadline == Deadline::Now || interrupt::any() => {}
             Err(Errno::EINTR) if is_last => return Err(Errno::EAGAIN),
-            Err(Errno::EINTR) => is_last = patience.is_over(),
+            Err(Errno::EINTR) => is_last = deadline.is_over(),
             answer => return answer.map(Some),
         }
     }

@@ -15,9 +15,9 @@ use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::libc;
 use nix::sys::stat::Mode;
 
+use super::deadline::Deadline;
 use super::fds::{copy_of, descriptor};
 use super::fifo::{Kind, look};
-use super::wait::Patience;
 
 /// How often a FIFO is tried again that nobody reads, where the wait has an end.
 const INTERVAL: Duration = Duration::from_millis(5);
@@ -36,7 +36,7 @@ pub enum Before {
 ///
 /// # Errors
 /// `EAGAIN`: no reader opened the FIFO in time. `EBADF`: the caller gave no such descriptor. `ELOOP`: it is a symbolic link.
-pub fn opened(path: &OsStr, before: Before, patience: Patience) -> Result<OwnedFd> {
+pub fn opened(path: &OsStr, before: Before, deadline: Deadline) -> Result<OwnedFd> {
     match descriptor(path) {
         // They are open for the life of the process.
         Some(fd @ 0..=2) => copy_of(fd),
@@ -52,12 +52,12 @@ pub fn opened(path: &OsStr, before: Before, patience: Patience) -> Result<OwnedF
             fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
             Ok(fd)
         }
-        None => open_path(path, before, patience),
+        None => open_path(path, before, deadline),
     }
 }
 
-fn open_path(path: &OsStr, before: Before, patience: Patience) -> Result<OwnedFd> {
-    let endless = patience == Patience::Forever;
+fn open_path(path: &OsStr, before: Before, deadline: Deadline) -> Result<OwnedFd> {
+    let endless = deadline == Deadline::Forever;
     let wait = if endless { OFlag::empty() } else { OFlag::O_NONBLOCK };
     let (place, kept) = match before {
         Before::Goes => (OFlag::O_TRUNC, OFlag::empty()),
@@ -74,9 +74,9 @@ fn open_path(path: &OsStr, before: Before, patience: Patience) -> Result<OwnedFd
         };
         match opened {
             Err(Errno::EINTR) => {}
-            Err(Errno::ENXIO) if patience.is_over() => return Err(Errno::EAGAIN),
+            Err(Errno::ENXIO) if deadline.is_over() => return Err(Errno::EAGAIN),
             Err(Errno::ENXIO) => {
-                std::thread::sleep(patience.left().map_or(INTERVAL, |left| left.min(INTERVAL)));
+                std::thread::sleep(deadline.left().map_or(INTERVAL, |left| left.min(INTERVAL)));
             }
             opened => {
                 let opened = opened?;

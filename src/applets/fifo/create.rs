@@ -8,7 +8,7 @@ use super::context;
 use super::stream::path::Fifo;
 use crate::applets::Verb;
 use crate::args::creating::Creating;
-use crate::args::waiting::Quiet;
+use crate::args::timeout::Quiet;
 use crate::exit::{Cause, Exit, each};
 
 /// Prints nothing. A FIFO that exists must have the mode that is asked for, if one is, or the status is 4; it is left as it is. Anything

@@ -17,12 +17,12 @@ use super::stream::source::{self, Records, Source};
 use super::stream::turn;
 use crate::applets::Verb;
 use crate::args::numbers::many;
-use crate::args::waiting::{Deadline, Waiting};
+use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit, each, lines};
 use crate::output::{self, Lines};
+use crate::sys::deadline::Deadline;
 use crate::sys::epoll::Events;
 use crate::sys::interrupt::{self, Wake};
-use crate::sys::wait::Patience;
 use crate::sys::{fds, pipe};
 use crate::text::{counted, line, visible_bytes};
 
@@ -66,7 +66,7 @@ pub struct Read {
     #[arg(long)]
     tag: bool,
     #[command(flatten)]
-    waiting: Waiting,
+    timeout: Timeout,
 }
 
 impl Verb for Read {
@@ -81,10 +81,9 @@ wait
 ";
 
     fn run(self) -> Result<Exit> {
-        let deadline = self.waiting.start();
         interrupt::catch(&[Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGPIPE])
             .context("cannot catch signals")?;
-        let outcome = self.read(deadline);
+        let outcome = self.read(self.timeout);
         // What was taken has been delivered, what was made is removed: now a signal ends the process.
         interrupt::end()?;
         outcome
@@ -92,7 +91,7 @@ wait
 }
 
 impl Read {
-    fn read(&self, deadline: Deadline) -> Result<Exit> {
+    fn read(&self, timeout: Timeout) -> Result<Exit> {
         let mut made = Vec::new();
         let mut sources = Vec::new();
         let opened = each(&self.fifos, |fifo| {
@@ -112,7 +111,7 @@ impl Read {
         // Told now: to read the others can take long.
         let tell = |error: &Error| output::tell(&lines(super::APPLET.name, error));
         let unopened = opened.inspect_err(tell).err();
-        let read = context("read", fifo, self.pass(sources, deadline));
+        let read = context("read", fifo, self.pass(sources, timeout));
         match unopened {
             None => read.map(|()| Exit::Done),
             Some(first) => {
@@ -123,8 +122,8 @@ impl Read {
     }
 
     /// Passes on what comes, until the end or a signal that is caught.
-    fn pass(&self, sources: Vec<Source>, deadline: Deadline) -> Result<()> {
-        let mut reading = self.start(sources, deadline)?;
+    fn pass(&self, sources: Vec<Source>, timeout: Timeout) -> Result<()> {
+        let mut reading = self.start(sources, timeout)?;
         let outcome = reading.run();
         outcome.and(reading.finish())
     }
@@ -136,7 +135,7 @@ impl Read {
         (self.tag || self.fifos.len() > 1).then(|| Lines::new(self.ending.byte(), tag))
     }
 
-    fn start<'a>(&self, mut sources: Vec<Source<'a>>, deadline: Deadline) -> Result<Reading<'a>> {
+    fn start<'a>(&self, mut sources: Vec<Source<'a>>, timeout: Timeout) -> Result<Reading<'a>> {
         let events = Events::new()?;
         let count = sources.len();
         let mut capacity = 0;
@@ -148,9 +147,9 @@ impl Read {
                 source.place = Some(Place::watch(source.fifo, source.seen, fd, numbered)?);
             }
             capacity = capacity.max(pipe::capacity(fd)?);
-            source.may = match (self.count, deadline.patience) {
+            source.may = match (self.count, timeout.deadline()) {
                 (Some(_), _) => Some(0),
-                (None, Patience::Never) => Some(pipe::unread(fd)?),
+                (None, Deadline::Now) => Some(pipe::unread(fd)?),
                 (None, _) => None,
             };
         }
@@ -165,7 +164,7 @@ impl Read {
             wanted: self.count,
             follow: self.follow,
             replaced: None,
-            deadline,
+            timeout,
             moved: false,
             pause: Pause::FIRST,
         })
@@ -188,7 +187,7 @@ struct Reading<'a> {
     follow: bool,
     /// Why one of several is read no more.
     replaced: Option<Cause>,
-    deadline: Deadline,
+    timeout: Timeout,
     /// Something was passed on.
     moved: bool,
     pause: Pause,
@@ -208,14 +207,14 @@ impl Reading<'_> {
             }
             let goes_on = (0..self.sources.len()).any(|which| self.has_turn(which));
             let waits_for_part = self.sources.iter().any(|source| source.part);
-            let patience = match self.deadline.patience {
-                _ if goes_on => Patience::Never,
-                patience if waits_for_part && !patience.is_over() => self.pause.within(patience),
-                patience => patience,
+            let deadline = match self.timeout.deadline() {
+                _ if goes_on => Deadline::Now,
+                deadline if waits_for_part && !deadline.is_over() => self.pause.within(deadline),
+                deadline => deadline,
             };
-            match self.events.wait(patience)? {
+            match self.events.wait(deadline)? {
                 Wake::Signal => return Ok(()),
-                Wake::Late if !goes_on && patience == self.deadline.patience => return self.late(),
+                Wake::Late if !goes_on && deadline == self.timeout.deadline() => return self.late(),
                 Wake::Late if !goes_on => self.look_again(),
                 Wake::Late | Wake::Ready(_) => {}
             }
@@ -242,7 +241,7 @@ impl Reading<'_> {
                     self.step(which)?;
                 }
             }
-            if goes_on && self.deadline.patience.is_over() && !self.is_immediate() {
+            if goes_on && self.timeout.deadline().is_over() && !self.is_immediate() {
                 return self.late();
             }
         }
@@ -278,18 +277,18 @@ impl Reading<'_> {
         while let Some(fd) = &self.sources[0].fd
             && self.sources[0].ready
         {
-            match self.sink.pass_in_time(fd, self.deadline.patience) {
+            match self.sink.pass_in_time(fd, self.timeout.deadline()) {
                 Ok(Some(flow)) => self.passed(0, flow)?,
                 Ok(None) => return Ok(()),
                 Err(error) if error.downcast_ref() != Some(&Errno::EAGAIN) => return Err(error),
                 Err(_) if pipe::unread(fd)? > 0 => self.passed(0, Flow::Full)?,
                 // Somebody has made standard output one that does not wait.
-                Err(_) if !self.deadline.patience.is_over() => self.passed(0, Flow::Empty)?,
+                Err(_) if !self.timeout.deadline().is_over() => self.passed(0, Flow::Empty)?,
                 Err(_) => return self.late(),
             }
             if let Some(fd) = &self.sources[0].fd
                 && self.sources[0].ready
-                && self.deadline.patience.is_over()
+                && self.timeout.deadline().is_over()
             {
                 // All may have come in time to who was stopped meanwhile.
                 if pipe::unread(fd)? > 0 || !pipe::is_left(fd)? {
@@ -316,7 +315,7 @@ impl Reading<'_> {
             if let Some(flow) = self.sources[which].waits_for_the_rest(records)? {
                 return self.passed(which, flow);
             }
-            self.turn = turn::take(&self.sources, &self.deadline)?;
+            self.turn = turn::take(&self.sources, &self.timeout)?;
             if !self.turn {
                 return Ok(());
             }
@@ -364,13 +363,13 @@ impl Reading<'_> {
     }
 
     fn wait_for_room(&mut self) -> Result<()> {
-        let patience = match self.deadline.patience {
-            Patience::Until(end) if !self.follow => Patience::Until(end),
-            _ => Patience::Forever,
+        let deadline = match self.timeout.deadline() {
+            Deadline::At(end) if !self.follow => Deadline::At(end),
+            _ => Deadline::Forever,
         };
-        sink::room(patience).map_err(|errno| match errno {
+        sink::room(deadline).map_err(|errno| match errno {
             Errno::EAGAIN => {
-                let cause = self.deadline.missed("standard output took no more");
+                let cause = self.timeout.missed("standard output took no more");
                 Error::from(match self.lost() {
                     Some(lost) => cause.note(&lost),
                     None => cause,
@@ -407,7 +406,7 @@ impl Reading<'_> {
     /// With `--follow` the time starts anew.
     fn stay(&mut self) {
         if self.follow && !self.is_immediate() {
-            self.deadline = self.deadline.again();
+            self.timeout = self.timeout.again();
         }
     }
 
@@ -429,7 +428,7 @@ impl Reading<'_> {
     }
 
     fn is_immediate(&self) -> bool {
-        self.deadline.patience == Patience::Never
+        self.timeout.deadline() == Deadline::Now
     }
 
     /// The time is over. Without waiting that is the end where there was something.
@@ -445,7 +444,7 @@ impl Reading<'_> {
             _ if self.sources.iter().any(|source| source.part) => "no whole line came".into(),
             _ => "nothing came".into(),
         };
-        bail!(self.deadline.missed(&words))
+        bail!(self.timeout.missed(&words))
     }
 
     /// Prints the lines that were begun.

@@ -19,9 +19,9 @@ use crate::supervise::command::Command;
 use crate::supervise::escalation::Limit;
 use crate::supervise::pool::{Jobs, Printed};
 use crate::supervise::report::Report;
+use crate::sys::deadline::Deadline;
 use crate::sys::epoll::Events;
 use crate::sys::interrupt::Wake;
-use crate::sys::wait::Patience;
 use crate::sys::{fds, fifo, pipe};
 
 /// Runs CMD for each line, which CMD finds on its standard input, newline and all, and without it wherever {} is an argument by
@@ -98,7 +98,7 @@ impl Serve {
         let new = self.fifo.find(self.finding)?;
         let _made = new.filter(|_| self.rm).map(|seen| Made(&self.fifo, seen));
         let (fd, seen) = self.fifo.open_to_read(self.finding.creating.foreign)?;
-        fifo::lock(&fd, Patience::Never).map_err(|errno| match errno {
+        fifo::lock(&fd, Deadline::Now).map_err(|errno| match errno {
             Errno::EAGAIN => {
                 let words = "another one serves it, or counts the records that it reads";
                 anyhow::Error::from(Cause::from_errno(errno, words).exit(Exit::Failed))
@@ -122,8 +122,8 @@ impl Serve {
                 continue;
             }
             if !ready {
-                let within = |pause: Pause| pause.within(Patience::Forever);
-                let woken = events.wait(pause.map_or(Patience::Forever, within))?;
+                let within = |pause: Pause| pause.within(Deadline::Forever);
+                let woken = events.wait(pause.map_or(Deadline::Forever, within))?;
                 pause = pause.map(Pause::longer);
                 let came = events.take()?;
                 if came.iter().any(|event| event.which == 1) {

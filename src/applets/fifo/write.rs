@@ -13,7 +13,7 @@ use super::stream::readers;
 use super::stream::writer::{Outflow, fits};
 use crate::applets::Verb;
 use crate::args::numbers::count;
-use crate::args::waiting::{Deadline, Waiting};
+use crate::args::timeout::Timeout;
 use crate::exit::Exit;
 use crate::sys::pipe;
 
@@ -46,7 +46,7 @@ pub struct Write {
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 1)]
     readers: u16,
     #[command(flatten)]
-    waiting: Waiting,
+    timeout: Timeout,
 }
 
 impl Verb for Write {
@@ -60,14 +60,13 @@ ipcbox fifo write log 'built a' -w 0.1 ||
 ";
 
     fn run(self) -> Result<Exit> {
-        let deadline = self.waiting.start();
-        context("write to", &self.fifo, self.write(deadline))?;
+        context("write to", &self.fifo, self.write())?;
         Ok(Exit::Done)
     }
 }
 
 impl Write {
-    fn write(&self, deadline: Deadline) -> Result<()> {
+    fn write(&self) -> Result<()> {
         pipe::survive_broken()?;
         let text = self.text();
         if let (Some(text), true) = (&text, self.lines) {
@@ -77,15 +76,15 @@ impl Write {
         }
         self.fifo.find(self.finding)?;
         let foreign = self.finding.creating.foreign;
-        let opened = self.fifo.open_to_write(foreign, deadline.patience);
+        let opened = self.fifo.open_to_write(foreign, self.timeout.deadline());
         let (fd, seen) = opened.map_err(|error| match error.downcast_ref() {
-            Some(Errno::EAGAIN) => deadline.missed("no reader came").into(),
+            Some(Errno::EAGAIN) => self.timeout.missed("no reader came").into(),
             _ => error,
         })?;
         if self.readers > 1 {
-            readers::wait_for(&fd, &seen, self.readers.into(), &deadline)?;
+            readers::wait_for(&fd, &seen, self.readers.into(), &self.timeout)?;
         }
-        let mut out = Outflow::new(fd, deadline);
+        let mut out = Outflow::new(fd, self.timeout);
         match (text, self.lines) {
             (Some(text), false) => out.write(&text),
             (Some(text), true) => text.split_inclusive(|byte| *byte == b'\n').try_for_each(|line| out.write(line)),

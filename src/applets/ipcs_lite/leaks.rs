@@ -23,9 +23,10 @@ use crate::objects::usage::{Evidence, Use, is_boxes_own};
 use crate::objects::{Object, Place, find};
 use crate::output;
 use crate::supervise::command::Command;
+use crate::sys::deadline::Deadline;
 use crate::sys::namespace;
 use crate::sys::sysv::Kind;
-use crate::sys::wait::{Patience, ready};
+use crate::sys::wait::ready;
 use crate::text::{counted, line, quote};
 
 /// After so long an object of nobody's that is known is looked at once more.
@@ -141,7 +142,7 @@ impl Verdicts<'_> {
             own || self.witness.proves(object)
         };
         if !found.iter().all(is_proved) {
-            ready(&[], Patience::within(Some(SECOND_LOOK))).map_err(Cause::plain)?;
+            ready(&[], Deadline::after(SECOND_LOOK)).map_err(Cause::plain)?;
         }
         let stays = |object: &Object| {
             is_proved(object)

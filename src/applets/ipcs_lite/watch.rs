@@ -12,8 +12,9 @@ use crate::exit::Exit;
 use crate::objects::columns::{self, Record};
 use crate::objects::{Object, Place};
 use crate::output::{self, Stream};
+use crate::sys::deadline::Deadline;
 use crate::sys::fds;
-use crate::sys::wait::{Patience, ready};
+use crate::sys::wait::ready;
 
 /// Shows the objects until a signal ends it.
 pub fn run(ipcs: &Ipcs, interval: Duration) -> Result<Exit> {
@@ -36,7 +37,7 @@ pub fn run(ipcs: &Ipcs, interval: Duration) -> Result<Exit> {
             _ => Err(error),
         })?;
         is_first = false;
-        ready(&[], Patience::within(Some(interval)))?;
+        ready(&[], Deadline::after(interval))?;
     }
 }
 

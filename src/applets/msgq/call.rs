@@ -14,15 +14,16 @@ use super::queue::call_protocol;
 use super::queue::input::{Input, Record};
 use super::queue::{self, Queue};
 use crate::applets::{Runs, Verb};
-use crate::args::waiting::{Deadline, Waiting};
+use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output;
+use crate::sys::deadline::Deadline;
 use crate::sys::fds;
 use crate::sys::interrupt::{self, Wake};
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::{Access, MAX_PRIORITY};
 use crate::sys::reply_pipe::Mailbox;
-use crate::sys::wait::{Patience, ready};
+use crate::sys::wait::ready;
 use crate::target::Target;
 
 /// Sends a request to whoever runs msgq serve on the queue, prints the reply and ends with the status of its CMD. The request
@@ -51,7 +52,7 @@ pub struct Call {
     #[arg(value_name = "MESSAGE")]
     message: Option<OsString>,
     #[command(flatten)]
-    waiting: Waiting,
+    timeout: Timeout,
 }
 
 impl Verb for Call {
@@ -66,18 +67,18 @@ ipcbox msgq call tagger 'hello' -w 10s
     const RUNS: Runs = Runs::ByServer;
 
     fn run(self) -> Result<Exit> {
-        let status = context("call", &self.target, self.call(self.waiting.start()))?;
+        let status = context("call", &self.target, self.call(self.timeout))?;
         Ok(Exit::Command(status))
     }
 }
 
 impl Call {
-    fn call(&self, mut deadline: Deadline) -> Result<u8> {
+    fn call(&self, mut timeout: Timeout) -> Result<u8> {
         output::require()?;
         let mut mailbox = Mailbox::new()?;
         let address = mailbox.address();
-        let mut queue = Queue::open(&self.target, Access::Write, deadline.patience, None)?;
-        let request = call_protocol::request(address, &self.payload(&queue, &mut deadline)?);
+        let mut queue = Queue::open(&self.target, Access::Write, timeout.deadline(), None)?;
+        let request = call_protocol::request(address, &self.payload(&queue, &mut timeout)?);
         let too_long = |queue: &Queue| {
             let before = call_protocol::request(address, b"").len();
             let words = format!("that is the request and the {before} bytes before it");
@@ -94,15 +95,15 @@ impl Call {
             interrupt::catch(&[Signal::SIGIO])?;
             mailbox.signals(true)?;
         }
-        let mut notice = queue::full(&self.target, &deadline);
-        match notice.during(deadline.patience, |patience| queue.send(&message, patience)) {
+        let mut notice = queue::full(&self.target, &timeout);
+        match notice.during(timeout.deadline(), |deadline| queue.send(&message, deadline)) {
             Ok(Some(())) => {}
             Ok(None) => return give_up(None),
-            Err(Errno::EAGAIN) => bail!(deadline.missed("the queue had no room for the request")),
+            Err(Errno::EAGAIN) => bail!(timeout.missed("the queue had no room for the request")),
             Err(Errno::EMSGSIZE) => bail!(too_long(&queue)),
             Err(errno) => bail!(errno),
         }
-        match begin(&mut queue, &mailbox, deadline.patience)? {
+        match begin(&mut queue, &mailbox, timeout.deadline())? {
             Arrived::Whole => mailbox.accepted(),
             // Closed first: a server that takes the request from now on finds nobody.
             Arrived::Signal => {
@@ -112,18 +113,18 @@ impl Call {
             Arrived::Late => {
                 drop(mailbox);
                 take_back(&mut queue, kind);
-                bail!(deadline.missed("no server took the request"));
+                bail!(timeout.missed("no server took the request"));
             }
             Arrived::End => bail!(died()),
         }
-        reply(&mailbox, &mut deadline)
+        reply(&mailbox, &mut timeout)
     }
 
-    fn payload(&self, queue: &Queue, deadline: &mut Deadline) -> Result<Vec<u8>> {
+    fn payload(&self, queue: &Queue, timeout: &mut Timeout) -> Result<Vec<u8>> {
         if let Some(message) = &self.message {
             return Ok(message.as_bytes().to_vec());
         }
-        match Input::whole(queue.most()).next(deadline)? {
+        match Input::whole(queue.most()).next(timeout)? {
             Some(Record::Whole(bytes)) => Ok(bytes.to_vec()),
             Some(Record::TooLong(length)) => bail!(queue.too_long(length)),
             None => Ok(Vec::new()),
@@ -135,14 +136,14 @@ impl Call {
 ///
 /// It waits in the queue, for a message that nobody sends, and the signal of the mailbox ends that: so it is woken, too,
 /// when the queue is removed.
-fn begin(queue: &mut Queue, mailbox: &Mailbox, patience: Patience) -> Result<Arrived> {
+fn begin(queue: &mut Queue, mailbox: &Mailbox, deadline: Deadline) -> Result<Arrived> {
     let mut waited = Err(Errno::EACCES);
     if !queue.is_posix() {
         let nobody = Which::Type(call_protocol::NOBODY);
         loop {
-            waited = queue.receive(&mut Message::new(0), nobody, patience);
+            waited = queue.receive(&mut Message::new(0), nobody, deadline);
             interrupt::forget(Signal::SIGIO)?;
-            let has_come = || ready(&[mailbox.as_fd()], Patience::Never);
+            let has_come = || ready(&[mailbox.as_fd()], Deadline::Now);
             if waited.is_err() || interrupt::any() || has_come()?.is_some() {
                 break;
             }
@@ -152,7 +153,7 @@ fn begin(queue: &mut Queue, mailbox: &Mailbox, patience: Patience) -> Result<Arr
     }
     // Where there is no waiting in the queue the mailbox is waited for alone.
     let is_denied = waited == Err(Errno::EACCES);
-    let arrived = arrive(mailbox, &mut [0], if is_denied { patience } else { Patience::Never })?;
+    let arrived = arrive(mailbox, &mut [0], if is_denied { deadline } else { Deadline::Now })?;
     match (arrived, waited) {
         (Arrived::Late, Err(errno)) if !is_denied && errno != Errno::EAGAIN => bail!(errno),
         (arrived, _) => Ok(arrived),
@@ -163,7 +164,7 @@ fn begin(queue: &mut Queue, mailbox: &Mailbox, patience: Patience) -> Result<Arr
 fn take_back(queue: &mut Queue, kind: i64) {
     if !queue.is_posix() {
         // Where the queue may not be read, or has gone, there is nothing more to do.
-        let _ = queue.receive(&mut Message::new(0), Which::Type(kind), Patience::Never);
+        let _ = queue.receive(&mut Message::new(0), Which::Type(kind), Deadline::Now);
     }
 }
 
@@ -180,25 +181,25 @@ fn give_up(sent: Option<(&mut Queue, i64)>) -> Result<u8> {
 }
 
 /// Prints the reply and gives the status that came with it.
-fn reply(mailbox: &Mailbox, deadline: &mut Deadline) -> Result<u8> {
+fn reply(mailbox: &Mailbox, timeout: &mut Timeout) -> Result<u8> {
     let mut head = [0; call_protocol::HEAD];
-    expect(mailbox, &mut head, deadline, "no reply came")?;
+    expect(mailbox, &mut head, timeout, "no reply came")?;
     let (status, mut left) = call_protocol::read_head(head);
     let mut block = vec![0; usize::try_from(left).unwrap_or(usize::MAX).min(64 << 10)];
     while left > 0 {
         let length = usize::try_from(left).unwrap_or(usize::MAX).min(block.len());
-        expect(mailbox, &mut block[..length], deadline, "the rest of the reply did not come")?;
-        deadline.uncounted(|| output::print(&block[..length]))?;
+        expect(mailbox, &mut block[..length], timeout, "the rest of the reply did not come")?;
+        timeout.uncounted(|| output::print(&block[..length]))?;
         left -= length as u64;
     }
     Ok(status)
 }
 
-fn expect(mailbox: &Mailbox, bytes: &mut [u8], deadline: &Deadline, late: &str) -> Result<()> {
-    match arrive(mailbox, bytes, deadline.patience)? {
+fn expect(mailbox: &Mailbox, bytes: &mut [u8], timeout: &Timeout, late: &str) -> Result<()> {
+    match arrive(mailbox, bytes, timeout.deadline())? {
         Arrived::Whole => Ok(()),
         Arrived::Signal => give_up(None).map(drop),
-        Arrived::Late => bail!(deadline.missed(late)),
+        Arrived::Late => bail!(timeout.missed(late)),
         Arrived::End => bail!(died()),
     }
 }
@@ -211,10 +212,10 @@ enum Arrived {
 }
 
 /// Reads until all of `bytes` have come.
-fn arrive(mailbox: &Mailbox, bytes: &mut [u8], patience: Patience) -> Result<Arrived> {
+fn arrive(mailbox: &Mailbox, bytes: &mut [u8], deadline: Deadline) -> Result<Arrived> {
     let mut at = 0;
     while at < bytes.len() {
-        match interrupt::wait(&[mailbox.as_fd()], patience)? {
+        match interrupt::wait(&[mailbox.as_fd()], deadline)? {
             Wake::Signal => return Ok(Arrived::Signal),
             Wake::Late => return Ok(Arrived::Late),
             Wake::Ready(_) => match fds::read(mailbox, &mut bytes[at..])? {

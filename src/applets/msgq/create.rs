@@ -11,12 +11,12 @@ use crate::applets::Verb;
 use crate::args::creating::{Creating, differs};
 use crate::args::numbers::many;
 use crate::args::size;
-use crate::args::waiting::Quiet;
+use crate::args::timeout::Quiet;
 use crate::exit::{Cause, Exit};
 use crate::objects::errors::unchanged;
+use crate::sys::deadline::Deadline;
 use crate::sys::posix::mq::{self, Access, Limits};
 use crate::sys::sysv::{Change, msg};
-use crate::sys::wait::Patience;
 use crate::target::{Form, Target};
 use crate::text::counted;
 
@@ -145,7 +145,7 @@ impl Create {
         });
         loop {
             let mode = self.creating.bits();
-            match mq::Queue::create(name, Access::Write, Patience::Never, mode, limits) {
+            match mq::Queue::create(name, Access::Write, Deadline::Now, mode, limits) {
                 Err(Errno::EEXIST) if !self.exclusive => match mq::look(name) {
                     // It was removed meanwhile.
                     Err(Errno::ENOENT) => {}

@@ -14,12 +14,12 @@ use super::queue::{Queue, kind, only_posix, only_system_v};
 use crate::applets::Verb;
 use crate::args::creating::Making;
 use crate::args::numbers::many;
-use crate::args::waiting::{Deadline, Waiting};
+use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output;
+use crate::sys::deadline::Deadline;
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::Access;
-use crate::sys::wait::Patience;
 use crate::sys::{fds, interrupt};
 use crate::target::Target;
 use crate::text::counted;
@@ -78,7 +78,7 @@ pub struct Recv {
     #[command(flatten)]
     making: Making,
     #[command(flatten)]
-    waiting: Waiting,
+    timeout: Timeout,
 }
 
 fn except(text: &str) -> Result<i64, String> {
@@ -105,12 +105,12 @@ ipcbox msgq recv jobs --drain
 
 impl Recv {
     fn receive(&self) -> Result<()> {
-        let mut deadline = self.waiting.start();
+        let mut timeout = self.timeout;
         if self.drain {
-            deadline = deadline.never();
+            timeout = timeout.never();
         }
         output::require()?;
-        let mut queue = self.open(deadline)?;
+        let mut queue = self.open(timeout)?;
         let shape = self.shape();
         let which = self.except.map_or(Which::Type(self.kind.unwrap_or(0)), Which::Except);
         let most = if self.drain || self.follow { None } else { self.most() };
@@ -121,8 +121,8 @@ impl Recv {
         let mut taken = 0;
         while most.is_none_or(|most| taken < most) {
             // What is there at once is written together; it is never waited for with something unwritten.
-            let patience = if batch.is_empty() { deadline.patience } else { Patience::Never };
-            match queue.receive(&mut message, which, patience) {
+            let deadline = if batch.is_empty() { timeout.deadline() } else { Deadline::Now };
+            match queue.receive(&mut message, which, deadline) {
                 Ok(Some(())) => {}
                 Ok(None) => break,
                 Err(Errno::EAGAIN) if !batch.is_empty() => {
@@ -130,7 +130,7 @@ impl Recv {
                     continue;
                 }
                 Err(Errno::EAGAIN) if self.drain => break,
-                Err(Errno::EAGAIN) => bail!(late(&deadline, taken, most)),
+                Err(Errno::EAGAIN) => bail!(late(&timeout, taken, most)),
                 Err(errno) => {
                     batch.write()?;
                     bail!(errno);
@@ -146,21 +146,21 @@ impl Recv {
                 break;
             }
             if self.follow {
-                deadline = self.waiting.start();
+                timeout = timeout.again();
             }
         }
         batch.write()?;
         Ok(interrupt::end()?)
     }
 
-    fn open(&self, deadline: Deadline) -> Result<Queue> {
+    fn open(&self, timeout: Timeout) -> Result<Queue> {
         let by_type = self.kind.is_some() || self.except.is_some();
         only_system_v(&self.target, by_type, "a POSIX queue has no types: the highest priority comes first")?;
         let asks = |priority| self.format.as_ref().is_some_and(|format| format.asks_for(priority));
         only_system_v(&self.target, asks(false), "a POSIX queue has no types; %p is the priority")?;
         let why = "a System V queue has no priorities";
         only_posix(&self.target, asks(true), why, "%t is the type")?;
-        Queue::open(&self.target, Access::Read, deadline.patience, self.making.wanted())
+        Queue::open(&self.target, Access::Read, timeout.deadline(), self.making.wanted())
     }
 
     const fn most(&self) -> Option<u64> {
@@ -182,10 +182,10 @@ impl Recv {
     }
 }
 
-fn late(deadline: &Deadline, taken: u64, most: Option<u64>) -> Cause {
+fn late(timeout: &Timeout, taken: u64, most: Option<u64>) -> Cause {
     match (taken, most) {
-        (1.., Some(most)) => deadline.missed(&format!("{taken} of {most} messages came")),
-        _ => deadline.missed("no message came"),
+        (1.., Some(most)) => timeout.missed(&format!("{taken} of {most} messages came")),
+        _ => timeout.missed("no message came"),
     }
 }
 

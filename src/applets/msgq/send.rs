@@ -13,7 +13,7 @@ use super::queue::{self, Queue, only_posix, only_system_v};
 use super::{context, explain};
 use crate::applets::Verb;
 use crate::args::creating::Making;
-use crate::args::waiting::{Deadline, Waiting};
+use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::objects::errors::bare;
 use crate::output::notice::Notice;
@@ -50,7 +50,7 @@ pub struct Send {
     #[command(flatten)]
     making: Making,
     #[command(flatten)]
-    waiting: Waiting,
+    timeout: Timeout,
 }
 
 fn kind(text: &str) -> Result<i64, String> {
@@ -75,25 +75,24 @@ seq 3 | ipcbox msgq send jobs --lines
     const WRITES: bool = false;
 
     fn run(self) -> Result<Exit> {
-        let deadline = self.waiting.start();
-        let mut sender = context("send to", &self.target, self.open(deadline))?;
+        let mut sender = context("send to", &self.target, self.open(self.timeout))?;
         context("send to", &self.target, self.send(&mut sender))?;
         Ok(Exit::Done)
     }
 }
 
 impl Send {
-    fn open(&self, deadline: Deadline) -> Result<Sender> {
+    fn open(&self, timeout: Timeout) -> Result<Sender> {
         let why = "a POSIX queue has priorities, no types";
         only_system_v(&self.target, self.kind.is_some(), why)?;
         let why = "a System V queue has types, no priorities";
         only_posix(&self.target, self.priority.is_some(), why, "--type says which")?;
         let queue =
-            Queue::open(&self.target, Access::Write, deadline.patience, self.making.wanted()).map_err(missing)?;
+            Queue::open(&self.target, Access::Write, timeout.deadline(), self.making.wanted()).map_err(missing)?;
         let number = self.kind.unwrap_or(i64::from(!queue.is_posix()));
         let number = self.priority.map_or(number, i64::from);
-        let notice = queue::full(&self.target, &deadline);
-        Ok(Sender { queue, message: Message::new(number), deadline, notice, sent: 0 })
+        let notice = queue::full(&self.target, &timeout);
+        Ok(Sender { queue, message: Message::new(number), timeout, notice, sent: 0 })
     }
 
     fn send(&self, sender: &mut Sender) -> Result<()> {
@@ -109,7 +108,7 @@ impl Send {
             (_, true) => (Input::records(0, most), "record"),
             _ => (Input::whole(most), ""),
         };
-        while let Some(record) = input.next(&mut sender.deadline)? {
+        while let Some(record) = input.next(&mut sender.timeout)? {
             let sent = match record {
                 Record::Whole(bytes) => sender.send(bytes),
                 Record::TooLong(length) => Err(sender.queue.too_long(length).into()),
@@ -154,7 +153,7 @@ fn missing(error: Error) -> Error {
 struct Sender {
     queue: Queue,
     message: Message,
-    deadline: Deadline,
+    timeout: Timeout,
     notice: Notice,
     sent: u64,
 }
@@ -170,8 +169,8 @@ impl Sender {
         }
         self.message.fill(bytes);
         let (queue, message) = (&mut self.queue, &self.message);
-        match self.notice.during(self.deadline.patience, |patience| queue.send(message, patience)) {
-            Err(Errno::EAGAIN) => bail!(self.deadline.missed("the queue had no room for it")),
+        match self.notice.during(self.timeout.deadline(), |deadline| queue.send(message, deadline)) {
+            Err(Errno::EAGAIN) => bail!(self.timeout.missed("the queue had no room for it")),
             Err(Errno::EMSGSIZE) => bail!(self.queue.too_long(bytes.len() as u64)),
             sent => sent?,
         };

@@ -14,17 +14,17 @@ use super::queue::{Queue, kind, only_system_v};
 use crate::applets::{Runs, Verb};
 use crate::args::creating::Making;
 use crate::args::numbers::{count, many};
-use crate::args::waiting::{Deadline, Waiting};
+use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::supervise::command::Command;
 use crate::supervise::escalation::Limit;
 use crate::supervise::pool::{Ended, Jobs, Printed};
 use crate::supervise::report::Report;
+use crate::sys::deadline::Deadline;
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::Access;
 use crate::sys::reply_pipe::{self, Address};
-use crate::sys::wait::Patience;
 use crate::target::Target;
 
 /// Runs CMD for each message, with the data on its standard input. IPCBOX_TYPE (of a POSIX queue IPCBOX_PRIORITY) and
@@ -75,7 +75,7 @@ pub struct Serve {
     #[command(flatten)]
     making: Making,
     #[command(flatten)]
-    waiting: Waiting,
+    timeout: Timeout,
     /// The command and its arguments, run as given
     #[arg(value_name = "CMD", last = true, required = true)]
     command: Vec<OsString>,
@@ -111,25 +111,20 @@ impl Serve {
         only_system_v(&self.target, self.kind.is_some(), why)?;
         let report = self.report.as_deref().map(|path| Report::open(path, "record", &Limit::default()));
         let report = report.transpose()?;
-        let queue = Queue::open(&self.target, Access::Read, Patience::Forever, self.making.wanted())?;
+        let queue = Queue::open(&self.target, Access::Read, Deadline::Forever, self.making.wanted())?;
         let jobs = Jobs::new(command, self.jobs, "msgq", answer)?.reporting(report);
         Ok(Server { queue, jobs })
-    }
-
-    fn start(&self) -> Deadline {
-        let deadline = self.waiting.start();
-        if self.drain { deadline.never() } else { deadline }
     }
 
     fn serve(&self, server: &mut Server) -> Result<()> {
         let which = Which::Type(self.kind.unwrap_or(0));
         let mut message = Message::new(0);
         let mut left = self.count;
-        let mut silence = self.start();
+        let mut silence = if self.drain { self.timeout.never() } else { self.timeout.again() };
         loop {
             // It is silent when none runs, and what runs may send more.
             if !server.jobs.is_idle() {
-                silence = self.start();
+                silence = silence.again();
             }
             server.jobs.reap()?;
             let is_idle = server.jobs.is_idle();
@@ -141,12 +136,12 @@ impl Serve {
                 server.jobs.wait()?;
                 continue;
             }
-            let patience = if is_idle { silence.patience } else { Patience::Forever };
-            match server.queue.receive(&mut message, which, patience) {
+            let deadline = if is_idle { silence.deadline() } else { Deadline::Forever };
+            match server.queue.receive(&mut message, which, deadline) {
                 Ok(Some(())) => {
                     if server.take(&message)? {
                         left = left.map(|left| left - 1);
-                        silence = self.start();
+                        silence = silence.again();
                     }
                 }
                 // A job has ended, or a signal says to stop.

@@ -63,7 +63,7 @@ ipcbox pipe duplex --shell \
         })?;
         let mut blocked = String::new();
         while crew.runs() {
-            let came = ready(&[crew.fd()], crew.patience())?;
+            let came = ready(&[crew.fd()], crew.deadline())?;
             if came.is_none() && !crew.is_ending() {
                 blocked = describe(&crew, &inodes);
             }

@@ -19,10 +19,11 @@ use crate::output::{self, Lines, is_colored, tinted};
 use crate::supervise::command::Command;
 use crate::supervise::escalation::Limit;
 use crate::sys::child::Standard;
+use crate::sys::deadline::Deadline;
 use crate::sys::epoll::Events;
 use crate::sys::fds::Outlet;
 use crate::sys::signal::{self, Signal};
-use crate::sys::wait::{Patience, ready};
+use crate::sys::wait::ready;
 use crate::sys::{fds, pipe};
 use crate::text::visible;
 
@@ -196,8 +197,8 @@ impl Merging {
         let mut buffer = vec![0; BUFFER];
         while self.streams.iter().any(|stream| stream.from.is_some()) {
             let ready_ones: Vec<usize> = (0..self.streams.len()).filter(|which| self.may_read(*which)).collect();
-            let patience = if ready_ones.is_empty() { crew.patience() } else { Patience::Never };
-            ready(&[self.events.as_fd()], patience)?;
+            let deadline = if ready_ones.is_empty() { crew.deadline() } else { Deadline::Now };
+            ready(&[self.events.as_fd()], deadline)?;
             let mut signaled = false;
             for event in self.events.take()? {
                 match self.streams.get_mut(event.which) {

@@ -15,8 +15,9 @@ use crate::applets::Verb;
 use crate::args::{duration, size};
 use crate::exit::{Cause, Exit};
 use crate::output::{self, Cell, Column};
+use crate::sys::deadline::Deadline;
 use crate::sys::signal::{self, Signal};
-use crate::sys::wait::{Patience, Want, any, interruptible};
+use crate::sys::wait::{Want, any, interruptible};
 use crate::sys::{fds, interrupt, pipe, terminal, transfer};
 use crate::text::width;
 
@@ -136,8 +137,8 @@ impl<'a> Gauge<'a> {
     }
 
     /// Until it is to be shown again.
-    fn patience(&self) -> Patience {
-        self.next.map_or(Patience::Forever, Patience::Until)
+    fn deadline(&self) -> Deadline {
+        self.next.map_or(Deadline::Forever, Deadline::At)
     }
 
     /// Shows it if it is time.
@@ -242,8 +243,8 @@ impl Flow {
                 None => ALL,
                 Some(budget) => match budget.now() {
                     0 => {
-                        let short = Patience::within(Some(budget.pause()));
-                        any(&[], earlier(short, gauge.patience()))?;
+                        let short = Deadline::after(budget.pause());
+                        any(&[], earlier(short, gauge.deadline()))?;
                         continue;
                     }
                     most => most,
@@ -265,7 +266,7 @@ impl Flow {
 
     /// Moves bytes inside the kernel, waiting there: how many, 0 at the end; `None` where there were none in time.
     fn splice(&mut self, most: usize, gauge: &Gauge) -> Result<Option<u64>> {
-        match pipe::splice_in_time(&self.from, fds::stdout(), most, gauge.patience()) {
+        match pipe::splice_in_time(&self.from, fds::stdout(), most, gauge.deadline()) {
             Ok(count) => Ok(count.map(|count| count as u64)),
             Err(Errno::EAGAIN) => {
                 self.wait(gauge)?;
@@ -281,12 +282,12 @@ impl Flow {
 
     /// One of the two was made not to wait by somebody: waits for it, unless the time was over.
     fn wait(&self, gauge: &Gauge) -> Result<()> {
-        if gauge.patience().is_over() {
+        if gauge.deadline().is_over() {
             return Ok(());
         }
-        let has_bytes = any(&[(self.from.as_fd(), Want::Bytes)], Patience::Never)?[0];
+        let has_bytes = any(&[(self.from.as_fd(), Want::Bytes)], Deadline::Now)?[0];
         let wanted = if has_bytes { (fds::stdout(), Want::Room) } else { (self.from.as_fd(), Want::Bytes) };
-        any(&[wanted], gauge.patience())?;
+        any(&[wanted], gauge.deadline())?;
         Ok(())
     }
 
@@ -295,7 +296,7 @@ impl Flow {
         if buffer.is_empty() {
             let room = if gauge.meter.lines { BUFFER } else { BUFFER.min(most) };
             buffer.resize(room, 0);
-            let read = interruptible(gauge.patience(), || fds::read_once(&self.from, buffer));
+            let read = interruptible(gauge.deadline(), || fds::read_once(&self.from, buffer));
             let count = match read {
                 Ok(count) => count.unwrap_or(0),
                 Err(Errno::EAGAIN) => {
@@ -313,7 +314,7 @@ impl Flow {
             }
         }
         let end = if gauge.meter.lines { nth_end(buffer, most) } else { buffer.len().min(most) };
-        match interruptible(gauge.patience(), || fds::write_once(fds::stdout(), &buffer[..end])) {
+        match interruptible(gauge.deadline(), || fds::write_once(fds::stdout(), &buffer[..end])) {
             Ok(written) => {
                 let written = written.unwrap_or(0);
                 let gone = buffer.drain(..written);
@@ -338,7 +339,7 @@ fn nth_end(bytes: &[u8], count: usize) -> usize {
     ends.nth(count - 1).map_or(bytes.len(), |(at, _)| at + 1)
 }
 
-fn earlier(one: Patience, other: Patience) -> Patience {
+fn earlier(one: Deadline, other: Deadline) -> Deadline {
     match (one.left(), other.left()) {
         (Some(left), Some(others)) if others < left => other,
         (None, _) => other,

@@ -17,7 +17,7 @@ use crate::supervise::command::Command;
 use crate::supervise::escalation::Limit;
 use crate::supervise::report::{shown, unwritable};
 use crate::sys::child::Standard;
-use crate::sys::wait::Patience;
+use crate::sys::deadline::Deadline;
 use crate::sys::written::{Before, opened};
 use crate::sys::{fds, pipe, transfer};
 
@@ -112,7 +112,7 @@ impl Tee {
         let before = if self.append { Before::Stays } else { Before::Goes };
         let open = |path: &OsString| {
             let name = shown(path);
-            let file = opened(path, before, Patience::Forever).map_err(unwritable);
+            let file = opened(path, before, Deadline::Forever).map_err(unwritable);
             let file = file.with_context(|| format!("cannot write to {name}"))?;
             Ok(Consumer::new(name, file)?)
         };

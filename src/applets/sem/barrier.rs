@@ -8,7 +8,7 @@ use super::{context, system_v};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::args::numbers::count;
-use crate::args::waiting::Waiting;
+use crate::args::timeout::Timeout;
 use crate::exit::Exit;
 use crate::semset::barrier;
 use crate::target::Target;
@@ -26,7 +26,7 @@ pub struct Barrier {
     #[command(flatten)]
     creating: Creating,
     #[command(flatten)]
-    waiting: Waiting,
+    timeout: Timeout,
 }
 
 impl Verb for Barrier {
@@ -42,12 +42,12 @@ wait
     const WRITES: bool = false;
 
     fn run(self) -> Result<Exit> {
-        let deadline = self.waiting.start();
+        let timeout = &self.timeout;
         let meet = || {
             system_v(&self.target)?;
             let barrier = barrier::Barrier::find_or_make(&self.target, self.parties, self.creating)?;
-            let met = barrier.meet(deadline.patience);
-            met.map_err(|errno| missed(errno, &deadline, "not all have come"))
+            let met = barrier.meet(timeout.deadline());
+            met.map_err(|errno| missed(errno, timeout, "not all have come"))
         };
         context("meet at", &self.target, meet())?;
         Ok(Exit::Done)

@@ -12,13 +12,13 @@ use super::{context, system_v};
 use crate::applets::Verb;
 use crate::args::creating::{Creating, differs};
 use crate::args::numbers::count;
-use crate::args::waiting::Waiting;
+use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::semset::slots::Slots;
 use crate::semset::{self, Purpose, is_not};
+use crate::sys::deadline::Deadline;
 use crate::sys::posix::sem as posix;
 use crate::sys::sysv::sem::{self, Op, Set};
-use crate::sys::wait::Patience;
 use crate::target::{Form, Target};
 
 /// How long the maker of a set may take to give it its values, which are its next call.
@@ -48,7 +48,7 @@ pub struct Create {
     #[command(flatten)]
     creating: Creating,
     #[command(flatten)]
-    waiting: Waiting,
+    timeout: Timeout,
 }
 
 /// Reads a value; the limit of System V is looked at when the family is known.
@@ -71,14 +71,14 @@ ipcbox sem create build --slots 4
 ";
 
     fn run(self) -> Result<Exit> {
-        self.waiting.quiet.can_answer()?;
+        self.timeout.quiet.can_answer()?;
         let made = match (self.target.form(), self.slots) {
             (Form::Posix, _) => self.posix(),
             (_, Some(capacity)) => self.slots(capacity),
             (_, None) => self.plain(),
         };
         let name = context("create", &self.target, made)?;
-        self.waiting.quiet.answer(name.as_bytes())?;
+        self.timeout.quiet.answer(name.as_bytes())?;
         Ok(Exit::Done)
     }
 }
@@ -137,7 +137,7 @@ impl Create {
             semset::find_or_make(&self.target, values.len(), self.creating)?
         };
         if made {
-            set.operate(&birth(&values), Patience::Forever).inspect_err(|errno| {
+            set.operate(&birth(&values), Deadline::Forever).inspect_err(|errno| {
                 // Nothing half-made stays, where --mode denies its owner.
                 if *errno == Errno::EACCES {
                     let _ = set.remove();
@@ -206,7 +206,7 @@ impl Create {
         {
             // Its maker may be about to give it its values: that is waited for, without changing them.
             let come = [Op::new(index, -value), Op::new(index, *value)];
-            match set.operate(&come, self.waiting.start_or(Some(BIRTH)).patience) {
+            match set.operate(&come, self.timeout.deadline_or(Deadline::after(BIRTH))) {
                 Err(Errno::EAGAIN) if set.stat()?.op_time == 0 => {
                     let words = "it exists and was never initialised";
                     let hint = format!("where its maker is gone, remove it: sem rm {}", self.target);

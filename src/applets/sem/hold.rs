@@ -11,7 +11,7 @@ use super::{context, system_v};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::args::numbers::{count, pid};
-use crate::args::waiting::{Deadline, Waiting};
+use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::objects::process::unopened;
 use crate::output::notice::Notice;
@@ -20,9 +20,9 @@ use crate::semset::slots::Slots;
 use crate::semset::{self, holding, waited};
 use crate::supervise::command::not_forked;
 use crate::sys::child::Unstarted;
+use crate::sys::deadline::Deadline;
 use crate::sys::holder::start;
 use crate::sys::sysv::sem::Set;
-use crate::sys::wait::Patience;
 use crate::sys::{process, signal};
 use crate::target::Target;
 
@@ -59,7 +59,7 @@ pub struct Hold {
     #[command(flatten)]
     creating: Creating,
     #[command(flatten)]
-    waiting: Waiting,
+    timeout: Timeout,
 }
 
 /// What there is to hold.
@@ -90,14 +90,14 @@ impl Held {
         }
     }
 
-    fn notice(&self, target: &Target, deadline: &Deadline) -> Notice {
-        waited::notice(target, self.set(), self.units(), deadline)
+    fn notice(&self, target: &Target, timeout: &Timeout) -> Notice {
+        waited::notice(target, self.set(), self.units(), timeout)
     }
 
-    fn take(&self, patience: Patience) -> nix::Result<()> {
+    fn take(&self, deadline: Deadline) -> nix::Result<()> {
         match self {
-            Self::Slots(slots, count) => slots.take(*count, patience).map(drop),
-            Self::Lock(lock, shared) => lock.take(*shared, patience).map(drop),
+            Self::Slots(slots, count) => slots.take(*count, deadline).map(drop),
+            Self::Lock(lock, shared) => lock.take(*shared, deadline).map(drop),
         }
     }
 }
@@ -127,22 +127,20 @@ ipcbox sem hold notes $$ --release
 
 impl Hold {
     fn hold(&self) -> Result<()> {
-        let deadline = self.waiting.start();
-        self.waiting.quiet.can_answer()?;
+        let timeout = &self.timeout;
+        self.timeout.quiet.can_answer()?;
         let process = process::open(self.pid).map_err(|errno| unopened(self.pid, errno))?;
         let held = self.find()?;
         let why = |unstarted| match unstarted {
-            Unstarted::Run(Errno::EAGAIN) => {
-                held.notice(&self.target, &deadline).missed(held.missed(), &deadline).into()
-            }
+            Unstarted::Run(Errno::EAGAIN) => held.notice(&self.target, timeout).missed(held.missed(), timeout).into(),
             Unstarted::Run(errno) => not_taken(errno.into(), held.units()),
             Unstarted::Fork(Errno::ESRCH) => unopened(self.pid, Errno::ESRCH).into(),
             Unstarted::Fork(errno) => not_started(errno).into(),
         };
-        let waits = held.notice(&self.target, &deadline).of_child();
-        let take = || held.take(deadline.patience);
+        let waits = held.notice(&self.target, timeout).of_child();
+        let take = || held.take(timeout.deadline());
         let holder = start(process.as_fd(), held.set().id(), take, waits).map_err(why)?;
-        self.waiting.quiet.answer(holder.pid.to_string().as_bytes())?;
+        self.timeout.quiet.answer(holder.pid.to_string().as_bytes())?;
         holder.release().map_err(why).context("it was lost")
     }
 

@@ -9,7 +9,7 @@ use super::semaphore::LOCKED;
 use super::{context, system_v};
 use crate::applets::{Runs, Verb};
 use crate::args::creating::Creating;
-use crate::args::waiting::Waiting;
+use crate::args::timeout::Timeout;
 use crate::exit::Exit;
 use crate::semset::{lock, waited};
 use crate::supervise::command::Command;
@@ -28,7 +28,7 @@ pub struct Lock {
     #[command(flatten)]
     creating: Creating,
     #[command(flatten)]
-    waiting: Waiting,
+    timeout: Timeout,
     /// The command and its arguments, run as given
     #[arg(value_name = "CMD", last = true, required = true)]
     command: Vec<OsString>,
@@ -47,13 +47,13 @@ ipcbox sem lock notes --shared -w 10s -- cat notes
     const WRITES: bool = false;
 
     fn run(self) -> Result<Exit> {
-        let deadline = self.waiting.start();
+        let timeout = &self.timeout;
         let command = Command::find(self.command)?;
         let take = || {
             system_v(&self.target)?;
             let lock = lock::Lock::find_or_make(&self.target, self.creating)?;
-            let take = |patience| lock.take(self.shared, patience);
-            waited::take(&self.target, lock.set, 1, &deadline, LOCKED, take)
+            let take = |deadline| lock.take(self.shared, deadline);
+            waited::take(&self.target, lock.set, 1, timeout, LOCKED, take)
         };
         context("lock", &self.target, take())?;
         match command.replace(&[])? {}

@@ -9,7 +9,7 @@ use super::semaphore::missed;
 use super::{context, plain, system_v};
 use crate::applets::{Runs, Verb};
 use crate::args::numbers::indexes;
-use crate::args::waiting::Waiting;
+use crate::args::timeout::Timeout;
 use crate::exit::Exit;
 use crate::semset;
 use crate::supervise::command::Command;
@@ -34,7 +34,7 @@ pub struct Op {
     #[arg(long)]
     undo: bool,
     #[command(flatten)]
-    waiting: Waiting,
+    timeout: Timeout,
     /// A command to become, with its arguments, run as given
     #[arg(value_name = "CMD", last = true)]
     command: Vec<OsString>,
@@ -75,7 +75,7 @@ ipcbox sem op store 0:-1 1:+1
     const WRITES: bool = false;
 
     fn run(self) -> Result<Exit> {
-        let deadline = self.waiting.start();
+        let timeout = &self.timeout;
         let given = !self.command.is_empty();
         let command = given.then(|| Command::find(self.command)).transpose()?;
         let undo = |op: sem::Op| if self.undo { op.undo() } else { op };
@@ -85,8 +85,8 @@ ipcbox sem op store 0:-1 1:+1
             system_v(&self.target)?;
             let set = semset::find(&self.target)?;
             plain(&self.target, set)?;
-            let done = set.operate(&ops, deadline.patience);
-            done.map_err(|errno| missed(errno, &deadline, "the operations could not be done"))
+            let done = set.operate(&ops, timeout.deadline());
+            done.map_err(|errno| missed(errno, timeout, "the operations could not be done"))
         };
         context("operate on", &self.target, operate())?;
         match command {

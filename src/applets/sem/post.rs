@@ -7,7 +7,7 @@ use super::context;
 use super::semaphore::One;
 use crate::applets::Verb;
 use crate::args::numbers::count;
-use crate::args::waiting::Waiting;
+use crate::args::timeout::Timeout;
 use crate::exit::Exit;
 
 /// The value goes up by K, and stays so after the call. Nobody is waited for: --timeout and --nonblock change nothing.
@@ -19,7 +19,7 @@ pub struct Post {
     #[arg(long, value_name = "K", value_parser = count, default_value_t = 1)]
     by: u16,
     #[command(flatten)]
-    waiting: Waiting,
+    timeout: Timeout,
 }
 
 impl Verb for Post {
@@ -34,12 +34,12 @@ ipcbox sem post door --by 3
     const WRITES: bool = false;
 
     fn run(self) -> Result<Exit> {
-        let deadline = self.waiting.start();
+        let timeout = &self.timeout;
         let post = || {
             if self.one.posix(self.by != 1)? {
                 return Ok(self.one.open("post to")?.post()?);
             }
-            self.one.operate(self.by.cast_signed(), deadline.patience)
+            self.one.operate(self.by.cast_signed(), timeout.deadline())
         };
         context("post to", &self.one.target, post())?;
         Ok(Exit::Done)

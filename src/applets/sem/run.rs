@@ -10,12 +10,12 @@ use super::semaphore::{NO_SLOT, not_taken, slots};
 use crate::applets::{Runs, Verb};
 use crate::args::creating::Creating;
 use crate::args::numbers::count;
-use crate::args::waiting::{Deadline, Waiting};
+use crate::args::timeout::Timeout;
 use crate::exit::{Exit, is_late};
 use crate::semset::slots::Slots;
 use crate::semset::waited;
 use crate::supervise::command::Command;
-use crate::sys::wait::Patience;
+use crate::sys::deadline::Deadline;
 use crate::target::Target;
 
 /// Takes a slot, waiting for one where all are taken, and becomes CMD, which keeps it until it ends, however it ends: the
@@ -41,7 +41,7 @@ pub struct Run {
     #[command(flatten)]
     creating: Creating,
     #[command(flatten)]
-    waiting: Waiting,
+    timeout: Timeout,
     /// The command and its arguments, run as given
     #[arg(value_name = "CMD", last = true, required = true)]
     command: Vec<OsString>,
@@ -62,19 +62,19 @@ ipcbox sem run ports --slots 4 -- \
     const WRITES: bool = false;
 
     fn run(mut self) -> Result<Exit> {
-        let deadline = self.waiting.start();
+        let timeout = &self.timeout;
         let command = Command::find(std::mem::take(&mut self.command))?;
-        let numbers = context("take", &self.target, self.take(&deadline))?;
+        let numbers = context("take", &self.target, self.take(timeout))?;
         let numbers: Vec<String> = numbers.iter().map(u16::to_string).collect();
         match command.replace(&[("IPCBOX_SLOT", numbers.join(","))])? {}
     }
 }
 
 impl Run {
-    fn take(&self, deadline: &Deadline) -> Result<Vec<u16>> {
+    fn take(&self, timeout: &Timeout) -> Result<Vec<u16>> {
         let mut slots = slots(&self.target, self.slots, self.take, self.creating)?;
         match self.slots {
-            Some(wanted) if self.resize => self.resize(&mut slots, wanted, deadline)?,
+            Some(wanted) if self.resize => self.resize(&mut slots, wanted, timeout)?,
             Some(wanted) => {
                 slots
                     .expect(&self.target, wanted)
@@ -82,18 +82,18 @@ impl Run {
             }
             None => {}
         }
-        let take = |patience| slots.take(self.take, patience);
-        waited::take(&self.target, slots.set, self.take, deadline, NO_SLOT, take)
+        let take = |deadline| slots.take(self.take, deadline);
+        waited::take(&self.target, slots.set, self.take, timeout, NO_SLOT, take)
             .map_err(|error| not_taken(error, self.take))
     }
 
-    fn resize(&self, slots: &mut Slots, wanted: u16, deadline: &Deadline) -> Result<()> {
-        match slots.resize(wanted, &deadline.never()) {
-            Err(error) if deadline.patience != Patience::Never && is_late(&error) => {}
+    fn resize(&self, slots: &mut Slots, wanted: u16, timeout: &Timeout) -> Result<()> {
+        match slots.resize(wanted, &timeout.never()) {
+            Err(error) if timeout.deadline() != Deadline::Now && is_late(&error) => {}
             outcome => return outcome,
         }
-        let mut notice = waited::notice(&self.target, slots.set, 1, deadline);
+        let mut notice = waited::notice(&self.target, slots.set, 1, timeout);
         let _wait = notice.begin();
-        slots.resize(wanted, deadline)
+        slots.resize(wanted, timeout)
     }
 }

@@ -7,7 +7,7 @@ use super::context;
 use super::semaphore::{One, missed};
 use crate::applets::Verb;
 use crate::args::numbers::count;
-use crate::args::waiting::Waiting;
+use crate::args::timeout::Timeout;
 use crate::exit::Exit;
 use crate::sys::interrupt;
 
@@ -24,7 +24,7 @@ pub struct Wait {
     #[arg(long, conflicts_with = "by")]
     zero: bool,
     #[command(flatten)]
-    waiting: Waiting,
+    timeout: Timeout,
 }
 
 impl Verb for Wait {
@@ -40,18 +40,18 @@ ipcbox sem wait door -w 10s
     const WRITES: bool = false;
 
     fn run(self) -> Result<Exit> {
-        let deadline = self.waiting.start();
+        let timeout = &self.timeout;
         let wait = || {
             if self.one.posix(self.zero || self.by != 1)? {
-                let taken = self.one.open("wait for")?.wait(deadline.patience)?;
+                let taken = self.one.open("wait for")?.wait(timeout.deadline())?;
                 return Ok(taken.map_or_else(interrupt::end, Ok)?);
             }
             let delta = if self.zero { 0 } else { -self.by.cast_signed() };
-            self.one.operate(delta, deadline.patience)
+            self.one.operate(delta, timeout.deadline())
         };
         let what = if self.zero { "it did not become 0" } else { "nobody posted enough" };
         let outcome = wait().map_err(|error| match error.downcast_ref() {
-            Some(errno) => missed(*errno, &deadline, what),
+            Some(errno) => missed(*errno, timeout, what),
             None => error,
         });
         context("wait for", &self.one.target, outcome)?;

@@ -9,7 +9,7 @@ use super::{context, is_posix};
 use crate::applets::Verb;
 use crate::args::creating::{Creating, differs};
 use crate::args::size;
-use crate::args::waiting::Quiet;
+use crate::args::timeout::Quiet;
 use crate::exit::{Cause, Exit};
 use crate::sys::posix::shm as posix;
 use crate::sys::sysv::shm::Stat;

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use super::context;
 use super::object::atomic_word::{Bits, Place, Word, value};
 use crate::applets::Verb;
-use crate::args::waiting::Waiting;
+use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 
 /// Sleeps in a futex, and polls nothing: set, add and cas of the box wake it, and so does a write of at most 4 KiB for the words
@@ -30,7 +30,7 @@ pub struct Wait {
     #[arg(long, conflicts_with_all = ["value", "until"])]
     changed: bool,
     #[command(flatten)]
-    waiting: Waiting,
+    timeout: Timeout,
 }
 
 /// Reads the value of a word that can be slept on.
@@ -83,7 +83,7 @@ ipcbox shm wait stage 2 --until ge -w 10s
 ";
 
     fn run(self) -> Result<Exit> {
-        let deadline = self.waiting.start();
+        let timeout = &self.timeout;
         let Self { place, value, until, .. } = self;
         let until = if self.changed { Until::Ne } else { until };
         if place.bits == Bits::Wide {
@@ -95,9 +95,9 @@ ipcbox shm wait stage 2 --until ge -w 10s
         let sleep = |word: &Word| {
             let value = value.map_or_else(|| word.load(), |value| Ok(value.into()))?;
             let holds = |word: i32| until.holds(word.into(), value);
-            match word.wait(holds, deadline.patience) {
+            match word.wait(holds, timeout.deadline()) {
                 Err(error) if error.downcast_ref() == Some(&Errno::EAGAIN) => {
-                    bail!(deadline.missed(&format!("{} {value}", until.words())))
+                    bail!(timeout.missed(&format!("{} {value}", until.words())))
                 }
                 slept => slept,
             }

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use super::delivery::outcome::{COLUMNS, Fate, Outcome, ended};
 use crate::applets::Verb;
 use crate::args::format::Streaming;
-use crate::args::waiting::{Deadline, Waiting};
+use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit, each, words};
 use crate::objects::process::{Process, parse};
 use crate::output::{self, Stream};
@@ -35,7 +35,7 @@ pub struct Join {
     #[command(flatten)]
     streaming: Streaming,
     #[command(flatten)]
-    waiting: Waiting,
+    timeout: Timeout,
 }
 
 impl Verb for Join {
@@ -51,7 +51,7 @@ sleep 0.1 & ipcbox signal join $! -w 10s
         if self.count.is_some_and(|count| usize::from(count) > pids.len()) {
             bail!(Cause::new(Exit::Usage, "--count is more than there are processes"));
         }
-        let deadline = self.waiting.start();
+        let timeout = &self.timeout;
         let stream = Stream::new(&COLUMNS, &self.streaming)?;
         let mut open = Vec::new();
         let mut left = pids.clone();
@@ -64,7 +64,7 @@ sleep 0.1 & ipcbox signal join $! -w 10s
             Ok(())
         });
         let wanted = self.count.map_or(open.len(), |count| usize::from(count).min(open.len()));
-        let last = wait(open, wanted, &deadline, &stream)?;
+        let last = wait(open, wanted, timeout, &stream)?;
         missing?;
         Ok(match (pids.len(), last) {
             (1, Some(ended)) => Exit::Command(ended.status()),
@@ -83,12 +83,12 @@ struct Open<'a> {
 }
 
 /// Waits until `wanted` of them have ended, and gives how the last one did.
-fn wait(mut open: Vec<Open>, wanted: usize, deadline: &Deadline, stream: &Stream<Outcome>) -> Result<Option<Ended>> {
+fn wait(mut open: Vec<Open>, wanted: usize, timeout: &Timeout, stream: &Stream<Outcome>) -> Result<Option<Ended>> {
     let mut last = None;
     let mut done = 0;
     while done < wanted {
         let polled: Vec<_> = open.iter().map(|one| (one.fd.as_fd(), one.stage)).collect();
-        let Some((place, stage)) = after(&polled, deadline.patience)? else {
+        let Some((place, stage)) = after(&polled, timeout.deadline())? else {
             break;
         };
         open[place].stage = stage;
@@ -120,7 +120,7 @@ fn wait(mut open: Vec<Open>, wanted: usize, deadline: &Deadline, stream: &Stream
                 (format!("cannot join {wanted} of {all} processes"), format!("{told} {end}"))
             }
         };
-        return Err(anyhow::Error::from(deadline.missed(&missed)).context(what));
+        return Err(anyhow::Error::from(timeout.missed(&missed)).context(what));
     }
     Ok(last)
 }

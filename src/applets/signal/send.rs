@@ -16,10 +16,10 @@ use crate::exit::{Cause, Exit, Failures};
 use crate::objects::process::{Process, parse};
 use crate::output::{Cell, Column, Stream};
 use crate::supervise::escalation::{Plan, Step, step};
+use crate::sys::deadline::Deadline;
 use crate::sys::process::procfs::status;
 use crate::sys::process::wait_status::{Stage, after};
 use crate::sys::signal::Signal;
-use crate::sys::wait::Patience;
 
 /// How often a process is looked at for a handler.
 const INTERVAL: Duration = Duration::from_millis(1);
@@ -169,14 +169,14 @@ impl Send {
 
     /// Sends to each, as soon as it is ready for it; gives those whose end is to be waited for.
     fn send_all(&self, aims: Vec<Aim>, failures: &mut Vec<Error>) -> Result<Vec<Watched>> {
-        let patience = self.when_caught.map(|limit| Patience::within(Some(limit)));
+        let deadline = self.when_caught.map(|limit| Deadline::after(limit));
         let mut watched = Vec::new();
         let mut left = aims;
         loop {
             let mut not_yet = Vec::new();
-            let is_over = patience.is_none_or(Patience::is_over);
+            let is_over = deadline.is_none_or(Deadline::is_over);
             for aim in left {
-                let is_ready = patience.is_none() || self.is_caught(&aim);
+                let is_ready = deadline.is_none() || self.is_caught(&aim);
                 if !is_ready && !is_over {
                     not_yet.push(aim);
                     continue;
@@ -228,7 +228,7 @@ impl Send {
         let mut plan = Plan::start(limit, self.then.clone());
         while !left.is_empty() {
             let polled: Vec<_> = left.iter().map(|one| (one.fd.as_fd(), one.stage)).collect();
-            if let Some((place, stage)) = after(&polled, plan.patience)? {
+            if let Some((place, stage)) = after(&polled, plan.deadline)? {
                 let one = left.swap_remove(place);
                 stream.print(&[one.outcome(stage)])?;
                 continue;

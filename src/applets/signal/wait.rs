@@ -11,7 +11,7 @@ use crate::applets::Verb;
 use crate::args::format::Streaming;
 use crate::args::numbers::many;
 use crate::args::signals::{catchable, name};
-use crate::args::waiting::{Deadline, Waiting};
+use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output::{self, Cell, Column, Stream};
 use crate::sys::fds::write_all;
@@ -41,7 +41,7 @@ pub struct Wait {
     #[command(flatten)]
     streaming: Streaming,
     #[command(flatten)]
-    waiting: Waiting,
+    timeout: Timeout,
 }
 
 fn awaited(text: &str) -> Result<Signal, String> {
@@ -63,24 +63,24 @@ wait "$waiter"
 "#;
 
     fn run(self) -> Result<Exit> {
-        let deadline = self.waiting.start();
+        let timeout = &self.timeout;
         let stream = Stream::new(&COLUMNS, &self.streaming)?;
         let names = self.signals.iter().map(|signal| name(*signal)).collect::<Vec<_>>().join(",");
         let cannot = || format!("cannot wait for {names}");
         let set = self.signals.iter().copied().collect();
         output::require().with_context(cannot)?;
-        let listener = self.listener(&deadline)?;
+        let listener = self.listener(timeout)?;
         block(set).with_context(cannot)?;
-        self.announce(listener, &deadline)?;
+        self.announce(listener, timeout)?;
         let arrivals = Arrivals::open(set).with_context(cannot)?;
         let mut left = self.count;
         while left > 0 {
-            if ready(&[arrivals.as_fd()], deadline.patience).with_context(cannot)?.is_none() {
+            if ready(&[arrivals.as_fd()], timeout.deadline()).with_context(cannot)?.is_none() {
                 let what = match self.count {
                     1 => "it did not come".into(),
                     count => format!("{} of {count} came", count - left),
                 };
-                return Err(deadline.missed(&what)).with_context(cannot);
+                return Err(timeout.missed(&what)).with_context(cannot);
             }
             let most = usize::try_from(left).unwrap_or(usize::MAX);
             let came = arrivals.take(most).with_context(cannot)?;
@@ -94,24 +94,24 @@ wait "$waiter"
 impl Wait {
     /// Where it is to be said that the box is ready. A FIFO's reader is waited for as anything is, so that the signals still do what
     /// they did before.
-    fn listener(&self, deadline: &Deadline) -> Result<Option<OwnedFd>> {
+    fn listener(&self, timeout: &Timeout) -> Result<Option<OwnedFd>> {
         let Some(file) = &self.ready else {
             return Ok(None);
         };
-        opened(file, Before::Goes, deadline.patience).map(Some).or_else(|errno| self.unsaid(errno, deadline))
+        opened(file, Before::Goes, timeout.deadline()).map(Some).or_else(|errno| self.unsaid(errno, timeout))
     }
 
-    fn announce(&self, listener: Option<OwnedFd>, deadline: &Deadline) -> Result<()> {
+    fn announce(&self, listener: Option<OwnedFd>, timeout: &Timeout) -> Result<()> {
         let Some(listener) = listener else {
             return Ok(());
         };
         let line = format!("{}\n", std::process::id());
-        write_all(listener, line.as_bytes()).or_else(|errno| self.unsaid(errno, deadline))
+        write_all(listener, line.as_bytes()).or_else(|errno| self.unsaid(errno, timeout))
     }
 
-    fn unsaid<T>(&self, errno: Errno, deadline: &Deadline) -> Result<T> {
+    fn unsaid<T>(&self, errno: Errno, timeout: &Timeout) -> Result<T> {
         let cause = match errno {
-            Errno::EAGAIN => deadline.missed("nobody opened it for reading"),
+            Errno::EAGAIN => timeout.missed("nobody opened it for reading"),
             Errno::ELOOP => Cause::from_errno(errno, "it is a symbolic link, which is not followed"),
             errno => super::plain(errno),
         };

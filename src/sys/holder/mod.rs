@@ -24,9 +24,10 @@ use nix::sys::stat::Mode;
 use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, pipe2, read, setsid};
 
 use super::child::{Answer, Group, Reporter, Reports, Standard, Start, Unstarted, begin, reports};
+use super::deadline::Deadline;
 use super::reply_pipe;
 use super::signal::{Disposition, Signal, kill};
-use super::wait::{Patience, ready};
+use super::wait::ready;
 
 /// A holder that has taken what it is to hold, and ends with this process unless it is [released](Self::release).
 #[derive(Debug)]
@@ -56,7 +57,7 @@ pub fn start(
     process: BorrowedFd,
     id: c_int,
     take: impl FnOnce() -> Result<()>,
-    mut waits: impl FnMut() -> Patience,
+    mut waits: impl FnMut() -> Deadline,
 ) -> std::result::Result<Holder, Unstarted> {
     let (reports, reporter) = reports()?;
     let (release_there, release) = pipe2(OFlag::O_CLOEXEC)?;
@@ -134,7 +135,7 @@ fn hold(
         set_name(&CString::new(called).map_err(|_| Errno::EINVAL)?)?;
         reporter.report(0, Ok(()))?;
         close_all_but(&[process.as_raw_fd()])?;
-        ready(&[process], Patience::Forever)?;
+        ready(&[process], Deadline::Forever)?;
     }
     // SAFETY: ends the process without the parent's exit handlers; the kernel gives back what it holds.
     unsafe { libc::_exit(0) }

@@ -15,10 +15,11 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::name;
+use crate::sys::deadline::Deadline;
 use crate::sys::process::wait_status::{Stage, stage};
 use crate::sys::process::{self, knows_our_numbers, numbers, procfs, shares_ipc};
 use crate::sys::signal::{self, Signal};
-use crate::sys::wait::{Patience, ready};
+use crate::sys::wait::ready;
 
 /// How long a holder may take to exit once it was killed.
 const DEATH: Duration = Duration::from_secs(1);
@@ -124,7 +125,7 @@ pub fn end(holders: Vec<Seen>) -> usize {
         killed.is_ok() || holder.state == State::Exiting
     };
     let dying: Vec<Seen> = holders.into_iter().filter(kill).collect();
-    let patience = Patience::within(Some(DEATH));
-    let exited = |holder: &&Seen| ready(&[holder.process.as_fd()], patience) == Ok(Some(0));
+    let deadline = Deadline::after(DEATH);
+    let exited = |holder: &&Seen| ready(&[holder.process.as_fd()], deadline) == Ok(Some(0));
     dying.iter().filter(exited).count()
 }

@@ -21,10 +21,11 @@ use nix::sys::statfs::{FsType, statfs};
 use nix::unistd::{Gid, Uid, fchown};
 
 use super::names_in;
+use crate::sys::deadline::Deadline;
 use crate::sys::message::{HEAD, Message, Waits, Which};
 use crate::sys::process::Blocked;
 use crate::sys::sysv::Change;
-use crate::sys::wait::{Patience, interruptible};
+use crate::sys::wait::interruptible;
 
 /// The highest priority, `MQ_PRIO_MAX` - 1.
 pub const MAX_PRIORITY: u32 = 32767;
@@ -96,10 +97,10 @@ impl Queue {
     ///
     /// # Errors
     /// `ENOENT`: there is none. `EACCES`: no permission.
-    pub fn open(name: &OsStr, access: Access, patience: Patience) -> Result<Self> {
+    pub fn open(name: &OsStr, access: Access, deadline: Deadline) -> Result<Self> {
         let name = c_name(name)?;
         // SAFETY: a terminated string; without O_CREAT there are no more arguments.
-        Self::result(unsafe { libc::mq_open(name.as_ptr(), flags(access, patience)) })
+        Self::result(unsafe { libc::mq_open(name.as_ptr(), flags(access, deadline)) })
     }
 
     /// A new one with exactly these permission bits, whatever the umask is, and these limits or the kernel's defaults.
@@ -107,9 +108,9 @@ impl Queue {
     /// # Errors
     /// `EEXIST`: the name is taken. `EINVAL`: limits of 0 or above msg_max and msgsize_max. `EMFILE`: RLIMIT_MSGQUEUE or the
     /// limit of descriptors. `ENOSPC`: queues_max.
-    pub fn create(name: &OsStr, access: Access, patience: Patience, mode: u32, limits: Option<Limits>) -> Result<Self> {
+    pub fn create(name: &OsStr, access: Access, deadline: Deadline, mode: u32, limits: Option<Limits>) -> Result<Self> {
         let name = c_name(name)?;
-        let flags = flags(access, patience) | libc::O_CREAT | libc::O_EXCL;
+        let flags = flags(access, deadline) | libc::O_CREAT | libc::O_EXCL;
         let attributes = limits.map(raw_limits).transpose()?;
         let attributes = attributes.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         let before = umask(Mode::empty());
@@ -125,14 +126,14 @@ impl Queue {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    /// Sends a message, waiting at most for `patience` where the queue is full. `None`: a caught signal has come before.
+    /// Sends a message, waiting at most until `deadline` where the queue is full. `None`: a caught signal has come before.
     ///
     /// # Errors
     /// `EAGAIN`: not in time. `EMSGSIZE`: more data than the queue takes. `EINVAL`: a priority above [`MAX_PRIORITY`].
-    pub fn send(&self, data: &[u8], priority: u32, patience: Patience) -> Result<Option<()>> {
+    pub fn send(&self, data: &[u8], priority: u32, deadline: Deadline) -> Result<Option<()>> {
         let fd = self.0.as_raw_fd();
-        let end = end(patience);
-        in_time(interruptible(patience, || {
+        let end = end(deadline);
+        in_time(interruptible(deadline, || {
             let (data, length) = (data.as_ptr().cast(), data.len());
             // SAFETY: the data and the time live through the call, which only reads them.
             let sent = unsafe { libc::mq_timedsend(fd, data, length, priority as c_uint, pointer(end.as_ref())) };
@@ -140,17 +141,17 @@ impl Queue {
         }))
     }
 
-    /// Takes the first message of the highest priority, waiting at most for `patience`; it replaces what `message` was.
+    /// Takes the first message of the highest priority, waiting at most until `deadline`; it replaces what `message` was.
     /// `None`: a caught signal has come before. `most` is what the queue takes in one message.
     ///
     /// # Errors
     /// `EAGAIN`: not in time.
-    pub fn receive(&self, message: &mut Message, most: usize, patience: Patience) -> Result<Option<()>> {
+    pub fn receive(&self, message: &mut Message, most: usize, deadline: Deadline) -> Result<Option<()>> {
         let fd = self.0.as_raw_fd();
         let at = message.space(most)[HEAD..].as_mut_ptr().cast();
         let mut priority: c_uint = 0;
-        let end = end(patience);
-        let received = in_time(interruptible(patience, || {
+        let end = end(deadline);
+        let received = in_time(interruptible(deadline, || {
             let (priority, end) = (&raw mut priority, pointer(end.as_ref()));
             // SAFETY: `most` bytes have room there through the call, and so have the priority and the time.
             Errno::result(unsafe { libc::mq_timedreceive(fd, at, most, priority, end) })
@@ -204,8 +205,8 @@ impl Queue {
 }
 
 /// The end of a wait: a time that is over for none, and no time otherwise, since a timer ends the wait.
-fn end(patience: Patience) -> Option<libc::timespec> {
-    (patience == Patience::Never).then_some(libc::timespec { tv_sec: 0, tv_nsec: 0 })
+fn end(deadline: Deadline) -> Option<libc::timespec> {
+    (deadline == Deadline::Now).then_some(libc::timespec { tv_sec: 0, tv_nsec: 0 })
 }
 
 fn pointer(end: Option<&libc::timespec>) -> *const libc::timespec {
@@ -217,12 +218,12 @@ fn in_time<T>(outcome: Result<T>) -> Result<T> {
     outcome.map_err(|errno| if errno == Errno::ETIMEDOUT { Errno::EAGAIN } else { errno })
 }
 
-fn flags(access: Access, patience: Patience) -> c_int {
+fn flags(access: Access, deadline: Deadline) -> c_int {
     let direction = match access {
         Access::Read => libc::O_RDONLY,
         Access::Write => libc::O_WRONLY,
     };
-    let nonblock = if patience == Patience::Never { libc::O_NONBLOCK } else { 0 };
+    let nonblock = if deadline == Deadline::Now { libc::O_NONBLOCK } else { 0 };
     direction | nonblock | libc::O_CLOEXEC
 }
 
@@ -237,8 +238,8 @@ fn raw_limits(limits: Limits) -> Result<libc::mq_attr> {
 
 /// Opens a queue for looking at it: for receiving, or for sending where only that is permitted.
 pub fn look(name: &OsStr) -> Result<Queue> {
-    match Queue::open(name, Access::Read, Patience::Never) {
-        Err(Errno::EACCES) => Queue::open(name, Access::Write, Patience::Never),
+    match Queue::open(name, Access::Read, Deadline::Now) {
+        Err(Errno::EACCES) => Queue::open(name, Access::Write, Deadline::Now),
         opened => opened,
     }
 }

@@ -16,8 +16,8 @@ use nix::libc;
 use nix::sys::signal::Signal;
 
 use super::shm::{self, Object};
+use crate::sys::deadline::Deadline;
 use crate::sys::mapping::Mapping;
-use crate::sys::wait::Patience;
 use crate::sys::{futex, interrupt, transfer};
 
 /// The highest value, `SEM_VALUE_MAX`.
@@ -62,12 +62,12 @@ impl Semaphore {
         Ok(self.0.wide_word(0)?.fetch_update(SeqCst, SeqCst, less).is_ok())
     }
 
-    /// Takes one, waiting at most for `patience`. `None`: SIGINT, SIGTERM or SIGHUP has come; they are caught so that this
+    /// Takes one, waiting at most until `deadline`. `None`: SIGINT, SIGTERM or SIGHUP has come; they are caught so that this
     /// process is taken off the count of those who wait.
     ///
     /// # Errors
     /// `EAGAIN`: not in time.
-    pub fn wait(&self, patience: Patience) -> Result<Option<()>> {
+    pub fn wait(&self, deadline: Deadline) -> Result<Option<()>> {
         interrupt::catch(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
         let word = self.0.wide_word(0)?;
         if self.take(0)? {
@@ -81,7 +81,7 @@ impl Semaphore {
                 word.fetch_sub(WAITER, SeqCst);
                 return slept.map(|()| None);
             }
-            slept = futex::wait(self.0.word(0)?, 0, patience);
+            slept = futex::wait(self.0.word(0)?, 0, deadline);
         }
         Ok(Some(()))
     }

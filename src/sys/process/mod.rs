@@ -20,8 +20,9 @@ use nix::sys::statfs::{FsType, fstatfs};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::{Pid, geteuid};
 
+use super::deadline::Deadline;
 use super::sysv::sem::Op;
-use super::wait::{Patience, ready};
+use super::wait::ready;
 
 /// A descriptor for a process, pidfd_open(2), closed on exec. It becomes readable when the process ends.
 ///
@@ -30,7 +31,7 @@ use super::wait::{Patience, ready};
 /// a thread. `ENOSYS`: the kernel is older than 5.3.
 pub fn open(pid: i32) -> Result<OwnedFd> {
     let fd = pidfd(pid)?;
-    match ready(&[fd.as_fd()], Patience::Never)? {
+    match ready(&[fd.as_fd()], Deadline::Now)? {
         Some(_) => Err(Errno::ESRCH),
         None => Ok(fd),
     }

@@ -12,8 +12,8 @@ use nix::unistd::getpid;
 
 use super::wait_status::{Stage, after, stage};
 use super::{pidfd, procfs};
+use crate::sys::deadline::Deadline;
 use crate::sys::signal::{self, Signal};
-use crate::sys::wait::Patience;
 
 /// One of a tree.
 #[derive(Debug)]
@@ -170,7 +170,7 @@ impl Tree {
             }
         }
         while let Some(last) = dying.last() {
-            after(&[(last.as_fd(), Stage::Runs)], Patience::Forever)?;
+            after(&[(last.as_fd(), Stage::Runs)], Deadline::Forever)?;
             dying.pop();
         }
         Ok(kept)

@@ -12,8 +12,8 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 
 use super::{is_in_pidfs, procfs};
+use crate::sys::deadline::Deadline;
 use crate::sys::signal::{self, Signal};
-use crate::sys::wait::Patience;
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,12 +66,12 @@ const STEP: Duration = Duration::from_millis(10);
 
 /// How far the process behind a pidfd is.
 pub fn stage(process: BorrowedFd) -> Result<Stage> {
-    Ok(after(&[(process, Stage::Runs)], Patience::Never)?.map_or(Stage::Runs, |(_, stage)| stage))
+    Ok(after(&[(process, Stage::Runs)], Deadline::Now)?.map_or(Stage::Runs, |(_, stage)| stage))
 }
 
 /// Waits until one of these processes is past the stage given with it, and returns its place in the list and its stage.
 /// `None` when the time is over.
-pub fn after(processes: &[(BorrowedFd, Stage)], patience: Patience) -> Result<Option<(usize, Stage)>> {
+pub fn after(processes: &[(BorrowedFd, Stage)], deadline: Deadline) -> Result<Option<(usize, Stage)>> {
     // A pidfd reports POLLHUP when its process is reaped, but not before Linux 6.9.
     let is_asked =
         |(_, (fd, stage)): &(usize, (BorrowedFd, Stage))| *stage == Stage::Zombie && !is_in_pidfs(fd).unwrap_or(false);
@@ -79,11 +79,11 @@ pub fn after(processes: &[(BorrowedFd, Stage)], patience: Patience) -> Result<Op
     let flags = |stage| if stage == Stage::Runs { PollFlags::POLLIN } else { PollFlags::empty() };
     let mut polled: Vec<PollFd> = awaited.iter().map(|(_, (fd, stage))| PollFd::new(*fd, flags(*stage))).collect();
     loop {
-        let is_last = patience.is_over();
+        let is_last = deadline.is_over();
         if let Some((place, _)) = asked.iter().find(|(_, (fd, _))| is_reaped(*fd)) {
             return Ok(Some((*place, Stage::Reaped)));
         }
-        let left = patience.left();
+        let left = deadline.left();
         let time = if asked.is_empty() { left } else { Some(left.map_or(STEP, |left| left.min(STEP))) };
         match ppoll(&mut polled, time.map(TimeSpec::from), None) {
             Ok(0) if !asked.is_empty() && !is_last => {}
@@ -163,13 +163,13 @@ mod tests {
         assert_eq!(stage(process), Ok(Stage::Runs));
         child.kill().unwrap();
         let zombie = Some((0, Stage::Zombie));
-        assert_eq!(after(&[(process, Stage::Runs)], Patience::Forever), Ok(zombie));
+        assert_eq!(after(&[(process, Stage::Runs)], Deadline::Forever), Ok(zombie));
         assert_eq!(stage(process), Ok(Stage::Zombie));
-        assert_eq!(after(&[(process, Stage::Zombie)], Patience::Never), Ok(None));
+        assert_eq!(after(&[(process, Stage::Zombie)], Deadline::Now), Ok(None));
         child.wait().unwrap();
         assert_eq!(stage(process), Ok(Stage::Reaped));
         let reaped = Some((0, Stage::Reaped));
-        assert_eq!(after(&[(process, Stage::Zombie)], Patience::Forever), Ok(reaped));
+        assert_eq!(after(&[(process, Stage::Zombie)], Deadline::Forever), Ok(reaped));
     }
 
     #[test]

@@ -22,8 +22,8 @@ use nix::time::ClockId;
 use nix::unistd::{getpid, getuid};
 
 pub use self::signalfd::{Arrival, Arrivals, CODES};
+use super::deadline::Deadline;
 use super::init;
-use super::wait::Patience;
 
 /// A signal, 1 to 64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -265,11 +265,11 @@ pub fn act(signal: Signal) -> Result<()> {
 
 /// Stops the process as this signal does by default, until it is continued, at the latest when the time is over: then by a CONT of
 /// a [timer's](Arrival::is_timers). Returns at once where nobody would continue it: the kernel drops the signal then.
-pub fn stop(signal: Signal, patience: Patience) -> Result<()> {
+pub fn stop(signal: Signal, deadline: Deadline) -> Result<()> {
     let before = set_disposition(signal, Disposition::Default)?;
     kill(getpid().as_raw(), signal)?;
     // Set only now: the stop takes away a CONT that came before it, and a CONT the stop that is still to act.
-    let timer = patience.left().map(continue_after).transpose();
+    let timer = deadline.left().map(continue_after).transpose();
     let_in(signal)?;
     // Where there can be no timer it is stopped without.
     drop(timer);

@@ -9,9 +9,10 @@ use nix::errno::Errno;
 use nix::libc;
 
 use super::{Change, Key, Listing, Perm, Words, asked, indices, listed};
+use crate::sys::deadline::Deadline;
 use crate::sys::message::{Message, Waits, Which};
 use crate::sys::process::{Blocked, shares_ipc};
-use crate::sys::wait::{Patience, interruptible};
+use crate::sys::wait::interruptible;
 
 /// Take a copy of the message with this number, Linux 3.8; the libc crate does not have it.
 const MSG_COPY: c_int = 0o40000;
@@ -201,33 +202,33 @@ impl Queue {
         self.id
     }
 
-    /// Sends a message, waiting at most for `patience` where the queue is full. `None`: a caught signal has come before.
+    /// Sends a message, waiting at most until `deadline` where the queue is full. `None`: a caught signal has come before.
     ///
     /// # Errors
     /// `EAGAIN`: not in time. `EINVAL`: a type below 1, more data than msgmax, or no such queue. `EIDRM`: it was removed
     /// meanwhile. `EACCES`: no permission to write.
-    pub fn send(self, message: &Message, patience: Patience) -> Result<Option<()>> {
-        let flags = nowait(patience);
+    pub fn send(self, message: &Message, deadline: Deadline) -> Result<Option<()>> {
+        let flags = nowait(deadline);
         let (at, length) = (message.whole().as_ptr().cast(), message.data().len());
-        interruptible(patience, || {
+        interruptible(deadline, || {
             // SAFETY: the type and as many bytes as are told lie there through the call, which only reads them.
             Errno::result(unsafe { libc::msgsnd(self.id, at, length, flags) }).map(drop)
         })
     }
 
-    /// Takes a message, waiting at most for `patience`; it replaces what `message` was, and is at most `most` bytes long.
+    /// Takes a message, waiting at most until `deadline`; it replaces what `message` was, and is at most `most` bytes long.
     /// `None`: a caught signal has come before.
     ///
     /// # Errors
     /// `EAGAIN`: not in time. `E2BIG`: it is longer, and stays there. `EINVAL`: no such queue. `EIDRM`: it was removed
     /// meanwhile. `EACCES`: no permission to read.
-    pub fn receive(self, message: &mut Message, most: usize, which: Which, patience: Patience) -> Result<Option<()>> {
-        let flags = nowait(patience);
+    pub fn receive(self, message: &mut Message, most: usize, which: Which, deadline: Deadline) -> Result<Option<()>> {
+        let flags = nowait(deadline);
         let (kind, flags) = match which {
             Which::Type(kind) => (kind, flags),
             Which::Except(kind) => (kind, flags | libc::MSG_EXCEPT),
         };
-        match interruptible(patience, || self.read(message, most, kind, flags)) {
+        match interruptible(deadline, || self.read(message, most, kind, flags)) {
             Err(Errno::ENOMSG) => Err(Errno::EAGAIN),
             taken => taken,
         }
@@ -291,8 +292,8 @@ impl Queue {
     }
 }
 
-fn nowait(patience: Patience) -> c_int {
-    if patience == Patience::Never { libc::IPC_NOWAIT } else { 0 }
+fn nowait(deadline: Deadline) -> c_int {
+    if deadline == Deadline::Now { libc::IPC_NOWAIT } else { 0 }
 }
 
 /// What a blocked thread waits for, where that is a message of the queue `id` or room for one.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::sys::wait::Patience;
+use crate::sys::deadline::Deadline;
 
 const FIRST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(1);
@@ -15,10 +15,10 @@ impl Pause {
     /// The first one.
     pub const FIRST: Self = Self(FIRST);
 
-    /// To wait for this pause, but no longer than `patience`.
-    pub fn within(self, patience: Patience) -> Patience {
-        let pause = patience.left().map_or(self.0, |left| left.min(self.0));
-        Patience::Until(Instant::now() + pause)
+    /// To wait for this pause, but no longer than until `deadline`.
+    pub fn within(self, deadline: Deadline) -> Deadline {
+        let pause = deadline.left().map_or(self.0, |left| left.min(self.0));
+        Deadline::At(Instant::now() + pause)
     }
 
     /// The next one.

@@ -12,8 +12,8 @@ use nix::errno::Errno;
 use crate::args::creating::{Creating, user};
 use crate::exit::{Cause, Exit};
 use crate::output;
+use crate::sys::deadline::Deadline;
 use crate::sys::fifo::{self, Kind, Seen};
-use crate::sys::wait::Patience;
 use crate::text::line;
 
 /// The bits of a directory in which all may make files, and remove only their own.
@@ -184,7 +184,7 @@ impl Fifo {
     ///
     /// # Errors
     /// `EAGAIN`: none came in time.
-    pub fn open_to_write(&self, foreign: bool, patience: Patience) -> Result<(OwnedFd, Seen)> {
-        self.open(foreign, |path| fifo::open_to_write(path, patience))
+    pub fn open_to_write(&self, foreign: bool, deadline: Deadline) -> Result<(OwnedFd, Seen)> {
+        self.open(foreign, |path| fifo::open_to_write(path, deadline))
     }
 }

@@ -6,14 +6,14 @@ use anyhow::{Result, bail};
 
 use crate::applets::fifo::stream::backoff::Pause;
 use crate::applets::fifo::stream::people;
-use crate::args::waiting::Deadline;
+use crate::args::timeout::Timeout;
 use crate::sys::fifo::Seen;
 use crate::sys::inotify::Watch;
 use crate::sys::wait;
 
 /// Waits until `wanted` processes have the FIFO open for reading. Its write end `fd` is open: so nobody is still blocked in
 /// open(2) for reading.
-pub fn wait_for(fd: &OwnedFd, seen: &Seen, wanted: usize, deadline: &Deadline) -> Result<()> {
+pub fn wait_for(fd: &OwnedFd, seen: &Seen, wanted: usize, timeout: &Timeout) -> Result<()> {
     // Without the permission to read the FIFO there are only the looks.
     let opens = Watch::opens(fd).ok();
     let watched: Vec<_> = opens.iter().map(AsFd::as_fd).collect();
@@ -24,10 +24,10 @@ pub fn wait_for(fd: &OwnedFd, seen: &Seen, wanted: usize, deadline: &Deadline) -
         if reading >= wanted {
             return Ok(());
         }
-        if deadline.patience.is_over() {
-            bail!(deadline.missed(&format!("only {reading} of {wanted} readers came")));
+        if timeout.deadline().is_over() {
+            bail!(timeout.missed(&format!("only {reading} of {wanted} readers came")));
         }
-        if wait::ready(&watched, pause.within(deadline.patience))?.is_some() {
+        if wait::ready(&watched, pause.within(timeout.deadline()))?.is_some() {
             opens.iter().try_for_each(Watch::clear)?;
             pause = Pause::FIRST;
         } else {

@@ -6,9 +6,10 @@ use anyhow::{Error, Result, bail};
 use nix::errno::Errno;
 
 use crate::output;
+use crate::sys::deadline::Deadline;
 use crate::sys::fds::Outlet;
 use crate::sys::fifo::{Kind, behind};
-use crate::sys::wait::{self, Patience};
+use crate::sys::wait;
 use crate::sys::{fds, pipe};
 
 /// The most that is read at once where it passes through this process.
@@ -129,9 +130,9 @@ impl Sink {
     ///
     /// # Errors
     /// `EAGAIN`: the time is over.
-    pub fn pass_in_time(&mut self, fifo: impl AsFd, patience: Patience) -> Result<Option<Flow>> {
+    pub fn pass_in_time(&mut self, fifo: impl AsFd, deadline: Deadline) -> Result<Option<Flow>> {
         if !self.copies {
-            match pipe::splice_in_time(&fifo, fds::stdout(), ALL, patience) {
+            match pipe::splice_in_time(&fifo, fds::stdout(), ALL, deadline) {
                 Ok(None) => return Ok(None),
                 Ok(Some(0)) => return Ok(Some(Flow::End)),
                 Ok(Some(count)) => return Ok(Some(Flow::Moved(count))),
@@ -141,7 +142,7 @@ impl Sink {
             }
         }
         self.buffer.resize(BUFFER, 0);
-        let Some(count) = wait::interruptible(patience, || fds::read_once(&fifo, &mut self.buffer))? else {
+        let Some(count) = wait::interruptible(deadline, || fds::read_once(&fifo, &mut self.buffer))? else {
             return Ok(None);
         };
         output::print(&self.buffer[..count])?;
@@ -163,7 +164,7 @@ impl Sink {
 
 /// How many bytes standard output takes now without waiting, at least one; `None`: none.
 pub fn room_now() -> Result<Option<usize>> {
-    if room(Patience::Never) == Err(Errno::EAGAIN) {
+    if room(Deadline::Now) == Err(Errno::EAGAIN) {
         return Ok(None);
     }
     let stdout = fds::stdout();
@@ -175,8 +176,8 @@ pub fn room_now() -> Result<Option<usize>> {
 ///
 /// # Errors
 /// `EAGAIN`: it did not in time.
-pub fn room(patience: Patience) -> Result<Option<()>, Errno> {
-    wait::room(fds::stdout(), patience)
+pub fn room(deadline: Deadline) -> Result<Option<()>, Errno> {
+    wait::room(fds::stdout(), deadline)
 }
 
 fn unwritten(errno: Errno) -> Error {

@@ -9,22 +9,22 @@ use anyhow::{Result, bail};
 use nix::errno::Errno;
 
 use crate::applets::fifo::stream::source::Source;
-use crate::args::waiting::Deadline;
+use crate::args::timeout::Timeout;
+use crate::sys::deadline::Deadline;
 use crate::sys::fifo;
-use crate::sys::wait::Patience;
 
 /// Takes the turn at all of these FIFOs, unless a signal that is [caught](crate::sys::interrupt) comes; whether it did. Waits for one
 /// of them at a time, and holds none of the others while it does.
 ///
 /// # Errors
 /// Another reader kept its turn for too long.
-pub fn take(sources: &[Source], deadline: &Deadline) -> Result<bool> {
+pub fn take(sources: &[Source], timeout: &Timeout) -> Result<bool> {
     let fds: Vec<&OwnedFd> = open(sources).collect();
     let mut next = 0;
     while let Some(fd) = fds.get(next) {
-        match fifo::lock(fd, deadline.patience) {
+        match fifo::lock(fd, timeout.deadline()) {
             Err(Errno::EINTR) => return Ok(false),
-            Err(Errno::EAGAIN) => bail!(deadline.missed("another reader did not end its turn")),
+            Err(Errno::EAGAIN) => bail!(timeout.missed("another reader did not end its turn")),
             locked => locked?,
         }
         let Some(busy) = busy(&fds, next)? else { break };
@@ -37,7 +37,7 @@ pub fn take(sources: &[Source], deadline: &Deadline) -> Result<bool> {
 /// Locks the others as well, as long as that needs no waiting: the place of the one that does.
 fn busy(fds: &[&OwnedFd], locked: usize) -> Result<Option<usize>> {
     for (n, fd) in fds.iter().enumerate().filter(|(n, _)| *n != locked) {
-        match fifo::lock(fd, Patience::Never) {
+        match fifo::lock(fd, Deadline::Now) {
             Err(Errno::EAGAIN) => return Ok(Some(n)),
             locked => locked?,
         }

@@ -1,15 +1,15 @@
 //! Bytes on their way into a FIFO.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Instant;
 
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 
-use crate::args::waiting::Deadline;
+use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
+use crate::sys::deadline::Deadline;
 use crate::sys::fifo::{self, Kind};
-use crate::sys::wait::{self, Patience};
+use crate::sys::wait;
 use crate::sys::{fds, pipe};
 
 /// The most that is read at once where it passes through this process.
@@ -20,9 +20,8 @@ const ALL: usize = 1 << 30;
 /// A FIFO that is written to.
 pub struct Outflow {
     fd: OwnedFd,
-    deadline: Deadline,
-    /// What is left of the deadline; the time that standard input takes is added to it.
-    patience: Patience,
+    /// The time that standard input takes is added to its deadline.
+    timeout: Timeout,
     written: u64,
 }
 
@@ -41,8 +40,8 @@ pub fn fits(length: usize, number: u64) -> Result<()> {
 
 impl Outflow {
     /// Nothing has been written yet.
-    pub const fn new(fd: OwnedFd, deadline: Deadline) -> Self {
-        Self { fd, deadline, patience: deadline.patience, written: 0 }
+    pub const fn new(fd: OwnedFd, timeout: Timeout) -> Self {
+        Self { fd, timeout, written: 0 }
     }
 
     /// Writes all of `bytes`; at most [`pipe::ATOMIC`] of them stay in one piece.
@@ -67,7 +66,7 @@ impl Outflow {
         let mut waits = false;
         loop {
             let moved = if waits {
-                pipe::splice_in_time(fds::stdin(), &self.fd, ALL, self.patience)
+                pipe::splice_in_time(fds::stdin(), &self.fd, ALL, self.timeout.deadline())
             } else {
                 pipe::splice(fds::stdin(), &self.fd, ALL).map(Some)
             };
@@ -75,7 +74,7 @@ impl Outflow {
                 Ok(0) => return Ok(()),
                 Ok(count) => {
                     self.written += count as u64;
-                    if is_file && !waits && self.patience != Patience::Never {
+                    if is_file && !waits && self.timeout.deadline() != Deadline::Now {
                         pipe::let_wait(&self.fd)?;
                         waits = true;
                     }
@@ -144,18 +143,17 @@ impl Outflow {
     /// # Errors
     /// The last reader went away.
     fn wait_for_input(&mut self) -> Result<()> {
-        let start = Instant::now();
         // A write end is never readable: it is told only when nobody reads any more.
-        let first = wait::ready(&[fds::stdin(), self.fd.as_fd()], Patience::Forever)?;
-        self.patience = self.patience.later(start.elapsed());
+        let fds = [fds::stdin(), self.fd.as_fd()];
+        let first = self.timeout.uncounted(|| wait::ready(&fds, Deadline::Forever))?;
         if first == Some(1) { Err(self.failed(Errno::EPIPE)) } else { Ok(()) }
     }
 
     fn wait_for_room(&mut self) -> Result<()> {
-        match wait::room(self.fd.as_fd(), self.patience) {
+        match wait::room(self.fd.as_fd(), self.timeout.deadline()) {
             Err(Errno::EAGAIN) => {
                 let words = format!("after {} bytes there was no more room", self.written);
-                bail!(self.deadline.missed(&words))
+                bail!(self.timeout.missed(&words))
             }
             outcome => Ok(outcome.map(drop)?),
         }

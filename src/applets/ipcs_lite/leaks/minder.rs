@@ -11,9 +11,10 @@ use crate::exit::Cause;
 use crate::supervise::command::Command;
 use crate::supervise::terminal::Job;
 use crate::sys::child::{self, Change, change_of};
+use crate::sys::deadline::Deadline;
 use crate::sys::process::procfs;
 use crate::sys::signal::{Arrival, Arrivals, Disposition, Set, Signal, block, set_disposition, set_mask};
-use crate::sys::wait::{Patience, ready};
+use crate::sys::wait::ready;
 
 /// How often the processes below CMD are looked at, at most.
 const LOOK: Duration = Duration::from_millis(5);
@@ -69,7 +70,7 @@ impl Minder {
                 self.witness.look();
                 *pause = LOOK.max(began.elapsed() * SHARE);
             }
-            ready(&[self.arrivals.as_fd()], Patience::within(self.pause)).map_err(Cause::plain)?;
+            ready(&[self.arrivals.as_fd()], Deadline::within(self.pause)).map_err(Cause::plain)?;
             for arrival in self.arrivals.take(64).map_err(Cause::plain)? {
                 self.hear(&arrival);
             }
@@ -92,7 +93,7 @@ impl Minder {
             }
             match change_of(pid)? {
                 Some((pid, Change::Stopped(signal), _)) if pid == self.job.cmd => {
-                    self.job.stop(signal, Patience::Forever)?;
+                    self.job.stop(signal, Deadline::Forever)?;
                 }
                 Some((pid, Change::Ended(ended), _)) if pid == self.job.cmd => {
                     self.job.ended = Some(ended);

@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use anyhow::{Context, Result};
 
-use crate::args::waiting::Deadline;
+use crate::args::timeout::Timeout;
 use crate::sys::{fds, transfer};
 
 /// How much is read at once.
@@ -60,14 +60,14 @@ impl Input {
     }
 
     /// The next record; `None` is the end. The time that reading takes does not count for `deadline`.
-    pub fn next(&mut self, deadline: &mut Deadline) -> Result<Option<Record<'_>>> {
+    pub fn next(&mut self, timeout: &mut Timeout) -> Result<Option<Record<'_>>> {
         self.record.clear();
         let mut length = 0;
         loop {
             if self.left.is_empty() && !self.ended {
                 self.block.resize(BLOCK, 0);
                 let read = || transfer::read_some(fds::stdin(), &mut self.block);
-                self.left = 0..deadline.uncounted(read).context("cannot read standard input")?;
+                self.left = 0..timeout.uncounted(read).context("cannot read standard input")?;
                 // A terminal can have more after its end.
                 self.ended = self.left.is_empty();
             }

@@ -8,13 +8,13 @@ use anyhow::{Error, Result, bail};
 use nix::errno::Errno;
 
 use crate::args::creating::Creating;
-use crate::args::waiting::Deadline;
+use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output::notice::{Due, Notice};
+use crate::sys::deadline::Deadline;
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::{self, Access};
 use crate::sys::sysv::{Key, msg};
-use crate::sys::wait::Patience;
 use crate::target::{Form, Target, not_private};
 use crate::text::counted;
 
@@ -41,15 +41,15 @@ pub enum Queue {
 impl Queue {
     /// The queue behind `target`, made where it is missing and `creating` says so. It asks for no more permission than
     /// `access`; who may have made it is looked at only where it could have been made here.
-    pub fn open(target: &Target, access: Access, patience: Patience, creating: Option<Creating>) -> Result<Self> {
+    pub fn open(target: &Target, access: Access, deadline: Deadline, creating: Option<Creating>) -> Result<Self> {
         if *target.form() == Form::Posix {
             let name = target.typed();
-            let open = || mq::Queue::open(name, access, patience);
+            let open = || mq::Queue::open(name, access, deadline);
             let queue = match creating {
                 None => open()?,
                 Some(creating) => either(
                     || open().map(Some),
-                    || mq::Queue::create(name, access, patience, creating.bits(), None),
+                    || mq::Queue::create(name, access, deadline, creating.bits(), None),
                     |queue| Ok(creating.trust([queue.owned()?.uid])?),
                 )?,
             };
@@ -79,13 +79,13 @@ impl Queue {
     ///
     /// # Errors
     /// `EAGAIN`: there was no room in time. `EMSGSIZE`: there never is, which is [too long](Self::too_long).
-    pub fn send(&mut self, message: &Message, patience: Patience) -> nix::Result<Option<()>> {
+    pub fn send(&mut self, message: &Message, deadline: Deadline) -> nix::Result<Option<()>> {
         match self {
             Self::SystemV { queue, fits, .. } => {
                 let length = message.data().len();
                 if length > *fits {
                     // Tried without waiting: what does not fit at all would be waited for without end.
-                    let sent = queue.send(message, Patience::Never);
+                    let sent = queue.send(message, Deadline::Now);
                     if sent != Err(Errno::EAGAIN) {
                         *fits = length;
                         return sent;
@@ -95,21 +95,21 @@ impl Queue {
                         return Err(Errno::EMSGSIZE);
                     }
                 }
-                queue.send(message, patience)
+                queue.send(message, deadline)
             }
             Self::Posix { queue, .. } => {
                 let priority = u32::try_from(message.number()).map_err(|_| Errno::EINVAL)?;
-                queue.send(message.data(), priority, patience)
+                queue.send(message.data(), priority, deadline)
             }
         }
     }
 
     /// Takes a message. `None`: a caught signal has come before.
-    pub fn receive(&mut self, message: &mut Message, which: Which, patience: Patience) -> nix::Result<Option<()>> {
+    pub fn receive(&mut self, message: &mut Message, which: Which, deadline: Deadline) -> nix::Result<Option<()>> {
         match self {
-            Self::Posix { queue, most } => queue.receive(message, *most, patience),
+            Self::Posix { queue, most } => queue.receive(message, *most, deadline),
             Self::SystemV { queue, most, .. } => loop {
-                match queue.receive(message, *most, which, patience) {
+                match queue.receive(message, *most, which, deadline) {
                     // It was sent before msgmax was lowered.
                     Err(Errno::E2BIG) => *most = most.saturating_mul(2).max(1024),
                     taken => return taken,
@@ -137,9 +137,9 @@ impl Queue {
 }
 
 /// The message about a wait for room in a full queue.
-pub fn full(target: &Target, deadline: &Deadline) -> Notice {
+pub fn full(target: &Target, timeout: &Timeout) -> Notice {
     let queue = target.clone();
-    Notice::new("msgq", target, deadline, move |due| match due {
+    Notice::new("msgq", target, timeout, move |due| match due {
         Due::AtOnce => None,
         Due::Later => fullness(&queue),
     })

@@ -192,7 +192,7 @@ impl Fanout {
         }
         let mut wanted = vec![(crew.fd(), Want::Bytes), (fds::stdin(), Want::Bytes)];
         wanted.extend(self.consumers.iter().map(|consumer| (consumer.to.as_fd(), Want::Leaving)));
-        let came = any(&wanted, crew.patience())?;
+        let came = any(&wanted, crew.deadline())?;
         drop(wanted);
         let mut left = came[2..].iter();
         let gone = self.consumers.extract_if(.., |_| left.next() == Some(&true));
@@ -259,7 +259,7 @@ impl Fanout {
                 let want = if consumer.pending > 0 { Want::Room } else { Want::Leaving };
                 (consumer.to.as_fd(), want)
             }));
-            let came = any(&wanted, crew.patience())?;
+            let came = any(&wanted, crew.deadline())?;
             drop(wanted);
             crew.go_on(came[0])?;
             // Who has all of this round and has left is noticed in the next one.

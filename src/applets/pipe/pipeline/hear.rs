@@ -7,9 +7,9 @@ use nix::unistd::getpid;
 
 use super::{Crew, Work};
 use crate::sys::child::{Change, changed};
+use crate::sys::deadline::Deadline;
 use crate::sys::process::wait_status::Ended;
 use crate::sys::signal::{self, Arrival, Signal};
-use crate::sys::wait::Patience;
 
 /// What comes so soon after the first of these is the same wish: timeout(1) sends one to its child and to the group.
 const SAME: Duration = Duration::from_millis(100);
@@ -35,7 +35,7 @@ impl Crew {
                 if !is_theirs {
                     self.send(signal);
                 }
-                signal::stop(signal, Patience::Forever)?;
+                signal::stop(signal, Deadline::Forever)?;
                 if !signal::is_pending(Signal::CONT)? {
                     // Nobody stopped us, so nobody would continue them.
                     self.send(Signal::CONT);
@@ -79,7 +79,7 @@ impl Crew {
             let ended = match (change, &self.job) {
                 (Change::Ended(ended), _) => ended,
                 (Change::Stopped(signal), Some(job)) => {
-                    job.stop(signal, Patience::Forever)?;
+                    job.stop(signal, Deadline::Forever)?;
                     // Now, since the same signal has stopped others, who are yet to be heard of.
                     if signal::is_pending(Signal::CONT)? {
                         job.go_on();

@@ -22,10 +22,11 @@ use crate::supervise::command::Command;
 use crate::supervise::escalation::{Limit, Plan};
 use crate::supervise::terminal::Job;
 use crate::sys::child::{self, Group, Reporter, Reports, Standard, Start, reports};
+use crate::sys::deadline::Deadline;
 use crate::sys::fds::Outlet;
 use crate::sys::process::wait_status::Ended;
 use crate::sys::signal::{self, Arrivals, Disposition, Set, Signal, block, set_disposition};
-use crate::sys::wait::{Patience, Want, any, ready};
+use crate::sys::wait::{Want, any, ready};
 use crate::sys::{pipe, terminal};
 
 /// What the box itself does beside minding its stages, and so what signals do to it.
@@ -149,7 +150,7 @@ impl Crew {
     /// Waits for what stages report. One that asks for the terminal stops those too that have not become their commands.
     fn wait_for(&mut self, report: BorrowedFd) -> Result<()> {
         while self.job.is_some() {
-            match ready(&[report, self.arrivals.as_fd()], self.patience())? {
+            match ready(&[report, self.arrivals.as_fd()], self.deadline())? {
                 Some(0) => break,
                 woken => self.go_on(woken.is_some())?,
             }
@@ -202,7 +203,7 @@ impl Crew {
             self.reap()?;
         }
         while self.runs() {
-            let woken = ready(&[self.arrivals.as_fd()], self.patience())?;
+            let woken = ready(&[self.arrivals.as_fd()], self.deadline())?;
             self.go_on(woken.is_some())?;
         }
         Ok(())
@@ -219,8 +220,8 @@ impl Crew {
     }
 
     /// Until when there is nothing to do otherwise.
-    pub fn patience(&self) -> Patience {
-        self.plan.as_ref().map_or(Patience::Forever, |plan| plan.patience)
+    pub fn deadline(&self) -> Deadline {
+        self.plan.as_ref().map_or(Deadline::Forever, |plan| plan.deadline)
     }
 
     /// Hears signals, if any `came`; takes the next step against stages that take too long.
@@ -234,7 +235,7 @@ impl Crew {
                 arrivals.iter().try_for_each(|arrival| self.hear(arrival))?;
             }
         }
-        if self.runs() && self.patience().is_over() {
+        if self.runs() && self.deadline().is_over() {
             if !self.ending {
                 (self.late, self.ending) = (true, true);
             }
@@ -298,7 +299,7 @@ impl Crew {
 
     /// Whether nothing more is to be waited for: all have ended, and the time is over.
     pub fn is_over(&self) -> bool {
-        !self.runs() && (self.late || self.patience().is_over())
+        !self.runs() && (self.late || self.deadline().is_over())
     }
 
     /// What they have left was not all taken in time.
@@ -326,8 +327,8 @@ impl Crew {
             self.rules.work = Work::Collects;
         }
         while !bytes.is_empty() {
-            let patience = if self.is_over() { Patience::Never } else { self.patience() };
-            let came = any(&[(to.as_fd(), Want::Room), (self.fd(), Want::Bytes)], patience)?;
+            let deadline = if self.is_over() { Deadline::Now } else { self.deadline() };
+            let came = any(&[(to.as_fd(), Want::Room), (self.fd(), Want::Bytes)], deadline)?;
             self.go_on(came[1])?;
             if !came[0] {
                 if self.is_over() {

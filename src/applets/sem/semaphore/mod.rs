@@ -10,14 +10,14 @@ use nix::errno::Errno;
 use super::{plain, system_v};
 use crate::args::creating::Creating;
 use crate::args::numbers::index;
-use crate::args::waiting::Deadline;
+use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::semset;
 use crate::semset::slots::{Many, Slots};
+use crate::sys::deadline::Deadline;
 use crate::sys::mapping::on_bus_error;
 use crate::sys::posix::sem::Semaphore;
 use crate::sys::sysv::sem::Op;
-use crate::sys::wait::Patience;
 use crate::target::{Form, Target, not_posix};
 use crate::text::line;
 
@@ -59,10 +59,10 @@ impl One {
         Ok(semaphore)
     }
 
-    pub fn operate(&self, delta: i16, patience: Patience) -> Result<()> {
+    pub fn operate(&self, delta: i16, deadline: Deadline) -> Result<()> {
         let set = semset::find(&self.target)?;
         plain(&self.target, set)?;
-        Ok(set.operate(&[Op::new(self.index, delta)], patience)?)
+        Ok(set.operate(&[Op::new(self.index, delta)], deadline)?)
     }
 }
 
@@ -82,9 +82,9 @@ pub fn not_taken(error: Error, count: u16) -> Error {
 pub const LOCKED: &str = "it was not unlocked";
 
 /// `EAGAIN` as what it means: not in time.
-pub fn missed(errno: Errno, deadline: &Deadline, what: &str) -> Error {
+pub fn missed(errno: Errno, timeout: &Timeout, what: &str) -> Error {
     match errno {
-        Errno::EAGAIN => deadline.missed(what).into(),
+        Errno::EAGAIN => timeout.missed(what).into(),
         errno => errno.into(),
     }
 }

@@ -200,14 +200,14 @@ impl Word {
     ///
     /// # Errors
     /// `EAGAIN`: not in time.
-    pub fn wait(&self, holds: impl Fn(i32) -> bool, patience: crate::sys::wait::Patience) -> Result<()> {
+    pub fn wait(&self, holds: impl Fn(i32) -> bool, deadline: crate::sys::deadline::Deadline) -> Result<()> {
         let word = self.mapping.word(self.at)?;
         loop {
             let value = word.load(SeqCst);
             if holds(value) {
                 return Ok(());
             }
-            match futex::wait(word, value, patience) {
+            match futex::wait(word, value, deadline) {
                 // It can have come at the last instant.
                 Err(Errno::EAGAIN) if holds(word.load(SeqCst)) => return Ok(()),
                 slept => slept?,

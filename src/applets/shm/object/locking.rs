@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use crate::applets::shm::is_posix;
 use crate::applets::shm::object::{is_missing, opened};
 use crate::args::creating::Creating;
-use crate::args::waiting::Waiting;
+use crate::args::timeout::Timeout;
 use crate::exit::Cause;
 use crate::objects::errors::{cannot, missing, removed, unshared};
 use crate::semset::lock::{self, Lock};
@@ -22,7 +22,7 @@ pub struct Locking {
     #[arg(long, value_name = "SEM")]
     lock: Option<Target>,
     #[command(flatten)]
-    waiting: Waiting,
+    timeout: Timeout,
 }
 
 /// A lock that is held.
@@ -49,15 +49,15 @@ impl Locking {
                 there => drop(there?),
             }
         }
-        let deadline = self.waiting.start();
+        let timeout = &self.timeout;
         let take = || {
             if is_posix(target) {
                 let why = "a POSIX semaphore is no lock: what a killed process holds would be lost";
                 return Err(not_posix(target, why).into());
             }
             let lock = Lock::find_or_make(target, creating)?;
-            let take = |patience| lock.take(shared, patience);
-            let held = waited::take(target, lock.set, 1, &deadline, "it was not unlocked", take)?;
+            let take = |deadline| lock.take(shared, deadline);
+            let held = waited::take(target, lock.set, 1, timeout, "it was not unlocked", take)?;
             Ok(Held(held))
         };
         let taken = cannot("lock", target, take(), |errno| match errno {

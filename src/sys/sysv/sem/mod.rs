@@ -14,7 +14,7 @@ use nix::libc;
 use nix::sys::time::TimeSpec;
 
 use super::{Change, Key, Listing, Perm, Words, asked, indices, listed};
-use crate::sys::wait::Patience;
+use crate::sys::deadline::Deadline;
 
 pub use op::Op;
 pub use stops::Stops;
@@ -182,15 +182,15 @@ impl Set {
         self.id
     }
 
-    /// Does all of `ops` or none, in their order, waiting at most for `patience`.
+    /// Does all of `ops` or none, in their order, waiting at most until `deadline`.
     ///
     /// # Errors
     /// `EAGAIN`: not in time, or an operation with `IPC_NOWAIT` would have had to wait. `EIDRM`: the set was removed
     /// meanwhile. `ERANGE`: a value would leave 0 to 32767, or an undo its range. `EFBIG`: an index beyond
     /// the set. `E2BIG`: more than SEMOPM operations. `EINVAL`: no such set. `EACCES`: no permission to alter it.
-    pub fn operate(self, ops: &[Op], patience: Patience) -> Result<()> {
+    pub fn operate(self, ops: &[Op], deadline: Deadline) -> Result<()> {
         loop {
-            match self.operate_once(ops, patience) {
+            match self.operate_once(ops, deadline) {
                 Err(Errno::EINTR) => {}
                 answer => return answer,
             }
@@ -201,8 +201,8 @@ impl Set {
     ///
     /// # Errors
     /// Those of [`operate`](Self::operate) but `EAGAIN`.
-    pub fn try_operate(self, ops: &[Op], patience: Patience) -> Result<bool> {
-        match self.operate(ops, patience) {
+    pub fn try_operate(self, ops: &[Op], deadline: Deadline) -> Result<bool> {
+        match self.operate(ops, deadline) {
             Ok(()) => Ok(true),
             Err(Errno::EAGAIN) => Ok(false),
             Err(errno) => Err(errno),
@@ -213,15 +213,15 @@ impl Set {
     ///
     /// # Errors
     /// `EINTR`: it was interrupted. Those of [`operate`](Self::operate).
-    pub fn operate_once(self, ops: &[Op], patience: Patience) -> Result<()> {
+    pub fn operate_once(self, ops: &[Op], deadline: Deadline) -> Result<()> {
         let unwaiting: Vec<Op>;
-        let ops = if patience == Patience::Never {
+        let ops = if deadline == Deadline::Now {
             unwaiting = ops.iter().map(|op| op.nowait()).collect();
             &unwaiting
         } else {
             ops
         };
-        let left = patience.left().map(TimeSpec::from);
+        let left = deadline.left().map(TimeSpec::from);
         let left = left.as_ref().map_or(null(), |left| from_ref(left.as_ref()));
         // SAFETY: Op is a transparent sembuf; the array and the time live through the call, which only
         // reads both.

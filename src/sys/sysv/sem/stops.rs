@@ -15,7 +15,7 @@ use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 use super::{Op, Set, semtimedop};
-use crate::sys::wait::Patience;
+use crate::sys::deadline::Deadline;
 
 const STOPS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
 
@@ -50,10 +50,10 @@ impl Stops {
     ///
     /// # Errors
     /// `EINTR`: it was interrupted; if by one of these signals, [`stop`](Self::stop) stops the process.
-    pub fn operate(&self, set: Set, ops: &[Op], patience: Patience) -> Result<()> {
+    pub fn operate(&self, set: Set, ops: &[Op], deadline: Deadline) -> Result<()> {
         /// Longer than any wait; the kernel's arithmetic on times stays in its range.
         const LONG: Duration = Duration::from_hours(100 * 366 * 24);
-        let left = patience.left().unwrap_or(LONG);
+        let left = deadline.left().unwrap_or(LONG);
         LIMIT[0].store(i64::try_from(left.as_secs()).unwrap_or(i64::MAX), Ordering::SeqCst);
         LIMIT[1].store(left.subsec_nanos().into(), Ordering::SeqCst);
         // From here on the handler has the last word on the limit.

@@ -18,10 +18,11 @@ use crate::supervise::command::Command;
 use crate::supervise::escalation::{Limit, Plan};
 use crate::supervise::terminal::Job;
 use crate::sys::child::{self, Change, Start, changed};
+use crate::sys::deadline::Deadline;
 use crate::sys::process::wait_status::Ended;
 use crate::sys::process::{pidfd, procfs};
 use crate::sys::signal::{self, Arrival, Arrivals, Disposition, Set, Signal, block, set_disposition};
-use crate::sys::wait::{Patience, ready};
+use crate::sys::wait::ready;
 
 /// What is asked of the box.
 pub struct Rules {
@@ -163,15 +164,15 @@ impl Minder {
     }
 
     /// Until the next step against a CMD that takes too long.
-    fn patience(&self) -> Patience {
-        self.plan.as_ref().map_or(Patience::Forever, |plan| plan.patience)
+    fn deadline(&self) -> Deadline {
+        self.plan.as_ref().map_or(Deadline::Forever, |plan| plan.deadline)
     }
 
     fn until_the_end(&mut self) -> Result<()> {
         while self.runs() || self.winds_down() {
             let mut watched = vec![self.arrivals.as_fd()];
             watched.extend(self.parent.as_ref().map(AsFd::as_fd));
-            match ready(&watched, self.patience()).map_err(plain)? {
+            match ready(&watched, self.deadline()).map_err(plain)? {
                 Some(0) => {
                     for arrival in self.arrivals.take(64).map_err(plain)? {
                         self.hear(&arrival)?;
@@ -290,7 +291,7 @@ impl Minder {
                     self.job.take_terminal();
                 }
                 Change::Stopped(signal) if pid == self.job.cmd => {
-                    self.job.stop(signal, self.patience()).map_err(plain)?;
+                    self.job.stop(signal, self.deadline()).map_err(plain)?;
                 }
                 Change::Ended(_) => {
                     if let Some(at) = self.handlers.iter().position(|handler| handler.pid == Some(pid)) {

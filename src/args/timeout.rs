@@ -6,17 +6,17 @@ use clap::Args;
 
 use super::duration;
 use crate::exit::{Cause, Exit};
-use crate::sys::wait::Patience;
+use crate::sys::deadline::Deadline;
 
-/// How long to wait.
-#[derive(Debug, Clone, Args)]
-pub struct Waiting {
+/// How long to wait. The clock runs from the time when the arguments are parsed.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Timeout {
     /// Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
     ///
     /// A bare number is seconds. It bounds the whole call's waiting, and never ends a CMD. Of this and --nonblock the
     /// later counts.
-    #[arg(hide_short_help = true, short = 'w', long, value_name = "DURATION", value_parser = duration::parse)]
-    timeout: Option<Duration>,
+    #[arg(hide_short_help = true, short = 'w', long, value_name = "DURATION", value_parser = timeout)]
+    timeout: Option<Timed>,
     /// Do not wait at all
     #[arg(hide_short_help = true, short, long, overrides_with = "timeout")]
     nonblock: bool,
@@ -25,6 +25,23 @@ pub struct Waiting {
     /// Whether the caller wants to read errors alone.
     #[command(flatten)]
     pub quiet: Quiet,
+}
+
+/// A limit, and the deadline that it became.
+#[derive(Debug, Clone, Copy)]
+struct Timed {
+    limit: Duration,
+    deadline: Deadline,
+}
+
+impl From<Duration> for Timed {
+    fn from(limit: Duration) -> Self {
+        Self { limit, deadline: Deadline::after(limit) }
+    }
+}
+
+fn timeout(text: &str) -> Result<Timed, String> {
+    duration::parse(text).map(Timed::from)
 }
 
 /// The exit status on timeout.
@@ -62,36 +79,52 @@ fn status(text: &str) -> Result<u8, String> {
     text.parse().map_err(|_| "a status is 0 to 255".into())
 }
 
-/// A deadline, fixed when the arguments had been read.
-#[derive(Debug, Clone, Copy)]
-pub struct Deadline {
-    /// How long the system calls may wait.
-    pub patience: Patience,
-    limit: Option<Duration>,
-    late: Late,
-    quiet: Quiet,
-}
-
-impl Waiting {
-    /// Starts the clock.
+impl Timeout {
+    /// Until when the call may wait.
     #[must_use]
-    pub fn start(&self) -> Deadline {
-        self.start_or(None)
+    pub fn deadline(&self) -> Deadline {
+        self.deadline_or(Deadline::Forever)
     }
 
-    /// The same, with a limit for where none was given.
+    /// The same, with a deadline for where no limit was given.
     #[must_use]
-    pub fn start_or(&self, default: Option<Duration>) -> Deadline {
-        let limit = if self.nonblock { Some(Duration::ZERO) } else { self.timeout.or(default) };
-        Deadline { patience: Patience::within(limit), limit, late: self.late, quiet: self.quiet }
+    pub fn deadline_or(&self, default: Deadline) -> Deadline {
+        if self.nonblock { Deadline::Now } else { self.timeout.map_or(default, |timed| timed.deadline) }
     }
-}
 
-impl Deadline {
     /// The same without any time.
     #[must_use]
     pub const fn never(self) -> Self {
-        Self { patience: Patience::Never, ..self }
+        Self { nonblock: true, ..self }
+    }
+
+    /// The same limit from now on, for a silence that something has broken.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self { timeout: self.timeout.map(|timed| timed.limit.into()), ..self }
+    }
+
+    /// Does what takes time that does not count.
+    pub fn uncounted<T>(&mut self, act: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let done = act();
+        if let Some(timed) = &mut self.timeout {
+            timed.deadline = timed.deadline.later(start.elapsed());
+        }
+        done
+    }
+
+    /// The failure to be in time: `what` did not happen.
+    #[must_use]
+    pub fn missed(&self, what: &str) -> Cause {
+        let limit = self.timeout.map(|timed| timed.limit);
+        let words = match limit.filter(|limit| !limit.is_zero()) {
+            Some(limit) if self.deadline().is_over() && !self.nonblock => {
+                format!("{what} within {}", duration::show(limit))
+            }
+            _ => format!("{what} at once"),
+        };
+        self.late.cause(words)
     }
 
     /// Whether the waiting message is suppressed.
@@ -100,35 +133,9 @@ impl Deadline {
         self.quiet.quiet
     }
 
-    /// Whether being late is told by the exit status alone.
+    /// Whether a timeout is reported by the exit status alone.
     #[must_use]
     pub const fn is_silent(&self) -> bool {
         self.late.timeout_status == 0
-    }
-
-    /// The same limit from now on, for a silence that something has broken.
-    #[must_use]
-    pub fn again(&self) -> Self {
-        Self { patience: Patience::within(self.limit), ..*self }
-    }
-
-    /// Does what takes time that does not count.
-    pub fn uncounted<T>(&mut self, act: impl FnOnce() -> T) -> T {
-        let start = Instant::now();
-        let done = act();
-        self.patience = self.patience.later(start.elapsed());
-        done
-    }
-
-    /// The failure to be in time: `what` did not happen.
-    #[must_use]
-    pub fn missed(&self, what: &str) -> Cause {
-        let words = match self.limit {
-            Some(limit) if !limit.is_zero() && self.patience.is_over() => {
-                format!("{what} within {}", duration::show(limit))
-            }
-            _ => format!("{what} at once"),
-        };
-        self.late.cause(words)
     }
 }

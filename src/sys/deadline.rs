@@ -1,0 +1,63 @@
+//! Until when a call may wait.
+//!
+//! A duration becomes a point on the monotonic clock once, when the arguments are parsed. A wait that a signal handler or a
+//! stop and continue interrupts goes on for what is left of it.
+
+use std::time::{Duration, Instant};
+
+/// A century. What is longer is for ever, and the kernel's and the C library's sums of times stay in their range.
+const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
+
+/// How long a call may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deadline {
+    /// Until it happens.
+    Forever,
+    /// Until this instant of the monotonic clock.
+    At(Instant),
+    /// Not at all.
+    Now,
+}
+
+impl Deadline {
+    /// At most `limit` from now on: zero is not at all, and a limit beyond the clock's range is for ever.
+    #[must_use]
+    pub fn after(limit: Duration) -> Self {
+        match limit {
+            Duration::ZERO => Self::Now,
+            limit if limit > LONGEST => Self::Forever,
+            limit => Instant::now().checked_add(limit).map_or(Self::Forever, Self::At),
+        }
+    }
+
+    /// The same for a limit that may be missing, which is for ever.
+    #[must_use]
+    pub fn within(limit: Option<Duration>) -> Self {
+        limit.map_or(Self::Forever, Self::after)
+    }
+
+    /// The time that is left; `None` is for ever, zero is over.
+    #[must_use]
+    pub fn left(self) -> Option<Duration> {
+        match self {
+            Self::Forever => None,
+            Self::At(end) => Some(end.saturating_duration_since(Instant::now())),
+            Self::Now => Some(Duration::ZERO),
+        }
+    }
+
+    /// The same time left, after so long that does not count.
+    #[must_use]
+    pub fn later(self, by: Duration) -> Self {
+        match self {
+            Self::At(end) => end.checked_add(by).map_or(Self::Forever, Self::At),
+            other => other,
+        }
+    }
+
+    /// Whether there is no time left.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self.left() == Some(Duration::ZERO)
+    }
+}
