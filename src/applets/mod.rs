@@ -148,7 +148,10 @@ impl Entry {
     #[must_use]
     pub fn help(&self, called: &str, long: bool) -> String {
         // The description of an option has its default.
-        let parser = self.parser(called, &[]).mut_args(|arg| arg.hide_default_value(true));
+        let parser = self.parser(called, &[]).mut_args(|arg| {
+            let has_value = arg.get_action().takes_values();
+            arg.hide_default_value(has_value)
+        });
         // The documentation of the struct explains; the summary stands above it.
         let explained = parser.get_long_about().or(parser.get_about()).cloned();
         let explained = explained.map_or_else(String::new, |text| format!("\n\n{text}"));
