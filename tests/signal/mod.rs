@@ -22,7 +22,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::geteuid;
 
-use crate::support::{BINARY, Call, World, skip};
+use crate::support::{BINARY, Call, Where, World, deny, skip};
 
 /// The C program that does what shells cannot; none, said aloud, where it cannot be compiled.
 pub fn puppet() -> Option<&'static Path> {
@@ -56,6 +56,18 @@ pub fn ways_to_many() -> &'static [&'static str] {
         return &["--tree"];
     }
     &["--tree", "--group"]
+}
+
+/// Whether the kernel reports how a reaped process ended.
+pub fn reports_reaped(world: &World) -> bool {
+    let mut puppet = Puppet::shell("echo ready; read x; exit 9");
+    // Without the link it does not read the status of a zombie from /proc.
+    let join = world.call(&format!("signal join {}", puppet.pid()));
+    let join = join.before(|| deny(libc::SYS_readlink, Where::Always, Errno::EACCES));
+    let join = join.start().blocked_in(libc::SYS_ppoll);
+    drop(puppet.0.stdin.take());
+    puppet.status();
+    join.code() == 9
 }
 
 /// The puppet under its own short name in a directory of the test's, where any user may run it.
