@@ -246,7 +246,7 @@ fn without_a_tmpfs_it_is_told() {
     if missing("mount namespace", !may_mount()) {
         return;
     }
-    let script = "dir=$(mktemp -d); mount --bind \"$dir\" /dev/shm; rmdir \"$dir\" || :
+    let script = "mount --bind /proc /dev/shm
         for line in 'create /a --size 1' 'read /a' 'write /a x --create' 'add /a --create' 'rm /a'; do
             ipcbox shm $line 2>err && exit 1
             grep -q 'no tmpfs is mounted at /dev/shm (ENOENT)' err || { cat err; exit 1; }
