@@ -3,25 +3,34 @@
 use super::{beside_objects, has};
 use crate::support::{BINARY, Call, World, skip};
 
-/// Compares both for every kind and every output option; prints what differs.
+/// Compares both in calls that a part makes; prints what differs.
 const COMPARE: &str = r#"
 bad=0
 same() {
     ipcs "$@" >theirs 2>/dev/null; bin/ipcs-lite "$@" >ours 2>errors || { echo "fails: $*"; cat errors; bad=1; }
     cmp -s theirs ours || { echo "differs: $*"; diff theirs ours | cat -A; bad=1; }
 }
-for kind in '' -q -m -s -a -qs -sm -mqs --queues '--shmems --semaphores' --all; do
-    for what in '' -t -p -c -l -u -b --human '-l --human' '-u --human' '-p -t' '-t -p' '-b --human' '--human -b' \
-        -lb '-b -l' '-u -b' '-l --human -b' '-b -u --human' '--bytes --limits' '--human --summary' \
-        --time --pid --creator --limits --summary --bytes '-ct' '-uc'; do
-        same $kind $what; same $what $kind
-    done
+"#;
+
+/// Every output option before and after `$kind`.
+const OUTPUTS: &str = r"
+for what in '' -t -p -c -l -u -b --human '-l --human' '-u --human' '-p -t' '-t -p' '-b --human' '--human -b' \
+    -lb '-b -l' '-u -b' '-l --human -b' '-b -u --human' '--bytes --limits' '--human --summary' \
+    --time --pid --creator --limits --summary --bytes '-ct' '-uc'; do
+    same $kind $what; same $what $kind
 done
+";
+
+/// One object at a time, and every abbreviation of a long option.
+const OTHERS: [&str; 2] = [
+    r#"
 for kind in -q -m -s; do
     for id in $(command ipcs $kind | awk '$2 ~ /^[0-9]+$/ { print $2 }'); do
         same $kind -i $id; same -i $id $kind --human; same $kind --id=$id -b
     done
 done
+"#,
+    r#"
 for name in shmems queues semaphores all time pid creator limits summary human bytes; do
     while [ "$name" ]; do
         if ipcs --$name >/dev/null 2>&1; then same --$name
@@ -29,20 +38,25 @@ for name in shmems queues semaphores all time pid creator limits summary human b
         name=${name%?}
     done
 done
-exit $bad
-"#;
+"#,
+];
 
 #[test]
 fn every_table_is_that_of_util_linux() {
-    let world = World::new();
     if !has("ipcs") {
         return;
     }
-    // `--install` makes links for the applets alone; the system's ipcs is still found.
-    world.shell("true").ok();
-    let Some(full) = beside_objects(&world, COMPARE) else { return };
-    full.stdout("").ok();
-    world.program("/bin/sh").args(["-c", COMPARE]).stdout("").ok();
+    let kinds = ["", "-q", "-m", "-s", "-a", "-qs", "-sm", "-mqs", "--queues", "--shmems --semaphores", "--all"];
+    let tables = kinds.iter().map(|kind| format!("kind='{kind}'\n{OUTPUTS}"));
+    for part in tables.chain(OTHERS.map(str::to_owned)) {
+        let world = World::new();
+        // `--install` makes links for the applets alone; the system's ipcs is still found.
+        world.shell("true").ok();
+        let script = format!("{COMPARE}{part}exit $bad");
+        let Some(full) = beside_objects(&world, &script) else { return };
+        full.stdout("").ok();
+        world.program("/bin/sh").args(["-c", &script]).stdout("").ok();
+    }
 }
 
 /// Names, POSIX rules with daylight saving time of both hemispheres, leap seconds, and what is no time zone.
