@@ -12,7 +12,7 @@ use nix::pty::openpty;
 use nix::sys::signal::Signal;
 
 use super::{children, pipe};
-use crate::support::{BINARY, Child, World, eventually, lines, signal, skip};
+use crate::support::{BINARY, Child, World, code, eventually, lines, signal, skip};
 
 /// Those that end a filter.
 const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
@@ -280,7 +280,8 @@ fn a_signal_ends_it_wherever_its_output_is_full() {
                 }
                 ended.is_some()
             });
-            assert_eq!(ended.unwrap().signal(), Some(libc::SIGTERM), "{line} {is_terminal}");
+            // merge exits with it if its command had not filled the output yet, on a slow machine.
+            assert_eq!(code(ended.unwrap()), 143, "{line} {is_terminal}");
             drop(mine);
         }
     }
