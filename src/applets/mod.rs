@@ -139,8 +139,8 @@ impl Entry {
             return parser;
         }
         parser.mut_args(|arg| {
-            let is_option = !arg.is_positional() && arg.get_action().takes_values();
-            if is_option { arg.allow_negative_numbers(true) } else { arg }
+            let may_be_below = !arg.is_positional() && has_value(&arg);
+            if may_be_below { arg.allow_negative_numbers(true) } else { arg }
         })
     }
 
@@ -149,8 +149,8 @@ impl Entry {
     pub fn help(&self, called: &str, long: bool) -> String {
         // The description of an option has its default.
         let parser = self.parser(called, &[]).mut_args(|arg| {
-            let has_value = arg.get_action().takes_values();
-            arg.hide_default_value(has_value)
+            let may_have_default = has_value(&arg);
+            arg.hide_default_value(may_have_default)
         });
         // The documentation of the struct explains; the summary stands above it.
         let explained = parser.get_long_about().or(parser.get_about()).cloned();
@@ -170,6 +170,10 @@ impl Entry {
         };
         parser.about(self.summary).after_help(also).render_help().to_string()
     }
+}
+
+fn has_value(arg: &Arg) -> bool {
+    arg.get_action().takes_values() && arg.get_num_args().is_none_or(|count| count.takes_values())
 }
 
 /// An option in the fewest letters, with its value: `-w DURATION`, `--foreign`, `--watch[=INTERVAL]`.
