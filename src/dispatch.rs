@@ -12,7 +12,7 @@ use clap::error::ErrorKind;
 
 use crate::applets::{APPLETS, Applet, Entry, Runs, WORDS, linked, named};
 use crate::args::usage;
-use crate::exit::{self, Cause, Exit};
+use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::sys::{fds, file_limit, init};
 
@@ -46,31 +46,33 @@ pub fn main(argv: Vec<OsString>) -> u8 {
     let called = words.next().unwrap_or_default();
     let base = Path::new(&called).file_name().unwrap_or_default().to_string_lossy();
     let words: Vec<OsString> = words.collect();
-    let (who, outcome) = match linked(&base) {
-        Some((applet, name)) => (name, in_applet(applet, name, &base, &words)),
+    let outcome = match linked(&base) {
+        Some((applet, name)) => in_applet(applet, name, &base, &words),
         None => in_box(&words),
     };
     let exit = outcome.unwrap_or_else(|failed| {
-        output::tell(&exit::lines(who, &failed.error));
+        output::report(&failed.error);
         failed.exit
     });
     exit.code()
 }
 
 /// The box itself: its own words, or an applet's name.
-fn in_box(words: &[OsString]) -> (&'static str, Outcome) {
+fn in_box(words: &[OsString]) -> Outcome {
     let Some((first, rest)) = words.split_first() else {
-        return (BOX, help());
+        return help();
     };
     let first = first.to_string_lossy();
     if let Some((applet, name)) = named(&first) {
-        return (name, in_applet(applet, name, &format!("{BOX} {first}"), rest));
+        return in_applet(applet, name, &format!("{BOX} {first}"), rest);
     }
     if let Some(word) = WORDS.iter().find(|word| word.is_called(&first)) {
-        let who = if word.name.starts_with('-') { BOX } else { word.name };
-        return (who, in_verb(word, &format!("{BOX} {first}"), rest));
+        if !word.name.starts_with('-') {
+            output::called(word.name);
+        }
+        return in_verb(word, &format!("{BOX} {first}"), rest);
     }
-    let outcome = match (&*first, rest) {
+    match (&*first, rest) {
         ("-h" | "--help" | "help", []) => help(),
         ("help", [word]) if word == "help" || OWN.iter().any(|own| word == own) => help(),
         ("help", [_, _, word, ..]) | ("-h" | "--help" | "-V" | "--version" | "--list", [word, ..]) => {
@@ -79,7 +81,7 @@ fn in_box(words: &[OsString]) -> (&'static str, Outcome) {
         ("help", topic) => {
             // `help sem run` is `sem run --help`.
             let line = topic.iter().cloned();
-            return in_box(&line.chain([OsString::from("--help")]).collect::<Vec<_>>());
+            in_box(&line.chain([OsString::from("--help")]).collect::<Vec<_>>())
         }
         ("-V" | "--version", []) => version(),
         ("--list", []) => {
@@ -87,8 +89,7 @@ fn in_box(words: &[OsString]) -> (&'static str, Outcome) {
             say(&names.collect::<String>())
         }
         _ => Err(no_such(&first).into()),
-    };
-    (BOX, outcome)
+    }
 }
 
 fn version() -> Outcome {
@@ -107,7 +108,8 @@ fn no_such(word: &str) -> Cause {
 }
 
 /// An applet: the verb that is the first word, where it has verbs.
-fn in_applet(applet: &Applet, name: &str, called: &str, words: &[OsString]) -> Outcome {
+fn in_applet(applet: &Applet, name: &'static str, called: &str, words: &[OsString]) -> Outcome {
+    output::called(name);
     if let Some(alone) = applet.alone(name) {
         let words = &alone.in_full(words);
         return match words.first() {

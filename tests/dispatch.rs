@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::symlink;
 
-use crate::support::{BINARY, Call, World};
+use crate::support::{BINARY, Call, World, skip};
 
 #[test]
 fn the_box_alone_lists_its_applets() {
@@ -60,6 +60,29 @@ fn a_link_is_the_applet_it_is_named_after() {
         Call::new("cp").arg(BINARY).arg(&hard).ok();
     }
     Call::new(&hard).arg("get").fails(2, "TARGET");
+}
+
+#[test]
+fn warning_begins_with_the_name_called_by() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("it needs an IPC namespace of its own");
+    }
+    world.call("sem run @slots --slots 2 -- true").ok();
+    let unproven = format!("--leaks --clean -q -- {BINARY} msgq create @q");
+    for (link, line, code, warning) in [
+        ("ipcrm", "--unused --yes", 0, "ipcrm: kept 1 semaphore set "),
+        ("my-ipcrm-lite", "--unused --yes", 0, "ipcrm-lite: kept 1 semaphore set "),
+        ("ipcs", &unproven, 1, "ipcs: kept 1 unproven object: "),
+        ("ipcs-lite", &unproven, 1, "ipcs-lite: kept 1 unproven object: "),
+        ("ipc-pipe", "tee -o /dev/full", 1, "pipe: cannot write to /dev/full: "),
+    ] {
+        let output = world.call(line).called(link).input("x\n").output();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.starts_with(warning), "{link} {line}: {text}");
+        assert_eq!(output.status.code(), Some(code), "{link} {line}: {text}");
+        let _ = world.call("msgq rm @q --missing-ok").output();
+    }
 }
 
 #[test]

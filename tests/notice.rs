@@ -107,7 +107,8 @@ fn wait_of_a_second_names_the_holder() {
                 let start = Instant::now();
                 let mut call = OnTerminal::start(&world, &waits);
                 let name = world.name("s");
-                let line = format!("sem: waiting for {name}: held by {} (sleep)\r\n", holder.pid());
+                let applet = waits.split(' ').next().unwrap();
+                let line = format!("{applet}: waiting for {name}: held by {} (sleep)\r\n", holder.pid());
                 assert_eq!(call.line(), line, "{waits}");
                 assert!(start.elapsed() >= Duration::from_secs(1), "{waits}");
                 drop(holder);

@@ -5,6 +5,7 @@ use nix::errno::Errno;
 
 use super::{KINDS, Object, Posix, system_v};
 use crate::exit::{Cause, Exit};
+use crate::output;
 use crate::sys::sysv::{Key, Kind, kinds_of, msg, sem, shm};
 use crate::target::{Form, Target};
 
@@ -106,8 +107,11 @@ pub fn all(kinds: &[Kind], posix: bool) -> Result<(Vec<Object>, bool)> {
     Ok((found, complete))
 }
 
-/// What is said where the POSIX queues cannot be listed.
-pub const NO_QUEUES: &str = "cannot list POSIX queues: their file system is not mounted, and mounting it needs privilege\nhint: mount -t mqueue none /dev/mqueue";
+/// Reports that the POSIX queues cannot be listed.
+pub fn report_no_queues() {
+    let words = "cannot list POSIX queues: their file system is not mounted, and mounting it needs privilege";
+    output::report(&Cause::new(Exit::Failed, words).hint("mount -t mqueue none /dev/mqueue").into());
+}
 
 /// Removes an object.
 ///

@@ -57,13 +57,13 @@ impl Removing {
 ///
 /// # Errors
 /// Status 2 if there is no terminal to ask on, 1 if the answer is no.
-pub fn confirm(who: &str, count: usize, hint: &str) -> Result<()> {
+pub fn confirm(count: usize, hint: &str) -> Result<()> {
     let objects = counted(count, "object");
     let refused = |words: &str| Cause::new(Exit::Usage, format!("cannot remove {objects}: {words}"));
     if !fds::is_terminal(fds::stdin()) || !fds::is_terminal(fds::stderr()) {
         bail!(refused("a filter removes without asking only with --yes").hint(hint));
     }
-    output::tell(&format!("{who}: remove {objects}? [y/N] "));
+    output::tell(output::warning(format!("remove {objects}? [y/N] ")).trim_end_matches('\n'));
     let mut answer = String::new();
     stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
     if !["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {

@@ -10,16 +10,18 @@ mod lines;
 mod names;
 pub mod notice;
 
+use std::fmt::Display;
 use std::os::fd::BorrowedFd;
 use std::slice;
+use std::sync::OnceLock;
 
 use anyhow::Context;
 
 use crate::args::format::{Color, Showing, Streaming};
 use crate::args::timeout::Quiet;
-use crate::exit::Cause;
+use crate::exit::{Cause, lines};
 use crate::sys::fds;
-use crate::text::{pad, pad_left, visible, width};
+use crate::text::{line, pad, pad_left, visible, width};
 pub use cell::Cell;
 pub use data::json_data;
 pub use lines::Lines;
@@ -281,6 +283,30 @@ impl Quiet {
     pub fn answer(self, answer: &[u8]) -> anyhow::Result<()> {
         if self.quiet { Ok(()) } else { print(&[answer, b"\n"].concat()) }
     }
+}
+
+/// The name that ipcbox was called by.
+static CALLED: OnceLock<&'static str> = OnceLock::new();
+
+/// Has messages begin with `name`, the name that ipcbox was called by: `sem`, `ipcs`. The first call counts.
+pub fn called(name: &'static str) {
+    let _ = CALLED.set(name);
+}
+
+/// The line that warns of this.
+#[must_use]
+pub fn warning(words: impl Display) -> String {
+    line(CALLED.get().copied().unwrap_or("ipcbox"), words)
+}
+
+/// Prints a warning.
+pub fn warn(words: impl Display) {
+    tell(&warning(words));
+}
+
+/// Prints what failed.
+pub fn report(error: &anyhow::Error) {
+    tell(&lines(CALLED.get().copied().unwrap_or("ipcbox"), error));
 }
 
 /// Writes lines to standard error, whole, in one call; what they tell of others cannot drive a terminal. That it

@@ -12,7 +12,6 @@ use crate::output;
 use crate::sys::deadline::Deadline;
 use crate::sys::fds;
 use crate::sys::lasting::{Begun, Lasting};
-use crate::text::line;
 
 /// How long a wait may last without a message.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -39,7 +38,6 @@ pub struct Notice {
 }
 
 struct Text {
-    who: &'static str,
     target: String,
     words: Box<Words>,
 }
@@ -58,21 +56,20 @@ impl Text {
     fn print(&self, due: Due) -> bool {
         let words = (self.words)(due);
         if let Some(words) = &words {
-            output::tell(&line(self.who, format!("waiting for {}: {words}", self.target)));
+            output::warn(format!("waiting for {}: {words}", self.target));
         }
         words.is_some()
     }
 }
 
 impl Notice {
-    /// A message of the applet `who` about a wait for `target`.
+    /// A message about a wait for `target`.
     pub fn new(
-        who: &'static str,
         target: &impl ToString,
         timeout: &Timeout,
         words: impl Fn(Due) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
-        let text = Text { who, target: target.to_string(), words: Box::new(words) };
+        let text = Text { target: target.to_string(), words: Box::new(words) };
         let state = if timeout.is_quiet() { State::Off } else { State::Fresh };
         Self { text: Arc::new(text), state }
     }

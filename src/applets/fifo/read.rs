@@ -18,13 +18,13 @@ use super::stream::turn;
 use crate::applets::Verb;
 use crate::args::numbers::many;
 use crate::args::timeout::Timeout;
-use crate::exit::{Cause, Exit, each, lines};
+use crate::exit::{Cause, Exit, each};
 use crate::output::{self, Lines};
 use crate::sys::deadline::Deadline;
 use crate::sys::epoll::Events;
 use crate::sys::interrupt::{self, Wake};
 use crate::sys::{fds, pipe};
-use crate::text::{counted, line, visible_bytes};
+use crate::text::{counted, visible_bytes};
 
 /// Copies to standard output until every writer has closed, as it comes. Opening does not wait: a writer that comes later finds a
 /// reader, and one that never comes keeps read waiting no longer than --timeout.
@@ -109,13 +109,12 @@ impl Read {
         let Some(first) = sources.first() else { return opened };
         let fifo = first.fifo;
         // Told now: to read the others can take long.
-        let tell = |error: &Error| output::tell(&lines(super::APPLET.name, error));
-        let unopened = opened.inspect_err(tell).err();
+        let unopened = opened.inspect_err(output::report).err();
         let read = context("read", fifo, self.pass(sources, timeout));
         match unopened {
             None => read.map(|()| Exit::Done),
             Some(first) => {
-                let _ = read.inspect_err(tell);
+                let _ = read.inspect_err(output::report);
                 Ok(Exit::of(&first))
             }
         }
@@ -393,7 +392,7 @@ impl Reading<'_> {
         self.sink.deliver()?;
         while let Some(lost) = self.lost() {
             if interrupt::any() {
-                output::tell(&line(super::APPLET.name, format!("standard output took no more: {lost}")));
+                output::warn(format!("standard output took no more: {lost}"));
                 self.sink.give_up();
                 return Ok(false);
             }

@@ -2,14 +2,14 @@
 
 use anyhow::{Result, bail};
 
+use super::Remove;
 use super::remove::{Chosen, ChosenBy, may_remove};
-use super::{NAME, Remove};
 use crate::exit::{Cause, Exit};
 use crate::objects::usage::is_boxes_own;
 use crate::objects::{KINDS, Object, find};
 use crate::output;
 use crate::sys::sysv::Kind;
-use crate::text::{counted, line};
+use crate::text::counted;
 
 /// What `-a` chooses.
 pub(super) enum All {
@@ -55,7 +55,7 @@ impl Remove {
         let is_posix = matches!(all, Some(All::Posix(_)));
         let (mut found, complete) = find::all(&kinds, self.posix || is_posix)?;
         if !complete {
-            output::tell(&format!("{}: {}\n", NAME, find::NO_QUEUES));
+            find::report_no_queues();
         }
         found.retain(|object| !is_posix || object.as_posix().is_some());
         let (found, unproved) = self.filters.sift(found)?;
@@ -63,11 +63,11 @@ impl Remove {
         let (ours, found): (Vec<Object>, Vec<Object>) = found.into_iter().partition(is_boxes_own);
         if !ours.is_empty() {
             let sets = counted(ours.len(), "semaphore set");
-            report_kept(&format!("{sets} that serve as slots, locks or barriers"));
             let ids = ours.iter().filter_map(Object::id).take(8).map(|id| id.to_string());
             let ids = ids.collect::<Vec<_>>().join(" ");
-            let every = "or every idle one: ipcbox sem rm --unused";
-            output::tell(&line("hint", format!("ipcbox sem rm {ids} # {every}")));
+            let kept = format!("kept {sets} that serve as slots, locks or barriers");
+            let hint = format!("ipcbox sem rm {ids} # or every idle one: ipcbox sem rm --unused");
+            output::report(&Cause::new(Exit::Failed, kept).hint(hint).into());
         }
         // Whoever names an owner hears of each object that it may not remove.
         let (found, others): (Vec<Object>, Vec<Object>) =
@@ -82,5 +82,5 @@ impl Remove {
 
 /// Reports what is not removed.
 pub(super) fn report_kept(words: &str) {
-    output::tell(&line(NAME, format!("kept {words}")));
+    output::warn(format!("kept {words}"));
 }

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
-use super::{NAME, Remove};
+use super::Remove;
 use crate::exit::{Cause, Exit, each};
 use crate::objects::errors::denied;
 use crate::objects::remove::confirm;
@@ -12,7 +12,7 @@ use crate::objects::usage::{Evidence, Use};
 use crate::objects::{Object, find};
 use crate::output;
 use crate::target::Target;
-use crate::text::{line, visible};
+use crate::text::visible;
 
 /// An object that is to go.
 pub(super) struct Chosen {
@@ -61,7 +61,7 @@ impl Remove {
             return skipped;
         }
         if by_filter && !free.is_empty() && !self.yes {
-            let refused = confirm(NAME, free.len(), "--dry-run shows what would go").map(|()| Exit::Done);
+            let refused = confirm(free.len(), "--dry-run shows what would go").map(|()| Exit::Done);
             if refused.is_err() {
                 return each([refused, skipped], |outcome| outcome.map(drop));
             }
@@ -72,7 +72,7 @@ impl Remove {
             match (self.verbose, self.showing.json) {
                 (false, _) => {}
                 // Standard output is for records then.
-                (true, true) => output::tell(&line(NAME, doing)),
+                (true, true) => output::warn(doing),
                 (true, false) => {
                     output::print(format!("{}\n", visible(&doing, &[])).as_bytes())?;
                 }

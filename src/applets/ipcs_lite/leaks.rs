@@ -8,16 +8,16 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use anyhow::{Context, Error, Result, bail};
+use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
 use self::minder::Minder;
 use self::witness::Witness;
 
+use super::Ipcs;
 use super::list::sort;
-use super::{Ipcs, NAME};
-use crate::exit::{Cause, Exit, lines};
+use crate::exit::{Cause, Exit};
 use crate::objects::columns::{self, Record};
 use crate::objects::usage::{Evidence, Use, is_boxes_own};
 use crate::objects::{Object, Place, find};
@@ -27,7 +27,7 @@ use crate::sys::deadline::Deadline;
 use crate::sys::namespace;
 use crate::sys::sysv::Kind;
 use crate::sys::wait::ready;
-use crate::text::{counted, line, quote};
+use crate::text::{counted, quote};
 
 /// After so long an object of nobody's that is known is looked at once more.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
@@ -60,7 +60,7 @@ pub fn run(ipcs: &Ipcs, words: Vec<OsString>) -> Result<Exit> {
     }
     // CMD has run, and its status is not lost for what fails now.
     let leaked = report(ipcs, &minder.witness).unwrap_or_else(|error| {
-        output::tell(&lines(NAME, &error));
+        output::report(&error);
         true
     });
     Ok(match status? {
@@ -87,9 +87,8 @@ fn report(ipcs: &Ipcs, witness: &Witness) -> Result<bool> {
             "kept {}: no process of CMD was seen to make or use them",
             counted(unproven.len(), "unproven object")
         );
-        output::tell(&line(NAME, words));
-        let words = format!("{} # or give CMD an IPC namespace of its own: --isolate", removal(&unproven));
-        output::tell(&line("hint", words));
+        let hint = format!("{} # or give CMD an IPC namespace of its own: --isolate", removal(&unproven));
+        output::report(&Cause::new(Exit::Failed, words).hint(hint).into());
     }
     Ok(told.iter().any(|(_, verdict)| !["held", "foreign", "idle"].contains(verdict)))
 }
@@ -116,7 +115,7 @@ fn removal(objects: &[&Object]) -> String {
 fn mine(ipcs: &Ipcs) -> Result<Vec<Object>> {
     let (mut found, complete) = find::all(&ipcs.kinds(), true)?;
     if !complete {
-        output::tell(&format!("{}: {}\n", NAME, find::NO_QUEUES));
+        find::report_no_queues();
     }
     let uid = geteuid().as_raw();
     let is_common = |object: &Object| object.as_posix().is_some_and(|p| p.kind != Kind::Msg);
@@ -161,9 +160,7 @@ impl Verdicts<'_> {
                 match find::remove(&object) {
                     Ok(()) | Err(Errno::EINVAL | Errno::EIDRM | Errno::ENOENT) => "removed",
                     Err(errno) => {
-                        let error = Error::from(Cause::plain(errno));
-                        let error = error.context(format!("cannot remove {object}"));
-                        output::tell(&lines(NAME, &error));
+                        output::warn(format!("cannot remove {object}: {}", Cause::plain(errno)));
                         "leaked"
                     }
                 }

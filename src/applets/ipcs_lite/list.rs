@@ -2,14 +2,13 @@
 
 use anyhow::{Context, Result};
 
-use super::{Ipcs, NAME, tables};
+use super::{Ipcs, tables};
 use crate::exit::{Exit, each};
 use crate::objects::columns::{self, Record};
 use crate::objects::usage::{Evidence, Person};
 use crate::objects::{KINDS, Object, find, posix, system_v};
 use crate::output::{self, Cell, Column};
 use crate::sys::sysv::Kind;
-use crate::text::line;
 
 impl Ipcs {
     /// The objects of one kind that are asked for.
@@ -21,7 +20,7 @@ impl Ipcs {
     fn filter(&self, found: Vec<Object>) -> Result<Vec<Object>> {
         let (found, unproved) = self.filters.sift(found)?;
         if let (Some(unproved), None) = (unproved, self.watch) {
-            output::tell(&line(NAME, format!("left out {unproved}")));
+            output::warn(format!("left out {unproved}"));
         }
         Ok(found)
     }
@@ -31,7 +30,7 @@ impl Ipcs {
         for kind in KINDS.iter().filter(|kind| self.posix && kinds.contains(kind)) {
             match posix(*kind)? {
                 Some(objects) => found.extend(objects),
-                None => output::tell(&format!("{}: {}\n", NAME, find::NO_QUEUES)),
+                None => find::report_no_queues(),
             }
         }
         self.filter(found)

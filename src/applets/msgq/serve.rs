@@ -194,7 +194,7 @@ impl Server {
                 Err(_) => break "/proc is not mounted".into(),
             }
         };
-        output::tell(&format!("msgq: cannot answer process {}: {why}\n", address.pid));
+        output::warn(format!("cannot answer process {}: {why}", address.pid));
         Ok(None)
     }
 }
@@ -208,7 +208,7 @@ fn answer(jobs: &mut Jobs<Option<OwnedFd>>, ended: Ended<Option<OwnedFd>>) -> Re
     let put = reply_pipe::put(&caller, &call_protocol::head(ended.status, length));
     let (Ok(_), Some(reply)) = (put, ended.printed) else { return Ok(()) };
     if let Err(errno) = jobs.deliver(&reply, &caller) {
-        output::tell(&format!("msgq: cannot deliver a reply: {}\n", Cause::plain(errno)));
+        output::warn(format!("cannot deliver a reply: {}", Cause::plain(errno)));
     }
     Ok(())
 }

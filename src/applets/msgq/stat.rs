@@ -12,7 +12,7 @@ use super::queue::find;
 use crate::applets::Verb;
 use crate::args::format::Showing;
 use crate::exit::{Exit, each};
-use crate::objects::find::NO_QUEUES;
+use crate::objects::find::report_no_queues;
 use crate::output::{self, Cell, Column, Names};
 use crate::sys::message::{Waits, Which};
 use crate::sys::posix::mq;
@@ -147,7 +147,7 @@ fn all() -> Result<Vec<Object>> {
     let why = "cannot list POSIX queues";
     let names = mq::names().context(why)?;
     if names.is_none() {
-        output::tell(&format!("msgq: {NO_QUEUES}\n"));
+        report_no_queues();
     }
     for name in names.unwrap_or_default() {
         let family = match mq::look(&name).and_then(|queue| queue.stat()) {

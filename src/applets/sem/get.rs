@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::semaphore::One;
-use super::{beyond, context, never_initialised};
+use super::{beyond, context, report_uninitialised};
 use crate::applets::Verb;
 use crate::exit::Exit;
 use crate::output;
@@ -37,7 +37,7 @@ ipcbox sem get store --all
             }
             let (stat, values) = semset::find(&self.one.target)?.values()?;
             if stat.op_time == 0 && values.iter().all(|value| *value == 0) {
-                output::tell(&never_initialised(&self.one.target));
+                report_uninitialised(&self.one.target);
             }
             if self.all {
                 let values: Vec<String> = values.iter().map(u16::to_string).collect();

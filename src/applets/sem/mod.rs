@@ -21,8 +21,9 @@ use anyhow::Result;
 use nix::errno::Errno;
 
 use super::{Applet, Entry};
-use crate::exit::{Cause, Exit, lines};
+use crate::exit::{Cause, Exit};
 use crate::objects::errors::{self, cannot};
+use crate::output;
 use crate::semset::{self, Purpose};
 use crate::sys::sysv::Kind;
 use crate::sys::sysv::sem::{Set, limits};
@@ -143,8 +144,8 @@ fn unless_gone<T: Default>(outcome: nix::Result<T>) -> Result<T> {
     }
 }
 
-/// The hint for a set whose maker was killed before it gave the values.
-fn never_initialised(target: &Target) -> String {
+/// Reports a set whose maker was killed before it gave the values.
+fn report_uninitialised(target: &Target) {
     let cause = Cause::new(Exit::Failed, format!("{target} was never initialised"));
-    lines("sem", &cause.hint(format!("where its maker is gone, remove it: sem rm {target}")).into())
+    output::report(&cause.hint(format!("where its maker is gone, remove it: sem rm {target}")).into());
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::semaphore::people::{Person, count, holders, stopped, waiters};
-use super::{context, never_initialised, unless_gone};
+use super::{context, report_uninitialised, unless_gone};
 use crate::applets::Verb;
 use crate::args::format::Showing;
 use crate::exit::{Exit, each};
@@ -18,7 +18,6 @@ use crate::sys::posix::{sem as posix, shm};
 use crate::sys::process::{self, Blocked};
 use crate::sys::sysv::sem::{self, Set};
 use crate::target::{Form, Target};
-use crate::text::line;
 
 /// A line for each semaphore; slots, a lock and a barrier are one line, with what they are for. Without TARGET every set and
 /// every POSIX semaphore is shown.
@@ -115,7 +114,7 @@ fn look(target: &Target, for_people: bool) -> Result<Object> {
     };
     let is_zero = |values: &Vec<u16>| values.iter().all(|value| *value == 0);
     if stat.op_time == 0 && values.as_ref().is_some_and(is_zero) {
-        output::tell(&never_initialised(target));
+        report_uninitialised(target);
     }
     Ok(Object::system_v(target.name().map(OsString::from), stat, values))
 }
@@ -251,16 +250,16 @@ impl Object {
                     let why = "it needs the right to trace them";
                     let name = self.name.as_ref().map(|name| name.display().to_string());
                     let name = name.unwrap_or_else(|| stat.id.to_string());
-                    output::tell(&line("sem", format!("cannot see all who wait on {name}: {why}")));
+                    output::warn(format!("cannot see all who wait on {name}: {why}"));
                 }
             }
             Family::Posix(None) if with_waiters => {
                 let name = self.name.as_deref().unwrap_or_default().display();
-                output::tell(&line("sem", format!("cannot see who waits on {name}: permission denied (EACCES)")));
+                output::warn(format!("cannot see who waits on {name}: permission denied (EACCES)"));
             }
             Family::Posix(Some(stat)) if with_waiters && stat.waiters > 0 => {
                 people.push(Person::unknown(true, stat.waiters));
-                output::tell("sem: cannot see who waits on a POSIX semaphore: it only counts them\n");
+                output::warn("cannot see who waits on a POSIX semaphore: it only counts them");
             }
             _ => {}
         }

@@ -18,7 +18,6 @@ use crate::sys::posix::shm as posix;
 use crate::sys::process;
 use crate::sys::sysv::shm as sysv;
 use crate::target::Target;
-use crate::text::line;
 
 /// A line for each; without TARGET every segment and every POSIX object is shown. Of a POSIX object the bytes that are resident include
 /// those that are swapped out, which its file does not tell apart.
@@ -173,8 +172,7 @@ impl Object {
 /// Tells how many who may use an object could not be looked at.
 pub fn tell_unseen(object: &str, what: &str, unseen: u64) {
     let why = "it needs the right to trace the process";
-    let words = format!("cannot see all who use {object}: {what} not looked at: {unseen}; {why}");
-    output::tell(&line("shm", words));
+    output::warn(format!("cannot see all who use {object}: {what} not looked at: {unseen}; {why}"));
 }
 
 /// Who uses an object, in a message.

@@ -99,7 +99,7 @@ fn wait(mut open: Vec<Open>, wanted: usize, timeout: &Timeout, stream: &Stream<O
         let (pid, command) = (one.process.pid, one.command);
         stream.print(&[Outcome { pid, command, fate: Fate::of(ended.ok()) }])?;
         if let Err(errno) = ended {
-            output::tell(&unknown(one.process, errno));
+            output::warn(unknown(one.process, errno));
         }
         done += 1;
     }
@@ -112,7 +112,7 @@ fn wait(mut open: Vec<Open>, wanted: usize, timeout: &Timeout, stream: &Stream<O
             ([one], 0) => (format!("cannot join {}", one.process), format!("{secret}, which it did not")),
             (rest, _) => {
                 for one in &zombies {
-                    output::tell(&format!("signal: cannot tell of {}: {secret}\n", one.process));
+                    output::warn(format!("cannot tell of {}: {secret}", one.process));
                 }
                 let told = if done == 0 { "none".into() } else { format!("only {done}") };
                 let end = if zombies.is_empty() { "ended" } else { "could be told of" };
@@ -131,5 +131,5 @@ fn unknown(process: &Process, errno: Errno) -> String {
         Errno::EPERM => "a seccomp filter forbids ioctl".into(),
         errno => words(errno),
     };
-    format!("signal: cannot tell how {process} ended: {why} ({errno:?})\n")
+    format!("cannot tell how {process} ended: {why} ({errno:?})")
 }

@@ -23,7 +23,7 @@ use nix::errno::Errno;
 use nix::unistd::{Gid, getegid, geteuid, setegid};
 
 use crate::args::creating::user;
-use crate::exit::{Cause, Exit, lines, words};
+use crate::exit::{Cause, Exit, words};
 use crate::output;
 use crate::sys::mapping::Mapping;
 use crate::sys::memory::Memory;
@@ -69,7 +69,7 @@ impl Left {
         let Self { entry, stranger, .. } = self;
         entry.filter(|_| {
             stranger.is_none_or(|uid| {
-                output::tell(&lines("shm", &unbelieved(uid).into()));
+                output::report(&unbelieved(uid).into());
                 false
             })
         })

@@ -14,7 +14,6 @@ use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::sys::deadline::Deadline;
 use crate::sys::fifo::{self, Kind, Seen};
-use crate::text::line;
 
 /// The bits of a directory in which all may make files, and remove only their own.
 const STICKY_AND_OPEN: u32 = 0o1002;
@@ -57,10 +56,7 @@ impl Drop for Made<'_> {
             // Somebody else has removed it.
             Ok(()) | Err(Errno::ENOENT) => {}
             // The work was done all the same.
-            Err(errno) => {
-                let words = format!("cannot remove {}: {}", self.0, Cause::plain(errno));
-                output::tell(&line("fifo", words));
-            }
+            Err(errno) => output::warn(format!("cannot remove {}: {}", self.0, Cause::plain(errno))),
         }
     }
 }

@@ -139,7 +139,7 @@ impl Queue {
 /// The message about a wait for room in a full queue.
 pub fn full(target: &Target, timeout: &Timeout) -> Notice {
     let queue = target.clone();
-    Notice::new("msgq", target, timeout, move |due| match due {
+    Notice::new(target, timeout, move |due| match due {
         Due::AtOnce => None,
         Due::Later => fullness(&queue),
     })

@@ -5,8 +5,8 @@ use std::ffi::{OsStr, OsString};
 use anyhow::{Error, Result, bail};
 use clap::Args;
 
-use crate::exit::{Cause, Exit, lines};
-use crate::output::tell;
+use crate::exit::{Cause, Exit};
+use crate::output;
 use crate::supervise::command::Command;
 
 /// What runs each line under `--shell`.
@@ -104,8 +104,6 @@ pub fn all(stages: Vec<Looked>) -> Result<Vec<Command>> {
     let Some(last) = missing.pop() else {
         return Ok(found.into_iter().filter_map(Result::ok).collect());
     };
-    for error in &missing {
-        tell(&lines("pipe", error));
-    }
+    missing.iter().for_each(output::report);
     Err(last)
 }

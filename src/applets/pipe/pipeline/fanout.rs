@@ -11,8 +11,8 @@ use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 
 use crate::applets::pipe::pipeline::{Crew, unmade};
-use crate::exit::{Cause, Exit, lines};
-use crate::output::tell;
+use crate::exit::{Cause, Exit};
+use crate::output;
 use crate::sys::fds::Outlet;
 use crate::sys::wait::{Want, any};
 use crate::sys::{fds, pipe, terminal};
@@ -239,8 +239,7 @@ impl Fanout {
                     if errno != Errno::EPIPE {
                         failed = true;
                         let error = Error::from(Cause::plain(errno));
-                        let told = error.context(format!("cannot write to {}", consumer.name));
-                        tell(&lines("pipe", &told));
+                        output::report(&error.context(format!("cannot write to {}", consumer.name)));
                     }
                     true
                 }

@@ -17,7 +17,6 @@ use crate::output;
 use crate::semset::{self, Purpose, holding};
 use crate::sys::sysv::sem::{self, Set};
 use crate::target::{Form, Target};
-use crate::text::line;
 
 /// What removes only unused ones.
 #[derive(Args)]
@@ -87,7 +86,7 @@ impl Idle {
             }
         }
         if !self.yes && !unused.is_empty() {
-            confirm("sem", unused.len(), "sem stat shows them")?;
+            confirm(unused.len(), "sem stat shows them")?;
         }
         each(unused, |(set, purpose, named)| match remove_idle(set, Some(purpose)) {
             Err(error) if !is_gone(&error) => Err(error).with_context(|| format!("cannot remove {named}")),
@@ -124,7 +123,7 @@ fn is_gone(error: &anyhow::Error) -> bool {
 }
 
 fn keep(what: impl Display, why: &str) {
-    output::tell(&line("sem", format!("kept {what}: {why}")));
+    output::warn(format!("kept {what}: {why}"));
 }
 
 /// Who holds a set or waits on it, in words.

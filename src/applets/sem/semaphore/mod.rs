@@ -12,6 +12,7 @@ use crate::args::creating::Creating;
 use crate::args::numbers::index;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
+use crate::output;
 use crate::semset;
 use crate::semset::slots::{Many, Slots};
 use crate::sys::deadline::Deadline;
@@ -19,7 +20,6 @@ use crate::sys::mapping::on_bus_error;
 use crate::sys::posix::sem::Semaphore;
 use crate::sys::sysv::sem::Op;
 use crate::target::{Form, Target, not_posix};
-use crate::text::line;
 
 /// Which semaphore of a set is meant.
 #[derive(Args)]
@@ -54,8 +54,8 @@ impl One {
     pub fn open(&self, what: &str) -> Result<Semaphore> {
         let semaphore = Semaphore::open(self.target.typed())?;
         let why = "its file was made too short for a semaphore (SIGBUS)";
-        let words = format!("cannot {what} {}: {why}", self.target);
-        on_bus_error(line("sem", words), Exit::Missing.code())?;
+        let warning = output::warning(format!("cannot {what} {}: {why}", self.target));
+        on_bus_error(warning, Exit::Missing.code())?;
         Ok(semaphore)
     }
 

@@ -11,6 +11,7 @@ use crate::applets::shm::{context, is_posix};
 use crate::args::creating::Creating;
 use crate::args::size;
 use crate::exit::{Cause, Exit};
+use crate::output;
 use crate::sys::futex;
 use crate::sys::mapping::{Mapping, on_bus_error, page_size};
 use crate::sys::memory::Memory;
@@ -108,8 +109,8 @@ impl Place {
             within(self.offset, width, memory.size()?)?;
             if is_posix(&self.target) {
                 let why = "it was made shorter meanwhile, or /dev/shm is full (SIGBUS)";
-                let line = format!("shm: cannot {what} {}: {why}\n", self.target);
-                on_bus_error(line, Exit::Failed.code())?;
+                let warning = output::warning(format!("cannot {what} {}: {why}", self.target));
+                on_bus_error(warning, Exit::Failed.code())?;
             }
             act(&Word::of(memory, self.offset, self.bits, writable)?)
         };

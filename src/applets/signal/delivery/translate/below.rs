@@ -7,12 +7,11 @@ use nix::errno::Errno;
 
 use super::{Minder, own_pid};
 use crate::exit::Cause;
-use crate::output::tell;
+use crate::output;
 use crate::sys::child::changed;
 use crate::sys::process::tree::Tree;
 use crate::sys::process::{self, procfs};
 use crate::sys::signal::{self, Signal};
-use crate::text::line;
 
 /// How often it is tried to end what is left where that fails, a millisecond apart.
 const TRIES: u32 = 50;
@@ -103,7 +102,7 @@ impl Minder {
         for pid in &kept {
             let who = process::command(*pid).map(|who| format!(" ({who})")).unwrap_or_default();
             let cause = Cause::plain(Errno::EPERM);
-            tell(&line("signal", format!("cannot end {pid}{who}: {cause}")));
+            output::warn(format!("cannot end {pid}{who}: {cause}"));
         }
         Ok(true)
     }

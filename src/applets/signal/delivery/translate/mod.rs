@@ -11,9 +11,9 @@ use nix::errno::Errno;
 
 use crate::applets::signal::plain;
 use crate::args::signals::name;
-use crate::exit::{Cause, Exit, lines};
+use crate::exit::{Cause, Exit};
 use crate::objects::process::unopened;
-use crate::output::tell;
+use crate::output;
 use crate::supervise::command::Command;
 use crate::supervise::escalation::{Limit, Plan};
 use crate::supervise::terminal::Job;
@@ -319,7 +319,7 @@ impl Minder {
         let started = child::start(&how, || shell.execute(&added));
         match started {
             Ok(pid) => handler.pid = Some(pid),
-            Err(why) => tell(&lines("signal", &shell.unstarted(why))),
+            Err(why) => output::report(&shell.unstarted(why)),
         }
     }
 
