@@ -28,8 +28,8 @@ use crate::supervise::report::{Record, Report};
 use crate::sys::child::{self, Change};
 use crate::sys::collect::{Collected, Leftover};
 use crate::sys::deadline::Deadline;
-use crate::sys::interrupt::{self, Wake};
-use crate::sys::wait;
+use crate::sys::interrupt;
+use crate::sys::wait::{self, Wake};
 use crate::sys::{fds, pipe, process, reply_pipe};
 use crate::text::counted;
 
@@ -88,7 +88,7 @@ pub struct Ended<T> {
 
 impl<T> Jobs<T> {
     /// Runs `command`, at most `most` at once, for the applet `who`. From here on SIGCHLD, SIGIO, SIGTERM, SIGINT and SIGHUP are caught:
-    /// the caller waits by [`wait`](interrupt::wait) or [`interruptible`](crate::sys::wait::interruptible), and calls
+    /// the caller waits by [`ready_or_signal`](wait::ready_or_signal) or [`interruptible`](crate::sys::wait::interruptible), and calls
     /// [`reap`](Self::reap) when that was interrupted.
     pub fn new(command: Command, most: u16, who: &'static str, on_exit: OnExit<T>) -> Result<Self> {
         use Signal::{SIGCHLD, SIGHUP, SIGINT, SIGIO, SIGTERM};
@@ -333,7 +333,7 @@ impl<T> Jobs<T> {
 
     /// Waits until a command has ended or a signal says to stop; [`reap`](Self::reap) tells.
     pub fn wait(&self) -> Result<()> {
-        let woken = interrupt::wait(&[], Deadline::Forever)?;
+        let woken = wait::ready_or_signal(&[], Deadline::Forever)?;
         debug_assert_eq!(woken, Wake::Signal);
         Ok(())
     }

@@ -55,6 +55,16 @@ impl Deadline {
         }
     }
 
+    /// The earlier of two.
+    #[must_use]
+    pub fn earlier(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Now, _) | (_, Self::Now) => Self::Now,
+            (Self::Forever, one) | (one, Self::Forever) => one,
+            (Self::At(one), Self::At(other)) => Self::At(one.min(other)),
+        }
+    }
+
     /// Whether there is no time left.
     #[must_use]
     pub fn is_over(self) -> bool {

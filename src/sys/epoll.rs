@@ -6,11 +6,11 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::Result;
-use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 use super::deadline::Deadline;
-use super::interrupt::{self, Wake};
+use super::interrupt::retry;
+use super::wait::{Wake, ready_or_signal};
 
 /// Descriptors that are watched.
 #[derive(Debug)]
@@ -40,12 +40,7 @@ impl Events {
     /// The events that have come.
     pub fn take(&self) -> Result<Vec<Event>> {
         let mut events = [EpollEvent::empty(); 64];
-        let count = loop {
-            match self.0.wait(&mut events, EpollTimeout::ZERO) {
-                Err(Errno::EINTR) => {}
-                answer => break answer?,
-            }
-        };
+        let count = retry(|| self.0.wait(&mut events, EpollTimeout::ZERO))?;
         let told = |event: &EpollEvent| Event {
             which: usize::try_from(event.data()).unwrap_or(usize::MAX),
             ended: event.events().contains(EpollFlags::EPOLLHUP),
@@ -53,9 +48,9 @@ impl Events {
         Ok(events[..count].iter().map(told).collect())
     }
 
-    /// Waits until there is one, as [`interrupt::wait`] does.
+    /// Waits until there is one, or a caught signal comes.
     pub fn wait(&self, deadline: Deadline) -> Result<Wake> {
-        interrupt::wait(&[self.as_fd()], deadline)
+        ready_or_signal(&[self.as_fd()], deadline)
     }
 }
 

@@ -11,12 +11,14 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, fchmod, fstat};
 
-use super::interrupt;
+use super::deadline::Deadline;
+use super::interrupt::retry;
+use super::wait::{Ends, Want, any, interruptible, poll, room};
 
 /// Keeps files that the box opens from becoming standard input, output or error where the caller closed
 /// one of these.
@@ -25,15 +27,12 @@ use super::interrupt;
 /// `EBADF` as before, and closed on exec, so that a CMD finds it closed as it was given. open(2) takes the
 /// lowest free number, hence the loop from below.
 pub fn guard_standard() -> Result<()> {
-    let mut polled = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
-    // SAFETY: the array lives through the call and its length is passed with it.
-    while let Err(errno) = Errno::result(unsafe { libc::poll(polled.as_mut_ptr(), 3, 0) }) {
-        if errno != Errno::EINTR {
-            return Err(errno);
-        }
-    }
-    for closed in polled.iter().filter(|p| p.revents & libc::POLLNVAL != 0) {
-        let wrong = if closed.fd == libc::STDIN_FILENO { OFlag::O_WRONLY } else { OFlag::O_RDONLY };
+    // The kernel alone is asked about them here.
+    let mut polled = [stdin(), stdout(), stderr()].map(|fd| PollFd::new(fd, PollFlags::empty()));
+    poll(&mut polled, Deadline::Now, Ends::ByTime)?;
+    let is_closed = |fd: &PollFd| fd.revents().is_some_and(|events| events.contains(PollFlags::POLLNVAL));
+    for (number, _) in (0..).zip(&polled).filter(|(_, fd)| is_closed(fd)) {
+        let wrong = if number == libc::STDIN_FILENO { OFlag::O_WRONLY } else { OFlag::O_RDONLY };
         std::mem::forget(open("/dev/null", wrong | OFlag::O_CLOEXEC, Mode::empty())?);
     }
     Ok(())
@@ -136,12 +135,7 @@ pub fn empty_stdin() -> Result<()> {
 
 /// Reads what is there, read(2); 0 is the end.
 pub fn read(fd: impl AsFd, bytes: &mut [u8]) -> Result<usize> {
-    loop {
-        match read_once(fd.as_fd(), bytes) {
-            Err(Errno::EINTR) => {}
-            answer => return answer,
-        }
-    }
+    retry(|| read_once(fd.as_fd(), bytes))
 }
 
 /// The same, where a signal that is caught is to end the call, with `EINTR`: for
@@ -157,12 +151,7 @@ pub fn write_once(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
 
 /// Writes what there is room for, write(2).
 pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
-    loop {
-        match nix::unistd::write(fd.as_fd(), bytes) {
-            Err(Errno::EINTR) => interrupt::calm()?,
-            answer => return answer,
-        }
-    }
+    retry(|| write_once(fd.as_fd(), bytes))
 }
 
 /// Somewhere to write what there is room for without ever waiting. A pipe that has room takes up to 4096 bytes at once; a socket
@@ -210,18 +199,11 @@ pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
         match write(fd.as_fd(), bytes) {
             Ok(written) => bytes = &bytes[written..],
-            Err(Errno::EAGAIN) => wait_for_room(fd.as_fd()),
+            Err(Errno::EAGAIN) => drop(any(&[(fd.as_fd(), Want::Writable)], Deadline::Forever)?),
             Err(errno) => return Err(errno),
         }
     }
     Ok(())
-}
-
-/// Waits until something can be written, or a signal comes. However it ends, writing tells.
-fn wait_for_room(fd: BorrowedFd) {
-    if poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], PollTimeout::NONE) == Err(Errno::EINTR) {
-        let _ = interrupt::calm();
-    }
 }
 
 /// Reads what a file has from `at` on; nothing is its end.
@@ -237,7 +219,7 @@ pub fn read_at(file: &File, bytes: &mut [u8], at: u64) -> Result<usize> {
 /// Writes all of a file from `at` on, and counts that up.
 ///
 /// # Errors
-/// `EINTR`: a signal that is [caught](interrupt) has come.
+/// `EINTR`: a [caught](super::interrupt::catch) signal has come.
 pub fn copy(from: &File, at: &mut u64, to: impl AsFd) -> Result<()> {
     let mut block = vec![0; 64 << 10];
     loop {
@@ -245,11 +227,9 @@ pub fn copy(from: &File, at: &mut u64, to: impl AsFd) -> Result<()> {
         if read == 0 {
             return Ok(());
         }
-        match write_once(to.as_fd(), &block[..read]) {
-            Ok(written) => *at += written as u64,
-            Err(Errno::EAGAIN) if interrupt::any() => return Err(Errno::EINTR),
-            Err(Errno::EAGAIN) => wait_for_room(to.as_fd()),
-            Err(Errno::EINTR) if !interrupt::any() => interrupt::calm()?,
+        match interruptible(Deadline::Forever, || write_once(to.as_fd(), &block[..read])) {
+            Ok(written) => *at += written.ok_or(Errno::EINTR)? as u64,
+            Err(Errno::EAGAIN) => drop(room(to.as_fd(), Deadline::Forever)?),
             Err(errno) => return Err(errno),
         }
     }

@@ -144,10 +144,7 @@ pub fn open_to_write(path: &Path, deadline: Deadline) -> Result<OwnedFd> {
         Err(Errno::ENXIO) => {}
         opened => return opened,
     }
-    let fd = interruptible(deadline, || open(path, OFlag::O_WRONLY | BOTH, Mode::empty()));
-    // The timer would go on interrupting.
-    interruptible(Deadline::Forever, || Ok(()))?;
-    let fd = fd?.ok_or(Errno::EINTR)?;
+    let fd = interruptible(deadline, || open(path, OFlag::O_WRONLY | BOTH, Mode::empty()))?.ok_or(Errno::EINTR)?;
     fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok(fd)
 }
@@ -175,9 +172,7 @@ pub fn has_writers(read_end: impl AsFd) -> Result<bool> {
 /// `EAGAIN`: it was not unlocked in time. `EINTR`: a signal that is [caught](super::interrupt) has come.
 pub fn lock(file: impl AsFd, deadline: Deadline) -> Result<()> {
     let wait = if deadline == Deadline::Now { libc::LOCK_NB } else { 0 };
-    let locked = interruptible(deadline, || flock(&file, libc::LOCK_EX | wait));
-    interruptible(Deadline::Forever, || Ok(()))?;
-    locked?.ok_or(Errno::EINTR)
+    interruptible(deadline, || flock(&file, libc::LOCK_EX | wait))?.ok_or(Errno::EINTR)
 }
 
 /// Unlocks it, whether it was locked or not.

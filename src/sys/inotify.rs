@@ -6,6 +6,8 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
+use super::interrupt::retry;
+
 /// A file that is watched.
 pub struct Watch(Inotify);
 
@@ -38,8 +40,8 @@ impl Watch {
     /// Forgets the events that have come.
     pub fn clear(&self) -> Result<()> {
         loop {
-            match self.0.read_events() {
-                Ok(_) | Err(Errno::EINTR) => {}
+            match retry(|| self.0.read_events()) {
+                Ok(_) => {}
                 Err(Errno::EAGAIN) => return Ok(()),
                 Err(errno) => return Err(errno),
             }

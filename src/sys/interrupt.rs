@@ -8,7 +8,6 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
-use std::os::fd::BorrowedFd;
 use std::ptr::null_mut;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
@@ -17,10 +16,7 @@ use std::time::{Duration, Instant};
 use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::signal::{
-    SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, SigmaskHow, Signal, raise, sigaction,
-};
+use nix::sys::signal::{SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, Signal, raise, sigaction};
 use nix::sys::time::{TimeSpec, TimeVal, TimeValLike};
 
 use super::deadline::Deadline;
@@ -34,10 +30,14 @@ static TIMER: AtomicPtr<libc::c_void> = AtomicPtr::new(null_mut());
 static IS_TIMER: AtomicBool = AtomicBool::new(false);
 /// Whether it is the one of setitimer(2).
 static IS_PLAIN: AtomicBool = AtomicBool::new(false);
+/// Whether there is a call that the timer is to interrupt.
+static IS_WANTED: AtomicBool = AtomicBool::new(false);
+/// Whether the timer goes off at [`ALARM`], and from then on.
+static IS_SET: AtomicBool = AtomicBool::new(false);
 /// What was changed of what the box was given.
 static GIVEN: Mutex<Option<Given>> = Mutex::new(None);
-/// When the timer is to go off first.
-static ALARM: Mutex<Alarm> = Mutex::new(Alarm::Off);
+/// When the timer was last set to go off first.
+static ALARM: Mutex<Option<Instant>> = Mutex::new(None);
 
 /// How often the timer goes off from its first time on.
 const TICK: Duration = Duration::from_millis(1);
@@ -47,10 +47,45 @@ struct Given {
     actions: Vec<(Signal, SigAction)>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Alarm {
-    Off,
-    At(Instant),
+/// Makes system calls return from a deadline on, at latest a millisecond after they began. Dropped, it lets the timer be: if that
+/// goes off once more it switches itself off, so that many calls with one deadline set it once.
+#[derive(Debug)]
+pub(super) struct Timer;
+
+impl Timer {
+    /// For calls until `deadline`, of which only one in time needs the timer.
+    pub fn until(deadline: Deadline) -> Result<Option<Self>> {
+        let Deadline::At(end) = deadline else { return Ok(None) };
+        // From here on the handler leaves it on.
+        IS_WANTED.store(true, Ordering::SeqCst);
+        let guard = Self;
+        let mut alarm = ALARM.lock().map_err(|_| Errno::EDEADLK)?;
+        if *alarm != Some(end) || !IS_SET.load(Ordering::SeqCst) {
+            timer()?;
+            // A time of zero would switch it off.
+            set_timer(deadline.left().unwrap_or_default().max(TICK / 10))?;
+            tick_if_any()?;
+            *alarm = Some(end);
+            IS_SET.store(true, Ordering::SeqCst);
+        }
+        Ok(Some(guard))
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        IS_WANTED.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Makes a system call again as long as a signal interrupts it.
+pub(super) fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            answer => return answer,
+        }
+    }
 }
 
 /// Catches these signals from now on, but those that the box was given ignored. SIGCHLD and SIGIO, which nobody sends to end
@@ -141,8 +176,16 @@ extern "C" fn mark_once(signal: c_int) {
     Errno::set_raw(errno);
 }
 
-/// Only interrupts.
-extern "C" fn nothing(_: c_int) {}
+/// Interrupts what wants that. Otherwise it switches the timer off, by the calls of [`mark`].
+extern "C" fn interrupt(_: c_int) {
+    if any() || IS_WANTED.load(Ordering::SeqCst) {
+        return;
+    }
+    let errno = Errno::last_raw();
+    IS_SET.store(false, Ordering::SeqCst);
+    let _ = set_timer(Duration::ZERO).and_then(|()| tick_if_any());
+    Errno::set_raw(errno);
+}
 
 /// Whether a caught signal has come since the last [`take`].
 #[must_use]
@@ -163,40 +206,15 @@ pub fn forget(signal: Signal) -> Result<()> {
 fn take_of(which: u64) -> Result<Vec<Signal>> {
     let seen = SEEN.fetch_and(!which, Ordering::SeqCst) & which;
     if seen != 0 {
-        *ALARM.lock().map_err(|_| Errno::EDEADLK)? = Alarm::Off;
-        rearm(Duration::ZERO)?;
+        IS_SET.store(false, Ordering::SeqCst);
+        set_timer(Duration::ZERO)?;
+        tick_if_any()?;
     }
     Ok(Signal::iterator().filter(|signal| seen & (1 << (*signal as c_int)) != 0).collect())
 }
 
-/// Makes the timer interrupt what blocks from the end of `deadline` on, until something else is asked for.
-pub(super) fn alarm(deadline: Deadline) -> Result<()> {
-    let wanted = match deadline {
-        Deadline::At(end) => Alarm::At(end),
-        Deadline::Forever | Deadline::Now => Alarm::Off,
-    };
-    let mut alarm = ALARM.lock().map_err(|_| Errno::EDEADLK)?;
-    if *alarm == wanted {
-        return Ok(());
-    }
-    *alarm = wanted;
-    drop(alarm);
-    timer()?;
-    rearm(match wanted {
-        // A time of zero would switch it off.
-        Alarm::At(_) => deadline.left().unwrap_or_default().max(TICK / 10),
-        Alarm::Off => Duration::ZERO,
-    })
-}
-
-/// Where a wait that the time limit is not about was interrupted: the timer goes off no more, but for a caught signal.
-pub(super) fn calm() -> Result<()> {
-    alarm(Deadline::Forever)
-}
-
-/// Sets the timer, but not over one that ticks for a signal that has just come.
-fn rearm(first: Duration) -> Result<()> {
-    set_timer(first)?;
+/// Has the timer tick for a signal that came while it was set.
+fn tick_if_any() -> Result<()> {
     if any() { set_timer(TICK) } else { Ok(()) }
 }
 
@@ -205,7 +223,7 @@ fn timer() -> Result<()> {
     if IS_TIMER.load(Ordering::SeqCst) {
         return Ok(());
     }
-    handle(Signal::SIGALRM, SigHandler::Handler(nothing), SaFlags::empty(), true)?;
+    handle(Signal::SIGALRM, SigHandler::Handler(interrupt), SaFlags::empty(), true)?;
     SigSet::from(Signal::SIGALRM).thread_unblock()?;
     let notify = SigevNotify::SigevSignal { signal: Signal::SIGALRM, si_value: 0 };
     let mut event = SigEvent::new(notify).sigevent();
@@ -234,43 +252,6 @@ fn set_timer(first: Duration) -> Result<()> {
     let timer = TIMER.load(Ordering::SeqCst);
     // SAFETY: the timer lives as long as the process; the times live through the call.
     Errno::result(unsafe { libc::timer_settime(timer, 0, &raw const spec, null_mut()) }).map(drop)
-}
-
-/// What ended a wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wake {
-    /// The descriptor in this place of the list can be read or is at its end.
-    Ready(usize),
-    /// A caught signal has come; [`take`] tells which.
-    Signal,
-    /// The time is over.
-    Late,
-}
-
-/// Waits until one of `fds` can be read, a caught signal comes, or the time is over, ppoll(2). None of these is missed.
-pub fn wait(fds: &[BorrowedFd], deadline: Deadline) -> Result<Wake> {
-    let mut polled: Vec<PollFd> = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
-    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
-    let woken = loop {
-        if any() {
-            break Ok(Wake::Signal);
-        }
-        match ppoll(&mut polled, deadline.left().map(TimeSpec::from), Some(before)) {
-            Ok(0) => break Ok(Wake::Late),
-            Ok(_) => {
-                let first = polled.iter().position(|fd| fd.any() == Some(true));
-                break Ok(first.map_or(Wake::Late, Wake::Ready));
-            }
-            Err(Errno::EINTR) => {
-                if let Err(errno) = calm() {
-                    break Err(errno);
-                }
-            }
-            Err(errno) => break Err(errno),
-        }
-    };
-    before.thread_set_mask()?;
-    woken
 }
 
 /// Ends the process by a signal, as if it had never been caught.

@@ -10,13 +10,13 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{self, FcntlArg, OFlag, SpliceFFlags, fcntl};
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{getpid, pipe2};
 
 use super::deadline::Deadline;
 use super::fds;
-use super::wait::interruptible;
+use super::interrupt::retry;
+use super::wait::{Want, has, interruptible};
 
 /// The most bytes that one write(2) puts into a pipe whole, whoever else writes: PIPE_BUF of pipe(7).
 pub const ATOMIC: usize = libc::PIPE_BUF;
@@ -47,7 +47,7 @@ pub fn is_pipe(fd: impl AsFd) -> bool {
 /// forbidden. `EPIPE`, after SIGPIPE: nobody reads `to`.
 pub fn splice(from: impl AsFd, to: impl AsFd, len: usize) -> Result<usize> {
     let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
-    uninterrupted(|| fcntl::splice(&from, None, &to, None, len, flags)).map_err(unspliced)
+    retry(|| fcntl::splice(&from, None, &to, None, len, flags)).map_err(unspliced)
 }
 
 /// The same, where neither was opened for not waiting: waits for bytes and for room. `None`: a signal that is
@@ -106,16 +106,7 @@ pub fn take_all(read_end: impl AsFd) -> Result<Option<Vec<u8>>> {
 /// # Errors
 /// `EAGAIN`: there is nothing, or no room. `EINVAL`: they are not two pipes.
 pub fn tee(from: impl AsFd, to: impl AsFd, len: usize) -> Result<usize> {
-    uninterrupted(|| fcntl::tee(&from, &to, len, SpliceFFlags::SPLICE_F_NONBLOCK))
-}
-
-fn uninterrupted(mut act: impl FnMut() -> Result<usize>) -> Result<usize> {
-    loop {
-        match act() {
-            Err(Errno::EINTR) => {}
-            answer => return answer,
-        }
-    }
+    retry(|| fcntl::tee(&from, &to, len, SpliceFFlags::SPLICE_F_NONBLOCK))
 }
 
 /// How many bytes a pipe can hold, `F_GETPIPE_SZ` of fcntl(2).
@@ -176,15 +167,12 @@ pub fn unread(pipe: impl AsFd) -> Result<usize> {
 
 /// Whether the pipe of this write end takes no more.
 pub fn is_full(write_end: impl AsFd) -> Result<bool> {
-    let mut polled = [PollFd::new(write_end.as_fd(), PollFlags::POLLOUT)];
-    Ok(poll(&mut polled, PollTimeout::ZERO)? == 0)
+    Ok(!has(write_end.as_fd(), Want::Writable)?)
 }
 
 /// Whether nobody is left to write to the pipe of this read end; a FIFO to which nobody has come yet is not left.
 pub fn is_left(read_end: impl AsFd) -> Result<bool> {
-    let mut polled = [PollFd::new(read_end.as_fd(), PollFlags::POLLIN)];
-    poll(&mut polled, PollTimeout::ZERO)?;
-    Ok(polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP)))
+    has(read_end.as_fd(), Want::PeerClosed)
 }
 
 /// Lets a write to what nobody reads fail with `EPIPE` alone: SIGPIPE is blocked from now on.

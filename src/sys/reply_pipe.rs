@@ -9,10 +9,10 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, open, readlink};
 use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, stat};
-use nix::unistd::{getpid, pipe2, write};
+use nix::unistd::{getpid, pipe2};
 
-use super::pipe;
 use super::process::numbers;
+use super::{fds, pipe};
 
 /// Where a mailbox is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,9 +120,8 @@ pub fn put(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
         if at == bytes.len() {
             break Ok(at);
         }
-        match write(&fd, &bytes[at..]) {
+        match fds::write(&fd, &bytes[at..]) {
             Ok(written) => at += written,
-            Err(Errno::EINTR) => {}
             Err(Errno::EAGAIN) => break Ok(at),
             Err(errno) => break Err(errno),
         }

@@ -12,8 +12,9 @@ use nix::sys::uio::{pread, pwrite};
 use nix::unistd::{Whence, lseek, read, write};
 
 use super::deadline::Deadline;
-use super::wait::ready;
-use super::{fds, interrupt};
+use super::fds;
+use super::interrupt::retry;
+use super::wait::{Want, any, ready};
 
 /// What is moved at a time through a buffer, which stays in the processor's cache.
 const BUFFER: usize = 128 << 10;
@@ -24,8 +25,7 @@ const BUFFER: usize = 128 << 10;
 /// The read's, never `EINTR` and never `EAGAIN`.
 pub fn reading<T>(from: BorrowedFd, mut read: impl FnMut() -> Result<T>) -> Result<T> {
     loop {
-        match read() {
-            Err(Errno::EINTR) => interrupt::calm()?,
+        match retry(&mut read) {
             Err(Errno::EAGAIN) => drop(ready(&[from], Deadline::Forever)?),
             other => return other,
         }
@@ -87,12 +87,12 @@ fn pull_by_buffer(from: BorrowedFd, to: BorrowedFd, at: u64, mut done: u64, most
 /// Writes all of `bytes` at `at`, pwrite(2) as often as it takes.
 pub fn write_at(to: BorrowedFd, mut at: u64, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
-        match pwrite(to, bytes, i64::try_from(at).map_err(|_| Errno::EFBIG)?) {
+        let place = i64::try_from(at).map_err(|_| Errno::EFBIG)?;
+        match retry(|| pwrite(to, bytes, place)) {
             Ok(written) => {
                 bytes = &bytes[written..];
                 at += written as u64;
             }
-            Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
     }
@@ -104,10 +104,9 @@ pub fn read_at(from: BorrowedFd, at: u64, bytes: &mut [u8]) -> Result<usize> {
     let mut done = 0;
     while done < bytes.len() {
         let place = i64::try_from(at + done as u64).map_err(|_| Errno::EFBIG)?;
-        match pread(from, &mut bytes[done..], place) {
+        match retry(|| pread(from, &mut bytes[done..], place)) {
             Ok(0) => break,
             Ok(came) => done += came,
-            Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
     }
@@ -117,9 +116,8 @@ pub fn read_at(from: BorrowedFd, at: u64, bytes: &mut [u8]) -> Result<usize> {
 /// Writes once to `to`, again where a signal interrupted it or it was made not to wait and is full.
 pub fn write_some(to: BorrowedFd, mut once: impl FnMut() -> Result<usize>) -> Result<usize> {
     loop {
-        match once() {
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => drop(super::wait::room(to, Deadline::Forever)?),
+        match retry(&mut once) {
+            Err(Errno::EAGAIN) => drop(any(&[(to, Want::Writable)], Deadline::Forever)?),
             other => return other,
         }
     }

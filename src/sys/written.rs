@@ -18,6 +18,7 @@ use nix::sys::stat::Mode;
 use super::deadline::Deadline;
 use super::fds::{copy_of, descriptor};
 use super::fifo::{Kind, look};
+use super::interrupt::retry;
 
 /// How often a FIFO is tried again that nobody reads, where the wait has an end.
 const INTERVAL: Duration = Duration::from_millis(5);
@@ -68,12 +69,11 @@ fn open_path(path: &OsStr, before: Before, deadline: Deadline) -> Result<OwnedFd
         let mode = Mode::from_bits_truncate(0o666);
         // Another user's FIFO in a sticky directory may not be opened with O_CREAT. Nor may another user's file, which stays so.
         let is_fifo = || look(Path::new(path)).is_ok_and(|seen| seen.kind == Kind::Fifo);
-        let opened = match open(path, flags | OFlag::O_CREAT, mode) {
-            Err(Errno::EACCES) if is_fifo() => open(path, flags, Mode::empty()),
+        let opened = match retry(|| open(path, flags | OFlag::O_CREAT, mode)) {
+            Err(Errno::EACCES) if is_fifo() => retry(|| open(path, flags, Mode::empty())),
             opened => opened,
         };
         match opened {
-            Err(Errno::EINTR) => {}
             Err(Errno::ENXIO) if deadline.is_over() => return Err(Errno::EAGAIN),
             Err(Errno::ENXIO) => {
                 std::thread::sleep(deadline.left().map_or(INTERVAL, |left| left.min(INTERVAL)));

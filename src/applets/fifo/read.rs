@@ -22,7 +22,8 @@ use crate::exit::{Cause, Exit, each};
 use crate::output::{self, Lines};
 use crate::sys::deadline::Deadline;
 use crate::sys::epoll::Events;
-use crate::sys::interrupt::{self, Wake};
+use crate::sys::interrupt;
+use crate::sys::wait::Wake;
 use crate::sys::{fds, pipe};
 use crate::text::{counted, visible_bytes};
 

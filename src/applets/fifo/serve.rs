@@ -21,7 +21,7 @@ use crate::supervise::pool::{Jobs, Printed};
 use crate::supervise::report::Report;
 use crate::sys::deadline::Deadline;
 use crate::sys::epoll::Events;
-use crate::sys::interrupt::Wake;
+use crate::sys::wait::Wake;
 use crate::sys::{fds, fifo, pipe};
 
 /// Runs CMD for each line, which CMD finds on its standard input, newline and all, and without it wherever {} is an argument by

@@ -19,11 +19,11 @@ use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::sys::deadline::Deadline;
 use crate::sys::fds;
-use crate::sys::interrupt::{self, Wake};
+use crate::sys::interrupt;
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::{Access, MAX_PRIORITY};
 use crate::sys::reply_pipe::Mailbox;
-use crate::sys::wait::ready;
+use crate::sys::wait::{Wake, ready, ready_or_signal};
 use crate::target::Target;
 
 /// Sends a request to whoever runs msgq serve on the queue, prints the reply and ends with the status of its CMD. The request
@@ -215,7 +215,7 @@ enum Arrived {
 fn arrive(mailbox: &Mailbox, bytes: &mut [u8], deadline: Deadline) -> Result<Arrived> {
     let mut at = 0;
     while at < bytes.len() {
-        match interrupt::wait(&[mailbox.as_fd()], deadline)? {
+        match ready_or_signal(&[mailbox.as_fd()], deadline)? {
             Wake::Signal => return Ok(Arrived::Signal),
             Wake::Late => return Ok(Arrived::Late),
             Wake::Ready(_) => match fds::read(mailbox, &mut bytes[at..])? {

@@ -244,7 +244,7 @@ impl Flow {
                 Some(budget) => match budget.now() {
                     0 => {
                         let short = Deadline::after(budget.pause());
-                        any(&[], earlier(short, gauge.deadline()))?;
+                        any(&[], short.earlier(gauge.deadline()))?;
                         continue;
                     }
                     most => most,
@@ -285,8 +285,8 @@ impl Flow {
         if gauge.deadline().is_over() {
             return Ok(());
         }
-        let has_bytes = any(&[(self.from.as_fd(), Want::Bytes)], Deadline::Now)?[0];
-        let wanted = if has_bytes { (fds::stdout(), Want::Room) } else { (self.from.as_fd(), Want::Bytes) };
+        let has_bytes = any(&[(self.from.as_fd(), Want::Readable)], Deadline::Now)?[0];
+        let wanted = if has_bytes { (fds::stdout(), Want::Writable) } else { (self.from.as_fd(), Want::Readable) };
         any(&[wanted], gauge.deadline())?;
         Ok(())
     }
@@ -337,14 +337,6 @@ impl Flow {
 fn nth_end(bytes: &[u8], count: usize) -> usize {
     let mut ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
     ends.nth(count - 1).map_or(bytes.len(), |(at, _)| at + 1)
-}
-
-fn earlier(one: Deadline, other: Deadline) -> Deadline {
-    match (one.left(), other.left()) {
-        (Some(left), Some(others)) if others < left => other,
-        (None, _) => other,
-        _ => one,
-    }
 }
 
 /// What --rate-limit lets through.

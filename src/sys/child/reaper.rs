@@ -7,6 +7,7 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
 
+use crate::sys::interrupt::retry;
 use crate::sys::process::wait_status::Ended;
 use crate::sys::signal::Signal;
 
@@ -88,15 +89,10 @@ pub fn waiting() -> Result<Option<i32>> {
     // SAFETY: plain integers and a pointer, for which all zeros is a value.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
-    loop {
-        // SAFETY: the structure lives through the call, which writes it.
-        match Errno::result(unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) }) {
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
-            // SAFETY: waitid has filled the field, with 0 where nothing can be reported.
-            Ok(_) => return Ok(Some(unsafe { info.si_pid() }).filter(|pid| *pid != 0)),
-        }
-    }
+    // SAFETY: the structure lives through the call, which writes it.
+    retry(|| Errno::result(unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) }))?;
+    // SAFETY: waitid has filled the field, with 0 where nothing can be reported.
+    Ok(Some(unsafe { info.si_pid() }).filter(|pid| *pid != 0))
 }
 
 /// wait4(2). nix's waitpid refuses the real-time signals.
@@ -105,14 +101,12 @@ fn wait(child: i32, flags: c_int) -> Result<Option<Changed>> {
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     loop {
         let mut status = 0;
+        let (status_at, usage_at, flags) = (&raw mut status, &raw mut usage, flags | libc::WUNTRACED);
         // SAFETY: status and usage live through the call, which writes them.
-        let pid = unsafe { libc::wait4(child, &raw mut status, flags | libc::WUNTRACED, &raw mut usage) };
-        let pid = match Errno::result(pid) {
-            Ok(0) => return Ok(None),
-            Ok(pid) => pid,
-            Err(Errno::EINTR) => continue,
-            Err(errno) => return Err(errno),
-        };
+        let pid = retry(|| Errno::result(unsafe { libc::wait4(child, status_at, flags, usage_at) }))?;
+        if pid == 0 {
+            return Ok(None);
+        }
         let ended = Ended::from_wait(status).map(Change::Ended);
         if let Some(change) = ended.or_else(|| Signal::new(libc::WSTOPSIG(status)).map(Change::Stopped)) {
             return Ok(Some((pid, change, Usage::of(&usage))));

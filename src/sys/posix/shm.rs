@@ -21,6 +21,7 @@ use nix::sys::statvfs::statvfs;
 use nix::unistd::{Gid, Uid, fchownat, ftruncate, linkat, unlink};
 
 use crate::sys::file_limit;
+use crate::sys::interrupt::retry;
 use crate::sys::sysv::Change;
 
 /// Where they are.
@@ -196,12 +197,7 @@ impl Object {
         if free().is_ok_and(|free| missing > free) {
             return Err(Errno::ENOSPC);
         }
-        loop {
-            match posix_fallocate(&self.0, 0, len) {
-                Err(Errno::EINTR) => {}
-                done => return done,
-            }
-        }
+        retry(|| posix_fallocate(&self.0, 0, len))
     }
 
     /// Reserves the space of `len` bytes from `offset` on without changing the size, as far as the file system can.
@@ -219,13 +215,10 @@ impl Object {
             return Err(Errno::ENOSPC);
         }
         let (from, len) = (offset.cast_signed(), len.cast_signed());
-        loop {
-            match fallocate(&self.0, FallocateFlags::FALLOC_FL_KEEP_SIZE, from, len) {
-                Err(Errno::EINTR) => {}
-                Err(errno @ (Errno::ENOSPC | Errno::EFBIG)) => return Err(errno),
-                // Not every file system can, and nobody reserves nothing.
-                _ => return Ok(()),
-            }
+        match retry(|| fallocate(&self.0, FallocateFlags::FALLOC_FL_KEEP_SIZE, from, len)) {
+            Err(errno @ (Errno::ENOSPC | Errno::EFBIG)) => Err(errno),
+            // Not every file system can, and nobody reserves nothing.
+            _ => Ok(()),
         }
     }
 
@@ -308,12 +301,9 @@ pub fn free() -> Result<u64> {
 
 /// Whether `/dev/shm` is memory: a tmpfs, as glibc wants it.
 pub fn is_mounted() -> Result<bool> {
-    loop {
-        match statfs(DIR) {
-            Err(Errno::ENOENT) => return Ok(false),
-            Err(Errno::EINTR) => {}
-            stat => return Ok(stat?.filesystem_type() == TMPFS_MAGIC),
-        }
+    match retry(|| statfs(DIR)) {
+        Err(Errno::ENOENT) => Ok(false),
+        stat => Ok(stat?.filesystem_type() == TMPFS_MAGIC),
     }
 }
 

@@ -8,12 +8,12 @@ use std::time::Duration;
 use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::time::TimeSpec;
+use nix::poll::{PollFd, PollFlags};
 
 use super::{is_in_pidfs, procfs};
 use crate::sys::deadline::Deadline;
 use crate::sys::signal::{self, Signal};
+use crate::sys::wait::{Ends, Wake, Want, poll};
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,20 +76,16 @@ pub fn after(processes: &[(BorrowedFd, Stage)], deadline: Deadline) -> Result<Op
     let is_asked =
         |(_, (fd, stage)): &(usize, (BorrowedFd, Stage))| *stage == Stage::Zombie && !is_in_pidfs(fd).unwrap_or(false);
     let (asked, awaited): (Vec<_>, Vec<_>) = processes.iter().copied().enumerate().partition(is_asked);
-    let flags = |stage| if stage == Stage::Runs { PollFlags::POLLIN } else { PollFlags::empty() };
-    let mut polled: Vec<PollFd> = awaited.iter().map(|(_, (fd, stage))| PollFd::new(*fd, flags(*stage))).collect();
+    let want = |stage| if stage == Stage::Runs { Want::Readable } else { Want::PeerClosed };
+    let mut polled: Vec<PollFd> = awaited.iter().map(|(_, (fd, stage))| want(*stage).of(*fd)).collect();
     loop {
         let is_last = deadline.is_over();
         if let Some((place, _)) = asked.iter().find(|(_, (fd, _))| is_reaped(*fd)) {
             return Ok(Some((*place, Stage::Reaped)));
         }
-        let left = deadline.left();
-        let time = if asked.is_empty() { left } else { Some(left.map_or(STEP, |left| left.min(STEP))) };
-        match ppoll(&mut polled, time.map(TimeSpec::from), None) {
-            Ok(0) if !asked.is_empty() && !is_last => {}
-            Ok(_) => break,
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
+        let turn = if asked.is_empty() { deadline } else { deadline.earlier(Deadline::after(STEP)) };
+        if poll(&mut polled, turn, Ends::ByTime)? != Wake::Late || asked.is_empty() || is_last {
+            break;
         }
     }
     let found = polled.iter().zip(awaited).find(|(polled, _)| polled.any() == Some(true));

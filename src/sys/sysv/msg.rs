@@ -10,6 +10,7 @@ use nix::libc;
 
 use super::{Change, Key, Listing, Perm, Words, asked, indices, listed};
 use crate::sys::deadline::Deadline;
+use crate::sys::interrupt::retry;
 use crate::sys::message::{Message, Waits, Which};
 use crate::sys::process::{Blocked, shares_ipc};
 use crate::sys::wait::interruptible;
@@ -240,12 +241,7 @@ impl Queue {
     /// `ENOMSG`: there are fewer. `ENOSYS`: the kernel was built without CONFIG_CHECKPOINT_RESTORE. `E2BIG`: it is longer
     /// than `most`. `EACCES`: no permission to read.
     pub fn copy(self, message: &mut Message, most: usize, index: i64) -> Result<()> {
-        loop {
-            match self.read(message, most, index, MSG_COPY | libc::IPC_NOWAIT) {
-                Err(Errno::EINTR) => {}
-                copied => return copied,
-            }
-        }
+        retry(|| self.read(message, most, index, MSG_COPY | libc::IPC_NOWAIT))
     }
 
     fn read(self, message: &mut Message, most: usize, kind: i64, flags: c_int) -> Result<()> {

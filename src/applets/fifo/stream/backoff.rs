@@ -1,6 +1,6 @@
 //! Looking again at growing intervals, for the few things of which the kernel does not tell.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::sys::deadline::Deadline;
 
@@ -17,8 +17,7 @@ impl Pause {
 
     /// To wait for this pause, but no longer than until `deadline`.
     pub fn within(self, deadline: Deadline) -> Deadline {
-        let pause = deadline.left().map_or(self.0, |left| left.min(self.0));
-        Deadline::At(Instant::now() + pause)
+        Deadline::after(self.0).earlier(deadline)
     }
 
     /// The next one.

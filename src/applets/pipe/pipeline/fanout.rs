@@ -190,8 +190,8 @@ impl Fanout {
         if self.own.is_some() && terminal::stop_behind(fds::stdin()).map_err(unread)? {
             return Ok(());
         }
-        let mut wanted = vec![(crew.fd(), Want::Bytes), (fds::stdin(), Want::Bytes)];
-        wanted.extend(self.consumers.iter().map(|consumer| (consumer.to.as_fd(), Want::Leaving)));
+        let mut wanted = vec![(crew.fd(), Want::Readable), (fds::stdin(), Want::Readable)];
+        wanted.extend(self.consumers.iter().map(|consumer| (consumer.to.as_fd(), Want::PeerClosed)));
         let came = any(&wanted, crew.deadline())?;
         drop(wanted);
         let mut left = came[2..].iter();
@@ -253,9 +253,9 @@ impl Fanout {
             if crew.is_ending() || self.consumers.iter().all(|consumer| consumer.pending == 0) {
                 return Ok(());
             }
-            let mut wanted = vec![(crew.fd(), Want::Bytes)];
+            let mut wanted = vec![(crew.fd(), Want::Readable)];
             wanted.extend(self.consumers.iter().map(|consumer| {
-                let want = if consumer.pending > 0 { Want::Room } else { Want::Leaving };
+                let want = if consumer.pending > 0 { Want::Writable } else { Want::PeerClosed };
                 (consumer.to.as_fd(), want)
             }));
             let came = any(&wanted, crew.deadline())?;

@@ -328,7 +328,7 @@ impl Crew {
         }
         while !bytes.is_empty() {
             let deadline = if self.is_over() { Deadline::Now } else { self.deadline() };
-            let came = any(&[(to.as_fd(), Want::Room), (self.fd(), Want::Bytes)], deadline)?;
+            let came = any(&[(to.as_fd(), Want::Writable), (self.fd(), Want::Readable)], deadline)?;
             self.go_on(came[1])?;
             if !came[0] {
                 if self.is_over() {

@@ -15,6 +15,7 @@ use nix::sys::time::TimeSpec;
 
 use super::{Change, Key, Listing, Perm, Words, asked, indices, listed};
 use crate::sys::deadline::Deadline;
+use crate::sys::interrupt::retry;
 
 pub use op::Op;
 pub use stops::Stops;
@@ -189,12 +190,7 @@ impl Set {
     /// meanwhile. `ERANGE`: a value would leave 0 to 32767, or an undo its range. `EFBIG`: an index beyond
     /// the set. `E2BIG`: more than SEMOPM operations. `EINVAL`: no such set. `EACCES`: no permission to alter it.
     pub fn operate(self, ops: &[Op], deadline: Deadline) -> Result<()> {
-        loop {
-            match self.operate_once(ops, deadline) {
-                Err(Errno::EINTR) => {}
-                answer => return answer,
-            }
-        }
+        retry(|| self.operate_once(ops, deadline))
     }
 
     /// The same; whether it was done in time.
