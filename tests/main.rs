@@ -27,6 +27,7 @@ mod msgq;
 mod notice;
 mod options;
 mod output;
+mod parity;
 mod pipe;
 mod printed;
 mod report;

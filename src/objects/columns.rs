@@ -1,8 +1,19 @@
-//! The columns of an object's record: every field that the kernel has.
+//! The columns of an object's record, each once: a verb picks those that it shows, and in which order.
 
-use super::{Detail, Object, Posix};
-use crate::output::{Cell, Column, Names};
-use crate::sys::sysv::{msg, sem, shm};
+use std::cell::LazyCell;
+
+use anyhow::Result;
+
+use super::users::{self, How, User};
+use super::{Object, State};
+use crate::args::format::Showing;
+use crate::output::{self, Cell, Column, Names};
+use crate::semset::Purpose;
+use crate::sys::message::{Waits, Which};
+use crate::sys::posix::mq;
+use crate::sys::process::Blocked;
+use crate::sys::sysv::sem::Set;
+use crate::sys::sysv::{msg, shm};
 
 /// An object as it is shown.
 #[derive(Clone, Copy)]
@@ -11,14 +22,31 @@ pub struct Record<'a> {
     pub object: &'a Object,
     /// The names of owners and groups.
     pub names: &'a Names,
-    /// What is said of it besides, such as `leaked`.
+    /// What is reported of it besides, such as `leaked`.
     pub verdict: Option<&'static str>,
+    /// What of it this record is about.
+    pub part: Part<'a>,
+    /// The process that uses it, if the record is about one.
+    pub user: Option<&'a User>,
+}
+
+/// What of an object a record is about.
+#[derive(Clone, Copy)]
+pub enum Part<'a> {
+    /// The object.
+    Whole,
+    /// A set whose values may not be read.
+    Unreadable,
+    /// The semaphore of a set with this index, and its value.
+    Semaphore(u16, u16),
+    /// Slots, a lock or a barrier, and the processes that are blocked now.
+    Purpose(Purpose, &'a LazyCell<Vec<Blocked>>),
 }
 
 /// The names of all owners and groups, creators included, that these objects have.
 #[must_use]
-pub fn names(objects: &[Object]) -> Names {
-    let pairs = objects.iter().flat_map(|object| {
+pub fn names<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Names {
+    let pairs = objects.into_iter().flat_map(|object| {
         let created = object.perm().map(|perm| (perm.creator_uid, perm.creator_gid));
         let owned = object.owned().map(|(uid, gid, _)| (uid, gid));
         created.into_iter().chain(owned)
@@ -30,128 +58,277 @@ fn number(n: u64) -> Cell {
     i64::try_from(n).unwrap_or(i64::MAX).into()
 }
 
-impl Record<'_> {
-    fn queue(&self, get: impl FnOnce(&msg::Stat) -> Cell) -> Cell {
-        if let Object::Queue(stat) = self.object { get(stat) } else { Cell::Absent }
+impl<'a> Record<'a> {
+    /// The record of the object itself.
+    #[must_use]
+    pub const fn of(object: &'a Object, names: &'a Names) -> Self {
+        Self { object, names, verdict: None, part: Part::Whole, user: None }
     }
 
-    fn set(&self, get: impl FnOnce(&sem::Stat) -> Cell) -> Cell {
-        if let Object::Set(stat) = self.object { get(stat) } else { Cell::Absent }
+    fn queue(&self, get: fn(&msg::Stat) -> Cell) -> Cell {
+        if let State::Queue(stat) = &self.object.state { get(stat) } else { Cell::Absent }
     }
 
-    fn segment(&self, get: impl FnOnce(&shm::Stat) -> Cell) -> Cell {
-        if let Object::Segment(stat) = self.object { get(stat) } else { Cell::Absent }
+    fn posix_queue(&self, get: fn(&mq::Stat) -> Cell) -> Cell {
+        match &self.object.state {
+            State::PosixQueue(stat) => Cell::known(stat.as_ref().ok(), get),
+            _ => Cell::Absent,
+        }
     }
 
-    fn posix(&self, get: impl FnOnce(&Posix) -> Cell) -> Cell {
-        self.object.as_posix().map_or(Cell::Absent, get)
+    /// A field of queues of both families.
+    fn any_queue(&self, system_v: fn(&msg::Stat) -> Cell, posix: fn(&mq::Stat) -> Cell) -> Cell {
+        if self.object.is_posix() { self.posix_queue(posix) } else { self.queue(system_v) }
+    }
+
+    fn segment(&self, get: fn(&shm::Stat) -> Cell) -> Cell {
+        if let State::Segment(stat) = &self.object.state { get(stat) } else { Cell::Absent }
     }
 
     fn owned(&self, get: impl FnOnce(u32, u32, u32) -> Cell) -> Cell {
         Cell::known(self.object.owned(), |(uid, gid, mode)| get(uid, gid, mode))
     }
 
-    fn detail(&self) -> Option<Detail> {
-        self.object.as_posix().map(|posix| posix.detail)
+    fn creator(&self, get: impl FnOnce(u32, u32) -> Cell) -> Cell {
+        self.object.perm().map_or(Cell::Absent, |perm| get(perm.creator_uid, perm.creator_gid))
+    }
+
+    /// A field of a set that serves as something.
+    fn purpose(&self, get: fn(Purpose) -> Cell) -> Cell {
+        match self.part {
+            Part::Purpose(purpose, _) => get(purpose),
+            Part::Unreadable => Cell::Unknown,
+            Part::Whole | Part::Semaphore(..) => Cell::Absent,
+        }
+    }
+
+    /// A field of one semaphore of a set, which a further call asks for.
+    fn semaphore<N: Into<Cell>>(&self, get: fn(Set, u16) -> nix::Result<N>) -> Cell {
+        match (self.part, self.object.id()) {
+            (Part::Semaphore(index, _), Some(id)) => Cell::known(get(Set::from_id(id), index).ok(), N::into),
+            (Part::Unreadable, _) => Cell::Unknown,
+            _ => Cell::Absent,
+        }
+    }
+
+    fn value(&self) -> Cell {
+        match (&self.object.state, self.part) {
+            (State::PosixSemaphore(_, stat), _) => Cell::known(stat.ok(), |stat| stat.value.into()),
+            (_, Part::Semaphore(_, value)) => value.into(),
+            (_, Part::Unreadable) => Cell::Unknown,
+            _ => Cell::Absent,
+        }
+    }
+
+    fn waiters(&self) -> Cell {
+        match (&self.object.state, self.part) {
+            (State::PosixSemaphore(_, stat), _) => Cell::known(stat.ok(), |stat| stat.waiters.into()),
+            (State::Set(stat), Part::Purpose(purpose, _)) => {
+                // The numbers of slots, which are many, are never waited for.
+                let awaited = if matches!(purpose, Purpose::Slots { .. }) { 3 } else { stat.len };
+                Cell::known(users::count(Set::from_id(stat.id), awaited).ok(), Cell::from)
+            }
+            _ => self.semaphore(Set::waiters),
+        }
+    }
+
+    /// How many processes were stopped while they waited for the whole: the kernel counts them no more.
+    fn stopped(&self) -> Cell {
+        match (self.part, self.object.id()) {
+            (Part::Purpose(_, blocked), Some(id)) => users::stopped(Set::from_id(id), blocked).into(),
+            (Part::Unreadable, _) => Cell::Unknown,
+            _ => Cell::Absent,
+        }
+    }
+
+    fn last_pid(&self) -> Cell {
+        match &self.object.state {
+            State::Segment(stat) => Cell::pid(stat.last_pid),
+            _ => match self.semaphore(Set::last_pid) {
+                Cell::Number(0) => Cell::Unknown,
+                cell => cell,
+            },
+        }
+    }
+
+    fn op_time(&self) -> Cell {
+        if let State::Set(stat) = &self.object.state { Cell::time(stat.op_time) } else { Cell::Absent }
     }
 
     fn size(&self) -> Cell {
-        match (self.object, self.detail()) {
-            (Object::Segment(stat), _) => number(stat.size),
-            (_, Some(Detail::Memory { size, .. })) => number(size),
+        match &self.object.state {
+            State::Segment(stat) => number(stat.size),
+            State::Memory(stat) => number(stat.size),
             _ => Cell::Absent,
-        }
-    }
-
-    fn messages(&self) -> Cell {
-        match (self.object, self.detail()) {
-            (Object::Queue(stat), _) => number(stat.messages),
-            (_, Some(Detail::Queue(stat))) => number(stat.messages),
-            _ => Cell::Absent,
-        }
-    }
-
-    fn bytes(&self) -> Cell {
-        match (self.object, self.detail()) {
-            (Object::Queue(stat), _) => number(stat.bytes),
-            (_, Some(Detail::Queue(stat))) => Cell::known(stat.bytes, number),
-            _ => Cell::Absent,
-        }
-    }
-
-    fn limits(&self, get: fn(&crate::sys::posix::mq::Limits) -> u64) -> Cell {
-        match self.detail() {
-            Some(Detail::Queue(stat)) => number(get(&stat.limits)),
-            _ => Cell::Absent,
-        }
-    }
-
-    fn semaphore(&self, get: fn(u32, u32) -> u32) -> Cell {
-        match self.detail() {
-            Some(Detail::Semaphore { value, waiters }) => get(value, waiters).into(),
-            _ => Cell::Absent,
-        }
-    }
-
-    fn change_time(&self) -> Cell {
-        match self.object {
-            Object::Queue(stat) => Cell::time(stat.change_time),
-            Object::Set(stat) => Cell::time(stat.change_time),
-            Object::Segment(stat) => Cell::time(stat.change_time),
-            Object::Posix(posix) => Cell::known(posix.file, |file| Cell::time(file.change_time)),
         }
     }
 
     fn resident(&self) -> Cell {
-        match (self.object, self.detail()) {
-            (Object::Segment(stat), _) => Cell::known(stat.resident, number),
-            (_, Some(Detail::Memory { allocated, .. })) => number(allocated),
+        match &self.object.state {
+            State::Segment(stat) => Cell::known(stat.resident, number),
+            State::Memory(stat) => number(stat.allocated),
+            _ => Cell::Absent,
+        }
+    }
+
+    fn swapped(&self) -> Cell {
+        match &self.object.state {
+            State::Segment(stat) => Cell::known(stat.swapped, number),
+            // Its file does not tell it apart.
+            State::Memory(_) => Cell::Unknown,
+            _ => Cell::Absent,
+        }
+    }
+
+    fn user(&self, get: fn(&User) -> Cell) -> Cell {
+        self.user.map_or(Cell::Absent, get)
+    }
+
+    fn how(&self, get: fn(&How) -> Cell) -> Cell {
+        self.user.map_or(Cell::Absent, |user| get(&user.how))
+    }
+
+    fn state(&self) -> Cell {
+        match self.user.map(|user| (&user.how, user.pid())) {
+            Some((How::Operates { .. }, None)) => Cell::Unknown,
+            Some((How::Operates { stopped, .. }, _)) => Cell::word(if *stopped { "stopped" } else { "asleep" }),
             _ => Cell::Absent,
         }
     }
 }
 
-/// The columns of objects.
-#[must_use]
-pub const fn columns<'a>() -> [Column<Record<'a>>; 38] {
+fn role(how: &How) -> Cell {
+    Cell::word(match how {
+        How::Operates { .. } => "waiter",
+        How::Waits(Waits::ToSend) => "sender",
+        How::Waits(Waits::ToReceive(_)) => "receiver",
+        How::Holds { .. } | How::Maps { .. } | How::Completes => "holder",
+    })
+}
+
+/// All columns.
+const fn all<'a>() -> [Column<Record<'a>>; 57] {
     [
         Column::new("verdict", |r| r.verdict.map_or(Cell::Absent, Cell::word)),
         Column::new("kind", |r| Cell::word(r.object.kind().word())),
-        Column::new("family", |r| Cell::word(if r.object.as_posix().is_some() { "posix" } else { "sysv" })),
+        Column::new("family", |r| Cell::word(if r.object.is_posix() { "posix" } else { "sysv" })),
         Column::new("id", |r| r.object.id().map_or(Cell::Absent, Cell::from)),
         Column::new("key", |r| r.object.perm().map_or(Cell::Absent, |perm| Cell::key(perm.key))),
-        Column::new("name", |r| r.posix(|posix| Cell::name(&posix.name))),
+        Column::new("name", |r| Cell::known(r.object.name.as_deref(), Cell::name)),
         Column::new("owner", |r| r.owned(|uid, _, _| r.names.user(uid))),
-        Column::detail("uid", |r| r.owned(|uid, _, _| uid.into())),
-        Column::detail("group", |r| r.owned(|_, gid, _| r.names.group(gid))),
-        Column::detail("gid", |r| r.owned(|_, gid, _| gid.into())),
-        Column::detail("creator", |r| r.object.perm().map_or(Cell::Absent, |perm| r.names.user(perm.creator_uid))),
-        Column::detail("creator_uid", |r| r.object.perm().map_or(Cell::Absent, |perm| perm.creator_uid.into())),
-        Column::detail("creator_gid", |r| r.object.perm().map_or(Cell::Absent, |perm| perm.creator_gid.into())),
+        Column::new("uid", |r| r.owned(|uid, _, _| uid.into())),
+        Column::new("group", |r| r.owned(|_, gid, _| r.names.group(gid))),
+        Column::new("gid", |r| r.owned(|_, gid, _| gid.into())),
+        Column::new("creator", |r| r.creator(|uid, _| r.names.user(uid))),
+        Column::new("creator_uid", |r| r.creator(|uid, _| uid.into())),
+        Column::new("creator_gid", |r| r.creator(|_, gid| gid.into())),
         Column::new("mode", |r| r.owned(|_, _, mode| Cell::mode(mode))),
         Column::new("size", Record::size),
         Column::new("attached", |r| r.segment(|s| number(s.attached))),
-        Column::detail("creator_pid", |r| r.segment(|s| Cell::pid(s.creator_pid))),
-        Column::detail("last_pid", |r| r.segment(|s| Cell::pid(s.last_pid))),
-        Column::new("messages", Record::messages),
-        Column::detail("bytes", Record::bytes),
-        Column::detail("max_bytes", |r| r.queue(|s| number(s.max_bytes))),
-        Column::detail("max_messages", |r| r.limits(|limits| limits.messages)),
-        Column::detail("message_size", |r| r.limits(|limits| limits.size)),
-        Column::detail("last_send_pid", |r| r.queue(|s| Cell::pid(s.last_send_pid))),
-        Column::detail("last_receive_pid", |r| r.queue(|s| Cell::pid(s.last_receive_pid))),
-        Column::new("nsems", |r| r.set(|s| number(s.len as u64))),
-        Column::detail("value", |r| r.semaphore(|value, _| value)),
-        Column::detail("waiters", |r| r.semaphore(|_, waiters| waiters)),
-        Column::detail("op_time", |r| r.set(|s| Cell::time(s.op_time))),
-        Column::detail("attach_time", |r| r.segment(|s| Cell::time(s.attach_time))),
-        Column::detail("detach_time", |r| r.segment(|s| Cell::time(s.detach_time))),
-        Column::detail("send_time", |r| r.queue(|s| Cell::time(s.send_time))),
-        Column::detail("receive_time", |r| r.queue(|s| Cell::time(s.receive_time))),
-        Column::detail("change_time", Record::change_time),
-        Column::detail("resident", Record::resident),
-        Column::detail("swapped", |r| r.segment(|s| Cell::known(s.swapped, number))),
-        Column::detail("removed", |r| r.segment(|s| Cell::Flag(s.removed))),
-        Column::detail("pinned", |r| r.segment(|s| Cell::Flag(s.pinned))),
+        Column::new("creator_pid", |r| r.segment(|s| Cell::pid(s.creator_pid))),
+        Column::new("messages", |r| r.any_queue(|s| number(s.messages), |s| number(s.messages))),
+        Column::new("bytes", |r| r.any_queue(|s| number(s.bytes), |s| Cell::known(s.bytes, number))),
+        Column::new("max_bytes", |r| r.queue(|s| number(s.max_bytes))),
+        Column::new("max_messages", |r| r.posix_queue(|s| number(s.limits.messages))),
+        Column::new("message_size", |r| r.posix_queue(|s| number(s.limits.size))),
+        Column::new("last_send_pid", |r| r.queue(|s| Cell::pid(s.last_send_pid))),
+        Column::new("last_receive_pid", |r| r.queue(|s| Cell::pid(s.last_receive_pid))),
+        Column::new("nsems", |r| if let State::Set(s) = &r.object.state { number(s.len as u64) } else { Cell::Absent }),
+        Column::new("purpose", |r| r.purpose(|purpose| Cell::word(purpose.name()))),
+        Column::new("free", |r| r.purpose(|purpose| purpose.free().into())),
+        Column::new("capacity", |r| r.purpose(|purpose| purpose.capacity().into())),
+        Column::new("held", |r| r.purpose(|purpose| purpose.held().into())),
+        Column::new("index", |r| r.semaphore(|_, index| Ok(index))),
+        Column::new("value", Record::value),
+        Column::new("waiters", Record::waiters),
+        Column::new("stopped", Record::stopped),
+        Column::new("zero_waiters", |r| r.semaphore(Set::zero_waiters)),
+        Column::new("last_pid", Record::last_pid),
+        Column::new("op_time", Record::op_time),
+        Column::new("attach_time", |r| r.segment(|s| Cell::time(s.attach_time))),
+        Column::new("detach_time", |r| r.segment(|s| Cell::time(s.detach_time))),
+        Column::new("send_time", |r| r.queue(|s| Cell::time(s.send_time))),
+        Column::new("receive_time", |r| r.queue(|s| Cell::time(s.receive_time))),
+        Column::new("change_time", |r| Cell::known(r.object.change_time(), Cell::time)),
+        Column::new("resident", Record::resident),
+        Column::new("swapped", Record::swapped),
+        Column::new("removed", |r| r.segment(|s| Cell::Flag(s.removed))),
+        Column::new("pinned", |r| r.segment(|s| Cell::Flag(s.pinned))),
+        // Those of a process that uses it.
+        Column::new("role", |r| r.how(role)),
+        Column::new("state", Record::state),
+        Column::new("slot", |r| {
+            r.how(|how| if let How::Holds { slot: Some(slot), .. } = how { (*slot).into() } else { Cell::Absent })
+        }),
+        Column::new("count", |r| r.user(|user| user.count().map_or(Cell::Absent, Cell::from))),
+        Column::new("pid", |r| r.user(|user| Cell::known(user.pid(), Cell::from))),
+        Column::new("command", |r| r.user(|user| Cell::known(user.command.clone(), Cell::Text))),
+        Column::new("operations", |r| {
+            r.how(|how| match how {
+                How::Operates { operations, .. } => Cell::known(operations.clone(), Cell::Text),
+                _ => Cell::Absent,
+            })
+        }),
+        Column::new("type", |r| match r.user.map(|user| &user.how) {
+            Some(How::Waits(Waits::ToReceive(Which::Type(kind)))) if !r.object.is_posix() => (*kind).into(),
+            _ => Cell::Absent,
+        }),
+        Column::new("except", |r| {
+            r.how(|how| match how {
+                How::Waits(Waits::ToReceive(Which::Except(kind))) => (*kind).into(),
+                _ => Cell::Absent,
+            })
+        }),
+        Column::new("mappings", |r| {
+            r.how(|how| if let How::Maps { mappings, .. } = how { number(*mappings as u64) } else { Cell::Absent })
+        }),
+        Column::new("descriptors", |r| {
+            r.how(|how| match how {
+                How::Maps { open, .. } if !open.is_empty() => {
+                    Cell::Text(open.iter().map(|open| open.fd.to_string()).collect::<Vec<_>>().join(","))
+                }
+                _ => Cell::Absent,
+            })
+        }),
+        Column::new("how", |r| r.user.map_or(Cell::Absent, |user| Cell::Text(user.how(r.object)))),
     ]
+}
+
+/// The columns of a whole object, none of which needs a call of its own.
+pub const OBJECT: &str = "verdict kind family id key name owner -uid -group -gid -creator -creator_uid -creator_gid mode size attached \
+     -creator_pid -last_pid messages -bytes -max_bytes -max_messages -message_size -last_send_pid -last_receive_pid \
+     nsems -value -waiters -op_time -attach_time -detach_time -send_time -receive_time -change_time -resident -swapped \
+     -removed -pinned";
+
+/// The columns with these keys, in this order. With `-` before its key a table has a column only if it is named.
+#[must_use]
+pub fn pick<'a>(keys: &str) -> Vec<Column<Record<'a>>> {
+    let all = all();
+    let column = |word: &str| {
+        let key = word.trim_start_matches('-');
+        let column = all.iter().find(|column| column.key == key)?;
+        Some(Column { key: column.key, in_table: key == word, get: column.get })
+    };
+    keys.split(' ').filter_map(column).collect()
+}
+
+/// Shows objects, each as a whole. `single` is whether the user asked for one.
+///
+/// # Errors
+/// As for [`output::show`].
+pub fn show(keys: &str, objects: &[Object], how: &Showing, single: bool) -> Result<()> {
+    let names = names(objects);
+    let records: Vec<Record> = objects.iter().map(|object| Record::of(object, &names)).collect();
+    output::show(&pick(keys), &records, how, single)
+}
+
+/// Shows processes, each with the object that it uses.
+///
+/// # Errors
+/// As for [`output::show`].
+pub fn show_users(keys: &str, users: &[(&Object, User)], how: &Showing, single: bool) -> Result<()> {
+    let names = names([]);
+    let records: Vec<Record> =
+        users.iter().map(|(object, user)| Record { user: Some(user), ..Record::of(object, &names) }).collect();
+    output::show(&pick(keys), &records, how, single)
 }

@@ -88,7 +88,7 @@ impl Filters {
         let is_kept = |object: &Object| {
             kept.iter().any(|(target, key)| match target.form() {
                 Form::Id(id) => object.id() == Some(*id),
-                Form::Posix => object.as_posix().is_some_and(|posix| posix.name == target.typed()),
+                Form::Posix => object.is_posix() && object.name.as_deref() == Some(target.typed()),
                 _ => key.is_some() && object.perm().map(|perm| perm.key) == *key,
             })
         };

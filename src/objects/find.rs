@@ -1,37 +1,32 @@
 //! The objects that a user named.
 
+use std::ffi::OsString;
+
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 
-use super::{KINDS, Object, Posix, system_v};
+use super::{KINDS, Object, State, system_v};
 use crate::exit::{Cause, Exit};
 use crate::output;
+use crate::sys::posix::{mq, sem as psem, shm as pshm};
 use crate::sys::sysv::{Key, Kind, kinds_of, msg, sem, shm};
-use crate::target::{Form, Target};
+use crate::target::{Form, Target, not_private};
 
 /// The objects of these kinds that `target` names: an id, a key and a name can be those of one of each kind.
 ///
 /// # Errors
 /// `ENOENT`: there is none.
 pub fn named(target: &Target, kinds: &[Kind]) -> Result<Vec<Object>> {
-    let key = target.key()?;
-    let look = |kind: &Kind| match (target.form(), key) {
-        (Form::Posix, _) => Posix::look(*kind, target.typed()).map(Object::from),
-        (Form::Id(id), _) => by_id(*kind, *id),
-        (_, Some(key)) => by_key(*kind, key),
-        _ => Err(Errno::EINVAL),
-    };
-    if *target.form() == Form::Private {
-        bail!(Cause::new(Exit::Usage, "a private object is found by its id"));
-    }
-    let wanted = KINDS.iter().filter(|kind| kinds.contains(kind));
     let (mut found, mut failed) = (Vec::new(), None);
-    for kind in wanted {
-        match look(kind) {
+    for kind in KINDS.into_iter().filter(|kind| kinds.contains(kind)) {
+        match one(target, kind) {
             Ok(object) => found.push(object),
-            // There is none of this kind.
-            Err(Errno::ENOENT | Errno::EINVAL | Errno::EIDRM) => {}
-            Err(errno) => failed = failed.or(Some(errno)),
+            Err(error) => match error.downcast_ref() {
+                // There is none of this kind.
+                Some(Errno::ENOENT | Errno::EINVAL | Errno::EIDRM) => {}
+                Some(errno) => failed = failed.or(Some(*errno)),
+                None => return Err(error),
+            },
         }
     }
     if let (true, Some(errno)) = (found.is_empty(), failed) {
@@ -53,28 +48,32 @@ pub fn named(target: &Target, kinds: &[Kind]) -> Result<Vec<Object>> {
     Ok(found)
 }
 
+/// The object of one kind that `target` names.
+///
+/// # Errors
+/// A bare errno: `ENOENT` or `EINVAL` if there is none.
+pub fn one(target: &Target, kind: Kind) -> Result<Object> {
+    let found = match (target.form(), target.key()?) {
+        (Form::Posix, _) => Object::posix(kind, target.typed().to_owned()),
+        (Form::Id(id), _) => by_id(kind, *id),
+        (_, Some(key)) => id_of(kind, key).and_then(|id| by_id(kind, id)),
+        _ => bail!(not_private("object")),
+    };
+    Ok(Object { name: target.name().map(OsString::from), ..found? })
+}
+
 /// The System V object of a kind that has this id.
 ///
 /// # Errors
 /// `EINVAL`: there is none.
 pub fn by_id(kind: Kind, id: i32) -> nix::Result<Object> {
     match kind {
-        Kind::Msg => msg::Queue::from_id(id).stat().map(Object::Queue),
-        Kind::Sem => sem::Set::from_id(id).stat().map(Object::Set),
-        Kind::Shm => shm::Segment::from_id(id).measured().map(Object::Segment),
+        Kind::Msg => msg::Queue::from_id(id).stat().map(State::Queue),
+        Kind::Sem => sem::Set::from_id(id).stat().map(State::Set),
+        Kind::Shm => shm::Segment::from_id(id).measured().map(State::Segment),
     }
-    .and_then(|object| match object.id() {
-        Some(found) if found == id => Ok(object),
-        _ => Err(Errno::EINVAL),
-    })
-}
-
-/// The System V object of a kind that is behind this key.
-///
-/// # Errors
-/// `ENOENT`: there is none.
-pub fn by_key(kind: Kind, key: Key) -> nix::Result<Object> {
-    by_id(kind, id_of(kind, key)?)
+    .map(Object::from)
+    .and_then(|object| if object.id() == Some(id) { Ok(object) } else { Err(Errno::EINVAL) })
 }
 
 /// The id of the System V object of a kind that is behind this key.
@@ -118,16 +117,14 @@ pub fn report_no_queues() {
 /// # Errors
 /// `EPERM`, `EACCES`: it is somebody else's. `EINVAL`, `EIDRM`, `ENOENT`: it is gone.
 pub fn remove(object: &Object) -> nix::Result<()> {
-    use crate::sys::posix::{mq, sem as psem, shm as pshm};
-    match object {
-        Object::Queue(stat) => msg::Queue::from_id(stat.id).remove(),
-        Object::Set(stat) => sem::Set::from_id(stat.id).remove(),
-        Object::Segment(stat) => shm::Segment::from_id(stat.id).remove(),
-        Object::Posix(posix) => match posix.kind {
-            Kind::Msg => mq::unlink(&posix.name),
-            Kind::Sem => psem::unlink(&posix.name),
-            Kind::Shm => pshm::remove(&posix.name),
-        },
+    let name = object.name.as_deref().unwrap_or_default();
+    match &object.state {
+        State::Queue(stat) => msg::Queue::from_id(stat.id).remove(),
+        State::Set(stat) => sem::Set::from_id(stat.id).remove(),
+        State::Segment(stat) => shm::Segment::from_id(stat.id).remove(),
+        State::PosixQueue(_) => mq::unlink(name),
+        State::PosixSemaphore(..) => psem::unlink(name),
+        State::Memory(_) => pshm::remove(name),
     }
 }
 
@@ -136,10 +133,10 @@ pub fn remove(object: &Object) -> nix::Result<()> {
 /// # Errors
 /// `EINVAL`, `EIDRM`, `ENOENT`: it is gone. `ESTALE`: another one has taken its place, or it was changed.
 pub fn again(object: &Object) -> nix::Result<Object> {
-    let now = match object {
-        Object::Posix(posix) => Posix::look(posix.kind, &posix.name).map(Object::from)?,
-        Object::Segment(stat) => shm::Segment::from_id(stat.id).stat().map(Object::Segment)?,
-        _ => by_id(object.kind(), object.id().unwrap_or_default())?,
+    let now = match (&object.state, object.id()) {
+        (State::Segment(stat), _) => State::Segment(shm::Segment::from_id(stat.id).stat()?).into(),
+        (_, Some(id)) => by_id(object.kind(), id)?,
+        _ => Object::posix(object.kind(), object.name.clone().unwrap_or_default())?,
     };
     if now.is_same(object) { Ok(now) } else { Err(Errno::ESTALE) }
 }

@@ -7,8 +7,9 @@ pub mod find;
 pub mod process;
 pub mod remove;
 pub mod usage;
+pub mod users;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::Result as IoResult;
 
 use anyhow::{Context, Result};
@@ -22,93 +23,33 @@ pub const KINDS: [Kind; 3] = [Kind::Msg, Kind::Shm, Kind::Sem];
 
 /// An object, as it was when it was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Object {
+pub struct Object {
+    /// The name of a POSIX object, with the slash, or the one by which a TARGET called a System V object.
+    pub name: Option<OsString>,
+    /// What the kernel keeps of it.
+    pub state: State,
+}
+
+/// What the kernel keeps of an object, by kind and family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
     /// A System V message queue.
     Queue(msg::Stat),
     /// A System V semaphore set.
     Set(sem::Stat),
     /// A System V segment.
     Segment(shm::Stat),
-    /// A POSIX object.
-    Posix(Box<Posix>),
+    /// A POSIX queue, or why it may not be opened.
+    PosixQueue(nix::Result<mq::Stat>),
+    /// The file of a POSIX semaphore, and what is in it or why that is not known.
+    PosixSemaphore(pshm::Stat, nix::Result<psem::Stat>),
+    /// POSIX shared memory.
+    Memory(pshm::Stat),
 }
 
-/// A POSIX object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Posix {
-    /// Its kind.
-    pub kind: Kind,
-    /// Its name, with the slash.
-    pub name: OsString,
-    /// What its file tells; `None` for a queue that may not be opened.
-    pub file: Option<File>,
-    /// What only its kind has, as far as it may be looked at.
-    pub detail: Detail,
-}
-
-/// What the file of a POSIX object tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct File {
-    /// The device that it is on.
-    pub device: u64,
-    /// Its number there.
-    pub inode: u64,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// The nine permission bits.
-    pub mode: u32,
-    /// Last change of its attributes or, for a queue, last use; seconds since 1970.
-    pub change_time: i64,
-}
-
-/// What only one kind of POSIX object has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Detail {
-    /// It may not be looked at.
-    Unknown,
-    /// Shared memory.
-    Memory {
-        /// Size in bytes.
-        size: u64,
-        /// Bytes that it takes.
-        allocated: u64,
-    },
-    /// A semaphore.
-    Semaphore {
-        /// Its value.
-        value: u32,
-        /// How many wait for it.
-        waiters: u32,
-    },
-    /// A queue.
-    Queue(mq::Stat),
-}
-
-impl From<pshm::Stat> for File {
-    fn from(stat: pshm::Stat) -> Self {
-        Self {
-            device: stat.device,
-            inode: stat.inode,
-            uid: stat.uid,
-            gid: stat.gid,
-            mode: stat.mode,
-            change_time: stat.change_time,
-        }
-    }
-}
-
-impl From<mq::Owned> for File {
-    fn from(file: mq::Owned) -> Self {
-        Self {
-            device: file.inode.1,
-            inode: file.inode.0,
-            uid: file.uid,
-            gid: file.gid,
-            mode: file.mode,
-            change_time: file.change_time,
-        }
+impl From<State> for Object {
+    fn from(state: State) -> Self {
+        Self { name: None, state }
     }
 }
 
@@ -119,21 +60,25 @@ impl From<mq::Owned> for File {
 pub fn system_v(kind: Kind) -> Result<Vec<Object>> {
     let listed = || -> IoResult<Vec<Object>> {
         match kind {
-            Kind::Msg => msg::all()?.map(|queue| queue.map(Object::Queue)).collect(),
-            Kind::Sem => sem::all()?.map(|set| set.map(Object::Set)).collect(),
-            Kind::Shm => shm::all()?.map(|segment| segment.map(Object::Segment)).collect(),
+            Kind::Msg => msg::all()?.map(|queue| queue.map(|stat| State::Queue(stat).into())).collect(),
+            Kind::Sem => sem::all()?.map(|set| set.map(|stat| State::Set(stat).into())).collect(),
+            Kind::Shm => shm::all()?.map(|segment| segment.map(|stat| State::Segment(stat).into())).collect(),
         }
     };
     listed().with_context(|| format!("cannot list {}s", kind.name()))
 }
 
-/// The POSIX objects of a kind; what vanishes meanwhile is left out. `None`: the queues cannot be listed, since nobody has
-/// mounted their file system, and the caller may not.
+/// The POSIX objects of a kind; one that vanishes while they are listed is left out. `None`: the queues cannot be listed, because
+/// their file system is not mounted, and the caller may not mount it.
 ///
 /// # Errors
 /// Those of reading `/dev/shm` and the queues' file system, and of looking at what is there.
 pub fn posix(kind: Kind) -> Result<Option<Vec<Object>>> {
-    let why = "cannot list POSIX objects";
+    let why = match kind {
+        Kind::Msg => "cannot list POSIX queues",
+        Kind::Sem => "cannot list POSIX semaphores",
+        Kind::Shm => "cannot list POSIX objects",
+    };
     let names = match kind {
         Kind::Msg => match mq::names().context(why)? {
             None => return Ok(None),
@@ -144,89 +89,82 @@ pub fn posix(kind: Kind) -> Result<Option<Vec<Object>>> {
     };
     let mut found = Vec::new();
     for name in names {
-        match Posix::look(kind, &name) {
+        match Object::posix(kind, name) {
             // It has gone, or is no such object.
             Err(Errno::ENOENT | Errno::EINVAL) => {}
-            looked => found.push(looked.context(why)?.into()),
+            looked => found.push(looked.context(why)?),
         }
     }
     Ok(Some(found))
 }
 
-impl From<Posix> for Object {
-    fn from(posix: Posix) -> Self {
-        // Larger than the others, of which there can be very many.
-        Self::Posix(Box::new(posix))
-    }
-}
-
-impl Posix {
-    /// The one called `name`, which begins with a slash.
+impl Object {
+    /// The POSIX object called `name`, which begins with a slash.
     ///
     /// # Errors
     /// `ENOENT`: there is none. `EINVAL`: it is no regular file.
-    pub fn look(kind: Kind, name: &OsStr) -> nix::Result<Self> {
-        let (file, detail) = match kind {
-            Kind::Shm => {
-                let stat = pshm::look(name)?;
-                let detail = Detail::Memory { size: stat.size, allocated: stat.allocated };
-                (Some(stat.into()), detail)
-            }
-            Kind::Sem => {
-                let file = psem::file(name)?;
-                let detail = psem::look(name)
-                    .map_or(Detail::Unknown, |stat| Detail::Semaphore { value: stat.value, waiters: stat.waiters });
-                (Some(file.into()), detail)
-            }
-            Kind::Msg => match mq::look(name).and_then(|queue| queue.stat()) {
-                Ok(stat) => (Some(stat.file.into()), Detail::Queue(stat)),
-                Err(Errno::EACCES) => (None, Detail::Unknown),
-                Err(errno) => return Err(errno),
+    pub fn posix(kind: Kind, name: OsString) -> nix::Result<Self> {
+        let state = match kind {
+            Kind::Shm => State::Memory(pshm::look(&name)?),
+            Kind::Sem => State::PosixSemaphore(psem::file(&name)?, psem::look(&name)),
+            Kind::Msg => match mq::look(&name).and_then(|queue| queue.stat()) {
+                Err(errno) if errno != Errno::EACCES => return Err(errno),
+                looked => State::PosixQueue(looked),
             },
         };
-        Ok(Self { kind, name: name.to_owned(), file, detail })
+        Ok(Self { name: Some(name), state })
     }
-}
 
-impl Object {
     /// Its kind.
     #[must_use]
     pub const fn kind(&self) -> Kind {
-        match self {
-            Self::Queue(_) => Kind::Msg,
-            Self::Set(_) => Kind::Sem,
-            Self::Segment(_) => Kind::Shm,
-            Self::Posix(posix) => posix.kind,
+        match self.state {
+            State::Queue(_) | State::PosixQueue(_) => Kind::Msg,
+            State::Set(_) | State::PosixSemaphore(..) => Kind::Sem,
+            State::Segment(_) | State::Memory(_) => Kind::Shm,
         }
+    }
+
+    /// Whether it is a POSIX object.
+    #[must_use]
+    pub const fn is_posix(&self) -> bool {
+        matches!(self.state, State::PosixQueue(_) | State::PosixSemaphore(..) | State::Memory(_))
+    }
+
+    /// Whether it belongs to an IPC namespace: all do but the POSIX ones in `/dev/shm`.
+    #[must_use]
+    pub const fn is_of_namespace(&self) -> bool {
+        !matches!(self.state, State::PosixSemaphore(..) | State::Memory(_))
     }
 
     /// Its id, where it is a System V object.
     #[must_use]
     pub const fn id(&self) -> Option<i32> {
-        match self {
-            Self::Queue(stat) => Some(stat.id),
-            Self::Set(stat) => Some(stat.id),
-            Self::Segment(stat) => Some(stat.id),
-            Self::Posix(_) => None,
+        match &self.state {
+            State::Queue(stat) => Some(stat.id),
+            State::Set(stat) => Some(stat.id),
+            State::Segment(stat) => Some(stat.id),
+            _ => None,
         }
     }
 
     /// Key, owner and permission bits, where it is a System V object.
     #[must_use]
     pub const fn perm(&self) -> Option<&Perm> {
-        match self {
-            Self::Queue(stat) => Some(&stat.perm),
-            Self::Set(stat) => Some(&stat.perm),
-            Self::Segment(stat) => Some(&stat.perm),
-            Self::Posix(_) => None,
+        match &self.state {
+            State::Queue(stat) => Some(&stat.perm),
+            State::Set(stat) => Some(&stat.perm),
+            State::Segment(stat) => Some(&stat.perm),
+            _ => None,
         }
     }
 
-    /// It, where it is a POSIX object.
+    /// The device and the inode of a POSIX object, where they may be seen.
     #[must_use]
-    pub fn as_posix(&self) -> Option<&Posix> {
-        match self {
-            Self::Posix(posix) => Some(posix),
+    pub const fn file(&self) -> Option<(u64, u64)> {
+        match &self.state {
+            State::PosixSemaphore(file, _) | State::Memory(file) => Some((file.device, file.inode)),
+            State::PosixQueue(Ok(stat)) => Some((stat.file.inode.1, stat.file.inode.0)),
             _ => None,
         }
     }
@@ -234,8 +172,9 @@ impl Object {
     /// Owner, group and permission bits, where they may be seen.
     #[must_use]
     pub fn owned(&self) -> Option<(u32, u32, u32)> {
-        match self {
-            Self::Posix(posix) => posix.file.map(|file| (file.uid, file.gid, file.mode)),
+        match &self.state {
+            State::PosixSemaphore(file, _) | State::Memory(file) => Some((file.uid, file.gid, file.mode)),
+            State::PosixQueue(stat) => stat.ok().map(|stat| (stat.file.uid, stat.file.gid, stat.file.mode)),
             _ => self.perm().map(|perm| (perm.uid, perm.gid, perm.mode)),
         }
     }
@@ -247,67 +186,66 @@ impl Object {
         created || self.owned().is_some_and(|(owner, _, _)| owner == uid)
     }
 
-    /// Its last use or change, the later, in seconds since 1970; 0 is unknown.
+    /// Its creation or last change, in seconds since 1970.
     #[must_use]
-    pub fn last_time(&self) -> i64 {
-        match self {
-            Self::Queue(stat) => stat.send_time.max(stat.receive_time).max(stat.change_time),
-            Self::Set(stat) => stat.op_time.max(stat.change_time),
-            Self::Segment(stat) => stat.attach_time.max(stat.detach_time).max(stat.change_time),
-            Self::Posix(posix) => posix.file.map_or(0, |file| file.change_time),
+    pub fn change_time(&self) -> Option<i64> {
+        match &self.state {
+            State::Queue(stat) => Some(stat.change_time),
+            State::Set(stat) => Some(stat.change_time),
+            State::Segment(stat) => Some(stat.change_time),
+            State::PosixSemaphore(file, _) | State::Memory(file) => Some(file.change_time),
+            State::PosixQueue(stat) => stat.ok().map(|stat| stat.file.change_time),
         }
     }
 
-    /// Where it is, which stays so whatever is changed of it.
+    /// Its last use or change, the later, in seconds since 1970; 0 is unknown.
+    #[must_use]
+    pub fn last_time(&self) -> i64 {
+        let used = match &self.state {
+            State::Queue(stat) => stat.send_time.max(stat.receive_time),
+            State::Set(stat) => stat.op_time,
+            State::Segment(stat) => stat.attach_time.max(stat.detach_time),
+            _ => 0,
+        };
+        used.max(self.change_time().unwrap_or(0))
+    }
+
+    /// Where it is, which no change of the object alters.
     #[must_use]
     pub fn place(&self) -> Place {
-        let posix = self.as_posix();
-        let file = posix.and_then(|posix| posix.file);
-        Place {
-            kind: self.kind(),
-            id: self.id(),
-            name: posix.map(|posix| posix.name.clone()),
-            inode: file.map(|file| (file.device, file.inode)),
-        }
+        let name = self.name.clone().filter(|_| self.is_posix());
+        Place { kind: self.kind(), id: self.id(), name, file: self.file() }
     }
 
     /// Whether it is this object and no other that has its id or name after it, and was not changed since.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        let key = |object: &Self| object.perm().map(|perm| perm.key);
-        let created = |object: &Self| match object {
-            Self::Queue(stat) => stat.change_time,
-            Self::Set(stat) => stat.change_time,
-            Self::Segment(stat) => stat.change_time,
-            Self::Posix(_) => 0,
+        let all = |object: &Self| {
+            let perm = object.perm();
+            (object.place(), perm.map(|perm| perm.key), perm.and(object.change_time()))
         };
-        let all = |object: &Self| (object.place(), key(object), created(object));
         all(self) == all(other)
     }
 }
 
-/// Where an object is: its id or its name, and the file behind that.
+/// Where an object is: its id, or its name and the file behind that.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Place {
     kind: Kind,
     id: Option<i32>,
     name: Option<OsString>,
-    inode: Option<(u64, u64)>,
+    file: Option<(u64, u64)>,
 }
 
 /// As in a message: `semaphore set 5`, `POSIX queue /jobs`.
 impl std::fmt::Display for Object {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        match self {
-            Self::Posix(posix) => {
-                let kind = match posix.kind {
-                    Kind::Msg => "queue",
-                    Kind::Sem => "semaphore",
-                    Kind::Shm => "shared memory",
-                };
-                write!(f, "POSIX {kind} {}", posix.name.display())
-            }
-            _ => write!(f, "{} {}", self.kind().name(), self.id().unwrap_or_default()),
-        }
+        let kind = match (self.id(), self.kind()) {
+            (Some(id), kind) => return write!(f, "{} {id}", kind.name()),
+            (None, Kind::Msg) => "queue",
+            (None, Kind::Sem) => "semaphore",
+            (None, Kind::Shm) => "shared memory",
+        };
+        write!(f, "POSIX {kind} {}", self.name.as_deref().unwrap_or_default().display())
     }
 }

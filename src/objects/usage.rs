@@ -2,17 +2,15 @@
 
 use std::collections::HashSet;
 
+use super::users::{self, How, User};
+use super::{Object, State};
+use crate::semset::Purpose;
 use crate::semset::journal::Journal;
-use crate::semset::{Purpose, awaited};
-use crate::sys::holders::{self, Index, User};
-use crate::sys::message::{Waits, Which};
-use crate::sys::posix::{mq, shm as posix};
+use crate::sys::holders::Index;
+use crate::sys::posix::shm as posix;
 use crate::sys::process::{self, Blocked, Sight, procfs, shares_ipc};
 use crate::sys::sysv::sem::Set;
-use crate::sys::sysv::{Key, Kind, msg, shm};
-use crate::text::{counted, visible};
-
-use super::{Detail, Object, Posix};
+use crate::sys::sysv::{Key, Kind, shm};
 
 /// What the processes of this moment do.
 #[derive(Debug, Default)]
@@ -26,35 +24,11 @@ pub struct Evidence {
     boot: i64,
 }
 
-/// A process that uses an object, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Person {
-    /// The process; `None` where the kernel only counts.
-    pub pid: Option<i32>,
-    /// Its command line.
-    pub command: Option<String>,
-    /// How: `maps`, `has open`, `holds`, or the operation that it is blocked in.
-    pub how: String,
-}
-
-/// As in a message: `4711 (make all) maps it`.
-impl std::fmt::Display for Person {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        match (self.pid, &self.command) {
-            (Some(pid), Some(command)) => {
-                write!(f, "{pid} ({}): {}", visible(command, &[]), self.how)
-            }
-            (Some(pid), None) => write!(f, "{pid}: {}", self.how),
-            (None, _) => f.write_str(&self.how),
-        }
-    }
-}
-
 /// Whether an object is in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Use {
     /// By these.
-    By(Vec<Person>),
+    By(Vec<User>),
     /// Nobody is seen, but not everybody could be looked at who may use it.
     Unknown,
     /// By nobody.
@@ -65,21 +39,15 @@ impl Evidence {
     /// Looks at every process, for what these objects need.
     #[must_use]
     pub fn gather(objects: &[Object]) -> Self {
-        let mut devices = Vec::new();
-        for file in objects.iter().filter_map(|object| object.as_posix()?.file) {
-            if !devices.contains(&file.device) {
-                devices.push(file.device);
-            }
-        }
         let boot = procfs::boot_time().unwrap_or(0);
-        let looked = (holders::index(&devices), process::blocked_and_unseen());
+        let looked = (users::index(objects), process::blocked_and_unseen());
         let (Ok(mut uses), Ok((mut blocked, unseen))) = looked else {
             return Self { boot, ..Self::default() };
         };
         uses.unseen.extend(unseen);
         blocked.retain(|blocked| shares_ipc(blocked.pid));
         let keyed = |object: &Object| object.perm().is_some_and(|perm| perm.key != 0);
-        let has_segments = objects.iter().any(|it| matches!(it, Object::Segment(_)) && keyed(it));
+        let has_segments = objects.iter().any(|it| matches!(it.state, State::Segment(_)) && keyed(it));
         let journals = if has_segments { journals() } else { HashSet::new() };
         Self { uses, blocked, sight: process::sight(), journals, boot }
     }
@@ -87,14 +55,14 @@ impl Evidence {
     /// Whether an object is in use: attached, open, held or waited on.
     #[must_use]
     pub fn of(&self, object: &Object) -> Use {
-        let people = self.people(object);
-        if !people.is_empty() {
-            return Use::By(people);
+        let users = self.users(object);
+        if !users.is_empty() {
+            return Use::By(users);
         }
-        let is_proved = match object {
-            Object::Segment(_) => true,
-            Object::Set(stat) => Set::from_id(stat.id).values().is_ok(),
-            Object::Queue(_) | Object::Posix(_) => self.sight == Sight::All && self.is_all_seen(object),
+        let is_proved = match &object.state {
+            State::Segment(_) => true,
+            State::Set(stat) => Set::from_id(stat.id).values().is_ok(),
+            _ => self.sight == Sight::All && self.is_all_seen(object),
         };
         if is_proved { Use::Free } else { Use::Unknown }
     }
@@ -110,72 +78,33 @@ impl Evidence {
 
     /// Who uses an object, as far as may be seen.
     #[must_use]
-    pub fn people(&self, object: &Object) -> Vec<Person> {
-        match object {
-            Object::Segment(stat) => self.attached(stat),
-            Object::Queue(stat) => self.waiting(|thread| msg::waits(thread, stat.id).map(operation)),
-            Object::Set(stat) => self.on_set(Set::from_id(stat.id)),
-            Object::Posix(posix) => self.on_file(posix),
+    pub fn users(&self, object: &Object) -> Vec<User> {
+        let mut found = match &object.state {
+            State::Set(stat) => return self.on_set(Set::from_id(stat.id)),
+            _ => users::queue_waiters(object, &self.blocked),
+        };
+        // A process that waits on a queue has it open, too.
+        let waits: Vec<_> = found.iter().filter_map(User::pid).collect();
+        let mappers = users::mappers(object, &self.uses).into_iter();
+        found.extend(mappers.filter(|user| user.pid().is_none_or(|pid| !waits.contains(&pid))));
+        if matches!(&object.state, State::Segment(stat) if self.journals.contains(&stat.perm.key)) {
+            found.push(User::unknown(1_u32, How::Completes));
         }
+        found
     }
 
-    fn attached(&self, stat: &shm::Stat) -> Vec<Person> {
-        let users = self.uses.segments.get(&stat.id).map(Vec::as_slice).unwrap_or_default();
-        let seen: usize = users.iter().map(|user| user.mappings).sum();
-        let attached = usize::try_from(stat.attached).unwrap_or(usize::MAX);
-        let unseen = attached.saturating_sub(seen);
-        let mut people: Vec<Person> = users.iter().map(|user| person(user.pid, "maps")).collect();
-        if unseen > 0 {
-            people.push(unknown(&(counted(unseen, "mapping") + " of unknown processes")));
+    fn on_set(&self, set: Set) -> Vec<User> {
+        let values = set.values().map(|(_, values)| values).unwrap_or_default();
+        let mut found = users::holders(set, &values).unwrap_or_default();
+        if let Some(purpose) = Purpose::of(&values) {
+            // The parties of a barrier have it, and so has what another program took.
+            let named: u32 = found.iter().map(|user| user.count().unwrap_or(1)).sum();
+            let others = u32::from(purpose.held()).saturating_sub(named);
+            let how = How::Holds { slot: None, purpose: purpose.name() };
+            found.extend((others > 0).then(|| User::unknown(others, how)));
         }
-        if self.journals.contains(&stat.perm.key) {
-            people.push(unknown("a killed writer's data for an object that is there"));
-        }
-        people
-    }
-
-    fn waiting(&self, how: impl Fn(&Blocked) -> Option<String>) -> Vec<Person> {
-        let waiter = |thread: &Blocked| Some(person(thread.pid, &how(thread)?));
-        self.blocked.iter().filter_map(waiter).collect()
-    }
-
-    fn on_set(&self, set: Set) -> Vec<Person> {
-        let values = set.values().map(|(_, values)| values);
-        let mut people = self.waiting(|thread| {
-            let ops = thread.sem_ops(set.id())?.ok()?;
-            Some(format!("semop {}", awaited(values.as_deref().unwrap_or_default(), &ops)))
-        });
-        let Ok(values) = values else { return people };
-        let count = (0..).take(values.len()).map(|index| {
-            let waits = [set.waiters(index), set.zero_waiters(index)];
-            waits.into_iter().flatten().map(usize::from).sum::<usize>()
-        });
-        let unseen = count.sum::<usize>().saturating_sub(people.len());
-        if unseen > 0 {
-            people.push(unknown(&counted(unseen, "unknown waiter")));
-        }
-        if let Some(purpose) = Purpose::of(&values).filter(|purpose| purpose.held() > 0) {
-            let held = counted(purpose.held().into(), "time");
-            people.push(unknown(&format!("held {held} as {}", purpose.name())));
-        }
-        people
-    }
-
-    fn on_file(&self, posix: &Posix) -> Vec<Person> {
-        let at = posix.file.map(|file| (file.device, file.inode)).unwrap_or_default();
-        let mut people: Vec<Person> = Vec::new();
-        if let Detail::Queue(stat) = posix.detail {
-            people.extend(self.waiting(|thread| {
-                let waits = mq::waits(thread, stat.file.inode)?;
-                Some(if waits == Waits::ToSend { "mq_send" } else { "mq_receive" }.to_owned())
-            }));
-        }
-        let users = self.uses.files.get(&at).map(Vec::as_slice).unwrap_or_default();
-        let how = |user: &User| if user.mappings > 0 { "maps" } else { "has open" };
-        let waits: Vec<_> = people.iter().filter_map(|person| person.pid).collect();
-        let users = users.iter().filter(|user| !waits.contains(&user.pid));
-        people.extend(users.map(|user| person(user.pid, how(user))));
-        people
+        found.extend(users::set_waiters(set, &values, &self.blocked).unwrap_or_default());
+        found
     }
 
     /// Whether every process was looked at that may use the object. The first one, which in most systems nobody may look
@@ -204,13 +133,13 @@ impl Evidence {
         let gone = |pid: i32| (pid != 0).then(|| self.is_gone(pid, last));
         // If no process ever did it, none has to be gone.
         let over = |pid: i32, never: bool| if never && pid == 0 { Some(true) } else { gone(pid) };
-        let needed = match object {
-            Object::Segment(stat) => {
+        let needed = match &object.state {
+            State::Segment(stat) => {
                 let unattached = stat.attach_time == 0 && stat.detach_time == 0;
                 let is_left = stat.attached == 0 && !self.journals.contains(&stat.perm.key);
                 vec![Some(is_left), gone(stat.creator_pid), over(stat.last_pid, unattached)]
             }
-            Object::Queue(stat) => {
+            State::Queue(stat) => {
                 let is_empty = stat.messages == 0;
                 let was_used = stat.send_time != 0 || stat.receive_time != 0;
                 let is_free = match self.of(object) {
@@ -222,7 +151,7 @@ impl Evidence {
                 let receiver = over(stat.last_receive_pid, stat.receive_time == 0);
                 vec![Some(is_empty && was_used), sender, receiver, is_free]
             }
-            Object::Set(_) | Object::Posix(_) => vec![Some(false)],
+            _ => vec![Some(false)],
         };
         if needed.contains(&Some(false)) {
             Some(false)
@@ -260,14 +189,14 @@ impl Evidence {
 /// operate on each semaphore.
 #[must_use]
 pub fn remembered(object: &Object) -> HashSet<i32> {
-    let mut pids: HashSet<i32> = match object {
-        Object::Segment(stat) => [stat.creator_pid].into(),
-        Object::Queue(stat) => [stat.last_send_pid, stat.last_receive_pid].into(),
-        Object::Set(stat) => {
+    let mut pids: HashSet<i32> = match &object.state {
+        State::Segment(stat) => [stat.creator_pid].into(),
+        State::Queue(stat) => [stat.last_send_pid, stat.last_receive_pid].into(),
+        State::Set(stat) => {
             let set = Set::from_id(stat.id);
             (0..).take(stat.len).map_while(|index| set.last_pid(index).ok()).collect()
         }
-        Object::Posix(_) => HashSet::new(),
+        _ => HashSet::new(),
     };
     pids.remove(&0);
     pids
@@ -276,7 +205,7 @@ pub fn remembered(object: &Object) -> HashSet<i32> {
 /// Whether a set is one of the box's own: slots, a lock or a barrier.
 #[must_use]
 pub fn is_boxes_own(object: &Object) -> bool {
-    let Object::Set(stat) = object else { return false };
+    let State::Set(stat) = &object.state else { return false };
     let values = Set::from_id(stat.id).values();
     values.is_ok_and(|(_, values)| Purpose::of(&values).is_some())
 }
@@ -286,22 +215,6 @@ fn journals() -> HashSet<Key> {
     let files = names.iter().filter_map(|name| Some((&posix::look(name).ok()?).into()));
     let segments = shm::all().into_iter().flatten().flatten().map(|stat| (&stat).into());
     segments.chain(files).flat_map(|object| Journal::new(object).keys()).collect()
-}
-
-fn person(pid: i32, how: &str) -> Person {
-    Person { pid: Some(pid), command: process::command(pid), how: how.to_owned() }
-}
-
-fn unknown(how: &str) -> Person {
-    Person { pid: None, command: None, how: how.to_owned() }
-}
-
-fn operation(waits: Waits) -> String {
-    match waits {
-        Waits::ToSend => "msgsnd".to_owned(),
-        Waits::ToReceive(Which::Type(kind)) => format!("msgrcv type {kind}"),
-        Waits::ToReceive(Which::Except(kind)) => format!("msgrcv except {kind}"),
-    }
 }
 
 /// The kinds that `kind` options choose; all where none does.

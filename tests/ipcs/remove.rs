@@ -262,7 +262,8 @@ fn a_dry_run_removes_nothing_however_it_is_named() {
 fn what_is_in_use_stays_without_force() {
     let world = World::new();
     let held = world.call("sem run @slots --slots 1 -- sleep 1000").start().became("sleep");
-    let words = format!("cannot remove {}: it is in use: held 1 time as slots", world.name("slots"));
+    let user = format!("{} (sleep 1000): holds slot 1", held.pid());
+    let words = format!("cannot remove {}: it is in use: {user}", world.name("slots"));
     world.call("ipcrm-lite @slots").fails(1, &words);
     world.call("ipcrm-lite --force @slots").ok();
     drop(held);

@@ -57,7 +57,7 @@ impl Remove {
         if !complete {
             find::report_no_queues();
         }
-        found.retain(|object| !is_posix || object.as_posix().is_some());
+        found.retain(|object| !is_posix || object.is_posix());
         let (found, unproved) = self.filters.sift(found)?;
         unproved.as_deref().map(report_kept);
         let (ours, found): (Vec<Object>, Vec<Object>) = found.into_iter().partition(is_boxes_own);

@@ -22,9 +22,8 @@ use self::selection::{Victims, Word};
 use super::{Applet, Entry, Verb};
 use crate::args::format::Showing;
 use crate::exit::{Cause, Exit, each};
-use crate::objects::columns::{self, Record};
 use crate::objects::filter::Filters;
-use crate::objects::{KINDS, Object, Place, Posix, find, posix};
+use crate::objects::{KINDS, Object, Place, columns, find, posix};
 use crate::output;
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target};
@@ -296,8 +295,8 @@ impl Remove {
             let words = format!("'{}' is not the name of a POSIX object", text.display());
             bail!(Cause::new(Exit::Usage, words).hint("a name has one slash, at the start"));
         }
-        match Posix::look(kind, &name) {
-            Ok(found) => Ok(Some(found.into())),
+        match Object::posix(kind, name) {
+            Ok(found) => Ok(Some(found)),
             Err(Errno::ENOENT | Errno::EINVAL) if self.missing_ok => Ok(None),
             Err(Errno::ENOENT | Errno::EINVAL) => {
                 bail!(Cause::new(Exit::Missing, format!("invalid name ({})", text.display())))
@@ -313,7 +312,7 @@ impl Remove {
         unproved.as_deref().map(report_kept);
         let mut left: HashSet<Place> = left.iter().map(Object::place).collect();
         let is_of = |object: &Object| match all {
-            Some(All::Posix(kind)) => object.as_posix().is_some() && object.kind() == *kind,
+            Some(All::Posix(kind)) => object.is_posix() && object.kind() == *kind,
             Some(All::SystemV(kinds)) => kinds.contains(&object.kind()),
             None => true,
         };
@@ -322,10 +321,7 @@ impl Remove {
     }
 
     fn show(&self, objects: &[Object]) -> Result<()> {
-        let names = columns::names(objects);
-        let record = |object| Record { object, names: &names, verdict: None };
-        let records: Vec<Record> = objects.iter().map(record).collect();
-        output::show(&columns::columns(), &records, &self.showing, false)
+        columns::show(columns::OBJECT, objects, &self.showing, false)
     }
 }
 

@@ -114,16 +114,16 @@ impl Remove {
 
 /// What keeps an object from being removed without `--force`.
 fn in_the_way(evidence: &Evidence, object: &Object) -> Option<String> {
-    let people = match evidence.of(object) {
-        Use::By(people) => people,
+    let users = match evidence.of(object) {
+        Use::By(users) => users,
         // Somebody else's stays anyway, and the kernel's word for that is the better one.
         Use::Unknown if may_remove(object) && evidence.is_in_doubt(object) => {
             return Some("not everybody can be looked at who may use it".into());
         }
         Use::Unknown | Use::Free => return None,
     };
-    let people: Vec<String> = people.iter().map(ToString::to_string).collect();
-    Some(format!("it is in use: {}", people.join(", ")))
+    let users: Vec<String> = users.iter().map(|user| user.uses(object)).collect();
+    Some(format!("it is in use: {}", users.join(", ")))
 }
 
 /// Whether the caller has an owner's rights to the object.

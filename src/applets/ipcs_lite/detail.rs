@@ -2,34 +2,29 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context, Result};
+use anyhow::{Error, Result};
+use nix::errno::Errno;
 
 use super::size::human;
 use super::tables::long;
 use crate::args::format::Showing;
 use crate::exit::{Cause, Exit};
-use crate::objects::Object;
-use crate::objects::columns::{self, Record};
-use crate::output::{self, Cell, Column};
+use crate::objects::columns::{self, Part, Record};
+use crate::objects::{Object, State};
+use crate::output;
 use crate::sys::sysv::sem::Set;
 use crate::sys::sysv::{Perm, msg, sem, shm};
 
-/// One semaphore of a set.
-struct Semaphore {
-    index: u16,
-    value: u16,
-    waiters: u16,
-    zero_waiters: u16,
-    last_pid: i32,
-}
+const SEMAPHORES: &str = "-kind -family -id -key -name -owner -uid -group -gid -creator -creator_uid -creator_gid -mode \
+                          -nsems index value waiters zero_waiters last_pid -op_time -change_time";
 
 /// Prints an object as util-linux's `ipcs -i` does.
 pub fn print(object: &Object, in_units: bool) -> Result<Exit> {
-    let text = match object {
-        Object::Queue(stat) => queue(stat, in_units),
-        Object::Segment(stat) => segment(stat, in_units),
-        Object::Set(stat) => set(stat)?,
-        Object::Posix(_) => String::new(),
+    let text = match &object.state {
+        State::Queue(stat) => queue(stat, in_units),
+        State::Segment(stat) => segment(stat, in_units),
+        State::Set(stat) => set(stat)?,
+        _ => String::new(),
     };
     output::print(text.as_bytes())?;
     Ok(Exit::Done)
@@ -100,70 +95,34 @@ fn set(stat: &sem::Stat) -> Result<String> {
         "zcount",
         "pid"
     );
-    for one in semaphores(stat)? {
-        let Semaphore { index, value, waiters, zero_waiters, last_pid } = one;
+    let set = Set::from_id(stat.id);
+    for (index, value) in values(stat.id)? {
+        let one = || Ok((set.waiters(index)?, set.zero_waiters(index)?, set.last_pid(index)?));
+        let (waiters, zero_waiters, last_pid) = one().map_err(|errno| unread(errno, stat.id))?;
         let _ = writeln!(text, "{index:<10} {value:<10} {waiters:<10} {zero_waiters:<10} {last_pid:<10}");
     }
     Ok(text + "\n")
 }
 
-fn semaphores(stat: &sem::Stat) -> Result<Vec<Semaphore>> {
-    let set = Set::from_id(stat.id);
-    let read = || {
-        let (_, values) = set.values()?;
-        let one = |(index, value): (u16, u16)| {
-            Ok(Semaphore {
-                index,
-                value,
-                waiters: set.waiters(index)?,
-                zero_waiters: set.zero_waiters(index)?,
-                last_pid: set.last_pid(index)?,
-            })
-        };
-        (0..).zip(values).map(one).collect::<nix::Result<Vec<_>>>()
-    };
-    read().map_err(Cause::plain).with_context(|| format!("cannot read the values of {}", stat.id))
+fn unread(errno: Errno, id: i32) -> Error {
+    Error::from(Cause::plain(errno)).context(format!("cannot read the values of {id}"))
+}
+
+fn values(id: i32) -> Result<impl Iterator<Item = (u16, u16)>> {
+    let (_, values) = Set::from_id(id).values().map_err(|errno| unread(errno, id))?;
+    Ok((0..).zip(values))
 }
 
 /// Shows an object as a record; a set as one for each of its semaphores.
 pub fn records(object: &Object, how: &Showing) -> Result<Exit> {
-    let names = columns::names(std::slice::from_ref(object));
-    let record = Record { object, names: &names, verdict: None };
-    if let Object::Set(stat) = object {
-        let all: Vec<(Record, Semaphore)> = semaphores(stat)?.into_iter().map(|one| (record, one)).collect();
-        output::show(&semaphore_columns(), &all, how, false)?;
+    let names = columns::names([object]);
+    let record = Record::of(object, &names);
+    if let State::Set(stat) = &object.state {
+        let part = |(index, value)| Record { part: Part::Semaphore(index, value), ..record };
+        let records: Vec<Record> = values(stat.id)?.map(part).collect();
+        output::show(&columns::pick(SEMAPHORES), &records, how, false)?;
     } else {
-        output::show(&columns::columns(), &[record], how, true)?;
+        output::show(&columns::pick(columns::OBJECT), &[record], how, true)?;
     }
     Ok(Exit::Done)
-}
-
-const fn semaphore_columns<'a>() -> [Column<(Record<'a>, Semaphore)>; 14] {
-    macro_rules! of_set {
-        ($key:literal, $set:ident, $get:expr) => {
-            Column::detail($key, |(record, _)| match record.object {
-                Object::Set($set) => $get,
-                _ => Cell::Absent,
-            })
-        };
-    }
-    [
-        of_set!("kind", _set, Cell::word("sem")),
-        of_set!("family", _set, Cell::word("sysv")),
-        of_set!("id", set, set.id.into()),
-        of_set!("key", set, Cell::key(set.perm.key)),
-        Column::detail("owner", |(record, _)| match record.object.owned() {
-            Some((uid, _, _)) => record.names.user(uid),
-            None => Cell::Unknown,
-        }),
-        of_set!("uid", set, set.perm.uid.into()),
-        of_set!("gid", set, set.perm.gid.into()),
-        of_set!("mode", set, Cell::mode(set.perm.mode)),
-        of_set!("op_time", set, Cell::time(set.op_time)),
-        Column::new("index", |(_, one)| one.index.into()),
-        Column::new("value", |(_, one)| one.value.into()),
-        Column::new("waiters", |(_, one)| one.waiters.into()),
-        Column::new("zero_waiters", |(_, one)| one.zero_waiters.into()),
-        Column::new("last_pid", |(_, one)| Cell::pid(one.last_pid)),
-    ]
 }

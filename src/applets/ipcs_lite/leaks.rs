@@ -25,7 +25,6 @@ use crate::output;
 use crate::supervise::command::Command;
 use crate::sys::deadline::Deadline;
 use crate::sys::namespace;
-use crate::sys::sysv::Kind;
 use crate::sys::wait::ready;
 use crate::text::{counted, quote};
 
@@ -39,8 +38,8 @@ pub fn run(ipcs: &Ipcs, words: Vec<OsString>) -> Result<Exit> {
         bail!(Cause::new(Exit::Usage, format!("--leaks takes no TARGET, such as {target}")));
     }
     // A column that does not exist is told before CMD runs.
-    output::show(&columns::columns(), &[], &ipcs.showing, false)?;
-    ipcs.sort.iter().try_for_each(|name| output::column(&columns::columns(), name).map(drop))?;
+    output::show(&columns::pick(columns::OBJECT), &[], &ipcs.showing, false)?;
+    ipcs.sort.iter().try_for_each(|name| output::column(&columns::pick(columns::OBJECT), name).map(drop))?;
     if ipcs.isolate {
         let why = "cannot make an IPC namespace";
         namespace::isolate().map_err(Cause::plain).context(why)?;
@@ -78,8 +77,8 @@ fn report(ipcs: &Ipcs, witness: &Witness) -> Result<bool> {
     let objects: Vec<Object> = told.iter().map(|(object, _)| object.clone()).collect();
     let names = columns::names(&objects);
     let records: Vec<Record> =
-        told.iter().map(|(object, verdict)| Record { object, names: &names, verdict: Some(verdict) }).collect();
-    output::show(&columns::columns(), &records, &ipcs.showing, false)?;
+        told.iter().map(|(object, verdict)| Record { verdict: Some(verdict), ..Record::of(object, &names) }).collect();
+    output::show(&columns::pick(columns::OBJECT), &records, &ipcs.showing, false)?;
     let unproven: Vec<&Object> =
         told.iter().filter_map(|(object, verdict)| (*verdict == "unproven").then_some(object)).collect();
     if !unproven.is_empty() {
@@ -95,18 +94,13 @@ fn report(ipcs: &Ipcs, witness: &Witness) -> Result<bool> {
 
 /// The call that removes these objects.
 fn removal(objects: &[&Object]) -> String {
-    let has_posix = objects.iter().any(|object| object.as_posix().is_some());
+    let has_posix = objects.iter().any(|object| object.is_posix());
     let mut call = format!("ipcbox ipcrm-lite{}", if has_posix { " --posix" } else { "" });
     // A line that can still be read.
     for object in objects.iter().take(20) {
         let kind = object.kind().word();
-        let _ = match (object.id(), object.as_posix()) {
-            (Some(id), _) => write!(call, " --{kind} {id}"),
-            (_, Some(posix)) => {
-                write!(call, " --{kind} {}", quote(&posix.name.to_string_lossy()))
-            }
-            _ => Ok(()),
-        };
+        let name = || quote(&object.name.as_deref().unwrap_or_default().to_string_lossy());
+        let _ = write!(call, " --{kind} {}", object.id().map_or_else(name, |id| id.to_string()));
     }
     call
 }
@@ -118,8 +112,7 @@ fn mine(ipcs: &Ipcs) -> Result<Vec<Object>> {
         find::report_no_queues();
     }
     let uid = geteuid().as_raw();
-    let is_common = |object: &Object| object.as_posix().is_some_and(|p| p.kind != Kind::Msg);
-    found.retain(|object| ipcs.isolate && !is_common(object) || object.is_of(uid));
+    found.retain(|object| ipcs.isolate && object.is_of_namespace() || object.is_of(uid));
     let mut found = ipcs.filters.apply(found)?;
     if let Some(column) = &ipcs.sort {
         sort(&mut found, column)?;
@@ -136,10 +129,7 @@ struct Verdicts<'a> {
 
 impl Verdicts<'_> {
     fn of(&self, found: Vec<Object>) -> Result<Vec<(Object, &'static str)>> {
-        let is_proved = |object: &Object| {
-            let own = self.ipcs.isolate && object.as_posix().is_none_or(|p| p.kind == Kind::Msg);
-            own || self.witness.proves(object)
-        };
+        let is_proved = |object: &Object| self.ipcs.isolate && object.is_of_namespace() || self.witness.proves(object);
         if !found.iter().all(is_proved) {
             ready(&[], Deadline::after(SECOND_LOOK)).map_err(Cause::plain)?;
         }

@@ -5,9 +5,9 @@ use anyhow::{Context, Result};
 use super::{Ipcs, tables};
 use crate::exit::{Exit, each};
 use crate::objects::columns::{self, Record};
-use crate::objects::usage::{Evidence, Person};
+use crate::objects::usage::Evidence;
 use crate::objects::{KINDS, Object, find, posix, system_v};
-use crate::output::{self, Cell, Column};
+use crate::output::{self, Cell};
 use crate::sys::sysv::Kind;
 
 impl Ipcs {
@@ -91,7 +91,7 @@ impl Ipcs {
         let is_whole = self.targets.is_empty() && self.sort.is_none();
         let names = columns::names(found);
         for kind in KINDS.iter().filter(|kind| kinds.contains(kind)) {
-            let of_kind = found.iter().filter(|o| o.kind() == *kind && o.as_posix().is_none());
+            let of_kind = found.iter().filter(|o| o.kind() == *kind && !o.is_posix());
             if !is_whole && of_kind.clone().next().is_none() {
                 continue;
             }
@@ -106,52 +106,33 @@ impl Ipcs {
             output::print(text.as_bytes())?;
         }
         if !is_whole {
-            if found.iter().any(|object| object.as_posix().is_none()) {
+            if !found.iter().all(Object::is_posix) {
                 output::print(b"\n")?;
             }
-            let posix: Vec<Object> = found.iter().filter(|object| object.as_posix().is_some()).cloned().collect();
+            let posix: Vec<Object> = found.iter().filter(|object| object.is_posix()).cloned().collect();
             self.show(&posix)?;
         }
         Ok(())
     }
 
     fn show(&self, found: &[Object]) -> Result<()> {
-        let names = columns::names(found);
-        let record = |object| Record { object, names: &names, verdict: None };
-        let records: Vec<Record> = found.iter().map(record).collect();
-        output::show(&columns::columns(), &records, &self.showing, false)
+        columns::show(columns::OBJECT, found, &self.showing, false)
     }
 
     fn show_holders(&self, found: &[Object]) -> Result<()> {
         let evidence = Evidence::gather(found);
-        let of = |object| evidence.people(object).into_iter().map(move |who| (object, who));
-        let people: Vec<(&Object, Person)> = found.iter().flat_map(of).collect();
-        output::show(&holder_columns(), &people, &self.showing, false)
+        let of = |object| evidence.users(object).into_iter().map(move |user| (object, user));
+        let users: Vec<_> = found.iter().flat_map(of).collect();
+        columns::show_users("kind -family id -key name pid command how", &users, &self.showing, false)
     }
-}
-
-const fn holder_columns<'a>() -> [Column<(&'a Object, Person)>; 8] {
-    [
-        Column::new("kind", |(object, _)| Cell::word(object.kind().word())),
-        Column::detail("family", |(object, _)| Cell::word(if object.as_posix().is_some() { "posix" } else { "sysv" })),
-        Column::new("id", |(object, _)| object.id().map_or(Cell::Absent, Cell::from)),
-        Column::detail("key", |(object, _)| object.perm().map_or(Cell::Absent, |perm| Cell::key(perm.key))),
-        Column::new("name", |(object, _)| object.as_posix().map_or(Cell::Absent, |posix| Cell::name(&posix.name))),
-        Column::new("pid", |(_, who)| Cell::known(who.pid, Cell::from)),
-        Column::new("command", |(_, who)| Cell::known(who.command.clone(), Cell::Text)),
-        Column::new("how", |(_, who)| Cell::Text(who.how.clone())),
-    ]
 }
 
 /// Puts objects into the order of a column; those for which it has no value come last.
 pub(super) fn sort(objects: &mut Vec<Object>, column: &str) -> Result<()> {
-    let columns = columns::columns();
+    let columns = columns::pick(columns::OBJECT);
     let column = output::column(&columns, column)?;
-    let names = columns::names(objects);
-    let key = |object| {
-        let record = Record { object, names: &names, verdict: None };
-        SortKey::of((column.get)(&record))
-    };
+    let names = columns::names(&*objects);
+    let key = |object| SortKey::of((column.get)(&Record::of(object, &names)));
     // Equal ones stay in their order.
     let keys: Vec<(SortKey, usize)> = objects.iter().map(key).zip(0..).collect();
     let mut keyed: Vec<((SortKey, usize), Object)> = keys.into_iter().zip(objects.drain(..)).collect();

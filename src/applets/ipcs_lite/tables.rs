@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::objects::Object;
+use crate::objects::{Object, State};
 use crate::output::Names;
 use crate::sys::local::ctime;
 use crate::sys::sysv::{Kind, msg, sem, shm};
@@ -83,11 +83,11 @@ pub fn line(object: &Object, table: Table, in_units: bool, names: &Names) -> Str
     let owner = object.owned().map(|(uid, _, _)| names.user(uid).text(false));
     let owner = column(owner.unwrap_or_default());
     let mut line = String::with_capacity(96);
-    let _ = match object {
-        Object::Queue(stat) => queue(&mut line, stat, table, in_units, &owner),
-        Object::Segment(stat) => segment(&mut line, stat, table, in_units, &owner),
-        Object::Set(stat) => set(&mut line, stat, table, &owner),
-        Object::Posix(_) => Ok(()),
+    let _ = match &object.state {
+        State::Queue(stat) => queue(&mut line, stat, table, in_units, &owner),
+        State::Segment(stat) => segment(&mut line, stat, table, in_units, &owner),
+        State::Set(stat) => set(&mut line, stat, table, &owner),
+        _ => Ok(()),
     };
     line
 }

@@ -45,7 +45,7 @@ pub fn run(ipcs: &Ipcs, interval: Duration) -> Result<Exit> {
 fn changes(mut before: HashMap<Place, Object>, found: Vec<Object>, how: &Streaming) -> Result<HashMap<Place, Object>> {
     let all: Vec<Object> = before.values().chain(&found).cloned().collect();
     let names = columns::names(&all);
-    let record = |object, verdict| Record { object, names: &names, verdict: Some(verdict) };
+    let record = |object, verdict| Record { verdict: Some(verdict), ..Record::of(object, &names) };
     let mut now = HashMap::new();
     let mut lines = Vec::new();
     for object in found {
@@ -64,6 +64,6 @@ fn changes(mut before: HashMap<Place, Object>, found: Vec<Object>, how: &Streami
         .map(|object| record(object, "gone"))
         .chain(lines.iter().map(|(object, verdict)| record(object, verdict)))
         .collect();
-    Stream::new(&columns::columns(), how)?.print(&records)?;
+    Stream::new(&columns::pick(columns::OBJECT), how)?.print(&records)?;
     Ok(now)
 }

@@ -4,13 +4,14 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::context;
-use super::queue::find;
-use super::stat::{Object, Waiter, waiters};
+use super::queue;
 use crate::applets::Verb;
 use crate::exit::{Cause, Exit};
 use crate::objects::remove::Removing;
+use crate::objects::{find, users};
 use crate::sys::posix::mq;
 use crate::sys::process;
+use crate::sys::sysv::Kind;
 use crate::target::{Form, Target};
 
 /// The messages in it go with it. A queue that somebody is seen to wait on is left alone without --force; with it, who waits on
@@ -42,19 +43,18 @@ impl Rm {
         }
         match target.form() {
             Form::Posix => Ok(mq::unlink(target.typed())?),
-            _ => Ok(find(target)?.remove()?),
+            _ => Ok(queue::find(target)?.remove()?),
         }
     }
 }
 
 fn idle(target: &Target) -> Result<()> {
     // Its owner may remove it without being able to look at it.
-    let Ok(object) = Object::look(target) else { return Ok(()) };
-    let people = waiters(&object, &process::blocked().unwrap_or_default());
-    if people.is_empty() {
-        return Ok(());
+    let Ok(object) = find::one(target, Kind::Msg) else { return Ok(()) };
+    match users::list(&users::queue_waiters(&object, &process::blocked().unwrap_or_default())) {
+        None => Ok(()),
+        Some(users) => {
+            bail!(Cause::new(Exit::Failed, format!("it is waited on by {users}")).hint(Removing::HINT))
+        }
     }
-    let people: Vec<String> = people.iter().map(Waiter::to_string).collect();
-    let words = format!("it is waited on by {}", people.join(", "));
-    bail!(Cause::new(Exit::Failed, words).hint(Removing::HINT))
 }

@@ -136,14 +136,6 @@ fn system_v(target: &Target) -> Result<()> {
     Err(crate::target::not_posix(target, why).into())
 }
 
-/// What a set that was removed meanwhile has: nothing.
-fn unless_gone<T: Default>(outcome: nix::Result<T>) -> Result<T> {
-    match outcome {
-        Err(Errno::EINVAL | Errno::EIDRM) => Ok(T::default()),
-        outcome => Ok(outcome?),
-    }
-}
-
 /// Reports a set whose maker was killed before it gave the values.
 fn report_uninitialised(target: &Target) {
     let cause = Cause::new(Exit::Failed, format!("{target} was never initialised"));

@@ -4,13 +4,15 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::object::segment;
-use super::stat::{tell_unseen, users_of};
+use super::stat::tell_unseen;
 use super::{context, is_posix};
 use crate::applets::Verb;
 use crate::exit::{Cause, Exit};
+use crate::objects::State;
 use crate::objects::remove::Removing;
+use crate::objects::users::{User, list, mappers};
 use crate::semset::journal::{self, Journal};
-use crate::sys::holders::{self, Object};
+use crate::sys::holders;
 use crate::sys::posix::shm as posix;
 use crate::target::Target;
 
@@ -44,10 +46,7 @@ impl Rm {
         let segment = segment(target)?;
         let stat = segment.stat()?;
         if !self.removing.force && stat.attached > 0 {
-            let users = holders::by(Object::Segment(stat.id)).unwrap_or_default();
-            let seen: usize = users.seen.iter().map(|user| user.mappings).sum();
-            let unseen = stat.attached.saturating_sub(seen as u64);
-            bail!(in_use_by("attached", &users_of(&users.seen, unseen)));
+            refuse("attached", &mappers(&State::Segment(stat).into(), &holders::index(&[]).unwrap_or_default()))?;
         }
         segment.remove()?;
         clean_up((&stat).into())
@@ -56,12 +55,10 @@ impl Rm {
     fn posix(&self, target: &Target) -> Result<()> {
         let stat = posix::look(target.typed())?;
         if !self.removing.force {
-            let uses = holders::index(&[stat.device]).unwrap_or_default();
-            if let Some(users) = uses.files.get(&(stat.device, stat.inode)) {
-                bail!(in_use_by("used", &users_of(users, 0)));
-            }
+            let index = holders::index(&[stat.device]).unwrap_or_default();
+            refuse("used", &mappers(&State::Memory(stat).into(), &index))?;
             // The first process, which in most systems nobody may look at, is taken to use nothing.
-            let unseen = uses.unseen.iter().filter(|pid| **pid != 1).count();
+            let unseen = index.unseen.iter().filter(|pid| **pid != 1).count();
             if unseen > 0 && stat.mode & 0o077 != 0 {
                 tell_unseen(&target.to_string(), "processes", unseen as u64);
             }
@@ -76,7 +73,10 @@ fn clean_up(object: journal::Object) -> Result<()> {
     Journal::new(object).remove().context("it is removed, but not what a killed writer left of it")
 }
 
-fn in_use_by(how: &str, people: &[String]) -> Cause {
-    let words = format!("it is {how} by {}", people.join(", "));
-    Cause::new(Exit::Failed, words).hint(Removing::HINT)
+/// Refuses to remove what these use.
+fn refuse(how: &str, users: &[User]) -> Result<()> {
+    match list(users) {
+        None => Ok(()),
+        Some(users) => bail!(Cause::new(Exit::Failed, format!("it is {how} by {users}")).hint(Removing::HINT)),
+    }
 }

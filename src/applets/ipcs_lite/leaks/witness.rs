@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::objects::usage::remembered;
-use crate::objects::{Object, Place, system_v};
+use crate::objects::{Object, Place, State, system_v};
 use crate::sys::holders::maps_segment;
 use crate::sys::process::{self, procfs};
 use crate::sys::sysv::Kind;
@@ -66,7 +66,7 @@ impl Witness {
             for pid in remembered(&object) {
                 let trace = (object.place(), pid);
                 let is_new = self.below.get(&pid) == below.get(&pid) && !self.traces.contains(&trace);
-                let maps = || matches!(&object, Object::Segment(it) if maps_segment(pid, it.id));
+                let maps = || matches!(&object.state, State::Segment(it) if maps_segment(pid, it.id));
                 let is_seen = below.contains_key(&pid) && (is_new || maps()) && had(pid);
                 if is_seen || self.proved.contains(&trace) {
                     proved.insert(trace.clone());

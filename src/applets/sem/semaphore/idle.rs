@@ -8,13 +8,14 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
-use super::people::{Person, count, holders, waiters};
 use crate::applets::sem::context;
 use crate::args::duration;
 use crate::exit::{Cause, Exit, each};
 use crate::objects::remove::{Removing, confirm};
+use crate::objects::users::{count, holders, list, set_waiters};
 use crate::output;
 use crate::semset::{self, Purpose, holding};
+use crate::sys::process;
 use crate::sys::sysv::sem::{self, Set};
 use crate::target::{Form, Target};
 
@@ -128,24 +129,20 @@ fn keep(what: impl Display, why: &str) {
 
 /// Who holds a set or waits on it, in words.
 pub fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
-    let list = |people: Vec<Person>| {
-        let people: Vec<String> = people.iter().map(Person::to_string).collect();
-        (!people.is_empty()).then(|| people.join(", "))
-    };
     let mut held = holders(set, values)?;
     if !held.is_empty() {
         // What only a holder has whose process has exited is free.
         holding::end_needless(set);
         held = holders(set, &set.values()?.1)?;
     }
-    if let Some(people) = list(held) {
-        return Ok(Some(format!("it is held by {people}")));
+    if let Some(users) = list(&held) {
+        return Ok(Some(format!("it is held by {users}")));
     }
     if !semset::is_awaited(values) && count(set, values.len())? == 0 {
         return Ok(None);
     }
-    let people = list(waiters(set, values)?);
-    Ok(people.map(|people| format!("it is waited on by {people}")))
+    let waiters = set_waiters(set, values, &process::blocked().unwrap_or_default())?;
+    Ok(list(&waiters).map(|users| format!("it is waited on by {users}")))
 }
 
 /// Removes a set that no process holds. Slots and a lock are taken whole first: a caller that took one at this moment would go on

@@ -1,7 +1,6 @@
 //! What the verbs share: the semaphore that is meant, the slots behind a target, and waits that took too long.
 
 pub mod idle;
-pub mod people;
 
 use anyhow::{Error, Result, bail};
 use clap::Args;

@@ -1,0 +1,3 @@
+//! Parity: the same event or object through every verb that should treat it alike.
+
+mod objects;
