@@ -32,6 +32,7 @@ mod pipe;
 mod printed;
 mod report;
 mod sem;
+mod serve;
 mod shm;
 mod signal;
 mod support;
