@@ -75,8 +75,8 @@ help	verb	Explain a verb
 -m,--mode	-	Permission bits of a new object, in octal
 --foreign		Trust an object that belongs to another user
 --rm		Remove at the end what was made here
--j,--jobs	-	At most so many CMDs at once instead of one
 -0,--null		Lines end in NUL instead of newline
+-j,--jobs	-	Run at most N CMDs at once (default: 1)
 --report	file	Write what became of each CMD to FILE
 --	command	The command and its arguments, run as given
 -h,--help		Print help (see more with \'--help\')'
@@ -239,11 +239,12 @@ help	verb	Explain a verb
 -h,--help		Print help (see more with \'--help\')'
         case msgq_serve
             echo '#1	msg	The queue
--j,--jobs	-	At most N at once, 1 if left out
 -t,--type	-	System V: 0 any, N that type, -N the lowest up to N
 -c,--count	-	So many messages
 --drain		All that there are, until the queue is empty and no job runs
+-j,--jobs	-	Run at most N CMDs at once (default: 1)
 --report	file	Write what became of each CMD to FILE
+--	command	The command and its arguments, run as given
 --create		Make it if it is missing
 -m,--mode	-	Permission bits of a new object, in octal
 --foreign		Trust an object that belongs to another user
@@ -251,7 +252,6 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait at all
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -q,--quiet		Suppress the waiting message, and the answer of create and hold
---	command	The command and its arguments, run as given
 -h,--help		Print help (see more with \'--help\')'
         case msgq_stat
             echo '#*	msg	The queues

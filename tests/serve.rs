@@ -1,12 +1,12 @@
 //! What the two servers, `msgq serve` and `fifo serve`, have in common: the same event through each of them.
 
 use std::fs::{self, File};
-use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
+use nix::fcntl::OFlag;
 use nix::libc;
-use nix::pty::openpty;
+use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -41,18 +41,22 @@ fn has(world: &World, name: &str, text: &str) -> String {
 }
 
 /// A server that leads a session with a terminal of its own, and the other side of that terminal.
-fn session_leader(world: &World, server: &str, script: &str) -> Option<(std::process::Child, OwnedFd)> {
+fn session_leader(world: &World, server: &str, script: &str) -> Option<(std::process::Child, PtyMaster)> {
     if Command::new("setsid").arg("true").status().is_err() {
         skip("there is no setsid");
         return None;
     }
-    let pty = openpty(None, None).unwrap();
-    let slave = || Stdio::from(pty.slave.try_clone().unwrap());
+    // No other test may inherit the master: it is to be closed.
+    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let slave = File::options().read(true).write(true).open(ptsname_r(&master).unwrap()).unwrap();
+    let slave = || Stdio::from(slave.try_clone().unwrap());
     let mut call = Command::new("setsid");
     call.args(["--ctty", "--wait", BINARY]).args(server.replace("@q", &world.name("q")).split(' '));
     call.args(["--", "sh", "-c", script]).current_dir(world.dir());
     let child = call.stdin(slave()).stdout(slave()).stderr(slave()).spawn().unwrap();
-    Some((child, pty.master))
+    Some((child, master))
 }
 
 /// A CMD that writes the signals it takes to a file, beside a process of its group that does so too.
@@ -65,8 +69,10 @@ fn closed_terminal_hangs_up_what_a_server_runs() {
     each(|world, server, send| {
         let Some((mut child, terminal)) = session_leader(world, server, TAKERS) else { return };
         sent(world, send);
-        ["cmd", "below"].map(|name| has(world, name, "\n"));
-        drop(File::from(terminal));
+        for name in ["cmd", "below"] {
+            has(world, name, "\n");
+        }
+        drop(terminal);
         for name in ["cmd", "below"] {
             assert_eq!(has(world, name, "cont\n").lines().filter(|line| *line == "hup").count(), 1, "{server}");
         }

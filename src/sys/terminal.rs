@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::sys::stat::Mode;
-use nix::unistd::{Pid, getpgrp, read, tcgetpgrp, tcsetpgrp};
+use nix::unistd::{Pid, getpgrp, getpid, getsid, read, tcgetpgrp, tcsetpgrp};
 
 use super::signal::{self, Signal};
 
@@ -18,6 +18,12 @@ use super::signal::{self, Signal};
 pub fn controlling() -> Option<OwnedFd> {
     let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
     open("/dev/tty", flags, Mode::empty()).ok()
+}
+
+/// The same if this process leads its session, so that the kernel sends it alone the SIGHUP of a terminal that is closed.
+#[must_use]
+pub fn of_leader() -> Option<OwnedFd> {
+    if getsid(None) == Ok(getpid()) { controlling() } else { None }
 }
 
 /// The process group in the foreground; `None` where there is none any more.

@@ -1,7 +1,6 @@
 //! `fifo serve`.
 
-use std::ffi::OsString;
-use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -13,12 +12,8 @@ use super::stream::path::{Fifo, Finding, Made};
 use super::stream::peek::{Ending, Found, Peek};
 use super::stream::place::{Place, replaced};
 use crate::applets::{Runs, Verb};
-use crate::args::numbers::count;
 use crate::exit::{Cause, Exit};
-use crate::supervise::command::Command;
-use crate::supervise::escalation::Limit;
-use crate::supervise::pool::{Jobs, Printed};
-use crate::supervise::report::Report;
+use crate::supervise::pool::{Next, Pool, Printed, Serving, Taken};
 use crate::sys::deadline::Deadline;
 use crate::sys::epoll::Events;
 use crate::sys::wait::Wake;
@@ -53,17 +48,10 @@ pub struct Serve {
     /// Remove at the end what was made here
     #[arg(long, requires = "create")]
     rm: bool,
-    /// At most so many CMDs at once instead of one
-    #[arg(short, long, value_name = "N", value_parser = count, default_value_t = 1)]
-    jobs: u16,
     #[command(flatten)]
     ending: Ending,
-    /// Write what became of each CMD to FILE
-    #[arg(long, value_name = "FILE")]
-    report: Option<OsString>,
-    /// The command and its arguments, run as given
-    #[arg(value_name = "CMD", last = true, required = true)]
-    command: Vec<OsString>,
+    #[command(flatten)]
+    serving: Serving,
 }
 
 impl Verb for Serve {
@@ -80,21 +68,15 @@ kill "$server"
     const RUNS: Runs = Runs::Each;
 
     fn run(mut self) -> Result<Exit> {
-        let command = Command::find(std::mem::take(&mut self.command))?.with_interpreter()?;
-        let is_text = self.ending.byte() == b'\n';
-        let command = if is_text { command.ending_records_in(b"\n") } else { command };
-        let report = self.report.as_deref().map(|path| Report::open(path, "record", &Limit::default()));
-        let report = report.transpose()?;
-        let jobs = Jobs::new(command, self.jobs, super::APPLET.name, |_, _| Ok(()))?;
-        let mut jobs = jobs.reporting(report);
-        let outcome = self.serve(&mut jobs);
-        context("serve", &self.fifo, jobs.finish(outcome))?;
+        let end: &[u8] = if self.ending.byte() == b'\n' { b"\n" } else { b"" };
+        let mut jobs = self.serving.pool(end)?;
+        context("serve", &self.fifo, self.serve(&mut jobs))?;
         jobs.end(false)
     }
 }
 
 impl Serve {
-    fn serve(&self, jobs: &mut Jobs<()>) -> Result<()> {
+    fn serve(&self, jobs: &mut Pool<()>) -> Result<()> {
         let new = self.fifo.find(self.finding)?;
         let _made = new.filter(|_| self.rm).map(|seen| Made(&self.fifo, seen));
         let (fd, seen) = self.fifo.open_to_read(self.finding.creating.foreign)?;
@@ -107,91 +89,82 @@ impl Serve {
         })?;
         let events = Events::new()?;
         events.watch(&fd, 0)?;
-        let mut place = Place::watch(&self.fifo, seen, &fd, (&events, 1))?;
+        let place = Place::watch(&self.fifo, seen, &fd, (&events, 1))?;
         let end = self.ending.byte();
-        let mut lines = OneByOne { peek: Peek::new(pipe::capacity(&fd)?, end)?, end, begun: Vec::new() };
-        let mut pause = None;
-        let mut ready = false;
+        let peek = Peek::new(pipe::capacity(&fd)?, end)?;
+        let mut lines = Lines { fd, events, place, peek, end, begun: Vec::new(), pause: None, ready: false };
+        let mut outcome = Ok(());
         loop {
-            jobs.reap()?;
-            if jobs.is_stopping() && jobs.is_idle() {
-                return Ok(());
-            }
-            if jobs.is_stopping() || !jobs.has_room() {
-                jobs.wait()?;
-                continue;
-            }
-            if !ready {
-                let within = |pause: Pause| pause.within(Deadline::Forever);
-                let woken = events.wait(pause.map_or(Deadline::Forever, within))?;
-                pause = pause.map(Pause::longer);
-                let came = events.take()?;
-                if came.iter().any(|event| event.which == 1) {
-                    place.look()?;
-                }
-                ready = !came.is_empty() || woken == Wake::Late;
-                continue;
-            }
-            match lines.next(&fd)? {
-                Next::Line(line) => {
-                    pause = None;
-                    jobs.start(&line, &[], Printed::Passed, ())?;
-                }
-                Next::Part => {
-                    pause = pause.or(Some(Pause::FIRST));
-                    ready = false;
-                }
-                Next::Nothing if place.is_over(&fd)? && pipe::unread(&fd)? == 0 => {
-                    bail!(replaced("it"));
-                }
-                Next::Nothing => {
-                    pause = None;
-                    ready = false;
-                }
+            match jobs.next(outcome.is_ok())? {
+                Next::Over => return outcome,
+                Next::Ended(_) => {}
+                Next::Room => match lines.take() {
+                    Ok(line) => line.into_iter().for_each(|record| {
+                        jobs.start(Taken { record, added: Vec::new(), printed: Printed::Passed, what: () });
+                    }),
+                    Err(error) => outcome = Err(error),
+                },
             }
         }
     }
 }
 
-/// What there is to be served.
-enum Next {
-    /// A line, without its end.
-    Line(Vec<u8>),
-    /// The beginning of one.
-    Part,
-    /// Nothing.
-    Nothing,
-}
-
 /// The lines of a FIFO, each taken from it when it is asked for.
-struct OneByOne {
+struct Lines<'a> {
+    fd: OwnedFd,
+    events: Events,
+    place: Place<'a>,
     peek: Peek,
     end: u8,
     /// What was taken of a line that is longer than the FIFO.
     begun: Vec<u8>,
+    pause: Option<Pause>,
+    /// There may be something to take.
+    ready: bool,
 }
 
-impl OneByOne {
-    /// The next line.
-    fn next(&mut self, fifo: impl AsFd) -> Result<Next> {
+impl Lines<'_> {
+    /// Takes a line if there is one; else waits until there may be, or a signal comes.
+    fn take(&mut self) -> Result<Option<Vec<u8>>> {
+        if self.ready {
+            let line = self.find()?;
+            if line.is_some() {
+                self.pause = None;
+                return Ok(line);
+            }
+        }
+        let within = |pause: Pause| pause.within(Deadline::Forever);
+        let woken = self.events.wait(self.pause.map_or(Deadline::Forever, within))?;
+        self.pause = self.pause.map(Pause::longer);
+        let came = self.events.take()?;
+        if came.iter().any(|event| event.which == 1) {
+            self.place.look()?;
+        }
+        self.ready = !came.is_empty() || woken == Wake::Late;
+        Ok(None)
+    }
+
+    /// Takes a line that is there.
+    fn find(&mut self) -> Result<Option<Vec<u8>>> {
         loop {
-            let (bytes, ended) = match self.peek.look(&fifo, 1)? {
+            let (bytes, ended) = match self.peek.look(&self.fd, 1)? {
                 Found::Piece(bytes, ended) => (bytes, ended),
-                Found::Part => return Ok(Next::Part),
-                // The writer of a long line left before its end.
-                Found::End if !self.begun.is_empty() => {
-                    return Ok(Next::Line(std::mem::take(&mut self.begun)));
+                Found::Part => {
+                    self.pause = self.pause.or(Some(Pause::FIRST));
+                    return Ok(None);
                 }
-                Found::Nothing | Found::End => return Ok(Next::Nothing),
+                // The writer of a long line left before its end.
+                Found::End if !self.begun.is_empty() => return Ok(Some(std::mem::take(&mut self.begun))),
+                Found::Nothing | Found::End => return self.nothing(),
             };
             let mut read = self.begun.len();
             self.begun.resize(read + bytes, 0);
             while read < self.begun.len() {
-                match fds::read(&fifo, &mut self.begun[read..]) {
-                    // Somebody else reads it too, and had it first.
+                match fds::read(&self.fd, &mut self.begun[read..]) {
+                    // Another process reads it too, and had it first.
                     Ok(0) | Err(Errno::EAGAIN) => {
                         self.begun.truncate(read);
-                        return Ok(Next::Nothing);
+                        return self.nothing();
                     }
                     count => read += count?,
                 }
@@ -199,8 +172,17 @@ impl OneByOne {
             if ended > 0 {
                 let mut line = std::mem::take(&mut self.begun);
                 line.pop_if(|byte| *byte == self.end);
-                return Ok(Next::Line(line));
+                return Ok(Some(line));
             }
         }
+    }
+
+    /// There is nothing, and there may be nothing any more.
+    fn nothing(&mut self) -> Result<Option<Vec<u8>>> {
+        self.pause = None;
+        if self.place.is_over(&self.fd)? && pipe::unread(&self.fd)? == 0 {
+            bail!(replaced("it"));
+        }
+        Ok(None)
     }
 }

@@ -1,6 +1,5 @@
 //! `msgq serve`.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
@@ -13,14 +12,11 @@ use super::queue::call_protocol::{self, Request};
 use super::queue::{Queue, kind, only_system_v};
 use crate::applets::{Runs, Verb};
 use crate::args::creating::Making;
-use crate::args::numbers::{count, many};
+use crate::args::numbers::many;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output;
-use crate::supervise::command::Command;
-use crate::supervise::escalation::Limit;
-use crate::supervise::pool::{Ended, Jobs, Printed};
-use crate::supervise::report::Report;
+use crate::supervise::pool::{Ended, Next, Pool, Printed, Serving, Taken};
 use crate::sys::deadline::Deadline;
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::Access;
@@ -57,9 +53,6 @@ pub struct Serve {
     /// The queue
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// At most N at once, 1 if left out
-    #[arg(short, long, value_name = "N", value_parser = count, default_value_t = 1)]
-    jobs: u16,
     /// System V: 0 any, N that type, -N the lowest up to N
     #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind)]
     kind: Option<i64>,
@@ -69,16 +62,12 @@ pub struct Serve {
     /// All that there are, until the queue is empty and no job runs
     #[arg(long, conflicts_with_all = ["count", "timeout", "nonblock"])]
     drain: bool,
-    /// Write what became of each CMD to FILE
-    #[arg(long, value_name = "FILE")]
-    report: Option<OsString>,
+    #[command(flatten)]
+    serving: Serving,
     #[command(flatten)]
     making: Making,
     #[command(flatten)]
     timeout: Timeout,
-    /// The command and its arguments, run as given
-    #[arg(value_name = "CMD", last = true, required = true)]
-    command: Vec<OsString>,
 }
 
 impl Verb for Serve {
@@ -92,115 +81,104 @@ ipcbox msgq serve jobs --drain -j 4 -- echo job {}
     const RUNS: Runs = Runs::Each;
 
     fn run(mut self) -> Result<Exit> {
-        let command = Command::find(std::mem::take(&mut self.command))?.with_interpreter()?;
-        let mut server = context("serve", &self.target, self.open(command))?;
-        let outcome = self.serve(&mut server);
-        context("serve", &self.target, server.jobs.finish(outcome))?;
-        server.jobs.end(self.count.is_some() || self.drain)
+        let why = "a POSIX queue has no types: the highest priority comes first";
+        context("serve", &self.target, only_system_v(&self.target, self.kind.is_some(), why))?;
+        let mut pool = self.serving.pool(b"")?;
+        context("serve", &self.target, self.serve(&mut pool))?;
+        pool.end(self.count.is_some() || self.drain)
     }
 }
 
-struct Server {
-    queue: Queue,
-    jobs: Jobs<Option<OwnedFd>>,
-}
+/// The commands that run, each with the pipe of its caller if there is one.
+type Jobs = Pool<Option<OwnedFd>>;
 
 impl Serve {
-    fn open(&self, command: Command) -> Result<Server> {
-        let why = "a POSIX queue has no types: the highest priority comes first";
-        only_system_v(&self.target, self.kind.is_some(), why)?;
-        let report = self.report.as_deref().map(|path| Report::open(path, "record", &Limit::default()));
-        let report = report.transpose()?;
-        let queue = Queue::open(&self.target, Access::Read, Deadline::Forever, self.making.wanted())?;
-        let jobs = Jobs::new(command, self.jobs, "msgq", answer)?.reporting(report);
-        Ok(Server { queue, jobs })
-    }
-
-    fn serve(&self, server: &mut Server) -> Result<()> {
+    fn serve(&self, jobs: &mut Jobs) -> Result<()> {
+        let mut queue = Queue::open(&self.target, Access::Read, Deadline::Forever, self.making.wanted())?;
         let which = Which::Type(self.kind.unwrap_or(0));
         let mut message = Message::new(0);
         let mut left = self.count;
         let mut silence = if self.drain { self.timeout.never() } else { self.timeout.again() };
+        let mut end = None;
         loop {
             // It is silent when none runs, and what runs may send more.
-            if !server.jobs.is_idle() {
+            if !jobs.is_idle() {
                 silence = silence.again();
             }
-            server.jobs.reap()?;
-            let is_idle = server.jobs.is_idle();
-            let is_over = left == Some(0) || server.jobs.is_stopping();
-            if is_over && is_idle {
-                return Ok(());
+            match jobs.next(end.is_none() && left != Some(0))? {
+                Next::Over => return end.unwrap_or(Ok(())),
+                Next::Ended(ended) => {
+                    silence = silence.again();
+                    answer(jobs, ended)?;
+                    continue;
+                }
+                Next::Room => {}
             }
-            if is_over || !server.jobs.has_room() {
-                server.jobs.wait()?;
-                continue;
-            }
-            let deadline = if is_idle { silence.deadline() } else { Deadline::Forever };
-            match server.queue.receive(&mut message, which, deadline) {
-                Ok(Some(())) => {
-                    if server.take(&message)? {
+            let deadline = if jobs.is_idle() { silence.deadline() } else { Deadline::Forever };
+            match queue.receive(&mut message, which, deadline) {
+                Ok(Some(())) => match take(jobs, &message, queue.is_posix()) {
+                    Ok(true) => {
                         left = left.map(|left| left - 1);
                         silence = silence.again();
                     }
-                }
+                    Ok(false) => {}
+                    Err(error) => end = Some(Err(error)),
+                },
                 // A job has ended, or a signal says to stop.
                 Ok(None) => {}
-                Err(Errno::EAGAIN) if self.drain => return Ok(()),
-                Err(Errno::EAGAIN) => bail!(silence.missed("no message came")),
-                Err(errno) => bail!(errno),
+                Err(Errno::EAGAIN) if self.drain => end = Some(Ok(())),
+                Err(Errno::EAGAIN) => end = Some(Err(silence.missed("no message came").into())),
+                Err(errno) => end = Some(Err(errno.into())),
             }
         }
     }
 }
 
-impl Server {
-    /// Starts the job for a message; `false` where nobody wants it any more.
-    fn take(&mut self, message: &Message) -> Result<bool> {
-        let is_posix = self.queue.is_posix();
-        let (number, data) = (message.number(), message.data());
-        let (number, data, caller) = match call_protocol::read(number, is_posix, data) {
-            Request::Plain => (number, data, None),
-            Request::Call(address, payload) => match self.accept(address)? {
-                Some(caller) => (i64::from(!is_posix), payload, Some(caller)),
-                None => return Ok(false),
-            },
-        };
-        let name = if is_posix { "IPCBOX_PRIORITY" } else { "IPCBOX_TYPE" };
-        let added = [(name, number.to_string()), ("IPCBOX_LENGTH", data.len().to_string())];
-        let printed = if caller.is_some() { Printed::Kept } else { Printed::Passed };
-        self.jobs.start(data, &added, printed, caller)?;
-        Ok(true)
-    }
-
-    /// Tells a caller that its request is being worked on. `None`: it has gone, or may not be reached, which is told.
-    fn accept(&mut self, address: Address) -> Result<Option<OwnedFd>> {
-        let why = loop {
-            match reply_pipe::open_for(address) {
-                Ok(caller) => {
-                    let told = reply_pipe::put(&caller, &[call_protocol::ACCEPTED]);
-                    return Ok(told.is_ok().then_some(caller));
-                }
-                // As for a command: what runs gives its own back.
-                Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) => {
-                    if !self.jobs.is_given_back()? {
-                        bail!(Cause::plain(errno).note("a call was taken and is lost"));
-                    }
-                }
-                Err(errno @ (Errno::EACCES | Errno::EPERM)) => {
-                    break format!("it belongs to another user or pid namespace ({errno:?})");
-                }
-                Err(_) if reply_pipe::can_be_found() => return Ok(None),
-                Err(_) => break "/proc is not mounted".into(),
-            }
-        };
-        output::warn(format!("cannot answer process {}: {why}", address.pid));
-        Ok(None)
-    }
+/// Starts the job for a message; `false` if its caller has gone.
+fn take(jobs: &mut Jobs, message: &Message, is_posix: bool) -> Result<bool> {
+    let (number, data) = (message.number(), message.data());
+    let (number, data, caller) = match call_protocol::read(number, is_posix, data) {
+        Request::Plain => (number, data, None),
+        Request::Call(address, payload) => match accept(jobs, address)? {
+            Some(caller) => (i64::from(!is_posix), payload, Some(caller)),
+            None => return Ok(false),
+        },
+    };
+    let name = if is_posix { "IPCBOX_PRIORITY" } else { "IPCBOX_TYPE" };
+    jobs.start(Taken {
+        record: data.to_vec(),
+        added: vec![(name, number.to_string()), ("IPCBOX_LENGTH", data.len().to_string())],
+        printed: if caller.is_some() { Printed::Kept } else { Printed::Passed },
+        what: caller,
+    });
+    Ok(true)
 }
 
+/// Tells a caller that its request is being worked on. `None`: it has gone, or may not be reached, which is told.
+fn accept(jobs: &mut Jobs, address: Address) -> Result<Option<OwnedFd>> {
+    let why = loop {
+        match reply_pipe::open_for(address) {
+            Ok(caller) => {
+                let told = reply_pipe::put(&caller, &[call_protocol::ACCEPTED]);
+                return Ok(told.is_ok().then_some(caller));
+            }
+            // As for a command: what runs gives its own back.
+            Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) => match jobs.give_back()? {
+                Some(ended) => ended.into_iter().try_for_each(|ended| answer(jobs, ended))?,
+                None => bail!(Cause::plain(errno).note("a call was taken and is lost")),
+            },
+            Err(errno @ (Errno::EACCES | Errno::EPERM)) => {
+                break format!("it belongs to another user or pid namespace ({errno:?})");
+            }
+            Err(_) if reply_pipe::can_be_found() => return Ok(None),
+            Err(_) => break "/proc is not mounted".into(),
+        }
+    };
+    output::warn(format!("cannot answer process {}: {why}", address.pid));
+    Ok(None)
+}
 /// Sends a caller what the job printed, and its status. A caller that has gone is no failure.
-fn answer(jobs: &mut Jobs<Option<OwnedFd>>, ended: Ended<Option<OwnedFd>>) -> Result<()> {
+fn answer(jobs: &mut Jobs, ended: Ended<Option<OwnedFd>>) -> Result<()> {
     let Some(caller) = ended.what else { return Ok(()) };
     let metadata = ended.printed.as_ref().map(File::metadata).transpose();
     let length = metadata.context("cannot look at a reply")?.map_or(0, |metadata| metadata.len());

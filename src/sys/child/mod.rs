@@ -114,8 +114,9 @@ pub fn start_program(
 /// Starts a child that copies all of `from` from `at` on to `to`, waiting for room, and is killed when ipcbox exits.
 pub fn start_copier(from: &File, mut at: u64, to: &OwnedFd) -> Result<i32> {
     let parent = getpid();
-    with_signals_blocked(|mask| {
-        let how = Start { mask, parent_death: Some(Signal::KILL), ..Start::default() };
+    with_signals_blocked(|_| {
+        // What is for the group, as ^C and a hangup are, does not keep it from that.
+        let how = Start { mask: Set::ALL, parent_death: Some(Signal::KILL), ..Start::default() };
         fork(|| {
             let ready = prepare(&how, Group::Same, Standard::default(), parent);
             let waits = ready.and_then(|()| fcntl(to, FcntlArg::F_SETFL(OFlag::O_WRONLY)));

@@ -90,9 +90,9 @@ pub fn exists(pid: i32) -> bool {
     kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
 }
 
-/// Sends a signal to a process, kill(2); that it has gone is no failure.
-pub fn signal(pid: i32, signal: Signal) {
-    let _ = kill(Pid::from_raw(pid), signal);
+/// Sends a signal to a process, or to ipcbox's own group (0), kill(2); none only tests whether one could be sent.
+pub fn signal(pid: i32, signal: Option<Signal>) -> Result<()> {
+    kill(Pid::from_raw(pid), signal)
 }
 
 /// A thread that is blocked in a system call.

@@ -1,0 +1,104 @@
+//! Where what commands print goes, and what is reported of them.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+
+use super::{Pool, Printed};
+use crate::exit::Exit;
+use crate::output;
+use crate::supervise::command::fill;
+use crate::supervise::escalation::Limit;
+use crate::supervise::report::Record;
+use crate::sys::collect::Collected;
+use crate::sys::deadline::Deadline;
+use crate::sys::{child, fds, pipe, reply_pipe, wait};
+
+impl<T> Pool<T> {
+    /// Passes on what one printed, or returns it if it is kept; and its status, which is not 0 if a part was lost.
+    pub(super) fn printed(&mut self, fate: Printed, collected: Option<Collected>, status: u8) -> (u8, Option<File>) {
+        let Some(collected) = collected else { return (status, None) };
+        let (spool, whole, leftover) = collected.finish();
+        self.leftovers.extend(leftover);
+        let whole = whole.context("cannot keep what a command prints");
+        if fate == Printed::Kept {
+            let Err(error) = whole else { return (status, Some(spool)) };
+            output::report(&error);
+            return (status.max(Exit::Failed.code()), Some(spool));
+        }
+        let passed = self.pass_on(&spool).and(whole);
+        self.fail(passed);
+        (status, None)
+    }
+
+    /// Writes what one printed, and takes signals while it waits.
+    fn pass_on(&mut self, spool: &File) -> Result<()> {
+        let mut at = 0;
+        loop {
+            match fds::copy(spool, &mut at, fds::stdout()) {
+                Err(Errno::EINTR) => self.take_signals()?,
+                written => return written.context("cannot write to standard output"),
+            }
+        }
+    }
+
+    /// The words of a command for a record, if they are reported.
+    pub(super) fn reported(&self, record: &[u8]) -> Vec<OsString> {
+        let mut words = self.report.as_ref().map_or(Vec::new(), |_| self.command.words().to_vec());
+        if let [_, rest @ ..] = &mut words[..] {
+            // What cannot be an argument is not in it.
+            let _ = fill(rest, record);
+        }
+        words
+    }
+
+    /// Writes what is reported of a command, and takes signals while it waits.
+    pub(super) fn write_report(&mut self, record: Record) -> Result<()> {
+        let Some(report) = self.report.take() else { return Ok(()) };
+        let text = report.text(&[record]);
+        let mut bytes = text.as_bytes();
+        let outcome = loop {
+            if bytes.is_empty() {
+                break Ok(());
+            }
+            match wait::room(report.outlet().as_fd(), Deadline::Forever) {
+                Ok(None) => self.take_signals()?,
+                // So much can be written without waiting if there is room at all.
+                Ok(Some(())) => match reply_pipe::put(report.outlet(), &bytes[..bytes.len().min(pipe::ATOMIC)]) {
+                    Ok(count) => bytes = &bytes[count..],
+                    Err(errno) => break Err(errno),
+                },
+                Err(errno) => break Err(errno),
+            }
+        };
+        let written = report.written(outcome, &Limit::default());
+        self.report = Some(report).filter(|_| written.is_ok());
+        self.fail(written);
+        Ok(())
+    }
+
+    /// Writes all of `from` to `to`, a pipe, without waiting for room: what there is none for is written by a child. It is no failure
+    /// if there is no reader.
+    pub fn deliver(&mut self, from: &File, to: &OwnedFd) -> Result<(), Errno> {
+        let mut block = vec![0; 64 << 10];
+        let mut at = 0;
+        loop {
+            let read = fds::read_at(from, &mut block, at)?;
+            let put = match reply_pipe::put(to, &block[..read]) {
+                Err(Errno::EPIPE) => return Ok(()),
+                put => put?,
+            };
+            at += put as u64;
+            if read == 0 {
+                return Ok(());
+            }
+            if put < read {
+                self.copiers.push(child::start_copier(from, at, to)?);
+                return Ok(());
+            }
+        }
+    }
+}
