@@ -104,6 +104,13 @@ impl From<Errno> for Exit {
     }
 }
 
+/// The errno that a failure is, if nothing has been added to it yet.
+#[must_use]
+pub fn bare(error: &Error) -> Option<Errno> {
+    let is_worded = error.chain().nth(1).is_some();
+    error.downcast_ref().copied().filter(|_| !is_worded)
+}
+
 /// Why something failed, in words made for the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {

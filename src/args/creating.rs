@@ -2,9 +2,11 @@
 
 use std::fmt::Display;
 
+use anyhow::Result;
 use clap::Args;
+use nix::errno::Errno;
 
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, bare};
 use crate::sys::users::Database;
 
 /// How an object is created.
@@ -21,6 +23,9 @@ pub struct Creating {
     /// have been there first.
     #[arg(hide_short_help = true, long)]
     pub foreign: bool,
+    /// Whether one that exists is refused, as `create -x` does.
+    #[arg(skip)]
+    pub exclusive: bool,
 }
 
 impl Creating {
@@ -34,12 +39,43 @@ impl Creating {
     ///
     /// # Errors
     /// Status 4, with both.
-    pub fn expect_mode(&self, is: u32) -> Result<(), Cause> {
+    pub fn expect_mode(&self, is: u32) -> Result<()> {
         match self.mode {
             Some(asked) if asked != is & 0o777 => {
-                Err(differs(format!("mode {:04o}", is & 0o777), format!("{asked:04o}")))
+                Err(differs(format!("mode {:04o}", is & 0o777), format!("{asked:04o}")).into())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Opens what exists, or creates it: whichever of several callers is first. `find` returns it with its owners, which are
+    /// checked before `accept` uses it. `create` fails with `EEXIST` if another process was faster.
+    ///
+    /// # Errors
+    /// Those of the three, but it tries again if `find` or `accept` fails with `ENOENT` or `EIDRM`, and if `create` fails with
+    /// `EIDRM`: another process has removed it.
+    pub fn open_or_create<T, U, O: IntoIterator<Item = u32>>(
+        self,
+        mut find: impl FnMut() -> Result<(T, O)>,
+        mut accept: impl FnMut(T) -> Result<U>,
+        mut create: impl FnMut() -> Result<U>,
+    ) -> Result<U> {
+        loop {
+            if !self.exclusive {
+                let accepted = find().and_then(|(found, owners)| {
+                    self.trust(owners)?;
+                    accept(found)
+                });
+                match accepted {
+                    Err(error) if matches!(bare(&error), Some(Errno::ENOENT | Errno::EIDRM)) => {}
+                    accepted => return accepted,
+                }
+            }
+            match create() {
+                Err(error) if bare(&error) == Some(Errno::EEXIST) && !self.exclusive => {}
+                Err(error) if bare(&error) == Some(Errno::EIDRM) => {}
+                created => return created,
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 
 use crate::args::creating::user;
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, bare};
 use crate::sys::sysv::{Change, Kind, kinds_of};
 use crate::target::{Form, Target};
 
@@ -23,13 +23,6 @@ pub fn cannot<T>(
             None => error,
         })
         .with_context(|| format!("cannot {what} {object}"))
-}
-
-/// The errno that a failure is, where nothing has been said about it yet.
-#[must_use]
-pub fn bare(error: &Error) -> Option<Errno> {
-    let said = error.chain().nth(1).is_some();
-    error.downcast_ref().copied().filter(|_| !said)
 }
 
 /// Whether a failure to remove `target` means that it is not there.

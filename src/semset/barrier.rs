@@ -83,13 +83,13 @@ impl Barrier {
     ///
     /// # Errors
     /// What exists is no barrier, or one for another number, or one of an older layout.
-    pub fn find_or_make(target: &Target, parties: u16, creating: Creating) -> Result<Self> {
+    pub fn open_or_create(target: &Target, parties: u16, creating: Creating) -> Result<Self> {
         let others = parties.saturating_sub(1).cast_signed();
-        let mut born = vec![(PARTIES, parties.cast_signed()), (gathers(0), 1)];
+        let mut initial = vec![(PARTIES, parties.cast_signed()), (gathers(0), 1)];
         if others > 0 {
-            born.extend((0..ROUNDS).map(|round| (places(round), others)));
+            initial.extend((0..ROUNDS).map(|round| (places(round), others)));
         }
-        let (set, values, _) = LAYOUT.find_or_make(target, LEN, LEN, creating, &born)?;
+        let (set, values) = LAYOUT.open_or_create(target, LEN, LEN, creating, &initial)?;
         if !LAYOUT.is_in(&values) {
             bail!(is_not(target, &values, "a barrier"));
         }

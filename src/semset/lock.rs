@@ -108,10 +108,9 @@ impl Lock {
     ///
     /// # Errors
     /// What exists is no lock, or one of an older layout.
-    pub fn find_or_make(target: &Target, creating: Creating) -> Result<Self> {
-        let gates = gates().map(|gate| (gate, FREE.cast_signed()));
-        let born: Vec<_> = gates.collect();
-        let (set, values, _) = LAYOUT.find_or_make(target, LEN, LEN, creating, &born)?;
+    pub fn open_or_create(target: &Target, creating: Creating) -> Result<Self> {
+        let initial: Vec<_> = gates().map(|gate| (gate, FREE.cast_signed())).collect();
+        let (set, values) = LAYOUT.open_or_create(target, LEN, LEN, creating, &initial)?;
         if !LAYOUT.is_in(&values) {
             bail!(is_not(target, &values, "a lock"));
         }

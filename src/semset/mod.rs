@@ -20,8 +20,8 @@ use nix::errno::Errno;
 use crate::args::creating::Creating;
 use crate::exit::{Cause, Exit};
 use crate::sys::deadline::Deadline;
-use crate::sys::sysv::Key;
 use crate::sys::sysv::sem::{Op, Set, Stat};
+use crate::sys::sysv::{Key, if_removed};
 use crate::target::{Form, Target, not_private};
 
 /// What a set is for.
@@ -146,55 +146,30 @@ impl Layout {
         }
     }
 
-    /// Whether one may be made with so many semaphores.
-    fn may_be(&self, len: usize) -> Result<bool, Errno> {
-        (self.may_be)(len)
-    }
-
-    /// The set behind `target`, made with `len` semaphores and born with `values` where it is missing, or where it has at
-    /// least `least` and was made but not born. Gives the set, its values by which the caller sees what it is, and whether
-    /// it was made here.
-    fn find_or_make(
+    /// The set behind `target` and its values. A missing one is created with `len` semaphores and initialised with `values`; so is
+    /// one that was created but not initialised, if it has at least `least` semaphores.
+    fn open_or_create(
         &self,
         target: &Target,
         len: usize,
         least: usize,
         creating: Creating,
         values: &[(u16, i16)],
-    ) -> Result<(Set, Vec<u16>, bool)> {
-        let by_id = matches!(target.form(), Form::Id(_));
-        loop {
-            let (set, made) = find_or_make(target, len, creating)?;
-            let born = || -> Result<_, Errno> {
-                let (stat, now) = set.values()?;
-                // As semget made it, by us or by a caller that was killed or is about to go on; not by a stranger.
-                let is_uninitialised = !by_id
-                    && is_uninitialised(&stat, &now)
-                    && creating.trust(stat.perm.owners()).is_ok()
-                    && self.may_be(now.len())?;
-                if !is_uninitialised || now.len() < least {
-                    return Ok((stat, now));
-                }
-                self.initialise(set, values)?;
-                set.values()
-            };
-            match born() {
-                // It was removed meanwhile, and is missing again.
-                Err(Errno::EINVAL | Errno::EIDRM) if !by_id => {}
-                Err(errno @ (Errno::EACCES | Errno::E2BIG)) if made => {
-                    // Nothing half-made stays, where --mode denies its owner or SEMOPM is too low.
-                    let _ = set.remove();
-                    return Err(errno.into());
-                }
-                outcome => {
-                    let (stat, now) = outcome?;
-                    if !by_id {
-                        creating.trust(stat.perm.owners())?;
-                    }
-                    return Ok((set, now, made));
-                }
-            }
+    ) -> Result<(Set, Vec<u16>)> {
+        if matches!(target.form(), Form::Id(_)) {
+            let set = find(target)?;
+            return Ok((set, set.values()?.1));
         }
+        let initialise = |set: Set| -> Result<_, Errno> {
+            self.initialise(set, values)?;
+            Ok((set, set.values()?.1))
+        };
+        let accept = |set, stat: &Stat, now: Vec<u16>| {
+            // As semget made it, by a caller that was killed or is about to go on.
+            let is_complete = !is_uninitialised(stat, &now) || now.len() < least || !(self.may_be)(now.len())?;
+            if is_complete { Ok((set, now)) } else { Ok(initialise(set).map_err(if_removed)?) }
+        };
+        open_or_create(target, len, creating, accept, initialise)
     }
 
     /// Whether a set that may not be read is one, without changing it.
@@ -268,35 +243,49 @@ pub fn owner(target: &Target) -> Option<u32> {
     find(target).ok()?.stat().map(|stat| stat.perm.uid).ok()
 }
 
-/// The set behind a System V target, made of `len` zeros where it is missing; whether it was made here is told.
+/// The set behind a System V target: `accept` gets one that exists with its values, `initialise` a new one of `len` zeros. If
+/// `initialise` may not alter it (`EACCES`) or needs more than SEMOPM operations (`E2BIG`), the new set is removed.
 ///
 /// # Errors
-/// Those of semget(2), the limits of `/proc/sys/kernel/sem` named.
-pub fn find_or_make(target: &Target, len: usize, creating: Creating) -> Result<(Set, bool)> {
-    let Some(key) = target.key()? else {
-        return Ok((find(target)?, false));
+/// Those of both, and of [`create`].
+pub fn open_or_create<T>(
+    target: &Target,
+    len: usize,
+    creating: Creating,
+    mut accept: impl FnMut(Set, &Stat, Vec<u16>) -> Result<T>,
+    mut initialise: impl FnMut(Set) -> Result<T, Errno>,
+) -> Result<T> {
+    let key = target.key()?;
+    let look = || {
+        let set = key.map_or_else(|| find(target), |key| Ok(Set::find(key)?))?;
+        let (stat, values) = set.values().map_err(if_removed)?;
+        Ok(((set, stat, values), stat.perm.owners()))
     };
-    loop {
-        match Set::find(key) {
-            Err(Errno::ENOENT) => {}
-            found => return Ok((found?, false)),
-        }
-        match make(key, len, creating) {
-            // Somebody else made it meanwhile.
-            Err(error) if error.downcast_ref() == Some(&Errno::EEXIST) => {}
-            made => return Ok((made?, true)),
-        }
-    }
+    let create = || {
+        let Some(key) = key else {
+            // An id is only that of one that exists.
+            find(target)?.stat()?;
+            bail!(Errno::EEXIST);
+        };
+        let set = create(key, len, creating)?;
+        initialise(set).map_err(|errno| {
+            if matches!(errno, Errno::EACCES | Errno::E2BIG) {
+                let _ = set.remove();
+            }
+            if_removed(errno).into()
+        })
+    };
+    creating.open_or_create(look, |(set, stat, values)| accept(set, &stat, values), create)
 }
 
 /// A new set of `len` zeros; a `key` of 0 gives one without a key.
 ///
 /// # Errors
 /// Those of semget(2), the limits of `/proc/sys/kernel/sem` named.
-pub fn make(key: Key, len: usize, creating: Creating) -> Result<Set> {
+pub fn create(key: Key, len: usize, creating: Creating) -> Result<Set> {
     match Set::create(key, len, creating.bits()) {
         Err(errno @ (Errno::ENOSPC | Errno::EINVAL)) => Err(no_room(errno, len)),
-        made => Ok(made?),
+        created => Ok(created?),
     }
 }
 

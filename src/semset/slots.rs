@@ -81,23 +81,23 @@ impl Slots {
     pub fn find(target: &Target) -> Result<Self> {
         let set = find(target)?;
         let (stat, values) = set.values()?;
-        if target.key()?.is_some() && is_uninitialised(&stat, &values) && LAYOUT.may_be(values.len())? {
+        if target.key()?.is_some() && is_uninitialised(&stat, &values) && (LAYOUT.may_be)(values.len())? {
             bail!(Errno::ENOENT);
         }
         Self::of(target, set, &values)
     }
 
-    /// The one behind `target`, made with `capacity` slots where it is missing; whether it was made here is told.
+    /// The one behind `target`, created with `capacity` slots if it is missing.
     ///
     /// # Errors
     /// It is no slots, or has no room for `capacity`; with another capacity it is given all the same.
-    pub fn find_or_make(target: &Target, capacity: u16, creating: Creating) -> Result<(Self, bool)> {
+    pub fn open_or_create(target: &Target, capacity: u16, creating: Creating) -> Result<Self> {
         let numbers = usize::from(capacity.max(ROOM / 2)) * 2;
         let len = usize::from(FIRST) + numbers.min(room()?).max(capacity.into());
-        let born = [(FREE, capacity.cast_signed()), (CAPACITY, capacity.cast_signed())];
+        let initial = [(FREE, capacity.cast_signed()), (CAPACITY, capacity.cast_signed())];
         let least = usize::from(FIRST + capacity);
-        let (set, values, made) = LAYOUT.find_or_make(target, len, least, creating, &born)?;
-        Ok((Self::of(target, set, &values)?, made))
+        let (set, values) = LAYOUT.open_or_create(target, len, least, creating, &initial)?;
+        Self::of(target, set, &values)
     }
 
     fn of(target: &Target, set: Set, values: &[u16]) -> Result<Self> {

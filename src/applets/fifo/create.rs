@@ -1,6 +1,6 @@
 //! `fifo create`.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 use nix::errno::Errno;
 
@@ -54,10 +54,8 @@ impl Create {
                 }
             })?;
         }
-        match fifo.make(self.creating) {
-            Ok((_, true)) => Ok(()),
-            Ok(_) if self.exclusive => bail!(Cause::from_errno(Errno::EEXIST, "it is there already")),
-            Ok((seen, _)) => Ok(self.creating.expect_mode(seen.mode)?),
+        match fifo.make(Creating { exclusive: self.exclusive, ..self.creating }) {
+            Ok((seen, _)) => self.creating.expect_mode(seen.mode),
             Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => {
                 let cause = Cause::from_errno(Errno::ENOENT, "its directory is missing");
                 Err(cause.hint("--parents makes it too").into())

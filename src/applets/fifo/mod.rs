@@ -47,6 +47,7 @@ fn explain(fifo: &Fifo, errno: Errno) -> Cause {
     match errno {
         Errno::ENOENT if !fifo.has_directory() => told("its directory is missing"),
         Errno::ENOENT => told("no such FIFO"),
+        Errno::EEXIST => told("it is there already"),
         Errno::ENOTDIR => told("a part of the path is not a directory"),
         Errno::ELOOP => told("there is a symbolic link, which is not followed").exit(Exit::Exists),
         Errno::EACCES | Errno::EPERM => match fifo::look(fifo.path()) {

@@ -5,7 +5,7 @@ use clap::Args;
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
-use super::queue::{is_gone, only_posix, only_system_v};
+use super::queue::{find, only_posix, only_system_v, owned};
 use super::{context, limit};
 use crate::applets::Verb;
 use crate::args::creating::{Creating, differs};
@@ -16,7 +16,7 @@ use crate::exit::{Cause, Exit};
 use crate::objects::errors::unchanged;
 use crate::sys::deadline::Deadline;
 use crate::sys::posix::mq::{self, Access, Limits};
-use crate::sys::sysv::{Change, msg};
+use crate::sys::sysv::{Change, if_removed, msg};
 use crate::target::{Form, Target};
 use crate::text::counted;
 
@@ -62,7 +62,8 @@ impl Verb for Create {
 ipcbox msgq create jobs --mode 660
 ";
 
-    fn run(self) -> Result<Exit> {
+    fn run(mut self) -> Result<Exit> {
+        self.creating.exclusive = self.exclusive;
         self.quiet.can_answer()?;
         let made = if *self.target.form() == Form::Posix { self.posix() } else { self.system_v() };
         let name = context("create", &self.target, made)?;
@@ -76,48 +77,34 @@ impl Create {
         let asked = self.max_messages.is_some() || self.message_size.is_some();
         let why = "a System V queue has --max-bytes alone";
         only_posix(&self.target, asked, why, "kernel.msgmax limits one message")?;
-        let key = match self.target.form() {
-            Form::Private => 0,
-            // An id can only be one that is there.
-            Form::Id(id) => return self.existing(msg::Queue::from_id(*id)),
-            _ => self.target.key()?.unwrap_or_default(),
-        };
         let bits = self.creating.bits();
         let bits = if self.max_bytes.is_some() { begun(bits) } else { bits };
-        loop {
-            match msg::Queue::create(key, bits) {
-                Err(Errno::EEXIST) if self.exclusive => bail!(Errno::EEXIST),
-                Err(Errno::EEXIST) => match msg::Queue::find(key) {
-                    // It was removed meanwhile.
-                    Err(Errno::ENOENT) => {}
-                    found => match self.existing(found?) {
-                        Err(error) if is_gone(&error) => {}
-                        done => return done,
-                    },
-                },
-                made => {
-                    let queue = made?;
-                    let set = if self.max_bytes.is_some() { self.complete(queue) } else { Ok(()) };
-                    match set {
-                        Err(error) if is_gone(&error) => {}
-                        set => {
-                            return set.map(|()| queue.id().to_string()).inspect_err(|_| {
-                                // What was made here is not left half-made.
-                                let _ = queue.remove();
-                            });
-                        }
-                    }
+        let create = || {
+            let key = match self.target.form() {
+                Form::Private => 0,
+                Form::Id(_) => {
+                    // An id is only that of one that exists.
+                    find(&self.target)?.stat()?;
+                    bail!(Errno::EEXIST);
                 }
-            }
-        }
+                _ => self.target.key()?.unwrap_or_default(),
+            };
+            let queue = msg::Queue::create(key, bits)?;
+            let completed = if self.max_bytes.is_some() { self.complete(queue) } else { Ok(()) };
+            completed.map(|()| queue).map_err(|error| {
+                // A half-made queue does not stay.
+                let _ = queue.remove();
+                error.downcast().map_or_else(|error| error, |errno| if_removed(errno).into())
+            })
+        };
+        let queue = match self.target.form() {
+            Form::Private => create(),
+            _ => self.creating.open_or_create(|| owned(&self.target), |found| self.accept(found), create),
+        };
+        Ok(queue?.id().to_string())
     }
 
-    fn existing(&self, queue: msg::Queue) -> Result<String> {
-        let stat = queue.stat()?;
-        if self.exclusive {
-            bail!(Errno::EEXIST);
-        }
-        self.creating.trust(stat.perm.owners())?;
+    fn accept(&self, (queue, stat): (msg::Queue, msg::Stat)) -> Result<msg::Queue> {
         let mode = self.creating.bits();
         let is_unused = stat.send_time == 0 && stat.receive_time == 0;
         let is_begun = is_unused && stat.perm.mode != mode && stat.perm.mode == begun(mode);
@@ -126,7 +113,7 @@ impl Create {
             limited("byte", "", self.max_bytes, stat.max_bytes)?;
             self.creating.expect_mode(if is_begun { mode } else { stat.perm.mode })?;
         }
-        Ok(queue.id().to_string())
+        Ok(queue)
     }
 
     /// Gives a new queue its limit and its permission bits.
@@ -143,28 +130,21 @@ impl Create {
             messages: self.max_messages.unwrap_or_else(|| limit("msg_default", 10)),
             size: self.message_size.unwrap_or_else(|| limit("msgsize_default", 8192)),
         });
-        loop {
-            let mode = self.creating.bits();
-            match mq::Queue::create(name, Access::Write, Deadline::Now, mode, limits) {
-                Err(Errno::EEXIST) if !self.exclusive => match mq::look(name) {
-                    // It was removed meanwhile.
-                    Err(Errno::ENOENT) => {}
-                    found => {
-                        let stat = found?.stat()?;
-                        self.creating.trust([stat.file.uid])?;
-                        limited("message", "", self.max_messages, stat.limits.messages)?;
-                        limited("byte", " in a message", self.message_size, stat.limits.size)?;
-                        self.creating.expect_mode(stat.file.mode)?;
-                        return Ok(self.target.to_string());
-                    }
-                },
-                Err(Errno::EINVAL) if limits.is_some() => return Err(too_large(limits).into()),
-                new => {
-                    new?;
-                    return Ok(self.target.to_string());
-                }
-            }
-        }
+        let find = || {
+            let stat = mq::look(name)?.stat()?;
+            Ok((stat, [stat.file.uid]))
+        };
+        let accept = |stat: mq::Stat| {
+            limited("message", "", self.max_messages, stat.limits.messages)?;
+            limited("byte", " in a message", self.message_size, stat.limits.size)?;
+            self.creating.expect_mode(stat.file.mode)
+        };
+        let create = || match mq::Queue::create(name, Access::Write, Deadline::Now, self.creating.bits(), limits) {
+            Err(Errno::EINVAL) if limits.is_some() => bail!(too_large(limits)),
+            created => Ok(created.map(drop)?),
+        };
+        self.creating.open_or_create(find, accept, create)?;
+        Ok(self.target.to_string())
     }
 }
 

@@ -45,7 +45,7 @@ wait
         let timeout = &self.timeout;
         let meet = || {
             system_v(&self.target)?;
-            let barrier = barrier::Barrier::find_or_make(&self.target, self.parties, self.creating)?;
+            let barrier = barrier::Barrier::open_or_create(&self.target, self.parties, self.creating)?;
             let met = barrier.meet(timeout.deadline());
             met.map_err(|errno| missed(errno, timeout, "not all have come"))
         };

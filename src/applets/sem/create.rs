@@ -18,7 +18,7 @@ use crate::semset::slots::Slots;
 use crate::semset::{self, Purpose, is_not};
 use crate::sys::deadline::Deadline;
 use crate::sys::posix::sem as posix;
-use crate::sys::sysv::sem::{self, Op, Set};
+use crate::sys::sysv::sem::{self, Op, Set, Stat};
 use crate::target::{Form, Target};
 
 /// How long the maker of a set may take to give it its values, which are its next call.
@@ -70,7 +70,8 @@ ipcbox sem create store --value 0,10
 ipcbox sem create build --slots 4
 ";
 
-    fn run(self) -> Result<Exit> {
+    fn run(mut self) -> Result<Exit> {
+        self.creating.exclusive = self.exclusive;
         self.timeout.quiet.can_answer()?;
         let made = match (self.target.form(), self.slots) {
             (Form::Posix, _) => self.posix(),
@@ -94,59 +95,43 @@ impl Create {
         }
         let value = self.value.first().copied().unwrap_or(0);
         let name = self.target.typed();
-        loop {
-            match posix::create(name, self.creating.bits(), value) {
-                Err(Errno::EEXIST) if !self.exclusive => {
-                    match posix::look(name).and_then(|stat| Ok((stat, posix::file(name)?))) {
-                        // It was removed meanwhile.
-                        Err(Errno::ENOENT) => continue,
-                        found => {
-                            let (stat, file) = found?;
-                            self.creating.trust([file.uid])?;
-                            if !self.value.is_empty() && stat.value != value {
-                                bail!(differs(format!("value {}", stat.value), value));
-                            }
-                            self.creating.expect_mode(file.mode)?;
-                        }
-                    }
-                }
-                made => made?,
+        let find = || {
+            let (stat, file) = (posix::look(name)?, posix::file(name)?);
+            Ok(((stat.value, file.mode), [file.uid]))
+        };
+        let accept = |(is, mode)| {
+            if !self.value.is_empty() && is != value {
+                bail!(differs(format!("value {is}"), value));
             }
-            return Ok(name.to_owned());
-        }
+            self.creating.expect_mode(mode)
+        };
+        let create = || Ok(posix::create(name, self.creating.bits(), value)?);
+        self.creating.open_or_create(find, accept, create)?;
+        Ok(name.to_owned())
     }
 
     fn slots(&self, capacity: u16) -> Result<OsString> {
         if *self.target.form() == Form::Private {
             bail!(Cause::new(Exit::Usage, "slots want a name or a key by which others find them"));
         }
-        let (slots, made) = Slots::find_or_make(&self.target, capacity, self.creating)?;
-        self.allow_old(made)?;
+        let slots = Slots::open_or_create(&self.target, capacity, self.creating)?;
         slots.expect(&self.target, capacity)?;
-        if !made {
-            self.creating.expect_mode(slots.set.stat()?.perm.mode)?;
-        }
+        self.creating.expect_mode(slots.set.stat()?.perm.mode)?;
         Ok(slots.set.id().to_string().into())
     }
 
     fn plain(&self) -> Result<OsString> {
         let values = self.values()?;
-        let (set, made) = if *self.target.form() == Form::Private {
-            (semset::make(0, values.len(), self.creating)?, true)
+        let initialise = |set: Set| set.operate(&birth(&values), Deadline::Forever).map(|()| set);
+        let set = if *self.target.form() == Form::Private {
+            let set = semset::create(0, values.len(), self.creating)?;
+            initialise(set).inspect_err(|_| {
+                let _ = set.remove();
+            })?
         } else {
-            semset::find_or_make(&self.target, values.len(), self.creating)?
+            let accept = |set, stat: &Stat, is| self.compare(set, stat, is, &values).map(|()| set);
+            semset::open_or_create(&self.target, values.len(), self.creating, accept, initialise)?
         };
-        if made {
-            set.operate(&birth(&values), Deadline::Forever).inspect_err(|errno| {
-                // Nothing half-made stays, where --mode denies its owner.
-                if *errno == Errno::EACCES {
-                    let _ = set.remove();
-                }
-            })?;
-        } else {
-            self.allow_old(made)?;
-            self.compare(set, &values)?;
-        }
         Ok(set.id().to_string().into())
     }
 
@@ -180,17 +165,8 @@ impl Create {
         Ok(values)
     }
 
-    fn allow_old(&self, made: bool) -> Result<(), Errno> {
-        if self.exclusive && !made {
-            return Err(Errno::EEXIST);
-        }
-        Ok(())
-    }
-
     /// Checks that a set that exists is as asked, once it has its values.
-    fn compare(&self, set: Set, asked: &[i16]) -> Result<()> {
-        let (stat, mut values) = set.values()?;
-        self.creating.trust(stat.perm.owners())?;
+    fn compare(&self, set: Set, stat: &Stat, mut values: Vec<u16>, asked: &[i16]) -> Result<()> {
         if Purpose::of(&values).is_some() {
             bail!(is_not(&self.target, &values, "a plain set"));
         }

@@ -162,7 +162,7 @@ impl Hold {
     fn find(&self) -> Result<Held> {
         if self.lock {
             system_v(&self.target)?;
-            let lock = Lock::find_or_make(&self.target, self.creating)?;
+            let lock = Lock::open_or_create(&self.target, self.creating)?;
             return Ok(Held::Lock(lock, self.shared));
         }
         let count = self.take.unwrap_or(1);

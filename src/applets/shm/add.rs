@@ -37,7 +37,7 @@ echo "job $job"
     fn run(self) -> Result<Exit> {
         let open = || {
             if self.create {
-                return self.place.open_or_make(self.creating);
+                return self.place.open_or_create(self.creating);
             }
             self.place.open(true)
         };

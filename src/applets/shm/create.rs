@@ -2,9 +2,8 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use nix::errno::Errno;
 
-use super::object::{is_missing, make_segment, segment, system_v, unnamed};
+use super::object::{create_segment, if_missing, segment, system_v, unnamed};
 use super::{context, is_posix};
 use crate::applets::Verb;
 use crate::args::creating::{Creating, differs};
@@ -13,7 +12,7 @@ use crate::args::timeout::Quiet;
 use crate::exit::{Cause, Exit};
 use crate::sys::posix::shm as posix;
 use crate::sys::sysv::shm::Stat;
-use crate::target::Target;
+use crate::target::{Form, Target};
 
 /// Prints the id, or the name of a POSIX object. It is made of zeros. One that exists must have
 /// this size, and the mode if one is given, or the status is 4; it is left as it is. The space of a POSIX object is reserved at once; that of a segment is promised.
@@ -45,7 +44,8 @@ impl Verb for Create {
 ipcbox shm create board --size 64K --mode 660
 ";
 
-    fn run(self) -> Result<Exit> {
+    fn run(mut self) -> Result<Exit> {
+        self.creating.exclusive = self.exclusive;
         self.quiet.can_answer()?;
         let made = if is_posix(&self.target) { self.posix() } else { self.system_v() };
         let name = context("create", &self.target, made)?;
@@ -60,20 +60,12 @@ impl Create {
             system_v(&self.target, "a POSIX object has no huge pages")?;
         }
         let name = self.target.typed();
-        loop {
-            match posix::look(name) {
-                Err(Errno::ENOENT) => {}
-                found => {
-                    let stat = found?;
-                    self.allow(&[stat.uid], stat.size, stat.mode)?;
-                    break;
-                }
-            }
-            match unnamed(self.size)?.publish(name, self.creating.bits()) {
-                Err(Errno::EEXIST) => {}
-                published => break published?,
-            }
-        }
+        let find = || {
+            let stat = posix::look(name)?;
+            Ok(((stat.size, stat.mode), [stat.uid]))
+        };
+        let create = || Ok(unnamed(self.size)?.publish(name, self.creating.bits())?);
+        self.creating.open_or_create(find, |found| self.compare(found), create)?;
         Ok(self.target.to_string())
     }
 
@@ -81,37 +73,26 @@ impl Create {
         if self.size == 0 {
             bail!(Cause::new(Exit::Usage, "a segment has at least one byte"));
         }
-        loop {
-            if let Some(stat) = self.find()? {
-                self.allow(&stat.perm.owners(), stat.size, stat.perm.mode)?;
-                return Ok(stat.id.to_string());
+        let find = || -> Result<_> {
+            let stat = segment(&self.target)?.stat()?;
+            Ok((stat, stat.perm.owners()))
+        };
+        let accept = |stat: Stat| self.compare((stat.size, stat.perm.mode)).map(|()| stat.id);
+        let create = || Ok(create_segment(&self.target, self.size, self.creating, self.huge)?.id());
+        let id = match self.target.form() {
+            Form::Private => create(),
+            _ => {
+                self.creating.open_or_create(|| find().map_err(|error| if_missing(error, &self.target)), accept, create)
             }
-            if let Some(made) = make_segment(&self.target, self.size, self.creating, self.huge)? {
-                return Ok(made.id().to_string());
-            }
-        }
+        };
+        Ok(id?.to_string())
     }
 
-    /// The segment that is there already. An id that is none names nothing that could be made.
-    fn find(&self) -> Result<Option<Stat>> {
-        if *self.target.form() == crate::target::Form::Private {
-            return Ok(None);
-        }
-        match segment(&self.target).and_then(|segment| Ok(segment.stat()?)) {
-            Err(error) if is_missing(&error, &self.target) => Ok(None),
-            found => found.map(Some),
-        }
-    }
-
-    /// Whether one that is there is what was asked for.
-    fn allow(&self, owners: &[u32], size: u64, mode: u32) -> Result<()> {
-        if self.exclusive {
-            bail!(Errno::EEXIST);
-        }
-        self.creating.trust(owners.iter().copied())?;
+    /// Checks that one that exists is as asked.
+    fn compare(&self, (size, mode): (u64, u32)) -> Result<()> {
         if size != self.size {
             bail!(differs(format!("{size} bytes"), self.size));
         }
-        Ok(self.creating.expect_mode(mode)?)
+        self.creating.expect_mode(mode)
     }
 }

@@ -76,7 +76,7 @@ ipcbox shm set counter 0
         context("set", &place.target, refused)?;
         if let Some(value) = value {
             let open = || {
-                let memory = if self.create { place.open_or_make(self.creating())? } else { place.open(true)? };
+                let memory = if self.create { place.open_or_create(self.creating())? } else { place.open(true)? };
                 self.resize()?;
                 Ok(memory)
             };
@@ -92,7 +92,7 @@ ipcbox shm set counter 0
 impl Set {
     /// How a missing object is made. Its permission bits may deny its owner what is done first: they are set last.
     const fn creating(&self) -> Creating {
-        Creating { mode: None, foreign: self.foreign }
+        Creating { mode: None, foreign: self.foreign, exclusive: false }
     }
 
     fn change(&self) -> Change {

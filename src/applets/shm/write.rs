@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use super::object::atomic_word::wake;
 use super::object::locking::{Held, Locking};
 use super::object::source::Source;
-use super::object::{make_writable, no_space, open, open_or_make, unnamed, within};
+use super::object::{create_writable, no_space, open, open_or_create, unnamed, within};
 use super::{context, is_posix};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
@@ -100,13 +100,13 @@ impl Write {
         let held = self.locking.take(&self.target, false, self.creating, self.create)?;
         let mut made = false;
         let memory = if self.create {
-            open_or_make(&self.target, self.creating, || {
+            open_or_create(&self.target, self.creating, || {
                 if is_posix(&self.target) {
-                    let object = self.make_object(&mut source)?;
-                    made = object.is_some();
-                    return Ok(object.map(Memory::Object));
+                    let object = self.create_object(&mut source)?;
+                    made = true;
+                    return Ok(Memory::Object(object));
                 }
-                self.make_segment(&mut source)
+                self.create_segment(&mut source)
             })?
         } else {
             open(&self.target, true)?
@@ -128,8 +128,8 @@ impl Write {
         Ok(())
     }
 
-    /// A new segment that is as large as the data needs; `None` where somebody else made it meanwhile.
-    fn make_segment(&self, source: &mut Source) -> Result<Option<Memory>> {
+    /// A new segment that is as large as the data needs.
+    fn create_segment(&self, source: &mut Source) -> Result<Memory> {
         let known = std::mem::replace(source, Source::Stream(None)).spooled()?;
         let len = known.len().unwrap_or(0);
         *source = known;
@@ -138,12 +138,11 @@ impl Write {
             let words = "there is nothing to write, and a segment has at least one byte";
             bail!(Cause::new(Exit::Failed, words));
         }
-        make_writable(&self.target, size, self.creating)
+        create_writable(&self.target, size, self.creating)
     }
 
-    /// A new POSIX object with the data in it; `None` where somebody else made it meanwhile. Then what was read of the source is
-    /// kept.
-    fn make_object(&self, source: &mut Source) -> Result<Option<Object>> {
+    /// A new POSIX object with the data in it. If another process was faster (`EEXIST`), what was read of the source is kept.
+    fn create_object(&self, source: &mut Source) -> Result<Object> {
         let len = source.len().unwrap_or(0);
         let size = self.offset.checked_add(len).ok_or(Errno::EOVERFLOW)?;
         let object = unnamed(size)?;
@@ -155,9 +154,9 @@ impl Write {
             Err(Errno::EEXIST) => {
                 transfer::seek(&object, self.offset)?;
                 *source = Source::Spooled(object.into(), len);
-                Ok(None)
+                bail!(Errno::EEXIST)
             }
-            published => Ok(published.map(|()| Some(object))?),
+            published => Ok(published.map(|()| object)?),
         }
     }
 

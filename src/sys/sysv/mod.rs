@@ -36,6 +36,15 @@ pub struct Perm {
     pub mode: u32,
 }
 
+/// The errno of an operation on an object that exists: `EINVAL` means that it has been removed since, as `EIDRM` does.
+#[must_use]
+pub const fn if_removed(errno: Errno) -> Errno {
+    match errno {
+        Errno::EINVAL => Errno::EIDRM,
+        errno => errno,
+    }
+}
+
 impl Perm {
     /// Whoever has an owner's rights: the owner, and who created it, also where that one has given it away.
     #[must_use]

@@ -117,30 +117,23 @@ impl Fifo {
 
     /// Makes it where it is missing; gives what is there, and whether it was made here.
     pub fn make(&self, creating: Creating) -> Result<(Seen, bool)> {
-        loop {
-            match fifo::make(&self.0, creating.bits()) {
-                Ok(()) => {
-                    let seen = self.look().inspect_err(|_| {
-                        // Nobody else would remove it.
-                        let _ = fifo::look(&self.0).and_then(|seen| self.remove(&seen));
-                    });
-                    return Ok((seen?, true));
-                }
-                Err(Errno::EEXIST) => {}
-                // Not that there is no FIFO.
-                Err(errno @ Errno::ENOENT) if self.has_directory() => bail!(Cause::plain(errno)),
-                Err(errno) => bail!(errno),
+        let find = || {
+            let seen = self.look()?;
+            Ok((seen, [seen.uid]))
+        };
+        let create = || match fifo::make(&self.0, creating.bits()) {
+            Ok(()) => {
+                let seen = self.look().inspect_err(|_| {
+                    // Nobody else would remove it.
+                    let _ = fifo::look(&self.0).and_then(|seen| self.remove(&seen));
+                });
+                Ok((seen?, true))
             }
-            match self.look() {
-                // It was removed meanwhile.
-                Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => {}
-                seen => {
-                    let seen = seen?;
-                    creating.trust([seen.uid])?;
-                    return Ok((seen, false));
-                }
-            }
-        }
+            // Not that there is no FIFO.
+            Err(errno @ Errno::ENOENT) if self.has_directory() => bail!(Cause::plain(errno)),
+            Err(errno) => bail!(errno),
+        };
+        creating.open_or_create(find, |seen| Ok((seen, false)), create)
     }
 
     /// Whether a FIFO may be used that somebody else can have put there to be mistaken for one's own: as the kernel's

@@ -4,7 +4,7 @@ pub mod call_protocol;
 pub mod format;
 pub mod input;
 
-use anyhow::{Error, Result, bail};
+use anyhow::{Result, bail};
 use nix::errno::Errno;
 
 use crate::args::creating::Creating;
@@ -14,7 +14,7 @@ use crate::output::notice::{Due, Notice};
 use crate::sys::deadline::Deadline;
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::{self, Access};
-use crate::sys::sysv::{Key, msg};
+use crate::sys::sysv::{if_removed, msg};
 use crate::target::{Form, Target, not_private};
 use crate::text::counted;
 
@@ -47,18 +47,25 @@ impl Queue {
             let open = || mq::Queue::open(name, access, deadline);
             let queue = match creating {
                 None => open()?,
-                Some(creating) => either(
-                    || open().map(Some),
-                    || mq::Queue::create(name, access, deadline, creating.bits(), None),
-                    |queue| Ok(creating.trust([queue.owned()?.uid])?),
-                )?,
+                Some(creating) => {
+                    let find = || {
+                        let queue = open()?;
+                        let owner = queue.owned()?.uid;
+                        Ok((queue, [owner]))
+                    };
+                    let create = || Ok(mq::Queue::create(name, access, deadline, creating.bits(), None)?);
+                    creating.open_or_create(find, Ok, create)?
+                }
             };
             let most = usize::try_from(queue.limits()?.0.size).unwrap_or(usize::MAX);
             return Ok(Self::Posix { queue, most });
         }
-        let queue = match creating {
-            None => find(target)?,
-            Some(creating) => find_or_make(target, creating)?,
+        let queue = match (creating, target.key()?) {
+            (Some(creating), Some(key)) => {
+                let create = || Ok(msg::Queue::create(key, creating.bits())?);
+                creating.open_or_create(|| owned(target), |(queue, _)| Ok(queue), create)?
+            }
+            _ => find(target)?,
         };
         Ok(Self::SystemV { queue, most: msg::limits()?.message, fits: 0 })
     }
@@ -177,45 +184,14 @@ pub fn find(target: &Target) -> Result<msg::Queue> {
     }
 }
 
-fn find_or_make(target: &Target, creating: Creating) -> Result<msg::Queue> {
-    let Some(key) = target.key()? else { return find(target) };
-    either(
-        || look_up(key),
-        || msg::Queue::create(key, creating.bits()),
-        |queue| Ok(creating.trust(queue.stat()?.perm.owners())?),
-    )
-}
-
-fn look_up(key: Key) -> nix::Result<Option<msg::Queue>> {
-    msg::Queue::find(key).map(Some)
-}
-
-/// Whether a System V queue that was found by its key, or made, has been removed since.
-pub fn is_gone(error: &Error) -> bool {
-    matches!(error.downcast_ref(), Some(Errno::EINVAL | Errno::EIDRM))
-}
-
-/// What is there, once it may be taken for one's own, or a new one; whoever is faster makes it.
-fn either<Q>(
-    mut open: impl FnMut() -> nix::Result<Option<Q>>,
-    mut create: impl FnMut() -> nix::Result<Q>,
-    trust: impl Fn(&Q) -> Result<()>,
-) -> Result<Q> {
-    loop {
-        match open() {
-            Ok(Some(queue)) => match trust(&queue) {
-                // It was removed meanwhile.
-                Err(error) if is_gone(&error) => {}
-                trusted => return trusted.map(|()| queue),
-            },
-            Ok(None) | Err(Errno::ENOENT) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-        match create() {
-            Err(Errno::EEXIST) => {}
-            made => return Ok(made?),
-        }
-    }
+/// The queue behind a System V target as it is now, and its owners.
+///
+/// # Errors
+/// `ENOENT`, `EIDRM`: there is none.
+pub fn owned(target: &Target) -> Result<((msg::Queue, msg::Stat), [u32; 2])> {
+    let queue = find(target)?;
+    let stat = queue.stat().map_err(if_removed)?;
+    Ok(((queue, stat), stat.perm.owners()))
 }
 
 /// Reads which types are to be received.

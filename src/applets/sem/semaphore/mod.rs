@@ -102,5 +102,5 @@ pub fn slots(target: &Target, capacity: Option<u16>, take: u16, creating: Creati
     if take > capacity {
         bail!(Cause::new(Exit::Usage, format!("{take} at once never come free of {}", Many(capacity))));
     }
-    Ok(Slots::find_or_make(target, capacity, creating)?.0)
+    Slots::open_or_create(target, capacity, creating)
 }

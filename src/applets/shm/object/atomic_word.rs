@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use crate::applets::shm::object::{make_writable, open, open_or_make, unnamed, within};
+use crate::applets::shm::object::{create_writable, open, open_or_create, unnamed, within};
 use crate::applets::shm::{context, is_posix};
 use crate::args::creating::Creating;
 use crate::args::size;
@@ -122,23 +122,19 @@ impl Place {
         open(&self.target, writable)
     }
 
-    /// Opens the object for both, made of zeros up to the end of the word's page where it is missing.
-    pub fn open_or_make(&self, creating: Creating) -> Result<Memory> {
-        open_or_make(&self.target, creating, || self.make(creating))
-    }
-
-    fn make(&self, creating: Creating) -> Result<Option<Memory>> {
-        let end = self.offset.checked_add(self.bits.bytes().into());
-        let size = end.and_then(|end| end.checked_next_multiple_of(page_size()));
-        let size = size.ok_or(Errno::EOVERFLOW)?;
-        if !is_posix(&self.target) {
-            return make_writable(&self.target, size, creating);
-        }
-        let object = unnamed(size)?;
-        match object.publish(self.target.typed(), creating.bits()) {
-            Err(Errno::EEXIST) => Ok(None),
-            published => Ok(published.map(|()| Some(Memory::Object(object)))?),
-        }
+    /// Opens the object for both, created of zeros up to the end of the word's page if it is missing.
+    pub fn open_or_create(&self, creating: Creating) -> Result<Memory> {
+        open_or_create(&self.target, creating, || {
+            let end = self.offset.checked_add(self.bits.bytes().into());
+            let size = end.and_then(|end| end.checked_next_multiple_of(page_size()));
+            let size = size.ok_or(Errno::EOVERFLOW)?;
+            if !is_posix(&self.target) {
+                return create_writable(&self.target, size, creating);
+            }
+            let object = unnamed(size)?;
+            object.publish(self.target.typed(), creating.bits())?;
+            Ok(Memory::Object(object))
+        })
     }
 }
 

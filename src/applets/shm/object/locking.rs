@@ -5,7 +5,7 @@ use clap::Args;
 use nix::errno::Errno;
 
 use crate::applets::shm::is_posix;
-use crate::applets::shm::object::{is_missing, opened};
+use crate::applets::shm::object::{is_missing, owned};
 use crate::args::creating::Creating;
 use crate::args::timeout::Timeout;
 use crate::exit::Cause;
@@ -44,9 +44,10 @@ impl Locking {
             return Err(not_private("segment").into());
         }
         if !is_posix(target) && is_to_be_made(target) {
-            match opened(object, !shared, creates.then_some(creating)) {
+            match owned(object, !shared) {
                 Err(error) if creates && is_missing(&error, object) => {}
-                there => drop(there?),
+                found if creates => creating.trust(found?.1)?,
+                found => drop(found?),
             }
         }
         let timeout = &self.timeout;
@@ -55,7 +56,7 @@ impl Locking {
                 let why = "a POSIX semaphore is no lock: what a killed process holds would be lost";
                 return Err(not_posix(target, why).into());
             }
-            let lock = Lock::find_or_make(target, creating)?;
+            let lock = Lock::open_or_create(target, creating)?;
             let take = |deadline| lock.take(shared, deadline);
             let held = waited::take(target, lock.set, 1, timeout, "it was not unlocked", take)?;
             Ok(Held(held))

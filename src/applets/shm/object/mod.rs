@@ -15,7 +15,7 @@ use crate::sys::mapping::page_size;
 use crate::sys::memory::Memory;
 use crate::sys::posix::shm::{self as posix, Object};
 use crate::sys::sysv::shm::{Segment, limits, used};
-use crate::sys::sysv::{Change, Key};
+use crate::sys::sysv::{Change, Key, if_removed};
 use crate::target::{Form, Target, not_posix, not_private};
 
 /// The segment behind a System V target.
@@ -32,43 +32,31 @@ pub fn segment(target: &Target) -> Result<Segment> {
 
 /// Its memory, for reading alone or for both.
 pub fn open(target: &Target, writable: bool) -> Result<Memory> {
-    opened(target, writable, None)
-}
-
-/// The same; where there is somebody to trust it, it is the very object that was opened whose owners are looked at.
-pub fn opened(target: &Target, writable: bool, trusting: Option<Creating>) -> Result<Memory> {
     if is_posix(target) {
-        let object = Object::open(target.typed(), writable)?;
-        if let Some(creating) = trusting {
-            creating.trust([object.stat()?.uid])?;
-        }
-        return Ok(Memory::Object(object));
+        return Ok(Memory::Object(Object::open(target.typed(), writable)?));
     }
-    let segment = segment(target)?;
-    let memory = Memory::attach(segment, writable)?;
-    if let Some(creating) = trusting {
-        creating.trust(segment.stat()?.perm.owners())?;
-    }
-    Ok(memory)
+    Ok(Memory::attach(segment(target)?, writable)?)
 }
 
-/// The memory, opened for writing; made by `make` where it is missing and may be made. What is there belongs to
-/// the caller or to root, or is taken all the same. `make` gives nothing where somebody else was first, or
-/// has removed it.
-pub fn open_or_make(
-    target: &Target,
-    creating: Creating,
-    mut make: impl FnMut() -> Result<Option<Memory>>,
-) -> Result<Memory> {
-    loop {
-        match opened(target, true, Some(creating)) {
-            Err(error) if is_missing(&error, target) => {}
-            found => return found,
-        }
-        if let Some(made) = make()? {
-            return Ok(made);
-        }
-    }
+/// Its memory, and the owners of the very object that was opened.
+pub fn owned(target: &Target, writable: bool) -> Result<(Memory, [u32; 2])> {
+    let memory = open(target, writable)?;
+    let owners = match &memory {
+        Memory::Object(object) => [object.stat()?.uid; 2],
+        Memory::Segment(segment, _) => segment.stat()?.perm.owners(),
+    };
+    Ok((memory, owners))
+}
+
+/// The memory, opened for writing; created by `create` if it is missing.
+pub fn open_or_create(target: &Target, creating: Creating, create: impl FnMut() -> Result<Memory>) -> Result<Memory> {
+    let find = || owned(target, true).map_err(|error| if_missing(error, target));
+    creating.open_or_create(find, Ok, create)
+}
+
+/// A failure to find `target`: `ENOENT` if it can be created, since it is missing or was removed as it was opened.
+pub fn if_missing(error: Error, target: &Target) -> Error {
+    if is_missing(&error, target) { Errno::ENOENT.into() } else { error }
 }
 
 /// Whether a failure to open `target` means that it can be made: it is missing, or was removed as it was opened.
@@ -85,27 +73,34 @@ pub fn owner(target: &Target) -> Option<u32> {
     stat.ok().map(|stat| stat.perm.uid)
 }
 
-/// A new segment of zeros for a target; `None` where somebody else made it meanwhile.
-pub fn make_segment(target: &Target, size: u64, creating: Creating, huge: bool) -> Result<Option<Segment>> {
+/// A new segment of zeros for a target.
+///
+/// # Errors
+/// `EEXIST`: there is one.
+pub fn create_segment(target: &Target, size: u64, creating: Creating, huge: bool) -> Result<Segment> {
     let key = match target.key()? {
         Some(key) => key,
         None if *target.form() == Form::Private => 0,
-        None => bail!(Errno::EINVAL),
+        None => {
+            // An id is only that of one that exists.
+            segment(target)?.stat()?;
+            bail!(Errno::EEXIST);
+        }
     };
     match Segment::create(key, size, creating.bits(), huge) {
-        Err(Errno::EEXIST) => Ok(None),
-        Err(errno) => Err(no_room(errno, key, size, huge).into()),
-        Ok(segment) => Ok(Some(segment)),
+        Err(errno @ Errno::EEXIST) => bail!(errno),
+        created => created.map_err(|errno| no_room(errno, key, size, huge).into()),
     }
 }
 
-/// The same, attached for writing, which its permission bits need not allow: it gets them when that is done. `None` also where
-/// somebody removed it before.
-pub fn make_writable(target: &Target, size: u64, creating: Creating) -> Result<Option<Memory>> {
+/// The same, attached for writing, which its permission bits need not allow: it gets them when that is done.
+///
+/// # Errors
+/// `EIDRM`: another process has removed it at once.
+pub fn create_writable(target: &Target, size: u64, creating: Creating) -> Result<Memory> {
     let wanted = creating.bits();
     let bits = wanted | 0o600;
-    let first = Creating { mode: Some(bits), ..creating };
-    let Some(segment) = make_segment(target, size, first, false)? else { return Ok(None) };
+    let segment = create_segment(target, size, Creating { mode: Some(bits), ..creating }, false)?;
     let complete = || -> nix::Result<Memory> {
         let memory = Memory::attach(segment, true)?;
         if bits != wanted {
@@ -113,11 +108,7 @@ pub fn make_writable(target: &Target, size: u64, creating: Creating) -> Result<O
         }
         Ok(memory)
     };
-    match complete() {
-        // Somebody removed it meanwhile.
-        Err(Errno::EINVAL | Errno::EIDRM) if segment.stat().is_err() => Ok(None),
-        completed => Ok(Some(completed?)),
-    }
+    complete().map_err(|errno| if segment.stat().is_err() { if_removed(errno) } else { errno }.into())
 }
 
 /// A new POSIX object of `size` zeros, which has no name yet.
