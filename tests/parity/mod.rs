@@ -1,3 +1,4 @@
 //! Parity: the same event or object through every verb that should treat it alike.
 
 mod objects;
+mod supervise;

@@ -1,9 +1,8 @@
 //! `--leaks`: what a command leaves behind.
 
-mod minder;
+mod watch;
 mod witness;
 
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -12,7 +11,6 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
-use self::minder::Minder;
 use self::witness::Witness;
 
 use super::Ipcs;
@@ -20,11 +18,13 @@ use super::list::sort;
 use crate::exit::{Cause, Exit};
 use crate::objects::columns::{self, Record};
 use crate::objects::usage::{Evidence, Use, is_boxes_own};
-use crate::objects::{Object, Place, find};
+use crate::objects::{Object, find};
 use crate::output;
 use crate::supervise::command::Command;
+use crate::supervise::end_as;
 use crate::sys::deadline::Deadline;
 use crate::sys::namespace;
+use crate::sys::process::wait_status::Ended;
 use crate::sys::wait::ready;
 use crate::text::{counted, quote};
 
@@ -46,26 +46,16 @@ pub fn run(ipcs: &Ipcs, words: Vec<OsString>) -> Result<Exit> {
     }
     // What cannot be listed is reported before CMD is started.
     find::all(&ipcs.kinds(), true)?;
-    let mut minder = Minder::start(&command, |strangers| {
-        // Whatever the filters: one can be true of an object only at the end.
-        let (before, _) = find::all(&ipcs.kinds(), true)?;
-        let before: HashSet<Place> = before.iter().map(Object::place).collect();
-        let proves = ipcs.clean && !ipcs.isolate;
-        Ok(Witness::new(if proves { ipcs.kinds() } else { Vec::new() }, before, strangers))
-    })?;
-    let status = minder.mind();
-    if status.is_err() {
-        minder.end();
-    }
+    let (witness, ended) = watch::watch(ipcs, &command)?;
     // CMD has run, and its status is not lost for what fails now.
-    let leaked = report(ipcs, &minder.witness).unwrap_or_else(|error| {
+    let leaked = report(ipcs, &witness).unwrap_or_else(|error| {
         output::report(&error);
         true
     });
-    Ok(match status? {
-        0 if leaked => Exit::Failed,
-        status => Exit::Command(status),
-    })
+    match ended? {
+        Ended::Exited(0) if leaked => Ok(Exit::Failed),
+        ended => end_as(ended),
+    }
 }
 
 /// Tells what is there that was not there before; whether some of it has leaked.

@@ -10,11 +10,12 @@ use super::pipeline::stage::Readers;
 use super::pipeline::{Crew, Rules, Work, unmade};
 use crate::applets::{Runs, Verb};
 use crate::exit::{Cause, Exit};
+use crate::supervise::Event;
 use crate::supervise::escalation::Limit;
 use crate::sys::child::Standard;
+use crate::sys::deadline::Deadline;
 use crate::sys::pipe;
 use crate::sys::process::{Waiting, at_pipes, shows_calls};
-use crate::sys::wait::ready;
 
 /// Runs two commands that talk to each other: each one's standard output is the other's standard input.
 ///
@@ -63,11 +64,11 @@ ipcbox pipe duplex --shell \
         })?;
         let mut blocked = String::new();
         while crew.runs() {
-            let came = ready(&[crew.fd()], crew.deadline())?;
-            if came.is_none() && !crew.is_ending() {
+            let event = crew.next(&[], Deadline::Forever)?;
+            if matches!(event, Event::Due) && !crew.is_ending() {
                 blocked = describe(&crew, &inodes);
             }
-            crew.go_on(came.is_some())?;
+            crew.handle(event)?;
         }
         crew.finish(Some(&blocked).filter(|words| !words.is_empty()).map(String::as_str))
     }

@@ -23,7 +23,7 @@ use crate::sys::deadline::Deadline;
 use crate::sys::epoll::Events;
 use crate::sys::fds::Outlet;
 use crate::sys::signal::{self, Signal};
-use crate::sys::wait::ready;
+use crate::sys::wait::Want;
 use crate::sys::{fds, pipe};
 use crate::text::visible;
 
@@ -85,14 +85,10 @@ ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
         let rules = Rules { strict: false, fail_fast: false, readers: Readers::Nobody, work: Work::Collects };
         output::require()?;
         let mut crew = Crew::new(rules, &self.limit)?;
-        let launched = crew.launch(|crew| self.start(crew, commands, &tags));
-        let ready = launched.and_then(|streams| Merging::new(streams, self.keep_order, &crew));
-        let mut merging = match ready {
+        let launched = crew.launch(|crew| Merging::new(self.start(crew, commands, &tags)?, self.keep_order));
+        let mut merging = match launched {
             Ok(merging) => merging,
-            Err(error) => {
-                crew.end_all()?;
-                return ran(report.as_ref(), &words, &mut crew).and(Err(error));
-            }
+            Err(error) => return ran(report.as_ref(), &words, &mut crew).and(Err(error)),
         };
         let merged = merging.merge(&mut crew);
         let closed = merging.closed[0];
@@ -182,12 +178,11 @@ struct Merging {
 }
 
 impl Merging {
-    fn new(streams: Vec<Stream>, keep_order: bool, crew: &Crew) -> Result<Self> {
+    fn new(streams: Vec<Stream>, keep_order: bool) -> Result<Self> {
         let events = Events::new().map_err(unmade)?;
         for (which, stream) in streams.iter().enumerate() {
             stream.from.as_ref().map(|from| events.watch(from, which)).transpose()?;
         }
-        events.watch(crew.fd(), streams.len())?;
         let turn = keep_order.then_some(0);
         let outlets = [Outlet::new(fds::copy_of(1)?)?, Outlet::new(fds::copy_of(2)?)?];
         Ok(Self { streams, events, turn, floor: [None; 2], outlets, closed: [false; 2] })
@@ -197,16 +192,12 @@ impl Merging {
         let mut buffer = vec![0; BUFFER];
         while self.streams.iter().any(|stream| stream.from.is_some()) {
             let ready_ones: Vec<usize> = (0..self.streams.len()).filter(|which| self.may_read(*which)).collect();
-            let deadline = if ready_ones.is_empty() { crew.deadline() } else { Deadline::Now };
-            ready(&[self.events.as_fd()], deadline)?;
-            let mut signaled = false;
-            for event in self.events.take()? {
-                match self.streams.get_mut(event.which) {
-                    Some(stream) => stream.ready = true,
-                    None => signaled = true,
+            let until = if ready_ones.is_empty() { Deadline::Forever } else { Deadline::Now };
+            if crew.turn(&[(self.events.as_fd(), Want::Readable)], until)? == Some(vec![true]) {
+                for event in self.events.take()? {
+                    self.streams[event.which].ready = true;
                 }
             }
-            crew.go_on(signaled)?;
             for which in ready_ones {
                 if self.may_read(which) {
                     self.read(which, &mut buffer, crew)?;

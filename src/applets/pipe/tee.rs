@@ -77,17 +77,13 @@ seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
         consumers.extend(to_itself);
         let rules = Rules { strict: false, fail_fast: self.fail_fast, readers: Readers::Nobody, work: Work::Feeds };
         let mut crew = Crew::new(rules, &Limit::default())?;
-        let launched = crew.launch(|crew| start(crew, commands, to_stdout));
-        let ready = launched.and_then(|started| {
-            consumers.extend(started);
+        let launched = crew.launch(|crew| {
+            consumers.extend(start(crew, commands, to_stdout)?);
             Fanout::new(consumers, self.fail_fast)
         });
-        let mut fanout = match ready {
+        let mut fanout = match launched {
             Ok(fanout) => fanout,
-            Err(error) => {
-                crew.end_all()?;
-                return ran(report.as_ref(), &words, &mut crew).and(Err(error));
-            }
+            Err(error) => return ran(report.as_ref(), &words, &mut crew).and(Err(error)),
         };
         let copied = fanout.copy(&mut crew);
         let failed = fanout.failed;

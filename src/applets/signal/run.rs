@@ -6,7 +6,7 @@ use std::os::unix::process::parent_id;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::delivery::translate::{Forward, Minder, Rules};
+use super::delivery::translate::{Forward, Rules, Translator};
 use super::plain;
 use crate::applets::{Runs, Verb};
 use crate::args::signals::{catchable, name, parse};
@@ -135,7 +135,7 @@ ipcbox signal run --map TERM=INT -- echo started
             kill_tree: self.kill_tree,
             limit: self.limit,
         };
-        Minder::start(command, rules)?.mind()
+        Translator::start(command, rules)?.run()
     }
 }
 

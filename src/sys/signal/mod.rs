@@ -89,6 +89,12 @@ impl Signal {
         [Self::STOP, Self::TSTP, Self::TTIN, Self::TTOU].contains(&self)
     }
 
+    /// Whether a process that is stopped has to be continued to hear it.
+    #[must_use]
+    pub fn needs_continuing(self) -> bool {
+        !self.stops() && self != Self::CONT
+    }
+
     /// Whether a process can do anything about it: all but KILL and STOP.
     #[must_use]
     pub fn is_catchable(self) -> bool {
@@ -241,6 +247,27 @@ fn queued(number: i32, value: i32) -> [c_int; 32] {
 pub fn kill(pid: i32, signal: Signal) -> Result<()> {
     // SAFETY: the call takes two plain integers.
     Errno::result(unsafe { libc::kill(pid, signal.number()) }).map(drop)
+}
+
+/// Sends a signal to a child of one's own, with a value if there is one, rt_sigqueueinfo(2).
+pub fn queue(child: i32, signal: Signal, value: Option<i32>) {
+    let queued = value.map_or(Err(Errno::EINVAL), |value| {
+        let info = queued(signal.number(), value);
+        // SAFETY: the siginfo lives through the call; the rest are plain integers.
+        let sent = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, child, signal.number(), &raw const info) };
+        Errno::result(sent).map(drop)
+    });
+    // A full queue takes no value, but the signal itself.
+    if queued.is_err() {
+        let _ = kill(child, signal);
+    }
+}
+
+/// Whether this process may signal another one that is there, kill(2).
+#[must_use]
+pub fn is_permitted(pid: i32) -> bool {
+    // SAFETY: the call takes two plain integers.
+    Errno::result(unsafe { libc::kill(pid, 0) }) != Err(Errno::EPERM)
 }
 
 /// Ends the process as this signal does, without a core file, after one that had it. Returns for a signal that ends no process.

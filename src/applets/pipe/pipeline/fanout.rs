@@ -13,8 +13,9 @@ use nix::errno::Errno;
 use crate::applets::pipe::pipeline::{Crew, unmade};
 use crate::exit::{Cause, Exit};
 use crate::output;
+use crate::sys::deadline::Deadline;
 use crate::sys::fds::Outlet;
-use crate::sys::wait::{Want, any};
+use crate::sys::wait::Want;
 use crate::sys::{fds, pipe, terminal};
 
 /// What is asked of the kernel at once; no pipe holds more.
@@ -133,7 +134,7 @@ impl Fanout {
     pub fn copy(&mut self, crew: &mut Crew) -> Result<()> {
         while !self.consumers.is_empty() {
             // Also where there is always more to read, so that nothing is waited for.
-            crew.go_on(true)?;
+            crew.catch_up()?;
             if crew.is_ending() {
                 break;
             }
@@ -190,18 +191,17 @@ impl Fanout {
         if self.own.is_some() && terminal::stop_behind(fds::stdin()).map_err(unread)? {
             return Ok(());
         }
-        let mut wanted = vec![(crew.fd(), Want::Readable), (fds::stdin(), Want::Readable)];
+        let mut wanted = vec![(fds::stdin(), Want::Readable)];
         wanted.extend(self.consumers.iter().map(|consumer| (consumer.to.as_fd(), Want::PeerClosed)));
-        let came = any(&wanted, crew.deadline())?;
+        // A signal that came may have been in the background.
+        let Some(came) = crew.turn(&wanted, Deadline::Forever)? else { return Ok(()) };
         drop(wanted);
-        let mut left = came[2..].iter();
+        let mut left = came[1..].iter();
         let gone = self.consumers.extract_if(.., |_| left.next() == Some(&true));
         if gone.count() > 0 {
             self.lost(crew);
         }
-        // A signal that came may have been in the background.
-        let may_read = came[1] && !came[0];
-        let Some(own) = self.own.as_mut().filter(|_| may_read) else { return Ok(()) };
+        let Some(own) = self.own.as_mut().filter(|_| came[0]) else { return Ok(()) };
         let Some(write) = &own.write else { return Ok(()) };
         if !self.reads {
             match pipe::splice(fds::stdin(), write, ALL) {
@@ -253,14 +253,15 @@ impl Fanout {
             if crew.is_ending() || self.consumers.iter().all(|consumer| consumer.pending == 0) {
                 return Ok(());
             }
-            let mut wanted = vec![(crew.fd(), Want::Readable)];
-            wanted.extend(self.consumers.iter().map(|consumer| {
-                let want = if consumer.pending > 0 { Want::Writable } else { Want::PeerClosed };
-                (consumer.to.as_fd(), want)
-            }));
-            let came = any(&wanted, crew.deadline())?;
-            drop(wanted);
-            crew.go_on(came[0])?;
+            let wanted: Vec<_> = self
+                .consumers
+                .iter()
+                .map(|consumer| {
+                    let want = if consumer.pending > 0 { Want::Writable } else { Want::PeerClosed };
+                    (consumer.to.as_fd(), want)
+                })
+                .collect();
+            crew.turn(&wanted, Deadline::Forever)?;
             // Who has all of this round and has left is noticed in the next one.
         }
     }

@@ -1,33 +1,34 @@
-//! Commands that the box started, minds and judges: it forwards signals, keeps the terminal's rules, reaps, and ends them.
+//! Commands that stand in one line, the time they may take, and what their ends mean together.
 
 pub mod capacity;
 pub mod cmdline;
 pub mod fanout;
-mod hear;
 pub mod progress;
 pub mod report;
 pub mod stage;
 pub mod target;
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
-use nix::unistd::{Pid, getpgid, getpgrp};
 
 use crate::applets::pipe::pipeline::stage::{End, Readers, Stage, Verdict, judge};
 use crate::exit::{Cause, Exit};
 use crate::supervise::command::Command;
-use crate::supervise::escalation::{Limit, Plan};
-use crate::supervise::terminal::Job;
-use crate::sys::child::{self, Group, Reporter, Reports, Standard, Start, reports};
+use crate::supervise::escalation::Limit;
+use crate::supervise::{Event, Place, Supervisor, end_as};
+use crate::sys::child::{Reporter, Reports, Standard, reports};
 use crate::sys::deadline::Deadline;
 use crate::sys::fds::Outlet;
+use crate::sys::pipe;
 use crate::sys::process::wait_status::Ended;
-use crate::sys::signal::{self, Arrivals, Disposition, Set, Signal, block, set_disposition};
-use crate::sys::wait::{Want, any, ready};
-use crate::sys::{pipe, terminal};
+use crate::sys::signal::{self, Arrival, Disposition, Set, Signal};
+use crate::sys::wait::Want;
+
+/// What comes so soon after the first of these is the same wish: timeout(1) sends one to its child and to the group.
+const SAME: Duration = Duration::from_millis(100);
 
 /// What the box itself does beside minding its stages, and so what signals do to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,60 +59,30 @@ pub struct Crew {
     /// Those that were started.
     pub stages: Vec<Stage>,
     rules: Rules,
-    limit: Limit,
-    plan: Option<Plan>,
-    late: bool,
-    /// The box is ending them.
-    ending: bool,
-    /// The signal by which the box is to end, and when it came.
-    asked: Option<(Signal, Instant)>,
+    supervisor: Supervisor,
     reports: Option<(Reports, Reporter)>,
-    arrivals: Arrivals,
-    /// The mask that the box was given.
-    mask: Set,
-    /// What stages get instead of the dispositions that ipcbox has.
-    given: Vec<(Signal, Disposition)>,
-    /// They are in the box's own group, which has the terminal.
-    together: bool,
-    terminal: Option<OwnedFd>,
-    /// They are a group behind the box's, which shares its terminal with them; not where the box itself reads that.
-    job: Option<Job>,
+    late: bool,
+    /// The time was over when none ran any more.
+    over: bool,
+    /// ipcbox is ending them.
+    ending: bool,
+    /// The signal by which ipcbox is to exit, and when it came.
+    asked: Option<(Signal, Instant)>,
 }
 
 impl Crew {
-    /// Nobody yet. From now on signals are read, and the time runs.
+    /// No command yet. From now on signals are read, and the time runs.
     pub fn new(rules: Rules, limit: &Limit) -> Result<Self> {
-        let mask = block(Set::ALL)?;
-        let arrivals = Arrivals::open(Set::ALL).map_err(unmade)?;
-        // Who ignores SIGCHLD is not told of children.
-        let before = set_disposition(Signal::CHLD, Disposition::Default)?;
-        let mut given = Vec::new();
-        if before == Disposition::Ignore {
-            given.push((Signal::CHLD, before));
-        }
+        let place = if rules.work == Work::Feeds { Place::Reader } else { Place::Shared };
+        let mut supervisor = Supervisor::new(place, limit).map_err(unmade)?;
         // systemd ignores SIGPIPE by default, which would make every stage before head(1) fail.
+        supervisor.mask = supervisor.mask & !Set::from_iter([Signal::PIPE]);
         if signal::is_ignored(Signal::PIPE)? {
-            given.push((Signal::PIPE, Disposition::Default));
+            supervisor.given.push((Signal::PIPE, Disposition::Default));
         }
-        let group = getpgrp().as_raw();
-        let terminal = terminal::controlling();
-        let front = terminal.as_ref().and_then(terminal::foreground);
-        Ok(Self {
-            stages: Vec::new(),
-            rules,
-            limit: limit.clone(),
-            plan: limit.start(),
-            late: false,
-            ending: false,
-            asked: None,
-            reports: Some(reports().map_err(unmade)?),
-            arrivals,
-            mask,
-            given,
-            together: front == Some(group),
-            terminal,
-            job: None,
-        })
+        let reports = Some(reports().map_err(unmade)?);
+        let (stages, asked) = (Vec::new(), None);
+        Ok(Self { stages, rules, supervisor, reports, late: false, over: false, ending: false, asked })
     }
 
     /// Starts all that `start` [adds](Self::add), and sees that they have become their commands.
@@ -122,37 +93,24 @@ impl Crew {
         let started = start(self);
         let reports = self.reports.take().map(|(reports, _)| reports);
         let reports = reports.map(|reports| reports.gather(|fd| self.wait_for(fd))).transpose();
-        let failed = match (&started, reports) {
-            (_, Ok(reports)) => {
-                let failed = reports.unwrap_or_default();
-                failed.iter().max_by_key(|(number, _)| *number).and_then(|(number, why)| {
-                    let stage = self.stages.get(usize::try_from(*number).ok()?)?;
-                    Some(stage.command().unstarted(*why))
-                })
-            }
-            (_, Err(error)) => Some(error),
-        };
-        match (started, failed) {
-            (Ok(started), None) => Ok(started),
-            (Ok(started), Some(error)) => {
-                // What feeds them goes first.
-                drop(started);
-                self.end_all()?;
-                Err(error)
-            }
-            (Err(error), _) => {
-                self.end_all()?;
-                Err(error)
-            }
+        let launched = started.and_then(|started| {
+            let last = reports?.unwrap_or_default().into_iter().max_by_key(|(number, _)| *number);
+            let stage = last.and_then(|(number, why)| Some((self.stages.get(usize::try_from(number).ok()?)?, why)));
+            // What feeds them goes first where one failed.
+            stage.map_or(Ok(started), |(stage, why)| Err(stage.command().unstarted(why)))
+        });
+        if launched.is_err() {
+            self.end();
+            self.mind()?;
         }
+        launched
     }
 
     /// Waits for what stages report. One that asks for the terminal stops those too that have not become their commands.
     fn wait_for(&mut self, report: BorrowedFd) -> Result<()> {
-        while self.job.is_some() {
-            match ready(&[report, self.arrivals.as_fd()], self.deadline())? {
-                Some(0) => break,
-                woken => self.go_on(woken.is_some())?,
+        while self.supervisor.has_terminal() {
+            if self.turn(&[(report, Want::Readable)], Deadline::Forever)?.is_some() {
+                break;
             }
         }
         Ok(())
@@ -160,118 +118,108 @@ impl Crew {
 
     /// Starts one with these descriptors.
     pub fn add(&mut self, command: Command, standard: Standard) -> Result<()> {
-        let group = match self.stages.first() {
-            _ if self.together => Group::Same,
-            None => Group::New,
-            Some(first) => Group::Of(first.pid),
-        };
-        let how = Start {
-            mask: self.mask & !Set::from_iter([Signal::PIPE]),
-            dispositions: &self.given,
-            parent_death: Some(Signal::KILL),
-            terminal: None,
-        };
         let number = u32::try_from(self.stages.len()).unwrap_or(u32::MAX);
         let Some((_, reporter)) = &self.reports else { return Err(Errno::EINVAL.into()) };
-        let begun = child::begin(&how, group, standard, (reporter, number), || command.execute(&[]));
-        let pid = begun.map_err(|errno| command.unstarted(errno.into()))?;
-        if group == Group::New && self.rules.work != Work::Feeds {
-            self.job = self.terminal.take().map(|terminal| Job::behind(terminal, pid));
-        }
+        let pid = self.supervisor.begin(&command, standard, (reporter, number))?;
         self.stages.push(Stage::new(command, pid));
         Ok(())
-    }
-
-    /// Ends all and waits for them.
-    pub fn end_all(&mut self) -> Result<()> {
-        self.end();
-        self.mind()
     }
 
     /// Begins to end all that still run.
     pub fn end(&mut self) {
         if !self.ending {
             self.ending = true;
-            self.plan = Some(self.limit.end_now());
+            self.supervisor.end_now();
         }
     }
 
     /// Waits until all have ended.
     pub fn mind(&mut self) -> Result<()> {
-        if self.ending {
-            // What was heard before may be all that will be said of one.
-            self.reap()?;
-        }
         while self.runs() {
-            let woken = ready(&[self.arrivals.as_fd()], self.deadline())?;
-            self.go_on(woken.is_some())?;
+            self.turn(&[], Deadline::Forever)?;
         }
         Ok(())
     }
 
     /// Whether one has not ended.
     pub fn runs(&self) -> bool {
-        self.stages.iter().any(Stage::runs)
+        self.supervisor.runs()
     }
 
-    /// Becomes readable when there is something to [do](Self::go_on).
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.arrivals.as_fd()
+    /// Waits for one event and handles it. What came of `also` is returned if it was about that, or if the time until `until` is over.
+    pub fn turn(&mut self, also: &[(BorrowedFd, Want)], until: Deadline) -> Result<Option<Vec<bool>>> {
+        let event = self.next(also, until)?;
+        self.handle(event)
     }
 
-    /// Until when there is nothing to do otherwise.
-    pub fn deadline(&self) -> Deadline {
-        self.plan.as_ref().map_or(Deadline::Forever, |plan| plan.deadline)
+    /// Waits for one event, as [`Supervisor::next`] does.
+    pub fn next(&mut self, also: &[(BorrowedFd, Want)], until: Deadline) -> Result<Event> {
+        self.supervisor.next(also, until)
     }
 
-    /// Hears signals, if any `came`; takes the next step against stages that take too long.
-    pub fn go_on(&mut self, came: bool) -> Result<()> {
-        if came {
-            loop {
-                let arrivals = self.arrivals.take(64)?;
-                if arrivals.is_empty() {
-                    break;
+    /// Handles an event, unless it is about other descriptors than its own.
+    pub fn handle(&mut self, event: Event) -> Result<Option<Vec<bool>>> {
+        match event {
+            Event::Ready(came) => return Ok(Some(came)),
+            Event::Signal(arrival) => self.hear(&arrival)?,
+            Event::Child => self.reap()?,
+            Event::Due if self.runs() => {
+                if !self.ending {
+                    (self.late, self.ending) = (true, true);
                 }
-                arrivals.iter().try_for_each(|arrival| self.hear(arrival))?;
+                self.supervisor.escalate();
+            }
+            Event::Due => {
+                self.supervisor.step();
+                self.over = true;
             }
         }
-        if self.runs() && self.deadline().is_over() {
-            if !self.ending {
-                (self.late, self.ending) = (true, true);
-            }
-            match self.plan.as_mut().and_then(Plan::due) {
-                None => self.plan = None,
-                Some(signal) => {
-                    self.send(signal);
-                    // One that is stopped would not hear it.
-                    if !signal.stops() && signal != Signal::CONT {
-                        self.send(Signal::CONT);
-                    }
-                }
-            }
+        Ok(None)
+    }
+
+    fn hear(&mut self, arrival: &Arrival) -> Result<()> {
+        let signal = arrival.signal;
+        let work = self.rules.work;
+        if work != Work::Minds && !self.runs() {
+            return Ok(signal::act(signal)?);
+        }
+        self.supervisor.hear(arrival)?;
+        if work == Work::Feeds && signal.asks_to_end() {
+            self.ask(signal)?;
         }
         Ok(())
     }
 
-    /// Sends a signal to all that run, and to what they have started in their group where that is not the box's.
-    fn send(&self, signal: Signal) {
-        let leader = self.stages.first().map(|stage| stage.pid).filter(|_| !self.together);
-        let leader = leader.filter(|leader| signal::kill(-leader, signal).is_ok());
-        for stage in self.stages.iter().filter(|stage| stage.runs()) {
-            // One can have left the group.
-            let group = getpgid(Some(Pid::from_raw(stage.pid))).map(Pid::as_raw).ok();
-            if leader.is_none() || group != leader {
-                let _ = signal::kill(stage.pid, signal);
-            }
+    /// A signal came that would end ipcbox.
+    fn ask(&mut self, signal: Signal) -> Result<()> {
+        match self.asked {
+            _ if signal::is_ignored(signal)? => {}
+            None => self.asked = Some((signal, Instant::now())),
+            Some((_, first)) if first.elapsed() < SAME => {}
+            Some(_) => signal::act(signal)?,
         }
+        Ok(())
     }
 
-    /// Passes a signal on, so that one that is stopped hears it too.
-    fn pass(&self, signal: Signal) {
-        self.send(signal);
-        if signal.asks_to_end() {
-            self.send(Signal::CONT);
+    fn reap(&mut self) -> Result<()> {
+        while let Some((pid, ended, usage)) = self.supervisor.reap(None)? {
+            // One that has a status of its own may have ended by itself, and be the cause.
+            let answers = || self.late || self.has_failed();
+            let by_box = self.ending && (matches!(ended, Ended::Killed(_)) || answers());
+            if let Some(stage) = self.stages.iter_mut().find(|stage| stage.pid == pid) {
+                stage.finish(ended, usage, by_box);
+            }
         }
+        if self.rules.fail_fast && self.has_failed() {
+            self.end();
+        }
+        Ok(())
+    }
+
+    /// Handles what has happened, without waiting.
+    pub fn catch_up(&mut self) -> Result<()> {
+        while self.turn(&[], Deadline::Now)?.is_none() {}
+        Ok(())
     }
 
     /// What each end means.
@@ -299,7 +247,7 @@ impl Crew {
 
     /// Whether nothing more is to be waited for: all have ended, and the time is over.
     pub fn is_over(&self) -> bool {
-        !self.runs() && (self.late || self.deadline().is_over())
+        !self.runs() && (self.late || self.over)
     }
 
     /// What they have left was not all taken in time.
@@ -314,7 +262,7 @@ impl Crew {
 
     /// How long they may take.
     pub const fn limit(&self) -> &Limit {
-        &self.limit
+        &self.supervisor.limit
     }
 
     /// Writes to what the box passes their output on to, or reports them to. Signals are heard meanwhile; once no command runs, they
@@ -327,14 +275,11 @@ impl Crew {
             self.rules.work = Work::Collects;
         }
         while !bytes.is_empty() {
-            let deadline = if self.is_over() { Deadline::Now } else { self.deadline() };
-            let came = any(&[(to.as_fd(), Want::Writable), (self.fd(), Want::Readable)], deadline)?;
-            self.go_on(came[1])?;
-            if !came[0] {
-                if self.is_over() {
-                    return Ok(Err(Errno::EAGAIN));
-                }
-                continue;
+            let until = if self.is_over() { Deadline::Now } else { Deadline::Forever };
+            match self.turn(&[(to.as_fd(), Want::Writable)], until)?.as_deref() {
+                Some([true]) => {}
+                Some(_) if self.is_over() => return Ok(Err(Errno::EAGAIN)),
+                _ => continue,
             }
             // So much can be written without waiting where there is room at all.
             match to.write(&bytes[..bytes.len().min(pipe::ATOMIC)]) {
@@ -353,19 +298,16 @@ impl Crew {
     pub fn finish(&self, more: Option<&str>) -> Result<Exit> {
         if !self.late {
             let asked = self.asked.map(|(signal, _)| Ended::Killed(signal));
-            let ended = asked.or_else(|| self.failure());
-            match ended {
+            return match asked.or_else(|| self.failure()) {
                 // A shell's loop ends by ^C only where that has ended what it waits for.
-                Some(Ended::Killed(signal)) if asked.is_some() || signal == Signal::INT => {
-                    signal::die(signal)?;
-                }
-                _ => {}
-            }
-            return Ok(ended.map_or(Exit::Done, |ended| Exit::Command(ended.status())));
+                Some(ended) if asked.is_some() || ended == Ended::Killed(Signal::INT) => end_as(ended),
+                Some(ended) => Ok(Exit::Command(ended.status())),
+                None => Ok(Exit::Done),
+            };
         }
         let by_box = |stage: &&Stage| stage.end.as_ref().is_some_and(|end| end.by_box);
         let late: Vec<String> = self.stages.iter().filter(by_box).map(ToString::to_string).collect();
-        let cause = self.limit.missed("not ended");
+        let cause = self.limit().missed("not ended");
         let cause = more.into_iter().fold(cause, Cause::note);
         let late = if late.is_empty() { "in time".into() } else { late.join(", ") };
         Err(Error::from(cause)).context(format!("cannot finish {late}"))

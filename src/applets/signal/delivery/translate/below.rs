@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 
-use super::{Minder, own_pid};
+use super::{Translator, own_pid};
 use crate::exit::Cause;
 use crate::output;
 use crate::sys::child::changed;
@@ -16,14 +16,14 @@ use crate::sys::signal::{self, Signal};
 /// How often it is tried to end what is left where that fails, a millisecond apart.
 const TRIES: u32 = 50;
 
-impl Minder {
+impl Translator {
     /// To all below the box but what it had before CMD, and what is run for a signal.
     pub(in crate::applets::signal) fn to_tree(&self, signal: Signal, value: Option<i32>) {
         let handlers = self.handlers.iter().filter_map(|handler| handler.pid);
         let except: Vec<i32> = self.before.iter().copied().chain(handlers).collect();
         // A part, if there are too few descriptors for all; CMD gets it in any case.
         let (tree, _) = Tree::below(own_pid(), &except, true);
-        if tree.members.iter().all(|member| member.pid != self.job.cmd) {
+        if tree.members.iter().all(|member| member.pid != self.cmd) {
             self.to_command(signal, value);
         }
         for member in tree.members.iter().rev() {
@@ -38,24 +38,22 @@ impl Minder {
 
     /// Whether CMD has ended, and what it has left still has time for the steps of --then.
     pub(in crate::applets::signal) fn winds_down(&mut self) -> bool {
-        if !self.rules.kill_tree || self.job.ended.is_none() {
+        if !self.rules.kill_tree || self.ended.is_none() {
             return false;
         }
         if !self.late && !self.winding && self.rules.limit.has_steps() {
-            self.plan = Some(self.rules.limit.end_now());
+            self.supervisor.end_now();
             self.winding = true;
         }
         let is_left = || {
             let left = procfs::children(own_pid()).unwrap_or_default();
             left.iter().any(|pid| !self.before.contains(pid))
         };
-        (self.late || self.winding) && self.plan.is_some() && is_left()
+        (self.late || self.winding) && self.supervisor.has_plan() && is_left()
     }
 
     /// Ends all that is left below the box, but for what it had before CMD.
-    pub(in crate::applets::signal) fn end_tree(&mut self) -> nix::Result<()> {
-        // It makes room where there may be few descriptors.
-        self.fd = None;
+    pub(in crate::applets::signal) fn end_tree(&self) -> nix::Result<()> {
         let mut tries = TRIES;
         loop {
             match self.end_some() {

@@ -1,4 +1,4 @@
-//! The box beside CMD: it forwards and translates signals, keeps the terminal's rules, reaps, and ends what is left.
+//! What `signal run` does beside supervising CMD: it translates signals, runs command lines for them, and ends what is left.
 
 mod below;
 
@@ -7,7 +7,6 @@ use std::os::unix::process::parent_id;
 
 use anyhow::{Context, Error, Result};
 use clap::ValueEnum;
-use nix::errno::Errno;
 
 use crate::applets::signal::plain;
 use crate::args::signals::name;
@@ -15,14 +14,14 @@ use crate::exit::{Cause, Exit};
 use crate::objects::process::unopened;
 use crate::output;
 use crate::supervise::command::Command;
-use crate::supervise::escalation::{Limit, Plan};
-use crate::supervise::terminal::Job;
-use crate::sys::child::{self, Change, Start, changed};
+use crate::supervise::escalation::Limit;
+use crate::supervise::{Event, Place, Supervisor, end_as};
+use crate::sys::child;
 use crate::sys::deadline::Deadline;
 use crate::sys::process::wait_status::Ended;
 use crate::sys::process::{pidfd, procfs};
-use crate::sys::signal::{self, Arrival, Arrivals, Disposition, Set, Signal, block, set_disposition};
-use crate::sys::wait::ready;
+use crate::sys::signal::{self, Arrival, Disposition, Set, Signal};
+use crate::sys::wait::Want;
 
 /// What is asked of the box.
 pub struct Rules {
@@ -58,22 +57,17 @@ pub enum Forward {
     Tree,
 }
 
-/// The box beside a CMD that runs.
-pub struct Minder {
+/// A CMD that runs, and what it gets.
+pub struct Translator {
     command: Command,
     rules: Rules,
-    arrivals: Arrivals,
-    /// The mask that the box was given.
-    mask: Set,
-    /// What the box itself had to change, to be undone in children.
-    given: Vec<(Signal, Disposition)>,
-    job: Job,
-    /// CMD's, until its tree is ended.
-    fd: Option<OwnedFd>,
+    supervisor: Supervisor,
+    cmd: i32,
+    /// How it ended, once that is known.
+    ended: Option<Ended>,
     parent: Option<OwnedFd>,
     /// Children from before CMD, which --kill-tree leaves alone.
     before: Vec<i32>,
-    plan: Option<Plan>,
     late: bool,
     /// CMD has ended by itself, and what it has left gets the steps of --then.
     winding: bool,
@@ -88,7 +82,7 @@ struct Handler {
     due: u32,
 }
 
-impl Minder {
+impl Translator {
     /// Starts CMD.
     pub fn start(command: Command, mut rules: Rules) -> Result<Self> {
         let is_tree = rules.kill_tree || rules.forward == Forward::Tree;
@@ -99,92 +93,49 @@ impl Minder {
             );
             return Err(Cause::new(Exit::Failed, words).into());
         }
-        let mask = block(Set::ALL).map_err(plain)?;
-        let arrivals = Arrivals::open(Set::ALL).map_err(plain)?;
-        // Who ignores SIGCHLD is not told of children.
-        let before = set_disposition(Signal::CHLD, Disposition::Default).map_err(plain)?;
-        let given = if before == Disposition::Ignore { vec![(Signal::CHLD, before)] } else { Vec::new() };
+        if is_tree {
+            pidfd(own_pid()).map_err(|errno| unopened(own_pid(), errno))?;
+        }
+        let mut supervisor = Supervisor::new(Place::Own, &rules.limit)?;
         if rules.reap || is_tree {
-            child::adopt_orphans().map_err(plain)?;
+            child::adopt_orphans()?;
         }
-        let before = if is_tree { procfs::children(own_pid()).map_err(plain)? } else { Vec::new() };
+        let before = if is_tree { procfs::children(own_pid())? } else { Vec::new() };
         let parent = watch_parent(rules.parent_death)?;
-        let dispositions: Vec<_> = given.iter().chain(&rules.dispositions).copied().collect();
-        let started = Job::start(mask | rules.block, &dispositions, || command.execute(&[]));
-        let job = started.map_err(|why| command.unstarted(why))?;
-        let handlers = std::mem::take(&mut rules.on);
+        let cmd = supervisor.start(&command, rules.block, &rules.dispositions, None)?;
         let handler = |(signal, shell)| Handler { signal, shell, pid: None, due: 0 };
-        let handlers = handlers.into_iter().map(handler).collect();
-        let plan = rules.limit.start();
-        let cmd = job.cmd;
-        let mut minder = Self {
-            command,
-            rules,
-            arrivals,
-            mask,
-            given,
-            job,
-            fd: None,
-            parent,
-            before,
-            plan,
-            late: false,
-            winding: false,
-            handlers,
-        };
-        match pidfd(cmd) {
-            Ok(fd) => {
-                minder.fd = Some(fd);
-                Ok(minder)
-            }
-            Err(errno) => {
-                minder.leave()?;
-                Err(unopened(cmd, errno).into())
-            }
-        }
+        let handlers = std::mem::take(&mut rules.on).into_iter().map(handler).collect();
+        let (ended, late, winding) = (None, false, false);
+        Ok(Self { command, rules, supervisor, cmd, ended, parent, before, late, winding, handlers })
     }
 
-    /// Minds CMD until it ends, and ends as it did.
-    pub fn mind(mut self) -> Result<Exit> {
-        let minded = self.until_the_end();
-        let left = self.leave();
-        minded.and(left)?;
-        self.end()
-    }
-
-    fn leave(&mut self) -> Result<()> {
+    /// Waits until CMD ends, and ends as it did.
+    pub fn run(mut self) -> Result<Exit> {
+        let outcome = self.until_the_end();
         let left = if self.rules.kill_tree { self.end_tree() } else { Ok(()) };
-        self.job.take_terminal();
-        left.map_err(plain).context("cannot end what is below CMD")
+        self.supervisor.take_terminal();
+        outcome?;
+        left.map_err(plain).context("cannot end what is below CMD")?;
+        self.end()
     }
 
     /// Whether CMD runs, or something for a signal.
     fn runs(&self) -> bool {
-        self.job.ended.is_none() || self.handlers.iter().any(|handler| handler.pid.is_some())
-    }
-
-    /// Until the next step against a CMD that takes too long.
-    fn deadline(&self) -> Deadline {
-        self.plan.as_ref().map_or(Deadline::Forever, |plan| plan.deadline)
+        self.ended.is_none() || self.handlers.iter().any(|handler| handler.pid.is_some())
     }
 
     fn until_the_end(&mut self) -> Result<()> {
         while self.runs() || self.winds_down() {
-            let mut watched = vec![self.arrivals.as_fd()];
-            watched.extend(self.parent.as_ref().map(AsFd::as_fd));
-            match ready(&watched, self.deadline()).map_err(plain)? {
-                Some(0) => {
-                    for arrival in self.arrivals.take(64).map_err(plain)? {
-                        self.hear(&arrival)?;
-                    }
-                }
-                Some(_) => {
+            let parent: Vec<_> = self.parent.iter().map(|parent| (parent.as_fd(), Want::Readable)).collect();
+            match self.supervisor.next(&parent, Deadline::Forever)? {
+                Event::Signal(arrival) => self.hear(&arrival)?,
+                Event::Child => self.reap()?,
+                Event::Due if self.is_over() => break,
+                Event::Due => {}
+                Event::Ready(_) => {
                     self.parent = None;
-                    let signal = self.rules.parent_death.unwrap_or(Signal::KILL);
-                    self.to_command(signal, None);
+                    self.to_command(self.rules.parent_death.unwrap_or(Signal::KILL), None);
                 }
-                None if !self.is_over() => {}
-                None => break,
             }
         }
         Ok(())
@@ -193,20 +144,17 @@ impl Minder {
     /// The next step against a CMD, or what is still run for a signal, that takes too long; whether there is nothing left but to
     /// end the tree.
     fn is_over(&mut self) -> bool {
-        self.late |= self.job.ended.is_none();
-        let Some(signal) = self.plan.as_mut().and_then(Plan::due) else {
-            self.plan = None;
-            return self.rules.kill_tree;
-        };
+        self.late |= self.ended.is_none();
+        let Some(signal) = self.supervisor.step() else { return self.rules.kill_tree };
         if self.rules.kill_tree {
             self.to_tree(signal, None);
         } else {
             self.to_group(signal);
         }
-        // One that is stopped would not hear it.
-        if !signal.stops() && signal != Signal::CONT {
+        if signal.needs_continuing() {
             self.to_group(Signal::CONT);
         }
+        self.supervisor.report_unreached();
         false
     }
 
@@ -215,30 +163,12 @@ impl Minder {
             let cause = self.rules.limit.missed("it did not end");
             return Err(Error::from(cause)).context(format!("cannot finish {}", self.command));
         }
-        match self.job.ended {
-            Some(Ended::Killed(signal)) => {
-                signal::die(signal).map_err(plain)?;
-                Ok(Exit::Command(Ended::Killed(signal).status()))
-            }
-            Some(ended) => Ok(Exit::Command(ended.status())),
-            None => Ok(Exit::Failed),
-        }
+        self.ended.map_or(Ok(Exit::Failed), end_as)
     }
 
     /// A signal came.
     fn hear(&mut self, arrival: &Arrival) -> Result<()> {
         let signal = arrival.signal;
-        if signal == Signal::CHLD {
-            self.look_at_children()?;
-            if !arrival.is_sent() {
-                return Ok(());
-            }
-        }
-        // What the box told its own group for the terminal's sake, and what ended its own stop.
-        let is_own = arrival.is_sent() && arrival.pid == own_pid();
-        if is_own || (signal == Signal::CONT && arrival.is_timers()) {
-            return Ok(());
-        }
         if let Some(at) = self.handlers.iter().position(|handler| handler.signal == signal) {
             self.handlers[at].due += 1;
             self.handle(at);
@@ -247,59 +177,32 @@ impl Minder {
         let Some(to) = translation.map_or(Some(signal), |(_, to)| *to) else {
             return Ok(());
         };
-        if to == Signal::CONT {
-            self.job.go_on();
-            if self.job.ended.is_some() {
+        let is_terminals = arrival.is_kernels() && self.supervisor.has_terminal();
+        let value = arrival.has_value().then_some(arrival.value);
+        if self.ended.is_some() {
+            if !(is_terminals && to.stops()) {
                 self.to_handlers(to);
             }
-        } else if arrival.is_kernels() && self.job.has_terminal() {
-            if !self.job.yields(to) && (self.job.ended.is_none() || !to.stops()) {
-                self.to_group(to);
-            }
+        } else if to == Signal::CONT || is_terminals {
+            self.supervisor.hear(&Arrival { signal: to, ..*arrival })?;
         } else {
-            self.forward(to, arrival.has_value().then_some(arrival.value));
+            match self.rules.forward {
+                Forward::Tree => self.to_tree(to, value),
+                Forward::Group => self.supervisor.forward(to, None),
+                Forward::Cmd => self.to_command(to, value),
+            }
         }
         Ok(())
     }
 
-    fn forward(&self, signal: Signal, value: Option<i32>) {
-        match self.rules.forward {
-            // After CMD it goes to what is still run for a signal.
-            Forward::Tree if self.job.ended.is_none() => self.to_tree(signal, value),
-            Forward::Group => {
-                self.to_group(signal);
-                if signal.asks_to_end() {
-                    self.to_group(Signal::CONT);
-                }
-            }
-            Forward::Cmd | Forward::Tree => self.to_command(signal, value),
-        }
-    }
-
     /// Children ended or were stopped.
-    fn look_at_children(&mut self) -> Result<()> {
-        loop {
-            let (pid, change, _) = match changed() {
-                Ok(Some(changed)) => changed,
-                Ok(None) => break,
-                Err(Errno::ECHILD) if self.job.ended.is_some() => break,
-                Err(errno) => return Err(plain(errno).into()),
-            };
-            match change {
-                Change::Ended(ended) if pid == self.job.cmd => {
-                    self.job.ended = Some(ended);
-                    self.job.take_terminal();
-                }
-                Change::Stopped(signal) if pid == self.job.cmd => {
-                    self.job.stop(signal, self.deadline()).map_err(plain)?;
-                }
-                Change::Ended(_) => {
-                    if let Some(at) = self.handlers.iter().position(|handler| handler.pid == Some(pid)) {
-                        self.handlers[at].pid = None;
-                        self.handle(at);
-                    }
-                }
-                Change::Stopped(_) => {}
+    fn reap(&mut self) -> Result<()> {
+        while let Some((pid, ended, _)) = self.supervisor.reap(None)? {
+            if pid == self.cmd {
+                self.ended = Some(ended);
+            } else if let Some(at) = self.handlers.iter().position(|handler| handler.pid == Some(pid)) {
+                self.handlers[at].pid = None;
+                self.handle(at);
             }
         }
         Ok(())
@@ -312,11 +215,9 @@ impl Minder {
             return;
         }
         handler.due -= 1;
-        let how =
-            Start { mask: self.mask, dispositions: &self.given, parent_death: Some(Signal::KILL), ..Start::default() };
-        let added = [("IPCBOX_SIGNAL", name(handler.signal)), ("IPCBOX_PID", self.job.cmd.to_string())];
+        let added = [("IPCBOX_SIGNAL", name(handler.signal)), ("IPCBOX_PID", self.cmd.to_string())];
         let shell = &handler.shell;
-        let started = child::start(&how, || shell.execute(&added));
+        let started = child::start(&self.supervisor.how(), || shell.execute(&added));
         match started {
             Ok(pid) => handler.pid = Some(pid),
             Err(why) => output::report(&shell.unstarted(why)),
@@ -325,17 +226,12 @@ impl Minder {
 
     /// To CMD alone; when it has ended, to what is still run for a signal.
     fn to_command(&self, signal: Signal, value: Option<i32>) {
-        let Some(fd) = self.fd.as_ref().filter(|_| self.job.ended.is_none()) else {
+        if self.ended.is_some() {
             return self.to_handlers(signal);
-        };
-        let sent = signal::send(fd.as_fd(), Some(signal), value, false);
-        // A full queue takes no value, but the signal itself. A child that has not been reaped keeps its number, so that kill(2) is as
-        // good where the call is missing or forbidden.
-        if matches!(sent, Err(Errno::EAGAIN | Errno::ENOSYS | Errno::EPERM)) {
-            let _ = signal::kill(self.job.cmd, signal);
         }
-        if signal.asks_to_end() && procfs::stat(self.job.cmd).is_ok_and(|stat| stat.is_stopped()) {
-            let _ = signal::kill(self.job.cmd, Signal::CONT);
+        signal::queue(self.cmd, signal, value);
+        if signal.asks_to_end() && procfs::stat(self.cmd).is_ok_and(|stat| stat.is_stopped()) {
+            let _ = signal::kill(self.cmd, Signal::CONT);
         }
     }
 
@@ -351,10 +247,10 @@ impl Minder {
 
     /// To CMD's process group; when it has ended, to what is still run for a signal.
     fn to_group(&self, signal: Signal) {
-        if self.job.ended.is_some() {
+        if self.ended.is_some() {
             return self.to_handlers(signal);
         }
-        self.job.to_group(signal);
+        self.supervisor.send(signal);
     }
 }
 

@@ -1,0 +1,96 @@
+//! What happens while CMD runs: who is below it is looked at, and it is waited for.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+
+use super::Ipcs;
+use super::witness::{Witness, own_pid};
+use crate::exit::Cause;
+use crate::objects::{Object, find};
+use crate::supervise::command::Command;
+use crate::supervise::escalation::Limit;
+use crate::supervise::{Event, Place, Supervisor};
+use crate::sys::child;
+use crate::sys::deadline::Deadline;
+use crate::sys::process::procfs;
+use crate::sys::process::wait_status::Ended;
+use crate::sys::signal::{Set, Signal, set_mask};
+
+/// How often the processes below CMD are looked at, at most.
+const LOOK: Duration = Duration::from_millis(5);
+/// A look takes at most one part of so many of the time.
+const SHARE: u32 = 10;
+
+/// Runs CMD: what was seen, and how it ended. It is started once it has its process id and all objects are listed.
+///
+/// # Errors
+/// It was not started. The inner ones: it could not be waited for, and has been killed.
+pub(super) fn watch(ipcs: &Ipcs, command: &Command) -> Result<(Witness, Result<Ended>)> {
+    let mut supervisor = Supervisor::new(Place::Own, &Limit::default())?;
+    child::adopt_orphans()?;
+    let strangers = procfs::children(own_pid()).unwrap_or_default();
+    let mut listed = None;
+    let list = || {
+        // Whatever the filters: one can be true of an object only at the end.
+        let (before, _) = find::all(&ipcs.kinds(), true)?;
+        let before = before.iter().map(Object::place).collect();
+        let proves = ipcs.clean && !ipcs.isolate;
+        anyhow::Ok(Witness::new(if proves { ipcs.kinds() } else { Vec::new() }, before, strangers.clone()))
+    };
+    let mut is_ready = || listed.insert(list()).is_ok();
+    let started = supervisor.start(command, Set::EMPTY, &[], Some(&mut is_ready));
+    let witness = listed.transpose()?;
+    let cmd = started?;
+    let mut witness = witness.context("CMD was started before anything was listed")?;
+    let ended = wait(&mut supervisor, &mut witness, cmd);
+    if ended.is_err() {
+        supervisor.send(Signal::KILL);
+        let _ = child::reap(cmd);
+    }
+    supervisor.take_terminal();
+    Ok((witness, ended))
+}
+
+/// Forwards what comes, and looks who is below, until CMD has ended.
+fn wait(supervisor: &mut Supervisor, witness: &mut Witness, cmd: i32) -> Result<Ended> {
+    let looks = witness.is_wanted();
+    loop {
+        let mut pause = None;
+        if looks {
+            let began = Instant::now();
+            witness.look();
+            pause = Some(LOOK.max(began.elapsed() * SHARE));
+        }
+        match supervisor.next(&[], Deadline::within(pause))? {
+            Event::Signal(arrival) => supervisor.hear(&arrival)?,
+            Event::Child => {
+                // What has ended keeps its process id until it is reaped.
+                let mut look = || {
+                    if looks {
+                        witness.look()
+                    }
+                };
+                while let Some((pid, ended, _)) =
+                    supervisor.reap(Some(&mut look)).map_err(unwaited).context("cannot wait for CMD")?
+                {
+                    if pid == cmd {
+                        witness.look();
+                        // A signal acts again as it did: nothing is left to deliver it to.
+                        set_mask(supervisor.mask)?;
+                        return Ok(ended);
+                    }
+                }
+            }
+            Event::Due | Event::Ready(_) => {}
+        }
+    }
+}
+
+fn unwaited(errno: Errno) -> Cause {
+    match errno {
+        Errno::ENOSYS | Errno::EPERM => Cause::from_errno(errno, "wait4 or waitid is forbidden, perhaps by seccomp"),
+        errno => Cause::plain(errno),
+    }
+}

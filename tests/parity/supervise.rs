@@ -1,0 +1,214 @@
+//! The same event through every verb that supervises a CMD.
+
+use std::fs::{self, File};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use nix::fcntl::OFlag;
+use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, geteuid, setpgid};
+
+use crate::support::{BINARY, Call, Child, World, eventually, skip};
+
+/// A verb that supervises a CMD: what comes before CMD, and after it.
+struct Verb {
+    before: &'static str,
+    after: &'static str,
+    /// It takes --max-time.
+    limited: bool,
+}
+
+const VERBS: [Verb; 6] = [
+    Verb { before: "signal run --reap", after: "", limited: true },
+    Verb { before: "pipe run", after: "", limited: true },
+    Verb { before: "pipe merge", after: "", limited: true },
+    Verb { before: "pipe duplex", after: "::: cat", limited: true },
+    Verb { before: "pipe tee", after: "", limited: false },
+    Verb { before: "ipcs-lite --leaks -q", after: "", limited: false },
+];
+
+impl Verb {
+    /// All words but ipcbox itself.
+    fn words(&self, options: &str, cmd: &[&str]) -> Vec<String> {
+        let before = self.before.split(' ').chain(options.split_whitespace()).chain(["--"]);
+        let words = before.chain(cmd.iter().copied()).chain(self.after.split_whitespace());
+        words.map(str::to_owned).collect()
+    }
+}
+
+/// Does it with each verb; without `--leaks` if the test has no IPC namespace of its own.
+fn each(act: impl Fn(&World, &Verb)) {
+    for verb in &VERBS {
+        let world = World::new();
+        if verb.before.contains("leaks") && !world.is_own() {
+            return skip("--leaks needs an IPC namespace of its own");
+        }
+        println!("{}", verb.before);
+        act(&world, verb);
+    }
+}
+
+/// A CMD that writes the signals it takes to a file, and exits after `count` of them.
+struct Taker {
+    ready: PathBuf,
+    log: PathBuf,
+    script: String,
+}
+
+impl Taker {
+    fn new(world: &World, signals: &str, count: u32) -> Self {
+        let file = |name| world.dir().join(name);
+        let (ready, log) = (file("ready"), file("log"));
+        let wait = format!("signal wait {signals} --count {count} --json");
+        let script = format!("exec {BINARY} {wait} --ready {} >{}", ready.display(), log.display());
+        Self { ready, log, script }
+    }
+
+    fn cmd(&self) -> [&str; 3] {
+        ["sh", "-c", &self.script]
+    }
+
+    fn is_ready(&self) {
+        eventually("CMD waits for signals", || fs::read_to_string(&self.ready).is_ok_and(|pid| pid.ends_with('\n')));
+    }
+
+    /// Waits until it has taken this signal, with this value.
+    fn takes(&self, signal: &str, value: &str) {
+        let has = |line: &str| {
+            line.contains(&format!("\"signal\":\"{signal}\"")) && line.contains(&format!("\"value\":{value}}}"))
+        };
+        eventually(&format!("CMD takes {signal}"), || {
+            fs::read_to_string(&self.log).is_ok_and(|log| log.lines().any(has))
+        });
+    }
+}
+
+/// Starts it with CMD, in a process group of its own: one that can be stopped.
+fn started(world: &World, verb: &Verb, options: &str, taker: &Taker) -> Child {
+    let call = world.call("").args(verb.words(options, &taker.cmd()));
+    let own_group = || Ok(setpgid(Pid::from_raw(0), Pid::from_raw(0))?);
+    let child = call.before(own_group).start();
+    taker.is_ready();
+    child
+}
+
+#[test]
+fn signal_that_ends_cmd_gives_its_status() {
+    each(|world, verb| {
+        let taker = Taker::new(world, "USR1", 1);
+        for (which, status) in [(Signal::SIGTERM, 143), (Signal::SIGHUP, 129)] {
+            let _ = fs::remove_file(&taker.ready);
+            let child = started(world, verb, "", &taker);
+            child.signal(which);
+            assert_eq!(child.code(), status, "{}", verb.before);
+        }
+    });
+}
+
+/// A process that leads a session with a terminal of its own, and the other side of that terminal, which nothing else has.
+fn session_leader(world: &World, words: &[String]) -> Option<(std::process::Child, PtyMaster)> {
+    if Command::new("setsid").arg("true").status().is_err() {
+        skip("there is no setsid");
+        return None;
+    }
+    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let options = File::options().read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).to_owned();
+    let terminal = options.open(ptsname_r(&master).unwrap()).unwrap();
+    let terminal = || Stdio::from(terminal.try_clone().unwrap());
+    let mut call = Command::new("setsid");
+    call.args(["--ctty", "--wait", BINARY]).args(words).current_dir(world.dir());
+    let child = call.stdin(terminal()).stdout(terminal()).stderr(terminal()).spawn().unwrap();
+    Some((child, master))
+}
+
+#[test]
+fn closed_terminal_hangs_up_cmd() {
+    each(|world, verb| {
+        let taker = Taker::new(world, "HUP,CONT", 2);
+        let Some((mut child, terminal)) = session_leader(world, &verb.words("", &taker.cmd())) else { return };
+        taker.is_ready();
+        drop(terminal);
+        taker.takes("HUP", "null");
+        taker.takes("CONT", "null");
+        eventually("it exits", || child.try_wait().unwrap().is_some());
+    });
+}
+
+#[test]
+fn chld_that_is_sent_reaches_cmd() {
+    each(|world, verb| {
+        let taker = Taker::new(world, "CHLD", 1);
+        let child = started(world, verb, "", &taker);
+        child.signal(Signal::SIGCHLD);
+        taker.takes("CHLD", "null");
+        child.signal(Signal::SIGTERM);
+        child.code();
+    });
+}
+
+#[test]
+fn value_of_a_queued_signal_reaches_cmd() {
+    each(|world, verb| {
+        let taker = Taker::new(world, "RTMIN+3", 2);
+        let child = started(world, verb, "", &taker);
+        for value in ["77", "78"] {
+            world.call(&format!("signal send RTMIN+3 {} --value {value}", child.pid())).ok();
+            taker.takes("RTMIN+3", value);
+        }
+        child.signal(Signal::SIGTERM);
+        child.code();
+    });
+}
+
+#[test]
+fn stopped_verb_ends_cmd_in_time() {
+    each(|world, verb| {
+        if !verb.limited {
+            return;
+        }
+        let taker = Taker::new(world, "USR1", 1);
+        let child = started(world, verb, "--max-time 1", &taker);
+        child.signal(Signal::SIGTSTP);
+        assert_eq!(child.code(), 124, "{}", verb.before);
+    });
+}
+
+#[test]
+fn cmd_that_int_ends_ends_the_verb_by_int() {
+    each(|world, verb| {
+        let words = verb.words("", &["sh", "-c", "kill -INT $$"]);
+        let end = world.call("").args(words).output();
+        assert_eq!(end.status.signal(), Some(Signal::SIGINT as i32), "{}", verb.before);
+    });
+}
+
+#[test]
+fn cmd_that_cannot_be_signalled_is_reported() {
+    if !geteuid().is_root() {
+        return skip("only root can start what an ordinary user may not signal");
+    }
+    each(|world, verb| {
+        let Some(user) = world.stranger().filter(|_| verb.limited) else { return };
+        // A set-uid program that starts another one as root.
+        let su = world.copy("/usr/bin/setpriv", "su").display().to_string();
+        Call::new("chmod").args(["4755", &su]).ok();
+        let up = world.dir().join("up").display().to_string();
+        let script = format!("echo $$ >{up}; exec sleep 1000");
+        let words = verb.words("--max-time 0.5 --then TERM:0", &[&su, "--ruid=0", "sh", "-c", &script]);
+        let redirected = world.program("sh").args(["-c", "exec \"$@\" 2>err", "sh", BINARY]);
+        let mut child = redirected.args(words).user(user).start();
+        let read = |name: &str| fs::read_to_string(world.dir().join(name)).unwrap_or_default();
+        eventually("CMD runs as root", || read("up").ends_with('\n'));
+        let pid: i32 = read("up").trim().parse().unwrap();
+        let said = format!("cannot signal {pid} (sleep 1000): operation not permitted (EPERM)\n");
+        eventually("it is reported", || read("err").contains(&said));
+        assert!(child.runs());
+        nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+        assert_eq!(child.code(), 124, "{}", verb.before);
+    });
+}
