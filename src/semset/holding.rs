@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use super::{Purpose, lock, slots};
+use super::{Purpose, held_places};
 use crate::sys::deadline::Deadline;
 use crate::sys::holder::seen::{Seen, among, end};
 use crate::sys::process::procfs;
@@ -48,27 +48,12 @@ pub fn release(set: Set, pid: i32) -> Result<(), Errno> {
     }
 }
 
-/// Takes all of slots or a lock at once, before they are removed: no other process can take anything of them any more.
-///
-/// # Errors
-/// `EAGAIN`: another process has some of it. `EACCES`: the caller may not.
-pub fn seize(set: Set, purpose: Purpose) -> Result<(), Errno> {
-    match purpose {
-        Purpose::Slots { capacity, .. } => slots::seize(set, capacity),
-        Purpose::Lock { .. } => lock::seize(set),
-        Purpose::Barrier { .. } => Ok(()),
-    }
-}
-
 fn holders(set: Set) -> Vec<Seen> {
     let Ok((_, values)) = set.values() else { return Vec::new() };
-    let last = |index| set.last_pid(index).ok();
     let pids = match Purpose::of(&values) {
-        Some(Purpose::Slots { .. }) => slots::numbers(&values, true).filter_map(|(_, index)| last(index)).collect(),
-        Some(Purpose::Lock { exclusive: true, .. }) => last(lock::WRITER).into_iter().collect(),
         // The kernel knows how many share it, but not who.
-        Some(Purpose::Lock { readers: 1.., .. }) => procfs::all().unwrap_or_default(),
-        _ => Vec::new(),
+        Some(Purpose::Lock { readers: 1.., exclusive: false }) => procfs::all().unwrap_or_default(),
+        _ => held_places(&values).into_iter().filter_map(|index| set.last_pid(index).ok()).collect(),
     };
     among(pids, set.id())
 }

@@ -50,6 +50,28 @@ pub enum Purpose {
     },
 }
 
+/// The semaphores by whose last process a holder is known: of those that share a lock the last one.
+fn held_places(values: &[u16]) -> Vec<u16> {
+    match Purpose::of(values) {
+        Some(Purpose::Slots { .. }) => slots::numbers(values, true).map(|(_, index)| index).collect(),
+        Some(Purpose::Lock { exclusive: true, .. }) => vec![lock::WRITER],
+        Some(Purpose::Lock { readers: 1.., .. }) => vec![lock::READERS],
+        _ => Vec::new(),
+    }
+}
+
+/// Takes all of slots or a lock at once, before they are removed: no other process can take anything of them any more.
+///
+/// # Errors
+/// `EAGAIN`: another process has some of it. `EACCES`: the caller may not.
+pub fn seize(set: Set, purpose: Purpose) -> Result<(), Errno> {
+    match purpose {
+        Purpose::Slots { capacity, .. } => slots::seize(set, capacity),
+        Purpose::Lock { .. } => lock::seize(set),
+        Purpose::Barrier { .. } => Ok(()),
+    }
+}
+
 impl Purpose {
     /// Tells by the values of a set what it is for; `None` is a plain set.
     #[must_use]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use nix::errno::Errno;
 
-use super::{Purpose, lock, slots};
+use super::{Purpose, held_places};
 use crate::args::timeout::Timeout;
 use crate::output::notice::{Due, Notice};
 use crate::sys::deadline::Deadline;
@@ -53,14 +53,8 @@ pub fn notice(target: &Target, set: Set, units: u16, timeout: &Timeout) -> Notic
 /// The processes that have slots, or the lock, each with how many it has, as far as the kernel tells: of those that share a lock
 /// the last one.
 fn holders(set: Set, values: &[u16]) -> impl Iterator<Item = i32> {
-    let places: Vec<u16> = match Purpose::of(values) {
-        Some(Purpose::Slots { .. }) => slots::numbers(values, true).map(|(_, index)| index).collect(),
-        Some(Purpose::Lock { exclusive: true, .. }) => vec![lock::WRITER],
-        Some(Purpose::Lock { readers: 1.., .. }) => vec![lock::READERS],
-        _ => Vec::new(),
-    };
     // 0 is a process of another pid namespace.
-    places.into_iter().filter_map(move |index| set.last_pid(index).ok()).filter(|pid| *pid > 0)
+    held_places(values).into_iter().filter_map(move |index| set.last_pid(index).ok()).filter(|pid| *pid > 0)
 }
 
 fn held(set: Set, values: &[u16]) -> Option<String> {

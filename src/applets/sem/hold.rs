@@ -22,8 +22,8 @@ use crate::supervise::command::not_forked;
 use crate::sys::child::Unstarted;
 use crate::sys::deadline::Deadline;
 use crate::sys::holder::start;
+use crate::sys::process;
 use crate::sys::sysv::sem::Set;
-use crate::sys::{process, signal};
 use crate::target::Target;
 
 /// For a critical section of many commands: takes, prints the pid of a small process that holds what was taken, and
@@ -153,7 +153,7 @@ impl Hold {
         holding::release(set, self.pid).map_err(|errno| match errno {
             Errno::ESRCH => Cause::from_errno(errno, format!("no holder serves process {}", self.pid)),
             Errno::EBUSY => Cause::from_errno(errno, "its holder was killed and has not exited yet"),
-            Errno::EPERM if signal::is_forbidden() => Cause::forbidden("pidfd_send_signal"),
+            Errno::EPERM if process::is_signal_forbidden() => Cause::forbidden("pidfd_send_signal"),
             errno => Cause::plain(errno),
         })?;
         Ok(())

@@ -7,8 +7,7 @@ pub mod wait_status;
 
 use std::ffi::c_int;
 use std::fs::{self, DirEntry};
-use std::io::{Error, IoSliceMut, Result as IoResult};
-use std::mem::size_of;
+use std::io::{Error, Result as IoResult};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use nix::Result;
@@ -17,11 +16,10 @@ use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::fstat;
 use nix::sys::statfs::{FsType, fstatfs};
-use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::{Pid, geteuid, getpid};
 
 use super::deadline::Deadline;
-use super::sysv::sem::Op;
+use super::signal::send;
 use super::wait::ready;
 
 /// A descriptor for a process, pidfd_open(2), closed on exec. It becomes readable when the process ends.
@@ -43,6 +41,13 @@ pub fn pidfd(pid: i32) -> Result<OwnedFd> {
     let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
     // SAFETY: the kernel just gave us this descriptor, and nothing else knows it. It fits: descriptors are ints.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as c_int) })
+}
+
+/// Whether a seccomp filter denies [`send`]: its `EPERM` is then not about the process. A process may always signal itself.
+#[must_use]
+pub fn is_signal_forbidden() -> bool {
+    let to_self = pidfd(getpid().as_raw());
+    to_self.and_then(|fd| send(fd.as_fd(), None, None, false)) == Err(Errno::EPERM)
 }
 
 /// A copy of a descriptor of another process, pidfd_getfd(2), closed on exec. Both are one opening of the file.
@@ -109,33 +114,10 @@ pub struct Blocked {
 }
 
 impl Blocked {
-    /// The operations that it waits for, where it is blocked in semop(2) or semtimedop(2) on the set `id`:
-    /// read from its memory, process_vm_readv(2). `None` where it waits for something else.
-    ///
-    /// # Errors
-    /// `EPERM`: its memory is not ours to read.
-    #[must_use]
-    pub fn sem_ops(&self, id: i32) -> Option<Result<Vec<Op>>> {
-        let is_semop = [libc::SYS_semop, libc::SYS_semtimedop].contains(&self.call);
-        // The kernel takes the id's lower half, as it does itself. Every IPC namespace has ids of its own.
-        if !is_semop || self.args[0] as c_int != id || !shares_ipc(self.pid) {
-            return None;
-        }
-        Some(self.read_ops(self.args[1] as usize, self.args[2] as usize))
-    }
-
     /// Whether it was stopped in that call, so that it is not asleep in it.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         procfs::thread_state(self.pid, self.thread).is_ok_and(|state| matches!(state, 'T' | 't'))
-    }
-
-    fn read_ops(&self, at: usize, count: usize) -> Result<Vec<Op>> {
-        // SEMOPM is 500 as kernels come; whoever raised it far is shown the first of the operations.
-        let mut bytes = vec![0; count.min(4096) * size_of::<Op>()];
-        let remote = RemoteIoVec { base: at, len: bytes.len() };
-        let read = process_vm_readv(Pid::from_raw(self.thread), &mut [IoSliceMut::new(&mut bytes)], &[remote])?;
-        Ok(bytes[..read].as_chunks().0.iter().copied().map(Op::from_bytes).collect())
     }
 }
 

@@ -8,7 +8,7 @@ mod signalfd;
 
 use std::ffi::{c_int, c_long};
 use std::ops::{BitAnd, BitOr, Not};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::null;
 use std::time::Duration;
 
@@ -221,13 +221,6 @@ pub fn send(process: BorrowedFd, signal: Option<Signal>, value: Option<i32>, gro
     // SAFETY: the siginfo, where there is one, lives through the call; the rest are plain integers.
     let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), number, info, flags) };
     Errno::result(sent).map(drop)
-}
-
-/// Whether a seccomp filter denies [`send`]: its `EPERM` is then not about the process. A process may always signal itself.
-#[must_use]
-pub fn is_forbidden() -> bool {
-    let to_self = super::process::pidfd(getpid().as_raw());
-    to_self.and_then(|fd| send(fd.as_fd(), None, None, false)) == Err(Errno::EPERM)
 }
 
 /// A siginfo as sigqueue(3) makes it.

@@ -13,7 +13,7 @@ use crate::objects::process::{Process, unopened};
 use crate::sys::fds::allow_most;
 use crate::sys::process::tree::{Member, Tree, opened, visible};
 use crate::sys::process::wait_status::{Stage, stage};
-use crate::sys::process::{command, procfs};
+use crate::sys::process::{self, command, procfs};
 use crate::sys::signal::{self, Set, Signal, block, set_mask};
 
 /// A process that is to be signalled, held by a descriptor.
@@ -203,7 +203,7 @@ fn failed(pid: i32, errno: Errno) -> Cause {
     let told = procfs::status(pid).unwrap_or_default();
     match errno {
         Errno::ESRCH => unopened(pid, errno),
-        Errno::EPERM if signal::is_forbidden() => Cause::forbidden("pidfd_send_signal"),
+        Errno::EPERM if process::is_signal_forbidden() => Cause::forbidden("pidfd_send_signal"),
         Errno::EPERM => Cause::from_errno(errno, format!("permission denied, it belongs to {}", user(told.uid))),
         Errno::EAGAIN => {
             let words = format!("{} of {} signals are pending for its user already", told.queued, told.queue_limit);

@@ -1,8 +1,14 @@
 //! An operation on a semaphore: `struct sembuf`.
 
 use std::ffi::c_int;
+use std::io::IoSliceMut;
 
+use nix::Result;
 use nix::libc;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::Pid;
+
+use crate::sys::process::{Blocked, shares_ipc};
 
 /// One operation of an array for semop(2).
 #[derive(Clone, Copy)]
@@ -81,6 +87,31 @@ impl PartialEq for Op {
 }
 
 impl Eq for Op {}
+
+impl Blocked {
+    /// The operations that it waits for, where it is blocked in semop(2) or semtimedop(2) on the set `id`:
+    /// read from its memory, process_vm_readv(2). `None` where it waits for something else.
+    ///
+    /// # Errors
+    /// `EPERM`: its memory is not ours to read.
+    #[must_use]
+    pub fn sem_ops(&self, id: i32) -> Option<Result<Vec<Op>>> {
+        let is_semop = [libc::SYS_semop, libc::SYS_semtimedop].contains(&self.call);
+        // The kernel takes the id's lower half, as it does itself. Every IPC namespace has ids of its own.
+        if !is_semop || self.args[0] as c_int != id || !shares_ipc(self.pid) {
+            return None;
+        }
+        Some(self.read_ops(self.args[1] as usize, self.args[2] as usize))
+    }
+
+    fn read_ops(&self, at: usize, count: usize) -> Result<Vec<Op>> {
+        // SEMOPM is 500 as kernels come; whoever raised it far is shown the first of the operations.
+        let mut bytes = vec![0; count.min(4096) * size_of::<Op>()];
+        let remote = RemoteIoVec { base: at, len: bytes.len() };
+        let read = process_vm_readv(Pid::from_raw(self.thread), &mut [IoSliceMut::new(&mut bytes)], &[remote])?;
+        Ok(bytes[..read].as_chunks().0.iter().copied().map(Op::from_bytes).collect())
+    }
+}
 
 #[cfg(test)]
 mod tests {
