@@ -1,4 +1,4 @@
-//! Floor 4: who was called, and with which status it ends.
+//! Floor 9: who was called, and with which status it ends.
 //!
 //! The box's own words and help are here, and the one place that prints an error.
 

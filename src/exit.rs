@@ -1,4 +1,4 @@
-//! Exit statuses and failures: the only author of status numbers.
+//! Floor 2: exit statuses and failures, the only author of status numbers.
 //!
 //! A failure is an [`anyhow::Error`] whose chain holds a [`Cause`] (words made for the user) or a bare [`Errno`].
 //! The applet adds one context, "cannot VERB OBJECT"; the dispatch prints the whole once.

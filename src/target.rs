@@ -1,4 +1,4 @@
-//! What a user may call an object.
+//! Floor 3: what a user may call an object.
 //!
 //! The text alone decides which of the forms it is, the same for every applet; an object's name in a message is
 //! the text as it was typed.

@@ -1,7 +1,10 @@
 //! The plan of the house (see the crate's documentation), kept by reading the source.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::iter::Peekable;
 use std::path::{Path, PathBuf};
+use std::vec::IntoIter;
 
 /// The files that may hold `unsafe`, each with the reason that its module documentation argues.
 const MAY_BE_UNSAFE: &[&str] = &[
@@ -34,19 +37,21 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "sys/written.rs",
 ];
 
-/// Modules of the crate and their floors.
+/// Modules of the crate and their floors: each uses lower numbers, or itself.
 const FLOORS: &[(&str, u8)] = &[
-    ("dispatch", 4),
-    ("applets", 3),
-    ("args", 2),
+    ("main", 10),
+    ("lib", 10),
+    ("dispatch", 9),
+    ("applets", 8),
+    ("supervise", 7),
+    ("objects", 6),
+    ("semset", 5),
+    ("output", 4),
+    ("args", 3),
+    ("target", 3),
     ("exit", 2),
-    ("objects", 2),
-    ("output", 2),
-    ("semset", 2),
-    ("supervise", 2),
-    ("target", 2),
-    ("text", 2),
-    ("sys", 1),
+    ("text", 1),
+    ("sys", 0),
 ];
 
 fn sources() -> Vec<(String, String)> {
@@ -77,21 +82,133 @@ fn floor(name: &str) -> Option<u8> {
 }
 
 #[test]
-fn nobody_uses_a_floor_above() {
+fn import_goes_down_the_floors() {
     let mut wrong = Vec::new();
     for (file, text) in sources() {
         let own = file.split(['/', '.']).next().unwrap();
-        let Some(own_floor) = floor(own) else { continue };
+        let own_floor = floor(own).unwrap_or_else(|| panic!("{file} has no floor"));
         for line in code(&text) {
             for used in line.split("crate::").skip(1) {
                 let module = used.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
-                if floor(module).is_some_and(|floor| floor > own_floor) {
+                if module != own && floor(module).is_some_and(|floor| floor >= own_floor) {
                     wrong.push(format!("{file}: {line}"));
                 }
             }
         }
+        let head = text.lines().next().unwrap_or_default();
+        let told = head.strip_prefix("//! Floor ").and_then(|rest| rest.split(':').next()?.parse().ok());
+        let is_head = Path::new(&file).components().count() == 1 || file == format!("{own}/mod.rs");
+        if own_floor < 10 && is_head && told != Some(own_floor) {
+            wrong.push(format!("{file} begins with no \"//! Floor {own_floor}:\""));
+        }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The path of a module, without `::`.
+type Names = Vec<String>;
+
+/// The module of a file: `sys/signal/mod.rs` is `sys::signal`.
+fn module(file: &str) -> Names {
+    let mut names: Names = file.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+    names.pop_if(|last| ["mod", "lib", "main"].contains(&last.as_str()));
+    names
+}
+
+/// Words and signs, `::` as one.
+fn tokens(text: &str) -> Vec<&str> {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut found = Vec::new();
+    let mut rest = text.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let length = match first {
+            first if is_word(first) => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
+            _ if rest.starts_with("::") => 2,
+            first => first.len_utf8(),
+        };
+        let (token, after) = rest.split_at(length);
+        found.push(token);
+        rest = after.trim_start();
+    }
+    found
+}
+
+/// The paths that begin with `path` and go on with these tokens: one, or one for each in braces.
+fn paths(tokens: &mut Peekable<IntoIter<&str>>, mut path: Names, found: &mut BTreeSet<Names>) {
+    while let Some(token) = tokens.next_if(|token| !["}", ","].contains(token)) {
+        match token {
+            "{" => {
+                while tokens.next_if_eq(&"}").is_none() && tokens.peek().is_some() {
+                    paths(tokens, path.clone(), found);
+                    tokens.next_if_eq(&",");
+                }
+                return;
+            }
+            "super" => drop(path.pop()),
+            "self" => {}
+            name => path.push(name.to_owned()),
+        }
+        if tokens.next_if_eq(&"::").is_none() {
+            break;
+        }
+    }
+    found.insert(path);
+}
+
+/// What a file names by `crate::` and `super::`, but in its tests.
+fn imports(file: &str, text: &str) -> BTreeSet<Names> {
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let text = code(text).collect::<Vec<_>>().join("\n");
+    let mut tokens = tokens(&text).into_iter().peekable();
+    let mut above = module(file);
+    above.pop();
+    let mut found = BTreeSet::new();
+    while let Some(token) = tokens.next() {
+        let base = match token {
+            "crate" => Vec::new(),
+            "super" => above.clone(),
+            _ => continue,
+        };
+        if tokens.next_if_eq(&"::").is_some() {
+            paths(&mut tokens, base, &mut found);
+        }
+    }
+    found
+}
+
+/// Files are compared where their paths part: an import of `sys/signal/mod.rs` by `sys/wait.rs` leads from `sys::wait` to
+/// `sys::signal`. A folder is thus one room, whose `mod.rs` and other files may use each other; its parts must be in an order
+/// among themselves, and so must it and its neighbours.
+#[test]
+fn imports_make_no_circle() {
+    let sources = sources();
+    let modules: BTreeSet<Names> = sources.iter().map(|(file, _)| module(file)).collect();
+    let mut edges: BTreeMap<(Names, Names), Vec<String>> = BTreeMap::new();
+    for (file, text) in &sources {
+        let own = module(file);
+        for mut used in imports(file, text) {
+            while !modules.contains(&used) {
+                used.pop();
+            }
+            let common = own.iter().zip(&used).take_while(|(own, used)| own == used).count();
+            if common < own.len().min(used.len()) {
+                let [from, to] = [&own, &used].map(|path| path[..=common].to_vec());
+                edges.entry((from, to)).or_default().push(format!("{file} uses {}", used.join("::")));
+            }
+        }
+    }
+    assert!(edges.len() > 100, "imports are found");
+    // What uses nothing, or is used by nothing, is in no circle.
+    loop {
+        let ends: [BTreeSet<Names>; 2] =
+            [edges.keys().map(|(from, _)| from.clone()).collect(), edges.keys().map(|(_, to)| to.clone()).collect()];
+        let before = edges.len();
+        edges.retain(|(from, to), _| ends[0].contains(to) && ends[1].contains(from));
+        if edges.len() == before {
+            break;
+        }
+    }
+    assert!(edges.is_empty(), "{:#?}", edges.values().collect::<Vec<_>>());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Floor 3: the applets, and the shape that they share.
+//! Floor 8: the applets, and the shape that they share.
 
 pub mod fifo;
 mod install;

@@ -1,4 +1,4 @@
-//! Floor 2: option groups that verbs share, and how their values are written.
+//! Floor 3: option groups that verbs share, and how their values are written.
 
 pub mod creating;
 pub mod duration;

@@ -1,4 +1,4 @@
-//! Floor 2: every IPC object, of both families, one record of which is the same to all who list or remove.
+//! Floor 6: every IPC object, of both families, one record of which is the same to all who list or remove.
 
 pub mod columns;
 pub mod errors;

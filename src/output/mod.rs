@@ -1,4 +1,4 @@
-//! Floor 2: the one writer to standard output, and the ways to show a record.
+//! Floor 4: the one writer to standard output, the ways to show a record, and warnings.
 //!
 //! An applet gathers records and lists their columns in a table; what is printed, a table, a field a line or JSON
 //! Lines, is a loop over that table.

@@ -1,4 +1,4 @@
-//! Floor 2: what a semaphore set can be besides semaphores: slots, a lock, a barrier.
+//! Floor 5: what a semaphore set can be besides semaphores: slots, a lock, a barrier.
 //!
 //! Each is a layout of one set and a few arrays of operations, every one of which the kernel does whole or not at all.
 //! Whatever belongs to a process is done with `SEM_UNDO`, so that SIGKILL at any instant gives it back. A mark,

@@ -1,4 +1,5 @@
-//! Child processes: one loop over signals, children and the time limit, and one set of rules for what ipcbox does about them.
+//! Floor 7: child processes, one loop over signals, children and the time limit, and one set of rules for what ipcbox does about
+//! them.
 //!
 //! A verb takes its events from [`Supervisor::next`], handles those that it cares about, and leaves the others to
 //! [`Supervisor::hear`] (forwarding, job control), [`Supervisor::reap`] and [`Supervisor::escalate`].

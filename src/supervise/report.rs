@@ -1,4 +1,4 @@
-//! Floor 2: `--report`, a JSON object a line for each command that ran.
+//! `--report`, a JSON object a line for each command that ran.
 
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Floor 1: one function per kernel act.
+//! Floor 0: one function per kernel act.
 //!
 //! The only floor that holds `unsafe` or calls libc, and the only one that sees `EINTR`. Every function
 //! returns the bare [`Errno`](nix::errno::Errno); the floors above say what it means.
