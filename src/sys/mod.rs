@@ -19,6 +19,7 @@ pub mod holder;
 pub mod holders;
 pub mod init;
 pub mod inotify;
+pub mod input;
 pub mod interrupt;
 pub mod lasting;
 pub mod local;

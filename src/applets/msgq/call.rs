@@ -11,7 +11,6 @@ use nix::sys::signal::Signal;
 
 use super::context;
 use super::queue::call_protocol;
-use super::queue::input::{Input, Record};
 use super::queue::{self, Queue};
 use crate::applets::{Runs, Verb};
 use crate::args::timeout::Timeout;
@@ -19,6 +18,7 @@ use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::sys::deadline::Deadline;
 use crate::sys::fds;
+use crate::sys::input::{Input, Record};
 use crate::sys::interrupt;
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::{Access, MAX_PRIORITY};
@@ -124,7 +124,7 @@ impl Call {
         if let Some(message) = &self.message {
             return Ok(message.as_bytes().to_vec());
         }
-        match Input::whole(queue.most()).next(timeout)? {
+        match Input::whole(queue.most()).next(|block| queue::read_input(timeout, block))? {
             Some(Record::Whole(bytes)) => Ok(bytes.to_vec()),
             Some(Record::TooLong(length)) => bail!(queue.too_long(length)),
             None => Ok(Vec::new()),

@@ -8,7 +8,6 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::queue::call_protocol;
-use super::queue::input::{Input, Record};
 use super::queue::{self, Queue, only_posix, only_system_v};
 use super::{context, explain};
 use crate::applets::Verb;
@@ -16,6 +15,7 @@ use crate::args::creating::Making;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit, bare};
 use crate::output::notice::Notice;
+use crate::sys::input::{Input, Record};
 use crate::sys::message::Message;
 use crate::sys::posix::mq::{Access, MAX_PRIORITY};
 use crate::target::Target;
@@ -107,7 +107,7 @@ impl Send {
             (_, true) => (Input::records(0, most), "record"),
             _ => (Input::whole(most), ""),
         };
-        while let Some(record) = input.next(&mut sender.timeout)? {
+        while let Some(record) = input.next(|block| queue::read_input(&mut sender.timeout, block))? {
             let sent = match record {
                 Record::Whole(bytes) => sender.send(bytes),
                 Record::TooLong(length) => Err(sender.queue.too_long(length).into()),

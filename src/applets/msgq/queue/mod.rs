@@ -2,9 +2,8 @@
 
 pub mod call_protocol;
 pub mod format;
-pub mod input;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 
 use crate::args::creating::Creating;
@@ -15,8 +14,14 @@ use crate::sys::deadline::Deadline;
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::{self, Access};
 use crate::sys::sysv::{if_removed, msg};
+use crate::sys::{fds, transfer};
 use crate::target::{Form, Target, not_private};
 use crate::text::counted;
+
+/// Reads standard input; the time that takes does not count for `timeout`.
+pub fn read_input(timeout: &mut Timeout, block: &mut [u8]) -> Result<usize> {
+    timeout.uncounted(|| transfer::read_some(fds::stdin(), block)).context("cannot read standard input")
+}
 
 /// A queue that messages are sent to, or received from.
 pub enum Queue {

@@ -1,11 +1,6 @@
-//! What is to be sent, from standard input: all of it, or record by record.
+//! What is to be sent, from whatever reads it: all of it, or record by record.
 
 use std::io::BufRead;
-
-use anyhow::{Context, Result};
-
-use crate::args::timeout::Timeout;
-use crate::sys::{fds, transfer};
 
 /// How much is read at once.
 const BLOCK: usize = 64 << 10;
@@ -13,7 +8,7 @@ const BLOCK: usize = 64 << 10;
 /// Of a record that is too long no more is counted, and read: it can be without end.
 const MOST_COUNTED: u64 = 1 << 30;
 
-/// Standard input, in records of at most so many bytes.
+/// Input in records of at most so many bytes.
 pub struct Input {
     /// What ends a record; none is the end of the input alone.
     separator: Option<u8>,
@@ -59,15 +54,17 @@ impl Input {
         Self { separator, most, block: Vec::new(), left: 0..0, record, any: false, ended: false }
     }
 
-    /// The next record; `None` is the end. The time that reading takes does not count for `deadline`.
-    pub fn next(&mut self, timeout: &mut Timeout) -> Result<Option<Record<'_>>> {
+    /// The next record; `None` is the end. `read` fills a block, and returns how many bytes came, 0 at the end.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn next<E>(&mut self, mut read: impl FnMut(&mut [u8]) -> Result<usize, E>) -> Result<Option<Record<'_>>, E> {
         self.record.clear();
         let mut length = 0;
         loop {
             if self.left.is_empty() && !self.ended {
                 self.block.resize(BLOCK, 0);
-                let read = || transfer::read_some(fds::stdin(), &mut self.block);
-                self.left = 0..timeout.uncounted(read).context("cannot read standard input")?;
+                self.left = 0..read(&mut self.block)?;
                 // A terminal can have more after its end.
                 self.ended = self.left.is_empty();
             }
