@@ -3,9 +3,9 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{ErrorKind, Seek, Write};
+use std::io::{Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 
 use nix::Result;
 use nix::errno::Errno;
@@ -18,7 +18,7 @@ use nix::sys::stat::{Mode, fchmod, fstat};
 
 use super::deadline::Deadline;
 use super::interrupt::retry;
-use super::wait::{Ends, Want, any, interruptible, poll, room};
+use super::wait::{Ends, Want, any, poll};
 
 /// Keeps files that the box opens from becoming standard input, output or error where the caller closed
 /// one of these.
@@ -135,60 +135,70 @@ pub fn empty_stdin() -> Result<()> {
 
 /// Reads what is there, read(2); 0 is the end.
 pub fn read(fd: impl AsFd, bytes: &mut [u8]) -> Result<usize> {
-    retry(|| read_once(fd.as_fd(), bytes))
-}
-
-/// The same, where a signal that is caught is to end the call, with `EINTR`: for
-/// [`interruptible`](super::wait::interruptible).
-pub fn read_once(fd: impl AsFd, bytes: &mut [u8]) -> Result<usize> {
-    nix::unistd::read(fd, bytes)
-}
-
-/// Writes once, where a signal that is caught is to end the call, with `EINTR`.
-pub fn write_once(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
-    nix::unistd::write(fd, bytes)
+    retry(|| nix::unistd::read(fd.as_fd(), bytes))
 }
 
 /// Writes what there is room for, write(2).
 pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
-    retry(|| write_once(fd.as_fd(), bytes))
+    retry(|| nix::unistd::write(fd.as_fd(), bytes))
 }
 
-/// Somewhere to write what there is room for without ever waiting. A pipe that has room takes up to 4096 bytes at once; a socket
-/// is asked not to wait, and of a terminal, where no flag of a write says so, this is an opening of the box's own.
+/// Where bytes go.
 #[derive(Debug)]
-pub struct Outlet {
-    fd: OwnedFd,
-    /// It is a socket.
-    pub is_socket: bool,
+pub struct Outlet<F = OwnedFd> {
+    fd: F,
+    /// How a write is kept from waiting.
+    pub kind: Kind,
+}
+
+/// How a write to an [`Outlet`] is kept from waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It is not; but a pipe that has room takes up to 4096 bytes at once.
+    Plain,
+    /// It is a socket, which is asked not to wait.
+    Socket,
+    /// It is a terminal, which ipcbox has opened for itself: no flag of a write says so.
+    Terminal,
 }
 
 impl Outlet {
-    /// Where `fd` leads.
+    /// Where `fd` leads, to write what there is room for without ever waiting.
     pub fn new(fd: OwnedFd) -> Result<Self> {
-        let is_socket = fstat(&fd)?.st_mode & libc::S_IFMT == libc::S_IFSOCK;
+        let kind = match fstat(&fd)?.st_mode & libc::S_IFMT {
+            libc::S_IFSOCK => Kind::Socket,
+            libc::S_IFCHR if is_terminal(&fd) => Kind::Terminal,
+            _ => return Ok(Self::plain(fd)),
+        };
         let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        let path = || format!("/proc/self/fd/{}", fd.as_raw_fd());
-        let opened = is_terminal(&fd).then(|| open(&*path(), flags, Mode::empty()).ok());
-        Ok(Self { fd: opened.flatten().unwrap_or(fd), is_socket })
+        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let opened = (kind == Kind::Terminal).then(|| open(&*path, flags, Mode::empty()).ok());
+        Ok(Self { fd: opened.flatten().unwrap_or(fd), kind })
+    }
+}
+
+impl<F: AsFd> Outlet<F> {
+    /// Where `fd` leads, whatever that is.
+    pub const fn plain(fd: F) -> Self {
+        Self { fd, kind: Kind::Plain }
     }
 
-    /// Writes what there is room for.
+    /// Writes what there is room for, once.
     ///
     /// # Errors
-    /// `EAGAIN`: nothing.
+    /// `EAGAIN`: nothing. `EINTR`: a signal has come.
     pub fn write(&self, bytes: &[u8]) -> Result<usize> {
-        if !self.is_socket {
-            return write(&self.fd, bytes);
+        if self.kind != Kind::Socket {
+            return nix::unistd::write(&self.fd, bytes);
         }
-        let fd = self.fd.as_raw_fd();
+        let fd = self.fd.as_fd().as_raw_fd();
         let (at, len) = (bytes.as_ptr().cast(), bytes.len());
         // SAFETY: the bytes live through the call, which reads them.
         Errno::result(unsafe { libc::send(fd, at, len, libc::MSG_DONTWAIT) }).map(isize::cast_unsigned)
     }
 }
 
-impl AsFd for Outlet {
+impl<F: AsFd> AsFd for Outlet<F> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
@@ -204,35 +214,6 @@ pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Reads what a file has from `at` on; nothing is its end.
-pub fn read_at(file: &File, bytes: &mut [u8], at: u64) -> Result<usize> {
-    loop {
-        match file.read_at(bytes, at) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            read => return read.map_err(|error| errno(&error)),
-        }
-    }
-}
-
-/// Writes all of a file from `at` on, and counts that up.
-///
-/// # Errors
-/// `EINTR`: a [caught](super::interrupt::catch) signal has come.
-pub fn copy(from: &File, at: &mut u64, to: impl AsFd) -> Result<()> {
-    let mut block = vec![0; 64 << 10];
-    loop {
-        let read = read_at(from, &mut block, *at)?;
-        if read == 0 {
-            return Ok(());
-        }
-        match interruptible(Deadline::Forever, || write_once(to.as_fd(), &block[..read])) {
-            Ok(written) => *at += written.ok_or(Errno::EINTR)? as u64,
-            Err(Errno::EAGAIN) => drop(room(to.as_fd(), Deadline::Forever)?),
-            Err(errno) => return Err(errno),
-        }
-    }
 }
 
 /// Whether `fd` is a terminal, isatty(3).

@@ -17,6 +17,7 @@ use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
+use super::transfer::{ALL, reading, write_some};
 use super::wait::without_waiting;
 
 /// Memory of a segment or of a file, shared.
@@ -131,20 +132,33 @@ impl Mapping {
         Ok(())
     }
 
-    /// Reads once from a descriptor straight into the memory, read(2): how many bytes came, 0 at its end.
-    pub fn read_from(&self, from: BorrowedFd, at: usize, most: usize) -> Result<usize> {
-        let to = self.place(at, most)?;
-        // SAFETY: so many bytes are there.
-        let read = unsafe { libc::read(from.as_raw_fd(), to, most) };
-        Ok(Errno::result(read)?.cast_unsigned())
+    /// Reads at most `most` bytes from a descriptor straight into the memory, read(2), stopping at its end: how many.
+    pub fn pull(&self, from: BorrowedFd, at: usize, most: usize) -> Result<usize> {
+        let mut done = 0;
+        while done < most {
+            let step = (most - done).min(ALL);
+            let to = self.place(at + done, step)?;
+            // SAFETY: so many bytes are there.
+            let read = || Errno::result(unsafe { libc::read(from.as_raw_fd(), to, step) });
+            match reading(from, read)? {
+                0 => break,
+                came => done += came.cast_unsigned(),
+            }
+        }
+        Ok(done)
     }
 
-    /// Writes once to a descriptor straight from the memory, write(2): how many bytes went.
-    pub fn write_to(&self, to: BorrowedFd, at: usize, most: usize) -> Result<usize> {
-        let from = self.place(at, most)?;
-        // SAFETY: so many bytes are there.
-        let written = unsafe { libc::write(to.as_raw_fd(), from, most) };
-        Ok(Errno::result(written)?.cast_unsigned())
+    /// Writes `len` bytes to a descriptor straight from the memory, write(2): how many.
+    pub fn pour(&self, to: BorrowedFd, at: usize, len: usize) -> Result<usize> {
+        let mut done = 0;
+        while done < len {
+            let step = (len - done).min(ALL);
+            let from = self.place(at + done, step)?;
+            // SAFETY: so many bytes are there.
+            let write = || Errno::result(unsafe { libc::write(to.as_raw_fd(), from, step) }).map(isize::cast_unsigned);
+            done += write_some(to, write)?;
+        }
+        Ok(done)
     }
 
     /// The 32-bit word at `at`.

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use super::mapping::Mapping;
 use super::posix::shm::Object;
 use super::sysv::shm::Segment;
-use super::transfer;
+use super::transfer::{self, ALL};
 
 /// Shared memory that is open.
 #[derive(Debug)]
@@ -118,21 +118,18 @@ impl Memory {
     /// # Errors
     /// As for [`write_at`](Self::write_at), and the read's.
     pub fn pull(&self, from: BorrowedFd, at: u64, most: u64) -> Result<u64> {
+        let object = match self {
+            Self::Segment(_, mapping) => return Ok(mapping.pull(from, index(at)?, index(most)?)? as u64),
+            Self::Object(object) => object,
+        };
         let mut done = 0;
         while done < most {
-            let step = (most - done).min(LONG_STEP);
+            let step = (most - done).min(ALL as u64);
             self.check(at + done, step)?;
-            let moved = match self {
-                Self::Segment(_, mapping) => {
-                    let (at, step) = (index(at + done)?, index(step)?);
-                    transfer::reading(from, || mapping.read_from(from, at, step))? as u64
-                }
-                Self::Object(object) => transfer::pull(from, object.as_fd(), at + done, step)?,
-            };
-            if moved == 0 {
-                break;
+            match transfer::pull(from, object.as_fd(), at + done, step)? {
+                0 => break,
+                moved => done += moved,
             }
-            done += moved;
         }
         Ok(done)
     }
@@ -142,16 +139,10 @@ impl Memory {
     /// # Errors
     /// The write's.
     pub fn pour(&self, to: BorrowedFd, at: u64, len: u64) -> Result<u64> {
-        let mapping = match self {
-            Self::Segment(_, mapping) => mapping,
-            Self::Object(object) => return transfer::pour(object.as_fd(), at, to, len),
-        };
-        let mut done = 0;
-        while done < len {
-            let (at, step) = (index(at + done)?, index((len - done).min(LONG_STEP))?);
-            done += transfer::write_some(to, || mapping.write_to(to, at, step))? as u64;
+        match self {
+            Self::Segment(_, mapping) => Ok(mapping.pour(to, index(at)?, index(len)?)? as u64),
+            Self::Object(object) => transfer::pour(object.as_fd(), at, to, len),
         }
-        Ok(done)
     }
 
     /// A part of the memory, for atomic access: where its words are is told beside it.
@@ -168,8 +159,6 @@ impl Memory {
 
 /// What goes through a buffer at a time.
 const STEP: usize = 64 << 10;
-/// What one system call moves at most; it wants less than 2 GiB.
-const LONG_STEP: u64 = 1 << 30;
 
 fn index(at: u64) -> Result<usize> {
     usize::try_from(at).map_err(|_| Errno::EFAULT)

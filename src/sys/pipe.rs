@@ -1,6 +1,4 @@
-//! Pipes and FIFOs: bytes moved and copied inside the kernel, and what a pipe holds.
-//!
-//! Nothing here waits but [`splice_in_time`]: a call that would have to gives `EAGAIN`, whatever the descriptors were opened with.
+//! Pipes and FIFOs, and what they hold. Nothing here waits.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
@@ -10,13 +8,14 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{self, FcntlArg, OFlag, SpliceFFlags, fcntl};
 use nix::libc;
+use nix::poll::PollFlags;
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{getpid, pipe2};
 
 use super::deadline::Deadline;
 use super::fds;
 use super::interrupt::retry;
-use super::wait::{Want, has, interruptible};
+use super::wait::{Ends, Want, has, poll};
 
 /// The most bytes that one write(2) puts into a pipe whole, whoever else writes: PIPE_BUF of pipe(7).
 pub const ATOMIC: usize = libc::PIPE_BUF;
@@ -38,34 +37,6 @@ pub fn for_commands() -> Result<(OwnedFd, OwnedFd)> {
 /// Whether it is one end of a pipe or a FIFO.
 pub fn is_pipe(fd: impl AsFd) -> bool {
     capacity(fd).is_ok()
-}
-
-/// Moves at most `len` bytes, splice(2); one of the two is a pipe. 0: `from` is at its end.
-///
-/// # Errors
-/// `EAGAIN`: there is nothing, or no room. `EINVAL`: these two cannot be spliced, both are the same pipe, or the call is missing or
-/// forbidden. `EPIPE`, after SIGPIPE: nobody reads `to`.
-pub fn splice(from: impl AsFd, to: impl AsFd, len: usize) -> Result<usize> {
-    let flags = SpliceFFlags::SPLICE_F_NONBLOCK | SpliceFFlags::SPLICE_F_MOVE;
-    retry(|| fcntl::splice(&from, None, &to, None, len, flags)).map_err(unspliced)
-}
-
-/// The same, where neither was opened for not waiting: waits for bytes and for room. `None`: a signal that is
-/// [caught](super::interrupt) has come.
-///
-/// # Errors
-/// `EAGAIN`: the time is over.
-pub fn splice_in_time(from: impl AsFd, to: impl AsFd, len: usize, deadline: Deadline) -> Result<Option<usize>> {
-    let flags = SpliceFFlags::SPLICE_F_MOVE;
-    interruptible(deadline, || fcntl::splice(&from, None, &to, None, len, flags)).map_err(unspliced)
-}
-
-/// What a buffer can do where splice(2) is missing or forbidden. A sealed file's `EPERM` is reported when that is written.
-const fn unspliced(errno: Errno) -> Errno {
-    match errno {
-        Errno::ENOSYS | Errno::EPERM => Errno::EINVAL,
-        errno => errno,
-    }
 }
 
 /// Lets calls on a descriptor that was opened for not waiting wait from now on, `F_SETFL` of fcntl(2).
@@ -175,6 +146,13 @@ pub fn is_left(read_end: impl AsFd) -> Result<bool> {
     has(read_end.as_fd(), Want::PeerClosed)
 }
 
+/// Whether there is something to read, of a pipe or of anything else; the end of a pipe is not.
+pub fn has_bytes(from: impl AsFd) -> Result<bool> {
+    let mut polled = [Want::Readable.of(from.as_fd())];
+    poll(&mut polled, Deadline::Now, Ends::ByTime)?;
+    Ok(polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN)))
+}
+
 /// Lets a write to what nobody reads fail with `EPIPE` alone: SIGPIPE is blocked from now on.
 pub fn survive_broken() -> Result<()> {
     SigSet::from(Signal::SIGPIPE).thread_block()
@@ -191,23 +169,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_teed_stays_and_what_is_spliced_goes() {
+    fn what_is_teed_stays() {
         let (from, there) = new().unwrap();
         let (read_copy, copy) = new().unwrap();
         assert_eq!(tee(&from, &copy, 10), Err(Errno::EAGAIN));
         write(&there, b"abc").unwrap();
         assert_eq!(tee(&from, &copy, 10), Ok(3));
         assert_eq!((unread(&from), unread(&there)), (Ok(3), Ok(3)));
-        assert_eq!(splice(&from, &copy, 2), Ok(2));
         let mut bytes = [0; 9];
-        assert_eq!(read(&read_copy, &mut bytes), Ok(5));
-        assert_eq!(&bytes[..5], b"abcab");
-        assert_eq!(splice(&from, &copy, 9), Ok(1));
-        assert_eq!(is_left(&from), Ok(false));
+        assert_eq!(read(&read_copy, &mut bytes), Ok(3));
+        assert_eq!(&bytes[..3], b"abc");
+        assert_eq!((is_left(&from), has_bytes(&from)), (Ok(false), Ok(true)));
         drop(there);
-        assert_eq!(is_left(&from), Ok(true));
-        assert_eq!(splice(&from, &copy, 9), Ok(0));
-        assert_eq!(splice(&read_copy, &copy, 1), Err(Errno::EINVAL));
+        assert_eq!((is_left(&from), has_bytes(&from)), (Ok(true), Ok(true)));
+        assert_eq!(read(&from, &mut bytes), Ok(3));
+        assert_eq!((is_left(&from), has_bytes(&from)), (Ok(true), Ok(false)));
     }
 
     #[test]

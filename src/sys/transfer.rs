@@ -1,6 +1,7 @@
-//! Moving bytes between descriptors inside the kernel where it can, and through a buffer where it cannot.
+//! The byte mover: bytes go from descriptor to descriptor inside the kernel where it can move them, and through a buffer where it cannot.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::Result;
 use nix::errno::Errno;
@@ -9,15 +10,283 @@ use nix::libc::{S_IFBLK, S_IFDIR, S_IFMT, S_IFREG};
 use nix::sys::sendfile::sendfile;
 use nix::sys::stat::fstat;
 use nix::sys::uio::{pread, pwrite};
-use nix::unistd::{Whence, lseek, read, write};
+use nix::unistd::{Whence, lseek, read};
 
 use super::deadline::Deadline;
-use super::fds;
+use super::fds::{Kind, Outlet};
 use super::interrupt::retry;
-use super::wait::{Want, any, ready};
+use super::wait::{interruptible, ready, room};
+use super::{fds, pipe};
 
-/// What is moved at a time through a buffer, which stays in the processor's cache.
-const BUFFER: usize = 128 << 10;
+/// The most that is asked of the kernel at once; it wants less than 2 GiB.
+pub const ALL: usize = 1 << 30;
+/// What passes through a buffer at a time, which stays in the processor's cache.
+pub const BUFFER: usize = 128 << 10;
+
+/// What came of one turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// This many bytes were written.
+    Moved(usize),
+    /// There is nothing to read now.
+    Empty,
+    /// There is something to write, and no room for it now.
+    Full,
+    /// There is nothing left to read.
+    End,
+    /// A signal that is [caught](super::interrupt::catch) has come.
+    Signal,
+}
+
+/// What a turn returns.
+pub type Turn = std::result::Result<Flow, Failure>;
+
+/// Why a turn failed, by the side at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// It could not be read.
+    Read(Errno),
+    /// It could not be written.
+    Write(Errno),
+}
+
+impl From<Failure> for Errno {
+    fn from(failure: Failure) -> Self {
+        let (Failure::Read(errno) | Failure::Write(errno)) = failure;
+        errno
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Splice,
+    Sendfile,
+    Buffer,
+}
+
+/// Moves bytes to one descriptor.
+#[derive(Debug)]
+pub struct Mover<F = OwnedFd> {
+    to: Outlet<F>,
+    /// The place in the file, where that is not where it stands.
+    at: Option<i64>,
+    way: Way,
+    buffer: Vec<u8>,
+    /// The part of the buffer that was read and is still to be written.
+    held: Range<usize>,
+}
+
+impl<F: AsFd> Mover<F> {
+    /// Nothing has been moved. What must never wait in a write gets its bytes through the buffer.
+    pub const fn new(to: Outlet<F>) -> Self {
+        let way = if matches!(to.kind, Kind::Plain) { Way::Splice } else { Way::Buffer };
+        Self { to, at: None, way, buffer: Vec::new(), held: 0..0 }
+    }
+
+    /// The same through the buffer from the start.
+    #[must_use]
+    pub fn copying(self) -> Self {
+        Self { way: Way::Buffer, ..self }
+    }
+
+    /// Where the bytes go.
+    pub const fn to(&self) -> &Outlet<F> {
+        &self.to
+    }
+
+    /// What was read and is still to be written.
+    pub fn held(&self) -> &[u8] {
+        &self.buffer[self.held.clone()]
+    }
+
+    /// The bytes that the last turn wrote from the buffer, this many.
+    pub fn written(&self, count: usize) -> &[u8] {
+        &self.buffer[self.held.start - count..self.held.start]
+    }
+
+    /// Whether the next turn reads into the buffer.
+    pub fn reads_next(&self) -> bool {
+        self.way == Way::Buffer && self.held.is_empty()
+    }
+
+    /// Adds bytes to those that are still to be written.
+    pub fn hold(&mut self, bytes: &[u8]) {
+        if self.held.is_empty() {
+            self.forget();
+        }
+        self.buffer.truncate(self.held.end);
+        self.buffer.extend_from_slice(bytes);
+        self.held.end = self.buffer.len();
+    }
+
+    /// Gives up what is held.
+    pub fn forget(&mut self) {
+        self.held = 0..0;
+    }
+
+    /// Moves at most `most` bytes once; first what is held. With [`Deadline::Now`] splice(2) does not wait, whatever the descriptors
+    /// were opened with; a read into the buffer waits where `from` does.
+    pub fn turn(&mut self, from: impl AsFd, most: usize, deadline: Deadline) -> Turn {
+        let from = from.as_fd();
+        while self.way != Way::Buffer {
+            match self.by_kernel(from, most.min(ALL), deadline) {
+                // Of these two, or by a seccomp filter. If it is the file's, as of a sealed one, writing to it reports it, too.
+                Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM | Errno::ESPIPE) => {
+                    let is_next = self.way == Way::Splice && self.at.is_some();
+                    self.way = if is_next { Way::Sendfile } else { Way::Buffer };
+                }
+                Err(Errno::EAGAIN) => return blocked(from).map_err(Failure::Read),
+                // A pipe that is open for reading always can be read.
+                Err(errno @ Errno::EBADF) => return Err(Failure::Read(errno)),
+                Err(errno) if errno == Errno::EPIPE || pipe::is_pipe(from) => return Err(Failure::Write(errno)),
+                Err(errno) => return Err(Failure::Read(errno)),
+                Ok(None) => return Ok(Flow::Signal),
+                Ok(Some(0)) => return Ok(Flow::End),
+                Ok(Some(count)) => return Ok(Flow::Moved(count)),
+            }
+        }
+        if self.held.is_empty() {
+            match self.fill(from, most, deadline)? {
+                Flow::Moved(_) => {}
+                flow => return Ok(flow),
+            }
+        }
+        self.drain(usize::MAX, deadline)
+    }
+
+    fn by_kernel(&mut self, from: BorrowedFd, most: usize, deadline: Deadline) -> Result<Option<usize>> {
+        let Self { to, at, way, .. } = self;
+        if *way == Way::Sendfile {
+            at.iter().try_for_each(|at| lseek(&*to, *at, Whence::SeekSet).map(drop))?;
+            let moved = within(deadline, || sendfile(&*to, from, None, most))?;
+            *at = at.map(|at| at + moved.unwrap_or(0).cast_signed() as i64);
+            return Ok(moved);
+        }
+        let nonblock = if deadline == Deadline::Now { SpliceFFlags::SPLICE_F_NONBLOCK } else { SpliceFFlags::empty() };
+        let flags = SpliceFFlags::SPLICE_F_MOVE | nonblock;
+        within(deadline, || splice(from, None, &*to, at.as_mut(), most, flags))
+    }
+
+    /// Reads into the buffer, which is empty.
+    pub fn fill(&mut self, from: impl AsFd, most: usize, deadline: Deadline) -> Turn {
+        let most = most.min(BUFFER);
+        if self.buffer.len() < most {
+            self.buffer.resize(most, 0);
+        }
+        match within(deadline, || read(&from, &mut self.buffer[..most])) {
+            Ok(None) => Ok(Flow::Signal),
+            Ok(Some(0)) => Ok(Flow::End),
+            Ok(Some(count)) => {
+                self.held = 0..count;
+                Ok(Flow::Moved(count))
+            }
+            Err(Errno::EAGAIN) => Ok(Flow::Empty),
+            Err(errno) => Err(Failure::Read(errno)),
+        }
+    }
+
+    /// Writes at most `most` bytes of what is held, once.
+    pub fn drain(&mut self, most: usize, deadline: Deadline) -> Turn {
+        let Self { to, at, buffer, held, .. } = self;
+        let bytes = &buffer[held.start..held.end.min(held.start.saturating_add(most))];
+        let written = within(deadline, || match *at {
+            Some(at) => pwrite(&*to, bytes, at),
+            None => to.write(bytes),
+        });
+        match written {
+            Ok(None) => Ok(Flow::Signal),
+            Ok(Some(count)) => {
+                held.start += count;
+                *at = at.map(|at| at + count.cast_signed() as i64);
+                Ok(Flow::Moved(count))
+            }
+            Err(Errno::EAGAIN) => Ok(Flow::Full),
+            Err(errno) => Err(Failure::Write(errno)),
+        }
+    }
+
+    /// Moves at most `most` bytes, waiting as long as it takes and stopping at the end of `from`: how many.
+    fn all(&mut self, from: BorrowedFd, most: u64) -> Result<u64> {
+        let mut done = 0;
+        while done < most {
+            match self.turn(from, usize::try_from(most - done).unwrap_or(ALL), Deadline::Forever)? {
+                Flow::Moved(count) => done += count as u64,
+                Flow::End => break,
+                Flow::Empty => drop(ready(&[from], Deadline::Forever)?),
+                Flow::Full => drop(room(self.to.as_fd(), Deadline::Forever)?),
+                Flow::Signal => return Err(Errno::EINTR),
+            }
+        }
+        Ok(done)
+    }
+}
+
+/// Which side a call that moved nothing would have had to wait for.
+fn blocked(from: BorrowedFd) -> Result<Flow> {
+    Ok(if pipe::has_bytes(from)? { Flow::Full } else { Flow::Empty })
+}
+
+/// Calls `act` until it is done or the time is over. `None`: a signal that is caught has come; what does not wait is done all the same.
+fn within<T>(deadline: Deadline, act: impl FnMut() -> Result<T>) -> Result<Option<T>> {
+    if deadline == Deadline::Now { retry(act).map(Some) } else { interruptible(deadline, act) }
+}
+
+/// Moves at most `most` bytes from where `from` stands to `at` in the file `to`, stopping at the end of `from`: how many.
+pub fn pull(from: BorrowedFd, to: BorrowedFd, at: u64, most: u64) -> Result<u64> {
+    let at = i64::try_from(at).map_err(|_| Errno::EFBIG)?;
+    Mover { at: Some(at), ..Mover::new(Outlet::plain(to)) }.all(from, most)
+}
+
+/// Moves `most` bytes at `at` in the file `from`, which stands at its start, to where `to` stands, stopping at the end of `from`: how many.
+///
+/// A pipe gets a copy: by splice(2) it would get the file's own pages, and what is written to them later.
+pub fn pour(from: BorrowedFd, at: u64, to: BorrowedFd, most: u64) -> Result<u64> {
+    if fstat(to).is_ok_and(|stat| stat.st_mode & S_IFMT == S_IFREG) {
+        if at > 0 {
+            seek(from, at)?;
+        }
+        return Mover { way: Way::Sendfile, ..Mover::new(Outlet::plain(to)) }.all(from, most);
+    }
+    let mut place = at;
+    copy(from, &mut place, to, most)?;
+    Ok(place - at)
+}
+
+/// Writes at most `most` bytes of a file from `at` on through a buffer, stopping at its end, and counts `at` up.
+///
+/// # Errors
+/// `EINTR`: a signal that is [caught](super::interrupt::catch) has come.
+pub fn copy(from: impl AsFd, at: &mut u64, to: impl AsFd, most: u64) -> Result<()> {
+    let end = at.saturating_add(most);
+    let mut buffer = Vec::new();
+    while *at < end {
+        buffer.resize(usize::try_from(end - *at).unwrap_or(usize::MAX).min(BUFFER), 0);
+        let came = read_at(from.as_fd(), *at, &mut buffer)?;
+        let mut bytes = &buffer[..came];
+        while !bytes.is_empty() {
+            let written = write_some(to.as_fd(), || nix::unistd::write(&to, bytes))?;
+            bytes = &bytes[written..];
+            *at += written as u64;
+        }
+        if came < buffer.len() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Writes once to `to`, again where a signal interrupted it or it was made not to wait and is full.
+///
+/// # Errors
+/// `EINTR`: a signal that is [caught](super::interrupt::catch) has come.
+pub fn write_some(to: BorrowedFd, mut once: impl FnMut() -> Result<usize>) -> Result<usize> {
+    loop {
+        match interruptible(Deadline::Forever, &mut once) {
+            Err(Errno::EAGAIN) => drop(room(to, Deadline::Forever)?),
+            written => return written?.ok_or(Errno::EINTR),
+        }
+    }
+}
 
 /// Does a read again that a signal interrupted, or waits for data where the descriptor was made not to.
 ///
@@ -35,53 +304,6 @@ pub fn reading<T>(from: BorrowedFd, mut read: impl FnMut() -> Result<T>) -> Resu
 /// Reads once, whatever the descriptor is: how many bytes came, 0 at its end.
 pub fn read_some(from: BorrowedFd, bytes: &mut [u8]) -> Result<usize> {
     reading(from, || read(from, bytes))
-}
-
-/// Moves at most `most` bytes from where `from` stands to `at` in the file `to`, stopping at the end of `from`: how many.
-pub fn pull(from: BorrowedFd, to: BorrowedFd, at: u64, most: u64) -> Result<u64> {
-    let mut done = 0;
-    // splice(2) is for a pipe, sendfile(2) for a file; what neither takes goes through a buffer.
-    while done < most {
-        let step = usize::try_from(most - done).unwrap_or(usize::MAX).min(1 << 30);
-        let place = i64::try_from(at + done).map_err(|_| Errno::EFBIG)?;
-        let by_splice = || {
-            let mut place = place;
-            splice(from, None, to, Some(&mut place), step, SpliceFFlags::empty())
-        };
-        let by_sendfile = || {
-            lseek(to, place, Whence::SeekSet)?;
-            sendfile(to, from, None, step)
-        };
-        // EPERM can be a seccomp filter's. If it is the file's, as of a sealed one, writing to it reports it, too.
-        let cannot = |errno| matches!(errno, Errno::EINVAL | Errno::ENOSYS | Errno::EPERM | Errno::ESPIPE);
-        let moved = match reading(from, by_splice) {
-            Err(errno) if cannot(errno) => match reading(from, by_sendfile) {
-                Err(errno) if cannot(errno) => return pull_by_buffer(from, to, at, done, most),
-                moved => moved?,
-            },
-            moved => moved?,
-        };
-        if moved == 0 {
-            break;
-        }
-        done += moved as u64;
-    }
-    Ok(done)
-}
-
-fn pull_by_buffer(from: BorrowedFd, to: BorrowedFd, at: u64, mut done: u64, most: u64) -> Result<u64> {
-    let mut buffer = vec![0; BUFFER];
-    while done < most {
-        let step = usize::try_from(most - done).unwrap_or(usize::MAX).min(BUFFER);
-        match read_some(from, &mut buffer[..step])? {
-            0 => break,
-            came => {
-                write_at(to, at + done, &buffer[..came])?;
-                done += came as u64;
-            }
-        }
-    }
-    Ok(done)
 }
 
 /// Writes all of `bytes` at `at`, pwrite(2) as often as it takes.
@@ -108,49 +330,6 @@ pub fn read_at(from: BorrowedFd, at: u64, bytes: &mut [u8]) -> Result<usize> {
             Ok(0) => break,
             Ok(came) => done += came,
             Err(errno) => return Err(errno),
-        }
-    }
-    Ok(done)
-}
-
-/// Writes once to `to`, again where a signal interrupted it or it was made not to wait and is full.
-pub fn write_some(to: BorrowedFd, mut once: impl FnMut() -> Result<usize>) -> Result<usize> {
-    loop {
-        match retry(&mut once) {
-            Err(Errno::EAGAIN) => drop(any(&[(to, Want::Writable)], Deadline::Forever)?),
-            other => return other,
-        }
-    }
-}
-
-/// Moves `most` bytes at `at` in the file `from` to where `to` stands, stopping at the end of `from`: how many.
-///
-/// A pipe gets a copy: by splice(2) it would get the file's own pages, and what is written to them later.
-pub fn pour(from: BorrowedFd, at: u64, to: BorrowedFd, most: u64) -> Result<u64> {
-    let is_file = fstat(to).is_ok_and(|stat| stat.st_mode & S_IFMT == S_IFREG);
-    let mut done = 0;
-    while is_file && done < most {
-        let step = usize::try_from(most - done).unwrap_or(usize::MAX).min(1 << 30);
-        let mut place = i64::try_from(at + done).map_err(|_| Errno::EFBIG)?;
-        match write_some(to, || sendfile(to, from, Some(&mut place), step)) {
-            Ok(0) => return Ok(done),
-            Ok(moved) => done += moved as u64,
-            Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => break,
-            Err(errno) => return Err(errno),
-        }
-    }
-    let mut buffer = Vec::new();
-    while done < most {
-        buffer.resize(usize::try_from(most - done).unwrap_or(usize::MAX).min(BUFFER), 0);
-        let came = read_at(from, at + done, &mut buffer)?;
-        let mut bytes = &buffer[..came];
-        while !bytes.is_empty() {
-            let written = write_some(to, || write(to, bytes))?;
-            bytes = &bytes[written..];
-        }
-        done += came as u64;
-        if came < buffer.len() {
-            break;
         }
     }
     Ok(done)
@@ -185,4 +364,33 @@ pub fn left(from: BorrowedFd) -> Result<Option<u64>> {
 pub fn seek(file: impl AsFd, at: u64) -> Result<()> {
     let at = i64::try_from(at).map_err(|_| Errno::EOVERFLOW)?;
     lseek(file, at, Whence::SeekSet).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::unistd::{read, write};
+
+    use super::*;
+
+    #[test]
+    fn mover_reports_which_side_is_not_ready() {
+        for is_copied in [false, true] {
+            let (from, there) = pipe::new().unwrap();
+            let (here, to) = pipe::new().unwrap();
+            let mover = Mover::new(Outlet::plain(&to));
+            let mut mover = if is_copied { mover.copying() } else { mover };
+            let mut turn = |most| mover.turn(&from, most, Deadline::Now);
+            assert_eq!(turn(ALL), Ok(Flow::Empty));
+            write(&there, b"abc").unwrap();
+            assert_eq!(turn(2), Ok(Flow::Moved(2)));
+            while write(&to, &[0; 4096]).or_else(|_| write(&to, b"x")).is_ok() {}
+            assert_eq!(turn(ALL), Ok(Flow::Full));
+            let mut bytes = vec![0; pipe::capacity(&here).unwrap()];
+            while read(&here, &mut bytes).is_ok() {}
+            assert_eq!(turn(ALL), Ok(Flow::Moved(1)));
+            drop(there);
+            assert_eq!(turn(ALL), Ok(Flow::End));
+            drop(here);
+        }
+    }
 }

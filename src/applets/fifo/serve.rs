@@ -7,7 +7,7 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::context;
-use super::stream::backoff::Pause;
+use super::stream::backoff::Backoff;
 use super::stream::path::{Fifo, Finding, Made};
 use super::stream::peek::{Ending, Found, Peek};
 use super::stream::place::{Place, replaced};
@@ -118,7 +118,7 @@ struct Lines<'a> {
     end: u8,
     /// What was taken of a line that is longer than the FIFO.
     begun: Vec<u8>,
-    pause: Option<Pause>,
+    pause: Option<Backoff>,
     /// There may be something to take.
     ready: bool,
 }
@@ -133,9 +133,9 @@ impl Lines<'_> {
                 return Ok(line);
             }
         }
-        let within = |pause: Pause| pause.within(Deadline::Forever);
+        let within = |pause: Backoff| pause.within(Deadline::Forever);
         let woken = self.events.wait(self.pause.map_or(Deadline::Forever, within))?;
-        self.pause = self.pause.map(Pause::longer);
+        self.pause = self.pause.map(Backoff::longer);
         let came = self.events.take()?;
         if came.iter().any(|event| event.which == 1) {
             self.place.look()?;
@@ -150,7 +150,7 @@ impl Lines<'_> {
             let (bytes, ended) = match self.peek.look(&self.fd, 1)? {
                 Found::Piece(bytes, ended) => (bytes, ended),
                 Found::Part => {
-                    self.pause = self.pause.or(Some(Pause::FIRST));
+                    self.pause = self.pause.or(Some(Backoff::FIRST));
                     return Ok(None);
                 }
                 // The writer of a long line left before its end.

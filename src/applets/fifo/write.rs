@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use super::context;
 use super::stream::path::{Fifo, Finding};
 use super::stream::readers;
-use super::stream::writer::{Outflow, fits};
+use super::stream::writer::{Writer, fits};
 use crate::applets::Verb;
 use crate::args::numbers::count;
 use crate::args::timeout::Timeout;
@@ -72,7 +72,7 @@ impl Write {
         if let (Some(text), true) = (&text, self.lines) {
             // Before anything is written.
             let lines = text.split_inclusive(|byte| *byte == b'\n').zip(1..);
-            lines.into_iter().try_for_each(|(line, number)| fits(line.len(), number))?;
+            lines.into_iter().try_for_each(|(line, number)| fits(line.len() as u64, number))?;
         }
         self.fifo.find(self.finding)?;
         let foreign = self.finding.creating.foreign;
@@ -84,7 +84,7 @@ impl Write {
         if self.readers > 1 {
             readers::wait_for(&fd, &seen, self.readers.into(), &self.timeout)?;
         }
-        let mut out = Outflow::new(fd, self.timeout);
+        let mut out = Writer::new(fd, self.timeout);
         match (text, self.lines) {
             (Some(text), false) => out.write(&text),
             (Some(text), true) => text.split_inclusive(|byte| *byte == b'\n').try_for_each(|line| out.write(line)),

@@ -24,7 +24,7 @@ use crate::sys::epoll::Events;
 use crate::sys::fds::Outlet;
 use crate::sys::signal::{self, Signal};
 use crate::sys::wait::Want;
-use crate::sys::{fds, pipe};
+use crate::sys::{fds, pipe, transfer};
 use crate::text::visible;
 
 /// What is read at once.
@@ -286,7 +286,7 @@ impl Merging {
                 let mut at = 0;
                 let mut bytes = vec![0; BUFFER];
                 loop {
-                    let count = fds::read_at(&file, &mut bytes, at).context(SPOOL)?;
+                    let count = transfer::read_at(file.as_fd(), at, &mut bytes).context(SPOOL)?;
                     if count == 0 {
                         break;
                     }

@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use clap::Args;
 use nix::errno::Errno;
 use nix::unistd::getpgrp;
@@ -16,15 +16,13 @@ use crate::args::{duration, size};
 use crate::exit::{Cause, Exit};
 use crate::output::{self, Cell, Column};
 use crate::sys::deadline::Deadline;
+use crate::sys::fds::Outlet;
 use crate::sys::signal::{self, Signal};
-use crate::sys::wait::{Want, any, interruptible};
-use crate::sys::{fds, interrupt, pipe, terminal, transfer};
+use crate::sys::transfer::{self, ALL, BUFFER, Failure, Flow, Mover, Turn};
+use crate::sys::wait::{Want, any};
+use crate::sys::{fds, interrupt, pipe, terminal};
 use crate::text::width;
 
-/// What is asked of the kernel at once; no pipe holds more.
-const ALL: usize = 1 << 30;
-/// What passes through this process at once where the kernel does not move it.
-const BUFFER: usize = 128 << 10;
 /// How much of a second's amount --rate-limit lets through at once.
 const BURST: f64 = 0.1;
 
@@ -98,8 +96,10 @@ seq 100000 | ipcbox pipe meter --size 600K >copy
         pipe::widen(fds::stdout());
         let mut gauge = Gauge::new(&self, size);
         pipe::survive_broken()?;
-        let mut flow = Flow { from: file, name, copies: self.lines, limit: self.rate_limit };
-        let flowed = flow.run(&mut gauge);
+        let flowed = flow(file.as_fd(), &mut gauge).map_err(|failure| match failure {
+            Failure::Read(errno) => Error::from(errno).context(reading()),
+            Failure::Write(errno) => Error::from(errno).context("cannot write to standard output"),
+        });
         if flowed.is_ok() || gauge.draws {
             // What is drawn is a line by itself, whatever is told after it.
             gauge.finish();
@@ -111,8 +111,6 @@ seq 100000 | ipcbox pipe meter --size 600K >copy
         flowed.map(|()| Exit::Done)
     }
 }
-
-const WRITING: &str = "cannot write to standard output";
 
 /// What shows how far it is.
 struct Gauge<'a> {
@@ -224,113 +222,53 @@ const COLUMNS: [Column<Record>; 9] = [
     Column::new("done", |r| Cell::Flag(r.done)),
 ];
 
-/// What flows to standard output.
-struct Flow {
-    from: OwnedFd,
-    name: String,
-    /// Through this process.
-    copies: bool,
-    limit: Option<u64>,
+/// Moves all of `from` to standard output, waiting in the calls that do.
+fn flow(from: BorrowedFd, gauge: &mut Gauge) -> Result<(), Failure> {
+    let mover = Mover::new(Outlet::plain(fds::stdout()));
+    let mut mover = if gauge.meter.lines { mover.copying() } else { mover };
+    let mut budget = gauge.meter.rate_limit.map(Budget::new);
+    loop {
+        gauge.look();
+        let most = budget.as_mut().map_or(ALL, Budget::now);
+        if let Some(budget) = budget.as_ref().filter(|_| most == 0) {
+            let pause = Deadline::after(budget.pause());
+            any(&[], pause.earlier(gauge.deadline())).map_err(Failure::Read)?;
+            continue;
+        }
+        let deadline = gauge.deadline();
+        let flow =
+            if gauge.meter.lines { lines(&mut mover, from, most, deadline) } else { mover.turn(from, most, deadline) };
+        let wanted = match flow? {
+            Flow::End => return Ok(()),
+            Flow::Moved(count) => {
+                gauge.amount += count as u64;
+                if let Some(budget) = &mut budget {
+                    budget.spend(count as u64);
+                }
+                continue;
+            }
+            Flow::Empty => (from, Want::Readable),
+            Flow::Full => (fds::stdout(), Want::Writable),
+            Flow::Signal => continue,
+        };
+        // It was made not to wait, or the time is over.
+        if !deadline.is_over() {
+            any(&[wanted], deadline).map_err(Failure::Read)?;
+        }
+    }
 }
 
-impl Flow {
-    fn run(&mut self, gauge: &mut Gauge) -> Result<()> {
-        let mut buffer = Vec::new();
-        let mut budget = self.limit.map(Budget::new);
-        loop {
-            gauge.look();
-            let most = match &mut budget {
-                None => ALL,
-                Some(budget) => match budget.now() {
-                    0 => {
-                        let short = Deadline::after(budget.pause());
-                        any(&[], short.earlier(gauge.deadline()))?;
-                        continue;
-                    }
-                    most => most,
-                },
-            };
-            let moved = if self.copies { self.copy(&mut buffer, most, gauge)? } else { self.splice(most, gauge)? };
-            match moved {
-                None => {}
-                Some(0) => return Ok(()),
-                Some(count) => {
-                    gauge.amount += count;
-                    if let Some(budget) = &mut budget {
-                        budget.spend(count);
-                    }
-                }
-            }
+/// Moves at most `most` lines, and returns how many have ended. Part of a line counts with its end.
+fn lines(mover: &mut Mover<BorrowedFd>, from: BorrowedFd, most: usize, deadline: Deadline) -> Turn {
+    if mover.reads_next() {
+        let flow = mover.fill(from, BUFFER, deadline)?;
+        if !matches!(flow, Flow::Moved(_)) {
+            return Ok(flow);
         }
     }
-
-    /// Moves bytes inside the kernel, waiting there: how many, 0 at the end; `None` where there were none in time.
-    fn splice(&mut self, most: usize, gauge: &Gauge) -> Result<Option<u64>> {
-        match pipe::splice_in_time(&self.from, fds::stdout(), most, gauge.deadline()) {
-            Ok(count) => Ok(count.map(|count| count as u64)),
-            Err(Errno::EAGAIN) => {
-                self.wait(gauge)?;
-                Ok(None)
-            }
-            Err(Errno::EINVAL) => {
-                self.copies = true;
-                Ok(None)
-            }
-            Err(errno) => Err(errno).context(WRITING),
-        }
-    }
-
-    /// One of the two was made not to wait by somebody: waits for it, unless the time was over.
-    fn wait(&self, gauge: &Gauge) -> Result<()> {
-        if gauge.deadline().is_over() {
-            return Ok(());
-        }
-        let has_bytes = any(&[(self.from.as_fd(), Want::Readable)], Deadline::Now)?[0];
-        let wanted = if has_bytes { (fds::stdout(), Want::Writable) } else { (self.from.as_fd(), Want::Readable) };
-        any(&[wanted], gauge.deadline())?;
-        Ok(())
-    }
-
-    /// The same through this process; lines are counted where they are wanted.
-    fn copy(&self, buffer: &mut Vec<u8>, most: usize, gauge: &mut Gauge) -> Result<Option<u64>> {
-        if buffer.is_empty() {
-            let room = if gauge.meter.lines { BUFFER } else { BUFFER.min(most) };
-            buffer.resize(room, 0);
-            let read = interruptible(gauge.deadline(), || fds::read_once(&self.from, buffer));
-            let count = match read {
-                Ok(count) => count.unwrap_or(0),
-                Err(Errno::EAGAIN) => {
-                    buffer.clear();
-                    self.wait(gauge)?;
-                    return Ok(None);
-                }
-                Err(errno) => {
-                    return Err(errno).with_context(|| format!("cannot read {}", self.name));
-                }
-            };
-            buffer.truncate(count);
-            if count == 0 {
-                return Ok(Some(0));
-            }
-        }
-        let end = if gauge.meter.lines { nth_end(buffer, most) } else { buffer.len().min(most) };
-        match interruptible(gauge.deadline(), || fds::write_once(fds::stdout(), &buffer[..end])) {
-            Ok(written) => {
-                let written = written.unwrap_or(0);
-                let gone = buffer.drain(..written);
-                let lines = gone.as_slice().split(|byte| *byte == b'\n').count() - 1;
-                drop(gone);
-                let count = if gauge.meter.lines { lines } else { written };
-                // Part of a line counts with its end, and is no end of all.
-                Ok(Some(count as u64).filter(|count| *count > 0))
-            }
-            Err(Errno::EAGAIN) => {
-                self.wait(gauge)?;
-                Ok(None)
-            }
-            Err(errno) => Err(errno).context(WRITING),
-        }
-    }
+    let flow = mover.drain(nth_end(mover.held(), most), deadline)?;
+    let Flow::Moved(count) = flow else { return Ok(flow) };
+    Ok(Flow::Moved(mover.written(count).split(|byte| *byte == b'\n').count() - 1))
 }
 
 /// Where the N-th line ends, or all of it.

@@ -15,7 +15,7 @@ use crate::supervise::escalation::Limit;
 use crate::supervise::report::Record;
 use crate::sys::collect::Collected;
 use crate::sys::deadline::Deadline;
-use crate::sys::{child, fds, pipe, reply_pipe, wait};
+use crate::sys::{child, fds, pipe, reply_pipe, transfer, wait};
 
 impl<T> Pool<T> {
     /// Passes on what one printed, or returns it if it is kept; and its status, which is not 0 if a part was lost.
@@ -38,7 +38,7 @@ impl<T> Pool<T> {
     fn pass_on(&mut self, spool: &File) -> Result<()> {
         let mut at = 0;
         loop {
-            match fds::copy(spool, &mut at, fds::stdout()) {
+            match transfer::copy(spool, &mut at, fds::stdout(), u64::MAX) {
                 Err(Errno::EINTR) => self.take_signals()?,
                 written => return written.context("cannot write to standard output"),
             }
@@ -86,7 +86,7 @@ impl<T> Pool<T> {
         let mut block = vec![0; 64 << 10];
         let mut at = 0;
         loop {
-            let read = fds::read_at(from, &mut block, at)?;
+            let read = transfer::read_at(from.as_fd(), at, &mut block)?;
             let put = match reply_pipe::put(to, &block[..read]) {
                 Err(Errno::EPIPE) => return Ok(()),
                 put => put?,

@@ -21,7 +21,7 @@ use nix::unistd::{
 pub use self::reaper::{Change, Changed, Usage, await_change, change_of, changed, reap, waiting};
 pub use self::reports::{Answer, Reporter, Reports, Unstarted, reports};
 use super::signal::{Disposition, Set, Signal, block, kill, on_parents_death, set_disposition, set_mask};
-use super::{exec, fds, file_limit, interrupt, terminal};
+use super::{exec, fds, file_limit, interrupt, terminal, transfer};
 
 /// What a child is started with.
 #[derive(Debug, Default)]
@@ -120,7 +120,7 @@ pub fn start_copier(from: &File, mut at: u64, to: &OwnedFd) -> Result<i32> {
         fork(|| {
             let ready = prepare(&how, Group::Same, Standard::default(), parent);
             let waits = ready.and_then(|()| fcntl(to, FcntlArg::F_SETFL(OFlag::O_WRONLY)));
-            i32::from(waits.and_then(|_| fds::copy(from, &mut at, to)).is_err())
+            i32::from(waits.and_then(|_| transfer::copy(from, &mut at, to, u64::MAX)).is_err())
         })
     })
 }

@@ -9,9 +9,9 @@ const LONGEST: Duration = Duration::from_secs(1);
 
 /// The time until the next look: 1 ms at first, and then twice as long each time, up to a second.
 #[derive(Debug, Clone, Copy)]
-pub struct Pause(Duration);
+pub struct Backoff(Duration);
 
-impl Pause {
+impl Backoff {
     /// The first one.
     pub const FIRST: Self = Self(FIRST);
 

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Result, bail};
 
-use crate::applets::fifo::stream::backoff::Pause;
+use crate::applets::fifo::stream::backoff::Backoff;
 use crate::applets::fifo::stream::people;
 use crate::args::timeout::Timeout;
 use crate::sys::fifo::Seen;
@@ -17,7 +17,7 @@ pub fn wait_for(fd: &OwnedFd, seen: &Seen, wanted: usize, timeout: &Timeout) -> 
     // Without the permission to read the FIFO there are only the looks.
     let opens = Watch::opens(fd).ok();
     let watched: Vec<_> = opens.iter().map(AsFd::as_fd).collect();
-    let mut pause = Pause::FIRST;
+    let mut pause = Backoff::FIRST;
     loop {
         let people = people::at(seen).seen;
         let reading = people.iter().filter(|person| person.reads).count();
@@ -29,7 +29,7 @@ pub fn wait_for(fd: &OwnedFd, seen: &Seen, wanted: usize, timeout: &Timeout) -> 
         }
         if wait::ready(&watched, pause.within(timeout.deadline()))?.is_some() {
             opens.iter().try_for_each(Watch::clear)?;
-            pause = Pause::FIRST;
+            pause = Backoff::FIRST;
         } else {
             pause = pause.longer();
         }

@@ -1,18 +1,21 @@
 //! A FIFO that is read.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::Result;
 
 use crate::applets::fifo::context;
 use crate::applets::fifo::stream::path::Fifo;
-use crate::applets::fifo::stream::peek::{Found, Peek};
+use crate::applets::fifo::stream::peek::Found;
 use crate::applets::fifo::stream::place::Place;
-use crate::applets::fifo::stream::sink::{self, Flow, Sink};
+use crate::applets::fifo::stream::records::Records;
+use crate::applets::fifo::stream::sink::Sink;
 use crate::exit::{Cause, Exit};
 use crate::output::Lines;
+use crate::sys::deadline::Deadline;
 use crate::sys::fds;
 use crate::sys::fifo::{self, Seen};
+use crate::sys::transfer::Flow;
 
 /// A FIFO that is read.
 pub struct Source<'a> {
@@ -36,14 +39,6 @@ pub struct Source<'a> {
     pub lines: Option<Lines>,
 }
 
-/// How many records may still be taken, and what finds their ends.
-pub struct Records {
-    /// So many.
-    pub left: u64,
-    /// Finds them.
-    pub peek: Peek,
-}
-
 impl<'a> Source<'a> {
     /// Opens a FIFO.
     pub fn open(fifo: &'a Fifo, foreign: bool, lines: Option<Lines>) -> Result<Self> {
@@ -59,12 +54,21 @@ impl<'a> Source<'a> {
         lines.is_some_and(|lines| lines.is_inside() || counted && lines.has_begun())
     }
 
+    /// How much may be taken of the records that lie there, and how many end in it; else what that comes to.
+    fn look(&mut self, records: &mut Records) -> Result<Result<(usize, u64), Flow>> {
+        let Some(fd) = &self.fd else { return Ok(Err(Flow::Empty)) };
+        let found = records.peek.look(fd, records.left)?;
+        self.part = found == Found::Part;
+        Ok(match found {
+            Found::Piece(bytes, ended) => Ok((bytes, ended)),
+            Found::Part | Found::Nothing => Err(Flow::Empty),
+            Found::End => Err(Flow::End),
+        })
+    }
+
     /// Whether the record of which a part lies there still cannot be taken; looked at without having the turn.
-    pub fn waits_for_the_rest(&self, records: &mut Records) -> Result<Option<Flow>> {
-        match &self.fd {
-            Some(fd) if self.part => Ok(seen(records.peek.look(fd, records.left)?).err()),
-            _ => Ok(None),
-        }
+    pub fn waits_for_the_rest(&mut self, records: &mut Records) -> Result<Option<Flow>> {
+        if self.part { Ok(self.look(records)?.err()) } else { Ok(None) }
     }
 
     /// Passes on what there is, once.
@@ -72,12 +76,11 @@ impl<'a> Source<'a> {
     /// # Errors
     /// Standard output cannot be written to.
     pub fn step(&mut self, sink: &mut Sink, records: Option<&mut Records>) -> Result<Flow> {
-        let Some(fd) = &self.fd else { return Ok(Flow::Empty) };
         if let Some(records) = records
             && self.may == Some(0)
             && records.left > 0
         {
-            match seen(records.peek.look(fd, records.left)?) {
+            match self.look(records)? {
                 Ok((bytes, ended)) => {
                     self.may = Some(bytes);
                     records.left -= ended;
@@ -86,19 +89,10 @@ impl<'a> Source<'a> {
             }
         }
         let most = self.may.unwrap_or(usize::MAX);
-        if most == 0 {
-            return Ok(Flow::Empty);
-        }
+        let Some(fd) = self.fd.as_ref().filter(|_| most > 0) else { return Ok(Flow::Empty) };
         let flow = match &mut self.lines {
-            None => sink.pass(fd, most)?,
-            Some(lines) => {
-                // What was taken has to be delivered, before a signal or the time ends the call.
-                let Some(room) = sink::room_now()? else { return Ok(Flow::Full) };
-                let (flow, bytes) = sink.read(fd, most.min(room))?;
-                let ready = lines.add(bytes);
-                sink.put(&ready)?;
-                flow
-            }
+            None => sink.pass(fd.as_fd(), most, Deadline::Now)?,
+            Some(lines) => sink.pass_lines(fd.as_fd(), most, lines)?,
         };
         if let (Flow::Moved(count), Some(may)) = (flow, &mut self.may) {
             *may -= count;
@@ -109,16 +103,6 @@ impl<'a> Source<'a> {
     /// Prints the line that was begun.
     pub fn finish(&mut self, sink: &mut Sink) -> Result<()> {
         self.lines.as_mut().map_or(Ok(()), |lines| sink.put(&lines.finish()))
-    }
-}
-
-/// How much may be taken, and how many records end in it; else what that comes to.
-const fn seen(found: Found) -> std::result::Result<(usize, u64), Flow> {
-    match found {
-        Found::Piece(bytes, ended) => Ok((bytes, ended)),
-        Found::Part => Err(Flow::Part),
-        Found::Nothing => Err(Flow::Empty),
-        Found::End => Err(Flow::End),
     }
 }
 

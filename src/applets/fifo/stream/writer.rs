@@ -8,18 +8,16 @@ use nix::errno::Errno;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::sys::deadline::Deadline;
+use crate::sys::fds::Outlet;
 use crate::sys::fifo::{self, Kind};
+use crate::sys::input::{Input, Record};
+use crate::sys::transfer::{ALL, Failure, Flow, Mover};
 use crate::sys::wait;
 use crate::sys::{fds, pipe};
 
-/// The most that is read at once where it passes through this process.
-const BUFFER: usize = 64 << 10;
-/// The most that is asked of the kernel at once; no pipe holds more.
-const ALL: usize = 1 << 30;
-
 /// A FIFO that is written to.
-pub struct Outflow {
-    fd: OwnedFd,
+pub struct Writer {
+    mover: Mover,
     /// The time that standard input takes is added to its deadline.
     timeout: Timeout,
     written: u64,
@@ -29,8 +27,8 @@ pub struct Outflow {
 ///
 /// # Errors
 /// It is too long; its number is told.
-pub fn fits(length: usize, number: u64) -> Result<()> {
-    if length <= pipe::ATOMIC {
+pub fn fits(length: u64, number: u64) -> Result<()> {
+    if length <= pipe::ATOMIC as u64 {
         return Ok(());
     }
     let most = pipe::ATOMIC;
@@ -38,16 +36,16 @@ pub fn fits(length: usize, number: u64) -> Result<()> {
     bail!(Cause::new(Exit::Failed, words))
 }
 
-impl Outflow {
+impl Writer {
     /// Nothing has been written yet.
-    pub const fn new(fd: OwnedFd, timeout: Timeout) -> Self {
-        Self { fd, timeout, written: 0 }
+    pub const fn new(fifo: OwnedFd, timeout: Timeout) -> Self {
+        Self { mover: Mover::new(Outlet::plain(fifo)), timeout, written: 0 }
     }
 
     /// Writes all of `bytes`; at most [`pipe::ATOMIC`] of them stay in one piece.
     pub fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
-            match fds::write(&self.fd, bytes) {
+            match fds::write(self.mover.to(), bytes) {
                 Ok(count) => {
                     self.written += count as u64;
                     bytes = &bytes[count..];
@@ -65,66 +63,45 @@ impl Outflow {
         let is_file = fifo::behind(fds::stdin()).is_ok_and(|input| input.kind == Kind::Regular);
         let mut waits = false;
         loop {
-            let moved = if waits {
-                pipe::splice_in_time(fds::stdin(), &self.fd, ALL, self.timeout.deadline())
-            } else {
-                pipe::splice(fds::stdin(), &self.fd, ALL).map(Some)
-            };
-            match moved.map(Option::unwrap_or_default) {
-                Ok(0) => return Ok(()),
-                Ok(count) => {
+            if self.mover.reads_next() {
+                self.wait_for_input()?;
+            }
+            let deadline = if waits { self.timeout.deadline() } else { Deadline::Now };
+            match self.mover.turn(fds::stdin(), ALL, deadline) {
+                Ok(Flow::End) => return Ok(()),
+                Ok(Flow::Moved(count)) => {
                     self.written += count as u64;
                     if is_file && !waits && self.timeout.deadline() != Deadline::Now {
-                        pipe::let_wait(&self.fd)?;
+                        pipe::let_wait(self.mover.to())?;
                         waits = true;
                     }
                 }
-                Err(Errno::EAGAIN) if pipe::is_full(&self.fd)? => self.wait_for_room()?,
-                Err(Errno::EAGAIN) => self.wait_for_input()?,
-                Err(Errno::EINVAL) => break,
-                Err(Errno::EPIPE) => return Err(self.failed(Errno::EPIPE)),
-                Err(errno) => return Err(unread(errno)),
-            }
-        }
-        let mut buffer = vec![0; BUFFER];
-        loop {
-            match self.read_input(&mut buffer)? {
-                0 => return Ok(()),
-                count => self.write(&buffer[..count])?,
+                Ok(Flow::Full) => self.wait_for_room()?,
+                Ok(Flow::Empty) => self.wait_for_input()?,
+                Ok(Flow::Signal) => {}
+                Err(Failure::Write(errno)) => return Err(self.failed(errno)),
+                Err(Failure::Read(errno)) => return Err(unread(errno)),
             }
         }
     }
 
     /// Copies standard input, every line in one piece.
     pub fn copy_lines(&mut self) -> Result<()> {
-        let mut buffer = vec![0; BUFFER];
+        let mut input = Input::records(b'\n', pipe::ATOMIC - 1);
         let mut line = Vec::new();
-        let (mut number, mut length) = (1, 0);
-        loop {
-            let count = self.read_input(&mut buffer)?;
-            if count == 0 {
-                break;
-            }
-            for piece in buffer[..count].split_inclusive(|byte| *byte == b'\n') {
-                length += piece.len();
-                // What is too long is counted and not kept.
-                if length <= pipe::ATOMIC {
-                    line.extend(piece);
-                }
-                if piece.ends_with(b"\n") {
-                    fits(length, number)?;
-                    self.write(&line)?;
+        for number in 1.. {
+            match input.next(|block| self.read_input(block))? {
+                None => break,
+                Some(Record::TooLong(length)) => fits(length + 1, number)?,
+                Some(Record::Whole(bytes)) => {
                     line.clear();
-                    (number, length) = (number + 1, 0);
+                    line.extend_from_slice(bytes);
+                    line.push(b'\n');
+                    self.write(&line)?;
                 }
             }
         }
-        if length == 0 {
-            return Ok(());
-        }
-        fits(length + 1, number)?;
-        line.push(b'\n');
-        self.write(&line)
+        Ok(())
     }
 
     fn read_input(&mut self, buffer: &mut [u8]) -> Result<usize> {
@@ -143,14 +120,14 @@ impl Outflow {
     /// # Errors
     /// The last reader went away.
     fn wait_for_input(&mut self) -> Result<()> {
-        // A write end is never readable: it is told only when nobody reads any more.
-        let fds = [fds::stdin(), self.fd.as_fd()];
-        let first = self.timeout.uncounted(|| wait::ready(&fds, Deadline::Forever))?;
+        let Self { mover, timeout, .. } = self;
+        // A write end is never readable: it is ready only when the last reader has closed it.
+        let first = timeout.uncounted(|| wait::ready(&[fds::stdin(), mover.to().as_fd()], Deadline::Forever))?;
         if first == Some(1) { Err(self.failed(Errno::EPIPE)) } else { Ok(()) }
     }
 
     fn wait_for_room(&mut self) -> Result<()> {
-        match wait::room(self.fd.as_fd(), self.timeout.deadline()) {
+        match wait::room(self.mover.to().as_fd(), self.timeout.deadline()) {
             Err(Errno::EAGAIN) => {
                 let words = format!("after {} bytes there was no more room", self.written);
                 bail!(self.timeout.missed(&words))
@@ -164,7 +141,7 @@ impl Outflow {
         if errno != Errno::EPIPE {
             return errno.into();
         }
-        let lost = pipe::unread(&self.fd).unwrap_or(0) as u64;
+        let lost = pipe::unread(self.mover.to()).unwrap_or(0) as u64;
         let read = self.written.saturating_sub(lost);
         let words = format!("the reader went away after {read} bytes");
         let cause = Cause::from_errno(errno, words).exit(Exit::Missing);

@@ -15,62 +15,41 @@ use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::sys::deadline::Deadline;
 use crate::sys::fds::Outlet;
+use crate::sys::transfer::{ALL, Flow, Mover};
 use crate::sys::wait::Want;
 use crate::sys::{fds, pipe, terminal};
 
-/// What is asked of the kernel at once; no pipe holds more.
-const ALL: usize = 1 << 30;
-/// What passes through this process at once where the kernel does not move it.
-const BUFFER: usize = 64 << 10;
 /// Up to how many consumers all pipes are made wide: those of one user may hold 64 MiB together before new ones are small.
 const FEW: usize = 8;
 
 /// Somebody who gets all bytes.
 pub struct Consumer {
     name: String,
-    to: Outlet,
+    mover: Mover,
     /// Its own pipe in between; the last one has none.
     between: Option<(OwnedFd, OwnedFd)>,
     /// How many bytes of this round it has yet to get.
     pending: usize,
-    /// The kernel does not move bytes there, or would wait.
-    copies: bool,
-    /// Those of `pending` that are in this process.
-    held: Vec<u8>,
 }
 
 impl Consumer {
     /// Somebody who has got nothing yet.
     pub fn new(name: String, to: OwnedFd) -> nix::Result<Self> {
-        let to = Outlet::new(to)?;
-        let copies = to.is_socket;
-        Ok(Self { name, to, between: None, pending: 0, copies, held: Vec::new() })
+        Ok(Self { name, mover: Mover::new(Outlet::new(to)?), between: None, pending: 0 })
     }
 
     /// Gives it what it takes now of what it has yet to get.
     ///
     /// # Errors
-    /// `EAGAIN`: no more now. `EPIPE`: it has left.
+    /// `EPIPE`: it has left.
     fn feed(&mut self, input: BorrowedFd) -> nix::Result<()> {
         while self.pending > 0 {
             let from = self.between.as_ref().map_or(input, |(read, _)| read.as_fd());
-            if !self.copies {
-                match pipe::splice(from, &self.to, self.pending) {
-                    Ok(0) => return Err(Errno::EPIPE),
-                    Ok(count) => self.pending -= count,
-                    Err(Errno::EINVAL) => self.copies = true,
-                    Err(errno) => return Err(errno),
-                }
-                continue;
+            match self.mover.turn(from, self.pending, Deadline::Now)? {
+                Flow::Moved(count) => self.pending -= count,
+                Flow::End => return Err(Errno::EPIPE),
+                Flow::Empty | Flow::Full | Flow::Signal => break,
             }
-            if self.held.is_empty() {
-                self.held.resize(self.pending.min(BUFFER), 0);
-                let count = fds::read(from, &mut self.held).inspect_err(|_| self.held.clear())?;
-                self.held.truncate(count);
-            }
-            let count = self.to.write(&self.held)?;
-            self.held.drain(..count);
-            self.pending -= count;
         }
         Ok(())
     }
@@ -80,7 +59,7 @@ impl Consumer {
 struct Own {
     read: OwnedFd,
     /// None at the end of standard input.
-    write: Option<OwnedFd>,
+    write: Option<Mover>,
 }
 
 /// The consumers, and what they consume.
@@ -88,10 +67,10 @@ pub struct Fanout {
     consumers: Vec<Consumer>,
     /// The pipe that standard input is moved into, where it is none.
     own: Option<Own>,
+    /// What the pipe that is copied from holds.
+    capacity: usize,
     /// Where bytes go that nobody wants.
-    null: File,
-    /// The kernel does not move standard input there.
-    reads: bool,
+    null: Mover,
     fail_fast: bool,
     /// A consumer could not be written to, or left where that is a failure.
     pub failed: bool,
@@ -103,13 +82,13 @@ impl Fanout {
         let mut own = None;
         if !pipe::is_pipe(fds::stdin()) {
             let (read, write) = pipe::new().map_err(unmade)?;
-            own = Some(Own { read, write: Some(write) });
+            own = Some(Own { read, write: Some(Mover::new(Outlet::plain(write))) });
         }
         let input = input(own.as_ref());
         if consumers.len() <= FEW {
             pipe::widen(input);
             for consumer in &consumers {
-                pipe::widen(&consumer.to);
+                pipe::widen(consumer.mover.to());
             }
         }
         let wanted = pipe::capacity(input)?;
@@ -126,8 +105,8 @@ impl Fanout {
             pipe::set_capacity(write, least)?;
         }
         let null = File::options().write(true).open("/dev/null");
-        let null = null.context("cannot open /dev/null")?;
-        Ok(Self { consumers, own, null, reads: false, fail_fast, failed: false })
+        let null = Mover::new(Outlet::plain(null.context("cannot open /dev/null")?.into()));
+        Ok(Self { consumers, own, capacity: wanted, null, fail_fast, failed: false })
     }
 
     /// Copies until the input is at its end, nobody is left, or the crew is being ended.
@@ -146,10 +125,6 @@ impl Fanout {
             }
         }
         Ok(())
-    }
-
-    fn input(&self) -> BorrowedFd<'_> {
-        input(self.own.as_ref())
     }
 
     /// Begins a round: how many bytes it has, 0 at the end of the input.
@@ -192,7 +167,7 @@ impl Fanout {
             return Ok(());
         }
         let mut wanted = vec![(fds::stdin(), Want::Readable)];
-        wanted.extend(self.consumers.iter().map(|consumer| (consumer.to.as_fd(), Want::PeerClosed)));
+        wanted.extend(self.consumers.iter().map(|consumer| (consumer.mover.to().as_fd(), Want::PeerClosed)));
         // A signal that came may have been in the background.
         let Some(came) = crew.turn(&wanted, Deadline::Forever)? else { return Ok(()) };
         drop(wanted);
@@ -202,23 +177,11 @@ impl Fanout {
             self.lost(crew);
         }
         let Some(own) = self.own.as_mut().filter(|_| came[0]) else { return Ok(()) };
-        let Some(write) = &own.write else { return Ok(()) };
-        if !self.reads {
-            match pipe::splice(fds::stdin(), write, ALL) {
-                Ok(0) => own.write = None,
-                Err(Errno::EINVAL) => self.reads = true,
-                Ok(_) | Err(Errno::EAGAIN) => {}
-                Err(errno) => return Err(unread(errno)),
-            }
-            return Ok(());
-        }
-        let mut bytes = vec![0; BUFFER.min(pipe::capacity(write)?)];
-        match fds::read(fds::stdin(), &mut bytes) {
-            Ok(0) => own.write = None,
-            // The pipe is empty, and as large.
-            Ok(count) => fds::write_all(write, &bytes[..count])?,
-            Err(Errno::EAGAIN) => {}
-            Err(errno) => return Err(unread(errno)),
+        let Some(write) = &mut own.write else { return Ok(()) };
+        // The pipe is empty, so that all of it fits.
+        let flow = write.turn(fds::stdin(), self.capacity, Deadline::Now);
+        if flow.map_err(|failure| unread(failure.into()))? == Flow::End {
+            own.write = None;
         }
         Ok(())
     }
@@ -230,10 +193,10 @@ impl Fanout {
             let mut over = 0;
             let (mut left, mut failed) = (false, false);
             let is_gone = |consumer: &mut Consumer| match consumer.feed(input) {
-                Ok(()) | Err(Errno::EAGAIN) => false,
+                Ok(()) => false,
                 Err(errno) => {
                     if consumer.between.is_none() {
-                        over = consumer.pending - consumer.held.len();
+                        over = consumer.pending - consumer.mover.held().len();
                     }
                     left = true;
                     if errno != Errno::EPIPE {
@@ -258,7 +221,7 @@ impl Fanout {
                 .iter()
                 .map(|consumer| {
                     let want = if consumer.pending > 0 { Want::Writable } else { Want::PeerClosed };
-                    (consumer.to.as_fd(), want)
+                    (consumer.mover.to().as_fd(), want)
                 })
                 .collect();
             crew.turn(&wanted, Deadline::Forever)?;
@@ -267,12 +230,11 @@ impl Fanout {
     }
 
     /// Takes bytes from the input that nobody wants any more.
-    fn discard(&self, mut count: usize) -> nix::Result<()> {
-        while count > 0 {
-            match pipe::splice(self.input(), &self.null, count)? {
-                0 => break,
-                moved => count -= moved,
-            }
+    fn discard(&mut self, mut count: usize) -> nix::Result<()> {
+        while count > 0
+            && let Flow::Moved(moved) = self.null.turn(input(self.own.as_ref()), count, Deadline::Now)?
+        {
+            count -= moved;
         }
         Ok(())
     }

@@ -284,7 +284,7 @@ impl Crew {
             // So much can be written without waiting where there is room at all.
             match to.write(&bytes[..bytes.len().min(pipe::ATOMIC)]) {
                 Ok(count) => bytes = &bytes[count..],
-                Err(Errno::EAGAIN) => {}
+                Err(Errno::EAGAIN | Errno::EINTR) => {}
                 Err(errno) => return Ok(Err(errno)),
             }
         }

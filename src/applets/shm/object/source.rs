@@ -80,16 +80,8 @@ impl Source {
         if let Self::Text(text) = self {
             return Ok(mapping.write_at(at, text.as_bytes())?);
         }
-        let (len, from) = (usize::try_from(len)?, self.descriptor());
-        let mut done = 0;
-        while done < len {
-            let read = || mapping.read_from(from, at + done, (len - done).min(1 << 30));
-            match transfer::reading(from, read)? {
-                0 => bail!(shorter(done as u64, len as u64)),
-                came => done += came,
-            }
-        }
-        Ok(())
+        let done = mapping.pull(self.descriptor(), at, usize::try_from(len)?)? as u64;
+        if done < len { bail!(shorter(done, len)) } else { Ok(()) }
     }
 
     /// Puts all of it into a POSIX object that has no name yet, at `at`, and makes that as long as it is; gives how many
