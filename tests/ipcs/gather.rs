@@ -245,7 +245,7 @@ fn what_cannot_be_listed_is_not_left_out() {
         let output = world.shell(&limited).output();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code().is_some_and(|code| code != 0), "{line}");
-        let words = "cannot list POSIX objects: too many open files (EMFILE)\n";
+        let words = "cannot list POSIX semaphores: too many open files (EMFILE)\n";
         assert!(told.contains(words), "{line}: {told}");
     }
 }
