@@ -17,6 +17,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, fchmod, fstat};
 
 use super::deadline::Deadline;
+use super::errno;
 use super::interrupt::retry;
 use super::wait::{Ends, Want, any, poll};
 
@@ -228,7 +229,7 @@ pub fn in_memory(bytes: &[u8]) -> Result<File> {
         Err(Errno::ENOSYS | Errno::EPERM) => spool()?,
         made => File::from(made?),
     };
-    file.write_all(bytes).and_then(|()| file.rewind()).map_err(|error| errno(&error))?;
+    file.write_all(bytes).and_then(|()| file.rewind()).map_err(errno)?;
     Ok(file)
 }
 
@@ -248,8 +249,4 @@ fn memory() -> Result<OwnedFd> {
     let file = memfd_create("ipcbox", MFdFlags::MFD_CLOEXEC)?;
     fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR)?;
     Ok(file)
-}
-
-fn errno(error: &std::io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }

@@ -10,7 +10,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::{Mode, stat};
 use nix::unistd::{getegid, geteuid};
 
-use super::process;
+use super::{errno, process};
 
 /// Enters the IPC namespace of a process, setns(2) on a descriptor for it, or for its namespace where pidfd_open is forbidden.
 ///
@@ -43,10 +43,7 @@ pub fn isolate() -> Result<()> {
     }
     let (uid, gid) = (geteuid(), getegid());
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWNS)?;
-    let write = |file: &str, text: String| {
-        let written = fs::write(format!("/proc/self/{file}"), text);
-        written.map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
-    };
+    let write = |file: &str, text: String| fs::write(format!("/proc/self/{file}"), text).map_err(errno);
     write("setgroups", "deny".into())?;
     write("uid_map", format!("{uid} {uid} 1"))?;
     write("gid_map", format!("{gid} {gid} 1"))

@@ -10,6 +10,7 @@ use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::args::timeout::Quiet;
 use crate::exit::{Cause, Exit, each};
+use crate::sys::errno;
 
 /// Prints nothing. A FIFO that exists must have the mode that is asked for, if one is, or the status is 4; it is left as it is. Anything
 /// else that exists is an error.
@@ -46,12 +47,10 @@ ipcbox fifo create control --mode 660
 impl Create {
     fn create(&self, fifo: &Fifo) -> Result<()> {
         if self.parents {
-            std::fs::create_dir_all(fifo.directory()).map_err(|error| {
-                match error.raw_os_error().map_or(Errno::EIO, Errno::from_raw) {
-                    // It is no directory.
-                    Errno::EEXIST => Errno::ENOTDIR,
-                    errno => errno,
-                }
+            std::fs::create_dir_all(fifo.directory()).map_err(|error| match errno(error) {
+                // It is no directory.
+                Errno::EEXIST => Errno::ENOTDIR,
+                errno => errno,
             })?;
         }
         match fifo.make(Creating { exclusive: self.exclusive, ..self.creating }) {

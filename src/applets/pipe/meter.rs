@@ -20,7 +20,7 @@ use crate::sys::fds::Outlet;
 use crate::sys::signal::{self, Signal};
 use crate::sys::transfer::{self, ALL, BUFFER, Failure, Flow, Mover, Turn};
 use crate::sys::wait::{Want, any};
-use crate::sys::{fds, interrupt, pipe, terminal};
+use crate::sys::{errno, fds, interrupt, pipe, terminal};
 use crate::text::width;
 
 /// How much of a second's amount --rate-limit lets through at once.
@@ -83,8 +83,7 @@ seq 100000 | ipcbox pipe meter --size 600K >copy
         let reading = || format!("cannot read {name}");
         let file = match &self.file {
             Some(path) => {
-                let opened = File::open(path)
-                    .map_err(|error| Cause::plain(Errno::from_raw(error.raw_os_error().unwrap_or_default())));
+                let opened = File::open(path).map_err(|error| Cause::plain(errno(error)));
                 OwnedFd::from(opened.with_context(reading)?)
             }
             None => fds::copy_of(0).with_context(reading)?,

@@ -13,7 +13,7 @@ use super::object::source::readable;
 use crate::applets::{Runs, Verb};
 use crate::exit::{Cause, Exit};
 use crate::supervise::command::{Command, fill};
-use crate::sys::{fds, memfd, transfer};
+use crate::sys::{errno, fds, memfd, transfer};
 
 /// An anonymous file in memory with the bytes of FILE, else of standard input, which CMD can open but nobody can change: it
 /// is sealed against writing, growing and shrinking. It never has a name on any disk, is in no argument list, and goes when
@@ -67,7 +67,7 @@ printf secret | ipcbox shm memfd -- cat {}
         fill(&mut words, path.as_bytes())?;
         let command = Command::find(words)?;
         if let Some(name) = &self.file {
-            let from = File::open(name).map_err(|error| io(&error));
+            let from = File::open(name).map_err(|error| Cause::plain(errno(error)));
             let copied = from.and_then(|from| copy(from.as_fd(), &file));
             copied.with_context(|| format!("cannot read {}", name.display()))?;
         } else {
@@ -87,10 +87,6 @@ fn copy(from: BorrowedFd, to: &OwnedFd) -> Result<(), Cause> {
     readable(from)?;
     let copied = transfer::pull(from, to.as_fd(), 0, u64::MAX);
     copied.and_then(|_| transfer::seek(to, 0)).map_err(Cause::plain)
-}
-
-fn io(error: &std::io::Error) -> Cause {
-    Cause::plain(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
 }
 
 fn refused(errno: Errno, executable: bool) -> Cause {

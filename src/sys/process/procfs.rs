@@ -1,13 +1,13 @@
 //! What `/proc/PID/stat` and `/proc/PID/status` tell of a process.
 
 use std::fs;
-use std::io::Error;
 
 use nix::Result;
 use nix::errno::Errno;
 use nix::unistd::{SysconfVar, sysconf};
 
 use super::{knows_our_numbers, numbers};
+use crate::sys::errno;
 use crate::sys::signal::Set;
 
 /// `/proc/PID/stat`, as far as the box wants it.
@@ -170,7 +170,7 @@ pub fn ticks() -> u64 {
 
 /// The threads of a process, in order.
 pub fn threads(pid: i32) -> Result<Vec<i32>> {
-    numbers(&format!("/proc/{pid}/task")).map_err(|error| errno(&error))
+    numbers(&format!("/proc/{pid}/task")).map_err(errno)
 }
 
 /// The children of all threads of a process, as far as it holds still.
@@ -195,7 +195,7 @@ pub fn knows_us() -> Result<bool> {
     };
     let own = match fs::read_link("/proc/self") {
         Ok(path) => path.to_str().and_then(|path| path.parse().ok()),
-        Err(error) => return there(errno(&error)),
+        Err(error) => return there(errno(error)),
     };
     let children = text("/proc/thread-self/children");
     Ok(own == Some(std::process::id()) && children.map(|_| true).or_else(there)?)
@@ -216,16 +216,12 @@ pub fn ancestors() -> Vec<i32> {
 
 /// Every process, in order.
 pub fn all() -> Result<Vec<i32>> {
-    numbers("/proc").map_err(|error| errno(&error))
+    numbers("/proc").map_err(errno)
 }
 
 fn text(path: &str) -> Result<String> {
-    let bytes = fs::read(path).map_err(|error| errno(&error))?;
+    let bytes = fs::read(path).map_err(errno)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn errno(error: &Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or_default())
 }
 
 #[cfg(test)]

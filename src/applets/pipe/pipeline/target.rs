@@ -12,7 +12,7 @@ use nix::errno::Errno;
 
 use crate::exit::{Cause, Exit};
 use crate::sys::holders::{self, Object, Users};
-use crate::sys::{fds, pipe, process};
+use crate::sys::{errno, fds, pipe, process};
 
 /// A pipe as the user called it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,9 +123,8 @@ fn look(path: &Path) -> Result<(u64, u64)> {
         Ok(meta) if meta.file_type().is_fifo() => Ok((meta.dev(), meta.ino())),
         Ok(_) => bail!(not_a_pipe()),
         Err(error) => {
-            let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
-            let cause = match errno {
-                Errno::ENOENT => Cause::from_errno(errno, "no such file; a descriptor is written FD or PID:FD"),
+            let cause = match errno(error) {
+                errno @ Errno::ENOENT => Cause::from_errno(errno, "no such file; a descriptor is written FD or PID:FD"),
                 errno => Cause::plain(errno),
             };
             bail!(cause)
