@@ -1,7 +1,5 @@
 //! Signals as users write them: `TERM`, `SIGTERM`, `15`, `RTMIN+3`, `RTMAX-1`, in any case, and several as `INT,TERM`.
 
-use nix::sys::signal::Signal as Named;
-
 use crate::sys::signal::{Set, Signal};
 use crate::text::nearest;
 
@@ -34,45 +32,45 @@ impl Action {
     }
 }
 
-/// The standard signals: what each does by default, and what it means.
-const STANDARD: &[(Named, Action, &str)] = &[
-    (Named::SIGHUP, Action::Terminate, "the terminal is gone; daemons read their configuration again"),
-    (Named::SIGINT, Action::Terminate, "interrupt, from the keyboard: ^C"),
-    (Named::SIGQUIT, Action::Core, "quit, from the keyboard: ^\\"),
-    (Named::SIGILL, Action::Core, "an instruction that does not exist"),
-    (Named::SIGTRAP, Action::Core, "a breakpoint"),
-    (Named::SIGABRT, Action::Core, "abort(3): the program gave up"),
-    (Named::SIGBUS, Action::Core, "memory that has nothing behind it, as beyond the end of a mapped file"),
-    (Named::SIGFPE, Action::Core, "an arithmetic error, as a division by zero"),
-    (Named::SIGKILL, Action::Terminate, "the end, which cannot be caught, blocked or ignored"),
-    (Named::SIGUSR1, Action::Terminate, "for the program's own use"),
-    (Named::SIGSEGV, Action::Core, "memory that may not be used so"),
-    (Named::SIGUSR2, Action::Terminate, "for the program's own use"),
-    (Named::SIGPIPE, Action::Terminate, "a pipe or socket that nobody reads was written to"),
-    (Named::SIGALRM, Action::Terminate, "the time of alarm(2) is over"),
-    (Named::SIGTERM, Action::Terminate, "please end"),
+/// The standard signals: the name of each, what it does by default, and what it means.
+const STANDARD: &[(Signal, &str, Action, &str)] = &[
+    (Signal::HUP, "HUP", Action::Terminate, "the terminal is gone; daemons read their configuration again"),
+    (Signal::INT, "INT", Action::Terminate, "interrupt, from the keyboard: ^C"),
+    (Signal::QUIT, "QUIT", Action::Core, "quit, from the keyboard: ^\\"),
+    (Signal::ILL, "ILL", Action::Core, "an instruction that does not exist"),
+    (Signal::TRAP, "TRAP", Action::Core, "a breakpoint"),
+    (Signal::ABRT, "ABRT", Action::Core, "abort(3): the program gave up"),
+    (Signal::BUS, "BUS", Action::Core, "memory that has nothing behind it, as beyond the end of a mapped file"),
+    (Signal::FPE, "FPE", Action::Core, "an arithmetic error, as a division by zero"),
+    (Signal::KILL, "KILL", Action::Terminate, "the end, which cannot be caught, blocked or ignored"),
+    (Signal::USR1, "USR1", Action::Terminate, "for the program's own use"),
+    (Signal::SEGV, "SEGV", Action::Core, "memory that may not be used so"),
+    (Signal::USR2, "USR2", Action::Terminate, "for the program's own use"),
+    (Signal::PIPE, "PIPE", Action::Terminate, "a pipe or socket that nobody reads was written to"),
+    (Signal::ALRM, "ALRM", Action::Terminate, "the time of alarm(2) is over"),
+    (Signal::TERM, "TERM", Action::Terminate, "please end"),
     #[cfg(not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")))]
-    (Named::SIGSTKFLT, Action::Terminate, "unused: a stack fault of a coprocessor"),
-    (Named::SIGCHLD, Action::Ignore, "a child ended, stopped or went on"),
-    (Named::SIGCONT, Action::Continue, "go on after a stop"),
-    (Named::SIGSTOP, Action::Stop, "stop, which cannot be caught, blocked or ignored"),
-    (Named::SIGTSTP, Action::Stop, "stop, from the keyboard: ^Z"),
-    (Named::SIGTTIN, Action::Stop, "a background process read from its terminal"),
-    (Named::SIGTTOU, Action::Stop, "a background process wrote to its terminal"),
-    (Named::SIGURG, Action::Ignore, "urgent data on a socket"),
-    (Named::SIGXCPU, Action::Core, "the limit of processor time was reached"),
-    (Named::SIGXFSZ, Action::Core, "the limit of a file's size was reached"),
-    (Named::SIGVTALRM, Action::Terminate, "a timer of the process's own time is over"),
-    (Named::SIGPROF, Action::Terminate, "a profiler's timer is over"),
-    (Named::SIGWINCH, Action::Ignore, "the terminal's window has another size"),
-    (Named::SIGIO, Action::Terminate, "a descriptor is ready"),
-    (Named::SIGPWR, Action::Terminate, "the power fails"),
-    (Named::SIGSYS, Action::Core, "a system call that does not exist, or that a filter refused"),
+    (Signal::STKFLT, "STKFLT", Action::Terminate, "unused: a stack fault of a coprocessor"),
+    (Signal::CHLD, "CHLD", Action::Ignore, "a child ended, stopped or went on"),
+    (Signal::CONT, "CONT", Action::Continue, "go on after a stop"),
+    (Signal::STOP, "STOP", Action::Stop, "stop, which cannot be caught, blocked or ignored"),
+    (Signal::TSTP, "TSTP", Action::Stop, "stop, from the keyboard: ^Z"),
+    (Signal::TTIN, "TTIN", Action::Stop, "a background process read from its terminal"),
+    (Signal::TTOU, "TTOU", Action::Stop, "a background process wrote to its terminal"),
+    (Signal::URG, "URG", Action::Ignore, "urgent data on a socket"),
+    (Signal::XCPU, "XCPU", Action::Core, "the limit of processor time was reached"),
+    (Signal::XFSZ, "XFSZ", Action::Core, "the limit of a file's size was reached"),
+    (Signal::VTALRM, "VTALRM", Action::Terminate, "a timer of the process's own time is over"),
+    (Signal::PROF, "PROF", Action::Terminate, "a profiler's timer is over"),
+    (Signal::WINCH, "WINCH", Action::Ignore, "the terminal's window has another size"),
+    (Signal::IO, "IO", Action::Terminate, "a descriptor is ready"),
+    (Signal::PWR, "PWR", Action::Terminate, "the power fails"),
+    (Signal::SYS, "SYS", Action::Core, "a system call that does not exist, or that a filter refused"),
 ];
 
 /// Other names of standard signals.
-const OTHER_NAMES: &[(&str, Named)] =
-    &[("IOT", Named::SIGABRT), ("CLD", Named::SIGCHLD), ("POLL", Named::SIGIO), ("UNUSED", Named::SIGSYS)];
+const OTHER_NAMES: &[(&str, Signal)] =
+    &[("IOT", Signal::ABRT), ("CLD", Signal::CHLD), ("POLL", Signal::IO), ("UNUSED", Signal::SYS)];
 
 /// What glibc calls the signals that it keeps for itself.
 const KEPT: &[(i32, &str)] = &[(32, "SIGCANCEL"), (33, "SIGSETXID")];
@@ -83,8 +81,8 @@ pub fn all() -> impl Iterator<Item = Signal> {
     Set::ALL.iter().filter(move |signal| standard(*signal).is_some() || signal.number() >= first)
 }
 
-fn standard(signal: Signal) -> Option<&'static (Named, Action, &'static str)> {
-    STANDARD.iter().find(|(named, ..)| *named as i32 == signal.number())
+fn standard(signal: Signal) -> Option<&'static (Signal, &'static str, Action, &'static str)> {
+    STANDARD.iter().find(|(standard, ..)| *standard == signal)
 }
 
 /// Its name, without SIG; the first half of the real-time signals are counted from RTMIN, the others from RTMAX. A signal that the
@@ -93,8 +91,8 @@ fn standard(signal: Signal) -> Option<&'static (Named, Action, &'static str)> {
 pub fn name(signal: Signal) -> String {
     let number = signal.number();
     let (min, max) = Signal::real_time();
-    if let Some((named, ..)) = standard(signal) {
-        return named.as_str().trim_start_matches("SIG").to_owned();
+    if let Some((_, name, ..)) = standard(signal) {
+        return (*name).into();
     }
     match (number - min, max - number) {
         (0, _) => "RTMIN".into(),
@@ -114,7 +112,7 @@ pub fn names(set: Set) -> String {
 /// What it does by default.
 #[must_use]
 pub fn action(signal: Signal) -> Action {
-    standard(signal).map_or(Action::Terminate, |(_, action, _)| *action)
+    standard(signal).map_or(Action::Terminate, |(.., action, _)| *action)
 }
 
 /// What it means.
@@ -142,10 +140,9 @@ pub fn parse(text: &str) -> Result<Signal, String> {
     if let Some(found) = real_time(name) {
         return found;
     }
-    let named = |(named, ..): &&(Named, Action, &str)| named.as_str().strip_prefix("SIG") == Some(name);
-    let other = OTHER_NAMES.iter().find(|(other, _)| *other == name).map(|(_, named)| *named);
-    let found = STANDARD.iter().find(named).map(|(named, ..)| *named).or(other);
-    found.and_then(|named| Signal::new(named as i32)).ok_or_else(|| unknown(text, name))
+    let standard = STANDARD.iter().map(|(signal, name, ..)| (*name, *signal));
+    let mut named = standard.chain(OTHER_NAMES.iter().copied());
+    named.find(|(named, _)| *named == name).map(|(_, signal)| signal).ok_or_else(|| unknown(text, name))
 }
 
 fn of_number(number: i32) -> Result<Signal, String> {
@@ -184,7 +181,7 @@ fn unknown(text: &str, name: &str) -> String {
     if let Some((number, kept)) = KEPT.iter().find(|(_, kept)| kept.strip_prefix("SIG") == Some(name)) {
         return kept_back(*number, kept);
     }
-    let names = STANDARD.iter().map(|(named, ..)| named.as_str().trim_start_matches("SIG"));
+    let names = STANDARD.iter().map(|(_, name, ..)| *name);
     let names: Vec<&str> = names.chain(OTHER_NAMES.iter().map(|(name, _)| *name)).chain(["RTMIN", "RTMAX"]).collect();
     match nearest(name, &names) {
         Some(nearest) => format!("no signal '{text}'; did you mean '{nearest}'?"),
@@ -240,7 +237,7 @@ mod tests {
             }
         }
         for (other, named) in OTHER_NAMES {
-            assert_eq!(parse(other).map(Signal::number), Ok(*named as i32));
+            assert_eq!(parse(other), Ok(*named));
         }
         let names: Vec<String> = [34, 37, 49, 50, 63, 64].map(|n| name(Signal::new(n).unwrap())).into();
         assert_eq!(names, ["RTMIN", "RTMIN+3", "RTMIN+15", "RTMAX-14", "RTMAX-1", "RTMAX"]);

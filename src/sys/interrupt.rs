@@ -16,11 +16,12 @@ use std::time::{Duration, Instant};
 use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::signal::{SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, Signal, raise, sigaction};
+use nix::sys::signal::{SigEvent, SigevNotify};
 use nix::sys::time::{TimeSpec, TimeVal, TimeValLike};
 
 use super::deadline::Deadline;
 use super::init;
+use super::signal::{Handling, Set, Signal, block, die, unblock};
 
 /// The caught signals that have come, a bit each.
 static SEEN: AtomicU64 = AtomicU64::new(0);
@@ -43,8 +44,8 @@ static ALARM: Mutex<Option<Instant>> = Mutex::new(None);
 const TICK: Duration = Duration::from_millis(1);
 
 struct Given {
-    mask: SigSet,
-    actions: Vec<(Signal, SigAction)>,
+    mask: Set,
+    handlings: Vec<(Signal, Handling)>,
 }
 
 /// Makes system calls return from a deadline on, at latest a millisecond after they began. Dropped, it lets the timer be: if that
@@ -91,40 +92,33 @@ pub(super) fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
 /// Catches these signals from now on, but those that the box was given ignored. SIGCHLD and SIGIO, which nobody sends to end
 /// the box, are caught however they were given: with the one ignored no child's status could be had.
 pub fn catch(signals: &[Signal]) -> Result<()> {
-    catch_with(signals, mark, SaFlags::empty())
+    catch_with(signals, mark, 0)
 }
 
 /// The same for the first time that each comes: the second time it does what it does by default, for a verb that nothing
 /// else ends where what it has to deliver is not taken.
 pub fn catch_once(signals: &[Signal]) -> Result<()> {
-    catch_with(signals, mark_once, SaFlags::SA_RESETHAND)
+    catch_with(signals, mark_once, libc::SA_RESETHAND)
 }
 
-fn catch_with(signals: &[Signal], mark: extern "C" fn(c_int), flags: SaFlags) -> Result<()> {
+fn catch_with(signals: &[Signal], mark: extern "C" fn(c_int), flags: c_int) -> Result<()> {
     timer()?;
-    let mut handled = SigSet::empty();
+    let mut handled = Set::EMPTY;
     for signal in signals {
-        let always = matches!(signal, Signal::SIGCHLD | Signal::SIGIO);
-        if handle(*signal, SigHandler::Handler(mark), flags, always)? {
-            handled.add(*signal);
+        if handle(*signal, mark, flags)? {
+            handled = handled | Set::of(*signal);
         }
     }
-    // One that was blocked when the box was called would never come.
-    handled.thread_unblock()
+    // One that was blocked when ipcbox was called would never come.
+    unblock(handled).map(drop)
 }
 
 /// From now on a signal that ends the process first ends the line on standard error. One that it was given ignored stays so.
 pub fn end_line() {
-    let flags = SaFlags::SA_RESETHAND | SaFlags::SA_NODEFER;
-    let ours = SigAction::new(SigHandler::Handler(line_end), flags, SigSet::empty());
-    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+    let ours = Handling::new(line_end as *const () as usize, libc::SA_RESETHAND | libc::SA_NODEFER);
+    for signal in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM] {
         // SAFETY: the handler is safe to run at any time, see there.
-        let before = unsafe { sigaction(signal, &ours) };
-        let ignored = before.ok().filter(|it| matches!(it.handler(), SigHandler::SigIgn));
-        if let Some(ignored) = ignored {
-            // SAFETY: puts back what was there.
-            let _ = unsafe { sigaction(signal, &ignored) };
-        }
+        let _ = unsafe { ours.set_unless_ignored(signal) };
     }
 }
 
@@ -137,24 +131,19 @@ extern "C" fn line_end(signal: c_int) {
     init::exit_by(signal);
 }
 
-/// Puts a handler in the place of what the signal was given, remembers that, and returns whether it did: an ignored one is left so
-/// unless `always`.
-fn handle(signal: Signal, handler: SigHandler, flags: SaFlags, always: bool) -> Result<bool> {
-    // No SA_RESTART: the call that it interrupts is to return.
-    let ours = SigAction::new(handler, flags, SigSet::empty());
+/// Puts a handler in the place of what the signal was given, remembers that, and returns whether it did. An ignored signal stays so,
+/// unless it is one that is not sent to end ipcbox.
+fn handle(signal: Signal, handler: extern "C" fn(c_int), flags: c_int) -> Result<bool> {
+    let ours = Handling::new(handler as *const () as usize, flags);
+    let is_own = [Signal::CHLD, Signal::IO, Signal::ALRM].contains(&signal);
     // SAFETY: the handlers of this module are safe to run at any time, see there.
-    let before = unsafe { sigaction(signal, &ours) }?;
-    if matches!(before.handler(), SigHandler::SigIgn) && !always {
-        // SAFETY: puts back what was there.
-        unsafe { sigaction(signal, &before) }?;
-        return Ok(false);
-    }
+    let before = unsafe { if is_own { ours.set(signal).map(Some) } else { ours.set_unless_ignored(signal) } }?;
+    let Some(before) = before else { return Ok(false) };
     let mut given = GIVEN.lock().map_err(|_| Errno::EDEADLK)?;
     if given.is_none() {
-        let mask = SigSet::thread_get_mask()?;
-        *given = Some(Given { mask, actions: Vec::new() });
+        *given = Some(Given { mask: block(Set::EMPTY)?, handlings: Vec::new() });
     }
-    given.iter_mut().for_each(|given| given.actions.push((signal, before)));
+    given.iter_mut().for_each(|given| given.handlings.push((signal, before)));
     Ok(true)
 }
 
@@ -162,7 +151,7 @@ fn handle(signal: Signal, handler: SigHandler, flags: SaFlags, always: bool) -> 
 /// system call and no more.
 extern "C" fn mark(signal: c_int) {
     let errno = Errno::last_raw();
-    SEEN.fetch_or(1 << (signal & 63), Ordering::SeqCst);
+    SEEN.fetch_or(1 << (signal - 1), Ordering::SeqCst);
     let _ = set_timer(TICK);
     Errno::set_raw(errno);
 }
@@ -194,23 +183,23 @@ pub fn any() -> bool {
 }
 
 /// The caught signals that have come since the last call. The timer no longer goes off for them.
-pub fn take() -> Result<Vec<Signal>> {
-    take_of(u64::MAX)
+pub fn take() -> Result<Set> {
+    take_of(Set::ALL)
 }
 
 /// The same for this one alone.
 pub fn forget(signal: Signal) -> Result<()> {
-    take_of(1 << signal as c_int).map(drop)
+    take_of(Set::of(signal)).map(drop)
 }
 
-fn take_of(which: u64) -> Result<Vec<Signal>> {
-    let seen = SEEN.fetch_and(!which, Ordering::SeqCst) & which;
-    if seen != 0 {
+fn take_of(which: Set) -> Result<Set> {
+    let seen = Set(SEEN.fetch_and(!which.0, Ordering::SeqCst)) & which;
+    if seen != Set::EMPTY {
         IS_SET.store(false, Ordering::SeqCst);
         set_timer(Duration::ZERO)?;
         tick_if_any()?;
     }
-    Ok(Signal::iterator().filter(|signal| seen & (1 << (*signal as c_int)) != 0).collect())
+    Ok(seen)
 }
 
 /// Has the timer tick for a signal that came while it was set.
@@ -223,9 +212,9 @@ fn timer() -> Result<()> {
     if IS_TIMER.load(Ordering::SeqCst) {
         return Ok(());
     }
-    handle(Signal::SIGALRM, SigHandler::Handler(interrupt), SaFlags::empty(), true)?;
-    SigSet::from(Signal::SIGALRM).thread_unblock()?;
-    let notify = SigevNotify::SigevSignal { signal: Signal::SIGALRM, si_value: 0 };
+    handle(Signal::ALRM, interrupt, 0)?;
+    unblock(Set::of(Signal::ALRM))?;
+    let notify = SigevNotify::SigevSignal { signal: nix::sys::signal::SIGALRM, si_value: 0 };
     let mut event = SigEvent::new(notify).sigevent();
     let mut timer: libc::timer_t = null_mut();
     // SAFETY: event and timer live through the call, which reads the one and writes the other.
@@ -254,30 +243,18 @@ fn set_timer(first: Duration) -> Result<()> {
     Errno::result(unsafe { libc::timer_settime(timer, 0, &raw const spec, null_mut()) }).map(drop)
 }
 
-/// Ends the process by a signal, as if it had never been caught.
-pub fn die_by(signal: Signal) -> Result<()> {
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    // SAFETY: the default action calls no code of ours.
-    unsafe { sigaction(signal, &default) }?;
-    SigSet::from(signal).thread_unblock()?;
-    raise(signal)?;
-    init::exit_by(signal as c_int);
-    Ok(())
-}
-
 /// Ends the process by a caught signal that has come, if one has, as it would have done at once.
 pub fn end() -> Result<()> {
-    take()?.into_iter().try_for_each(die_by)
+    take()?.iter().try_for_each(die)
 }
 
 /// In a child that is about to run CMD: dispositions as ipcbox was given them. Returns which of these signals it was given blocked.
-pub(super) fn hand_on() -> Result<super::signal::Set> {
+pub(super) fn hand_on() -> Result<Set> {
     let given = GIVEN.lock().map_err(|_| Errno::EDEADLK)?.take();
-    let Some(given) = given else { return Ok(super::signal::Set::EMPTY) };
-    for (signal, action) in given.actions.iter().rev() {
-        // SAFETY: puts back what was there, which was no handler: exec left none.
-        unsafe { sigaction(*signal, action) }?;
+    let Some(given) = given else { return Ok(Set::EMPTY) };
+    for (signal, handling) in given.handlings.iter().rev() {
+        // SAFETY: restores what was there, which was no handler: exec left none.
+        unsafe { handling.set(*signal) }?;
     }
-    let blocked = given.actions.iter().map(|(signal, _)| *signal).filter(|signal| given.mask.contains(*signal));
-    Ok(blocked.filter_map(|signal| super::signal::Signal::new(signal as c_int)).collect())
+    Ok(given.handlings.iter().map(|(signal, _)| *signal).filter(|signal| given.mask.has(*signal)).collect())
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, sleep};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{SigSet, SigmaskHow};
+use super::signal::{Set, block, set_mask};
 
 /// Does something once, when one of the waits of this process has lasted for `after`.
 pub struct Lasting {
@@ -56,7 +56,7 @@ impl Lasting {
 
     fn watch(&self) -> bool {
         let (after, act, state) = (self.after, Arc::clone(&self.act), Arc::clone(&self.state));
-        let Ok(before) = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK) else {
+        let Ok(before) = block(Set::ALL) else {
             return false;
         };
         let started = Builder::new().spawn(move || {
@@ -72,7 +72,7 @@ impl Lasting {
                 act();
             }
         });
-        before.thread_set_mask().is_ok() && started.is_ok()
+        set_mask(before).is_ok() && started.is_ok()
     }
 }
 

@@ -15,8 +15,8 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
+use super::signal::{Handling, Set, Signal, unblock};
 use super::transfer::{ALL, reading, write_some};
 use super::wait::without_waiting;
 
@@ -207,11 +207,10 @@ pub fn on_bus_error(line: String, status: u8) -> Result<()> {
     LINE_LEN.store(line.len(), Ordering::SeqCst);
     LINE.store(line.as_mut_ptr(), Ordering::SeqCst);
     STATUS.store(status.into(), Ordering::SeqCst);
-    let action = SigAction::new(SigHandler::Handler(tell_and_end), SaFlags::empty(), SigSet::empty());
     // SAFETY: the handler calls write(2) and _exit(2) alone, on memory that is never freed.
-    unsafe { sigaction(Signal::SIGBUS, &action) }?;
+    unsafe { Handling::new(tell_and_end as *const () as usize, 0).set(Signal::BUS) }?;
     // A blocked one would end the process without a word.
-    SigSet::from(Signal::SIGBUS).thread_unblock()
+    unblock(Set::of(Signal::BUS)).map(drop)
 }
 
 extern "C" fn tell_and_end(_: c_int) {

@@ -9,12 +9,12 @@ use nix::errno::Errno;
 use nix::fcntl::{self, FcntlArg, OFlag, SpliceFFlags, fcntl};
 use nix::libc;
 use nix::poll::PollFlags;
-use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{getpid, pipe2};
 
 use super::deadline::Deadline;
 use super::fds;
 use super::interrupt::retry;
+use super::signal::{Set, Signal, block};
 use super::wait::{Ends, Want, has, poll};
 
 /// The most bytes that one write(2) puts into a pipe whole, whoever else writes: PIPE_BUF of pipe(7).
@@ -155,7 +155,7 @@ pub fn has_bytes(from: impl AsFd) -> Result<bool> {
 
 /// Lets a write to what nobody reads fail with `EPIPE` alone: SIGPIPE is blocked from now on.
 pub fn survive_broken() -> Result<()> {
-    SigSet::from(Signal::SIGPIPE).thread_block()
+    block(Set::of(Signal::PIPE)).map(drop)
 }
 
 fn size(count: c_int) -> usize {

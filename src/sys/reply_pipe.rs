@@ -1,18 +1,16 @@
 //! A pipe that a process keeps for an answer, and that another one of the same user finds by process id, number and inode.
-#![allow(unsafe_code)]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open, readlink};
-use nix::libc;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, stat};
 use nix::unistd::{getpid, pipe2};
 
 use super::process::numbers;
-use super::{fds, pipe};
+use super::signal::{Set, Signal, block, discard, set_mask};
+use super::{errno, fds, pipe};
 
 /// Where a mailbox is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,8 +90,7 @@ pub fn open_for(address: Address) -> Result<OwnedFd> {
     is_it(stat(&*path)?)?;
     // Who waits for an answer has both ends; a stage of a pipeline, which a forged address could name, has one.
     let mut ends = Mode::empty();
-    let failed = |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO));
-    for fd in numbers(&dir).map_err(failed)? {
+    for fd in numbers(&dir).map_err(errno)? {
         let path = format!("{dir}/{fd}");
         if stat(&*path).and_then(is_it).is_ok() {
             // The link's own bits are those by which it is open, proc_pid_fd(5).
@@ -113,8 +110,8 @@ pub fn open_for(address: Address) -> Result<OwnedFd> {
 /// # Errors
 /// `EPIPE`: nobody reads any more.
 pub fn put(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
-    let pipe = SigSet::from(Signal::SIGPIPE);
-    let before = pipe.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let pipe = Set::of(Signal::PIPE);
+    let before = block(pipe)?;
     let mut at = 0;
     let outcome = loop {
         if at == bytes.len() {
@@ -126,11 +123,10 @@ pub fn put(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
             Err(errno) => break Err(errno),
         }
     };
-    if outcome == Err(Errno::EPIPE) && !before.contains(Signal::SIGPIPE) {
-        let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: set and time live through the call. It takes the signal of this write, if that is not ignored.
-        unsafe { libc::sigtimedwait(pipe.as_ref(), std::ptr::null_mut(), &raw const now) };
+    if outcome == Err(Errno::EPIPE) && !before.has(Signal::PIPE) {
+        // The signal of this write, if that is not ignored.
+        discard(pipe);
     }
-    before.thread_set_mask()?;
+    set_mask(before)?;
     outcome
 }

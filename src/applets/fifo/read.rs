@@ -4,7 +4,6 @@ use std::os::unix::ffi::OsStrExt;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use nix::sys::signal::Signal;
 
 use super::context;
 use super::stream::path::{Fifo, Finding, Made};
@@ -17,6 +16,7 @@ use crate::args::timeout::Timeout;
 use crate::exit::{Exit, each};
 use crate::output::{self, Lines};
 use crate::sys::interrupt;
+use crate::sys::signal::Signal;
 use crate::text::visible_bytes;
 
 /// Copies to standard output until every writer has closed, as it comes. Opening does not wait: a writer that comes later finds a
@@ -74,8 +74,7 @@ wait
 ";
 
     fn run(self) -> Result<Exit> {
-        interrupt::catch(&[Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGPIPE])
-            .context("cannot catch signals")?;
+        interrupt::catch(&[Signal::HUP, Signal::INT, Signal::TERM, Signal::PIPE]).context("cannot catch signals")?;
         let outcome = self.read();
         // What was taken has been delivered, what was made is removed: now a signal ends the process.
         interrupt::end()?;

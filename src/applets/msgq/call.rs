@@ -7,7 +7,6 @@ use std::os::unix::ffi::OsStrExt;
 use anyhow::{Result, bail};
 use clap::Args;
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
 
 use super::context;
 use super::queue::call_protocol;
@@ -23,6 +22,7 @@ use crate::sys::interrupt;
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::{Access, MAX_PRIORITY};
 use crate::sys::reply_pipe::Mailbox;
+use crate::sys::signal::{self, Signal};
 use crate::sys::wait::{Wake, ready, ready_or_signal};
 use crate::target::Target;
 
@@ -90,9 +90,9 @@ impl Call {
         let kind = if queue.is_posix() { MAX_PRIORITY.into() } else { call_protocol::kind(address) };
         let mut message = Message::new(kind);
         message.fill(&request);
-        interrupt::catch_once(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
+        interrupt::catch_once(&[Signal::INT, Signal::TERM, Signal::HUP])?;
         if !queue.is_posix() {
-            interrupt::catch(&[Signal::SIGIO])?;
+            interrupt::catch(&[Signal::IO])?;
             mailbox.signals(true)?;
         }
         let mut notice = queue::full(&self.target, &timeout);
@@ -142,14 +142,14 @@ fn begin(queue: &mut Queue, mailbox: &Mailbox, deadline: Deadline) -> Result<Arr
         let nobody = Which::Type(call_protocol::NOBODY);
         loop {
             waited = queue.receive(&mut Message::new(0), nobody, deadline);
-            interrupt::forget(Signal::SIGIO)?;
+            interrupt::forget(Signal::IO)?;
             let has_come = || ready(&[mailbox.as_fd()], Deadline::Now);
             if waited.is_err() || interrupt::any() || has_come()?.is_some() {
                 break;
             }
         }
         mailbox.signals(false)?;
-        interrupt::forget(Signal::SIGIO)?;
+        interrupt::forget(Signal::IO)?;
     }
     // Where there is no waiting in the queue the mailbox is waited for alone.
     let is_denied = waited == Err(Errno::EACCES);
@@ -174,8 +174,8 @@ fn give_up(sent: Option<(&mut Queue, i64)>) -> Result<u8> {
     if let Some((queue, kind)) = sent {
         take_back(queue, kind);
     }
-    for signal in signals {
-        interrupt::die_by(signal)?;
+    for signal in signals.iter() {
+        signal::die(signal)?;
     }
     bail!(Errno::EINTR)
 }

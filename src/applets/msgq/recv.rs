@@ -6,7 +6,6 @@ use std::os::unix::ffi::OsStrExt;
 use anyhow::{Error, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
 
 use super::context;
 use super::queue::format::{Format, Shape};
@@ -20,6 +19,7 @@ use crate::output;
 use crate::sys::deadline::Deadline;
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::Access;
+use crate::sys::signal::Signal;
 use crate::sys::{fds, interrupt};
 use crate::target::Target;
 use crate::text::counted;
@@ -115,7 +115,7 @@ impl Recv {
         let which = self.except.map_or(Which::Type(self.kind.unwrap_or(0)), Which::Except);
         let most = if self.drain || self.follow { None } else { self.most() };
         // From the moment one is taken these wait until it is written.
-        interrupt::catch_once(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
+        interrupt::catch_once(&[Signal::INT, Signal::TERM, Signal::HUP])?;
         let mut message = Message::new(0);
         let mut batch = Batch::default();
         let mut taken = 0;

@@ -20,7 +20,6 @@ use std::time::Instant;
 
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
-use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getpgid, getpgrp};
 
 pub use self::serving::Serving;
@@ -31,6 +30,7 @@ use crate::supervise::report::{Record, Report};
 use crate::sys::child::{self, Change};
 use crate::sys::collect::{Collected, Leftover};
 use crate::sys::deadline::Deadline;
+use crate::sys::signal::{self, Signal};
 use crate::sys::{interrupt, process, terminal, wait};
 use crate::text::counted;
 
@@ -114,9 +114,9 @@ pub enum Next<T> {
 impl<T> Pool<T> {
     /// Runs `command`, at most `most` at once. From here on SIGCHLD, SIGIO, SIGTERM, SIGINT and SIGHUP are caught.
     fn new(command: Command, most: u16, report: Option<Report>) -> Result<Self> {
-        use Signal::{SIGCHLD, SIGHUP, SIGINT, SIGIO, SIGTERM};
         output::require()?;
-        interrupt::catch(&[SIGCHLD, SIGIO, SIGTERM, SIGINT, SIGHUP]).context("cannot catch signals")?;
+        interrupt::catch(&[Signal::CHLD, Signal::IO, Signal::TERM, Signal::INT, Signal::HUP])
+            .context("cannot catch signals")?;
         Ok(Self {
             command,
             most: most.into(),
@@ -281,10 +281,10 @@ impl<T> Pool<T> {
     }
 
     fn take_signals(&mut self) -> Result<()> {
-        for signal in interrupt::take()? {
+        for signal in interrupt::take()?.iter() {
             match signal {
-                Signal::SIGCHLD => continue,
-                Signal::SIGIO => {
+                Signal::CHLD => continue,
+                Signal::IO => {
                     self.running.iter_mut().filter_map(|job| job.collected.as_mut()).for_each(Collected::gather);
                     self.leftovers.retain(Leftover::goes_on);
                     continue;
@@ -293,18 +293,18 @@ impl<T> Pool<T> {
             }
             // The kernel sends the SIGHUP of a closed terminal to the leader of its session alone.
             let is_closed = |terminal: &mut OwnedFd| terminal::foreground(terminal).is_none();
-            if signal == Signal::SIGHUP && self.terminal.take_if(is_closed).is_some() {
-                let _ = process::signal(0, Some(signal));
+            if signal == Signal::HUP && self.terminal.take_if(is_closed).is_some() {
+                let _ = signal::kill(0, Some(signal));
                 // Its own.
                 interrupt::forget(signal)?;
                 let own = getpgrp();
                 self.pass(|job| Some(signal).filter(|_| getpgid(Some(Pid::from_raw(job))) != Ok(own)));
-                let _ = process::signal(0, Some(Signal::SIGCONT));
+                let _ = signal::kill(0, Some(Signal::CONT));
             } else if self.stop.is_some() {
                 self.pass(|_| Some(signal));
             }
             if self.stop.is_some() {
-                interrupt::die_by(signal)?;
+                signal::die(signal)?;
             }
             self.stop = Some(signal);
         }
@@ -315,13 +315,13 @@ impl<T> Pool<T> {
     fn pass(&self, signal: impl Fn(i32) -> Option<Signal>) {
         for pid in self.running.iter().map(|job| job.pid) {
             let signal = signal(pid);
-            match process::signal(pid, signal) {
+            match signal::kill(pid, signal) {
                 Err(errno @ Errno::EPERM) => {
                     let name = process::command(pid).map_or_else(String::new, |name| format!(" ({name})"));
                     output::warn(format!("cannot signal {pid}{name}: {}", Cause::plain(errno)));
                 }
                 // One that is stopped would not hear it.
-                _ => drop(process::signal(pid, signal.and(Some(Signal::SIGCONT)))),
+                _ => drop(signal::kill(pid, signal.and(Some(Signal::CONT)))),
             }
         }
     }
@@ -336,9 +336,9 @@ impl<T> Pool<T> {
             return Err(error);
         }
         match self.stop {
-            Some(Signal::SIGTERM) => Ok(Exit::Done),
+            Some(Signal::TERM) => Ok(Exit::Done),
             Some(signal) => {
-                interrupt::die_by(signal)?;
+                signal::die(signal)?;
                 Ok(Exit::Failed)
             }
             None if asked && self.failed => Ok(self.unable.unwrap_or(Exit::Failed)),

@@ -13,11 +13,11 @@ use std::sync::atomic::Ordering::SeqCst;
 use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::signal::Signal;
 
 use super::shm::{self, Object};
 use crate::sys::deadline::Deadline;
 use crate::sys::mapping::Mapping;
+use crate::sys::signal::Signal;
 use crate::sys::{futex, interrupt, transfer};
 
 /// The highest value, `SEM_VALUE_MAX`.
@@ -68,7 +68,7 @@ impl Semaphore {
     /// # Errors
     /// `EAGAIN`: not in time.
     pub fn wait(&self, deadline: Deadline) -> Result<Option<()>> {
-        interrupt::catch(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])?;
+        interrupt::catch(&[Signal::INT, Signal::TERM, Signal::HUP])?;
         let word = self.0.wide_word(0)?;
         if self.take(0)? {
             return Ok(Some(()));

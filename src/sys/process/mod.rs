@@ -13,13 +13,12 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::fstat;
 use nix::sys::statfs::{FsType, fstatfs};
 use nix::unistd::{Pid, geteuid, getpid};
 
 use super::deadline::Deadline;
-use super::signal::send;
+use super::signal::{kill, send};
 use super::wait::ready;
 
 /// A descriptor for a process, pidfd_open(2), closed on exec. It becomes readable when the process ends.
@@ -92,12 +91,7 @@ pub fn command(pid: i32) -> Option<String> {
 /// Whether a process of this number is there, kill(2) with signal 0; one of somebody else's is.
 #[must_use]
 pub fn exists(pid: i32) -> bool {
-    kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
-}
-
-/// Sends a signal to a process, or to ipcbox's own group (0), kill(2); none only tests whether one could be sent.
-pub fn signal(pid: i32, signal: Option<Signal>) -> Result<()> {
-    kill(Pid::from_raw(pid), signal)
+    kill(pid, None) != Err(Errno::ESRCH)
 }
 
 /// A thread that is blocked in a system call.

@@ -29,33 +29,29 @@ use super::init;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Signal(u8);
 
+/// The standard signals that every architecture has: a constant for each.
+macro_rules! standard {
+    ($($name:ident $number:ident,)*) => {
+        impl Signal {
+            $(
+                #[doc = concat!(stringify!($number), ".")]
+                pub const $name: Self = Self(libc::$number as u8);
+            )*
+        }
+    };
+}
+
+standard! {
+    HUP SIGHUP, INT SIGINT, QUIT SIGQUIT, ILL SIGILL, TRAP SIGTRAP, ABRT SIGABRT, BUS SIGBUS, FPE SIGFPE,
+    KILL SIGKILL, USR1 SIGUSR1, SEGV SIGSEGV, USR2 SIGUSR2, PIPE SIGPIPE, ALRM SIGALRM, TERM SIGTERM, CHLD SIGCHLD,
+    CONT SIGCONT, STOP SIGSTOP, TSTP SIGTSTP, TTIN SIGTTIN, TTOU SIGTTOU, URG SIGURG, XCPU SIGXCPU, XFSZ SIGXFSZ,
+    VTALRM SIGVTALRM, PROF SIGPROF, WINCH SIGWINCH, IO SIGIO, PWR SIGPWR, SYS SIGSYS,
+}
+
 impl Signal {
-    /// SIGINT.
-    pub const INT: Self = Self(libc::SIGINT as u8);
-    /// SIGHUP.
-    pub const HUP: Self = Self(libc::SIGHUP as u8);
-    /// SIGQUIT.
-    pub const QUIT: Self = Self(libc::SIGQUIT as u8);
-    /// SIGKILL.
-    pub const KILL: Self = Self(libc::SIGKILL as u8);
-    /// SIGTERM.
-    pub const TERM: Self = Self(libc::SIGTERM as u8);
-    /// SIGPIPE.
-    pub const PIPE: Self = Self(libc::SIGPIPE as u8);
-    /// SIGXFSZ.
-    pub const XFSZ: Self = Self(libc::SIGXFSZ as u8);
-    /// SIGCHLD.
-    pub const CHLD: Self = Self(libc::SIGCHLD as u8);
-    /// SIGCONT.
-    pub const CONT: Self = Self(libc::SIGCONT as u8);
-    /// SIGSTOP.
-    pub const STOP: Self = Self(libc::SIGSTOP as u8);
-    /// SIGTSTP.
-    pub const TSTP: Self = Self(libc::SIGTSTP as u8);
-    /// SIGTTIN.
-    pub const TTIN: Self = Self(libc::SIGTTIN as u8);
-    /// SIGTTOU.
-    pub const TTOU: Self = Self(libc::SIGTTOU as u8);
+    /// SIGSTKFLT.
+    #[cfg(not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")))]
+    pub const STKFLT: Self = Self(libc::SIGSTKFLT as u8);
     /// The last one.
     pub const MAX: i32 = 64;
 
@@ -118,6 +114,12 @@ impl Set {
         self.0 >> (signal.0 - 1) & 1 == 1
     }
 
+    /// This signal alone.
+    #[must_use]
+    pub const fn of(signal: Signal) -> Self {
+        Self(1 << (signal.0 - 1))
+    }
+
     /// Its signals, in order.
     pub fn iter(self) -> impl Iterator<Item = Signal> {
         (1..=64).map(Signal).filter(move |signal| self.has(*signal))
@@ -126,7 +128,7 @@ impl Set {
 
 impl FromIterator<Signal> for Set {
     fn from_iter<I: IntoIterator<Item = Signal>>(signals: I) -> Self {
-        Self(signals.into_iter().fold(0, |bits, signal| bits | 1 << (signal.0 - 1)))
+        signals.into_iter().fold(Self::EMPTY, |set, signal| set | Self::of(signal))
     }
 }
 
@@ -161,6 +163,11 @@ pub fn block(signals: Set) -> Result<Set> {
     change_mask(libc::SIG_BLOCK, signals)
 }
 
+/// Takes from the mask of the calling thread, and gives the one it had.
+pub fn unblock(signals: Set) -> Result<Set> {
+    change_mask(libc::SIG_UNBLOCK, signals)
+}
+
 fn change_mask(how: c_int, set: Set) -> Result<Set> {
     let mut old = 0_u64;
     // SAFETY: both sets live through the call, and their size is passed with them.
@@ -182,27 +189,67 @@ pub enum Disposition {
 /// Sets what the process does about a signal, sigaction(2), and gives what it did; a handler, which the box has none, counts as
 /// the default.
 pub fn set_disposition(signal: Signal, disposition: Disposition) -> Result<Disposition> {
-    let handler = match disposition {
+    let action = match disposition {
         Disposition::Default => libc::SIG_DFL,
         Disposition::Ignore => libc::SIG_IGN,
     };
-    // SAFETY: all zeros is a sigaction: no flags, an empty mask, the default action.
-    let mut new: libc::sigaction = unsafe { std::mem::zeroed() };
-    new.sa_sigaction = handler;
-    let mut old = new;
-    // SAFETY: both live through the call, and neither action calls code of ours.
-    Errno::result(unsafe { libc::sigaction(signal.number(), &raw const new, &raw mut old) })?;
-    let ignored = old.sa_sigaction == libc::SIG_IGN;
-    Ok(if ignored { Disposition::Ignore } else { Disposition::Default })
+    // SAFETY: neither calls code of ours.
+    let old = unsafe { Handling::new(action, 0).set(signal) }?;
+    Ok(if old.ignores() { Disposition::Ignore } else { Disposition::Default })
 }
 
 /// Whether the process ignores a signal, sigaction(2).
 pub fn is_ignored(signal: Signal) -> Result<bool> {
-    // SAFETY: all zeros is a sigaction.
-    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    let mut now = Handling::new(libc::SIG_DFL, 0);
     // SAFETY: it lives through the call, which writes it and changes nothing.
-    Errno::result(unsafe { libc::sigaction(signal.number(), null(), &raw mut now) })?;
-    Ok(now.sa_sigaction == libc::SIG_IGN)
+    Errno::result(unsafe { libc::sigaction(signal.number(), null(), &raw mut now.0) })?;
+    Ok(now.ignores())
+}
+
+/// What a process does about a signal, `struct sigaction`.
+#[derive(Clone, Copy)]
+pub(super) struct Handling(libc::sigaction);
+
+impl Handling {
+    /// The address of a handler, or `SIG_DFL` or `SIG_IGN`, with these flags. Without `SA_RESTART` a call that it interrupts returns.
+    pub fn new(action: libc::sighandler_t, flags: c_int) -> Self {
+        // SAFETY: all zeros is a sigaction: no flags, an empty mask, the default action.
+        let mut new: libc::sigaction = unsafe { std::mem::zeroed() };
+        new.sa_sigaction = action;
+        new.sa_flags = flags;
+        Self(new)
+    }
+
+    /// Whether the signal is ignored.
+    pub const fn ignores(&self) -> bool {
+        self.0.sa_sigaction == libc::SIG_IGN
+    }
+
+    /// Sets it, sigaction(2), and gives what it was.
+    ///
+    /// # Safety
+    /// A handler takes what its flags say, and may run at any time.
+    pub unsafe fn set(&self, signal: Signal) -> Result<Self> {
+        let mut old = *self;
+        // SAFETY: both live through the call; the handler is as the caller says.
+        Errno::result(unsafe { libc::sigaction(signal.number(), &raw const self.0, &raw mut old.0) })?;
+        Ok(old)
+    }
+
+    /// Sets it unless the signal is ignored, and gives what it was. `None`: it stays ignored.
+    ///
+    /// # Safety
+    /// As for [`set`](Self::set).
+    pub unsafe fn set_unless_ignored(&self, signal: Signal) -> Result<Option<Self>> {
+        // SAFETY: as the caller says.
+        let old = unsafe { self.set(signal) }?;
+        if old.ignores() {
+            // SAFETY: restores what was there.
+            unsafe { old.set(signal) }?;
+            return Ok(None);
+        }
+        Ok(Some(old))
+    }
 }
 
 /// Sends a signal to a process, pidfd_send_signal(2); none only tests whether one could be sent. `value` goes along as with
@@ -236,10 +283,12 @@ fn queued(number: i32, value: i32) -> [c_int; 32] {
     words
 }
 
-/// Sends a signal to a process of one's own, or, where `pid` is negative, to a group of processes, kill(2).
-pub fn kill(pid: i32, signal: Signal) -> Result<()> {
+/// Sends a signal to a process, to ipcbox's own group (0), or, where `pid` is negative, to a group, kill(2); none only tests whether
+/// one could be sent.
+pub fn kill(pid: i32, signal: impl Into<Option<Signal>>) -> Result<()> {
+    let number = signal.into().map_or(0, Signal::number);
     // SAFETY: the call takes two plain integers.
-    Errno::result(unsafe { libc::kill(pid, signal.number()) }).map(drop)
+    Errno::result(unsafe { libc::kill(pid, number) }).map(drop)
 }
 
 /// Sends a signal to a child of one's own, with a value if there is one, rt_sigqueueinfo(2).
@@ -308,7 +357,7 @@ fn continue_after(time: Duration) -> Result<Timer> {
 /// Lets a signal that is pending act, and blocks it again.
 pub fn let_in(signal: Signal) -> Result<()> {
     let mask = block(Set::EMPTY)?;
-    set_mask(mask & !Set::from_iter([signal]))?;
+    set_mask(mask & !Set::of(signal))?;
     set_mask(mask).map(drop)
 }
 
@@ -324,6 +373,16 @@ pub fn is_pending(signal: Signal) -> Result<bool> {
     // SAFETY: the set lives through the call, and its size is passed with it.
     Errno::result(unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut set, size_of::<u64>()) })?;
     Ok(Set(set).has(signal))
+}
+
+/// Takes one of these signals that is pending, if one is, rt_sigtimedwait(2). They have to be blocked.
+pub fn discard(signals: Set) {
+    let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let no_info = null::<libc::siginfo_t>();
+    // SAFETY: set and time live through the call, and the set's size is passed with it.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigtimedwait, &raw const signals.0, no_info, &raw const now, size_of::<u64>())
+    };
 }
 
 #[cfg(test)]

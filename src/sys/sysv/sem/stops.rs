@@ -12,12 +12,12 @@ use std::time::Duration;
 use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 use super::{Op, Set, semtimedop};
 use crate::sys::deadline::Deadline;
+use crate::sys::signal::{Handling, Set as Signals, Signal, block, set_mask};
 
-const STOPS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU];
+const STOPS: [Signal; 3] = [Signal::TSTP, Signal::TTIN, Signal::TTOU];
 
 /// Whether one has come, and is pending again.
 static SEEN: AtomicBool = AtomicBool::new(false);
@@ -27,21 +27,18 @@ const _: () = assert!(size_of::<[AtomicI64; 2]>() == size_of::<libc::timespec>()
 
 /// The stop signals, caught until this is dropped. What was ignored or blocked stays so.
 pub struct Stops {
-    mask: SigSet,
-    before: Vec<(Signal, SigAction)>,
+    mask: Signals,
+    before: Vec<(Signal, Handling)>,
 }
 
 impl Stops {
     /// Catches them.
     pub fn catch() -> Result<Self> {
-        let mut stops = Self { mask: SigSet::thread_get_mask()?, before: Vec::new() };
+        let mut stops = Self { mask: block(Signals::EMPTY)?, before: Vec::new() };
         for signal in STOPS {
-            let before = exchange(signal, &handler())?;
-            if matches!(before.handler(), SigHandler::SigIgn) {
-                exchange(signal, &before)?;
-            } else {
-                stops.before.push((signal, before));
-            }
+            // SAFETY: the handler takes what SA_SIGINFO hands it, and may run at any time.
+            let before = unsafe { handler().set_unless_ignored(signal) }?;
+            stops.before.extend(before.map(|before| (signal, before)));
         }
         Ok(stops)
     }
@@ -74,7 +71,8 @@ impl Stops {
         if SEEN.swap(false, Ordering::SeqCst) {
             self.restore()?;
             for (signal, _) in &self.before {
-                exchange(*signal, &handler())?;
+                // SAFETY: as in catch().
+                unsafe { handler().set(*signal) }?;
             }
         }
         Ok(())
@@ -83,9 +81,10 @@ impl Stops {
     /// Gives the signals back their actions, and then lets one that is pending act.
     fn restore(&self) -> Result<()> {
         for (signal, before) in &self.before {
-            exchange(*signal, before)?;
+            // SAFETY: restores what was there.
+            unsafe { before.set(*signal) }?;
         }
-        self.mask.thread_set_mask()
+        set_mask(self.mask).map(drop)
     }
 }
 
@@ -97,14 +96,8 @@ impl Drop for Stops {
     }
 }
 
-fn handler() -> SigAction {
-    // No SA_RESTART: the wait has to end.
-    SigAction::new(SigHandler::SigAction(note), SaFlags::empty(), SigSet::empty())
-}
-
-fn exchange(signal: Signal, action: &SigAction) -> Result<SigAction> {
-    // SAFETY: the action is one that was there before, or has the handler below, which may run at any time.
-    unsafe { sigaction(signal, action) }
+fn handler() -> Handling {
+    Handling::new(note as *const () as usize, libc::SA_SIGINFO)
 }
 
 /// Makes the signal pending again, and blocks it after the handler returns: SIGCONT then still takes it back, as it takes back
