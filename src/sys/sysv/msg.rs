@@ -1,14 +1,13 @@
 //! System V message queues: msgget(2), msgop(2), msgctl(2).
 #![allow(unsafe_code)]
 
-use std::ffi::{c_int, c_long};
-use std::mem::zeroed;
+use std::ffi::{c_int, c_long, c_void};
 
 use nix::Result;
 use nix::errno::Errno;
 use nix::libc;
 
-use super::{Change, Key, Listing, Perm, Words, asked, indices, listed};
+use super::{ById, Change, Key, Kind, Listing, Perm, Table, Words};
 use crate::sys::deadline::Deadline;
 use crate::sys::interrupt::retry;
 use crate::sys::message::{Message, Waits, Which};
@@ -17,8 +16,7 @@ use crate::sys::wait::interruptible;
 
 /// Take a copy of the message with this number, Linux 3.8; the libc crate does not have it.
 const MSG_COPY: c_int = 0o40000;
-/// The data of the queue with this index, whoever may read it, Linux 4.17.
-const MSG_STAT_ANY: c_int = 13;
+
 /// What the kernel keeps of a queue: `struct msqid_ds`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
@@ -44,23 +42,6 @@ pub struct Stat {
     pub change_time: i64,
 }
 
-impl Stat {
-    fn new(id: c_int, raw: &libc::msqid_ds) -> Self {
-        Self {
-            id,
-            perm: raw.msg_perm.into(),
-            messages: raw.msg_qnum,
-            bytes: raw.__msg_cbytes,
-            max_bytes: raw.msg_qbytes,
-            last_send_pid: raw.msg_lspid,
-            last_receive_pid: raw.msg_lrpid,
-            send_time: raw.msg_stime,
-            receive_time: raw.msg_rtime,
-            change_time: raw.msg_ctime,
-        }
-    }
-}
-
 /// The limits of `/proc/sys/kernel/msg*`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -80,11 +61,8 @@ pub fn limits() -> Result<Limits> {
 }
 
 fn info(command: c_int) -> Result<(libc::msginfo, c_int)> {
-    // SAFETY: a C structure of integers, for which all zeros is a value.
-    let mut info: libc::msginfo = unsafe { zeroed() };
-    // SAFETY: IPC_INFO and MSG_INFO write one msginfo, which is there; the id is ignored.
-    let highest = Errno::result(unsafe { libc::msgctl(0, command, (&raw mut info).cast()) })?;
-    Ok((info, highest))
+    // SAFETY: IPC_INFO and MSG_INFO write one msginfo.
+    unsafe { super::info::<Msg, _>(command) }
 }
 
 /// How many queues there are, the messages in all of them, and the bytes of these, `MSG_INFO`.
@@ -94,99 +72,81 @@ pub fn used() -> Result<(u64, u64, u64)> {
     Ok((count(info.msgpool), count(info.msgmap), count(info.msgtql)))
 }
 
-/// Every queue of the IPC namespace, those that may not be read included: from `/proc/sysvipc/msg`, else by calls.
+/// Every queue of the IPC namespace.
 ///
 /// # Errors
-/// Those of reading it. A line that cannot be read is one, with its number.
+/// Those of reading them. A line that cannot be read is one, with its number.
 pub fn all() -> Result<Listing<Stat>> {
-    let Some(lines) = listed("msg", line) else { return Ok(Box::new(all_by_calls()?.map(Ok))) };
-    // The file does not tell how many bytes fit. A queue that has gone meanwhile is left out.
-    let whole = |queue: Stat| stat_any(queue.id).map(|stat| Ok(Stat { max_bytes: stat.max_bytes, ..queue }));
-    Ok(Box::new(lines.filter_map(move |queue| queue.map_or_else(|error| Some(Err(error)), whole))))
+    super::all::<Msg>()
 }
 
-/// The same by calls alone (`MSG_STAT_ANY`, Linux 4.17).
-pub fn all_by_calls() -> Result<impl Iterator<Item = Stat>> {
-    Ok(asked(highest()?, |index| stat(index, MSG_STAT_ANY)))
-}
-
-/// The highest index in the kernel's table.
-pub(super) fn highest() -> Result<c_int> {
-    info(libc::MSG_INFO).map(|(_, highest)| highest)
-}
-
-/// The id of the queue with this index.
-pub(super) fn id_at(index: c_int) -> Result<c_int> {
-    stat(index, MSG_STAT_ANY).map(|stat| stat.id)
-}
-
-/// A line: key msqid perms cbytes qnum lspid lrpid uid gid cuid cgid stime rtime ctime.
-fn line(words: &mut Words) -> Option<Stat> {
-    let key = words.number()?;
-    let id = words.number()?;
-    let mode = words.octal()? & 0o777;
-    let (bytes, messages) = (words.number()?, words.number()?);
-    let (last_send_pid, last_receive_pid) = (words.number()?, words.number()?);
-    let perm = Perm {
-        key,
-        uid: words.number()?,
-        gid: words.number()?,
-        creator_uid: words.number()?,
-        creator_gid: words.number()?,
-        mode,
-    };
-    Some(Stat {
-        id,
-        perm,
-        messages,
-        bytes,
-        max_bytes: 0,
-        last_send_pid,
-        last_receive_pid,
-        send_time: words.number()?,
-        receive_time: words.number()?,
-        change_time: words.number()?,
-    })
-}
-
-fn stat_any(id: c_int) -> Option<Stat> {
-    let stats = indices(id).into_iter().filter_map(|index| stat(index, MSG_STAT_ANY).ok());
-    stats.into_iter().find(|stat| stat.id == id)
-}
-
-/// The data of the queue with this id, `IPC_STAT`, or with this index in the kernel's table.
-pub(super) fn stat(id_or_index: c_int, command: c_int) -> Result<Stat> {
-    // SAFETY: a C structure of integers, for which all zeros is a value.
-    let mut raw: libc::msqid_ds = unsafe { zeroed() };
-    // SAFETY: IPC_STAT and MSG_STAT_ANY write one msqid_ds, which is there.
-    let id = Errno::result(unsafe { libc::msgctl(id_or_index, command, &raw mut raw) })?;
-    let id = if command == libc::IPC_STAT { id_or_index } else { id };
-    Ok(Stat::new(id, &raw))
-}
-
-/// A queue, by its id. It can go at any time; calls then fail with `EINVAL`, or with `EIDRM` where they were waiting on
-/// it.
+/// Message queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Queue {
-    id: c_int,
+pub struct Msg;
+
+impl Table for Msg {
+    const KIND: Kind = Kind::Msg;
+    const STAT_ANY: c_int = 13;
+    type Raw = libc::msqid_ds;
+    type Stat = Stat;
+
+    fn get(key: Key) -> c_int {
+        // SAFETY: plain integers.
+        unsafe { libc::msgget(key, 0) }
+    }
+
+    unsafe fn control(id: c_int, command: c_int, data: *mut c_void) -> c_int {
+        // SAFETY: as the caller says.
+        unsafe { libc::msgctl(id, command, data.cast()) }
+    }
+
+    fn highest() -> Result<c_int> {
+        info(libc::MSG_INFO).map(|(_, highest)| highest)
+    }
+
+    fn stat(id: c_int, raw: &libc::msqid_ds) -> Stat {
+        Stat {
+            id,
+            perm: raw.msg_perm.into(),
+            messages: raw.msg_qnum,
+            bytes: raw.__msg_cbytes,
+            max_bytes: raw.msg_qbytes,
+            last_send_pid: raw.msg_lspid,
+            last_receive_pid: raw.msg_lrpid,
+            send_time: raw.msg_stime,
+            receive_time: raw.msg_rtime,
+            change_time: raw.msg_ctime,
+        }
+    }
+
+    /// key msqid perms cbytes qnum lspid lrpid uid gid cuid cgid stime rtime ctime
+    fn line(words: &mut Words) -> Option<Stat> {
+        let (key, id, mode) = (words.number()?, words.number()?, words.octal()?);
+        Some(Stat {
+            id,
+            bytes: words.number()?,
+            messages: words.number()?,
+            max_bytes: 0,
+            last_send_pid: words.number()?,
+            last_receive_pid: words.number()?,
+            perm: words.perm(key, mode)?,
+            send_time: words.number()?,
+            receive_time: words.number()?,
+            change_time: words.number()?,
+        })
+    }
+
+    /// The file does not have how many bytes fit.
+    fn complete(stat: Stat) -> Option<Stat> {
+        let found = super::at_its_index::<Self>(stat.id)?;
+        Some(Stat { max_bytes: found.msg_qbytes, ..stat })
+    }
 }
+
+/// A queue.
+pub type Queue = ById<Msg>;
 
 impl Queue {
-    /// The queue with this id, whether it is there or not.
-    #[must_use]
-    pub const fn from_id(id: c_int) -> Self {
-        Self { id }
-    }
-
-    /// The queue behind `key`, asking for no permission.
-    ///
-    /// # Errors
-    /// `ENOENT`: there is none.
-    pub fn find(key: Key) -> Result<Self> {
-        // SAFETY: plain integers.
-        Errno::result(unsafe { libc::msgget(key, 0) }).map(Self::from_id)
-    }
-
     /// A new queue. A `key` of [`libc::IPC_PRIVATE`] gives one without a key.
     ///
     /// # Errors
@@ -195,12 +155,6 @@ impl Queue {
         let flags = libc::IPC_CREAT | libc::IPC_EXCL | (mode & 0o777).cast_signed();
         // SAFETY: plain integers.
         Errno::result(unsafe { libc::msgget(key, flags) }).map(Self::from_id)
-    }
-
-    /// The id, 0 or above.
-    #[must_use]
-    pub const fn id(self) -> c_int {
-        self.id
     }
 
     /// Sends a message, waiting at most until `deadline` where the queue is full. `None`: a caught signal has come before.
@@ -252,39 +206,15 @@ impl Queue {
         Ok(())
     }
 
-    /// The queue's data. Asks without read permission too, where the kernel can (Linux 4.17).
-    pub fn stat(self) -> Result<Stat> {
-        match stat(self.id, libc::IPC_STAT) {
-            Err(Errno::EACCES) => stat_any(self.id).ok_or(Errno::EACCES),
-            answer => answer,
-        }
-    }
-
     /// Changes owner, group or permission bits, and how many bytes fit, `IPC_SET`.
     ///
     /// # Errors
     /// `EPERM`: the caller is neither owner nor creator nor privileged, or wants more than msgmnb without CAP_SYS_RESOURCE.
     pub fn change(self, change: Change, max_bytes: Option<u64>) -> Result<()> {
-        // SAFETY: a C structure of integers, for which all zeros is a value.
-        let mut raw: libc::msqid_ds = unsafe { zeroed() };
-        let now = self.stat()?;
-        raw.msg_perm.uid = now.perm.uid;
-        raw.msg_perm.gid = now.perm.gid;
-        raw.msg_perm.mode = now.perm.mode as _;
-        raw.msg_qbytes = max_bytes.unwrap_or(now.max_bytes);
-        change.apply(&mut raw.msg_perm);
-        // SAFETY: IPC_SET reads owner, group, mode and qbytes of one msqid_ds, which is there.
-        Errno::result(unsafe { libc::msgctl(self.id, libc::IPC_SET, &raw mut raw) }).map(drop)
-    }
-
-    /// Removes the queue and all messages in it, `IPC_RMID`; who waits on it is woken with `EIDRM`.
-    ///
-    /// # Errors
-    /// `EPERM`: the caller is neither owner nor creator nor privileged. `EINVAL`: it is gone.
-    pub fn remove(self) -> Result<()> {
-        let none = std::ptr::null_mut();
-        // SAFETY: IPC_RMID takes no structure.
-        Errno::result(unsafe { libc::msgctl(self.id, libc::IPC_RMID, none) }).map(drop)
+        self.set(|raw| {
+            change.apply(&mut raw.msg_perm);
+            raw.msg_qbytes = max_bytes.unwrap_or(raw.msg_qbytes);
+        })
     }
 }
 
@@ -315,6 +245,6 @@ pub fn waits(blocked: &Blocked, id: c_int) -> Option<Waits> {
 mod tests {
     #[test]
     fn any_line_is_read_or_refused() {
-        crate::sys::sysv::try_lines(super::line);
+        crate::sys::sysv::try_lines::<super::Msg>();
     }
 }

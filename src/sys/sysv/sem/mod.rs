@@ -4,8 +4,7 @@
 mod op;
 mod stops;
 
-use std::ffi::c_int;
-use std::mem::zeroed;
+use std::ffi::{c_int, c_void};
 use std::ptr::{from_ref, null};
 
 use nix::Result;
@@ -13,7 +12,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::time::TimeSpec;
 
-use super::{Change, Key, Listing, Perm, Words, asked, indices, listed};
+use super::{ById, Change, Key, Kind, Listing, Perm, Table, Words, asked};
 use crate::sys::deadline::Deadline;
 use crate::sys::interrupt::retry;
 
@@ -36,18 +35,6 @@ pub struct Stat {
     pub op_time: i64,
     /// Creation or last change, seconds since 1970.
     pub change_time: i64,
-}
-
-impl Stat {
-    fn new(id: c_int, raw: &libc::semid_ds) -> Self {
-        Self {
-            id,
-            perm: raw.sem_perm.into(),
-            len: usize::try_from(raw.sem_nsems).unwrap_or(usize::MAX),
-            op_time: raw.sem_otime,
-            change_time: raw.sem_ctime,
-        }
-    }
 }
 
 /// The limits of `/proc/sys/kernel/sem`.
@@ -83,89 +70,69 @@ pub fn limits() -> Result<Limits> {
 }
 
 fn info(command: c_int) -> Result<(libc::seminfo, c_int)> {
-    // SAFETY: a C structure of integers, for which all zeros is a value.
-    let mut info: libc::seminfo = unsafe { zeroed() };
-    // SAFETY: IPC_INFO and SEM_INFO write one seminfo, which is there; id and index are ignored.
-    let highest = Errno::result(unsafe { libc::semctl(0, 0, command, &raw mut info) })?;
-    Ok((info, highest))
+    // SAFETY: IPC_INFO and SEM_INFO write one seminfo.
+    unsafe { super::info::<Sem, _>(command) }
 }
 
-/// Every set of the IPC namespace, those that may not be read included: from `/proc/sysvipc/sem`, else by calls.
+/// Every set of the IPC namespace.
 ///
 /// # Errors
-/// Those of reading it. A line that cannot be read is one, with its number.
+/// Those of reading them. A line that cannot be read is one, with its number.
 pub fn all() -> Result<Listing<Stat>> {
-    match listed("sem", line) {
-        Some(lines) => Ok(lines),
-        None => Ok(Box::new(all_by_calls()?.map(Ok))),
+    super::all::<Sem>()
+}
+
+/// Semaphore sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sem;
+
+impl Table for Sem {
+    const KIND: Kind = Kind::Sem;
+    const STAT_ANY: c_int = libc::SEM_STAT_ANY;
+    type Raw = libc::semid_ds;
+    type Stat = Stat;
+
+    fn get(key: Key) -> c_int {
+        // SAFETY: plain integers.
+        unsafe { libc::semget(key, 0, 0) }
+    }
+
+    unsafe fn control(id: c_int, command: c_int, data: *mut c_void) -> c_int {
+        // SAFETY: as the caller says.
+        unsafe { libc::semctl(id, 0, command, data) }
+    }
+
+    fn highest() -> Result<c_int> {
+        info(libc::SEM_INFO).map(|(_, highest)| highest)
+    }
+
+    fn stat(id: c_int, raw: &libc::semid_ds) -> Stat {
+        Stat {
+            id,
+            perm: raw.sem_perm.into(),
+            len: usize::try_from(raw.sem_nsems).unwrap_or(usize::MAX),
+            op_time: raw.sem_otime,
+            change_time: raw.sem_ctime,
+        }
+    }
+
+    /// key semid perms nsems uid gid cuid cgid otime ctime
+    fn line(words: &mut Words) -> Option<Stat> {
+        let (key, id, mode) = (words.number()?, words.number()?, words.octal()?);
+        Some(Stat {
+            id,
+            len: words.number()?,
+            perm: words.perm(key, mode)?,
+            op_time: words.number()?,
+            change_time: words.number()?,
+        })
     }
 }
 
-/// The same by calls alone (`SEM_STAT_ANY`, Linux 4.17).
-pub fn all_by_calls() -> Result<impl Iterator<Item = Stat>> {
-    Ok(asked(highest()?, |index| stat(index, libc::SEM_STAT_ANY)))
-}
-
-/// The highest index in the kernel's table.
-pub(super) fn highest() -> Result<c_int> {
-    info(libc::SEM_INFO).map(|(_, highest)| highest)
-}
-
-/// The id of the set with this index.
-pub(super) fn id_at(index: c_int) -> Result<c_int> {
-    stat(index, libc::SEM_STAT_ANY).map(|stat| stat.id)
-}
-
-/// A line: key semid perms nsems uid gid cuid cgid otime ctime.
-fn line(words: &mut Words) -> Option<Stat> {
-    let key = words.number()?;
-    let id = words.number()?;
-    let mode = words.octal()? & 0o777;
-    let len = words.number()?;
-    let perm = Perm {
-        key,
-        uid: words.number()?,
-        gid: words.number()?,
-        creator_uid: words.number()?,
-        creator_gid: words.number()?,
-        mode,
-    };
-    Some(Stat { id, perm, len, op_time: words.number()?, change_time: words.number()? })
-}
-
-/// The data of the set with this id, `IPC_STAT`, or with this index in the kernel's table.
-pub(super) fn stat(id_or_index: c_int, command: c_int) -> Result<Stat> {
-    // SAFETY: a C structure of integers, for which all zeros is a value.
-    let mut raw: libc::semid_ds = unsafe { zeroed() };
-    // SAFETY: IPC_STAT and SEM_STAT_ANY write one semid_ds, which is there.
-    let id = Errno::result(unsafe { libc::semctl(id_or_index, 0, command, &raw mut raw) })?;
-    let id = if command == libc::IPC_STAT { id_or_index } else { id };
-    Ok(Stat::new(id, &raw))
-}
-
-/// A semaphore set, by its id. The set can go at any time; calls then fail with `EINVAL`, or with `EIDRM` where
-/// they were waiting on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Set {
-    id: c_int,
-}
+/// A set.
+pub type Set = ById<Sem>;
 
 impl Set {
-    /// The set with this id, whether it is there or not.
-    #[must_use]
-    pub const fn from_id(id: c_int) -> Self {
-        Self { id }
-    }
-
-    /// The set behind `key`, asking for no permission.
-    ///
-    /// # Errors
-    /// `ENOENT`: there is none.
-    pub fn find(key: Key) -> Result<Self> {
-        // SAFETY: plain integers.
-        Errno::result(unsafe { libc::semget(key, 0, 0) }).map(Self::from_id)
-    }
-
     /// A new set of `len` semaphores, all 0. A `key` of [`libc::IPC_PRIVATE`] gives one without a key.
     ///
     /// # Errors
@@ -175,12 +142,6 @@ impl Set {
         let flags = libc::IPC_CREAT | libc::IPC_EXCL | (mode & 0o777).cast_signed();
         // SAFETY: plain integers.
         Errno::result(unsafe { libc::semget(key, len, flags) }).map(Self::from_id)
-    }
-
-    /// The id, 0 or above.
-    #[must_use]
-    pub const fn id(self) -> c_int {
-        self.id
     }
 
     /// Does all of `ops` or none, in their order, waiting at most until `deadline`.
@@ -227,23 +188,11 @@ impl Set {
 
     /// The values of all semaphores, `GETALL`, and the set's data. Needs read permission.
     pub fn values(self) -> Result<(Stat, Vec<u16>)> {
-        let stat = stat(self.id, libc::IPC_STAT)?;
+        let stat = Sem::stat(self.id, &asked::<Sem>(self.id, libc::IPC_STAT)?.1);
         let mut values = vec![0_u16; stat.len];
         // SAFETY: GETALL writes as many u16 as the set has, which stays so for the life of an id.
         Errno::result(unsafe { libc::semctl(self.id, 0, libc::GETALL, values.as_mut_ptr()) })?;
         Ok((stat, values))
-    }
-
-    /// The set's data. Asks without read permission too, where the kernel can (Linux 4.17).
-    pub fn stat(self) -> Result<Stat> {
-        match stat(self.id, libc::IPC_STAT) {
-            Err(Errno::EACCES) => indices(self.id)
-                .into_iter()
-                .filter_map(|index| stat(index, libc::SEM_STAT_ANY).ok())
-                .find(|stat| stat.id == self.id)
-                .ok_or(Errno::EACCES),
-            answer => answer,
-        }
     }
 
     /// The value of one semaphore, `GETVAL`, 0 to 32767. `EINVAL`: an index beyond the set.
@@ -304,23 +253,7 @@ impl Set {
     /// # Errors
     /// `EPERM`: the caller is neither owner nor creator nor privileged.
     pub fn change(self, change: Change) -> Result<()> {
-        // SAFETY: a C structure of integers, for which all zeros is a value.
-        let mut raw: libc::semid_ds = unsafe { zeroed() };
-        let now = self.stat()?.perm;
-        raw.sem_perm.uid = now.uid;
-        raw.sem_perm.gid = now.gid;
-        raw.sem_perm.mode = now.mode as _;
-        change.apply(&mut raw.sem_perm);
-        // SAFETY: IPC_SET reads owner, group and mode of one semid_ds, which is there.
-        Errno::result(unsafe { libc::semctl(self.id, 0, libc::IPC_SET, &raw mut raw) }).map(drop)
-    }
-
-    /// Removes the set, `IPC_RMID`; who waits on it is woken with `EIDRM`.
-    ///
-    /// # Errors
-    /// `EPERM`: the caller is neither owner nor creator nor privileged. `EINVAL`: it is gone.
-    pub fn remove(self) -> Result<()> {
-        self.ask(0, libc::IPC_RMID).map(drop)
+        self.set(|raw| change.apply(&mut raw.sem_perm))
     }
 }
 
@@ -333,6 +266,6 @@ unsafe extern "C" {
 mod tests {
     #[test]
     fn any_line_is_read_or_refused() {
-        crate::sys::sysv::try_lines(super::line);
+        crate::sys::sysv::try_lines::<super::Sem>();
     }
 }
