@@ -3,16 +3,16 @@
 //! Read from `/proc/PID/maps`, `/proc/PID/fd` and `/proc/PID/fdinfo`, which want the right to trace the process; how many
 //! could not be looked at is told.
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::fs;
-use std::io::{ErrorKind, Result as IoResult};
+use std::io::Result as IoResult;
 use std::os::unix::fs::MetadataExt;
 
 use nix::fcntl::OFlag;
 use nix::libc;
-use nix::sys::stat::{major, minor};
 
-use super::process::{has_memory, is_out_of_sight, numbers, shares_ipc};
+use super::process::{is_out_of_sight, numbers, shares_ipc};
 
 /// What may be in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,30 +66,12 @@ pub struct Users {
 /// # Errors
 /// Those of reading `/proc` itself.
 pub fn by(object: Object) -> IoResult<Users> {
-    let namespace = |who: &str| fs::read_link(format!("/proc/{who}/ns/ipc"));
-    let ours = namespace("self")?;
-    let mut users = Users::default();
-    for pid in numbers("/proc")? {
-        // A segment of the same id can be in another namespace.
-        let elsewhere = || Ok(namespace(&pid.to_string())? != ours);
-        let user = match object {
-            Object::Segment(_) => elsewhere().and_then(|elsewhere| {
-                let mappings = if elsewhere { 0 } else { mappings(pid, object)? };
-                Ok(User { pid, mappings, open: Vec::new() })
-            }),
-            Object::File { device, inode } => {
-                mappings(pid, object).and_then(|mappings| Ok(User { pid, mappings, open: open(pid, device, inode)? }))
-            }
-        };
-        match user {
-            Ok(user) if user.mappings > 0 || !user.open.is_empty() => users.seen.push(user),
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                users.unseen += usize::from(has_memory(pid));
-            }
-            _ => {}
-        }
-    }
-    Ok(users)
+    let mut index = look(Wanted::One(object))?;
+    let seen = match object {
+        Object::File { device, inode } => index.files.remove(&(device, inode)),
+        Object::Segment(id) => index.segments.remove(&id),
+    };
+    Ok(Users { seen: seen.unwrap_or_default(), unseen: index.unseen.len() })
 }
 
 /// Who uses what, of all segments of this IPC namespace and all files of some devices.
@@ -108,42 +90,61 @@ pub struct Index {
 /// # Errors
 /// Those of reading `/proc` itself.
 pub fn index(devices: &[u64]) -> IoResult<Index> {
-    let namespace = |who: &str| fs::read_link(format!("/proc/{who}/ns/ipc"));
-    let ours = namespace("self")?;
+    look(Wanted::On(devices))
+}
+
+/// What is looked for.
+#[derive(Clone, Copy)]
+enum Wanted<'a> {
+    One(Object),
+    /// All segments, and all files on these devices.
+    On(&'a [u64]),
+}
+
+impl Wanted<'_> {
+    fn has(self, object: Object) -> bool {
+        match (self, object) {
+            (Self::One(one), _) => one == object,
+            (Self::On(devices), Object::File { device, .. }) => devices.contains(&device),
+            (Self::On(_), Object::Segment(_)) => true,
+        }
+    }
+}
+
+fn look(wanted: Wanted) -> IoResult<Index> {
     let mut index = Index::default();
     for pid in numbers("/proc")? {
-        let look = || {
-            let here = namespace(&pid.to_string())? == ours;
-            IoResult::Ok((here, fs::read(format!("/proc/{pid}/maps"))?, descriptors(pid)?))
+        let mut look = || {
+            let maps = fs::read(format!("/proc/{pid}/maps"))?;
+            // A segment is no descriptor's.
+            let fds = if let Wanted::One(Object::Segment(_)) = wanted { Vec::new() } else { descriptors(pid)? };
+            index.add(pid, &maps, &fds, wanted);
+            IoResult::Ok(())
         };
-        match look() {
-            Ok((here, maps, fds)) => index.add(pid, here, &maps, &fds, devices),
-            Err(error) if is_out_of_sight(pid, &error) => index.unseen.push(pid),
-            Err(_) => {}
+        if look().is_err_and(|error| is_out_of_sight(pid, &error)) {
+            index.unseen.push(pid);
         }
     }
     Ok(index)
 }
 
 impl Index {
-    fn add(&mut self, pid: i32, here: bool, maps: &[u8], fds: &[(i32, fs::Metadata)], devices: &[u64]) {
-        for line in String::from_utf8_lossy(maps).lines() {
-            let mut words = line.split_ascii_whitespace().skip(3);
-            let (Some(on), Some(number)) = (words.next(), words.next()) else { continue };
-            let Ok(number) = number.parse::<u64>() else { continue };
-            let device = devices.iter().find(|device| on == written(**device));
-            let users = if let Some(device) = device {
-                self.files.entry((*device, number)).or_default()
-            } else if here && is_of(line, Object::Segment(number as i32)) {
-                self.segments.entry(number as i32).or_default()
-            } else {
-                continue;
+    fn add(&mut self, pid: i32, maps: &[u8], fds: &[(i32, fs::Metadata)], wanted: Wanted) {
+        // A segment of the same id can be in another namespace.
+        let is_here = LazyCell::new(|| shares_ipc(pid));
+        for object in String::from_utf8_lossy(maps).lines().filter_map(|line| mapped(line, wanted)) {
+            let users = match object {
+                Object::File { device, inode } => self.files.entry((device, inode)).or_default(),
+                Object::Segment(id) if *is_here => self.segments.entry(id).or_default(),
+                Object::Segment(_) => continue,
             };
             user(users, pid).mappings += 1;
         }
-        for (fd, file) in fds.iter().filter(|(_, file)| devices.contains(&file.dev())) {
-            let users = self.files.entry((file.dev(), file.ino())).or_default();
-            user(users, pid).open.extend(access(pid, *fd));
+        for (fd, file) in fds {
+            let (device, inode) = (file.dev(), file.ino());
+            if wanted.has(Object::File { device, inode }) {
+                user(self.files.entry((device, inode)).or_default(), pid).open.extend(access(pid, *fd));
+            }
         }
     }
 }
@@ -163,47 +164,33 @@ fn descriptors(pid: i32) -> IoResult<Vec<(i32, fs::Metadata)>> {
     Ok(numbers(&dir)?.into_iter().filter_map(file).collect())
 }
 
-/// A device as `/proc/PID/maps` has it.
-fn written(device: u64) -> String {
-    format!("{:02x}:{:02x}", major(device), minor(device))
-}
-
 /// Whether this process is in the caller's IPC namespace and maps the segment with this id.
 #[must_use]
 pub fn maps_segment(pid: i32, id: i32) -> bool {
-    mappings(pid, Object::Segment(id)).is_ok_and(|count| count > 0) && shares_ipc(pid)
+    let wanted = Wanted::One(Object::Segment(id));
+    let maps = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
+    String::from_utf8_lossy(&maps).lines().any(|line| mapped(line, wanted).is_some()) && shares_ipc(pid)
 }
 
-fn mappings(pid: i32, object: Object) -> IoResult<usize> {
-    let text = fs::read(format!("/proc/{pid}/maps"))?;
-    Ok(String::from_utf8_lossy(&text).lines().filter(|line| is_of(line, object)).count())
-}
-
-/// Whether a line of `/proc/PID/maps` is a mapping of `object`: address, permissions, offset, device as
-/// `MAJOR:MINOR` in hexadecimal, inode, path.
-fn is_of(line: &str, object: Object) -> bool {
+/// What a line of `/proc/PID/maps` is a mapping of, if that is wanted: address, permissions, offset, device as `MAJOR:MINOR` in
+/// hexadecimal, inode, path.
+fn mapped(line: &str, wanted: Wanted) -> Option<Object> {
     let mut words = line.split_ascii_whitespace().skip(3);
-    let (Some(on), Some(number)) = (words.next(), words.next()) else {
-        return false;
-    };
-    match object {
-        Object::File { device, inode } => number.parse() == Ok(inode) && on == written(device),
-        // Its file is one of the kernel's own and bears the id as its inode.
-        Object::Segment(id) => {
-            let path = words.collect::<Vec<_>>().join(" ");
-            number.parse() == Ok(id) && path.starts_with("/SYSV") && path.ends_with(" (deleted)")
-        }
+    let (major, minor) = words.next()?.split_once(':')?;
+    let part = |text| libc::c_uint::from_str_radix(text, 16).ok();
+    let device = libc::makedev(part(major)?, part(minor)?);
+    let inode = words.next()?.parse().ok()?;
+    let file = Object::File { device, inode };
+    if wanted.has(file) {
+        return Some(file);
     }
-}
-
-fn open(pid: i32, device: u64, inode: u64) -> IoResult<Vec<Open>> {
-    let dir = format!("/proc/{pid}/fd");
-    let is_it = |fd: &i32| {
-        let file = fs::metadata(format!("{dir}/{fd}"));
-        file.is_ok_and(|file| (file.dev(), file.ino()) == (device, inode))
+    // Its file is one of the kernel's own and bears the id as its inode.
+    let segment = Object::Segment(i32::try_from(inode).ok()?);
+    let is_one = || {
+        let path = words.collect::<Vec<_>>().join(" ");
+        path.starts_with("/SYSV") && path.ends_with(" (deleted)")
     };
-    let found = numbers(&dir)?.into_iter().filter(is_it);
-    Ok(found.filter_map(|fd| access(pid, fd)).collect())
+    (wanted.has(segment) && is_one()).then_some(segment)
 }
 
 fn access(pid: i32, fd: i32) -> Option<Open> {
@@ -229,6 +216,7 @@ mod tests {
 
     #[test]
     fn lines_of_proc_pid_maps() {
+        let is_of = |line, object| mapped(line, Wanted::One(object)) == Some(object);
         let file = Object::File { device: libc::makedev(0, 0x1a), inode: 57 };
         assert!(is_of("7f00-7f01 rw-s 00000000 00:1a 57    /dev/shm/a b", file));
         assert!(!is_of("7f00-7f01 rw-s 00000000 00:1b 57    /dev/shm/a b", file));
