@@ -1,10 +1,9 @@
 //! Who is still blocked in open(2) of a FIFO.
 //!
 //! Such a process has no descriptor yet, so that nothing in `/proc/PID/fd` tells of it. The path that it opens is read from its
-//! memory, process_vm_readv(2), and looked up from where that process is.
+//! memory and looked up from where that process is.
 
 use std::ffi::OsStr;
-use std::io::IoSliceMut;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -13,8 +12,6 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::stat::stat;
-use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-use nix::unistd::Pid;
 
 use super::process::{Blocked, blocked};
 
@@ -35,7 +32,7 @@ pub fn of(device: u64, inode: u64) -> Vec<Opening> {
     let is_it = |path: &PathBuf| stat(path).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (device, inode));
     let opening = |blocked: Blocked| {
         let (directory, address, flags) = call(&blocked)?;
-        let path = path(blocked.thread, directory, address).ok()?;
+        let path = path(&blocked, directory, address).ok()?;
         let mode = OFlag::from_bits_retain(flags) & OFlag::O_ACCMODE;
         is_it(&path).then_some(Opening {
             pid: blocked.pid,
@@ -59,8 +56,8 @@ fn call(blocked: &Blocked) -> Option<(libc::c_int, usize, libc::c_int)> {
 }
 
 /// The path at an address of a thread's memory, as this process finds the same file.
-fn path(thread: i32, directory: libc::c_int, address: usize) -> Result<PathBuf> {
-    let text = text(thread, address)?;
+fn path(blocked: &Blocked, directory: libc::c_int, address: usize) -> Result<PathBuf> {
+    let (thread, text) = (blocked.thread, text(blocked, address)?);
     let path = Path::new(OsStr::from_bytes(&text));
     let from = match path.strip_prefix("/") {
         Ok(path) => return Ok(Path::new(&format!("/proc/{thread}/root")).join(path)),
@@ -71,20 +68,17 @@ fn path(thread: i32, directory: libc::c_int, address: usize) -> Result<PathBuf> 
 }
 
 /// The bytes up to a NUL, read page by page: the next page need not be there.
-fn text(thread: i32, mut address: usize) -> Result<Vec<u8>> {
+fn text(blocked: &Blocked, mut address: usize) -> Result<Vec<u8>> {
     const PAGE: usize = 4096;
     let mut text = Vec::new();
     while text.len() < libc::PATH_MAX as usize {
-        let mut page = vec![0; PAGE - address % PAGE];
-        let remote = RemoteIoVec { base: address, len: page.len() };
-        let pid = Pid::from_raw(thread);
-        let read = process_vm_readv(pid, &mut [IoSliceMut::new(&mut page)], &[remote])?;
-        if let Some(end) = page[..read].iter().position(|byte| *byte == 0) {
+        let page = blocked.read(address, PAGE - address % PAGE)?;
+        if let Some(end) = page.iter().position(|byte| *byte == 0) {
             text.extend(&page[..end]);
             return Ok(text);
         }
-        text.extend(&page[..read]);
-        address += read.max(1);
+        address += page.len().max(1);
+        text.extend(page);
     }
     Err(Errno::ENAMETOOLONG)
 }

@@ -108,13 +108,17 @@ pub fn keep(number: i32) -> Result<()> {
     fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map(drop)
 }
 
+/// How a descriptor was opened, `F_GETFL` of fcntl(2).
+pub(super) fn flags(fd: impl AsFd) -> Result<OFlag> {
+    fcntl(fd, FcntlArg::F_GETFL).map(OFlag::from_bits_retain)
+}
+
 /// Whether a descriptor is open for writing.
 ///
 /// # Errors
 /// `EBADF`: it is not.
 pub fn can_write(fd: impl AsFd) -> Result<()> {
-    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
-    if flags & OFlag::O_ACCMODE == OFlag::O_RDONLY { Err(Errno::EBADF) } else { Ok(()) }
+    if flags(fd)? & OFlag::O_ACCMODE == OFlag::O_RDONLY { Err(Errno::EBADF) } else { Ok(()) }
 }
 
 /// BLKGETSIZE64 of ioctl(2). It writes 64 bits, though its number has the size of a pointer in it.

@@ -12,8 +12,9 @@ use nix::poll::PollFlags;
 use nix::unistd::{getpid, pipe2};
 
 use super::deadline::Deadline;
-use super::fds;
+use super::fds::{self, flags};
 use super::interrupt::retry;
+use super::process::setting;
 use super::signal::{Set, Signal, block};
 use super::wait::{Ends, Want, has, poll};
 
@@ -41,14 +42,12 @@ pub fn is_pipe(fd: impl AsFd) -> bool {
 
 /// Lets calls on a descriptor that was opened for not waiting wait from now on, `F_SETFL` of fcntl(2).
 pub fn let_wait(fd: impl AsFd) -> Result<()> {
-    let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
-    fcntl(&fd, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK)).map(drop)
+    fcntl(&fd, FcntlArg::F_SETFL(flags(&fd)? - OFlag::O_NONBLOCK)).map(drop)
 }
 
 /// Whether calls on a descriptor wait.
 pub fn waits(fd: impl AsFd) -> Result<bool> {
-    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
-    Ok(!flags.contains(OFlag::O_NONBLOCK))
+    Ok(!flags(fd)?.contains(OFlag::O_NONBLOCK))
 }
 
 /// Has SIGIO sent to this process whenever something is written to the pipe of this read end, or its last writer leaves, fcntl(2).
@@ -56,8 +55,7 @@ pub fn signal_when_readable(read_end: impl AsFd) -> Result<()> {
     let fd = read_end.as_fd().as_raw_fd();
     // SAFETY: plain integers.
     Errno::result(unsafe { libc::fcntl(fd, libc::F_SETOWN, getpid().as_raw()) })?;
-    let flags = OFlag::from_bits_retain(fcntl(&read_end, FcntlArg::F_GETFL)?);
-    fcntl(&read_end, FcntlArg::F_SETFL(flags | OFlag::O_ASYNC)).map(drop)
+    fcntl(&read_end, FcntlArg::F_SETFL(flags(&read_end)? | OFlag::O_ASYNC)).map(drop)
 }
 
 /// Takes all that lies in a pipe whose read end does not wait, by one read: no pipe holds more than its capacity. `None`: nothing
@@ -116,14 +114,10 @@ pub struct Limits {
 /// The limits that hold now.
 #[must_use]
 pub fn limits() -> Limits {
-    let read = |name: &str| {
-        let text = std::fs::read_to_string(format!("/proc/sys/fs/pipe-{name}")).ok()?;
-        text.trim().parse().ok()
-    };
     Limits {
-        max_size: read("max-size"),
-        user_pages_soft: read("user-pages-soft"),
-        user_pages_hard: read("user-pages-hard"),
+        max_size: setting("fs/pipe-max-size"),
+        user_pages_soft: setting("fs/pipe-user-pages-soft"),
+        user_pages_hard: setting("fs/pipe-user-pages-hard"),
     }
 }
 

@@ -6,7 +6,7 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open, readlink};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, stat};
-use nix::unistd::{getpid, pipe2};
+use nix::unistd::getpid;
 
 use super::process::numbers;
 use super::signal::{Set, Signal, block, discard, set_mask};
@@ -34,7 +34,7 @@ pub struct Mailbox {
 impl Mailbox {
     /// A new one.
     pub fn new() -> Result<Self> {
-        let (end, other) = pipe2(OFlag::O_CLOEXEC)?;
+        let (end, other) = pipe::for_commands()?;
         let inode = fstat(&end)?.st_ino;
         Ok(Self { end, other: Some(other), inode })
     }
@@ -65,12 +65,6 @@ impl AsFd for Mailbox {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.end.as_fd()
     }
-}
-
-/// Whether others' mailboxes can be found at all: `/proc` is there.
-#[must_use]
-pub fn can_be_found() -> bool {
-    readlink("/proc/self").is_ok()
 }
 
 /// Opens somebody's mailbox for writing, without ever waiting.

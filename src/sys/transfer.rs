@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::Result;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
+use nix::fcntl::{OFlag, SpliceFFlags, splice};
 use nix::libc::{S_IFBLK, S_IFDIR, S_IFMT, S_IFREG};
 use nix::sys::sendfile::sendfile;
 use nix::sys::stat::fstat;
@@ -340,7 +340,7 @@ pub fn read_at(from: BorrowedFd, at: u64, bytes: &mut [u8]) -> Result<usize> {
 /// # Errors
 /// `EISDIR`: it is a directory. `EBADF`: it is not open for reading.
 pub fn left(from: BorrowedFd) -> Result<Option<u64>> {
-    let access = OFlag::from_bits_retain(fcntl(from, FcntlArg::F_GETFL)?) & OFlag::O_ACCMODE;
+    let access = fds::flags(from)? & OFlag::O_ACCMODE;
     let stat = fstat(from)?;
     match stat.st_mode & S_IFMT {
         _ if access == OFlag::O_WRONLY => Err(Errno::EBADF),

@@ -19,8 +19,10 @@ use super::deadline::Deadline;
 use super::fds::{copy_of, descriptor};
 use super::fifo::{Kind, look};
 use super::interrupt::retry;
+use super::wait::ready;
 
-/// How often a FIFO is tried again that nobody reads, where the wait has an end.
+/// How often a FIFO without a reader is tried again if the wait has a deadline. A timer would not do: verbs that read signals read
+/// SIGALRM, too.
 const INTERVAL: Duration = Duration::from_millis(5);
 
 /// What becomes of what a file holds already.
@@ -76,7 +78,7 @@ fn open_path(path: &OsStr, before: Before, deadline: Deadline) -> Result<OwnedFd
         match opened {
             Err(Errno::ENXIO) if deadline.is_over() => return Err(Errno::EAGAIN),
             Err(Errno::ENXIO) => {
-                std::thread::sleep(deadline.left().map_or(INTERVAL, |left| left.min(INTERVAL)));
+                ready(&[], deadline.earlier(Deadline::after(INTERVAL)))?;
             }
             opened => {
                 let opened = opened?;

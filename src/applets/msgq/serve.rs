@@ -20,6 +20,7 @@ use crate::supervise::pool::{Ended, Next, Pool, Printed, Serving, Taken};
 use crate::sys::deadline::Deadline;
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::Access;
+use crate::sys::process;
 use crate::sys::reply_pipe::{self, Address};
 use crate::target::Target;
 
@@ -170,7 +171,7 @@ fn accept(jobs: &mut Jobs, address: Address) -> Result<Option<OwnedFd>> {
             Err(errno @ (Errno::EACCES | Errno::EPERM)) => {
                 break format!("it belongs to another user or pid namespace ({errno:?})");
             }
-            Err(_) if reply_pipe::can_be_found() => return Ok(None),
+            Err(_) if process::is_told() => return Ok(None),
             Err(_) => break "/proc is not mounted".into(),
         }
     };

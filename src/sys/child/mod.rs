@@ -14,14 +14,12 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
-use nix::unistd::{
-    self, ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, getpid, getppid, pipe2, setpgid, write,
-};
+use nix::unistd::{self, ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, getpid, getppid, setpgid, write};
 
 pub use self::reaper::{Change, Changed, Usage, await_change, change_of, changed, reap, waiting};
 pub use self::reports::{Answer, Reporter, Reports, Unstarted, reports};
 use super::signal::{Disposition, Set, Signal, block, kill, on_parents_death, set_disposition, set_mask};
-use super::{exec, fds, file_limit, interrupt, terminal, transfer};
+use super::{exec, fds, file_limit, interrupt, pipe, terminal, transfer};
 
 /// What a child is started with.
 #[derive(Debug, Default)]
@@ -80,7 +78,7 @@ pub fn start_when(
     is_ready: impl FnOnce() -> bool,
     run: impl FnOnce() -> Unstarted,
 ) -> std::result::Result<i32, Unstarted> {
-    let (gate, key) = pipe2(OFlag::O_CLOEXEC)?;
+    let (gate, key) = pipe::for_commands()?;
     let (reports, reporter) = reports()?;
     let wait = || fds::read(&gate, &mut [0]).map_or_else(Unstarted::Fork, |_| run());
     let child = begin(how, Group::New, Standard::default(), (&reporter, 0), wait)?;

@@ -5,12 +5,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::Result;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::unistd::pipe2;
 
 use super::reap;
-use crate::sys::fds;
 use crate::sys::signal::{Signal, kill};
+use crate::sys::{fds, pipe};
 
 /// Why a child was not started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +38,7 @@ pub struct Reporter(OwnedFd);
 
 /// A pipe for reports.
 pub fn reports() -> Result<(Reports, Reporter)> {
-    let (reports, reporter) = pipe2(OFlag::O_CLOEXEC)?;
+    let (reports, reporter) = pipe::for_commands()?;
     Ok((Reports(reports), Reporter(reporter)))
 }
 

@@ -21,13 +21,13 @@ use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::sys::prctl::{set_name, set_pdeathsig};
 use nix::sys::stat::Mode;
-use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, pipe2, read, setsid};
+use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, read, setsid};
 
 use super::child::{Answer, Group, Reporter, Reports, Standard, Start, Unstarted, begin, reports};
 use super::deadline::Deadline;
-use super::reply_pipe;
 use super::signal::{Disposition, Signal, kill};
 use super::wait::ready;
+use super::{pipe, reply_pipe};
 
 /// A holder that has taken what it is to hold, and ends with this process unless it is [released](Self::release).
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub fn start(
     mut waits: impl FnMut() -> Deadline,
 ) -> std::result::Result<Holder, Unstarted> {
     let (reports, reporter) = reports()?;
-    let (release_there, release) = pipe2(OFlag::O_CLOEXEC)?;
+    let (release_there, release) = pipe::for_commands()?;
     // SIGTERM ends it, and it has nothing blocked.
     let dispositions = [(Signal::TERM, Disposition::Default)];
     let how = Start { dispositions: &dispositions, parent_death: Some(Signal::KILL), ..Start::default() };

@@ -7,7 +7,7 @@ pub mod wait_status;
 
 use std::ffi::c_int;
 use std::fs::{self, DirEntry};
-use std::io::{Error, Result as IoResult};
+use std::io::{Error, IoSliceMut, Result as IoResult};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use nix::Result;
@@ -15,6 +15,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::stat::fstat;
 use nix::sys::statfs::{FsType, fstatfs};
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::{Pid, geteuid, getpid};
 
 use super::deadline::Deadline;
@@ -113,6 +114,15 @@ impl Blocked {
     pub fn is_stopped(&self) -> bool {
         procfs::thread_state(self.pid, self.thread).is_ok_and(|state| matches!(state, 'T' | 't'))
     }
+
+    /// As much of `len` bytes of its memory as is there, process_vm_readv(2).
+    pub(super) fn read(&self, at: usize, len: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        let remote = RemoteIoVec { base: at, len };
+        let read = process_vm_readv(Pid::from_raw(self.thread), &mut [IoSliceMut::new(&mut bytes)], &[remote])?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
 }
 
 /// Whether a process is in the caller's IPC namespace, ipc_namespaces(7); one that may not be looked at is not.
@@ -165,7 +175,7 @@ pub(super) fn is_out_of_sight(pid: i32, error: &Error) -> bool {
 }
 
 /// Whether a process is one of user space that has not ended; a kernel thread and a zombie have no command line.
-pub(super) fn has_memory(pid: i32) -> bool {
+fn has_memory(pid: i32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
 
@@ -248,6 +258,11 @@ pub fn shows_calls(pid: i32) -> bool {
 #[must_use]
 pub fn is_told() -> bool {
     fs::symlink_metadata("/proc/self").is_ok()
+}
+
+/// A number of `/proc/sys`, such as `fs/pipe-max-size`.
+pub(super) fn setting(name: &str) -> Option<u64> {
+    fs::read_to_string(format!("/proc/sys/{name}")).ok()?.trim().parse().ok()
 }
 
 /// The entries of a directory of `/proc` that are numbers, in order.

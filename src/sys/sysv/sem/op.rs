@@ -1,12 +1,9 @@
 //! An operation on a semaphore: `struct sembuf`.
 
 use std::ffi::c_int;
-use std::io::IoSliceMut;
 
 use nix::Result;
 use nix::libc;
-use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-use nix::unistd::Pid;
 
 use crate::sys::process::{Blocked, shares_ipc};
 
@@ -106,10 +103,8 @@ impl Blocked {
 
     fn read_ops(&self, at: usize, count: usize) -> Result<Vec<Op>> {
         // SEMOPM is 500 as kernels come; whoever raised it far is shown the first of the operations.
-        let mut bytes = vec![0; count.min(4096) * size_of::<Op>()];
-        let remote = RemoteIoVec { base: at, len: bytes.len() };
-        let read = process_vm_readv(Pid::from_raw(self.thread), &mut [IoSliceMut::new(&mut bytes)], &[remote])?;
-        Ok(bytes[..read].as_chunks().0.iter().copied().map(Op::from_bytes).collect())
+        let bytes = self.read(at, count.min(4096) * size_of::<Op>())?;
+        Ok(bytes.as_chunks().0.iter().copied().map(Op::from_bytes).collect())
     }
 }
 
