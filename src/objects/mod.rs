@@ -15,7 +15,7 @@ use std::io::Result as IoResult;
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 
-use crate::sys::posix::{mq, sem as psem, shm as pshm};
+use crate::sys::posix::{File, mq, sem as psem, shm as pshm};
 use crate::sys::sysv::{Kind, Perm, msg, sem, shm};
 
 /// The kinds in the order in which they are listed.
@@ -159,24 +159,25 @@ impl Object {
         }
     }
 
-    /// The device and the inode of a POSIX object, where they may be seen.
-    #[must_use]
-    pub const fn file(&self) -> Option<(u64, u64)> {
+    const fn posix_file(&self) -> Option<&File> {
         match &self.state {
-            State::PosixSemaphore(file, _) | State::Memory(file) => Some((file.device, file.inode)),
-            State::PosixQueue(Ok(stat)) => Some((stat.file.inode.1, stat.file.inode.0)),
+            State::PosixSemaphore(file, _) | State::Memory(file) => Some(file),
+            State::PosixQueue(Ok(stat)) => Some(&stat.file),
             _ => None,
         }
+    }
+
+    /// The device and the inode of a POSIX object, where they may be seen.
+    #[must_use]
+    pub fn file(&self) -> Option<(u64, u64)> {
+        self.posix_file().map(|file| (file.device, file.inode))
     }
 
     /// Owner, group and permission bits, where they may be seen.
     #[must_use]
     pub fn owned(&self) -> Option<(u32, u32, u32)> {
-        match &self.state {
-            State::PosixSemaphore(file, _) | State::Memory(file) => Some((file.uid, file.gid, file.mode)),
-            State::PosixQueue(stat) => stat.ok().map(|stat| (stat.file.uid, stat.file.gid, stat.file.mode)),
-            _ => self.perm().map(|perm| (perm.uid, perm.gid, perm.mode)),
-        }
+        let posix = self.posix_file().map(|file| (file.uid, file.gid, file.mode));
+        posix.or_else(|| self.perm().map(|perm| (perm.uid, perm.gid, perm.mode)))
     }
 
     /// Whether it belongs to this user, as its owner or as who created it.
@@ -193,8 +194,7 @@ impl Object {
             State::Queue(stat) => Some(stat.change_time),
             State::Set(stat) => Some(stat.change_time),
             State::Segment(stat) => Some(stat.change_time),
-            State::PosixSemaphore(file, _) | State::Memory(file) => Some(file.change_time),
-            State::PosixQueue(stat) => stat.ok().map(|stat| stat.file.change_time),
+            _ => self.posix_file().map(|file| file.change_time),
         }
     }
 

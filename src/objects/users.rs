@@ -202,7 +202,7 @@ pub fn set_waiters(set: Set, values: &[u16], blocked: &[Blocked]) -> nix::Result
 pub fn queue_waiters(queue: &Object, blocked: &[Blocked]) -> Vec<User> {
     let waits = |thread: &Blocked| match &queue.state {
         State::Queue(stat) => msg::waits(thread, stat.id),
-        State::PosixQueue(Ok(stat)) => mq::waits(thread, stat.file.inode),
+        State::PosixQueue(Ok(stat)) => mq::waits(thread, &stat.file),
         _ => None,
     };
     let waiter = |thread: &Blocked| Some(User::process(thread.pid, How::Waits(waits(thread)?)));

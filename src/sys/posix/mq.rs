@@ -16,14 +16,14 @@ use nix::errno::Errno;
 use nix::fcntl::AT_FDCWD;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
-use nix::sys::stat::{FileStat, Mode, fchmod, fstat, stat, umask};
+use nix::sys::stat::{Mode, fchmod, fstat, stat, umask};
 use nix::sys::statfs::{FsType, statfs};
 use nix::unistd::{Gid, Uid, fchown};
 
 use super::names_in;
 use crate::sys::deadline::Deadline;
 use crate::sys::message::{HEAD, Message, Waits, Which};
-use crate::sys::process::Blocked;
+use crate::sys::process::{self, Blocked};
 use crate::sys::sysv::Change;
 use crate::sys::wait::interruptible;
 
@@ -58,34 +58,7 @@ pub struct Stat {
     /// Bytes of data in it, where the kernel tells: it does so by a descriptor for receiving.
     pub bytes: Option<u64>,
     /// Whose it is.
-    pub file: Owned,
-}
-
-/// Whose a queue is, and what others may do with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Owned {
-    /// Number of its inode, and of the file system of its IPC namespace.
-    pub inode: (u64, u64),
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// The nine permission bits.
-    pub mode: u32,
-    /// Last change of owner or permission bits, seconds since 1970.
-    pub change_time: i64,
-}
-
-impl From<FileStat> for Owned {
-    fn from(file: FileStat) -> Self {
-        Self {
-            inode: (file.st_ino, file.st_dev),
-            uid: file.st_uid,
-            gid: file.st_gid,
-            mode: file.st_mode & 0o777,
-            change_time: file.st_ctime,
-        }
-    }
+    pub file: super::File,
 }
 
 /// A queue that is open.
@@ -171,7 +144,7 @@ impl Queue {
     }
 
     /// Whose it is.
-    pub fn owned(&self) -> Result<Owned> {
+    pub fn owned(&self) -> Result<super::File> {
         Ok(fstat(&self.0)?.into())
     }
 
@@ -251,17 +224,17 @@ pub fn unlink(name: &OsStr) -> Result<()> {
     Errno::result(unsafe { libc::mq_unlink(name.as_ptr()) }).map(drop)
 }
 
-/// What a blocked thread waits for, where that is a message of the queue with this inode or room for one: told by what its
+/// What a blocked thread waits for, where that is a message of the queue with this file or room for one: told by what its
 /// descriptor leads to.
 #[must_use]
-pub fn waits(blocked: &Blocked, inode: (u64, u64)) -> Option<Waits> {
+pub fn waits(blocked: &Blocked, queue: &super::File) -> Option<Waits> {
     let waits = match blocked.call {
         libc::SYS_mq_timedsend => Waits::ToSend,
         libc::SYS_mq_timedreceive => Waits::ToReceive(Which::Type(0)),
         _ => return None,
     };
     let file = stat(&*format!("/proc/{}/fd/{}", blocked.pid, blocked.args[0] as c_int)).ok()?;
-    ((file.st_ino, file.st_dev) == inode).then_some(waits)
+    ((file.st_ino, file.st_dev) == (queue.inode, queue.device)).then_some(waits)
 }
 
 /// The names of all that this IPC namespace has, each with its slash, sorted. `None`: they cannot be told, since nobody has
@@ -314,7 +287,7 @@ const MQUEUE_MAGIC: FsType = FsType(0x1980_0202);
 /// A number of `/proc/sys/fs/mqueue`, such as `msg_max`.
 #[must_use]
 pub fn setting(name: &str) -> Option<u64> {
-    std::fs::read_to_string(format!("/proc/sys/fs/mqueue/{name}")).ok()?.trim().parse().ok()
+    process::setting(&format!("fs/mqueue/{name}"))
 }
 
 fn c_name(name: &OsStr) -> Result<CString> {

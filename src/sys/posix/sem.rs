@@ -4,7 +4,7 @@
 //! low half is how programs that use the C library and ipcbox wake each other.
 #![allow(unsafe_code)]
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -161,11 +161,10 @@ pub fn file(name: &OsStr) -> Result<shm::Stat> {
     shm::look(&file_name(name))
 }
 
-/// Removes the name, sem_unlink(3); who has it open keeps it.
+/// Removes the name; who has it open keeps it.
 pub fn unlink(name: &OsStr) -> Result<()> {
-    let name = c_name(name)?;
-    // SAFETY: a terminated string.
-    Errno::result(unsafe { libc::sem_unlink(name.as_ptr()) }).map(drop)
+    // As sem_unlink(3) puts it.
+    shm::remove(&file_name(name)).map_err(|errno| if errno == Errno::EPERM { Errno::EACCES } else { errno })
 }
 
 /// The names of all, each with its slash, sorted.
@@ -183,8 +182,4 @@ pub fn names() -> Result<Vec<OsString>> {
 /// The name of its file as that of an object, with a slash.
 fn file_name(name: &OsStr) -> OsString {
     OsString::from_iter([OsStr::new(shm::SEMAPHORE), OsStr::from_bytes(&name.as_bytes()[1..])])
-}
-
-fn c_name(name: &OsStr) -> Result<CString> {
-    CString::new(name.as_bytes()).map_err(|_| Errno::EINVAL)
 }

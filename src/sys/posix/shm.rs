@@ -15,11 +15,12 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, OFlag, fallocate, open, posix_fallocate};
 use nix::libc::{self, S_IFMT, S_IFREG, fgetxattr};
 use nix::sys::resource::{Resource, getrlimit};
-use nix::sys::stat::{FchmodatFlags, FileStat, Mode, fchmod, fchmodat, fstat};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, fstat};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{Gid, Uid, fchownat, ftruncate, linkat, unlink};
 
+pub use super::File as Stat;
 use crate::sys::file_limit;
 use crate::sys::interrupt::retry;
 use crate::sys::sysv::Change;
@@ -28,47 +29,6 @@ use crate::sys::sysv::Change;
 const DIR: &str = "/dev/shm";
 /// What the names of those begin with that are semaphores.
 pub(super) const SEMAPHORE: &str = "/sem.";
-
-/// What can be seen of an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stat {
-    /// The device that it is on.
-    pub device: u64,
-    /// Its number there.
-    pub inode: u64,
-    /// Size in bytes.
-    pub size: u64,
-    /// Bytes that it takes, in memory or in swap.
-    pub allocated: u64,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// The nine permission bits.
-    pub mode: u32,
-    /// Last change of its attributes, seconds since 1970.
-    pub change_time: i64,
-}
-
-impl Stat {
-    /// # Errors
-    /// `EINVAL`: it is no regular file.
-    fn new(file: &FileStat) -> Result<Self> {
-        if file.st_mode & S_IFMT != S_IFREG {
-            return Err(Errno::EINVAL);
-        }
-        Ok(Self {
-            device: file.st_dev,
-            inode: file.st_ino,
-            size: file.st_size.cast_unsigned(),
-            allocated: file.st_blocks.cast_unsigned() * 512,
-            uid: file.st_uid,
-            gid: file.st_gid,
-            mode: file.st_mode & 0o777,
-            change_time: file.st_ctime,
-        })
-    }
-}
 
 /// An object that is open, or one that has no name yet.
 #[derive(Debug)]
@@ -143,7 +103,8 @@ impl Object {
     /// # Errors
     /// `EINVAL`: it is no regular file.
     pub fn stat(&self) -> Result<Stat> {
-        Stat::new(&fstat(&self.0)?)
+        let file = fstat(&self.0)?;
+        if file.st_mode & S_IFMT == S_IFREG { Ok(file.into()) } else { Err(Errno::EINVAL) }
     }
 
     /// When it was born, in nanoseconds since 1970, statx(2). A tmpfs keeps that from Linux 5.18 on.
