@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result};
 use clap::Args;
-use nix::errno::Errno;
 use nix::unistd::getpgrp;
 
 use super::pipeline::progress::{Progress, line};
