@@ -92,6 +92,23 @@ impl Target {
         }
     }
 
+    /// The System V object that it names, a `kind` in words. The object of an id is not looked up: its use shows whether it exists.
+    ///
+    /// # Errors
+    /// `ENOENT`: none has the key. Wrong usage: it is `private` or a POSIX object.
+    pub fn locate<T>(
+        &self,
+        kind: &str,
+        by_key: impl FnOnce(Key) -> nix::Result<T>,
+        by_id: impl FnOnce(i32) -> T,
+    ) -> anyhow::Result<T> {
+        match (self.key()?, &self.form) {
+            (Some(key), _) => Ok(by_key(key)?),
+            (None, Form::Id(id)) => Ok(by_id(*id)),
+            _ => Err(not_private(kind).into()),
+        }
+    }
+
     /// The name, for records: what was typed, where that is a name of the box's or a POSIX one.
     #[must_use]
     pub fn name(&self) -> Option<&OsStr> {

@@ -1,6 +1,29 @@
-//! `--owner USER[:GROUP]`.
+//! `--mode` and `--owner` of every `set`.
 
+use clap::Args;
+
+use super::creating::mode;
+use crate::sys::sysv::Change;
 use crate::sys::users::Database;
+
+/// What every `set` can change of an object.
+#[derive(Args)]
+pub struct Ownership {
+    /// New permission bits, in octal
+    #[arg(short, long, value_parser = mode)]
+    mode: Option<u32>,
+    /// New owner, and group
+    #[arg(long, value_name = "USER[:GROUP]", value_parser = parse)]
+    owner: Option<Owner>,
+}
+
+impl Ownership {
+    /// The change as the kernel takes it.
+    #[must_use]
+    pub fn change(&self) -> Change {
+        Change { uid: self.owner.map(|owner| owner.uid), gid: self.owner.and_then(|owner| owner.gid), mode: self.mode }
+    }
+}
 
 /// A new owner, and a new group where one was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 
+use super::find::owner;
 use crate::args::creating::user;
 use crate::exit::{Cause, Exit, bare};
 use crate::sys::sysv::{Change, Kind, kinds_of};
@@ -38,6 +39,29 @@ pub fn is_gone(error: &Error, target: &Target) -> bool {
     }
 }
 
+/// Words for an errno that an object of this kind gave.
+#[must_use]
+pub fn explain(target: &Target, kind: Kind, errno: Errno) -> Cause {
+    let is_posix = *target.form() == Form::Posix;
+    let cause = |words: &str| Cause::from_errno(errno, words);
+    match errno {
+        Errno::ENOENT => match kind {
+            Kind::Sem if is_posix => cause("no such semaphore"),
+            Kind::Shm if is_posix => cause("no such object"),
+            _ => cause(&format!("no such {}", kind.name())),
+        },
+        Errno::EINVAL if !is_posix => missing(target, kind),
+        // It was removed while it was waited for.
+        Errno::EIDRM => cause("it was removed meanwhile")
+            .hint("where nobody removed it, systemd's RemoveIPC takes a user's objects at logout"),
+        Errno::EACCES => unshared(target, kind),
+        Errno::EPERM => denied(errno, owner(target, kind)),
+        Errno::EEXIST => cause("it exists already"),
+        Errno::ENOSPC => cause("no space left in /dev/shm"),
+        errno => Cause::plain(errno),
+    }
+}
+
 /// What `EACCES` and `EPERM` mean for an object, and whose it is where that is known.
 #[must_use]
 pub fn denied(errno: Errno, owner: Option<u32>) -> Cause {
@@ -57,24 +81,19 @@ pub fn denied(errno: Errno, owner: Option<u32>) -> Cause {
     }
 }
 
-/// The same for an object that `APPLET set` can open to others: its owner is told how.
-#[must_use]
-pub fn unshared(errno: Errno, owner: Option<u32>, applet: &str, target: &Target) -> Cause {
-    let cause = denied(errno, owner);
+/// What `EACCES` means for an object. The hint is for its owner, who can open it to others, but not a POSIX semaphore.
+fn unshared(target: &Target, kind: Kind) -> Cause {
+    let owner = owner(target, kind);
+    let cause = denied(Errno::EACCES, owner);
+    let is_fixed = kind == Kind::Sem && *target.form() == Form::Posix;
     match owner {
-        Some(uid) if errno == Errno::EACCES && uid != nix::unistd::geteuid().as_raw() => {
+        Some(uid) if uid != nix::unistd::geteuid().as_raw() && !is_fixed => {
+            let applet = if kind == Kind::Msg { "msgq" } else { kind.word() };
             let set = format!("ipcbox {applet} set {target} --mode 666");
             cause.hint(format!("{} can let everyone use it: {set}", user(uid)))
         }
         _ => cause,
     }
-}
-
-/// What `EIDRM` means: somebody removed it while it was waited for.
-#[must_use]
-pub fn removed() -> Cause {
-    Cause::from_errno(Errno::EIDRM, "it was removed meanwhile")
-        .hint("where nobody removed it, systemd's RemoveIPC takes a user's objects at logout")
 }
 
 /// The failure to change attributes, where `EINVAL` can be about a user: one whom a namespace does not have, also where the owner
@@ -100,8 +119,7 @@ pub fn ungiven(errno: Errno, change: Change, owner: Option<u32>) -> Error {
 }
 
 /// What `EINVAL` means for a System V object: there is none of this kind with that id, or no longer.
-#[must_use]
-pub fn missing(target: &Target, kind: Kind) -> Cause {
+fn missing(target: &Target, kind: Kind) -> Cause {
     let words = match target.form() {
         Form::Id(id) => match kinds_of(*id).iter().find(|other| **other != kind) {
             Some(other) => format!("{target} is the id of a {}", other.name()),

@@ -62,6 +62,12 @@ pub fn one(target: &Target, kind: Kind) -> Result<Object> {
     Ok(Object { name: target.name().map(OsString::from), ..found? })
 }
 
+/// The user that an object belongs to, if it can be found.
+#[must_use]
+pub fn owner(target: &Target, kind: Kind) -> Option<u32> {
+    one(target, kind).ok()?.owned().map(|(uid, _, _)| uid)
+}
+
 /// The System V object of a kind that has this id.
 ///
 /// # Errors

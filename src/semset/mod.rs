@@ -22,7 +22,7 @@ use crate::exit::{Cause, Exit};
 use crate::sys::deadline::Deadline;
 use crate::sys::sysv::sem::{Op, Set, Stat};
 use crate::sys::sysv::{Key, if_removed};
-use crate::target::{Form, Target, not_private};
+use crate::target::{Form, Target};
 
 /// What a set is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -250,19 +250,9 @@ pub fn is_not(target: &Target, values: &[u16], wanted: &str) -> Cause {
 /// The set behind a System V target.
 ///
 /// # Errors
-/// `ENOENT`: there is none behind the key. An id is not looked up: using it will tell.
+/// Those of [`Target::locate`].
 pub fn find(target: &Target) -> Result<Set> {
-    match (target.key()?, target.form()) {
-        (Some(key), _) => Ok(Set::find(key)?),
-        (None, Form::Id(id)) => Ok(Set::from_id(*id)),
-        _ => bail!(not_private("set")),
-    }
-}
-
-/// Whom the set behind a System V target belongs to, if it can be found.
-#[must_use]
-pub fn owner(target: &Target) -> Option<u32> {
-    find(target).ok()?.stat().map(|stat| stat.perm.uid).ok()
+    target.locate("set", Set::find, Set::from_id)
 }
 
 /// The set behind a System V target: `accept` gets one that exists with its values, `initialise` a new one of `len` zeros. If

@@ -45,15 +45,8 @@ fn context<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
 }
 
 fn explain(target: &Target, errno: Errno) -> Cause {
-    let is_posix = *target.form() == Form::Posix;
     match errno {
-        Errno::ENOENT => Cause::from_errno(errno, "no such message queue"),
-        Errno::EINVAL if !is_posix => errors::missing(target, Kind::Msg),
-        Errno::EIDRM => errors::removed(),
-        Errno::EEXIST => Cause::from_errno(errno, "it exists already"),
-        Errno::EACCES => errors::unshared(errno, queue::owner(target), "msgq", target),
-        Errno::EPERM => errors::denied(errno, queue::owner(target)),
-        Errno::ENOSPC if is_posix => {
+        Errno::ENOSPC if *target.form() == Form::Posix => {
             let most = limit("queues_max", 256);
             Cause::from_errno(errno, format!("there are as many POSIX queues as may be, {most}"))
                 .hint("/proc/sys/fs/mqueue/queues_max is the limit")
@@ -65,7 +58,7 @@ fn explain(target: &Target, errno: Errno) -> Cause {
         }
         Errno::EMFILE if fds::is_one_left() => queue::no_memory(),
         Errno::ENOSYS => Cause::from_errno(errno, "this kernel has no such queues"),
-        errno => Cause::plain(errno),
+        errno => errors::explain(target, Kind::Msg, errno),
     }
 }
 

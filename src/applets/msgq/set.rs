@@ -5,14 +5,14 @@ use clap::Args;
 
 use super::context;
 use super::create::{change, room};
-use super::queue::{find, only_system_v, owner};
+use super::queue::{find, only_system_v};
 use crate::applets::Verb;
-use crate::args::creating::mode;
-use crate::args::owner::{self, Owner};
+use crate::args::owner::Ownership;
 use crate::exit::{Cause, Exit};
 use crate::objects::errors::ungiven;
+use crate::objects::find::owner;
 use crate::sys::posix::mq;
-use crate::sys::sysv::Change;
+use crate::sys::sysv::{Change, Kind};
 use crate::target::{Form, Target};
 
 /// The limits of a POSIX queue are fixed when it is made. A System V queue can be made smaller than what is in it: then
@@ -25,12 +25,8 @@ pub struct Set {
     /// System V: bytes of data that fit
     #[arg(long, value_name = "SIZE", value_parser = room)]
     max_bytes: Option<u64>,
-    /// New permission bits, in octal
-    #[arg(short, long, value_parser = mode)]
-    mode: Option<u32>,
-    /// New owner, and group
-    #[arg(long, value_name = "USER[:GROUP]", value_parser = owner::parse)]
-    owner: Option<Owner>,
+    #[command(flatten)]
+    ownership: Ownership,
 }
 
 impl Verb for Set {
@@ -50,11 +46,7 @@ ipcbox msgq set jobs --mode 660
 
 impl Set {
     fn set(&self) -> Result<()> {
-        let wanted = Change {
-            uid: self.owner.map(|owner| owner.uid),
-            gid: self.owner.and_then(|owner| owner.gid),
-            mode: self.mode,
-        };
+        let wanted = self.ownership.change();
         if wanted == Change::default() && self.max_bytes.is_none() {
             bail!(Cause::new(Exit::Usage, "nothing to set was given").hint("--max-bytes, --mode or --owner"));
         }
@@ -63,7 +55,7 @@ impl Set {
             only_system_v(&self.target, self.max_bytes.is_some(), why)?;
             return mq::look(self.target.typed())?
                 .change(wanted)
-                .map_err(|errno| ungiven(errno, wanted, owner(&self.target)));
+                .map_err(|errno| ungiven(errno, wanted, owner(&self.target, Kind::Msg)));
         }
         change(find(&self.target)?, wanted, self.max_bytes)
     }

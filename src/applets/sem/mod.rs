@@ -56,33 +56,23 @@ fn context<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
 }
 
 fn explain(target: &Target, errno: Errno) -> Cause {
-    let told = |words: &str| Cause::from_errno(errno, words);
-    let object = match target.form() {
-        Form::Posix => "semaphore",
-        _ => "semaphore set",
-    };
+    let cause = |words: &str| Cause::from_errno(errno, words);
+    let is_posix = *target.form() == Form::Posix;
     match errno {
-        Errno::ENOENT => told(&format!("no such {object}")),
-        Errno::EINVAL | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO if *target.form() == Form::Posix => {
-            told("the file is no semaphore of the C library's").exit(Exit::Missing)
+        Errno::EINVAL | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO if is_posix => {
+            cause("the file is no semaphore of the C library's").exit(Exit::Missing)
         }
-        Errno::EINVAL => errors::missing(target, Kind::Sem),
-        Errno::EIDRM => errors::removed(),
-        Errno::EACCES if *target.form() != Form::Posix => errors::unshared(errno, owner(target), "sem", target),
-        Errno::EACCES | Errno::EPERM => errors::denied(errno, owner(target)),
-        Errno::EEXIST => told("it exists already"),
-        Errno::ERANGE => told("a value would leave 0 to 32767"),
-        Errno::EOVERFLOW if *target.form() == Form::Posix => told("the value would leave 0 to 2147483647"),
-        Errno::EOVERFLOW => told("it has more slots than numbers: another program changed it"),
-        Errno::EPROTO => told("no round of the barrier is open: another program changed it"),
+        Errno::ERANGE => cause("a value would leave 0 to 32767"),
+        Errno::EOVERFLOW if is_posix => cause("the value would leave 0 to 2147483647"),
+        Errno::EOVERFLOW => cause("it has more slots than numbers: another program changed it"),
+        Errno::EPROTO => cause("no round of the barrier is open: another program changed it"),
         Errno::EFBIG => beyond(target),
         Errno::E2BIG => {
             let ops = limits().map_or(500, |limits| limits.ops);
-            told(&format!("more than the {ops} operations that one call may do"))
+            cause(&format!("more than the {ops} operations that one call may do"))
                 .hint("the third number of /proc/sys/kernel/sem (SEMOPM) is the limit")
         }
-        Errno::ENOSPC => told("no space left in /dev/shm"),
-        errno => Cause::plain(errno),
+        errno => errors::explain(target, Kind::Sem, errno),
     }
 }
 
@@ -94,13 +84,6 @@ fn beyond(target: &Target) -> Cause {
         Err(_) => "the index is beyond the set".to_owned(),
     };
     Cause::from_errno(Errno::EFBIG, words)
-}
-
-fn owner(target: &Target) -> Option<u32> {
-    match target.form() {
-        Form::Posix => crate::sys::posix::sem::file(target.typed()).map(|file| file.uid).ok(),
-        _ => semset::owner(target),
-    }
 }
 
 /// Refuses what would spoil a set that the box made for slots, a lock or a barrier.

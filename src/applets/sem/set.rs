@@ -7,9 +7,8 @@ use clap::Args;
 
 use super::{beyond, context, plain};
 use crate::applets::Verb;
-use crate::args::creating::mode;
 use crate::args::numbers::{index, indexes};
-use crate::args::owner::{self, Owner};
+use crate::args::owner::Ownership;
 use crate::exit::{Cause, Exit};
 use crate::objects::errors::unchanged;
 use crate::semset;
@@ -30,12 +29,8 @@ pub struct Set {
     /// A bare VALUE is for the semaphore with this number
     #[arg(short, long, value_name = "N", value_parser = index)]
     index: Option<u16>,
-    /// New permission bits, in octal
-    #[arg(short, long, value_parser = mode)]
-    mode: Option<u32>,
-    /// New owner, and group
-    #[arg(long, value_name = "USER[:GROUP]", value_parser = owner::parse)]
-    owner: Option<Owner>,
+    #[command(flatten)]
+    ownership: Ownership,
 }
 
 /// What one word stands for: a value, and where it goes if that is said.
@@ -72,19 +67,15 @@ ipcbox sem set store 0=7 1=2 --mode 660
 
 impl Set {
     fn set(&self) -> Result<()> {
+        let change = self.ownership.change();
         if *self.target.form() == Form::Posix {
-            let why = if self.mode.is_some() || self.owner.is_some() {
+            let why = if change != Change::default() {
                 "the mode and owner of a POSIX semaphore are those of its file, /dev/shm/sem.NAME"
             } else {
                 "the kernel has no way to set a POSIX semaphore"
             };
             bail!(not_posix(&self.target, why));
         }
-        let change = Change {
-            uid: self.owner.map(|owner| owner.uid),
-            gid: self.owner.and_then(|owner| owner.gid),
-            mode: self.mode,
-        };
         if self.values.is_empty() && change == Change::default() {
             bail!(Cause::new(Exit::Usage, "nothing to set was given").hint("a VALUE, INDEX=VALUE, --mode or --owner"));
         }

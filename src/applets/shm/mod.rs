@@ -21,7 +21,7 @@ use nix::errno::Errno;
 
 use super::{Applet, Entry};
 use crate::exit::{Cause, Exit};
-use crate::objects::errors::{cannot, denied, missing, removed, unshared};
+use crate::objects::errors::{self, cannot};
 use crate::sys::posix::shm as posix;
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target};
@@ -56,22 +56,14 @@ fn is_posix(target: &Target) -> bool {
 }
 
 fn explain(target: &Target, errno: Errno) -> Cause {
-    let told = |words: &str| Cause::from_errno(errno, words);
+    let cause = |words: &str| Cause::from_errno(errno, words);
     match errno {
         Errno::ENOENT if is_posix(target) && posix::is_mounted() == Ok(false) => object::no_tmpfs(),
-        Errno::ENOENT if is_posix(target) => told("no such object"),
-        Errno::ENOENT => told("no such shared memory segment"),
         Errno::EINVAL | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO if is_posix(target) => {
-            told("it is no regular file").exit(Exit::Failed)
+            cause("it is no regular file").exit(Exit::Failed)
         }
-        Errno::EINVAL => missing(target, Kind::Shm),
-        Errno::EIDRM => removed(),
-        Errno::EACCES => unshared(errno, object::owner(target), "shm", target),
-        Errno::EPERM => denied(errno, object::owner(target)),
-        Errno::EEXIST => told("it exists already"),
-        Errno::EFAULT => told("it was made shorter meanwhile"),
-        Errno::ENOSPC => told("no space left in /dev/shm"),
-        Errno::EOPNOTSUPP => told("this needs /proc, which is not mounted"),
-        errno => Cause::plain(errno),
+        Errno::EFAULT => cause("it was made shorter meanwhile"),
+        Errno::EOPNOTSUPP => cause("this needs /proc, which is not mounted"),
+        errno => errors::explain(target, Kind::Shm, errno),
     }
 }

@@ -4,17 +4,18 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::object::atomic_word::{Place, value};
-use super::object::{no_space, owner, segment, system_v};
+use super::object::{no_space, segment, system_v};
 use super::{context, is_posix};
 use crate::applets::Verb;
-use crate::args::creating::{Creating, mode};
-use crate::args::owner::{self, Owner};
+use crate::args::creating::Creating;
+use crate::args::owner::Ownership;
 use crate::args::size;
 use crate::exit::{Cause, Exit};
 use crate::objects::errors::{unchanged, ungiven};
+use crate::objects::find::owner;
 use crate::semset::journal::Journal;
 use crate::sys::posix::shm::{self as posix, Object};
-use crate::sys::sysv::Change;
+use crate::sys::sysv::{Change, Kind};
 use nix::errno::Errno;
 
 /// With a VALUE a word gets it, in one atomic step, and who waits for the word is woken. With options only, the object's
@@ -45,12 +46,8 @@ pub struct Set {
     /// Trust an object that belongs to another user
     #[arg(hide_short_help = true, long, requires = "create")]
     foreign: bool,
-    /// New permission bits, in octal
-    #[arg(short, long, value_parser = mode)]
-    mode: Option<u32>,
-    /// New owner, and group
-    #[arg(long, value_name = "USER[:GROUP]", value_parser = owner::parse)]
-    owner: Option<Owner>,
+    #[command(flatten)]
+    ownership: Ownership,
 }
 
 impl Verb for Set {
@@ -64,7 +61,7 @@ ipcbox shm set counter 0
 
     fn run(self) -> Result<Exit> {
         let Self { place, value, .. } = &self;
-        let change = self.change();
+        let change = self.ownership.change();
         let pinned = self.pin || self.unpin;
         let nothing = value.is_none() && self.size.is_none() && !pinned && change == Change::default();
         let refused = if nothing {
@@ -95,10 +92,6 @@ impl Set {
         Creating { mode: None, foreign: self.foreign, exclusive: false }
     }
 
-    fn change(&self) -> Change {
-        Change { uid: self.owner.map(|owner| owner.uid), gid: self.owner.and_then(|owner| owner.gid), mode: self.mode }
-    }
-
     /// Refuses what the family has not, before anything is set.
     fn allow(&self) -> Result<()> {
         if self.pin || self.unpin {
@@ -122,7 +115,8 @@ impl Set {
     fn attributes(&self, change: Change) -> Result<()> {
         let target = &self.place.target;
         if is_posix(target) {
-            return posix::change(target.typed(), change).map_err(|errno| ungiven(errno, change, owner(target)));
+            return posix::change(target.typed(), change)
+                .map_err(|errno| ungiven(errno, change, owner(target, Kind::Shm)));
         }
         if self.pin || self.unpin {
             segment(target)?.pin(self.pin).map_err(|errno| match errno {
@@ -145,6 +139,6 @@ impl Set {
 
     /// Whether EPERM was about the limit rather than the owner.
     fn may_not_pin(&self) -> bool {
-        owner(&self.place.target) == Some(nix::unistd::geteuid().as_raw())
+        owner(&self.place.target, Kind::Shm) == Some(nix::unistd::geteuid().as_raw())
     }
 }

@@ -15,7 +15,7 @@ use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::{self, Access};
 use crate::sys::sysv::{if_removed, msg};
 use crate::sys::{fds, transfer};
-use crate::target::{Form, Target, not_private};
+use crate::target::{Form, Target};
 use crate::text::counted;
 
 /// Reads standard input; the time that takes does not count for `timeout`.
@@ -180,13 +180,9 @@ fn room(queue: msg::Queue) -> usize {
 /// The queue behind a System V target.
 ///
 /// # Errors
-/// `ENOENT`: there is none behind the key. An id is not looked up: using it will tell.
+/// Those of [`Target::locate`].
 pub fn find(target: &Target) -> Result<msg::Queue> {
-    match (target.key()?, target.form()) {
-        (Some(key), _) => Ok(msg::Queue::find(key)?),
-        (None, Form::Id(id)) => Ok(msg::Queue::from_id(*id)),
-        _ => bail!(not_private("queue")),
-    }
+    target.locate("queue", msg::Queue::find, msg::Queue::from_id)
 }
 
 /// The queue behind a System V target as it is now, and its owners.
@@ -203,14 +199,6 @@ pub fn owned(target: &Target) -> Result<((msg::Queue, msg::Stat), [u32; 2])> {
 pub fn kind(text: &str) -> Result<i64, String> {
     let words = format!("it is a whole number: 0 any, N a type, -N the lowest up to N ({})", i64::MAX);
     text.parse().map_err(|_| words)
-}
-
-/// Whom a queue belongs to, as far as that can be told.
-pub fn owner(target: &Target) -> Option<u32> {
-    match target.form() {
-        Form::Posix => mq::look(target.typed()).ok()?.owned().ok().map(|file| file.uid),
-        _ => find(target).ok()?.stat().map(|stat| stat.perm.uid).ok(),
-    }
 }
 
 /// What `EMFILE` means for a POSIX queue where it is not about descriptors: more memory than RLIMIT_MSGQUEUE lets the user's queues have.

@@ -8,8 +8,7 @@ use crate::applets::shm::is_posix;
 use crate::applets::shm::object::{is_missing, owned};
 use crate::args::creating::Creating;
 use crate::args::timeout::Timeout;
-use crate::exit::Cause;
-use crate::objects::errors::{cannot, missing, removed, unshared};
+use crate::objects::errors::{cannot, explain};
 use crate::semset::lock::{self, Lock};
 use crate::semset::{self, waited};
 use crate::sys::sysv::Kind;
@@ -61,13 +60,7 @@ impl Locking {
             let held = waited::take(target, lock.set, 1, timeout, "it was not unlocked", take)?;
             Ok(Held(held))
         };
-        let taken = cannot("lock", target, take(), |errno| match errno {
-            Errno::ENOENT => Cause::from_errno(errno, "no such semaphore set"),
-            Errno::EINVAL => missing(target, Kind::Sem),
-            Errno::EIDRM => removed(),
-            Errno::EACCES => unshared(errno, semset::owner(target), "sem", target),
-            errno => Cause::plain(errno),
-        });
+        let taken = cannot("lock", target, take(), |errno| explain(target, Kind::Sem, errno));
         taken.map(Some)
     }
 }

@@ -16,18 +16,14 @@ use crate::sys::memory::Memory;
 use crate::sys::posix::shm::{self as posix, Object};
 use crate::sys::sysv::shm::{Segment, limits, used};
 use crate::sys::sysv::{Change, Key, if_removed};
-use crate::target::{Form, Target, not_posix, not_private};
+use crate::target::{Form, Target, not_posix};
 
 /// The segment behind a System V target.
 ///
 /// # Errors
-/// `ENOENT`: there is none behind the key. An id is not looked up: using it will tell.
+/// Those of [`Target::locate`].
 pub fn segment(target: &Target) -> Result<Segment> {
-    match (target.key()?, target.form()) {
-        (Some(key), _) => Ok(Segment::find(key)?),
-        (None, Form::Id(id)) => Ok(Segment::from_id(*id)),
-        _ => bail!(not_private("segment")),
-    }
+    target.locate("segment", Segment::find, Segment::from_id)
 }
 
 /// Its memory, for reading alone or for both.
@@ -62,15 +58,6 @@ pub fn if_missing(error: Error, target: &Target) -> Error {
 /// Whether a failure to open `target` means that it can be made: it is missing, or was removed as it was opened.
 pub fn is_missing(error: &Error, target: &Target) -> bool {
     !matches!(target.form(), Form::Id(_)) && is_gone(error, target)
-}
-
-/// Whom it belongs to.
-pub fn owner(target: &Target) -> Option<u32> {
-    if is_posix(target) {
-        return posix::look(target.typed()).ok().map(|stat| stat.uid);
-    }
-    let stat = segment(target).and_then(|segment| Ok(segment.stat()?));
-    stat.ok().map(|stat| stat.perm.uid)
 }
 
 /// A new segment of zeros for a target.
