@@ -8,25 +8,27 @@ use crate::sys::holder::seen::{Seen, among, end};
 use crate::sys::process::procfs;
 use crate::sys::sysv::sem::Set;
 
-/// Takes something of a set by `attempt`. If all is taken, the holders that no process needs any more are killed first.
+/// Takes something of a set by `attempt`. If all is taken, the holders that no process needs any more are killed. If it is still
+/// taken, `wait` is called before the attempt that waits.
 ///
 /// # Errors
 /// Those of `attempt`; `EAGAIN` means that all is taken.
-pub(super) fn take<T>(
+pub fn take<T, W>(
     set: Set,
     deadline: Deadline,
+    wait: impl FnOnce() -> W,
     attempt: impl Fn(Deadline) -> Result<T, Errno>,
 ) -> Result<T, Errno> {
     loop {
         match attempt(Deadline::Now) {
-            Err(Errno::EAGAIN) => {}
+            Err(Errno::EAGAIN) if end_needless(set) > 0 => {}
+            Err(Errno::EAGAIN) => break,
             outcome => return outcome,
         }
-        if end_needless(set) == 0 {
-            // A holder may have released on its own since the first attempt.
-            return attempt(deadline);
-        }
     }
+    let _waits = wait();
+    // A holder may have released on its own since the first attempt.
+    attempt(deadline)
 }
 
 /// Ends the holders of a set whose process has exited, and returns how many have released.

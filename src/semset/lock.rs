@@ -19,7 +19,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 
-use super::{Layout, Purpose, holding, is_not};
+use super::{Layout, Purpose, is_not};
 use crate::args::creating::Creating;
 use crate::sys::deadline::Deadline;
 use crate::sys::sysv::sem::{Op, Set, Stops};
@@ -122,16 +122,13 @@ impl Lock {
     /// # Errors
     /// `EAGAIN`: not in time. `ERANGE`: it has as many sharers as it can count. `EIDRM`, `EINVAL`: the set was removed.
     pub fn take(&self, shared: bool, deadline: Deadline) -> Result<Held, Errno> {
-        holding::take(self.set, deadline, |deadline| self.clone().attempt(shared, deadline))
-    }
-
-    fn attempt(mut self, shared: bool, deadline: Deadline) -> Result<Held, Errno> {
+        let mut lock = self.clone();
         if shared {
-            self.take_shared(deadline)?;
+            lock.take_shared(deadline)?;
         } else {
-            self.take_alone(deadline)?;
+            lock.take_alone(deadline)?;
         }
-        Ok(Held { lock: self, shared })
+        Ok(Held { lock, shared })
     }
 
     fn look(&mut self) -> Result<(), Errno> {

@@ -137,7 +137,7 @@ impl Slots {
             } else {
                 let [lower, zero] = is_still;
                 let shrink = [Op::new(FREE, -1), lower, zero, Op::new(CAPACITY, now - 1)];
-                holding::take(self.set, timeout.deadline(), |deadline| self.set.operate(&shrink, deadline))
+                holding::take(self.set, timeout.deadline(), || (), |deadline| self.set.operate(&shrink, deadline))
             };
             match resized {
                 Ok(()) | Err(Errno::EAGAIN) => {}
@@ -162,18 +162,14 @@ impl Slots {
         // Who waits for more than there are any more is woken by the resizing that made it so.
         let enough = [Op::new(CAPACITY, -units).nowait(), Op::new(CAPACITY, units)];
         let array = [&enough[..], &[Op::new(FREE, -units).undo()]].concat();
-        holding::take(self.set, deadline, |deadline| {
-            loop {
-                match self.set.operate(&array, deadline) {
-                    Err(Errno::EAGAIN) if self.set.value(CAPACITY)? < count => {
-                        return Err(Errno::EDOM);
-                    }
-                    // There were fewer for a moment.
-                    Err(Errno::EAGAIN) if !deadline.is_over() => {}
-                    outcome => return outcome,
-                }
+        loop {
+            match self.set.operate(&array, deadline) {
+                Err(Errno::EAGAIN) if self.set.value(CAPACITY)? < count => return Err(Errno::EDOM),
+                // There were fewer for a moment.
+                Err(Errno::EAGAIN) if !deadline.is_over() => {}
+                outcome => break outcome?,
             }
-        })?;
+        }
         // Everybody who has a number has a slot, so that at any instant the lowest number which is free is one of the first
         // `capacity`. One that has gone meanwhile was free at another instant: then all are looked at anew.
         let count = usize::from(count);

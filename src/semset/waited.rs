@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use nix::errno::Errno;
 
-use super::{Purpose, held_places};
+use super::{Purpose, held_places, holding};
 use crate::args::timeout::Timeout;
 use crate::output::notice::{Due, Notice};
 use crate::sys::deadline::Deadline;
@@ -18,20 +18,24 @@ use crate::target::Target;
 /// How many holders are named.
 const NAMED: usize = 8;
 
-/// Takes something of `set`, `units` slots or a lock, by `take`, and reports who has it if that lasts.
+/// Takes something of `set`, `units` slots or a lock, by `attempt`, and reports who has it if that lasts.
 ///
 /// # Errors
-/// Those of `take`; `EAGAIN` means that `what` did not happen in time.
+/// Those of `attempt`; `EAGAIN` means that `what` did not happen in time.
 pub fn take<T>(
     target: &Target,
     set: Set,
     units: u16,
     timeout: &Timeout,
     what: &str,
-    take: impl FnMut(Deadline) -> Result<T, Errno>,
+    attempt: impl Fn(Deadline) -> Result<T, Errno>,
 ) -> Result<T> {
+    let deadline = timeout.deadline();
     let mut notice = notice(target, set, units, timeout);
-    notice.during(timeout.deadline(), take).map_err(|errno| match errno {
+    let begun = &mut notice;
+    let taken =
+        holding::take(set, deadline, move || if deadline == Deadline::Now { None } else { begun.begin() }, attempt);
+    taken.map_err(|errno| match errno {
         Errno::EAGAIN => notice.missed(what, timeout).into(),
         errno => errno.into(),
     })

@@ -95,10 +95,11 @@ impl Held {
     }
 
     fn take(&self, deadline: Deadline) -> nix::Result<()> {
-        match self {
+        let take = |deadline| match self {
             Self::Slots(slots, count) => slots.take(*count, deadline).map(drop),
             Self::Lock(lock, shared) => lock.take(*shared, deadline).map(drop),
-        }
+        };
+        holding::take(self.set(), deadline, || (), take)
     }
 }
 
