@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::exit::{Cause, Exit, each};
 use crate::objects::errors::is_gone;
+use crate::objects::users::{User, list};
 use crate::output;
 use crate::sys::fds;
 use crate::target::{Form, Target, not_private};
@@ -27,9 +28,6 @@ pub struct Removing {
 }
 
 impl Removing {
-    /// The hint for what is left alone without `--force`.
-    pub const HINT: &'static str = "--force removes it all the same";
-
     /// Whether no target was named.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -51,6 +49,20 @@ impl Removing {
             removed => explain("remove", target, removed),
         })
     }
+}
+
+/// Refuses to remove what these processes use.
+///
+/// # Errors
+/// They are listed, unless there is none.
+pub fn refuse(how: &str, users: &[User]) -> Result<()> {
+    list(users).map_or(Ok(()), |users| Err(refused(format!("it is {how} by {users}")).into()))
+}
+
+/// Why something is not removed without `--force`.
+#[must_use]
+pub fn refused(words: impl Into<String>) -> Cause {
+    Cause::new(Exit::Failed, words).hint("--force removes it all the same")
 }
 
 /// Asks on a terminal whether so many objects, which a filter chose, shall go.

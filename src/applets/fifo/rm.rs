@@ -9,6 +9,7 @@ use super::stream::path::Fifo;
 use super::stream::people;
 use crate::applets::Verb;
 use crate::exit::{Cause, Exit, each};
+use crate::objects::remove::refused;
 
 /// Removes FIFOs and nothing else. One that somebody has open or is about to open is left alone without --force; with it,
 /// they keep what they have open, and who opens the path later finds nothing. Seen are the processes of the same user, or all with
@@ -49,8 +50,7 @@ impl Rm {
             let people = people::at(&seen).seen;
             let people: Vec<String> = people.iter().map(ToString::to_string).collect();
             if !people.is_empty() {
-                let words = format!("it is in use by {}", people.join(", "));
-                bail!(Cause::new(Exit::Failed, words).hint("--force removes it all the same"));
+                bail!(refused(format!("it is in use by {}", people.join(", "))));
             }
         }
         fifo.remove(&seen).map_err(|errno| match errno {

@@ -7,7 +7,7 @@ use nix::unistd::geteuid;
 use super::Remove;
 use crate::exit::{Cause, Exit, each};
 use crate::objects::errors::denied;
-use crate::objects::remove::confirm;
+use crate::objects::remove::{confirm, refused};
 use crate::objects::usage::{Evidence, Use};
 use crate::objects::{Object, find};
 use crate::output;
@@ -53,8 +53,7 @@ impl Remove {
                 free.push(one);
                 return Ok(());
             };
-            Err(Cause::new(Exit::Failed, words).hint("--force removes it all the same"))
-                .with_context(|| format!("cannot remove {one}"))
+            Err(refused(words)).with_context(|| format!("cannot remove {one}"))
         });
         if self.dry_run {
             self.show(&free.iter().map(|one| one.object.clone()).collect::<Vec<_>>())?;

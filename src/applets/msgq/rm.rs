@@ -1,13 +1,13 @@
 //! `msgq rm`.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
 use super::context;
 use super::queue;
 use crate::applets::Verb;
-use crate::exit::{Cause, Exit};
-use crate::objects::remove::Removing;
+use crate::exit::Exit;
+use crate::objects::remove::{Removing, refuse};
 use crate::objects::{find, users};
 use crate::sys::posix::mq;
 use crate::sys::process;
@@ -51,10 +51,5 @@ impl Rm {
 fn idle(target: &Target) -> Result<()> {
     // Its owner may remove it without being able to look at it.
     let Ok(object) = find::one(target, Kind::Msg) else { return Ok(()) };
-    match users::list(&users::queue_waiters(&object, &process::blocked().unwrap_or_default())) {
-        None => Ok(()),
-        Some(users) => {
-            bail!(Cause::new(Exit::Failed, format!("it is waited on by {users}")).hint(Removing::HINT))
-        }
-    }
+    refuse("waited on", &users::queue_waiters(&object, &process::blocked().unwrap_or_default()))
 }

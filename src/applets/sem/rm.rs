@@ -7,8 +7,8 @@ use nix::errno::Errno;
 use super::context;
 use super::semaphore::idle::{Idle, in_use, remove_idle};
 use crate::applets::Verb;
-use crate::exit::{Cause, Exit};
-use crate::objects::remove::Removing;
+use crate::exit::Exit;
+use crate::objects::remove::{Removing, refused};
 use crate::semset::{self, Purpose};
 use crate::sys::posix::sem as posix;
 use crate::sys::sysv::sem::Set;
@@ -60,7 +60,7 @@ impl Rm {
         match set.values() {
             Ok((_, values)) => {
                 if let Some(words) = in_use(set, &values)? {
-                    bail!(Cause::new(Exit::Failed, words).hint(Removing::HINT));
+                    bail!(refused(words));
                 }
                 remove_idle(set, Purpose::of(&values))
             }
@@ -79,7 +79,7 @@ impl Rm {
             };
             if waiters > 0 {
                 let words = format!("{waiters} wait for it, or were killed while they waited");
-                bail!(Cause::new(Exit::Failed, words).hint(Removing::HINT));
+                bail!(refused(words));
             }
         }
         Ok(posix::unlink(target.typed())?)

@@ -1,16 +1,16 @@
 //! `shm rm`.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 
 use super::object::segment;
 use super::stat::tell_unseen;
 use super::{context, is_posix};
 use crate::applets::Verb;
-use crate::exit::{Cause, Exit};
+use crate::exit::Exit;
 use crate::objects::State;
-use crate::objects::remove::Removing;
-use crate::objects::users::{User, list, mappers};
+use crate::objects::remove::{Removing, refuse};
+use crate::objects::users::mappers;
 use crate::semset::journal::{self, Journal};
 use crate::sys::holders;
 use crate::sys::posix::shm as posix;
@@ -71,12 +71,4 @@ impl Rm {
 /// What killed writers left goes with the object.
 fn clean_up(object: journal::Object) -> Result<()> {
     Journal::new(object).remove().context("it is removed, but not what a killed writer left of it")
-}
-
-/// Refuses to remove what these use.
-fn refuse(how: &str, users: &[User]) -> Result<()> {
-    match list(users) {
-        None => Ok(()),
-        Some(users) => bail!(Cause::new(Exit::Failed, format!("it is {how} by {users}")).hint(Removing::HINT)),
-    }
 }

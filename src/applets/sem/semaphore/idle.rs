@@ -3,15 +3,15 @@
 use std::fmt::Display;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
 use crate::applets::sem::context;
 use crate::args::duration;
-use crate::exit::{Cause, Exit, each};
-use crate::objects::remove::{Removing, confirm};
+use crate::exit::{Exit, each};
+use crate::objects::remove::{Removing, confirm, refused};
 use crate::objects::users::{count, holders, list, set_waiters};
 use crate::output;
 use crate::semset::{self, Purpose, holding};
@@ -150,8 +150,7 @@ pub fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
 pub fn remove_idle(set: Set, purpose: Option<Purpose>) -> Result<()> {
     match purpose.map_or(Ok(()), |purpose| semset::seize(set, purpose)) {
         Err(Errno::EAGAIN) => {
-            let words = "another process has just taken it";
-            Err(Cause::new(Exit::Failed, words).hint(Removing::HINT).into())
+            bail!(refused("another process has just taken it"))
         }
         // Its owner may remove it without being able to alter it.
         Ok(()) | Err(Errno::EACCES) => Ok(set.remove()?),
