@@ -54,10 +54,6 @@ pub fn names<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Names {
     Names::of(pairs)
 }
 
-fn number(n: u64) -> Cell {
-    i64::try_from(n).unwrap_or(i64::MAX).into()
-}
-
 impl<'a> Record<'a> {
     /// The record of the object itself.
     #[must_use]
@@ -157,23 +153,23 @@ impl<'a> Record<'a> {
 
     fn size(&self) -> Cell {
         match &self.object.state {
-            State::Segment(stat) => number(stat.size),
-            State::Memory(stat) => number(stat.size),
+            State::Segment(stat) => Cell::count(stat.size),
+            State::Memory(stat) => Cell::count(stat.size),
             _ => Cell::Absent,
         }
     }
 
     fn resident(&self) -> Cell {
         match &self.object.state {
-            State::Segment(stat) => Cell::known(stat.resident, number),
-            State::Memory(stat) => number(stat.allocated),
+            State::Segment(stat) => Cell::known(stat.resident, Cell::count),
+            State::Memory(stat) => Cell::count(stat.allocated),
             _ => Cell::Absent,
         }
     }
 
     fn swapped(&self) -> Cell {
         match &self.object.state {
-            State::Segment(stat) => Cell::known(stat.swapped, number),
+            State::Segment(stat) => Cell::known(stat.swapped, Cell::count),
             // Its file does not tell it apart.
             State::Memory(_) => Cell::Unknown,
             _ => Cell::Absent,
@@ -224,16 +220,18 @@ const fn all<'a>() -> [Column<Record<'a>>; 57] {
         Column::new("creator_gid", |r| r.creator(|_, gid| gid.into())),
         Column::new("mode", |r| r.owned(|_, _, mode| Cell::mode(mode))),
         Column::new("size", Record::size),
-        Column::new("attached", |r| r.segment(|s| number(s.attached))),
+        Column::new("attached", |r| r.segment(|s| Cell::count(s.attached))),
         Column::new("creator_pid", |r| r.segment(|s| Cell::pid(s.creator_pid))),
-        Column::new("messages", |r| r.any_queue(|s| number(s.messages), |s| number(s.messages))),
-        Column::new("bytes", |r| r.any_queue(|s| number(s.bytes), |s| Cell::known(s.bytes, number))),
-        Column::new("max_bytes", |r| r.queue(|s| number(s.max_bytes))),
-        Column::new("max_messages", |r| r.posix_queue(|s| number(s.limits.messages))),
-        Column::new("message_size", |r| r.posix_queue(|s| number(s.limits.size))),
+        Column::new("messages", |r| r.any_queue(|s| Cell::count(s.messages), |s| Cell::count(s.messages))),
+        Column::new("bytes", |r| r.any_queue(|s| Cell::count(s.bytes), |s| Cell::known(s.bytes, Cell::count))),
+        Column::new("max_bytes", |r| r.queue(|s| Cell::count(s.max_bytes))),
+        Column::new("max_messages", |r| r.posix_queue(|s| Cell::count(s.limits.messages))),
+        Column::new("message_size", |r| r.posix_queue(|s| Cell::count(s.limits.size))),
         Column::new("last_send_pid", |r| r.queue(|s| Cell::pid(s.last_send_pid))),
         Column::new("last_receive_pid", |r| r.queue(|s| Cell::pid(s.last_receive_pid))),
-        Column::new("nsems", |r| if let State::Set(s) = &r.object.state { number(s.len as u64) } else { Cell::Absent }),
+        Column::new("nsems", |r| {
+            if let State::Set(s) = &r.object.state { Cell::count(s.len as u64) } else { Cell::Absent }
+        }),
         Column::new("purpose", |r| r.purpose(|purpose| Cell::word(purpose.name()))),
         Column::new("free", |r| r.purpose(|purpose| purpose.free().into())),
         Column::new("capacity", |r| r.purpose(|purpose| purpose.capacity().into())),
@@ -280,7 +278,7 @@ const fn all<'a>() -> [Column<Record<'a>>; 57] {
             })
         }),
         Column::new("mappings", |r| {
-            r.how(|how| if let How::Maps { mappings, .. } = how { number(*mappings as u64) } else { Cell::Absent })
+            r.how(|how| if let How::Maps { mappings, .. } = how { Cell::count(*mappings as u64) } else { Cell::Absent })
         }),
         Column::new("descriptors", |r| {
             r.how(|how| match how {

@@ -49,6 +49,12 @@ impl Cell {
         Self::Text(String::from_utf8_lossy(name.as_bytes()).into_owned())
     }
 
+    /// How many, or how much; unknown where that is more than a number here can be.
+    #[must_use]
+    pub fn count(number: impl TryInto<i64>) -> Self {
+        number.try_into().map_or(Self::Unknown, Self::Number)
+    }
+
     /// A System V key, as `0x%08x`.
     #[must_use]
     pub fn key(key: i32) -> Self {

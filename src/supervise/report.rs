@@ -120,7 +120,7 @@ impl Record {
 
 fn columns(key: &'static str) -> Vec<Column<Record>> {
     let mut columns = vec![
-        Column::new(key, |r: &Record| number(r.number)),
+        Column::new(key, |r: &Record| Cell::count(r.number)),
         Column::new("argv", |r| Cell::List(r.argv.iter().map(|word| Cell::name(word)).collect())),
         Column::new("pid", |r| Cell::known(r.pid, Cell::from)),
         Column::new("status", Record::status),
@@ -129,12 +129,8 @@ fn columns(key: &'static str) -> Vec<Column<Record>> {
         Column::new("wall_s", |r| r.end(|(_, wall, _)| Cell::Seconds(*wall))),
         Column::new("user_s", |r| r.end(|(.., used)| Cell::Seconds(used.user))),
         Column::new("system_s", |r| r.end(|(.., used)| Cell::Seconds(used.system))),
-        Column::new("max_rss_bytes", |r| r.end(|(.., used)| number(used.max_rss))),
+        Column::new("max_rss_bytes", |r| r.end(|(.., used)| Cell::count(used.max_rss))),
     ];
     columns.retain(|column| key == STAGE || column.key != "forgiven");
     columns
-}
-
-fn number(count: u64) -> Cell {
-    count.try_into().map_or(Cell::Unknown, |count: i64| Cell::from(count))
 }

@@ -99,15 +99,15 @@ fn filling(fifo: &Fifo, seen: &Seen, people: &People) -> Filling {
 impl State<'_> {
     fn capacity(&self) -> Cell {
         match self.filling {
-            Filling::Known(capacity, _) => number(capacity),
+            Filling::Known(capacity, _) => Cell::count(capacity),
             Filling::None | Filling::Unknown => Cell::Unknown,
         }
     }
 
     fn bytes(&self) -> Cell {
         match self.filling {
-            Filling::Known(_, bytes) => number(bytes),
-            Filling::None => number(0),
+            Filling::Known(_, bytes) => Cell::count(bytes),
+            Filling::None => Cell::count(0),
             Filling::Unknown => Cell::Unknown,
         }
     }
@@ -115,10 +115,6 @@ impl State<'_> {
     fn people(&self, wanted: fn(&Person) -> bool) -> Vec<&Person> {
         self.people.iter().filter(|person| wanted(person)).collect()
     }
-}
-
-fn number(count: usize) -> Cell {
-    u32::try_from(count).unwrap_or(u32::MAX).into()
 }
 
 fn list(people: &[&Person]) -> Cell {
@@ -136,8 +132,8 @@ const fn columns<'a>() -> [Column<(State<'a>, &'a Names)>; 13] {
         Column::detail("gid", |(state, _)| state.seen.gid.into()),
         Column::new("capacity", |(state, _)| state.capacity()),
         Column::new("bytes", |(state, _)| state.bytes()),
-        Column::new("readers", |(state, _)| number(state.people(|p| p.reads).len())),
-        Column::new("writers", |(state, _)| number(state.people(|p| p.writes).len())),
+        Column::new("readers", |(state, _)| Cell::count(state.people(|p| p.reads).len())),
+        Column::new("writers", |(state, _)| Cell::count(state.people(|p| p.writes).len())),
         Column::new("reading", |(state, _)| list(&state.people(|p| p.reads))),
         Column::new("writing", |(state, _)| list(&state.people(|p| p.writes))),
     ]

@@ -199,20 +199,16 @@ struct Record {
     name: Option<String>,
 }
 
-fn number(count: u64) -> Cell {
-    i64::try_from(count).map_or(Cell::Unknown, Cell::from)
-}
-
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn whole(rate: f64) -> Cell {
-    number(rate as u64)
+    Cell::count(rate as u64)
 }
 
 const COLUMNS: [Column<Record>; 9] = [
     Column::new("name", |r| r.name.clone().map_or(Cell::Absent, Cell::Text)),
     Column::new("unit", |r| Cell::word(if r.progress.lines { "lines" } else { "bytes" })),
-    Column::new("amount", |r| number(r.progress.amount)),
-    Column::new("size", |r| Cell::known(r.progress.size, number)),
+    Column::new("amount", |r| Cell::count(r.progress.amount)),
+    Column::new("size", |r| Cell::known(r.progress.size, Cell::count)),
     Column::new("elapsed_s", |r| Cell::Seconds(r.progress.elapsed)),
     Column::new("rate", |r| whole(r.progress.rate)),
     Column::new("mean_rate", |r| whole(r.progress.mean())),

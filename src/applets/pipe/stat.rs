@@ -125,10 +125,6 @@ impl State {
     }
 }
 
-fn number(count: impl TryInto<i64>) -> Cell {
-    count.try_into().map_or(Cell::Unknown, Cell::from)
-}
-
 fn of(record: &Record, get: impl Fn(&State) -> Cell) -> Cell {
     record.pipe.as_ref().map_or(Cell::Absent, get)
 }
@@ -140,16 +136,16 @@ fn list(holders: &[Holder]) -> Cell {
 const COLUMNS: [Column<Record>; 14] = [
     Column::detail("kind", |r| of(r, |pipe| Cell::word(pipe.kind))),
     Column::new("name", |r| of(r, |pipe| Cell::Text(pipe.name.clone()))),
-    Column::new("capacity", |r| of(r, |pipe| Cell::known(pipe.capacity, number))),
-    Column::new("bytes", |r| of(r, |pipe| Cell::known(pipe.bytes, number))),
+    Column::new("capacity", |r| of(r, |pipe| Cell::known(pipe.capacity, Cell::count))),
+    Column::new("bytes", |r| of(r, |pipe| Cell::known(pipe.bytes, Cell::count))),
     Column::new("packet_mode", |r| of(r, |pipe| Cell::known(pipe.packets, Cell::Flag))),
-    Column::detail("readers", |r| of(r, |pipe| number(pipe.readers.len()))),
-    Column::detail("writers", |r| of(r, |pipe| number(pipe.writers.len()))),
+    Column::detail("readers", |r| of(r, |pipe| Cell::count(pipe.readers.len()))),
+    Column::detail("writers", |r| of(r, |pipe| Cell::count(pipe.writers.len()))),
     Column::new("reading", |r| of(r, |pipe| list(&pipe.readers))),
     Column::new("writing", |r| of(r, |pipe| list(&pipe.writers))),
-    Column::detail("unseen", |r| of(r, |pipe| if pipe.unseen == 0 { Cell::Absent } else { number(pipe.unseen) })),
-    Column::detail("pipe_buf", |_| number(ATOMIC)),
-    Column::detail("pipe_max_size", |r| Cell::known(r.limits.max_size, number)),
-    Column::detail("user_pages_soft", |r| Cell::known(r.limits.user_pages_soft, number)),
-    Column::detail("user_pages_hard", |r| Cell::known(r.limits.user_pages_hard, number)),
+    Column::detail("unseen", |r| of(r, |pipe| if pipe.unseen == 0 { Cell::Absent } else { Cell::count(pipe.unseen) })),
+    Column::detail("pipe_buf", |_| Cell::count(ATOMIC)),
+    Column::detail("pipe_max_size", |r| Cell::known(r.limits.max_size, Cell::count)),
+    Column::detail("user_pages_soft", |r| Cell::known(r.limits.user_pages_soft, Cell::count)),
+    Column::detail("user_pages_hard", |r| Cell::known(r.limits.user_pages_hard, Cell::count)),
 ];
