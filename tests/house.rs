@@ -231,6 +231,71 @@ fn applets_do_not_import_each_other() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// `sem get` is `Get` in `applets/sem/get.rs`. An applet that has no verbs is its `mod.rs`.
+#[test]
+fn file_struct_and_verb_share_one_name() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        let &["applets", applet, verb] = &file.trim_end_matches(".rs").split('/').collect::<Vec<_>>()[..] else {
+            if file.split('/').count() > 3 && text.contains("\nimpl Verb for ") {
+                wrong.push(format!("{file} is beneath its applet's folder"));
+            }
+            continue;
+        };
+        if applet.ends_with("_lite") || verb == "mod" {
+            continue;
+        }
+        let name = verb[..1].to_uppercase() + &verb[1..];
+        if !text.contains(&format!("\nimpl Verb for {name} {{\n    const NAME: &'static str = \"{verb}\";\n")) {
+            wrong.push(format!("{file} is no verb {verb} whose struct is {name}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Words that name several types above `sys`, where a word is its module's (`msg::Stat`). It must become shorter.
+const TWICE: &[&str] = &[
+    "Barrier", "End", "Entry", "Form", "Found", "Held", "Lines", "Lock", "Looked", "Object", "Outcome", "Peek",
+    "Place", "Record", "Rules", "Source", "State", "Stream", "Verdict", "Word",
+];
+
+/// A verb's struct is called like the verb in each applet.
+#[test]
+fn one_word_names_one_type() {
+    let mut types: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (file, text) in sources().iter().filter(|(file, _)| !file.starts_with("sys/")) {
+        for line in text.split("#[cfg(test)]\nmod tests").next().unwrap().lines() {
+            let line = line.trim_start_matches("pub ").trim_start_matches("pub(super) ");
+            let kinds = ["struct ", "enum ", "trait ", "type "];
+            let Some(rest) = kinds.iter().find_map(|kind| line.strip_prefix(kind)) else { continue };
+            let name = tokens(rest)[0];
+            let is_verb = text.contains(&format!("\nimpl Verb for {name} {{"));
+            types.entry(name.to_owned()).or_default().insert(if is_verb { "a verb".into() } else { file.clone() });
+        }
+    }
+    types.retain(|_, places| places.len() > 1);
+    let twice: Vec<&str> = types.keys().map(String::as_str).collect();
+    assert_eq!(twice, TWICE, "{types:#?}");
+}
+
+/// What there is once: one way to start a child, to reap it, to wait, to move bytes.
+#[test]
+fn machine_is_built_once() {
+    for (mark, place) in [
+        ("unistd::fork()", "sys/child/mod.rs"),
+        ("libc::waitid(", "sys/child/reaper.rs"),
+        ("libc::wait4(", "sys/child/reaper.rs"),
+        ("ppoll(", "sys/wait.rs"),
+        ("fn retry", "sys/interrupt.rs"),
+        (" splice(", "sys/transfer.rs"),
+        ("struct Supervisor", "supervise/mod.rs"),
+    ] {
+        let has = |(file, text): (String, String)| vec![file; code(&text).filter(|line| line.contains(mark)).count()];
+        let found: Vec<String> = sources().into_iter().flat_map(has).collect();
+        assert_eq!(found, [place], "{mark}");
+    }
+}
+
 #[test]
 fn unsafe_is_where_it_may_be() {
     let marks = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "#[unsafe(", "allow(unsafe_code)"];
