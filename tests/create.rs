@@ -1,5 +1,9 @@
 //! `create` on what exists: done if it is as asked, otherwise status 4 with both values, and nothing is changed.
 
+use std::os::unix::fs::MetadataExt;
+
+use nix::sys::stat::{Mode, umask};
+
 use crate::support::World;
 
 /// What exists, calls that ask for it as it is, and calls that ask for something else, each with the words that it gets.
@@ -51,6 +55,7 @@ const CASES: &[Case] = &[
         "msgq create @a --max-bytes 4K",
         &["msgq create @a", "msgq create @a --max-bytes 4096 -m 600"],
         &[
+            ("msgq create @a -x", "it exists already (EEXIST)"),
             ("msgq create @a --max-bytes 8K", "a limit of 4096 bytes, not 8192"),
             ("msgq create @a -m 660", "it exists with mode 0600, not 0660"),
             ("msgq create @a --max-bytes 4K -m 660", "it exists with mode 0600, not 0660"),
@@ -60,6 +65,7 @@ const CASES: &[Case] = &[
         "shm create @a --size 8K",
         &["shm create @a --size 8192", "shm create @a --size 8K -m 600"],
         &[
+            ("shm create @a --size 1 -x", "(EEXIST)"),
             ("shm create @a --size 4K", "it exists with 8192 bytes, not 4096"),
             ("shm create @a --size 8193", "it exists with 8192 bytes, not 8193"),
             ("shm create @a --size 8K -m 660", "it exists with mode 0600, not 0660"),
@@ -69,6 +75,8 @@ const CASES: &[Case] = &[
         "shm create /@a --size 8K",
         &["shm create /@a --size 8192", "shm create /@a --size 8K -m 600"],
         &[
+            ("shm create /@a --size 1 -x", "(EEXIST)"),
+            ("shm create /@a --size 8193", "it exists with 8192 bytes, not 8193"),
             ("shm create /@a --size 4K", "it exists with 8192 bytes, not 4096"),
             ("shm create /@a --size 8K -m 660", "it exists with mode 0600, not 0660"),
         ],
@@ -101,11 +109,43 @@ fn create_compares_the_limits_and_mode_of_a_posix_queue() {
     let world = World::new();
     world.call("msgq create /@a --max-messages 2 --message-size 16").ok();
     world.call("msgq create /@a --max-messages 2 -m 600").ok();
-    for (options, words) in [
-        ("--max-messages 3", "a limit of 2 messages, not 3"),
-        ("--message-size 8", "a limit of 16 bytes in a message, not 8"),
-        ("-m 660", "it exists with mode 0600, not 0660"),
+    world.call("msgq create /@b --max-messages 1").ok();
+    for (words, told) in [
+        ("/@a --max-messages 3", "a limit of 2 messages, not 3"),
+        ("/@a --message-size 8", "a limit of 16 bytes in a message, not 8"),
+        ("/@a --message-size 17", "a limit of 16 bytes in a message, not 17"),
+        ("/@a -m 660", "it exists with mode 0600, not 0660"),
+        ("/@a -x", "EEXIST"),
+        ("/@b --max-messages 4", "a limit of 1 message, not 4"),
     ] {
-        world.call(&format!("msgq create /@a {options}")).fails(4, words);
+        world.call(&format!("msgq create {words}")).fails(4, told);
     }
+}
+
+#[test]
+fn mode_is_exact_whatever_the_umask() {
+    let world = World::new();
+    for (create, target, mode) in [
+        ("sem create @a", "@a", "0600"),
+        ("sem create @b -m 0660", "@b", "0660"),
+        ("sem create @c -m 666", "@c", "0666"),
+        ("sem create /@a -m 0666", "/@a", "0666"),
+        ("msgq create @a -m 0666", "@a", "0666"),
+        ("msgq create /@a -m 0666", "/@a", "0666"),
+        ("msgq send @b x --create -m 0666", "@b", "0666"),
+        ("msgq recv /@b -n --create -m 0666", "/@b", "0666"),
+        ("shm create @a --size 9 -m 0666", "@a", "0666"),
+        ("shm create /@a --size 0 -m 0666", "/@a", "0666"),
+    ] {
+        let masked = world.call(create).before(|| {
+            umask(Mode::from_bits_truncate(0o077));
+            Ok(())
+        });
+        masked.output();
+        let applet = create.split(' ').next().unwrap();
+        let shown = world.call(&format!("{applet} stat {target} -J")).ok();
+        assert!(shown.contains(&format!("\"mode\":\"{mode}\"")), "{create}: {shown}");
+    }
+    let file = std::fs::metadata(format!("/dev/shm/sem.{}", &world.posix("a")[1..])).unwrap();
+    assert_eq!((file.mode() & 0o7777, file.size()), (0o666, 32));
 }

@@ -1,7 +1,5 @@
 //! `sem create`, `wait`, `post`, `op`, `get` and `set`.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-
 use nix::libc;
 
 use crate::support::{World, skip};
@@ -28,28 +26,6 @@ fn create_prints_the_id_and_gives_the_values() {
     assert_ne!(private, another);
     world.call(&format!("sem get {private}")).stdout("1\n").ok();
     world.call(&format!("sem rm {private} {another}")).ok();
-}
-
-#[test]
-fn create_gives_exactly_the_mode_whatever_the_umask_is() {
-    let world = World::new();
-    for (mode, octal) in [("", "0600"), ("-m 0660", "0660"), ("-m 666", "0666")] {
-        let name = format!("$NAME-{octal}");
-        let line = format!("umask 077; ipcbox sem create {name} {mode} >/dev/null");
-        world.shell(&line).ok();
-        // The call is made as root or as the owner; one without any right is looked at all the same.
-        let target = world.name(octal);
-        let listing = world.call("sem stat --columns key,mode --no-header").ok();
-        let key = world.call("key").arg(&target).ok();
-        let expected = format!("{}  {octal}", key.trim());
-        assert!(listing.lines().any(|line| line == expected), "{listing}");
-        world.call("sem rm").arg(&target).ok();
-    }
-    let name = world.posix("mode");
-    world.shell(&format!("umask 077; ipcbox sem create {name} -m 0666")).stdout(format!("{name}\n")).ok();
-    let file = std::fs::metadata(format!("/dev/shm/sem.{}", &name[1..])).unwrap();
-    assert_eq!(file.permissions().mode() & 0o7777, 0o666);
-    assert_eq!(file.size(), 32);
 }
 
 #[test]
