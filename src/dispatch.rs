@@ -36,7 +36,7 @@ impl<E: Into<Error>> From<E> for Failed {
     }
 }
 
-type Outcome = std::result::Result<Exit, Failed>;
+type Handled = std::result::Result<Exit, Failed>;
 
 /// Runs the box with its whole argument vector and gives its exit status.
 #[must_use]
@@ -58,7 +58,7 @@ pub fn main(argv: Vec<OsString>) -> u8 {
 }
 
 /// The box itself: its own words, or an applet's name.
-fn in_box(words: &[OsString]) -> Outcome {
+fn in_box(words: &[OsString]) -> Handled {
     let Some((first, rest)) = words.split_first() else {
         return help();
     };
@@ -92,7 +92,7 @@ fn in_box(words: &[OsString]) -> Outcome {
     }
 }
 
-fn version() -> Outcome {
+fn version() -> Handled {
     say(&format!("{BOX} {}\n", env!("CARGO_PKG_VERSION")))
 }
 
@@ -108,7 +108,7 @@ fn no_such(word: &str) -> Cause {
 }
 
 /// An applet: the verb that is the first word, where it has verbs.
-fn in_applet(applet: &Applet, name: &'static str, called: &str, words: &[OsString]) -> Outcome {
+fn in_applet(applet: &Applet, name: &'static str, called: &str, words: &[OsString]) -> Handled {
     output::called(name);
     if let Some(alone) = applet.alone(name) {
         let words = &alone.in_full(words);
@@ -139,7 +139,7 @@ fn in_applet(applet: &Applet, name: &'static str, called: &str, words: &[OsStrin
 }
 
 /// A verb: its arguments, and then what it does.
-fn in_verb(verb: &Entry, called: &str, words: &[OsString]) -> Outcome {
+fn in_verb(verb: &Entry, called: &str, words: &[OsString]) -> Handled {
     let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
     let has = |option: &str| words[..end].iter().any(|word| word == option);
     let has_command = end + 1 < words.len();
@@ -190,7 +190,7 @@ fn explain<E: From<Error>>(text: &str) -> std::result::Result<Exit, E> {
     Ok(Exit::Done)
 }
 
-fn help() -> Outcome {
+fn help() -> Handled {
     let mut text = format!("Usage: {BOX} APPLET VERB [OPTION]... [TARGET] [ARG]...\n\n");
     let applets = APPLETS.iter().map(|applet| (applet.name, applet.summary));
     lines(&mut text, "Applets:", applets);

@@ -34,7 +34,7 @@ type Words = dyn Fn(Due) -> Option<String> + Send + Sync;
 pub struct Notice {
     /// The beginning of the line, and what else is known.
     text: Arc<Text>,
-    state: State,
+    state: NoticeState,
 }
 
 struct Text {
@@ -42,7 +42,7 @@ struct Text {
     words: Box<Words>,
 }
 
-enum State {
+enum NoticeState {
     /// Nothing was waited for yet.
     Fresh,
     /// It is not wanted, was printed at once, or nobody would see it.
@@ -70,7 +70,7 @@ impl Notice {
         words: impl Fn(Due) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         let text = Text { target: target.to_string(), words: Box::new(words) };
-        let state = if timeout.is_quiet() { State::Off } else { State::Fresh };
+        let state = if timeout.is_quiet() { NoticeState::Off } else { NoticeState::Fresh };
         Self { text: Arc::new(text), state }
     }
 
@@ -80,7 +80,7 @@ impl Notice {
     /// # Errors
     /// Those of `act`; `EAGAIN`: not in time.
     pub fn during<T>(&mut self, deadline: Deadline, mut act: impl FnMut(Deadline) -> Result<T>) -> Result<T> {
-        if matches!(self.state, State::Off) || deadline == Deadline::Now {
+        if matches!(self.state, NoticeState::Off) || deadline == Deadline::Now {
             return act(deadline);
         }
         match act(Deadline::Now) {
@@ -93,18 +93,18 @@ impl Notice {
 
     /// A wait begins.
     pub fn begin(&mut self) -> Option<Begun<'_>> {
-        if matches!(self.state, State::Fresh) {
+        if matches!(self.state, NoticeState::Fresh) {
             self.state = if self.text.print(Due::AtOnce) || !fds::is_terminal(fds::stderr()) {
-                State::Off
+                NoticeState::Off
             } else {
                 let text = Arc::clone(&self.text);
-                State::On(Lasting::new(SILENCE, move || {
+                NoticeState::On(Lasting::new(SILENCE, move || {
                     text.print(Due::Later);
                 }))
             };
         }
         match &self.state {
-            State::On(lasting) => Some(lasting.begin()),
+            NoticeState::On(lasting) => Some(lasting.begin()),
             _ => None,
         }
     }
@@ -127,7 +127,7 @@ impl Notice {
         let mut times = 0;
         move || {
             times += 1;
-            let is_off = matches!(self.state, State::Off);
+            let is_off = matches!(self.state, NoticeState::Off);
             match times {
                 _ if is_off => Deadline::Forever,
                 // What is free has been taken by then.

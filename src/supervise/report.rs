@@ -20,12 +20,12 @@ use crate::sys::written::{Before, opened};
 pub struct Report {
     to: Outlet,
     path: OsString,
-    columns: Vec<Column<Record>>,
+    columns: Vec<Column<CommandRecord>>,
 }
 
 /// A command, whether it ran or not.
 #[derive(Debug, Clone, Default)]
-pub struct Record {
+pub struct CommandRecord {
     /// Its number, from 1 on.
     pub number: u64,
     /// What it was started as.
@@ -64,7 +64,7 @@ impl Report {
 
     /// These records as they are written.
     #[must_use]
-    pub fn text(&self, records: &[Record]) -> String {
+    pub fn text(&self, records: &[CommandRecord]) -> String {
         output::json(&self.columns, records)
     }
 
@@ -100,7 +100,7 @@ pub fn unwritable(errno: Errno) -> Cause {
     }
 }
 
-impl Record {
+impl CommandRecord {
     fn end(&self, get: impl FnOnce(&(Ended, Duration, Usage)) -> Cell) -> Cell {
         Cell::known(self.end.as_ref(), get)
     }
@@ -118,13 +118,13 @@ impl Record {
     }
 }
 
-fn columns(key: &'static str) -> Vec<Column<Record>> {
+fn columns(key: &'static str) -> Vec<Column<CommandRecord>> {
     let mut columns = vec![
-        Column::new(key, |r: &Record| Cell::count(r.number)),
+        Column::new(key, |r: &CommandRecord| Cell::count(r.number)),
         Column::new("argv", |r| Cell::List(r.argv.iter().map(|word| Cell::name(word)).collect())),
         Column::new("pid", |r| Cell::known(r.pid, Cell::from)),
-        Column::new("status", Record::status),
-        Column::new("signal", Record::signal),
+        Column::new("status", CommandRecord::status),
+        Column::new("signal", CommandRecord::signal),
         Column::new("forgiven", |r| Cell::known(r.forgiven, Cell::Flag)),
         Column::new("wall_s", |r| r.end(|(_, wall, _)| Cell::Seconds(*wall))),
         Column::new("user_s", |r| r.end(|(.., used)| Cell::Seconds(used.user))),

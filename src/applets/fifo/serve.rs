@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use super::context;
 use super::stream::backoff::Backoff;
 use super::stream::path::{Fifo, Finding, Made};
-use super::stream::peek::{Ending, Found, Peek};
+use super::stream::peek::{Ending, Found, Peeker};
 use super::stream::place::{Place, replaced};
 use crate::applets::{Runs, Verb};
 use crate::exit::{Cause, Exit};
@@ -91,7 +91,7 @@ impl Serve {
         events.watch(&fd, 0)?;
         let place = Place::watch(&self.fifo, seen, &fd, (&events, 1))?;
         let end = self.ending.byte();
-        let peek = Peek::new(pipe::capacity(&fd)?, end)?;
+        let peek = Peeker::new(pipe::capacity(&fd)?, end)?;
         let mut lines = Lines { fd, events, place, peek, end, begun: Vec::new(), pause: None, ready: false };
         let mut outcome = Ok(());
         loop {
@@ -114,7 +114,7 @@ struct Lines<'a> {
     fd: OwnedFd,
     events: Events,
     place: Place<'a>,
-    peek: Peek,
+    peek: Peeker,
     end: u8,
     /// What was taken of a line that is longer than the FIFO.
     begun: Vec<u8>,

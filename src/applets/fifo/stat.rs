@@ -46,15 +46,15 @@ ipcbox fifo stat log
             found.push(context("show", fifo, look(fifo))?);
             Ok(())
         });
-        let names = Names::of(found.iter().map(|state: &State| (state.seen.uid, state.seen.gid)));
-        let records: Vec<(State, &Names)> = found.into_iter().map(|state| (state, &names)).collect();
+        let names = Names::of(found.iter().map(|state: &FifoState| (state.seen.uid, state.seen.gid)));
+        let records: Vec<(FifoState, &Names)> = found.into_iter().map(|state| (state, &names)).collect();
         output::show(&columns(), &records, &self.showing, self.fifos.len() == 1)?;
         exit
     }
 }
 
 /// A FIFO, as it was when it was looked at.
-struct State<'a> {
+struct FifoState<'a> {
     fifo: &'a Fifo,
     seen: Seen,
     people: Vec<Person>,
@@ -71,11 +71,11 @@ enum Filling {
     Unknown,
 }
 
-fn look(fifo: &Fifo) -> Result<State<'_>> {
+fn look(fifo: &Fifo) -> Result<FifoState<'_>> {
     let seen = fifo.look()?;
     let found = people::at(&seen);
     let filling = filling(fifo, &seen, &found);
-    Ok(State { fifo, seen, people: found.seen, filling })
+    Ok(FifoState { fifo, seen, people: found.seen, filling })
 }
 
 /// Asks the pipe by a copy of a descriptor that somebody has, since opening the FIFO would let in who waits to open it; or opens
@@ -96,7 +96,7 @@ fn filling(fifo: &Fifo, seen: &Seen, people: &People) -> Filling {
     if fds.count() == 0 && all_seen { Filling::None } else { Filling::Unknown }
 }
 
-impl State<'_> {
+impl FifoState<'_> {
     fn capacity(&self) -> Cell {
         match self.filling {
             Filling::Known(capacity, _) => Cell::count(capacity),
@@ -121,7 +121,7 @@ fn list(people: &[&Person]) -> Cell {
     Cell::Records(people.iter().map(|person| person.record()).collect())
 }
 
-const fn columns<'a>() -> [Column<(State<'a>, &'a Names)>; 13] {
+const fn columns<'a>() -> [Column<(FifoState<'a>, &'a Names)>; 13] {
     [
         Column::detail("kind", |_| Cell::word("fifo")),
         Column::new("path", |(state, _)| Cell::name(state.fifo.path().as_os_str())),

@@ -18,7 +18,7 @@ use nix::errno::Errno;
 use self::all::{ALL_TAKES, ANY, All, report_kept};
 use self::compat::Original;
 use self::remove::{Chosen, ChosenBy, may_remove};
-use self::selection::{Victims, Word};
+use self::selection::{Choice, Victims};
 use super::{Applet, Entry, Verb};
 use crate::args::format::Showing;
 use crate::exit::{Cause, Exit, each};
@@ -159,7 +159,7 @@ impl Remove {
         let as_original = as_ipcrm && !is_narrowed && !self.posix && self.victims.kinds.is_empty();
         let original_all = all.as_ref().filter(|_| as_original);
         let (is_old_form, words) = self.words()?;
-        if original_all.is_some() && words.iter().any(|word| matches!(word, Word::Target(..))) {
+        if original_all.is_some() && words.iter().any(|word| matches!(word, Choice::Target(..))) {
             bail!(Cause::new(Exit::Usage, "-a removes all objects; it takes no TARGET").hint(ALL_TAKES));
         }
         if words.is_empty() && all.is_none() && !self.filters.choose() {
@@ -174,10 +174,10 @@ impl Remove {
         let (mut chosen, mut named, mut failed) = (Vec::new(), Vec::new(), Vec::new());
         for word in &words {
             let read = match word {
-                Word::Id(kind, text) => compat::id(text, is_old_form).map(|id| named.push((*kind, id))),
-                Word::Key(kind, text) => compat::key(text).map(|key| named.push((*kind, key))),
-                Word::Target(kind, text) => self.find(*kind, text).map(|found| chosen.extend(found)),
-                Word::Posix(kind, text) => self.find_posix(*kind, text).map(|object| {
+                Choice::Id(kind, text) => compat::id(text, is_old_form).map(|id| named.push((*kind, id))),
+                Choice::Key(kind, text) => compat::key(text).map(|key| named.push((*kind, key))),
+                Choice::Target(kind, text) => self.find(*kind, text).map(|found| chosen.extend(found)),
+                Choice::Posix(kind, text) => self.find_posix(*kind, text).map(|object| {
                     chosen.extend(object.map(|object| Chosen { object, by: ChosenBy::Letter }));
                 }),
             };
@@ -220,10 +220,10 @@ impl Remove {
     }
 
     /// Returns the words, and whether they are in the old form (`shm 5 6`), in which all are ids of one kind.
-    fn words(&self) -> Result<(bool, Vec<Word>)> {
+    fn words(&self) -> Result<(bool, Vec<Choice>)> {
         let words = &self.victims.words;
         let keyword = words.split_first().and_then(|(first, rest)| match first {
-            Word::Target(None, text) => Some((KINDS.into_iter().find(|kind| text.as_os_str() == kind.word())?, rest)),
+            Choice::Target(None, text) => Some((KINDS.into_iter().find(|kind| text.as_os_str() == kind.word())?, rest)),
             _ => None,
         });
         let Some((kind, ids)) = keyword else {
@@ -235,8 +235,8 @@ impl Remove {
         if ids.is_empty() {
             bail!(Cause::new(Exit::Usage, "not enough arguments").hint(hint));
         }
-        let id = |id: &Word| match id {
-            Word::Target(None, text) => Ok(Word::Id(kind, text.to_string_lossy().into_owned())),
+        let id = |id: &Choice| match id {
+            Choice::Target(None, text) => Ok(Choice::Id(kind, text.to_string_lossy().into_owned())),
             _ => bail!(Cause::new(Exit::Usage, format!("no option names objects after '{word}'")).hint(hint.clone())),
         };
         Ok((true, ids.iter().map(id).collect::<Result<_>>()?))
@@ -245,9 +245,9 @@ impl Remove {
     /// Refuses a number of no certain kind beside options that name kinds: it could be the id of any.
     fn check_kinds(&self) -> Result<()> {
         let words = &self.victims.words;
-        let is_by_letter = words.iter().any(|word| !matches!(word, Word::Target(..)));
+        let is_by_letter = words.iter().any(|word| !matches!(word, Choice::Target(..)));
         let number = words.iter().find_map(|word| match word {
-            Word::Target(None, text) => text.to_str()?.parse::<i64>().ok(),
+            Choice::Target(None, text) => text.to_str()?.parse::<i64>().ok(),
             _ => None,
         });
         if let (true, Some(number)) = (is_by_letter, number) {

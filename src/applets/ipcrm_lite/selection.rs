@@ -9,7 +9,7 @@ use crate::sys::sysv::Kind;
 
 /// One word that names what is to be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Word {
+pub enum Choice {
     /// `-m ID`, `-q ID`, `-s ID`.
     Id(Kind, String),
     /// `-M KEY`, `-Q KEY`, `-S KEY`.
@@ -31,13 +31,13 @@ enum Reads {
 
 impl Reads {
     /// The word as one more object of the option's kind, never of another. A number is what the option's own value is.
-    fn word(self, text: &OsString) -> Word {
+    fn word(self, text: &OsString) -> Choice {
         let number = text.to_str().filter(|text| text.starts_with(|c: char| c == '-' || c.is_ascii_digit()));
         match (self, number) {
-            (Self::Ids(kind), Some(number)) => Word::Id(kind, number.to_owned()),
-            (Self::Keys(kind), Some(number)) => Word::Key(kind, number.to_owned()),
-            (Self::Names(kind), _) => Word::Posix(kind, text.clone()),
-            (Self::Ids(kind) | Self::Keys(kind) | Self::Targets(kind), _) => Word::Target(Some(kind), text.clone()),
+            (Self::Ids(kind), Some(number)) => Choice::Id(kind, number.to_owned()),
+            (Self::Keys(kind), Some(number)) => Choice::Key(kind, number.to_owned()),
+            (Self::Names(kind), _) => Choice::Posix(kind, text.clone()),
+            (Self::Ids(kind) | Self::Keys(kind) | Self::Targets(kind), _) => Choice::Target(Some(kind), text.clone()),
         }
     }
 }
@@ -46,7 +46,7 @@ impl Reads {
 #[derive(Debug, Clone, Default)]
 pub struct Victims {
     /// The words in their order.
-    pub words: Vec<Word>,
+    pub words: Vec<Choice>,
     /// The kinds that `--shm`, `--msg` and `--sem` name.
     pub kinds: Vec<Kind>,
 }
@@ -121,19 +121,19 @@ impl FromArgMatches for Victims {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
         let places = |name: &str| matches.indices_of(name).into_iter().flatten();
         let texts = |name: &str| matches.get_many::<String>(name).into_iter().flatten().cloned();
-        let mut words: Vec<(usize, Word)> = Vec::new();
+        let mut words: Vec<(usize, Choice)> = Vec::new();
         let mut options: Vec<(usize, Reads)> = Vec::new();
         for (name, _, kind, _) in IDS {
-            words.extend(places(name).zip(texts(name).map(|text| Word::Id(kind, text))));
+            words.extend(places(name).zip(texts(name).map(|text| Choice::Id(kind, text))));
             options.extend(places(name).map(|at| (at, Reads::Ids(kind))));
         }
         for (name, _, kind, _) in KEYS {
-            words.extend(places(name).zip(texts(name).map(|text| Word::Key(kind, text))));
+            words.extend(places(name).zip(texts(name).map(|text| Choice::Key(kind, text))));
             options.extend(places(name).map(|at| (at, Reads::Keys(kind))));
         }
         for (name, kind, _) in NAMES {
             let names = matches.get_many::<OsString>(name).into_iter().flatten().cloned();
-            words.extend(places(name).zip(names.map(|text| Word::Posix(kind, text))));
+            words.extend(places(name).zip(names.map(|text| Choice::Posix(kind, text))));
             options.extend(places(name).map(|at| (at, Reads::Names(kind))));
         }
         for (name, kind, _) in KINDS {
@@ -143,7 +143,7 @@ impl FromArgMatches for Victims {
         words.extend(places(TARGETS).zip(targets).map(|(at, text)| {
             let before = options.iter().filter(|(option, _)| *option < at);
             let reads = before.max_by_key(|(option, _)| *option);
-            let word = reads.map_or_else(|| Word::Target(None, text.clone()), |(_, it)| it.word(text));
+            let word = reads.map_or_else(|| Choice::Target(None, text.clone()), |(_, it)| it.word(text));
             (at, word)
         }));
         words.sort_unstable_by_key(|(at, _)| *at);

@@ -122,7 +122,7 @@ impl Merge {
     }
 
     /// Starts the commands; gives standard output and error of each.
-    fn start(&self, crew: &mut Crew, commands: Vec<Command>, tags: &[Option<String>]) -> Result<Vec<Stream>> {
+    fn start(&self, crew: &mut Crew, commands: Vec<Command>, tags: &[Option<String>]) -> Result<Vec<SourceStream>> {
         let mut streams = Vec::new();
         let end = if self.null { 0 } else { b'\n' };
         for (number, (command, tag)) in commands.into_iter().zip(tags).enumerate() {
@@ -141,7 +141,7 @@ impl Merge {
                     None => String::new(),
                 };
                 let lines = Lines::new(end, tag.into());
-                streams.push(Stream { from: Some(from), lines, ready: true, spool: None });
+                streams.push(SourceStream { from: Some(from), lines, ready: true, spool: None });
             }
         }
         Ok(streams)
@@ -153,7 +153,7 @@ fn number_text(number: usize) -> String {
 }
 
 /// What a command prints on one of its two descriptors.
-struct Stream {
+struct SourceStream {
     /// None when it has ended.
     from: Option<OwnedFd>,
     lines: Lines,
@@ -165,7 +165,7 @@ struct Stream {
 
 /// All streams: standard output and error of the first command, of the second, and so on.
 struct Merging {
-    streams: Vec<Stream>,
+    streams: Vec<SourceStream>,
     events: Events,
     /// Whose turn it is, with --keep-order.
     turn: Option<usize>,
@@ -178,7 +178,7 @@ struct Merging {
 }
 
 impl Merging {
-    fn new(streams: Vec<Stream>, keep_order: bool) -> Result<Self> {
+    fn new(streams: Vec<SourceStream>, keep_order: bool) -> Result<Self> {
         let events = Events::new().map_err(unmade)?;
         for (which, stream) in streams.iter().enumerate() {
             stream.from.as_ref().map(|from| events.watch(from, which)).transpose()?;
@@ -323,7 +323,7 @@ impl Merging {
 
 const SPOOL: &str = "cannot keep what is printed out of turn";
 
-fn spool(stream: &mut Stream, bytes: &[u8]) -> Result<()> {
+fn spool(stream: &mut SourceStream, bytes: &[u8]) -> Result<()> {
     if stream.spool.is_none() {
         stream.spool = Some(fds::spool().context(SPOOL)?);
     }

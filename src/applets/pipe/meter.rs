@@ -161,7 +161,7 @@ impl<'a> Gauge<'a> {
             lines: self.meter.lines,
         };
         if self.meter.json {
-            let record = Record { progress, done, name: self.meter.name.clone() };
+            let record = MeterRecord { progress, done, name: self.meter.name.clone() };
             output::tell(&output::json(&COLUMNS, &[record]));
         } else if self.draws && (self.meter.force || is_in_front()) {
             self.draw(&progress, done);
@@ -193,7 +193,7 @@ fn is_in_front() -> bool {
     terminal::foreground(fds::stderr()).is_none_or(|group| group == getpgrp().as_raw())
 }
 
-struct Record {
+struct MeterRecord {
     progress: Progress,
     done: bool,
     name: Option<String>,
@@ -204,7 +204,7 @@ fn whole(rate: f64) -> Cell {
     Cell::count(rate as u64)
 }
 
-const COLUMNS: [Column<Record>; 9] = [
+const COLUMNS: [Column<MeterRecord>; 9] = [
     Column::new("name", |r| r.name.clone().map_or(Cell::Absent, Cell::Text)),
     Column::new("unit", |r| Cell::word(if r.progress.lines { "lines" } else { "bytes" })),
     Column::new("amount", |r| Cell::count(r.progress.amount)),

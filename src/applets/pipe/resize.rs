@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::pipeline::capacity::{self, Capacity};
-use super::pipeline::target::End;
+use super::pipeline::target::PipeTarget;
 use crate::applets::{Runs, Verb};
 use crate::exit::{Cause, Exit, each};
 use crate::output;
@@ -26,7 +26,7 @@ pub struct Resize {
     size: Capacity,
     /// The pipes: FD or a path
     #[arg(value_name = "PIPE")]
-    ends: Vec<End>,
+    ends: Vec<PipeTarget>,
     /// What to become then
     #[arg(value_name = "CMD", last = true)]
     command: Vec<OsString>,
@@ -46,7 +46,7 @@ seq 10 | ipcbox pipe resize 256K 0 -- wc -l
             [] => None,
             words => Some(Command::find(words.to_vec())?),
         };
-        let ends = if self.ends.is_empty() { End::standard(0..2) } else { self.ends };
+        let ends = if self.ends.is_empty() { PipeTarget::standard(0..2) } else { self.ends };
         if ends.is_empty() {
             let cause = Cause::new(Exit::Failed, "neither standard input nor output is a pipe");
             bail!(cause.hint("name one: a descriptor, PID:FD, or a FIFO"));

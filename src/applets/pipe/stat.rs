@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::pipeline::target::{End, Found};
+use super::pipeline::target::{OpenPipe, PipeTarget};
 use crate::applets::Verb;
 use crate::args::format::Showing;
 use crate::exit::{Exit, each};
@@ -26,7 +26,7 @@ use crate::sys::process;
 pub struct Stat {
     /// The pipes: FD, PID:FD or a path
     #[arg(value_name = "PIPE")]
-    ends: Vec<End>,
+    ends: Vec<PipeTarget>,
     #[command(flatten)]
     showing: Showing,
 }
@@ -41,29 +41,29 @@ seq 10 | ipcbox pipe stat 0
 
     fn run(self) -> Result<Exit> {
         let named = !self.ends.is_empty();
-        let ends = if named { self.ends } else { End::standard(0..3) };
+        let ends = if named { self.ends } else { PipeTarget::standard(0..3) };
         let limits = pipe::limits();
         let mut records = Vec::new();
         let exit = each(&ends, |end| {
             let found = end.find().with_context(|| format!("cannot show {end}"))?;
-            records.push(Record { pipe: Some(State::of(end, &found)), limits });
+            records.push(PipeRecord { pipe: Some(PipeState::of(end, &found)), limits });
             Ok(())
         });
         if !named && records.is_empty() {
-            records.push(Record { pipe: None, limits });
+            records.push(PipeRecord { pipe: None, limits });
         }
         output::show(&COLUMNS, &records, &self.showing, ends.len() <= 1)?;
         exit
     }
 }
 
-struct Record {
-    pipe: Option<State>,
+struct PipeRecord {
+    pipe: Option<PipeState>,
     limits: Limits,
 }
 
 /// A pipe, as it was when it was looked at.
-struct State {
+struct PipeState {
     name: String,
     kind: &'static str,
     capacity: Option<usize>,
@@ -97,8 +97,8 @@ impl Holder {
     }
 }
 
-impl State {
-    fn of(end: &End, found: &Found) -> Self {
+impl PipeState {
+    fn of(end: &PipeTarget, found: &OpenPipe) -> Self {
         let own = std::process::id().cast_signed();
         // The copy of a descriptor by which the pipe is asked is not one that was there.
         let copy = found.fd.as_ref().map(std::os::fd::AsRawFd::as_raw_fd);
@@ -125,7 +125,7 @@ impl State {
     }
 }
 
-fn of(record: &Record, get: impl Fn(&State) -> Cell) -> Cell {
+fn of(record: &PipeRecord, get: impl Fn(&PipeState) -> Cell) -> Cell {
     record.pipe.as_ref().map_or(Cell::Absent, get)
 }
 
@@ -133,7 +133,7 @@ fn list(holders: &[Holder]) -> Cell {
     Cell::Records(holders.iter().map(Holder::record).collect())
 }
 
-const COLUMNS: [Column<Record>; 14] = [
+const COLUMNS: [Column<PipeRecord>; 14] = [
     Column::detail("kind", |r| of(r, |pipe| Cell::word(pipe.kind))),
     Column::new("name", |r| of(r, |pipe| Cell::Text(pipe.name.clone()))),
     Column::new("capacity", |r| of(r, |pipe| Cell::known(pipe.capacity, Cell::count))),

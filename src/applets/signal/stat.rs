@@ -68,7 +68,7 @@ ipcbox signal stat $$
 }
 
 impl Stat {
-    fn look(&self, process: &Process) -> Result<Vec<Record>> {
+    fn look(&self, process: &Process) -> Result<Vec<ThreadRecord>> {
         let fd = process.open()?;
         let pid = process.pid;
         let gone = |errno| unopened(pid, errno);
@@ -85,7 +85,7 @@ impl Stat {
         if stage(fd.as_fd())? == Stage::Reaped {
             return Err(gone(nix::errno::Errno::ESRCH).into());
         }
-        let record = |thread, status: Status, stuck| Record {
+        let record = |thread, status: Status, stuck| ThreadRecord {
             pid,
             thread,
             inode,
@@ -107,7 +107,7 @@ impl Stat {
     }
 }
 
-struct Record {
+struct ThreadRecord {
     pid: i32,
     thread: Option<i32>,
     inode: Option<u64>,
@@ -121,13 +121,13 @@ fn set(set: Set) -> Cell {
     Cell::Text(names(set))
 }
 
-const PID: Column<Record> = Column::new("pid", |r| r.pid.into());
-const THREAD: Column<Record> = Column::new("thread", |r| r.thread.map_or(Cell::Absent, Cell::from));
-const INODE: Column<Record> = Column::new("inode", |r| inode_cell(r.inode));
-const START: Column<Record> = Column::new("start", |r| Cell::known(i64::try_from(r.start).ok(), Cell::from));
-const COMMAND: Column<Record> = Column::new("command", |r| Cell::known(r.command.clone(), Cell::Text));
+const PID: Column<ThreadRecord> = Column::new("pid", |r| r.pid.into());
+const THREAD: Column<ThreadRecord> = Column::new("thread", |r| r.thread.map_or(Cell::Absent, Cell::from));
+const INODE: Column<ThreadRecord> = Column::new("inode", |r| inode_cell(r.inode));
+const START: Column<ThreadRecord> = Column::new("start", |r| Cell::known(i64::try_from(r.start).ok(), Cell::from));
+const COMMAND: Column<ThreadRecord> = Column::new("command", |r| Cell::known(r.command.clone(), Cell::Text));
 
-const COLUMNS: [Column<Record>; 10] = [
+const COLUMNS: [Column<ThreadRecord>; 10] = [
     PID,
     THREAD,
     INODE,
@@ -140,4 +140,4 @@ const COLUMNS: [Column<Record>; 10] = [
     COMMAND,
 ];
 
-const STUCK: [Column<Record>; 6] = [PID, THREAD, INODE, START, Column::new("stuck", |r| set(r.stuck)), COMMAND];
+const STUCK: [Column<ThreadRecord>; 6] = [PID, THREAD, INODE, START, Column::new("stuck", |r| set(r.stuck)), COMMAND];

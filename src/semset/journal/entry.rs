@@ -49,12 +49,12 @@ impl Extent {
 }
 
 /// A write that is complete in its journal.
-pub(super) struct Entry {
+pub(super) struct JournalEntry {
     pub(super) bytes: Mapping,
     pub(super) extent: Extent,
 }
 
-impl Entry {
+impl JournalEntry {
     /// Copies it to the object. One that was made shorter meanwhile has lost the rest anyway.
     pub(super) fn copy(&self, memory: &Memory) -> Result<()> {
         let Extent { offset, len, rest } = self.extent;
@@ -96,10 +96,10 @@ impl Entry {
 }
 
 /// Writes that are complete and not yet copied.
-pub struct Writes(Vec<Entry>);
+pub struct Writes(Vec<JournalEntry>);
 
-impl FromIterator<Entry> for Writes {
-    fn from_iter<T: IntoIterator<Item = Entry>>(entries: T) -> Self {
+impl FromIterator<JournalEntry> for Writes {
+    fn from_iter<T: IntoIterator<Item = JournalEntry>>(entries: T) -> Self {
         Self(entries.into_iter().collect())
     }
 }

@@ -31,7 +31,7 @@ use crate::sys::sysv::shm::Segment;
 use crate::sys::sysv::{Change, Key, Perm};
 use crate::target::name_key;
 
-use entry::{DATA, Entry};
+use entry::{DATA, JournalEntry};
 pub use entry::{Extent, Rest, Writes};
 pub use object::Object;
 use object::SHARED;
@@ -58,14 +58,14 @@ pub struct Journal(Object);
 struct Left {
     segment: Segment,
     /// Its write, where that is complete.
-    entry: Option<Entry>,
+    entry: Option<JournalEntry>,
     /// Who left it, where that does not count.
     stranger: Option<u32>,
 }
 
 impl Left {
     /// Its write; that one does not count is told.
-    fn write(self) -> Option<Entry> {
+    fn write(self) -> Option<JournalEntry> {
         let Self { entry, stranger, .. } = self;
         entry.filter(|_| {
             stranger.is_none_or(|uid| {
@@ -150,7 +150,7 @@ impl Journal {
         let may_cut = self.0.is_file() && offset == 0;
         let counts_here =
             words == header && len <= room && (extent.rest != Rest::Cut || may_cut) && self.0.is_of(life, &stat);
-        let entry = (complete && counts_here).then_some(Entry { bytes, extent });
+        let entry = (complete && counts_here).then_some(JournalEntry { bytes, extent });
         // Who has it attached and has not come so far writes under another lock.
         if !is_ours || (entry.is_none() && !is_idle) {
             return Ok(None);
@@ -243,7 +243,7 @@ impl Journal {
             };
             memory.promise(extent.offset, promised)?;
             bytes.word(MARK)?.store(COMPLETE, Ordering::SeqCst);
-            Ok::<_, anyhow::Error>(Entry { bytes, extent })
+            Ok::<_, anyhow::Error>(JournalEntry { bytes, extent })
         };
         let remove = || match segment.remove() {
             // Somebody removed the object, and this with it.

@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::output;
 use crate::supervise::command::fill;
 use crate::supervise::escalation::Limit;
-use crate::supervise::report::Record;
+use crate::supervise::report::CommandRecord;
 use crate::sys::collect::Collected;
 use crate::sys::deadline::Deadline;
 use crate::sys::{child, fds, pipe, reply_pipe, transfer, wait};
@@ -56,7 +56,7 @@ impl<T> Pool<T> {
     }
 
     /// Writes what is reported of a command, and takes signals while it waits.
-    pub(super) fn write_report(&mut self, record: Record) -> Result<()> {
+    pub(super) fn write_report(&mut self, record: CommandRecord) -> Result<()> {
         let Some(report) = self.report.take() else { return Ok(()) };
         let text = report.text(&[record]);
         let mut bytes = text.as_bytes();

@@ -26,7 +26,7 @@ pub use self::serving::Serving;
 use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::supervise::command::{Command, NotStarted};
-use crate::supervise::report::{Record, Report};
+use crate::supervise::report::{CommandRecord, Report};
 use crate::sys::child::{self, Change};
 use crate::sys::collect::{Collected, Leftover};
 use crate::sys::deadline::Deadline;
@@ -53,7 +53,7 @@ pub struct Pool<T> {
     taken: Option<Taken<T>>,
     running: Vec<Job<T>>,
     ended: VecDeque<Ended<T>>,
-    unreported: VecDeque<Record>,
+    unreported: VecDeque<CommandRecord>,
     leftovers: Vec<Leftover>,
     copiers: Vec<i32>,
     report: Option<Report>,
@@ -85,7 +85,7 @@ struct Job<T> {
     printed: Printed,
     collected: Option<Collected>,
     /// What is reported of it.
-    record: Record,
+    record: CommandRecord,
     started: Instant,
     what: T,
 }
@@ -200,7 +200,7 @@ impl<T> Pool<T> {
 
     fn start_taken(&mut self, taken: Taken<T>) -> Result<()> {
         let (number, argv) = (self.count, self.reported(&taken.record));
-        let mut record = Record { number, argv, ..Record::default() };
+        let mut record = CommandRecord { number, argv, ..CommandRecord::default() };
         // Its own time begins before it can run: starting it returns after exec, when it may have ended.
         let started = Instant::now();
         let error = match self.try_start(&taken) {
@@ -225,7 +225,7 @@ impl<T> Pool<T> {
         output::report(&error);
         self.failed = true;
         let status = Exit::NotExecutable.code();
-        self.unreported.push_back(Record { unrun: Some(status), ..record });
+        self.unreported.push_back(CommandRecord { unrun: Some(status), ..record });
         self.ended.push_back(Ended { what: taken.what, status, printed: None });
         Ok(())
     }
@@ -271,7 +271,7 @@ impl<T> Pool<T> {
                 let (status, printed) = self.printed(job.printed, job.collected, how.status());
                 self.failed |= status != 0;
                 self.ended.push_back(Ended { what: job.what, status, printed });
-                self.unreported.push_back(Record { end, ..job.record });
+                self.unreported.push_back(CommandRecord { end, ..job.record });
             }
             // One that a command sent before it ended counts before the next one is started.
             if !interrupt::any() {

@@ -25,7 +25,7 @@ impl Ending {
 
 /// A pipe of our own, into which a FIFO is copied to be looked at.
 #[derive(Debug)]
-pub struct Peek {
+pub struct Peeker {
     read: OwnedFd,
     write: OwnedFd,
     bytes: Vec<u8>,
@@ -45,7 +45,7 @@ pub enum Found {
     End,
 }
 
-impl Peek {
+impl Peeker {
     /// Room to look at FIFOs of at most this capacity; of one that holds more, where that cannot be had, a part is seen.
     pub fn new(capacity: usize, end: u8) -> Result<Self> {
         let (read, write) = pipe::new()?;

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 
-use crate::applets::fifo::stream::peek::Peek;
+use crate::applets::fifo::stream::peek::Peeker;
 use crate::args::timeout::Timeout;
 use crate::sys::deadline::Deadline;
 use crate::sys::fifo;
@@ -20,7 +20,7 @@ pub struct Records {
     /// That many are still to be taken.
     pub left: u64,
     /// Finds them.
-    pub peek: Peek,
+    pub peek: Peeker,
     /// It is this reader's turn.
     pub has_turn: bool,
 }
@@ -28,7 +28,7 @@ pub struct Records {
 impl Records {
     /// None has been taken, of FIFOs of at most this capacity.
     pub fn new(wanted: u64, end: u8, capacity: usize) -> Result<Self> {
-        Ok(Self { wanted, left: wanted, peek: Peek::new(capacity, end)?, has_turn: false })
+        Ok(Self { wanted, left: wanted, peek: Peeker::new(capacity, end)?, has_turn: false })
     }
 
     /// Takes the turn at all of these FIFOs, unless a signal that is [caught](crate::sys::interrupt) comes; whether it did. Waits for

@@ -30,7 +30,7 @@ pub struct Line {
 }
 
 /// A stage that was looked up.
-pub struct Looked {
+pub struct LookedUp {
     /// Its words, as they are run.
     pub argv: Vec<OsString>,
     /// What they are.
@@ -86,10 +86,10 @@ impl Line {
 }
 
 /// Looks all of them up.
-pub fn look_up(stages: Vec<Vec<OsString>>) -> Vec<Looked> {
+pub fn look_up(stages: Vec<Vec<OsString>>) -> Vec<LookedUp> {
     let look = |argv: Vec<OsString>| {
         let found = Command::find(argv.clone()).and_then(Command::with_interpreter);
-        Looked { argv, found }
+        LookedUp { argv, found }
     };
     stages.into_iter().map(look).collect()
 }
@@ -98,7 +98,7 @@ pub fn look_up(stages: Vec<Vec<OsString>>) -> Vec<Looked> {
 ///
 /// # Errors
 /// Each one that was not is told; the last gives the status.
-pub fn all(stages: Vec<Looked>) -> Result<Vec<Command>> {
+pub fn all(stages: Vec<LookedUp>) -> Result<Vec<Command>> {
     let (found, missing): (Vec<_>, Vec<_>) = stages.into_iter().map(|stage| stage.found).partition(Result::is_ok);
     let mut missing: Vec<Error> = missing.into_iter().filter_map(Result::err).collect();
     let Some(last) = missing.pop() else {

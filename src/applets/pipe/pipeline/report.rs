@@ -6,11 +6,11 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::applets::pipe::pipeline::Crew;
-use crate::applets::pipe::pipeline::cmdline::Looked;
+use crate::applets::pipe::pipeline::cmdline::LookedUp;
 use crate::applets::pipe::pipeline::stage::Verdict;
 use crate::exit::Exit;
 use crate::supervise::escalation::Limit;
-use crate::supervise::report::{Record, Report};
+use crate::supervise::report::{CommandRecord, Report};
 use crate::sys::fds::write_all;
 
 /// Where it is wanted.
@@ -30,15 +30,15 @@ impl Reporting {
 }
 
 /// Reports that none of the commands that were looked up ran, if one was not found.
-pub fn reported(report: Option<&Report>, looked: &[Looked]) -> Result<()> {
+pub fn reported(report: Option<&Report>, looked: &[LookedUp]) -> Result<()> {
     let Some(report) = report.filter(|_| looked.iter().any(|one| one.found.is_err())) else {
         return Ok(());
     };
-    let records = (1..).zip(looked).map(|(number, looked)| Record {
+    let records = (1..).zip(looked).map(|(number, looked)| CommandRecord {
         number,
         argv: looked.argv.clone(),
         unrun: looked.found.as_ref().err().map(|error| Exit::of(error).code()),
-        ..Record::default()
+        ..CommandRecord::default()
     });
     let text = report.text(&records.collect::<Vec<_>>());
     report.written(write_all(report.outlet(), text.as_bytes()), &Limit::default())
@@ -51,7 +51,7 @@ pub fn ran(report: Option<&Report>, all: &[Vec<OsString>], crew: &mut Crew) -> R
     let records = (1..).zip(all).enumerate().map(|(at, (number, argv))| {
         let stage = crew.stages.get(at);
         let end = stage.and_then(|stage| stage.end.as_ref());
-        Record {
+        CommandRecord {
             number,
             argv: argv.clone(),
             pid: stage.map(|stage| stage.pid),

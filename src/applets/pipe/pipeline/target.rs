@@ -16,20 +16,20 @@ use crate::sys::{errno, fds, pipe, process};
 
 /// A pipe as the user called it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
+pub struct PipeTarget {
     typed: OsString,
-    form: Form,
+    form: Spelling,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Form {
+enum Spelling {
     Own(i32),
     Of(i32, i32),
     Path(PathBuf),
 }
 
 /// A pipe that was found.
-pub struct Found {
+pub struct OpenPipe {
     /// A descriptor of it; none where nobody has the FIFO open, or nobody who may be traced.
     pub fd: Option<OwnedFd>,
     /// Who has it open.
@@ -38,7 +38,7 @@ pub struct Found {
     pub is_fifo: bool,
 }
 
-impl From<OsString> for End {
+impl From<OsString> for PipeTarget {
     fn from(typed: OsString) -> Self {
         let text = typed.to_str().unwrap_or_default();
         let number = |text: &str| {
@@ -46,31 +46,31 @@ impl From<OsString> for End {
             is_number.then(|| text.parse::<i32>().ok())?
         };
         let form = match text.split_once(':') {
-            Some((pid, fd)) => number(pid).zip(number(fd)).map(|(pid, fd)| Form::Of(pid, fd)),
-            None => number(text).map(Form::Own),
+            Some((pid, fd)) => number(pid).zip(number(fd)).map(|(pid, fd)| Spelling::Of(pid, fd)),
+            None => number(text).map(Spelling::Own),
         };
-        let form = form.unwrap_or_else(|| Form::Path(PathBuf::from(&typed)));
+        let form = form.unwrap_or_else(|| Spelling::Path(PathBuf::from(&typed)));
         Self { typed, form }
     }
 }
 
-impl fmt::Display for End {
+impl fmt::Display for PipeTarget {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{}", self.typed.display())
     }
 }
 
-impl End {
+impl PipeTarget {
     /// Those of standard input, output and error that are pipes.
     pub fn standard(numbers: std::ops::Range<i32>) -> Vec<Self> {
         let is_pipe = |number: &i32| fds::copy_of(*number).is_ok_and(pipe::is_pipe);
-        let end = |number: i32| Self { typed: number.to_string().into(), form: Form::Own(number) };
+        let end = |number: i32| Self { typed: number.to_string().into(), form: Spelling::Own(number) };
         numbers.filter(is_pipe).map(end).collect()
     }
 
     /// A descriptor of it, without opening it anew, which others who wait to open it would notice.
     pub fn fd(&self) -> Result<OwnedFd> {
-        if let Form::Path(path) = &self.form {
+        if let Spelling::Path(path) = &self.form {
             let (device, inode) = look(path)?;
             let users = holders::by(Object::File { device, inode }).unwrap_or_default();
             let Some(fd) = lent(&users) else {
@@ -81,17 +81,17 @@ impl End {
             return Ok(fd);
         }
         let fd = match &self.form {
-            Form::Of(pid, fd) => process::descriptor(*pid, *fd).map_err(|errno| match errno {
+            Spelling::Of(pid, fd) => process::descriptor(*pid, *fd).map_err(|errno| match errno {
                 Errno::EBADF => Cause::from_errno(errno, "the process has no such descriptor").exit(Exit::Missing),
                 Errno::ESRCH | Errno::EINVAL => Cause::from_errno(errno, "no such process").exit(Exit::Missing),
                 Errno::EPERM => Cause::from_errno(errno, "the process may not be traced by this user"),
                 errno => Cause::plain(errno),
             })?,
-            Form::Own(number) => fds::copy_of(*number).map_err(|errno| match errno {
+            Spelling::Own(number) => fds::copy_of(*number).map_err(|errno| match errno {
                 Errno::EBADF => Cause::from_errno(errno, "it is not open").exit(Exit::Missing),
                 errno => Cause::plain(errno),
             })?,
-            Form::Path(_) => bail!(Errno::EINVAL),
+            Spelling::Path(_) => bail!(Errno::EINVAL),
         };
         if pipe::is_pipe(&fd) {
             return Ok(fd);
@@ -100,8 +100,8 @@ impl End {
     }
 
     /// It, and who has it open.
-    pub fn find(&self) -> Result<Found> {
-        let (object, fd) = if let Form::Path(path) = &self.form {
+    pub fn find(&self) -> Result<OpenPipe> {
+        let (object, fd) = if let Spelling::Path(path) = &self.form {
             let (device, inode) = look(path)?;
             (Object::File { device, inode }, None)
         } else {
@@ -113,7 +113,7 @@ impl End {
         let users = holders::by(object).unwrap_or_default();
         let fd = fd.or_else(|| lent(&users));
         let is_fifo = fd.as_ref().is_none_or(has_name);
-        Ok(Found { fd, users, is_fifo })
+        Ok(OpenPipe { fd, users, is_fifo })
     }
 }
 
@@ -155,14 +155,14 @@ mod tests {
     #[test]
     fn numbers_are_descriptors_and_all_else_is_a_path() {
         for (text, form) in [
-            ("0", Form::Own(0)),
-            ("12:3", Form::Of(12, 3)),
-            ("./0", Form::Path("./0".into())),
-            ("a:1", Form::Path("a:1".into())),
-            (":1", Form::Path(":1".into())),
-            ("99999999999", Form::Path("99999999999".into())),
+            ("0", Spelling::Own(0)),
+            ("12:3", Spelling::Of(12, 3)),
+            ("./0", Spelling::Path("./0".into())),
+            ("a:1", Spelling::Path("a:1".into())),
+            (":1", Spelling::Path(":1".into())),
+            ("99999999999", Spelling::Path("99999999999".into())),
         ] {
-            assert_eq!(End::from(OsString::from(text)).form, form, "{text}");
+            assert_eq!(PipeTarget::from(OsString::from(text)).form, form, "{text}");
         }
     }
 }

@@ -33,7 +33,7 @@ pub struct Idle {
     yes: bool,
 }
 
-enum Verdict {
+enum Idleness {
     /// No process needs it.
     Unused(Purpose),
     /// A process may need it, for this reason.
@@ -58,8 +58,8 @@ impl Idle {
         }
         let set = semset::find(target)?;
         match self.judge(set)? {
-            Verdict::Unused(purpose) => remove_idle(set, Some(purpose)),
-            Verdict::Kept(why) | Verdict::Other(why) => {
+            Idleness::Unused(purpose) => remove_idle(set, Some(purpose)),
+            Idleness::Kept(why) | Idleness::Other(why) => {
                 keep(target, &why);
                 Ok(())
             }
@@ -79,9 +79,9 @@ impl Idle {
             let set = Set::from_id(stat.id);
             let named = format!("{} (key 0x{:08x})", stat.id, stat.perm.key);
             match self.judge(set) {
-                Ok(Verdict::Unused(purpose)) => unused.push((set, purpose, named)),
-                Ok(Verdict::Kept(why)) => keep(&named, &why),
-                Ok(Verdict::Other(_)) => {}
+                Ok(Idleness::Unused(purpose)) => unused.push((set, purpose, named)),
+                Ok(Idleness::Kept(why)) => keep(&named, &why),
+                Ok(Idleness::Other(_)) => {}
                 Err(error) if is_gone(&error) => {}
                 Err(error) => return Err(error).with_context(|| format!("cannot remove {named}")),
             }
@@ -95,27 +95,27 @@ impl Idle {
         })
     }
 
-    fn judge(&self, set: Set) -> Result<Verdict> {
+    fn judge(&self, set: Set) -> Result<Idleness> {
         let (stat, values) = match set.values() {
             Err(Errno::EACCES) => {
-                return Ok(Verdict::Kept("its mode does not let this user read it".into()));
+                return Ok(Idleness::Kept("its mode does not let this user read it".into()));
             }
             values => values?,
         };
         let purpose = match Purpose::of(&values) {
             Some(purpose @ (Purpose::Slots { .. } | Purpose::Lock { .. })) => purpose,
-            Some(other) => return Ok(Verdict::Other(format!("it is {other}"))),
-            None => return Ok(Verdict::Other("the users of a plain set are not known".into())),
+            Some(other) => return Ok(Idleness::Other(format!("it is {other}"))),
+            None => return Ok(Idleness::Other("the users of a plain set are not known".into())),
         };
         if let Some(words) = in_use(set, &values)? {
-            return Ok(Verdict::Kept(words));
+            return Ok(Idleness::Kept(words));
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
         let age = Duration::from_secs(now.saturating_sub(stat.op_time.max(0).unsigned_abs()));
         if self.older_than.is_some_and(|least| age < least) {
-            return Ok(Verdict::Kept(format!("it was last used {} ago", duration::show(age))));
+            return Ok(Idleness::Kept(format!("it was last used {} ago", duration::show(age))));
         }
-        Ok(Verdict::Unused(purpose))
+        Ok(Idleness::Unused(purpose))
     }
 }
 
