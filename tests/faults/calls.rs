@@ -306,6 +306,7 @@ pub const SURE: &[c_long] = &[
     libc::SYS_getpgrp,
     libc::SYS_getpgid,
     libc::SYS_getppid,
+    libc::SYS_getsid,
     libc::SYS_gettid,
     libc::SYS_getuid,
     libc::SYS_geteuid,
