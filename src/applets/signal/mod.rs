@@ -12,9 +12,7 @@ mod stat;
 mod wait;
 
 use super::{Applet, Entry};
-use crate::exit::Cause;
 use crate::output::Cell;
-use nix::errno::Errno;
 
 /// The applet.
 pub const APPLET: Applet = Applet {
@@ -30,11 +28,6 @@ pub const APPLET: Applet = Applet {
         Entry::of::<list::List>(),
     ],
 };
-
-/// A failure of the kernel's as a cause, for `map_err`.
-fn plain(errno: Errno) -> Cause {
-    Cause::plain(errno)
-}
 
 /// A descriptor's inode: unknown where the kernel is older than 6.9.
 fn inode_cell(inode: Option<u64>) -> Cell {

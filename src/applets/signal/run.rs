@@ -6,13 +6,11 @@ use std::os::unix::process::parent_id;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::delivery::translate::{Forward, Rules, Translator};
-use super::plain;
+use super::delivery::translate::{On, Pair, Rules, Translator};
 use crate::applets::{Runs, Verb};
-use crate::args::signals::{catchable, name, parse};
+use crate::args::signals::{catchable, name};
 use crate::exit::{Cause, Exit};
 use crate::supervise::command::Command;
-use crate::supervise::escalation::Limit;
 use crate::sys::signal::{self, Disposition, Signal, block, on_parents_death, set_disposition};
 
 /// With --ignore, --block, --default and --parent-death alone the box becomes CMD. With any other option it stays and minds
@@ -47,57 +45,11 @@ pub struct Run {
     /// Signals that CMD does not ignore
     #[arg(long, value_name = "L", value_parser = catchable, value_delimiter = ',')]
     default: Vec<Signal>,
-    /// What CMD gets when A comes: B, or nothing for A=
-    #[arg(long, value_name = "A=B", value_parser = pair, value_delimiter = ',')]
-    map: Vec<Pair>,
-    /// Run CMDLINE by /bin/sh when SIG comes
-    #[arg(long, value_name = "SIG=CMDLINE", value_parser = on)]
-    on: Vec<On>,
-    /// Send what arrives to cmd (default), group or tree
-    #[arg(long, value_name = "TO", value_enum, default_value_t, hide_possible_values = true)]
-    forward: Forward,
-    /// What CMD gets when the box's parent ends
-    #[arg(long, value_name = "SIG", value_parser = parse)]
-    parent_death: Option<Signal>,
-    /// Be the parent of orphans below CMD, and reap them
-    #[arg(long)]
-    reap: bool,
-    /// Leave no descendant of CMD alive
-    #[arg(long)]
-    kill_tree: bool,
     #[command(flatten)]
-    limit: Limit,
+    rules: Rules,
     /// The command and its arguments, run as given
     #[arg(value_name = "CMD", last = true, required = true)]
     command: Vec<OsString>,
-}
-
-/// A signal, and what it is translated to.
-#[derive(Debug, Clone, Copy)]
-struct Pair(Signal, Option<Signal>);
-
-fn pair(text: &str) -> Result<Pair, String> {
-    let (from, to) = text.split_once('=').ok_or("a translation is written TERM=INT, or HUP= for nothing")?;
-    let to = match to {
-        "" => None,
-        to => Some(parse(to)?),
-    };
-    if to == Some(Signal::KILL) {
-        return Err("KILL gives CMD no chance to end by itself; --max-time and signal send KILL do that".into());
-    }
-    Ok(Pair(catchable(from)?, to))
-}
-
-/// A signal, and what is run when it comes.
-#[derive(Debug, Clone)]
-struct On(Signal, String);
-
-fn on(text: &str) -> Result<On, String> {
-    let (signal, line) = text.split_once('=').ok_or("it is written SIG=CMDLINE")?;
-    if line.trim().is_empty() {
-        return Err("there is no command line after '='".into());
-    }
-    Ok(On(catchable(signal)?, line.to_owned()))
 }
 
 impl Verb for Run {
@@ -117,25 +69,10 @@ ipcbox signal run --map TERM=INT -- echo started
         let command = Command::find(std::mem::take(&mut self.command))?;
         let dispositions = self.dispositions();
         let block = self.block.iter().copied().collect();
-        let minds = self.reap || self.kill_tree || self.limit.time().is_some();
-        let minds = minds || self.forward != Forward::Cmd;
-        if !(minds || !self.map.is_empty() || !self.on.is_empty()) {
+        if !self.rules.need_a_parent() {
             return self.become_it(command, &dispositions);
         }
-        let shell = |line: String| Command::find(["/bin/sh".into(), "-c".into(), line.into()].into());
-        let on = self.on.into_iter().map(|on| Ok((on.0, shell(on.1)?))).collect::<Result<_>>()?;
-        let rules = Rules {
-            dispositions,
-            block,
-            map: self.map.iter().map(|pair| (pair.0, pair.1)).collect(),
-            on,
-            parent_death: self.parent_death,
-            forward: self.forward,
-            reap: self.reap,
-            kill_tree: self.kill_tree,
-            limit: self.limit,
-        };
-        Translator::start(command, rules)?.run()
+        Translator::start(command, self.rules, &dispositions, block)?.run()
     }
 }
 
@@ -151,13 +88,13 @@ impl Run {
     fn become_it(&self, command: Command, dispositions: &[(Signal, Disposition)]) -> Result<Exit> {
         let parent = parent_id();
         for (signal, disposition) in dispositions {
-            set_disposition(*signal, *disposition).map_err(plain)?;
+            set_disposition(*signal, *disposition)?;
         }
-        block(self.block.iter().copied().collect()).map_err(plain)?;
-        if let Some(signal) = self.parent_death {
-            on_parents_death(signal).map_err(plain)?;
+        block(self.block.iter().copied().collect())?;
+        if let Some(signal) = self.rules.parent_death {
+            on_parents_death(signal)?;
             if parent_id() != parent {
-                signal::kill(std::process::id().cast_signed(), signal).map_err(plain)?;
+                signal::kill(std::process::id().cast_signed(), signal)?;
             }
         }
         match command.replace(&[])? {}
@@ -171,20 +108,20 @@ impl Run {
             if self.default.contains(signal) {
                 return refuse(format!("{name} cannot be ignored and have its default action"));
             }
-            if self.map.iter().any(|pair| pair.0 == *signal) {
+            if self.rules.map.iter().any(|pair| pair.0 == *signal) {
                 return refuse(format!("{name} cannot be translated and ignored; {name}= drops it"));
             }
-            if self.map.iter().any(|pair| pair.1 == Some(*signal)) {
+            if self.rules.map.iter().any(|pair| pair.1 == Some(*signal)) {
                 return refuse(format!("{name} cannot be what another one is translated to, and ignored"));
             }
         }
-        for (at, Pair(signal, _)) in self.map.iter().enumerate() {
-            if self.map[..at].iter().any(|pair| pair.0 == *signal) {
+        for (at, Pair(signal, _)) in self.rules.map.iter().enumerate() {
+            if self.rules.map[..at].iter().any(|pair| pair.0 == *signal) {
                 return refuse(format!("{} is translated twice", name(*signal)));
             }
         }
-        for (at, On(signal, _)) in self.on.iter().enumerate() {
-            if self.on[..at].iter().any(|on| on.0 == *signal) {
+        for (at, On(signal, _)) in self.rules.on.iter().enumerate() {
+            if self.rules.on[..at].iter().any(|on| on.0 == *signal) {
                 return refuse(format!("{} has two command lines", name(*signal)));
             }
         }

@@ -113,7 +113,7 @@ impl Wait {
         let cause = match errno {
             Errno::EAGAIN => timeout.missed("nobody opened it for reading"),
             Errno::ELOOP => Cause::from_errno(errno, "it is a symbolic link, which is not followed"),
-            errno => super::plain(errno),
+            errno => Cause::plain(errno),
         };
         let file = self.ready.as_deref().unwrap_or_default();
         Err(cause).with_context(|| format!("cannot say to {} that it is ready", file.display()))

@@ -6,10 +6,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::parent_id;
 
 use anyhow::{Context, Error, Result};
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 
-use crate::applets::signal::plain;
-use crate::args::signals::name;
+use crate::args::signals::{catchable, name, parse};
 use crate::exit::{Cause, Exit};
 use crate::objects::process::unopened;
 use crate::output;
@@ -23,26 +22,65 @@ use crate::sys::process::{pidfd, procfs};
 use crate::sys::signal::{self, Arrival, Disposition, Set, Signal};
 use crate::sys::wait::Want;
 
-/// What is asked of the box.
+/// What happens when signals come, and with what CMD leaves.
+#[derive(Debug, Args)]
 pub struct Rules {
-    /// What CMD does about some signals.
-    pub dispositions: Vec<(Signal, Disposition)>,
-    /// What CMD has blocked besides.
-    pub block: Set,
-    /// What a signal is translated to; nothing where it is dropped.
-    pub map: Vec<(Signal, Option<Signal>)>,
-    /// What is run when a signal comes.
-    pub on: Vec<(Signal, Command)>,
-    /// What CMD gets when the box's parent ends.
+    /// What CMD gets when A comes: B, or nothing for A=
+    #[arg(long, value_name = "A=B", value_parser = pair, value_delimiter = ',')]
+    pub map: Vec<Pair>,
+    /// Run CMDLINE by /bin/sh when SIG comes
+    #[arg(long, value_name = "SIG=CMDLINE", value_parser = on)]
+    pub on: Vec<On>,
+    /// Send what arrives to cmd (default), group or tree
+    #[arg(long, value_name = "TO", value_enum, default_value_t, hide_possible_values = true)]
+    forward: Forward,
+    /// What CMD gets when the box's parent ends
+    #[arg(long, value_name = "SIG", value_parser = parse)]
     pub parent_death: Option<Signal>,
-    /// Which processes get what arrives.
-    pub forward: Forward,
-    /// Orphans are adopted.
-    pub reap: bool,
-    /// No descendant is left.
-    pub kill_tree: bool,
-    /// How long CMD may take.
-    pub limit: Limit,
+    /// Be the parent of orphans below CMD, and reap them
+    #[arg(long)]
+    reap: bool,
+    /// Leave no descendant of CMD alive
+    #[arg(long)]
+    kill_tree: bool,
+    #[command(flatten)]
+    limit: Limit,
+}
+
+impl Rules {
+    /// Whether CMD has to have a parent that does it.
+    pub fn need_a_parent(&self) -> bool {
+        let by_signal = !self.map.is_empty() || !self.on.is_empty() || self.forward != Forward::Cmd;
+        by_signal || self.reap || self.kill_tree || self.limit.time().is_some()
+    }
+}
+
+/// A signal, and what it is translated to.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair(pub Signal, pub Option<Signal>);
+
+fn pair(text: &str) -> Result<Pair, String> {
+    let (from, to) = text.split_once('=').ok_or("a translation is written TERM=INT, or HUP= for nothing")?;
+    let to = match to {
+        "" => None,
+        to => Some(parse(to)?),
+    };
+    if to == Some(Signal::KILL) {
+        return Err("KILL gives CMD no chance to end by itself; --max-time and signal send KILL do that".into());
+    }
+    Ok(Pair(catchable(from)?, to))
+}
+
+/// A signal, and what is run when it comes.
+#[derive(Debug, Clone)]
+pub struct On(pub Signal, pub String);
+
+fn on(text: &str) -> Result<On, String> {
+    let (signal, line) = text.split_once('=').ok_or("it is written SIG=CMDLINE")?;
+    if line.trim().is_empty() {
+        return Err("there is no command line after '='".into());
+    }
+    Ok(On(catchable(signal)?, line.to_owned()))
 }
 
 /// Which processes get a signal that arrives.
@@ -84,7 +122,12 @@ struct Handler {
 
 impl Translator {
     /// Starts CMD.
-    pub fn start(command: Command, mut rules: Rules) -> Result<Self> {
+    pub fn start(command: Command, rules: Rules, dispositions: &[(Signal, Disposition)], blocked: Set) -> Result<Self> {
+        let handler = |On(signal, line): &On| {
+            let shell = Command::find(["/bin/sh".into(), "-c".into(), line.into()].into())?;
+            anyhow::Ok(Handler { signal: *signal, shell, pid: None, due: 0 })
+        };
+        let handlers = rules.on.iter().map(handler).collect::<Result<_>>()?;
         let is_tree = rules.kill_tree || rules.forward == Forward::Tree;
         if is_tree && !procfs::knows_us().context("cannot read /proc")? {
             let option = if rules.kill_tree { "--kill-tree" } else { "--forward tree" };
@@ -102,9 +145,7 @@ impl Translator {
         }
         let before = if is_tree { procfs::children(own_pid())? } else { Vec::new() };
         let parent = watch_parent(rules.parent_death)?;
-        let cmd = supervisor.start(&command, rules.block, &rules.dispositions, None)?;
-        let handler = |(signal, shell)| Handler { signal, shell, pid: None, due: 0 };
-        let handlers = std::mem::take(&mut rules.on).into_iter().map(handler).collect();
+        let cmd = supervisor.start(&command, blocked, dispositions, None)?;
         let (ended, late, winding) = (None, false, false);
         Ok(Self { command, rules, supervisor, cmd, ended, parent, before, late, winding, handlers })
     }
@@ -115,7 +156,7 @@ impl Translator {
         let left = if self.rules.kill_tree { self.end_tree() } else { Ok(()) };
         self.supervisor.take_terminal();
         outcome?;
-        left.map_err(plain).context("cannot end what is below CMD")?;
+        left.context("cannot end what is below CMD")?;
         self.end()
     }
 
@@ -173,8 +214,8 @@ impl Translator {
             self.handlers[at].due += 1;
             self.handle(at);
         }
-        let translation = self.rules.map.iter().find(|(from, _)| *from == signal);
-        let Some(to) = translation.map_or(Some(signal), |(_, to)| *to) else {
+        let translation = self.rules.map.iter().find(|Pair(from, _)| *from == signal);
+        let Some(to) = translation.map_or(Some(signal), |Pair(_, to)| *to) else {
             return Ok(());
         };
         let is_terminals = arrival.is_kernels() && self.supervisor.has_terminal();
@@ -266,7 +307,7 @@ fn watch_parent(signal: Option<Signal>) -> Result<Option<OwnedFd>> {
     };
     let parent = parent_id().cast_signed();
     if parent == 0 {
-        signal::on_parents_death(signal).map_err(plain)?;
+        signal::on_parents_death(signal)?;
         return Ok(None);
     }
     let opened = pidfd(parent).map_err(|errno| unopened(parent, errno));
