@@ -48,7 +48,7 @@ ipcbox pipe duplex --shell \
             let words = format!("it takes two commands, not {}", stages.len());
             return Err(Cause::new(Exit::Usage, words).into());
         }
-        let commands = all(look_up(stages))?;
+        let commands = all(look_up(&stages))?;
         let rules = Rules { strict: false, fail_fast: false, readers: Readers::Other, work: Work::Minds };
         let mut crew = Crew::new(rules, &self.limit)?;
         let inodes = crew.launch(|crew| {

@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::pipeline::cmdline::{Line, all, look_up};
-use super::pipeline::report::{Reporting, ran, reported};
+use super::pipeline::cmdline::Line;
+use super::pipeline::report::Reporting;
 use super::pipeline::stage::Readers;
 use super::pipeline::{Crew, Rules, Work, unmade};
 use crate::applets::{Runs, Verb};
@@ -77,10 +77,7 @@ ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
 
     fn run(self) -> Result<Exit> {
         let words = self.line.split(Self::NAME)?;
-        let report = self.reporting.open("source", &self.limit)?;
-        let looked = look_up(words.clone());
-        reported(report.as_ref(), &looked)?;
-        let commands = all(looked)?;
+        let (commands, outcome) = self.reporting.find(words, "source", &self.limit)?;
         let tags = self.tags(&commands);
         let rules = Rules { strict: false, fail_fast: false, readers: Readers::Nobody, work: Work::Collects };
         output::require()?;
@@ -88,7 +85,7 @@ ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
         let launched = crew.launch(|crew| Merging::new(self.start(crew, commands, &tags)?, self.keep_order));
         let mut merging = match launched {
             Ok(merging) => merging,
-            Err(error) => return ran(report.as_ref(), &words, &mut crew).and(Err(error)),
+            Err(error) => return outcome.report(&mut crew).and(Err(error)),
         };
         let merged = merging.merge(&mut crew);
         let closed = merging.closed[0];
@@ -98,7 +95,7 @@ ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
             crew.end();
         }
         crew.mind()?;
-        let told = ran(report.as_ref(), &words, &mut crew);
+        let told = outcome.report(&mut crew);
         merged?;
         told?;
         if closed && !crew.is_late() {

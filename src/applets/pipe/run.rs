@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::pipeline::capacity::{self, Capacity};
-use super::pipeline::cmdline::{Line, all, look_up};
-use super::pipeline::report::{Reporting, ran, reported};
+use super::pipeline::cmdline::Line;
+use super::pipeline::report::Reporting;
 use super::pipeline::stage::Readers;
 use super::pipeline::{Crew, Rules, Work, unmade};
 use crate::applets::{Runs, Verb};
@@ -66,10 +66,7 @@ ipcbox pipe run --shell 'exit 3' cat || echo "$?"
 
     fn run(self) -> Result<Exit> {
         let words = self.line.split(Self::NAME)?;
-        let report = self.reporting.open(STAGE, &self.limit)?;
-        let looked = look_up(words.clone());
-        reported(report.as_ref(), &looked)?;
-        let commands = all(looked)?;
+        let (commands, outcome) = self.reporting.find(words, STAGE, &self.limit)?;
         if let (Some(capacity), true) = (self.capacity, commands.len() > 1) {
             // Before anything has run.
             capacity.give(&pipe::new()?.0).context(RESIZE)?;
@@ -77,9 +74,9 @@ ipcbox pipe run --shell 'exit 3' cat || echo "$?"
         let rules = Rules { strict: self.strict, fail_fast: self.fail_fast, readers: Readers::Next, work: Work::Minds };
         let mut crew = Crew::new(rules, &self.limit)?;
         let launched = crew.launch(|crew| self.start(crew, commands));
-        let outcome = launched.and_then(|()| crew.mind());
-        ran(report.as_ref(), &words, &mut crew)?;
-        outcome?;
+        let ended = launched.and_then(|()| crew.mind());
+        outcome.report(&mut crew)?;
+        ended?;
         crew.finish(None)
     }
 }

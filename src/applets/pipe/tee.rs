@@ -6,9 +6,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::pipeline::cmdline::{Line, all, look_up};
+use super::pipeline::cmdline::Line;
 use super::pipeline::fanout::{Consumer, Fanout};
-use super::pipeline::report::{Reporting, ran, reported};
+use super::pipeline::report::Reporting;
 use super::pipeline::stage::Readers;
 use super::pipeline::{Crew, Rules, Work, unmade};
 use crate::applets::{Runs, Verb};
@@ -66,10 +66,7 @@ seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
 
     fn run(self) -> Result<Exit> {
         let words = if self.line.is_empty() { Vec::new() } else { self.line.split(Self::NAME)? };
-        let report = self.reporting.open("consumer", &Limit::default())?;
-        let looked = look_up(words.clone());
-        reported(report.as_ref(), &looked)?;
-        let commands = all(looked)?;
+        let (commands, outcome) = self.reporting.find(words, "consumer", &Limit::default())?;
         transfer::left(fds::stdin()).context("cannot read standard input")?;
         let to_stdout = commands.is_empty() || self.outputs.iter().any(|output| output == "-");
         let to_itself = to_stdout.then(standard_output).transpose()?;
@@ -83,7 +80,7 @@ seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
         });
         let mut fanout = match launched {
             Ok(fanout) => fanout,
-            Err(error) => return ran(report.as_ref(), &words, &mut crew).and(Err(error)),
+            Err(error) => return outcome.report(&mut crew).and(Err(error)),
         };
         let copied = fanout.copy(&mut crew);
         let failed = fanout.failed;
@@ -92,7 +89,7 @@ seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
             crew.end();
         }
         crew.mind()?;
-        let told = ran(report.as_ref(), &words, &mut crew);
+        let told = outcome.report(&mut crew);
         copied?;
         told?;
         match crew.finish(None)? {

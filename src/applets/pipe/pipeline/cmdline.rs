@@ -29,14 +29,6 @@ pub struct Line {
     words: Vec<OsString>,
 }
 
-/// A stage that was looked up.
-pub struct LookedUp {
-    /// Its words, as they are run.
-    pub argv: Vec<OsString>,
-    /// What they are.
-    pub found: Result<Command>,
-}
-
 impl Line {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
@@ -86,20 +78,16 @@ impl Line {
 }
 
 /// Looks all of them up.
-pub fn look_up(stages: Vec<Vec<OsString>>) -> Vec<LookedUp> {
-    let look = |argv: Vec<OsString>| {
-        let found = Command::find(argv.clone()).and_then(Command::with_interpreter);
-        LookedUp { argv, found }
-    };
-    stages.into_iter().map(look).collect()
+pub fn look_up(stages: &[Vec<OsString>]) -> Vec<Result<Command>> {
+    stages.iter().map(|argv| Command::find(argv.clone()).and_then(Command::with_interpreter)).collect()
 }
 
 /// The commands, if all were found.
 ///
 /// # Errors
 /// Each one that was not is told; the last gives the status.
-pub fn all(stages: Vec<LookedUp>) -> Result<Vec<Command>> {
-    let (found, missing): (Vec<_>, Vec<_>) = stages.into_iter().map(|stage| stage.found).partition(Result::is_ok);
+pub fn all(stages: Vec<Result<Command>>) -> Result<Vec<Command>> {
+    let (found, missing): (Vec<_>, Vec<_>) = stages.into_iter().partition(Result::is_ok);
     let mut missing: Vec<Error> = missing.into_iter().filter_map(Result::err).collect();
     let Some(last) = missing.pop() else {
         return Ok(found.into_iter().filter_map(Result::ok).collect());

@@ -6,9 +6,10 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::applets::pipe::pipeline::Crew;
-use crate::applets::pipe::pipeline::cmdline::LookedUp;
+use crate::applets::pipe::pipeline::cmdline::{all, look_up};
 use crate::applets::pipe::pipeline::stage::Verdict;
 use crate::exit::Exit;
+use crate::supervise::command::Command;
 use crate::supervise::escalation::Limit;
 use crate::supervise::report::{CommandRecord, Report};
 use crate::sys::fds::write_all;
@@ -21,46 +22,56 @@ pub struct Reporting {
     report: Option<OsString>,
 }
 
+/// What is reported of the commands of a call.
+pub struct CallReport {
+    report: Option<Report>,
+    words: Vec<Vec<OsString>>,
+}
+
 impl Reporting {
-    /// Opens it before anything has run. A FIFO's reader is waited for, at most as long as this.
-    pub fn open(&self, key: &'static str, limit: &Limit) -> Result<Option<Report>> {
-        let path = self.report.as_deref();
-        path.map(|path| Report::open(path, key, limit)).transpose()
+    /// Looks commands up, before anything has run. A FIFO's reader is waited for, at most as long as `limit`; reports that none of them
+    /// ran if one was not found.
+    pub fn find(
+        &self,
+        words: Vec<Vec<OsString>>,
+        key: &'static str,
+        limit: &Limit,
+    ) -> Result<(Vec<Command>, CallReport)> {
+        let report = self.report.as_deref().map(|path| Report::open(path, key, limit)).transpose()?;
+        let found = look_up(&words);
+        if let Some(report) = report.as_ref().filter(|_| found.iter().any(Result::is_err)) {
+            let records = (1..).zip(&words).zip(&found).map(|((number, argv), found)| CommandRecord {
+                number,
+                argv: argv.clone(),
+                unrun: found.as_ref().err().map(|error| Exit::of(error).code()),
+                ..CommandRecord::default()
+            });
+            let text = report.text(&records.collect::<Vec<_>>());
+            report.written(write_all(report.outlet(), text.as_bytes()), &Limit::default())?;
+        }
+        Ok((all(found)?, CallReport { report, words }))
     }
 }
 
-/// Reports that none of the commands that were looked up ran, if one was not found.
-pub fn reported(report: Option<&Report>, looked: &[LookedUp]) -> Result<()> {
-    let Some(report) = report.filter(|_| looked.iter().any(|one| one.found.is_err())) else {
-        return Ok(());
-    };
-    let records = (1..).zip(looked).map(|(number, looked)| CommandRecord {
-        number,
-        argv: looked.argv.clone(),
-        unrun: looked.found.as_ref().err().map(|error| Exit::of(error).code()),
-        ..CommandRecord::default()
-    });
-    let text = report.text(&records.collect::<Vec<_>>());
-    report.written(write_all(report.outlet(), text.as_bytes()), &Limit::default())
-}
-
-/// Reports commands that ran, of those of `all` that were started.
-pub fn ran(report: Option<&Report>, all: &[Vec<OsString>], crew: &mut Crew) -> Result<()> {
-    let Some(report) = report else { return Ok(()) };
-    let verdicts = crew.verdicts();
-    let records = (1..).zip(all).enumerate().map(|(at, (number, argv))| {
-        let stage = crew.stages.get(at);
-        let end = stage.and_then(|stage| stage.end.as_ref());
-        CommandRecord {
-            number,
-            argv: argv.clone(),
-            pid: stage.map(|stage| stage.pid),
-            unrun: None,
-            end: end.map(|end| (end.ended, end.wall, end.usage)),
-            forgiven: end.map(|_| verdicts[at] == Verdict::Forgiven),
-        }
-    });
-    let text = report.text(&records.collect::<Vec<_>>());
-    let outcome = crew.write(report.outlet(), text.as_bytes())?;
-    report.written(outcome, crew.limit())
+impl CallReport {
+    /// Reports the commands, of which some may not have been started.
+    pub fn report(&self, crew: &mut Crew) -> Result<()> {
+        let Some(report) = &self.report else { return Ok(()) };
+        let verdicts = crew.verdicts();
+        let records = (1..).zip(&self.words).enumerate().map(|(at, (number, argv))| {
+            let stage = crew.stages.get(at);
+            let end = stage.and_then(|stage| stage.end.as_ref());
+            CommandRecord {
+                number,
+                argv: argv.clone(),
+                pid: stage.map(|stage| stage.pid),
+                unrun: None,
+                end: end.map(|end| (end.ended, end.wall, end.usage)),
+                forgiven: end.map(|_| verdicts[at] == Verdict::Forgiven),
+            }
+        });
+        let text = report.text(&records.collect::<Vec<_>>());
+        let outcome = crew.write(report.outlet(), text.as_bytes())?;
+        report.written(outcome, crew.limit())
+    }
 }
