@@ -32,7 +32,6 @@ mod pipe;
 mod printed;
 mod report;
 mod sem;
-mod serve;
 mod shm;
 mod signal;
 mod support;

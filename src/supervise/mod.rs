@@ -340,16 +340,24 @@ impl Supervisor {
         self.report_unreached();
     }
 
-    /// Reports each child that is waited for though no signal reaches it, such as a set-uid program.
+    /// Reports once each child that is waited for though no signal reaches it.
     pub fn report_unreached(&mut self) {
         for pid in &self.running {
-            if !self.unreached.contains(pid) && !signal::is_permitted(*pid) {
+            if !self.unreached.contains(pid) && is_unreached(*pid) {
                 self.unreached.push(*pid);
-                let name = process::command(*pid).map(|name| format!(" ({name})")).unwrap_or_default();
-                output::warn(format!("cannot signal {pid}{name}: {}", Cause::plain(Errno::EPERM)));
             }
         }
     }
+}
+
+/// Whether no signal reaches a child, such as a set-uid program, which is reported.
+fn is_unreached(pid: i32) -> bool {
+    let is_unreached = !signal::is_permitted(pid);
+    if is_unreached {
+        let name = process::command(pid).map(|name| format!(" ({name})")).unwrap_or_default();
+        output::warn(format!("cannot signal {pid}{name}: {}", Cause::plain(Errno::EPERM)));
+    }
+    is_unreached
 }
 
 /// Ends ipcbox as its command ended: by the same signal, which ends the loop of a shell too.

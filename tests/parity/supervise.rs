@@ -1,17 +1,13 @@
 //! The same event through every verb that supervises a CMD.
 
-use std::fs::{self, File};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
-use nix::fcntl::OFlag;
-use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, geteuid, setpgid};
 
-use crate::support::{BINARY, Call, Child, World, eventually, skip};
+use crate::support::{BINARY, Call, Child, World, eventually, session_leader, skip};
 
 /// A verb that supervises a CMD: what comes before CMD, and after it.
 struct Verb {
@@ -106,24 +102,6 @@ fn signal_that_ends_cmd_gives_its_status() {
             assert_eq!(child.code(), status, "{}", verb.before);
         }
     });
-}
-
-/// A process that leads a session with a terminal of its own, and the other side of that terminal, which nothing else has.
-fn session_leader(world: &World, words: &[String]) -> Option<(std::process::Child, PtyMaster)> {
-    if Command::new("setsid").arg("true").status().is_err() {
-        skip("there is no setsid");
-        return None;
-    }
-    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let options = File::options().read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).to_owned();
-    let terminal = options.open(ptsname_r(&master).unwrap()).unwrap();
-    let terminal = || Stdio::from(terminal.try_clone().unwrap());
-    let mut call = Command::new("setsid");
-    call.args(["--ctty", "--wait", BINARY]).args(words).current_dir(world.dir());
-    let child = call.stdin(terminal()).stdout(terminal()).stderr(terminal()).spawn().unwrap();
-    Some((child, master))
 }
 
 #[test]

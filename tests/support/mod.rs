@@ -9,7 +9,7 @@ mod world;
 pub use call::{Call, Child, code};
 pub use seccomp::{Where, deny};
 pub use skips::skip;
-pub use terminal::{PROMPT, Terminal};
+pub use terminal::{PROMPT, Terminal, session_leader};
 pub use world::{PATIENCE, World, eventually, holds, signal};
 
 /// The binary under test.

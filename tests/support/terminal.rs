@@ -1,12 +1,15 @@
 //! A shell in a pseudo-terminal, and what is typed there.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use nix::pty::{Winsize, openpty};
+use nix::fcntl::OFlag;
+use nix::pty::{PtyMaster, Winsize, grantpt, openpty, posix_openpt, ptsname_r, unlockpt};
 use nix::unistd::tcgetpgrp;
 
 use super::{BINARY, World, eventually, skip};
@@ -105,6 +108,24 @@ impl Drop for Terminal {
         let _ = self.shell.kill();
         let _ = self.shell.wait();
     }
+}
+
+/// An ipcbox that leads a session with a terminal of its own, and the other side of that terminal, which nothing else has. None, with a note, if there is no setsid(1).
+pub fn session_leader(world: &World, words: &[impl AsRef<OsStr>]) -> Option<(Child, PtyMaster)> {
+    if Command::new("setsid").arg("true").status().is_err() {
+        skip("there is no setsid");
+        return None;
+    }
+    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let options = File::options().read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).to_owned();
+    let terminal = options.open(ptsname_r(&master).unwrap()).unwrap();
+    let terminal = || Stdio::from(terminal.try_clone().unwrap());
+    let mut call = Command::new("setsid");
+    call.args(["--ctty", "--wait", BINARY]).args(words).current_dir(world.dir());
+    let child = call.stdin(terminal()).stdout(terminal()).stderr(terminal()).spawn().unwrap();
+    Some((child, master))
 }
 
 /// The text without escape sequences: `ESC [ … letter`, `ESC ] … BEL`, and `ESC` with one character.

@@ -13,7 +13,7 @@ use super::stream::peek::{Ending, Found, Peeker};
 use super::stream::place::{Place, replaced};
 use crate::applets::{Runs, Verb};
 use crate::exit::{Cause, Exit};
-use crate::supervise::pool::{Next, Pool, Printed, Serving, Taken};
+use crate::supervise::pool::{Next, Pool, Serving, Taken};
 use crate::sys::deadline::Deadline;
 use crate::sys::epoll::Events;
 use crate::sys::wait::Wake;
@@ -100,7 +100,7 @@ impl Serve {
                 Next::Ended(_) => {}
                 Next::Room => match lines.take() {
                     Ok(line) => line.into_iter().for_each(|record| {
-                        jobs.start(Taken { record, added: Vec::new(), printed: Printed::Passed, what: () });
+                        jobs.start(Taken { record, added: Vec::new(), reply_to: None });
                     }),
                     Err(error) => outcome = Err(error),
                 },

@@ -16,7 +16,7 @@ use crate::args::numbers::many;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output;
-use crate::supervise::pool::{Ended, Next, Pool, Printed, Serving, Taken};
+use crate::supervise::pool::{Ended, Next, Pool, Serving, Taken};
 use crate::sys::deadline::Deadline;
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::Access;
@@ -91,7 +91,7 @@ ipcbox msgq serve jobs --drain -j 4 -- echo job {}
 }
 
 /// The commands that run, each with the pipe of its caller if there is one.
-type Jobs = Pool<Option<OwnedFd>>;
+type Jobs = Pool<OwnedFd>;
 
 impl Serve {
     fn serve(&self, jobs: &mut Jobs) -> Result<()> {
@@ -149,8 +149,7 @@ fn take(jobs: &mut Jobs, message: &Message, is_posix: bool) -> Result<bool> {
     jobs.start(Taken {
         record: data.to_vec(),
         added: vec![(name, number.to_string()), ("IPCBOX_LENGTH", data.len().to_string())],
-        printed: if caller.is_some() { Printed::Kept } else { Printed::Passed },
-        what: caller,
+        reply_to: caller,
     });
     Ok(true)
 }
@@ -179,8 +178,8 @@ fn accept(jobs: &mut Jobs, address: Address) -> Result<Option<OwnedFd>> {
     Ok(None)
 }
 /// Sends a caller what the job printed, and its status. A caller that has gone is no failure.
-fn answer(jobs: &mut Jobs, ended: Ended<Option<OwnedFd>>) -> Result<()> {
-    let Some(caller) = ended.what else { return Ok(()) };
+fn answer(jobs: &mut Jobs, ended: Ended<OwnedFd>) -> Result<()> {
+    let Some(caller) = ended.reply_to else { return Ok(()) };
     let metadata = ended.printed.as_ref().map(File::metadata).transpose();
     let length = metadata.context("cannot look at a reply")?.map_or(0, |metadata| metadata.len());
     // A pipe that holds a byte at most has room for this.

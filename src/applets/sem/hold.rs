@@ -14,9 +14,7 @@ use crate::args::numbers::{count, pid};
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::objects::process::unopened;
-use crate::output::notice::Notice;
 use crate::semset::lock::Lock;
-use crate::semset::slots::Slots;
 use crate::semset::{self, holding, waited};
 use crate::supervise::command::not_forked;
 use crate::sys::child::Unstarted;
@@ -63,44 +61,12 @@ pub struct Hold {
 }
 
 /// What there is to hold.
-enum Held {
-    Slots(Slots, u16),
-    Lock(Lock, bool),
-}
-
-impl Held {
-    const fn set(&self) -> Set {
-        match self {
-            Self::Slots(slots, _) => slots.set,
-            Self::Lock(lock, _) => lock.set,
-        }
-    }
-
-    const fn units(&self) -> u16 {
-        match self {
-            Self::Slots(_, count) => *count,
-            Self::Lock(..) => 1,
-        }
-    }
-
-    const fn missed(&self) -> &'static str {
-        match self {
-            Self::Slots(..) => NO_SLOT,
-            Self::Lock(..) => LOCKED,
-        }
-    }
-
-    fn notice(&self, target: &Target, timeout: &Timeout) -> Notice {
-        waited::notice(target, self.set(), self.units(), timeout)
-    }
-
-    fn take(&self, deadline: Deadline) -> nix::Result<()> {
-        let take = |deadline| match self {
-            Self::Slots(slots, count) => slots.take(*count, deadline).map(drop),
-            Self::Lock(lock, shared) => lock.take(*shared, deadline).map(drop),
-        };
-        holding::take(self.set(), deadline, || (), take)
-    }
+struct Held {
+    set: Set,
+    units: u16,
+    /// Why it was not taken in time.
+    missed: &'static str,
+    take: Box<dyn Fn(Deadline) -> nix::Result<()>>,
 }
 
 impl Verb for Hold {
@@ -132,15 +98,15 @@ impl Hold {
         self.timeout.quiet.can_answer()?;
         let process = process::open(self.pid).map_err(|errno| unopened(self.pid, errno))?;
         let held = self.find()?;
+        let notice = || waited::notice(&self.target, held.set, held.units, timeout);
         let why = |unstarted| match unstarted {
-            Unstarted::Run(Errno::EAGAIN) => held.notice(&self.target, timeout).missed(held.missed(), timeout).into(),
-            Unstarted::Run(errno) => not_taken(errno.into(), held.units()),
+            Unstarted::Run(Errno::EAGAIN) => notice().missed(held.missed, timeout).into(),
+            Unstarted::Run(errno) => not_taken(errno.into(), held.units),
             Unstarted::Fork(Errno::ESRCH) => unopened(self.pid, Errno::ESRCH).into(),
             Unstarted::Fork(errno) => not_started(errno).into(),
         };
-        let waits = held.notice(&self.target, timeout).of_child();
-        let take = || held.take(timeout.deadline());
-        let holder = start(process.as_fd(), held.set().id(), take, waits).map_err(why)?;
+        let take = || holding::take(held.set, timeout.deadline(), || (), &held.take);
+        let holder = start(process.as_fd(), held.set.id(), take, notice().of_child()).map_err(why)?;
         self.timeout.quiet.answer(holder.pid.to_string().as_bytes())?;
         holder.release().map_err(why).context("it was lost")
     }
@@ -164,14 +130,18 @@ impl Hold {
         if self.lock {
             system_v(&self.target)?;
             let lock = Lock::open_or_create(&self.target, self.creating)?;
-            return Ok(Held::Lock(lock, self.shared));
+            let (set, shared) = (lock.set, self.shared);
+            let take = Box::new(move |deadline| lock.take(shared, deadline).map(drop));
+            return Ok(Held { set, units: 1, missed: LOCKED, take });
         }
-        let count = self.take.unwrap_or(1);
-        let slots = slots(&self.target, self.slots, count, self.creating)?;
+        let units = self.take.unwrap_or(1);
+        let slots = slots(&self.target, self.slots, units, self.creating)?;
         if let Some(wanted) = self.slots {
             slots.expect(&self.target, wanted)?;
         }
-        Ok(Held::Slots(slots, count))
+        let set = slots.set;
+        let take = Box::new(move |deadline| slots.take(units, deadline).map(drop));
+        Ok(Held { set, units, missed: NO_SLOT, take })
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 
-use super::{Pool, Printed};
+use super::Pool;
 use crate::exit::Exit;
 use crate::output;
 use crate::supervise::command::fill;
@@ -19,12 +19,12 @@ use crate::sys::{child, fds, pipe, reply_pipe, transfer, wait};
 
 impl<T> Pool<T> {
     /// Passes on what one printed, or returns it if it is kept; and its status, which is not 0 if a part was lost.
-    pub(super) fn printed(&mut self, fate: Printed, collected: Option<Collected>, status: u8) -> (u8, Option<File>) {
+    pub(super) fn printed(&mut self, is_kept: bool, collected: Option<Collected>, status: u8) -> (u8, Option<File>) {
         let Some(collected) = collected else { return (status, None) };
         let (spool, whole, leftover) = collected.finish();
         self.leftovers.extend(leftover);
         let whole = whole.context("cannot keep what a command prints");
-        if fate == Printed::Kept {
+        if is_kept {
             let Err(error) = whole else { return (status, Some(spool)) };
             output::report(&error);
             return (status.max(Exit::Failed.code()), Some(spool));

@@ -19,31 +19,22 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use anyhow::{Context, Error, Result};
-use nix::errno::Errno;
 use nix::unistd::{Pid, getpgid, getpgrp};
 
 pub use self::serving::Serving;
-use crate::exit::{Cause, Exit};
+use crate::exit::Exit;
 use crate::output;
 use crate::supervise::command::{Command, NotStarted};
+use crate::supervise::is_unreached;
 use crate::supervise::report::{CommandRecord, Report};
 use crate::sys::child::{self, Change};
 use crate::sys::collect::{Collected, Leftover};
 use crate::sys::deadline::Deadline;
 use crate::sys::signal::{self, Signal};
-use crate::sys::{interrupt, process, terminal, wait};
+use crate::sys::{interrupt, terminal, wait};
 use crate::text::counted;
 
-/// What becomes of what a command prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Printed {
-    /// It goes to standard output, each command's whole.
-    Passed,
-    /// It is kept, and returned with the status.
-    Kept,
-}
-
-/// The commands that run. `T` is what belongs to one of them.
+/// The commands that run. `T` is whom the output of one of them is for.
 pub struct Pool<T> {
     command: Command,
     most: usize,
@@ -74,30 +65,27 @@ pub struct Taken<T> {
     pub record: Vec<u8>,
     /// What is added to the environment.
     pub added: Vec<(&'static str, String)>,
-    /// What becomes of what the command prints.
-    pub printed: Printed,
-    /// What belongs to the command.
-    pub what: T,
+    /// Whom what the command prints is for; `None` is standard output.
+    pub reply_to: Option<T>,
 }
 
 struct Job<T> {
     pid: i32,
-    printed: Printed,
     collected: Option<Collected>,
     /// What is reported of it.
     record: CommandRecord,
     started: Instant,
-    what: T,
+    reply_to: Option<T>,
 }
 
 /// A command that has ended.
 #[derive(Debug)]
 pub struct Ended<T> {
-    /// What belongs to it.
-    pub what: T,
+    /// Whom what it printed is for.
+    pub reply_to: Option<T>,
     /// Its status, as a shell has it; 126 if it could not be started, which has been reported.
     pub status: u8,
-    /// What it printed, if that is [kept](Printed::Kept).
+    /// What it printed, if it is for somebody.
     pub printed: Option<File>,
 }
 
@@ -207,8 +195,7 @@ impl<T> Pool<T> {
             Ok((pid, mut collected)) => {
                 let begun = collected.as_mut().map_or(Ok(()), Collected::begin);
                 record.pid = Some(pid);
-                let Taken { printed, what, .. } = taken;
-                self.running.push(Job { pid, printed, collected, record, started, what });
+                self.running.push(Job { pid, collected, record, started, reply_to: taken.reply_to });
                 self.fail(begun.context("cannot collect what a command prints"));
                 return Ok(());
             }
@@ -226,7 +213,7 @@ impl<T> Pool<T> {
         self.failed = true;
         let status = Exit::NotExecutable.code();
         self.unreported.push_back(CommandRecord { unrun: Some(status), ..record });
-        self.ended.push_back(Ended { what: taken.what, status, printed: None });
+        self.ended.push_back(Ended { reply_to: taken.reply_to, status, printed: None });
         Ok(())
     }
 
@@ -242,7 +229,7 @@ impl<T> Pool<T> {
     }
 
     fn try_start(&self, taken: &Taken<T>) -> Result<(i32, Option<Collected>), NotStarted> {
-        let is_collected = taken.printed == Printed::Kept || self.most > 1;
+        let is_collected = taken.reply_to.is_some() || self.most > 1;
         let pipe = is_collected.then(Collected::new).transpose();
         let pipe = pipe.context("cannot collect what it prints");
         let pipe = pipe.with_context(|| format!("cannot run {}", self.command));
@@ -268,9 +255,9 @@ impl<T> Pool<T> {
                 let Some(at) = self.running.iter().position(|job| job.pid == pid) else { continue };
                 let job = self.running.remove(at);
                 let end = Some((how, job.started.elapsed(), used));
-                let (status, printed) = self.printed(job.printed, job.collected, how.status());
+                let (status, printed) = self.printed(job.reply_to.is_some(), job.collected, how.status());
                 self.failed |= status != 0;
-                self.ended.push_back(Ended { what: job.what, status, printed });
+                self.ended.push_back(Ended { reply_to: job.reply_to, status, printed });
                 self.unreported.push_back(CommandRecord { end, ..job.record });
             }
             // One that a command sent before it ended counts before the next one is started.
@@ -298,10 +285,10 @@ impl<T> Pool<T> {
                 // Its own.
                 interrupt::forget(signal)?;
                 let own = getpgrp();
-                self.pass(|job| Some(signal).filter(|_| getpgid(Some(Pid::from_raw(job))) != Ok(own)));
+                self.pass(signal, |pid| getpgid(Some(Pid::from_raw(pid))) != Ok(own));
                 let _ = signal::kill(0, Some(Signal::CONT));
             } else if self.stop.is_some() {
-                self.pass(|_| Some(signal));
+                self.pass(signal, |_| true);
             }
             if self.stop.is_some() {
                 signal::die(signal)?;
@@ -311,18 +298,14 @@ impl<T> Pool<T> {
         Ok(())
     }
 
-    /// Sends each command its signal, if there is one for it. Reports a command that cannot be signalled.
-    fn pass(&self, signal: impl Fn(i32) -> Option<Signal>) {
+    /// Sends a signal to each command that `lacks` it, and reports one that no signal reaches.
+    fn pass(&self, signal: Signal, lacks: impl Fn(i32) -> bool) {
         for pid in self.running.iter().map(|job| job.pid) {
-            let signal = signal(pid);
-            match signal::kill(pid, signal) {
-                Err(errno @ Errno::EPERM) => {
-                    let name = process::command(pid).map_or_else(String::new, |name| format!(" ({name})"));
-                    output::warn(format!("cannot signal {pid}{name}: {}", Cause::plain(errno)));
-                }
-                // One that is stopped would not hear it.
-                _ => drop(signal::kill(pid, signal.and(Some(Signal::CONT)))),
+            if lacks(pid) {
+                // One that is stopped would not act on it.
+                let _ = signal::kill(pid, Some(signal)).and_then(|()| signal::kill(pid, Some(Signal::CONT)));
             }
+            is_unreached(pid);
         }
     }
 

@@ -1,19 +1,13 @@
-//! What the two servers, `msgq serve` and `fifo serve`, have in common: the same event through each of them.
+//! The same event through both servers, `msgq serve` and `fifo serve`.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
 
-use nix::fcntl::OFlag;
 use nix::libc;
-use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{BINARY, Where, World, deny, eventually, skip};
-
-/// SIGTERM, as a seccomp filter sees it.
-const TERM: u32 = 15;
+use crate::support::{Where, World, deny, eventually, session_leader};
 
 /// A server for one record, and what sends it that.
 const SERVERS: [(&str, &str); 2] =
@@ -40,23 +34,10 @@ fn has(world: &World, name: &str, text: &str) -> String {
     read()
 }
 
-/// A server that leads a session with a terminal of its own, and the other side of that terminal.
-fn session_leader(world: &World, server: &str, script: &str) -> Option<(std::process::Child, PtyMaster)> {
-    if Command::new("setsid").arg("true").status().is_err() {
-        skip("there is no setsid");
-        return None;
-    }
-    // No other test may inherit the master: it is to be closed.
-    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let slave = File::options().read(true).write(true).open(ptsname_r(&master).unwrap()).unwrap();
-    let slave = || Stdio::from(slave.try_clone().unwrap());
-    let mut call = Command::new("setsid");
-    call.args(["--ctty", "--wait", BINARY]).args(server.replace("@q", &world.name("q")).split(' '));
-    call.args(["--", "sh", "-c", script]).current_dir(world.dir());
-    let child = call.stdin(slave()).stdout(slave()).stderr(slave()).spawn().unwrap();
-    Some((child, master))
+/// All words of a call of a server with a script as CMD.
+fn words(world: &World, server: &str, script: &str) -> Vec<String> {
+    let server = server.replace("@q", &world.name("q"));
+    server.split(' ').chain(["--", "sh", "-c", script]).map(str::to_owned).collect()
 }
 
 /// A CMD that writes the signals it takes to a file, beside a process of its group that does so too.
@@ -67,7 +48,7 @@ const TAKERS: &str =
 #[test]
 fn closed_terminal_hangs_up_what_a_server_runs() {
     each(|world, server, send| {
-        let Some((mut child, terminal)) = session_leader(world, server, TAKERS) else { return };
+        let Some((mut child, terminal)) = session_leader(world, &words(world, server, TAKERS)) else { return };
         sent(world, send);
         for name in ["cmd", "below"] {
             has(world, name, "\n");
@@ -84,7 +65,7 @@ fn closed_terminal_hangs_up_what_a_server_runs() {
 fn hangup_that_is_sent_lets_cmd_end() {
     each(|world, server, send| {
         let script = "trap 'echo hup >>cmd' HUP; echo $PPID >cmd; until [ -e go ]; do sleep 0.02; done; echo end >>cmd";
-        let Some((mut child, terminal)) = session_leader(world, server, script) else { return };
+        let Some((mut child, terminal)) = session_leader(world, &words(world, server, script)) else { return };
         sent(world, send);
         let pid: i32 = has(world, "cmd", "\n").trim().parse().unwrap();
         kill(Pid::from_raw(pid), Signal::SIGHUP).unwrap();
@@ -100,7 +81,7 @@ fn cmd_that_cannot_be_signalled_is_reported_by_a_server() {
     each(|world, server, send| {
         let script = "echo $$ >cmd; until [ -e go ]; do sleep 0.02; done";
         let call = world.call(server).args(["--", "sh", "-c", script]);
-        let mut child = call.before(|| deny(libc::SYS_kill, Where::Is(1, TERM), nix::Error::EPERM)).start();
+        let mut child = call.before(|| deny(libc::SYS_kill, Where::Always, nix::Error::EPERM)).start();
         sent(world, send);
         let pid = has(world, "cmd", "\n");
         // The second one that it takes.
