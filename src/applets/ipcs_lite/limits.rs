@@ -8,6 +8,7 @@ use super::size::{Unit, human};
 use super::tables::Table;
 use crate::objects::posix;
 use crate::output::{Cell, Column};
+use crate::sys::mapping::page_size;
 use crate::sys::posix::{mq, shm as posix_shm};
 use crate::sys::sysv::{Kind, msg, sem, shm};
 
@@ -30,107 +31,135 @@ fn wide(count: usize) -> u64 {
     count as u64
 }
 
+/// How util-linux's `ipcs` shows a figure.
+#[derive(Debug, Clone, Copy)]
+enum Shown {
+    /// After `=`.
+    Number,
+    /// After a blank.
+    Column,
+    /// Bytes.
+    Bytes,
+    /// Bytes, with their unit behind them if none is asked for.
+    Space,
+    /// Bytes that can be very many: in kilobytes if no unit is asked for.
+    Large,
+    /// The same of pages.
+    Pages,
+}
+
+/// A figure of System V objects: its name in JSON, that in text, and its value.
+struct Figure(&'static str, &'static str, Shown, u64);
+
+impl Figure {
+    fn line(&self, unit: Unit) -> String {
+        let Self(_, name, shown, value) = *self;
+        let page = page_size();
+        let (kilobytes, bytes) = match shown {
+            Shown::Pages => (sum(value, page / 1024), sum(value, page)),
+            _ => (value / 1024, value),
+        };
+        match (shown, unit) {
+            (Shown::Number, _) => format!("{name} = {value}\n"),
+            (Shown::Column, _) => format!("{name} {value}\n"),
+            (Shown::Space, Unit::Usual) => format!("{name} = {value} bytes\n"),
+            (Shown::Large | Shown::Pages, Unit::Usual) => format!("{name} (kbytes) = {kilobytes}\n"),
+            (_, Unit::Fitting) => format!("{name} = {}\n", human(bytes)),
+            _ => format!("{name} (bytes) = {bytes}\n"),
+        }
+    }
+}
+
 /// The text of a kind, as util-linux's `ipcs` has it.
 pub fn text(kind: Kind, table: Table, unit: Unit) -> Result<String> {
-    let text = if table == Table::Limits { limits(kind, unit) } else { summary(kind, unit) };
-    text.with_context(|| unknown(kind))
-}
-
-fn unknown(kind: Kind) -> String {
-    format!("cannot read the limits of {}s", kind.name())
-}
-
-fn limits(kind: Kind, unit: Unit) -> Result<String> {
-    let bytes = |name: &str, bytes: u64| match unit {
-        Unit::Fitting => format!("{name} = {}\n", human(bytes)),
-        Unit::Usual | Unit::Bytes => format!("{name} (bytes) = {bytes}\n"),
-    };
-    // One that can be very large, which is told in kilobytes where no unit is asked for.
-    let large = |name: &str, kilobytes: u64, of_bytes: u64| match unit {
-        Unit::Usual => format!("{name} (kbytes) = {kilobytes}\n"),
-        Unit::Fitting | Unit::Bytes => bytes(name, of_bytes),
-    };
-    Ok(match kind {
-        Kind::Msg => {
-            let limits = msg::limits()?;
-            format!(
-                "\n------ Messages Limits --------\nmax queues system wide = {}\n{}{}",
-                limits.queues,
-                bytes("max size of message", wide(limits.message)),
-                bytes("default max size of queue", limits.bytes)
-            )
-        }
-        Kind::Shm => {
-            let limits = shm::limits()?;
-            let (pages, page) = (limits.pages, page_size());
-            format!(
-                "\n------ Shared Memory Limits --------\nmax number of segments = {}\n{}{}{}",
-                limits.segments,
-                large("max seg size", limits.size / 1024, limits.size),
-                large("max total shared memory", sum(pages, page / 1024), sum(pages, page)),
-                bytes("min seg size", 1)
-            )
-        }
-        Kind::Sem => {
-            let limits = sem::limits()?;
-            format!(
-                "\n------ Semaphore Limits --------\nmax number of arrays = {}\nmax semaphores per array = {}\nmax semaphores system wide = {}\nmax ops per semop call = {}\nsemaphore max value = {}\n",
-                limits.sets,
-                limits.per_set,
-                limits.in_all,
-                limits.ops,
-                sem::MAX_VALUE
-            )
-        }
-    })
-}
-
-fn page_size() -> u64 {
-    crate::sys::mapping::page_size()
-}
-
-fn summary(kind: Kind, unit: Unit) -> Result<String> {
-    let mut text = String::new();
-    match kind {
-        Kind::Msg => {
-            let (queues, messages, bytes) = msg::used()?;
-            let space = match unit {
-                Unit::Usual => format!("used space = {bytes} bytes"),
-                Unit::Bytes => format!("used space (bytes) = {bytes}"),
-                Unit::Fitting => format!("used space = {}", human(bytes)),
-            };
-            let _ = write!(
-                text,
-                "\n------ Messages Status --------\nallocated queues = {queues}\nused headers = {messages}\n{space}\n"
-            );
-        }
-        Kind::Shm => {
-            let used = shm::used()?;
-            let (attempts, successes) = used.swap_attempts;
-            let _ = write!(
-                text,
-                "\n------ Shared Memory Status --------\nsegments allocated {}\npages allocated {}\npages resident  {}\npages swapped   {}\nSwap performance: {attempts} attempts\t {successes} successes\n",
-                used.segments, used.pages, used.resident, used.swapped
-            );
-        }
-        Kind::Sem => {
-            let limits = sem::limits()?;
-            let _ = write!(
-                text,
-                "\n------ Semaphore Status --------\nused arrays = {}\nallocated semaphores = {}\n",
-                limits.sets_used, limits.used
-            );
-        }
+    let (heading, figures) = system_v(kind, table)?;
+    let lines: String = figures.iter().map(|figure| figure.line(unit)).collect();
+    let mut text = format!("\n------ {heading} --------\n{lines}");
+    if (kind, table) == (Kind::Shm, Table::Summary) {
+        let (attempts, successes) = shm::used()?.swap_attempts;
+        let _ = writeln!(text, "Swap performance: {attempts} attempts\t {successes} successes");
     }
     Ok(text)
 }
 
-/// The same for records, with those of POSIX objects where they are asked for.
+fn system_v(kind: Kind, table: Table) -> Result<(&'static str, Vec<Figure>)> {
+    let read = if table == Table::Limits { limits(kind) } else { used(kind) };
+    read.with_context(|| format!("cannot read the limits of {}s", kind.name()))
+}
+
+fn limits(kind: Kind) -> Result<(&'static str, Vec<Figure>)> {
+    Ok(match kind {
+        Kind::Msg => {
+            let limits = msg::limits()?;
+            let figures = vec![
+                Figure("max_queues", "max queues system wide", Shown::Number, limits.queues),
+                Figure("message_size", "max size of message", Shown::Bytes, wide(limits.message)),
+                Figure("max_bytes", "default max size of queue", Shown::Bytes, limits.bytes),
+            ];
+            ("Messages Limits", figures)
+        }
+        Kind::Shm => {
+            let limits = shm::limits()?;
+            let figures = vec![
+                Figure("max_segments", "max number of segments", Shown::Number, limits.segments),
+                Figure("max_size", "max seg size", Shown::Large, limits.size),
+                Figure("max_pages", "max total shared memory", Shown::Pages, limits.pages),
+                Figure("min_size", "min seg size", Shown::Bytes, 1),
+            ];
+            ("Shared Memory Limits", figures)
+        }
+        Kind::Sem => {
+            let limits = sem::limits()?;
+            let figures = vec![
+                Figure("max_sets", "max number of arrays", Shown::Number, wide(limits.sets)),
+                Figure("max_nsems", "max semaphores per array", Shown::Number, wide(limits.per_set)),
+                Figure("max_semaphores", "max semaphores system wide", Shown::Number, wide(limits.in_all)),
+                Figure("max_ops", "max ops per semop call", Shown::Number, wide(limits.ops)),
+                Figure("max_value", "semaphore max value", Shown::Number, sem::MAX_VALUE.into()),
+            ];
+            ("Semaphore Limits", figures)
+        }
+    })
+}
+
+fn used(kind: Kind) -> Result<(&'static str, Vec<Figure>)> {
+    Ok(match kind {
+        Kind::Msg => {
+            let (queues, messages, bytes) = msg::used()?;
+            let figures = vec![
+                Figure("queues", "allocated queues", Shown::Number, queues),
+                Figure("messages", "used headers", Shown::Number, messages),
+                Figure("bytes", "used space", Shown::Space, bytes),
+            ];
+            ("Messages Status", figures)
+        }
+        Kind::Shm => {
+            let used = shm::used()?;
+            let figures = vec![
+                Figure("segments", "segments allocated", Shown::Column, used.segments),
+                Figure("pages", "pages allocated", Shown::Column, used.pages),
+                Figure("resident_pages", "pages resident ", Shown::Column, used.resident),
+                Figure("swapped_pages", "pages swapped  ", Shown::Column, used.swapped),
+            ];
+            ("Shared Memory Status", figures)
+        }
+        Kind::Sem => {
+            let limits = sem::limits()?;
+            let figures = vec![
+                Figure("sets", "used arrays", Shown::Number, wide(limits.sets_used)),
+                Figure("semaphores", "allocated semaphores", Shown::Number, wide(limits.used)),
+            ];
+            ("Semaphore Status", figures)
+        }
+    })
+}
+
+/// The figures for records, with those of POSIX objects where they are asked for.
 pub fn figures(kinds: &[Kind], table: Table, posix: bool) -> Result<Vec<Figures>> {
     let mut found = Vec::new();
     for kind in kinds {
-        let values = if table == Table::Limits { limit_figures(*kind) } else { used_figures(*kind) };
-        let values = values.with_context(|| unknown(*kind))?;
+        let (_, figures) = system_v(*kind, table)?;
+        let values = figures.into_iter().map(|Figure(key, _, _, value)| (key, Some(value))).collect();
         found.push(Figures { kind: *kind, family: "sysv", values });
         if posix {
             let values = posix_figures(*kind, table)?;
@@ -138,60 +167,6 @@ pub fn figures(kinds: &[Kind], table: Table, posix: bool) -> Result<Vec<Figures>
         }
     }
     Ok(found)
-}
-
-fn limit_figures(kind: Kind) -> Result<Vec<(&'static str, Option<u64>)>> {
-    Ok(match kind {
-        Kind::Msg => {
-            let limits = msg::limits()?;
-            vec![
-                ("max_queues", Some(limits.queues)),
-                ("message_size", Some(wide(limits.message))),
-                ("max_bytes", Some(limits.bytes)),
-            ]
-        }
-        Kind::Shm => {
-            let limits = shm::limits()?;
-            vec![
-                ("max_segments", Some(limits.segments)),
-                ("max_size", Some(limits.size)),
-                ("max_pages", Some(limits.pages)),
-                ("min_size", Some(1)),
-            ]
-        }
-        Kind::Sem => {
-            let limits = sem::limits()?;
-            vec![
-                ("max_sets", Some(wide(limits.sets))),
-                ("max_nsems", Some(wide(limits.per_set))),
-                ("max_semaphores", Some(wide(limits.in_all))),
-                ("max_ops", Some(wide(limits.ops))),
-                ("max_value", Some(sem::MAX_VALUE.into())),
-            ]
-        }
-    })
-}
-
-fn used_figures(kind: Kind) -> Result<Vec<(&'static str, Option<u64>)>> {
-    Ok(match kind {
-        Kind::Msg => {
-            let (queues, messages, bytes) = msg::used()?;
-            vec![("queues", Some(queues)), ("messages", Some(messages)), ("bytes", Some(bytes))]
-        }
-        Kind::Shm => {
-            let used = shm::used()?;
-            vec![
-                ("segments", Some(used.segments)),
-                ("pages", Some(used.pages)),
-                ("resident_pages", Some(used.resident)),
-                ("swapped_pages", Some(used.swapped)),
-            ]
-        }
-        Kind::Sem => {
-            let limits = sem::limits()?;
-            vec![("sets", Some(wide(limits.sets_used))), ("semaphores", Some(wide(limits.used)))]
-        }
-    })
 }
 
 fn posix_figures(kind: Kind, table: Table) -> Result<Vec<(&'static str, Option<u64>)>> {
