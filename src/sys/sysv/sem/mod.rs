@@ -180,7 +180,7 @@ impl Set {
         };
         let left = deadline.left().map(TimeSpec::from);
         let left = left.as_ref().map_or(null(), |left| from_ref(left.as_ref()));
-        // SAFETY: Op is a transparent sembuf; the array and the time live through the call, which only
+        // SAFETY: Op is laid out as a sembuf; the array and the time live through the call, which only
         // reads both.
         let answer = unsafe { semtimedop(self.id, ops.as_ptr().cast(), ops.len(), left) };
         Errno::result(answer).map(drop)

@@ -7,16 +7,21 @@ use nix::libc;
 
 use crate::sys::process::{Blocked, shares_ipc};
 
-/// One operation of an array for semop(2).
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-pub struct Op(libc::sembuf);
+/// One operation of an array for semop(2), as `struct sembuf` lies in memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
+pub struct Op {
+    index: u16,
+    delta: i16,
+    flags: i16,
+}
+const _: () = assert!(size_of::<Op>() == size_of::<libc::sembuf>());
 
 impl Op {
     /// Adds `delta` to semaphore `index`. A negative one waits until the value is large enough; 0 waits until it is 0.
     #[must_use]
     pub const fn new(index: u16, delta: i16) -> Self {
-        Self(libc::sembuf { sem_num: index, sem_op: delta, sem_flg: 0 })
+        Self { index, delta, flags: 0 }
     }
 
     /// The same, taken back by the kernel when the process ends (`SEM_UNDO`).
@@ -32,38 +37,37 @@ impl Op {
     }
 
     const fn flag(mut self, flag: c_int) -> Self {
-        self.0.sem_flg |= flag as i16;
+        self.flags |= flag as i16;
         self
     }
 
     /// Reads one as it lies in memory.
     #[must_use]
-    pub fn from_bytes(bytes: [u8; 6]) -> Self {
-        let [i0, i1, d0, d1, f0, f1] = bytes;
-        Self(libc::sembuf {
-            sem_num: u16::from_ne_bytes([i0, i1]),
-            sem_op: i16::from_ne_bytes([d0, d1]),
-            sem_flg: i16::from_ne_bytes([f0, f1]),
-        })
+    pub fn from_bytes([i0, i1, d0, d1, f0, f1]: [u8; 6]) -> Self {
+        Self {
+            index: u16::from_ne_bytes([i0, i1]),
+            delta: i16::from_ne_bytes([d0, d1]),
+            flags: i16::from_ne_bytes([f0, f1]),
+        }
     }
 
     /// Number of the semaphore in its set.
     #[must_use]
     pub const fn index(self) -> u16 {
-        self.0.sem_num
+        self.index
     }
 
     /// What is added to it.
     #[must_use]
     pub const fn delta(self) -> i16 {
-        self.0.sem_op
+        self.delta
     }
 }
 
 /// Written as `sem op` reads it: `INDEX:DELTA`, then `n` for `IPC_NOWAIT` and `u` for `SEM_UNDO`.
 impl std::fmt::Display for Op {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let has = |flag: c_int| c_int::from(self.0.sem_flg) & flag != 0;
+        let has = |flag: c_int| c_int::from(self.flags) & flag != 0;
         write!(f, "{}:{:+}", self.index(), self.delta())?;
         f.write_str(if has(libc::IPC_NOWAIT) { "n" } else { "" })?;
         f.write_str(if has(libc::SEM_UNDO) { "u" } else { "" })
@@ -75,15 +79,6 @@ impl std::fmt::Debug for Op {
         write!(f, "{self}")
     }
 }
-
-impl PartialEq for Op {
-    fn eq(&self, other: &Self) -> bool {
-        let fields = |op: &Self| (op.0.sem_num, op.0.sem_op, op.0.sem_flg);
-        fields(self) == fields(other)
-    }
-}
-
-impl Eq for Op {}
 
 impl Blocked {
     /// The operations that it waits for, where it is blocked in semop(2) or semtimedop(2) on the set `id`:

@@ -57,7 +57,7 @@ impl Stops {
         if SEEN.load(Ordering::SeqCst) {
             return Err(Errno::EINTR);
         }
-        // SAFETY: Op is a transparent sembuf, and the call only reads the array. The limit is a static of the size and the
+        // SAFETY: Op is laid out as a sembuf, and the call only reads the array. The limit is a static of the size and the
         // layout of a timespec, which the call reads once and the handler writes in between, on this thread.
         let answer = unsafe { semtimedop(set.id, ops.as_ptr().cast(), ops.len(), LIMIT.as_ptr().cast()) };
         match Errno::result(answer) {
