@@ -245,7 +245,7 @@ impl Send {
                 continue;
             }
             for one in &left {
-                match crate::sys::signal::send(one.fd.as_fd(), Some(signal), None, false) {
+                match crate::sys::signal::send(one.fd.as_fd(), signal) {
                     Ok(()) | Err(Errno::ESRCH) => {}
                     Err(errno) => failures.push(Error::from(errno).context(what(one.pid))),
                 }

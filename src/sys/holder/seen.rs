@@ -93,7 +93,7 @@ impl Seen {
     /// # Errors
     /// `EPERM`: it belongs to another user, or a seccomp filter denies the call.
     pub fn may_be_killed(&self) -> Result<(), Errno> {
-        match signal::send(self.process.as_fd(), None, None, false) {
+        match signal::send(self.process.as_fd(), None) {
             Err(Errno::ESRCH) => Ok(()),
             outcome => outcome,
         }
@@ -121,7 +121,7 @@ fn served(holder: i32) -> Option<i32> {
 #[must_use]
 pub fn end(holders: Vec<Seen>) -> usize {
     let kill = |holder: &Seen| {
-        let killed = signal::send(holder.process.as_fd(), Some(Signal::KILL), None, false);
+        let killed = signal::send(holder.process.as_fd(), Signal::KILL);
         killed.is_ok() || holder.state == State::Exiting
     };
     let dying: Vec<Seen> = holders.into_iter().filter(kill).collect();

@@ -47,7 +47,7 @@ pub fn pidfd(pid: i32) -> Result<OwnedFd> {
 #[must_use]
 pub fn is_signal_forbidden() -> bool {
     let to_self = pidfd(getpid().as_raw());
-    to_self.and_then(|fd| send(fd.as_fd(), None, None, false)) == Err(Errno::EPERM)
+    to_self.and_then(|fd| send(fd.as_fd(), None)) == Err(Errno::EPERM)
 }
 
 /// A copy of a descriptor of another process, pidfd_getfd(2), closed on exec. Both are one opening of the file.

@@ -131,7 +131,7 @@ impl Tree {
         } else if visible(procfs::stat(pid))?.is_some_and(|stat| stat.is_stopped()) {
             Stopped::Before
         } else {
-            match signal::send(fd.as_fd(), Some(Signal::STOP), None, false) {
+            match signal::send(fd.as_fd(), Signal::STOP) {
                 Ok(()) => Stopped::ByUs,
                 Err(Errno::EPERM | Errno::ENOSYS) => Stopped::Not,
                 Err(Errno::ESRCH) => return Ok(()),
@@ -147,7 +147,7 @@ impl Tree {
         let stopped = |member: &&Member| member.stopped == Stopped::ByUs && which(member);
         for member in self.members.iter().rev().filter(stopped) {
             // One that has ended needs it no longer.
-            let _ = signal::send(member.fd.as_fd(), Some(Signal::CONT), None, false);
+            let _ = signal::send(member.fd.as_fd(), Signal::CONT);
         }
     }
 
@@ -157,7 +157,7 @@ impl Tree {
         let mut kept = Vec::new();
         let mut dying = Vec::new();
         for member in self.members.into_iter().rev() {
-            let sent = signal::send(member.fd.as_fd(), Some(Signal::KILL), None, false);
+            let sent = signal::send(member.fd.as_fd(), Signal::KILL);
             let is_child = || procfs::stat(member.pid).is_ok_and(|stat| stat.parent == getpid().as_raw());
             let sent = match sent {
                 Err(Errno::EPERM | Errno::ENOSYS) if is_child() => signal::kill(member.pid, Signal::KILL),
@@ -202,7 +202,7 @@ impl Member {
     /// Looks at what it does, and stops it again if another process has continued it.
     fn hold(&mut self) -> Motion {
         let motion = self.motion();
-        if motion == Motion::Runs && signal::send(self.fd.as_fd(), Some(Signal::STOP), None, false).is_ok() {
+        if motion == Motion::Runs && signal::send(self.fd.as_fd(), Signal::STOP).is_ok() {
             self.stopped = Stopped::ByUs;
         }
         motion

@@ -97,7 +97,7 @@ pub fn after(processes: &[(BorrowedFd, Stage)], deadline: Deadline) -> Result<Op
 
 /// Whether a process that has exited has also been reaped.
 fn is_reaped(process: BorrowedFd) -> bool {
-    match signal::send(process, None, None, false) {
+    match signal::send(process, None) {
         Ok(()) => false,
         Err(Errno::ESRCH) => true,
         // It is another user's, or a seccomp filter denies the call.

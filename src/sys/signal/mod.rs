@@ -252,19 +252,35 @@ impl Handling {
     }
 }
 
-/// Sends a signal to a process, pidfd_send_signal(2); none only tests whether one could be sent. `value` goes along as with
-/// sigqueue(3); `group` sends it to the process group that the process leads.
+/// Who gets a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    /// The process.
+    Process,
+    /// The process group that it leads.
+    Group,
+}
+
+/// Sends a signal to a process, pidfd_send_signal(2); none only tests whether one could be sent.
+///
+/// # Errors
+/// Those of [`send_to`].
+pub fn send(process: BorrowedFd, signal: impl Into<Option<Signal>>) -> Result<()> {
+    send_to(process, To::Process, signal.into(), None)
+}
+
+/// The same, with a value that goes along as with sigqueue(3).
 ///
 /// # Errors
 /// `ESRCH`: it was reaped, or leads no group. `EPERM`: it is somebody else's. `EAGAIN`: its user has as many signals pending
 /// as it may. `EINVAL`: the kernel is older than 6.9 and knows no groups here. `ENOSYS`: it is older than 5.1.
-pub fn send(process: BorrowedFd, signal: Option<Signal>, value: Option<i32>, group: bool) -> Result<()> {
+pub fn send_to(process: BorrowedFd, to: To, signal: Option<Signal>, value: Option<i32>) -> Result<()> {
     /// Of `<linux/pidfd.h>`.
     const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
     let number = signal.map_or(0, Signal::number);
     let info = value.map(|value| queued(number, value));
     let info = info.as_ref().map_or(null(), |info| &raw const *info);
-    let flags = if group { PIDFD_SIGNAL_PROCESS_GROUP } else { 0 };
+    let flags = if to == To::Group { PIDFD_SIGNAL_PROCESS_GROUP } else { 0 };
     // SAFETY: the siginfo, where there is one, lives through the call; the rest are plain integers.
     let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), number, info, flags) };
     Errno::result(sent).map(drop)

@@ -14,7 +14,7 @@ use crate::sys::fds::allow_most;
 use crate::sys::process::tree::{Member, Tree, opened, visible};
 use crate::sys::process::wait_status::{Stage, stage};
 use crate::sys::process::{self, command, procfs};
-use crate::sys::signal::{self, Set, Signal, block, set_mask};
+use crate::sys::signal::{self, Set, Signal, To, block, set_mask};
 
 /// A process that is to be signalled, held by a descriptor.
 pub struct Aim<'a> {
@@ -86,7 +86,8 @@ pub fn send(aim: Aim, signal: Option<Signal>, value: Option<i32>, watch: bool, t
     }
     let found = if is_group && watch { members(&aim)? } else { Vec::new() };
     let before = if watch { command(pid) } else { None };
-    let sent = signal::send(aim.fd.as_fd(), signal, value, is_group);
+    let to = if is_group { To::Group } else { To::Process };
+    let sent = signal::send_to(aim.fd.as_fd(), to, signal, value);
     sent.map_err(|errno| match errno {
         Errno::ESRCH if is_group => Cause::from_errno(errno, format!("{pid} leads no process group")),
         Errno::EINVAL if is_group => {
@@ -148,7 +149,7 @@ fn deliver(
     what: impl Fn(i32) -> Option<String>,
     told: &mut Vec<Told>,
 ) -> Result<(), Cause> {
-    let to = |member: &Member| (what(member.pid), signal::send(member.fd.as_fd(), signal, value, false));
+    let to = |member: &Member| (what(member.pid), signal::send_to(member.fd.as_fd(), To::Process, signal, value));
     let sent: Vec<_> = tree.members.iter().rev().filter(|member| !is_spared(member)).map(to).collect();
     tree.go_on(|member| is_spared(member) || !signal.is_some_and(Signal::stops));
     let mut first = Ok(());
@@ -196,7 +197,7 @@ pub fn obstacle(aim: &Aim, signal: Option<Signal>) -> Result<(), Cause> {
 }
 
 fn permitted(aim: &Aim) -> Result<(), Cause> {
-    signal::send(aim.fd.as_fd(), None, None, false).map_err(|errno| failed(aim.process.pid, errno))
+    signal::send(aim.fd.as_fd(), None).map_err(|errno| failed(aim.process.pid, errno))
 }
 
 fn failed(pid: i32, errno: Errno) -> Cause {

@@ -11,7 +11,7 @@ use crate::output;
 use crate::sys::child::changed;
 use crate::sys::process::tree::Tree;
 use crate::sys::process::{self, procfs};
-use crate::sys::signal::{self, Signal};
+use crate::sys::signal::{self, Signal, To};
 
 /// How often it is tried to end what is left where that fails, a millisecond apart.
 const TRIES: u32 = 50;
@@ -27,10 +27,10 @@ impl Translator {
             self.to_command(signal, value);
         }
         for member in tree.members.iter().rev() {
-            let _ = signal::send(member.fd.as_fd(), Some(signal), value, false);
+            let _ = signal::send_to(member.fd.as_fd(), To::Process, Some(signal), value);
             // One that was stopped before would not hear it.
             if signal.asks_to_end() {
-                let _ = signal::send(member.fd.as_fd(), Some(Signal::CONT), None, false);
+                let _ = signal::send(member.fd.as_fd(), Signal::CONT);
             }
         }
         tree.go_on(|_| !signal.stops());
