@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use super::mapping::Mapping;
 use super::posix::shm::Object;
 use super::sysv::shm::Segment;
-use super::transfer::{self, ALL};
+use super::transfer::{self, ALL, BUFFER};
 
 /// Shared memory that is open.
 #[derive(Debug)]
@@ -103,10 +103,10 @@ impl Memory {
         if let Self::Segment(_, mapping) = self {
             return mapping.clear(index(at)?, index(len)?);
         }
-        let zeros = vec![0; index(len)?.min(STEP)];
+        let zeros = vec![0; index(len)?.min(BUFFER)];
         let mut done = 0;
         while done < len {
-            let step = index(len - done)?.min(STEP);
+            let step = index(len - done)?.min(BUFFER);
             self.write_at(at + done, &zeros[..step])?;
             done += step as u64;
         }
@@ -156,9 +156,6 @@ impl Memory {
         }
     }
 }
-
-/// What goes through a buffer at a time.
-const STEP: usize = 64 << 10;
 
 fn index(at: u64) -> Result<usize> {
     usize::try_from(at).map_err(|_| Errno::EFAULT)

@@ -34,7 +34,7 @@ pub enum Flow {
     Full,
     /// There is nothing left to read.
     End,
-    /// A signal that is [caught](super::interrupt::catch) has come.
+    /// A [caught](super::interrupt::catch) signal has come.
     Signal,
 }
 
@@ -68,7 +68,7 @@ enum Way {
 #[derive(Debug)]
 pub struct Mover<F = OwnedFd> {
     to: Outlet<F>,
-    /// The place in the file, where that is not where it stands.
+    /// The next place in the file, if it is not the file offset.
     at: Option<i64>,
     way: Way,
     buffer: Vec<u8>,
@@ -77,13 +77,13 @@ pub struct Mover<F = OwnedFd> {
 }
 
 impl<F: AsFd> Mover<F> {
-    /// Nothing has been moved. What must never wait in a write gets its bytes through the buffer.
+    /// Moves by splice(2), or through the buffer if a write must never wait.
     pub const fn new(to: Outlet<F>) -> Self {
         let way = if matches!(to.kind, Kind::Plain) { Way::Splice } else { Way::Buffer };
         Self { to, at: None, way, buffer: Vec::new(), held: 0..0 }
     }
 
-    /// The same through the buffer from the start.
+    /// Moves through the buffer from the start.
     #[must_use]
     pub fn copying(self) -> Self {
         Self { way: Way::Buffer, ..self }
@@ -130,13 +130,14 @@ impl<F: AsFd> Mover<F> {
         let from = from.as_fd();
         while self.way != Way::Buffer {
             match self.by_kernel(from, most.min(ALL), deadline) {
-                // Of these two, or by a seccomp filter. If it is the file's, as of a sealed one, writing to it reports it, too.
+                // Not for these two descriptors, or forbidden by a seccomp filter. A sealed file's EPERM is reported by the write that
+                // follows.
                 Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM | Errno::ESPIPE) => {
                     let is_next = self.way == Way::Splice && self.at.is_some();
                     self.way = if is_next { Way::Sendfile } else { Way::Buffer };
                 }
                 Err(Errno::EAGAIN) => return blocked(from).map_err(Failure::Read),
-                // A pipe that is open for reading always can be read.
+                // Reading a pipe that is open for reading cannot fail.
                 Err(errno @ Errno::EBADF) => return Err(Failure::Read(errno)),
                 Err(errno) if errno == Errno::EPIPE || pipe::is_pipe(from) => return Err(Failure::Write(errno)),
                 Err(errno) => return Err(Failure::Read(errno)),
@@ -205,7 +206,7 @@ impl<F: AsFd> Mover<F> {
         }
     }
 
-    /// Moves at most `most` bytes, waiting as long as it takes and stopping at the end of `from`: how many.
+    /// Moves at most `most` bytes, waits as long as it takes, and returns how many there were until the end of `from`.
     fn all(&mut self, from: BorrowedFd, most: u64) -> Result<u64> {
         let mut done = 0;
         while done < most {
@@ -226,20 +227,20 @@ fn blocked(from: BorrowedFd) -> Result<Flow> {
     Ok(if pipe::has_bytes(from)? { Flow::Full } else { Flow::Empty })
 }
 
-/// Calls `act` until it is done or the time is over. `None`: a signal that is caught has come; what does not wait is done all the same.
+/// Calls `act` until it is done or the time is over. `None`: a caught signal has come, which a call that does not wait ignores.
 fn within<T>(deadline: Deadline, act: impl FnMut() -> Result<T>) -> Result<Option<T>> {
     if deadline == Deadline::Now { retry(act).map(Some) } else { interruptible(deadline, act) }
 }
 
-/// Moves at most `most` bytes from where `from` stands to `at` in the file `to`, stopping at the end of `from`: how many.
+/// Moves at most `most` bytes from the offset of `from` to `at` in the file `to`, and returns how many there were until the end of `from`.
 pub fn pull(from: BorrowedFd, to: BorrowedFd, at: u64, most: u64) -> Result<u64> {
     let at = i64::try_from(at).map_err(|_| Errno::EFBIG)?;
     Mover { at: Some(at), ..Mover::new(Outlet::plain(to)) }.all(from, most)
 }
 
-/// Moves `most` bytes at `at` in the file `from`, which stands at its start, to where `to` stands, stopping at the end of `from`: how many.
+/// Moves at most `most` bytes from `at` in the file `from`, whose offset is 0, to `to`, and returns how many there were until its end.
 ///
-/// A pipe gets a copy: by splice(2) it would get the file's own pages, and what is written to them later.
+/// A pipe gets a copy: splice(2) would give it the file's own pages, which another process can still write to.
 pub fn pour(from: BorrowedFd, at: u64, to: BorrowedFd, most: u64) -> Result<u64> {
     if fstat(to).is_ok_and(|stat| stat.st_mode & S_IFMT == S_IFREG) {
         if at > 0 {
@@ -252,7 +253,7 @@ pub fn pour(from: BorrowedFd, at: u64, to: BorrowedFd, most: u64) -> Result<u64>
     Ok(place - at)
 }
 
-/// Writes at most `most` bytes of a file from `at` on through a buffer, stopping at its end, and counts `at` up.
+/// Writes at most `most` bytes of the file `from` from `at` on through a buffer, up to its end, and moves `at` on.
 ///
 /// # Errors
 /// `EINTR`: a signal that is [caught](super::interrupt::catch) has come.
@@ -275,7 +276,7 @@ pub fn copy(from: impl AsFd, at: &mut u64, to: impl AsFd, most: u64) -> Result<(
     Ok(())
 }
 
-/// Writes once to `to`, again where a signal interrupted it or it was made not to wait and is full.
+/// Writes once to `to`, also if another process has set O_NONBLOCK on it and it is full.
 ///
 /// # Errors
 /// `EINTR`: a signal that is [caught](super::interrupt::catch) has come.

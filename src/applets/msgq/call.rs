@@ -23,6 +23,7 @@ use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::{Access, MAX_PRIORITY};
 use crate::sys::reply_pipe::Mailbox;
 use crate::sys::signal::{self, Signal};
+use crate::sys::transfer::BUFFER;
 use crate::sys::wait::{Wake, ready, ready_or_signal};
 use crate::target::Target;
 
@@ -185,7 +186,7 @@ fn reply(mailbox: &Mailbox, timeout: &mut Timeout) -> Result<u8> {
     let mut head = [0; call_protocol::HEAD];
     expect(mailbox, &mut head, timeout, "no reply came")?;
     let (status, mut left) = call_protocol::read_head(head);
-    let mut block = vec![0; usize::try_from(left).unwrap_or(usize::MAX).min(64 << 10)];
+    let mut block = vec![0; usize::try_from(left).unwrap_or(usize::MAX).min(BUFFER)];
     while left > 0 {
         let length = usize::try_from(left).unwrap_or(usize::MAX).min(block.len());
         expect(mailbox, &mut block[..length], timeout, "the rest of the reply did not come")?;

@@ -23,12 +23,10 @@ use crate::sys::deadline::Deadline;
 use crate::sys::epoll::Events;
 use crate::sys::fds::Outlet;
 use crate::sys::signal::{self, Signal};
+use crate::sys::transfer::{self, BUFFER};
 use crate::sys::wait::Want;
-use crate::sys::{fds, pipe, transfer};
+use crate::sys::{fds, pipe};
 use crate::text::visible;
-
-/// What is read at once.
-const BUFFER: usize = 64 << 10;
 
 /// Runs all commands at once, and puts what they print together, line by line: no line is split by another one. Standard error
 /// likewise, on standard error. A last line without newline gets one. All read the box's standard input.

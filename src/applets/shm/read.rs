@@ -15,10 +15,8 @@ use crate::output;
 use crate::semset::journal::{Journal, Object};
 use crate::sys::fds;
 use crate::sys::memory::Memory;
+use crate::sys::transfer::BUFFER;
 use crate::target::Target;
-
-/// What is looked through for a NUL at a time.
-const STEP: u64 = 64 << 10;
 
 /// To standard output, byte for byte. With --text what comes before the first NUL, so that what was written last is not
 /// followed by the zeros behind it.
@@ -111,7 +109,7 @@ impl Read {
         let mut bytes = Vec::new();
         let mut done = 0;
         while done < len {
-            bytes.resize(usize::try_from((len - done).min(STEP))?, 0);
+            bytes.resize(usize::try_from((len - done).min(BUFFER as u64))?, 0);
             memory.read_at(self.offset + done, &mut bytes)?;
             let text = before_nul(&bytes);
             output::print(text)?;

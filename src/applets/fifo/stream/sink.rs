@@ -12,7 +12,7 @@ use crate::sys::pipe;
 use crate::sys::transfer::{BUFFER, Failure, Flow, Mover};
 use crate::sys::wait;
 
-/// Standard output, and what was taken for it and is still to be written: a socket and a terminal do not tell how much they take.
+/// Standard output, and what was read for it and is still to be written: a socket or a terminal may take less than it promised.
 #[derive(Debug)]
 pub struct Sink(Mover);
 
