@@ -132,8 +132,7 @@ fn in_applet(applet: &Applet, name: &'static str, called: &str, words: &[OsStrin
         _ => {
             let known: Vec<&str> = applet.verbs.iter().map(|verb| verb.name).collect();
             let kind = if first.starts_with('-') { "option" } else { "verb" };
-            let hint = format!("{called} --help lists the verbs");
-            Err(Cause::unknown(kind, &first, &known).hint(hint).into())
+            Err(Cause::unknown(kind, &first, &known).hint(format!("{called} --help lists the verbs")).into())
         }
     }
 }

@@ -245,8 +245,7 @@ pub fn not_posix(target: &Target, why: &str) -> Cause {
 /// `private` where something that exists is meant, as a cause of wrong usage.
 #[must_use]
 pub fn not_private(kind: &str) -> Cause {
-    let words = format!("a private {kind} is found by its id; 'private' is for create alone");
-    Cause::new(Exit::Usage, words)
+    Cause::new(Exit::Usage, format!("a private {kind} is found by its id; 'private' is for create alone"))
 }
 
 #[cfg(test)]

@@ -87,8 +87,7 @@ pub fn line(who: &str, words: impl fmt::Display) -> String {
 /// A word as a shell reads it back.
 #[must_use]
 pub fn quote(word: &str) -> String {
-    let is_safe = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c);
-    if !word.is_empty() && word.chars().all(is_safe) {
+    if !word.is_empty() && word.chars().all(|c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c)) {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
@@ -131,8 +130,7 @@ pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     // A letter or two that are wrong, missing or swapped.
     let most = if word.len() > 3 { 2 } else { 1 };
     let distance = |name: &&&str| strsim::osa_distance(word, name);
-    let alike = || known.iter().min_by_key(distance).filter(|name| distance(name) <= most);
-    translated.or_else(alike).copied()
+    translated.or_else(|| known.iter().min_by_key(distance).filter(|name| distance(name) <= most)).copied()
 }
 
 #[cfg(test)]

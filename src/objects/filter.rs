@@ -118,7 +118,6 @@ impl Filters {
             unproved += usize::from(!is_proved);
             is_proved
         });
-        let report = || format!("{}: {}", counted(unproved, "object"), usage.blind_spot());
-        Ok((objects, (unproved > 0).then(report)))
+        Ok((objects, (unproved > 0).then(|| format!("{}: {}", counted(unproved, "object"), usage.blind_spot()))))
     }
 }

@@ -140,8 +140,7 @@ impl Cell {
 
 /// Adds a JSON string. Most texts need no escapes, and there can be very many.
 fn write_string(line: &mut String, text: &str) -> fmt::Result {
-    let is_bare = |byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
-    if !text.bytes().all(is_bare) {
+    if !text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
         write_json(line, text);
         return Ok(());
     }

@@ -143,8 +143,7 @@ fn choose<'a, R>(
 ) -> anyhow::Result<Vec<&'a Column<R>>> {
     let Some(names) = &how.columns else {
         let has = |column: &Column<R>| {
-            let is_told = |record| (column.get)(record) != Cell::Absent;
-            (one || column.in_table) && records.iter().any(is_told)
+            (one || column.in_table) && records.iter().any(|record| (column.get)(record) != Cell::Absent)
         };
         let wanted = columns.iter().filter(|column| how.json || has(column));
         return Ok(wanted.collect());

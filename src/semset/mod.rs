@@ -236,8 +236,7 @@ pub fn is_not(target: &Target, values: &[u16], wanted: &str) -> Cause {
     let olds = [&lock::OLD, &barrier::OLD];
     if olds.into_iter().any(|old| old.is_in(values) && old.name == wanted) {
         let words = format!("{target} is {wanted} made by an older ipcbox");
-        let hint = format!("when it is idle, remove it: ipcbox sem rm {target}");
-        return Cause::new(Exit::Exists, words).hint(hint);
+        return Cause::new(Exit::Exists, words).hint(format!("when it is idle, remove it: ipcbox sem rm {target}"));
     }
     let it_is = match Purpose::of(values) {
         Some(purpose) => purpose.to_string(),
@@ -308,8 +307,7 @@ fn no_room(errno: Errno, len: usize) -> anyhow::Error {
     };
     let (words, place) = if errno == Errno::EINVAL {
         let per_set = limits.per_set;
-        let words = format!("a set of {len} is more than the {per_set} semaphores it may have");
-        (words, "first (SEMMSL)")
+        (format!("a set of {len} is more than the {per_set} semaphores it may have"), "first (SEMMSL)")
     } else if limits.sets_used >= limits.sets {
         (format!("no room for one more than {} sets", limits.sets_used), "fourth (SEMMNI)")
     } else {

@@ -115,8 +115,7 @@ impl Slots {
         if self.capacity == wanted {
             return Ok(());
         }
-        let words = format!("{target} has {}, not {wanted}", Many(self.capacity));
-        Err(Cause::new(Exit::Exists, words))
+        Err(Cause::new(Exit::Exists, format!("{target} has {}, not {wanted}", Many(self.capacity))))
     }
 
     /// Gives it another capacity: more at once, less by taking slots away as they come free. What was taken away

@@ -124,8 +124,7 @@ impl Command {
             Unstarted::Run(Errno::E2BIG) if asked => {
                 let words = format!("a record of {} bytes is too long for an argument", record.len());
                 let cause = Cause::from_errno(Errno::E2BIG, words).exit(Exit::NotExecutable);
-                let hint = "without {} it is on standard input alone";
-                NotStarted::Record(self.not_run(cause.hint(hint)))
+                NotStarted::Record(self.not_run(cause.hint("without {} it is on standard input alone")))
             }
             Unstarted::Fork(errno) | Unstarted::Run(errno @ (Errno::EAGAIN | Errno::ENOMEM | Errno::ENFILE)) => {
                 NotStarted::Want(self.unstarted(Unstarted::Fork(errno)))
@@ -246,8 +245,7 @@ pub fn fill(words: &mut [OsString], payload: &[u8]) -> Result<bool, Cause> {
     let found = places.peek().is_some();
     if found && payload.contains(&0) {
         let length = counted(payload.len(), "byte");
-        let words = format!("a record of {length} with a NUL cannot be an argument");
-        let cause = Cause::new(Exit::NotExecutable, words);
+        let cause = Cause::new(Exit::NotExecutable, format!("a record of {length} with a NUL cannot be an argument"));
         return Err(cause.hint("without {} it is on standard input alone"));
     }
     for place in places {

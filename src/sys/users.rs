@@ -42,8 +42,7 @@ impl Database {
             let found = self.ask(&new);
             asked.extend(new.into_iter().map(|id| ((self, id), found.get(&id).cloned())));
         }
-        let name = |id: &u32| Some((*id, asked.get(&(self, *id))?.clone()?));
-        ids.iter().filter_map(name).collect()
+        ids.iter().filter_map(|id: &u32| Some((*id, asked.get(&(self, *id))?.clone()?))).collect()
     }
 
     fn ask(self, ids: &[u32]) -> HashMap<u32, String> {

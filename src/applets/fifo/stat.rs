@@ -84,8 +84,7 @@ fn filling(fifo: &Fifo, seen: &Seen, people: &People) -> Filling {
     let fds = people.seen.iter().flat_map(|person| person.open.iter().map(|o| (person.pid, o.fd)));
     let copy = fds.clone().find_map(|(pid, fd)| process::descriptor(pid, fd).ok());
     let is_read = || people.seen.iter().any(|p| p.open.iter().any(|open| open.reads));
-    let open = || is_read().then(|| fifo.open_to_read(true).ok()).flatten().map(|(fd, _)| fd);
-    if let Some(fd) = copy.or_else(open)
+    if let Some(fd) = copy.or_else(|| is_read().then(|| fifo.open_to_read(true).ok()).flatten().map(|(fd, _)| fd))
         && fifo::behind(&fd).is_ok_and(|behind| behind.is(seen))
         && let (Ok(capacity), Ok(bytes)) = (pipe::capacity(&fd), pipe::unread(&fd))
     {

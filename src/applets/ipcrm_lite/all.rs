@@ -75,8 +75,7 @@ impl Remove {
         if !others.is_empty() {
             report_kept(&format!("{} of other users", counted(others.len(), "object")));
         }
-        let chosen = |object| Chosen { object, by: ChosenBy::Filter };
-        Ok(found.into_iter().map(chosen).collect())
+        Ok(found.into_iter().map(|object| Chosen { object, by: ChosenBy::Filter }).collect())
     }
 }
 

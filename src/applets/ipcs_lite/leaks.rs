@@ -41,8 +41,7 @@ pub fn run(ipcs: &Ipcs, words: Vec<OsString>) -> Result<Exit> {
     output::show(&columns::pick(columns::OBJECT), &[], &ipcs.showing, false)?;
     ipcs.sort.iter().try_for_each(|name| output::column(&columns::pick(columns::OBJECT), name).map(drop))?;
     if ipcs.isolate {
-        let why = "cannot make an IPC namespace";
-        namespace::isolate().map_err(Cause::plain).context(why)?;
+        namespace::isolate().map_err(Cause::plain).context("cannot make an IPC namespace")?;
     }
     // What cannot be listed is reported before CMD is started.
     find::all(&ipcs.kinds(), true)?;

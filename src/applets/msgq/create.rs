@@ -123,8 +123,7 @@ impl Create {
     }
 
     fn posix(&self) -> Result<String> {
-        let why = "a POSIX queue has --max-messages and --message-size";
-        only_system_v(&self.target, self.max_bytes.is_some(), why)?;
+        only_system_v(&self.target, self.max_bytes.is_some(), "a POSIX queue has --max-messages and --message-size")?;
         let name = self.target.typed();
         let limits = (self.max_messages.is_some() || self.message_size.is_some()).then(|| Limits {
             messages: self.max_messages.unwrap_or_else(|| limit("msg_default", 10)),
@@ -175,8 +174,7 @@ fn too_large(limits: Option<Limits>) -> Cause {
     if asked.messages > messages {
         told(format!("{} messages are more than fs.mqueue.msg_max, {messages}", asked.messages), "msg_max")
     } else {
-        let words = format!("messages of {} bytes are more than fs.mqueue.msgsize_max, {size}", asked.size);
-        told(words, "msgsize_max")
+        told(format!("messages of {} bytes are more than fs.mqueue.msgsize_max, {size}", asked.size), "msgsize_max")
     }
 }
 

@@ -141,8 +141,7 @@ impl Recv {
             if batch.is_full() {
                 batch.write()?;
             }
-            let said = |text: &OsString| shape.says(message.data(), text.as_bytes());
-            if self.until.as_ref().is_some_and(said) {
+            if self.until.as_ref().is_some_and(|text: &OsString| shape.says(message.data(), text.as_bytes())) {
                 break;
             }
             if self.follow {
@@ -158,8 +157,7 @@ impl Recv {
         only_system_v(&self.target, by_type, "a POSIX queue has no types: the highest priority comes first")?;
         let asks = |priority| self.format.as_ref().is_some_and(|format| format.asks_for(priority));
         only_system_v(&self.target, asks(false), "a POSIX queue has no types; %p is the priority")?;
-        let why = "a System V queue has no priorities";
-        only_posix(&self.target, asks(true), why, "%t is the type")?;
+        only_posix(&self.target, asks(true), "a System V queue has no priorities", "%t is the type")?;
         Queue::open(&self.target, Access::Read, timeout.deadline(), self.making.wanted())
     }
 

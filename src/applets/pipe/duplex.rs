@@ -45,8 +45,7 @@ ipcbox pipe duplex --shell \
     fn run(self) -> Result<Exit> {
         let stages = self.line.split(Self::NAME)?;
         if stages.len() != 2 {
-            let words = format!("it takes two commands, not {}", stages.len());
-            return Err(Cause::new(Exit::Usage, words).into());
+            return Err(Cause::new(Exit::Usage, format!("it takes two commands, not {}", stages.len())).into());
         }
         let commands = all(look_up(&stages))?;
         let rules = Rules { strict: false, fail_fast: false, readers: Readers::Other, work: Work::Minds };

@@ -90,8 +90,7 @@ impl Create {
             system_v(&self.target)?;
         }
         if self.nsems.is_some_and(|len| len > 1) || self.value.len() > 1 {
-            let why = "a POSIX semaphore is alone";
-            bail!(crate::target::not_posix(&self.target, why));
+            bail!(crate::target::not_posix(&self.target, "a POSIX semaphore is alone"));
         }
         let value = self.value.first().copied().unwrap_or(0);
         let name = self.target.typed();
@@ -105,8 +104,7 @@ impl Create {
             }
             self.creating.expect_mode(mode)
         };
-        let create = || Ok(posix::create(name, self.creating.bits(), value)?);
-        self.creating.open_or_create(find, accept, create)?;
+        self.creating.open_or_create(find, accept, || Ok(posix::create(name, self.creating.bits(), value)?))?;
         Ok(name.to_owned())
     }
 

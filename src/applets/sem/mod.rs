@@ -106,8 +106,7 @@ fn plain(target: &Target, set: Set) -> Result<()> {
     } else {
         "sem barrier meets there"
     };
-    let words = format!("{target} is {it_is}, not a plain semaphore");
-    Err(Cause::new(Exit::Exists, words).hint(instead).into())
+    Err(Cause::new(Exit::Exists, format!("{target} is {it_is}, not a plain semaphore")).hint(instead).into())
 }
 
 /// Refuses a POSIX semaphore where the verb needs what it has not.

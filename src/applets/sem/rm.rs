@@ -78,8 +78,7 @@ impl Rm {
                 Err(errno) => return Err(errno.into()),
             };
             if waiters > 0 {
-                let words = format!("{waiters} wait for it, or were killed while they waited");
-                bail!(refused(words));
+                bail!(refused(format!("{waiters} wait for it, or were killed while they waited")));
             }
         }
         Ok(posix::unlink(target.typed())?)

@@ -88,8 +88,7 @@ ipcbox shm wait stage 2 --until ge -w 10s
         let until = if self.changed { Until::Ne } else { until };
         if place.bits == Bits::Wide {
             let words = "the kernel sleeps on 32-bit words only";
-            let half = "--offset of its low half, without --bits";
-            let refused = Cause::new(Exit::Usage, words).hint(half);
+            let refused = Cause::new(Exit::Usage, words).hint("--offset of its low half, without --bits");
             context("wait for", &place.target, Err::<(), _>(refused.into()))?;
         }
         let sleep = |word: &Word| {

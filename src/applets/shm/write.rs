@@ -135,8 +135,7 @@ impl Write {
         *source = known;
         let size = self.offset.checked_add(len).ok_or(Errno::EOVERFLOW)?;
         if size == 0 {
-            let words = "there is nothing to write, and a segment has at least one byte";
-            bail!(Cause::new(Exit::Failed, words));
+            bail!(Cause::new(Exit::Failed, "there is nothing to write, and a segment has at least one byte"));
         }
         create_writable(&self.target, size, self.creating)
     }

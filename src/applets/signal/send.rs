@@ -149,8 +149,7 @@ impl Send {
         for process in &self.processes {
             if below(process.pid) {
                 let words = format!("cannot send {} to the tree of {process}: the box itself is in it", self.name());
-                let hint = format!("signal send {} {process} --below", self.name());
-                bail!(Cause::new(Exit::Usage, words).hint(hint));
+                bail!(Cause::new(Exit::Usage, words).hint(format!("signal send {} {process} --below", self.name())));
             }
         }
         Ok(())
@@ -198,8 +197,7 @@ impl Send {
     /// Whether it has a handler; one that has ended will not have one, and is as ready as it can be.
     fn is_caught(&self, aim: &Aim) -> bool {
         let caught = status(aim.process.pid).map(|status| status.caught);
-        let has = |signal| caught.is_ok_and(|caught| caught.has(signal));
-        self.signal.0.is_none_or(has) || !aim.runs()
+        self.signal.0.is_none_or(|signal| caught.is_ok_and(|caught| caught.has(signal))) || !aim.runs()
     }
 
     fn uncaught(&self, pid: i32) -> Error {
@@ -208,8 +206,7 @@ impl Send {
             Ok(_) => "it had no handler for it",
             Err(_) => "/proc did not tell of a handler for it",
         };
-        let words = format!("{saw} within {limit}; it was not sent");
-        Cause::new(Exit::NotInTime(Exit::TIMED_OUT), words).into()
+        Cause::new(Exit::NotInTime(Exit::TIMED_OUT), format!("{saw} within {limit}; it was not sent")).into()
     }
 
     fn send_one(&self, aim: Aim, watched: &mut Vec<Watched>) -> Result<()> {
@@ -273,8 +270,7 @@ impl Send {
             let mut told = Vec::new();
             let would = obstacle(&aim, self.signal.0).map_err(Error::from);
             let would = would.and_then(|()| send(aim, None, None, true, &mut told));
-            let record = |(pid, _, command)| (pid, self.name(), command);
-            stream.print(&told.into_iter().map(record).collect::<Vec<_>>())?;
+            stream.print(&told.into_iter().map(|(pid, _, command)| (pid, self.name(), command)).collect::<Vec<_>>())?;
             if let Err(error) = would {
                 self.failed(error, process, failures);
             }

@@ -121,14 +121,12 @@ impl Object {
     /// Why a writer may leave no journal: nobody could know whether it might write, or others than the group could read it.
     pub(super) fn refused(&self, perm: &Perm) -> Cause {
         if self.mode & 0o060 == 0 {
-            let words = "its owner and permission bits allow no locked write by this user";
-            return Cause::new(Exit::Denied, words);
+            return Cause::new(Exit::Denied, "its owner and permission bits allow no locked write by this user");
         }
         let words = format!(
             "a locked write keeps a copy for the group {} of the object, which has to be the process's own, not {}",
             perm.gid, perm.creator_gid
         );
-        let hint = "sg GROUP -c 'ipcbox shm write …' runs it as that group";
-        Cause::new(Exit::Denied, words).hint(hint)
+        Cause::new(Exit::Denied, words).hint("sg GROUP -c 'ipcbox shm write …' runs it as that group")
     }
 }

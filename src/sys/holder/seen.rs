@@ -126,6 +126,5 @@ pub fn end(holders: Vec<Seen>) -> usize {
     };
     let dying: Vec<Seen> = holders.into_iter().filter(kill).collect();
     let deadline = Deadline::after(DEATH);
-    let exited = |holder: &&Seen| ready(&[holder.process.as_fd()], deadline) == Ok(Some(0));
-    dying.iter().filter(exited).count()
+    dying.iter().filter(|holder: &&Seen| ready(&[holder.process.as_fd()], deadline) == Ok(Some(0))).count()
 }

@@ -281,8 +281,7 @@ fn listed<T: Table>() -> Option<Listing<T::Stat>> {
             }
             if number > 1 {
                 let stat = T::line(&mut Words(line.split_ascii_whitespace()));
-                let wrong = || Error::other(format!("line {number} of {path} cannot be read"));
-                return stat.ok_or_else(wrong).map(Some);
+                return stat.ok_or_else(|| Error::other(format!("line {number} of {path} cannot be read"))).map(Some);
             }
         }
     };

@@ -143,8 +143,7 @@ impl Writer {
         }
         let lost = pipe::unread(self.mover.to()).unwrap_or(0) as u64;
         let read = self.written.saturating_sub(lost);
-        let words = format!("the reader went away after {read} bytes");
-        let cause = Cause::from_errno(errno, words).exit(Exit::Missing);
+        let cause = Cause::from_errno(errno, format!("the reader went away after {read} bytes")).exit(Exit::Missing);
         match lost {
             0 => cause.into(),
             lost => cause.hint(format!("{lost} bytes more were written and not read")).into(),

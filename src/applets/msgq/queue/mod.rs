@@ -160,8 +160,7 @@ pub fn full(target: &Target, timeout: &Timeout) -> Notice {
 fn fullness(target: &Target) -> Option<String> {
     let (is, raise) = if *target.form() == Form::Posix {
         let (limits, messages) = mq::look(target.typed()).ok()?.limits().ok()?;
-        let is = format!("{messages} of {} messages", limits.messages);
-        (is, "create it with a larger --max-messages".to_owned())
+        (format!("{messages} of {} messages", limits.messages), "create it with a larger --max-messages".to_owned())
     } else {
         let stat = find(target).ok()?.stat().ok()?;
         let messages = counted(usize::try_from(stat.messages).unwrap_or(usize::MAX), "message");
@@ -197,8 +196,7 @@ pub fn owned(target: &Target) -> Result<((msg::Queue, msg::Stat), [u32; 2])> {
 
 /// Reads which types are to be received.
 pub fn kind(text: &str) -> Result<i64, String> {
-    let words = format!("it is a whole number: 0 any, N a type, -N the lowest up to N ({})", i64::MAX);
-    text.parse().map_err(|_| words)
+    text.parse().map_err(|_| format!("it is a whole number: 0 any, N a type, -N the lowest up to N ({})", i64::MAX))
 }
 
 /// What `EMFILE` means for a POSIX queue where it is not about descriptors: more memory than RLIMIT_MSGQUEUE lets the user's queues have.

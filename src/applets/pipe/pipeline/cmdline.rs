@@ -67,8 +67,7 @@ impl Line {
                     bail!(wrong(format!("stage {number} is empty")))
                 }
                 Some(line) if self.shell && *line == self.sep => {
-                    let words = format!("with --shell each word is a stage, without {sep} between them");
-                    bail!(wrong(words))
+                    bail!(wrong(format!("with --shell each word is a stage, without {sep} between them")))
                 }
                 Some(_) => {}
             }

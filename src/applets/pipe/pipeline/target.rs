@@ -74,8 +74,7 @@ impl PipeTarget {
             let (device, inode) = look(path)?;
             let users = holders::by(Object::File { device, inode }).unwrap_or_default();
             let Some(fd) = lent(&users) else {
-                let words = "nobody has it open, or nobody who may be asked";
-                let cause = Cause::new(Exit::Missing, words);
+                let cause = Cause::new(Exit::Missing, "nobody has it open, or nobody who may be asked");
                 bail!(cause.hint("a FIFO has a pipe while somebody has it open: exec 8<>FIFO"));
             };
             return Ok(fd);

@@ -93,8 +93,7 @@ impl Translator {
             // Zombies that a debugger still has.
             std::thread::sleep(Duration::from_millis(1));
         }
-        let stays = |pid: &i32| self.before.contains(pid) || kept.contains(pid);
-        if found == 0 || !left.iter().all(stays) {
+        if found == 0 || !left.iter().all(|pid: &i32| self.before.contains(pid) || kept.contains(pid)) {
             return Ok(false);
         }
         for pid in &kept {
