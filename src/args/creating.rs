@@ -107,8 +107,9 @@ pub struct Making {
     /// Make it if it is missing
     #[arg(long)]
     create: bool,
+    /// How it is made.
     #[command(flatten)]
-    creating: Creating,
+    pub creating: Creating,
 }
 
 impl Making {

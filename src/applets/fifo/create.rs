@@ -53,7 +53,7 @@ impl Create {
                 errno => errno,
             })?;
         }
-        match fifo.make(Creating { exclusive: self.exclusive, ..self.creating }) {
+        match fifo.open_or_create(Creating { exclusive: self.exclusive, ..self.creating }) {
             Ok((seen, _)) => self.creating.expect_mode(seen.mode),
             Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => {
                 let cause = Cause::from_errno(Errno::ENOENT, "its directory is missing");

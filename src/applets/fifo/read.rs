@@ -6,11 +6,12 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::context;
-use super::stream::path::{Fifo, Finding, Made};
+use super::stream::path::{Fifo, Made};
 use super::stream::peek::Ending;
 use super::stream::reading::Reading;
 use super::stream::source::{self, Source};
 use crate::applets::Verb;
+use crate::args::creating::Making;
 use crate::args::numbers::many;
 use crate::args::timeout::Timeout;
 use crate::exit::{Exit, each};
@@ -43,7 +44,7 @@ pub struct Read {
     #[arg(value_name = "PATH", required = true)]
     fifos: Vec<Fifo>,
     #[command(flatten)]
-    finding: Finding,
+    making: Making,
     /// Remove at the end what was made here
     #[arg(long, requires = "create")]
     rm: bool,
@@ -89,9 +90,9 @@ impl Read {
         let opened = each(&self.fifos, |fifo| {
             let mut open = || {
                 output::require()?;
-                let new = fifo.find(self.finding)?;
+                let new = fifo.create_if(self.making)?;
                 made.extend(new.filter(|_| self.rm).map(|seen| Made(fifo, seen)));
-                let source = Source::open(fifo, self.finding.creating.foreign, self.lines(fifo))?;
+                let source = Source::open(fifo, self.making.creating.foreign, self.lines(fifo))?;
                 sources.push(source);
                 Ok(())
             };

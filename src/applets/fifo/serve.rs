@@ -8,10 +8,11 @@ use nix::errno::Errno;
 
 use super::context;
 use super::stream::backoff::Backoff;
-use super::stream::path::{Fifo, Finding, Made};
+use super::stream::path::{Fifo, Made};
 use super::stream::peek::{Ending, Found, Peeker};
 use super::stream::place::{Place, replaced};
 use crate::applets::{Runs, Verb};
+use crate::args::creating::Making;
 use crate::exit::{Cause, Exit};
 use crate::supervise::pool::{Next, Pool, Serving, Taken};
 use crate::sys::deadline::Deadline;
@@ -44,7 +45,7 @@ pub struct Serve {
     #[arg(value_name = "PATH")]
     fifo: Fifo,
     #[command(flatten)]
-    finding: Finding,
+    making: Making,
     /// Remove at the end what was made here
     #[arg(long, requires = "create")]
     rm: bool,
@@ -77,9 +78,9 @@ kill "$server"
 
 impl Serve {
     fn serve(&self, jobs: &mut Pool<()>) -> Result<()> {
-        let new = self.fifo.find(self.finding)?;
+        let new = self.fifo.create_if(self.making)?;
         let _made = new.filter(|_| self.rm).map(|seen| Made(&self.fifo, seen));
-        let (fd, seen) = self.fifo.open_to_read(self.finding.creating.foreign)?;
+        let (fd, seen) = self.fifo.open_to_read(self.making.creating.foreign)?;
         fifo::lock(&fd, Deadline::Now).map_err(|errno| match errno {
             Errno::EAGAIN => {
                 let words = "another one serves it, or counts the records that it reads";

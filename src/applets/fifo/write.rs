@@ -8,10 +8,11 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::context;
-use super::stream::path::{Fifo, Finding};
+use super::stream::path::Fifo;
 use super::stream::readers;
 use super::stream::writer::{Writer, fits};
 use crate::applets::Verb;
+use crate::args::creating::Making;
 use crate::args::numbers::count;
 use crate::args::timeout::Timeout;
 use crate::exit::Exit;
@@ -38,7 +39,7 @@ pub struct Write {
     #[arg(value_name = "TEXT")]
     texts: Vec<OsString>,
     #[command(flatten)]
-    finding: Finding,
+    making: Making,
     /// Write every line in one piece
     #[arg(long)]
     lines: bool,
@@ -74,8 +75,8 @@ impl Write {
             let lines = text.split_inclusive(|byte| *byte == b'\n').zip(1..);
             lines.into_iter().try_for_each(|(line, number)| fits(line.len() as u64, number))?;
         }
-        self.fifo.find(self.finding)?;
-        let foreign = self.finding.creating.foreign;
+        self.fifo.create_if(self.making)?;
+        let foreign = self.making.creating.foreign;
         let opened = self.fifo.open_to_write(foreign, self.timeout.deadline());
         let (fd, seen) = opened.map_err(|error| match error.downcast_ref() {
             Some(Errno::EAGAIN) => self.timeout.missed("no reader came").into(),

@@ -5,11 +5,10 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use clap::Args;
 use clap::builder::{MapValueParser, PathBufValueParser, TypedValueParser, ValueParserFactory};
 use nix::errno::Errno;
 
-use crate::args::creating::{Creating, user};
+use crate::args::creating::{Creating, Making, user};
 use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::sys::deadline::Deadline;
@@ -34,16 +33,6 @@ impl ValueParserFactory for Fifo {
     fn value_parser() -> Self::Parser {
         PathBufValueParser::new().map(Self)
     }
-}
-
-/// How a FIFO that is to be used is come by.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct Finding {
-    /// Make it if it is missing
-    #[arg(long)]
-    pub create: bool,
-    #[command(flatten)]
-    pub creating: Creating,
 }
 
 /// A FIFO that was made here, and is removed when this is dropped.
@@ -106,17 +95,15 @@ impl Fifo {
         bail!(Cause::new(Exit::Exists, format!("it is {words}, not a FIFO")))
     }
 
-    /// Makes it where `--create` says so and it is missing; gives what was made.
-    pub fn find(&self, finding: Finding) -> Result<Option<Seen>> {
-        if !finding.create {
-            return Ok(None);
-        }
-        let (seen, made) = self.make(finding.creating)?;
-        Ok(made.then_some(seen))
+    /// Creates it if `--create` was given and it is missing, and returns what was created.
+    pub fn create_if(&self, making: Making) -> Result<Option<Seen>> {
+        let Some(creating) = making.wanted() else { return Ok(None) };
+        let (seen, is_new) = self.open_or_create(creating)?;
+        Ok(is_new.then_some(seen))
     }
 
-    /// Makes it where it is missing; gives what is there, and whether it was made here.
-    pub fn make(&self, creating: Creating) -> Result<(Seen, bool)> {
+    /// Returns the one that exists, or creates it, and whether it was created here.
+    pub fn open_or_create(&self, creating: Creating) -> Result<(Seen, bool)> {
         let find = || {
             let seen = self.look()?;
             Ok((seen, [seen.uid]))
