@@ -9,7 +9,7 @@ use clap::builder::{MapValueParser, PathBufValueParser, TypedValueParser, ValueP
 use nix::errno::Errno;
 
 use crate::args::creating::{Creating, Making, user};
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, bare};
 use crate::output;
 use crate::sys::deadline::Deadline;
 use crate::sys::fifo::{self, Kind, Seen};
@@ -118,7 +118,15 @@ impl Fifo {
             }
             // Not that there is no FIFO.
             Err(errno @ Errno::ENOENT) if self.has_directory() => bail!(Cause::plain(errno)),
-            Err(errno) => bail!(errno),
+            Err(errno) => {
+                if errno == Errno::EEXIST && creating.exclusive {
+                    // Anything but a FIFO is named.
+                    self.look().map_err(|error| {
+                        if bare(&error) == Some(Errno::ENOENT) { Errno::EIDRM.into() } else { error }
+                    })?;
+                }
+                bail!(errno)
+            }
         };
         creating.open_or_create(find, |seen| Ok((seen, false)), create)
     }
