@@ -20,8 +20,8 @@
 //!
 //! # A new verb
 //! An applet is a const table of verbs ([`applets::Entry`]), a verb a struct of its arguments that implements
-//! [`applets::Verb`]. The doc comments of the struct are its help, its manual page and its completions: `BLESS=1 cargo test
-//! generated` writes these two. Only the called verb's parser is built.
+//! [`applets::Verb`]. The doc comments of the struct are its help, its manual page and its completions: `BLESS=1 cargo
+//! test generated` writes these two. Only the called verb's parser is built.
 //!
 //! # Time
 //! A time limit becomes a deadline once ([`args::timeout`]); below that nobody sees a relative time, and above

@@ -92,7 +92,8 @@ impl Target {
         }
     }
 
-    /// The System V object that it names, a `kind` in words. The object of an id is not looked up: its use shows whether it exists.
+    /// The System V object that it names, a `kind` in words. The object of an id is not looked up: its use shows
+    /// whether it exists.
     ///
     /// # Errors
     /// `ENOENT`: none has the key. Wrong usage: it is `private` or a POSIX object.

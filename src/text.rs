@@ -4,8 +4,8 @@ use std::fmt::{self, Write as _};
 
 use unicode_width::UnicodeWidthStr;
 
-/// Whether a letter drives a terminal instead of being shown: controls, DEL and U+0080 to U+009F among them, and what changes
-/// the direction in which the letters around it are written.
+/// Whether a letter drives a terminal instead of being shown: controls, DEL and U+0080 to U+009F among them, and what
+/// changes the direction in which the letters around it are written.
 #[must_use]
 pub fn is_control(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -78,7 +78,8 @@ pub fn pad_left(text: &str, columns: usize) -> String {
     " ".repeat(columns.saturating_sub(width(text))) + text
 }
 
-/// A line that tells something. A name in it can be a stranger's, and neither drives a terminal nor begins a line of its own.
+/// A line that tells something. A name in it can be a stranger's, and neither drives a terminal nor begins a line of
+/// its own.
 #[must_use]
 pub fn line(who: &str, words: impl fmt::Display) -> String {
     format!("{who}: {}\n", visible(&words.to_string(), &[]))

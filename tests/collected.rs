@@ -2,7 +2,8 @@
 
 use crate::support::{World, eventually, lines, skip};
 
-/// The ways to have CMD's output collected: a script that runs the file `cmd` for one record, and prints what it printed.
+/// The ways to have CMD's output collected: a script that runs the file `cmd` for one record, and prints what it
+/// printed.
 const SERVERS: [&str; 3] = [
     "ipcbox msgq send $NAME-q --create x; ipcbox msgq serve $NAME-q --drain -j 2 -- sh ./cmd",
     "ipcbox msgq serve $NAME-q --create -c 1 -- sh ./cmd & ipcbox msgq call $NAME-q x -w 60s; wait $!",

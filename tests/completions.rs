@@ -94,7 +94,8 @@ impl Shell {
         Terminal::open(world, self.words, &env)
     }
 
-    /// Types a line and what lists its completions, waits until all of these are on the screen, and gives what is there.
+    /// Types a line and what lists its completions, waits until all of these are on the screen, and gives what is
+    /// there.
     pub fn lists(&self, terminal: &Terminal, line: &str, expected: &[&str]) -> String {
         terminal.types(&format!("{line}{}", self.tab));
         for word in expected {

@@ -6,7 +6,8 @@ use nix::sys::stat::{Mode, umask};
 
 use crate::support::World;
 
-/// What exists, calls that ask for it as it is, and calls that ask for something else, each with the words that it gets.
+/// What exists, calls that ask for it as it is, and calls that ask for something else, each with the words that it
+/// gets.
 type Case = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
 
 const CASES: &[Case] = &[

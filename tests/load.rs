@@ -1,5 +1,6 @@
-//! Everything at once, for a while: senders, receivers, workers, lockers and a lister on one machine. Nothing is lost or doubled,
-//! nobody is let in beside a holder, what runs for long neither grows nor keeps descriptors, and nothing is left behind.
+//! Everything at once, for a while: senders, receivers, workers, lockers and a lister on one machine. Nothing is lost
+//! or doubled, nobody is let in beside a holder, what runs for long neither grows nor keeps descriptors, and nothing is
+//! left behind.
 
 use std::collections::BTreeMap;
 use std::fs;

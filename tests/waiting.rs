@@ -1,4 +1,5 @@
-//! Every verb that waits, in one table: satisfied late, not in time, not at all, ended by a signal, stopped and continued.
+//! Every verb that waits, in one table: satisfied late, not in time, not at all, ended by a signal, stopped and
+//! continued.
 
 use std::time::{Duration, Instant};
 

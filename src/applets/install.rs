@@ -13,8 +13,8 @@ use crate::exit::{Cause, Exit, each};
 
 /// Links that would hide the system's own ipcs and ipcrm are made only where these are named as APPLET.
 ///
-/// A link is relative where the binary lies in DIR too. What is there already is left alone without --force, and a link to the
-/// box that is there counts as made.
+/// A link is relative where the binary lies in DIR too. What is there already is left alone without --force, and a link
+/// to the box that is there counts as made.
 #[derive(Args)]
 pub struct Install {
     /// Put this before each link's name, as in ipc-sem

@@ -8,9 +8,9 @@ use crate::exit::{Cause, Exit, each};
 use crate::output;
 use crate::target::{Form, Target};
 
-/// A line for each target, as 0x and eight hexadecimal digits, in the order in which they were given. The key of a name is
-/// the 32-bit FNV-1a hash of its bytes, where 0 becomes 1; that of ftok:PATH:N is the one ftok(3) computes,
-/// which two files can have in common.
+/// A line for each target, as 0x and eight hexadecimal digits, in the order in which they were given. The key of a name
+/// is the 32-bit FNV-1a hash of its bytes, where 0 becomes 1; that of ftok:PATH:N is the one ftok(3) computes, which
+/// two files can have in common.
 #[derive(Args)]
 pub struct Key {
     /// Names, keys, ftok:PATH and ftok:PATH:N

@@ -27,8 +27,8 @@ pub trait Verb: Args {
     const ALIASES: &'static [&'static str] = &[];
     /// One line that says what it does.
     const SUMMARY: &'static str;
-    /// Whole small problems: lines for a shell, which run as they stand in an empty directory. They stand in the help and
-    /// the manual page.
+    /// Whole small problems: lines for a shell, which run as they stand in an empty directory. They stand in the help
+    /// and the manual page.
     const EXAMPLES: &'static str;
     /// Whether it runs a command.
     const RUNS: Runs = Runs::Nothing;
@@ -133,8 +133,8 @@ impl Entry {
     pub fn parser(&self, called: &str, words: &[OsString]) -> Command {
         let empty = Command::new(self.name).bin_name(called).no_binary_name(true);
         let parser = (self.arguments)(empty).args_override_self(true);
-        // An option's value may be below 0, or is refused with the reason. To go through all arguments is a thirtieth of a
-        // short call's instructions, and spared where no word is such a number.
+        // An option's value may be below 0, or is refused with the reason. To go through all arguments is a thirtieth
+        // of a short call's instructions, and spared where no word is such a number.
         if !words.iter().any(|word| matches!(word.as_bytes(), [b'-', b'0'..=b'9' | b'.', ..])) {
             return parser;
         }
@@ -144,7 +144,8 @@ impl Entry {
         })
     }
 
-    /// Its help: on one screen, where options that many verbs share are one line; or, `long`, with all that there is to say.
+    /// Its help: on one screen, where options that many verbs share are one line; or, `long`, with all that there is to
+    /// say.
     #[must_use]
     pub fn help(&self, called: &str, long: bool) -> String {
         // The description of an option has its default.

@@ -19,8 +19,8 @@ pub struct Creating {
     pub mode: Option<u32>,
     /// Trust an object that belongs to another user
     ///
-    /// Without it, what exists and belongs to neither the caller nor root is not taken for the caller's own: somebody can
-    /// have been there first.
+    /// Without it, what exists and belongs to neither the caller nor root is not taken for the caller's own: somebody
+    /// can have been there first.
     #[arg(hide_short_help = true, long)]
     pub foreign: bool,
     /// Whether one that exists is refused, as `create -x` does.
@@ -48,12 +48,12 @@ impl Creating {
         }
     }
 
-    /// Opens what exists, or creates it: whichever of several callers is first. `find` returns it with its owners, which are
-    /// checked before `accept` uses it. `create` fails with `EEXIST` if another process was faster.
+    /// Opens what exists, or creates it: whichever of several callers is first. `find` returns it with its owners,
+    /// which are checked before `accept` uses it. `create` fails with `EEXIST` if another process was faster.
     ///
     /// # Errors
-    /// Those of the three, but it tries again if `find` or `accept` fails with `ENOENT` or `EIDRM`, and if `create` fails with
-    /// `EIDRM`: another process has removed it.
+    /// Those of the three, but it tries again if `find` or `accept` fails with `ENOENT` or `EIDRM`, and if `create`
+    /// fails with `EIDRM`: another process has removed it.
     pub fn open_or_create<T, U, O: IntoIterator<Item = u32>>(
         self,
         mut find: impl FnMut() -> Result<(T, O)>,
@@ -79,8 +79,8 @@ impl Creating {
         }
     }
 
-    /// Whether what exists may be taken for one's own: all of its owners, a System V object's creator among them, are the
-    /// caller or root, or `--foreign` says so.
+    /// Whether what exists may be taken for one's own: all of its owners, a System V object's creator among them, are
+    /// the caller or root, or `--foreign` says so.
     ///
     /// # Errors
     /// Status 5, with whom it belongs to.

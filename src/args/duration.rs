@@ -10,8 +10,8 @@ const PARTS: u128 = 1_000_000_000_000_000_000;
 /// A second, in nanoseconds.
 const SECOND: u128 = 1_000_000_000;
 
-/// Reads a duration, rounded up to whole nanoseconds: one that is longer than nothing never becomes nothing. A number without
-/// a unit is seconds.
+/// Reads a duration, rounded up to whole nanoseconds: one that is longer than nothing never becomes nothing. A number
+/// without a unit is seconds.
 ///
 /// # Errors
 /// Words that say what is wrong. Months and years are refused: they have no fixed length.

@@ -85,8 +85,8 @@ fn standard(signal: Signal) -> Option<&'static (Signal, &'static str, Action, &'
     STANDARD.iter().find(|(standard, ..)| *standard == signal)
 }
 
-/// Its name, without SIG; the first half of the real-time signals are counted from RTMIN, the others from RTMAX. A signal that the
-/// C library keeps for itself has its number only.
+/// Its name, without SIG; the first half of the real-time signals are counted from RTMIN, the others from RTMAX. A
+/// signal that the C library keeps for itself has its number only.
 #[must_use]
 pub fn name(signal: Signal) -> String {
     let number = signal.number();

@@ -48,7 +48,10 @@ fn timeout(text: &str) -> Result<Timed, String> {
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Late {
     /// Exit with N on timeout (default: 124; 0 is silent)
-    #[arg(hide_short_help = true, short = 'E', long, value_name = "N", value_parser = status, default_value_t = Exit::TIMED_OUT)]
+    #[arg(
+        hide_short_help = true, short = 'E', long, value_name = "N", value_parser = status,
+        default_value_t = Exit::TIMED_OUT
+    )]
     timeout_status: u8,
 }
 

@@ -96,8 +96,8 @@ fn unshared(target: &Target, kind: Kind) -> Cause {
     }
 }
 
-/// The failure to change attributes, where `EINVAL` can be about a user: one whom a namespace does not have, also where the owner
-/// was to stay as he is.
+/// The failure to change attributes, where `EINVAL` can be about a user: one whom a namespace does not have, also where
+/// the owner was to stay as he is.
 #[must_use]
 pub fn unchanged(errno: Errno, is_there: bool) -> Error {
     match errno {

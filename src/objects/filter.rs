@@ -34,12 +34,13 @@ pub struct Filters {
     pub unused: bool,
     /// Only those whose users are proved to be gone
     ///
-    /// That is a segment that nobody attaches, whose creator and last user are gone, and an empty queue on which nobody is
-    /// blocked, whose last sender and receiver are gone; a process id that was used again is told by a later start. A
-    /// process id shown as 0 is of another pid namespace, and proves nothing. A set, a queue with messages and every POSIX object are made to
-    /// outlive processes: never orphaned, only unused. Who is blocked on a queue is known where every process that may
-    /// use it, but the first one, can be looked at. That is often not so as an ordinary user, and never where /proc is not mounted or hides
-    /// processes, nor in a pid namespace other than the first, since who is outside of it can share its objects. Then no queue is orphaned.
+    /// That is a segment that nobody attaches, whose creator and last user are gone, and an empty queue on which nobody
+    /// is blocked, whose last sender and receiver are gone; a process id that was used again is told by a later start.
+    /// A process id shown as 0 is of another pid namespace, and proves nothing. A set, a queue with messages and every
+    /// POSIX object are made to outlive processes: never orphaned, only unused. Who is blocked on a queue is known
+    /// where every process that may use it, but the first one, can be looked at. That is often not so as an ordinary
+    /// user, and never where /proc is not mounted or hides processes, nor in a pid namespace other than the first,
+    /// since who is outside of it can share its objects. Then no queue is orphaned.
     ///
     /// The proof is worth what it says: nobody is left who used the object. Somebody may still come for it: segments
     /// that the one-shot verbs of shm made match at rest, so name them with --keep.

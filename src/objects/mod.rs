@@ -68,8 +68,8 @@ pub fn system_v(kind: Kind) -> Result<Vec<Object>> {
     listed().with_context(|| format!("cannot list {}s", kind.name()))
 }
 
-/// The POSIX objects of a kind; one that vanishes while they are listed is left out. `None`: the queues cannot be listed, because
-/// their file system is not mounted, and the caller may not mount it.
+/// The POSIX objects of a kind; one that vanishes while they are listed is left out. `None`: the queues cannot be
+/// listed, because their file system is not mounted, and the caller may not mount it.
 ///
 /// # Errors
 /// Those of reading `/dev/shm` and the queues' file system, and of looking at what is there.

@@ -1,7 +1,7 @@
 //! Processes as users write them: `PID`, `PID:INODE` and `PID@START`.
 //!
-//! A process id is given to another process some time after its process has ended. What is written after it is compared with
-//! the process that a descriptor holds, which stays the same one.
+//! A process id is given to another process some time after its process has ended. What is written after it is compared
+//! with the process that a descriptor holds, which stays the same one.
 
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};

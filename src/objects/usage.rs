@@ -67,8 +67,8 @@ impl Evidence {
         if is_proved { Use::Free } else { Use::Unknown }
     }
 
-    /// Whether nobody is seen to use an object, but that says nothing: no process is seen, or not all of those whom its mode lets
-    /// use it beside its owner.
+    /// Whether nobody is seen to use an object, but that says nothing: no process is seen, or not all of those whom its
+    /// mode lets use it beside its owner.
     #[must_use]
     pub fn is_in_doubt(&self, object: &Object) -> bool {
         let is_shared = object.owned().is_none_or(|(_, _, mode)| mode & 0o077 != 0);
@@ -107,8 +107,8 @@ impl Evidence {
         found
     }
 
-    /// Whether every process was looked at that may use the object. The first one, which in most systems nobody may look
-    /// at, is taken to use nothing.
+    /// Whether every process was looked at that may use the object. The first one, which in most systems nobody may
+    /// look at, is taken to use nothing.
     fn is_all_seen(&self, object: &Object) -> bool {
         let Some((uid, _, mode)) = object.owned() else { return false };
         let may = |pid: &i32| {
@@ -123,9 +123,9 @@ impl Evidence {
 
     /// Whether no process is left that would use the object or remove it: proved, refuted, or neither.
     ///
-    /// It is proved of a segment that no process attaches and that completes no other object, whose creator and last user are gone, and
-    /// of an empty queue on which no process is blocked, whose last sender and last receiver are gone. A set, a queue with messages
-    /// and every POSIX object are made to outlive processes: never.
+    /// It is proved of a segment that no process attaches and that completes no other object, whose creator and last
+    /// user are gone, and of an empty queue on which no process is blocked, whose last sender and last receiver are
+    /// gone. A set, a queue with messages and every POSIX object are made to outlive processes: never.
     #[must_use]
     pub fn is_orphaned(&self, object: &Object) -> Option<bool> {
         let last = object.last_time();
@@ -185,8 +185,8 @@ impl Evidence {
     }
 }
 
-/// The processes that an object remembers: the creator of a segment, the last sender and receiver of a queue, the last process to
-/// operate on each semaphore.
+/// The processes that an object remembers: the creator of a segment, the last sender and receiver of a queue, the last
+/// process to operate on each semaphore.
 #[must_use]
 pub fn remembered(object: &Object) -> HashSet<i32> {
     let mut pids: HashSet<i32> = match &object.state {

@@ -24,8 +24,8 @@ pub fn wrap(text: &str) -> String {
     wrapped
 }
 
-/// The same with titles and options in bold: what stands at the start of a line and ends in `:`, and what begins with a dash
-/// and ends before two blanks.
+/// The same with titles and options in bold: what stands at the start of a line and ends in `:`, and what begins with a
+/// dash and ends before two blanks.
 pub fn paint(text: &str) -> String {
     let mut painted = String::with_capacity(text.len() * 2);
     for line in text.lines() {

@@ -1,12 +1,13 @@
 //! A barrier: N callers meet and leave together, round after round.
 //!
-//! Semaphore 0 remembers the parties, 1 is the mark. Each round has two of the rest: one that is 1 while this is the round that
-//! gathers, and one that counts its free places, which are for all callers but the last. A caller takes a place and sleeps until
-//! its round gathers no more. The last one finds no place, and its array makes the next round the one that gathers: in that
-//! instant the kernel lets all sleepers go. Places are taken with undo, so a caller that dies is not counted.
+//! Semaphore 0 remembers the parties, 1 is the mark. Each round has two of the rest: one that is 1 while this is the
+//! round that gathers, and one that counts its free places, which are for all callers but the last. A caller takes a
+//! place and sleeps until its round gathers no more. The last one finds no place, and its array makes the next round
+//! the one that gathers: in that instant the kernel lets all sleepers go. Places are taken with undo, so a caller that
+//! dies is not counted.
 //!
-//! A caller that was stopped when its round was completed keeps its place there, and finds the answer there later. That round is
-//! not used again until it leaves; the others go on with the remaining ones.
+//! A caller that was stopped when its round was completed keeps its place there, and finds the answer there later. That
+//! round is not used again until it leaves; the others go on with the remaining ones.
 
 use std::time::{Duration, Instant};
 

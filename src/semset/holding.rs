@@ -8,8 +8,8 @@ use crate::sys::holder::seen::{Seen, among, end};
 use crate::sys::process::procfs;
 use crate::sys::sysv::sem::Set;
 
-/// Takes something of a set by `attempt`. If all is taken, the holders that no process needs any more are killed. If it is still
-/// taken, `wait` is called before the attempt that waits.
+/// Takes something of a set by `attempt`. If all is taken, the holders that no process needs any more are killed. If it
+/// is still taken, `wait` is called before the attempt that waits.
 ///
 /// # Errors
 /// Those of `attempt`; `EAGAIN` means that all is taken.

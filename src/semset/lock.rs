@@ -1,17 +1,19 @@
 //! A lock, exclusive or shared, first come, first served.
 //!
-//! A caller that waits sleeps in the one array that takes the lock, so the kernel's queue of sleepers is the only queue. A waiter
-//! that is stopped or killed is no longer in it and blocks no other caller. Semaphore 1 counts the sharers, 2 is the
-//! exclusive holder, 3 is the mark.
+//! A caller that waits sleeps in the one array that takes the lock, so the kernel's queue of sleepers is the only
+//! queue. A waiter that is stopped or killed is no longer in it and blocks no other caller. Semaphore 1 counts the
+//! sharers, 2 is the exclusive holder, 3 is the mark.
 //!
-//! The rest are gates, which keep a sharer from passing an exclusive waiter that came before it. A gate is `FREE` until an
-//! exclusive waiter registers there. It is then `OPEN` minus the number of sharers that held the lock at that moment, each
-//! of which raises it by one at its end. A sharer that comes later waits until the gate is `OPEN` again. Only holders keep a
-//! gate shut, so a lock that is free has no shut gate, whoever is stopped where. The end of the waiter frees its gate, since an
-//! undo value of `FREE` is clamped to the maximum. The last gate is common to all registered waiters beyond `GATES`.
+//! The rest are gates, which keep a sharer from passing an exclusive waiter that came before it. A gate is `FREE` until
+//! an exclusive waiter registers there. It is then `OPEN` minus the number of sharers that held the lock at that
+//! moment, each of which raises it by one at its end. A sharer that comes later waits until the gate is `OPEN` again.
+//! Only holders keep a gate shut, so a lock that is free has no shut gate, whoever is stopped where. The end of the
+//! waiter frees its gate, since an undo value of `FREE` is clamped to the maximum. The last gate is common to all
+//! registered waiters beyond `GATES`.
 //!
-//! A gate also stays shut while its waiter is stopped by SIGSTOP, of which the kernel gives no event. The next sharer that comes
-//! finds nobody asleep behind a shut gate ([`Set::zero_waiters`]) and opens it; if nobody comes, the last holder's end does.
+//! A gate also stays shut while its waiter is stopped by SIGSTOP, of which the kernel gives no event. The next sharer
+//! that comes finds nobody asleep behind a shut gate ([`Set::zero_waiters`]) and opens it; if nobody comes, the last
+//! holder's end does.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -36,8 +38,8 @@ const FIRST: u16 = 4;
 /// How many gates belong to one waiter each.
 const GATES: u16 = 31;
 const COMMON: u16 = FIRST + GATES;
-/// Index of the same count as [`READERS`], for waiters that compare it: the kernel remembers the last process that operated on a
-/// semaphore, and that of [`READERS`] shall be a holder.
+/// Index of the same count as [`READERS`], for waiters that compare it: the kernel remembers the last process that
+/// operated on a semaphore, and that of [`READERS`] shall be a holder.
 const COPY: u16 = COMMON + 1;
 const LEN: usize = COPY as usize + 1;
 
@@ -148,7 +150,8 @@ impl Lock {
         let stops = Stops::catch()?;
         loop {
             let gate = match self.register() {
-                // The undo value of a gate cannot hold a sharer's part too: this process shares the lock, and waits for itself.
+                // The undo value of a gate cannot hold a sharer's part too: this process shares the lock, and waits for
+                // itself.
                 Err(Errno::ERANGE) => return self.set.operate(&ENTER_ALONE, deadline),
                 gate => gate?,
             };
@@ -212,8 +215,8 @@ impl Lock {
         }
     }
 
-    /// Brings the gates into line with who is asleep: opens them behind a stopped waiter, and shuts them for a waiter that lost
-    /// its protection. At rest, and while the lock is free, there is nothing to do.
+    /// Brings the gates into line with who is asleep: opens them behind a stopped waiter, and shuts them for a waiter
+    /// that lost its protection. At rest, and while the lock is free, there is nothing to do.
     fn settle(&mut self, deadline: Deadline) -> Result<(), Errno> {
         let (mut pauses, mut is_unprotected) = (0, false);
         while self.value(READERS) > 0 {
@@ -261,14 +264,14 @@ impl Lock {
         self.set.try_operate(&array, Deadline::Now)
     }
 
-    /// Whether a sharer that comes now has to see the gate open. The common gate is freed by the end of any waiter, and counts
-    /// only while it is shut.
+    /// Whether a sharer that comes now has to see the gate open. The common gate is freed by the end of any waiter, and
+    /// counts only while it is shut.
     fn is_watched(&self, gate: u16) -> bool {
         self.value(gate) < if gate == COMMON { OPEN } else { OPEN + 1 }
     }
 
-    /// Takes it shared as soon as no gate that is watched now is shut. Whatever the gates come to mean, each rises by one at
-    /// this sharer's end.
+    /// Takes it shared as soon as no gate that is watched now is shut. Whatever the gates come to mean, each rises by
+    /// one at this sharer's end.
     fn enter_shared(&self) -> Vec<Op> {
         let most = (FREE - OPEN).cast_signed();
         let mut array = vec![Op::new(WRITER, 0)];

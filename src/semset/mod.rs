@@ -168,8 +168,8 @@ impl Layout {
         }
     }
 
-    /// The set behind `target` and its values. A missing one is created with `len` semaphores and initialised with `values`; so is
-    /// one that was created but not initialised, if it has at least `least` semaphores.
+    /// The set behind `target` and its values. A missing one is created with `len` semaphores and initialised with
+    /// `values`; so is one that was created but not initialised, if it has at least `least` semaphores.
     fn open_or_create(
         &self,
         target: &Target,
@@ -254,8 +254,9 @@ pub fn find(target: &Target) -> Result<Set> {
     target.locate("set", Set::find, Set::from_id)
 }
 
-/// The set behind a System V target: `accept` gets one that exists with its values, `initialise` a new one of `len` zeros. If
-/// `initialise` may not alter it (`EACCES`) or needs more than SEMOPM operations (`E2BIG`), the new set is removed.
+/// The set behind a System V target: `accept` gets one that exists with its values, `initialise` a new one of `len`
+/// zeros. If `initialise` may not alter it (`EACCES`) or needs more than SEMOPM operations (`E2BIG`), the new set is
+/// removed.
 ///
 /// # Errors
 /// Those of both, and of [`create`].

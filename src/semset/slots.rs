@@ -169,8 +169,8 @@ impl Slots {
                 outcome => break outcome?,
             }
         }
-        // Everybody who has a number has a slot, so that at any instant the lowest number which is free is one of the first
-        // `capacity`. One that has gone meanwhile was free at another instant: then all are looked at anew.
+        // Everybody who has a number has a slot, so that at any instant the lowest number which is free is one of the
+        // first `capacity`. One that has gone meanwhile was free at another instant: then all are looked at anew.
         let count = usize::from(count);
         let mut taken = Vec::with_capacity(count);
         while taken.len() < count {

@@ -56,7 +56,8 @@ impl Command {
         Ok(Self { path, words, end: b"" })
     }
 
-    /// Looks up as well what it is run by, where it begins with `#!`: for one that is not to find out when it is too late.
+    /// Looks up as well what it is run by, where it begins with `#!`: for one that is not to find out when it is too
+    /// late.
     ///
     /// # Errors
     /// Status 126.
@@ -102,8 +103,8 @@ impl Command {
         })
     }
 
-    /// Starts it for one record, which it finds on its standard input and wherever `{}` is an argument by itself. Gives its
-    /// process id. What it prints goes to `output`, or to the box's standard output.
+    /// Starts it for one record, which it finds on its standard input and wherever `{}` is an argument by itself. Gives
+    /// its process id. What it prints goes to `output`, or to the box's standard output.
     ///
     /// # Errors
     /// Those with status 126; a record with a NUL cannot be an argument, nor can a very long one.
@@ -164,7 +165,8 @@ impl fmt::Display for Command {
     }
 }
 
-/// What was meant by a command that is not found, as the words after a verb's options: what only a shell knows, or env(1) does.
+/// What was meant by a command that is not found, as the words after a verb's options: what only a shell knows, or
+/// env(1) does.
 fn meant(words: &[OsString]) -> Option<String> {
     let name = words.first()?.to_str()?;
     let is_name = |name: &str| {

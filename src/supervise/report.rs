@@ -44,8 +44,8 @@ pub struct CommandRecord {
 pub const STAGE: &str = "stage";
 
 impl Report {
-    /// Opens FILE before anything has run, for commands whose number has this key. A FIFO's reader is waited for, at most as long as
-    /// this.
+    /// Opens FILE before anything has run, for commands whose number has this key. A FIFO's reader is waited for, at
+    /// most as long as this.
     pub fn open(path: &OsStr, key: &'static str, limit: &Limit) -> Result<Self> {
         let opened = opened(path, Before::Goes, Deadline::within(limit.time()));
         let to = opened.and_then(Outlet::new).map_err(|errno| match errno {

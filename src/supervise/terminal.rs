@@ -1,5 +1,5 @@
-//! Job control: children in a process group of their own, and the terminal that they share with ipcbox. Which group has it, and who
-//! stops and goes on.
+//! Job control: children in a process group of their own, and the terminal that they share with ipcbox. Which group has
+//! it, and who stops and goes on.
 
 use nix::Result;
 use nix::errno::Errno;
@@ -44,8 +44,8 @@ impl Supervisor {
         self.terminal.is_some()
     }
 
-    /// The terminal sent a signal to the group of ipcbox: whether that was for another process there, such as the pager behind a pipe,
-    /// which asks for the terminal that the children have, and now gets it.
+    /// The terminal sent a signal to the group of ipcbox: whether that was for another process there, such as the pager
+    /// behind a pipe, which asks for the terminal that the children have, and now gets it.
     pub(super) fn hands_terminal_on(&self, signal: Signal) -> bool {
         let hands_on = asks(signal) && self.have_terminal();
         if hands_on {
@@ -95,8 +95,8 @@ impl Supervisor {
     }
 }
 
-/// Whether ipcbox cannot stop, as init of a pid namespace, but the rest of its group has: for a shell outside, which continues it.
-/// A child in the group shows it; the kernel stops it only if something would continue it.
+/// Whether ipcbox cannot stop, as init of a pid namespace, but the rest of its group has: for a shell outside, which
+/// continues it. A child in the group shows it; the kernel stops it only if something would continue it.
 fn stops_but_for_init(by: Signal) -> Result<bool> {
     if getpid().as_raw() != 1 {
         return Ok(false);

@@ -1,7 +1,7 @@
 //! Who is still blocked in open(2) of a FIFO.
 //!
-//! Such a process has no descriptor yet, so that nothing in `/proc/PID/fd` tells of it. The path that it opens is read from its
-//! memory and looked up from where that process is.
+//! Such a process has no descriptor yet, so that nothing in `/proc/PID/fd` tells of it. The path that it opens is read
+//! from its memory and looked up from where that process is.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;

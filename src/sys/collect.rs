@@ -1,8 +1,8 @@
 //! What a command prints, collected while it runs.
 //!
-//! It prints into a pipe and not into a file: a command that opens `/dev/stdout` again would truncate a file, and write over what it
-//! printed before. SIGIO announces that something was written, so that a process that waits for something else can
-//! [take](Collected::gather) it before the pipe is full.
+//! It prints into a pipe and not into a file: a command that opens `/dev/stdout` again would truncate a file, and write
+//! over what it printed before. SIGIO announces that something was written, so that a process that waits for something
+//! else can [take](Collected::gather) it before the pipe is full.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -29,8 +29,8 @@ impl Collected {
         Ok((Self { from: Some(from), spool: fds::spool()?, failed: None }, to))
     }
 
-    /// The command has begun: from now on SIGIO announces what it prints. Not before, since closing the pipe of one that could not be
-    /// started would send the signal too.
+    /// The command has begun: from now on SIGIO announces what it prints. Not before, since closing the pipe of one
+    /// that could not be started would send the signal too.
     pub fn begin(&mut self) -> Result<()> {
         self.from.as_ref().map(pipe::signal_when_readable).transpose()?;
         self.gather();
@@ -61,7 +61,8 @@ impl Collected {
     }
 }
 
-/// The pipe of a command that has ended. It stays open as long as a descendant can write to it, which SIGPIPE would end otherwise.
+/// The pipe of a command that has ended. It stays open as long as a descendant can write to it, which SIGPIPE would end
+/// otherwise.
 #[derive(Debug)]
 pub struct Leftover(OwnedFd);
 

@@ -1,7 +1,7 @@
 //! Until when a call may wait.
 //!
-//! A duration becomes a point on the monotonic clock once, when the arguments are parsed. A wait that a signal handler or a
-//! stop and continue interrupts goes on for what is left of it.
+//! A duration becomes a point on the monotonic clock once, when the arguments are parsed. A wait that a signal handler
+//! or a stop and continue interrupts goes on for what is left of it.
 
 use std::time::{Duration, Instant};
 

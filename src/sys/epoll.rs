@@ -1,7 +1,7 @@
 //! Many descriptors watched at once, epoll(7).
 //!
-//! An event is told once, when something has changed (`EPOLLET`): whoever is told remembers it, until a call on that descriptor
-//! gives `EAGAIN` or is at its end. So a FIFO whose writers have all gone is quiet until the next one comes.
+//! An event is told once, when something has changed (`EPOLLET`): whoever is told remembers it, until a call on that
+//! descriptor gives `EAGAIN` or is at its end. So a FIFO whose writers have all gone is quiet until the next one comes.
 
 use std::os::fd::{AsFd, BorrowedFd};
 

@@ -57,7 +57,8 @@ const INTERPRETERS: usize = 5;
 /// How much of the first line it reads.
 const FIRST_LINE: usize = 256;
 
-/// Whether the file at `path` can be run as far as can be seen: where it begins with `#!`, so can the interpreter that it names.
+/// Whether the file at `path` can be run as far as can be seen: where it begins with `#!`, so can the interpreter that
+/// it names.
 ///
 /// # Errors
 /// `ENOENT`, `EACCES`: of an interpreter. `ENOEXEC`: none is named after `#!`.

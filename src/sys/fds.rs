@@ -209,7 +209,8 @@ impl<F: AsFd> AsFd for Outlet<F> {
     }
 }
 
-/// Writes all of `bytes`, write(2) as often as it takes, also where somebody made the descriptor one that does not wait.
+/// Writes all of `bytes`, write(2) as often as it takes, also where somebody made the descriptor one that does not
+/// wait.
 pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
         match write(fd.as_fd(), bytes) {

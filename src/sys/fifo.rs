@@ -108,8 +108,8 @@ pub fn make(path: &Path, mode: u32) -> Result<()> {
 
 /// Removes a FIFO that was seen in a directory, unlinkat(2).
 ///
-/// The directory is opened, so that the last look and the removal are in the same one: a path to it that somebody else can
-/// write can be turned to another one between the two.
+/// The directory is opened, so that the last look and the removal are in the same one: a path to it that somebody else
+/// can write can be turned to another one between the two.
 ///
 /// # Errors
 /// `ENOENT`: it is no longer there; something else can be.
@@ -125,8 +125,8 @@ pub fn remove(directory: &Path, name: &OsStr, wanted: &Seen) -> Result<()> {
 
 const BOTH: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
 
-/// Opens a FIFO for reading, at once and without waiting for a writer. The descriptor does not wait either. A poll of it
-/// is quiet until a writer has come.
+/// Opens a FIFO for reading, at once and without waiting for a writer. The descriptor does not wait either. A poll of
+/// it is quiet until a writer has come.
 ///
 /// # Errors
 /// `ELOOP`: it is a symbolic link. What it is, is for the caller to check: [`behind`].
@@ -149,8 +149,8 @@ pub fn open_to_write(path: &Path, deadline: Deadline) -> Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Whether somebody has the FIFO of this read end open for writing. A FIFO that no writer has opened yet reports the absence of writers
-/// only once one has come and gone, so one does. Where that is forbidden there may be writers.
+/// Whether somebody has the FIFO of this read end open for writing. A FIFO that no writer has opened yet reports the
+/// absence of writers only once one has come and gone, so one does. Where that is forbidden there may be writers.
 pub fn has_writers(read_end: impl AsFd) -> Result<bool> {
     if pipe::is_left(&read_end)? {
         return Ok(false);

@@ -12,8 +12,8 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 /// Signals that end every other process by default, and are sent to end it.
 const FATAL: [Signal; 5] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGPIPE];
 
-/// Whether this process is init of its pid namespace. Takes no system call: glibc puts the thread id that it has kept since the
-/// start into the clock's id, encoded as in clock_getcpuclockid(3).
+/// Whether this process is init of its pid namespace. Takes no system call: glibc puts the thread id that it has kept
+/// since the start into the clock's id, encoded as in clock_getcpuclockid(3).
 fn is_init() -> bool {
     let mut clock: libc::clockid_t = 0;
     // SAFETY: the handle is that of the calling thread.

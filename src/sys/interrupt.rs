@@ -48,8 +48,8 @@ struct Given {
     handlings: Vec<(Signal, Handling)>,
 }
 
-/// Makes system calls return from a deadline on, at latest a millisecond after they began. Dropped, it lets the timer be: if that
-/// goes off once more it switches itself off, so that many calls with one deadline set it once.
+/// Makes system calls return from a deadline on, at latest a millisecond after they began. Dropped, it lets the timer
+/// be: if that goes off once more it switches itself off, so that many calls with one deadline set it once.
 #[derive(Debug)]
 pub(super) struct Timer;
 
@@ -89,14 +89,14 @@ pub(super) fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
     }
 }
 
-/// Catches these signals from now on, but those that the box was given ignored. SIGCHLD and SIGIO, which nobody sends to end
-/// the box, are caught however they were given: with the one ignored no child's status could be had.
+/// Catches these signals from now on, but those that the box was given ignored. SIGCHLD and SIGIO, which nobody sends
+/// to end the box, are caught however they were given: with the one ignored no child's status could be had.
 pub fn catch(signals: &[Signal]) -> Result<()> {
     catch_with(signals, mark, 0)
 }
 
-/// The same for the first time that each comes: the second time it does what it does by default, for a verb that nothing
-/// else ends where what it has to deliver is not taken.
+/// The same for the first time that each comes: the second time it does what it does by default, for a verb that
+/// nothing else ends where what it has to deliver is not taken.
 pub fn catch_once(signals: &[Signal]) -> Result<()> {
     catch_with(signals, mark_once, libc::SA_RESETHAND)
 }
@@ -113,7 +113,8 @@ fn catch_with(signals: &[Signal], mark: extern "C" fn(c_int), flags: c_int) -> R
     unblock(handled).map(drop)
 }
 
-/// From now on a signal that ends the process first ends the line on standard error. One that it was given ignored stays so.
+/// From now on a signal that ends the process first ends the line on standard error. One that it was given ignored
+/// stays so.
 pub fn end_line() {
     let ours = Handling::new(line_end as *const () as usize, libc::SA_RESETHAND | libc::SA_NODEFER);
     for signal in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM] {
@@ -131,8 +132,8 @@ extern "C" fn line_end(signal: c_int) {
     init::exit_by(signal);
 }
 
-/// Puts a handler in the place of what the signal was given, remembers that, and returns whether it did. An ignored signal stays so,
-/// unless it is one that is not sent to end ipcbox.
+/// Puts a handler in the place of what the signal was given, remembers that, and returns whether it did. An ignored
+/// signal stays so, unless it is one that is not sent to end ipcbox.
 fn handle(signal: Signal, handler: extern "C" fn(c_int), flags: c_int) -> Result<bool> {
     let ours = Handling::new(handler as *const () as usize, flags);
     let is_own = [Signal::CHLD, Signal::IO, Signal::ALRM].contains(&signal);
@@ -147,8 +148,8 @@ fn handle(signal: Signal, handler: extern "C" fn(c_int), flags: c_int) -> Result
     Ok(true)
 }
 
-/// Marks the signal as seen. Runs at any time: it touches an atomic, and calls timer_settime(2), which is safe in a handler, or setitimer(2), which is a
-/// system call and no more.
+/// Marks the signal as seen. Runs at any time: it touches an atomic, and calls timer_settime(2), which is safe in a
+/// handler, or setitimer(2), which is a system call and no more.
 extern "C" fn mark(signal: c_int) {
     let errno = Errno::last_raw();
     SEEN.fetch_or(1 << (signal - 1), Ordering::SeqCst);
@@ -219,8 +220,8 @@ fn timer() -> Result<()> {
     let mut timer: libc::timer_t = null_mut();
     // SAFETY: event and timer live through the call, which reads the one and writes the other.
     let made = Errno::result(unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) });
-    // It takes one of the signals that may be pending for the user (RLIMIT_SIGPENDING), and can be forbidden. The other one is
-    // handed on by execve(2), but not by fork(2), and nobody who catches signals becomes a command.
+    // It takes one of the signals that may be pending for the user (RLIMIT_SIGPENDING), and can be forbidden. The other
+    // one is handed on by execve(2), but not by fork(2), and nobody who catches signals becomes a command.
     IS_PLAIN.store(made.is_err(), Ordering::SeqCst);
     TIMER.store(timer, Ordering::SeqCst);
     IS_TIMER.store(true, Ordering::SeqCst);
@@ -248,7 +249,8 @@ pub fn end() -> Result<()> {
     take()?.iter().try_for_each(die)
 }
 
-/// In a child that is about to run CMD: dispositions as ipcbox was given them. Returns which of these signals it was given blocked.
+/// In a child that is about to run CMD: dispositions as ipcbox was given them. Returns which of these signals it was
+/// given blocked.
 pub(super) fn hand_on() -> Result<Set> {
     let given = GIVEN.lock().map_err(|_| Errno::EDEADLK)?.take();
     let Some(given) = given else { return Ok(Set::EMPTY) };

@@ -1,8 +1,8 @@
 //! What is done once a wait has lasted a while.
 //!
-//! A thread does it. A timer would interrupt the wait, and a caller that waits in semop(2) or msgsnd(2) would lose its place
-//! in the kernel's queue. The thread blocks every signal, so that the waiting thread gets them all, and so that printing in
-//! the background stops no process (SIGTTOU). It ends with the process, or when that becomes a command.
+//! A thread does it. A timer would interrupt the wait, and a caller that waits in semop(2) or msgsnd(2) would lose its
+//! place in the kernel's queue. The thread blocks every signal, so that the waiting thread gets them all, and so that
+//! printing in the background stops no process (SIGTTOU). It ends with the process, or when that becomes a command.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, sleep};
@@ -41,8 +41,8 @@ impl Lasting {
         Self { after, act: Arc::new(act), state: Arc::default() }
     }
 
-    /// A wait begins. Many short ones after each other take one thread a second at most. If there can be no thread, nothing
-    /// is done.
+    /// A wait begins. Many short ones after each other take one thread a second at most. If there can be no thread,
+    /// nothing is done.
     #[must_use]
     pub fn begin(&self) -> Begun<'_> {
         let mut state = lock(&self.state);

@@ -1,8 +1,8 @@
 //! Memory that other processes can write at any time.
 //!
-//! There is never a reference to its bytes: they are copied through raw pointers, moved by read(2) and write(2) straight from
-//! and to descriptors, and single words are atomics. A mapped file that another process makes shorter raises SIGBUS
-//! where it is touched ([`on_bus_error`]); the system calls fail with `EFAULT` there.
+//! There is never a reference to its bytes: they are copied through raw pointers, moved by read(2) and write(2)
+//! straight from and to descriptors, and single words are atomics. A mapped file that another process makes shorter
+//! raises SIGBUS where it is touched ([`on_bus_error`]); the system calls fail with `EFAULT` there.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
@@ -104,8 +104,8 @@ impl Mapping {
     /// `EFAULT`: beyond the end.
     pub fn read_at(&self, at: usize, bytes: &mut [u8]) -> Result<()> {
         let from = self.place(at, bytes.len())?;
-        // SAFETY: both are that long, and ours does not overlap shared memory. What others write meanwhile is copied as it
-        // happens to be; every byte is a value.
+        // SAFETY: both are that long, and ours does not overlap shared memory. What others write meanwhile is copied as
+        // it happens to be; every byte is a value.
         unsafe { from.cast::<u8>().copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len()) };
         Ok(())
     }

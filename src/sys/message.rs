@@ -5,8 +5,8 @@ use std::ffi::c_long;
 /// Bytes of the number that lies before the data.
 pub(super) const HEAD: usize = size_of::<c_long>();
 
-/// A message: a number, the type or the priority, and data. System V reads and writes it whole, as `struct msgbuf`; POSIX
-/// the data alone. It keeps its memory from one message to the next.
+/// A message: a number, the type or the priority, and data. System V reads and writes it whole, as `struct msgbuf`;
+/// POSIX the data alone. It keeps its memory from one message to the next.
 #[derive(Debug, Clone)]
 pub struct Message {
     room: Vec<u8>,

@@ -12,7 +12,8 @@ use nix::unistd::{getegid, geteuid};
 
 use super::{errno, process};
 
-/// Enters the IPC namespace of a process, setns(2) on a descriptor for it, or for its namespace where pidfd_open is forbidden.
+/// Enters the IPC namespace of a process, setns(2) on a descriptor for it, or for its namespace where pidfd_open is
+/// forbidden.
 ///
 /// # Errors
 /// `ESRCH`: there is no such process. `EPERM`: it needs CAP_SYS_ADMIN.
@@ -31,8 +32,8 @@ pub fn enter(pid: i32) -> Result<()> {
     setns(namespace?.as_fd(), CloneFlags::CLONE_NEWIPC)
 }
 
-/// Makes an IPC namespace and enters it; where there is no privilege, with a user namespace, in which everybody keeps the
-/// caller's ids, and a mount namespace, by which the queues of the new one can be listed.
+/// Makes an IPC namespace and enters it; where there is no privilege, with a user namespace, in which everybody keeps
+/// the caller's ids, and a mount namespace, by which the queues of the new one can be listed.
 ///
 /// # Errors
 /// `EPERM` or `ENOSPC`: this user may make no user namespace.

@@ -50,7 +50,8 @@ pub fn waits(fd: impl AsFd) -> Result<bool> {
     Ok(!flags(fd)?.contains(OFlag::O_NONBLOCK))
 }
 
-/// Has SIGIO sent to this process whenever something is written to the pipe of this read end, or its last writer leaves, fcntl(2).
+/// Has SIGIO sent to this process whenever something is written to the pipe of this read end, or its last writer
+/// leaves, fcntl(2).
 pub fn signal_when_readable(read_end: impl AsFd) -> Result<()> {
     let fd = read_end.as_fd().as_raw_fd();
     // SAFETY: plain integers.
@@ -58,8 +59,8 @@ pub fn signal_when_readable(read_end: impl AsFd) -> Result<()> {
     fcntl(&read_end, FcntlArg::F_SETFL(flags(&read_end)? | OFlag::O_ASYNC)).map(drop)
 }
 
-/// Takes all that lies in a pipe whose read end does not wait, by one read: no pipe holds more than its capacity. `None`: nothing
-/// does, and no writer is left.
+/// Takes all that lies in a pipe whose read end does not wait, by one read: no pipe holds more than its capacity.
+/// `None`: nothing does, and no writer is left.
 pub fn take_all(read_end: impl AsFd) -> Result<Option<Vec<u8>>> {
     let mut bytes = vec![0; capacity(&read_end)? + 1];
     match fds::read(read_end, &mut bytes) {

@@ -1,4 +1,5 @@
-//! A pipe that a process keeps for an answer, and that another one of the same user finds by process id, number and inode.
+//! A pipe that a process keeps for an answer, and that another one of the same user finds by process id, number and
+//! inode.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -23,7 +24,8 @@ pub struct Address {
     pub inode: u64,
 }
 
-/// One's own mailbox. Both ends are kept until somebody has come to write: with the one end alone it would be at its end.
+/// One's own mailbox. Both ends are kept until somebody has come to write: with the one end alone it would be at its
+/// end.
 #[derive(Debug)]
 pub struct Mailbox {
     end: OwnedFd,

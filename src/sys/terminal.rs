@@ -20,7 +20,8 @@ pub fn controlling() -> Option<OwnedFd> {
     open("/dev/tty", flags, Mode::empty()).ok()
 }
 
-/// The same if this process leads its session, so that the kernel sends it alone the SIGHUP of a terminal that is closed.
+/// The same if this process leads its session, so that the kernel sends it alone the SIGHUP of a terminal that is
+/// closed.
 #[must_use]
 pub fn of_leader() -> Option<OwnedFd> {
     if getsid(None) == Ok(getpid()) { controlling() } else { None }
@@ -32,8 +33,8 @@ pub fn foreground(terminal: impl AsFd) -> Option<i32> {
     tcgetpgrp(terminal).ok().map(Pid::as_raw)
 }
 
-/// Whether the process's own group is in the foreground; SIGTTIN has to be blocked. Numbers do not tell: in a pid namespace that of
-/// every group from outside is 0. But in the background nobody may read, be it nothing.
+/// Whether the process's own group is in the foreground; SIGTTIN has to be blocked. Numbers do not tell: in a pid
+/// namespace that of every group from outside is 0. But in the background nobody may read, be it nothing.
 #[must_use]
 pub fn is_ours(terminal: &OwnedFd) -> bool {
     read(terminal, &mut []) != Err(Errno::EIO)
@@ -50,8 +51,8 @@ pub fn columns(terminal: impl AsFd) -> Option<usize> {
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
-/// Where the process is in the background of what it is about to read, stops its group as the kernel does that of a reader which
-/// does not block SIGTTIN; CONT has to be blocked. Whether it was stopped, and goes on.
+/// Where the process is in the background of what it is about to read, stops its group as the kernel does that of a
+/// reader which does not block SIGTTIN; CONT has to be blocked. Whether it was stopped, and goes on.
 ///
 /// # Errors
 /// `EIO`: nobody would continue it, or the signal is ignored.

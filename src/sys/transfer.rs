@@ -1,4 +1,5 @@
-//! The byte mover: bytes go from descriptor to descriptor inside the kernel where it can move them, and through a buffer where it cannot.
+//! The byte mover: bytes go from descriptor to descriptor inside the kernel where it can move them, and through a
+//! buffer where it cannot.
 
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -124,14 +125,14 @@ impl<F: AsFd> Mover<F> {
         self.held = 0..0;
     }
 
-    /// Moves at most `most` bytes once; first what is held. With [`Deadline::Now`] splice(2) does not wait, whatever the descriptors
-    /// were opened with; a read into the buffer waits where `from` does.
+    /// Moves at most `most` bytes once; first what is held. With [`Deadline::Now`] splice(2) does not wait, whatever
+    /// the descriptors were opened with; a read into the buffer waits where `from` does.
     pub fn turn(&mut self, from: impl AsFd, most: usize, deadline: Deadline) -> Turn {
         let from = from.as_fd();
         while self.way != Way::Buffer {
             match self.by_kernel(from, most.min(ALL), deadline) {
-                // Not for these two descriptors, or forbidden by a seccomp filter. A sealed file's EPERM is reported by the write that
-                // follows.
+                // Not for these two descriptors, or forbidden by a seccomp filter. A sealed file's EPERM is reported by
+                // the write that follows.
                 Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM | Errno::ESPIPE) => {
                     let is_next = self.way == Way::Splice && self.at.is_some();
                     self.way = if is_next { Way::Sendfile } else { Way::Buffer };
@@ -227,18 +228,21 @@ fn blocked(from: BorrowedFd) -> Result<Flow> {
     Ok(if pipe::has_bytes(from)? { Flow::Full } else { Flow::Empty })
 }
 
-/// Calls `act` until it is done or the time is over. `None`: a caught signal has come, which a call that does not wait ignores.
+/// Calls `act` until it is done or the time is over. `None`: a caught signal has come, which a call that does not wait
+/// ignores.
 fn within<T>(deadline: Deadline, act: impl FnMut() -> Result<T>) -> Result<Option<T>> {
     if deadline == Deadline::Now { retry(act).map(Some) } else { interruptible(deadline, act) }
 }
 
-/// Moves at most `most` bytes from the offset of `from` to `at` in the file `to`, and returns how many there were until the end of `from`.
+/// Moves at most `most` bytes from the offset of `from` to `at` in the file `to`, and returns how many there were until
+/// the end of `from`.
 pub fn pull(from: BorrowedFd, to: BorrowedFd, at: u64, most: u64) -> Result<u64> {
     let at = i64::try_from(at).map_err(|_| Errno::EFBIG)?;
     Mover { at: Some(at), ..Mover::new(Outlet::plain(to)) }.all(from, most)
 }
 
-/// Moves at most `most` bytes from `at` in the file `from`, whose offset is 0, to `to`, and returns how many there were until its end.
+/// Moves at most `most` bytes from `at` in the file `from`, whose offset is 0, to `to`, and returns how many there were
+/// until its end.
 ///
 /// A pipe gets a copy: splice(2) would give it the file's own pages, which another process can still write to.
 pub fn pour(from: BorrowedFd, at: u64, to: BorrowedFd, most: u64) -> Result<u64> {
@@ -336,7 +340,8 @@ pub fn read_at(from: BorrowedFd, at: u64, bytes: &mut [u8]) -> Result<usize> {
     Ok(done)
 }
 
-/// How many bytes are left to read of a file; `None` where it does not tell, as a pipe and the files of `/proc` and `/sys` do not.
+/// How many bytes are left to read of a file; `None` where it does not tell, as a pipe and the files of `/proc` and
+/// `/sys` do not.
 ///
 /// # Errors
 /// `EISDIR`: it is a directory. `EBADF`: it is not open for reading.

@@ -1,5 +1,5 @@
-//! The ways to wait until a deadline: for descriptors, by the one ppoll(2) of ipcbox, and in a call that has no time limit of
-//! its own ([`interruptible`]).
+//! The ways to wait until a deadline: for descriptors, by the one ppoll(2) of ipcbox, and in a call that has no time
+//! limit of its own ([`interruptible`]).
 
 use std::os::fd::BorrowedFd;
 
@@ -54,8 +54,8 @@ pub(super) enum Ends {
     BySignal,
 }
 
-/// Waits until one of `polled` has something, ppoll(2). One that came just before the call is not missed: its handler makes the
-/// timer tick.
+/// Waits until one of `polled` has something, ppoll(2). One that came just before the call is not missed: its handler
+/// makes the timer tick.
 pub(super) fn poll(polled: &mut [PollFd], deadline: Deadline, ends: Ends) -> Result<Wake> {
     retry(|| {
         if ends == Ends::BySignal && interrupt::any() {
@@ -66,8 +66,8 @@ pub(super) fn poll(polled: &mut [PollFd], deadline: Deadline, ends: Ends) -> Res
     })
 }
 
-/// Waits until one of `fds` can be read or is at its end: its place in the list, or `None` when the time is over. Of several
-/// the first counts.
+/// Waits until one of `fds` can be read or is at its end: its place in the list, or `None` when the time is over. Of
+/// several the first counts.
 pub fn ready(fds: &[BorrowedFd], deadline: Deadline) -> Result<Option<usize>> {
     let mut polled: Vec<PollFd> = fds.iter().map(|fd| Want::Readable.of(*fd)).collect();
     let wake = poll(&mut polled, deadline, Ends::ByTime)?;
@@ -110,12 +110,13 @@ pub(super) fn without_waiting<T>(outcome: Result<T>) -> Result<T> {
     outcome.map_err(|errno| if errno == Errno::EAGAIN { Errno::ENOMEM } else { errno })
 }
 
-/// Calls `act`, which blocks in a system call that has no time limit, until it is done. `None`: a caught signal has come, and it
-/// is not done.
+/// Calls `act`, which blocks in a system call that has no time limit, until it is done. `None`: a caught signal has
+/// come, and it is not done.
 ///
-/// The limit is a timer that goes off again and again from then on: a single alarm could come just before the call blocks, and
-/// leave it blocked forever. What is done at that instant is done. The last try begins when the time is over, so that a
-/// process stopped past the deadline still gets what came before it. With [`Deadline::Now`] `act` has to ask for no waiting itself.
+/// The limit is a timer that goes off again and again from then on: a single alarm could come just before the call
+/// blocks, and leave it blocked forever. What is done at that instant is done. The last try begins when the time is
+/// over, so that a process stopped past the deadline still gets what came before it. With [`Deadline::Now`] `act` has
+/// to ask for no waiting itself.
 ///
 /// # Errors
 /// `EAGAIN`: the time is over. Else those of `act`.

@@ -1,7 +1,7 @@
 //! FILEs that the caller names for the box to write to: files, FIFOs and descriptors.
 //!
-//! One rule holds for all of them: a final symbolic link is not followed, since another user can have put it there. `/dev/stdout` and
-//! the like, which are links, are the descriptors themselves.
+//! One rule holds for all of them: a final symbolic link is not followed, since another user can have put it there.
+//! `/dev/stdout` and the like, which are links, are the descriptors themselves.
 #![allow(unsafe_code)]
 
 use std::ffi::OsStr;
@@ -21,8 +21,8 @@ use super::fifo::{Kind, look};
 use super::interrupt::retry;
 use super::wait::ready;
 
-/// How often a FIFO without a reader is tried again if the wait has a deadline. A timer would not do: verbs that read signals read
-/// SIGALRM, too.
+/// How often a FIFO without a reader is tried again if the wait has a deadline. A timer would not do: verbs that read
+/// signals read SIGALRM, too.
 const INTERVAL: Duration = Duration::from_millis(5);
 
 /// What becomes of what a file holds already.
@@ -34,8 +34,8 @@ pub enum Before {
     Stays,
 }
 
-/// Opens what is at `path` for writing: a FIFO, whose reader is waited for, a file, which is created if it is missing, or a descriptor
-/// of the caller's as `/dev/fd/N`, which no CMD gets any more. A final symbolic link is not followed.
+/// Opens what is at `path` for writing: a FIFO, whose reader is waited for, a file, which is created if it is missing,
+/// or a descriptor of the caller's as `/dev/fd/N`, which no CMD gets any more. A final symbolic link is not followed.
 ///
 /// # Errors
 /// `EAGAIN`: no reader opened the FIFO in time. `EBADF`: the caller gave no such descriptor. `ELOOP`: it is a symbolic link.
@@ -50,7 +50,8 @@ pub fn opened(path: &OsStr, before: Before, deadline: Deadline) -> Result<OwnedF
             if flags & libc::FD_CLOEXEC != 0 {
                 return Err(Errno::EBADF);
             }
-            // SAFETY: it is open, the caller's, and nobody else's here: from now on it counts as one that the box has opened.
+            // SAFETY: it is open, the caller's, and nobody else's here: from now on it counts as one that the box has
+            // opened.
             let fd = unsafe { OwnedFd::from_raw_fd(fd) };
             fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
             Ok(fd)
@@ -69,7 +70,8 @@ fn open_path(path: &OsStr, before: Before, deadline: Deadline) -> Result<OwnedFd
     let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | place | wait;
     loop {
         let mode = Mode::from_bits_truncate(0o666);
-        // Another user's FIFO in a sticky directory may not be opened with O_CREAT. Nor may another user's file, which stays so.
+        // Another user's FIFO in a sticky directory may not be opened with O_CREAT. Nor may another user's file, which
+        // stays so.
         let is_fifo = || look(Path::new(path)).is_ok_and(|seen| seen.kind == Kind::Fifo);
         let opened = match retry(|| open(path, flags | OFlag::O_CREAT, mode)) {
             Err(Errno::EACCES) if is_fifo() => retry(|| open(path, flags, Mode::empty())),

@@ -23,7 +23,8 @@ pub fn instructions(call: &Command) -> Option<u64> {
     Some(line.expect("callgrind tells").1.trim().parse().expect("a number"))
 }
 
-/// The system calls of a call, the first execve and the exit among them; none where there is no strace, or it may not trace.
+/// The system calls of a call, the first execve and the exit among them; none where there is no strace, or it may not
+/// trace.
 pub fn system_calls(call: &Command) -> Option<u64> {
     let strace = find("strace")?;
     let allowed = under(strace.clone(), &["-qq", "-o", "/dev/null"], &Command::new("/bin/true"));

@@ -1,4 +1,5 @@
-//! What the bulk verbs cost as their work grows: no step from one size to the next costs more than in proportion, and memory stays flat.
+//! What the bulk verbs cost as their work grows: no step from one size to the next costs more than in proportion, and
+//! memory stays flat.
 //!
 //! By default up to sizes that take seconds; with IPCBOX_FULL=1 up to 10,000,000 messages and 8 GiB.
 
@@ -92,8 +93,8 @@ pub fn tasks(table: &mut Table) {
     grows(table, "shm write and read, bytes", bytes, |size| verbs.segment(size));
 }
 
-/// With many senders that wait for room the kernel wakes all of them for every message that is taken, and that grows faster: what the
-/// box is held to is the bare loop with as many senders.
+/// With many senders that wait for room the kernel wakes all of them for every message that is taken, and that grows
+/// faster: what the box is held to is the bare loop with as many senders.
 fn senders(table: &mut Table, verbs: &Verbs) {
     const EACH: u64 = 1_000;
     for senders in [1, 4, 16, 64] {

@@ -1,4 +1,5 @@
-//! From the start of the process that gives to what the one that waits does: against the same two processes in bare C, in turn.
+//! From the start of the process that gives to what the one that waits does: against the same two processes in bare C,
+//! in turn.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};

@@ -1,9 +1,11 @@
 //! The benchmark: `cargo bench`, or `cargo bench -- WORD` for the tasks that have WORD in their name.
 //!
-//! Each task is measured in turn with its peer in one run, after a warm-up, and both check what they did: these machines
-//! are noisy, so only ratios are compared. A missing peer is named and skipped; `tests/bench/peers` installs them.
+//! Each task is measured in turn with its peer in one run, after a warm-up, and both check what they did: these
+//! machines are noisy, so only ratios are compared. A missing peer is named and skipped; `tests/bench/peers` installs
+//! them.
 //!
-//! The guard (`cargo bench -- guard`) counts instead of measuring time, and is the only part that can fail: .ci/run runs it.
+//! The guard (`cargo bench -- guard`) counts instead of measuring time, and is the only part that can fail: .ci/run
+//! runs it.
 
 #![allow(clippy::cast_precision_loss, clippy::expect_used, clippy::print_stdout)]
 

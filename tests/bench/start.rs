@@ -1,5 +1,6 @@
-//! Start-up: what a verb that makes one system call costs as a whole process, against the programs that one would use instead, and against
-//! figures that are kept beside this file (the guard). `BLESS=1 cargo bench -- guard` writes them anew.
+//! Start-up: what a verb that makes one system call costs as a whole process, against the programs that one would use
+//! instead, and against figures that are kept beside this file (the guard). `BLESS=1 cargo bench -- guard` writes them
+//! anew.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -18,7 +19,8 @@ const SYSTEM_CALLS: u64 = 60;
 const ROOM: f64 = 1.05;
 /// The most bytes that the binary may have.
 const BYTES: u64 = 3_500_000;
-/// Relocations that the program does at its start; those that are left are the C library's choices of memcpy and the like.
+/// Relocations that the program does at its start; those that are left are the C library's choices of memcpy and the
+/// like.
 const RELOCATIONS: f64 = 64.0;
 
 const FIGURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/figures");

@@ -72,7 +72,8 @@ impl Table {
         self.wants(group) || self.filter.as_ref().is_some_and(|word| word.starts_with(group))
     }
 
-    /// Measures `ours` and `peer` in turn, `rounds` times; each gives the time of one round and has checked what it did.
+    /// Measures `ours` and `peer` in turn, `rounds` times; each gives the time of one round and has checked what it
+    /// did.
     pub fn compare(
         &mut self,
         task: &str,
@@ -117,7 +118,8 @@ impl Table {
         }
     }
 
-    /// How a cost grows from the smallest work to the largest: the worst step, as a part of what it was to cost in proportion.
+    /// How a cost grows from the smallest work to the largest: the worst step, as a part of what it was to cost in
+    /// proportion.
     pub fn step(&mut self, task: &str, goal: Goal, largest: Duration, smallest: Duration, worst: f64) {
         self.row(task, goal, &show(largest), &show(smallest), [worst; 3]);
     }

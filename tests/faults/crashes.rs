@@ -1,4 +1,5 @@
-//! Crashes: SIGKILL before and after every system call of a process of the box, and what then is true for the next caller.
+//! Crashes: SIGKILL before and after every system call of a process of the box, and what then is true for the next
+//! caller.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -81,7 +82,8 @@ const CRASHES: &[Crash] = &[
             all.matches("one").count() <= 1 && report.after.1.ends_with("two\nnew\n")
         },
     },
-    // Who called a server that dies has an answer, at its time limit at the latest; 137 where it is CMD that was killed.
+    // Who called a server that dies has an answer, at its time limit at the latest; 137 where it is CMD that was
+    // killed.
     Crash {
         line: line("msgq serve q -c 1 -w 2s -- cat", "ipcbox msgq create q; rm -f ../status; { s=0; ipcbox msgq call q hello -w 300ms >../answer 2>&1 || s=$?; echo $s >../status; } & until [ -s ../status ] || [ \"$(ipcbox msgq stat q --columns messages --no-header)\" = 1 ]; do :; done")
             .next("until [ -s ../status ]; do :; done; cat ../status; ipcbox msgq send q new; ipcbox msgq recv q --drain"),

@@ -65,7 +65,8 @@ impl Line {
         self.makes_by_itself() || told.iter().any(|words| self.words.contains(words))
     }
 
-    /// Whether it shows what it finds: what /proc does not tell is shown as unknown, and who is not in /etc/passwd by number.
+    /// Whether it shows what it finds: what /proc does not tell is shown as unknown, and who is not in /etc/passwd by
+    /// number.
     pub fn is_look(&self) -> bool {
         self.verb().ends_with(" stat") || self.verb() == "ipcs-lite" || self.words.contains("--dry-run")
     }
@@ -75,8 +76,8 @@ impl Line {
         self.leaves
     }
 
-    /// Whether it does several things one after the other, so that some can have been done: where it takes records, what it prints
-    /// and what is left show that.
+    /// Whether it does several things one after the other, so that some can have been done: where it takes records,
+    /// what it prints and what is left show that.
     pub fn goes_by_steps(&self) -> bool {
         let several = ["msgq send q --lines", "ipcrm-lite --all"];
         self.verb().ends_with(" set")

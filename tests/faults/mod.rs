@@ -1,9 +1,9 @@
-//! Faults: every system call that a verb makes, from the start of main on, fails in every way that its manual page has, and moves less
-//! than it was asked to. And [crashes]: it is the last thing that the process does.
+//! Faults: every system call that a verb makes, from the start of main on, fails in every way that its manual page has,
+//! and moves less than it was asked to. And [crashes]: it is the last thing that the process does.
 //!
-//! A supervisor (fault.c) runs each line of a table of verbs once for each of these cases, in namespaces that it empties after every
-//! one: so whatever is there afterwards was left behind. What came of a case is judged by the oracle; whatever it lets pass that is
-//! not as it should be has its reason there.
+//! A supervisor (fault.c) runs each line of a table of verbs once for each of these cases, in namespaces that it
+//! empties after every one: so whatever is there afterwards was left behind. What came of a case is judged by the
+//! oracle; whatever it lets pass that is not as it should be has its reason there.
 //!
 //! `IPCBOX_FULL=1` runs all cases, without it some of each verb. The table of verb, call, errno and outcome is written to
 //! `target/tmp/faults.txt`.

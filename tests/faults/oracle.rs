@@ -195,8 +195,8 @@ impl Case<'_> {
         }
     }
 
-    /// Whether it is no failure but the kernel's word that there is nothing now, or no room, or that it is no such set: these are
-    /// told in words of their own.
+    /// Whether it is no failure but the kernel's word that there is nothing now, or no room, or that it is no such set:
+    /// these are told in words of their own.
     fn is_answer(&self) -> bool {
         let Disturbed::Fails(errno) = self.how else { return false };
         let words = |words: &[&str]| words.iter().any(|words| self.report.err.contains(words));
@@ -300,7 +300,8 @@ impl Case<'_> {
             // Of the others a stage that failed is 1.
             _ if self.line.has_status_of_command() && self.line.words.starts_with("pipe ") => &[1, 125],
             _ if self.line.has_status_of_command() => &[125],
-            // It was found before: what is missing is what interprets it. A want of the system's is none of the command's.
+            // It was found before: what is missing is what interprets it. A want of the system's is none of the
+            // command's.
             EAGAIN | ENOMEM | ENFILE | E2BIG if self.call == libc::SYS_execve => &[1, 126],
             _ if self.call == libc::SYS_execve => &[126],
             // That a command failed, or could not be started, is status 1.
@@ -324,8 +325,8 @@ impl Case<'_> {
         }
     }
 
-    /// Whether all that is left is what the line made to use it: it is as another one can use it, and may have found it meanwhile,
-    /// so that it is not taken away again.
+    /// Whether all that is left is what the line made to use it: it is as another one can use it, and may have found it
+    /// meanwhile, so that it is not taken away again.
     fn stays(&self, state: &str) -> bool {
         let Usual { before, done, .. } = self.usual;
         let head = |line: &str| line.splitn(4, ' ').take(3).collect::<Vec<_>>().join(" ");

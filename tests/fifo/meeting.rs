@@ -1,5 +1,5 @@
-//! Readers and writers in every order, of whom either may wait so long, not at all, or die at any stage. Each row ends as
-//! it is written here, and in time.
+//! Readers and writers in every order, of whom either may wait so long, not at all, or die at any stage. Each row ends
+//! as it is written here, and in time.
 
 use std::fs;
 use std::time::{Duration, Instant};

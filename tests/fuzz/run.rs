@@ -9,8 +9,8 @@ fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().expect("a number"))
 }
 
-/// Tries `cases` values of a strategy; or, where `IPCBOX_FUZZ_SECONDS` says so, as many as there is time for, from the seed
-/// `IPCBOX_FUZZ_SEED` (0) on.
+/// Tries `cases` values of a strategy; or, where `IPCBOX_FUZZ_SECONDS` says so, as many as there is time for, from the
+/// seed `IPCBOX_FUZZ_SEED` (0) on.
 #[allow(clippy::print_stdout, reason = "the test runner keeps it")]
 pub fn fuzz<S: Strategy>(cases: u32, values: &S, check: impl Fn(S::Value) -> TestCaseResult) {
     let seconds = variable("IPCBOX_FUZZ_SECONDS");

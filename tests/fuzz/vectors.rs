@@ -1,8 +1,9 @@
 //! Argument vectors as a whole, given to the real binary: whatever the words are, it ends in time, with a status of the
 //! contract and a message that says why.
 //!
-//! Words can run commands, signal processes and remove things. So all of it happens as a user who may do little, in namespaces of
-//! its own (pid, mount, IPC) with a private `/dev/shm` and working directory, few processes, and a deadline.
+//! Words can run commands, signal processes and remove things. So all of it happens as a user who may do little, in
+//! namespaces of its own (pid, mount, IPC) with a private `/dev/shm` and working directory, few processes, and a
+//! deadline.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -195,8 +196,8 @@ fn option(args: Vec<Arg>) -> impl Strategy<Value = Words> {
     })
 }
 
-/// A line for a verb: its positional arguments in their order, options, mostly a time limit and a command where they belong, and
-/// seldom a word that nobody asked for.
+/// A line for a verb: its positional arguments in their order, options, mostly a time limit and a command where they
+/// belong, and seldom a word that nobody asked for.
 fn line(start: &[&str], verb: &Entry) -> BoxedStrategy<Words> {
     let parser = verb.parser("x", &[]);
     let is_command = |arg: &&Arg| arg.is_last_set() || arg.get_id() == "command";

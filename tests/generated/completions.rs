@@ -1,8 +1,9 @@
 //! The completions: a small engine for each shell, and one table, rendered here, of all that they offer.
 //!
 //! The table has a text for each place on a command line: the box is `.`, an applet its name, a verb `APPLET_VERB`. A
-//! row of it is words (`-w,--timeout`; `#1` and `#*` for arguments by place, `--` for a command), what a value is (nothing: there is none;
-//! `?` before it: it can be left out; `+`: there is none, and objects after it are of this kind), and the description.
+//! row of it is words (`-w,--timeout`; `#1` and `#*` for arguments by place, `--` for a command), what a value is
+//! (nothing: there is none; `?` before it: it can be left out; `+`: there is none, and objects after it are of this
+//! kind), and the description.
 
 use clap::{Arg, ArgAction};
 use ipcbox::applets::{APPLETS, Applet, Entry, WORDS};

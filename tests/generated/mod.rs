@@ -1,4 +1,5 @@
-//! What is rendered from the library's tables and committed, compared with the files; `BLESS=1 cargo test generated` writes them.
+//! What is rendered from the library's tables and committed, compared with the files; `BLESS=1 cargo test generated`
+//! writes them.
 
 mod completions;
 mod demo;
@@ -53,7 +54,8 @@ fn committed(dir: &str, rendered: &Rendered) {
     assert!(wrong.is_empty(), "BLESS=1 cargo test generated mends this:\n{}", wrong.join("\n"));
 }
 
-/// The files of a directory, but not its sources, which lie in a directory below it; none where there is no such directory.
+/// The files of a directory, but not its sources, which lie in a directory below it; none where there is no such
+/// directory.
 fn files(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
     entries.filter(|path| path.is_file()).collect()

@@ -156,8 +156,8 @@ fn filters_combine() {
     world.call("ipcs-lite --mine --owner 0").fails(2, "exclude each other");
 }
 
-/// A segment's creator ends, and its number goes to another process: that one proves nothing at first, and is proved to be another
-/// one as soon as it has started later than the segment was last used.
+/// A segment's creator ends, and its number goes to another process: that one proves nothing at first, and is proved to
+/// be another one as soon as it has started later than the segment was last used.
 #[test]
 fn a_number_that_was_used_again_is_told() {
     let world = World::new();

@@ -276,7 +276,8 @@ fn where_leaks_cannot_be_shown_the_commands_status_is_not_lost() {
     }
 }
 
-/// A process below CMD ends, and its number goes to somebody else, who makes a queue and lives on, or ends before CMD does.
+/// A process below CMD ends, and its number goes to somebody else, who makes a queue and lives on, or ends before CMD
+/// does.
 #[test]
 fn what_a_stranger_of_the_same_number_made_stays() {
     let stranger = r"
@@ -293,7 +294,8 @@ if os.fork() == 0:
 os.wait()
 open('made', 'w').close()
 ";
-    // It waits for a second to be over, since an object's times are whole ones, and starts nobody while the number is used again.
+    // It waits for a second to be over, since an object's times are whole ones, and starts nobody while the number is
+    // used again.
     let command = "sh -c 'echo $$ >new; sleep 0.3'; last=$(date +%s)
         until [ $(date +%s) -gt $last ]; do sleep 0.05; done
         mv new number; read x <made || :";

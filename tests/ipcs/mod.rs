@@ -12,7 +12,8 @@ mod words;
 
 use crate::support::{Call, World, skip};
 
-/// Objects of all three kinds, made by a script whose process goes on as `rest` and has a segment attached where that is asked for.
+/// Objects of all three kinds, made by a script whose process goes on as `rest` and has a segment attached where that
+/// is asked for.
 const OBJECTS: &str = r"
 import ctypes, os, struct, sys
 c = ctypes.CDLL(None, use_errno=True)

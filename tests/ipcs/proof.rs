@@ -38,7 +38,8 @@ fn python(world: &World) -> bool {
     has("python3")
 }
 
-/// Runs `--leaks --clean` beside a stranger, in namespaces of their own; prints the verdict, the status and how many objects are left.
+/// Runs `--leaks --clean` beside a stranger, in namespaces of their own; prints the verdict, the status and how many
+/// objects are left.
 fn beside(stranger: &str, command: &str, words: &str, option: &str) -> Option<String> {
     let world = World::new();
     if !python(&world) {
@@ -84,7 +85,8 @@ open('made', 'w').close()
     }
 }
 
-/// The other way round: a stranger makes an object and ends, and within the same second a process of CMD gets its number.
+/// The other way round: a stranger makes an object and ends, and within the same second a process of CMD gets its
+/// number.
 #[test]
 fn number_of_a_dead_stranger_proves_nothing() {
     let stranger = r"

@@ -5,7 +5,8 @@ use crate::support::{Call, World, skip};
 /// The names it is called by, and the word that then stands for the applet.
 const NAMES: [(&str, &str); 3] = [("ipcrm", ""), ("ipcbox", "ipcrm "), ("ipcrm-lite", "")];
 
-/// Three segments, three queues and three sets, with the ids 0 to 2 and the keys 0x10 to 0x12; none without a namespace of its own.
+/// Three segments, three queues and three sets, with the ids 0 to 2 and the keys 0x10 to 0x12; none without a namespace
+/// of its own.
 fn three_of_each() -> Option<World> {
     let world = World::new();
     if !world.is_own() {

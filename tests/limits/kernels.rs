@@ -1,5 +1,5 @@
-//! Kernels that are older or built with less, and containers that forbid calls: a seccomp filter denies a call for good, with
-//! ENOSYS as a kernel that has none, or with EPERM as containers do.
+//! Kernels that are older or built with less, and containers that forbid calls: a seccomp filter denies a call for
+//! good, with ENOSYS as a kernel that has none, or with EPERM as containers do.
 
 use nix::errno::Errno;
 use nix::libc::{self, c_long};
@@ -53,8 +53,8 @@ const MSG_COPY: u32 = 0o40000;
 /// `_IOWR(0xFF, 11, struct pidfd_info)` of 64 bytes.
 const PIDFD_GET_INFO: u32 = 0xc040_ff0b;
 
-/// What comes of a call where the kernel has not what it wants: the set-up, the call, what is not there, and the status and
-/// the words, or that it works all the same.
+/// What comes of a call where the kernel has not what it wants: the set-up, the call, what is not there, and the status
+/// and the words, or that it works all the same.
 const OLD: &[(&str, &str, c_long, Where, i32, &str)] = &[
     ("", "sem hold @h PID --lock -q", libc::SYS_pidfd_open, Always, 1, "Linux 5.3 has"),
     ("", "signal send 0 PID", libc::SYS_pidfd_open, Always, 1, "Linux 5.3 has"),

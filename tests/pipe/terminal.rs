@@ -52,7 +52,8 @@ impl Stages {
     }
 }
 
-/// A field of a process's stat after its name: 0 is its state, 1 its parent, 2 its group, 5 the group that its terminal has in front.
+/// A field of a process's stat after its name: 0 is its state, 1 its parent, 2 its group, 5 the group that its terminal
+/// has in front.
 fn field(pid: i32, which: usize) -> String {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     stat.rsplit(')').next().unwrap().split_whitespace().nth(which).unwrap().to_owned()

@@ -10,8 +10,8 @@ use crate::support::{BINARY, Call, World, skip};
 /// Where `%before` finds what several examples need, as `$WITH`.
 const WITH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/printed/with");
 
-/// Commands as a user would type them: lines of a script, or, where the first one begins with `$ `, what a shell is asked
-/// and what it prints.
+/// Commands as a user would type them: lines of a script, or, where the first one begins with `$ `, what a shell is
+/// asked and what it prints.
 #[derive(Default)]
 pub struct Example {
     /// The lines, without their indent.

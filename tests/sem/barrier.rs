@@ -5,8 +5,8 @@ use nix::sys::signal::Signal;
 
 use crate::support::{Child, World, eventually};
 
-/// Checks the values of a barrier that nobody waits at: the parties, the mark, and rounds of which one gathers and none has
-/// anyone left.
+/// Checks the values of a barrier that nobody waits at: the parties, the mark, and rounds of which one gathers and none
+/// has anyone left.
 pub fn assert_at_rest_for(parties: u16, values: &str) {
     let values: Vec<u16> = values.split_whitespace().map(|value| value.parse().unwrap()).collect();
     assert_eq!(values[..2], [parties, 16946]);

@@ -61,7 +61,8 @@ fn one_instance_of_a_script() {
 #[test]
 fn it_keeps_none_of_the_callers_descriptors() {
     let world = World::new();
-    // $(…) returns, a pipe is at its end, and a high descriptor of the shell's is closed. The holder's own pipes are closed last.
+    // $(…) returns, a pipe is at its end, and a high descriptor of the shell's is closed. The holder's own pipes are
+    // closed last.
     let script = "exec 9>lock 8</dev/null; pid=$(ipcbox sem hold $NAME-s $$ --slots 1); \
                   until [ \"$(ls /proc/$pid/fd | xargs)\" = '0 1 2 3' ]; do :; done; \
                   readlink /proc/$pid/cwd /proc/$pid/fd/1; \

@@ -5,8 +5,8 @@ use nix::sys::signal::Signal;
 
 use crate::support::{World, eventually};
 
-/// Checks the values of a lock that nobody holds or waits for: after the number of the last gate no holder, the mark, and gates
-/// that are all free.
+/// Checks the values of a lock that nobody holds or waits for: after the number of the last gate no holder, the mark,
+/// and gates that are all free.
 pub fn assert_at_rest(values: &str) {
     let rest = format!("0 0 19506{} 0\n", " 32767".repeat(32));
     assert_eq!(values.split_once(' ').unwrap().1, rest);

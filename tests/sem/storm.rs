@@ -1,5 +1,5 @@
-//! Storms: many callers, and a killer that ends random ones by SIGKILL at random instants. Afterwards everything is as if
-//! nobody had ever come.
+//! Storms: many callers, and a killer that ends random ones by SIGKILL at random instants. Afterwards everything is as
+//! if nobody had ever come.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -16,8 +16,8 @@ fn events() -> usize {
     if std::env::var_os("IPCBOX_FULL").is_some() { 2000 } else { 200 }
 }
 
-/// What one who holds something does: looks whether another one that is not about to die has it too, says that it has it
-/// itself, and is at work for a while. `$1` is what it has, the rest what excludes it.
+/// What one who holds something does: looks whether another one that is not about to die has it too, says that it has
+/// it itself, and is at work for a while. `$1` is what it has, the rest what excludes it.
 const JOB: &str = r#"#!/bin/sh
 mine=now/$1
 shift
@@ -56,7 +56,8 @@ impl Dice {
 struct Storm {
     world: World,
     dice: Dice,
-    /// How many waiters may be stopped at a time until nothing comes through any more because one of them has got something.
+    /// How many waiters may be stopped at a time until nothing comes through any more because one of them has got
+    /// something.
     most_frozen: usize,
     frozen: Vec<Child>,
 }

@@ -1,5 +1,5 @@
-//! What a killed `shm write --lock` left of an object is never applied to another one that has come to the same place: the
-//! device and inode number of a POSIX object, the id of a segment.
+//! What a killed `shm write --lock` left of an object is never applied to another one that has come to the same place:
+//! the device and inode number of a POSIX object, the id of a segment.
 
 use std::fs;
 use std::sync::{Mutex, PoisonError};
@@ -99,7 +99,8 @@ fn rm_of_a_remounted_object_takes_the_old_journal() {
     }
 }
 
-/// A name, and the id of its segment: its content is as whole in its journal, whose writer was killed when that was copied.
+/// A name, and the id of its segment: its content is as whole in its journal, whose writer was killed when that was
+/// copied.
 pub fn left(world: &World) -> Option<(String, String)> {
     let name = world.name("a");
     world.call("shm write @a old --create --lock @l").ok();

@@ -143,8 +143,8 @@ fn those_that_may_not_be_killed_are_told() {
         crate::support::skip("only root can start what an ordinary user may not kill");
         return;
     }
-    // A root process below a box of somebody else's: by a set-uid copy of sleep's starter. It may also be hidden. Beside it a chain of
-    // processes that each start the next one and end, as long as none is stopped.
+    // A root process below a box of somebody else's: by a set-uid copy of sleep's starter. It may also be hidden.
+    // Beside it a chain of processes that each start the next one and end, as long as none is stopped.
     for hides in HIDES {
         let script = format!(
             "cp $(command -v setpriv) su; chmod 4755 su; chmod 777 .; {hides}

@@ -42,7 +42,8 @@ pub fn puppet() -> Option<&'static Path> {
     built.as_deref()
 }
 
-/// The options by which `send` takes several processes; without the one for a group where the kernel signals none by descriptor.
+/// The options by which `send` takes several processes; without the one for a group where the kernel signals none by
+/// descriptor.
 pub fn ways_to_many() -> &'static [&'static str] {
     const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 4;
     let none = std::ptr::null::<libc::siginfo_t>();
@@ -135,9 +136,9 @@ impl Drop for Puppet {
     }
 }
 
-/// A shell script in a pid namespace with its own `/proc`, that ends with everything in it after four minutes and can have `processes`
-/// at most. `$BOX` is the box and `$PUPPET` the C program. As root it runs as an ordinary user, whom the limit holds, unless
-/// `as_root` says otherwise; none, said aloud, where a namespace may not be made.
+/// A shell script in a pid namespace with its own `/proc`, that ends with everything in it after four minutes and can
+/// have `processes` at most. `$BOX` is the box and `$PUPPET` the C program. As root it runs as an ordinary user, whom
+/// the limit holds, unless `as_root` says otherwise; none, said aloud, where a namespace may not be made.
 pub fn contained(world: &World, processes: usize, as_root: bool, script: &str) -> Option<Call> {
     let puppet = puppet_in(world)?;
     let namespace = ["--pid", "--fork", "--kill-child", "--mount-proc"];
@@ -160,7 +161,8 @@ pub fn contained(world: &World, processes: usize, as_root: bool, script: &str) -
     Some(call.args(["prlimit", &limit, "sh", "-euc", script]).env("BOX", binary).env("PUPPET", puppet).dir(world.dir()))
 }
 
-/// What hides processes of other users from a user, in a `/proc` of its own: nothing, their files, or that they are there.
+/// What hides processes of other users from a user, in a `/proc` of its own: nothing, their files, or that they are
+/// there.
 pub const HIDES: [&str; 3] = ["", "mount -o remount,hidepid=1 /proc", "mount -o remount,hidepid=2 /proc"];
 
 /// The first of the ordinary users whom nobody else runs as, so that a limit counts what one test starts.

@@ -15,7 +15,8 @@ use nix::sys::signal::{SigHandler, Signal};
 use super::skips::count_at_exit;
 use super::world::{PATIENCE, eventually, signal};
 
-/// Has signals end what is called here as they do by default, also where the tests run behind `&` or nohup, which ignore some.
+/// Has signals end what is called here as they do by default, also where the tests run behind `&` or nohup, which
+/// ignore some.
 fn expect_signals() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,4 +1,5 @@
-//! Tests that cannot run here: each prints why, and the last line of a run counts them, since the runner counts them as passed.
+//! Tests that cannot run here: each prints why, and the last line of a run counts them, since the runner counts them as
+//! passed.
 
 use std::collections::BTreeSet;
 use std::io::Write;

@@ -25,7 +25,8 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts a shell that asks with [`PROMPT`]; `$BOX` is the box. None, said aloud, where there is no such shell or no terminal.
+    /// Starts a shell that asks with [`PROMPT`]; `$BOX` is the box. None, said aloud, where there is no such shell or
+    /// no terminal.
     pub fn open(world: &World, shell: &[&str], env: &[(&str, &str)]) -> Option<Self> {
         // Wide and high enough for every list.
         let size = Winsize { ws_row: 300, ws_col: 150, ws_xpixel: 0, ws_ypixel: 0 };
@@ -110,7 +111,8 @@ impl Drop for Terminal {
     }
 }
 
-/// An ipcbox that leads a session with a terminal of its own, and the other side of that terminal, which nothing else has. None, with a note, if there is no setsid(1).
+/// An ipcbox that leads a session with a terminal of its own, and the other side of that terminal, which nothing else
+/// has. None, with a note, if there is no setsid(1).
 pub fn session_leader(world: &World, words: &[impl AsRef<OsStr>]) -> Option<(Child, PtyMaster)> {
     if Command::new("setsid").arg("true").status().is_err() {
         skip("there is no setsid");

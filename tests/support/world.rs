@@ -83,12 +83,14 @@ impl World {
         path
     }
 
-    /// A call of the box: `words` separated by blanks, `@x` in them standing for a name of this world, `/@x` for a POSIX one.
+    /// A call of the box: `words` separated by blanks, `@x` in them standing for a name of this world, `/@x` for a
+    /// POSIX one.
     pub fn call(&self, words: &str) -> Call {
         Call::new(BINARY).args(self.words(words)).dir(&self.dir)
     }
 
-    /// A call of the box in a pid namespace of its own, as its init. None, said aloud, where there can be no such namespace.
+    /// A call of the box in a pid namespace of its own, as its init. None, said aloud, where there can be no such
+    /// namespace.
     pub fn init(&self, words: &str) -> Option<Call> {
         let user = if geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
         let unshare = || Call::new("unshare").args(user).args(["--pid", "--fork", "--kill-child"]);
@@ -127,7 +129,8 @@ impl World {
         Call::new(program).env("PATH", path).env("NAME", &self.name).env("HOME", &self.dir).dir(&self.dir)
     }
 
-    /// A call of the box under strace(1), which writes these of its system calls to the file `trace`; none where there is no strace.
+    /// A call of the box under strace(1), which writes these of its system calls to the file `trace`; none where there
+    /// is no strace.
     pub fn traced(&self, calls: &str) -> Option<Call> {
         Some(self.strace()?.args(["-D", "-o", "trace", "-e"]).arg(calls).arg(BINARY))
     }
@@ -140,7 +143,8 @@ impl World {
         Some(self.program("strace"))
     }
 
-    /// A call of the box under strace(1), which has its system calls answer, or come, as `inject` says; none where there is no strace.
+    /// A call of the box under strace(1), which has its system calls answer, or come, as `inject` says; none where
+    /// there is no strace.
     pub fn injected(&self, inject: &str) -> Option<Call> {
         let trace = ["-D", "-o", "/dev/null", "-e"];
         Some(self.strace()?.args(trace).arg(format!("inject={inject}")).arg(BINARY))
@@ -166,7 +170,8 @@ impl World {
         }
     }
 
-    /// An ordinary user to run as, with a directory that it may write; none where the test itself is an ordinary one, which skips what needs two.
+    /// An ordinary user to run as, with a directory that it may write; none where the test itself is an ordinary one,
+    /// which skips what needs two.
     pub fn stranger(&self) -> Option<u32> {
         if !geteuid().is_root() {
             skip("only root can run as another user");

@@ -12,8 +12,8 @@ use crate::args::timeout::Quiet;
 use crate::exit::{Cause, Exit, each};
 use crate::sys::errno;
 
-/// Prints nothing. A FIFO that exists must have the mode that is asked for, if one is, or the status is 4; it is left as it is. Anything
-/// else that exists is an error.
+/// Prints nothing. A FIFO that exists must have the mode that is asked for, if one is, or the status is 4; it is left
+/// as it is. Anything else that exists is an error.
 #[derive(Args)]
 pub struct Create {
     /// The FIFOs

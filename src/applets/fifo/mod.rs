@@ -1,7 +1,8 @@
 //! `fifo`: named pipes that do not hang scripts.
 //!
-//! A read end is opened without waiting and then watched: the kernel is quiet about it until a writer has come. A write end waits in
-//! open(2) itself, which a timer ends, since only there does the kernel tell of a reader that waits for a writer.
+//! A read end is opened without waiting and then watched: the kernel is quiet about it until a writer has come. A write
+//! end waits in open(2) itself, which a timer ends, since only there does the kernel tell of a reader that waits for a
+//! writer.
 
 mod create;
 mod read;

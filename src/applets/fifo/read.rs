@@ -20,24 +20,28 @@ use crate::sys::interrupt;
 use crate::sys::signal::Signal;
 use crate::text::visible_bytes;
 
-/// Copies to standard output until every writer has closed, as it comes. Opening does not wait: a writer that comes later finds a
-/// reader, and one that never comes keeps read waiting no longer than --timeout.
+/// Copies to standard output until every writer has closed, as it comes. Opening does not wait: a writer that comes
+/// later finds a reader, and one that never comes keeps read waiting no longer than --timeout.
 ///
-/// Several FIFOs are read at once, and so is one with --tag, by whole lines, which are never mixed; a last line without newline gets
-/// one. A line of more than 1 MiB has the output for itself until it ends.
+/// Several FIFOs are read at once, and so is one with --tag, by whole lines, which are never mixed; a last line without
+/// newline gets one. A line of more than 1 MiB has the output for itself until it ends.
 ///
-/// With --count the lines are taken from the FIFO to the byte, and the rest stays in it for the next reader. Readers that do so take
-/// turns, each from its first record to its last. Bytes in a FIFO are lost when the last process closes it, and a writer without reader gets EPIPE:
-/// between two readers somebody has to hold it open for both, as a shell does with exec 8<>PATH. A line that is not whole yet is not taken
-/// until its writer has left, or the FIFO is full of it; since the kernel does not always tell when more of it has come, it is looked for at
-/// growing intervals, from 1 ms up to 1 s.
+/// With --count the lines are taken from the FIFO to the byte, and the rest stays in it for the next reader. Readers
+/// that do so take turns, each from its first record to its last. Bytes in a FIFO are lost when the last process closes
+/// it, and a writer without reader gets EPIPE: between two readers somebody has to hold it open for both, as a shell
+/// does with exec 8<>PATH. A line that is not whole yet is not taken until its writer has left, or the FIFO is full of
+/// it; since the kernel does not always tell when more of it has come, it is looked for at growing intervals, from 1 ms
+/// up to 1 s.
 ///
-/// With --nonblock status 0 means that there was something, or that the writers had left, and 124 that there was nothing. A writer
-/// that waits in open(2) is let in by any reader, also by one that is gone before the writer writes: give it time by --timeout.
+/// With --nonblock status 0 means that there was something, or that the writers had left, and 124 that there was
+/// nothing. A writer that waits in open(2) is let in by any reader, also by one that is gone before the writer writes:
+/// give it time by --timeout.
 ///
-/// With --follow, if the FIFO is removed or replaced, it is read until the writers of the old one have left; then the status is 3.
+/// With --follow, if the FIFO is removed or replaced, it is read until the writers of the old one have left; then the
+/// status is 3.
 ///
-/// With --rm a FIFO that was made here is removed at the end, also after SIGINT, SIGTERM and SIGHUP; SIGKILL leaves it behind.
+/// With --rm a FIFO that was made here is removed at the end, also after SIGINT, SIGTERM and SIGHUP; SIGKILL leaves it
+/// behind.
 #[derive(Args)]
 pub struct Read {
     /// The FIFOs

@@ -20,25 +20,28 @@ use crate::sys::epoll::Events;
 use crate::sys::wait::Wake;
 use crate::sys::{fds, fifo, pipe};
 
-/// Runs CMD for each line, which CMD finds on its standard input, newline and all, and without it wherever {} is an argument by
-/// itself. With --null a record is what lies between two NULs, which are in neither. A line is taken when it is whole and a CMD can start: the
-/// others stay in the FIFO. The rest of one that is not whole is looked for as read --count does. What several CMDs print is not mixed:
-/// with -j each one's output is printed when it exits, and what its background processes print later is dropped.
+/// Runs CMD for each line, which CMD finds on its standard input, newline and all, and without it wherever {} is an
+/// argument by itself. With --null a record is what lies between two NULs, which are in neither. A line is taken when
+/// it is whole and a CMD can start: the others stay in the FIFO. The rest of one that is not whole is looked for as
+/// read --count does. What several CMDs print is not mixed: with -j each one's output is printed when it exits, and
+/// what its background processes print later is dropped.
 ///
-/// It stays when writers have closed. Lines that it has not taken are lost when it ends and nobody else has the FIFO open. A FIFO has one
-/// server; readers that count records, too, are kept away by it.
+/// It stays when writers have closed. Lines that it has not taken are lost when it ends and nobody else has the FIFO
+/// open. A FIFO has one server; readers that count records, too, are kept away by it.
 ///
-/// --report writes a JSON object a line for each line that was taken, when its CMD has ended: record argv pid status signal wall_s user_s system_s max_rss_bytes.
-/// FILE can be /dev/fd/N, or a FIFO, whose reader is waited for before anything is taken. A symbolic link is refused. Where
-/// the report cannot be written the server takes no more and fails.
+/// --report writes a JSON object a line for each line that was taken, when its CMD has ended: record argv pid status
+/// signal wall_s user_s system_s max_rss_bytes. FILE can be /dev/fd/N, or a FIFO, whose reader is waited for before
+/// anything is taken. A symbolic link is refused. Where the report cannot be written the server takes no more and
+/// fails.
 ///
-/// If the FIFO is removed or replaced, it serves what the writers of the old one write until they have left, and then fails with
-/// status 3.
+/// If the FIFO is removed or replaced, it serves what the writers of the old one write until they have left, and then
+/// fails with status 3.
 ///
-/// SIGTERM: no more lines are taken, what runs is waited for, status 0. SIGINT and SIGHUP likewise, and then it dies by the signal. A
-/// second signal goes on to the CMDs and ends it. A CMD that fails does not; one that cannot be found ends it with 127 before
-/// a line is taken, one that cannot be executed with 126. Where there is no process or descriptor for one more, its line waits until another has ended; where none runs it is
-/// told to be lost, and the server ends.
+/// SIGTERM: no more lines are taken, what runs is waited for, status 0. SIGINT and SIGHUP likewise, and then it dies by
+/// the signal. A second signal goes on to the CMDs and ends it. A CMD that fails does not; one that cannot be found
+/// ends it with 127 before a line is taken, one that cannot be executed with 126. Where there is no process or
+/// descriptor for one more, its line waits until another has ended; where none runs it is told to be lost, and the
+/// server ends.
 #[derive(Args)]
 pub struct Serve {
     /// The FIFO

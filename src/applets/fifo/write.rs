@@ -20,16 +20,17 @@ use crate::sys::pipe;
 
 /// Waits for a reader, and writes each TEXT as a line, or copies standard input.
 ///
-/// With --lines every line is one write of at most 4096 bytes, its newline included, so that lines of any number of writers never
-/// mix; a last line without newline gets one. A longer line is refused with its number and length, and ends it; the lines
-/// before it have been written.
+/// With --lines every line is one write of at most 4096 bytes, its newline included, so that lines of any number of
+/// writers never mix; a last line without newline gets one. A longer line is refused with its number and length, and
+/// ends it; the lines before it have been written.
 ///
-/// --timeout bounds the waiting for readers and for room in the FIFO, all together; what standard input takes does not count.
-/// When the last reader goes away the status is 3, and it is told how many bytes had been read until then.
+/// --timeout bounds the waiting for readers and for room in the FIFO, all together; what standard input takes does not
+/// count. When the last reader goes away the status is 3, and it is told how many bytes had been read until then.
 ///
-/// With --readers it waits until so many processes have the FIFO open for reading, as seen in /proc: those of the same user, or all with
-/// the privilege. The kernel tells that it was opened just before the descriptor can be seen, and not at all that one was
-/// inherited: so /proc is looked through at every opening and then at growing intervals, from 1 ms up to 1 s.
+/// With --readers it waits until so many processes have the FIFO open for reading, as seen in /proc: those of the same
+/// user, or all with the privilege. The kernel tells that it was opened just before the descriptor can be seen, and not
+/// at all that one was inherited: so /proc is looked through at every opening and then at growing intervals, from 1 ms
+/// up to 1 s.
 #[derive(Args)]
 pub struct Write {
     /// The FIFO

@@ -1,7 +1,7 @@
 //! `ipcrm-lite`: removes IPC objects, by name or by filter, safely.
 //!
-//! What util-linux's `ipcrm` can be told is done as it does it ([`compat`]). A TARGET and a filter are looked at before: what
-//! is in use stays, and so does what has changed since.
+//! What util-linux's `ipcrm` can be told is done as it does it ([`compat`]). A TARGET and a filter are looked at
+//! before: what is in use stays, and so does what has changed since.
 
 mod all;
 mod compat;
@@ -61,22 +61,24 @@ pub const APPLET: Applet = Applet {
     verbs: &[Entry::of::<Remove>(), Entry::of::<AsIpcrm>()],
 };
 
-/// The letters and messages are those of util-linux's ipcrm 2.38, with its abbreviated long options, its old form (ipcrm shm 5 6),
-/// and the options --posix-shmem, --posix-mqueue and --posix-semaphore of 2.41. What they name goes, even if it is in use. Called as ipcrm, -a is util-linux's too, and removes everything
-/// without asking. As ipcrm-lite, and with any filter, --keep, --posix, --shm, --msg or --sem, it is a filter like the others.
+/// The letters and messages are those of util-linux's ipcrm 2.38, with its abbreviated long options, its old form
+/// (ipcrm shm 5 6), and the options --posix-shmem, --posix-mqueue and --posix-semaphore of 2.41. What they name goes,
+/// even if it is in use. Called as ipcrm, -a is util-linux's too, and removes everything without asking. As ipcrm-lite,
+/// and with any filter, --keep, --posix, --shm, --msg or --sem, it is a filter like the others.
 ///
-/// A bare word after -m, -q, -s, -M, -Q or -S is one more object of that kind, so that lists work: ipcrm -m 3 5 8. A number in
-/// it is an id after a small letter and a key after a capital one. util-linux refuses such a word.
+/// A bare word after -m, -q, -s, -M, -Q or -S is one more object of that kind, so that lists work: ipcrm -m 3 5 8. A
+/// number in it is an id after a small letter and a key after a capital one. util-linux refuses such a word.
 ///
-/// Without such an option, a TARGET is looked for among all kinds; if several have that id or key, --shm, --msg or --sem before it says which. Without
-/// a TARGET they say of which kinds a filter chooses. POSIX objects want --posix. Neither a TARGET nor what a filter finds is removed without --force where somebody is seen to have it attached, open or
-/// held or to wait on it, nor where its mode lets others use it and not all of them can be looked at; what its mode leaves to its
-/// owner alone goes, though root may use it out of the owner's sight. What was changed since it
-/// was looked at stays too: another object behind the key, another time of creation.
+/// Without such an option, a TARGET is looked for among all kinds; if several have that id or key, --shm, --msg or
+/// --sem before it says which. Without a TARGET they say of which kinds a filter chooses. POSIX objects want --posix.
+/// Neither a TARGET nor what a filter finds is removed without --force where somebody is seen to have it attached, open
+/// or held or to wait on it, nor where its mode lets others use it and not all of them can be looked at; what its mode
+/// leaves to its owner alone goes, though root may use it out of the owner's sight. What was changed since it was
+/// looked at stays too: another object behind the key, another time of creation.
 ///
-/// Beside names a filter leaves those of them that it is true of. Alone it chooses among all objects, asks on a terminal, and
-/// elsewhere wants --yes. It keeps semaphore sets that serve as slots, locks and barriers, objects of other users, and those of
-/// which nothing can be proved, and reports how many and why. sem rm removes slots and locks.
+/// Beside names a filter leaves those of them that it is true of. Alone it chooses among all objects, asks on a
+/// terminal, and elsewhere wants --yes. It keeps semaphore sets that serve as slots, locks and barriers, objects of
+/// other users, and those of which nothing can be proved, and reports how many and why. sem rm removes slots and locks.
 #[derive(Args)]
 // One for each option that is there or not.
 #[allow(clippy::struct_excessive_bools)]

@@ -1,7 +1,7 @@
 //! `ipcs-lite`: every IPC object, the limits, who uses what, and what a command leaves behind.
 //!
-//! Without its own options its output is that of util-linux's `ipcs` ([`tables`], [`limits`], [`detail`]). With them the
-//! records of the [inventory](crate::objects) are shown.
+//! Without its own options its output is that of util-linux's `ipcs` ([`tables`], [`limits`], [`detail`]). With them
+//! the records of the [inventory](crate::objects) are shown.
 
 mod detail;
 mod leaks;
@@ -52,26 +52,30 @@ pub const APPLET: Applet = Applet {
     verbs: &[Entry::of::<Ipcs>()],
 };
 
-/// The letters, and the output without the options that are new, are those of util-linux's ipcs 2.38, whose long options may be
-/// abbreviated. --json, --columns, --no-header and --holders
-/// show records instead, a line each, with every field that the kernel has; times in JSON are in UTC.
+/// The letters, and the output without the options that are new, are those of util-linux's ipcs 2.38, whose long
+/// options may be abbreviated. --json, --columns, --no-header and --holders show records instead, a line each, with
+/// every field that the kernel has; times in JSON are in UTC.
 ///
-/// Objects are those of this IPC namespace, or of that of the process --of. POSIX queues are listed by their file system,
-/// which has to be mounted where the caller may not mount it. How much of a segment is in memory is told by /proc alone.
+/// Objects are those of this IPC namespace, or of that of the process --of. POSIX queues are listed by their file
+/// system, which has to be mounted where the caller may not mount it. How much of a segment is in memory is told by
+/// /proc alone.
 ///
 /// --watch looks again after each INTERVAL, 2s where it is left out: the kernel tells nobody of new objects.
 ///
-/// --leaks runs CMD, lists what is the caller's, exists then and did not before, and ends with 1 where something leaked; CMD's own
-/// status wins where it is not 0. What live processes still use is listed as held; where a process that the object
-/// remembers (a segment's creator, the last user of a queue or set) lives and is no descendant of ipcbox, as foreign. Slots,
-/// locks and barriers that are free are idle, which is no leak. The rest are leaks. --clean removes those that a process below CMD was seen to make or to use last, and leaves the others, as
-/// unproven. An object remembers processes by number, and a number can belong to several processes within a second. So it has to appear
-/// between two looks, while the same process below CMD has the number, or be a segment that this process maps. Looks come every 5 ms, for
-/// which the kernel has no event, and before CMD or an orphan below it is reaped. What vanishes within a tenth of a second after CMD has ended and has no such process was
-/// somebody else's, and is not told.
+/// --leaks runs CMD, lists what is the caller's, exists then and did not before, and ends with 1 where something
+/// leaked; CMD's own status wins where it is not 0. What live processes still use is listed as held; where a process
+/// that the object remembers (a segment's creator, the last user of a queue or set) lives and is no descendant of
+/// ipcbox, as foreign. Slots, locks and barriers that are free are idle, which is no leak. The rest are leaks. --clean
+/// removes those that a process below CMD was seen to make or to use last, and leaves the others, as unproven. An
+/// object remembers processes by number, and a number can belong to several processes within a second. So it has to
+/// appear between two looks, while the same process below CMD has the number, or be a segment that this process maps.
+/// Looks come every 5 ms, for which the kernel has no event, and before CMD or an orphan below it is reaped. What
+/// vanishes within a tenth of a second after CMD has ended and has no such process was somebody else's, and is not
+/// told.
 ///
-/// --isolate runs CMD in an IPC namespace of its own, with a user namespace where there is no privilege: all that is left there
-/// is CMD's, is told, and is gone by itself. CMD gets whatever signal the box gets, and is killed where the box is. /dev/shm, where POSIX shared memory and semaphores are, stays common.
+/// --isolate runs CMD in an IPC namespace of its own, with a user namespace where there is no privilege: all that is
+/// left there is CMD's, is told, and is gone by itself. CMD gets whatever signal the box gets, and is killed where the
+/// box is. /dev/shm, where POSIX shared memory and semaphores are, stays common.
 #[derive(Args)]
 // One for each option that is there or not.
 #[allow(clippy::struct_excessive_bools)]
@@ -89,7 +93,10 @@ pub struct Ipcs {
     #[arg(hide_short_help = true, short = 'a', long)]
     all: bool,
     /// The details of this one, of one kind
-    #[arg(short = 'i', long, value_name = "ID", allow_hyphen_values = true, value_parser = id, conflicts_with_all = OF_OBJECTS)]
+    #[arg(
+        short = 'i', long, value_name = "ID", allow_hyphen_values = true, value_parser = id,
+        conflicts_with_all = OF_OBJECTS
+    )]
     id: Option<i32>,
     /// Times of use and change
     #[arg(short = 't', long, overrides_with_all = ["pid", "creator", "limits", "summary"])]
@@ -101,10 +108,15 @@ pub struct Ipcs {
     #[arg(hide_short_help = true, short = 'c', long, overrides_with_all = ["time", "pid", "limits", "summary"])]
     creator: bool,
     /// The limits
-    #[arg(short = 'l', long, overrides_with_all = ["time", "pid", "creator", "summary"], conflicts_with_all = OF_OBJECTS)]
+    #[arg(
+        short = 'l', long, overrides_with_all = ["time", "pid", "creator", "summary"],
+        conflicts_with_all = OF_OBJECTS
+    )]
     limits: bool,
     /// What is used of them
-    #[arg(short = 'u', long, overrides_with_all = ["time", "pid", "creator", "limits"], conflicts_with_all = OF_OBJECTS)]
+    #[arg(
+        short = 'u', long, overrides_with_all = ["time", "pid", "creator", "limits"], conflicts_with_all = OF_OBJECTS
+    )]
     summary: bool,
     /// Sizes with a unit
     #[arg(hide_short_help = true, long, overrides_with = "bytes")]

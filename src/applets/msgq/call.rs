@@ -27,23 +27,23 @@ use crate::sys::transfer::BUFFER;
 use crate::sys::wait::{Wake, ready, ready_or_signal};
 use crate::target::Target;
 
-/// Sends a request to whoever runs msgq serve on the queue, prints the reply and ends with the status of its CMD. The request
-/// is MESSAGE, or all of standard input. A reply can have any size. The time that reading the one and writing the other takes does not
-/// count for --timeout.
+/// Sends a request to whoever runs msgq serve on the queue, prints the reply and ends with the status of its CMD. The
+/// request is MESSAGE, or all of standard input. A reply can have any size. The time that reading the one and writing
+/// the other takes does not count for --timeout.
 ///
-/// A call that is given up, at its time limit or by SIGINT, SIGTERM or SIGHUP, takes its request back, and what a killed
-/// one leaves is never run. Work that has begun goes on, and its reply is dropped. On a POSIX queue, and on one that may not be
-/// read, what was given up stays until a server finds that nobody waits for it.
+/// A call that is given up, at its time limit or by SIGINT, SIGTERM or SIGHUP, takes its request back, and what a
+/// killed one leaves is never run. Work that has begun goes on, and its reply is dropped. On a POSIX queue, and on one
+/// that may not be read, what was given up stays until a server finds that nobody waits for it.
 ///
 /// A server that dies while at work is told at once, status 125. One that is killed in the microseconds between taking
-/// the request and saying so is noticed at the time limit alone, as is that there is none. A System V queue that is removed before
-/// that ends the call, where it may be read: a caller waits in it, for type 2^62, which nobody sends.
+/// the request and saying so is noticed at the time limit alone, as is that there is none. A System V queue that is
+/// removed before that ends the call, where it may be read: a caller waits in it, for type 2^62, which nobody sends.
 ///
-/// The frame, for programs that call or serve themselves: the message is the line "ipcbox-call-1 PID FD INODE" and then the
-/// payload. Its type is 2^62 plus the inode, or its priority 32767, which a POSIX server sees first. FD is the caller's end of a
-/// pipe, both of whose ends it has open; the server opens it as /proc/PID/fd/FD and compares its inode. It writes the byte A when it
-/// begins; at the end the status in one byte, the length of the reply in eight, the lowest first, and the reply. Server and caller
-/// belong to one user, and find each other in /proc.
+/// The frame, for programs that call or serve themselves: the message is the line "ipcbox-call-1 PID FD INODE" and then
+/// the payload. Its type is 2^62 plus the inode, or its priority 32767, which a POSIX server sees first. FD is the
+/// caller's end of a pipe, both of whose ends it has open; the server opens it as /proc/PID/fd/FD and compares its
+/// inode. It writes the byte A when it begins; at the end the status in one byte, the length of the reply in eight, the
+/// lowest first, and the reply. Server and caller belong to one user, and find each other in /proc.
 #[derive(Args)]
 pub struct Call {
     /// The queue
@@ -135,8 +135,8 @@ impl Call {
 
 /// Waits until a server has begun with the request.
 ///
-/// It waits in the queue, for a message that nobody sends, and the signal of the mailbox ends that: so it is woken, too,
-/// when the queue is removed.
+/// It waits in the queue, for a message that nobody sends, and the signal of the mailbox ends that: so it is woken,
+/// too, when the queue is removed.
 fn begin(queue: &mut Queue, mailbox: &Mailbox, deadline: Deadline) -> Result<Arrived> {
     let mut waited = Err(Errno::EACCES);
     if !queue.is_posix() {

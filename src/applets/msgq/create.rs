@@ -23,8 +23,8 @@ use crate::text::counted;
 /// Prints the id, or the name of a POSIX queue. One that exists must have the limits and the mode that are
 /// asked for, or the status is 4; it is left alone.
 ///
-/// A System V queue holds --max-bytes of data, kernel.msgmnb if left out, and at most as many messages as bytes. A POSIX
-/// queue holds --max-messages of --message-size at most; their memory counts against ulimit -q from the start.
+/// A System V queue holds --max-bytes of data, kernel.msgmnb if left out, and at most as many messages as bytes. A
+/// POSIX queue holds --max-messages of --message-size at most; their memory counts against ulimit -q from the start.
 #[derive(Args)]
 pub struct Create {
     /// The queue; private for one without a key

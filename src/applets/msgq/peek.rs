@@ -14,11 +14,11 @@ use crate::sys::message::Message;
 use crate::sys::sysv::msg;
 use crate::target::{Form, Target};
 
-/// Prints a message as recv does, with the same keys in JSON, and leaves it in the queue: by its place, from 0 on, whatever the types are. Others may take
-/// it meanwhile; with --all each is looked at by its place when its turn comes.
+/// Prints a message as recv does, with the same keys in JSON, and leaves it in the queue: by its place, from 0 on,
+/// whatever the types are. Others may take it meanwhile; with --all each is looked at by its place when its turn comes.
 ///
-/// The kernel can do this for System V queues alone, and only where it was built with CONFIG_CHECKPOINT_RESTORE, as those
-/// of the distributions are.
+/// The kernel can do this for System V queues alone, and only where it was built with CONFIG_CHECKPOINT_RESTORE, as
+/// those of the distributions are.
 #[derive(Args)]
 pub struct Peek {
     /// The queue
@@ -68,7 +68,8 @@ impl Peek {
         let mut index = self.index;
         loop {
             match queue.copy(&mut message, most, index) {
-                // It was sent before msgmax was lowered, and the kernel copies none that is longer, whatever the buffer is.
+                // It was sent before msgmax was lowered, and the kernel copies none that is longer, whatever the buffer
+                // is.
                 Err(Errno::E2BIG) => bail!(
                     Cause::from_errno(
                         Errno::E2BIG,

@@ -24,18 +24,18 @@ use crate::sys::{fds, interrupt};
 use crate::target::Target;
 use crate::text::counted;
 
-/// Takes one message and prints it, or so many as --count, --drain, --follow or --until says. Each is ended by a newline unless
-/// another shape is asked for.
+/// Takes one message and prints it, or so many as --count, --drain, --follow or --until says. Each is ended by a
+/// newline unless another shape is asked for.
 ///
-/// TYPE 0 is any message, N the first of type N, -N the first of the lowest type up to N. POSIX queues give the highest priority
-/// first. --timeout bounds the whole call; with --follow it bounds the silence between two messages.
+/// TYPE 0 is any message, N the first of type N, -N the first of the lowest type up to N. POSIX queues give the highest
+/// priority first. --timeout bounds the whole call; with --follow it bounds the silence between two messages.
 ///
 /// Messages that are there at once are written together, 4 KiB or 64 at most. What was taken is written before SIGINT,
-/// SIGTERM or SIGHUP ends the call. A second one ends it at once, as SIGKILL does: what was taken and is not yet written is lost
-/// then. Receiving needs permission to read alone.
+/// SIGTERM or SIGHUP ends the call. A second one ends it at once, as SIGKILL does: what was taken and is not yet
+/// written is lost then. Receiving needs permission to read alone.
 ///
-/// In a format %t is the type, %p the priority, %l the length, %d the data, %n a newline, %% a percent sign. The keys of JSON are
-/// type (of a POSIX queue priority), length and data; data that are no UTF-8 are data_base64 instead.
+/// In a format %t is the type, %p the priority, %l the length, %d the data, %n a newline, %% a percent sign. The keys
+/// of JSON are type (of a POSIX queue priority), length and data; data that are no UTF-8 are data_base64 instead.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Recv {

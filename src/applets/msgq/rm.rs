@@ -14,9 +14,9 @@ use crate::sys::process;
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target};
 
-/// The messages in it go with it. A queue that somebody is seen to wait on is left alone without --force; with it, who waits on
-/// a System V queue is woken with a message and status 3, and who has a POSIX queue open keeps it until the last one
-/// closes it.
+/// The messages in it go with it. A queue that somebody is seen to wait on is left alone without --force; with it, who
+/// waits on a System V queue is woken with a message and status 3, and who has a POSIX queue open keeps it until the
+/// last one closes it.
 #[derive(Args)]
 pub struct Rm {
     #[command(flatten)]

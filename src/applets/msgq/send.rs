@@ -20,12 +20,13 @@ use crate::sys::message::Message;
 use crate::sys::posix::mq::{Access, MAX_PRIORITY};
 use crate::target::Target;
 
-/// Each MESSAGE is one message; without any, all of standard input is one, or with --lines each of its lines, with --null each
-/// record that ends in NUL. Empty messages are messages.
+/// Each MESSAGE is one message; without any, all of standard input is one, or with --lines each of its lines, with
+/// --null each record that ends in NUL. Empty messages are messages.
 ///
-/// send waits while the queue is full. --timeout limits that wait, not the time spent reading standard input. A queue is bounded:
-/// what is sent before anything receives must fit into it (System V: --max-bytes, default kernel.msgmnb). A message longer than the queue takes is refused; what was sent before it stays sent.
-/// Sending needs permission to write alone.
+/// send waits while the queue is full. --timeout limits that wait, not the time spent reading standard input. A queue
+/// is bounded: what is sent before anything receives must fit into it (System V: --max-bytes, default kernel.msgmnb). A
+/// message longer than the queue takes is refused; what was sent before it stays sent. Sending needs permission to
+/// write alone.
 #[derive(Args)]
 pub struct Send {
     /// The queue

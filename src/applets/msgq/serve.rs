@@ -29,26 +29,27 @@ use crate::target::Target;
 /// that CMD is not started.
 ///
 /// What CMD prints for a message that was called (msgq call) is the reply, and its status is the caller's. For one
-/// that was sent it is printed here, each job's whole and after its end where several run at once. A reply, and the output of several at
-/// once, ends when CMD exits: what its background processes print later is dropped.
+/// that was sent it is printed here, each job's whole and after its end where several run at once. A reply, and the
+/// output of several at once, ends when CMD exits: what its background processes print later is dropped.
 ///
-/// A message is run at most once: what a server had taken when it was killed is gone. Where there is no process or descriptor for a
-/// CMD, its message waits until one that runs has ended; where none runs it is told to be lost, and the server ends. So it does, with
-/// status 126, where CMD cannot be executed.
+/// A message is run at most once: what a server had taken when it was killed is gone. Where there is no process or
+/// descriptor for a CMD, its message waits until one that runs has ended; where none runs it is told to be lost, and
+/// the server ends. So it does, with status 126, where CMD cannot be executed.
 ///
-/// SIGTERM takes no more, lets what runs come to its end and then ends with status 0; SIGINT and SIGHUP do the same and then
-/// end the server. A second one goes on to the commands and ends the server at once.
+/// SIGTERM takes no more, lets what runs come to its end and then ends with status 0; SIGINT and SIGHUP do the same and
+/// then end the server. A second one goes on to the commands and ends the server at once.
 ///
-/// --report writes a JSON object a line for each message that was taken, when its CMD has ended: record argv pid status signal wall_s user_s system_s max_rss_bytes.
-/// FILE can be /dev/fd/N, or a FIFO, whose reader is waited for before anything is taken. A symbolic link is refused. Where
-/// the report cannot be written the server takes no more and fails.
+/// --report writes a JSON object a line for each message that was taken, when its CMD has ended: record argv pid status
+/// signal wall_s user_s system_s max_rss_bytes. FILE can be /dev/fd/N, or a FIFO, whose reader is waited for before
+/// anything is taken. A symbolic link is refused. Where the report cannot be written the server takes no more and
+/// fails.
 ///
-/// With --count and --drain the status is 1 if a job failed. What callers that have gone left is not counted. With --timeout the
-/// server ends, as not in time, when no message has come and no job has run for so long. A call has a type of its own, from 2^62 on: a server with --type gets none unless that is 0, or
-/// reaches that far (-N).
-/// Callers must be of the same user, and be found in /proc: what one of another pid namespace asks is dropped, as if it had gone. Whoever
-/// may send to the queue can forge a call, whose reply then goes into a pipe that it names, where a process of the server's user has both ends
-/// of it open: he is trusted with that.
+/// With --count and --drain the status is 1 if a job failed. What callers that have gone left is not counted. With
+/// --timeout the server ends, as not in time, when no message has come and no job has run for so long. A call has a
+/// type of its own, from 2^62 on: a server with --type gets none unless that is 0, or reaches that far (-N). Callers
+/// must be of the same user, and be found in /proc: what one of another pid namespace asks is dropped, as if it had
+/// gone. Whoever may send to the queue can forge a call, whose reply then goes into a pipe that it names, where a
+/// process of the server's user has both ends of it open: he is trusted with that.
 #[derive(Args)]
 pub struct Serve {
     /// The queue

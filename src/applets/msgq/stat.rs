@@ -17,8 +17,9 @@ const COLUMNS: &str = "-kind -family id key name owner -uid -group -gid -creator
                        change_time";
 const WAITERS: &str = "-kind -family id -key name role pid command type except";
 
-/// Without TARGET every System V and POSIX queue is shown. The bytes of a POSIX queue are known where it may be received
-/// from. POSIX queues are listed by their file system, which has to be mounted on /dev/mqueue where the caller may not mount it.
+/// Without TARGET every System V and POSIX queue is shown. The bytes of a POSIX queue are known where it may be
+/// received from. POSIX queues are listed by their file system, which has to be mounted on /dev/mqueue where the caller
+/// may not mount it.
 ///
 /// Who waits is read from /proc, and needs the right to trace that process; the kernel does not count those that may
 /// not be looked at.

@@ -25,15 +25,17 @@ use crate::text::width;
 /// How much of a second's amount --rate-limit lets through at once.
 const BURST: f64 = 0.1;
 
-/// Copies FILE or standard input to standard output, and shows on standard error how far it is: amount, elapsed time, current and
-/// mean rate; percentage, bar and time left where the size is known, as that of a regular file and of a block device is.
+/// Copies FILE or standard input to standard output, and shows on standard error how far it is: amount, elapsed time,
+/// current and mean rate; percentage, bar and time left where the size is known, as that of a regular file and of a
+/// block device is.
 ///
-/// The line is drawn where standard error is a terminal and the box is in its foreground, or with --force; it fits the terminal as it is
-/// at that moment. At the end stands one final line. With --json it is a JSON object a line instead, wherever standard error goes, the last one with
-/// done true. Without either nothing is shown.
+/// The line is drawn where standard error is a terminal and the box is in its foreground, or with --force; it fits the
+/// terminal as it is at that moment. At the end stands one final line. With --json it is a JSON object a line instead,
+/// wherever standard error goes, the last one with done true. Without either nothing is shown.
 ///
-/// Bytes go from descriptor to descriptor inside the kernel, splice(2), unless neither is a pipe, or --lines counts them. A pipe
-/// before or behind it that still has the size of a new one gets 1 MiB where the user may, so that less time is spent taking turns.
+/// Bytes go from descriptor to descriptor inside the kernel, splice(2), unless neither is a pipe, or --lines counts
+/// them. A pipe before or behind it that still has the size of a new one gets 1 MiB where the user may, so that less
+/// time is spent taking turns.
 #[derive(Args)]
 pub struct Meter {
     /// What to read instead of standard input

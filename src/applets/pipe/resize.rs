@@ -13,12 +13,12 @@ use crate::exit::{Cause, Exit, each};
 use crate::output;
 use crate::supervise::command::Command;
 
-/// Gives pipes another capacity, at least SIZE bytes: the kernel rounds up to a power of two of pages. SIZE can be max, which is
-/// /proc/sys/fs/pipe-max-size. What is in a pipe stays; it cannot get smaller than that.
+/// Gives pipes another capacity, at least SIZE bytes: the kernel rounds up to a power of two of pages. SIZE can be max,
+/// which is /proc/sys/fs/pipe-max-size. What is in a pipe stays; it cannot get smaller than that.
 ///
 /// Without FD or PATH it is standard input and output, those of them that are pipes. It prints what the kernel gave, a
-/// line each, or becomes CMD and prints nothing. A size that could not be set is a failure, and CMD is not run then. FD can be
-/// PID:FD too. A FIFO has a pipe only while somebody has it open, and loses the size with it.
+/// line each, or becomes CMD and prints nothing. A size that could not be set is a failure, and CMD is not run then. FD
+/// can be PID:FD too. A FIFO has a pipe only while somebody has it open, and loses the size with it.
 #[derive(Args)]
 pub struct Resize {
     /// The capacity, or max

@@ -13,8 +13,8 @@ use crate::exit::Exit;
 use crate::semset::barrier;
 use crate::target::Target;
 
-/// Waits until N callers have come, and then all leave. It is made if it is missing, and can be used again at once, round
-/// after round. A caller that times out or dies is not counted.
+/// Waits until N callers have come, and then all leave. It is made if it is missing, and can be used again at once,
+/// round after round. A caller that times out or dies is not counted.
 #[derive(Args)]
 pub struct Barrier {
     /// The barrier

@@ -24,10 +24,10 @@ use crate::target::{Form, Target};
 /// How long the maker of a set may take to give it its values, which are its next call.
 const BIRTH: Duration = Duration::from_secs(1);
 
-/// Prints the id, or the name of a POSIX semaphore. The values are given by adding, in one step: whoever comes before that
-/// waits and is then served, and nothing posted meanwhile is lost. One that exists must have the values, the number of
-/// semaphores or slots, and the mode that are asked for, or the status is 4; it is left alone. One that another process has
-/// just created is given a second to get its values, or what --timeout says.
+/// Prints the id, or the name of a POSIX semaphore. The values are given by adding, in one step: whoever comes before
+/// that waits and is then served, and nothing posted meanwhile is lost. One that exists must have the values, the
+/// number of semaphores or slots, and the mode that are asked for, or the status is 4; it is left alone. One that
+/// another process has just created is given a second to get its values, or what --timeout says.
 #[derive(Args)]
 pub struct Create {
     /// The set; private for one without a key

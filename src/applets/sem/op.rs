@@ -16,9 +16,9 @@ use crate::supervise::command::Command;
 use crate::sys::sysv::sem;
 use crate::target::Target;
 
-/// One call of semop: all operations or none, in the order given. 0:-1 takes one from semaphore 0, 1:+2 adds two to semaphore 1,
-/// 2:0 waits until semaphore 2 is 0, 0..3:-1 takes one from each of 0 to 3. A following n does not wait for that
-/// operation, a u takes it back when the process ends.
+/// One call of semop: all operations or none, in the order given. 0:-1 takes one from semaphore 0, 1:+2 adds two to
+/// semaphore 1, 2:0 waits until semaphore 2 is 0, 0..3:-1 takes one from each of 0 to 3. A following n does not wait
+/// for that operation, a u takes it back when the process ends.
 ///
 /// With CMD the undo lasts as long as CMD; without, it ends with this call, so that 0:-1u alone takes and gives back at
 /// once.

@@ -17,8 +17,8 @@ use crate::target::{Form, Target};
 /// One that is held or waited on is left alone without --force; with it, waiters are woken with a message and status 3.
 /// The kernel does not know who holds a plain semaphore.
 ///
-/// --unused removes slots and locks that no process holds or waits on: the TARGETs, or, as in rm --unused --older-than 7d --yes,
-/// all of the caller's. It reports what it keeps and why; that is no failure.
+/// --unused removes slots and locks that no process holds or waits on: the TARGETs, or, as in rm --unused --older-than
+/// 7d --yes, all of the caller's. It reports what it keeps and why; that is no failure.
 #[derive(Args)]
 // All of the caller's can be meant.
 #[command(mut_arg("targets", |arg| arg.required(false).required_unless_present("unused")))]

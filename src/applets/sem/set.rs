@@ -16,8 +16,8 @@ use crate::sys::sysv::Change;
 use crate::sys::sysv::sem::MAX_VALUE;
 use crate::target::{Form, Target, not_posix};
 
-/// A value given so takes away every process's undo for that semaphore; post and wait are for a semaphore in use. Values for all
-/// semaphores of a set are given at once; for some of them, one after the other.
+/// A value given so takes away every process's undo for that semaphore; post and wait are for a semaphore in use.
+/// Values for all semaphores of a set are given at once; for some of them, one after the other.
 #[derive(Args)]
 pub struct Set {
     /// The set

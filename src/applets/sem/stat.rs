@@ -25,12 +25,12 @@ const COLUMNS: &str = "-kind -family id key name owner -uid -group -gid -creator
                        -change_time";
 const USERS: &str = "-kind -family id -key name purpose role state slot count pid command operations";
 
-/// A line for each semaphore; slots, a lock and a barrier are one line, with what they are for. Without TARGET every set and
-/// every POSIX semaphore is shown.
+/// A line for each semaphore; slots, a lock and a barrier are one line, with what they are for. Without TARGET every
+/// set and every POSIX semaphore is shown.
 ///
-/// The command of a holder is that of the process that last operated on its semaphore. Who waits is read from /proc, and
-/// needs the right to trace that process; those that may not be looked at are counted. A waiter that was stopped is shown as
-/// such: it is no longer in the queue, and goes to its end when it is continued.
+/// The command of a holder is that of the process that last operated on its semaphore. Who waits is read from /proc,
+/// and needs the right to trace that process; those that may not be looked at are counted. A waiter that was stopped is
+/// shown as such: it is no longer in the queue, and goes to its end when it is continued.
 #[derive(Args)]
 pub struct Stat {
     /// The sets and POSIX semaphores
@@ -95,7 +95,8 @@ struct Looked {
     values: Option<Vec<u16>>,
 }
 
-/// Looks at a semaphore. Where it may not be read there is something to show all the same, but nobody who has it or waits.
+/// Looks at a semaphore. Where it may not be read there is something to show all the same, but nobody who has it or
+/// waits.
 fn look(object: Object, for_users: bool) -> nix::Result<Looked> {
     let values = match &object.state {
         State::Set(stat) => match Set::from_id(stat.id).values() {

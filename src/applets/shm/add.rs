@@ -9,8 +9,8 @@ use crate::args::creating::Creating;
 use crate::exit::Exit;
 use crate::output;
 
-/// Prints the new value. Any number of callers get different ones: the addition is atomic. It wraps from the highest value
-/// to the lowest. Who waits for the word is woken.
+/// Prints the new value. Any number of callers get different ones: the addition is atomic. It wraps from the highest
+/// value to the lowest. Who waits for the word is woken.
 #[derive(Args)]
 pub struct Add {
     #[command(flatten)]

@@ -8,8 +8,8 @@ use crate::applets::Verb;
 use crate::exit::Exit;
 use crate::output;
 
-/// Compares and swaps: the word becomes NEW where it is OLD, in one atomic step. Prints the value that was found; the status
-/// is 0 where that was OLD, and 1 where it was not and nothing changed. Who waits for the word is woken.
+/// Compares and swaps: the word becomes NEW where it is OLD, in one atomic step. Prints the value that was found; the
+/// status is 0 where that was OLD, and 1 where it was not and nothing changed. Who waits for the word is woken.
 #[derive(Args)]
 pub struct Cas {
     #[command(flatten)]

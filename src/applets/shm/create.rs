@@ -15,7 +15,8 @@ use crate::sys::sysv::shm::Stat;
 use crate::target::{Form, Target};
 
 /// Prints the id, or the name of a POSIX object. It is made of zeros. One that exists must have
-/// this size, and the mode if one is given, or the status is 4; it is left as it is. The space of a POSIX object is reserved at once; that of a segment is promised.
+/// this size, and the mode if one is given, or the status is 4; it is left as it is. The space of a POSIX object is
+/// reserved at once; that of a segment is promised.
 #[derive(Args)]
 pub struct Create {
     /// The segment or POSIX object; private for a segment without a key

@@ -15,16 +15,16 @@ use crate::exit::{Cause, Exit};
 use crate::supervise::command::{Command, fill};
 use crate::sys::{errno, fds, memfd, transfer};
 
-/// An anonymous file in memory with the bytes of FILE, else of standard input, which CMD can open but nobody can change: it
-/// is sealed against writing, growing and shrinking. It never has a name on any disk, is in no argument list, and goes when
-/// the last process that has it open ends; memory that is swapped out is the one way to a disk.
+/// An anonymous file in memory with the bytes of FILE, else of standard input, which CMD can open but nobody can
+/// change: it is sealed against writing, growing and shrinking. It never has a name on any disk, is in no argument
+/// list, and goes when the last process that has it open ends; memory that is swapped out is the one way to a disk.
 ///
-/// Its mode is 0400, 0500 with --executable, so that ssh-keygen, ssh-add, PGPASSFILE and mariadb accept it as a private file.
-/// With --writable it is 0600, or 0700.
+/// Its mode is 0400, 0500 with --executable, so that ssh-keygen, ssh-add, PGPASSFILE and mariadb accept it as a private
+/// file. With --writable it is 0600, or 0700.
 ///
-/// The box becomes CMD. An argument {} is replaced by the file's path, /proc/self/fd/N, which IPCBOX_MEMFD holds too; it is
-/// good for CMD and for its children. With --executable {} can be CMD itself. Where the box read its own standard input,
-/// that of CMD is empty.
+/// The box becomes CMD. An argument {} is replaced by the file's path, /proc/self/fd/N, which IPCBOX_MEMFD holds too;
+/// it is good for CMD and for its children. With --executable {} can be CMD itself. Where the box read its own standard
+/// input, that of CMD is empty.
 #[derive(Args)]
 pub struct Memfd {
     /// What to read instead of standard input

@@ -22,8 +22,8 @@ use crate::target::Target;
 /// followed by the zeros behind it.
 ///
 /// Shared memory has no synchronisation of its own: a read can see half of a write. With --lock on both sides it
-/// never does, not even of a writer that was killed. What such a writer left does not count once it may no longer write to the
-/// object: that is told. The bytes are copied under the lock, and printed after it was given back.
+/// never does, not even of a writer that was killed. What such a writer left does not count once it may no longer write
+/// to the object: that is told. The bytes are copied under the lock, and printed after it was given back.
 #[derive(Args)]
 pub struct Read {
     /// The segment or POSIX object

@@ -18,8 +18,8 @@ use crate::sys::posix::shm::{self as posix, Object};
 use crate::sys::sysv::{Change, Kind};
 use nix::errno::Errno;
 
-/// With a VALUE a word gets it, in one atomic step, and who waits for the word is woken. With options only, the object's
-/// attributes change; no other tool changes those of a segment.
+/// With a VALUE a word gets it, in one atomic step, and who waits for the word is woken. With options only, the
+/// object's attributes change; no other tool changes those of a segment.
 ///
 /// The size of a segment is for ever. A POSIX object is made longer by zeros whose space is reserved, and shorter
 /// under whoever maps it: touching what is gone ends those programs by SIGBUS.

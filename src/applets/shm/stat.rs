@@ -19,8 +19,8 @@ const COLUMNS: &str = "-kind -family id key name size owner -uid -group -gid -cr
                        -removed -pinned";
 const HOLDERS: &str = "-kind -family id -key name pid command mappings descriptors";
 
-/// A line for each; without TARGET every segment and every POSIX object is shown. Of a POSIX object the bytes that are resident include
-/// those that are swapped out, which its file does not tell apart.
+/// A line for each; without TARGET every segment and every POSIX object is shown. Of a POSIX object the bytes that are
+/// resident include those that are swapped out, which its file does not tell apart.
 ///
 /// Who uses one is read from /proc, and needs the right to trace that process; that some could not be looked at is
 /// told.

@@ -10,18 +10,21 @@ use crate::applets::Verb;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 
-/// Sleeps in a futex, and polls nothing: set, add and cas of the box wake it, and so does a write of at most 4 KiB for the words
-/// in it. A longer write wakes nobody, nor does a program that only stores; it has to call futex(2) with FUTEX_WAKE and
-/// without FUTEX_PRIVATE_FLAG. A word that changes and changes back between two looks can be missed.
+/// Sleeps in a futex, and polls nothing: set, add and cas of the box wake it, and so does a write of at most 4 KiB for
+/// the words in it. A longer write wakes nobody, nor does a program that only stores; it has to call futex(2) with
+/// FUTEX_WAKE and without FUTEX_PRIVATE_FLAG. A word that changes and changes back between two looks can be missed.
 ///
-/// Permission to read is enough. Whoever waits keeps the memory: where it is removed meanwhile, nobody can find it any more to
-/// wake the waiter.
+/// Permission to read is enough. Whoever waits keeps the memory: where it is removed meanwhile, nobody can find it any
+/// more to wake the waiter.
 #[derive(Args)]
 pub struct Wait {
     #[command(flatten)]
     place: Place,
     /// The value to compare the word with
-    #[arg(value_name = "VALUE", value_parser = narrow, required_unless_present = "changed", allow_negative_numbers = true)]
+    #[arg(
+        value_name = "VALUE", value_parser = narrow, required_unless_present = "changed",
+        allow_negative_numbers = true
+    )]
     value: Option<i32>,
     /// Until the word is equal, not equal, at least or at most VALUE
     #[arg(long, value_name = "eq|ne|ge|le", default_value = "eq", hide_possible_values = true)]

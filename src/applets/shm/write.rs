@@ -25,27 +25,29 @@ use crate::text::counted;
 /// The longest write that wakes who waits for a word in it, in bytes.
 const WAKING: u64 = 4096;
 
-/// TEXT byte for byte, without a newline or a NUL added, else standard input to its end. What is known to be too long (TEXT, a
-/// file as standard input) is refused before a byte is written; a stream that turns out too long stops at the end of the
-/// object, with status 1 and how much was written.
+/// TEXT byte for byte, without a newline or a NUL added, else standard input to its end. What is known to be too long
+/// (TEXT, a file as standard input) is refused before a byte is written; a stream that turns out too long stops at the
+/// end of the object, with status 1 and how much was written.
 ///
 /// With --create a missing object is made as large as the data needs. A stream is read to its end before that. A POSIX
 /// object then appears whole or not at all.
 ///
-/// A write of at most 4 KiB wakes who waits for a word in it (shm wait); a longer one wakes nobody. What --clear makes zero
-/// counts with it, up to the end of the object: where that makes it longer, who waits for a word of that is not woken.
+/// A write of at most 4 KiB wakes who waits for a word in it (shm wait); a longer one wakes nobody. What --clear makes
+/// zero counts with it, up to the end of the object: where that makes it longer, who waits for a word of that is not
+/// woken.
 ///
-/// With --replace the content of a POSIX object becomes exactly the data, and its size follows. It stays the same object:
-/// whoever has it open or mapped sees the new content. A segment has a fixed size and no length of its own, so that
-/// --replace refuses it.
+/// With --replace the content of a POSIX object becomes exactly the data, and its size follows. It stays the same
+/// object: whoever has it open or mapped sees the new content. A segment has a fixed size and no length of its own, so
+/// that --replace refuses it.
 ///
-/// With --lock a reader that takes the same lock sees all of the write or nothing of it, also where the writer is killed in the
-/// middle: a copy of the data is kept beside the object, as a segment, until it is written. What a killed writer leaves
-/// is completed by the next locked write, under whatever lock, and goes with the object (shm rm). A stream is read to its
-/// end before the lock is taken.
+/// With --lock a reader that takes the same lock sees all of the write or nothing of it, also where the writer is
+/// killed in the middle: a copy of the data is kept beside the object, as a segment, until it is written. What a killed
+/// writer leaves is completed by the next locked write, under whatever lock, and goes with the object (shm rm). A
+/// stream is read to its end before the lock is taken.
 ///
-/// The copy has the owner, the group and the permission bits of the object. Where they allow the group what they do not allow all
-/// others, who writes has to have that group as its own (sg, newgrp), not among its further ones: else the write is refused.
+/// The copy has the owner, the group and the permission bits of the object. Where they allow the group what they do not
+/// allow all others, who writes has to have that group as its own (sg, newgrp), not among its further ones: else the
+/// write is refused.
 #[derive(Args)]
 pub struct Write {
     /// The segment or POSIX object
@@ -140,7 +142,8 @@ impl Write {
         create_writable(&self.target, size, self.creating)
     }
 
-    /// A new POSIX object with the data in it. If another process was faster (`EEXIST`), what was read of the source is kept.
+    /// A new POSIX object with the data in it. If another process was faster (`EEXIST`), what was read of the source is
+    /// kept.
     fn create_object(&self, source: &mut Source) -> Result<Object> {
         let len = source.len().unwrap_or(0);
         let size = self.offset.checked_add(len).ok_or(Errno::EOVERFLOW)?;

@@ -17,13 +17,13 @@ use crate::output::{self, Stream};
 use crate::sys::process::command;
 use crate::sys::process::wait_status::{Ended, Stage, after};
 
-/// Waits for processes, which need not be children, and prints a line for each as it ends: pid, exited or killed, the status as
-/// a shell has it, and the signal. For one PID the exit status is that process's, as a shell's wait has it.
+/// Waits for processes, which need not be children, and prints a line for each as it ends: pid, exited or killed, the
+/// status as a shell has it, and the signal. For one PID the exit status is that process's, as a shell's wait has it.
 ///
-/// How it ended is read from /proc while its parent has not asked for its status, if the kernel lets us (the same user, or the
-/// right to trace); else the kernel is asked when the process has been reaped, which needs no privilege, but Linux 6.15. On
-/// an older one the line says ended, without a status. Linux before 6.9 does not report that a process was reaped: join then checks
-/// a process that has exited every 10 milliseconds.
+/// How it ended is read from /proc while its parent has not asked for its status, if the kernel lets us (the same user,
+/// or the right to trace); else the kernel is asked when the process has been reaped, which needs no privilege, but
+/// Linux 6.15. On an older one the line says ended, without a status. Linux before 6.9 does not report that a process
+/// was reaped: join then checks a process that has exited every 10 milliseconds.
 #[derive(Args)]
 pub struct Join {
     /// The processes: PID, PID:INODE or PID@START; one that is named twice is one

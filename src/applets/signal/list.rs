@@ -10,9 +10,10 @@ use crate::exit::{Cause, Exit, each};
 use crate::output::{self, Cell, Column};
 use crate::sys::signal::{Set, Signal};
 
-/// Shows every signal that a program can use: its number, its name, what it does to a process that does nothing about it, and
-/// what it means. With SPEC the bare answer, a line each: the name of a number, the number of a name, the name of the signal
-/// behind an exit status over 128, and the names in a mask like 0x4002, as ps -s and /proc/PID/status show it.
+/// Shows every signal that a program can use: its number, its name, what it does to a process that does nothing about
+/// it, and what it means. With SPEC the bare answer, a line each: the name of a number, the number of a name, the name
+/// of the signal behind an exit status over 128, and the names in a mask like 0x4002, as ps -s and /proc/PID/status
+/// show it.
 ///
 /// With SPEC and --json or --columns the rows of the table are shown instead.
 #[derive(Args)]

@@ -1,7 +1,7 @@
 //! `signal`: send, wait, translate and inspect signals without races.
 //!
-//! A process is held by a descriptor from the moment its number was read, and signals that are waited for are blocked before
-//! anybody hears that they are.
+//! A process is held by a descriptor from the moment its number was read, and signals that are waited for are blocked
+//! before anybody hears that they are.
 
 mod delivery;
 mod join;

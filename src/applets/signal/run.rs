@@ -13,25 +13,27 @@ use crate::exit::{Cause, Exit};
 use crate::supervise::command::Command;
 use crate::sys::signal::{self, Disposition, Signal, block, on_parents_death, set_disposition};
 
-/// With --ignore, --block, --default and --parent-death alone the box becomes CMD. With any other option it stays and minds
-/// CMD: what can be caught it forwards, translated by --map; CMD is in a process group of its own, which is given the terminal's
-/// foreground where the box has it, and stops and goes on together with the box, which --max-time does not wait for. What the
-/// terminal sends goes to that group, and --map and --on do not see it; everything else goes to CMD alone, which is continued where it is stopped and would not hear HUP, INT, QUIT or TERM. The
-/// exit status is CMD's, and the box dies by the signal that CMD died by; as init of a pid namespace, which cannot, it ends with 128+N.
+/// With --ignore, --block, --default and --parent-death alone the box becomes CMD. With any other option it stays and
+/// minds CMD: what can be caught it forwards, translated by --map; CMD is in a process group of its own, which is given
+/// the terminal's foreground where the box has it, and stops and goes on together with the box, which --max-time does
+/// not wait for. What the terminal sends goes to that group, and --map and --on do not see it; everything else goes to
+/// CMD alone, which is continued where it is stopped and would not hear HUP, INT, QUIT or TERM. The exit status is
+/// CMD's, and the box dies by the signal that CMD died by; as init of a pid namespace, which cannot, it ends with
+/// 128+N.
 ///
-/// --forward group sends what arrives to CMD's process group, and --forward tree to CMD and all below it, in whatever session; a value
-/// that came along does not go to a group.
+/// --forward group sends what arrives to CMD's process group, and --forward tree to CMD and all below it, in whatever
+/// session; a value that came along does not go to a group.
 ///
-/// --kill-tree leaves no descendant of CMD alive when CMD ends, or when --max-time and its last --then are over. With --max-time all of
-/// them get each step, and its time, before KILL; with --then also those that CMD leaves when it ends by itself (--max-time 0
-/// --then TERM:2s sets no limit). It needs
-/// the /proc of its own pid namespace. What the box was the parent of before CMD is left alone. Where the box itself
-/// is killed (SIGKILL), CMD is killed with it, but its descendants are out of reach; only a pid namespace ends those too. A program
-/// that multiplies without end and faster than it can be stopped can only be held by a cgroup.
+/// --kill-tree leaves no descendant of CMD alive when CMD ends, or when --max-time and its last --then are over. With
+/// --max-time all of them get each step, and its time, before KILL; with --then also those that CMD leaves when it ends
+/// by itself (--max-time 0 --then TERM:2s sets no limit). It needs the /proc of its own pid namespace. What the box was
+/// the parent of before CMD is left alone. Where the box itself is killed (SIGKILL), CMD is killed with it, but its
+/// descendants are out of reach; only a pid namespace ends those too. A program that multiplies without end and faster
+/// than it can be stopped can only be held by a cgroup.
 ///
 /// --on runs its text by /bin/sh when the signal comes, one at a time, besides what --map says (HUP= drops it);
-/// IPCBOX_SIGNAL and IPCBOX_PID in its environment are the signal and CMD. The box waits for it before it ends; what CMD
-/// would get goes to it when CMD has ended, that of --max-time too.
+/// IPCBOX_SIGNAL and IPCBOX_PID in its environment are the signal and CMD. The box waits for it before it ends; what
+/// CMD would get goes to it when CMD has ended, that of --max-time too.
 ///
 /// A set-uid CMD loses --parent-death; it goes by the thread that started the box.
 #[derive(Args)]

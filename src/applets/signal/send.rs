@@ -25,21 +25,25 @@ use crate::sys::signal::Signal;
 const INTERVAL: Duration = Duration::from_millis(1);
 
 /// Sends SIG to each PID; 0 is no signal and only tests whether one could be sent. The process is held by a descriptor
-/// from the start, so that the signal never goes to another one that was given the same number, and PID:INODE or PID@START, with
-/// what signal stat shows, keeps that true since then. A failure with one PID does not keep the others from being signalled.
+/// from the start, so that the signal never goes to another one that was given the same number, and PID:INODE or
+/// PID@START, with what signal stat shows, keeps that true since then. A failure with one PID does not keep the others
+/// from being signalled.
 ///
-/// --tree sends to PID and all below it, the leaves first. They are stopped while the tree is walked, until a walk finds nobody
-/// new, and those that were stopped for it are continued afterwards; where the box is killed in between they stay stopped. For 0 and
-/// --dry-run nobody is stopped. The box holds a descriptor for each: a tree that RLIMIT_NOFILE has no room for is not signalled at all.
+/// --tree sends to PID and all below it, the leaves first. They are stopped while the tree is walked, until a walk
+/// finds nobody new, and those that were stopped for it are continued afterwards; where the box is killed in between
+/// they stay stopped. For 0 and --dry-run nobody is stopped. The box holds a descriptor for each: a tree that
+/// RLIMIT_NOFILE has no room for is not signalled at all.
 ///
-/// --below sends to all below PID and leaves PID alone, which can be the script that calls: `trap 'ipcbox signal send TERM $$ --below' EXIT`
-/// ends what a script has left behind. PID is then not stopped either, and what it forks during the call can be missed.
+/// --below sends to all below PID and leaves PID alone, which can be the script that calls: `trap 'ipcbox signal send
+/// TERM $$ --below' EXIT` ends what a script has left behind. PID is then not stopped either, and what it forks during
+/// the call can be missed.
 ///
-/// --when-caught D first waits until the process has a handler for SIG, at most D, and does not send it where it has none then. The
-/// kernel tells nobody of a new handler: it is looked for every millisecond.
+/// --when-caught D first waits until the process has a handler for SIG, at most D, and does not send it where it has
+/// none then. The kernel tells nobody of a new handler: it is looked for every millisecond.
 ///
-/// --wait D waits until all have ended, at most D, then sends the first --then to those that have not, waits as long as that says
-/// (5 s), and so on. A line for each tells what became of it: exited, killed, ended (how is not known) or alive.
+/// --wait D waits until all have ended, at most D, then sends the first --then to those that have not, waits as long as
+/// that says (5 s), and so on. A line for each tells what became of it: exited, killed, ended (how is not known) or
+/// alive.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Send {

@@ -17,15 +17,15 @@ use crate::sys::process::wait_status::{Stage, stage};
 use crate::sys::process::{self, inode};
 use crate::sys::signal::Set;
 
-/// Shows what waits for each process, and what it does about signals, from /proc/PID/status, by name: pending (for its first
-/// thread), shared_pending (for the process), blocked (by its first thread), ignored and caught.
+/// Shows what waits for each process, and what it does about signals, from /proc/PID/status, by name: pending (for its
+/// first thread), shared_pending (for the process), blocked (by its first thread), ignored and caught.
 ///
-/// PID:INODE and PID@START, with the numbers that are shown here as inode and start, stand for this very process in every verb
-/// of signal, also when its number was given to another one. The inode is that of its pidfd; the start is counted in clock ticks
-/// from the system's start.
+/// PID:INODE and PID@START, with the numbers that are shown here as inode and start, stand for this very process in
+/// every verb of signal, also when its number was given to another one. The inode is that of its pidfd; the start is
+/// counted in clock ticks from the system's start.
 ///
-/// --stuck shows the signals that are pending and blocked at once, and only the processes that have some: of the signals that
-/// wait for the whole process those that all its threads block.
+/// --stuck shows the signals that are pending and blocked at once, and only the processes that have some: of the
+/// signals that wait for the whole process those that all its threads block.
 #[derive(Args)]
 pub struct Stat {
     /// The processes: PID, PID:INODE or PID@START

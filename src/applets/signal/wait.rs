@@ -20,17 +20,20 @@ use crate::sys::signal::{Arrival, Arrivals, CODES, Signal, block};
 use crate::sys::wait::ready;
 use crate::sys::written::{Before, opened};
 
-/// Blocks the signals, says that it is ready, and then takes them: prints the name of each, or with --json also who sent it, why,
-/// and the value that came with it. Real-time signals are queued: they come in order and none is lost. Of a standard signal that
-/// comes again before it was taken the kernel keeps one.
+/// Blocks the signals, says that it is ready, and then takes them: prints the name of each, or with --json also who
+/// sent it, why, and the value that came with it. Real-time signals are queued: they come in order and none is lost. Of
+/// a standard signal that comes again before it was taken the kernel keeps one.
 ///
-/// --ready FILE gets the box's pid, on a line, as soon as no signal can be missed any more: a FIFO (whose reader is waited for, and until
-/// then a signal does what it did before; with --timeout it is tried every 5 ms), a file, or a descriptor as /dev/fd/N, which is closed then. A
-/// symbolic link is refused.
+/// --ready FILE gets the box's pid, on a line, as soon as no signal can be missed any more: a FIFO (whose reader is
+/// waited for, and until then a signal does what it did before; with --timeout it is tried every 5 ms), a file, or a
+/// descriptor as /dev/fd/N, which is closed then. A symbolic link is refused.
 #[derive(Args)]
 pub struct Wait {
     /// The signals: TERM, 15, RTMIN+3, or several as INT,TERM
-    #[arg(value_name = "SIG", value_parser = awaited, value_delimiter = ',', required = true, allow_negative_numbers = true)]
+    #[arg(
+        value_name = "SIG", value_parser = awaited, value_delimiter = ',', required = true,
+        allow_negative_numbers = true
+    )]
     signals: Vec<Signal>,
     /// Take N of them
     #[arg(short, long, value_name = "N", value_parser = many, default_value_t = 1)]
@@ -92,8 +95,8 @@ wait "$waiter"
 }
 
 impl Wait {
-    /// Where it is to be said that the box is ready. A FIFO's reader is waited for as anything is, so that the signals still do what
-    /// they did before.
+    /// Where it is to be said that the box is ready. A FIFO's reader is waited for as anything is, so that the signals
+    /// still do what they did before.
     fn listener(&self, timeout: &Timeout) -> Result<Option<OwnedFd>> {
         let Some(file) = &self.ready else {
             return Ok(None);

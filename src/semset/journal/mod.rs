@@ -1,17 +1,18 @@
 //! A write under a lock that is whole or absent, although its writer can be killed in the middle of it.
 //!
 //! The kernel gives back a lock whose holder is killed, but not half a write. So the writer puts all that it will write
-//! into a segment beside the object and marks it complete, in one store; then it copies, then it removes the segment. From
-//! the mark on the write has happened: a reader that finds such a segment reads through it, and the next writer
+//! into a segment beside the object and marks it complete, in one store; then it copies, then it removes the segment.
+//! From the mark on the write has happened: a reader that finds such a segment reads through it, and the next writer
 //! completes the copy. Without the mark it has not, and the next writer removes the rest.
 //!
-//! The segment's key is a hash of the object, so that it is found under whatever lock the object is used next, and by who
-//! removes the object. Somebody else can have taken that key: then the next one of a few is used.
+//! The segment's key is a hash of the object, so that it is found under whatever lock the object is used next, and by
+//! who removes the object. Somebody else can have taken that key: then the next one of a few is used.
 //!
-//! The segment belongs to the owner of the object and has its permission bits: who may read the one reads the other, who
-//! may write it marks that the copy is done, and its owner removes it. Anybody can make a segment with that key. It
-//! counts only where neither its creator nor anybody who can write to it could do more by it than write to the object, which
-//! the kernel tells of both for everybody alike. A writer whose segment would not count is refused before it writes.
+//! The segment belongs to the owner of the object and has its permission bits: who may read the one reads the other,
+//! who may write it marks that the copy is done, and its owner removes it. Anybody can make a segment with that key. It
+//! counts only where neither its creator nor anybody who can write to it could do more by it than write to the object,
+//! which the kernel tells of both for everybody alike. A writer whose segment would not count is refused before it
+//! writes.
 
 mod entry;
 mod object;
@@ -265,7 +266,8 @@ impl Journal {
     fn begin(&self, extent: Extent) -> Result<Segment> {
         let Object { uids: [uid, _], gids, mode, .. } = self.0;
         let (user, group) = (geteuid().as_raw(), getegid());
-        // The group of who creates a segment has a group's rights beside that of its owner. Who is privileged can choose it.
+        // The group of who creates a segment has a group's rights beside that of its owner. Who is privileged can
+        // choose it.
         let switched = !gids.contains(&group.as_raw()) && setegid(Gid::from_raw(gids[0])).is_ok();
         let creator_gid = if switched { gids[0] } else { group.as_raw() };
         let gid = if creator_gid == gids[0] { gids[1] } else { gids[0] };

@@ -93,8 +93,9 @@ impl Object {
     /// An id comes again after some four million segments. A segment that was created, or changed, after the journal is
     /// another one. Within the same second its creator tells, whose pid means the same only in one pid namespace.
     ///
-    /// Device and inode number come again when a tmpfs is mounted anew: then the time of birth and the generation of the
-    /// inode, a random number, differ. Not every kernel has the first one, and some containers forbid asking for the second.
+    /// Device and inode number come again when a tmpfs is mounted anew: then the time of birth and the generation of
+    /// the inode, a random number, differ. Not every kernel has the first one, and some containers forbid asking for
+    /// the second.
     pub(super) fn is_of(&self, life: [u64; 2], journal: &Stat) -> bool {
         if !self.is_file() {
             return self.changed <= journal.change_time && (self.life[0] != life[0] || self.life[1] == life[1]);
@@ -102,8 +103,8 @@ impl Object {
         self.life.iter().zip(life).all(|(own, known)| *own == known || *own == 0 || known == 0)
     }
 
-    /// Whether what is in a segment with these permissions can only be from somebody who may write to the object, and is for
-    /// nobody who may not read it.
+    /// Whether what is in a segment with these permissions can only be from somebody who may write to the object, and
+    /// is for nobody who may not read it.
     pub(super) fn admits(&self, perm: &Perm) -> bool {
         let Self { uids, gids, mode, .. } = self;
         let (owners, group) = (uids.contains(&perm.uid), gids.contains(&perm.creator_gid));
@@ -118,7 +119,8 @@ impl Object {
             && (same_group || grants & 0o060 == 0 || (mode >> 3 ^ mode) & 0o006 == 0)
     }
 
-    /// Why a writer may leave no journal: nobody could know whether it might write, or others than the group could read it.
+    /// Why a writer may leave no journal: nobody could know whether it might write, or others than the group could read
+    /// it.
     pub(super) fn refused(&self, perm: &Perm) -> Cause {
         if self.mode & 0o060 == 0 {
             return Cause::new(Exit::Denied, "its owner and permission bits allow no locked write by this user");

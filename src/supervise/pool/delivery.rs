@@ -80,8 +80,8 @@ impl<T> Pool<T> {
         Ok(())
     }
 
-    /// Writes all of `from` to `to`, a pipe, without waiting for room: what there is none for is written by a child. It is no failure
-    /// if there is no reader.
+    /// Writes all of `from` to `to`, a pipe, without waiting for room: what there is none for is written by a child. It
+    /// is no failure if there is no reader.
     pub fn deliver(&mut self, from: &File, to: &OwnedFd) -> Result<(), Errno> {
         let mut block = vec![0; 64 << 10];
         let mut at = 0;

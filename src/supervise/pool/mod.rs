@@ -1,14 +1,17 @@
 //! CMDs for many records, at most N of them at once.
 //!
-//! A server takes records and calls [`Pool::next`], which returns the jobs that have ended and whether one more may run. It never waits
-//! for what a CMD reads, since that lies in a file, nor for one CMD while it could start another. What several print at the same time is
-//! spooled and not mixed. What the descendants of a CMD print after it has ended is dropped.
+//! A server takes records and calls [`Pool::next`], which returns the jobs that have ended and whether one more may
+//! run. It never waits for what a CMD reads, since that lies in a file, nor for one CMD while it could start another.
+//! What several print at the same time is spooled and not mixed. What the descendants of a CMD print after it has ended
+//! is dropped.
 //!
-//! A server stops at a signal: it takes no more, lets what runs come to its end, and exits with status 0 if the signal was SIGTERM, else
-//! dies by it. A second one goes on to the CMDs, and ends the server. A closed terminal hangs up the CMDs at once.
+//! A server stops at a signal: it takes no more, lets what runs come to its end, and exits with status 0 if the signal
+//! was SIGTERM, else dies by it. A second one goes on to the CMDs, and ends the server. A closed terminal hangs up the
+//! CMDs at once.
 //!
-//! If there is no process or descriptor for one more CMD, its record waits for one that runs. If none runs the record is lost, and the
-//! server takes no more and fails; so it does if CMD cannot be executed, or if what one printed cannot be written.
+//! If there is no process or descriptor for one more CMD, its record waits for one that runs. If none runs the record
+//! is lost, and the server takes no more and fails; so it does if CMD cannot be executed, or if what one printed cannot
+//! be written.
 
 mod delivery;
 mod serving;
@@ -163,7 +166,8 @@ impl<T> Pool<T> {
         self.taken = Some(taken);
     }
 
-    /// Waits until a command may have given back a descriptor or a process, and returns those that have ended. `None`: none runs.
+    /// Waits until a command may have given back a descriptor or a process, and returns those that have ended. `None`:
+    /// none runs.
     ///
     /// # Errors
     /// Those of [`next`](Self::next).
@@ -309,8 +313,9 @@ impl<T> Pool<T> {
         }
     }
 
-    /// How the server ends when all is done: by the signal that stopped it, if that was not SIGTERM; with status 126 if the
-    /// command cannot be executed, 1 if one could not be started for want of something, or one failed and the user asked for an end.
+    /// How the server ends when all is done: by the signal that stopped it, if that was not SIGTERM; with status 126 if
+    /// the command cannot be executed, 1 if one could not be started for want of something, or one failed and the user
+    /// asked for an end.
     ///
     /// # Errors
     /// What a command printed could not be written to standard output.

@@ -56,7 +56,8 @@ pub struct Standard<'a> {
     pub error: Option<BorrowedFd<'a>>,
 }
 
-/// Starts a child in a process group of its own, which calls `run`. Returns its process id once it has succeeded in that.
+/// Starts a child in a process group of its own, which calls `run`. Returns its process id once it has succeeded in
+/// that.
 ///
 /// Every signal must be blocked.
 ///
@@ -92,8 +93,9 @@ pub fn start_when(
     reports.of_one(child)
 }
 
-/// Starts the program at `path` in the group of ipcbox, with these arguments, `added` in its environment and these descriptors. It
-/// gets the signal mask and the dispositions that ipcbox was given. Returns its process id once exec has succeeded.
+/// Starts the program at `path` in the group of ipcbox, with these arguments, `added` in its environment and these
+/// descriptors. It gets the signal mask and the dispositions that ipcbox was given. Returns its process id once exec
+/// has succeeded.
 pub fn start_program(
     path: &CString,
     argv: &[OsString],
@@ -123,7 +125,8 @@ pub fn start_copier(from: &File, mut at: u64, to: &OwnedFd) -> Result<i32> {
     })
 }
 
-/// Calls `start` while every signal is blocked, so that none is handled in the child by a handler of ipcbox. It is given the mask from before.
+/// Calls `start` while every signal is blocked, so that none is handled in the child by a handler of ipcbox. It is
+/// given the mask from before.
 fn with_signals_blocked(start: impl FnOnce(Set) -> Result<i32>) -> Result<i32> {
     let mask = block(Set::ALL)?;
     let started = start(mask);
@@ -131,7 +134,8 @@ fn with_signals_blocked(start: impl FnOnce(Set) -> Result<i32>) -> Result<i32> {
     started
 }
 
-/// Starts a child in this group and with these descriptors, which calls `run` and reports its failure by this number. Does not wait for that.
+/// Starts a child in this group and with these descriptors, which calls `run` and reports its failure by this number.
+/// Does not wait for that.
 ///
 /// Signals that have a handler must be blocked.
 ///

@@ -81,7 +81,8 @@ pub fn reap(child: i32) -> Result<()> {
     Ok(())
 }
 
-/// Reports a child that has changed without reaping it, so that it keeps its process id, waitid(2); `None` while none has.
+/// Reports a child that has changed without reaping it, so that it keeps its process id, waitid(2); `None` while none
+/// has.
 ///
 /// # Errors
 /// `ECHILD`: there is no child.

@@ -43,7 +43,8 @@ pub fn reports() -> Result<(Reports, Reporter)> {
 }
 
 impl Reporter {
-    /// Reports the answer of the child with this number: 0 for success, an errno, or a negative errno if there was no process.
+    /// Reports the answer of the child with this number: 0 for success, an errno, or a negative errno if there was no
+    /// process.
     pub fn report(&self, number: u32, answer: Answer) -> Result<()> {
         let code = match answer {
             Ok(()) => 0,
@@ -71,8 +72,8 @@ impl Reports {
         Ok(Some(((report >> 32) as u32, answer)))
     }
 
-    /// Waits until every child runs what it should or has reported why it does not. Before each read, which blocks, `wait` gets what
-    /// is read.
+    /// Waits until every child runs what it should or has reported why it does not. Before each read, which blocks,
+    /// `wait` gets what is read.
     pub fn gather<E: From<Errno>>(
         self,
         mut wait: impl FnMut(BorrowedFd) -> std::result::Result<(), E>,

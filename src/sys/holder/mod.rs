@@ -3,8 +3,8 @@
 //! Undo adjustments belong to the process that made them and do not pass to a child, so the holder takes by
 //! itself. Until the caller knows of it, it lives and dies with the process that started it.
 //!
-//! Others know a holder whose caller returns by its name, which the kernel shows even while it exits, and by the pidfd of
-//! the process that it serves: see [`seen`].
+//! Others know a holder whose caller returns by its name, which the kernel shows even while it exits, and by the pidfd
+//! of the process that it serves: see [`seen`].
 #![allow(unsafe_code)]
 
 pub mod seen;
@@ -38,13 +38,14 @@ pub struct Holder {
     release: OwnedFd,
 }
 
-/// The name of the holders of the semaphore set `id`, as `/proc/PID/comm` shows it: at most the 15 bytes that a name has.
+/// The name of the holders of the semaphore set `id`, as `/proc/PID/comm` shows it: at most the 15 bytes that a name
+/// has.
 fn name(id: c_int) -> String {
     format!("hold {id}")
 }
 
-/// Starts a process that calls `take`, and then holds something of the semaphore set `id` until `process` (a pidfd) ends or it
-/// gets SIGTERM.
+/// Starts a process that calls `take`, and then holds something of the semaphore set `id` until `process` (a pidfd)
+/// ends or it gets SIGTERM.
 ///
 /// While it takes, `waits` is called again and again, and returns until when it need not be.
 ///

@@ -1,11 +1,11 @@
 //! The holders that there are, as another process sees them.
 //!
-//! A holder learns by its pidfd that the process it serves has exited, but it must be scheduled before it releases anything, and
-//! one that is stopped never is. Whoever needs what it holds ends it instead, and the kernel releases.
+//! A holder learns by its pidfd that the process it serves has exited, but it must be scheduled before it releases
+//! anything, and one that is stopped never is. Whoever needs what it holds ends it instead, and the kernel releases.
 //!
-//! Identity is never a number alone. A pidfd is opened first, and everything read from `/proc` counts only if that process still
-//! runs afterwards. The process served is the one behind the holder's own pidfd, whose `fdinfo` shows -1 once it has been reaped,
-//! whoever has its number now.
+//! Identity is never a number alone. A pidfd is opened first, and everything read from `/proc` counts only if that
+//! process still runs afterwards. The process served is the one behind the holder's own pidfd, whose `fdinfo` shows -1
+//! once it has been reaped, whoever has its number now.
 
 use std::ffi::c_int;
 use std::fs;
@@ -116,8 +116,8 @@ fn served(holder: i32) -> Option<i32> {
     })
 }
 
-/// Kills these holders and waits until they have exited, a second at most. Returns how many have: one of another user cannot be
-/// killed, and one may be frozen.
+/// Kills these holders and waits until they have exited, a second at most. Returns how many have: one of another user
+/// cannot be killed, and one may be frozen.
 #[must_use]
 pub fn end(holders: Vec<Seen>) -> usize {
     let kill = |holder: &Seen| {

@@ -1,7 +1,7 @@
 //! POSIX message queues: mq_overview(7).
 //!
-//! A descriptor of one is a file descriptor. It blocks, and a time limit is a timer on the monotonic clock: the limit of
-//! mq_timedreceive(3) is on the clock that can be set.
+//! A descriptor of one is a file descriptor. It blocks, and a time limit is a timer on the monotonic clock: the limit
+//! of mq_timedreceive(3) is on the clock that can be set.
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, OsStr, OsString, c_int, c_long, c_uint};
@@ -99,7 +99,8 @@ impl Queue {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    /// Sends a message, waiting at most until `deadline` where the queue is full. `None`: a caught signal has come before.
+    /// Sends a message, waiting at most until `deadline` where the queue is full. `None`: a caught signal has come
+    /// before.
     ///
     /// # Errors
     /// `EAGAIN`: not in time. `EMSGSIZE`: more data than the queue takes. `EINVAL`: a priority above [`MAX_PRIORITY`].
@@ -114,8 +115,8 @@ impl Queue {
         }))
     }
 
-    /// Takes the first message of the highest priority, waiting at most until `deadline`; it replaces what `message` was.
-    /// `None`: a caught signal has come before. `most` is what the queue takes in one message.
+    /// Takes the first message of the highest priority, waiting at most until `deadline`; it replaces what `message`
+    /// was. `None`: a caught signal has come before. `most` is what the queue takes in one message.
     ///
     /// # Errors
     /// `EAGAIN`: not in time.
@@ -224,8 +225,8 @@ pub fn unlink(name: &OsStr) -> Result<()> {
     Errno::result(unsafe { libc::mq_unlink(name.as_ptr()) }).map(drop)
 }
 
-/// What a blocked thread waits for, where that is a message of the queue with this file or room for one: told by what its
-/// descriptor leads to.
+/// What a blocked thread waits for, where that is a message of the queue with this file or room for one: told by what
+/// its descriptor leads to.
 #[must_use]
 pub fn waits(blocked: &Blocked, queue: &super::File) -> Option<Waits> {
     let waits = match blocked.call {
@@ -237,8 +238,8 @@ pub fn waits(blocked: &Blocked, queue: &super::File) -> Option<Waits> {
     ((file.st_ino, file.st_dev) == (queue.inode, queue.device)).then_some(waits)
 }
 
-/// The names of all that this IPC namespace has, each with its slash, sorted. `None`: they cannot be told, since nobody has
-/// mounted the queues' file system, and the caller may not.
+/// The names of all that this IPC namespace has, each with its slash, sorted. `None`: they cannot be told, since nobody
+/// has mounted the queues' file system, and the caller may not.
 ///
 /// # Errors
 /// Those of mounting and reading it, such as `EMFILE`.

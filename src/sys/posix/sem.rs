@@ -1,7 +1,7 @@
 //! POSIX named semaphores, as glibc keeps them: sem_overview(7).
 //!
-//! A semaphore is a file, `/dev/shm/sem.NAME`. Its first word has the value and how many wait (glibc 2.21 and later, 64 bits), and futex(2) on its
-//! low half is how programs that use the C library and ipcbox wake each other.
+//! A semaphore is a file, `/dev/shm/sem.NAME`. Its first word has the value and how many wait (glibc 2.21 and later, 64
+//! bits), and futex(2) on its low half is how programs that use the C library and ipcbox wake each other.
 #![allow(unsafe_code)]
 
 use std::ffi::{OsStr, OsString};
@@ -62,8 +62,8 @@ impl Semaphore {
         Ok(self.0.wide_word(0)?.fetch_update(SeqCst, SeqCst, less).is_ok())
     }
 
-    /// Takes one, waiting at most until `deadline`. `None`: SIGINT, SIGTERM or SIGHUP has come; they are caught so that this
-    /// process is taken off the count of those who wait.
+    /// Takes one, waiting at most until `deadline`. `None`: SIGINT, SIGTERM or SIGHUP has come; they are caught so that
+    /// this process is taken off the count of those who wait.
     ///
     /// # Errors
     /// `EAGAIN`: not in time.
@@ -129,8 +129,8 @@ fn open(name: &OsStr, writable: bool) -> Result<(Object, Stat)> {
 
 /// Makes one with this value and exactly these permission bits, whatever the umask is.
 ///
-/// It is a file without a name until it is complete. sem_open(3) gives it another name first, which stays where its caller is
-/// killed before it is removed.
+/// It is a file without a name until it is complete. sem_open(3) gives it another name first, which stays where its
+/// caller is killed before it is removed.
 ///
 /// # Errors
 /// `EEXIST`: the name is taken. `EINVAL`: a value above [`MAX_VALUE`]. `ENOSPC`: the file system is full. `ENOSYS`: no tmpfs

@@ -120,8 +120,8 @@ impl Object {
             .then(|| tv_sec.cast_unsigned().wrapping_mul(1_000_000_000) + u64::from(tv_nsec))
     }
 
-    /// What tells its inode from another one that has the same number later, name_to_handle_at(2): of a tmpfs a random number. Some
-    /// containers forbid the call.
+    /// What tells its inode from another one that has the same number later, name_to_handle_at(2): of a tmpfs a random
+    /// number. Some containers forbid the call.
     #[must_use]
     pub fn generation(&self) -> Option<u64> {
         let mut handle = FileHandle { len: HANDLE_MAX as u32, kind: 0, bytes: [0; HANDLE_MAX] };

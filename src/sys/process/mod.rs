@@ -43,7 +43,8 @@ pub fn pidfd(pid: i32) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as c_int) })
 }
 
-/// Whether a seccomp filter denies [`send`]: its `EPERM` is then not about the process. A process may always signal itself.
+/// Whether a seccomp filter denies [`send`]: its `EPERM` is then not about the process. A process may always signal
+/// itself.
 #[must_use]
 pub fn is_signal_forbidden() -> bool {
     let to_self = pidfd(getpid().as_raw());
@@ -62,8 +63,8 @@ pub fn descriptor(pid: i32, fd: i32) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy as c_int) })
 }
 
-/// The number of a pidfd in the kernel's file system of them, which no other process ever has. `None` where the kernel is older
-/// than 6.9 and gives all the same one.
+/// The number of a pidfd in the kernel's file system of them, which no other process ever has. `None` where the kernel
+/// is older than 6.9 and gives all the same one.
 pub fn inode(process: impl AsFd) -> Result<Option<u64>> {
     Ok(if is_in_pidfs(&process)? { Some(fstat(&process)?.st_ino) } else { None })
 }
@@ -232,7 +233,8 @@ pub enum Waiting {
     Writes(usize),
 }
 
-/// How processes are blocked at the pipes with these inodes, in read(2), write(2) and their kin, as far as may be looked at.
+/// How processes are blocked at the pipes with these inodes, in read(2), write(2) and their kin, as far as may be
+/// looked at.
 #[must_use]
 pub fn at_pipes(inodes: &[u64]) -> Vec<Waiting> {
     let at = |blocked: &Blocked| {

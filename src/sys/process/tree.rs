@@ -1,7 +1,8 @@
 //! A process and all below it, held still so that none escapes.
 //!
-//! A running process can fork between two looks, and a fork that has begun completes although SIGSTOP is pending. So each process is
-//! stopped as it is found, and the walk is repeated until one that began when all were stopped finds no new process.
+//! A running process can fork between two looks, and a fork that has begun completes although SIGSTOP is pending. So
+//! each process is stopped as it is found, and the walk is repeated until one that began when all were stopped finds no
+//! new process.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -48,8 +49,8 @@ pub struct Tree {
 /// How many milliseconds to wait for processes to stop. One that runs stops as soon as it has a processor.
 const LOOKS: u32 = 5000;
 
-/// By how much less long to wait for one that sleeps. The parent of a vfork stops late, but cannot fork before; a process in a
-/// frozen cgroup does not stop at all.
+/// By how much less long to wait for one that sleeps. The parent of a vfork stops late, but cannot fork before; a
+/// process in a frozen cgroup does not stop at all.
 const SLEEPS: u32 = 100;
 
 /// What a process does that is to stop.
@@ -64,8 +65,9 @@ enum Motion {
 }
 
 impl Tree {
-    /// These processes, each with its descriptor, and all below them; stopped, or as far as they hold still by themselves. If not
-    /// all can be seen it is a part, with the reason: `EMFILE`, `ENFILE` if they are more than there can be descriptors.
+    /// These processes, each with its descriptor, and all below them; stopped, or as far as they hold still by
+    /// themselves. If not all can be seen it is a part, with the reason: `EMFILE`, `ENFILE` if they are more than there
+    /// can be descriptors.
     pub fn of(roots: impl IntoIterator<Item = (i32, OwnedFd)>, stops: bool) -> (Self, Result<()>) {
         let mut tree = Self { members: Vec::new(), stops };
         let added = roots.into_iter().map(|(pid, fd)| tree.add(pid, fd)).fold(Ok(()), Result::and);
@@ -73,8 +75,8 @@ impl Tree {
         (tree, walked)
     }
 
-    /// All below the process `above`, which runs on, but these children of it; stopped as by [`of`](Self::of). If not all can be seen it
-    /// is a part: when that has been killed there are descriptors for the next.
+    /// All below the process `above`, which runs on, but these children of it; stopped as by [`of`](Self::of). If not
+    /// all can be seen it is a part: when that has been killed there are descriptors for the next.
     pub fn below(above: i32, except: &[i32], stops: bool) -> (Self, Result<()>) {
         let mut tree = Self { members: Vec::new(), stops };
         let walked = tree.walk(Some(above), except);
@@ -116,7 +118,8 @@ impl Tree {
                 continue;
             }
             let Some(fd) = opened(pid)? else { continue };
-            // The number can have passed to another process before the descriptor was there; a child that is hidden runs all the same.
+            // The number can have passed to another process before the descriptor was there; a child that is hidden
+            // runs all the same.
             let is_child = visible(procfs::stat(pid))?.is_none_or(|stat| stat.parent == parent);
             if is_child && stage(fd.as_fd())? == Stage::Runs {
                 self.add(pid, fd)?;
@@ -151,8 +154,9 @@ impl Tree {
         }
     }
 
-    /// Kills all of them, and returns when they have ended; gives those that may not be killed. Where pidfd_send_signal(2) is missing
-    /// or forbidden these are all but the children of the calling process, which keep their number until it reaps them.
+    /// Kills all of them, and returns when they have ended; gives those that may not be killed. Where
+    /// pidfd_send_signal(2) is missing or forbidden these are all but the children of the calling process, which keep
+    /// their number until it reaps them.
     pub fn kill(self) -> Result<Vec<i32>> {
         let mut kept = Vec::new();
         let mut dying = Vec::new();

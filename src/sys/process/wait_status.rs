@@ -106,7 +106,8 @@ fn is_reaped(process: BorrowedFd) -> bool {
     }
 }
 
-/// How a zombie ended, from `/proc/PID/stat`. `None` where the kernel does not tell us, or where it was reaped meanwhile.
+/// How a zombie ended, from `/proc/PID/stat`. `None` where the kernel does not tell us, or where it was reaped
+/// meanwhile.
 pub fn of_zombie(pid: i32, process: BorrowedFd) -> Option<Ended> {
     // The status field reads as 0 for whom the kernel does not trust; the same trust lets this link be read.
     std::fs::read_link(format!("/proc/{pid}/ns/user")).ok()?;

@@ -1,7 +1,7 @@
 //! Signals by number, sets of them, what a process does about them, and how they are sent and received.
 //!
-//! nix's `Signal` ends before the real-time signals, and the C library's functions hide the two that it keeps for itself:
-//! masks are read and set by the system calls themselves, so that what the box was given is what it hands on.
+//! nix's `Signal` ends before the real-time signals, and the C library's functions hide the two that it keeps for
+//! itself: masks are read and set by the system calls themselves, so that what the box was given is what it hands on.
 #![allow(unsafe_code)]
 
 mod signalfd;
@@ -67,7 +67,8 @@ impl Signal {
         self.0 as i32
     }
 
-    /// The first and the last real-time signal that programs may use; those between 31 and the first are the C library's own.
+    /// The first and the last real-time signal that programs may use; those between 31 and the first are the C
+    /// library's own.
     #[must_use]
     pub fn real_time() -> (i32, i32) {
         (libc::SIGRTMIN(), libc::SIGRTMAX())
@@ -186,8 +187,8 @@ pub enum Disposition {
     Ignore,
 }
 
-/// Sets what the process does about a signal, sigaction(2), and gives what it did; a handler, which the box has none, counts as
-/// the default.
+/// Sets what the process does about a signal, sigaction(2), and gives what it did; a handler, which the box has none,
+/// counts as the default.
 pub fn set_disposition(signal: Signal, disposition: Disposition) -> Result<Disposition> {
     let action = match disposition {
         Disposition::Default => libc::SIG_DFL,
@@ -211,7 +212,8 @@ pub fn is_ignored(signal: Signal) -> Result<bool> {
 pub(super) struct Handling(libc::sigaction);
 
 impl Handling {
-    /// The address of a handler, or `SIG_DFL` or `SIG_IGN`, with these flags. Without `SA_RESTART` a call that it interrupts returns.
+    /// The address of a handler, or `SIG_DFL` or `SIG_IGN`, with these flags. Without `SA_RESTART` a call that it
+    /// interrupts returns.
     pub fn new(action: libc::sighandler_t, flags: c_int) -> Self {
         // SAFETY: all zeros is a sigaction: no flags, an empty mask, the default action.
         let mut new: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -299,8 +301,8 @@ fn queued(number: i32, value: i32) -> [c_int; 32] {
     words
 }
 
-/// Sends a signal to a process, to ipcbox's own group (0), or, where `pid` is negative, to a group, kill(2); none only tests whether
-/// one could be sent.
+/// Sends a signal to a process, to ipcbox's own group (0), or, where `pid` is negative, to a group, kill(2); none only
+/// tests whether one could be sent.
 pub fn kill(pid: i32, signal: impl Into<Option<Signal>>) -> Result<()> {
     let number = signal.into().map_or(0, Signal::number);
     // SAFETY: the call takes two plain integers.
@@ -328,7 +330,8 @@ pub fn is_permitted(pid: i32) -> bool {
     Errno::result(unsafe { libc::kill(pid, 0) }) != Err(Errno::EPERM)
 }
 
-/// Ends the process as this signal does, without a core file, after one that had it. Returns for a signal that ends no process.
+/// Ends the process as this signal does, without a core file, after one that had it. Returns for a signal that ends no
+/// process.
 pub fn die(signal: Signal) -> Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_CORE)?;
     setrlimit(Resource::RLIMIT_CORE, 0, most)?;
@@ -348,8 +351,9 @@ pub fn act(signal: Signal) -> Result<()> {
     let_in(signal)
 }
 
-/// Stops the process as this signal does by default, until it is continued, at the latest when the time is over: then by a CONT of
-/// a [timer's](Arrival::is_timers). Returns at once where nobody would continue it: the kernel drops the signal then.
+/// Stops the process as this signal does by default, until it is continued, at the latest when the time is over: then
+/// by a CONT of a [timer's](Arrival::is_timers). Returns at once where nobody would continue it: the kernel drops the
+/// signal then.
 pub fn stop(signal: Signal, deadline: Deadline) -> Result<()> {
     let before = set_disposition(signal, Disposition::Default)?;
     kill(getpid().as_raw(), signal)?;

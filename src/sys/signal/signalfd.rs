@@ -50,7 +50,8 @@ impl Arrivals {
             read => read?,
         };
         let one = |bytes: &[u8; ONE]| {
-            // SAFETY: the kernel wrote a whole structure there, which is plain integers; none is aligned to more than the copy.
+            // SAFETY: the kernel wrote a whole structure there, which is plain integers; none is aligned to more than
+            // the copy.
             let info: libc::signalfd_siginfo = unsafe { std::mem::transmute_copy(bytes) };
             Arrival {
                 signal: Signal(info.ssi_signo as u8),

@@ -158,7 +158,8 @@ pub trait Table: Copy + 'static {
     }
 }
 
-/// An object, by its id. It can go at any time; calls then fail with `EINVAL`, or with `EIDRM` where they were waiting on it.
+/// An object, by its id. It can go at any time; calls then fail with `EINVAL`, or with `EIDRM` where they were waiting
+/// on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ById<T> {
     id: c_int,
@@ -215,7 +216,8 @@ impl<T: Table> ById<T> {
         Errno::result(unsafe { T::control(self.id, command, std::ptr::null_mut()) }).map(drop)
     }
 
-    /// Removes it, `IPC_RMID`; who waits on it is woken with `EIDRM`. The memory of a segment stays until its last user detaches.
+    /// Removes it, `IPC_RMID`; who waits on it is woken with `EIDRM`. The memory of a segment stays until its last user
+    /// detaches.
     ///
     /// # Errors
     /// `EPERM`: the caller is neither owner nor creator nor privileged. `EINVAL`: it is gone.
@@ -233,8 +235,8 @@ fn asked<T: Table>(id_or_index: c_int, command: c_int) -> Result<(c_int, T::Raw)
     Ok((if command == libc::IPC_STAT { id_or_index } else { id }, raw))
 }
 
-/// The data of what has this id, whoever may read it, by its index: an id is that plus a multiple of 32768, of 2^24 with
-/// ipcmni_extend.
+/// The data of what has this id, whoever may read it, by its index: an id is that plus a multiple of 32768, of 2^24
+/// with ipcmni_extend.
 fn at_its_index<T: Table>(id: c_int) -> Option<T::Raw> {
     let indices = [id % 32768, id % (1 << 24)].into_iter();
     let mut found = indices.filter_map(|index| asked::<T>(index, T::STAT_ANY).ok());
@@ -253,7 +255,8 @@ unsafe fn info<T: Table, I>(command: c_int) -> Result<(I, c_int)> {
     Ok((info, highest))
 }
 
-/// Every object of the IPC namespace, those that may not be read included: from its file in `/proc/sysvipc`, else by calls.
+/// Every object of the IPC namespace, those that may not be read included: from its file in `/proc/sysvipc`, else by
+/// calls.
 ///
 /// # Errors
 /// Those of reading it. A line that cannot be read is one, with its number.
@@ -266,8 +269,8 @@ fn all<T: Table>() -> Result<Listing<T::Stat>> {
     Ok(Box::new(lines.filter_map(|line| line.map(T::complete).transpose())))
 }
 
-/// The objects of the lines of its file in `/proc/sysvipc`, but the first, the titles. `None`: there is no such file. A line that
-/// cannot be read is an error, with its number.
+/// The objects of the lines of its file in `/proc/sysvipc`, but the first, the titles. `None`: there is no such file. A
+/// line that cannot be read is an error, with its number.
 fn listed<T: Table>() -> Option<Listing<T::Stat>> {
     let path = format!("/proc/sysvipc/{}", T::KIND.word());
     let mut lines = BufReader::with_capacity(64 << 10, File::open(&path).ok()?);
@@ -324,7 +327,8 @@ impl Kind {
 /// Objects that were to be removed, by their ids, and what came of each.
 pub type Removals = Box<dyn Iterator<Item = (c_int, Result<()>)>>;
 
-/// Removes every object of a kind, each as the iterator comes to it. What the caller may neither remove nor read is passed over.
+/// Removes every object of a kind, each as the iterator comes to it. What the caller may neither remove nor read is
+/// passed over.
 pub fn remove_all(kind: Kind) -> Result<Removals> {
     Ok(match kind {
         Kind::Msg => Box::new(removals::<msg::Msg>()?),
@@ -334,8 +338,8 @@ pub fn remove_all(kind: Kind) -> Result<Removals> {
 }
 
 fn removals<T: Table>() -> Result<impl Iterator<Item = (c_int, Result<()>)>> {
-    // The ids of neighbours in the kernel's table mostly differ by one. All are to go: where there is an object with the id
-    // that is likely it goes by one call, and its id is asked for, by another, where there is none.
+    // The ids of neighbours in the kernel's table mostly differ by one. All are to go: where there is an object with
+    // the id that is likely it goes by one call, and its id is asked for, by another, where there is none.
     let mut likely = -1;
     Ok((0..=T::highest()?).filter_map(move |index| {
         likely += 1;

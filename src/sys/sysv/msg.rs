@@ -157,7 +157,8 @@ impl Queue {
         Errno::result(unsafe { libc::msgget(key, flags) }).map(Self::from_id)
     }
 
-    /// Sends a message, waiting at most until `deadline` where the queue is full. `None`: a caught signal has come before.
+    /// Sends a message, waiting at most until `deadline` where the queue is full. `None`: a caught signal has come
+    /// before.
     ///
     /// # Errors
     /// `EAGAIN`: not in time. `EINVAL`: a type below 1, more data than msgmax, or no such queue. `EIDRM`: it was removed
@@ -171,8 +172,8 @@ impl Queue {
         })
     }
 
-    /// Takes a message, waiting at most until `deadline`; it replaces what `message` was, and is at most `most` bytes long.
-    /// `None`: a caught signal has come before.
+    /// Takes a message, waiting at most until `deadline`; it replaces what `message` was, and is at most `most` bytes
+    /// long. `None`: a caught signal has come before.
     ///
     /// # Errors
     /// `EAGAIN`: not in time. `E2BIG`: it is longer, and stays there. `EINVAL`: no such queue. `EIDRM`: it was removed

@@ -46,7 +46,8 @@ pub enum Found {
 }
 
 impl Peeker {
-    /// Room to look at FIFOs of at most this capacity; of one that holds more, where that cannot be had, a part is seen.
+    /// Room to look at FIFOs of at most this capacity; of one that holds more, where that cannot be had, a part is
+    /// seen.
     pub fn new(capacity: usize, end: u8) -> Result<Self> {
         let (read, write) = pipe::new()?;
         // Refused above the user's limit.
@@ -54,8 +55,8 @@ impl Peeker {
         Ok(Self { read, write, bytes: Vec::new(), end })
     }
 
-    /// At most `most` whole records at the start of what lies in `fifo`. Where not even one is whole: all there is, if no
-    /// more can come, since nobody is left to write or there is no room for the rest of it.
+    /// At most `most` whole records at the start of what lies in `fifo`. Where not even one is whole: all there is, if
+    /// no more can come, since nobody is left to write or there is no room for the rest of it.
     pub fn look(&mut self, fifo: impl AsFd, most: u64) -> Result<Found> {
         // In this order: what was written before the last writer left is in the copy.
         let is_left = pipe::is_left(&fifo)?;

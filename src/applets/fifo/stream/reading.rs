@@ -130,7 +130,8 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// Whether there is nothing to do but to pass on what comes from one FIFO. Then the calls that do it wait themselves.
+    /// Whether there is nothing to do but to pass on what comes from one FIFO. Then the calls that do it wait
+    /// themselves.
     fn can_stream(&self) -> Result<bool> {
         let is_plain = |source: &Source| source.lines.is_none() && source.may.is_none();
         let is_one = matches!(&self.sources[..], [source] if is_plain(source));

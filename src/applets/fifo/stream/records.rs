@@ -1,7 +1,7 @@
 //! The records that a reader counts, and its turn to take them.
 //!
-//! A reader has its turn from its first record to its last. While it waits for the first one it holds nothing, so it can be
-//! stopped without keeping the other readers waiting.
+//! A reader has its turn from its first record to its last. While it waits for the first one it holds nothing, so it
+//! can be stopped without keeping the other readers waiting.
 
 use std::os::fd::OwnedFd;
 
@@ -31,8 +31,8 @@ impl Records {
         Ok(Self { wanted, left: wanted, peek: Peeker::new(capacity, end)?, has_turn: false })
     }
 
-    /// Takes the turn at all of these FIFOs, unless a signal that is [caught](crate::sys::interrupt) comes; whether it did. Waits for
-    /// one of them at a time, and holds none of the others while it does.
+    /// Takes the turn at all of these FIFOs, unless a signal that is [caught](crate::sys::interrupt) comes; whether it
+    /// did. Waits for one of them at a time, and holds none of the others while it does.
     ///
     /// # Errors
     /// Another reader kept its turn for too long.

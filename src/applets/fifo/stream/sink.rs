@@ -12,7 +12,8 @@ use crate::sys::pipe;
 use crate::sys::transfer::{BUFFER, Failure, Flow, Mover};
 use crate::sys::wait;
 
-/// Standard output, and what was read for it and is still to be written: a socket or a terminal may take less than it promised.
+/// Standard output, and what was read for it and is still to be written: a socket or a terminal may take less than it
+/// promised.
 #[derive(Debug)]
 pub struct Sink(Mover);
 
@@ -58,8 +59,8 @@ impl Sink {
         Ok(())
     }
 
-    /// Passes on what lies in `fifo`, at most `most` bytes, once. Unless `deadline` is [`Deadline::Now`] both are waited for, where
-    /// [they wait](pipe::let_wait).
+    /// Passes on what lies in `fifo`, at most `most` bytes, once. Unless `deadline` is [`Deadline::Now`] both are
+    /// waited for, where [they wait](pipe::let_wait).
     ///
     /// # Errors
     /// Standard output cannot be written to.
@@ -77,8 +78,8 @@ impl Sink {
         }
     }
 
-    /// Passes on the lines that are whole, as far as standard output has room for what is read: what was taken has to be delivered,
-    /// before a signal or the deadline ends the call.
+    /// Passes on the lines that are whole, as far as standard output has room for what is read: what was taken has to
+    /// be delivered, before a signal or the deadline ends the call.
     ///
     /// # Errors
     /// As for [`pass`](Self::pass).

@@ -47,8 +47,8 @@ impl<'a> Source<'a> {
         Ok(Self { fifo, seen, fd, ready: false, part: false, ended: false, may: None, place: None, lines })
     }
 
-    /// Whether it has begun a line that is to be ended before another FIFO has its turn. Where records are counted, that
-    /// is every line of which something was taken, since it cannot be put back.
+    /// Whether it has begun a line that is to be ended before another FIFO has its turn. Where records are counted,
+    /// that is every line of which something was taken, since it cannot be put back.
     pub fn is_in_a_line(&self, counted: bool) -> bool {
         let lines = self.lines.as_ref();
         lines.is_some_and(|lines| lines.is_inside() || counted && lines.has_begun())

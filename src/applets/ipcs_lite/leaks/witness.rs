@@ -1,9 +1,9 @@
 //! What proves that a process below CMD made or used an object.
 //!
-//! An object remembers processes by number, and a number that has become free can belong to another process within the same second,
-//! which is all that the object's times are good for. So only what was watched counts: the object was not there in one listing, it
-//! was in a later one, and the same process below CMD had the number all the while. A segment is proved as well while the process that
-//! made it by its number maps it.
+//! An object remembers processes by number, and a number that has become free can belong to another process within the
+//! same second, which is all that the object's times are good for. So only what was watched counts: the object was not
+//! there in one listing, it was in a later one, and the same process below CMD had the number all the while. A segment
+//! is proved as well while the process that made it by its number maps it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -31,7 +31,8 @@ pub(super) struct Witness {
 }
 
 impl Witness {
-    /// Knows of the objects that were there before CMD, which has its number already, and of the children from before it.
+    /// Knows of the objects that were there before CMD, which has its number already, and of the children from before
+    /// it.
     pub(super) fn new(kinds: Vec<Kind>, before: HashSet<Place>, strangers: Vec<i32>) -> Self {
         let (traces, proved) = (HashSet::new(), HashSet::new());
         let mut witness = Self { kinds, before, strangers, below: HashMap::new(), traces, proved };

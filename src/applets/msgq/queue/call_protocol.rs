@@ -1,9 +1,9 @@
 //! A call: the request in the queue, and the answer that comes by a pipe.
 //!
-//! The request is a line of text, `ipcbox-call-1 PID FD INODE`, and then the payload. On a System V queue its type is [`KIND`]
-//! plus the inode, by which the caller takes it back; on a POSIX queue its priority is the highest. PID and FD
-//! lead to the caller's pipe and the inode proves it. What comes by the pipe is [`ACCEPTED`], and when the work is
-//! done the status in a byte, the length of the reply in eight bytes, the lowest first, and the reply.
+//! The request is a line of text, `ipcbox-call-1 PID FD INODE`, and then the payload. On a System V queue its type is
+//! [`KIND`] plus the inode, by which the caller takes it back; on a POSIX queue its priority is the highest. PID and FD
+//! lead to the caller's pipe and the inode proves it. What comes by the pipe is [`ACCEPTED`], and when the work is done
+//! the status in a byte, the length of the reply in eight bytes, the lowest first, and the reply.
 
 use crate::sys::posix::mq::MAX_PRIORITY;
 use crate::sys::reply_pipe::Address;

@@ -199,7 +199,8 @@ pub fn kind(text: &str) -> Result<i64, String> {
     text.parse().map_err(|_| format!("it is a whole number: 0 any, N a type, -N the lowest up to N ({})", i64::MAX))
 }
 
-/// What `EMFILE` means for a POSIX queue where it is not about descriptors: more memory than RLIMIT_MSGQUEUE lets the user's queues have.
+/// What `EMFILE` means for a POSIX queue where it is not about descriptors: more memory than RLIMIT_MSGQUEUE lets the
+/// user's queues have.
 pub fn no_memory() -> Cause {
     let limit = mq::memory_limit();
     let limit = limit.map_or_else(String::new, |bytes| format!(", RLIMIT_MSGQUEUE is {bytes} bytes"));

@@ -1,8 +1,9 @@
-//! One input to many consumers, by tee(2) and splice(2): the bytes stay in the kernel, and each consumer goes at its own pace
-//! within a round.
+//! One input to many consumers, by tee(2) and splice(2): the bytes stay in the kernel, and each consumer goes at its
+//! own pace within a round.
 //!
-//! A round: the bytes at the front of the input are copied, by reference, into an empty pipe for each consumer but the last, which
-//! takes them from the input itself; then all pipes are drained. The next round begins when nobody has anything left.
+//! A round: the bytes at the front of the input are copied, by reference, into an empty pipe for each consumer but the
+//! last, which takes them from the input itself; then all pipes are drained. The next round begins when nobody has
+//! anything left.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,7 +20,8 @@ use crate::sys::transfer::{ALL, Flow, Mover};
 use crate::sys::wait::Want;
 use crate::sys::{fds, pipe, terminal};
 
-/// Up to how many consumers all pipes are made wide: those of one user may hold 64 MiB together before new ones are small.
+/// Up to how many consumers all pipes are made wide: those of one user may hold 64 MiB together before new ones are
+/// small.
 const FEW: usize = 8;
 
 /// Somebody who gets all bytes.
@@ -142,8 +144,8 @@ impl Fanout {
         let round = if let Some(round) = round {
             round
         } else {
-            // There is only the one that takes from the input itself. Whether the writers have left is asked first: they can put
-            // all of it there and leave at any moment.
+            // There is only the one that takes from the input itself. Whether the writers have left is asked first:
+            // they can put all of it there and leave at any moment.
             let left = pipe::is_left(input)?;
             match pipe::unread(input)? {
                 0 if left => return Ok(0),

@@ -29,8 +29,8 @@ pub struct CallReport {
 }
 
 impl Reporting {
-    /// Looks commands up, before anything has run. A FIFO's reader is waited for, at most as long as `limit`; reports that none of them
-    /// ran if one was not found.
+    /// Looks commands up, before anything has run. A FIFO's reader is waited for, at most as long as `limit`; reports
+    /// that none of them ran if one was not found.
     pub fn find(
         &self,
         words: Vec<Vec<OsString>>,

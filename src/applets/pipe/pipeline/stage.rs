@@ -109,7 +109,8 @@ fn by_sigpipe(ended: Ended) -> bool {
     ended.status() == Ended::Killed(Signal::PIPE).status()
 }
 
-/// What the end of stage `which` means: one that SIGPIPE ended has not failed if its reader ended well, or was forgiven.
+/// What the end of stage `which` means: one that SIGPIPE ended has not failed if its reader ended well, or was
+/// forgiven.
 pub fn judge(ends: &[Option<&End>], which: usize, readers: Readers) -> Verdict {
     let Some(end) = ends[which] else { return Verdict::Open };
     match end.ended {

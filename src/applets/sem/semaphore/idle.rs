@@ -145,8 +145,8 @@ pub fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
     Ok(list(&waiters).map(|users| format!("it is waited on by {users}")))
 }
 
-/// Removes a set that no process holds. Slots and a lock are taken whole first: a caller that took one at this moment would go on
-/// holding what the next one creates again.
+/// Removes a set that no process holds. Slots and a lock are taken whole first: a caller that took one at this moment
+/// would go on holding what the next one creates again.
 pub fn remove_idle(set: Set, purpose: Option<Purpose>) -> Result<()> {
     match purpose.map_or(Ok(()), |purpose| semset::seize(set, purpose)) {
         Err(Errno::EAGAIN) => {

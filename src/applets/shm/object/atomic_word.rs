@@ -86,8 +86,8 @@ pub struct Word {
 }
 
 impl Place {
-    /// Does `act`, called `what` in messages, with the word, which is only read or also written; `memory` opens the object
-    /// that it is in. Values that are given to it have to fit.
+    /// Does `act`, called `what` in messages, with the word, which is only read or also written; `memory` opens the
+    /// object that it is in. Values that are given to it have to fit.
     pub fn with<T>(
         &self,
         what: &str,

@@ -84,8 +84,8 @@ impl Source {
         if done < len { bail!(shorter(done, len)) } else { Ok(()) }
     }
 
-    /// Puts all of it into a POSIX object that has no name yet, at `at`, and makes that as long as it is; gives how many
-    /// bytes there were.
+    /// Puts all of it into a POSIX object that has no name yet, at `at`, and makes that as long as it is; gives how
+    /// many bytes there were.
     pub fn fill(&self, object: &Object, at: u64) -> nix::Result<u64> {
         if let Self::Text(text) = self {
             transfer::write_at(object.as_fd(), at, text.as_bytes())?;

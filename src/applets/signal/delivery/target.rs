@@ -76,8 +76,8 @@ fn members(aim: &Aim) -> Result<Vec<Told>> {
     Ok(found.map_err(|errno| failed(pid, errno))?)
 }
 
-/// Sends the signal, or only tests whether one could be sent, and adds the processes that got it to `told`. Where `watch` says so
-/// those of a group are looked for, and what each of them is.
+/// Sends the signal, or only tests whether one could be sent, and adds the processes that got it to `told`. Where
+/// `watch` says so those of a group are looked for, and what each of them is.
 pub fn send(aim: Aim, signal: Option<Signal>, value: Option<i32>, watch: bool, told: &mut Vec<Told>) -> Result<()> {
     let pid = aim.process.pid;
     let is_group = aim.reach == Reach::Group;
@@ -111,7 +111,8 @@ fn to_tree(aim: Aim, signal: Option<Signal>, value: Option<i32>, watch: bool, to
     let mask = block(Set::ALL)?;
     let stops = signal.is_some();
     let (tree, walked) = match aim.reach {
-        // A process that waits for ipcbox forks nothing, and a shell that stopped would make its own parent take the terminal.
+        // A process that waits for ipcbox forks nothing, and a shell that stopped would make its own parent take the
+        // terminal.
         Reach::Below if below(pid) => Tree::below(pid, &[], stops),
         _ => Tree::of([(pid, aim.fd)], stops),
     };
@@ -127,7 +128,8 @@ fn to_tree(aim: Aim, signal: Option<Signal>, value: Option<i32>, watch: bool, to
     Ok(sent?)
 }
 
-/// Sends one more signal to the rest of a tree, and to what was forked below it since the last one, which is added to `rest`.
+/// Sends one more signal to the rest of a tree, and to what was forked below it since the last one, which is added to
+/// `rest`.
 pub fn again(rest: &mut Vec<Told>, signal: Signal) -> Result<()> {
     let known: HashMap<i32, Option<String>> = rest.iter().map(|one| (one.0, one.2.clone())).collect();
     let what = |pid| known.get(&pid).cloned().unwrap_or_else(|| command(pid));

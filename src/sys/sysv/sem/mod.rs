@@ -210,14 +210,15 @@ impl Set {
         self.number(index, libc::GETZCNT)
     }
 
-    /// The process that last operated on it, by semop(2), SETVAL or the undo at its end, `GETPID`; 0 where nobody has, or
-    /// it belongs to another pid namespace.
+    /// The process that last operated on it, by semop(2), SETVAL or the undo at its end, `GETPID`; 0 where nobody has,
+    /// or it belongs to another pid namespace.
     pub fn last_pid(self, index: u16) -> Result<i32> {
         self.ask(index, libc::GETPID)
     }
 
     fn number(self, index: u16, command: c_int) -> Result<u16> {
-        // The kernel's counts of waiters are bounded by the number of processes; one too large to show is shown as so many.
+        // The kernel's counts of waiters are bounded by the number of processes; one too large to show is shown as so
+        // many.
         Ok(u16::try_from(self.ask(index, command)?).unwrap_or(u16::MAX))
     }
 

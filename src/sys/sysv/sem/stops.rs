@@ -1,7 +1,8 @@
 //! Stop signals (`^Z`), caught by a waiter that has to leave its queue before it stops.
 //!
-//! semtimedop(2) cannot unblock signals while it sleeps, and a signal that arrives just before the call must not be missed. The
-//! handler therefore sets the time limit that the call is about to read to zero: such a call returns at once.
+//! semtimedop(2) cannot unblock signals while it sleeps, and a signal that arrives just before the call must not be
+//! missed. The handler therefore sets the time limit that the call is about to read to zero: such a call returns at
+//! once.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
@@ -57,8 +58,8 @@ impl Stops {
         if SEEN.load(Ordering::SeqCst) {
             return Err(Errno::EINTR);
         }
-        // SAFETY: Op is laid out as a sembuf, and the call only reads the array. The limit is a static of the size and the
-        // layout of a timespec, which the call reads once and the handler writes in between, on this thread.
+        // SAFETY: Op is laid out as a sembuf, and the call only reads the array. The limit is a static of the size and
+        // the layout of a timespec, which the call reads once and the handler writes in between, on this thread.
         let answer = unsafe { semtimedop(set.id, ops.as_ptr().cast(), ops.len(), LIMIT.as_ptr().cast()) };
         match Errno::result(answer) {
             Err(Errno::EAGAIN) if SEEN.load(Ordering::SeqCst) => Err(Errno::EINTR),
@@ -100,8 +101,8 @@ fn handler() -> Handling {
     Handling::new(note as *const () as usize, libc::SA_SIGINFO)
 }
 
-/// Makes the signal pending again, and blocks it after the handler returns: SIGCONT then still takes it back, as it takes back
-/// one that was never caught. May run at any time: it makes system calls and touches atomics.
+/// Makes the signal pending again, and blocks it after the handler returns: SIGCONT then still takes it back, as it
+/// takes back one that was never caught. May run at any time: it makes system calls and touches atomics.
 extern "C" fn note(signal: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
     let errno = Errno::last_raw();
     // SAFETY: plain integers. The signal is blocked while its handler runs.
