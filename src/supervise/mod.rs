@@ -43,7 +43,7 @@ pub enum Event {
 
 /// The process group that children are started in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Grouping {
     /// A group of their own, which has the terminal when the group of ipcbox would have it.
     Own,
     /// The group of ipcbox if that is in the foreground of its terminal, else a group of their own.
@@ -84,7 +84,7 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// No child yet. From now on signals are read, and the time runs.
-    pub fn new(place: Place, limit: &Limit) -> nix::Result<Self> {
+    pub fn new(grouping: Grouping, limit: &Limit) -> nix::Result<Self> {
         let mask = block(Set::ALL)?;
         let arrivals = Arrivals::open(Set::ALL)?;
         // A process that ignores SIGCHLD gets no report of its children.
@@ -92,8 +92,8 @@ impl Supervisor {
         let ignored = before == Disposition::Ignore;
         let group = getpgrp().as_raw();
         let terminal = tty::controlling();
-        let together = place != Place::Own && terminal.as_ref().and_then(tty::foreground) == Some(group);
-        let stops_with = !together && place != Place::Reader;
+        let together = grouping != Grouping::Own && terminal.as_ref().and_then(tty::foreground) == Some(group);
+        let stops_with = !together && grouping != Grouping::Reader;
         Ok(Self {
             limit: limit.clone(),
             mask,

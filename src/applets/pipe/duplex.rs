@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::pipeline::cmdline::{Line, all, look_up};
 use super::pipeline::stage::Readers;
-use super::pipeline::{Crew, Rules, Work, unmade};
+use super::pipeline::{Crew, Policy, Work, unmade};
 use crate::applets::{Runs, Verb};
 use crate::exit::{Cause, Exit};
 use crate::supervise::Event;
@@ -48,8 +48,8 @@ ipcbox pipe duplex --shell \
             return Err(Cause::new(Exit::Usage, format!("it takes two commands, not {}", stages.len())).into());
         }
         let commands = all(look_up(&stages))?;
-        let rules = Rules { strict: false, fail_fast: false, readers: Readers::Other, work: Work::Minds };
-        let mut crew = Crew::new(rules, &self.limit)?;
+        let policy = Policy { strict: false, fail_fast: false, readers: Readers::Other, work: Work::Minds };
+        let mut crew = Crew::new(policy, &self.limit)?;
         let inodes = crew.launch(|crew| {
             let pipes = [pipe::for_commands().map_err(unmade)?, pipe::for_commands().map_err(unmade)?];
             let [first, second] = &pipes;

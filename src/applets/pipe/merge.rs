@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use super::pipeline::cmdline::Line;
 use super::pipeline::report::Reporting;
 use super::pipeline::stage::Readers;
-use super::pipeline::{Crew, Rules, Work, unmade};
+use super::pipeline::{Crew, Policy, Work, unmade};
 use crate::applets::{Runs, Verb};
 use crate::exit::{Cause, Exit};
 use crate::output::{self, Lines, is_colored, tinted};
@@ -77,9 +77,9 @@ ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
         let words = self.line.split(Self::NAME)?;
         let (commands, outcome) = self.reporting.find(words, "source", &self.limit)?;
         let tags = self.tags(&commands);
-        let rules = Rules { strict: false, fail_fast: false, readers: Readers::Nobody, work: Work::Collects };
+        let policy = Policy { strict: false, fail_fast: false, readers: Readers::Nobody, work: Work::Collects };
         output::require()?;
-        let mut crew = Crew::new(rules, &self.limit)?;
+        let mut crew = Crew::new(policy, &self.limit)?;
         let launched = crew.launch(|crew| Merging::new(self.start(crew, commands, &tags)?, self.keep_order));
         let mut merging = match launched {
             Ok(merging) => merging,

@@ -9,7 +9,7 @@ use super::pipeline::capacity::{self, Capacity};
 use super::pipeline::cmdline::Line;
 use super::pipeline::report::Reporting;
 use super::pipeline::stage::Readers;
-use super::pipeline::{Crew, Rules, Work, unmade};
+use super::pipeline::{Crew, Policy, Work, unmade};
 use crate::applets::{Runs, Verb};
 use crate::exit::Exit;
 use crate::supervise::command::Command;
@@ -71,8 +71,9 @@ ipcbox pipe run --shell 'exit 3' cat || echo "$?"
             // Before anything has run.
             capacity.give(&pipe::new()?.0).context(RESIZE)?;
         }
-        let rules = Rules { strict: self.strict, fail_fast: self.fail_fast, readers: Readers::Next, work: Work::Minds };
-        let mut crew = Crew::new(rules, &self.limit)?;
+        let policy =
+            Policy { strict: self.strict, fail_fast: self.fail_fast, readers: Readers::Next, work: Work::Minds };
+        let mut crew = Crew::new(policy, &self.limit)?;
         let launched = crew.launch(|crew| self.start(crew, commands));
         let ended = launched.and_then(|()| crew.mind());
         outcome.report(&mut crew)?;

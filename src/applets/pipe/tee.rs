@@ -10,7 +10,7 @@ use super::pipeline::cmdline::Line;
 use super::pipeline::fanout::{Consumer, Fanout};
 use super::pipeline::report::Reporting;
 use super::pipeline::stage::Readers;
-use super::pipeline::{Crew, Rules, Work, unmade};
+use super::pipeline::{Crew, Policy, Work, unmade};
 use crate::applets::{Runs, Verb};
 use crate::exit::Exit;
 use crate::supervise::command::Command;
@@ -72,8 +72,8 @@ seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
         let to_itself = to_stdout.then(standard_output).transpose()?;
         let mut consumers = self.files()?;
         consumers.extend(to_itself);
-        let rules = Rules { strict: false, fail_fast: self.fail_fast, readers: Readers::Nobody, work: Work::Feeds };
-        let mut crew = Crew::new(rules, &Limit::default())?;
+        let policy = Policy { strict: false, fail_fast: self.fail_fast, readers: Readers::Nobody, work: Work::Feeds };
+        let mut crew = Crew::new(policy, &Limit::default())?;
         let launched = crew.launch(|crew| {
             consumers.extend(start(crew, commands, to_stdout)?);
             Fanout::new(consumers, self.fail_fast)

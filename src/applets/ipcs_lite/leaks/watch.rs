@@ -11,7 +11,7 @@ use crate::exit::Cause;
 use crate::objects::{Object, find};
 use crate::supervise::command::Command;
 use crate::supervise::escalation::Limit;
-use crate::supervise::{Event, Place, Supervisor};
+use crate::supervise::{Event, Grouping, Supervisor};
 use crate::sys::child;
 use crate::sys::deadline::Deadline;
 use crate::sys::process::procfs;
@@ -28,7 +28,7 @@ const SHARE: u32 = 10;
 /// # Errors
 /// It was not started. The inner ones: it could not be waited for, and has been killed.
 pub(super) fn watch(ipcs: &Ipcs, command: &Command) -> Result<(Witness, Result<Ended>)> {
-    let mut supervisor = Supervisor::new(Place::Own, &Limit::default())?;
+    let mut supervisor = Supervisor::new(Grouping::Own, &Limit::default())?;
     child::adopt_orphans()?;
     let strangers = procfs::children(own_pid()).unwrap_or_default();
     let mut listed = None;

@@ -18,7 +18,7 @@ use crate::applets::pipe::pipeline::stage::{End, Readers, Stage, Verdict, judge}
 use crate::exit::{Cause, Exit};
 use crate::supervise::command::Command;
 use crate::supervise::escalation::Limit;
-use crate::supervise::{Event, Place, Supervisor, end_as};
+use crate::supervise::{Event, Grouping, Supervisor, end_as};
 use crate::sys::child::{Reporter, Reports, Standard, reports};
 use crate::sys::deadline::Deadline;
 use crate::sys::fds::Outlet;
@@ -43,7 +43,7 @@ pub enum Work {
 
 /// How failures of stages count, and what signals do.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules {
+pub struct Policy {
     /// A stage that SIGPIPE ended has failed too.
     pub strict: bool,
     /// The first failure ends the others.
@@ -58,7 +58,7 @@ pub struct Rules {
 pub struct Crew {
     /// Those that were started.
     pub stages: Vec<Stage>,
-    rules: Rules,
+    policy: Policy,
     supervisor: Supervisor,
     reports: Option<(Reports, Reporter)>,
     late: bool,
@@ -72,9 +72,9 @@ pub struct Crew {
 
 impl Crew {
     /// No command yet. From now on signals are read, and the time runs.
-    pub fn new(rules: Rules, limit: &Limit) -> Result<Self> {
-        let place = if rules.work == Work::Feeds { Place::Reader } else { Place::Shared };
-        let mut supervisor = Supervisor::new(place, limit).map_err(unmade)?;
+    pub fn new(policy: Policy, limit: &Limit) -> Result<Self> {
+        let grouping = if policy.work == Work::Feeds { Grouping::Reader } else { Grouping::Shared };
+        let mut supervisor = Supervisor::new(grouping, limit).map_err(unmade)?;
         // systemd ignores SIGPIPE by default, which would make every stage before head(1) fail.
         supervisor.mask = supervisor.mask & !Set::from_iter([Signal::PIPE]);
         if signal::is_ignored(Signal::PIPE)? {
@@ -82,7 +82,7 @@ impl Crew {
         }
         let reports = Some(reports().map_err(unmade)?);
         let (stages, asked) = (Vec::new(), None);
-        Ok(Self { stages, rules, supervisor, reports, late: false, over: false, ending: false, asked })
+        Ok(Self { stages, policy, supervisor, reports, late: false, over: false, ending: false, asked })
     }
 
     /// Starts all that `start` [adds](Self::add), and sees that they have become their commands.
@@ -179,7 +179,7 @@ impl Crew {
 
     fn hear(&mut self, arrival: &Arrival) -> Result<()> {
         let signal = arrival.signal;
-        let work = self.rules.work;
+        let work = self.policy.work;
         if work != Work::Minds && !self.runs() {
             return Ok(signal::act(signal)?);
         }
@@ -210,7 +210,7 @@ impl Crew {
                 stage.finish(ended, usage, by_box);
             }
         }
-        if self.rules.fail_fast && self.has_failed() {
+        if self.policy.fail_fast && self.has_failed() {
             self.end();
         }
         Ok(())
@@ -225,7 +225,7 @@ impl Crew {
     /// What each end means.
     pub fn verdicts(&self) -> Vec<Verdict> {
         let ends: Vec<Option<&End>> = self.stages.iter().map(|stage| stage.end.as_ref()).collect();
-        let readers = if self.rules.strict { Readers::Nobody } else { self.rules.readers };
+        let readers = if self.policy.strict { Readers::Nobody } else { self.policy.readers };
         (0..ends.len()).map(|which| judge(&ends, which, readers)).collect()
     }
 
@@ -272,7 +272,7 @@ impl Crew {
     /// Those of hearing. The inner ones are those of writing; `EAGAIN`: the time is over.
     pub fn write(&mut self, to: &Outlet, mut bytes: &[u8]) -> Result<nix::Result<()>> {
         if !self.runs() {
-            self.rules.work = Work::Collects;
+            self.policy.work = Work::Collects;
         }
         while !bytes.is_empty() {
             let until = if self.is_over() { Deadline::Now } else { Deadline::Forever };

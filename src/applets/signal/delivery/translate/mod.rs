@@ -14,7 +14,7 @@ use crate::objects::process::unopened;
 use crate::output;
 use crate::supervise::command::Command;
 use crate::supervise::escalation::Limit;
-use crate::supervise::{Event, Place, Supervisor, end_as};
+use crate::supervise::{Event, Grouping, Supervisor, end_as};
 use crate::sys::child;
 use crate::sys::deadline::Deadline;
 use crate::sys::process::wait_status::Ended;
@@ -139,7 +139,7 @@ impl Translator {
         if is_tree {
             pidfd(own_pid()).map_err(|errno| unopened(own_pid(), errno))?;
         }
-        let mut supervisor = Supervisor::new(Place::Own, &rules.limit)?;
+        let mut supervisor = Supervisor::new(Grouping::Own, &rules.limit)?;
         if rules.reap || is_tree {
             child::adopt_orphans()?;
         }
