@@ -119,6 +119,34 @@ fn wait_of_a_second_names_the_holder() {
     });
 }
 
+/// A stopped process stands for one that gets no processor.
+#[test]
+fn short_wait_that_is_seen_late_prints_nothing() {
+    std::thread::scope(|scope| {
+        for (holds, waits) in WAITS {
+            scope.spawn(move || {
+                let (world, _holder, waits) = waiting(holds, waits);
+                let (verb, rest) = waits.split_once(" @").unwrap();
+                let line = format!("{verb} -w 0.9 -E 7 @{rest}");
+                let start = Instant::now();
+                let mut call = OnTerminal::start(&world, &line);
+                eventually("it waits", || {
+                    let has_ended = call.child.try_wait().unwrap().is_some();
+                    let file = read_to_string(format!("/proc/{}/syscall", call.pid())).unwrap_or_default();
+                    let calls = [libc::SYS_semtimedop, libc::SYS_ppoll];
+                    has_ended || calls.iter().any(|number| file.starts_with(&format!("{number} ")))
+                });
+                signal(call.pid(), Signal::SIGSTOP);
+                eventually("a message would be due", || start.elapsed() > Duration::from_millis(2500));
+                signal(call.pid(), Signal::SIGCONT);
+                let (status, text) = call.end();
+                assert_eq!(status, Some(7), "{line}");
+                assert!(!text.contains("waiting for") && text.lines().count() == 1, "{text}");
+            });
+        }
+    });
+}
+
 #[test]
 fn short_wait_and_quiet_wait_print_nothing() {
     std::thread::scope(|scope| {

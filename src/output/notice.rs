@@ -87,12 +87,12 @@ impl Notice {
             Err(Errno::EAGAIN) => {}
             outcome => return outcome,
         }
-        let _wait = self.begin();
+        let _wait = self.begin(deadline);
         act(deadline)
     }
 
-    /// A wait begins.
-    pub fn begin(&mut self) -> Option<Begun<'_>> {
+    /// A wait until `deadline` begins.
+    pub fn begin(&mut self, deadline: Deadline) -> Option<Begun<'_>> {
         if matches!(self.state, NoticeState::Fresh) {
             self.state = if self.text.print(Due::AtOnce) || !fds::is_terminal(fds::stderr()) {
                 NoticeState::Off
@@ -104,7 +104,7 @@ impl Notice {
             };
         }
         match &self.state {
-            NoticeState::On(lasting) => Some(lasting.begin()),
+            NoticeState::On(lasting) if may_last(deadline) => Some(lasting.begin()),
             _ => None,
         }
     }
@@ -121,9 +121,9 @@ impl Notice {
         }
     }
 
-    /// For a caller whose child waits: what is called again and again, prints what is due by then, and returns until when
+    /// For a caller whose child waits until `deadline`: what is called again and again, prints what is due by then, and returns until when
     /// nothing more is.
-    pub fn of_child(self) -> impl FnMut() -> Deadline {
+    pub fn of_child(self, deadline: Deadline) -> impl FnMut() -> Deadline {
         let mut times = 0;
         move || {
             times += 1;
@@ -133,7 +133,7 @@ impl Notice {
                 // What is free has been taken by then.
                 1 => Deadline::after(AT_ONCE),
                 2 if self.text.print(Due::AtOnce) || !fds::is_terminal(fds::stderr()) => Deadline::Forever,
-                2 => Deadline::after(SILENCE),
+                2 if may_last(deadline) => Deadline::after(SILENCE),
                 3 => {
                     self.text.print(Due::Later);
                     Deadline::Forever
@@ -142,4 +142,9 @@ impl Notice {
             }
         }
     }
+}
+
+/// Whether a message can be due before a wait is over: on a busy machine its end can come much later.
+fn may_last(deadline: Deadline) -> bool {
+    deadline.left().is_none_or(|left| left > SILENCE)
 }

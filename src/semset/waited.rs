@@ -33,8 +33,12 @@ pub fn take<T>(
     let deadline = timeout.deadline();
     let mut notice = notice(target, set, units, timeout);
     let begun = &mut notice;
-    let taken =
-        holding::take(set, deadline, move || if deadline == Deadline::Now { None } else { begun.begin() }, attempt);
+    let taken = holding::take(
+        set,
+        deadline,
+        move || if deadline == Deadline::Now { None } else { begun.begin(deadline) },
+        attempt,
+    );
     taken.map_err(|errno| match errno {
         Errno::EAGAIN => notice.missed(what, timeout).into(),
         errno => errno.into(),

@@ -106,7 +106,7 @@ impl Hold {
             Unstarted::Fork(errno) => not_started(errno).into(),
         };
         let take = || holding::take(held.set, timeout.deadline(), || (), &held.take);
-        let holder = start(process.as_fd(), held.set.id(), take, notice().of_child()).map_err(why)?;
+        let holder = start(process.as_fd(), held.set.id(), take, notice().of_child(timeout.deadline())).map_err(why)?;
         self.timeout.quiet.answer(holder.pid.to_string().as_bytes())?;
         holder.release().map_err(why).context("it was lost")
     }

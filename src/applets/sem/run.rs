@@ -93,7 +93,7 @@ impl Run {
             outcome => return outcome,
         }
         let mut notice = waited::notice(&self.target, slots.set, 1, timeout);
-        let _wait = notice.begin();
+        let _wait = notice.begin(timeout.deadline());
         slots.resize(wanted, timeout)
     }
 }
