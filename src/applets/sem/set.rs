@@ -69,10 +69,10 @@ impl Set {
     fn set(&self) -> Result<()> {
         let change = self.ownership.change();
         if *self.target.form() == Form::Posix {
-            let why = if change != Change::default() {
-                "the mode and owner of a POSIX semaphore are those of its file, /dev/shm/sem.NAME"
-            } else {
+            let why = if change == Change::default() {
                 "the kernel has no way to set a POSIX semaphore"
+            } else {
+                "the mode and owner of a POSIX semaphore are those of its file, /dev/shm/sem.NAME"
             };
             bail!(not_posix(&self.target, why));
         }
