@@ -137,8 +137,13 @@ extern "C" fn line_end(signal: c_int) {
 fn handle(signal: Signal, handler: extern "C" fn(c_int), flags: c_int) -> Result<bool> {
     let ours = Handling::new(handler as *const () as usize, flags);
     let is_own = [Signal::CHLD, Signal::IO, Signal::ALRM].contains(&signal);
-    // SAFETY: the handlers of this module are safe to run at any time, see there.
-    let before = unsafe { if is_own { ours.set(signal).map(Some) } else { ours.set_unless_ignored(signal) } }?;
+    let before = if is_own {
+        // SAFETY: the handlers of this module are safe to run at any time, see there.
+        unsafe { ours.set(signal) }.map(Some)
+    } else {
+        // SAFETY: as above.
+        unsafe { ours.set_unless_ignored(signal) }
+    }?;
     let Some(before) = before else { return Ok(false) };
     let mut given = GIVEN.lock().map_err(|_| Errno::EDEADLK)?;
     if given.is_none() {

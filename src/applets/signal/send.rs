@@ -172,7 +172,7 @@ impl Send {
 
     /// Sends to each, as soon as it is ready for it; gives those whose end is to be waited for.
     fn send_all(&self, aims: Vec<Aim>, failures: &mut Vec<Error>) -> Result<Vec<Watched>> {
-        let deadline = self.when_caught.map(|limit| Deadline::after(limit));
+        let deadline = self.when_caught.map(Deadline::after);
         let mut watched = Vec::new();
         let mut left = aims;
         loop {

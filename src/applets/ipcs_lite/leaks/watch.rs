@@ -69,7 +69,7 @@ fn wait(supervisor: &mut Supervisor, witness: &mut Witness, cmd: i32) -> Result<
                 // What has ended keeps its process id until it is reaped.
                 let mut look = || {
                     if looks {
-                        witness.look()
+                        witness.look();
                     }
                 };
                 while let Some((pid, ended, _)) =

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use nix::errno::Errno;
 
 use crate::exit::Cause;
@@ -81,7 +81,7 @@ impl Source {
             return Ok(mapping.write_at(at, text.as_bytes())?);
         }
         let done = mapping.pull(self.descriptor(), at, usize::try_from(len)?)? as u64;
-        if done < len { bail!(shorter(done, len)) } else { Ok(()) }
+        if done < len { Err(shorter(done, len).into()) } else { Ok(()) }
     }
 
     /// Puts all of it into a POSIX object that has no name yet, at `at`, and makes that as long as it is; gives how
