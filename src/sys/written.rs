@@ -19,7 +19,6 @@ use super::deadline::Deadline;
 use super::fds::{copy_of, descriptor};
 use super::fifo::{Kind, look};
 use super::interrupt::retry;
-use super::wait::ready;
 
 /// How often a FIFO without a reader is tried again if the wait has a deadline. A timer would not do: verbs that read
 /// signals read SIGALRM, too.
@@ -80,7 +79,7 @@ fn open_path(path: &OsStr, before: Before, deadline: Deadline) -> Result<OwnedFd
         match opened {
             Err(Errno::ENXIO) if deadline.is_over() => return Err(Errno::EAGAIN),
             Err(Errno::ENXIO) => {
-                ready(&[], deadline.earlier(Deadline::after(INTERVAL)))?;
+                std::thread::sleep(deadline.left().map_or(INTERVAL, |left| left.min(INTERVAL)));
             }
             opened => {
                 let opened = opened?;
