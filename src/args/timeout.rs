@@ -15,8 +15,10 @@ pub struct Timeout {
     ///
     /// A bare number is seconds. It bounds the whole call's waiting, and never ends a CMD. Of this and --nonblock the
     /// later counts.
-    #[arg(hide_short_help = true, short = 'w', long, value_name = "DURATION", value_parser = timeout)]
-    timeout: Option<Timed>,
+    #[arg(
+        id = "timeout", hide_short_help = true, short = 'w', long, value_name = "DURATION", value_parser = timeout
+    )]
+    limit: Option<Timed>,
     /// Do not wait at all
     #[arg(hide_short_help = true, short, long, overrides_with = "timeout")]
     nonblock: bool,
@@ -92,7 +94,7 @@ impl Timeout {
     /// The same, with a deadline for where no limit was given.
     #[must_use]
     pub fn deadline_or(&self, default: Deadline) -> Deadline {
-        if self.nonblock { Deadline::Now } else { self.timeout.map_or(default, |timed| timed.deadline) }
+        if self.nonblock { Deadline::Now } else { self.limit.map_or(default, |timed| timed.deadline) }
     }
 
     /// The same without any time.
@@ -104,14 +106,14 @@ impl Timeout {
     /// The same limit from now on, for a silence that something has broken.
     #[must_use]
     pub fn again(self) -> Self {
-        Self { timeout: self.timeout.map(|timed| timed.limit.into()), ..self }
+        Self { limit: self.limit.map(|timed| timed.limit.into()), ..self }
     }
 
     /// Does what takes time that does not count.
     pub fn uncounted<T>(&mut self, act: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         let done = act();
-        if let Some(timed) = &mut self.timeout {
+        if let Some(timed) = &mut self.limit {
             timed.deadline = timed.deadline.later(start.elapsed());
         }
         done
@@ -120,7 +122,7 @@ impl Timeout {
     /// The failure to be in time: `what` did not happen.
     #[must_use]
     pub fn missed(&self, what: &str) -> Cause {
-        let limit = self.timeout.map(|timed| timed.limit);
+        let limit = self.limit.map(|timed| timed.limit);
         let words = match limit.filter(|limit| !limit.is_zero()) {
             Some(limit) if self.deadline().is_over() && !self.nonblock => {
                 format!("{what} within {}", duration::show(limit))

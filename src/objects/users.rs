@@ -173,6 +173,7 @@ pub fn count(set: Set, len: usize) -> nix::Result<u32> {
 }
 
 /// How many of these were stopped while they waited on a set: the kernel counts them no more.
+#[must_use]
 pub fn stopped(set: Set, blocked: &[Blocked]) -> u32 {
     let waits = |it: &&Blocked| it.is_stopped() && it.sem_ops(set.id()).is_some();
     u32::try_from(blocked.iter().filter(waits).count()).unwrap_or(u32::MAX)

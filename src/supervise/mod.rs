@@ -69,8 +69,7 @@ pub struct Supervisor {
     changed: bool,
     /// They are in the group of ipcbox, which has the terminal.
     together: bool,
-    /// ipcbox stops when one of them does.
-    stops_with: bool,
+    grouping: Grouping,
     terminal: Option<OwnedFd>,
     /// The group of ipcbox.
     group: i32,
@@ -93,7 +92,6 @@ impl Supervisor {
         let group = getpgrp().as_raw();
         let terminal = tty::controlling();
         let together = grouping != Grouping::Own && terminal.as_ref().and_then(tty::foreground) == Some(group);
-        let stops_with = !together && grouping != Grouping::Reader;
         Ok(Self {
             limit: limit.clone(),
             mask,
@@ -103,14 +101,19 @@ impl Supervisor {
             unread: false,
             changed: false,
             together,
-            stops_with,
-            terminal: terminal.filter(|_| together || stops_with),
+            grouping,
+            terminal: terminal.filter(|_| together || grouping != Grouping::Reader),
             group,
             leader: None,
             running: Vec::new(),
             plan: limit.start(),
             unreached: Vec::new(),
         })
+    }
+
+    /// Whether ipcbox stops when one of them does.
+    fn stops_with(&self) -> bool {
+        !self.together && self.grouping != Grouping::Reader
     }
 
     /// What a child is started with. It is killed when ipcbox exits.
@@ -228,7 +231,7 @@ impl Supervisor {
         // If the terminal is closed, the kernel signals the leader of the session alone.
         let is_hangup = (signal == Signal::HUP || signal == Signal::CONT) && getsid(None) == Ok(getpid());
         let is_theirs = self.together && arrival.is_kernels() && !is_hangup;
-        if self.stops_with {
+        if self.stops_with() {
             if signal == Signal::CONT {
                 self.go_on();
                 return Ok(());
@@ -296,7 +299,7 @@ impl Supervisor {
                     return Ok(Some((pid, ended, usage)));
                 }
                 Ok(Some((pid, Change::Stopped(signal), _))) => {
-                    if self.stops_with && self.running.contains(&pid) {
+                    if self.stops_with() && self.running.contains(&pid) {
                         // What continued ipcbox is heard before the next child.
                         return self.stop(signal).map(|()| None);
                     }

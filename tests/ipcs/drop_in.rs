@@ -23,13 +23,13 @@ done
 
 /// One object at a time, and every abbreviation of a long option.
 const OTHERS: [&str; 2] = [
-    r#"
+    r"
 for kind in -q -m -s; do
     for id in $(command ipcs $kind | awk '$2 ~ /^[0-9]+$/ { print $2 }'); do
         same $kind -i $id; same -i $id $kind --human; same $kind --id=$id -b
     done
 done
-"#,
+",
     r#"
 for name in shmems queues semaphores all time pid creator limits summary human bytes; do
     while [ "$name" ]; do
