@@ -39,7 +39,6 @@ impl<E: Into<Error>> From<E> for Failed {
 type Handled = std::result::Result<Exit, Failed>;
 
 /// Runs the box with its whole argument vector and gives its exit status.
-#[must_use]
 pub fn main(argv: Vec<OsString>) -> u8 {
     init::obey_signals();
     let mut words = argv.into_iter();

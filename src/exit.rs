@@ -42,7 +42,6 @@ impl Exit {
     pub const TIMED_OUT: u8 = 124;
 
     /// The number.
-    #[must_use]
     pub const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -60,7 +59,6 @@ impl Exit {
 
     /// The same in a verb whose status is otherwise that of a command: what failed before the command
     /// started is 125, whatever it was.
-    #[must_use]
     pub const fn before_command(self) -> Self {
         match self {
             Self::Failed | Self::Usage | Self::Missing | Self::Exists | Self::Denied => Self::BeforeCommand,
@@ -69,7 +67,6 @@ impl Exit {
     }
 
     /// The status of a failure: that of the first cause in its chain that has one.
-    #[must_use]
     pub fn of(error: &Error) -> Self {
         error
             .chain()
@@ -87,7 +84,6 @@ impl Exit {
 }
 
 /// Whether a failure is that something did not happen in time.
-#[must_use]
 pub fn is_late(error: &Error) -> bool {
     matches!(Exit::of(error), Exit::NotInTime(_))
 }
@@ -105,7 +101,6 @@ impl From<Errno> for Exit {
 }
 
 /// The errno that a failure is, if nothing has been added to it yet.
-#[must_use]
 pub fn bare(error: &Error) -> Option<Errno> {
     let is_worded = error.chain().nth(1).is_some();
     error.downcast_ref().copied().filter(|_| !is_worded)
@@ -127,7 +122,6 @@ impl Cause {
     }
 
     /// A word of a kind ("verb", "applet") that there is not, with the nearest that there is.
-    #[must_use]
     pub fn unknown(kind: &str, word: &str, known: &[&str]) -> Self {
         let meant = nearest(word, known).map_or_else(String::new, |name| format!("; did you mean '{name}'?"));
         Self::new(Exit::Usage, format!("no {kind} '{word}'{meant}"))
@@ -140,40 +134,34 @@ impl Cause {
     }
 
     /// The errno in the C library's words.
-    #[must_use]
     pub fn plain(errno: Errno) -> Self {
         Self::from_errno(errno, words(errno))
     }
 
     /// A system call that fails with `EPERM` only if a seccomp filter denies it, as an older container runtime does.
-    #[must_use]
     pub fn forbidden(call: &str) -> Self {
         Self::from_errno(Errno::EPERM, format!("a seccomp filter forbids {call}"))
     }
 
     /// Another status than the errno's own.
-    #[must_use]
     pub const fn exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
         self
     }
 
     /// The step that mends it, printed as one more line.
-    #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// More that is to be known, after the words.
-    #[must_use]
     pub fn note(mut self, more: &str) -> Self {
         self.words = format!("{}; {more}", self.words);
         self
     }
 
     /// Not said at all; the status alone tells.
-    #[must_use]
     pub const fn silent(mut self, silent: bool) -> Self {
         self.silent = silent;
         self
@@ -210,7 +198,6 @@ pub fn each<T>(targets: impl IntoIterator<Item = T>, act: impl FnMut(T) -> anyho
 }
 
 /// The lines that tell of a failure: for each what could not be done and why, and a hint where there is one.
-#[must_use]
 pub fn lines(who: &str, error: &Error) -> String {
     if let Some(failures) = error.downcast_ref::<Failures>() {
         return failures.0.iter().map(|error| lines(who, error)).collect();
@@ -247,7 +234,6 @@ fn errno(link: &(dyn std::error::Error + 'static)) -> Option<Errno> {
 }
 
 /// What an errno means, as it stands in a message: in lower case, but for names in it.
-#[must_use]
 pub fn words(errno: Errno) -> String {
     // The one that is worded otherwise there.
     if errno == Errno::EBADF {

@@ -66,13 +66,11 @@ impl Target {
     }
 
     /// Which form it has.
-    #[must_use]
     pub const fn form(&self) -> &Form {
         &self.form
     }
 
     /// The text as it was typed.
-    #[must_use]
     pub fn typed(&self) -> &OsStr {
         &self.typed
     }
@@ -111,7 +109,6 @@ impl Target {
     }
 
     /// The name, for records: what was typed, where that is a name of the box's or a POSIX one.
-    #[must_use]
     pub fn name(&self) -> Option<&OsStr> {
         matches!(self.form, Form::Name(_) | Form::Posix).then_some(&self.typed)
     }
@@ -140,7 +137,6 @@ impl ValueParserFactory for Target {
 }
 
 /// The key of a name: the 32-bit FNV-1a hash of its bytes, where 0 becomes 1.
-#[must_use]
 pub fn name_key(name: &[u8]) -> Key {
     let hash = name.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
     hash.max(1).cast_signed()
@@ -236,7 +232,6 @@ fn name(text: &[u8]) -> Result<Form, String> {
 }
 
 /// A target that a verb for System V objects alone was given, as a cause of wrong usage.
-#[must_use]
 pub fn not_posix(target: &Target, why: &str) -> Cause {
     let typed = target.typed().as_bytes();
     let name = String::from_utf8_lossy(typed.strip_prefix(b"/").unwrap_or(typed));
@@ -244,7 +239,6 @@ pub fn not_posix(target: &Target, why: &str) -> Cause {
 }
 
 /// `private` where something that exists is meant, as a cause of wrong usage.
-#[must_use]
 pub fn not_private(kind: &str) -> Cause {
     Cause::new(Exit::Usage, format!("a private {kind} is found by its id; 'private' is for create alone"))
 }

@@ -6,13 +6,11 @@ use unicode_width::UnicodeWidthStr;
 
 /// Whether a letter drives a terminal instead of being shown: controls, DEL and U+0080 to U+009F among them, and what
 /// changes the direction in which the letters around it are written.
-#[must_use]
 pub fn is_control(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A text with its control characters, but those in `kept`, as visible escapes.
-#[must_use]
 pub fn visible(text: &str, kept: &[char]) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -26,7 +24,6 @@ pub fn visible(text: &str, kept: &[char]) -> String {
 }
 
 /// The same of bytes. Those that are no UTF-8 stay, but for the controls of terminals that have eight bits.
-#[must_use]
 pub fn visible_bytes(bytes: &[u8]) -> Vec<u8> {
     let mut shown = Vec::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -61,32 +58,27 @@ pub fn write_json(line: &mut String, text: &str) {
 }
 
 /// How many columns a text takes on a terminal.
-#[must_use]
 pub fn width(text: &str) -> usize {
     text.width()
 }
 
 /// A text with blanks after it, up to so many columns.
-#[must_use]
 pub fn pad(text: &str, columns: usize) -> String {
     text.to_owned() + &" ".repeat(columns.saturating_sub(width(text)))
 }
 
 /// A text with blanks before it, up to so many columns.
-#[must_use]
 pub fn pad_left(text: &str, columns: usize) -> String {
     " ".repeat(columns.saturating_sub(width(text))) + text
 }
 
 /// A line that tells something. A name in it can be a stranger's, and neither drives a terminal nor begins a line of
 /// its own.
-#[must_use]
 pub fn line(who: &str, words: impl fmt::Display) -> String {
     format!("{who}: {}\n", visible(&words.to_string(), &[]))
 }
 
 /// A word as a shell reads it back.
-#[must_use]
 pub fn quote(word: &str) -> String {
     if !word.is_empty() && word.chars().all(|c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c)) {
         return word.to_owned();
@@ -95,7 +87,6 @@ pub fn quote(word: &str) -> String {
 }
 
 /// So many of something, as a message says it: `1 byte`, `2 bytes`.
-#[must_use]
 pub fn counted(count: usize, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
@@ -124,7 +115,6 @@ const ELSEWHERE: &[(&str, &[&str])] = &[
 ];
 
 /// The word of `known` that `word` most likely stands for.
-#[must_use]
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let foreign = ELSEWHERE.iter().filter(|(other, _)| *other == word);
     let translated = foreign.flat_map(|(_, ours)| *ours).find_map(|ours| known.iter().find(|name| *name == ours));

@@ -60,7 +60,6 @@ pub enum Runs {
 
 impl Runs {
     /// Whether the verb takes a command after `--`.
-    #[must_use]
     pub const fn takes_command(self) -> bool {
         matches!(self, Self::Optionally | Self::With(_) | Self::Command | Self::Each)
     }
@@ -90,7 +89,6 @@ pub struct Entry {
 
 impl Entry {
     /// The place of verb `V`.
-    #[must_use]
     pub const fn of<V: Verb>() -> Self {
         Self {
             name: V::NAME,
@@ -106,13 +104,11 @@ impl Entry {
     }
 
     /// Whether it goes by this name.
-    #[must_use]
     pub fn is_called(&self, name: &str) -> bool {
         self.name == name || self.aliases.contains(&name)
     }
 
     /// These words, with the long options in them written out that are abbreviated, as getopt_long(3) reads them.
-    #[must_use]
     pub fn in_full(&self, words: &[OsString]) -> Vec<OsString> {
         let mut words = words.to_vec();
         for word in words.iter_mut().take_while(|word| *word != "--") {
@@ -129,7 +125,6 @@ impl Entry {
     }
 
     /// Its parser, for a line that begins with `called` and goes on with `words`.
-    #[must_use]
     pub fn parser(&self, called: &str, words: &[OsString]) -> Command {
         let empty = Command::new(self.name).bin_name(called).no_binary_name(true);
         let parser = (self.arguments)(empty).args_override_self(true);
@@ -146,7 +141,6 @@ impl Entry {
 
     /// Its help: on one screen, where options that many verbs share are one line; or, `long`, with all that there is to
     /// say.
-    #[must_use]
     pub fn help(&self, called: &str, long: bool) -> String {
         // The description of an option has its default.
         let parser = self.parser(called, &[]).mut_args(|arg| {
@@ -221,7 +215,6 @@ pub const WORDS: &[Entry] = &[Entry::of::<key::Key>(), Entry::of::<install::Inst
 
 impl Applet {
     /// The one verb of an applet that has none, under this name of the applet's.
-    #[must_use]
     pub fn alone(&self, name: &str) -> Option<&'static Entry> {
         self.own().iter().find(|entry| entry.is_called(name))
     }
@@ -248,13 +241,11 @@ fn names() -> impl Iterator<Item = Called> {
 }
 
 /// The applet that a word names.
-#[must_use]
 pub fn named(word: &str) -> Option<Called> {
     names().find(|(_, name)| *name == word)
 }
 
 /// The applet that a link's base name stands for: its own name, or one that ends in `-` and its name.
-#[must_use]
 pub fn linked(base: &str) -> Option<Called> {
     let ends_so =
         |(_, name): &Called| base.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('-'));

@@ -30,7 +30,6 @@ pub struct Creating {
 
 impl Creating {
     /// The permission bits of what is created.
-    #[must_use]
     pub fn bits(&self) -> u32 {
         self.mode.unwrap_or(0o600)
     }
@@ -96,7 +95,6 @@ impl Creating {
 }
 
 /// The failure of `create` where what exists is not as asked.
-#[must_use]
 pub fn differs(is: impl Display, asked: impl Display) -> Cause {
     Cause::new(Exit::Exists, format!("it exists with {is}, not {asked}"))
 }
@@ -114,14 +112,12 @@ pub struct Making {
 
 impl Making {
     /// How it is to be made, if it is.
-    #[must_use]
     pub fn wanted(self) -> Option<Creating> {
         self.create.then_some(self.creating)
     }
 }
 
 /// A user in a message: the name, else the number.
-#[must_use]
 pub fn user(uid: u32) -> String {
     let name = Database::Passwd.names(&[uid]).remove(&uid);
     name.unwrap_or_else(|| format!("uid {uid}"))

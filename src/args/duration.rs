@@ -82,7 +82,6 @@ pub fn interval(text: &str) -> Result<Duration, String> {
 const WRITTEN: &str = "a duration is written 5, 0.25, 250ms, 1m30s, 2h or 1d";
 
 /// Shows a duration as it would be typed, in the fewest words.
-#[must_use]
 pub fn show(duration: Duration) -> String {
     humantime::format_duration(duration).to_string().replace(' ', "")
 }

@@ -54,7 +54,6 @@ pub fn indexes(text: &str) -> Result<RangeInclusive<u16>, String> {
 }
 
 /// A number of digits alone: no sign, no blank.
-#[must_use]
 pub fn digits(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().ok())?

@@ -19,7 +19,6 @@ pub struct Ownership {
 
 impl Ownership {
     /// The change as the kernel takes it.
-    #[must_use]
     pub fn change(&self) -> Change {
         Change { uid: self.owner.map(|owner| owner.uid), gid: self.owner.and_then(|owner| owner.gid), mode: self.mode }
     }

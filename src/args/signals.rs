@@ -20,7 +20,6 @@ pub enum Action {
 
 impl Action {
     /// As a word.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Terminate => "terminate",
@@ -87,7 +86,6 @@ fn standard(signal: Signal) -> Option<&'static (Signal, &'static str, Action, &'
 
 /// Its name, without SIG; the first half of the real-time signals are counted from RTMIN, the others from RTMAX. A
 /// signal that the C library keeps for itself has its number only.
-#[must_use]
 pub fn name(signal: Signal) -> String {
     let number = signal.number();
     let (min, max) = Signal::real_time();
@@ -104,19 +102,16 @@ pub fn name(signal: Signal) -> String {
 }
 
 /// The names of a set, separated by commas, as they can be written again.
-#[must_use]
 pub fn names(set: Set) -> String {
     set.iter().map(name).collect::<Vec<_>>().join(",")
 }
 
 /// What it does by default.
-#[must_use]
 pub fn action(signal: Signal) -> Action {
     standard(signal).map_or(Action::Terminate, |(.., action, _)| *action)
 }
 
 /// What it means.
-#[must_use]
 pub fn meaning(signal: Signal) -> &'static str {
     standard(signal).map_or("for programs' own use; queued, in order, with a value", |(.., meaning)| meaning)
 }

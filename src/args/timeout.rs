@@ -65,7 +65,6 @@ impl Default for Late {
 
 impl Late {
     /// The failure to be in time.
-    #[must_use]
     pub fn cause(self, words: impl Into<String>) -> Cause {
         let status = self.timeout_status;
         Cause::new(Exit::NotInTime(status), words).silent(status == 0)
@@ -86,25 +85,21 @@ fn status(text: &str) -> Result<u8, String> {
 
 impl Timeout {
     /// Until when the call may wait.
-    #[must_use]
     pub fn deadline(&self) -> Deadline {
         self.deadline_or(Deadline::Forever)
     }
 
     /// The same, with a deadline for where no limit was given.
-    #[must_use]
     pub fn deadline_or(&self, default: Deadline) -> Deadline {
         if self.nonblock { Deadline::Now } else { self.limit.map_or(default, |timed| timed.deadline) }
     }
 
     /// The same without any time.
-    #[must_use]
     pub const fn never(self) -> Self {
         Self { nonblock: true, ..self }
     }
 
     /// The same limit from now on, for a silence that something has broken.
-    #[must_use]
     pub fn again(self) -> Self {
         Self { limit: self.limit.map(|timed| timed.limit.into()), ..self }
     }
@@ -120,7 +115,6 @@ impl Timeout {
     }
 
     /// The failure to be in time: `what` did not happen.
-    #[must_use]
     pub fn missed(&self, what: &str) -> Cause {
         let limit = self.limit.map(|timed| timed.limit);
         let words = match limit.filter(|limit| !limit.is_zero()) {
@@ -133,13 +127,11 @@ impl Timeout {
     }
 
     /// Whether the waiting message is suppressed.
-    #[must_use]
     pub const fn is_quiet(&self) -> bool {
         self.quiet.quiet
     }
 
     /// Whether a timeout is reported by the exit status alone.
-    #[must_use]
     pub const fn is_silent(&self) -> bool {
         self.late.timeout_status == 0
     }

@@ -9,7 +9,6 @@ use crate::text::quote;
 
 /// A parser's complaint in the box's words. `called` is the line so far (`ipcbox sem run`), `words` what was
 /// parsed, `wants_command` whether the verb takes a CMD after `--`.
-#[must_use]
 pub fn explain(error: &clap::Error, called: &str, words: &[String], wants_command: bool) -> Cause {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),

@@ -44,7 +44,6 @@ pub enum Part<'a> {
 }
 
 /// The names of all owners and groups, creators included, that these objects have.
-#[must_use]
 pub fn names<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Names {
     let pairs = objects.into_iter().flat_map(|object| {
         let created = object.perm().map(|perm| (perm.creator_uid, perm.creator_gid));
@@ -56,7 +55,6 @@ pub fn names<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Names {
 
 impl<'a> Record<'a> {
     /// The record of the object itself.
-    #[must_use]
     pub const fn of(object: &'a Object, names: &'a Names) -> Self {
         Self { object, names, verdict: None, part: Part::Whole, user: None }
     }
@@ -299,7 +297,6 @@ pub const OBJECT: &str = "verdict kind family id key name owner -uid -group -gid
      -removed -pinned";
 
 /// The columns with these keys, in this order. With `-` before its key a table has a column only if it is named.
-#[must_use]
 pub fn pick<'a>(keys: &str) -> Vec<Column<Record<'a>>> {
     let all = all();
     let column = |word: &str| {

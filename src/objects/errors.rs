@@ -27,7 +27,6 @@ pub fn cannot<T>(
 }
 
 /// Whether a failure to remove `target` means that it is not there.
-#[must_use]
 pub fn is_gone(error: &Error, target: &Target) -> bool {
     match error.downcast_ref() {
         Some(Errno::ENOENT | Errno::EIDRM) => true,
@@ -40,7 +39,6 @@ pub fn is_gone(error: &Error, target: &Target) -> bool {
 }
 
 /// Words for an errno that an object of this kind gave.
-#[must_use]
 pub fn explain(target: &Target, kind: Kind, errno: Errno) -> Cause {
     let is_posix = *target.form() == Form::Posix;
     let cause = |words: &str| Cause::from_errno(errno, words);
@@ -63,7 +61,6 @@ pub fn explain(target: &Target, kind: Kind, errno: Errno) -> Cause {
 }
 
 /// What `EACCES` and `EPERM` mean for an object, and whose it is where that is known.
-#[must_use]
 pub fn denied(errno: Errno, owner: Option<u32>) -> Cause {
     match (errno, owner) {
         (Errno::EACCES, Some(uid)) if uid == nix::unistd::geteuid().as_raw() => {
@@ -98,7 +95,6 @@ fn unshared(target: &Target, kind: Kind) -> Cause {
 
 /// The failure to change attributes, where `EINVAL` can be about a user: one whom a namespace does not have, also where
 /// the owner was to stay as he is.
-#[must_use]
 pub fn unchanged(errno: Errno, is_there: bool) -> Error {
     match errno {
         Errno::EINVAL if is_there => Cause::from_errno(errno, "this user namespace has no such user or group").into(),
@@ -107,7 +103,6 @@ pub fn unchanged(errno: Errno, is_there: bool) -> Error {
 }
 
 /// The failure to change attributes of a file that belongs to `owner`, who may do all but give it away.
-#[must_use]
 pub fn ungiven(errno: Errno, change: Change, owner: Option<u32>) -> Error {
     let user = nix::unistd::geteuid();
     match errno {

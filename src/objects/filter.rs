@@ -57,13 +57,11 @@ fn user(text: &str) -> Result<u32, String> {
 
 impl Filters {
     /// Whether there is any.
-    #[must_use]
     pub const fn any(&self) -> bool {
         self.choose() || !self.keep.is_empty()
     }
 
     /// Whether one of them chooses; `--keep` alone does not.
-    #[must_use]
     pub const fn choose(&self) -> bool {
         self.owner.is_some() || self.mine || self.older_than.is_some() || self.unused || self.orphaned
     }

@@ -63,7 +63,6 @@ pub fn one(target: &Target, kind: Kind) -> Result<Object> {
 }
 
 /// The user that an object belongs to, if it can be found.
-#[must_use]
 pub fn owner(target: &Target, kind: Kind) -> Option<u32> {
     one(target, kind).ok()?.owned().map(|(uid, _, _)| uid)
 }

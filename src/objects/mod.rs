@@ -116,7 +116,6 @@ impl Object {
     }
 
     /// Its kind.
-    #[must_use]
     pub const fn kind(&self) -> Kind {
         match self.state {
             State::Queue(_) | State::PosixQueue(_) => Kind::Msg,
@@ -126,19 +125,16 @@ impl Object {
     }
 
     /// Whether it is a POSIX object.
-    #[must_use]
     pub const fn is_posix(&self) -> bool {
         matches!(self.state, State::PosixQueue(_) | State::PosixSemaphore(..) | State::Memory(_))
     }
 
     /// Whether it belongs to an IPC namespace: all do but the POSIX ones in `/dev/shm`.
-    #[must_use]
     pub const fn is_of_namespace(&self) -> bool {
         !matches!(self.state, State::PosixSemaphore(..) | State::Memory(_))
     }
 
     /// Its id, where it is a System V object.
-    #[must_use]
     pub const fn id(&self) -> Option<i32> {
         match &self.state {
             State::Queue(stat) => Some(stat.id),
@@ -149,7 +145,6 @@ impl Object {
     }
 
     /// Key, owner and permission bits, where it is a System V object.
-    #[must_use]
     pub const fn perm(&self) -> Option<&Perm> {
         match &self.state {
             State::Queue(stat) => Some(&stat.perm),
@@ -168,27 +163,23 @@ impl Object {
     }
 
     /// The device and the inode of a POSIX object, where they may be seen.
-    #[must_use]
     pub fn file(&self) -> Option<(u64, u64)> {
         self.posix_file().map(|file| (file.device, file.inode))
     }
 
     /// Owner, group and permission bits, where they may be seen.
-    #[must_use]
     pub fn owned(&self) -> Option<(u32, u32, u32)> {
         let posix = self.posix_file().map(|file| (file.uid, file.gid, file.mode));
         posix.or_else(|| self.perm().map(|perm| (perm.uid, perm.gid, perm.mode)))
     }
 
     /// Whether it belongs to this user, as its owner or as who created it.
-    #[must_use]
     pub fn is_of(&self, uid: u32) -> bool {
         let created = self.perm().is_some_and(|perm| perm.creator_uid == uid);
         created || self.owned().is_some_and(|(owner, _, _)| owner == uid)
     }
 
     /// Its creation or last change, in seconds since 1970.
-    #[must_use]
     pub fn change_time(&self) -> Option<i64> {
         match &self.state {
             State::Queue(stat) => Some(stat.change_time),
@@ -199,7 +190,6 @@ impl Object {
     }
 
     /// Its last use or change, the later, in seconds since 1970; 0 is unknown.
-    #[must_use]
     pub fn last_time(&self) -> i64 {
         let used = match &self.state {
             State::Queue(stat) => stat.send_time.max(stat.receive_time),
@@ -211,14 +201,12 @@ impl Object {
     }
 
     /// Where it is, which no change of the object alters.
-    #[must_use]
     pub fn place(&self) -> Place {
         let name = self.name.clone().filter(|_| self.is_posix());
         Place { kind: self.kind(), id: self.id(), name, file: self.file() }
     }
 
     /// Whether it is this object and no other that has its id or name after it, and was not changed since.
-    #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         let all = |object: &Self| {
             let perm = object.perm();

@@ -92,7 +92,6 @@ impl fmt::Display for Process {
 }
 
 /// Why there is no descriptor for a process.
-#[must_use]
 pub fn unopened(pid: i32, errno: Errno) -> Cause {
     match errno {
         Errno::ESRCH => Cause::from_errno(errno, format!("there is no process {pid}, or it has ended")),

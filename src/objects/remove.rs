@@ -29,7 +29,6 @@ pub struct Removing {
 
 impl Removing {
     /// Whether no target was named.
-    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.targets.is_empty()
     }
@@ -60,7 +59,6 @@ pub fn refuse(how: &str, users: &[User]) -> Result<()> {
 }
 
 /// Why something is not removed without `--force`.
-#[must_use]
 pub fn refused(words: impl Into<String>) -> Cause {
     Cause::new(Exit::Failed, words).hint("--force removes it all the same")
 }

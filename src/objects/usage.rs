@@ -37,7 +37,6 @@ pub enum Use {
 
 impl Evidence {
     /// Looks at every process, for what these objects need.
-    #[must_use]
     pub fn gather(objects: &[Object]) -> Self {
         let boot = procfs::boot_time().unwrap_or(0);
         let looked = (users::index(objects), process::blocked_and_unseen());
@@ -53,7 +52,6 @@ impl Evidence {
     }
 
     /// Whether an object is in use: attached, open, held or waited on.
-    #[must_use]
     pub fn of(&self, object: &Object) -> Use {
         let users = self.users(object);
         if !users.is_empty() {
@@ -69,7 +67,6 @@ impl Evidence {
 
     /// Whether nobody is seen to use an object, but that says nothing: no process is seen, or not all of those whom its
     /// mode lets use it beside its owner.
-    #[must_use]
     pub fn is_in_doubt(&self, object: &Object) -> bool {
         let is_shared = object.owned().is_none_or(|(_, _, mode)| mode & 0o077 != 0);
         self.of(object) == Use::Unknown
@@ -77,7 +74,6 @@ impl Evidence {
     }
 
     /// Who uses an object, as far as may be seen.
-    #[must_use]
     pub fn users(&self, object: &Object) -> Vec<User> {
         let mut found = match &object.state {
             State::Set(stat) => return self.on_set(Set::from_id(stat.id)),
@@ -126,7 +122,6 @@ impl Evidence {
     /// It is proved of a segment that no process attaches and that completes no other object, whose creator and last
     /// user are gone, and of an empty queue on which no process is blocked, whose last sender and last receiver are
     /// gone. A set, a queue with messages and every POSIX object are made to outlive processes: never.
-    #[must_use]
     pub fn is_orphaned(&self, object: &Object) -> Option<bool> {
         let last = object.last_time();
         // A 0 is a process of another pid namespace.
@@ -161,7 +156,6 @@ impl Evidence {
     }
 
     /// Why it can be unknown which processes use an object.
-    #[must_use]
     pub const fn blind_spot(&self) -> &'static str {
         match self.sight {
             Sight::None => "/proc does not show the processes of this PID namespace",
@@ -187,7 +181,6 @@ impl Evidence {
 
 /// The processes that an object remembers: the creator of a segment, the last sender and receiver of a queue, the last
 /// process to operate on each semaphore.
-#[must_use]
 pub fn remembered(object: &Object) -> HashSet<i32> {
     let mut pids: HashSet<i32> = match &object.state {
         State::Segment(stat) => [stat.creator_pid].into(),
@@ -203,7 +196,6 @@ pub fn remembered(object: &Object) -> HashSet<i32> {
 }
 
 /// Whether a set is one of the box's own: slots, a lock or a barrier.
-#[must_use]
 pub fn is_boxes_own(object: &Object) -> bool {
     let State::Set(stat) = &object.state else { return false };
     let values = Set::from_id(stat.id).values();
@@ -218,7 +210,6 @@ fn journals() -> HashSet<Key> {
 }
 
 /// The kinds that `kind` options choose; all where none does.
-#[must_use]
 pub fn chosen(msg: bool, shm: bool, sem: bool) -> Vec<Kind> {
     let asked = [(msg, Kind::Msg), (shm, Kind::Shm), (sem, Kind::Sem)];
     let any = msg || shm || sem;

@@ -75,7 +75,6 @@ impl User {
     }
 
     /// Its process id.
-    #[must_use]
     pub const fn pid(&self) -> Option<i32> {
         match self.who {
             Who::Process(pid) => Some(pid),
@@ -84,7 +83,6 @@ impl User {
     }
 
     /// How many there are, where the kernel only counts them.
-    #[must_use]
     pub const fn count(&self) -> Option<u32> {
         match self.who {
             Who::Process(_) => None,
@@ -93,7 +91,6 @@ impl User {
     }
 
     /// What it does with an object, in words.
-    #[must_use]
     pub fn how(&self, object: &Object) -> String {
         match (&self.how, self.count()) {
             (How::Holds { slot: Some(slot), .. }, None) => format!("holds slot {slot}"),
@@ -118,7 +115,6 @@ impl User {
     }
 
     /// The same with the process, as in `4711 (make all): maps`.
-    #[must_use]
     pub fn uses(&self, object: &Object) -> String {
         let how = self.how(object);
         if self.pid().is_some() { format!("{self}: {how}") } else { how }
@@ -137,7 +133,6 @@ impl std::fmt::Display for User {
 }
 
 /// Several, as in a message; `None` where there is none.
-#[must_use]
 pub fn list(users: &[User]) -> Option<String> {
     let users: Vec<String> = users.iter().map(User::to_string).collect();
     (!users.is_empty()).then(|| users.join(", "))
@@ -173,7 +168,6 @@ pub fn count(set: Set, len: usize) -> nix::Result<u32> {
 }
 
 /// How many of these were stopped while they waited on a set: the kernel counts them no more.
-#[must_use]
 pub fn stopped(set: Set, blocked: &[Blocked]) -> u32 {
     let waits = |it: &&Blocked| it.is_stopped() && it.sem_ops(set.id()).is_some();
     u32::try_from(blocked.iter().filter(waits).count()).unwrap_or(u32::MAX)
@@ -199,7 +193,6 @@ pub fn set_waiters(set: Set, values: &[u16], blocked: &[Blocked]) -> nix::Result
 }
 
 /// Who of these waits to send to a queue, or to receive from it.
-#[must_use]
 pub fn queue_waiters(queue: &Object, blocked: &[Blocked]) -> Vec<User> {
     let waits = |thread: &Blocked| match &queue.state {
         State::Queue(stat) => msg::waits(thread, stat.id),
@@ -222,7 +215,6 @@ pub fn index(objects: &[Object]) -> IoResult<Index> {
 }
 
 /// Who maps an object or has it open; the mappings of a segment that no process is seen to have are counted.
-#[must_use]
 pub fn mappers(object: &Object, index: &Index) -> Vec<User> {
     let users = match (&object.state, object.file()) {
         (State::Segment(stat), _) => index.segments.get(&stat.id),

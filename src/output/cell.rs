@@ -38,37 +38,31 @@ const TIME_MAX: i64 = 253_402_300_799;
 
 impl Cell {
     /// A text that is always the same.
-    #[must_use]
     pub const fn word(word: &'static str) -> Self {
         Self::Word(word)
     }
 
     /// A name of the user's or the file system's; what is not UTF-8 in it is replaced.
-    #[must_use]
     pub fn name(name: &OsStr) -> Self {
         Self::Text(String::from_utf8_lossy(name.as_bytes()).into_owned())
     }
 
     /// How many, or how much; unknown where that is more than a number here can be.
-    #[must_use]
     pub fn count(number: impl TryInto<i64>) -> Self {
         number.try_into().map_or(Self::Unknown, Self::Number)
     }
 
     /// A System V key, as `0x%08x`.
-    #[must_use]
     pub fn key(key: i32) -> Self {
         Self::Text(format!("{key:#010x}"))
     }
 
     /// Permission bits, in octal.
-    #[must_use]
     pub fn mode(mode: u32) -> Self {
         Self::Text(format!("{mode:04o}"))
     }
 
     /// Seconds since 1970, as RFC 3339 in UTC; 0, never, is unknown, and so is what that format cannot write.
-    #[must_use]
     pub fn time(seconds: i64) -> Self {
         let known = u64::try_from(seconds).ok().filter(|_| (1..=TIME_MAX).contains(&seconds));
         known.map_or(Self::Unknown, |seconds| {
@@ -78,19 +72,16 @@ impl Cell {
     }
 
     /// A process id; 0 is one of another pid namespace, or none, and unknown.
-    #[must_use]
     pub fn pid(pid: i32) -> Self {
         if pid == 0 { Self::Unknown } else { Self::Number(pid.into()) }
     }
 
     /// The value where there is one, else unknown.
-    #[must_use]
     pub fn known<T>(value: Option<T>, make: impl FnOnce(T) -> Self) -> Self {
         value.map_or(Self::Unknown, make)
     }
 
     /// Whether a table aligns it to the right.
-    #[must_use]
     pub const fn is_number(&self) -> bool {
         matches!(self, Self::Number(_) | Self::Large(_) | Self::Seconds(_))
     }
@@ -114,7 +105,6 @@ impl Cell {
     }
 
     /// As text. On a terminal control characters are shown as escapes, so that they cannot drive it.
-    #[must_use]
     pub fn text(&self, terminal: bool) -> String {
         match self {
             Self::Absent => String::new(),

@@ -3,7 +3,6 @@
 use crate::text::write_json;
 
 /// The field of a JSON object that has these bytes: `"data":"…"` where they are UTF-8, else `"data_base64":"…"`.
-#[must_use]
 pub fn json_data(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => {

@@ -16,19 +16,16 @@ pub struct Lines {
 
 impl Lines {
     /// No lines yet; they end in `end`.
-    #[must_use]
     pub const fn new(end: u8, tag: Vec<u8>) -> Self {
         Self { end, tag, held: Vec::new(), inside: false }
     }
 
     /// Whether a line has been passed on in part, so that the other sources have to wait.
-    #[must_use]
     pub const fn is_inside(&self) -> bool {
         self.inside
     }
 
     /// Whether a line has begun and not ended.
-    #[must_use]
     pub const fn has_begun(&self) -> bool {
         self.inside || !self.held.is_empty()
     }

@@ -218,14 +218,12 @@ struct Paint {
 }
 
 /// Whether there is colour on this descriptor, where the user said nothing.
-#[must_use]
 pub fn is_colored(fd: BorrowedFd) -> bool {
     let refused = || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     fds::is_terminal(fd) && !refused()
 }
 
 /// A name before a line, in one of some colours.
-#[must_use]
 pub fn tinted(text: &str, number: usize) -> String {
     use owo_colors::AnsiColors::{Blue, Cyan, Green, Magenta, Red, Yellow};
     let colors = [Cyan, Yellow, Green, Magenta, Blue, Red];
@@ -293,7 +291,6 @@ pub fn called(name: &'static str) {
 }
 
 /// The line that warns of this.
-#[must_use]
 pub fn warning(words: impl Display) -> String {
     line(CALLED.get().copied().unwrap_or("ipcbox"), words)
 }

@@ -20,13 +20,11 @@ impl Names {
     }
 
     /// A user's name, else the number.
-    #[must_use]
     pub fn user(&self, uid: u32) -> Cell {
         cell(&self.users, uid)
     }
 
     /// A group's name, else the number.
-    #[must_use]
     pub fn group(&self, gid: u32) -> Cell {
         cell(&self.groups, gid)
     }

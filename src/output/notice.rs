@@ -111,7 +111,6 @@ impl Notice {
 
     /// The failure to be in time: `what` did not happen. Where nothing was waited for it has what a message would have had at
     /// once.
-    #[must_use]
     pub fn missed(&self, what: &str, timeout: &Timeout) -> Cause {
         let cause = timeout.missed(what);
         let is_wanted = timeout.deadline() == Deadline::Now && !timeout.is_silent();

@@ -74,13 +74,11 @@ pub fn seize(set: Set, purpose: Purpose) -> Result<(), Errno> {
 
 impl Purpose {
     /// Tells by the values of a set what it is for; `None` is a plain set.
-    #[must_use]
     pub fn of(values: &[u16]) -> Option<Self> {
         slots::purpose(values).or_else(|| lock::purpose(values)).or_else(|| barrier::purpose(values))
     }
 
     /// The kind in a word.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Slots { .. } => "slots",
@@ -90,7 +88,6 @@ impl Purpose {
     }
 
     /// How many can have it at once: the slots, one for a lock, the parties of a barrier.
-    #[must_use]
     pub const fn capacity(self) -> u16 {
         match self {
             Self::Slots { capacity, .. } => capacity,
@@ -100,7 +97,6 @@ impl Purpose {
     }
 
     /// How many have it now.
-    #[must_use]
     pub const fn held(self) -> u16 {
         match self {
             Self::Slots { capacity, free } => capacity.saturating_sub(free),
@@ -110,7 +106,6 @@ impl Purpose {
     }
 
     /// How many more could have it now.
-    #[must_use]
     pub const fn free(self) -> u16 {
         match self {
             Self::Slots { free, .. } => free,
@@ -208,21 +203,18 @@ fn is_uninitialised(stat: &Stat, values: &[u16]) -> bool {
 }
 
 /// What a set that may not be read was made for, if the box made it for something.
-#[must_use]
 pub fn unread_purpose(set: Set) -> Option<&'static str> {
     let layouts = [&slots::LAYOUT, &lock::LAYOUT, &barrier::LAYOUT, &lock::OLD, &barrier::OLD];
     layouts.into_iter().find(|layout| layout.is_behind(set)).map(|layout| layout.name)
 }
 
 /// Whether a lock or a barrier with these values has waiters, those included that are stopped and therefore not asleep.
-#[must_use]
 pub fn is_awaited(values: &[u16]) -> bool {
     lock::is_awaited(values) || barrier::is_awaited(values)
 }
 
 /// What a process waits for that does `ops` on a set with these values: the operations, but in words for a lock, where
 /// they are many.
-#[must_use]
 pub fn awaited(values: &[u16], ops: &[Op]) -> String {
     match Purpose::of(values) {
         Some(Purpose::Lock { .. }) => lock::awaited(ops).into(),
@@ -231,7 +223,6 @@ pub fn awaited(values: &[u16], ops: &[Op]) -> String {
 }
 
 /// What a set with these values is, and that it is not `wanted`: "build is 4 slots, not a lock".
-#[must_use]
 pub fn is_not(target: &Target, values: &[u16], wanted: &str) -> Cause {
     let olds = [&lock::OLD, &barrier::OLD];
     if olds.into_iter().any(|old| old.is_in(values) && old.name == wanted) {

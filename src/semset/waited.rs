@@ -46,7 +46,6 @@ pub fn take<T>(
 }
 
 /// The message about a wait for a lock, or for `units` slots.
-#[must_use]
 pub fn notice(target: &Target, set: Set, units: u16, timeout: &Timeout) -> Notice {
     Notice::new(target, timeout, move |due| {
         let (_, values) = set.values().ok()?;

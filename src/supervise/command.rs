@@ -69,13 +69,11 @@ impl Command {
     }
 
     /// It and its arguments.
-    #[must_use]
     pub fn words(&self) -> &[OsString] {
         &self.words
     }
 
     /// The same, for records that end in `end` on its standard input, and nowhere else.
-    #[must_use]
     pub fn ending_records_in(self, end: &'static [u8]) -> Self {
         Self { end, ..self }
     }
@@ -89,13 +87,11 @@ impl Command {
     }
 
     /// The same in a child, which has nobody to tell. Returns only where that failed.
-    #[must_use]
     pub fn execute(&self, added: &[(&str, String)]) -> Unstarted {
         Unstarted::Run(exec::replace(&self.path, &self.words, added))
     }
 
     /// The failure to start it, or to become it.
-    #[must_use]
     pub fn unstarted(&self, why: Unstarted) -> Error {
         self.not_run(match why {
             Unstarted::Fork(errno) => not_forked(errno, "no process could be started for it"),
@@ -228,7 +224,6 @@ fn shell_word(word: &OsStr) -> String {
 }
 
 /// Why there could be no process.
-#[must_use]
 pub fn not_forked(errno: Errno, what: &str) -> Cause {
     match errno {
         Errno::EAGAIN => Cause::from_errno(errno, "no more processes can be started")

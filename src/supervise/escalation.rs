@@ -28,32 +28,27 @@ pub struct Limit {
 
 impl Limit {
     /// How long it may take: 0 is no limit, as in timeout(1).
-    #[must_use]
     pub fn time(&self) -> Option<Duration> {
         self.max_time.filter(|time| !time.is_zero())
     }
 
     /// Starts the clock, where there is a limit.
-    #[must_use]
     pub fn start(&self) -> Option<Plan> {
         Some(Plan::start(self.time()?, self.steps()))
     }
 
     /// The same steps from now on, because of something else than the time.
-    #[must_use]
     pub fn end_now(&self) -> Plan {
         Plan::start(Duration::ZERO, self.steps())
     }
 
     /// The failure of `what` to end in time.
-    #[must_use]
     pub fn missed(&self, what: &str) -> Cause {
         let limit = duration::show(self.max_time.unwrap_or_default());
         self.late.cause(format!("{what} within {limit}"))
     }
 
     /// Whether --then says what is sent.
-    #[must_use]
     pub fn has_steps(&self) -> bool {
         !self.then.is_empty()
     }
@@ -98,7 +93,6 @@ pub struct Plan {
 
 impl Plan {
     /// The first step is due after `first`.
-    #[must_use]
     pub fn start(first: Duration, steps: Vec<Step>) -> Self {
         Self { deadline: Deadline::after(first), steps: steps.into_iter() }
     }

@@ -117,7 +117,6 @@ impl Supervisor {
     }
 
     /// What a child is started with. It is killed when ipcbox exits.
-    #[must_use]
     pub fn how(&self) -> Start<'_> {
         Start { mask: self.mask, dispositions: &self.given, parent_death: Some(Signal::KILL), terminal: None }
     }
@@ -171,7 +170,6 @@ impl Supervisor {
     }
 
     /// Whether one of them has not exited.
-    #[must_use]
     pub fn runs(&self) -> bool {
         !self.running.is_empty()
     }
@@ -219,7 +217,6 @@ impl Supervisor {
     }
 
     /// When the next step is due.
-    #[must_use]
     pub fn deadline(&self) -> Deadline {
         self.plan.as_ref().map_or(Deadline::Forever, |plan| plan.deadline)
     }
@@ -328,7 +325,6 @@ impl Supervisor {
     }
 
     /// Whether a step is still to come, or gets its time.
-    #[must_use]
     pub const fn has_plan(&self) -> bool {
         self.plan.is_some()
     }

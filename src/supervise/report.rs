@@ -57,13 +57,11 @@ impl Report {
     }
 
     /// Where it is written.
-    #[must_use]
     pub const fn outlet(&self) -> &Outlet {
         &self.to
     }
 
     /// These records as they are written.
-    #[must_use]
     pub fn text(&self, records: &[CommandRecord]) -> String {
         output::json(&self.columns, records)
     }
@@ -86,13 +84,11 @@ fn unwritten(path: &OsStr) -> String {
 }
 
 /// A FILE as a message shows it.
-#[must_use]
 pub fn shown(path: &OsStr) -> String {
     if path.is_empty() { "''".to_owned() } else { path.display().to_string() }
 }
 
 /// Why a FILE that the user named cannot be opened for writing.
-#[must_use]
 pub fn unwritable(errno: Errno) -> Cause {
     match errno {
         Errno::ELOOP => Cause::from_errno(errno, "it is a symbolic link, which is not followed"),

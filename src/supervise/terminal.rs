@@ -39,7 +39,6 @@ impl Supervisor {
     }
 
     /// Whether a signal of the kernel's is the terminal's.
-    #[must_use]
     pub const fn has_terminal(&self) -> bool {
         self.terminal.is_some()
     }

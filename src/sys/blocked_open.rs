@@ -27,7 +27,6 @@ pub struct Opening {
 }
 
 /// The processes that are blocked in opening the file with this device and inode, as far as they may be traced.
-#[must_use]
 pub fn of(device: u64, inode: u64) -> Vec<Opening> {
     let is_it = |path: &PathBuf| stat(path).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (device, inode));
     let opening = |blocked: Blocked| {

@@ -68,7 +68,6 @@ pub struct Leftover(OwnedFd);
 
 impl Leftover {
     /// Drops what lies in the pipe, and returns whether a descendant can still write to it.
-    #[must_use]
     pub fn goes_on(&self) -> bool {
         matches!(pipe::take_all(&self.0), Ok(Some(_)))
     }

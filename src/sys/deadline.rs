@@ -21,7 +21,6 @@ pub enum Deadline {
 
 impl Deadline {
     /// At most `limit` from now on: zero is not at all, and a limit beyond the clock's range is for ever.
-    #[must_use]
     pub fn after(limit: Duration) -> Self {
         match limit {
             Duration::ZERO => Self::Now,
@@ -31,13 +30,11 @@ impl Deadline {
     }
 
     /// The same for a limit that may be missing, which is for ever.
-    #[must_use]
     pub fn within(limit: Option<Duration>) -> Self {
         limit.map_or(Self::Forever, Self::after)
     }
 
     /// The time that is left; `None` is for ever, zero is over.
-    #[must_use]
     pub fn left(self) -> Option<Duration> {
         match self {
             Self::Forever => None,
@@ -47,7 +44,6 @@ impl Deadline {
     }
 
     /// The same time left, after so long that does not count.
-    #[must_use]
     pub fn later(self, by: Duration) -> Self {
         match self {
             Self::At(end) => end.checked_add(by).map_or(Self::Forever, Self::At),
@@ -56,7 +52,6 @@ impl Deadline {
     }
 
     /// The earlier of two.
-    #[must_use]
     pub fn earlier(self, other: Self) -> Self {
         match (self, other) {
             (Self::Now, _) | (_, Self::Now) => Self::Now,
@@ -66,7 +61,6 @@ impl Deadline {
     }
 
     /// Whether there is no time left.
-    #[must_use]
     pub fn is_over(self) -> bool {
         self.left() == Some(Duration::ZERO)
     }

@@ -81,7 +81,6 @@ pub fn interpreter(path: &CStr) -> Result<()> {
 }
 
 /// Whether the file at `path` is text, as a script is: without a NUL in what the kernel reads of it, and not empty.
-#[must_use]
 pub fn is_text(path: &CStr) -> bool {
     let mut head = Vec::new();
     let read = File::open(OsStr::from_bytes(path.to_bytes()))
@@ -93,7 +92,6 @@ pub fn is_text(path: &CStr) -> bool {
 /// the open descriptors go along as they are, and the environment with `added` put into it.
 ///
 /// Returns only where that failed.
-#[must_use]
 pub fn replace(path: &CString, argv: &[OsString], added: &[(&str, String)]) -> Errno {
     let of_bytes = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| Errno::EINVAL);
     let is_replaced = |entry: &CString| {

@@ -40,28 +40,24 @@ pub fn guard_standard() -> Result<()> {
 }
 
 /// Standard input, which [`guard_standard`] keeps open for the life of the process.
-#[must_use]
 pub fn stdin() -> BorrowedFd<'static> {
     // SAFETY: descriptor 0 is open from guard_standard() on and nothing in the box closes it.
     unsafe { BorrowedFd::borrow_raw(libc::STDIN_FILENO) }
 }
 
 /// Standard output, likewise.
-#[must_use]
 pub fn stdout() -> BorrowedFd<'static> {
     // SAFETY: as for standard input.
     unsafe { BorrowedFd::borrow_raw(libc::STDOUT_FILENO) }
 }
 
 /// Standard error, likewise.
-#[must_use]
 pub fn stderr() -> BorrowedFd<'static> {
     // SAFETY: as for standard input.
     unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) }
 }
 
 /// The number that a path such as `/dev/fd/N` has. Opening the path would open the file behind the descriptor anew.
-#[must_use]
 pub fn descriptor(path: &OsStr) -> Option<i32> {
     let path = path.to_str()?;
     match path {
@@ -96,7 +92,6 @@ pub fn allow_most() -> Result<()> {
 }
 
 /// Whether the process may have one more, which EMFILE does not always say.
-#[must_use]
 pub fn is_one_left() -> bool {
     memory().is_ok()
 }

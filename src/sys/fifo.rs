@@ -52,7 +52,6 @@ pub enum Kind {
 
 impl Seen {
     /// Whether both are the same file.
-    #[must_use]
     pub const fn is(&self, other: &Self) -> bool {
         self.device == other.device && self.inode == other.inode
     }

@@ -165,7 +165,6 @@ fn descriptors(pid: i32) -> IoResult<Vec<(i32, fs::Metadata)>> {
 }
 
 /// Whether this process is in the caller's IPC namespace and maps the segment with this id.
-#[must_use]
 pub fn maps_segment(pid: i32, id: i32) -> bool {
     let wanted = Wanted::One(Object::Segment(id));
     let maps = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();

@@ -40,13 +40,11 @@ pub enum Record<'a> {
 
 impl Input {
     /// Records that end in `separator`, the last one perhaps at the end of the input.
-    #[must_use]
     pub fn records(separator: u8, most: usize) -> Self {
         Self::new(Some(separator), most)
     }
 
     /// All of it as one record, which is there also where it is empty.
-    #[must_use]
     pub fn whole(most: usize) -> Self {
         Self { any: true, ..Self::new(None, most) }
     }

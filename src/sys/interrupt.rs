@@ -183,7 +183,6 @@ extern "C" fn interrupt(_: c_int) {
 }
 
 /// Whether a caught signal has come since the last [`take`].
-#[must_use]
 pub fn any() -> bool {
     SEEN.load(Ordering::SeqCst) != 0
 }

@@ -43,7 +43,6 @@ impl Lasting {
 
     /// A wait begins. Many short ones after each other take one thread a second at most. If there can be no thread,
     /// nothing is done.
-    #[must_use]
     pub fn begin(&self) -> Begun<'_> {
         let mut state = lock(&self.state);
         state.since = Some(Instant::now());

@@ -10,7 +10,6 @@ use nix::libc;
 
 /// Seconds since 1970 as `Sun Nov 22 04:17:30 2026`, which is ctime(3) without its newline; the bare number where no
 /// calendar has it.
-#[must_use]
 pub fn ctime(seconds: i64) -> String {
     // SAFETY: a C structure of integers and a pointer, for which all zeros is a value.
     let mut time: libc::tm = unsafe { zeroed() };

@@ -77,13 +77,11 @@ impl Mapping {
     }
 
     /// How many bytes there are.
-    #[must_use]
     pub const fn len(&self) -> usize {
         self.len - self.skipped
     }
 
     /// Whether there are none.
-    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -190,7 +188,6 @@ impl Mapping {
 }
 
 /// Bytes in a page.
-#[must_use]
 pub fn page_size() -> u64 {
     // SAFETY: a plain integer.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };

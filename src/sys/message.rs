@@ -15,7 +15,6 @@ pub struct Message {
 
 impl Message {
     /// One with this number, and without data as yet.
-    #[must_use]
     pub fn new(number: i64) -> Self {
         Self { room: (number as c_long).to_ne_bytes().to_vec(), length: 0 }
     }
@@ -28,14 +27,12 @@ impl Message {
     }
 
     /// The type or the priority.
-    #[must_use]
     pub fn number(&self) -> i64 {
         let (head, _) = self.room.split_first_chunk().unwrap_or((&[0; HEAD], &[]));
         c_long::from_ne_bytes(*head)
     }
 
     /// The data.
-    #[must_use]
     pub fn data(&self) -> &[u8] {
         &self.room[HEAD..HEAD + self.length]
     }

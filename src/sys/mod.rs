@@ -41,7 +41,6 @@ pub mod wait;
 pub mod written;
 
 /// The errno of a failure of the standard library's, `EIO` where it has none.
-#[must_use]
 pub fn errno(error: impl std::borrow::Borrow<std::io::Error>) -> nix::errno::Errno {
     error.borrow().raw_os_error().map_or(nix::errno::Errno::EIO, nix::errno::Errno::from_raw)
 }

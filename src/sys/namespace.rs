@@ -51,7 +51,6 @@ pub fn isolate() -> Result<()> {
 }
 
 /// The number of the caller's pid namespace; none without `/proc`.
-#[must_use]
 pub fn pid_namespace() -> Option<u64> {
     stat("/proc/self/ns/pid").ok().map(|file| file.st_ino)
 }

@@ -113,7 +113,6 @@ pub struct Limits {
 }
 
 /// The limits that hold now.
-#[must_use]
 pub fn limits() -> Limits {
     Limits {
         max_size: setting("fs/pipe-max-size"),

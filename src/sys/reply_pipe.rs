@@ -42,7 +42,6 @@ impl Mailbox {
     }
 
     /// Where others find it.
-    #[must_use]
     pub fn address(&self) -> Address {
         let own = || readlink("/proc/self").ok()?.to_str()?.parse().ok();
         let pid = own().unwrap_or_else(|| getpid().as_raw());

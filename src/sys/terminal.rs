@@ -14,7 +14,6 @@ use nix::unistd::{Pid, getpgrp, getpid, getsid, read, tcgetpgrp, tcsetpgrp};
 use super::signal::{self, Signal};
 
 /// The terminal that controls this process; `None` where it has none.
-#[must_use]
 pub fn controlling() -> Option<OwnedFd> {
     let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
     open("/dev/tty", flags, Mode::empty()).ok()
@@ -22,26 +21,22 @@ pub fn controlling() -> Option<OwnedFd> {
 
 /// The same if this process leads its session, so that the kernel sends it alone the SIGHUP of a terminal that is
 /// closed.
-#[must_use]
 pub fn of_leader() -> Option<OwnedFd> {
     if getsid(None) == Ok(getpid()) { controlling() } else { None }
 }
 
 /// The process group in the foreground; `None` where there is none any more.
-#[must_use]
 pub fn foreground(terminal: impl AsFd) -> Option<i32> {
     tcgetpgrp(terminal).ok().map(Pid::as_raw)
 }
 
 /// Whether the process's own group is in the foreground; SIGTTIN has to be blocked. Numbers do not tell: in a pid
 /// namespace that of every group from outside is 0. But in the background nobody may read, be it nothing.
-#[must_use]
 pub fn is_ours(terminal: &OwnedFd) -> bool {
     read(terminal, &mut []) != Err(Errno::EIO)
 }
 
 /// How many columns it has, `TIOCGWINSZ`; `None` where it does not know.
-#[must_use]
 pub fn columns(terminal: impl AsFd) -> Option<usize> {
     // SAFETY: a winsize is plain integers, for which zeros are values.
     let mut size: libc::winsize = unsafe { std::mem::zeroed() };

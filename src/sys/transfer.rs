@@ -85,7 +85,6 @@ impl<F: AsFd> Mover<F> {
     }
 
     /// Moves through the buffer from the start.
-    #[must_use]
     pub fn copying(self) -> Self {
         Self { way: Way::Buffer, ..self }
     }

@@ -34,7 +34,6 @@ impl Database {
     }
 
     /// The names of these ids, as far as they have one.
-    #[must_use]
     pub fn names(self, ids: &[u32]) -> HashMap<u32, String> {
         let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
         let new: Vec<u32> = ids.iter().copied().filter(|id| !asked.contains_key(&(self, *id))).collect();
@@ -58,7 +57,6 @@ impl Database {
     }
 
     /// The id behind a name; a number stands for itself where nobody is called so.
-    #[must_use]
     pub fn id(self, name: &str) -> Option<u32> {
         let of = |text: &str| entries(text).find(|(n, _)| *n == name).map(|(_, id)| id);
         // The highest number is none: the system calls take it for "no change".

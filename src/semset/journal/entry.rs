@@ -106,7 +106,6 @@ impl FromIterator<JournalEntry> for Writes {
 
 impl Writes {
     /// How long the object is with them, where it has `size` bytes without.
-    #[must_use]
     pub fn size(&self, size: u64) -> u64 {
         self.0.iter().map(|entry| entry.extent).fold(size, |size, extent| match extent.rest {
             Rest::Cut => extent.end(),

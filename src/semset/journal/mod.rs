@@ -79,7 +79,6 @@ impl Left {
 
 impl Journal {
     /// That of `object`.
-    #[must_use]
     pub const fn new(object: Object) -> Self {
         Self(object)
     }

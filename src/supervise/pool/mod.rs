@@ -128,7 +128,6 @@ impl<T> Pool<T> {
     }
 
     /// Whether none runs, and all that was to be [delivered](Self::deliver) has been.
-    #[must_use]
     pub fn is_idle(&self) -> bool {
         self.running.is_empty() && self.copiers.is_empty()
     }

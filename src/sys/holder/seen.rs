@@ -42,7 +42,6 @@ enum State {
 }
 
 /// Those of the processes `pids` that are holders of the semaphore set `id`; none if `/proc` does not show them.
-#[must_use]
 pub fn among(mut pids: Vec<i32>, id: c_int) -> Vec<Seen> {
     if !knows_our_numbers() {
         return Vec::new();
@@ -72,7 +71,6 @@ impl Seen {
     }
 
     /// Whether no process needs it: the one it serves has exited, or it got a signal that ends it.
-    #[must_use]
     pub fn is_needless(&self) -> bool {
         match self.state {
             State::Exiting | State::Signalled | State::Serves(-1) => true,
@@ -83,7 +81,6 @@ impl Seen {
     }
 
     /// Whether it serves the process `pid`.
-    #[must_use]
     pub fn serves(&self, pid: i32) -> bool {
         self.state == State::Serves(pid)
     }
@@ -118,7 +115,6 @@ fn served(holder: i32) -> Option<i32> {
 
 /// Kills these holders and waits until they have exited, a second at most. Returns how many have: one of another user
 /// cannot be killed, and one may be frozen.
-#[must_use]
 pub fn end(holders: Vec<Seen>) -> usize {
     let kill = |holder: &Seen| {
         let killed = signal::send(holder.process.as_fd(), Signal::KILL);

@@ -227,7 +227,6 @@ pub fn unlink(name: &OsStr) -> Result<()> {
 
 /// What a blocked thread waits for, where that is a message of the queue with this file or room for one: told by what
 /// its descriptor leads to.
-#[must_use]
 pub fn waits(blocked: &Blocked, queue: &super::File) -> Option<Waits> {
     let waits = match blocked.call {
         libc::SYS_mq_timedsend => Waits::ToSend,
@@ -286,7 +285,6 @@ const CMD_CREATE: c_uint = 6;
 const MQUEUE_MAGIC: FsType = FsType(0x1980_0202);
 
 /// A number of `/proc/sys/fs/mqueue`, such as `msg_max`.
-#[must_use]
 pub fn setting(name: &str) -> Option<u64> {
     process::setting(&format!("fs/mqueue/{name}"))
 }
@@ -296,7 +294,6 @@ fn c_name(name: &OsStr) -> Result<CString> {
 }
 
 /// The bytes that a user's queues may have in all, RLIMIT_MSGQUEUE; `None` is no limit.
-#[must_use]
 pub fn memory_limit() -> Option<u64> {
     let (soft, _) = getrlimit(Resource::RLIMIT_MSGQUEUE).ok()?;
     (soft != libc::RLIM_INFINITY).then_some(soft)

@@ -108,7 +108,6 @@ impl Object {
     }
 
     /// When it was born, in nanoseconds since 1970, statx(2). A tmpfs keeps that from Linux 5.18 on.
-    #[must_use]
     pub fn birth(&self) -> Option<u64> {
         // SAFETY: a C structure of integers, for which all zeros is a value.
         let mut file: libc::statx = unsafe { zeroed() };
@@ -122,7 +121,6 @@ impl Object {
 
     /// What tells its inode from another one that has the same number later, name_to_handle_at(2): of a tmpfs a random
     /// number. Some containers forbid the call.
-    #[must_use]
     pub fn generation(&self) -> Option<u64> {
         let mut handle = FileHandle { len: HANDLE_MAX as u32, kind: 0, bytes: [0; HANDLE_MAX] };
         let (mut mount, fd) = (0, self.0.as_raw_fd());

@@ -45,7 +45,6 @@ pub fn pidfd(pid: i32) -> Result<OwnedFd> {
 
 /// Whether a seccomp filter denies [`send`]: its `EPERM` is then not about the process. A process may always signal
 /// itself.
-#[must_use]
 pub fn is_signal_forbidden() -> bool {
     let to_self = pidfd(getpid().as_raw());
     to_self.and_then(|fd| send(fd.as_fd(), None)) == Err(Errno::EPERM)
@@ -78,7 +77,6 @@ fn is_in_pidfs(process: impl AsFd) -> Result<bool> {
 
 /// The command line of a process, its arguments separated by blanks; of a process without one (a kernel
 /// thread, a zombie) its name in brackets, as ps(1) has it. `None` where `/proc` does not tell.
-#[must_use]
 pub fn command(pid: i32) -> Option<String> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let text = String::from_utf8_lossy(&line);
@@ -91,7 +89,6 @@ pub fn command(pid: i32) -> Option<String> {
 }
 
 /// Whether a process of this number is there, kill(2) with signal 0; one of somebody else's is.
-#[must_use]
 pub fn exists(pid: i32) -> bool {
     kill(pid, None) != Err(Errno::ESRCH)
 }
@@ -111,7 +108,6 @@ pub struct Blocked {
 
 impl Blocked {
     /// Whether it was stopped in that call, so that it is not asleep in it.
-    #[must_use]
     pub fn is_stopped(&self) -> bool {
         procfs::thread_state(self.pid, self.thread).is_ok_and(|state| matches!(state, 'T' | 't'))
     }
@@ -127,7 +123,6 @@ impl Blocked {
 }
 
 /// Whether a process is in the caller's IPC namespace, ipc_namespaces(7); one that may not be looked at is not.
-#[must_use]
 pub fn shares_ipc(pid: i32) -> bool {
     let namespace = |of: &str| fs::read_link(format!("/proc/{of}/ns/ipc")).ok();
     let ours = namespace("thread-self");
@@ -195,7 +190,6 @@ pub enum Sight {
 }
 
 /// Which processes `/proc` shows to the caller.
-#[must_use]
 pub fn sight() -> Sight {
     // The first namespaces have numbers of their own, `<linux/nsfs.h>`.
     let link = |name: &str| fs::read_link(format!("/proc/{name}")).unwrap_or_default();
@@ -235,7 +229,6 @@ pub enum Waiting {
 
 /// How processes are blocked at the pipes with these inodes, in read(2), write(2) and their kin, as far as may be
 /// looked at.
-#[must_use]
 pub fn at_pipes(inodes: &[u64]) -> Vec<Waiting> {
     let at = |blocked: &Blocked| {
         let kind = match blocked.call {
@@ -251,13 +244,11 @@ pub fn at_pipes(inodes: &[u64]) -> Vec<Waiting> {
 }
 
 /// Whether `/proc` shows what a process is blocked in.
-#[must_use]
 pub fn shows_calls(pid: i32) -> bool {
     knows_our_numbers() && fs::read(format!("/proc/{pid}/syscall")).is_ok()
 }
 
 /// Whether `/proc` is there to tell anything.
-#[must_use]
 pub fn is_told() -> bool {
     fs::symlink_metadata("/proc/self").is_ok()
 }

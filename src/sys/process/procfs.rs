@@ -31,13 +31,11 @@ pub struct Stat {
 
 impl Stat {
     /// Whether it has ended and only waits to be reaped.
-    #[must_use]
     pub const fn is_zombie(&self) -> bool {
         matches!(self.state, 'Z' | 'X')
     }
 
     /// Whether it is on its way out: it no longer has memory or descriptors, but may still hold semaphores.
-    #[must_use]
     pub const fn is_exiting(&self) -> bool {
         /// Of the kernel's `<linux/sched.h>`; the second comes first, where a signal is the cause.
         const EXITING_OR_SIGNALED: u32 = 0x0000_0004 | 0x0000_0400;
@@ -45,13 +43,11 @@ impl Stat {
     }
 
     /// Whether it is stopped, by a signal or by a debugger.
-    #[must_use]
     pub const fn is_stopped(&self) -> bool {
         matches!(self.state, 'T' | 't')
     }
 
     /// Whether it is a thread of the kernel's.
-    #[must_use]
     pub const fn is_kernels(&self) -> bool {
         /// Of the kernel's `<linux/sched.h>`.
         const PF_KTHREAD: u32 = 0x0020_0000;
@@ -162,7 +158,6 @@ pub fn boot_time() -> Result<i64> {
 }
 
 /// Clock ticks in a second, in which the start of a process is told.
-#[must_use]
 pub fn ticks() -> u64 {
     let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten();
     ticks.and_then(|ticks| u64::try_from(ticks).ok()).filter(|ticks| *ticks > 0).unwrap_or(100)
@@ -196,7 +191,6 @@ pub fn knows_us() -> Result<bool> {
 }
 
 /// The ancestors of this process, from its parent on, as far as `/proc` is that of its pid namespace and shows them.
-#[must_use]
 pub fn ancestors() -> Vec<i32> {
     /// Numbers that are used again while they are read could lead round in a circle.
     const DEPTH: usize = 4096;

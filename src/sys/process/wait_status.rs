@@ -26,7 +26,6 @@ pub enum Ended {
 
 impl Ended {
     /// What a status of wait(2) says, where it says that the process ended.
-    #[must_use]
     pub const fn from_wait(status: c_int) -> Option<Self> {
         if libc::WIFEXITED(status) {
             return Some(Self::Exited(libc::WEXITSTATUS(status).cast_unsigned() as u8));
@@ -41,7 +40,6 @@ impl Ended {
     }
 
     /// The status as a shell has it.
-    #[must_use]
     pub const fn status(self) -> u8 {
         match self {
             Self::Exited(status) => status,

@@ -56,44 +56,37 @@ impl Signal {
     pub const MAX: i32 = 64;
 
     /// The signal of this number, where there is one.
-    #[must_use]
     pub const fn new(number: i32) -> Option<Self> {
         if number >= 1 && number <= Self::MAX { Some(Self(number.cast_unsigned() as u8)) } else { None }
     }
 
     /// Its number.
-    #[must_use]
     pub const fn number(self) -> i32 {
         self.0 as i32
     }
 
     /// The first and the last real-time signal that programs may use; those between 31 and the first are the C
     /// library's own.
-    #[must_use]
     pub fn real_time() -> (i32, i32) {
         (libc::SIGRTMIN(), libc::SIGRTMAX())
     }
 
     /// Whether it asks a process to end: one that is stopped would not hear it.
-    #[must_use]
     pub fn asks_to_end(self) -> bool {
         [Self::HUP, Self::INT, Self::QUIT, Self::TERM].contains(&self)
     }
 
     /// Whether its default action stops a process.
-    #[must_use]
     pub fn stops(self) -> bool {
         [Self::STOP, Self::TSTP, Self::TTIN, Self::TTOU].contains(&self)
     }
 
     /// Whether a process that is stopped has to be continued to hear it.
-    #[must_use]
     pub fn needs_continuing(self) -> bool {
         !self.stops() && self != Self::CONT
     }
 
     /// Whether a process can do anything about it: all but KILL and STOP.
-    #[must_use]
     pub fn is_catchable(self) -> bool {
         self != Self::KILL && self != Self::STOP
     }
@@ -110,13 +103,11 @@ impl Set {
     pub const ALL: Self = Self(u64::MAX);
 
     /// Whether it has this one.
-    #[must_use]
     pub const fn has(self, signal: Signal) -> bool {
         self.0 >> (signal.0 - 1) & 1 == 1
     }
 
     /// This signal alone.
-    #[must_use]
     pub const fn of(signal: Signal) -> Self {
         Self(1 << (signal.0 - 1))
     }
@@ -324,7 +315,6 @@ pub fn queue(child: i32, signal: Signal, value: Option<i32>) {
 }
 
 /// Whether this process may signal another one that is there, kill(2).
-#[must_use]
 pub fn is_permitted(pid: i32) -> bool {
     // SAFETY: the call takes two plain integers.
     Errno::result(unsafe { libc::kill(pid, 0) }) != Err(Errno::EPERM)

@@ -85,25 +85,21 @@ pub const CODES: [(i32, &str); 8] = [
 
 impl Arrival {
     /// Whether the kernel itself sent it, as a terminal's driver does.
-    #[must_use]
     pub const fn is_kernels(&self) -> bool {
         self.code == libc::SI_KERNEL
     }
 
     /// Whether a timer of the process's own sent it.
-    #[must_use]
     pub const fn is_timers(&self) -> bool {
         self.code == libc::SI_TIMER
     }
 
     /// Whether a process sent it.
-    #[must_use]
     pub const fn is_sent(&self) -> bool {
         self.code <= 0
     }
 
     /// Whether a value came along.
-    #[must_use]
     pub const fn has_value(&self) -> bool {
         matches!(self.code, libc::SI_QUEUE | libc::SI_TIMER | libc::SI_MESGQ)
     }

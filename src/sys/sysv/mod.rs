@@ -40,7 +40,6 @@ pub struct Perm {
 }
 
 /// The errno of an operation on an object that exists: `EINVAL` means that it has been removed since, as `EIDRM` does.
-#[must_use]
 pub const fn if_removed(errno: Errno) -> Errno {
     match errno {
         Errno::EINVAL => Errno::EIDRM,
@@ -50,7 +49,6 @@ pub const fn if_removed(errno: Errno) -> Errno {
 
 impl Perm {
     /// Whoever has an owner's rights: the owner, and who created it, also where that one has given it away.
-    #[must_use]
     pub const fn owners(&self) -> [libc::uid_t; 2] {
         [self.uid, self.creator_uid]
     }
@@ -168,7 +166,6 @@ pub struct ById<T> {
 
 impl<T: Table> ById<T> {
     /// The one with this id, whether it is there or not.
-    #[must_use]
     pub const fn from_id(id: c_int) -> Self {
         Self { id, table: PhantomData }
     }
@@ -182,7 +179,6 @@ impl<T: Table> ById<T> {
     }
 
     /// The id, 0 or above.
-    #[must_use]
     pub const fn id(self) -> c_int {
         self.id
     }
@@ -304,7 +300,6 @@ pub enum Kind {
 
 impl Kind {
     /// What it is called.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Msg => "message queue",
@@ -314,7 +309,6 @@ impl Kind {
     }
 
     /// It in a word, as records and options have it.
-    #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Msg => "msg",
@@ -363,13 +357,11 @@ fn look(kind: Kind, id: c_int) -> Result<()> {
 }
 
 /// Whether there is an object with this id that the caller may not read.
-#[must_use]
 pub fn is_hidden(kind: Kind, id: c_int) -> bool {
     look(kind, id) == Err(Errno::EACCES)
 }
 
 /// The kinds that have an object with this id, including one that the caller may not read.
-#[must_use]
 pub fn kinds_of(id: i32) -> Vec<Kind> {
     let is_there = |kind: &Kind| matches!(look(*kind, id), Ok(()) | Err(Errno::EACCES | Errno::EPERM));
     [Kind::Msg, Kind::Shm, Kind::Sem].into_iter().filter(is_there).collect()

@@ -224,7 +224,6 @@ fn nowait(deadline: Deadline) -> c_int {
 }
 
 /// What a blocked thread waits for, where that is a message of the queue `id` or room for one.
-#[must_use]
 pub fn waits(blocked: &Blocked, id: c_int) -> Option<Waits> {
     // The kernel takes the lower half of a register for an int, as is done here.
     if blocked.args[0] as c_int != id {

@@ -48,7 +48,6 @@ pub struct Stat {
 
 impl Stat {
     /// The permission bits with the kernel's two marks, as ipcs(1) shows them.
-    #[must_use]
     pub const fn marked_mode(&self) -> u32 {
         self.perm.mode | if self.removed { REMOVED } else { 0 } | if self.pinned { PINNED } else { 0 }
     }

@@ -21,7 +21,6 @@ impl Backoff {
     }
 
     /// The next one.
-    #[must_use]
     pub fn longer(self) -> Self {
         Self(LONGEST.min(self.0 * 2))
     }

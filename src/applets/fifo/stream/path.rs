@@ -52,7 +52,6 @@ impl Drop for Made<'_> {
 
 impl Fifo {
     /// The path as it was typed.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
     }

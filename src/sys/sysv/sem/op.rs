@@ -19,19 +19,16 @@ const _: () = assert!(size_of::<Op>() == size_of::<libc::sembuf>());
 
 impl Op {
     /// Adds `delta` to semaphore `index`. A negative one waits until the value is large enough; 0 waits until it is 0.
-    #[must_use]
     pub const fn new(index: u16, delta: i16) -> Self {
         Self { index, delta, flags: 0 }
     }
 
     /// The same, taken back by the kernel when the process ends (`SEM_UNDO`).
-    #[must_use]
     pub const fn undo(self) -> Self {
         self.flag(libc::SEM_UNDO)
     }
 
     /// The same, failing with `EAGAIN` where it would have to wait (`IPC_NOWAIT`).
-    #[must_use]
     pub const fn nowait(self) -> Self {
         self.flag(libc::IPC_NOWAIT)
     }
@@ -42,7 +39,6 @@ impl Op {
     }
 
     /// Reads one as it lies in memory.
-    #[must_use]
     pub fn from_bytes([i0, i1, d0, d1, f0, f1]: [u8; 6]) -> Self {
         Self {
             index: u16::from_ne_bytes([i0, i1]),
@@ -52,13 +48,11 @@ impl Op {
     }
 
     /// Number of the semaphore in its set.
-    #[must_use]
     pub const fn index(self) -> u16 {
         self.index
     }
 
     /// What is added to it.
-    #[must_use]
     pub const fn delta(self) -> i16 {
         self.delta
     }
@@ -86,7 +80,6 @@ impl Blocked {
     ///
     /// # Errors
     /// `EPERM`: its memory is not ours to read.
-    #[must_use]
     pub fn sem_ops(&self, id: i32) -> Option<Result<Vec<Op>>> {
         let is_semop = [libc::SYS_semop, libc::SYS_semtimedop].contains(&self.call);
         // The kernel takes the id's lower half, as it does itself. Every IPC namespace has ids of its own.
