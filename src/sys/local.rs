@@ -25,12 +25,5 @@ pub fn ctime(seconds: i64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::ctime;
-
-    #[test]
-    fn time_beyond_the_calendar_is_a_number() {
-        assert_eq!(ctime(i64::MAX), i64::MAX.to_string());
-        assert_eq!(ctime(0).len(), 24);
-    }
-}
+#[path = "../../tests/units/sys/local.rs"]
+mod tests;

@@ -242,9 +242,5 @@ pub fn waits(blocked: &Blocked, id: c_int) -> Option<Waits> {
 }
 
 #[cfg(test)]
-mod tests {
-    #[test]
-    fn any_line_is_read_or_refused() {
-        crate::sys::sysv::try_lines::<super::Msg>();
-    }
-}
+#[path = "../../../tests/units/sys/sysv/msg.rs"]
+mod tests;

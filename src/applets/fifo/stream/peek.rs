@@ -88,15 +88,5 @@ fn whole(bytes: &[u8], end: u8, most: u64) -> (usize, u64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::whole;
-
-    #[test]
-    fn whole_lines_are_counted_in_bytes() {
-        assert_eq!(whole(b"a\nbc\nd", b'\n', 9), (5, 2));
-        assert_eq!(whole(b"a\nbc\nd", b'\n', 1), (2, 1));
-        assert_eq!(whole(b"a\nbc\nd", b'\n', 0), (0, 0));
-        assert_eq!(whole(b"abc", b'\n', 9), (0, 0));
-        assert_eq!(whole(b"\0\0", 0, u64::MAX), (2, 2));
-    }
-}
+#[path = "../../../../tests/units/applets/fifo/stream/peek.rs"]
+mod tests;

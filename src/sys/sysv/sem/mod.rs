@@ -264,9 +264,5 @@ unsafe extern "C" {
 }
 
 #[cfg(test)]
-mod tests {
-    #[test]
-    fn any_line_is_read_or_refused() {
-        crate::sys::sysv::try_lines::<super::Sem>();
-    }
-}
+#[path = "../../../../tests/units/sys/sysv/sem.rs"]
+mod tests;

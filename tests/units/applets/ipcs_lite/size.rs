@@ -1,0 +1,18 @@
+use super::human;
+
+#[test]
+fn as_util_linux_writes_them() {
+    for (bytes, text) in [
+        (0, "0B"),
+        (1023, "1023B"),
+        (1075, "1K"),
+        (1076, "1.1K"),
+        (1_048_524, "1023.9K"),
+        (1_048_575, "1024K"),
+        (1_048_576, "1M"),
+        (12_345_678_901_234_567, "11P"),
+        (u64::MAX, "16E"),
+    ] {
+        assert_eq!(human(bytes), text, "{bytes}");
+    }
+}

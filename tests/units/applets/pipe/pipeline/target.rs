@@ -1,0 +1,15 @@
+use super::*;
+
+#[test]
+fn numbers_are_descriptors_and_all_else_is_a_path() {
+    for (text, form) in [
+        ("0", Spelling::Own(0)),
+        ("12:3", Spelling::Of(12, 3)),
+        ("./0", Spelling::Path("./0".into())),
+        ("a:1", Spelling::Path("a:1".into())),
+        (":1", Spelling::Path(":1".into())),
+        ("99999999999", Spelling::Path("99999999999".into())),
+    ] {
+        assert_eq!(PipeTarget::from(OsString::from(text)).form, form, "{text}");
+    }
+}

@@ -1,0 +1,21 @@
+use super::*;
+
+#[test]
+fn steps_have_a_signal_and_a_time() {
+    assert_eq!(step("kill"), Ok(Step { signal: Signal::KILL, grace: GRACE }));
+    let half = Duration::from_millis(500);
+    assert_eq!(step("INT:0.5"), Ok(Step { signal: Signal::INT, grace: half }));
+    for text in ["", ":5", "TERM:", "TERM:x", "0", "TREM:1"] {
+        assert!(step(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_plan_ends_without_deadline() {
+    let mut plan = Plan::start(Duration::ZERO, vec![step("TERM:0").unwrap()]);
+    assert!(plan.deadline.is_over());
+    assert_eq!(plan.due(), Some(Signal::TERM));
+    assert!(plan.deadline.is_over());
+    assert_eq!(plan.due(), None);
+    assert_eq!(plan.deadline, Deadline::Forever);
+}

@@ -1,0 +1,59 @@
+use super::*;
+
+#[test]
+fn what_drives_a_terminal_is_escaped() {
+    assert_eq!(visible("a\x1b[2J\n\u{9b}é\x7f", &['\n']), "a\\u{1b}[2J\n\\u{9b}é\\u{7f}");
+    assert_eq!(visible("\u{202e}gnp\u{2069}", &[]), "\\u{202e}gnp\\u{2069}");
+    assert_eq!(visible_bytes(b"a\x9b\xc3\xa9\n\xff"), b"a\\x9b\xc3\xa9\\n\xff");
+    let json = |text: &str| {
+        let mut line = String::new();
+        write_json(&mut line, text);
+        line
+    };
+    assert_eq!(json("a\"\\\t\0é日"), "\"a\\\"\\\\\\t\\u0000é日\"");
+    assert_eq!(json("\x7f\u{80}\u{9f}\u{202a}\u{2066}"), r#""\u007f\u0080\u009f\u202a\u2066""#);
+}
+
+#[test]
+fn any_text_is_json_and_drives_no_terminal() {
+    use proptest::prelude::*;
+    crate::fuzz::fuzz(2000, &any::<String>(), |text| {
+        let mut line = String::new();
+        write_json(&mut line, &text);
+        prop_assert!(!visible(&text, &[]).chars().any(is_control));
+        prop_assert!(!line.chars().any(is_control));
+        let read: String = serde_json::from_str(&line).unwrap();
+        prop_assert_eq!(read, text);
+        Ok(())
+    });
+}
+
+#[test]
+fn the_nearest_word_is_the_other_tools_word_or_the_most_alike() {
+    let verbs = ["run", "lock", "wait", "post", "stat", "rm", "set"];
+    for (word, ours) in [
+        ("ls", "stat"),
+        ("delete", "rm"),
+        ("acquire", "wait"),
+        ("up", "post"),
+        ("chown", "set"),
+        ("rnu", "run"),
+        ("stats", "stat"),
+    ] {
+        assert_eq!(nearest(word, &verbs), Some(ours), "{word}");
+    }
+    assert_eq!(nearest("xyzzy", &verbs), None);
+}
+
+#[test]
+fn one_is_singular() {
+    let counts = [0, 1, 2].map(|count| counted(count, "byte"));
+    assert_eq!(counts, ["0 bytes", "1 byte", "2 bytes"]);
+}
+
+#[test]
+fn columns_are_those_of_a_terminal() {
+    assert_eq!((width("é"), width("e\u{301}"), width("日本"), width("👍")), (1, 1, 4, 2));
+    assert_eq!((pad("日", 4), pad_left("日", 4)), ("日  ".into(), "  日".into()));
+    assert_eq!(pad("日本", 3), "日本");
+}
