@@ -84,14 +84,14 @@ fn status(pid: i32, field: &str) -> String {
 #[test]
 fn reading_standard_input_does_not_count() {
     let world = World::new();
-    // A pause that is longer than the limit.
-    let input = "{ sleep 0.3; echo hello; }";
+    // A pause that is longer than the limit, in which the reply comes on a slow machine, too.
+    let input = "{ sleep 3.1; echo hello; }";
     for target in ["$NAME-q", "/$NAME-q"] {
         let server = world
             .shell(&format!("exec ipcbox msgq serve {target} --create -c 1 -- tr a-z A-Z"))
             .start()
             .blocked_in(super::answers::receives(target));
-        let call = format!("{input} | ipcbox msgq call {target} -w 0.2s");
+        let call = format!("{input} | ipcbox msgq call {target} -w 3s");
         world.shell(&call).stdout("HELLO\n").ok();
         assert_eq!(server.code(), 0);
         // A line that comes late has what is left of the limit.
