@@ -275,7 +275,8 @@ pub fn open_or_create<T>(
             if matches!(errno, Errno::EACCES | Errno::E2BIG) {
                 let _ = set.remove();
             }
-            if_removed(errno).into()
+            let was_removed = errno == Errno::EINVAL && set.stat().is_err();
+            if was_removed { if_removed(errno).into() } else { errno.into() }
         })
     };
     creating.open_or_create(look, |(set, stat, values)| accept(set, &stat, values), create)

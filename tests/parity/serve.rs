@@ -55,7 +55,8 @@ fn closed_terminal_hangs_up_what_a_server_runs() {
         }
         drop(terminal);
         for name in ["cmd", "below"] {
-            assert_eq!(has(world, name, "cont\n").lines().filter(|line| *line == "hup").count(), 1, "{server}");
+            // When the leader of the session exits, the kernel sends it to those in the foreground once more.
+            assert!(has(world, name, "cont\n").contains("hup\n"), "{server}");
         }
         assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGHUP), "{server}");
     });

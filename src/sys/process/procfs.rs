@@ -184,9 +184,13 @@ pub fn children(pid: i32) -> Result<Vec<i32>> {
 
 /// Whether `/proc` is that of the pid namespace that the box is in, and knows children.
 pub fn knows_us() -> Result<bool> {
-    match text("/proc/thread-self/children") {
+    let knows = || {
+        let own = fs::read_link("/proc/self").map_err(errno)?;
+        text("/proc/thread-self/children").map(|_| own.to_str() == Some(&std::process::id().to_string()))
+    };
+    match knows() {
         Err(Errno::ENOENT) => Ok(false),
-        children => children.map(|_| knows_our_numbers()),
+        knows => knows,
     }
 }
 

@@ -65,7 +65,8 @@ fn wait(supervisor: &mut Supervisor, witness: &mut Witness, cmd: i32) -> Result<
         }
         match supervisor.next(&[], Deadline::within(pause))? {
             Event::Signal(arrival) => supervisor.hear(&arrival)?,
-            Event::Child => {
+            // What may not be waited for is to be noticed before CMD has ended.
+            Event::Child | Event::Due | Event::Ready(_) => {
                 // What has ended keeps its process id until it is reaped.
                 let mut look = || {
                     if looks {
@@ -83,7 +84,6 @@ fn wait(supervisor: &mut Supervisor, witness: &mut Witness, cmd: i32) -> Result<
                     }
                 }
             }
-            Event::Due | Event::Ready(_) => {}
         }
     }
 }
