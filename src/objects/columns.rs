@@ -196,7 +196,7 @@ fn role(how: &How) -> Cell {
         How::Operates { .. } => "waiter",
         How::Waits(Waits::ToSend) => "sender",
         How::Waits(Waits::ToReceive(_)) => "receiver",
-        How::Holds { .. } | How::Maps { .. } | How::Completes => "holder",
+        How::Holds { .. } | How::Maps { .. } | How::Opens { .. } | How::Completes => "holder",
     })
 }
 
@@ -279,11 +279,9 @@ const fn all<'a>() -> [Column<Record<'a>>; 57] {
             r.how(|how| if let How::Maps { mappings, .. } = how { Cell::count(*mappings as u64) } else { Cell::Absent })
         }),
         Column::new("descriptors", |r| {
-            r.how(|how| match how {
-                How::Maps { open, .. } if !open.is_empty() => {
-                    Cell::Text(open.iter().map(|open| open.fd.to_string()).collect::<Vec<_>>().join(","))
-                }
-                _ => Cell::Absent,
+            r.user(|user| match user.open() {
+                [] => Cell::Absent,
+                open => Cell::Text(open.iter().map(|open| open.fd.to_string()).collect::<Vec<_>>().join(",")),
             })
         }),
         Column::new("how", |r| r.user.map_or(Cell::Absent, |user| Cell::Text(user.how(r.object)))),

@@ -4,7 +4,9 @@ use std::io::Result as IoResult;
 
 use super::{Object, State};
 use crate::semset::{Purpose, awaited, lock, slots};
-use crate::sys::holders::{self, Index, Open};
+use crate::sys::blocked_open;
+use crate::sys::fifo::Seen;
+use crate::sys::holders::{self, Holder, Index, Open};
 use crate::sys::message::{Waits, Which};
 use crate::sys::posix::mq;
 use crate::sys::process::{self, Blocked};
@@ -58,6 +60,13 @@ pub enum How {
         /// The descriptors by which it has it open.
         open: Vec<Open>,
     },
+    /// It is blocked in opening a FIFO.
+    Opens {
+        /// To read.
+        reads: bool,
+        /// To write.
+        writes: bool,
+    },
     /// A writer of this segment was killed; it has what completes another object.
     Completes,
 }
@@ -90,6 +99,21 @@ impl User {
         }
     }
 
+    /// The descriptors by which it has the object open.
+    pub fn open(&self) -> &[Open] {
+        if let How::Maps { open, .. } = &self.how { open } else { &[] }
+    }
+
+    /// Whether it reads from a FIFO, or will.
+    pub fn reads(&self) -> bool {
+        matches!(self.how, How::Opens { reads: true, .. }) || self.open().iter().any(|open| open.reads)
+    }
+
+    /// Whether it writes to a FIFO, or will.
+    pub fn writes(&self) -> bool {
+        matches!(self.how, How::Opens { writes: true, .. }) || self.open().iter().any(|open| open.writes)
+    }
+
     /// What it does with an object, in words.
     pub fn how(&self, object: &Object) -> String {
         match (&self.how, self.count()) {
@@ -110,6 +134,7 @@ impl User {
             (How::Maps { .. }, Some(count)) => counted(count as usize, "mapping") + " of unknown processes",
             (How::Maps { mappings: 0, .. }, None) => "has open".into(),
             (How::Maps { .. }, None) => "maps".into(),
+            (How::Opens { .. }, _) => "opens".into(),
             (How::Completes, _) => "a killed writer's data for an object that is there".into(),
         }
     }
@@ -118,6 +143,12 @@ impl User {
     pub fn uses(&self, object: &Object) -> String {
         let how = self.how(object);
         if self.pid().is_some() { format!("{self}: {how}") } else { how }
+    }
+}
+
+impl From<Holder> for User {
+    fn from(holder: Holder) -> Self {
+        Self::process(holder.pid, How::Maps { mappings: holder.mappings, open: holder.open })
     }
 }
 
@@ -208,28 +239,34 @@ pub fn queue_waiters(queue: &Object, blocked: &[Blocked]) -> Vec<User> {
 /// # Errors
 /// Those of reading `/proc` itself.
 pub fn index(objects: &[Object]) -> IoResult<Index> {
-    let mut devices: Vec<u64> = objects.iter().filter_map(|object| Some(object.file()?.0)).collect();
-    devices.sort_unstable();
-    devices.dedup();
-    holders::index(&devices)
+    holders::index(&objects.iter().filter_map(Object::file).collect::<Vec<_>>())
 }
 
 /// Who maps an object or has it open; the mappings of a segment that no process is seen to have are counted.
 pub fn mappers(object: &Object, index: &Index) -> Vec<User> {
-    let users = match (&object.state, object.file()) {
+    let holders = match (&object.state, object.file()) {
         (State::Segment(stat), _) => index.segments.get(&stat.id),
         (_, Some(file)) => index.files.get(&file),
         _ => None,
     };
-    let users = users.map(Vec::as_slice).unwrap_or_default();
-    let maps = |mappings, open| How::Maps { mappings, open };
-    let mut found: Vec<User> =
-        users.iter().map(|user| User::process(user.pid, maps(user.mappings, user.open.clone()))).collect();
+    let holders = holders.map(Vec::as_slice).unwrap_or_default();
+    let mut found: Vec<User> = holders.iter().cloned().map(User::from).collect();
     if let State::Segment(stat) = &object.state {
-        let seen: usize = users.iter().map(|user| user.mappings).sum();
+        let seen: usize = holders.iter().map(|holder| holder.mappings).sum();
         // A process of another IPC namespace can have some, too.
         let unseen = stat.attached.saturating_sub(seen as u64);
-        found.extend((unseen > 0).then(|| User::unknown(unseen, maps(0, Vec::new()))));
+        found.extend((unseen > 0).then(|| User::unknown(unseen, How::Maps { mappings: 0, open: Vec::new() })));
     }
     found
+}
+
+/// The processes at a FIFO but this one: those that have it open, and those that are still blocked in opening it. Also how
+/// many could not be looked at.
+pub fn at_fifo(fifo: &Seen) -> (Vec<User>, usize) {
+    let holders = holders::of((fifo.device, fifo.inode)).unwrap_or_default();
+    let opening = blocked_open::of(fifo.device, fifo.inode).into_iter();
+    let opening = opening.map(|it| User::process(it.pid, How::Opens { reads: it.reads, writes: it.writes }));
+    let this = std::process::id().cast_signed();
+    let users = holders.seen.into_iter().map(User::from).chain(opening);
+    (users.filter(|user| user.pid() != Some(this)).collect(), holders.unseen)
 }

@@ -6,10 +6,10 @@ use nix::errno::Errno;
 
 use super::context;
 use super::stream::path::Fifo;
-use super::stream::people;
 use crate::applets::Verb;
 use crate::exit::{Cause, Exit, each};
 use crate::objects::remove::refused;
+use crate::objects::users;
 
 /// Removes FIFOs and nothing else. One that somebody has open or is about to open is left alone without --force; with it,
 /// they keep what they have open, and who opens the path later finds nothing. Seen are the processes of the same user, or all with
@@ -46,12 +46,10 @@ ipcbox fifo rm log --missing-ok
 impl Rm {
     fn remove(&self, fifo: &Fifo) -> Result<()> {
         let seen = fifo.look()?;
-        if !self.force {
-            let people = people::at(&seen).seen;
-            let people: Vec<String> = people.iter().map(ToString::to_string).collect();
-            if !people.is_empty() {
-                bail!(refused(format!("it is in use by {}", people.join(", "))));
-            }
+        if !self.force
+            && let Some(users) = users::list(&users::at_fifo(&seen).0)
+        {
+            bail!(refused(format!("it is in use by {users}")));
         }
         fifo.remove(&seen).map_err(|errno| match errno {
             Errno::EACCES => Cause::from_errno(errno, "its directory may not be written to").into(),

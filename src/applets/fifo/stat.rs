@@ -5,10 +5,10 @@ use clap::Args;
 
 use super::context;
 use super::stream::path::Fifo;
-use super::stream::people::{self, People, Person};
 use crate::applets::Verb;
 use crate::args::format::Showing;
 use crate::exit::{Exit, each};
+use crate::objects::users::{User, at_fifo};
 use crate::output::{self, Cell, Column, Names};
 use crate::sys::fifo::{self, Seen};
 use crate::sys::{pipe, process};
@@ -57,7 +57,7 @@ ipcbox fifo stat log
 struct FifoState<'a> {
     fifo: &'a Fifo,
     seen: Seen,
-    people: Vec<Person>,
+    users: Vec<User>,
     filling: Filling,
 }
 
@@ -73,17 +73,17 @@ enum Filling {
 
 fn look(fifo: &Fifo) -> Result<FifoState<'_>> {
     let seen = fifo.look()?;
-    let found = people::at(&seen);
-    let filling = filling(fifo, &seen, &found);
-    Ok(FifoState { fifo, seen, people: found.seen, filling })
+    let (users, unseen) = at_fifo(&seen);
+    let filling = filling(fifo, &seen, &users, unseen);
+    Ok(FifoState { fifo, seen, users, filling })
 }
 
 /// Asks the pipe by a copy of a descriptor that somebody has, since opening the FIFO would let in who waits to open it; or opens
 /// it for reading, where somebody reads already.
-fn filling(fifo: &Fifo, seen: &Seen, people: &People) -> Filling {
-    let fds = people.seen.iter().flat_map(|person| person.open.iter().map(|o| (person.pid, o.fd)));
+fn filling(fifo: &Fifo, seen: &Seen, users: &[User], unseen: usize) -> Filling {
+    let fds = users.iter().flat_map(|user| user.open().iter().map(|open| (user.pid().unwrap_or(0), open.fd)));
     let copy = fds.clone().find_map(|(pid, fd)| process::descriptor(pid, fd).ok());
-    let is_read = || people.seen.iter().any(|p| p.open.iter().any(|open| open.reads));
+    let is_read = || users.iter().any(|user| user.open().iter().any(|open| open.reads));
     if let Some(fd) = copy.or_else(|| is_read().then(|| fifo.open_to_read(true).ok()).flatten().map(|(fd, _)| fd))
         && fifo::behind(&fd).is_ok_and(|behind| behind.is(seen))
         && let (Ok(capacity), Ok(bytes)) = (pipe::capacity(&fd), pipe::unread(&fd))
@@ -91,7 +91,7 @@ fn filling(fifo: &Fifo, seen: &Seen, people: &People) -> Filling {
         return Filling::Known(capacity, bytes);
     }
     let is_private = seen.uid == nix::unistd::geteuid().as_raw() && seen.mode & OTHERS == 0;
-    let all_seen = people.unseen == 0 || is_private;
+    let all_seen = unseen == 0 || is_private;
     if fds.count() == 0 && all_seen { Filling::None } else { Filling::Unknown }
 }
 
@@ -111,13 +111,20 @@ impl FifoState<'_> {
         }
     }
 
-    fn people(&self, wanted: fn(&Person) -> bool) -> Vec<&Person> {
-        self.people.iter().filter(|person| wanted(person)).collect()
+    fn count(&self, wanted: fn(&User) -> bool) -> Cell {
+        Cell::count(self.users.iter().filter(|user| wanted(user)).count())
     }
-}
 
-fn list(people: &[&Person]) -> Cell {
-    Cell::Records(people.iter().map(|person| person.record()).collect())
+    fn list(&self, wanted: fn(&User) -> bool) -> Cell {
+        let record = |user: &User| {
+            vec![
+                ("pid", Cell::known(user.pid(), Cell::from)),
+                ("state", Cell::word(if user.open().is_empty() { "opening" } else { "open" })),
+                ("command", Cell::known(user.command.clone(), Cell::Text)),
+            ]
+        };
+        Cell::Records(self.users.iter().filter(|user| wanted(user)).map(record).collect())
+    }
 }
 
 const fn columns<'a>() -> [Column<(FifoState<'a>, &'a Names)>; 13] {
@@ -131,9 +138,9 @@ const fn columns<'a>() -> [Column<(FifoState<'a>, &'a Names)>; 13] {
         Column::detail("gid", |(state, _)| state.seen.gid.into()),
         Column::new("capacity", |(state, _)| state.capacity()),
         Column::new("bytes", |(state, _)| state.bytes()),
-        Column::new("readers", |(state, _)| Cell::count(state.people(|p| p.reads).len())),
-        Column::new("writers", |(state, _)| Cell::count(state.people(|p| p.writes).len())),
-        Column::new("reading", |(state, _)| list(&state.people(|p| p.reads))),
-        Column::new("writing", |(state, _)| list(&state.people(|p| p.writes))),
+        Column::new("readers", |(state, _)| state.count(User::reads)),
+        Column::new("writers", |(state, _)| state.count(User::writes)),
+        Column::new("reading", |(state, _)| state.list(User::reads)),
+        Column::new("writing", |(state, _)| state.list(User::writes)),
     ]
 }

@@ -8,7 +8,7 @@ use crate::applets::Verb;
 use crate::args::format::Showing;
 use crate::exit::{Exit, each};
 use crate::output::{self, Cell, Column};
-use crate::sys::holders::{Open, User};
+use crate::sys::holders::{Holder, Open};
 use crate::sys::pipe::{self, ATOMIC, Limits};
 use crate::sys::process;
 
@@ -69,32 +69,19 @@ struct PipeState {
     capacity: Option<usize>,
     bytes: Option<usize>,
     packets: Option<bool>,
-    readers: Vec<Holder>,
-    writers: Vec<Holder>,
+    /// The processes that hold each end.
+    readers: Vec<Fields>,
+    writers: Vec<Fields>,
     unseen: usize,
 }
 
-/// A process that holds an end.
-struct Holder {
-    pid: i32,
-    fds: Vec<i32>,
-    command: Option<String>,
-}
+type Fields = Vec<(&'static str, Cell)>;
 
-impl Holder {
-    fn of(user: &User, has: impl Fn(&Open) -> bool) -> Option<Self> {
-        let fds: Vec<i32> = user.open.iter().filter(|open| has(open)).map(|open| open.fd).collect();
-        let command = || process::command(user.pid);
-        (!fds.is_empty()).then(|| Self { pid: user.pid, fds, command: command() })
-    }
-
-    fn record(&self) -> Vec<(&'static str, Cell)> {
-        vec![
-            ("pid", Cell::pid(self.pid)),
-            ("fds", Cell::List(self.fds.iter().map(|fd| (*fd).into()).collect())),
-            ("command", Cell::known(self.command.clone(), Cell::Text)),
-        ]
-    }
+/// A process as the holder of an end, if it has one.
+fn holds(holder: &Holder, has: impl Fn(&Open) -> bool) -> Option<Fields> {
+    let fds: Vec<Cell> = holder.open.iter().filter(|open| has(open)).map(|open| open.fd.into()).collect();
+    let command = || Cell::known(process::command(holder.pid), Cell::Text);
+    (!fds.is_empty()).then(|| vec![("pid", Cell::pid(holder.pid)), ("fds", Cell::List(fds)), ("command", command())])
 }
 
 impl PipeState {
@@ -104,11 +91,11 @@ impl PipeState {
         let copy = found.fd.as_ref().map(std::os::fd::AsRawFd::as_raw_fd);
         let holders = |has: fn(&Open) -> bool| {
             let is_meant = |pid, open: &Open| has(open) && (pid != own || Some(open.fd) != copy);
-            let users = found.users.seen.iter();
-            users.filter_map(|user| Holder::of(user, |open| is_meant(user.pid, open))).collect()
+            let seen = found.holders.seen.iter();
+            seen.filter_map(|holder| holds(holder, |open| is_meant(holder.pid, open))).collect()
         };
-        let opens = || found.users.seen.iter().flat_map(|user| &user.open);
-        let is_idle = found.fd.is_none() && found.users.unseen == 0;
+        let opens = || found.holders.seen.iter().flat_map(|holder| &holder.open);
+        let is_idle = found.fd.is_none() && found.holders.unseen == 0;
         Self {
             name: end.to_string(),
             kind: if found.is_fifo { "fifo" } else { "pipe" },
@@ -120,17 +107,13 @@ impl PipeState {
             packets: opens().any(|o| o.writes).then(|| opens().any(|open| open.writes && open.direct)),
             readers: holders(|open| open.reads),
             writers: holders(|open| open.writes),
-            unseen: found.users.unseen,
+            unseen: found.holders.unseen,
         }
     }
 }
 
 fn of(record: &PipeRecord, get: impl Fn(&PipeState) -> Cell) -> Cell {
     record.pipe.as_ref().map_or(Cell::Absent, get)
-}
-
-fn list(holders: &[Holder]) -> Cell {
-    Cell::Records(holders.iter().map(Holder::record).collect())
 }
 
 const COLUMNS: [Column<PipeRecord>; 14] = [
@@ -141,8 +124,8 @@ const COLUMNS: [Column<PipeRecord>; 14] = [
     Column::new("packet_mode", |r| of(r, |pipe| Cell::known(pipe.packets, Cell::Flag))),
     Column::detail("readers", |r| of(r, |pipe| Cell::count(pipe.readers.len()))),
     Column::detail("writers", |r| of(r, |pipe| Cell::count(pipe.writers.len()))),
-    Column::new("reading", |r| of(r, |pipe| list(&pipe.readers))),
-    Column::new("writing", |r| of(r, |pipe| list(&pipe.writers))),
+    Column::new("reading", |r| of(r, |pipe| Cell::Records(pipe.readers.clone()))),
+    Column::new("writing", |r| of(r, |pipe| Cell::Records(pipe.writers.clone()))),
     Column::detail("unseen", |r| of(r, |pipe| if pipe.unseen == 0 { Cell::Absent } else { Cell::count(pipe.unseen) })),
     Column::detail("pipe_buf", |_| Cell::count(ATOMIC)),
     Column::detail("pipe_max_size", |r| Cell::known(r.limits.max_size, Cell::count)),

@@ -5,16 +5,14 @@ use super::*;
 
 #[test]
 fn lines_of_proc_pid_maps() {
-    let is_of = |line, object| mapped(line, Wanted::One(object)) == Some(object);
-    let file = Object::File { device: libc::makedev(0, 0x1a), inode: 57 };
-    assert!(is_of("7f00-7f01 rw-s 00000000 00:1a 57    /dev/shm/a b", file));
-    assert!(!is_of("7f00-7f01 rw-s 00000000 00:1b 57    /dev/shm/a b", file));
-    assert!(!is_of("7f00-7f01 rw-p 00000000 00:00 0", file));
-    let segment = Object::Segment(57);
-    assert!(is_of("7f00-7f01 rw-s 00000000 00:01 57    /SYSV00000000 (deleted)", segment));
-    assert!(!is_of("7f00-7f01 rw-s 00000000 00:01 58    /SYSV00000000 (deleted)", segment));
-    assert!(!is_of("7f00-7f01 rw-s 00000000 00:01 57    /memfd:x (deleted)", segment));
-    assert!(!is_of("", segment));
+    let file = |minor, inode| Some(Mapped::File((libc::makedev(0, minor), inode)));
+    assert_eq!(mapped("7f00-7f01 rw-s 00000000 00:1a 57    /dev/shm/a b"), file(0x1a, 57));
+    assert_eq!(mapped("7f00-7f01 rw-p 00000000 00:00 0"), file(0, 0));
+    let segment = "7f00-7f01 rw-s 00000000 00:01 57    /SYSV00000000 (deleted)";
+    assert_eq!(mapped(segment), Some(Mapped::Segment(57)));
+    assert_eq!(mapped("7f00-7f01 rw-s 00000000 00:01 57    /SYSV00000000"), file(1, 57));
+    assert_eq!(mapped("7f00-7f01 rw-s 00000000 00:01 57    /memfd:x (deleted)"), file(1, 57));
+    assert_eq!(mapped(""), None);
 }
 
 #[test]
@@ -23,12 +21,12 @@ fn this_process_is_seen_with_its_descriptors() {
     let write = File::create(&path).unwrap();
     let read = File::open(&path).unwrap();
     let meta = read.metadata().unwrap();
-    let users = by(Object::File { device: meta.dev(), inode: meta.ino() }).unwrap();
+    let holders = of((meta.dev(), meta.ino())).unwrap();
     fs::remove_file(&path).unwrap();
     let pid = std::process::id().cast_signed();
     let open = vec![
         Open { fd: write.as_raw_fd(), reads: false, writes: true, direct: false },
         Open { fd: read.as_raw_fd(), reads: true, writes: false, direct: false },
     ];
-    assert_eq!(users.seen, [User { pid, mappings: 0, open }]);
+    assert_eq!(holders.seen, [Holder { pid, mappings: 0, open }]);
 }

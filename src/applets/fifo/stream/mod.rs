@@ -3,7 +3,6 @@
 pub mod backoff;
 pub mod path;
 pub mod peek;
-pub mod people;
 pub mod place;
 pub mod readers;
 pub mod reading;

@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use anyhow::{Result, bail};
 
 use crate::applets::fifo::stream::backoff::Backoff;
-use crate::applets::fifo::stream::people;
 use crate::args::timeout::Timeout;
+use crate::objects::users::at_fifo;
 use crate::sys::fifo::Seen;
 use crate::sys::inotify::Watch;
 use crate::sys::wait;
@@ -19,8 +19,7 @@ pub fn wait_for(fd: &OwnedFd, seen: &Seen, wanted: usize, timeout: &Timeout) -> 
     let watched: Vec<_> = opens.iter().map(AsFd::as_fd).collect();
     let mut pause = Backoff::FIRST;
     loop {
-        let people = people::at(seen).seen;
-        let reading = people.iter().filter(|person| person.reads).count();
+        let reading = at_fifo(seen).0.iter().filter(|user| user.reads()).count();
         if reading >= wanted {
             return Ok(());
         }

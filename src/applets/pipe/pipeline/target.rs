@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use nix::errno::Errno;
 
 use crate::exit::{Cause, Exit};
-use crate::sys::holders::{self, Object, Users};
+use crate::sys::holders::{self, Holders};
 use crate::sys::{errno, fds, pipe, process};
 
 /// A pipe as the user called it.
@@ -33,7 +33,7 @@ pub struct OpenPipe {
     /// A descriptor of it; none where nobody has the FIFO open, or nobody who may be traced.
     pub fd: Option<OwnedFd>,
     /// Who has it open.
-    pub users: Users,
+    pub holders: Holders,
     /// Whether it has a name.
     pub is_fifo: bool,
 }
@@ -71,9 +71,7 @@ impl PipeTarget {
     /// A descriptor of it, without opening it anew, which others who wait to open it would notice.
     pub fn fd(&self) -> Result<OwnedFd> {
         if let Spelling::Path(path) = &self.form {
-            let (device, inode) = look(path)?;
-            let users = holders::by(Object::File { device, inode }).unwrap_or_default();
-            let Some(fd) = lent(&users) else {
+            let Some(fd) = lent(&holders::of(look(path)?).unwrap_or_default()) else {
                 let cause = Cause::new(Exit::Missing, "nobody has it open, or nobody who may be asked");
                 bail!(cause.hint("a FIFO has a pipe while somebody has it open: exec 8<>FIFO"));
             };
@@ -100,19 +98,17 @@ impl PipeTarget {
 
     /// It, and who has it open.
     pub fn find(&self) -> Result<OpenPipe> {
-        let (object, fd) = if let Spelling::Path(path) = &self.form {
-            let (device, inode) = look(path)?;
-            (Object::File { device, inode }, None)
+        let (place, fd) = if let Spelling::Path(path) = &self.form {
+            (look(path)?, None)
         } else {
             let file = File::from(self.fd()?);
             let meta = file.metadata()?;
-            let object = Object::File { device: meta.dev(), inode: meta.ino() };
-            (object, Some(OwnedFd::from(file)))
+            ((meta.dev(), meta.ino()), Some(OwnedFd::from(file)))
         };
-        let users = holders::by(object).unwrap_or_default();
-        let fd = fd.or_else(|| lent(&users));
+        let holders = holders::of(place).unwrap_or_default();
+        let fd = fd.or_else(|| lent(&holders));
         let is_fifo = fd.as_ref().is_none_or(has_name);
-        Ok(OpenPipe { fd, users, is_fifo })
+        Ok(OpenPipe { fd, holders, is_fifo })
     }
 }
 
@@ -136,8 +132,8 @@ fn not_a_pipe() -> Cause {
 }
 
 /// A copy of a descriptor that somebody has.
-fn lent(users: &Users) -> Option<OwnedFd> {
-    let mut fds = users.seen.iter().flat_map(|user| user.open.iter().map(|open| (user.pid, open.fd)));
+fn lent(holders: &Holders) -> Option<OwnedFd> {
+    let mut fds = holders.seen.iter().flat_map(|holder| holder.open.iter().map(|open| (holder.pid, open.fd)));
     fds.find_map(|(pid, fd)| process::descriptor(pid, fd).ok())
 }
 
