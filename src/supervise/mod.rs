@@ -113,7 +113,12 @@ impl Supervisor {
 
     /// Whether ipcbox stops when one of them does.
     fn stops_with(&self) -> bool {
-        !self.together && self.grouping != Grouping::Reader
+        match self.grouping {
+            Grouping::Own => true,
+            // Without a terminal nobody would continue them together.
+            Grouping::Shared => !self.together && self.terminal.is_some(),
+            Grouping::Reader => false,
+        }
     }
 
     /// What a child is started with. It is killed when ipcbox exits.
@@ -251,9 +256,9 @@ impl Supervisor {
     /// Sends a signal that came to the children. Those that are stopped hear that they are to exit.
     pub fn forward(&self, signal: Signal, value: Option<i32>) {
         match value {
-            // A process group gets no value.
-            Some(_) => self.running.iter().for_each(|pid| signal::queue(*pid, signal, value)),
-            None => self.send(signal),
+            // A process group gets no value, but has to hear all of it that it is to exit.
+            Some(_) if !signal.asks_to_end() => self.running.iter().for_each(|pid| signal::queue(*pid, signal, value)),
+            _ => self.send(signal),
         }
         if signal.asks_to_end() {
             self.send(Signal::CONT);

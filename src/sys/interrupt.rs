@@ -253,9 +253,10 @@ pub fn end() -> Result<()> {
     take()?.iter().try_for_each(die)
 }
 
-/// In a child that is about to run CMD: dispositions as ipcbox was given them. Returns which of these signals it was
-/// given blocked.
+/// In a child: dispositions as ipcbox was given them, and nothing that had come to its parent. Returns which of these
+/// signals it was given blocked.
 pub(super) fn hand_on() -> Result<Set> {
+    SEEN.store(0, Ordering::SeqCst);
     let given = GIVEN.lock().map_err(|_| Errno::EDEADLK)?.take();
     let Some(given) = given else { return Ok(Set::EMPTY) };
     for (signal, handling) in given.handlings.iter().rev() {
