@@ -168,7 +168,7 @@ impl<'a> Record<'a> {
     fn swapped(&self) -> Cell {
         match &self.object.state {
             State::Segment(stat) => Cell::known(stat.swapped, Cell::count),
-            // Its file does not tell it apart.
+            // The kernel does not count it for one file.
             State::Memory(_) => Cell::Unknown,
             _ => Cell::Absent,
         }

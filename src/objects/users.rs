@@ -30,7 +30,7 @@ pub struct User {
 pub enum Who {
     /// Its process id.
     Process(i32),
-    /// So many, which the kernel only counts.
+    /// A number of processes that the kernel counts without naming them.
     Unknown(u32),
 }
 
@@ -78,7 +78,7 @@ impl User {
         Self { who, command: process::command(pid), how }
     }
 
-    /// So many of which nothing is known.
+    /// `count` processes of which nothing is known.
     pub fn unknown(count: impl TryInto<u32>, how: How) -> Self {
         Self { who: Who::Unknown(count.try_into().unwrap_or(u32::MAX)), command: None, how }
     }

@@ -23,6 +23,7 @@ use crate::supervise::command::Command;
 use crate::supervise::escalation::{Limit, Plan};
 use crate::sys::child::{self, Change, Group, Reporter, Standard, Start, Usage};
 use crate::sys::deadline::Deadline;
+use crate::sys::process::signal_child;
 use crate::sys::process::wait_status::Ended;
 use crate::sys::signal::{self, Arrival, Arrivals, Disposition, Set, Signal, block, set_disposition};
 use crate::sys::wait::{Want, any};
@@ -33,7 +34,7 @@ use crate::sys::{process, terminal as tty};
 pub enum Event {
     /// A signal came from outside.
     Signal(Arrival),
-    /// A child may have exited or stopped: [`Supervisor::reap`] tells.
+    /// A child may have exited or stopped: [`Supervisor::reap`] returns it.
     Child,
     /// The next step against children that take too long is due.
     Due,
@@ -115,7 +116,7 @@ impl Supervisor {
     fn stops_with(&self) -> bool {
         match self.grouping {
             Grouping::Own => true,
-            // Without a terminal nobody would continue them together.
+            // Without a terminal no shell continues all of them together.
             Grouping::Shared => !self.together && self.terminal.is_some(),
             Grouping::Reader => false,
         }
@@ -226,8 +227,8 @@ impl Supervisor {
         self.plan.as_ref().map_or(Deadline::Forever, |plan| plan.deadline)
     }
 
-    /// Acts on a signal that came: the children get it, unless the terminal has sent it to them too, or it says who is to have the
-    /// terminal.
+    /// Acts on a signal that came. The children get it, unless the terminal has sent it to them too, or it decides which process
+    /// group has the terminal.
     pub fn hear(&mut self, arrival: &Arrival) -> Result<()> {
         let signal = arrival.signal;
         // If the terminal is closed, the kernel signals the leader of the session alone.
@@ -257,7 +258,7 @@ impl Supervisor {
     pub fn forward(&self, signal: Signal, value: Option<i32>) {
         match value {
             // A process group gets no value, but has to hear all of it that it is to exit.
-            Some(_) if !signal.asks_to_end() => self.running.iter().for_each(|pid| signal::queue(*pid, signal, value)),
+            Some(_) if !signal.asks_to_end() => self.running.iter().for_each(|pid| signal_child(*pid, signal, value)),
             _ => self.send(signal),
         }
         if signal.asks_to_end() {
@@ -271,7 +272,7 @@ impl Supervisor {
         for pid in &self.running {
             // One can have left the group.
             if leader.is_none() || getpgid(Some(Pid::from_raw(*pid))).map(Pid::as_raw).ok() != leader {
-                let _ = signal::kill(*pid, signal);
+                signal_child(*pid, signal, None);
             }
         }
     }

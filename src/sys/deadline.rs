@@ -20,7 +20,7 @@ pub enum Deadline {
 }
 
 impl Deadline {
-    /// At most `limit` from now on: zero is not at all, and a limit beyond the clock's range is for ever.
+    /// At most `limit` from now on. Zero is [`Now`](Self::Now), a limit beyond the clock's range [`Forever`](Self::Forever).
     pub fn after(limit: Duration) -> Self {
         match limit {
             Duration::ZERO => Self::Now,
@@ -29,7 +29,7 @@ impl Deadline {
         }
     }
 
-    /// The same for a limit that may be missing, which is for ever.
+    /// The same, or [`Forever`](Self::Forever) without a limit.
     pub fn within(limit: Option<Duration>) -> Self {
         limit.map_or(Self::Forever, Self::after)
     }

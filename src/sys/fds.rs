@@ -158,7 +158,7 @@ pub enum Kind {
     Plain,
     /// It is a socket, which is asked not to wait.
     Socket,
-    /// It is a terminal, which ipcbox has opened for itself: no flag of a write says so.
+    /// It is a terminal, which ipcbox has opened for itself: write(2) has no flag against waiting there.
     Terminal,
 }
 

@@ -8,7 +8,7 @@ const BLOCK: usize = 64 << 10;
 /// Of a record that is too long no more is counted, and read: it can be without end.
 const MOST_COUNTED: u64 = 1 << 30;
 
-/// Input in records of at most so many bytes.
+/// Input in records, each of a limited size.
 pub struct Input {
     /// What ends a record; none is the end of the input alone.
     separator: Option<u8>,

@@ -144,16 +144,21 @@ fn forbidden_call_is_replaced_or_named() {
     check(FORBIDDEN, Errno::EPERM);
 }
 
-/// Signals reach what ipcbox has started by kill(2), whether the call is missing or forbidden.
+/// Signals reach what ipcbox has started by kill(2) or pidfd_send_signal(2), if the other is missing or forbidden.
 #[test]
-fn command_is_signalled_without_pidfd_send_signal() {
-    for errno in [Errno::ENOSYS, Errno::EPERM] {
-        let denied = move || deny(libc::SYS_pidfd_send_signal, Always, errno);
+fn command_is_signalled_by_either_call() {
+    let calls = [
+        (libc::SYS_pidfd_send_signal, Errno::ENOSYS),
+        (libc::SYS_pidfd_send_signal, Errno::EPERM),
+        (libc::SYS_kill, Errno::EPERM),
+    ];
+    for (call, errno) in calls {
+        let denied = move || deny(call, Always, errno);
         let world = World::new();
         let run = world.call("signal run --reap -- sleep 100").before(denied).start();
         let run = run.blocked_in(libc::SYS_ppoll);
         run.signal(Signal::SIGTERM);
-        assert_eq!(run.code(), 143, "{errno}");
+        assert_eq!(run.code(), 143, "{call} {errno}");
         let script = "sleep 100 >&- & echo $!; setsid sh -c 'sleep 100 >&- & echo $!' & wait $!; exit 3";
         let told = world.call("signal run --kill-tree -- sh -c").arg(script).before(denied).status(3);
         let is_left = |pid: &str| {

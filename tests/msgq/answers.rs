@@ -68,6 +68,21 @@ fn a_caller_that_reads_slowly_keeps_nobody_waiting() {
     assert_eq!(server.code(), 0);
 }
 
+/// A signal that is noted while the first part of a reply is written does not cut off the rest of it.
+#[test]
+fn long_reply_survives_a_signal_to_the_server() {
+    const SIZE: usize = 1 << 20;
+    let world = World::new();
+    let Some(server) = world.injected("write:signal=SIGCHLD") else { return };
+    let (queue, size) = (world.name("q"), SIZE.to_string());
+    let words = ["msgq", "serve", &queue, "--create", "-j", "2", "--", "head", "-c", &size, "/dev/zero"];
+    let server = server.args(words).start();
+    eventually("the queue is created", || world.call("msgq stat @q").output().status.success());
+    assert_eq!(world.call("msgq call @q x -w 60s").ok().len(), SIZE);
+    server.signal(Signal::SIGTERM);
+    server.end();
+}
+
 #[test]
 fn failures_of_a_call_are_125() {
     let world = World::new();

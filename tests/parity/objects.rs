@@ -113,7 +113,7 @@ fn what_may_not_be_read_is_null_in_every_verb() {
 
 /// The processes of each call's records, sorted.
 fn pids(world: &World, line: &str) -> Vec<Value> {
-    // Standard error tells of processes of other tests that may not be looked at.
+    // Standard error may warn of processes of other tests that cannot be inspected.
     let text = String::from_utf8(world.call(line).output().stdout).unwrap();
     let mut pids: Vec<Value> = records(&text).iter().map(|record| record["pid"].clone()).collect();
     pids.sort_by_key(Value::as_i64);

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
-use nix::unistd::{Pid, geteuid, setpgid};
+use nix::unistd::{Pid, geteuid, setpgid, setsid};
 
 use crate::support::{BINARY, Call, Child, World, eventually, session_leader, skip};
 
@@ -139,6 +139,57 @@ fn value_of_a_queued_signal_reaches_cmd() {
             taker.takes("RTMIN+3", value);
         }
         child.signal(Signal::SIGTERM);
+        child.code();
+    });
+}
+
+/// A group has one signal without a value: what asks it to exit goes to all of it.
+#[test]
+fn queued_term_reaches_what_cmd_started() {
+    each(|world, verb| {
+        // It forwards to CMD alone by default.
+        if verb.before.starts_with("signal") {
+            return;
+        }
+        let taker = Taker::new(world, "TERM", 1);
+        let below = taker.script.trim_start_matches("exec ");
+        let call = world.call("").args(verb.words("", &["sh", "-c", &format!("{below} & wait")]));
+        let child = call.before(|| Ok(setpgid(Pid::from_raw(0), Pid::from_raw(0))?)).start();
+        taker.is_ready();
+        world.call(&format!("signal send TERM {} --value 7", child.pid())).ok();
+        taker.takes("TERM", "null");
+        child.code();
+    });
+}
+
+/// Without a terminal there is no job control: a CMD that another process has stopped is left alone.
+#[test]
+fn stopped_cmd_stays_stopped_without_a_terminal() {
+    each(|world, verb| {
+        if !verb.before.starts_with("pipe") {
+            return;
+        }
+        let (ready, alone) = (world.dir().join("ready"), || Ok(setsid().map(drop)?));
+        let script = format!("echo $$ >{}; exec sleep 1000", ready.display());
+        let child = world.call("").args(verb.words("", &["sh", "-c", &script])).before(alone).start();
+        let name = || fs::read_to_string(&ready).unwrap_or_default();
+        eventually("CMD runs", || name().ends_with('\n'));
+        let cmd = name().trim().to_owned();
+        let status = |key: &str| {
+            let text = fs::read_to_string(format!("/proc/{cmd}/status")).unwrap_or_default();
+            text.lines().find_map(|line| line.strip_prefix(key).map(str::to_owned)).unwrap_or_default()
+        };
+        world.call(&format!("signal send TSTP {cmd}")).ok();
+        eventually("CMD stops", || status("State:").contains('T'));
+        // The second one is passed on after ipcbox has heard of the stop.
+        let mut pending = status("ShdPnd:");
+        for signal in ["RTMIN+3", "RTMIN+4"] {
+            world.call(&format!("signal send {signal} {}", child.pid())).ok();
+            eventually("it is passed on", || status("ShdPnd:") != pending || !status("State:").contains('T'));
+            pending = status("ShdPnd:");
+        }
+        assert!(status("State:").contains('T'), "{}", verb.before);
+        world.call(&format!("signal send KILL {cmd}")).ok();
         child.code();
     });
 }

@@ -88,7 +88,7 @@ pub struct Ended<T> {
     pub reply_to: Option<T>,
     /// Its status, as a shell has it; 126 if it could not be started, which has been reported.
     pub status: u8,
-    /// What it printed, if it is for somebody.
+    /// What it printed, if a caller wants it.
     pub printed: Option<File>,
 }
 
@@ -165,7 +165,7 @@ impl<T> Pool<T> {
         self.taken = Some(taken);
     }
 
-    /// Waits until a command may have given back a descriptor or a process, and returns those that have ended. `None`:
+    /// Waits until a command may have released a descriptor or a process, and returns those that have exited. `None`:
     /// none runs.
     ///
     /// # Errors
@@ -241,7 +241,7 @@ impl<T> Pool<T> {
         Ok((pid, collected))
     }
 
-    /// Waits until a command has ended or a signal says to stop.
+    /// Waits until a command has exited or a signal comes that stops the server.
     fn wait() -> Result<()> {
         Ok(wait::ready_or_signal(&[], Deadline::Forever).map(drop)?)
     }

@@ -151,7 +151,7 @@ pub fn begin(
     let parent = getpid();
     let child = fork(|| {
         let why = prepare(how, group, standard, parent).map_or_else(Unstarted::Fork, |()| run());
-        // Nobody may be left to hear it. The exit status reports it too.
+        // The parent may be gone. The exit status reports it too.
         let _ = reporter.report(number, Err(why));
         126
     })?;

@@ -19,7 +19,7 @@ use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::{Pid, geteuid, getpid};
 
 use super::deadline::Deadline;
-use super::signal::{kill, send};
+use super::signal::{Signal, To, kill, queue, send, send_to};
 use super::wait::ready;
 
 /// A descriptor for a process, pidfd_open(2), closed on exec. It becomes readable when the process ends.
@@ -41,6 +41,16 @@ pub fn pidfd(pid: i32) -> Result<OwnedFd> {
     let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
     // SAFETY: the kernel just gave us this descriptor, and nothing else knows it. It fits: descriptors are ints.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as c_int) })
+}
+
+/// Sends a signal to a child of the caller, with a value if there is one.
+pub fn signal_child(child: i32, signal: Signal, value: Option<i32>) {
+    // A full queue takes no value, but the signal itself.
+    let sent = value.map_or(Err(Errno::EINVAL), |value| queue(child, signal, value)).or_else(|_| kill(child, signal));
+    if sent.is_err() {
+        // A seccomp filter can deny kill(2) alone.
+        let _ = pidfd(child).and_then(|fd| send_to(fd.as_fd(), To::Process, Some(signal), value));
+    }
 }
 
 /// Whether a seccomp filter denies [`send`]: its `EPERM` is then not about the process. A process may always signal

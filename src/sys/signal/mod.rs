@@ -300,18 +300,15 @@ pub fn kill(pid: i32, signal: impl Into<Option<Signal>>) -> Result<()> {
     Errno::result(unsafe { libc::kill(pid, number) }).map(drop)
 }
 
-/// Sends a signal to a child of one's own, with a value if there is one, rt_sigqueueinfo(2).
-pub fn queue(child: i32, signal: Signal, value: Option<i32>) {
-    let queued = value.map_or(Err(Errno::EINVAL), |value| {
-        let info = queued(signal.number(), value);
-        // SAFETY: the siginfo lives through the call; the rest are plain integers.
-        let sent = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, child, signal.number(), &raw const info) };
-        Errno::result(sent).map(drop)
-    });
-    // A full queue takes no value, but the signal itself.
-    if queued.is_err() {
-        let _ = kill(child, signal);
-    }
+/// Queues a signal with a value, rt_sigqueueinfo(2).
+///
+/// # Errors
+/// `EAGAIN`: its user has as many signals pending as it may.
+pub(super) fn queue(pid: i32, signal: Signal, value: i32) -> Result<()> {
+    let info = queued(signal.number(), value);
+    // SAFETY: the siginfo lives through the call; the rest are plain integers.
+    let sent = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid, signal.number(), &raw const info) };
+    Errno::result(sent).map(drop)
 }
 
 /// Whether this process may signal another one that is there, kill(2).

@@ -18,7 +18,7 @@ use crate::supervise::{Event, Grouping, Supervisor, end_as};
 use crate::sys::child;
 use crate::sys::deadline::Deadline;
 use crate::sys::process::wait_status::Ended;
-use crate::sys::process::{pidfd, procfs};
+use crate::sys::process::{pidfd, procfs, signal_child};
 use crate::sys::signal::{self, Arrival, Disposition, Set, Signal};
 use crate::sys::wait::Want;
 
@@ -270,9 +270,9 @@ impl Translator {
         if self.ended.is_some() {
             return self.to_handlers(signal);
         }
-        signal::queue(self.cmd, signal, value);
+        signal_child(self.cmd, signal, value);
         if signal.asks_to_end() && procfs::stat(self.cmd).is_ok_and(|stat| stat.is_stopped()) {
-            let _ = signal::kill(self.cmd, Signal::CONT);
+            signal_child(self.cmd, Signal::CONT, None);
         }
     }
 
