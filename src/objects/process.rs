@@ -95,7 +95,7 @@ impl fmt::Display for Process {
 pub fn unopened(pid: i32, errno: Errno) -> Cause {
     match errno {
         Errno::ESRCH => Cause::from_errno(errno, format!("there is no process {pid}, or it has ended")),
-        Errno::ENOENT if !process::is_told() => {
+        Errno::ENOENT if !process::has_procfs() => {
             Cause::from_errno(errno, "/proc, which tells of processes, is not mounted").exit(Exit::Failed)
         }
         Errno::EINVAL | Errno::ENOENT => {

@@ -4,7 +4,7 @@ use nix::errno::Errno;
 
 use super::{Purpose, held_places};
 use crate::sys::deadline::Deadline;
-use crate::sys::holder::seen::{Seen, among, end};
+use crate::sys::holder::seen::{Seen, among, kill};
 use crate::sys::process::procfs;
 use crate::sys::sysv::sem::Set;
 
@@ -21,7 +21,7 @@ pub fn take<T, W>(
 ) -> Result<T, Errno> {
     loop {
         match attempt(Deadline::Now) {
-            Err(Errno::EAGAIN) if end_needless(set) > 0 => {}
+            Err(Errno::EAGAIN) if kill_stale(set) > 0 => {}
             Err(Errno::EAGAIN) => break,
             outcome => return outcome,
         }
@@ -32,8 +32,8 @@ pub fn take<T, W>(
 }
 
 /// Ends the holders of a set whose process has exited, and returns how many have released.
-pub fn end_needless(set: Set) -> usize {
-    end(holders(set).into_iter().filter(Seen::is_needless).collect())
+pub fn kill_stale(set: Set) -> usize {
+    kill(holders(set).into_iter().filter(Seen::is_stale).collect())
 }
 
 /// Ends the holders of a set that serve the process `pid`, and waits until they have released.
@@ -45,7 +45,7 @@ pub fn release(set: Set, pid: i32) -> Result<(), Errno> {
     serving.iter().try_for_each(Seen::may_be_killed)?;
     match serving.len() {
         0 => Err(Errno::ESRCH),
-        count if end(serving) < count => Err(Errno::EBUSY),
+        count if kill(serving) < count => Err(Errno::EBUSY),
         _ => Ok(()),
     }
 }

@@ -258,10 +258,12 @@ impl Supervisor {
     pub fn forward(&self, signal: Signal, value: Option<i32>) {
         match value {
             // A process group gets no value, but has to hear all of it that it is to exit.
-            Some(_) if !signal.asks_to_end() => self.running.iter().for_each(|pid| signal_child(*pid, signal, value)),
+            Some(_) if !signal.is_termination() => {
+                self.running.iter().for_each(|pid| signal_child(*pid, signal, value))
+            }
             _ => self.send(signal),
         }
-        if signal.asks_to_end() {
+        if signal.is_termination() {
             self.send(Signal::CONT);
         }
     }

@@ -25,7 +25,7 @@ impl Collected {
     /// Nothing yet; and where the command prints to. All descriptors that it takes are had from the start.
     pub fn new() -> Result<(Self, OwnedFd)> {
         let (from, to) = pipe::new()?;
-        pipe::let_wait(&to)?;
+        pipe::set_blocking(&to)?;
         Ok((Self { from: Some(from), spool: fds::spool()?, failed: None }, to))
     }
 
@@ -68,7 +68,7 @@ pub struct Leftover(OwnedFd);
 
 impl Leftover {
     /// Drops what lies in the pipe, and returns whether a descendant can still write to it.
-    pub fn goes_on(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         matches!(pipe::take_all(&self.0), Ok(Some(_)))
     }
 }

@@ -41,11 +41,11 @@ impl Events {
     pub fn take(&self) -> Result<Vec<Event>> {
         let mut events = [EpollEvent::empty(); 64];
         let count = retry(|| self.0.wait(&mut events, EpollTimeout::ZERO))?;
-        let told = |event: &EpollEvent| Event {
+        let event_of = |event: &EpollEvent| Event {
             which: usize::try_from(event.data()).unwrap_or(usize::MAX),
             ended: event.events().contains(EpollFlags::EPOLLHUP),
         };
-        Ok(events[..count].iter().map(told).collect())
+        Ok(events[..count].iter().map(event_of).collect())
     }
 
     /// Waits until there is one, or a caught signal comes.

@@ -86,13 +86,13 @@ pub fn copy_of(number: i32) -> Result<OwnedFd> {
 }
 
 /// Lets the process have as many as it may, RLIMIT_NOFILE of setrlimit(2).
-pub fn allow_most() -> Result<()> {
+pub fn raise_fd_limit() -> Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most)
 }
 
 /// Whether the process may have one more, which EMFILE does not always say.
-pub fn is_one_left() -> bool {
+pub fn has_free_fd() -> bool {
     memory().is_ok()
 }
 

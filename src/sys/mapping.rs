@@ -205,12 +205,12 @@ pub fn on_bus_error(line: String, status: u8) -> Result<()> {
     LINE.store(line.as_mut_ptr(), Ordering::SeqCst);
     STATUS.store(status.into(), Ordering::SeqCst);
     // SAFETY: the handler calls write(2) and _exit(2) alone, on memory that is never freed.
-    unsafe { Handling::new(tell_and_end as *const () as usize, 0).set(Signal::BUS) }?;
+    unsafe { Handling::new(report_and_exit as *const () as usize, 0).set(Signal::BUS) }?;
     // A blocked one would end the process without a word.
     unblock(Set::of(Signal::BUS)).map(drop)
 }
 
-extern "C" fn tell_and_end(_: c_int) {
+extern "C" fn report_and_exit(_: c_int) {
     let line = LINE.load(Ordering::SeqCst);
     // SAFETY: the line was leaked, and is that long. That it cannot be written cannot be told.
     unsafe { libc::write(libc::STDERR_FILENO, line.cast(), LINE_LEN.load(Ordering::SeqCst)) };

@@ -41,7 +41,7 @@ pub fn is_pipe(fd: impl AsFd) -> bool {
 }
 
 /// Lets calls on a descriptor that was opened for not waiting wait from now on, `F_SETFL` of fcntl(2).
-pub fn let_wait(fd: impl AsFd) -> Result<()> {
+pub fn set_blocking(fd: impl AsFd) -> Result<()> {
     fcntl(&fd, FcntlArg::F_SETFL(flags(&fd)? - OFlag::O_NONBLOCK)).map(drop)
 }
 
@@ -148,7 +148,7 @@ pub fn has_bytes(from: impl AsFd) -> Result<bool> {
 }
 
 /// Lets a write to what nobody reads fail with `EPIPE` alone: SIGPIPE is blocked from now on.
-pub fn survive_broken() -> Result<()> {
+pub fn block_sigpipe() -> Result<()> {
     block(Set::of(Signal::PIPE)).map(drop)
 }
 

@@ -69,7 +69,7 @@ ipcbox fifo write log 'built a' -w 0.1 ||
 
 impl Write {
     fn write(&self) -> Result<()> {
-        pipe::survive_broken()?;
+        pipe::block_sigpipe()?;
         let text = self.text();
         if let (Some(text), true) = (&text, self.lines) {
             // Before anything is written.

@@ -56,7 +56,7 @@ fn explain(target: &Target, errno: Errno) -> Cause {
             Cause::from_errno(errno, format!("there are as many message queues as may be, {most}"))
                 .hint("/proc/sys/kernel/msgmni is the limit; msgq stat lists them")
         }
-        Errno::EMFILE if fds::is_one_left() => queue::no_memory(),
+        Errno::EMFILE if fds::has_free_fd() => queue::no_memory(),
         Errno::ENOSYS => Cause::from_errno(errno, "this kernel has no such queues"),
         errno => errors::explain(target, Kind::Msg, errno),
     }

@@ -171,7 +171,7 @@ fn accept(jobs: &mut Jobs, address: Address) -> Result<Option<OwnedFd>> {
             Err(errno @ (Errno::EACCES | Errno::EPERM)) => {
                 break format!("it belongs to another user or pid namespace ({errno:?})");
             }
-            Err(_) if process::is_told() => return Ok(None),
+            Err(_) if process::has_procfs() => return Ok(None),
             Err(_) => break "/proc is not mounted".into(),
         }
     };

@@ -123,8 +123,8 @@ impl Merge {
         for (number, (command, tag)) in commands.into_iter().zip(tags).enumerate() {
             let (output, output_there) = pipe::new().map_err(unmade)?;
             let (error, error_there) = pipe::new().map_err(unmade)?;
-            pipe::let_wait(&output_there)?;
-            pipe::let_wait(&error_there)?;
+            pipe::set_blocking(&output_there)?;
+            pipe::set_blocking(&error_there)?;
             let standard =
                 Standard { input: None, output: Some(output_there.as_fd()), error: Some(error_there.as_fd()) };
             crew.add(command, standard)?;

@@ -95,7 +95,7 @@ seq 100000 | ipcbox pipe meter --size 600K >copy
         pipe::widen(&file);
         pipe::widen(fds::stdout());
         let mut gauge = Gauge::new(&self, size);
-        pipe::survive_broken()?;
+        pipe::block_sigpipe()?;
         let flowed = flow(file.as_fd(), &mut gauge).map_err(|failure| match failure {
             Failure::Read(errno) => Error::from(errno).context(reading()),
             Failure::Write(errno) => Error::from(errno).context("cannot write to standard output"),

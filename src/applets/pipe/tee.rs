@@ -125,7 +125,7 @@ fn start(crew: &mut Crew, commands: Vec<Command>, to_stdout: bool) -> Result<Vec
     let mut consumers = Vec::new();
     for command in commands {
         let (read, write): (OwnedFd, OwnedFd) = pipe::new().map_err(unmade)?;
-        pipe::let_wait(&read)?;
+        pipe::set_blocking(&read)?;
         let standard = Standard { input: Some(read.as_fd()), output: to_stdout.then(fds::stderr), error: None };
         crew.add(command, standard)?;
         let name = crew.stages.last().map_or_else(String::new, ToString::to_string);

@@ -276,7 +276,7 @@ impl<T> Pool<T> {
                 Signal::CHLD => continue,
                 Signal::IO => {
                     self.running.iter_mut().filter_map(|job| job.collected.as_mut()).for_each(Collected::gather);
-                    self.leftovers.retain(Leftover::goes_on);
+                    self.leftovers.retain(Leftover::is_open);
                     continue;
                 }
                 _ => {}

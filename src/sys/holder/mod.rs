@@ -79,12 +79,12 @@ pub fn start(
     if first != 0 {
         return Err(Errno::ESRCH.into());
     }
-    heard(&reports)?;
+    next_answer(&reports)?;
     Ok(Holder { pid, reports, release })
 }
 
 /// Waits for what the child reports. Nothing more is `ECHILD`: it was killed.
-fn heard(reports: &Reports) -> Answer {
+fn next_answer(reports: &Reports) -> Answer {
     reports.next()?.map_or(Err(Errno::ECHILD.into()), |(_, answer)| answer)
 }
 
@@ -95,18 +95,18 @@ impl Holder {
     /// It has ended meanwhile: `ECHILD` where it was killed.
     pub fn release(self) -> Answer {
         let Self { pid, reports, release } = self;
-        let told = reply_pipe::put(&release, b"1");
+        let put = reply_pipe::put(&release, b"1");
         drop(release);
-        let heard = match told {
+        let answer = match put {
             // What it told before it ended says why.
-            Ok(1) | Err(Errno::EPIPE) => heard(&reports),
-            told => Err(told.err().unwrap_or(Errno::EAGAIN).into()),
+            Ok(1) | Err(Errno::EPIPE) => next_answer(&reports),
+            put => Err(put.err().unwrap_or(Errno::EAGAIN).into()),
         };
-        if heard.is_err() {
+        if answer.is_err() {
             // It would hold for nobody who knows of it.
             let _ = kill(pid, Signal::KILL);
         }
-        heard
+        answer
     }
 }
 

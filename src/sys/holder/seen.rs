@@ -71,7 +71,7 @@ impl Seen {
     }
 
     /// Whether no process needs it: the one it serves has exited, or it got a signal that ends it.
-    pub fn is_needless(&self) -> bool {
+    pub fn is_stale(&self) -> bool {
         match self.state {
             State::Exiting | State::Signalled | State::Serves(-1) => true,
             // 0 is a process of another pid namespace.
@@ -100,7 +100,7 @@ impl Seen {
 fn is_signalled(pid: i32) -> bool {
     procfs::status(pid).is_ok_and(|status| {
         let mut pending = status.pending.iter().chain(status.shared_pending.iter());
-        pending.any(|signal| signal == Signal::KILL || signal.asks_to_end())
+        pending.any(|signal| signal == Signal::KILL || signal.is_termination())
     })
 }
 
@@ -115,7 +115,7 @@ fn served(holder: i32) -> Option<i32> {
 
 /// Kills these holders and waits until they have exited, a second at most. Returns how many have: one of another user
 /// cannot be killed, and one may be frozen.
-pub fn end(holders: Vec<Seen>) -> usize {
+pub fn kill(holders: Vec<Seen>) -> usize {
     let kill = |holder: &Seen| {
         let killed = signal::send(holder.process.as_fd(), Signal::KILL);
         killed.is_ok() || holder.state == State::Exiting

@@ -259,7 +259,7 @@ pub fn shows_calls(pid: i32) -> bool {
 }
 
 /// Whether `/proc` is there to tell anything.
-pub fn is_told() -> bool {
+pub fn has_procfs() -> bool {
     fs::symlink_metadata("/proc/self").is_ok()
 }
 

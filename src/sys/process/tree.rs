@@ -146,7 +146,7 @@ impl Tree {
     }
 
     /// Continues those of these that were stopped for the walk, the leaves first.
-    pub fn go_on(&self, which: impl Fn(&Member) -> bool) {
+    pub fn resume(&self, which: impl Fn(&Member) -> bool) {
         let stopped = |member: &&Member| member.stopped == Stopped::ByUs && which(member);
         for member in self.members.iter().rev().filter(stopped) {
             // One that has ended needs it no longer.
@@ -191,10 +191,10 @@ pub fn opened(pid: i32) -> Result<Option<OwnedFd>> {
 }
 
 /// What was told of a process, unless it is gone, or hidden as other users' can be.
-pub fn visible<T>(told: Result<T>) -> Result<Option<T>> {
-    match told {
+pub fn visible<T>(outcome: Result<T>) -> Result<Option<T>> {
+    match outcome {
         Err(Errno::ENOENT | Errno::ESRCH | Errno::EACCES | Errno::EPERM) => Ok(None),
-        told => told.map(Some),
+        outcome => outcome.map(Some),
     }
 }
 

@@ -109,10 +109,10 @@ fn is_reaped(process: BorrowedFd) -> bool {
 pub fn of_zombie(pid: i32, process: BorrowedFd) -> Option<Ended> {
     // The status field reads as 0 for whom the kernel does not trust; the same trust lets this link be read.
     std::fs::read_link(format!("/proc/{pid}/ns/user")).ok()?;
-    let told = procfs::stat(pid).ok().filter(procfs::Stat::is_zombie)?;
+    let stat = procfs::stat(pid).ok().filter(procfs::Stat::is_zombie)?;
     // As long as it has not been reaped nobody else has its number.
     let is_it = stage(process).is_ok_and(|stage| stage == Stage::Zombie);
-    if is_it { Ended::from_wait(told.exit_status) } else { None }
+    if is_it { Ended::from_wait(stat.exit_status) } else { None }
 }
 
 /// How a process ended that was reaped, `PIDFD_GET_INFO` of ioctl(2), which needs no privilege.
@@ -133,8 +133,8 @@ pub fn of_reaped(process: BorrowedFd) -> Result<Ended> {
     const PIDFD_GET_INFO: libc::Ioctl = libc::_IOWR::<Info>(0xFF, 11);
     let mut info = Info { mask: PIDFD_INFO_EXIT, ..Info::default() };
     // SAFETY: the structure lives through the call, and its size is part of the request.
-    let told = unsafe { libc::ioctl(process.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
-    match Errno::result(told) {
+    let answer = unsafe { libc::ioctl(process.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
+    match Errno::result(answer) {
         Ok(_) if info.mask & PIDFD_INFO_EXIT != 0 => Ended::from_wait(info.exit_status).ok_or(Errno::EPROTO),
         Ok(_) | Err(Errno::ENOTTY | Errno::EINVAL | Errno::ESRCH) => Err(Errno::ENOSYS),
         Err(errno) => Err(errno),

@@ -72,7 +72,7 @@ impl Signal {
     }
 
     /// Whether it asks a process to end: one that is stopped would not hear it.
-    pub fn asks_to_end(self) -> bool {
+    pub fn is_termination(self) -> bool {
         [Self::HUP, Self::INT, Self::QUIT, Self::TERM].contains(&self)
     }
 

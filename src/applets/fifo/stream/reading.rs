@@ -141,7 +141,7 @@ impl<'a> Reading<'a> {
     /// Passes on what comes from the one FIFO until its writers have closed.
     fn stream(&mut self) -> Result<()> {
         if let Some(fd) = &self.sources[0].fd {
-            pipe::let_wait(fd)?;
+            pipe::set_blocking(fd)?;
         }
         while let Some(fd) = &self.sources[0].fd
             && self.sources[0].ready

@@ -60,7 +60,7 @@ impl Sink {
     }
 
     /// Passes on what lies in `fifo`, at most `most` bytes, once. Unless `deadline` is [`Deadline::Now`] both are
-    /// waited for, where [they wait](pipe::let_wait).
+    /// waited for, where [they wait](pipe::set_blocking).
     ///
     /// # Errors
     /// Standard output cannot be written to.

@@ -72,7 +72,7 @@ impl Writer {
                 Ok(Flow::Moved(count)) => {
                     self.written += count as u64;
                     if is_file && !waits && self.timeout.deadline() != Deadline::Now {
-                        pipe::let_wait(self.mover.to())?;
+                        pipe::set_blocking(self.mover.to())?;
                         waits = true;
                     }
                 }

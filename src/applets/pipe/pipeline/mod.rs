@@ -184,7 +184,7 @@ impl Crew {
             return Ok(signal::act(signal)?);
         }
         self.supervisor.hear(arrival)?;
-        if work == Work::Feeds && signal.asks_to_end() {
+        if work == Work::Feeds && signal.is_termination() {
             self.ask(signal)?;
         }
         Ok(())

@@ -132,7 +132,7 @@ pub fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
     let mut held = holders(set, values)?;
     if !held.is_empty() {
         // What only a holder has whose process has exited is free.
-        holding::end_needless(set);
+        holding::kill_stale(set);
         held = holders(set, &set.values()?.1)?;
     }
     if let Some(users) = list(&held) {

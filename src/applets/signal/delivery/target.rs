@@ -10,7 +10,7 @@ use crate::args::creating::user;
 use crate::args::signals::name;
 use crate::exit::{Cause, Exit};
 use crate::objects::process::{Process, unopened};
-use crate::sys::fds::allow_most;
+use crate::sys::fds::raise_fd_limit;
 use crate::sys::process::tree::{Member, Tree, opened, visible};
 use crate::sys::process::wait_status::{Stage, stage};
 use crate::sys::process::{self, command, procfs};
@@ -64,7 +64,7 @@ pub type Told = (i32, OwnedFd, Option<String>);
 /// The processes of the group that it leads.
 fn members(aim: &Aim) -> Result<Vec<Told>> {
     let pid = aim.process.pid;
-    allow_most()?;
+    raise_fd_limit()?;
     let of_group = |member: i32| {
         let Some(fd) = opened(member)? else { return Ok(None) };
         let is_in = visible(procfs::stat(member))?.is_some_and(|stat| stat.group == pid);
@@ -105,7 +105,7 @@ fn to_tree(aim: Aim, signal: Option<Signal>, value: Option<i32>, watch: bool, to
         let words = "/proc is not that of this pid namespace, or does not tell of children";
         return Err(Cause::new(Exit::Failed, words).into());
     }
-    allow_most()?;
+    raise_fd_limit()?;
     let what = |pid| if watch { command(pid) } else { None };
     // Whoever would end the box now would leave the tree stopped; for a test nobody is stopped.
     let mask = block(Set::ALL)?;
@@ -120,7 +120,7 @@ fn to_tree(aim: Aim, signal: Option<Signal>, value: Option<i32>, watch: bool, to
     let sent = match walked {
         Ok(()) => deliver(tree, is_spared, signal, value, what, told),
         Err(errno) => {
-            tree.go_on(|_| true);
+            tree.resume(|_| true);
             Err(failed(pid, errno))
         }
     };
@@ -153,7 +153,7 @@ fn deliver(
 ) -> Result<(), Cause> {
     let to = |member: &Member| (what(member.pid), signal::send_to(member.fd.as_fd(), To::Process, signal, value));
     let sent: Vec<_> = tree.members.iter().rev().filter(|member| !is_spared(member)).map(to).collect();
-    tree.go_on(|member| is_spared(member) || !signal.is_some_and(Signal::stops));
+    tree.resume(|member| is_spared(member) || !signal.is_some_and(Signal::stops));
     let mut first = Ok(());
     let members = tree.members.into_iter().rev().filter(|member| !is_spared(member));
     for (member, (before, sent)) in members.zip(sent) {

@@ -29,11 +29,11 @@ impl Translator {
         for member in tree.members.iter().rev() {
             let _ = signal::send_to(member.fd.as_fd(), To::Process, Some(signal), value);
             // One that was stopped before would not hear it.
-            if signal.asks_to_end() {
+            if signal.is_termination() {
                 let _ = signal::send(member.fd.as_fd(), Signal::CONT);
             }
         }
-        tree.go_on(|_| !signal.stops());
+        tree.resume(|_| !signal.stops());
     }
 
     /// Whether CMD has ended, and what it has left still has time for the steps of --then.

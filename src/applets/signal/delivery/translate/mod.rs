@@ -271,7 +271,7 @@ impl Translator {
             return self.to_handlers(signal);
         }
         signal_child(self.cmd, signal, value);
-        if signal.asks_to_end() && procfs::stat(self.cmd).is_ok_and(|stat| stat.is_stopped()) {
+        if signal.is_termination() && procfs::stat(self.cmd).is_ok_and(|stat| stat.is_stopped()) {
             signal_child(self.cmd, Signal::CONT, None);
         }
     }
@@ -280,7 +280,7 @@ impl Translator {
         for pid in self.handlers.iter().filter_map(|handler| handler.pid) {
             let _ = signal::kill(-pid, signal);
             // One can have stopped, as a reader of the terminal that it does not have.
-            if signal.asks_to_end() {
+            if signal.is_termination() {
                 let _ = signal::kill(-pid, Signal::CONT);
             }
         }
