@@ -8,6 +8,7 @@ use crate::args::timeout::Late;
 use crate::args::{duration, signals};
 use crate::exit::Cause;
 use crate::sys::deadline::Deadline;
+use crate::sys::process::wait_status::Ended;
 use crate::sys::signal::Signal;
 
 /// How long a step waits where it does not say.
@@ -42,10 +43,22 @@ impl Limit {
         Plan::start(Duration::ZERO, self.steps())
     }
 
-    /// The failure of `what` to end in time.
+    /// The failure that `what` did not happen in time.
     pub fn missed(&self, what: &str) -> Cause {
-        let limit = duration::show(self.max_time.unwrap_or_default());
-        self.late.cause(format!("{what} within {limit}"))
+        self.late.cause(format!("{what} within {}", self.shown()))
+    }
+
+    /// The failure of `what` to exit in time: `sh timed out after 1s (killed by SIGTERM)`. `ends` is how its processes
+    /// exited, as far as that is known.
+    pub fn timed_out(&self, what: &str, ends: impl IntoIterator<Item = Ended>) -> Cause {
+        let mut hows: Vec<String> = ends.into_iter().map(how).collect();
+        hows.dedup();
+        let hows = if hows.is_empty() { String::new() } else { format!(" ({})", hows.join(", ")) };
+        self.late.cause(format!("{what} timed out after {}{hows}", self.shown()))
+    }
+
+    fn shown(&self) -> String {
+        duration::show(self.max_time.unwrap_or_default())
     }
 
     /// Whether --then says what is sent.
@@ -59,6 +72,13 @@ impl Limit {
         } else {
             self.then.clone()
         }
+    }
+}
+
+fn how(ended: Ended) -> String {
+    match ended {
+        Ended::Exited(status) => format!("exited with status {status}"),
+        Ended::Killed(signal) => format!("killed by SIG{}", signals::name(signal)),
     }
 }
 

@@ -19,7 +19,7 @@ fn two_talk_to_each_other() {
 fn two_that_wait_for_each_other_are_told() {
     pipe(&["duplex", "--max-time", "0.3", "--", "cat", ":::", "wc"]).fails(
         124,
-        "cannot finish cat, wc: not ended within 300ms; cat waits to read what wc writes; wc waits to read what cat writes",
+        "cat, wc timed out after 300ms (killed by SIGTERM); cat waits to read what wc writes; wc waits to read what cat writes",
     );
     pipe(&["duplex", "--max-time", "0.3", "--", "yes", ":::", "sleep", "1000"])
         .fails(124, "yes waits for sleep to read; sleep waits for neither");

@@ -78,7 +78,7 @@ fn it_ends_as_run_does() {
     pipe(&["merge", "--", "true", ":::", "no-such-command"]).fails(127, "command not found");
     pipe(&["merge", "--"]).fails(125, "no command was given");
     pipe(&["merge", "--max-time", "2", "--", "sleep", "1000", ":::", "echo", "x"])
-        .fails(124, "cannot finish sleep: not ended within 2s");
+        .fails(124, "sleep timed out after 2s (killed by SIGTERM)");
     let world = World::new();
     let run = |line: &str| world.program("/bin/sh").args(["-c", line]);
     run("{ ipcbox pipe merge -- yes ::: sleep 1000; echo $? >&2; } | head -1").stdout("y\n").stderr("141\n").ok();
@@ -116,7 +116,7 @@ fn time_is_over_too_where_nobody_but_a_descendant_or_a_reader_is_left() {
     let sleep = lines(&told.stdout)[0].parse().unwrap();
     signal(sleep, Signal::SIGKILL);
     assert_eq!(told.status.code(), Some(124));
-    assert_eq!(lines(&told.stderr), ["pipe: cannot finish in time: not ended within 2s"]);
+    assert_eq!(lines(&told.stderr), ["pipe: the pipeline timed out after 2s"]);
     // Standard output is not read, neither while the command runs nor when it has ended.
     for count in [1_000_000, 30_000] {
         let words = ["merge", "--max-time", "0.2", "--", "seq", &count.to_string()];

@@ -110,13 +110,13 @@ fn time_that_runs_out_is_124_and_leaves_nobody() {
     let report = world.dir().join("report");
     let report = report.to_str().unwrap();
     pipe(&["run", "--max-time", "0.1", "--report", report, "--", "sleep", "98765", ":::", "cat"])
-        .fails(124, "cannot finish sleep, cat: not ended within 100ms");
+        .fails(124, "sleep, cat timed out after 100ms (killed by SIGTERM)");
     let told = fs::read_to_string(report).unwrap();
     assert_eq!(told.matches("\"signal\":\"TERM\"").count(), 2, "{told}");
     // One that does not heed the first signal gets the next.
     let deaf = "trap '' TERM; while :; do sleep 1; done";
     pipe(&["run", "--max-time", "0.2", "--then", "TERM:0.1", "--then", "KILL", "--shell", deaf])
-        .fails(124, "not ended within 200ms");
+        .fails(124, "sh timed out after 200ms (killed by SIGKILL)");
 }
 
 #[test]

@@ -138,14 +138,14 @@ fn a_job_that_is_stopped_ends_in_time() {
     let Some(terminal) = open(&world) else { return };
     // In the background, where it stops by itself, and in front, where it is stopped.
     terminal.types("$BOX signal run --max-time 0.5 -- cat &\n");
-    terminal.says("cannot finish cat: it did not end within 500ms");
+    terminal.says("cat timed out after 500ms (killed by SIGTERM)");
     terminal.types("wait $!; echo =$?=\n");
     terminal.says("=124=");
     terminal.types("$BOX signal run --max-time 2 -- cat\n");
     terminal.in_front("cat", libc::SYS_read);
     terminal.types("\u{1a}");
     terminal.says("Stopped");
-    terminal.says("cannot finish cat: it did not end within 2s");
+    terminal.says("cat timed out after 2s (killed by SIGTERM)");
     terminal.types("wait %1; echo =$?=\n");
     terminal.says("=124=");
 }

@@ -19,3 +19,16 @@ fn a_plan_ends_without_deadline() {
     assert_eq!(plan.due(), None);
     assert_eq!(plan.deadline, Deadline::Forever);
 }
+
+#[test]
+fn timeout_names_each_way_to_exit_once() {
+    let limit = Limit { max_time: Some(Duration::from_secs(1)), ..Limit::default() };
+    let (killed, exited) = (Ended::Killed(Signal::TERM), Ended::Exited(3));
+    for (ends, expected) in [
+        (vec![], "a timed out after 1s"),
+        (vec![killed, killed], "a timed out after 1s (killed by SIGTERM)"),
+        (vec![killed, exited], "a timed out after 1s (killed by SIGTERM, exited with status 3)"),
+    ] {
+        assert_eq!(limit.timed_out("a", ends).to_string(), expected);
+    }
+}

@@ -11,7 +11,7 @@ pub mod target;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Error, Result};
 use nix::errno::Errno;
 
 use crate::applets::pipe::pipeline::stage::{End, Readers, Stage, Verdict, judge};
@@ -306,11 +306,12 @@ impl Crew {
             };
         }
         let by_box = |stage: &&Stage| stage.end.as_ref().is_some_and(|end| end.by_box);
-        let late: Vec<String> = self.stages.iter().filter(by_box).map(ToString::to_string).collect();
-        let cause = self.limit().missed("not ended");
-        let cause = more.into_iter().fold(cause, Cause::note);
-        let late = if late.is_empty() { "in time".into() } else { late.join(", ") };
-        Err(Error::from(cause)).context(format!("cannot finish {late}"))
+        let late: Vec<&Stage> = self.stages.iter().filter(by_box).collect();
+        let names: Vec<String> = late.iter().map(ToString::to_string).collect();
+        let what = if names.is_empty() { "the pipeline".into() } else { names.join(", ") };
+        let ends = late.iter().filter_map(|stage| stage.end.as_ref()).map(|end| end.ended);
+        let cause = self.limit().timed_out(&what, ends);
+        Err(more.into_iter().fold(cause, Cause::note).into())
     }
 }
 

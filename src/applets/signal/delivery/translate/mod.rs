@@ -5,7 +5,7 @@ mod below;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::parent_id;
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 
 use crate::args::signals::{catchable, name, parse};
@@ -201,8 +201,8 @@ impl Translator {
 
     fn end(self) -> Result<Exit> {
         if self.late {
-            let cause = self.rules.limit.missed("it did not end");
-            return Err(Error::from(cause)).context(format!("cannot finish {}", self.command));
+            let ended = self.ended.or(self.rules.kill_tree.then_some(Ended::Killed(Signal::KILL)));
+            return Err(self.rules.limit.timed_out(&self.command.to_string(), ended).into());
         }
         self.ended.map_or(Ok(Exit::Failed), end_as)
     }
