@@ -116,14 +116,26 @@ impl Timeout {
 
     /// The failure to be in time: `what` did not happen.
     pub fn missed(&self, what: &str) -> Cause {
-        let limit = self.limit.map(|timed| timed.limit);
-        let words = match limit.filter(|limit| !limit.is_zero()) {
-            Some(limit) if self.deadline().is_over() && !self.nonblock => {
-                format!("{what} within {}", duration::show(limit))
-            }
-            _ => format!("{what} at once"),
+        let words = match self.waited() {
+            Some(limit) => format!("{what} within {}", duration::show(limit)),
+            None => format!("{what} at once"),
         };
+        self.expired(words)
+    }
+
+    /// The failure to be in time, in words that name the state.
+    pub fn expired(&self, words: impl Into<String>) -> Cause {
         self.late.cause(words)
+    }
+
+    /// How long the call has waited, for such words: " after 2s", or nothing if it did not wait.
+    pub fn after(&self) -> String {
+        self.waited().map_or_else(String::new, |limit| format!(" after {}", duration::show(limit)))
+    }
+
+    fn waited(&self) -> Option<Duration> {
+        let limit = self.limit.map(|timed| timed.limit).filter(|limit| !limit.is_zero());
+        limit.filter(|_| self.deadline().is_over() && !self.nonblock)
     }
 
     /// Whether the waiting message is suppressed.
