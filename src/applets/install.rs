@@ -40,6 +40,7 @@ mkdir -p bin
 ipcbox --install bin
 ipcbox --install --prefix ipc- bin sem
 ";
+    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Exists, "another file is in the way (see --force)")];
 
     fn run(self) -> Result<Exit> {
         let known: Vec<&str> = APPLETS.iter().map(|applet| applet.name).collect();

@@ -1,6 +1,7 @@
 //! Floor 8: the applets, and the shape that they share.
 
 pub mod fifo;
+mod help;
 mod install;
 mod ipcrm_lite;
 mod ipcs_lite;
@@ -10,14 +11,17 @@ pub mod pipe;
 pub mod sem;
 pub mod shm;
 pub mod signal;
+pub mod statuses;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use anyhow::Result;
-use clap::{Arg, ArgMatches, Args, Command};
+use clap::{ArgMatches, Args, Command};
 
+use crate::args::synopsis::has_value;
 use crate::exit::Exit;
+pub use help::SHARED;
 
 /// A verb: the struct of its arguments, which knows how to run.
 pub trait Verb: Args {
@@ -36,6 +40,8 @@ pub trait Verb: Args {
     const WRITES: bool = true;
     /// The long options that may be abbreviated.
     const ABBREVIABLE: &'static [&'static str] = &[];
+    /// Exit statuses that mean something else here than usual, or that the arguments do not show.
+    const STATUSES: &'static [(Exit, &'static str)] = &[];
 
     /// Does it.
     fn run(self) -> Result<Exit>;
@@ -81,6 +87,8 @@ pub struct Entry {
     pub writes: bool,
     /// The long options that may be abbreviated.
     pub abbreviable: &'static [&'static str],
+    /// Exit statuses that mean something else here than usual.
+    pub statuses: &'static [(Exit, &'static str)],
     /// Adds its arguments to a parser.
     pub arguments: fn(Command) -> Command,
     /// Runs it with what was parsed, which is taken out of there.
@@ -98,6 +106,7 @@ impl Entry {
             runs: V::RUNS,
             writes: V::WRITES,
             abbreviable: V::ABBREVIABLE,
+            statuses: V::STATUSES,
             arguments: V::augment_args,
             run: |matches| V::from_arg_matches_mut(matches)?.run(),
         }
@@ -137,51 +146,6 @@ impl Entry {
             let may_be_below = !arg.is_positional() && has_value(&arg);
             if may_be_below { arg.allow_negative_numbers(true) } else { arg }
         })
-    }
-
-    /// Its help: on one screen, where options that many verbs share are one line; or, `long`, with all that there is to
-    /// say.
-    pub fn help(&self, called: &str, long: bool) -> String {
-        // The description of an option has its default.
-        let parser = self.parser(called, &[]).mut_args(|arg| {
-            let may_have_default = has_value(&arg);
-            arg.hide_default_value(may_have_default)
-        });
-        // The documentation of the struct explains; the summary stands above it.
-        let explained = parser.get_long_about().or(parser.get_about()).cloned();
-        let explained = explained.map_or_else(String::new, |text| format!("\n\n{text}"));
-        if long {
-            let examples = self.examples.trim().replace('\n', "\n  ");
-            let mut parser = parser
-                .long_about(format!("{}{explained}", self.summary))
-                .after_help(format!("Examples:\n  {examples}"));
-            return parser.render_long_help().to_string();
-        }
-        let shared = parser.get_arguments().filter(|arg| arg.is_hide_short_help_set());
-        let shared: Vec<String> = shared.map(written).collect();
-        let also = match &shared[..] {
-            [] => String::new(),
-            shared => format!("Also: {} (see --help)", shared.join(", ")),
-        };
-        parser.about(self.summary).after_help(also).render_help().to_string()
-    }
-}
-
-fn has_value(arg: &Arg) -> bool {
-    arg.get_action().takes_values() && arg.get_num_args().is_none_or(|count| count.takes_values())
-}
-
-/// An option in the fewest letters, with its value: `-w DURATION`, `--foreign`, `--watch[=INTERVAL]`.
-fn written(arg: &Arg) -> String {
-    let option = match (arg.get_short(), arg.get_long()) {
-        (Some(short), _) => format!("-{short}"),
-        (None, long) => format!("--{}", long.unwrap_or_default()),
-    };
-    let value = arg.get_value_names().filter(|_| arg.get_action().takes_values());
-    match value.and_then(|names| names.first()) {
-        None => option,
-        Some(name) if arg.is_require_equals_set() => format!("{option}[={name}]"),
-        Some(name) => format!("{option} {name}"),
     }
 }
 

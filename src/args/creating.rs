@@ -11,17 +11,18 @@ use crate::sys::users::Database;
 
 /// How an object is created.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Creating")]
 pub struct Creating {
     /// Permission bits of a new object, in octal
     ///
     /// 0600 if left out; whatever the umask is.
-    #[arg(hide_short_help = true, short, long, value_parser = mode)]
+    #[arg(short, long, value_parser = mode)]
     pub mode: Option<u32>,
     /// Trust an object that belongs to another user
     ///
     /// Without it, what exists and belongs to neither the caller nor root is not taken for the caller's own: somebody
     /// can have been there first.
-    #[arg(hide_short_help = true, long)]
+    #[arg(long)]
     pub foreign: bool,
     /// Whether one that exists is refused, as `create -x` does.
     #[arg(skip)]
@@ -101,6 +102,7 @@ pub fn differs(is: impl Display, asked: impl Display) -> Cause {
 
 /// Whether a missing object is made.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Creating")]
 pub struct Making {
     /// Make it if it is missing
     #[arg(long)]

@@ -7,5 +7,6 @@ pub mod numbers;
 pub mod owner;
 pub mod signals;
 pub mod size;
+pub mod synopsis;
 pub mod timeout;
 pub mod usage;

@@ -10,6 +10,7 @@ use crate::sys::deadline::Deadline;
 
 /// How long to wait. The clock runs from the time when the arguments are parsed.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Waiting")]
 pub struct Timeout {
     /// Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
     ///
@@ -48,6 +49,7 @@ fn timeout(text: &str) -> Result<Timed, String> {
 
 /// The exit status on timeout.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Waiting")]
 pub struct Late {
     /// Exit with N on timeout (default: 124; 0 is silent)
     #[arg(
@@ -73,6 +75,7 @@ impl Late {
 
 /// Whether the caller wants to read errors alone.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Output")]
 pub struct Quiet {
     /// Suppress the waiting message, and the answer of create and hold
     #[arg(hide_short_help = true, short, long)]

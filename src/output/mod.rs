@@ -20,7 +20,7 @@ use anyhow::Context;
 use crate::args::format::{Color, Showing, Streaming};
 use crate::args::timeout::Quiet;
 use crate::exit::{Cause, lines};
-use crate::sys::fds;
+use crate::sys::{fds, terminal};
 use crate::text::{line, pad, pad_left, visible, width};
 pub use cell::Cell;
 pub use data::json_data;
@@ -77,12 +77,12 @@ pub fn show<R>(columns: &[Column<R>], records: &[R], how: &Showing, single: bool
     print(text.as_bytes())
 }
 
-/// Prints help: lines that fit, in colour where standard output has it.
+/// Prints help: lines that fit the terminal, in bold where standard output has colour.
 ///
 /// # Errors
 /// A failed write.
 pub fn help(text: &str) -> anyhow::Result<()> {
-    let text = help::wrap(text);
+    let text = help::wrap(text, terminal::columns(fds::stdout()).unwrap_or(help::USUAL));
     let text = if is_colored(fds::stdout()) { help::paint(&text) } else { text };
     print(text.as_bytes())
 }

@@ -24,8 +24,8 @@ impl Common {
                 found.entry(said(&arg)).or_insert((BTreeSet::new(), arg)).0.insert(one);
             }
         }
-        // Groups of options that verbs share are kept out of the short help; others want to be met more often.
-        found.retain(|_, (ones, arg)| ones.len() > if arg.is_hide_short_help_set() { 1 } else { 2 });
+        // Groups of options that verbs share have a title; others want to be met more often.
+        found.retain(|_, (ones, arg)| ones.len() > if arg.get_help_heading().is_some() { 1 } else { 2 });
         Self(found.into_values().map(|(_, arg)| (sorting(&arg), arg)).collect())
     }
 

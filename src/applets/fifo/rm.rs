@@ -34,6 +34,7 @@ impl Verb for Rm {
 # Gone, whether it was there or not
 ipcbox fifo rm log --missing-ok
 ";
+    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Failed, "in use (see --force), or any other failure")];
 
     fn run(self) -> Result<Exit> {
         each(&self.fifos, |fifo| match self.remove(fifo) {

@@ -134,6 +134,7 @@ impl Verb for Remove {
     const SUMMARY: &'static str = SUMMARY;
     const EXAMPLES: &'static str = EXAMPLES;
     const ABBREVIABLE: &'static [&'static str] = ABBREVIABLE;
+    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Failed, "in use (see --force), or any other failure")];
 
     fn run(self) -> Result<Exit> {
         self.remove(false)

@@ -198,6 +198,7 @@ impl Verb for Ipcs {
         "human",
         "bytes",
     ];
+    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Failed, "--leaks found a leak, or any other failure")];
 
     fn run(mut self) -> Result<Exit> {
         if let Some(pid) = self.of {

@@ -66,6 +66,10 @@ ipcbox msgq serve tagger -c 1 -- tr a-z A-Z &
 ipcbox msgq call tagger 'hello' -w 10s
 ";
     const RUNS: Runs = Runs::ByServer;
+    const STATUSES: &'static [(Exit, &'static str)] = &[
+        (Exit::BeforeCommand, "no queue, no server, or any failure before the answer"),
+        (Exit::Command(0), "exit status of the server's CMD otherwise"),
+    ];
 
     fn run(self) -> Result<Exit> {
         let status = context("call", &self.target, self.call(self.timeout))?;

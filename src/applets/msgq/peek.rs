@@ -48,6 +48,7 @@ impl Verb for Peek {
 ipcbox msgq send jobs --create 'first job' second
 ipcbox msgq peek jobs
 ";
+    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Missing, "no such queue, or no such message")];
 
     fn run(self) -> Result<Exit> {
         context("peek into", &self.target, self.peek())?;

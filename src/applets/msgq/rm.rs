@@ -30,6 +30,7 @@ impl Verb for Rm {
 # Gone, whether it was there or not
 ipcbox msgq rm jobs --missing-ok
 ";
+    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Failed, "in use (see --force), or any other failure")];
 
     fn run(self) -> Result<Exit> {
         self.removing.each(|target| self.remove(target), context)

@@ -81,6 +81,8 @@ seq 8 | ipcbox msgq send jobs --lines --create
 ipcbox msgq serve jobs --drain -j 4 -- echo job {}
 ";
     const RUNS: Runs = Runs::Each;
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Failed, "with --count or --drain, a CMD failed; any other failure")];
 
     fn run(mut self) -> Result<Exit> {
         let why = "a POSIX queue has no types: the highest priority comes first";

@@ -41,6 +41,8 @@ ipcbox pipe duplex --shell \
   'read -r a b; echo $((a * b))'
 "#;
     const RUNS: Runs = Runs::Command;
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Command(0), "exit status of the last command that failed; 0 if none did")];
 
     fn run(self) -> Result<Exit> {
         let stages = self.line.split(Self::NAME)?;

@@ -72,6 +72,8 @@ impl Verb for Merge {
 ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
 ";
     const RUNS: Runs = Runs::Command;
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Command(0), "exit status of the last command that failed; 0 if none did")];
 
     fn run(self) -> Result<Exit> {
         let words = self.line.split(Self::NAME)?;

@@ -63,6 +63,8 @@ ipcbox pipe run -- sort /etc/passwd ::: head -n 3
 ipcbox pipe run --shell 'exit 3' cat || echo "$?"
 "#;
     const RUNS: Runs = Runs::Command;
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Command(0), "exit status of the last stage that failed; 0 if none did")];
 
     fn run(self) -> Result<Exit> {
         let words = self.line.split(Self::NAME)?;

@@ -63,6 +63,8 @@ impl Verb for Tee {
 seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
 ";
     const RUNS: Runs = Runs::Optionally;
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Command(0), "exit status of the last command that failed; 0 if none did")];
 
     fn run(self) -> Result<Exit> {
         let words = if self.line.is_empty() { Vec::new() } else { self.line.split(Self::NAME)? };

@@ -40,6 +40,8 @@ done
 wait
 "#;
     const WRITES: bool = false;
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Exists, "it exists, but is not a barrier for N callers")];
 
     fn run(self) -> Result<Exit> {
         let timeout = &self.timeout;

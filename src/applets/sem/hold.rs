@@ -81,6 +81,8 @@ echo one >>notes
 echo two >>notes
 ipcbox sem hold notes $$ --release
 ";
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Exists, "it exists, but with other slots or another purpose")];
 
     fn run(self) -> Result<Exit> {
         if self.release {

@@ -73,6 +73,7 @@ ipcbox sem op store 0:-1 1:+1
 ";
     const RUNS: Runs = Runs::Optionally;
     const WRITES: bool = false;
+    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Exists, "it exists, but is not a plain semaphore")];
 
     fn run(self) -> Result<Exit> {
         let timeout = &self.timeout;

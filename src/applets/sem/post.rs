@@ -32,6 +32,7 @@ ipcbox sem create door
 ipcbox sem post door --by 3
 ";
     const WRITES: bool = false;
+    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Exists, "it exists, but is not a plain semaphore")];
 
     fn run(self) -> Result<Exit> {
         let timeout = &self.timeout;

@@ -39,6 +39,7 @@ ipcbox sem rm build --missing-ok
 ipcbox sem create build --slots 4
 ipcbox sem rm build --unused
 ";
+    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Failed, "in use (see --force), or any other failure")];
 
     fn run(self) -> Result<Exit> {
         if self.idle.is_wanted() {

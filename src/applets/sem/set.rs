@@ -58,6 +58,7 @@ impl Verb for Set {
 ipcbox sem create store --value 5,0
 ipcbox sem set store 0=7 1=2 --mode 660
 ";
+    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Exists, "it exists, but is not a plain semaphore")];
 
     fn run(self) -> Result<Exit> {
         context("set", &self.target, self.set())?;

@@ -38,6 +38,7 @@ ipcbox sem create door
 ipcbox sem wait door -w 10s
 ";
     const WRITES: bool = false;
+    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Exists, "it exists, but is not a plain semaphore")];
 
     fn run(self) -> Result<Exit> {
         let timeout = &self.timeout;

@@ -30,6 +30,7 @@ impl Verb for Cas {
 ipcbox shm create leader --size 4K
 ipcbox shm cas leader 0 $$ && echo "$$ leads"
 "#;
+    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Failed, "the value is not OLD, or any other failure")];
 
     fn run(self) -> Result<Exit> {
         let Self { place, old, new } = &self;

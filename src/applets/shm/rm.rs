@@ -32,6 +32,7 @@ impl Verb for Rm {
 # Gone, whether it was there or not
 ipcbox shm rm board --missing-ok
 ";
+    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Failed, "in use (see --force), or any other failure")];
 
     fn run(self) -> Result<Exit> {
         let remove = |target: &Target| {

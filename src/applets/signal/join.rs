@@ -45,6 +45,8 @@ impl Verb for Join {
 # Wait for a process, whoever started it
 sleep 0.1 & ipcbox signal join $! -w 10s
 ";
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Command(0), "with one PID, the exit status of that process")];
 
     fn run(self) -> Result<Exit> {
         let pids: HashSet<i32> = self.processes.iter().map(|process| process.pid).collect();

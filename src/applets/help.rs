@@ -1,0 +1,107 @@
+//! The help of a verb: `-h` is its options, `--help` all that a user needs at the prompt.
+
+use std::fmt::Write as _;
+
+use clap::{Arg, Command};
+
+use super::statuses::label;
+use super::{Entry, linked};
+use crate::args::synopsis::{term, usage, value_name};
+
+/// The column of what explains an option: 52 columns are left on a terminal of 80.
+const COLUMN: usize = 28;
+/// The column of what explains a status or a form of TARGET.
+const NEAR: usize = 17;
+const WIDTH: usize = 80;
+
+/// How a TARGET is written. A text in `create` alone is marked by `true`, in all others by `false`.
+const FORMS: &[(&str, &str, Option<bool>)] = &[
+    ("build-slots", "a name, the same for every user of the machine", None),
+    ("12345", "a System V id, as ipcs prints it", Some(false)),
+    ("0x1badc0de", "a System V key, as ipcs prints it", None),
+    ("ftok:PATH[:N]", "the System V key that ftok(3) gives an existing PATH", None),
+    ("/name", "a POSIX object, if the verb supports them", None),
+    ("private", "a new System V object without a key", Some(true)),
+];
+
+impl Entry {
+    /// Returns the help of a verb that was called as `called`: its options, and with `long` how they are used.
+    pub fn help(&self, called: &str, long: bool) -> String {
+        let parser = self.parser(called, &[]);
+        let mut text = format!("{}\n\nUsage: {}\n", self.summary, usage(&parser, called));
+        for (title, rows) in groups(&parser, long) {
+            let _ = write!(text, "\n{title}:\n{}", rows.concat());
+        }
+        if long {
+            self.explain(&mut text, &parser, called);
+        }
+        text
+    }
+
+    /// Adds what `--help` alone has.
+    fn explain(&self, text: &mut String, parser: &Command, called: &str) {
+        if let Some(about) = parser.get_long_about().or(parser.get_about()) {
+            // clap drops the full stop of a text that is one paragraph.
+            let about = about.to_string();
+            let _ = write!(text, "\n{}.\n", about.trim_end_matches('.'));
+        }
+        let _ = write!(text, "\nExamples:\n  {}\n", self.examples.trim().replace('\n', "\n  "));
+        if parser.get_positionals().any(|arg| value_name(arg) == "TARGET") {
+            let creates = self.name == "create";
+            text.push_str("\nTARGET:\n");
+            for (form, words, _) in FORMS.iter().filter(|(.., only)| only.is_none_or(|create| create == creates)) {
+                text.push_str(&row(form, words, NEAR));
+            }
+        }
+        text.push_str("\nExit status:\n");
+        for (exit, words) in self.exit_statuses() {
+            text.push_str(&row(&label(exit), &words, NEAR));
+        }
+        let page = called.split(' ').find_map(linked).map_or(String::new(), |(applet, _)| format!("-{}", applet.name));
+        let _ = write!(text, "\nManual page: man ipcbox{page}\n");
+    }
+}
+
+/// Returns the arguments in groups, each with its title: a verb's own first, then those that verbs share.
+fn groups(parser: &Command, long: bool) -> Vec<(String, Vec<String>)> {
+    let arguments = || parser.get_arguments().filter(|arg| !arg.is_hide_set());
+    let operands = arguments().filter(|arg| arg.is_positional()).map(|arg| described(arg, &value_name(arg), long));
+    let mut groups = vec![("Arguments".to_owned(), operands.collect()), ("Options".to_owned(), Vec::new())];
+    for arg in arguments().filter(|arg| !arg.is_positional()) {
+        let title = arg.get_help_heading().unwrap_or("Options");
+        let at = groups.iter().position(|(known, _)| known == title).unwrap_or_else(|| {
+            groups.push((title.to_owned(), Vec::new()));
+            groups.len() - 1
+        });
+        groups[at].1.push(described(arg, &term(arg), long));
+    }
+    groups[1].1.push(row("-h, --help", "Print help (-h: options only)", COLUMN));
+    // Those that verbs share are in one order, whatever the order of a verb's fields.
+    groups[2..].sort_by_key(|(title, _)| SHARED.iter().position(|shared| shared == title));
+    groups.retain(|(_, rows)| !rows.is_empty());
+    groups
+}
+
+/// The titles of options that verbs share, in their order.
+pub const SHARED: [&str; 3] = ["Creating", "Waiting", "Output"];
+
+/// Returns the rows of an argument: one line, and with `long` what more there is to it.
+fn described(arg: &Arg, term: &str, long: bool) -> String {
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let mut text = row(term, &help, COLUMN);
+    if let Some(all) = arg.get_long_help().filter(|_| long) {
+        for paragraph in all.to_string().split("\n\n").skip(1) {
+            let _ = writeln!(text, "{:COLUMN$}{paragraph}", "");
+        }
+    }
+    text
+}
+
+/// Returns a term and what explains it, beside it if there is room.
+fn row(term: &str, help: &str, column: usize) -> String {
+    let width = column - 4;
+    if term.len() <= width || 4 + term.len() + help.len() <= WIDTH {
+        return format!("  {term:<width$}  {help}\n");
+    }
+    format!("  {term}\n{:column$}{help}\n", "")
+}

@@ -1,0 +1,98 @@
+//! The exit statuses that can occur in a verb: one source for help and manual pages.
+
+use clap::Command;
+
+use super::{Entry, Runs};
+use crate::args::synopsis::value_name;
+use crate::exit::Exit;
+
+/// What a status means in a verb that has no words of its own for it.
+pub const fn meaning(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Done => "success",
+        Exit::Failed => "any other failure",
+        Exit::Usage => "wrong usage; nothing was done",
+        Exit::Missing => "no such object, process or reader",
+        Exit::Exists => "it exists already, or is not as requested",
+        Exit::Denied => "permission denied",
+        Exit::NotInTime(_) => "timeout",
+        Exit::BeforeCommand => "any failure before CMD starts, such as wrong usage",
+        Exit::NotExecutable => "CMD cannot be executed",
+        Exit::NotFound => "CMD was not found",
+        Exit::Command(_) => "exit status of CMD otherwise (128+N: signal N killed it)",
+    }
+}
+
+/// Every status, in the order of lists.
+pub const ALL: [Exit; 11] = [
+    Exit::Done,
+    Exit::Failed,
+    Exit::Usage,
+    Exit::Missing,
+    Exit::Exists,
+    Exit::Denied,
+    Exit::NotInTime(Exit::TIMED_OUT),
+    Exit::BeforeCommand,
+    Exit::NotExecutable,
+    Exit::NotFound,
+    Exit::Command(0),
+];
+
+/// Returns the number of a status, or `-` for that of CMD.
+pub fn label(exit: Exit) -> String {
+    match exit {
+        Exit::Command(_) => "-".into(),
+        exit => exit.code().to_string(),
+    }
+}
+
+/// Returns what a verb acts on, if that can be missing.
+fn object(parser: &Command) -> Option<&'static str> {
+    let nouns = [
+        ("PATH", "FIFO"),
+        ("PIPE", "pipe, process or descriptor"),
+        ("PID", "process"),
+        ("FILE", "file"),
+        ("DIR", "directory"),
+        ("TARGET", "object"),
+    ];
+    let has = |name: &str| parser.get_positionals().any(|arg| value_name(arg) == name);
+    nouns.into_iter().find(|(name, _)| has(name)).map(|(_, noun)| noun)
+}
+
+impl Entry {
+    /// Returns the statuses that can occur, each with its meaning in this verb.
+    pub fn exit_statuses(&self) -> Vec<(Exit, String)> {
+        let parser = self.parser("", &[]);
+        ALL.into_iter().filter_map(|exit| Some((exit, self.status(exit, &parser)?))).collect()
+    }
+
+    fn status(&self, exit: Exit, parser: &Command) -> Option<String> {
+        if let Some((_, words)) = self.statuses.iter().find(|(own, _)| *own == exit) {
+            return Some((*words).to_owned());
+        }
+        let has = |ids: &[&str]| parser.get_arguments().any(|arg| ids.contains(&arg.get_id().as_str()));
+        let object = object(parser);
+        let has_own = !matches!(self.runs, Runs::Command | Runs::ByServer);
+        let with_command = matches!(self.runs, Runs::Optionally | Runs::With(_));
+        let can_occur = match exit {
+            Exit::Done | Exit::Failed | Exit::Usage => has_own,
+            Exit::Missing | Exit::Denied => has_own && object.is_some(),
+            // What creates an object in any case compares one that exists.
+            Exit::Exists => {
+                has_own && (has(&["exclusive"]) || has(&["mode"]) && has(&["foreign"]) && !has(&["create"]))
+            }
+            Exit::NotInTime(_) => has(&["timeout", "max_time", "wait"]),
+            Exit::NotExecutable | Exit::NotFound => !matches!(self.runs, Runs::Nothing | Runs::ByServer),
+            Exit::BeforeCommand | Exit::Command(_) => !has_own || with_command,
+        };
+        let words = match (exit, object) {
+            (Exit::Missing, Some(noun)) => format!("no such {noun}"),
+            (Exit::Exists, _) if has(&["exclusive"]) => "it exists: with --exclusive, or not as requested".into(),
+            (Exit::NotInTime(_), _) if has(&["timeout_status"]) => "timeout (or the --timeout-status)".into(),
+            (Exit::BeforeCommand, _) if with_command => "with CMD: any failure before it starts".into(),
+            (exit, _) => meaning(exit).to_owned(),
+        };
+        can_occur.then_some(words)
+    }
+}
