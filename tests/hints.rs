@@ -29,7 +29,7 @@ fn words_for_a_shell_are_hinted_as_sh_c() {
             (&["alias", "x=y"], "alias is part of the shell: sh -c 'alias x=y'"),
             (&["export", "A", "&&", "true"], "export is part of the shell: sh -c 'export A && true'"),
             (&["source", "./env"], "source is part of the shell: bash -c 'source ./env'"),
-            (&["ll", "-a"], "a function or alias is known to its shell only, as in sh -c '. ./FILE; ll -a'"),
+            (&["ll", "-a"], "only its own shell knows a function or alias: sh -c '. ./FILE; ll -a'"),
         ] {
             assert_eq!(hint(world.call(verb).args(words), 127), hinted, "{verb} {words:?}");
         }
@@ -60,7 +60,7 @@ fn script_without_an_interpreter_is_hinted() {
     let world = World::new();
     world.script("plain", "echo \"$1\"\n");
     world.shell("printf '\\177ELF\\0\\0' >binary; chmod 755 binary; : >empty; chmod 755 empty").ok();
-    let words = "a script begins with #!/bin/sh, or is run by it: sh ./plain 'a b'";
+    let words = "start the script with #!/bin/sh, or run it as: sh ./plain 'a b'";
     for verb in ["sem lock @l --", "signal run --reap --", "pipe run --"] {
         assert_eq!(hint(world.call(verb).args(["./plain", "a b"]), 126), words, "{verb}");
         for other in ["./binary", "./empty"] {

@@ -1,4 +1,4 @@
-//! A CMD after `--`, which the box becomes, or starts for each of many records.
+//! The CMD after `--`: looked up, then executed in place of ipcbox or started once per record.
 
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
@@ -18,15 +18,15 @@ use crate::text::{counted, quote};
 /// Why a command was not started for a record.
 #[derive(Debug)]
 pub enum NotStarted {
-    /// The record is none that it can be given.
+    /// The record cannot be passed to it.
     Record(Error),
     /// It cannot be executed at all.
     Command(Error),
-    /// There was no process, descriptor or memory for it.
+    /// No process, descriptor or memory was left.
     Want(Error),
 }
 
-/// A command that was found.
+/// A command that exists.
 #[derive(Debug)]
 pub struct Command {
     path: CString,
@@ -35,10 +35,10 @@ pub struct Command {
 }
 
 impl Command {
-    /// Looks a command up before anything is taken for it.
+    /// Looks a command up, before anything is taken or created for it.
     ///
     /// # Errors
-    /// Status 127 where it is not found, 126 where it is no file that may be executed.
+    /// Status 127: not found. 126: not an executable file.
     pub fn find(words: Vec<OsString>) -> Result<Self> {
         let name = words.first().cloned().unwrap_or_default();
         let found = exec::find(&name).map_err(|errno| match errno {
@@ -56,8 +56,7 @@ impl Command {
         Ok(Self { path, words, end: b"" })
     }
 
-    /// Looks up as well what it is run by, where it begins with `#!`: for one that is not to find out when it is too
-    /// late.
+    /// Checks the interpreter of a script too, so that it cannot be missing when it is too late.
     ///
     /// # Errors
     /// Status 126.
@@ -68,42 +67,42 @@ impl Command {
         }
     }
 
-    /// It and its arguments.
+    /// Its name and arguments.
     pub fn words(&self) -> &[OsString] {
         &self.words
     }
 
-    /// The same, for records that end in `end` on its standard input, and nowhere else.
+    /// Appends `end` to each record on its standard input.
     pub fn ending_records_in(self, end: &'static [u8]) -> Self {
         Self { end, ..self }
     }
 
-    /// Becomes it, with `added` in its environment.
+    /// Executes it in place of ipcbox, with `added` in its environment.
     ///
     /// # Errors
-    /// Returns only where that failed, with status 126.
+    /// Returns only on failure, with status 126.
     pub fn replace(self, added: &[(&str, String)]) -> Result<Infallible> {
         Err(self.unstarted(self.execute(added)))
     }
 
-    /// The same in a child, which has nobody to tell. Returns only where that failed.
+    /// Like `replace`, in a child, which cannot print a message. Returns only on failure.
     pub fn execute(&self, added: &[(&str, String)]) -> Unstarted {
         Unstarted::Run(exec::replace(&self.path, &self.words, added))
     }
 
-    /// The failure to start it, or to become it.
+    /// Returns the failure to start it.
     pub fn unstarted(&self, why: Unstarted) -> Error {
         self.not_run(match why {
-            Unstarted::Fork(errno) => not_forked(errno, "no process could be started for it"),
+            Unstarted::Fork(errno) => not_forked(errno, "no process could be created for it"),
             Unstarted::Run(errno) => self.not_executed(errno),
         })
     }
 
-    /// Starts it for one record, which it finds on its standard input and wherever `{}` is an argument by itself. Gives
-    /// its process id. What it prints goes to `output`, or to the box's standard output.
+    /// Starts it for one record and returns its process id. The record is its standard input, and replaces each argument
+    /// `{}`. Its standard output is `output`, or that of ipcbox.
     ///
     /// # Errors
-    /// Those with status 126; a record with a NUL cannot be an argument, nor can a very long one.
+    /// Status 126. A record with a NUL cannot be an argument, nor can a very long one.
     pub fn start(
         &self,
         record: &[u8],
@@ -121,7 +120,7 @@ impl Command {
             Unstarted::Run(Errno::E2BIG) if asked => {
                 let words = format!("a record of {} bytes is too long for an argument", record.len());
                 let cause = Cause::from_errno(Errno::E2BIG, words).exit(Exit::NotExecutable);
-                NotStarted::Record(self.not_run(cause.hint("without {} it is on standard input alone")))
+                NotStarted::Record(self.not_run(cause.hint(ON_STDIN)))
             }
             Unstarted::Fork(errno) | Unstarted::Run(errno @ (Errno::EAGAIN | Errno::ENOMEM | Errno::ENFILE)) => {
                 NotStarted::Want(self.unstarted(Unstarted::Fork(errno)))
@@ -134,12 +133,12 @@ impl Command {
         let is_there = || Path::new(OsStr::from_bytes(self.path.to_bytes())).exists();
         let cause = match errno {
             Errno::ENOENT if is_there() => Cause::from_errno(errno, "its interpreter or loader is missing"),
-            Errno::ENOENT => Cause::from_errno(errno, "it is no longer there"),
+            Errno::ENOENT => Cause::from_errno(errno, "it has been removed"),
             Errno::ENOEXEC => {
-                let cause = Cause::from_errno(errno, "it is neither a program nor begins with #!");
+                let cause = Cause::from_errno(errno, "it is not a program and does not start with #!");
                 if exec::is_text(&self.path) {
                     let line = quoted(&self.words);
-                    cause.hint(format!("a script begins with #!/bin/sh, or is run by it: sh {line}"))
+                    cause.hint(format!("start the script with #!/bin/sh, or run it as: sh {line}"))
                 } else {
                     cause
                 }
@@ -154,15 +153,14 @@ impl Command {
     }
 }
 
-/// Its name as it was typed.
+/// Its name as typed.
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{}", self.words.first().map(OsString::as_os_str).unwrap_or_default().display())
     }
 }
 
-/// What was meant by a command that is not found, as the words after a verb's options: what only a shell knows, or
-/// env(1) does.
+/// Returns the hint for a command that is not found: many are known only to a shell, or to env(1).
 fn meant(words: &[OsString]) -> Option<String> {
     let name = words.first()?.to_str()?;
     let is_name = |name: &str| {
@@ -176,11 +174,11 @@ fn meant(words: &[OsString]) -> Option<String> {
     let rest = |from: &[OsString]| {
         if from.is_empty() { String::new() } else { format!(" {}", quoted(from)) }
     };
-    // A whole line in one word.
+    // A whole line as one word.
     if name.contains(|c: char| c.is_whitespace() || "&|;<>()`$".contains(c)) {
         return Some(format!("sh -c {}", quote(&format!("{name}{}", rest(&words[1..])))));
     }
-    // bash exports a function so.
+    // The variable by which bash exports a function.
     if std::env::var_os(format!("BASH_FUNC_{name}%%")).is_some() {
         return Some(format!("{name} is a function of bash: bash -c {}", quote(&quoted(words))));
     }
@@ -195,11 +193,11 @@ fn meant(words: &[OsString]) -> Option<String> {
     let is_plain = !name.is_empty() && !name.contains('/') && !is_assignment;
     is_plain.then(|| {
         let line = quote(&format!(". ./FILE; {}", quoted(words)));
-        format!("a function or alias is known to its shell only, as in sh -c {line}")
+        format!("only its own shell knows a function or alias: sh -c {line}")
     })
 }
 
-/// What a shell does by itself, and the words that begin its compound commands.
+/// The built-in commands of shells, and the words that begin compound commands.
 const BUILTINS: [(&str, &[&str]); 2] = [
     (
         "sh",
@@ -211,39 +209,41 @@ const BUILTINS: [(&str, &[&str]); 2] = [
     ("bash", &["[[", "declare", "function", "let", "popd", "pushd", "shopt", "source", "time"]),
 ];
 
-/// Words as a shell reads them back.
+/// Quotes words for a shell.
 fn quoted(words: &[OsString]) -> String {
     words.iter().map(|word| quote(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
 }
 
-/// The same, but for the words that a shell has for itself.
+/// Quotes a word, unless it is an operator or a keyword of the shell.
 fn shell_word(word: &OsStr) -> String {
     let word = word.to_string_lossy();
     let is_operator = ["&&", "||", "|", ";", "&", "!", "{", "}", "[[", "]]"].contains(&&*word);
     if is_operator { word.into_owned() } else { quote(&word) }
 }
 
-/// Why there could be no process.
+/// Returns why no process could be created.
 pub fn not_forked(errno: Errno, what: &str) -> Cause {
     match errno {
-        Errno::EAGAIN => Cause::from_errno(errno, "no more processes can be started")
+        Errno::EAGAIN => Cause::from_errno(errno, "the limit of processes is reached")
             .exit(Exit::Failed)
-            .hint("ulimit -u, or the cgroup's pids.max, is the limit"),
+            .hint("raise ulimit -u, or pids.max of the cgroup"),
         errno => Cause::from_errno(errno, format!("{what}: {}", words(errno))),
     }
 }
 
-/// Puts `payload` in the place of every word that is `{}` and nothing else, and tells whether there was one.
+const ON_STDIN: &str = "leave {} out, so that the record is only on standard input";
+
+/// Replaces every word `{}` with `payload`, and returns whether there was one.
 ///
 /// # Errors
-/// It would be put somewhere and has a NUL, which no argument can have.
+/// There is one, and `payload` has a NUL, which an argument cannot contain.
 pub fn fill(words: &mut [OsString], payload: &[u8]) -> Result<bool, Cause> {
     let mut places = words.iter_mut().filter(|word| *word == "{}").peekable();
     let found = places.peek().is_some();
     if found && payload.contains(&0) {
         let length = counted(payload.len(), "byte");
         let cause = Cause::new(Exit::NotExecutable, format!("a record of {length} with a NUL cannot be an argument"));
-        return Err(cause.hint("without {} it is on standard input alone"));
+        return Err(cause.hint(ON_STDIN));
     }
     for place in places {
         OsStr::from_bytes(payload).clone_into(place);

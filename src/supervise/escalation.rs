@@ -1,4 +1,4 @@
-//! `--max-time` and `--then`: what is sent, and when, to a process that does not end.
+//! `--max-time` and `--then`: which signals a process that runs too long gets, and when.
 
 use std::time::Duration;
 
@@ -11,16 +11,20 @@ use crate::sys::deadline::Deadline;
 use crate::sys::process::wait_status::Ended;
 use crate::sys::signal::Signal;
 
-/// How long a step waits where it does not say.
+/// The grace period of a step that names none.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long a command may take.
+/// How long a command may run.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Limit {
-    /// End CMD after DURATION: TERM, KILL 5s later (0: off)
+    /// Send TERM after DURATION, and KILL 5s later
+    ///
+    /// The exit status is then 124. 0 means no limit, as in timeout(1).
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     max_time: Option<Duration>,
-    /// Send this instead when the time is over, then wait D (5s) before the next --then
+    /// Send SIG instead, then wait D (default: 5s)
+    ///
+    /// May be repeated: each step follows when D of the one before is over.
     #[arg(long, value_name = "SIG[:D]", value_parser = step, requires = "max_time")]
     then: Vec<Step>,
     #[command(flatten)]
@@ -28,28 +32,28 @@ pub struct Limit {
 }
 
 impl Limit {
-    /// How long it may take: 0 is no limit, as in timeout(1).
+    /// Returns the limit; 0 is none, as in timeout(1).
     pub fn time(&self) -> Option<Duration> {
         self.max_time.filter(|time| !time.is_zero())
     }
 
-    /// Starts the clock, where there is a limit.
+    /// Starts the clock if there is a limit.
     pub fn start(&self) -> Option<Plan> {
         Some(Plan::start(self.time()?, self.steps()))
     }
 
-    /// The same steps from now on, because of something else than the time.
+    /// Returns the same steps, of which the first is due now.
     pub fn end_now(&self) -> Plan {
         Plan::start(Duration::ZERO, self.steps())
     }
 
-    /// The failure that `what` did not happen in time.
+    /// The cause that `what` did not happen in time.
     pub fn missed(&self, what: &str) -> Cause {
         self.late.cause(format!("{what} within {}", self.shown()))
     }
 
-    /// The failure of `what` to exit in time: `sh timed out after 1s (killed by SIGTERM)`. `ends` is how its processes
-    /// exited, as far as that is known.
+    /// The cause that `what` did not exit in time: `sh timed out after 1s (killed by SIGTERM)`. `ends` is how its
+    /// processes exited, as far as that is known.
     pub fn timed_out(&self, what: &str, ends: impl IntoIterator<Item = Ended>) -> Cause {
         let mut hows: Vec<String> = ends.into_iter().map(how).collect();
         hows.dedup();
@@ -61,7 +65,7 @@ impl Limit {
         duration::show(self.max_time.unwrap_or_default())
     }
 
-    /// Whether --then says what is sent.
+    /// Whether `--then` was given.
     pub fn has_steps(&self) -> bool {
         !self.then.is_empty()
     }
@@ -82,19 +86,19 @@ fn how(ended: Ended) -> String {
     }
 }
 
-/// A signal, and how long to wait after it.
+/// A signal and the grace period after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    /// What is sent.
+    /// The signal to send.
     pub signal: Signal,
-    /// How long it gets.
+    /// How long to wait after it.
     pub grace: Duration,
 }
 
-/// Reads `SIG` or `SIG:DURATION`.
+/// Parses `SIG` or `SIG:DURATION`.
 ///
 /// # Errors
-/// Words that say what is wrong.
+/// The reason, as text for the user.
 pub fn step(text: &str) -> Result<Step, String> {
     let (signal, grace) = match text.split_once(':') {
         Some((signal, grace)) => (signal, duration::parse(grace)?),
@@ -103,21 +107,21 @@ pub fn step(text: &str) -> Result<Step, String> {
     Ok(Step { signal: signals::parse(signal)?, grace })
 }
 
-/// Steps, of which each waits for its time.
+/// Steps, each due when the grace period of the one before is over.
 #[derive(Debug)]
 pub struct Plan {
-    /// Until the next step is due; for ever where there is none left.
+    /// When the next step is due; never if none is left.
     pub deadline: Deadline,
     steps: std::vec::IntoIter<Step>,
 }
 
 impl Plan {
-    /// The first step is due after `first`.
+    /// Starts a plan whose first step is due after `first`.
     pub fn start(first: Duration, steps: Vec<Step>) -> Self {
         Self { deadline: Deadline::after(first), steps: steps.into_iter() }
     }
 
-    /// The signal that is due now; `None` where all have had their time.
+    /// Takes the step that is due and returns its signal; `None` if none is left.
     pub fn due(&mut self) -> Option<Signal> {
         let step = self.steps.next();
         self.deadline = Deadline::within(step.map(|step| step.grace));

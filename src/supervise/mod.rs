@@ -1,7 +1,6 @@
-//! Floor 7: child processes, one loop over signals, children and the time limit, and one set of rules for what ipcbox does about
-//! them.
+//! Floor 7: child processes: one loop over signals, exits and the time limit, and one policy for each of them.
 //!
-//! A verb takes its events from [`Supervisor::next`], handles those that it cares about, and leaves the others to
+//! A verb takes events from [`Supervisor::next`], handles those it cares about, and passes the others to
 //! [`Supervisor::hear`] (forwarding, job control), [`Supervisor::reap`] and [`Supervisor::escalate`].
 
 pub mod command;
@@ -29,65 +28,65 @@ use crate::sys::signal::{self, Arrival, Arrivals, Disposition, Set, Signal, bloc
 use crate::sys::wait::{Want, any};
 use crate::sys::{process, terminal as tty};
 
-/// What happens beside ipcbox.
+/// An event outside ipcbox.
 #[derive(Debug)]
 pub enum Event {
-    /// A signal came from outside.
+    /// A signal from another process, the kernel or the terminal.
     Signal(Arrival),
-    /// A child may have exited or stopped: [`Supervisor::reap`] returns it.
+    /// A child may have exited or stopped; [`Supervisor::reap`] returns it.
     Child,
-    /// The next step against children that take too long is due.
+    /// The next step against children that run too long is due.
     Due,
-    /// For each descriptor whether it has what is wanted of it; none has if the time is over.
+    /// Whether each awaited descriptor is ready; all are false if the deadline has passed.
     Ready(Vec<bool>),
 }
 
-/// The process group that children are started in.
+/// The process group of the children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grouping {
-    /// A group of their own, which has the terminal when the group of ipcbox would have it.
+    /// A group of their own, which gets the terminal if the group of ipcbox has it.
     Own,
     /// The group of ipcbox if that is in the foreground of its terminal, else a group of their own.
     Shared,
-    /// The same for a verb that reads the terminal itself: it stops by itself, and never gives the terminal to the children.
+    /// Like `Shared`, for a verb that reads the terminal itself: it stops alone and never hands the terminal on.
     Reader,
 }
 
-/// The children of one call, and what ipcbox knows of them.
+/// The children of one call.
 #[derive(Debug)]
 pub struct Supervisor {
-    /// How long they may take.
+    /// How long they may run.
     pub limit: Limit,
-    /// The signal mask that ipcbox was given, which children get.
+    /// The signal mask of ipcbox's caller, which the children get.
     pub mask: Set,
-    /// What children do about signals for which ipcbox does something else.
+    /// Dispositions of the children that differ from those of ipcbox.
     pub given: Vec<(Signal, Disposition)>,
     arrivals: Arrivals,
     heard: VecDeque<Arrival>,
-    /// Signals may have come that were not read.
+    /// Signals may be pending that were not read.
     unread: bool,
     /// A child may have changed.
     changed: bool,
-    /// They are in the group of ipcbox, which has the terminal.
+    /// The children share the group of ipcbox, which has the terminal.
     together: bool,
     grouping: Grouping,
     terminal: Option<OwnedFd>,
-    /// The group of ipcbox.
+    /// The process group of ipcbox.
     group: i32,
-    /// Their own group.
+    /// The process group of the children, if it is another one.
     leader: Option<i32>,
     running: Vec<i32>,
     plan: Option<Plan>,
-    /// Those of which it was reported that they cannot be signalled.
+    /// Children already reported as out of reach of signals.
     unreached: Vec<i32>,
 }
 
 impl Supervisor {
-    /// No child yet. From now on signals are read, and the time runs.
+    /// Starts the clock and blocks all signals, which are read from now on.
     pub fn new(grouping: Grouping, limit: &Limit) -> nix::Result<Self> {
         let mask = block(Set::ALL)?;
         let arrivals = Arrivals::open(Set::ALL)?;
-        // A process that ignores SIGCHLD gets no report of its children.
+        // A process that ignores SIGCHLD gets no status of its children.
         let before = set_disposition(Signal::CHLD, Disposition::Default)?;
         let ignored = before == Disposition::Ignore;
         let group = getpgrp().as_raw();
@@ -112,26 +111,26 @@ impl Supervisor {
         })
     }
 
-    /// Whether ipcbox stops when one of them does.
+    /// Whether ipcbox stops when a child does.
     fn stops_with(&self) -> bool {
         match self.grouping {
             Grouping::Own => true,
-            // Without a terminal no shell continues all of them together.
+            // Without a terminal, no shell continues all of them together.
             Grouping::Shared => !self.together && self.terminal.is_some(),
             Grouping::Reader => false,
         }
     }
 
-    /// What a child is started with. It is killed when ipcbox exits.
+    /// Returns the settings of a child. It is killed when ipcbox exits.
     pub fn how(&self) -> Start<'_> {
         Start { mask: self.mask, dispositions: &self.given, parent_death: Some(Signal::KILL), terminal: None }
     }
 
-    /// Starts CMD with these signals blocked besides, and these dispositions, in a group of its own. It has the terminal if ipcbox had
-    /// it. Returns its process id once exec has succeeded, for which `is_ready`, if there is one, has to agree.
+    /// Starts CMD in a group of its own, with `blocked` added to its mask and with these dispositions. It gets the
+    /// terminal if ipcbox has it. Returns its process id after exec, which waits until `is_ready`, if given, returns true.
     ///
     /// # Errors
-    /// It was not started.
+    /// CMD could not be started.
     pub fn start(
         &mut self,
         command: &Command,
@@ -156,10 +155,11 @@ impl Supervisor {
         Ok(pid)
     }
 
-    /// Starts one of several commands with these descriptors. `reporter`: where it reports, by this number, that exec has failed.
+    /// Like `start`, for one of several commands, identified by the number in `reporter`, to which a failed exec is
+    /// reported. Does not wait for exec.
     ///
     /// # Errors
-    /// There could be no process.
+    /// No process could be created.
     pub fn begin(&mut self, command: &Command, standard: Standard, reporter: (&Reporter, u32)) -> Result<i32> {
         let group = match self.leader {
             _ if self.together => Group::Same,
@@ -175,19 +175,19 @@ impl Supervisor {
         Ok(pid)
     }
 
-    /// Whether one of them has not exited.
+    /// Whether a child still runs.
     pub fn runs(&self) -> bool {
         !self.running.is_empty()
     }
 
-    /// Waits for the next event: `also` is what is awaited of other descriptors, at most until `until`. Signals come first, and a step
-    /// only when nothing else has happened.
+    /// Waits for the next event, or until `also` is ready or `until` has passed. Signals come first; a step is due only
+    /// if nothing else happened.
     pub fn next(&mut self, also: &[(BorrowedFd, Want)], until: Deadline) -> Result<Event> {
         loop {
             while let Some(arrival) = self.heard.pop_front() {
                 let signal = arrival.signal;
                 self.changed |= signal == Signal::CHLD;
-                // What ipcbox sent to its own group for the sake of the terminal, and what ended its own stop.
+                // ipcbox signals its own group when it hands the terminal on, and a timer ends its own stop.
                 let is_own = arrival.is_sent() && arrival.pid == getpid().as_raw();
                 let is_own = is_own || signal == Signal::CONT && arrival.is_timers();
                 let is_childs = signal == Signal::CHLD && !arrival.is_sent();
@@ -222,16 +222,16 @@ impl Supervisor {
         }
     }
 
-    /// When the next step is due.
+    /// Returns when the next step is due.
     pub fn deadline(&self) -> Deadline {
         self.plan.as_ref().map_or(Deadline::Forever, |plan| plan.deadline)
     }
 
-    /// Acts on a signal that came. The children get it, unless the terminal has sent it to them too, or it decides which process
-    /// group has the terminal.
+    /// Forwards a signal to the children, unless the terminal sent it to them too or it is about which group has the
+    /// terminal.
     pub fn hear(&mut self, arrival: &Arrival) -> Result<()> {
         let signal = arrival.signal;
-        // If the terminal is closed, the kernel signals the leader of the session alone.
+        // When a terminal is closed, the kernel signals only the leader of its session.
         let is_hangup = (signal == Signal::HUP || signal == Signal::CONT) && getsid(None) == Ok(getpid());
         let is_theirs = self.together && arrival.is_kernels() && !is_hangup;
         if self.stops_with() {
@@ -254,10 +254,10 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Sends a signal that came to the children. Those that are stopped hear that they are to exit.
+    /// Sends a signal to the children, and continues stopped ones if it asks them to exit.
     pub fn forward(&self, signal: Signal, value: Option<i32>) {
         match value {
-            // A process group gets no value, but has to hear all of it that it is to exit.
+            // A value cannot be sent to a group, but a request to exit has to reach all of the group.
             Some(_) if !signal.is_termination() => {
                 self.running.iter().for_each(|pid| signal_child(*pid, signal, value))
             }
@@ -268,22 +268,22 @@ impl Supervisor {
         }
     }
 
-    /// Sends a signal to the children that run, and to what they have started in a group of their own.
+    /// Sends a signal to the running children, and to the rest of their process group.
     pub fn send(&self, signal: Signal) {
         let leader = self.leader.filter(|leader| self.runs() && signal::kill(-leader, signal).is_ok());
         for pid in &self.running {
-            // One can have left the group.
+            // A child can have left the group.
             if leader.is_none() || getpgid(Some(Pid::from_raw(*pid))).map(Pid::as_raw).ok() != leader {
                 signal_child(*pid, signal, None);
             }
         }
     }
 
-    /// A child that has exited, how, and what it used; `None` when there is no more to do now. If one has stopped, ipcbox stops with it.
-    /// `look` is called before a child is reaped, while it still has its process id.
+    /// Reaps a child and returns its exit status and resource usage; `None` if there is no more to do now. If a child
+    /// has stopped, ipcbox stops with it. `look` is called before a child is reaped, while its pid is still its own.
     ///
     /// # Errors
-    /// Children cannot be waited for.
+    /// The children cannot be waited for.
     pub fn reap(&mut self, mut look: Option<&mut dyn FnMut()>) -> nix::Result<Option<(i32, Ended, Usage)>> {
         loop {
             let change = match &mut look {
@@ -305,7 +305,7 @@ impl Supervisor {
                 }
                 Ok(Some((pid, Change::Stopped(signal), _))) => {
                     if self.stops_with() && self.running.contains(&pid) {
-                        // What continued ipcbox is heard before the next child.
+                        // The signal that continued ipcbox is handled before the next child.
                         return self.stop(signal).map(|()| None);
                     }
                 }
@@ -318,12 +318,12 @@ impl Supervisor {
         }
     }
 
-    /// Begins to end the children, as if the time were over.
+    /// Starts the steps against the children, as if the time limit had passed.
     pub fn end_now(&mut self) {
         self.plan = Some(self.limit.end_now());
     }
 
-    /// The signal of the step that is due; `None` if there is none left.
+    /// Returns the signal of the step that is due; `None` if no step is left.
     pub fn step(&mut self) -> Option<Signal> {
         let signal = self.plan.as_mut().and_then(Plan::due);
         if signal.is_none() {
@@ -332,12 +332,12 @@ impl Supervisor {
         signal
     }
 
-    /// Whether a step is still to come, or gets its time.
+    /// Whether a step is pending, or its grace period runs.
     pub const fn has_plan(&self) -> bool {
         self.plan.is_some()
     }
 
-    /// Takes the step that is due against the children.
+    /// Sends the signal of the step that is due.
     pub fn escalate(&mut self) {
         let Some(signal) = self.step() else { return };
         self.send(signal);
@@ -347,7 +347,7 @@ impl Supervisor {
         self.report_unreached();
     }
 
-    /// Reports once each child that is waited for though no signal reaches it.
+    /// Reports each child that may not be signalled, once.
     pub fn report_unreached(&mut self) {
         for pid in &self.running {
             if !self.unreached.contains(pid) && is_unreached(*pid) {
@@ -357,7 +357,7 @@ impl Supervisor {
     }
 }
 
-/// Whether no signal reaches a child, such as a set-uid program, which is reported.
+/// Whether a child, such as a set-uid program, may not be signalled. Reports it.
 fn is_unreached(pid: i32) -> bool {
     let is_unreached = !signal::is_permitted(pid);
     if is_unreached {
@@ -367,7 +367,7 @@ fn is_unreached(pid: i32) -> bool {
     is_unreached
 }
 
-/// Ends ipcbox as its command ended: by the same signal, which ends the loop of a shell too.
+/// Exits as CMD did. A signal that killed CMD kills ipcbox too, which ends the loop of a shell.
 pub fn end_as(ended: Ended) -> Result<Exit> {
     if let Ended::Killed(signal) = ended {
         signal::die(signal)?;

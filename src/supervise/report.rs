@@ -1,4 +1,4 @@
-//! `--report`, a JSON object a line for each command that ran.
+//! `--report`: one JSON object per command.
 
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::sys::fds::Outlet;
 use crate::sys::process::wait_status::Ended;
 use crate::sys::written::{Before, opened};
 
-/// Where a report goes.
+/// The file of a report.
 pub struct Report {
     to: Outlet,
     path: OsString,
@@ -26,26 +26,26 @@ pub struct Report {
 /// A command, whether it ran or not.
 #[derive(Debug, Clone, Default)]
 pub struct CommandRecord {
-    /// Its number, from 1 on.
+    /// Its number, counted from 1.
     pub number: u64,
-    /// What it was started as.
+    /// Its name and arguments.
     pub argv: Vec<OsString>,
-    /// Its process.
+    /// Its process id.
     pub pid: Option<i32>,
-    /// Its status where it did not run.
+    /// Its status if it did not run.
     pub unrun: Option<u8>,
-    /// How it ended, how long it ran and what it used.
+    /// How it exited, how long it ran and what it used.
     pub end: Option<(Ended, Duration, Usage)>,
-    /// Whether a failure of it was forgiven; a column of [`STAGE`] alone.
+    /// Whether its failure was forgiven; only for [`STAGE`].
     pub forgiven: Option<bool>,
 }
 
-/// What a command is to `pipe run`: the key of its number.
+/// The key of a command's number in `pipe run`.
 pub const STAGE: &str = "stage";
 
 impl Report {
-    /// Opens FILE before anything has run, for commands whose number has this key. A FIFO's reader is waited for, at
-    /// most as long as this.
+    /// Opens FILE before any command runs; `key` names the number of a command. Waits for the reader of a FIFO, at most
+    /// as long as `limit`.
     pub fn open(path: &OsStr, key: &'static str, limit: &Limit) -> Result<Self> {
         let opened = opened(path, Before::Goes, Deadline::within(limit.time()));
         let to = opened.and_then(Outlet::new).map_err(|errno| match errno {
@@ -56,23 +56,23 @@ impl Report {
         Ok(Self { to, path: path.to_owned(), columns: columns(key) })
     }
 
-    /// Where it is written.
+    /// Returns the open file.
     pub const fn outlet(&self) -> &Outlet {
         &self.to
     }
 
-    /// These records as they are written.
+    /// Formats these records as JSON Lines.
     pub fn text(&self, records: &[CommandRecord]) -> String {
         output::json(&self.columns, records)
     }
 
-    /// What came of writing it, in words; `EAGAIN` is that the time was over.
+    /// Adds context to the outcome of writing; `EAGAIN` means that the time limit passed.
     ///
     /// # Errors
-    /// That it could not be written.
+    /// The report could not be written.
     pub fn written(&self, outcome: Result<(), Errno>, limit: &Limit) -> Result<()> {
         let cause = outcome.map_err(|errno| match errno {
-            Errno::EAGAIN => limit.missed("its reader did not take it"),
+            Errno::EAGAIN => limit.missed("its reader did not read it"),
             errno => Cause::plain(errno),
         });
         cause.map_err(Error::from).with_context(|| unwritten(&self.path))
@@ -83,15 +83,15 @@ fn unwritten(path: &OsStr) -> String {
     format!("cannot write the report to {}", shown(path))
 }
 
-/// A FILE as a message shows it.
+/// Formats FILE for a message.
 pub fn shown(path: &OsStr) -> String {
     if path.is_empty() { "''".to_owned() } else { path.display().to_string() }
 }
 
-/// Why a FILE that the user named cannot be opened for writing.
+/// Returns why FILE cannot be opened for writing.
 pub fn unwritable(errno: Errno) -> Cause {
     match errno {
-        Errno::ELOOP => Cause::from_errno(errno, "it is a symbolic link, which is not followed"),
+        Errno::ELOOP => Cause::from_errno(errno, "symbolic links are not followed"),
         errno => Cause::plain(errno),
     }
 }

@@ -1,5 +1,4 @@
-//! Job control: children in a process group of their own, and the terminal that they share with ipcbox. Which group has
-//! it, and who stops and goes on.
+//! Job control: which process group has the terminal, and which processes stop and continue together.
 
 use nix::Result;
 use nix::errno::Errno;
@@ -16,7 +15,7 @@ impl Supervisor {
         terminal::foreground(self.terminal.as_ref()?)
     }
 
-    /// Whether the group of the children has the terminal.
+    /// Whether the children are in the foreground.
     fn have_terminal(&self) -> bool {
         self.leader.is_some() && self.foreground() == self.leader
     }
@@ -31,20 +30,20 @@ impl Supervisor {
         }
     }
 
-    /// Gives the terminal back to the group of ipcbox.
+    /// Moves the group of ipcbox to the foreground if the children were there.
     pub fn take_terminal(&self) {
         if self.have_terminal() {
             self.give_terminal(self.group);
         }
     }
 
-    /// Whether a signal of the kernel's is the terminal's.
+    /// Whether signals from the kernel are the terminal's.
     pub const fn has_terminal(&self) -> bool {
         self.terminal.is_some()
     }
 
-    /// The terminal sent a signal to the group of ipcbox: whether that was for another process there, such as the pager
-    /// behind a pipe, which asks for the terminal that the children have, and now gets it.
+    /// Whether the terminal's signal means that another process in the group of ipcbox, such as a pager behind a pipe,
+    /// wants the terminal that the children have. It then gets the terminal.
     pub(super) fn hands_terminal_on(&self, signal: Signal) -> bool {
         let hands_on = asks(signal) && self.have_terminal();
         if hands_on {
@@ -54,7 +53,7 @@ impl Supervisor {
         hands_on
     }
 
-    /// A child was stopped: ipcbox stops too, and with it the job that a shell knows.
+    /// Stops ipcbox after a child, and with it the job that the shell knows.
     pub(super) fn stop(&mut self, signal: Signal) -> Result<()> {
         if asks(signal) && self.is_in_front() {
             self.go_on();
@@ -79,13 +78,13 @@ impl Supervisor {
         self.unread = true;
         let was_stopped = signal::is_pending(Signal::CONT)? || (is_job && stops_but_for_init(by)?);
         if !was_stopped {
-            // Nothing would continue the children.
+            // No other process would continue the children.
             self.go_on();
         }
         Ok(())
     }
 
-    /// The job goes on: the group of the children has the terminal again if the job has it.
+    /// Continues the children, and returns the terminal to them if ipcbox is in the foreground.
     pub fn go_on(&self) {
         if let Some(leader) = self.leader.filter(|_| self.runs() && self.is_in_front()) {
             self.give_terminal(leader);
@@ -94,8 +93,8 @@ impl Supervisor {
     }
 }
 
-/// Whether ipcbox cannot stop, as init of a pid namespace, but the rest of its group has: for a shell outside, which
-/// continues it. A child in the group shows it; the kernel stops it only if something would continue it.
+/// Whether ipcbox, as init of a pid namespace, cannot stop but the rest of its group has, for a shell outside that will
+/// continue it. Tested with a child in the group: the kernel stops it only if another process would continue it.
 fn stops_but_for_init(by: Signal) -> Result<bool> {
     if getpid().as_raw() != 1 {
         return Ok(false);
@@ -112,7 +111,7 @@ fn stops_but_for_init(by: Signal) -> Result<bool> {
     Ok(has_stopped)
 }
 
-/// Whether a signal says that a group in the background wants the terminal.
+/// Whether the signal means that a background group wants the terminal.
 fn asks(signal: Signal) -> bool {
     signal == Signal::TTIN || signal == Signal::TTOU
 }

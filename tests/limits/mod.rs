@@ -43,7 +43,7 @@ const SCARCITIES: &[Scarcity] = &[
         ..scarcity(
             "ulimit -u",
             "exec prlimit --nproc=1",
-            ("pipe run -- true ::: true", 125, "no more processes can be started (EAGAIN)"),
+            ("pipe run -- true ::: true", 125, "the limit of processes is reached (EAGAIN)"),
         )
     },
     scarcity("ulimit -v", "exec prlimit --as=100000000", ("shm create @big --size 1G; shm get @big", 1, "(ENOMEM)")),

@@ -53,7 +53,7 @@ fn where_no_command_can_be_started_no_more_is_taken() {
     let world = World::new();
     for target in ["$NAME-q", "/$NAME-q"] {
         world.shell(&format!("ipcbox msgq send {target} --create a b c")).ok();
-        let told = "cannot run true: no process could be started for it: too many open files";
+        let told = "cannot run true: no process could be created for it: too many open files";
         let serve = format!("ulimit -n 5; exec ipcbox msgq serve {target} --drain -- true");
         world.shell(&serve).fails(1, told);
         world.shell(&format!("ipcbox msgq stat {target} --columns messages --no-header")).stdout("2\n").ok();
@@ -84,7 +84,7 @@ fn a_command_that_is_not_there_takes_nothing() {
     let ended = server.end();
     assert_eq!(ended.status.code(), Some(126));
     let told = String::from_utf8(ended.stderr).unwrap();
-    assert!(told.contains("cannot run ./program: it is no longer there (ENOENT)"), "{told}");
+    assert!(told.contains("cannot run ./program: it has been removed (ENOENT)"), "{told}");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_command_that_turns_out_to_be_no_program_takes_no_second_message() {
     world.script("script", "echo run\n");
     for target in BOTH {
         world.call(&format!("msgq send {target} --create a b c")).ok();
-        let told = "a record of 1 byte was taken and is lost: cannot run ./script: it is neither a program nor begins with #! (ENOEXEC)";
+        let told = "a record of 1 byte was taken and is lost: cannot run ./script: it is not a program and does not start with #! (ENOEXEC)";
         world.call(&format!("msgq serve {target} --drain -j 2 -- ./script")).fails(126, told);
         assert_eq!(messages(&world, target), 2);
     }
@@ -313,7 +313,7 @@ fn a_message_for_which_there_is_no_room_waits_until_a_job_has_ended() {
 fn a_message_that_cannot_be_served_any_more_is_told_to_be_lost() {
     let world = World::new();
     world.shell("ipcbox msgq send $NAME-q hello --create").ok();
-    let words = "a record of 5 bytes was taken and is lost: cannot run true: cannot collect what it prints: too many open files (EMFILE)";
+    let words = "a record of 5 bytes was taken and is lost: cannot run true: cannot collect its output: too many open files (EMFILE)";
     world.shell("ulimit -n 3; exec ipcbox msgq serve $NAME-q -j 2 -c 1 -- true").fails(1, words);
 }
 

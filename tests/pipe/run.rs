@@ -57,7 +57,7 @@ fn what_only_execve_finds_out_ends_the_others() {
     pipe(&["run", "--report", report.to_str().unwrap(), "--", "sleep", "100", ":::"])
         .arg(&empty)
         .args([":::", "sleep", "100"])
-        .fails(126, "it is neither a program nor begins with #! (ENOEXEC)");
+        .fails(126, "it is not a program and does not start with #! (ENOEXEC)");
     assert!(started.elapsed() < Duration::from_secs(50));
     let told = fs::read_to_string(&report).unwrap();
     let statuses: Vec<_> = told.lines().map(|line| line.contains("\"status\":126")).collect();

@@ -107,7 +107,7 @@ fn a_command_that_is_missing_or_not_executable() {
             ("./plain", 126, "cannot run ./plain: permission denied (EACCES)"),
             ("/", 126, "permission denied (EACCES)"),
             ("./badint", 126, "its interpreter or loader is missing (ENOENT)"),
-            ("./noint", 126, "it is neither a program nor begins with #! (ENOEXEC)"),
+            ("./noint", 126, "it is not a program and does not start with #! (ENOEXEC)"),
         ] {
             world.call(&format!("sem {verb} -- {command}")).fails(code, words);
         }

@@ -116,7 +116,7 @@ fn where_ready_cannot_be_said() {
         ("--ready f -n", 124, "nobody opened it for reading at once"),
         ("--ready /dev/fd/77", 1, "EBADF"),
         ("--ready no/such", 3, "ENOENT"),
-        ("--ready link -n", 1, "it is a symbolic link, which is not followed (ELOOP)"),
+        ("--ready link -n", 1, "symbolic links are not followed (ELOOP)"),
         ("--ready /", 1, "EISDIR"),
     ] {
         world.call(&format!("signal wait USR1 {words}")).fails(code, told);

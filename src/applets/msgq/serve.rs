@@ -166,7 +166,7 @@ fn accept(jobs: &mut Jobs, address: Address) -> Result<Option<OwnedFd>> {
                 return Ok(told.is_ok().then_some(caller));
             }
             // As for a command: what runs gives its own back.
-            Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) => match jobs.give_back()? {
+            Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) => match jobs.reclaim()? {
                 Some(ended) => ended.into_iter().try_for_each(|ended| answer(jobs, ended))?,
                 None => bail!(Cause::plain(errno).note("a call was taken and is lost")),
             },

@@ -1,4 +1,4 @@
-//! Where what commands print goes, and what is reported of them.
+//! The output of commands, and their report.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -18,7 +18,8 @@ use crate::sys::deadline::Deadline;
 use crate::sys::{child, fds, pipe, reply_pipe, transfer, wait};
 
 impl<T> Pool<T> {
-    /// Passes on what one printed, or returns it if it is kept; and its status, which is not 0 if a part was lost.
+    /// Copies the output of a command to standard output, or returns it if `is_kept`. Also returns its status, which is
+    /// not 0 if output was lost.
     pub(super) fn printed(&mut self, is_kept: bool, collected: Option<Collected>, status: u8) -> (u8, Option<File>) {
         let Some(collected) = collected else { return (status, None) };
         let (spool, whole, leftover) = collected.finish();
@@ -34,7 +35,7 @@ impl<T> Pool<T> {
         (status, None)
     }
 
-    /// Writes what one printed, and takes signals while it waits.
+    /// Writes the output of a command, and handles signals while it waits.
     fn pass_on(&mut self, spool: &File) -> Result<()> {
         let mut at = 0;
         loop {
@@ -45,17 +46,17 @@ impl<T> Pool<T> {
         }
     }
 
-    /// The words of a command for a record, if they are reported.
+    /// Returns the words of the command for a record, if there is a report.
     pub(super) fn reported(&self, record: &[u8]) -> Vec<OsString> {
         let mut words = self.report.as_ref().map_or(Vec::new(), |_| self.command.words().to_vec());
         if let [_, rest @ ..] = &mut words[..] {
-            // What cannot be an argument is not in it.
+            // A record that cannot be an argument is left out.
             let _ = fill(rest, record);
         }
         words
     }
 
-    /// Writes what is reported of a command, and takes signals while it waits.
+    /// Writes the report of a command, and handles signals while it waits.
     pub(super) fn write_report(&mut self, record: CommandRecord) -> Result<()> {
         let Some(report) = self.report.take() else { return Ok(()) };
         let text = report.text(&[record]);
@@ -66,7 +67,7 @@ impl<T> Pool<T> {
             }
             match wait::room(report.outlet().as_fd(), Deadline::Forever) {
                 Ok(None) => self.take_signals()?,
-                // So much can be written without waiting if there is room at all.
+                // A writable pipe takes this many bytes without waiting.
                 Ok(Some(())) => match reply_pipe::put(report.outlet(), &bytes[..bytes.len().min(pipe::ATOMIC)]) {
                     Ok(count) => bytes = &bytes[count..],
                     Err(errno) => break Err(errno),
@@ -80,8 +81,8 @@ impl<T> Pool<T> {
         Ok(())
     }
 
-    /// Writes all of `from` to `to`, a pipe, without waiting for room: what there is none for is written by a child. It
-    /// is no failure if there is no reader.
+    /// Writes all of `from` to `to`, a pipe, without waiting: a child writes the rest if the pipe is full. A reader that
+    /// is gone is no failure.
     pub fn deliver(&mut self, from: &File, to: &OwnedFd) -> Result<(), Errno> {
         let mut block = vec![0; 64 << 10];
         let mut at = 0;

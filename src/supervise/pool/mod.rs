@@ -1,17 +1,15 @@
-//! CMDs for many records, at most N of them at once.
+//! One CMD per record, at most N at once.
 //!
-//! A server takes records and calls [`Pool::next`], which returns the jobs that have ended and whether one more may
-//! run. It never waits for what a CMD reads, since that lies in a file, nor for one CMD while it could start another.
-//! What several print at the same time is spooled and not mixed. What the descendants of a CMD print after it has ended
-//! is dropped.
+//! A server calls [`Pool::next`], which returns finished jobs and whether one more may run. The pool never blocks on the
+//! input of a CMD, which is a file in memory, nor on one CMD while it could start another. With several CMDs, the output
+//! of each is spooled, so that it is not mixed. Output of its descendants after it has exited is dropped.
 //!
-//! A server stops at a signal: it takes no more, lets what runs come to its end, and exits with status 0 if the signal
-//! was SIGTERM, else dies by it. A second one goes on to the CMDs, and ends the server. A closed terminal hangs up the
+//! The first signal stops the server: it takes no more records, waits for the running CMDs, then exits with status 0 on
+//! SIGTERM or dies by the signal. The second is passed to the CMDs and kills the server. A closed terminal hangs up the
 //! CMDs at once.
 //!
-//! If there is no process or descriptor for one more CMD, its record waits for one that runs. If none runs the record
-//! is lost, and the server takes no more and fails; so it does if CMD cannot be executed, or if what one printed cannot
-//! be written.
+//! If no process or descriptor is left for a CMD, its record waits until a running CMD exits. If none runs, the record
+//! is lost and the server fails, as it does if CMD cannot be executed or its output cannot be written.
 
 mod delivery;
 mod serving;
@@ -37,13 +35,13 @@ use crate::sys::signal::{self, Signal};
 use crate::sys::{interrupt, terminal, wait};
 use crate::text::counted;
 
-/// The commands that run. `T` is whom the output of one of them is for.
+/// The running commands. `T` identifies the receiver of a command's output.
 pub struct Pool<T> {
     command: Command,
     most: usize,
     /// The terminal of the session that ipcbox leads, until it is closed.
     terminal: Option<OwnedFd>,
-    /// A record that was taken, and whose command is yet to be started.
+    /// A record whose command is not started yet.
     taken: Option<Taken<T>>,
     running: Vec<Job<T>>,
     ended: VecDeque<Ended<T>>,
@@ -51,59 +49,58 @@ pub struct Pool<T> {
     leftovers: Vec<Leftover>,
     copiers: Vec<i32>,
     report: Option<Report>,
-    /// How many records were taken.
+    /// Number of records taken.
     count: u64,
-    /// One of them ended with another status than 0.
+    /// A command exited with a status other than 0.
     failed: bool,
-    /// There was no process or descriptor for a command, or it cannot be executed.
+    /// The status if no command can be started any more.
     unable: Option<Exit>,
-    /// Why something else failed.
+    /// The first other failure.
     failure: Option<Error>,
     stop: Option<Signal>,
 }
 
-/// A record, and what the command for it is started with.
+/// A record, and how its command is started.
 pub struct Taken<T> {
     /// Its bytes.
     pub record: Vec<u8>,
-    /// What is added to the environment.
+    /// Variables added to the environment.
     pub added: Vec<(&'static str, String)>,
-    /// Whom what the command prints is for; `None` is standard output.
+    /// The receiver of the output; `None` is standard output.
     pub reply_to: Option<T>,
 }
 
 struct Job<T> {
     pid: i32,
     collected: Option<Collected>,
-    /// What is reported of it.
     record: CommandRecord,
     started: Instant,
     reply_to: Option<T>,
 }
 
-/// A command that has ended.
+/// A command that has exited.
 #[derive(Debug)]
 pub struct Ended<T> {
-    /// Whom what it printed is for.
+    /// The receiver of the output.
     pub reply_to: Option<T>,
-    /// Its status, as a shell has it; 126 if it could not be started, which has been reported.
+    /// Its status as in a shell; 126 if it could not be started, which has been reported.
     pub status: u8,
-    /// What it printed, if a caller wants it.
+    /// Its output, if there is a receiver.
     pub printed: Option<File>,
 }
 
-/// What is to be done next.
+/// The next thing to do for a server.
 pub enum Next<T> {
-    /// This one has ended.
+    /// Handle a command that has exited.
     Ended(Ended<T>),
-    /// A record can be taken. Taking it may wait in a call that a caught signal interrupts.
+    /// Take a record. A call that waits for one is interrupted by a caught signal.
     Room,
-    /// Nothing: none runs, and none is wanted.
+    /// Exit: none runs, and none is wanted.
     Over,
 }
 
 impl<T> Pool<T> {
-    /// Runs `command`, at most `most` at once. From here on SIGCHLD, SIGIO, SIGTERM, SIGINT and SIGHUP are caught.
+    /// Runs `command`, at most `most` at once. Catches SIGCHLD, SIGIO, SIGTERM, SIGINT and SIGHUP from now on.
     fn new(command: Command, most: u16, report: Option<Report>) -> Result<Self> {
         output::require()?;
         interrupt::catch(&[Signal::CHLD, Signal::IO, Signal::TERM, Signal::INT, Signal::HUP])
@@ -127,15 +124,15 @@ impl<T> Pool<T> {
         })
     }
 
-    /// Whether none runs, and all that was to be [delivered](Self::deliver) has been.
+    /// Whether no command runs and everything is [delivered](Self::deliver).
     pub fn is_idle(&self) -> bool {
         self.running.is_empty() && self.copiers.is_empty()
     }
 
-    /// Waits until a command has ended, or one more can run. `is_wanted` is whether there may be more records.
+    /// Waits until a command has exited, or one more can run. `is_wanted` is whether there may be more records.
     ///
     /// # Errors
-    /// Signals cannot be taken, or children not waited for. A second signal to stop does not return.
+    /// Signals cannot be read, or children not waited for. Does not return on a second signal.
     pub fn next(&mut self, is_wanted: bool) -> Result<Next<T>> {
         loop {
             self.reap()?;
@@ -159,18 +156,18 @@ impl<T> Pool<T> {
         }
     }
 
-    /// Has the command for a record started by [`next`](Self::next), which was [asked](Next::Room) for it.
+    /// Queues a record, taken after [`Next::Room`], for the following call of [`next`](Self::next).
     pub fn start(&mut self, taken: Taken<T>) {
         self.count += 1;
         self.taken = Some(taken);
     }
 
-    /// Waits until a command may have released a descriptor or a process, and returns those that have exited. `None`:
+    /// Waits until a command may have released a descriptor or a process, and returns those that have exited; `None` if
     /// none runs.
     ///
     /// # Errors
     /// Those of [`next`](Self::next).
-    pub fn give_back(&mut self) -> Result<Option<VecDeque<Ended<T>>>> {
+    pub fn reclaim(&mut self) -> Result<Option<VecDeque<Ended<T>>>> {
         if !self.frees_something()? {
             return Ok(None);
         }
@@ -192,14 +189,14 @@ impl<T> Pool<T> {
     fn start_taken(&mut self, taken: Taken<T>) -> Result<()> {
         let (number, argv) = (self.count, self.reported(&taken.record));
         let mut record = CommandRecord { number, argv, ..CommandRecord::default() };
-        // Its own time begins before it can run: starting it returns after exec, when it may have ended.
+        // Starting it returns after exec, when it may have exited already.
         let started = Instant::now();
         let error = match self.try_start(&taken) {
             Ok((pid, mut collected)) => {
                 let begun = collected.as_mut().map_or(Ok(()), Collected::begin);
                 record.pid = Some(pid);
                 self.running.push(Job { pid, collected, record, started, reply_to: taken.reply_to });
-                self.fail(begun.context("cannot collect what a command prints"));
+                self.fail(begun.context("cannot collect the output of a command"));
                 return Ok(());
             }
             Err(NotStarted::Want(error)) => {
@@ -220,13 +217,13 @@ impl<T> Pool<T> {
         Ok(())
     }
 
-    /// Has it take no more, and end so.
+    /// Takes no more records, and exits with this status in the end.
     fn unable(&mut self, exit: Exit, record: &[u8], error: Error) -> Error {
         self.unable = Some(exit);
         error.context(format!("a record of {} was taken and is lost", counted(record.len(), "byte")))
     }
 
-    /// Has it take no more, and end with the first of such failures.
+    /// Takes no more records after a failure; the first one is reported in the end.
     fn fail(&mut self, outcome: Result<()>) {
         self.failure = self.failure.take().or(outcome.err());
     }
@@ -234,19 +231,18 @@ impl<T> Pool<T> {
     fn try_start(&self, taken: &Taken<T>) -> Result<(i32, Option<Collected>), NotStarted> {
         let is_collected = taken.reply_to.is_some() || self.most > 1;
         let pipe = is_collected.then(Collected::new).transpose();
-        let pipe = pipe.context("cannot collect what it prints");
+        let pipe = pipe.context("cannot collect its output");
         let pipe = pipe.with_context(|| format!("cannot run {}", self.command));
         let (collected, to) = pipe.map_err(NotStarted::Want)?.unzip();
         let pid = self.command.start(&taken.record, &taken.added, to.as_ref().map(AsFd::as_fd))?;
         Ok((pid, collected))
     }
 
-    /// Waits until a command has exited or a signal comes that stops the server.
     fn wait() -> Result<()> {
         Ok(wait::ready_or_signal(&[], Deadline::Forever).map(drop)?)
     }
 
-    /// Takes the signals that have come, and reaps the commands that have ended. What they passed has been written.
+    /// Handles pending signals, reaps the commands that have exited, and writes their output.
     fn reap(&mut self) -> Result<()> {
         loop {
             self.take_signals()?;
@@ -254,7 +250,7 @@ impl<T> Pool<T> {
                 let Some((pid, change, used)) = child::changed()? else { break };
                 let Change::Ended(how) = change else { continue };
                 self.copiers.retain(|copier| *copier != pid);
-                // Others are children that ipcbox was given.
+                // Other children were inherited across exec.
                 let Some(at) = self.running.iter().position(|job| job.pid == pid) else { continue };
                 let job = self.running.remove(at);
                 let end = Some((how, job.started.elapsed(), used));
@@ -263,7 +259,7 @@ impl<T> Pool<T> {
                 self.ended.push_back(Ended { reply_to: job.reply_to, status, printed });
                 self.unreported.push_back(CommandRecord { end, ..job.record });
             }
-            // One that a command sent before it ended counts before the next one is started.
+            // A signal that a command sent before it exited is handled before the next one starts.
             if !interrupt::any() {
                 return Ok(());
             }
@@ -281,11 +277,11 @@ impl<T> Pool<T> {
                 }
                 _ => {}
             }
-            // The kernel sends the SIGHUP of a closed terminal to the leader of its session alone.
+            // When a terminal is closed, the kernel sends SIGHUP only to the leader of its session.
             let is_closed = |terminal: &mut OwnedFd| terminal::foreground(terminal).is_none();
             if signal == Signal::HUP && self.terminal.take_if(is_closed).is_some() {
                 let _ = signal::kill(0, Some(signal));
-                // Its own.
+                // ipcbox is in that group too.
                 interrupt::forget(signal)?;
                 let own = getpgrp();
                 self.pass(signal, |pid| getpgid(Some(Pid::from_raw(pid))) != Ok(own));
@@ -301,23 +297,22 @@ impl<T> Pool<T> {
         Ok(())
     }
 
-    /// Sends a signal to each command that `lacks` it, and reports one that no signal reaches.
+    /// Sends a signal to each command that `lacks` it, and reports those that may not be signalled.
     fn pass(&self, signal: Signal, lacks: impl Fn(i32) -> bool) {
         for pid in self.running.iter().map(|job| job.pid) {
             if lacks(pid) {
-                // One that is stopped would not act on it.
+                // A stopped process acts on it only when continued.
                 let _ = signal::kill(pid, Some(signal)).and_then(|()| signal::kill(pid, Some(Signal::CONT)));
             }
             is_unreached(pid);
         }
     }
 
-    /// How the server ends when all is done: by the signal that stopped it, if that was not SIGTERM; with status 126 if
-    /// the command cannot be executed, 1 if one could not be started for want of something, or one failed and the user
-    /// asked for an end.
+    /// Ends the server: by the signal that stopped it, unless that was SIGTERM; with status 126 if CMD cannot be
+    /// executed; with 1 if no process or descriptor was left, or if a CMD failed and the user limited the run (`asked`).
     ///
     /// # Errors
-    /// What a command printed could not be written to standard output.
+    /// Output of a command could not be written.
     pub fn end(self, asked: bool) -> Result<Exit> {
         if let Some(error) = self.failure {
             return Err(error);

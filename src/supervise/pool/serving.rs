@@ -1,4 +1,4 @@
-//! Options of the verbs that run CMD for each of many records.
+//! Options of the verbs that run CMD once per record.
 
 use std::ffi::OsString;
 
@@ -11,22 +11,22 @@ use crate::supervise::command::Command;
 use crate::supervise::escalation::Limit;
 use crate::supervise::report::Report;
 
-/// What runs for each record, how many of it at once, and where that is reported.
+/// The CMD for each record, how many run at once, and the report.
 #[derive(Debug, Args)]
 pub struct Serving {
     /// Run at most N CMDs at once (default: 1)
     #[arg(short, long, value_name = "N", value_parser = count, default_value_t = 1)]
     jobs: u16,
-    /// Write what became of each CMD to FILE
+    /// Write the fate of each CMD to FILE, as JSON Lines
     #[arg(long, value_name = "FILE")]
     report: Option<OsString>,
-    /// The command and its arguments, run as given
+    /// Command and its arguments, run as given
     #[arg(value_name = "CMD", last = true, required = true)]
     command: Vec<OsString>,
 }
 
 impl Serving {
-    /// Looks CMD up, opens the report and catches signals. Records end in `end` on the standard input of CMD.
+    /// Looks CMD up, opens the report and catches signals. Appends `end` to each record on the standard input of CMD.
     pub fn pool<T>(&mut self, end: &'static [u8]) -> Result<Pool<T>> {
         let command = Command::find(std::mem::take(&mut self.command))?.with_interpreter()?;
         let report = self.report.as_deref().map(|path| Report::open(path, "record", &Limit::default()));
