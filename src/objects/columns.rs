@@ -1,4 +1,4 @@
-//! The columns of an object's record, each once: a verb picks those that it shows, and in which order.
+//! The columns of an object's record. Each verb picks the ones it shows, and their order.
 
 use std::cell::LazyCell;
 
@@ -15,35 +15,35 @@ use crate::sys::process::Blocked;
 use crate::sys::sysv::sem::Set;
 use crate::sys::sysv::{msg, shm};
 
-/// An object as it is shown.
+/// An object, and what a record shows of it.
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
     /// The object.
     pub object: &'a Object,
     /// The names of owners and groups.
     pub names: &'a Names,
-    /// What is reported of it besides, such as `leaked`.
+    /// The verdict on it, such as `leaked`.
     pub verdict: Option<&'static str>,
-    /// What of it this record is about.
+    /// The part of it that the record describes.
     pub part: Part<'a>,
-    /// The process that uses it, if the record is about one.
+    /// The process that uses it, if the record describes one.
     pub user: Option<&'a User>,
 }
 
-/// What of an object a record is about.
+/// The part of an object that a record describes.
 #[derive(Clone, Copy)]
 pub enum Part<'a> {
     /// The object.
     Whole,
     /// A set whose values may not be read.
     Unreadable,
-    /// The semaphore of a set with this index, and its value.
+    /// The semaphore of a set with this index and value.
     Semaphore(u16, u16),
-    /// Slots, a lock or a barrier, and the processes that are blocked now.
+    /// Slots, a lock or a barrier, and the blocked processes of the system.
     Purpose(Purpose, &'a LazyCell<Vec<Blocked>>),
 }
 
-/// The names of all owners and groups, creators included, that these objects have.
+/// Looks up the names of the owners, groups and creators of these objects.
 pub fn names<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Names {
     let pairs = objects.into_iter().flat_map(|object| {
         let created = object.perm().map(|perm| (perm.creator_uid, perm.creator_gid));
@@ -54,7 +54,7 @@ pub fn names<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Names {
 }
 
 impl<'a> Record<'a> {
-    /// The record of the object itself.
+    /// Returns the record of a whole object.
     pub const fn of(object: &'a Object, names: &'a Names) -> Self {
         Self { object, names, verdict: None, part: Part::Whole, user: None }
     }
@@ -87,7 +87,7 @@ impl<'a> Record<'a> {
         self.object.perm().map_or(Cell::Absent, |perm| get(perm.creator_uid, perm.creator_gid))
     }
 
-    /// A field of a set that serves as something.
+    /// A field of slots, a lock or a barrier.
     fn purpose(&self, get: fn(Purpose) -> Cell) -> Cell {
         match self.part {
             Part::Purpose(purpose, _) => get(purpose),
@@ -96,7 +96,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// A field of one semaphore of a set, which a further call asks for.
+    /// A field of one semaphore of a set, read by a system call of its own.
     fn semaphore<N: Into<Cell>>(&self, get: fn(Set, u16) -> nix::Result<N>) -> Cell {
         match (self.part, self.object.id()) {
             (Part::Semaphore(index, _), Some(id)) => Cell::known(get(Set::from_id(id), index).ok(), N::into),
@@ -118,7 +118,7 @@ impl<'a> Record<'a> {
         match (&self.object.state, self.part) {
             (State::PosixSemaphore(_, stat), _) => Cell::known(stat.ok(), |stat| stat.waiters.into()),
             (State::Set(stat), Part::Purpose(purpose, _)) => {
-                // The numbers of slots, which are many, are never waited for.
+                // No process waits for the semaphores that number the slots, and there are many.
                 let awaited = if matches!(purpose, Purpose::Slots { .. }) { 3 } else { stat.len };
                 Cell::known(users::count(Set::from_id(stat.id), awaited).ok(), Cell::from)
             }
@@ -126,7 +126,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// How many processes were stopped while they waited for the whole: the kernel counts them no more.
+    /// Number of waiters that were stopped by a signal; the kernel no longer counts them.
     fn stopped(&self) -> Cell {
         match (self.part, self.object.id()) {
             (Part::Purpose(_, blocked), Some(id)) => users::stopped(Set::from_id(id), blocked).into(),
@@ -200,7 +200,6 @@ fn role(how: &How) -> Cell {
     })
 }
 
-/// All columns.
 const fn all<'a>() -> [Column<Record<'a>>; 57] {
     [
         Column::new("verdict", |r| r.verdict.map_or(Cell::Absent, Cell::word)),
@@ -250,7 +249,7 @@ const fn all<'a>() -> [Column<Record<'a>>; 57] {
         Column::new("swapped", Record::swapped),
         Column::new("removed", |r| r.segment(|s| Cell::Flag(s.removed))),
         Column::new("pinned", |r| r.segment(|s| Cell::Flag(s.pinned))),
-        // Those of a process that uses it.
+        // Fields of a process that uses it.
         Column::new("role", |r| r.how(role)),
         Column::new("state", Record::state),
         Column::new("slot", |r| {
@@ -288,13 +287,13 @@ const fn all<'a>() -> [Column<Record<'a>>; 57] {
     ]
 }
 
-/// The columns of a whole object, none of which needs a call of its own.
+/// The columns of a whole object. None needs a system call of its own.
 pub const OBJECT: &str = "verdict kind family id key name owner -uid -group -gid -creator -creator_uid -creator_gid mode size attached \
      -creator_pid -last_pid messages -bytes -max_bytes -max_messages -message_size -last_send_pid -last_receive_pid \
      nsems -value -waiters -op_time -attach_time -detach_time -send_time -receive_time -change_time -resident -swapped \
      -removed -pinned";
 
-/// The columns with these keys, in this order. With `-` before its key a table has a column only if it is named.
+/// Returns the columns with these keys, in this order. A table shows one with `-` before its key only if it is named.
 pub fn pick<'a>(keys: &str) -> Vec<Column<Record<'a>>> {
     let all = all();
     let column = |word: &str| {
@@ -305,7 +304,7 @@ pub fn pick<'a>(keys: &str) -> Vec<Column<Record<'a>>> {
     keys.split(' ').filter_map(column).collect()
 }
 
-/// Shows objects, each as a whole. `single` is whether the user asked for one.
+/// Shows objects. `single` is whether the user asked for one.
 ///
 /// # Errors
 /// As for [`output::show`].
@@ -315,7 +314,7 @@ pub fn show(keys: &str, objects: &[Object], how: &Showing, single: bool) -> Resu
     output::show(&pick(keys), &records, how, single)
 }
 
-/// Shows processes, each with the object that it uses.
+/// Shows processes with the object that each of them uses.
 ///
 /// # Errors
 /// As for [`output::show`].

@@ -1,4 +1,4 @@
-//! Failures in words that every kind of object shares.
+//! Failures that all kinds of objects share.
 
 use std::fmt::Display;
 
@@ -11,7 +11,7 @@ use crate::exit::{Cause, Exit, bare};
 use crate::sys::sysv::{Change, Kind, kinds_of};
 use crate::target::{Form, Target};
 
-/// Adds "cannot WHAT OBJECT" to a failure, and has a bare errno put into words.
+/// Adds "cannot WHAT OBJECT" to a failure; `explain` turns a bare errno into words.
 pub fn cannot<T>(
     what: &str,
     object: impl Display,
@@ -26,7 +26,7 @@ pub fn cannot<T>(
         .with_context(|| format!("cannot {what} {object}"))
 }
 
-/// Whether a failure to remove `target` means that it is not there.
+/// Whether a failure to remove `target` means that it does not exist.
 pub fn is_gone(error: &Error, target: &Target) -> bool {
     match error.downcast_ref() {
         Some(Errno::ENOENT | Errno::EIDRM) => true,
@@ -38,7 +38,7 @@ pub fn is_gone(error: &Error, target: &Target) -> bool {
     }
 }
 
-/// Words for an errno that an object of this kind gave.
+/// Explains an errno from an operation on an object of this kind.
 pub fn explain(target: &Target, kind: Kind, errno: Errno) -> Cause {
     let is_posix = *target.form() == Form::Posix;
     let cause = |words: &str| Cause::from_errno(errno, words);
@@ -49,9 +49,8 @@ pub fn explain(target: &Target, kind: Kind, errno: Errno) -> Cause {
             _ => cause(&format!("no such {}", kind.name())),
         },
         Errno::EINVAL if !is_posix => missing(target, kind),
-        // It was removed while it was waited for.
-        Errno::EIDRM => cause("it was removed meanwhile")
-            .hint("where nobody removed it, systemd's RemoveIPC takes a user's objects at logout"),
+        Errno::EIDRM => cause("another process removed it")
+            .hint("at logout, systemd removes the objects of a user (RemoveIPC= in logind.conf)"),
         Errno::EACCES => unshared(target, kind),
         Errno::EPERM => denied(errno, owner(target, kind)),
         Errno::EEXIST => cause("it exists already"),
@@ -60,7 +59,7 @@ pub fn explain(target: &Target, kind: Kind, errno: Errno) -> Cause {
     }
 }
 
-/// What `EACCES` and `EPERM` mean for an object, and whose it is where that is known.
+/// Explains `EACCES` or `EPERM`, and names the owner if it is known.
 pub fn denied(errno: Errno, owner: Option<u32>) -> Cause {
     match (errno, owner) {
         (Errno::EACCES, Some(uid)) if uid == nix::unistd::geteuid().as_raw() => {
@@ -69,7 +68,7 @@ pub fn denied(errno: Errno, owner: Option<u32>) -> Cause {
         (Errno::EACCES, Some(uid)) => {
             Cause::from_errno(errno, format!("permission denied, it belongs to {}", user(uid)))
         }
-        // Whom it belongs to has nothing to do with it.
+        // The owner is not the reason.
         (_, Some(uid)) if [0, uid].contains(&nix::unistd::geteuid().as_raw()) => {
             Cause::plain(errno).hint("a container or a security module may forbid it")
         }
@@ -78,7 +77,7 @@ pub fn denied(errno: Errno, owner: Option<u32>) -> Cause {
     }
 }
 
-/// What `EACCES` means for an object. The hint is for its owner, who can open it to others, but not a POSIX semaphore.
+/// Explains `EACCES`. The hint is for the owner, who can change the mode, except of a POSIX semaphore.
 fn unshared(target: &Target, kind: Kind) -> Cause {
     let owner = owner(target, kind);
     let cause = denied(Errno::EACCES, owner);
@@ -93,8 +92,8 @@ fn unshared(target: &Target, kind: Kind) -> Cause {
     }
 }
 
-/// The failure to change attributes, where `EINVAL` can be about a user: one whom a namespace does not have, also where
-/// the owner was to stay as he is.
+/// Returns the failure to change attributes. `EINVAL` then means that the user namespace lacks the user or group, even
+/// if it is the present owner.
 pub fn unchanged(errno: Errno, is_there: bool) -> Error {
     match errno {
         Errno::EINVAL if is_there => Cause::from_errno(errno, "this user namespace has no such user or group").into(),
@@ -102,25 +101,25 @@ pub fn unchanged(errno: Errno, is_there: bool) -> Error {
     }
 }
 
-/// The failure to change attributes of a file that belongs to `owner`, who may do all but give it away.
+/// Returns the failure to change attributes of a file of `owner`, who may change everything except the owner.
 pub fn ungiven(errno: Errno, change: Change, owner: Option<u32>) -> Error {
     let user = nix::unistd::geteuid();
     match errno {
         Errno::EPERM if change.uid.is_some() && !user.is_root() && owner == Some(user.as_raw()) => {
-            Cause::from_errno(errno, "only a privileged user can give it away").into()
+            Cause::from_errno(errno, "only a privileged user can change its owner").into()
         }
         errno => errno.into(),
     }
 }
 
-/// What `EINVAL` means for a System V object: there is none of this kind with that id, or no longer.
+/// Explains `EINVAL` of a System V object: the id does not exist, is another kind's, or was removed.
 fn missing(target: &Target, kind: Kind) -> Cause {
     let words = match target.form() {
         Form::Id(id) => match kinds_of(*id).iter().find(|other| **other != kind) {
             Some(other) => format!("{target} is the id of a {}", other.name()),
             None => format!("no such {}", kind.name()),
         },
-        _ => "it was removed meanwhile".into(),
+        _ => "another process removed it".into(),
     };
     Cause::from_errno(Errno::EINVAL, words).exit(Exit::Missing)
 }

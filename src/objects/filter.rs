@@ -12,38 +12,29 @@ use crate::args::{duration, owner};
 use crate::target::{Form, Target};
 use crate::text::counted;
 
-/// The objects that all of these are true of.
+/// Filters; an object has to match all of them.
 #[derive(Debug, Clone, Args)]
 pub struct Filters {
-    /// Only those of this user
+    /// Select objects of this user
     #[arg(hide_short_help = true, long, value_name = "USER", value_parser = user)]
     pub owner: Option<u32>,
-    /// Only those of the caller
+    /// Select objects of the caller
     #[arg(hide_short_help = true, long, conflicts_with = "owner")]
     pub mine: bool,
-    /// Only those last used or changed so long ago
+    /// Select objects unused and unchanged for DURATION
     #[arg(hide_short_help = true, long, value_name = "DURATION", value_parser = duration::parse)]
     pub older_than: Option<Duration>,
-    /// Never this one, also where it is named
+    /// Leave TARGET out, even if it is named
     #[arg(hide_short_help = true, long, value_name = "TARGET")]
     pub keep: Vec<Target>,
-    /// Only those attached, open and waited on by nobody
+    /// Select objects that no process uses now
     ///
-    /// Of a queue and a POSIX object that is known as with --orphaned.
+    /// That is: objects not attached, open, held or waited on.
     #[arg(hide_short_help = true, long)]
     pub unused: bool,
-    /// Only those whose users are proved to be gone
+    /// Select objects whose past users have all exited
     ///
-    /// That is a segment that nobody attaches, whose creator and last user are gone, and an empty queue on which nobody
-    /// is blocked, whose last sender and receiver are gone; a process id that was used again is told by a later start.
-    /// A process id shown as 0 is of another pid namespace, and proves nothing. A set, a queue with messages and every
-    /// POSIX object are made to outlive processes: never orphaned, only unused. Who is blocked on a queue is known
-    /// where every process that may use it, but the first one, can be looked at. That is often not so as an ordinary
-    /// user, and never where /proc is not mounted or hides processes, nor in a pid namespace other than the first,
-    /// since who is outside of it can share its objects. Then no queue is orphaned.
-    ///
-    /// The proof is worth what it says: nobody is left who used the object. Somebody may still come for it: segments
-    /// that the one-shot verbs of shm made match at rest, so name them with --keep.
+    /// Matches only segments that are not attached, and empty queues; NOTES in ipcbox-ipcs-lite(1) has the proof.
     #[arg(hide_short_help = true, long)]
     pub orphaned: bool,
 }
@@ -56,25 +47,25 @@ fn user(text: &str) -> Result<u32, String> {
 }
 
 impl Filters {
-    /// Whether there is any.
+    /// Whether any was given.
     pub const fn any(&self) -> bool {
         self.choose() || !self.keep.is_empty()
     }
 
-    /// Whether one of them chooses; `--keep` alone does not.
+    /// Whether one of them selects objects; `--keep` alone does not.
     pub const fn choose(&self) -> bool {
         self.owner.is_some() || self.mine || self.older_than.is_some() || self.unused || self.orphaned
     }
 
-    /// Those of `objects` that the filters leave.
+    /// Returns the objects that match.
     ///
     /// # Errors
-    /// The path of a `--keep ftok:PATH` is not there.
+    /// The path of a `--keep ftok:PATH` does not exist.
     pub fn apply(&self, objects: Vec<Object>) -> Result<Vec<Object>> {
         Ok(self.sift(objects)?.0)
     }
 
-    /// The same, and what is reported of those of which nothing could be proved.
+    /// Like `apply`, and returns how many objects were left out for lack of proof, and why, as text for the user.
     ///
     /// # Errors
     /// As for [`apply`](Self::apply).

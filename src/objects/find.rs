@@ -1,4 +1,4 @@
-//! The objects that a user named.
+//! Lookup, listing and removal of objects.
 
 use std::ffi::OsString;
 
@@ -12,7 +12,7 @@ use crate::sys::posix::{mq, sem as psem, shm as pshm};
 use crate::sys::sysv::{Key, Kind, kinds_of, msg, sem, shm};
 use crate::target::{Form, Target, not_private};
 
-/// The objects of these kinds that `target` names: an id, a key and a name can be those of one of each kind.
+/// Returns the objects of these kinds that `target` names: one of each kind can have the same id, key or name.
 ///
 /// # Errors
 /// `ENOENT`: there is none.
@@ -22,7 +22,6 @@ pub fn named(target: &Target, kinds: &[Kind]) -> Result<Vec<Object>> {
         match one(target, kind) {
             Ok(object) => found.push(object),
             Err(error) => match error.downcast_ref() {
-                // There is none of this kind.
                 Some(Errno::ENOENT | Errno::EINVAL | Errno::EIDRM) => {}
                 Some(errno) => failed = failed.or(Some(*errno)),
                 None => return Err(error),
@@ -48,7 +47,7 @@ pub fn named(target: &Target, kinds: &[Kind]) -> Result<Vec<Object>> {
     Ok(found)
 }
 
-/// The object of one kind that `target` names.
+/// Returns the object of this kind that `target` names.
 ///
 /// # Errors
 /// A bare errno: `ENOENT` or `EINVAL` if there is none.
@@ -62,12 +61,12 @@ pub fn one(target: &Target, kind: Kind) -> Result<Object> {
     Ok(Object { name: target.name().map(OsString::from), ..found? })
 }
 
-/// The user that an object belongs to, if it can be found.
+/// Returns the owner of an object, if it can be found.
 pub fn owner(target: &Target, kind: Kind) -> Option<u32> {
     one(target, kind).ok()?.owned().map(|(uid, _, _)| uid)
 }
 
-/// The System V object of a kind that has this id.
+/// Returns the System V object of this kind and id.
 ///
 /// # Errors
 /// `EINVAL`: there is none.
@@ -81,7 +80,7 @@ pub fn by_id(kind: Kind, id: i32) -> nix::Result<Object> {
     .and_then(|object| if object.id() == Some(id) { Ok(object) } else { Err(Errno::EINVAL) })
 }
 
-/// The id of the System V object of a kind that is behind this key.
+/// Returns the id of the System V object of this kind and key.
 ///
 /// # Errors
 /// `ENOENT`: there is none.
@@ -93,7 +92,7 @@ pub fn id_of(kind: Kind, key: Key) -> nix::Result<i32> {
     }
 }
 
-/// Every object of these kinds, in the order of listing.
+/// Returns every object of these kinds in listing order, and whether the list is complete.
 ///
 /// # Errors
 /// As for [`system_v`].
@@ -120,7 +119,7 @@ pub fn report_no_queues() {
 /// Removes an object.
 ///
 /// # Errors
-/// `EPERM`, `EACCES`: it is somebody else's. `EINVAL`, `EIDRM`, `ENOENT`: it is gone.
+/// `EPERM`, `EACCES`: it belongs to another user. `EINVAL`, `EIDRM`, `ENOENT`: it no longer exists.
 pub fn remove(object: &Object) -> nix::Result<()> {
     let name = object.name.as_deref().unwrap_or_default();
     match &object.state {
@@ -133,10 +132,10 @@ pub fn remove(object: &Object) -> nix::Result<()> {
     }
 }
 
-/// The object as it is now, where it is still the same one.
+/// Reads the object again, if it is still the same one.
 ///
 /// # Errors
-/// `EINVAL`, `EIDRM`, `ENOENT`: it is gone. `ESTALE`: another one has taken its place, or it was changed.
+/// `EINVAL`, `EIDRM`, `ENOENT`: it no longer exists. `ESTALE`: it was replaced or changed.
 pub fn again(object: &Object) -> nix::Result<Object> {
     let now = match (&object.state, object.id()) {
         (State::Segment(stat), _) => State::Segment(shm::Segment::from_id(stat.id).stat()?).into(),

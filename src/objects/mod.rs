@@ -1,4 +1,4 @@
-//! Floor 6: every IPC object, of both families, one record of which is the same to all who list or remove.
+//! Floor 6: IPC objects of both families; every verb that lists or removes uses the same record.
 
 pub mod columns;
 pub mod errors;
@@ -18,19 +18,19 @@ use nix::errno::Errno;
 use crate::sys::posix::{File, mq, sem as psem, shm as pshm};
 use crate::sys::sysv::{Kind, Perm, msg, sem, shm};
 
-/// The kinds in the order in which they are listed.
+/// The kinds in listing order.
 pub const KINDS: [Kind; 3] = [Kind::Msg, Kind::Shm, Kind::Sem];
 
-/// An object, as it was when it was looked at.
+/// A snapshot of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
-    /// The name of a POSIX object, with the slash, or the one by which a TARGET called a System V object.
+    /// The name of a POSIX object, with the slash, or the name in the TARGET of a System V object.
     pub name: Option<OsString>,
-    /// What the kernel keeps of it.
+    /// The kernel's data about it.
     pub state: State,
 }
 
-/// What the kernel keeps of an object, by kind and family.
+/// The kernel's data about an object, by kind and family.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// A System V message queue.
@@ -39,9 +39,9 @@ pub enum State {
     Set(sem::Stat),
     /// A System V segment.
     Segment(shm::Stat),
-    /// A POSIX queue, or why it may not be opened.
+    /// A POSIX queue, or why it cannot be opened.
     PosixQueue(nix::Result<mq::Stat>),
-    /// The file of a POSIX semaphore, and what is in it or why that is not known.
+    /// The file of a POSIX semaphore, and its content or why that is unknown.
     PosixSemaphore(pshm::Stat, nix::Result<psem::Stat>),
     /// POSIX shared memory.
     Memory(pshm::Stat),
@@ -53,10 +53,10 @@ impl From<State> for Object {
     }
 }
 
-/// The System V objects of a kind.
+/// Returns the System V objects of a kind.
 ///
 /// # Errors
-/// `/proc/sysvipc` cannot be read, or has a line that cannot.
+/// `/proc/sysvipc` or a line in it cannot be read.
 pub fn system_v(kind: Kind) -> Result<Vec<Object>> {
     let listed = || -> IoResult<Vec<Object>> {
         match kind {
@@ -68,11 +68,11 @@ pub fn system_v(kind: Kind) -> Result<Vec<Object>> {
     listed().with_context(|| format!("cannot list {}s", kind.name()))
 }
 
-/// The POSIX objects of a kind; one that vanishes while they are listed is left out. `None`: the queues cannot be
-/// listed, because their file system is not mounted, and the caller may not mount it.
+/// Returns the POSIX objects of a kind, without those that vanish while they are listed; `None` if the file system of
+/// queues is not mounted and the caller may not mount it.
 ///
 /// # Errors
-/// Those of reading `/dev/shm` and the queues' file system, and of looking at what is there.
+/// `/dev/shm`, the file system of queues or a file in them cannot be read.
 pub fn posix(kind: Kind) -> Result<Option<Vec<Object>>> {
     let why = match kind {
         Kind::Msg => "cannot list POSIX queues",
@@ -90,7 +90,6 @@ pub fn posix(kind: Kind) -> Result<Option<Vec<Object>>> {
     let mut found = Vec::new();
     for name in names {
         match Object::posix(kind, name) {
-            // It has gone, or is no such object.
             Err(Errno::ENOENT | Errno::EINVAL) => {}
             looked => found.push(looked.context(why)?),
         }
@@ -99,10 +98,10 @@ pub fn posix(kind: Kind) -> Result<Option<Vec<Object>>> {
 }
 
 impl Object {
-    /// The POSIX object called `name`, which begins with a slash.
+    /// Returns the POSIX object of this name, which starts with a slash.
     ///
     /// # Errors
-    /// `ENOENT`: there is none. `EINVAL`: it is no regular file.
+    /// `ENOENT`: it does not exist. `EINVAL`: it is not a regular file.
     pub fn posix(kind: Kind, name: OsString) -> nix::Result<Self> {
         let state = match kind {
             Kind::Shm => State::Memory(pshm::look(&name)?),
@@ -129,12 +128,12 @@ impl Object {
         matches!(self.state, State::PosixQueue(_) | State::PosixSemaphore(..) | State::Memory(_))
     }
 
-    /// Whether it belongs to an IPC namespace: all do but the POSIX ones in `/dev/shm`.
+    /// Whether it belongs to an IPC namespace: all objects except those in `/dev/shm`.
     pub const fn is_of_namespace(&self) -> bool {
         !matches!(self.state, State::PosixSemaphore(..) | State::Memory(_))
     }
 
-    /// Its id, where it is a System V object.
+    /// The id of a System V object.
     pub const fn id(&self) -> Option<i32> {
         match &self.state {
             State::Queue(stat) => Some(stat.id),
@@ -144,7 +143,7 @@ impl Object {
         }
     }
 
-    /// Key, owner and permission bits, where it is a System V object.
+    /// Key, owner and permission bits of a System V object.
     pub const fn perm(&self) -> Option<&Perm> {
         match &self.state {
             State::Queue(stat) => Some(&stat.perm),
@@ -162,24 +161,24 @@ impl Object {
         }
     }
 
-    /// The device and the inode of a POSIX object, where they may be seen.
+    /// Device and inode of a POSIX object, if it may be read.
     pub fn file(&self) -> Option<(u64, u64)> {
         self.posix_file().map(|file| (file.device, file.inode))
     }
 
-    /// Owner, group and permission bits, where they may be seen.
+    /// Owner, group and permission bits, if they may be read.
     pub fn owned(&self) -> Option<(u32, u32, u32)> {
         let posix = self.posix_file().map(|file| (file.uid, file.gid, file.mode));
         posix.or_else(|| self.perm().map(|perm| (perm.uid, perm.gid, perm.mode)))
     }
 
-    /// Whether it belongs to this user, as its owner or as who created it.
+    /// Whether this user is its owner or creator.
     pub fn is_of(&self, uid: u32) -> bool {
         let created = self.perm().is_some_and(|perm| perm.creator_uid == uid);
         created || self.owned().is_some_and(|(owner, _, _)| owner == uid)
     }
 
-    /// Its creation or last change, in seconds since 1970.
+    /// Time of creation or last change, in seconds since 1970.
     pub fn change_time(&self) -> Option<i64> {
         match &self.state {
             State::Queue(stat) => Some(stat.change_time),
@@ -189,7 +188,7 @@ impl Object {
         }
     }
 
-    /// Its last use or change, the later, in seconds since 1970; 0 is unknown.
+    /// Time of last use or change, whichever is later, in seconds since 1970; 0 is unknown.
     pub fn last_time(&self) -> i64 {
         let used = match &self.state {
             State::Queue(stat) => stat.send_time.max(stat.receive_time),
@@ -200,13 +199,13 @@ impl Object {
         used.max(self.change_time().unwrap_or(0))
     }
 
-    /// Where it is, which no change of the object alters.
+    /// Its identity, which a change of the object does not alter.
     pub fn place(&self) -> Place {
         let name = self.name.clone().filter(|_| self.is_posix());
         Place { kind: self.kind(), id: self.id(), name, file: self.file() }
     }
 
-    /// Whether it is this object and no other that has its id or name after it, and was not changed since.
+    /// Whether both are the same object, not replaced or changed in between.
     pub fn is_same(&self, other: &Self) -> bool {
         let all = |object: &Self| {
             let perm = object.perm();
@@ -216,7 +215,7 @@ impl Object {
     }
 }
 
-/// Where an object is: its id, or its name and the file behind that.
+/// The identity of an object: its id, or its name and file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Place {
     kind: Kind,
@@ -225,7 +224,7 @@ pub struct Place {
     file: Option<(u64, u64)>,
 }
 
-/// As in a message: `semaphore set 5`, `POSIX queue /jobs`.
+/// For messages: `semaphore set 5`, `POSIX queue /jobs`.
 impl std::fmt::Display for Object {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         let kind = match (self.id(), self.kind()) {

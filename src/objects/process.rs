@@ -1,7 +1,6 @@
-//! Processes as users write them: `PID`, `PID:INODE` and `PID@START`.
+//! Processes on the command line: `PID`, `PID:INODE` and `PID@START`.
 //!
-//! A process id is given to another process some time after its process has ended. What is written after it is compared
-//! with the process that a descriptor holds, which stays the same one.
+//! The kernel reuses process ids. INODE or START is compared with the process behind a pidfd, which cannot be replaced.
 
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,7 +12,7 @@ use crate::exit::{Cause, Exit};
 use crate::sys::process;
 use crate::sys::process::{inode, procfs, wait_status};
 
-/// A process as the user called it.
+/// A process as typed by the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
     /// Its process id.
@@ -22,28 +21,29 @@ pub struct Process {
     only: Only,
 }
 
-/// Which process of that number is meant.
+/// The identity that the process has to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Only {
-    /// The one that has it now.
+    /// Any: whichever process has the pid now.
     Any,
-    /// The one whose pidfd has this inode.
+    /// The inode of its pidfd.
     Inode(u64),
-    /// The one that started so many clock ticks after the system.
+    /// Its start, in clock ticks since boot.
     Start(u64),
 }
 
-/// Reads a process.
+/// Parses a process.
 ///
 /// # Errors
-/// Words that say what is wrong.
+/// The reason, as text for the user.
 pub fn parse(text: &str) -> Result<Process, String> {
-    let number =
-        |text: &str, what: &str| digits(text).ok_or_else(|| format!("{what} is a number, as signal stat prints it"));
+    let number = |text: &str, what: &str| {
+        digits(text).ok_or_else(|| format!("expected the {what} that signal stat prints, not '{text}'"))
+    };
     let (before, only) = if let Some((pid, inode)) = text.split_once(':') {
-        (pid, Only::Inode(number(inode, "the inode after ':'")?))
+        (pid, Only::Inode(number(inode, "inode")?))
     } else if let Some((pid, start)) = text.split_once('@') {
-        (pid, Only::Start(number(start, "the start after '@'")?))
+        (pid, Only::Start(number(start, "start")?))
     } else {
         (text, Only::Any)
     };
@@ -51,10 +51,10 @@ pub fn parse(text: &str) -> Result<Process, String> {
 }
 
 impl Process {
-    /// A descriptor for it, also where it has ended and only waits to be reaped.
+    /// Opens a pidfd for it; also for a zombie.
     ///
     /// # Errors
-    /// There is none, it is a thread, or another process has its number by now: status 3.
+    /// Status 3: there is none, it is a thread, or another process has its pid.
     pub fn open(&self) -> Result<OwnedFd, Cause> {
         let fd = process::pidfd(self.pid).map_err(|errno| unopened(self.pid, errno))?;
         let (what, asked, found) = match self.only {
@@ -62,25 +62,25 @@ impl Process {
             Only::Inode(asked) => {
                 let found = inode(&fd).map_err(Cause::plain)?;
                 let found = found.ok_or_else(|| {
-                    Cause::new(Exit::Failed, "this kernel's processes have no inodes; Linux 6.9 has them")
-                        .hint("PID@START works on every kernel")
+                    Cause::new(Exit::Failed, "PID:INODE needs Linux 6.9")
+                        .hint("use PID@START, as signal stat prints it")
                 })?;
                 ("inode", asked, found)
             }
             Only::Start(asked) => {
-                let told = procfs::stat(self.pid).map_err(|errno| unopened(self.pid, errno))?;
-                // What was read is about our process, unless it was reaped meanwhile.
+                let stat = procfs::stat(self.pid).map_err(|errno| unopened(self.pid, errno))?;
+                // The pid was not reused before it was read, unless the process is reaped by now.
                 let stage = wait_status::stage(fd.as_fd()).map_err(Cause::plain)?;
                 if stage == wait_status::Stage::Reaped {
                     return Err(unopened(self.pid, Errno::ESRCH));
                 }
-                ("start", asked, told.start)
+                ("start", asked, stat.start)
             }
         };
         if asked == found {
             return Ok(fd);
         }
-        let words = format!("{} is another process by now, whose {what} is {found}", self.pid);
+        let words = format!("the pid has been reused by another process, whose {what} is {found}");
         Err(Cause::from_errno(Errno::ESRCH, words))
     }
 }
@@ -91,19 +91,17 @@ impl fmt::Display for Process {
     }
 }
 
-/// Why there is no descriptor for a process.
+/// Explains why a process could not be opened.
 pub fn unopened(pid: i32, errno: Errno) -> Cause {
     match errno {
-        Errno::ESRCH => Cause::from_errno(errno, format!("there is no process {pid}, or it has ended")),
-        Errno::ENOENT if !process::has_procfs() => {
-            Cause::from_errno(errno, "/proc, which tells of processes, is not mounted").exit(Exit::Failed)
-        }
+        Errno::ESRCH => Cause::from_errno(errno, "no such process"),
+        Errno::ENOENT if !process::has_procfs() => Cause::from_errno(errno, "/proc is not mounted").exit(Exit::Failed),
         Errno::EINVAL | Errno::ENOENT => {
             let of = procfs::status(pid).map_or(0, |status| status.process);
             let whose = if of > 0 && of != pid { format!(" of {of}") } else { String::new() };
             Cause::from_errno(errno, format!("{pid} is a thread{whose}, not a process")).exit(Exit::Missing)
         }
-        Errno::ENOSYS => Cause::from_errno(errno, "this kernel has no pidfd_open; Linux 5.3 has"),
+        Errno::ENOSYS => Cause::from_errno(errno, "pidfd_open needs Linux 5.3"),
         Errno::EPERM => Cause::forbidden("pidfd_open"),
         errno => Cause::plain(errno),
     }

@@ -1,4 +1,4 @@
-//! What every `rm` of named objects takes, and how it goes through them.
+//! Removal of named objects, shared by every `rm`.
 
 use std::io::{BufRead, stdin};
 
@@ -13,16 +13,16 @@ use crate::sys::fds;
 use crate::target::{Form, Target, not_private};
 use crate::text::counted;
 
-/// What is removed, and what is not minded.
+/// The objects to remove.
 #[derive(Args)]
 pub struct Removing {
-    /// The objects
+    /// Objects to remove
     #[arg(value_name = "TARGET", required = true)]
     targets: Vec<Target>,
-    /// Also what is attached, held or waited on
+    /// Remove it even if it is in use
     #[arg(long)]
     pub force: bool,
-    /// What is not there counts as removed
+    /// Do not fail if it does not exist
     #[arg(long)]
     missing_ok: bool,
 }
@@ -33,13 +33,13 @@ impl Removing {
         self.targets.is_empty()
     }
 
-    /// Removes each target; `explain` words a failure, but that it is not there is none where the user said so.
+    /// Removes each target; `explain` turns a failure into words. A missing object is none with `--missing-ok`.
     pub fn each(
         &self,
         remove: impl Fn(&Target) -> Result<()>,
         explain: impl Fn(&str, &Target, Result<()>) -> Result<()>,
     ) -> Result<Exit> {
-        // Wrong usage, and then none is tried.
+        // Wrong usage: no object is removed.
         if let Some(none) = self.targets.iter().find(|target| *target.form() == Form::Private) {
             explain("remove", none, Err(not_private("object").into()))?;
         }
@@ -50,20 +50,20 @@ impl Removing {
     }
 }
 
-/// Refuses to remove what these processes use.
+/// Refuses to remove an object that these processes use.
 ///
 /// # Errors
-/// They are listed, unless there is none.
+/// The list of processes, unless it is empty.
 pub fn refuse(how: &str, users: &[User]) -> Result<()> {
-    list(users).map_or(Ok(()), |users| Err(refused(format!("it is {how} by {users}")).into()))
+    list(users).map_or(Ok(()), |users| Err(refused(format!("{how} by {users}")).into()))
 }
 
-/// Why something is not removed without `--force`.
+/// Returns the refusal to remove an object without `--force`.
 pub fn refused(words: impl Into<String>) -> Cause {
-    Cause::new(Exit::Failed, words).hint("--force removes it all the same")
+    Cause::new(Exit::Failed, words).hint("use --force to remove it anyway")
 }
 
-/// Asks on a terminal whether so many objects, which a filter chose, shall go.
+/// Asks on a terminal whether to remove this many objects, which a filter selected.
 ///
 /// # Errors
 /// Status 2 if there is no terminal to ask on, 1 if the answer is no.
@@ -71,13 +71,13 @@ pub fn confirm(count: usize, hint: &str) -> Result<()> {
     let objects = counted(count, "object");
     let refused = |words: &str| Cause::new(Exit::Usage, format!("cannot remove {objects}: {words}"));
     if !fds::is_terminal(fds::stdin()) || !fds::is_terminal(fds::stderr()) {
-        bail!(refused("a filter removes without asking only with --yes").hint(hint));
+        bail!(refused("no terminal to confirm on, and --yes was not given").hint(hint));
     }
     output::tell(output::warning(format!("remove {objects}? [y/N] ")).trim_end_matches('\n'));
     let mut answer = String::new();
     stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
     if !["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
-        bail!(refused("it was not confirmed").exit(Exit::Failed));
+        bail!(refused("not confirmed").exit(Exit::Failed));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What proves that an object is used, or that nobody is left who would use it.
+//! Proof that an object is in use, or that every process that used it has exited.
 
 use std::collections::HashSet;
 
@@ -12,31 +12,31 @@ use crate::sys::process::{self, Blocked, Sight, procfs, shares_ipc};
 use crate::sys::sysv::sem::Set;
 use crate::sys::sysv::{Key, Kind, shm};
 
-/// What the processes of this moment do.
+/// A snapshot of the processes that may use objects.
 #[derive(Debug, Default)]
 pub struct Evidence {
     uses: Index,
     blocked: Vec<Blocked>,
     sight: Sight,
-    /// The keys of what locked writers that were killed leave of the objects that there are.
+    /// The keys of journals, left by killed writers of existing objects.
     journals: HashSet<Key>,
-    /// When the system started, in seconds since 1970.
+    /// Boot time, in seconds since 1970.
     boot: i64,
 }
 
 /// Whether an object is in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Use {
-    /// By these.
+    /// By these processes.
     By(Vec<User>),
-    /// Nobody is seen, but not everybody could be looked at who may use it.
+    /// By none that could be inspected, but not every process could.
     Unknown,
-    /// By nobody.
+    /// By no process.
     Free,
 }
 
 impl Evidence {
-    /// Looks at every process, for what these objects need.
+    /// Inspects every process for its use of these objects.
     pub fn gather(objects: &[Object]) -> Self {
         let boot = procfs::boot_time().unwrap_or(0);
         let looked = (users::index(objects), process::blocked_and_unseen());
@@ -65,21 +65,21 @@ impl Evidence {
         if is_proved { Use::Free } else { Use::Unknown }
     }
 
-    /// Whether nobody is seen to use an object, but that says nothing: no process is seen, or not all of those whom its
-    /// mode lets use it beside its owner.
+    /// Whether no process is seen to use an object, but this proves nothing: no process is visible, or not all of those
+    /// that its mode lets use it besides its owner.
     pub fn is_in_doubt(&self, object: &Object) -> bool {
         let is_shared = object.owned().is_none_or(|(_, _, mode)| mode & 0o077 != 0);
         self.of(object) == Use::Unknown
             && (self.sight == Sight::None || is_shared && (self.sight == Sight::Own || !self.is_all_seen(object)))
     }
 
-    /// Who uses an object, as far as may be seen.
+    /// Returns the processes that are seen to use an object.
     pub fn users(&self, object: &Object) -> Vec<User> {
         let mut found = match &object.state {
             State::Set(stat) => return self.on_set(Set::from_id(stat.id)),
             _ => users::queue_waiters(object, &self.blocked),
         };
-        // A process that waits on a queue has it open, too.
+        // A waiter also has the queue open.
         let waits: Vec<_> = found.iter().filter_map(User::pid).collect();
         let mappers = users::mappers(object, &self.uses).into_iter();
         found.extend(mappers.filter(|user| user.pid().is_none_or(|pid| !waits.contains(&pid))));
@@ -93,7 +93,7 @@ impl Evidence {
         let values = set.values().map(|(_, values)| values).unwrap_or_default();
         let mut found = users::holders(set, &values).unwrap_or_default();
         if let Some(purpose) = Purpose::of(&values) {
-            // The parties of a barrier have it, and so has what another program took.
+            // Parties of a barrier, and units that another program took.
             let named: u32 = found.iter().map(|user| user.count().unwrap_or(1)).sum();
             let others = u32::from(purpose.held()).saturating_sub(named);
             let how = How::Holds { slot: None, purpose: purpose.name() };
@@ -103,8 +103,8 @@ impl Evidence {
         found
     }
 
-    /// Whether every process was looked at that may use the object. The first one, which in most systems nobody may
-    /// look at, is taken to use nothing.
+    /// Whether every process that may use the object was inspected. Pid 1, which only root may inspect, is taken to use
+    /// nothing.
     fn is_all_seen(&self, object: &Object) -> bool {
         let Some((uid, _, mode)) = object.owned() else { return false };
         let may = |pid: &i32| {
@@ -117,16 +117,16 @@ impl Evidence {
         !self.uses.unseen.iter().any(may)
     }
 
-    /// Whether no process is left that would use the object or remove it: proved, refuted, or neither.
+    /// Whether every process that used the object has exited: proved, refuted, or `None` if unknown.
     ///
-    /// It is proved of a segment that no process attaches and that completes no other object, whose creator and last
-    /// user are gone, and of an empty queue on which no process is blocked, whose last sender and last receiver are
-    /// gone. A set, a queue with messages and every POSIX object are made to outlive processes: never.
+    /// Proved for a segment that is not attached and is no journal, if its creator and last user have exited, and for an
+    /// empty queue without waiters, if its last sender and receiver have. Refuted for sets, queues with messages and
+    /// POSIX objects, which are meant to outlive processes.
     pub fn is_orphaned(&self, object: &Object) -> Option<bool> {
         let last = object.last_time();
-        // A 0 is a process of another pid namespace.
+        // Pid 0 is a process of another pid namespace.
         let gone = |pid: i32| (pid != 0).then(|| self.is_gone(pid, last));
-        // If no process ever did it, none has to be gone.
+        // `never`: no process has done it yet.
         let over = |pid: i32, never: bool| if never && pid == 0 { Some(true) } else { gone(pid) };
         let needed = match &object.state {
             State::Segment(stat) => {
@@ -155,7 +155,7 @@ impl Evidence {
         }
     }
 
-    /// Why it can be unknown which processes use an object.
+    /// Returns why it can be unknown which processes use an object, as text for the user.
     pub const fn blind_spot(&self) -> &'static str {
         match self.sight {
             Sight::None => "/proc does not show the processes of this PID namespace",
@@ -165,9 +165,9 @@ impl Evidence {
         }
     }
 
-    /// Whether the process that had this number at `last` is gone: nobody has it, or somebody who started later.
+    /// Whether the process that had this pid at `last` has exited: the pid is free, or its process started later.
     fn is_gone(&self, pid: i32, last: i64) -> bool {
-        /// Both times are whole seconds, and that of the start is a sum of two.
+        /// `last`, the boot time and the start are each cut to whole seconds.
         const UNSURE: i64 = 2;
         if !process::exists(pid) {
             return true;
@@ -179,7 +179,7 @@ impl Evidence {
     }
 }
 
-/// The processes that an object remembers: the creator of a segment, the last sender and receiver of a queue, the last
+/// Returns the pids that the kernel keeps for an object: creator of a segment, last sender and receiver of a queue, last
 /// process to operate on each semaphore.
 pub fn remembered(object: &Object) -> HashSet<i32> {
     let mut pids: HashSet<i32> = match &object.state {
@@ -195,8 +195,8 @@ pub fn remembered(object: &Object) -> HashSet<i32> {
     pids
 }
 
-/// Whether a set is one of the box's own: slots, a lock or a barrier.
-pub fn is_boxes_own(object: &Object) -> bool {
+/// Whether an object is a set that serves as slots, a lock or a barrier.
+pub fn has_purpose(object: &Object) -> bool {
     let State::Set(stat) = &object.state else { return false };
     let values = Set::from_id(stat.id).values();
     values.is_ok_and(|(_, values)| Purpose::of(&values).is_some())
@@ -209,7 +209,7 @@ fn journals() -> HashSet<Key> {
     segments.chain(files).flat_map(|object| Journal::new(object).keys()).collect()
 }
 
-/// The kinds that `kind` options choose; all where none does.
+/// Returns the kinds selected by options; all if none is.
 pub fn chosen(msg: bool, shm: bool, sem: bool) -> Vec<Kind> {
     let asked = [(msg, Kind::Msg), (shm, Kind::Shm), (sem, Kind::Sem)];
     let any = msg || shm || sem;

@@ -1,4 +1,4 @@
-//! Who uses an object: who holds it, waits for it, maps it or has it open.
+//! The processes that hold, wait for, map or have open an object.
 
 use std::io::Result as IoResult;
 
@@ -17,68 +17,68 @@ use crate::text::{counted, visible};
 /// A process that uses an object, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// Which it is.
+    /// The process.
     pub who: Who,
     /// Its command line.
     pub command: Option<String>,
-    /// What it does.
+    /// How it uses the object.
     pub how: How,
 }
 
-/// A process, as far as it is known.
+/// A known process, or a number of unknown ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Who {
-    /// Its process id.
+    /// A process id.
     Process(i32),
-    /// A number of processes that the kernel counts without naming them.
+    /// A number of processes that the kernel only counts.
     Unknown(u32),
 }
 
 /// How a process uses an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum How {
-    /// It has something of a set.
+    /// Holds a slot, a lock or part of a barrier.
     Holds {
         /// The number of the slot.
         slot: Option<u16>,
-        /// What the set is for.
+        /// The purpose of the set.
         purpose: &'static str,
     },
-    /// It is blocked in semop(2).
+    /// Is blocked in semop(2).
     Operates {
-        /// The operations, where its memory may be read.
+        /// The operations, if its memory may be read.
         operations: Option<String>,
-        /// Was stopped in its wait, and takes part again when it is continued.
+        /// It was stopped during the wait, and waits again when it is continued.
         stopped: bool,
     },
-    /// It waits to send to a queue or to receive from it.
+    /// Waits to send to a queue or to receive from it.
     Waits(Waits),
-    /// It maps the object, or has it open.
+    /// Maps the object or has it open.
     Maps {
-        /// How many mappings it has.
+        /// Number of mappings.
         mappings: usize,
-        /// The descriptors by which it has it open.
+        /// Open descriptors.
         open: Vec<Open>,
     },
-    /// It is blocked in opening a FIFO.
+    /// Is blocked in opening a FIFO.
     Opens {
-        /// To read.
+        /// For reading.
         reads: bool,
-        /// To write.
+        /// For writing.
         writes: bool,
     },
-    /// A writer of this segment was killed; it has what completes another object.
+    /// The segment is the journal of a killed writer, which completes another object.
     Completes,
 }
 
 impl User {
-    /// A process; the number 0 is one of another PID namespace.
+    /// A process; pid 0 is a process of another PID namespace.
     pub(super) fn process(pid: i32, how: How) -> Self {
         let who = if pid == 0 { Who::Unknown(1) } else { Who::Process(pid) };
         Self { who, command: process::command(pid), how }
     }
 
-    /// `count` processes of which nothing is known.
+    /// `count` unknown processes.
     pub fn unknown(count: impl TryInto<u32>, how: How) -> Self {
         Self { who: Who::Unknown(count.try_into().unwrap_or(u32::MAX)), command: None, how }
     }
@@ -91,7 +91,7 @@ impl User {
         }
     }
 
-    /// How many there are, where the kernel only counts them.
+    /// The number of processes, if the kernel only counts them.
     pub const fn count(&self) -> Option<u32> {
         match self.who {
             Who::Process(_) => None,
@@ -99,28 +99,28 @@ impl User {
         }
     }
 
-    /// The descriptors by which it has the object open.
+    /// Its open descriptors.
     pub fn open(&self) -> &[Open] {
         if let How::Maps { open, .. } = &self.how { open } else { &[] }
     }
 
-    /// Whether it reads from a FIFO, or will.
+    /// Whether it has a FIFO open for reading, or is opening it.
     pub fn reads(&self) -> bool {
         matches!(self.how, How::Opens { reads: true, .. }) || self.open().iter().any(|open| open.reads)
     }
 
-    /// Whether it writes to a FIFO, or will.
+    /// Whether it has a FIFO open for writing, or is opening it.
     pub fn writes(&self) -> bool {
         matches!(self.how, How::Opens { writes: true, .. }) || self.open().iter().any(|open| open.writes)
     }
 
-    /// What it does with an object, in words.
+    /// Describes how it uses an object.
     pub fn how(&self, object: &Object) -> String {
         match (&self.how, self.count()) {
             (How::Holds { slot: Some(slot), .. }, None) => format!("holds slot {slot}"),
             (How::Holds { purpose, .. }, None) => format!("holds the {purpose}"),
             (How::Holds { purpose, .. }, Some(count)) => {
-                format!("held {} as {purpose}", counted(count as usize, "time"))
+                format!("{} of the {purpose}", counted(count as usize, "unknown holder"))
             }
             (How::Operates { operations, .. }, None) => {
                 format!("semop {}", operations.as_deref().unwrap_or_default()).trim_end().to_owned()
@@ -135,11 +135,11 @@ impl User {
             (How::Maps { mappings: 0, .. }, None) => "has open".into(),
             (How::Maps { .. }, None) => "maps".into(),
             (How::Opens { .. }, _) => "opens".into(),
-            (How::Completes, _) => "a killed writer's data for an object that is there".into(),
+            (How::Completes, _) => "unfinished data of a killed writer".into(),
         }
     }
 
-    /// The same with the process, as in `4711 (make all): maps`.
+    /// Like `how`, with the process: `4711 (make all): maps`.
     pub fn uses(&self, object: &Object) -> String {
         let how = self.how(object);
         if self.pid().is_some() { format!("{self}: {how}") } else { how }
@@ -152,7 +152,7 @@ impl From<Holder> for User {
     }
 }
 
-/// As in a message: `4711 (make all)`, or how many there are.
+/// For messages: `4711 (make all)`, or the number of unknown processes.
 impl std::fmt::Display for User {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         match (self.who, &self.command) {
@@ -163,14 +163,14 @@ impl std::fmt::Display for User {
     }
 }
 
-/// Several, as in a message; `None` where there is none.
+/// Lists processes for a message; `None` if there are none.
 pub fn list(users: &[User]) -> Option<String> {
     let users: Vec<String> = users.iter().map(User::to_string).collect();
     (!users.is_empty()).then(|| users.join(", "))
 }
 
-/// Who has a slot or the lock: the last process that operated on its semaphore. Of those that share a lock the kernel knows
-/// the last one only.
+/// Returns the holders of slots or a lock: the last process that operated on each semaphore. Of several readers, the
+/// kernel knows only the last.
 pub fn holders(set: Set, values: &[u16]) -> nix::Result<Vec<User>> {
     let Some(purpose) = Purpose::of(values) else { return Ok(Vec::new()) };
     let holds = |slot| How::Holds { slot, purpose: purpose.name() };
@@ -180,7 +180,7 @@ pub fn holders(set: Set, values: &[u16]) -> nix::Result<Vec<User>> {
             .collect(),
         Purpose::Lock { exclusive: true, .. } => Ok(vec![User::process(set.last_pid(lock::WRITER)?, holds(None))]),
         Purpose::Lock { readers: readers @ 1.., .. } => {
-            // It may have been the last to leave; then it is no longer there.
+            // The last operation can have been a release by a process that has exited since.
             let last = set.last_pid(lock::READERS)?;
             let seen = process::open(last).is_ok().then(|| User::process(last, holds(None)));
             let others = readers - u16::from(seen.is_some());
@@ -191,21 +191,21 @@ pub fn holders(set: Set, values: &[u16]) -> nix::Result<Vec<User>> {
     }
 }
 
-/// How many wait on the first `len` semaphores of a set.
+/// Counts the waiters on the first `len` semaphores of a set.
 pub fn count(set: Set, len: usize) -> nix::Result<u32> {
     (0..)
         .take(len)
         .try_fold(0, |sum, index| Ok(sum + u32::from(set.waiters(index)?) + u32::from(set.zero_waiters(index)?)))
 }
 
-/// How many of these were stopped while they waited on a set: the kernel counts them no more.
+/// Counts the processes that were stopped while they waited on a set; the kernel no longer counts them.
 pub fn stopped(set: Set, blocked: &[Blocked]) -> u32 {
     let waits = |it: &&Blocked| it.is_stopped() && it.sem_ops(set.id()).is_some();
     u32::try_from(blocked.iter().filter(waits).count()).unwrap_or(u32::MAX)
 }
 
-/// Who waits on a set with these values, and for which operations; of those that may not be looked at how many there are. A
-/// process that was stopped in its wait is one of them, though the kernel does not count it.
+/// Returns the waiters on a set with these values and their operations, stopped ones included; those that may not be
+/// inspected as a number.
 pub fn set_waiters(set: Set, values: &[u16], blocked: &[Blocked]) -> nix::Result<Vec<User>> {
     let all = count(set, values.len())?;
     let mut asleep = 0;
@@ -223,7 +223,7 @@ pub fn set_waiters(set: Set, values: &[u16], blocked: &[Blocked]) -> nix::Result
     Ok(users)
 }
 
-/// Who of these waits to send to a queue, or to receive from it.
+/// Returns the processes that wait to send to a queue or to receive from it.
 pub fn queue_waiters(queue: &Object, blocked: &[Blocked]) -> Vec<User> {
     let waits = |thread: &Blocked| match &queue.state {
         State::Queue(stat) => msg::waits(thread, stat.id),
@@ -234,15 +234,15 @@ pub fn queue_waiters(queue: &Object, blocked: &[Blocked]) -> Vec<User> {
     blocked.iter().filter_map(waiter).collect()
 }
 
-/// Who maps what, of these objects and of all segments, and who has it open.
+/// Finds the processes that map or have open any of these objects, or map any segment.
 ///
 /// # Errors
-/// Those of reading `/proc` itself.
+/// `/proc` cannot be read.
 pub fn index(objects: &[Object]) -> IoResult<Index> {
     holders::index(&objects.iter().filter_map(Object::file).collect::<Vec<_>>())
 }
 
-/// Who maps an object or has it open; the mappings of a segment that no process is seen to have are counted.
+/// Returns the processes that map an object or have it open, and counts the mappings of a segment by unknown ones.
 pub fn mappers(object: &Object, index: &Index) -> Vec<User> {
     let holders = match (&object.state, object.file()) {
         (State::Segment(stat), _) => index.segments.get(&stat.id),
@@ -253,15 +253,15 @@ pub fn mappers(object: &Object, index: &Index) -> Vec<User> {
     let mut found: Vec<User> = holders.iter().cloned().map(User::from).collect();
     if let State::Segment(stat) = &object.state {
         let seen: usize = holders.iter().map(|holder| holder.mappings).sum();
-        // A process of another IPC namespace can have some, too.
+        // A process of another IPC namespace can map it, too.
         let unseen = stat.attached.saturating_sub(seen as u64);
         found.extend((unseen > 0).then(|| User::unknown(unseen, How::Maps { mappings: 0, open: Vec::new() })));
     }
     found
 }
 
-/// The processes at a FIFO but this one: those that have it open, and those that are still blocked in opening it. Also how
-/// many could not be looked at.
+/// Returns the other processes that have a FIFO open or are blocked in opening it, and how many processes could not be
+/// inspected.
 pub fn at_fifo(fifo: &Seen) -> (Vec<User>, usize) {
     let holders = holders::of((fifo.device, fifo.inode)).unwrap_or_default();
     let opening = blocked_open::of(fifo.device, fifo.inode).into_iter();

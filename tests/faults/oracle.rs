@@ -154,7 +154,7 @@ impl Case<'_> {
             // It would read as that a wait is over.
             (libc::SYS_timer_create | libc::SYS_mmap, EAGAIN) => ENOMEM,
             // It was found, and is no longer there.
-            _ if self.report.err.contains("it was removed meanwhile") => errno,
+            _ if self.report.err.contains("another process removed it") => errno,
             // No object of this kind is behind the name.
             (
                 libc::SYS_msgctl

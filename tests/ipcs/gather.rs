@@ -90,7 +90,7 @@ fn who_waits_is_told_with_the_operation() {
     assert!(text.contains(&format!("{}  semop 0:-1", waiter.pid())), "{text}");
     // What is waited on is not unused, and not removed without --force.
     world.call("ipcs-lite --unused -J").stdout("").ok();
-    world.call("ipcrm-lite --msg @q").fails(1, "it is in use");
+    world.call("ipcrm-lite --msg @q").fails(1, "in use by ");
     world.call("ipcrm-lite --force @q @s").ok();
     assert_eq!(receiver.code(), 3);
     assert_eq!(waiter.code(), 3);

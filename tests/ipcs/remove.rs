@@ -78,7 +78,7 @@ fn filters_hold_for_what_is_named_and_for_all() {
         }
     }
     for line in ["-a --mine", "-a --keep @a", "-a --posix"] {
-        world.call(&format!("ipcrm {line}")).fails(2, "only with --yes");
+        world.call(&format!("ipcrm {line}")).fails(2, "--yes was not given");
     }
     assert_eq!(left(), 2);
     world.call("ipcrm -a --keep @a --yes -v").stdout(format!("removing message queue {id}\n")).ok();
@@ -156,7 +156,7 @@ fn each_failure_is_told() {
     let output = world.call("ipcrm-lite @none @s -m 999999").output();
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "{told}");
-    for words in ["no such object", "invalid id (999999)", "it is in use"] {
+    for words in ["no such object", "invalid id (999999)", "in use by"] {
         assert!(told.contains(words), "{told}");
     }
 }
@@ -168,8 +168,8 @@ fn a_filter_wants_a_yes() {
         return skip("it needs an IPC namespace of its own");
     }
     world.shell("ipcmk -Q; ipcmk -M 10; ipcmk -S 1").ok();
-    world.call("ipcrm-lite --mine").fails(2, "only with --yes");
-    world.call("ipcrm-lite -a").fails(2, "only with --yes");
+    world.call("ipcrm-lite --mine").fails(2, "--yes was not given");
+    world.call("ipcrm-lite -a").fails(2, "--yes was not given");
     world.call("ipcrm-lite").fails(2, "nothing is named");
     world.call("ipcrm").stdout("").ok();
     let shown = "msg  0\nshm  0\nsem  0\n";
@@ -224,7 +224,7 @@ fn kinds_narrow_what_a_filter_chooses() {
     world.shell(make).ok();
     world.call("sem create @s").ok();
     for line in ["-a --shm", "--sem --all", "--posix -a --msg"] {
-        world.call(&format!("ipcrm {line}")).fails(2, "only with --yes");
+        world.call(&format!("ipcrm {line}")).fails(2, "--yes was not given");
     }
     world.call("ipcrm --sem -ashm").stdout("").ok();
     left("msg shm sem sem", "nothing went");
@@ -263,7 +263,7 @@ fn what_is_in_use_stays_without_force() {
     let world = World::new();
     let held = world.call("sem run @slots --slots 1 -- sleep 1000").start().became("sleep");
     let user = format!("{} (sleep 1000): holds slot 1", held.pid());
-    let words = format!("cannot remove {}: it is in use: {user}", world.name("slots"));
+    let words = format!("cannot remove {}: in use by {user}", world.name("slots"));
     world.call("ipcrm-lite @slots").fails(1, &words);
     world.call("ipcrm-lite --force @slots").ok();
     drop(held);

@@ -116,7 +116,7 @@ fn a_filter_asks_on_a_terminal() {
         terminal.says("ipcrm-lite: remove 3 objects? [y/N] ");
         terminal.types(answer);
         if status != 0 {
-            terminal.says("cannot remove 3 objects: it was not confirmed\r\n");
+            terminal.says("cannot remove 3 objects: not confirmed\r\n");
         }
         ends(&terminal, status);
         assert_eq!(count(), left, "{answer:?}");

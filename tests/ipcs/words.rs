@@ -165,7 +165,7 @@ fn all_of_a_posix_kind_go_by_its_word() {
         $BOX msgq create q >/dev/null
         left() { $BOX ipcs-lite --posix --columns kind,family --no-header | sort | uniq -c | tr -s ' \n' ' '; echo; }
         $BOX ipcrm -a pshm; left
-        $BOX ipcrm-lite -apmsg 2>err || { echo $?; grep -o 'only with --yes' err; }
+        $BOX ipcrm-lite -apmsg 2>err || { echo $?; grep -o 'yes was not given' err; }
         $BOX ipcrm-lite --all=pmsg --yes --force; left
         $BOX ipcrm -a; left
         $BOX ipcrm -v --all=psem; left";
@@ -175,6 +175,6 @@ fn all_of_a_posix_kind_go_by_its_word() {
         return skip("it needs the right to mount");
     }
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let shown = " 2 msg posix 1 msg sysv 2 sem posix \n2\nonly with --yes\n 1 msg sysv 2 sem posix \n 2 sem posix \nremoving POSIX semaphore /a\nremoving POSIX semaphore /b\n\n";
+    let shown = " 2 msg posix 1 msg sysv 2 sem posix \n2\nyes was not given\n 1 msg sysv 2 sem posix \n 2 sem posix \nremoving POSIX semaphore /a\nremoving POSIX semaphore /b\n\n";
     assert_eq!(text, shown, "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -33,7 +33,7 @@ fn callers_are_woken_when_their_queue_is_removed() {
     for caller in callers {
         let end = caller.end();
         let told = String::from_utf8(end.stderr).unwrap();
-        assert!(told.contains(": it was removed meanwhile (EIDRM)"), "{told}");
+        assert!(told.contains(": another process removed it (EIDRM)"), "{told}");
         assert_eq!(code(end.status), 125);
     }
 }

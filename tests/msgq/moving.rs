@@ -205,7 +205,7 @@ fn a_sender_is_told_that_its_queue_was_removed() {
     let end = sender.end();
     assert_eq!(end.status.code(), Some(3));
     let told = String::from_utf8(end.stderr).unwrap();
-    let words = "line 2: it was removed meanwhile (EIDRM); 1 message was sent before\nhint: ";
+    let words = "line 2: another process removed it (EIDRM); 1 message was sent before\nhint: ";
     assert!(told.contains(words), "{told}");
 }
 

@@ -156,7 +156,7 @@ fn stat_tells_who_waits() {
     let ended = seven.end();
     assert_eq!(ended.status.code(), Some(3));
     let told = String::from_utf8(ended.stderr).unwrap();
-    assert!(told.contains("it was removed meanwhile (EIDRM)\nhint: "), "{told}");
+    assert!(told.contains("another process removed it (EIDRM)\nhint: "), "{told}");
     assert_eq!(any.code(), 3);
 }
 
@@ -294,6 +294,6 @@ fn one_that_may_not_be_given_away_is_left_as_it_is() {
     let Some(stranger) = world.stranger() else { return };
     let own = |line: &str| world.call(line).user(stranger);
     own("msgq create /@q").ok();
-    own("msgq set /@q -m 640 --owner root").fails(5, "only a privileged user can give it away (EPERM)");
+    own("msgq set /@q -m 640 --owner root").fails(5, "only a privileged user can change its owner (EPERM)");
     own("msgq stat /@q --no-header --columns mode").stdout("0600\n").ok();
 }

@@ -97,7 +97,7 @@ fn quiet_prints_nothing_and_a_failed_print_holds_nothing() {
 fn a_process_that_is_gone_is_told() {
     let world = World::new();
     let gone = world.shell("sh -c 'echo $$'").ok();
-    world.call(&format!("sem hold @s {} --slots 1", gone.trim())).fails(3, "there is no process");
+    world.call(&format!("sem hold @s {} --slots 1", gone.trim())).fails(3, "no such process");
     // A zombie has ended too.
     let zombie = world.program("true").start().became_zombie();
     world.call(&format!("sem hold @s {} --slots 1", zombie.pid())).fails(3, "has ended (ESRCH)");

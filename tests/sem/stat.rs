@@ -216,7 +216,7 @@ fn rm_of_what_is_in_use_wants_force_and_wakes_who_waits() {
     let told = waiting.end();
     assert_eq!(told.status.code(), Some(125));
     let told = String::from_utf8(told.stderr).unwrap();
-    assert!(told.contains("it was removed meanwhile (EIDRM)") && told.contains("RemoveIPC"), "{told}");
+    assert!(told.contains("another process removed it (EIDRM)") && told.contains("RemoveIPC"), "{told}");
 
     world.call("sem create @a").ok();
     let waiting = world.call("sem wait @a").start().blocked_in(libc::SYS_semtimedop);

@@ -395,7 +395,7 @@ fn a_lock_that_is_removed_while_it_is_waited_for_is_told() {
     drop(holder);
     assert_eq!(ended.status.code(), Some(3));
     let told = String::from_utf8(ended.stderr).unwrap();
-    let words = format!("cannot lock {lock}: it was removed meanwhile (EIDRM)\nhint: where nobody");
+    let words = format!("cannot lock {lock}: another process removed it (EIDRM)\nhint: at logout");
     assert!(told.contains(&words), "{told}");
 }
 

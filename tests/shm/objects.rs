@@ -168,7 +168,7 @@ fn who_has_a_posix_object_open_is_seen_with_the_descriptor() {
     let shown = String::from_utf8(shown).unwrap();
     let words: Vec<&str> = shown.split_whitespace().collect();
     assert_eq!(words, [&open.pid().to_string(), "sleep", "1000", "0", "7"]);
-    world.call("shm rm").arg(&name).fails(1, &format!("it is used by {} (sleep 1000)", open.pid()));
+    world.call("shm rm").arg(&name).fails(1, &format!("in use by {} (sleep 1000)", open.pid()));
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn what_belongs_to_somebody_else() {
     // Nobody can give away what is his, and then nothing has changed.
     let own = |line: &str| world.call(line).user(stranger);
     own("shm create /@mine --size 4").ok();
-    own("shm set /@mine -m 640 --owner root").fails(5, "only a privileged user can give it away (EPERM)");
+    own("shm set /@mine -m 640 --owner root").fails(5, "only a privileged user can change its owner (EPERM)");
     own("shm stat /@mine --no-header --columns mode").stdout("0600\n").ok();
     own("shm set /@mine -m 640").ok();
     // Who may have it open and cannot be looked at is told.

@@ -25,7 +25,7 @@ fn a_number_that_was_used_again_is_not_hit() {
             done
         done
         # Each form, in each of the five calls.
-        [ $(grep -c 'is another process by now' err) = $(($(echo $forms | wc -w) * 5)) ]
+        [ $(grep -c 'the pid has been reused by another process' err) = $(($(echo $forms | wc -w) * 5)) ]
         [ $(cat /proc/$pid/comm) = puppet ]
         $BOX signal send TERM $pid
     ";

@@ -52,7 +52,7 @@ fn what_is_shown_names_the_very_process() {
     let mut forms = vec![format!("{pid}@{start}")];
     match inode.as_u64() {
         Some(inode) => forms.push(format!("{pid}:{inode}")),
-        None => crate::support::skip("this kernel's processes have no inodes"),
+        None => crate::support::skip("PID:INODE needs Linux 6.9"),
     }
     for form in forms {
         for verb in ["stat", "send 0", "send 0 --dry-run"] {
@@ -60,7 +60,7 @@ fn what_is_shown_names_the_very_process() {
         }
         let other = format!("{form}1");
         for verb in ["stat", "send KILL", "join"] {
-            world.call(&format!("signal {verb} {other}")).fails(3, "is another process by now");
+            world.call(&format!("signal {verb} {other}")).fails(3, "the pid has been reused by another process");
         }
     }
 }
@@ -71,7 +71,7 @@ fn what_is_no_process() {
     for pid in ["0", "-1", "1x", "12:", "12@", "12:-1", "2147483648"] {
         world.call(&format!("signal stat {pid}")).fails(2, "PID '");
     }
-    world.call("signal stat 2147483647").fails(3, "there is no process 2147483647");
+    world.call("signal stat 2147483647").fails(3, "no such process (ESRCH)");
     world.call("signal stat").fails(2, "PID is missing");
     let Some(puppet) = Puppet::be(&["thread"]) else { return };
     let words = format!("{} is a thread of {}, not a process", puppet.1, puppet.pid());

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use super::Remove;
 use super::remove::{Chosen, ChosenBy, may_remove};
 use crate::exit::{Cause, Exit};
-use crate::objects::usage::is_boxes_own;
+use crate::objects::usage::has_purpose;
 use crate::objects::{KINDS, Object, find};
 use crate::output;
 use crate::sys::sysv::Kind;
@@ -60,7 +60,7 @@ impl Remove {
         found.retain(|object| !is_posix || object.is_posix());
         let (found, unproved) = self.filters.sift(found)?;
         unproved.as_deref().map(report_kept);
-        let (ours, found): (Vec<Object>, Vec<Object>) = found.into_iter().partition(is_boxes_own);
+        let (ours, found): (Vec<Object>, Vec<Object>) = found.into_iter().partition(has_purpose);
         if !ours.is_empty() {
             let sets = counted(ours.len(), "semaphore set");
             let ids = ours.iter().filter_map(Object::id).take(8).map(|id| id.to_string());

@@ -60,7 +60,8 @@ impl Remove {
             return skipped;
         }
         if by_filter && !free.is_empty() && !self.yes {
-            let refused = confirm(free.len(), "--dry-run shows what would go").map(|()| Exit::Done);
+            let refused =
+                confirm(free.len(), "add --yes to remove them, or --dry-run to list them").map(|()| Exit::Done);
             if refused.is_err() {
                 return each([refused, skipped], |outcome| outcome.map(drop));
             }
@@ -98,7 +99,7 @@ impl Remove {
                 Ok(())
             }
             Err(errno @ (Errno::EINVAL | Errno::ENOENT | Errno::EIDRM)) => {
-                bail!(Cause::from_errno(errno, "it was removed meanwhile").exit(Exit::Missing))
+                bail!(Cause::from_errno(errno, "another process removed it").exit(Exit::Missing))
             }
             Err(Errno::ESTALE) => {
                 bail!(Cause::new(Exit::Failed, "it has changed since it was looked at"))
@@ -122,7 +123,7 @@ fn in_the_way(evidence: &Evidence, object: &Object) -> Option<String> {
         Use::Unknown | Use::Free => return None,
     };
     let users: Vec<String> = users.iter().map(|user| user.uses(object)).collect();
-    Some(format!("it is in use: {}", users.join(", ")))
+    Some(format!("in use by {}", users.join(", ")))
 }
 
 /// Whether the caller has an owner's rights to the object.

@@ -17,7 +17,7 @@ use super::Ipcs;
 use super::list::sort;
 use crate::exit::{Cause, Exit};
 use crate::objects::columns::{self, Record};
-use crate::objects::usage::{Evidence, Use, is_boxes_own};
+use crate::objects::usage::{Evidence, Use, has_purpose};
 use crate::objects::{Object, find};
 use crate::output;
 use crate::supervise::command::Command;
@@ -131,7 +131,7 @@ impl Verdicts<'_> {
                 "held"
             } else if !self.ipcs.isolate && self.witness.is_foreign(&object) {
                 "foreign"
-            } else if is_boxes_own(&object) {
+            } else if has_purpose(&object) {
                 "idle"
             } else if !self.ipcs.clean {
                 "leaked"

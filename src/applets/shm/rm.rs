@@ -57,7 +57,7 @@ impl Rm {
         let stat = posix::look(target.typed())?;
         if !self.removing.force {
             let index = holders::index(&[(stat.device, stat.inode)]).unwrap_or_default();
-            refuse("used", &mappers(&State::Memory(stat).into(), &index))?;
+            refuse("in use", &mappers(&State::Memory(stat).into(), &index))?;
             // The first process, which in most systems nobody may look at, is taken to use nothing.
             let unseen = index.unseen.iter().filter(|pid| **pid != 1).count();
             if unseen > 0 && stat.mode & 0o077 != 0 {
