@@ -1,5 +1,7 @@
 //! The plan of the house (see the crate's documentation), kept by reading the source.
 
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::iter::Peekable;
@@ -54,7 +56,8 @@ const FLOORS: &[(&str, u8)] = &[
     ("sys", 0),
 ];
 
-fn sources() -> Vec<(String, String)> {
+/// The files below a directory.
+fn files(dir: &Path) -> Vec<PathBuf> {
     fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
@@ -65,11 +68,15 @@ fn sources() -> Vec<(String, String)> {
             }
         }
     }
+    let mut found = Vec::new();
+    walk(dir, &mut found);
+    found
+}
+
+fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut paths = Vec::new();
-    walk(&root, &mut paths);
     let name = |path: &PathBuf| path.strip_prefix(&root).unwrap().display().to_string();
-    paths.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
+    files(&root).iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
 }
 
 /// The lines that are code: no comments.
