@@ -15,12 +15,12 @@ fn examples(page: &str) -> impl Iterator<Item = Example> {
 
 fn run(page: &str) {
     for example in examples(page) {
-        // A recipe works again on what its first use has left.
+        // A user repeats a recipe on the objects that the first use left.
         if page == "cookbook" { example.run_twice() } else { example.run() }
     }
 }
 
-/// A test for each page, so that they run beside each other.
+/// One test per page, so that they run in parallel.
 macro_rules! pages {
     ($($test:ident $page:literal)*) => {
         $(#[test]
@@ -44,7 +44,7 @@ macro_rules! pages {
 }
 
 pages! {
-    the_box "ipcbox"
+    main_page "ipcbox"
     cookbook "cookbook"
     fifo "fifo"
     ipcrm_lite "ipcrm-lite"
