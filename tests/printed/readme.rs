@@ -1,11 +1,11 @@
-//! The README.
+//! The examples of the README.
 
 use super::Example;
 use crate::support::shellcheck;
 
 const README: &str = include_str!("../../README.md");
 
-/// Its blocks of shell; what they need stands before them in comments.
+/// Returns the blocks of shell, with the directives in the comments before them.
 fn examples() -> Vec<Example> {
     let mut examples = Vec::new();
     let mut next = Example::default();
@@ -25,7 +25,7 @@ fn examples() -> Vec<Example> {
 }
 
 #[test]
-fn commands_run_and_print_what_they_say() {
+fn commands_print_what_is_shown() {
     let examples = examples();
     assert!(examples.len() >= 6);
     examples.iter().for_each(Example::run);
@@ -37,7 +37,7 @@ fn examples_are_sound_shell() {
 }
 
 #[test]
-fn the_set_up_is_two_commands_and_the_second_is_the_tests() {
+fn set_up_is_two_commands() {
     let set_up = README.split("## Set-up").nth(1).unwrap().split("\n## ").next().unwrap();
     let commands: Vec<&str> = set_up.split("```sh\n").skip(1).map(|rest| rest.split("\n```").next().unwrap()).collect();
     assert_eq!(commands.len(), 2);
