@@ -1,4 +1,4 @@
-//! Every command line that is printed anywhere is run, as it stands: README, manual pages, cookbook and help.
+//! Runs every command line of the README, the manual pages and the cookbook as it is printed.
 
 mod pages;
 mod readme;
@@ -7,35 +7,35 @@ use std::process::Output;
 
 use crate::support::{BINARY, Call, World, skip};
 
-/// Where `%before` finds what several examples need, as `$WITH`.
+/// The directory of scripts that several examples share, `$WITH` in `%before`.
 const WITH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/printed/with");
 
-/// Commands as a user would type them: lines of a script, or, where the first one begins with `$ `, what a shell is
-/// asked and what it prints.
+/// Commands as a user would type them: lines of a script or, if the first one begins with `$ `, a session with commands
+/// and their output.
 #[derive(Default)]
 pub struct Example {
     /// The lines, without their indent.
     pub text: String,
-    /// `%needs`: programs without which it is not run.
+    /// `%needs`: programs without which the example is skipped.
     pub needs: Vec<String>,
-    /// `%before`: lines of shell that come first.
+    /// `%before`: lines of shell that run first.
     pub before: String,
-    /// `%after`: lines of shell that come last, and check what was done.
+    /// `%after`: lines of shell that run last and check the result.
     pub after: String,
-    /// `%again OLD => NEW`: what stands there instead when it is run a second time.
+    /// `%again OLD => NEW`: text to replace for the second run.
     pub again: Vec<(String, String)>,
-    /// `%between`: lines of shell that come between the first time and the second.
+    /// `%between`: lines of shell that run between the first run and the second.
     pub between: String,
-    /// `%alone`: each time it is a script of its own.
+    /// `%alone`: each run is a script of its own.
     pub is_alone: bool,
-    /// `%apart`: its servers stay, and the second time is in a world of its own.
+    /// `%apart`: the second run is in a new world, because servers of the first one keep running.
     pub is_apart: bool,
-    /// `%elsewhere`: it is run by another test.
+    /// `%elsewhere`: another test runs it.
     pub is_elsewhere: bool,
 }
 
 impl Example {
-    /// Takes one of the lines, begun with `%`, that stand before an example and are not printed.
+    /// Reads a directive: a line that begins with `%`, stands before an example and is not printed.
     pub fn direct(&mut self, directive: &str) {
         let (word, rest) = directive.split_once(' ').unwrap_or((directive, ""));
         let line = format!("{rest}\n");
@@ -55,7 +55,7 @@ impl Example {
         }
     }
 
-    /// Runs it twice, the second time with other data.
+    /// Runs the example twice, the second time with other data.
     pub fn run_twice(mut self) {
         let second = self.again.iter().fold(self.text.clone(), |text, (old, new)| {
             assert!(text.contains(old), "{old} is not in {text}");
@@ -73,21 +73,20 @@ impl Example {
         self.run();
     }
 
-    /// What is asked, and what is printed; a call that a `>` goes on with is asked as a whole.
+    /// Returns the commands of a session, continuation lines included, each with the output that is shown.
     fn calls(&self) -> Vec<(String, String)> {
         let joined = self.text.replace("\\\n> ", "\\\n").replace("|\n> ", "|\n");
         let calls = joined.strip_prefix("$ ").unwrap_or_default().split("\n$ ");
         let split = |call: &str| {
-            // The line that is asked ends where no backslash and no pipe goes on with it.
-            let goes_on = |line: &&str| line.ends_with('\\') || line.ends_with('|');
-            let asked = call.lines().take_while(goes_on).count() + 1;
+            let continues = |line: &&str| line.ends_with('\\') || line.ends_with('|');
+            let asked = call.lines().take_while(continues).count() + 1;
             let lines = |lines: Vec<&str>| lines.join("\n");
             (lines(call.lines().take(asked).collect()), lines(call.lines().skip(asked).collect()))
         };
         calls.map(split).collect()
     }
 
-    /// All of it as a script.
+    /// Returns the example as a script.
     fn script(&self) -> String {
         let text = if self.is_session() {
             self.calls().into_iter().map(|(asked, _)| asked + "\n").collect()
@@ -105,7 +104,7 @@ impl Example {
         self.text.starts_with("$ ")
     }
 
-    /// Runs it in a world of its own, and checks what it prints.
+    /// Runs the example in a new world and checks its output.
     fn run(&self) {
         if self.is_elsewhere {
             return;
@@ -122,12 +121,12 @@ impl Example {
         }
     }
 
-    /// Asks a shell what stands there, and gives what each call printed; nothing where it could not be run.
+    /// Runs a session and returns its commands, each with its output; `None` if it was skipped.
     pub fn session(&self) -> Option<Vec<(String, String)>> {
-        let mark = "\nprintf '\\000'\n";
+        let separator = "\nprintf '\\000'\n";
         let asked: Vec<String> = self.calls().into_iter().map(|(asked, _)| asked).collect();
-        let script = [&self.before, &asked.join(mark), &format!("set -e\n{}", self.after)];
-        let script = script.map(String::as_str).join(mark);
+        let script = [&self.before, &asked.join(separator), &format!("set -e\n{}", self.after)];
+        let script = script.map(String::as_str).join(separator);
         let output = self.shell(&format!("exec 2>&1\n{script}"))?;
         let printed = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{}of\n{}{printed}", self.after, self.text);
@@ -135,22 +134,22 @@ impl Example {
         Some(asked.into_iter().zip(parts).collect())
     }
 
-    /// Runs a script; nothing that it leaves running outlives it.
+    /// Runs a script, and kills every process that it leaves.
     fn shell(&self, script: &str) -> Option<Output> {
         let missing = |program: &&String| {
             let find = Call::new("/bin/sh").args(["-c", "command -v \"$0\""]).arg(program);
             find.output().stdout.is_empty()
         };
         if let Some(program) = self.needs.iter().find(missing) {
-            skip(&format!("{program} is not here for: {}", self.title()));
+            skip(&format!("{program} is missing for: {}", self.title()));
             return None;
         }
         let world = World::new();
         if !world.is_own() {
-            skip(&format!("its names want an IPC namespace: {}", self.title()));
+            skip(&format!("an IPC namespace is needed for its names: {}", self.title()));
             return None;
         }
-        let minded = ["signal", "run", "--kill-tree", "--max-time", "240", "--", "/bin/sh", "-c"];
-        Some(world.program(BINARY).env("WITH", WITH).args(minded).arg(script).output())
+        let supervised = ["signal", "run", "--kill-tree", "--max-time", "240", "--", "/bin/sh", "-c"];
+        Some(world.program(BINARY).env("WITH", WITH).args(supervised).arg(script).output())
     }
 }
