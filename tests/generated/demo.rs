@@ -34,7 +34,7 @@ fn picture(calls: &[(String, String)]) -> String {
     let (width, height) = (2 * MARGIN + COLUMNS * CELL.0, 2 * MARGIN + lines * CELL.1);
     let mut svg = format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">
-<title>A terminal: limited jobs, a single instance that survives kill -9, a leaked queue, a pipeline that fails</title>
+<title>A terminal: jobs are limited, a killed job leaves no stale lock, a leaked queue is found</title>
 <style>
 text {{ font: 13px ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace; fill: #c9d1d9 }}
 .command {{ fill: #ffffff; font-weight: bold }}
@@ -52,6 +52,7 @@ text {{ font: 13px ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace;
         MARGIN + row * CELL.1 - CELL.1 / 4
     };
     for (n, (line, printed)) in calls.iter().enumerate() {
+        assert!(line.chars().count() + 2 <= COLUMNS, "{line}");
         let delay = f32::from(u8::try_from(n).unwrap()) * PAUSE;
         let _ = writeln!(svg, r#"<g style="animation-delay: {delay}s">"#);
         let (command, comment) = line.split_once(" # ").unwrap_or((line, ""));
