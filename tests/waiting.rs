@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use ipcbox::applets::APPLETS;
 use nix::libc;
 use nix::sys::signal::Signal;
 
@@ -22,14 +23,36 @@ pub struct Waits {
     show: &'static str,
     /// The system call that it waits in.
     pub blocks_in: i64,
+    /// Part of the message with `--verbose`, after "waiting for "; `HOLDER` is the pid of the blocker.
+    verbose: &'static str,
+    /// Part of the message after a timeout of 120 ms, and with `--nonblock`.
+    late: [&'static str; 2],
 }
 
 /// What most rows have: a wait in semtimedop(2) on the set `@s`.
-const SEM: Waits =
-    Waits { call: "", setup: &[], blocker: "", release: "", show: "sem get @s --all", blocks_in: libc::SYS_semtimedop };
+const SEM: Waits = Waits {
+    call: "",
+    setup: &[],
+    blocker: "",
+    release: "",
+    show: "sem get @s --all",
+    blocks_in: libc::SYS_semtimedop,
+    verbose: "@s: held by HOLDER (sleep)",
+    late: [
+        "the only slot is still in use after 120ms by HOLDER (sleep)\n",
+        "the only slot is in use by HOLDER (sleep)\n",
+    ],
+};
 
 /// The same for a lock, in which the number of the gate that was given out last changes.
-const LOCK: Waits = Waits { show: "sem stat @s --columns free,held,waiters,stopped", ..SEM };
+const LOCK: Waits = Waits {
+    show: "sem stat @s --columns free,held,waiters,stopped",
+    late: ["still locked after 120ms by pid HOLDER (sleep 100)\n", "it is locked by pid HOLDER (sleep 100)\n"],
+    ..SEM
+};
+
+/// A verb whose failure is that something did not happen.
+const EVENT: Waits = Waits { late: [" within 120ms", " at once"], ..SEM };
 
 pub const TABLE: &[Waits] = &[
     Waits { call: "sem run @s -- true", blocker: "sem run @s --slots 1 -- sleep 100", ..SEM },
@@ -37,12 +60,20 @@ pub const TABLE: &[Waits] = &[
         call: "sem run @s --take 2 -- true",
         setup: &["sem create @s --slots 3"],
         blocker: "sem run @s --take 2 -- sleep 100",
+        late: [
+            "only 1 of 3 slots is free after 120ms, not 2; the others are in use by HOLDER (sleep)\n",
+            "only 1 of 3 slots is free, not 2; the others are in use by HOLDER (sleep)\n",
+        ],
         ..SEM
     },
     Waits {
         call: "sem run @s --slots 1 --resize -- true",
         setup: &["sem create @s --slots 2"],
         blocker: "sem run @s --take 2 -- sleep 100",
+        late: [
+            "all 2 slots are still in use after 120ms by HOLDER (sleep); it still has 2 slots, not 1\n",
+            "all 2 slots are in use by HOLDER (sleep); it still has 2 slots, not 1\n",
+        ],
         ..SEM
     },
     Waits { call: "sem lock @s -- true", blocker: "sem lock @s -- sleep 100", ..LOCK },
@@ -60,17 +91,54 @@ pub const TABLE: &[Waits] = &[
         blocks_in: libc::SYS_ppoll,
         ..LOCK
     },
-    Waits { call: "sem barrier @s 2", setup: &["sem barrier @s 2 -n -E 0"], release: "sem barrier @s 2", ..SEM },
-    Waits { call: "sem wait @s --by 2", setup: &["sem create @s --value 1"], release: "sem post @s", ..SEM },
-    Waits { call: "sem wait @s --zero", setup: &["sem create @s --value 1"], release: "sem wait @s", ..SEM },
-    Waits { call: "sem op @s 0:-1 1:+1", setup: &["sem create @s --value 0,5"], release: "sem post @s", ..SEM },
-    Waits { call: "sem op @s 0:-1u -- true", setup: &["sem create @s --value 0,5"], release: "sem post @s", ..SEM },
+    Waits {
+        call: "sem barrier @s 2",
+        setup: &["sem barrier @s 2 -n -E 0"],
+        release: "sem barrier @s 2",
+        verbose: "@s: 1 of 2 have arrived",
+        late: ["only 1 of 2 arrived within 120ms\n", "only 1 of 2 have arrived\n"],
+        ..SEM
+    },
+    Waits {
+        call: "sem wait @s --by 2",
+        setup: &["sem create @s --value 1"],
+        release: "sem post @s",
+        verbose: "@s: the value is 1, and 2 is wanted",
+        late: ["the value is still 1 after 120ms, and 2 is wanted\n", "the value is 1, and 2 is wanted\n"],
+        ..SEM
+    },
+    Waits {
+        call: "sem wait @s --zero",
+        setup: &["sem create @s --value 1"],
+        release: "sem wait @s",
+        verbose: "@s: the value is 1, not 0",
+        late: ["the value is still 1 after 120ms, not 0\n", "the value is 1, not 0\n"],
+        ..SEM
+    },
+    Waits {
+        call: "sem op @s 0:-1 1:+1",
+        setup: &["sem create @s --value 0,5"],
+        release: "sem post @s",
+        verbose: "@s: the values are 0=0 1=5",
+        late: ["the values are still 0=0 1=5 after 120ms\n", "the values are 0=0 1=5\n"],
+        ..SEM
+    },
+    Waits {
+        call: "sem op @s 0:-1u -- true",
+        setup: &["sem create @s --value 0,5"],
+        release: "sem post @s",
+        verbose: "@s: semaphore 0 is 0",
+        late: ["semaphore 0 is still 0 after 120ms\n", "semaphore 0 is 0\n"],
+        ..SEM
+    },
     Waits {
         call: "sem wait /@s",
         setup: &["sem create /@s"],
         release: "sem post /@s",
         show: "sem get /@s",
         blocks_in: libc::SYS_futex,
+        verbose: "/@s: the value is 0, and 1 is wanted",
+        late: ["the value is still 0 after 120ms, and 1 is wanted\n", "the value is 0, and 1 is wanted\n"],
         ..SEM
     },
     Waits {
@@ -79,7 +147,8 @@ pub const TABLE: &[Waits] = &[
         release: "shm add @s",
         show: "shm get @s",
         blocks_in: libc::SYS_futex,
-        ..SEM
+        verbose: "@s to become 1",
+        ..EVENT
     },
     Waits {
         call: "shm wait /@s 1 --until ge",
@@ -87,19 +156,22 @@ pub const TABLE: &[Waits] = &[
         release: "shm add /@s",
         show: "shm get /@s",
         blocks_in: libc::SYS_futex,
-        ..SEM
+        verbose: "/@s to reach 1",
+        ..EVENT
     },
     Waits {
         call: "shm write @o x --lock @s",
         setup: &["shm create @o --size 4"],
         blocker: "sem lock @s --shared -- sleep 100",
         show: "shm read @o --text",
+        late: LOCK.late,
         ..SEM
     },
     Waits {
         call: "shm read @o --text --lock @s",
         setup: &["shm create @o --size 4"],
         blocker: "sem lock @s -- sleep 100",
+        late: LOCK.late,
         ..SEM
     },
     Waits {
@@ -108,7 +180,8 @@ pub const TABLE: &[Waits] = &[
         release: "fifo write f x",
         show: "fifo stat f",
         blocks_in: libc::SYS_ppoll,
-        ..SEM
+        verbose: "data in f",
+        ..EVENT
     },
     Waits {
         call: "fifo read f --follow -c 1",
@@ -116,7 +189,8 @@ pub const TABLE: &[Waits] = &[
         release: "fifo write f x",
         show: "fifo stat f",
         blocks_in: libc::SYS_ppoll,
-        ..SEM
+        verbose: "data in f",
+        ..EVENT
     },
     Waits {
         call: "fifo write f x",
@@ -124,7 +198,8 @@ pub const TABLE: &[Waits] = &[
         release: "fifo read f",
         show: "fifo stat f",
         blocks_in: libc::SYS_openat,
-        ..SEM
+        verbose: "a reader of f",
+        ..EVENT
     },
     Waits {
         call: "msgq recv @q",
@@ -132,7 +207,8 @@ pub const TABLE: &[Waits] = &[
         release: "msgq send @q x",
         show: "msgq stat @q --columns messages",
         blocks_in: libc::SYS_msgrcv,
-        ..SEM
+        verbose: "a message in @q",
+        ..EVENT
     },
     Waits {
         call: "msgq send @q y",
@@ -140,7 +216,8 @@ pub const TABLE: &[Waits] = &[
         release: "msgq recv @q",
         show: "msgq stat @q --columns messages",
         blocks_in: libc::SYS_msgsnd,
-        ..SEM
+        verbose: "@q: ",
+        ..EVENT
     },
     Waits {
         call: "msgq recv /@q",
@@ -148,7 +225,8 @@ pub const TABLE: &[Waits] = &[
         release: "msgq send /@q x",
         show: "msgq stat /@q --columns messages",
         blocks_in: libc::SYS_mq_timedreceive,
-        ..SEM
+        verbose: "a message in /@q",
+        ..EVENT
     },
     Waits {
         call: "msgq send /@q y",
@@ -156,14 +234,16 @@ pub const TABLE: &[Waits] = &[
         release: "msgq recv /@q",
         show: "msgq stat /@q --columns messages",
         blocks_in: libc::SYS_mq_timedsend,
-        ..SEM
+        verbose: "/@q: ",
+        ..EVENT
     },
     Waits {
         call: "signal wait USR1",
         release: "signal send USR1 WAITER",
         show: "signal list USR1",
         blocks_in: libc::SYS_ppoll,
-        ..SEM
+        verbose: "USR1",
+        ..EVENT
     },
 ];
 
@@ -212,6 +292,90 @@ impl Waits {
     }
 }
 
+/// Puts the names and the pid of a world into part of a message.
+fn in_world(world: &World, blocker: Option<&Child>, words: &str) -> String {
+    let mut words = words.to_owned();
+    for target in ["s", "q"] {
+        words = words.replace(&format!("/@{target}"), &world.posix(target));
+        words = words.replace(&format!("@{target}"), &world.name(target));
+    }
+    words.replace("HOLDER", &blocker.map_or(0, Child::pid).to_string())
+}
+
+#[test]
+fn verbose_wait_is_explained_when_it_begins() {
+    for row in TABLE {
+        let (world, blocker) = row.world();
+        let applet = row.call.split(' ').next().unwrap();
+        let words = format!("{applet}: waiting for {}", in_world(&world, blocker.as_ref(), row.verbose));
+        for (options, is_printed) in [("-v", true), ("-q --verbose", true), ("-vq", false), ("", false)] {
+            let mut waiting = world.call(&row.line(&format!("{options} -w 60"))).start();
+            if is_printed {
+                let line = waiting.message();
+                assert!(line.starts_with(&words), "{} {options}: {line}", row.call);
+            }
+            // It is printed once.
+            let waiting = waiting.blocked_in(row.blocks_in);
+            waiting.signal(Signal::SIGTERM);
+            let stderr = String::from_utf8(waiting.end().stderr).unwrap();
+            assert_eq!(stderr, "", "{} {options}", row.call);
+        }
+    }
+}
+
+#[test]
+fn verbose_call_that_need_not_wait_prints_nothing() {
+    for row in TABLE.iter().filter(|row| !row.blocker.is_empty() || row.release.starts_with("sem post")) {
+        let (world, blocker) = row.world();
+        match blocker {
+            Some(blocker) => drop(blocker),
+            None => drop(world.call(row.release).ok()),
+        }
+        world.call(&row.line("-v")).stderr("").ok();
+    }
+}
+
+#[test]
+fn verb_without_a_holder_explains_its_wait() {
+    let pid = std::process::id();
+    for (call, verbose, blocks_in) in [
+        ("msgq call @q x".to_owned(), "@q: no server has taken the request yet", libc::SYS_msgrcv),
+        ("msgq serve @q -v -w 60 -- cat".into(), "a message in @q", libc::SYS_msgrcv),
+        (format!("signal join {pid}"), "PID to exit", libc::SYS_ppoll),
+    ] {
+        let world = World::new();
+        world.call("msgq create @q").ok();
+        let line = if call.contains("-v") { call } else { call + " -v -w 60" };
+        let mut waiting = world.call(&line).start();
+        let applet = line.split(' ').next().unwrap();
+        let words = in_world(&world, None, verbose).replace("PID", &pid.to_string());
+        assert_eq!(waiting.message(), format!("{applet}: waiting for {words}\n"));
+        waiting.blocked_in(blocks_in);
+    }
+}
+
+/// Verbs with `-v` that have no row: they wait for a lock as `shm read` does, or never, or (`create`) for another
+/// process between two of its system calls.
+const NO_ROW: &[&str] = &["sem create", "sem post", "msgq call", "msgq serve", "signal join"];
+
+#[test]
+fn verb_that_waits_has_a_row_and_verbose() {
+    for applet in APPLETS {
+        for verb in applet.verbs {
+            let parser = verb.parser("x", &[]);
+            let has = |long: &str| parser.get_arguments().any(|arg| arg.get_long() == Some(long));
+            if !has("timeout") {
+                continue;
+            }
+            let name = format!("{} {}", applet.name, verb.name);
+            assert!(has("verbose") && has("quiet"), "{name}");
+            let is_row = TABLE.iter().any(|row| row.call.starts_with(&format!("{name} ")));
+            let is_locked = applet.name == "shm" && has("lock");
+            assert!(is_row || is_locked || NO_ROW.contains(&name.as_str()), "{name} has no row");
+        }
+    }
+}
+
 /// Each call, with these options, takes what comes late.
 fn what_comes_late_is_taken_with(options: &str) {
     for row in TABLE {
@@ -230,11 +394,11 @@ fn what_comes_late_is_taken() {
 #[test]
 fn what_does_not_come_in_time_is_124_and_changes_nothing() {
     for row in TABLE {
-        let (world, _blocker) = row.world();
+        let (world, blocker) = row.world();
         let before = world.call(row.show).ok();
         let start = Instant::now();
         let limit = Duration::from_millis(120);
-        world.call(&row.line("-w 0.12")).fails(124, " within 120ms");
+        world.call(&row.line("-w 0.12")).fails(124, &in_world(&world, blocker.as_ref(), row.late[0]));
         assert!(start.elapsed() >= limit, "{}: after {:?}", row.call, start.elapsed());
         // What belongs to a holder that was about to be is given back when it is gone.
         eventually(row.call, || world.call(row.show).ok() == before);
@@ -244,12 +408,13 @@ fn what_does_not_come_in_time_is_124_and_changes_nothing() {
 #[test]
 fn nonblock_and_a_timeout_of_0_do_not_wait() {
     for row in TABLE {
-        let (world, _blocker) = row.world();
+        let (world, blocker) = row.world();
         let before = world.call(row.show).ok();
+        let words = in_world(&world, blocker.as_ref(), row.late[1]);
         for options in ["-n", "-w 0", "-w 1h -n", "--nonblock", "-n --timeout 0s"] {
-            world.call(&row.line(options)).fails(124, " at once");
+            world.call(&row.line(options)).fails(124, &words);
         }
-        world.call(&row.line("-n -E 7")).fails(7, " at once");
+        world.call(&row.line("-n -E 7")).fails(7, &words);
         world.call(&row.line("-n -E 0")).stderr("").ok();
         // What belongs to a holder that was about to be is given back when it is gone.
         eventually(row.call, || world.call(row.show).ok() == before);

@@ -1,4 +1,5 @@
-//! `--timeout`, `--nonblock` and `--timeout-status`: how long a verb waits, and what it says when that was too short.
+//! `--timeout`, `--nonblock`, `--timeout-status`, `--quiet` and `--verbose`: how long a verb waits, and what it prints
+//! about that.
 
 use std::time::{Duration, Instant};
 
@@ -8,29 +9,32 @@ use super::duration;
 use crate::exit::{Cause, Exit};
 use crate::sys::deadline::Deadline;
 
-/// How long to wait. The clock runs from the time when the arguments are parsed.
+/// How long to wait. The clock starts when the arguments are parsed.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Waiting")]
 pub struct Timeout {
-    /// Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
+    /// Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
     ///
-    /// A bare number is seconds. It bounds the whole call's waiting, and never ends a CMD. Of this and --nonblock the
-    /// later counts.
+    /// A bare number is seconds. It limits all waiting of the call, but never ends CMD. If both --timeout and --nonblock
+    /// are given, the last one counts.
     #[arg(
         id = "timeout", hide_short_help = true, short = 'w', long, value_name = "DURATION", value_parser = timeout
     )]
     limit: Option<Timed>,
-    /// Do not wait at all
+    /// Do not wait (same as --timeout 0)
     #[arg(hide_short_help = true, short, long, overrides_with = "timeout")]
     nonblock: bool,
     #[command(flatten)]
     late: Late,
-    /// Whether the caller wants to read errors alone.
+    /// Whether only errors are printed.
     #[command(flatten)]
     pub quiet: Quiet,
+    /// Print what is being waited for, and who holds it
+    #[arg(hide_short_help = true, short, long, overrides_with = "quiet")]
+    verbose: bool,
 }
 
-/// A limit, and the deadline that it became.
+/// A limit and the deadline computed from it.
 #[derive(Debug, Clone, Copy)]
 struct Timed {
     limit: Duration,
@@ -66,18 +70,18 @@ impl Default for Late {
 }
 
 impl Late {
-    /// The failure to be in time.
+    /// Returns the failure on timeout.
     pub fn cause(self, words: impl Into<String>) -> Cause {
         let status = self.timeout_status;
         Cause::new(Exit::NotInTime(status), words).silent(status == 0)
     }
 }
 
-/// Whether the caller wants to read errors alone.
+/// Whether only errors are printed.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Output")]
 pub struct Quiet {
-    /// Suppress the waiting message, and the answer of create and hold
+    /// Print neither the answer nor the waiting message
     #[arg(hide_short_help = true, short, long)]
     pub quiet: bool,
 }
@@ -87,27 +91,27 @@ fn status(text: &str) -> Result<u8, String> {
 }
 
 impl Timeout {
-    /// Until when the call may wait.
+    /// Returns until when the call may wait.
     pub fn deadline(&self) -> Deadline {
         self.deadline_or(Deadline::Forever)
     }
 
-    /// The same, with a deadline for where no limit was given.
+    /// Returns until when the call may wait, which is `default` without a limit.
     pub fn deadline_or(&self, default: Deadline) -> Deadline {
         if self.nonblock { Deadline::Now } else { self.limit.map_or(default, |timed| timed.deadline) }
     }
 
-    /// The same without any time.
+    /// Returns the same options with `--nonblock`.
     pub const fn never(self) -> Self {
         Self { nonblock: true, ..self }
     }
 
-    /// The same limit from now on, for a silence that something has broken.
+    /// Restarts the limit, after something has ended the silence that it is for.
     pub fn again(self) -> Self {
         Self { limit: self.limit.map(|timed| timed.limit.into()), ..self }
     }
 
-    /// Does what takes time that does not count.
+    /// Calls `act`, and moves the deadline by the time that takes.
     pub fn uncounted<T>(&mut self, act: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         let done = act();
@@ -117,7 +121,7 @@ impl Timeout {
         done
     }
 
-    /// The failure to be in time: `what` did not happen.
+    /// Returns the failure on timeout: `what` did not happen within the limit, or at once.
     pub fn missed(&self, what: &str) -> Cause {
         let words = match self.waited() {
             Some(limit) => format!("{what} within {}", duration::show(limit)),
@@ -126,14 +130,19 @@ impl Timeout {
         self.expired(words)
     }
 
-    /// The failure to be in time, in words that name the state.
+    /// Returns the failure on timeout, in words that name the state.
     pub fn expired(&self, words: impl Into<String>) -> Cause {
         self.late.cause(words)
     }
 
-    /// How long the call has waited, for such words: " after 2s", or nothing if it did not wait.
+    /// Returns how long the call has waited, for such words: " after 2s", or nothing if it did not wait.
     pub fn after(&self) -> String {
         self.waited().map_or_else(String::new, |limit| format!(" after {}", duration::show(limit)))
+    }
+
+    /// Returns " still" if the call has waited, for such words.
+    pub fn still(&self) -> &'static str {
+        if self.waited().is_some() { " still" } else { "" }
     }
 
     fn waited(&self) -> Option<Duration> {
@@ -144,6 +153,11 @@ impl Timeout {
     /// Whether the waiting message is suppressed.
     pub const fn is_quiet(&self) -> bool {
         self.quiet.quiet
+    }
+
+    /// Whether the waiting message is printed as soon as a wait begins.
+    pub const fn is_verbose(&self) -> bool {
+        self.verbose
     }
 
     /// Whether a timeout is reported by the exit status alone.

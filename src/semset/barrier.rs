@@ -100,12 +100,17 @@ impl Barrier {
         Ok(Self { set, others, values })
     }
 
+    /// Returns how many callers wait there now; 0 if that cannot be read.
+    pub fn arrived(&self) -> u16 {
+        self.set.values().ok().and_then(|(_, values)| purpose(&values)).map_or(0, Purpose::held)
+    }
+
     /// Arrives, waits for the others and leaves with them.
     ///
     /// # Errors
     /// `EAGAIN`: not in time, and the others do not count this process. `EIDRM`, `EINVAL`: the set was removed. `EPROTO`: no
     /// round gathers, since another program changed the values.
-    pub fn meet(mut self, deadline: Deadline) -> Result<(), Errno> {
+    pub fn meet(&mut self, deadline: Deadline) -> Result<(), Errno> {
         loop {
             let round = gathering(&self.values).ok_or(Errno::EPROTO)?;
             if self.arrive(round)? {

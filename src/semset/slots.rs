@@ -8,6 +8,7 @@ use std::fmt::{self, Display, Formatter};
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 
+use super::waited::{Wanted, missed};
 use super::{Layout, Purpose, find, holding, is_not, is_uninitialised};
 use crate::args::creating::Creating;
 use crate::args::timeout::Timeout;
@@ -144,8 +145,8 @@ impl Slots {
             }
             let before = std::mem::replace(&mut self.capacity, self.set.value(CAPACITY)?);
             if self.capacity == before && timeout.deadline().is_over() {
-                let what = format!("it still has {}, of which none came free", Many(before));
-                bail!(timeout.missed(&what));
+                let left = format!("it still has {}, not {wanted}", Many(before));
+                bail!(missed(self.set, Wanted::Slots(1), timeout).note(&left));
             }
         }
         Ok(())

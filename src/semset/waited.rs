@@ -1,78 +1,151 @@
-//! Who has what is waited for, in the words of a waiting message.
+//! Waits for slots or a lock: the message that names the holders, and the failure on timeout.
+//!
+//! The kernel keeps the last process that operated on each semaphore, so a holder is found without a search of `/proc`.
+//! Of the processes that share a lock it knows only the last one that came or went.
 
 use std::cell::LazyCell;
-use std::collections::BTreeMap;
 
 use anyhow::Result;
 use nix::errno::Errno;
 
 use super::{Purpose, held_places, holding};
 use crate::args::timeout::Timeout;
+use crate::exit::Cause;
 use crate::output::notice::{Due, Notice};
 use crate::sys::deadline::Deadline;
 use crate::sys::holder::seen::among;
-use crate::sys::process::procfs;
+use crate::sys::process::{self, procfs};
 use crate::sys::sysv::sem::Set;
 use crate::target::Target;
 
-/// How many holders are named.
+/// How many holders a message names.
 const NAMED: usize = 8;
+/// How much of a command line a message shows, in characters.
+const COMMAND: usize = 60;
 
-/// Takes something of `set`, `units` slots or a lock, by `attempt`, and reports who has it if that lasts.
+/// What a call takes from a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// This number of slots.
+    Slots(u16),
+    /// The lock.
+    Lock {
+        /// Shared with others.
+        shared: bool,
+    },
+}
+
+/// Takes `wanted` from `set` by `attempt`, and names the holders if that has to wait.
 ///
 /// # Errors
-/// Those of `attempt`; `EAGAIN` means that `what` did not happen in time.
+/// Those of `attempt`; `EAGAIN` becomes [`missed`].
 pub fn take<T>(
     target: &Target,
     set: Set,
-    units: u16,
+    wanted: Wanted,
     timeout: &Timeout,
-    what: &str,
     attempt: impl Fn(Deadline) -> Result<T, Errno>,
 ) -> Result<T> {
     let deadline = timeout.deadline();
-    let mut notice = notice(target, set, units, timeout);
-    let begun = &mut notice;
-    let taken = holding::take(
-        set,
-        deadline,
-        move || if deadline == Deadline::Now { None } else { begun.begin(deadline) },
-        attempt,
-    );
+    let mut notice = notice(target, set, wanted, timeout);
+    let taken = holding::take(set, deadline, || notice.begin(deadline), attempt);
     taken.map_err(|errno| match errno {
-        Errno::EAGAIN => notice.missed(what, timeout).into(),
+        Errno::EAGAIN => missed(set, wanted, timeout).into(),
         errno => errno.into(),
     })
 }
 
-/// The message about a wait for a lock, or for `units` slots.
-pub fn notice(target: &Target, set: Set, units: u16, timeout: &Timeout) -> Notice {
+/// Returns the message about a wait for `wanted`.
+pub fn notice(target: &Target, set: Set, wanted: Wanted, timeout: &Timeout) -> Notice {
     Notice::new(target, timeout, move |due| {
         let (_, values) = set.values().ok()?;
-        let purpose = Purpose::of(&values)?;
         match due {
-            Due::AtOnce => ancestor(set, &values, purpose, units),
-            Due::Later => held(set, &values),
+            Due::AtOnce => {
+                let (pid, relation) = ancestor(set, &values, wanted)?;
+                Some(format!("held by {}, which {relation}", named(pid)))
+            }
+            Due::Later => list(&holders(set, &values)).map(|holders| format!("held by {holders}")),
         }
     })
 }
 
-/// The processes that have slots, or the lock, each with how many it has, as far as the kernel tells: of those that share a lock
-/// the last one.
-fn holders(set: Set, values: &[u16]) -> impl Iterator<Item = i32> {
-    // 0 is a process of another pid namespace.
-    held_places(values).into_iter().filter_map(move |index| set.last_pid(index).ok()).filter(|pid| *pid > 0)
+/// Returns the failure to get `wanted` in time. The holders are looked up only for a message that is printed.
+pub fn missed(set: Set, wanted: Wanted, timeout: &Timeout) -> Cause {
+    if timeout.is_silent() {
+        return timeout.expired("");
+    }
+    let values = set.values().map(|(_, values)| values).unwrap_or_default();
+    let cause = timeout.expired(match wanted {
+        Wanted::Slots(units) => slots_in_use(set, &values, units, timeout),
+        Wanted::Lock { shared } => locked(set, &values, shared, timeout),
+    });
+    // Otherwise the waiting message has named it.
+    let is_unnamed = timeout.is_quiet() || timeout.deadline() == Deadline::Now;
+    match is_unnamed.then(|| ancestor(set, &values, wanted)).flatten() {
+        Some((pid, relation)) => cause.note(&format!("{pid} {relation}")),
+        None => cause,
+    }
 }
 
-fn held(set: Set, values: &[u16]) -> Option<String> {
-    let mut counts = BTreeMap::new();
-    for pid in holders(set, values) {
-        *counts.entry(pid).or_insert(0) += 1;
+/// "all 4 slots are still in use after 2s by 812 (make), 830 (cc)".
+fn slots_in_use(set: Set, values: &[u16], units: u16, timeout: &Timeout) -> String {
+    let (still, after) = (timeout.still(), timeout.after());
+    let by = list(&holders(set, values)).map_or_else(String::new, |holders| format!(" by {holders}"));
+    match Purpose::of(values) {
+        // More can have come free since.
+        Some(Purpose::Slots { capacity, free }) if units > 1 && free > 0 => {
+            let free = free.min(units - 1);
+            let is = if free == 1 { "is" } else { "are" };
+            format!("only {free} of {capacity} slots {is} free{after}, not {units}; the others are in use{by}")
+        }
+        Some(Purpose::Slots { capacity: 1, .. }) => format!("the only slot is{still} in use{after}{by}"),
+        Some(Purpose::Slots { capacity, .. }) => format!("all {capacity} slots are{still} in use{after}{by}"),
+        _ => format!("no slot is free{after}"),
     }
-    let named = counts.keys().take(NAMED).map(|pid| named(*pid)).collect::<Vec<_>>().join(", ");
-    let more = counts.len().saturating_sub(NAMED);
+}
+
+/// "still locked after 2s by pid 33 (sleep 60)".
+fn locked(set: Set, values: &[u16], shared: bool, timeout: &Timeout) -> String {
+    let is = if timeout.still().is_empty() { "it is" } else { "still" };
+    let last = holders(set, values).pop();
+    let by = match (Purpose::of(values), last) {
+        (Some(Purpose::Lock { readers, exclusive: false }), last) => {
+            let last = last.filter(|pid| readers > 0 && process::open(*pid).is_ok());
+            match (last, readers - u16::from(last.is_some())) {
+                (None, 0) => String::new(),
+                (None, 1) => " by one sharer".into(),
+                (None, readers) => format!(" by {readers} sharers"),
+                (Some(pid), 0) => format!(" by pid {}", with_command(pid)),
+                (Some(pid), 1) => format!(" by pid {} and another sharer", with_command(pid)),
+                (Some(pid), others) => format!(" by pid {} and {others} other sharers", with_command(pid)),
+            }
+        }
+        (_, Some(pid)) => format!(" by pid {}", with_command(pid)),
+        (_, None) => String::new(),
+    };
+    let is_shared = matches!(Purpose::of(values), Some(Purpose::Lock { readers: 1.., exclusive: false }));
+    let queue = if shared && is_shared { "; an exclusive waiter comes first" } else { "" };
+    format!("{is} locked{}{by}{queue}", timeout.after())
+}
+
+/// Returns the processes that have slots or the lock, in the order of their slots, as far as the kernel knows them.
+pub fn holders(set: Set, values: &[u16]) -> Vec<i32> {
+    let mut found = Vec::new();
+    for pid in held_places(values).into_iter().filter_map(|index| set.last_pid(index).ok()) {
+        // 0 is a process of another PID namespace.
+        if pid > 0 && !found.contains(&pid) {
+            found.push(pid);
+        }
+    }
+    found
+}
+
+/// Some processes, as in a message; `None` if there are none.
+fn list(pids: &[i32]) -> Option<String> {
+    let named = pids.iter().take(NAMED).map(|pid| named(*pid)).collect::<Vec<_>>().join(", ");
+    let more = pids.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    (!named.is_empty()).then(|| format!("held by {named}{more}"))
+    (!named.is_empty()).then(|| named + &more)
 }
 
 /// A process and the name of its program: `812 (cc)`.
@@ -80,35 +153,47 @@ fn named(pid: i32) -> String {
     procfs::stat(pid).map_or_else(|_| pid.to_string(), |stat| format!("{pid} ({})", stat.name))
 }
 
-/// That ancestors of this process have so much that `units` never come free while they wait for it.
-fn ancestor(set: Set, values: &[u16], purpose: Purpose, units: u16) -> Option<String> {
+/// A process and its command line: `812 (cc -c main.c)`.
+fn with_command(pid: i32) -> String {
+    let Some(command) = process::command(pid) else { return pid.to_string() };
+    match command.char_indices().nth(COMMAND) {
+        Some((end, _)) => format!("{pid} ({}…)", &command[..end]),
+        None => format!("{pid} ({command})"),
+    }
+}
+
+/// Returns an ancestor of this process that holds so much that `wanted` can never come free, and what it is to this
+/// process.
+fn ancestor(set: Set, values: &[u16], wanted: Wanted) -> Option<(i32, String)> {
+    let units = if let Wanted::Slots(units) = wanted { units } else { 1 };
     // What is free, or can come free.
-    let mut enough = match purpose {
+    let mut enough = match Purpose::of(values)? {
         Purpose::Slots { free, .. } => free,
         _ => 0,
     };
     let ancestors: LazyCell<Vec<i32>> = LazyCell::new(procfs::ancestors);
     let mut found = None;
-    let mut holders = holders(set, values);
+    let mut places = held_places(values).into_iter();
     while enough < units {
-        let Some(pid) = holders.next() else { return found };
+        let Some(place) = places.next() else { return found };
+        let Some(pid) = set.last_pid(place).ok().filter(|pid| *pid > 0) else { continue };
         match relation(pid, set, &ancestors) {
-            Some(relation) => found = Some(format!("held by {}{relation}", named(pid))),
+            Some(relation) => found = Some((pid, relation)),
             None => enough += 1,
         }
     }
     None
 }
 
-/// What a holder is to this process, if it is an ancestor of it or serves one.
+/// Returns what a holder is to this process, if it is an ancestor of it or serves one.
 fn relation(pid: i32, set: Set, ancestors: &LazyCell<Vec<i32>>) -> Option<String> {
     if pid == std::process::id().cast_signed() {
-        return Some(", an ancestor call that became this process".into());
+        return Some("is this process itself: an outer call took it".into());
     }
     if ancestors.contains(&pid) {
-        return Some(", an ancestor of this process".into());
+        return Some("is an ancestor of this process".into());
     }
     let holder = among(vec![pid], set.id()).pop()?;
     let served = ancestors.iter().find(|ancestor| holder.serves(**ancestor))?;
-    Some(format!(" for {}, an ancestor of this process", named(*served)))
+    Some(format!("holds it for {}, an ancestor of this process", named(*served)))
 }

@@ -211,7 +211,19 @@ impl Case<'_> {
                 | libc::SYS_futex
                 | libc::SYS_flock,
                 EAGAIN | ENOMSG | ETIMEDOUT,
-            ) => self.report.status == 124 && words(&[" at once", " within "]) || line.contains("--drain"),
+            ) => {
+                self.report.status == 124
+                    && words(&[
+                        " at once",
+                        " within ",
+                        " in use ",
+                        "locked by",
+                        "the value",
+                        "semaphore ",
+                        "have arrived",
+                    ])
+                    || line.contains("--drain")
+            }
             // As ipcrm has it.
             (
                 libc::SYS_shmget | libc::SYS_semget | libc::SYS_shmctl | libc::SYS_semctl,

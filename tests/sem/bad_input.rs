@@ -40,8 +40,8 @@ fn values_and_numbers_out_of_range() {
         ("sem op @a 0", 2, "'0': it is written INDEX:DELTA"),
         ("sem op @m 0:+1", 1, "(ERANGE)"),
         ("sem op @a 0:+1 cmd", 2, "'cmd': it is written INDEX:DELTA"),
-        ("sem get /@p -i 1", 2, "a POSIX semaphore is alone\n"),
-        ("sem post /@p --by 2", 2, "a POSIX semaphore goes up and down by one\n"),
+        ("sem get /@p -i 1", 2, "a POSIX semaphore is not a set\n"),
+        ("sem post /@p --by 2", 2, "a POSIX semaphore changes by 1 only\n"),
         ("sem set /@p 1", 2, "the kernel has no way to set a POSIX semaphore\n"),
         ("sem set /@p -m 666", 2, "those of its file, /dev/shm/sem.NAME\n"),
         ("sem get @a -i 70000", 2, "an index is a number from 0 to 65535"),
@@ -52,8 +52,8 @@ fn values_and_numbers_out_of_range() {
         ("sem run @x --slots 0 -- true", 125, "--slots '0': it is a number from 1"),
         ("sem run @x --slots -2 -- true", 125, "--slots '-2': it is a number from 1"),
         ("sem run @x --slots 40000 -- true", 125, "--slots '40000'"),
-        ("sem run @x --slots 2 --take 3 -- true", 125, "3 at once never come free of 2 slots\n"),
-        ("sem run @x --slots 1 --take 2 -- true", 125, "2 at once never come free of 1 slot\n"),
+        ("sem run @x --slots 2 --take 3 -- true", 125, "--take 3 can never succeed: there are only 2 slots\n"),
+        ("sem run @x --slots 1 --take 2 -- true", 125, "--take 2 can never succeed: there is only 1 slot\n"),
         ("sem run @x --slots 2 --take 0 -- true", 125, "--take '0'"),
         ("sem barrier @x 0", 2, "N '0': it is a number from 1"),
         ("sem barrier @x -1", 2, "N '-1'"),
@@ -87,9 +87,9 @@ fn hint_of_ftok_warns_that_files_can_share_a_key() {
 fn more_at_once_than_there_are_is_an_error_at_once_and_no_wait() {
     let world = World::new();
     world.call("sem create @s --slots 2").ok();
-    world.call("sem run @s --take 3 -- true").fails(125, "fewer than 3 slots, so that 3 never come free");
+    world.call("sem run @s --take 3 -- true").fails(125, "--take 3 can never succeed: there are only 2 slots");
     let pid = std::process::id();
-    world.call(&format!("sem hold @s {pid} --take 3")).fails(1, "fewer than 3 slots, so that 3 never come free");
+    world.call(&format!("sem hold @s {pid} --take 3")).fails(1, "--take 3 can never succeed: there are only 2 slots");
 }
 
 #[test]

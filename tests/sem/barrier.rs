@@ -37,7 +37,7 @@ fn all_leave_when_the_last_one_has_come() {
 fn who_times_out_or_dies_is_not_counted() {
     let world = World::new();
     for _ in 0..2 {
-        world.call("sem barrier @b 2 -w 0.05").fails(124, "not all have come within 50ms");
+        world.call("sem barrier @b 2 -w 0.05").fails(124, "only 1 of 2 arrived within 50ms");
         let dead = comer(&world, 2);
         dead.signal(Signal::SIGKILL);
         assert_eq!(dead.code(), 137);

@@ -17,7 +17,7 @@ fn it_is_held_until_the_process_ends() {
     let script = world.shell("ipcbox sem hold $NAME-s $$ --slots 1 -n >pid; exec sleep 100").start().became("sleep");
     let holder: i32 = fs::read_to_string(world.dir().join("pid")).unwrap().trim().parse().unwrap();
     assert!(is_there(holder));
-    world.call("sem run @s -n -- true").fails(124, "no slot came free at once");
+    world.call("sem run @s -n -- true").fails(124, "the only slot is in use by ");
     script.signal(Signal::SIGKILL);
     assert_eq!(script.code(), 137);
     world.call("sem run @s -w 60 -- true").ok();
@@ -32,7 +32,7 @@ fn it_is_held_until_the_holder_gets_sigterm() {
         let target = if options.contains("lock") { "@l" } else { "@s" };
         let verb = if options.contains("lock") { "lock" } else { "run" };
         let holder: i32 = world.call(&format!("sem hold {target} {pid} {options}")).ok().trim().parse().unwrap();
-        world.call(&format!("sem {verb} {target} -n -- true")).fails(124, "at once");
+        world.call(&format!("sem {verb} {target} -n -- true")).fails(124, " by ");
         signal(holder, Signal::SIGTERM);
         world.call(&format!("sem {verb} {target} -w 60 -- true")).ok();
     }

@@ -103,7 +103,7 @@ fn stopped_holder_of_a_live_process_is_left_alone() {
         let served = process(&world);
         let holder = stopped_holder(&world, options, served.pid());
         let nonblocking = takers.iter().filter(|line| !line.contains("-w"));
-        nonblocking.for_each(|line| taker(&world, line).fails(124, "at once"));
+        nonblocking.for_each(|line| taker(&world, line).fails(124, " by "));
         assert!(lives(holder), "{options}");
         drop(served);
         taker(&world, takers[0]).ok();
@@ -280,7 +280,7 @@ fn holder_in_a_pid_namespace_within_is_released_from_outside() {
     let mut inside = call.start();
     let mut line = [0; 5];
     inside.output().read_exact(&mut line).unwrap();
-    world.call("sem run @s -n -- true").fails(124, "at once");
+    world.call("sem run @s -n -- true").fails(124, " by ");
     world.shell("echo >go").ok();
     eventually("the process is gone", || world.dir().join("gone").exists());
     world.call("sem run @s -n -- true").ok();
@@ -295,7 +295,7 @@ fn a_command_that_looks_like_a_holder_is_left_alone() {
     let name = format!("hold {}", id.trim());
     // It has a descriptor of a process that has exited, but no pidfd of its own.
     let mut run = world.call("sem run @s --").arg(sleep).arg("100").start().became(&name);
-    world.call("sem run @s -n -- true").fails(124, "at once");
+    world.call("sem run @s -n -- true").fails(124, " by ");
     assert!(run.runs());
 }
 
@@ -307,7 +307,7 @@ fn holder_of_another_user_is_left_alone() {
     let holder = stopped_holder(&world, "@s --slots 1 -m 666", served.pid());
     drop(served);
     let call = "sem run @s -n --foreign -- true";
-    world.call(call).user(stranger).fails(124, "at once");
+    world.call(call).user(stranger).fails(124, " by ");
     assert!(lives(holder));
     // Root may end anybody's.
     world.call("sem run @s -n -- true").ok();
@@ -327,7 +327,7 @@ fn without_proc_a_taker_fails_as_before() {
     drop(served);
     let Some(call) = world.injected("readlink:error=ENOENT") else { return };
     let call = call.args(["sem", "run", &world.name("s"), "-n", "--", "true"]);
-    call.fails(124, "at once");
+    call.fails(124, " by ");
     assert!(lives(holder));
     signal(holder, Signal::SIGKILL);
 }

@@ -68,7 +68,7 @@ fn sharers_get_in_beside_sharers_past_a_stopped_waiter() {
     assert_eq!(behind.code(), 0);
     // A waiter that is not stopped still keeps later sharers out.
     let awake = waiter(world.call("sem lock @l -- true"));
-    world.call("sem lock -s @l -n -- true").fails(124, "at once");
+    world.call("sem lock -s @l -n -- true").fails(124, "it is locked by pid ");
     drop((stopped, awake));
     world.call("sem lock -s @l -n -- true").ok();
 }

@@ -68,7 +68,7 @@ fn p_and_v_are_kept_after_the_call() {
     world.call("sem post @b -i 2 --by 4").ok();
     world.call("sem wait @b --index 2 --by 3").ok();
     world.call("sem get @b --all").stdout("1 1 2\n").ok();
-    world.call("sem wait @b -i 2 --zero -n").fails(124, "it did not become 0 at once");
+    world.call("sem wait @b -i 2 --zero -n").fails(124, "the value is 2, not 0");
     world.call("sem wait @b -i 2 --by 2").ok();
     world.call("sem wait @b -i 2 --zero -n").ok();
 }
@@ -77,17 +77,17 @@ fn p_and_v_are_kept_after_the_call() {
 fn op_does_all_or_nothing_in_the_order_given() {
     let world = World::new();
     world.call("sem create @a --value 1,0,5,0").ok();
-    world.call("sem op @a 0:-1 2:-6 -n").fails(124, "could not be done at once");
+    world.call("sem op @a 0:-1 2:-6 -n").fails(124, "the values are ");
     world.call("sem get --all @a").stdout("1 0 5 0\n").ok();
     world.call("sem op @a 0:-1 2:-5 1:+7").stdout("").ok();
     world.call("sem get --all @a").stdout("0 7 0 0\n").ok();
     // In the order given: up first is done, down first waits.
     world.call("sem op @a 0:+1 0:-1").ok();
-    world.call("sem op @a 0:-1 0:+1 -n").fails(124, "at once");
+    world.call("sem op @a 0:-1 0:+1 -n").fails(124, "semaphore 0 is 0");
     world.call("sem op @a 2..3:0 0..3:+2").ok();
     world.call("sem get --all @a").stdout("2 9 2 2\n").ok();
     // One that does not wait fails the whole at once, without -n.
-    world.call("sem op @a 0:+1 1:-100n -w 1h").fails(124, "could not be done at once");
+    world.call("sem op @a 0:+1 1:-100n -w 1h").fails(124, "the values are ");
     world.call("sem get --all @a").stdout("2 9 2 2\n").ok();
 }
 
@@ -103,7 +103,7 @@ fn an_undo_ends_with_the_process() {
     drop(command);
     world.call("sem get --all @a").stdout("2 1\n").ok();
     world.call("sem op @a 0:-1 -- sh -c").arg("exit 9").status(9);
-    world.call("sem op @a 0:-9 -n -- true").fails(124, "at once");
+    world.call("sem op @a 0:-9 -n -- true").fails(124, "semaphore 0 is 1");
     world.call("sem op @nope 0:-1 -- true").fails(125, "no such semaphore set");
     world.call("sem op @nope 0:-1").fails(3, "no such semaphore set");
     world.call("sem op @a 0:-1 -- nosuchcommand").fails(127, "command not found");

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -215,6 +215,20 @@ impl Child {
     /// What it prints, as it comes.
     pub fn output(&mut self) -> ChildStdout {
         self.0.as_mut().unwrap().stdout.take().expect("it was not taken yet")
+    }
+
+    /// Returns the first line of its standard error as it comes, or nothing if it exits first.
+    pub fn message(&mut self) -> String {
+        let mut line = String::new();
+        let stderr = self.0.as_mut().unwrap().stderr.as_mut().expect("its standard error");
+        // A byte at a time: what follows is left for the output.
+        for byte in stderr.bytes() {
+            line.push(char::from(byte.expect("its standard error can be read")));
+            if line.ends_with('\n') {
+                break;
+            }
+        }
+        line
     }
 
     /// Waits until it is blocked in this system call (`libc::SYS_…`).

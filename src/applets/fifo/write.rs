@@ -16,6 +16,7 @@ use crate::args::creating::Making;
 use crate::args::numbers::count;
 use crate::args::timeout::Timeout;
 use crate::exit::Exit;
+use crate::output::notice::Notice;
 use crate::sys::pipe;
 
 /// Waits for a reader, and writes each TEXT as a line, or copies standard input.
@@ -78,15 +79,19 @@ impl Write {
         }
         self.fifo.create_if(self.making)?;
         let foreign = self.making.creating.foreign;
-        let opened = self.fifo.open_to_write(foreign, self.timeout.deadline());
+        let mut notice = Notice::verbose(&self.timeout, || format!("a reader of {}", self.fifo));
+        let opened = notice.during(self.timeout.deadline(), |deadline| self.fifo.open_to_write(foreign, deadline));
         let (fd, seen) = opened.map_err(|error| match error.downcast_ref() {
             Some(Errno::EAGAIN) => self.timeout.missed("no reader came").into(),
             _ => error,
         })?;
         if self.readers > 1 {
-            readers::wait_for(&fd, &seen, self.readers.into(), &self.timeout)?;
+            let readers = || format!("{} readers of {}", self.readers, self.fifo);
+            let notice = Notice::verbose(&self.timeout, readers);
+            readers::wait_for(&fd, &seen, self.readers.into(), &self.timeout, notice)?;
         }
-        let mut out = Writer::new(fd, self.timeout);
+        let room = Notice::verbose(&self.timeout, || format!("{}: the FIFO is full", self.fifo));
+        let mut out = Writer::new(fd, self.timeout, room);
         match (text, self.lines) {
             (Some(text), false) => out.write(&text),
             (Some(text), true) => text.split_inclusive(|byte| *byte == b'\n').try_for_each(|line| out.write(line)),

@@ -15,6 +15,7 @@ use crate::applets::{Runs, Verb};
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output;
+use crate::output::notice::Notice;
 use crate::sys::deadline::Deadline;
 use crate::sys::fds;
 use crate::sys::input::{Input, Record};
@@ -108,6 +109,8 @@ impl Call {
             Err(Errno::EMSGSIZE) => bail!(too_long(&queue)),
             Err(errno) => bail!(errno),
         }
+        let server = || format!("{}: no server has taken the request yet", self.target);
+        Notice::verbose(&timeout, server).begin(timeout.deadline());
         match begin(&mut queue, &mailbox, timeout.deadline())? {
             Arrived::Whole => mailbox.accepted(),
             // Closed first: a server that takes the request from now on finds nobody.
@@ -122,6 +125,8 @@ impl Call {
             }
             Arrived::End => bail!(died()),
         }
+        let reply_due = || format!("{}: a server is at work on the request", self.target);
+        Notice::verbose(&timeout, reply_due).begin(timeout.deadline());
         reply(&mailbox, &mut timeout)
     }
 

@@ -16,6 +16,7 @@ use crate::args::numbers::many;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output;
+use crate::output::notice::Notice;
 use crate::sys::deadline::Deadline;
 use crate::sys::message::{Message, Which};
 use crate::sys::posix::mq::Access;
@@ -117,12 +118,13 @@ impl Recv {
         // From the moment one is taken these wait until it is written.
         interrupt::catch_once(&[Signal::INT, Signal::TERM, Signal::HUP])?;
         let mut message = Message::new(0);
+        let mut notice = Notice::verbose(&timeout, || format!("a message in {}", self.target));
         let mut batch = Batch::default();
         let mut taken = 0;
         while most.is_none_or(|most| taken < most) {
             // What is there at once is written together; it is never waited for with something unwritten.
             let deadline = if batch.is_empty() { timeout.deadline() } else { Deadline::Now };
-            match queue.receive(&mut message, which, deadline) {
+            match notice.during(deadline, |deadline| queue.receive(&mut message, which, deadline)) {
                 Ok(Some(())) => {}
                 Ok(None) => break,
                 Err(Errno::EAGAIN) if !batch.is_empty() => {

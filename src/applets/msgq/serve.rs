@@ -16,6 +16,7 @@ use crate::args::numbers::many;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output;
+use crate::output::notice::Notice;
 use crate::supervise::pool::{Ended, Next, Pool, Serving, Taken};
 use crate::sys::deadline::Deadline;
 use crate::sys::message::{Message, Which};
@@ -101,6 +102,7 @@ impl Serve {
         let mut queue = Queue::open(&self.target, Access::Read, Deadline::Forever, self.making.wanted())?;
         let which = Which::Type(self.kind.unwrap_or(0));
         let mut message = Message::new(0);
+        let mut notice = Notice::verbose(&self.timeout, || format!("a message in {}", self.target));
         let mut left = self.count;
         let mut silence = if self.drain { self.timeout.never() } else { self.timeout.again() };
         let mut end = None;
@@ -119,7 +121,7 @@ impl Serve {
                 Next::Room => {}
             }
             let deadline = if jobs.is_idle() { silence.deadline() } else { Deadline::Forever };
-            match queue.receive(&mut message, which, deadline) {
+            match notice.during(deadline, |deadline| queue.receive(&mut message, which, deadline)) {
                 Ok(Some(())) => match take(jobs, &message, queue.is_posix()) {
                     Ok(true) => {
                         left = left.map(|left| left - 1);

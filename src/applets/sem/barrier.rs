@@ -1,15 +1,16 @@
 //! `sem barrier`.
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use clap::Args;
+use nix::errno::Errno;
 
-use super::semaphore::missed;
 use super::{context, system_v};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::args::numbers::count;
 use crate::args::timeout::Timeout;
-use crate::exit::Exit;
+use crate::exit::{Cause, Exit};
+use crate::output::notice::Notice;
 use crate::semset::barrier;
 use crate::target::Target;
 
@@ -47,11 +48,27 @@ wait
         let timeout = &self.timeout;
         let meet = || {
             system_v(&self.target)?;
-            let barrier = barrier::Barrier::open_or_create(&self.target, self.parties, self.creating)?;
-            let met = barrier.meet(timeout.deadline());
-            met.map_err(|errno| missed(errno, timeout, "not all have come"))
+            let mut barrier = barrier::Barrier::open_or_create(&self.target, self.parties, self.creating)?;
+            let arrived = |barrier: &barrier::Barrier| barrier.arrived().saturating_add(1).min(self.parties);
+            if timeout.is_verbose() && arrived(&barrier) < self.parties {
+                let state = || format!("{}: {} of {} have arrived", self.target, arrived(&barrier), self.parties);
+                Notice::verbose(timeout, state).begin(timeout.deadline());
+            }
+            barrier.meet(timeout.deadline()).map_err(|errno| match errno {
+                Errno::EAGAIN => late(timeout, arrived(&barrier).min(self.parties - 1), self.parties).into(),
+                errno => Error::from(errno),
+            })
         };
         context("meet at", &self.target, meet())?;
         Ok(Exit::Done)
+    }
+}
+
+/// The failure to meet in time, with how many were there, this caller included.
+fn late(timeout: &Timeout, arrived: u16, parties: u16) -> Cause {
+    if timeout.still().is_empty() {
+        timeout.expired(format!("only {arrived} of {parties} have arrived"))
+    } else {
+        timeout.missed(&format!("only {arrived} of {parties} arrived"))
     }
 }

@@ -14,6 +14,7 @@ use crate::args::creating::{Creating, differs};
 use crate::args::numbers::count;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
+use crate::output::notice::Notice;
 use crate::semset::slots::Slots;
 use crate::semset::{self, Purpose, is_not};
 use crate::sys::deadline::Deadline;
@@ -180,7 +181,9 @@ impl Create {
         {
             // Its maker may be about to give it its values: that is waited for, without changing them.
             let come = [Op::new(index, -value), Op::new(index, *value)];
-            match set.operate(&come, self.timeout.deadline_or(Deadline::after(BIRTH))) {
+            let deadline = self.timeout.deadline_or(Deadline::after(BIRTH));
+            let mut notice = Notice::verbose(&self.timeout, || format!("the first values of {}", self.target));
+            match notice.during(deadline, |deadline| set.operate(&come, deadline)) {
                 Err(Errno::EAGAIN) if set.stat()?.op_time == 0 => {
                     let words = "it exists and was never initialised";
                     let hint = format!("where its maker is gone, remove it: sem rm {}", self.target);

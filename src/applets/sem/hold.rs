@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::semaphore::{LOCKED, NO_SLOT, not_taken, slots};
+use super::semaphore::{not_taken, slots};
 use super::{context, system_v};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
@@ -15,7 +15,8 @@ use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::objects::process::unopened;
 use crate::semset::lock::Lock;
-use crate::semset::{self, holding, waited};
+use crate::semset::waited::{self, Wanted};
+use crate::semset::{self, holding};
 use crate::supervise::command::not_forked;
 use crate::sys::child::Unstarted;
 use crate::sys::deadline::Deadline;
@@ -63,9 +64,7 @@ pub struct Hold {
 /// What there is to hold.
 struct Held {
     set: Set,
-    units: u16,
-    /// Why it was not taken in time.
-    missed: &'static str,
+    wanted: Wanted,
     take: Box<dyn Fn(Deadline) -> nix::Result<()>>,
 }
 
@@ -100,15 +99,16 @@ impl Hold {
         self.timeout.quiet.can_answer()?;
         let process = process::open(self.pid).map_err(|errno| unopened(self.pid, errno))?;
         let held = self.find()?;
-        let notice = || waited::notice(&self.target, held.set, held.units, timeout);
+        let notice = waited::notice(&self.target, held.set, held.wanted, timeout);
         let why = |unstarted| match unstarted {
-            Unstarted::Run(Errno::EAGAIN) => notice().missed(held.missed, timeout).into(),
-            Unstarted::Run(errno) => not_taken(errno.into(), held.units),
+            Unstarted::Run(Errno::EAGAIN) => waited::missed(held.set, held.wanted, timeout).into(),
+            Unstarted::Run(errno) => not_taken(errno.into(), held.set, self.units()),
             Unstarted::Fork(Errno::ESRCH) => unopened(self.pid, Errno::ESRCH).into(),
             Unstarted::Fork(errno) => not_started(errno).into(),
         };
         let take = || holding::take(held.set, timeout.deadline(), || (), &held.take);
-        let holder = start(process.as_fd(), held.set.id(), take, notice().of_child(timeout.deadline())).map_err(why)?;
+        let begun = notice.of_child(timeout.deadline());
+        let holder = start(process.as_fd(), held.set.id(), take, begun).map_err(why)?;
         self.timeout.quiet.answer(holder.pid.to_string().as_bytes())?;
         holder.release().map_err(why).context("it was lost")
     }
@@ -128,22 +128,26 @@ impl Hold {
         Ok(())
     }
 
+    fn units(&self) -> u16 {
+        self.take.unwrap_or(1)
+    }
+
     fn find(&self) -> Result<Held> {
         if self.lock {
             system_v(&self.target)?;
             let lock = Lock::open_or_create(&self.target, self.creating)?;
             let (set, shared) = (lock.set, self.shared);
             let take = Box::new(move |deadline| lock.take(shared, deadline).map(drop));
-            return Ok(Held { set, units: 1, missed: LOCKED, take });
+            return Ok(Held { set, wanted: Wanted::Lock { shared }, take });
         }
-        let units = self.take.unwrap_or(1);
+        let units = self.units();
         let slots = slots(&self.target, self.slots, units, self.creating)?;
         if let Some(wanted) = self.slots {
             slots.expect(&self.target, wanted)?;
         }
         let set = slots.set;
         let take = Box::new(move |deadline| slots.take(units, deadline).map(drop));
-        Ok(Held { set, units, missed: NO_SLOT, take })
+        Ok(Held { set, wanted: Wanted::Slots(units), take })
     }
 }
 

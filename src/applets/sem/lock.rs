@@ -5,13 +5,13 @@ use std::ffi::OsString;
 use anyhow::Result;
 use clap::Args;
 
-use super::semaphore::LOCKED;
 use super::{context, system_v};
 use crate::applets::{Runs, Verb};
 use crate::args::creating::Creating;
 use crate::args::timeout::Timeout;
 use crate::exit::Exit;
-use crate::semset::{lock, waited};
+use crate::semset::lock;
+use crate::semset::waited::{self, Wanted};
 use crate::supervise::command::Command;
 use crate::target::Target;
 
@@ -53,7 +53,7 @@ ipcbox sem lock notes --shared -w 10s -- cat notes
             system_v(&self.target)?;
             let lock = lock::Lock::open_or_create(&self.target, self.creating)?;
             let take = |deadline| lock.take(self.shared, deadline);
-            waited::take(&self.target, lock.set, 1, timeout, LOCKED, take)
+            waited::take(&self.target, lock.set, Wanted::Lock { shared: self.shared }, timeout, take)
         };
         context("lock", &self.target, take())?;
         match command.replace(&[])? {}

@@ -1,19 +1,21 @@
 //! `sem op`: any array of operations.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use anyhow::Result;
 use clap::Args;
 
-use super::semaphore::missed;
+use super::semaphore::expired;
 use super::{context, plain, system_v};
 use crate::applets::{Runs, Verb};
 use crate::args::numbers::indexes;
 use crate::args::timeout::Timeout;
 use crate::exit::Exit;
+use crate::output::notice::Notice;
 use crate::semset;
 use crate::supervise::command::Command;
-use crate::sys::sysv::sem;
+use crate::sys::sysv::sem::{self, Set};
 use crate::target::Target;
 
 /// One call of semop: all operations or none, in the order given. 0:-1 takes one from semaphore 0, 1:+2 adds two to
@@ -86,8 +88,9 @@ ipcbox sem op store 0:-1 1:+1
             system_v(&self.target)?;
             let set = semset::find(&self.target)?;
             plain(&self.target, set)?;
-            let done = set.operate(&ops, timeout.deadline());
-            done.map_err(|errno| missed(errno, timeout, "the operations could not be done"))
+            let mut notice = Notice::verbose(timeout, || format!("{}: {}", self.target, state(set, &ops, timeout)));
+            let done = notice.during(timeout.deadline(), |deadline| set.operate(&ops, deadline));
+            done.map_err(|errno| expired(errno.into(), timeout, || state(set, &ops, timeout)))
         };
         context("operate on", &self.target, operate())?;
         match command {
@@ -95,6 +98,21 @@ ipcbox sem op store 0:-1 1:+1
             Some(command) => match command.replace(&[])? {},
         }
     }
+}
+
+/// The values of the semaphores that `ops` name: "the values are still 0=1 2=5 after 2s".
+fn state(set: Set, ops: &[sem::Op], timeout: &Timeout) -> String {
+    /// How many a message lists.
+    const LISTED: usize = 8;
+    let (still, after) = (timeout.still(), timeout.after());
+    let indexes: BTreeSet<u16> = ops.iter().map(|op| op.index()).collect();
+    let value = |index: u16| set.value(index).map_or_else(|_| "unknown".into(), |value| value.to_string());
+    if let (Some(index), 1) = (indexes.first(), indexes.len()) {
+        return format!("semaphore {index} is{still} {}{after}", value(*index));
+    }
+    let values: Vec<String> = indexes.iter().take(LISTED).map(|index| format!("{index}={}", value(*index))).collect();
+    let more = if indexes.len() > LISTED { " …" } else { "" };
+    format!("the values are{still} {}{more}{after}", values.join(" "))
 }
 
 #[cfg(test)]

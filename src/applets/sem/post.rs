@@ -40,7 +40,7 @@ ipcbox sem post door --by 3
             if self.one.posix(self.by != 1)? {
                 return Ok(self.one.open("post to")?.post()?);
             }
-            self.one.operate(self.by.cast_signed(), timeout.deadline())
+            self.one.operate(self.by.cast_signed(), timeout)
         };
         context("post to", &self.one.target, post())?;
         Ok(Exit::Done)

@@ -6,14 +6,14 @@ use anyhow::Result;
 use clap::Args;
 
 use super::context;
-use super::semaphore::{NO_SLOT, not_taken, slots};
+use super::semaphore::{not_taken, slots};
 use crate::applets::{Runs, Verb};
 use crate::args::creating::Creating;
 use crate::args::numbers::count;
 use crate::args::timeout::Timeout;
 use crate::exit::{Exit, is_late};
 use crate::semset::slots::Slots;
-use crate::semset::waited;
+use crate::semset::waited::{self, Wanted};
 use crate::supervise::command::Command;
 use crate::sys::deadline::Deadline;
 use crate::target::Target;
@@ -83,8 +83,8 @@ impl Run {
             None => {}
         }
         let take = |deadline| slots.take(self.take, deadline);
-        waited::take(&self.target, slots.set, self.take, timeout, NO_SLOT, take)
-            .map_err(|error| not_taken(error, self.take))
+        waited::take(&self.target, slots.set, Wanted::Slots(self.take), timeout, take)
+            .map_err(|error| not_taken(error, slots.set, self.take))
     }
 
     fn resize(&self, slots: &mut Slots, wanted: u16, timeout: &Timeout) -> Result<()> {
@@ -92,7 +92,7 @@ impl Run {
             Err(error) if timeout.deadline() != Deadline::Now && is_late(&error) => {}
             outcome => return outcome,
         }
-        let mut notice = waited::notice(&self.target, slots.set, 1, timeout);
+        let mut notice = waited::notice(&self.target, slots.set, Wanted::Slots(1), timeout);
         let _wait = notice.begin(timeout.deadline());
         slots.resize(wanted, timeout)
     }

@@ -4,11 +4,12 @@ use anyhow::Result;
 use clap::Args;
 
 use super::context;
-use super::semaphore::{One, missed};
+use super::semaphore::{One, expired};
 use crate::applets::Verb;
 use crate::args::numbers::count;
 use crate::args::timeout::Timeout;
 use crate::exit::Exit;
+use crate::output::notice::Notice;
 use crate::sys::interrupt;
 
 /// The value goes down by K once it is at least K, and stays so after the call: what a killed process took is not
@@ -42,19 +43,18 @@ ipcbox sem wait door -w 10s
 
     fn run(self) -> Result<Exit> {
         let timeout = &self.timeout;
+        let delta = if self.zero { 0 } else { -self.by.cast_signed() };
         let wait = || {
             if self.one.posix(self.zero || self.by != 1)? {
-                let taken = self.one.open("wait for")?.wait(timeout.deadline())?;
+                let semaphore = self.one.open("wait for")?;
+                let mut notice =
+                    Notice::verbose(timeout, || format!("{}: {}", self.one.target, self.one.state(delta, timeout)));
+                let taken = notice.during(timeout.deadline(), |deadline| semaphore.wait(deadline))?;
                 return Ok(taken.map_or_else(interrupt::end, Ok)?);
             }
-            let delta = if self.zero { 0 } else { -self.by.cast_signed() };
-            self.one.operate(delta, timeout.deadline())
+            self.one.operate(delta, timeout)
         };
-        let what = if self.zero { "it did not become 0" } else { "nobody posted enough" };
-        let outcome = wait().map_err(|error| match error.downcast_ref() {
-            Some(errno) => missed(*errno, timeout, what),
-            None => error,
-        });
+        let outcome = wait().map_err(|error| expired(error, timeout, || self.one.state(delta, timeout)));
         context("wait for", &self.one.target, outcome)?;
         Ok(Exit::Done)
     }

@@ -9,6 +9,7 @@ use super::object::atomic_word::{Bits, Place, Word, value};
 use crate::applets::Verb;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
+use crate::output::notice::Notice;
 
 /// Sleeps in a futex, and polls nothing: set, add and cas of the box wake it, and so does a write of at most 4 KiB for
 /// the words in it. A longer write wakes nobody, nor does a program that only stores; it has to call futex(2) with
@@ -65,6 +66,16 @@ impl Until {
         }
     }
 
+    /// Between a word and VALUE in a message.
+    const fn wanted(self) -> &'static str {
+        match self {
+            Self::Eq => "to become",
+            Self::Ne => "to differ from",
+            Self::Ge => "to reach",
+            Self::Le => "to fall to",
+        }
+    }
+
     const fn words(self) -> &'static str {
         match self {
             Self::Eq => "it did not become",
@@ -97,7 +108,8 @@ ipcbox shm wait stage 2 --until ge -w 10s
         let sleep = |word: &Word| {
             let value = value.map_or_else(|| word.load(), |value| Ok(value.into()))?;
             let holds = |word: i32| until.holds(word.into(), value);
-            match word.wait(holds, timeout.deadline()) {
+            let mut notice = Notice::verbose(timeout, || format!("{} {} {value}", place.target, until.wanted()));
+            match notice.during(timeout.deadline(), |deadline| word.wait(holds, deadline)) {
                 Err(error) if error.downcast_ref() == Some(&Errno::EAGAIN) => {
                     bail!(timeout.missed(&format!("{} {value}", until.words())))
                 }

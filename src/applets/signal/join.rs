@@ -13,7 +13,9 @@ use crate::args::format::Streaming;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit, each, words};
 use crate::objects::process::{Process, parse};
+use crate::output::notice::Notice;
 use crate::output::{self, Stream};
+use crate::sys::deadline::Deadline;
 use crate::sys::process::command;
 use crate::sys::process::wait_status::{Ended, Stage, after};
 
@@ -88,8 +90,16 @@ struct Open<'a> {
 fn wait(mut open: Vec<Open>, wanted: usize, timeout: &Timeout, stream: &Stream<Outcome>) -> Result<Option<Ended>> {
     let mut last = None;
     let mut done = 0;
+    let mut notice = Notice::verbose(timeout, || {
+        let names: Vec<String> = open.iter().map(|one| one.process.to_string()).collect();
+        let count = if wanted < open.len() { format!("{wanted} of ") } else { String::new() };
+        format!("{count}{} to exit", names.join(", "))
+    });
     while done < wanted {
         let polled: Vec<_> = open.iter().map(|one| (one.fd.as_fd(), one.stage)).collect();
+        if notice.is_fresh() && after(&polled, Deadline::Now)?.is_none() {
+            notice.begin(timeout.deadline());
+        }
         let Some((place, stage)) = after(&polled, timeout.deadline())? else {
             break;
         };

@@ -13,7 +13,9 @@ use crate::args::numbers::many;
 use crate::args::signals::{catchable, name};
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
+use crate::output::notice::Notice;
 use crate::output::{self, Cell, Column, Stream};
+use crate::sys::deadline::Deadline;
 use crate::sys::fds::write_all;
 use crate::sys::process::command;
 use crate::sys::signal::{Arrival, Arrivals, CODES, Signal, block};
@@ -77,6 +79,10 @@ wait "$waiter"
         self.announce(listener, timeout)?;
         let arrivals = Arrivals::open(set).with_context(cannot)?;
         let mut left = self.count;
+        let mut notice = Notice::verbose(timeout, || names.clone());
+        if notice.is_fresh() && ready(&[arrivals.as_fd()], Deadline::Now).with_context(cannot)?.is_none() {
+            notice.begin(timeout.deadline());
+        }
         while left > 0 {
             if ready(&[arrivals.as_fd()], timeout.deadline()).with_context(cannot)?.is_none() {
                 let what = match self.count {

@@ -7,13 +7,14 @@ use anyhow::{Result, bail};
 use crate::applets::fifo::stream::backoff::Backoff;
 use crate::args::timeout::Timeout;
 use crate::objects::users::at_fifo;
+use crate::output::notice::Notice;
 use crate::sys::fifo::Seen;
 use crate::sys::inotify::Watch;
 use crate::sys::wait;
 
 /// Waits until `wanted` processes have the FIFO open for reading. Its write end `fd` is open: so nobody is still blocked in
 /// open(2) for reading.
-pub fn wait_for(fd: &OwnedFd, seen: &Seen, wanted: usize, timeout: &Timeout) -> Result<()> {
+pub fn wait_for(fd: &OwnedFd, seen: &Seen, wanted: usize, timeout: &Timeout, mut notice: Notice) -> Result<()> {
     // Without the permission to read the FIFO there are only the looks.
     let opens = Watch::opens(fd).ok();
     let watched: Vec<_> = opens.iter().map(AsFd::as_fd).collect();
@@ -26,6 +27,7 @@ pub fn wait_for(fd: &OwnedFd, seen: &Seen, wanted: usize, timeout: &Timeout) -> 
         if timeout.deadline().is_over() {
             bail!(timeout.missed(&format!("only {reading} of {wanted} readers came")));
         }
+        notice.begin(timeout.deadline());
         if wait::ready(&watched, pause.within(timeout.deadline()))?.is_some() {
             opens.iter().try_for_each(Watch::clear)?;
             pause = Backoff::FIRST;

@@ -13,6 +13,7 @@ use crate::applets::fifo::stream::source::Source;
 use crate::args::timeout::Timeout;
 use crate::exit::Cause;
 use crate::output;
+use crate::output::notice::Notice;
 use crate::sys::deadline::Deadline;
 use crate::sys::epoll::Events;
 use crate::sys::transfer::{ALL, Flow};
@@ -33,6 +34,8 @@ pub struct Reading<'a> {
     /// Why one of several is read no more.
     replaced: Option<Cause>,
     timeout: Timeout,
+    /// About a wait for data.
+    notice: Notice,
     /// Something was passed on.
     moved: bool,
     backoff: Backoff,
@@ -59,7 +62,11 @@ impl<'a> Reading<'a> {
         }
         let records = count.map(|(wanted, end)| Records::new(wanted, end, capacity)).transpose()?;
         let (sink, backoff) = (Sink::new()?, Backoff::FIRST);
-        Ok(Self { sources, events, sink, records, follow, replaced: None, timeout, moved: false, backoff })
+        let notice = Notice::verbose(&timeout, || {
+            let names: Vec<String> = sources.iter().map(|source| source.fifo.to_string()).collect();
+            format!("data in {}", names.join(", "))
+        });
+        Ok(Self { sources, events, sink, records, follow, replaced: None, timeout, notice, moved: false, backoff })
     }
 
     /// Reads until the end, or a signal that is caught.
@@ -80,6 +87,9 @@ impl<'a> Reading<'a> {
                 deadline if waits_for_part && !deadline.is_over() => self.backoff.within(deadline),
                 deadline => deadline,
             };
+            if self.notice.is_fresh() && !goes_on && matches!(self.events.wait(Deadline::Now)?, Wake::Late) {
+                self.notice.begin(deadline);
+            }
             match self.events.wait(deadline)? {
                 Wake::Signal => return Ok(()),
                 Wake::Late if !goes_on && deadline == self.timeout.deadline() => return self.late(),

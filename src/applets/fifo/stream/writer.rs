@@ -7,6 +7,7 @@ use nix::errno::Errno;
 
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
+use crate::output::notice::Notice;
 use crate::sys::deadline::Deadline;
 use crate::sys::fds::Outlet;
 use crate::sys::fifo::{self, Kind};
@@ -20,6 +21,8 @@ pub struct Writer {
     mover: Mover,
     /// The time that standard input takes is added to its deadline.
     timeout: Timeout,
+    /// About a wait for room.
+    notice: Notice,
     written: u64,
 }
 
@@ -38,8 +41,8 @@ pub fn fits(length: u64, number: u64) -> Result<()> {
 
 impl Writer {
     /// Nothing has been written yet.
-    pub const fn new(fifo: OwnedFd, timeout: Timeout) -> Self {
-        Self { mover: Mover::new(Outlet::plain(fifo)), timeout, written: 0 }
+    pub const fn new(fifo: OwnedFd, timeout: Timeout, notice: Notice) -> Self {
+        Self { mover: Mover::new(Outlet::plain(fifo)), timeout, notice, written: 0 }
     }
 
     /// Writes all of `bytes`; at most [`pipe::ATOMIC`] of them stay in one piece.
@@ -127,6 +130,7 @@ impl Writer {
     }
 
     fn wait_for_room(&mut self) -> Result<()> {
+        self.notice.begin(self.timeout.deadline());
         match wait::room(self.mover.to().as_fd(), self.timeout.deadline()) {
             Err(Errno::EAGAIN) => {
                 let words = format!("after {} bytes there was no more room", self.written);

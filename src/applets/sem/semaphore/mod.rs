@@ -1,4 +1,4 @@
-//! What the verbs share: the semaphore that is meant, the slots behind a target, and waits that took too long.
+//! Code that the verbs share: the semaphore of a set, the slots behind a target, and the words of a timeout.
 
 pub mod idle;
 
@@ -12,21 +12,21 @@ use crate::args::numbers::index;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output;
-use crate::semset;
+use crate::output::notice::Notice;
 use crate::semset::slots::{Many, Slots};
-use crate::sys::deadline::Deadline;
+use crate::semset::{self, Purpose};
 use crate::sys::mapping::on_bus_error;
-use crate::sys::posix::sem::Semaphore;
-use crate::sys::sysv::sem::Op;
+use crate::sys::posix::sem::{self as posix, Semaphore};
+use crate::sys::sysv::sem::{Op, Set};
 use crate::target::{Form, Target, not_posix};
 
-/// Which semaphore of a set is meant.
+/// One semaphore of a set.
 #[derive(Args)]
 pub struct One {
-    /// The semaphore
+    /// Semaphore, or set of semaphores
     #[arg(value_name = "TARGET")]
     pub target: Target,
-    /// The semaphore with this number in its set
+    /// Use semaphore N of the set (default: 0)
     #[arg(short, long, value_name = "N", value_parser = index, default_value_t = 0)]
     pub index: u16,
 }
@@ -35,72 +35,93 @@ impl One {
     /// Whether it is a POSIX semaphore.
     ///
     /// # Errors
-    /// It is asked for what only a System V set has.
+    /// The call asks for something that only a System V set has.
     pub fn posix(&self, only_system_v: bool) -> Result<bool> {
         let is_posix = *self.target.form() == Form::Posix;
         if is_posix && (only_system_v || self.index != 0) {
-            let why = if self.index != 0 {
-                "a POSIX semaphore is alone"
-            } else {
-                "a POSIX semaphore goes up and down by one"
-            };
+            let why =
+                if self.index != 0 { "a POSIX semaphore is not a set" } else { "a POSIX semaphore changes by 1 only" };
             bail!(not_posix(&self.target, why));
         }
         Ok(is_posix)
     }
 
-    /// Opens a POSIX semaphore. That its file is made shorter meanwhile ends the process with a message.
+    /// Opens a POSIX semaphore. If its file is truncated later, SIGBUS ends the process with a message.
     pub fn open(&self, what: &str) -> Result<Semaphore> {
         let semaphore = Semaphore::open(self.target.typed())?;
-        let why = "its file was made too short for a semaphore (SIGBUS)";
+        let why = "its file was truncated (SIGBUS)";
         let warning = output::warning(format!("cannot {what} {}: {why}", self.target));
         on_bus_error(warning, Exit::Missing.code())?;
         Ok(semaphore)
     }
 
-    pub fn operate(&self, delta: i16, deadline: Deadline) -> Result<()> {
+    /// Adds `delta` to the semaphore of a System V set; 0 waits until the value is 0.
+    ///
+    /// # Errors
+    /// `EAGAIN`: not in time.
+    pub fn operate(&self, delta: i16, timeout: &Timeout) -> Result<()> {
         let set = semset::find(&self.target)?;
         plain(&self.target, set)?;
-        Ok(set.operate(&[Op::new(self.index, delta)], deadline)?)
+        let mut notice = Notice::verbose(timeout, || format!("{}: {}", self.target, self.state(delta, timeout)));
+        Ok(notice.during(timeout.deadline(), |deadline| set.operate(&[Op::new(self.index, delta)], deadline))?)
+    }
+
+    /// Returns why the value cannot change by `delta`: "the value is still 0 after 2s, and 1 is wanted".
+    pub fn state(&self, delta: i16, timeout: &Timeout) -> String {
+        let (still, after) = (timeout.still(), timeout.after());
+        let value = self.value().map_or_else(|| "unknown".into(), |value| value.to_string());
+        match delta {
+            0 => format!("the value is{still} {value}{after}, not 0"),
+            delta => format!("the value is{still} {value}{after}, and {} is wanted", delta.unsigned_abs()),
+        }
+    }
+
+    fn value(&self) -> Option<u32> {
+        if *self.target.form() == Form::Posix {
+            return posix::look(self.target.typed()).ok().map(|stat| stat.value);
+        }
+        semset::find(&self.target).ok()?.value(self.index).ok().map(u32::from)
     }
 }
 
-/// Why a caller has no slots in time.
-pub const NO_SLOT: &str = "no slot came free";
-
-/// Why a caller has no slots.
-pub fn not_taken(error: Error, count: u16) -> Error {
-    if error.downcast_ref() == Some(&Errno::EDOM) {
-        let words = format!("there are fewer than {count} slots, so that {count} never come free");
-        return Cause::new(Exit::Failed, words).into();
-    }
-    error
-}
-
-/// What a caller that waits for a lock is told.
-pub const LOCKED: &str = "it was not unlocked";
-
-/// `EAGAIN` as what it means: not in time.
-pub fn missed(errno: Errno, timeout: &Timeout, what: &str) -> Error {
-    match errno {
-        Errno::EAGAIN => timeout.missed(what).into(),
-        errno => errno.into(),
+/// Puts `EDOM` into words: `count` slots can never be taken.
+pub fn not_taken(error: Error, set: Set, count: u16) -> Error {
+    match set.values() {
+        Ok((_, values)) if error.downcast_ref() == Some(&Errno::EDOM) => {
+            let capacity = Purpose::of(&values).map_or(0, Purpose::capacity);
+            Cause::new(Exit::Failed, too_many(count, capacity)).into()
+        }
+        _ => error,
     }
 }
 
-/// The slots behind `target`, made where `capacity` says how many.
+fn too_many(count: u16, capacity: u16) -> String {
+    let are = if capacity == 1 { "is" } else { "are" };
+    format!("--take {count} can never succeed: there {are} only {}", Many(capacity))
+}
+
+/// Turns `EAGAIN` into the failure on timeout. Its `words` are looked up only if they are printed.
+pub fn expired(error: Error, timeout: &Timeout, words: impl FnOnce() -> String) -> Error {
+    match error.downcast_ref() {
+        Some(Errno::EAGAIN) if timeout.is_silent() => timeout.expired("").into(),
+        Some(Errno::EAGAIN) => timeout.expired(words()).into(),
+        _ => error,
+    }
+}
+
+/// Returns the slots behind `target`; creates `capacity` of them if they are missing.
 pub fn slots(target: &Target, capacity: Option<u16>, take: u16, creating: Creating) -> Result<Slots> {
     system_v(target)?;
     let Some(capacity) = capacity else {
         return Slots::find(target).map_err(|error| match error.downcast_ref() {
             Some(errno @ Errno::ENOENT) => {
-                Cause::from_errno(*errno, "no such semaphore set").hint("--slots N makes it with N slots").into()
+                Cause::from_errno(*errno, "no such semaphore set").hint("--slots N creates it with N slots").into()
             }
             _ => error,
         });
     };
     if take > capacity {
-        bail!(Cause::new(Exit::Usage, format!("{take} at once never come free of {}", Many(capacity))));
+        bail!(Cause::new(Exit::Usage, too_many(take, capacity)));
     }
     Slots::open_or_create(target, capacity, creating)
 }

@@ -9,8 +9,9 @@ use crate::applets::shm::object::{is_missing, owned};
 use crate::args::creating::Creating;
 use crate::args::timeout::Timeout;
 use crate::objects::errors::{cannot, explain};
+use crate::semset;
 use crate::semset::lock::{self, Lock};
-use crate::semset::{self, waited};
+use crate::semset::waited::{self, Wanted};
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target, not_posix, not_private};
 
@@ -57,7 +58,7 @@ impl Locking {
             }
             let lock = Lock::open_or_create(target, creating)?;
             let take = |deadline| lock.take(shared, deadline);
-            let held = waited::take(target, lock.set, 1, timeout, "it was not unlocked", take)?;
+            let held = waited::take(target, lock.set, Wanted::Lock { shared }, timeout, take)?;
             Ok(Held(held))
         };
         let taken = cannot("lock", target, take(), |errno| explain(target, Kind::Sem, errno));
