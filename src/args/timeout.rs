@@ -26,12 +26,12 @@ pub struct Timeout {
     nonblock: bool,
     #[command(flatten)]
     late: Late,
-    /// Whether only errors are printed.
-    #[command(flatten)]
-    pub quiet: Quiet,
     /// Print what is being waited for, and who holds it
     #[arg(hide_short_help = true, short, long, overrides_with = "quiet")]
     verbose: bool,
+    /// Whether only errors are printed.
+    #[command(flatten)]
+    pub quiet: Quiet,
 }
 
 /// A limit and the deadline computed from it.
