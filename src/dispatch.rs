@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::{Context, Error, Result};
 use clap::error::ErrorKind;
 
+use crate::applets::topics::{self, TOPICS};
 use crate::applets::{APPLETS, Applet, Entry, Runs, WORDS, linked, named};
 use crate::args::usage;
 use crate::exit::{Cause, Exit};
@@ -78,6 +79,9 @@ fn in_box(words: &[OsString]) -> Handled {
             Err(too_many(word).into())
         }
         ("help", topic) => {
+            if let Some(text) = topics::find(topic) {
+                return explain(&text?);
+            }
             // `help sem run` is `sem run --help`.
             let line = topic.iter().cloned();
             in_box(&line.chain([OsString::from("--help")]).collect::<Vec<_>>())
@@ -196,11 +200,13 @@ fn help() -> Handled {
     let own = [
         ("--list", "Print the names of the applets"),
         ("--version", "Print the version"),
-        ("help", "Explain an applet or a verb: ipcbox help sem run"),
+        ("help", "Explain an applet, a verb or a topic: ipcbox help sem run"),
     ];
     text.push('\n');
-    lines(&mut text, "Words of the box:", words.chain(own));
-    text.push_str("\nA link named after an applet, or ending in - and its name, is that applet.\n");
+    lines(&mut text, "Commands of ipcbox itself:", words.chain(own));
+    text.push('\n');
+    lines(&mut text, "Topics of ipcbox help:", TOPICS.into_iter());
+    text.push_str("\nA link whose name is that of an applet, or ends in - and that name, is that applet.\n");
     explain(&text)
 }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 
 use clap::Arg;
+use ipcbox::applets::topics::TOPICS;
 use ipcbox::applets::{APPLETS, Applet, Entry, SHARED, WORDS};
 use ipcbox::args::synopsis::{brief, term};
 use nix::pty::openpty;
@@ -249,6 +250,27 @@ fn long_help_is_whole() {
         assert!(help.lines().last().unwrap().starts_with("Manual page: man ipcbox"), "{line:?}\n{help}");
         assert_eq!(Call::new(BINARY).arg("help").args(&line).ok(), help);
     }
+}
+
+#[test]
+fn topic_fits_a_screen() {
+    for (topic, _) in TOPICS {
+        let text = Call::new(BINARY).args(["help", topic]).ok();
+        let width = text.lines().map(|line| line.chars().count()).max();
+        assert!(text.lines().count() <= 40 && width <= Some(80), "{topic}\n{text}");
+        assert!(Call::new(BINARY).arg("help").ok().contains(&format!("\n  {topic} ")));
+    }
+    let recipes = Call::new(BINARY).args(["help", "cookbook"]).ok();
+    assert!(recipes.contains("\nManual page: man ipcbox-cookbook\n"), "{recipes}");
+}
+
+#[test]
+fn verb_without_its_applet_names_the_calls() {
+    Call::new(BINARY)
+        .args(["help", "run"])
+        .fails(2, "ipcbox help pipe run, ipcbox help sem run, ipcbox help signal run");
+    Call::new(BINARY).args(["help", "barrier"]).fails(2, "hint: ipcbox help sem barrier\n");
+    Call::new(BINARY).args(["help", "nothing"]).fails(2, "no applet 'nothing'");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::args::synopsis::{term, usage, value_name};
 /// The column of what explains an option: 52 columns are left on a terminal of 80.
 const COLUMN: usize = 28;
 /// The column of what explains a status or a form of TARGET.
-const NEAR: usize = 17;
+pub const NEAR: usize = 17;
 const WIDTH: usize = 80;
 
 /// How a TARGET is written. A text in `create` alone is marked by `true`, in all others by `false`.
@@ -98,7 +98,7 @@ fn described(arg: &Arg, term: &str, long: bool) -> String {
 }
 
 /// Returns a term and what explains it, beside it if there is room.
-fn row(term: &str, help: &str, column: usize) -> String {
+pub fn row(term: &str, help: &str, column: usize) -> String {
     let width = column - 4;
     if term.len() <= width || 4 + term.len() + help.len() <= WIDTH {
         return format!("  {term:<width$}  {help}\n");

@@ -12,6 +12,7 @@ pub mod sem;
 pub mod shm;
 pub mod signal;
 pub mod statuses;
+pub mod topics;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -174,7 +175,7 @@ pub const APPLETS: &[Applet] = &[
     signal::APPLET,
 ];
 
-/// The words of the box that are no applets.
+/// The commands of ipcbox itself, which are no applets.
 pub const WORDS: &[Entry] = &[Entry::of::<key::Key>(), Entry::of::<install::Install>()];
 
 impl Applet {

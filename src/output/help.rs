@@ -97,7 +97,7 @@ pub fn paint(text: &str) -> String {
             line.ends_with(':') && !line.starts_with(' ') && lines.peek().is_some_and(|it| it.starts_with(' '));
         let end = match line.split_once(' ') {
             _ if is_title => line.len(),
-            Some((usage @ "Usage:", _)) => usage.len(),
+            Some((word @ ("Usage:" | "Example:"), _)) => word.len(),
             _ => term(line),
         };
         let (strong, plain) = line.split_at(end);
