@@ -259,7 +259,7 @@ impl Supervisor {
         match value {
             // A value cannot be sent to a group, but a request to exit has to reach all of the group.
             Some(_) if !signal.is_termination() => {
-                self.running.iter().for_each(|pid| signal_child(*pid, signal, value))
+                self.running.iter().for_each(|pid| signal_child(*pid, signal, value));
             }
             _ => self.send(signal),
         }
