@@ -1,7 +1,7 @@
-//! Who is still blocked in open(2) of a FIFO.
+//! Finds processes that are blocked in open(2) of a FIFO.
 //!
-//! Such a process has no descriptor yet, so that nothing in `/proc/PID/fd` tells of it. The path that it opens is read
-//! from its memory and looked up from where that process is.
+//! Such a process has no descriptor yet and therefore does not appear in `/proc/PID/fd`. The path it opens is read from
+//! its memory and resolved from its root or working directory.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -20,13 +20,13 @@ use super::process::{Blocked, blocked};
 pub struct Opening {
     /// The process.
     pub pid: i32,
-    /// Whether it opens it for reading.
+    /// Whether it opens the file for reading.
     pub reads: bool,
-    /// Whether it opens it for writing.
+    /// Whether it opens the file for writing.
     pub writes: bool,
 }
 
-/// The processes that are blocked in opening the file with this device and inode, as far as they may be traced.
+/// Returns the processes blocked in opening the file with this device and inode. Needs the permission to trace them.
 pub fn of(device: u64, inode: u64) -> Vec<Opening> {
     let is_it = |path: &PathBuf| stat(path).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == (device, inode));
     let opening = |blocked: Blocked| {
@@ -42,10 +42,10 @@ pub fn of(device: u64, inode: u64) -> Vec<Opening> {
     blocked().unwrap_or_default().into_iter().filter_map(opening).collect()
 }
 
-/// The directory, the address of the path and the flags of a call that opens a file.
+/// Returns the directory, the address of the path, and the flags of a call that opens a file.
 fn call(blocked: &Blocked) -> Option<(libc::c_int, usize, libc::c_int)> {
     let [first, second, third, ..] = blocked.args;
-    // The kernel takes the lower half of an int.
+    // The kernel takes an int from the lower half of the register.
     match blocked.call {
         libc::SYS_openat => Some((first as libc::c_int, second as usize, third as libc::c_int)),
         #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
@@ -54,7 +54,7 @@ fn call(blocked: &Blocked) -> Option<(libc::c_int, usize, libc::c_int)> {
     }
 }
 
-/// The path at an address of a thread's memory, as this process finds the same file.
+/// Returns the path at an address in a thread's memory, rewritten so that this process resolves it to the same file.
 fn path(blocked: &Blocked, directory: libc::c_int, address: usize) -> Result<PathBuf> {
     let (thread, text) = (blocked.thread, text(blocked, address)?);
     let path = Path::new(OsStr::from_bytes(&text));
@@ -66,7 +66,7 @@ fn path(blocked: &Blocked, directory: libc::c_int, address: usize) -> Result<Pat
     Ok(Path::new(&from).join(path))
 }
 
-/// The bytes up to a NUL, read page by page: the next page need not be there.
+/// Reads up to a NUL, one page at a time, because the next page may not be mapped.
 fn text(blocked: &Blocked, mut address: usize) -> Result<Vec<u8>> {
     const PAGE: usize = 4096;
     let mut text = Vec::new();

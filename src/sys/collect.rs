@@ -1,8 +1,8 @@
-//! What a command prints, collected while it runs.
+//! Collects the output of a command while it runs.
 //!
-//! It prints into a pipe and not into a file: a command that opens `/dev/stdout` again would truncate a file, and write
-//! over what it printed before. SIGIO announces that something was written, so that a process that waits for something
-//! else can [take](Collected::gather) it before the pipe is full.
+//! The command prints into a pipe, not a file: if it opened `/dev/stdout` again, a file would be truncated and its
+//! earlier output overwritten. SIGIO announces output, so that a process that is waiting for something else can
+//! [read](Collected::gather) it before the pipe is full.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -12,32 +12,32 @@ use nix::errno::Errno;
 
 use super::{fds, pipe};
 
-/// The output of one command: the read end of its pipe, and what has come from there.
+/// The output of one command: the read end of its pipe, and the output read so far.
 #[derive(Debug)]
 pub struct Collected {
-    /// None once nobody can write to it any more, or what comes cannot be kept.
+    /// `None` once no process can write to the pipe, or the output could not be stored.
     from: Option<OwnedFd>,
     spool: File,
     failed: Option<Errno>,
 }
 
 impl Collected {
-    /// Nothing yet; and where the command prints to. All descriptors that it takes are had from the start.
+    /// Returns an empty collection and the descriptor for the command to print to. Opens all descriptors it will need.
     pub fn new() -> Result<(Self, OwnedFd)> {
         let (from, to) = pipe::new()?;
         pipe::set_blocking(&to)?;
         Ok((Self { from: Some(from), spool: fds::spool()?, failed: None }, to))
     }
 
-    /// The command has begun: from now on SIGIO announces what it prints. Not before, since closing the pipe of one
-    /// that could not be started would send the signal too.
+    /// Makes SIGIO announce output. Call it once the command runs: if a command cannot be started, closing its pipe
+    /// would send the signal too.
     pub fn begin(&mut self) -> Result<()> {
         self.from.as_ref().map(pipe::signal_when_readable).transpose()?;
         self.gather();
         Ok(())
     }
 
-    /// Takes what lies in the pipe now. What cannot be kept is a failure that [`finish`](Self::finish) returns.
+    /// Reads what is in the pipe. A failure to store it is returned by [`finish`](Self::finish).
     pub fn gather(&mut self) {
         let Some(from) = &self.from else { return };
         match pipe::take_all(from) {
@@ -51,23 +51,19 @@ impl Collected {
         }
     }
 
-    /// The command has ended: returns what it printed, and what its descendants may still write to.
-    ///
-    /// # Errors
-    /// Why the rest of it could not be kept.
+    /// Returns the output of a command that has exited, and the pipe if its descendants can still write to it.
     pub fn finish(mut self) -> (File, Result<()>, Option<Leftover>) {
         self.gather();
         (self.spool, self.failed.map_or(Ok(()), Err), self.from.map(Leftover))
     }
 }
 
-/// The pipe of a command that has ended. It stays open as long as a descendant can write to it, which SIGPIPE would end
-/// otherwise.
+/// The pipe of a command that has exited, kept open because SIGPIPE would kill descendants that write to it.
 #[derive(Debug)]
 pub struct Leftover(OwnedFd);
 
 impl Leftover {
-    /// Drops what lies in the pipe, and returns whether a descendant can still write to it.
+    /// Discards what is in the pipe, and returns whether a descendant can still write to it.
     pub fn is_open(&self) -> bool {
         matches!(pipe::take_all(&self.0), Ok(Some(_)))
     }

@@ -1,26 +1,26 @@
-//! Until when a call may wait.
+//! How long a call may wait.
 //!
-//! A duration becomes a point on the monotonic clock once, when the arguments are parsed. A wait that a signal handler
-//! or a stop and continue interrupts goes on for what is left of it.
+//! A duration is converted to an instant of the monotonic clock once, when the arguments are parsed. A wait that is
+//! interrupted, by a signal handler or by a stop and continue, resumes with the time that is left.
 
 use std::time::{Duration, Instant};
 
-/// A century. What is longer is for ever, and the kernel's and the C library's sums of times stay in their range.
+/// A century. Longer limits count as no limit, so that sums of times in the kernel and the C library do not overflow.
 const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
 
-/// How long a call may wait.
+/// The end of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deadline {
-    /// Until it happens.
+    /// No limit.
     Forever,
-    /// Until this instant of the monotonic clock.
+    /// This instant of the monotonic clock.
     At(Instant),
-    /// Not at all.
+    /// Does not wait.
     Now,
 }
 
 impl Deadline {
-    /// At most `limit` from now on. Zero is [`Now`](Self::Now), a limit beyond the clock's range [`Forever`](Self::Forever).
+    /// At most `limit` from now. Zero is [`Now`](Self::Now), more than a century is [`Forever`](Self::Forever).
     pub fn after(limit: Duration) -> Self {
         match limit {
             Duration::ZERO => Self::Now,
@@ -29,12 +29,12 @@ impl Deadline {
         }
     }
 
-    /// The same, or [`Forever`](Self::Forever) without a limit.
+    /// Like [`after`](Self::after), or [`Forever`](Self::Forever) without a limit.
     pub fn within(limit: Option<Duration>) -> Self {
         limit.map_or(Self::Forever, Self::after)
     }
 
-    /// The time that is left; `None` is for ever, zero is over.
+    /// Returns the time left: `None` without a limit, zero if it is over.
     pub fn left(self) -> Option<Duration> {
         match self {
             Self::Forever => None,
@@ -43,7 +43,7 @@ impl Deadline {
         }
     }
 
-    /// The same time left, after so long that does not count.
+    /// Moves the deadline by a time that does not count.
     pub fn later(self, by: Duration) -> Self {
         match self {
             Self::At(end) => end.checked_add(by).map_or(Self::Forever, Self::At),
@@ -51,7 +51,7 @@ impl Deadline {
         }
     }
 
-    /// The earlier of two.
+    /// Returns the earlier of two deadlines.
     pub fn earlier(self, other: Self) -> Self {
         match (self, other) {
             (Self::Now, _) | (_, Self::Now) => Self::Now,
@@ -60,7 +60,7 @@ impl Deadline {
         }
     }
 
-    /// Whether there is no time left.
+    /// Returns whether no time is left.
     pub fn is_over(self) -> bool {
         self.left() == Some(Duration::ZERO)
     }

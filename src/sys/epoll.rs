@@ -1,7 +1,8 @@
-//! Many descriptors watched at once, epoll(7).
+//! Watches many descriptors at once, epoll(7).
 //!
-//! An event is told once, when something has changed (`EPOLLET`): whoever is told remembers it, until a call on that
-//! descriptor gives `EAGAIN` or is at its end. So a FIFO whose writers have all gone is quiet until the next one comes.
+//! Events are edge-triggered (`EPOLLET`): each change is reported once, and the caller must remember it until a
+//! call on that descriptor returns `EAGAIN` or EOF. Therefore a FIFO without writers stays quiet until the next writer
+//! opens it.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -12,32 +13,31 @@ use super::deadline::Deadline;
 use super::interrupt::retry;
 use super::wait::{Wake, ready_or_signal};
 
-/// Descriptors that are watched.
+/// A set of watched descriptors.
 #[derive(Debug)]
 pub struct Events(Epoll);
 
-/// What changed.
+/// A change of a watched descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event {
-    /// The number that the descriptor was given.
+    /// The number passed to [`Events::watch`].
     pub which: usize,
-    /// Nobody is left to write.
+    /// Whether no writer is left.
     pub ended: bool,
 }
 
 impl Events {
-    /// Watches nothing yet.
+    /// Creates an empty set.
     pub fn new() -> Result<Self> {
         Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map(Self)
     }
 
-    /// Watches a descriptor for something to read; its events have the number `which`. What is there already is told
-    /// as an event too. It is watched until it is closed.
+    /// Watches a descriptor until it is closed. Events carry the number `which`. Existing input also produces one.
     pub fn watch(&self, fd: impl AsFd, which: usize) -> Result<()> {
         self.0.add(fd, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, which as u64))
     }
 
-    /// The events that have come.
+    /// Returns the pending events.
     pub fn take(&self) -> Result<Vec<Event>> {
         let mut events = [EpollEvent::empty(); 64];
         let count = retry(|| self.0.wait(&mut events, EpollTimeout::ZERO))?;
@@ -48,7 +48,7 @@ impl Events {
         Ok(events[..count].iter().map(event_of).collect())
     }
 
-    /// Waits until there is one, or a caught signal comes.
+    /// Waits for an event or a caught signal.
     pub fn wait(&self, deadline: Deadline) -> Result<Wake> {
         ready_or_signal(&[self.as_fd()], deadline)
     }

@@ -1,6 +1,7 @@
-//! Becoming another program.
+//! Running another program in place of ipcbox.
 //!
-//! execve(2) itself: `std`'s `exec` resets SIGPIPE, and a CMD is to get what the box was given.
+//! This calls execve(2) directly, because `exec` of `std` resets SIGPIPE and CMD must inherit the state that ipcbox
+//! inherited.
 
 #![allow(unsafe_code)]
 
@@ -16,11 +17,11 @@ use nix::unistd::{AccessFlags, access, execve};
 
 use super::file_limit;
 
-/// Finds the file that `name` stands for, as execvp(3) does: a name with a slash is a path, any other is
-/// looked up in `PATH` (`/bin:/usr/bin` where that is not set).
+/// Finds the file of the program `name`, as execvp(3) does: a name with a slash is a path, any other is searched for in
+/// `PATH` (default: `/bin:/usr/bin`).
 ///
 /// # Errors
-/// `ENOENT`: there is none. `EACCES`: there is one, but it is no file that may be executed.
+/// `ENOENT`: there is no such file. `EACCES`: there is one, but it cannot be executed.
 pub fn find(name: &OsStr) -> Result<CString> {
     let c_path = |path: Vec<u8>| CString::new(path).map_err(|_| Errno::ENOENT);
     if name.is_empty() {
@@ -36,7 +37,7 @@ pub fn find(name: &OsStr) -> Result<CString> {
         let path = if dir.as_os_str().is_empty() { Path::new(".").join(name) } else { dir.join(name) };
         match executable(&path) {
             Ok(()) => return c_path(path.into_os_string().into_vec()),
-            // A directory that may not be searched tells nothing of what is in it.
+            // EACCES from an unsearchable directory does not show that the file exists.
             Err(Errno::EACCES) => denied |= access(&path, AccessFlags::F_OK).is_ok(),
             Err(_) => {}
         }
@@ -52,21 +53,20 @@ fn executable(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// How many interpreters the kernel goes through, each a script of the next one.
+/// The number of interpreters the kernel follows if each is itself a script.
 const INTERPRETERS: usize = 5;
-/// How much of the first line it reads.
+/// The number of bytes the kernel reads of a script's first line.
 const FIRST_LINE: usize = 256;
 
-/// Whether the file at `path` can be run as far as can be seen: where it begins with `#!`, so can the interpreter that
-/// it names.
+/// Checks that the interpreters named after `#!` can be executed, starting with the file at `path`.
 ///
 /// # Errors
-/// `ENOENT`, `EACCES`: of an interpreter. `ENOEXEC`: none is named after `#!`.
+/// `ENOENT`, `EACCES`: an interpreter is missing or cannot be executed. `ENOEXEC`: no interpreter is named after `#!`.
 pub fn interpreter(path: &CStr) -> Result<()> {
     let mut path = OsStr::from_bytes(path.to_bytes()).to_owned();
     for _ in 0..INTERPRETERS {
         let mut line = Vec::new();
-        // What may be executed need not be readable.
+        // An executable file need not be readable.
         let Ok(file) = File::open(&path) else { return Ok(()) };
         if file.take(FIRST_LINE as u64).read_to_end(&mut line).is_err() {
             return Ok(());
@@ -80,7 +80,7 @@ pub fn interpreter(path: &CStr) -> Result<()> {
     Ok(())
 }
 
-/// Whether the file at `path` is text, as a script is: without a NUL in what the kernel reads of it, and not empty.
+/// Returns whether the file at `path` looks like a script: not empty, and no NUL in what the kernel reads of it.
 pub fn is_text(path: &CStr) -> bool {
     let mut head = Vec::new();
     let read = File::open(OsStr::from_bytes(path.to_bytes()))
@@ -88,10 +88,10 @@ pub fn is_text(path: &CStr) -> bool {
     read.is_ok_and(|length| length > 0) && !head.contains(&0)
 }
 
-/// Becomes the program at `path` with these arguments, execve(2): the signal mask, the dispositions and
-/// the open descriptors go along as they are, and the environment with `added` put into it.
+/// Replaces this process with the program at `path`, execve(2). The signal mask, the dispositions and the open
+/// descriptors are inherited unchanged, and so is the environment except for `added`.
 ///
-/// Returns only where that failed.
+/// Returns only if that failed.
 pub fn replace(path: &CString, argv: &[OsString], added: &[(&str, String)]) -> Errno {
     let of_bytes = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| Errno::EINVAL);
     let is_replaced = |entry: &CString| {
@@ -111,19 +111,19 @@ pub fn replace(path: &CString, argv: &[OsString], added: &[(&str, String)]) -> E
     }
 }
 
-/// The environment as it was given, entries without `=` included, environ(7).
+/// Returns the environment as inherited, including entries without `=`, environ(7).
 fn environment() -> Vec<CString> {
     unsafe extern "C" {
         static environ: *const *const c_char;
     }
-    // SAFETY: the C library sets it before main, and the box, which has one thread, never changes it.
+    // SAFETY: the C library sets it before main, and ipcbox never changes it.
     let first = unsafe { environ };
     let entry = |n| {
-        // SAFETY: the array goes on to its null pointer, at which the iterator stops.
+        // SAFETY: the array is terminated by a null pointer, at which the iterator stops.
         let at = unsafe { first.add(n) };
-        // SAFETY: as above: one of the pointers of the array.
+        // SAFETY: as above, this is an element of the array.
         let entry = unsafe { *at };
-        // SAFETY: it points to a terminated string, which is copied.
+        // SAFETY: a pointer that is not null points to a terminated string, which is copied here.
         (!entry.is_null()).then(|| unsafe { CStr::from_ptr(entry) }.to_owned())
     };
     if first.is_null() {

@@ -1,4 +1,4 @@
-//! File descriptors: the three standard ones, and writing to them whole.
+//! File descriptors: the three standard ones, and complete writes.
 #![allow(unsafe_code)]
 
 use std::ffi::OsStr;
@@ -21,14 +21,12 @@ use super::errno;
 use super::interrupt::retry;
 use super::wait::{Ends, Want, any, poll};
 
-/// Keeps files that the box opens from becoming standard input, output or error where the caller closed
-/// one of these.
+/// Keeps files that ipcbox opens from becoming standard input, output or error if the caller closed one of these.
 ///
-/// A closed one is filled by `/dev/null`, opened for the wrong direction, so that using it fails with
-/// `EBADF` as before, and closed on exec, so that a CMD finds it closed as it was given. open(2) takes the
-/// lowest free number, hence the loop from below.
+/// A closed one is replaced by `/dev/null`. Opened for the wrong direction, it still fails with `EBADF`; closed on
+/// exec, it is still closed in CMD. open(2) takes the lowest free number, hence the ascending loop.
 pub fn guard_standard() -> Result<()> {
-    // The kernel alone is asked about them here.
+    // Asks only the kernel: the descriptors may be closed here.
     let mut polled = [stdin(), stdout(), stderr()].map(|fd| PollFd::new(fd, PollFlags::empty()));
     poll(&mut polled, Deadline::Now, Ends::ByTime)?;
     let is_closed = |fd: &PollFd| fd.revents().is_some_and(|events| events.contains(PollFlags::POLLNVAL));
@@ -39,9 +37,9 @@ pub fn guard_standard() -> Result<()> {
     Ok(())
 }
 
-/// Standard input, which [`guard_standard`] keeps open for the life of the process.
+/// Standard input, which [`guard_standard`] guarantees to be open.
 pub fn stdin() -> BorrowedFd<'static> {
-    // SAFETY: descriptor 0 is open from guard_standard() on and nothing in the box closes it.
+    // SAFETY: descriptor 0 is open after guard_standard(), and ipcbox never closes it.
     unsafe { BorrowedFd::borrow_raw(libc::STDIN_FILENO) }
 }
 
@@ -57,7 +55,7 @@ pub fn stderr() -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) }
 }
 
-/// The number that a path such as `/dev/fd/N` has. Opening the path would open the file behind the descriptor anew.
+/// Returns the number in a path such as `/dev/fd/N`. Opening that path would open the file behind it a second time.
 pub fn descriptor(path: &OsStr) -> Option<i32> {
     let path = path.to_str()?;
     match path {
@@ -70,7 +68,7 @@ pub fn descriptor(path: &OsStr) -> Option<i32> {
     digits.parse().ok().filter(|fd| *fd >= 0)
 }
 
-/// A copy of a descriptor that the box was given, closed on exec. Both are one opening of the file.
+/// Duplicates an inherited descriptor, closed on exec. Both share one open file description.
 ///
 /// # Errors
 /// `EBADF`: it is not open.
@@ -78,37 +76,36 @@ pub fn copy_of(number: i32) -> Result<OwnedFd> {
     if number < 0 {
         return Err(Errno::EBADF);
     }
-    // SAFETY: the number is only handed to the kernel, which says whether it is open.
+    // SAFETY: the number is only passed to the kernel, which checks it.
     let fd = unsafe { BorrowedFd::borrow_raw(number) };
     let copy = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3))?;
-    // SAFETY: the kernel just gave us this descriptor, and nothing else knows it.
+    // SAFETY: the kernel has just returned this descriptor, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
-/// Lets the process have as many as it may, RLIMIT_NOFILE of setrlimit(2).
+/// Raises the soft limit of descriptors to the hard limit, RLIMIT_NOFILE of setrlimit(2).
 pub fn raise_fd_limit() -> Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most)
 }
 
-/// Whether the process may have one more, which EMFILE does not always say.
+/// Returns whether the process can open one more descriptor. EMFILE can have other reasons.
 pub fn has_free_fd() -> bool {
     memory().is_ok()
 }
 
-/// Keeps a descriptor that the box was given from the commands that it starts.
+/// Sets close-on-exec on an inherited descriptor, to hide it from commands.
 pub fn keep(number: i32) -> Result<()> {
     // SAFETY: as in copy_of().
     let fd = unsafe { BorrowedFd::borrow_raw(number) };
     fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map(drop)
 }
 
-/// How a descriptor was opened, `F_GETFL` of fcntl(2).
 pub(super) fn flags(fd: impl AsFd) -> Result<OFlag> {
     fcntl(fd, FcntlArg::F_GETFL).map(OFlag::from_bits_retain)
 }
 
-/// Whether a descriptor is open for writing.
+/// Checks that a descriptor is open for writing.
 ///
 /// # Errors
 /// `EBADF`: it is not.
@@ -116,10 +113,10 @@ pub fn can_write(fd: impl AsFd) -> Result<()> {
     if flags(fd)? & OFlag::O_ACCMODE == OFlag::O_RDONLY { Err(Errno::EBADF) } else { Ok(()) }
 }
 
-/// BLKGETSIZE64 of ioctl(2). It writes 64 bits, though its number has the size of a pointer in it.
+/// BLKGETSIZE64 of ioctl(2). It writes 64 bits, although its number encodes the size of a pointer.
 const BLOCK_SIZE: libc::Ioctl = libc::_IOR::<usize>(0x12, 114);
 
-/// How many bytes a block device has.
+/// Returns the size of a block device in bytes.
 pub fn size_of_device(fd: impl AsFd) -> Result<u64> {
     let mut size: u64 = 0;
     // SAFETY: the request writes 64 bits to a variable of that size, which lives through the call.
@@ -127,43 +124,43 @@ pub fn size_of_device(fd: impl AsFd) -> Result<u64> {
     Ok(size)
 }
 
-/// Makes standard input empty.
+/// Replaces standard input by an empty file.
 pub fn empty_stdin() -> Result<()> {
     let null = open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
     nix::unistd::dup2_stdin(null)
 }
 
-/// Reads what is there, read(2); 0 is the end.
+/// Reads once, read(2). 0 is EOF.
 pub fn read(fd: impl AsFd, bytes: &mut [u8]) -> Result<usize> {
     retry(|| nix::unistd::read(fd.as_fd(), bytes))
 }
 
-/// Writes what there is room for, write(2).
+/// Writes once, write(2), and returns how many bytes fit.
 pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
     retry(|| nix::unistd::write(fd.as_fd(), bytes))
 }
 
-/// Where bytes go.
+/// A destination of bytes.
 #[derive(Debug)]
 pub struct Outlet<F = OwnedFd> {
     fd: F,
-    /// How a write is kept from waiting.
+    /// How writes avoid blocking.
     pub kind: Kind,
 }
 
-/// How a write to an [`Outlet`] is kept from waiting.
+/// How writes to an [`Outlet`] avoid blocking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It is not; but a pipe that has room takes up to 4096 bytes at once.
+    /// They do not. A writable pipe still takes up to 4096 bytes at once without blocking.
     Plain,
-    /// It is a socket, which is asked not to wait.
+    /// A socket: each write asks not to block.
     Socket,
-    /// It is a terminal, which ipcbox has opened for itself: write(2) has no flag against waiting there.
+    /// A terminal, which ipcbox has opened once more, since write(2) has no flag for this.
     Terminal,
 }
 
 impl Outlet {
-    /// Where `fd` leads, to write what there is room for without ever waiting.
+    /// Creates an outlet to `fd` whose writes never block.
     pub fn new(fd: OwnedFd) -> Result<Self> {
         let kind = match fstat(&fd)?.st_mode & libc::S_IFMT {
             libc::S_IFSOCK => Kind::Socket,
@@ -178,22 +175,22 @@ impl Outlet {
 }
 
 impl<F: AsFd> Outlet<F> {
-    /// Where `fd` leads, whatever that is.
+    /// Creates an outlet to `fd` that writes with plain write(2).
     pub const fn plain(fd: F) -> Self {
         Self { fd, kind: Kind::Plain }
     }
 
-    /// Writes what there is room for, once.
+    /// Writes once, and returns how many bytes fit.
     ///
     /// # Errors
-    /// `EAGAIN`: nothing. `EINTR`: a signal has come.
+    /// `EAGAIN`: none fit. `EINTR`: a signal came.
     pub fn write(&self, bytes: &[u8]) -> Result<usize> {
         if self.kind != Kind::Socket {
             return nix::unistd::write(&self.fd, bytes);
         }
         let fd = self.fd.as_fd().as_raw_fd();
         let (at, len) = (bytes.as_ptr().cast(), bytes.len());
-        // SAFETY: the bytes live through the call, which reads them.
+        // SAFETY: the bytes live through the call, which only reads them.
         Errno::result(unsafe { libc::send(fd, at, len, libc::MSG_DONTWAIT) }).map(isize::cast_unsigned)
     }
 }
@@ -204,8 +201,7 @@ impl<F: AsFd> AsFd for Outlet<F> {
     }
 }
 
-/// Writes all of `bytes`, write(2) as often as it takes, also where somebody made the descriptor one that does not
-/// wait.
+/// Writes all of `bytes`, even if another process has made the descriptor non-blocking.
 pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
         match write(fd.as_fd(), bytes) {
@@ -217,15 +213,15 @@ pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Whether `fd` is a terminal, isatty(3).
+/// Returns whether `fd` is a terminal, isatty(3).
 pub fn is_terminal(fd: impl AsFd) -> bool {
     nix::unistd::isatty(fd).unwrap_or(false)
 }
 
-/// A file without a name in memory that holds `bytes`, to be read from its start.
+/// Creates an unnamed file in memory that holds `bytes`, positioned at its start.
 pub fn in_memory(bytes: &[u8]) -> Result<File> {
     let mut file = match memory() {
-        // Missing, or forbidden by a seccomp filter.
+        // memfd_create is missing, or denied by a seccomp filter.
         Err(Errno::ENOSYS | Errno::EPERM) => spool()?,
         made => File::from(made?),
     };
@@ -233,7 +229,7 @@ pub fn in_memory(bytes: &[u8]) -> Result<File> {
     Ok(file)
 }
 
-/// An empty file without a name, on the disk where that can have one (in `$TMPDIR` or `/tmp`), else in memory.
+/// Creates an empty unnamed file, in `$TMPDIR` or `/tmp` if that file system supports it, in memory otherwise.
 pub fn spool() -> Result<File> {
     File::options()
         .read(true)
@@ -244,7 +240,7 @@ pub fn spool() -> Result<File> {
         .or_else(|_| memory().map(File::from))
 }
 
-/// What is spooled can be a secret: its owner alone may open it.
+/// The content may be secret, so only the owner may open it.
 fn memory() -> Result<OwnedFd> {
     let file = memfd_create("ipcbox", MFdFlags::MFD_CLOEXEC)?;
     fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR)?;

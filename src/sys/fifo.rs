@@ -1,4 +1,4 @@
-//! FIFOs: mkfifo(3), open(2) in ways that do not follow a link, flock(2).
+//! FIFOs: mkfifo(3), open(2) without following links, flock(2).
 #![allow(unsafe_code)]
 
 use std::ffi::{OsStr, c_int};
@@ -16,27 +16,27 @@ use super::deadline::Deadline;
 use super::pipe;
 use super::wait::interruptible;
 
-/// What is at a path, or behind a descriptor.
+/// The attributes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
-    /// What kind of file it is.
+    /// The type of the file.
     pub kind: Kind,
-    /// The device that it is on.
+    /// The device it is on.
     pub device: u64,
-    /// Its number there.
+    /// Its inode number on that device.
     pub inode: u64,
     /// Its owner.
     pub uid: u32,
     /// Its group.
     pub gid: u32,
-    /// Its permission bits, with the sticky bit and those for set-user and set-group.
+    /// Permission bits, including sticky, set-user-ID and set-group-ID.
     pub mode: u32,
 }
 
-/// Kinds of files.
+/// File types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A FIFO, or a pipe.
+    /// A FIFO or a pipe.
     Fifo,
     /// A regular file.
     Regular,
@@ -51,7 +51,7 @@ pub enum Kind {
 }
 
 impl Seen {
-    /// Whether both are the same file.
+    /// Returns whether both are the same file.
     pub const fn is(&self, other: &Self) -> bool {
         self.device == other.device && self.inode == other.inode
     }
@@ -78,40 +78,40 @@ impl From<FileStat> for Seen {
     }
 }
 
-/// What is at a path, lstat(2): a final symbolic link is itself.
+/// Returns the attributes of the file at a path, lstat(2), without following a final symbolic link.
 pub fn look(path: &Path) -> Result<Seen> {
     lstat(path).map(Seen::from)
 }
 
-/// The directory at a path, stat(2).
+/// Returns the attributes of a directory, stat(2).
 pub fn directory(path: &Path) -> Result<Seen> {
     stat(path).map(Seen::from)
 }
 
-/// What is behind a descriptor, fstat(2).
+/// Returns the attributes of an open file, fstat(2).
 pub fn behind(fd: impl AsFd) -> Result<Seen> {
     fstat(fd).map(Seen::from)
 }
 
-/// Makes a FIFO with exactly these permission bits, mkfifo(3).
+/// Creates a FIFO with exactly these permission bits, mkfifo(3).
 ///
 /// # Errors
-/// `EEXIST`: something is there, be it a link to nothing. `ENOENT`: its directory is not.
+/// `EEXIST`: the path exists, even as a dangling link. `ENOENT`: the directory does not exist.
 pub fn make(path: &Path, mode: u32) -> Result<()> {
-    // The process has one thread: nobody makes a file meanwhile.
+    // No other thread of ipcbox creates files, so the umask affects this call only.
     let before = umask(Mode::empty());
     let outcome = mkfifo(path, Mode::from_bits_truncate(mode));
     umask(before);
     outcome
 }
 
-/// Removes a FIFO that was seen in a directory, unlinkat(2).
+/// Removes a FIFO if it is still the one in `wanted`, unlinkat(2).
 ///
-/// The directory is opened, so that the last look and the removal are in the same one: a path to it that somebody else
-/// can write can be turned to another one between the two.
+/// The directory is opened first: if another user can write to a part of its path, that path may lead elsewhere between
+/// the check and the removal.
 ///
 /// # Errors
-/// `ENOENT`: it is no longer there; something else can be.
+/// `ENOENT`: it is gone. Another file may have its name.
 pub fn remove(directory: &Path, name: &OsStr, wanted: &Seen) -> Result<()> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let directory = open(directory, flags, Mode::empty())?;
@@ -124,19 +124,18 @@ pub fn remove(directory: &Path, name: &OsStr, wanted: &Seen) -> Result<()> {
 
 const BOTH: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
 
-/// Opens a FIFO for reading, at once and without waiting for a writer. The descriptor does not wait either. A poll of
-/// it is quiet until a writer has come.
+/// Opens a FIFO for reading, non-blocking and without a writer. poll(2) reports nothing until one has opened it.
 ///
 /// # Errors
-/// `ELOOP`: it is a symbolic link. What it is, is for the caller to check: [`behind`].
+/// `ELOOP`: it is a symbolic link. The caller must check the type with [`behind`].
 pub fn open_to_read(path: &Path) -> Result<OwnedFd> {
     open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | BOTH, Mode::empty())
 }
 
-/// Opens a FIFO for writing once a reader has it open or is about to. The descriptor itself does not wait.
+/// Opens a FIFO for writing in non-blocking mode, once a reader has opened it or is opening it.
 ///
 /// # Errors
-/// `EAGAIN`: no reader came in time. `EINTR`: a signal that is [caught](super::interrupt) has come. As for reading.
+/// `EAGAIN`: no reader in time. `EINTR`: a [caught](super::interrupt) signal came. `ELOOP`: it is a symbolic link.
 pub fn open_to_write(path: &Path, deadline: Deadline) -> Result<OwnedFd> {
     match open(path, OFlag::O_WRONLY | OFlag::O_NONBLOCK | BOTH, Mode::empty()) {
         Err(Errno::ENXIO) if deadline == Deadline::Now => return Err(Errno::EAGAIN),
@@ -148,8 +147,8 @@ pub fn open_to_write(path: &Path, deadline: Deadline) -> Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Whether somebody has the FIFO of this read end open for writing. A FIFO that no writer has opened yet reports the
-/// absence of writers only once one has come and gone, so one does. Where that is forbidden there may be writers.
+/// Returns whether a process has the FIFO of this read end open for writing. A FIFO reports the absence of writers only
+/// after the first one has closed it, so this opens and closes it for writing. If that is denied, the answer is true.
 pub fn has_writers(read_end: impl AsFd) -> Result<bool> {
     if pipe::is_left(&read_end)? {
         return Ok(false);
@@ -165,16 +164,16 @@ pub fn has_writers(read_end: impl AsFd) -> Result<bool> {
     }
 }
 
-/// Locks an open file for this opening of it alone, flock(2), until it is closed.
+/// Takes an exclusive flock(2) on an open file, held until the file is closed.
 ///
 /// # Errors
-/// `EAGAIN`: it was not unlocked in time. `EINTR`: a signal that is [caught](super::interrupt) has come.
+/// `EAGAIN`: still locked at the deadline. `EINTR`: a [caught](super::interrupt) signal came.
 pub fn lock(file: impl AsFd, deadline: Deadline) -> Result<()> {
     let wait = if deadline == Deadline::Now { libc::LOCK_NB } else { 0 };
     interruptible(deadline, || flock(&file, libc::LOCK_EX | wait))?.ok_or(Errno::EINTR)
 }
 
-/// Unlocks it, whether it was locked or not.
+/// Releases the lock, if there is one.
 pub fn unlock(file: impl AsFd) -> Result<()> {
     flock(file, libc::LOCK_UN)
 }

@@ -1,6 +1,6 @@
-//! RLIMIT_FSIZE, ulimit -f: a file that would grow beyond it is EFBIG to ipcbox, which reports it.
+//! RLIMIT_FSIZE (ulimit -f): writing beyond it fails with EFBIG, which ipcbox reports.
 //!
-//! By default SIGXFSZ kills a process before it can report anything, with a message or a record in its hands.
+//! By default SIGXFSZ kills the process first, and the message or record it has in hand is lost.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,10 +8,10 @@ use nix::Result;
 
 use super::signal::{Disposition, Signal, set_disposition};
 
-/// Whether SIGXFSZ is ignored although ipcbox was not started so.
+/// Whether ipcbox itself set SIGXFSZ to be ignored.
 static IS_OURS: AtomicBool = AtomicBool::new(false);
 
-/// Has EFBIG returned instead of SIGXFSZ sent.
+/// Ignores SIGXFSZ, so that such a write fails with EFBIG.
 pub fn report() -> Result<()> {
     if set_disposition(Signal::XFSZ, Disposition::Ignore)? == Disposition::Default {
         IS_OURS.store(true, Ordering::SeqCst);
@@ -19,7 +19,7 @@ pub fn report() -> Result<()> {
     Ok(())
 }
 
-/// In a process that is about to run CMD: SIGXFSZ does what it did when ipcbox was started.
+/// Restores the inherited disposition of SIGXFSZ in a process that is about to run CMD.
 pub(super) fn hand_on() -> Result<()> {
     if IS_OURS.swap(false, Ordering::SeqCst) {
         set_disposition(Signal::XFSZ, Disposition::Default)?;

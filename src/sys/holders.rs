@@ -1,7 +1,7 @@
-//! Which processes use a file or a System V segment: who maps it, and who has it open by which descriptor.
+//! The processes that use a file or a System V segment, by mappings and descriptors.
 //!
-//! Read from `/proc/PID/maps`, `/proc/PID/fd` and `/proc/PID/fdinfo`, which want the right to trace the process; how many
-//! could not be looked at is told.
+//! They are found in `/proc/PID/maps`, `/proc/PID/fd` and `/proc/PID/fdinfo`. Reading these needs the permission to
+//! trace the process; processes that cannot be read are counted.
 
 use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
@@ -14,16 +14,16 @@ use nix::libc;
 
 use super::process::{is_out_of_sight, numbers, shares_ipc};
 
-/// A descriptor by which a file is open.
+/// A descriptor of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Open {
     /// Its number in that process.
     pub fd: i32,
-    /// Whether it can be read from.
+    /// Whether it is open for reading.
     pub reads: bool,
-    /// Whether it can be written to.
+    /// Whether it is open for writing.
     pub writes: bool,
-    /// Whether what is written to it goes past a buffer; to a pipe, in packets (`O_DIRECT`).
+    /// Whether writes bypass buffers or, on a pipe, form packets (`O_DIRECT`).
     pub direct: bool,
 }
 
@@ -32,48 +32,42 @@ pub struct Open {
 pub struct Holder {
     /// The process.
     pub pid: i32,
-    /// How many mappings of it the process has.
+    /// The number of its mappings of the object.
     pub mappings: usize,
-    /// The descriptors by which it has it open, by number.
+    /// Its descriptors of the object, by number.
     pub open: Vec<Open>,
 }
 
-/// A file of any kind, by its device and inode as in stat(2).
+/// A file, by device and inode as in stat(2).
 pub type Place = (u64, u64);
 
-/// Who uses a file, as far as may be seen.
+/// The processes that use a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holders {
-    /// The processes, by number.
+    /// Those that could be read, by pid.
     pub seen: Vec<Holder>,
-    /// How many processes could not be looked at.
+    /// The number of those that could not.
     pub unseen: usize,
 }
 
-/// The processes that use a file. One that ends while they are looked at is left out.
-///
-/// # Errors
-/// Those of reading `/proc` itself.
+/// Returns the processes that use a file. A process that exits during the search is left out.
 pub fn of(file: Place) -> IoResult<Holders> {
     let mut index = index(&[file])?;
     Ok(Holders { seen: index.files.remove(&file).unwrap_or_default(), unseen: index.unseen.len() })
 }
 
-/// Who uses what, of all segments of this IPC namespace and of some files.
+/// The users of all segments of this IPC namespace and of some files.
 #[derive(Debug, Clone, Default)]
 pub struct Index {
-    /// The processes that map each segment, by its id.
+    /// The processes that map each segment, by segment id.
     pub segments: HashMap<i32, Vec<Holder>>,
     /// The processes that map each file or have it open.
     pub files: HashMap<Place, Vec<Holder>>,
-    /// The processes that could not be looked at.
+    /// The processes that could not be read.
     pub unseen: Vec<i32>,
 }
 
-/// Looks at every process once. One that ends meanwhile is left out.
-///
-/// # Errors
-/// Those of reading `/proc` itself.
+/// Reads every process once. One that exits during the search is left out.
 pub fn index(files: &[Place]) -> IoResult<Index> {
     let files: HashSet<Place> = files.iter().copied().collect();
     let mut index = Index::default();
@@ -90,7 +84,7 @@ pub fn index(files: &[Place]) -> IoResult<Index> {
 
 impl Index {
     fn add(&mut self, pid: i32, maps: &[u8], fds: Vec<(Place, Open)>, files: &HashSet<Place>) {
-        // A segment of the same id can be in another namespace.
+        // Another IPC namespace can have a segment with the same id.
         let is_here = LazyCell::new(|| shares_ipc(pid));
         for line in String::from_utf8_lossy(maps).lines() {
             let holders = match mapped(line) {
@@ -106,7 +100,7 @@ impl Index {
     }
 }
 
-/// The entry of a process, which is looked at after all that have one.
+/// Returns the entry of a process. Processes come one after another, so it is the last one or a new one.
 fn holder(holders: &mut Vec<Holder>, pid: i32) -> &mut Holder {
     if holders.last().is_none_or(|last| last.pid != pid) {
         holders.push(Holder { pid, mappings: 0, open: Vec::new() });
@@ -115,7 +109,6 @@ fn holder(holders: &mut Vec<Holder>, pid: i32) -> &mut Holder {
     &mut holders[last]
 }
 
-/// The descriptors by which a process has some of these files open.
 fn descriptors(pid: i32, files: &HashSet<Place>) -> IoResult<Vec<(Place, Open)>> {
     if files.is_empty() {
         return Ok(Vec::new());
@@ -129,25 +122,24 @@ fn descriptors(pid: i32, files: &HashSet<Place>) -> IoResult<Vec<(Place, Open)>>
     Ok(numbers(&dir)?.into_iter().filter_map(open).collect())
 }
 
-/// Whether this process is in the caller's IPC namespace and maps the segment with this id.
+/// Returns whether this process is in the caller's IPC namespace and maps this segment.
 pub fn maps_segment(pid: i32, id: i32) -> bool {
     let maps = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
     String::from_utf8_lossy(&maps).lines().any(|line| mapped(line) == Some(Mapped::Segment(id))) && shares_ipc(pid)
 }
 
-/// What a line of `/proc/PID/maps` is a mapping of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mapped {
     File(Place),
     Segment(i32),
 }
 
-/// Reads such a line: address, permissions, offset, device as `MAJOR:MINOR` in hexadecimal, inode, path.
+/// Parses a line of `/proc/PID/maps`: address, permissions, offset, device (`MAJOR:MINOR` in hex), inode, path.
 fn mapped(line: &str) -> Option<Mapped> {
     let mut words = line.split_ascii_whitespace().skip(3);
     let (major, minor) = words.next()?.split_once(':')?;
     let inode: u64 = words.next()?.parse().ok()?;
-    // The file of a segment is one of the kernel's own, and has the id as its inode.
+    // A segment is an internal file of the kernel whose inode is the segment's id.
     if words.next().is_some_and(|path| path.starts_with("/SYSV")) && line.ends_with(" (deleted)") {
         return Some(Mapped::Segment(i32::try_from(inode).ok()?));
     }

@@ -1,7 +1,7 @@
-//! Init of a pid namespace, as ipcbox is in a container without another one.
+//! Signals to ipcbox as init (pid 1) of a pid namespace, as in a container without another init.
 //!
-//! The kernel drops every signal to init that has its default action. ipcbox then exits with the status that a shell
-//! reports for a process killed by that signal. No handler survives execve(2), so CMD is not affected.
+//! The kernel drops a signal to init whose action is the default. ipcbox therefore exits with the status that a shell
+//! reports for a process killed by that signal. Handlers do not survive execve(2), so CMD is not affected.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
@@ -9,11 +9,11 @@ use std::ffi::c_int;
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-/// Signals that end every other process by default, and are sent to end it.
+/// Signals that are sent to terminate a process, and do so by default.
 const FATAL: [Signal; 5] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGPIPE];
 
-/// Whether this process is init of its pid namespace. Takes no system call: glibc puts the thread id that it has kept
-/// since the start into the clock's id, encoded as in clock_getcpuclockid(3).
+/// Returns whether this process is init of its pid namespace, without a system call: glibc encodes the thread id,
+/// cached since the start, in the clock's id as in clock_getcpuclockid(3).
 fn is_init() -> bool {
     let mut clock: libc::clockid_t = 0;
     // SAFETY: the handle is that of the calling thread.
@@ -23,7 +23,7 @@ fn is_init() -> bool {
     failed == 0 && !(clock >> 3) == 1
 }
 
-/// As init, makes signals that end every other process end this one. A signal that is ignored stays so.
+/// As init, makes signals that terminate any other process terminate this one. Ignored signals stay ignored.
 pub fn obey_signals() {
     if is_init() {
         FATAL.into_iter().for_each(obey);
@@ -35,19 +35,19 @@ fn obey(signal: Signal) {
     // SAFETY: the handler makes one system call, which is safe at any time.
     let before = unsafe { sigaction(signal, &ours) };
     if let Some(ignored) = before.ok().filter(|it| matches!(it.handler(), SigHandler::SigIgn)) {
-        // SAFETY: restores what was there.
+        // SAFETY: restores the previous action.
         let _ = unsafe { sigaction(signal, &ignored) };
     }
 }
 
-/// As init, makes the next signal of this kind exit: in a handler for the first one.
+/// As init, makes the next signal of this kind exit. Called in a handler, for the first one.
 pub fn obey_next(signal: c_int) {
     if let Some(signal) = Signal::try_from(signal).ok().filter(|_| is_init()) {
         obey(signal);
     }
 }
 
-/// Exits if the kernel has just dropped this signal because the process is init.
+/// As init, exits after the kernel has dropped this signal.
 pub fn exit_by(signal: c_int) {
     if is_init() {
         exit(signal);
@@ -55,6 +55,6 @@ pub fn exit_by(signal: c_int) {
 }
 
 extern "C" fn exit(signal: c_int) {
-    // SAFETY: ends the process without exit handlers; safe in a signal handler.
+    // SAFETY: exits without exit handlers, which is safe in a signal handler.
     unsafe { libc::_exit(128 + signal) }
 }

@@ -1,4 +1,4 @@
-//! What happens to a file, reported as it happens, inotify(7).
+//! Changes of a file, reported as they happen, inotify(7).
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
@@ -8,36 +8,32 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use super::interrupt::retry;
 
-/// A file that is watched.
+/// A watched file.
 pub struct Watch(Inotify);
 
 impl Watch {
-    /// Watches the file behind `fd` for being opened from now on. The event comes before the new descriptor can be seen
-    /// in `/proc`.
+    /// Reports each open(2) of the file behind `fd`. The event precedes the new descriptor in `/proc`.
     ///
     /// # Errors
-    /// `EACCES`: it wants the permission to read the file. `EMFILE`: `/proc/sys/fs/inotify/max_user_instances` is reached.
+    /// `EACCES`: no permission to read the file. `EMFILE`: `/proc/sys/fs/inotify/max_user_instances` is reached.
     pub fn opens(fd: impl AsFd) -> Result<Self> {
         Self::of(fd, AddWatchFlags::IN_OPEN)
     }
 
-    /// Watches it for being moved, or removed from a directory, which changes its number of links.
-    ///
-    /// # Errors
-    /// As of [`opens`](Self::opens).
+    /// Reports that the file was moved, or that a link to it was removed.
     pub fn place(fd: impl AsFd) -> Result<Self> {
         Self::of(fd, AddWatchFlags::IN_ATTRIB | AddWatchFlags::IN_MOVE_SELF)
     }
 
     fn of(fd: impl AsFd, what: AddWatchFlags) -> Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-        // The path could be somebody else's by now; the descriptor is not.
+        // The path may lead to another file by now; the descriptor does not.
         let path = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
         inotify.add_watch(path.as_str(), what)?;
         Ok(Self(inotify))
     }
 
-    /// Forgets the events that have come.
+    /// Discards all pending events.
     pub fn clear(&self) -> Result<()> {
         loop {
             match retry(|| self.0.read_events()) {

@@ -1,10 +1,10 @@
-//! Signals that are caught, and waits that they end.
+//! Caught signals, and waits that they interrupt.
 //!
-//! Only a verb that has something to deliver catches signals, and only one that has children or no other time limit. A
-//! handler does nothing but leave a mark, and makes the process's timer go off every millisecond: so a system call
-//! that was about to block when the signal came is interrupted all the same.
+//! Only verbs with data to deliver, with children or with a timed wait catch signals. A handler only sets a flag and
+//! starts a timer that fires every millisecond. The timer interrupts a system call that was about to block when the
+//! signal came.
 //!
-//! What a command is to find as the box found it is given back in the child that becomes it.
+//! A child that runs CMD restores the inherited signal state first.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
@@ -23,24 +23,23 @@ use super::deadline::Deadline;
 use super::init;
 use super::signal::{Handling, Set, Signal, block, die, unblock};
 
-/// The caught signals that have come, a bit each.
+/// One bit for each caught signal that has come.
 static SEEN: AtomicU64 = AtomicU64::new(0);
-/// The process's timer, which for the first one of a process is all zeros.
+/// The timer of timer_create(2). The first one of a process is all zeros.
 static TIMER: AtomicPtr<libc::c_void> = AtomicPtr::new(null_mut());
-/// Whether there is a timer.
 static IS_TIMER: AtomicBool = AtomicBool::new(false);
-/// Whether it is the one of setitimer(2).
+/// Whether it is the timer of setitimer(2).
 static IS_PLAIN: AtomicBool = AtomicBool::new(false);
-/// Whether there is a call that the timer is to interrupt.
+/// Whether a call is in progress that the timer must interrupt.
 static IS_WANTED: AtomicBool = AtomicBool::new(false);
-/// Whether the timer goes off at [`ALARM`], and from then on.
+/// Whether the timer is set to fire from [`ALARM`] on.
 static IS_SET: AtomicBool = AtomicBool::new(false);
-/// What was changed of what the box was given.
+/// The inherited signal state, as far as it was changed.
 static GIVEN: Mutex<Option<Given>> = Mutex::new(None);
-/// When the timer was last set to go off first.
+/// When the timer was last set to fire first.
 static ALARM: Mutex<Option<Instant>> = Mutex::new(None);
 
-/// How often the timer goes off from its first time on.
+/// The interval of the timer after it has first fired.
 const TICK: Duration = Duration::from_millis(1);
 
 struct Given {
@@ -48,22 +47,22 @@ struct Given {
     handlings: Vec<(Signal, Handling)>,
 }
 
-/// Makes system calls return from a deadline on, at latest a millisecond after they began. Dropped, it lets the timer
-/// be: if that goes off once more it switches itself off, so that many calls with one deadline set it once.
+/// Interrupts system calls from a deadline on, within a millisecond of their start. Dropping it leaves the timer set,
+/// so that many calls with the same deadline set it once; if it fires after that, it switches itself off.
 #[derive(Debug)]
 pub(super) struct Timer;
 
 impl Timer {
-    /// For calls until `deadline`, of which only one in time needs the timer.
+    /// Prepares a call with this deadline. Only [`Deadline::At`] needs the timer.
     pub fn until(deadline: Deadline) -> Result<Option<Self>> {
         let Deadline::At(end) = deadline else { return Ok(None) };
-        // From here on the handler leaves it on.
+        // From here on the handler keeps the timer running.
         IS_WANTED.store(true, Ordering::SeqCst);
         let guard = Self;
         let mut alarm = ALARM.lock().map_err(|_| Errno::EDEADLK)?;
         if *alarm != Some(end) || !IS_SET.load(Ordering::SeqCst) {
             timer()?;
-            // A time of zero would switch it off.
+            // Zero would switch the timer off.
             set_timer(deadline.left().unwrap_or_default().max(TICK / 10))?;
             tick_if_any()?;
             *alarm = Some(end);
@@ -79,7 +78,6 @@ impl Drop for Timer {
     }
 }
 
-/// Makes a system call again as long as a signal interrupts it.
 pub(super) fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
     loop {
         match call() {
@@ -89,14 +87,14 @@ pub(super) fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
     }
 }
 
-/// Catches these signals from now on, but those that the box was given ignored. SIGCHLD and SIGIO, which nobody sends
-/// to end the box, are caught however they were given: with the one ignored no child's status could be had.
+/// Catches these signals, except those inherited as ignored. SIGCHLD and SIGIO are caught in any case: they are not
+/// requests to terminate, and with SIGCHLD ignored no exit status is available.
 pub fn catch(signals: &[Signal]) -> Result<()> {
     catch_with(signals, mark, 0)
 }
 
-/// The same for the first time that each comes: the second time it does what it does by default, for a verb that
-/// nothing else ends where what it has to deliver is not taken.
+/// Like [`catch`], but only the first time for each signal. The second one has its default action, so that a verb whose
+/// data no process takes can still be terminated.
 pub fn catch_once(signals: &[Signal]) -> Result<()> {
     catch_with(signals, mark_once, libc::SA_RESETHAND)
 }
@@ -109,36 +107,35 @@ fn catch_with(signals: &[Signal], mark: extern "C" fn(c_int), flags: c_int) -> R
             handled = handled | Set::of(*signal);
         }
     }
-    // One that was blocked when ipcbox was called would never come.
+    // A signal that was inherited as blocked would never come.
     unblock(handled).map(drop)
 }
 
-/// From now on a signal that ends the process first ends the line on standard error. One that it was given ignored
-/// stays so.
+/// Makes signals that terminate the process complete the line on standard error first. Ignored signals stay ignored.
 pub fn end_line() {
     let ours = Handling::new(line_end as *const () as usize, libc::SA_RESETHAND | libc::SA_NODEFER);
     for signal in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM] {
-        // SAFETY: the handler is safe to run at any time, see there.
+        // SAFETY: the handler may run at any time, see its comment.
         let _ = unsafe { ours.set_unless_ignored(signal) };
     }
 }
 
-/// Runs at any time: it makes system calls alone, the last of which ends the process.
+/// May run at any time, because it only makes system calls. The last one terminates the process.
 extern "C" fn line_end(signal: c_int) {
-    // SAFETY: the byte lives for ever; standard error is open for the life of the process.
+    // SAFETY: the byte is static, and standard error is always open.
     unsafe { libc::write(libc::STDERR_FILENO, b"\n".as_ptr().cast(), 1) };
-    // SAFETY: plain integers. The handler was reset when it was called.
+    // SAFETY: plain integers. SA_RESETHAND has restored the default action.
     unsafe { libc::raise(signal) };
     init::exit_by(signal);
 }
 
-/// Puts a handler in the place of what the signal was given, remembers that, and returns whether it did. An ignored
-/// signal stays so, unless it is one that is not sent to end ipcbox.
+/// Installs a handler, remembers the inherited action, and returns true. If the signal is inherited as ignored it stays
+/// so, unless it is one of those that are not requests to terminate.
 fn handle(signal: Signal, handler: extern "C" fn(c_int), flags: c_int) -> Result<bool> {
     let ours = Handling::new(handler as *const () as usize, flags);
     let is_own = [Signal::CHLD, Signal::IO, Signal::ALRM].contains(&signal);
     let before = if is_own {
-        // SAFETY: the handlers of this module are safe to run at any time, see there.
+        // SAFETY: the handlers of this module may run at any time, see their comments.
         unsafe { ours.set(signal) }.map(Some)
     } else {
         // SAFETY: as above.
@@ -153,8 +150,8 @@ fn handle(signal: Signal, handler: extern "C" fn(c_int), flags: c_int) -> Result
     Ok(true)
 }
 
-/// Marks the signal as seen. Runs at any time: it touches an atomic, and calls timer_settime(2), which is safe in a
-/// handler, or setitimer(2), which is a system call and no more.
+/// Records the signal. May run at any time: it uses atomics and timer_settime(2), which is async-signal-safe, or
+/// setitimer(2), which is a plain system call.
 extern "C" fn mark(signal: c_int) {
     let errno = Errno::last_raw();
     SEEN.fetch_or(1 << (signal - 1), Ordering::SeqCst);
@@ -162,7 +159,7 @@ extern "C" fn mark(signal: c_int) {
     Errno::set_raw(errno);
 }
 
-/// The same for a signal whose disposition has just become the default, which init has to replace. Beyond that it calls
+/// Like [`mark`], for a signal that has just been reset to its default action, which init must replace. Also calls
 /// sigaction(2).
 extern "C" fn mark_once(signal: c_int) {
     mark(signal);
@@ -171,7 +168,7 @@ extern "C" fn mark_once(signal: c_int) {
     Errno::set_raw(errno);
 }
 
-/// Interrupts what wants that. Otherwise it switches the timer off, by the calls of [`mark`].
+/// Does nothing but interrupt a call that needs it. Otherwise it switches the timer off, by the calls of [`mark`].
 extern "C" fn interrupt(_: c_int) {
     if any() || IS_WANTED.load(Ordering::SeqCst) {
         return;
@@ -182,17 +179,17 @@ extern "C" fn interrupt(_: c_int) {
     Errno::set_raw(errno);
 }
 
-/// Whether a caught signal has come since the last [`take`].
+/// Returns whether a caught signal has come since the last [`take`].
 pub fn any() -> bool {
     SEEN.load(Ordering::SeqCst) != 0
 }
 
-/// The caught signals that have come since the last call. The timer no longer goes off for them.
+/// Returns the caught signals since the last call, and stops the timer.
 pub fn take() -> Result<Set> {
     take_of(Set::ALL)
 }
 
-/// The same for this one alone.
+/// Like [`take`], for one signal.
 pub fn forget(signal: Signal) -> Result<()> {
     take_of(Set::of(signal)).map(drop)
 }
@@ -207,12 +204,12 @@ fn take_of(which: Set) -> Result<Set> {
     Ok(seen)
 }
 
-/// Has the timer tick for a signal that came while it was set.
+/// Keeps the timer ticking for a signal that came while it was being set.
 fn tick_if_any() -> Result<()> {
     if any() { set_timer(TICK) } else { Ok(()) }
 }
 
-/// Makes the process's timer, which is not inherited by anybody and ends with it, and lets SIGALRM interrupt.
+/// Creates the timer of the process, which is neither inherited nor outlives it, and handles SIGALRM.
 fn timer() -> Result<()> {
     if IS_TIMER.load(Ordering::SeqCst) {
         return Ok(());
@@ -224,8 +221,9 @@ fn timer() -> Result<()> {
     let mut timer: libc::timer_t = null_mut();
     // SAFETY: event and timer live through the call, which reads the one and writes the other.
     let made = Errno::result(unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) });
-    // It takes one of the signals that may be pending for the user (RLIMIT_SIGPENDING), and can be forbidden. The other
-    // one is handed on by execve(2), but not by fork(2), and nobody who catches signals becomes a command.
+    // timer_create(2) fails if the user has no pending signal left (RLIMIT_SIGPENDING) or a filter denies it.
+    // setitimer(2) is then used. Its timer survives execve(2), but not fork(2), and a process that catches signals
+    // never calls execve(2).
     IS_PLAIN.store(made.is_err(), Ordering::SeqCst);
     TIMER.store(timer, Ordering::SeqCst);
     IS_TIMER.store(true, Ordering::SeqCst);
@@ -238,29 +236,29 @@ fn set_timer(first: Duration) -> Result<()> {
             *TimeVal::microseconds(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)).as_ref()
         };
         let spec = libc::itimerval { it_value: time(first), it_interval: time(TICK) };
-        // SAFETY: the times live through the call; nothing is written back.
+        // SAFETY: the times live through the call, which writes nothing back.
         return Errno::result(unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const spec, null_mut()) }).map(drop);
     }
     let time = |duration| *TimeSpec::from(duration).as_ref();
     let spec = libc::itimerspec { it_value: time(first), it_interval: time(TICK) };
     let timer = TIMER.load(Ordering::SeqCst);
-    // SAFETY: the timer lives as long as the process; the times live through the call.
+    // SAFETY: the timer lives as long as the process, and the times live through the call.
     Errno::result(unsafe { libc::timer_settime(timer, 0, &raw const spec, null_mut()) }).map(drop)
 }
 
-/// Ends the process by a caught signal that has come, if one has, as it would have done at once.
+/// Dies by a caught signal, if one has come, as if it had not been caught.
 pub fn end() -> Result<()> {
     take()?.iter().try_for_each(die)
 }
 
-/// In a child: dispositions as ipcbox was given them, and nothing that had come to its parent. Returns which of these
-/// signals it was given blocked.
+/// In a child: restores the inherited dispositions, and forgets signals sent to the parent. Returns those of the
+/// restored signals that were inherited as blocked.
 pub(super) fn hand_on() -> Result<Set> {
     SEEN.store(0, Ordering::SeqCst);
     let given = GIVEN.lock().map_err(|_| Errno::EDEADLK)?.take();
     let Some(given) = given else { return Ok(Set::EMPTY) };
     for (signal, handling) in given.handlings.iter().rev() {
-        // SAFETY: restores what was there, which was no handler: exec left none.
+        // SAFETY: restores the previous action, which is not a handler, since exec resets those.
         unsafe { handling.set(*signal) }?;
     }
     Ok(given.handlings.iter().map(|(signal, _)| *signal).filter(|signal| given.mask.has(*signal)).collect())

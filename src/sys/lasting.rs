@@ -1,8 +1,8 @@
-//! What is done once a wait has lasted a while.
+//! Acts once when a wait has lasted a while.
 //!
-//! A thread does it. A timer would interrupt the wait, and a caller that waits in semop(2) or msgsnd(2) would lose its
-//! place in the kernel's queue. The thread blocks every signal, so that the waiting thread gets them all, and so that
-//! printing in the background stops no process (SIGTTOU). It ends with the process, or when that becomes a command.
+//! This takes a thread. A timer would interrupt the wait, and a waiter in semop(2) or msgsnd(2) would lose its place in
+//! the kernel's queue. The thread blocks every signal: the waiting thread then gets them all, and printing from the
+//! background does not stop the process (SIGTTOU). It disappears when the process exits or runs CMD.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, sleep};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::signal::{Set, block, set_mask};
 
-/// Does something once, when one of the waits of this process has lasted for `after`.
+/// Acts once, when a wait of this process has lasted for `after`.
 pub struct Lasting {
     after: Duration,
     act: Arc<dyn Fn() + Send + Sync>,
@@ -19,14 +19,14 @@ pub struct Lasting {
 
 #[derive(Default)]
 struct State {
-    /// When the present wait began.
+    /// When the current wait began.
     since: Option<Instant>,
-    /// Whether there is a thread.
+    /// Whether the thread exists.
     is_watched: bool,
     is_done: bool,
 }
 
-/// A wait that goes on. Dropped, it is over.
+/// A wait in progress. Dropping it ends the wait.
 pub struct Begun<'a>(&'a Mutex<State>);
 
 impl Drop for Begun<'_> {
@@ -36,13 +36,12 @@ impl Drop for Begun<'_> {
 }
 
 impl Lasting {
-    /// Does `act` in the thread.
+    /// Calls `act` in the thread.
     pub fn new(after: Duration, act: impl Fn() + Send + Sync + 'static) -> Self {
         Self { after, act: Arc::new(act), state: Arc::default() }
     }
 
-    /// A wait begins. Many short ones after each other take one thread a second at most. If there can be no thread,
-    /// nothing is done.
+    /// Begins a wait. Successive short waits start at most one thread per `after`. Without a thread, nothing is done.
     pub fn begin(&self) -> Begun<'_> {
         let mut state = lock(&self.state);
         state.since = Some(Instant::now());
@@ -60,7 +59,7 @@ impl Lasting {
         };
         let started = Builder::new().spawn(move || {
             loop {
-                // The lock is not held while it sleeps.
+                // The lock must not be held while the thread sleeps.
                 let left = left(&mut lock(&state), after);
                 match left {
                     Some(left) => sleep(left),
@@ -75,7 +74,7 @@ impl Lasting {
     }
 }
 
-/// How long the thread has to sleep before it looks again; `None` if it has nothing to wait for.
+/// Returns how long the thread sleeps before it looks again, or `None` if no wait is left to watch.
 fn left(state: &mut State, after: Duration) -> Option<Duration> {
     let left = state.since.map(|since| after.saturating_sub(since.elapsed()));
     state.is_done = left == Some(Duration::ZERO);

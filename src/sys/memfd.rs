@@ -1,4 +1,4 @@
-//! Anonymous files of memory: memfd_create(2).
+//! Anonymous files in memory, memfd_create(2).
 
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
@@ -10,18 +10,18 @@ use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{Mode, fchmod, fstat};
 
-/// The longest name, in bytes.
+/// The maximum length of a name, in bytes.
 pub const NAME_MAX: usize = 249;
 
-/// A new, empty one, which its owner alone may open. It can be sealed; it stays open across exec.
+/// Creates an empty file that only its owner may open. It can be sealed and stays open across exec.
 ///
 /// # Errors
-/// `EINVAL`: a name above [`NAME_MAX`]. `EACCES`: the system (vm.memfd_noexec) allows none that can be executed.
+/// `EINVAL`: the name is longer than [`NAME_MAX`]. `EACCES`: the system (vm.memfd_noexec) forbids executable ones.
 pub fn create(name: &CStr, executable: bool) -> Result<OwnedFd> {
     let access = if executable { libc::MFD_EXEC } else { libc::MFD_NOEXEC_SEAL };
     let plain = MFdFlags::MFD_ALLOW_SEALING;
     let file = match memfd_create(name, plain | MFdFlags::from_bits_retain(access)) {
-        // Linux before 6.3 knows neither; there all can be executed.
+        // Linux before 6.3 knows neither flag; all its memfds are executable.
         Err(Errno::EINVAL) => memfd_create(name, plain),
         made => made,
     }?;
@@ -30,10 +30,10 @@ pub fn create(name: &CStr, executable: bool) -> Result<OwnedFd> {
     Ok(file)
 }
 
-/// Nobody can write to it, make it longer or shorter from now on, nor take that back. Its mode says so too.
+/// Forbids writing, growing, shrinking and further seals for good. Also clears the write permission.
 ///
 /// # Errors
-/// `EBUSY`: somebody maps it for writing.
+/// `EBUSY`: a process has a writable mapping of the file.
 pub fn seal(file: &OwnedFd) -> Result<()> {
     let mode = Mode::from_bits_truncate(fstat(file)?.st_mode);
     fchmod(file, mode & !Mode::S_IWUSR)?;

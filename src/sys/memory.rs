@@ -1,7 +1,7 @@
-//! The memory of a System V segment or of a POSIX object, read and written the same way.
+//! The memory of a System V segment or a POSIX object, behind one interface.
 //!
-//! A segment is mapped: it never changes its size. A POSIX object can be made shorter at any time, and is read and
-//! written through its descriptor, where that is an error and no signal.
+//! A segment is mapped, because its size never changes. A POSIX object can be truncated at any time, so it is read and
+//! written through its descriptor: an access beyond the end is then an error, not a signal.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -13,25 +13,22 @@ use super::posix::shm::Object;
 use super::sysv::shm::Segment;
 use super::transfer::{self, ALL, BUFFER};
 
-/// Shared memory that is open.
+/// Open shared memory.
 #[derive(Debug)]
 pub enum Memory {
-    /// A System V segment, and where it is attached.
+    /// A System V segment and its mapping.
     Segment(Segment, Mapping),
     /// A POSIX object.
     Object(Object),
 }
 
 impl Memory {
-    /// That of a segment.
-    ///
-    /// # Errors
-    /// Those of [attaching](Segment::attach) it.
+    /// Attaches a segment.
     pub fn attach(segment: Segment, writable: bool) -> Result<Self> {
         Ok(Self::Segment(segment, segment.attach(writable)?))
     }
 
-    /// How many bytes it has, at this moment.
+    /// Returns the current size in bytes.
     pub fn size(&self) -> Result<u64> {
         match self {
             Self::Segment(_, mapping) => Ok(mapping.len() as u64),
@@ -39,10 +36,7 @@ impl Memory {
         }
     }
 
-    /// Makes a POSIX object `size` bytes long; a segment keeps its size.
-    ///
-    /// # Errors
-    /// Those of [`Object::resize`].
+    /// Sets the size of a POSIX object. A segment keeps its size.
     pub fn resize(&self, size: u64) -> Result<()> {
         match self {
             Self::Segment(..) => Ok(()),
@@ -50,10 +44,7 @@ impl Memory {
         }
     }
 
-    /// Makes sure that there is space for `len` bytes from `at` on, which can be beyond the end.
-    ///
-    /// # Errors
-    /// Those of [`Object::promise`].
+    /// Reserves space for `len` bytes from `at` on, even beyond the end.
     pub fn promise(&self, at: u64, len: u64) -> Result<()> {
         match self {
             Self::Segment(..) => Ok(()),
@@ -61,16 +52,16 @@ impl Memory {
         }
     }
 
-    /// Writing beyond the end would make an object longer again that somebody made shorter.
+    /// A write beyond the end would extend an object that another process has truncated.
     fn check(&self, at: u64, len: u64) -> Result<()> {
         let end = at.checked_add(len).ok_or(Errno::EFAULT)?;
         if end > self.size()? { Err(Errno::EFAULT) } else { Ok(()) }
     }
 
-    /// Copies bytes out.
+    /// Copies bytes out of the memory.
     ///
     /// # Errors
-    /// `EFAULT`: they end beyond the memory, which was made shorter.
+    /// `EFAULT`: they extend beyond the end, because the memory was truncated.
     pub fn read_at(&self, at: u64, bytes: &mut [u8]) -> Result<()> {
         match self {
             Self::Segment(_, mapping) => mapping.read_at(index(at)?, bytes),
@@ -81,11 +72,11 @@ impl Memory {
         }
     }
 
-    /// Copies bytes in.
+    /// Copies bytes into the memory.
     ///
     /// # Errors
-    /// `EFAULT`: they end beyond the memory, which was made shorter. `ENOSPC`: its space was never reserved, and there is
-    /// none left.
+    /// `EFAULT`: they extend beyond the end, because the memory was truncated. `ENOSPC`: their space was never
+    /// reserved, and none is left.
     pub fn write_at(&self, at: u64, bytes: &[u8]) -> Result<()> {
         self.check(at, bytes.len() as u64)?;
         match self {
@@ -94,10 +85,7 @@ impl Memory {
         }
     }
 
-    /// Makes bytes zero.
-    ///
-    /// # Errors
-    /// As for [`write_at`](Self::write_at).
+    /// Sets bytes to zero.
     pub fn clear(&self, at: u64, len: u64) -> Result<()> {
         self.check(at, len)?;
         if let Self::Segment(_, mapping) = self {
@@ -113,10 +101,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Moves at most `most` bytes from a descriptor to `at`, stopping at its end: how many.
-    ///
-    /// # Errors
-    /// As for [`write_at`](Self::write_at), and the read's.
+    /// Moves up to `most` bytes from a descriptor to `at`, until EOF, and returns their number.
     pub fn pull(&self, from: BorrowedFd, at: u64, most: u64) -> Result<u64> {
         let object = match self {
             Self::Segment(_, mapping) => return Ok(mapping.pull(from, index(at)?, index(most)?)? as u64),
@@ -134,10 +119,7 @@ impl Memory {
         Ok(done)
     }
 
-    /// Moves `len` bytes from `at` to a descriptor: how many, fewer where the memory was made shorter.
-    ///
-    /// # Errors
-    /// The write's.
+    /// Moves `len` bytes from `at` to a descriptor. Returns their number, smaller if the memory was truncated.
     pub fn pour(&self, to: BorrowedFd, at: u64, len: u64) -> Result<u64> {
         match self {
             Self::Segment(_, mapping) => Ok(mapping.pour(to, index(at)?, index(len)?)? as u64),
@@ -145,10 +127,10 @@ impl Memory {
         }
     }
 
-    /// A part of the memory, for atomic access: where its words are is told beside it.
+    /// Maps a part of the memory for atomic access, and returns the mapping and the offset of that part in it.
     ///
     /// # Errors
-    /// `EINVAL`: no bytes.
+    /// `EINVAL`: `len` is 0.
     pub fn words(self, at: u64, len: usize, writable: bool) -> Result<(Mapping, usize)> {
         match self {
             Self::Segment(_, mapping) => Ok((mapping, index(at)?)),

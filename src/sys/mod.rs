@@ -1,8 +1,8 @@
-//! Floor 0: one function per kernel act.
+//! Floor 0: one function per kernel operation.
 //!
-//! The only floor that holds `unsafe` or calls libc, and the only one that sees `EINTR`. Every function
-//! returns the bare [`Errno`](nix::errno::Errno); the floors above say what it means.
-// The kernel's structures and registers have the widths that they have; what is cast here fits.
+//! No other floor contains `unsafe`, calls libc or sees `EINTR`. Every function returns the bare
+//! [`Errno`](nix::errno::Errno); the floors above turn it into a message.
+// The kernel fixes the widths of its structures and registers, so these casts cannot truncate.
 #![allow(clippy::cast_possible_truncation)]
 
 pub mod blocked_open;
@@ -40,7 +40,7 @@ pub mod users;
 pub mod wait;
 pub mod written;
 
-/// The errno of a failure of the standard library's, `EIO` where it has none.
+/// Returns the errno of an error of the standard library, `EIO` if it has none.
 pub fn errno(error: impl std::borrow::Borrow<std::io::Error>) -> nix::errno::Errno {
     error.borrow().raw_os_error().map_or(nix::errno::Errno::EIO, nix::errno::Errno::from_raw)
 }

@@ -1,4 +1,4 @@
-//! IPC namespaces: entering that of another process, and making one; and which pid namespace this is.
+//! IPC and pid namespaces.
 
 use std::fs;
 use std::os::fd::AsFd;
@@ -12,14 +12,13 @@ use nix::unistd::{getegid, geteuid};
 
 use super::{errno, process};
 
-/// Enters the IPC namespace of a process, setns(2) on a descriptor for it, or for its namespace where pidfd_open is
-/// forbidden.
+/// Enters the IPC namespace of a process, setns(2): by a pidfd, or through `/proc` if pidfd_open is forbidden.
 ///
 /// # Errors
-/// `ESRCH`: there is no such process. `EPERM`: it needs CAP_SYS_ADMIN.
+/// `ESRCH`: there is no such process. `EPERM`: CAP_SYS_ADMIN is missing.
 pub fn enter(pid: i32) -> Result<()> {
     let namespace = match process::open(pid) {
-        // Seccomp profiles older than the call refuse it.
+        // Seccomp profiles older than the call reject it.
         Err(Errno::ENOSYS | Errno::EPERM) => {
             let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
             match open(format!("/proc/{pid}/ns/ipc").as_str(), flags, Mode::empty()) {
@@ -32,11 +31,11 @@ pub fn enter(pid: i32) -> Result<()> {
     setns(namespace?.as_fd(), CloneFlags::CLONE_NEWIPC)
 }
 
-/// Makes an IPC namespace and enters it; where there is no privilege, with a user namespace, in which everybody keeps
-/// the caller's ids, and a mount namespace, by which the queues of the new one can be listed.
+/// Creates an IPC namespace and enters it. Without privilege it also creates a user namespace, in which all processes
+/// keep the caller's ids, and a mount namespace, so that the POSIX queues can be listed.
 ///
 /// # Errors
-/// `EPERM` or `ENOSPC`: this user may make no user namespace.
+/// `EPERM` or `ENOSPC`: this user may not create a user namespace.
 pub fn isolate() -> Result<()> {
     match unshare(CloneFlags::CLONE_NEWIPC) {
         Err(Errno::EPERM) => {}
@@ -50,7 +49,7 @@ pub fn isolate() -> Result<()> {
     write("gid_map", format!("{gid} {gid} 1"))
 }
 
-/// The number of the caller's pid namespace; none without `/proc`.
+/// Returns the inode of the caller's pid namespace, or `None` without `/proc`.
 pub fn pid_namespace() -> Option<u64> {
     stat("/proc/self/ns/pid").ok().map(|file| file.st_ino)
 }

@@ -1,4 +1,4 @@
-//! Pipes and FIFOs, and what they hold. Nothing here waits.
+//! Pipes and FIFOs, and their content. Nothing here blocks.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
@@ -18,40 +18,39 @@ use super::process::setting;
 use super::signal::{Set, Signal, block};
 use super::wait::{Ends, Want, has, poll};
 
-/// The most bytes that one write(2) puts into a pipe whole, whoever else writes: PIPE_BUF of pipe(7).
+/// The most bytes that one write(2) puts into a pipe atomically: PIPE_BUF, pipe(7).
 pub const ATOMIC: usize = libc::PIPE_BUF;
-/// What a pipe holds as the kernel makes it, pipe(7).
+/// The default capacity of a pipe in bytes, pipe(7).
 const BORN: usize = 64 << 10;
-/// What one for bulk data is to hold: as much as anybody may have where nobody has changed the limit.
+/// The capacity for bulk data, in bytes: the default limit for users without privilege.
 const WIDE: usize = 1 << 20;
 
-/// A pipe, its read end first, closed on exec; neither end waits.
+/// Creates a pipe, read end first, close-on-exec and non-blocking.
 pub fn new() -> Result<(OwnedFd, OwnedFd)> {
     pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
 }
 
-/// A pipe between two commands, its read end first, closed on exec; both ends wait.
+/// Creates a pipe between two commands, read end first, close-on-exec and blocking.
 pub fn for_commands() -> Result<(OwnedFd, OwnedFd)> {
     pipe2(OFlag::O_CLOEXEC)
 }
 
-/// Whether it is one end of a pipe or a FIFO.
+/// Returns whether `fd` is an end of a pipe or a FIFO.
 pub fn is_pipe(fd: impl AsFd) -> bool {
     capacity(fd).is_ok()
 }
 
-/// Lets calls on a descriptor that was opened for not waiting wait from now on, `F_SETFL` of fcntl(2).
+/// Makes a non-blocking descriptor block, `F_SETFL` of fcntl(2).
 pub fn set_blocking(fd: impl AsFd) -> Result<()> {
     fcntl(&fd, FcntlArg::F_SETFL(flags(&fd)? - OFlag::O_NONBLOCK)).map(drop)
 }
 
-/// Whether calls on a descriptor wait.
+/// Returns whether calls on a descriptor block.
 pub fn waits(fd: impl AsFd) -> Result<bool> {
     Ok(!flags(fd)?.contains(OFlag::O_NONBLOCK))
 }
 
-/// Has SIGIO sent to this process whenever something is written to the pipe of this read end, or its last writer
-/// leaves, fcntl(2).
+/// Requests SIGIO for this process whenever the pipe of this read end is written to or loses its last writer, fcntl(2).
 pub fn signal_when_readable(read_end: impl AsFd) -> Result<()> {
     let fd = read_end.as_fd().as_raw_fd();
     // SAFETY: plain integers.
@@ -59,8 +58,8 @@ pub fn signal_when_readable(read_end: impl AsFd) -> Result<()> {
     fcntl(&read_end, FcntlArg::F_SETFL(flags(&read_end)? | OFlag::O_ASYNC)).map(drop)
 }
 
-/// Takes all that lies in a pipe whose read end does not wait, by one read: no pipe holds more than its capacity.
-/// `None`: nothing does, and no writer is left.
+/// Takes everything from the pipe of a non-blocking read end, in one read: a pipe holds at most its capacity. `None`:
+/// it is empty and no writer is left.
 pub fn take_all(read_end: impl AsFd) -> Result<Option<Vec<u8>>> {
     let mut bytes = vec![0; capacity(&read_end)? + 1];
     match fds::read(read_end, &mut bytes) {
@@ -71,48 +70,48 @@ pub fn take_all(read_end: impl AsFd) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Copies at most `len` bytes from one pipe to another, tee(2), and leaves them in the first. 0: `from` is at its end.
+/// Copies up to `len` bytes from one pipe to another, tee(2), without consuming them. 0: `from` is at EOF.
 ///
 /// # Errors
-/// `EAGAIN`: there is nothing, or no room. `EINVAL`: they are not two pipes.
+/// `EAGAIN`: no data, or no room. `EINVAL`: they are not two different pipes.
 pub fn tee(from: impl AsFd, to: impl AsFd, len: usize) -> Result<usize> {
     retry(|| fcntl::tee(&from, &to, len, SpliceFFlags::SPLICE_F_NONBLOCK))
 }
 
-/// How many bytes a pipe can hold, `F_GETPIPE_SZ` of fcntl(2).
+/// Returns the capacity of a pipe in bytes, `F_GETPIPE_SZ` of fcntl(2).
 pub fn capacity(pipe: impl AsFd) -> Result<usize> {
     fcntl(pipe, FcntlArg::F_GETPIPE_SZ).map(size)
 }
 
-/// Makes a pipe hold at least `bytes`, `F_SETPIPE_SZ` of fcntl(2), and gives what it holds now.
+/// Sets the capacity of a pipe to at least `bytes`, `F_SETPIPE_SZ` of fcntl(2), and returns the new capacity.
 ///
 /// # Errors
-/// `EPERM`: more than `/proc/sys/fs/pipe-max-size`, or than the user's pipes may have together. `EBUSY`: it holds more
-/// than that already. `EBADF`: it is no pipe.
+/// `EPERM`: more than `/proc/sys/fs/pipe-max-size`, or than the user's pipes may have in all. `EBUSY`: it holds more
+/// data than that. `EBADF`: not a pipe.
 pub fn set_capacity(pipe: impl AsFd, bytes: usize) -> Result<usize> {
     let bytes = c_int::try_from(bytes).map_err(|_| Errno::EINVAL)?;
     fcntl(pipe, FcntlArg::F_SETPIPE_SZ(bytes)).map(size)
 }
 
-/// Lets a pipe that nobody has resized hold 1 MiB, if the user may: fewer turns between the processes at its ends.
+/// Raises the capacity of a pipe that still has the default to 1 MiB, if the user may: fewer context switches.
 pub fn widen(pipe: impl AsFd) {
     if capacity(&pipe) == Ok(BORN) {
         let _ = set_capacity(&pipe, WIDE);
     }
 }
 
-/// What the system allows pipes, `/proc/sys/fs/pipe-*`; unknown where `/proc` is not mounted.
+/// The system's limits on pipes, `/proc/sys/fs/pipe-*`. `None`: `/proc` is not mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {
-    /// The largest capacity for whom has no privilege.
+    /// The largest capacity without privilege, in bytes.
     pub max_size: Option<u64>,
-    /// The pages that a user's pipes may have before new ones are small; 0 is no limit.
+    /// The number of pages of a user's pipes above which new ones are small; 0 is no limit.
     pub user_pages_soft: Option<u64>,
-    /// The pages that a user's pipes may have; 0 is no limit.
+    /// The maximum number of pages of a user's pipes; 0 is no limit.
     pub user_pages_hard: Option<u64>,
 }
 
-/// The limits that hold now.
+/// Returns the current limits.
 pub fn limits() -> Limits {
     Limits {
         max_size: setting("fs/pipe-max-size"),
@@ -121,7 +120,7 @@ pub fn limits() -> Limits {
     }
 }
 
-/// How many bytes lie unread in a pipe, `FIONREAD`; either end tells.
+/// Returns the number of unread bytes in a pipe, `FIONREAD`. Works on either end.
 pub fn unread(pipe: impl AsFd) -> Result<usize> {
     let mut count: c_int = 0;
     let fd = pipe.as_fd().as_raw_fd();
@@ -130,24 +129,24 @@ pub fn unread(pipe: impl AsFd) -> Result<usize> {
     Ok(size(count))
 }
 
-/// Whether the pipe of this write end takes no more.
+/// Returns whether the pipe of this write end is full.
 pub fn is_full(write_end: impl AsFd) -> Result<bool> {
     Ok(!has(write_end.as_fd(), Want::Writable)?)
 }
 
-/// Whether nobody is left to write to the pipe of this read end; a FIFO to which nobody has come yet is not left.
+/// Returns whether the pipe of this read end has lost its last writer. A FIFO that no writer has opened yet has not.
 pub fn is_left(read_end: impl AsFd) -> Result<bool> {
     has(read_end.as_fd(), Want::PeerClosed)
 }
 
-/// Whether there is something to read, of a pipe or of anything else; the end of a pipe is not.
+/// Returns whether there is input. EOF of a pipe is not input.
 pub fn has_bytes(from: impl AsFd) -> Result<bool> {
     let mut polled = [Want::Readable.of(from.as_fd())];
     poll(&mut polled, Deadline::Now, Ends::ByTime)?;
     Ok(polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN)))
 }
 
-/// Lets a write to what nobody reads fail with `EPIPE` alone: SIGPIPE is blocked from now on.
+/// Blocks SIGPIPE, so that a write without a reader fails only with `EPIPE`.
 pub fn block_sigpipe() -> Result<()> {
     block(Set::of(Signal::PIPE)).map(drop)
 }

@@ -1,5 +1,4 @@
-//! A pipe that a process keeps for an answer, and that another one of the same user finds by process id, number and
-//! inode.
+//! A pipe for a reply. The sender, a process of the same user, finds it by pid, descriptor number and inode.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -13,19 +12,18 @@ use super::process::numbers;
 use super::signal::{Set, Signal, block, discard, set_mask};
 use super::{errno, fds, pipe};
 
-/// Where a mailbox is found.
+/// The address of a mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Address {
-    /// The process that has it, as `/proc` numbers it.
+    /// The process that owns it, as `/proc` numbers it.
     pub pid: i32,
-    /// The number of its descriptor there.
+    /// Its descriptor in that process.
     pub fd: i32,
-    /// The pipe's inode, by which another one in its place is told apart.
+    /// The inode of the pipe, which identifies it if the descriptor has been reused.
     pub inode: u64,
 }
 
-/// One's own mailbox. Both ends are kept until somebody has come to write: with the one end alone it would be at its
-/// end.
+/// The receiving side. It keeps the write end open until the sender has come, since the pipe would be at EOF otherwise.
 #[derive(Debug)]
 pub struct Mailbox {
     end: OwnedFd,
@@ -34,21 +32,21 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// A new one.
+    /// Creates a mailbox.
     pub fn new() -> Result<Self> {
         let (end, other) = pipe::for_commands()?;
         let inode = fstat(&end)?.st_ino;
         Ok(Self { end, other: Some(other), inode })
     }
 
-    /// Where others find it.
+    /// Returns the address for the sender.
     pub fn address(&self) -> Address {
         let own = || readlink("/proc/self").ok()?.to_str()?.parse().ok();
         let pid = own().unwrap_or_else(|| getpid().as_raw());
         Address { pid, fd: self.end.as_raw_fd(), inode: self.inode }
     }
 
-    /// Whether the signal SIGIO is to come when somebody writes, fcntl(2): for a wait that is for something else.
+    /// Turns SIGIO on writes on or off, fcntl(2), for a process that waits in another call.
     pub fn signals(&self, wanted: bool) -> Result<()> {
         if !wanted {
             return fcntl(&self.end, FcntlArg::F_SETFL(OFlag::empty())).map(drop);
@@ -56,7 +54,7 @@ impl Mailbox {
         pipe::signal_when_readable(&self.end)
     }
 
-    /// Somebody has come: from here on it is at its end when he has gone.
+    /// Closes the write end, now that the sender has the pipe open. EOF then means that the sender has closed it.
     pub fn accepted(&mut self) {
         self.other = None;
     }
@@ -68,27 +66,27 @@ impl AsFd for Mailbox {
     }
 }
 
-/// Opens somebody's mailbox for writing, without ever waiting.
+/// Opens another process's mailbox for writing, without blocking.
 ///
 /// # Errors
-/// `ENOENT`, `ENXIO`: the process or its mailbox has gone. `EACCES`: it is another user's. `ESTALE`: something else has
-/// taken its place, or the process has one end of it alone.
+/// `ENOENT`, `ENXIO`: the process or its mailbox is gone. `EACCES`: it belongs to another user. `ESTALE`: the
+/// descriptor is another file now, or the process has only one end of the pipe.
 pub fn open_for(address: Address) -> Result<OwnedFd> {
     let dir = format!("/proc/{}/fd", address.pid);
     let path = format!("{dir}/{}", address.fd);
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
-    // Looked at before it is opened: opening can do things where it is no pipe.
+    // Checked before opening, because opening anything but a pipe can have side effects.
     let is_it = |file: FileStat| {
         let is_pipe = SFlag::from_bits_truncate(file.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFIFO;
         if is_pipe && file.st_ino == address.inode { Ok(()) } else { Err(Errno::ESTALE) }
     };
     is_it(stat(&*path)?)?;
-    // Who waits for an answer has both ends; a stage of a pipeline, which a forged address could name, has one.
+    // A receiver has both ends open. A pipeline stage, which a forged address could name, has only one.
     let mut ends = Mode::empty();
     for fd in numbers(&dir).map_err(errno)? {
         let path = format!("{dir}/{fd}");
         if stat(&*path).and_then(is_it).is_ok() {
-            // The link's own bits are those by which it is open, proc_pid_fd(5).
+            // The mode of the link shows how the descriptor is open, proc_pid_fd(5).
             ends |= lstat(&*path).map_or(Mode::empty(), |link| Mode::from_bits_truncate(link.st_mode));
         }
     }
@@ -100,10 +98,10 @@ pub fn open_for(address: Address) -> Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Writes as much as there is room for, without SIGPIPE where nobody reads any more. Gives how much that was.
+/// Writes what fits, without blocking or SIGPIPE, and returns the number of bytes.
 ///
 /// # Errors
-/// `EPIPE`: nobody reads any more.
+/// `EPIPE`: no reader is left.
 pub fn put(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
     let pipe = Set::of(Signal::PIPE);
     let before = block(pipe)?;
@@ -119,7 +117,7 @@ pub fn put(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
         }
     };
     if outcome == Err(Errno::EPIPE) && !before.has(Signal::PIPE) {
-        // The signal of this write, if that is not ignored.
+        // This write raised the signal, unless it is ignored.
         discard(pipe);
     }
     set_mask(before)?;

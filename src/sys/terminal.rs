@@ -1,4 +1,4 @@
-//! The controlling terminal, and which process group has it.
+//! The controlling terminal and its foreground process group.
 
 #![allow(unsafe_code)]
 
@@ -13,32 +13,32 @@ use nix::unistd::{Pid, getpgrp, getpid, getsid, read, tcgetpgrp, tcsetpgrp};
 
 use super::signal::{self, Signal};
 
-/// The terminal that controls this process; `None` where it has none.
+/// Opens the terminal that controls this process. `None`: it has none.
 pub fn controlling() -> Option<OwnedFd> {
     let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
     open("/dev/tty", flags, Mode::empty()).ok()
 }
 
-/// The same if this process leads its session, so that the kernel sends it alone the SIGHUP of a terminal that is
-/// closed.
+/// Like [`controlling`], but returns `None` unless this process leads its session. Only the leader gets the kernel's
+/// SIGHUP when the terminal is closed.
 pub fn of_leader() -> Option<OwnedFd> {
     if getsid(None) == Ok(getpid()) { controlling() } else { None }
 }
 
-/// The process group in the foreground; `None` where there is none any more.
+/// Returns the foreground process group, or `None` if there is none.
 pub fn foreground(terminal: impl AsFd) -> Option<i32> {
     tcgetpgrp(terminal).ok().map(Pid::as_raw)
 }
 
-/// Whether the process's own group is in the foreground; SIGTTIN has to be blocked. Numbers do not tell: in a pid
-/// namespace that of every group from outside is 0. But in the background nobody may read, be it nothing.
+/// Returns whether this process is in the foreground. SIGTTIN must be blocked. Group numbers do not show it, since
+/// every group outside the pid namespace is 0, but a background process cannot even read 0 bytes.
 pub fn is_ours(terminal: &OwnedFd) -> bool {
     read(terminal, &mut []) != Err(Errno::EIO)
 }
 
-/// How many columns it has, `TIOCGWINSZ`; `None` where it does not know.
+/// Returns the width in columns, `TIOCGWINSZ`, or `None` if it is unknown.
 pub fn columns(terminal: impl AsFd) -> Option<usize> {
-    // SAFETY: a winsize is plain integers, for which zeros are values.
+    // SAFETY: a winsize is plain integers, for which zeros are valid.
     let mut size: libc::winsize = unsafe { std::mem::zeroed() };
     let fd = terminal.as_fd().as_raw_fd();
     // SAFETY: the request writes one winsize, which lives through the call.
@@ -46,11 +46,11 @@ pub fn columns(terminal: impl AsFd) -> Option<usize> {
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
-/// Where the process is in the background of what it is about to read, stops its group as the kernel does that of a
-/// reader which does not block SIGTTIN; CONT has to be blocked. Whether it was stopped, and goes on.
+/// If this process is in the background of the terminal it is about to read, stops its group as the kernel stops a
+/// reader that does not block SIGTTIN. SIGCONT must be blocked. Returns whether the group was stopped and continued.
 ///
 /// # Errors
-/// `EIO`: nobody would continue it, or the signal is ignored.
+/// `EIO`: no shell would continue it, or the signal is ignored.
 pub fn stop_behind(input: impl AsFd) -> Result<bool> {
     if foreground(input).is_none_or(|front| front == getpgrp().as_raw()) {
         return Ok(false);
@@ -60,7 +60,7 @@ pub fn stop_behind(input: impl AsFd) -> Result<bool> {
     if signal::is_pending(Signal::CONT)? { Ok(true) } else { Err(Errno::EIO) }
 }
 
-/// Puts a process group in the foreground. SIGTTOU has to be blocked.
+/// Puts a process group in the foreground. SIGTTOU must be blocked.
 pub fn give(terminal: impl AsFd, group: i32) -> Result<()> {
     tcsetpgrp(terminal, Pid::from_raw(group))
 }

@@ -1,5 +1,4 @@
-//! The byte mover: bytes go from descriptor to descriptor inside the kernel where it can move them, and through a
-//! buffer where it cannot.
+//! Moves bytes between descriptors: inside the kernel if it supports the pair, through a buffer otherwise.
 
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,35 +18,35 @@ use super::interrupt::retry;
 use super::wait::{interruptible, ready, room};
 use super::{fds, pipe};
 
-/// The most that is asked of the kernel at once; it wants less than 2 GiB.
+/// The largest request to the kernel, in bytes. Its limit is just below 2 GiB.
 pub const ALL: usize = 1 << 30;
-/// What passes through a buffer at a time, which stays in the processor's cache.
+/// The size of the buffer in bytes, small enough for the processor's cache.
 pub const BUFFER: usize = 128 << 10;
 
-/// What came of one turn.
+/// The outcome of one turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
     /// This many bytes were written.
     Moved(usize),
-    /// There is nothing to read now.
+    /// No input is available now.
     Empty,
-    /// There is something to write, and no room for it now.
+    /// There is data, but no room to write it now.
     Full,
-    /// There is nothing left to read.
+    /// EOF.
     End,
-    /// A [caught](super::interrupt::catch) signal has come.
+    /// A [caught](super::interrupt::catch) signal came.
     Signal,
 }
 
-/// What a turn returns.
+/// The result of a turn.
 pub type Turn = std::result::Result<Flow, Failure>;
 
-/// Why a turn failed, by the side at fault.
+/// Which side failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// It could not be read.
+    /// Reading failed.
     Read(Errno),
-    /// It could not be written.
+    /// Writing failed.
     Write(Errno),
 }
 
@@ -65,51 +64,51 @@ enum Way {
     Buffer,
 }
 
-/// Moves bytes to one descriptor.
+/// Moves bytes to one destination.
 #[derive(Debug)]
 pub struct Mover<F = OwnedFd> {
     to: Outlet<F>,
-    /// The next place in the file, if it is not the file offset.
+    /// The next offset in the destination; `None` is its own file offset.
     at: Option<i64>,
     way: Way,
     buffer: Vec<u8>,
-    /// The part of the buffer that was read and is still to be written.
+    /// The part of the buffer that has been read but not written.
     held: Range<usize>,
 }
 
 impl<F: AsFd> Mover<F> {
-    /// Moves by splice(2), or through the buffer if a write must never wait.
+    /// Creates a mover that uses splice(2), or the buffer if writes must never block.
     pub const fn new(to: Outlet<F>) -> Self {
         let way = if matches!(to.kind, Kind::Plain) { Way::Splice } else { Way::Buffer };
         Self { to, at: None, way, buffer: Vec::new(), held: 0..0 }
     }
 
-    /// Moves through the buffer from the start.
+    /// Uses the buffer from the start.
     pub fn copying(self) -> Self {
         Self { way: Way::Buffer, ..self }
     }
 
-    /// Where the bytes go.
+    /// Returns the destination.
     pub const fn to(&self) -> &Outlet<F> {
         &self.to
     }
 
-    /// What was read and is still to be written.
+    /// Returns the bytes that have been read but not written.
     pub fn held(&self) -> &[u8] {
         &self.buffer[self.held.clone()]
     }
 
-    /// The bytes that the last turn wrote from the buffer, this many.
+    /// Returns the `count` bytes that the last turn wrote from the buffer.
     pub fn written(&self, count: usize) -> &[u8] {
         &self.buffer[self.held.start - count..self.held.start]
     }
 
-    /// Whether the next turn reads into the buffer.
+    /// Returns whether the next turn reads into the buffer.
     pub fn reads_next(&self) -> bool {
         self.way == Way::Buffer && self.held.is_empty()
     }
 
-    /// Adds bytes to those that are still to be written.
+    /// Appends bytes to those that are held for writing.
     pub fn hold(&mut self, bytes: &[u8]) {
         if self.held.is_empty() {
             self.forget();
@@ -119,19 +118,19 @@ impl<F: AsFd> Mover<F> {
         self.held.end = self.buffer.len();
     }
 
-    /// Gives up what is held.
+    /// Discards the held bytes.
     pub fn forget(&mut self) {
         self.held = 0..0;
     }
 
-    /// Moves at most `most` bytes once; first what is held. With [`Deadline::Now`] splice(2) does not wait, whatever
-    /// the descriptors were opened with; a read into the buffer waits where `from` does.
+    /// Moves up to `most` bytes once, held bytes first. With [`Deadline::Now`] splice(2) does not block, even on
+    /// blocking descriptors, but a read into the buffer blocks if `from` does.
     pub fn turn(&mut self, from: impl AsFd, most: usize, deadline: Deadline) -> Turn {
         let from = from.as_fd();
         while self.way != Way::Buffer {
             match self.by_kernel(from, most.min(ALL), deadline) {
-                // Not for these two descriptors, or forbidden by a seccomp filter. A sealed file's EPERM is reported by
-                // the write that follows.
+                // Not supported for these descriptors, or denied by a seccomp filter. If EPERM comes from a sealed
+                // file, the write that follows reports it.
                 Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM | Errno::ESPIPE) => {
                     let is_next = self.way == Way::Splice && self.at.is_some();
                     self.way = if is_next { Way::Sendfile } else { Way::Buffer };
@@ -168,7 +167,7 @@ impl<F: AsFd> Mover<F> {
         within(deadline, || splice(from, None, &*to, at.as_mut(), most, flags))
     }
 
-    /// Reads into the buffer, which is empty.
+    /// Fills the buffer, which must be empty.
     pub fn fill(&mut self, from: impl AsFd, most: usize, deadline: Deadline) -> Turn {
         let most = most.min(BUFFER);
         if self.buffer.len() < most {
@@ -186,7 +185,7 @@ impl<F: AsFd> Mover<F> {
         }
     }
 
-    /// Writes at most `most` bytes of what is held, once.
+    /// Writes up to `most` held bytes, once.
     pub fn drain(&mut self, most: usize, deadline: Deadline) -> Turn {
         let Self { to, at, buffer, held, .. } = self;
         let bytes = &buffer[held.start..held.end.min(held.start.saturating_add(most))];
@@ -206,7 +205,6 @@ impl<F: AsFd> Mover<F> {
         }
     }
 
-    /// Moves at most `most` bytes, waits as long as it takes, and returns how many there were until the end of `from`.
     fn all(&mut self, from: BorrowedFd, most: u64) -> Result<u64> {
         let mut done = 0;
         while done < most {
@@ -222,28 +220,27 @@ impl<F: AsFd> Mover<F> {
     }
 }
 
-/// Which side a call that moved nothing would have had to wait for.
 fn blocked(from: BorrowedFd) -> Result<Flow> {
     Ok(if pipe::has_bytes(from)? { Flow::Full } else { Flow::Empty })
 }
 
-/// Calls `act` until it is done or the time is over. `None`: a caught signal has come, which a call that does not wait
-/// ignores.
+/// Calls `act` until it succeeds, fails or the deadline passes. `None`: a caught signal came. With [`Deadline::Now`]
+/// signals are ignored.
 fn within<T>(deadline: Deadline, act: impl FnMut() -> Result<T>) -> Result<Option<T>> {
     if deadline == Deadline::Now { retry(act).map(Some) } else { interruptible(deadline, act) }
 }
 
-/// Moves at most `most` bytes from the offset of `from` to `at` in the file `to`, and returns how many there were until
-/// the end of `from`.
+/// Moves up to `most` bytes from the file offset of `from` to offset `at` of the file `to`. Returns their number; stops
+/// at EOF.
 pub fn pull(from: BorrowedFd, to: BorrowedFd, at: u64, most: u64) -> Result<u64> {
     let at = i64::try_from(at).map_err(|_| Errno::EFBIG)?;
     Mover { at: Some(at), ..Mover::new(Outlet::plain(to)) }.all(from, most)
 }
 
-/// Moves at most `most` bytes from `at` in the file `from`, whose offset is 0, to `to`, and returns how many there were
-/// until its end.
+/// Moves up to `most` bytes from offset `at` of the file `from`, whose file offset is 0, to `to`. Returns their number;
+/// stops at EOF.
 ///
-/// A pipe gets a copy: splice(2) would give it the file's own pages, which another process can still write to.
+/// A pipe gets a copy: splice(2) would pass on the file's own pages, which another process could still modify.
 pub fn pour(from: BorrowedFd, at: u64, to: BorrowedFd, most: u64) -> Result<u64> {
     if fstat(to).is_ok_and(|stat| stat.st_mode & S_IFMT == S_IFREG) {
         if at > 0 {
@@ -256,10 +253,10 @@ pub fn pour(from: BorrowedFd, at: u64, to: BorrowedFd, most: u64) -> Result<u64>
     Ok(place - at)
 }
 
-/// Writes at most `most` bytes of the file `from` from `at` on through a buffer, up to its end, and moves `at` on.
+/// Copies up to `most` bytes from offset `at` of the file `from` through a buffer, until EOF, and advances `at`.
 ///
 /// # Errors
-/// `EINTR`: a signal that is [caught](super::interrupt::catch) has come.
+/// `EINTR`: a [caught](super::interrupt::catch) signal came.
 pub fn copy(from: impl AsFd, at: &mut u64, to: impl AsFd, most: u64) -> Result<()> {
     let end = at.saturating_add(most);
     let mut buffer = Vec::new();
@@ -279,10 +276,10 @@ pub fn copy(from: impl AsFd, at: &mut u64, to: impl AsFd, most: u64) -> Result<(
     Ok(())
 }
 
-/// Writes once to `to`, also if another process has set O_NONBLOCK on it and it is full.
+/// Writes once to `to`, and waits for room if another process has made it non-blocking.
 ///
 /// # Errors
-/// `EINTR`: a signal that is [caught](super::interrupt::catch) has come.
+/// `EINTR`: a [caught](super::interrupt::catch) signal came.
 pub fn write_some(to: BorrowedFd, mut once: impl FnMut() -> Result<usize>) -> Result<usize> {
     loop {
         match interruptible(Deadline::Forever, &mut once) {
@@ -292,10 +289,10 @@ pub fn write_some(to: BorrowedFd, mut once: impl FnMut() -> Result<usize>) -> Re
     }
 }
 
-/// Does a read again that a signal interrupted, or waits for data where the descriptor was made not to.
+/// Repeats a read that a signal interrupted, and waits for input if the descriptor is non-blocking.
 ///
 /// # Errors
-/// The read's, never `EINTR` and never `EAGAIN`.
+/// Those of `read` except `EINTR` and `EAGAIN`.
 pub fn reading<T>(from: BorrowedFd, mut read: impl FnMut() -> Result<T>) -> Result<T> {
     loop {
         match retry(&mut read) {
@@ -305,12 +302,12 @@ pub fn reading<T>(from: BorrowedFd, mut read: impl FnMut() -> Result<T>) -> Resu
     }
 }
 
-/// Reads once, whatever the descriptor is: how many bytes came, 0 at its end.
+/// Reads once, whether or not the descriptor blocks. Returns the number of bytes, 0 at EOF.
 pub fn read_some(from: BorrowedFd, bytes: &mut [u8]) -> Result<usize> {
     reading(from, || read(from, bytes))
 }
 
-/// Writes all of `bytes` at `at`, pwrite(2) as often as it takes.
+/// Writes all of `bytes` at offset `at`, pwrite(2).
 pub fn write_at(to: BorrowedFd, mut at: u64, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
         let place = i64::try_from(at).map_err(|_| Errno::EFBIG)?;
@@ -325,7 +322,7 @@ pub fn write_at(to: BorrowedFd, mut at: u64, mut bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Reads at `at` until `bytes` is full or the file ends, pread(2): how many bytes came.
+/// Reads from offset `at` until `bytes` is full or EOF, pread(2). Returns the number of bytes.
 pub fn read_at(from: BorrowedFd, at: u64, bytes: &mut [u8]) -> Result<usize> {
     let mut done = 0;
     while done < bytes.len() {
@@ -339,8 +336,8 @@ pub fn read_at(from: BorrowedFd, at: u64, bytes: &mut [u8]) -> Result<usize> {
     Ok(done)
 }
 
-/// How many bytes are left to read of a file; `None` where it does not tell, as a pipe and the files of `/proc` and
-/// `/sys` do not.
+/// Returns how many bytes of a file are left to read. `None`: its size is unknown, as for a pipe and for files in
+/// `/proc` and `/sys`.
 ///
 /// # Errors
 /// `EISDIR`: it is a directory. `EBADF`: it is not open for reading.
@@ -353,7 +350,8 @@ pub fn left(from: BorrowedFd) -> Result<Option<u64>> {
         S_IFREG => {
             let left = stat.st_size - lseek(from, 0, Whence::SeekCur)?;
             let left = u64::try_from(left).ok().filter(|left| *left > 0);
-            // A file of /sys says a page, whatever is in it; a file with holes takes as little room.
+            // A file in /sys reports one page, whatever it contains, and no blocks. A file of holes has no blocks
+            // either, but its last byte can be read.
             let is_true = stat.st_blocks > 0 || pread(from, &mut [0], stat.st_size - 1).is_ok_and(|came| came > 0);
             Ok(left.filter(|_| is_true))
         }
@@ -365,7 +363,7 @@ pub fn left(from: BorrowedFd) -> Result<Option<u64>> {
     }
 }
 
-/// Goes to a place in a file, lseek(2).
+/// Sets the file offset, lseek(2).
 pub fn seek(file: impl AsFd, at: u64) -> Result<()> {
     let at = i64::try_from(at).map_err(|_| Errno::EOVERFLOW)?;
     lseek(file, at, Whence::SeekSet).map(drop)

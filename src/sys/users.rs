@@ -1,7 +1,7 @@
 //! Names of users and groups.
 //!
-//! `/etc/passwd` and `/etc/group` are read; what they do not have is asked of one getent(1). The C library's
-//! getpwuid(3) would load modules into a static binary, and crashes there for a uid that no file has.
+//! They are read from `/etc/passwd` and `/etc/group`. For ids or names that are missing there, getent(1) is called
+//! once: in a static binary the C library's getpwuid(3) would load modules, and it crashes for a uid that no file has.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -13,10 +13,10 @@ use std::sync::{Mutex, PoisonError};
 use super::child::{self, Standard};
 use super::{exec, pipe};
 
-/// What was asked for: each id is asked for once, however many objects it has and however often they are listed.
+/// Answers so far. Each id is looked up once, however often it is listed.
 static ASKED: Mutex<BTreeMap<(Database, u32), Option<String>>> = Mutex::new(BTreeMap::new());
 
-/// One of the two databases.
+/// A database of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Database {
     /// Users, passwd(5).
@@ -33,7 +33,7 @@ impl Database {
         }
     }
 
-    /// The names of these ids, as far as they have one.
+    /// Returns the names of these ids. Ids without a name are left out.
     pub fn names(self, ids: &[u32]) -> HashMap<u32, String> {
         let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
         let new: Vec<u32> = ids.iter().copied().filter(|id| !asked.contains_key(&(self, *id))).collect();
@@ -56,12 +56,12 @@ impl Database {
         found
     }
 
-    /// The id behind a name; a number stands for itself where nobody is called so.
+    /// Returns the id of a name. A number stands for itself, unless it is a name.
     pub fn id(self, name: &str) -> Option<u32> {
         let of = |text: &str| entries(text).find(|(n, _)| *n == name).map(|(_, id)| id);
-        // The highest number is none: the system calls take it for "no change".
+        // The highest number is not an id: to system calls it means "no change".
         let number = || name.parse().ok().filter(|id| *id != u32::MAX);
-        // To getent it would be an option.
+        // getent would take such a name for an option.
         let asked = || (!name.starts_with('-')).then(|| self.getent(&[name.to_owned()]));
         of(&self.file()).or_else(number).or_else(|| of(&asked()?))
     }
@@ -71,7 +71,6 @@ impl Database {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// What getent(1) says of these names or numbers; nothing where it cannot be asked.
     fn getent(self, keys: &[String]) -> String {
         self.asked(keys).unwrap_or_default()
     }
@@ -92,7 +91,7 @@ impl Database {
     }
 }
 
-/// Name and id of each line; passwd(5) and group(5) both have them as first and third field.
+/// Returns the name and the id on each line: the first and the third field of both passwd(5) and group(5).
 fn entries(text: &str) -> impl Iterator<Item = (&str, u32)> {
     text.lines().filter_map(|line| {
         let mut fields = line.split(':');

@@ -1,5 +1,5 @@
-//! The ways to wait until a deadline: for descriptors, by the one ppoll(2) of ipcbox, and in a call that has no time
-//! limit of its own ([`interruptible`]).
+//! Waits with a deadline: for descriptors, by the only ppoll(2) of ipcbox, and in system calls without a timeout of
+//! their own ([`interruptible`]).
 
 use std::os::fd::BorrowedFd;
 
@@ -11,19 +11,18 @@ use nix::sys::time::TimeSpec;
 use super::deadline::Deadline;
 use super::interrupt::{self, Timer, retry};
 
-/// What is awaited of a descriptor.
+/// What to wait for on a descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Want {
-    /// Something to read, or EOF.
+    /// Input or EOF.
     Readable,
-    /// Room to write, or that no reader is left.
+    /// Room to write, or no reader left.
     Writable,
-    /// That no process has the other end open any more.
+    /// No process has the other end open.
     PeerClosed,
 }
 
 impl Want {
-    /// An entry for [`poll`].
     pub(super) fn of(self, fd: BorrowedFd) -> PollFd {
         let flags = match self {
             Self::Readable => PollFlags::POLLIN,
@@ -34,28 +33,27 @@ impl Want {
     }
 }
 
-/// What ended a wait.
+/// Why a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wake {
-    /// The descriptor in this place of the list has what is wanted of it. Of several the first counts.
+    /// The descriptor at this index is ready, the first one if several are.
     Ready(usize),
-    /// A caught signal has come; [`interrupt::take`] returns which.
+    /// A caught signal came; [`interrupt::take`] returns it.
     Signal,
-    /// The time is over.
+    /// The deadline has passed.
     Late,
 }
 
-/// Who ends a wait besides what is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ends {
-    /// Time alone.
+    /// Only the deadline.
     ByTime,
-    /// A [caught](interrupt::catch) signal too.
+    /// Also a [caught](interrupt::catch) signal.
     BySignal,
 }
 
-/// Waits until one of `polled` has something, ppoll(2). One that came just before the call is not missed: its handler
-/// makes the timer tick.
+/// Waits until one of `polled` is ready, ppoll(2). A signal just before the call is not missed, because its handler
+/// starts the ticking timer.
 pub(super) fn poll(polled: &mut [PollFd], deadline: Deadline, ends: Ends) -> Result<Wake> {
     retry(|| {
         if ends == Ends::BySignal && interrupt::any() {
@@ -66,36 +64,35 @@ pub(super) fn poll(polled: &mut [PollFd], deadline: Deadline, ends: Ends) -> Res
     })
 }
 
-/// Waits until one of `fds` can be read or is at its end: its place in the list, or `None` when the time is over. Of
-/// several the first counts.
+/// Waits until one of `fds` has input or EOF. Returns the index of the first one, `None` on timeout.
 pub fn ready(fds: &[BorrowedFd], deadline: Deadline) -> Result<Option<usize>> {
     let mut polled: Vec<PollFd> = fds.iter().map(|fd| Want::Readable.of(*fd)).collect();
     let wake = poll(&mut polled, deadline, Ends::ByTime)?;
     Ok(if let Wake::Ready(place) = wake { Some(place) } else { None })
 }
 
-/// The same, which a caught signal ends, too.
+/// Like [`ready`], but a caught signal also ends the wait.
 pub fn ready_or_signal(fds: &[BorrowedFd], deadline: Deadline) -> Result<Wake> {
     let mut polled: Vec<PollFd> = fds.iter().map(|fd| Want::Readable.of(*fd)).collect();
     poll(&mut polled, deadline, Ends::BySignal)
 }
 
-/// Waits until one of `fds` has what is wanted of it: for each whether it has; none when the time is over.
+/// Waits until one of `fds` is ready, and returns for each whether it is. None is once the deadline has passed.
 pub fn any(fds: &[(BorrowedFd, Want)], deadline: Deadline) -> Result<Vec<bool>> {
     let mut polled: Vec<PollFd> = fds.iter().map(|(fd, want)| want.of(*fd)).collect();
     poll(&mut polled, deadline, Ends::ByTime)?;
     Ok(polled.iter().map(|fd| fd.any() == Some(true)).collect())
 }
 
-/// Whether `fd` has what is wanted of it now.
+/// Returns whether `fd` is ready now.
 pub fn has(fd: BorrowedFd, want: Want) -> Result<bool> {
     Ok(poll(&mut [want.of(fd)], Deadline::Now, Ends::ByTime)? != Wake::Late)
 }
 
-/// Waits until `fd` takes more, or no reader is left. `None`: a caught signal has come.
+/// Waits until `fd` has room, or no reader is left. `None`: a caught signal came.
 ///
 /// # Errors
-/// `EAGAIN`: the time is over.
+/// `EAGAIN`: the deadline has passed.
 pub fn room(fd: BorrowedFd, deadline: Deadline) -> Result<Option<()>> {
     match poll(&mut [Want::Writable.of(fd)], deadline, Ends::BySignal)? {
         Wake::Ready(_) => Ok(Some(())),
@@ -104,22 +101,20 @@ pub fn room(fd: BorrowedFd, deadline: Deadline) -> Result<Option<()>> {
     }
 }
 
-/// `ENOMEM` for the `EAGAIN` by which a call that waits for nothing reports that the kernel has no room, as of mmap(2): here that
-/// means a timeout.
+/// Turns `EAGAIN` into `ENOMEM` for calls that never wait, such as mmap(2). There it means a lack of room; here it
+/// would read as a timeout.
 pub(super) fn without_waiting<T>(outcome: Result<T>) -> Result<T> {
     outcome.map_err(|errno| if errno == Errno::EAGAIN { Errno::ENOMEM } else { errno })
 }
 
-/// Calls `act`, which blocks in a system call that has no time limit, until it is done. `None`: a caught signal has
-/// come, and it is not done.
+/// Calls `act`, which blocks without a timeout, until it returns. `None`: a caught signal came first.
 ///
-/// The limit is a timer that goes off again and again from then on: a single alarm could come just before the call
-/// blocks, and leave it blocked forever. What is done at that instant is done. The last try begins when the time is
-/// over, so that a process stopped past the deadline still gets what came before it. With [`Deadline::Now`] `act` has
-/// to ask for no waiting itself.
+/// From the deadline on a timer fires repeatedly: a single alarm could fire just before the call blocks, and leave it
+/// blocked forever. The last attempt starts after the deadline, so that a process stopped past the deadline still gets
+/// what arrived before it. With [`Deadline::Now`] `act` itself must not block.
 ///
 /// # Errors
-/// `EAGAIN`: the time is over. Else those of `act`.
+/// `EAGAIN`: the deadline has passed. Otherwise those of `act`.
 pub fn interruptible<T>(deadline: Deadline, mut act: impl FnMut() -> Result<T>) -> Result<Option<T>> {
     let _timer = Timer::until(deadline)?;
     let mut is_last = false;
@@ -128,7 +123,7 @@ pub fn interruptible<T>(deadline: Deadline, mut act: impl FnMut() -> Result<T>) 
             return Ok(None);
         }
         match act() {
-            // A call that does not wait has not been answered yet.
+            // A call that does not block has not given its answer yet, so it is repeated.
             Err(Errno::EINTR) if deadline == Deadline::Now || interrupt::any() => {}
             Err(Errno::EINTR) if is_last => return Err(Errno::EAGAIN),
             Err(Errno::EINTR) => is_last = deadline.is_over(),

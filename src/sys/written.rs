@@ -1,7 +1,7 @@
-//! FILEs that the caller names for the box to write to: files, FIFOs and descriptors.
+//! Files, FIFOs and descriptors that the caller names for ipcbox to write to.
 //!
-//! One rule holds for all of them: a final symbolic link is not followed, since another user can have put it there.
-//! `/dev/stdout` and the like, which are links, are the descriptors themselves.
+//! A final symbolic link is never followed, because another user may have created it. `/dev/stdout` and the like are
+//! links too, but stand for the descriptor itself.
 #![allow(unsafe_code)]
 
 use std::ffi::OsStr;
@@ -20,37 +20,37 @@ use super::fds::{copy_of, descriptor};
 use super::fifo::{Kind, look};
 use super::interrupt::retry;
 
-/// How often a FIFO without a reader is tried again if the wait has a deadline. A timer would not do: verbs that read
-/// signals read SIGALRM, too.
+/// The interval of retries on a FIFO without a reader, if the wait has a deadline. A timer is no option, because some
+/// verbs read SIGALRM as a signal.
 const INTERVAL: Duration = Duration::from_millis(5);
 
-/// What becomes of what a file holds already.
+/// What happens to the existing content of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {
-    /// It goes.
+    /// It is truncated.
     Goes,
-    /// It stays, and what is written follows it.
+    /// It is appended to.
     Stays,
 }
 
-/// Opens what is at `path` for writing: a FIFO, whose reader is waited for, a file, which is created if it is missing,
-/// or a descriptor of the caller's as `/dev/fd/N`, which no CMD gets any more. A final symbolic link is not followed.
+/// Opens `path` for writing without following a final symbolic link. A file is created if missing. A FIFO is opened
+/// once it has a reader. `/dev/fd/N` is the caller's descriptor, which CMD then no longer inherits.
 ///
 /// # Errors
-/// `EAGAIN`: no reader opened the FIFO in time. `EBADF`: the caller gave no such descriptor. `ELOOP`: it is a symbolic link.
+/// `EAGAIN`: no reader opened the FIFO in time. `EBADF`: the caller passed no such descriptor. `ELOOP`: it is a
+/// symbolic link.
 pub fn opened(path: &OsStr, before: Before, deadline: Deadline) -> Result<OwnedFd> {
     match descriptor(path) {
-        // They are open for the life of the process.
+        // These stay open for the life of the process.
         Some(fd @ 0..=2) => copy_of(fd),
         Some(fd) => {
-            // SAFETY: the call takes plain integers, and fails where there is no such descriptor.
+            // SAFETY: the call takes plain integers, and fails if there is no such descriptor.
             let flags = Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) })?;
-            // All that the box has opened itself is closed on exec, and nothing that it was given can be.
+            // ipcbox opens everything close-on-exec; inherited descriptors never are.
             if flags & libc::FD_CLOEXEC != 0 {
                 return Err(Errno::EBADF);
             }
-            // SAFETY: it is open, the caller's, and nobody else's here: from now on it counts as one that the box has
-            // opened.
+            // SAFETY: it is open, inherited, and not owned by anything else here.
             let fd = unsafe { OwnedFd::from_raw_fd(fd) };
             fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
             Ok(fd)
@@ -69,8 +69,8 @@ fn open_path(path: &OsStr, before: Before, deadline: Deadline) -> Result<OwnedFd
     let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | place | wait;
     loop {
         let mode = Mode::from_bits_truncate(0o666);
-        // Another user's FIFO in a sticky directory may not be opened with O_CREAT. Nor may another user's file, which
-        // stays so.
+        // In a sticky directory O_CREAT is refused for another user's FIFO (protected_fifos). It is refused for another
+        // user's file too, and that stays refused.
         let is_fifo = || look(Path::new(path)).is_ok_and(|seen| seen.kind == Kind::Fifo);
         let opened = match retry(|| open(path, flags | OFlag::O_CREAT, mode)) {
             Err(Errno::EACCES) if is_fifo() => retry(|| open(path, flags, Mode::empty())),

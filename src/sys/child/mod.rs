@@ -1,6 +1,6 @@
-//! Children: how they are started, and what becomes of them.
+//! Starting children, and learning what happens to them.
 //!
-//! `std`'s `Command` resets SIGPIPE and the mask; CMD gets what ipcbox was given.
+//! `Command` of `std` resets SIGPIPE and the signal mask; CMD must inherit what ipcbox inherited.
 #![allow(unsafe_code)]
 
 mod reaper;
@@ -21,31 +21,31 @@ pub use self::reports::{Answer, Reporter, Reports, Unstarted, reports};
 use super::signal::{Disposition, Set, Signal, block, kill, on_parents_death, set_disposition, set_mask};
 use super::{exec, fds, file_limit, interrupt, pipe, terminal, transfer};
 
-/// What a child is started with.
+/// How to start a child.
 #[derive(Debug, Default)]
 pub struct Start<'a> {
     /// Its signal mask.
     pub mask: Set,
-    /// What it does about some signals; about the others what the box does.
+    /// The dispositions to set. All others are those of ipcbox.
     pub dispositions: &'a [(Signal, Disposition)],
-    /// What it gets when the box ends.
+    /// The signal it gets when ipcbox exits.
     pub parent_death: Option<Signal>,
-    /// The terminal whose foreground group it is to be.
+    /// The terminal on which to put it in the foreground.
     pub terminal: Option<BorrowedFd<'a>>,
 }
 
 /// The process group of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
-    /// One of its own, which it leads.
+    /// A new group, with the child as leader.
     New,
-    /// That of an earlier child, which has not been reaped.
+    /// The group of an earlier child that has not been reaped.
     Of(i32),
-    /// The box's.
+    /// The group of ipcbox.
     Same,
 }
 
-/// What a child has as standard input, output and error instead of the box's.
+/// Replacements for the child's standard descriptors. `None` inherits that of ipcbox.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Standard<'a> {
     /// Standard input.
@@ -56,13 +56,12 @@ pub struct Standard<'a> {
     pub error: Option<BorrowedFd<'a>>,
 }
 
-/// Starts a child in a process group of its own, which calls `run`. Returns its process id once it has succeeded in
-/// that.
+/// Starts a child in a process group of its own that calls `run`. Returns its pid once `run` has succeeded.
 ///
 /// Every signal must be blocked.
 ///
 /// # Errors
-/// It could not be started, or `run` failed; it has been reaped.
+/// The child could not be started, or `run` failed. In either case it has been reaped.
 pub fn start(how: &Start, run: impl FnOnce() -> Unstarted) -> std::result::Result<i32, Unstarted> {
     let (reports, reporter) = reports()?;
     let child = begin(how, Group::New, Standard::default(), (&reporter, 0), run)?;
@@ -70,10 +69,10 @@ pub fn start(how: &Start, run: impl FnOnce() -> Unstarted) -> std::result::Resul
     reports.of_one(child)
 }
 
-/// Like [`start`], for a child that calls `run` only once it has its process id and `is_ready` has agreed.
+/// Like [`start`], but the child calls `run` only after `is_ready`, called once the child exists, has returned true.
 ///
 /// # Errors
-/// `ECANCELED`: `is_ready` did not; the child has been killed.
+/// `ECANCELED`: `is_ready` returned false, and the child has been killed.
 pub fn start_when(
     how: &Start,
     is_ready: impl FnOnce() -> bool,
@@ -93,9 +92,8 @@ pub fn start_when(
     reports.of_one(child)
 }
 
-/// Starts the program at `path` in the group of ipcbox, with these arguments, `added` in its environment and these
-/// descriptors. It gets the signal mask and the dispositions that ipcbox was given. Returns its process id once exec
-/// has succeeded.
+/// Starts the program at `path` in the group of ipcbox, with these arguments and descriptors and with `added` in its
+/// environment. It gets the inherited signal mask and dispositions. Returns its pid once exec has succeeded.
 pub fn start_program(
     path: &CString,
     argv: &[OsString],
@@ -111,11 +109,11 @@ pub fn start_program(
     reports.of_one(child)
 }
 
-/// Starts a child that copies all of `from` from `at` on to `to`, waiting for room, and is killed when ipcbox exits.
+/// Starts a child that copies `from`, starting at `at`, to `to`, waiting for room. It is killed when ipcbox exits.
 pub fn start_copier(from: &File, mut at: u64, to: &OwnedFd) -> Result<i32> {
     let parent = getpid();
     with_signals_blocked(|_| {
-        // What is for the group, as ^C and a hangup are, does not keep it from that.
+        // Signals for the group, such as ^C or a hangup, must not stop it.
         let how = Start { mask: Set::ALL, parent_death: Some(Signal::KILL), ..Start::default() };
         fork(|| {
             let ready = prepare(&how, Group::Same, Standard::default(), parent);
@@ -125,8 +123,7 @@ pub fn start_copier(from: &File, mut at: u64, to: &OwnedFd) -> Result<i32> {
     })
 }
 
-/// Calls `start` while every signal is blocked, so that none is handled in the child by a handler of ipcbox. It is
-/// given the mask from before.
+/// Calls `start` with the previous mask while every signal is blocked: no handler of ipcbox may run in the child.
 fn with_signals_blocked(start: impl FnOnce(Set) -> Result<i32>) -> Result<i32> {
     let mask = block(Set::ALL)?;
     let started = start(mask);
@@ -134,13 +131,10 @@ fn with_signals_blocked(start: impl FnOnce(Set) -> Result<i32>) -> Result<i32> {
     started
 }
 
-/// Starts a child in this group and with these descriptors, which calls `run` and reports its failure by this number.
-/// Does not wait for that.
+/// Starts a child in this group and with these descriptors that calls `run`, and reports a failure under this number.
+/// Does not wait for that report.
 ///
 /// Signals that have a handler must be blocked.
-///
-/// # Errors
-/// It could not be started.
 pub fn begin(
     how: &Start,
     group: Group,
@@ -151,22 +145,22 @@ pub fn begin(
     let parent = getpid();
     let child = fork(|| {
         let why = prepare(how, group, standard, parent).map_or_else(Unstarted::Fork, |()| run());
-        // The parent may be gone. The exit status reports it too.
+        // The parent may be gone. The exit status shows the failure too.
         let _ = reporter.report(number, Err(why));
         126
     })?;
-    // Whoever comes first: the next child may join the group before this one has run.
+    // Both parent and child do this, because the next child may join the group before this one has run.
     let _ = join(Pid::from_raw(child), group);
     Ok(child)
 }
 
-/// Starts a copy of this process that calls `run`, and exits with the status that it returns.
 fn fork(run: impl FnOnce() -> c_int) -> Result<i32> {
-    // SAFETY: ipcbox has one thread, so that no lock can be held by another one in the copy.
+    // SAFETY: the only other thread of ipcbox (see `lasting`) holds no lock that a child uses, and fork(3) of the C
+    // library keeps its own locks consistent.
     match unsafe { unistd::fork() }? {
         ForkResult::Child => {
             let status = run();
-            // SAFETY: ends the process without the parent's exit handlers.
+            // SAFETY: exits without the parent's exit handlers.
             unsafe { libc::_exit(status) }
         }
         ForkResult::Parent { child } => Ok(child.as_raw()),
@@ -200,17 +194,17 @@ fn prepare(how: &Start, group: Group, standard: Standard, parent: Pid) -> Result
     set_mask(how.mask | was_blocked).map(drop)
 }
 
-/// Has a signal sent to this process when its parent ends.
+/// Requests a signal for this process when its parent exits.
 ///
 /// # Errors
-/// `ECHILD`: it has ended.
+/// `ECHILD`: the parent has already exited.
 fn end_with(parent: Pid, signal: Signal) -> Result<()> {
     on_parents_death(signal)?;
-    // A parent outside of the pid namespace is 0.
+    // The pid of a parent outside the pid namespace reads as 0.
     if [parent.as_raw(), 0].contains(&getppid().as_raw()) { Ok(()) } else { Err(Errno::ECHILD) }
 }
 
-/// Makes this process the parent of all below it whose own parent ends, prctl(2).
+/// Makes this process adopt its descendants when their parents exit, prctl(2).
 pub fn adopt_orphans() -> Result<()> {
     nix::sys::prctl::set_child_subreaper(true)
 }

@@ -1,4 +1,4 @@
-//! What becomes of children.
+//! Changes of children: wait4(2) and waitid(2).
 
 use std::ffi::c_int;
 use std::time::Duration;
@@ -11,23 +11,23 @@ use crate::sys::interrupt::retry;
 use crate::sys::process::wait_status::Ended;
 use crate::sys::signal::Signal;
 
-/// What became of a child.
+/// What happened to a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// It ended, and has been reaped.
+    /// It has exited or was killed, and has been reaped.
     Ended(Ended),
     /// It was stopped by this signal.
     Stopped(Signal),
 }
 
-/// What a child that has ended has used, with the children that it waited for.
+/// The resources used by a child and the children it waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// Time in its own code.
+    /// CPU time in user mode.
     pub user: Duration,
-    /// Time in the kernel.
+    /// CPU time in the kernel.
     pub system: Duration,
-    /// The most memory that the largest of them had, in bytes.
+    /// The largest resident set of any one of them, in bytes.
     pub max_rss: u64,
 }
 
@@ -44,10 +44,10 @@ impl Usage {
     }
 }
 
-/// A child that has changed, what became of it, and what it has used.
+/// A child's pid, what happened to it, and the resources it used.
 pub type Changed = (i32, Change, Usage);
 
-/// What became of some child; `None` while nothing has. The child can be one that ipcbox did not start.
+/// Returns what happened to any one child, `None` if nothing has. ipcbox need not have started it.
 ///
 /// # Errors
 /// `ECHILD`: there is no child.
@@ -55,50 +55,49 @@ pub fn changed() -> Result<Option<Changed>> {
     wait(-1, libc::WNOHANG)
 }
 
-/// The same for this child.
+/// Like [`changed`], for one child.
 ///
 /// # Errors
-/// `ECHILD`: it is no child.
+/// `ECHILD`: it is not a child.
 pub fn change_of(child: i32) -> Result<Option<Changed>> {
     wait(child, libc::WNOHANG)
 }
 
-/// Waits until something becomes of this child.
+/// Waits until something happens to this child.
 ///
 /// # Errors
-/// `ECHILD`: it is no child.
+/// `ECHILD`: it is not a child.
 pub fn await_change(child: i32) -> Result<Change> {
-    // Without WNOHANG there is always one.
+    // Without WNOHANG the result is never `None`.
     wait(child, 0)?.map(|(_, change, _)| change).ok_or(Errno::ECHILD)
 }
 
-/// Waits until this child has ended, and reaps it.
+/// Waits until this child has exited, and reaps it.
 ///
 /// # Errors
-/// `ECHILD`: it is no child.
+/// `ECHILD`: it is not a child.
 pub fn reap(child: i32) -> Result<()> {
     while !matches!(await_change(child)?, Change::Ended(_)) {}
     Ok(())
 }
 
-/// Reports a child that has changed without reaping it, so that it keeps its process id, waitid(2); `None` while none
-/// has.
+/// Returns a child that has changed without reaping it, so that its pid stays valid, waitid(2). `None`: none has.
 ///
 /// # Errors
 /// `ECHILD`: there is no child.
 pub fn waiting() -> Result<Option<i32>> {
-    // SAFETY: plain integers and a pointer, for which all zeros is a value.
+    // SAFETY: plain integers and a pointer, for which all zeros is a valid value.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: the structure lives through the call, which writes it.
     retry(|| Errno::result(unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) }))?;
-    // SAFETY: waitid has filled the field, with 0 where nothing can be reported.
+    // SAFETY: waitid has set the field, to 0 if no child has changed.
     Ok(Some(unsafe { info.si_pid() }).filter(|pid| *pid != 0))
 }
 
-/// wait4(2). nix's waitpid refuses the real-time signals.
+/// Calls wait4(2), because nix's waitpid rejects the real-time signals.
 fn wait(child: i32, flags: c_int) -> Result<Option<Changed>> {
-    // SAFETY: a rusage is plain integers, for which zeros are values.
+    // SAFETY: a rusage is plain integers, for which zeros are valid.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     loop {
         let mut status = 0;

@@ -1,4 +1,4 @@
-//! How children report what came of them before they ran what they were started for.
+//! Reports of children about failures before they run what they were started for.
 
 use std::ffi::c_int;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,9 +13,9 @@ use crate::sys::{fds, pipe};
 /// Why a child was not started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unstarted {
-    /// There could be no process, it could not be prepared, or it was killed (`ECHILD`).
+    /// The process could not be created or prepared, or it was killed (`ECHILD`).
     Fork(Errno),
-    /// The process could not do what it was started for, in most cases exec.
+    /// `run` failed, in most cases in exec.
     Run(Errno),
 }
 
@@ -25,26 +25,25 @@ impl From<Errno> for Unstarted {
     }
 }
 
-/// What a child reports of itself.
+/// The report of a child.
 pub type Answer = std::result::Result<(), Unstarted>;
 
-/// The end of a pipe that reads what any number of children report.
+/// The read end of the pipe, shared by any number of children.
 #[derive(Debug)]
 pub struct Reports(OwnedFd);
 
-/// The end that the children have. Exec closes it, and so does whatever kills a child.
+/// The write end, in each child. It is closed by exec, and when the child is killed.
 #[derive(Debug)]
 pub struct Reporter(OwnedFd);
 
-/// A pipe for reports.
+/// Creates a pipe for reports.
 pub fn reports() -> Result<(Reports, Reporter)> {
     let (reports, reporter) = pipe::for_commands()?;
     Ok((Reports(reports), Reporter(reporter)))
 }
 
 impl Reporter {
-    /// Reports the answer of the child with this number: 0 for success, an errno, or a negative errno if there was no
-    /// process.
+    /// Reports as the child with this number: 0 for success, an errno from `run`, or a negative errno from before it.
     pub fn report(&self, number: u32, answer: Answer) -> Result<()> {
         let code = match answer {
             Ok(()) => 0,
@@ -59,7 +58,7 @@ impl Reports {
     /// Waits for the next report. `None`: every reporter is closed.
     pub fn next(&self) -> Result<Option<(u32, Answer)>> {
         let mut report = [0; 8];
-        // A report is written at once, and so is read whole.
+        // A report is written atomically, so it is also read whole.
         if fds::read(self, &mut report)? < report.len() {
             return Ok(None);
         }
@@ -72,8 +71,8 @@ impl Reports {
         Ok(Some(((report >> 32) as u32, answer)))
     }
 
-    /// Waits until every child runs what it should or has reported why it does not. Before each read, which blocks,
-    /// `wait` gets what is read.
+    /// Waits until every child has reported a failure or runs, and returns the failures. `wait` is called with the read
+    /// end before each blocking read.
     pub fn gather<E: From<Errno>>(
         self,
         mut wait: impl FnMut(BorrowedFd) -> std::result::Result<(), E>,
@@ -88,15 +87,12 @@ impl Reports {
         }
     }
 
-    /// Waits until the only child runs what it should, and returns its process id. A child that does not is reaped.
-    ///
-    /// # Errors
-    /// What it reported.
+    /// Waits until the only child runs, and returns its pid. A child that failed is reaped.
     pub fn of_one(self, child: i32) -> std::result::Result<i32, Unstarted> {
         let answer =
             self.next().map_err(Unstarted::Fork).and_then(|report| report.map_or(Ok(()), |(_, answer)| answer));
         if answer.is_err() {
-            // It may run if its report cannot be read.
+            // The child may be running if its report cannot be read.
             let _ = kill(child, Signal::KILL);
             let _ = reap(child);
         }

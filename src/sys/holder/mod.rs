@@ -1,10 +1,10 @@
-//! A small process that holds something for another one.
+//! A small process that holds something on behalf of another process.
 //!
-//! Undo adjustments belong to the process that made them and do not pass to a child, so the holder takes by
-//! itself. Until the caller knows of it, it lives and dies with the process that started it.
+//! Undo adjustments belong to the process whose semop(2) created them and are not inherited, so the holder itself must
+//! take. Until the caller knows about it, it dies with the process that started it.
 //!
-//! Others know a holder whose caller returns by its name, which the kernel shows even while it exits, and by the pidfd
-//! of the process that it serves: see [`seen`].
+//! Other processes recognise a released holder by its name, which the kernel shows even while it exits, and by the
+//! pidfd of the process it serves: see [`seen`].
 #![allow(unsafe_code)]
 
 pub mod seen;
@@ -29,7 +29,7 @@ use super::signal::{Disposition, Signal, kill};
 use super::wait::ready;
 use super::{pipe, reply_pipe};
 
-/// A holder that has taken what it is to hold, and ends with this process unless it is [released](Self::release).
+/// A holder that has taken. It dies with this process unless it is [released](Self::release).
 #[derive(Debug)]
 pub struct Holder {
     /// Its process id.
@@ -38,22 +38,21 @@ pub struct Holder {
     release: OwnedFd,
 }
 
-/// The name of the holders of the semaphore set `id`, as `/proc/PID/comm` shows it: at most the 15 bytes that a name
-/// has.
+/// Returns the name of the holders of the semaphore set `id` in `/proc/PID/comm`, which has room for 15 bytes.
 fn name(id: c_int) -> String {
     format!("hold {id}")
 }
 
-/// Starts a process that calls `take`, and then holds something of the semaphore set `id` until `process` (a pidfd)
-/// ends or it gets SIGTERM.
+/// Starts a process that calls `take` and then holds something of the semaphore set `id`, until `process` (a pidfd)
+/// exits or the holder gets SIGTERM.
 ///
-/// While it takes, `waits` is called again and again, and returns until when it need not be.
+/// During `take`, `waits` is called repeatedly and returns when to call it again.
 ///
-/// It is in a session of its own, in `/`, with `/dev/null` as standard input, output and error and no other
-/// descriptor of the caller's.
+/// The holder has its own session and `/` as working directory. Standard input, output and error are `/dev/null`; it
+/// inherits no other descriptor.
 ///
 /// # Errors
-/// `Run`: those of `take`. `Fork(ESRCH)`: `process` has ended before.
+/// `Run`: those of `take`. `Fork(ESRCH)`: `process` has already exited.
 pub fn start(
     process: BorrowedFd,
     id: c_int,
@@ -62,7 +61,7 @@ pub fn start(
 ) -> std::result::Result<Holder, Unstarted> {
     let (reports, reporter) = reports()?;
     let (release_there, release) = pipe::for_commands()?;
-    // SIGTERM ends it, and it has nothing blocked.
+    // SIGTERM must terminate it, and no signal may be blocked.
     let dispositions = [(Signal::TERM, Disposition::Default)];
     let how = Start { dispositions: &dispositions, parent_death: Some(Signal::KILL), ..Start::default() };
     let run = || {
@@ -83,34 +82,34 @@ pub fn start(
     Ok(Holder { pid, reports, release })
 }
 
-/// Waits for what the child reports. Nothing more is `ECHILD`: it was killed.
+/// Waits for the child's next report. If none comes, the child was killed: `ECHILD`.
 fn next_answer(reports: &Reports) -> Answer {
     reports.next()?.map_or(Err(Errno::ECHILD.into()), |(_, answer)| answer)
 }
 
 impl Holder {
-    /// Lets it live on when this process ends. Returns when it has heard of that.
+    /// Lets the holder outlive this process. Returns once it has confirmed.
     ///
     /// # Errors
-    /// It has ended meanwhile: `ECHILD` where it was killed.
+    /// The holder has exited; `ECHILD` if it was killed.
     pub fn release(self) -> Answer {
         let Self { pid, reports, release } = self;
         let put = reply_pipe::put(&release, b"1");
         drop(release);
         let answer = match put {
-            // What it told before it ended says why.
+            // A report that it sent before it exited gives the reason.
             Ok(1) | Err(Errno::EPIPE) => next_answer(&reports),
             put => Err(put.err().unwrap_or(Errno::EAGAIN).into()),
         };
         if answer.is_err() {
-            // It would hold for nobody who knows of it.
+            // A holder that the caller does not know about must not stay.
             let _ = kill(pid, Signal::KILL);
         }
         answer
     }
 }
 
-/// The life of the holder, in the child. Returns only with what kept it from taking.
+/// The life of the holder, in the child. Returns only if it failed to take.
 fn hold(
     process: BorrowedFd,
     called: &str,
@@ -127,22 +126,22 @@ fn hold(
     let _ = null.into_raw_fd();
     take().map_err(Unstarted::Run)?;
     reporter.report(0, Ok(()))?;
-    // From here on the parent waits for us, or has gone, and then there is nobody to report to.
+    // The parent now waits for us, or has exited and needs no report.
     if read(release, &mut [0])? == 1 {
         set_pdeathsig(None)?;
-        // Not earlier: while it waits, ^Z stops it with its caller, so that it takes nothing for a stopped one.
+        // Not earlier: ^Z stops a waiting holder with its caller, so that it takes nothing for a stopped process.
         setsid()?;
-        // The caller returns after this report, and then others must be able to see what this process is.
+        // The caller returns after this report. From then on others must be able to recognise this process.
         set_name(&CString::new(called).map_err(|_| Errno::EINVAL)?)?;
         reporter.report(0, Ok(()))?;
         close_all_but(&[process.as_raw_fd()])?;
         ready(&[process], Deadline::Forever)?;
     }
-    // SAFETY: ends the process without the parent's exit handlers; the kernel gives back what it holds.
+    // SAFETY: exits without the parent's exit handlers. The kernel releases what the process holds.
     unsafe { libc::_exit(0) }
 }
 
-/// Closes every descriptor from 3 on but these, close_range(2), or one by one where the kernel is older than 5.9.
+/// Closes all descriptors above 2 except `kept`, close_range(2), or one by one on Linux before 5.9.
 fn close_all_but(kept: &[c_int]) -> Result<()> {
     let mut first = 3;
     loop {
@@ -157,15 +156,15 @@ fn close_all_but(kept: &[c_int]) -> Result<()> {
 }
 
 fn close_range(first: u32, last: u32) -> Result<()> {
-    // SAFETY: the child holds no object that owns a descriptor but those left out.
+    // SAFETY: in the child only `kept` are owned by objects.
     match Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }) {
-        // It has no permission to ask for: EPERM is a seccomp filter's.
+        // The call needs no permission, so EPERM comes from a seccomp filter.
         Err(Errno::ENOSYS | Errno::EPERM) => {
             let close = |fd: u32| {
                 // SAFETY: as above.
                 unsafe { libc::close(fd.cast_signed()) };
             };
-            // What is open is few, and what could be a thousand million.
+            // Few descriptors are open; the limit can be a billion.
             if let Ok(entries) = fs::read_dir("/proc/self/fd") {
                 let number = |entry: IoResult<DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
                 let open: Vec<u32> = entries.filter_map(number).collect();

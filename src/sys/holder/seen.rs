@@ -1,11 +1,11 @@
-//! The holders that there are, as another process sees them.
+//! Holders as other processes see them.
 //!
-//! A holder learns by its pidfd that the process it serves has exited, but it must be scheduled before it releases
-//! anything, and one that is stopped never is. Whoever needs what it holds ends it instead, and the kernel releases.
+//! A holder learns from its pidfd that the process it serves has exited, but it releases only once it is scheduled, and
+//! never while it is stopped. A process that needs what it holds kills it instead, and the kernel releases.
 //!
-//! Identity is never a number alone. A pidfd is opened first, and everything read from `/proc` counts only if that
-//! process still runs afterwards. The process served is the one behind the holder's own pidfd, whose `fdinfo` shows -1
-//! once it has been reaped, whoever has its number now.
+//! A pid alone never identifies a process. A pidfd is opened first, and what is read from `/proc` counts only if that
+//! process still runs afterwards. The process served is the one behind the holder's own pidfd: its `fdinfo` shows -1
+//! once that process has been reaped, even if its pid has been reused.
 
 use std::ffi::c_int;
 use std::fs;
@@ -21,10 +21,9 @@ use crate::sys::process::{self, knows_our_numbers, numbers, procfs, shares_ipc};
 use crate::sys::signal::{self, Signal};
 use crate::sys::wait::ready;
 
-/// How long a holder may take to exit once it was killed.
 const DEATH: Duration = Duration::from_secs(1);
 
-/// A holder that its caller knows of.
+/// A holder that has been released by its caller.
 #[derive(Debug)]
 pub struct Seen {
     process: OwnedFd,
@@ -33,15 +32,14 @@ pub struct Seen {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It exits already.
     Exiting,
-    /// It got a signal that ends it, which a stopped process does not act on.
+    /// It got a signal that terminates it, but which does not act while it is stopped.
     Signalled,
-    /// It serves a process: the number in its pidfd's `fdinfo`, -1 for one that was reaped.
+    /// It serves the process with this pid in its pidfd's `fdinfo`; -1 if that has been reaped.
     Serves(i32),
 }
 
-/// Those of the processes `pids` that are holders of the semaphore set `id`; none if `/proc` does not show them.
+/// Returns those of `pids` that are holders of the semaphore set `id`, or none if `/proc` does not show them.
 pub fn among(mut pids: Vec<i32>, id: c_int) -> Vec<Seen> {
     if !knows_our_numbers() {
         return Vec::new();
@@ -54,7 +52,7 @@ pub fn among(mut pids: Vec<i32>, id: c_int) -> Vec<Seen> {
 impl Seen {
     fn look(pid: i32, name: &str) -> Option<Self> {
         let named = || procfs::stat(pid).ok().filter(|stat| stat.name == name);
-        // Most processes are no holders, which needs no descriptor to see.
+        // Most processes are not holders, and the name shows it without a descriptor.
         named()?;
         let process = process::pidfd(pid).ok()?;
         let state = if named()?.is_exiting() {
@@ -66,11 +64,11 @@ impl Seen {
         } else {
             State::Serves(served(pid)?)
         };
-        // One that has exited holds nothing any more.
+        // A process that has exited holds nothing.
         (stage(process.as_fd()) == Ok(Stage::Runs)).then_some(Self { process, state })
     }
 
-    /// Whether no process needs it: the one it serves has exited, or it got a signal that ends it.
+    /// Returns whether no process needs it: it got a termination signal, or the process it serves has exited.
     pub fn is_stale(&self) -> bool {
         match self.state {
             State::Exiting | State::Signalled | State::Serves(-1) => true,
@@ -80,12 +78,12 @@ impl Seen {
         }
     }
 
-    /// Whether it serves the process `pid`.
+    /// Returns whether it serves the process `pid`.
     pub fn serves(&self, pid: i32) -> bool {
         self.state == State::Serves(pid)
     }
 
-    /// Whether the caller may kill it.
+    /// Checks that the caller may kill it.
     ///
     /// # Errors
     /// `EPERM`: it belongs to another user, or a seccomp filter denies the call.
@@ -104,7 +102,7 @@ fn is_signalled(pid: i32) -> bool {
     })
 }
 
-/// The process that a holder serves, by its only pidfd. `None` if it may not be looked at.
+/// Returns the process that a holder serves, from its only pidfd. `None` if it cannot be read.
 fn served(holder: i32) -> Option<i32> {
     let dir = format!("/proc/{holder}/fdinfo");
     numbers(&dir).ok()?.into_iter().find_map(|fd| {
@@ -113,8 +111,8 @@ fn served(holder: i32) -> Option<i32> {
     })
 }
 
-/// Kills these holders and waits until they have exited, a second at most. Returns how many have: one of another user
-/// cannot be killed, and one may be frozen.
+/// Kills these holders and waits up to a second until they have exited. Returns how many have: another user's holder
+/// cannot be killed, and a frozen one does not exit.
 pub fn kill(holders: Vec<Seen>) -> usize {
     let kill = |holder: &Seen| {
         let killed = signal::send(holder.process.as_fd(), Signal::KILL);

@@ -1,4 +1,4 @@
-//! POSIX IPC: objects that are files of a file system of the kernel's.
+//! POSIX IPC: objects that are files in a file system of the kernel.
 
 pub mod mq;
 pub mod sem;
@@ -13,16 +13,16 @@ use nix::dir::Dir;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{FileStat, Mode};
 
-/// What can be seen of the file of an object.
+/// The attributes of an object's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct File {
-    /// The device that it is on: for a queue, the file system of its IPC namespace.
+    /// Its device. For a queue this is the file system of its IPC namespace.
     pub device: u64,
-    /// Its number there.
+    /// Its inode number on that device.
     pub inode: u64,
     /// Size in bytes.
     pub size: u64,
-    /// Bytes that it takes, in memory or in swap.
+    /// Bytes in use, in memory or swap.
     pub allocated: u64,
     /// Owner.
     pub uid: u32,
@@ -30,7 +30,7 @@ pub struct File {
     pub gid: u32,
     /// The nine permission bits.
     pub mode: u32,
-    /// Last change of its attributes, seconds since 1970.
+    /// Last change of the attributes, in seconds since 1970.
     pub change_time: i64,
 }
 
@@ -49,7 +49,7 @@ impl From<FileStat> for File {
     }
 }
 
-/// The names of the objects whose files are in `dir`, a path from the directory `at`, each with its slash, sorted.
+/// Returns the names of the files in `dir`, relative to the directory `at`, each with a slash, sorted.
 fn names_in(at: impl AsFd, dir: &str) -> Result<Vec<OsString>> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let mut names = Vec::new();

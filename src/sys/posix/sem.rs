@@ -1,7 +1,7 @@
-//! POSIX named semaphores, as glibc keeps them: sem_overview(7).
+//! POSIX named semaphores as implemented by glibc, sem_overview(7).
 //!
-//! A semaphore is a file, `/dev/shm/sem.NAME`. Its first word has the value and how many wait (glibc 2.21 and later, 64
-//! bits), and futex(2) on its low half is how programs that use the C library and ipcbox wake each other.
+//! A semaphore is the file `/dev/shm/sem.NAME`. Its first word contains the value and the number of waiters (64 bits,
+//! glibc 2.21 and later). Programs that use the C library and ipcbox wake each other by futex(2) on its lower half.
 #![allow(unsafe_code)]
 
 use std::ffi::{OsStr, OsString};
@@ -23,50 +23,48 @@ use crate::sys::{futex, interrupt, transfer};
 /// The highest value, `SEM_VALUE_MAX`.
 pub const MAX_VALUE: u32 = i32::MAX.cast_unsigned();
 
-/// What can be seen of a semaphore by its file.
+/// The contents of a semaphore's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
     /// Its value, 0 to 2^31-1.
     pub value: u32,
-    /// How many wait for it; one that was killed by SIGKILL stays counted, since the C library keeps this number in the
-    /// shared word.
+    /// The number of waiters, kept by the C library in the shared word. Those killed by SIGKILL stay counted.
     pub waiters: u32,
 }
 
-/// How large its file is, in bytes.
 const SIZE: usize = size_of::<libc::sem_t>();
-/// Where the C library keeps in which way it calls futex(2): with another one its own functions abort the process.
+/// The position of the futex(2) mode. With another value in it, functions of the C library abort the process.
 const MODE: Range<usize> = 8..12;
-/// One who waits, in the first word: the value is its low half.
+/// One waiter in the first word. The lower half is the value.
 const WAITER: i64 = 1 << 32;
 
-/// A semaphore that is open.
+/// An open semaphore.
 ///
-/// Waiting and posting do not go through the C library, which aborts if another process spoils the file meanwhile.
+/// Waiting and posting bypass the C library, which aborts if another process corrupts the file.
 #[derive(Debug)]
 pub struct Semaphore(Mapping);
 
 impl Semaphore {
-    /// Opens the one called `name`, which begins with a slash.
+    /// Opens the semaphore `name`, which starts with a slash.
     ///
     /// # Errors
-    /// `ENOENT`: there is none. `EACCES`: no permission to read and write it. `EINVAL`: the file is none of glibc's.
+    /// `ENOENT`: there is none. `EACCES`: no permission to read and write it. `EINVAL`: it is not a file of glibc's.
     pub fn open(name: &OsStr) -> Result<Self> {
         let (file, _) = open(name, true)?;
         Ok(Self(Mapping::map(file, 0, SIZE, true)?))
     }
 
-    /// Takes one if there is one; `waiting` is what the caller has added to the first word.
+    /// Decrements the value if it is positive. `waiting` is what the caller has added to the first word.
     fn take(&self, waiting: i64) -> Result<bool> {
         let less = |now| (value(now) > 0).then(|| now - 1 - waiting);
         Ok(self.0.wide_word(0)?.fetch_update(SeqCst, SeqCst, less).is_ok())
     }
 
-    /// Takes one, waiting at most until `deadline`. `None`: SIGINT, SIGTERM or SIGHUP has come; they are caught so that
-    /// this process is taken off the count of those who wait.
+    /// Decrements the value, waiting until `deadline`. `None`: SIGINT, SIGTERM or SIGHUP came. They are caught so that
+    /// this process can remove itself from the waiters.
     ///
     /// # Errors
-    /// `EAGAIN`: not in time.
+    /// `EAGAIN`: the deadline has passed.
     pub fn wait(&self, deadline: Deadline) -> Result<Option<()>> {
         interrupt::catch(&[Signal::INT, Signal::TERM, Signal::HUP])?;
         let word = self.0.wide_word(0)?;
@@ -75,7 +73,7 @@ impl Semaphore {
         }
         word.fetch_add(WAITER, SeqCst);
         let mut slept = Ok(());
-        // What was posted at the last moment is taken: nobody else was woken for it.
+        // A post at the last moment is still taken, because it woke no one else.
         while !self.take(WAITER)? {
             if slept.is_err() || interrupt::any() {
                 word.fetch_sub(WAITER, SeqCst);
@@ -86,10 +84,10 @@ impl Semaphore {
         Ok(Some(()))
     }
 
-    /// Adds one. All who wait are woken, because one that was woken alone can be killed before it takes.
+    /// Increments the value. Wakes all waiters, because a single one could be killed before it takes.
     ///
     /// # Errors
-    /// `EOVERFLOW`: it stands at [`MAX_VALUE`].
+    /// `EOVERFLOW`: the value is [`MAX_VALUE`].
     pub fn post(&self) -> Result<()> {
         let more = |now| (value(now) < MAX_VALUE).then(|| now + 1);
         let before = self.0.wide_word(0)?.fetch_update(SeqCst, SeqCst, more);
@@ -100,22 +98,21 @@ impl Semaphore {
     }
 }
 
-/// The value in the first word.
 const fn value(word: i64) -> u32 {
     (word.cast_unsigned() & u32::MAX as u64) as u32
 }
 
-/// The bytes of a new one with this value.
+/// Returns the contents of a new semaphore's file.
 fn image(value: u32) -> Result<[u8; SIZE]> {
     #[repr(align(16))]
     struct Room([u8; SIZE]);
     let mut room = Room([0; _]);
-    // SAFETY: there is room for one, and it is aligned.
+    // SAFETY: there is room for one sem_t, and it is aligned.
     Errno::result(unsafe { libc::sem_init((&raw mut room).cast(), 1, value) })?;
     Ok(room.0)
 }
 
-/// The file of the one called `name`, and what can be seen of it.
+/// Opens the file of the semaphore `name`, and returns its contents.
 fn open(name: &OsStr, writable: bool) -> Result<(Object, Stat)> {
     let file = Object::open(&file_name(name), writable)?;
     let mut bytes = [0; SIZE];
@@ -127,14 +124,12 @@ fn open(name: &OsStr, writable: bool) -> Result<(Object, Stat)> {
     if is_one { Ok((file, stat)) } else { Err(Errno::EINVAL) }
 }
 
-/// Makes one with this value and exactly these permission bits, whatever the umask is.
-///
-/// It is a file without a name until it is complete. sem_open(3) gives it another name first, which stays where its
-/// caller is killed before it is removed.
+/// Creates a semaphore with exactly these permission bits, regardless of the umask. The file has no name until it is
+/// complete: sem_open(3) uses a temporary name, which remains if its caller is killed.
 ///
 /// # Errors
-/// `EEXIST`: the name is taken. `EINVAL`: a value above [`MAX_VALUE`]. `ENOSPC`: the file system is full. `ENOSYS`: no tmpfs
-/// is mounted at `/dev/shm`.
+/// `EEXIST`: the name is taken. `EINVAL`: the value is above [`MAX_VALUE`]. `ENOSPC`: the file system is full.
+/// `ENOSYS`: `/dev/shm` is not a tmpfs.
 pub fn create(name: &OsStr, mode: u32, value: u32) -> Result<()> {
     let bytes = image(value)?;
     if !shm::is_mounted()? {
@@ -145,32 +140,30 @@ pub fn create(name: &OsStr, mode: u32, value: u32) -> Result<()> {
     file.publish(&file_name(name), mode)
 }
 
-/// Looks at the one called `name` without touching it. Needs read permission only.
+/// Reads the semaphore `name`. Needs only read permission.
 ///
 /// # Errors
-/// `ENOENT`: there is none. `EACCES`: no permission. `EINVAL`, `ELOOP`: it is no regular file, or none of glibc's.
+/// `ENOENT`: there is none. `EACCES`: no permission. `EINVAL`, `ELOOP`: it is not a regular file, or not one of
+/// glibc's.
 pub fn look(name: &OsStr) -> Result<Stat> {
     open(name, false).map(|(_, stat)| stat)
 }
 
-/// What its file tells, which needs no permission.
+/// Returns the attributes of its file. Needs no permission.
 ///
 /// # Errors
-/// `ENOENT`: there is none. `EINVAL`: it is no regular file.
+/// `ENOENT`: there is none. `EINVAL`: it is not a regular file.
 pub fn file(name: &OsStr) -> Result<shm::Stat> {
     shm::look(&file_name(name))
 }
 
-/// Removes the name; who has it open keeps it.
+/// Removes the name. Processes that have the semaphore open keep it.
 pub fn unlink(name: &OsStr) -> Result<()> {
-    // As sem_unlink(3) puts it.
+    // sem_unlink(3) returns the same.
     shm::remove(&file_name(name)).map_err(|errno| if errno == Errno::EPERM { Errno::EACCES } else { errno })
 }
 
-/// The names of all, each with its slash, sorted.
-///
-/// # Errors
-/// Those of reading `/dev/shm`.
+/// Returns the names of all semaphores, each with its slash, sorted.
 pub fn names() -> Result<Vec<OsString>> {
     let bare = |name: &OsString| {
         let name = name.as_bytes().strip_prefix(shm::SEMAPHORE.as_bytes())?;
@@ -179,7 +172,7 @@ pub fn names() -> Result<Vec<OsString>> {
     Ok(shm::all_names()?.iter().filter_map(bare).collect())
 }
 
-/// The name of its file as that of an object, with a slash.
+/// Returns the name of its file, as an object with a slash.
 fn file_name(name: &OsStr) -> OsString {
     OsString::from_iter([OsStr::new(shm::SEMAPHORE), OsStr::from_bytes(&name.as_bytes()[1..])])
 }

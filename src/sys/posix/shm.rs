@@ -1,7 +1,7 @@
-//! POSIX shared memory: the files of `/dev/shm`, as shm_open(3) of the C library names them.
+//! POSIX shared memory: the files in `/dev/shm`, named as by shm_open(3).
 //!
-//! A new object is a file without a name until it is complete, and gets its name in one step. Its space is reserved
-//! with it, so that memory that was promised is there when it is touched.
+//! A new object has no name until it is complete, and gets it atomically. Its space is reserved, so that its memory is
+//! available when it is touched.
 #![allow(unsafe_code)]
 
 use std::ffi::{OsStr, OsString, c_char, c_int, c_uint};
@@ -25,12 +25,11 @@ use crate::sys::file_limit;
 use crate::sys::interrupt::retry;
 use crate::sys::sysv::Change;
 
-/// Where they are.
 const DIR: &str = "/dev/shm";
-/// What the names of those begin with that are semaphores.
+/// The prefix of names that are semaphores.
 pub(super) const SEMAPHORE: &str = "/sem.";
 
-/// An object that is open, or one that has no name yet.
+/// An open object. A new one has no name yet.
 #[derive(Debug)]
 pub struct Object(OwnedFd);
 
@@ -47,69 +46,68 @@ impl From<Object> for OwnedFd {
 }
 
 impl Object {
-    /// Opens the one called `name`, which begins with a slash.
+    /// Opens the object `name`, which starts with a slash.
     ///
     /// # Errors
-    /// `ENOENT`: there is none. `EACCES`: no permission. `EINVAL`, `EISDIR`, `ELOOP`: it is no regular file.
+    /// `ENOENT`: there is none. `EACCES`: no permission. `EINVAL`, `EISDIR`, `ELOOP`: it is not a regular file.
     pub fn open(name: &OsStr, writable: bool) -> Result<Self> {
         Self::look_up(name, if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY })
     }
 
-    /// For looking and changing attributes, which need no permission to read; a link is never followed.
+    /// Opens it for its attributes, without following links. Needs no read permission.
     fn refer(name: &OsStr) -> Result<Self> {
         Self::look_up(name, OFlag::O_PATH)
     }
 
     fn look_up(name: &OsStr, access: OFlag) -> Result<Self> {
-        // Without O_NONBLOCK opening a FIFO that somebody put there would wait.
+        // Without O_NONBLOCK, a FIFO that another user created there would block.
         let flags = access | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let object = Self(open(&path(name), flags, Mode::empty())?);
         object.stat()?;
         Ok(object)
     }
 
-    /// A new, empty one, which vanishes unless it is [given a name](Self::publish).
+    /// Creates an empty object, which disappears unless it is [published](Self::publish).
     ///
     /// # Errors
-    /// `ENOENT`: there is no `/dev/shm`. `EACCES`: nothing may be made there.
+    /// `ENOENT`: there is no `/dev/shm`. `EACCES`: no permission to create files there.
     pub fn unnamed() -> Result<Self> {
-        // sem post --create writes to no other file.
+        // Here, because for `sem post --create` this is the only file it writes.
         file_limit::report()?;
         let flags = OFlag::O_RDWR | OFlag::O_TMPFILE | OFlag::O_CLOEXEC;
         Ok(Self(open(DIR, flags, Mode::S_IRUSR | Mode::S_IWUSR)?))
     }
 
-    /// Gives a new one its permission bits and its name, linkat(2).
+    /// Gives a new object its permission bits and its name, linkat(2).
     ///
     /// # Errors
-    /// `EEXIST`: the name is taken. `EOPNOTSUPP`: it needs `/proc`, which is not mounted, or a privilege.
+    /// `EEXIST`: the name is taken. `EOPNOTSUPP`: this needs `/proc`, which is not mounted, or a privilege.
     pub fn publish(&self, name: &OsStr, mode: u32) -> Result<()> {
         fchmod(&self.0, Mode::from_bits_truncate(mode))?;
         let name = path(name);
         match linkat(AT_FDCWD, &self.own_path(), AT_FDCWD, &name, AtFlags::AT_SYMLINK_FOLLOW) {
-            // For who has CAP_DAC_READ_SEARCH, and from Linux 6.10 on for who has opened it.
+            // Works with CAP_DAC_READ_SEARCH, and from Linux 6.10 on for the process that opened the file.
             Err(Errno::ENOENT) => linkat(&self.0, "", AT_FDCWD, &name, AtFlags::AT_EMPTY_PATH).map_err(without_proc),
             linked => linked,
         }
     }
 
-    /// The file itself, whatever its name is.
     fn own_path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()))
     }
 
-    /// What can be seen of it.
+    /// Returns its attributes.
     ///
     /// # Errors
-    /// `EINVAL`: it is no regular file.
+    /// `EINVAL`: it is not a regular file.
     pub fn stat(&self) -> Result<Stat> {
         let file = fstat(&self.0)?;
         if file.st_mode & S_IFMT == S_IFREG { Ok(file.into()) } else { Err(Errno::EINVAL) }
     }
 
-    /// When it was born, in nanoseconds since 1970, statx(2). A tmpfs keeps that from Linux 5.18 on.
+    /// Returns its creation time in nanoseconds since 1970, statx(2). A tmpfs records it from Linux 5.18 on.
     pub fn birth(&self) -> Option<u64> {
-        // SAFETY: a C structure of integers, for which all zeros is a value.
+        // SAFETY: a C structure of integers, for which all zeros is a valid value.
         let mut file: libc::statx = unsafe { zeroed() };
         let (fd, flags, mask) = (self.0.as_raw_fd(), libc::AT_EMPTY_PATH, libc::STATX_BTIME);
         // SAFETY: a terminated string, and room for one statx.
@@ -119,39 +117,39 @@ impl Object {
             .then(|| tv_sec.cast_unsigned().wrapping_mul(1_000_000_000) + u64::from(tv_nsec))
     }
 
-    /// What tells its inode from another one that has the same number later, name_to_handle_at(2): of a tmpfs a random
-    /// number. Some containers forbid the call.
+    /// Returns a number that distinguishes its inode from a later one with the same number, name_to_handle_at(2). On a
+    /// tmpfs it is random. Some containers deny the call.
     pub fn generation(&self) -> Option<u64> {
         let mut handle = FileHandle { len: HANDLE_MAX as u32, kind: 0, bytes: [0; HANDLE_MAX] };
         let (mut mount, fd) = (0, self.0.as_raw_fd());
         let (path, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
-        // SAFETY: a terminated string, a handle with as much room as it says, and room for one integer.
+        // SAFETY: a terminated string, a handle with the room that it states, and room for one integer.
         let asked = unsafe { name_to_handle_at(fd, path, &raw mut handle, &raw mut mount, flags) };
         (asked == 0).then(|| u64::from_ne_bytes(handle.bytes[..8].try_into().unwrap_or_default()))
     }
 
-    /// Whether it has an access control list, acl(5).
+    /// Returns whether it has an access control list, acl(5).
     pub fn has_acl(&self) -> Result<bool> {
         let name = c"system.posix_acl_access".as_ptr();
-        // SAFETY: a terminated string; no bytes are asked for.
+        // SAFETY: a terminated string; no bytes are requested.
         let len = unsafe { fgetxattr(self.0.as_raw_fd(), name, std::ptr::null_mut(), 0) };
         match Errno::result(len) {
-            // It has none, or the file system or the kernel knows none.
+            // It has none, or the file system or the kernel does not support them.
             Err(Errno::ENODATA | Errno::EOPNOTSUPP | Errno::ENOSYS) => Ok(false),
             len => len.map(|_| true),
         }
     }
 
-    /// Makes it at least `size` bytes long and reserves all of its space, posix_fallocate(3).
+    /// Extends it to at least `size` bytes and reserves all of its space, posix_fallocate(3).
     ///
     /// # Errors
-    /// `ENOSPC`: there is less left, and nothing was taken. `EFBIG`: no file can be so long.
+    /// `ENOSPC`: too little is left, and nothing was reserved. `EFBIG`: beyond the largest file size.
     pub fn reserve(&self, size: u64) -> Result<()> {
         let len = i64::try_from(size).map_err(|_| Errno::EFBIG)?;
         if len == 0 {
             return Ok(());
         }
-        // Asked before, because the kernel would take everybody's room before it finds that it is too little.
+        // Checked first, because the kernel would use up all free space before it fails.
         let missing = size.saturating_sub(self.stat()?.allocated);
         if free().is_ok_and(|free| missing > free) {
             return Err(Errno::ENOSPC);
@@ -159,16 +157,16 @@ impl Object {
         retry(|| posix_fallocate(&self.0, 0, len))
     }
 
-    /// Reserves the space of `len` bytes from `offset` on without changing the size, as far as the file system can.
+    /// Reserves `len` bytes from `offset` on without changing the size, if the file system supports that.
     ///
     /// # Errors
-    /// `ENOSPC`: there is less left. `EFBIG`: the file may not be so long (RLIMIT_FSIZE).
+    /// `ENOSPC`: too little is left. `EFBIG`: the file may not be that long (RLIMIT_FSIZE).
     pub fn promise(&self, offset: u64, len: u64) -> Result<()> {
         let end = offset.checked_add(len).filter(|end| i64::try_from(*end).is_ok());
         if end.ok_or(Errno::EFBIG)? > getrlimit(Resource::RLIMIT_FSIZE)?.0 {
             return Err(Errno::EFBIG);
         }
-        // Asked before, as for `reserve`.
+        // As in `reserve`.
         let missing = len.saturating_sub(self.stat()?.allocated);
         if free().is_ok_and(|free| missing > free) {
             return Err(Errno::ENOSPC);
@@ -176,18 +174,15 @@ impl Object {
         let (from, len) = (offset.cast_signed(), len.cast_signed());
         match retry(|| fallocate(&self.0, FallocateFlags::FALLOC_FL_KEEP_SIZE, from, len)) {
             Err(errno @ (Errno::ENOSPC | Errno::EFBIG)) => Err(errno),
-            // Not every file system can, and nobody reserves nothing.
+            // Some file systems cannot reserve, and a length of 0 fails.
             _ => Ok(()),
         }
     }
 
-    /// Makes it `size` bytes long; what it grows by is reserved.
-    ///
-    /// # Errors
-    /// Those of [`reserve`](Self::reserve); then it is as long as before.
+    /// Sets its size, and reserves the space it grows by. If that fails, the size is unchanged.
     pub fn resize(&self, size: u64) -> Result<()> {
         self.reserve(size)?;
-        // What was too short is long enough by that.
+        // `reserve` has already extended a shorter object.
         if self.stat()?.size == size {
             return Ok(());
         }
@@ -195,23 +190,23 @@ impl Object {
     }
 }
 
-/// Looks at the one called `name` without opening it. Needs no permission.
+/// Returns the attributes of the object `name` without opening it. Needs no permission.
 ///
 /// # Errors
-/// `ENOENT`: there is none. `EINVAL`: it is no regular file.
+/// `ENOENT`: there is none. `EINVAL`: it is not a regular file.
 pub fn look(name: &OsStr) -> Result<Stat> {
     Object::refer(name)?.stat()
 }
 
-/// What it means that a file which is open has no path in `/proc`.
+/// Turns the failure to find an open file in `/proc` into `EOPNOTSUPP`.
 fn without_proc(errno: Errno) -> Errno {
     if errno == Errno::ENOENT { Errno::EOPNOTSUPP } else { errno }
 }
 
-/// Changes owner and group, which is refused more often, then permission bits.
+/// Changes owner and group, which is refused more often, and then the permission bits.
 ///
 /// # Errors
-/// `EPERM`: the caller is neither the owner nor privileged. `EOPNOTSUPP`: it needs `/proc`, which is not mounted.
+/// `EPERM`: the caller is neither the owner nor privileged. `EOPNOTSUPP`: this needs `/proc`, which is not mounted.
 pub fn change(name: &OsStr, change: Change) -> Result<()> {
     let object = Object::refer(name)?;
     if change.uid.is_some() || change.gid.is_some() {
@@ -225,22 +220,19 @@ pub fn change(name: &OsStr, change: Change) -> Result<()> {
     Ok(())
 }
 
-/// Removes the name; who has it open or mapped keeps it.
+/// Removes the name. Processes that have the object open or mapped keep it.
 pub fn remove(name: &OsStr) -> Result<()> {
     unlink(&path(name))
 }
 
-/// The names of all, each with its slash, sorted; semaphores are left out.
-///
-/// # Errors
-/// Those of reading `/dev/shm`.
+/// Returns the names of all objects except semaphores, each with its slash, sorted.
 pub fn names() -> Result<Vec<OsString>> {
     let mut names = all_names()?;
     names.retain(|name| !name.as_bytes().starts_with(SEMAPHORE.as_bytes()));
     Ok(names)
 }
 
-/// The names of all, semaphores included; where there is no `/dev/shm` there are none.
+/// Returns the names of all objects, including semaphores. There are none without `/dev/shm`.
 pub(super) fn all_names() -> Result<Vec<OsString>> {
     match super::names_in(AT_FDCWD, DIR) {
         Err(Errno::ENOENT) => Ok(Vec::new()),
@@ -248,17 +240,17 @@ pub(super) fn all_names() -> Result<Vec<OsString>> {
     }
 }
 
-/// Bytes that are left in `/dev/shm`.
+/// Returns the free space in `/dev/shm`, in bytes.
 pub fn free() -> Result<u64> {
     let stat = statvfs(DIR)?;
-    // A file system without a limit says 0 of 0.
+    // A file system without a limit reports 0 of 0 blocks.
     if stat.blocks() == 0 {
         return Err(Errno::ENODATA);
     }
     Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
 
-/// Whether `/dev/shm` is memory: a tmpfs, as glibc wants it.
+/// Returns whether `/dev/shm` is a tmpfs, as glibc requires.
 pub fn is_mounted() -> Result<bool> {
     match retry(|| statfs(DIR)) {
         Err(Errno::ENOENT) => Ok(false),
@@ -270,10 +262,8 @@ fn path(name: &OsStr) -> PathBuf {
     PathBuf::from(DIR).join(OsStr::from_bytes(&name.as_bytes()[1..]))
 }
 
-/// `MAX_HANDLE_SZ`.
 const HANDLE_MAX: usize = 128;
 
-/// `struct file_handle`.
 #[repr(C)]
 struct FileHandle {
     len: c_uint,
@@ -282,7 +272,7 @@ struct FileHandle {
 }
 
 unsafe extern "C" {
-    // The libc crate does not declare it.
+    // Missing in the libc crate.
     fn name_to_handle_at(
         dir: c_int,
         path: *const c_char,

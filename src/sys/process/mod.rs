@@ -1,4 +1,4 @@
-//! Other processes: a descriptor for one, and what `/proc` tells of them.
+//! Other processes: pidfds, and what `/proc` shows.
 #![allow(unsafe_code)]
 
 pub mod procfs;
@@ -22,11 +22,11 @@ use super::deadline::Deadline;
 use super::signal::{Signal, To, kill, queue, send, send_to};
 use super::wait::ready;
 
-/// A descriptor for a process, pidfd_open(2), closed on exec. It becomes readable when the process ends.
+/// Opens a pidfd, pidfd_open(2), close-on-exec. It becomes readable when the process exits.
 ///
 /// # Errors
-/// `ESRCH`: there is no such process, or it has ended and only waits to be reaped. `EINVAL` or `ENOENT`: it is
-/// a thread. `ENOSYS`: the kernel is older than 5.3.
+/// `ESRCH`: there is no such process, or it is a zombie. `EINVAL` or `ENOENT`: it is a thread. `ENOSYS`: the kernel is
+/// older than 5.3.
 pub fn open(pid: i32) -> Result<OwnedFd> {
     let fd = pidfd(pid)?;
     match ready(&[fd.as_fd()], Deadline::Now)? {
@@ -35,17 +35,17 @@ pub fn open(pid: i32) -> Result<OwnedFd> {
     }
 }
 
-/// The same, also for a process that has ended and only waits to be reaped.
+/// Like [`open`], but also opens a zombie.
 pub fn pidfd(pid: i32) -> Result<OwnedFd> {
     // SAFETY: the call takes two plain integers.
     let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
-    // SAFETY: the kernel just gave us this descriptor, and nothing else knows it. It fits: descriptors are ints.
+    // SAFETY: the kernel has just returned this descriptor, and nothing else owns it. Descriptors fit an int.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as c_int) })
 }
 
-/// Sends a signal to a child of the caller, with a value if there is one.
+/// Sends a signal to a child of this process, with an optional value.
 pub fn signal_child(child: i32, signal: Signal, value: Option<i32>) {
-    // A full queue takes no value, but the signal itself.
+    // If the signal queue is full, the signal is sent without its value.
     let sent = value.map_or(Err(Errno::EINVAL), |value| queue(child, signal, value)).or_else(|_| kill(child, signal));
     if sent.is_err() {
         // A seccomp filter can deny kill(2) alone.
@@ -53,14 +53,14 @@ pub fn signal_child(child: i32, signal: Signal, value: Option<i32>) {
     }
 }
 
-/// Whether a seccomp filter denies [`send`]: its `EPERM` is then not about the process. A process may always signal
-/// itself.
+/// Returns whether a seccomp filter denies [`send`], so that its `EPERM` means nothing about the process. Without a
+/// filter a process may always signal itself.
 pub fn is_signal_forbidden() -> bool {
     let to_self = pidfd(getpid().as_raw());
     to_self.and_then(|fd| send(fd.as_fd(), None)) == Err(Errno::EPERM)
 }
 
-/// A copy of a descriptor of another process, pidfd_getfd(2), closed on exec. Both are one opening of the file.
+/// Duplicates a descriptor of another process, pidfd_getfd(2), close-on-exec. Both share one open file description.
 ///
 /// # Errors
 /// `EPERM`: the process may not be traced. `EBADF`: it has no such descriptor.
@@ -68,25 +68,24 @@ pub fn descriptor(pid: i32, fd: i32) -> Result<OwnedFd> {
     let process = open(pid)?;
     // SAFETY: the call takes three plain integers.
     let copy = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), fd, 0) })?;
-    // SAFETY: the kernel just gave us this descriptor, and nothing else knows it. It fits: descriptors are ints.
+    // SAFETY: the kernel has just returned this descriptor, and nothing else owns it. Descriptors fit an int.
     Ok(unsafe { OwnedFd::from_raw_fd(copy as c_int) })
 }
 
-/// The number of a pidfd in the kernel's file system of them, which no other process ever has. `None` where the kernel
-/// is older than 6.9 and gives all the same one.
+/// Returns the inode of a pidfd, which is unique to its process forever. `None`: the kernel is older than 6.9, and all
+/// pidfds share one inode.
 pub fn inode(process: impl AsFd) -> Result<Option<u64>> {
     Ok(if is_in_pidfs(&process)? { Some(fstat(&process)?.st_ino) } else { None })
 }
 
-/// Whether pidfds have a file system of their own, as they do from Linux 6.9 on.
+/// Returns whether pidfds have a file system of their own (Linux 6.9).
 fn is_in_pidfs(process: impl AsFd) -> Result<bool> {
-    /// Of `<linux/magic.h>`.
     const PID_FS_MAGIC: FsType = FsType(0x5049_4446);
     Ok(fstatfs(&process)?.filesystem_type() == PID_FS_MAGIC)
 }
 
-/// The command line of a process, its arguments separated by blanks; of a process without one (a kernel
-/// thread, a zombie) its name in brackets, as ps(1) has it. `None` where `/proc` does not tell.
+/// Returns the command line of a process, its arguments separated by blanks. A process without one (kernel thread,
+/// zombie) is shown by its name in brackets, as in ps(1). `None`: `/proc` does not show it.
 pub fn command(pid: i32) -> Option<String> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let text = String::from_utf8_lossy(&line);
@@ -98,31 +97,31 @@ pub fn command(pid: i32) -> Option<String> {
     Some(format!("[{}]", String::from_utf8_lossy(&name).trim_end()))
 }
 
-/// Whether a process of this number is there, kill(2) with signal 0; one of somebody else's is.
+/// Returns whether there is a process with this pid, of any user.
 pub fn exists(pid: i32) -> bool {
     kill(pid, None) != Err(Errno::ESRCH)
 }
 
-/// A thread that is blocked in a system call.
+/// A thread blocked in a system call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocked {
     /// The process.
     pub pid: i32,
-    /// The thread in it.
+    /// Its thread id.
     pub thread: i32,
-    /// Number of the system call, as in `<sys/syscall.h>`.
+    /// The number of the system call, as in `<sys/syscall.h>`.
     pub call: i64,
-    /// Its arguments.
+    /// The arguments of the call.
     pub args: [u64; 6],
 }
 
 impl Blocked {
-    /// Whether it was stopped in that call, so that it is not asleep in it.
+    /// Returns whether it was stopped while in that call.
     pub fn is_stopped(&self) -> bool {
         procfs::thread_state(self.pid, self.thread).is_ok_and(|state| matches!(state, 'T' | 't'))
     }
 
-    /// As much of `len` bytes of its memory as is there, process_vm_readv(2).
+    /// Reads up to `len` bytes of its memory, as far as it is mapped, process_vm_readv(2).
     pub(super) fn read(&self, at: usize, len: usize) -> Result<Vec<u8>> {
         let mut bytes = vec![0; len];
         let remote = RemoteIoVec { base: at, len };
@@ -132,26 +131,20 @@ impl Blocked {
     }
 }
 
-/// Whether a process is in the caller's IPC namespace, ipc_namespaces(7); one that may not be looked at is not.
+/// Returns whether a process is in the caller's IPC namespace, ipc_namespaces(7). If it cannot be inspected, it is not.
 pub fn shares_ipc(pid: i32) -> bool {
     let namespace = |of: &str| fs::read_link(format!("/proc/{of}/ns/ipc")).ok();
     let ours = namespace("thread-self");
     ours.is_some() && ours == namespace(&pid.to_string())
 }
 
-/// Every thread of the system that is blocked in a system call and may be looked at
-/// (`/proc/PID/task/TID/syscall`, which wants the right to trace it).
-///
-/// # Errors
-/// Those of reading `/proc`; a process that ends meanwhile or is not ours to look at is left out.
+/// Returns every thread of the system that is blocked in a system call, from `/proc/PID/task/TID/syscall`. Processes
+/// that exit or may not be traced are left out.
 pub fn blocked() -> IoResult<Vec<Blocked>> {
     Ok(blocked_and_unseen()?.0)
 }
 
-/// The same, and the processes that may not be looked at.
-///
-/// # Errors
-/// Those of reading `/proc`.
+/// Like [`blocked`], and also returns the processes that may not be traced.
 pub fn blocked_and_unseen() -> IoResult<(Vec<Blocked>, Vec<i32>)> {
     let (mut found, mut unseen) = (Vec::new(), Vec::new());
     for pid in numbers("/proc")? {
@@ -171,7 +164,7 @@ pub fn blocked_and_unseen() -> IoResult<(Vec<Blocked>, Vec<i32>)> {
     Ok((found, unseen))
 }
 
-/// Whether a process that could not be looked at is one of user space, and has not ended meanwhile.
+/// Returns whether a process that could not be read still exists and runs in user space.
 pub(super) fn is_out_of_sight(pid: i32, error: &Error) -> bool {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::ENOENT | Errno::ESRCH) => false,
@@ -180,7 +173,7 @@ pub(super) fn is_out_of_sight(pid: i32, error: &Error) -> bool {
     }
 }
 
-/// Whether a process is one of user space that has not ended; a kernel thread and a zombie have no command line.
+/// Returns whether a process has a command line. Kernel threads and zombies have none.
 fn has_memory(pid: i32) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
@@ -188,25 +181,25 @@ fn has_memory(pid: i32) -> bool {
 /// Which processes `/proc` shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Sight {
-    /// None that the box would know by its number: it is not mounted, or is that of another pid namespace.
+    /// None under its pid: `/proc` is not mounted, or is that of another pid namespace.
     #[default]
     None,
-    /// Not those of others (`hidepid=` of proc(5)).
+    /// Only the caller's (`hidepid=`, proc(5)).
     Own,
-    /// Those of this pid namespace; what is outside of it can share its IPC objects all the same.
+    /// Those of this pid namespace. Processes outside it may share its IPC objects.
     Inside,
     /// All.
     All,
 }
 
-/// Which processes `/proc` shows to the caller.
+/// Returns which processes `/proc` shows to the caller.
 pub fn sight() -> Sight {
-    // The first namespaces have numbers of their own, `<linux/nsfs.h>`.
+    // The initial namespaces have fixed inodes, `<linux/nsfs.h>`.
     let link = |name: &str| fs::read_link(format!("/proc/{name}")).unwrap_or_default();
     if !knows_our_numbers() {
         return Sight::None;
     }
-    // Whoever may trace every process sees them all the same.
+    // hidepid does not apply to a process that may trace all others.
     let may_trace = geteuid().is_root() && link("self/ns/user").to_str() == Some("user:[4026531837]");
     match fs::read_to_string("/proc/self/mountinfo") {
         Err(_) => Sight::None,
@@ -216,29 +209,29 @@ pub fn sight() -> Sight {
     }
 }
 
-/// Whether `/proc` is that of the caller's pid namespace, so that a process has the same number in it.
+/// Returns whether `/proc` is that of the caller's pid namespace, so that the pids in it are valid here.
 pub(super) fn knows_our_numbers() -> bool {
     let own = fs::read_link("/proc/self").unwrap_or_default();
     own.to_str() == Some(&std::process::id().to_string())
 }
 
-/// Whether the last mount on `/proc` in `/proc/self/mountinfo` has the option.
+/// Returns whether the topmost mount on `/proc` has the option hidepid.
 fn hides(mounts: &str) -> bool {
     let on_proc = |line: &&str| line.split(' ').nth(4) == Some("/proc");
     mounts.lines().rfind(on_proc).is_some_and(|line| line.contains(",hidepid="))
 }
 
-/// A process that is blocked at one of some pipes, by its place in the list.
+/// What a process blocked on one of several pipes waits for. The number is the index of the pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
-    /// Until there is something to read.
+    /// Input.
     Reads(usize),
-    /// Until there is room to write.
+    /// Room.
     Writes(usize),
 }
 
-/// How processes are blocked at the pipes with these inodes, in read(2), write(2) and their kin, as far as may be
-/// looked at.
+/// Returns how processes are blocked on the pipes with these inodes, in read(2), write(2) and their variants. Processes
+/// that may not be traced are left out.
 pub fn at_pipes(inodes: &[u64]) -> Vec<Waiting> {
     let at = |blocked: &Blocked| {
         let kind = match blocked.call {
@@ -253,22 +246,21 @@ pub fn at_pipes(inodes: &[u64]) -> Vec<Waiting> {
     blocked().unwrap_or_default().iter().filter_map(at).collect()
 }
 
-/// Whether `/proc` shows what a process is blocked in.
+/// Returns whether `/proc` shows the system call in which a process is blocked.
 pub fn shows_calls(pid: i32) -> bool {
     knows_our_numbers() && fs::read(format!("/proc/{pid}/syscall")).is_ok()
 }
 
-/// Whether `/proc` is there to tell anything.
+/// Returns whether `/proc` is mounted.
 pub fn has_procfs() -> bool {
     fs::symlink_metadata("/proc/self").is_ok()
 }
 
-/// A number of `/proc/sys`, such as `fs/pipe-max-size`.
 pub(super) fn setting(name: &str) -> Option<u64> {
     fs::read_to_string(format!("/proc/sys/{name}")).ok()?.trim().parse().ok()
 }
 
-/// The entries of a directory of `/proc` that are numbers, in order.
+/// Returns the numeric entries of a directory of `/proc`, sorted.
 pub(super) fn numbers(dir: &str) -> IoResult<Vec<i32>> {
     let number = |entry: IoResult<DirEntry>| entry.map(|entry| entry.file_name().to_str()?.parse().ok()).transpose();
     let mut numbers = fs::read_dir(dir)?.filter_map(number).collect::<IoResult<Vec<i32>>>()?;
@@ -276,8 +268,8 @@ pub(super) fn numbers(dir: &str) -> IoResult<Vec<i32>> {
     Ok(numbers)
 }
 
-/// Reads a line of `/proc/PID/syscall`: number and six arguments. `running`, and a thread that is blocked
-/// outside a system call (`-1`), are none.
+/// Parses a line of `/proc/PID/syscall`: the number and six arguments. `None`: the thread is `running`, or blocked
+/// outside a system call (`-1`).
 fn system_call(line: &str) -> Option<(i64, [u64; 6])> {
     let mut words = line.split_ascii_whitespace();
     let call = words.next()?.parse().ok().filter(|call| *call >= 0)?;

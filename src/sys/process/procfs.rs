@@ -1,4 +1,4 @@
-//! What `/proc/PID/stat` and `/proc/PID/status` tell of a process.
+//! The contents of `/proc/PID/stat` and `/proc/PID/status`.
 
 use std::fs;
 
@@ -10,46 +10,44 @@ use super::{knows_our_numbers, numbers};
 use crate::sys::errno;
 use crate::sys::signal::Set;
 
-/// `/proc/PID/stat`, as far as the box wants it.
+/// The fields of `/proc/PID/stat` that ipcbox uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stat {
-    /// The name of its program, cut to 15 bytes.
+    /// The name of its program, truncated to 15 bytes.
     pub name: String,
     /// `R`, `S`, `D`, `T`, `t`, `Z`, …, proc_pid_stat(5).
     pub state: char,
-    /// Its parent; 0 where that is outside of the pid namespace.
+    /// The pid of its parent; 0 if that is outside the pid namespace.
     pub parent: i32,
     /// Its process group.
     pub group: i32,
-    /// What it is, `PF_…`.
     flags: u32,
-    /// When it started, in clock ticks after the system's start.
+    /// When it started, in clock ticks since boot.
     pub start: u64,
-    /// Its exit status as wait(2) has it, once it is a zombie; 0 for whom the kernel does not trust.
+    /// The exit status of a zombie as in wait(2); 0 if the caller may not see it.
     pub exit_status: i32,
 }
 
 impl Stat {
-    /// Whether it has ended and only waits to be reaped.
+    /// Returns whether it is a zombie.
     pub const fn is_zombie(&self) -> bool {
         matches!(self.state, 'Z' | 'X')
     }
 
-    /// Whether it is on its way out: it no longer has memory or descriptors, but may still hold semaphores.
+    /// Returns whether it is exiting: its memory and descriptors are gone, but it may still hold semaphores.
     pub const fn is_exiting(&self) -> bool {
-        /// Of the kernel's `<linux/sched.h>`; the second comes first, where a signal is the cause.
+        /// From `<linux/sched.h>`. A signal sets the second flag, before the first.
         const EXITING_OR_SIGNALED: u32 = 0x0000_0004 | 0x0000_0400;
         self.flags & EXITING_OR_SIGNALED != 0
     }
 
-    /// Whether it is stopped, by a signal or by a debugger.
+    /// Returns whether it is stopped, by a signal or by a debugger.
     pub const fn is_stopped(&self) -> bool {
         matches!(self.state, 'T' | 't')
     }
 
-    /// Whether it is a thread of the kernel's.
+    /// Returns whether it is a kernel thread.
     pub const fn is_kernels(&self) -> bool {
-        /// Of the kernel's `<linux/sched.h>`.
         const PF_KTHREAD: u32 = 0x0020_0000;
         self.flags & PF_KTHREAD != 0
     }
@@ -63,18 +61,18 @@ pub fn stat(pid: i32) -> Result<Stat> {
     parse_stat(&text(&format!("/proc/{pid}/stat"))?).ok_or(Errno::EPROTO)
 }
 
-/// The state of one thread, `/proc/PID/task/TID/stat`.
+/// Reads the state of a thread, `/proc/PID/task/TID/stat`.
 pub fn thread_state(pid: i32, thread: i32) -> Result<char> {
     let line = text(&format!("/proc/{pid}/task/{thread}/stat"))?;
     Ok(parse_stat(&line).ok_or(Errno::EPROTO)?.state)
 }
 
-/// The name in parentheses can hold blanks and parentheses: the fields are counted from the last one.
+/// The name is in parentheses and can itself contain blanks and parentheses, so fields are counted from the last one.
 fn parse_stat(line: &str) -> Option<Stat> {
     let (head, tail) = line.rsplit_once(')')?;
     let (_, name) = head.split_once('(')?;
     let fields: Vec<&str> = tail.split_ascii_whitespace().collect();
-    // Field 3 of the manual page is the first of these.
+    // The first of these is field 3 of the manual page.
     let field = |n: usize| fields.get(n - 3).copied();
     Some(Stat {
         name: name.to_owned(),
@@ -87,30 +85,30 @@ fn parse_stat(line: &str) -> Option<Stat> {
     })
 }
 
-/// `/proc/PID/status`, as far as the box wants it.
+/// The fields of `/proc/PID/status` that ipcbox uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Status {
-    /// The process that a thread belongs to.
+    /// The process of a thread.
     pub process: i32,
-    /// Its real user.
+    /// The real user id.
     pub uid: u32,
-    /// How many signals are queued for that user.
+    /// The number of signals queued for that user.
     pub queued: u64,
-    /// How many may be.
+    /// The limit of that number.
     pub queue_limit: u64,
-    /// What waits for this thread.
+    /// Signals pending for this thread.
     pub pending: Set,
-    /// What waits for the process.
+    /// Signals pending for the process.
     pub shared_pending: Set,
-    /// What the thread has blocked.
+    /// Signals that the thread blocks.
     pub blocked: Set,
-    /// What the process ignores.
+    /// Signals that the process ignores.
     pub ignored: Set,
-    /// What the process has a handler for.
+    /// Signals that the process catches.
     pub caught: Set,
 }
 
-/// Reads `/proc/PID/status`; a thread's id is one too.
+/// Reads `/proc/PID/status`. The id of a thread is accepted too.
 pub fn status(pid: i32) -> Result<Status> {
     Ok(parse_status(&text(&format!("/proc/{pid}/status"))?))
 }
@@ -147,34 +145,31 @@ fn parse_status(text: &str) -> Status {
     status
 }
 
-/// When the system started, in seconds since 1970.
-///
-/// # Errors
-/// Those of reading `/proc/stat`.
+/// Returns when the system started, in seconds since 1970.
 pub fn boot_time() -> Result<i64> {
     let text = text("/proc/stat")?;
     let line = text.lines().find_map(|line| line.strip_prefix("btime "));
     line.and_then(|time| time.trim().parse().ok()).ok_or(Errno::EPROTO)
 }
 
-/// Clock ticks in a second, in which the start of a process is told.
+/// Returns the clock ticks per second, the unit of [`Stat::start`].
 pub fn ticks() -> u64 {
     let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten();
     ticks.and_then(|ticks| u64::try_from(ticks).ok()).filter(|ticks| *ticks > 0).unwrap_or(100)
 }
 
-/// The threads of a process, in order.
+/// Returns the threads of a process, sorted.
 pub fn threads(pid: i32) -> Result<Vec<i32>> {
     numbers(&format!("/proc/{pid}/task")).map_err(errno)
 }
 
-/// The children of all threads of a process, as far as it holds still.
+/// Returns the children of all threads of a process. Complete only if the process is stopped.
 pub fn children(pid: i32) -> Result<Vec<i32>> {
     let mut found = Vec::new();
     for thread in threads(pid)? {
         match text(&format!("/proc/{pid}/task/{thread}/children")) {
             Ok(line) => found.extend(line.split_ascii_whitespace().filter_map(|word| word.parse::<i32>().ok())),
-            // A thread that has ended meanwhile has left its children to another one.
+            // An exiting thread hands its children to another thread.
             Err(Errno::ENOENT | Errno::ESRCH) => {}
             Err(errno) => return Err(errno),
         }
@@ -182,7 +177,7 @@ pub fn children(pid: i32) -> Result<Vec<i32>> {
     Ok(found)
 }
 
-/// Whether `/proc` is that of the pid namespace that the box is in, and knows children.
+/// Returns whether `/proc` is that of the caller's pid namespace and lists children.
 pub fn knows_us() -> Result<bool> {
     let knows = || {
         let own = fs::read_link("/proc/self").map_err(errno)?;
@@ -194,9 +189,9 @@ pub fn knows_us() -> Result<bool> {
     }
 }
 
-/// The ancestors of this process, from its parent on, as far as `/proc` is that of its pid namespace and shows them.
+/// Returns the ancestors of this process, starting with its parent, as far as `/proc` shows them.
 pub fn ancestors() -> Vec<i32> {
-    /// Numbers that are used again while they are read could lead round in a circle.
+    /// A limit, since pids that are reused during the walk could form a cycle.
     const DEPTH: usize = 4096;
     let parent = |pid: &i32| stat(*pid).ok().map(|stat| stat.parent);
     let own = std::process::id().cast_signed();
@@ -206,7 +201,7 @@ pub fn ancestors() -> Vec<i32> {
     std::iter::successors(parent(&own), parent).take_while(|pid| *pid > 0).take(DEPTH).collect()
 }
 
-/// Every process, in order.
+/// Returns all pids, sorted.
 pub fn all() -> Result<Vec<i32>> {
     numbers("/proc").map_err(errno)
 }
@@ -223,7 +218,7 @@ mod properties {
     use super::*;
     use crate::fuzz::fuzz;
 
-    /// A program can call itself anything, and then it stands in this line as it is.
+    /// A program can choose any name, which appears unescaped in this line.
     #[test]
     fn a_name_does_not_move_the_fields() {
         let numbers = any::<(u64, i32)>();

@@ -1,7 +1,7 @@
-//! A process and all below it, held still so that none escapes.
+//! A process and its descendants, stopped so that none escapes.
 //!
-//! A running process can fork between two looks, and a fork that has begun completes although SIGSTOP is pending. So
-//! each process is stopped as it is found, and the walk is repeated until one that began when all were stopped finds no
+//! A running process can fork between two looks, and a fork in progress completes although SIGSTOP is pending. So each
+//! process is stopped when it is found, and the walk is repeated until one that began with all of them stopped finds no
 //! new process.
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,58 +16,51 @@ use super::{pidfd, procfs};
 use crate::sys::deadline::Deadline;
 use crate::sys::signal::{self, Signal};
 
-/// One of a tree.
+/// A process of a tree.
 #[derive(Debug)]
 pub struct Member {
     /// Its process id.
     pub pid: i32,
-    /// Its descriptor.
+    /// Its pidfd.
     pub fd: OwnedFd,
-    /// What came of stopping it.
     stopped: Stopped,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stopped {
-    /// We did.
     ByUs,
-    /// It was stopped before.
     Before,
-    /// It was not, or may not be, stopped by us.
+    /// It was not, or could not be.
     Not,
 }
 
-/// A process and all below it.
+/// A process and its descendants.
 #[derive(Debug)]
 pub struct Tree {
     /// Parents before their children.
     pub members: Vec<Member>,
-    /// Whether each is stopped as it is found.
     stops: bool,
 }
 
-/// How many milliseconds to wait for processes to stop. One that runs stops as soon as it has a processor.
+/// Milliseconds to wait for running processes to stop. They do so as soon as they get a processor.
 const LOOKS: u32 = 5000;
 
-/// By how much less long to wait for one that sleeps. The parent of a vfork stops late, but cannot fork before; a
-/// process in a frozen cgroup does not stop at all.
+/// The factor by which the wait is shorter for sleeping processes. The parent of a vfork stops late, but cannot fork
+/// before; a process in a frozen cgroup never stops.
 const SLEEPS: u32 = 100;
 
-/// What a process does that is to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Motion {
     /// All its threads are stopped or have exited, or it may not be stopped.
     None,
     /// The others sleep in the kernel.
     Sleeps,
-    /// One runs, or waits for a processor.
     Runs,
 }
 
 impl Tree {
-    /// These processes, each with its descriptor, and all below them; stopped, or as far as they hold still by
-    /// themselves. If not all can be seen it is a part, with the reason: `EMFILE`, `ENFILE` if they are more than there
-    /// can be descriptors.
+    /// Walks these processes, each with its pidfd, and all their descendants. With `stops` they are stopped. If the
+    /// walk fails, for example with `EMFILE` or `ENFILE` for lack of descriptors, the tree is incomplete.
     pub fn of(roots: impl IntoIterator<Item = (i32, OwnedFd)>, stops: bool) -> (Self, Result<()>) {
         let mut tree = Self { members: Vec::new(), stops };
         let added = roots.into_iter().map(|(pid, fd)| tree.add(pid, fd)).fold(Ok(()), Result::and);
@@ -75,8 +68,8 @@ impl Tree {
         (tree, walked)
     }
 
-    /// All below the process `above`, which runs on, but these children of it; stopped as by [`of`](Self::of). If not
-    /// all can be seen it is a part: when that has been killed there are descriptors for the next.
+    /// Walks the descendants of the process `above`, which keeps running, except the children `except`. See
+    /// [`of`](Self::of). If the tree is incomplete, killing it frees descriptors for the next walk.
     pub fn below(above: i32, except: &[i32], stops: bool) -> (Self, Result<()>) {
         let mut tree = Self { members: Vec::new(), stops };
         let walked = tree.walk(Some(above), except);
@@ -108,7 +101,7 @@ impl Tree {
         }
     }
 
-    /// Adds the children of `parent` that are new. Those of one that is hidden are not to be seen.
+    /// Adds the new children of `parent`. Children of a hidden process cannot be seen.
     fn adopt(&mut self, parent: i32, except: &[i32]) -> Result<()> {
         for pid in visible(procfs::children(parent))?.unwrap_or_default() {
             if pid == getpid().as_raw()
@@ -118,8 +111,7 @@ impl Tree {
                 continue;
             }
             let Some(fd) = opened(pid)? else { continue };
-            // The number can have passed to another process before the descriptor was there; a child that is hidden
-            // runs all the same.
+            // The pid can have been reused before the pidfd was opened. A hidden child counts as a child.
             let is_child = visible(procfs::stat(pid))?.is_none_or(|stat| stat.parent == parent);
             if is_child && stage(fd.as_fd())? == Stage::Runs {
                 self.add(pid, fd)?;
@@ -145,18 +137,18 @@ impl Tree {
         Ok(())
     }
 
-    /// Continues those of these that were stopped for the walk, the leaves first.
+    /// Continues the selected processes if the walk stopped them, leaves first.
     pub fn resume(&self, which: impl Fn(&Member) -> bool) {
         let stopped = |member: &&Member| member.stopped == Stopped::ByUs && which(member);
         for member in self.members.iter().rev().filter(stopped) {
-            // One that has ended needs it no longer.
+            // A process that has exited needs no SIGCONT.
             let _ = signal::send(member.fd.as_fd(), Signal::CONT);
         }
     }
 
-    /// Kills all of them, and returns when they have ended; gives those that may not be killed. Where
-    /// pidfd_send_signal(2) is missing or forbidden these are all but the children of the calling process, which keep
-    /// their number until it reaps them.
+    /// Kills all processes and waits until they have exited. Returns those that may not be killed. If
+    /// pidfd_send_signal(2) is missing or denied, only children of this process are killed, because their pids stay
+    /// valid until they are reaped.
     pub fn kill(self) -> Result<Vec<i32>> {
         let mut kept = Vec::new();
         let mut dying = Vec::new();
@@ -181,16 +173,16 @@ impl Tree {
     }
 }
 
-/// A process's descriptor, unless it is gone.
+/// Returns the pidfd of a process, or `None` if it is gone.
 pub fn opened(pid: i32) -> Result<Option<OwnedFd>> {
     match pidfd(pid) {
-        // Before Linux 6.15 EINVAL of one whose number is still that of a group.
+        // Linux before 6.15 returns EINVAL for a pid that only names a process group any more.
         Err(Errno::ESRCH | Errno::EINVAL) => Ok(None),
         opened => opened.map(Some),
     }
 }
 
-/// What was told of a process, unless it is gone, or hidden as other users' can be.
+/// Returns `None` for a process that is gone, or hidden as another user's can be.
 pub fn visible<T>(outcome: Result<T>) -> Result<Option<T>> {
     match outcome {
         Err(Errno::ENOENT | Errno::ESRCH | Errno::EACCES | Errno::EPERM) => Ok(None),
@@ -203,7 +195,7 @@ impl Member {
         stage(self.fd.as_fd()).is_ok_and(|stage| stage == Stage::Reaped)
     }
 
-    /// Looks at what it does, and stops it again if another process has continued it.
+    /// Stops the process again if another process has continued it, and returns what it does.
     fn hold(&mut self) -> Motion {
         let motion = self.motion();
         if motion == Motion::Runs && signal::send(self.fd.as_fd(), Signal::STOP).is_ok() {

@@ -1,4 +1,4 @@
-//! How a process ended, also one that is no child.
+//! Exit statuses, also of processes that are not children.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
@@ -15,17 +15,17 @@ use crate::sys::deadline::Deadline;
 use crate::sys::signal::{self, Signal};
 use crate::sys::wait::{Ends, Wake, Want, poll};
 
-/// How a process ended.
+/// How a process terminated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// By itself, with this status.
+    /// It exited with this status.
     Exited(u8),
-    /// By this signal.
+    /// This signal killed it.
     Killed(Signal),
 }
 
 impl Ended {
-    /// What a status of wait(2) says, where it says that the process ended.
+    /// Decodes a status of wait(2). `None`: the process has not terminated.
     pub const fn from_wait(status: c_int) -> Option<Self> {
         if libc::WIFEXITED(status) {
             return Some(Self::Exited(libc::WEXITSTATUS(status).cast_unsigned() as u8));
@@ -39,7 +39,7 @@ impl Ended {
         }
     }
 
-    /// The status as a shell has it.
+    /// Returns the exit status as a shell reports it.
     pub const fn status(self) -> u8 {
         match self {
             Self::Exited(status) => status,
@@ -48,29 +48,29 @@ impl Ended {
     }
 }
 
-/// How far a process is.
+/// The stages of a process's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// It has not ended.
+    /// It has not exited.
     Runs,
-    /// It has ended, and its parent has not asked for its status yet.
+    /// It has exited but has not been reaped.
     Zombie,
-    /// It is gone.
+    /// It has been reaped.
     Reaped,
 }
 
-/// Interval at which a zombie is checked if the kernel does not report that it was reaped.
+/// The interval at which a zombie is checked if the kernel does not report that it was reaped.
 const STEP: Duration = Duration::from_millis(10);
 
-/// How far the process behind a pidfd is.
+/// Returns the stage of the process behind a pidfd.
 pub fn stage(process: BorrowedFd) -> Result<Stage> {
     Ok(after(&[(process, Stage::Runs)], Deadline::Now)?.map_or(Stage::Runs, |(_, stage)| stage))
 }
 
-/// Waits until one of these processes is past the stage given with it, and returns its place in the list and its stage.
-/// `None` when the time is over.
+/// Waits until one of these processes is past the stage given with it, and returns its index and its stage. `None`: the
+/// deadline has passed.
 pub fn after(processes: &[(BorrowedFd, Stage)], deadline: Deadline) -> Result<Option<(usize, Stage)>> {
-    // A pidfd reports POLLHUP when its process is reaped, but not before Linux 6.9.
+    // A pidfd reports POLLHUP when its process is reaped, but only from Linux 6.9 on.
     let is_asked =
         |(_, (fd, stage)): &(usize, (BorrowedFd, Stage))| *stage == Stage::Zombie && !is_in_pidfs(fd).unwrap_or(false);
     let (asked, awaited): (Vec<_>, Vec<_>) = processes.iter().copied().enumerate().partition(is_asked);
@@ -93,34 +93,32 @@ pub fn after(processes: &[(BorrowedFd, Stage)], deadline: Deadline) -> Result<Op
     }))
 }
 
-/// Whether a process that has exited has also been reaped.
 fn is_reaped(process: BorrowedFd) -> bool {
     match signal::send(process, None) {
         Ok(()) => false,
         Err(Errno::ESRCH) => true,
-        // It is another user's, or a seccomp filter denies the call.
+        // It belongs to another user, or a seccomp filter denies the call.
         Err(_) => std::fs::read_to_string(format!("/proc/thread-self/fdinfo/{}", process.as_raw_fd()))
             .is_ok_and(|info| info.lines().any(|line| line == "Pid:\t-1")),
     }
 }
 
-/// How a zombie ended, from `/proc/PID/stat`. `None` where the kernel does not tell us, or where it was reaped
-/// meanwhile.
+/// Returns how a zombie terminated, from `/proc/PID/stat`. `None`: it is not shown, or has been reaped.
 pub fn of_zombie(pid: i32, process: BorrowedFd) -> Option<Ended> {
-    // The status field reads as 0 for whom the kernel does not trust; the same trust lets this link be read.
+    // Without the permission to trace the process, the status reads as 0 and this link cannot be read.
     std::fs::read_link(format!("/proc/{pid}/ns/user")).ok()?;
     let stat = procfs::stat(pid).ok().filter(procfs::Stat::is_zombie)?;
-    // As long as it has not been reaped nobody else has its number.
+    // Until a zombie is reaped its pid is not reused.
     let is_it = stage(process).is_ok_and(|stage| stage == Stage::Zombie);
     if is_it { Ended::from_wait(stat.exit_status) } else { None }
 }
 
-/// How a process ended that was reaped, `PIDFD_GET_INFO` of ioctl(2), which needs no privilege.
+/// Returns how a reaped process terminated, `PIDFD_GET_INFO` of ioctl(2). Needs no privilege.
 ///
 /// # Errors
-/// `ENOSYS`: the kernel is older than 6.15 and does not know.
+/// `ENOSYS`: the kernel is older than 6.15, or does not know.
 pub fn of_reaped(process: BorrowedFd) -> Result<Ended> {
-    /// `struct pidfd_info` of `<linux/pidfd.h>`, in its first version.
+    /// The first version of `struct pidfd_info`, `<linux/pidfd.h>`.
     #[repr(C)]
     #[derive(Default)]
     struct Info {

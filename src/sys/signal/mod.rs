@@ -1,7 +1,7 @@
-//! Signals by number, sets of them, what a process does about them, and how they are sent and received.
+//! Signals: numbers, sets, dispositions, sending and receiving.
 //!
-//! nix's `Signal` ends before the real-time signals, and the C library's functions hide the two that it keeps for
-//! itself: masks are read and set by the system calls themselves, so that what the box was given is what it hands on.
+//! nix's `Signal` lacks the real-time signals, and the C library's functions hide the two signals it reserves. Masks
+//! are therefore read and set by system calls, so that CMD inherits exactly what ipcbox inherited.
 #![allow(unsafe_code)]
 
 mod signalfd;
@@ -29,7 +29,7 @@ use super::init;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Signal(u8);
 
-/// The standard signals that every architecture has: a constant for each.
+/// Defines a constant for each standard signal that all architectures have.
 macro_rules! standard {
     ($($name:ident $number:ident,)*) => {
         impl Signal {
@@ -52,67 +52,66 @@ impl Signal {
     /// SIGSTKFLT.
     #[cfg(not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")))]
     pub const STKFLT: Self = Self(libc::SIGSTKFLT as u8);
-    /// The last one.
+    /// The highest signal number.
     pub const MAX: i32 = 64;
 
-    /// The signal of this number, where there is one.
+    /// Returns the signal with this number, `None` if there is none.
     pub const fn new(number: i32) -> Option<Self> {
         if number >= 1 && number <= Self::MAX { Some(Self(number.cast_unsigned() as u8)) } else { None }
     }
 
-    /// Its number.
+    /// Returns the number.
     pub const fn number(self) -> i32 {
         self.0 as i32
     }
 
-    /// The first and the last real-time signal that programs may use; those between 31 and the first are the C
-    /// library's own.
+    /// Returns the first and last real-time signal for programs. Those from 32 to the first belong to the C library.
     pub fn real_time() -> (i32, i32) {
         (libc::SIGRTMIN(), libc::SIGRTMAX())
     }
 
-    /// Whether it asks a process to end: one that is stopped would not hear it.
+    /// Returns whether it requests termination. A stopped process must be continued to act on it.
     pub fn is_termination(self) -> bool {
         [Self::HUP, Self::INT, Self::QUIT, Self::TERM].contains(&self)
     }
 
-    /// Whether its default action stops a process.
+    /// Returns whether its default action stops a process.
     pub fn stops(self) -> bool {
         [Self::STOP, Self::TSTP, Self::TTIN, Self::TTOU].contains(&self)
     }
 
-    /// Whether a process that is stopped has to be continued to hear it.
+    /// Returns whether a stopped process acts on it only once it is continued.
     pub fn needs_continuing(self) -> bool {
         !self.stops() && self != Self::CONT
     }
 
-    /// Whether a process can do anything about it: all but KILL and STOP.
+    /// Returns whether a process can catch, block or ignore it: all but KILL and STOP.
     pub fn is_catchable(self) -> bool {
         self != Self::KILL && self != Self::STOP
     }
 }
 
-/// A set of signals, as the kernel has it: bit N - 1 is signal N.
+/// A set of signals as the kernel stores it: bit N - 1 is signal N.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Set(pub u64);
 
 impl Set {
     /// No signal.
     pub const EMPTY: Self = Self(0);
-    /// All of them.
+    /// All signals.
     pub const ALL: Self = Self(u64::MAX);
 
-    /// Whether it has this one.
+    /// Returns whether the set contains a signal.
     pub const fn has(self, signal: Signal) -> bool {
         self.0 >> (signal.0 - 1) & 1 == 1
     }
 
-    /// This signal alone.
+    /// Returns the set of this signal alone.
     pub const fn of(signal: Signal) -> Self {
         Self(1 << (signal.0 - 1))
     }
 
-    /// Its signals, in order.
+    /// Returns the signals in ascending order.
     pub fn iter(self) -> impl Iterator<Item = Signal> {
         (1..=64).map(Signal).filter(move |signal| self.has(*signal))
     }
@@ -145,17 +144,17 @@ impl Not for Set {
     }
 }
 
-/// Replaces the mask of the calling thread, rt_sigprocmask(2), and gives the one it had.
+/// Replaces the signal mask of the calling thread, rt_sigprocmask(2), and returns the previous one.
 pub fn set_mask(mask: Set) -> Result<Set> {
     change_mask(libc::SIG_SETMASK, mask)
 }
 
-/// Adds to the mask of the calling thread, and gives the one it had.
+/// Adds to the signal mask of the calling thread, and returns the previous one.
 pub fn block(signals: Set) -> Result<Set> {
     change_mask(libc::SIG_BLOCK, signals)
 }
 
-/// Takes from the mask of the calling thread, and gives the one it had.
+/// Removes from the signal mask of the calling thread, and returns the previous one.
 pub fn unblock(signals: Set) -> Result<Set> {
     change_mask(libc::SIG_UNBLOCK, signals)
 }
@@ -169,28 +168,27 @@ fn change_mask(how: c_int, set: Set) -> Result<Set> {
     Ok(Set(old))
 }
 
-/// What a process does about a signal, where it does not catch it.
+/// What a process does on a signal that it does not catch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disposition {
     /// The default action.
     Default,
-    /// Nothing.
+    /// The signal is ignored.
     Ignore,
 }
 
-/// Sets what the process does about a signal, sigaction(2), and gives what it did; a handler, which the box has none,
-/// counts as the default.
+/// Sets the disposition of a signal, sigaction(2), and returns the previous one. A handler counts as the default.
 pub fn set_disposition(signal: Signal, disposition: Disposition) -> Result<Disposition> {
     let action = match disposition {
         Disposition::Default => libc::SIG_DFL,
         Disposition::Ignore => libc::SIG_IGN,
     };
-    // SAFETY: neither calls code of ours.
+    // SAFETY: neither action runs code of this process.
     let old = unsafe { Handling::new(action, 0).set(signal) }?;
     Ok(if old.ignores() { Disposition::Ignore } else { Disposition::Default })
 }
 
-/// Whether the process ignores a signal, sigaction(2).
+/// Returns whether this process ignores a signal, sigaction(2).
 pub fn is_ignored(signal: Signal) -> Result<bool> {
     let mut now = Handling::new(libc::SIG_DFL, 0);
     // SAFETY: it lives through the call, which writes it and changes nothing.
@@ -198,46 +196,46 @@ pub fn is_ignored(signal: Signal) -> Result<bool> {
     Ok(now.ignores())
 }
 
-/// What a process does about a signal, `struct sigaction`.
+/// The action of a process on a signal, `struct sigaction`.
 #[derive(Clone, Copy)]
 pub(super) struct Handling(libc::sigaction);
 
 impl Handling {
-    /// The address of a handler, or `SIG_DFL` or `SIG_IGN`, with these flags. Without `SA_RESTART` a call that it
-    /// interrupts returns.
+    /// Creates an action: the address of a handler, `SIG_DFL` or `SIG_IGN`, with these flags. Without `SA_RESTART` the
+    /// handler interrupts system calls.
     pub fn new(action: libc::sighandler_t, flags: c_int) -> Self {
-        // SAFETY: all zeros is a sigaction: no flags, an empty mask, the default action.
+        // SAFETY: all zeros is a valid sigaction: no flags, an empty mask, the default action.
         let mut new: libc::sigaction = unsafe { std::mem::zeroed() };
         new.sa_sigaction = action;
         new.sa_flags = flags;
         Self(new)
     }
 
-    /// Whether the signal is ignored.
+    /// Returns whether the signal is ignored.
     pub const fn ignores(&self) -> bool {
         self.0.sa_sigaction == libc::SIG_IGN
     }
 
-    /// Sets it, sigaction(2), and gives what it was.
+    /// Installs the action, sigaction(2), and returns the previous one.
     ///
     /// # Safety
-    /// A handler takes what its flags say, and may run at any time.
+    /// A handler must match its flags and be able to run at any time.
     pub unsafe fn set(&self, signal: Signal) -> Result<Self> {
         let mut old = *self;
-        // SAFETY: both live through the call; the handler is as the caller says.
+        // SAFETY: both live through the call. The caller guarantees the handler.
         Errno::result(unsafe { libc::sigaction(signal.number(), &raw const self.0, &raw mut old.0) })?;
         Ok(old)
     }
 
-    /// Sets it unless the signal is ignored, and gives what it was. `None`: it stays ignored.
+    /// Installs the action unless the signal is ignored, and returns the previous one. `None`: it stays ignored.
     ///
     /// # Safety
     /// As for [`set`](Self::set).
     pub unsafe fn set_unless_ignored(&self, signal: Signal) -> Result<Option<Self>> {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         let old = unsafe { self.set(signal) }?;
         if old.ignores() {
-            // SAFETY: restores what was there.
+            // SAFETY: restores the previous action.
             unsafe { old.set(signal) }?;
             return Ok(None);
         }
@@ -245,46 +243,42 @@ impl Handling {
     }
 }
 
-/// Who gets a signal.
+/// The receiver of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum To {
     /// The process.
     Process,
-    /// The process group that it leads.
+    /// The process group that the process leads.
     Group,
 }
 
-/// Sends a signal to a process, pidfd_send_signal(2); none only tests whether one could be sent.
-///
-/// # Errors
-/// Those of [`send_to`].
+/// Sends a signal to a process, pidfd_send_signal(2). `None` only checks whether one could be sent.
 pub fn send(process: BorrowedFd, signal: impl Into<Option<Signal>>) -> Result<()> {
     send_to(process, To::Process, signal.into(), None)
 }
 
-/// The same, with a value that goes along as with sigqueue(3).
+/// Like [`send`], to a process or its group, and with an optional value as in sigqueue(3).
 ///
 /// # Errors
-/// `ESRCH`: it was reaped, or leads no group. `EPERM`: it is somebody else's. `EAGAIN`: its user has as many signals pending
-/// as it may. `EINVAL`: the kernel is older than 6.9 and knows no groups here. `ENOSYS`: it is older than 5.1.
+/// `ESRCH`: it has been reaped, or leads no group. `EPERM`: it belongs to another user. `EAGAIN`: the limit of its
+/// user's pending signals is reached. `EINVAL`: the kernel is older than 6.9 and does not support groups here.
+/// `ENOSYS`: it is older than 5.1.
 pub fn send_to(process: BorrowedFd, to: To, signal: Option<Signal>, value: Option<i32>) -> Result<()> {
-    /// Of `<linux/pidfd.h>`.
     const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
     let number = signal.map_or(0, Signal::number);
     let info = value.map(|value| queued(number, value));
     let info = info.as_ref().map_or(null(), |info| &raw const *info);
     let flags = if to == To::Group { PIDFD_SIGNAL_PROCESS_GROUP } else { 0 };
-    // SAFETY: the siginfo, where there is one, lives through the call; the rest are plain integers.
+    // SAFETY: the siginfo lives through the call; the rest are plain integers.
     let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), number, info, flags) };
     Errno::result(sent).map(drop)
 }
 
-/// A siginfo as sigqueue(3) makes it.
 fn queued(number: i32, value: i32) -> [c_int; 32] {
     let mut words = [0; 32];
     words[0] = number;
     words[2] = libc::SI_QUEUE;
-    // The union that follows is aligned as its pointers are: pid, uid and the value's lower half.
+    // The union is aligned like its pointers. It contains the pid, the uid and the lower half of the value.
     let at = if size_of::<c_long>() == 8 { 4 } else { 3 };
     words[at] = getpid().as_raw();
     words[at + 1] = getuid().as_raw().cast_signed();
@@ -292,8 +286,8 @@ fn queued(number: i32, value: i32) -> [c_int; 32] {
     words
 }
 
-/// Sends a signal to a process, to ipcbox's own group (0), or, where `pid` is negative, to a group, kill(2); none only
-/// tests whether one could be sent.
+/// Sends a signal to a process, to ipcbox's own group (0), or to a group (`-pid`), kill(2). `None` only checks whether
+/// one could be sent.
 pub fn kill(pid: i32, signal: impl Into<Option<Signal>>) -> Result<()> {
     let number = signal.into().map_or(0, Signal::number);
     // SAFETY: the call takes two plain integers.
@@ -303,7 +297,7 @@ pub fn kill(pid: i32, signal: impl Into<Option<Signal>>) -> Result<()> {
 /// Queues a signal with a value, rt_sigqueueinfo(2).
 ///
 /// # Errors
-/// `EAGAIN`: its user has as many signals pending as it may.
+/// `EAGAIN`: the limit of the user's pending signals is reached.
 pub(super) fn queue(pid: i32, signal: Signal, value: i32) -> Result<()> {
     let info = queued(signal.number(), value);
     // SAFETY: the siginfo lives through the call; the rest are plain integers.
@@ -311,19 +305,19 @@ pub(super) fn queue(pid: i32, signal: Signal, value: i32) -> Result<()> {
     Errno::result(sent).map(drop)
 }
 
-/// Whether this process may signal another one that is there, kill(2).
+/// Returns whether this process may signal an existing process, kill(2).
 pub fn is_permitted(pid: i32) -> bool {
     // SAFETY: the call takes two plain integers.
     Errno::result(unsafe { libc::kill(pid, 0) }) != Err(Errno::EPERM)
 }
 
-/// Ends the process as this signal does, without a core file, after one that had it. Returns for a signal that ends no
-/// process.
+/// Kills this process with a signal, but without a core file, since a child that died by it may have left one. Returns
+/// if the signal does not terminate a process.
 pub fn die(signal: Signal) -> Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_CORE)?;
     setrlimit(Resource::RLIMIT_CORE, 0, most)?;
     match set_disposition(signal, Disposition::Default) {
-        // KILL, STOP, and the two that the C library keeps for itself: nobody can have changed them.
+        // KILL, STOP, and the two that the C library reserves: their action cannot have changed.
         Ok(_) | Err(Errno::EINVAL) => {}
         Err(errno) => return Err(errno),
     }
@@ -332,25 +326,24 @@ pub fn die(signal: Signal) -> Result<()> {
     Ok(())
 }
 
-/// Has a blocked signal do to this process what it would have done if it were not blocked.
+/// Lets a blocked signal act on this process as if it were not blocked.
 pub fn act(signal: Signal) -> Result<()> {
     let (process, thread) = (getpid().as_raw(), gettid().as_raw());
-    // Not kill(2), which a seccomp filter may forbid for the sake of other processes.
+    // Not kill(2), which a seccomp filter may deny to protect other processes.
     // SAFETY: the call takes three plain integers.
     Errno::result(unsafe { libc::syscall(libc::SYS_tgkill, process, thread, signal.number()) })?;
     let_in(signal)
 }
 
-/// Stops the process as this signal does by default, until it is continued, at the latest when the time is over: then
-/// by a CONT of a [timer's](Arrival::is_timers). Returns at once where nobody would continue it: the kernel drops the
-/// signal then.
+/// Stops this process with a signal until it is continued, at the latest at the deadline by the SIGCONT of a
+/// [timer](Arrival::is_timers). Returns at once if no shell could continue it: the kernel then drops the signal.
 pub fn stop(signal: Signal, deadline: Deadline) -> Result<()> {
     let before = set_disposition(signal, Disposition::Default)?;
     kill(getpid().as_raw(), signal)?;
-    // Set only now: the stop takes away a CONT that came before it, and a CONT the stop that is still to act.
+    // Set only now, because a stop signal cancels a pending SIGCONT, and SIGCONT a pending stop signal.
     let timer = deadline.left().map(continue_after).transpose();
     let_in(signal)?;
-    // Where there can be no timer it is stopped without.
+    // If no timer can be created, the stop has no limit.
     drop(timer);
     set_disposition(signal, before).map(drop)
 }
@@ -358,26 +351,26 @@ pub fn stop(signal: Signal, deadline: Deadline) -> Result<()> {
 fn continue_after(time: Duration) -> Result<Timer> {
     let notify = SigevNotify::SigevSignal { signal: nix::sys::signal::SIGCONT, si_value: 0 };
     let mut timer = Timer::new(ClockId::CLOCK_MONOTONIC, SigEvent::new(notify))?;
-    // A time of zero would switch it off.
+    // Zero would disarm the timer.
     let time = time.max(Duration::from_millis(1)).into();
     timer.set(Expiration::OneShot(time), TimerSetTimeFlags::empty())?;
     Ok(timer)
 }
 
-/// Lets a signal that is pending act, and blocks it again.
+/// Lets a pending signal act, and blocks it again.
 pub fn let_in(signal: Signal) -> Result<()> {
     let mask = block(Set::EMPTY)?;
     set_mask(mask & !Set::of(signal))?;
     set_mask(mask).map(drop)
 }
 
-/// Has a signal sent to this process when its parent ends, prctl(2). A set-uid program loses it.
+/// Requests a signal for this process when its parent exits, prctl(2). Executing a set-user-ID program cancels that.
 pub fn on_parents_death(signal: Signal) -> Result<()> {
     // SAFETY: the call takes plain integers.
     Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, c_long::from(signal.number())) }).map(drop)
 }
 
-/// Whether this signal waits to be taken, rt_sigpending(2).
+/// Returns whether a signal is pending, rt_sigpending(2).
 pub fn is_pending(signal: Signal) -> Result<bool> {
     let mut set = 0_u64;
     // SAFETY: the set lives through the call, and its size is passed with it.
@@ -385,7 +378,7 @@ pub fn is_pending(signal: Signal) -> Result<bool> {
     Ok(Set(set).has(signal))
 }
 
-/// Takes one of these signals that is pending, if one is, rt_sigtimedwait(2). They have to be blocked.
+/// Discards one pending signal of this set, if there is one, rt_sigtimedwait(2). They must be blocked.
 pub fn discard(signals: Set) {
     let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     let no_info = null::<libc::siginfo_t>();

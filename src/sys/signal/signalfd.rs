@@ -10,38 +10,38 @@ use nix::unistd::read;
 
 use super::{Set, Signal};
 
-/// One signal that came.
+/// A received signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrival {
-    /// Which.
+    /// The signal.
     pub signal: Signal,
-    /// Where it is from, `si_code`.
+    /// Its origin, `si_code`.
     pub code: i32,
-    /// Its sender; 0 for the kernel, and for a sender of another pid namespace.
+    /// The sender; 0 for the kernel or a sender in another pid namespace.
     pub pid: i32,
     /// The sender's user.
     pub uid: u32,
-    /// The value that was sent along; not meant where the code says otherwise.
+    /// The value sent with it, valid if [`has_value`](Self::has_value).
     pub value: i32,
 }
 
-/// Signals that are read instead of acted on.
+/// A signalfd.
 #[derive(Debug)]
 pub struct Arrivals(OwnedFd);
 
 impl Arrivals {
-    /// Those of `set`, signalfd(2), which have to be blocked.
+    /// Opens a signalfd for `set`, whose signals must be blocked.
     pub fn open(set: Set) -> Result<Self> {
         let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
         // SAFETY: the set lives through the call, and its size is passed with it.
         let fd = Errno::result(unsafe {
             libc::syscall(libc::SYS_signalfd4, -1, &raw const set.0, size_of::<u64>(), flags)
         })?;
-        // SAFETY: the kernel just gave us this descriptor, and nothing else knows it.
+        // SAFETY: the kernel has just returned this descriptor, and nothing else owns it.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd as c_int) }))
     }
 
-    /// Those that have come, at most `most` of them: none where none has.
+    /// Returns up to `most` signals that have come, without waiting.
     pub fn take(&self, most: usize) -> Result<Vec<Arrival>> {
         const ONE: usize = size_of::<libc::signalfd_siginfo>();
         let mut bytes = vec![0; most.clamp(1, 64) * ONE];
@@ -50,8 +50,7 @@ impl Arrivals {
             read => read?,
         };
         let one = |bytes: &[u8; ONE]| {
-            // SAFETY: the kernel wrote a whole structure there, which is plain integers; none is aligned to more than
-            // the copy.
+            // SAFETY: the kernel wrote a complete structure of plain integers there, and the copy is aligned for it.
             let info: libc::signalfd_siginfo = unsafe { std::mem::transmute_copy(bytes) };
             Arrival {
                 signal: Signal(info.ssi_signo as u8),
@@ -71,7 +70,7 @@ impl AsFd for Arrivals {
     }
 }
 
-/// The codes of [`Arrival::code`] that do not come from a signal's own meaning, with their names.
+/// The values of [`Arrival::code`] that every signal can have, with their names.
 pub const CODES: [(i32, &str); 8] = [
     (libc::SI_USER, "user"),
     (libc::SI_KERNEL, "kernel"),
@@ -84,22 +83,22 @@ pub const CODES: [(i32, &str); 8] = [
 ];
 
 impl Arrival {
-    /// Whether the kernel itself sent it, as a terminal's driver does.
+    /// Returns whether the kernel sent it, for example a terminal driver.
     pub const fn is_kernels(&self) -> bool {
         self.code == libc::SI_KERNEL
     }
 
-    /// Whether a timer of the process's own sent it.
+    /// Returns whether a timer of this process sent it.
     pub const fn is_timers(&self) -> bool {
         self.code == libc::SI_TIMER
     }
 
-    /// Whether a process sent it.
+    /// Returns whether a process sent it.
     pub const fn is_sent(&self) -> bool {
         self.code <= 0
     }
 
-    /// Whether a value came along.
+    /// Returns whether it carries a value.
     pub const fn has_value(&self) -> bool {
         matches!(self.code, libc::SI_QUEUE | libc::SI_TIMER | libc::SI_MESGQ)
     }

@@ -1,4 +1,4 @@
-//! System V IPC: what its three kinds of object share.
+//! System V IPC: what the three kinds of object have in common.
 #![allow(unsafe_code)]
 
 pub mod msg;
@@ -19,7 +19,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::stat::stat;
 
-/// A System V key. Never 0 ([`libc::IPC_PRIVATE`]) where it names something.
+/// A System V key. 0 ([`libc::IPC_PRIVATE`]) never names an object.
 pub type Key = libc::key_t;
 
 /// Owner and permission bits of an object: `struct ipc_perm`, see sysvipc(7).
@@ -31,15 +31,15 @@ pub struct Perm {
     pub uid: libc::uid_t,
     /// Group of the owner.
     pub gid: libc::gid_t,
-    /// Who created it.
+    /// The user that created it.
     pub creator_uid: libc::uid_t,
-    /// The group of who created it.
+    /// The group of that user.
     pub creator_gid: libc::gid_t,
     /// The nine permission bits.
     pub mode: u32,
 }
 
-/// The errno of an operation on an object that exists: `EINVAL` means that it has been removed since, as `EIDRM` does.
+/// Converts the errno of an operation on an object that existed: `EINVAL` then means `EIDRM`, removed.
 pub const fn if_removed(errno: Errno) -> Errno {
     match errno {
         Errno::EINVAL => Errno::EIDRM,
@@ -48,7 +48,7 @@ pub const fn if_removed(errno: Errno) -> Errno {
 }
 
 impl Perm {
-    /// Whoever has an owner's rights: the owner, and who created it, also where that one has given it away.
+    /// Returns the users with an owner's rights: the owner and the creator, even if the owner was changed.
     pub const fn owners(&self) -> [libc::uid_t; 2] {
         [self.uid, self.creator_uid]
     }
@@ -67,7 +67,7 @@ impl From<libc::ipc_perm> for Perm {
     }
 }
 
-/// What IPC_SET is to change; what is `None` stays.
+/// Changes to make by IPC_SET. `None` changes nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Change {
     /// New owner.
@@ -88,18 +88,15 @@ impl Change {
     }
 }
 
-/// The key of an existing path, as ftok(3) of glibc computes it: the lowest 16 bits of the inode number, 8 of the
-/// device number, 8 of `number`.
-///
-/// # Errors
-/// Those of stat(2).
+/// Computes the key of an existing path like ftok(3) of glibc: the lowest 16 bits of the inode number, 8 of the device
+/// number, and `number`.
 pub fn ftok(path: &Path, number: u8) -> Result<Key> {
     let file = stat(path)?;
     let bits = (file.st_ino & 0xffff) as u32 | ((file.st_dev & 0xff) as u32) << 16 | u32::from(number) << 24;
     Ok(bits.cast_signed())
 }
 
-/// The words of a line of `/proc/sysvipc`, one after the other.
+/// The words of a line of `/proc/sysvipc`.
 pub struct Words<'a>(SplitAsciiWhitespace<'a>);
 
 impl Words<'_> {
@@ -111,53 +108,51 @@ impl Words<'_> {
         u32::from_str_radix(self.0.next()?, 8).ok()
     }
 
-    /// The four numbers of owner and creator.
     fn perm(&mut self, key: Key, mode: u32) -> Option<Perm> {
         let mut id = || self.number();
         Some(Perm { key, uid: id()?, gid: id()?, creator_uid: id()?, creator_gid: id()?, mode: mode & 0o777 })
     }
 }
 
-/// Objects one after the other, as the kernel tells them: there can be very many.
+/// Objects as they are read from the kernel, one by one since there can be very many.
 pub type Listing<T> = Box<dyn Iterator<Item = IoResult<T>>>;
 
-/// What distinguishes the kernel's tables of the three kinds.
+/// The differences between the three kinds.
 pub trait Table: Copy + 'static {
     /// The kind.
     const KIND: Kind;
-    /// The command for the object with an index, whoever may read it, Linux 4.17.
+    /// The command that reads the object at an index without permission (Linux 4.17).
     const STAT_ANY: c_int;
-    /// The C structure of an object, which is integers.
+    /// The C structure of an object, which consists of integers.
     type Raw;
-    /// What the kernel keeps of an object.
+    /// The state of an object.
     type Stat: 'static;
 
-    /// The id behind a key, without asking for a permission, msgget(2) and the like.
+    /// Returns the id of a key, requesting no permission: msgget(2), semget(2) or shmget(2).
     fn get(key: Key) -> c_int;
 
-    /// msgctl(2) and the like.
+    /// Calls msgctl(2), semctl(2) or shmctl(2).
     ///
     /// # Safety
-    /// `data` is what the command takes.
+    /// `data` must be what the command takes.
     unsafe fn control(id: c_int, command: c_int, data: *mut c_void) -> c_int;
 
-    /// The highest index.
+    /// Returns the highest index in use.
     fn highest() -> Result<c_int>;
 
-    /// The object with this id.
+    /// Converts the C structure of the object `id`.
     fn stat(id: c_int, raw: &Self::Raw) -> Self::Stat;
 
-    /// The object of a line of its file.
+    /// Parses a line of its file in `/proc/sysvipc`.
     fn line(words: &mut Words) -> Option<Self::Stat>;
 
-    /// Adds what a line does not have. `None`: the object has gone.
+    /// Adds fields that a line lacks. `None`: the object is gone.
     fn complete(stat: Self::Stat) -> Option<Self::Stat> {
         Some(stat)
     }
 }
 
-/// An object, by its id. It can go at any time; calls then fail with `EINVAL`, or with `EIDRM` where they were waiting
-/// on it.
+/// An object by its id. Once it is removed, calls fail with `EINVAL`, or with `EIDRM` if they were waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ById<T> {
     id: c_int,
@@ -165,12 +160,12 @@ pub struct ById<T> {
 }
 
 impl<T: Table> ById<T> {
-    /// The one with this id, whether it is there or not.
+    /// Refers to the object with this id, whether it exists or not.
     pub const fn from_id(id: c_int) -> Self {
         Self { id, table: PhantomData }
     }
 
-    /// The one behind `key`, asking for no permission.
+    /// Finds the object of a key, requesting no permission.
     ///
     /// # Errors
     /// `ENOENT`: there is none.
@@ -178,12 +173,12 @@ impl<T: Table> ById<T> {
         Errno::result(T::get(key)).map(Self::from_id)
     }
 
-    /// The id, 0 or above.
+    /// Returns the id, at least 0.
     pub const fn id(self) -> c_int {
         self.id
     }
 
-    /// What the kernel keeps of it. Asks without read permission too, where the kernel can (Linux 4.17).
+    /// Returns its state. From Linux 4.17 on this needs no read permission.
     ///
     /// # Errors
     /// `EINVAL`: it is gone.
@@ -198,7 +193,6 @@ impl<T: Table> ById<T> {
         }
     }
 
-    /// Changes what IPC_SET can change.
     fn set(self, edit: impl FnOnce(&mut T::Raw)) -> Result<()> {
         let mut raw = self.raw()?;
         edit(&mut raw);
@@ -206,67 +200,62 @@ impl<T: Table> ById<T> {
         Errno::result(unsafe { T::control(self.id, libc::IPC_SET, (&raw mut raw).cast()) }).map(drop)
     }
 
-    /// Does what takes no data.
     fn control(self, command: c_int) -> Result<()> {
         // SAFETY: the callers' commands take no structure.
         Errno::result(unsafe { T::control(self.id, command, std::ptr::null_mut()) }).map(drop)
     }
 
-    /// Removes it, `IPC_RMID`; who waits on it is woken with `EIDRM`. The memory of a segment stays until its last user
-    /// detaches.
+    /// Removes it, `IPC_RMID`, and wakes its waiters with `EIDRM`. A segment's memory stays until the last detach.
     ///
     /// # Errors
-    /// `EPERM`: the caller is neither owner nor creator nor privileged. `EINVAL`: it is gone.
+    /// `EPERM`: the caller is neither the owner nor the creator nor privileged. `EINVAL`: it is gone.
     pub fn remove(self) -> Result<()> {
         self.control(libc::IPC_RMID)
     }
 }
 
-/// The id and the data of what has this id, `IPC_STAT`, or this index, `*_STAT_ANY`.
+/// Returns the id and the C structure of the object with this id (`IPC_STAT`) or at this index (`*_STAT_ANY`).
 fn asked<T: Table>(id_or_index: c_int, command: c_int) -> Result<(c_int, T::Raw)> {
-    // SAFETY: a C structure of integers, for which all zeros is a value.
+    // SAFETY: a C structure of integers, for which all zeros is a valid value.
     let mut raw: T::Raw = unsafe { zeroed() };
-    // SAFETY: both commands write one such structure, which is there.
+    // SAFETY: both commands write one such structure.
     let id = Errno::result(unsafe { T::control(id_or_index, command, (&raw mut raw).cast()) })?;
     Ok((if command == libc::IPC_STAT { id_or_index } else { id }, raw))
 }
 
-/// The data of what has this id, whoever may read it, by its index: an id is that plus a multiple of 32768, of 2^24
-/// with ipcmni_extend.
+/// Returns the object with this id without permission, by its index. An id is its index plus a multiple of 32768, or of
+/// 2^24 with ipcmni_extend.
 fn at_its_index<T: Table>(id: c_int) -> Option<T::Raw> {
     let indices = [id % 32768, id % (1 << 24)].into_iter();
     let mut found = indices.filter_map(|index| asked::<T>(index, T::STAT_ANY).ok());
     found.find(|(found, _)| *found == id).map(|(_, raw)| raw)
 }
 
-/// What `IPC_INFO` and the like return of a whole table, and its highest index.
+/// Returns the information about a whole table, `IPC_INFO` and the like, and its highest index.
 ///
 /// # Safety
-/// The command writes one `I`, which is integers.
+/// The command must write one `I`, which consists of integers.
 unsafe fn info<T: Table, I>(command: c_int) -> Result<(I, c_int)> {
-    // SAFETY: a C structure of integers, for which all zeros is a value.
+    // SAFETY: a C structure of integers, for which all zeros is a valid value.
     let mut info: I = unsafe { zeroed() };
-    // SAFETY: the command writes one, as the caller says; the id is ignored.
+    // SAFETY: the command writes one `I`, as the caller guarantees. The id is ignored.
     let highest = Errno::result(unsafe { T::control(0, command, (&raw mut info).cast()) })?;
     Ok((info, highest))
 }
 
-/// Every object of the IPC namespace, those that may not be read included: from its file in `/proc/sysvipc`, else by
-/// calls.
-///
-/// # Errors
-/// Those of reading it. A line that cannot be read is one, with its number.
+/// Lists every object of the IPC namespace, readable or not: from `/proc/sysvipc`, or by system calls without it. A
+/// malformed line is an error that names its number.
 fn all<T: Table>() -> Result<Listing<T::Stat>> {
     let Some(lines) = listed::<T>() else {
-        // There is no object behind some indices.
+        // Some indices have no object.
         let stat = |index| asked::<T>(index, T::STAT_ANY).ok().map(|(id, raw)| Ok(T::stat(id, &raw)));
         return Ok(Box::new((0..=T::highest()?).filter_map(stat)));
     };
     Ok(Box::new(lines.filter_map(|line| line.map(T::complete).transpose())))
 }
 
-/// The objects of the lines of its file in `/proc/sysvipc`, but the first, the titles. `None`: there is no such file. A
-/// line that cannot be read is an error, with its number.
+/// Lists the objects in the file in `/proc/sysvipc`, without its title line. `None`: there is no such file. A malformed
+/// line is an error that names its number.
 fn listed<T: Table>() -> Option<Listing<T::Stat>> {
     let path = format!("/proc/sysvipc/{}", T::KIND.word());
     let mut lines = BufReader::with_capacity(64 << 10, File::open(&path).ok()?);
@@ -299,7 +288,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What it is called.
+    /// Returns the name for messages.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Msg => "message queue",
@@ -308,7 +297,7 @@ impl Kind {
         }
     }
 
-    /// It in a word, as records and options have it.
+    /// Returns the name in records and options.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Msg => "msg",
@@ -318,11 +307,11 @@ impl Kind {
     }
 }
 
-/// Objects that were to be removed, by their ids, and what came of each.
+/// The results of removals, by id.
 pub type Removals = Box<dyn Iterator<Item = (c_int, Result<()>)>>;
 
-/// Removes every object of a kind, each as the iterator comes to it. What the caller may neither remove nor read is
-/// passed over.
+/// Removes every object of a kind, each when the iterator reaches it. Objects that the caller may neither remove nor
+/// read are skipped.
 pub fn remove_all(kind: Kind) -> Result<Removals> {
     Ok(match kind {
         Kind::Msg => Box::new(removals::<msg::Msg>()?),
@@ -332,8 +321,8 @@ pub fn remove_all(kind: Kind) -> Result<Removals> {
 }
 
 fn removals<T: Table>() -> Result<impl Iterator<Item = (c_int, Result<()>)>> {
-    // The ids of neighbours in the kernel's table mostly differ by one. All are to go: where there is an object with
-    // the id that is likely it goes by one call, and its id is asked for, by another, where there is none.
+    // The ids of neighbours in the kernel's table usually differ by one. Guessing the next id takes one call per
+    // object; a second call finds the id if the guess was wrong.
     let mut likely = -1;
     Ok((0..=T::highest()?).filter_map(move |index| {
         likely += 1;
@@ -347,7 +336,7 @@ fn removals<T: Table>() -> Result<impl Iterator<Item = (c_int, Result<()>)>> {
     }))
 }
 
-/// Looks at the object with this id as a caller without privilege can: `EACCES` if it may not read it.
+/// Checks that the caller can read this object. `EACCES`: it exists but is not readable.
 fn look(kind: Kind, id: c_int) -> Result<()> {
     match kind {
         Kind::Msg => asked::<msg::Msg>(id, libc::IPC_STAT).map(drop),
@@ -356,18 +345,18 @@ fn look(kind: Kind, id: c_int) -> Result<()> {
     }
 }
 
-/// Whether there is an object with this id that the caller may not read.
+/// Returns whether this object exists but the caller may not read it.
 pub fn is_hidden(kind: Kind, id: c_int) -> bool {
     look(kind, id) == Err(Errno::EACCES)
 }
 
-/// The kinds that have an object with this id, including one that the caller may not read.
+/// Returns the kinds that have an object with this id, readable or not.
 pub fn kinds_of(id: i32) -> Vec<Kind> {
     let is_there = |kind: &Kind| matches!(look(*kind, id), Ok(()) | Err(Errno::EACCES | Errno::EPERM));
     [Kind::Msg, Kind::Shm, Kind::Sem].into_iter().filter(is_there).collect()
 }
 
-/// Has lines of any words read: none may make it panic.
+/// Parses arbitrary lines, none of which may cause a panic.
 #[cfg(test)]
 fn try_lines<T: Table>() {
     use proptest::prelude::*;

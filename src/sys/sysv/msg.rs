@@ -14,10 +14,10 @@ use crate::sys::message::{Message, Waits, Which};
 use crate::sys::process::{Blocked, shares_ipc};
 use crate::sys::wait::interruptible;
 
-/// Take a copy of the message with this number, Linux 3.8; the libc crate does not have it.
+/// Copies a message by its index, Linux 3.8. Missing in the libc crate.
 const MSG_COPY: c_int = 0o40000;
 
-/// What the kernel keeps of a queue: `struct msqid_ds`.
+/// The state of a queue: `struct msqid_ds`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
     /// The id.
@@ -28,11 +28,11 @@ pub struct Stat {
     pub messages: u64,
     /// Bytes of data in it.
     pub bytes: u64,
-    /// The most bytes of data, and the most messages, that fit.
+    /// The maximum number of bytes, and also of messages.
     pub max_bytes: u64,
-    /// Last process to send; 0 where nobody has, or it belongs to another pid namespace.
+    /// The last process to send; 0 for none, or one in another pid namespace.
     pub last_send_pid: i32,
-    /// Last process to receive, likewise.
+    /// The last process to receive, likewise.
     pub last_receive_pid: i32,
     /// Last msgsnd(2), seconds since 1970; 0 is never.
     pub send_time: i64,
@@ -45,15 +45,15 @@ pub struct Stat {
 /// The limits of `/proc/sys/kernel/msg*`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// msgmax: bytes of one message.
+    /// msgmax: the maximum size of a message in bytes.
     pub message: usize,
-    /// msgmnb: what `max_bytes` of a new queue is.
+    /// msgmnb: the initial `max_bytes` of a new queue.
     pub bytes: u64,
-    /// msgmni: queues.
+    /// msgmni: the maximum number of queues.
     pub queues: u64,
 }
 
-/// The limits, `IPC_INFO`.
+/// Returns the limits, `IPC_INFO`.
 pub fn limits() -> Result<Limits> {
     let (info, _) = info(libc::IPC_INFO)?;
     let count = |n: c_int| u64::try_from(n).unwrap_or(0);
@@ -65,22 +65,19 @@ fn info(command: c_int) -> Result<(libc::msginfo, c_int)> {
     unsafe { super::info::<Msg, _>(command) }
 }
 
-/// How many queues there are, the messages in all of them, and the bytes of these, `MSG_INFO`.
+/// Returns the number of queues, of messages in them, and of their bytes, `MSG_INFO`.
 pub fn used() -> Result<(u64, u64, u64)> {
     let (info, _) = info(libc::MSG_INFO)?;
     let count = |n: c_int| u64::try_from(n).unwrap_or(0);
     Ok((count(info.msgpool), count(info.msgmap), count(info.msgtql)))
 }
 
-/// Every queue of the IPC namespace.
-///
-/// # Errors
-/// Those of reading them. A line that cannot be read is one, with its number.
+/// Lists all queues of the IPC namespace. A malformed line is an error that names its number.
 pub fn all() -> Result<Listing<Stat>> {
     super::all::<Msg>()
 }
 
-/// Message queues.
+/// The table of message queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Msg;
 
@@ -96,7 +93,7 @@ impl Table for Msg {
     }
 
     unsafe fn control(id: c_int, command: c_int, data: *mut c_void) -> c_int {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         unsafe { libc::msgctl(id, command, data.cast()) }
     }
 
@@ -136,7 +133,7 @@ impl Table for Msg {
         })
     }
 
-    /// The file does not have how many bytes fit.
+    /// The file lacks `max_bytes`.
     fn complete(stat: Stat) -> Option<Stat> {
         let found = super::at_its_index::<Self>(stat.id)?;
         Some(Stat { max_bytes: found.msg_qbytes, ..stat })
@@ -147,7 +144,7 @@ impl Table for Msg {
 pub type Queue = ById<Msg>;
 
 impl Queue {
-    /// A new queue. A `key` of [`libc::IPC_PRIVATE`] gives one without a key.
+    /// Creates a queue. With the key [`libc::IPC_PRIVATE`] it has no key.
     ///
     /// # Errors
     /// `EEXIST`: the key is taken. `ENOSPC`: msgmni is reached.
@@ -157,27 +154,25 @@ impl Queue {
         Errno::result(unsafe { libc::msgget(key, flags) }).map(Self::from_id)
     }
 
-    /// Sends a message, waiting at most until `deadline` where the queue is full. `None`: a caught signal has come
-    /// before.
+    /// Sends a message, waiting until `deadline` while the queue is full. `None`: a caught signal came first.
     ///
     /// # Errors
-    /// `EAGAIN`: not in time. `EINVAL`: a type below 1, more data than msgmax, or no such queue. `EIDRM`: it was removed
-    /// meanwhile. `EACCES`: no permission to write.
+    /// `EAGAIN`: the deadline has passed. `EINVAL`: a type below 1, a message above msgmax, or no such queue. `EIDRM`:
+    /// the queue was removed during the wait. `EACCES`: no permission to write.
     pub fn send(self, message: &Message, deadline: Deadline) -> Result<Option<()>> {
         let flags = nowait(deadline);
         let (at, length) = (message.whole().as_ptr().cast(), message.data().len());
         interruptible(deadline, || {
-            // SAFETY: the type and as many bytes as are told lie there through the call, which only reads them.
+            // SAFETY: the type and `length` bytes of data live through the call, which only reads them.
             Errno::result(unsafe { libc::msgsnd(self.id, at, length, flags) }).map(drop)
         })
     }
 
-    /// Takes a message, waiting at most until `deadline`; it replaces what `message` was, and is at most `most` bytes
-    /// long. `None`: a caught signal has come before.
+    /// Takes a message of up to `most` bytes, waiting until `deadline`. `None`: a caught signal came first.
     ///
     /// # Errors
-    /// `EAGAIN`: not in time. `E2BIG`: it is longer, and stays there. `EINVAL`: no such queue. `EIDRM`: it was removed
-    /// meanwhile. `EACCES`: no permission to read.
+    /// `EAGAIN`: the deadline has passed. `E2BIG`: the message is longer and stays in the queue. `EINVAL`: no such
+    /// queue. `EIDRM`: the queue was removed during the wait. `EACCES`: no permission to read.
     pub fn receive(self, message: &mut Message, most: usize, which: Which, deadline: Deadline) -> Result<Option<()>> {
         let flags = nowait(deadline);
         let (kind, flags) = match which {
@@ -190,27 +185,28 @@ impl Queue {
         }
     }
 
-    /// A copy of the message with this number in the queue, from 0 on (`MSG_COPY`); it stays there.
+    /// Copies the message at this index, starting with 0, and leaves it in the queue (`MSG_COPY`).
     ///
     /// # Errors
-    /// `ENOMSG`: there are fewer. `ENOSYS`: the kernel was built without CONFIG_CHECKPOINT_RESTORE. `E2BIG`: it is longer
-    /// than `most`. `EACCES`: no permission to read.
+    /// `ENOMSG`: there are fewer messages. `ENOSYS`: the kernel was built without CONFIG_CHECKPOINT_RESTORE. `E2BIG`:
+    /// the message is longer than `most`. `EACCES`: no permission to read.
     pub fn copy(self, message: &mut Message, most: usize, index: i64) -> Result<()> {
         retry(|| self.read(message, most, index, MSG_COPY | libc::IPC_NOWAIT))
     }
 
     fn read(self, message: &mut Message, most: usize, kind: i64, flags: c_int) -> Result<()> {
         let at = message.space(most).as_mut_ptr().cast();
-        // SAFETY: the type and `most` bytes have room there through the call.
+        // SAFETY: there is room for the type and `most` bytes through the call.
         let read = unsafe { libc::msgrcv(self.id, at, most, kind as c_long, flags) };
         message.has(Errno::result(read)?.cast_unsigned());
         Ok(())
     }
 
-    /// Changes owner, group or permission bits, and how many bytes fit, `IPC_SET`.
+    /// Changes owner, group, permission bits or `max_bytes`, `IPC_SET`.
     ///
     /// # Errors
-    /// `EPERM`: the caller is neither owner nor creator nor privileged, or wants more than msgmnb without CAP_SYS_RESOURCE.
+    /// `EPERM`: the caller is neither the owner nor the creator nor privileged, or lacks CAP_SYS_RESOURCE to exceed
+    /// msgmnb.
     pub fn change(self, change: Change, max_bytes: Option<u64>) -> Result<()> {
         self.set(|raw| {
             change.apply(&mut raw.msg_perm);
@@ -223,9 +219,9 @@ fn nowait(deadline: Deadline) -> c_int {
     if deadline == Deadline::Now { libc::IPC_NOWAIT } else { 0 }
 }
 
-/// What a blocked thread waits for, where that is a message of the queue `id` or room for one.
+/// Returns what a blocked thread waits for, if it waits on the queue `id`.
 pub fn waits(blocked: &Blocked, id: c_int) -> Option<Waits> {
-    // The kernel takes the lower half of a register for an int, as is done here.
+    // Like the kernel, take an int from the lower half of the register.
     if blocked.args[0] as c_int != id {
         return None;
     }

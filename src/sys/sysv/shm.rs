@@ -1,4 +1,4 @@
-//! System V segments: shmget(2), shmat(2), shmctl(2), and `/proc/sysvipc/shm`, which tells of all of them.
+//! System V segments: shmget(2), shmat(2), shmctl(2), and `/proc/sysvipc/shm`.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
@@ -10,25 +10,25 @@ use nix::libc;
 use super::{ById, Change, Key, Kind, Listing, Perm, Table, Words, asked, listed};
 use crate::sys::mapping::Mapping;
 
-/// In the mode: it goes with its last user (`SHM_DEST`).
+/// Mode flag: the segment is destroyed when its last user detaches it (`SHM_DEST`).
 const REMOVED: u32 = 0o1000;
-/// In the mode: it is kept from being swapped out (`SHM_LOCKED`).
+/// Mode flag: the segment cannot be swapped out (`SHM_LOCKED`).
 const PINNED: u32 = 0o2000;
 
-/// What the kernel keeps of a segment.
+/// The state of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
     /// The id.
     pub id: c_int,
     /// Key, owner, permission bits.
     pub perm: Perm,
-    /// Size in bytes, as it was asked for.
+    /// The requested size in bytes.
     pub size: u64,
-    /// How many mappings of it there are.
+    /// The number of mappings.
     pub attached: u64,
-    /// Who created it; 0 is a process of another pid namespace.
+    /// The process that created it; 0 for one in another pid namespace.
     pub creator_pid: i32,
-    /// Who last attached or detached it; 0 is nobody, or a process of another pid namespace.
+    /// The last process to attach or detach it; 0 for none, or one in another pid namespace.
     pub last_pid: i32,
     /// Last shmat(2), seconds since 1970; 0 is never.
     pub attach_time: i64,
@@ -36,32 +36,30 @@ pub struct Stat {
     pub detach_time: i64,
     /// Creation or last change, seconds since 1970.
     pub change_time: i64,
-    /// Bytes of it in memory, which only `/proc` tells.
+    /// Bytes in memory, known only from `/proc`.
     pub resident: Option<u64>,
-    /// Bytes of it in swap, likewise.
+    /// Bytes in swap, likewise.
     pub swapped: Option<u64>,
-    /// Whether it was removed and goes with its last user.
+    /// Whether it is removed and disappears when its last user detaches it.
     pub removed: bool,
-    /// Whether it is kept from being swapped out.
+    /// Whether it is locked in memory.
     pub pinned: bool,
 }
 
 impl Stat {
-    /// The permission bits with the kernel's two marks, as ipcs(1) shows them.
+    /// Returns the permission bits and the two flags, as shown by ipcs(1).
     pub const fn marked_mode(&self) -> u32 {
         self.perm.mode | if self.removed { REMOVED } else { 0 } | if self.pinned { PINNED } else { 0 }
     }
 }
 
-/// Every segment of the IPC namespace. Calls do not return how much of each is in memory.
-///
-/// # Errors
-/// Those of reading them. A line that cannot be read is one, with its number.
+/// Lists all segments of the IPC namespace. Without `/proc` their bytes in memory are unknown. A malformed line is an
+/// error that names its number.
 pub fn all() -> Result<Listing<Stat>> {
     super::all::<Shm>()
 }
 
-/// Shared memory segments.
+/// The table of segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shm;
 
@@ -77,7 +75,7 @@ impl Table for Shm {
     }
 
     unsafe fn control(id: c_int, command: c_int, data: *mut c_void) -> c_int {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         unsafe { libc::shmctl(id, command, data.cast()) }
     }
 
@@ -125,23 +123,23 @@ impl Table for Shm {
     }
 }
 
-/// What all segments take together: `struct shm_info`.
+/// The resources used by all segments: `struct shm_info`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Used {
-    /// How many there are.
+    /// The number of segments.
     pub segments: u64,
-    /// Their pages.
+    /// Pages in all.
     pub pages: u64,
-    /// Pages of these in memory.
+    /// Pages in memory.
     pub resident: u64,
-    /// Pages of these in swap.
+    /// Pages in swap.
     pub swapped: u64,
-    /// How often the kernel tried to swap some out, and did; no kernel since 2.4 counts it.
+    /// Attempts and successes in swapping. No kernel since 2.4 counts them.
     pub swap_attempts: (u64, u64),
     highest: c_int,
 }
 
-/// What all segments take together, `SHM_INFO`.
+/// Returns the resources used by all segments, `SHM_INFO`.
 pub fn used() -> Result<Used> {
     // SAFETY: SHM_INFO writes one shm_info.
     let (info, highest) = unsafe { super::info::<Shm, ShmInfo>(SHM_INFO) }?;
@@ -155,7 +153,7 @@ pub fn used() -> Result<Used> {
     })
 }
 
-/// `struct shm_info` of shmctl(2), which the libc crate does not have.
+/// `struct shm_info`, shmctl(2). Missing in the libc crate.
 #[repr(C)]
 struct ShmInfo {
     used_ids: c_int,
@@ -166,21 +164,20 @@ struct ShmInfo {
     swap_successes: libc::c_ulong,
 }
 
-/// What all segments take together.
 const SHM_INFO: c_int = 14;
 
 /// The limits of `/proc/sys/kernel/shm*`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// shmmax: bytes in one segment.
+    /// shmmax: the maximum size of a segment in bytes.
     pub size: u64,
-    /// shmall: pages in all of them.
+    /// shmall: the maximum number of pages in all.
     pub pages: u64,
-    /// shmmni: how many there are.
+    /// shmmni: the maximum number of segments.
     pub segments: u64,
 }
 
-/// `struct shminfo` of shmctl(2), which the libc crate does not have.
+/// `struct shminfo`, shmctl(2). Missing in the libc crate.
 #[repr(C)]
 struct ShmLimits {
     size: libc::c_ulong,
@@ -191,7 +188,7 @@ struct ShmLimits {
     unused: [libc::c_ulong; 4],
 }
 
-/// The limits of this IPC namespace, `IPC_INFO`, which needs no `/proc`.
+/// Returns the limits of this IPC namespace, `IPC_INFO`. Needs no `/proc`.
 pub fn limits() -> Result<Limits> {
     // SAFETY: IPC_INFO writes one shminfo.
     let (info, _) = unsafe { super::info::<Shm, ShmLimits>(libc::IPC_INFO) }?;
@@ -202,11 +199,11 @@ pub fn limits() -> Result<Limits> {
 pub type Segment = ById<Shm>;
 
 impl Segment {
-    /// A new segment of zeros. A `key` of 0 gives one without a key.
+    /// Creates a segment of zeros. With the key 0 it has no key.
     ///
     /// # Errors
-    /// `EEXIST`: the key is taken. `EINVAL`: 0 bytes or above shmmax. `ENOSPC`: shmmni or shmall is reached. `ENOMEM`: so much
-    /// memory, or so many huge pages, are not to be had. `EPERM`: no right to huge pages.
+    /// `EEXIST`: the key is taken. `EINVAL`: `size` is 0 or above shmmax. `ENOSPC`: shmmni or shmall is reached.
+    /// `ENOMEM`: not enough memory or huge pages. `EPERM`: no right to huge pages.
     pub fn create(key: Key, size: u64, mode: u32, huge: bool) -> Result<Self> {
         let size = usize::try_from(size).map_err(|_| Errno::EINVAL)?;
         let huge = if huge { libc::SHM_HUGETLB } else { 0 };
@@ -215,16 +212,16 @@ impl Segment {
         Errno::result(unsafe { libc::shmget(key, size, flags) }).map(Self::from_id)
     }
 
-    /// Its memory, all of it.
+    /// Maps the whole segment.
     ///
     /// # Errors
-    /// `EACCES`: no permission to read it, or to write it. `EINVAL`, `EIDRM`: it is gone.
+    /// `EACCES`: no permission to read or write it. `EINVAL`, `EIDRM`: it is gone.
     pub fn attach(self, writable: bool) -> Result<Mapping> {
         let size = asked::<Shm>(self.id, libc::IPC_STAT)?.1.shm_segsz;
         Mapping::attach(self.id, size, writable)
     }
 
-    /// What the kernel keeps of it, with how much of it is in memory, for which all of `/proc/sysvipc/shm` is read.
+    /// Returns its state including bytes in memory, for which all of `/proc/sysvipc/shm` is read.
     pub fn measured(self) -> Result<Stat> {
         let lines = listed::<Shm>().into_iter().flatten().flatten();
         lines.filter(|stat| stat.id == self.id).map(Ok).next().unwrap_or_else(|| self.stat())
@@ -233,16 +230,16 @@ impl Segment {
     /// Changes owner, group or permission bits, `IPC_SET`.
     ///
     /// # Errors
-    /// `EPERM`: the caller is neither owner nor creator nor privileged.
+    /// `EPERM`: the caller is neither the owner nor the creator nor privileged.
     pub fn change(self, change: Change) -> Result<()> {
         self.set(|raw| change.apply(&mut raw.shm_perm))
     }
 
-    /// Keeps it from being swapped out, `SHM_LOCK`, or no longer.
+    /// Locks it in memory, `SHM_LOCK`, or unlocks it.
     ///
     /// # Errors
-    /// `EPERM`: the caller is neither owner nor creator nor privileged, or may lock no memory at all (RLIMIT_MEMLOCK).
-    /// `ENOMEM`: it is more than the caller may lock.
+    /// `EPERM`: the caller is neither the owner nor the creator nor privileged, or may not lock memory at all
+    /// (RLIMIT_MEMLOCK). `ENOMEM`: it exceeds what the caller may lock.
     pub fn pin(self, pinned: bool) -> Result<()> {
         self.control(if pinned { libc::SHM_LOCK } else { libc::SHM_UNLOCK })
     }

@@ -22,14 +22,14 @@ pub use stops::Stops;
 /// The highest value of a semaphore, `SEMVMX`.
 pub const MAX_VALUE: u16 = 32767;
 
-/// What the kernel keeps of a set: `struct semid_ds`.
+/// The state of a set: `struct semid_ds`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
     /// The id.
     pub id: c_int,
     /// Key, owner, permission bits.
     pub perm: Perm,
-    /// Number of semaphores.
+    /// The number of semaphores.
     pub len: usize,
     /// Last semop(2), seconds since 1970; 0 is never.
     pub op_time: i64,
@@ -40,21 +40,21 @@ pub struct Stat {
 /// The limits of `/proc/sys/kernel/sem`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// SEMMSL: semaphores in a set.
+    /// SEMMSL: the maximum number of semaphores in a set.
     pub per_set: usize,
-    /// SEMMNS: semaphores in all.
+    /// SEMMNS: the maximum number of semaphores in all.
     pub in_all: usize,
-    /// SEMOPM: operations in one semop(2).
+    /// SEMOPM: the maximum number of operations in one semop(2).
     pub ops: usize,
-    /// SEMMNI: sets.
+    /// SEMMNI: the maximum number of sets.
     pub sets: usize,
-    /// How many sets there are.
+    /// The number of sets.
     pub sets_used: usize,
-    /// How many semaphores there are.
+    /// The number of semaphores.
     pub used: usize,
 }
 
-/// The limits and what is used of them, `IPC_INFO` and `SEM_INFO`.
+/// Returns the limits and their use, `IPC_INFO` and `SEM_INFO`.
 pub fn limits() -> Result<Limits> {
     let (info, _) = info(libc::IPC_INFO)?;
     let (now, _) = self::info(libc::SEM_INFO)?;
@@ -74,15 +74,12 @@ fn info(command: c_int) -> Result<(libc::seminfo, c_int)> {
     unsafe { super::info::<Sem, _>(command) }
 }
 
-/// Every set of the IPC namespace.
-///
-/// # Errors
-/// Those of reading them. A line that cannot be read is one, with its number.
+/// Lists all sets of the IPC namespace. A malformed line is an error that names its number.
 pub fn all() -> Result<Listing<Stat>> {
     super::all::<Sem>()
 }
 
-/// Semaphore sets.
+/// The table of semaphore sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sem;
 
@@ -98,7 +95,7 @@ impl Table for Sem {
     }
 
     unsafe fn control(id: c_int, command: c_int, data: *mut c_void) -> c_int {
-        // SAFETY: as the caller says.
+        // SAFETY: guaranteed by the caller.
         unsafe { libc::semctl(id, 0, command, data) }
     }
 
@@ -133,7 +130,7 @@ impl Table for Sem {
 pub type Set = ById<Sem>;
 
 impl Set {
-    /// A new set of `len` semaphores, all 0. A `key` of [`libc::IPC_PRIVATE`] gives one without a key.
+    /// Creates a set of `len` semaphores with the value 0. With the key [`libc::IPC_PRIVATE`] it has no key.
     ///
     /// # Errors
     /// `EEXIST`: the key is taken. `EINVAL`: `len` is 0 or above SEMMSL. `ENOSPC`: SEMMNI or SEMMNS is reached.
@@ -144,20 +141,18 @@ impl Set {
         Errno::result(unsafe { libc::semget(key, len, flags) }).map(Self::from_id)
     }
 
-    /// Does all of `ops` or none, in their order, waiting at most until `deadline`.
+    /// Performs all of `ops` in order, or none, waiting until `deadline`.
     ///
     /// # Errors
-    /// `EAGAIN`: not in time, or an operation with `IPC_NOWAIT` would have had to wait. `EIDRM`: the set was removed
-    /// meanwhile. `ERANGE`: a value would leave 0 to 32767, or an undo its range. `EFBIG`: an index beyond
-    /// the set. `E2BIG`: more than SEMOPM operations. `EINVAL`: no such set. `EACCES`: no permission to alter it.
+    /// `EAGAIN`: the deadline has passed, or an operation with `IPC_NOWAIT` would have to wait. `EIDRM`: the set was
+    /// removed during the wait. `ERANGE`: a value would leave 0 to 32767, or an undo its range. `EFBIG`: an index is
+    /// beyond the set. `E2BIG`: more than SEMOPM operations. `EINVAL`: no such set. `EACCES`: no permission to alter
+    /// it.
     pub fn operate(self, ops: &[Op], deadline: Deadline) -> Result<()> {
         retry(|| self.operate_once(ops, deadline))
     }
 
-    /// The same; whether it was done in time.
-    ///
-    /// # Errors
-    /// Those of [`operate`](Self::operate) but `EAGAIN`.
+    /// Like [`operate`](Self::operate), but returns false instead of `EAGAIN`.
     pub fn try_operate(self, ops: &[Op], deadline: Deadline) -> Result<bool> {
         match self.operate(ops, deadline) {
             Ok(()) => Ok(true),
@@ -166,10 +161,7 @@ impl Set {
         }
     }
 
-    /// The same, but returns when a signal, or a stop and continue, has interrupted the wait.
-    ///
-    /// # Errors
-    /// `EINTR`: it was interrupted. Those of [`operate`](Self::operate).
+    /// Like [`operate`](Self::operate), but a signal, or a stop and continue, makes it fail with `EINTR`.
     pub fn operate_once(self, ops: &[Op], deadline: Deadline) -> Result<()> {
         let unwaiting: Vec<Op>;
         let ops = if deadline == Deadline::Now {
@@ -180,86 +172,84 @@ impl Set {
         };
         let left = deadline.left().map(TimeSpec::from);
         let left = left.as_ref().map_or(null(), |left| from_ref(left.as_ref()));
-        // SAFETY: Op is laid out as a sembuf; the array and the time live through the call, which only
-        // reads both.
+        // SAFETY: Op has the layout of a sembuf. The array and the time live through the call, which only reads them.
         let answer = unsafe { semtimedop(self.id, ops.as_ptr().cast(), ops.len(), left) };
         Errno::result(answer).map(drop)
     }
 
-    /// The values of all semaphores, `GETALL`, and the set's data. Needs read permission.
+    /// Returns the state of the set and the values of all semaphores, `GETALL`. Needs read permission.
     pub fn values(self) -> Result<(Stat, Vec<u16>)> {
         let stat = Sem::stat(self.id, &asked::<Sem>(self.id, libc::IPC_STAT)?.1);
         let mut values = vec![0_u16; stat.len];
-        // SAFETY: GETALL writes as many u16 as the set has, which stays so for the life of an id.
+        // SAFETY: GETALL writes one u16 per semaphore; their number never changes for an id.
         Errno::result(unsafe { libc::semctl(self.id, 0, libc::GETALL, values.as_mut_ptr()) })?;
         Ok((stat, values))
     }
 
-    /// The value of one semaphore, `GETVAL`, 0 to 32767. `EINVAL`: an index beyond the set.
+    /// Returns the value of a semaphore, `GETVAL`, 0 to 32767. `EINVAL`: the index is beyond the set.
     pub fn value(self, index: u16) -> Result<u16> {
         self.number(index, libc::GETVAL)
     }
 
-    /// How many processes wait for it to rise, `GETNCNT`.
+    /// Returns the number of processes that wait for a higher value, `GETNCNT`.
     pub fn waiters(self, index: u16) -> Result<u16> {
         self.number(index, libc::GETNCNT)
     }
 
-    /// How many processes wait for it to become 0, `GETZCNT`.
+    /// Returns the number of processes that wait for the value 0, `GETZCNT`.
     pub fn zero_waiters(self, index: u16) -> Result<u16> {
         self.number(index, libc::GETZCNT)
     }
 
-    /// The process that last operated on it, by semop(2), SETVAL or the undo at its end, `GETPID`; 0 where nobody has,
-    /// or it belongs to another pid namespace.
+    /// Returns the last process to operate on a semaphore, by semop(2), SETVAL or an undo, `GETPID`. 0: none, or one in
+    /// another pid namespace.
     pub fn last_pid(self, index: u16) -> Result<i32> {
         self.ask(index, libc::GETPID)
     }
 
     fn number(self, index: u16, command: c_int) -> Result<u16> {
-        // The kernel's counts of waiters are bounded by the number of processes; one too large to show is shown as so
-        // many.
+        // The number of waiters is limited only by that of processes. A larger one is shown as 65535.
         Ok(u16::try_from(self.ask(index, command)?).unwrap_or(u16::MAX))
     }
 
     fn ask(self, index: u16, command: c_int) -> Result<c_int> {
-        // SAFETY: these commands take no fourth argument and answer with a number.
+        // SAFETY: these commands take no fourth argument and return a number.
         Errno::result(unsafe { libc::semctl(self.id, c_int::from(index), command) })
     }
 
-    /// Gives one semaphore a value, `SETVAL`. Clears every process's undo for it.
+    /// Sets the value of a semaphore, `SETVAL`. Clears the undo of all processes for it.
     ///
     /// # Errors
-    /// `ERANGE`: above 32767. `EINVAL`: an index beyond the set.
+    /// `ERANGE`: above 32767. `EINVAL`: the index is beyond the set.
     pub fn set_value(self, index: u16, value: u16) -> Result<()> {
         let value = c_int::from(value);
         // SAFETY: SETVAL takes an int.
         Errno::result(unsafe { libc::semctl(self.id, c_int::from(index), libc::SETVAL, value) }).map(drop)
     }
 
-    /// Gives all semaphores their values at once, `SETALL`. Clears every process's undo.
+    /// Sets the values of all semaphores at once, `SETALL`. Clears the undo of all processes.
     ///
     /// # Errors
-    /// `EINVAL`: not as many values as semaphores. `ERANGE`: one above 32767.
+    /// `EINVAL`: the number of values differs from that of semaphores. `ERANGE`: a value is above 32767.
     pub fn set_values(self, values: &[u16]) -> Result<()> {
         if values.len() != self.stat()?.len {
             return Err(Errno::EINVAL);
         }
-        // SAFETY: SETALL reads as many u16 as the set has, which was just compared and stays so for the life of an id.
+        // SAFETY: SETALL reads one u16 per semaphore. Their number was just compared and never changes for an id.
         Errno::result(unsafe { libc::semctl(self.id, 0, libc::SETALL, values.as_ptr()) }).map(drop)
     }
 
     /// Changes owner, group or permission bits, `IPC_SET`.
     ///
     /// # Errors
-    /// `EPERM`: the caller is neither owner nor creator nor privileged.
+    /// `EPERM`: the caller is neither the owner nor the creator nor privileged.
     pub fn change(self, change: Change) -> Result<()> {
         self.set(|raw| change.apply(&mut raw.sem_perm))
     }
 }
 
 unsafe extern "C" {
-    // glibc 2.3, Linux 2.5.52; the libc crate does not declare it.
+    // glibc 2.3, Linux 2.5.52. Missing in the libc crate.
     fn semtimedop(id: c_int, ops: *const libc::sembuf, count: usize, timeout: *const libc::timespec) -> c_int;
 }
 

@@ -1,4 +1,4 @@
-//! An operation on a semaphore: `struct sembuf`.
+//! Semaphore operations: `struct sembuf`.
 
 use std::ffi::c_int;
 
@@ -7,7 +7,7 @@ use nix::libc;
 
 use crate::sys::process::{Blocked, shares_ipc};
 
-/// One operation of an array for semop(2), as `struct sembuf` lies in memory.
+/// An operation for semop(2), in the memory layout of `struct sembuf`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub struct Op {
@@ -18,17 +18,17 @@ pub struct Op {
 const _: () = assert!(size_of::<Op>() == size_of::<libc::sembuf>());
 
 impl Op {
-    /// Adds `delta` to semaphore `index`. A negative one waits until the value is large enough; 0 waits until it is 0.
+    /// Adds `delta` to semaphore `index`. A negative `delta` waits until the value is large enough, 0 until it is 0.
     pub const fn new(index: u16, delta: i16) -> Self {
         Self { index, delta, flags: 0 }
     }
 
-    /// The same, taken back by the kernel when the process ends (`SEM_UNDO`).
+    /// Makes the kernel undo it when the process exits (`SEM_UNDO`).
     pub const fn undo(self) -> Self {
         self.flag(libc::SEM_UNDO)
     }
 
-    /// The same, failing with `EAGAIN` where it would have to wait (`IPC_NOWAIT`).
+    /// Makes it fail with `EAGAIN` instead of waiting (`IPC_NOWAIT`).
     pub const fn nowait(self) -> Self {
         self.flag(libc::IPC_NOWAIT)
     }
@@ -38,7 +38,7 @@ impl Op {
         self
     }
 
-    /// Reads one as it lies in memory.
+    /// Decodes an operation in memory layout.
     pub fn from_bytes([i0, i1, d0, d1, f0, f1]: [u8; 6]) -> Self {
         Self {
             index: u16::from_ne_bytes([i0, i1]),
@@ -47,18 +47,18 @@ impl Op {
         }
     }
 
-    /// Number of the semaphore in its set.
+    /// Returns the number of the semaphore in its set.
     pub const fn index(self) -> u16 {
         self.index
     }
 
-    /// What is added to it.
+    /// Returns what is added to it.
     pub const fn delta(self) -> i16 {
         self.delta
     }
 }
 
-/// Written as `sem op` reads it: `INDEX:DELTA`, then `n` for `IPC_NOWAIT` and `u` for `SEM_UNDO`.
+/// Formats it as `sem op` parses it: `INDEX:DELTA`, then `n` for `IPC_NOWAIT` and `u` for `SEM_UNDO`.
 impl std::fmt::Display for Op {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         let has = |flag: c_int| c_int::from(self.flags) & flag != 0;
@@ -75,14 +75,14 @@ impl std::fmt::Debug for Op {
 }
 
 impl Blocked {
-    /// The operations that it waits for, where it is blocked in semop(2) or semtimedop(2) on the set `id`:
-    /// read from its memory, process_vm_readv(2). `None` where it waits for something else.
+    /// Returns the operations that this thread waits for in semop(2) or semtimedop(2) on the set `id`, read from its
+    /// memory by process_vm_readv(2). `None`: it waits for something else.
     ///
     /// # Errors
-    /// `EPERM`: its memory is not ours to read.
+    /// `EPERM`: its memory may not be read.
     pub fn sem_ops(&self, id: i32) -> Option<Result<Vec<Op>>> {
         let is_semop = [libc::SYS_semop, libc::SYS_semtimedop].contains(&self.call);
-        // The kernel takes the id's lower half, as it does itself. Every IPC namespace has ids of its own.
+        // Like the kernel, take the id from the lower half. Each IPC namespace has its own ids.
         if !is_semop || self.args[0] as c_int != id || !shares_ipc(self.pid) {
             return None;
         }
@@ -90,7 +90,7 @@ impl Blocked {
     }
 
     fn read_ops(&self, at: usize, count: usize) -> Result<Vec<Op>> {
-        // SEMOPM is 500 as kernels come; whoever raised it far is shown the first of the operations.
+        // SEMOPM is 500 by default. If it is above 4096, only the first operations are read.
         let bytes = self.read(at, count.min(4096) * size_of::<Op>())?;
         Ok(bytes.as_chunks().0.iter().copied().map(Op::from_bytes).collect())
     }
