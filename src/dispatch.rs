@@ -12,10 +12,12 @@ use clap::error::ErrorKind;
 
 use crate::applets::topics::{self, TOPICS};
 use crate::applets::{APPLETS, Applet, Entry, Runs, WORDS, linked, named};
-use crate::args::usage;
+use crate::args::usage::{Line, refuse_detached};
 use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::sys::{fds, file_limit, init};
+
+mod unknown;
 
 /// The box's name in messages.
 const BOX: &str = "ipcbox";
@@ -91,7 +93,7 @@ fn in_box(words: &[OsString]) -> Handled {
             let names = APPLETS.iter().map(|applet| format!("{}\n", applet.name));
             say(&names.collect::<String>())
         }
-        _ => Err(no_such(&first).into()),
+        _ => Err(unknown::applet(&first, rest).into()),
     }
 }
 
@@ -100,14 +102,7 @@ fn version() -> Handled {
 }
 
 fn too_many(word: &OsStr) -> Cause {
-    Cause::new(Exit::Usage, format!("'{}' is one word too many", word.display()))
-}
-
-fn no_such(word: &str) -> Cause {
-    let kind = if word.starts_with('-') { "option" } else { "applet" };
-    let known = APPLETS.iter().map(|applet| applet.name);
-    let known: Vec<&str> = known.chain(WORDS.iter().map(|word| word.name)).chain(OWN).chain(["help"]).collect();
-    Cause::unknown(kind, word, &known).hint(format!("{BOX} --help lists the applets"))
+    Cause::new(Exit::Usage, format!("unexpected argument '{}'", word.display()))
 }
 
 /// An applet: the verb that is the first word, where it has verbs.
@@ -132,11 +127,7 @@ fn in_applet(applet: &Applet, name: &'static str, called: &str, words: &[OsStrin
         ("-h" | "--help", _) | ("help", []) => explain(&verbs(applet, called)),
         ("help", [verb, ..]) => in_applet(applet, name, called, &[verb.clone(), "--help".into()]),
         ("-V" | "--version", _) => version(),
-        _ => {
-            let known: Vec<&str> = applet.verbs.iter().map(|verb| verb.name).collect();
-            let kind = if first.starts_with('-') { "option" } else { "verb" };
-            Err(Cause::unknown(kind, &first, &known).hint(format!("{called} --help lists the verbs")).into())
-        }
+        _ => Err(unknown::verb(applet, name, called, &first, rest).into()),
     }
 }
 
@@ -167,17 +158,33 @@ fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit>
             let long = words.iter().take_while(|word| *word != "--").any(|word| word == "--help");
             return explain(&verb.help(called, long));
         }
-        Err(error) => {
-            let words: Vec<String> = words.iter().map(|w| w.to_string_lossy().into_owned()).collect();
-            anyhow::bail!(usage::explain(&error, called, &words, verb.runs.takes_command()));
-        }
+        Err(error) => anyhow::bail!(with_line(verb, called, words, |line| line.explain(&error))),
     };
+    refuse_detached(called, words)?;
     // The process ends soon; taking the parser apart would be work for nothing.
     forget(parser);
     if verb.writes {
         file_limit::report().context("cannot ignore SIGXFSZ")?;
     }
     (verb.run)(&mut matches)
+}
+
+/// Has `act` look at a line for this verb.
+fn with_line<T>(verb: &Entry, called: &str, words: &[OsString], act: impl FnOnce(&Line) -> T) -> T {
+    let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let parse = |words: &[String]| {
+        let typed: Vec<OsString> = words.iter().map(OsString::from).collect();
+        match verb.parser(called, &typed).try_get_matches_from(typed) {
+            Err(error) if error.kind() != ErrorKind::DisplayHelp => Err(error),
+            _ => Ok(()),
+        }
+    };
+    let usage = || {
+        let text = verb.parser(called, &[]).render_usage().to_string();
+        text.trim_start_matches("Usage: ").to_owned()
+    };
+    let takes_command = verb.runs.takes_command();
+    act(&Line { called, words: &words, takes_command, parse: &parse, usage: &usage })
 }
 
 fn say<E: From<Error>>(text: &str) -> std::result::Result<Exit, E> {

@@ -2,6 +2,7 @@
 
 pub mod creating;
 pub mod duration;
+pub mod foreign;
 pub mod format;
 pub mod numbers;
 pub mod owner;

@@ -1,123 +1,353 @@
-//! Wrong usage in the box's words: one line that says what is wrong, and a hint where one is known.
+//! Wrong usage: one line that says what is wrong, and a hint, which works if it is a command line.
+
+use std::ffi::{OsStr, OsString};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::duration;
+use super::foreign::{self, Ours};
 use super::numbers::digits;
 use super::signals;
 use crate::exit::{Cause, Exit};
 use crate::text::quote;
 
-/// A parser's complaint in the box's words. `called` is the line so far (`ipcbox sem run`), `words` what was
-/// parsed, `wants_command` whether the verb takes a CMD after `--`.
-pub fn explain(error: &clap::Error, called: &str, words: &[String], wants_command: bool) -> Cause {
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
-        Some(ContextValue::Strings(texts)) => texts.first().map(String::as_str),
-        _ => None,
-    };
-    let arg = text(ContextKind::InvalidArg).unwrap_or_default();
-    let short = arg.split([' ', '=']).next().unwrap_or_default();
-    let value = text(ContextKind::InvalidValue).unwrap_or_default();
-    let source = std::error::Error::source(error).map(ToString::to_string);
-    let help = format!("{called} --help shows how it is used");
-    let usage = |words: String| Cause::new(Exit::Usage, words);
-    match error.kind() {
-        ErrorKind::ValueValidation => {
-            let is_interval = |pair: &[String]| pair[0] == "--watch" && pair[1] == value;
-            let wrong = usage(format!("{} '{value}': {}", plain(short), source.unwrap_or_default()));
-            if let Some(group) = as_group(called, value) {
-                return wrong.hint(format!("{} --group", replaced(called, words, value, group)));
-            }
-            // A value that can be left out is no word of its own.
-            if words.windows(2).any(is_interval) {
-                return wrong.hint(format!("an interval is written --watch={value}"));
-            }
-            wrong
+/// How many words of a line are corrected at most.
+const MOST: usize = 5;
+
+/// A line that the parser refused.
+pub struct Line<'a> {
+    /// Its beginning: `ipcbox sem run`.
+    pub called: &'a str,
+    /// The words after that.
+    pub words: &'a [String],
+    /// Whether the verb runs a CMD after `--`.
+    pub takes_command: bool,
+    /// Parses other words in their place.
+    pub parse: &'a dyn Fn(&[String]) -> Result<(), clap::Error>,
+    /// The synopsis, which begins with `called`.
+    pub usage: &'a dyn Fn() -> String,
+}
+
+/// What was probably meant.
+struct Guess {
+    words: Vec<String>,
+    /// What is wrong, if that is better known than by the parser.
+    message: Option<String>,
+}
+
+impl Guess {
+    /// The words with others in the place of `count` of them.
+    fn replaced(words: &[String], at: usize, count: usize, with: &[&str]) -> Self {
+        let with = with.iter().map(|word| (*word).to_owned());
+        let words = words[..at].iter().cloned().chain(with).chain(words[at + count..].iter().cloned());
+        Self { words: words.collect(), message: None }
+    }
+
+    fn because(self, message: impl Into<String>) -> Self {
+        Self { message: Some(message.into()), ..self }
+    }
+}
+
+/// A parser's complaint.
+struct Complaint<'a> {
+    kind: ErrorKind,
+    /// The option or operand.
+    arg: &'a str,
+    /// Its value.
+    value: &'a str,
+    error: &'a clap::Error,
+}
+
+impl<'a> Complaint<'a> {
+    fn of(error: &'a clap::Error) -> Self {
+        let arg = text(error, ContextKind::InvalidArg);
+        Self { kind: error.kind(), arg, value: text(error, ContextKind::InvalidValue), error }
+    }
+}
+
+fn text(error: &clap::Error, kind: ContextKind) -> &str {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => text,
+        Some(ContextValue::Strings(texts)) => texts.first().map_or("", String::as_str),
+        _ => "",
+    }
+}
+
+impl Line<'_> {
+    /// The failure that a parser's complaint is.
+    pub fn explain(&self, error: &clap::Error) -> Cause {
+        let complaint = Complaint::of(error);
+        let guesses = self.guesses(self.words, &complaint);
+        let guessed = guesses.iter().find_map(|guess| guess.message.clone());
+        let cause = Cause::new(Exit::Usage, guessed.unwrap_or_else(|| message(&complaint)));
+        match self.hint(&complaint, guesses) {
+            Some(hint) => cause.hint(hint),
+            None => cause,
         }
-        ErrorKind::UnknownArgument => {
-            let is_option = arg.starts_with('-');
-            let known = text(ContextKind::SuggestedArg);
-            // An option that no word is before cannot be CMD's.
-            let mut before = words.iter().take_while(|word| *word != arg);
-            let is_cmds = !is_option || before.any(|word| !word.starts_with('-'));
-            match known {
-                Some(known) => usage(format!("no option '{arg}'; did you mean '{known}'?")),
-                None if wants_command && is_cmds && !words.iter().any(|word| word == "--") => {
-                    usage("a command comes after '--'".into()).hint(with_dashes(called, words, arg))
+    }
+
+    /// The line with what is wrong in it corrected, if that makes it one that the parser takes.
+    pub fn corrected(&self) -> Option<String> {
+        match (self.parse)(self.words) {
+            Ok(()) => Some(joined(self.called, self.words)),
+            Err(error) => self.meant(self.guesses(self.words, &Complaint::of(&error)), MOST),
+        }
+    }
+
+    fn hint(&self, complaint: &Complaint, guesses: Vec<Guess>) -> Option<String> {
+        if let Some(line) = self.meant(guesses, MOST) {
+            return Some(line);
+        }
+        match complaint.kind {
+            ErrorKind::ValueValidation if is_unexpanded(complaint.value) => {
+                Some(joined(self.called, self.words).replace(&quote(complaint.value), complaint.value))
+            }
+            // A pid was wanted, and a program named.
+            ErrorKind::ValueValidation if plain(complaint.arg) == "PID" && is_program(complaint.value) => {
+                Some(format!("pgrep {}", complaint.value))
+            }
+            ErrorKind::MissingRequiredArgument => Some(format!("usage: {}", (self.usage)())),
+            ErrorKind::UnknownArgument if text(complaint.error, ContextKind::SuggestedArg).is_empty() => {
+                Some(format!("{} --help", self.called))
+            }
+            _ => None,
+        }
+    }
+
+    /// The first guess that the parser takes, or that further guesses make so.
+    fn meant(&self, guesses: Vec<Guess>, most: usize) -> Option<String> {
+        guesses.into_iter().find_map(|guess| match (self.parse)(&guess.words) {
+            Ok(()) => Some(joined(self.called, &guess.words)),
+            Err(_) if most == 0 => None,
+            Err(error) => self.meant(self.guesses(&guess.words, &Complaint::of(&error)), most - 1),
+        })
+    }
+
+    /// What a line was probably meant to be. Nothing else is guessed of a word that is not Unicode.
+    fn guesses(&self, words: &[String], complaint: &Complaint) -> Vec<Guess> {
+        if words.iter().any(|word| word.contains('\u{fffd}')) {
+            return Vec::new();
+        }
+        match complaint.kind {
+            ErrorKind::UnknownArgument => self.unknown(words, complaint),
+            ErrorKind::ValueValidation => self.wrong_value(words, plain(complaint.arg), complaint.value),
+            _ => Vec::new(),
+        }
+    }
+
+    fn unknown(&self, words: &[String], complaint: &Complaint) -> Vec<Guess> {
+        let arg = complaint.arg;
+        let dashes = words.iter().position(|word| word == "--");
+        let mine = &words[..dashes.unwrap_or(words.len())];
+        let Some(at) = place(mine, arg) else { return Vec::new() };
+        let is_option = arg.starts_with('-');
+        let guess = |with: &[&str]| Guess::replaced(words, at, 1, with);
+        if let Some(ours) = foreign::option(self.called, arg) {
+            return vec![translated(words, at, arg, ours)];
+        }
+        // The nearest option is in the message.
+        if !text(complaint.error, ContextKind::SuggestedArg).is_empty() {
+            return Vec::new();
+        }
+        if is_option && self.called.ends_with("sem op") && is_delta(arg) {
+            return vec![guess(&[&format!("0:{arg}")]).because(NOT_AN_OPERATION)];
+        }
+        let signal = words[at].strip_prefix('-').filter(|word| signals::parse(word).is_ok());
+        if let Some(signal) = signal.filter(|_| self.called.contains("signal ")) {
+            return vec![guess(&[signal]).because(without_dash(signal))];
+        }
+        let mut guesses = Vec::new();
+        if !is_option {
+            let options = foreign::BARE.iter().filter(|(verb, _)| self.called.ends_with(verb));
+            for (_, option) in options.filter(|(_, option)| !words.iter().any(|word| word == option)) {
+                let message = format!("unexpected argument '{arg}' (did you mean {option} {arg}?)");
+                let with: &[&str] = if *option == "--max-time" { &[option, arg, "--"] } else { &[option, arg] };
+                if arg.starts_with(|c: char| c.is_ascii_digit()) {
+                    guesses.push(guess(with).because(message));
                 }
-                None if is_option => match as_kill(called, words, arg) {
-                    Some(signal) => usage(format!("a signal is written without '-': {signal}")),
-                    None => usage(format!("no option '{arg}'")).hint(help),
-                },
-                None => usage(format!("'{arg}' is one word too many")).hint(help),
             }
         }
-        ErrorKind::InvalidValue if value.is_empty() => usage(format!("{} wants a value", plain(short))).hint(help),
+        // An option that no operand is before cannot be CMD's.
+        let is_cmds = !is_option || mine[..at].iter().any(|word| !word.starts_with('-'));
+        if self.takes_command && is_cmds && dashes.is_none() && digits(arg).is_none() {
+            // A whole line in one word was meant for a shell.
+            let is_line = at + 1 == words.len() && arg.contains(' ');
+            let with: &[&str] = if is_line { &["--", "sh", "-c", arg] } else { &["--", &words[at]] };
+            guesses.push(guess(with).because(AFTER_DASHES));
+        }
+        guesses
+    }
+
+    fn wrong_value(&self, words: &[String], arg: &str, value: &str) -> Vec<Guess> {
+        let Some(at) = words.iter().position(|word| word == value) else { return Vec::new() };
+        let guess = |with: &str| Guess::replaced(words, at, 1, &[with]);
+        if value.is_empty() {
+            return Vec::new();
+        }
+        if let Some(signal) = value.strip_prefix('-').filter(|word| arg == "SIG" && signals::parse(word).is_ok()) {
+            return vec![guess(signal).because(without_dash(signal))];
+        }
+        // The process group that kill(1) would signal; -1 is every process.
+        let group = value.strip_prefix('-').filter(|group| digits(group).is_some_and(|it| it > 1));
+        if let Some(group) = group.filter(|_| self.called.ends_with("signal send")) {
+            let mut guess = guess(group);
+            guess.words.retain(|word| word != "--");
+            guess.words.push("--group".into());
+            return vec![guess];
+        }
+        if self.called.ends_with("sem op") && is_delta(value) {
+            return vec![guess(&format!("0:{value}")).because(NOT_AN_OPERATION)];
+        }
+        // A value that may be left out is no word of its own.
+        if at > 0 && words[at - 1] == "--watch" {
+            return vec![watching(words, at)];
+        }
+        if arg == "TARGET" {
+            let base = value.rsplit('/').next().unwrap_or_default();
+            let guesses = [guess(base), guess(&format!("ci-{value}"))].into_iter();
+            return guesses.filter(|guess| guess.words[at] != value && (self.parse)(&guess.words).is_ok()).collect();
+        }
+        let swapped = [at.checked_sub(1), Some(at)].into_iter().flatten().filter(|first| {
+            words.get(first + 1).is_some_and(|next| ![&words[*first], next].iter().any(|word| word.starts_with('-')))
+        });
+        let swapped = swapped.map(|first| Guess::replaced(words, first, 2, &[&words[first + 1], &words[first]]));
+        swapped.filter(|guess| (self.parse)(&guess.words).is_ok()).collect()
+    }
+}
+
+const AFTER_DASHES: &str = "the command goes after '--'";
+const NOT_AN_OPERATION: &str = "an operation is INDEX:DELTA, for example 0:-1";
+
+fn without_dash(signal: &str) -> String {
+    format!("a signal is written without '-': {signal}")
+}
+
+/// Refuses an interval that is a word of its own, which `--watch` would take for a TARGET.
+///
+/// # Errors
+/// Wrong usage.
+pub fn refuse_detached(called: &str, words: &[OsString]) -> Result<(), Cause> {
+    let is_interval = |word: &OsStr| word.to_str().is_some_and(|text| duration::interval(text).is_ok());
+    let mine = words.iter().position(|word| word == "--").map_or(words, |end| &words[..end]);
+    let Some(at) = mine.windows(2).position(|pair| pair[0] == "--watch" && is_interval(&pair[1])) else {
+        return Ok(());
+    };
+    let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let guess = watching(&words, at + 1);
+    let message = guess.message.unwrap_or_default();
+    Err(Cause::new(Exit::Usage, message).hint(joined(called, &guess.words)))
+}
+
+fn watching(words: &[String], at: usize) -> Guess {
+    let whole = format!("--watch={}", words[at]);
+    Guess::replaced(words, at - 1, 2, &[&whole]).because("the interval of --watch goes after '='")
+}
+
+/// The line that these words make for a shell.
+fn joined(called: &str, words: &[String]) -> String {
+    words.iter().fold(called.to_owned(), |line, word| line + " " + &quote(word))
+}
+
+/// The words with an option of another tool in ours.
+fn translated(words: &[String], at: usize, arg: &str, ours: Ours) -> Guess {
+    let template = match ours {
+        Ours::Words(template) => template,
+        Ours::Default(why) => return Guess::replaced(words, at, 1, &[]).because(format!("no option '{arg}': {why}")),
+    };
+    let (count, value) = match words[at].strip_prefix(arg).filter(|rest| !rest.is_empty()) {
+        Some(rest) => (1, Some(rest.trim_start_matches('='))),
+        None if template.contains("{}") => (2, words.get(at + 1).map(String::as_str)),
+        None => (1, None),
+    };
+    let with: Vec<String> = template.split(' ').map(|word| word.replace("{}", value.unwrap_or_default())).collect();
+    let message = if template.starts_with("-- ") {
+        AFTER_DASHES.into()
+    } else {
+        format!("no option '{arg}'; did you mean '{}'?", with.join(" ").trim_end())
+    };
+    let with: Vec<&str> = with.iter().map(String::as_str).collect();
+    Guess::replaced(words, at, count.min(words.len() - at), &with).because(message)
+}
+
+/// The word that an option or operand is in: `-j2`, `--jobs=2`.
+fn place(words: &[String], arg: &str) -> Option<usize> {
+    let is_long = arg.starts_with("--");
+    let has_value = |word: &str| {
+        let rest = word.strip_prefix(arg);
+        arg.starts_with('-') && rest.is_some_and(|rest| !is_long || rest.starts_with('='))
+    };
+    // If it is there twice, the first one is the verb's own.
+    let mut same = (0..words.len()).filter(|at| words[*at] == arg);
+    let first = same.next();
+    same.next().or(first).or_else(|| words.iter().position(|word| has_value(word)))
+}
+
+/// What is wrong, as far as the parser knows.
+fn message(complaint: &Complaint) -> String {
+    let arg = plain(complaint.arg);
+    let value = complaint.value;
+    match complaint.kind {
+        ErrorKind::ValueValidation if value.is_empty() => format!("{arg} is empty (an unset variable?)"),
+        ErrorKind::ValueValidation if is_unexpanded(value) => {
+            format!("{arg}: '{value}' was not expanded: use double quotes or none")
+        }
+        ErrorKind::ValueValidation => {
+            let source = std::error::Error::source(complaint.error).map(ToString::to_string).unwrap_or_default();
+            if source.starts_with("expected ") {
+                format!("{arg}: {source}, not '{value}'")
+            } else {
+                format!("{arg} '{value}': {source}")
+            }
+        }
+        ErrorKind::UnknownArgument if arg.starts_with('-') => {
+            match text(complaint.error, ContextKind::SuggestedArg) {
+                "" => format!("no option '{arg}'"),
+                known => format!("no option '{arg}'; did you mean '{known}'?"),
+            }
+        }
+        ErrorKind::UnknownArgument => format!("unexpected argument '{}'", complaint.arg),
+        ErrorKind::InvalidValue if value.is_empty() => format!("{arg} needs a value"),
         ErrorKind::InvalidValue => {
-            let valid = match error.get(ContextKind::ValidValue) {
+            let valid = match complaint.error.get(ContextKind::ValidValue) {
                 Some(ContextValue::Strings(valid)) => valid.join(", "),
                 _ => String::new(),
             };
-            usage(format!("{} '{value}': it is one of {valid}", plain(short)))
+            format!("{arg}: expected one of {valid}, not '{value}'")
         }
-        ErrorKind::MissingRequiredArgument if arg.starts_with("<CMD") => {
-            let end = if words.iter().any(|word| word == "--") { "" } else { " --" };
-            let line = [&[called.to_owned()], words].concat().join(" ");
-            usage("no command was given".into()).hint(format!("{line}{end} CMD…"))
-        }
-        ErrorKind::MissingRequiredArgument => usage(format!("{} is missing", plain(short))).hint(help),
-        ErrorKind::ArgumentConflict => {
-            let prior = text(ContextKind::PriorArg).unwrap_or_default();
-            let prior = prior.split([' ', '=']).next().unwrap_or_default();
-            usage(if prior == short {
-                format!("{} was given twice", plain(short))
-            } else {
-                format!("{} and {} exclude each other", plain(short), plain(prior))
-            })
-        }
-        ErrorKind::InvalidUtf8 => usage("an option's value is not valid UTF-8".into()),
+        ErrorKind::MissingRequiredArgument => format!("{arg} is missing"),
+        ErrorKind::ArgumentConflict => match plain(text(complaint.error, ContextKind::PriorArg)) {
+            prior if prior == arg => format!("{arg} was given twice"),
+            prior => format!("{arg} cannot be used with {prior}"),
+        },
+        ErrorKind::InvalidUtf8 => "an option's value is not valid UTF-8".into(),
         _ => {
-            let rendered = error.to_string();
-            let first = rendered.lines().next().unwrap_or_default();
-            usage(first.trim_start_matches("error: ").to_owned()).hint(help)
+            let rendered = complaint.error.to_string();
+            rendered.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
         }
     }
 }
 
-/// The signal that kill(1) would take in the word that begins with this option.
-fn as_kill<'a>(called: &str, words: &'a [String], arg: &str) -> Option<&'a str> {
-    let word = words.iter().find(|word| word.starts_with(arg))?.strip_prefix('-')?;
-    (called.contains("signal ") && signals::parse(word).is_ok()).then_some(word)
+/// Whether a shell would have expanded it, had it not been quoted.
+fn is_unexpanded(value: &str) -> bool {
+    value.strip_prefix('$').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "_{($".contains(c)))
 }
 
-/// The process group that kill(1) would signal where a PID is written so; -1 is every process.
-fn as_group<'a>(called: &str, value: &'a str) -> Option<&'a str> {
-    let group = value.strip_prefix('-').filter(|group| digits(group).is_some_and(|it| it > 1))?;
-    called.ends_with("signal send").then_some(group)
+/// Whether it can be the name of a program.
+fn is_program(value: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "_.+-".contains(c);
+    value.starts_with(|c: char| c.is_ascii_alphabetic()) && value.chars().all(is_name)
 }
 
-/// The line with another word in the place of one.
-fn replaced(called: &str, words: &[String], old: &str, new: &str) -> String {
-    let words = words.iter().filter(|word| *word != "--");
-    let words = words.map(|word| if word == old { new.to_owned() } else { quote(word) });
-    [called.to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
+/// Whether it is an operation of `sem op` without its index.
+fn is_delta(word: &str) -> bool {
+    let number = word.trim_end_matches(['n', 'u']);
+    digits(number.strip_prefix(['+', '-']).unwrap_or(number)).is_some()
 }
 
 /// `--slots` or `TARGET` of what clap shows as `--slots <N>` or `<TARGET>...`.
 fn plain(arg: &str) -> &str {
-    arg.trim_end_matches(['.', '…']).trim_matches(['<', '>', '[', ']'])
-}
-
-/// The line as it was meant: `--` before the first word that is one too many.
-fn with_dashes(called: &str, words: &[String], first: &str) -> String {
-    // Where it stands twice the first one is the verb's own.
-    let places: Vec<usize> = (0..words.len()).filter(|n| words[*n] == first).collect();
-    let at = places.get(1).or(places.first()).copied().unwrap_or(words.len());
-    let quoted = words.iter().enumerate().map(|(n, word)| {
-        let dashes = if n == at { "-- " } else { "" };
-        format!("{dashes}{}", quote(word))
-    });
-    format!("{called} {}", quoted.collect::<Vec<_>>().join(" "))
+    let first = arg.split([' ', '=']).next().unwrap_or_default();
+    first.trim_end_matches(['.', '…']).trim_matches(['<', '>', '[', ']'])
 }
 
 #[cfg(test)]

@@ -1,0 +1,115 @@
+//! Words that users of other tools type (flock, timeout, GNU sem, pv, kill, Redis), and what they are here.
+
+/// A word in the place of an applet, and the applet or verb.
+pub const APPLETS: &[(&str, &str)] = &[
+    ("flock", "sem lock"),
+    ("run", "sem run"),
+    ("semaphore", "sem"),
+    ("timeout", "signal run"),
+    ("kill", "signal send"),
+    ("waitpid", "signal join"),
+    ("queue", "msgq"),
+    ("ls", "ipcs-lite"),
+    ("ps", "ipcs-lite"),
+    ("list", "ipcs-lite"),
+    ("mkfifo", "fifo create"),
+    ("pv", "pipe meter"),
+];
+
+/// A word in the place of a verb: the applet (empty: any), the word, and the verbs. The first one that exists is meant.
+pub const VERBS: &[(&str, &str, &[&str])] = &[
+    ("", "ls", &["list", "stat"]),
+    ("", "list", &["stat"]),
+    ("", "show", &["stat"]),
+    ("", "info", &["stat"]),
+    ("", "delete", &["rm"]),
+    ("", "remove", &["rm"]),
+    ("", "chmod", &["set"]),
+    ("", "chown", &["set"]),
+    ("sem", "take", &["run"]),
+    ("sem", "exec", &["run"]),
+    ("sem", "down", &["wait"]),
+    ("sem", "up", &["post"]),
+    ("msgq", "push", &["send"]),
+    ("msgq", "write", &["send"]),
+    ("msgq", "pop", &["recv"]),
+    ("msgq", "get", &["recv"]),
+    ("msgq", "read", &["recv"]),
+    ("msgq", "receive", &["recv"]),
+    ("shm", "inc", &["add"]),
+    ("shm", "incr", &["add"]),
+    ("fifo", "cat", &["read"]),
+    ("fifo", "recv", &["read"]),
+    ("fifo", "receive", &["read"]),
+    ("fifo", "send", &["write"]),
+    ("pipe", "pv", &["meter"]),
+    ("pipe", "progress", &["meter"]),
+    ("signal", "kill", &["send"]),
+    ("signal", "timeout", &["run"]),
+    ("signal", "waitpid", &["join"]),
+];
+
+/// A word that no verb stands for: the applet, the words, how it works instead, and the line that does it. `{}` is the
+/// operand.
+pub const EXPLAINED: &[(&str, &[&str], &str, &str)] = &[
+    ("sem", &["acquire"], "'run' holds a slot while CMD runs, 'hold' until a process exits", "hold {} $$"),
+    (
+        "sem",
+        &["release", "unlock"],
+        "a slot or lock is released when CMD exits, or by 'hold --release'",
+        "hold {} $$ --release",
+    ),
+];
+
+/// Options of another tool: the verbs (empty: any), the options, and what they are here.
+pub const OPTIONS: &[(&[&str], &[&str], Ours)] = &[
+    (&["sem lock"], &["-c", "--command"], Ours::Words("-- sh -c {}")),
+    (&["sem lock"], &["-x", "-e", "--exclusive"], Ours::Default("exclusive is the default")),
+    (&["sem run"], &["-j", "--jobs"], Ours::Words("--slots {}")),
+    (&["sem run", "sem lock"], &["--fg"], Ours::Default("CMD runs in the foreground")),
+    (&["signal run"], &["-k", "--kill-after"], Ours::Words("--then TERM:{} --then KILL")),
+    (&["signal run"], &["-s", "--signal"], Ours::Words("--then {}")),
+    (&["signal run", "pipe run", "pipe merge", "pipe duplex"], &["-w", "--timeout"], Ours::Words("--max-time {}")),
+    (&["signal send"], &["-s", "--signal"], Ours::Words("{}")),
+    (&["pipe meter"], &["-s"], Ours::Words("--size {}")),
+    (&["pipe meter"], &["-L"], Ours::Words("--rate-limit {}")),
+    (&["pipe meter"], &["-N"], Ours::Words("--name {}")),
+    (&["pipe meter"], &["-i"], Ours::Words("--interval {}")),
+    (&["pipe meter"], &["-l"], Ours::Words("--lines")),
+    (&[""], &["--wait"], Ours::Words("--timeout {}")),
+    (&[""], &["--nb", "--nonblocking"], Ours::Words("--nonblock")),
+    (&[""], &["--conflict-exit-code"], Ours::Words("--timeout-status {}")),
+];
+
+/// What an option of another tool is here.
+#[derive(Clone, Copy)]
+pub enum Ours {
+    /// These words, separated by blanks. `{}` is its value.
+    Words(&'static str),
+    /// No option: it is the default.
+    Default(&'static str),
+}
+
+/// The option that a value belongs to if it is written without one, by verb.
+pub const BARE: &[(&str, &str)] = &[
+    ("sem create", "--slots"),
+    ("sem run", "--slots"),
+    ("shm create", "--size"),
+    ("shm write", "--size"),
+    ("msgq create", "--max-bytes"),
+    ("signal run", "--max-time"),
+];
+
+/// The verb that an applet has for a word of another tool.
+pub fn verb(applet: &str, word: &str, has: impl Fn(&str) -> bool) -> Option<&'static str> {
+    let rows = VERBS.iter().filter(|(of, theirs, _)| ["", applet].contains(of) && *theirs == word);
+    rows.flat_map(|(.., ours)| *ours).copied().find(|ours| has(ours))
+}
+
+/// What an option of another tool is in the verb whose line begins so.
+pub fn option(called: &str, word: &str) -> Option<Ours> {
+    let is_meant = |verbs: &[&str], theirs: &[&str]| {
+        theirs.contains(&word) && verbs.iter().any(|verb| called.ends_with(verb))
+    };
+    OPTIONS.iter().find(|(verbs, theirs, _)| is_meant(verbs, theirs)).map(|(.., ours)| *ours)
+}

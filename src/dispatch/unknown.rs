@@ -1,0 +1,107 @@
+//! A first word that names no applet or no verb, and what was probably meant.
+
+use std::ffi::OsString;
+
+use super::{BOX, OWN, with_line};
+use crate::applets::{APPLETS, Applet, Entry, WORDS, named};
+use crate::args::foreign;
+use crate::exit::{Cause, Exit};
+use crate::text::{nearest, quote};
+
+/// The failure that no applet is called `first`; `rest` are the words after it.
+pub fn applet(first: &str, rest: &[OsString]) -> Cause {
+    let help = format!("{BOX} --help");
+    if first.starts_with('-') {
+        let name = |word: &OsString| named(&word.to_string_lossy());
+        if let Some((at, (applet, name))) = rest.iter().enumerate().find_map(|(at, word)| Some((at, name(word)?))) {
+            let before = [&[first.into()], &rest[..at]].concat();
+            if let Some(cause) = late(applet, name, &format!("{BOX} {name}"), before, &rest[at + 1..]) {
+                return cause;
+            }
+        }
+        let known: Vec<&str> = WORDS.iter().map(|word| word.name).chain(OWN).collect();
+        return Cause::unknown("option", first, &known).hint(help);
+    }
+    let has_it = |applet: &&Applet| applet.verbs.iter().any(|verb| verb.name == first);
+    let with_it: Vec<&str> = APPLETS.iter().filter(has_it).map(|applet| applet.name).collect();
+    let translated = |word: &str| foreign::APPLETS.iter().find(|(theirs, _)| *theirs == word).map(|(_, ours)| *ours);
+    let names = APPLETS.iter().map(|applet| applet.name).chain(WORDS.iter().map(|word| word.name));
+    let own: Vec<&str> = names.chain(["help"]).collect();
+    let ours = translated(first).map(str::to_owned).or_else(|| match with_it[..] {
+        [one] => Some(format!("{one} {first}")),
+        _ => None,
+    });
+    // A word that is not quite another tool's.
+    let misspelt = || {
+        let theirs = foreign::APPLETS.iter().map(|(theirs, _)| *theirs).filter(|theirs| theirs.len() > 4);
+        translated(nearest(first, &theirs.collect::<Vec<_>>())?)
+    };
+    match (ours, &with_it[..]) {
+        (Some(ours), _) => instead("applet", first, &ours, rest),
+        (None, [most @ .., last]) => {
+            let words = format!("no applet '{first}': it is a verb of {} and {last}", most.join(", "));
+            Cause::new(Exit::Usage, words).hint(help)
+        }
+        (None, []) if nearest(first, &own).is_some() => Cause::unknown("applet", first, &own),
+        (None, []) => match misspelt() {
+            Some(ours) => instead("applet", first, ours, rest),
+            None => Cause::unknown("applet", first, &[]).hint(help),
+        },
+    }
+}
+
+/// The failure that no verb of the applet is called `first`.
+pub fn verb(applet: &Applet, name: &'static str, called: &str, first: &str, rest: &[OsString]) -> Cause {
+    let known: Vec<&str> = applet.verbs.iter().map(|verb| verb.name).collect();
+    let help = format!("{called} --help");
+    if first.starts_with('-') {
+        let cause = late(applet, name, called, vec![first.into()], rest);
+        return cause.unwrap_or_else(|| Cause::unknown("option", first, &[]).hint(help));
+    }
+    let mut explained = foreign::EXPLAINED.iter().filter(|(of, words, ..)| *of == applet.name && words.contains(&first));
+    if let Some((.., why, template)) = explained.next() {
+        let operand = rest.first().map(|word| word.to_string_lossy()).filter(|word| !word.starts_with('-'));
+        let hint = match operand {
+            Some(operand) => format!("{called} {}", template.replace("{}", &quote(&operand))),
+            None => format!("{called} {} --help", template.split(' ').next().unwrap_or_default()),
+        };
+        return Cause::new(Exit::Usage, format!("no verb '{first}': {why}")).hint(hint);
+    }
+    let theirs = foreign::verb(applet.name, first, |ours| known.contains(&ours));
+    match theirs.and_then(|ours| applet.verbs.iter().find(|verb| verb.name == ours)) {
+        Some(verb) => meant("verb", first, verb.name, &format!("{called} {}", verb.name), Some(verb), rest),
+        None if nearest(first, &known).is_some() => Cause::unknown("verb", first, &known),
+        None => Cause::unknown("verb", first, &[]).hint(help),
+    }
+}
+
+/// `ours`, an applet or a verb of one, was meant by `theirs`.
+fn instead(kind: &str, theirs: &str, ours: &str, rest: &[OsString]) -> Cause {
+    let verb = ours.split_once(' ').and_then(|(applet, verb)| {
+        let (applet, _) = named(applet)?;
+        applet.verbs.iter().find(|entry| entry.name == verb)
+    });
+    meant(kind, theirs, ours, &format!("{BOX} {ours}"), verb, rest)
+}
+
+fn meant(kind: &str, theirs: &str, ours: &str, called: &str, verb: Option<&Entry>, rest: &[OsString]) -> Cause {
+    let line = verb.and_then(|verb| with_line(verb, called, rest, |line| line.corrected()));
+    let words = format!("no {kind} '{theirs}'; did you mean '{ours}'?");
+    Cause::new(Exit::Usage, words).hint(line.unwrap_or_else(|| format!("{called} --help")))
+}
+
+/// The failure that options are before the verb.
+fn late(applet: &Applet, name: &str, called: &str, before: Vec<OsString>, rest: &[OsString]) -> Option<Cause> {
+    let cause = Cause::new(Exit::Usage, "options go after the verb");
+    let (verb, called, words) = if let Some(alone) = applet.alone(name) {
+        (alone, called.to_owned(), [&before, rest].concat())
+    } else {
+        let verb = |word: &OsString| applet.verbs.iter().find(|verb| verb.is_called(&word.to_string_lossy()));
+        let (at, verb) = rest.iter().enumerate().find_map(|(at, word)| Some((at, verb(word)?)))?;
+        (verb, format!("{called} {}", verb.name), [&before, &rest[..at], &rest[at + 1..]].concat())
+    };
+    Some(match with_line(verb, &called, &words, |line| line.corrected()) {
+        Some(line) => cause.hint(line),
+        None => cause,
+    })
+}
