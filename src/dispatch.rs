@@ -1,6 +1,4 @@
-//! Floor 9: who was called, and with which status it ends.
-//!
-//! The box's own words and help are here, and the one place that prints an error.
+//! Floor 9: chooses the applet and the verb, prints an error once, and returns the exit status.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
@@ -19,13 +17,13 @@ use crate::sys::{fds, file_limit, init};
 
 mod unknown;
 
-/// The box's name in messages.
-const BOX: &str = "ipcbox";
+/// The program's name in messages.
+const NAME: &str = "ipcbox";
 
-/// The box's own options that do not act on anything.
+/// The options of `ipcbox` itself.
 const OWN: [&str; 5] = ["--help", "--version", "--list", "-h", "-V"];
 
-/// A failure and the status that it leads to where it happened.
+/// A failure and its exit status, which depends on the verb.
 struct Failed {
     error: Error,
     exit: Exit,
@@ -41,7 +39,7 @@ impl<E: Into<Error>> From<E> for Failed {
 
 type Handled = std::result::Result<Exit, Failed>;
 
-/// Runs the box with its whole argument vector and gives its exit status.
+/// Runs `ipcbox` with its argument vector and returns the exit status.
 pub fn main(argv: Vec<OsString>) -> u8 {
     init::obey_signals();
     let mut words = argv.into_iter();
@@ -50,7 +48,7 @@ pub fn main(argv: Vec<OsString>) -> u8 {
     let words: Vec<OsString> = words.collect();
     let outcome = match linked(&base) {
         Some((applet, name)) => in_applet(applet, name, &base, &words),
-        None => in_box(&words),
+        None => in_ipcbox(&words),
     };
     let exit = outcome.unwrap_or_else(|failed| {
         output::report(&failed.error);
@@ -59,20 +57,20 @@ pub fn main(argv: Vec<OsString>) -> u8 {
     exit.code()
 }
 
-/// The box itself: its own words, or an applet's name.
-fn in_box(words: &[OsString]) -> Handled {
+/// Handles a call by the name of ipcbox: an applet's name, or a word of its own.
+fn in_ipcbox(words: &[OsString]) -> Handled {
     let Some((first, rest)) = words.split_first() else {
         return help();
     };
     let first = first.to_string_lossy();
     if let Some((applet, name)) = named(&first) {
-        return in_applet(applet, name, &format!("{BOX} {first}"), rest);
+        return in_applet(applet, name, &format!("{NAME} {first}"), rest);
     }
     if let Some(word) = WORDS.iter().find(|word| word.is_called(&first)) {
         if !word.name.starts_with('-') {
             output::called(word.name);
         }
-        return in_verb(word, &format!("{BOX} {first}"), rest);
+        return in_verb(word, &format!("{NAME} {first}"), rest);
     }
     match (&*first, rest) {
         ("-h" | "--help" | "help", []) => help(),
@@ -86,26 +84,26 @@ fn in_box(words: &[OsString]) -> Handled {
             }
             // `help sem run` is `sem run --help`.
             let line = topic.iter().cloned();
-            in_box(&line.chain([OsString::from("--help")]).collect::<Vec<_>>())
+            in_ipcbox(&line.chain([OsString::from("--help")]).collect::<Vec<_>>())
         }
         ("-V" | "--version", []) => version(),
         ("--list", []) => {
             let names = APPLETS.iter().map(|applet| format!("{}\n", applet.name));
-            say(&names.collect::<String>())
+            print(&names.collect::<String>())
         }
         _ => Err(unknown::applet(&first, rest).into()),
     }
 }
 
 fn version() -> Handled {
-    say(&format!("{BOX} {}\n", env!("CARGO_PKG_VERSION")))
+    print(&format!("{NAME} {}\n", env!("CARGO_PKG_VERSION")))
 }
 
 fn too_many(word: &OsStr) -> Cause {
     Cause::new(Exit::Usage, format!("unexpected argument '{}'", word.display()))
 }
 
-/// An applet: the verb that is the first word, where it has verbs.
+/// Handles a call of an applet. The first word is the verb, if the applet has verbs.
 fn in_applet(applet: &Applet, name: &'static str, called: &str, words: &[OsString]) -> Handled {
     output::called(name);
     if let Some(alone) = applet.alone(name) {
@@ -131,7 +129,7 @@ fn in_applet(applet: &Applet, name: &'static str, called: &str, words: &[OsStrin
     }
 }
 
-/// A verb: its arguments, and then what it does.
+/// Handles a call of a verb.
 fn in_verb(verb: &Entry, called: &str, words: &[OsString]) -> Handled {
     let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
     let has = |option: &str| words[..end].iter().any(|word| word == option);
@@ -150,7 +148,7 @@ fn in_verb(verb: &Entry, called: &str, words: &[OsString]) -> Handled {
 }
 
 fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit> {
-    fds::guard_standard().context("cannot make sure of the standard descriptors")?;
+    fds::guard_standard().context("cannot check the standard descriptors")?;
     let mut parser = verb.parser(called, words);
     let mut matches = match parser.try_get_matches_from_mut(words) {
         Ok(matches) => matches,
@@ -161,7 +159,7 @@ fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit>
         Err(error) => anyhow::bail!(with_line(verb, called, words, |line| line.explain(&error))),
     };
     refuse_detached(called, words)?;
-    // The process ends soon; taking the parser apart would be work for nothing.
+    // Dropping the parser costs instructions, and the process exits soon.
     forget(parser);
     if verb.writes {
         file_limit::report().context("cannot ignore SIGXFSZ")?;
@@ -169,7 +167,7 @@ fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit>
     (verb.run)(&mut matches)
 }
 
-/// Has `act` look at a line for this verb.
+/// Calls `act` with the line of a verb.
 fn with_line<T>(verb: &Entry, called: &str, words: &[OsString], act: impl FnOnce(&Line) -> T) -> T {
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let parse = |words: &[String]| {
@@ -187,7 +185,7 @@ fn with_line<T>(verb: &Entry, called: &str, words: &[OsString], act: impl FnOnce
     act(&Line { called, words: &words, takes_command, parse: &parse, usage: &usage })
 }
 
-fn say<E: From<Error>>(text: &str) -> std::result::Result<Exit, E> {
+fn print<E: From<Error>>(text: &str) -> std::result::Result<Exit, E> {
     file_limit::report().map_err(Error::from)?;
     output::print(text.as_bytes())?;
     Ok(Exit::Done)
@@ -200,7 +198,7 @@ fn explain<E: From<Error>>(text: &str) -> std::result::Result<Exit, E> {
 }
 
 fn help() -> Handled {
-    let mut text = format!("Usage: {BOX} APPLET VERB [OPTION]... [TARGET] [ARG]...\n\n");
+    let mut text = format!("Usage: {NAME} APPLET VERB [OPTION]... [TARGET] [ARG]...\n\n");
     let applets = APPLETS.iter().map(|applet| (applet.name, applet.summary));
     lines(&mut text, "Applets:", applets);
     let words = WORDS.iter().map(|word| (word.name, word.summary));
@@ -217,11 +215,11 @@ fn help() -> Handled {
     explain(&text)
 }
 
-/// An applet's verbs and one example.
+/// Returns an applet's verbs and one example.
 fn verbs(applet: &Applet, called: &str) -> String {
     let mut text = format!("{}\n\nUsage: {called} VERB [OPTION]... [TARGET] [ARG]...\n\n", applet.summary);
     lines(&mut text, "Verbs:", applet.verbs.iter().map(|verb| (verb.name, verb.summary)));
-    let _ = write!(text, "\nExample: {}\n", applet.example.replace(&format!("{BOX} {}", applet.name), called));
+    let _ = write!(text, "\nExample: {}\n", applet.example.replace(&format!("{NAME} {}", applet.name), called));
     let _ = writeln!(text, "{called} VERB --help explains a verb.");
     text
 }

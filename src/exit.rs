@@ -1,7 +1,7 @@
-//! Floor 2: exit statuses and failures, the only author of status numbers.
+//! Floor 2: exit statuses and failures. All status numbers are assigned here.
 //!
-//! A failure is an [`anyhow::Error`] whose chain holds a [`Cause`] (words made for the user) or a bare [`Errno`].
-//! The applet adds one context, "cannot VERB OBJECT"; the dispatch prints the whole once.
+//! A failure is an [`anyhow::Error`] whose chain holds a [`Cause`] (a message for the user) or a bare [`Errno`].
+//! The applet adds one context, "cannot VERB OBJECT"; the dispatch prints the chain once.
 
 use std::fmt;
 
@@ -10,38 +10,38 @@ use nix::errno::Errno;
 
 use crate::text::{line, nearest};
 
-/// How a call of the box ends.
+/// The exit status of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// 0: done.
     Done,
-    /// 1: failed, for a cause that has no status of its own.
+    /// 1: failed, for a reason that has no status of its own.
     Failed,
-    /// 2: wrong usage; nothing was tried.
+    /// 2: wrong usage; nothing was attempted.
     Usage,
     /// 3: no such object, process or reader.
     Missing,
-    /// 4: it exists already, or not as asked.
+    /// 4: the object exists, or differs from what was requested.
     Exists,
     /// 5: permission denied.
     Denied,
-    /// 124, or what `--timeout-status` says: not in time.
+    /// 124, or the value of `--timeout-status`: timed out.
     NotInTime(u8),
     /// 125: failed before the command started.
     BeforeCommand,
-    /// 126: the command could not be executed.
+    /// 126: the command cannot be executed.
     NotExecutable,
     /// 127: the command was not found.
     NotFound,
-    /// The status of a command, or of the process that it is all about, as a shell has it.
+    /// The status of a command or an awaited process, as a shell reports it.
     Command(u8),
 }
 
 impl Exit {
-    /// The number for "not in time" where `--timeout-status` gives no other.
+    /// The default of `--timeout-status`.
     pub const TIMED_OUT: u8 = 124;
 
-    /// The number.
+    /// Returns the number.
     pub const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -57,8 +57,8 @@ impl Exit {
         }
     }
 
-    /// The same in a verb whose status is otherwise that of a command: what failed before the command
-    /// started is 125, whatever it was.
+    /// Returns the status in a verb that otherwise exits with its command's: 125 for every failure before the command
+    /// started.
     pub const fn before_command(self) -> Self {
         match self {
             Self::Failed | Self::Usage | Self::Missing | Self::Exists | Self::Denied => Self::BeforeCommand,
@@ -66,7 +66,7 @@ impl Exit {
         }
     }
 
-    /// The status of a failure: that of the first cause in its chain that has one.
+    /// Returns the status of a failure: that of the first cause in its chain.
     pub fn of(error: &Error) -> Self {
         error
             .chain()
@@ -83,7 +83,7 @@ impl Exit {
     }
 }
 
-/// Whether a failure is that something did not happen in time.
+/// Whether a failure is a timeout.
 pub fn is_late(error: &Error) -> bool {
     matches!(Exit::of(error), Exit::NotInTime(_))
 }
@@ -100,13 +100,13 @@ impl From<Errno> for Exit {
     }
 }
 
-/// The errno that a failure is, if nothing has been added to it yet.
+/// Returns the errno of a failure that has no context yet.
 pub fn bare(error: &Error) -> Option<Errno> {
     let is_worded = error.chain().nth(1).is_some();
     error.downcast_ref().copied().filter(|_| !is_worded)
 }
 
-/// Why something failed, in words made for the user.
+/// The reason of a failure, as the user reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
     exit: Exit,
@@ -116,52 +116,52 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// A cause that no errno stands for.
+    /// A cause without an errno.
     pub fn new(exit: Exit, words: impl Into<String>) -> Self {
         Self { exit, words: words.into(), hint: None, silent: false }
     }
 
-    /// A word of a kind ("verb", "applet") that there is not, with the nearest that there is.
+    /// An unknown word of a kind ("verb", "applet"), with the known word that is most similar.
     pub fn unknown(kind: &str, word: &str, known: &[&str]) -> Self {
         let meant = nearest(word, known).map_or_else(String::new, |name| format!("; did you mean '{name}'?"));
         Self::new(Exit::Usage, format!("no {kind} '{word}'{meant}"))
     }
 
-    /// A cause that the kernel told, in words that fit the mechanism; the errno's name is added, and gives the status.
+    /// A failed system call, in words that fit the mechanism. The errno is appended and sets the status.
     pub fn from_errno(errno: Errno, words: impl fmt::Display) -> Self {
         let hint = known_step(errno).map(str::to_owned);
         Self { hint, ..Self::new(errno.into(), format!("{words} ({errno:?})")) }
     }
 
-    /// The errno in the C library's words.
+    /// An errno in its usual words.
     pub fn plain(errno: Errno) -> Self {
         Self::from_errno(errno, words(errno))
     }
 
-    /// A system call that fails with `EPERM` only if a seccomp filter denies it, as an older container runtime does.
+    /// A system call that fails with `EPERM` only if a seccomp filter denies it, as in older container runtimes.
     pub fn forbidden(call: &str) -> Self {
         Self::from_errno(Errno::EPERM, format!("a seccomp filter forbids {call}"))
     }
 
-    /// Another status than the errno's own.
+    /// Sets another status.
     pub const fn exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
         self
     }
 
-    /// The step that mends it, printed as one more line.
+    /// Adds a hint: an imperative, or a command line that works as printed.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// More that is to be known, after the words.
+    /// Appends a detail.
     pub fn note(mut self, more: &str) -> Self {
         self.words = format!("{}; {more}", self.words);
         self
     }
 
-    /// Not said at all; the status alone tells.
+    /// Suppresses the message; only the status reports the failure.
     pub const fn silent(mut self, silent: bool) -> Self {
         self.silent = silent;
         self
@@ -176,7 +176,7 @@ impl fmt::Display for Cause {
 
 impl std::error::Error for Cause {}
 
-/// What failed of several targets; all of them were tried.
+/// The failures of a verb that tries all of its targets.
 #[derive(Debug)]
 pub struct Failures(pub Vec<Error>);
 
@@ -188,7 +188,7 @@ impl fmt::Display for Failures {
 
 impl std::error::Error for Failures {}
 
-/// Does `act` for every target; each failure is told, and the first one gives the status.
+/// Calls `act` for every target. Each failure is reported, and the first one sets the status.
 pub fn each<T>(targets: impl IntoIterator<Item = T>, act: impl FnMut(T) -> anyhow::Result<()>) -> anyhow::Result<Exit> {
     let failures: Vec<Error> = targets.into_iter().map(act).filter_map(Result::err).collect();
     if failures.is_empty() {
@@ -197,7 +197,7 @@ pub fn each<T>(targets: impl IntoIterator<Item = T>, act: impl FnMut(T) -> anyho
     Err(Failures(failures).into())
 }
 
-/// The lines that tell of a failure: for each what could not be done and why, and a hint where there is one.
+/// Returns the message of each failure, a line each, and a line for its hint. `who` is the prefix.
 pub fn lines(who: &str, error: &Error) -> String {
     if let Some(failures) = error.downcast_ref::<Failures>() {
         return failures.0.iter().map(|error| lines(who, error)).collect();
@@ -218,26 +218,26 @@ pub fn lines(who: &str, error: &Error) -> String {
     text
 }
 
-/// The step that mends what an errno stands for, wherever it comes from.
+/// The hint for an errno, whatever the object.
 const fn known_step(errno: Errno) -> Option<&'static str> {
     match errno {
-        Errno::EMFILE => Some("ulimit -n is the limit"),
-        Errno::ENFILE => Some("/proc/sys/fs/file-max is the limit"),
+        Errno::EMFILE => Some("raise the limit of open files (ulimit -n)"),
+        Errno::ENFILE => Some("raise the system's limit of open files (/proc/sys/fs/file-max)"),
         _ => None,
     }
 }
 
-/// The errno that a link of a chain is, also where the standard library wrapped it.
+/// Returns the errno in a link of a chain, also if the standard library wrapped it.
 fn errno(link: &(dyn std::error::Error + 'static)) -> Option<Errno> {
     let wrapped = || link.downcast_ref::<std::io::Error>()?.raw_os_error();
     link.downcast_ref().copied().or_else(|| wrapped().map(Errno::from_raw))
 }
 
-/// What an errno means, as it stands in a message: in lower case, but for names in it.
+/// Returns the meaning of an errno, in lower case except for names.
 pub fn words(errno: Errno) -> String {
-    // The one that is worded otherwise there.
-    if errno == Errno::EBADF {
-        return "bad file descriptor".into();
+    let plain = PLAIN.iter().find(|(known, _)| *known == errno);
+    if let Some((_, words)) = plain {
+        return (*words).into();
     }
     let mut words = errno.desc().to_owned();
     // "I/O error" begins with a name.
@@ -246,6 +246,25 @@ pub fn words(errno: Errno) -> String {
     }
     words
 }
+
+/// Errnos whose usual description is jargon, or names another object than those here.
+const PLAIN: &[(Errno, &str)] = &[
+    (Errno::EAGAIN, "temporarily unavailable"),
+    (Errno::EBADF, "bad file descriptor"),
+    (Errno::EDOM, "value out of range"),
+    (Errno::EIDRM, "the object was removed"),
+    (Errno::ELOOP, "too many symbolic links"),
+    (Errno::ENFILE, "too many open files in the system"),
+    (Errno::ENOEXEC, "not an executable format"),
+    (Errno::ENOSYS, "not supported by this kernel"),
+    (Errno::ENOTTY, "not a terminal"),
+    (Errno::EOPNOTSUPP, "not supported"),
+    (Errno::EOVERFLOW, "value too large"),
+    (Errno::ERANGE, "value out of range"),
+    (Errno::ESPIPE, "not seekable"),
+    (Errno::ETXTBSY, "the file is open for writing"),
+    (Errno::EXDEV, "on another file system"),
+];
 
 #[cfg(test)]
 #[path = "../tests/units/exit.rs"]

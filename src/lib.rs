@@ -1,31 +1,31 @@
 //! `ipcbox`: every Linux IPC mechanism for the shell, in one binary.
 //!
-//! # The house
-//! A module uses modules of floors below its own, and its own room. There is no circle of imports, and no applet
-//! imports another. `tests/house.rs` checks that, and holds the list of the files that may have `unsafe` in them.
+//! # Floors
+//! A module imports modules of lower floors and its own submodules. Imports form no cycle, and no applet imports
+//! another. `tests/house.rs` checks this and lists the files that may contain `unsafe`.
 //!
 //! | floor | modules | what |
 //! |---|---|---|
-//! | 10 | `main` `lib` | pass the words on |
-//! | 9 | [`dispatch`] | which applet is called, and with which status it exits; the one place that prints an error |
-//! | 8 | [`applets`] | what each verb means: find the target, act, name the failure |
+//! | 10 | `main` `lib` | pass the arguments on |
+//! | 9 | [`dispatch`] | choose the applet and verb, print an error, return the exit status |
+//! | 8 | [`applets`] | the verbs: find the target, act, name the failure |
 //! | 7 | [`supervise`] | child processes: start, forward signals, job control, time limit, exit status |
-//! | 6 | [`objects`] | every IPC object: find, one record, columns, users, remove |
-//! | 5 | [`semset`] | recipes on semaphore sets: slots, lock, barrier, journal |
-//! | 4 | [`output`] | the one writer: records as tables or JSON Lines, warnings, the waiting message |
-//! | 3 | [`args`] [`target`] | what is written on the command line: option groups, values, names of objects |
-//! | 2 | [`exit`] | status numbers; an errno or a failure as a status and as words |
+//! | 6 | [`objects`] | every IPC object: find, record, columns, users, remove |
+//! | 5 | [`semset`] | semaphore sets as slots, lock, barrier, journal |
+//! | 4 | [`output`] | standard output and error: records as tables or JSON Lines, messages, the waiting message |
+//! | 3 | [`args`] [`target`] | the command line: option groups, values, targets |
+//! | 2 | [`exit`] | exit statuses; the status and message of an errno or failure |
 //! | 1 | [`text`] | pure text: escape, nearest word, quote, count, width |
-//! | 0 | [`sys`] | one function per kernel act; the only floor with libc, `unsafe` and `EINTR` |
+//! | 0 | [`sys`] | one function per kernel operation; libc, `unsafe` and `EINTR` occur only here |
 //!
 //! # A new verb
-//! An applet is a const table of verbs ([`applets::Entry`]), a verb a struct of its arguments that implements
-//! [`applets::Verb`]. The doc comments of the struct are its help, its manual page and its completions: `BLESS=1 cargo
-//! test generated` writes these two. Only the called verb's parser is built.
+//! An applet is a const table of verbs ([`applets::Entry`]). A verb is a struct of its arguments that implements
+//! [`applets::Verb`]. The doc comments of the struct are its help, and `cargo bless` generates the manual page and the
+//! completions from them. A call builds the parser of one verb.
 //!
 //! # Time
-//! A time limit becomes a deadline once ([`args::timeout`]); below that nobody sees a relative time, and above
-//! [`sys`] nobody sees `EINTR`.
+//! [`args::timeout`] turns a time limit into a deadline. Lower floors see no relative times, and floors above [`sys`]
+//! no `EINTR`.
 
 pub mod applets;
 pub mod args;

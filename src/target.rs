@@ -1,7 +1,6 @@
-//! Floor 3: what a user may call an object.
+//! Floor 3: targets, the names and numbers by which a user refers to an object.
 //!
-//! The text alone decides which of the forms it is, the same for every applet; an object's name in a message is
-//! the text as it was typed.
+//! The text alone decides which form a target has, in every applet. A message shows it as it was typed.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -16,10 +15,10 @@ use crate::sys::sysv::{Key, ftok};
 
 /// The longest name, in bytes.
 pub const NAME_MAX: usize = 64;
-/// The longest POSIX name after its slash, in bytes.
+/// The longest POSIX name, in bytes after the slash.
 pub const POSIX_MAX: usize = 250;
 
-/// An object as the user called it.
+/// An object as the user referred to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     typed: OsString,
@@ -29,21 +28,21 @@ pub struct Target {
 /// The forms of a [`Target`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Form {
-    /// `/name`: a POSIX object; the text has the slash.
+    /// `/name`: a POSIX object.
     Posix,
     /// `12345`: a System V id.
     Id(i32),
     /// `0x1badc0de`: a System V key.
     Key(Key),
-    /// `ftok:PATH[:N]`: the key of a path.
+    /// `ftok:PATH[:N]`: the key that ftok(3) computes.
     Ftok(PathBuf, u8),
     /// `private`: a new object without a key.
     Private,
-    /// A name, which stands for the key that is its hash.
+    /// A name: the key is its hash.
     Name(Key),
 }
 
-/// Why a text is no target, with what it came nearest to.
+/// Why a text is not a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed(String);
 
@@ -56,29 +55,29 @@ impl fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 impl Target {
-    /// Reads a target.
+    /// Parses a target.
     ///
     /// # Errors
-    /// [`Malformed`] says which form the text came nearest to.
+    /// [`Malformed`], in terms of the form that the text resembles most.
     pub fn parse(typed: OsString) -> Result<Self, Malformed> {
         let form = form(typed.as_bytes()).map_err(Malformed)?;
         Ok(Self { typed, form })
     }
 
-    /// Which form it has.
+    /// Its form.
     pub const fn form(&self) -> &Form {
         &self.form
     }
 
-    /// The text as it was typed.
+    /// The text as typed.
     pub fn typed(&self) -> &OsStr {
         &self.typed
     }
 
-    /// The System V key that it stands for; `None` for an id, a private and a POSIX object.
+    /// Returns the System V key; `None` for an id, a private object and a POSIX object.
     ///
     /// # Errors
-    /// The path of `ftok:` is not there or cannot be reached.
+    /// The path of `ftok:` does not exist or is inaccessible.
     pub fn key(&self) -> anyhow::Result<Option<Key>> {
         match &self.form {
             Form::Key(key) | Form::Name(key) => Ok(Some(*key)),
@@ -90,11 +89,11 @@ impl Target {
         }
     }
 
-    /// The System V object that it names, a `kind` in words. The object of an id is not looked up: its use shows
-    /// whether it exists.
+    /// Returns the System V object it refers to; `kind` is for messages. An id is not looked up: the first use fails
+    /// if there is no such object.
     ///
     /// # Errors
-    /// `ENOENT`: none has the key. Wrong usage: it is `private` or a POSIX object.
+    /// `ENOENT`: no object has the key. Wrong usage: it is `private` or a POSIX object.
     pub fn locate<T>(
         &self,
         kind: &str,
@@ -108,16 +107,16 @@ impl Target {
         }
     }
 
-    /// The name, for records: what was typed, where that is a name of the box's or a POSIX one.
+    /// Returns what was typed if it is a name, for records.
     pub fn name(&self) -> Option<&OsStr> {
         matches!(self.form, Form::Name(_) | Form::Posix).then_some(&self.typed)
     }
 }
 
 fn no_file(path: &Path, errno: Errno) -> Cause {
-    let cause = Cause::from_errno(errno, format!("no key for {}: {}", path.display(), words(errno)));
+    let cause = Cause::from_errno(errno, format!("cannot compute the key of {}: {}", path.display(), words(errno)));
     match path.as_os_str().as_bytes().first() {
-        Some(b'~') => cause.hint("the shell left ~ unexpanded: write ftok:$HOME/…"),
+        Some(b'~') => cause.hint("write $HOME: the shell expands ~ only at the start of a word"),
         _ => cause,
     }
 }
@@ -136,7 +135,7 @@ impl ValueParserFactory for Target {
     }
 }
 
-/// The key of a name: the 32-bit FNV-1a hash of its bytes, where 0 becomes 1.
+/// Returns the key of a name: the 32-bit FNV-1a hash of its bytes, or 1 if that is 0.
 pub fn name_key(name: &[u8]) -> Key {
     let hash = name.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
     hash.max(1).cast_signed()
@@ -144,10 +143,10 @@ pub fn name_key(name: &[u8]) -> Key {
 
 fn form(text: &[u8]) -> Result<Form, String> {
     if text.is_empty() {
-        return Err("a target is not empty".into());
+        return Err("expected a name".into());
     }
     if let Some(name) = text.strip_prefix(b"/") {
-        return posix(text, name);
+        return posix(name);
     }
     if let Some(path) = text.strip_prefix(b"ftok:") {
         return ftok_of(path);
@@ -159,13 +158,13 @@ fn form(text: &[u8]) -> Result<Form, String> {
         return number(text, 10)
             .and_then(|id| i32::try_from(id).ok())
             .map(Form::Id)
-            .ok_or_else(|| format!("an id is at most {}", i32::MAX));
+            .ok_or_else(|| format!("expected an id of at most {}", i32::MAX));
     }
     if let Some(digits) = text.strip_prefix(b"0x").or(text.strip_prefix(b"0X")) {
         return match number(digits, 16) {
             Some(key @ 1..) if digits.len() <= 8 => Ok(Form::Key(key.cast_signed())),
-            Some(0) => Err("key 0 names nothing: objects without a key have it".into()),
-            _ => Err("a key is 0x and 1 to 8 hexadecimal digits".into()),
+            Some(0) => Err("private objects share key 0: use the id".into()),
+            _ => Err("expected 0x and 1 to 8 hexadecimal digits".into()),
         };
     }
     name(text)
@@ -177,18 +176,12 @@ fn number(digits: &[u8], radix: u32) -> Option<u32> {
     is_number.then(|| u32::from_str_radix(text, radix).ok())?
 }
 
-fn posix(text: &[u8], name: &[u8]) -> Result<Form, String> {
-    let whole = String::from_utf8_lossy(text);
-    if name.contains(&b'/') {
-        return Err(format!(
-            "a POSIX name has one slash, at the start; for the key of a file, which another file can share, write ftok:{whole}"
-        ));
-    }
+fn posix(name: &[u8]) -> Result<Form, String> {
     match name {
-        b"" => Err("a POSIX name has at least one byte after its slash".into()),
-        b"." | b".." => Err("a POSIX name is neither /. nor /..".into()),
+        _ if name.contains(&b'/') => Err("expected a name, or a POSIX name with '/' only at the start".into()),
+        b"" | b"." | b".." => Err("expected a POSIX name after '/'".into()),
         _ if name.len() > POSIX_MAX => {
-            Err(format!("a POSIX name has at most {POSIX_MAX} bytes after its slash, not {}", name.len()))
+            Err(format!("a POSIX name has at most {POSIX_MAX} bytes after '/', this one {}", name.len()))
         }
         _ => Ok(Form::Posix),
     }
@@ -200,12 +193,12 @@ fn ftok_of(text: &[u8]) -> Result<Form, String> {
     let (path, id) = match split {
         Some((path, n)) if (1..=3).contains(&n.len()) && n.iter().all(u8::is_ascii_digit) => {
             let n = number(n, 10).and_then(|n| u8::try_from(n).ok());
-            (path, n.filter(|n| *n > 0).ok_or("the number after ftok:PATH: is 1 to 255")?)
+            (path, n.filter(|n| *n > 0).ok_or("expected ftok:PATH:N with N from 1 to 255")?)
         }
         _ => (text, 1),
     };
     if path.is_empty() {
-        return Err("ftok: wants a path after it".into());
+        return Err("expected ftok:PATH or ftok:PATH:N".into());
     }
     Ok(Form::Ftok(Path::new(OsStr::from_bytes(path)).into(), id))
 }
@@ -214,33 +207,31 @@ fn name(text: &[u8]) -> Result<Form, String> {
     let whole = String::from_utf8_lossy(text);
     let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
     let in_name = |byte: &u8| is_letter(*byte) || byte.is_ascii_digit() || b".-".contains(byte);
-    if text.contains(&b'/') || matches!(text[0], b'.' | b'~') {
-        return Err(format!(
-            "a name has no slash and begins with a letter; for the key of a file, which another file can share, write ftok:{whole}"
-        ));
+    if text.contains(&b'/') {
+        return Err("expected a name without '/'".into());
     }
     if let Some(bad) = whole.chars().find(|c| !c.is_ascii() || !in_name(&(*c as u8))) {
-        return Err(format!("a name has letters, digits, '.', '_' and '-' only, not {bad:?}"));
+        return Err(format!("a name has only letters, digits, '.', '_' and '-', not {bad:?}"));
     }
     if !is_letter(text[0]) {
-        return Err(format!("a name begins with a letter or '_', as in ci-{whole}"));
+        return Err(format!("expected a name that starts with a letter, for example ci-{whole}"));
     }
     if text.len() > NAME_MAX {
-        return Err(format!("a name has at most {NAME_MAX} bytes, not {}", text.len()));
+        return Err(format!("a name has at most {NAME_MAX} bytes, this one {}", text.len()));
     }
     Ok(Form::Name(name_key(text)))
 }
 
-/// A target that a verb for System V objects alone was given, as a cause of wrong usage.
+/// Returns the failure of a verb that works on System V objects only.
 pub fn not_posix(target: &Target, why: &str) -> Cause {
     let typed = target.typed().as_bytes();
     let name = String::from_utf8_lossy(typed.strip_prefix(b"/").unwrap_or(typed));
-    Cause::new(Exit::Usage, why).hint(format!("write {name}, without the slash"))
+    Cause::new(Exit::Usage, why).hint(format!("use {name}, without '/'"))
 }
 
-/// `private` where something that exists is meant, as a cause of wrong usage.
+/// Returns the failure of a verb that cannot use `private`.
 pub fn not_private(kind: &str) -> Cause {
-    Cause::new(Exit::Usage, format!("a private {kind} is found by its id; 'private' is for create alone"))
+    Cause::new(Exit::Usage, format!("'private' is only for create: use the id of the {kind}"))
 }
 
 #[cfg(test)]

@@ -1,16 +1,15 @@
-//! Floor 1: text as a person or a program reads it, on a terminal and in JSON.
+//! Floor 1: pure text, for terminals and JSON.
 
 use std::fmt::{self, Write as _};
 
 use unicode_width::UnicodeWidthStr;
 
-/// Whether a letter drives a terminal instead of being shown: controls, DEL and U+0080 to U+009F among them, and what
-/// changes the direction in which the letters around it are written.
+/// Whether a character can drive a terminal: C0 and C1 controls, DEL, and the bidirectional controls.
 pub fn is_control(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A text with its control characters, but those in `kept`, as visible escapes.
+/// Returns a text with its control characters escaped, except those in `kept`.
 pub fn visible(text: &str, kept: &[char]) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -23,7 +22,7 @@ pub fn visible(text: &str, kept: &[char]) -> String {
     shown
 }
 
-/// The same of bytes. Those that are no UTF-8 stay, but for the controls of terminals that have eight bits.
+/// Like [`visible`], for bytes. Bytes that are not UTF-8 stay, except 0x80 to 0x9f, the controls of 8-bit terminals.
 pub fn visible_bytes(bytes: &[u8]) -> Vec<u8> {
     let mut shown = Vec::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -38,7 +37,7 @@ pub fn visible_bytes(bytes: &[u8]) -> Vec<u8> {
     shown
 }
 
-/// Adds a JSON string, in which control characters are escapes.
+/// Appends a JSON string with control characters escaped.
 pub fn write_json(line: &mut String, text: &str) {
     line.push('"');
     for letter in text.chars() {
@@ -57,28 +56,27 @@ pub fn write_json(line: &mut String, text: &str) {
     line.push('"');
 }
 
-/// How many columns a text takes on a terminal.
+/// Returns the width of a text on a terminal, in columns.
 pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// A text with blanks after it, up to so many columns.
+/// Pads a text on the right to a width in columns.
 pub fn pad(text: &str, columns: usize) -> String {
     text.to_owned() + &" ".repeat(columns.saturating_sub(width(text)))
 }
 
-/// A text with blanks before it, up to so many columns.
+/// Pads a text on the left to a width in columns.
 pub fn pad_left(text: &str, columns: usize) -> String {
     " ".repeat(columns.saturating_sub(width(text))) + text
 }
 
-/// A line that tells something. A name in it can be a stranger's, and neither drives a terminal nor begins a line of
-/// its own.
+/// Returns the line of a message. Names in it can come from other users, so control characters and newlines are escaped.
 pub fn line(who: &str, words: impl fmt::Display) -> String {
     format!("{who}: {}\n", visible(&words.to_string(), &[]))
 }
 
-/// A word as a shell reads it back.
+/// Quotes a word for a shell.
 pub fn quote(word: &str) -> String {
     if !word.is_empty() && word.chars().all(|c: char| c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c)) {
         return word.to_owned();
@@ -86,42 +84,17 @@ pub fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// So many of something, as a message says it: `1 byte`, `2 bytes`.
+/// Returns a count with its noun: `1 byte`, `2 bytes`.
 pub fn counted(count: usize, what: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {what}{plural}")
 }
 
-/// Words that users of other tools try, with what they are here; the first that the applet has is meant.
-const ELSEWHERE: &[(&str, &[&str])] = &[
-    ("ls", &["list", "stat"]),
-    ("list", &["stat"]),
-    ("show", &["stat"]),
-    ("info", &["stat"]),
-    ("recv", &["read"]),
-    ("receive", &["recv", "read"]),
-    ("read", &["recv", "get"]),
-    ("send", &["write"]),
-    ("write", &["send", "set"]),
-    ("delete", &["rm"]),
-    ("remove", &["rm"]),
-    ("chmod", &["set"]),
-    ("chown", &["set"]),
-    ("waitpid", &["join"]),
-    ("acquire", &["wait"]),
-    ("down", &["wait"]),
-    ("release", &["post"]),
-    ("up", &["post"]),
-];
-
-/// The word of `known` that `word` most likely stands for.
+/// Returns the word of `known` that is most similar to `word`, if one or two letters are wrong, missing or swapped.
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let foreign = ELSEWHERE.iter().filter(|(other, _)| *other == word);
-    let translated = foreign.flat_map(|(_, ours)| *ours).find_map(|ours| known.iter().find(|name| *name == ours));
-    // A letter or two that are wrong, missing or swapped.
     let most = if word.len() > 3 { 2 } else { 1 };
     let distance = |name: &&&str| strsim::osa_distance(word, name);
-    translated.or_else(|| known.iter().min_by_key(distance).filter(|name| distance(name) <= most)).copied()
+    known.iter().min_by_key(distance).filter(|name| distance(name) <= most).copied()
 }
 
 #[cfg(test)]

@@ -108,8 +108,7 @@ pub fn verb(applet: &str, word: &str, has: impl Fn(&str) -> bool) -> Option<&'st
 
 /// What an option of another tool is in the verb whose line begins so.
 pub fn option(called: &str, word: &str) -> Option<Ours> {
-    let is_meant = |verbs: &[&str], theirs: &[&str]| {
-        theirs.contains(&word) && verbs.iter().any(|verb| called.ends_with(verb))
-    };
+    let is_meant =
+        |verbs: &[&str], theirs: &[&str]| theirs.contains(&word) && verbs.iter().any(|verb| called.ends_with(verb));
     OPTIONS.iter().find(|(verbs, theirs, _)| is_meant(verbs, theirs)).map(|(.., ours)| *ours)
 }

@@ -10,7 +10,7 @@ pub struct Showing {
     #[arg(short = 'J', long)]
     pub json: bool,
     /// These columns only, in this order
-    #[arg(long, value_name = "A,B", value_delimiter = ',', conflicts_with = "json")]
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub columns: Option<Vec<String>>,
     /// No line of column titles
     #[arg(long)]
@@ -30,7 +30,7 @@ pub struct Streaming {
     #[arg(short = 'J', long)]
     pub json: bool,
     /// These columns only, in this order
-    #[arg(long, value_name = "A,B", value_delimiter = ',', conflicts_with = "json")]
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub columns: Option<Vec<String>>,
 }
 

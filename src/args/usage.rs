@@ -299,12 +299,10 @@ fn message(complaint: &Complaint) -> String {
                 format!("{arg} '{value}': {source}")
             }
         }
-        ErrorKind::UnknownArgument if arg.starts_with('-') => {
-            match text(complaint.error, ContextKind::SuggestedArg) {
-                "" => format!("no option '{arg}'"),
-                known => format!("no option '{arg}'; did you mean '{known}'?"),
-            }
-        }
+        ErrorKind::UnknownArgument if arg.starts_with('-') => match text(complaint.error, ContextKind::SuggestedArg) {
+            "" => format!("no option '{arg}'"),
+            known => format!("no option '{arg}'; did you mean '{known}'?"),
+        },
         ErrorKind::UnknownArgument => format!("unexpected argument '{}'", complaint.arg),
         ErrorKind::InvalidValue if value.is_empty() => format!("{arg} needs a value"),
         ErrorKind::InvalidValue => {
@@ -329,7 +327,9 @@ fn message(complaint: &Complaint) -> String {
 
 /// Whether a shell would have expanded it, had it not been quoted.
 fn is_unexpanded(value: &str) -> bool {
-    value.strip_prefix('$').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "_{($".contains(c)))
+    value
+        .strip_prefix('$')
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "_{($".contains(c)))
 }
 
 /// Whether it can be the name of a program.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::{BOX, OWN, with_line};
+use super::{NAME, OWN, with_line};
 use crate::applets::{APPLETS, Applet, Entry, WORDS, named};
 use crate::args::foreign;
 use crate::exit::{Cause, Exit};
@@ -10,12 +10,12 @@ use crate::text::{nearest, quote};
 
 /// The failure that no applet is called `first`; `rest` are the words after it.
 pub fn applet(first: &str, rest: &[OsString]) -> Cause {
-    let help = format!("{BOX} --help");
+    let help = format!("{NAME} --help");
     if first.starts_with('-') {
         let name = |word: &OsString| named(&word.to_string_lossy());
         if let Some((at, (applet, name))) = rest.iter().enumerate().find_map(|(at, word)| Some((at, name(word)?))) {
             let before = [&[first.into()], &rest[..at]].concat();
-            if let Some(cause) = late(applet, name, &format!("{BOX} {name}"), before, &rest[at + 1..]) {
+            if let Some(cause) = late(applet, name, &format!("{NAME} {name}"), before, &rest[at + 1..]) {
                 return cause;
             }
         }
@@ -58,7 +58,8 @@ pub fn verb(applet: &Applet, name: &'static str, called: &str, first: &str, rest
         let cause = late(applet, name, called, vec![first.into()], rest);
         return cause.unwrap_or_else(|| Cause::unknown("option", first, &[]).hint(help));
     }
-    let mut explained = foreign::EXPLAINED.iter().filter(|(of, words, ..)| *of == applet.name && words.contains(&first));
+    let mut explained =
+        foreign::EXPLAINED.iter().filter(|(of, words, ..)| *of == applet.name && words.contains(&first));
     if let Some((.., why, template)) = explained.next() {
         let operand = rest.first().map(|word| word.to_string_lossy()).filter(|word| !word.starts_with('-'));
         let hint = match operand {
@@ -81,7 +82,7 @@ fn instead(kind: &str, theirs: &str, ours: &str, rest: &[OsString]) -> Cause {
         let (applet, _) = named(applet)?;
         applet.verbs.iter().find(|entry| entry.name == verb)
     });
-    meant(kind, theirs, ours, &format!("{BOX} {ours}"), verb, rest)
+    meant(kind, theirs, ours, &format!("{NAME} {ours}"), verb, rest)
 }
 
 fn meant(kind: &str, theirs: &str, ours: &str, called: &str, verb: Option<&Entry>, rest: &[OsString]) -> Cause {

@@ -11,43 +11,43 @@ use crate::text::{visible, write_json};
 /// One value of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cell {
-    /// This record has no such field: no JSON key, an empty cell.
+    /// The record has no such field: no JSON key, an empty cell.
     Absent,
-    /// It has one, whose value is not known: `null`, or `-`.
+    /// The value is unknown: `null`, or `-`.
     Unknown,
     /// A number.
     Number(i64),
-    /// A number that can be beyond those.
+    /// A number that may exceed `i64`.
     Large(u64),
-    /// A text that is always the same.
+    /// A constant text.
     Word(&'static str),
     /// Text.
     Text(String),
-    /// A yes or no.
+    /// Yes or no.
     Flag(bool),
-    /// A time that something takes, in seconds.
+    /// A duration, in seconds.
     Seconds(Duration),
-    /// Values of one kind.
+    /// Values of one type.
     List(Vec<Self>),
-    /// Records inside this one, each with its keys.
+    /// Nested records, each with its keys.
     Records(Vec<Vec<(&'static str, Self)>>),
 }
 
-/// The last second of the year 9999, where RFC 3339 ends.
+/// The last second of the year 9999, the limit of RFC 3339.
 const TIME_MAX: i64 = 253_402_300_799;
 
 impl Cell {
-    /// A text that is always the same.
+    /// A constant text.
     pub const fn word(word: &'static str) -> Self {
         Self::Word(word)
     }
 
-    /// A name of the user's or the file system's; what is not UTF-8 in it is replaced.
+    /// A name. Bytes that are not UTF-8 are replaced.
     pub fn name(name: &OsStr) -> Self {
         Self::Text(String::from_utf8_lossy(name.as_bytes()).into_owned())
     }
 
-    /// How many, or how much; unknown where that is more than a number here can be.
+    /// A count; unknown if it exceeds `i64`.
     pub fn count(number: impl TryInto<i64>) -> Self {
         number.try_into().map_or(Self::Unknown, Self::Number)
     }
@@ -62,7 +62,7 @@ impl Cell {
         Self::Text(format!("{mode:04o}"))
     }
 
-    /// Seconds since 1970, as RFC 3339 in UTC; 0, never, is unknown, and so is what that format cannot write.
+    /// Seconds since 1970, as RFC 3339 in UTC. 0 (never) and years after 9999 are unknown.
     pub fn time(seconds: i64) -> Self {
         let known = u64::try_from(seconds).ok().filter(|_| (1..=TIME_MAX).contains(&seconds));
         known.map_or(Self::Unknown, |seconds| {
@@ -71,12 +71,12 @@ impl Cell {
         })
     }
 
-    /// A process id; 0 is one of another pid namespace, or none, and unknown.
+    /// A process id. 0 is unknown: no process, or one of another PID namespace.
     pub fn pid(pid: i32) -> Self {
         if pid == 0 { Self::Unknown } else { Self::Number(pid.into()) }
     }
 
-    /// The value where there is one, else unknown.
+    /// The value if there is one, else unknown.
     pub fn known<T>(value: Option<T>, make: impl FnOnce(T) -> Self) -> Self {
         value.map_or(Self::Unknown, make)
     }
@@ -86,7 +86,7 @@ impl Cell {
         matches!(self, Self::Number(_) | Self::Large(_) | Self::Seconds(_))
     }
 
-    /// Adds it to a line as JSON; `Absent` is nothing.
+    /// Appends the value as JSON; nothing for `Absent`.
     fn json(&self, line: &mut String) {
         let _ = match self {
             Self::Absent => Ok(()),
@@ -104,7 +104,7 @@ impl Cell {
         };
     }
 
-    /// As text. On a terminal control characters are shown as escapes, so that they cannot drive it.
+    /// Returns the value as text. On a terminal, control characters are escaped.
     pub fn text(&self, terminal: bool) -> String {
         match self {
             Self::Absent => String::new(),
@@ -128,7 +128,7 @@ impl Cell {
     }
 }
 
-/// Adds a JSON string. Most texts need no escapes, and there can be very many.
+/// Appends a JSON string. The fast path for texts without escapes matters in listings of 100,000 objects.
 fn write_string(line: &mut String, text: &str) -> fmt::Result {
     if !text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
         write_json(line, text);
@@ -139,7 +139,7 @@ fn write_string(line: &mut String, text: &str) -> fmt::Result {
     line.write_char('"')
 }
 
-/// Adds a JSON array.
+/// Appends a JSON array.
 fn list<T>(line: &mut String, items: impl Iterator<Item = T>, write: impl Fn(&mut String, T)) -> fmt::Result {
     let mut mark = '[';
     for item in items {
@@ -150,7 +150,7 @@ fn list<T>(line: &mut String, items: impl Iterator<Item = T>, write: impl Fn(&mu
     line.write_str(if mark == '[' { "[]" } else { "]" })
 }
 
-/// Adds a record as a JSON object; fields that it has not are left out.
+/// Appends a record as a JSON object, without absent fields.
 pub(super) fn object<'a>(line: &mut String, fields: impl Iterator<Item = (&'a str, impl Borrow<Cell>)>) {
     let mut mark = '{';
     for (key, cell) in fields.filter(|(_, cell)| *cell.borrow() != Cell::Absent) {

@@ -2,7 +2,7 @@
 
 use crate::text::write_json;
 
-/// The field of a JSON object that has these bytes: `"data":"…"` where they are UTF-8, else `"data_base64":"…"`.
+/// Returns the JSON field for some bytes: `"data":"…"` if they are UTF-8, else `"data_base64":"…"`.
 pub fn json_data(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => {
@@ -14,7 +14,7 @@ pub fn json_data(bytes: &[u8]) -> String {
     }
 }
 
-/// Base 64 of RFC 4648, with padding.
+/// Encodes as base64 (RFC 4648), with padding.
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let group = |chunk: &[u8]| {

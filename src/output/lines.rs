@@ -1,36 +1,36 @@
-//! Whole lines of several sources in one output: what comes in pieces is held until its line ends.
+//! Whole lines of several sources in one output: a partial line is kept until the rest arrives.
 
-/// A line longer than this is passed on in pieces, while the other sources wait for its end.
+/// A longer line is passed on in pieces, and the other sources wait for its end.
 const LONGEST: usize = 1 << 20;
 
 /// The lines of one source.
 #[derive(Debug)]
 pub struct Lines {
     end: u8,
-    /// Stands before each line.
+    /// Precedes each line.
     tag: Vec<u8>,
-    /// The beginning of a line.
+    /// The start of an incomplete line.
     held: Vec<u8>,
     inside: bool,
 }
 
 impl Lines {
-    /// No lines yet; they end in `end`.
+    /// Creates a source of lines that end in `end`.
     pub const fn new(end: u8, tag: Vec<u8>) -> Self {
         Self { end, tag, held: Vec::new(), inside: false }
     }
 
-    /// Whether a line has been passed on in part, so that the other sources have to wait.
+    /// Whether a line was passed on in part, so that the other sources have to wait.
     pub const fn is_inside(&self) -> bool {
         self.inside
     }
 
-    /// Whether a line has begun and not ended.
+    /// Whether a line is incomplete.
     pub const fn has_begun(&self) -> bool {
         self.inside || !self.held.is_empty()
     }
 
-    /// Takes what has come, and returns what can be passed on: whole lines, and pieces of one that is too long.
+    /// Adds input, and returns what can be passed on: whole lines, and pieces of a line that is too long.
     pub fn add(&mut self, bytes: &[u8]) -> Vec<u8> {
         let whole = bytes.iter().rposition(|byte| *byte == self.end).map_or(0, |last| last + 1);
         let begun = if whole == 0 { self.held.len() } else { 0 };
@@ -45,7 +45,7 @@ impl Lines {
         self.tagged(held)
     }
 
-    /// Nothing more comes: returns what is left, with an end to the last line.
+    /// Returns the rest at EOF, with an end for the last line.
     pub fn finish(&mut self) -> Vec<u8> {
         let held = std::mem::take(&mut self.held);
         let mut left = self.tagged(held);

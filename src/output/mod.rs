@@ -1,7 +1,7 @@
-//! Floor 4: the one writer to standard output, the ways to show a record, and warnings.
+//! Floor 4: all writes to standard output, records in each format, and messages.
 //!
-//! An applet gathers records and lists their columns in a table; what is printed, a table, a field a line or JSON
-//! Lines, is a loop over that table.
+//! An applet collects records and lists their columns in a table. Each format (a table, a line per field, JSON Lines)
+//! is a loop over that table.
 
 mod cell;
 mod data;
@@ -16,6 +16,7 @@ use std::slice;
 use std::sync::OnceLock;
 
 use anyhow::Context;
+use owo_colors::{AnsiColors, OwoColorize};
 
 use crate::args::format::{Color, Showing, Streaming};
 use crate::args::timeout::Quiet;
@@ -27,43 +28,44 @@ pub use data::json_data;
 pub use lines::Lines;
 pub use names::Names;
 
-/// One column of a kind of record.
+/// A column of a record type.
 pub struct Column<R> {
-    /// Its key in JSON, in lower snake case; in capitals it is the title.
+    /// The JSON key, in lower snake case. In capitals it is the title.
     pub key: &'static str,
-    /// Whether a table has it without `--columns`. JSON and a single record always have it.
+    /// Whether a table shows it without `--columns`. JSON and a single record always do.
     pub in_table: bool,
     /// Its value.
     pub get: fn(&R) -> Cell,
 }
 
 impl<R> Column<R> {
-    /// A column that every form has.
+    /// A column of every format.
     pub const fn new(key: &'static str, get: fn(&R) -> Cell) -> Self {
         let in_table = true;
         Self { key, in_table, get }
     }
 
-    /// A column that a table has only when it is named.
+    /// A column that a table shows only if it is named.
     pub const fn detail(key: &'static str, get: fn(&R) -> Cell) -> Self {
         let in_table = false;
         Self { key, in_table, get }
     }
 }
 
-/// Prints records. `single` is whether the user asked for one thing, which is shown a field a line.
+/// Prints records. If `single` is set, one record is printed with a line per field.
 ///
-/// Columns for which no record has a value are left out, unless they are named. Nothing to tell is no line.
+/// A table omits columns without any value, unless they are named. Without records nothing is printed.
 ///
 /// # Errors
-/// A column that the records do not have is wrong usage; a failed write is told with its cause.
+/// Wrong usage: an unknown column. Those of writing to standard output.
 pub fn show<R>(columns: &[Column<R>], records: &[R], how: &Showing, single: bool) -> anyhow::Result<()> {
     let one = single && records.len() == 1 && how.columns.is_none() && !how.no_header;
     let chosen = choose(columns, records, how, one)?;
     if how.json {
-        // Some at a time: there can be very many.
+        // In chunks: a hundred thousand objects would take as many lines of memory.
+        let absent = Absent::of(how.columns.as_deref());
         let mut some = records.chunks(256);
-        return some.try_for_each(|some| print(json_lines(&chosen, some).as_bytes()));
+        return some.try_for_each(|some| print(json_lines(&chosen, some, absent).as_bytes()));
     }
     let rows: Vec<Vec<Cell>> =
         records.iter().map(|record| chosen.iter().map(|column| (column.get)(record)).collect()).collect();
@@ -77,7 +79,7 @@ pub fn show<R>(columns: &[Column<R>], records: &[R], how: &Showing, single: bool
     print(text.as_bytes())
 }
 
-/// Prints help: lines that fit the terminal, in bold where standard output has colour.
+/// Prints help, wrapped to the terminal, in bold if standard output has colour.
 ///
 /// # Errors
 /// A failed write.
@@ -87,36 +89,35 @@ pub fn help(text: &str) -> anyhow::Result<()> {
     print(text.as_bytes())
 }
 
-/// Records as JSON Lines, with all their columns.
+/// Returns records as JSON Lines with all columns.
 pub fn json<R>(columns: &[Column<R>], records: &[R]) -> String {
-    json_lines(&columns.iter().collect::<Vec<_>>(), records)
+    json_lines(&columns.iter().collect::<Vec<_>>(), records, Absent::Dropped)
 }
 
-/// The columns of records that come one after the other.
+/// Prints records one by one, without a header.
 pub struct Stream<'a, R> {
     columns: Vec<&'a Column<R>>,
-    /// Fields that a record does not have are left out.
-    drop_absent: bool,
+    absent: Absent,
     json: bool,
     terminal: bool,
 }
 
 impl<'a, R> Stream<'a, R> {
-    /// Those of `columns` that are asked for.
+    /// Selects the columns that the user asked for.
     ///
     /// # Errors
-    /// A column that the records do not have is wrong usage.
+    /// Wrong usage: an unknown column.
     pub fn new(columns: &'a [Column<R>], how: &Streaming) -> anyhow::Result<Self> {
-        let (json, drop_absent) = (how.json, how.columns.is_none());
+        let (json, absent) = (how.json, Absent::of(how.columns.as_deref()));
         let columns = match &how.columns {
             Some(names) => named(columns, names)?,
             None => columns.iter().filter(|column| json || column.in_table).collect(),
         };
         let terminal = fds::is_terminal(fds::stdout());
-        Ok(Self { columns, drop_absent, json, terminal })
+        Ok(Self { columns, absent, json, terminal })
     }
 
-    /// Prints these records in one write, a line each; a table's fields are two blanks apart.
+    /// Prints records in one write, a line each, with two blanks between fields.
     ///
     /// # Errors
     /// A failed write.
@@ -127,11 +128,11 @@ impl<'a, R> Stream<'a, R> {
 
     fn line(&self, record: &R) -> String {
         if self.json {
-            return json_lines(&self.columns, slice::from_ref(record));
+            return json_lines(&self.columns, slice::from_ref(record), self.absent);
         }
         let cells: Vec<Cell> = self.columns.iter().map(|column| (column.get)(record)).collect();
-        let told = cells.iter().filter(|cell| !self.drop_absent || **cell != Cell::Absent);
-        told.map(|cell| cell.text(self.terminal)).collect::<Vec<_>>().join("  ") + "\n"
+        let shown = cells.iter().filter(|cell| self.absent == Absent::Shown || **cell != Cell::Absent);
+        shown.map(|cell| cell.text(self.terminal)).collect::<Vec<_>>().join("  ") + "\n"
     }
 }
 
@@ -155,23 +156,42 @@ fn named<'a, R>(columns: &'a [Column<R>], names: &[String]) -> anyhow::Result<Ve
     names.iter().map(|name| column(columns, name)).collect()
 }
 
-/// The column of this name.
+/// Returns the column of this name.
 ///
 /// # Errors
-/// There is none; those that there are is the hint.
+/// Wrong usage: there is none.
 pub fn column<'a, R>(columns: &'a [Column<R>], name: &str) -> anyhow::Result<&'a Column<R>> {
     let found = columns.iter().find(|column| column.key.eq_ignore_ascii_case(name));
     let unknown = || {
         let known: Vec<&str> = columns.iter().map(|column| column.key).collect();
-        Cause::unknown("column", name, &known).hint(format!("there are {}", known.join(",")))
+        Cause::unknown("column", name, &known).hint(format!("use some of {}", known.join(",")))
     };
     Ok(found.ok_or_else(unknown)?)
 }
 
-fn json_lines<R>(columns: &[&Column<R>], records: &[R]) -> String {
+/// What becomes of a field that a record does not have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    /// It is left out.
+    Dropped,
+    /// It is empty; in JSON it is `null`, so that each object has every key that the user named.
+    Shown,
+}
+
+impl Absent {
+    const fn of(columns: Option<&[String]>) -> Self {
+        if columns.is_some() { Self::Shown } else { Self::Dropped }
+    }
+}
+
+fn json_lines<R>(columns: &[&Column<R>], records: &[R], absent: Absent) -> String {
     let mut lines = String::new();
     for record in records {
-        let fields = columns.iter().map(|column| (column.key, (column.get)(record)));
+        let cell = |column: &Column<R>| match (column.get)(record) {
+            Cell::Absent if absent == Absent::Shown => Cell::Unknown,
+            cell => cell,
+        };
+        let fields = columns.iter().map(|column| (column.key, cell(column)));
         cell::object(&mut lines, fields);
         lines.push('\n');
     }
@@ -210,24 +230,28 @@ fn table(keys: &[&str], rows: &[Vec<Cell>], no_header: bool, paint: Paint) -> St
     lines.map(|line| line + "\n").collect()
 }
 
-/// Whether there is colour and whether control characters are to be shown, decided once a call.
+/// The look of a table, decided once per call.
 #[derive(Clone, Copy)]
 struct Paint {
     color: bool,
+    /// Whether control characters are escaped.
     terminal: bool,
 }
 
-/// Whether there is colour on this descriptor, where the user said nothing.
+/// Whether output to this descriptor is in colour by default.
 pub fn is_colored(fd: BorrowedFd) -> bool {
-    let refused = || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    fds::is_terminal(fd) && !refused()
+    fds::is_terminal(fd) && !is_color_refused()
 }
 
-/// A name before a line, in one of some colours.
+fn is_color_refused() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+/// Colours the tag of a line by its number.
 pub fn tinted(text: &str, number: usize) -> String {
-    use owo_colors::AnsiColors::{Blue, Cyan, Green, Magenta, Red, Yellow};
+    use AnsiColors::{Blue, Cyan, Green, Magenta, Red, Yellow};
     let colors = [Cyan, Yellow, Green, Magenta, Blue, Red];
-    owo_colors::OwoColorize::color(&text, colors[number % colors.len()]).to_string()
+    text.color(colors[number % colors.len()]).to_string()
 }
 
 impl Paint {
@@ -242,30 +266,29 @@ impl Paint {
     }
 
     fn title(self, text: &str) -> String {
-        if self.color { owo_colors::OwoColorize::bold(&text).to_string() } else { text.to_owned() }
+        if self.color { text.bold().to_string() } else { text.to_owned() }
     }
 }
 
-/// Checks that standard output is open for writing, before a verb takes or creates something that it must then print.
+/// Checks that standard output is open for writing, before a verb takes or creates something that it then prints.
 ///
 /// # Errors
-/// `EBADF`: it is closed, or open for reading alone.
+/// `EBADF`: it is closed, or open for reading only.
 pub fn require() -> anyhow::Result<()> {
     fds::can_write(fds::stdout()).context("cannot write to standard output")
 }
 
-/// Writes to standard output, whole.
+/// Writes all bytes to standard output. If the reader has closed it, SIGPIPE kills the process, as any filter.
 ///
 /// # Errors
-/// The write's, with its cause; where standard output was closed early the process ends by SIGPIPE instead, as any
-/// filter does.
+/// Those of write(2).
 pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
     let written = fds::write_all(fds::stdout(), bytes).map_err(Cause::plain);
     written.context("cannot write to standard output")
 }
 
 impl Quiet {
-    /// Checks that the answer can be printed, before there is anything to answer.
+    /// Checks that the answer can be printed, before the verb acts.
     ///
     /// # Errors
     /// `EBADF`: standard output is not open for writing.
@@ -273,7 +296,7 @@ impl Quiet {
         if self.quiet { Ok(()) } else { require() }
     }
 
-    /// Prints the answer of a verb that did its work: the id, name or pid of what it made.
+    /// Prints the answer of a verb: the id, name or pid of what it created.
     ///
     /// # Errors
     /// Those of writing to standard output.
@@ -282,35 +305,55 @@ impl Quiet {
     }
 }
 
-/// The name that ipcbox was called by.
+/// The name that ipcbox was called by, the prefix of messages.
 static CALLED: OnceLock<&'static str> = OnceLock::new();
 
-/// Has messages begin with `name`, the name that ipcbox was called by: `sem`, `ipcs`. The first call counts.
+/// Sets the prefix of messages: `sem`, `ipcs`. Later calls have no effect.
 pub fn called(name: &'static str) {
     let _ = CALLED.set(name);
 }
 
-/// The line that warns of this.
+fn prefix() -> &'static str {
+    CALLED.get().copied().unwrap_or("ipcbox")
+}
+
+/// Returns the line of a warning.
 pub fn warning(words: impl Display) -> String {
-    line(CALLED.get().copied().unwrap_or("ipcbox"), words)
+    line(prefix(), words)
 }
 
 /// Prints a warning.
 pub fn warn(words: impl Display) {
-    tell(&warning(words));
+    write(&warning(words), |text| prefixes(text, AnsiColors::Yellow));
 }
 
-/// Prints what failed.
+/// Prints a failure.
 pub fn report(error: &anyhow::Error) {
-    tell(&lines(CALLED.get().copied().unwrap_or("ipcbox"), error));
+    write(&lines(prefix(), error), |text| prefixes(text, AnsiColors::Red));
 }
 
-/// Writes lines to standard error, whole, in one call; what they tell of others cannot drive a terminal. That it
-/// fails cannot be told anywhere.
+/// Prints lines on standard error. On a terminal, control characters in them are escaped.
 pub fn tell(text: &str) {
+    write(text, str::to_owned);
+}
+
+/// Writes lines to standard error in one call, with `paint` applied on a terminal. A failed write cannot be reported.
+fn write(text: &str, paint: impl FnOnce(&str) -> String) {
     let _ = if fds::is_terminal(fds::stderr()) {
-        fds::write_all(fds::stderr(), visible(text, &['\n']).as_bytes())
+        let text = visible(text, &['\n']);
+        let text = if is_color_refused() { text } else { paint(&text) };
+        fds::write_all(fds::stderr(), text.as_bytes())
     } else {
         fds::write_all(fds::stderr(), text.as_bytes())
     };
+}
+
+/// Colours the prefix of each line: `hint:`, or the applet's name.
+fn prefixes(text: &str, color: AnsiColors) -> String {
+    let painted = text.split_inclusive('\n').map(|line| match line.split_once(": ") {
+        Some(("hint", rest)) => format!("{} {rest}", "hint:".cyan()),
+        Some((who, rest)) => format!("{} {rest}", format!("{who}:").color(color).bold()),
+        None => line.to_owned(),
+    });
+    painted.collect()
 }
