@@ -126,13 +126,13 @@ fn wrong_usage_in_a_verb_is_one_line() {
         ("sem get a --al", 2, "did you mean '--all'"),
         ("sem get a --index", 2, "--index wants a value"),
         ("sem get a --index x", 2, "--index 'x': an index is a number"),
-        ("sem get a --all -i 1", 2, "--all and --index exclude each other"),
+        ("sem get a --all -i 1", 2, "--all and --index cannot be used together"),
         ("sem get ./a", 2, "TARGET './a'"),
         ("ipcs-lite --older-than -1", 2, "--older-than '-1': a duration"),
         ("sem stat --color blue", 2, "auto, always, never"),
-        ("sem run a", 125, "no command was given"),
-        ("sem run a --", 125, "no command was given"),
-        ("sem run a b c", 125, "a command comes after '--'"),
+        ("sem run a", 125, "CMD is missing"),
+        ("sem run a --", 125, "CMD is missing"),
+        ("sem run a b c", 125, "the command goes after '--'"),
         ("sem run --resize a -- true", 125, "--slots"),
     ] {
         world.call(line).fails(code, words);

@@ -315,7 +315,7 @@ fn message(complaint: &Complaint) -> String {
         ErrorKind::MissingRequiredArgument => format!("{arg} is missing"),
         ErrorKind::ArgumentConflict => match plain(text(complaint.error, ContextKind::PriorArg)) {
             prior if prior == arg => format!("{arg} was given twice"),
-            prior => format!("{arg} cannot be used with {prior}"),
+            prior => format!("{arg} and {prior} cannot be used together"),
         },
         ErrorKind::InvalidUtf8 => "an option's value is not valid UTF-8".into(),
         _ => {

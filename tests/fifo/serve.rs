@@ -145,8 +145,8 @@ fn what_cannot_be_served_is_told_before_a_line_is_taken() {
     held.write_all(b"x\n").unwrap();
     world.call("fifo serve f -- no-such-command").fails(127, "cannot run no-such-command");
     world.call("fifo serve f -- /etc/passwd").fails(126, "cannot run /etc/passwd");
-    world.call("fifo serve f").fails(2, "no command was given");
-    world.call("fifo serve f true").fails(2, "a command comes after '--'");
+    world.call("fifo serve f").fails(2, "CMD is missing");
+    world.call("fifo serve f true").fails(2, "the command goes after '--'");
     world.call("fifo serve none -- true").fails(3, "cannot serve none: no such FIFO (ENOENT)");
     world.call("fifo serve f -j 0 -- true").fails(2, "it is a number from 1");
     world.call("fifo serve f --rm -- true").fails(2, "--create is missing");

@@ -145,7 +145,7 @@ fn what_is_read_is_what_was_written() {
     });
 }
 
-/// The forms exclude each other, and a target is shown as it was typed.
+/// The forms cannot be used together, and a target is shown as it was typed.
 #[test]
 fn a_target_is_what_it_looks_like() {
     fuzz(6000, &text(), |typed| {

@@ -184,9 +184,9 @@ fn an_id_that_is_not_there_is_status_3() {
     world.call("ipcs -i 0").fails(2, "one kind is to be chosen");
     world.call("ipcs -q -s -i 0").fails(2, "one kind is to be chosen");
     world.call("ipcs-lite 2147483647").fails(3, "no such object");
-    world.call("ipcs-lite 0x0").fails(2, "key 0");
+    world.call("ipcs-lite 0x0").fails(2, "private objects share key 0");
     world.call("ipcs-lite -Z").fails(2, "no option '-Z'");
-    world.call("ipcs-lite --leaks make -j").fails(2, "a command comes after '--'");
+    world.call("ipcs-lite --leaks make -j").fails(2, "the command goes after '--'");
     // Only --leaks has a command whose status is to be told from the box's own.
     world.call("ipcs-lite -i -- -5 -q").fails(2, "");
     world.call("ipcs-lite --leaks --no-such -- true").fails(125, "--no-such");

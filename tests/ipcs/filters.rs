@@ -153,7 +153,7 @@ fn filters_combine() {
     }
     world.call("ipcs-lite --older-than 1y").fails(2, "no fixed length");
     world.call("ipcs-lite --keep ftok:nowhere --mine").fails(3, "cannot keep");
-    world.call("ipcs-lite --mine --owner 0").fails(2, "exclude each other");
+    world.call("ipcs-lite --mine --owner 0").fails(2, "cannot be used together");
 }
 
 /// A segment's creator ends, and its number goes to another process: that one proves nothing at first, and is proved to

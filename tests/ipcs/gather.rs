@@ -137,9 +137,9 @@ fn limits_and_use_are_records_too() {
     assert!(posix.contains("\nsem   posix   ") && posix.lines().count() == 4, "{posix}");
     assert!(world.call("ipcs-lite -u -P -q").ok().contains("\nKIND  FAMILY  QUEUES\nmsg   posix   "));
     for line in ["-u 0", "-l --mine", "-l --sort kind", "-u --holders", "-q -i 0 --keep 0", "--watch -u"] {
-        world.call(&format!("ipcs-lite {line}")).fails(2, "exclude each other");
+        world.call(&format!("ipcs-lite {line}")).fails(2, "cannot be used together");
     }
-    world.call("ipcs-lite --watch --holders").fails(2, "exclude each other");
+    world.call("ipcs-lite --watch --holders").fails(2, "cannot be used together");
 }
 
 #[test]

@@ -243,12 +243,12 @@ fn what_cannot_be_shown_is_told_before_the_command_runs() {
     for (option, words) in [
         ("--columns nope", "no column 'nope'"),
         ("--sort nope", "no column 'nope'"),
-        ("-l", "exclude each other"),
-        ("-u", "exclude each other"),
-        ("-t", "exclude each other"),
-        ("-q -i 0", "exclude each other"),
-        ("--watch", "exclude each other"),
-        ("--holders", "exclude each other"),
+        ("-l", "cannot be used together"),
+        ("-u", "cannot be used together"),
+        ("-t", "cannot be used together"),
+        ("-q -i 0", "cannot be used together"),
+        ("--watch", "cannot be used together"),
+        ("--holders", "cannot be used together"),
         ("0", "--leaks takes no TARGET, such as 0"),
     ] {
         world.call(&format!("ipcs-lite {option} --leaks -- touch ran")).fails(125, words);

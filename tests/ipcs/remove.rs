@@ -269,8 +269,8 @@ fn what_is_in_use_stays_without_force() {
     drop(held);
     world.call("ipcrm-lite 99999999999999999999").fails(2, "an id is at most");
     world.call("ipcrm-lite 12a").fails(2, "TARGET '12a'");
-    world.call("ipcrm-lite 0x0").fails(2, "key 0");
-    world.call("ipcrm-lite private").fails(2, "found by its id");
+    world.call("ipcrm-lite 0x0").fails(2, "private objects share key 0");
+    world.call("ipcrm-lite private").fails(2, "only for create");
     world.call("ipcrm-lite -afoo").fails(2, "unknown argument: foo");
     world.call("ipcrm-lite shm").fails(2, "a TARGET of this name wants --shm, --msg or --sem");
 }

@@ -49,7 +49,7 @@ fn a_watched_listing_is_drawn_anew_on_a_terminal() {
 fn an_interval_comes_after_an_equals_sign() {
     let world = World::new();
     assert!(world.call("ipcs-lite -h").ok().contains("--watch[=INTERVAL]"));
-    world.call("ipcs-lite --watch 1s").fails(2, "hint: an interval is written --watch=1s");
+    world.call("ipcs-lite --watch 1s").fails(2, "hint: ipcbox ipcs-lite --watch=1s");
 }
 
 #[test]

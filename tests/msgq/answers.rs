@@ -88,7 +88,7 @@ fn failures_of_a_call_are_125() {
     let world = World::new();
     for target in BOTH {
         world.call(&format!("msgq call {target} x")).fails(125, "no such message queue (ENOENT)");
-        world.call(&format!("msgq call {target} x y")).fails(125, "one word too many");
+        world.call(&format!("msgq call {target} x y")).fails(125, "unexpected argument");
     }
     let most: usize = fs::read_to_string("/proc/sys/kernel/msgmax").unwrap().trim().parse().unwrap();
     world.call("msgq create @q").ok();

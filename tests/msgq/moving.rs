@@ -46,8 +46,8 @@ fn standard_input_is_one_message_or_a_message_a_record() {
         assert_eq!(send("--lines", b"\n"), [""]);
         assert_eq!(send("-0", b"a\nb\0\0c"), ["a\nb", "", "c"]);
     }
-    world.call("msgq send @q --lines x").fails(2, "exclude each other");
-    world.call("msgq send @q --lines -0").fails(2, "exclude each other");
+    world.call("msgq send @q --lines x").fails(2, "cannot be used together");
+    world.call("msgq send @q --lines -0").fails(2, "cannot be used together");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn every_shape() {
     world.call("msgq recv @q --format %x").fails(2, "%x has no meaning");
     world.call("msgq recv @q --format %p").fails(2, "%t is the type");
     world.call("msgq recv /@q --format %t").fails(2, "%p is the priority");
-    world.call("msgq recv @q --raw -J").fails(2, "exclude each other");
+    world.call("msgq recv @q --raw -J").fails(2, "cannot be used together");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn types_are_chosen_as_msgrcv_has_it() {
         world.call(&format!("msgq recv @q -t {kind}")).fails(2, &told);
         world.call(&format!("msgq serve @q -t {kind} -- true")).fails(2, &told);
     }
-    world.call("msgq recv @q --except 1 -t 1").fails(2, "exclude each other");
+    world.call("msgq recv @q --except 1 -t 1").fails(2, "cannot be used together");
     world.call("msgq recv /@q -t 1").fails(2, "no types");
     world.call("msgq send /@q x -t 1").fails(2, "no types");
     world.call("msgq send @q x --priority 1").fails(2, "no priorities");
@@ -169,7 +169,7 @@ fn peek_leaves_all_as_it_was() {
         .ok();
     world.call("msgq peek @q --index 2").fails(3, "there is no message 2, only 0 to 1");
     world.call("msgq peek @q --index -1").fails(2, "from 0 on");
-    world.call("msgq peek @q --all --index 1").fails(2, "exclude each other");
+    world.call("msgq peek @q --all --index 1").fails(2, "cannot be used together");
     assert_eq!(world.call("msgq stat @q -J").ok(), before);
     world.call("msgq create /@q").ok();
     world.call("msgq peek /@q").fails(2, "the kernel has no way");

@@ -75,7 +75,7 @@ fn limits_belong_to_one_family() {
     world.call("msgq create /@q --max-messages 0").fails(2, "from 1 on");
     world.call("msgq set /@q --max-bytes 3").fails(2, "fixed when it is made");
     world.call("msgq set @q").fails(2, "nothing to set");
-    world.call("msgq send private x").fails(2, "found by its id");
+    world.call("msgq send private x").fails(2, "only for create");
 }
 
 #[test]

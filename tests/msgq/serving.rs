@@ -67,8 +67,8 @@ fn a_command_that_is_not_there_takes_nothing() {
     world.call("msgq serve @q -- /no/such/command").fails(127, "command not found (ENOENT)");
     let script = world.file("script", "#!/bin/sh\n");
     world.call("msgq serve @q --").arg(script).fails(126, "EACCES");
-    world.call("msgq serve @q").fails(2, "no command was given");
-    world.call("msgq serve @q cat").fails(2, "a command comes after '--'");
+    world.call("msgq serve @q").fails(2, "CMD is missing");
+    world.call("msgq serve @q cat").fails(2, "the command goes after '--'");
     world.call("msgq serve @nope -- cat").fails(3, "no such message queue");
     assert_eq!(messages(&world, "@q"), 1);
     let script = world.script("script", "#!/no/such/interpreter\n");

@@ -68,8 +68,8 @@ fn what_only_execve_finds_out_ends_the_others() {
 #[test]
 fn bad_lines_are_told() {
     for (words, message) in [
-        (&["run"][..], "no command was given"),
-        (&["run", "--"], "no command was given"),
+        (&["run"][..], "CMD is missing"),
+        (&["run", "--"], "CMD is missing"),
         (&["run", "cat"], "stands before '--'"),
         (&["run", "--", ":::"], "stage 1 is empty"),
         (&["run", "--", "cat", ":::", ":::", "cat"], "stage 2 is empty"),

@@ -184,7 +184,7 @@ fn too_few_descriptors() {
     let told = world.program("/bin/sh").args(["-c", line]).output();
     let text = String::from_utf8_lossy(&told.stderr).into_owned();
     assert_eq!(told.status.code(), Some(125), "{text}");
-    assert!(text.contains("(EMFILE)") && text.contains("hint: ulimit -n"), "{text}");
+    assert!(text.contains("(EMFILE)") && text.contains("(ulimit -n)"), "{text}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn values_and_numbers_out_of_range() {
         ("sem create @x --value 1,2 --nsems 3", 2, "2 values for 3 semaphores"),
         ("sem create @x --nsems 0", 2, "--nsems '0': it is a number from 1"),
         ("sem create @x --slots 0", 2, "--slots '0': it is a number from 1"),
-        ("sem create @x --slots 2 --value 1", 2, "exclude each other"),
+        ("sem create @x --slots 2 --value 1", 2, "cannot be used together"),
         ("sem create /@x --value 2147483648", 2, "--value '2147483648'"),
         ("sem create @x -m 0999", 2, "--mode '0999': permission bits are octal"),
         ("sem set @a 32768", 2, "VALUE '32768': a value is 0 to 32767"),
@@ -60,7 +60,7 @@ fn values_and_numbers_out_of_range() {
         ("sem hold @x 0 --slots 1", 2, "PID '0': a process id is a number from 1 on"),
         ("sem hold @x -1 --slots 1", 2, "PID '-1'"),
         ("sem hold @x 1 --shared", 2, "--lock"),
-        ("sem hold @x 1 --lock --slots 2", 2, "exclude each other"),
+        ("sem hold @x 1 --lock --slots 2", 2, "cannot be used together"),
     ] {
         world.call(line).fails(code, words);
     }
@@ -185,7 +185,7 @@ fn posix_where_only_system_v_can() {
         let output = world.call(&line).output();
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{line}: {told}");
-        let hint = format!("hint: write {}, without the slash", world.name("p"));
+        let hint = format!("hint: use {}, without '/'", world.name("p"));
         assert!(told.contains(&hint), "{line}: {told}");
     }
     world.call("sem get /@p").stdout("1\n").ok();
@@ -208,17 +208,17 @@ fn targets_that_are_not_there_or_something_else() {
         world.call(&format!("sem {verb} 0x7ffffffe")).fails(3, "no such semaphore set (ENOENT)");
         world.call(&format!("sem {verb} 2147483647")).fails(3, "no such semaphore set (EINVAL)");
         world.call(&format!("sem {verb} /@nope")).fails(3, "no such semaphore (ENOENT)");
-        world.call(&format!("sem {verb} private")).fails(2, "'private' is for create alone");
-        world.call(&format!("sem {verb} ftok:/nonexistent")).fails(3, "no key for /nonexistent");
+        world.call(&format!("sem {verb} private")).fails(2, "'private' is only for create");
+        world.call(&format!("sem {verb} ftok:/nonexistent")).fails(3, "cannot compute the key of /nonexistent");
     }
     // Wrong usage in one of several: none is removed.
     for create in ["msgq create @kept", "sem create @kept", "shm create @kept --size 1"] {
         world.call(create).ok();
         let applet = create.split(' ').next().unwrap();
-        world.call(&format!("{applet} rm @kept private")).fails(2, "'private' is for create alone");
+        world.call(&format!("{applet} rm @kept private")).fails(2, "'private' is only for create");
         world.call(&format!("{applet} rm @kept")).ok();
     }
-    world.call("sem run private --slots 1 -- true").fails(125, "'private' is for create alone");
+    world.call("sem run private --slots 1 -- true").fails(125, "'private' is only for create");
     world.call("sem create private --slots 1").fails(2, "slots want a name or a key");
     let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
     // The ids of the kinds are counted apart: enough queues, and one has an id that no set has.

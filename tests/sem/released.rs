@@ -228,7 +228,7 @@ fn release_without_a_holder_is_status_3() {
     world.call(&format!("sem hold @l {pid} --release")).fails(3, &none);
     assert!(lives(holder.trim().parse().unwrap()));
     world.call(&format!("sem hold @x {pid} --release")).fails(3, "no such semaphore set");
-    world.call(&format!("sem hold @s {pid} --release --take 2")).fails(2, "exclude each other");
+    world.call(&format!("sem hold @s {pid} --release --take 2")).fails(2, "cannot be used together");
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn unused_without_targets_removes_those_of_the_caller() {
     world.call("sem rm").fails(2, "TARGET");
     world.call("sem rm --yes").fails(2, "--unused");
     world.call("sem rm --older-than 1d @s").fails(2, "--unused");
-    world.call("sem rm @s --unused --force").fails(2, "exclude each other");
+    world.call("sem rm @s --unused --force").fails(2, "cannot be used together");
     // Without a terminal there is no question, and nothing is removed.
     let told = lines(&world.call("sem rm --unused").output().stderr).join("\n");
     assert!(told.contains("cannot remove 2 objects") && told.contains("--yes"), "{told}");

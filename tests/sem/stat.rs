@@ -59,7 +59,7 @@ fn one_target_is_a_field_a_line_several_are_a_table() {
     assert_eq!(lines(&all.stdout).len(), 3);
     world.call("sem stat @a --columns value,price").fails(2, "no column 'price'");
     world.call("sem stat @a --columns vaule").fails(2, "did you mean 'value'?");
-    world.call("sem stat @a --columns value --json").fails(2, "exclude each other");
+    world.call("sem stat @a --columns value --json").fails(2, "cannot be used together");
 }
 
 #[test]

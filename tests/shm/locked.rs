@@ -344,7 +344,7 @@ fn a_slow_stream_and_a_slow_reader_hold_no_lock() {
 fn for_what_cannot_be_no_lock_is_made() {
     let world = World::new();
     for call in ["shm read private --lock @l", "shm write private x --create --lock @l"] {
-        world.call(call).fails(2, "found by its id");
+        world.call(call).fails(2, "only for create");
         world.call("sem get @l").fails(3, "no such semaphore set");
     }
 }

@@ -63,9 +63,9 @@ fn large_inputs_go_through_whole() {
 #[test]
 fn what_cannot_be_is_told_before_the_command() {
     let world = World::new();
-    world.call("shm memfd f").fails(125, "no command was given");
-    world.call("shm memfd f --").fails(125, "no command was given");
-    world.call("shm memfd cat {}").fails(125, "a command comes after '--'");
+    world.call("shm memfd f").fails(125, "CMD is missing");
+    world.call("shm memfd f --").fails(125, "CMD is missing");
+    world.call("shm memfd cat {}").fails(125, "the command goes after '--'");
     world.call("shm memfd /tmp -- true").fails(125, "cannot read /tmp: it is a directory (EISDIR)");
     world.call("shm memfd nope -- true").fails(125, "cannot read nope: no such file");
     world.call("shm memfd -- no-such-command").fails(127, "command not found");

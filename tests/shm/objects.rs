@@ -93,7 +93,7 @@ fn attributes_are_set() {
     assert_eq!(std::fs::metadata(file(&name)).unwrap().len(), 100);
     world.call("shm set @a --size 8K").fails(2, "the kernel cannot change the size of a segment");
     world.call("shm set @a").fails(2, "nothing to set was given");
-    world.call("shm set @a --pin --unpin").fails(2, "exclude each other");
+    world.call("shm set @a --pin --unpin").fails(2, "cannot be used together");
     world.call("shm set /@a --pin").fails(2, "write ");
 }
 

@@ -54,7 +54,7 @@ fn what_is_not_there_or_something_else() {
         world.call(&format!("shm {verb} @none")).fails(3, "no such shared memory segment (ENOENT)");
         world.call(&format!("shm {verb} /@none")).fails(3, "no such object (ENOENT)");
         world.call(&format!("shm {verb} 2147483647")).fails(3, "no such shared memory segment (EINVAL)");
-        world.call(&format!("shm {verb} private")).fails(2, "found by its id");
+        world.call(&format!("shm {verb} private")).fails(2, "only for create");
     }
     // SAFETY: plain integers.
     #[allow(unsafe_code)]

@@ -52,7 +52,7 @@ fn segment_is_refused_with_the_posix_form() {
     world.call("shm read @a").stdout("old").ok();
     for option in ["--offset 1", "--clear"] {
         let call = world.call(&format!("shm write /@a x --replace {option}"));
-        call.fails(2, "exclude each other");
+        call.fails(2, "cannot be used together");
     }
 }
 

@@ -246,7 +246,7 @@ fn what_is_no_signal_or_no_process() {
         ("TERM 1 --wait x", "a duration is written"),
         ("TERM 1 --wait 1 --then KLIL", "did you mean 'KILL'"),
         ("TERM 1 --wait 1 --then KILL:x", "a duration is written"),
-        ("TERM 1 --group --tree", "exclude each other"),
+        ("TERM 1 --group --tree", "cannot be used together"),
     ] {
         world.call(&format!("signal send {words}")).fails(2, told);
     }

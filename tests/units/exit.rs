@@ -2,14 +2,14 @@ use super::*;
 use anyhow::Context;
 
 #[test]
-fn an_errno_is_worded_and_gives_the_status() {
+fn errno_sets_words_and_status() {
     let error = Err::<(), _>(Errno::EACCES).context("cannot open x").unwrap_err();
     assert_eq!(Exit::of(&error), Exit::Denied);
     assert_eq!(lines("sem", &error), "sem: cannot open x: permission denied (EACCES)\n");
 }
 
 #[test]
-fn of_several_failures_each_is_told_and_the_first_gives_the_status() {
+fn first_of_several_failures_sets_the_status() {
     let act = |n: u8| match n {
         1 => Ok(()),
         2 => Err(Cause::new(Exit::Exists, "two").hint("less").into()),
@@ -21,28 +21,42 @@ fn of_several_failures_each_is_told_and_the_first_gives_the_status() {
 }
 
 #[test]
-fn lack_of_descriptors_always_has_a_hint() {
-    let told = "sem: cannot read x: too many open files (EMFILE)\nhint: ulimit -n is the limit\n";
+fn descriptor_limit_always_has_a_hint() {
+    let message = "sem: cannot read x: too many open files (EMFILE)\nhint: raise the limit of open files (ulimit -n)\n";
     let bare = Error::from(Errno::EMFILE).context("cannot read x");
     let wrapped = Error::from(std::io::Error::from_raw_os_error(Errno::EMFILE as i32));
     let worded = Error::from(Cause::plain(Errno::EMFILE));
     for error in [bare, wrapped.context("cannot read x"), worded.context("cannot read x")] {
-        assert_eq!(lines("sem", &error), told);
+        assert_eq!(lines("sem", &error), message);
     }
     let other = Cause::plain(Errno::EMFILE).hint("less");
     assert!(lines("sem", &other.into()).ends_with("hint: less\n"));
-    assert!(lines("sem", &Errno::ENFILE.into()).contains("hint: /proc/sys/fs/file-max"));
+    assert!(lines("sem", &Errno::ENFILE.into()).contains("(/proc/sys/fs/file-max)"));
 }
 
 #[test]
-fn a_name_begins_no_line() {
+fn newline_in_a_name_is_escaped() {
     let cause = Cause::new(Exit::Failed, "no a\nsem: b\x1b[2J").hint("c\rd");
     assert_eq!(lines("sem", &cause.into()), "sem: no a\\nsem: b\\u{1b}[2J\nhint: c\\rd\n");
 }
 
 #[test]
-fn before_a_command_every_failure_is_125() {
+fn failure_before_a_command_is_125() {
     assert_eq!(Exit::Denied.before_command().code(), 125);
     assert_eq!(Exit::NotFound.before_command().code(), 127);
     assert_eq!(Exit::NotInTime(7).before_command().code(), 7);
+}
+
+#[test]
+fn errno_reads_as_plain_english() {
+    for (errno, plain) in [
+        (Errno::EACCES, "permission denied"),
+        (Errno::ENOENT, "no such file or directory"),
+        (Errno::EIDRM, "the object was removed"),
+        (Errno::EIO, "I/O error"),
+        (Errno::ENOTTY, "not a terminal"),
+        (Errno::EBADF, "bad file descriptor"),
+    ] {
+        assert_eq!(words(errno), plain);
+    }
 }

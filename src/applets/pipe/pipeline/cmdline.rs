@@ -48,7 +48,7 @@ impl Line {
             bail!(wrong(words).hint(format!("{usual}; or --shell")));
         }
         if self.is_empty() {
-            bail!(wrong("no command was given".into()).hint(usual));
+            bail!(wrong("CMD is missing".into()).hint(usual));
         }
         let stages: Vec<Vec<OsString>> = if self.shell {
             let line = |line: &OsString| {
