@@ -37,7 +37,7 @@ pub struct Peek {
 
 fn place(text: &str) -> Result<i64, String> {
     let place = text.parse().ok().filter(|place| *place >= 0);
-    place.ok_or_else(|| "a place is a number from 0 on".into())
+    place.ok_or_else(|| "expected a place from 0 on".into())
 }
 
 impl Verb for Peek {

@@ -196,7 +196,8 @@ pub fn owned(target: &Target) -> Result<((msg::Queue, msg::Stat), [u32; 2])> {
 
 /// Reads which types are to be received.
 pub fn kind(text: &str) -> Result<i64, String> {
-    text.parse().map_err(|_| format!("it is a whole number: 0 any, N a type, -N the lowest up to N ({})", i64::MAX))
+    text.parse()
+        .map_err(|_| format!("expected 0 (any), N (that type) or -N (the lowest up to N, at most {})", i64::MAX))
 }
 
 /// What `EMFILE` means for a POSIX queue where it is not about descriptors: more memory than RLIMIT_MSGQUEUE lets the

@@ -56,7 +56,7 @@ pub fn value(text: &str) -> Result<i64, String> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     let number = if is_number { text.parse().ok() } else { None };
-    number.ok_or_else(|| format!("it is a number from {} to {}", i64::MIN, i64::MAX))
+    number.ok_or_else(|| format!("expected a number from {} to {}", i64::MIN, i64::MAX))
 }
 
 impl Bits {
