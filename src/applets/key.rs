@@ -8,19 +8,20 @@ use crate::exit::{Cause, Exit, each};
 use crate::output;
 use crate::target::{Form, Target};
 
-/// A line for each target, as 0x and eight hexadecimal digits, in the order in which they were given. The key of a name
-/// is the 32-bit FNV-1a hash of its bytes, where 0 becomes 1; that of ftok:PATH:N is the one ftok(3) computes, which
-/// two files can have in common.
+/// Prints one line for each TARGET: 0x and eight hexadecimal digits. A program that opens this key gets the same object.
+///
+/// The key of a name is the 32-bit FNV-1a hash of its bytes, with 0 replaced by 1. The key of ftok:PATH:N is that of
+/// ftok(3); two files can have the same one.
 #[derive(Args)]
 pub struct Key {
-    /// Names, keys, ftok:PATH and ftok:PATH:N
+    /// Names, keys, ftok:PATH or ftok:PATH:N
     #[arg(value_name = "TARGET", required = true)]
     targets: Vec<Target>,
 }
 
 impl Verb for Key {
     const NAME: &'static str = "key";
-    const SUMMARY: &'static str = "Print the System V key behind each target";
+    const SUMMARY: &'static str = "Print the System V key of each target";
     const EXAMPLES: &'static str = "
 # The key that a C program gives to semget(2)
 ipcbox key build-slots ftok:/etc/passwd
@@ -28,7 +29,7 @@ ipcbox key build-slots ftok:/etc/passwd
 
     fn run(self) -> Result<Exit> {
         each(self.targets, |target| {
-            let key = key(&target).with_context(|| format!("cannot tell the key of {target}"))?;
+            let key = key(&target).with_context(|| format!("cannot print the key of {target}"))?;
             output::print(format!("{key:#010x}\n").as_bytes())
         })
     }
@@ -36,9 +37,9 @@ ipcbox key build-slots ftok:/etc/passwd
 
 fn key(target: &Target) -> Result<crate::sys::sysv::Key> {
     let without = match target.form() {
-        Form::Posix => "a POSIX object has none",
-        Form::Private => "a private object has none",
-        Form::Id(_) => "it is an id, which each kind of object has of its own; stat shows its key",
+        Form::Posix => "a POSIX object has no key",
+        Form::Private => "a private object has no key",
+        Form::Id(_) => "it is an id, which several objects can share; the stat verb of its applet shows its key",
         Form::Key(_) | Form::Ftok(..) | Form::Name(_) => "",
     };
     match target.key()? {
