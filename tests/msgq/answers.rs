@@ -1,4 +1,4 @@
-//! `msgq call` and its server.
+//! `msgq call` and `msgq serve`.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -18,13 +18,13 @@ fn serve(world: &World, target: &str, options: &str, script: &str) -> Child {
     call.args(["/bin/sh", "-euc", script, "sh", "{}"]).start().blocked_in(receives(target))
 }
 
-/// Waits until the message of a caller is in the queue.
+/// Waits until `count` messages are in the queue.
 fn asked(world: &World, target: &str, count: u64) {
     eventually("the request is sent", || messages(world, target) == count);
 }
 
 #[test]
-fn a_call_gets_its_reply_and_status() {
+fn call_gets_reply_and_status() {
     let world = World::new();
     for target in BOTH {
         let server = serve(&world, target, "", "printf 'got %s' \"$(cat)\"; test $IPCBOX_LENGTH = ${#1}; exit 7");
@@ -38,7 +38,7 @@ fn a_call_gets_its_reply_and_status() {
 }
 
 #[test]
-fn a_reply_has_any_size_and_any_byte() {
+fn reply_has_any_size_and_any_byte() {
     let world = World::new();
     for target in BOTH {
         let server = serve(&world, target, "-j 3", "head -c $1 /dev/zero; printf '\\377\\n'");
@@ -54,21 +54,21 @@ fn a_reply_has_any_size_and_any_byte() {
 }
 
 #[test]
-fn a_caller_that_reads_slowly_keeps_nobody_waiting() {
+fn slow_caller_delays_no_other_call() {
     let world = World::new();
     let server = serve(&world, "@q", "", ": >ran$1; head -c $1 /dev/zero");
     let line = "ipcbox msgq call $NAME-q 1000000 | { until test -e go; do sleep 0.01; done; wc -c; }";
     let slow = world.shell(line).start();
-    eventually("the reply is made", || world.dir().join("ran1000000").exists());
+    eventually("the job has run", || world.dir().join("ran1000000").exists());
     world.call("msgq call @q 10").ok();
-    // What is still to be delivered is, when the server is to end.
+    // The server delivers the reply before it exits.
     server.signal(Signal::SIGTERM);
     fs::write(world.dir().join("go"), "").unwrap();
     assert_eq!(slow.end().stdout, b"1000000\n");
     assert_eq!(server.code(), 0);
 }
 
-/// A signal that is noted while the first part of a reply is written does not cut off the rest of it.
+/// A signal during the first write of a reply must not cut off the rest.
 #[test]
 fn long_reply_survives_a_signal_to_the_server() {
     const SIZE: usize = 1 << 20;
@@ -84,7 +84,7 @@ fn long_reply_survives_a_signal_to_the_server() {
 }
 
 #[test]
-fn failures_of_a_call_are_125() {
+fn failed_call_exits_with_125() {
     let world = World::new();
     for target in BOTH {
         world.call(&format!("msgq call {target} x")).fails(125, "no such message queue (ENOENT)");
@@ -92,30 +92,31 @@ fn failures_of_a_call_are_125() {
     }
     let most: usize = fs::read_to_string("/proc/sys/kernel/msgmax").unwrap().trim().parse().unwrap();
     world.call("msgq create @q").ok();
-    world.call("msgq call @q").input(vec![b'x'; most]).fails(125, "kernel.msgmax is");
-    world.call("msgq call @q").input(vec![b'x'; most * 2]).fails(125, "kernel.msgmax is");
+    world.call("msgq call @q").input(vec![b'x'; most]).fails(125, "larger than kernel.msgmax, which is");
+    world.call("msgq call @q").input(vec![b'x'; most * 2]).fails(125, "larger than kernel.msgmax, which is");
     world.call("msgq create /@q --message-size 8").ok();
-    world.call("msgq call /@q x").fails(125, "the queue's message size is 8");
+    world.call("msgq call /@q x").fails(125, "larger than the queue's limit of 8 (EMSGSIZE)");
     world.call("msgq send @q").input(vec![b'x'; 1000]).ok();
     world.call("msgq set @q --max-bytes 1K").ok();
-    world.call("msgq call @q x -n").fails(124, "no room for the request at once");
-    // What never fits is not waited for.
+    world.call("msgq call @q x -n").fails(124, "the queue is full: 1000 of 1024 bytes, 1 message\n");
+    // A request that can never fit fails at once.
     world.call("msgq set @q --max-bytes 10").ok();
     for line in ["msgq call @q x", "msgq call @q x -w 60"] {
-        let told = "bytes never fit: the queue's limit is 10 (EMSGSIZE); that is the request and";
-        world.call(line).fails(125, told);
+        world.call(line).fails(125, "larger than the queue's limit of 10 (EMSGSIZE); ");
     }
 }
 
 #[test]
-fn without_a_server_a_call_takes_its_request_back() {
+fn call_without_server_withdraws_its_request() {
     let world = World::new();
     for target in BOTH {
         world.call(&format!("msgq create {target}")).ok();
         let start = Instant::now();
-        world.call(&format!("msgq call {target} x -w 120ms")).fails(124, "no server took the request within 120ms");
+        world
+            .call(&format!("msgq call {target} x -w 120ms"))
+            .fails(124, "no server has taken the request after 120ms\n");
         assert!(start.elapsed() >= Duration::from_millis(120));
-        world.call(&format!("msgq call {target} x -n -E 9")).fails(9, "at once");
+        world.call(&format!("msgq call {target} x -n -E 9")).fails(9, "no server has taken the request\n");
         for (which, status) in
             [(Signal::SIGINT, 130), (Signal::SIGTERM, 143), (Signal::SIGHUP, 129), (Signal::SIGKILL, 137)]
         {
@@ -127,11 +128,11 @@ fn without_a_server_a_call_takes_its_request_back() {
             caller.signal(which);
             assert_eq!(caller.code(), status);
             let left = messages(&world, target) - before;
-            // A POSIX queue cannot be taken from by type, and a killed caller takes nothing back.
+            // A POSIX queue cannot be searched by type, and a killed caller withdraws nothing.
             let stays = target.starts_with('/') || which == Signal::SIGKILL;
             assert_eq!(left, u64::from(stays), "{target} {which}");
         }
-        // None of what was left is run.
+        // No server runs a request whose caller is gone.
         let ran = world.call(&format!("msgq serve {target} --drain -- /bin/echo run")).stdout("");
         ran.ok();
         assert_eq!(messages(&world, target), 0);
@@ -139,7 +140,7 @@ fn without_a_server_a_call_takes_its_request_back() {
 }
 
 #[test]
-fn a_dead_server_is_noticed_at_once() {
+fn death_of_server_ends_call_with_125() {
     let world = World::new();
     for target in BOTH {
         let server = serve(&world, target, "", "echo $$ >pid.new; mv pid.new pid; exec sleep 60");
@@ -149,9 +150,9 @@ fn a_dead_server_is_noticed_at_once() {
         server.signal(Signal::SIGKILL);
         let end = caller.end();
         assert_eq!(end.status.code(), Some(125));
-        let told = String::from_utf8(end.stderr).unwrap();
-        assert!(told.contains("the server ended while it was at work"), "{told}");
-        // CMD outlives its server, and had nothing of the caller's.
+        let stderr = String::from_utf8(end.stderr).unwrap();
+        assert!(stderr.contains("the server exited before it replied"), "{stderr}");
+        // CMD outlives its server, and has no descriptor of the caller's.
         let descriptors = |pid| fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
         let plain = Call::new("/bin/sleep").arg("60").start();
         let plain = plain.blocked_in(libc::SYS_clock_nanosleep);
@@ -166,17 +167,16 @@ fn a_dead_server_is_noticed_at_once() {
 }
 
 #[test]
-fn a_time_limit_ends_a_call_while_work_goes_on() {
+fn timeout_ends_call_while_cmd_runs_on() {
     let world = World::new();
     for target in BOTH {
         let script = "echo >began; until test -e go; do sleep 0.01; done; echo >finished; rm go";
         let server = serve(&world, target, "", script);
-        world.call(&format!("msgq call {target} x -w 200ms")).fails(124, "within 200ms");
-        // If it was taken in time, the work goes on and the reply is dropped.
+        world.call(&format!("msgq call {target} x -w 200ms")).fails(124, "after 200ms");
         fs::write(world.dir().join("go"), "").unwrap();
         let began = world.dir().join("began").exists();
         if began {
-            eventually("the work is finished", || world.dir().join("finished").exists());
+            eventually("CMD has finished", || world.dir().join("finished").exists());
         }
         server.signal(Signal::SIGTERM);
         assert_eq!(server.code(), 0);
@@ -187,7 +187,7 @@ fn a_time_limit_ends_a_call_while_work_goes_on() {
 }
 
 #[test]
-fn a_plain_message_to_a_served_queue_stays_plain() {
+fn forged_frame_with_plain_type_is_plain() {
     let world = World::new();
     for target in BOTH {
         let frame = "ipcbox-call-1 1 0 1\npayload";
@@ -196,12 +196,12 @@ fn a_plain_message_to_a_served_queue_stays_plain() {
     }
     world.call("msgq send /@q --priority 32767 plain").ok();
     world.call("msgq serve /@q --drain -- cat").stdout("plain").ok();
-    world.call("msgq send /@q --priority 32767").arg("ipcbox-call-1 1 0 1\n").fails(1, "taken for a call");
+    world.call("msgq send /@q --priority 32767").arg("ipcbox-call-1 1 0 1\n").fails(1, "for a call");
     world.call("msgq send /@q --priority 32766").arg("ipcbox-call-1 1 0 1\n").ok();
 }
 
 #[test]
-fn sent_and_called_messages_share_a_server() {
+fn one_server_takes_messages_and_calls() {
     let world = World::new();
     for target in BOTH {
         let server = serve(&world, target, "-c 3", "echo \"$1\"; test \"$1\" != bad");
@@ -215,7 +215,7 @@ fn sent_and_called_messages_share_a_server() {
 }
 
 #[test]
-fn a_call_that_cannot_be_run_is_answered_with_126() {
+fn call_with_nul_for_an_argument_gets_126() {
     let world = World::new();
     let server = serve(&world, "@q", "", "echo run");
     world.call("msgq call @q").input("a\0b").stdout("").stderr("").status(126);
@@ -225,25 +225,25 @@ fn a_call_that_cannot_be_run_is_answered_with_126() {
 }
 
 #[test]
-fn another_users_call_is_told_and_dropped() {
+fn call_of_another_user_is_dropped_with_warning() {
     let world = World::new();
     let Some(user) = world.stranger() else { return };
     for target in BOTH {
         world.call(&format!("msgq create {target} -m 666")).ok();
         let server = world.call(&format!("msgq serve {target} -- cat")).user(user).start();
         let server = server.blocked_in(receives(target));
-        world.call(&format!("msgq call {target} x -w 300ms")).fails(124, "no server took");
+        world.call(&format!("msgq call {target} x -w 300ms")).fails(124, "no server has taken");
         server.signal(Signal::SIGTERM);
         let end = server.end();
         assert_eq!(code(end.status), 0);
         assert!(end.stdout.is_empty());
-        let told = String::from_utf8(end.stderr).unwrap();
-        assert!(told.contains("it belongs to another user or pid namespace (EACCES)"), "{told}");
+        let stderr = String::from_utf8(end.stderr).unwrap();
+        assert!(stderr.contains("it belongs to another user or pid namespace (EACCES)"), "{stderr}");
     }
 }
 
 #[test]
-fn a_removed_queue_ends_server_and_callers() {
+fn removal_of_queue_ends_server() {
     let world = World::new();
     let server = serve(&world, "@q", "", "");
     world.call("msgq rm @q").fails(1, "waited on");
@@ -252,7 +252,7 @@ fn a_removed_queue_ends_server_and_callers() {
 }
 
 #[test]
-fn a_hundred_calls_each_get_their_own() {
+fn hundred_calls_get_their_own_replies() {
     let world = World::new();
     for target in BOTH {
         let server = serve(&world, target, "-j 8", "echo reply to $1; exit $1");
@@ -265,7 +265,7 @@ fn a_hundred_calls_each_get_their_own() {
             assert_eq!(lines(&end.stdout), [format!("reply to {n}")]);
             assert_eq!(end.status.code(), i32::try_from(n).ok());
         }
-        eventually("what was open for the calls is closed", || descriptors() == before);
+        eventually("the descriptors of the calls are closed", || descriptors() == before);
         server.signal(Signal::SIGTERM);
         assert_eq!(server.code(), 0);
         assert_eq!(messages(&world, target), 0);
@@ -273,18 +273,18 @@ fn a_hundred_calls_each_get_their_own() {
 }
 
 #[test]
-fn a_hundred_calls_survive_a_killed_server() {
+fn killed_server_fails_only_the_calls_it_took() {
     let world = World::new();
     for target in BOTH {
         let dir = world.dir().join(if target.starts_with('/') { "posix" } else { "sysv" });
         fs::create_dir(&dir).unwrap();
-        // Those up to 49 are answered, the others stay at work until the test lets them end.
+        // Calls up to 49 are answered, the others run until the file exists.
         let script = format!(
             "exec 2>/dev/null; cd {}; if [ $1 -ge 50 ]; then : >work$1; until test -e go; do sleep 0.02; done; fi; echo reply to $1",
             dir.display()
         );
         let server = serve(&world, target, "-j 8", &script);
-        // The last ten have little time.
+        // The last ten time out.
         let limit = |n: usize| if n < 90 { 50 } else { 2 };
         let call = |n: usize| world.call(&format!("msgq call {target} {n} -w {}", limit(n))).start();
         let first: Vec<Child> = (0..50).map(call).collect();
@@ -293,7 +293,7 @@ fn a_hundred_calls_survive_a_killed_server() {
         }
         let rest: Vec<(usize, Child)> = (50..100).map(|n| (n, call(n))).collect();
         let working = || fs::read_dir(&dir).unwrap().count();
-        eventually("eight are at work", || working() == 8);
+        eventually("eight jobs run", || working() == 8);
         server.signal(Signal::SIGKILL);
         assert_eq!(server.code(), 137);
         let is_at_work = |n: usize| dir.join(format!("work{n}")).exists();
@@ -303,7 +303,7 @@ fn a_hundred_calls_survive_a_killed_server() {
         }
         let (short, long): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(n, _)| *n >= 90);
         for (n, caller) in short {
-            // One of them may have been at work when the server was killed.
+            // The killed server may have been running it.
             let expected = if is_at_work(n) { [124, 125] } else { [124, 124] };
             assert!(expected.contains(&code(caller.end().status)), "{n}");
         }
@@ -311,8 +311,8 @@ fn a_hundred_calls_survive_a_killed_server() {
         let next = serve(&world, target, "-j 8", "echo reply to $1");
         for (n, caller) in long {
             let end = caller.end();
-            let told = String::from_utf8_lossy(&end.stderr);
-            assert_eq!(lines(&end.stdout), [format!("reply to {n}")], "{told}");
+            let stderr = String::from_utf8_lossy(&end.stderr);
+            assert_eq!(lines(&end.stdout), [format!("reply to {n}")], "{stderr}");
         }
         fs::write(dir.join("go"), "").unwrap();
         next.signal(Signal::SIGTERM);

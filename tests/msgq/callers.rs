@@ -1,4 +1,4 @@
-//! Those who call: where they are, and when they have gone.
+//! Callers that exit, lose their queue, or are in another pid namespace.
 
 use nix::libc;
 use nix::sys::signal::Signal;
@@ -7,7 +7,7 @@ use super::{BOTH, messages};
 use crate::support::{Child, World, code, eventually, skip};
 
 #[test]
-fn what_callers_that_have_gone_left_is_not_counted() {
+fn request_of_dead_caller_is_not_counted() {
     let world = World::new();
     for target in BOTH {
         world.call(&format!("msgq create {target}")).ok();
@@ -22,7 +22,7 @@ fn what_callers_that_have_gone_left_is_not_counted() {
 }
 
 #[test]
-fn callers_are_woken_when_their_queue_is_removed() {
+fn removal_of_queue_ends_callers() {
     let world = World::new();
     world.call("msgq create @q").ok();
     let call = |options: &str| world.call(&format!("msgq call @q x {options}")).start();
@@ -32,16 +32,16 @@ fn callers_are_woken_when_their_queue_is_removed() {
     world.call("msgq rm @q --force").ok();
     for caller in callers {
         let end = caller.end();
-        let told = String::from_utf8(end.stderr).unwrap();
-        assert!(told.contains(": another process removed it (EIDRM)"), "{told}");
+        let stderr = String::from_utf8(end.stderr).unwrap();
+        assert!(stderr.contains(": another process removed it (EIDRM)"), "{stderr}");
         assert_eq!(code(end.status), 125);
     }
 }
 
 #[test]
-fn a_call_for_which_there_is_no_descriptor_waits_until_a_job_has_ended() {
+fn call_waits_for_a_job_if_descriptors_run_out() {
     let world = World::new();
-    // A POSIX queue is a descriptor more. A job keeps three, and takes seven to start.
+    // A POSIX queue is one more descriptor. A job keeps three, and needs seven to start.
     for (target, most) in [("$NAME-q", 13), ("/$NAME-q", 14)] {
         let shell = |line: &str| world.shell(&format!("{line} {target}"));
         shell("rm -f go; ipcbox msgq create").ok();
@@ -51,11 +51,11 @@ fn a_call_for_which_there_is_no_descriptor_waits_until_a_job_has_ended() {
             let line = "ipcbox msgq stat --columns messages --no-header";
             shell(line).ok().trim().parse().unwrap()
         };
-        eventually("all have called", || left() == 6);
+        eventually("all requests are sent", || left() == 6);
         let job = "until [ -e go ]; do sleep 0.01; done; cat";
         let serve = format!("exec ipcbox msgq serve {target} -j 6 -c 6 -- sh -c '{job}'");
         let server = world.shell(&format!("ulimit -n {most}; {serve}")).start();
-        // One waits for room.
+        // It waits for a job to exit.
         let server = server.blocked_in(libc::SYS_ppoll);
         assert!(left() > 0, "all were started");
         world.file("go", "");
@@ -68,11 +68,11 @@ fn a_call_for_which_there_is_no_descriptor_waits_until_a_job_has_ended() {
 }
 
 #[test]
-fn a_caller_of_another_pid_namespace_is_found_by_the_same_proc() {
+fn caller_of_another_pid_namespace_is_served() {
     let world = World::new();
     let has = world.program("unshare").args(["-pf", "true"]).output().status.success();
     if !has {
-        return skip("there can be no pid namespace");
+        return skip("pid namespaces are not available");
     }
     for target in ["$NAME-q", "/$NAME-q"] {
         let serve = format!("exec ipcbox msgq serve {target} --create -c 1 -- cat");

@@ -1,4 +1,4 @@
-//! Standard input of every kind.
+//! Nonblocking, endless and terminal standard input.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use super::{BOTH, messages};
 use crate::support::{BINARY, Terminal, World, eventually};
 
 #[test]
-fn one_that_does_not_wait_is_waited_for() {
+fn nonblocking_input_is_waited_for() {
     let world = World::new();
     for target in BOTH {
         world.call(&format!("msgq create {target}")).ok();
@@ -36,17 +36,17 @@ fn one_that_does_not_wait_is_waited_for() {
 }
 
 #[test]
-fn one_without_end_is_too_long() {
+fn endless_input_is_refused() {
     let world = World::new();
     world.call("msgq create @q").ok();
     for (line, status) in [("send", 1), ("send --lines", 1), ("call", 125)] {
         let call = format!("exec ipcbox msgq {line} $NAME-q </dev/zero");
-        world.shell(&call).fails(status, "bytes are too long: kernel.msgmax is");
+        world.shell(&call).fails(status, "bytes is larger than kernel.msgmax, which is");
     }
 }
 
 #[test]
-fn a_terminals_end_is_the_end() {
+fn control_d_ends_input_of_a_terminal() {
     let world = World::new();
     world.call("msgq create @q").ok();
     let Some(terminal) = Terminal::open(&world, &["sh"], &[("Q", &world.name("q"))]) else {

@@ -16,12 +16,12 @@ use crate::support::World;
 /// A queue of each family in a world.
 const BOTH: [&str; 2] = ["@q", "/@q"];
 
-/// A number that a full run has instead of the smaller one of the daily run.
+/// Returns `full` if `IPCBOX_FULL` is set, otherwise the smaller number of the daily run.
 fn full(daily: usize, full: usize) -> usize {
     if std::env::var_os("IPCBOX_FULL").is_some_and(|value| value == "1") { full } else { daily }
 }
 
-/// How many messages are in a queue.
+/// Returns the number of messages in a queue.
 fn messages(world: &World, target: &str) -> u64 {
     let text = world.call(&format!("msgq stat {target} --columns messages --no-header")).ok();
     text.trim().parse().unwrap()

@@ -1,4 +1,4 @@
-//! Sending, receiving and looking.
+//! `msgq send`, `recv` and `peek`.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use super::{BOTH, messages};
 use crate::support::{Child, World, eventually, holds, lines};
 
-/// The system call in which a receiver, or a sender, of this target blocks.
+/// Returns the system call in which a receiver, or a sender, blocks.
 const fn blocks(target: &str, receives: bool) -> i64 {
     match (target.as_bytes()[0], receives) {
         (b'/', true) => libc::SYS_mq_timedreceive,
@@ -24,12 +24,12 @@ fn arguments_are_messages() {
     for target in BOTH {
         world.call(&format!("msgq send {target} --create")).arg("a b").arg("").arg("--").arg("-x").ok();
         world.call(&format!("msgq recv {target} -c 3")).stdout("a b\n\n-x\n").ok();
-        world.call(&format!("msgq recv {target} -n")).fails(124, "no message came at once");
+        world.call(&format!("msgq recv {target} -n")).fails(124, "the queue is empty\n");
     }
 }
 
 #[test]
-fn standard_input_is_one_message_or_a_message_a_record() {
+fn input_is_one_message_or_one_per_record() {
     let world = World::new();
     for target in BOTH {
         let send = |options: &str, input: &[u8]| {
@@ -51,7 +51,7 @@ fn standard_input_is_one_message_or_a_message_a_record() {
 }
 
 #[test]
-fn any_byte_goes_through() {
+fn every_byte_passes_unchanged() {
     let world = World::new();
     let bytes: Vec<u8> = (0..=255).chain((0..=255).rev()).collect();
     for target in BOTH {
@@ -65,7 +65,7 @@ fn any_byte_goes_through() {
 }
 
 #[test]
-fn every_shape() {
+fn every_format_prints_the_message() {
     let world = World::new();
     let shape = |options: &str, text: &str| {
         world.call("msgq send @q -t 7 --create").input("a\0b").ok();
@@ -82,14 +82,14 @@ fn every_shape() {
     world.call("msgq recv /@q --format %p:%d").stdout("9:x").ok();
     world.call("msgq send /@q x --priority 32767").ok();
     world.call("msgq recv /@q -J").stdout("{\"priority\":32767,\"length\":1,\"data\":\"x\"}\n").ok();
-    world.call("msgq recv @q --format %x").fails(2, "%x has no meaning");
-    world.call("msgq recv @q --format %p").fails(2, "%t is the type");
+    world.call("msgq recv @q --format %x").fails(2, "instead of %x");
+    world.call("msgq recv @q --format %p").fails(2, "use %t, the type");
     world.call("msgq recv /@q --format %t").fails(2, "%p is the priority");
     world.call("msgq recv @q --raw -J").fails(2, "cannot be used together");
 }
 
 #[test]
-fn types_are_chosen_as_msgrcv_has_it() {
+fn types_are_chosen_as_by_msgrcv() {
     let world = World::new();
     let fill = || {
         for (kind, text) in [(5, "five"), (2, "two"), (9, "nine"), (2, "zwei")] {
@@ -112,23 +112,23 @@ fn types_are_chosen_as_msgrcv_has_it() {
     world.call("msgq send @q x -t 4611686018427387903").ok();
     world.call("msgq recv @q --format %t").stdout("4611686018427387903").ok();
     for kind in ["0", "-1", "4611686018427387904", "x", "99999999999999999999"] {
-        world.call(&format!("msgq send @q x -t {kind}")).fails(2, "a type is 1 to 4611686018427387903");
+        world.call(&format!("msgq send @q x -t {kind}")).fails(2, "expected a type from 1 to 4611686018427387903");
     }
-    world.call("msgq recv @q --except 0").fails(2, "a type is 1 to");
+    world.call("msgq recv @q --except 0").fails(2, "expected a type from 1 to");
     for kind in ["x", "99999999999999999999", "1.5"] {
-        let told = format!("--type '{kind}': it is a whole number: 0 any");
-        world.call(&format!("msgq recv @q -t {kind}")).fails(2, &told);
-        world.call(&format!("msgq serve @q -t {kind} -- true")).fails(2, &told);
+        let expected = "expected a type: 0 to 9223372036854775807, or -N for the lowest type up to N";
+        world.call(&format!("msgq recv @q -t {kind}")).fails(2, expected);
+        world.call(&format!("msgq serve @q -t {kind} -- true")).fails(2, expected);
     }
     world.call("msgq recv @q --except 1 -t 1").fails(2, "cannot be used together");
     world.call("msgq recv /@q -t 1").fails(2, "no types");
-    world.call("msgq send /@q x -t 1").fails(2, "no types");
-    world.call("msgq send @q x --priority 1").fails(2, "no priorities");
-    world.call("msgq send /@q x --priority 32768").fails(2, "0 to 32767");
+    world.call("msgq send /@q x -t 1").fails(2, "priorities instead of types");
+    world.call("msgq send @q x --priority 1").fails(2, "types instead of priorities");
+    world.call("msgq send /@q x --priority 32768").fails(2, "expected a priority from 0 to 32767");
 }
 
 #[test]
-fn the_highest_priority_comes_first() {
+fn highest_priority_is_received_first() {
     let world = World::new();
     for (priority, text) in [(0, "a"), (5, "b"), (5, "c"), (32766, "d")] {
         world.call(&format!("msgq send /@q {text} --priority {priority} --create")).ok();
@@ -137,7 +137,7 @@ fn the_highest_priority_comes_first() {
 }
 
 #[test]
-fn until_ends_a_chat() {
+fn until_stops_after_its_text() {
     let world = World::new();
     for target in BOTH {
         let send = format!("msgq send {target} --create");
@@ -145,7 +145,7 @@ fn until_ends_a_chat() {
         world.call(&format!("msgq recv {target} --until quit --raw")).stdout("helloquit\n").ok();
         world.call(&send).input("quit\0rest of a buffer").ok();
         world.call(&format!("msgq recv {target} --until quit --text")).stdout("more\nquit\n").ok();
-        // It counts on top of the others.
+        // It works together with --count and --drain.
         world.call(&send).args(["a", "quit", "b"]).ok();
         world.call(&format!("msgq recv {target} --until quit -c 3")).stdout("a\nquit\n").ok();
         world.call(&format!("msgq recv {target} --until quit --drain")).stdout("b\n").ok();
@@ -153,10 +153,10 @@ fn until_ends_a_chat() {
 }
 
 #[test]
-fn peek_leaves_all_as_it_was() {
+fn peek_changes_nothing() {
     let world = World::new();
     world.call("msgq create @q").ok();
-    world.call("msgq peek @q").fails(3, "it is empty");
+    world.call("msgq peek @q").fails(3, "the queue is empty (ENOMSG)");
     world.call("msgq peek @q --all").stdout("").ok();
     world.call("msgq send @q one -t 3").ok();
     world.call("msgq send @q two -t 4").ok();
@@ -168,15 +168,15 @@ fn peek_leaves_all_as_it_was() {
         .stdout("{\"type\":3,\"length\":3,\"data\":\"one\"}\n{\"type\":4,\"length\":3,\"data\":\"two\"}\n")
         .ok();
     world.call("msgq peek @q --index 2").fails(3, "there is no message 2, only 0 to 1");
-    world.call("msgq peek @q --index -1").fails(2, "from 0 on");
+    world.call("msgq peek @q --index -1").fails(2, "expected a number from 0 to");
     world.call("msgq peek @q --all --index 1").fails(2, "cannot be used together");
     assert_eq!(world.call("msgq stat @q -J").ok(), before);
     world.call("msgq create /@q").ok();
-    world.call("msgq peek /@q").fails(2, "the kernel has no way");
+    world.call("msgq peek /@q").fails(2, "the kernel cannot show the messages of a POSIX queue");
 }
 
 #[test]
-fn a_receiver_waits_for_a_message_and_a_sender_for_room() {
+fn receiver_waits_for_message_and_sender_for_room() {
     let world = World::new();
     world.call("msgq create @q --max-bytes 4").ok();
     world.call("msgq create /@q --max-messages 1 --message-size 4").ok();
@@ -195,7 +195,7 @@ fn a_receiver_waits_for_a_message_and_a_sender_for_room() {
 }
 
 #[test]
-fn a_sender_is_told_that_its_queue_was_removed() {
+fn removal_of_queue_ends_sender() {
     let world = World::new();
     world.call("msgq create @q --max-bytes 4").ok();
     let line = "printf '1234\\n5678\\n' | ipcbox msgq send $NAME-q --lines";
@@ -204,41 +204,41 @@ fn a_sender_is_told_that_its_queue_was_removed() {
     world.call("msgq rm --force @q").ok();
     let end = sender.end();
     assert_eq!(end.status.code(), Some(3));
-    let told = String::from_utf8(end.stderr).unwrap();
+    let stderr = String::from_utf8(end.stderr).unwrap();
     let words = "line 2: another process removed it (EIDRM); 1 message was sent before\nhint: ";
-    assert!(told.contains(words), "{told}");
+    assert!(stderr.contains(words), "{stderr}");
 }
 
 #[test]
-fn time_runs_out_for_both() {
+fn timeout_names_the_state_of_the_queue() {
     let world = World::new();
     world.call("msgq create @q --max-bytes 4").ok();
     world.call("msgq create /@q --max-messages 1 --message-size 4").ok();
     for target in BOTH {
         let call = |line: &str| world.call(&format!("msgq {}", line.replace("TARGET", target)));
         let start = Instant::now();
-        call("recv TARGET -w 120ms").fails(124, "no message came within 120ms");
+        call("recv TARGET -w 120ms").fails(124, ": no message received after 120ms\n");
         assert!(start.elapsed() >= Duration::from_millis(120));
-        call("recv TARGET -n -E 9").fails(9, "no message came at once");
+        call("recv TARGET -n -E 9").fails(9, ": the queue is empty\n");
         call("recv TARGET -n -E 0").ok();
         call("send TARGET full").ok();
-        call("send TARGET more -w 50ms").fails(124, "no room for it within 50ms");
-        call("send TARGET more -n").fails(124, "no room for it at once");
-        call("recv TARGET -c 3 -w 50ms").stdout("full\n").fails(124, "1 of 3 messages came within 50ms");
-        call("send TARGET one two three -n")
-            .fails(124, "message 2: the queue had no room for it at once; 1 message was sent before");
-        call("recv TARGET --follow -w 50ms").fails(124, "no message came within 50ms");
+        let content = if target.starts_with('/') { "1 of 1 messages" } else { "4 of 4 bytes, 1 message" };
+        call("send TARGET more -w 50ms").fails(124, &format!(": still full after 50ms: {content}\n"));
+        call("send TARGET more -n").fails(124, &format!(": the queue is full: {content}\n"));
+        call("recv TARGET -c 3 -w 50ms").stdout("full\n").fails(124, "1 of 3 messages received after 50ms");
+        call("send TARGET one two three -n").fails(124, "message 2: the queue is full: ");
+        call("recv TARGET --follow -w 50ms").fails(124, "no message received after 50ms");
         assert_eq!(messages(&world, target), 0);
     }
 }
 
 #[test]
-fn a_silence_ends_follow() {
+fn timeout_of_follow_counts_from_last_message() {
     let world = World::new();
     for target in BOTH {
         world.call(&format!("msgq create {target}")).ok();
         let follower = world.call(&format!("msgq recv {target} --follow -w 400ms")).start();
-        // Longer in all than the silence that is borne.
+        // Longer in all than the timeout.
         for n in 0..4 {
             let follower_still = holds(|| true);
             assert!(follower_still);
@@ -251,7 +251,7 @@ fn a_silence_ends_follow() {
 }
 
 #[test]
-fn an_ignored_signal_stays_ignored_and_a_blocked_alarm_does_no_harm() {
+fn ignored_hangup_and_alarm_stay_ignored() {
     let world = World::new();
     for target in BOTH {
         world.call(&format!("msgq create {target}")).ok();
@@ -263,16 +263,16 @@ fn an_ignored_signal_stays_ignored_and_a_blocked_alarm_does_no_harm() {
         world.call(&format!("msgq send {target} x")).ok();
         assert_eq!(receiver.code(), 0);
         let line = format!("trap '' ALRM; exec ipcbox msgq recv {} -w 50ms", target.replace('@', "$NAME-"));
-        world.shell(&line).fails(124, "within 50ms");
+        world.shell(&line).fails(124, "after 50ms");
     }
 }
 
 #[test]
-fn a_taken_message_is_written_before_a_signal_ends_the_call() {
+fn taken_message_is_written_before_a_signal_ends() {
     let world = World::new();
     for target in BOTH {
         world.call(&format!("msgq create {target}")).ok();
-        // Nobody reads: what was taken waits to be written when the signal comes.
+        // The pipe is full: the message is taken and not written when the signal comes.
         let fill = "head -c 65536 /dev/zero >&3";
         let line = format!(
             "mkfifo p{n}; exec 3<>p{n}; {fill}; exec ipcbox msgq recv {t} --follow >&3",
@@ -292,11 +292,11 @@ fn a_taken_message_is_written_before_a_signal_ends_the_call() {
     }
 }
 
-/// A standard output that nobody reads and that is full, as descriptor 3.
+/// Opens a full pipe as descriptor 3.
 const FULL: &str = "mkfifo full; exec 3<>full; head -c 65536 /dev/zero >&3";
 
 #[test]
-fn what_cannot_be_written_keeps_a_call_until_the_second_signal() {
+fn second_signal_ends_a_blocked_write() {
     let world = World::new();
     world.shell("ipcbox msgq send $NAME-q x --create").ok();
     let server = world.call("msgq serve @calls --create -- echo").start();
@@ -307,18 +307,18 @@ fn what_cannot_be_written_keeps_a_call_until_the_second_signal() {
     }
     server.signal(Signal::SIGTERM);
     assert_eq!(server.code(), 0);
-    // What a job of several printed.
+    // The collected output of a job.
     world.shell("ipcbox msgq send $NAME-q x").ok();
     let line = format!("rm -f full; {FULL}; exec ipcbox msgq serve $NAME-q -j 2 -- echo >&3");
     let stuck = world.shell(&line).start().blocked_in(libc::SYS_write);
     ends_by_the_second(stuck);
 }
 
-/// One signal does not end it, and the next one that is not taken together with it does.
+/// Checks that the second signal ends it. Signals that come together count as one.
 fn ends_by_the_second(mut stuck: Child) {
     stuck.signal(Signal::SIGTERM);
     assert!(holds(|| stuck.runs()));
-    eventually("another one ends it", || {
+    eventually("a second signal ends it", || {
         stuck.signal(Signal::SIGTERM);
         !stuck.runs()
     });

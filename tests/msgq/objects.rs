@@ -1,4 +1,4 @@
-//! Making, showing, changing and removing queues.
+//! `msgq create`, `stat`, `set` and `rm`.
 
 use nix::libc;
 use serde_json::Value;
@@ -12,7 +12,7 @@ fn json(world: &World, words: &str) -> Vec<Value> {
 }
 
 #[test]
-fn create_prints_what_finds_it() {
+fn create_prints_the_id_or_the_name() {
     let world = World::new();
     let id = world.call("msgq create @q --max-bytes 4K").ok();
     let id = id.trim();
@@ -28,16 +28,16 @@ fn create_prints_what_finds_it() {
 }
 
 #[test]
-fn what_a_killed_maker_had_begun_is_finished() {
+fn create_completes_what_a_killed_one_began() {
     let world = World::new();
     let create = "msgq create @q --max-bytes 1000 -m 640";
-    // As it is before its limit is set.
+    // The execute bits mark a queue without its limit.
     world.call("msgq create @q -m 751").ok();
     world.call(create).ok();
     let shown = || world.call("msgq stat @q --columns max_bytes,mode --no-header").ok();
     assert_eq!(shown().split_whitespace().collect::<Vec<_>>(), ["1000", "0640"]);
     world.call("msgq rm @q").ok();
-    // One that was used is no such one.
+    // A queue that was used is complete.
     world.call("msgq create @q -m 751").ok();
     world.call("msgq send @q x").ok();
     world.call(create).fails(4, "not 1000");
@@ -45,7 +45,7 @@ fn what_a_killed_maker_had_begun_is_finished() {
 }
 
 #[test]
-fn limits_of_the_kernel_that_were_lowered_are_named() {
+fn lowered_kernel_limits_are_named() {
     let world = World::new();
     let set = "echo $1 >/proc/sys/kernel/msgmnb && echo $2 >/proc/sys/kernel/msgmax";
     let set = |bytes: u32, message: u32| {
@@ -54,32 +54,34 @@ fn limits_of_the_kernel_that_were_lowered_are_named() {
         call.output().status.success()
     };
     let Some(user) = world.stranger().filter(|_| world.is_own() && set(20000, 10000)) else {
-        return skip("the limits cannot be set");
+        return skip("the kernel limits cannot be set");
     };
     world.call("msgq create @q").user(user).ok();
     world.call("msgq send @q").input(vec![b'x'; 500]).ok();
     assert!(set(10000, 499));
-    let told = "20000 bytes are more than kernel.msgmnb, 10000";
-    world.call("msgq set @q -m 660").user(user).fails(5, told);
-    world.call("msgq peek @q").fails(1, "it is longer than kernel.msgmax, 499");
+    let words = "20000 bytes exceed kernel.msgmnb, which is 10000 (EPERM)";
+    world.call("msgq set @q -m 660").user(user).fails(5, words);
+    world
+        .call("msgq peek @q")
+        .fails(1, "the message is larger than kernel.msgmax, which is 499, and cannot be copied (E2BIG)");
     world.call("msgq recv @q").stdout("x".repeat(500) + "\n").ok();
 }
 
 #[test]
-fn limits_belong_to_one_family() {
+fn limit_of_the_other_family_is_refused() {
     let world = World::new();
     world.call("msgq create @q --max-messages 3").fails(2, "--max-bytes");
     world.call("msgq create /@q --max-bytes 3").fails(2, "--max-messages");
-    world.call("msgq create @q --max-bytes 0").fails(2, "nothing fits");
-    world.call("msgq create /@q --message-size 0").fails(2, "nothing fits");
+    world.call("msgq create @q --max-bytes 0").fails(2, "expected a size of at least 1 byte");
+    world.call("msgq create /@q --message-size 0").fails(2, "expected a size of at least 1 byte");
     world.call("msgq create /@q --max-messages 0").fails(2, "from 1 on");
-    world.call("msgq set /@q --max-bytes 3").fails(2, "fixed when it is made");
-    world.call("msgq set @q").fails(2, "nothing to set");
+    world.call("msgq set /@q --max-bytes 3").fails(2, "fixed when it is created");
+    world.call("msgq set @q").fails(2, "there is nothing to change");
     world.call("msgq send private x").fails(2, "only for create");
 }
 
 #[test]
-fn stat_tells_what_the_kernel_keeps() {
+fn stat_shows_what_the_kernel_keeps() {
     let world = World::new();
     world.call("msgq create @q -m 640 --max-bytes 4096").ok();
     let [empty] = &json(&world, "msgq stat @q -J")[..] else { panic!() };
@@ -107,7 +109,7 @@ fn stat_tells_what_the_kernel_keeps() {
         assert_eq!(stat[key], value, "{stat}");
     }
     assert_eq!(stat["family"], "posix");
-    // One target is a field a line, several are a table.
+    // One target has a line per field, several are a table.
     let one = world.call("msgq stat @q").ok();
     assert!(one.contains("\nMAX_BYTES         4096\n"), "{one}");
     let two = world.call("msgq stat @q /@q --columns name,messages,max_bytes").ok();
@@ -116,7 +118,7 @@ fn stat_tells_what_the_kernel_keeps() {
 }
 
 #[test]
-fn stat_of_all_tells_both_families() {
+fn stat_without_target_lists_both_families() {
     let world = World::new();
     if !world.is_own() {
         return skip("it wants an IPC namespace of its own");
@@ -132,7 +134,7 @@ fn stat_of_all_tells_both_families() {
 }
 
 #[test]
-fn stat_tells_who_waits() {
+fn stat_lists_the_waiters() {
     let world = World::new();
     world.call("msgq create @q --max-bytes 4").ok();
     let seven = world.call("msgq recv @q -t -7").start().blocked_in(libc::SYS_msgrcv);
@@ -149,22 +151,22 @@ fn stat_tells_who_waits() {
     let [sender] = &who("/@q")[..] else { panic!() };
     assert_eq!((&sender["pid"], &sender["role"]), (&full.pid().into(), &"sender".into()));
     assert!(sender["command"].as_str().unwrap().contains("msgq send"));
-    // Both are left alone without --force, and it is told why.
+    // Without --force both are kept.
     world.call("msgq rm @q").fails(1, &format!("{}", seven.pid()));
     world.call("msgq rm /@q").fails(1, "waited on by");
     world.call("msgq rm --force @q /@q").ok();
-    let ended = seven.end();
-    assert_eq!(ended.status.code(), Some(3));
-    let told = String::from_utf8(ended.stderr).unwrap();
-    assert!(told.contains("another process removed it (EIDRM)\nhint: "), "{told}");
+    let output = seven.end();
+    assert_eq!(output.status.code(), Some(3));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("another process removed it (EIDRM)\nhint: "), "{stderr}");
     assert_eq!(any.code(), 3);
 }
 
 #[test]
-fn who_waits_in_another_namespace_does_not_wait_here() {
+fn waiter_in_another_namespace_is_not_listed() {
     let world = World::new();
     if !world.is_own() {
-        return skip("it wants IPC namespaces of its own");
+        return skip("it needs IPC namespaces of its own");
     }
     // The first queue of each namespace has the same id.
     let id = world.call("msgq create @q").ok();
@@ -184,7 +186,7 @@ fn who_waits_in_another_namespace_does_not_wait_here() {
 #[test]
 fn set_changes_limit_mode_and_owner() {
     let world = World::new();
-    world.call("msgq set @q --max-bytes -1").fails(2, "--max-bytes: expected a size");
+    world.call("msgq set @q --max-bytes -1").fails(2, "--max-bytes '-1': a size is written");
     world.call("msgq create @q").ok();
     world.call("msgq set @q --max-bytes 1K -m 600").ok();
     let [stat] = &json(&world, "msgq stat @q -J")[..] else { panic!() };
@@ -202,7 +204,7 @@ fn set_changes_limit_mode_and_owner() {
 }
 
 #[test]
-fn rm_takes_several_and_tells_each_that_is_not_there() {
+fn rm_of_missing_queue_fails_with_3() {
     let world = World::new();
     for target in BOTH {
         world.call(&format!("msgq create {target}")).ok();
@@ -222,7 +224,7 @@ fn rm_takes_several_and_tells_each_that_is_not_there() {
 }
 
 #[test]
-fn an_id_of_another_kind_is_told() {
+fn id_of_another_kind_is_named() {
     let world = World::new();
     let id = world.call("sem create private").ok();
     let id = id.trim();
@@ -235,7 +237,7 @@ fn an_id_of_another_kind_is_told() {
 }
 
 #[test]
-fn somebody_elses_queue_is_refused_and_named() {
+fn queue_of_another_user_is_refused() {
     let world = World::new();
     let Some(user) = world.stranger() else { return };
     for target in BOTH {
@@ -249,7 +251,7 @@ fn somebody_elses_queue_is_refused_and_named() {
     world.call("msgq rm @q").user(user).fails(5, "it belongs to root (EPERM)");
     world.call("msgq rm /@q").user(user).fails(5, "EACCES");
     world.call("msgq set @q -m 666").user(user).fails(5, "it belongs to root (EPERM)");
-    // Created by a stranger first: taken by nobody who could be fooled.
+    // A queue that another user created first is not used.
     for (target, mine) in [("@s", "@t"), ("/@s", "/@t")] {
         world.call(&format!("msgq create {target} -m 666")).user(user).ok();
         for line in [format!("create {target}"), format!("send {target} x --create")] {
@@ -263,7 +265,7 @@ fn somebody_elses_queue_is_refused_and_named() {
 }
 
 #[test]
-fn no_verb_wants_a_permission_that_it_does_not_use() {
+fn send_and_recv_need_one_permission_each() {
     let world = World::new();
     let Some(user) = world.stranger() else { return };
     for target in BOTH {
@@ -277,7 +279,7 @@ fn no_verb_wants_a_permission_that_it_does_not_use() {
 }
 
 #[test]
-fn one_that_is_removed_as_it_is_found_is_made_anew() {
+fn queue_removed_at_open_is_created_again() {
     let world = World::new();
     let name = world.name("q");
     world.call("msgq create @q --max-bytes 100").ok();
@@ -289,7 +291,7 @@ fn one_that_is_removed_as_it_is_found_is_made_anew() {
 }
 
 #[test]
-fn one_that_may_not_be_given_away_is_left_as_it_is() {
+fn failed_change_of_owner_changes_nothing() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     let own = |line: &str| world.call(line).user(stranger);

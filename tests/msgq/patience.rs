@@ -1,4 +1,4 @@
-//! What time counts for a limit, and who is woken when.
+//! The time that counts towards `--timeout`, and wake-ups.
 
 use std::fs;
 
@@ -8,9 +8,9 @@ use super::serving::sorted;
 use crate::support::{World, code, eventually, holds, lines};
 
 #[test]
-fn while_a_job_runs_the_next_message_is_taken_when_it_comes() {
+fn running_job_does_not_delay_next_message() {
     let world = World::new();
-    // The first job ends when the second has: it calls, or waits for it.
+    // The first job exits after the second: it calls it, or waits for it.
     let call = "if [ $1 = a ]; then ipcbox msgq call $Q b; else echo $1; fi";
     let wait = "if [ $1 = a ]; then ipcbox msgq send $Q b; until [ -e go ]; do sleep 0.01; done; rm go; else echo >go; fi; echo $1";
     for target in ["$NAME-q", "/$NAME-q"] {
@@ -28,9 +28,9 @@ fn while_a_job_runs_the_next_message_is_taken_when_it_comes() {
 }
 
 #[test]
-fn silence_begins_when_the_last_job_has_ended() {
+fn timeout_of_serve_counts_from_last_exit() {
     let world = World::new();
-    // The second message is sent when the first job has ended, which took longer than the limit.
+    // The second message is sent when the first job, which runs longer than the timeout, has exited.
     let job = "if [ $1 = a ]; then (until [ ! -e /proc/$$ ]; do sleep 0.01; done; ipcbox msgq send $Q b) & sleep 2.1; fi; echo $1";
     let serve = |jobs: u8| {
         let script = format!(
@@ -45,16 +45,16 @@ fn silence_begins_when_the_last_job_has_ended() {
 }
 
 #[test]
-fn a_time_limit_that_is_over_wakes_nobody_who_waits_for_something_else() {
+fn expired_timeout_causes_no_busy_loop() {
     let world = World::new();
     world.shell("ipcbox msgq send $NAME-1 a --create; ipcbox msgq send $NAME-2 a --create").ok();
-    // Until the directory goes.
+    // Removed with the directory.
     world.file("stay", "");
     let wait = "while [ -e stay ]; do sleep 0.01; done";
     let serve = |jobs: u8| {
         format!("exec ipcbox msgq serve $NAME-{jobs} -w 1ms -c 2 -j {jobs} -- sh -c ': >$0$$; {wait}' {jobs}")
     };
-    // What comes before it fills the pipe.
+    // The zeros fill the pipe.
     let recv = format!(
         "ipcbox msgq send $NAME-3 a --create; mkfifo pipe; {{ {wait}; wc -c; }} <pipe & exec >pipe; head -c 65536 /dev/zero; : >3$$; exec ipcbox msgq recv $NAME-3 -c 2 -w 1ms"
     );
@@ -74,7 +74,7 @@ fn a_time_limit_that_is_over_wakes_nobody_who_waits_for_something_else() {
     }
 }
 
-/// A field of `/proc/PID/status`.
+/// Returns a field of `/proc/PID/status`.
 fn status(pid: i32, field: &str) -> String {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
@@ -82,9 +82,9 @@ fn status(pid: i32, field: &str) -> String {
 }
 
 #[test]
-fn reading_standard_input_does_not_count() {
+fn reading_input_does_not_count_to_timeout() {
     let world = World::new();
-    // A pause that is longer than the limit, in which the reply comes on a slow machine, too.
+    // The pause is longer than the timeout, which a slow machine needs for the reply.
     let input = "{ sleep 3.1; echo hello; }";
     for target in ["$NAME-q", "/$NAME-q"] {
         let server = world
@@ -94,7 +94,7 @@ fn reading_standard_input_does_not_count() {
         let call = format!("{input} | ipcbox msgq call {target} -w 3s");
         world.shell(&call).stdout("HELLO\n").ok();
         assert_eq!(server.code(), 0);
-        // A line that comes late has what is left of the limit.
+        // The wait for a late line leaves the timeout as it was.
         let late = format!("{{ sleep 0.5; echo a; }} | ipcbox msgq send {target} --lines -w 0.2");
         world.shell(&late).ok();
         world.shell(&format!("ipcbox msgq recv {target} -n")).stdout("a\n").ok();
@@ -102,12 +102,12 @@ fn reading_standard_input_does_not_count() {
 }
 
 #[test]
-fn writing_the_reply_does_not_count() {
+fn writing_a_reply_does_not_count_to_timeout() {
     let world = World::new();
     for target in ["$NAME-q", "/$NAME-q"] {
         let serve = format!("exec ipcbox msgq serve {target} --create -c 1 -- head -c 3000000 /dev/zero");
         let server = world.shell(&serve).start().blocked_in(super::answers::receives(target));
-        // Whoever reads it begins when the limit is over.
+        // The reader starts when the timeout is over.
         let call = format!("ipcbox msgq call {target} x -w 2 | {{ sleep 2.5; wc -c; }}");
         world.shell(&call).stdout("3000000\n").ok();
         assert_eq!(server.code(), 0);

@@ -1,4 +1,4 @@
-/* Programs as people write them, for the box to meet: each mode is one. */
+/* Typical C programs on the other side of a queue, one for each mode. */
 #include <errno.h>
 #include <mqueue.h>
 #include <stdio.h>
@@ -53,7 +53,7 @@ static void mq_receive_one(char **words) {
     printf("%u:%.*s\n", priority, (int)length, text);
 }
 
-/* talk KEY: the half of a chat that sends, its pid as the type, the whole buffer each time */
+/* talk KEY: the sending half of a chat, with its pid as the type and the whole buffer as the message */
 static void talk(char **words) {
     struct message message = {.type = getpid()};
     int queue = msgget(key_of(words[0]), IPC_CREAT | 0600);
@@ -63,7 +63,7 @@ static void talk(char **words) {
     }
 }
 
-/* listen KEY: the other half, which removes the queue at the end */
+/* listen KEY: the receiving half, which removes the queue */
 static void hear(char **words) {
     struct message message;
     int queue = msgget(key_of(words[0]), IPC_CREAT | 0600);

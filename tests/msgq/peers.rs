@@ -9,7 +9,7 @@ use nix::libc;
 
 use crate::support::{Call, World, lines, skip};
 
-/// The programs of `peer.c`; none where there is no compiler.
+/// Compiles `peer.c`, if there is a compiler.
 fn peer(world: &World) -> Option<PathBuf> {
     let program = world.dir().join("peer");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/msgq/peer.c");
@@ -23,7 +23,7 @@ fn peer(world: &World) -> Option<PathBuf> {
 }
 
 #[test]
-fn system_v_messages_go_both_ways_with_their_types() {
+fn system_v_messages_pass_to_and_from_c() {
     let world = World::new();
     let Some(peer) = peer(&world) else { return };
     let key = world.call("key @q").ok();
@@ -37,7 +37,7 @@ fn system_v_messages_go_both_ways_with_their_types() {
 }
 
 #[test]
-fn posix_messages_go_both_ways_with_their_priorities() {
+fn posix_messages_pass_to_and_from_c() {
     let world = World::new();
     let Some(peer) = peer(&world) else { return };
     let name = world.posix("q");
@@ -52,20 +52,20 @@ fn posix_messages_go_both_ways_with_their_priorities() {
 }
 
 #[test]
-fn either_side_of_a_chat_is_one_command_line() {
+fn one_line_replaces_either_half_of_a_chat() {
     let world = World::new();
     let Some(peer) = peer(&world) else { return };
     let key = world.call("key @q").ok();
     let key = key.trim();
-    // The box hears.
+    // ipcbox receives.
     let hear = format!("ipcbox msgq recv {key} --create --text --until quit && ipcbox msgq rm {key}");
     let listener = world.shell(&hear).start();
     Call::new(&peer).args(["talk", key]).input("hello\nhow are you\nquit\nnot sent\n").ok();
     let heard = listener.end();
-    // Each text has its own newline, and --text adds one.
+    // Each text ends in a newline, and --text adds one.
     assert_eq!(lines(&heard.stdout), ["hello", "", "how are you", "", "quit", ""]);
     world.call("msgq stat @q").fails(3, "ENOENT");
-    // The box talks.
+    // ipcbox sends.
     let program = Call::new(&peer).args(["listen", key]).start().blocked_in(libc::SYS_msgrcv);
     world.shell(&format!("printf 'hello\\0quit\\n\\0' | ipcbox msgq send {key} -0 -t $$")).ok();
     assert_eq!(lines(&program.end().stdout), ["helloquit"]);
@@ -73,7 +73,7 @@ fn either_side_of_a_chat_is_one_command_line() {
 }
 
 #[test]
-fn a_forged_call_is_not_answered_into_a_pipeline() {
+fn forged_call_gets_no_reply_into_a_pipeline() {
     let world = World::new();
     let Some(peer) = peer(&world) else { return };
     world.call("msgq create @q").ok();
@@ -84,6 +84,5 @@ fn a_forged_call_is_not_answered_into_a_pipeline() {
     let key = world.call("key @q").ok();
     Call::new(&peer).args(["send", key.trim(), &kind, &frame]).ok();
     world.call("msgq serve @q --drain -- cat").stdout("").ok();
-    // Its input ends with this.
     assert_eq!(stage.wait_with_output().unwrap().stdout, b"");
 }

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use super::{BOTH, messages};
 use crate::support::{Call, World, eventually, holds, lines, signal};
 
-/// A call of serve, with a shell script as CMD.
+/// Returns a call of `serve` with a shell script as CMD.
 fn serve(world: &World, options: &str, script: &str) -> Call {
     world.call(&format!("msgq serve {options} --")).args(["/bin/sh", "-euc", script, "sh", "{}"]).dir(world.dir())
 }
@@ -22,7 +22,7 @@ pub fn sorted(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn a_command_gets_the_message_in_every_way() {
+fn cmd_gets_message_by_input_argument_environment() {
     let world = World::new();
     let script =
         "printf '%s|%s|%s|%s\\n' \"$1\" \"$(cat)\" \"${IPCBOX_TYPE-none}/${IPCBOX_PRIORITY-none}\" \"$IPCBOX_LENGTH\"";
@@ -30,13 +30,12 @@ fn a_command_gets_the_message_in_every_way() {
     serve(&world, "@q --drain", script).stdout("one|one|5/none|3\n||5/none|0\na b|a b|5/none|3\n").ok();
     world.call("msgq send /@q --priority 5 --create").args(["one"]).ok();
     serve(&world, "/@q --drain", script).stdout("one|one|none/5|3\n").ok();
-    // Only an argument by itself is replaced.
     world.call("msgq send @q x").ok();
     world.call("msgq serve @q --drain -- /bin/echo --key={} {} {}").stdout("--key={} x x\n").ok();
 }
 
 #[test]
-fn a_message_with_a_nul_is_told_and_not_run() {
+fn message_with_nul_is_not_run_with_argument() {
     let world = World::new();
     for target in BOTH {
         world.call(&format!("msgq send {target} --create")).input("a\0b").ok();
@@ -49,19 +48,19 @@ fn a_message_with_a_nul_is_told_and_not_run() {
 }
 
 #[test]
-fn where_no_command_can_be_started_no_more_is_taken() {
+fn server_that_cannot_start_cmd_takes_no_more() {
     let world = World::new();
     for target in ["$NAME-q", "/$NAME-q"] {
         world.shell(&format!("ipcbox msgq send {target} --create a b c")).ok();
-        let told = "cannot run true: no process could be created for it: too many open files";
+        let words = "cannot run true: no process could be created for it: too many open files";
         let serve = format!("ulimit -n 5; exec ipcbox msgq serve {target} --drain -- true");
-        world.shell(&serve).fails(1, told);
+        world.shell(&serve).fails(1, words);
         world.shell(&format!("ipcbox msgq stat {target} --columns messages --no-header")).stdout("2\n").ok();
     }
 }
 
 #[test]
-fn a_command_that_is_not_there_takes_nothing() {
+fn missing_cmd_takes_no_message() {
     let world = World::new();
     world.call("msgq send @q x --create").ok();
     world.call("msgq serve @q -- /no/such/command").fails(127, "command not found (ENOENT)");
@@ -83,24 +82,24 @@ fn a_command_that_is_not_there_takes_nothing() {
     world.call("msgq send @q x").ok();
     let ended = server.end();
     assert_eq!(ended.status.code(), Some(126));
-    let told = String::from_utf8(ended.stderr).unwrap();
-    assert!(told.contains("cannot run ./program: it has been removed (ENOENT)"), "{told}");
+    let words = String::from_utf8(ended.stderr).unwrap();
+    assert!(words.contains("cannot run ./program: it has been removed (ENOENT)"), "{words}");
 }
 
 #[test]
-fn a_command_that_turns_out_to_be_no_program_takes_no_second_message() {
+fn cmd_that_is_no_program_takes_one_message() {
     let world = World::new();
     world.script("script", "echo run\n");
     for target in BOTH {
         world.call(&format!("msgq send {target} --create a b c")).ok();
-        let told = "a record of 1 byte was taken and is lost: cannot run ./script: it is not a program and does not start with #! (ENOEXEC)";
-        world.call(&format!("msgq serve {target} --drain -j 2 -- ./script")).fails(126, told);
+        let words = "a record of 1 byte was taken and is lost: cannot run ./script: it is not a program and does not start with #! (ENOEXEC)";
+        world.call(&format!("msgq serve {target} --drain -j 2 -- ./script")).fails(126, words);
         assert_eq!(messages(&world, target), 2);
     }
 }
 
 #[test]
-fn count_and_drain_end_with_1_if_a_job_failed() {
+fn failed_job_gives_count_and_drain_status_1() {
     let world = World::new();
     for target in BOTH {
         for (end, left) in [("--drain", 0), ("-c 2", 1)] {
@@ -116,7 +115,7 @@ fn count_and_drain_end_with_1_if_a_job_failed() {
 }
 
 #[test]
-fn drain_waits_for_what_the_jobs_send() {
+fn drain_takes_messages_that_jobs_send() {
     let world = World::new();
     let script = "if [ $1 -gt 0 ]; then ipcbox msgq send $NAME-q $(($1 - 1)); fi; echo $1";
     world.call("msgq send @q 3 --create").ok();
@@ -125,13 +124,13 @@ fn drain_waits_for_what_the_jobs_send() {
 }
 
 #[test]
-fn at_most_n_run_at_once_and_outputs_do_not_mix() {
+fn at_most_n_jobs_run_and_outputs_do_not_mix() {
     let world = World::new();
     for target in BOTH {
         world.call(&format!("msgq create {target}")).ok();
         let numbers: Vec<String> = (0..8).map(|n| n.to_string()).collect();
         world.call(&format!("msgq send {target}")).args(&numbers).ok();
-        // Each makes a file while it runs, and tells how many there are.
+        // Each job creates a file while it runs, and prints how many there are.
         let script = "mkdir -p run; : >run/$1; n=$(ls run | wc -l); echo begin $1; ipcbox sem barrier $NAME-b 2 -w 60; echo end $1 $n; rm run/$1";
         let line = format!(
             "exec ipcbox msgq serve {} --drain -j 2 -- sh -euc '{script}' sh {{}}",
@@ -150,7 +149,7 @@ fn at_most_n_run_at_once_and_outputs_do_not_mix() {
 }
 
 #[test]
-fn a_term_lets_what_runs_end_and_takes_no_more() {
+fn sigterm_lets_jobs_finish_and_takes_no_more() {
     let world = World::new();
     for target in BOTH {
         world.call(&format!("msgq send {target} one two --create")).ok();
@@ -176,7 +175,7 @@ fn a_term_lets_what_runs_end_and_takes_no_more() {
                 let _ = fs::remove_file(world.dir().join(format!("started{name}")));
             }
         }
-        // One that waits ends at once.
+        // A server that waits exits at once.
         world.call(&format!("msgq recv {target} --drain")).ok();
         let call = if target.starts_with('/') { libc::SYS_mq_timedreceive } else { libc::SYS_msgrcv };
         let server = serve(&world, target, "").start().blocked_in(call);
@@ -189,7 +188,7 @@ fn a_term_lets_what_runs_end_and_takes_no_more() {
 }
 
 #[test]
-fn a_second_term_goes_on_to_the_command() {
+fn second_sigterm_goes_to_cmd() {
     let world = World::new();
     world.call("msgq send @q one --create").ok();
     let script = "trap 'echo >termed; exit' TERM; echo >started; while :; do sleep 0.01; done";
@@ -199,19 +198,19 @@ fn a_second_term_goes_on_to_the_command() {
     assert!(holds(|| !world.dir().join("termed").exists()));
     server.signal(Signal::SIGTERM);
     assert_eq!(server.code(), 143);
-    eventually("the command gets it", || world.dir().join("termed").exists());
+    eventually("CMD gets SIGTERM", || world.dir().join("termed").exists());
 }
 
 #[test]
-fn silence_ends_a_server_with_a_time_limit() {
+fn timeout_without_message_ends_server() {
     let world = World::new();
     for target in BOTH {
         world.call(&format!("msgq send {target} a b --create")).ok();
         world
             .call(&format!("msgq serve {target} -w 50ms -- cat"))
             .stdout("ab")
-            .fails(124, "no message came within 50ms");
-        world.call(&format!("msgq serve {target} -n -- cat")).fails(124, "at once");
+            .fails(124, "no message received after 50ms");
+        world.call(&format!("msgq serve {target} -n -- cat")).fails(124, "no message received\n");
         world.call(&format!("msgq serve {target} --drain -- cat")).stdout("").ok();
     }
 }
@@ -224,17 +223,17 @@ fn serve_chooses_by_type_and_creates() {
     world.call("msgq serve @q -t 2 --drain -- cat").stdout("b").ok();
     world.call("msgq serve @q -t -9 --drain -- cat").stdout("a").ok();
     world.call("msgq serve /@q -t 2 -- cat").fails(2, "no types");
-    world.call("msgq serve @r --drain -- cat").fails(3, "ENOENT");
+    world.call("msgq serve @r --drain -- cat").fails(3, "no such message queue (ENOENT)\nhint: --create creates it\n");
     world.call("msgq serve @r --create --drain -- cat").ok();
     world.call("msgq serve /@r --create --drain -- cat").ok();
 }
 
 #[test]
-fn a_command_gets_mask_dispositions_and_descriptors_as_they_were_given() {
+fn cmd_inherits_mask_dispositions_and_descriptors() {
     let world = World::new();
     let show = "grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status; for n in 0 1 2 3 4 5 6 7 8 9 10 11 12; do test ! -e /proc/$$/fd/$n || echo $n; done";
     for target in BOTH {
-        // Ignored by the shell, and one descriptor of its own.
+        // The shell ignores signals and has a descriptor of its own.
         let before = "trap '' CHLD USR1 ALRM PIPE; exec 7</dev/null;";
         let plain = world.program("/bin/bash").args(["-c", &format!("{before} exec sh -c \"{show}\" </dev/zero")]).ok();
         world.call(&format!("msgq send {target} x --create")).ok();
@@ -246,7 +245,7 @@ fn a_command_gets_mask_dispositions_and_descriptors_as_they_were_given() {
 }
 
 #[test]
-fn a_server_of_an_ignored_child_signal_still_knows_its_jobs() {
+fn ignored_sigchld_keeps_statuses_of_jobs() {
     let world = World::new();
     world.call("msgq send @q 0 3 --create").ok();
     let mut command = Command::new("/bin/bash");
@@ -256,9 +255,9 @@ fn a_server_of_an_ignored_child_signal_still_knows_its_jobs() {
 }
 
 #[test]
-fn a_long_message_is_no_argument_but_is_read() {
+fn long_message_is_argument_and_input() {
     let world = World::new();
-    // Linux takes an argument of at most 128 KiB; a queue of the usual limits none that is longer.
+    // Linux limits an argument to 128 KiB, more than the usual kernel.msgmax.
     let long = "x".repeat(8192);
     world.call("msgq send @q --create").input(long.clone()).ok();
     assert_eq!(world.call("msgq serve @q -c 1 -- echo {}").ok().len(), 8193);
@@ -267,7 +266,7 @@ fn a_long_message_is_no_argument_but_is_read() {
 }
 
 #[test]
-fn a_killed_server_does_not_run_a_message_twice() {
+fn killed_server_runs_no_message_twice() {
     let world = World::new();
     world.call("msgq send @q one --create").ok();
     let server = serve(&world, "@q", "exec >/dev/null 2>&1; echo >>runs; : >started; sleep 60").start();
@@ -291,7 +290,7 @@ fn children(pid: i32) -> Vec<i32> {
 }
 
 #[test]
-fn a_message_for_which_there_is_no_room_waits_until_a_job_has_ended() {
+fn message_waits_for_a_job_if_descriptors_run_out() {
     let world = World::new();
     world.shell("seq 9 | ipcbox msgq send $NAME-q --lines --create").ok();
     let job = "until [ -e go ]; do sleep 0.01; done; echo $1";
@@ -310,7 +309,7 @@ fn a_message_for_which_there_is_no_room_waits_until_a_job_has_ended() {
 }
 
 #[test]
-fn a_message_that_cannot_be_served_any_more_is_told_to_be_lost() {
+fn message_that_cannot_be_served_is_reported_lost() {
     let world = World::new();
     world.shell("ipcbox msgq send $NAME-q hello --create").ok();
     let words = "a record of 5 bytes was taken and is lost: cannot run true: cannot collect its output: too many open files (EMFILE)";
@@ -318,10 +317,10 @@ fn a_message_that_cannot_be_served_any_more_is_told_to_be_lost() {
 }
 
 #[test]
-fn what_cannot_be_written_is_told_once_and_no_more_is_taken() {
+fn full_disk_is_reported_once_and_stops_server() {
     let world = World::new();
     world.shell("ipcbox msgq send $NAME-q --create a b c d e").ok();
-    // Each ends when both run.
+    // Each job exits when both run.
     let job = "echo >>$1; until [ $(wc -l <$1) = 2 ]; do sleep 0.01; done; echo out";
     let serve = format!("ipcbox msgq serve $NAME-q --drain -j 2 -- sh -c '{job}' sh log >/dev/full");
     let words = "msgq: cannot write to standard output: no space left on device (ENOSPC)\n";

@@ -1,4 +1,4 @@
-//! Nothing lost, nothing doubled, whatever happens to those who send and receive.
+//! No message is lost or doubled, whatever happens to senders and receivers.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Write};
@@ -15,20 +15,20 @@ use crate::support::{BINARY, World, eventually, signal};
 
 const SENDERS: usize = 4;
 const RECEIVERS: usize = 4;
-/// Messages of one type or priority that are sent by one call.
+/// Messages of one call, all of one type or priority.
 const CALL: usize = 250;
 
-/// What is done to the receivers, and to the senders' time.
+/// The disturbance of senders and receivers.
 #[derive(Clone, Copy, PartialEq)]
 enum Trouble {
     None,
-    /// Receivers get SIGTERM all the time.
+    /// Receivers get SIGTERM.
     Terms,
-    /// Time limits run out all the time.
+    /// Timeouts expire.
     Limits,
 }
 
-/// Numbers that look random, the same in every run.
+/// A random generator with the same numbers in every run.
 struct Random(u64);
 
 impl Random {
@@ -52,7 +52,7 @@ fn msgq(words: &str) -> Command {
     command
 }
 
-/// Sends so many messages of 0 to 2,000 bytes, and gives what each of them will look like, hashed.
+/// Sends `count` messages of 0 to 2,000 bytes, and returns a hash of each as it is printed.
 fn send(target: &str, seed: u64, count: usize, trouble: Trouble) -> Vec<u64> {
     let mut random = Random(seed * 7919 + 1);
     let option = if target.starts_with('/') { "--priority" } else { "-t" };
@@ -63,7 +63,7 @@ fn send(target: &str, seed: u64, count: usize, trouble: Trouble) -> Vec<u64> {
         let messages: Vec<Vec<u8>> = (0..CALL.min(count - sent.len()))
             .map(|_| {
                 let length = random.below(2001);
-                // Any byte but the newline.
+                // Every byte but the newline.
                 (0..length).map(|_| (random.below(255) + 11).to_le_bytes()[0]).collect()
             })
             .collect();
@@ -76,17 +76,17 @@ fn send(target: &str, seed: u64, count: usize, trouble: Trouble) -> Vec<u64> {
                 .unwrap();
             let mut text = left.join(&b'\n');
             text.push(b'\n');
-            // It may end before it has read all.
+            // It may exit before it has read everything.
             let _ = child.stdin.take().unwrap().write_all(&text);
             let output = child.wait_with_output().unwrap();
-            let told = String::from_utf8(output.stderr).unwrap();
+            let stderr = String::from_utf8(output.stderr).unwrap();
             let done = match output.status.code() {
                 Some(0) => left.len(),
-                Some(124) if trouble == Trouble::Limits => match told.split_once("; ") {
+                Some(124) if trouble == Trouble::Limits => match stderr.split_once("; ") {
                     Some((_, count)) => count.split(' ').next().unwrap().parse().unwrap(),
                     None => 0,
                 },
-                other => panic!("{other:?} {told}"),
+                other => panic!("{other:?} {stderr}"),
             };
             left = &left[done..];
         }
@@ -97,7 +97,7 @@ fn send(target: &str, seed: u64, count: usize, trouble: Trouble) -> Vec<u64> {
     sent
 }
 
-/// Receives until `done`, and gives what came, hashed.
+/// Receives until `done`, and returns a hash of each line.
 fn receive(target: &str, seed: u64, trouble: Trouble, pid: &AtomicI32, done: &AtomicBool) -> Vec<u64> {
     let mut random = Random(seed * 104_729 + 5);
     let number = if target.starts_with('/') { "%p" } else { "%t" };
@@ -159,31 +159,31 @@ fn storm(world: &World, target: &str, trouble: Trouble) {
 }
 
 #[test]
-fn system_v_loses_and_doubles_nothing() {
+fn system_v_loses_and_doubles_no_message() {
     storm(&World::new(), "q", Trouble::None);
 }
 
 #[test]
-fn posix_loses_and_doubles_nothing() {
+fn posix_loses_and_doubles_no_message() {
     storm(&World::new(), "/q", Trouble::None);
 }
 
 #[test]
-fn system_v_loses_nothing_when_receivers_are_ended() {
+fn system_v_loses_no_message_on_sigterm() {
     storm(&World::new(), "q", Trouble::Terms);
 }
 
 #[test]
-fn posix_loses_nothing_when_receivers_are_ended() {
+fn posix_loses_no_message_on_sigterm() {
     storm(&World::new(), "/q", Trouble::Terms);
 }
 
 #[test]
-fn system_v_loses_nothing_when_time_runs_out_all_the_time() {
+fn system_v_loses_no_message_on_timeouts() {
     storm(&World::new(), "q", Trouble::Limits);
 }
 
 #[test]
-fn posix_loses_nothing_when_time_runs_out_all_the_time() {
+fn posix_loses_no_message_on_timeouts() {
     storm(&World::new(), "/q", Trouble::Limits);
 }

@@ -28,29 +28,17 @@ use crate::sys::transfer::BUFFER;
 use crate::sys::wait::{Wake, ready, ready_or_signal};
 use crate::target::Target;
 
-/// Sends a request to whoever runs msgq serve on the queue, prints the reply and ends with the status of its CMD. The
-/// request is MESSAGE, or all of standard input. A reply can have any size. The time that reading the one and writing
-/// the other takes does not count for --timeout.
+/// Sends MESSAGE, or standard input, to a process that runs msgq serve on the queue, prints the reply, and exits with the
+/// status of the server's CMD. A reply can have any size.
 ///
-/// A call that is given up, at its time limit or by SIGINT, SIGTERM or SIGHUP, takes its request back, and what a
-/// killed one leaves is never run. Work that has begun goes on, and its reply is dropped. On a POSIX queue, and on one
-/// that may not be read, what was given up stays until a server finds that nobody waits for it.
-///
-/// A server that dies while at work is told at once, status 125. One that is killed in the microseconds between taking
-/// the request and saying so is noticed at the time limit alone, as is that there is none. A System V queue that is
-/// removed before that ends the call, where it may be read: a caller waits in it, for type 2^62, which nobody sends.
-///
-/// The frame, for programs that call or serve themselves: the message is the line "ipcbox-call-1 PID FD INODE" and then
-/// the payload. Its type is 2^62 plus the inode, or its priority 32767, which a POSIX server sees first. FD is the
-/// caller's end of a pipe, both of whose ends it has open; the server opens it as /proc/PID/fd/FD and compares its
-/// inode. It writes the byte A when it begins; at the end the status in one byte, the length of the reply in eight, the
-/// lowest first, and the reply. Server and caller belong to one user, and find each other in /proc.
+/// On a timeout or an interrupt the request is withdrawn; a CMD that has started runs on, and its reply is dropped. If
+/// no server is running, or one dies right after taking the request, the caller notices only when --timeout expires.
 #[derive(Args)]
 pub struct Call {
-    /// The queue
+    /// Queue that the server reads
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// The request; after -- it may begin with -
+    /// Request to send; after '--' it may begin with '-'
     #[arg(value_name = "MESSAGE")]
     message: Option<OsString>,
     #[command(flatten)]
@@ -61,7 +49,7 @@ impl Verb for Call {
     const NAME: &'static str = "call";
     const SUMMARY: &'static str = "Send a request and print the reply";
     const EXAMPLES: &'static str = "
-# A server for one request, and the request
+# Start a server for one request, and send it
 ipcbox msgq create tagger
 ipcbox msgq serve tagger -c 1 -- tr a-z A-Z &
 ipcbox msgq call tagger 'hello' -w 10s
@@ -87,8 +75,8 @@ impl Call {
         let request = call_protocol::request(address, &self.payload(&queue, &mut timeout)?);
         let too_long = |queue: &Queue| {
             let before = call_protocol::request(address, b"").len();
-            let words = format!("that is the request and the {before} bytes before it");
-            queue.too_long(request.len() as u64).note(&words)
+            let words = format!("{before} of them are the header of a call");
+            queue.too_long(&self.target, request.len() as u64).note(&words)
         };
         if request.len() > queue.most() {
             bail!(too_long(&queue));
@@ -105,7 +93,7 @@ impl Call {
         match notice.during(timeout.deadline(), |deadline| queue.send(&message, deadline)) {
             Ok(Some(())) => {}
             Ok(None) => return give_up(None),
-            Err(Errno::EAGAIN) => bail!(timeout.missed("the queue had no room for the request")),
+            Err(Errno::EAGAIN) => bail!(queue::still_full(&self.target, &timeout)),
             Err(Errno::EMSGSIZE) => bail!(too_long(&queue)),
             Err(errno) => bail!(errno),
         }
@@ -113,7 +101,7 @@ impl Call {
         Notice::verbose(&timeout, server).begin(timeout.deadline());
         match begin(&mut queue, &mailbox, timeout.deadline())? {
             Arrived::Whole => mailbox.accepted(),
-            // Closed first: a server that takes the request from now on finds nobody.
+            // Closed first, so that a server that takes the request from now on drops it.
             Arrived::Signal => {
                 drop(mailbox);
                 return give_up(Some((&mut queue, kind)));
@@ -121,7 +109,7 @@ impl Call {
             Arrived::Late => {
                 drop(mailbox);
                 take_back(&mut queue, kind);
-                bail!(timeout.missed("no server took the request"));
+                bail!(late(&timeout, "no server has taken the request"));
             }
             Arrived::End => bail!(died()),
         }
@@ -136,22 +124,22 @@ impl Call {
         }
         match Input::whole(queue.most()).next(|block| queue::read_input(timeout, block))? {
             Some(Record::Whole(bytes)) => Ok(bytes.to_vec()),
-            Some(Record::TooLong(length)) => bail!(queue.too_long(length)),
+            Some(Record::TooLong(length)) => bail!(queue.too_long(&self.target, length)),
             None => Ok(Vec::new()),
         }
     }
 }
 
-/// Waits until a server has begun with the request.
+/// Waits until a server has taken the request.
 ///
-/// It waits in the queue, for a message that nobody sends, and the signal of the mailbox ends that: so it is woken,
-/// too, when the queue is removed.
+/// It waits in the queue, for a type that is never sent: so the removal of the queue ends the wait too. The signal of the
+/// mailbox interrupts it.
 fn begin(queue: &mut Queue, mailbox: &Mailbox, deadline: Deadline) -> Result<Arrived> {
     let mut waited = Err(Errno::EACCES);
     if !queue.is_posix() {
-        let nobody = Which::Type(call_protocol::NOBODY);
+        let unused = Which::Type(call_protocol::UNUSED);
         loop {
-            waited = queue.receive(&mut Message::new(0), nobody, deadline);
+            waited = queue.receive(&mut Message::new(0), unused, deadline);
             interrupt::forget(Signal::IO)?;
             let has_come = || ready(&[mailbox.as_fd()], Deadline::Now);
             if waited.is_err() || interrupt::any() || has_come()?.is_some() {
@@ -161,7 +149,7 @@ fn begin(queue: &mut Queue, mailbox: &Mailbox, deadline: Deadline) -> Result<Arr
         mailbox.signals(false)?;
         interrupt::forget(Signal::IO)?;
     }
-    // Where there is no waiting in the queue the mailbox is waited for alone.
+    // A caller that may not read the queue waits for the mailbox alone.
     let is_denied = waited == Err(Errno::EACCES);
     let arrived = arrive(mailbox, &mut [0], if is_denied { deadline } else { Deadline::Now })?;
     match (arrived, waited) {
@@ -170,15 +158,15 @@ fn begin(queue: &mut Queue, mailbox: &Mailbox, deadline: Deadline) -> Result<Arr
     }
 }
 
-/// Takes the request out of the queue again. It may have been taken by a server, which then finds nobody.
+/// Removes the request from the queue, unless a server has taken it.
 fn take_back(queue: &mut Queue, kind: i64) {
     if !queue.is_posix() {
-        // Where the queue may not be read, or has gone, there is nothing more to do.
+        // The queue may be gone, or not readable: a server will drop the request.
         let _ = queue.receive(&mut Message::new(0), Which::Type(kind), Deadline::Now);
     }
 }
 
-/// Ends by the signal that has come.
+/// Dies by the signal that was caught, after removing the request.
 fn give_up(sent: Option<(&mut Queue, i64)>) -> Result<u8> {
     let signals = interrupt::take()?;
     if let Some((queue, kind)) = sent {
@@ -190,26 +178,26 @@ fn give_up(sent: Option<(&mut Queue, i64)>) -> Result<u8> {
     bail!(Errno::EINTR)
 }
 
-/// Prints the reply and gives the status that came with it.
+/// Prints the reply and returns its status.
 fn reply(mailbox: &Mailbox, timeout: &mut Timeout) -> Result<u8> {
     let mut head = [0; call_protocol::HEAD];
-    expect(mailbox, &mut head, timeout, "no reply came")?;
+    expect(mailbox, &mut head, timeout, "no reply received")?;
     let (status, mut left) = call_protocol::read_head(head);
     let mut block = vec![0; usize::try_from(left).unwrap_or(usize::MAX).min(BUFFER)];
     while left > 0 {
         let length = usize::try_from(left).unwrap_or(usize::MAX).min(block.len());
-        expect(mailbox, &mut block[..length], timeout, "the rest of the reply did not come")?;
+        expect(mailbox, &mut block[..length], timeout, "the reply is incomplete")?;
         timeout.uncounted(|| output::print(&block[..length]))?;
         left -= length as u64;
     }
     Ok(status)
 }
 
-fn expect(mailbox: &Mailbox, bytes: &mut [u8], timeout: &Timeout, late: &str) -> Result<()> {
+fn expect(mailbox: &Mailbox, bytes: &mut [u8], timeout: &Timeout, what: &str) -> Result<()> {
     match arrive(mailbox, bytes, timeout.deadline())? {
         Arrived::Whole => Ok(()),
         Arrived::Signal => give_up(None).map(drop),
-        Arrived::Late => bail!(timeout.missed(late)),
+        Arrived::Late => bail!(late(timeout, what)),
         Arrived::End => bail!(died()),
     }
 }
@@ -221,7 +209,7 @@ enum Arrived {
     End,
 }
 
-/// Reads until all of `bytes` have come.
+/// Fills `bytes` from the mailbox.
 fn arrive(mailbox: &Mailbox, bytes: &mut [u8], deadline: Deadline) -> Result<Arrived> {
     let mut at = 0;
     while at < bytes.len() {
@@ -237,6 +225,10 @@ fn arrive(mailbox: &Mailbox, bytes: &mut [u8], deadline: Deadline) -> Result<Arr
     Ok(Arrived::Whole)
 }
 
+fn late(timeout: &Timeout, what: &str) -> Cause {
+    timeout.expired(format!("{what}{}", timeout.after()))
+}
+
 fn died() -> Cause {
-    Cause::new(Exit::BeforeCommand, "the server ended while it was at work")
+    Cause::new(Exit::BeforeCommand, "the server exited before it replied")
 }

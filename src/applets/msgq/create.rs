@@ -20,26 +20,28 @@ use crate::sys::sysv::{Change, if_removed, msg};
 use crate::target::{Form, Target};
 use crate::text::counted;
 
-/// Prints the id, or the name of a POSIX queue. One that exists must have the limits and the mode that are
-/// asked for, or the status is 4; it is left alone.
+/// Prints the id, or the name of a POSIX queue. An existing queue is accepted if it has the requested limits and mode;
+/// otherwise the status is 4 and nothing changes.
 ///
-/// A System V queue holds --max-bytes of data, kernel.msgmnb if left out, and at most as many messages as bytes. A
-/// POSIX queue holds --max-messages of --message-size at most; their memory counts against ulimit -q from the start.
+/// --max-bytes limits a System V queue, --max-messages and --message-size limit a POSIX queue. The whole memory of a
+/// POSIX queue counts against ulimit -q from the start.
 #[derive(Args)]
 pub struct Create {
-    /// The queue; private for one without a key
+    /// Queue to create, or 'private' for one without a key
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// System V: bytes of data that fit, 1K or 64K
+    /// Limit the data to SIZE (System V)
+    ///
+    /// The default is kernel.msgmnb, usually 16384; more than that needs CAP_SYS_RESOURCE.
     #[arg(long, value_name = "SIZE", value_parser = room)]
     max_bytes: Option<u64>,
-    /// POSIX: messages that fit, 10 if left out
+    /// Limit the queue to N messages (POSIX; default: 10)
     #[arg(long, value_name = "N", value_parser = many)]
     max_messages: Option<u64>,
-    /// POSIX: bytes of one message at most, 8192 if left out
+    /// Limit a message to SIZE (POSIX; default: 8192)
     #[arg(long, value_name = "SIZE", value_parser = room)]
     message_size: Option<u64>,
-    /// Fail with status 4 if it is there already
+    /// Fail with status 4 if it exists
     #[arg(short = 'x', long)]
     exclusive: bool,
     #[command(flatten)]
@@ -48,25 +50,25 @@ pub struct Create {
     quiet: Quiet,
 }
 
-/// Reads a size that something fits into.
+/// Parses a size of at least 1 byte.
 pub fn room(text: &str) -> Result<u64, String> {
     let bytes = size::parse(text)?;
-    if bytes == 0 { Err("nothing fits into 0 bytes".into()) } else { Ok(bytes) }
+    if bytes == 0 { Err("expected a size of at least 1 byte".into()) } else { Ok(bytes) }
 }
 
 impl Verb for Create {
     const NAME: &'static str = "create";
-    const SUMMARY: &'static str = "Make a queue";
+    const SUMMARY: &'static str = "Create a queue";
     const EXAMPLES: &'static str = "
-# A queue for the group
+# Create a queue that the group may use
 ipcbox msgq create jobs --mode 660
 ";
 
     fn run(mut self) -> Result<Exit> {
         self.creating.exclusive = self.exclusive;
         self.quiet.can_answer()?;
-        let made = if *self.target.form() == Form::Posix { self.posix() } else { self.system_v() };
-        let name = context("create", &self.target, made)?;
+        let created = if *self.target.form() == Form::Posix { self.posix() } else { self.system_v() };
+        let name = context("create", &self.target, created)?;
         self.quiet.answer(name.as_bytes())?;
         Ok(Exit::Done)
     }
@@ -75,15 +77,15 @@ ipcbox msgq create jobs --mode 660
 impl Create {
     fn system_v(&self) -> Result<String> {
         let asked = self.max_messages.is_some() || self.message_size.is_some();
-        let why = "a System V queue has --max-bytes alone";
-        only_posix(&self.target, asked, why, "kernel.msgmax limits one message")?;
+        let why = "a System V queue is limited by --max-bytes";
+        only_posix(&self.target, asked, why, "use --max-bytes; kernel.msgmax limits one message")?;
         let bits = self.creating.bits();
         let bits = if self.max_bytes.is_some() { begun(bits) } else { bits };
         let create = || {
             let key = match self.target.form() {
                 Form::Private => 0,
                 Form::Id(_) => {
-                    // An id is only that of one that exists.
+                    // The kernel chooses ids: one that is free cannot be created.
                     find(&self.target)?.stat()?;
                     bail!(Errno::EEXIST);
                 }
@@ -92,7 +94,7 @@ impl Create {
             let queue = msg::Queue::create(key, bits)?;
             let completed = if self.max_bytes.is_some() { self.complete(queue) } else { Ok(()) };
             completed.map(|()| queue).map_err(|error| {
-                // A half-made queue does not stay.
+                // It must not stay without its limit.
                 let _ = queue.remove();
                 error.downcast().map_or_else(|error| error, |errno| if_removed(errno).into())
             })
@@ -108,7 +110,7 @@ impl Create {
         let mode = self.creating.bits();
         let is_unused = stat.send_time == 0 && stat.receive_time == 0;
         let is_begun = is_unused && stat.perm.mode != mode && stat.perm.mode == begun(mode);
-        // Its maker was killed before it had its limit, or is about to give it.
+        // Its creator was killed before it set the limit, or is about to set it.
         if !(is_begun && self.max_bytes.is_some() && self.complete(queue).is_ok()) {
             limited("byte", "", self.max_bytes, stat.max_bytes)?;
             self.creating.expect_mode(if is_begun { mode } else { stat.perm.mode })?;
@@ -116,14 +118,18 @@ impl Create {
         Ok(queue)
     }
 
-    /// Gives a new queue its limit and its permission bits.
+    /// Sets the limit and the permission bits of a new queue.
     fn complete(&self, queue: msg::Queue) -> Result<()> {
         let mode = Change { mode: Some(self.creating.bits()), ..Change::default() };
         change(queue, mode, self.max_bytes)
     }
 
     fn posix(&self) -> Result<String> {
-        only_system_v(&self.target, self.max_bytes.is_some(), "a POSIX queue has --max-messages and --message-size")?;
+        only_system_v(
+            &self.target,
+            self.max_bytes.is_some(),
+            "a POSIX queue is limited by --max-messages and --message-size",
+        )?;
         let name = self.target.typed();
         let limits = (self.max_messages.is_some() || self.message_size.is_some()).then(|| Limits {
             messages: self.max_messages.unwrap_or_else(|| limit("msg_default", 10)),
@@ -147,13 +153,13 @@ impl Create {
     }
 }
 
-/// The permission bits of a queue that has not yet been given its limit, which takes a second call: to execute a queue
-/// means nothing.
+/// Returns the permission bits of a queue whose limit is not set yet, which takes a second call. The execute bits, which
+/// mean nothing for a queue, mark it.
 const fn begun(mode: u32) -> u32 {
     mode | 0o111
 }
 
-/// Checks that what exists has the limit that was asked for.
+/// Checks that an existing queue has the requested limit.
 fn limited(what: &str, of: &str, asked: Option<u64>, is: u64) -> Result<(), Cause> {
     match asked {
         Some(asked) if asked != is => {
@@ -167,31 +173,31 @@ fn limited(what: &str, of: &str, asked: Option<u64>, is: u64) -> Result<(), Caus
 fn too_large(limits: Option<Limits>) -> Cause {
     let asked = limits.unwrap_or(Limits { messages: 0, size: 0 });
     let (messages, size) = (limit("msg_max", 10), limit("msgsize_max", 8192));
-    let told = |words: String, name: &str| {
-        Cause::from_errno(Errno::EINVAL, words)
-            .hint(format!("/proc/sys/fs/mqueue/{name} is the limit without CAP_SYS_RESOURCE"))
+    let exceeds = |what: String, name: &str, limit: u64| {
+        Cause::from_errno(Errno::EINVAL, format!("{what} exceed fs.mqueue.{name}, which is {limit}"))
+            .hint(format!("raise /proc/sys/fs/mqueue/{name}, or run it with CAP_SYS_RESOURCE"))
     };
     if asked.messages > messages {
-        told(format!("{} messages are more than fs.mqueue.msg_max, {messages}", asked.messages), "msg_max")
+        exceeds(format!("{} messages", asked.messages), "msg_max", messages)
     } else {
-        told(format!("messages of {} bytes are more than fs.mqueue.msgsize_max, {size}", asked.size), "msgsize_max")
+        exceeds(format!("messages of {} bytes", asked.size), "msgsize_max", size)
     }
 }
 
-/// Changes a System V queue, and tells which of the two things `EPERM` means.
+/// Changes a System V queue. `EPERM` has two meanings, which the message distinguishes: it belongs to another user, or
+/// the limit exceeds `kernel.msgmnb`.
 pub fn change(queue: msg::Queue, wanted: Change, max_bytes: Option<u64>) -> Result<()> {
     let changed = queue.change(wanted, max_bytes);
     if changed != Err(Errno::EPERM) {
         return changed.map_err(|errno| unchanged(errno, queue.stat().is_ok()));
     }
     let (most, stat) = (msg::limits()?.bytes, queue.stat()?);
-    // Whatever is changed, the limit is set again with it.
+    // Every IPC_SET sets the limit too, so EPERM can be about a limit that was not changed.
     let bytes = max_bytes.unwrap_or(stat.max_bytes);
-    // Whose it is decides which of the two it was: the owner may do all but that.
     let user = geteuid();
     if bytes <= most || !(user.is_root() || stat.perm.owners().contains(&user.as_raw())) {
         bail!(Errno::EPERM);
     }
-    let words = format!("{bytes} bytes are more than kernel.msgmnb, {most}, which needs CAP_SYS_RESOURCE");
-    bail!(Cause::from_errno(Errno::EPERM, words).hint("/proc/sys/kernel/msgmnb is the limit"))
+    let words = format!("{bytes} bytes exceed kernel.msgmnb, which is {most}");
+    bail!(Cause::from_errno(Errno::EPERM, words).hint("raise /proc/sys/kernel/msgmnb, or run it with CAP_SYS_RESOURCE"))
 }

@@ -1,4 +1,4 @@
-//! `msgq`: message queues of both families, work queues, request and reply.
+//! `msgq`: System V and POSIX message queues, work queues, request and reply.
 
 mod call;
 mod create;
@@ -11,11 +11,11 @@ mod serve;
 mod set;
 mod stat;
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 use nix::errno::Errno;
 
 use super::{Applet, Entry};
-use crate::exit::Cause;
+use crate::exit::{Cause, bare};
 use crate::objects::errors::{self, cannot};
 use crate::sys::fds;
 use crate::sys::sysv::{Kind, msg};
@@ -24,7 +24,7 @@ use crate::target::{Form, Target};
 /// The applet.
 pub const APPLET: Applet = Applet {
     name: "msgq",
-    summary: "Queues: send, receive, share out work, ask and be answered",
+    summary: "Message queues: send, receive, work queues, request and reply",
     example: "find . -name '*.c' | ipcbox msgq send jobs --lines --create",
     verbs: &[
         Entry::of::<create::Create>(),
@@ -39,7 +39,7 @@ pub const APPLET: Applet = Applet {
     ],
 };
 
-/// Adds "cannot WHAT TARGET" to a failure, and puts a bare errno into words that fit a queue.
+/// Adds "cannot WHAT TARGET" to a failure, and explains a bare errno.
 fn context<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
     cannot(what, target, outcome, |errno| explain(target, errno))
 }
@@ -48,21 +48,31 @@ fn explain(target: &Target, errno: Errno) -> Cause {
     match errno {
         Errno::ENOSPC if *target.form() == Form::Posix => {
             let most = limit("queues_max", 256);
-            Cause::from_errno(errno, format!("there are as many POSIX queues as may be, {most}"))
-                .hint("/proc/sys/fs/mqueue/queues_max is the limit")
+            Cause::from_errno(errno, format!("all {most} POSIX queues of the system are in use"))
+                .hint("remove one, or raise /proc/sys/fs/mqueue/queues_max")
         }
         Errno::ENOSPC => {
             let most = msg::limits().map_or(32000, |limits| limits.queues);
-            Cause::from_errno(errno, format!("there are as many message queues as may be, {most}"))
-                .hint("/proc/sys/kernel/msgmni is the limit; msgq stat lists them")
+            Cause::from_errno(errno, format!("all {most} message queues of the system are in use"))
+                .hint("remove one (ipcbox msgq stat lists them), or raise /proc/sys/kernel/msgmni")
         }
         Errno::EMFILE if fds::has_free_fd() => queue::no_memory(),
-        Errno::ENOSYS => Cause::from_errno(errno, "this kernel has no such queues"),
+        Errno::ENOSYS => Cause::from_errno(errno, "this kernel has no such message queues"),
         errno => errors::explain(target, Kind::Msg, errno),
     }
 }
 
-/// A limit of POSIX queues, or the kernel's default for it.
+/// Adds to `ENOENT` that the verb can create the queue.
+fn creatable(error: Error) -> Error {
+    match bare(&error) {
+        Some(Errno::ENOENT) => {
+            Cause::from_errno(Errno::ENOENT, "no such message queue").hint("--create creates it").into()
+        }
+        _ => error,
+    }
+}
+
+/// Returns a setting of `/proc/sys/fs/mqueue`, or the kernel's default for it.
 fn limit(name: &str, default: u64) -> u64 {
     crate::sys::posix::mq::setting(name).unwrap_or(default)
 }

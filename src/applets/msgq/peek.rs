@@ -14,37 +14,35 @@ use crate::sys::message::Message;
 use crate::sys::sysv::msg;
 use crate::target::{Form, Target};
 
-/// Prints a message as recv does, with the same keys in JSON, and leaves it in the queue: by its place, from 0 on,
-/// whatever the types are. Others may take it meanwhile; with --all each is looked at by its place when its turn comes.
-///
-/// The kernel can do this for System V queues alone, and only where it was built with CONFIG_CHECKPOINT_RESTORE, as
-/// those of the distributions are.
+/// Prints a message as recv does and leaves it in the queue. Messages are numbered from 0 in the order of arrival,
+/// whatever their types. If another process takes messages during --all, some can be skipped. The kernel can show the
+/// messages of System V queues only.
 #[derive(Args)]
 pub struct Peek {
-    /// The queue
+    /// Queue to look into
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// The message in this place, 0 if left out
-    #[arg(long, value_name = "N", value_parser = place, default_value_t = 0)]
+    /// Print message N (default: 0, the oldest)
+    #[arg(long, value_name = "N", value_parser = index, default_value_t = 0)]
     index: i64,
-    /// All messages, in their order
+    /// Print all messages, oldest first
     #[arg(long, conflicts_with = "index")]
     all: bool,
-    /// A line of JSON for each message
+    /// Print each message as a line of JSON
     #[arg(short = 'J', long)]
     json: bool,
 }
 
-fn place(text: &str) -> Result<i64, String> {
-    let place = text.parse().ok().filter(|place| *place >= 0);
-    place.ok_or_else(|| "expected a place from 0 on".into())
+fn index(text: &str) -> Result<i64, String> {
+    let index = text.parse().ok().filter(|index| *index >= 0);
+    index.ok_or_else(|| format!("expected a number from 0 to {}", i64::MAX))
 }
 
 impl Verb for Peek {
     const NAME: &'static str = "peek";
-    const SUMMARY: &'static str = "Look at messages without taking them";
+    const SUMMARY: &'static str = "Print messages without taking them";
     const EXAMPLES: &'static str = "
-# What would be received next
+# Print the next message and leave it in the queue
 ipcbox msgq send jobs --create 'first job' second
 ipcbox msgq peek jobs
 ";
@@ -59,8 +57,8 @@ ipcbox msgq peek jobs
 impl Peek {
     fn peek(&self) -> Result<()> {
         if *self.target.form() == Form::Posix {
-            let words = "the kernel has no way to look at a POSIX queue's messages";
-            bail!(Cause::new(Exit::Usage, words).hint("msgq stat tells how many there are"));
+            let words = "the kernel cannot show the messages of a POSIX queue";
+            bail!(Cause::new(Exit::Usage, words).hint(format!("count them: ipcbox msgq stat {}", self.target)));
         }
         let queue = find(&self.target)?;
         let shape = if self.json { Shape::Json } else { Shape::Ended(b"\n") };
@@ -69,20 +67,20 @@ impl Peek {
         let mut index = self.index;
         loop {
             match queue.copy(&mut message, most, index) {
-                // It was sent before msgmax was lowered, and the kernel copies none that is longer, whatever the buffer
-                // is.
+                // The message was sent before msgmax was lowered. The kernel copies none that is larger, whatever the
+                // size of the buffer.
                 Err(Errno::E2BIG) => bail!(
                     Cause::from_errno(
                         Errno::E2BIG,
-                        format!("it is longer than kernel.msgmax, {most}, and cannot be copied")
+                        format!("the message is larger than kernel.msgmax, which is {most}, and cannot be copied")
                     )
-                    .hint("msgq recv takes it; /proc/sys/kernel/msgmax is the limit")
+                    .hint("take it with msgq recv, or raise /proc/sys/kernel/msgmax")
                 ),
                 Err(Errno::ENOMSG) if self.all => return Ok(()),
                 Err(Errno::ENOMSG) => bail!(none(queue, index)),
                 Err(Errno::ENOSYS) => bail!(
                     Cause::from_errno(Errno::ENOSYS, "this kernel cannot copy a message")
-                        .hint("it wants Linux 3.8 built with CONFIG_CHECKPOINT_RESTORE")
+                        .hint("use Linux 3.8 or later, built with CONFIG_CHECKPOINT_RESTORE")
                 ),
                 Err(Errno::EPERM) => bail!(Cause::forbidden("msgrcv")),
                 copied => copied?,
@@ -100,7 +98,7 @@ impl Peek {
 
 fn none(queue: msg::Queue, index: i64) -> Cause {
     let words = match queue.stat().map(|stat| stat.messages) {
-        Ok(0) => "it is empty".into(),
+        Ok(0) => "the queue is empty".into(),
         Ok(1) => format!("there is no message {index}, only 0"),
         Ok(count) => format!("there is no message {index}, only 0 to {}", count - 1),
         Err(_) => format!("there is no message {index}"),

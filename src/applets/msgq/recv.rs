@@ -7,9 +7,9 @@ use anyhow::{Error, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::context;
 use super::queue::format::{Format, Shape};
 use super::queue::{Queue, kind, only_posix, only_system_v};
+use super::{context, creatable};
 use crate::applets::Verb;
 use crate::args::creating::Making;
 use crate::args::numbers::many;
@@ -25,55 +25,54 @@ use crate::sys::{fds, interrupt};
 use crate::target::Target;
 use crate::text::counted;
 
-/// Takes one message and prints it, or so many as --count, --drain, --follow or --until says. Each is ended by a
-/// newline unless another shape is asked for.
+/// Takes one message and prints it, followed by a newline unless another format is chosen. --count, --drain, --follow
+/// and --until take more. A POSIX queue returns the highest priority first.
 ///
-/// TYPE 0 is any message, N the first of type N, -N the first of the lowest type up to N. POSIX queues give the highest
-/// priority first. --timeout bounds the whole call; with --follow it bounds the silence between two messages.
-///
-/// Messages that are there at once are written together, 4 KiB or 64 at most. What was taken is written before SIGINT,
-/// SIGTERM or SIGHUP ends the call. A second one ends it at once, as SIGKILL does: what was taken and is not yet
-/// written is lost then. Receiving needs permission to read alone.
-///
-/// In a format %t is the type, %p the priority, %l the length, %d the data, %n a newline, %% a percent sign. The keys
-/// of JSON are type (of a POSIX queue priority), length and data; data that are no UTF-8 are data_base64 instead.
+/// --timeout limits the whole call, with --follow the time between two messages. SIGINT, SIGTERM or SIGHUP ends the
+/// call after it has printed what it took; SIGKILL or a second signal can lose that.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Recv {
-    /// The queue
+    /// Queue to receive from
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// System V: 0 any, N that type, -N the lowest up to N
+    /// Take only this type (System V; default: 0, any)
+    ///
+    /// N takes the first message of type N, -N the first message of the lowest type up to N.
     #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind)]
     kind: Option<i64>,
-    /// System V: any but this type
+    /// Take any type but this one (System V)
     #[arg(long, value_name = "TYPE", value_parser = except, conflicts_with = "kind")]
     except: Option<i64>,
-    /// So many messages
-    #[arg(short, long, value_name = "COUNT", value_parser = many)]
+    /// Stop after N messages (default: 1)
+    #[arg(short, long, value_name = "N", value_parser = many)]
     count: Option<u64>,
-    /// All that there are, until the queue is empty
+    /// Take all messages, stop when the queue is empty
     #[arg(long, conflicts_with_all = ["count", "follow", "timeout", "nonblock"])]
     drain: bool,
-    /// Without end
+    /// Take messages until interrupted
     #[arg(long, conflicts_with = "count")]
     follow: bool,
-    /// Stop after a message that says TEXT; a newline or a NUL at its end does not count
+    /// Stop after a message that is TEXT
+    ///
+    /// A newline, a NUL or both at the end of the message are ignored.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     until: Option<OsString>,
-    /// Nothing after each message
+    /// Print nothing after each message
     #[arg(long, group = "shape")]
     raw: bool,
-    /// A NUL after each message
+    /// Print a NUL after each message
     #[arg(short = '0', long, group = "shape")]
     null: bool,
-    /// A line of JSON for each message
+    /// Print each message as a line of JSON
     #[arg(short = 'J', long, group = "shape")]
     json: bool,
-    /// Each message up to its first NUL, and a newline
+    /// Print each message up to its first NUL, as a line
     #[arg(long, group = "shape")]
     text: bool,
-    /// Each message so: %t %p %l %d %n
+    /// Print each message by a format: %t %p %l %d %n
+    ///
+    /// %t is the type, %p the priority, %l the length, %d the data, %n a newline, %% a percent sign.
     #[arg(long, value_name = "F", value_parser = Format::parse, group = "shape", allow_hyphen_values = true)]
     format: Option<Format>,
     #[command(flatten)]
@@ -84,17 +83,17 @@ pub struct Recv {
 
 fn except(text: &str) -> Result<i64, String> {
     let kind = text.parse().ok().filter(|kind| *kind > 0);
-    kind.ok_or_else(|| format!("a type is 1 to {}", i64::MAX))
+    kind.ok_or_else(|| format!("expected a type from 1 to {}", i64::MAX))
 }
 
 impl Verb for Recv {
     const NAME: &'static str = "recv";
     const SUMMARY: &'static str = "Receive messages";
     const EXAMPLES: &'static str = "
-# The next message, waiting for it for ten seconds at most
+# Print the next message; wait for it at most ten seconds
 ipcbox msgq send jobs --create 'first job' second
 ipcbox msgq recv jobs -w 10s
-# All that are left
+# Print all that are left
 ipcbox msgq recv jobs --drain
 ";
 
@@ -115,14 +114,14 @@ impl Recv {
         let shape = self.shape();
         let which = self.except.map_or(Which::Type(self.kind.unwrap_or(0)), Which::Except);
         let most = if self.drain || self.follow { None } else { self.most() };
-        // From the moment one is taken these wait until it is written.
+        // A message that was taken must be written before one of these ends the call.
         interrupt::catch_once(&[Signal::INT, Signal::TERM, Signal::HUP])?;
         let mut message = Message::new(0);
         let mut notice = Notice::verbose(&timeout, || format!("a message in {}", self.target));
         let mut batch = Batch::default();
         let mut taken = 0;
         while most.is_none_or(|most| taken < most) {
-            // What is there at once is written together; it is never waited for with something unwritten.
+            // The call never waits with a message that is taken and not written.
             let deadline = if batch.is_empty() { timeout.deadline() } else { Deadline::Now };
             match notice.during(deadline, |deadline| queue.receive(&mut message, which, deadline)) {
                 Ok(Some(())) => {}
@@ -132,7 +131,7 @@ impl Recv {
                     continue;
                 }
                 Err(Errno::EAGAIN) if self.drain => break,
-                Err(Errno::EAGAIN) => bail!(late(&timeout, taken, most)),
+                Err(Errno::EAGAIN) => bail!(self.late(&timeout, taken, most)),
                 Err(errno) => {
                     batch.write()?;
                     bail!(errno);
@@ -143,7 +142,7 @@ impl Recv {
             if batch.is_full() {
                 batch.write()?;
             }
-            if self.until.as_ref().is_some_and(|text: &OsString| shape.says(message.data(), text.as_bytes())) {
+            if self.until.as_ref().is_some_and(|text: &OsString| shape.is(message.data(), text.as_bytes())) {
                 break;
             }
             if self.follow {
@@ -155,12 +154,26 @@ impl Recv {
     }
 
     fn open(&self, timeout: Timeout) -> Result<Queue> {
-        let by_type = self.kind.is_some() || self.except.is_some();
-        only_system_v(&self.target, by_type, "a POSIX queue has no types: the highest priority comes first")?;
+        only_system_v(&self.target, self.by_type(), "a POSIX queue has no types; the highest priority comes first")?;
         let asks = |priority| self.format.as_ref().is_some_and(|format| format.asks_for(priority));
         only_system_v(&self.target, asks(false), "a POSIX queue has no types; %p is the priority")?;
-        only_posix(&self.target, asks(true), "a System V queue has no priorities", "%t is the type")?;
-        Queue::open(&self.target, Access::Read, timeout.deadline(), self.making.wanted())
+        only_posix(&self.target, asks(true), "a System V queue has no priorities", "use %t, the type")?;
+        Queue::open(&self.target, Access::Read, timeout.deadline(), self.making.wanted()).map_err(creatable)
+    }
+
+    fn late(&self, timeout: &Timeout, taken: u64, most: Option<u64>) -> Cause {
+        let after = timeout.after();
+        let what = match (taken, most) {
+            (1.., Some(most)) => format!("{taken} of {most} messages received"),
+            _ if !after.is_empty() => "no message received".into(),
+            _ if self.by_type() => "the queue has no message of this type".into(),
+            _ => "the queue is empty".into(),
+        };
+        timeout.expired(what + &after)
+    }
+
+    const fn by_type(&self) -> bool {
+        self.kind.is_some() || self.except.is_some()
     }
 
     const fn most(&self) -> Option<u64> {
@@ -182,15 +195,8 @@ impl Recv {
     }
 }
 
-fn late(timeout: &Timeout, taken: u64, most: Option<u64>) -> Cause {
-    match (taken, most) {
-        (1.., Some(most)) => timeout.missed(&format!("{taken} of {most} messages came")),
-        _ => timeout.missed("no message came"),
-    }
-}
-
-/// Messages that were taken and are still to be written. The first is written alone, and then up to twice as many as
-/// the last time: where nothing can be written no more than one is lost for it.
+/// Messages that were taken and are not written yet. The first is written alone, then up to twice as many as the last
+/// time: if nothing can be written, only one message is lost.
 #[derive(Default)]
 struct Batch {
     text: Vec<u8>,
@@ -199,7 +205,7 @@ struct Batch {
 }
 
 impl Batch {
-    /// How many are written together at most, and about how many bytes.
+    /// The most messages, and about the most bytes, of one write.
     const MOST: (usize, usize) = (64, 4096);
 
     fn is_empty(&self) -> bool {
@@ -216,17 +222,18 @@ impl Batch {
         self.lengths.push(message.data().len());
     }
 
-    /// Writes them. What cannot be written is lost: it can be put back neither at its place nor for sure.
+    /// Writes the messages. What cannot be written is lost: a message cannot be put back at its place, and the queue may
+    /// be full.
     fn write(&mut self) -> Result<()> {
         if let Err(errno) = fds::write_all(fds::stdout(), &self.text) {
             let lost = match &self.lengths[..] {
                 [length] => {
                     let length = counted(*length, "byte");
-                    format!("the message that was taken, of {length}, is lost")
+                    format!("1 message of {length} was taken and is lost")
                 }
                 lengths => {
                     let lengths: Vec<String> = lengths.iter().map(usize::to_string).collect();
-                    format!("the {} messages that were taken, of {} bytes, are lost", lengths.len(), lengths.join(", "))
+                    format!("{} messages of {} bytes were taken and are lost", lengths.len(), lengths.join(", "))
                 }
             };
             let cause = Cause::plain(errno).exit(Exit::Failed).note(&lost);

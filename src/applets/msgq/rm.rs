@@ -14,9 +14,8 @@ use crate::sys::process;
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target};
 
-/// The messages in it go with it. A queue that somebody is seen to wait on is left alone without --force; with it, who
-/// waits on a System V queue is woken with a message and status 3, and who has a POSIX queue open keeps it until the
-/// last one closes it.
+/// The messages are removed too. Without --force, a queue that a process is waiting on is kept. With --force, the waiters
+/// of a System V queue fail with status 3; a POSIX queue loses its name, and exists until the last process closes it.
 #[derive(Args)]
 pub struct Rm {
     #[command(flatten)]
@@ -25,9 +24,9 @@ pub struct Rm {
 
 impl Verb for Rm {
     const NAME: &'static str = "rm";
-    const SUMMARY: &'static str = "Remove queues";
+    const SUMMARY: &'static str = "Remove queues and the messages in them";
     const EXAMPLES: &'static str = "
-# Gone, whether it was there or not
+# Remove a queue, if it exists
 ipcbox msgq rm jobs --missing-ok
 ";
     const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Failed, "in use (see --force), or any other failure")];
@@ -50,7 +49,7 @@ impl Rm {
 }
 
 fn idle(target: &Target) -> Result<()> {
-    // Its owner may remove it without being able to look at it.
+    // A mode can deny its owner the look, but not the removal.
     let Ok(object) = find::one(target, Kind::Msg) else { return Ok(()) };
     refuse("waited on", &users::queue_waiters(&object, &process::blocked().unwrap_or_default()))
 }

@@ -15,14 +15,14 @@ use crate::sys::posix::mq;
 use crate::sys::sysv::{Change, Kind};
 use crate::target::{Form, Target};
 
-/// The limits of a POSIX queue are fixed when it is made. A System V queue can be made smaller than what is in it: then
-/// nothing more fits until enough was taken. More than kernel.msgmnb needs CAP_SYS_RESOURCE.
+/// The limit of a System V queue can be lower than what it holds; then nothing fits until enough has been received. A
+/// limit above kernel.msgmnb needs CAP_SYS_RESOURCE. The limits of a POSIX queue cannot be changed.
 #[derive(Args)]
 pub struct Set {
-    /// The queue
+    /// Queue to change
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// System V: bytes of data that fit
+    /// Limit the data to SIZE (System V)
     #[arg(long, value_name = "SIZE", value_parser = room)]
     max_bytes: Option<u64>,
     #[command(flatten)]
@@ -31,9 +31,9 @@ pub struct Set {
 
 impl Verb for Set {
     const NAME: &'static str = "set";
-    const SUMMARY: &'static str = "Set limit, permission bits and owner";
+    const SUMMARY: &'static str = "Change the limit, the permission bits or the owner";
     const EXAMPLES: &'static str = "
-# Access for the group
+# Let the group use the queue
 ipcbox msgq create jobs
 ipcbox msgq set jobs --mode 660
 ";
@@ -48,10 +48,10 @@ impl Set {
     fn set(&self) -> Result<()> {
         let wanted = self.ownership.change();
         if wanted == Change::default() && self.max_bytes.is_none() {
-            bail!(Cause::new(Exit::Usage, "nothing to set was given").hint("--max-bytes, --mode or --owner"));
+            bail!(Cause::new(Exit::Usage, "there is nothing to change").hint("add --max-bytes, --mode or --owner"));
         }
         if *self.target.form() == Form::Posix {
-            let why = "the limits of a POSIX queue are fixed when it is made";
+            let why = "the limits of a POSIX queue are fixed when it is created";
             only_system_v(&self.target, self.max_bytes.is_some(), why)?;
             return mq::look(self.target.typed())?
                 .change(wanted)

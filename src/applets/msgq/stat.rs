@@ -1,4 +1,4 @@
-//! `msgq stat`: every queue, and who waits on it.
+//! `msgq stat`: queues, and the processes that wait on them.
 
 use anyhow::Result;
 use clap::Args;
@@ -17,18 +17,14 @@ const COLUMNS: &str = "-kind -family id key name owner -uid -group -gid -creator
                        change_time";
 const WAITERS: &str = "-kind -family id -key name role pid command type except";
 
-/// Without TARGET every System V and POSIX queue is shown. The bytes of a POSIX queue are known where it may be
-/// received from. POSIX queues are listed by their file system, which has to be mounted on /dev/mqueue where the caller
-/// may not mount it.
-///
-/// Who waits is read from /proc, and needs the right to trace that process; the kernel does not count those that may
-/// not be looked at.
+/// Without TARGET it shows every System V and POSIX queue. The bytes in a POSIX queue are known only if the caller may
+/// receive from it. --waiters lists the processes that the caller may trace; the kernel does not count the others.
 #[derive(Args)]
 pub struct Stat {
-    /// The queues
+    /// Queues to show
     #[arg(value_name = "TARGET")]
     targets: Vec<Target>,
-    /// Who waits, to send or for which type, instead
+    /// Show the processes that wait to send or receive
     #[arg(long)]
     waiters: bool,
     #[command(flatten)]
@@ -37,9 +33,9 @@ pub struct Stat {
 
 impl Verb for Stat {
     const NAME: &'static str = "stat";
-    const SUMMARY: &'static str = "Show queues, and who waits on them";
+    const SUMMARY: &'static str = "Show queues, or the processes that wait on them";
     const EXAMPLES: &'static str = "
-# How many messages there are
+# Count the messages in a queue
 ipcbox msgq send jobs 'first job' --create
 ipcbox msgq stat jobs --columns messages,bytes
 ";
@@ -70,7 +66,7 @@ ipcbox msgq stat jobs --columns messages,bytes
     }
 }
 
-/// The queue behind `target`, which the caller may open.
+/// Returns the queue behind `target`, if the caller may open it.
 fn look(target: &Target) -> Result<Object> {
     let object = find::one(target, Kind::Msg)?;
     if let State::PosixQueue(Err(errno)) = object.state {

@@ -1,30 +1,30 @@
-//! A call: the request in the queue, and the answer that comes by a pipe.
+//! The wire format of a call: a request in the queue, and a reply through a pipe of the caller.
 //!
-//! The request is a line of text, `ipcbox-call-1 PID FD INODE`, and then the payload. On a System V queue its type is
-//! [`KIND`] plus the inode, by which the caller takes it back; on a POSIX queue its priority is the highest. PID and FD
-//! lead to the caller's pipe and the inode proves it. What comes by the pipe is [`ACCEPTED`], and when the work is done
-//! the status in a byte, the length of the reply in eight bytes, the lowest first, and the reply.
+//! The request is the line `ipcbox-call-1 PID FD INODE`, followed by the payload. On a System V queue its type is [`KIND`]
+//! plus the inode, so that the caller can take it back; on a POSIX queue it has the highest priority. PID and FD locate
+//! the caller's pipe, and the inode confirms it. The server writes [`ACCEPTED`] to the pipe, and after CMD has exited the
+//! status (one byte), the length of the reply (eight bytes, little-endian) and the reply.
 
 use crate::sys::posix::mq::MAX_PRIORITY;
 use crate::sys::reply_pipe::Address;
 
-/// Types from here on are for calls, one for each.
+/// The lowest type of calls; each call has its own.
 pub const KIND: i64 = 1 << 62;
-/// The type of nobody's: no pipe has the inode 0.
-pub const NOBODY: i64 = KIND;
-/// What a server writes first: it has the request.
+/// A type that no call has, as no pipe has the inode 0.
+pub const UNUSED: i64 = KIND;
+/// The first byte of the server, when it has taken the request.
 pub const ACCEPTED: u8 = b'A';
-/// The bytes before the reply itself.
+/// The length of the head of a reply.
 pub const HEAD: usize = 9;
 
 const MARK: &[u8] = b"ipcbox-call-1 ";
 
-/// The type of a caller's requests.
+/// Returns the type of the requests of a caller.
 pub fn kind(address: Address) -> i64 {
     KIND + (address.inode.cast_signed() & (KIND - 1))
 }
 
-/// A request as it lies in the queue.
+/// Returns the message for a request.
 pub fn request(address: Address, payload: &[u8]) -> Vec<u8> {
     let Address { pid, fd, inode } = address;
     let mut bytes = MARK.to_vec();
@@ -33,16 +33,16 @@ pub fn request(address: Address, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What a message is to a server.
+/// A message, as a server understands it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Request<'a> {
-    /// Nobody waits for an answer.
+    /// A message that was sent.
     Plain,
-    /// Somebody does, for an answer to this payload.
+    /// A call with this payload.
     Call(Address, &'a [u8]),
 }
 
-/// Tells a call from a plain message.
+/// Parses a message; one that is no well-formed call is plain.
 pub fn read(number: i64, is_posix: bool, data: &[u8]) -> Request<'_> {
     let least = if is_posix { MAX_PRIORITY.into() } else { KIND };
     let call = || {
@@ -62,14 +62,14 @@ pub fn is_reserved(priority: i64, data: &[u8]) -> bool {
     priority >= MAX_PRIORITY.into() && data.starts_with(MARK)
 }
 
-/// What stands before a reply.
+/// Returns the head of a reply.
 pub fn head(status: u8, length: u64) -> [u8; HEAD] {
     let mut head = [status; HEAD];
     head[1..].copy_from_slice(&length.to_le_bytes());
     head
 }
 
-/// The status, and the length of the reply.
+/// Parses the head of a reply: the status and the length.
 pub fn read_head(head: [u8; HEAD]) -> (u8, u64) {
     let [status, length @ ..] = head;
     (status, u64::from_le_bytes(length))

@@ -1,24 +1,24 @@
-//! How a message is printed.
+//! The formats in which a message is printed.
 
 use std::io::Write as _;
 
 use crate::output::json_data;
 use crate::sys::message::Message;
 
-/// What a message looks like on standard output.
+/// A way to print a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shape {
-    /// The data, and then this.
+    /// The data, followed by these bytes.
     Ended(&'static [u8]),
-    /// The data up to their first NUL, and a newline.
+    /// The data up to the first NUL, and a newline.
     Text,
     /// A line of JSON.
     Json,
-    /// As a format says.
+    /// By `--format`.
     Format(Format),
 }
 
-/// A format, read.
+/// A parsed `--format`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Format(Vec<Piece>);
 
@@ -31,10 +31,10 @@ enum Piece {
 }
 
 impl Format {
-    /// Reads a format.
+    /// Parses a format.
     ///
     /// # Errors
-    /// Words that say which letter has no meaning.
+    /// The letters that may follow a percent sign.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut letters = text.chars();
@@ -46,10 +46,8 @@ impl Format {
                 ('%', Some('d')) => Piece::Data,
                 ('%', Some('n')) => Piece::Text("\n".into()),
                 ('%', Some('%')) => Piece::Text("%".into()),
-                ('%', Some(other)) => {
-                    return Err(format!("%{other} has no meaning; %t %p %l %d %n and %% have one"));
-                }
-                ('%', None) => return Err("it ends in a single %; write %%".into()),
+                ('%', Some(other)) => return Err(format!("expected %t, %p, %l, %d, %n or %% instead of %{other}")),
+                ('%', None) => return Err("expected %% for the percent sign at the end".into()),
                 (letter, _) => Piece::Text(letter.to_string()),
             };
             match (pieces.last_mut(), piece) {
@@ -60,14 +58,14 @@ impl Format {
         Ok(Self(pieces))
     }
 
-    /// Whether it asks for what only one of the families has: the type, or the priority.
+    /// Whether it has %p (`priority`) or %t, which only one of the families has.
     pub fn asks_for(&self, priority: bool) -> bool {
         self.0.contains(&Piece::Number(priority))
     }
 }
 
 impl Shape {
-    /// Adds a message to `out`; its number is a type, or of POSIX a priority.
+    /// Appends a message to `out`.
     pub fn write(&self, message: &Message, is_posix: bool, out: &mut Vec<u8>) {
         let (number, data) = (message.number(), message.data());
         match self {
@@ -99,8 +97,8 @@ impl Shape {
         }
     }
 
-    /// Whether a message says `wanted`, a newline or a NUL at its end aside.
-    pub fn says(&self, data: &[u8], wanted: &[u8]) -> bool {
+    /// Whether a message is `wanted`, apart from a newline and a NUL at its end.
+    pub fn is(&self, data: &[u8], wanted: &[u8]) -> bool {
         let data = if *self == Self::Text { text(data) } else { data };
         let data = data.strip_suffix(b"\0").unwrap_or(data);
         data == wanted || data.strip_suffix(b"\n") == Some(wanted)

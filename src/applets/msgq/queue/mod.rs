@@ -1,4 +1,4 @@
-//! A queue of either family, as the verbs use it.
+//! Queues of both families, as the verbs use them.
 
 pub mod call_protocol;
 pub mod format;
@@ -18,34 +18,34 @@ use crate::sys::{fds, transfer};
 use crate::target::{Form, Target};
 use crate::text::counted;
 
-/// Reads standard input; the time that takes does not count for `timeout`.
+/// Reads standard input, which does not count towards `timeout`.
 pub fn read_input(timeout: &mut Timeout, block: &mut [u8]) -> Result<usize> {
     timeout.uncounted(|| transfer::read_some(fds::stdin(), block)).context("cannot read standard input")
 }
 
-/// A queue that messages are sent to, or received from.
+/// An open queue.
 pub enum Queue {
     /// System V.
     SystemV {
         /// The queue.
         queue: msg::Queue,
-        /// The most bytes of one message, msgmax.
+        /// The most bytes of a message, `kernel.msgmax`.
         most: usize,
-        /// A message of so many bytes fits into the queue when it is empty.
+        /// A length that is known to fit into the empty queue.
         fits: usize,
     },
     /// POSIX.
     Posix {
         /// The queue.
         queue: mq::Queue,
-        /// The most bytes of one message, fixed when it was made.
+        /// The most bytes of a message.
         most: usize,
     },
 }
 
 impl Queue {
-    /// The queue behind `target`, made where it is missing and `creating` says so. It asks for no more permission than
-    /// `access`; who may have made it is looked at only where it could have been made here.
+    /// Opens the queue behind `target`, with no more permission than `access`. With `creating` it creates a missing queue,
+    /// and checks who owns an existing one.
     pub fn open(target: &Target, access: Access, deadline: Deadline, creating: Option<Creating>) -> Result<Self> {
         if *target.form() == Form::Posix {
             let name = target.typed();
@@ -75,28 +75,28 @@ impl Queue {
         Ok(Self::SystemV { queue, most: msg::limits()?.message, fits: 0 })
     }
 
-    /// The most bytes that one message can have.
+    /// The most bytes of a message.
     pub const fn most(&self) -> usize {
         match self {
             Self::SystemV { most, .. } | Self::Posix { most, .. } => *most,
         }
     }
 
-    /// Whether it has priorities, and no types.
+    /// Whether it has priorities instead of types.
     pub const fn is_posix(&self) -> bool {
         matches!(self, Self::Posix { .. })
     }
 
-    /// Sends a message. `None`: a caught signal has come before.
+    /// Sends a message. Returns `None` if a caught signal came first.
     ///
     /// # Errors
-    /// `EAGAIN`: there was no room in time. `EMSGSIZE`: there never is, which is [too long](Self::too_long).
+    /// `EAGAIN`: the queue was full until the deadline. `EMSGSIZE`: the message is [too long](Self::too_long) for it.
     pub fn send(&mut self, message: &Message, deadline: Deadline) -> nix::Result<Option<()>> {
         match self {
             Self::SystemV { queue, fits, .. } => {
                 let length = message.data().len();
                 if length > *fits {
-                    // Tried without waiting: what does not fit at all would be waited for without end.
+                    // The kernel would wait forever for room for a message that is larger than the queue.
                     let sent = queue.send(message, Deadline::Now);
                     if sent != Err(Errno::EAGAIN) {
                         *fits = length;
@@ -116,13 +116,13 @@ impl Queue {
         }
     }
 
-    /// Takes a message. `None`: a caught signal has come before.
+    /// Takes a message. Returns `None` if a caught signal came first.
     pub fn receive(&mut self, message: &mut Message, which: Which, deadline: Deadline) -> nix::Result<Option<()>> {
         match self {
             Self::Posix { queue, most } => queue.receive(message, *most, deadline),
             Self::SystemV { queue, most, .. } => loop {
                 match queue.receive(message, *most, which, deadline) {
-                    // It was sent before msgmax was lowered.
+                    // The message was sent before msgmax was lowered.
                     Err(Errno::E2BIG) => *most = most.saturating_mul(2).max(1024),
                     taken => return taken,
                 }
@@ -130,53 +130,72 @@ impl Queue {
         }
     }
 
-    /// Why a message of so many bytes cannot be sent.
-    pub fn too_long(&self, length: u64) -> Cause {
-        let (setting, errno) = match self {
-            Self::SystemV { queue, most, .. } if length <= *most as u64 => {
-                let words = format!("{length} bytes never fit: the queue's limit is {}", room(*queue));
-                return Cause::from_errno(Errno::EMSGSIZE, words).hint("msgq set --max-bytes raises it");
+    /// The failure to send a message of `length` bytes, which is larger than a limit.
+    pub fn too_long(&self, target: &Target, length: u64) -> Cause {
+        let (limit, errno, hint) = match self {
+            Self::SystemV { queue, most, .. } if length <= *most as u64 => (
+                format!("the queue's limit of {}", room(*queue)),
+                Errno::EMSGSIZE,
+                format!("ipcbox msgq set {target} --max-bytes {length}"),
+            ),
+            Self::SystemV { most, .. } => {
+                (format!("kernel.msgmax, which is {most}"), Errno::EINVAL, "raise /proc/sys/kernel/msgmax".into())
             }
-            Self::SystemV { .. } => ("kernel.msgmax", Errno::EINVAL),
-            Self::Posix { .. } => ("the queue's message size", Errno::EMSGSIZE),
+            Self::Posix { most, .. } => (
+                format!("the queue's limit of {most}"),
+                Errno::EMSGSIZE,
+                "create a queue with a larger --message-size".into(),
+            ),
         };
-        let words = format!("{length} bytes are too long: {setting} is {}", self.most());
-        Cause::from_errno(errno, words).hint(match self {
-            Self::SystemV { .. } => "/proc/sys/kernel/msgmax is the limit",
-            Self::Posix { .. } => "msgq create --message-size makes a queue that takes more",
-        })
+        Cause::from_errno(errno, format!("message of {length} bytes is larger than {limit}")).hint(hint)
     }
 }
 
-/// The message about a wait for room in a full queue.
+/// The notice of a wait for room in a full queue.
 pub fn full(target: &Target, timeout: &Timeout) -> Notice {
     let queue = target.clone();
     Notice::new(target, timeout, move |due| match due {
         Due::AtOnce => None,
-        Due::Later => fullness(&queue),
+        Due::Later => {
+            let raise = if *queue.form() == Form::Posix {
+                "create it with a larger --max-messages".to_owned()
+            } else {
+                format!("raise the limit (msgq set {queue} --max-bytes; default: kernel.msgmnb)")
+            };
+            let content = content(&queue)?;
+            Some(format!("the queue is full ({content}): run msgq serve or recv at the same time, or {raise}"))
+        }
     })
 }
 
-fn fullness(target: &Target) -> Option<String> {
-    let (is, raise) = if *target.form() == Form::Posix {
-        let (limits, messages) = mq::look(target.typed()).ok()?.limits().ok()?;
-        (format!("{messages} of {} messages", limits.messages), "create it with a larger --max-messages".to_owned())
-    } else {
-        let stat = find(target).ok()?.stat().ok()?;
-        let messages = counted(usize::try_from(stat.messages).unwrap_or(usize::MAX), "message");
-        let is = format!("{} of {} bytes, {messages}", stat.bytes, stat.max_bytes);
-        (is, format!("raise the limit (msgq set {target} --max-bytes; default: kernel.msgmnb)"))
+/// The failure to send to a full queue, with what is in it.
+pub fn still_full(target: &Target, timeout: &Timeout) -> Cause {
+    let full = match timeout.after() {
+        after if after.is_empty() => "the queue is full".to_owned(),
+        after => format!("still full{after}"),
     };
-    Some(format!("the queue is full ({is}): run msgq serve or recv at the same time, or {raise}"))
+    let content = if timeout.is_silent() { None } else { content(target) };
+    timeout.expired(content.map_or_else(|| full.clone(), |content| format!("{full}: {content}")))
 }
 
-/// How many bytes fit into an empty queue. Where it may not be looked at it has to be waited for.
+/// How much is in a queue, and its limit: "16384 of 16384 bytes, 2 messages".
+fn content(target: &Target) -> Option<String> {
+    if *target.form() == Form::Posix {
+        let (limits, messages) = mq::look(target.typed()).ok()?.limits().ok()?;
+        return Some(format!("{messages} of {} messages", limits.messages));
+    }
+    let stat = find(target).ok()?.stat().ok()?;
+    let messages = counted(usize::try_from(stat.messages).unwrap_or(usize::MAX), "message");
+    Some(format!("{} of {} bytes, {messages}", stat.bytes, stat.max_bytes))
+}
+
+/// How many bytes fit into the empty queue; no limit if the caller may not read it.
 fn room(queue: msg::Queue) -> usize {
     let most = queue.stat().map_or(u64::MAX, |stat| stat.max_bytes);
     usize::try_from(most).unwrap_or(usize::MAX)
 }
 
-/// The queue behind a System V target.
+/// Returns the queue behind a System V target.
 ///
 /// # Errors
 /// Those of [`Target::locate`].
@@ -184,7 +203,7 @@ pub fn find(target: &Target) -> Result<msg::Queue> {
     target.locate("queue", msg::Queue::find, msg::Queue::from_id)
 }
 
-/// The queue behind a System V target as it is now, and its owners.
+/// Returns the queue behind a System V target, its state and its owners.
 ///
 /// # Errors
 /// `ENOENT`, `EIDRM`: there is none.
@@ -194,22 +213,20 @@ pub fn owned(target: &Target) -> Result<((msg::Queue, msg::Stat), [u32; 2])> {
     Ok(((queue, stat), stat.perm.owners()))
 }
 
-/// Reads which types are to be received.
+/// Parses the type to receive.
 pub fn kind(text: &str) -> Result<i64, String> {
-    text.parse()
-        .map_err(|_| format!("expected 0 (any), N (that type) or -N (the lowest up to N, at most {})", i64::MAX))
+    text.parse().map_err(|_| format!("expected a type: 0 to {}, or -N for the lowest type up to N", i64::MAX))
 }
 
-/// What `EMFILE` means for a POSIX queue where it is not about descriptors: more memory than RLIMIT_MSGQUEUE lets the
-/// user's queues have.
+/// The failure `EMFILE` of a POSIX queue while descriptors are left: the user's queues would exceed `RLIMIT_MSGQUEUE`.
 pub fn no_memory() -> Cause {
     let limit = mq::memory_limit();
-    let limit = limit.map_or_else(String::new, |bytes| format!(", RLIMIT_MSGQUEUE is {bytes} bytes"));
-    Cause::from_errno(Errno::EMFILE, format!("the user's queues would need too much memory{limit}"))
-        .hint("ulimit -q is the limit; smaller --max-messages and --message-size need less")
+    let limit = limit.map_or_else(String::new, |bytes| format!(", which is {bytes} bytes"));
+    Cause::from_errno(Errno::EMFILE, format!("the user's POSIX queues would exceed RLIMIT_MSGQUEUE{limit}"))
+        .hint("raise ulimit -q, or use a smaller --max-messages and --message-size")
 }
 
-/// Refuses what POSIX queues do not have.
+/// Refuses an option that POSIX queues do not have.
 pub fn only_system_v(target: &Target, asked: bool, why: &str) -> Result<()> {
     if asked && *target.form() == Form::Posix {
         bail!(crate::target::not_posix(target, why));
@@ -217,7 +234,7 @@ pub fn only_system_v(target: &Target, asked: bool, why: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refuses what System V queues do not have.
+/// Refuses an option that System V queues do not have.
 pub fn only_posix(target: &Target, asked: bool, why: &str, hint: &str) -> Result<()> {
     if asked && *target.form() != Form::Posix {
         bail!(Cause::new(Exit::Usage, why).hint(hint));

@@ -29,13 +29,13 @@ fn formats_that_are_none() {
 fn the_last_words_of_chat_programs() {
     let line = Shape::Ended(b"\n");
     for data in [&b"quit"[..], b"quit\n", b"quit\0", b"quit\n\0"] {
-        assert!(line.says(data, b"quit"), "{data:?}");
+        assert!(line.is(data, b"quit"), "{data:?}");
     }
     for data in [&b"quit "[..], b"quit\n\n", b"quit\0rest", b"qui", b"QUIT"] {
-        assert!(!line.says(data, b"quit"), "{data:?}");
+        assert!(!line.is(data, b"quit"), "{data:?}");
     }
-    assert!(Shape::Text.says(b"quit\0rest", b"quit"));
-    assert!(line.says(b"", b""));
+    assert!(Shape::Text.is(b"quit\0rest", b"quit"));
+    assert!(line.is(b"", b""));
 }
 
 #[test]
