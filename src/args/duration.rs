@@ -17,7 +17,7 @@ const SECOND: u128 = 1_000_000_000;
 /// Words that say what is wrong. Months and years are refused: they have no fixed length.
 pub fn parse(text: &str) -> Result<Duration, String> {
     if text.len() > 64 {
-        return Err("expected a duration of at most 64 characters".into());
+        return Err("a duration has at most 64 characters".into());
     }
     let is_number = |c: char| c.is_ascii_digit() || c == '.';
     let is_bare = text.chars().all(is_number);
@@ -56,7 +56,7 @@ fn term(number: &str, unit: &str) -> Result<u128, String> {
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.len() > DIGITS_MAX {
-        return Err(format!("expected a duration with at most {DIGITS_MAX} digits"));
+        return Err(format!("a duration has numbers of at most {DIGITS_MAX} digits"));
     }
     if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
         return Err(WRITTEN.into());
@@ -74,12 +74,12 @@ fn term(number: &str, unit: &str) -> Result<u128, String> {
 /// Words that say what is wrong.
 pub fn interval(text: &str) -> Result<Duration, String> {
     match parse(text)? {
-        short if short < Duration::from_millis(10) => Err("expected an interval of at least 10ms".into()),
+        short if short < Duration::from_millis(10) => Err("an interval is at least 10ms".into()),
         interval => Ok(interval),
     }
 }
 
-const WRITTEN: &str = "expected a duration such as 5, 0.25, 250ms, 1m30s, 2h or 1d";
+const WRITTEN: &str = "a duration is written 5, 0.25, 250ms, 1m30s, 2h or 1d";
 
 /// Shows a duration as it would be typed, in the fewest words.
 pub fn show(duration: Duration) -> String {

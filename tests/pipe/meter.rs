@@ -218,7 +218,7 @@ fn what_cannot_be_is_told() {
     run("echo x | ipcbox pipe meter >/dev/full").fails(1, "cannot write to standard output: no space left");
     run("ipcbox pipe meter --rate-limit 0").fails(2, "nothing would ever go through");
     run("ipcbox pipe meter --interval 1ms").fails(2, "at least 10ms");
-    run("ipcbox pipe meter --size x").fails(2, "expected a size");
+    run("ipcbox pipe meter --size x").fails(2, "a size is written");
     run("{ yes | ipcbox pipe meter; echo $? >&2; } | head -1").stdout("y\n").stderr("141\n").ok();
     run(": | ipcbox pipe meter --force --size 0 2>&1").ok();
 }

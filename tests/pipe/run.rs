@@ -78,7 +78,7 @@ fn bad_lines_are_told() {
         (&["run", "--shell", "true", " "], "stage 2 is empty"),
         (&["run", "--shell", "true", ":::", "true"], "each word is a stage"),
         (&["run", "--capacity", "0", "--", "true"], "at least 1 byte"),
-        (&["run", "--capacity", "-1", "--", "true"], "expected a size"),
+        (&["run", "--capacity", "-1", "--", "true"], "a size is written"),
         (&["run", "--capacity", "8E", "--", "true", ":::", "true"], "more than any pipe holds"),
         (&["run", "--then", "KILL", "--", "true"], "--max-time"),
         (&["run", "--report", "/no/such/file", "--", "true"], "cannot write the report"),

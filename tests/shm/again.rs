@@ -1,5 +1,5 @@
-//! What a killed `shm write --lock` left of an object is never applied to another one that has come to the same place:
-//! the device and inode number of a POSIX object, the id of a segment.
+//! What a killed `shm write --lock` left is never applied to another object with the same device and inode number (POSIX)
+//! or the same id (segment).
 
 use std::fs;
 use std::sync::{Mutex, PoisonError};
@@ -11,10 +11,10 @@ use crate::support::{World, eventually, lines};
 
 const NEXT_ID: &str = "/proc/sys/kernel/shm_next_id";
 
-/// A device number that is given up goes to whoever mounts next.
+/// The kernel gives the next mount the lowest free device number.
 static MOUNTING: Mutex<()> = Mutex::new(());
 
-/// Runs a script in a mount namespace of its own, where it may mount; nothing where that cannot be had.
+/// Runs a script in a mount namespace of its own, if it may mount there.
 pub fn mounting(world: &World, script: &str) -> Option<Vec<String>> {
     let namespaces = if world.is_own() { "-m" } else { "-Urmi" };
     let enter = |script: &str| world.shell("exec unshare \"$@\"").args(["sh", namespaces, "sh", "-euc", script]);
@@ -23,7 +23,7 @@ pub fn mounting(world: &World, script: &str) -> Option<Vec<String>> {
     {
         return None;
     }
-    // Half a write of `b`s: it is killed at its ninth step of 64 KiB.
+    // `half` is killed at the ninth step of 64 KiB of a write of `b`s.
     let common = "
         new() { mount -t tmpfs shm /dev/shm; ipcbox shm write /a --create <\"$1\"; }
         kill_at() { inject=$1; shift; strace -o /dev/null -e inject=\"$inject\" \"$@\" || :; } 2>/dev/null
@@ -62,7 +62,7 @@ fn remounted_object_is_not_written() {
 #[test]
 fn remounted_object_is_whole_after_kills() {
     let world = World::new();
-    // The writer that finds the journal of the old object is killed at each of its calls on segments.
+    // The writer that finds the journal of the old object is killed at each system call on segments.
     let script = "
         for call in shmget shmat shmctl shmdt; do
             for nth in 1 2 3 4 5 6 7 8 9; do
@@ -78,7 +78,7 @@ fn remounted_object_is_whole_after_kills() {
 }
 
 #[test]
-fn remounted_object_is_known_by_one_fact() {
+fn remounted_object_is_known_by_birth_or_handle() {
     let world = World::new();
     let script = "
         remount
@@ -97,15 +97,14 @@ fn remounted_object_is_known_by_one_fact() {
 }
 
 #[test]
-fn rm_of_a_remounted_object_takes_the_old_journal() {
+fn rm_of_remounted_object_removes_old_journal() {
     let world = World::new();
     if let Some(shown) = mounting(&world, "remount; ipcbox shm rm /a; segments") {
         assert_eq!(shown, ["0"]);
     }
 }
 
-/// A name, and the id of its segment: its content is as whole in its journal, whose writer was killed when that was
-/// copied.
+/// Returns the name and the id of a segment whose journal is complete: the writer was killed after copying it.
 pub fn left(world: &World) -> Option<(String, String)> {
     let name = world.name("a");
     world.call("shm write @a old --create --lock @l").ok();
@@ -115,7 +114,7 @@ pub fn left(world: &World) -> Option<(String, String)> {
     Some((name, id.trim().to_owned()))
 }
 
-/// Whether the id of the next segment can be chosen.
+/// Whether the test may choose the id of the next segment.
 fn can_choose(world: &World) -> bool {
     let can = world.is_own() && fs::OpenOptions::new().write(true).open(NEXT_ID).is_ok();
     !missing("right to choose an id", !can)
@@ -140,7 +139,7 @@ fn segment_with_a_reused_id_is_not_written() {
 }
 
 #[test]
-fn segment_of_the_same_process_is_not_written() {
+fn segment_of_the_same_creator_is_not_written() {
     let world = World::new();
     if !can_choose(&world) {
         return;
@@ -191,5 +190,5 @@ fn left_write_survives_new_permissions() {
             return;
         }
     }
-    panic!("it was always killed");
+    panic!("every call was killed");
 }

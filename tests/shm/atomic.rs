@@ -4,7 +4,7 @@ use super::{both, rounds};
 use crate::support::{World, skip};
 
 #[test]
-fn a_word_is_signed_and_wraps() {
+fn word_is_signed_and_wraps() {
     let world = World::new();
     for name in both(&world, "a") {
         let call = |words: &str| world.call(&format!("shm {words}")).arg(&name);
@@ -29,11 +29,11 @@ fn a_word_is_signed_and_wraps() {
 }
 
 #[test]
-fn create_makes_a_page_of_zeros() {
+fn add_creates_a_page_of_zeros() {
     let world = World::new();
     for name in both(&world, "a") {
         let size = || world.call("shm stat --no-header --columns size,mode").arg(&name).ok();
-        world.call("shm add").arg(&name).fails(3, "no such");
+        world.call("shm add").arg(&name).fails(3, "(ENOENT)\nhint: --create creates it\n");
         world.call("shm add --create -m 0640").arg(&name).stdout("1\n").ok();
         world.call("shm add --create").arg(&name).stdout("2\n").ok();
         assert_eq!(size(), "4096  0640\n");
@@ -41,7 +41,7 @@ fn create_makes_a_page_of_zeros() {
         world.call("shm add --create --offset 4096").arg(&name).stdout("1\n").ok();
         assert_eq!(size(), "8192  0600\n");
         let end = ["--offset", "18446744073709551612"];
-        world.call("shm add").arg(&name).args(end).fails(1, "beyond its 8192 bytes");
+        world.call("shm add").arg(&name).args(end).fails(1, "beyond the end: the size is 8192 bytes");
         world.call("shm rm").arg(&name).ok();
         world.call("shm add --create").arg(&name).args(end).fails(1, "");
     }
@@ -53,21 +53,21 @@ fn set_creates_a_missing_object() {
     for name in both(&world, "n") {
         let stat = || world.call("shm stat --no-header --columns size,mode").arg(&name).ok();
         let rm = || world.call("shm rm --force").arg(&name).ok();
-        world.call("shm set").args([&name, "5"]).fails(3, "no such");
+        world.call("shm set").args([&name, "5"]).fails(3, "(ENOENT)\nhint: --create creates it\n");
         world.call("shm set --create").args([&name, "5"]).stdout("").ok();
         world.call("shm get").arg(&name).stdout("5\n").ok();
         world.call("shm set --create --offset 8 --bits 64").args([&name, "-1"]).ok();
         world.call("shm get").arg(&name).stdout("5\n").ok();
         assert_eq!(stat(), "4096  0600\n");
         rm();
-        // Permission bits that would deny the first write are given last.
+        // A mode that would deny the first write is set last.
         world.call("shm set --create -m 0400 --offset 4096").args([&name, "7"]).ok();
         assert_eq!(stat(), "8192  0400\n");
         rm();
         world.call("shm set --create").arg(&name).fails(2, "VALUE");
         world.call("shm set --foreign").args([&name, "1"]).fails(2, "--create");
         world.call("shm get").arg(&name).fails(3, "no such");
-        // Of several first callers one creates it.
+        // One of several callers creates it.
         let script = format!(
             "for n in 1 2 3 4 5 6 7 8; do ipcbox shm set {name} 7 --create & done; wait; ipcbox shm get {name}"
         );
@@ -81,21 +81,21 @@ fn set_creates_a_missing_object() {
 }
 
 #[test]
-fn set_create_refuses_a_strangers_object() {
+fn set_create_refuses_object_of_another_user() {
     let world = World::new();
-    let Some(uid) = world.stranger() else { return skip("this takes two users") };
+    let Some(uid) = world.stranger() else { return skip("it needs two users") };
     for name in both(&world, "n") {
         world.call("shm create --size 4 -m 0666").arg(&name).user(uid).ok();
         let root = || world.call("shm set --create").args([&name, "5"]);
         root().fails(5, "it exists and belongs to");
         root().arg("--foreign").ok();
-        // Without --create what exists is used, as before.
+        // Without --create, any object that allows it is used.
         world.call("shm set").args([&name, "6"]).ok();
     }
 }
 
 #[test]
-fn thirty_two_processes_count_to_eight_thousand() {
+fn thirty_two_processes_lose_no_count() {
     let world = World::new();
     let each = rounds(250, 50);
     for name in both(&world, "a") {
@@ -110,11 +110,11 @@ fn thirty_two_processes_count_to_eight_thousand() {
 }
 
 #[test]
-fn cas_is_a_spin_lock_that_loses_nothing() {
+fn spin_lock_of_cas_loses_no_update() {
     let world = World::new();
     world.file("count", "0\n");
     let each = rounds(100, 25);
-    // Word 0 is the lock, word 1 the number of changes, by which who does not get it waits.
+    // Word 0 is the lock: 1 while it is held.
     let script = format!(
         "ipcbox shm create $NAME-l --size 4K >/dev/null
         change() {{

@@ -9,12 +9,12 @@ use nix::libc;
 use super::{both, missing};
 use crate::support::{BINARY, Call, World, eventually, skip};
 
-/// Bytes of every value, in an order that does not repeat with the page.
+/// Returns bytes of every value, in an order that does not repeat with the page.
 fn noise(len: usize) -> Vec<u8> {
     (0..len).map(|n| (n.wrapping_mul(2_654_435_761) >> 11).to_le_bytes()[0]).collect()
 }
 
-/// A call of `shm` whose standard input is this file.
+/// Runs `shm` with a file as standard input.
 fn from_file(words: &[&str], path: &Path) -> Output {
     let mut command = Command::new(BINARY);
     command.arg("shm").args(words).stdin(File::open(path).unwrap()).output().unwrap()
@@ -33,10 +33,10 @@ fn text_is_written_byte_for_byte() {
         world.call("shm read").arg(&name).stdout("one\0\0\0\0\0\0\0\0\0\0\0\0\0").ok();
         world.call("shm write --offset 14").arg(&name).arg("xy").ok();
         world.call("shm read --offset 13 --length 2").arg(&name).stdout("\0x").ok();
-        // A length is cut short at the end, an offset beyond it is told.
+        // A length may exceed the end, an offset may not.
         world.call("shm read --offset 15 --length 99").arg(&name).stdout("y").ok();
         world.call("shm read --offset 16").arg(&name).stdout("").ok();
-        world.call("shm read --offset 17").arg(&name).fails(1, "offset 17 is beyond its 16 bytes");
+        world.call("shm read --offset 17").arg(&name).fails(1, "offset 17 is beyond the end: the size is 16 bytes");
         world.call("shm write --").arg(&name).arg("-x").ok();
         world.call("shm read --length 2").arg(&name).stdout("-x").ok();
         world.call("shm write").arg(&name).arg("").ok();
@@ -44,7 +44,7 @@ fn text_is_written_byte_for_byte() {
 }
 
 #[test]
-fn every_byte_goes_through_from_pipe_and_file() {
+fn every_byte_passes_from_pipe_and_file() {
     let world = World::new();
     let bytes = noise(1_000_003);
     let path = world.dir().join("noise");
@@ -68,7 +68,7 @@ fn every_byte_goes_through_from_pipe_and_file() {
 }
 
 #[test]
-fn an_appending_standard_output_gets_it_too() {
+fn appending_standard_output_gets_the_bytes() {
     let world = World::new();
     for name in ["@a", "/@a"] {
         world.call(&format!("shm write {name} abc --create")).ok();
@@ -77,23 +77,23 @@ fn an_appending_standard_output_gets_it_too() {
 }
 
 #[test]
-fn what_is_known_to_be_too_long_is_refused_before_a_byte() {
+fn known_excess_is_refused_before_the_first_byte() {
     let world = World::new();
     let path = world.file("long", "123456789");
     for name in both(&world, "a") {
         world.call("shm create --size 8").arg(&name).ok();
-        let words = "9 bytes at offset 0 are beyond its 8 bytes";
+        let words = "9 bytes at offset 0 are beyond the end: the size is 8 bytes";
         world.call("shm write").arg(&name).arg("123456789").fails(1, words);
         let output = from_file(&["write", &name], &path);
         assert_eq!(output.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&output.stderr).contains(words), "{output:?}");
-        let words = "8 bytes at offset 1 are beyond its 8 bytes";
+        let words = "8 bytes at offset 1 are beyond the end: the size is 8 bytes";
         world.call("shm write --offset 1").arg(&name).arg("12345678").fails(1, words);
         world.call("shm read --text").arg(&name).stdout("").ok();
-        // A stream is not known to be.
-        let words = "room for 6 bytes; what fits was written, and there was more";
+        // The length of a stream is not known.
+        let words = ": input truncated after 6 bytes, at the end of the object\n";
         world.call("shm write --offset 2").arg(&name).input("123456789").fails(1, words);
-        for (offset, words) in [("7", "room for 1 byte; what fits"), ("8", "it has no room there\n")] {
+        for (offset, words) in [("7", "truncated after 1 byte, at"), ("8", "truncated after 0 bytes, at")] {
             let call = world.call("shm write --offset").arg(offset).arg(&name);
             call.input("67").fails(1, words);
         }
@@ -103,7 +103,7 @@ fn what_is_known_to_be_too_long_is_refused_before_a_byte() {
 }
 
 #[test]
-fn create_makes_it_as_large_as_the_data() {
+fn write_creates_object_as_large_as_the_data() {
     let world = World::new();
     let path = world.file("data", "0123456789");
     let proc = Path::new("/proc/self/status");
@@ -120,24 +120,26 @@ fn create_makes_it_as_large_as_the_data() {
         assert_eq!(size("p"), "100003\n");
         assert!(from_file(&["write", "--create", &name("f")], &path).status.success());
         assert_eq!(size("f"), "10\n");
-        // A file that does not tell how long it is.
+        // A file whose length is not known.
         assert!(from_file(&["write", "--create", &name("q")], proc).status.success());
         assert!(world.call("shm read").arg(name("q")).ok().starts_with("Name:"));
-        // What is there is not made larger.
-        world.call("shm write --create").arg(name("t")).arg("12345").fails(1, "its 4 bytes");
-        world.call("shm write --create").arg(name("t")).input("12345").fails(1, "there was more");
+        // An existing object keeps its size.
+        world.call("shm write --create").arg(name("t")).arg("12345").fails(1, "the size is 4 bytes");
+        world.call("shm write --create").arg(name("t")).input("12345").fails(1, "truncated after 4 bytes");
         world.call("shm write --create -m 0640").arg(name("o")).arg("x").ok();
         world.call("shm stat --no-header --columns mode").arg(name("o")).stdout("0640\n").ok();
     }
-    world.call("shm write @none --create").fails(1, "at least one byte");
+    world.call("shm write @none --create").fails(1, "at least 1 byte");
     world.call("shm write /@none --create").ok();
     world.call("shm read /@none").stdout("").ok();
-    world.call("shm write @missing x").fails(3, "no such shared memory segment (ENOENT)");
+    world
+        .call("shm write @missing x")
+        .fails(3, "no such shared memory segment (ENOENT)\nhint: --create creates it, as large as the data\n");
     world.call("shm write /@missing x").fails(3, "no such object (ENOENT)");
 }
 
 #[test]
-fn a_mode_that_denies_its_owner_is_given_when_the_bytes_are_there() {
+fn mode_without_write_is_set_after_the_data() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     for (n, name) in both(&world, "a").into_iter().chain(both(&world, "b")).enumerate() {
@@ -152,11 +154,11 @@ fn a_mode_that_denies_its_owner_is_given_when_the_bytes_are_there() {
 }
 
 #[test]
-fn a_file_that_says_more_than_is_in_it_is_a_stream() {
+fn file_with_wrong_size_is_read_as_a_stream() {
     let world = World::new();
     let path = Path::new("/sys/kernel/mm/transparent_hugepage/enabled");
     let Ok(text) = std::fs::read_to_string(path) else {
-        return skip("there is no such file in /sys here");
+        return skip("/sys has no such file");
     };
     for (n, name) in both(&world, "a").into_iter().chain(both(&world, "b")).enumerate() {
         let mut words = vec!["write", &name];
@@ -172,7 +174,7 @@ fn a_file_that_says_more_than_is_in_it_is_a_stream() {
         }
         world.call("shm read --text").arg(&name).stdout(&text).ok();
     }
-    // One with holes says what it is.
+    // A sparse file has its real size.
     let holes = world.file("holes", "");
     std::fs::OpenOptions::new().write(true).open(&holes).unwrap().set_len(100_000).unwrap();
     let output = from_file(&["write", &world.name("a")], &holes);
@@ -181,7 +183,7 @@ fn a_file_that_says_more_than_is_in_it_is_a_stream() {
 }
 
 #[test]
-fn many_first_writers_make_one_object() {
+fn concurrent_creators_share_one_object() {
     let world = World::new();
     for name in both(&world, "a") {
         let script =
@@ -194,7 +196,7 @@ fn many_first_writers_make_one_object() {
 }
 
 #[test]
-fn a_posix_object_appears_whole_or_not_at_all() {
+fn posix_object_appears_whole_or_not_at_all() {
     let world = World::new();
     let name = world.posix("a");
     let mut command = Command::new(BINARY);
@@ -210,19 +212,19 @@ fn a_posix_object_appears_whole_or_not_at_all() {
 }
 
 #[test]
-fn a_full_tmpfs_is_told_and_nothing_stays() {
+fn full_tmpfs_is_an_error_and_leaves_nothing() {
     let world = World::new();
     let script = "mount -t tmpfs -o size=64k,mode=1777 shm /dev/shm
         ipcbox shm create /a --size 100K 2>err && exit 1
-        grep -q '102400 bytes are more than 65536 free in /dev/shm (ENOSPC)' err
+        grep -q '102400 bytes are more than the 65536 free in /dev/shm (ENOSPC)' err
         head -c 100000 /dev/zero | ipcbox shm write /a --create 2>err && exit 1
-        grep -q 'no space left in /dev/shm; nothing was made (ENOSPC)' err
+        grep -q 'no space left in /dev/shm; nothing was created (ENOSPC)' err
         ipcbox shm write /a --create </bin/ls 2>err && exit 1
         grep -q 'free in /dev/shm (ENOSPC)' err
         test -z \"$(ls -A /dev/shm)\"
         ipcbox shm create /a --size 64K
         ipcbox shm add /b --create 2>err && exit 1
-        grep -q 'more than 0 free' err
+        grep -q 'more than the 0 free' err
         ipcbox shm set /a --size 68K 2>err && exit 1
         ipcbox shm stat /a --no-header --columns size,resident
         truncate -s 32K /dev/shm/a
@@ -241,7 +243,7 @@ fn may_mount() -> bool {
 }
 
 #[test]
-fn without_a_tmpfs_it_is_told() {
+fn missing_tmpfs_is_named() {
     let world = World::new();
     if missing("mount namespace", !may_mount()) {
         return;
@@ -256,7 +258,7 @@ fn without_a_tmpfs_it_is_told() {
 }
 
 #[test]
-fn a_full_disk_and_a_closed_output_are_errors() {
+fn full_disk_and_closed_output_are_errors() {
     let world = World::new();
     for name in both(&world, "a") {
         world.call("shm create --size 1M").arg(&name).ok();
@@ -264,14 +266,14 @@ fn a_full_disk_and_a_closed_output_are_errors() {
         world.shell(&script).fails(1, "cannot write to standard output: no space left on device");
         let script = format!("ipcbox shm read {name} >&-");
         world.shell(&script).fails(1, "standard output: bad file descriptor (EBADF)");
-        // The reader's end closes the box as it does any filter.
+        // A reader that exits ends it by SIGPIPE.
         let script = format!("{{ ipcbox shm read {name} || echo $? >status; }} | true; cat status");
         world.shell(&script).stdout("141\n").ok();
     }
 }
 
 #[test]
-fn a_standard_input_that_cannot_be_read_is_told() {
+fn unreadable_standard_input_is_an_error() {
     let world = World::new();
     world.call("shm create @a --size 1M").ok();
     let write = |redirection: &str| world.shell(&format!("ipcbox shm write $NAME-a {redirection}"));
@@ -280,7 +282,7 @@ fn a_standard_input_that_cannot_be_read_is_told() {
 }
 
 #[test]
-fn an_object_that_shrinks_is_told() {
+fn object_that_shrinks_during_a_copy_is_an_error() {
     let world = World::new();
     let name = world.posix("a");
     world.call("shm create --size 1M").arg(&name).ok();
@@ -294,7 +296,7 @@ fn an_object_that_shrinks_is_told() {
     let output = reader.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("it was made shorter meanwhile") && stderr.contains("EFAULT"), "{stderr}");
+    assert!(stderr.contains("another process has shortened it: ") && stderr.contains("EFAULT"), "{stderr}");
 
     file.set_len(1 << 20).unwrap();
     let mut command = Command::new(BINARY);
@@ -309,10 +311,10 @@ fn an_object_that_shrinks_is_told() {
     let output = writer.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("it was made shorter meanwhile (EFAULT)"), "{stderr}");
+    assert!(stderr.contains("another process has shortened it (EFAULT)"), "{stderr}");
 }
 
-/// The number behind a title in `/proc/PID/status`, in KiB.
+/// Returns a number of `/proc/PID/status`, in KiB.
 fn status(pid: u32, title: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(title)).unwrap();
@@ -327,14 +329,14 @@ fn blocks_in(pid: u32, call: i64) {
     });
 }
 
-/// Bytes of its own that a process has in memory, besides what it shares. The code of a debug build is not counted.
+/// Returns the private memory of a process in bytes, without the code of a debug build.
 fn own_memory(pid: u32) -> u64 {
     let code = if cfg!(debug_assertions) { 0 } else { status(pid, "RssFile:") };
     (status(pid, "RssAnon:") + code) << 10
 }
 
 #[test]
-fn memory_of_its_own_is_small_and_no_page_is_touched_twice() {
+fn copying_needs_little_memory_and_few_faults() {
     let world = World::new();
     let name = world.name("a");
     world.call("shm create --size 64M").arg(&name).ok();
@@ -345,8 +347,8 @@ fn memory_of_its_own_is_small_and_no_page_is_touched_twice() {
     let half = noise(32 << 20);
     std::io::Write::write_all(&mut pipe, &half).unwrap();
     let pid = writer.id();
-    eventually("all has been taken out of the pipe", || {
-        // Before Linux 6.2 each thread counts up to 64 pages for itself.
+    eventually("the pipe is empty", || {
+        // Before Linux 6.2 up to 64 pages of each thread are not counted yet.
         let taken = (status(pid, "RssShmem:") << 10) + (64 << 12);
         taken >= half.len() as u64
     });

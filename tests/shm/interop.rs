@@ -7,7 +7,7 @@ use nix::unistd::{Uid, chown, geteuid};
 use super::{compiled, missing};
 use crate::support::{Call, World, eventually};
 
-/// Makes a segment by ftok(".", 1), prints what is in it whenever it is asked to by a line, and removes it in the end.
+/// Creates a segment by ftok(".", 1), prints its text after each input character, and removes it at EOF.
 const SHOWS: &str = r#"
 #include <stdio.h>
 #include <sys/ipc.h>
@@ -29,7 +29,7 @@ int main(void)
 "#;
 
 #[test]
-fn a_c_program_reads_what_was_written_by_ftok() {
+fn c_program_reads_text_of_ftok_segment() {
     let world = World::new();
     let Some(program) = compiled(&world, "shows", SHOWS) else { return };
     let mut command = Command::new(program);
@@ -56,7 +56,7 @@ fn a_c_program_reads_what_was_written_by_ftok() {
     world.call("shm read ftok:.:1").fails(3, "no such shared memory segment");
 }
 
-/// A Python program, with `sys.argv[1]` for the object; whether there is a Python with that module.
+/// Runs a Python program with the object as `sys.argv[1]`. Returns whether Python has the module.
 fn python(world: &World, module: &str, script: &str, argument: &str) -> bool {
     let is_there = Command::new("python3").args(["-c", &format!("import {module}")]).output();
     if missing(&format!("Python with {module}"), !is_there.is_ok_and(|out| out.status.success())) {
@@ -67,7 +67,7 @@ fn python(world: &World, module: &str, script: &str, argument: &str) -> bool {
 }
 
 #[test]
-fn python_sysv_ipc() {
+fn python_sysv_ipc_shares_a_segment() {
     let world = World::new();
     let key = world.call("key @a").ok();
     world.name("a");
@@ -88,7 +88,7 @@ memory.remove()";
 }
 
 #[test]
-fn python_posix_ipc() {
+fn python_posix_ipc_shares_an_object() {
     let world = World::new();
     let name = world.posix("a");
     let script = "import sys, os, posix_ipc
@@ -108,7 +108,7 @@ memory.unlink()";
 }
 
 #[test]
-fn python_multiprocessing() {
+fn python_multiprocessing_shares_an_object() {
     let world = World::new();
     let name = world.posix("a");
     world.call("shm create --size 4096").arg(&name).ok();
@@ -126,7 +126,7 @@ memory.close()";
     if python(&world, "multiprocessing.shared_memory", script, &name) {
         world.call("shm get --offset 4").arg(&name).stdout("-7\n").ok();
     }
-    // And one that Python made.
+    // An object that Python created.
     let name = world.posix("b");
     let script = "import sys
 from multiprocessing import resource_tracker, shared_memory
@@ -141,9 +141,9 @@ memory.close()";
 }
 
 /// An ordinary user that every system has.
-const NOBODY: u32 = 65534;
+const UNPRIVILEGED: u32 = 65534;
 
-/// A program of PostgreSQL, wherever its package put it.
+/// Finds a program of PostgreSQL.
 fn postgres(name: &str) -> Option<std::path::PathBuf> {
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let installed = installed.map(|version| version.path().join("bin"));
@@ -153,14 +153,14 @@ fn postgres(name: &str) -> Option<std::path::PathBuf> {
 }
 
 #[test]
-fn the_segment_of_postgres_is_shown_with_its_holders() {
+fn segment_of_postgres_is_shown_with_its_holders() {
     let world = World::new();
     let (Some(initdb), Some(server)) = (postgres("initdb"), postgres("postgres")) else {
         missing("PostgreSQL", true);
         return;
     };
-    // It refuses to run as root, and as a user without a name.
-    let user = geteuid().is_root().then_some(NOBODY);
+    // PostgreSQL refuses to run as root, and as a user without a name.
+    let user = geteuid().is_root().then_some(UNPRIVILEGED);
     chown(world.dir(), user.map(Uid::from_raw), None).unwrap();
     let dir = world.dir().join("data");
     let as_user = |call: Call| match user {
@@ -171,8 +171,8 @@ fn the_segment_of_postgres_is_shown_with_its_holders() {
     let shm = |words: &str| as_user(world.call(&format!("shm {words}")));
     let init = call(initdb).arg("-D").arg(&dir);
     let init = init.args(["-U", "postgres", "--no-sync", "-A", "trust"]);
-    let made = init.output();
-    if missing("PostgreSQL that initialises here", !made.status.success()) {
+    let output = init.output();
+    if missing("PostgreSQL that initialises here", !output.status.success()) {
         return;
     }
     let sockets = world.dir().display().to_string();

@@ -1,4 +1,4 @@
-//! `--lock`: a reader never sees half a write, not even of a writer that was killed.
+//! `--lock`: a reader never sees half of a write, even if the writer was killed.
 
 use std::ffi::CString;
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ use crate::support::{BINARY, Call, PATIENCE, World};
 
 const LEN: usize = 1 << 20;
 
-/// Whether a text is one letter, again and again.
+/// Whether a text is a single letter, repeated.
 fn is_whole(text: &[u8]) -> bool {
     text.len() == LEN && text.iter().all(|byte| *byte == text[0])
 }
@@ -26,7 +26,7 @@ fn shm(words: &[&str]) -> Command {
 }
 
 #[test]
-fn eight_writers_and_eight_readers_under_kills_see_no_mix() {
+fn killed_writers_show_no_mix_to_readers() {
     let world = World::new();
     let lock = world.name("lock");
     let events = rounds(1000, 100);
@@ -48,7 +48,7 @@ fn eight_writers_and_eight_readers_under_kills_see_no_mix() {
                         let input = std::fs::File::open(&path).unwrap();
                         let mut command = shm(&["write", name, "--lock", lock]);
                         let mut child = command.stdin(input).spawn().unwrap();
-                        // The moment is anywhere in its life, or after it, however long that is here.
+                        // The kill comes anywhere in its life or after it; the span follows the speed of the machine.
                         delay = delay.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                         let moment = Instant::now() + Duration::from_micros((delay >> 33) % span);
                         while Instant::now() < moment && child.try_wait().unwrap().is_none() {
@@ -80,7 +80,7 @@ fn eight_writers_and_eight_readers_under_kills_see_no_mix() {
             over.store(true, Ordering::Relaxed);
         });
         assert!(writes.into_inner() >= events && kills.into_inner() >= events);
-        // The next writer finds nothing in its way, and leaves nothing but the object.
+        // The next write succeeds and leaves no journal.
         world.call("shm write --lock").args([&lock, &name]).input("z".repeat(LEN)).ok();
         assert!(is_whole(&world.call("shm read").arg(&name).output().stdout));
         world.call("shm rm").arg(&name).ok();
@@ -89,7 +89,7 @@ fn eight_writers_and_eight_readers_under_kills_see_no_mix() {
 }
 
 #[test]
-fn a_write_that_was_killed_in_the_middle_is_whole() {
+fn write_that_was_killed_halfway_is_whole() {
     let world = World::new();
     let (name, lock) = (world.posix("a"), world.name("lock"));
     let all = |letter: &str| letter.repeat(LEN);
@@ -97,7 +97,7 @@ fn a_write_that_was_killed_in_the_middle_is_whole() {
     if !half_a_write(&world, &name, &lock, |call| call) {
         return;
     }
-    // Whoever has the lock sees it whole, again and again, and in part.
+    // Every locked read sees it whole.
     let read = || world.call("shm read --lock").args([&lock, &name]);
     for _ in 0..2 {
         assert!(read().ok() == all("b"));
@@ -109,10 +109,10 @@ fn a_write_that_was_killed_in_the_middle_is_whole() {
     assert_eq!(segments(&world), 0, "a journal stayed");
 }
 
-/// A group that belongs to no user.
+/// A group without members.
 const GROUP: u32 = 54400;
 
-/// Runs it as this user, whose own group and whose further group these are.
+/// Runs a call as this user, with this group and one supplementary group.
 fn member(call: Call, uid: u32, gid: u32, further: u32) -> Call {
     call.before(move || {
         setgroups(&[Gid::from_raw(further)])?;
@@ -121,13 +121,13 @@ fn member(call: Call, uid: u32, gid: u32, further: u32) -> Call {
     })
 }
 
-/// Writes `b`s over the `a`s of a POSIX object, and is killed after half of them. False where there is no strace.
+/// Writes `b`s over the `a`s of a POSIX object and is killed halfway. Returns false without strace.
 fn half_a_write(world: &World, name: &str, lock: &str, by: impl FnOnce(Call) -> Call) -> bool {
     world.file("b", &"b".repeat(LEN));
     if world.injected("none").is_none() {
         return false;
     }
-    // Its ninth step of 64 KiB.
+    // At the ninth step of 64 KiB.
     let kill = "exec strace -D -o /dev/null -e inject=pwrite64:signal=KILL:when=9";
     let script = format!("{kill} ipcbox shm write {name} --foreign --lock {lock} <b");
     let killed = by(world.shell(&script)).start().code();
@@ -137,14 +137,14 @@ fn half_a_write(world: &World, name: &str, lock: &str, by: impl FnOnce(Call) -> 
     true
 }
 
-/// How many segments there are, where they can be counted.
+/// Returns the number of segments, or 0 if the IPC namespace is not its own.
 fn segments(world: &World) -> usize {
     let all = || std::fs::read_to_string("/proc/sysvipc/shm").unwrap().lines().count() - 1;
     if world.is_own() { all() } else { 0 }
 }
 
 #[test]
-fn what_a_stranger_puts_there_is_not_believed() {
+fn journal_of_a_user_without_write_is_ignored() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     let (name, lock) = (world.posix("a"), world.name("lock"));
@@ -156,29 +156,29 @@ fn what_a_stranger_puts_there_is_not_believed() {
     if !half_a_write(&world, &name, &lock, |call| call.user(stranger)) {
         return;
     }
-    // May write: believed.
+    // The user may write to the object.
     assert!(read().ok() == "b".repeat(LEN));
-    // May no longer write: not believed, and told.
+    // The user may no longer write: the journal is ignored, with a warning.
     mode("0644");
-    let told = "shm: a write that uid 54321 left unfinished does not count: permissions do not allow it, or no longer\nhint: the next locked write of the owner removes it\n";
-    assert!(read().stderr(told).ok() == "b".repeat(LEN / 2) + &"a".repeat(LEN / 2));
+    let warning = "shm: a write that uid 54321 left unfinished does not count: permissions do not allow it, or no longer\nhint: the next locked write of the owner removes it\n";
+    assert!(read().stderr(warning).ok() == "b".repeat(LEN / 2) + &"a".repeat(LEN / 2));
     let own = || world.call("shm write --lock").args([&lock, &name]);
-    own().stderr(told).input("a".repeat(LEN)).ok();
+    own().stderr(warning).input("a".repeat(LEN)).ok();
     assert_eq!(segments(&world), 0, "a journal stayed");
-    // Nor is one believed, were it the owner's, that somebody can write who may not write to the object.
+    // The owner's journal is ignored too if a user may write to it who may not write to the object.
     mode("0666");
     if !half_a_write(&world, &name, &lock, |call| call) {
         return;
     }
     mode("0644");
-    let told = told.replace("uid 54321", "root");
-    own().stderr(told).input("c".repeat(LEN)).ok();
+    let warning = warning.replace("uid 54321", "root");
+    own().stderr(warning).input("c".repeat(LEN)).ok();
     assert!(read().ok() == "c".repeat(LEN));
     assert_eq!(segments(&world), 0, "a journal stayed");
 }
 
 #[test]
-fn whoever_shares_an_object_completes_what_another_began() {
+fn every_writer_completes_a_killed_write() {
     let world = World::new();
     if world.stranger().is_none() {
         return;
@@ -206,42 +206,42 @@ fn whoever_shares_an_object_completes_what_another_began() {
         for all in [read(), a(read()), b(read())] {
             all.args(["--length", "1001"]).stdout(&text).ok();
         }
-        // What is not the caller's to remove went with the owner's next write.
+        // The owner's next write removes the journals of the others.
         write().input("a".repeat(LEN)).ok();
         assert_eq!(segments(&world), 0, "a journal stayed");
     }
 
-    // Its copy would be for its own group, and that it may write is nowhere to be seen.
+    // The journal would get the process's own group, which does not show that the process may write.
     further(write().arg("xyz")).fails(5, "group 54400 of the object, which has to be the process's own, not 54303");
     assert!(read().ok() == "a".repeat(LEN));
-    // Where all others may do the same it does not matter.
+    // If every user may write, the group does not matter.
     world.call("shm set -m 666").arg(&name).ok();
     further(write().arg("xyz")).ok();
     b(read()).args(["--length", "4"]).stdout("xyza").ok();
     assert_eq!(segments(&world), 0, "a journal stayed");
 }
 
-/// Gives a file an access control list by which its group reads and `user` writes; whether the file system has such.
+/// Sets an access control list by which the group reads and `user` writes. Returns whether the file system has them.
 fn let_write(path: &str, user: u32) -> bool {
     const VERSION: u32 = 2;
     let (owner, named, group, mask, others) = (0x01, 0x02, 0x04, 0x10, 0x20);
-    let nobody = u32::MAX;
+    let none = u32::MAX;
     let mut list = VERSION.to_le_bytes().to_vec();
-    let entries = [(owner, 6, nobody), (named, 6, user), (group, 4, nobody), (mask, 6, nobody), (others, 0, nobody)];
+    let entries = [(owner, 6, none), (named, 6, user), (group, 4, none), (mask, 6, none), (others, 0, none)];
     for (tag, bits, id) in entries {
         list.extend(u16::to_le_bytes(tag));
         list.extend(u16::to_le_bytes(bits));
         list.extend(u32::to_le_bytes(id));
     }
     let (path, name) = (CString::new(path).unwrap(), c"system.posix_acl_access");
-    // SAFETY: terminated strings, and as many bytes as are told.
+    // SAFETY: terminated strings, and a list of `list.len()` bytes.
     #[allow(unsafe_code)]
     let set = unsafe { libc::setxattr(path.as_ptr(), name.as_ptr(), list.as_ptr().cast(), list.len(), 0) };
     set == 0
 }
 
 #[test]
-fn a_group_that_an_access_list_lets_only_read_is_not_believed() {
+fn group_with_read_only_acl_is_refused() {
     let world = World::new();
     if world.stranger().is_none() {
         return;
@@ -266,7 +266,7 @@ fn a_group_that_an_access_list_lets_only_read_is_not_believed() {
 }
 
 #[test]
-fn a_write_outlives_its_lock_and_goes_with_its_object() {
+fn journal_outlives_its_lock_but_not_its_object() {
     let world = World::new();
     let (name, lock) = (world.posix("a"), world.name("lock"));
     let other = world.name("other");
@@ -275,7 +275,7 @@ fn a_write_outlives_its_lock_and_goes_with_its_object() {
     if !half_a_write(&world, &name, &lock, |call| call) {
         return;
     }
-    // What seems to be nobody's is the object's.
+    // The journal is not listed as orphaned: it belongs to the object.
     for filter in ["--orphaned", "--unused"] {
         let line = "ipcrm-lite --mine --dry-run --no-header --columns kind,family";
         let found = world.call(&format!("{line} {filter}")).output().stdout;
@@ -299,7 +299,7 @@ fn a_write_outlives_its_lock_and_goes_with_its_object() {
 }
 
 #[test]
-fn readers_share_and_a_writer_is_alone() {
+fn readers_share_the_lock_and_writer_excludes() {
     let world = World::new();
     let lock = world.name("lock");
     for name in both(&world, "a") {
@@ -312,7 +312,7 @@ fn readers_share_and_a_writer_is_alone() {
         world.call("shm write -w 0.05 -E 0 --lock").args([&lock, &name, "new"]).ok();
         let writer = world.call("shm write --lock").args([&lock, &name, "new"]).start();
         let writer = writer.blocked_in(libc::SYS_semtimedop);
-        // Who comes after a writer that waits does not overtake it.
+        // A reader does not overtake a waiting writer.
         world.call("shm read -n --lock").args([&lock, &name]).fails(124, "it is locked by pid ");
         shared.signal(Signal::SIGKILL);
         assert_eq!(writer.code(), 0);
@@ -322,7 +322,7 @@ fn readers_share_and_a_writer_is_alone() {
 }
 
 #[test]
-fn a_slow_stream_and_a_slow_reader_hold_no_lock() {
+fn slow_stream_and_slow_reader_hold_no_lock() {
     let world = World::new();
     let (name, lock) = (world.name("a"), world.name("lock"));
     world.call("shm write --create").arg(&name).input("a".repeat(LEN)).ok();
@@ -341,7 +341,7 @@ fn a_slow_stream_and_a_slow_reader_hold_no_lock() {
 }
 
 #[test]
-fn for_what_cannot_be_no_lock_is_made() {
+fn private_target_creates_no_lock() {
     let world = World::new();
     for call in ["shm read private --lock @l", "shm write private x --create --lock @l"] {
         world.call(call).fails(2, "only for create");
@@ -350,7 +350,7 @@ fn for_what_cannot_be_no_lock_is_made() {
 }
 
 #[test]
-fn for_what_is_not_there_no_lock_is_made() {
+fn missing_object_creates_no_lock() {
     let world = World::new();
     for name in both(&world, "a") {
         for call in ["shm read", "shm write -n"] {
@@ -363,7 +363,7 @@ fn for_what_is_not_there_no_lock_is_made() {
 }
 
 #[test]
-fn for_what_is_refused_no_lock_is_made() {
+fn refused_object_creates_no_lock() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     for name in both(&world, "a") {
@@ -383,7 +383,7 @@ fn for_what_is_refused_no_lock_is_made() {
 }
 
 #[test]
-fn a_lock_that_is_removed_while_it_is_waited_for_is_told() {
+fn removal_of_lock_ends_the_waiter() {
     let world = World::new();
     let lock = world.name("l");
     world.call("shm write @a x --create").ok();
@@ -391,26 +391,26 @@ fn a_lock_that_is_removed_while_it_is_waited_for_is_told() {
     let waiter = world.call("shm write @a y --lock @l").start();
     let waiter = waiter.blocked_in(libc::SYS_semtimedop);
     world.call("sem rm @l --force").ok();
-    let ended = waiter.end();
+    let output = waiter.end();
     drop(holder);
-    assert_eq!(ended.status.code(), Some(3));
-    let told = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let stderr = String::from_utf8(output.stderr).unwrap();
     let words = format!("cannot lock {lock}: another process removed it (EIDRM)\nhint: at logout");
-    assert!(told.contains(&words), "{told}");
+    assert!(stderr.contains(&words), "{stderr}");
 }
 
 #[test]
-fn what_is_no_lock_is_refused() {
+fn semaphore_that_is_no_lock_is_refused() {
     let world = World::new();
     world.call("shm write @a x --create").ok();
     world.call("sem create @s").ok();
     world.call("shm read @a --lock @s").fails(4, "a plain semaphore, not a lock");
-    world.call("shm read @a --lock /@s").fails(2, "a POSIX semaphore is no lock");
+    world.call("shm read @a --lock /@s").fails(2, "a POSIX semaphore cannot be a lock");
     world.call("shm read @a --lock 999999999").fails(3, "cannot lock 999999999");
     world.call("shm read @none --lock @l").fails(3, "no such shared memory segment");
     world.call("shm write @none x --lock @l").fails(3, "no such shared memory segment");
-    world.call("shm write @a xyz --lock @l").fails(1, "beyond its 1 byte\n");
-    world.call("shm write @a --lock @l").input("xyz").fails(1, "beyond its 1 byte\n");
+    world.call("shm write @a xyz --lock @l").fails(1, "beyond the end: the size is 1 byte\n");
+    world.call("shm write @a --lock @l").input("xyz").fails(1, "beyond the end: the size is 1 byte\n");
     world.call("shm write @b --lock @l --create -m 0640").input("xyz").ok();
     world.call("shm read @b --lock @l").stdout("xyz").ok();
     world.call("shm write @b --lock @l --clear x").ok();

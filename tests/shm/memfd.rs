@@ -1,11 +1,11 @@
-//! `memfd`.
+//! `shm memfd`.
 
 use std::os::unix::fs::MetadataExt;
 
 use crate::support::{Call, World, eventually, skip};
 
 #[test]
-fn the_command_gets_the_bytes_by_path_and_environment() {
+fn cmd_gets_path_as_argument_and_in_environment() {
     let world = World::new();
     let script = "cat $1 $IPCBOX_MEMFD; test $1 = $IPCBOX_MEMFD; echo $2; cat; cat <&${1##*/}";
     world
@@ -15,13 +15,13 @@ fn the_command_gets_the_bytes_by_path_and_environment() {
         .stdout("bytes\0\nbytes\0\nx{}\nbytes\0\n")
         .ok();
     world.file("f", "of a file");
-    // Its standard input is the box's where that was not read.
+    // With FILE, CMD inherits standard input.
     world.call("shm memfd f -- sh -c").args(["cat $0 -", "{}"]).input("!").stdout("of a file!").ok();
     world.call("shm memfd -- cat {}").stdout("").ok();
 }
 
 #[test]
-fn it_is_sealed_and_bears_a_name() {
+fn file_is_sealed_and_has_a_name() {
     let world = World::new();
     let script = "ls -l /proc/self/fd | grep -o memfd:.*; { echo x >>$0; } 2>/dev/null || echo sealed
         truncate -s 0 $0 2>/dev/null || echo sealed
@@ -34,12 +34,12 @@ fn it_is_sealed_and_bears_a_name() {
         .ok();
     world.call("shm memfd --writable -- sh -c").args(["echo x >>$0; cat $0", "{}"]).input("key").stdout("keyx\n").ok();
     let long = "x".repeat(250);
-    world.call("shm memfd --name").args([&long, "--", "true"]).fails(125, "at most 249 bytes");
+    world.call("shm memfd --name").args([&long, "--", "true"]).fails(125, "expected at most 249 bytes");
     world.call("shm memfd --name").args([&long[1..], "--", "true"]).ok();
 }
 
 #[test]
-fn it_is_executed_only_where_that_was_asked() {
+fn file_is_executable_only_on_request() {
     let world = World::new();
     world.call("shm memfd /bin/echo --executable -- {} hello").stdout("hello\n").ok();
     if std::fs::exists("/proc/sys/vm/memfd_noexec").unwrap() {
@@ -48,7 +48,7 @@ fn it_is_executed_only_where_that_was_asked() {
 }
 
 #[test]
-fn large_inputs_go_through_whole() {
+fn large_input_is_copied_whole() {
     let world = World::new();
     let bytes: Vec<u8> = (0..3_000_001_u32).map(|n| (n % 251).to_le_bytes()[0]).collect();
     let output = world.call("shm memfd -- cat {}").input(bytes.clone()).output();
@@ -61,7 +61,7 @@ fn large_inputs_go_through_whole() {
 }
 
 #[test]
-fn what_cannot_be_is_told_before_the_command() {
+fn failure_before_cmd_exits_with_125() {
     let world = World::new();
     world.call("shm memfd f").fails(125, "CMD is missing");
     world.call("shm memfd f --").fails(125, "CMD is missing");
@@ -74,7 +74,7 @@ fn what_cannot_be_is_told_before_the_command() {
 }
 
 #[test]
-fn its_owner_alone_may_open_it() {
+fn mode_is_for_the_owner_only() {
     let world = World::new();
     let umask = |umask: &str, words: &str| {
         let line = format!("umask {umask}; echo | ipcbox shm memfd {words} -- stat -Lc %a {{}}");
@@ -90,12 +90,12 @@ fn its_owner_alone_may_open_it() {
 }
 
 #[test]
-fn ssh_keygen_takes_it_for_a_private_key() {
+fn ssh_keygen_accepts_it_as_a_private_key() {
     let world = World::new();
     if Call::new("/bin/sh").args(["-c", "command -v ssh-keygen"]).output().stdout.is_empty() {
-        return skip("there is no ssh-keygen");
+        return skip("ssh-keygen is not installed");
     }
-    // It wants a user whom /etc/passwd has.
+    // ssh-keygen needs a user that /etc/passwd has.
     if !Call::new("id").arg("-un").output().status.success() {
         return skip("this user has no name");
     }
@@ -105,14 +105,13 @@ fn ssh_keygen_takes_it_for_a_private_key() {
     let print = || world.call("shm memfd -- ssh-keygen -y -f {}").input(key.clone());
     let is_it = |printed: &str| printed.split(' ').nth(1) == public.split(' ').nth(1);
     assert!(is_it(&print().ok()));
-    // Nobody.
     if nix::unistd::geteuid().is_root() {
         assert!(is_it(&print().user(65534).ok()));
     }
 }
 
 #[test]
-fn executable_one_runs_for_its_user() {
+fn executable_file_runs_for_its_user() {
     let world = World::new();
     let run = || world.call("shm memfd --executable /bin/true -- {}");
     run().ok();
@@ -122,14 +121,14 @@ fn executable_one_runs_for_its_user() {
 }
 
 #[test]
-fn spooled_payload_is_for_its_owner_alone() {
+fn spooled_data_is_for_the_owner_only() {
     let world = World::new();
-    // What CMD reads, and what is kept in memory of what it prints.
+    // The message that CMD reads, and its collected output.
     world.call("msgq send @q secret --create").ok();
     world.call("msgq serve @q -c 1 -- stat -Lc %a /dev/stdin").stdout("600\n").ok();
     world.call("msgq send @q secret --create").ok();
     world.call("msgq serve @q -c 1 -j 2 -- stat -Lc %a /dev/stdout").stdout("600\n").ok();
-    // What a locked write reads before it takes the lock.
+    // The input of a locked write, which is read before the lock is taken.
     let script = "mkfifo f; exec 3<>f; exec ipcbox shm write $NAME-w --create --lock $NAME-l <f";
     let writer = world.shell(script).start();
     let spools = || {

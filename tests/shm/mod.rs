@@ -16,12 +16,12 @@ use std::path::PathBuf;
 
 use crate::support::{Call, World, skip};
 
-/// A segment and a POSIX object, each under a name that no other test uses.
+/// Returns names for a segment and a POSIX object that no other test uses.
 fn both(world: &World, name: &str) -> [String; 2] {
     [world.name(name), world.posix(name)]
 }
 
-/// Says what a test cannot do without, and whether it is missing.
+/// Reports that a test is skipped if something `is_missing`, which it returns.
 fn missing(what: &str, is_missing: bool) -> bool {
     if is_missing {
         skip(&format!("there is no {what} here"));
@@ -29,7 +29,7 @@ fn missing(what: &str, is_missing: bool) -> bool {
     is_missing
 }
 
-/// A C program, compiled; none where there is no compiler.
+/// Compiles a C program, if there is a compiler.
 fn compiled(world: &World, name: &str, source: &str) -> Option<PathBuf> {
     let is_there =
         std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join("cc").is_file()));
@@ -42,7 +42,7 @@ fn compiled(world: &World, name: &str, source: &str) -> Option<PathBuf> {
     Some(program)
 }
 
-/// How many times a storm goes round: the whole number where `IPCBOX_FULL` asks for it.
+/// Returns the number of rounds of a storm: `whole` if `IPCBOX_FULL` is set.
 fn rounds(whole: usize, some: usize) -> usize {
     if std::env::var_os("IPCBOX_FULL").is_some() { whole } else { some }
 }

@@ -1,4 +1,4 @@
-//! `create`, `set`, `stat` and `rm`.
+//! `shm create`, `set`, `stat` and `rm`.
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -28,46 +28,46 @@ fn create_prints_the_id_or_the_name() {
 }
 
 #[test]
-fn too_large_is_told_with_what_is_in_the_way() {
+fn too_large_object_names_the_limit() {
     let world = World::new();
-    world.call("shm create @a --size 0").fails(2, "at least one byte");
-    world.call("shm create @a --size 15E").fails(1, "more than the kernel can give (EINVAL)");
-    world.call("shm create /@a --size 8E").fails(1, "more than a file can have (EFBIG)");
+    world.call("shm create @a --size 0").fails(2, "at least 1 byte");
+    world.call("shm create @a --size 15E").fails(1, "more than the kernel can provide (EINVAL)");
+    world.call("shm create /@a --size 8E").fails(1, "more than the largest file (EFBIG)");
     world.call("shm create /@a --size 1E").fails(1, "free in /dev/shm (ENOSPC)");
     assert!(!file(&world.posix("a")).exists());
     world.call("shm create /@a --size 2M --huge").fails(2, "no huge pages");
     let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap();
     let free = meminfo.lines().find(|line| line.starts_with("HugePages_Free:"));
     if free.is_some_and(|line| line.ends_with(" 0")) {
-        // Or they are not for this user.
-        let told = world.call("shm create @a --size 2M --huge").output();
-        assert!(String::from_utf8_lossy(&told.stderr).contains("huge pages"), "{told:?}");
+        // Or this user may not use them.
+        let output = world.call("shm create @a --size 2M --huge").output();
+        assert!(String::from_utf8_lossy(&output.stderr).contains("huge pages"), "{output:?}");
     }
     if missing("IPC namespace of its own", !world.is_own()) {
         return;
     }
-    // The limits are the namespace's own. Which thread opens the file says whose they are.
+    // The limits are those of the namespace of this thread.
     let limit = |name: &str, value: &str| {
         let set = std::fs::write(format!("/proc/sys/kernel/{name}"), value);
         !missing("right to set kernel limits", set.is_err())
     };
     if limit("shmmax", "8192") {
-        let words = "8193 bytes are more than the 8192 of one segment (EINVAL)";
+        let words = "8193 bytes exceed kernel.shmmax, which is 8192 (EINVAL)";
         world.call("shm create @b --size 8193").fails(1, words);
         world.call("shm create @b --size 8192").ok();
     }
     if limit("shmall", "3") {
-        let words = "2 pages of 4096 bytes are more than 1 that are left (ENOSPC)";
+        let words = "2 pages of 4096 bytes are more than the 1 that are left (ENOSPC)";
         world.call("shm create @c --size 8192").fails(1, words);
         world.call("shm create @c --size 4096").ok();
     }
     if limit("shmmni", "2") {
-        world.call("shm create @d --size 1").fails(1, "one more than 2 segments (ENOSPC)");
+        world.call("shm create @d --size 1").fails(1, "all 2 segments of the system are in use (ENOSPC)");
     }
 }
 
 #[test]
-fn attributes_are_set() {
+fn set_changes_size_mode_and_owner() {
     let world = World::new();
     for name in both(&world, "a") {
         world.call("shm create --size 4K").arg(&name).ok();
@@ -92,13 +92,13 @@ fn attributes_are_set() {
     world.call("shm set --size 1E").arg(&name).fails(1, "free in /dev/shm");
     assert_eq!(std::fs::metadata(file(&name)).unwrap().len(), 100);
     world.call("shm set @a --size 8K").fails(2, "the kernel cannot change the size of a segment");
-    world.call("shm set @a").fails(2, "nothing to set was given");
+    world.call("shm set @a").fails(2, "there is nothing to change");
     world.call("shm set @a --pin --unpin").fails(2, "cannot be used together");
     world.call("shm set /@a --pin").fails(2, "write ");
 }
 
 #[test]
-fn a_segment_is_pinned_and_let_go() {
+fn segment_is_pinned_and_unpinned() {
     let world = World::new();
     world.call("shm create @a --size 4K").ok();
     let pinned = || world.call("shm stat @a --no-header --columns pinned").ok();
@@ -109,7 +109,7 @@ fn a_segment_is_pinned_and_let_go() {
 }
 
 #[test]
-fn a_record_has_every_field() {
+fn record_has_every_field() {
     let world = World::new();
     world.call("shm create @a --size 5000").ok();
     world.call("shm write @a x").ok();
@@ -138,7 +138,7 @@ fn a_record_has_every_field() {
 }
 
 #[test]
-fn who_uses_it_is_seen_and_not_robbed() {
+fn rm_keeps_an_object_in_use() {
     let world = World::new();
     for name in both(&world, "a") {
         world.call("shm create --size 4K").arg(&name).ok();
@@ -157,7 +157,7 @@ fn who_uses_it_is_seen_and_not_robbed() {
 }
 
 #[test]
-fn who_has_a_posix_object_open_is_seen_with_the_descriptor() {
+fn holder_of_posix_object_has_its_descriptor() {
     let world = World::new();
     let name = world.posix("a");
     world.call("shm create --size 4K").arg(&name).ok();
@@ -172,7 +172,7 @@ fn who_has_a_posix_object_open_is_seen_with_the_descriptor() {
 }
 
 #[test]
-fn a_removed_segment_lives_with_its_last_user() {
+fn removed_segment_lasts_until_its_last_user_exits() {
     let world = World::new();
     let id = world.call("shm create @a --size 4K").ok();
     let id = id.trim_end();
@@ -180,7 +180,7 @@ fn a_removed_segment_lives_with_its_last_user() {
     let waiter = waiter.start().blocked_in(libc::SYS_futex);
     world.call("shm rm --force @a").ok();
     world.call("shm stat --no-header --columns removed,attached").arg(id).stdout("yes  1\n").ok();
-    // It can still be reached by its id, and is gone with who uses it.
+    // Its id still works, until the waiter exits.
     world.call("shm set").arg(id).arg("1").ok();
     assert_eq!(waiter.code(), 0);
     eventually("the segment goes", || world.call("shm get").arg(id).output().status.code() == Some(3));
@@ -188,10 +188,10 @@ fn a_removed_segment_lives_with_its_last_user() {
 }
 
 #[test]
-fn one_that_is_removed_as_it_is_found_is_made_anew() {
+fn object_removed_at_open_is_created_again() {
     let world = World::new();
     let name = world.name("a");
-    for (inject, verb, told) in [
+    for (inject, verb, printed) in [
         ("shmat:error=EIDRM:when=1", "add --create", "2\n"),
         ("shmctl:error=EINVAL:when=1", "add --create", "4\n"),
         ("shmctl:error=EINVAL:when=1", "write --create", ""),
@@ -201,14 +201,14 @@ fn one_that_is_removed_as_it_is_found_is_made_anew() {
         let Some(call) = world.injected(inject) else { return };
         let lock = world.name("l");
         let words = verb.split(' ').map(|word| if word == "@l" { &lock } else { word });
-        call.arg("shm").args(words).arg(&name).input("x").stdout(told).ok();
+        call.arg("shm").args(words).arg(&name).input("x").stdout(printed).ok();
     }
     let Some(call) = world.injected("shmctl:error=EINVAL:when=1") else { return };
     call.args(["shm", "create", &name, "--size", "4096"]).status(0);
 }
 
 #[test]
-fn what_is_no_object_is_not_touched() {
+fn directory_and_symbolic_link_are_refused() {
     let world = World::new();
     let dir = world.posix("dir");
     std::fs::create_dir(file(&dir)).unwrap();
@@ -217,8 +217,8 @@ fn what_is_no_object_is_not_touched() {
     symlink(world.dir().join("secret"), file(&link)).unwrap();
     for verb in ["read", "get", "stat", "write --create", "add --create", "set -m 0666"] {
         let text = verb.starts_with("write").then_some("x");
-        world.call(&format!("shm {verb}")).arg(&dir).args(text).fails(1, "no regular file");
-        world.call(&format!("shm {verb}")).arg(&link).args(text).fails(1, "no regular file");
+        world.call(&format!("shm {verb}")).arg(&dir).args(text).fails(1, "not a regular file");
+        world.call(&format!("shm {verb}")).arg(&link).args(text).fails(1, "not a regular file");
     }
     assert_eq!(std::fs::read_to_string(world.dir().join("secret")).unwrap(), "secret");
     std::fs::remove_dir(file(&dir)).unwrap();

@@ -1,4 +1,4 @@
-//! What is met with one clear line.
+//! Refused values, targets and permissions.
 
 use nix::libc;
 
@@ -6,49 +6,49 @@ use super::both;
 use crate::support::World;
 
 #[test]
-fn numbers_that_are_none() {
+fn bad_number_is_refused() {
     let world = World::new();
     for name in both(&world, "a") {
         world.call("shm create --size 4K").arg(&name).ok();
         let call = |words: &str| world.call(&format!("shm {words}")).arg(&name);
-        call("create --size 4X").fails(2, "--size: expected a size");
-        call("create --size -1").fails(2, "--size: expected a size");
+        call("create --size 4X").fails(2, "--size '4X': a size is written");
+        call("create --size -1").fails(2, "--size '-1': a size is written");
         call("create").fails(2, "--size is missing");
-        call("create --size 1 -m 8").fails(2, "expected permission bits");
+        call("create --size 1 -m 8").fails(2, "permission bits are octal");
         for verb in ["read", "write", "get", "add", "set 1", "cas 1 2", "wait 1"] {
             let (verb, values) = verb.split_once(' ').unwrap_or((verb, ""));
             let call = |offset: &str| {
                 let call = world.call(&format!("shm {verb} --offset {offset}")).arg(&name);
                 call.args(values.split_whitespace())
             };
-            call("-4").fails(2, "--offset: expected a size");
+            call("-4").fails(2, "--offset '-4': a size is written");
             call("99999999999999999999").fails(2, "--offset");
-            call("18446744073709551612").fails(1, "beyond its 4096 bytes");
+            call("18446744073709551612").fails(1, "beyond the end: the size is 4096 bytes");
             if !["read", "write"].contains(&verb) {
-                call("2").fails(2, "offset 2 is no multiple of 4");
-                call("4096").fails(1, "4 bytes at offset 4096 are beyond its 4096 bytes");
+                call("2").fails(2, "offset 2 is not a multiple of 4");
+                call("4096").fails(1, "4 bytes at offset 4096 are beyond the end: the size is 4096 bytes");
             }
         }
         call("read --length -1").fails(2, "--length '-1'");
         call("read --offset 1 --length 18446744073709551615").ok();
-        call("get --offset 4 --bits 64").fails(2, "offset 4 is no multiple of 8");
-        call("get --bits 16").fails(2, "32 or 64 bits");
-        call("add --by 1x").fails(2, "--by: expected a number");
-        call("add --by 2147483648").fails(2, "2147483648 is beyond 32 bits");
+        call("get --offset 4 --bits 64").fails(2, "offset 4 is not a multiple of 8");
+        call("get --bits 16").fails(2, "expected 32 or 64");
+        call("add --by 1x").fails(2, "expected a number from -9223372036854775808");
+        call("add --by 2147483648").fails(2, "2147483648 does not fit 32 bits");
         call("set").arg("99999999999999999999").fails(2, "expected a number from");
-        call("set").arg("-2147483649").fails(2, "beyond 32 bits");
-        call("cas").args(["1", "2147483648"]).fails(2, "beyond 32 bits");
-        // A wider word cannot be waited for: no hint says so.
-        let told = call("wait").arg("2147483648").output().stderr;
-        let told = String::from_utf8(told).unwrap();
-        assert!(told.contains("beyond 32 bits") && !told.contains("hint:"), "{told}");
+        call("set").arg("-2147483649").fails(2, "does not fit 32 bits");
+        call("cas").args(["1", "2147483648"]).fails(2, "does not fit 32 bits");
+        // A wider word cannot be waited for: there is no hint to --bits 64.
+        let stderr = call("wait").arg("2147483648").output().stderr;
+        let stderr = String::from_utf8(stderr).unwrap();
+        assert!(stderr.contains("-2147483648 to 2147483647") && !stderr.contains("hint:"), "{stderr}");
         call("wait --until gt").arg("1").fails(2, "eq, ne, ge, le");
         call("get").stdout("0\n").ok();
     }
 }
 
 #[test]
-fn what_is_not_there_or_something_else() {
+fn missing_object_and_other_kind_fail_with_3() {
     let world = World::new();
     for verb in ["read", "get", "add", "stat", "rm", "set -m 600"] {
         world.call(&format!("shm {verb} @none")).fails(3, "no such shared memory segment (ENOENT)");
@@ -70,14 +70,14 @@ fn what_is_not_there_or_something_else() {
     unsafe {
         libc::msgctl(queue, libc::IPC_RMID, std::ptr::null_mut());
     }
-    // Several targets: all are done, the first failure is the status.
+    // Several targets: all are tried, and the first failure gives the status.
     world.call("shm create @a --size 1").ok();
     world.call("shm rm @none @a /@none").status(3);
     world.call("shm stat @a").fails(3, "no such shared memory segment");
 }
 
 #[test]
-fn what_belongs_to_somebody_else() {
+fn object_of_another_user_is_refused() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     for name in both(&world, "a") {
@@ -101,7 +101,7 @@ fn what_belongs_to_somebody_else() {
             let values = if verb == "add" { vec![] } else { values };
             call(verb).args(values).fails(5, "permission denied, it belongs to root (EACCES)");
         }
-        // Somebody can have been there first.
+        // An object that another user created first is not used.
         let theirs = name.clone() + "-theirs";
         let make = world.call("shm add --create -m 0666").arg(&theirs);
         make.user(stranger).stdout("1\n").ok();
@@ -112,19 +112,19 @@ fn what_belongs_to_somebody_else() {
         world.call("shm add --create --foreign").arg(&theirs).stdout("2\n").ok();
         world.call("shm rm --force").arg(&theirs).ok();
     }
-    // Nobody can give away what is his, and then nothing has changed.
+    // A failed change of the owner changes nothing.
     let own = |line: &str| world.call(line).user(stranger);
     own("shm create /@mine --size 4").ok();
     own("shm set /@mine -m 640 --owner root").fails(5, "only a privileged user can change its owner (EPERM)");
     own("shm stat /@mine --no-header --columns mode").stdout("0600\n").ok();
     own("shm set /@mine -m 640").ok();
-    // Who may have it open and cannot be looked at is told.
-    for (mode, told) in [("600", false), ("666", true)] {
+    // Processes that may use it and cannot be inspected are counted in a warning.
+    for (mode, warns) in [("600", false), ("666", true)] {
         own(&format!("shm create /@shared --size 4 -m {mode}")).ok();
         let removed = own("shm rm /@shared").output();
         assert_eq!(removed.status.code(), Some(0));
         let words = String::from_utf8(removed.stderr).unwrap();
-        assert_eq!(words.contains("shm: cannot see all who use /"), told, "{words}");
+        assert_eq!(words.contains("shm: cannot see every user of /"), warns, "{words}");
     }
     world.call("shm create @p --size 4K").ok();
     let pin = world.call("shm set @p --pin").user(stranger);
@@ -132,14 +132,14 @@ fn what_belongs_to_somebody_else() {
 }
 
 #[test]
-fn a_pin_beyond_the_limit() {
+fn pin_beyond_ulimit_l_is_refused() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     let name = world.name("a");
     let script = |limit: &str| {
         format!("ulimit -l {limit}; ipcbox shm create {name} --size 1M >/dev/null; ipcbox shm set {name} --pin")
     };
-    let words = "it is more than this user may pin (ENOMEM)";
+    let words = "its size exceeds what this user may pin (ENOMEM)";
     world.shell(&script("64")).user(stranger).fails(1, words);
-    world.shell(&script("0")).user(stranger).fails(5, "this user may pin nothing (EPERM)");
+    world.shell(&script("0")).user(stranger).fails(5, "this user may not pin memory (EPERM)");
 }

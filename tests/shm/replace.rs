@@ -1,4 +1,4 @@
-//! `shm write --replace`: the content becomes exactly the new bytes, in place.
+//! `shm write --replace`: the new bytes are the whole content of the same object.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -7,7 +7,7 @@ use super::again::mounting;
 use crate::support::World;
 
 #[test]
-fn content_becomes_exactly_the_new_bytes() {
+fn content_is_exactly_the_new_bytes() {
     let world = World::new();
     let name = world.posix("a");
     let file = format!("/dev/shm{name}");
@@ -37,15 +37,15 @@ fn content_becomes_exactly_the_new_bytes() {
 }
 
 #[test]
-fn segment_is_refused_with_the_posix_form() {
+fn segment_is_refused_with_a_posix_name() {
     let world = World::new();
     world.call("shm write @a old --create").ok();
-    let words = "a segment has a fixed size and no length of its own";
+    let words = "--replace needs a POSIX object: the size of a segment is fixed";
     for call in ["shm write @a x --replace", "shm write @b x --replace --create --lock @l"] {
         world.call(call).fails(2, words);
     }
     let output = world.call("shm write @a x --replace").output();
-    let hint = format!("hint: write /{}: a POSIX object's size follows\n", world.name("a"));
+    let hint = format!("hint: write to /{}, a POSIX object\n", world.name("a"));
     assert!(String::from_utf8_lossy(&output.stderr).ends_with(&hint));
     world.call("shm write 0x4242 x --replace").fails(2, words);
     world.call("sem get @l").fails(3, "no such semaphore set");
@@ -90,7 +90,7 @@ fn killed_replacement_is_whole_or_absent() {
 }
 
 #[test]
-fn what_cannot_be_replaced_stays() {
+fn failed_replacement_changes_nothing() {
     let world = World::new();
     let name = world.posix("a");
     world.call("shm write --create").args([&name, "old"]).ok();

@@ -1,4 +1,4 @@
-//! What another process has spoiled: the files of POSIX objects, and the journal of a killed locked write.
+//! Files in `/dev/shm` and journals of killed writers that another process has spoiled.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -32,15 +32,15 @@ fn other_kinds_of_file_are_refused() {
         ] {
             let call = world.call(&format!("shm {verb}")).arg(&name);
             let call = if verb.starts_with("set") { call } else { call.input("x") };
-            call.fails(1, "it is no regular file (E");
+            call.fails(1, "not a regular file (E");
         }
-        world.call("shm wait -n").args([&name, "0"]).fails(1, "it is no regular file (E");
+        world.call("shm wait -n").args([&name, "0"]).fails(1, "not a regular file (E");
         let _ = fs::remove_dir(&file).or_else(|_| fs::remove_file(&file));
     }
 }
 
 #[test]
-fn short_objects_are_no_words() {
+fn object_shorter_than_a_word_is_refused() {
     let world = World::new();
     let name = world.posix("a");
     for len in 0..4 {
@@ -48,12 +48,12 @@ fn short_objects_are_no_words() {
         for verb in ["get", "add", "wait -n"] {
             let call = world.call(&format!("shm {verb}")).arg(&name);
             let call = if verb == "wait -n" { call.arg("0") } else { call };
-            call.fails(1, &format!("4 bytes at offset 0 are beyond its {len} byte"));
+            call.fails(1, &format!("4 bytes at offset 0 are beyond the end: the size is {len} byte"));
         }
     }
 }
 
-/// The ids of the segments of such a size.
+/// Returns the ids of the segments whose size `is_it`.
 fn segments(is_it: fn(u64) -> bool) -> Vec<String> {
     let all = fs::read_to_string("/proc/sysvipc/shm").unwrap();
     let words = all.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! `wait`.
+//! `shm wait`.
 
 use nix::libc;
 use nix::sys::signal::Signal;
@@ -7,7 +7,7 @@ use super::{both, rounds};
 use crate::support::{World, holds};
 
 #[test]
-fn it_sleeps_until_the_word_is_so() {
+fn wait_lasts_until_the_comparison_holds() {
     let world = World::new();
     for name in both(&world, "a") {
         world.call("shm create --size 8K").arg(&name).ok();
@@ -27,7 +27,7 @@ fn it_sleeps_until_the_word_is_so() {
 }
 
 #[test]
-fn every_way_to_change_a_word_wakes() {
+fn every_change_of_a_word_wakes() {
     let world = World::new();
     for name in both(&world, "a") {
         world.call("shm create --size 8K").arg(&name).ok();
@@ -52,14 +52,14 @@ fn every_way_to_change_a_word_wakes() {
             world.call(&format!("shm {verb}")).arg(&name).args(words).ok();
             assert_eq!(wait.code(), 0, "{verb} at {offset}");
         }
-        // One that stops at the end of the object has been written.
+        // A write that is truncated at the end of the object wakes too.
         world.call("shm set --offset 8188").args([&name, "7"]).ok();
         let wait = world.call("shm wait --offset 8188 --until ne").args([&name, "7"]).start();
         let wait = wait.blocked_in(libc::SYS_futex);
         let more = world.call("shm write --offset 8188").arg(&name).input("12345");
-        more.fails(1, "room for 4 bytes; what fits was written, and there was more");
+        more.fails(1, "input truncated after 4 bytes");
         assert_eq!(wait.code(), 0);
-        // A longer write wakes nobody, as the man text says.
+        // A longer write wakes no waiter.
         world.call("shm set").args([&name, "0"]).ok();
         let mut wait = world.call("shm wait --until ne").args([&name, "0"]).start().blocked_in(libc::SYS_futex);
         world.call("shm write").arg(&name).input(vec![1; 4097]).ok();
@@ -69,19 +69,19 @@ fn every_way_to_change_a_word_wakes() {
     }
     let help = world.call("shm wait --help").ok();
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(help.contains("A longer write wakes nobody"), "{help}");
+    assert!(help.contains("A longer write wakes no waiter"), "{help}");
 }
 
 #[test]
-fn time_runs_out_and_signals_end_it() {
+fn timeout_names_the_value_and_signals_end_wait() {
     let world = World::new();
     for name in both(&world, "a") {
         let wait = |words: &str| world.call(&format!("shm wait {words}")).args([&name, "1"]);
         world.call("shm create --size 4K").arg(&name).ok();
-        wait("-n").fails(124, "it did not become 1 at once");
-        wait("-w 0.05").fails(124, "it did not become 1 within 50ms");
+        wait("-n").fails(124, ": the word is 0, not 1\n");
+        wait("-w 0.05").fails(124, ": the word is 0 after 50ms, not 1\n");
         wait("-w 50ms -E 0").ok();
-        wait("-w 0.05 --until ge").fails(124, "it did not reach 1");
+        wait("-w 0.05 --until ge").fails(124, ": the word is 0 after 50ms, not at least 1\n");
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
             let waiter = wait("").start().blocked_in(libc::SYS_futex);
             waiter.signal(signal);
@@ -102,7 +102,7 @@ fn time_runs_out_and_signals_end_it() {
 }
 
 #[test]
-fn two_shells_play_ping_pong_without_a_lost_wake_up() {
+fn ping_pong_of_two_shells_loses_no_wake_up() {
     let world = World::new();
     let count = rounds(1000, 250);
     for name in both(&world, "a") {
@@ -124,7 +124,7 @@ fn two_shells_play_ping_pong_without_a_lost_wake_up() {
 }
 
 #[test]
-fn an_object_that_shrinks_is_told_and_no_sigbus() {
+fn object_that_shrinks_is_an_error_not_a_sigbus() {
     let world = World::new();
     let name = world.posix("a");
     let shrink = |size| {
@@ -132,16 +132,16 @@ fn an_object_that_shrinks_is_told_and_no_sigbus() {
         file.unwrap().set_len(size).unwrap();
     };
     world.call("shm create --size 8K").arg(&name).ok();
-    // At its deadline it looks at the word once more.
+    // It reads the word once more at its deadline.
     let wait = world.call("shm wait -w 0.3 --offset 4096").args([&name, "1"]).start();
     let wait = wait.blocked_in(libc::SYS_futex);
     shrink(4096);
     let output = wait.end();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    let why = "it was made shorter meanwhile, or /dev/shm is full (SIGBUS)";
+    let why = "another process has shortened it, or /dev/shm is full (SIGBUS)";
     assert_eq!(stderr, format!("shm: cannot wait for {name}: {why}\n"));
-    // The kernel looks at it when the wait goes on after a stop.
+    // The kernel reads it when the wait continues after a stop.
     shrink(8192);
     let wait = world.call("shm wait --offset 4096").args([&name, "1"]).start();
     let wait = wait.blocked_in(libc::SYS_futex);
@@ -151,15 +151,15 @@ fn an_object_that_shrinks_is_told_and_no_sigbus() {
     let output = wait.end();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("it was made shorter meanwhile"), "{stderr}");
+    assert!(stderr.contains("another process has shortened it"), "{stderr}");
 }
 
 #[test]
-fn it_sleeps_on_32_bits_only() {
+fn word_of_64_bits_cannot_be_waited_for() {
     let world = World::new();
     for name in both(&world, "a") {
         world.call("shm wait 1 --bits 64").fails(2, "");
-        world.call("shm wait --bits 64").args([&name, "1"]).fails(2, "32-bit words only");
+        world.call("shm wait --bits 64").args([&name, "1"]).fails(2, "the kernel can wait for 32-bit words only");
     }
 }
 
@@ -181,8 +181,8 @@ fn changed_word_wakes_whatever_its_value() {
         }
         world.call("shm set --offset 4").args([&name, "7"]).ok();
         let late = world.call("shm wait --changed --offset 4 -w 0.01").arg(&name);
-        late.fails(124, "it did not change from 7 within 10ms");
-        world.call("shm wait -n --changed").arg(&name).fails(124, "it did not change from 7 at once");
+        late.fails(124, ": the word is still 7 after 10ms\n");
+        world.call("shm wait -n --changed").arg(&name).fails(124, ": the word is still 7\n");
         world.call("shm wait --changed").args([&name, "7"]).fails(2, "cannot be used together");
         let both = world.call("shm wait --changed --until ge").arg(&name);
         both.fails(2, "cannot be used together");

@@ -1,24 +1,25 @@
-//! `shm add`: a counter, in one atomic step.
+//! `shm add`: an atomic counter.
 
 use anyhow::Result;
 use clap::Args;
 
 use super::object::atomic_word::{Place, value};
+use super::object::creatable;
 use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::exit::Exit;
 use crate::output;
 
-/// Prints the new value. Any number of callers get different ones: the addition is atomic. It wraps from the highest
-/// value to the lowest. Who waits for the word is woken.
+/// The addition is atomic, so each of several callers gets a value of its own. The highest value wraps to the lowest.
+/// Processes that wait for the word are woken.
 #[derive(Args)]
 pub struct Add {
     #[command(flatten)]
     place: Place,
-    /// Add K instead of 1
+    /// Add K (default: 1)
     #[arg(long, value_name = "K", value_parser = value, default_value_t = 1)]
     by: i64,
-    /// Make it if it is missing, a page of zeros
+    /// Create it if it is missing (one page of zeros)
     #[arg(long)]
     create: bool,
     #[command(flatten)]
@@ -29,7 +30,7 @@ impl Verb for Add {
     const NAME: &'static str = "add";
     const SUMMARY: &'static str = "Add to a word and print the new value";
     const EXAMPLES: &'static str = r#"
-# A number that nobody else gets
+# Give each job a number of its own
 job=$(ipcbox shm add counter --create)
 echo "job $job"
 "#;
@@ -39,7 +40,7 @@ echo "job $job"
             if self.create {
                 return self.place.open_or_create(self.creating);
             }
-            self.place.open(true)
+            self.place.open(true).map_err(|error| creatable(error, &self.place.target, "--create creates it"))
         };
         let value = self.place.with("add to", &[self.by], true, open, |word| word.add(self.by))?;
         output::print(format!("{value}\n").as_bytes())?;

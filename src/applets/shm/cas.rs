@@ -1,4 +1,4 @@
-//! `shm cas`: compare and swap, in one atomic step.
+//! `shm cas`: an atomic compare and swap.
 
 use anyhow::Result;
 use clap::Args;
@@ -8,25 +8,25 @@ use crate::applets::Verb;
 use crate::exit::Exit;
 use crate::output;
 
-/// Compares and swaps: the word becomes NEW where it is OLD, in one atomic step. Prints the value that was found; the
-/// status is 0 where that was OLD, and 1 where it was not and nothing changed. Who waits for the word is woken.
+/// Compares and swaps in one atomic step, and prints the value that it found. If that was OLD, the word is now NEW and
+/// the status is 0; otherwise nothing changed and the status is 1. Processes that wait for the word are woken.
 #[derive(Args)]
 pub struct Cas {
     #[command(flatten)]
     place: Place,
-    /// The value that it must have
+    /// Value that the word must have
     #[arg(value_name = "OLD", value_parser = value, allow_negative_numbers = true)]
     old: i64,
-    /// The value that it then gets
+    /// Value to set
     #[arg(value_name = "NEW", value_parser = value, allow_negative_numbers = true)]
     new: i64,
 }
 
 impl Verb for Cas {
     const NAME: &'static str = "cas";
-    const SUMMARY: &'static str = "Give a word a new value if it has the old one";
+    const SUMMARY: &'static str = "Set a word to NEW if it is OLD";
     const EXAMPLES: &'static str = r#"
-# The first one that comes is the leader
+# Elect the first process to come as the leader
 ipcbox shm create leader --size 4K
 ipcbox shm cas leader 0 $$ && echo "$$ leads"
 "#;

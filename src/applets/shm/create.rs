@@ -14,18 +14,20 @@ use crate::sys::posix::shm as posix;
 use crate::sys::sysv::shm::Stat;
 use crate::target::{Form, Target};
 
-/// Prints the id, or the name of a POSIX object. It is made of zeros. One that exists must have
-/// this size, and the mode if one is given, or the status is 4; it is left as it is. The space of a POSIX object is
-/// reserved at once; that of a segment is promised.
+/// Prints the id of a segment, or the name of a POSIX object. An existing object is accepted if it has this size, and
+/// the mode if one is given; otherwise the status is 4 and nothing changes. The memory of a POSIX object is reserved at
+/// once, that of a segment is allocated as it is used.
 #[derive(Args)]
 pub struct Create {
-    /// The segment or POSIX object; private for a segment without a key
+    /// Object to create, or 'private' for one without a key
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// How large: 4096, 64K, 2G, or 64KB for 64,000
+    /// Create it with this size: 4096, 64K, 2G
+    ///
+    /// 64KB is 64,000 bytes.
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     size: u64,
-    /// Fail with status 4 if it is there already
+    /// Fail with status 4 if it exists
     #[arg(short = 'x', long)]
     exclusive: bool,
     /// Use huge pages (System V)
@@ -39,17 +41,17 @@ pub struct Create {
 
 impl Verb for Create {
     const NAME: &'static str = "create";
-    const SUMMARY: &'static str = "Make a segment or a POSIX object of zeros";
+    const SUMMARY: &'static str = "Create a segment or a POSIX object of zeros";
     const EXAMPLES: &'static str = "
-# A segment for the group
+# Create a segment that the group may use
 ipcbox shm create board --size 64K --mode 660
 ";
 
     fn run(mut self) -> Result<Exit> {
         self.creating.exclusive = self.exclusive;
         self.quiet.can_answer()?;
-        let made = if is_posix(&self.target) { self.posix() } else { self.system_v() };
-        let name = context("create", &self.target, made)?;
+        let created = if is_posix(&self.target) { self.posix() } else { self.system_v() };
+        let name = context("create", &self.target, created)?;
         self.quiet.answer(name.as_bytes())?;
         Ok(Exit::Done)
     }
@@ -72,7 +74,7 @@ impl Create {
 
     fn system_v(&self) -> Result<String> {
         if self.size == 0 {
-            bail!(Cause::new(Exit::Usage, "a segment has at least one byte"));
+            bail!(Cause::new(Exit::Usage, "a segment has at least 1 byte"));
         }
         let find = || -> Result<_> {
             let stat = segment(&self.target)?.stat()?;
@@ -89,7 +91,7 @@ impl Create {
         Ok(id?.to_string())
     }
 
-    /// Checks that one that exists is as asked.
+    /// Checks that an existing object has the requested size and mode.
     fn compare(&self, (size, mode): (u64, u32)) -> Result<()> {
         if size != self.size {
             bail!(differs(format!("{size} bytes"), self.size));

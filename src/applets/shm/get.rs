@@ -8,7 +8,7 @@ use crate::applets::Verb;
 use crate::exit::Exit;
 use crate::output;
 
-/// The bare value, signed, on a line of its own. Permission to read is enough.
+/// Prints the value as a signed number. Read permission is enough.
 #[derive(Args)]
 pub struct Get {
     #[command(flatten)]
@@ -19,7 +19,7 @@ impl Verb for Get {
     const NAME: &'static str = "get";
     const SUMMARY: &'static str = "Print the value of a word";
     const EXAMPLES: &'static str = "
-# The counter's value
+# Print the value of a counter
 ipcbox shm add counter --create
 ipcbox shm get counter
 ";

@@ -1,4 +1,4 @@
-//! `shm memfd`: bytes in a sealed memory file, given to CMD.
+//! `shm memfd`: a sealed memory file for CMD.
 
 use std::ffi::{CString, OsString};
 use std::fs::File;
@@ -15,45 +15,40 @@ use crate::exit::{Cause, Exit};
 use crate::supervise::command::{Command, fill};
 use crate::sys::{errno, fds, memfd, transfer};
 
-/// An anonymous file in memory with the bytes of FILE, else of standard input, which CMD can open but nobody can
-/// change: it is sealed against writing, growing and shrinking. It never has a name on any disk, is in no argument
-/// list, and goes when the last process that has it open ends; memory that is swapped out is the one way to a disk.
-///
-/// Its mode is 0400, 0500 with --executable, so that ssh-keygen, ssh-add, PGPASSFILE and mariadb accept it as a private
-/// file. With --writable it is 0600, or 0700.
-///
-/// The box becomes CMD. An argument {} is replaced by the file's path, /proc/self/fd/N, which IPCBOX_MEMFD holds too;
-/// it is good for CMD and for its children. With --executable {} can be CMD itself. Where the box read its own standard
-/// input, that of CMD is empty.
+/// Copies FILE, or standard input, to a file that exists in memory only, and runs CMD with its path as the argument {}
+/// and in IPCBOX_MEMFD. CMD and its children can open the path; nothing can change the file, and only its owner may
+/// open it. It is gone when the last process that has it open exits. Swap can hold a copy.
 #[derive(Args)]
 pub struct Memfd {
-    /// What to read instead of standard input
+    /// File to copy (default: standard input)
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The name that /proc shows for it
+    /// Show it as NAME in /proc (default: ipcbox)
     #[arg(long, value_name = "NAME", value_parser = name, default_value = "ipcbox")]
     name: CString,
-    /// Leave it unsealed
+    /// Leave it unsealed, so that CMD can change it
     #[arg(long)]
     writable: bool,
-    /// Let it be executed
+    /// Allow the file to be executed
+    ///
+    /// CMD itself can then be {}.
     #[arg(long)]
     executable: bool,
-    /// The command and its arguments, run as given
+    /// Command and its arguments, run as given
     #[arg(value_name = "CMD", last = true, required = true)]
     command: Vec<OsString>,
 }
 
 fn name(text: &str) -> Result<CString, String> {
     let name = CString::new(text).ok().filter(|name| name.count_bytes() <= memfd::NAME_MAX);
-    name.ok_or_else(|| format!("a name has at most {} bytes", memfd::NAME_MAX))
+    name.ok_or_else(|| format!("expected at most {} bytes", memfd::NAME_MAX))
 }
 
 impl Verb for Memfd {
     const NAME: &'static str = "memfd";
-    const SUMMARY: &'static str = "Give CMD a sealed memory file";
+    const SUMMARY: &'static str = "Run CMD with the path of a sealed memory file";
     const EXAMPLES: &'static str = "
-# A secret as a file that lies on no disk
+# Pass a secret as a file that is on no disk
 printf secret | ipcbox shm memfd -- cat {}
 ";
     const RUNS: Runs = Runs::Command;
@@ -61,7 +56,7 @@ printf secret | ipcbox shm memfd -- cat {}
     fn run(self) -> Result<Exit> {
         let file = memfd::create(&self.name, self.executable)
             .map_err(|errno| refused(errno, self.executable))
-            .context("cannot make a memory file")?;
+            .context("cannot create a memory file")?;
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
         let mut words = self.command;
         fill(&mut words, path.as_bytes())?;
@@ -91,9 +86,8 @@ fn copy(from: BorrowedFd, to: &OwnedFd) -> Result<(), Cause> {
 
 fn refused(errno: Errno, executable: bool) -> Cause {
     match errno {
-        Errno::EACCES if executable => {
-            Cause::from_errno(errno, "none that can be executed is allowed").hint("/proc/sys/vm/memfd_noexec is 2")
-        }
+        Errno::EACCES if executable => Cause::from_errno(errno, "executable memory files are forbidden")
+            .hint("set /proc/sys/vm/memfd_noexec to 1 or 0; it is 2"),
         Errno::EPERM => Cause::forbidden("memfd_create"),
         errno => Cause::plain(errno),
     }

@@ -1,7 +1,7 @@
-//! `shm`: shared memory: bytes, counters, words to wait on, and sealed memory files.
+//! `shm`: shared memory: bytes, atomic words to count with and wait for, and sealed memory files.
 //!
-//! System V segments and POSIX objects take the same verbs. What a reader must never see half-written goes under a lock
-//! of `sem lock` (`locking`); a counter is one atomic instruction (`atomic_word`).
+//! System V segments and POSIX objects take the same verbs. Under a lock of `sem lock`, a reader sees all of a write or
+//! nothing (`locking`); a change of a word is one atomic instruction (`atomic_word`).
 
 mod add;
 mod cas;
@@ -29,7 +29,7 @@ use crate::target::{Form, Target};
 /// The applet.
 pub const APPLET: Applet = Applet {
     name: "shm",
-    summary: "Shared memory: bytes, counters, words to wait on, sealed files",
+    summary: "Shared memory: texts, atomic counters, events, sealed files",
     example: "ipcbox shm add jobno --create",
     verbs: &[
         Entry::of::<create::Create>(),
@@ -46,7 +46,7 @@ pub const APPLET: Applet = Applet {
     ],
 };
 
-/// Adds "cannot WHAT TARGET" to a failure, and puts a bare errno into words that fit shared memory.
+/// Adds "cannot WHAT TARGET" to a failure, and explains a bare errno.
 fn context<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
     cannot(what, target, outcome, |errno| explain(target, errno))
 }
@@ -60,10 +60,10 @@ fn explain(target: &Target, errno: Errno) -> Cause {
     match errno {
         Errno::ENOENT if is_posix(target) && posix::is_mounted() == Ok(false) => object::no_tmpfs(),
         Errno::EINVAL | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO if is_posix(target) => {
-            cause("it is no regular file").exit(Exit::Failed)
+            cause("not a regular file").exit(Exit::Failed)
         }
-        Errno::EFAULT => cause("it was made shorter meanwhile"),
-        Errno::EOPNOTSUPP => cause("this needs /proc, which is not mounted"),
+        Errno::EFAULT => cause("another process has shortened it"),
+        Errno::EOPNOTSUPP => cause("/proc is not mounted"),
         errno => errors::explain(target, Kind::Shm, errno),
     }
 }

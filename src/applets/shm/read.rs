@@ -18,21 +18,20 @@ use crate::sys::memory::Memory;
 use crate::sys::transfer::BUFFER;
 use crate::target::Target;
 
-/// To standard output, byte for byte. With --text what comes before the first NUL, so that what was written last is not
-/// followed by the zeros behind it.
+/// Prints the bytes as they are, to the end of the object. --text stops before the first NUL, so that zeros after a text
+/// are left out.
 ///
-/// Shared memory has no synchronisation of its own: a read can see half of a write. With --lock on both sides it
-/// never does, not even of a writer that was killed. What such a writer left does not count once it may no longer write
-/// to the object: that is told. The bytes are copied under the lock, and printed after it was given back.
+/// Without a lock, a read can see half of a write. If reader and writer use the same --lock, it sees all or nothing,
+/// even if the writer was killed.
 #[derive(Args)]
 pub struct Read {
-    /// The segment or POSIX object
+    /// Segment or POSIX object to read
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Begin there, in bytes from the start
+    /// Start N bytes from the beginning (default: 0)
     #[arg(long, value_name = "N", value_parser = size::parse, default_value_t = 0)]
     offset: u64,
-    /// At most so many bytes
+    /// Read at most N bytes
     #[arg(long, value_name = "N", value_parser = size::parse)]
     length: Option<u64>,
     /// Stop before the first NUL
@@ -46,9 +45,9 @@ pub struct Read {
 
 impl Verb for Read {
     const NAME: &'static str = "read";
-    const SUMMARY: &'static str = "Print the bytes";
+    const SUMMARY: &'static str = "Print the content";
     const EXAMPLES: &'static str = r#"
-# What was published
+# Publish a text, and print it
 ipcbox shm write config '{"level": 3}' --create
 ipcbox shm read config --text
 "#;
@@ -77,20 +76,20 @@ impl Read {
         if done < len {
             bail!(Cause::from_errno(
                 Errno::EFAULT,
-                format!("it was made shorter meanwhile: {done} of {len} bytes were read")
+                format!("another process has shortened it: {done} of {len} bytes were read")
             ));
         }
         Ok(())
     }
 
-    /// How many bytes to read of an object of `size` bytes.
+    /// Returns how many bytes to read of an object of `size` bytes.
     fn len(&self, size: u64) -> Result<u64> {
         within(self.offset, 0, size)?;
         let most = size - self.offset;
         Ok(self.length.map_or(most, |len| len.min(most)))
     }
 
-    /// The bytes as they are under the lock, which is given back.
+    /// Copies the bytes and releases the lock.
     fn snapshot(&self, held: Held, memory: &Memory) -> Result<Vec<u8>> {
         let left = Journal::new(Object::of(memory)?).writes()?;
         let size = memory.size()?;

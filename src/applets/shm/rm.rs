@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::object::segment;
-use super::stat::tell_unseen;
+use super::stat::warn_unseen;
 use super::{context, is_posix};
 use crate::applets::Verb;
 use crate::exit::Exit;
@@ -16,9 +16,9 @@ use crate::sys::holders;
 use crate::sys::posix::shm as posix;
 use crate::target::Target;
 
-/// One that a process is seen to have attached, mapped or open is left alone without --force. Where others may use a POSIX object
-/// it is told how many processes could not be looked at, which takes the right to trace them. With --force the name or key is free at
-/// once, and the memory when its last user ends.
+/// Without --force, an object that a process has attached, mapped or open is kept. With --force, its name or key is free
+/// at once, and its memory when the last of these processes exits. If others may use a POSIX object, a warning counts
+/// the processes that the caller may not inspect.
 #[derive(Args)]
 pub struct Rm {
     #[command(flatten)]
@@ -29,7 +29,7 @@ impl Verb for Rm {
     const NAME: &'static str = "rm";
     const SUMMARY: &'static str = "Remove segments and POSIX objects";
     const EXAMPLES: &'static str = "
-# Gone, whether it was there or not
+# Remove an object, if it exists
 ipcbox shm rm board --missing-ok
 ";
     const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Failed, "in use (see --force), or any other failure")];
@@ -58,10 +58,10 @@ impl Rm {
         if !self.removing.force {
             let index = holders::index(&[(stat.device, stat.inode)]).unwrap_or_default();
             refuse("in use", &mappers(&State::Memory(stat).into(), &index))?;
-            // The first process, which in most systems nobody may look at, is taken to use nothing.
+            // An ordinary user can never inspect process 1, which is assumed to use nothing.
             let unseen = index.unseen.iter().filter(|pid| **pid != 1).count();
             if unseen > 0 && stat.mode & 0o077 != 0 {
-                tell_unseen(&target.to_string(), "processes", unseen as u64);
+                warn_unseen(&target.to_string(), "processes", unseen as u64);
             }
         }
         posix::remove(target.typed())?;
@@ -69,7 +69,7 @@ impl Rm {
     }
 }
 
-/// What killed writers left goes with the object.
+/// Removes what killed writers left of an object.
 fn clean_up(object: journal::Object) -> Result<()> {
-    Journal::new(object).remove().context("it is removed, but not what a killed writer left of it")
+    Journal::new(object).remove().context("it is removed, but not the copy that a killed writer left")
 }

@@ -1,10 +1,10 @@
-//! `shm set`: a word, or size, pinning, permission bits and owner.
+//! `shm set`: the value of a word, or the size, pinning, permission bits and owner of the object.
 
 use anyhow::{Result, bail};
 use clap::Args;
 
 use super::object::atomic_word::{Place, value};
-use super::object::{no_space, segment, system_v};
+use super::object::{creatable, no_space, segment, system_v};
 use super::{context, is_posix};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
@@ -18,29 +18,28 @@ use crate::sys::posix::shm::{self as posix, Object};
 use crate::sys::sysv::{Change, Kind};
 use nix::errno::Errno;
 
-/// With a VALUE a word gets it, in one atomic step, and who waits for the word is woken. With options only, the
-/// object's attributes change; no other tool changes those of a segment.
+/// With VALUE it sets a word in one atomic step and wakes the processes that wait for it. Options change the object.
 ///
-/// The size of a segment is for ever. A POSIX object is made longer by zeros whose space is reserved, and shorter
-/// under whoever maps it: touching what is gone ends those programs by SIGBUS.
+/// The size of a segment cannot be changed. A POSIX object grows by zeros, whose memory is reserved, and can be cut
+/// short; a program that uses the lost part dies by SIGBUS.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Set {
     #[command(flatten)]
     place: Place,
-    /// The word's new value
+    /// New value of the word
     #[arg(value_name = "VALUE", value_parser = value, allow_negative_numbers = true)]
     value: Option<i64>,
-    /// New size (POSIX)
+    /// Set the size (POSIX)
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     size: Option<u64>,
     /// Keep it from being swapped out (System V)
     #[arg(long, conflicts_with = "unpin")]
     pin: bool,
-    /// Let it be swapped out again
+    /// Allow it to be swapped out again
     #[arg(long)]
     unpin: bool,
-    /// Create it if it is missing, a page of zeros
+    /// Create it if it is missing (one page of zeros)
     #[arg(long, requires = "value")]
     create: bool,
     /// Trust an object that belongs to another user
@@ -52,9 +51,9 @@ pub struct Set {
 
 impl Verb for Set {
     const NAME: &'static str = "set";
-    const SUMMARY: &'static str = "Set a word, or size, pinning, permission bits and owner";
+    const SUMMARY: &'static str = "Set a word, or the size, pinning, mode or owner";
     const EXAMPLES: &'static str = "
-# Begin anew
+# Set a counter back to 0
 ipcbox shm add counter --create
 ipcbox shm set counter 0
 ";
@@ -65,15 +64,19 @@ ipcbox shm set counter 0
         let pinned = self.pin || self.unpin;
         let nothing = value.is_none() && self.size.is_none() && !pinned && change == Change::default();
         let refused = if nothing {
-            let hint = "a VALUE, --size, --pin, --unpin, --mode or --owner";
-            Err(Cause::new(Exit::Usage, "nothing to set was given").hint(hint).into())
+            let hint = "add VALUE, --size, --pin, --unpin, --mode or --owner";
+            Err(Cause::new(Exit::Usage, "there is nothing to change").hint(hint).into())
         } else {
             self.allow()
         };
         context("set", &place.target, refused)?;
         if let Some(value) = value {
             let open = || {
-                let memory = if self.create { place.open_or_create(self.creating())? } else { place.open(true)? };
+                let memory = if self.create {
+                    place.open_or_create(self.creating())?
+                } else {
+                    place.open(true).map_err(|error| creatable(error, &place.target, "--create creates it"))?
+                };
                 self.resize()?;
                 Ok(memory)
             };
@@ -87,19 +90,19 @@ ipcbox shm set counter 0
 }
 
 impl Set {
-    /// How a missing object is made. Its permission bits may deny its owner what is done first: they are set last.
+    /// How a missing object is created: without the mode, which may deny its owner the first write. That is set last.
     const fn creating(&self) -> Creating {
         Creating { mode: None, foreign: self.foreign, exclusive: false }
     }
 
-    /// Refuses what the family has not, before anything is set.
+    /// Refuses options that the family does not have, before anything changes.
     fn allow(&self) -> Result<()> {
         if self.pin || self.unpin {
-            system_v(&self.place.target, "a POSIX object cannot be pinned: mlock is for one process")?;
+            system_v(&self.place.target, "a POSIX object cannot be pinned")?;
         }
         if self.size.is_some() && !is_posix(&self.place.target) {
             let words = "the kernel cannot change the size of a segment";
-            bail!(Cause::new(Exit::Usage, words).hint("a POSIX object, /name, can be resized"));
+            bail!(Cause::new(Exit::Usage, words).hint("use a POSIX object (/NAME), which can be resized"));
         }
         Ok(())
     }
@@ -121,10 +124,10 @@ impl Set {
         if self.pin || self.unpin {
             segment(target)?.pin(self.pin).map_err(|errno| match errno {
                 Errno::ENOMEM => {
-                    Cause::from_errno(errno, "it is more than this user may pin").hint("ulimit -l is the limit, in KiB")
+                    Cause::from_errno(errno, "its size exceeds what this user may pin").hint("raise ulimit -l (in KiB)")
                 }
                 Errno::EPERM if self.may_not_pin() => {
-                    Cause::from_errno(errno, "this user may pin nothing").hint("ulimit -l is 0")
+                    Cause::from_errno(errno, "this user may not pin memory").hint("raise ulimit -l (in KiB); it is 0")
                 }
                 errno => super::explain(target, errno),
             })?;
@@ -137,7 +140,7 @@ impl Set {
         Ok(())
     }
 
-    /// Whether EPERM was about the limit rather than the owner.
+    /// Whether `EPERM` is about `RLIMIT_MEMLOCK` rather than the owner.
     fn may_not_pin(&self) -> bool {
         owner(&self.place.target, Kind::Shm) == Some(nix::unistd::geteuid().as_raw())
     }

@@ -1,4 +1,4 @@
-//! `shm stat`: segments and POSIX objects, and who uses them.
+//! `shm stat`: segments and POSIX objects, and the processes that use them.
 
 use anyhow::Result;
 use clap::Args;
@@ -19,17 +19,14 @@ const COLUMNS: &str = "-kind -family id key name size owner -uid -group -gid -cr
                        -removed -pinned";
 const HOLDERS: &str = "-kind -family id -key name pid command mappings descriptors";
 
-/// A line for each; without TARGET every segment and every POSIX object is shown. Of a POSIX object the bytes that are
-/// resident include those that are swapped out, which its file does not tell apart.
-///
-/// Who uses one is read from /proc, and needs the right to trace that process; that some could not be looked at is
-/// told.
+/// Without TARGET it shows every segment and every POSIX object. The resident bytes of a POSIX object include swapped-out
+/// ones. --holders lists the processes that the caller may trace; a warning counts the others.
 #[derive(Args)]
 pub struct Stat {
-    /// The segments and POSIX objects
+    /// Segments and POSIX objects to show
     #[arg(value_name = "TARGET")]
     targets: Vec<Target>,
-    /// The processes that map it now, or have a POSIX object open, instead
+    /// Show the processes that map it or have it open
     #[arg(long)]
     holders: bool,
     #[command(flatten)]
@@ -38,9 +35,9 @@ pub struct Stat {
 
 impl Verb for Stat {
     const NAME: &'static str = "stat";
-    const SUMMARY: &'static str = "Show segments and POSIX objects, and who uses them";
+    const SUMMARY: &'static str = "Show segments and POSIX objects, or their users";
     const EXAMPLES: &'static str = "
-# Who has it attached now
+# Show the processes that have a segment attached
 ipcbox shm create board --size 64K
 ipcbox shm stat board --holders
 ";
@@ -67,7 +64,7 @@ ipcbox shm stat board --holders
     }
 }
 
-/// The processes that are seen to use an object. If some could not be inspected, it reports how many.
+/// Returns the processes that use an object, and warns about those that cannot be inspected.
 fn seen(object: &Object, index: &Index) -> Vec<User> {
     let mut users = users::mappers(object, index);
     let unknown = users.iter().find_map(User::count);
@@ -78,14 +75,14 @@ fn seen(object: &Object, index: &Index) -> Vec<User> {
     if unseen > 0 {
         let id = object.id().map(|id| id.to_string());
         let name = object.name.as_ref().map(|name| name.display().to_string());
-        tell_unseen(&name.or(id).unwrap_or_default(), what, unseen);
+        warn_unseen(&name.or(id).unwrap_or_default(), what, unseen);
     }
     users.retain(|user| user.pid().is_some());
     users
 }
 
-/// Reports how many that may use an object could not be looked at.
-pub fn tell_unseen(object: &str, what: &str, unseen: u64) {
-    let why = "it needs the right to trace the process";
-    output::warn(format!("cannot see all who use {object}: {what} not looked at: {unseen}; {why}"));
+/// Warns that `unseen` processes or mappings, which may use an object, cannot be inspected.
+pub fn warn_unseen(object: &str, what: &str, unseen: u64) {
+    let why = "permission to trace them is missing";
+    output::warn(format!("cannot see every user of {object}: {unseen} {what} not inspected, {why}"));
 }

@@ -1,4 +1,4 @@
-//! `shm wait`: sleep until a word has a value.
+//! `shm wait`: waiting until a word has a value.
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
@@ -11,48 +11,48 @@ use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output::notice::Notice;
 
-/// Sleeps in a futex, and polls nothing: set, add and cas of the box wake it, and so does a write of at most 4 KiB for
-/// the words in it. A longer write wakes nobody, nor does a program that only stores; it has to call futex(2) with
-/// FUTEX_WAKE and without FUTEX_PRIVATE_FLAG. A word that changes and changes back between two looks can be missed.
+/// Sleeps until shm set, add, cas or a write of at most 4 KiB changes the word. A longer write wakes no waiter, and
+/// neither does a program that only stores to the memory. A value that lasts only a moment can be missed.
 ///
-/// Permission to read is enough. Whoever waits keeps the memory: where it is removed meanwhile, nobody can find it any
-/// more to wake the waiter.
+/// Read permission is enough. If the object is removed during the wait, only --timeout or a signal ends it.
 #[derive(Args)]
 pub struct Wait {
     #[command(flatten)]
     place: Place,
-    /// The value to compare the word with
+    /// Value to compare the word with
     #[arg(
         value_name = "VALUE", value_parser = narrow, required_unless_present = "changed",
         allow_negative_numbers = true
     )]
     value: Option<i32>,
-    /// Until the word is equal, not equal, at least or at most VALUE
+    /// Wait until it is eq, ne, ge or le (default: eq)
+    ///
+    /// Equal to VALUE, not equal to it, at least VALUE, or at most VALUE.
     #[arg(long, value_name = "eq|ne|ge|le", default_value = "eq", hide_possible_values = true)]
     until: Until,
-    /// Until the word differs from what it is when the wait begins
+    /// Wait until the word changes
     #[arg(long, conflicts_with_all = ["value", "until"])]
     changed: bool,
     #[command(flatten)]
     timeout: Timeout,
 }
 
-/// Reads the value of a word that can be slept on.
+/// Parses the value of a 32-bit word.
 fn narrow(text: &str) -> Result<i32, String> {
     let value = value(text)?;
-    i32::try_from(value).map_err(|_| format!("it is beyond 32 bits, {} to {}", i32::MIN, i32::MAX))
+    i32::try_from(value).map_err(|_| format!("expected a number from {} to {}", i32::MIN, i32::MAX))
 }
 
-/// What is waited for.
+/// The comparison of the word with VALUE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Until {
-    /// The word is VALUE.
+    /// Equal.
     Eq,
-    /// It is another one.
+    /// Not equal.
     Ne,
-    /// It is VALUE or more.
+    /// At least.
     Ge,
-    /// It is VALUE or less.
+    /// At most.
     Le,
 }
 
@@ -76,21 +76,23 @@ impl Until {
         }
     }
 
-    const fn words(self) -> &'static str {
-        match self {
-            Self::Eq => "it did not become",
-            Self::Ne => "it did not change from",
-            Self::Ge => "it did not reach",
-            Self::Le => "it did not fall to",
-        }
+    /// The state of a word for which the comparison does not hold.
+    fn state(self, word: i64, value: i64, after: &str) -> String {
+        let not = match self {
+            Self::Ne => return format!("the word is still {word}{after}"),
+            Self::Eq => "not",
+            Self::Ge => "not at least",
+            Self::Le => "not at most",
+        };
+        format!("the word is {word}{after}, {not} {value}")
     }
 }
 
 impl Verb for Wait {
     const NAME: &'static str = "wait";
-    const SUMMARY: &'static str = "Sleep until a 32-bit word has a value";
+    const SUMMARY: &'static str = "Wait until a 32-bit word has a value";
     const EXAMPLES: &'static str = "
-# Until the work has come to its second stage
+# Wait until the work has reached stage 2
 ipcbox shm create stage --size 4K
 ( sleep 0.1; ipcbox shm set stage 2 --bits 32 ) &
 ipcbox shm wait stage 2 --until ge -w 10s
@@ -101,8 +103,8 @@ ipcbox shm wait stage 2 --until ge -w 10s
         let Self { place, value, until, .. } = self;
         let until = if self.changed { Until::Ne } else { until };
         if place.bits == Bits::Wide {
-            let words = "the kernel sleeps on 32-bit words only";
-            let refused = Cause::new(Exit::Usage, words).hint("--offset of its low half, without --bits");
+            let words = "the kernel can wait for 32-bit words only";
+            let refused = Cause::new(Exit::Usage, words).hint("leave out --bits, and use the --offset of the low half");
             context("wait for", &place.target, Err::<(), _>(refused.into()))?;
         }
         let sleep = |word: &Word| {
@@ -111,7 +113,7 @@ ipcbox shm wait stage 2 --until ge -w 10s
             let mut notice = Notice::verbose(timeout, || format!("{} {} {value}", place.target, until.wanted()));
             match notice.during(timeout.deadline(), |deadline| word.wait(holds, deadline)) {
                 Err(error) if error.downcast_ref() == Some(&Errno::EAGAIN) => {
-                    bail!(timeout.missed(&format!("{} {value}", until.words())))
+                    bail!(timeout.expired(until.state(word.load()?, value, &timeout.after())))
                 }
                 slept => slept,
             }

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use super::object::atomic_word::wake;
 use super::object::locking::{Held, Locking};
 use super::object::source::Source;
-use super::object::{create_writable, no_space, open, open_or_create, unnamed, within};
+use super::object::{creatable, create_writable, no_space, open, open_or_create, unnamed, within};
 use super::{context, is_posix};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
@@ -22,50 +22,34 @@ use crate::sys::transfer;
 use crate::target::Target;
 use crate::text::counted;
 
-/// The longest write that wakes who waits for a word in it, in bytes.
+/// The longest write, in bytes, that wakes the waiters for its words.
 const WAKING: u64 = 4096;
 
-/// TEXT byte for byte, without a newline or a NUL added, else standard input to its end. What is known to be too long
-/// (TEXT, a file as standard input) is refused before a byte is written; a stream that turns out too long stops at the
-/// end of the object, with status 1 and how much was written.
+/// Writes the bytes as they are, without a newline or a NUL at the end. TEXT, or a file as standard input, that does not
+/// fit is refused; a stream is written as far as it fits, and the status is 1.
 ///
-/// With --create a missing object is made as large as the data needs. A stream is read to its end before that. A POSIX
-/// object then appears whole or not at all.
-///
-/// A write of at most 4 KiB wakes who waits for a word in it (shm wait); a longer one wakes nobody. What --clear makes
-/// zero counts with it, up to the end of the object: where that makes it longer, who waits for a word of that is not
-/// woken.
-///
-/// With --replace the content of a POSIX object becomes exactly the data, and its size follows. It stays the same
-/// object: whoever has it open or mapped sees the new content. A segment has a fixed size and no length of its own, so
-/// that --replace refuses it.
-///
-/// With --lock a reader that takes the same lock sees all of the write or nothing of it, also where the writer is
-/// killed in the middle: a copy of the data is kept beside the object, as a segment, until it is written. What a killed
-/// writer leaves is completed by the next locked write, under whatever lock, and goes with the object (shm rm). A
-/// stream is read to its end before the lock is taken.
-///
-/// The copy has the owner, the group and the permission bits of the object. Where they allow the group what they do not
-/// allow all others, who writes has to have that group as its own (sg, newgrp), not among its further ones: else the
-/// write is refused.
+/// If writer and reader use the same --lock, the reader sees all of the write or nothing, even if the writer is killed.
+/// A stream is read to its end before the lock is taken.
 #[derive(Args)]
 pub struct Write {
-    /// The segment or POSIX object
+    /// Segment or POSIX object to write to
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// What to write instead of standard input
+    /// Text to write instead of standard input
     #[arg(value_name = "TEXT", allow_negative_numbers = true)]
     text: Option<OsString>,
-    /// Begin there, in bytes from the start
+    /// Start N bytes from the beginning (default: 0)
     #[arg(long, value_name = "N", value_parser = size::parse, default_value_t = 0)]
     offset: u64,
-    /// Make it if it is missing, as large as the data needs
+    /// Create it if it is missing, as large as the data
     #[arg(long)]
     create: bool,
-    /// Make zero what follows the data
+    /// Clear the rest of the object (set it to zeros)
     #[arg(long)]
     clear: bool,
-    /// Make the data the whole content; the size follows (POSIX)
+    /// Replace the whole content and the size (POSIX)
+    ///
+    /// It stays the same object for processes that have it open or mapped.
     #[arg(long, conflicts_with_all = ["offset", "clear"])]
     replace: bool,
     #[command(flatten)]
@@ -78,7 +62,7 @@ impl Verb for Write {
     const NAME: &'static str = "write";
     const SUMMARY: &'static str = "Write TEXT or standard input";
     const EXAMPLES: &'static str = r#"
-# Publish a text: readers under the same lock see all of it or nothing
+# Publish a text; readers with the same lock see all of it or nothing
 echo '{"level": 3}' | ipcbox shm write /conf \
   --create --replace --lock conf
 "#;
@@ -100,56 +84,52 @@ impl Write {
             source = source.spooled()?;
         }
         let held = self.locking.take(&self.target, false, self.creating, self.create)?;
-        let mut made = false;
+        let mut created = false;
         let memory = if self.create {
             open_or_create(&self.target, self.creating, || {
                 if is_posix(&self.target) {
                     let object = self.create_object(&mut source)?;
-                    made = true;
+                    created = true;
                     return Ok(Memory::Object(object));
                 }
                 self.create_segment(&mut source)
             })?
         } else {
-            open(&self.target, true)?
+            open(&self.target, true)
+                .map_err(|error| creatable(error, &self.target, "--create creates it, as large as the data"))?
         };
-        // A new POSIX object was born with its bytes.
-        let end = if made { memory.size()? } else { self.fill(&source, &memory, held)? };
+        // A new POSIX object already has its bytes.
+        let end = if created { memory.size()? } else { self.fill(&source, &memory, held)? };
         let size = memory.size()?;
         self.wake(memory, end)?;
-        if end == size && !made && !self.replace && source.has_more()? {
-            let words = match usize::try_from(size - self.offset)? {
-                0 => "it has no room there".into(),
-                room => {
-                    let room = counted(room, "byte");
-                    format!("it has room for {room}; what fits was written, and there was more")
-                }
-            };
+        if end == size && !created && !self.replace && source.has_more()? {
+            let written = counted(usize::try_from(size - self.offset)?, "byte");
+            let words = format!("input truncated after {written}, at the end of the object");
             bail!(Cause::new(Exit::Failed, words));
         }
         Ok(())
     }
 
-    /// A new segment that is as large as the data needs.
+    /// Creates a segment that is as large as the data.
     fn create_segment(&self, source: &mut Source) -> Result<Memory> {
         let known = std::mem::replace(source, Source::Stream(None)).spooled()?;
         let len = known.len().unwrap_or(0);
         *source = known;
         let size = self.offset.checked_add(len).ok_or(Errno::EOVERFLOW)?;
         if size == 0 {
-            bail!(Cause::new(Exit::Failed, "there is nothing to write, and a segment has at least one byte"));
+            bail!(Cause::new(Exit::Failed, "there is no data, and a segment has at least 1 byte"));
         }
         create_writable(&self.target, size, self.creating)
     }
 
-    /// A new POSIX object with the data in it. If another process was faster (`EEXIST`), what was read of the source is
+    /// Creates a POSIX object with the data in it. If another process was faster (`EEXIST`), the data that was read is
     /// kept.
     fn create_object(&self, source: &mut Source) -> Result<Object> {
         let len = source.len().unwrap_or(0);
         let size = self.offset.checked_add(len).ok_or(Errno::EOVERFLOW)?;
         let object = unnamed(size)?;
         let len = source.fill(&object, self.offset).map_err(|errno| match errno {
-            Errno::ENOSPC => Cause::from_errno(errno, "no space left in /dev/shm; nothing was made"),
+            Errno::ENOSPC => Cause::from_errno(errno, "no space left in /dev/shm; nothing was created"),
             errno => no_space(errno, size),
         })?;
         match object.publish(self.target.typed(), self.creating.bits()) {
@@ -162,7 +142,7 @@ impl Write {
         }
     }
 
-    /// Writes to what is there: where the data ends.
+    /// Writes to an existing object, and returns the offset of the end of the data.
     fn fill(&self, source: &Source, memory: &Memory, held: Option<Held>) -> Result<u64> {
         let size = memory.size()?;
         if !self.replace {
@@ -199,7 +179,7 @@ impl Write {
         Ok(end)
     }
 
-    /// Wakes who waits for a word of what was written.
+    /// Wakes the waiters for the words that were written.
     fn wake(&self, memory: Memory, end: u64) -> Result<()> {
         let size = memory.size()?;
         let first = self.offset - self.offset % 4;
@@ -214,9 +194,9 @@ impl Write {
     }
 }
 
-/// Why a segment cannot be replaced.
+/// The failure to replace the content of a segment.
 fn fixed(target: &Target) -> Cause {
-    let words = "a segment has a fixed size and no length of its own, which --replace needs";
+    let words = "--replace needs a POSIX object: the size of a segment is fixed";
     let name = target.name().map_or("NAME".into(), |name| name.display().to_string());
-    Cause::new(Exit::Usage, words).hint(format!("write /{name}: a POSIX object's size follows"))
+    Cause::new(Exit::Usage, words).hint(format!("write to /{name}, a POSIX object"))
 }

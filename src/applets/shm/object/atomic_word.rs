@@ -1,4 +1,4 @@
-//! One word of shared memory, and who sleeps on it.
+//! A word of shared memory, and the processes that wait for it.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -17,24 +17,24 @@ use crate::sys::mapping::{Mapping, on_bus_error, page_size};
 use crate::sys::memory::Memory;
 use crate::target::Target;
 
-/// Which word is meant.
+/// The place of a word.
 #[derive(Args)]
 pub struct Place {
-    /// The segment or POSIX object
+    /// Segment or POSIX object that holds the word
     #[arg(value_name = "TARGET")]
     pub target: Target,
-    /// Where the word is, in bytes from the start
+    /// Use the word N bytes from the start (default: 0)
     #[arg(long, value_name = "N", value_parser = size::parse, default_value_t = 0)]
     pub offset: u64,
-    /// How wide it is, in bits; 32 if left out
+    /// Use a word of 32 or 64 bits (default: 32)
     #[arg(long, value_name = "32|64", value_parser = bits, default_value = "32")]
     pub bits: Bits,
 }
 
-/// How wide a word is.
+/// The width of a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bits {
-    /// 32 bits, on which `wait` can sleep.
+    /// 32 bits, the only width that `wait` can wait for.
     Narrow,
     /// 64 bits.
     Wide,
@@ -44,14 +44,14 @@ fn bits(text: &str) -> Result<Bits, String> {
     match text {
         "32" => Ok(Bits::Narrow),
         "64" => Ok(Bits::Wide),
-        _ => Err("a word has 32 or 64 bits".into()),
+        _ => Err("expected 32 or 64".into()),
     }
 }
 
-/// Reads the value of a word.
+/// Parses the value of a word.
 ///
 /// # Errors
-/// Words that say what is wrong.
+/// The range that is expected.
 pub fn value(text: &str) -> Result<i64, String> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -60,7 +60,7 @@ pub fn value(text: &str) -> Result<i64, String> {
 }
 
 impl Bits {
-    /// Bytes of such a word.
+    /// The size in bytes.
     pub const fn bytes(self) -> u8 {
         match self {
             Self::Narrow => 4,
@@ -68,17 +68,17 @@ impl Bits {
         }
     }
 
-    /// A value as such a word has it.
+    /// Checks that a value fits.
     fn fit(self, value: i64) -> Result<i64> {
         if self == Self::Narrow && i32::try_from(value).is_err() {
-            let words = format!("{value} is beyond 32 bits, {} to {}", i32::MIN, i32::MAX);
-            bail!(Cause::new(Exit::Usage, words).hint("--bits 64"));
+            let words = format!("{value} does not fit 32 bits ({} to {})", i32::MIN, i32::MAX);
+            bail!(Cause::new(Exit::Usage, words).hint("add --bits 64"));
         }
         Ok(value)
     }
 }
 
-/// A word that is mapped.
+/// A mapped word.
 pub struct Word {
     mapping: Mapping,
     at: usize,
@@ -86,8 +86,8 @@ pub struct Word {
 }
 
 impl Place {
-    /// Does `act`, called `what` in messages, with the word, which is only read or also written; `memory` opens the
-    /// object that it is in. Values that are given to it have to fit.
+    /// Runs `act`, called `what` in messages, on the word in the object that `memory` opens, after checking that `values`
+    /// fit the word.
     pub fn with<T>(
         &self,
         what: &str,
@@ -99,7 +99,7 @@ impl Place {
         let run = || {
             let width = u64::from(self.bits.bytes());
             if !self.offset.is_multiple_of(width) {
-                let words = format!("offset {} is no multiple of {width}: an atomic word is aligned", self.offset);
+                let words = format!("offset {} is not a multiple of {width}, the size of the word", self.offset);
                 bail!(Cause::new(Exit::Usage, words));
             }
             for value in values {
@@ -108,7 +108,7 @@ impl Place {
             let memory = memory()?;
             within(self.offset, width, memory.size()?)?;
             if is_posix(&self.target) {
-                let why = "it was made shorter meanwhile, or /dev/shm is full (SIGBUS)";
+                let why = "another process has shortened it, or /dev/shm is full (SIGBUS)";
                 let warning = output::warning(format!("cannot {what} {}: {why}", self.target));
                 on_bus_error(warning, Exit::Failed.code())?;
             }
@@ -117,12 +117,12 @@ impl Place {
         context(what, &self.target, run())
     }
 
-    /// Opens the object for reading alone, or for both.
+    /// Opens the object for reading, or for reading and writing.
     pub fn open(&self, writable: bool) -> Result<Memory> {
         open(&self.target, writable)
     }
 
-    /// Opens the object for both, created of zeros up to the end of the word's page if it is missing.
+    /// Opens the object for reading and writing; creates a missing one of zeros, up to the end of the word's page.
     pub fn open_or_create(&self, creating: Creating) -> Result<Memory> {
         open_or_create(&self.target, creating, || {
             let end = self.offset.checked_add(self.bits.bytes().into());
@@ -144,7 +144,7 @@ impl Word {
         Ok(Self { mapping, at, bits })
     }
 
-    /// Its value.
+    /// Returns the value.
     pub fn load(&self) -> Result<i64> {
         Ok(match self.bits {
             Bits::Narrow => self.mapping.word(self.at)?.load(SeqCst).into(),
@@ -152,7 +152,7 @@ impl Word {
         })
     }
 
-    /// Gives it a value, and wakes who sleeps on it.
+    /// Sets the value and wakes the waiters.
     pub fn store(&self, value: i64) -> Result<()> {
         match self.bits {
             Bits::Narrow => self.mapping.word(self.at)?.store(i32::try_from(value)?, SeqCst),
@@ -161,7 +161,7 @@ impl Word {
         self.wake()
     }
 
-    /// Adds to it, wrapping, and wakes who sleeps on it; gives the new value.
+    /// Adds to the value, wrapping, wakes the waiters and returns the new value.
     pub fn add(&self, by: i64) -> Result<i64> {
         let value = match self.bits {
             Bits::Narrow => {
@@ -174,7 +174,7 @@ impl Word {
         Ok(value)
     }
 
-    /// Gives it the value `new` where it has `old`, and then wakes who sleeps on it; gives the value that it had.
+    /// Sets the value to `new` and wakes the waiters if it is `old`; returns the value before.
     pub fn swap(&self, old: i64, new: i64) -> Result<i64> {
         let found = match self.bits {
             Bits::Narrow => {
@@ -193,10 +193,10 @@ impl Word {
         Ok(found)
     }
 
-    /// Sleeps until it satisfies `holds`, which is asked at every change of the box's.
+    /// Sleeps until `holds` returns true, which is checked at each wake-up.
     ///
     /// # Errors
-    /// `EAGAIN`: not in time.
+    /// `EAGAIN`: the deadline is over.
     pub fn wait(&self, holds: impl Fn(i32) -> bool, deadline: crate::sys::deadline::Deadline) -> Result<()> {
         let word = self.mapping.word(self.at)?;
         loop {
@@ -205,7 +205,7 @@ impl Word {
                 return Ok(());
             }
             match futex::wait(word, value, deadline) {
-                // It can have come at the last instant.
+                // The change can come at the very deadline.
                 Err(Errno::EAGAIN) if holds(word.load(SeqCst)) => return Ok(()),
                 slept => slept?,
             }
@@ -217,7 +217,7 @@ impl Word {
     }
 }
 
-/// Wakes who sleeps on the 32-bit words of `len` bytes from `at` on, which is aligned.
+/// Wakes the waiters for the 32-bit words in `len` bytes at `at`, which is aligned.
 pub fn wake(mapping: &Mapping, at: usize, len: usize) -> Result<()> {
     for at in (at..at + len).step_by(4).filter(|at| at + 4 <= mapping.len()) {
         futex::wake(mapping.word(at)?)?;

@@ -1,4 +1,4 @@
-//! `--lock SEM`: a lock of `sem lock` around an access.
+//! `--lock SEM`: a lock of `sem lock` during an access.
 
 use anyhow::Result;
 use clap::Args;
@@ -15,10 +15,12 @@ use crate::semset::waited::{self, Wanted};
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target, not_posix, not_private};
 
-/// The lock to hold.
+/// The lock to hold, if any.
 #[derive(Args)]
 pub struct Locking {
-    /// Do it under this lock of sem lock, made if it is missing
+    /// Lock SEM, as sem lock does, during the access
+    ///
+    /// A missing lock is created.
     #[arg(long, value_name = "SEM")]
     lock: Option<Target>,
     #[command(flatten)]
@@ -29,21 +31,21 @@ pub struct Locking {
 pub struct Held(lock::Held);
 
 impl Locking {
-    /// Whether there is to be one.
+    /// Whether a lock was requested.
     pub const fn is_wanted(&self) -> bool {
         self.lock.is_some()
     }
 
-    /// Takes it for `object`, where one was named, which is there or `creates` says that it is made.
+    /// Takes the lock, if one was requested, for an `object` that exists or that the caller `creates`.
     pub fn take(&self, object: &Target, shared: bool, creating: Creating, creates: bool) -> Result<Option<Held>> {
         let Some(target) = &self.lock else {
             return Ok(None);
         };
-        // The lock is made where it is missing: not for what cannot be.
+        // No lock is created for an object that cannot be used.
         if *object.form() == Form::Private {
             return Err(not_private("segment").into());
         }
-        if !is_posix(target) && is_to_be_made(target) {
+        if !is_posix(target) && is_missing_lock(target) {
             match owned(object, !shared) {
                 Err(error) if creates && is_missing(&error, object) => {}
                 found if creates => creating.trust(found?.1)?,
@@ -53,7 +55,7 @@ impl Locking {
         let timeout = &self.timeout;
         let take = || {
             if is_posix(target) {
-                let why = "a POSIX semaphore is no lock: what a killed process holds would be lost";
+                let why = "a POSIX semaphore cannot be a lock: nothing releases what a killed process held";
                 return Err(not_posix(target, why).into());
             }
             let lock = Lock::open_or_create(target, creating)?;
@@ -66,15 +68,15 @@ impl Locking {
     }
 }
 
-fn is_to_be_made(lock: &Target) -> bool {
+fn is_missing_lock(lock: &Target) -> bool {
     semset::find(lock).is_err_and(|error| error.downcast_ref() == Some(&Errno::ENOENT))
 }
 
 impl Held {
-    /// Gives it back before the process ends.
+    /// Releases the lock.
     pub fn release(self) -> Result<()> {
         match self.0.release() {
-            // Whoever removed it has taken it from everybody.
+            // Another process has removed the lock.
             Ok(()) | Err(Errno::EIDRM | Errno::EINVAL) => Ok(()),
             Err(errno) => Err(errno.into()),
         }

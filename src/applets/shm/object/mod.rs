@@ -1,4 +1,4 @@
-//! Finding, opening and making what a target stands for.
+//! Finding, opening and creating segments and POSIX objects.
 
 pub mod atomic_word;
 pub mod locking;
@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use crate::applets::shm::is_posix;
 use crate::args::creating::Creating;
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, bare};
 use crate::objects::errors::is_gone;
 use crate::sys::mapping::page_size;
 use crate::sys::memory::Memory;
@@ -17,8 +17,9 @@ use crate::sys::posix::shm::{self as posix, Object};
 use crate::sys::sysv::shm::{Segment, limits, used};
 use crate::sys::sysv::{Change, Key, if_removed};
 use crate::target::{Form, Target, not_posix};
+use crate::text::counted;
 
-/// The segment behind a System V target.
+/// Returns the segment behind a System V target.
 ///
 /// # Errors
 /// Those of [`Target::locate`].
@@ -26,7 +27,7 @@ pub fn segment(target: &Target) -> Result<Segment> {
     target.locate("segment", Segment::find, Segment::from_id)
 }
 
-/// Its memory, for reading alone or for both.
+/// Opens the memory behind a target, for reading or for reading and writing.
 pub fn open(target: &Target, writable: bool) -> Result<Memory> {
     if is_posix(target) {
         return Ok(Memory::Object(Object::open(target.typed(), writable)?));
@@ -34,7 +35,7 @@ pub fn open(target: &Target, writable: bool) -> Result<Memory> {
     Ok(Memory::attach(segment(target)?, writable)?)
 }
 
-/// Its memory, and the owners of the very object that was opened.
+/// Opens the memory, and returns the owners of the very object that was opened.
 pub fn owned(target: &Target, writable: bool) -> Result<(Memory, [u32; 2])> {
     let memory = open(target, writable)?;
     let owners = match &memory {
@@ -44,32 +45,42 @@ pub fn owned(target: &Target, writable: bool) -> Result<(Memory, [u32; 2])> {
     Ok((memory, owners))
 }
 
-/// The memory, opened for writing; created by `create` if it is missing.
+/// Opens the memory for reading and writing; `create` creates a missing one.
 pub fn open_or_create(target: &Target, creating: Creating, create: impl FnMut() -> Result<Memory>) -> Result<Memory> {
     let find = || owned(target, true).map_err(|error| if_missing(error, target));
     creating.open_or_create(find, Ok, create)
 }
 
-/// A failure to find `target`: `ENOENT` if it can be created, since it is missing or was removed as it was opened.
+/// Turns a failure to open `target` into `ENOENT` if it is missing, or was removed as it was opened.
 pub fn if_missing(error: Error, target: &Target) -> Error {
     if is_missing(&error, target) { Errno::ENOENT.into() } else { error }
 }
 
-/// Whether a failure to open `target` means that it can be made: it is missing, or was removed as it was opened.
+/// Adds `hint` to a failure to open a `target` that is missing and that the verb could create.
+pub fn creatable(error: Error, target: &Target, hint: &str) -> Error {
+    match bare(&error) {
+        Some(Errno::ENOENT) if !is_posix(target) || posix::is_mounted() == Ok(true) => {
+            super::explain(target, Errno::ENOENT).hint(hint).into()
+        }
+        _ => error,
+    }
+}
+
+/// Whether a failure to open `target` means that it is missing, or was removed as it was opened.
 pub fn is_missing(error: &Error, target: &Target) -> bool {
     !matches!(target.form(), Form::Id(_)) && is_gone(error, target)
 }
 
-/// A new segment of zeros for a target.
+/// Creates a segment of zeros.
 ///
 /// # Errors
-/// `EEXIST`: there is one.
+/// `EEXIST`: the key has one.
 pub fn create_segment(target: &Target, size: u64, creating: Creating, huge: bool) -> Result<Segment> {
     let key = match target.key()? {
         Some(key) => key,
         None if *target.form() == Form::Private => 0,
         None => {
-            // An id is only that of one that exists.
+            // The kernel chooses ids: one that is free cannot be created.
             segment(target)?.stat()?;
             bail!(Errno::EEXIST);
         }
@@ -80,10 +91,10 @@ pub fn create_segment(target: &Target, size: u64, creating: Creating, huge: bool
     }
 }
 
-/// The same, attached for writing, which its permission bits need not allow: it gets them when that is done.
+/// Creates a segment and attaches it for writing. It gets its permission bits afterwards, as they need not allow that.
 ///
 /// # Errors
-/// `EIDRM`: another process has removed it at once.
+/// `EIDRM`: another process has removed it already.
 pub fn create_writable(target: &Target, size: u64, creating: Creating) -> Result<Memory> {
     let wanted = creating.bits();
     let bits = wanted | 0o600;
@@ -98,7 +109,7 @@ pub fn create_writable(target: &Target, size: u64, creating: Creating) -> Result
     complete().map_err(|errno| if segment.stat().is_err() { if_removed(errno) } else { errno }.into())
 }
 
-/// A new POSIX object of `size` zeros, which has no name yet.
+/// Creates a POSIX object of `size` zeros, without a name.
 pub fn unnamed(size: u64) -> Result<Object> {
     if !posix::is_mounted()? {
         bail!(no_tmpfs());
@@ -108,10 +119,10 @@ pub fn unnamed(size: u64) -> Result<Object> {
     Ok(object)
 }
 
-/// Makes a POSIX object at least so large.
+/// Extends a POSIX object to at least `size` bytes.
 ///
 /// # Errors
-/// The size, and how much is free, where that is too little.
+/// The size, and how much is free, if that is too little.
 pub fn reserve(object: &Object, size: u64) -> Result<()> {
     object.reserve(size).map_err(|errno| no_space(errno, size).into())
 }
@@ -120,65 +131,67 @@ pub fn reserve(object: &Object, size: u64) -> Result<()> {
 pub fn no_space(errno: Errno, size: u64) -> Cause {
     match errno {
         Errno::ENOSPC => {
-            let free = posix::free().map_or_else(|_| "what is".into(), |free| free.to_string());
-            Cause::from_errno(errno, format!("{size} bytes are more than {free} free in /dev/shm"))
-                .hint("df /dev/shm shows its size, which is an option of its mount: size=2G")
+            let free = posix::free().map_or_else(|_| "bytes".into(), |free| free.to_string());
+            Cause::from_errno(errno, format!("{size} bytes are more than the {free} free in /dev/shm"))
+                .hint("make room, or enlarge it: mount -o remount,size=2G /dev/shm")
         }
-        Errno::EFBIG | Errno::EINVAL => Cause::from_errno(errno, format!("{size} bytes are more than a file can have")),
+        Errno::EFBIG | Errno::EINVAL => {
+            Cause::from_errno(errno, format!("{size} bytes are more than the largest file"))
+        }
         errno => Cause::plain(errno),
     }
 }
 
-/// There is no tmpfs at `/dev/shm`.
+/// The failure to find a tmpfs at `/dev/shm`.
 pub fn no_tmpfs() -> Cause {
     Cause::from_errno(Errno::ENOENT, "no tmpfs is mounted at /dev/shm")
         .exit(Exit::Failed)
         .hint("mount -t tmpfs -o mode=1777 shm /dev/shm")
 }
 
-/// Which limit is in the way of a new segment.
+/// The failure to create a segment, with the limit that prevents it.
 fn no_room(errno: Errno, key: Key, size: u64, huge: bool) -> Cause {
     let (limits, used) = (limits(), used());
     let (segments, in_use) = used.map_or((0, 0), |used| (used.segments, used.pages));
-    let told = |words: String| Cause::from_errno(errno, words);
+    let cause = |words: String| Cause::from_errno(errno, words);
     match (errno, limits) {
         (Errno::EINVAL, Ok(limits)) if size > limits.size => {
-            let words = format!("{size} bytes are more than the {} of one segment", limits.size);
-            told(words).hint("/proc/sys/kernel/shmmax is the limit")
+            let words = format!("{size} bytes exceed kernel.shmmax, which is {}", limits.size);
+            cause(words).hint("raise /proc/sys/kernel/shmmax")
         }
-        (Errno::EINVAL, _) => told(format!("{size} bytes are more than the kernel can give")),
+        (Errno::EINVAL, _) => cause(format!("{size} bytes are more than the kernel can provide")),
         (Errno::ENOSPC, Ok(limits)) if segments >= limits.segments => {
-            let words = format!("no room for one more than {segments} segments");
-            told(words).hint("/proc/sys/kernel/shmmni is the limit; ipcs -m shows what is there")
+            let words = format!("all {segments} segments of the system are in use");
+            cause(words).hint("remove one (ipcbox shm stat lists them), or raise /proc/sys/kernel/shmmni")
         }
-        (Errno::ENOSPC, Ok(limits)) => told(format!(
-            "{} pages of {} bytes are more than {} that are left",
+        (Errno::ENOSPC, Ok(limits)) => cause(format!(
+            "{} pages of {} bytes are more than the {} that are left",
             size.div_ceil(page_size()),
             page_size(),
             limits.pages.saturating_sub(in_use)
         ))
-        .hint("/proc/sys/kernel/shmall is the limit of all segments together, in pages"),
-        (Errno::ENOMEM, _) if huge => told(format!("{size} bytes are more than there are free huge pages for"))
-            .hint("HugePages_Free in /proc/meminfo; /proc/sys/vm/nr_hugepages sets how many there are"),
-        (Errno::ENOMEM, _) => told(format!("the system does not promise {size} bytes of memory"))
-            .hint("/proc/sys/vm/overcommit_memory says how it decides"),
-        (Errno::EPERM, _) if huge => told("huge pages are not for this user".into())
-            .hint("/proc/sys/vm/hugetlb_shm_group is the group that may have them"),
+        .hint("remove a segment, or raise /proc/sys/kernel/shmall, the pages of all segments"),
+        (Errno::ENOMEM, _) if huge => cause(format!("{size} bytes are more than the free huge pages"))
+            .hint("raise /proc/sys/vm/nr_hugepages; HugePages_Free in /proc/meminfo shows how many are free"),
+        (Errno::ENOMEM, _) => cause(format!("the system refuses to commit {size} bytes of memory"))
+            .hint("free some memory, or set /proc/sys/vm/overcommit_memory to 0 or 1"),
+        (Errno::EPERM, _) if huge => cause("this user may not use huge pages".into())
+            .hint("set /proc/sys/vm/hugetlb_shm_group to a group of this user"),
         (Errno::EACCES, _) => {
             let whose = Segment::find(key).and_then(Segment::stat);
             let whose = whose.map(|stat| crate::args::creating::user(stat.perm.uid));
-            told(format!("permission denied, it belongs to {}", whose.unwrap_or_default()))
+            cause(format!("permission denied, it belongs to {}", whose.unwrap_or_default()))
         }
         (errno, _) => Cause::plain(errno),
     }
 }
 
-/// Refuses a POSIX object where the verb needs what it has not.
+/// Refuses an option that POSIX objects do not have.
 pub fn system_v(target: &Target, why: &str) -> Result<()> {
     if is_posix(target) { Err(not_posix(target, why).into()) } else { Ok(()) }
 }
 
-/// Refuses what lies beyond the end: `len` bytes at `offset` of `size`.
+/// Checks that `len` bytes at `offset` lie within `size` bytes.
 pub fn within(offset: u64, len: u64, size: u64) -> Result<()> {
     if offset.checked_add(len).is_some_and(|end| end <= size) {
         return Ok(());
@@ -188,6 +201,6 @@ pub fn within(offset: u64, len: u64, size: u64) -> Result<()> {
         1 => format!("a byte at offset {offset} is"),
         len => format!("{len} bytes at offset {offset} are"),
     };
-    let bytes = if size == 1 { "byte" } else { "bytes" };
-    bail!(Cause::new(Exit::Failed, format!("{what} beyond its {size} {bytes}")))
+    let size = counted(usize::try_from(size).unwrap_or(usize::MAX), "byte");
+    bail!(Cause::new(Exit::Failed, format!("{what} beyond the end: the size is {size}")))
 }

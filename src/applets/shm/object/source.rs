@@ -1,4 +1,4 @@
-//! What a write takes its bytes from: TEXT, or standard input.
+//! The data of a write: TEXT, or standard input.
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,18 +13,18 @@ use crate::sys::memory::Memory;
 use crate::sys::posix::shm::Object;
 use crate::sys::{fds, transfer};
 
-/// Bytes to write.
+/// Data to write.
 pub enum Source {
-    /// An argument.
+    /// TEXT.
     Text(OsString),
-    /// Standard input; how long it is, where it is a file that tells.
+    /// Standard input, and its length if it is a file.
     Stream(Option<u64>),
-    /// What was read of it, in memory, and how long that is.
+    /// Standard input that was read into memory, and its length.
     Spooled(OwnedFd, u64),
 }
 
 impl Source {
-    /// TEXT, else standard input.
+    /// Returns TEXT, or else standard input.
     ///
     /// # Errors
     /// Standard input cannot be read.
@@ -35,7 +35,7 @@ impl Source {
         }
     }
 
-    /// How long it is, where that is known.
+    /// Returns the length, if it is known.
     pub fn len(&self) -> Option<u64> {
         match self {
             Self::Text(text) => Some(text.len() as u64),
@@ -44,7 +44,7 @@ impl Source {
         }
     }
 
-    /// The same with a length that is known: a stream is read to its end.
+    /// Reads a stream to its end, so that the length is known.
     pub fn spooled(self) -> Result<Self> {
         if self.len().is_some() {
             return Ok(self);
@@ -63,7 +63,7 @@ impl Source {
         }
     }
 
-    /// Puts at most `most` bytes of it at `at`: how many there were.
+    /// Writes at most `most` bytes at `at`, and returns how many there were.
     pub fn put(&self, memory: &Memory, at: u64, most: u64) -> Result<u64> {
         if let Self::Text(text) = self {
             memory.write_at(at, text.as_bytes())?;
@@ -72,10 +72,10 @@ impl Source {
         Ok(memory.pull(self.descriptor(), at, most)?)
     }
 
-    /// Puts exactly `len` bytes of it into a mapping.
+    /// Writes exactly `len` bytes to a mapping.
     ///
     /// # Errors
-    /// It ends before.
+    /// `EIO`: the data is shorter.
     pub fn put_whole(&self, mapping: &Mapping, at: usize, len: u64) -> Result<()> {
         if let Self::Text(text) = self {
             return Ok(mapping.write_at(at, text.as_bytes())?);
@@ -84,8 +84,7 @@ impl Source {
         if done < len { Err(shorter(done, len).into()) } else { Ok(()) }
     }
 
-    /// Puts all of it into a POSIX object that has no name yet, at `at`, and makes that as long as it is; gives how
-    /// many bytes there were.
+    /// Writes all data at `at` of a POSIX object that has no name yet, sets its size, and returns the length of the data.
     pub fn fill(&self, object: &Object, at: u64) -> nix::Result<u64> {
         if let Self::Text(text) = self {
             transfer::write_at(object.as_fd(), at, text.as_bytes())?;
@@ -96,7 +95,7 @@ impl Source {
         Ok(len)
     }
 
-    /// Whether there is more of it.
+    /// Whether there is more data.
     pub fn has_more(&self) -> Result<bool> {
         match self {
             Self::Text(_) => Ok(false),
@@ -105,15 +104,15 @@ impl Source {
     }
 }
 
-/// A file that ended before the length that it had.
+/// The failure of a file that is shorter than it was.
 fn shorter(done: u64, len: u64) -> Cause {
     Cause::from_errno(Errno::EIO, format!("standard input ended after {done} of {len} bytes"))
 }
 
-/// Whether a descriptor can be read, and how much there is where it is a file.
+/// Checks that a descriptor can be read, and returns how much is left of a file.
 ///
 /// # Errors
-/// `EISDIR`: it is a directory. `EBADF`: it was closed, or opened for writing alone.
+/// `EISDIR`: it is a directory. `EBADF`: it is closed, or open for writing only.
 pub fn readable(from: BorrowedFd) -> Result<Option<u64>, Cause> {
     transfer::left(from).map_err(|errno| match errno {
         Errno::EISDIR => Cause::from_errno(errno, "it is a directory"),
