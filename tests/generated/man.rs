@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ipcbox::applets::{APPLETS, Applet, Entry, Runs, WORDS};
-use ipcbox::exit::Exit;
+use ipcbox::applets::statuses::{ALL, label, meaning};
+use ipcbox::applets::{APPLETS, Applet, Entry, WORDS};
 
 use super::prose::{Block, parse};
-use super::roff::{Page, bold, inline};
-use super::verb::{Common, other_name, synopsis, usage, verb};
+use super::roff::{Page, bold, command_line, inline, tied};
+use super::verb::{Common, other_name, synopsis, verb};
 use super::{Rendered, committed};
 use crate::support::skip;
 
@@ -70,7 +70,7 @@ fn pages_speak_of_options_that_exist() {
     for page in pages() {
         // Between examples, which are run, options are in bold: \fB\-\-name.
         let text = std::fs::read_to_string(&page).unwrap().replace("\\-", "-");
-        let without_examples = text.split("\n.nf\n").map(|part| part.rsplit("\n.fi\n").next().unwrap());
+        let without_examples = text.split("\n.EX\n").map(|part| part.rsplit("\n.EE\n").next().unwrap());
         let words = without_examples.flat_map(|part| part.split(|c: char| !c.is_ascii_alphanumeric() && c != '-'));
         for word in
             words.map(|word| word.trim_start_matches("fB")).filter(|word| word.len() > 2 && word.starts_with("--"))
@@ -82,14 +82,17 @@ fn pages_speak_of_options_that_exist() {
 
 fn box_page() -> String {
     let mut page = Page::new("ipcbox", 1, DATE, "every Linux IPC mechanism for the shell, in one binary");
-    let own = ["--list", "--version", "help [APPLET [VERB]]"];
-    let lines = [synopsis("ipcbox", "APPLET VERB [OPTION]... [TARGET] [ARG]...")]
-        .into_iter()
-        .chain(WORDS.iter().map(|word| usage(word, &called("", word))))
-        .chain(own.map(|line| synopsis("ipcbox", line)));
     page.section("SYNOPSIS");
-    page.synopsis(lines);
-    written(&mut page, "ipcbox", |page, word| match word {
+    let words = |text: &str| text.split(' ').map(command_line).collect::<Vec<_>>();
+    page.synopsis("ipcbox", words("APPLET VERB [OPTION]... [TARGET] [ARG]..."));
+    for word in WORDS {
+        page.synopsis(&called("", word), synopsis(word));
+    }
+    page.synopsis("ipcbox --list", []);
+    page.synopsis("ipcbox --version", []);
+    page.synopsis("ipcbox help", [tied(&command_line("[APPLET [VERB]]"))]);
+    page.synopsis("ipcbox help", words("TOPIC"));
+    written(&mut page, "ipcbox", &|page, word| match word {
         "applets" => {
             for applet in APPLETS {
                 let names: Vec<String> = applet.names().map(bold).collect();
@@ -99,11 +102,16 @@ fn box_page() -> String {
         }
         "words" => {
             for word in WORDS {
-                verb(page, word, &called("", word), &Common::default());
+                verb(page, word, &called("", word));
             }
         }
-        "common" => Common::of(APPLETS.iter().map(|applet| applet.verbs)).describe(page),
-        "exit" => exit_status(page, APPLETS),
+        "common" => Common::of(APPLETS.iter().flat_map(|applet| applet.verbs)).describe(page, true),
+        "exit" => {
+            page.section("EXIT STATUS");
+            for exit in ALL {
+                page.item(&bold(&label(exit)), [sentence_of(meaning(exit))]);
+            }
+        }
         _ => panic!("nothing is generated for {word}"),
     });
     page.finish()
@@ -112,7 +120,7 @@ fn box_page() -> String {
 fn cookbook() -> String {
     let summary = "small tasks of scripts and CI jobs, solved with ipcbox";
     let mut page = Page::new("ipcbox-cookbook", 7, DATE, summary);
-    written(&mut page, "cookbook", |_, word| panic!("nothing is generated for {word}"));
+    written(&mut page, "cookbook", &|_, word| panic!("nothing is generated for {word}"));
     page.finish()
 }
 
@@ -124,24 +132,27 @@ fn applet_page(applet: &Applet) -> String {
     let is_alone = applet.alone(applet.name).is_some();
     let called = |entry| called(if is_alone { "" } else { applet.name }, entry);
     page.section("SYNOPSIS");
-    page.synopsis(applet.verbs.iter().map(|entry| usage(entry, &called(entry))));
-    let common = if is_alone { Common::default() } else { Common::of(applet.verbs.chunks(1)) };
-    written(&mut page, applet.name, |page, word| match word {
+    for entry in applet.verbs {
+        page.synopsis(&called(entry), synopsis(entry));
+    }
+    written(&mut page, applet.name, &|page, word| match word {
         "verbs" => {
             let (same, verbs): (Vec<&Entry>, _) =
                 applet.verbs.iter().partition(|entry| is_alone && entry.name != applet.name);
             for entry in verbs {
-                verb(page, entry, &called(entry), &common);
+                verb(page, entry, &called(entry));
             }
             for entry in same {
                 other_name(page, entry, &called(entry));
             }
-            if !is_alone {
+            let common = Common::of(applet.verbs);
+            if !common.is_empty() {
                 page.section(Common::TITLE);
-                common.describe(page);
+                page.paragraph("ipcbox(1) explains these in full.");
+                common.describe(page, false);
             }
         }
-        "exit" => exit_status(page, std::slice::from_ref(applet)),
+        "exit" => exit_status(page, applet),
         _ => panic!("nothing is generated for {word}"),
     });
     page.finish()
@@ -153,74 +164,56 @@ fn called(applet: &str, entry: &Entry) -> String {
 }
 
 /// The written part of a page, with what is generated in its places.
-fn written(page: &mut Page, name: &str, generate: impl Fn(&mut Page, &str)) {
+fn written(page: &mut Page, name: &str, generate: &dyn Fn(&mut Page, &str)) {
     for block in prose(name) {
         match block {
             Block::Section(title) => page.section(&title),
             Block::Part(title) => page.part(&inline(&title)),
             Block::Paragraph(text) => page.paragraph(&text),
-            Block::Item(term, said) => page.item(&inline(&term), said),
+            Block::Item(term, text) => page.item(&inline(&term), text),
             Block::Example(example) => page.example(&example.text),
+            // A part that `ipcbox help` has too.
+            Block::Generated(word) if ["targets", "json"].contains(&&*word) => {
+                written(page, &format!("topics/{word}"), generate);
+            }
             Block::Generated(word) => generate(page, &word),
         }
     }
 }
 
-/// What each status means.
-fn exit_status(page: &mut Page, applets: &[Applet]) {
-    // One line for each; the compiler asks for that of a new one.
-    let meaning = |exit| match exit {
-        Exit::Done => "Done.",
-        Exit::Failed => "Failed, for a cause not listed here.",
-        Exit::Usage => "Wrong usage; nothing was tried.",
-        Exit::Missing => "No such object, process or reader.",
-        Exit::Exists => "It exists already, or not as asked.",
-        Exit::Denied => "Permission denied.",
-        Exit::NotInTime(_) => {
-            "Not in time: `--timeout` ran out, `--nonblock` would have had to wait, or `--max-time` \
-             was over. `--timeout-status` puts another number in its place."
-        }
-        Exit::BeforeCommand => "",
-        Exit::NotExecutable => "CMD could not be executed.",
-        Exit::NotFound => "CMD was not found.",
-        Exit::Command(_) => "Signal N ended CMD, and the box was its parent.",
-    };
-    let verbs = |wanted: fn(Runs) -> bool| {
-        let verbs = applets.iter().flat_map(|applet| {
-            let entries = applet.verbs.iter().filter(move |entry| wanted(entry.runs));
-            let shared = applets.len() > 1;
-            entries.map(move |entry| match applet.alone(entry.name) {
-                None if shared => format!("`{} {}`", applet.name, entry.name),
-                _ => format!("`{}`", entry.name),
-            })
-        });
-        verbs.collect::<Vec<_>>().join(", ")
-    };
-    let mut parsers = applets.iter().flat_map(|applet| applet.verbs).map(|it| it.parser("", &[]));
-    let has_limit =
-        parsers.any(|parser| parser.get_arguments().any(|arg| matches!(arg.get_long(), Some("timeout" | "max-time"))));
-    let late = has_limit.then_some(Exit::NotInTime(Exit::TIMED_OUT));
-    let always = verbs(|runs| matches!(runs, Runs::Command | Runs::ByServer));
-    let optionally = verbs(|runs| matches!(runs, Runs::Optionally | Runs::With(_)));
+/// The statuses that can occur in an applet. What one means in some of its verbs has their names before it.
+fn exit_status(page: &mut Page, applet: &Applet) {
     page.section("EXIT STATUS");
-    let own = [Exit::Done, Exit::Failed, Exit::Usage, Exit::Missing, Exit::Exists, Exit::Denied];
-    for exit in own.into_iter().chain(late) {
-        page.item(&bold(&exit.code().to_string()), [meaning(exit).to_owned()]);
+    let verbs: Vec<&Entry> =
+        applet.verbs.iter().filter(|verb| applet.alone(verb.name).is_none_or(|it| it.name == applet.name)).collect();
+    for exit in ALL {
+        let mut meanings: Vec<(String, Vec<&str>)> = Vec::new();
+        for verb in &verbs {
+            let Some((_, words)) = verb.exit_statuses().into_iter().find(|(own, _)| *own == exit) else { continue };
+            match meanings.iter_mut().find(|(known, _)| *known == words) {
+                Some((_, names)) => names.push(verb.name),
+                None => meanings.push((words, vec![verb.name])),
+            }
+        }
+        meanings.sort_by_key(|(_, names)| std::cmp::Reverse(names.len()));
+        let texts = meanings.iter().enumerate().map(|(n, (words, names))| {
+            let names = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            // What most verbs mean needs no list of them, unless CMD is what matters.
+            if n == 0 && (verbs.len() == 1 || !["125", "126", "127", "-"].contains(&&*label(exit))) {
+                sentence_of(words)
+            } else {
+                format!("{names}: {words}.")
+            }
+        });
+        let texts: Vec<String> = texts.collect();
+        if !texts.is_empty() {
+            page.item(&bold(&label(exit)), [texts.join(" ")]);
+        }
     }
-    let with_command = [(always, ""), (optionally, " with a CMD")];
-    let with_command = with_command.iter().filter(|(verbs, _)| !verbs.is_empty());
-    let with_command: Vec<String> = with_command.map(|(verbs, when)| format!("{verbs}{when}")).collect();
-    if with_command.is_empty() {
-        return;
-    }
-    let before = format!(
-        "In a verb whose status is that of CMD ({}): what failed before CMD started or answered, wrong usage, \
-         a missing object and missing permission included. What is listed above from 1 to 5 is then CMD's own.",
-        with_command.join("; ")
-    );
-    page.item(&bold(&Exit::BeforeCommand.code().to_string()), [before]);
-    for exit in [Exit::NotExecutable, Exit::NotFound] {
-        page.item(&bold(&exit.code().to_string()), [meaning(exit).to_owned()]);
-    }
-    page.item("128+\\fIN\\fR", [meaning(Exit::Command(0)).to_owned()]);
+}
+
+fn sentence_of(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().unwrap().to_uppercase();
+    first.chain(letters).collect::<String>() + "."
 }

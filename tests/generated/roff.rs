@@ -47,9 +47,9 @@ impl Page {
 
     /// Lines that stand as they are, formatted already.
     pub fn lines(&mut self, lines: impl IntoIterator<Item = String>) {
-        self.0.push_str(".PP\n.nf\n.RS 2\n");
+        self.0.push_str(".PP\n.RS 2\n.EX\n");
         lines.into_iter().for_each(|line| self.text_line(&line));
-        self.0.push_str(".RE\n.fi\n");
+        self.0.push_str(".EE\n.RE\n");
     }
 
     /// Lines of shell.
@@ -59,10 +59,11 @@ impl Page {
         self.lines(text.lines().map(escape));
     }
 
-    /// Lines of SYNOPSIS, formatted already.
-    pub fn synopsis(&mut self, lines: impl IntoIterator<Item = String>) {
-        self.0.push_str(&lines.into_iter().collect::<Vec<_>>().join("\n.br\n"));
-        self.0.push('\n');
+    /// A call of SYNOPSIS: what it begins with, and the words that follow, formatted already.
+    pub fn synopsis(&mut self, called: &str, words: impl IntoIterator<Item = String>) {
+        let _ = writeln!(self.0, ".SY {}", quoted(&escape(called)));
+        words.into_iter().for_each(|word| self.text_line(&word));
+        self.0.push_str(".YS\n");
     }
 
     /// The text of the page.
@@ -139,6 +140,31 @@ pub fn bold(text: &str) -> String {
 
 pub fn italic(text: &str) -> String {
     format!("\\fI{}\\fR", escape(text))
+}
+
+/// A command line: what is typed as it stands in bold, what stands for something in italics.
+pub fn command_line(text: &str) -> String {
+    let mut formatted = String::new();
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        let is_sign = |c: char| "[]().,|=~ ".contains(c);
+        if is_sign(letter) {
+            formatted.push_str(&escape(&rest[..1]));
+            rest = &rest[1..];
+            continue;
+        }
+        let (word, after) = rest.split_at(rest.find(is_sign).unwrap_or(rest.len()));
+        let stands_for = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == ':';
+        let is_value = word.chars().all(stands_for) && word.contains(|c: char| c.is_ascii_alphanumeric());
+        formatted.push_str(&if is_value { italic(word) } else { bold(word) });
+        rest = after;
+    }
+    formatted
+}
+
+/// The same with blanks at which no line is broken.
+pub fn tied(formatted: &str) -> String {
+    formatted.replace(' ', "\\~")
 }
 
 /// Running text: `code` and options are bold, names of values and *emphasis* are italic, pages of the manual bold.
