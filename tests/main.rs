@@ -37,3 +37,4 @@ mod signal;
 mod support;
 mod text;
 mod waiting;
+mod wrong_calls;

@@ -141,7 +141,7 @@ pub fn parse(text: &str) -> Result<Signal, String> {
 }
 
 fn of_number(number: i32) -> Result<Signal, String> {
-    let signal = Signal::new(number).ok_or_else(|| format!("signals are numbered 1 to {}", Signal::MAX))?;
+    let signal = Signal::new(number).ok_or_else(|| format!("expected a signal from 1 to {}", Signal::MAX))?;
     let (first, _) = Signal::real_time();
     if standard(signal).is_none() && number < first {
         let kept = KEPT.iter().find(|(kept, _)| *kept == number).map_or("", |(_, name)| name);

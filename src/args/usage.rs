@@ -130,7 +130,7 @@ impl Line<'_> {
         }
         match complaint.kind {
             ErrorKind::UnknownArgument => self.unknown(words, complaint),
-            ErrorKind::ValueValidation => self.wrong_value(words, plain(complaint.arg), complaint.value),
+            ErrorKind::ValueValidation => self.wrong_value(words, complaint),
             _ => Vec::new(),
         }
     }
@@ -142,9 +142,6 @@ impl Line<'_> {
         let Some(at) = place(mine, arg) else { return Vec::new() };
         let is_option = arg.starts_with('-');
         let guess = |with: &[&str]| Guess::replaced(words, at, 1, with);
-        if let Some(ours) = foreign::option(self.called, arg) {
-            return vec![translated(words, at, arg, ours)];
-        }
         // The nearest option is in the message.
         if !text(complaint.error, ContextKind::SuggestedArg).is_empty() {
             return Vec::new();
@@ -155,6 +152,9 @@ impl Line<'_> {
         let signal = words[at].strip_prefix('-').filter(|word| signals::parse(word).is_ok());
         if let Some(signal) = signal.filter(|_| self.called.contains("signal ")) {
             return vec![guess(&[signal]).because(without_dash(signal))];
+        }
+        if let Some(ours) = foreign::option(self.called, arg) {
+            return vec![translated(words, at, arg, ours)];
         }
         let mut guesses = Vec::new();
         if !is_option {
@@ -178,7 +178,8 @@ impl Line<'_> {
         guesses
     }
 
-    fn wrong_value(&self, words: &[String], arg: &str, value: &str) -> Vec<Guess> {
+    fn wrong_value(&self, words: &[String], complaint: &Complaint) -> Vec<Guess> {
+        let (arg, value) = (plain(complaint.arg), complaint.value);
         let Some(at) = words.iter().position(|word| word == value) else { return Vec::new() };
         let guess = |with: &str| Guess::replaced(words, at, 1, &[with]);
         if value.is_empty() {
@@ -210,7 +211,10 @@ impl Line<'_> {
         let swapped = [at.checked_sub(1), Some(at)].into_iter().flatten().filter(|first| {
             words.get(first + 1).is_some_and(|next| ![&words[*first], next].iter().any(|word| word.starts_with('-')))
         });
-        let swapped = swapped.map(|first| Guess::replaced(words, first, 2, &[&words[first + 1], &words[first]]));
+        let message = format!("{} (swapped?)", message(complaint));
+        let swapped = swapped.map(|first| {
+            Guess::replaced(words, first, 2, &[&words[first + 1], &words[first]]).because(message.clone())
+        });
         swapped.filter(|guess| (self.parse)(&guess.words).is_ok()).collect()
     }
 }
@@ -307,10 +311,14 @@ fn message(complaint: &Complaint) -> String {
         ErrorKind::InvalidValue if value.is_empty() => format!("{arg} needs a value"),
         ErrorKind::InvalidValue => {
             let valid = match complaint.error.get(ContextKind::ValidValue) {
-                Some(ContextValue::Strings(valid)) => valid.join(", "),
-                _ => String::new(),
+                Some(ContextValue::Strings(valid)) => valid.as_slice(),
+                _ => &[],
             };
-            format!("{arg}: expected one of {valid}, not '{value}'")
+            let valid = match valid {
+                [most @ .., last] if !most.is_empty() => format!("{} or {last}", most.join(", ")),
+                valid => valid.concat(),
+            };
+            format!("{arg}: expected {valid}, not '{value}'")
         }
         ErrorKind::MissingRequiredArgument => format!("{arg} is missing"),
         ErrorKind::ArgumentConflict => match plain(text(complaint.error, ContextKind::PriorArg)) {

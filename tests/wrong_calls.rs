@@ -1,0 +1,495 @@
+//! Wrong calls, as users of flock, timeout, GNU sem, pv, kill, ipcs and Redis try them. Each row has the call, its exit
+//! status, the message and the hint. A hint that is a command line is run as printed.
+
+use crate::support::{World, lines};
+
+/// A line for a shell, its exit status, its message, its hint (or nothing), and the exit status of the hint.
+type Row = (&'static str, i32, &'static str, &'static str, i32);
+
+/// The status of a hint that runs until a signal comes.
+const FOREVER: i32 = -1;
+
+/// What the hints find: a plain semaphore, a lock, two slots, a set, a queue with messages, a counter, a FIFO.
+const SETUP: &str = "
+    ipcbox sem create $NAME-plain --value 3 -q
+    ipcbox sem create $NAME-set --nsems 2 --value 2 -q
+    ipcbox sem lock $NAME-lk -- true
+    ipcbox sem create $NAME-sl --slots 2 -q
+    ipcbox msgq create $NAME-q -q
+    ipcbox msgq send $NAME-q one
+    ipcbox msgq send $NAME-q two
+    ipcbox shm create $NAME-m --size 64 -q
+    ipcbox fifo create f -q
+    echo x >file
+";
+
+/// Runs the rows in one world. `$PID` in them is a process that sleeps, a new one in each row.
+fn check(rows: &[Row]) {
+    let world = World::new();
+    world.shell(SETUP).ok();
+    let name = world.name("");
+    let mut wrong = Vec::new();
+    for (call, status, message, hint, works) in rows {
+        let sleeper = world.program("sleep").arg("1000").start();
+        let pid = sleeper.pid().to_string();
+        let text = |text: &str| text.replace("$NAME-", &name).replace("$PID", &pid);
+        let shell = |line: &str| world.shell(&format!("{} 2>err", line.replace("$PID", &pid)));
+        let output = shell(call).output();
+        let printed = lines(&std::fs::read(world.dir().join("err")).unwrap());
+        let mut expected = vec![text(message)];
+        expected.extend((!hint.is_empty()).then(|| format!("hint: {}", text(hint))));
+        if (output.status.code(), &printed) != (Some(*status), &expected) {
+            wrong.push(format!(
+                "{call}\n  {:?}: {printed:#?}\n  expected {status}: {expected:#?}",
+                output.status.code()
+            ));
+            continue;
+        }
+        let is_line = hint.starts_with("ipcbox ") || hint.starts_with("pgrep ");
+        if is_line {
+            let printed = printed[1].trim_start_matches("hint: ");
+            let limit = if *works == FOREVER { "timeout 0.5" } else { "exec" };
+            let ran = world.shell(&format!("{limit} sh -c '{}'", printed.replace('\'', r"'\''"))).output();
+            let works = if *works == FOREVER { 124 } else { *works };
+            if ran.status.code() != Some(works) {
+                let printed = String::from_utf8_lossy(&ran.stderr).into_owned();
+                wrong.push(format!("{call}\n  its hint fails: {:?}: {printed}", ran.status));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} rows of {}:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+}
+
+#[test]
+fn verb_of_another_tool_is_translated() {
+    check(&[
+        ("ipcbox sem ls", 2, "sem: no verb 'ls'; did you mean 'stat'?", "ipcbox sem stat", 0),
+        ("ipcbox sem show $NAME-sl", 2, "sem: no verb 'show'; did you mean 'stat'?", "ipcbox sem stat $NAME-sl", 0),
+        ("ipcbox sem delete $NAME-lk", 2, "sem: no verb 'delete'; did you mean 'rm'?", "ipcbox sem rm $NAME-lk", 0),
+        ("ipcbox sem chmod", 2, "sem: no verb 'chmod'; did you mean 'set'?", "ipcbox sem set --help", 0),
+        ("ipcbox sem up $NAME-plain", 2, "sem: no verb 'up'; did you mean 'post'?", "ipcbox sem post $NAME-plain", 0),
+        (
+            "ipcbox sem down $NAME-plain",
+            2,
+            "sem: no verb 'down'; did you mean 'wait'?",
+            "ipcbox sem wait $NAME-plain",
+            0,
+        ),
+        (
+            "ipcbox sem take $NAME-sl -- true",
+            2,
+            "sem: no verb 'take'; did you mean 'run'?",
+            "ipcbox sem run $NAME-sl -- true",
+            0,
+        ),
+        ("ipcbox sem exec $NAME-sl", 2, "sem: no verb 'exec'; did you mean 'run'?", "ipcbox sem run --help", 0),
+        (
+            "ipcbox sem acquire $NAME-sl",
+            2,
+            "sem: no verb 'acquire': 'run' holds a slot while CMD runs, 'hold' until a process exits",
+            "ipcbox sem hold $NAME-sl $$",
+            0,
+        ),
+        (
+            "ipcbox sem acquire",
+            2,
+            "sem: no verb 'acquire': 'run' holds a slot while CMD runs, 'hold' until a process exits",
+            "ipcbox sem hold --help",
+            0,
+        ),
+        (
+            "ipcbox sem unlock",
+            2,
+            "sem: no verb 'unlock': a slot or lock is released when CMD exits, or by 'hold --release'",
+            "ipcbox sem hold --help",
+            0,
+        ),
+        // No process holds it for the shell of this test: 3.
+        (
+            "ipcbox sem release $NAME-sl",
+            2,
+            "sem: no verb 'release': a slot or lock is released when CMD exits, or by 'hold --release'",
+            "ipcbox sem hold $NAME-sl $$ --release",
+            3,
+        ),
+        (
+            "ipcbox msgq push $NAME-q x",
+            2,
+            "msgq: no verb 'push'; did you mean 'send'?",
+            "ipcbox msgq send $NAME-q x",
+            0,
+        ),
+        ("ipcbox msgq pop $NAME-q", 2, "msgq: no verb 'pop'; did you mean 'recv'?", "ipcbox msgq recv $NAME-q", 0),
+        ("ipcbox msgq get $NAME-q", 2, "msgq: no verb 'get'; did you mean 'recv'?", "ipcbox msgq recv $NAME-q", 0),
+        (
+            "ipcbox msgq receive $NAME-q",
+            2,
+            "msgq: no verb 'receive'; did you mean 'recv'?",
+            "ipcbox msgq recv $NAME-q",
+            0,
+        ),
+        ("ipcbox shm incr $NAME-m", 2, "shm: no verb 'incr'; did you mean 'add'?", "ipcbox shm add $NAME-m", 0),
+        ("ipcbox shm inc $NAME-m", 2, "shm: no verb 'inc'; did you mean 'add'?", "ipcbox shm add $NAME-m", 0),
+        ("ipcbox fifo cat f -n", 2, "fifo: no verb 'cat'; did you mean 'read'?", "ipcbox fifo read f -n", 0),
+        ("ipcbox pipe pv file", 2, "pipe: no verb 'pv'; did you mean 'meter'?", "ipcbox pipe meter file", 0),
+        ("ipcbox pipe progress", 2, "pipe: no verb 'progress'; did you mean 'meter'?", "ipcbox pipe meter", 0),
+        (
+            "ipcbox signal kill -9 $PID",
+            2,
+            "signal: no verb 'kill'; did you mean 'send'?",
+            "ipcbox signal send 9 $PID",
+            0,
+        ),
+        (
+            "ipcbox signal timeout 5 true",
+            2,
+            "signal: no verb 'timeout'; did you mean 'run'?",
+            "ipcbox signal run --max-time 5 -- true",
+            0,
+        ),
+        (
+            "ipcbox signal waitpid $PID -n",
+            2,
+            "signal: no verb 'waitpid'; did you mean 'join'?",
+            "ipcbox signal join $PID -n",
+            124,
+        ),
+        ("ipcbox signal ls", 2, "signal: no verb 'ls'; did you mean 'list'?", "ipcbox signal list", 0),
+        ("sem rnu", 2, "sem: no verb 'rnu'; did you mean 'run'?", "", 0),
+        ("sem xyzzy", 2, "sem: no verb 'xyzzy'", "sem --help", 0),
+    ]);
+}
+
+#[test]
+fn applet_of_another_name_is_translated() {
+    check(&[
+        ("ipcbox lock", 2, "ipcbox: no applet 'lock'; did you mean 'sem lock'?", "ipcbox sem lock --help", 0),
+        (
+            "ipcbox run $NAME-sl -- true",
+            2,
+            "ipcbox: no applet 'run'; did you mean 'sem run'?",
+            "ipcbox sem run $NAME-sl -- true",
+            0,
+        ),
+        (
+            "ipcbox flock $NAME-lk -c 'echo hi'",
+            2,
+            "ipcbox: no applet 'flock'; did you mean 'sem lock'?",
+            "ipcbox sem lock $NAME-lk -- sh -c 'echo hi'",
+            0,
+        ),
+        (
+            "ipcbox kill -TERM $PID",
+            2,
+            "ipcbox: no applet 'kill'; did you mean 'signal send'?",
+            "ipcbox signal send TERM $PID",
+            0,
+        ),
+        (
+            "ipcbox timeout -k 5 10 true",
+            2,
+            "ipcbox: no applet 'timeout'; did you mean 'signal run'?",
+            "ipcbox signal run --then TERM:5 --then KILL --max-time 10 -- true",
+            0,
+        ),
+        ("ipcbox queue x", 2, "ipcbox: no applet 'queue'; did you mean 'msgq'?", "ipcbox msgq --help", 0),
+        ("ipcbox ps", 2, "ipcbox: no applet 'ps'; did you mean 'ipcs-lite'?", "ipcbox ipcs-lite --help", 0),
+        ("ipcbox semaphore", 2, "ipcbox: no applet 'semaphore'; did you mean 'sem'?", "ipcbox sem --help", 0),
+        ("ipcbox smeaphore", 2, "ipcbox: no applet 'smeaphore'; did you mean 'sem'?", "ipcbox sem --help", 0),
+        ("ipcbox sme", 2, "ipcbox: no applet 'sme'; did you mean 'sem'?", "", 0),
+        (
+            "ipcbox barrier",
+            2,
+            "ipcbox: no applet 'barrier'; did you mean 'sem barrier'?",
+            "ipcbox sem barrier --help",
+            0,
+        ),
+        (
+            "ipcbox create x",
+            2,
+            "ipcbox: no applet 'create': it is a verb of fifo, msgq, sem and shm",
+            "ipcbox --help",
+            0,
+        ),
+        ("ipcbox xyzzy", 2, "ipcbox: no applet 'xyzzy'", "ipcbox --help", 0),
+        ("ipcbox help run", 2, "ipcbox: no applet 'run'; did you mean 'sem run'?", "ipcbox sem run --help", 0),
+        ("ipcbox --list x", 2, "ipcbox: unexpected argument 'x'", "", 0),
+    ]);
+}
+
+#[test]
+fn option_of_another_tool_is_translated() {
+    check(&[
+        (
+            "ipcbox sem run $NAME-sl -j 2 -- true",
+            125,
+            "sem: no option '-j'; did you mean '--slots 2'?",
+            "ipcbox sem run $NAME-sl --slots 2 -- true",
+            0,
+        ),
+        (
+            "ipcbox sem run $NAME-sl -j 2",
+            125,
+            "sem: no option '-j'; did you mean '--slots 2'?",
+            "ipcbox sem run --help",
+            0,
+        ),
+        (
+            "ipcbox sem run $NAME-sl --jobs=2 -- true",
+            125,
+            "sem: no option '--jobs'; did you mean '--slots 2'?",
+            "ipcbox sem run $NAME-sl --slots 2 -- true",
+            0,
+        ),
+        (
+            "ipcbox sem lock $NAME-lk --wait 5 -- true",
+            125,
+            "sem: no option '--wait'; did you mean '--timeout 5'?",
+            "ipcbox sem lock $NAME-lk --timeout 5 -- true",
+            0,
+        ),
+        (
+            "ipcbox sem lock $NAME-lk --conflict-exit-code 9 -- true",
+            125,
+            "sem: no option '--conflict-exit-code'; did you mean '--timeout-status 9'?",
+            "ipcbox sem lock $NAME-lk --timeout-status 9 -- true",
+            0,
+        ),
+        (
+            "ipcbox sem lock $NAME-lk -x -- true",
+            125,
+            "sem: no option '-x': exclusive is the default",
+            "ipcbox sem lock $NAME-lk -- true",
+            0,
+        ),
+        (
+            "ipcbox sem lock $NAME-lk -c 'echo hi'",
+            125,
+            "sem: the command goes after '--'",
+            "ipcbox sem lock $NAME-lk -- sh -c 'echo hi'",
+            0,
+        ),
+        (
+            "ipcbox sem lock $NAME-lk 'echo hi'",
+            125,
+            "sem: the command goes after '--'",
+            "ipcbox sem lock $NAME-lk -- sh -c 'echo hi'",
+            0,
+        ),
+        (
+            "ipcbox signal run --timeout 1 -- true",
+            125,
+            "signal: no option '--timeout'; did you mean '--max-time 1'?",
+            "ipcbox signal run --max-time 1 -- true",
+            0,
+        ),
+        (
+            "ipcbox signal run -k 5 10 true",
+            125,
+            "signal: no option '-k'; did you mean '--then TERM:5 --then KILL'?",
+            "ipcbox signal run --then TERM:5 --then KILL --max-time 10 -- true",
+            0,
+        ),
+        (
+            "ipcbox signal run 0.1 sleep 100",
+            125,
+            "signal: unexpected argument '0.1' (did you mean --max-time 0.1?)",
+            "ipcbox signal run --max-time 0.1 -- sleep 100",
+            124,
+        ),
+        (
+            "ipcbox pipe meter -s 1G -L 1M",
+            2,
+            "pipe: no option '-s'; did you mean '--size 1G'?",
+            "ipcbox pipe meter --size 1G --rate-limit 1M",
+            0,
+        ),
+        (
+            "ipcbox signal send -KILL $PID",
+            2,
+            "signal: a signal is written without '-': KILL",
+            "ipcbox signal send KILL $PID",
+            0,
+        ),
+        ("ipcbox sem get $NAME-set --al", 2, "sem: no option '--al'; did you mean '--all'?", "", 0),
+        ("ipcbox sem get $NAME-set --xyzzy", 2, "sem: no option '--xyzzy'", "ipcbox sem get --help", 0),
+    ]);
+}
+
+#[test]
+fn options_before_the_verb_are_moved() {
+    check(&[
+        ("ipcbox --json sem stat", 2, "ipcbox: options go after the verb", "ipcbox sem stat --json", 0),
+        ("ipcbox --json ipcs-lite", 2, "ipcbox: options go after the verb", "ipcbox ipcs-lite --json", 0),
+        (
+            "ipcbox sem -w 5 lock $NAME-lk -- true",
+            2,
+            "sem: options go after the verb",
+            "ipcbox sem lock -w 5 $NAME-lk -- true",
+            0,
+        ),
+        ("sem -w 5 lock $NAME-lk", 2, "sem: options go after the verb", "", 0),
+        ("ipcbox --xyzzy", 2, "ipcbox: no option '--xyzzy'", "ipcbox --help", 0),
+    ]);
+}
+
+#[test]
+fn swapped_and_bare_operands_are_recognised() {
+    check(&[
+        (
+            "ipcbox sem barrier 1 $NAME-b",
+            2,
+            "sem: N: expected a number from 1 to 32767, not '$NAME-b' (swapped?)",
+            "ipcbox sem barrier $NAME-b 1",
+            0,
+        ),
+        (
+            "ipcbox sem hold $PID $NAME-sl",
+            2,
+            "sem: PID: expected a process id, not '$NAME-sl' (swapped?)",
+            "ipcbox sem hold $NAME-sl $PID",
+            0,
+        ),
+        (
+            "ipcbox signal send $PID TERM",
+            2,
+            "signal: SIG: expected a signal from 1 to 64, not '$PID' (swapped?)",
+            "ipcbox signal send TERM $PID",
+            0,
+        ),
+        (
+            "ipcbox shm create $NAME-n 4096",
+            2,
+            "shm: unexpected argument '4096' (did you mean --size 4096?)",
+            "ipcbox shm create $NAME-n --size 4096",
+            0,
+        ),
+        (
+            "ipcbox sem run $NAME-sl 2 -- true",
+            125,
+            "sem: unexpected argument '2' (did you mean --slots 2?)",
+            "ipcbox sem run $NAME-sl --slots 2 -- true",
+            0,
+        ),
+        (
+            "ipcbox sem op $NAME-plain -1",
+            2,
+            "sem: an operation is INDEX:DELTA, for example 0:-1",
+            "ipcbox sem op $NAME-plain 0:-1",
+            0,
+        ),
+        ("ipcbox sem get $NAME-set 1", 2, "sem: unexpected argument '1'", "ipcbox sem get --help", 0),
+        (
+            "ipcbox ipcs-lite --watch 1",
+            2,
+            "ipcs-lite: the interval of --watch goes after '='",
+            "ipcbox ipcs-lite --watch=1",
+            FOREVER,
+        ),
+    ]);
+}
+
+#[test]
+fn value_out_of_range_names_the_range() {
+    check(&[
+        (
+            "ipcbox sem run $NAME-sl --slots two -- true",
+            125,
+            "sem: --slots: expected a number from 1 to 32767, not 'two'",
+            "",
+            0,
+        ),
+        (
+            "ipcbox shm create $NAME-n --size 10Gb",
+            2,
+            "shm: --size: expected a size such as 4096, 64K, 2M, 1G, or 64KB (64,000), not '10Gb'",
+            "",
+            0,
+        ),
+        (
+            "ipcbox sem run $NAME-sl -E 300 -- true",
+            125,
+            "sem: --timeout-status: expected a status from 0 to 255, not '300'",
+            "",
+            0,
+        ),
+        (
+            "ipcbox sem lock $NAME-lk -w 5x -- true",
+            125,
+            "sem: --timeout: expected a duration such as 5, 0.25, 250ms, 1m30s, 2h or 1d, not '5x'",
+            "",
+            0,
+        ),
+        ("ipcbox sem stat --color blue", 2, "sem: --color: expected auto, always or never, not 'blue'", "", 0),
+        ("ipcbox sem get $NAME-set --index", 2, "sem: --index needs a value", "", 0),
+        ("ipcbox sem get $NAME-set --all -i 1", 2, "sem: --all and --index cannot be used together", "", 0),
+        (
+            "ipcbox sem op $NAME-plain 5:-1",
+            2,
+            "sem: cannot operate on $NAME-plain: the set has one semaphore, 0",
+            "",
+            0,
+        ),
+        ("ipcbox signal send TERM firefox", 2, "signal: PID: expected a process id, not 'firefox'", "pgrep firefox", 1),
+        ("ipcbox signal send TERM sleep", 2, "signal: PID: expected a process id, not 'sleep'", "pgrep sleep", 0),
+    ]);
+}
+
+#[test]
+fn missing_operand_prints_the_usage() {
+    check(&[
+        ("ipcbox sem run", 125, "sem: TARGET is missing", "usage: ipcbox sem run [OPTIONS] <TARGET> -- <CMD>...", 0),
+        ("sem run $NAME-sl", 125, "sem: CMD is missing", "usage: sem run [OPTIONS] <TARGET> -- <CMD>...", 0),
+        ("ipcbox sem get", 2, "sem: TARGET is missing", "usage: ipcbox sem get [OPTIONS] <TARGET>", 0),
+        ("ipcbox sem get ''", 2, "sem: TARGET is empty (an unset variable?)", "", 0),
+        ("ipcbox sem hold $NAME-sl ''", 2, "sem: PID is empty (an unset variable?)", "", 0),
+        (
+            "ipcbox sem hold $NAME-sl '$$'",
+            2,
+            "sem: PID: '$$' was not expanded: use double quotes or none",
+            "ipcbox sem hold $NAME-sl $$",
+            0,
+        ),
+        (
+            "ipcbox sem get '$NAME'",
+            2,
+            "sem: TARGET: '$NAME' was not expanded: use double quotes or none",
+            "ipcbox sem get $NAME",
+            3,
+        ),
+    ]);
+}
+
+#[test]
+fn target_that_is_no_name_gets_one() {
+    check(&[
+        (
+            "ipcbox sem lock /tmp/$NAME-lk -- true",
+            125,
+            "sem: TARGET: expected a name, or a POSIX name with '/' only at the start, not '/tmp/$NAME-lk'",
+            "ipcbox sem lock $NAME-lk -- true",
+            0,
+        ),
+        (
+            "ipcbox sem get ./$NAME-set",
+            2,
+            "sem: TARGET: expected a name without '/', not './$NAME-set'",
+            "ipcbox sem get $NAME-set",
+            0,
+        ),
+        (
+            "ipcbox sem run 2147483646 --slots 2 -- true",
+            125,
+            "sem: cannot take 2147483646: no such semaphore set (EINVAL)",
+            "2147483646 is an id; use a name such as ci-2147483646",
+            0,
+        ),
+        (
+            "ipcbox shm get 2147483646",
+            3,
+            "shm: cannot read 2147483646: no such shared memory segment (EINVAL)",
+            "2147483646 is an id; use a name such as ci-2147483646",
+            0,
+        ),
+    ]);
+}
