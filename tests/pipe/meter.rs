@@ -1,4 +1,4 @@
-//! `pipe meter`, its line in a terminal of the test's own.
+//! `pipe meter`, with its line on a pseudo-terminal.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use super::pipe;
 use crate::support::{BINARY, World, code, eventually, lines, signal, skip};
 
-/// The meter with its standard error in a terminal, its input in the test's hands.
+/// A meter with its standard error in a terminal and its input in the test's hands.
 struct Screen {
     child: std::process::Child,
     input: Option<std::process::ChildStdin>,
@@ -23,27 +23,33 @@ struct Screen {
 }
 
 impl Screen {
+    /// In the C locale, without colour.
     fn start(columns: u16, words: &[&str]) -> Self {
+        Self::with(columns, &[("LC_ALL", "C"), ("NO_COLOR", "1")], words)
+    }
+
+    fn with(columns: u16, env: &[(&str, &str)], words: &[&str]) -> Self {
         let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None).unwrap();
         let slave = std::fs::read_link(format!("/proc/self/fd/{}", pty.slave.as_raw_fd())).unwrap();
-        let child = Command::new(BINARY)
-            .args(["pipe", "meter"])
-            .args(words)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(pty.slave)
-            .spawn();
+        let mut command = Command::new(BINARY);
+        command.args(["pipe", "meter"]).args(words);
+        for name in ["LC_ALL", "LC_CTYPE", "LANG", "NO_COLOR"] {
+            command.env_remove(name);
+        }
+        command.envs(env.iter().copied());
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(pty.slave).spawn();
         let mut child = child.unwrap();
         let input = child.stdin.take();
         let shown = Arc::new(Mutex::new(String::new()));
         let to = Arc::clone(&shown);
         let mut master = File::from(pty.master);
         std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
+            let (mut bytes, mut all) = ([0; 4096], Vec::new());
             // A terminal whose other side is gone gives EIO.
             while let Ok(count @ 1..) = master.read(&mut bytes) {
-                to.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
+                all.extend_from_slice(&bytes[..count]);
+                *to.lock().unwrap() = String::from_utf8_lossy(&all).into_owned();
             }
         });
         Self { child, input, slave: slave.display().to_string(), shown }
@@ -60,7 +66,7 @@ impl Screen {
         lines.rev().map(|line| line.trim_end().to_owned()).collect()
     }
 
-    /// Waits for a line like this.
+    /// Waits until the last line is like this.
     fn shows(&self, what: impl Fn(&str) -> bool) {
         eventually("the line is drawn", || self.drawn().first().is_some_and(|line| what(line)));
     }
@@ -70,7 +76,7 @@ impl Screen {
         assert!(status.unwrap().success());
     }
 
-    /// Closes the input; gives what came out.
+    /// Closes the input; returns what was shown and what was copied.
     fn end(mut self) -> (String, Vec<u8>) {
         drop(self.input.take());
         let output = self.child.wait_with_output().unwrap();
@@ -81,22 +87,18 @@ impl Screen {
 }
 
 #[test]
-fn the_line_fits_the_terminal_as_it_is() {
+fn line_follows_the_width_of_the_terminal() {
     let mut screen = Screen::start(80, &["--interval", "20ms", "--size", "4000", "--name", "größe"]);
     screen.feed(1000);
     screen.shows(|line| {
-        line.starts_with("größe: 1000B ".replace("1000B", "0.98KiB").as_str())
-            && line.contains(" 25% ETA ")
-            && line.contains("[===")
-            && line.chars().count() < 80
+        line.starts_with("größe: 0.98KiB ") && line.contains("  25% [###") && line.contains("] ETA 0:")
     });
     screen.resize(20);
     screen.feed(1000);
-    screen.shows(|line| line.contains("50%") && line.chars().count() < 20);
-    assert!(screen.drawn()[0].starts_with("1.95KiB"), "{:?}", screen.drawn()[0]);
+    screen.shows(|line| line == "1.95KiB  50% [##  ]");
     screen.resize(80);
     signal(screen.child.id().cast_signed(), Signal::SIGWINCH);
-    screen.shows(|line| line.starts_with("größe: 1.95KiB") && line.contains("[====="));
+    screen.shows(|line| line.starts_with("größe: 1.95KiB") && line.contains("[####"));
     screen.feed(2000);
     let (text, data) = screen.end();
     assert_eq!(data, vec![b'x'; 4000]);
@@ -106,7 +108,52 @@ fn the_line_fits_the_terminal_as_it_is() {
 }
 
 #[test]
-fn a_signal_that_ends_it_leaves_a_whole_line() {
+fn bar_starts_at_a_fixed_column() {
+    for (columns, parts) in [
+        (20, &["%", "["][..]),
+        (40, &["%", "[", "ETA"]),
+        (80, &["/s", "mean", "%", "[", "ETA"]),
+        (120, &["/s", "mean", "%", "[", "ETA"]),
+    ] {
+        let mut screen = Screen::start(columns, &["--interval", "10ms", "--size", "60000"]);
+        for (count, percent) in [(1, "  0% ["), (498, "  0% ["), (101, "  1% ["), (59_400, "100% [")] {
+            screen.feed(count);
+            screen.shows(|line| line.contains(percent));
+        }
+        let drawn = screen.drawn();
+        let start = |line: &str| line.chars().position(|letter| letter == '[');
+        let full = |line: &str| line.chars().count() < usize::from(columns);
+        let first = start(&drawn[0]);
+        assert!(first.is_some() && drawn.iter().all(|line| start(line) == first && full(line)), "{drawn:#?}");
+        assert!(parts.iter().all(|part| drawn[0].contains(part)), "{drawn:#?}");
+        let (text, _) = screen.end();
+        let last = text.trim_end().rsplit('\r').next().unwrap();
+        assert!(start(last) == first && last.ends_with(']') && !last.contains("ETA"), "{last}");
+    }
+}
+
+#[test]
+fn blocks_and_colour_depend_on_locale_and_terminal() {
+    let painted = "\u{1b}[36m";
+    for (env, bar, has_color) in [
+        (&[("LANG", "C.UTF-8"), ("NO_COLOR", "1")][..], "[█▌  ]", false),
+        (&[("LC_CTYPE", "C.UTF-8"), ("LANG", "C")], "[\u{1b}[36m█▌\u{1b}[39m  ]", true),
+        (&[("LC_ALL", "C"), ("LANG", "C.UTF-8"), ("NO_COLOR", "")], "[\u{1b}[36m#\u{1b}[39m   ]", true),
+        (&[("NO_COLOR", "1")], "[#   ]", false),
+    ] {
+        let mut screen = Screen::with(20, env, &["--interval", "20ms", "--size", "8"]);
+        screen.feed(3);
+        screen.shows(|line| line.ends_with(bar));
+        assert_eq!(screen.end().0.contains(painted), has_color, "{env:?}");
+    }
+    // Not on a terminal.
+    let call = pipe(&["meter", "--force", "--size", "4"]).env("LC_ALL", "C.UTF-8").input("ab");
+    let shown = String::from_utf8(call.output().stderr).unwrap();
+    assert!(shown.contains("[█") && !shown.contains('\u{1b}'), "{shown:?}");
+}
+
+#[test]
+fn signal_leaves_a_whole_line() {
     for ends in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
         let mut screen = Screen::start(80, &["--interval", "20ms"]);
         screen.feed(1000);
@@ -118,21 +165,21 @@ fn a_signal_that_ends_it_leaves_a_whole_line() {
 }
 
 #[test]
-fn a_narrow_terminal_without_a_size() {
+fn unknown_size_shows_no_percentage() {
     let mut screen = Screen::start(20, &["--interval", "20ms"]);
     screen.feed(500);
-    screen.shows(|line| line.starts_with("500B 0:00") && line.chars().count() < 20);
-    assert!(screen.drawn().iter().all(|line| !line.contains('%') && line.chars().count() < 20));
+    screen.shows(|line| line.starts_with("   500B     0:00"));
+    assert!(screen.drawn().iter().all(|line| !line.contains(['%', '[']) && line.chars().count() < 20));
     let (_, data) = screen.end();
     assert_eq!(data.len(), 500);
 }
 
 #[test]
-fn a_stop_does_no_harm() {
+fn stop_and_continue_lose_nothing() {
     let mut screen = Screen::start(80, &["--interval", "20ms"]);
     let pid = screen.child.id().cast_signed();
     screen.feed(10);
-    screen.shows(|line| line.starts_with("10B"));
+    screen.shows(|line| line.trim_start().starts_with("10B"));
     for stop in [Signal::SIGTSTP, Signal::SIGSTOP] {
         signal(pid, stop);
         eventually("it stops", || {
@@ -143,12 +190,12 @@ fn a_stop_does_no_harm() {
         signal(pid, Signal::SIGCONT);
     }
     screen.feed(10);
-    screen.shows(|line| line.starts_with("20B"));
+    screen.shows(|line| line.trim_start().starts_with("20B"));
     assert_eq!(screen.end().1.len(), 20);
 }
 
 #[test]
-fn who_reads_no_more_ends_it_after_a_final_line() {
+fn lost_reader_ends_it_after_a_final_line() {
     let mut screen = Screen::start(80, &["--interval", "20ms"]);
     drop(screen.child.stdout.take());
     screen.feed(10);
@@ -158,7 +205,7 @@ fn who_reads_no_more_ends_it_after_a_final_line() {
 }
 
 #[test]
-fn what_goes_through_is_what_came() {
+fn data_passes_unchanged() {
     let world = World::new();
     let text = (0..300_000).map(|n| n.to_string()).collect::<Vec<_>>().join("\n") + "\n";
     world.file("data", &text);
@@ -178,26 +225,52 @@ fn what_goes_through_is_what_came() {
         assert!(output.status.success() && output.stdout == text.as_bytes(), "{line}");
         assert!(output.stderr.is_empty(), "{line}");
     }
-    // A terminal it is not: nothing is shown, unless it is asked for.
-    let told = world.program("/bin/sh").args(["-c", "ipcbox pipe meter -J --name n data >/dev/null"]).output();
-    let last = String::from_utf8(told.stderr).unwrap();
-    let last: serde_json::Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
-    assert_eq!((&last["name"], &last["amount"], &last["size"]), (&"n".into(), &length.into(), &length.into()));
-    assert_eq!((&last["done"], &last["unit"]), (&true.into(), &"bytes".into()));
-    let told = world.shell("{ echo a; sleep 0.3; } | ipcbox pipe meter -J --interval 20ms").output();
-    let records = lines(&told.stderr);
-    let (last, before) = records.split_last().unwrap();
-    assert!(before.len() > 1 && before.iter().all(|line| line.contains("\"done\":false")));
-    assert!(last.contains("\"done\":true"), "{last}");
-    let told = pipe(&["meter", "--lines", "-J", "--size", "3"]).input("a\nb\nc").output();
-    assert!(String::from_utf8_lossy(&told.stderr).contains(r#""unit":"lines","amount":2,"size":3"#));
-    let told = pipe(&["meter", "--force"]).input("abc").output();
-    let shown = String::from_utf8_lossy(&told.stderr).into_owned();
-    assert!(shown.starts_with("\r3B 0:00") && shown.ends_with('\n'), "{shown:?}");
+}
+
+/// The records that `--json` wrote.
+fn records(text: &[u8]) -> Vec<serde_json::Value> {
+    lines(text).iter().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
 }
 
 #[test]
-fn the_rate_is_limited() {
+fn json_has_every_key_in_every_record() {
+    let world = World::new();
+    world.file("data", "a\nb\nc");
+    let last = |line: &str| records(&world.shell(line).output().stderr).pop().unwrap();
+    let known = last("ipcbox pipe meter -J --name n data >copy");
+    let keys = ["name", "bytes", "lines", "size", "rate", "mean_rate", "elapsed_s", "eta_s", "done"];
+    assert!(keys.iter().all(|key| known.get(key).is_some()) && known.as_object().unwrap().len() == keys.len());
+    assert_eq!((&known["name"], &known["bytes"], &known["size"]), (&"n".into(), &5.into(), &5.into()));
+    assert!(known["lines"].is_null() && known["eta_s"].is_null() && known["done"] == true, "{known}");
+    assert!(known["rate"].is_u64() && known["mean_rate"].is_u64() && known["elapsed_s"].is_f64(), "{known}");
+    let counted = last("cat data | ipcbox pipe meter -J --lines --size 3 >copy");
+    assert_eq!((&counted["bytes"], &counted["lines"], &counted["size"]), (&5.into(), &2.into(), &3.into()));
+    assert!(counted["name"].is_null());
+    let unknown = last("cat data | ipcbox pipe meter -J >copy");
+    assert!(unknown["size"].is_null());
+    let slow = "{ echo a; until grep -q '\"bytes\":2' log; do :; done; } 2>/dev/null |
+        ipcbox pipe meter -J --size 4 --interval 20ms 2>log";
+    world.shell(slow).ok();
+    let log = std::fs::read(world.dir().join("log")).unwrap();
+    let records = records(&log);
+    let (last, before) = records.split_last().unwrap();
+    assert!(before.iter().all(|record| record["done"] == false));
+    assert!(before.iter().any(|record| record["bytes"] == 2 && record["eta_s"].is_f64()), "{before:?}");
+    assert_eq!((&last["done"], &last["bytes"]), (&true.into(), &2.into()));
+}
+
+#[test]
+fn force_draws_where_there_is_no_terminal() {
+    let output = pipe(&["meter", "--force"]).input("abc").output();
+    let shown = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(shown.starts_with("\r     3B     0:00") && shown.ends_with('\n'), "{shown:?}");
+    let counted = pipe(&["meter", "--force", "--lines"]).input("a\nb\n").output();
+    let shown = String::from_utf8_lossy(&counted.stderr).into_owned();
+    assert!(shown.starts_with("\r        2     0:00") && shown.contains("/s mean)"), "{shown:?}");
+}
+
+#[test]
+fn rate_is_limited() {
     let start = Instant::now();
     pipe(&["meter", "--rate-limit", "100K/s"]).input("x".repeat(40 << 10)).stdout("x".repeat(40 << 10)).ok();
     assert!(start.elapsed() >= Duration::from_millis(280), "{:?}", start.elapsed());
@@ -207,7 +280,7 @@ fn the_rate_is_limited() {
 }
 
 #[test]
-fn what_cannot_be_is_told() {
+fn impossible_calls_are_refused() {
     let world = World::new();
     let run = |line: &str| world.program("/bin/sh").args(["-c", line]);
     run("ipcbox pipe meter no-such").fails(3, "cannot read no-such: no such file or directory (ENOENT)");
@@ -216,7 +289,7 @@ fn what_cannot_be_is_told() {
     run("ipcbox pipe meter <&-").fails(1, "cannot read standard input: bad file");
     run("echo x | ipcbox pipe meter >&-").fails(1, "cannot write to standard output: bad file");
     run("echo x | ipcbox pipe meter >/dev/full").fails(1, "cannot write to standard output: no space left");
-    run("ipcbox pipe meter --rate-limit 0").fails(2, "nothing would ever go through");
+    run("ipcbox pipe meter --rate-limit 0").fails(2, "at a rate of 0 nothing would pass");
     run("ipcbox pipe meter --interval 1ms").fails(2, "at least 10ms");
     run("ipcbox pipe meter --size x").fails(2, "a size is written");
     run("{ yes | ipcbox pipe meter; echo $? >&2; } | head -1").stdout("y\n").stderr("141\n").ok();
@@ -224,7 +297,7 @@ fn what_cannot_be_is_told() {
 }
 
 #[test]
-fn pipes_that_nobody_resized_are_made_wide() {
+fn pipe_of_default_size_is_widened() {
     let world = World::new();
     let run = |line: &str| world.program("/bin/sh").args(["-c", line]);
     let stat = "ipcbox pipe stat --columns capacity --no-header 0 3 >&2";
@@ -250,7 +323,7 @@ impl Drop for Loop<'_> {
 }
 
 #[test]
-fn the_size_of_a_block_device_is_known() {
+fn size_of_a_block_device_is_known() {
     let world = World::new();
     world.shell("head -c 1048576 /dev/zero >disk").ok();
     let attached = world.program("losetup").args(["-f", "--show", "disk"]).output();
@@ -266,11 +339,11 @@ fn the_size_of_a_block_device_is_known() {
     };
     let Loop(_, path) = &device;
     let whole = last(format!("ipcbox pipe meter --json {path} >copy"));
-    assert_eq!((&whole["size"], &whole["amount"]), (&1_048_576.into(), &1_048_576.into()));
+    assert_eq!((&whole["size"], &whole["bytes"]), (&1_048_576.into(), &1_048_576.into()));
     // On standard input what is left of it counts.
     let rest =
         last(format!("{{ dd bs=4096 count=1 of=/dev/null status=none; ipcbox pipe meter --json >copy; }} <{path}"));
-    assert_eq!((&rest["size"], &rest["amount"]), (&1_044_480.into(), &1_044_480.into()));
+    assert_eq!((&rest["size"], &rest["bytes"]), (&1_044_480.into(), &1_044_480.into()));
     let bar = world.shell(&format!("ipcbox pipe meter --force {path} 2>&1 >copy")).ok();
     assert!(bar.contains("100%"), "{bar}");
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, Error, Result};
 use clap::Args;
 use nix::unistd::getpgrp;
 
-use super::pipeline::progress::{Progress, line};
+use super::pipeline::progress::{Progress, Style, is_utf8, line};
 use crate::applets::Verb;
 use crate::args::{duration, size};
 use crate::exit::{Cause, Exit};
@@ -20,62 +20,55 @@ use crate::sys::signal::{self, Signal};
 use crate::sys::transfer::{self, ALL, BUFFER, Failure, Flow, Mover, Turn};
 use crate::sys::wait::{Want, any};
 use crate::sys::{errno, fds, interrupt, pipe, terminal};
-use crate::text::width;
 
-/// How much of a second's amount --rate-limit lets through at once.
+/// The part of a second's amount that --rate-limit lets through at once.
 const BURST: f64 = 0.1;
 
-/// Copies FILE or standard input to standard output, and shows on standard error how far it is: amount, elapsed time,
-/// current and mean rate; percentage, bar and time left where the size is known, as that of a regular file and of a
-/// block device is.
+/// Copies FILE or standard input to standard output and draws a progress line on standard error, if that is a
+/// terminal: amount, elapsed time, current and mean rate; with a known size also percentage, bar and ETA.
 ///
-/// The line is drawn where standard error is a terminal and the box is in its foreground, or with --force; it fits the
-/// terminal as it is at that moment. At the end stands one final line. With --json it is a JSON object a line instead,
-/// wherever standard error goes, the last one with done true. Without either nothing is shown.
-///
-/// Bytes go from descriptor to descriptor inside the kernel, splice(2), unless neither is a pipe, or --lines counts
-/// them. A pipe before or behind it that still has the size of a new one gets 1 MiB where the user may, so that less
-/// time is spent taking turns.
+/// The size of a regular file or block device is known; for a pipe, pass --size. A final line remains. Elsewhere
+/// nothing is shown without --force or --json.
 #[derive(Args)]
 pub struct Meter {
-    /// What to read instead of standard input
+    /// File to read instead of standard input
     #[arg(value_name = "FILE")]
     file: Option<OsString>,
-    /// How much will come
+    /// Expect SIZE bytes, or SIZE lines with --lines
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     size: Option<u64>,
-    /// Stands before the line
+    /// Start the line with LABEL
     #[arg(long, value_name = "LABEL")]
     name: Option<String>,
-    /// At most so much a second
+    /// Pass at most RATE bytes or lines per second
     #[arg(long, value_name = "RATE", value_parser = rate)]
     rate_limit: Option<u64>,
-    /// How often the line is drawn (1s)
+    /// Draw the line every DURATION (default: 1s)
     #[arg(long, value_name = "DURATION", value_parser = duration::interval, default_value = "1")]
     interval: Duration,
-    /// Count lines instead of bytes
+    /// Count lines too; size and rates are in lines
     #[arg(long)]
     lines: bool,
-    /// Draw although standard error is no terminal
+    /// Draw even if standard error is not a terminal
     #[arg(long)]
     force: bool,
-    /// A JSON object a line instead
+    /// Write one JSON object per interval instead
     #[arg(short = 'J', long)]
     json: bool,
 }
 
 fn rate(text: &str) -> Result<u64, String> {
     match size::parse(text.strip_suffix("/s").unwrap_or(text))? {
-        0 => Err("nothing would ever go through".into()),
+        0 => Err("at a rate of 0 nothing would pass".into()),
         rate => Ok(rate),
     }
 }
 
 impl Verb for Meter {
     const NAME: &'static str = "meter";
-    const SUMMARY: &'static str = "Copy standard input to standard output with a progress bar";
+    const SUMMARY: &'static str = "Copy data and show a progress bar on the terminal";
     const EXAMPLES: &'static str = "
-# Progress, on a terminal
+# Show progress while a file is written
 seq 100000 | ipcbox pipe meter --size 600K >copy
 ";
 
@@ -101,28 +94,30 @@ seq 100000 | ipcbox pipe meter --size 600K >copy
             Failure::Write(errno) => Error::from(errno).context("cannot write to standard output"),
         });
         if flowed.is_ok() || gauge.draws {
-            // What is drawn is a line by itself, whatever is told after it.
+            // An error message must not continue the line that is drawn.
             gauge.finish();
         }
         if flowed.is_err() {
-            // Where nobody reads any more it ends as any filter does.
+            // A filter whose reader has gone dies of SIGPIPE.
             signal::let_in(Signal::PIPE)?;
         }
         flowed.map(|()| Exit::Done)
     }
 }
 
-/// What shows how far it is.
+/// Counts what passes and shows it.
 struct Gauge<'a> {
     meter: &'a Meter,
     size: Option<u64>,
-    amount: u64,
+    bytes: u64,
+    lines: u64,
     start: Instant,
-    /// When it was shown last, and how much that was.
+    /// Time and amount of the last line.
     last: (Instant, u64),
     next: Option<Instant>,
     draws: bool,
-    /// How wide the last line was.
+    style: Style,
+    /// Columns of the last line.
     drawn: usize,
 }
 
@@ -131,15 +126,16 @@ impl<'a> Gauge<'a> {
         let start = Instant::now();
         let draws = !meter.json && (meter.force || fds::is_terminal(fds::stderr()));
         let next = (draws || meter.json).then(|| start + meter.interval);
-        Self { meter, size, amount: 0, start, last: (start, 0), next, draws, drawn: 0 }
+        let style = Style { blocks: is_utf8(|name| std::env::var_os(name)), color: output::is_colored(fds::stderr()) };
+        Self { meter, size, bytes: 0, lines: 0, start, last: (start, 0), next, draws, style, drawn: 0 }
     }
 
-    /// Until it is to be shown again.
+    /// When the next line is due.
     fn deadline(&self) -> Deadline {
         self.next.map_or(Deadline::Forever, Deadline::At)
     }
 
-    /// Shows it if it is time.
+    /// Shows a line if it is due.
     fn look(&mut self) {
         let now = Instant::now();
         if self.next.is_some_and(|next| next <= now) {
@@ -152,52 +148,54 @@ impl<'a> Gauge<'a> {
     fn show(&mut self, done: bool) {
         let now = Instant::now();
         let (then, before) = self.last;
-        let seconds = now.duration_since(then).as_secs_f64();
-        let rate = if seconds > 0.0 { (self.amount - before) as f64 / seconds } else { 0.0 };
-        self.last = (now, self.amount);
-        let progress = Progress {
-            amount: self.amount,
+        let mut progress = Progress {
+            bytes: self.bytes,
+            lines: self.meter.lines.then_some(self.lines),
             size: self.size,
             elapsed: now.duration_since(self.start),
-            rate,
-            lines: self.meter.lines,
+            rate: 0.0,
+            done,
         };
+        let (amount, seconds) = (progress.amount(), now.duration_since(then).as_secs_f64());
+        if seconds > 0.0 {
+            progress.rate = (amount - before) as f64 / seconds;
+        }
+        self.last = (now, amount);
         if self.meter.json {
-            let record = MeterRecord { progress, done, name: self.meter.name.clone() };
+            let record = MeterRecord { progress, name: self.meter.name.clone() };
             output::tell(&output::json(&COLUMNS, &[record]));
         } else if self.draws && (self.meter.force || is_in_front()) {
-            self.draw(&progress, done);
+            self.draw(&progress);
         }
     }
 
-    fn draw(&mut self, progress: &Progress, done: bool) {
-        // The last column is left free: a line that fills it may wrap.
+    fn draw(&mut self, progress: &Progress) {
+        // A line that fills the last column wraps on some terminals.
         let columns = terminal::columns(fds::stderr()).unwrap_or(80).saturating_sub(1).max(1);
-        let text = line(self.meter.name.as_deref(), progress, columns);
+        let line = line(self.meter.name.as_deref(), progress, self.style, columns);
         if self.drawn == 0 {
             interrupt::end_line();
         }
-        let blank = self.drawn.min(columns).saturating_sub(width(&text));
-        self.drawn = width(&text);
-        let end = if done { "\n" } else { "" };
-        let _ = fds::write_all(fds::stderr(), format!("\r{text}{}{end}", " ".repeat(blank)).as_bytes());
+        let blank = " ".repeat(self.drawn.min(columns).saturating_sub(line.width));
+        self.drawn = line.width;
+        let end = if progress.done { "\n" } else { "" };
+        let _ = fds::write_all(fds::stderr(), format!("\r{}{blank}{end}", line.text).as_bytes());
     }
 
     fn finish(&mut self) {
-        // The final line has the mean of the whole as its rate.
+        // The rate in the final line is the mean rate.
         self.last = (self.start, 0);
         self.show(true);
     }
 }
 
-/// Whether standard error is no terminal that another group has.
+/// Whether standard error is not a terminal with another process group in the foreground.
 fn is_in_front() -> bool {
     terminal::foreground(fds::stderr()).is_none_or(|group| group == getpgrp().as_raw())
 }
 
 struct MeterRecord {
     progress: Progress,
-    done: bool,
     name: Option<String>,
 }
 
@@ -207,18 +205,18 @@ fn whole(rate: f64) -> Cell {
 }
 
 const COLUMNS: [Column<MeterRecord>; 9] = [
-    Column::new("name", |r| r.name.clone().map_or(Cell::Absent, Cell::Text)),
-    Column::new("unit", |r| Cell::word(if r.progress.lines { "lines" } else { "bytes" })),
-    Column::new("amount", |r| Cell::count(r.progress.amount)),
+    Column::new("name", |r| Cell::known(r.name.clone(), Cell::Text)),
+    Column::new("bytes", |r| Cell::count(r.progress.bytes)),
+    Column::new("lines", |r| Cell::known(r.progress.lines, Cell::count)),
     Column::new("size", |r| Cell::known(r.progress.size, Cell::count)),
-    Column::new("elapsed_s", |r| Cell::Seconds(r.progress.elapsed)),
     Column::new("rate", |r| whole(r.progress.rate)),
     Column::new("mean_rate", |r| whole(r.progress.mean())),
-    Column::new("left_s", |r| Cell::known(r.progress.left(), Cell::Seconds)),
-    Column::new("done", |r| Cell::Flag(r.done)),
+    Column::new("elapsed_s", |r| Cell::Seconds(r.progress.elapsed)),
+    Column::new("eta_s", |r| Cell::known(r.progress.eta(), Cell::Seconds)),
+    Column::new("done", |r| Cell::Flag(r.progress.done)),
 ];
 
-/// Moves all of `from` to standard output, waiting in the calls that do.
+/// Moves all of `from` to standard output. Calls on a descriptor that blocks wait themselves.
 fn flow(from: BorrowedFd, gauge: &mut Gauge) -> Result<(), Failure> {
     let mover = Mover::new(Outlet::plain(fds::stdout()));
     let mut mover = if gauge.meter.lines { mover.copying() } else { mover };
@@ -237,9 +235,11 @@ fn flow(from: BorrowedFd, gauge: &mut Gauge) -> Result<(), Failure> {
         let wanted = match flow? {
             Flow::End => return Ok(()),
             Flow::Moved(count) => {
-                gauge.amount += count as u64;
+                let lines = if gauge.meter.lines { ends(mover.written(count)) } else { 0 };
+                gauge.bytes += count as u64;
+                gauge.lines += lines;
                 if let Some(budget) = &mut budget {
-                    budget.spend(count as u64);
+                    budget.spend(if gauge.meter.lines { lines } else { count as u64 });
                 }
                 continue;
             }
@@ -247,14 +247,14 @@ fn flow(from: BorrowedFd, gauge: &mut Gauge) -> Result<(), Failure> {
             Flow::Full => (fds::stdout(), Want::Writable),
             Flow::Signal => continue,
         };
-        // It was made not to wait, or the time is over.
+        // The descriptor is nonblocking, or a line is due.
         if !deadline.is_over() {
             any(&[wanted], deadline).map_err(Failure::Read)?;
         }
     }
 }
 
-/// Moves at most `most` lines, and returns how many have ended. Part of a line counts with its end.
+/// Moves bytes in which at most `most` lines end.
 fn lines(mover: &mut Mover<BorrowedFd>, from: BorrowedFd, most: usize, deadline: Deadline) -> Turn {
     if mover.reads_next() {
         let flow = mover.fill(from, BUFFER, deadline)?;
@@ -262,18 +262,21 @@ fn lines(mover: &mut Mover<BorrowedFd>, from: BorrowedFd, most: usize, deadline:
             return Ok(flow);
         }
     }
-    let flow = mover.drain(nth_end(mover.held(), most), deadline)?;
-    let Flow::Moved(count) = flow else { return Ok(flow) };
-    Ok(Flow::Moved(mover.written(count).split(|byte| *byte == b'\n').count() - 1))
+    mover.drain(nth_end(mover.held(), most), deadline)
 }
 
-/// Where the N-th line ends, or all of it.
+/// How many lines end in `bytes`.
+fn ends(bytes: &[u8]) -> u64 {
+    bytes.split(|byte| *byte == b'\n').count() as u64 - 1
+}
+
+/// The number of bytes up to the end of the N-th line, or all.
 fn nth_end(bytes: &[u8], count: usize) -> usize {
     let mut ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
     ends.nth(count - 1).map_or(bytes.len(), |(at, _)| at + 1)
 }
 
-/// What --rate-limit lets through.
+/// Bytes or lines that --rate-limit allows.
 struct Budget {
     rate: f64,
     saved: f64,
@@ -286,7 +289,7 @@ impl Budget {
         Self { rate: rate as f64, saved: 0.0, last: Instant::now() }
     }
 
-    /// How much may go now; what was not used is saved for a moment only.
+    /// How much may pass now. An unused allowance is saved up to [`BURST`].
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     fn now(&mut self) -> usize {
         let now = Instant::now();
@@ -296,7 +299,7 @@ impl Budget {
         self.saved as usize
     }
 
-    /// Until there is something again: a tenth of what can be saved, or one.
+    /// Time until a tenth of the burst, at least 1, is allowed.
     fn pause(&self) -> Duration {
         Duration::from_secs_f64((self.rate * BURST / 10.0).max(1.0 - self.saved) / self.rate)
     }
