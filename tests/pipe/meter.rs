@@ -90,9 +90,8 @@ impl Screen {
 fn line_follows_the_width_of_the_terminal() {
     let mut screen = Screen::start(80, &["--interval", "20ms", "--size", "4000", "--name", "größe"]);
     screen.feed(1000);
-    screen.shows(|line| {
-        line.starts_with("größe: 0.98KiB ") && line.contains("  25% [###") && line.contains("] ETA 0:")
-    });
+    screen
+        .shows(|line| line.starts_with("größe: 0.98KiB ") && line.contains("  25% [###") && line.contains("] ETA 0:"));
     screen.resize(20);
     screen.feed(1000);
     screen.shows(|line| line == "1.95KiB  50% [##  ]");

@@ -12,17 +12,17 @@ use crate::args::timeout::Quiet;
 use crate::exit::{Cause, Exit, each};
 use crate::sys::errno;
 
-/// Prints nothing. A FIFO that exists must have the mode that is asked for, if one is, or the status is 4; it is left
-/// as it is. Anything else that exists is an error.
+/// Prints nothing. A FIFO that exists is accepted, unless --mode asks for another mode (status 4). Anything else at the
+/// path is an error.
 #[derive(Args)]
 pub struct Create {
-    /// The FIFOs
+    /// Paths of the FIFOs
     #[arg(value_name = "PATH", required = true)]
     fifos: Vec<Fifo>,
-    /// Make the directories that are missing too
+    /// Create missing directories
     #[arg(short, long)]
     parents: bool,
-    /// Fail with status 4 if it is there already
+    /// Fail with status 4 if it exists
     #[arg(short = 'x', long)]
     exclusive: bool,
     #[command(flatten)]
@@ -33,9 +33,9 @@ pub struct Create {
 
 impl Verb for Create {
     const NAME: &'static str = "create";
-    const SUMMARY: &'static str = "Make FIFOs";
+    const SUMMARY: &'static str = "Create FIFOs";
     const EXAMPLES: &'static str = "
-# One that the group may write to
+# Create a FIFO that the group may write to
 ipcbox fifo create control --mode 660
 ";
 
@@ -48,7 +48,7 @@ impl Create {
     fn create(&self, fifo: &Fifo) -> Result<()> {
         if self.parents {
             std::fs::create_dir_all(fifo.directory()).map_err(|error| match errno(error) {
-                // It is no directory.
+                // A file is in the way.
                 Errno::EEXIST => Errno::ENOTDIR,
                 errno => errno,
             })?;
@@ -56,8 +56,8 @@ impl Create {
         match fifo.open_or_create(Creating { exclusive: self.exclusive, ..self.creating }) {
             Ok((seen, _)) => self.creating.expect_mode(seen.mode),
             Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => {
-                let cause = Cause::from_errno(Errno::ENOENT, "its directory is missing");
-                Err(cause.hint("--parents makes it too").into())
+                let cause = Cause::from_errno(Errno::ENOENT, "its directory does not exist");
+                Err(cause.hint("add --parents to create it").into())
             }
             Err(error) => Err(error),
         }

@@ -1,8 +1,7 @@
 //! `fifo`: named pipes that do not hang scripts.
 //!
-//! A read end is opened without waiting and then watched: the kernel is quiet about it until a writer has come. A write
-//! end waits in open(2) itself, which a timer ends, since only there does the kernel tell of a reader that waits for a
-//! writer.
+//! A read end is opened without blocking and then watched: the kernel reports no event for it before the first writer
+//! opens. A write end blocks in open(2), interrupted by a timer: no other call notices a reader that waits in open(2).
 
 mod create;
 mod read;
@@ -19,6 +18,7 @@ use nix::unistd::geteuid;
 use self::stream::path::Fifo;
 use super::{Applet, Entry};
 use crate::args::creating::user;
+use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::objects::errors::cannot;
 use crate::sys::fifo;
@@ -38,28 +38,36 @@ pub const APPLET: Applet = Applet {
     ],
 };
 
-/// Adds "cannot WHAT PATH" to a failure, and puts a bare errno into words that fit a FIFO.
+/// Adds "cannot WHAT PATH" to a failure, and explains a bare errno.
 fn context<T>(what: &str, fifo: &Fifo, outcome: Result<T>) -> Result<T> {
     cannot(what, fifo, outcome, |errno| explain(fifo, errno))
 }
 
+/// Returns the failure on timeout, in a state that was not left in time: "still no data after 2s", or "no data" if the
+/// call did not wait.
+fn still(state: &str, timeout: &Timeout) -> Cause {
+    let after = timeout.after();
+    let still = if after.is_empty() { "" } else { "still " };
+    timeout.expired(format!("{still}{state}{after}"))
+}
+
 fn explain(fifo: &Fifo, errno: Errno) -> Cause {
-    let told = |words: &str| Cause::from_errno(errno, words);
+    let cause = |words: &str| Cause::from_errno(errno, words);
     match errno {
-        Errno::ENOENT if !fifo.has_directory() => told("its directory is missing"),
-        Errno::ENOENT => told("no such FIFO"),
-        Errno::EEXIST => told("it is there already"),
-        Errno::ENOTDIR => told("a part of the path is not a directory"),
-        Errno::ELOOP => told("there is a symbolic link, which is not followed").exit(Exit::Exists),
+        Errno::ENOENT if !fifo.has_directory() => cause("its directory does not exist"),
+        Errno::ENOENT => cause("no such FIFO"),
+        Errno::EEXIST => cause("it exists already"),
+        Errno::ENOTDIR => cause("a part of the path is not a directory"),
+        Errno::ELOOP => cause("the path contains a symbolic link, which is not followed").exit(Exit::Exists),
         Errno::EACCES | Errno::EPERM => match fifo::look(fifo.path()) {
             Ok(seen) if seen.uid != geteuid().as_raw() => {
-                told(&format!("permission denied, it belongs to {}", user(seen.uid)))
+                cause(&format!("permission denied; it belongs to {}", user(seen.uid)))
             }
             _ => Cause::plain(errno),
         },
-        Errno::ENOSPC => told("no space left on its file system"),
-        Errno::EROFS => told("its file system is read-only"),
-        Errno::ENAMETOOLONG => told("the path, or a name in it, is too long"),
+        Errno::ENOSPC => cause("no space left on its file system"),
+        Errno::EROFS => cause("its file system is read-only"),
+        Errno::ENAMETOOLONG => cause("the path, or a name in it, is too long"),
         errno => Cause::plain(errno),
     }
 }

@@ -11,18 +11,17 @@ use crate::exit::{Cause, Exit, each};
 use crate::objects::remove::refused;
 use crate::objects::users;
 
-/// Removes FIFOs and nothing else. One that somebody has open or is about to open is left alone without --force; with it,
-/// they keep what they have open, and who opens the path later finds nothing. Seen are the processes of the same user, or all with
-/// the privilege.
+/// A FIFO that a process has open, or is about to open, is kept unless --force is given. With --force, these processes
+/// keep the old FIFO; the path is free. Processes of other users are visible only with privilege.
 #[derive(Args)]
 pub struct Rm {
-    /// The FIFOs
+    /// Paths of the FIFOs
     #[arg(value_name = "PATH", required = true)]
     fifos: Vec<Fifo>,
-    /// Also what is in use
+    /// Remove it even if it is in use
     #[arg(long)]
     force: bool,
-    /// What is not there counts as removed
+    /// Do not fail if it does not exist
     #[arg(long)]
     missing_ok: bool,
 }
@@ -31,7 +30,7 @@ impl Verb for Rm {
     const NAME: &'static str = "rm";
     const SUMMARY: &'static str = "Remove FIFOs, and nothing else";
     const EXAMPLES: &'static str = "
-# Gone, whether it was there or not
+# Remove a FIFO if it exists
 ipcbox fifo rm log --missing-ok
 ";
     const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Failed, "in use (see --force), or any other failure")];
@@ -53,7 +52,7 @@ impl Rm {
             bail!(refused(format!("it is in use by {users}")));
         }
         fifo.remove(&seen).map_err(|errno| match errno {
-            Errno::EACCES => Cause::from_errno(errno, "its directory may not be written to").into(),
+            Errno::EACCES => Cause::from_errno(errno, "its directory is not writable").into(),
             errno => errno.into(),
         })
     }

@@ -20,36 +20,19 @@ use crate::sys::epoll::Events;
 use crate::sys::wait::Wake;
 use crate::sys::{fds, fifo, pipe};
 
-/// Runs CMD for each line, which CMD finds on its standard input, newline and all, and without it wherever {} is an
-/// argument by itself. With --null a record is what lies between two NULs, which are in neither. A line is taken when
-/// it is whole and a CMD can start: the others stay in the FIFO. The rest of one that is not whole is looked for as
-/// read --count does. What several CMDs print is not mixed: with -j each one's output is printed when it exits, and
-/// what its background processes print later is dropped.
+/// Runs CMD for each line. CMD reads the line on standard input; an argument that is {} becomes the line, without its
+/// newline. A line is taken when it is complete and a job is free; the others stay in the FIFO.
 ///
-/// It stays when writers have closed. Lines that it has not taken are lost when it ends and nobody else has the FIFO
-/// open. A FIFO has one server; readers that count records, too, are kept away by it.
-///
-/// --report writes a JSON object a line for each line that was taken, when its CMD has ended: record argv pid status
-/// signal wall_s user_s system_s max_rss_bytes. FILE can be /dev/fd/N, or a FIFO, whose reader is waited for before
-/// anything is taken. A symbolic link is refused. Where the report cannot be written the server takes no more and
-/// fails.
-///
-/// If the FIFO is removed or replaced, it serves what the writers of the old one write until they have left, and then
-/// fails with status 3.
-///
-/// SIGTERM: no more lines are taken, what runs is waited for, status 0. SIGINT and SIGHUP likewise, and then it dies by
-/// the signal. A second signal goes on to the CMDs and ends it. A CMD that fails does not; one that cannot be found
-/// ends it with 127 before a line is taken, one that cannot be executed with 126. Where there is no process or
-/// descriptor for one more, its line waits until another has ended; where none runs it is told to be lost, and the
-/// server ends.
+/// Serves until SIGTERM: then running CMDs are waited for, and the status is 0. A CMD that fails does not stop the
+/// server. A FIFO has one server at a time.
 #[derive(Args)]
 pub struct Serve {
-    /// The FIFO
+    /// Path of the FIFO
     #[arg(value_name = "PATH")]
     fifo: Fifo,
     #[command(flatten)]
     making: Making,
-    /// Remove at the end what was made here
+    /// Remove the FIFO at exit if this call created it
     #[arg(long, requires = "create")]
     rm: bool,
     #[command(flatten)]
@@ -60,9 +43,9 @@ pub struct Serve {
 
 impl Verb for Serve {
     const NAME: &'static str = "serve";
-    const SUMMARY: &'static str = "Run CMD for each line that writers write";
+    const SUMMARY: &'static str = "Run CMD for each line written to a FIFO";
     const EXAMPLES: &'static str = r#"
-# A command for each line that somebody writes
+# Run a command for each line
 ipcbox fifo serve control --create --rm -- \
   echo build {} & server=$!
 until [ -p control ]; do sleep 0.01; done
@@ -86,7 +69,7 @@ impl Serve {
         let (fd, seen) = self.fifo.open_to_read(self.making.creating.foreign)?;
         fifo::lock(&fd, Deadline::Now).map_err(|errno| match errno {
             Errno::EAGAIN => {
-                let words = "another one serves it, or counts the records that it reads";
+                let words = "another server, or a reader with --count, uses it";
                 anyhow::Error::from(Cause::from_errno(errno, words).exit(Exit::Failed))
             }
             errno => errno.into(),
@@ -113,22 +96,21 @@ impl Serve {
     }
 }
 
-/// The lines of a FIFO, each taken from it when it is asked for.
+/// The lines of a FIFO, taken one by one.
 struct Lines<'a> {
     fd: OwnedFd,
     events: Events,
     place: Place<'a>,
     peek: Peeker,
     end: u8,
-    /// What was taken of a line that is longer than the FIFO.
+    /// The beginning of a line that is longer than the FIFO.
     begun: Vec<u8>,
     pause: Option<Backoff>,
-    /// There may be something to take.
     ready: bool,
 }
 
 impl Lines<'_> {
-    /// Takes a line if there is one; else waits until there may be, or a signal comes.
+    /// Takes a line if there is one, else waits for data or a signal.
     fn take(&mut self) -> Result<Option<Vec<u8>>> {
         if self.ready {
             let line = self.find()?;
@@ -148,7 +130,7 @@ impl Lines<'_> {
         Ok(None)
     }
 
-    /// Takes a line that is there.
+    /// Takes a line without waiting.
     fn find(&mut self) -> Result<Option<Vec<u8>>> {
         loop {
             let (bytes, ended) = match self.peek.look(&self.fd, 1)? {
@@ -157,7 +139,7 @@ impl Lines<'_> {
                     self.pause = self.pause.or(Some(Backoff::FIRST));
                     return Ok(None);
                 }
-                // The writer of a long line left before its end.
+                // The writer of a long line has closed without a newline.
                 Found::End if !self.begun.is_empty() => return Ok(Some(std::mem::take(&mut self.begun))),
                 Found::Nothing | Found::End => return self.nothing(),
             };
@@ -165,7 +147,7 @@ impl Lines<'_> {
             self.begun.resize(read + bytes, 0);
             while read < self.begun.len() {
                 match fds::read(&self.fd, &mut self.begun[read..]) {
-                    // Another process reads it too, and had it first.
+                    // Another process has read it.
                     Ok(0) | Err(Errno::EAGAIN) => {
                         self.begun.truncate(read);
                         return self.nothing();
@@ -181,7 +163,7 @@ impl Lines<'_> {
         }
     }
 
-    /// There is nothing, and there may be nothing any more.
+    /// Notes that there is no line, and fails if there can be none.
     fn nothing(&mut self) -> Result<Option<Vec<u8>>> {
         self.pause = None;
         if self.place.is_over(&self.fd)? && pipe::unread(&self.fd)? == 0 {

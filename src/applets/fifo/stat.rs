@@ -13,18 +13,17 @@ use crate::output::{self, Cell, Column, Names};
 use crate::sys::fifo::{self, Seen};
 use crate::sys::{pipe, process};
 
-/// The bits by which others may read and write.
+/// Permission of users other than the owner to read or write.
 const OTHERS: u32 = 0o066;
 
-/// How much a FIFO holds, and the processes that read from it and write to it: those that have it open, and those that are still
-/// blocked in open(2), whose state is opening. Seen are the processes of the same user, or all with the privilege; the numbers
-/// of readers and writers count them.
+/// Shows how many bytes each FIFO holds, and the processes that read or write it: `open` if they have it open, `opening`
+/// if they are blocked in open(2).
 ///
-/// Nothing is changed by it. A FIFO that nobody has open holds nothing, and has no capacity yet. Both are unknown where
-/// only processes that may not be looked at can have it open.
+/// Nothing is changed. A FIFO that no process has open holds nothing and has no capacity. Processes of other users are
+/// visible only with privilege; without it, values may be unknown.
 #[derive(Args)]
 pub struct Stat {
-    /// The FIFOs
+    /// Paths of the FIFOs
     #[arg(value_name = "PATH", required = true)]
     fifos: Vec<Fifo>,
     #[command(flatten)]
@@ -33,9 +32,9 @@ pub struct Stat {
 
 impl Verb for Stat {
     const NAME: &'static str = "stat";
-    const SUMMARY: &'static str = "Show what FIFOs hold, and who reads and writes them";
+    const SUMMARY: &'static str = "Show what FIFOs hold, and their readers and writers";
     const EXAMPLES: &'static str = "
-# Who reads and writes it
+# Show the readers and writers of a FIFO
 ipcbox fifo create log
 ipcbox fifo stat log
 ";
@@ -53,7 +52,7 @@ ipcbox fifo stat log
     }
 }
 
-/// A FIFO, as it was when it was looked at.
+/// A snapshot of a FIFO.
 struct FifoState<'a> {
     fifo: &'a Fifo,
     seen: Seen,
@@ -61,13 +60,13 @@ struct FifoState<'a> {
     filling: Filling,
 }
 
-/// What the pipe behind a FIFO holds.
+/// The pipe of a FIFO.
 enum Filling {
-    /// There is no pipe: nobody has it open.
+    /// There is none: no process has the FIFO open.
     None,
-    /// It can hold so many bytes, and does hold so many.
+    /// Its capacity, and the bytes in it.
     Known(usize, usize),
-    /// It could not be asked.
+    /// It could not be inspected.
     Unknown,
 }
 
@@ -78,8 +77,8 @@ fn look(fifo: &Fifo) -> Result<FifoState<'_>> {
     Ok(FifoState { fifo, seen, users, filling })
 }
 
-/// Asks the pipe by a copy of a descriptor that somebody has, since opening the FIFO would let in who waits to open it; or opens
-/// it for reading, where somebody reads already.
+/// Inspects the pipe by a copy of another process's descriptor, because opening the FIFO would unblock processes that
+/// wait in open(2). If there already is a reader, the FIFO is opened for reading.
 fn filling(fifo: &Fifo, seen: &Seen, users: &[User], unseen: usize) -> Filling {
     let fds = users.iter().flat_map(|user| user.open().iter().map(|open| (user.pid().unwrap_or(0), open.fd)));
     let copy = fds.clone().find_map(|(pid, fd)| process::descriptor(pid, fd).ok());

@@ -15,26 +15,18 @@ use crate::applets::Verb;
 use crate::args::creating::Making;
 use crate::args::numbers::count;
 use crate::args::timeout::Timeout;
-use crate::exit::Exit;
+use crate::exit::{Cause, Exit};
 use crate::output::notice::Notice;
 use crate::sys::pipe;
 
-/// Waits for a reader, and writes each TEXT as a line, or copies standard input.
+/// Waits for a reader, then writes each TEXT as a line, or copies standard input. --timeout limits the wait for readers
+/// and for room, not the time spent reading standard input.
 ///
-/// With --lines every line is one write of at most 4096 bytes, its newline included, so that lines of any number of
-/// writers never mix; a last line without newline gets one. A longer line is refused with its number and length, and
-/// ends it; the lines before it have been written.
-///
-/// --timeout bounds the waiting for readers and for room in the FIFO, all together; what standard input takes does not
-/// count. When the last reader goes away the status is 3, and it is told how many bytes had been read until then.
-///
-/// With --readers it waits until so many processes have the FIFO open for reading, as seen in /proc: those of the same
-/// user, or all with the privilege. The kernel tells that it was opened just before the descriptor can be seen, and not
-/// at all that one was inherited: so /proc is looked through at every opening and then at growing intervals, from 1 ms
-/// up to 1 s.
+/// If the last reader closes early, the status is 3 and the message shows how many bytes were read. With --lines, lines
+/// of several writers never mix; a line has at most 4096 bytes.
 #[derive(Args)]
 pub struct Write {
-    /// The FIFO
+    /// Path of the FIFO
     #[arg(value_name = "PATH")]
     fifo: Fifo,
     /// Lines to write instead of standard input
@@ -42,10 +34,10 @@ pub struct Write {
     texts: Vec<OsString>,
     #[command(flatten)]
     making: Making,
-    /// Write every line in one piece
+    /// Write each line in one piece
     #[arg(long)]
     lines: bool,
-    /// Wait for so many readers instead of one
+    /// Wait for N readers (default: 1)
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 1)]
     readers: u16,
     #[command(flatten)]
@@ -54,12 +46,12 @@ pub struct Write {
 
 impl Verb for Write {
     const NAME: &'static str = "write";
-    const SUMMARY: &'static str = "Write lines or standard input, when there is a reader";
+    const SUMMARY: &'static str = "Write lines or standard input to a FIFO";
     const EXAMPLES: &'static str = "
-# Wait for a reader for a tenth of a second at most
+# Wait at most 0.1 seconds for a reader
 ipcbox fifo create log
 ipcbox fifo write log 'built a' -w 0.1 ||
-  echo 'nobody reads'
+  echo 'no reader'
 ";
 
     fn run(self) -> Result<Exit> {
@@ -73,7 +65,7 @@ impl Write {
         pipe::block_sigpipe()?;
         let text = self.text();
         if let (Some(text), true) = (&text, self.lines) {
-            // Before anything is written.
+            // Before the first line is written.
             let lines = text.split_inclusive(|byte| *byte == b'\n').zip(1..);
             lines.into_iter().try_for_each(|(line, number)| fits(line.len() as u64, number))?;
         }
@@ -82,7 +74,7 @@ impl Write {
         let mut notice = Notice::verbose(&self.timeout, || format!("a reader of {}", self.fifo));
         let opened = notice.during(self.timeout.deadline(), |deadline| self.fifo.open_to_write(foreign, deadline));
         let (fd, seen) = opened.map_err(|error| match error.downcast_ref() {
-            Some(Errno::EAGAIN) => self.timeout.missed("no reader came").into(),
+            Some(Errno::EAGAIN) => self.unread().into(),
             _ => error,
         })?;
         if self.readers > 1 {
@@ -98,6 +90,11 @@ impl Write {
             (None, false) => out.copy_input(),
             (None, true) => out.copy_lines(),
         }
+    }
+
+    fn unread(&self) -> Cause {
+        let words = "no reader has opened it";
+        if self.timeout.after().is_empty() { self.timeout.expired(words) } else { self.timeout.missed(words) }
     }
 
     /// The lines that were given as arguments.

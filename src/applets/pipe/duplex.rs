@@ -17,12 +17,11 @@ use crate::sys::deadline::Deadline;
 use crate::sys::pipe;
 use crate::sys::process::{Waiting, at_pipes, shows_calls};
 
-/// Runs two commands that talk to each other: each one's standard output is the other's standard input.
+/// Connects two commands both ways: each reads what the other writes. Exits with the status of the last one that failed,
+/// or 0.
 ///
-/// It ends when both have; the status is that of the last one that failed, 0 if none did. One that died of SIGPIPE after the other
-/// had ended well has not failed. With --max-time it says, where time runs out, which of the two is blocked on which, as far as
-/// /proc shows: two that both wait to read are what mostly happens, since many programs print into a pipe only when they have
-/// a whole block; stdbuf -oL is the remedy for those.
+/// Many programs buffer what they write to a pipe, so that both commands wait for input and neither goes on: run them
+/// with `stdbuf -oL`. If --max-time expires, the message shows which command was blocked.
 #[derive(Args)]
 pub struct Duplex {
     #[command(flatten)]
@@ -33,9 +32,9 @@ pub struct Duplex {
 
 impl Verb for Duplex {
     const NAME: &'static str = "duplex";
-    const SUMMARY: &'static str = "Run two commands, each reading what the other writes";
+    const SUMMARY: &'static str = "Connect two commands both ways";
     const EXAMPLES: &'static str = r#"
-# One asks, the other answers
+# The first command asks, the second one answers
 ipcbox pipe duplex --shell \
   'echo 6 7; read -r answer; echo "$answer" >&2' \
   'read -r a b; echo $((a * b))'
@@ -47,15 +46,15 @@ ipcbox pipe duplex --shell \
     fn run(self) -> Result<Exit> {
         let stages = self.line.split(Self::NAME)?;
         if stages.len() != 2 {
-            return Err(Cause::new(Exit::Usage, format!("it takes two commands, not {}", stages.len())).into());
+            return Err(Cause::new(Exit::Usage, format!("duplex takes 2 commands, not {}", stages.len())).into());
         }
         let commands = all(look_up(&stages))?;
-        let policy = Policy { strict: false, fail_fast: false, readers: Readers::Other, work: Work::Minds };
+        let policy =
+            Policy { verb: Self::NAME, strict: false, fail_fast: false, readers: Readers::Other, work: Work::Minds };
         let mut crew = Crew::new(policy, &self.limit)?;
         let inodes = crew.launch(|crew| {
             let pipes = [pipe::for_commands().map_err(unmade)?, pipe::for_commands().map_err(unmade)?];
             let [first, second] = &pipes;
-            // The first pipe is what the first command reads.
             let ends = [(&first.0, &second.1), (&second.0, &first.1)];
             for (command, (input, output)) in commands.into_iter().zip(ends) {
                 let (input, output) = (Some(input.as_fd()), Some(output.as_fd()));
@@ -79,22 +78,22 @@ fn inode(pipe: &OwnedFd) -> Result<u64> {
     Ok(nix::sys::stat::fstat(pipe)?.st_ino)
 }
 
-/// Who waits for whom.
+/// Describes which command is blocked on which, as far as `/proc` shows it.
 fn describe(crew: &Crew, inodes: &[u64; 2]) -> String {
     let found = at_pipes(inodes);
     let state = |which: usize| {
         let (own, other) = (&crew.stages[which], &crew.stages[1 - which]);
         let (reads, writes) = (Waiting::Reads(which), Waiting::Writes(1 - which));
         if !own.runs() {
-            format!("{own} has ended")
+            format!("{own} had exited")
         } else if found.contains(&reads) {
-            format!("{own} waits to read what {other} writes")
+            format!("{own} was blocked reading from {other}")
         } else if found.contains(&writes) {
-            format!("{own} waits for {other} to read")
+            format!("{own} was blocked writing to {other}")
         } else if !shows_calls(own.pid) {
-            format!("/proc does not show what {own} waits for")
+            format!("/proc does not show whether {own} was blocked")
         } else {
-            format!("{own} waits for neither")
+            format!("{own} was not blocked")
         }
     };
     format!("{}; {}", state(0), state(1))

@@ -28,34 +28,22 @@ use crate::sys::wait::Want;
 use crate::sys::{fds, pipe};
 use crate::text::visible;
 
-/// Runs all commands at once, and puts what they print together, line by line: no line is split by another one. Standard error
-/// likewise, on standard error. A last line without newline gets one. All read the box's standard input.
+/// Runs all commands at the same time and merges their output by whole lines; standard error separately, to standard
+/// error. A last line without a newline gets one. All commands share standard input.
 ///
-/// With --tag each line begins with the command's name, or with its number where two have the same name or --shell is given; in colour on a
-/// terminal. With --keep-order the output of the first command comes first, then that of the second, and so on, though all run at
-/// once; what waits for its turn lies in a file without a name, in $TMPDIR. A line of more than 1 MiB is passed on while it
-/// comes; the others wait until it has ended.
-///
-/// The status is that of the last command that failed, 0 if none did. Every command is looked up before any is started. When standard
-/// output is closed, the commands are ended.
-///
-/// --report writes a JSON object a line for each command: source argv pid status signal wall_s user_s system_s max_rss_bytes.
-/// FILE is as of pipe run.
-///
-/// Signals go on to the commands as with run, and what these have printed is passed on; when none of them runs any more, a signal ends
-/// merge, as where nobody reads that. --max-time is for all of it: when it is over and the commands have ended, nothing more is waited
-/// for, neither what somebody prints whom they have left behind, nor who is to read.
+/// Exits with the status of the last command that failed, or 0. The order of lines of different commands is not
+/// defined, unless --keep-order is given.
 #[derive(Args)]
 pub struct Merge {
     #[command(flatten)]
     line: Line,
-    /// Begin each line with the command's name or number
+    /// Start each line with the command's name or number
     #[arg(long)]
     tag: bool,
-    /// Lines end in NUL instead of newline
+    /// Treat NUL, not newline, as the end of a line
     #[arg(short = '0', long)]
     null: bool,
-    /// One command's output after the other
+    /// Print one command's output after the other's
     #[arg(long)]
     keep_order: bool,
     #[command(flatten)]
@@ -66,9 +54,9 @@ pub struct Merge {
 
 impl Verb for Merge {
     const NAME: &'static str = "merge";
-    const SUMMARY: &'static str = "Run commands at once, their output lines whole";
+    const SUMMARY: &'static str = "Run commands at once and merge their output by line";
     const EXAMPLES: &'static str = "
-# Two logs in one, and which line is whose
+# Merge the output of two commands, each line with its number
 ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
 ";
     const RUNS: Runs = Runs::Command;
@@ -79,7 +67,8 @@ ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
         let words = self.line.split(Self::NAME)?;
         let (commands, outcome) = self.reporting.find(words, "source", &self.limit)?;
         let tags = self.tags(&commands);
-        let policy = Policy { strict: false, fail_fast: false, readers: Readers::Nobody, work: Work::Collects };
+        let policy =
+            Policy { verb: Self::NAME, strict: false, fail_fast: false, readers: Readers::None, work: Work::Collects };
         output::require()?;
         let mut crew = Crew::new(policy, &self.limit)?;
         let launched = crew.launch(|crew| Merging::new(self.start(crew, commands, &tags)?, self.keep_order));
@@ -89,15 +78,15 @@ ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
         };
         let merged = merging.merge(&mut crew);
         let closed = merging.closed[0];
-        // What still writes finds nobody to read it.
+        // Closes the pipes, so that a command that still writes gets SIGPIPE.
         drop(merging);
         if merged.is_err() || closed {
             crew.end();
         }
         crew.mind()?;
-        let told = outcome.report(&mut crew);
+        let reported = outcome.report(&mut crew);
         merged?;
-        told?;
+        reported?;
         if closed && !crew.is_late() {
             signal::die(Signal::PIPE)?;
         }
@@ -118,17 +107,16 @@ impl Merge {
         tags.map(|tag| self.tag.then_some(tag)).collect()
     }
 
-    /// Starts the commands; gives standard output and error of each.
+    /// Starts the commands and returns their output streams, in the order of [`Merging::streams`].
     fn start(&self, crew: &mut Crew, commands: Vec<Command>, tags: &[Option<String>]) -> Result<Vec<SourceStream>> {
         let mut streams = Vec::new();
         let end = if self.null { 0 } else { b'\n' };
         for (number, (command, tag)) in commands.into_iter().zip(tags).enumerate() {
-            let (output, output_there) = pipe::new().map_err(unmade)?;
-            let (error, error_there) = pipe::new().map_err(unmade)?;
-            pipe::set_blocking(&output_there)?;
-            pipe::set_blocking(&error_there)?;
-            let standard =
-                Standard { input: None, output: Some(output_there.as_fd()), error: Some(error_there.as_fd()) };
+            let (output, output_end) = pipe::new().map_err(unmade)?;
+            let (error, error_end) = pipe::new().map_err(unmade)?;
+            pipe::set_blocking(&output_end)?;
+            pipe::set_blocking(&error_end)?;
+            let standard = Standard { input: None, output: Some(output_end.as_fd()), error: Some(error_end.as_fd()) };
             crew.add(command, standard)?;
             for (from, to) in [(output, fds::stdout()), (error, fds::stderr())] {
                 let tag = tag.as_deref().map(|tag| visible(tag, &[]));
@@ -149,28 +137,27 @@ fn number_text(number: usize) -> String {
     number.to_string()
 }
 
-/// What a command prints on one of its two descriptors.
+/// Standard output or error of a command.
 struct SourceStream {
-    /// None when it has ended.
+    /// `None` after EOF.
     from: Option<OwnedFd>,
     lines: Lines,
-    /// There may be something to read.
     ready: bool,
-    /// What waits for its turn.
+    /// Output kept until it is the command's turn.
     spool: Option<File>,
 }
 
-/// All streams: standard output and error of the first command, of the second, and so on.
+/// The merge. Index 0 of an array is standard output, 1 is standard error.
 struct Merging {
+    /// Standard output and error of the first command, of the second, and so on.
     streams: Vec<SourceStream>,
     events: Events,
-    /// Whose turn it is, with --keep-order.
+    /// With --keep-order: the command whose output is printed now.
     turn: Option<usize>,
-    /// Who writes a line in pieces to standard output and error.
+    /// The stream that has printed a part of a line.
     floor: [Option<usize>; 2],
-    /// Standard output and error.
     outlets: [Outlet; 2],
-    /// Whether they are closed, or took no more when the time was over.
+    /// Closed by the reader, or full at the time limit.
     closed: [bool; 2],
 }
 
@@ -210,11 +197,11 @@ impl Merging {
         Ok(())
     }
 
-    /// Takes what is there, and no more: somebody that they had started can still write.
+    /// Prints what the pipes hold now. A descendant of a command may still have one open.
     fn leave(&mut self, buffer: &mut [u8], crew: &mut Crew) -> Result<()> {
         self.streams.iter_mut().for_each(|stream| stream.ready = true);
         while let Some(which) = (0..self.streams.len()).find(|which| self.may_read(*which)) {
-            // A pipe holds no more than one read takes; the second finds its end, if it is there.
+            // One read empties a pipe of default size. The second one finds EOF.
             self.read(which, buffer, crew)?;
             self.read(which, buffer, crew)?;
             if self.streams[which].from.is_some() {
@@ -246,7 +233,7 @@ impl Merging {
         self.pass(which, &bytes, crew)
     }
 
-    /// Nothing more comes from it.
+    /// Closes a stream and prints a last line without a newline.
     fn end(&mut self, which: usize, crew: &mut Crew) -> Result<()> {
         let stream = &mut self.streams[which];
         stream.from = None;
@@ -269,7 +256,7 @@ impl Merging {
         }
     }
 
-    /// Passes the turn on while the one whose turn it is has nothing more to print.
+    /// Moves the turn on past commands whose streams are closed.
     fn next_turn(&mut self, crew: &mut Crew) -> Result<()> {
         while let Some(turn) = self.turn {
             let own = self.streams.get(2 * turn..2 * turn + 2);
@@ -295,7 +282,6 @@ impl Merging {
         Ok(())
     }
 
-    /// Writes to standard output or error. Signals are heard meanwhile.
     fn put(&mut self, to: usize, bytes: &[u8], crew: &mut Crew) -> Result<()> {
         if self.closed[to] {
             return Ok(());
@@ -303,12 +289,12 @@ impl Merging {
         match crew.write(&self.outlets[to], bytes)? {
             Ok(()) => {}
             Err(Errno::EAGAIN) => {
-                // No part of a later line may follow that of one that is cut off here.
+                // This line is cut off: nothing may follow it.
                 self.closed[to] = true;
                 crew.miss();
             }
             Err(Errno::EPIPE) => self.closed[to] = true,
-            // Nobody could be told.
+            // Standard error is where an error would be reported.
             Err(_) if to == 1 => self.closed[1] = true,
             Err(errno) => {
                 return Err(Cause::plain(errno).exit(Exit::Command(1))).context("cannot write to standard output");
@@ -318,7 +304,7 @@ impl Merging {
     }
 }
 
-const SPOOL: &str = "cannot keep what is printed out of turn";
+const SPOOL: &str = "cannot store output that waits for its turn";
 
 fn spool(stream: &mut SourceStream, bytes: &[u8]) -> Result<()> {
     if stream.spool.is_none() {

@@ -1,6 +1,6 @@
-//! `pipe`: pipelines that tell the truth, fan out, merge, talk both ways, and show progress.
+//! `pipe`: pipelines with reliable statuses, fan-out, merging, two-way pipes and progress.
 //!
-//! Commands are children that a crew starts, minds and judges; what flows between them flows through the kernel.
+//! A crew starts the commands, supervises them and judges how they exited. Their data flows through the kernel.
 
 mod duplex;
 mod merge;
@@ -16,7 +16,7 @@ use super::{Applet, Entry};
 /// The applet.
 pub const APPLET: Applet = Applet {
     name: "pipe",
-    summary: "Run pipelines that tell the truth, fan out, merge, show progress",
+    summary: "Run pipelines, copy to many, merge by line, show progress",
     example: "ipcbox pipe run -- make test ::: tee log ::: tail -3",
     verbs: &[
         Entry::of::<run::Run>(),

@@ -13,30 +13,29 @@ use crate::exit::{Cause, Exit, each};
 use crate::output;
 use crate::supervise::command::Command;
 
-/// Gives pipes another capacity, at least SIZE bytes: the kernel rounds up to a power of two of pages. SIZE can be max,
-/// which is /proc/sys/fs/pipe-max-size. What is in a pipe stays; it cannot get smaller than that.
+/// Sets the capacity of pipes to at least SIZE bytes; the kernel rounds it up to a power of two of pages. Without PIPE,
+/// resizes standard input and output, as far as they are pipes.
 ///
-/// Without FD or PATH it is standard input and output, those of them that are pipes. It prints what the kernel gave, a
-/// line each, or becomes CMD and prints nothing. A size that could not be set is a failure, and CMD is not run then. FD
-/// can be PID:FD too. A FIFO has a pipe only while somebody has it open, and loses the size with it.
+/// Prints each new capacity, or runs CMD in place of ipcbox and prints nothing. CMD does not run if a pipe could not be
+/// resized. Bytes in a pipe stay; it cannot shrink below them.
 #[derive(Args)]
 pub struct Resize {
-    /// The capacity, or max
+    /// New capacity in bytes, or max
     #[arg(value_name = "SIZE", value_parser = capacity::parse, allow_negative_numbers = true)]
     size: Capacity,
-    /// The pipes: FD or a path
+    /// Pipes: FD, PID:FD or the path of a FIFO
     #[arg(value_name = "PIPE")]
     ends: Vec<PipeTarget>,
-    /// What to become then
+    /// Command and its arguments, run as given
     #[arg(value_name = "CMD", last = true)]
     command: Vec<OsString>,
 }
 
 impl Verb for Resize {
     const NAME: &'static str = "resize";
-    const SUMMARY: &'static str = "Let pipes hold more or less, then run CMD";
+    const SUMMARY: &'static str = "Set the capacity of pipes, then run CMD";
     const EXAMPLES: &'static str = "
-# A pipe with more room, for a reader that comes in fits
+# Enlarge a pipe for a reader that is slow at times
 seq 10 | ipcbox pipe resize 256K 0 -- wc -l
 ";
     const RUNS: Runs = Runs::Optionally;
@@ -49,7 +48,7 @@ seq 10 | ipcbox pipe resize 256K 0 -- wc -l
         let ends = if self.ends.is_empty() { PipeTarget::standard(0..2) } else { self.ends };
         if ends.is_empty() {
             let cause = Cause::new(Exit::Failed, "neither standard input nor output is a pipe");
-            bail!(cause.hint("name one: a descriptor, PID:FD, or a FIFO"));
+            bail!(cause.hint("name a pipe as FD, PID:FD or the path of a FIFO"));
         }
         let mut given = String::new();
         let outcome = each(&ends, |end| {

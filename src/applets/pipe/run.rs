@@ -18,34 +18,22 @@ use crate::supervise::report::STAGE;
 use crate::sys::child::Standard;
 use crate::sys::pipe;
 
-/// Runs the stages, each reading what the one before it writes.
+/// Runs a pipeline: each stage reads what the previous one writes. Exits with the status of the last stage that failed,
+/// or 0, as with pipefail in bash.
 ///
-/// The status is that of the last stage that failed, 0 if none did. A stage that died of SIGPIPE after its reader ended well has
-/// not failed, unless --strict, nor has a shell whose last command did, which is status 141; nor has one that the box ended
-/// because another one had failed. Every command is looked up before any is started: where one is not found (127) or cannot be
-/// executed (126), nothing has run.
-///
-/// --report writes a JSON object a line for each stage: stage argv pid status signal forgiven wall_s user_s system_s max_rss_bytes,
-/// null where it did not run. FILE can be /dev/fd/N, or a FIFO, whose reader is waited for, at most --max-time. A symbolic link is
-/// refused.
-///
-/// Where the box is in the foreground of its terminal the stages stay in its process group, so that the terminal's INT, QUIT and TSTP
-/// reach them; the box ignores INT and QUIT, and tells how they ended: where INT has ended the stage whose status counts, by INT, which
-/// ends a shell's loop too. Elsewhere the stages are one new group, which gets the terminal when the job does. TERM, HUP and
-/// what else is sent to the box goes on to all stages.
-///
-/// When the box ends, however that is, the stages are killed: but not one that is set-uid, nor what a stage has started itself.
+/// A stage killed by SIGPIPE has not failed if its reader succeeded. All commands are looked up first: if one is
+/// missing, none runs.
 #[derive(Args)]
 pub struct Run {
     #[command(flatten)]
     line: Line,
-    /// A stage that SIGPIPE ended has failed
+    /// Treat a stage killed by SIGPIPE as failed
     #[arg(long)]
     strict: bool,
-    /// End the others as soon as one has failed
+    /// Stop all stages as soon as one fails
     #[arg(long)]
     fail_fast: bool,
-    /// How much each pipe is to hold, or max
+    /// Set the capacity of each pipe to SIZE, or max
     #[arg(long, value_name = "SIZE", value_parser = capacity::parse)]
     capacity: Option<Capacity>,
     #[command(flatten)]
@@ -56,9 +44,9 @@ pub struct Run {
 
 impl Verb for Run {
     const NAME: &'static str = "run";
-    const SUMMARY: &'static str = "Run a pipeline, and fail where a stage has failed";
+    const SUMMARY: &'static str = "Run a pipeline that fails if a stage fails";
     const EXAMPLES: &'static str = r#"
-# The status is that of the stage that failed
+# Exit with the status of the stage that failed
 ipcbox pipe run -- sort /etc/passwd ::: head -n 3
 ipcbox pipe run --shell 'exit 3' cat || echo "$?"
 "#;
@@ -70,21 +58,26 @@ ipcbox pipe run --shell 'exit 3' cat || echo "$?"
         let words = self.line.split(Self::NAME)?;
         let (commands, outcome) = self.reporting.find(words, STAGE, &self.limit)?;
         if let (Some(capacity), true) = (self.capacity, commands.len() > 1) {
-            // Before anything has run.
+            // A refused size is reported before any command starts.
             capacity.give(&pipe::new()?.0).context(RESIZE)?;
         }
-        let policy =
-            Policy { strict: self.strict, fail_fast: self.fail_fast, readers: Readers::Next, work: Work::Minds };
+        let policy = Policy {
+            verb: Self::NAME,
+            strict: self.strict,
+            fail_fast: self.fail_fast,
+            readers: Readers::Next,
+            work: Work::Minds,
+        };
         let mut crew = Crew::new(policy, &self.limit)?;
         let launched = crew.launch(|crew| self.start(crew, commands));
-        let ended = launched.and_then(|()| crew.mind());
+        let outlived = launched.and_then(|()| crew.mind());
         outcome.report(&mut crew)?;
-        ended?;
+        outlived?;
         crew.finish(None)
     }
 }
 
-const RESIZE: &str = "cannot resize the pipes";
+const RESIZE: &str = "cannot set the capacity of the pipes";
 
 impl Run {
     fn start(&self, crew: &mut Crew, commands: Vec<Command>) -> Result<()> {

@@ -12,19 +12,14 @@ use crate::sys::holders::{Holder, Open};
 use crate::sys::pipe::{self, ATOMIC, Limits};
 use crate::sys::process;
 
-/// How much a pipe can hold and does hold, which processes hold which end of it, and what the system allows.
+/// Shows the capacity of pipes, the bytes in them, the processes that have each end open, and the limits of the system.
+/// Without PIPE, those of standard input, output and error that are pipes.
 ///
-/// Of standard input, output and error it shows those that are pipes where none is named; the limits alone where none is. A descriptor
-/// of another process is PID:FD, as in 4711:1; a path is a FIFO's, or one in /proc/PID/fd.
-///
-/// Nothing is opened, and nothing changed. Seen are the processes of the same user, or all with the privilege; unseen is how many
-/// could not be looked at. A FIFO that nobody has open has no pipe, and no capacity. In packet mode (O_DIRECT) each
-/// write is read by itself; it belongs to the writer's descriptor. pipe_buf is how much a write puts in whole whoever else writes;
-/// user_pages_soft and user_pages_hard are how many pages the pipes of a user may have, 0 for no limit: past the
-/// soft one new pipes are small.
+/// Nothing is opened or changed. Processes of other users are visible only with privilege; UNSEEN counts those that
+/// could not be inspected.
 #[derive(Args)]
 pub struct Stat {
-    /// The pipes: FD, PID:FD or a path
+    /// Pipes: FD, PID:FD, the path of a FIFO or /proc/PID/fd/N
     #[arg(value_name = "PIPE")]
     ends: Vec<PipeTarget>,
     #[command(flatten)]
@@ -33,9 +28,9 @@ pub struct Stat {
 
 impl Verb for Stat {
     const NAME: &'static str = "stat";
-    const SUMMARY: &'static str = "Show what pipes hold, who holds their ends, and the limits";
+    const SUMMARY: &'static str = "Show what pipes hold, who uses them, and the limits";
     const EXAMPLES: &'static str = "
-# What standard input holds
+# Show what standard input holds
 seq 10 | ipcbox pipe stat 0
 ";
 
@@ -62,14 +57,13 @@ struct PipeRecord {
     limits: Limits,
 }
 
-/// A pipe, as it was when it was looked at.
+/// A snapshot of a pipe.
 struct PipeState {
     name: String,
     kind: &'static str,
     capacity: Option<usize>,
     bytes: Option<usize>,
     packets: Option<bool>,
-    /// The processes that hold each end.
     readers: Vec<Fields>,
     writers: Vec<Fields>,
     unseen: usize,
@@ -77,7 +71,7 @@ struct PipeState {
 
 type Fields = Vec<(&'static str, Cell)>;
 
-/// A process as the holder of an end, if it has one.
+/// Returns the fields of a process, unless it has no descriptor that `has` accepts.
 fn holds(holder: &Holder, has: impl Fn(&Open) -> bool) -> Option<Fields> {
     let fds: Vec<Cell> = holder.open.iter().filter(|open| has(open)).map(|open| open.fd.into()).collect();
     let command = || Cell::known(process::command(holder.pid), Cell::Text);
@@ -87,7 +81,7 @@ fn holds(holder: &Holder, has: impl Fn(&Open) -> bool) -> Option<Fields> {
 impl PipeState {
     fn of(end: &PipeTarget, found: &OpenPipe) -> Self {
         let own = std::process::id().cast_signed();
-        // The copy of a descriptor by which the pipe is asked is not one that was there.
+        // Not a user of the pipe: the copy of a descriptor that is used to inspect it.
         let copy = found.fd.as_ref().map(std::os::fd::AsRawFd::as_raw_fd);
         let holders = |has: fn(&Open) -> bool| {
             let is_meant = |pid, open: &Open| has(open) && (pid != own || Some(open.fd) != copy);

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::pipeline::cmdline::Line;
@@ -12,7 +12,7 @@ use super::pipeline::report::Reporting;
 use super::pipeline::stage::Readers;
 use super::pipeline::{Crew, Policy, Work, unmade};
 use crate::applets::{Runs, Verb};
-use crate::exit::Exit;
+use crate::exit::{Cause, Exit};
 use crate::supervise::command::Command;
 use crate::supervise::escalation::Limit;
 use crate::supervise::report::{shown, unwritable};
@@ -20,33 +20,22 @@ use crate::sys::child::Standard;
 use crate::sys::deadline::Deadline;
 use crate::sys::written::{Before, opened};
 use crate::sys::{fds, pipe, transfer};
+use crate::text::quote;
 
-/// Copies standard input to all FILEs and commands at once, and to standard output where there is no command or -o - names it.
+/// Copies standard input to all FILEs and commands at the same time; to standard output too if there is no command, or
+/// with `-o -`. The slowest consumer sets the pace.
 ///
-/// What commands print goes to standard output, or to standard error where standard output carries the data. A consumer that stops reading is
-/// left out, and the others go on; a slow one slows the rest, and nobody loses a byte. So does standard output that is closed
-/// early. One that cannot be written to, as on a full disk, is told and left out; the status is then 1 where no command failed.
-///
-/// It waits for every command, and ends with the status of the last one that failed, 0 if none did. With --fail-fast the first
-/// command that fails, and the first consumer that is left out, ends all. Every command is looked up before any is started, and
-/// every FILE opened. A FILE that is a FIFO waits for its reader; a symbolic link is refused. Up to eight consumers have pipes of 1 MiB where the user may, which makes for fewer turns.
-///
-/// --report writes a JSON object a line for each command: consumer argv pid status signal wall_s user_s system_s max_rss_bytes.
-/// FILE is as of pipe run.
-///
-/// INT, TERM, HUP and QUIT end the copying at once, wherever it is. Commands that run get the signal and then the end of their input;
-/// tee waits for them and ends by that signal, so that what they make of a part is not taken for the whole. The second
-/// one, a tenth of a second later or more, ends tee at once, and its commands with it. Other signals go on to the commands. Where none
-/// runs, every signal does what it does to any filter.
+/// If a consumer closes early, tee drops it and carries on. If a write fails (disk full, for example), tee reports the
+/// error, drops that consumer and exits with status 1. Otherwise the status is that of the last command that failed.
 #[derive(Args)]
 pub struct Tee {
-    /// Write to FILE too; - is standard output
+    /// Write to FILE; - is standard output
     #[arg(short = 'o', value_name = "FILE")]
     outputs: Vec<OsString>,
-    /// Add to the FILEs instead of writing them anew
+    /// Append to each FILE instead of truncating it
     #[arg(long)]
     append: bool,
-    /// End all as soon as one has failed or stopped reading
+    /// Stop all as soon as one fails or closes early
     #[arg(long)]
     fail_fast: bool,
     #[command(flatten)]
@@ -57,9 +46,9 @@ pub struct Tee {
 
 impl Verb for Tee {
     const NAME: &'static str = "tee";
-    const SUMMARY: &'static str = "Copy standard input to files and commands at once";
+    const SUMMARY: &'static str = "Copy standard input to files and commands";
     const EXAMPLES: &'static str = "
-# Sort and count at once
+# Reverse and count the same lines
 seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
 ";
     const RUNS: Runs = Runs::Optionally;
@@ -67,14 +56,26 @@ seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
         &[(Exit::Command(0), "exit status of the last command that failed; 0 if none did")];
 
     fn run(self) -> Result<Exit> {
+        if let stray @ [first, ..] = self.line.stray() {
+            let wrong = format!("unexpected argument '{}'; -o names a file", first.display());
+            let files = stray.iter().map(|file| format!("-o {}", quote(&file.to_string_lossy())));
+            let hint = format!("use {}", files.collect::<Vec<_>>().join(" "));
+            bail!(Cause::new(Exit::Usage, wrong).hint(hint));
+        }
         let words = if self.line.is_empty() { Vec::new() } else { self.line.split(Self::NAME)? };
         let (commands, outcome) = self.reporting.find(words, "consumer", &Limit::default())?;
         transfer::left(fds::stdin()).context("cannot read standard input")?;
         let to_stdout = commands.is_empty() || self.outputs.iter().any(|output| output == "-");
-        let to_itself = to_stdout.then(standard_output).transpose()?;
+        let standard = to_stdout.then(standard_output).transpose()?;
         let mut consumers = self.files()?;
-        consumers.extend(to_itself);
-        let policy = Policy { strict: false, fail_fast: self.fail_fast, readers: Readers::Nobody, work: Work::Feeds };
+        consumers.extend(standard);
+        let policy = Policy {
+            verb: Self::NAME,
+            strict: false,
+            fail_fast: self.fail_fast,
+            readers: Readers::None,
+            work: Work::Feeds,
+        };
         let mut crew = Crew::new(policy, &Limit::default())?;
         let launched = crew.launch(|crew| {
             consumers.extend(start(crew, commands, to_stdout)?);
@@ -91,9 +92,9 @@ seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
             crew.end();
         }
         crew.mind()?;
-        let told = outcome.report(&mut crew);
+        let reported = outcome.report(&mut crew);
         copied?;
-        told?;
+        reported?;
         match crew.finish(None)? {
             Exit::Done if failed => Ok(Exit::Failed),
             exit => Ok(exit),
@@ -122,7 +123,7 @@ fn standard_output() -> Result<Consumer> {
     writes.and_then(|fd| Consumer::new(name, fd)).context(unwritten)
 }
 
-/// Starts the commands, each reading a pipe.
+/// Starts the commands, each with a pipe as standard input.
 fn start(crew: &mut Crew, commands: Vec<Command>, to_stdout: bool) -> Result<Vec<Consumer>> {
     let mut consumers = Vec::new();
     for command in commands {

@@ -1,4 +1,4 @@
-//! Looking again at growing intervals, for the few things of which the kernel does not tell.
+//! Looking again at growing intervals, for the few changes without an event.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use crate::sys::deadline::Deadline;
 const FIRST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// The time until the next look: 1 ms at first, and then twice as long each time, up to a second.
+/// The time until the next look: 1 ms at first, doubled each time up to 1 s.
 #[derive(Debug, Clone, Copy)]
 pub struct Backoff(Duration);
 
 impl Backoff {
-    /// The first one.
+    /// The first pause.
     pub const FIRST: Self = Self(FIRST);
 
-    /// To wait for this pause, but no longer than until `deadline`.
+    /// Returns the end of this pause, or `deadline` if that is earlier.
     pub fn within(self, deadline: Deadline) -> Deadline {
         Deadline::after(self.0).earlier(deadline)
     }
 
-    /// The next one.
+    /// Returns the next pause.
     pub fn longer(self) -> Self {
         Self(LONGEST.min(self.0 * 2))
     }

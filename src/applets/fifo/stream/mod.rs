@@ -1,4 +1,4 @@
-//! What the verbs share: a FIFO at its path, who has it open, and the bytes and lines that pass through it.
+//! Shared by the verbs: a FIFO at its path, its users, and the bytes and lines that pass through it.
 
 pub mod backoff;
 pub mod path;

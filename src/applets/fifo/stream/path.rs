@@ -1,4 +1,4 @@
-//! A FIFO as the user names it: a path.
+//! A FIFO on the command line: a path.
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -14,10 +14,10 @@ use crate::output;
 use crate::sys::deadline::Deadline;
 use crate::sys::fifo::{self, Kind, Seen};
 
-/// The bits of a directory in which all may make files, and remove only their own.
+/// Mode bits of a directory such as `/tmp`: everyone may create files, but remove only their own.
 const STICKY_AND_OPEN: u32 = 0o1002;
 
-/// A path where a FIFO is, or is to be.
+/// The path of a FIFO, which may not exist yet.
 #[derive(Debug, Clone)]
 pub struct Fifo(PathBuf);
 
@@ -35,16 +35,16 @@ impl ValueParserFactory for Fifo {
     }
 }
 
-/// A FIFO that was made here, and is removed when this is dropped.
+/// A FIFO that this call created, removed on drop.
 #[derive(Debug)]
 pub struct Made<'a>(pub &'a Fifo, pub Seen);
 
 impl Drop for Made<'_> {
     fn drop(&mut self) {
         match self.0.remove(&self.1) {
-            // Somebody else has removed it.
+            // Another process has removed it.
             Ok(()) | Err(Errno::ENOENT) => {}
-            // The work was done all the same.
+            // No failure of the call: its work is done.
             Err(errno) => output::warn(format!("cannot remove {}: {}", self.0, Cause::plain(errno))),
         }
     }
@@ -56,7 +56,7 @@ impl Fifo {
         &self.0
     }
 
-    /// The directory that it is in.
+    /// The directory of the FIFO.
     pub fn directory(&self) -> &Path {
         match self.0.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -64,23 +64,23 @@ impl Fifo {
         }
     }
 
-    /// Removes it, where it is still the one that was seen.
+    /// Removes the FIFO if it is still `seen`.
     ///
     /// # Errors
-    /// `ENOENT`: it is not; somebody may have put something else in its place.
+    /// `ENOENT`: the path is free, or another file has taken its place.
     pub fn remove(&self, seen: &Seen) -> nix::Result<()> {
         fifo::remove(self.directory(), self.0.file_name().unwrap_or_default(), seen)
     }
 
-    /// Whether that is there.
+    /// Whether the directory exists.
     pub fn has_directory(&self) -> bool {
         fifo::directory(self.directory()).is_ok()
     }
 
-    /// What is there, which has to be a FIFO.
+    /// Returns what is at the path.
     ///
     /// # Errors
-    /// Status 4 where it is something else, which is said.
+    /// Status 4 if it is not a FIFO.
     pub fn look(&self) -> Result<Seen> {
         let seen = fifo::look(&self.0)?;
         let words = match seen.kind {
@@ -110,16 +110,16 @@ impl Fifo {
         let create = || match fifo::make(&self.0, creating.bits()) {
             Ok(()) => {
                 let seen = self.look().inspect_err(|_| {
-                    // Nobody else would remove it.
+                    // The caller does not know that it was created, and would leave it behind.
                     let _ = fifo::look(&self.0).and_then(|seen| self.remove(&seen));
                 });
                 Ok((seen?, true))
             }
-            // Not that there is no FIFO.
+            // The words of a bare ENOENT, "no such FIFO", would be wrong.
             Err(errno @ Errno::ENOENT) if self.has_directory() => bail!(Cause::plain(errno)),
             Err(errno) => {
                 if errno == Errno::EEXIST && creating.exclusive {
-                    // Anything but a FIFO is named.
+                    // If it is not a FIFO, that is the better message.
                     self.look().map_err(|error| {
                         if bare(&error) == Some(Errno::ENOENT) { Errno::EIDRM.into() } else { error }
                     })?;
@@ -130,8 +130,8 @@ impl Fifo {
         creating.open_or_create(find, |seen| Ok((seen, false)), create)
     }
 
-    /// Whether a FIFO may be used that somebody else can have put there to be mistaken for one's own: as the kernel's
-    /// protected_fifos, for those in sticky directories that all may write.
+    /// Refuses a FIFO of another user in a sticky directory that everyone may write to, as protected_fifos of the kernel
+    /// does: that user may have put it there to be mistaken for the caller's own.
     fn trust(&self, seen: &Seen, foreign: bool) -> Result<()> {
         let uid = seen.uid;
         if foreign || uid == 0 || uid == nix::unistd::geteuid().as_raw() {
@@ -140,33 +140,32 @@ impl Fifo {
         if fifo::directory(self.directory())?.mode & STICKY_AND_OPEN != STICKY_AND_OPEN {
             return Ok(());
         }
-        let words = format!("it lies where all may write and belongs to {}", user(uid));
-        bail!(Cause::new(Exit::Denied, words).hint("--foreign takes it all the same"))
+        let words = format!("it belongs to {} and lies in a directory that everyone may write to", user(uid));
+        bail!(Cause::new(Exit::Denied, words).hint("add --foreign to use it anyway"))
     }
 
-    /// Opens it by `open`, and makes sure that what was opened is the FIFO that was looked at.
+    /// Opens the FIFO by `open`, after checks; if it is replaced in between, checks again.
     fn open(&self, foreign: bool, open: impl Fn(&Path) -> nix::Result<OwnedFd>) -> Result<(OwnedFd, Seen)> {
         loop {
             let seen = self.look()?;
             self.trust(&seen, foreign)?;
             let fd = open(&self.0)?;
             let opened = fifo::behind(&fd)?;
-            // Else it was replaced between the two.
             if opened.is(&seen) && opened.kind == Kind::Fifo {
                 return Ok((fd, seen));
             }
         }
     }
 
-    /// Opens it for reading, without waiting.
+    /// Opens the FIFO for reading, without waiting for a writer.
     pub fn open_to_read(&self, foreign: bool) -> Result<(OwnedFd, Seen)> {
         self.open(foreign, fifo::open_to_read)
     }
 
-    /// Opens it for writing once there is a reader.
+    /// Waits for a reader and opens the FIFO for writing.
     ///
     /// # Errors
-    /// `EAGAIN`: none came in time.
+    /// `EAGAIN`: no reader opened it before the deadline.
     pub fn open_to_write(&self, foreign: bool, deadline: Deadline) -> Result<(OwnedFd, Seen)> {
         self.open(foreign, |path| fifo::open_to_write(path, deadline))
     }

@@ -1,4 +1,4 @@
-//! Looking at what lies in a FIFO without taking it: whole lines are taken, the rest stays for the next reader.
+//! Looking at the content of a FIFO without taking it, so that only whole lines are taken.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -8,22 +8,22 @@ use nix::errno::Errno;
 
 use crate::sys::{fds, pipe};
 
-/// What lines end in.
+/// The byte that ends a line.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Ending {
-    /// Lines end in NUL instead of newline
+    /// Treat NUL, not newline, as the end of a line
     #[arg(short = '0', long)]
     null: bool,
 }
 
 impl Ending {
-    /// That byte.
+    /// The byte.
     pub const fn byte(self) -> u8 {
         if self.null { 0 } else { b'\n' }
     }
 }
 
-/// A pipe of our own, into which a FIFO is copied to be looked at.
+/// A pipe into which the content of a FIFO is duplicated.
 #[derive(Debug)]
 pub struct Peeker {
     read: OwnedFd,
@@ -32,33 +32,32 @@ pub struct Peeker {
     end: u8,
 }
 
-/// What lies in a FIFO now.
+/// The content of a FIFO.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
-    /// So many bytes may be taken, in which so many records end.
+    /// This many bytes may be taken, and this many records end in them.
     Piece(usize, u64),
-    /// The beginning of a record. That more has come is not told by an event while one write(2) goes on.
+    /// The beginning of a record. While one write(2) goes on, more of it causes no event.
     Part,
-    /// Nothing now.
+    /// Nothing.
     Nothing,
-    /// Nothing, and nobody to write more.
+    /// Nothing, and no writer.
     End,
 }
 
 impl Peeker {
-    /// Room to look at FIFOs of at most this capacity; of one that holds more, where that cannot be had, a part is
-    /// seen.
+    /// Creates a pipe for FIFOs of at most this capacity.
     pub fn new(capacity: usize, end: u8) -> Result<Self> {
         let (read, write) = pipe::new()?;
-        // Refused above the user's limit.
+        // Refused above the limit of the user. Then only a part of the content is seen.
         let _ = pipe::set_capacity(&write, capacity);
         Ok(Self { read, write, bytes: Vec::new(), end })
     }
 
-    /// At most `most` whole records at the start of what lies in `fifo`. Where not even one is whole: all there is, if
-    /// no more can come, since nobody is left to write or there is no room for the rest of it.
+    /// Finds at most `most` whole records at the start of `fifo`. If the first one is not whole, all bytes may be taken
+    /// if no more can be added: no writer is left, or the FIFO is full.
     pub fn look(&mut self, fifo: impl AsFd, most: u64) -> Result<Found> {
-        // In this order: what was written before the last writer left is in the copy.
+        // Before tee(2), so that the copy has everything written before the last writer closed.
         let is_left = pipe::is_left(&fifo)?;
         let copied = match pipe::tee(&fifo, &self.write, usize::MAX >> 1) {
             Ok(0) => return Ok(Found::End),
@@ -80,7 +79,7 @@ impl Peeker {
     }
 }
 
-/// How many bytes the whole lines at the start of `bytes` are, at most `most` of them, and how many lines these are.
+/// Returns the length of the whole lines at the start of `bytes`, at most `most` of them, and their number.
 fn whole(bytes: &[u8], end: u8, most: u64) -> (usize, u64) {
     let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == end);
     let most = usize::try_from(most).unwrap_or(usize::MAX);

@@ -1,9 +1,10 @@
-//! Waiting until so many processes read a FIFO.
+//! Waiting for several readers of a FIFO.
 
 use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Result, bail};
 
+use crate::applets::fifo::still;
 use crate::applets::fifo::stream::backoff::Backoff;
 use crate::args::timeout::Timeout;
 use crate::objects::users::at_fifo;
@@ -12,10 +13,10 @@ use crate::sys::fifo::Seen;
 use crate::sys::inotify::Watch;
 use crate::sys::wait;
 
-/// Waits until `wanted` processes have the FIFO open for reading. Its write end `fd` is open: so nobody is still blocked in
-/// open(2) for reading.
+/// Waits until `wanted` processes have the FIFO open for reading. As its write end `fd` is open, no reader is blocked in
+/// open(2).
 pub fn wait_for(fd: &OwnedFd, seen: &Seen, wanted: usize, timeout: &Timeout, mut notice: Notice) -> Result<()> {
-    // Without the permission to read the FIFO there are only the looks.
+    // inotify needs permission to read the FIFO. Without it, /proc is searched at intervals only.
     let opens = Watch::opens(fd).ok();
     let watched: Vec<_> = opens.iter().map(AsFd::as_fd).collect();
     let mut pause = Backoff::FIRST;
@@ -25,7 +26,7 @@ pub fn wait_for(fd: &OwnedFd, seen: &Seen, wanted: usize, timeout: &Timeout, mut
             return Ok(());
         }
         if timeout.deadline().is_over() {
-            bail!(timeout.missed(&format!("only {reading} of {wanted} readers came")));
+            bail!(still(&format!("only {reading} of {wanted} readers"), timeout));
         }
         notice.begin(timeout.deadline());
         if wait::ready(&watched, pause.within(timeout.deadline()))?.is_some() {

@@ -1,10 +1,11 @@
-//! The FIFOs of one `fifo read`: which of them has its turn, and when it all ends.
+//! The FIFOs of one `fifo read`: which of them is read next, and when reading stops.
 
 use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Error, Result, bail};
 use nix::errno::Errno;
 
+use crate::applets::fifo::still;
 use crate::applets::fifo::stream::backoff::Backoff;
 use crate::applets::fifo::stream::place::{Place, replaced};
 use crate::applets::fifo::stream::records::Records;
@@ -21,28 +22,28 @@ use crate::sys::wait::Wake;
 use crate::sys::{fds, interrupt, pipe};
 use crate::text::counted;
 
-/// How often a FIFO that has more to give is asked before the others are looked at.
+/// The number of reads from a FIFO that has more data before the others are looked at.
 const TURN: usize = 16;
 
-/// The FIFOs that are read, and how far that has come.
+/// The state of one call.
 pub struct Reading<'a> {
     sources: Vec<Source<'a>>,
     events: Events,
     sink: Sink,
     records: Option<Records>,
     follow: bool,
-    /// Why one of several is read no more.
+    /// Why one of the FIFOs is no longer read.
     replaced: Option<Cause>,
     timeout: Timeout,
-    /// About a wait for data.
+    /// Explains a wait for data.
     notice: Notice,
-    /// Something was passed on.
+    /// Whether data was passed on.
     moved: bool,
     backoff: Backoff,
 }
 
 impl<'a> Reading<'a> {
-    /// Nothing has been read yet; `count` is how many records are wanted, and what they end in.
+    /// Prepares reading. `count` is the number of records wanted, and the byte that ends them.
     pub fn new(mut sources: Vec<Source<'a>>, count: Option<(u64, u8)>, follow: bool, timeout: Timeout) -> Result<Self> {
         let events = Events::new()?;
         let several = sources.len();
@@ -69,7 +70,7 @@ impl<'a> Reading<'a> {
         Ok(Self { sources, events, sink, records, follow, replaced: None, timeout, notice, moved: false, backoff })
     }
 
-    /// Reads until the end, or a signal that is caught.
+    /// Reads until EOF or a caught signal.
     pub fn run(&mut self) -> Result<()> {
         let streams = self.can_stream()?;
         loop {
@@ -125,7 +126,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Leaves those FIFOs that lie at their path no more, and that have nothing more to give.
+    /// Closes FIFOs that are no longer at their path and have neither data nor writers.
     fn leave(&mut self) -> Result<()> {
         let is_one = self.sources.len() == 1;
         for source in self.sources.iter_mut().filter(|source| !source.ready) {
@@ -140,15 +141,14 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// Whether there is nothing to do but to pass on what comes from one FIFO. Then the calls that do it wait
-    /// themselves.
+    /// Whether one FIFO is copied as it is: then splice(2) waits itself, without epoll.
     fn can_stream(&self) -> Result<bool> {
         let is_plain = |source: &Source| source.lines.is_none() && source.may.is_none();
         let is_one = matches!(&self.sources[..], [source] if is_plain(source));
         Ok(is_one && self.sink.may_wait() && pipe::waits(fds::stdout())?)
     }
 
-    /// Passes on what comes from the one FIFO until its writers have closed.
+    /// Copies from the one FIFO until its writers have closed.
     fn stream(&mut self) -> Result<()> {
         if let Some(fd) = &self.sources[0].fd {
             pipe::set_blocking(fd)?;
@@ -165,7 +165,7 @@ impl<'a> Reading<'a> {
                 && self.sources[0].ready
                 && self.timeout.deadline().is_over()
             {
-                // All may have come in time to who was stopped meanwhile.
+                // Data that arrived before the deadline counts, also if this process was stopped past it.
                 if pipe::unread(fd)? > 0 || !pipe::is_left(fd)? {
                     return self.late();
                 }
@@ -175,7 +175,7 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// Looks whether more has come of the records of which a part lies there.
+    /// Has FIFOs with a part of a record looked at again.
     fn look_again(&mut self) {
         for source in self.sources.iter_mut().filter(|source| source.part) {
             source.ready = true;
@@ -198,7 +198,7 @@ impl<'a> Reading<'a> {
         self.passed(which, flow)
     }
 
-    /// Takes note of what came of a step.
+    /// Handles the outcome of a step.
     fn passed(&mut self, which: usize, flow: Flow) -> Result<()> {
         if let Some(records) = &mut self.records
             && records.has_turn
@@ -206,7 +206,7 @@ impl<'a> Reading<'a> {
             && !matches!(flow, Flow::Moved(_))
         {
             self.sources.iter_mut().for_each(|source| source.may = Some(0));
-            records.give_back(&open(&self.sources))?;
+            records.return_turn(&open(&self.sources))?;
         }
         let source = &mut self.sources[which];
         match flow {
@@ -238,7 +238,7 @@ impl<'a> Reading<'a> {
         };
         sink::room(deadline).map_err(|errno| match errno {
             Errno::EAGAIN => {
-                let cause = self.timeout.missed("standard output took no more");
+                let cause = still("no room in standard output", &self.timeout);
                 Error::from(match self.lost() {
                     Some(lost) => cause.note(&lost),
                     None => cause,
@@ -246,23 +246,23 @@ impl<'a> Reading<'a> {
             }
             errno => Error::from(errno),
         })?;
-        // What could not be passed on was no silence.
+        // --follow limits the time without data, and there was data.
         self.stay();
         Ok(())
     }
 
-    /// What cannot be written any more, in words.
+    /// Describes the data that was read and cannot be written.
     fn lost(&self) -> Option<String> {
         let held = self.sink.held();
-        (held > 0).then(|| format!("{} that were taken are lost", counted(held, "byte")))
+        (held > 0).then(|| format!("{} already read are lost", counted(held, "byte")))
     }
 
-    /// Writes what was taken; `false` if a signal that is caught comes before all is written.
+    /// Writes what was read. Returns `false` if a caught signal arrives before all is written.
     fn flush(&mut self) -> Result<bool> {
         self.sink.deliver()?;
         while let Some(lost) = self.lost() {
             if interrupt::any() {
-                output::warn(format!("standard output took no more: {lost}"));
+                output::warn(format!("standard output is full: {lost}"));
                 self.sink.give_up();
                 return Ok(false);
             }
@@ -272,21 +272,21 @@ impl<'a> Reading<'a> {
         Ok(true)
     }
 
-    /// With `--follow` the time starts anew.
+    /// Restarts the timeout of `--follow`.
     fn stay(&mut self) {
         if self.follow && !self.is_immediate() {
             self.timeout = self.timeout.again();
         }
     }
 
-    /// Whether a FIFO may have something that is to be passed on now.
+    /// Whether a FIFO may be read now.
     fn has_turn(&self, which: usize) -> bool {
         let counted = self.records.is_some();
         let busy = self.sources.iter().position(|source| source.is_in_a_line(counted));
         self.sources[which].ready && busy.is_none_or(|busy| busy == which) && !self.has_all() && !interrupt::any()
     }
 
-    /// Whether all the records that were asked for have been passed on.
+    /// Whether all records wanted have been passed on.
     fn has_all(&self) -> bool {
         let owed = || self.sources.iter().any(|source| source.may != Some(0));
         self.records.as_ref().is_some_and(|records| records.left == 0) && !owed()
@@ -300,23 +300,23 @@ impl<'a> Reading<'a> {
         self.timeout.deadline() == Deadline::Now
     }
 
-    /// The time is over. Without waiting that is the end where there was something.
+    /// Ends reading on timeout: a failure, unless the call does not wait and there was data.
     fn late(&self) -> Result<()> {
         if self.is_immediate() && (self.moved || self.sources.iter().all(|source| source.ended)) {
             return Ok(());
         }
         let words = match &self.records {
             Some(records) if self.moved && !self.follow => {
-                format!("only {} of {} records came", records.wanted - records.left, records.wanted)
+                format!("only {} of {} lines", records.wanted - records.left, records.wanted)
             }
-            _ if self.moved && !self.follow => "not all writers closed".into(),
-            _ if self.sources.iter().any(|source| source.part) => "no whole line came".into(),
-            _ => "nothing came".into(),
+            _ if self.moved && !self.follow => "open for writing".into(),
+            _ if self.sources.iter().any(|source| source.part) => "no complete line".into(),
+            _ => "no data".into(),
         };
-        bail!(self.timeout.missed(&words))
+        bail!(still(&words, &self.timeout))
     }
 
-    /// Prints the lines that were begun.
+    /// Prints unfinished lines.
     pub fn finish(&mut self) -> Result<()> {
         let Self { sources, sink, .. } = self;
         sources.iter_mut().try_for_each(|source| source.finish(sink))?;

@@ -1,47 +1,48 @@
-//! The records that a reader counts, and its turn to take them.
+//! Counting records, and the lock that lets readers take turns.
 //!
-//! A reader has its turn from its first record to its last. While it waits for the first one it holds nothing, so it
-//! can be stopped without keeping the other readers waiting.
+//! A reader holds the lock from its first record to its last. While it waits for the first one it holds nothing, so
+//! that it can be stopped without blocking other readers.
 
 use std::os::fd::OwnedFd;
 
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 
+use crate::applets::fifo::still;
 use crate::applets::fifo::stream::peek::Peeker;
 use crate::args::timeout::Timeout;
 use crate::sys::deadline::Deadline;
 use crate::sys::fifo;
 
-/// How many records are wanted, and what finds their ends.
+/// The records that a call takes.
 pub struct Records {
-    /// That many in all.
+    /// Total.
     pub wanted: u64,
-    /// That many are still to be taken.
+    /// Not yet taken.
     pub left: u64,
-    /// Finds them.
+    /// Finds their ends.
     pub peek: Peeker,
-    /// It is this reader's turn.
+    /// Whether this reader holds the lock.
     pub has_turn: bool,
 }
 
 impl Records {
-    /// None has been taken, of FIFOs of at most this capacity.
+    /// Prepares taking `wanted` records from FIFOs of at most this capacity.
     pub fn new(wanted: u64, end: u8, capacity: usize) -> Result<Self> {
         Ok(Self { wanted, left: wanted, peek: Peeker::new(capacity, end)?, has_turn: false })
     }
 
-    /// Takes the turn at all of these FIFOs, unless a signal that is [caught](crate::sys::interrupt) comes; whether it
-    /// did. Waits for one of them at a time, and holds none of the others while it does.
+    /// Locks all these FIFOs. Returns `false` if a [caught](crate::sys::interrupt) signal arrives. Waits for one lock at a
+    /// time without holding another, so that two readers cannot block each other.
     ///
     /// # Errors
-    /// Another reader kept its turn for too long.
+    /// The timeout has expired.
     pub fn take_turn(&mut self, fds: &[&OwnedFd], timeout: &Timeout) -> Result<bool> {
         let mut next = 0;
         while let Some(fd) = fds.get(next) {
             match fifo::lock(fd, timeout.deadline()) {
                 Err(Errno::EINTR) => return Ok(false),
-                Err(Errno::EAGAIN) => bail!(timeout.missed("another reader did not end its turn")),
+                Err(Errno::EAGAIN) => bail!(still("locked by another reader", timeout)),
                 locked => locked?,
             }
             let Some(busy) = busy(fds, next)? else { break };
@@ -52,14 +53,14 @@ impl Records {
         Ok(true)
     }
 
-    /// Lets the other readers have their turn, since this one has taken nothing and waits.
-    pub fn give_back(&mut self, fds: &[&OwnedFd]) -> Result<()> {
+    /// Unlocks the FIFOs: this reader has taken nothing and waits.
+    pub fn return_turn(&mut self, fds: &[&OwnedFd]) -> Result<()> {
         (self.has_turn, self.left) = (false, self.wanted);
         unlock(fds)
     }
 }
 
-/// Locks the others as well, as long as that needs no waiting: the place of the one that does.
+/// Locks the other FIFOs without waiting. Returns the index of one that is locked by another process.
 fn busy(fds: &[&OwnedFd], locked: usize) -> Result<Option<usize>> {
     for (n, fd) in fds.iter().enumerate().filter(|(n, _)| *n != locked) {
         match fifo::lock(fd, Deadline::Now) {

@@ -1,4 +1,4 @@
-//! Standard output: what lies in a FIFO goes there without passing through this process where the kernel can move it.
+//! Standard output, to which data is moved inside the kernel if it can do that.
 
 use std::os::fd::BorrowedFd;
 
@@ -12,33 +12,32 @@ use crate::sys::pipe;
 use crate::sys::transfer::{BUFFER, Failure, Flow, Mover};
 use crate::sys::wait;
 
-/// Standard output, and what was read for it and is still to be written: a socket or a terminal may take less than it
-/// promised.
+/// Standard output, and data that was read but not yet written: a socket or terminal may take less than it has room for.
 #[derive(Debug)]
 pub struct Sink(Mover);
 
 impl Sink {
-    /// Standard output as it is.
+    /// Opens standard output.
     pub fn new() -> Result<Self> {
         Ok(Self(Mover::new(Outlet::new(fds::copy_of(1)?)?)))
     }
 
-    /// Whether calls that move bytes there may wait themselves.
+    /// Whether a call that writes may block.
     pub fn may_wait(&self) -> bool {
         self.0.to().kind == Kind::Plain
     }
 
-    /// How many bytes were taken and are still to be written.
+    /// Number of bytes that were read but not yet written.
     pub fn held(&self) -> usize {
         self.0.held().len()
     }
 
-    /// Forgets what is held.
+    /// Drops them.
     pub fn give_up(&mut self) {
         self.0.forget();
     }
 
-    /// Writes these bytes; holds what cannot be written without waiting.
+    /// Writes these bytes, and keeps those that would block.
     ///
     /// # Errors
     /// Standard output cannot be written to.
@@ -50,7 +49,7 @@ impl Sink {
         self.deliver()
     }
 
-    /// Writes what is held, as far as it can be written without waiting.
+    /// Writes kept bytes, as far as that does not block.
     ///
     /// # Errors
     /// Standard output cannot be written to.
@@ -59,8 +58,8 @@ impl Sink {
         Ok(())
     }
 
-    /// Passes on what lies in `fifo`, at most `most` bytes, once. Unless `deadline` is [`Deadline::Now`] both are
-    /// waited for, where [they wait](pipe::set_blocking).
+    /// Moves at most `most` bytes from `fifo`, once. Waits for both until `deadline`, as far as they are
+    /// [blocking](pipe::set_blocking).
     ///
     /// # Errors
     /// Standard output cannot be written to.
@@ -72,14 +71,14 @@ impl Sink {
             return Ok(Flow::Full);
         }
         match self.0.turn(fifo, most.min(pipe::ATOMIC), Deadline::Now).map_err(cause)? {
-            // They were taken all the same.
+            // The bytes were read, and are kept.
             Flow::Full => Ok(Flow::Moved(0)),
             flow => Ok(flow),
         }
     }
 
-    /// Passes on the lines that are whole, as far as standard output has room for what is read: what was taken has to
-    /// be delivered, before a signal or the deadline ends the call.
+    /// Reads as much as standard output has room for, and passes on whole lines. What is read must be delivered before a
+    /// signal or the deadline.
     ///
     /// # Errors
     /// As for [`pass`](Self::pass).
@@ -98,7 +97,7 @@ impl Sink {
     }
 }
 
-/// How many bytes standard output takes now without waiting, at least one and at most [`BUFFER`]; `None`: none.
+/// Returns how many bytes standard output takes without blocking, at most [`BUFFER`]; `None` if it takes none.
 fn room_now() -> Result<Option<usize>> {
     if room(Deadline::Now) == Err(Errno::EAGAIN) {
         return Ok(None);
@@ -108,10 +107,10 @@ fn room_now() -> Result<Option<usize>> {
     Ok(Some(capacity.saturating_sub(pipe::unread(stdout)?).clamp(1, BUFFER)))
 }
 
-/// Waits until standard output takes more. `None`: a signal that is caught has come.
+/// Waits for room in standard output. Returns `None` on a caught signal.
 ///
 /// # Errors
-/// `EAGAIN`: it did not in time.
+/// `EAGAIN`: the deadline has passed.
 pub fn room(deadline: Deadline) -> Result<Option<()>, Errno> {
     wait::room(fds::stdout(), deadline)
 }

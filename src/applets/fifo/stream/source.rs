@@ -21,40 +21,40 @@ use crate::sys::transfer::Flow;
 pub struct Source<'a> {
     /// Its path.
     pub fifo: &'a Fifo,
-    /// What it is.
+    /// Its identity.
     pub seen: Seen,
-    /// Its read end; none once it is done with.
+    /// Its read end; `None` once it is no longer read.
     pub fd: Option<OwnedFd>,
-    /// There may be something to read.
+    /// Whether there may be data.
     pub ready: bool,
-    /// The beginning of a record lies in it.
+    /// Whether it holds the beginning of a record.
     pub part: bool,
-    /// Every writer had closed, at least once.
+    /// Whether all writers have closed at least once.
     pub ended: bool,
-    /// So many bytes may be taken; none is no limit.
+    /// Bytes that may be read; `None` is no limit.
     pub may: Option<usize>,
-    /// Where it lies, if that is watched.
+    /// Its path, if that is watched.
     pub place: Option<Place<'a>>,
-    /// Its lines, where these go through this process.
+    /// Assembles its lines, if lines must not mix.
     pub lines: Option<Lines>,
 }
 
 impl<'a> Source<'a> {
-    /// Opens a FIFO.
+    /// Opens a FIFO for reading.
     pub fn open(fifo: &'a Fifo, foreign: bool, lines: Option<Lines>) -> Result<Self> {
         let (fd, seen) = fifo.open_to_read(foreign)?;
         let fd = Some(fd);
         Ok(Self { fifo, seen, fd, ready: false, part: false, ended: false, may: None, place: None, lines })
     }
 
-    /// Whether it has begun a line that is to be ended before another FIFO has its turn. Where records are counted,
-    /// that is every line of which something was taken, since it cannot be put back.
+    /// Whether its line must be finished before another FIFO is read. If records are counted, that is every line of which
+    /// a part was read, as it cannot be put back.
     pub fn is_in_a_line(&self, counted: bool) -> bool {
         let lines = self.lines.as_ref();
         lines.is_some_and(|lines| lines.is_inside() || counted && lines.has_begun())
     }
 
-    /// How much may be taken of the records that lie there, and how many end in it; else what that comes to.
+    /// Returns how many bytes may be read and how many records end in them, or why none may be read.
     fn look(&mut self, records: &mut Records) -> Result<Result<(usize, u64), Flow>> {
         let Some(fd) = &self.fd else { return Ok(Err(Flow::Empty)) };
         let found = records.peek.look(fd, records.left)?;
@@ -66,12 +66,12 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// Whether the record of which a part lies there still cannot be taken; looked at without having the turn.
+    /// Looks at an incomplete record, without the lock. Returns why it cannot be taken yet.
     pub fn waits_for_the_rest(&mut self, records: &mut Records) -> Result<Option<Flow>> {
         if self.part { Ok(self.look(records)?.err()) } else { Ok(None) }
     }
 
-    /// Passes on what there is, once.
+    /// Passes on data, once.
     ///
     /// # Errors
     /// Standard output cannot be written to.
@@ -100,13 +100,13 @@ impl<'a> Source<'a> {
         Ok(flow)
     }
 
-    /// Prints the line that was begun.
+    /// Prints an unfinished line.
     pub fn finish(&mut self, sink: &mut Sink) -> Result<()> {
         self.lines.as_mut().map_or(Ok(()), |lines| sink.put(&lines.finish()))
     }
 }
 
-/// Refuses what would never end: a FIFO that is read into itself, or beside itself.
+/// Refuses a FIFO that is also standard output, which would never reach EOF, or that is listed twice.
 pub fn check(sources: &[Source]) -> Result<()> {
     let output = fifo::behind(fds::stdout());
     let usage = |words: &str| Err(Cause::new(Exit::Usage, words).into());

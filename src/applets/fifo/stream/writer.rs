@@ -1,10 +1,11 @@
-//! Bytes on their way into a FIFO.
+//! Writing to a FIFO.
 
 use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 
+use crate::applets::fifo::still;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output::notice::Notice;
@@ -19,28 +20,28 @@ use crate::sys::{fds, pipe};
 /// A FIFO that is written to.
 pub struct Writer {
     mover: Mover,
-    /// The time that standard input takes is added to its deadline.
+    /// Its deadline is moved by the time spent reading standard input.
     timeout: Timeout,
-    /// About a wait for room.
+    /// Explains a wait for room.
     notice: Notice,
     written: u64,
 }
 
-/// Whether a line can be written in one piece.
+/// Checks that line `number` of `length` bytes can be written in one piece.
 ///
 /// # Errors
-/// It is too long; its number is told.
+/// The line is too long.
 pub fn fits(length: u64, number: u64) -> Result<()> {
     if length <= pipe::ATOMIC as u64 {
         return Ok(());
     }
     let most = pipe::ATOMIC;
-    let words = format!("line {number} is {length} bytes long with its newline, and at most {most} stay in one piece");
+    let words = format!("line {number} has {length} bytes with its newline; --lines allows at most {most}");
     bail!(Cause::new(Exit::Failed, words))
 }
 
 impl Writer {
-    /// Nothing has been written yet.
+    /// Returns a writer to an open FIFO.
     pub const fn new(fifo: OwnedFd, timeout: Timeout, notice: Notice) -> Self {
         Self { mover: Mover::new(Outlet::plain(fifo)), timeout, notice, written: 0 }
     }
@@ -60,9 +61,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Copies standard input, through the kernel where that can.
+    /// Copies standard input, inside the kernel if possible.
     pub fn copy_input(&mut self) -> Result<()> {
-        // A file never makes one wait, so that the FIFO alone is waited for, in splice(2) itself.
+        // A regular file never blocks, so that splice(2) can wait for the FIFO.
         let is_file = fifo::behind(fds::stdin()).is_ok_and(|input| input.kind == Kind::Regular);
         let mut waits = false;
         loop {
@@ -88,7 +89,7 @@ impl Writer {
         }
     }
 
-    /// Copies standard input, every line in one piece.
+    /// Copies standard input, each line in one piece.
     pub fn copy_lines(&mut self) -> Result<()> {
         let mut input = Input::records(b'\n', pipe::ATOMIC - 1);
         let mut line = Vec::new();
@@ -111,17 +112,17 @@ impl Writer {
         loop {
             self.wait_for_input()?;
             match fds::read(fds::stdin(), buffer) {
-                // Somebody else reads it too.
+                // Another process reads it too.
                 Err(Errno::EAGAIN) => {}
                 answer => return answer.map_err(unread),
             }
         }
     }
 
-    /// Waits until there is input, which no time limit bounds.
+    /// Waits for input. --timeout does not limit that.
     ///
     /// # Errors
-    /// The last reader went away.
+    /// The last reader has closed the FIFO.
     fn wait_for_input(&mut self) -> Result<()> {
         let Self { mover, timeout, .. } = self;
         // A write end is never readable: it is ready only when the last reader has closed it.
@@ -133,24 +134,24 @@ impl Writer {
         self.notice.begin(self.timeout.deadline());
         match wait::room(self.mover.to().as_fd(), self.timeout.deadline()) {
             Err(Errno::EAGAIN) => {
-                let words = format!("after {} bytes there was no more room", self.written);
-                bail!(self.timeout.missed(&words))
+                bail!(still("no room", &self.timeout).note(&format!("{} bytes were written", self.written)))
             }
             outcome => Ok(outcome.map(drop)?),
         }
     }
 
-    /// A write that failed. What lies in the FIFO when the last reader goes is lost.
+    /// Returns the failure of a write. Bytes in the FIFO are lost when the last reader closes it.
     fn failed(&self, errno: Errno) -> anyhow::Error {
         if errno != Errno::EPIPE {
             return errno.into();
         }
         let lost = pipe::unread(self.mover.to()).unwrap_or(0) as u64;
         let read = self.written.saturating_sub(lost);
-        let cause = Cause::from_errno(errno, format!("the reader went away after {read} bytes")).exit(Exit::Missing);
+        let cause =
+            Cause::from_errno(errno, format!("the last reader closed it after {read} bytes")).exit(Exit::Missing);
         match lost {
             0 => cause.into(),
-            lost => cause.hint(format!("{lost} bytes more were written and not read")).into(),
+            lost => cause.note(&format!("{lost} more bytes were written but not read")).into(),
         }
     }
 }

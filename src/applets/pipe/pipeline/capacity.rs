@@ -1,4 +1,4 @@
-//! How much a pipe is to hold.
+//! The capacity of a pipe.
 
 use std::os::fd::AsFd;
 
@@ -9,38 +9,38 @@ use crate::args::size;
 use crate::exit::{Cause, Exit};
 use crate::sys::pipe;
 
-/// What was asked for.
+/// A requested capacity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Capacity {
-    /// At least so many bytes.
+    /// At least this many bytes.
     Bytes(u64),
-    /// As much as anybody may have.
+    /// The most that is allowed without privilege, `pipe-max-size`.
     Max,
 }
 
-/// Reads a size, or `max`.
+/// Parses a size, or `max`.
 ///
 /// # Errors
-/// Words that say what is wrong.
+/// Returns why `text` is neither.
 pub fn parse(text: &str) -> Result<Capacity, String> {
     if text == "max" {
         return Ok(Capacity::Max);
     }
     match size::parse(text)? {
-        0 => Err("a pipe holds at least 1 byte".into()),
+        0 => Err("the capacity is at least 1 byte".into()),
         bytes => Ok(Capacity::Bytes(bytes)),
     }
 }
 
 impl Capacity {
-    /// Gives it to a pipe, and tells what that holds now.
+    /// Sets the capacity of a pipe. Returns what the kernel has rounded it to.
     pub fn give(self, pipe: impl AsFd) -> Result<usize> {
         let limits = pipe::limits();
         let bytes = match self {
             Self::Bytes(bytes) => bytes,
             Self::Max => match limits.max_size {
                 Some(max) => max,
-                None => bail!(Cause::new(Exit::Failed, "/proc does not tell how much it may hold")),
+                None => bail!(Cause::new(Exit::Failed, "/proc/sys/fs/pipe-max-size cannot be read")),
             },
         };
         let set = match usize::try_from(bytes) {
@@ -49,18 +49,18 @@ impl Capacity {
         };
         Ok(set.map_err(|errno| match errno {
             Errno::EPERM if limits.max_size.is_some_and(|max| bytes <= max) => {
-                Cause::from_errno(errno, "the pipes of this user hold as much as they may together")
-                    .hint("/proc/sys/fs/pipe-user-pages-soft is the limit")
+                Cause::from_errno(errno, "the pipes of this user are at their common limit")
+                    .hint("close some of them, or raise /proc/sys/fs/pipe-user-pages-soft")
             }
             Errno::EPERM => {
                 let max = limits.max_size.map_or_else(String::new, |max| format!(", {max}"));
-                Cause::from_errno(errno, format!("{bytes} bytes are more than a pipe may hold"))
-                    .hint(format!("/proc/sys/fs/pipe-max-size is the limit{max}"))
+                Cause::from_errno(errno, format!("{bytes} bytes exceed /proc/sys/fs/pipe-max-size{max}"))
+                    .hint("use max for the largest capacity allowed")
             }
-            Errno::EINVAL => Cause::from_errno(errno, format!("{bytes} bytes are more than any pipe holds")),
+            Errno::EINVAL => Cause::from_errno(errno, format!("{bytes} bytes exceed the largest pipe, 2 GiB")),
             Errno::EBUSY => {
                 let unread = pipe::unread(&pipe).unwrap_or(0);
-                Cause::from_errno(errno, format!("{unread} bytes lie in it"))
+                Cause::from_errno(errno, format!("it holds {unread} bytes"))
             }
             Errno::EBADF => Cause::from_errno(errno, "it is not a pipe"),
             errno => Cause::plain(errno),

@@ -1,4 +1,4 @@
-//! The stages of a command line: words with `:::` between them, or, with `--shell`, a word each.
+//! The commands on a command line: separated by `:::`, or with `--shell` one in each argument.
 
 use std::ffi::{OsStr, OsString};
 
@@ -8,44 +8,50 @@ use clap::Args;
 use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::supervise::command::Command;
+use crate::text::quote;
 
-/// What runs each line under `--shell`.
+/// The command that runs each line with `--shell`.
 const SHELL: [&str; 2] = ["/bin/sh", "-c"];
 
-/// The stages that the user wrote.
+/// The commands as they were typed.
 #[derive(Debug, Clone, Args)]
 pub struct Line {
-    /// Each word is a stage: a command line for /bin/sh
+    /// Run each argument as a command line of /bin/sh
     #[arg(long)]
     pub shell: bool,
-    /// The word between stages instead of :::
+    /// Separate commands with WORD (default: :::)
     #[arg(long, value_name = "WORD", default_value = ":::")]
     sep: OsString,
-    /// With --shell: the command line of each stage
+    /// Command lines, with --shell
     #[arg(value_name = "CMDLINE")]
     lines: Vec<OsString>,
-    /// The commands, run as given, with ::: between them
+    /// Commands, run as given, with ::: between them
     #[arg(value_name = "CMD", last = true)]
     words: Vec<OsString>,
 }
 
 impl Line {
-    /// Whether there is none.
+    /// Whether no command was given.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty() && self.words.is_empty()
     }
 
-    /// The words of each stage.
+    /// The arguments before `--` that are not options, unless `--shell` was given.
+    pub fn stray(&self) -> &[OsString] {
+        if self.shell { &[] } else { &self.lines }
+    }
+
+    /// Returns the words of each command.
     ///
     /// # Errors
     /// There is none, or an empty one.
     pub fn split(&self, verb: &str) -> Result<Vec<Vec<OsString>>> {
         let wrong = |words: String| Cause::new(Exit::Usage, words);
         let sep = self.sep.display();
-        let usual = format!("pipe {verb} -- CMD… {sep} CMD…");
-        if let (false, Some(first)) = (self.shell, self.lines.first()) {
-            let words = format!("'{}' stands before '--', where a command comes after it", first.display());
-            bail!(wrong(words).hint(format!("{usual}; or --shell")));
+        let usual = format!("ipcbox pipe {verb} -- CMD {sep} CMD");
+        if let Some(first) = self.stray().first() {
+            let first = quote(&first.to_string_lossy());
+            bail!(wrong("the command goes after '--'".into()).hint(format!("put -- before {first}, or use --shell")));
         }
         if self.is_empty() {
             bail!(wrong("CMD is missing".into()).hint(usual));
@@ -62,12 +68,12 @@ impl Line {
         for (number, stage) in (1..).zip(&stages) {
             let is_blank = |line: &OsStr| line.to_str().is_some_and(|line| line.trim().is_empty());
             match stage.last() {
-                None => bail!(wrong(format!("stage {number} is empty")).hint(usual)),
+                None => bail!(wrong(format!("command {number} is empty")).hint(usual)),
                 Some(line) if self.shell && is_blank(line) => {
-                    bail!(wrong(format!("stage {number} is empty")))
+                    bail!(wrong(format!("command {number} is empty")))
                 }
                 Some(line) if self.shell && *line == self.sep => {
-                    bail!(wrong(format!("with --shell each word is a stage, without {sep} between them")))
+                    bail!(wrong(format!("unexpected '{sep}': with --shell each argument is a command")))
                 }
                 Some(_) => {}
             }
@@ -76,15 +82,15 @@ impl Line {
     }
 }
 
-/// Looks all of them up.
+/// Looks up each command.
 pub fn look_up(stages: &[Vec<OsString>]) -> Vec<Result<Command>> {
     stages.iter().map(|argv| Command::find(argv.clone()).and_then(Command::with_interpreter)).collect()
 }
 
-/// The commands, if all were found.
+/// Returns the commands if all were found.
 ///
 /// # Errors
-/// Each one that was not is told; the last gives the status.
+/// Reports each that was not, but the last, and returns that one.
 pub fn all(stages: Vec<Result<Command>>) -> Result<Vec<Command>> {
     let (found, missing): (Vec<_>, Vec<_>) = stages.into_iter().partition(Result::is_ok);
     let mut missing: Vec<Error> = missing.into_iter().filter_map(Result::err).collect();

@@ -1,9 +1,9 @@
-//! One input to many consumers, by tee(2) and splice(2): the bytes stay in the kernel, and each consumer goes at its
-//! own pace within a round.
+//! One input to many consumers, by tee(2) and splice(2): the bytes stay in the kernel, and each consumer has its own
+//! pace within a round.
 //!
-//! A round: the bytes at the front of the input are copied, by reference, into an empty pipe for each consumer but the
-//! last, which takes them from the input itself; then all pipes are drained. The next round begins when nobody has
-//! anything left.
+//! A round: tee(2) duplicates the bytes at the front of the input, without copying them, into an empty pipe for each
+//! consumer but the last, which takes them from the input itself. Then all pipes are drained. The next round starts when
+//! all are empty.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,30 +20,30 @@ use crate::sys::transfer::{ALL, Flow, Mover};
 use crate::sys::wait::Want;
 use crate::sys::{fds, pipe, terminal};
 
-/// Up to how many consumers all pipes are made wide: those of one user may hold 64 MiB together before new ones are
-/// small.
+/// The number of consumers up to which all pipes are widened: past 64 MiB in the pipes of one user (pipe-user-pages-soft)
+/// new ones are small.
 const FEW: usize = 8;
 
-/// Somebody who gets all bytes.
+/// A command or file that gets all bytes.
 pub struct Consumer {
     name: String,
     mover: Mover,
-    /// Its own pipe in between; the last one has none.
+    /// Its own pipe. The last consumer has none.
     between: Option<(OwnedFd, OwnedFd)>,
-    /// How many bytes of this round it has yet to get.
+    /// Bytes of this round that it has not taken yet.
     pending: usize,
 }
 
 impl Consumer {
-    /// Somebody who has got nothing yet.
+    /// Returns a consumer that writes to `to`.
     pub fn new(name: String, to: OwnedFd) -> nix::Result<Self> {
         Ok(Self { name, mover: Mover::new(Outlet::new(to)?), between: None, pending: 0 })
     }
 
-    /// Gives it what it takes now of what it has yet to get.
+    /// Moves to it what it takes without blocking.
     ///
     /// # Errors
-    /// `EPIPE`: it has left.
+    /// `EPIPE`: it has closed its input.
     fn feed(&mut self, input: BorrowedFd) -> nix::Result<()> {
         while self.pending > 0 {
             let from = self.between.as_ref().map_or(input, |(read, _)| read.as_fd());
@@ -57,29 +57,28 @@ impl Consumer {
     }
 }
 
-/// A pipe between standard input and the consumers.
+/// The pipe that standard input is moved into if it is not a pipe itself.
 struct Own {
     read: OwnedFd,
-    /// None at the end of standard input.
+    /// `None` after EOF of standard input.
     write: Option<Mover>,
 }
 
-/// The consumers, and what they consume.
+/// The consumers and their input.
 pub struct Fanout {
     consumers: Vec<Consumer>,
-    /// The pipe that standard input is moved into, where it is none.
     own: Option<Own>,
-    /// What the pipe that is copied from holds.
+    /// Capacity of the pipe that is duplicated.
     capacity: usize,
-    /// Where bytes go that nobody wants.
+    /// `/dev/null`, for bytes of a consumer that has gone.
     null: Mover,
     fail_fast: bool,
-    /// A consumer could not be written to, or left where that is a failure.
+    /// Whether a write failed, or a consumer closed early although that is a failure.
     pub failed: bool,
 }
 
 impl Fanout {
-    /// Nothing has been copied.
+    /// Creates the pipes.
     pub fn new(mut consumers: Vec<Consumer>, fail_fast: bool) -> Result<Self> {
         let mut own = None;
         if !pipe::is_pipe(fds::stdin()) {
@@ -102,7 +101,7 @@ impl Fanout {
             least = least.min(capacity);
             consumer.between = Some((read, write));
         }
-        // The first of a round decides how many bytes it has; the others are to hold as much.
+        // The first tee(2) of a round decides how many bytes it has, and the other pipes must hold as many.
         for (_, write) in consumers.iter().filter_map(|consumer| consumer.between.as_ref()) {
             pipe::set_capacity(write, least)?;
         }
@@ -111,10 +110,10 @@ impl Fanout {
         Ok(Self { consumers, own, capacity: wanted, null, fail_fast, failed: false })
     }
 
-    /// Copies until the input is at its end, nobody is left, or the crew is being ended.
+    /// Copies until EOF, or until no consumer is left, or the crew is being terminated.
     pub fn copy(&mut self, crew: &mut Crew) -> Result<()> {
         while !self.consumers.is_empty() {
-            // Also where there is always more to read, so that nothing is waited for.
+            // With an input that never blocks, events would never be waited for.
             crew.catch_up()?;
             if crew.is_ending() {
                 break;
@@ -129,7 +128,7 @@ impl Fanout {
         Ok(())
     }
 
-    /// Begins a round: how many bytes it has, 0 at the end of the input.
+    /// Starts a round. Returns how many bytes it has, 0 at EOF.
     fn share(&mut self) -> nix::Result<usize> {
         let input = input(self.own.as_ref());
         let mut round = None;
@@ -144,8 +143,8 @@ impl Fanout {
         let round = if let Some(round) = round {
             round
         } else {
-            // There is only the one that takes from the input itself. Whether the writers have left is asked first:
-            // they can put all of it there and leave at any moment.
+            // Without tee(2) EOF is found by two calls. The other order would lose what a writer writes before it closes,
+            // between the two.
             let left = pipe::is_left(input)?;
             match pipe::unread(input)? {
                 0 if left => return Ok(0),
@@ -157,30 +156,29 @@ impl Fanout {
             consumer.pending = round;
         }
         if self.consumers.iter().all(|consumer| consumer.between.is_some()) {
-            // It has left.
+            // The last consumer, which would take them, has gone.
             self.discard(round)?;
         }
         Ok(round)
     }
 
-    /// Waits for input, and moves it into the box's own pipe where it is none itself.
+    /// Waits for input, and moves it into the own pipe if there is one.
     fn fill(&mut self, crew: &mut Crew) -> Result<()> {
         if self.own.is_some() && terminal::stop_behind(fds::stdin()).map_err(unread)? {
             return Ok(());
         }
         let mut wanted = vec![(fds::stdin(), Want::Readable)];
         wanted.extend(self.consumers.iter().map(|consumer| (consumer.mover.to().as_fd(), Want::PeerClosed)));
-        // A signal that came may have been in the background.
+        // `None`: after a signal, the process may be in the background of the terminal that it reads.
         let Some(came) = crew.turn(&wanted, Deadline::Forever)? else { return Ok(()) };
         drop(wanted);
-        let mut left = came[1..].iter();
-        let gone = self.consumers.extract_if(.., |_| left.next() == Some(&true));
+        let mut closed = came[1..].iter();
+        let gone = self.consumers.extract_if(.., |_| closed.next() == Some(&true));
         if gone.count() > 0 {
             self.lost(crew);
         }
         let Some(own) = self.own.as_mut().filter(|_| came[0]) else { return Ok(()) };
         let Some(write) = &mut own.write else { return Ok(()) };
-        // The pipe is empty, so that all of it fits.
         let flow = write.turn(fds::stdin(), self.capacity, Deadline::Now);
         if flow.map_err(|failure| unread(failure.into()))? == Flow::End {
             own.write = None;
@@ -188,7 +186,7 @@ impl Fanout {
         Ok(())
     }
 
-    /// Ends a round: all get what they have yet to get, or are left out.
+    /// Completes a round: every consumer takes its bytes, or is dropped.
     fn drain(&mut self, crew: &mut Crew) -> Result<()> {
         loop {
             let input = input(self.own.as_ref());
@@ -227,11 +225,10 @@ impl Fanout {
                 })
                 .collect();
             crew.turn(&wanted, Deadline::Forever)?;
-            // Who has all of this round and has left is noticed in the next one.
         }
     }
 
-    /// Takes bytes from the input that nobody wants any more.
+    /// Removes bytes from the input.
     fn discard(&mut self, mut count: usize) -> nix::Result<()> {
         while count > 0
             && let Flow::Moved(moved) = self.null.turn(input(self.own.as_ref()), count, Deadline::Now)?
@@ -241,7 +238,7 @@ impl Fanout {
         Ok(())
     }
 
-    /// Consumers have left, or could not be written to.
+    /// Handles that consumers have gone.
     fn lost(&mut self, crew: &mut Crew) {
         if self.fail_fast {
             self.failed = true;

@@ -1,8 +1,9 @@
-//! Commands that stand in one line, the time they may take, and what their ends mean together.
+//! The commands of one call: starting and supervising them, and the status that their exits give together.
 
 pub mod capacity;
 pub mod cmdline;
 pub mod fanout;
+mod operators;
 pub mod progress;
 pub mod report;
 pub mod stage;
@@ -27,55 +28,57 @@ use crate::sys::process::wait_status::Ended;
 use crate::sys::signal::{self, Arrival, Disposition, Set, Signal};
 use crate::sys::wait::Want;
 
-/// What comes so soon after the first of these is the same wish: timeout(1) sends one to its child and to the group.
+/// A second signal within this time is the same request: timeout(1) signals its child and then the group.
 const SAME: Duration = Duration::from_millis(100);
 
-/// What the box itself does beside minding its stages, and so what signals do to it.
+/// What ipcbox does beside supervising its stages, which decides what a signal does to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
-    /// Nothing: it outlives them and reports.
+    /// Nothing: it outlives the stages and reports.
     Minds,
-    /// It passes on what they print; the same, but when all have ended signals act on the box.
+    /// Passes on their output. Once all stages have exited, signals act on ipcbox.
     Collects,
-    /// It gives them what they read; besides, one that would end it ends that, and then the box, and the second one at once.
+    /// Passes them their input. A fatal signal stops that, then ipcbox; a second one stops ipcbox at once.
     Feeds,
 }
 
 /// How failures of stages count, and what signals do.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
-    /// A stage that SIGPIPE ended has failed too.
+    /// The verb, for messages.
+    pub verb: &'static str,
+    /// Whether a stage killed by SIGPIPE has failed.
     pub strict: bool,
-    /// The first failure ends the others.
+    /// Whether the first failure stops the other stages.
     pub fail_fast: bool,
-    /// Who reads what a stage writes.
+    /// Which stage reads what a stage writes.
     pub readers: Readers,
-    /// What the box does.
+    /// What ipcbox does itself.
     pub work: Work,
 }
 
 /// The commands of one call.
 pub struct Crew {
-    /// Those that were started.
+    /// The commands started so far.
     pub stages: Vec<Stage>,
     policy: Policy,
     supervisor: Supervisor,
     reports: Option<(Reports, Reporter)>,
     late: bool,
-    /// The time was over when none ran any more.
+    /// The time limit expired after the last stage had exited.
     over: bool,
-    /// ipcbox is ending them.
+    /// ipcbox is terminating the stages.
     ending: bool,
-    /// The signal by which ipcbox is to exit, and when it came.
+    /// The signal that ipcbox will die by, and when it arrived.
     asked: Option<(Signal, Instant)>,
 }
 
 impl Crew {
-    /// No command yet. From now on signals are read, and the time runs.
+    /// Returns a crew without commands. From now on signals are read, and the time limit runs.
     pub fn new(policy: Policy, limit: &Limit) -> Result<Self> {
         let grouping = if policy.work == Work::Feeds { Grouping::Reader } else { Grouping::Shared };
         let mut supervisor = Supervisor::new(grouping, limit).map_err(unmade)?;
-        // systemd ignores SIGPIPE by default, which would make every stage before head(1) fail.
+        // systemd starts services with SIGPIPE ignored, with which every stage before head(1) would fail.
         supervisor.mask = supervisor.mask & !Set::from_iter([Signal::PIPE]);
         if signal::is_ignored(Signal::PIPE)? {
             supervisor.given.push((Signal::PIPE, Disposition::Default));
@@ -85,10 +88,10 @@ impl Crew {
         Ok(Self { stages, policy, supervisor, reports, late: false, over: false, ending: false, asked })
     }
 
-    /// Starts all that `start` [adds](Self::add), and sees that they have become their commands.
+    /// Starts all commands that `start` [adds](Self::add), and waits until each has passed exec.
     ///
     /// # Errors
-    /// One could not; those that had begun have been ended.
+    /// A command could not be executed; the others have been terminated.
     pub fn launch<T>(&mut self, start: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let started = start(self);
         let reports = self.reports.take().map(|(reports, _)| reports);
@@ -96,7 +99,7 @@ impl Crew {
         let launched = started.and_then(|started| {
             let last = reports?.unwrap_or_default().into_iter().max_by_key(|(number, _)| *number);
             let stage = last.and_then(|(number, why)| Some((self.stages.get(usize::try_from(number).ok()?)?, why)));
-            // What feeds them goes first where one failed.
+            // On failure `started` is dropped before the stages are waited for: it holds the pipes they read.
             stage.map_or(Ok(started), |(stage, why)| Err(stage.command().unstarted(why)))
         });
         if launched.is_err() {
@@ -106,7 +109,7 @@ impl Crew {
         launched
     }
 
-    /// Waits for what stages report. One that asks for the terminal stops those too that have not become their commands.
+    /// Waits for the reports of the stages. A stage that reads the terminal may stop others before their exec.
     fn wait_for(&mut self, report: BorrowedFd) -> Result<()> {
         while self.supervisor.has_terminal() {
             if self.turn(&[(report, Want::Readable)], Deadline::Forever)?.is_some() {
@@ -116,7 +119,7 @@ impl Crew {
         Ok(())
     }
 
-    /// Starts one with these descriptors.
+    /// Starts a command with these standard descriptors.
     pub fn add(&mut self, command: Command, standard: Standard) -> Result<()> {
         let number = u32::try_from(self.stages.len()).unwrap_or(u32::MAX);
         let Some((_, reporter)) = &self.reports else { return Err(Errno::EINVAL.into()) };
@@ -125,7 +128,7 @@ impl Crew {
         Ok(())
     }
 
-    /// Begins to end all that still run.
+    /// Starts to terminate all stages that still run.
     pub fn end(&mut self) {
         if !self.ending {
             self.ending = true;
@@ -133,7 +136,7 @@ impl Crew {
         }
     }
 
-    /// Waits until all have ended.
+    /// Waits until all stages have exited.
     pub fn mind(&mut self) -> Result<()> {
         while self.runs() {
             self.turn(&[], Deadline::Forever)?;
@@ -141,12 +144,13 @@ impl Crew {
         Ok(())
     }
 
-    /// Whether one has not ended.
+    /// Whether a stage still runs.
     pub fn runs(&self) -> bool {
         self.supervisor.runs()
     }
 
-    /// Waits for one event and handles it. What came of `also` is returned if it was about that, or if the time until `until` is over.
+    /// Waits for one event and handles it. Returns which of `also` are ready, if the event was that, or `until` has
+    /// passed.
     pub fn turn(&mut self, also: &[(BorrowedFd, Want)], until: Deadline) -> Result<Option<Vec<bool>>> {
         let event = self.next(also, until)?;
         self.handle(event)
@@ -157,7 +161,7 @@ impl Crew {
         self.supervisor.next(also, until)
     }
 
-    /// Handles an event, unless it is about other descriptors than its own.
+    /// Handles an event. Returns it if it is about descriptors of the caller.
     pub fn handle(&mut self, event: Event) -> Result<Option<Vec<bool>>> {
         match event {
             Event::Ready(came) => return Ok(Some(came)),
@@ -190,7 +194,7 @@ impl Crew {
         Ok(())
     }
 
-    /// A signal came that would end ipcbox.
+    /// Notes a signal that would kill ipcbox.
     fn ask(&mut self, signal: Signal) -> Result<()> {
         match self.asked {
             _ if signal::is_ignored(signal)? => {}
@@ -203,11 +207,11 @@ impl Crew {
 
     fn reap(&mut self) -> Result<()> {
         while let Some((pid, ended, usage)) = self.supervisor.reap(None)? {
-            // One that has a status of its own may have ended by itself, and be the cause.
+            // A stage with an exit status may have exited by itself, and be the first failure.
             let answers = || self.late || self.has_failed();
-            let by_box = self.ending && (matches!(ended, Ended::Killed(_)) || answers());
+            let by_ipcbox = self.ending && (matches!(ended, Ended::Killed(_)) || answers());
             if let Some(stage) = self.stages.iter_mut().find(|stage| stage.pid == pid) {
-                stage.finish(ended, usage, by_box);
+                stage.finish(ended, usage, by_ipcbox);
             }
         }
         if self.policy.fail_fast && self.has_failed() {
@@ -216,16 +220,16 @@ impl Crew {
         Ok(())
     }
 
-    /// Handles what has happened, without waiting.
+    /// Handles all pending events without waiting.
     pub fn catch_up(&mut self) -> Result<()> {
         while self.turn(&[], Deadline::Now)?.is_none() {}
         Ok(())
     }
 
-    /// What each end means.
+    /// Returns the verdict on each stage.
     pub fn verdicts(&self) -> Vec<Verdict> {
         let ends: Vec<Option<&End>> = self.stages.iter().map(|stage| stage.end.as_ref()).collect();
-        let readers = if self.policy.strict { Readers::Nobody } else { self.policy.readers };
+        let readers = if self.policy.strict { Readers::None } else { self.policy.readers };
         (0..ends.len()).map(|which| judge(&ends, which, readers)).collect()
     }
 
@@ -233,43 +237,44 @@ impl Crew {
         self.verdicts().contains(&Verdict::Failed)
     }
 
-    /// How the last one that failed ended.
-    fn failure(&self) -> Option<Ended> {
+    /// Returns the last stage that failed, and how it exited.
+    fn failure(&self) -> Option<(&Stage, Ended)> {
         let verdicts = self.verdicts();
         let last = verdicts.iter().rposition(|verdict| *verdict == Verdict::Failed)?;
-        self.stages[last].end.as_ref().map(|end| end.ended)
+        let stage = &self.stages[last];
+        stage.end.as_ref().map(|end| (stage, end.ended))
     }
 
-    /// Whether the box is ending them, or what it does for them.
+    /// Whether ipcbox is terminating the stages, or stops by a signal.
     pub const fn is_ending(&self) -> bool {
         self.ending || self.asked.is_some()
     }
 
-    /// Whether nothing more is to be waited for: all have ended, and the time is over.
+    /// Whether all stages have exited and the time limit has expired.
     pub fn is_over(&self) -> bool {
         !self.runs() && (self.late || self.over)
     }
 
-    /// What they have left was not all taken in time.
+    /// Notes that some output could not be passed on in time.
     pub const fn miss(&mut self) {
         self.late = true;
     }
 
-    /// Whether the time was over before all was done.
+    /// Whether the time limit expired before all was done.
     pub const fn is_late(&self) -> bool {
         self.late
     }
 
-    /// How long they may take.
+    /// The time limit.
     pub const fn limit(&self) -> &Limit {
         &self.supervisor.limit
     }
 
-    /// Writes to what the box passes their output on to, or reports them to. Signals are heard meanwhile; once no command runs, they
-    /// act on the box itself.
+    /// Writes output of the stages, or a report, and handles events while it waits. Once no stage runs, signals act on
+    /// ipcbox.
     ///
     /// # Errors
-    /// Those of hearing. The inner ones are those of writing; `EAGAIN`: the time is over.
+    /// Of the events. The inner ones are those of writing; `EAGAIN`: the time limit has expired.
     pub fn write(&mut self, to: &Outlet, mut bytes: &[u8]) -> Result<nix::Result<()>> {
         if !self.runs() {
             self.policy.work = Work::Collects;
@@ -281,7 +286,7 @@ impl Crew {
                 Some(_) if self.is_over() => return Ok(Err(Errno::EAGAIN)),
                 _ => continue,
             }
-            // So much can be written without waiting where there is room at all.
+            // A pipe that is ready for writing takes this much without blocking.
             match to.write(&bytes[..bytes.len().min(pipe::ATOMIC)]) {
                 Ok(count) => bytes = &bytes[count..],
                 Err(Errno::EAGAIN | Errno::EINTR) => {}
@@ -291,22 +296,28 @@ impl Crew {
         Ok(Ok(()))
     }
 
-    /// How the whole ends.
+    /// Returns the exit status of the call, or dies by a signal.
     ///
     /// # Errors
-    /// It was not in time; `more` is what is known besides.
+    /// The time limit expired; `more` is added to the message. A stage failed that had an operator of a shell among its
+    /// arguments.
     pub fn finish(&self, more: Option<&str>) -> Result<Exit> {
         if !self.late {
-            let asked = self.asked.map(|(signal, _)| Ended::Killed(signal));
-            return match asked.or_else(|| self.failure()) {
-                // A shell's loop ends by ^C only where that has ended what it waits for.
-                Some(ended) if asked.is_some() || ended == Ended::Killed(Signal::INT) => end_as(ended),
-                Some(ended) => Ok(Exit::Command(ended.status())),
+            if let Some((signal, _)) = self.asked {
+                return end_as(Ended::Killed(signal));
+            }
+            return match self.failure() {
+                // Only a child killed by SIGINT stops the loop of a shell.
+                Some((_, ended @ Ended::Killed(Signal::INT))) => end_as(ended),
+                Some((stage, ended)) => match operators::explain(self.policy.verb, &self.stages, stage, ended) {
+                    Some(cause) => Err(cause.into()),
+                    None => Ok(Exit::Command(ended.status())),
+                },
                 None => Ok(Exit::Done),
             };
         }
-        let by_box = |stage: &&Stage| stage.end.as_ref().is_some_and(|end| end.by_box);
-        let late: Vec<&Stage> = self.stages.iter().filter(by_box).collect();
+        let by_ipcbox = |stage: &&Stage| stage.end.as_ref().is_some_and(|end| end.by_ipcbox);
+        let late: Vec<&Stage> = self.stages.iter().filter(by_ipcbox).collect();
         let names: Vec<String> = late.iter().map(ToString::to_string).collect();
         let what = if names.is_empty() { "the pipeline".into() } else { names.join(", ") };
         let ends = late.iter().filter_map(|stage| stage.end.as_ref()).map(|end| end.ended);
@@ -315,13 +326,12 @@ impl Crew {
     }
 }
 
-/// There could be no pipe, or no other descriptor.
+/// Returns the failure to create a pipe or another descriptor.
 pub fn unmade(errno: Errno) -> Error {
     let cause = match errno {
-        Errno::EMFILE => Cause::from_errno(errno, "too many files are open"),
-        Errno::ENFILE => Cause::from_errno(errno, "too many files, or pages in this user's pipes")
-            .hint("/proc/sys/fs/file-max and pipe-user-pages-hard are the limits"),
+        Errno::ENFILE => Cause::from_errno(errno, "too many open files, or this user's pipes have too many pages")
+            .hint("raise /proc/sys/fs/file-max or /proc/sys/fs/pipe-user-pages-hard"),
         errno => Cause::plain(errno),
     };
-    Error::from(cause).context("cannot make pipes")
+    Error::from(cause).context("cannot create a pipe")
 }

@@ -1,4 +1,4 @@
-//! `--report`: what became of the commands of a call.
+//! `--report`: a record of each command of a call.
 
 use std::ffi::OsString;
 
@@ -14,23 +14,23 @@ use crate::supervise::escalation::Limit;
 use crate::supervise::report::{CommandRecord, Report};
 use crate::sys::fds::write_all;
 
-/// Where it is wanted.
+/// The option.
 #[derive(Debug, Clone, Args)]
 pub struct Reporting {
-    /// Write what became of each command to FILE
+    /// Write a JSON record of each command to FILE
     #[arg(long, value_name = "FILE")]
     report: Option<OsString>,
 }
 
-/// What is reported of the commands of a call.
+/// The report of one call.
 pub struct CallReport {
     report: Option<Report>,
     words: Vec<Vec<OsString>>,
 }
 
 impl Reporting {
-    /// Looks commands up, before anything has run. A FIFO's reader is waited for, at most as long as `limit`; reports
-    /// that none of them ran if one was not found.
+    /// Opens FILE and looks up the commands. If one is missing, reports that none ran. Waits for the reader of a FIFO, at
+    /// most for `limit`.
     pub fn find(
         &self,
         words: Vec<Vec<OsString>>,
@@ -54,7 +54,7 @@ impl Reporting {
 }
 
 impl CallReport {
-    /// Reports the commands, of which some may not have been started.
+    /// Writes the report. Commands may not have been started.
     pub fn report(&self, crew: &mut Crew) -> Result<()> {
         let Some(report) = &self.report else { return Ok(()) };
         let verdicts = crew.verdicts();

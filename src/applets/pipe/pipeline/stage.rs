@@ -1,4 +1,4 @@
-//! One command of several that the box minds, and what became of it.
+//! One of several commands, and whether it has failed.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -12,42 +12,42 @@ use crate::sys::signal::Signal;
 /// A command that was started.
 pub struct Stage {
     command: Command,
-    /// Its process.
+    /// Its pid.
     pub pid: i32,
     started: Instant,
-    /// What became of it.
+    /// How it exited; `None` while it runs.
     pub end: Option<End>,
 }
 
-/// How a stage ended.
+/// How a stage exited.
 pub struct End {
-    /// How.
+    /// Its status or signal.
     pub ended: Ended,
-    /// Whether the box ended it, because of another one or of the time.
-    pub by_box: bool,
+    /// Whether ipcbox terminated it, after another failure or at the time limit.
+    pub by_ipcbox: bool,
     /// How long it ran.
     pub wall: Duration,
-    /// What it used.
+    /// The resources it used.
     pub usage: Usage,
 }
 
 impl Stage {
-    /// One that runs.
+    /// Returns a stage that runs from now on.
     pub fn new(command: Command, pid: i32) -> Self {
         Self { command, pid, started: Instant::now(), end: None }
     }
 
-    /// It ended.
-    pub fn finish(&mut self, ended: Ended, usage: Usage, by_box: bool) {
-        self.end = Some(End { ended, by_box, wall: self.started.elapsed(), usage });
+    /// Notes how it exited.
+    pub fn finish(&mut self, ended: Ended, usage: Usage, by_ipcbox: bool) {
+        self.end = Some(End { ended, by_ipcbox, wall: self.started.elapsed(), usage });
     }
 
-    /// Whether it has not ended.
+    /// Whether it still runs.
     pub const fn runs(&self) -> bool {
         self.end.is_none()
     }
 
-    /// What it was started as.
+    /// Its command line.
     pub fn argv(&self) -> &[OsString] {
         self.command.words()
     }
@@ -61,7 +61,7 @@ impl Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self.argv() {
-            // What --shell runs.
+            // With --shell only the line was typed.
             [shell, option, line] if shell == "/bin/sh" && option == "-c" => {
                 write!(f, "{}", line.display())
             }
@@ -70,28 +70,28 @@ impl fmt::Display for Stage {
     }
 }
 
-/// What a stage's end means for the whole.
+/// What the exit of a stage means for the whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It has not ended, or whether it failed depends on one that has not.
+    /// It still runs, or its verdict depends on a stage that does.
     Open,
-    /// It ended well.
+    /// It succeeded.
     Well,
-    /// It did not, and that is no failure.
+    /// It did not succeed, which does not count as a failure.
     Forgiven,
     /// It failed.
     Failed,
 }
 
-/// Who reads what a stage writes.
+/// Which stage reads what a stage writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readers {
     /// The next one.
     Next,
     /// The other one of two.
     Other,
-    /// None of them.
-    Nobody,
+    /// None.
+    None,
 }
 
 impl Readers {
@@ -99,35 +99,34 @@ impl Readers {
         match self {
             Self::Next => Some(stage + 1),
             Self::Other => Some(1 - stage),
-            Self::Nobody => None,
+            Self::None => None,
         }
     }
 }
 
-/// Whether SIGPIPE ended it, or the last command of what is a shell, which says so by its status.
+/// Whether it was killed by SIGPIPE, or is a shell that reports so of its last command, by status 141.
 fn by_sigpipe(ended: Ended) -> bool {
     ended.status() == Ended::Killed(Signal::PIPE).status()
 }
 
-/// What the end of stage `which` means: one that SIGPIPE ended has not failed if its reader ended well, or was
-/// forgiven.
+/// Returns the verdict on stage `which`: killed by SIGPIPE, it has not failed if its reader succeeded or was forgiven.
 pub fn judge(ends: &[Option<&End>], which: usize, readers: Readers) -> Verdict {
     let Some(end) = ends[which] else { return Verdict::Open };
     match end.ended {
         Ended::Exited(0) => return Verdict::Well,
-        _ if end.by_box => return Verdict::Forgiven,
+        _ if end.by_ipcbox => return Verdict::Forgiven,
         ended if by_sigpipe(ended) => {}
         _ => return Verdict::Failed,
     }
     let mut at = which;
-    // Two that read each other's output could go round for ever.
+    // With `Readers::Other` the readers form a circle.
     for _ in ends {
         match readers.of(at).and_then(|reader| Some((reader, ends.get(reader)?))) {
             None => return Verdict::Failed,
             Some((_, None)) => return Verdict::Open,
             Some((reader, Some(end))) => match end.ended {
                 Ended::Exited(0) => return Verdict::Forgiven,
-                ended if by_sigpipe(ended) && !end.by_box => at = reader,
+                ended if by_sigpipe(ended) && !end.by_ipcbox => at = reader,
                 _ => return Verdict::Failed,
             },
         }

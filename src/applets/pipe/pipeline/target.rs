@@ -1,4 +1,4 @@
-//! What a user may call a pipe: `FD`, `PID:FD`, or a path.
+//! A pipe on the command line: `FD`, `PID:FD`, or a path.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -13,8 +13,9 @@ use nix::errno::Errno;
 use crate::exit::{Cause, Exit};
 use crate::sys::holders::{self, Holders};
 use crate::sys::{errno, fds, pipe, process};
+use crate::text::quote;
 
-/// A pipe as the user called it.
+/// A pipe as it was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PipeTarget {
     typed: OsString,
@@ -30,11 +31,10 @@ enum Spelling {
 
 /// A pipe that was found.
 pub struct OpenPipe {
-    /// A descriptor of it; none where nobody has the FIFO open, or nobody who may be traced.
+    /// A descriptor; `None` if no process that may be traced has the FIFO open.
     pub fd: Option<OwnedFd>,
-    /// Who has it open.
+    /// The processes that have it open.
     pub holders: Holders,
-    /// Whether it has a name.
     pub is_fifo: bool,
 }
 
@@ -61,27 +61,32 @@ impl fmt::Display for PipeTarget {
 }
 
 impl PipeTarget {
-    /// Those of standard input, output and error that are pipes.
+    /// Returns those of the descriptors `numbers` that are pipes.
     pub fn standard(numbers: std::ops::Range<i32>) -> Vec<Self> {
         let is_pipe = |number: &i32| fds::copy_of(*number).is_ok_and(pipe::is_pipe);
         let end = |number: i32| Self { typed: number.to_string().into(), form: Spelling::Own(number) };
         numbers.filter(is_pipe).map(end).collect()
     }
 
-    /// A descriptor of it, without opening it anew, which others who wait to open it would notice.
+    /// Returns a descriptor that another process has, or a copy. Opening a FIFO again would unblock those that wait in
+    /// open(2).
     pub fn fd(&self) -> Result<OwnedFd> {
         if let Spelling::Path(path) = &self.form {
             let Some(fd) = lent(&holders::of(look(path)?).unwrap_or_default()) else {
-                let cause = Cause::new(Exit::Missing, "nobody has it open, or nobody who may be asked");
-                bail!(cause.hint("a FIFO has a pipe while somebody has it open: exec 8<>FIFO"));
+                let cause = Cause::new(Exit::Missing, "no process that you may trace has it open");
+                bail!(cause.hint(format!("hold it open first: exec 8<>{}", quote(&path.to_string_lossy()))));
             };
             return Ok(fd);
         }
         let fd = match &self.form {
             Spelling::Of(pid, fd) => process::descriptor(*pid, *fd).map_err(|errno| match errno {
-                Errno::EBADF => Cause::from_errno(errno, "the process has no such descriptor").exit(Exit::Missing),
-                Errno::ESRCH | Errno::EINVAL => Cause::from_errno(errno, "no such process").exit(Exit::Missing),
-                Errno::EPERM => Cause::from_errno(errno, "the process may not be traced by this user"),
+                Errno::EBADF => {
+                    Cause::from_errno(errno, format!("process {pid} has no descriptor {fd}")).exit(Exit::Missing)
+                }
+                Errno::ESRCH | Errno::EINVAL => {
+                    Cause::from_errno(errno, format!("no process {pid}")).exit(Exit::Missing)
+                }
+                Errno::EPERM => Cause::from_errno(errno, format!("you may not trace process {pid}")),
                 errno => Cause::plain(errno),
             })?,
             Spelling::Own(number) => fds::copy_of(*number).map_err(|errno| match errno {
@@ -96,7 +101,7 @@ impl PipeTarget {
         bail!(not_a_pipe());
     }
 
-    /// It, and who has it open.
+    /// Returns the pipe and the processes that have it open.
     pub fn find(&self) -> Result<OpenPipe> {
         let (place, fd) = if let Spelling::Path(path) = &self.form {
             (look(path)?, None)
@@ -112,14 +117,16 @@ impl PipeTarget {
     }
 }
 
-/// Device and inode of the FIFO, or of the pipe in `/proc`, at a path.
+/// Returns device and inode of the FIFO, or of the pipe below `/proc`, at a path.
 fn look(path: &Path) -> Result<(u64, u64)> {
     match path.metadata() {
         Ok(meta) if meta.file_type().is_fifo() => Ok((meta.dev(), meta.ino())),
         Ok(_) => bail!(not_a_pipe()),
         Err(error) => {
             let cause = match errno(error) {
-                errno @ Errno::ENOENT => Cause::from_errno(errno, "no such file; a descriptor is written FD or PID:FD"),
+                errno @ Errno::ENOENT => {
+                    Cause::from_errno(errno, "no such file").hint("write a descriptor as FD or PID:FD")
+                }
                 errno => Cause::plain(errno),
             };
             bail!(cause)
@@ -131,13 +138,13 @@ fn not_a_pipe() -> Cause {
     Cause::new(Exit::Failed, "it is not a pipe")
 }
 
-/// A copy of a descriptor that somebody has.
+/// Returns a copy of a descriptor of one of these processes.
 fn lent(holders: &Holders) -> Option<OwnedFd> {
     let mut fds = holders.seen.iter().flat_map(|holder| holder.open.iter().map(|open| (holder.pid, open.fd)));
     fds.find_map(|(pid, fd)| process::descriptor(pid, fd).ok())
 }
 
-/// Whether a pipe is a FIFO; one without a name is shown as `pipe:[INODE]`.
+/// Whether a pipe is a FIFO: the link of any other pipe in `/proc` reads `pipe:[INODE]`.
 fn has_name(fd: &OwnedFd) -> bool {
     let link = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()));
     link.is_ok_and(|path| path.to_str().is_none_or(|path| !path.starts_with("pipe:[")))

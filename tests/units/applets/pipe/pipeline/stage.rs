@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn sigpipe_is_forgiven_along_the_line_to_a_reader_that_ended_well() {
-    let end = |ended| End { ended, by_box: false, wall: Duration::ZERO, usage: Usage::default() };
+    let end = |ended| End { ended, by_ipcbox: false, wall: Duration::ZERO, usage: Usage::default() };
     let (pipe, well, bad) = (end(Ended::Killed(Signal::PIPE)), end(Ended::Exited(0)), end(Ended::Exited(1)));
     let judge = |ends: &[Option<&End>], readers| judge(ends, 0, readers);
     assert_eq!(judge(&[Some(&pipe), Some(&well)], Readers::Next), Verdict::Forgiven);
@@ -15,6 +15,6 @@ fn sigpipe_is_forgiven_along_the_line_to_a_reader_that_ended_well() {
     assert_eq!(judge(&[Some(&pipe), Some(&bad)], Readers::Next), Verdict::Failed);
     assert_eq!(judge(&[Some(&pipe)], Readers::Next), Verdict::Failed);
     assert_eq!(judge(&[Some(&pipe), Some(&pipe)], Readers::Other), Verdict::Failed);
-    assert_eq!(judge(&[Some(&pipe), Some(&well)], Readers::Nobody), Verdict::Failed);
+    assert_eq!(judge(&[Some(&pipe), Some(&well)], Readers::None), Verdict::Failed);
     assert_eq!(judge(&[None], Readers::Next), Verdict::Open);
 }
