@@ -1,4 +1,4 @@
-//! Paths that are none, file systems that refuse, and names as long as can be.
+//! Wrong paths, missing permission, full file systems and wrong usage.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -7,7 +7,7 @@ use std::os::unix::net::UnixListener;
 use super::world;
 use crate::support::{World, skip};
 
-/// Every verb that uses a FIFO, on what is none.
+/// Every verb that uses a FIFO.
 const USERS: &[&str] = &[
     "read -w 5",
     "read -c 1 --create -w 5",
@@ -21,7 +21,7 @@ const USERS: &[&str] = &[
 ];
 
 #[test]
-fn what_is_no_fifo_is_called_what_it_is_and_left_alone() {
+fn other_file_types_are_named_and_kept() {
     let world = world();
     fs::write(world.dir().join("file"), "kept").unwrap();
     fs::create_dir(world.dir().join("dir")).unwrap();
@@ -46,7 +46,7 @@ fn what_is_no_fifo_is_called_what_it_is_and_left_alone() {
 }
 
 #[test]
-fn a_path_that_leads_nowhere_is_told_where_it_ends() {
+fn broken_path_is_explained() {
     let world = world();
     world.file("file", "");
     let long = "x".repeat(256);
@@ -56,7 +56,7 @@ fn a_path_that_leads_nowhere_is_told_where_it_ends() {
         if !user.contains("--create") {
             call("none").fails(3, "no such FIFO (ENOENT)");
         }
-        call("none/f").fails(3, "its directory is missing (ENOENT)");
+        call("none/f").fails(3, "its directory does not exist (ENOENT)");
         call("file/f").fails(1, "a part of the path is not a directory (ENOTDIR)");
         call("f/").fails(1, "(ENOTDIR)");
         call(&long).fails(1, "the path, or a name in it, is too long (ENAMETOOLONG)");
@@ -67,7 +67,7 @@ fn a_path_that_leads_nowhere_is_told_where_it_ends() {
     world.call("fifo create -p").arg(&deep).fails(1, "too long (ENAMETOOLONG)");
     symlink("loop", world.dir().join("loop")).unwrap();
     world.call("fifo read loop/f -n").fails(4, "a symbolic link");
-    // A name is bytes.
+    // A name may be any bytes.
     let odd = std::os::unix::ffi::OsStrExt::from_bytes(b"od\xffd\n");
     let odd: &std::ffi::OsStr = odd;
     world.call("fifo create").arg(odd).ok();
@@ -76,34 +76,34 @@ fn a_path_that_leads_nowhere_is_told_where_it_ends() {
 }
 
 #[test]
-fn without_permission_nothing_is_read_written_made_or_removed() {
+fn missing_permission_is_refused() {
     let world = world();
     let Some(stranger) = world.stranger() else { return };
     nix::unistd::chown(world.dir(), Some(0.into()), None).unwrap();
     fs::set_permissions(world.dir(), Permissions::from_mode(0o755)).unwrap();
     let call = |words: &str| world.call(words).user(stranger);
-    call("fifo read f -w 5").fails(5, "permission denied, it belongs to root (EACCES)");
-    call("fifo write f x -w 5").fails(5, "permission denied, it belongs to root (EACCES)");
-    call("fifo serve f -- true").fails(5, "permission denied, it belongs to root (EACCES)");
+    call("fifo read f -w 5").fails(5, "permission denied; it belongs to root (EACCES)");
+    call("fifo write f x -w 5").fails(5, "permission denied; it belongs to root (EACCES)");
+    call("fifo serve f -- true").fails(5, "permission denied; it belongs to root (EACCES)");
     world.call("fifo create g/").fails(3, "cannot create g/: no such file or directory (ENOENT)");
     call("fifo create g").fails(5, "permission denied (EACCES)");
     call("fifo create d/g -p").fails(5, "permission denied (EACCES)");
     call("fifo read g --create").fails(5, "permission denied (EACCES)");
-    call("fifo rm f --force").fails(5, "its directory may not be written to (EACCES)");
+    call("fifo rm f --force").fails(5, "its directory is not writable (EACCES)");
     call("fifo stat f").ok();
-    // Nor is one's own that does not let one in somebody else's.
+    // The mode also applies to the owner.
     let own = world.dir().join("own");
     nix::unistd::mkfifo(&own, nix::sys::stat::Mode::S_IRUSR).unwrap();
     nix::unistd::chown(&own, Some(stranger.into()), None).unwrap();
     call("fifo write own x -w 5").fails(5, "cannot write to own: permission denied (EACCES)");
-    // Who may write only cannot read.
+    // Permission to write does not include reading.
     fs::set_permissions(world.dir().join("f"), Permissions::from_mode(0o602)).unwrap();
     call("fifo read f -w 5").fails(5, "(EACCES)");
-    call("fifo write f x -n").fails(124, "no reader came at once");
+    call("fifo write f x -n").fails(124, "no reader has opened it\n");
 }
 
 #[test]
-fn a_file_system_that_is_full_or_read_only_is_told() {
+fn full_or_readonly_file_system_is_reported() {
     let world = world();
     let mount = |options: &str, script: &str| {
         let script = format!("mount -t tmpfs -o {options} none m; cd m; {script}");
@@ -118,18 +118,18 @@ fn a_file_system_that_is_full_or_read_only_is_told() {
     mount("ro", "fifo read f --create").fails(1, "its file system is read-only (EROFS)");
     mount("nr_inodes=2", "fifo create f; fifo create g").fails(1, "no space left on its file system (ENOSPC)");
     mount("nr_inodes=2", "fifo create f; fifo create -p d/g").fails(1, "no space left on its file system (ENOSPC)");
-    // One that is there can be used all the same, and what is written takes no space.
+    // An existing FIFO works on a read-only file system, and data in it takes no space.
     let script = "fifo create f; mount -o remount,ro none; exec 3<&0; fifo write f x & fifo read f; wait;
         ! fifo rm f 2>&1";
     mount("size=4k", script).stdout("x\nfifo: cannot remove f: its file system is read-only (EROFS)\n").ok();
-    // What is read can fill a file system, which is told.
+    // Standard output on a full file system.
     mount("size=64k", "yes > ../f & fifo read ../f > out")
         .fails(1, "cannot write to standard output: no space left on device (ENOSPC)");
     mount("size=64k", "yes > ../f & fifo read ../f --tag > out").fails(1, "no space left on device (ENOSPC)");
 }
 
 #[test]
-fn wrong_usage_is_told_before_anything_is_touched() {
+fn wrong_usage_touches_nothing() {
     let world = World::new();
     for (call, words) in [
         ("fifo", ""),

@@ -10,7 +10,7 @@ use super::{hold, world};
 use crate::support::World;
 
 #[test]
-fn the_mode_is_exact_whatever_the_umask_is() {
+fn mode_ignores_the_umask() {
     let world = World::new();
     for (umask, option, mode) in
         [("000", "", 0o600), ("777", "", 0o600), ("077", "-m 666", 0o666), ("022", "--mode 0", 0)]
@@ -27,23 +27,26 @@ fn the_mode_is_exact_whatever_the_umask_is() {
 }
 
 #[test]
-fn one_that_is_there_is_success_and_left_as_it_is() {
+fn existing_fifo_is_accepted_unchanged() {
     let world = world();
     let inode = || fs::metadata(world.dir().join("f")).unwrap().ino();
     let before = inode();
     world.call("fifo create f").stdout("").ok();
     assert_eq!(inode(), before);
-    world.call("fifo create f -x").fails(4, "cannot create f: it is there already (EEXIST)");
+    world.call("fifo create f -x").fails(4, "cannot create f: it exists already (EEXIST)");
     world.call("fifo create new -x").ok();
 }
 
 #[test]
-fn parents_are_made_where_that_is_asked() {
+fn parents_are_created_on_request() {
     let world = World::new();
     let missing = world.call("fifo create a/b/f").output();
     let text = String::from_utf8(missing.stderr).unwrap();
     assert_eq!(missing.status.code(), Some(3));
-    assert_eq!(text, "fifo: cannot create a/b/f: its directory is missing (ENOENT)\nhint: --parents makes it too\n");
+    assert_eq!(
+        text,
+        "fifo: cannot create a/b/f: its directory does not exist (ENOENT)\nhint: add --parents to create it\n"
+    );
     world.call("fifo create -p a/b/f a/b/g").stdout("").ok();
     world.call("fifo create --parents a/b/f").ok();
     world.file("file", "");
@@ -51,7 +54,7 @@ fn parents_are_made_where_that_is_asked() {
 }
 
 #[test]
-fn all_are_done_and_the_first_failure_gives_the_status() {
+fn first_failure_of_many_gives_the_status() {
     let world = World::new();
     world.file("file", "");
     let output = world.call("fifo create none/f file g").output();
@@ -66,7 +69,7 @@ fn all_are_done_and_the_first_failure_gives_the_status() {
 }
 
 #[test]
-fn one_that_belongs_to_a_stranger_is_not_taken() {
+fn fifo_of_another_user_is_refused() {
     let world = world();
     let Some(stranger) = world.stranger() else { return };
     chown(&world.dir().join("f"), Some(stranger.into()), None).unwrap();
@@ -74,23 +77,23 @@ fn one_that_belongs_to_a_stranger_is_not_taken() {
         world.call(call).fails(5, "it exists and belongs to uid 54321");
     }
     world.call("fifo create f --foreign").ok();
-    world.call("fifo read f --create --foreign -n").fails(124, "nothing came at once");
-    // Used without being made, it is refused only where all may make files and none remove another's.
-    world.call("fifo read -n f").fails(124, "nothing came");
+    world.call("fifo read f --create --foreign -n").fails(124, "cannot read f: no data\n");
+    // Without --create, it is refused in a sticky directory that everyone may write to.
+    world.call("fifo read -n f").fails(124, "no data");
     fs::set_permissions(world.dir(), fs::Permissions::from_mode(0o1777)).unwrap();
     for call in ["fifo read f -n", "fifo write f x -n", "fifo serve f -- cat"] {
-        world.call(call).fails(5, "it lies where all may write and belongs to uid 54321");
+        world.call(call).fails(5, "it belongs to uid 54321 and lies in a directory that everyone may write to");
     }
-    world.call("fifo read f -n --foreign").fails(124, "nothing came");
-    world.call("fifo write f x -n --foreign").fails(124, "no reader came at once");
-    // Its owner needs no leave, nor does anybody for root's.
-    world.call("fifo read f -n").user(stranger).fails(124, "nothing came");
+    world.call("fifo read f -n --foreign").fails(124, "no data");
+    world.call("fifo write f x -n --foreign").fails(124, "no reader has opened it\n");
+    // The owner may use it, and everyone may use one of root.
+    world.call("fifo read f -n").user(stranger).fails(124, "no data");
     world.call("fifo create mine -m 666").ok();
-    world.call("fifo read mine -n").user(stranger).fails(124, "nothing came");
+    world.call("fifo read mine -n").user(stranger).fails(124, "no data");
 }
 
 #[test]
-fn rm_leaves_what_is_in_use_unless_it_is_forced() {
+fn rm_keeps_a_used_fifo_without_force() {
     let world = world();
     world.call("fifo rm none").fails(3, "cannot remove none: no such FIFO (ENOENT)");
     world.call("fifo rm none --missing-ok").stdout("").ok();

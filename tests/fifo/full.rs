@@ -1,4 +1,4 @@
-//! `fifo read` onto a socket or a terminal that takes no more.
+//! `fifo read` with a full socket or terminal as standard output.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -14,14 +14,14 @@ use nix::sys::signal::Signal;
 use super::{hold, world};
 use crate::support::{BINARY, World, eventually, holds, signal};
 
-/// The two sides of a socket and of a terminal: what is read and what is written.
+/// The two sides of a socket and of a terminal: the one to read and the one to write.
 fn pairs() -> [(OwnedFd, OwnedFd); 2] {
     let (from, to) = UnixStream::pair().unwrap();
     let pty = openpty(None, None).unwrap();
     [(from.into(), to.into()), (pty.master, pty.slave)]
 }
 
-/// Fills it; afterwards it waits again.
+/// Fills it, and leaves it blocking.
 fn fill(to: &OwnedFd) {
     let set = |flags: i32| {
         let flags = nix::fcntl::OFlag::from_bits_retain(flags);
@@ -29,7 +29,7 @@ fn fill(to: &OwnedFd) {
     };
     set(libc::O_RDWR | libc::O_NONBLOCK);
     let mut file = File::from(to.try_clone().unwrap());
-    // A terminal passes on what it has, and then takes more.
+    // A terminal moves its content on, and then has room again.
     while file.write(b".").is_ok() {
         while file.write(&[b'.'; 100]).is_ok() || file.write(b".").is_ok() {}
         assert!(holds(|| true));
@@ -54,7 +54,7 @@ fn blocked(child: &Child) -> i32 {
 }
 
 #[test]
-fn one_signal_ends_a_read_onto_what_is_full() {
+fn signal_kills_a_read_onto_a_full_output() {
     for options in ["", "--tag", "-c 1", "--follow"] {
         for (_from, to) in pairs() {
             let world = world();
@@ -65,7 +65,7 @@ fn one_signal_ends_a_read_onto_what_is_full() {
             signal(blocked(&child), Signal::SIGTERM);
             let output = child.wait_with_output().unwrap();
             assert_eq!(output.status.signal(), Some(libc::SIGTERM), "{options}");
-            // Nothing was taken for it.
+            // No data was taken.
             assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{options}");
             world.call("fifo read f -n").stdout("a\n").ok();
         }
@@ -73,7 +73,7 @@ fn one_signal_ends_a_read_onto_what_is_full() {
 }
 
 #[test]
-fn a_wait_for_a_full_output_is_bounded() {
+fn timeout_limits_a_full_output() {
     for options in ["-w 50ms", "--tag -w 50ms", "-c 1 -w 50ms"] {
         for (_from, to) in pairs() {
             let world = world();
@@ -81,31 +81,31 @@ fn a_wait_for_a_full_output_is_bounded() {
             fill(&to);
             held.write_all(b"a\n").unwrap();
             let output = read(&world, options, &to).wait_with_output().unwrap();
-            let told = String::from_utf8_lossy(&output.stderr).into_owned();
-            let words = "fifo: cannot read f: standard output took no more within 50ms\n";
-            assert_eq!((output.status.code(), &*told), (Some(124), words), "{options}");
+            let shown = String::from_utf8_lossy(&output.stderr).into_owned();
+            let words = "fifo: cannot read f: still no room in standard output after 50ms\n";
+            assert_eq!((output.status.code(), &*shown), (Some(124), words), "{options}");
             world.call("fifo read f -n").stdout("a\n").ok();
         }
     }
 }
 
 #[test]
-fn what_was_taken_and_is_lost_is_counted() {
+fn lost_bytes_are_counted() {
     let world = world();
     let mut held = hold(&world.dir().join("f"));
     let pty = openpty(None, None).unwrap();
-    // More than the terminal takes, in lines that are written as far as there is room.
+    // More data than the terminal takes.
     held.write_all(&b"0123456789\n".repeat(5000)).unwrap();
     let output = read(&world, "--tag -w 50ms", &pty.slave).wait_with_output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    let rest = told.strip_prefix("fifo: cannot read f: standard output took no more within 50ms; ");
-    let count = rest.and_then(|rest| rest.strip_suffix(" bytes that were taken are lost\n"));
-    assert!(count.is_some_and(|count| count.parse::<usize>().is_ok()), "{told}");
+    let shown = String::from_utf8_lossy(&output.stderr).into_owned();
+    let rest = shown.strip_prefix("fifo: cannot read f: still no room in standard output after 50ms; ");
+    let count = rest.and_then(|rest| rest.strip_suffix(" bytes already read are lost\n"));
+    assert!(count.is_some_and(|count| count.parse::<usize>().is_ok()), "{shown}");
     assert_eq!(output.status.code(), Some(124));
 }
 
 #[test]
-fn a_full_output_that_is_emptied_gets_all() {
+fn drained_output_gets_all() {
     for options in ["", "--tag", "-c 1"] {
         for (from, to) in pairs() {
             let world = world();

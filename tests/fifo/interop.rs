@@ -1,4 +1,4 @@
-//! Plain programs on the other side: in C, and those of every shell.
+//! Other programs on the other side: in C, and those of a shell.
 
 use nix::libc;
 
@@ -6,7 +6,7 @@ use super::world;
 use crate::sem::interop::compiled;
 
 #[test]
-fn a_c_reader_gets_what_the_box_writes() {
+fn c_reader_gets_all_data() {
     let world = world();
     let Some(program) = compiled(&world, "fifo.c") else { return };
     for (words, expected) in [("write f a b", "a\nb\n"), ("write f --lines a b", "a\nb\n")] {
@@ -20,7 +20,7 @@ fn a_c_reader_gets_what_the_box_writes() {
 }
 
 #[test]
-fn a_c_writer_of_fixed_blocks_is_read() {
+fn blocks_of_a_c_writer_are_read() {
     let world = world();
     let Some(program) = compiled(&world, "fifo.c") else { return };
     let write = |count: &str| world.program(&program).args(["write", "f", count]).start();
@@ -29,7 +29,7 @@ fn a_c_writer_of_fixed_blocks_is_read() {
     assert_eq!(writer.code(), 0);
     assert_eq!(got.len(), 1_024_000);
     assert!(got.as_bytes().chunks(1024).zip(0_u32..).all(|(block, n)| { block == format!("{n:01023}\n").as_bytes() }));
-    // Block after block, as lines that are counted.
+    // The same with --count.
     let writer = write("10");
     let got = world.shell("exec 8<>f; for n in 1 2 3 4 5; do fifo read f -c 2; done | wc -lc").ok();
     assert_eq!(got.split_whitespace().collect::<Vec<_>>(), ["10", "10240"]);
@@ -37,7 +37,7 @@ fn a_c_writer_of_fixed_blocks_is_read() {
 }
 
 #[test]
-fn the_shells_own_programs_are_on_the_other_side() {
+fn shell_programs_are_the_other_side() {
     let world = world();
     world.shell("echo x > f & fifo read f; wait").stdout("x\n").ok();
     world.shell("printf x > f & fifo read f -c 1; wait").stdout("x").ok();
@@ -48,7 +48,7 @@ fn the_shells_own_programs_are_on_the_other_side() {
     world.shell("head -n1 f & fifo write f x y; wait").stdout("x\n").ok();
     let script = "(read -r a; read -r b; echo $b $a) < f & fifo write f x y --lines; wait";
     world.shell(script).stdout("y x\n").ok();
-    // As the head of this issue has it: no writer ends the reader of a log.
+    // With --follow the reader of a log outlives its writers.
     let script = "fifo read log --create --rm --follow > out & read=$!
         until [ -p log ]; do :; done
         echo one > log; (echo two; echo three) > log

@@ -1,5 +1,4 @@
-//! Readers and writers in every order, of whom either may wait so long, not at all, or die at any stage. Each row ends
-//! as it is written here, and in time.
+//! Readers and writers in every order, with and without timeouts, and killed at every stage.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use nix::sys::signal::Signal;
 use super::{hold, world};
 use crate::support::{Child, World, eventually};
 
-/// How a reader may be called, and the status with which it ends when nothing comes.
+/// Options of a reader, and its status if there is no data.
 const READERS: &[(&str, Option<i32>)] = &[
     ("", None),
     ("-w 0.3", Some(124)),
@@ -66,7 +65,7 @@ fn text(child: Child) -> (i32, String) {
 }
 
 #[test]
-fn alone_it_ends_at_its_deadline_or_by_a_signal() {
+fn lone_side_waits_until_timeout_or_signal() {
     for (call, options, status) in
         READERS.iter().map(|(o, s)| ("read f", o, s)).chain(WRITERS.iter().map(|(o, s)| ("write f x", o, s)))
     {
@@ -87,7 +86,7 @@ fn alone_it_ends_at_its_deadline_or_by_a_signal() {
 }
 
 #[test]
-fn a_writer_that_came_first_is_read() {
+fn early_writer_is_read() {
     for (options, _) in READERS.iter().filter(|(options, _)| waits(options)) {
         let world = world();
         let writer = plain_writer(&world);
@@ -108,7 +107,7 @@ fn a_writer_that_came_first_is_read() {
 }
 
 #[test]
-fn a_reader_that_came_first_is_written_to() {
+fn early_reader_is_written_to() {
     for (options, _) in WRITERS.iter().filter(|(options, _)| !options.contains("--readers")) {
         for is_plain in [true, false] {
             let world = world();
@@ -120,7 +119,7 @@ fn a_reader_that_came_first_is_written_to() {
 }
 
 #[test]
-fn a_writer_that_came_first_waits_for_the_reader() {
+fn early_writer_waits_for_the_reader() {
     for (options, _) in WRITERS.iter().filter(|(options, _)| waits(options)) {
         let world = world();
         let options = options.replace("0.3", "50");
@@ -134,7 +133,7 @@ fn a_writer_that_came_first_waits_for_the_reader() {
 }
 
 #[test]
-fn what_lies_in_it_is_read_whoever_is_still_to_come() {
+fn present_data_is_read() {
     for (options, _) in READERS {
         let world = world();
         let held = hold(&world.dir().join("f"));
@@ -161,13 +160,13 @@ fn unread(fifo: &fs::File) -> usize {
 }
 
 #[test]
-fn a_writer_that_dies_without_a_word_is_an_end() {
-    // Blocked in open(2), and when it has opened.
+fn writer_that_dies_is_eof() {
+    // One writer dies blocked in open(2), another one after it.
     for (options, _) in READERS.iter().filter(|(options, _)| waits(options) && !options.contains("--follow")) {
         let world = world();
         plain_writer(&world).signal(Signal::SIGKILL);
         let reader = reader(&world, &options.replace("0.3", "50")).blocked_in(libc::SYS_ppoll);
-        // It never opened it: nobody has come yet. Now one opens it and dies.
+        // The first one never opened it. Now another one opens it and dies.
         let writer = world.shell("exec sleep 100 > f").start().became("sleep");
         writer.signal(Signal::SIGKILL);
         assert_eq!(text(reader), (0, String::new()), "{options}");
@@ -175,11 +174,11 @@ fn a_writer_that_dies_without_a_word_is_an_end() {
 }
 
 #[test]
-fn what_a_writer_wrote_before_it_died_is_read() {
+fn data_of_a_dead_writer_is_read() {
     for (options, _) in READERS.iter().filter(|(options, _)| !options.contains("--follow")) {
         let world = world();
         let script = "exec 8<>f; exec 9>f; exec 8>&-; printf 'whole\\npart' >&9; exec sleep 100";
-        // Who holds it open lets the writer write before anybody reads.
+        // Held open, so that the writer can write before there is a reader.
         let held = hold(&world.dir().join("f"));
         let writer = world.shell(script).start().became("sleep");
         let reader = reader(&world, &options.replace("0.3", "50"));
@@ -187,7 +186,7 @@ fn what_a_writer_wrote_before_it_died_is_read() {
             assert_eq!(text(reader), (0, "whole\npart".into()), "{options}");
             continue;
         }
-        // Where records are counted, the line that is not whole stays.
+        // With --count the incomplete line stays.
         eventually("what is whole is read", || unread(&held) <= "part".len());
         drop(held);
         writer.signal(Signal::SIGKILL);
@@ -197,24 +196,24 @@ fn what_a_writer_wrote_before_it_died_is_read() {
 }
 
 #[test]
-fn a_reader_that_dies_leaves_the_writer_waiting_or_tells_it() {
+fn writer_notices_a_dead_reader() {
     for (options, _) in WRITERS.iter().filter(|(options, _)| waits(options) && !options.contains("--readers")) {
         let world = world();
         let options = options.replace("0.3", "50");
-        // Before it came: the next one is as good.
+        // A reader that dies before the writer starts: the next one is read from.
         let reader_one = reader(&world, "").blocked_in(libc::SYS_ppoll);
         reader_one.signal(Signal::SIGKILL);
         assert_eq!(reader_one.code(), 137);
         let writer_one = writer(&world, &options).blocked_in(libc::SYS_openat);
         let reader_two = reader(&world, "");
         assert_eq!((writer_one.code(), text(reader_two)), (0, (0, "one\n".into())), "{options}");
-        // In the middle: it is told.
+        // A reader that dies in the middle is reported.
         let script = format!("seq 100000 | fifo write f {options}");
         let writer_two = world.shell(&script).start();
         let reader_three = world.shell("exec dd if=f bs=1 count=1 of=out status=none").start();
         assert_eq!(reader_three.code(), 0);
         assert_eq!(writer_two.code(), 3, "{options}");
-        // After all was written: it has ended long before.
+        // The writer exits without waiting for its data to be read.
         let reader_four = world.shell("exec 7<f; exec sleep 100").start();
         assert_eq!(writer(&world, &options).code(), 0, "{options}");
         drop(reader_four);
@@ -222,14 +221,14 @@ fn a_reader_that_dies_leaves_the_writer_waiting_or_tells_it() {
 }
 
 #[test]
-fn a_writer_that_dies_while_it_waits_leaves_nothing() {
+fn waiting_writer_that_dies_leaves_nothing() {
     for (options, _) in WRITERS.iter().filter(|(options, _)| waits(options)) {
         for which in [Signal::SIGKILL, Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
             let world = world();
             let writer = writer(&world, &options.replace("0.3", "50")).blocked_in(libc::SYS_openat);
             writer.signal(which);
             assert_eq!(writer.code(), 128 + which as i32, "{options}");
-            world.call("fifo read f -n").stdout("").fails(124, "nothing came at once");
+            world.call("fifo read f -n").stdout("").fails(124, "cannot read f: no data\n");
         }
     }
 }

@@ -25,7 +25,7 @@ fn world() -> World {
     world
 }
 
-/// Holds a FIFO open for both, so that it keeps what is written.
+/// Holds a FIFO open for reading and writing, so that it keeps data.
 fn hold(path: &Path) -> File {
     OpenOptions::new().read(true).write(true).open(path).expect("it opens at once")
 }

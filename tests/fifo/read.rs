@@ -13,7 +13,7 @@ use super::{hold, world};
 use crate::support::{World, eventually, holds};
 
 #[test]
-fn it_reads_until_every_writer_has_closed() {
+fn read_lasts_until_all_writers_close() {
     let world = world();
     let read = world.call("fifo read f").start().blocked_in(libc::SYS_ppoll);
     let one = fs::OpenOptions::new().write(true).open(world.dir().join("f")).unwrap();
@@ -28,7 +28,7 @@ fn it_reads_until_every_writer_has_closed() {
 }
 
 #[test]
-fn any_byte_goes_through_untouched_to_wherever_standard_output_leads() {
+fn bytes_reach_any_standard_output() {
     let world = world();
     let all: Vec<u8> = (0..=255).cycle().take(300_001).collect();
     fs::write(world.dir().join("in"), &all).unwrap();
@@ -42,19 +42,19 @@ fn any_byte_goes_through_untouched_to_wherever_standard_output_leads() {
 }
 
 #[test]
-fn follow_stays_across_writers_until_silence_or_a_signal() {
+fn follow_stays_until_timeout_or_signal() {
     let world = world();
     let script = "fifo read f --follow -w 5 > out & read=$!
         for n in 1 2 3; do echo $n > f; done
         status=0; wait $read || status=$?; cat out; echo $status";
-    let call = world.shell(script).stderr("fifo: cannot read f: nothing came within 5s\n");
+    let call = world.shell(script).stderr("fifo: cannot read f: still no data after 5s\n");
     call.stdout("1\n2\n3\n124\n").ok();
     world.call("fifo read f -f -w 0.05 -E 0").stderr("").ok();
     for which in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let read = world.call("fifo read f --follow --tag").start().blocked_in(libc::SYS_ppoll);
         fs::write(world.dir().join("f"), "a\nb").unwrap();
         let read = read.blocked_in(libc::SYS_ppoll);
-        // What has been taken is delivered first.
+        // Data that was read is delivered first.
         eventually("it has been read", || {
             let stat = world.call("fifo stat f --columns bytes --no-header").ok();
             stat.trim() == "0"
@@ -67,7 +67,7 @@ fn follow_stays_across_writers_until_silence_or_a_signal() {
 }
 
 #[test]
-fn each_output_restarts_the_silence_of_follow() {
+fn data_restarts_the_timeout_of_follow() {
     let world = world();
     let script = "fifo read f --follow -w 5 > out & read=$!
         exec 8> f
@@ -78,23 +78,23 @@ fn each_output_restarts_the_silence_of_follow() {
 }
 
 #[test]
-fn nonblock_takes_what_waits_and_says_whether_there_was_any() {
+fn nonblock_takes_present_data() {
     let world = world();
-    world.call("fifo read f -n").stdout("").fails(124, "nothing came at once");
+    world.call("fifo read f -n").stdout("").fails(124, "cannot read f: no data\n");
     let mut held = hold(&world.dir().join("f"));
-    world.call("fifo read f -n").stdout("").fails(124, "nothing came at once");
+    world.call("fifo read f -n").stdout("").fails(124, "cannot read f: no data\n");
     held.write_all(b"a\nb").unwrap();
     world.call("fifo read f -n").stdout("a\nb").ok();
     held.write_all(b"a\nb").unwrap();
     world.call("fifo read f -n --tag --follow").stdout("f: a\nf: b\n").ok();
-    world.call("fifo read f -n").fails(124, "nothing came at once");
+    world.call("fifo read f -n").fails(124, "cannot read f: no data\n");
 }
 
 #[test]
-fn several_are_read_at_once_and_their_lines_are_not_mixed() {
+fn lines_of_several_fifos_do_not_mix() {
     let world = world();
     world.call("fifo create g").ok();
-    // The line of f is begun, g's come whole in between.
+    // f has an incomplete line, and lines of g are written in between.
     let script = "fifo read f g --tag > out & read=$!
         exec 8>f 9>g; printf a1 >&8; echo b1 >&9
         until grep -q b1 out; do :; done
@@ -109,9 +109,9 @@ fn several_are_read_at_once_and_their_lines_are_not_mixed() {
     world.call("fifo read f ./f").fails(2, "it was given twice");
 }
 
-/// Before a FIFO is opened, which lets a writer in.
+/// Checked before the FIFO is opened, because that unblocks a writer.
 #[test]
-fn where_nothing_can_be_written_nothing_is_taken() {
+fn closed_output_takes_no_data() {
     let world = world();
     for closed in [">&-", "1</dev/null"] {
         let script = format!(
@@ -122,15 +122,14 @@ fn where_nothing_can_be_written_nothing_is_taken() {
 }
 
 #[test]
-fn what_is_waited_for_is_told() {
+fn timeout_names_an_incomplete_line() {
     let world = world();
     let part = "exec 8<>f; printf abc >f; exec ipcbox fifo read f -c 1 -w 50ms";
-    world.shell(part).fails(124, "no whole line came within 50ms");
+    world.shell(part).fails(124, "still no complete line after 50ms");
 }
 
-/// The timer of the time that is over does not go on while standard output takes no more.
 #[test]
-fn a_full_output_is_waited_for_without_a_tick() {
+fn full_output_stops_the_timer() {
     let world = world();
     let script = "head -c 2000000 /dev/zero >f & exec 8<>f; until [ $(ipcbox fifo stat f --columns bytes --no-header) != 0 ]; do :; done
         strace -o trace ipcbox fifo read f --follow -w 0.5 -E 0 8<&- | {
@@ -147,7 +146,7 @@ fn a_full_output_is_waited_for_without_a_tick() {
 }
 
 #[test]
-fn a_long_line_of_one_is_not_broken_by_another() {
+fn long_line_is_not_broken() {
     let world = world();
     world.call("fifo create g").ok();
     // 10 MiB without a newline beside many short lines.
@@ -161,7 +160,7 @@ fn a_long_line_of_one_is_not_broken_by_another() {
 }
 
 #[test]
-fn what_was_made_here_is_removed_at_the_end_and_nothing_else() {
+fn rm_removes_only_what_this_call_created() {
     let world = World::new();
     let f = world.dir().join("f");
     let start = |options: &str| {
@@ -179,16 +178,16 @@ fn what_was_made_here_is_removed_at_the_end_and_nothing_else() {
         assert_eq!(read.code(), 128 + which as i32);
         assert!(!f.exists(), "{which}");
     }
-    world.call("fifo read f --create --rm -w 0.05").fails(124, "nothing came");
+    world.call("fifo read f --create --rm -w 0.05").fails(124, "no data");
     assert!(!f.exists());
-    // By a broken pipe, too.
+    // After SIGPIPE too.
     let script = "fifo read f --create --rm | true & read=$!
         until [ -p f ]; do :; done; yes > f || :; wait $read; [ ! -e f ]";
     world.shell(script).stderr("").output();
     assert!(!f.exists());
-    // One that was there stays, and so does one that has taken its place.
+    // An existing FIFO is kept, and so is a file that has replaced the new one.
     world.call("fifo create f").ok();
-    world.call("fifo read f --create --rm -n").fails(124, "nothing came");
+    world.call("fifo read f --create --rm -n").fails(124, "no data");
     assert!(f.exists());
     fs::remove_file(&f).unwrap();
     let read = start("");
@@ -201,7 +200,7 @@ fn what_was_made_here_is_removed_at_the_end_and_nothing_else() {
 }
 
 #[test]
-fn a_signal_that_was_given_ignored_does_not_end_it() {
+fn inherited_ignored_signal_has_no_effect() {
     let world = world();
     let script = "trap '' INT HUP; fifo read f --create --rm & read=$!
         sleep 0.1; kill -INT $read; kill -HUP $read; echo x > f; wait $read";
@@ -209,7 +208,7 @@ fn a_signal_that_was_given_ignored_does_not_end_it() {
 }
 
 #[test]
-fn standard_output_that_takes_no_more_is_told_or_ends_it_as_any_filter() {
+fn unwritable_output_fails_or_kills() {
     let world = world();
     let full: OwnedFd = fs::OpenOptions::new().write(true).open("/dev/full").unwrap().into();
     let writer = world.shell("echo x > f").start();
@@ -223,18 +222,18 @@ fn standard_output_that_takes_no_more_is_told_or_ends_it_as_any_filter() {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "y\n");
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("141\n") && !text.contains("fifo:"), "{text}");
-    // Where SIGPIPE is ignored it is an error.
+    // With SIGPIPE ignored it is an error.
     let script = "trap '' PIPE; yes 2>/dev/null > f & (fifo read f --tag || echo $? >&2) | head -n1; wait || :";
     let text = String::from_utf8(world.shell(script).output().stderr).unwrap();
     assert!(text.contains("broken pipe (EPIPE)\n1\n"), "{text}");
-    // Written into itself it would never end.
+    // A FIFO read into itself would never reach EOF.
     let held = hold(&world.dir().join("f"));
     let output = world.call("fifo read f").onto(held.try_clone().unwrap().into());
     assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]
-fn standard_output_that_does_not_wait_is_waited_for() {
+fn nonblocking_output_is_waited_for() {
     let world = world();
     let text = "line\n".repeat(100_000);
     fs::write(world.dir().join("in"), &text).unwrap();
@@ -255,7 +254,7 @@ fn standard_output_that_does_not_wait_is_waited_for() {
     }
 }
 
-/// A pipe, and what comes out of it once it is full and `then` has been done to its write end.
+/// A pipe whose content is read once it is full and `then` has been called with its write end.
 fn filled(then: impl FnOnce(OwnedFd) + Send + 'static) -> (OwnedFd, std::thread::JoinHandle<Vec<u8>>) {
     let (from, to) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
     let copy = to.try_clone().unwrap();
@@ -279,7 +278,7 @@ fn zeros(reader: std::thread::JoinHandle<Vec<u8>>) -> usize {
 }
 
 #[test]
-fn standard_output_that_no_longer_waits_is_waited_for() {
+fn output_turned_nonblocking_is_waited_for() {
     let world = world();
     let writer = world.shell("head -c 300000 /dev/zero > f").start();
     let (to, reader) = filled(|to| {
@@ -291,7 +290,7 @@ fn standard_output_that_no_longer_waits_is_waited_for() {
 }
 
 #[test]
-fn what_standard_output_does_not_take_is_no_silence() {
+fn full_output_is_not_silence() {
     let world = world();
     let mut held = hold(&world.dir().join("f"));
     for options in ["", "--tag -0"] {
@@ -300,24 +299,24 @@ fn what_standard_output_does_not_take_is_no_silence() {
         let bytes = || world.call("fifo stat f --columns bytes --no-header").ok();
         eventually("something has come", || bytes().trim() != "0");
         let output = world.call(&format!("fifo read f --follow -w 100ms {options}")).onto(to);
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(told, "fifo: cannot read f: nothing came within 100ms\n", "{options}");
+        let shown = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(shown, "fifo: cannot read f: still no data after 100ms\n", "{options}");
         assert_eq!((output.status.code(), writer.code()), (Some(124), 0));
         assert_eq!(zeros(reader), 300_000);
-        // Without --follow it is the time for all, and nothing is taken for it.
+        // Without --follow the timeout limits everything, and no data is taken.
         let (_from, to) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
         File::from(to.try_clone().unwrap()).write_all(&vec![0; 65536]).unwrap();
         held.write_all(b"x").unwrap();
         let output = world.call(&format!("fifo read f -w 50ms {options}")).onto(to);
-        let told = String::from_utf8(output.stderr).unwrap();
-        let words = "fifo: cannot read f: standard output took no more within 50ms\n";
-        assert_eq!((output.status.code(), &*told), (Some(124), words));
+        let shown = String::from_utf8(output.stderr).unwrap();
+        let words = "fifo: cannot read f: still no room in standard output after 50ms\n";
+        assert_eq!((output.status.code(), &*shown), (Some(124), words));
         world.call("fifo read f -n").stdout("x").ok();
     }
 }
 
 #[test]
-fn a_full_standard_output_does_not_keep_off_signals() {
+fn signal_kills_a_read_onto_a_full_pipe() {
     let world = world();
     let _held = hold(&world.dir().join("f"));
     let fill = "mkfifo full; exec 3<>full; head -c 65536 /dev/zero >&3; echo a >f";
@@ -325,27 +324,27 @@ fn a_full_standard_output_does_not_keep_off_signals() {
     let read = read.blocked_in(libc::SYS_ppoll);
     read.signal(Signal::SIGTERM);
     assert_eq!(read.code(), 143);
-    // Nothing was taken for it.
+    // No data was taken.
     world.call("fifo read f -n").stdout("a\n").ok();
 }
 
 #[test]
-fn what_cannot_be_opened_is_told_at_once_and_gives_the_status() {
+fn unopened_fifo_is_reported_at_once() {
     let world = world();
-    let told = "fifo: cannot read none: no such FIFO (ENOENT)\n";
-    let late = "fifo: cannot read f: nothing came at once\n";
-    world.call("fifo read none f -n").stderr(format!("{told}{late}")).status(3);
+    let shown = "fifo: cannot read none: no such FIFO (ENOENT)\n";
+    let late = "fifo: cannot read f: no data\n";
+    world.call("fifo read none f -n").stderr(format!("{shown}{late}")).status(3);
     let script = "exec ipcbox fifo read none f --follow 2>err";
     let read = world.shell(script).start();
     let err = world.dir().join("err");
-    eventually("it is told", || fs::read_to_string(&err).is_ok_and(|err| err == told));
+    eventually("it is reported", || fs::read_to_string(&err).is_ok_and(|err| err == shown));
     read.signal(Signal::SIGTERM);
     assert_eq!(read.code(), 143);
-    assert_eq!(fs::read_to_string(&err).unwrap(), told);
+    assert_eq!(fs::read_to_string(&err).unwrap(), shown);
 }
 
 #[test]
-fn a_tag_is_the_path_to_the_byte() {
+fn tag_is_the_exact_path() {
     let world = world();
     world
         .shell("f=$(printf 'f\\377'); mkfifo \"$f\"; echo a >\"$f\" & ipcbox fifo read --tag \"$f\" | od -An -tx1")

@@ -1,4 +1,4 @@
-//! `fifo read -c`: so many lines, and not a byte more.
+//! `fifo read --count`: exactly that many lines, to the byte.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -12,16 +12,16 @@ use super::{hold, world};
 use crate::support::{Child, World, holds};
 
 #[test]
-fn the_rest_stays_for_the_next_reader() {
+fn rest_stays_for_the_next_reader() {
     let world = world();
     let mut held = hold(&world.dir().join("f"));
     held.write_all(b"1\n2\n3\n4").unwrap();
     world.call("fifo read f -c 1").stdout("1\n").ok();
     world.call("fifo read f -c 1 --tag").stdout("f: 2\n").ok();
     world.call("fifo read f -c 9 -n").stdout("3\n").ok();
-    // A line that is not whole is not taken.
-    world.call("fifo read f -c 1 -n").stdout("").fails(124, "no whole line came at once");
-    world.call("fifo read f -c 1 -w 0.05").fails(124, "no whole line came within 50ms");
+    // An incomplete line is not taken.
+    world.call("fifo read f -c 1 -n").stdout("").fails(124, "cannot read f: no complete line\n");
+    world.call("fifo read f -c 1 -w 0.05").fails(124, "still no complete line after 50ms");
     held.write_all(b"4\n").unwrap();
     world.call("fifo read f -c 1").stdout("44\n").ok();
     held.write_all(b"a\0b\nc\0").unwrap();
@@ -29,7 +29,7 @@ fn the_rest_stays_for_the_next_reader() {
     world.call("fifo read f -c 1").stdout("b\n").ok();
     world.call("fifo read f -0 -c 1 --tag").stdout("f: c\0").ok();
     held.write_all(b"x\n").unwrap();
-    world.call("fifo read f -c 3 -w 0.05").stdout("x\n").fails(124, "only 1 of 3 records came within 50ms");
+    world.call("fifo read f -c 3 -w 0.05").stdout("x\n").fails(124, "still only 1 of 3 lines after 50ms");
     for count in ["0", "-1", "x", "1.5", "18446744073709551616"] {
         world.call("fifo read f -c").arg(count).fails(2, "it is a number from 1 on");
     }
@@ -39,18 +39,18 @@ fn the_rest_stays_for_the_next_reader() {
 }
 
 #[test]
-fn the_end_of_the_writers_ends_the_last_line() {
+fn eof_completes_the_last_line() {
     let world = world();
     let script = "printf 'a\\nb' > f & fifo read f -c 5 > out; cat out; rm out; wait
         printf b > f & fifo read f -c 1; wait";
     world.shell(script).stdout("a\nbb").ok();
-    // With --follow the count goes on across writers.
+    // With --follow the count includes later writers.
     let script = "fifo read f --follow -c 3 & for n in 1 2 3; do echo $n > f; done; wait";
     world.shell(script).stdout("1\n2\n3\n").ok();
 }
 
 #[test]
-fn a_line_longer_than_the_fifo_is_taken_whole() {
+fn line_longer_than_the_fifo_is_taken_whole() {
     let world = world();
     let script = "exec 8<>f
         (yes | head -c 20971520 | tr -d '\\n'; echo; echo next) >&8 &
@@ -61,9 +61,9 @@ fn a_line_longer_than_the_fifo_is_taken_whole() {
 }
 
 #[test]
-fn lines_are_found_while_one_long_write_goes_on() {
+fn lines_are_found_during_a_long_write() {
     let world = world();
-    // No event tells of what a write that had to wait adds to a FIFO that is not empty.
+    // A blocked write that adds to a FIFO which is not empty causes no event.
     fs::write(world.dir().join("in"), "line\n".repeat(100_000)).unwrap();
     for _ in 0..5 {
         let script = "dd if=in of=f bs=500000 status=none & fifo read f -c 100000 | cksum; wait";
@@ -77,7 +77,7 @@ fn lines_are_found_while_one_long_write_goes_on() {
 }
 
 #[test]
-fn a_hundred_readers_in_turn_get_every_line_once_and_in_order() {
+fn hundred_readers_get_each_line_once() {
     let world = world();
     let _held = hold(&world.dir().join("f"));
     let writer = world.shell("seq 100000 100699 | while read n; do echo $n $n; done > f").start();
@@ -88,11 +88,11 @@ fn a_hundred_readers_in_turn_get_every_line_once_and_in_order() {
     let all: Vec<String> = (100_000..100_700).map(|n| format!("{n} {n}")).collect();
     assert_eq!(got.lines().collect::<Vec<_>>(), all);
     assert_eq!(writer.code(), 0);
-    world.call("fifo read f -n").fails(124, "nothing came");
+    world.call("fifo read f -n").fails(124, "no data");
 }
 
 #[test]
-fn four_readers_at_once_take_turns() {
+fn concurrent_readers_take_turns() {
     let world = world();
     let _held = hold(&world.dir().join("f"));
     let reader = |n: usize| {
@@ -119,7 +119,7 @@ fn four_readers_at_once_take_turns() {
     assert_eq!(all, (1..=700).collect::<Vec<_>>());
 }
 
-/// A reader of two lines that has taken the first one and is stopped, so that it keeps its turn.
+/// A reader of two lines that has taken the first one and is stopped, so that it keeps its lock.
 fn in_its_turn(world: &World, held: &mut File) -> (Child, ChildStdout) {
     let mut first = world.call("fifo read f -c 2").start();
     held.write_all(b"1\n").unwrap();
@@ -129,14 +129,14 @@ fn in_its_turn(world: &World, held: &mut File) -> (Child, ChildStdout) {
 }
 
 #[test]
-fn a_turn_is_waited_for_in_time_and_ends_with_its_reader() {
+fn turn_is_released_when_its_reader_dies() {
     let world = world();
     let mut held = hold(&world.dir().join("f"));
     let (first, _output) = in_its_turn(&world, &mut held);
-    world.call("fifo read f -c 1 -n").fails(124, "nothing came at once");
+    world.call("fifo read f -c 1 -n").fails(124, "cannot read f: no data\n");
     held.write_all(b"2\n3\n").unwrap();
-    world.call("fifo read f -c 1 -n").fails(124, "another reader did not end its turn at once");
-    world.call("fifo read f -c 1 -w 0.1").fails(124, "another reader did not end its turn within 100ms");
+    world.call("fifo read f -c 1 -n").fails(124, "cannot read f: locked by another reader\n");
+    world.call("fifo read f -c 1 -w 0.1").fails(124, "still locked by another reader after 100ms");
     for which in [Signal::SIGTERM, Signal::SIGINT] {
         let waiting = world.call("fifo read f -c 1").start().blocked_in(libc::SYS_flock);
         waiting.signal(which);
@@ -150,13 +150,13 @@ fn a_turn_is_waited_for_in_time_and_ends_with_its_reader() {
 }
 
 #[test]
-fn a_reader_that_only_waits_keeps_no_other_waiting() {
+fn waiting_reader_blocks_no_other() {
     let world = world();
     world.call("fifo create g").ok();
     let mut f = hold(&world.dir().join("f"));
     let mut g = hold(&world.dir().join("g"));
     let stopped = |call: &str, syscall| world.call(call).start().blocked_in(syscall).stopped();
-    // A reader waits for a first line, for the rest of one, or for another reader's turn.
+    // Readers that wait for a first line, for the rest of a line, or for the lock of another reader.
     let mut waiting = vec![stopped("fifo read f -c 1", libc::SYS_ppoll)];
     waiting.push(stopped("fifo read g f -c 1 --tag", libc::SYS_ppoll));
     f.write_all(b"1").unwrap();
@@ -172,7 +172,7 @@ fn a_reader_that_only_waits_keeps_no_other_waiting() {
     assert_eq!(first.code(), 0);
     f.write_all(b"3\n4\n5\n6\n7\n").unwrap();
     world.call("fifo read f -c 1 -n").stdout("3\n").ok();
-    // Nor does one whose output is full.
+    // A reader whose output is full.
     let (read, mut write) = std::io::pipe().unwrap();
     write.write_all(&vec![b'x'; 1 << 16]).unwrap();
     let reader = world.program("/bin/sh").args(["-c", "exec ipcbox fifo read f -c 1 >&8"]);
@@ -194,7 +194,7 @@ fn a_reader_that_only_waits_keeps_no_other_waiting() {
 }
 
 #[test]
-fn records_of_several_fifos_are_counted_together() {
+fn lines_of_several_fifos_count_together() {
     let world = World::new();
     world.call("fifo create f g").ok();
     let (mut f, mut g) = (hold(&world.dir().join("f")), hold(&world.dir().join("g")));
@@ -207,7 +207,7 @@ fn records_of_several_fifos_are_counted_together() {
     let mut all: Vec<&str> = three.lines().chain(rest.lines()).collect();
     all.sort_unstable();
     assert_eq!(all, ["f1", "f2", "g1", "g2"]);
-    // Two that lock both, in whichever order they were given, do not wait for each other.
+    // Two readers that lock both FIFOs in different orders do not block each other.
     let one = world.call("fifo read f g -c 1").start();
     let two = world.call("fifo read g f -c 1").start();
     f.write_all(b"\n").unwrap();

@@ -5,7 +5,7 @@ use nix::libc;
 use super::{hold, world};
 use crate::support::{Child, World, eventually};
 
-const TOLD: &str = "it was removed or replaced, and has no writers left";
+const REPLACED: &str = "it was removed or replaced, and has no writers left";
 /// The ways to lose a FIFO.
 const LOSSES: [&str; 3] = ["rm f", "rm f; mkfifo f", "mkfifo g; mv -f g f"];
 
@@ -15,21 +15,21 @@ fn start(world: &World, verb: &str) -> Child {
 
 fn fails(child: Child, printed: &str) {
     let output = child.end();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!((output.status.code(), told.contains(TOLD)), (Some(3), true), "{told}");
+    let shown = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), shown.contains(REPLACED)), (Some(3), true), "{shown}");
     assert_eq!(String::from_utf8_lossy(&output.stdout), printed);
 }
 
 #[test]
-fn a_replaced_fifo_ends_its_reader() {
+fn reader_of_a_replaced_fifo_fails() {
     for verb in ["fifo read f --follow", "fifo read f --follow --tag", "fifo serve f -- cat"] {
         for loss in LOSSES {
             let world = world();
-            // No writer has come yet.
+            // No writer has opened it.
             let child = start(&world, verb);
             world.shell(loss).ok();
             fails(child, "");
-            // One came and left.
+            // A writer has opened and closed it.
             world.shell("rm -f f; ipcbox fifo create f").ok();
             let mut child = start(&world, verb);
             let mut output = child.output();
@@ -43,7 +43,7 @@ fn a_replaced_fifo_ends_its_reader() {
 }
 
 #[test]
-fn writers_of_a_replaced_fifo_are_heard_out() {
+fn writers_of_a_replaced_fifo_are_served() {
     for verb in ["fifo read f --follow", "fifo serve f -- cat"] {
         let world = world();
         let child = start(&world, verb);
@@ -62,7 +62,7 @@ fn writers_of_a_replaced_fifo_are_heard_out() {
 }
 
 #[test]
-fn a_change_of_mode_or_links_ends_no_reader() {
+fn changed_mode_or_links_stop_no_reader() {
     let world = world();
     let mut child = start(&world, "fifo read f --follow");
     let mut output = child.output();
@@ -73,7 +73,7 @@ fn a_change_of_mode_or_links_ends_no_reader() {
 }
 
 #[test]
-fn of_several_fifos_the_others_are_read_on() {
+fn one_replaced_fifo_leaves_the_others() {
     let world = world();
     world.shell("ipcbox fifo create g").ok();
     let mut child = start(&world, "fifo read f g --follow");

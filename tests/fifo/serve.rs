@@ -22,18 +22,18 @@ fn ends(server: Child, expected: &[&str]) {
     assert_eq!(lines(&output.stdout), expected);
 }
 
-/// Waits until the FIFO is empty and nothing runs in its server.
+/// Waits until `count` lines have been served.
 fn done(world: &World, count: usize) {
     let log = world.dir().join("log");
     eventually("all lines are served", || fs::read_to_string(&log).is_ok_and(|text| text.lines().count() == count));
 }
 
 #[test]
-fn each_line_is_on_standard_input_and_in_the_place_of_braces() {
+fn line_is_standard_input_and_argument() {
     let world = world();
     let script = r#"IFS= read -r line; echo "<$line> $1 $2"; echo >> log"#;
     let server = served(&world, "", &["sh", "-c", script, "sh", "{}", "--key={}"]);
-    // It stays across writers, and takes a last line without newline.
+    // It outlives its writers, and takes a last line without a newline.
     fs::write(world.dir().join("f"), "one\n\n").unwrap();
     done(&world, 2);
     fs::write(world.dir().join("f"), " $(two) \\").unwrap();
@@ -43,7 +43,7 @@ fn each_line_is_on_standard_input_and_in_the_place_of_braces() {
 }
 
 #[test]
-fn records_may_end_in_nul() {
+fn records_may_be_separated_by_nul() {
     let world = world();
     let server = served(&world, "-0", &["sh", "-c", "cat; echo .; echo >> log"]);
     fs::write(world.dir().join("f"), "a\nb\0c\0").unwrap();
@@ -52,7 +52,7 @@ fn records_may_end_in_nul() {
 }
 
 #[test]
-fn a_line_that_cannot_be_an_argument_is_told_and_the_next_one_served() {
+fn unusable_line_is_reported_and_skipped() {
     let world = world();
     let server = served(&world, "", &["sh", "-c", "echo $1; echo >> log", "sh", "{}"]);
     let long = "x".repeat(200_000);
@@ -67,7 +67,7 @@ fn a_line_that_cannot_be_an_argument_is_told_and_the_next_one_served() {
 }
 
 #[test]
-fn a_line_longer_than_the_fifo_is_on_standard_input() {
+fn long_line_is_standard_input() {
     let world = world();
     let server = served(&world, "", &["sh", "-c", "wc -c; echo >> log"]);
     fs::write(world.dir().join("f"), format!("{}\nx\n", "y".repeat(10 << 20))).unwrap();
@@ -76,7 +76,7 @@ fn a_line_longer_than_the_fifo_is_on_standard_input() {
 }
 
 #[test]
-fn so_many_run_at_once_and_the_other_lines_stay_in_the_fifo() {
+fn untaken_lines_stay_in_the_fifo() {
     let world = world();
     let mut held = hold(&world.dir().join("f"));
     let go = "echo $1 >> log; until [ -e go ]; do sleep 0.01; done; echo $1; echo $1";
@@ -84,26 +84,26 @@ fn so_many_run_at_once_and_the_other_lines_stay_in_the_fifo() {
     held.write_all(b"1\n2\n3\n4\n").unwrap();
     done(&world, 2);
     world.call("fifo stat f --columns bytes --no-header").stdout("4\n").ok();
-    // SIGTERM: what runs ends, what was not taken stays.
+    // After SIGTERM running jobs finish, and untaken lines stay.
     server.signal(Signal::SIGTERM);
     world.file("go", "");
     let output = server.end();
     assert_eq!(output.status.code(), Some(0));
     let got = lines(&output.stdout);
-    // Each one's output is whole.
+    // The output of each job is whole.
     assert!(got == ["1", "1", "2", "2"] || got == ["2", "2", "1", "1"], "{got:?}");
     world.call("fifo read f -n").stdout("3\n4\n").ok();
 }
 
 #[test]
-fn where_it_fails_what_runs_comes_to_its_end() {
+fn failing_server_waits_for_running_jobs() {
     let world = world();
     let mut held = hold(&world.dir().join("f"));
     let go = "echo $1 >> log; until [ -e go ]; do sleep 0.01; done; echo $1";
     let server = served(&world, "-j 2", &["sh", "-c", go, "sh", "{}"]);
     held.write_all(b"first\n").unwrap();
     done(&world, 1);
-    // There is no descriptor for what the second one prints.
+    // There is no descriptor left for the output of the second job.
     let server = server.blocked_in(libc::SYS_ppoll);
     let pid = server.pid().to_string();
     Call::new("prlimit").args(["--pid", &pid, "--nofile=3"]).ok();
@@ -111,13 +111,13 @@ fn where_it_fails_what_runs_comes_to_its_end() {
     eventually("the second line is taken", || world.call("fifo stat f --columns bytes --no-header").ok() == "0\n");
     world.file("go", "");
     let output = server.end();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("a record of 6 bytes was taken and is lost"), "{told}");
+    let shown = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(shown.contains("a record of 6 bytes was taken and is lost"), "{shown}");
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(1), &b"first\n"[..]));
 }
 
 #[test]
-fn it_ends_by_signals_and_removes_what_it_made() {
+fn signal_stops_the_server_and_removes_the_fifo() {
     let world = World::new();
     let f = world.dir().join("f");
     for (which, code) in [(Signal::SIGTERM, 0), (Signal::SIGINT, 130), (Signal::SIGHUP, 129)] {
@@ -127,7 +127,7 @@ fn it_ends_by_signals_and_removes_what_it_made() {
         assert_eq!(server.code(), code);
         assert!(!f.exists());
     }
-    // Once more it goes on to what runs.
+    // A second signal is forwarded to the running job.
     let server = served(&world, "--create", &["sh", "-c", "echo > log; exec sleep 100"]);
     fs::write(&f, "x\n").unwrap();
     done(&world, 1);
@@ -139,7 +139,7 @@ fn it_ends_by_signals_and_removes_what_it_made() {
 }
 
 #[test]
-fn what_cannot_be_served_is_told_before_a_line_is_taken() {
+fn wrong_serve_call_takes_no_line() {
     let world = world();
     let mut held = hold(&world.dir().join("f"));
     held.write_all(b"x\n").unwrap();
@@ -152,17 +152,17 @@ fn what_cannot_be_served_is_told_before_a_line_is_taken() {
     world.call("fifo serve f --rm -- true").fails(2, "--create is missing");
     world.call("fifo read f -n").stdout("x\n").ok();
     let server = served(&world, "", &["true"]);
-    let words = "another one serves it, or counts the records that it reads (EAGAIN)";
+    let words = "another server, or a reader with --count, uses it (EAGAIN)";
     world.call("fifo serve f -- true").fails(1, words);
     let server = server.stopped();
     held.write_all(b"y\n").unwrap();
-    world.call("fifo read f -c 1 -n").fails(124, "another reader did not end its turn");
+    world.call("fifo read f -c 1 -n").fails(124, "locked by another reader");
     server.signal(Signal::SIGCONT);
     ends(server, &[]);
 }
 
 #[test]
-fn a_command_that_fails_does_not_end_it() {
+fn failing_command_does_not_stop_the_server() {
     let world = world();
     let server = served(&world, "", &["sh", "-c", "echo >> log; exit 3"]);
     fs::write(world.dir().join("f"), "1\n2\n").unwrap();
@@ -171,7 +171,7 @@ fn a_command_that_fails_does_not_end_it() {
 }
 
 #[test]
-fn commands_get_what_the_box_was_given() {
+fn commands_inherit_signals_and_descriptors() {
     let world = world();
     let script = "echo $(ls /proc/self/fd | wc -l) $(grep -E 'SigBlk|SigIgn|SigCgt' /proc/self/status); echo >> log";
     let server = served(&world, "", &["sh", "-c", script]);
@@ -179,7 +179,7 @@ fn commands_get_what_the_box_was_given() {
     done(&world, 1);
     server.signal(Signal::SIGTERM);
     let got = String::from_utf8(server.end().stdout).unwrap();
-    // 0, 1, 2 and the one that ls has; masks as this process's children have them.
+    // Descriptors 0 to 2 and the one of ls, and the signal masks of other children.
     let plain = world.program("/bin/sh").args(["-c", script]).ok();
     assert_eq!(got, plain);
 }

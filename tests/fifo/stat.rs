@@ -15,7 +15,7 @@ fn stat(world: &World, path: &str) -> Value {
 }
 
 #[test]
-fn one_that_nobody_has_open_holds_nothing() {
+fn unused_fifo_holds_nothing() {
     let world = world();
     let found = stat(&world, "f");
     assert_eq!(found["path"], "f");
@@ -26,7 +26,7 @@ fn one_that_nobody_has_open_holds_nothing() {
 }
 
 #[test]
-fn it_tells_who_has_it_open_and_what_lies_in_it() {
+fn stat_shows_users_and_bytes() {
     let world = world();
     let mut held = hold(&world.dir().join("f"));
     held.write_all(b"12345").unwrap();
@@ -37,13 +37,13 @@ fn it_tells_who_has_it_open_and_what_lies_in_it() {
     assert_eq!(found["reading"], found["writing"]);
     assert_eq!((&found["reading"][0]["pid"], &found["reading"][0]["state"]), (&json!(pid), &json!("open")));
     assert!(found["reading"][0]["command"].as_str().unwrap().contains("ipcbox"));
-    // Nothing was taken, and nobody counts who has gone.
+    // Nothing was taken, and stat itself is not counted.
     assert_eq!(stat(&world, "f"), found);
     world.call("fifo read f -n").stdout("12345").ok();
 }
 
 #[test]
-fn it_sees_who_is_blocked_in_open_and_does_not_let_them_in() {
+fn stat_shows_blocked_opens_without_waking_them() {
     let world = world();
     world.call("fifo create g").ok();
     let f = world.dir().join("f");
@@ -67,7 +67,7 @@ fn it_sees_who_is_blocked_in_open_and_does_not_let_them_in() {
     let found = stat(&world, "g");
     assert_eq!((&found["readers"], &found["writers"]), (&json!(0), &json!(1)));
     assert_eq!(found["writing"][0]["command"], "dd of=g if=/dev/null");
-    // They wait as before.
+    // They are still blocked.
     assert_eq!(stat(&world, "g"), found);
     let readers = readers.map(|reader| reader.blocked_in(libc::SYS_openat));
     std::fs::write(&f, "").unwrap();
@@ -78,7 +78,7 @@ fn it_sees_who_is_blocked_in_open_and_does_not_let_them_in() {
 }
 
 #[test]
-fn one_is_shown_a_field_a_line_and_several_as_a_table() {
+fn one_fifo_is_fields_several_are_a_table() {
     let world = world();
     world.call("fifo create g -m 400").ok();
     let one = world.call("fifo stat f").ok();
@@ -93,7 +93,7 @@ fn one_is_shown_a_field_a_line_and_several_as_a_table() {
 }
 
 #[test]
-fn what_may_not_be_looked_at_is_unknown() {
+fn invisible_values_are_unknown() {
     let world = world();
     let Some(stranger) = world.stranger() else { return };
     world.call("fifo create g -m 666").ok();
@@ -101,7 +101,7 @@ fn what_may_not_be_looked_at_is_unknown() {
     let line = world.call("fifo stat g -J").user(stranger).ok();
     let found: Value = serde_json::from_str(&line).unwrap();
     assert_eq!((&found["bytes"], &found["readers"]), (&Value::Null, &json!(0)));
-    // Nobody else may open one's own.
+    // A private FIFO cannot be open in invisible processes.
     world.call("fifo create mine").user(stranger).ok();
     let line = world.call("fifo stat mine -J").user(stranger).ok();
     assert!(line.contains("\"bytes\":0"), "{line}");

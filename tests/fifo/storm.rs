@@ -1,4 +1,4 @@
-//! Many writers at once, some of them killed at random instants: every line that comes is whole.
+//! Many writers at once, some killed at random times: every line that arrives is whole.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use crate::support::{Child, World, eventually};
 const WRITERS: usize = 16;
 const LINES: usize = 2000;
 
-/// The `line`th line of a writer: who and which it is, and so many letters that follow from these; at most 4095 bytes.
+/// The `line`th line of a writer: both numbers, and letters computed from them; at most 4095 bytes.
 fn line(writer: usize, line: usize) -> String {
     let head = format!("{writer} {line} ");
     let length = (writer * 7919 + line * 104_729) % (4096 - head.len());
@@ -22,7 +22,7 @@ fn line(writer: usize, line: usize) -> String {
     text
 }
 
-/// The lines that came, each of which has to be whole: how many of each writer, in their order.
+/// Checks that each line is whole. Returns the numbers of the lines of each writer, in their order.
 fn check(text: &str) -> BTreeMap<usize, Vec<usize>> {
     let mut came: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     assert!(text.is_empty() || text.ends_with('\n'));
@@ -50,7 +50,7 @@ fn start(world: &World, writer: usize) -> Child {
 }
 
 #[test]
-fn lines_of_sixteen_writers_come_whole_and_none_is_lost() {
+fn lines_of_sixteen_writers_stay_whole() {
     let world = world();
     let held = hold(&world.dir().join("f"));
     let reader = world.shell("exec fifo read f > out").start();
@@ -73,7 +73,7 @@ fn lines_of_sixteen_writers_come_whole_and_none_is_lost() {
 }
 
 #[test]
-fn every_line_that_comes_is_whole_whoever_is_killed() {
+fn lines_stay_whole_if_writers_are_killed() {
     let world = world();
     let held = hold(&world.dir().join("f"));
     let reader = world.shell("exec fifo read f --tag > out").start();
@@ -82,7 +82,7 @@ fn every_line_that_comes_is_whole_whoever_is_killed() {
     let mut killed = 0;
     let out = world.dir().join("out");
     for round in 1..=120_u64 {
-        // As much as comes meanwhile is as random as the machine.
+        // How much arrives before the kill varies with the machine.
         let size = || fs::metadata(&out).map_or(0, |meta| meta.len());
         let before = size();
         eventually("more lines come", || size() > before + round % 7 * 10_000);

@@ -9,7 +9,7 @@ use super::{hold, world};
 use crate::support::{Call, eventually, holds};
 
 #[test]
-fn texts_are_lines_and_standard_input_is_copied() {
+fn texts_are_lines_else_input_is_copied() {
     let world = world();
     let script = |words: &str| world.shell(&format!("fifo read f & {words}; wait"));
     script("fifo write f one 'two words' ''").stdout("one\ntwo words\n\n").ok();
@@ -17,7 +17,7 @@ fn texts_are_lines_and_standard_input_is_copied() {
     script("fifo write f --lines 'a\nb'").stdout("a\nb\n").ok();
     script("printf 'a\\n\\nb' | fifo write f").stdout("a\n\nb").ok();
     script("printf 'a\\n\\nb' | fifo write f --lines").stdout("a\n\nb\n").ok();
-    // Nothing is written, and yet there was a writer.
+    // An empty input still opens and closes the FIFO.
     script("fifo write f < /dev/null").stdout("").ok();
     script("fifo write f --lines < /dev/null").stdout("").ok();
     script("fifo write f --create 1").stdout("1\n").ok();
@@ -27,7 +27,7 @@ fn texts_are_lines_and_standard_input_is_copied() {
 }
 
 #[test]
-fn any_byte_goes_through_from_wherever_standard_input_comes() {
+fn bytes_pass_from_any_standard_input() {
     let world = world();
     let all: Vec<u8> = (0..=255).cycle().take(300_001).collect();
     fs::write(world.dir().join("in"), &all).unwrap();
@@ -35,7 +35,7 @@ fn any_byte_goes_through_from_wherever_standard_input_comes() {
         world.shell(&format!("{before} cat f > out & fifo write f {from}; wait")).ok();
         assert!(fs::read(world.dir().join("out")).unwrap() == all, "{from}");
     }
-    // The kernel does not move bytes from everywhere.
+    // Not every file supports splice(2).
     let cmdline = world.shell("fifo read f & fifo write f < /proc/self/status; wait").ok();
     assert!(cmdline.contains("Name:\tsh"), "{cmdline}");
     world
@@ -49,12 +49,12 @@ fn any_byte_goes_through_from_wherever_standard_input_comes() {
 }
 
 #[test]
-fn a_line_that_does_not_stay_in_one_piece_is_refused_with_its_number_and_length() {
+fn too_long_line_is_refused() {
     let world = world();
     let fits = "x".repeat(4095);
     let long = "x".repeat(4096);
-    let words = "line 2 is 4097 bytes long with its newline, and at most 4096 stay in one piece";
-    // Nothing is written, nor waited for, where that is known before.
+    let words = "line 2 has 4097 bytes with its newline; --lines allows at most 4096";
+    // A long TEXT is refused before anything is written or waited for.
     world.call("fifo write f --lines ok").arg(&long).fails(1, words);
     let input = |last: &str| {
         let read = world.call("fifo read f").start();
@@ -66,20 +66,20 @@ fn a_line_that_does_not_stay_in_one_piece_is_refused_with_its_number_and_length(
     for (last, length) in [(long.clone(), 4097), (format!("{long}\nmore\n"), 4097), ("y".repeat(10 << 20), 10_485_761)]
     {
         let (code, text, read) = input(&last);
-        let told = format!("fifo: cannot write to f: line 2 is {length} bytes long");
-        assert!(text.starts_with(&told), "{text}");
+        let shown = format!("fifo: cannot write to f: line 2 has {length} bytes");
+        assert!(text.starts_with(&shown), "{text}");
         assert_eq!((code, read), (1, 4096));
     }
-    // Without --lines any line goes.
+    // Without --lines a line may have any length.
     let read = world.shell("fifo read f | wc -c").start();
     world.call("fifo write f").arg("x".repeat(100_000)).ok();
     assert_eq!(read.end().stdout, b"100001\n");
 }
 
 #[test]
-fn a_reader_that_goes_away_is_status_3_with_what_went_through() {
+fn lost_reader_is_status_3_with_bytes_read() {
     let world = world();
-    let told = |call: Call, input: Vec<u8>, bytes: usize| {
+    let shown = |call: Call, input: Vec<u8>, bytes: usize| {
         let read = world.shell(&format!("exec dd if=f of=out bs={bytes} count=1 iflag=fullblock status=none"));
         let read = read.start();
         let output = call.input(input).output();
@@ -89,10 +89,10 @@ fn a_reader_that_goes_away_is_status_3_with_what_went_through() {
     };
     let lines = "0123456789abcde\n".repeat(100_000).into_bytes();
     for call in ["fifo write f", "fifo write f --lines", "fifo write f -w 50"] {
-        let text = told(world.call(call), lines.clone(), 80_000);
-        assert!(text.contains("the reader went away after 80000 bytes (EPIPE)"), "{text}");
+        let text = shown(world.call(call), lines.clone(), 80_000);
+        assert!(text.contains("the last reader closed it after 80000 bytes (EPIPE)"), "{text}");
     }
-    // What lies in the FIFO then is lost, and told.
+    // Bytes in the FIFO are lost, and counted.
     let held = hold(&world.dir().join("f"));
     let write = world.call("fifo write f").arg("x".repeat(100_000)).start();
     let write = write.blocked_in(libc::SYS_ppoll);
@@ -101,13 +101,12 @@ fn a_reader_that_goes_away_is_status_3_with_what_went_through() {
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "fifo: cannot write to f: the reader went away after 0 bytes (EPIPE)\n\
-         hint: 65536 bytes more were written and not read\n"
+        "fifo: cannot write to f: the last reader closed it after 0 bytes (EPIPE); 65536 more bytes were written but not read\n"
     );
-    // From a file, where the kernel waits; and as an argument.
+    // From a file, when splice(2) waits, and as an argument.
     fs::write(world.dir().join("in"), &lines).unwrap();
     let read = world.shell("exec dd if=f of=out bs=4096 count=1 status=none").start();
-    world.shell("fifo write f < in").fails(3, "the reader went away after 4096 bytes (EPIPE)");
+    world.shell("fifo write f < in").fails(3, "the last reader closed it after 4096 bytes (EPIPE)");
     assert_eq!(read.code(), 0);
     let read = world.shell("exec dd if=f of=out bs=4096 count=1 status=none").start();
     world.call("fifo write f").arg("x".repeat(120_000)).fails(3, "(EPIPE)");
@@ -115,7 +114,7 @@ fn a_reader_that_goes_away_is_status_3_with_what_went_through() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_noticed_while_standard_input_is_silent() {
+fn lost_reader_is_noticed_without_input() {
     let world = world();
     for options in ["", "--lines"] {
         let read = world.call("fifo read f").start().blocked_in(libc::SYS_ppoll);
@@ -128,48 +127,48 @@ fn a_reader_that_goes_away_is_noticed_while_standard_input_is_silent() {
         let output = write.end();
         assert_eq!(output.stdout, b"3\n");
         let text = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(text, "fifo: cannot write to f: the reader went away after 0 bytes (EPIPE)\n");
+        assert_eq!(text, "fifo: cannot write to f: the last reader closed it after 0 bytes (EPIPE)\n");
         fs::remove_file(world.dir().join("in")).unwrap();
     }
 }
 
 #[test]
-fn a_full_fifo_is_waited_for_in_time() {
+fn timeout_limits_a_full_fifo() {
     let world = world();
-    // Opened for both it never waits, and is a reader that does not read.
+    // A reader that does not read.
     let _read = hold(&world.dir().join("f"));
     fs::write(world.dir().join("in"), vec![b'\n'; 200_000]).unwrap();
     for script in ["fifo write f -w 0.1 < in", "cat in | fifo write f -w 0.1", "fifo write f -w 0.1 --lines < in"] {
         let output = world.shell(script).output();
         assert_eq!(output.status.code(), Some(124), "{script}");
         let text = String::from_utf8(output.stderr).unwrap();
-        assert!(text.contains("bytes there was no more room within 100ms"), "{text}");
+        assert!(text.contains("still no room after 100ms; "), "{text}");
         world.call("fifo read f -n").ok();
     }
-    world.shell("fifo write f -n < in").fails(124, "after 65536 bytes there was no more room at once");
+    world.shell("fifo write f -n < in").fails(124, "cannot write to f: no room; 65536 bytes were written\n");
 }
 
 #[test]
-fn what_standard_input_takes_does_not_count() {
+fn reading_input_does_not_count_as_waiting() {
     let world = world();
     let script = "fifo read f > out & (sleep 3; seq 20000) | fifo write f -w 2; wait; wc -l < out";
     world.shell(script).stdout("20000\n").ok();
 }
 
 #[test]
-fn it_waits_for_so_many_readers() {
+fn readers_option_waits_for_n_readers() {
     let world = world();
-    world.call("fifo write f x --readers 2 -n").fails(124, "no reader came at once");
-    world.call("fifo write f x --readers 2 -w 0.05").fails(124, "no reader came within 50ms");
-    // Two that are blocked in open(2), one that reads already.
+    world.call("fifo write f x --readers 2 -n").fails(124, "no reader has opened it\n");
+    world.call("fifo write f x --readers 2 -w 0.05").fails(124, "no reader has opened it within 50ms");
+    // Two readers that are blocked in open(2), and one that already reads.
     let cats = [0, 1].map(|_| world.shell("exec cat f").start().became("cat").blocked_in(libc::SYS_openat));
     let write = world.call("fifo write f x --readers 3").start().blocked_in(libc::SYS_ppoll);
     eventually("both are let in", || {
         let reading = world.call("fifo stat f --columns reading --no-header").ok();
         reading.matches(" open ").count() == 2
     });
-    world.call("fifo write f x --readers 4 -n").fails(124, "only 2 of 4 readers came at once");
-    world.call("fifo write f y --readers 4 -w 0.1").fails(124, "only 2 of 4 readers came within 100ms");
+    world.call("fifo write f x --readers 4 -n").fails(124, "cannot write to f: only 2 of 4 readers\n");
+    world.call("fifo write f y --readers 4 -w 0.1").fails(124, "still only 2 of 4 readers after 100ms");
     let read = world.call("fifo read f").start();
     assert_eq!(write.code(), 0);
     let mut all = read.end().stdout;
@@ -177,7 +176,7 @@ fn it_waits_for_so_many_readers() {
         all.extend(cat.end().stdout);
     }
     assert_eq!(all, b"x\n");
-    // One that dies does not count any more.
+    // A reader that has died does not count.
     let cat = world.shell("exec cat f").start().became("cat").blocked_in(libc::SYS_openat);
     let mut write = world.call("fifo write f x --readers 2").start().blocked_in(libc::SYS_ppoll);
     cat.signal(Signal::SIGKILL);
@@ -187,7 +186,7 @@ fn it_waits_for_so_many_readers() {
     let two = world.call("fifo read f").start();
     assert_eq!(write.code(), 0);
     assert_eq!([one.end().stdout, two.end().stdout].concat(), b"x\n");
-    // One that inherits it, of which the kernel tells nobody.
+    // A reader that inherits its descriptor causes no event.
     let script = "fifo write f x --readers 2 & write=$!; exec 7< f; sleep 100 & sleep=$!
         wait $write; kill $sleep; cat <&7";
     world.shell(script).stdout("x\n").ok();
@@ -197,7 +196,7 @@ fn it_waits_for_so_many_readers() {
 }
 
 #[test]
-fn a_fifo_that_it_may_not_read_is_written_to_all_the_same() {
+fn unreadable_fifo_can_be_written_to() {
     let world = world();
     let Some(stranger) = world.stranger() else { return };
     nix::unistd::chown(&world.dir().join("f"), Some(stranger.into()), None).unwrap();
@@ -207,7 +206,7 @@ fn a_fifo_that_it_may_not_read_is_written_to_all_the_same() {
     let read = world.call("fifo read f").user(stranger).start().blocked_in(libc::SYS_ppoll);
     world.call("fifo write f x").user(other).ok();
     assert_eq!(read.end().stdout, b"x\n");
-    // Nor sees the readers of others, but waits no longer than it is to.
+    // It does not see readers of other users, but its timeout holds.
     let _read = world.call("fifo read f").user(stranger).start().blocked_in(libc::SYS_ppoll);
-    world.call("fifo write f x --readers 2 -w 0.1").user(other).fails(124, "only 0 of 2 readers came");
+    world.call("fifo write f x --readers 2 -w 0.1").user(other).fails(124, "only 0 of 2 readers");
 }

@@ -10,7 +10,7 @@ use super::{children, pipe};
 use crate::support::{World, eventually, holds, lines, signal};
 
 #[test]
-fn fifty_producers_of_twenty_thousand_lines_lose_split_and_double_none() {
+fn lines_of_fifty_producers_stay_whole() {
     let (producers, count) = (50_usize, 20_000_usize);
     let line = |n: usize| format!("seq -f '{n} %.0f lorem ipsum dolor sit amet' {count}");
     let words: Vec<String> = (0..producers).map(line).collect();
@@ -31,40 +31,40 @@ fn fifty_producers_of_twenty_thousand_lines_lose_split_and_double_none() {
 }
 
 #[test]
-fn tags_are_names_or_numbers_and_each_descriptor_stays_what_it_is() {
-    let told = pipe(&["merge", "--tag", "--", "/bin/echo", "a", ":::", "printf", "b\nc"]).output();
-    let mut text = lines(&told.stdout);
+fn tags_are_names_or_numbers() {
+    let shown = pipe(&["merge", "--tag", "--", "/bin/echo", "a", ":::", "printf", "b\nc"]).output();
+    let mut text = lines(&shown.stdout);
     text.sort();
     assert_eq!(text, ["echo: a", "printf: b", "printf: c"]);
-    let told = pipe(&["merge", "--tag", "--shell", "echo a; echo b >&2", "echo c"]).output();
-    let mut text = lines(&told.stdout);
+    let shown = pipe(&["merge", "--tag", "--shell", "echo a; echo b >&2", "echo c"]).output();
+    let mut text = lines(&shown.stdout);
     text.sort();
-    assert_eq!((text, lines(&told.stderr)), (vec!["1: a".into(), "2: c".into()], vec!["1: b".into()]));
+    assert_eq!((text, lines(&shown.stderr)), (vec!["1: a".into(), "2: c".into()], vec!["1: b".into()]));
     pipe(&["merge", "-0", "--tag", "--keep-order", "--", "printf", "a\n\\0b", ":::", "echo", "c"])
         .stdout("printf: a\n\0printf: b\0echo: c\n\0")
         .ok();
 }
 
 #[test]
-fn order_is_kept_though_all_run() {
+fn keep_order_prints_in_order_of_commands() {
     let world = World::new();
-    // The first waits for the last.
+    // The first command waits for the last one.
     let first = "while [ ! -e done ]; do :; done; echo 1; echo e1 >&2";
-    let told = pipe(&["merge", "--keep-order", "--shell", first, "seq 50000; echo e2 >&2", "echo 3; touch done"])
+    let shown = pipe(&["merge", "--keep-order", "--shell", first, "seq 50000; echo e2 >&2", "echo 3; touch done"])
         .dir(world.dir())
         .output();
     let expected: Vec<String> =
         ["1".to_owned()].into_iter().chain((1..=50_000).map(|n| n.to_string())).chain(["3".to_owned()]).collect();
-    assert!(lines(&told.stdout) == expected, "{} lines", lines(&told.stdout).len());
-    assert_eq!(lines(&told.stderr), ["e1", "e2"]);
+    assert!(lines(&shown.stdout) == expected, "{} lines", lines(&shown.stdout).len());
+    assert_eq!(lines(&shown.stderr), ["e1", "e2"]);
 }
 
 #[test]
-fn long_lines_stay_whole_and_end() {
+fn long_lines_stay_whole() {
     let long = "head -c 3000000 /dev/zero | tr '\\0' ";
     let words = [format!("{long} a; echo"), format!("{long} b"), "seq 1000".into()];
-    let told = pipe(&["merge", "--shell"]).args(words).output();
-    let lines = lines(&told.stdout);
+    let shown = pipe(&["merge", "--shell"]).args(words).output();
+    let lines = lines(&shown.stdout);
     assert_eq!(lines.len(), 1002);
     for letter in ["a", "b"] {
         let found = lines.iter().find(|line| line.starts_with(letter)).unwrap();
@@ -73,7 +73,7 @@ fn long_lines_stay_whole_and_end() {
 }
 
 #[test]
-fn it_ends_as_run_does() {
+fn merge_returns_the_last_failure() {
     pipe(&["merge", "--shell", "exit 3", "exit 0", "exit 4", "exit 0"]).status(4);
     pipe(&["merge", "--", "true", ":::", "no-such-command"]).fails(127, "command not found");
     pipe(&["merge", "--"]).fails(125, "CMD is missing");
@@ -88,9 +88,9 @@ fn it_ends_as_run_does() {
 }
 
 #[test]
-fn a_signal_ends_it_when_no_command_is_left_to_hear_it() {
+fn signal_kills_merge_without_commands() {
     let world = World::new();
-    // Nobody reads what it prints.
+    // Its output is not read.
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
         let line = "rm -f out; mkfifo out; exec ipcbox pipe merge -- yes 1<>out";
         let mut merge = world.program("/bin/sh").args(["-c", line]).start().became("ipcbox");
@@ -109,44 +109,44 @@ fn a_signal_ends_it_when_no_command_is_left_to_hear_it() {
 }
 
 #[test]
-fn time_is_over_too_where_nobody_but_a_descendant_or_a_reader_is_left() {
-    // The pipe is held.
+fn max_time_covers_descendants_and_reader() {
+    // A descendant holds the pipe open.
     let held = "setsid sleep 1000 & echo $!";
-    let told = pipe(&["merge", "--max-time", "2", "--shell", held, "true"]).output();
-    let sleep = lines(&told.stdout)[0].parse().unwrap();
+    let shown = pipe(&["merge", "--max-time", "2", "--shell", held, "true"]).output();
+    let sleep = lines(&shown.stdout)[0].parse().unwrap();
     signal(sleep, Signal::SIGKILL);
-    assert_eq!(told.status.code(), Some(124));
-    assert_eq!(lines(&told.stderr), ["pipe: the pipeline timed out after 2s"]);
-    // Standard output is not read, neither while the command runs nor when it has ended.
+    assert_eq!(shown.status.code(), Some(124));
+    assert_eq!(lines(&shown.stderr), ["pipe: the pipeline timed out after 2s"]);
+    // Standard output is not read, neither while the command runs nor after it has exited.
     for count in [1_000_000, 30_000] {
         let words = ["merge", "--max-time", "0.2", "--", "seq", &count.to_string()];
-        let told = pipe(&words).start().end();
-        assert_eq!(told.status.code(), Some(124), "{count}");
+        let shown = pipe(&words).start().end();
+        assert_eq!(shown.status.code(), Some(124), "{count}");
         let all: Vec<u8> = (1..=count).flat_map(|n| format!("{n}\n").into_bytes()).collect();
-        assert!(all.starts_with(&told.stdout), "{count}");
+        assert!(all.starts_with(&shown.stdout), "{count}");
     }
 }
 
 #[test]
-fn what_commands_print_while_they_are_ended_is_passed_on() {
+fn output_during_termination_is_printed() {
     let late = "trap 'seq 3; printf bye; exit' TERM; echo on; while :; do sleep 0.01; done";
     for _ in 0..5 {
-        let told = pipe(&["merge", "--max-time", "0.3", "--shell", late, late]).output();
-        let mut text = lines(&told.stdout);
+        let shown = pipe(&["merge", "--max-time", "0.3", "--shell", late, late]).output();
+        let mut text = lines(&shown.stdout);
         text.sort();
-        // On a slow machine it may not have begun.
+        // On a slow machine a command may be terminated before it prints.
         text.retain(|line| line != "on");
-        assert_eq!(text.len(), 4 * lines(&told.stdout).iter().filter(|it| *it == "on").count());
+        assert_eq!(text.len(), 4 * lines(&shown.stdout).iter().filter(|it| *it == "on").count());
     }
 }
 
 #[test]
-fn too_few_descriptors() {
+fn too_few_descriptors_are_reported() {
     let world = World::new();
     let line = "set --; i=0; while [ $i -lt 200 ]; do set -- \"$@\" cat :::; i=$((i + 1)); done; \
                 ulimit -n 64; exec ipcbox pipe merge -- \"$@\" cat";
-    let told = world.program("/bin/sh").args(["-c", line]).output();
-    let text = String::from_utf8_lossy(&told.stderr).into_owned();
-    assert_eq!(told.status.code(), Some(125), "{text}");
+    let shown = world.program("/bin/sh").args(["-c", line]).output();
+    let text = String::from_utf8_lossy(&shown.stderr).into_owned();
+    assert_eq!(shown.status.code(), Some(125), "{text}");
     assert!(text.contains("(EMFILE)") && text.contains("(ulimit -n)"), "{text}");
 }

@@ -208,7 +208,6 @@ fn data_passes_unchanged() {
     let world = World::new();
     let text = (0..300_000).map(|n| n.to_string()).collect::<Vec<_>>().join("\n") + "\n";
     world.file("data", &text);
-    let length = text.len();
     for line in [
         "ipcbox pipe meter <data",
         "ipcbox pipe meter data | cat",

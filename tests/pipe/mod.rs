@@ -1,4 +1,4 @@
-//! `pipe`: pipelines and their statuses, fan-out, merging, talk both ways, the meter, and what pipes hold.
+//! `pipe`: pipelines and their statuses, fan-out, merging, two-way pipes, the meter, and the state of pipes.
 
 use crate::support::{BINARY, Call};
 

@@ -12,7 +12,7 @@ use super::pipe;
 use crate::support::{BINARY, Call, World, eventually, lines};
 
 #[test]
-fn data_goes_through_in_order_and_words_stay_as_they_are() {
+fn data_and_words_pass_unchanged() {
     pipe(&["run", "--", "printf", "%s|", "a b", "", ":::", "tr", "a", "A", ":::", "cat"]).stdout("A b||").ok();
     pipe(&["run", "--sep", "THEN", "--", "echo", ":::", "THEN", "cat"]).stdout(":::\n").ok();
     pipe(&["run", "--shell", "echo a b; exit 4", "cat && exit 0"]).stdout("a b\n").status(4);
@@ -21,7 +21,7 @@ fn data_goes_through_in_order_and_words_stay_as_they_are() {
 }
 
 #[test]
-fn nothing_runs_when_a_command_is_missing() {
+fn missing_command_runs_nothing() {
     let world = World::new();
     let mark = world.dir().join("ran");
     let plain = world.file("plain", "");
@@ -42,14 +42,14 @@ fn nothing_runs_when_a_command_is_missing() {
         call.fails(code, words);
         assert!(!mark.exists(), "{words}");
     }
-    // Each is named, and the last counts.
-    let told = pipe(&["run", "--", "no-such", ":::", "/", ":::", "cat"]).output();
-    let named = lines(&told.stderr).into_iter().filter(|line| line.starts_with("pipe: ")).count();
-    assert_eq!((told.status.code(), named), (Some(126), 2));
+    // Each one is named, and the last one gives the status.
+    let shown = pipe(&["run", "--", "no-such", ":::", "/", ":::", "cat"]).output();
+    let named = lines(&shown.stderr).into_iter().filter(|line| line.starts_with("pipe: ")).count();
+    assert_eq!((shown.status.code(), named), (Some(126), 2));
 }
 
 #[test]
-fn what_only_execve_finds_out_ends_the_others() {
+fn exec_failure_terminates_the_others() {
     let world = World::new();
     let empty = world.script("empty", "neither a program nor a script\n");
     let report = world.dir().join("report");
@@ -59,27 +59,27 @@ fn what_only_execve_finds_out_ends_the_others() {
         .args([":::", "sleep", "100"])
         .fails(126, "it is not a program and does not start with #! (ENOEXEC)");
     assert!(started.elapsed() < Duration::from_secs(50));
-    let told = fs::read_to_string(&report).unwrap();
-    let statuses: Vec<_> = told.lines().map(|line| line.contains("\"status\":126")).collect();
-    assert_eq!(statuses, [false, true, false], "{told}");
-    assert_eq!(told.matches("\"signal\":\"TERM\"").count(), 2, "{told}");
+    let shown = fs::read_to_string(&report).unwrap();
+    let statuses: Vec<_> = shown.lines().map(|line| line.contains("\"status\":126")).collect();
+    assert_eq!(statuses, [false, true, false], "{shown}");
+    assert_eq!(shown.matches("\"signal\":\"TERM\"").count(), 2, "{shown}");
 }
 
 #[test]
-fn bad_lines_are_told() {
+fn wrong_command_lines_are_refused() {
     for (words, message) in [
         (&["run"][..], "CMD is missing"),
         (&["run", "--"], "CMD is missing"),
-        (&["run", "cat"], "stands before '--'"),
-        (&["run", "--", ":::"], "stage 1 is empty"),
-        (&["run", "--", "cat", ":::", ":::", "cat"], "stage 2 is empty"),
-        (&["run", "--", "cat", ":::"], "stage 2 is empty"),
+        (&["run", "cat"], "the command goes after '--'"),
+        (&["run", "--", ":::"], "command 1 is empty"),
+        (&["run", "--", "cat", ":::", ":::", "cat"], "command 2 is empty"),
+        (&["run", "--", "cat", ":::"], "command 2 is empty"),
         (&["run", "--", ""], "cannot run"),
-        (&["run", "--shell", "true", " "], "stage 2 is empty"),
-        (&["run", "--shell", "true", ":::", "true"], "each word is a stage"),
+        (&["run", "--shell", "true", " "], "command 2 is empty"),
+        (&["run", "--shell", "true", ":::", "true"], "each argument is a command"),
         (&["run", "--capacity", "0", "--", "true"], "at least 1 byte"),
         (&["run", "--capacity", "-1", "--", "true"], "a size is written"),
-        (&["run", "--capacity", "8E", "--", "true", ":::", "true"], "more than any pipe holds"),
+        (&["run", "--capacity", "8E", "--", "true", ":::", "true"], "exceed the largest pipe"),
         (&["run", "--then", "KILL", "--", "true"], "--max-time"),
         (&["run", "--report", "/no/such/file", "--", "true"], "cannot write the report"),
         (&["run", "--report", "/dev/fd/77", "--", "true"], "cannot write the report"),
@@ -90,57 +90,84 @@ fn bad_lines_are_told() {
 }
 
 #[test]
-fn the_capacity_is_that_of_every_pipe() {
+fn operator_as_argument_is_explained_on_failure() {
+    let world = World::new();
+    world.file("f", "a|b\n");
+    let fails = |words: &str, message: &str| {
+        let output = world.call(words).input("x\n").output();
+        let text = String::from_utf8(output.stderr).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with(['p', 'h'])).collect();
+        assert_eq!(lines.join("\n"), message, "{words}");
+        output.status.code()
+    };
+    let message = "pipe: ls exited with status 2; '|' was passed to it as an argument\n\
+                   hint: ipcbox pipe run -- ls f ::: wc -l";
+    assert_eq!(fails("pipe run -- ls f | wc -l", message), Some(2));
+    let hint = message.split_once("hint: ").unwrap().1;
+    world.shell(hint).stdout("1\n").ok();
+    let message = "pipe: cat exited with status 1; '>' was passed to it as an argument\n\
+                   hint: ipcbox pipe tee --shell 'cat > out' 'wc -l'";
+    assert_eq!(fails("pipe tee -- cat > out ::: wc -l", message), Some(1));
+    let hint = message.split_once("hint: ").unwrap().1;
+    world.shell(&format!("echo x | {hint}; cat out")).stdout("1\nx\n").ok();
+    // Right calls.
+    world.call("pipe run -- grep -c | f").stdout("1\n").ok();
+    world.call("pipe run -- grep c | f").stderr("").status(1);
+    world.call("pipe run -- sh -c false").stderr("").status(1);
+}
+
+#[test]
+fn capacity_applies_to_every_pipe() {
     let capacity = format!("{BINARY} pipe stat --columns capacity --no-header");
-    let told = format!("{capacity} 0 >&2");
-    let told = pipe(&["run", "--capacity", "5000", "--shell", "true", &told, &told]).output();
-    assert_eq!(lines(&told.stderr), ["8192", "8192"]);
+    let shown = format!("{capacity} 0 >&2");
+    let shown = pipe(&["run", "--capacity", "5000", "--shell", "true", &shown, &shown]).output();
+    assert_eq!(lines(&shown.stderr), ["8192", "8192"]);
     let max = fs::read_to_string("/proc/sys/fs/pipe-max-size").unwrap().trim().parse::<u64>().unwrap();
     pipe(&["run", "--capacity", "max", "--shell", "true", &format!("{capacity} 0")]).stdout(format!("{max}\n")).ok();
     let too_much = pipe(&["run", "--capacity", "1G", "--", "true", ":::", "true"]);
     let world = World::new();
     if let Some(uid) = world.stranger() {
-        too_much.user(uid).fails(125, "more than a pipe may hold (EPERM)");
+        too_much.user(uid).fails(125, "bytes exceed /proc/sys/fs/pipe-max-size, ");
     }
 }
 
 #[test]
-fn time_that_runs_out_is_124_and_leaves_nobody() {
+fn timeout_is_124_and_leaves_no_process() {
     let world = World::new();
     let report = world.dir().join("report");
     let report = report.to_str().unwrap();
     pipe(&["run", "--max-time", "0.1", "--report", report, "--", "sleep", "98765", ":::", "cat"])
         .fails(124, "sleep, cat timed out after 100ms (killed by SIGTERM)");
-    let told = fs::read_to_string(report).unwrap();
-    assert_eq!(told.matches("\"signal\":\"TERM\"").count(), 2, "{told}");
-    // One that does not heed the first signal gets the next.
+    let shown = fs::read_to_string(report).unwrap();
+    assert_eq!(shown.matches("\"signal\":\"TERM\"").count(), 2, "{shown}");
+    // A command that ignores the first signal gets the next one.
     let deaf = "trap '' TERM; while :; do sleep 1; done";
     pipe(&["run", "--max-time", "0.2", "--then", "TERM:0.1", "--then", "KILL", "--shell", deaf])
         .fails(124, "sh timed out after 200ms (killed by SIGKILL)");
 }
 
 #[test]
-fn the_first_failure_ends_the_others() {
+fn fail_fast_stops_the_others() {
     let start = Instant::now();
     pipe(&["run", "--fail-fast", "--", "sleep", "100", ":::", "sh", "-c", "exit 7"]).status(7);
     pipe(&["run", "--fail-fast", "--", "sh", "-c", "exit 7", ":::", "sleep", "100"]).status(7);
     pipe(&["run", "--fail-fast", "--", "yes", ":::", "head", "-1", ":::", "cat"]).stdout("y\n").ok();
     assert!(start.elapsed() < Duration::from_secs(50));
-    // One that ends with a status of its own when it is ended has not failed.
+    // A terminated command that exits with its own status has not failed.
     let world = World::new();
     let first = "until [ -e ready ]; do :; done; exit 3";
     let other = "trap 'exit 7' TERM; : >ready; while :; do sleep 0.01; done";
     for stages in [[first, other], [other, first]] {
         let report = ["--report", "report", "--fail-fast", "--shell"];
         pipe(&["run"]).args(report).args(stages).dir(world.dir()).status(3);
-        let told = fs::read_to_string(world.dir().join("report")).unwrap();
-        assert!(told.contains(r#""status":7,"signal":null,"forgiven":true"#), "{told}");
+        let shown = fs::read_to_string(world.dir().join("report")).unwrap();
+        assert!(shown.contains(r#""status":7,"signal":null,"forgiven":true"#), "{shown}");
         fs::remove_file(world.dir().join("ready")).unwrap();
     }
 }
 
 #[test]
-fn term_goes_on_to_all_and_the_box_reports() {
+fn term_is_forwarded_and_reported() {
     let world = World::new();
     let file = world.dir().join("report");
     let line = ["run", "--report", file.to_str().unwrap(), "--", "sleep", "100", ":::", "sleep", "100"];
@@ -149,22 +176,22 @@ fn term_goes_on_to_all_and_the_box_reports() {
         eventually("both stages run", || children(child.pid(), "sleep").len() == 2);
         child.signal(signal);
         assert_eq!(child.code(), code);
-        let told = fs::read_to_string(&file).unwrap();
-        assert_eq!(told.matches(&format!("\"signal\":\"{name}\"")).count(), 2, "{told}");
+        let shown = fs::read_to_string(&file).unwrap();
+        assert_eq!(shown.matches(&format!("\"signal\":\"{name}\"")).count(), 2, "{shown}");
     }
 }
 
 #[test]
-fn it_ends_by_int_where_that_ended_the_stage_that_counts() {
-    // So that a shell's loop ends too.
-    let told = pipe(&["run", "--shell", "kill -INT $$", "cat"]).output();
-    assert_eq!(told.status.signal(), Some(libc::SIGINT));
+fn stage_killed_by_int_kills_ipcbox_by_int() {
+    // So that Ctrl-C stops the loop of a shell too.
+    let shown = pipe(&["run", "--shell", "kill -INT $$", "cat"]).output();
+    assert_eq!(shown.status.signal(), Some(libc::SIGINT));
     pipe(&["run", "--shell", "kill -INT $$", "exit 3"]).status(3);
-    let told = pipe(&["run", "--shell", "kill -TERM $$", "cat"]).output();
-    assert_eq!(told.status.code(), Some(143));
+    let shown = pipe(&["run", "--shell", "kill -TERM $$", "cat"]).output();
+    assert_eq!(shown.status.code(), Some(143));
 }
 
-/// The children of a process that are this program.
+/// The children of a process that run the program `name`.
 fn children(pid: i32, name: &str) -> Vec<i32> {
     super::children(pid)
         .into_iter()
@@ -173,7 +200,7 @@ fn children(pid: i32, name: &str) -> Vec<i32> {
 }
 
 #[test]
-fn a_killed_box_leaves_no_stage_behind() {
+fn killed_ipcbox_leaves_no_stage() {
     let child = pipe(&["run", "--", "sleep", "100", ":::", "sleep", "100"]).start();
     let mut stages = Vec::new();
     eventually("both stages run", || {
@@ -190,7 +217,7 @@ fn a_killed_box_leaves_no_stage_behind() {
 }
 
 #[test]
-fn a_stage_gets_its_standard_descriptors_and_no_other() {
+fn stage_gets_only_standard_descriptors() {
     let list = ["ls", "/proc/self/fd"];
     let given = Call::new(list[0]).arg(list[1]).ok();
     let world = World::new();
@@ -206,7 +233,7 @@ fn a_stage_gets_its_standard_descriptors_and_no_other() {
     }
     let shown = "exec ls /proc/self/fd >&2";
     pipe(&["duplex", "--shell", shown, "cat >/dev/null"]).stderr(given).ok();
-    // Nor that of the report.
+    // Nor the one of the report.
     let script =
         format!("exec 9>{report}; ipcbox pipe run --report /dev/fd/9 --shell \"ls /proc/self/fd\" | grep -x 9");
     world.program("/bin/sh").args(["-c", &script]).status(1);
@@ -214,7 +241,7 @@ fn a_stage_gets_its_standard_descriptors_and_no_other() {
 }
 
 #[test]
-fn the_report_goes_to_a_descriptor_without_emptying_its_file() {
+fn report_to_a_descriptor_keeps_its_file() {
     let world = World::new();
     let log = world.dir().join("log");
     let log = log.to_str().unwrap();
@@ -222,28 +249,28 @@ fn the_report_goes_to_a_descriptor_without_emptying_its_file() {
         let run = format!("ipcbox pipe run --report {name} -- true");
         let script = format!("{{ echo before >&2; {run}; echo after >&2; }} 2>{log} 7>&2");
         world.program("/bin/sh").args(["-c", &script]).ok();
-        let told = fs::read_to_string(log).unwrap();
-        let told: Vec<&str> = told.lines().collect();
-        let [before, stage, after] = told[..] else { panic!("{name}: {told:?}") };
+        let shown = fs::read_to_string(log).unwrap();
+        let shown: Vec<&str> = shown.lines().collect();
+        let [before, stage, after] = shown[..] else { panic!("{name}: {shown:?}") };
         assert_eq!((before, after), ("before", "after"), "{name}");
         assert!(stage.starts_with("{\"stage\":1"), "{name}: {stage}");
     }
 }
 
 #[test]
-fn stages_get_the_signals_that_the_box_was_given() {
+fn stages_inherit_signal_dispositions() {
     let masks = ["grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"];
     let given = Call::new(masks[0]).args(&masks[1..]).ok();
     pipe(&["run", "--"]).args(masks).stdout(given).ok();
     let masks = "grep -E 'Sig(Blk|Ign)' /proc/self/status";
     let ignoring = format!("trap '' CHLD INT; {masks}; {BINARY} pipe run -- {masks}");
-    let told = Call::new("bash").args(["-c", &ignoring]).ok();
-    let told: Vec<&str> = told.lines().collect();
-    assert_eq!(told[..2], told[2..]);
+    let shown = Call::new("bash").args(["-c", &ignoring]).ok();
+    let shown: Vec<&str> = shown.lines().collect();
+    assert_eq!(shown[..2], shown[2..]);
 }
 
 #[test]
-fn standard_input_and_output_closed_at_the_start() {
+fn closed_standard_descriptors_stay_closed() {
     let world = World::new();
     let closed = |redirection: &str, line: &str| {
         world.program("/bin/sh").args(["-c", &format!("ipcbox pipe run -- {line} {redirection}")])
@@ -253,13 +280,13 @@ fn standard_input_and_output_closed_at_the_start() {
     closed(">&-", "echo x ::: cat").status(1);
     closed("<&- >&-", "true ::: true").ok();
     closed("2>&-", "echo x ::: cat").stdout("x\n").ok();
-    // What is closed stays closed for the stages, and no pipe of the box's slips in.
+    // A closed descriptor stays closed for the stages: no pipe of ipcbox takes its number.
     closed("<&-", "sh -c '[ ! -e /proc/self/fd/0 ]' ::: true").ok();
     world.program("/bin/sh").args(["-c", "ipcbox pipe run -- cat </"]).status(1);
 }
 
 #[test]
-fn many_bytes_of_arguments() {
+fn long_argument_lists_pass() {
     let long = "x".repeat(100_000);
     pipe(&["run", "--", "printf", "%s", &long, ":::", "cat"]).stdout(long.clone()).ok();
     let words = vec!["y"; 50_000];
@@ -268,7 +295,7 @@ fn many_bytes_of_arguments() {
 }
 
 #[test]
-fn hundreds_of_stages_need_few_descriptors_and_fail_clearly_where_there_are_none() {
+fn three_hundred_stages_need_few_descriptors() {
     let world = World::new();
     let many = "set --; i=0; while [ $i -lt 300 ]; do set -- \"$@\" cat :::; i=$((i + 1)); done; \
                 ulimit -n $N; echo through | ipcbox pipe run -- \"$@\" cat";
@@ -277,15 +304,15 @@ fn hundreds_of_stages_need_few_descriptors_and_fail_clearly_where_there_are_none
     let starved = world
         .program("/bin/sh")
         .args(["-c", "exec 3</dev/null 4<&3; ulimit -n 6; exec ipcbox pipe run -- cat ::: cat ::: cat"]);
-    let told = starved.output();
-    let text = String::from_utf8_lossy(&told.stderr).into_owned();
-    assert_eq!(told.status.code(), Some(125), "{text}");
+    let shown = starved.output();
+    let text = String::from_utf8_lossy(&shown.stderr).into_owned();
+    assert_eq!(shown.status.code(), Some(125), "{text}");
     assert!(text.contains("(EMFILE)") && text.contains("ulimit -n"), "{text}");
 }
 
 #[test]
-fn two_hundred_stages_pass_all_bytes_unchanged() {
-    // 1 GiB where the whole is asked for.
+fn two_hundred_stages_pass_all_bytes() {
+    // 1 GiB in a full run.
     let full = std::env::var_os("IPCBOX_FULL").is_some();
     let count = if full { 1 << 30 } else { 32 << 20 };
     let stages = format!(
@@ -302,7 +329,7 @@ fn two_hundred_stages_pass_all_bytes_unchanged() {
 }
 
 #[test]
-fn a_program_without_read_permission_is_run() {
+fn unreadable_program_runs() {
     let world = World::new();
     let Some(uid) = world.stranger() else { return };
     let copy = world.copy("/bin/true", "true");
@@ -310,9 +337,8 @@ fn a_program_without_read_permission_is_run() {
     pipe(&["run", "--"]).arg(&copy).user(uid).ok();
 }
 
-/// One that is stopped would not hear it.
 #[test]
-fn a_stopped_stage_hears_that_it_is_to_end() {
+fn stopped_stage_is_terminated() {
     for line in ["run -- sh -c 'kill -STOP $$' ::: cat", "merge -- sh -c 'kill -STOP $$'"] {
         let world = World::new();
         let script = format!(

@@ -1,4 +1,4 @@
-//! SIGPIPE that is ignored or blocked from outside, as by systemd and many agents.
+//! SIGPIPE inherited as ignored or blocked, as from systemd and many CI agents.
 
 use std::io;
 
@@ -29,16 +29,16 @@ fn stage_before_head_is_forgiven() {
 }
 
 #[test]
-fn every_stage_starts_with_sigpipe_at_its_default() {
+fn stage_starts_with_sigpipe_at_default() {
     let world = World::new();
     let look = "grep -E '^Sig(Ign|Blk)' /proc/self/status >&2";
     let bits = |call: Call, way| {
-        let told = call.before(way).output().stderr;
+        let shown = call.before(way).output().stderr;
         let bit = |line: &String| {
             let (_, set) = line.split_once(":\t").expect("a set of signals");
             u64::from_str_radix(set, 16).unwrap() >> 12 & 1
         };
-        lines(&told).iter().map(bit).collect::<Vec<_>>()
+        lines(&shown).iter().map(bit).collect::<Vec<_>>()
     };
     for way in WAYS {
         for verb in ["run", "tee", "merge", "duplex"] {
@@ -46,7 +46,7 @@ fn every_stage_starts_with_sigpipe_at_its_default() {
             assert_eq!(bits(call, way), [0; 4], "{verb}");
         }
     }
-    // What asks for it gets it.
+    // A command can ask for it.
     let words = format!("pipe run -- {BINARY} signal run --ignore PIPE -- sh -c");
     let asks = world.call(&words).arg(look);
     assert_eq!(bits(asks, ignored), [0, 1]);

@@ -1,4 +1,4 @@
-//! The box killed at any moment: what it started is killed with it.
+//! ipcbox killed at any time: its commands are killed with it.
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -19,20 +19,19 @@ fn marked(mark: &str) -> Vec<String> {
 }
 
 #[test]
-fn no_stage_is_left_whenever_the_box_is_killed() {
+fn ipcbox_killed_at_any_time_leaves_no_stage() {
     let world = World::new();
     let mark = world.name("stage");
-    // Stages that would stay long, under a name of their own: two at a time, so that a failure harms nobody.
+    // Stages that run for long, under a unique name. Few at a time, so that a failure leaves little behind.
     let stage = ["bash", "-c", "exec -a \"$0\" sleep 70", &mark];
     let full = std::env::var_os("IPCBOX_FULL").is_some();
     let count = if full { 1000 } else { 60 };
     for (round, verb) in (0..count).zip(["run", "tee", "merge"].iter().cycle()) {
         let mut call = Command::new(BINARY);
         call.args(["pipe", verb, "--"]).args(stage).arg(":::").args(stage);
-        // Nothing that a stage that is left could keep open.
         call.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = call.spawn().unwrap();
-        // From before it has begun to after all stages have.
+        // From before the first stage has started until after the last one has.
         std::thread::sleep(Duration::from_micros(round * 397 % 12_000));
         child.kill().unwrap();
         assert_eq!(code(child.wait().unwrap()), 137);

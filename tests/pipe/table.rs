@@ -1,23 +1,23 @@
-//! Every combination of ends over three stages, beside what bash has in PIPESTATUS.
+//! Every combination of statuses of three stages, compared with PIPESTATUS in bash.
 
 use super::pipe;
 use crate::support::{Call, World, lines};
 
-/// How a stage ends: its words for both, and its status as a shell has it.
+/// How a stage exits: its script, and its status in a shell.
 const ENDS: [(&str, u8); 5] = [("exit 0", 0), ("exit 1", 1), ("kill -KILL $$", 137), ("kill -PIPE $$", 141), ("", 127)];
 
-/// The words of a stage; one without a script is not found.
+/// The words of a stage. An empty script is a missing command.
 fn words(script: &str) -> Vec<&str> {
     if script.is_empty() { vec!["no-such-command"] } else { vec!["sh", "-c", script] }
 }
 
-/// Whether a stage has not failed although SIGPIPE ended it: along the line to a reader that ended well.
+/// Whether a stage killed by SIGPIPE has not failed: the first of its readers that was not killed so has succeeded.
 fn forgiven(statuses: &[u8], place: usize) -> bool {
     let mut from = statuses[place..].iter();
     statuses[place] == 141 && from.find(|status| **status != 141) == Some(&0)
 }
 
-/// The rule, as the issue has it: not found counts most, then the last one that failed.
+/// The status expected: 127 if a command is missing, else that of the last stage that failed.
 fn expected(statuses: &[u8]) -> u8 {
     if statuses.contains(&127) {
         return 127;
@@ -27,7 +27,7 @@ fn expected(statuses: &[u8]) -> u8 {
 }
 
 #[test]
-fn every_combination_of_three_ends_as_the_rule_says_and_as_bash_has_it() {
+fn statuses_of_three_stages_match_bash() {
     let world = World::new();
     let combinations: Vec<[(&str, u8); 3]> =
         ENDS.iter().flat_map(|a| ENDS.iter().flat_map(move |b| ENDS.iter().map(move |c| [*a, *b, *c]))).collect();
@@ -52,11 +52,11 @@ fn every_combination_of_three_ends_as_the_rule_says_and_as_bash_has_it() {
         assert_eq!(code, Some(expected(&statuses).into()), "{stages:?}");
         let bash: Vec<u8> = bash.split(' ').map(|status| status.parse().unwrap()).collect();
         assert_eq!(bash, statuses, "{stages:?}");
-        let told: Vec<serde_json::Value> =
+        let shown: Vec<serde_json::Value> =
             std::fs::read_to_string(&file).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(told.len(), 3, "{stages:?}");
+        assert_eq!(shown.len(), 3, "{stages:?}");
         let ran = !statuses.contains(&127);
-        for (place, (record, status)) in told.iter().zip(bash).enumerate() {
+        for (place, (record, status)) in shown.iter().zip(bash).enumerate() {
             assert_eq!(record["stage"], place + 1);
             assert_eq!(record["pid"].is_null(), !ran, "{stages:?}");
             let known = ran || status == 127;
@@ -73,7 +73,7 @@ fn every_combination_of_three_ends_as_the_rule_says_and_as_bash_has_it() {
                 assert_eq!(record[key].is_number(), ran, "{stages:?} {key}");
             }
         }
-        assert_eq!(told[0]["argv"], serde_json::json!(words(stages[0].0)));
+        assert_eq!(shown[0]["argv"], serde_json::json!(words(stages[0].0)));
     }
 }
 
@@ -82,13 +82,13 @@ fn strict_forgives_nothing() {
     let line = ["yes", ":::", "head", "-1"];
     pipe(&["run", "--"]).args(line).stdout("y\n").ok();
     pipe(&["run", "--strict", "--"]).args(line).stdout("y\n").status(141);
-    // A shell outlives its last command, and says what ended it by its status.
+    // A shell whose last command was killed by SIGPIPE exits with status 141.
     let shell = pipe(&["run", "--report", "/dev/fd/2", "--shell", ":; yes; exit $?", "head -1"]).output();
     let report = String::from_utf8(shell.stderr).unwrap();
     assert!(shell.status.success(), "{report}");
     assert!(report.contains(r#""status":141,"signal":null,"forgiven":true"#), "{report}");
     pipe(&["run", "--strict", "--shell", ":; yes; exit $?", "head -1"]).stdout("y\n").status(141);
-    // Through one that was forgiven itself.
+    // Along a chain of stages.
     pipe(&["run", "--", "yes", ":::", "cat", ":::", "head", "-1"]).stdout("y\n").ok();
     pipe(&["run", "--", "yes", ":::", "sh", "-c", "read x; exit 3"]).status(3);
 }

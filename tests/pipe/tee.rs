@@ -14,28 +14,28 @@ use nix::sys::signal::Signal;
 use super::{children, pipe};
 use crate::support::{BINARY, Child, World, code, eventually, lines, signal, skip};
 
-/// Those that end a filter.
+/// The signals that kill a filter.
 const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 
-/// A tee with these words, whose input, the FIFO `f`, does not end.
+/// A tee with these words. Its input, the FIFO `f`, has no EOF.
 fn endless(world: &World, words: &str) -> Child {
     let line = format!("rm -f f; mkfifo f; exec ipcbox pipe tee {words} <>f >/dev/null");
     world.program("/bin/sh").args(["-c", &line]).start().became("ipcbox")
 }
 
-/// The checksum of a file, as cksum(1) has it.
+/// The checksum of a file, by cksum(1).
 fn sum(world: &World, path: &Path) -> String {
     world.program("/bin/sh").args(["-c", &format!("cksum <{}", path.display())]).ok()
 }
 
-/// A file of so many bytes that do not repeat.
+/// A file of about this many bytes without repetition.
 fn data(world: &World, bytes: usize) -> std::path::PathBuf {
     let text = (0..bytes / 7).map(|n| n.to_string()).collect::<Vec<_>>().join("\n") + "\n";
     world.file("data", &text)
 }
 
 #[test]
-fn all_get_all_whatever_the_input_and_the_outputs_are() {
+fn every_consumer_gets_all_bytes() {
     let world = World::new();
     let input = data(&world, 3 << 20);
     let expected = sum(&world, &input);
@@ -51,16 +51,16 @@ fn all_get_all_whatever_the_input_and_the_outputs_are() {
         world.program("bash").args(["-c", &script]).ok();
         assert_eq!(fs::metadata(world.dir().join("b")).unwrap().len(), fs::metadata(&input).unwrap().len() + 4);
     }
-    // Neither a pipe nor a file.
+    // Input that is neither a pipe nor a file.
     let zeros = "head -c 100000 /dev/zero | ipcbox pipe tee | wc -c; ipcbox pipe tee -o a </dev/null; \
                  ipcbox pipe tee -- head -c 5000 </dev/zero | wc -c";
     world.program("/bin/sh").args(["-c", zeros]).stdout("100000\n5000\n").ok();
 }
 
 #[test]
-fn what_a_writer_leaves_behind_at_any_moment_is_not_lost() {
+fn last_bytes_of_a_writer_are_not_lost() {
     let world = World::new();
-    // Held up after it has seen that nothing is there, until the writer has come and gone.
+    // Delayed after it has seen an empty pipe, until the writer has written and closed.
     let slow = "strace -o /dev/null -e trace=ioctl -e inject=ioctl:delay_exit=500000";
     if !world.program("/bin/sh").args(["-c", &format!("{slow} true")]).output().status.success() {
         return skip("strace does not work here");
@@ -70,7 +70,7 @@ fn what_a_writer_leaves_behind_at_any_moment_is_not_lost() {
 }
 
 #[test]
-fn eight_consumers_of_which_one_leaves_one_is_slow_and_one_is_killed() {
+fn slow_and_dead_consumers_cost_no_byte() {
     let world = World::new();
     let input = data(&world, 4 << 20);
     let expected = sum(&world, &input);
@@ -88,7 +88,7 @@ fn eight_consumers_of_which_one_leaves_one_is_slow_and_one_is_killed() {
 }
 
 #[test]
-fn the_last_consumer_may_leave_too() {
+fn last_consumer_may_close_early() {
     let world = World::new();
     let input = data(&world, 1 << 20);
     let script = "cat data | ipcbox pipe tee --shell 'cksum >c1' 'cksum >c2' 'head -c 9 >/dev/null'";
@@ -97,12 +97,12 @@ fn the_last_consumer_may_leave_too() {
     for name in ["c1", "c2"] {
         assert_eq!(fs::read_to_string(world.dir().join(name)).unwrap(), expected, "{name}");
     }
-    // Nobody is left: it ends, though the input does not.
+    // Without consumers tee exits, although its input goes on.
     let script = "yes | ipcbox pipe tee -- head -1 ::: head -2 | sort; (echo x; exec sleep 1000) | \
                   { ipcbox pipe tee -- head -1; kill -TERM -- $(ps -o pid= --ppid $$ -C sleep) 2>/dev/null; }";
     let output = world.program("bash").args(["-c", script.split(';').next().unwrap()]).ok();
     assert_eq!(output, "y\ny\ny\n");
-    // Standard output that is closed early is one that left.
+    // Standard output may close early too.
     let script = "cat data | { ipcbox pipe tee -o all; echo $? >status; } | head -1";
     world.program("/bin/sh").args(["-c", script]).stdout("0\n").ok();
     assert_eq!(sum(&world, &world.dir().join("all")), expected);
@@ -110,21 +110,21 @@ fn the_last_consumer_may_leave_too() {
 }
 
 #[test]
-fn where_commands_print() {
-    let told = pipe(&["tee", "--shell", "cat", "tr a b"]).input("a\n").output();
-    let mut out = lines(&told.stdout);
+fn output_of_commands_is_separate_from_data() {
+    let shown = pipe(&["tee", "--shell", "cat", "tr a b"]).input("a\n").output();
+    let mut out = lines(&shown.stdout);
     out.sort();
     assert_eq!(out, ["a", "b"]);
-    let told = pipe(&["tee", "-o", "-", "--", "tr", "a", "b"]).input("a\n").output();
-    assert_eq!((lines(&told.stdout), lines(&told.stderr)), (vec!["a".into()], vec!["b".into()]));
+    let shown = pipe(&["tee", "-o", "-", "--", "tr", "a", "b"]).input("a\n").output();
+    assert_eq!((lines(&shown.stdout), lines(&shown.stderr)), (vec!["a".into()], vec!["b".into()]));
 }
 
 #[test]
-fn it_ends_as_run_does() {
+fn tee_returns_the_last_failure() {
     pipe(&["tee", "--shell", "cat", "exit 3", "cat >/dev/null; exit 5", "cat"]).status(5);
     pipe(&["tee", "--", "no-such-command"]).fails(127, "command not found");
-    pipe(&["tee", "--shell", "cat", " "]).fails(125, "stage 2 is empty");
-    // The first failure ends all, and so does who leaves.
+    pipe(&["tee", "--shell", "cat", " "]).fails(125, "command 2 is empty");
+    // With --fail-fast a failure stops all, and so does a consumer that closes early.
     let world = World::new();
     let run = |line: &str| world.program("/bin/sh").args(["-c", line]);
     run("yes | ipcbox pipe tee --fail-fast --shell 'exit 9' 'sleep 1000' 'cat >/dev/null'").status(9);
@@ -132,7 +132,15 @@ fn it_ends_as_run_does() {
 }
 
 #[test]
-fn outputs_that_cannot_be_written() {
+fn file_without_option_gets_a_hint() {
+    let output = pipe(&["tee", "out 1", "out2"]).output();
+    let text = "pipe: unexpected argument 'out 1'; -o names a file\nhint: use -o 'out 1' -o out2\n";
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap()), (Some(2), text.into()));
+    pipe(&["tee", "out", "--", "cat"]).fails(125, "unexpected argument 'out'");
+}
+
+#[test]
+fn unwritable_outputs_are_reported() {
     let world = World::new();
     let run = |line: &str| world.program("/bin/sh").args(["-c", line]);
     pipe(&["tee", "-o", "/no/such/dir/x"]).fails(3, "cannot write to /no/such/dir/x: no such file");
@@ -142,53 +150,53 @@ fn outputs_that_cannot_be_written() {
     run("ipcbox pipe tee <&-").fails(1, "cannot read standard input: bad file");
     run("echo x | ipcbox pipe tee >&-").fails(1, "cannot write to standard output: bad file");
     run("echo x | ipcbox pipe tee -- cat >&-").status(1);
-    // What is there stays as it is.
+    // An existing file is not truncated.
     let keeps = "echo old >old; echo x | ipcbox pipe tee -o old >&- 2>/dev/null; cat old";
     run(keeps).stdout("old\n").ok();
     if !Path::new("/dev/full").exists() {
         return skip("there is no /dev/full");
     }
-    // A full disk on one of them: the others go on.
-    let told = run("head -c 300000 /dev/zero | ipcbox pipe tee -o /dev/full -o a -- wc -c").output();
-    let text = String::from_utf8_lossy(&told.stderr).into_owned();
+    // One disk is full: the other consumers go on.
+    let shown = run("head -c 300000 /dev/zero | ipcbox pipe tee -o /dev/full -o a -- wc -c").output();
+    let text = String::from_utf8_lossy(&shown.stderr).into_owned();
     assert_eq!(text, "pipe: cannot write to /dev/full: no space left on device (ENOSPC)\n");
-    assert_eq!((told.status.code(), lines(&told.stdout)), (Some(1), vec!["300000".into()]));
+    assert_eq!((shown.status.code(), lines(&shown.stdout)), (Some(1), vec!["300000".into()]));
     assert_eq!(fs::metadata(world.dir().join("a")).unwrap().len(), 300_000);
     run("echo x | ipcbox pipe tee >/dev/full").fails(1, "cannot write to standard output: no space left");
 }
 
 #[test]
-fn a_disk_that_gets_full_is_told_and_the_others_get_all() {
+fn full_disk_is_reported_and_others_go_on() {
     let world = World::new();
-    // A disk of 64 KiB, in a mount namespace that ends with the shell.
+    // A disk of 64 KiB, in a mount namespace of its own.
     let disk = "mkdir disk && mount -t tmpfs -o size=64k none disk";
     let inside = |script: String| world.program("unshare").args(["-m", "/bin/sh", "-c", &script]);
     if !inside(disk.to_owned()).output().status.success() {
         return skip("there can be no mount namespace");
     }
-    let told = inside(format!(
+    let shown = inside(format!(
         "rmdir disk; {disk}; head -c 300000 /dev/zero | ipcbox pipe tee -o disk/a -o b -- wc -c; echo $?; wc -c <disk/a"
     ))
     .output();
-    let text = String::from_utf8_lossy(&told.stderr).into_owned();
+    let text = String::from_utf8_lossy(&shown.stderr).into_owned();
     assert_eq!(text, "pipe: cannot write to disk/a: no space left on device (ENOSPC)\n");
-    assert_eq!(lines(&told.stdout), ["300000", "1", "65536"]);
+    assert_eq!(lines(&shown.stdout), ["300000", "1", "65536"]);
     assert_eq!(fs::metadata(world.dir().join("b")).unwrap().len(), 300_000);
 }
 
 #[test]
-fn too_few_descriptors() {
+fn too_few_descriptors_are_reported() {
     let world = World::new();
     let line = "set --; i=0; while [ $i -lt 200 ]; do set -- \"$@\" cat :::; i=$((i + 1)); done; \
                 ulimit -n 64; echo x | exec ipcbox pipe tee -- \"$@\" cat";
-    let told = world.program("/bin/sh").args(["-c", line]).output();
-    let text = String::from_utf8_lossy(&told.stderr).into_owned();
-    assert_eq!(told.status.code(), Some(125), "{text}");
+    let shown = world.program("/bin/sh").args(["-c", line]).output();
+    let text = String::from_utf8_lossy(&shown.stderr).into_owned();
+    assert_eq!(shown.status.code(), Some(125), "{text}");
     assert!(text.contains("(EMFILE)") && text.contains("(ulimit -n)"), "{text}");
 }
 
 #[test]
-fn signals_end_it_as_any_filter() {
+fn signals_kill_tee_like_any_filter() {
     let world = World::new();
     for signal in ENDING {
         for (words, commands) in [("-o a", 0), ("-o a -- true", 0), ("-o a -- cat", 1)] {
@@ -197,7 +205,7 @@ fn signals_end_it_as_any_filter() {
             tee.signal(signal);
             assert_eq!(tee.end().status.signal(), Some(signal as i32), "{signal} {words}");
         }
-        // The input never lets it wait.
+        // The input never blocks.
         let line = "rm -f g; mkfifo g; yes >g & exec ipcbox pipe tee -o /dev/null <g >/dev/null";
         let tee = world.program("/bin/sh").args(["-c", line]).start().became("ipcbox");
         let status = format!("/proc/{}/status", tee.pid());
@@ -208,7 +216,7 @@ fn signals_end_it_as_any_filter() {
 }
 
 #[test]
-fn commands_that_outlive_the_signal_see_the_end_and_are_waited_for() {
+fn commands_ignoring_the_signal_get_eof() {
     let world = World::new();
     let got = || fs::read_to_string(world.dir().join("got")).unwrap_or_default();
     let deaf = |then: &str| {
@@ -223,13 +231,13 @@ fn commands_that_outlive_the_signal_see_the_end_and_are_waited_for() {
     tee.signal(Signal::SIGTERM);
     assert_eq!(tee.code(), 143);
     assert_eq!(got(), "x\ny\nend\n");
-    // One that does not end then ends with the box, by the second signal.
+    // A second signal kills a command that still runs, and tee.
     let mut tee = deaf("cat >/dev/null; exec sleep 1000");
     tee.signal(Signal::SIGTERM);
     let comm = |pid: i32| fs::read_to_string(format!("/proc/{pid}/comm"));
     let child = children(tee.pid())[0];
     eventually("it has seen the end", || comm(child).is_ok_and(|it| it == "sleep\n"));
-    eventually("the box ends", || {
+    eventually("tee exits", || {
         tee.signal(Signal::SIGTERM);
         !tee.runs()
     });
@@ -238,7 +246,7 @@ fn commands_that_outlive_the_signal_see_the_end_and_are_waited_for() {
 }
 
 #[test]
-fn an_ignored_signal_does_not_end_it() {
+fn ignored_signal_has_no_effect() {
     let world = World::new();
     let line = "trap '' HUP; mkfifo f; exec ipcbox pipe tee -- cat <>f";
     let tee = world.program("/bin/sh").args(["-c", line]).start().blocked_in(libc::SYS_ppoll);
@@ -247,9 +255,9 @@ fn an_ignored_signal_does_not_end_it() {
     assert_eq!(tee.code(), 143);
 }
 
-/// A socket, as below ssh, and a terminal that nobody reads take less than a pipe says that it does.
+/// A socket, as under ssh, or a terminal that is not read takes less than it has reported room for.
 #[test]
-fn a_signal_ends_it_wherever_its_output_is_full() {
+fn signal_kills_tee_on_a_full_output() {
     for line in ["tee", "merge -- yes"] {
         for is_terminal in [false, true] {
             let (mine, theirs): (OwnedFd, OwnedFd) = if is_terminal {
@@ -266,12 +274,12 @@ fn a_signal_ends_it_wherever_its_output_is_full() {
             let call = || fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
             let waits = format!("{} ", libc::SYS_ppoll);
             let mut seen = 0;
-            // Not between two writes.
+            // Seen repeatedly, so that it is not just between two writes.
             eventually("its output is full", || {
                 seen = if call().starts_with(&waits) { seen + 1 } else { 0 };
                 seen > 20
             });
-            // The first one is merge's command's.
+            // In merge, the first signal kills the command only.
             let mut ended = None;
             eventually("it ends", || {
                 ended = child.try_wait().unwrap();
@@ -280,7 +288,7 @@ fn a_signal_ends_it_wherever_its_output_is_full() {
                 }
                 ended.is_some()
             });
-            // merge exits with it if its command had not filled the output yet, on a slow machine.
+            // On a slow machine the command of merge may not have filled the output: then merge returns its status.
             assert_eq!(code(ended.unwrap()), 143, "{line} {is_terminal}");
             drop(mine);
         }

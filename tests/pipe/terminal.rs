@@ -1,4 +1,4 @@
-//! `pipe run` and `merge` in a terminal of the test's own: who gets what the keys send, and what is in colour.
+//! `pipe` on a pseudo-terminal: keys, job control and colour.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -11,10 +11,10 @@ use nix::sys::signal::Signal;
 
 use crate::support::{BINARY, World, code, eventually, signal, skip};
 
-/// Two stages that have left their process ids in a file and have become sleep.
+/// Two stages that write their pids to a file and then run sleep.
 struct Stages {
     marks: PathBuf,
-    /// What each of them is started as.
+    /// The command line of each.
     line: String,
 }
 
@@ -32,18 +32,18 @@ impl Stages {
     }
 
     fn have_begun(&self) {
-        eventually("both stages have become sleep", || {
+        eventually("both stages run sleep", || {
             let is_sleep = |pid| fs::read_to_string(format!("/proc/{pid}/comm"));
             self.pids().len() == 2 && self.pids().iter().all(|pid| is_sleep(*pid).is_ok_and(|comm| comm == "sleep\n"))
         });
     }
 
-    /// The box that started them.
+    /// The pid of ipcbox.
     fn parent(&self) -> i32 {
         field(self.pids()[0], 1).parse().unwrap()
     }
 
-    /// Waits until they and the box are stopped, or none of them is.
+    /// Waits until they and ipcbox are stopped, or none of them is.
     fn are_stopped(&self, stopped: bool) {
         let all = [self.pids(), vec![self.parent()]].concat();
         eventually(if stopped { "all are stopped" } else { "all go on" }, || {
@@ -52,14 +52,14 @@ impl Stages {
     }
 }
 
-/// A field of a process's stat after its name: 0 is its state, 1 its parent, 2 its group, 5 the group that its terminal
-/// has in front.
+/// A field of a process's stat after its name: 0 is the state, 1 the parent, 2 the process group, 5 the foreground group
+/// of its terminal.
 fn field(pid: i32, which: usize) -> String {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     stat.rsplit(')').next().unwrap().split_whitespace().nth(which).unwrap().to_owned()
 }
 
-/// A program that leads a session with a terminal, and that terminal.
+/// Starts a session leader with a terminal. Returns it and the other side of the terminal.
 fn in_a_terminal(world: &World, words: &[&str]) -> Option<(Child, File)> {
     if Command::new("setsid").arg("true").status().is_err() {
         skip("there is no setsid");
@@ -68,7 +68,7 @@ fn in_a_terminal(world: &World, words: &[&str]) -> Option<(Child, File)> {
     let pty = openpty(None, None).unwrap();
     let terminal = |fd: &OwnedFd| Stdio::from(fd.try_clone().unwrap());
     let child = Command::new("setsid")
-        // Tests that run in the background have INT and QUIT ignored.
+        // Tests in the background of a shell inherit INT and QUIT ignored.
         .args(["--ctty", "--wait", "env", "--default-signal=INT,QUIT"])
         .args(words)
         .current_dir(world.dir())
@@ -86,7 +86,7 @@ fn status(mut child: Child) -> i32 {
 }
 
 #[test]
-fn what_the_keys_send_reaches_the_stages_and_the_box_reports() {
+fn terminal_keys_reach_the_stages() {
     let world = World::new();
     for (key, expected, name) in [(b"\x03", 130, "INT"), (b"\x1c", 131, "QUIT")] {
         let stages = Stages::new(&world);
@@ -94,55 +94,55 @@ fn what_the_keys_send_reaches_the_stages_and_the_box_reports() {
         let words = [&words[..], &[&stages.line, &stages.line]].concat();
         let Some((child, mut terminal)) = in_a_terminal(&world, &words) else { return };
         stages.have_begun();
-        // They are in the group that the terminal has in front: the box's own.
+        // They are in the process group of ipcbox, in the foreground.
         let pid = stages.pids()[0];
-        assert_eq!(field(pid, 2), field(pid, 5), "its group is not in front");
-        assert_eq!(field(pid, 2), field(stages.parent(), 2), "its group is not the box's");
+        assert_eq!(field(pid, 2), field(pid, 5), "its group is not in the foreground");
+        assert_eq!(field(pid, 2), field(stages.parent(), 2), "its group is not that of ipcbox");
         terminal.write_all(key).unwrap();
         assert_eq!(status(child), expected, "{name}");
-        let told = fs::read_to_string(world.dir().join("report")).unwrap();
-        assert_eq!(told.matches(&format!("\"signal\":\"{name}\"")).count(), 2, "{told}");
+        let shown = fs::read_to_string(world.dir().join("report")).unwrap();
+        assert_eq!(shown.matches(&format!("\"signal\":\"{name}\"")).count(), 2, "{shown}");
     }
 }
 
-/// A shell with job control around the box: the kernel stops no group that nobody could continue.
+/// Runs ipcbox under a shell with job control: the kernel stops no orphaned process group.
 fn under_job_control(world: &World, script: &str, stages: &Stages, then: impl FnOnce(&mut File, &dyn Fn(&str))) {
     let words = ["bash", "-c", script, "bash", BINARY, "pipe", "run", "--shell"];
     let words = [&words[..], &[&stages.line, &stages.line]].concat();
     let Some((child, mut terminal)) = in_a_terminal(world, &words) else { return };
     stages.have_begun();
-    let told = world.dir().join("told");
+    let shown = world.dir().join("status");
     then(&mut terminal, &|status| {
-        eventually(status, || fs::read_to_string(&told).is_ok_and(|told| told.trim() == status));
+        eventually(status, || fs::read_to_string(&shown).is_ok_and(|shown| shown.trim() == status));
     });
     assert_eq!(status(child), 0);
 }
 
 #[test]
-fn a_stop_from_the_terminal_stops_all_and_they_go_on_with_the_job() {
+fn terminal_stop_stops_all_stages() {
     let world = World::new();
     let stages = Stages::new(&world);
-    let script = "set -m; \"$@\"; echo $? >told; until [ -e go ]; do :; done; fg; echo $? >told; exit 0";
-    under_job_control(&world, script, &stages, |terminal, told| {
+    let script = "set -m; \"$@\"; echo $? >status; until [ -e go ]; do :; done; fg; echo $? >status; exit 0";
+    under_job_control(&world, script, &stages, |terminal, shown| {
         terminal.write_all(b"\x1a").unwrap();
         stages.are_stopped(true);
-        told("148");
+        shown("148");
         world.file("go", "");
         stages.are_stopped(false);
-        // By ^C the script would end too.
+        // Ctrl-C would kill the script too.
         terminal.write_all(b"\x1c").unwrap();
-        told("131");
+        shown("131");
     });
 }
 
 #[test]
-fn a_stop_sent_to_a_box_in_the_background_stops_all_until_it_is_continued() {
+fn stop_in_the_background_stops_all_stages() {
     let world = World::new();
     let stages = Stages::new(&world);
-    // It reads until all is over: a job that stops ends bash's loops and its wait, and the script's end ends the job.
-    let script = "set -m; \"$@\" & read -r; wait $!; echo $? >told; exit 0";
-    under_job_control(&world, script, &stages, |terminal, told| {
-        // Not the box's group, which has no terminal in front.
+    // It reads until all is done: a job that stops interrupts loops and `wait` of bash, and the job dies with the script.
+    let script = "set -m; \"$@\" & read -r; wait $!; echo $? >status; exit 0";
+    under_job_control(&world, script, &stages, |terminal, shown| {
+        // They are not in the process group of ipcbox.
         assert_ne!(field(stages.pids()[0], 2), field(stages.parent(), 2));
         for _ in 0..3 {
             signal(stages.parent(), Signal::SIGTSTP);
@@ -152,12 +152,12 @@ fn a_stop_sent_to_a_box_in_the_background_stops_all_until_it_is_continued() {
         }
         signal(stages.parent(), Signal::SIGTERM);
         terminal.write_all(b"\n").unwrap();
-        told("143");
+        shown("143");
     });
 }
 
 #[test]
-fn a_tee_in_the_background_is_stopped_when_it_would_read_the_terminal() {
+fn tee_in_the_background_stops_before_reading() {
     let world = World::new();
     let script = "set -m; \"$@\" & echo $! >pid; until [ -e go ]; do :; done; fg; exit $?";
     for command in [&[][..], &["--", "cat"]] {
@@ -178,10 +178,10 @@ fn a_tee_in_the_background_is_stopped_when_it_would_read_the_terminal() {
 }
 
 #[test]
-fn a_job_from_the_background_gets_the_terminal_and_gives_it_back() {
+fn background_job_gets_and_returns_the_terminal() {
     let world = World::new();
     let script = "set -m; \"$@\" & echo $! >pid; until [ -e go ]; do :; done; fg; \
-                  echo $? >told; until [ -e again ]; do :; done; fg; exit $?";
+                  echo $? >status; until [ -e again ]; do :; done; fg; exit $?";
     for verb in [&["run", "--", "cat", ":::", "tee", "out"][..], &["merge", "--", "tee", "out"]] {
         let words = [&["bash", "-c", script, "bash", BINARY, "pipe"][..], verb].concat();
         let Some((child, mut terminal)) = in_a_terminal(&world, &words) else { return };
@@ -192,19 +192,19 @@ fn a_job_from_the_background_gets_the_terminal_and_gives_it_back() {
         terminal.write_all(b"hello\n").unwrap();
         eventually("it reads", || file("out") == "hello\n");
         terminal.write_all(b"\x1a").unwrap();
-        eventually("it is stopped again", || file("told") == "148\n");
+        eventually("it is stopped again", || file("status") == "148\n");
         assert!(is_stopped(), "{verb:?}");
         world.file("again", "");
         terminal.write_all(b"\x04").unwrap();
         assert_eq!(status(child), 0, "{verb:?}");
-        for name in ["go", "again", "pid", "told", "out"] {
+        for name in ["go", "again", "pid", "status", "out"] {
             fs::remove_file(world.dir().join(name)).unwrap();
         }
     }
 }
 
 #[test]
-fn what_the_keys_send_ends_a_tee() {
+fn terminal_keys_kill_tee() {
     let world = World::new();
     for (key, expected) in [(b"\x03", 130), (b"\x1c", 131)] {
         for command in ["true", "exec cat"] {
@@ -222,7 +222,7 @@ fn what_the_keys_send_ends_a_tee() {
 }
 
 #[test]
-fn tags_are_in_colour_on_a_terminal_alone() {
+fn tags_are_coloured_on_a_terminal_only() {
     let world = World::new();
     let words = [BINARY, "pipe", "merge", "--tag", "--keep-order", "--shell", "echo a", "echo b"];
     let Some((child, mut terminal)) = in_a_terminal(&world, &words) else { return };

@@ -1,7 +1,7 @@
 use super::whole;
 
 #[test]
-fn whole_lines_are_counted_in_bytes() {
+fn whole_lines_are_measured_in_bytes() {
     assert_eq!(whole(b"a\nbc\nd", b'\n', 9), (5, 2));
     assert_eq!(whole(b"a\nbc\nd", b'\n', 1), (2, 1));
     assert_eq!(whole(b"a\nbc\nd", b'\n', 0), (0, 0));

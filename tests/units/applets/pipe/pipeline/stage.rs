@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn sigpipe_is_forgiven_along_the_line_to_a_reader_that_ended_well() {
+fn sigpipe_is_forgiven_if_the_reader_succeeds() {
     let end = |ended| End { ended, by_ipcbox: false, wall: Duration::ZERO, usage: Usage::default() };
     let (pipe, well, bad) = (end(Ended::Killed(Signal::PIPE)), end(Ended::Exited(0)), end(Ended::Exited(1)));
     let judge = |ends: &[Option<&End>], readers| judge(ends, 0, readers);

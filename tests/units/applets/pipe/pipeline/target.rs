@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn numbers_are_descriptors_and_all_else_is_a_path() {
+fn number_is_a_descriptor_else_a_path() {
     for (text, form) in [
         ("0", Spelling::Own(0)),
         ("12:3", Spelling::Of(12, 3)),
