@@ -159,7 +159,7 @@ fn check(shell: &Shell) {
         ("ipcs --", &["--leaks", "Run CMD, and tell what it leaves behind"], &["--list"]),
         ("ipcbox ipcrm --", &["--orphaned", "--queue-key"], &["--list"]),
         ("sem run x --timeout 5 --tim", &["--timeout", "--timeout-status"], &["--slots"]),
-        ("signal send T", &["TERM", "please end", "TRAP"], &["KILL"]),
+        ("signal send T", &["TERM", "terminate", "TRAP"], &["KILL"]),
         ("signal wait INT,US", &["USR1", "USR2"], &["TERM"]),
         ("signal wait SIGUS", &["USR1", "USR2"], &["TERM"]),
         ("ipcbox sem rm ", &[&sem_id, &key_of_sem, &slash_sem, &sems], &[&key_of_board, &slash_board]),

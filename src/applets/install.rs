@@ -1,4 +1,4 @@
-//! `ipcbox --install`: links named after the applets.
+//! `ipcbox --install`: creates links named after the applets.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -11,31 +11,32 @@ use clap::Args;
 use super::{APPLETS, Verb, named};
 use crate::exit::{Cause, Exit, each};
 
-/// Links that would hide the system's own ipcs and ipcrm are made only where these are named as APPLET.
+/// Creates a symbolic link to ipcbox in DIR for each applet. Links named ipcs and ipcrm would hide the system's own
+/// programs, so they are created only if you name them as APPLET.
 ///
-/// A link is relative where the binary lies in DIR too. What is there already is left alone without --force, and a link
-/// to the box that is there counts as made.
+/// A link that already leads to ipcbox is left as it is. Another file of that name is an error without --force. If the
+/// binary is in DIR too, the links are relative.
 #[derive(Args)]
 pub struct Install {
-    /// Put this before each link's name, as in ipc-sem
+    /// Start each name with P, for example ipc-
     #[arg(long, value_name = "P", default_value = "")]
     prefix: String,
-    /// Replace files and links that are in the way
+    /// Replace other files that have these names
     #[arg(long)]
     force: bool,
-    /// The directory for the links
+    /// Directory for the links
     #[arg(value_name = "DIR")]
     dir: PathBuf,
-    /// These applets only
+    /// Applets to link (default: all but ipcs and ipcrm)
     #[arg(value_name = "APPLET")]
     applets: Vec<String>,
 }
 
 impl Verb for Install {
     const NAME: &'static str = "--install";
-    const SUMMARY: &'static str = "Make links named after the applets in a directory";
+    const SUMMARY: &'static str = "Create links named after the applets in a directory";
     const EXAMPLES: &'static str = "
-# All applets, and sem under a name that GNU parallel has not
+# All applets, and sem under a name that GNU parallel does not use
 mkdir -p bin
 ipcbox --install bin
 ipcbox --install --prefix ipc- bin sem
@@ -57,13 +58,13 @@ ipcbox --install --prefix ipc- bin sem
             bail!(Cause::new(Exit::Usage, format!("the prefix '{}' {what}", self.prefix)).hint(hint))
         };
         if self.prefix.contains('/') {
-            return refused("has a '/' in it", "DIR says where the links are made");
+            return refused("contains a '/'", "DIR is the directory of the links");
         }
         if !self.prefix.is_empty() && !self.prefix.ends_with('-') {
-            let known = "a link is known as an applet by its name or by '-' and its name at the end";
+            let known = "the name of a link ends in '-' and the name of its applet";
             return refused("does not end in '-'", known);
         }
-        let program = std::env::current_exe().context("cannot tell where the binary lies")?;
+        let program = std::env::current_exe().context("cannot find the binary")?;
         let dir = self.dir.canonicalize();
         let dir = dir.map_err(cause).with_context(|| format!("cannot install into {}", self.dir.display()))?;
         let to = if program.parent() == Some(&dir) {
@@ -73,15 +74,15 @@ ipcbox --install --prefix ipc- bin sem
         };
         each(chosen, |name| {
             let link = dir.join(format!("{}{name}", self.prefix));
-            make(&to, &link, self.force).with_context(|| format!("cannot make {}", link.display()))
+            create_link(&to, &link, self.force).with_context(|| format!("cannot create {}", link.display()))
         })
     }
 }
 
-fn make(to: &Path, link: &Path, force: bool) -> Result<()> {
+fn create_link(to: &Path, link: &Path, force: bool) -> Result<()> {
     match symlink(to, link) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        made => return made.map_err(cause),
+        created => return created.map_err(cause),
     }
     let file = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
     if file(link).is_some_and(|there| file(&link.with_file_name(to)) == Some(there)) {
@@ -89,11 +90,11 @@ fn make(to: &Path, link: &Path, force: bool) -> Result<()> {
     }
     if !force {
         bail!(
-            Cause::from_errno(nix::errno::Errno::EEXIST, "something else is there")
-                .hint("--force replaces it; --prefix ipc- gives the links other names")
+            Cause::from_errno(nix::errno::Errno::EEXIST, "another file has this name")
+                .hint("--force replaces it; --prefix ipc- chooses other names")
         );
     }
-    // A new link beside it takes its place in one step.
+    // rename(2) replaces it in one step.
     let mut beside = link.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
     let beside = Path::new(&beside);
@@ -104,7 +105,7 @@ fn make(to: &Path, link: &Path, force: bool) -> Result<()> {
     })
 }
 
-/// The errno of a file operation, where there is one.
+/// Returns the errno of a file operation, if it has one.
 fn cause(error: std::io::Error) -> anyhow::Error {
     match error.raw_os_error() {
         Some(number) => nix::errno::Errno::from_raw(number).into(),

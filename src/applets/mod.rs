@@ -1,4 +1,4 @@
-//! Floor 8: the applets, and the shape that they share.
+//! Floor 8: the applets, and what each of their verbs consists of.
 
 pub mod fifo;
 mod help;
@@ -24,49 +24,48 @@ use crate::args::synopsis::has_value;
 use crate::exit::Exit;
 pub use help::SHARED;
 
-/// A verb: the struct of its arguments, which knows how to run.
+/// A verb: the struct of its arguments.
 pub trait Verb: Args {
     /// Its name on the command line.
     const NAME: &'static str;
     /// Other names.
     const ALIASES: &'static [&'static str] = &[];
-    /// One line that says what it does.
+    /// What it does, as an imperative of at most 60 columns.
     const SUMMARY: &'static str;
-    /// Whole small problems: lines for a shell, which run as they stand in an empty directory. They stand in the help
-    /// and the manual page.
+    /// Small complete tasks, for help and the manual page: lines of shell that run unchanged in an empty directory.
     const EXAMPLES: &'static str;
-    /// Whether it runs a command.
+    /// Whether it runs CMD.
     const RUNS: Runs = Runs::Nothing;
-    /// Whether it writes to files, standard output included. A short call that does not is spared a system call.
+    /// Whether it writes to files, including standard output. Without it, a short call saves a system call.
     const WRITES: bool = true;
     /// The long options that may be abbreviated.
     const ABBREVIABLE: &'static [&'static str] = &[];
-    /// Exit statuses that mean something else here than usual, or that the arguments do not show.
+    /// Exit statuses that have a meaning of their own here, or that cannot be derived from the arguments.
     const STATUSES: &'static [(Exit, &'static str)] = &[];
 
-    /// Does it.
+    /// Runs the verb.
     fn run(self) -> Result<Exit>;
 }
 
-/// Whether a verb runs a command, whose status is then its own.
+/// Whether a verb runs CMD, and returns the exit status of CMD.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Runs {
-    /// It runs none.
+    /// Never.
     Nothing,
-    /// It does where there is `--` and something after it.
+    /// If something follows `--`.
     Optionally,
-    /// It does where there is this option, `--` and something after it.
+    /// If there is this option and something follows `--`.
     With(&'static str),
-    /// It always does.
+    /// Always.
     Command,
-    /// It runs one for each of many records, and has a status of its own.
+    /// It runs CMD for each of many records, and has an exit status of its own.
     Each,
-    /// Somebody else runs it, and tells its status.
+    /// A server runs CMD and returns its exit status.
     ByServer,
 }
 
 impl Runs {
-    /// Whether the verb takes a command after `--`.
+    /// Returns whether the verb takes CMD after `--`.
     pub const fn takes_command(self) -> bool {
         matches!(self, Self::Optionally | Self::With(_) | Self::Command | Self::Each)
     }
@@ -78,26 +77,26 @@ pub struct Entry {
     pub name: &'static str,
     /// Other names.
     pub aliases: &'static [&'static str],
-    /// One line that says what it does.
+    /// What it does, in one line.
     pub summary: &'static str,
-    /// Lines for a shell that show it at work, and comments that say what for.
+    /// Lines of shell that use it, below comments with their purpose.
     pub examples: &'static str,
-    /// Whether it runs a command.
+    /// Whether it runs CMD.
     pub runs: Runs,
-    /// Whether it writes to files, standard output included.
+    /// Whether it writes to files, including standard output.
     pub writes: bool,
     /// The long options that may be abbreviated.
     pub abbreviable: &'static [&'static str],
-    /// Exit statuses that mean something else here than usual.
+    /// Exit statuses that have a meaning of their own here.
     pub statuses: &'static [(Exit, &'static str)],
     /// Adds its arguments to a parser.
     pub arguments: fn(Command) -> Command,
-    /// Runs it with what was parsed, which is taken out of there.
+    /// Runs it with the parsed arguments, which it takes from the matches.
     pub run: fn(&mut ArgMatches) -> Result<Exit>,
 }
 
 impl Entry {
-    /// The place of verb `V`.
+    /// Returns the entry of verb `V`.
     pub const fn of<V: Verb>() -> Self {
         Self {
             name: V::NAME,
@@ -113,12 +112,12 @@ impl Entry {
         }
     }
 
-    /// Whether it goes by this name.
+    /// Returns whether this is one of its names.
     pub fn is_called(&self, name: &str) -> bool {
         self.name == name || self.aliases.contains(&name)
     }
 
-    /// These words, with the long options in them written out that are abbreviated, as getopt_long(3) reads them.
+    /// Returns these words with abbreviated long options written out, as getopt_long(3) does.
     pub fn in_full(&self, words: &[OsString]) -> Vec<OsString> {
         let mut words = words.to_vec();
         for word in words.iter_mut().take_while(|word| *word != "--") {
@@ -134,12 +133,12 @@ impl Entry {
         words
     }
 
-    /// Its parser, for a line that begins with `called` and goes on with `words`.
+    /// Returns its parser for a command line of `called` and `words`.
     pub fn parser(&self, called: &str, words: &[OsString]) -> Command {
         let empty = Command::new(self.name).bin_name(called).no_binary_name(true);
         let parser = (self.arguments)(empty).args_override_self(true);
-        // An option's value may be below 0, or is refused with the reason. To go through all arguments is a thirtieth
-        // of a short call's instructions, and spared where no word is such a number.
+        // A negative value must reach the value parser, if only to be refused with the reason. Visiting all arguments
+        // costs 3% of the instructions of a short call, so it is skipped if no word looks like one.
         if !words.iter().any(|word| matches!(word.as_bytes(), [b'-', b'0'..=b'9' | b'.', ..])) {
             return parser;
         }
@@ -152,18 +151,18 @@ impl Entry {
 
 /// An applet: a table of verbs.
 pub struct Applet {
-    /// Its name, as a word and as a link.
+    /// Its name, as an argument and as a link.
     pub name: &'static str,
-    /// One line that says what it is for.
+    /// Its purpose, in one line.
     pub summary: &'static str,
-    /// A line that shows it at work.
+    /// An example of its use.
     pub example: &'static str,
-    /// Its verbs. An applet that has none has one entry that is called as the applet is; others after it are what the
-    /// applet is under other names.
+    /// Its verbs. An applet without verbs has one entry with the name of the applet, and one for each other name that
+    /// behaves differently.
     pub verbs: &'static [Entry],
 }
 
-/// The applets, in the order in which they are listed.
+/// The applets, in the order of lists.
 pub const APPLETS: &[Applet] = &[
     fifo::APPLET,
     ipcrm_lite::APPLET,
@@ -179,18 +178,18 @@ pub const APPLETS: &[Applet] = &[
 pub const WORDS: &[Entry] = &[Entry::of::<key::Key>(), Entry::of::<install::Install>()];
 
 impl Applet {
-    /// The one verb of an applet that has none, under this name of the applet's.
+    /// Returns the entry of an applet without verbs under one of its names.
     pub fn alone(&self, name: &str) -> Option<&'static Entry> {
         self.own().iter().find(|entry| entry.is_called(name))
     }
 
-    /// The verbs that have the applet's own names; none in most applets.
+    /// Returns the entries that have names of the applet; none in an applet with verbs.
     fn own(&self) -> &'static [Entry] {
         let is_alone = self.verbs.first().is_some_and(|entry| entry.name == self.name);
         if is_alone { self.verbs } else { &[] }
     }
 
-    /// The names that it is called by, as a word and as a link.
+    /// Returns its names, as an argument and as a link.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         let called = |entry: &'static Entry| [entry.name].into_iter().chain(entry.aliases.iter().copied());
         let others = self.own().iter().flat_map(called);
@@ -198,19 +197,19 @@ impl Applet {
     }
 }
 
-/// An applet, and the name that it is called by.
+/// An applet, and the name that it was called by.
 pub type Called = (&'static Applet, &'static str);
 
 fn names() -> impl Iterator<Item = Called> {
     APPLETS.iter().flat_map(|applet| applet.names().map(move |name| (applet, name)))
 }
 
-/// The applet that a word names.
+/// Returns the applet with this name.
 pub fn named(word: &str) -> Option<Called> {
     names().find(|(_, name)| *name == word)
 }
 
-/// The applet that a link's base name stands for: its own name, or one that ends in `-` and its name.
+/// Returns the applet of a link: its base name is that of the applet, or ends in `-` and that name.
 pub fn linked(base: &str) -> Option<Called> {
     let ends_so =
         |(_, name): &Called| base.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('-'));

@@ -1,4 +1,4 @@
-//! Options of every verb that can create: permission bits, and who may have been there first.
+//! Options of every verb that can create an object: its permission bits, and whose existing object is accepted.
 
 use std::fmt::Display;
 
@@ -13,32 +13,32 @@ use crate::sys::users::Database;
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Creating")]
 pub struct Creating {
-    /// Permission bits of a new object, in octal
+    /// Create it with this octal mode (default: 0600)
     ///
-    /// 0600 if left out; whatever the umask is.
+    /// The umask does not change them.
     #[arg(short, long, value_parser = mode)]
     pub mode: Option<u32>,
-    /// Trust an object that belongs to another user
+    /// Accept an object that belongs to another user
     ///
-    /// Without it, what exists and belongs to neither the caller nor root is not taken for the caller's own: somebody
-    /// can have been there first.
+    /// Without it, an existing object is refused unless you or root own it, because another user may have created it
+    /// first.
     #[arg(long)]
     pub foreign: bool,
-    /// Whether one that exists is refused, as `create -x` does.
+    /// Refuses an existing object, as `create -x` does.
     #[arg(skip)]
     pub exclusive: bool,
 }
 
 impl Creating {
-    /// The permission bits of what is created.
+    /// Returns the permission bits of a new object.
     pub fn bits(&self) -> u32 {
         self.mode.unwrap_or(0o600)
     }
 
-    /// Checks that what exists has the permission bits that were asked for.
+    /// Checks that an existing object has the requested permission bits.
     ///
     /// # Errors
-    /// Status 4, with both.
+    /// Status 4, with both values.
     pub fn expect_mode(&self, is: u32) -> Result<()> {
         match self.mode {
             Some(asked) if asked != is & 0o777 => {
@@ -48,12 +48,12 @@ impl Creating {
         }
     }
 
-    /// Opens what exists, or creates it: whichever of several callers is first. `find` returns it with its owners,
-    /// which are checked before `accept` uses it. `create` fails with `EEXIST` if another process was faster.
+    /// Opens the object, or creates it if this caller is the first. `find` returns it with its owners, which are checked
+    /// before `accept` uses it. `create` fails with `EEXIST` if another process was faster.
     ///
     /// # Errors
-    /// Those of the three, but it tries again if `find` or `accept` fails with `ENOENT` or `EIDRM`, and if `create`
-    /// fails with `EIDRM`: another process has removed it.
+    /// Those of the three. It tries again if `find` or `accept` fails with `ENOENT` or `EIDRM`, or `create` with
+    /// `EIDRM`, because then another process has removed the object.
     pub fn open_or_create<T, U, O: IntoIterator<Item = u32>>(
         self,
         mut find: impl FnMut() -> Result<(T, O)>,
@@ -79,11 +79,11 @@ impl Creating {
         }
     }
 
-    /// Whether what exists may be taken for one's own: all of its owners, a System V object's creator among them, are
-    /// the caller or root, or `--foreign` says so.
+    /// Checks that the caller or root owns an existing object, and created it if it is a System V object. `--foreign`
+    /// accepts any.
     ///
     /// # Errors
-    /// Status 5, with whom it belongs to.
+    /// Status 5, with the owner.
     pub fn trust(&self, owners: impl IntoIterator<Item = u32>) -> Result<(), Cause> {
         let caller = nix::unistd::geteuid().as_raw();
         let mut strangers = owners.into_iter().filter(|uid| ![0, caller].contains(uid));
@@ -91,44 +91,44 @@ impl Creating {
             return Ok(());
         };
         let words = format!("it exists and belongs to {}", user(uid));
-        Err(Cause::new(Exit::Denied, words).hint("--foreign takes it all the same"))
+        Err(Cause::new(Exit::Denied, words).hint("--foreign accepts it"))
     }
 }
 
-/// The failure of `create` where what exists is not as asked.
+/// Returns the failure of `create` on an object that exists with another value than requested.
 pub fn differs(is: impl Display, asked: impl Display) -> Cause {
     Cause::new(Exit::Exists, format!("it exists with {is}, not {asked}"))
 }
 
-/// Whether a missing object is made.
+/// Whether a missing object is created.
 #[derive(Debug, Clone, Copy, Args)]
 #[command(next_help_heading = "Creating")]
 pub struct Making {
-    /// Make it if it is missing
+    /// Create it if it does not exist
     #[arg(long)]
     create: bool,
-    /// How it is made.
+    /// How it is created.
     #[command(flatten)]
     pub creating: Creating,
 }
 
 impl Making {
-    /// How it is to be made, if it is.
+    /// Returns how to create it, if `--create` was given.
     pub fn wanted(self) -> Option<Creating> {
         self.create.then_some(self.creating)
     }
 }
 
-/// A user in a message: the name, else the number.
+/// Returns a user for a message: the name, or the number if there is no name.
 pub fn user(uid: u32) -> String {
     let name = Database::Passwd.names(&[uid]).remove(&uid);
     name.unwrap_or_else(|| format!("uid {uid}"))
 }
 
-/// Reads permission bits, 0 to 777 in octal.
+/// Parses permission bits, 0 to 777 in octal.
 ///
 /// # Errors
-/// Words that say what is wrong.
+/// The expected syntax.
 pub fn mode(text: &str) -> Result<u32, String> {
     let is_octal = !text.is_empty() && text.chars().all(|c| c.is_digit(8));
     let bits = is_octal.then(|| u32::from_str_radix(text, 8).ok()).flatten();

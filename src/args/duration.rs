@@ -4,17 +4,16 @@ use std::time::Duration;
 
 /// Digits before the point, which keeps every sum far inside a [`Duration`].
 const DIGITS_MAX: usize = 12;
-/// Digits after the point that are reckoned with. What follows them only rounds up.
+/// Digits after the point that are counted. Any further digit only rounds up.
 const DECIMALS: usize = 18;
 const PARTS: u128 = 1_000_000_000_000_000_000;
 /// A second, in nanoseconds.
 const SECOND: u128 = 1_000_000_000;
 
-/// Reads a duration, rounded up to whole nanoseconds: one that is longer than nothing never becomes nothing. A number
-/// without a unit is seconds.
+/// Parses a duration, rounded up to whole nanoseconds, so that only 0 becomes 0. A number without a unit is seconds.
 ///
 /// # Errors
-/// Words that say what is wrong. Months and years are refused: they have no fixed length.
+/// The expected syntax. Months and years are refused because they have no fixed length.
 pub fn parse(text: &str) -> Result<Duration, String> {
     if text.len() > 64 {
         return Err("a duration has at most 64 characters".into());
@@ -38,7 +37,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// The nanoseconds of a number and its unit.
+/// Returns the nanoseconds of a number and its unit.
 fn term(number: &str, unit: &str) -> Result<u128, String> {
     let of_unit: u128 = match unit {
         "ns" | "nsec" | "nanos" => 1,
@@ -68,10 +67,10 @@ fn term(number: &str, unit: &str) -> Result<u128, String> {
     Ok(whole * of_unit + (parts * of_unit).div_ceil(PARTS))
 }
 
-/// Reads how often something is done, which is at most every 10 ms.
+/// Parses the interval of something repeated, at least 10 ms.
 ///
 /// # Errors
-/// Words that say what is wrong.
+/// The expected syntax.
 pub fn interval(text: &str) -> Result<Duration, String> {
     match parse(text)? {
         short if short < Duration::from_millis(10) => Err("an interval is at least 10ms".into()),
@@ -81,7 +80,7 @@ pub fn interval(text: &str) -> Result<Duration, String> {
 
 const WRITTEN: &str = "a duration is written 5, 0.25, 250ms, 1m30s, 2h or 1d";
 
-/// Shows a duration as it would be typed, in the fewest words.
+/// Formats a duration as a user would type it: `1m30s`.
 pub fn show(duration: Duration) -> String {
     humantime::format_duration(duration).to_string().replace(' ', "")
 }

@@ -1,4 +1,4 @@
-//! Floor 3: option groups that verbs share, and how their values are written.
+//! Floor 3: the option groups that verbs share, and the syntax of their values.
 
 pub mod creating;
 pub mod duration;

@@ -1,46 +1,46 @@
-//! Numbers and ranges of numbers on the command line.
+//! Numbers, and ranges of them, on the command line.
 
 use std::ops::RangeInclusive;
 
-/// Reads a count, 1 to 32767.
+/// Parses a count, 1 to 32767.
 ///
 /// # Errors
-/// Words that say what is wrong.
+/// The expected number.
 pub fn count(text: &str) -> Result<u16, String> {
     let number = digits(text).and_then(|number| u16::try_from(number).ok());
     number.filter(|number| (1..=32767).contains(number)).ok_or_else(|| "it is a number from 1 to 32767".into())
 }
 
-/// Reads a count that has no limit of the kernel's.
+/// Parses a count that the kernel does not limit.
 ///
 /// # Errors
-/// Words that say what is wrong.
+/// The expected number.
 pub fn many(text: &str) -> Result<u64, String> {
     digits(text).filter(|number| *number > 0).ok_or_else(|| "it is a number from 1 on".into())
 }
 
-/// Reads a process id.
+/// Parses a process id.
 ///
 /// # Errors
-/// Words that say what is wrong.
+/// The expected number.
 pub fn pid(text: &str) -> Result<i32, String> {
     let number = digits(text).and_then(|number| i32::try_from(number).ok());
     number.filter(|number| *number > 0).ok_or_else(|| "a process id is a number from 1 on".into())
 }
 
-/// Reads the number of a semaphore in its set, 0 to 65535.
+/// Parses the number of a semaphore in its set, 0 to 65535.
 ///
 /// # Errors
-/// Words that say what is wrong.
+/// The expected number.
 pub fn index(text: &str) -> Result<u16, String> {
     let number = digits(text).and_then(|number| u16::try_from(number).ok());
     number.ok_or_else(|| "an index is a number from 0 to 65535".into())
 }
 
-/// Reads an index, or a range `A..B` that includes both ends.
+/// Parses an index, or a range `A..B` that includes both ends.
 ///
 /// # Errors
-/// Words that say what is wrong.
+/// The expected number.
 pub fn indexes(text: &str) -> Result<RangeInclusive<u16>, String> {
     let Some((first, last)) = text.split_once("..") else {
         let index = index(text)?;
@@ -53,7 +53,7 @@ pub fn indexes(text: &str) -> Result<RangeInclusive<u16>, String> {
     Ok(range)
 }
 
-/// A number of digits alone: no sign, no blank.
+/// Parses a number that is only digits: no sign, no blank.
 pub fn digits(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().ok())?

@@ -6,25 +6,25 @@ use super::creating::mode;
 use crate::sys::sysv::Change;
 use crate::sys::users::Database;
 
-/// What every `set` can change of an object.
+/// What every `set` can change about an object.
 #[derive(Args)]
 pub struct Ownership {
-    /// New permission bits, in octal
+    /// Set the permission bits, in octal
     #[arg(short, long, value_parser = mode)]
     mode: Option<u32>,
-    /// New owner, and group
+    /// Set the owner, and the group if one is given
     #[arg(long, value_name = "USER[:GROUP]", value_parser = parse)]
     owner: Option<Owner>,
 }
 
 impl Ownership {
-    /// The change as the kernel takes it.
+    /// Returns the change in the form that the kernel expects.
     pub fn change(&self) -> Change {
         Change { uid: self.owner.map(|owner| owner.uid), gid: self.owner.and_then(|owner| owner.gid), mode: self.mode }
     }
 }
 
-/// A new owner, and a new group where one was written.
+/// A new owner, and a new group if one was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner {
     /// The user's id.
@@ -33,10 +33,10 @@ pub struct Owner {
     pub gid: Option<u32>,
 }
 
-/// Reads a user and a group, each a name or a number.
+/// Parses a user and a group, each a name or a number.
 ///
 /// # Errors
-/// Words that say which of the two nobody is called.
+/// The expected syntax, or which of the two does not exist.
 pub fn parse(text: &str) -> Result<Owner, String> {
     let (user, group) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group)),

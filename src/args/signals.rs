@@ -1,14 +1,14 @@
-//! Signals as users write them: `TERM`, `SIGTERM`, `15`, `RTMIN+3`, `RTMAX-1`, in any case, and several as `INT,TERM`.
+//! Signals on the command line: `TERM`, `SIGTERM`, `15`, `RTMIN+3`, `RTMAX-1`, in any case, and several as `INT,TERM`.
 
 use crate::sys::signal::{Set, Signal};
 use crate::text::nearest;
 
-/// What a signal does to a process that does nothing about it.
+/// What a signal does to a process that neither catches nor ignores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Ends it.
+    /// Kills it.
     Terminate,
-    /// Ends it, with a core file.
+    /// Kills it, with a core file.
     Core,
     /// Nothing.
     Ignore,
@@ -19,7 +19,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// As a word.
+    /// Returns the action as a word.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Terminate => "terminate",
@@ -31,50 +31,50 @@ impl Action {
     }
 }
 
-/// The standard signals: the name of each, what it does by default, and what it means.
+/// The standard signals, each with its name, its default action and its meaning.
 const STANDARD: &[(Signal, &str, Action, &str)] = &[
-    (Signal::HUP, "HUP", Action::Terminate, "the terminal is gone; daemons read their configuration again"),
+    (Signal::HUP, "HUP", Action::Terminate, "the terminal was closed; daemons reload their configuration"),
     (Signal::INT, "INT", Action::Terminate, "interrupt, from the keyboard: ^C"),
     (Signal::QUIT, "QUIT", Action::Core, "quit, from the keyboard: ^\\"),
-    (Signal::ILL, "ILL", Action::Core, "an instruction that does not exist"),
+    (Signal::ILL, "ILL", Action::Core, "an invalid instruction"),
     (Signal::TRAP, "TRAP", Action::Core, "a breakpoint"),
     (Signal::ABRT, "ABRT", Action::Core, "abort(3): the program gave up"),
-    (Signal::BUS, "BUS", Action::Core, "memory that has nothing behind it, as beyond the end of a mapped file"),
-    (Signal::FPE, "FPE", Action::Core, "an arithmetic error, as a division by zero"),
-    (Signal::KILL, "KILL", Action::Terminate, "the end, which cannot be caught, blocked or ignored"),
-    (Signal::USR1, "USR1", Action::Terminate, "for the program's own use"),
-    (Signal::SEGV, "SEGV", Action::Core, "memory that may not be used so"),
-    (Signal::USR2, "USR2", Action::Terminate, "for the program's own use"),
-    (Signal::PIPE, "PIPE", Action::Terminate, "a pipe or socket that nobody reads was written to"),
-    (Signal::ALRM, "ALRM", Action::Terminate, "the time of alarm(2) is over"),
-    (Signal::TERM, "TERM", Action::Terminate, "please end"),
+    (Signal::BUS, "BUS", Action::Core, "access to memory without storage, such as beyond the end of a mapped file"),
+    (Signal::FPE, "FPE", Action::Core, "an arithmetic error, such as a division by zero"),
+    (Signal::KILL, "KILL", Action::Terminate, "kill; cannot be caught, blocked or ignored"),
+    (Signal::USR1, "USR1", Action::Terminate, "for use by the program"),
+    (Signal::SEGV, "SEGV", Action::Core, "invalid access to memory"),
+    (Signal::USR2, "USR2", Action::Terminate, "for use by the program"),
+    (Signal::PIPE, "PIPE", Action::Terminate, "a write to a pipe or socket without a reader"),
+    (Signal::ALRM, "ALRM", Action::Terminate, "the timer of alarm(2) has expired"),
+    (Signal::TERM, "TERM", Action::Terminate, "terminate"),
     #[cfg(not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")))]
-    (Signal::STKFLT, "STKFLT", Action::Terminate, "unused: a stack fault of a coprocessor"),
-    (Signal::CHLD, "CHLD", Action::Ignore, "a child ended, stopped or went on"),
-    (Signal::CONT, "CONT", Action::Continue, "go on after a stop"),
-    (Signal::STOP, "STOP", Action::Stop, "stop, which cannot be caught, blocked or ignored"),
+    (Signal::STKFLT, "STKFLT", Action::Terminate, "a stack fault of a coprocessor (unused)"),
+    (Signal::CHLD, "CHLD", Action::Ignore, "a child exited, stopped or continued"),
+    (Signal::CONT, "CONT", Action::Continue, "continue after a stop"),
+    (Signal::STOP, "STOP", Action::Stop, "stop; cannot be caught, blocked or ignored"),
     (Signal::TSTP, "TSTP", Action::Stop, "stop, from the keyboard: ^Z"),
     (Signal::TTIN, "TTIN", Action::Stop, "a background process read from its terminal"),
     (Signal::TTOU, "TTOU", Action::Stop, "a background process wrote to its terminal"),
     (Signal::URG, "URG", Action::Ignore, "urgent data on a socket"),
-    (Signal::XCPU, "XCPU", Action::Core, "the limit of processor time was reached"),
-    (Signal::XFSZ, "XFSZ", Action::Core, "the limit of a file's size was reached"),
-    (Signal::VTALRM, "VTALRM", Action::Terminate, "a timer of the process's own time is over"),
-    (Signal::PROF, "PROF", Action::Terminate, "a profiler's timer is over"),
-    (Signal::WINCH, "WINCH", Action::Ignore, "the terminal's window has another size"),
+    (Signal::XCPU, "XCPU", Action::Core, "the limit of CPU time was reached"),
+    (Signal::XFSZ, "XFSZ", Action::Core, "the limit of file size was reached"),
+    (Signal::VTALRM, "VTALRM", Action::Terminate, "a timer of CPU time has expired"),
+    (Signal::PROF, "PROF", Action::Terminate, "the timer of a profiler has expired"),
+    (Signal::WINCH, "WINCH", Action::Ignore, "the window of the terminal was resized"),
     (Signal::IO, "IO", Action::Terminate, "a descriptor is ready"),
-    (Signal::PWR, "PWR", Action::Terminate, "the power fails"),
-    (Signal::SYS, "SYS", Action::Core, "a system call that does not exist, or that a filter refused"),
+    (Signal::PWR, "PWR", Action::Terminate, "power failure"),
+    (Signal::SYS, "SYS", Action::Core, "an invalid system call, or one that a filter forbids"),
 ];
 
 /// Other names of standard signals.
 const OTHER_NAMES: &[(&str, Signal)] =
     &[("IOT", Signal::ABRT), ("CLD", Signal::CHLD), ("POLL", Signal::IO), ("UNUSED", Signal::SYS)];
 
-/// What glibc calls the signals that it keeps for itself.
+/// The signals that glibc reserves, with its names for them.
 const KEPT: &[(i32, &str)] = &[(32, "SIGCANCEL"), (33, "SIGSETXID")];
 
-/// Every signal that a program may use, in order.
+/// Returns every signal that a program may use, in order.
 pub fn all() -> impl Iterator<Item = Signal> {
     let (first, _) = Signal::real_time();
     Set::ALL.iter().filter(move |signal| standard(*signal).is_some() || signal.number() >= first)
@@ -84,8 +84,8 @@ fn standard(signal: Signal) -> Option<&'static (Signal, &'static str, Action, &'
     STANDARD.iter().find(|(standard, ..)| *standard == signal)
 }
 
-/// Its name, without SIG; the first half of the real-time signals are counted from RTMIN, the others from RTMAX. A
-/// signal that the C library keeps for itself has its number only.
+/// Returns the name of a signal, without SIG. The first half of the real-time signals is counted from RTMIN, the others
+/// from RTMAX. A signal that the C library reserves has only its number.
 pub fn name(signal: Signal) -> String {
     let number = signal.number();
     let (min, max) = Signal::real_time();
@@ -101,33 +101,33 @@ pub fn name(signal: Signal) -> String {
     }
 }
 
-/// The names of a set, separated by commas, as they can be written again.
+/// Returns the names of a set, separated by commas, in the syntax of an argument.
 pub fn names(set: Set) -> String {
     set.iter().map(name).collect::<Vec<_>>().join(",")
 }
 
-/// What it does by default.
+/// Returns the default action of a signal.
 pub fn action(signal: Signal) -> Action {
     standard(signal).map_or(Action::Terminate, |(.., action, _)| *action)
 }
 
-/// What it means.
+/// Returns the meaning of a signal.
 pub fn meaning(signal: Signal) -> &'static str {
-    standard(signal).map_or("for programs' own use; queued, in order, with a value", |(.., meaning)| meaning)
+    standard(signal).map_or("for use by programs; queued in order, with a value", |(.., meaning)| meaning)
 }
 
-/// Reads one signal.
+/// Parses one signal.
 ///
 /// # Errors
-/// Words that say what is wrong, with the nearest name.
+/// The expected syntax, or the nearest name.
 pub fn parse(text: &str) -> Result<Signal, String> {
     if text.is_empty() {
-        return Err("a signal is a name or a number, as TERM, 15 or RTMIN+3".into());
+        return Err("expected a signal: a name or a number, such as TERM, 15 or RTMIN+3".into());
     }
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     if let Some(rest) = name.strip_prefix('-') {
-        return Err(format!("a signal is written without '-': {rest}"));
+        return Err(format!("expected a signal without '-': {rest}"));
     }
     if name.bytes().all(|byte| byte.is_ascii_digit()) {
         return of_number(name.parse().unwrap_or(i32::MAX));
@@ -151,10 +151,10 @@ fn of_number(number: i32) -> Result<Signal, String> {
 }
 
 fn kept_back(number: i32, name: &str) -> String {
-    format!("the C library keeps signal {number} ({name}) for itself")
+    format!("the C library reserves signal {number} ({name})")
 }
 
-/// `RTMIN`, `RTMIN+N`, `RTMAX` and `RTMAX-N`; none where it is none of these.
+/// Parses `RTMIN`, `RTMIN+N`, `RTMAX` and `RTMAX-N`; `None` if it is none of these.
 fn real_time(name: &str) -> Option<Result<Signal, String>> {
     let (min, max) = Signal::real_time();
     let most = max - min;
@@ -169,7 +169,7 @@ fn real_time(name: &str) -> Option<Result<Signal, String>> {
         .filter(|offset| *offset <= most)
         .and_then(|offset| Signal::new(if sign == '+' { from + offset } else { from - offset }));
     let base = &name[..name.len() - rest.len()];
-    Some(signal.ok_or_else(|| format!("real-time signals are {base} to {base}{sign}{most}")))
+    Some(signal.ok_or_else(|| format!("expected a real-time signal from {base} to {base}{sign}{most}")))
 }
 
 fn unknown(text: &str, name: &str) -> String {
@@ -180,14 +180,14 @@ fn unknown(text: &str, name: &str) -> String {
     let names: Vec<&str> = names.chain(OTHER_NAMES.iter().map(|(name, _)| *name)).chain(["RTMIN", "RTMAX"]).collect();
     match nearest(name, &names) {
         Some(nearest) => format!("no signal '{text}'; did you mean '{nearest}'?"),
-        None => format!("no signal '{text}'; signal list has them all"),
+        None => format!("no signal '{text}' (signal list shows all)"),
     }
 }
 
-/// Reads a signal, or 0, which is none and only tests.
+/// Parses a signal, or 0, which sends none and only tests.
 ///
 /// # Errors
-/// Words that say what is wrong.
+/// Those of [`parse`].
 pub fn or_none(text: &str) -> Result<Option<Signal>, String> {
     if !text.is_empty() && text.bytes().all(|byte| byte == b'0') {
         return Ok(None);
@@ -195,10 +195,10 @@ pub fn or_none(text: &str) -> Result<Option<Signal>, String> {
     parse(text).map(Some)
 }
 
-/// Reads a signal that a process can do something about.
+/// Parses a signal that a process can catch, block or ignore.
 ///
 /// # Errors
-/// Words that say what is wrong; KILL and STOP are refused.
+/// Those of [`parse`]; KILL and STOP are refused.
 pub fn catchable(text: &str) -> Result<Signal, String> {
     let signal = parse(text)?;
     if signal.is_catchable() {
@@ -207,15 +207,15 @@ pub fn catchable(text: &str) -> Result<Signal, String> {
     Err(format!("no process can catch, block or ignore {}", name(signal)))
 }
 
-/// Reads a mask, as `/proc/PID/status` and `ps -s` print it, but with `0x` before it.
+/// Parses a mask as `/proc/PID/status` and `ps -s` print it, with or without `0x`.
 ///
 /// # Errors
-/// Words that say what is wrong.
+/// The expected syntax.
 pub fn mask(text: &str) -> Result<Set, String> {
     let digits = text.strip_prefix("0x").or(text.strip_prefix("0X")).unwrap_or(text);
     let is_number = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit());
     let bits = is_number.then(|| u64::from_str_radix(digits, 16).ok()).flatten();
-    bits.map(Set).ok_or_else(|| "a mask is 0x and 1 to 16 hexadecimal digits".into())
+    bits.map(Set).ok_or_else(|| "expected a mask of 0x and 1 to 16 hexadecimal digits".into())
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Sizes: `4096`, `64K` = `64KiB`, `64KB` = 64,000, as util-linux has them.
+//! Sizes: `4096`, `64K` = `64KiB`, `64KB` = 64,000, as in util-linux.
 
-/// Reads a size in bytes.
+/// Parses a size in bytes.
 ///
 /// # Errors
-/// Words that say what is wrong.
+/// The expected syntax.
 pub fn parse(text: &str) -> Result<u64, String> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, suffix) = text.split_at(end);

@@ -78,7 +78,7 @@ fn what_no_spec_is() {
         ("128", "129 to 192"),
         ("193", "129 to 192"),
         ("-1", "without '-'"),
-        ("32", "the C library keeps signal 32 (SIGCANCEL)"),
+        ("32", "the C library reserves signal 32 (SIGCANCEL)"),
         ("161", "SIGSETXID"),
         ("TREM", "did you mean 'TERM'"),
         ("RTMIN+31", "RTMIN to RTMIN+30"),
