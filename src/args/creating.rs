@@ -132,7 +132,7 @@ pub fn user(uid: u32) -> String {
 pub fn mode(text: &str) -> Result<u32, String> {
     let is_octal = !text.is_empty() && text.chars().all(|c| c.is_digit(8));
     let bits = is_octal.then(|| u32::from_str_radix(text, 8).ok()).flatten();
-    bits.filter(|bits| *bits <= 0o777).ok_or_else(|| "permission bits are octal, 0 to 777, as in 0660".into())
+    bits.filter(|bits| *bits <= 0o777).ok_or_else(|| "expected permission bits in octal, such as 0660".into())
 }
 
 #[cfg(test)]

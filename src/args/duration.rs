@@ -16,7 +16,7 @@ const SECOND: u128 = 1_000_000_000;
 /// The expected syntax. Months and years are refused because they have no fixed length.
 pub fn parse(text: &str) -> Result<Duration, String> {
     if text.len() > 64 {
-        return Err("a duration has at most 64 characters".into());
+        return Err("expected a duration of at most 64 characters".into());
     }
     let is_number = |c: char| c.is_ascii_digit() || c == '.';
     let is_bare = text.chars().all(is_number);
@@ -55,7 +55,7 @@ fn term(number: &str, unit: &str) -> Result<u128, String> {
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.len() > DIGITS_MAX {
-        return Err(format!("a duration has numbers of at most {DIGITS_MAX} digits"));
+        return Err(format!("expected a duration with at most {DIGITS_MAX} digits"));
     }
     if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
         return Err(WRITTEN.into());
@@ -73,12 +73,12 @@ fn term(number: &str, unit: &str) -> Result<u128, String> {
 /// The expected syntax.
 pub fn interval(text: &str) -> Result<Duration, String> {
     match parse(text)? {
-        short if short < Duration::from_millis(10) => Err("an interval is at least 10ms".into()),
+        short if short < Duration::from_millis(10) => Err("expected an interval of at least 10ms".into()),
         interval => Ok(interval),
     }
 }
 
-const WRITTEN: &str = "a duration is written 5, 0.25, 250ms, 1m30s, 2h or 1d";
+const WRITTEN: &str = "expected a duration such as 5, 0.25, 250ms, 1m30s, 2h or 1d";
 
 /// Formats a duration as a user would type it: `1m30s`.
 pub fn show(duration: Duration) -> String {

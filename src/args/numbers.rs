@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 /// The expected number.
 pub fn count(text: &str) -> Result<u16, String> {
     let number = digits(text).and_then(|number| u16::try_from(number).ok());
-    number.filter(|number| (1..=32767).contains(number)).ok_or_else(|| "it is a number from 1 to 32767".into())
+    number.filter(|number| (1..=32767).contains(number)).ok_or_else(|| "expected a number from 1 to 32767".into())
 }
 
 /// Parses a count that the kernel does not limit.
@@ -16,7 +16,7 @@ pub fn count(text: &str) -> Result<u16, String> {
 /// # Errors
 /// The expected number.
 pub fn many(text: &str) -> Result<u64, String> {
-    digits(text).filter(|number| *number > 0).ok_or_else(|| "it is a number from 1 on".into())
+    digits(text).filter(|number| *number > 0).ok_or_else(|| "expected a number of at least 1".into())
 }
 
 /// Parses a process id.
@@ -25,7 +25,7 @@ pub fn many(text: &str) -> Result<u64, String> {
 /// The expected number.
 pub fn pid(text: &str) -> Result<i32, String> {
     let number = digits(text).and_then(|number| i32::try_from(number).ok());
-    number.filter(|number| *number > 0).ok_or_else(|| "a process id is a number from 1 on".into())
+    number.filter(|number| *number > 0).ok_or_else(|| "expected a process id".into())
 }
 
 /// Parses the number of a semaphore in its set, 0 to 65535.
@@ -34,7 +34,7 @@ pub fn pid(text: &str) -> Result<i32, String> {
 /// The expected number.
 pub fn index(text: &str) -> Result<u16, String> {
     let number = digits(text).and_then(|number| u16::try_from(number).ok());
-    number.ok_or_else(|| "an index is a number from 0 to 65535".into())
+    number.ok_or_else(|| "expected an index from 0 to 65535".into())
 }
 
 /// Parses an index, or a range `A..B` that includes both ends.
@@ -48,7 +48,7 @@ pub fn indexes(text: &str) -> Result<RangeInclusive<u16>, String> {
     };
     let range = index(first)?..=index(last)?;
     if range.is_empty() {
-        return Err(format!("the range {text} has its ends the wrong way round"));
+        return Err("expected a range from low to high".into());
     }
     Ok(range)
 }

@@ -43,8 +43,8 @@ pub fn parse(text: &str) -> Result<Owner, String> {
         None => (text, None),
     };
     let find = |database: Database, what: &str, name: &str| match name {
-        "" => Err(format!("the {what} is missing; write USER or USER:GROUP")),
-        _ => database.id(name).ok_or_else(|| format!("there is no {what} '{name}'")),
+        "" => Err(format!("expected USER or USER:GROUP")),
+        _ => database.id(name).ok_or_else(|| format!("no {what} '{name}'")),
     };
     Ok(Owner {
         uid: find(Database::Passwd, "user", user)?,

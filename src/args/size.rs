@@ -7,7 +7,7 @@
 pub fn parse(text: &str) -> Result<u64, String> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, suffix) = text.split_at(end);
-    let too_large = || format!("a size is at most {}", u64::MAX);
+    let too_large = || format!("expected a size of at most {}", u64::MAX);
     if digits.is_empty() {
         return Err(WRITTEN.into());
     }
@@ -16,7 +16,7 @@ pub fn parse(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).ok_or_else(too_large)
 }
 
-const WRITTEN: &str = "a size is written 4096, 64K or 64KiB, 2M, 1G, 1T, or 64KB for 64,000";
+const WRITTEN: &str = "expected a size such as 4096, 64K, 2M, 1G, or 64KB (64,000)";
 
 fn factor(suffix: &str) -> Option<u64> {
     if suffix.is_empty() || suffix == "B" {

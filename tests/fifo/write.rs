@@ -191,7 +191,7 @@ fn readers_option_waits_for_n_readers() {
         wait $write; kill $sleep; cat <&7";
     world.shell(script).stdout("x\n").ok();
     for n in ["0", "-1", "x"] {
-        world.call("fifo write f x --readers").arg(n).fails(2, "it is a number from 1");
+        world.call("fifo write f x --readers").arg(n).fails(2, "expected a number");
     }
 }
 

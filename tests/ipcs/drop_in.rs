@@ -178,8 +178,8 @@ fn an_id_that_is_not_there_is_status_3() {
     let world = World::new();
     for kind in ["-q", "-m", "-s"] {
         world.call(&format!("ipcs {kind} -i 2147483647")).fails(3, "no such");
-        world.call(&format!("ipcs {kind} -i 5x")).fails(2, "an id is a number");
-        world.call(&format!("ipcs {kind} -i 99999999999999999999")).fails(2, "an id is a number");
+        world.call(&format!("ipcs {kind} -i 5x")).fails(2, "expected an id");
+        world.call(&format!("ipcs {kind} -i 99999999999999999999")).fails(2, "expected an id");
     }
     world.call("ipcs -i 0").fails(2, "one kind is to be chosen");
     world.call("ipcs -q -s -i 0").fails(2, "one kind is to be chosen");

@@ -267,7 +267,7 @@ fn what_is_in_use_stays_without_force() {
     world.call("ipcrm-lite @slots").fails(1, &words);
     world.call("ipcrm-lite --force @slots").ok();
     drop(held);
-    world.call("ipcrm-lite 99999999999999999999").fails(2, "an id is at most");
+    world.call("ipcrm-lite 99999999999999999999").fails(2, "expected an id of at most");
     world.call("ipcrm-lite 12a").fails(2, "TARGET '12a'");
     world.call("ipcrm-lite 0x0").fails(2, "private objects share key 0");
     world.call("ipcrm-lite private").fails(2, "only for create");

@@ -186,7 +186,7 @@ fn waiter_in_another_namespace_is_not_listed() {
 #[test]
 fn set_changes_limit_mode_and_owner() {
     let world = World::new();
-    world.call("msgq set @q --max-bytes -1").fails(2, "--max-bytes '-1': a size is written");
+    world.call("msgq set @q --max-bytes -1").fails(2, "--max-bytes: expected a size");
     world.call("msgq create @q").ok();
     world.call("msgq set @q --max-bytes 1K -m 600").ok();
     let [stat] = &json(&world, "msgq stat @q -J")[..] else { panic!() };

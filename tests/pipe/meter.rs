@@ -289,7 +289,7 @@ fn impossible_calls_are_refused() {
     run("echo x | ipcbox pipe meter >/dev/full").fails(1, "cannot write to standard output: no space left");
     run("ipcbox pipe meter --rate-limit 0").fails(2, "at a rate of 0 nothing would pass");
     run("ipcbox pipe meter --interval 1ms").fails(2, "at least 10ms");
-    run("ipcbox pipe meter --size x").fails(2, "a size is written");
+    run("ipcbox pipe meter --size x").fails(2, "expected a size");
     run("{ yes | ipcbox pipe meter; echo $? >&2; } | head -1").stdout("y\n").stderr("141\n").ok();
     run(": | ipcbox pipe meter --force --size 0 2>&1").ok();
 }

@@ -78,7 +78,7 @@ fn wrong_command_lines_are_refused() {
         (&["run", "--shell", "true", " "], "command 2 is empty"),
         (&["run", "--shell", "true", ":::", "true"], "each argument is a command"),
         (&["run", "--capacity", "0", "--", "true"], "at least 1 byte"),
-        (&["run", "--capacity", "-1", "--", "true"], "a size is written"),
+        (&["run", "--capacity", "-1", "--", "true"], "expected a size"),
         (&["run", "--capacity", "8E", "--", "true", ":::", "true"], "exceed the largest pipe"),
         (&["run", "--then", "KILL", "--", "true"], "--max-time"),
         (&["run", "--report", "/no/such/file", "--", "true"], "cannot write the report"),

@@ -238,14 +238,14 @@ fn what_is_no_signal_or_no_process() {
         ("-sigterm 1", "without '-': sigterm"),
         ("-Q 1", "no option '-Q'"),
         ("33 1", "SIGSETXID"),
-        ("TERM 0", "a process id is a number from 1 on"),
-        ("TERM -1", "a process id is a number from 1 on"),
+        ("TERM 0", "expected a process id"),
+        ("TERM -1", "expected a process id"),
         ("TERM", "PID is missing"),
         ("", "SIG is missing"),
         ("TERM 1 --then KILL", "--wait"),
-        ("TERM 1 --wait x", "a duration is written"),
+        ("TERM 1 --wait x", "expected a duration"),
         ("TERM 1 --wait 1 --then KLIL", "did you mean 'KILL'"),
-        ("TERM 1 --wait 1 --then KILL:x", "a duration is written"),
+        ("TERM 1 --wait 1 --then KILL:x", "expected a duration"),
         ("TERM 1 --group --tree", "cannot be used together"),
     ] {
         world.call(&format!("signal send {words}")).fails(2, told);

@@ -173,7 +173,7 @@ const OF_OBJECTS: [&str; 11] =
     ["targets", "owner", "mine", "older_than", "keep", "unused", "orphaned", "sort", "holders", "watch", "leaks"];
 
 fn id(text: &str) -> Result<i32, String> {
-    text.trim_start().parse().map_err(|_| "an id is a number of 0 to 2147483647".into())
+    text.trim_start().parse().map_err(|_| "expected an id from 0 to 2147483647".into())
 }
 
 impl Verb for Ipcs {

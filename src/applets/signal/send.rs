@@ -96,7 +96,7 @@ fn sent(text: &str) -> Result<Sent, String> {
 }
 
 fn value(text: &str) -> Result<i32, String> {
-    text.parse().map_err(|_| format!("a value is a number from {} to {}", i32::MIN, i32::MAX))
+    text.parse().map_err(|_| format!("expected a number from {} to {}", i32::MIN, i32::MAX))
 }
 
 fn not_here(_: &str) -> Result<String, String> {
