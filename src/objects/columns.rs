@@ -105,6 +105,46 @@ impl<'a> Record<'a> {
         }
     }
 
+    fn is_semaphore(&self) -> bool {
+        matches!(self.object.state, State::Set(_) | State::PosixSemaphore(..))
+    }
+
+    /// A field that the kernel does not know for a plain semaphore.
+    fn unless_plain(&self, get: impl FnOnce(Purpose) -> Cell) -> Cell {
+        match self.part {
+            Part::Purpose(purpose, _) => get(purpose),
+            _ if self.is_semaphore() => Cell::Unknown,
+            _ => Cell::Absent,
+        }
+    }
+
+    fn purpose_name(&self) -> Cell {
+        match self.part {
+            Part::Whole | Part::Semaphore(..) if self.is_semaphore() => Cell::word("plain"),
+            _ => self.purpose(|purpose| Cell::word(purpose.name())),
+        }
+    }
+
+    /// The processes that have slots or the lock: by program name in a table, by command line in JSON.
+    fn holders(&self) -> Cell {
+        self.unless_plain(|purpose| {
+            let set = Set::from_id(self.object.id().unwrap_or_default());
+            match set.values().and_then(|(_, values)| users::holders(set, &values)) {
+                Ok(_) if matches!(purpose, Purpose::Barrier { .. }) => Cell::Unknown,
+                Ok(holders) => Cell::Short(users::brief(&holders), Box::new(Cell::Records(holding(&holders)))),
+                Err(_) => Cell::Unknown,
+            }
+        })
+    }
+
+    /// How many processes wait, until a value rises or is 0.
+    fn waiting(&self) -> Cell {
+        match self.part {
+            Part::Semaphore(..) => self.semaphore(|set, index| Ok(set.waiters(index)? + set.zero_waiters(index)?)),
+            _ => self.waiters(),
+        }
+    }
+
     fn value(&self) -> Cell {
         match (&self.object.state, self.part) {
             (State::PosixSemaphore(_, stat), _) => Cell::known(stat.ok(), |stat| stat.value.into()),
@@ -191,6 +231,20 @@ impl<'a> Record<'a> {
     }
 }
 
+/// Holders as records inside another one, with the keys that they have by themselves.
+fn holding(users: &[User]) -> Vec<Vec<(&'static str, Cell)>> {
+    let slot = |user: &User| if let How::Holds { slot, .. } = user.how { slot } else { None };
+    let record = |user: &User| {
+        vec![
+            ("slot", Cell::known(slot(user), Cell::from)),
+            ("count", Cell::known(user.count(), Cell::from)),
+            ("pid", Cell::known(user.pid(), Cell::from)),
+            ("command", Cell::known(user.command.clone(), Cell::Text)),
+        ]
+    };
+    users.iter().map(record).collect()
+}
+
 fn role(how: &How) -> Cell {
     Cell::word(match how {
         How::Operates { .. } => "waiter",
@@ -200,7 +254,7 @@ fn role(how: &How) -> Cell {
     })
 }
 
-const fn all<'a>() -> [Column<Record<'a>>; 57] {
+const fn all<'a>() -> [Column<Record<'a>>; 60] {
     [
         Column::new("verdict", |r| r.verdict.map_or(Cell::Absent, Cell::word)),
         Column::new("kind", |r| Cell::word(r.object.kind().word())),
@@ -229,10 +283,13 @@ const fn all<'a>() -> [Column<Record<'a>>; 57] {
         Column::new("nsems", |r| {
             if let State::Set(s) = &r.object.state { Cell::count(s.len as u64) } else { Cell::Absent }
         }),
-        Column::new("purpose", |r| r.purpose(|purpose| Cell::word(purpose.name()))),
+        Column::new("purpose", Record::purpose_name),
         Column::new("free", |r| r.purpose(|purpose| purpose.free().into())),
         Column::new("capacity", |r| r.purpose(|purpose| purpose.capacity().into())),
         Column::new("held", |r| r.purpose(|purpose| purpose.held().into())),
+        Column::new("used", |r| r.unless_plain(|purpose| Cell::Short(purpose.used(), Box::new(purpose.held().into())))),
+        Column::new("holders", Record::holders),
+        Column::new("waiting", Record::waiting),
         Column::new("index", |r| r.semaphore(|_, index| Ok(index))),
         Column::new("value", Record::value),
         Column::new("waiters", Record::waiters),

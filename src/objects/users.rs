@@ -9,7 +9,7 @@ use crate::sys::fifo::Seen;
 use crate::sys::holders::{self, Holder, Index, Open};
 use crate::sys::message::{Waits, Which};
 use crate::sys::posix::mq;
-use crate::sys::process::{self, Blocked};
+use crate::sys::process::{self, Blocked, procfs};
 use crate::sys::sysv::msg;
 use crate::sys::sysv::sem::Set;
 use crate::text::{counted, visible};
@@ -167,6 +167,24 @@ impl std::fmt::Display for User {
 pub fn list(users: &[User]) -> Option<String> {
     let users: Vec<String> = users.iter().map(User::to_string).collect();
     (!users.is_empty()).then(|| users.join(", "))
+}
+
+/// Lists the processes for a cell of a table, each once and by the name of its program: `812 make, 830 cc and 3 more`.
+pub fn brief(users: &[User]) -> String {
+    /// How many are named.
+    const NAMED: usize = 8;
+    let mut pids: Vec<i32> = Vec::new();
+    for pid in users.iter().filter_map(User::pid) {
+        if !pids.contains(&pid) {
+            pids.push(pid);
+        }
+    }
+    let name = |pid: &i32| procfs::stat(*pid).map_or_else(|_| pid.to_string(), |stat| format!("{pid} {}", stat.name));
+    let unknown: u32 = users.iter().filter_map(User::count).sum();
+    let mut words: Vec<String> = pids.iter().take(NAMED).map(name).collect();
+    words.extend((unknown > 0).then(|| format!("{unknown} unknown")));
+    let more = pids.len().saturating_sub(NAMED);
+    words.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
 }
 
 /// Returns the holders of slots or a lock: the last process that operated on each semaphore. Of several readers, the

@@ -31,6 +31,8 @@ pub enum Cell {
     List(Vec<Self>),
     /// Nested records, each with its keys.
     Records(Vec<Vec<(&'static str, Self)>>),
+    /// A short text for a table, and the value for JSON.
+    Short(String, Box<Self>),
 }
 
 /// The last second of the year 9999, the limit of RFC 3339.
@@ -98,6 +100,10 @@ impl Cell {
             Self::Flag(flag) => write!(line, "{flag}"),
             Self::Seconds(time) => write!(line, "{:.6}", time.as_secs_f64()),
             Self::List(cells) => list(line, cells.iter(), |line, cell| cell.json(line)),
+            Self::Short(_, value) => {
+                value.json(line);
+                Ok(())
+            }
             Self::Records(records) => list(line, records.iter(), |line, record| {
                 object(line, record.iter().map(|(key, cell)| (*key, cell)));
             }),
@@ -112,8 +118,8 @@ impl Cell {
             Self::Number(number) => number.to_string(),
             Self::Large(number) => number.to_string(),
             Self::Word(word) => (*word).to_owned(),
-            Self::Text(text) if terminal => visible(text, &[]),
-            Self::Text(text) => text.clone(),
+            Self::Text(text) | Self::Short(text, _) if terminal => visible(text, &[]),
+            Self::Text(text) | Self::Short(text, _) => text.clone(),
             Self::Flag(flag) => if *flag { "yes" } else { "no" }.into(),
             Self::Seconds(time) => format!("{:.6}", time.as_secs_f64()),
             Self::List(cells) => cells.iter().map(|cell| cell.text(terminal)).collect::<Vec<_>>().join(" "),

@@ -105,6 +105,14 @@ impl Purpose {
         }
     }
 
+    /// Returns how much is in use, as in a table: `2/4`, or `3 shared`.
+    pub fn used(self) -> String {
+        match self {
+            Self::Lock { readers: readers @ 1.., .. } => format!("{readers} shared"),
+            _ => format!("{}/{}", self.held(), self.capacity()),
+        }
+    }
+
     /// How many more could have it now.
     pub const fn free(self) -> u16 {
         match self {

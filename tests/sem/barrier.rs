@@ -24,13 +24,16 @@ fn all_leave_when_the_last_one_has_come() {
     let world = World::new();
     let first: Vec<Child> = (0..2).map(|_| comer(&world, 3)).collect();
     let record = world.call("sem stat @b --json").ok();
-    assert!(record.contains(r#""purpose":"barrier","free":1,"capacity":3,"held":2,"waiters":2"#), "{record}");
+    assert!(
+        record.contains(r#""purpose":"barrier","free":1,"capacity":3,"held":2,"used":2,"holders":null,"waiting":2"#),
+        "{record}"
+    );
     world.call("sem barrier @b 3").ok();
     for child in first {
         assert_eq!(child.code(), 0);
     }
     let record = world.call("sem stat @b --json").ok();
-    assert!(record.contains(r#""held":0,"waiters":0"#), "{record}");
+    assert!(record.contains(r#""held":0,"used":0,"holders":null,"waiting":0"#), "{record}");
 }
 
 #[test]

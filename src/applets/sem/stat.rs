@@ -20,10 +20,10 @@ use crate::sys::sysv::Kind;
 use crate::sys::sysv::sem::Set;
 use crate::target::Target;
 
-const COLUMNS: &str = "-kind -family id key name owner -uid -group -gid -creator -creator_uid -creator_gid mode -nsems \
-                       purpose free capacity held index value waiters -stopped zero_waiters last_pid -op_time \
-                       -change_time";
-const USERS: &str = "-kind -family id -key name purpose role state slot count pid command operations";
+const COLUMNS: &str = "-kind -family -id -key name -owner -uid -group -gid -creator -creator_uid -creator_gid -mode -nsems \
+                       purpose -free -capacity -held used -index value holders waiting -waiters -stopped -zero_waiters \
+                       -last_pid -op_time -change_time";
+const USERS: &str = "-kind -family -id -key name purpose role state slot count pid command operations";
 
 /// A line for each semaphore; slots, a lock and a barrier are one line, with what they are for. Without TARGET every
 /// set and every POSIX semaphore is shown.
@@ -82,8 +82,14 @@ ipcbox sem stat --json
             let record = Record::of(&looked.object, &names);
             records.extend(looked.parts(&blocked).into_iter().map(|part| Record { part, ..record }));
         }
-        let columns = columns::pick(if of_users { USERS } else { COLUMNS });
-        output::show(&columns, &records, &self.showing, self.targets.len() == 1)?;
+        let mut columns = columns::pick(if of_users { USERS } else { COLUMNS });
+        // Only if they distinguish the rows.
+        let is_unnamed = records.iter().any(|record| record.object.name.is_none());
+        let is_of_several = records.iter().any(|record| matches!(record.part, Part::Semaphore(1.., _)));
+        for column in &mut columns {
+            column.in_table |= (column.key == "id" && is_unnamed) || (column.key == "index" && is_of_several);
+        }
+        output::show(&columns, &records, &self.showing, false)?;
         exit
     }
 }
