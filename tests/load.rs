@@ -1,6 +1,6 @@
-//! Everything at once, for a while: senders, receivers, workers, lockers and a lister on one machine. Nothing is lost
-//! or doubled, nobody is let in beside a holder, what runs for long neither grows nor keeps descriptors, and nothing is
-//! left behind.
+//! All verbs under load at once: senders, receivers, workers, lockers and a lister on one machine. No message is lost
+//! or duplicated, no lock is held twice, long-running processes neither grow nor keep descriptors, and nothing is left
+//! behind.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,17 +16,16 @@ const SENDERS: usize = 8;
 const RECEIVERS: usize = 8;
 const WORKERS: usize = 4;
 const LOCKERS: usize = 200;
-/// Messages of one call.
+/// Messages per call.
 const BATCH: usize = 50;
-/// What a process may grow by after it has warmed up, in KiB.
+/// The growth in KiB allowed after the warm-up.
 const GROWTH: i64 = 256;
 
-/// Two minutes of it where all is wanted.
 fn duration() -> Duration {
     Duration::from_secs(if std::env::var_os("IPCBOX_FULL").is_some() { 120 } else { 8 })
 }
 
-/// Resident memory in KiB, and how many descriptors are open.
+/// Returns resident memory in KiB, and the number of open descriptors.
 fn size(pid: i32) -> (i64, usize) {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let anonymous = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
@@ -34,7 +33,7 @@ fn size(pid: i32) -> (i64, usize) {
     (kib, fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count())
 }
 
-/// Sends batches of numbered messages until it is over; gives how many.
+/// Sends batches of numbered messages until `over` is set, and returns their number.
 fn send(queue: &str, who: usize, over: &AtomicBool) -> usize {
     let mut sent = 0;
     while !over.load(Ordering::Relaxed) {
@@ -45,7 +44,7 @@ fn send(queue: &str, who: usize, over: &AtomicBool) -> usize {
     sent
 }
 
-/// How often each message came.
+/// Counts how often each message was received.
 fn came(dir: &Path, prefix: &str, count: usize) -> BTreeMap<String, usize> {
     let mut came = BTreeMap::new();
     for n in 0..count {
@@ -71,7 +70,7 @@ fn nothing_is_lost_and_nothing_stays_under_load() {
     let receivers = (0..RECEIVERS).map(|n| run(format!("exec ipcbox msgq recv {messages} --follow >received{n}")));
     let workers = (0..WORKERS).map(|n| run(format!("exec ipcbox msgq serve {jobs} -j 2 -- echo {{}} >served{n}")));
     let minded: Vec<Child> = receivers.chain(workers).collect();
-    // The lock is what keeps a number from being counted twice.
+    // Without the lock two processes would write the same number.
     let count = "read n <n; echo $((n + 1)) >n";
     let locks =
         format!("c=0; until [ -e over ]; do ipcbox sem lock $NAME-l -- sh -c '{count}'; c=$((c + 1)); done; echo $c");
@@ -90,7 +89,7 @@ fn nothing_is_lost_and_nothing_stays_under_load() {
                 }
             }
         });
-        // The one place where time passes on purpose: a load lasts.
+        // The only place that sleeps on purpose: load takes time.
         std::thread::sleep(duration() / 3);
         let warm: Vec<_> = minded.iter().map(|child| size(child.pid())).collect();
         std::thread::sleep(duration() * 2 / 3);
@@ -103,14 +102,14 @@ fn nothing_is_lost_and_nothing_stays_under_load() {
         let stat = || world.call("msgq stat --columns messages --no-header").arg(queue).ok();
         eventually("the queue is empty", || stat().trim() == "0");
     }
-    // A worker that has nothing to do has only what it began with.
+    // An idle worker has no children.
     let quiet =
         |child: &Child| fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.pid())).unwrap().is_empty();
     eventually("the workers are idle", || minded.iter().all(quiet));
     for (child, (kib, fds)) in minded.iter().zip(sizes) {
         let (now, open) = size(child.pid());
         assert!(now - kib <= GROWTH, "{kib} KiB became {now}");
-        // While it was looked at first it could be at a job or two.
+        // It may have been running jobs when it was first measured.
         assert!(open <= fds, "{fds} descriptors became {open}");
         child.signal(Signal::SIGTERM);
     }
@@ -137,7 +136,7 @@ fn nothing_is_lost_and_nothing_stays_under_load() {
     assert_eq!(objects(), before);
 }
 
-/// Every System V object of the namespace.
+/// Lists every System V object of the namespace.
 fn objects() -> String {
     ["shm", "msg", "sem"].map(|kind| fs::read_to_string(format!("/proc/sysvipc/{kind}")).unwrap()).concat()
 }

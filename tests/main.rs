@@ -1,8 +1,8 @@
 //! The tests: the real binary against the real kernel.
 //!
-//! Each test has System V and POSIX-queue objects of its own where it may make an IPC namespace, and unique names where
-//! it may not; `/dev/shm` is common, so names there are always unique. Nothing sleeps to synchronise: a test waits
-//! until `/proc` shows what it waits for.
+//! Each test has its own System V objects and POSIX queues if it may create an IPC namespace, and unique names
+//! otherwise. `/dev/shm` is shared, so names there are always unique. No test sleeps to synchronise: it waits until
+//! `/proc` shows the state it needs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod collected;

@@ -1,4 +1,4 @@
-//! `fifo` against cat on both sides, a bare splice pair in C, and the shell's own echo and read.
+//! `fifo` compared with cat on both sides, a splice pair in C, and the shell's echo and read.
 
 use std::fs::{self, File};
 use std::io::Seek;
@@ -11,7 +11,7 @@ use crate::table::{BINARY, Goal, Table, calls, compiled};
 const SIZE: usize = 256 << 20;
 const TRIPS: usize = 50;
 
-/// The time that a writer takes to move `from` into a FIFO, and a reader to move it from there to `to`.
+/// Times a writer that moves `from` into a FIFO and a reader that moves it to `to`.
 fn through(writer: &[&str], reader: &[&str], from: &Path, to: &Path) -> Duration {
     let command = |words: &[&str]| {
         let mut command = Command::new(words[0]);
@@ -24,13 +24,13 @@ fn through(writer: &[&str], reader: &[&str], from: &Path, to: &Path) -> Duration
     let mut writer = command(writer).stdin(input).spawn().expect("it starts");
     let read = command(reader).stdin(Stdio::null()).stdout(to).status().expect("it starts");
     assert!(read.success());
-    assert!(writer.wait().expect("it ends").success());
+    assert!(writer.wait().expect("a child").success());
     let time = start.elapsed();
-    assert_eq!(place.stream_position().expect("a place"), SIZE as u64, "all went into the FIFO");
+    assert_eq!(place.stream_position().expect("an offset"), SIZE as u64, "the writer wrote everything");
     time
 }
 
-/// Two shells that send a line to and fro.
+/// Times two shells that send a line back and forth.
 fn trips(dir: &Path, here: &str, there: &str) -> Duration {
     let script = format!(
         "cd {}
@@ -39,7 +39,7 @@ fn trips(dir: &Path, here: &str, there: &str) -> Duration {
         dir.display()
     );
     let mut shell = Command::new("/bin/sh");
-    shell.args(["-euc", &script]).env("box", BINARY);
+    shell.args(["-euc", &script]).env("ipcbox", BINARY);
     calls(1, shell)
 }
 
@@ -67,7 +67,7 @@ pub fn tasks(table: &mut Table) {
     let our_writer = [BINARY, "fifo", "write", &fifo];
     let our_reader = [BINARY, "fifo", "read", &fifo];
     through(&our_writer, &our_reader, &input, &output);
-    assert!(fs::read(&output).expect("the output") == bytes, "what came is not what went");
+    assert!(fs::read(&output).expect("the output") == bytes, "the output differs from the input");
     drop(bytes);
     fs::remove_file(&output).expect("the output");
 
@@ -90,8 +90,8 @@ pub fn tasks(table: &mut Table) {
         Goal::Shown,
         7,
         || {
-            let here = r#""$box" fifo write f ping; line=$("$box" fifo read g)"#;
-            trips(&dir, here, r#"line=$("$box" fifo read f); "$box" fifo write g "$line""#)
+            let here = r#""$ipcbox" fifo write f ping; line=$("$ipcbox" fifo read g)"#;
+            trips(&dir, here, r#"line=$("$ipcbox" fifo read f); "$ipcbox" fifo write g "$line""#)
         },
         || trips(&dir, "echo ping >f; read -r line <g", "read -r line <f; echo $line >g"),
     );

@@ -1,7 +1,7 @@
-//! What the bulk verbs cost as their work grows: no step from one size to the next costs more than in proportion, and
-//! memory stays flat.
+//! How the cost of the bulk verbs grows with their work: at most in proportion from one size to the next, with constant
+//! memory.
 //!
-//! By default up to sizes that take seconds; with IPCBOX_FULL=1 up to 10,000,000 messages and 8 GiB.
+//! By default the sizes take seconds. IPCBOX_FULL=1 goes up to 10,000,000 messages and 8 GiB.
 
 use std::fs::{self, File};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -13,16 +13,15 @@ use std::time::{Duration, Instant};
 use crate::count::Counted;
 use crate::table::{BINARY, Goal, Table, calls, command, compiled};
 
-/// By how much a step may exceed proportion: what repeated runs differ by.
+/// The factor by which a step may exceed proportion: the difference between repeated runs.
 const NOISE: f64 = 1.3;
-/// By how much the memory of the largest size may exceed that of the smallest, in KiB.
+/// The memory in KiB by which the largest size may exceed the smallest.
 const FLAT: u64 = 1024;
 
 fn ours(line: &str) -> Command {
     command(BINARY, line)
 }
 
-/// A file of the benchmark, gone with this.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -41,9 +40,11 @@ impl Drop for Scratch {
     }
 }
 
-/// Two rows for a verb: the worst step between sizes, as its cost over what it should have cost, and the memory.
+/// Adds two rows for a verb: the worst step between two sizes, as its cost divided by the proportional cost, and the
+/// memory.
 ///
-/// `run` does the work of one size, checks it, and gives the time and the greatest memory of the box's processes in KiB.
+/// `run` does and checks the work of one size. It returns the time, and the maximum memory of the ipcbox processes in
+/// KiB.
 fn grows(table: &mut Table, task: &str, sizes: &[u64], mut run: impl FnMut(u64) -> (Duration, u64)) {
     let task = format!("growth: {task}, {} to {}", sizes[0], sizes[sizes.len() - 1]);
     if !table.wants(&task) {
@@ -51,8 +52,8 @@ fn grows(table: &mut Table, task: &str, sizes: &[u64], mut run: impl FnMut(u64) 
     }
     let least = |size| {
         let runs = [0; 3].map(|_| run(size));
-        let time = runs.iter().map(|run| run.0).min().expect("three");
-        (time, runs.iter().map(|run| run.1).max().expect("three"))
+        let time = runs.iter().map(|run| run.0).min().expect("three runs");
+        (time, runs.iter().map(|run| run.1).max().expect("three runs"))
     };
     let costs: Vec<(Duration, u64)> = sizes.iter().copied().map(least).collect();
     let step = |n: usize| {
@@ -65,7 +66,7 @@ fn grows(table: &mut Table, task: &str, sizes: &[u64], mut run: impl FnMut(u64) 
     table.bound(&format!("{task}: KiB of memory"), large as f64, (small + FLAT) as f64);
 }
 
-/// The sizes up to what is run by default, and with IPCBOX_FULL those above.
+/// Returns the default sizes, or all of them with IPCBOX_FULL.
 fn sizes(all: &[u64], by_default: usize) -> &[u64] {
     let full = std::env::var_os("IPCBOX_FULL").is_some();
     &all[..if full { all.len() } else { by_default }]
@@ -93,8 +94,8 @@ pub fn tasks(table: &mut Table) {
     grows(table, "shm write and read, bytes", bytes, |size| verbs.segment(size));
 }
 
-/// With many senders that wait for room the kernel wakes all of them for every message that is taken, and that grows
-/// faster: what the box is held to is the bare loop with as many senders.
+/// With many blocked senders the kernel wakes all of them for every message taken, which grows faster than in
+/// proportion. ipcbox is therefore compared with a C loop with the same number of senders.
 fn senders(table: &mut Table, verbs: &Verbs) {
     const EACH: u64 = 1_000;
     for senders in [1, 4, 16, 64] {
@@ -113,7 +114,6 @@ fn senders(table: &mut Table, verbs: &Verbs) {
     }
 }
 
-/// What measures and checks the work of one size.
 struct Verbs {
     one: Counted,
     other: Counted,
@@ -121,7 +121,7 @@ struct Verbs {
 }
 
 impl Verbs {
-    /// What makes so many bytes, and what takes just so many.
+    /// Returns a producer and a consumer of this many bytes.
     fn ends(&self, size: u64) -> [Command; 2] {
         ["write", "read"].map(|end| command(&self.flow, &format!("{end} {}K", size >> 10)))
     }
@@ -143,7 +143,7 @@ impl Verbs {
             let send = if running.len() == 1 { self.other.call(&send) } else { send };
             running.push(from(send, &input.0));
         }
-        ended(running);
+        wait_for(running);
         let time = start.elapsed();
         calls(1, ours(&format!("msgq rm {queue}")));
         assert_eq!(sum(&output.0), sum(&input.0).wrapping_mul(senders));
@@ -157,7 +157,7 @@ impl Verbs {
         let start = Instant::now();
         let serve = self.one.call(&ours(&format!("msgq serve {queue} -c {count} -- echo {{}}")));
         let send = self.other.call(&ours(&format!("msgq send {queue} --lines")));
-        ended(vec![into(serve, &output.0), from(send, &input.0)]);
+        wait_for(vec![into(serve, &output.0), from(send, &input.0)]);
         let time = start.elapsed();
         calls(1, ours(&format!("msgq rm {queue}")));
         assert_eq!(sum(&output.0), sum(&input.0));
@@ -174,18 +174,18 @@ impl Verbs {
         lines(&input.0, count / 2);
         let (text, start) = (input.text(), Instant::now());
         let merge = ours(&format!("pipe merge --tag -- cat {text} ::: cat {text}"));
-        ended(vec![into(self.one.call(&merge), &output.0)]);
+        wait_for(vec![into(self.one.call(&merge), &output.0)]);
         let time = start.elapsed();
         let [one, other] = ["1: ", "2: "].map(|tag| tagged(&output.0, tag));
         assert_eq!(one.wrapping_add(other), sum(&input.0).wrapping_mul(2));
         (time, self.one.usage().memory)
     }
 
-    /// Standard input to standard output.
+    /// Times a filter from standard input to standard output.
     fn filter(&self, line: &str, size: u64) -> (Duration, u64) {
         let [write, read] = self.ends(size);
         let start = Instant::now();
-        ended(piped(vec![write, self.one.call(&ours(line)), read]));
+        wait_for(piped(vec![write, self.one.call(&ours(line)), read]));
         (start.elapsed(), self.one.usage().memory)
     }
 
@@ -197,7 +197,7 @@ impl Verbs {
         let start = Instant::now();
         let mut running = piped(vec![write, self.one.call(&ours(&format!("fifo write {path}")))]);
         running.extend(piped(vec![self.other.call(&ours(&format!("fifo read {path}"))), read]));
-        ended(running);
+        wait_for(running);
         (start.elapsed(), self.memory())
     }
 
@@ -205,16 +205,16 @@ impl Verbs {
         let id = created(&format!("shm create private --size {size}"));
         let [write, read] = self.ends(size);
         let start = Instant::now();
-        ended(piped(vec![write, self.one.call(&ours(&format!("shm write {id}")))]));
-        ended(piped(vec![self.other.call(&ours(&format!("shm read {id}"))), read]));
+        wait_for(piped(vec![write, self.one.call(&ours(&format!("shm write {id}")))]));
+        wait_for(piped(vec![self.other.call(&ours(&format!("shm read {id}"))), read]));
         let time = start.elapsed();
         calls(1, ours(&format!("shm rm {id}")));
-        // The segment itself counts as the memory of who has it attached.
+        // The segment itself counts as memory of the processes that attach it.
         (time, self.memory().saturating_sub(size >> 10))
     }
 }
 
-/// A file of so many lines of 64 bytes, which are all different.
+/// Writes a file of `count` different lines of 64 bytes.
 fn lines(path: &Path, count: u64) {
     let mut file = BufWriter::new(File::create(path).expect("a file of lines"));
     for n in 0..count {
@@ -223,9 +223,9 @@ fn lines(path: &Path, count: u64) {
     file.flush().expect("the lines");
 }
 
-/// What the lines of a file that begin with `tag` come to, in whatever order they stand.
+/// Returns a checksum of the lines that begin with `tag`, in any order.
 fn tagged(path: &Path, tag: &str) -> u64 {
-    let file = BufReader::new(File::open(path).expect("what came"));
+    let file = BufReader::new(File::open(path).expect("the output"));
     let lines = file.lines().map(|line| line.expect("a line"));
     let hash = |line: &str| BuildHasherDefault::<DefaultHasher>::default().hash_one(line);
     lines.filter_map(|line| line.strip_prefix(tag).map(hash)).fold(0, u64::wrapping_add)
@@ -250,7 +250,7 @@ fn into(mut command: Command, path: &Path) -> Child {
     command.spawn().expect("it starts")
 }
 
-/// Starts commands, each of which reads what the one before it writes.
+/// Starts commands, each reading the output of the one before.
 fn piped(commands: Vec<Command>) -> Vec<Child> {
     let last = commands.len() - 1;
     let mut before = Stdio::null();
@@ -270,7 +270,7 @@ fn piped(commands: Vec<Command>) -> Vec<Child> {
     running
 }
 
-fn ended(running: Vec<Child>) {
+fn wait_for(running: Vec<Child>) {
     for mut child in running {
         assert!(child.wait().expect("a child").success());
     }

@@ -1,6 +1,6 @@
-//! `ipcs-lite` and `ipcrm-lite` against util-linux's, on as many objects as a system may have.
+//! `ipcs-lite` and `ipcrm-lite` compared with util-linux, with as many objects as a system allows.
 //!
-//! It works in an IPC namespace of its own, where the caller may make one.
+//! Runs in an IPC namespace of its own, if the caller may create one.
 
 use nix::sched::{CloneFlags, unshare};
 
@@ -12,12 +12,12 @@ fn printed(program: &str, line: &str) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// How many objects a table or a list of records tells of.
-fn told(text: &str) -> usize {
+/// Counts the objects in a table or a list of records.
+fn listed(text: &str) -> usize {
     text.lines().filter(|line| line.starts_with("0x") || line.starts_with('{')).count()
 }
 
-/// The most memory that a call takes, in KiB.
+/// Returns the maximum memory of a call in KiB.
 fn peak(line: &str) -> Option<f64> {
     let time = find("time")?;
     let mut timed = command(&time.display().to_string(), &format!("-f %M {BINARY} {line}"));
@@ -26,14 +26,14 @@ fn peak(line: &str) -> Option<f64> {
     text.lines().last().and_then(|line| line.parse().ok())
 }
 
-/// How many objects the kernel has.
+/// Counts the objects in the kernel.
 fn left() -> usize {
     let lines = |kind| std::fs::read_to_string(format!("/proc/sysvipc/{kind}"));
-    let count = |kind| lines(kind).expect("/proc is there").lines().skip(1).count();
+    let count = |kind| lines(kind).expect("/proc/sysvipc").lines().skip(1).count();
     ["msg", "sem", "shm"].into_iter().map(count).sum()
 }
 
-/// Makes so many queues, sets and segments, where there are none.
+/// Creates this many queues, sets and segments, and nothing else.
 fn fill(make: &str, queues: usize, sets: usize, segments: usize) {
     calls(1, command("ipcrm", "-a"));
     assert_eq!(left(), 0);
@@ -50,7 +50,7 @@ pub fn tasks(table: &mut Table) {
         return table.missing(many, "ipcs, ipcrm or cc");
     };
     if unshare(CloneFlags::CLONE_NEWIPC).is_err() {
-        return table.missing(many, "right to make an IPC namespace");
+        return table.missing(many, "permission to create an IPC namespace");
     }
     let make = make.display().to_string();
     fill(&make, 31_000, 31_000, 4_000);
@@ -70,13 +70,12 @@ pub fn tasks(table: &mut Table) {
 
 fn listing(table: &mut Table, many: &str) {
     let whole = printed("ipcs", "");
-    assert_eq!(printed(BINARY, "ipcs"), whole, "they differ");
-    assert_eq!(told(&whole), 66_000);
+    assert_eq!(printed(BINARY, "ipcs"), whole, "ipcbox prints the same as ipcs");
+    assert_eq!(listed(&whole), 66_000);
     assert_eq!(printed(BINARY, "ipcs-lite --unused"), whole);
-    assert_eq!(told(&printed(BINARY, "ipcs-lite --sort size")), 66_000);
-    // Of the objects of a process that has ended, its segments are proved to be orphaned.
-    assert_eq!(told(&printed(BINARY, "ipcs-lite --orphaned")), 4_000);
-    // The same objects in the same order.
+    assert_eq!(listed(&printed(BINARY, "ipcs-lite --sort size")), 66_000);
+    // The process that created them has exited, and only segments are then proved to be orphaned.
+    assert_eq!(listed(&printed(BINARY, "ipcs-lite --orphaned")), 4_000);
     let ids = |text: &str, id: fn(&str) -> Option<&str>| -> Vec<String> {
         text.lines().filter_map(id).map(str::to_owned).collect()
     };
@@ -103,14 +102,14 @@ fn listing(table: &mut Table, many: &str) {
     }
 }
 
-/// Of a thousand objects and of 66,000 one costs the same, in microseconds.
+/// Compares the cost of one object, in microseconds, among 1,000 and among 66,000.
 fn per_object(table: &mut Table, make: &str) {
     const LINES: [(&str, bool); 5] = [
         ("ipcs-lite", false),
         ("ipcs-lite --json", false),
         ("ipcs-lite --sort size", false),
         ("ipcs-lite --unused --mine --older-than 0", false),
-        // The segments alone.
+        // Only the segments are listed.
         ("ipcs-lite --orphaned", true),
     ];
     let costs = |count: usize, segments: usize| {
@@ -118,7 +117,7 @@ fn per_object(table: &mut Table, make: &str) {
         fill(make, rest, rest, segments);
         LINES.map(|(line, is_part)| {
             let expected = if is_part { segments } else { count };
-            assert_eq!(told(&printed(BINARY, line)), expected, "{line}");
+            assert_eq!(listed(&printed(BINARY, line)), expected, "{line}");
             let best = (0..5).map(|_| calls(1, command(BINARY, line))).min().expect("some");
             best.as_secs_f64() * 1e6 / count as f64
         })
@@ -126,7 +125,7 @@ fn per_object(table: &mut Table, make: &str) {
     let (small, large) = (costs(1_000, 60), costs(66_000, 4_000));
     for (((line, _), small), large) in LINES.into_iter().zip(small).zip(large) {
         let task = format!("{line}: us each");
-        // As many again are not dearer; a call's own start weighs on a thousand alone.
+        // More objects must not cost more each. The start of the call matters only for the 1,000.
         table.bound(&task, large, small * 1.25);
     }
 }

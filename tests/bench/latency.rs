@@ -1,5 +1,5 @@
-//! From the start of the process that gives to what the one that waits does: against the same two processes in bare C,
-//! in turn.
+//! The time from the start of the posting process until the waiting process has reacted, compared with the same two
+//! processes in C, in turn.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::table::{BINARY, Goal, Table, calls, command, compiled};
 
-/// Waits of a row.
+/// Waits per row.
 const COUNT: usize = 300;
-/// What is asked of a wait: as of a start, of which it has one.
+/// The same goal as for a start, because each wait includes one.
 const GOAL: Goal = Goal::Time(3.0);
 
 fn ours(line: &str) -> Command {
@@ -21,13 +21,13 @@ fn started(mut command: Command) -> Child {
     command.stdin(Stdio::null()).spawn().expect("it starts")
 }
 
-fn said(line: &str) -> String {
+fn stdout(line: &str) -> String {
     let output = ours(line).output().expect("it runs");
     assert!(output.status.success(), "{line}");
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
-/// A process that prints a line for each thing that comes.
+/// A process that prints a line for each event.
 struct Printer {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -44,14 +44,14 @@ impl Printer {
         self.lines.next().expect("it prints").expect("a line")
     }
 
-    /// From the start of `giver` to the line, which has to be `line`.
+    /// Times the start of `giver` until the next line, which must be `line`.
     fn after(&mut self, giver: Command, line: &str) -> Duration {
         let start = Instant::now();
         let mut giver = started(giver);
         let came = self.line();
         let time = start.elapsed();
         assert_eq!(came, line);
-        assert!(giver.wait().expect("it ends").success());
+        assert!(giver.wait().expect("a child").success());
         time
     }
 
@@ -61,7 +61,7 @@ impl Printer {
     }
 }
 
-/// So many pairs, each with a number of its own, after one that does not count.
+/// Measures numbered pairs, without the first one.
 fn pairs(
     mut ours: impl FnMut(usize) -> Duration,
     mut theirs: impl FnMut(usize) -> Duration,
@@ -82,36 +82,36 @@ pub fn tasks(table: &mut Table) {
 }
 
 fn semaphore(table: &mut Table, bare: &dyn Fn(&str) -> Command) {
-    let task = "latency: sem post to the end of sem wait, C";
+    let task = "latency: sem post until sem wait exits, C";
     if !table.wants(task) {
         return;
     }
-    let set = said("sem create private --value 0");
+    let set = stdout("sem create private --value 0");
     let pair = |waiter: Command, giver: Command| {
         let mut waiter = started(waiter);
-        while said(&format!("sem stat {set} --columns waiters --no-header")) != "1" {}
+        while stdout(&format!("sem stat {set} --columns waiters --no-header")) != "1" {}
         let start = Instant::now();
         let mut giver = started(giver);
-        assert!(waiter.wait().expect("it ends").success());
+        assert!(waiter.wait().expect("a child").success());
         let time = start.elapsed();
-        assert!(giver.wait().expect("it ends").success());
+        assert!(giver.wait().expect("a child").success());
         time
     };
     let pairs = pairs(
         |_| pair(ours(&format!("sem wait {set}")), ours(&format!("sem post {set}"))),
         |_| pair(bare(&format!("wait {set}")), bare(&format!("post {set}"))),
     );
-    assert_eq!(said(&format!("sem get {set}")), "0");
+    assert_eq!(stdout(&format!("sem get {set}")), "0");
     calls(1, ours(&format!("sem rm {set}")));
     table.latency(task, GOAL, &pairs);
 }
 
 fn call(table: &mut Table, bare: &dyn Fn(&str) -> Command) {
-    let task = "latency: msgq call of cat and back, C";
+    let task = "latency: msgq call to serve -- cat, C";
     if !table.wants(task) {
         return;
     }
-    let [queue, other] = [0; 2].map(|_| said("msgq create private"));
+    let [queue, other] = [0; 2].map(|_| stdout("msgq create private"));
     let servers = [ours(&format!("msgq serve {queue} -- cat")), bare(&format!("serve {other}"))];
     let servers = servers.map(started);
     let answered = |mut call: Command, text: &str| {
@@ -134,7 +134,7 @@ fn call(table: &mut Table, bare: &dyn Fn(&str) -> Command) {
 }
 
 fn signal(table: &mut Table, bare: &dyn Fn(&str) -> Command) {
-    let task = "latency: signal send to the line of wait, C";
+    let task = "latency: signal send until wait prints, C";
     if !table.wants(task) {
         return;
     }
@@ -152,7 +152,7 @@ fn signal(table: &mut Table, bare: &dyn Fn(&str) -> Command) {
 }
 
 fn fifo(table: &mut Table, bare: &dyn Fn(&str) -> Command) {
-    let task = "latency: fifo write to the line of read, C";
+    let task = "latency: fifo write until read prints, C";
     if !table.wants(task) {
         return;
     }

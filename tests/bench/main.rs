@@ -1,10 +1,9 @@
-//! The benchmark: `cargo bench`, or `cargo bench -- WORD` for the tasks that have WORD in their name.
+//! The benchmark: `cargo bench`, or `cargo bench -- WORD` for the tasks whose name contains WORD.
 //!
-//! Each task is measured in turn with its peer in one run, after a warm-up, and both check what they did: these
-//! machines are noisy, so only ratios are compared. A missing peer is named and skipped; `tests/bench/peers` installs
-//! them.
+//! Each task and its peer are measured in turn after a warm-up, and both check their results. The machines are noisy,
+//! so only ratios are compared. A task without its peer is skipped; `tests/bench/peers` installs the peers.
 //!
-//! The guard (`cargo bench -- guard`) counts instead of measuring time, and is the only part that can fail: .ci/run
+//! The guard (`cargo bench -- guard`) counts instead of measuring time, and is the only part that can fail. .ci/run
 //! runs it.
 
 #![allow(clippy::cast_precision_loss, clippy::expect_used, clippy::print_stdout)]
@@ -38,7 +37,7 @@ fn main() -> ExitCode {
     signal::tasks(&mut table);
     latency::tasks(&mut table);
     growth::tasks(&mut table);
-    // Last: it goes on in an IPC namespace of its own.
+    // Last, because it stays in an IPC namespace of its own.
     ipcs::tasks(&mut table);
     table.finish();
     if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }

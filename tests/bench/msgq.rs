@@ -1,4 +1,4 @@
-//! `msgq send --lines` into `msgq recv -c` against a bare loop pair in C on the same messages.
+//! `msgq send --lines` into `msgq recv -c`, compared with a pair of C loops on the same messages.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::table::{BINARY, Goal, Table, calls, compiled};
 
-/// Messages that are sent.
 const LINES: usize = 1_000_000;
-/// The most memory of either side, in KiB.
+/// The maximum memory of either side in KiB.
 const MEMORY: u64 = 3 << 10;
 
 fn msgq(words: &str) -> Command {
@@ -36,7 +35,7 @@ pub fn tasks(table: &mut Table) {
             pair.arg(family).arg(&input).arg(LINES.to_string());
             calls(1, pair)
         };
-        // The bare pair writes nothing; the box does, and what it writes is compared.
+        // Only ipcbox writes its messages, and they are compared. The C loop writes nothing.
         let output = input.with_extension("out");
         table.compare(&task, Goal::Speed(0.7), 3, || pair(&target, &input, &output), bare);
         fs::remove_file(&input).expect("the file of lines");
@@ -44,7 +43,7 @@ pub fn tasks(table: &mut Table) {
     }
 }
 
-/// A file of lines, each of 64 bytes.
+/// Writes a file of lines of 64 bytes.
 fn lines(name: &str) -> PathBuf {
     let path = std::env::temp_dir().join(name);
     let mut file = BufWriter::new(File::create(&path).expect("a file of lines"));
@@ -55,12 +54,12 @@ fn lines(name: &str) -> PathBuf {
     path
 }
 
-/// Sends the lines of `input` and receives them into `output`; checks what came there, and the memory of both.
+/// Sends the lines of `input` and receives them into `output`. Checks the output, and the memory of both.
 fn pair(target: &str, input: &Path, output: &Path) -> Duration {
     calls(1, msgq(&format!("create {target}")));
     let start = Instant::now();
     let mut receiver = msgq(&format!("recv {target} -c {LINES}"));
-    receiver.stdout(File::create(output).expect("somewhere for what comes"));
+    receiver.stdout(File::create(output).expect("the output file"));
     let receiver = receiver.spawn().expect("recv starts");
     let mut sender = msgq(&format!("send {target} --lines"));
     sender.stdin(File::open(input).expect("the lines")).stdout(Stdio::null());
@@ -70,12 +69,12 @@ fn pair(target: &str, input: &Path, output: &Path) -> Duration {
         assert!(memory <= MEMORY, "{memory} KiB of memory");
     }
     let time = start.elapsed();
-    assert!(same(input, output), "what came is not what was sent");
+    assert!(same(input, output), "the received lines differ from those sent");
     calls(1, msgq(&format!("rm {target}")));
     time
 }
 
-/// Waits for a child, which has to succeed, and gives the most memory that it had, in KiB.
+/// Waits for a child, which must succeed, and returns its maximum memory in KiB.
 fn ended(mut child: std::process::Child) -> u64 {
     let file = format!("/proc/{}/status", child.id());
     let mut most = 0;
@@ -94,5 +93,5 @@ fn ended(mut child: std::process::Child) -> u64 {
 }
 
 fn same(one: &Path, other: &Path) -> bool {
-    fs::read(one).expect("the lines") == fs::read(other).expect("what came")
+    fs::read(one).expect("the lines") == fs::read(other).expect("the output")
 }

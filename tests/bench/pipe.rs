@@ -1,11 +1,11 @@
-//! `pipe` against pv, mbuffer, tee with process substitution, pee, dash, and a bare splice loop.
+//! `pipe` compared with pv, mbuffer, tee with process substitution, pee, dash, and a splice loop in C.
 
 use std::process::Command;
 use std::time::Duration;
 
 use crate::table::{BINARY, Goal, Table, calls, compiled, find};
 
-/// How many MiB flow in one round.
+/// MiB per round.
 const AMOUNT: u32 = 1024;
 
 fn shell(program: &str, line: &str) -> Duration {

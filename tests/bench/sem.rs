@@ -1,4 +1,4 @@
-//! `sem` against flock, GNU parallel's sem and a plain fork and exec.
+//! `sem` compared with flock, GNU parallel's sem, and a plain fork and exec.
 
 use std::process::Command;
 
@@ -14,7 +14,7 @@ fn sem(line: &str) -> Command {
     command(BINARY, &format!("sem {line}"))
 }
 
-/// A name of this run, so that nobody's set is in the way.
+/// Returns a name that no other run uses.
 fn name() -> String {
     format!("bench-{}", std::process::id())
 }
@@ -43,7 +43,7 @@ pub fn tasks(table: &mut Table) {
     }
     match find("parallel") {
         Some(parallel) => {
-            // GNU parallel is its own sem when it is called so.
+            // GNU parallel acts as its own sem under that name.
             let theirs = parallel.with_file_name("sem").display().to_string();
             let theirs = || command(&theirs, &format!("--fg --id {name} -j2 /bin/true"));
             table.compare(

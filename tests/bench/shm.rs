@@ -1,4 +1,4 @@
-//! `shm` against a bare C loop on the same data.
+//! `shm` compared with a C loop on the same data.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -24,18 +24,18 @@ fn shm(words: &[&str]) -> Command {
     command
 }
 
-/// What is moved, and between what.
+/// The data to move, and the files to move it between.
 struct Payload {
     id: String,
-    /// What the box writes.
+    /// The data that ipcbox writes.
     from: PathBuf,
-    /// What the bare loop writes, in which every word is another: so each has to write all of it.
+    /// The data that the C loop writes. Every word of it differs, so that both really write everything.
     other: PathBuf,
     to: PathBuf,
 }
 
 impl Payload {
-    /// File to segment.
+    /// Times writing a file into the segment.
     fn write(&self, mut command: Command, from: &Path) -> Duration {
         command.stdin(File::open(from).expect("the data"));
         let time = run(command);
@@ -43,7 +43,7 @@ impl Payload {
         time
     }
 
-    /// Pipe to segment.
+    /// Times writing a pipe into the segment.
     fn write_pipe(&self, mut command: Command, from: &Path) -> Duration {
         let mut cat = Command::new("cat").arg(from).stdout(Stdio::piped()).spawn().expect("cat");
         command.stdin(cat.stdout.take().expect("a pipe"));
@@ -53,16 +53,16 @@ impl Payload {
         time
     }
 
-    /// Segment to file, where `from` has to arrive.
+    /// Times reading the segment into a file, which must equal `from`.
     fn read(&self, mut command: Command, from: &Path) -> Duration {
         let file = OpenOptions::new().write(true).open(&self.to).expect("a file");
-        // What an earlier run left there is not what this one is to write.
+        // Overwrites the result of an earlier run.
         for at in (0..LEN as u64).step_by(1 << 20) {
-            file.write_all_at(&[!0; 8], at).expect("room");
+            file.write_all_at(&[!0; 8], at).expect("room in the file");
         }
         command.stdout(file);
         let time = run(command);
-        assert!(same(from, &self.to), "it is not what was written");
+        assert!(same(from, &self.to), "the output differs from the data");
         time
     }
 }
@@ -74,7 +74,7 @@ fn run(mut command: Command) -> Duration {
     start.elapsed()
 }
 
-/// Segment to pipe.
+/// Times reading the segment into a pipe.
 fn read_pipe(mut command: Command) -> Duration {
     let start = Instant::now();
     let mut child = command.stdout(Stdio::piped()).spawn().expect("it starts");
@@ -102,8 +102,8 @@ pub fn tasks(table: &mut Table) {
     if !TASKS.iter().any(|task| table.wants(task)) {
         return;
     }
-    let made = shm(&["create", "private", "--size", "1G"]).output().expect("it starts");
-    let id = String::from_utf8(made.stdout).expect("an id").trim().to_owned();
+    let created = shm(&["create", "private", "--size", "1G"]).output().expect("it starts");
+    let id = String::from_utf8(created.stdout).expect("an id").trim().to_owned();
     let dir = Path::new("/dev/shm");
     let file = |name: &str| dir.join(format!("bench-{}-{name}", std::process::id()));
     let payload = Payload { id: id.clone(), from: file("from"), other: file("other"), to: file("to") };

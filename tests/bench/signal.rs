@@ -1,4 +1,4 @@
-//! `signal` against kill and timeout, and how long a signal takes to the line that `wait` prints.
+//! `signal` compared with kill and timeout, and the time from a signal to the line that `wait` prints.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -42,14 +42,14 @@ pub fn tasks(table: &mut Table) {
         None => table.missing("signal run -- true, timeout 10 true", "timeout"),
     }
     table.compare(
-        "signal run --reap, run (becoming)",
+        "signal run --reap, signal run",
         Goal::Shown,
         31,
         || calls(40, signal("run --reap -- /bin/true")),
         || calls(40, signal("run -- /bin/true")),
     );
     table.compare(
-        "signal: send to the line of wait, send alone",
+        "signal: send until wait prints, send alone",
         Goal::Shown,
         11,
         || latency(200),
@@ -62,7 +62,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// The median time from the start of a `send` to the line that `wait` prints; each value is checked.
+/// Returns the median time from the start of `send` to the line that `wait` prints. Checks each value.
 fn latency(count: i32) -> Duration {
     let line = format!("wait RTMIN -c {count} --columns value --ready /dev/stdout");
     let mut wait = signal(&line).stdout(Stdio::piped()).spawn().expect("it starts");
@@ -75,8 +75,8 @@ fn latency(count: i32) -> Duration {
         let line = lines.next().expect("a value").expect("a line");
         times.push(start.elapsed());
         assert_eq!(line, value.to_string());
-        assert!(send.wait().expect("it ends").success());
+        assert!(send.wait().expect("a child").success());
     }
-    assert!(wait.wait().expect("it ends").success());
+    assert!(wait.wait().expect("a child").success());
     median(times)
 }

@@ -1,6 +1,5 @@
-//! Start-up: what a verb that makes one system call costs as a whole process, against the programs that one would use
-//! instead, and against figures that are kept beside this file (the guard). `BLESS=1 cargo bench -- guard` writes them
-//! anew.
+//! The cost of a whole process for a verb that makes one system call, compared with the usual alternatives and with
+//! recorded figures (the guard). `BLESS=1 cargo bench -- guard` updates the figures.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,17 +9,16 @@ use std::process::Command;
 use crate::count::{Counted, instructions, system_calls};
 use crate::table::{BINARY, Goal, Table, calls, command, compiled, find};
 
-/// The most that such a call may take.
+/// The limit of instructions for any verb.
 const INSTRUCTIONS: u64 = 250_000;
-/// The most that `sem post` may take.
+/// The limit of instructions for `sem post`.
 const POST_INSTRUCTIONS: u64 = 90_000;
 const SYSTEM_CALLS: u64 = 60;
-/// By how much it may exceed its kept figure.
+/// The factor by which a count may exceed its recorded figure.
 const ROOM: f64 = 1.05;
-/// The most bytes that the binary may have.
+/// The limit of the binary's size in bytes.
 const BYTES: u64 = 3_500_000;
-/// Relocations that the program does at its start; those that are left are the C library's choices of memcpy and the
-/// like.
+/// The limit of relocations at start. The remaining ones are the C library's choices of memcpy and the like.
 const RELOCATIONS: f64 = 64.0;
 
 const FIGURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/figures");
@@ -29,20 +27,20 @@ fn ours(line: &str) -> Command {
     command(BINARY, line)
 }
 
-fn said(line: &str) -> String {
+fn stdout(line: &str) -> String {
     let output = ours(line).output().expect("it runs");
     assert!(output.status.success(), "{line}");
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
-/// Gives whether the guard holds.
+/// Returns whether the guard passes.
 pub fn tasks(table: &mut Table) -> bool {
     let holds = [size(table), guard(table)];
     peers(table);
     holds == [true; 2]
 }
 
-/// How large the binary is; gives whether that is within its bound.
+/// Returns whether the binary is within its limit.
 fn size(table: &mut Table) -> bool {
     if !table.concerns("guard: size") {
         return true;
@@ -58,7 +56,7 @@ fn bytes() -> u64 {
     fs::metadata(BINARY).expect("the binary").len()
 }
 
-/// A figure that is kept.
+/// Returns a recorded figure.
 fn figure(verb: &str, column: usize) -> Option<u64> {
     let kept = fs::read_to_string(FIGURES).ok()?;
     let line = kept.lines().find_map(|line| line.strip_prefix(verb)?.strip_prefix(": "));
@@ -83,7 +81,7 @@ fn guard(table: &mut Table) -> bool {
         format!("sem wait {name}"),
         format!("shm add {name}"),
         format!("shm get {name}"),
-        // To send takes a pidfd, which valgrind has only since 3.21.
+        // `send` needs a pidfd, which valgrind supports only from 3.21 on.
         "signal list TERM".to_owned(),
     ];
     calls(1, ours(&format!("sem create {name} --value 7")));
@@ -100,11 +98,11 @@ fn guard(table: &mut Table) -> bool {
             (verb, [count(instructions), count(system_calls)])
         })
         .collect();
-    // One more than counted: the tools say whether they ran, these say that the verbs did what they are for.
+    // The tools check that the calls succeed; this checks what they did. `shm add --create` above added one.
     let runs = counted.first().map_or(0, |(_, counts)| counts.iter().flatten().count());
-    assert_eq!(said(&format!("sem get {name}")), "7", "as many waits as posts");
-    assert_eq!(said(&format!("shm get {name}")), (1 + runs).to_string());
-    assert_eq!(said(&format!("msgq stat {name} --columns messages --no-header")), "0");
+    assert_eq!(stdout(&format!("sem get {name}")), "7", "as many waits as posts");
+    assert_eq!(stdout(&format!("shm get {name}")), (1 + runs).to_string());
+    assert_eq!(stdout(&format!("msgq stat {name} --columns messages --no-header")), "0");
     for applet in ["sem", "msgq", "shm"] {
         calls(1, ours(&format!("{applet} rm {name}")));
     }
@@ -112,13 +110,13 @@ fn guard(table: &mut Table) -> bool {
     compared(table, &counted)
 }
 
-/// Compares what was counted with the figures that are kept; gives whether none is exceeded.
+/// Compares the counts with the recorded figures, and returns whether none is exceeded.
 fn compared(table: &mut Table, counted: &[(String, [Option<u64>; 2])]) -> bool {
     let bless = std::env::var_os("BLESS").is_some();
     let mut fresh = format!("bytes: {}\n", bytes());
     let mut holds = true;
     for (column, kind, tool, most) in
-        [(0, "instructions", "valgrind", INSTRUCTIONS), (1, "system calls", "strace that may trace", SYSTEM_CALLS)]
+        [(0, "instructions", "valgrind", INSTRUCTIONS), (1, "system calls", "strace with permission to trace", SYSTEM_CALLS)]
     {
         for (verb, counts) in counted {
             let task = format!("guard: {kind}: {verb}");
@@ -137,13 +135,13 @@ fn compared(table: &mut Table, counted: &[(String, [Option<u64>; 2])]) -> bool {
         }
         let top = counted.iter().filter_map(|(_, counts)| counts[column]).max();
         if let Some(top) = top {
-            table.bound(&format!("guard: {kind}: the most of all"), top as f64, most as f64);
+            table.bound(&format!("guard: {kind}: maximum"), top as f64, most as f64);
         }
     }
     if bless {
         for (verb, counts) in counted {
             let [Some(instructions), Some(calls)] = counts else {
-                println!("{FIGURES} stays as it is: not everything could be counted");
+                println!("{FIGURES} is unchanged, because not everything could be counted");
                 return holds;
             };
             writeln!(fresh, "{verb}: {instructions} {calls}").expect("a line");
@@ -151,12 +149,12 @@ fn compared(table: &mut Table, counted: &[(String, [Option<u64>; 2])]) -> bool {
         fs::write(FIGURES, fresh).expect("the figures");
     }
     if !holds {
-        println!("guard: more than is kept in {FIGURES}; BLESS=1 accepts it");
+        println!("guard: above the figures in {FIGURES} (accept them with BLESS=1)");
     }
     holds
 }
 
-/// What does one call too, and how it is called.
+/// Programs for the same purpose, and their arguments.
 const PEERS: [(&str, &str); 3] = [("busybox", "true"), ("ipcs", "-l"), ("flock", "-n 0")];
 
 fn peers(table: &mut Table) {
@@ -171,7 +169,7 @@ fn peers(table: &mut Table) {
     calls(1, ours(&format!("sem create {name} --value 0")));
     let post = format!("sem post {name}");
     let zero = format!("sem op {name} 0:-{CALLS}n");
-    // The value of the round is taken away, all of it or nothing.
+    // Subtracts the round's value, all of it or nothing.
     let posted = |program: &str, line: &str| {
         let time = calls(CALLS, command(program, line));
         calls(1, ours(&zero));
@@ -180,8 +178,8 @@ fn peers(table: &mut Table) {
     match compiled("post.c") {
         Some(c) => {
             let c = c.display().to_string();
-            let (box_, bare) = (|| posted(BINARY, &post), || posted(&c, &name));
-            table.compare(&format!("{task}, static C"), Goal::Time(3.0), ROUNDS, box_, bare);
+            let (ipcbox, bare) = (|| posted(BINARY, &post), || posted(&c, &name));
+            table.compare(&format!("{task}, static C"), Goal::Time(3.0), ROUNDS, ipcbox, bare);
             let bare = command(&c, &name);
             if let (Some(count), Some(peer)) = (instructions(&ours(&post)), instructions(&bare)) {
                 table.count(&format!("{task}, static C: instructions"), Goal::Shown, count, peer);
@@ -221,8 +219,8 @@ fn relocations(table: &mut Table) {
     let Some(readelf) = find("readelf") else {
         return table.missing(task, "readelf");
     };
-    let told = Command::new(readelf).arg("-rW").arg(Path::new(BINARY)).output();
-    let told = String::from_utf8(told.expect("readelf runs").stdout).expect("text");
-    let count = told.lines().filter(|line| line.contains(" R_")).count();
+    let output = Command::new(readelf).arg("-rW").arg(Path::new(BINARY)).output();
+    let output = String::from_utf8(output.expect("readelf runs").stdout).expect("text");
+    let count = output.lines().filter(|line| line.contains(" R_")).count();
     table.bound(task, count as f64, RELOCATIONS);
 }

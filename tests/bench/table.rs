@@ -1,22 +1,22 @@
-//! One row a task: what the box takes, what its peer takes, their ratio with its spread, the goal, and the verdict.
+//! One row per task: the cost of ipcbox, that of the peer, their ratio and its spread, the goal and the verdict.
 //!
-//! `ahead` is a median that meets the goal; `level` one that misses it while the middle half of the rounds holds it; `behind` is all else.
+//! `ahead`: the median meets the goal. `level`: it does not, but the middle half of the rounds reaches it. `behind`:
+//! neither.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The binary that is measured.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_ipcbox");
 
-/// What the ratio of a task is to be.
+/// The goal for the ratio of a task.
 #[derive(Clone, Copy)]
 pub enum Goal {
-    /// The box's cost is at most so many times the peer's.
+    /// ipcbox costs at most this multiple of the peer.
     Time(f64),
-    /// The box's speed is at least so many times the peer's.
+    /// ipcbox is at least this multiple as fast as the peer.
     Speed(f64),
-    /// No goal; the figure is for comparison.
+    /// No goal: the figure is for comparison.
     Shown,
 }
 
@@ -29,7 +29,7 @@ impl Goal {
         }
     }
 
-    /// The verdict on a median and the quarters around it.
+    /// Returns the verdict on a median and its quartiles.
     fn verdict(self, [low, middle, high]: [f64; 3]) -> &'static str {
         let (met, within) = match self {
             Self::Time(most) => (middle <= most, low <= most),
@@ -48,32 +48,30 @@ impl Goal {
 
 const BEHIND: &str = "behind";
 
-/// The table, printed as it grows.
 pub struct Table {
     filter: Option<String>,
     behind: Vec<String>,
 }
 
 impl Table {
-    /// A table of the tasks that have `filter` in their name.
+    /// Begins a table of the tasks whose name contains `filter`.
     pub fn new(filter: Option<String>) -> Self {
         let (task, ours, peer, ratio, spread, goal) = ("task", "ours", "peer", "ratio", "spread", "goal");
         println!("{task:54} {ours:>10} {peer:>10} {ratio:>7} {spread:>15} {goal:>11}");
         Self { filter, behind: Vec::new() }
     }
 
-    /// Whether a task of this name is to be run.
+    /// Returns whether this task was requested.
     pub fn wants(&self, task: &str) -> bool {
         self.filter.as_ref().is_none_or(|word| task.contains(word.as_str()))
     }
 
-    /// Whether one of the tasks whose names begin so is to be run.
+    /// Returns whether a task whose name begins with `group` was requested.
     pub fn concerns(&self, group: &str) -> bool {
         self.wants(group) || self.filter.as_ref().is_some_and(|word| word.starts_with(group))
     }
 
-    /// Measures `ours` and `peer` in turn, `rounds` times; each gives the time of one round and has checked what it
-    /// did.
+    /// Measures `ours` and `peer` in turn, `rounds` times. Each checks its result and returns the time of one round.
     pub fn compare(
         &mut self,
         task: &str,
@@ -100,7 +98,7 @@ impl Table {
         self.row(task, goal, &side(|pair| pair.0), &side(|pair| pair.1), spread);
     }
 
-    /// Two rows for single waits that were measured in turn: the medians, with a goal, and the 99th percentiles.
+    /// Adds two rows for single waits measured in turn: the medians, with a goal, and the 99th percentiles.
     pub fn latency(&mut self, task: &str, goal: Goal, pairs: &[(Duration, Duration)]) {
         let (mut ours, mut peer): (Vec<_>, Vec<_>) = pairs.iter().copied().unzip();
         for (name, percent, goal) in [("median", 50, goal), ("99 %", 99, Goal::Shown)] {
@@ -110,7 +108,7 @@ impl Table {
         }
     }
 
-    /// A count of the box's beside a peer's.
+    /// Adds a count of ipcbox and that of a peer.
     pub fn count(&mut self, task: &str, goal: Goal, ours: u64, peer: u64) {
         if self.wants(task) {
             let ratio = ours as f64 / peer as f64;
@@ -118,13 +116,12 @@ impl Table {
         }
     }
 
-    /// How a cost grows from the smallest work to the largest: the worst step, as a part of what it was to cost in
-    /// proportion.
+    /// Adds the growth of a cost from the smallest work to the largest: the worst step divided by the proportional one.
     pub fn step(&mut self, task: &str, goal: Goal, largest: Duration, smallest: Duration, worst: f64) {
         self.row(task, goal, &show(largest), &show(smallest), [worst; 3]);
     }
 
-    /// A figure of the box's that is to be at most so much.
+    /// Adds a figure of ipcbox that has a limit.
     pub fn bound(&mut self, task: &str, figure: f64, most: f64) {
         if self.wants(task) {
             let places = if most < 100.0 { 2 } else { 0 };
@@ -133,10 +130,10 @@ impl Table {
         }
     }
 
-    /// Says that a task was skipped for want of a program.
+    /// Reports a task that is skipped because a program is missing.
     pub fn missing(&mut self, task: &str, program: &str) {
         if self.wants(task) {
-            println!("{task:54} skipped: there is no {program} here");
+            println!("{task:54} skipped: needs {program}");
         }
     }
 
@@ -151,7 +148,7 @@ impl Table {
         }
     }
 
-    /// Says which goals were missed.
+    /// Lists the goals that were missed.
     pub fn finish(self) {
         if !self.behind.is_empty() {
             println!("behind: {}", self.behind.join(", "));
@@ -165,7 +162,7 @@ fn sorted(numbers: impl Iterator<Item = f64>) -> Vec<f64> {
     numbers
 }
 
-/// The time that `percent` of 100 are not above.
+/// Returns the given percentile.
 fn part(times: &mut [Duration], percent: usize) -> Duration {
     times.sort_unstable();
     times[(times.len() * percent / 100).min(times.len() - 1)]
@@ -176,20 +173,19 @@ fn show(time: Duration) -> String {
     if seconds < 1.0 { format!("{:.3} ms", seconds * 1e3) } else { format!("{seconds:.3} s") }
 }
 
-/// A program in PATH.
+/// Finds a program in PATH.
 pub fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
-/// A program and its words.
 pub fn command(program: &str, line: &str) -> Command {
     let mut command = Command::new(program);
     command.args(line.split_whitespace());
     command
 }
 
-/// A C program of `tests/bench`, compiled with -O2 and static as the box is; none where there is no compiler.
+/// Compiles a C program of `tests/bench` with -O2, static as ipcbox is. `None`: there is no compiler.
 pub fn compiled(source: &str) -> Option<PathBuf> {
     let cc = find("cc")?;
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench").join(source);
@@ -199,7 +195,7 @@ pub fn compiled(source: &str) -> Option<PathBuf> {
     Some(program)
 }
 
-/// The time of so many calls one after the other, each of which has to succeed.
+/// Times `count` successive calls, each of which must succeed.
 pub fn calls(count: usize, mut command: Command) -> Duration {
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let start = Instant::now();
