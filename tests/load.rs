@@ -55,7 +55,7 @@ fn came(dir: &Path, prefix: &str, count: usize) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn nothing_is_lost_and_nothing_stays_under_load() {
+fn load_loses_nothing_and_leaves_nothing() {
     let world = World::new();
     if !world.is_own() {
         return skip("what is left is seen in an IPC namespace of its own");

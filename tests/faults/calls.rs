@@ -1,12 +1,11 @@
-//! The system calls that the box makes, and what their manual pages let them fail with.
+//! The system calls of ipcbox, and the errnos that their manual pages list.
 
 use nix::errno::Errno::{self, *};
 use nix::libc::{self, c_long};
 
-/// A system call: number, name, and its errnos.
 pub type Call = (c_long, &'static str, &'static [Errno]);
 
-/// Opening of a file, open(2).
+/// Opening a file, open(2).
 const OPEN: &[Errno] = &[
     EACCES,
     EBUSY,
@@ -43,7 +42,7 @@ const PIPE: &[Errno] = &[EINVAL, EMFILE, ENFILE];
 const UNLINK: &[Errno] = &[EACCES, EBUSY, EIO, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EPERM, EROFS];
 const CHANGE: &[Errno] = &[EACCES, EBADF, EINVAL, EIO, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EPERM, EROFS];
 
-/// What makes a file: mknod(2), mkdir(2).
+/// Creating a file: mknod(2), mkdir(2).
 const MAKE: &[Errno] = &[
     EACCES,
     EBADF,
@@ -60,7 +59,7 @@ const MAKE: &[Errno] = &[
     EPERM,
     EROFS,
 ];
-/// What gives one a name: link(2), rename(2).
+/// Naming a file: link(2), rename(2).
 const NAME: &[Errno] = &[
     EACCES,
     EBADF,
@@ -164,7 +163,7 @@ pub const CALLS: &[Call] = &[
     (libc::SYS_pipe, "pipe", PIPE),
     (libc::SYS_pipe2, "pipe2", PIPE),
     (libc::SYS_splice, "splice", &[EAGAIN, EBADF, EINTR, EINVAL, ENOMEM, EPIPE, ESPIPE]),
-    // EAGAIN is an answer: a reader that is told that there is nothing waits for more.
+    // EAGAIN is an answer here: a reader without input waits for more.
     (libc::SYS_tee, "tee", &[EBADF, EINTR, EINVAL, ENOMEM, EPIPE]),
     (libc::SYS_vmsplice, "vmsplice", MOVE),
     (libc::SYS_sendfile, "sendfile", &[EAGAIN, EBADF, EINVAL, EIO, ENOMEM, EOVERFLOW, ESPIPE, EPIPE]),
@@ -181,7 +180,7 @@ pub const CALLS: &[Call] = &[
     (libc::SYS_brk, "brk", &[ENOMEM]),
     (libc::SYS_mlock, "mlock", &[EAGAIN, EINVAL, ENOMEM, EPERM]),
     (libc::SYS_memfd_create, "memfd_create", &[EINVAL, EMFILE, ENFILE, ENOMEM, EPERM, ENOSYS]),
-    // Nobody asks it not to wait, which is what EAGAIN is for.
+    // No caller asks it not to block, and only then is EAGAIN possible.
     (libc::SYS_getrandom, "getrandom", &[EINTR, EINVAL, ENOSYS]),
     (libc::SYS_semget, "semget", &[EACCES, EEXIST, EINVAL, ENOENT, ENOMEM, ENOSPC, ENOSYS]),
     (libc::SYS_semctl, "semctl", &[EACCES, EIDRM, EINVAL, EPERM, ERANGE]),
@@ -282,7 +281,7 @@ pub const CALLS: &[Call] = &[
     (libc::SYS_sched_getaffinity, "sched_getaffinity", &[EINVAL, ESRCH]),
 ];
 
-/// The calls that move bytes, and may move fewer than they were asked to.
+/// Calls that move bytes, possibly fewer than requested.
 pub const MOVES: &[c_long] = &[
     libc::SYS_read,
     libc::SYS_write,
@@ -296,7 +295,7 @@ pub const MOVES: &[c_long] = &[
     libc::SYS_getrandom,
 ];
 
-/// Those that cannot fail, or that are nothing to disturb.
+/// Calls that cannot fail, or that need no disturbance.
 pub const SURE: &[c_long] = &[
     libc::SYS_exit_group,
     libc::SYS_exit,

@@ -1,5 +1,4 @@
-//! Crashes: SIGKILL before and after every system call of a process of the box, and what then is true for the next
-//! caller.
+//! Crashes: SIGKILL before and after every system call of an ipcbox process, and the state that the next caller finds.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -12,20 +11,20 @@ use super::supervisor::{Report, Request, Tools};
 use super::{for_each_line, is_full, name, say};
 use crate::support::World;
 
-/// A line, and what is true afterwards besides that its `after` succeeds and that no process is left.
+/// A line, and a condition on the state afterwards. In addition, its `after` must succeed and no process may be left.
 struct Crash {
     line: Line,
     holds: fn(&Report) -> bool,
 }
 
-/// What comes after a line always prints this.
+/// A condition: the `after` of the line prints this.
 macro_rules! prints {
     ($text:literal) => {
         |report| report.after.1 == $text
     };
 }
 
-/// Whether a reader saw all of a write or nothing, and the next writer left the object alone.
+/// Returns whether a reader saw the whole write or none of it, and whether the next writer left the object usable.
 fn whole(report: &Report) -> bool {
     let (before, rest) = report.after.1.split_once('\n').unwrap_or_default();
     let after = format!("next{}\n16\n", before.get(4..).unwrap_or_default());
@@ -51,7 +50,7 @@ const CRASHES: &[Crash] = &[
         line: line("sem lock l --shared -- true", "").next("ipcbox sem lock l -n -- echo next"),
         holds: prints!("next\n"),
     },
-    // A holder that lives has been told of, and then it holds.
+    // A holder that lives has been reported, and then it holds.
     Crash {
         line: line("sem hold h 1 --lock", "")
             .next("ipcbox sem lock h -n -E 0 -- echo next")
@@ -61,13 +60,13 @@ const CRASHES: &[Crash] = &[
             _ => !report.out.is_empty() && report.after.1.is_empty(),
         },
     },
-    // Either the round was completed, and two new callers meet, or the one who waits meets the next.
+    // Either the round was completed and two new callers meet, or the waiter meets the next caller.
     Crash {
         line: line("sem barrier b 2", "ipcbox sem barrier b 2 & until ipcbox sem stat b --waiters 2>/dev/null | grep -q waiter; do :; done")
             .next("ipcbox sem barrier b 2 -w 50ms 2>/dev/null || { ipcbox sem barrier b 2 -w 2s & ipcbox sem barrier b 2 -w 2s; }; echo met"),
         holds: prints!("met\n"),
     },
-    // What the killed one had begun is finished.
+    // What the killed process began is completed.
     Crash {
         line: line("msgq create q --max-bytes 1000 -m 640", "")
             .next("ipcbox msgq create q --max-bytes 1000 -m 640 >/dev/null; ipcbox msgq stat q --columns max_bytes,mode --no-header"),
@@ -82,8 +81,7 @@ const CRASHES: &[Crash] = &[
             all.matches("one").count() <= 1 && report.after.1.ends_with("two\nnew\n")
         },
     },
-    // Who called a server that dies has an answer, at its time limit at the latest; 137 where it is CMD that was
-    // killed.
+    // The caller of a server that dies gets an answer, at its timeout at the latest. 137: CMD was killed.
     Crash {
         line: line("msgq serve q -c 1 -w 2s -- cat", "ipcbox msgq create q; rm -f ../status; { s=0; ipcbox msgq call q hello -w 300ms >../answer 2>&1 || s=$?; echo $s >../status; } & until [ -s ../status ] || [ \"$(ipcbox msgq stat q --columns messages --no-header)\" = 1 ]; do :; done")
             .next("until [ -s ../status ]; do :; done; cat ../status; ipcbox msgq send q new; ipcbox msgq recv q --drain"),
@@ -91,19 +89,19 @@ const CRASHES: &[Crash] = &[
             ["0\nnew\n", "124\nnew\n", "125\nnew\n", "137\nnew\n"].contains(&&*report.after.1)
         },
     },
-    // The server goes on, and what a killed caller has left is not run when it comes to it.
+    // The server carries on, and does not run the request of a killed caller when it reaches it.
     Crash {
         line: line("msgq call q hello -w 2s", "ipcbox msgq create q; ipcbox msgq serve q -- tr a-z A-Z &")
             .next("ipcbox msgq call q next -w 2s"),
         holds: prints!("NEXT"),
     },
-    // The write is whole or absent, and the next writer leaves no copy behind.
+    // The write is complete or absent, and the next writer leaves no copy behind.
     Crash {
         line: line("shm write m NEW-NEW-NEW-NEW- --lock l", SEGMENT)
             .next("ipcbox shm read m --lock l -n; echo; ipcbox shm write m next --lock l -n; ipcbox shm read m --lock l -n; echo; ipcbox shm stat --no-header --columns size"),
         holds: whole,
     },
-    // The same where its copy is to be another user's, and under another lock.
+    // Likewise if the copy belongs to another user, or is under another lock.
     Crash {
         line: line("shm write m NEW-NEW-NEW-NEW- --lock l", "printf '0123456789abcdef' | ipcbox shm write m --create; [ $(id -u) != 0 ] || ipcbox shm set m --owner 1:1 -m 660")
             .next("ipcbox sem rm l --missing-ok; ipcbox shm read m --lock k -n; echo; ipcbox shm write m next --lock k -n; ipcbox shm read m --lock k -n; echo; ipcbox shm stat --no-header --columns size"),
@@ -114,7 +112,7 @@ const CRASHES: &[Crash] = &[
             .next("ipcbox fifo read f --create -w 10ms -E 0; ipcbox fifo rm f"),
         holds: prints!(""),
     },
-    // No line comes twice; one that was taken and not yet written is gone.
+    // No line is output twice. A line that was taken but not yet written is lost.
     Crash {
         line: line("fifo read f -c 1", FIFO).next("ipcbox fifo read f -c 1 -n"),
         holds: |report| {
@@ -137,7 +135,7 @@ const CRASHES: &[Crash] = &[
 ];
 
 #[test]
-fn a_killed_process_leaves_everything_usable() {
+fn killed_process_leaves_objects_usable() {
     let world = World::new();
     let Some(tools) = Tools::new(&world) else { return };
     let (total, missed) = (AtomicUsize::new(0), AtomicUsize::new(0));

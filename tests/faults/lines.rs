@@ -1,43 +1,40 @@
-//! The verbs' command lines.
+//! The command lines of the verbs.
 
-/// What is printed after a line.
+/// The output of the script that runs after a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Prints {
-    /// Always the same.
+    /// It is always the same.
     Same,
-    /// What the line has taken nothing of: together with what the line has printed it is always the same.
+    /// It is what the line has not consumed. Together with the output of the line it is always the same.
     Rest,
 }
 
-/// A verb at work, in a world of its own.
+/// A call of a verb, in namespaces of its own.
 pub struct Line {
-    /// The applet, the verb and its arguments, as a shell has them.
+    /// The applet, the verb and its arguments, in shell syntax.
     pub words: &'static str,
-    /// What is there before: a script.
+    /// A script that prepares for it.
     pub setup: &'static str,
-    /// What comes after it, however it has ended: a script that always succeeds.
+    /// A script that runs after it, whatever its status, and always succeeds.
     pub after: &'static str,
-    /// What the script prints.
     pub prints: Prints,
-    /// Whether it leaves a process when it succeeds.
+    /// Whether it leaves a process running when it succeeds.
     pub leaves: bool,
 }
 
-/// One of these words, after this setup.
 pub const fn line(words: &'static str, setup: &'static str) -> Line {
     Line { words, setup, after: "", prints: Prints::Same, leaves: false }
 }
 
 impl Line {
-    /// One that does nothing.
     pub const NONE: Self = line("", "");
 
-    /// Afterwards the next caller does this, with the same success.
+    /// Adds a next caller, which always succeeds in the same way.
     pub const fn next(self, after: &'static str) -> Self {
         Self { after, prints: Prints::Same, ..self }
     }
 
-    /// Afterwards this prints what is left of what the line takes.
+    /// Adds a script that prints what the line has not consumed.
     const fn rest(self, after: &'static str) -> Self {
         Self { after, prints: Prints::Rest, ..self }
     }
@@ -46,7 +43,7 @@ impl Line {
         Self { leaves: true, ..self }
     }
 
-    /// Whether its status is that of its command.
+    /// Returns whether its status is that of its command.
     pub fn has_status_of_command(&self) -> bool {
         let verb = self.verb();
         let verbs = ["sem run", "sem lock", "sem op", "shm memfd", "signal run", "ipcs-lite"];
@@ -54,30 +51,30 @@ impl Line {
         verb == "msgq call" || has_command && (verb.starts_with("pipe ") || verbs.contains(&&*verb))
     }
 
-    /// Whether it makes what is missing in order to use it.
+    /// Returns whether it creates a missing object in order to use it.
     fn makes_by_itself(&self) -> bool {
         ["sem run", "sem lock", "sem hold", "sem barrier"].contains(&&*self.verb())
     }
 
-    /// The same, or as it was told to.
+    /// Returns whether it creates a missing object, by itself or because of an option.
     pub fn makes(&self) -> bool {
         let told = ["--create", "--lock", "pipe tee -o", "3>"];
         self.makes_by_itself() || told.iter().any(|words| self.words.contains(words))
     }
 
-    /// Whether it shows what it finds: what /proc does not tell is shown as unknown, and who is not in /etc/passwd by
+    /// Returns whether it only shows things. Without /proc it shows them as unknown, and without /etc/passwd users by
     /// number.
     pub fn is_look(&self) -> bool {
         self.verb().ends_with(" stat") || self.verb() == "ipcs-lite" || self.words.contains("--dry-run")
     }
 
-    /// Whether its processes tell each other a few bytes through a pipe, which gives them whole (pipe(7)).
+    /// Returns whether its processes exchange a few bytes through a pipe, which are always transferred whole (pipe(7)).
     pub fn tells_in_one_piece(&self) -> bool {
         self.leaves
     }
 
-    /// Whether it does several things one after the other, so that some can have been done: where it takes records,
-    /// what it prints and what is left show that.
+    /// Returns whether it works in steps, some of which can be done when it fails. With records, its output and the
+    /// rest show which.
     pub fn goes_by_steps(&self) -> bool {
         let several = ["msgq send q --lines", "ipcrm-lite --all"];
         self.verb().ends_with(" set")
@@ -86,19 +83,20 @@ impl Line {
             || self.prints == Prints::Rest
     }
 
-    /// Whether it takes a record and then starts a command for it. One that cannot be started is told.
+    /// Returns whether it takes a record before it starts a command for it. A command that cannot be started is
+    /// reported.
     pub fn takes_before_it_starts(&self) -> bool {
         self.verb().ends_with(" serve")
     }
 
-    /// Applet and verb, or the applet alone where it has no verbs.
+    /// Returns the applet and the verb, or only an applet without verbs.
     pub fn verb(&self) -> String {
         let words: Vec<&str> = self.words.split(' ').take(2).collect();
         words.join(" ").split(" -").next().unwrap_or_default().to_owned()
     }
 }
 
-/// A FIFO that holds two lines, and that somebody keeps open.
+/// A FIFO that holds two lines and stays open.
 pub const FIFO: &str = "ipcbox fifo create f; sleep 60 <>f & until [ -n \"$(ipcbox fifo stat f --columns readers --no-header)\" ]; do :; done; printf 'a\\nb\\n' >f";
 const FIFO_REST: &str = "ipcbox fifo read f -n 2>/dev/null || :";
 pub const QUEUE: &str = "ipcbox msgq send q one two --create";

@@ -1,12 +1,11 @@
-//! Faults: every system call that a verb makes, from the start of main on, fails in every way that its manual page has,
-//! and moves less than it was asked to. And [crashes]: it is the last thing that the process does.
+//! Faults: every system call that a verb makes after the start of main fails with every errno of its manual page, or
+//! moves fewer bytes than requested. [crashes]: the process is killed there.
 //!
-//! A supervisor (fault.c) runs each line of a table of verbs once for each of these cases, in namespaces that it
-//! empties after every one: so whatever is there afterwards was left behind. What came of a case is judged by the
-//! oracle; whatever it lets pass that is not as it should be has its reason there.
+//! A supervisor (fault.c) runs each line of a table of verbs once per case, in namespaces that it empties afterwards,
+//! so that anything left behind is found. The oracle judges each outcome. Each exception in it states its reason.
 //!
-//! `IPCBOX_FULL=1` runs all cases, without it some of each verb. The table of verb, call, errno and outcome is written to
-//! `target/tmp/faults.txt`.
+//! `IPCBOX_FULL=1` runs all cases; the default is a sample for each verb. The table of verb, call, errno and outcome is
+//! written to `target/tmp/faults.txt`.
 
 mod calls;
 mod crashes;
@@ -29,12 +28,12 @@ use lines::{LINES, Line};
 use oracle::{Disturbed, Usual, judge, without_numbers};
 use supervisor::{Request, Supervisor, Tools};
 
-/// Lines that run at once.
+/// Lines that run in parallel.
 const WORKERS: usize = 2;
-/// One of so many cases is run where not all are.
+/// Without IPCBOX_FULL, one in this many cases is run.
 const SAMPLE: usize = 15;
 
-/// The line undisturbed.
+/// Runs the line undisturbed.
 fn usual(line: &Line, supervisor: &mut Supervisor) -> Usual {
     let before = supervisor.run(Request::only("before")).state;
     let done = supervisor.run(Request::only("none"));
@@ -48,7 +47,7 @@ fn usual(line: &Line, supervisor: &mut Supervisor) -> Usual {
     Usual { before, done, varies }
 }
 
-/// Every way in which every call of the line can be disturbed.
+/// Returns every disturbance of every call of the line.
 fn cases(line: &Line, usual: &Usual) -> Vec<(Request, Disturbed)> {
     let mut seen: HashMap<(u32, c_long), u32> = HashMap::new();
     let mut cases = Vec::new();
@@ -76,12 +75,12 @@ fn is_full() -> bool {
     std::env::var_os("IPCBOX_FULL").is_some()
 }
 
-/// Says a line past the test runner's capture.
+/// Prints a line in spite of the test runner's capture.
 fn say(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
-/// Does `act` for each of what has a line, with its place and a supervisor of that line; some at once.
+/// Calls `act` for each element with a line, its index and a supervisor for that line, some of them in parallel.
 fn for_each_line<T: Sync>(
     tools: &Tools,
     all: &[T],
@@ -102,11 +101,11 @@ fn for_each_line<T: Sync>(
     });
 }
 
-/// What came of the cases: how often of a verb, a call and what was done to it.
+/// The number of cases by verb, call, disturbance and outcome.
 type Table = BTreeMap<(String, &'static str, String, String), u32>;
 
 #[test]
-fn a_system_call_that_fails_is_told_and_nothing_is_left_behind() {
+fn failed_call_is_reported_and_leaves_nothing() {
     let world = World::new();
     let Some(tools) = Tools::new(&world) else { return };
     let all = AtomicUsize::new(0);

@@ -1,4 +1,4 @@
-//! What may come of a system call that was disturbed.
+//! Judges the outcome of a disturbed system call.
 
 use nix::errno::Errno::{self, *};
 use nix::libc::{self, c_long};
@@ -6,17 +6,17 @@ use nix::libc::{self, c_long};
 use super::lines::{Line, Prints};
 use super::supervisor::Report;
 
-/// The line undisturbed.
+/// The line without a disturbance.
 pub struct Usual {
     /// The state before it.
     pub before: String,
-    /// What it does.
+    /// Its report.
     pub done: Report,
-    /// Whether numbers in what it prints are others each time.
+    /// Whether the numbers in its output differ between runs.
     pub varies: bool,
 }
 
-/// What was done to a call.
+/// A disturbance of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disturbed {
     /// It failed.
@@ -34,13 +34,13 @@ impl std::fmt::Display for Disturbed {
     }
 }
 
-/// What came of it, in a word for the table; or what is wrong with it.
+/// Returns the outcome in a word for the table, or what is wrong with it.
 pub fn judge(line: &Line, usual: &Usual, call: c_long, how: Disturbed, report: &Report) -> Result<String, String> {
     let case = Case { line, usual, call, how, report };
     case.judge().map_err(str::to_owned)
 }
 
-/// A call that was disturbed, and what came of it.
+/// A disturbed call and its outcome.
 struct Case<'a> {
     line: &'a Line,
     usual: &'a Usual,
@@ -56,10 +56,10 @@ impl Case<'_> {
             return Ok("not reached".into());
         }
         if report.status < 0 {
-            // Whoever is told that there is nothing waits until there is more.
+            // A call without input waits for more.
             return if self.is_empty_word() { Ok("waits".into()) } else { Err("hangs") };
         }
-        // Libraries assert that a directory can be closed, as it always can.
+        // Libraries assert that a directory can be closed, which cannot fail.
         let asserted = ["unexpected error during closedir", "Closing an invalid file descriptor"];
         if asserted.iter().any(|words| report.err.contains(words)) {
             return Ok("asserted".into());
@@ -70,7 +70,7 @@ impl Case<'_> {
         if report.after.0 != done.after.0 {
             return Err("what comes after it fails");
         }
-        // What may not be killed stays, and that is told.
+        // A process that may not be killed stays, and this is reported.
         let is_forbidden = self.how == Disturbed::Fails(EPERM);
         let may_stay = self.call == libc::SYS_pidfd_send_signal && is_forbidden && self.names_cause()
             || line.leaves && report.status == done.status;
@@ -80,7 +80,7 @@ impl Case<'_> {
         if report.status == done.status { self.goes_on() } else { self.fails() }
     }
 
-    /// The status is as ever.
+    /// Judges an unchanged exit status.
     fn goes_on(&self) -> Result<String, &'static str> {
         let Self { line, report, usual: Usual { done, .. }, .. } = *self;
         let told = self.names_cause();
@@ -105,7 +105,7 @@ impl Case<'_> {
         }
     }
 
-    /// It has another status.
+    /// Judges a changed exit status.
     fn fails(&self) -> Result<String, &'static str> {
         let Self { line, report, call, how, usual: Usual { before, done, .. } } = *self;
         let mute = self.writes_to(2);
@@ -127,16 +127,16 @@ impl Case<'_> {
         if !self.even(&done.out).starts_with(&self.even(&report.out)) && line.prints == Prints::Same {
             return Err("another output");
         }
-        // What was taken and cannot be written has no way back; it is told.
+        // What was taken but cannot be written is lost, and this is reported.
         if !self.is_whole() && !self.writes_to(1) && !line.takes_before_it_starts() {
             return Err("something is lost or doubled");
         }
         let state = self.even(&report.state);
         let is_known = state == self.even(before) || state == self.even(&done.state);
-        // What it could not remove is told.
+        // What could not be removed is reported.
         let is_removal = [libc::SYS_unlink, libc::SYS_unlinkat].contains(&call)
             || call == libc::SYS_shmctl && line.words.contains("--lock");
-        // A locked write that could not be copied is in its journal, from which it is read.
+        // A locked write that could not be copied is in its journal, and is read from there.
         let is_kept = self.report.err.contains("the next locked write copies it again");
         if !is_known && !is_removal && !is_kept && !self.stays(&state) && !line.goes_by_steps() {
             return Err("leaves something");
@@ -151,11 +151,11 @@ impl Case<'_> {
     fn names_cause(&self) -> bool {
         let Disturbed::Fails(errno) = self.how else { return false };
         let told = match (self.call, errno) {
-            // It would read as that a wait is over.
+            // EAGAIN would read as a timeout.
             (libc::SYS_timer_create | libc::SYS_mmap, EAGAIN) => ENOMEM,
-            // It was found, and is no longer there.
+            // It was found, but has been removed since.
             _ if self.report.err.contains("another process removed it") => errno,
-            // No object of this kind is behind the name.
+            // The name has no object of this kind.
             (
                 libc::SYS_msgctl
                 | libc::SYS_semctl
@@ -165,11 +165,11 @@ impl Case<'_> {
                 | libc::SYS_shmget,
                 EINVAL | EIDRM,
             ) if self.line.words.starts_with("ipcrm-lite") => ENOENT,
-            // The box's own is not told; where it came first the next process finds no group to join.
+            // A failure in ipcbox itself is not reported. If it came first, the next process finds no group to join.
             (libc::SYS_setpgid, _) if self.report.err.contains("(EPERM)") => EPERM,
-            // As sem_unlink(3) has it.
+            // sem_unlink(3) returns the same.
             (libc::SYS_unlink, EPERM) if self.line.words.starts_with("sem ") => EACCES,
-            // There is no /dev/shm: as sem_open(3) has it.
+            // Without /dev/shm, sem_open(3) returns the same.
             (libc::SYS_statfs, ENOENT) if self.line.words.starts_with("sem ") => ENOSYS,
             _ => errno,
         };
@@ -179,14 +179,14 @@ impl Case<'_> {
     fn writes_to(&self, fd: u64) -> bool {
         let to = match self.call {
             libc::SYS_write | libc::SYS_vmsplice => self.report.did,
-            // Its output is its third argument, and standard output alone.
+            // Its output is the third argument, and is always standard output.
             libc::SYS_splice => Some(1),
             _ => None,
         };
         to == Some(fd)
     }
 
-    /// Whether what the line has printed and what is left are all that there was.
+    /// Returns whether the output of the line and what is left are complete.
     fn is_whole(&self) -> bool {
         let Self { report, usual: Usual { done, .. }, .. } = *self;
         match self.line.prints {
@@ -195,8 +195,8 @@ impl Case<'_> {
         }
     }
 
-    /// Whether it is no failure but the kernel's word that there is nothing now, or no room, or that it is no such set:
-    /// these are told in words of their own.
+    /// Returns whether this is an answer and not a failure: no data, no room, or no such set. Such answers have their
+    /// own messages.
     fn is_answer(&self) -> bool {
         let Disturbed::Fails(errno) = self.how else { return false };
         let words = |words: &[&str]| words.iter().any(|words| self.report.err.contains(words));
@@ -224,20 +224,20 @@ impl Case<'_> {
                     ])
                     || line.contains("--drain")
             }
-            // As ipcrm has it.
+            // ipcrm behaves the same.
             (
                 libc::SYS_shmget | libc::SYS_semget | libc::SYS_shmctl | libc::SYS_semctl,
                 EACCES | EPERM | ENOENT | EINVAL | EIDRM,
             ) if words(&["permission denied for key", "invalid key", "already removed key"]) => {
                 line.starts_with("ipcrm-lite -")
             }
-            // What was to go is gone.
+            // What it would have removed is gone.
             (libc::SYS_semctl | libc::SYS_msgctl | libc::SYS_shmctl, EINVAL | EIDRM)
                 if line.starts_with("ipcrm-lite --all") =>
             {
                 self.report.status == self.usual.done.status
             }
-            // A process that cannot be looked at may use the object.
+            // A process that cannot be inspected may use the object.
             (
                 libc::SYS_openat | libc::SYS_getdents64 | libc::SYS_read | libc::SYS_readlink | libc::SYS_newfstatat,
                 _,
@@ -245,51 +245,52 @@ impl Case<'_> {
                 words(&["not everybody can be looked at who may use it"]) && !self.report.state.is_empty()
             }
             (libc::SYS_write, EPIPE) if line.starts_with("sem hold") => words(&["its holder was killed"]),
-            // The object is gone; its maker is not, or is not known.
+            // The object is gone. Its creator is not, or is unknown.
             (libc::SYS_semctl | libc::SYS_kill, _) if line.starts_with("ipcs-lite --leaks") => {
                 let has = |words: &[&str]| words.iter().any(|word| self.report.out.contains(word));
                 let is_gone = [EIDRM, EINVAL].contains(&errno);
                 has(&["unproven", "foreign"]) || is_gone && (has(&["removed"]) || !has(&["sem"]))
             }
-            // A process of CMD that could not be looked at is no proof, so what it made stays, as its verdict says.
+            // A process of CMD that cannot be inspected proves nothing, so what it created stays, as the verdict shows.
             (
                 libc::SYS_openat | libc::SYS_getdents64 | libc::SYS_read | libc::SYS_readlink | libc::SYS_newfstatat,
                 _,
             ) if line.starts_with("ipcs-lite --leaks --clean") => self.report.out.contains("unproven"),
-            // CMD could not be waited for: what had no proof by then has none.
+            // CMD could not be waited for, so what had no proof by then has none.
             (libc::SYS_waitid, _) if line.starts_with("ipcs-lite --leaks --clean") => {
                 self.names_cause() && self.report.out.contains("unproven")
             }
-            // The kernel does not tell how a process ended, as one before Linux 6.15.
+            // The kernel does not report how the process terminated, like Linux before 6.15.
             (libc::SYS_ioctl, _) if line.starts_with("signal ") => self.report.out.contains("ended  -"),
-            // Nobody reads any more, and that is the box's end as well.
+            // No reader is left, which also terminates ipcbox.
             (libc::SYS_write, EPIPE) if line.starts_with("pipe merge") => self.report.status == 128 + libc::SIGPIPE,
-            // A consumer that has left; the other one has all.
+            // One consumer has left; the other one has everything.
             (libc::SYS_splice, EPIPE) if line.starts_with("pipe tee") => {
                 let Usual { done, .. } = self.usual;
                 self.report.out == done.out || self.report.state == done.state
             }
-            // Somebody removed the object, and the copy of a locked write with it.
+            // Another process removed the object, and with it the copy of a locked write.
             (libc::SYS_shmctl, EIDRM | EINVAL) if line.contains("--lock") => {
                 self.report.status == self.usual.done.status
             }
             (libc::SYS_fcntl, _) => words(&["is not a pipe"]),
-            // The object is open; what is not there can only be /proc, by which it is named.
+            // The object is open, so only /proc, which names it, can be missing.
             (libc::SYS_fchmodat, ENOENT) => words(&["this needs /proc"]),
-            // A private queue cannot be there.
+            // A private queue cannot exist already.
             (libc::SYS_msgget, EEXIST) => line.contains("private"),
-            // Somebody else has removed what was to be removed at the end.
+            // Another process has removed what was to be removed at the end.
             (libc::SYS_openat | libc::SYS_newfstatat | libc::SYS_unlinkat, ENOENT) => {
                 line.contains("--rm") && self.report.status == self.usual.done.status
                     || words(&["does not tell of children"])
             }
-            // There is no such /proc.
+            // /proc does not have that file.
             (libc::SYS_readlink, ENOENT) => words(&["does not tell of children"]),
             _ => false,
         }
     }
 
-    /// Whether a look shows all that there is; what is gone, hidden or none of its objects is left out.
+    /// Returns whether a listing is complete. Objects that are gone or hidden, and files that are not objects, are left
+    /// out.
     fn is_seen(&self) -> bool {
         let lines = |report: &Report| report.out.lines().count();
         let is_out = [EACCES, EIDRM, EINVAL, ELOOP, ENOENT, ENXIO].map(Disturbed::Fails).contains(&self.how);
@@ -297,33 +298,33 @@ impl Case<'_> {
         shown == usual || is_out && shown < usual || self.report.out.contains("UNSEEN")
     }
 
-    /// Whether the kernel said that there is nothing to read where it tells of every change once, epoll(7).
+    /// Returns whether the kernel reported that there is no input, to a reader that is notified of each change once,
+    /// epoll(7).
     fn is_empty_word(&self) -> bool {
         let waits = ["fifo read", "fifo serve", "pipe merge"].contains(&&*self.line.verb());
         waits && self.call == libc::SYS_read && self.how == Disturbed::Fails(EAGAIN)
     }
 
-    /// The statuses that an errno may lead to.
+    /// Returns the statuses that an errno may cause.
     fn expected(&self, errno: Errno) -> &'static [i32] {
         let is_own = self.report.did > Some(2);
         match errno {
             _ if self.call == libc::SYS_execve && self.line.has_status_of_command() => &[126],
             EAGAIN | ETIMEDOUT if self.line.has_status_of_command() => &[124, 125],
-            // Of the others a stage that failed is 1.
+            // A failed stage of another verb has status 1.
             _ if self.line.has_status_of_command() && self.line.words.starts_with("pipe ") => &[1, 125],
             _ if self.line.has_status_of_command() => &[125],
-            // It was found before: what is missing is what interprets it. A want of the system's is none of the
-            // command's.
+            // The file was found before, so its interpreter is missing. A lack of resources is not the command's fault.
             EAGAIN | ENOMEM | ENFILE | E2BIG if self.call == libc::SYS_execve => &[1, 126],
             _ if self.call == libc::SYS_execve => &[126],
-            // That a command failed, or could not be started, is status 1.
+            // The status is 1 if a command failed or could not be started.
             _ if self.line.takes_before_it_starts() && self.report.err.contains("cannot run") => &[1],
             EAGAIN if self.call == libc::SYS_clone => &[1],
             EAGAIN if self.call == libc::SYS_flock => &[1, 124],
             EAGAIN if [libc::SYS_timer_create, libc::SYS_mmap].contains(&self.call) => &[1],
-            // A descriptor of the box's own that waits.
+            // A blocking descriptor of ipcbox itself.
             EAGAIN if is_own && [libc::SYS_read, libc::SYS_write].contains(&self.call) => &[1, 124],
-            // What is no longer there, and what never was what it should be.
+            // Something that is gone, or that was never of the right kind.
             EINVAL | EPIPE => &[1, 3],
             EISDIR | ELOOP | ENXIO if self.report.err.contains("no semaphore of the C library's") => &[3],
             ELOOP => &[1, 4],
@@ -337,8 +338,8 @@ impl Case<'_> {
         }
     }
 
-    /// Whether all that is left is what the line made to use it: it is as another one can use it, and may have found it
-    /// meanwhile, so that it is not taken away again.
+    /// Returns whether only objects that the line created for its own use are left. Other processes may already use
+    /// them, so they are not removed.
     fn stays(&self, state: &str) -> bool {
         let Usual { before, done, .. } = self.usual;
         let head = |line: &str| line.splitn(4, ' ').take(3).collect::<Vec<_>>().join(" ");
@@ -349,7 +350,7 @@ impl Case<'_> {
     }
 }
 
-/// Runs of digits and blanks are one sign each.
+/// Replaces each run of digits, and each run of blanks, by one character.
 pub fn without_numbers(text: &str) -> String {
     let mut even = String::from(' ');
     for letter in text.chars() {

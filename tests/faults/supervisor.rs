@@ -1,4 +1,4 @@
-//! The C program that disturbs system calls (fault.c), in namespaces of its own.
+//! Runs the C program that disturbs system calls (fault.c), in namespaces of its own.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,7 +13,7 @@ use nix::unistd::geteuid;
 use super::lines::Line;
 use crate::support::{BINARY, World, skip};
 
-/// What is done to which call: see fault.c.
+/// What to do to which call, see fault.c.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
     pub what: &'static str,
@@ -29,32 +29,32 @@ impl Request {
     }
 }
 
-/// What came of it.
+/// The report on a run.
 #[derive(Debug, Default, Clone)]
 pub struct Report {
-    /// The calls that were made: process and number.
+    /// The calls made: process and number.
     pub calls: Vec<(u32, c_long)>,
-    /// Whether the call that was to be disturbed was made, and its first argument.
+    /// The first argument of the call to disturb, if it was made.
     pub did: Option<u64>,
-    /// As a shell has it; -1: it did not end.
+    /// The status as a shell reports it; -1: the process did not exit.
     pub status: i32,
-    /// Processes that are still there.
+    /// The number of processes left.
     pub left: usize,
     pub out: String,
     pub err: String,
     /// All objects and files.
     pub state: String,
-    /// What comes after it: its status and what it printed.
+    /// The status and the output of the script that runs after it.
     pub after: (i32, String),
 }
 
-/// The C program and a copy of the box, where any user may run them.
+/// A directory with the C program and a copy of ipcbox, which any user may run.
 pub struct Tools<'a>(&'a Path);
 
-/// Processes of one line, at most.
+/// The maximum number of processes of a line.
 const PROCESSES: u32 = 64;
 
-/// Mounts what is the line's own, becomes an ordinary user where it is root, and starts the C program.
+/// Mounts private file systems, changes from root to an ordinary user, and starts the C program.
 const START: &str = r#"
 mount -t tmpfs shm /dev/shm; mount -t mqueue queues queues; mount -t tmpfs work work
 chmod 1777 /dev/shm queues work; cd work
@@ -62,7 +62,7 @@ exec $AS prlimit --nproc=$PROCESSES ../../fault "$@"
 "#;
 
 impl<'a> Tools<'a> {
-    /// None, said aloud, where they cannot be had or not be used.
+    /// Returns `None`, and reports a skip, if the tools are missing or not permitted.
     pub fn new(world: &'a World) -> Option<Self> {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/fault.c");
         let dir = world.dir();
@@ -115,7 +115,7 @@ impl<'a> Tools<'a> {
         command
     }
 
-    /// Starts with a line.
+    /// Starts the supervisor of a line.
     pub fn take(&self, line: &Line) -> Supervisor {
         let mut command = self.command(line);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -125,7 +125,7 @@ impl<'a> Tools<'a> {
     }
 }
 
-/// The C program at work on one line.
+/// The C program running one line.
 pub struct Supervisor {
     child: Child,
     reports: BufReader<ChildStdout>,

@@ -1,9 +1,8 @@
-//! Words and bytes that nobody thought of: what is read from the command line, from `/proc` and from other processes.
+//! Fuzzing: arbitrary words on the command line, and arbitrary bytes from `/proc` and from other processes.
 //!
-//! Each target runs so many cases of fixed seeds in the test command. `IPCBOX_FUZZ_SECONDS=N` makes each run for so
-//! long, on from `IPCBOX_FUZZ_SEED` (0), and a case that fails is shown with the words that show it. What was found so
-//! stands in `corpus`, and is run first. What is read from `/proc` and in queues is tried beside the code that reads
-//! it.
+//! By default each target runs a fixed number of cases from fixed seeds. `IPCBOX_FUZZ_SECONDS=N` runs each target for
+//! that time, starting with seed `IPCBOX_FUZZ_SEED` (default: 0). A failing case is printed with its words. Former
+//! findings are in `corpus` and run first. Parsers of `/proc` and of queued messages are fuzzed next to their code.
 
 mod run;
 mod texts;

@@ -1,4 +1,4 @@
-//! How a property is tried: values of fixed seeds, so that what fails fails again.
+//! Runs properties with fixed seeds, so that failures are reproducible.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,8 @@ fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().expect("a number"))
 }
 
-/// Tries `cases` values of a strategy; or, where `IPCBOX_FUZZ_SECONDS` says so, as many as there is time for, from the
-/// seed `IPCBOX_FUZZ_SEED` (0) on.
+/// Checks `cases` values of a strategy. With `IPCBOX_FUZZ_SECONDS`, checks as many as fit in that time, starting with
+/// seed `IPCBOX_FUZZ_SEED` (default: 0).
 #[allow(clippy::print_stdout, reason = "the test runner keeps it")]
 pub fn fuzz<S: Strategy>(cases: u32, values: &S, check: impl Fn(S::Value) -> TestCaseResult) {
     let seconds = variable("IPCBOX_FUZZ_SECONDS");

@@ -1,4 +1,4 @@
-//! Words of the command line, each where it stands: every value parser of every verb, without running anything.
+//! Fuzzes every value parser of every verb with single words, without running anything.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -16,7 +16,7 @@ use proptest::sample::select;
 
 use super::run::fuzz;
 
-/// Texts near those that mean something.
+/// Generates texts similar to valid ones.
 fn text() -> impl Strategy<Value = OsString> {
     let parts = [
         "0",
@@ -75,13 +75,13 @@ fn text() -> impl Strategy<Value = OsString> {
     prop_oneof![6 => near, 1 => bytes, 1 => any_text]
 }
 
-/// Whoever is not known is asked of another program.
+/// Returns whether an unknown value would be looked up by another program.
 fn is_asked_for(arg: &Arg) -> bool {
     arg.get_value_names().is_some_and(|names| names[0].as_str().starts_with("USER"))
 }
 
 #[test]
-fn every_parser_takes_or_refuses_every_text() {
+fn any_text_is_parsed_or_rejected() {
     let verbs: Vec<&Entry> = APPLETS.iter().flat_map(|applet| applet.verbs).chain(WORDS).collect();
     let mut parsers: Vec<_> = verbs.iter().map(|verb| verb.parser("x", &[])).collect();
     let places: Vec<(usize, String, bool)> = parsers
@@ -103,14 +103,14 @@ fn every_parser_takes_or_refuses_every_text() {
         let mut word = OsString::from(option);
         word.push(text);
         let words = if is_positional { vec!["--".into(), word] } else { vec![word] };
-        // That it is refused is right as well.
+        // Rejecting the words is fine too.
         let _ = parsers.borrow_mut()[n].try_get_matches_from_mut(words);
         Ok(())
     });
 }
 
 #[test]
-fn what_is_read_is_what_was_written() {
+fn written_value_is_parsed_back() {
     fuzz(2000, &(any::<u64>(), 0..6_u32), |(number, power)| {
         prop_assert_eq!(size::parse(&number.to_string()), Ok(number));
         let suffix = ["", "K", "M", "G", "T", "P"][power as usize];
@@ -145,9 +145,9 @@ fn what_is_read_is_what_was_written() {
     });
 }
 
-/// The forms cannot be used together, and a target is shown as it was typed.
+/// The forms are exclusive, and a target is shown as it was typed.
 #[test]
-fn a_target_is_what_it_looks_like() {
+fn target_form_matches_its_spelling() {
     fuzz(6000, &text(), |typed| {
         let Ok(target) = Target::parse(typed.clone()) else { return Ok(()) };
         prop_assert_eq!(target.typed(), typed.as_os_str());

@@ -1,8 +1,8 @@
-//! Argument vectors as a whole, given to the real binary: whatever the words are, it ends in time, with a status of the
-//! contract and a message that says why.
+//! Fuzzes the real binary with whole argument vectors. It must exit in time, with a status of the contract and a
+//! message that gives the reason.
 //!
-//! Words can run commands, signal processes and remove things. So all of it happens as a user who may do little, in
-//! namespaces of its own (pid, mount, IPC) with a private `/dev/shm` and working directory, few processes, and a
+//! Arbitrary words can run commands, signal processes and remove files. Therefore this runs as an unprivileged user in
+//! its own namespaces (pid, mount, IPC), with a private `/dev/shm` and working directory, few processes, and a
 //! deadline.
 
 use std::collections::BTreeSet;
@@ -27,19 +27,18 @@ use proptest::test_runner::TestCaseError;
 use super::run::fuzz;
 use crate::support::{BINARY, Call, World, code, signal, skip};
 
-/// Who runs it; nobody else is this user.
+/// The user it runs as, which no one else uses.
 const NOBODY: u32 = 54399;
-/// How long a call may take before it is told to end.
+/// How long a call may take before it gets SIGTERM.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// How long it may take to end then.
+/// How long it may then take to exit.
 const GRACE: Duration = Duration::from_secs(10);
-/// The variable by which this test finds its directory when it runs inside the namespaces.
+/// The variable that passes the directory to this test inside the namespaces.
 const INSIDE: &str = "IPCBOX_FUZZ_INSIDE";
 
-/// The namespaces that unshare(1) makes.
 const NAMESPACES: &[&str] = &["--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--ipc"];
 
-/// Words that are right where an argument is called so.
+/// Returns valid words for an argument with this name.
 fn right(value: &str) -> &'static [&'static str] {
     match value {
         "TARGET" | "SEM" => &["a", "b", "/a", "/b", "0", "1", "0x7", "ftok:.", "private"],
@@ -77,7 +76,7 @@ fn right(value: &str) -> &'static [&'static str] {
     }
 }
 
-/// Words that are nowhere right, or hardly.
+/// Words that are rarely or never valid.
 const JUNK: &[&[u8]] = &[
     b"",
     b"-",
@@ -131,7 +130,7 @@ const JUNK: &[&[u8]] = &[
     b"\xe2\x80\xae",
 ];
 
-/// Commands that do no harm.
+/// Harmless commands.
 const COMMANDS: &[&[&str]] = &[
     &["true"],
     &["false"],
@@ -147,7 +146,7 @@ const COMMANDS: &[&[&str]] = &[
     &["{}"],
 ];
 
-/// What there is besides a file and a FIFO.
+/// The calls that create objects. A file and a FIFO also exist.
 const SETUP: &[&str] = &[
     "sem create a --value 3,3,3",
     "sem create b --slots 2",
@@ -172,7 +171,7 @@ fn value_of(arg: &Arg) -> BoxedStrategy<OsString> {
     prop_oneof![19 => right, 1 => word()].boxed()
 }
 
-/// An option as it may be written, with its value.
+/// Generates an option in one of its spellings, with its value.
 fn option(args: Vec<Arg>) -> impl Strategy<Value = Words> {
     select(args).prop_flat_map(|arg| {
         let value = value_of(&arg);
@@ -196,8 +195,8 @@ fn option(args: Vec<Arg>) -> impl Strategy<Value = Words> {
     })
 }
 
-/// A line for a verb: its positional arguments in their order, options, mostly a time limit and a command where they
-/// belong, and seldom a word that nobody asked for.
+/// Generates a line for a verb: its positional arguments in order, options, usually a timeout and a command in its
+/// place, and rarely an extra word.
 fn line(start: &[&str], verb: &Entry) -> BoxedStrategy<Words> {
     let parser = verb.parser("x", &[]);
     let is_command = |arg: &&Arg| arg.is_last_set() || arg.get_id() == "command";
@@ -250,7 +249,7 @@ fn lines() -> impl Strategy<Value = Words> {
     Union::new(verbs.chain(WORDS.iter().map(|verb| line(&[verb.name], verb))))
 }
 
-/// What a vector of usage errors must not change.
+/// Lists everything that a usage error must not change.
 fn objects(dir: &OsStr) -> BTreeSet<String> {
     let kinds = ["shm", "msg", "sem"].map(|kind| format!("/proc/sysvipc/{kind}"));
     let objects = kinds.iter().map(|file| fs::read_to_string(file).unwrap());
@@ -258,16 +257,16 @@ fn objects(dir: &OsStr) -> BTreeSet<String> {
     objects.chain(dirs.map(|entry| entry.unwrap().path().display().to_string())).collect()
 }
 
-/// Where the calls are made, and what they print goes.
+/// The working directory, and the directory for output.
 struct Inside {
     dir: OsString,
     output: PathBuf,
 }
 
 impl Inside {
-    /// The namespaces' own: `dir` becomes a file system of a few megabytes, and so does `/dev/shm`.
+    /// Mounts small private file systems on `dir` and on `/dev/shm`.
     fn new(dir: OsString) -> Self {
-        // All that comes now is for a process that is the first one of a pid namespace.
+        // What follows is only safe in the first process of a pid namespace.
         assert_eq!(std::process::id(), 1, "not inside");
         for target in [OsStr::new("/dev/shm"), &dir] {
             let mount = ["-t", "tmpfs", "-o", "size=16m,mode=1777", "tmpfs"];
@@ -280,7 +279,7 @@ impl Inside {
         inside
     }
 
-    /// Ends what a call left running, and removes what it made.
+    /// Kills what a call left running, and removes what it created.
     fn clear(&self) {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(-1), Signal::SIGKILL);
         while nix::sys::wait::wait().is_ok() {}
@@ -305,7 +304,7 @@ impl Inside {
         }
     }
 
-    /// Runs one vector and checks how it ended.
+    /// Runs one vector and checks its outcome.
     fn check(&self, words: &[OsString]) -> Result<(), TestCaseError> {
         let stderr = self.output.join("stderr");
         let before = objects(&self.dir);
@@ -337,7 +336,7 @@ impl Inside {
             if start.elapsed() > PATIENCE + GRACE {
                 signal(pid, Signal::SIGKILL);
                 child.wait().unwrap();
-                // That one may have been what it waited for.
+                // SIGTERM may be what it was waiting for.
                 if words.starts_with(&["signal".into(), "wait".into()]) {
                     return Ok(());
                 }
@@ -349,7 +348,7 @@ impl Inside {
         let told = String::from_utf8_lossy(&told);
         let wrong = |what: &str| TestCaseError::fail(format!("{what}: {status}: {told}"));
         let status = code(status);
-        // A command's and a process's own are among these, and 7 and 0 may be for "not in time".
+        // Commands and processes add statuses of their own; 7 and 0 can be chosen as the timeout status.
         let is_of_the_contract = matches!(status, 0..=5 | 7 | 124..=127)
             || [Signal::SIGTERM, Signal::SIGKILL, Signal::SIGXFSZ, Signal::SIGPIPE]
                 .iter()
@@ -383,7 +382,7 @@ fn corpus() -> Vec<Words> {
     lines.map(|line| line.split(' ').map(unescaped).collect()).collect()
 }
 
-/// A word of the corpus: `\xNN` in it is a byte.
+/// Decodes a word of the corpus, in which `\xNN` is a byte.
 fn unescaped(word: &str) -> OsString {
     let mut parts = word.split("\\x");
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
@@ -395,7 +394,7 @@ fn unescaped(word: &str) -> OsString {
 }
 
 #[test]
-fn any_words_end_in_time_with_a_status_and_a_reason() {
+fn any_vector_exits_with_status_and_reason() {
     if let Some(dir) = std::env::var_os(INSIDE) {
         let inside = Inside::new(dir);
         for words in corpus() {
@@ -417,7 +416,7 @@ fn any_words_end_in_time_with_a_status_and_a_reason() {
         return skip("random words want a pid, a mount and an IPC namespace, and a user without rights");
     }
     let own = std::thread::current().name().unwrap().to_owned();
-    // No deadline for the whole: each call has its own, and how many there are the user says.
+    // No overall deadline: each call has its own, and the user chooses the number of calls.
     let output = Command::new("unshare")
         .args(NAMESPACES)
         .arg(std::env::current_exe().unwrap())

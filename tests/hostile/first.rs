@@ -34,7 +34,7 @@ const TABLE: &[(&str, &str)] = &[
 
 /// What must not happen: that it is taken for the user's own, and used.
 #[test]
-fn what_a_stranger_made_first_is_not_used() {
+fn foreign_object_is_refused() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     drop(world);

@@ -73,7 +73,7 @@ impl Victim {
 
 /// What must not happen: that a file is removed which is no FIFO.
 #[test]
-fn a_directory_that_is_swapped_under_rm_costs_no_file() {
+fn swapped_directory_loses_no_file() {
     let world = World::new();
     let dir = |name: &str| world.dir().join(name);
     fs::create_dir(dir("evil")).unwrap();
@@ -96,7 +96,7 @@ fn a_directory_that_is_swapped_under_rm_costs_no_file() {
 
 /// What must not happen: that a link is followed to a file that its maker may not touch.
 #[test]
-fn a_posix_object_that_is_swapped_for_a_link_leads_nowhere() {
+fn posix_object_swapped_for_link_is_not_followed() {
     let world = World::new();
     let stranger = world.stranger();
     let victim = Victim::new(world.dir().join("victim"));
@@ -147,7 +147,7 @@ fn a_posix_object_that_is_swapped_for_a_link_leads_nowhere() {
 
 /// What must not happen: that a stranger's object is written to because the trusted one came into its place.
 #[test]
-fn a_strangers_object_that_is_swapped_for_a_trusted_one_is_not_written_to() {
+fn object_swapped_for_foreign_one_is_not_written() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     let paths = ["/@mine", "/@theirs"].map(|name| {
@@ -170,7 +170,7 @@ fn a_strangers_object_that_is_swapped_for_a_trusted_one_is_not_written_to() {
 
 /// What must not happen: that something is written to what is no FIFO, or read from it.
 #[test]
-fn a_fifo_that_is_swapped_is_not_mistaken() {
+fn swapped_fifo_is_never_mistaken() {
     let world = World::new();
     let dir = |name: &str| world.dir().join(name);
     let victim = Victim::new(dir("victim"));

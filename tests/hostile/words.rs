@@ -15,7 +15,7 @@ const NAME: &str = "a\x1b[2J\x07\nsem: all is well\r\u{9b}31mb";
 
 /// What must not happen: that a name, in whatever message, drives the terminal or forges a line.
 #[test]
-fn a_name_in_a_message_is_one_line_without_control_characters() {
+fn hostile_name_in_message_is_escaped() {
     let world = World::new();
     fs::write(world.dir().join(NAME), "").unwrap();
     fs::write(world.dir().join(format!("x{NAME}")), "").unwrap();
@@ -69,7 +69,7 @@ fn a_name_in_a_message_is_one_line_without_control_characters() {
 
 /// What must not happen: that a table on a terminal is driven by what is in it, or that data is altered on its way.
 #[test]
-fn what_is_shown_on_a_terminal_does_not_drive_it() {
+fn hostile_name_in_table_is_escaped() {
     let world = World::new();
     let evil = "\x1b]0;evil\x07";
     // A process by a name like that, which holds all kinds of things.
@@ -137,7 +137,7 @@ const PAYLOADS: &[&str] = &[
 
 /// What must not happen: that a payload becomes an option or a command, or comes out as anything but itself.
 #[test]
-fn a_payload_comes_out_as_it_went_in_and_is_run_by_nobody() {
+fn hostile_payload_is_unchanged_and_not_run() {
     let world = World::new();
     // Prints its arguments, each in brackets, and standard input.
     let show = world.script("show", "#!/bin/sh\nprintf '[%s]' \"$@\"; cat; : >shown");
@@ -175,7 +175,7 @@ fn a_payload_comes_out_as_it_went_in_and_is_run_by_nobody() {
 
 /// What must not happen: that a payload is the command, or that `{}` elsewhere than as a whole argument is touched.
 #[test]
-fn braces_are_no_command() {
+fn braces_as_command_are_not_replaced() {
     let world = World::new();
     world.script("evil", "#!/bin/sh\ntouch OWNED");
     world.call("msgq send @q ./evil --create").ok();
@@ -193,7 +193,7 @@ fn braces_are_no_command() {
 
 /// What must not happen: that a command is found where nobody said to look.
 #[test]
-fn a_command_is_looked_for_in_path_alone() {
+fn command_is_searched_only_in_path() {
     let world = World::new();
     world.script("planted", "#!/bin/sh\ntouch OWNED");
     let runs: &[&str] = &[
@@ -222,7 +222,7 @@ fn a_command_is_looked_for_in_path_alone() {
 
 /// What must not happen: that a large environment, or bytes that are no text in it, are lost or end the box.
 #[test]
-fn a_large_environment_goes_through() {
+fn large_environment_reaches_command() {
     let world = World::new();
     // A single string has at most 128 KiB.
     let big = |n: u8| OsString::from_vec(vec![n; 100_000]);

@@ -200,7 +200,7 @@ fn judge(call: &str, output: &Output) -> Result<String, String> {
 const SAMPLE: usize = 4;
 
 #[test]
-fn every_verb_works_or_says_what_is_missing() {
+fn verb_without_a_resource_works_or_names_it() {
     let world = World::new();
     std::fs::create_dir(world.dir().join("here")).unwrap();
     if !geteuid().is_root() || !world.is_own() {
@@ -236,7 +236,7 @@ fn every_verb_works_or_says_what_is_missing() {
 }
 
 #[test]
-fn in_plenty_every_verb_works() {
+fn verb_with_all_resources_works() {
     let world = World::new();
     std::fs::create_dir(world.dir().join("here")).unwrap();
     if !geteuid().is_root() || !world.is_own() {

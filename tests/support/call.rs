@@ -1,4 +1,4 @@
-//! One call of a program: what it was given, and what is expected of it.
+//! One call of a program: what it gets, and what is expected of it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -15,13 +15,12 @@ use nix::sys::signal::{SigHandler, Signal};
 use super::skips::count_at_exit;
 use super::world::{PATIENCE, eventually, signal};
 
-/// Has signals end what is called here as they do by default, also where the tests run behind `&` or nohup, which
-/// ignore some.
+/// Restores the default action of signals that the tests inherit as ignored, for example from `&` or nohup.
 fn expect_signals() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         for each in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
-            // SAFETY: the default action calls no code of ours.
+            // SAFETY: the default action runs no code of this process.
             #[allow(unsafe_code)]
             let before = unsafe { nix::sys::signal::signal(each, SigHandler::SigDfl) };
             before.expect("a disposition is set");
@@ -29,7 +28,7 @@ fn expect_signals() {
     });
 }
 
-/// A call that is being put together, and then checked.
+/// A call under construction.
 pub struct Call {
     command: Command,
     input: Option<Vec<u8>>,
@@ -68,15 +67,15 @@ impl Call {
         self
     }
 
-    /// Calls it by another name.
+    /// Sets argv[0].
     pub fn called(mut self, name: &str) -> Self {
         self.command.arg0(name);
         self
     }
 
-    /// Does this in the process before it becomes the program.
+    /// Runs `act` in the child before exec.
     pub fn before(mut self, act: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static) -> Self {
-        // SAFETY: what the tests do there are system calls alone.
+        // SAFETY: the tests only make system calls there.
         #[allow(unsafe_code)]
         unsafe {
             self.command.pre_exec(act);
@@ -84,42 +83,42 @@ impl Call {
         self
     }
 
-    /// Runs it as this user, of no group but its own.
+    /// Runs it as this user, with no group but its own.
     pub fn user(mut self, uid: u32) -> Self {
         self.command.uid(uid).gid(uid);
         self
     }
 
-    /// What it reads; nothing, if this is left out.
+    /// Sets its standard input (default: empty).
     pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = Some(bytes.into());
         self
     }
 
-    /// The file that it reads when it runs [`onto`](Self::onto) something.
+    /// Sets the file that it reads when it runs [`onto`](Self::onto) a descriptor.
     pub fn reading(mut self, path: &Path) -> Self {
         self.file = Some(File::open(path).expect("a file to read"));
         self
     }
 
-    /// Expects exactly this on standard output; anything, if this is left out.
+    /// Expects exactly this on standard output (default: anything).
     pub fn stdout(mut self, text: impl Into<String>) -> Self {
         self.stdout = Some(text.into());
         self
     }
 
-    /// Expects exactly this on standard error; nothing, if this is left out and the status is 0.
+    /// Expects exactly this on standard error (default: nothing if the status is 0).
     pub fn stderr(mut self, text: impl Into<String>) -> Self {
         self.stderr = Some(text.into());
         self
     }
 
-    /// Runs it to its end.
+    /// Runs it and returns its output.
     pub fn output(mut self) -> Output {
         self.run()
     }
 
-    /// Runs it to its end, with this as standard output.
+    /// Runs it with this descriptor as standard output.
     pub fn onto(mut self, stdout: OwnedFd) -> Output {
         let stdin = match self.file.take() {
             Some(file) => Stdio::from(file),
@@ -127,7 +126,7 @@ impl Call {
         };
         self.command.stdin(stdin).stdout(stdout).stderr(Stdio::piped());
         let child = self.command.spawn().expect("the program starts");
-        // Its copy of standard output in this process goes.
+        // Closes this process's copy of standard output.
         drop(self.command);
         child.wait_with_output().expect("the program ends")
     }
@@ -142,7 +141,7 @@ impl Call {
         let (ended, has_ended) = std::sync::mpsc::channel::<()>();
         std::thread::scope(|scope| {
             if let Some(mut pipe) = pipe {
-                // The program may end before it has read all.
+                // The program may exit before it has read everything.
                 scope.spawn(move || pipe.write_all(&input));
             }
             scope.spawn(move || {
@@ -156,12 +155,12 @@ impl Call {
         })
     }
 
-    /// Runs it and checks status, output and messages; gives its output.
+    /// Runs it, checks status, output and messages, and returns its standard output.
     pub fn status(mut self, code: i32) -> String {
         let output = self.run();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-        // As a shell has it.
+        // As a shell reports it.
         let status = output.status.code().or(output.status.signal().map(|n| 128 + n));
         let quiet = (code == 0).then(String::new);
         let expected_stderr = self.stderr.clone().or(quiet);
@@ -176,12 +175,12 @@ impl Call {
         stdout
     }
 
-    /// Runs it and expects success; gives its output.
+    /// Runs it, expects success, and returns its standard output.
     pub fn ok(self) -> String {
         self.status(0)
     }
 
-    /// Runs it and expects this status and one message, that has these words; a hint may follow.
+    /// Runs it and expects this status, and a one-line message with these words. A hint may follow.
     pub fn fails(self, code: i32, words: &str) {
         let line = format!("{:?}", self.command);
         let output = self.output();
@@ -192,19 +191,19 @@ impl Call {
         assert_eq!(count, 1, "{line}\n{stderr}is not one line");
     }
 
-    /// Starts it, to go on beside the test. Its output can be read when it has ended.
+    /// Starts it in parallel with the test. Its output can be read once it has exited.
     pub fn start(mut self) -> Child {
         self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Child(Some(self.command.spawn().expect("the program starts")))
     }
 }
 
-/// A status as a shell has it.
+/// Returns a status as a shell reports it.
 pub fn code(status: ExitStatus) -> i32 {
     status.code().or(status.signal().map(|n| 128 + n)).unwrap()
 }
 
-/// A program that runs beside the test; killed with it.
+/// A program that runs in parallel with the test, and is killed when this is dropped.
 pub struct Child(Option<std::process::Child>);
 
 impl Child {
@@ -212,7 +211,7 @@ impl Child {
         self.0.as_ref().unwrap().id().cast_signed()
     }
 
-    /// What it prints, as it comes.
+    /// Returns its standard output as a stream.
     pub fn output(&mut self) -> ChildStdout {
         self.0.as_mut().unwrap().stdout.take().expect("it was not taken yet")
     }
@@ -221,7 +220,7 @@ impl Child {
     pub fn message(&mut self) -> String {
         let mut line = String::new();
         let stderr = self.0.as_mut().unwrap().stderr.as_mut().expect("its standard error");
-        // A byte at a time: what follows is left for the output.
+        // Reads byte by byte, so that the rest stays for the output.
         for byte in stderr.bytes() {
             line.push(char::from(byte.expect("its standard error can be read")));
             if line.ends_with('\n') {
@@ -241,7 +240,7 @@ impl Child {
         self
     }
 
-    /// Waits until it has become another program than the box.
+    /// Waits until it has run exec, and has this name.
     pub fn became(self, name: &str) -> Self {
         let file = format!("/proc/{}/comm", self.pid());
         eventually(&format!("process {} becomes {name}", self.pid()), || {
@@ -250,7 +249,7 @@ impl Child {
         self
     }
 
-    /// Waits until it has ended, without reaping it.
+    /// Waits until it has exited, without reaping it.
     pub fn became_zombie(self) -> Self {
         let file = format!("/proc/{}/stat", self.pid());
         eventually(&format!("process {} ends", self.pid()), || {
@@ -264,7 +263,7 @@ impl Child {
         self.stopped_by(Signal::SIGSTOP)
     }
 
-    /// Stops it by this signal.
+    /// Stops it by this signal, and waits until it is stopped.
     pub fn stopped_by(self, which: Signal) -> Self {
         self.signal(which);
         let file = format!("/proc/{}/stat", self.pid());
@@ -279,19 +278,19 @@ impl Child {
         signal(self.pid(), which);
     }
 
-    /// Whether it has not ended.
+    /// Returns whether it is still running.
     pub fn runs(&mut self) -> bool {
         self.0.as_mut().unwrap().try_wait().expect("a child").is_none()
     }
 
-    /// Waits for its end.
+    /// Waits until it exits, and returns its output.
     pub fn end(mut self) -> Output {
         let mut child = self.0.take().unwrap();
         eventually("a child ends", || child.try_wait().expect("a child").is_some());
         child.wait_with_output().expect("its output")
     }
 
-    /// Waits for its end and gives its status, as a shell has it.
+    /// Waits until it exits, and returns its status as a shell reports it.
     pub fn code(self) -> i32 {
         code(self.end().status)
     }

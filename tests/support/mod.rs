@@ -1,4 +1,4 @@
-//! What the tests are made of: a world of their own, calls of the box, and ways to wait for a process.
+//! The tools of the tests: a private world, calls of ipcbox, and ways to wait for a process.
 
 mod call;
 mod seccomp;
@@ -15,12 +15,12 @@ pub use world::{PATIENCE, World, eventually, holds, signal};
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_ipcbox");
 
-/// The lines of a text.
+/// Splits a text into lines.
 pub fn lines(text: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(text).lines().map(str::to_owned).collect()
 }
 
-/// Has shellcheck look at scripts for /bin/sh, in which a variable may be there only for the reader.
+/// Runs shellcheck on scripts for /bin/sh. Unused variables are allowed, because the reader may need them.
 pub fn shellcheck(scripts: impl Iterator<Item = String>) {
     let world = World::new();
     let file = |(n, text): (usize, String)| world.file(&format!("{n}.sh"), &text);

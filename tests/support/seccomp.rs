@@ -1,4 +1,4 @@
-//! Seccomp filters that deny a system call, as an older kernel or a container does.
+//! Seccomp filters that deny a system call, like an older kernel or a container.
 
 use std::io;
 
@@ -8,15 +8,14 @@ use nix::libc::{self, c_long, sock_filter, sock_fprog};
 /// Which calls of a number are denied.
 #[derive(Debug, Clone, Copy)]
 pub enum Where {
-    /// All.
     Always,
-    /// Those whose argument in this place is this.
+    /// Those with this value of the argument at this index.
     Is(u32, u32),
-    /// Those whose argument in this place has this bit.
+    /// Those with this bit in the argument at this index.
     Has(u32, u32),
 }
 
-/// Denies a call from now on, in the process that is about to run ipcbox.
+/// Denies a call from now on. Runs in a process that is about to run ipcbox.
 pub fn deny(call: c_long, place: Where, errno: Errno) -> io::Result<()> {
     // The codes are below 256.
     let step =
@@ -31,7 +30,7 @@ pub fn deny(call: c_long, place: Where, errno: Errno) -> io::Result<()> {
         Where::Has(place, bit) => Some((place, libc::BPF_JSET, bit)),
     };
     let allow = if argument.is_none() { 1 } else { 3 };
-    // struct seccomp_data: the number at 0, the arguments from 16 on, their low halves first.
+    // The number is at offset 0 of struct seccomp_data, the arguments start at 16, with their low halves first.
     let mut program = vec![statement(load, 0), jump(libc::BPF_JEQ, number, 0, allow)];
     if let Some((place, test, value)) = argument {
         program.push(statement(load, 16 + 8 * place));

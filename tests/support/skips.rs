@@ -1,5 +1,5 @@
-//! Tests that cannot run here: each prints why, and the last line of a run counts them, since the runner counts them as
-//! passed.
+//! Tests that cannot run here. Each prints the reason, and the last line of a run counts them, because the runner
+//! reports them as passed.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -9,29 +9,29 @@ use nix::libc;
 
 use super::Call;
 
-/// The tests that were skipped, by name.
+/// The names of skipped tests.
 fn skipped() -> MutexGuard<'static, BTreeSet<String>> {
     static SKIPPED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     SKIPPED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Prints a line past the capture of the runner.
+/// Prints a line in spite of the runner's capture.
 fn print(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Reports that the calling test, or a part of it, was skipped, and what is missing.
+/// Reports that the calling test, or a part of it, was skipped, and why.
 pub fn skip(why: &str) {
     count_at_exit();
     let mut skipped = skipped();
-    // With one thread the runner calls all tests from its own.
+    // With a single thread the runner calls all tests on its own one.
     let name = std::thread::current().name().filter(|name| *name != "main").map(str::to_owned);
     let name = name.unwrap_or_else(|| format!("test {}", skipped.len()));
     print(&format!("skipped: {name}: {why}"));
     skipped.insert(name);
 }
 
-/// Has the tests that were skipped counted when all have run.
+/// Prints the number of skipped tests at exit.
 pub fn count_at_exit() {
     static ONCE: Once = Once::new();
     // SAFETY: the function takes nothing and does not unwind.
@@ -47,7 +47,7 @@ extern "C" fn print_count() {
 
 #[test]
 fn skipped_tests_are_counted_in_the_last_line() {
-    // Without a PATH no program is there.
+    // Without a PATH no program is found.
     for (test, count) in
         [("help::the_examples_are_sound_shell", "1 test"), ("dispatch::list_and_version_are_bare", "0 tests")]
     {

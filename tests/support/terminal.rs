@@ -1,4 +1,4 @@
-//! A shell in a pseudo-terminal, and what is typed there.
+//! A shell in a pseudo-terminal, for typing and reading.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -14,10 +14,10 @@ use nix::unistd::tcgetpgrp;
 
 use super::{BINARY, World, eventually, skip};
 
-/// What every shell here asks with.
+/// The prompt of every shell here.
 pub const PROMPT: &str = "ask> ";
 
-/// A shell that leads the session of a terminal of its own; killed with it.
+/// A shell that leads the session of its own terminal. It is killed when this is dropped.
 pub struct Terminal {
     master: File,
     said: Arc<Mutex<Vec<u8>>>,
@@ -25,10 +25,10 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts a shell that asks with [`PROMPT`]; `$BOX` is the box. None, said aloud, where there is no such shell or
-    /// no terminal.
+    /// Starts a shell with the prompt [`PROMPT`] and with ipcbox as `$BOX`. Returns `None`, and reports a skip, if
+    /// there is no such shell or no terminal.
     pub fn open(world: &World, shell: &[&str], env: &[(&str, &str)]) -> Option<Self> {
-        // Wide and high enough for every list.
+        // Large enough for every list.
         let size = Winsize { ws_row: 300, ws_col: 150, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(&size, None).ok();
         let found = Command::new(shell[0]).args(["-c", "true"]).output();
@@ -57,35 +57,36 @@ impl Terminal {
         Some(terminal)
     }
 
-    /// Types a line, or a key.
+    /// Types a line or a key.
     pub fn types(&self, text: &str) {
         (&self.master).write_all(text.as_bytes()).unwrap();
     }
 
-    /// What has come and was not waited for yet, without what moves the cursor and colours it.
+    /// Returns the output that no wait has consumed yet, without escape sequences.
     pub fn screen(&self) -> String {
         plain(&self.said.lock().unwrap())
     }
 
-    /// Waits until this is on the screen, beside what was typed.
+    /// Waits until this text is on the screen, apart from what was typed.
     pub fn shows(&self, text: &str, typed: &str) {
         let shown = || self.screen().replacen(typed, "", 1).contains(text);
         let waited = AssertUnwindSafe(|| eventually(text, shown));
         assert!(catch_unwind(waited).is_ok(), "{text:?} is not in {}", self.screen());
     }
 
-    /// Waits until this is on the screen, and forgets what is there up to it; gives that.
+    /// Waits until this text is on the screen, and consumes and returns the output up to it.
     pub fn says(&self, text: &str) -> String {
         let waited = AssertUnwindSafe(|| eventually(text, || self.screen().contains(text)));
         assert!(catch_unwind(waited).is_ok(), "{text:?} is not in {:?}", self.screen());
         let mut said = self.said.lock().unwrap();
-        // An escape sequence that has not come whole stays.
+        // An incomplete escape sequence stays.
         let lens: Vec<usize> = (0..=said.len()).collect();
         let len = lens.partition_point(|len| !plain(&said[..*len]).contains(text));
         plain(&said.drain(..len).collect::<Vec<_>>())
     }
 
-    /// Waits until the process of this name has the terminal, and is blocked in this system call; gives its pid.
+    /// Waits until the process with this name is in the foreground and blocked in this system call, and returns its
+    /// pid.
     pub fn in_front(&self, name: &str, call: i64) -> i32 {
         let mut found = 0;
         eventually(&format!("{name} has the terminal"), || {
@@ -98,7 +99,7 @@ impl Terminal {
         found
     }
 
-    /// The process group that has the terminal; 0 where there is none.
+    /// Returns the foreground process group, or 0 if there is none.
     pub fn foreground(&self) -> i32 {
         tcgetpgrp(&self.master).map_or(0, nix::unistd::Pid::as_raw)
     }
@@ -111,8 +112,8 @@ impl Drop for Terminal {
     }
 }
 
-/// An ipcbox that leads a session with a terminal of its own, and the other side of that terminal, which nothing else
-/// has. None, with a note, if there is no setsid(1).
+/// Starts an ipcbox that leads a session with its own terminal. Returns it and the only descriptor of the master side,
+/// or `None`, with a skip reported, if there is no setsid(1).
 pub fn session_leader(world: &World, words: &[impl AsRef<OsStr>]) -> Option<(Child, PtyMaster)> {
     if Command::new("setsid").arg("true").status().is_err() {
         skip("there is no setsid");
@@ -130,7 +131,7 @@ pub fn session_leader(world: &World, words: &[impl AsRef<OsStr>]) -> Option<(Chi
     Some((child, master))
 }
 
-/// The text without escape sequences: `ESC [ … letter`, `ESC ] … BEL`, and `ESC` with one character.
+/// Removes escape sequences: `ESC [ … letter`, `ESC ] … BEL`, and `ESC` with one character.
 fn plain(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut parts = text.split('\u{1b}');

@@ -1,4 +1,4 @@
-//! A world for one test: an IPC namespace, names that nobody else uses, and a directory.
+//! A private world for one test: an IPC namespace, unique names, and a directory.
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -14,12 +14,12 @@ use nix::unistd::{Pid, geteuid};
 
 use super::{BINARY, Call, skip};
 
-/// How long anything that must happen may take: only what hangs takes longer, on a busy machine, too.
+/// The time limit for anything that must happen, long enough for a busy machine.
 pub const PATIENCE: Duration = Duration::from_mins(5);
 
-/// The world of one test. Dropped, it removes its objects and its directory.
+/// The world of one test. Dropping it removes its objects and its directory.
 ///
-/// It belongs to the thread that made it: children of that thread are in its IPC namespace.
+/// It belongs to the thread that created it, whose children are in its IPC namespace.
 pub struct World {
     name: String,
     dir: PathBuf,
@@ -29,7 +29,7 @@ pub struct World {
 }
 
 impl World {
-    /// A world for the calling test.
+    /// Creates a world for the calling test.
     pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let own = unshare(CloneFlags::CLONE_NEWIPC).is_ok();
@@ -40,17 +40,17 @@ impl World {
         Self { name, dir, own, names: RefCell::default(), here: PhantomData }
     }
 
-    /// Whether this test sees its own System V objects and POSIX queues only.
+    /// Returns whether this test sees only its own System V objects and POSIX queues.
     pub const fn is_own(&self) -> bool {
         self.own
     }
 
-    /// A name that no other test uses.
+    /// Returns a name that no other test uses.
     pub fn name(&self, name: &str) -> String {
         self.remember(format!("{}-{name}", self.name))
     }
 
-    /// A POSIX name that no other test uses.
+    /// Returns a POSIX name that no other test uses.
     pub fn posix(&self, name: &str) -> String {
         self.remember(format!("/{}-{name}", self.name))
     }
@@ -60,22 +60,22 @@ impl World {
         name
     }
 
-    /// A directory that goes with the test.
+    /// Returns the directory, which is removed with the world.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// A file in that directory with this content.
+    /// Writes a file in that directory.
     pub fn file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.dir.join(name);
         fs::write(&path, content).expect("a file for the test");
         path
     }
 
-    /// The same, executable.
+    /// Writes an executable file in that directory.
     pub fn script(&self, name: &str, content: &str) -> PathBuf {
-        // Written by another process: a copy of a descriptor that could write it, in a child that another test is just
-        // starting, would keep it from being executed (ETXTBSY).
+        // Another process writes it. Otherwise a child that another test is just starting could hold a copy of the
+        // writable descriptor, and executing the file would fail with ETXTBSY.
         self.remember_in(content);
         let path = self.dir.join(name);
         let write = r#"cat >"$0" && chmod 755 "$0""#;
@@ -83,14 +83,14 @@ impl World {
         path
     }
 
-    /// A call of the box: `words` separated by blanks, `@x` in them standing for a name of this world, `/@x` for a
-    /// POSIX one.
+    /// Creates a call of ipcbox: `words` separated by blanks, in which `@x` is a name of this world and `/@x` a POSIX
+    /// one.
     pub fn call(&self, words: &str) -> Call {
         Call::new(BINARY).args(self.words(words)).dir(&self.dir)
     }
 
-    /// A call of the box in a pid namespace of its own, as its init. None, said aloud, where there can be no such
-    /// namespace.
+    /// Creates a call of ipcbox as init of its own pid namespace. Returns `None`, and reports a skip, if none can be
+    /// created.
     pub fn init(&self, words: &str) -> Option<Call> {
         let user = if geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
         let unshare = || Call::new("unshare").args(user).args(["--pid", "--fork", "--kill-child"]);
@@ -110,14 +110,14 @@ impl World {
         words.split_whitespace().map(word).collect()
     }
 
-    /// A copy of a program in that directory, made by another process as a script is.
+    /// Copies a program into that directory. Another process does it, as for a script.
     pub fn copy(&self, program: impl AsRef<std::ffi::OsStr>, name: &str) -> PathBuf {
         let path = self.dir.join(name);
         Call::new("cp").arg("-p").arg(program).arg(&path).ok();
         path
     }
 
-    /// A call of another program, which finds the box as `ipcbox` and under its applets' names in its PATH.
+    /// Creates a call of another program, with ipcbox and its applets in its PATH.
     pub fn program(&self, program: impl Into<OsString>) -> Call {
         let links = self.dir.join("bin");
         if !links.exists() {
@@ -129,8 +129,8 @@ impl World {
         Call::new(program).env("PATH", path).env("NAME", &self.name).env("HOME", &self.dir).dir(&self.dir)
     }
 
-    /// A call of the box under strace(1), which writes these of its system calls to the file `trace`; none where there
-    /// is no strace.
+    /// Creates a call of ipcbox under strace(1), which logs these system calls to the file `trace`. Returns `None`
+    /// without strace.
     pub fn traced(&self, calls: &str) -> Option<Call> {
         Some(self.strace()?.args(["-D", "-o", "trace", "-e"]).arg(calls).arg(BINARY))
     }
@@ -143,26 +143,27 @@ impl World {
         Some(self.program("strace"))
     }
 
-    /// A call of the box under strace(1), which has its system calls answer, or come, as `inject` says; none where
-    /// there is no strace.
+    /// Creates a call of ipcbox under strace(1), which tampers with system calls as `inject` describes. Returns `None`
+    /// without strace.
     pub fn injected(&self, inject: &str) -> Option<Call> {
         let trace = ["-D", "-o", "/dev/null", "-e"];
         Some(self.strace()?.args(trace).arg(format!("inject={inject}")).arg(BINARY))
     }
 
-    /// The same for system calls on this path alone.
+    /// Like [`injected`](Self::injected), but only for system calls on this path.
     pub fn injected_at(&self, path: &str, inject: &str) -> Option<Call> {
         let trace = ["-P", path, "-D", "-o", "/dev/null", "-e"];
         Some(self.strace()?.args(trace).arg(format!("inject={inject}")).arg(BINARY))
     }
 
-    /// A script for a shell, under `set -eu`, as [`program`](Self::program) runs it; `$NAME` is this world's.
+    /// Creates a call of a shell script under `set -eu`, like [`program`](Self::program). `$NAME` is that of this
+    /// world.
     pub fn shell(&self, text: &str) -> Call {
         self.remember_in(text);
         self.program("/bin/sh").args(["-euc", text])
     }
 
-    /// Remembers the names that a script has.
+    /// Records the names that occur in a script.
     fn remember_in(&self, script: &str) {
         for name in script.split("$NAME-").skip(1) {
             let end = name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len());
@@ -170,8 +171,8 @@ impl World {
         }
     }
 
-    /// An ordinary user to run as, with a directory that it may write; none where the test itself is an ordinary one,
-    /// which skips what needs two.
+    /// Returns an ordinary user to run as, who may write to the directory. Returns `None` and reports a skip if the
+    /// test itself is not root.
     pub fn stranger(&self) -> Option<u32> {
         if !geteuid().is_root() {
             skip("only root can run as another user");
@@ -189,7 +190,7 @@ const APPLETS: &[&str] = &["msgq", "sem", "shm"];
 
 impl Drop for World {
     fn drop(&mut self) {
-        // The objects of a namespace go with it; /dev/shm is common.
+        // A namespace takes its objects with it, but /dev/shm is shared.
         let names = self.names.take();
         for name in names.iter().filter(|name| name.starts_with('/') || !self.own) {
             for applet in APPLETS {
@@ -200,7 +201,7 @@ impl Drop for World {
     }
 }
 
-/// Waits until `done` is true, looking every millisecond; the test fails when it takes too long.
+/// Checks every millisecond until `done` is true. The test fails if that takes too long.
 pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !done() {
@@ -209,7 +210,7 @@ pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// Whether something stays true for a while: the one place where time passes on purpose, for what must not happen.
+/// Returns whether a condition holds for a while. Only this sleeps on purpose, for events that must not happen.
 pub fn holds(mut still: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + Duration::from_millis(150);
     while Instant::now() < end {
@@ -221,7 +222,7 @@ pub fn holds(mut still: impl FnMut() -> bool) -> bool {
     true
 }
 
-/// Sends a signal to a process; that it is gone already is no failure.
+/// Sends a signal to a process. It may be gone already.
 pub fn signal(pid: i32, signal: Signal) {
     let _ = kill(Pid::from_raw(pid), signal);
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn links_are_an_applets_name_or_end_in_it() {
+fn link_is_an_applet_name_or_ends_in_one() {
     for (base, name) in [
         ("sem", Some("sem")),
         ("ipc-sem", Some("sem")),
@@ -18,7 +18,7 @@ fn links_are_an_applets_name_or_end_in_it() {
 }
 
 #[test]
-fn every_parser_is_sound_and_every_argument_described() {
+fn parser_is_sound_and_arguments_have_help() {
     let all = APPLETS.iter().flat_map(|applet| applet.verbs).chain(WORDS);
     for verb in all {
         let parser = verb.parser("ipcbox x", &[]);

@@ -220,7 +220,7 @@ mod properties {
 
     /// A program can choose any name, which appears unescaped in this line.
     #[test]
-    fn a_name_does_not_move_the_fields() {
+    fn process_name_moves_no_fields() {
         let numbers = any::<(u64, i32)>();
         fuzz(2000, &("[ -~\n]{0,15}", numbers), |(name, (start, parent))| {
             let middle = "0 0 0 4194304 0 0 0 0 0 0 0 0 20 0 1 0";
@@ -233,7 +233,7 @@ mod properties {
     }
 
     #[test]
-    fn any_text_is_read_or_refused() {
+    fn any_text_is_parsed_or_rejected() {
         fuzz(2000, &"[ -~\n\t]{0,200}", |text| {
             parse_stat(&text);
             parse_status(&text);
@@ -242,7 +242,7 @@ mod properties {
     }
 
     #[test]
-    fn a_status_is_read_as_it_was_written() {
+    fn written_status_is_read_back() {
         fuzz(2000, &(any::<(u64, u64)>(), any::<(i32, u32)>()), |((blocked, caught), (pid, uid))| {
             let text = format!(
                 "Name:\tTgid:\t1\nTgid:\t{pid}\nUid:\t{uid}\t0\t0\t0\nSigBlk:\t{blocked:016x}\nSigCgt:\t{caught:016x}\n"

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn what_timeout_sleep_and_flock_take() {
+fn durations_of_other_tools_are_parsed() {
     for (text, millis) in [
         ("0", 0),
         ("5", 5_000),
@@ -40,7 +40,7 @@ fn part_of_a_nanosecond_rounds_up() {
 }
 
 #[test]
-fn what_no_duration_is() {
+fn invalid_duration_is_rejected() {
     for text in ["", "-1", "5x", "s", ".", "1e3", "1y", "2M", "1month", "inf", "1..2"] {
         assert!(parse(text).is_err(), "{text}");
     }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn counts_pids_and_indexes() {
+fn counts_pids_and_indexes_are_checked() {
     assert_eq!(count("1"), Ok(1));
     assert_eq!(count("32767"), Ok(32767));
     for text in ["", "0", "-1", "+1", "32768", "1.5", "x", "99999999999999999999"] {

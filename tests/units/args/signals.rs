@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn every_signal_has_a_name_that_is_read_back() {
+fn signal_name_is_parsed_back() {
     assert_eq!(all().count(), 62);
     for signal in all() {
         let name = name(signal);
@@ -17,7 +17,7 @@ fn every_signal_has_a_name_that_is_read_back() {
 }
 
 #[test]
-fn what_no_signal_is() {
+fn invalid_signal_is_explained() {
     for (text, words) in [
         ("", "a name or a number"),
         ("0", "1 to 64"),

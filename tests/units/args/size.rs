@@ -1,7 +1,7 @@
 use super::parse;
 
 #[test]
-fn powers_of_1024_and_of_1000() {
+fn sizes_are_powers_of_1024_or_1000() {
     for (text, bytes) in [
         ("0", 0),
         ("4096", 4096),
@@ -18,7 +18,7 @@ fn powers_of_1024_and_of_1000() {
 }
 
 #[test]
-fn what_no_size_is() {
+fn invalid_size_is_rejected() {
     for text in ["", "K", "-1", "1.5K", "4X", "4Ki", "4KiBs", "1é", "16E", "99999999999999999999"] {
         assert!(parse(text).is_err(), "{text}");
     }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn the_three_forms() {
+fn process_forms_are_parsed() {
     let form = |text| parse(text).map(|process| (process.pid, process.only));
     assert_eq!(form("12"), Ok((12, Only::Any)));
     assert_eq!(form("12:345"), Ok((12, Only::Inode(345))));

@@ -28,7 +28,7 @@ fn json_has_typed_values() {
 }
 
 #[test]
-fn times_are_utc_and_never_is_unknown() {
+fn time_is_utc_and_zero_is_unknown() {
     assert_eq!(Cell::time(0), Cell::Unknown);
     assert_eq!(Cell::time(-1), Cell::Unknown);
     assert_eq!(Cell::time(i64::MAX), Cell::Unknown);
@@ -36,7 +36,7 @@ fn times_are_utc_and_never_is_unknown() {
 }
 
 #[test]
-fn a_terminal_is_not_driven() {
+fn cell_on_terminal_is_escaped() {
     let cell = Cell::Text("a\x1b[2J\n\u{9b}é".into());
     assert_eq!(cell.text(true), "a\\u{1b}[2J\\n\\u{9b}é");
     assert_eq!(cell.text(false), "a\x1b[2J\n\u{9b}é");

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn base64_as_in_the_rfc() {
+fn base64_matches_the_rfc() {
     for (text, digits) in [
         ("", ""),
         ("f", "Zg=="),
@@ -17,13 +17,13 @@ fn base64_as_in_the_rfc() {
 }
 
 #[test]
-fn what_is_text_is_text() {
+fn utf8_data_is_json_text() {
     assert_eq!(json_data("é\0\"\n".as_bytes()), r#""data":"é\u0000\"\n""#);
     assert_eq!(json_data(b"\xff"), r#""data_base64":"/w==""#);
 }
 
 #[test]
-fn any_bytes_are_json() {
+fn any_bytes_are_valid_json() {
     use proptest::prelude::*;
     crate::fuzz::fuzz(2000, &proptest::collection::vec(any::<u8>(), 0..40), |bytes| {
         let json = format!("{{{}}}", json_data(&bytes));

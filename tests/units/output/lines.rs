@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn lines_come_out_whole_with_their_tag() {
+fn lines_are_whole_and_tagged() {
     let mut lines = Lines::new(b'\n', b"f: ".to_vec());
     assert_eq!(lines.add(b"a"), b"");
     assert_eq!(lines.add(b"b\nc\n\nd"), b"f: ab\nf: c\nf: \n");
@@ -13,7 +13,7 @@ fn lines_come_out_whole_with_their_tag() {
 }
 
 #[test]
-fn long_line_comes_out_in_pieces() {
+fn long_line_is_split() {
     for tag in ["", "f: "] {
         let mut lines = Lines::new(0, tag.into());
         assert_eq!(lines.add(&vec![b'x'; LONGEST]), b"");

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn braces_are_replaced_where_they_are_an_argument() {
+fn braces_are_replaced_as_whole_argument() {
     let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
     let mut line = words("{} a --b={} {}");
     assert_eq!(fill(&mut line, b"x\n"), Ok(true));

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn steps_have_a_signal_and_a_time() {
+fn step_has_signal_and_time() {
     assert_eq!(step("kill"), Ok(Step { signal: Signal::KILL, grace: GRACE }));
     let half = Duration::from_millis(500);
     assert_eq!(step("INT:0.5"), Ok(Step { signal: Signal::INT, grace: half }));
@@ -11,7 +11,7 @@ fn steps_have_a_signal_and_a_time() {
 }
 
 #[test]
-fn a_plan_ends_without_deadline() {
+fn finished_plan_has_no_deadline() {
     let mut plan = Plan::start(Duration::ZERO, vec![step("TERM:0").unwrap()]);
     assert!(plan.deadline.is_over());
     assert_eq!(plan.due(), Some(Signal::TERM));

@@ -4,7 +4,7 @@ use std::os::fd::AsRawFd;
 use super::*;
 
 #[test]
-fn lines_of_proc_pid_maps() {
+fn line_of_proc_maps_is_parsed() {
     let file = |minor, inode| Some(Mapped::File((libc::makedev(0, minor), inode)));
     assert_eq!(mapped("7f00-7f01 rw-s 00000000 00:1a 57    /dev/shm/a b"), file(0x1a, 57));
     assert_eq!(mapped("7f00-7f01 rw-p 00000000 00:00 0"), file(0, 0));
@@ -16,7 +16,7 @@ fn lines_of_proc_pid_maps() {
 }
 
 #[test]
-fn this_process_is_seen_with_its_descriptors() {
+fn own_descriptors_are_found() {
     let path = std::env::temp_dir().join(format!("ipcbox-in-use-{}", std::process::id()));
     let write = File::create(&path).unwrap();
     let read = File::open(&path).unwrap();

@@ -1,7 +1,7 @@
 use super::Message;
 
 #[test]
-fn it_holds_a_number_and_data() {
+fn message_holds_number_and_data() {
     let mut message = Message::new(-7);
     assert_eq!((message.number(), message.data()), (-7, &b""[..]));
     message.fill(b"abc");

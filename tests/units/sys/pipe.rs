@@ -3,7 +3,7 @@ use nix::unistd::{read, write};
 use super::*;
 
 #[test]
-fn what_is_teed_stays() {
+fn teed_bytes_stay_in_the_pipe() {
     let (from, there) = new().unwrap();
     let (read_copy, copy) = new().unwrap();
     assert_eq!(tee(&from, &copy, 10), Err(Errno::EAGAIN));
@@ -21,7 +21,7 @@ fn what_is_teed_stays() {
 }
 
 #[test]
-fn a_pipe_grows_in_powers_of_two_and_tells_when_it_is_full() {
+fn pipe_grows_in_powers_of_two_until_full() {
     let (_read, there) = new().unwrap();
     assert_eq!(set_capacity(&there, 5000), Ok(8192));
     assert_eq!(capacity(&there), Ok(8192));

@@ -1,7 +1,7 @@
 use super::{hides, system_call};
 
 #[test]
-fn the_mount_that_hides_processes() {
+fn hidepid_of_topmost_mount_counts() {
     let plain = "23 28 0:22 / /proc rw,nosuid shared:13 - proc proc rw\n";
     let hides_some = "99 23 0:40 / /proc rw - proc proc rw,gid=4,hidepid=invisible\n";
     assert!(!hides("") && !hides(plain) && hides(hides_some));
@@ -10,7 +10,7 @@ fn the_mount_that_hides_processes() {
 }
 
 #[test]
-fn any_mountinfo_is_read_and_only_procs_own_options_count() {
+fn any_mountinfo_is_parsed_for_proc_options() {
     use proptest::prelude::*;
     let line = prop_oneof![
         "[ -~]{0,60}",
@@ -27,7 +27,7 @@ fn any_mountinfo_is_read_and_only_procs_own_options_count() {
 }
 
 #[test]
-fn lines_of_proc_pid_syscall() {
+fn line_of_proc_syscall_is_parsed() {
     assert_eq!(system_call("220 0x8 0x7ffd0 0x2 0x0 0x0 0x0 0x7ffc 0x7f3b\n"), Some((220, [8, 0x7ffd0, 2, 0, 0, 0])));
     for no_call in ["running\n", "-1 0x7ffc 0x7f3b\n", "", "220 0x8", "x"] {
         assert_eq!(system_call(no_call), None, "{no_call}");

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn sets_are_the_kernels() {
+fn set_has_kernel_layout() {
     let set: Set = [Signal::INT, Signal::TERM].into_iter().collect();
     assert_eq!(set, Set(0x4002));
     assert_eq!(set.iter().collect::<Vec<_>>(), [Signal::INT, Signal::TERM]);
@@ -11,7 +11,7 @@ fn sets_are_the_kernels() {
 }
 
 #[test]
-fn a_queued_siginfo_is_the_c_librarys() {
+fn queued_siginfo_matches_c_library() {
     let words = queued(34, -7);
     // SAFETY: a siginfo is 128 bytes of plain integers.
     let info: libc::siginfo_t = unsafe { std::mem::transmute_copy(&words) };

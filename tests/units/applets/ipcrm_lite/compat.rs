@@ -1,7 +1,7 @@
 use super::number;
 
 #[test]
-fn numbers_as_the_c_library_reads_them() {
+fn numbers_parse_as_in_c_library() {
     for (text, base, value) in [
         ("10", 10, Some(10)),
         ("010", 10, Some(10)),

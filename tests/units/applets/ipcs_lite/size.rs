@@ -1,7 +1,7 @@
 use super::human;
 
 #[test]
-fn as_util_linux_writes_them() {
+fn sizes_match_util_linux() {
     for (bytes, text) in [
         (0, "0B"),
         (1023, "1023B"),

@@ -6,7 +6,7 @@ fn shown(text: &str) -> Result<String, String> {
 }
 
 #[test]
-fn operations_are_read() {
+fn operations_are_parsed() {
     for (text, ops) in [
         ("0:-1", "0:-1"),
         ("0:1", "0:+1"),

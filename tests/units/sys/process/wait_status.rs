@@ -23,7 +23,7 @@ fn reaped_process_is_past_the_zombie() {
 }
 
 #[test]
-fn statuses_of_wait() {
+fn wait_status_is_decoded() {
     assert_eq!(Ended::from_wait(42 << 8), Some(Ended::Exited(42)));
     assert_eq!(Ended::from_wait(9), Some(Ended::Killed(Signal::KILL)));
     assert_eq!(Ended::from_wait(0x80 | 15).map(Ended::status), Some(143));

@@ -1,4 +1,4 @@
 #[test]
-fn any_line_is_read_or_refused() {
+fn any_line_is_parsed_or_rejected() {
     crate::sys::sysv::try_lines::<super::Msg>();
 }

@@ -1,7 +1,7 @@
 use super::{Shm, Table, Words};
 
 #[test]
-fn lines_of_proc_sysvipc_shm() {
+fn line_of_sysvipc_shm_is_parsed() {
     let line = |text: &str| Shm::line(&mut Words(text.split_ascii_whitespace()));
     let title = "key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap";
     assert_eq!(line(title), None);
@@ -15,6 +15,6 @@ fn lines_of_proc_sysvipc_shm() {
 }
 
 #[test]
-fn any_line_is_read_or_refused() {
+fn any_line_is_parsed_or_rejected() {
     crate::sys::sysv::try_lines::<Shm>();
 }

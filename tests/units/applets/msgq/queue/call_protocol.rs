@@ -3,7 +3,7 @@ use super::*;
 const ADDRESS: Address = Address { pid: 7, fd: 3, inode: 99 };
 
 #[test]
-fn a_request_is_read_as_it_was_written() {
+fn request_is_read_back() {
     let bytes = request(ADDRESS, b"a\nb");
     assert_eq!(bytes, b"ipcbox-call-1 7 3 99\na\nb");
     let call = Request::Call(ADDRESS, &b"a\nb"[..]);
@@ -13,7 +13,7 @@ fn a_request_is_read_as_it_was_written() {
 }
 
 #[test]
-fn a_plain_message_stays_one() {
+fn plain_message_is_not_a_call() {
     let bytes = request(ADDRESS, b"x");
     for (number, is_posix) in [(1, false), (KIND - 1, false), (0, true), (32766, true)] {
         assert_eq!(read(number, is_posix, &bytes), Request::Plain);
@@ -32,7 +32,7 @@ fn a_plain_message_stays_one() {
 }
 
 #[test]
-fn any_message_is_plain_or_the_call_that_was_made() {
+fn any_message_is_plain_or_its_own_call() {
     use proptest::prelude::*;
     let payload = || proptest::collection::vec(any::<u8>(), 0..60);
     let address = (1..=i32::MAX, 0..=i32::MAX, any::<u64>());

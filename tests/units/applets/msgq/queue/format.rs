@@ -8,7 +8,7 @@ fn written(shape: &Shape, is_posix: bool, number: i64, data: &[u8]) -> String {
 }
 
 #[test]
-fn every_shape() {
+fn every_shape_is_written() {
     let format = |text| Shape::Format(Format::parse(text).unwrap());
     assert_eq!(written(&Shape::Ended(b"\n"), false, 1, b"a b"), "a b\n");
     assert_eq!(written(&Shape::Ended(b""), false, 1, b""), "");
@@ -20,13 +20,13 @@ fn every_shape() {
 }
 
 #[test]
-fn formats_that_are_none() {
+fn invalid_format_is_rejected() {
     assert!(Format::parse("%x").unwrap_err().contains("%x"));
     assert!(Format::parse("100%").unwrap_err().contains("%%"));
 }
 
 #[test]
-fn the_last_words_of_chat_programs() {
+fn end_mark_matches_with_newline_or_nul() {
     let line = Shape::Ended(b"\n");
     for data in [&b"quit"[..], b"quit\n", b"quit\0", b"quit\n\0"] {
         assert!(line.is(data, b"quit"), "{data:?}");
@@ -39,7 +39,7 @@ fn the_last_words_of_chat_programs() {
 }
 
 #[test]
-fn any_format_is_read_or_refused_and_texts_stand_for_themselves() {
+fn any_format_is_parsed_or_rejected() {
     use proptest::prelude::*;
     crate::fuzz::fuzz(2000, &".{0,20}", |text| {
         let _ = Format::parse(&text);

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn values_are_signed() {
+fn values_are_signed_integers() {
     for (text, number) in [("0", 0), ("-1", -1), ("+7", 7), ("9223372036854775807", i64::MAX)] {
         assert_eq!(value(text), Ok(number), "{text}");
     }
