@@ -115,9 +115,10 @@ fn compared(table: &mut Table, counted: &[(String, [Option<u64>; 2])]) -> bool {
     let bless = std::env::var_os("BLESS").is_some();
     let mut fresh = format!("bytes: {}\n", bytes());
     let mut holds = true;
-    for (column, kind, tool, most) in
-        [(0, "instructions", "valgrind", INSTRUCTIONS), (1, "system calls", "strace with permission to trace", SYSTEM_CALLS)]
-    {
+    for (column, kind, tool, most) in [
+        (0, "instructions", "valgrind", INSTRUCTIONS),
+        (1, "system calls", "strace with permission to trace", SYSTEM_CALLS),
+    ] {
         for (verb, counts) in counted {
             let task = format!("guard: {kind}: {verb}");
             let Some(count) = counts[column] else {
