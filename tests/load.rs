@@ -58,7 +58,7 @@ fn came(dir: &Path, prefix: &str, count: usize) -> BTreeMap<String, usize> {
 fn load_loses_nothing_and_leaves_nothing() {
     let world = World::new();
     if !world.is_own() {
-        return skip("what is left is seen in an IPC namespace of its own");
+        return skip("needs an IPC namespace of its own");
     }
     let before = objects();
     let (messages, jobs) = (world.name("q"), world.name("j"));
@@ -69,7 +69,7 @@ fn load_loses_nothing_and_leaves_nothing() {
     let run = |script: String| world.shell(&script).start();
     let receivers = (0..RECEIVERS).map(|n| run(format!("exec ipcbox msgq recv {messages} --follow >received{n}")));
     let workers = (0..WORKERS).map(|n| run(format!("exec ipcbox msgq serve {jobs} -j 2 -- echo {{}} >served{n}")));
-    let minded: Vec<Child> = receivers.chain(workers).collect();
+    let measured: Vec<Child> = receivers.chain(workers).collect();
     // Without the lock two processes would write the same number.
     let count = "read n <n; echo $((n + 1)) >n";
     let locks =
@@ -91,7 +91,7 @@ fn load_loses_nothing_and_leaves_nothing() {
         });
         // The only place that sleeps on purpose: load takes time.
         std::thread::sleep(duration() / 3);
-        let warm: Vec<_> = minded.iter().map(|child| size(child.pid())).collect();
+        let warm: Vec<_> = measured.iter().map(|child| size(child.pid())).collect();
         std::thread::sleep(duration() * 2 / 3);
         over.store(true, Ordering::Relaxed);
         let sent: Vec<usize> = senders.into_iter().map(|sender| sender.join().unwrap()).collect();
@@ -105,15 +105,15 @@ fn load_loses_nothing_and_leaves_nothing() {
     // An idle worker has no children.
     let quiet =
         |child: &Child| fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.pid())).unwrap().is_empty();
-    eventually("the workers are idle", || minded.iter().all(quiet));
-    for (child, (kib, fds)) in minded.iter().zip(sizes) {
+    eventually("the workers are idle", || measured.iter().all(quiet));
+    for (child, (kib, fds)) in measured.iter().zip(sizes) {
         let (now, open) = size(child.pid());
-        assert!(now - kib <= GROWTH, "{kib} KiB became {now}");
+        assert!(now - kib <= GROWTH, "{kib} KiB grew to {now}");
         // It may have been running jobs when it was first measured.
-        assert!(open <= fds, "{fds} descriptors became {open}");
+        assert!(open <= fds, "{fds} descriptors grew to {open}");
         child.signal(Signal::SIGTERM);
     }
-    for child in minded {
+    for child in measured {
         assert!(matches!(child.code(), 0 | 143));
     }
     world.file("over", "");
@@ -127,7 +127,7 @@ fn load_loses_nothing_and_leaves_nothing() {
     let (sent, filled) = sent;
     for (prefix, count, sent) in [("received", RECEIVERS, &sent[..]), ("served", WORKERS, &[filled])] {
         let came = came(world.dir(), prefix, count);
-        assert!(came.values().all(|times| *times == 1), "{prefix}: doubled");
+        assert!(came.values().all(|times| *times == 1), "{prefix}: duplicated");
         assert_eq!(came.len(), sent.iter().sum::<usize>(), "{prefix}");
     }
     println!("{} messages, {filled} jobs, {entered} locks", sent.iter().sum::<usize>());

@@ -1,5 +1,5 @@
-/* The least that moves a file through a FIFO: `fifo write PATH` splices standard input into it, `fifo read PATH` splices it to
-   standard output. */
+/* The minimal transfer of a file through a FIFO: `fifo write PATH` splices standard input into it, `fifo read PATH` splices
+   it to standard output. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <string.h>

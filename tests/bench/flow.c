@@ -1,5 +1,5 @@
-/* flow write N: N MiB, or NK: N KiB, to standard output by vmsplice(2), without a copy. flow read N: reads standard input, and fails
- * unless it is as much. */
+/* flow write N: writes N MiB (NK: N KiB) to standard output by vmsplice(2), without a copy.
+ * flow read N: reads standard input, and fails unless it has this size. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-/* The bare calls of which the latency is compared, one side each:
+/* The system calls whose latency is compared, one side each:
  *   post ID · wait ID              a System V semaphore
- *   call ID TEXT · serve ID        a request by message, what `cat` makes of it, the reply by message
+ *   call ID TEXT · serve ID        a request as a message, `cat`, and its output as a message
  *   send PID VALUE · lines COUNT   a queued signal; prints its own pid, then a line for each value
  *   write PATH TEXT · read PATH    a line through a FIFO that stays open */
 #define _GNU_SOURCE
@@ -38,7 +38,7 @@ static int call(int queue, const char *text)
     return size < 0 || write(1, message.data, size) != size;
 }
 
-/* Gives the request to a `cat`, and replies with what that prints. */
+/* Passes the request to `cat`, and replies with its output. */
 static int reply(int queue, struct message *message, size_t length)
 {
     int in[2], out[2], status;

@@ -1,5 +1,5 @@
-/* The bare pair: one process, or several, send each line of a file as a message, and one receives as many and checks that
- * their bytes add up. `msgq sysv FILE COUNT [SENDERS]` and `msgq posix FILE COUNT [SENDERS]`. */
+/* A minimal pair: one or several processes send each line of a file as a message, and one receives them and checks the
+ * number of bytes. `msgq sysv FILE COUNT [SENDERS]` and `msgq posix FILE COUNT [SENDERS]`. */
 #include <fcntl.h>
 #include <mqueue.h>
 #include <stdio.h>

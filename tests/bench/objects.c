@@ -1,4 +1,4 @@
-/* Makes so many queues, sets and segments, all private. */
+/* objects QUEUES SETS SEGMENTS: creates this many private objects. */
 #include <stdlib.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>

@@ -1,4 +1,4 @@
-/* post [-i INDEX] [-b DELTA] NAME: the System V call of `ipcbox sem post`, with getopt_long and the hash of the name, and nothing else. */
+/* post [-i INDEX] [-b DELTA] NAME: the System V call of `ipcbox sem post`, with only getopt_long and the hash of the name. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>

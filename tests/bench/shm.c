@@ -1,4 +1,4 @@
-/* The bare loop: a descriptor into a segment, or a segment to a descriptor. */
+/* A minimal loop: copies a descriptor into a segment, or a segment to a descriptor. */
 #include <stdlib.h>
 #include <sys/shm.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-/* The barest meter: standard input to standard output by splice(2), both pipes as large as the box makes them, and nothing else. */
+/* A minimal meter: standard input to standard output by splice(2), with the pipe capacities that ipcbox uses. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* usage FILE CMD…: runs CMD, writes its greatest memory in KiB and its page faults to FILE, and ends as it did. */
+/* usage FILE CMD…: runs CMD, writes its maximum memory in KiB and its page faults to FILE, and exits with its status. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <sys/resource.h>

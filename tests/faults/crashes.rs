@@ -8,7 +8,7 @@ use nix::libc::c_long;
 
 use super::lines::{FIFO, Line, QUEUE, SEGMENT, line};
 use super::supervisor::{Report, Request, Tools};
-use super::{for_each_line, is_full, name, say};
+use super::{for_each_line, is_full, name, print};
 use crate::support::World;
 
 /// A line, and a condition on the state afterwards. In addition, its `after` must succeed and no process may be left.
@@ -166,7 +166,7 @@ fn killed_process_leaves_objects_usable() {
         },
     );
     let (total, missed, wrong) = (total.into_inner(), missed.into_inner(), wrong.into_inner().unwrap());
-    say(&format!("crashes: {total} kills, {missed} came too late"));
+    print(&format!("crashes: {total} kills, {missed} not reached"));
     assert!(wrong.is_empty(), "{wrong}");
-    assert!(missed <= total / 10, "{missed} of {total} calls did not come again");
+    assert!(missed <= total / 10, "{missed} of {total} calls were not reached");
 }

@@ -1,18 +1,18 @@
-/* Runs a command of the box again and again, each time with one of its system calls disturbed, and reports what came of it.
+/* Runs a command of ipcbox repeatedly, each time disturbing one of its system calls, and reports the outcome.
  *
- *     fault BOX LEAVES SETUP COMMAND AFTER <requests >reports
+ *     fault BINARY LEAVES SETUP COMMAND AFTER <requests >reports
  *
- * It is process 1 of a pid namespace, and has an IPC namespace, /dev/shm, its queues in ../queues and the working directory to itself: what
- * is there that the setup has not made was left behind. SETUP, COMMAND and AFTER are scripts for sh; COMMAND ends in `exec ipcbox ...`. LEAVES is 1
- * where the box may leave a process when it succeeds.
+ * This is process 1 of a pid namespace. It has its own IPC namespace, /dev/shm, queues in ../queues and working directory,
+ * so anything there that the setup did not create was left behind. SETUP, COMMAND and AFTER are scripts for sh; COMMAND
+ * ends with `exec ipcbox ...`. LEAVES is 1 if ipcbox may leave a process when it succeeds.
  *
- * A request is a line `WHAT PROCESS CALL NTH NUMBER`: in process PROCESS of the box (0 is the first, then by birth) the NTH call (from 0) of
- * system call CALL, counted from the start of main, is disturbed:
- *     none     no call is; every call is reported
- *     before   the command is not run at all
- *     fail     it is not made (close(2) is, as in the kernel) and gives errno NUMBER; a brk(2) that fails gives the old break
- *     short    it is made for one byte, where a part can be had
- *     kill     the process is killed by SIGKILL, before the call (NUMBER 0) or after it (1)
+ * A request is a line `WHAT PROCESS CALL NTH NUMBER`. It disturbs the NTH call (from 0) of system call CALL after the start
+ * of main in process PROCESS of ipcbox (0 is the first, the others by birth):
+ *     none     disturbs nothing, and reports every call
+ *     before   does not run the command at all
+ *     fail     the call is not made and returns errno NUMBER. close(2) is made, as in the kernel; brk(2) returns the old break
+ *     short    the call is made for one byte, if it can be partial
+ *     kill     SIGKILL kills the process before the call (NUMBER 0) or after it (1)
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -39,15 +39,15 @@
 enum { MOST = 64, DEADLINE = 5 };
 
 static int leaves;
-static struct stat box;
+static struct stat binary;
 
 static struct {
     char what[8];
     int process, call, nth, number;
 } request;
-/* Whether it is done, or no longer to be done. */
+/* Whether the disturbance is done, or not wanted any more. */
 static int did;
-/* The process that is killed for it, until it is reaped. */
+/* The process that was killed by it, until it is reaped. */
 static pid_t killed;
 
 static double now(void) {
@@ -61,13 +61,13 @@ static void die(const char *what) {
     exit(99);
 }
 
-/* What was seen of a process of the box. */
+/* A process of ipcbox. */
 static struct tracee {
     pid_t pid;
-    int is_box;   /* the first one becomes the box, all others are from birth */
-    int begun;    /* main has */
-    int disturbs; /* it is in the call that is disturbed */
-    long saved;   /* the argument that was changed */
+    int is_ipcbox; /* the first process runs ipcbox later, all others from birth */
+    int begun;     /* main has started */
+    int disturbs;  /* it is in the disturbed call */
+    long saved;    /* the argument that was changed */
     int seen[512];
 } tracees[MOST];
 static int count;
@@ -87,11 +87,11 @@ static struct tracee *born(pid_t pid) {
     memset(new, 0, sizeof *new);
     new->pid = pid;
     new->begun = new != tracees;
-    new->is_box = new->begun;
+    new->is_ipcbox = new->begun;
     return new;
 }
 
-/* The registers that matter. */
+/* The registers of a system call. */
 #if defined __x86_64__
 typedef struct user_regs_struct registers;
 #define RESULT(r) ((r).rax)
@@ -127,7 +127,7 @@ static void set(pid_t pid, registers *r) {
     ptrace(PTRACE_SETREGSET, pid, NT_PRSTATUS, &data);
 }
 
-/* Which argument of a call is its length; -1 if it has none. */
+/* Returns the index of the length argument of a call, -1 if it has none. */
 static int length_of(long call) {
     switch (call) {
     case SYS_read: case SYS_write: case SYS_pread64: case SYS_pwrite64: case SYS_readv: case SYS_writev: case SYS_tee: case SYS_vmsplice:
@@ -143,7 +143,7 @@ static int length_of(long call) {
     }
 }
 
-/* Whether a descriptor gives records, and no part of one: signalfd(2), inotify(7). */
+/* Returns whether a descriptor returns only whole records: signalfd(2), inotify(7). */
 static int gives_records(pid_t pid, int fd) {
     char path[64], what[64];
     snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, fd);
@@ -151,12 +151,12 @@ static int gives_records(pid_t pid, int fd) {
     return length > 0 && strncmp(what, "anon_inode:", 11) == 0;
 }
 
-static void end(pid_t pid) {
+static void kill_it(pid_t pid) {
     killed = pid;
     kill(pid, SIGKILL);
 }
 
-/* A process is at a system call. */
+/* Handles the entry or exit of a system call. */
 static void at_call(struct tracee *it) {
     struct ptrace_syscall_info info;
     if (ptrace(PTRACE_GET_SYSCALL_INFO, it->pid, sizeof info, &info) <= 0)
@@ -171,7 +171,7 @@ static void at_call(struct tracee *it) {
         it->begun |= call == SYS_ppoll;
         if (!it->begun || call < 0 || call >= 512)
             return;
-        /* Of futex(2) only what waits: waking cannot fail. */
+        /* Only waits of futex(2): waking cannot fail. */
         int operation = info.entry.args[1] & FUTEX_CMD_MASK;
         if (call == SYS_futex && operation != FUTEX_WAIT && operation != FUTEX_WAIT_BITSET)
             return;
@@ -189,7 +189,7 @@ static void at_call(struct tracee *it) {
         printf("did %u\n", (unsigned)info.entry.args[0]);
         get(it->pid, &r);
         if (!strcmp(request.what, "kill") && request.number == 0)
-            end(it->pid);
+            kill_it(it->pid);
         if (!strcmp(request.what, "fail") && call == SYS_brk) {
             it->saved = *argument(&r, 0);
             *argument(&r, 0) = 0;
@@ -206,7 +206,7 @@ static void at_call(struct tracee *it) {
     } else if (info.op == PTRACE_SYSCALL_INFO_EXIT && it->disturbs) {
         it->disturbs = 0;
         if (!strcmp(request.what, "kill"))
-            end(it->pid);
+            kill_it(it->pid);
         get(it->pid, &r);
         if (!strcmp(request.what, "fail") && request.call == SYS_brk)
             *argument(&r, 0) = it->saved;
@@ -218,17 +218,17 @@ static void at_call(struct tracee *it) {
     }
 }
 
-/* Whether a process is the box. */
-static int is_box(pid_t pid) {
+/* Returns whether a process runs ipcbox. */
+static int is_ipcbox(pid_t pid) {
     char path[32];
     struct stat it;
     snprintf(path, sizeof path, "/proc/%d/exe", pid);
-    return stat(path, &it) == 0 && it.st_ino == box.st_ino && it.st_dev == box.st_dev;
+    return stat(path, &it) == 0 && it.st_ino == binary.st_ino && it.st_dev == binary.st_dev;
 }
 
 #define OPTIONS (PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC)
 
-/* A process that is traced has stopped. */
+/* Handles the stop of a traced process. */
 static void stopped(pid_t pid, int status) {
     struct tracee *it = born(pid);
     int signal = WSTOPSIG(status), event = status >> 16, pass = 0;
@@ -237,13 +237,13 @@ static void stopped(pid_t pid, int status) {
         return;
     }
     if (event == PTRACE_EVENT_EXEC) {
-        if (it->is_box) {
+        if (it->is_ipcbox) {
             ptrace(PTRACE_DETACH, pid, 0, 0);
             it->pid = -1;
             return;
         }
-        it->is_box = is_box(pid);
-        if (it->is_box)
+        it->is_ipcbox = is_ipcbox(pid);
+        if (it->is_ipcbox)
             ptrace(PTRACE_SETOPTIONS, pid, 0, OPTIONS | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE);
     } else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE) {
         unsigned long child;
@@ -259,10 +259,10 @@ static void stopped(pid_t pid, int status) {
     } else {
         pass = signal;
     }
-    ptrace(it->is_box ? PTRACE_SYSCALL : PTRACE_CONT, pid, 0, pass);
+    ptrace(it->is_ipcbox ? PTRACE_SYSCALL : PTRACE_CONT, pid, 0, pass);
 }
 
-/* Starts a script; it waits for a byte from `go`. */
+/* Starts a script, which waits for a byte from `go`. */
 static pid_t launch(const char *script, int out, int err, int go) {
     pid_t pid = fork();
     if (pid < 0)
@@ -283,7 +283,7 @@ static pid_t launch(const char *script, int out, int err, int go) {
 
 static int is_peer[1 << 16];
 
-/* How many processes there are that were not there before; or, `mark`, remembers those that are. */
+/* Counts the processes that were not there before. With `mark`, remembers those that are there now. */
 static int others(int mark) {
     int found = 0;
     DIR *proc = opendir("/proc");
@@ -297,16 +297,16 @@ static int others(int mark) {
     return found;
 }
 
-/* How many of them there were when they were last waited for; those that were there before can start more. */
+/* The last count of them while waiting. Processes that were there before can start more later. */
 static int left;
 
 static int shell_status(int status) {
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* Waits for a script, and for `all` that it started: its status, or -1 where it did not end. */
+/* Waits for a script, and with `all` for everything it started. Returns its status, -1 if it did not exit. */
 static int await(pid_t main, int all) {
-    /* The wait is interrupted from time to time: the deadline can be over. */
+    /* Interrupts the wait regularly to check the deadline. */
     struct itimerval tick = {{0, 20000}, {0, 20000}}, none = {{0, 0}, {0, 0}};
     setitimer(ITIMER_REAL, &tick, NULL);
     double end = now() + DEADLINE;
@@ -317,7 +317,7 @@ static int await(pid_t main, int all) {
         pid_t pid = waitpid(-1, &status, __WALL);
         if (pid < 0 && now() >= end)
             break;
-        /* What may be left is not waited for so long. */
+        /* Does not wait long for a process that may be left. */
         if (pid == main && leaves && now() + 0.2 < end)
             end = now() + 0.2;
         if (pid > 0 && WIFSTOPPED(status)) {
@@ -333,7 +333,7 @@ static int await(pid_t main, int all) {
     return result;
 }
 
-/* Reads and writes what was written to a pipe. */
+/* Copies the content of a pipe to the report. */
 static void report(const char *title, int fd) {
     static char text[1 << 20];
     size_t length = 0;
@@ -364,7 +364,7 @@ static void handle(char **scripts) {
         if (write(go[1], "", 1) != 1)
             die("write");
         int status = await(main, 1);
-        /* Those that have ended are none. */
+        /* Zombies do not count as left. */
         siginfo_t ended;
         while (ended.si_pid = 0, waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | __WALL) == 0 && ended.si_pid) {}
         printf("status %d\nleft %d\n", status, leaves ? others(0) : left);
@@ -390,7 +390,7 @@ static void handle(char **scripts) {
 static void nothing(int signal) { (void)signal; }
 
 int main(int argc, char **argv) {
-    if (argc != 6 || getpid() != 1 || stat(argv[1], &box) != 0)
+    if (argc != 6 || getpid() != 1 || stat(argv[1], &binary) != 0)
         return 99;
     leaves = atoi(argv[2]);
     struct sigaction action = {.sa_handler = nothing};

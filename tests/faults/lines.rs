@@ -52,14 +52,14 @@ impl Line {
     }
 
     /// Returns whether it creates a missing object in order to use it.
-    fn makes_by_itself(&self) -> bool {
+    fn creates_by_itself(&self) -> bool {
         ["sem run", "sem lock", "sem hold", "sem barrier"].contains(&&*self.verb())
     }
 
     /// Returns whether it creates a missing object, by itself or because of an option.
-    pub fn makes(&self) -> bool {
-        let told = ["--create", "--lock", "pipe tee -o", "3>"];
-        self.makes_by_itself() || told.iter().any(|words| self.words.contains(words))
+    pub fn creates(&self) -> bool {
+        let options = ["--create", "--lock", "pipe tee -o", "3>"];
+        self.creates_by_itself() || options.iter().any(|words| self.words.contains(words))
     }
 
     /// Returns whether it only shows things. Without /proc it shows them as unknown, and without /etc/passwd users by
@@ -69,7 +69,7 @@ impl Line {
     }
 
     /// Returns whether its processes exchange a few bytes through a pipe, which are always transferred whole (pipe(7)).
-    pub fn tells_in_one_piece(&self) -> bool {
+    pub fn reports_atomically(&self) -> bool {
         self.leaves
     }
 

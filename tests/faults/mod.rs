@@ -76,7 +76,7 @@ fn is_full() -> bool {
 }
 
 /// Prints a line in spite of the test runner's capture.
-fn say(line: &str) {
+fn print(line: &str) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
@@ -148,8 +148,8 @@ fn failed_call_is_reported_and_leaves_nothing() {
     }
     std::fs::write(&path, text).unwrap();
     let all = all.into_inner();
-    say(&format!("faults: {total} of {all} cases, {missed} not reached: {}", path.display()));
+    print(&format!("faults: {total} of {all} cases, {missed} not reached: {}", path.display()));
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{wrong}");
-    assert!(missed <= total / 20, "{missed} of {total} calls did not come again");
+    assert!(missed <= total / 20, "{missed} of {total} calls were not reached");
 }

@@ -83,23 +83,23 @@ impl Case<'_> {
     /// Judges an unchanged exit status.
     fn goes_on(&self) -> Result<String, &'static str> {
         let Self { line, report, usual: Usual { done, .. }, .. } = *self;
-        let told = self.names_cause();
+        let is_reported = self.names_cause();
         if self.is_answer() {
             return Ok("answered".into());
         }
         if !self.is_whole() {
-            return Err("something is lost or doubled");
+            return Err("something is lost or duplicated");
         }
-        let is_known = line.is_look() && (told || self.is_seen());
+        let is_known = line.is_look() && (is_reported || self.is_seen());
         if self.even(&report.out) != self.even(&done.out) && !is_known {
             return Err("the same status with another output");
         }
-        if self.even(&report.state) != self.even(&done.state) && !told {
+        if self.even(&report.state) != self.even(&done.state) && !is_reported {
             return Err("the same status with another outcome");
         }
         match self.even(&report.err) == self.even(&done.err) {
             true => Ok("done".into()),
-            false if told => Ok("done, told".into()),
+            false if is_reported => Ok("done, reported".into()),
             false if self.writes_to(2) => Ok("done, mute".into()),
             false => Err("the same status with another message"),
         }
@@ -114,7 +114,7 @@ impl Case<'_> {
             return Ok(format!("answered, {status}"));
         }
         let Disturbed::Fails(errno) = how else {
-            let is_report = line.tells_in_one_piece() && report.did > Some(2);
+            let is_report = line.reports_atomically() && report.did > Some(2);
             let wrong = "a short count is no failure";
             return is_report.then(|| format!("short report, {status}")).ok_or(wrong);
         };
@@ -129,7 +129,7 @@ impl Case<'_> {
         }
         // What was taken but cannot be written is lost, and this is reported.
         if !self.is_whole() && !self.writes_to(1) && !line.takes_before_it_starts() {
-            return Err("something is lost or doubled");
+            return Err("something is lost or duplicated");
         }
         let state = self.even(&report.state);
         let is_known = state == self.even(before) || state == self.even(&done.state);
@@ -141,7 +141,7 @@ impl Case<'_> {
         if !is_known && !is_removal && !is_kept && !self.stays(&state) && !line.goes_by_steps() {
             return Err("leaves something");
         }
-        Ok(format!("told, {status}"))
+        Ok(format!("reported, {status}"))
     }
 
     fn even(&self, text: &str) -> String {
@@ -150,7 +150,7 @@ impl Case<'_> {
 
     fn names_cause(&self) -> bool {
         let Disturbed::Fails(errno) = self.how else { return false };
-        let told = match (self.call, errno) {
+        let shown = match (self.call, errno) {
             // EAGAIN would read as a timeout.
             (libc::SYS_timer_create | libc::SYS_mmap, EAGAIN) => ENOMEM,
             // It was found, but has been removed since.
@@ -173,7 +173,7 @@ impl Case<'_> {
             (libc::SYS_statfs, ENOENT) if self.line.words.starts_with("sem ") => ENOSYS,
             _ => errno,
         };
-        self.report.err.contains(&format!("({told:?})"))
+        self.report.err.contains(&format!("({shown:?})"))
     }
 
     fn writes_to(&self, fd: u64) -> bool {
@@ -278,7 +278,7 @@ impl Case<'_> {
             (libc::SYS_fchmodat, ENOENT) => words(&["this needs /proc"]),
             // A private queue cannot exist already.
             (libc::SYS_msgget, EEXIST) => line.contains("private"),
-            // Another process has removed what was to be removed at the end.
+            // Another process has removed the file first.
             (libc::SYS_openat | libc::SYS_newfstatat | libc::SYS_unlinkat, ENOENT) => {
                 line.contains("--rm") && self.report.status == self.usual.done.status
                     || words(&["does not tell of children"])
@@ -345,7 +345,7 @@ impl Case<'_> {
         let head = |line: &str| line.splitn(4, ' ').take(3).collect::<Vec<_>>().join(" ");
         let heads = |state: &str| state.lines().map(head).collect::<Vec<_>>();
         let (before, done) = (heads(&self.even(before)), heads(&self.even(&done.state)));
-        self.line.makes()
+        self.line.creates()
             && heads(state).iter().all(|head| before.contains(head) || done.contains(head) || head.starts_with("sem "))
     }
 }

@@ -1,4 +1,4 @@
-/* What a line has left: every object and every file, a line each. */
+/* The state that a line has left: one line for each object and file. */
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@ static void hex(const unsigned char *data, size_t length) {
         fprintf(state, "%02x", data[at]);
 }
 
-static int tell_file(const char *path, const struct stat *stat, int kind, struct FTW *at) {
+static int print_file(const char *path, const struct stat *stat, int kind, struct FTW *at) {
     (void)kind;
     if (at->level == 0)
         return 0;
@@ -33,11 +33,11 @@ static int tell_file(const char *path, const struct stat *stat, int kind, struct
     return 0;
 }
 
-static void tell_owner(const char *kind, const struct ipc_perm *perm) {
+static void print_owner(const char *kind, const struct ipc_perm *perm) {
     fprintf(state, "%s %08x %o %d %d ", kind, perm->__key, perm->mode, perm->uid, perm->gid);
 }
 
-/* Every object and file, a line each; or, with `away`, removes them all. */
+/* Prints every object on a line, or removes them all if `away` is set. */
 static void objects(int away) {
     struct semid_ds sem;
     struct msqid_ds msg;
@@ -50,7 +50,7 @@ static void objects(int away) {
             semctl(id, 0, IPC_RMID);
             continue;
         }
-        tell_owner("sem", &sem.sem_perm);
+        print_owner("sem", &sem.sem_perm);
         for (unsigned i = 0; semctl(id, 0, GETALL, values) == 0 && i < sem.sem_nsems; i++)
             fprintf(state, "%d,", values[i]);
         fprintf(state, "\n");
@@ -62,7 +62,7 @@ static void objects(int away) {
             msgctl(id, IPC_RMID, NULL);
             continue;
         }
-        tell_owner("msg", &msg.msg_perm);
+        print_owner("msg", &msg.msg_perm);
         fprintf(state, "%lu", msg.msg_qbytes);
         struct { long type; unsigned char data[8192]; } one;
         for (unsigned i = 0; i < msg.msg_qnum; i++) {
@@ -79,7 +79,7 @@ static void objects(int away) {
             shmctl(id, IPC_RMID, NULL);
             continue;
         }
-        tell_owner("shm", &shm.shm_perm);
+        print_owner("shm", &shm.shm_perm);
         fprintf(state, "%zu ", shm.shm_segsz);
         unsigned char *data = shmat(id, NULL, SHM_RDONLY);
         if (data != (void *)-1) {
@@ -106,7 +106,7 @@ static void report_state(void) {
     size_t length;
     state = open_memstream(&text, &length);
     objects(0);
-    each_file(tell_file);
+    each_file(print_file);
     fclose(state);
     printf("state %zu\n", length);
     fwrite(text, 1, length, stdout);

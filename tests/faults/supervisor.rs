@@ -70,14 +70,14 @@ impl<'a> Tools<'a> {
         let mut compile = Command::new("cc");
         compile.args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program).arg(source);
         if !compile.status().is_ok_and(|status| status.success()) {
-            skip("no C program for this machine can be compiled here (cc)");
+            skip("needs a C compiler for x86-64 or 64-bit ARM (cc)");
             return None;
         }
-        fs::copy(BINARY, dir.join("ipcbox")).expect("a copy of the box");
+        fs::copy(BINARY, dir.join("ipcbox")).expect("a copy of ipcbox");
         let tools = Self(dir);
         let trial = tools.command(&Line::NONE).stdin(Stdio::null()).stderr(Stdio::null()).status();
         if !trial.is_ok_and(|status| status.success()) {
-            skip("no namespaces may be made here (unshare)");
+            skip("needs permission to create namespaces (unshare)");
             return None;
         }
         Some(tools)
@@ -95,7 +95,7 @@ impl<'a> Tools<'a> {
         let path = format!("{}:{}", self.0.display(), std::env::var("PATH").unwrap_or_default());
         let root = geteuid().is_root();
         let user = if root { &[][..] } else { &["--user", "--map-root-user"] };
-        let become_it = format!("setpriv --reuid={uid} --regid={uid} --clear-groups");
+        let switch_user = format!("setpriv --reuid={uid} --regid={uid} --clear-groups");
         let script = |text: &str| if text.is_empty() { ":".to_owned() } else { text.to_owned() };
         let mut command = Command::new("unshare");
         command
@@ -108,7 +108,7 @@ impl<'a> Tools<'a> {
             .arg(script(line.after))
             .current_dir(dir)
             .env("PATH", path)
-            .env("AS", if root { &become_it } else { "" })
+            .env("AS", if root { &switch_user } else { "" })
             .env("PROCESSES", PROCESSES.to_string())
             .env("LC_ALL", "C")
             .env_remove("NO_COLOR");
@@ -137,13 +137,13 @@ impl Supervisor {
     pub fn run(&mut self, request: Request) -> Report {
         let Request { what, process, call, nth, number } = request;
         let requests = self.child.stdin.as_mut().expect("a pipe");
-        writeln!(requests, "{what} {process} {call} {nth} {number}").expect("it takes requests");
+        writeln!(requests, "{what} {process} {call} {nth} {number}").expect("a request is accepted");
         let mut report = Report::default();
         loop {
             let mut line = String::new();
             self.reports.read_line(&mut line).expect("a report");
             let words: Vec<&str> = line.split_whitespace().collect();
-            match *words.first().unwrap_or_else(|| panic!("fault.c ended: {}", self.words)) {
+            match *words.first().unwrap_or_else(|| panic!("fault.c exited: {}", self.words)) {
                 "call" => report.calls.push((parsed(words[1]), parsed(words[2]))),
                 "did" => report.did = Some(parsed(words[1])),
                 "status" => report.status = parsed(words[1]),
@@ -168,7 +168,7 @@ impl Supervisor {
 }
 
 fn parsed<T: std::str::FromStr>(word: &str) -> T {
-    word.parse().unwrap_or_else(|_| panic!("{word} is no number"))
+    word.parse().unwrap_or_else(|_| panic!("{word} is not a number"))
 }
 
 impl Drop for Supervisor {

@@ -27,7 +27,7 @@ pub fn fuzz<S: Strategy>(cases: u32, values: &S, check: impl Fn(S::Value) -> Tes
         }
         if end.is_none_or(|end| Instant::now() > end) {
             let seeds = seed - first + 1;
-            println!("{} values of {seeds} seeds from {first} on", seeds * u64::from(cases));
+            println!("{} values of {seeds} seeds, starting with {first}", seeds * u64::from(cases));
             break;
         }
     }

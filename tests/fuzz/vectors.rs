@@ -28,7 +28,7 @@ use super::run::fuzz;
 use crate::support::{BINARY, Call, World, code, signal, skip};
 
 /// The user it runs as, which no one else uses.
-const NOBODY: u32 = 54399;
+const USER: u32 = 54399;
 /// How long a call may take before it gets SIGTERM.
 const PATIENCE: Duration = Duration::from_millis(300);
 /// How long it may then take to exit.
@@ -298,9 +298,9 @@ impl Inside {
         fs::write(PathBuf::from(&self.dir).join("file"), "some text\n").unwrap();
         let fifo = PathBuf::from(&self.dir).join("g");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
-        nix::unistd::chown(&fifo, Some(NOBODY.into()), None).unwrap();
+        nix::unistd::chown(&fifo, Some(USER.into()), None).unwrap();
         for call in SETUP {
-            Call::new(BINARY).args(call.split(' ')).user(NOBODY).ok();
+            Call::new(BINARY).args(call.split(' ')).user(USER).ok();
         }
     }
 
@@ -315,8 +315,8 @@ impl Inside {
             .current_dir(&self.dir)
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
-            .uid(NOBODY)
-            .gid(NOBODY)
+            .uid(USER)
+            .gid(USER)
             .stdin(File::open(PathBuf::from(&self.dir).join("file")).map_or(Stdio::null(), Into::into))
             .stdout(File::create(self.output.join("stdout")).unwrap())
             .stderr(File::create(&stderr).unwrap())
@@ -324,14 +324,14 @@ impl Inside {
             .unwrap();
         let pid = child.id().cast_signed();
         let start = Instant::now();
-        let mut told = false;
+        let mut is_signalled = false;
         let status = loop {
             if let Some(status) = child.try_wait().unwrap() {
                 break status;
             }
-            if start.elapsed() > PATIENCE && !told {
+            if start.elapsed() > PATIENCE && !is_signalled {
                 signal(pid, Signal::SIGTERM);
-                told = true;
+                is_signalled = true;
             }
             if start.elapsed() > PATIENCE + GRACE {
                 signal(pid, Signal::SIGKILL);
@@ -340,13 +340,13 @@ impl Inside {
                 if words.starts_with(&["signal".into(), "wait".into()]) {
                     return Ok(());
                 }
-                return Err(TestCaseError::fail("it does not end"));
+                return Err(TestCaseError::fail("it does not exit"));
             }
             std::thread::sleep(Duration::from_micros(500));
         };
-        let told = fs::read(&stderr).unwrap();
-        let told = String::from_utf8_lossy(&told);
-        let wrong = |what: &str| TestCaseError::fail(format!("{what}: {status}: {told}"));
+        let stderr = fs::read(&stderr).unwrap();
+        let stderr = String::from_utf8_lossy(&stderr);
+        let wrong = |what: &str| TestCaseError::fail(format!("{what}: {status}: {stderr}"));
         let status = code(status);
         // Commands and processes add statuses of their own; 7 and 0 can be chosen as the timeout status.
         let is_of_the_contract = matches!(status, 0..=5 | 7 | 124..=127)
@@ -355,9 +355,9 @@ impl Inside {
                 .any(|signal| status == 128 + *signal as i32);
         let is_signalled = words.get(1).is_some_and(|word| word == "send" || word == "list");
         if !is_of_the_contract && !is_signalled {
-            return Err(wrong("a status of no meaning"));
+            return Err(wrong("a status without a meaning"));
         }
-        if told.contains("panicked") || told.contains("RUST_BACKTRACE") {
+        if stderr.contains("panicked") || stderr.contains("RUST_BACKTRACE") {
             return Err(wrong("a panic"));
         }
         let is_chosen = |word: &OsString| {
@@ -366,10 +366,10 @@ impl Inside {
         };
         if status == 2 && !words.iter().any(is_chosen) {
             if objects(&self.dir) != before {
-                return Err(wrong("wrong usage, and something was done"));
+                return Err(wrong("a usage error that changed something"));
             }
-            if told.is_empty() {
-                return Err(wrong("wrong usage that is not told"));
+            if stderr.is_empty() {
+                return Err(wrong("a usage error without a message"));
             }
         }
         Ok(())
@@ -413,7 +413,7 @@ fn any_vector_exits_with_status_and_reason() {
     let mount = ["mount", "-t", "tmpfs", "tmpfs", "/dev/shm"];
     let may = || Call::new("unshare").args(NAMESPACES).args(mount).output().status.success();
     if world.stranger().is_none() || !may() {
-        return skip("random words want a pid, a mount and an IPC namespace, and a user without rights");
+        return skip("needs root, and permission to create pid, mount and IPC namespaces");
     }
     let own = std::thread::current().name().unwrap().to_owned();
     // No overall deadline: each call has its own, and the user chooses the number of calls.

@@ -1,8 +1,8 @@
-//! Somebody was there first, and made what the user is about to make.
+//! An attacker creates an object before the user does.
 
 use crate::support::World;
 
-/// How a stranger makes it, and a call that would make it.
+/// The attacker's call, and a call that would create the same object.
 const TABLE: &[(&str, &str)] = &[
     ("sem create @x --slots 2 -m 666", "sem run @x --slots 2 -- touch DONE"),
     ("sem create @x --slots 2 -m 666", "sem hold @x PID --slots 2"),
@@ -32,7 +32,7 @@ const TABLE: &[(&str, &str)] = &[
     ("fifo create f -m 666", "fifo serve f --create -- touch DONE"),
 ];
 
-/// What must not happen: that it is taken for the user's own, and used.
+/// An object of another user must not be taken for the user's own.
 #[test]
 fn foreign_object_is_refused() {
     let world = World::new();

@@ -1,5 +1,5 @@
-//! Others who mean ill: what they put in the way, swap between a look and an act, and write into names and messages.
-//! Each test says what must not happen.
+//! Attacks by other users: objects created first, files swapped between check and use, and hostile names and messages.
+//! Each test states what must not happen.
 
 mod first;
 mod swapped;

@@ -1,4 +1,4 @@
-//! Something is swapped for something else between the look and the act.
+//! Files are swapped between check and use.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -13,7 +13,7 @@ use nix::unistd::{chown, mkfifo};
 
 use crate::support::World;
 
-/// Exchanges what is at two paths all the time, until it is dropped.
+/// Swaps two paths continuously until it is dropped.
 struct Swapping {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -25,7 +25,7 @@ impl Swapping {
         let (one, other, stopped) = (one.to_owned(), other.to_owned(), stop.clone());
         let swap = move || {
             while !stopped.load(Ordering::Relaxed) {
-                // While one of them is missing there is nothing to exchange.
+                // This fails while one of them is missing.
                 let _ = renameat2(AT_FDCWD, &one, AT_FDCWD, &other, RenameFlags::RENAME_EXCHANGE);
             }
         };
@@ -40,7 +40,7 @@ impl Drop for Swapping {
     }
 }
 
-/// Files that go with it, whatever has become of the test.
+/// Files to remove, even if the test fails.
 struct Guard([PathBuf; 2]);
 
 impl Drop for Guard {
@@ -51,7 +51,7 @@ impl Drop for Guard {
     }
 }
 
-/// A file that nobody but its owner may touch.
+/// A file that only its owner may access.
 struct Victim(PathBuf);
 
 const TEXT: &str = "precious";
@@ -71,7 +71,7 @@ impl Victim {
     }
 }
 
-/// What must not happen: that a file is removed which is no FIFO.
+/// Only FIFOs may be removed.
 #[test]
 fn swapped_directory_loses_no_file() {
     let world = World::new();
@@ -94,7 +94,7 @@ fn swapped_directory_loses_no_file() {
     assert!(removed > 0, "nothing was ever removed");
 }
 
-/// What must not happen: that a link is followed to a file that its maker may not touch.
+/// A link must not be followed to a file that its creator may not access.
 #[test]
 fn posix_object_swapped_for_link_is_not_followed() {
     let world = World::new();
@@ -102,7 +102,7 @@ fn posix_object_swapped_for_link_is_not_followed() {
     let victim = Victim::new(world.dir().join("victim"));
     let shared = |name: &str| PathBuf::from(format!("/dev/shm/{name}"));
     let own = world.posix("o").split_off(1);
-    for (prefix, make, calls) in [
+    for (prefix, create, calls) in [
         (
             "",
             "shm create /@o --size 4096 -m 666",
@@ -129,7 +129,7 @@ fn posix_object_swapped_for_link_is_not_followed() {
         let link = shared(&format!("{name}-link"));
         let _guard = Guard([shared(&name), link.clone()]);
         symlink(&victim.0, &link).unwrap();
-        world.call(make).ok();
+        world.call(create).ok();
         chown(&shared(&name), stranger.map(Into::into), None).unwrap();
         let swapping = Swapping::start(&shared(&name), &link);
         let mut statuses = std::collections::BTreeSet::new();
@@ -140,12 +140,12 @@ fn posix_object_swapped_for_link_is_not_followed() {
             statuses.insert(output.status.code());
         }
         drop(swapping);
-        // Both were met: the object, and the link.
+        // Both the object and the link were opened.
         assert!(statuses.contains(&Some(0)) && statuses.len() > 1, "{statuses:?}");
     }
 }
 
-/// What must not happen: that a stranger's object is written to because the trusted one came into its place.
+/// Another user's object must not be written to because it took the place of a trusted one.
 #[test]
 fn object_swapped_for_foreign_one_is_not_written() {
     let world = World::new();
@@ -168,7 +168,7 @@ fn object_swapped_for_foreign_one_is_not_written() {
     assert_eq!(statuses, [Some(0), Some(5)].into());
 }
 
-/// What must not happen: that something is written to what is no FIFO, or read from it.
+/// Only FIFOs may be written to or read from.
 #[test]
 fn swapped_fifo_is_never_mistaken() {
     let world = World::new();
@@ -176,7 +176,7 @@ fn swapped_fifo_is_never_mistaken() {
     let victim = Victim::new(dir("victim"));
     for evil in ["file", "link"] {
         world.call("fifo create f -m 666").ok();
-        // Kept open, so that a writer need not wait.
+        // Kept open, so that writers do not block.
         let _held = fs::File::options().read(true).write(true).open(dir("f")).unwrap();
         let file = Victim::new(dir("file"));
         symlink(&victim.0, dir("link")).unwrap();

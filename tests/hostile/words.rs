@@ -1,4 +1,4 @@
-//! Names and payloads that were made to do harm.
+//! Hostile names and payloads.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -10,10 +10,10 @@ use nix::pty::openpty;
 
 use crate::support::{BINARY, Call, World};
 
-/// A name that clears the screen, and begins a line that looks like one of the box's own.
+/// A name that clears the screen and starts a line that looks like a message of ipcbox.
 const NAME: &str = "a\x1b[2J\x07\nsem: all is well\r\u{9b}31mb";
 
-/// What must not happen: that a name, in whatever message, drives the terminal or forges a line.
+/// A name must not control the terminal or forge a line, in any message.
 #[test]
 fn hostile_name_in_message_is_escaped() {
     let world = World::new();
@@ -58,21 +58,21 @@ fn hostile_name_in_message_is_escaped() {
     ];
     for call in calls {
         let output = Call::new(BINARY).args(*call).dir(world.dir()).output();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success() && !told.is_empty(), "{call:?}");
-        for line in told.split_terminator('\n') {
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && !stderr.is_empty(), "{call:?}");
+        for line in stderr.split_terminator('\n') {
             let forged = line.starts_with("sem: all is well");
-            assert!(!forged && !line.chars().any(char::is_control), "{call:?}\n{told:?}");
+            assert!(!forged && !line.chars().any(char::is_control), "{call:?}\n{stderr:?}");
         }
     }
 }
 
-/// What must not happen: that a table on a terminal is driven by what is in it, or that data is altered on its way.
+/// The contents of a table must not control the terminal, and must not be changed in output to a file.
 #[test]
 fn hostile_name_in_table_is_escaped() {
     let world = World::new();
     let evil = "\x1b]0;evil\x07";
-    // A process by a name like that, which holds all kinds of things.
+    // A process with such a name, which holds objects of all kinds.
     let program = world.copy("/bin/sleep", &format!("e{evil}"));
     world.call("fifo create f").ok();
     let holder = world
@@ -101,7 +101,7 @@ fn hostile_name_in_table_is_escaped() {
         command.status().expect("it runs");
         drop(command);
         let mut text = Vec::new();
-        // EIO is the end of a terminal that nobody has open any more.
+        // Reading returns EIO once no process has the terminal open.
         let _ = File::from(terminal.master).read_to_end(&mut text);
         let text = String::from_utf8(text).unwrap();
         let drives = text.chars().any(|c| c.is_control() && c != '\n' && c != '\r');
@@ -109,7 +109,7 @@ fn hostile_name_in_table_is_escaped() {
     }
 }
 
-/// Payloads that are options, expansions, quotes, or several lines to somebody.
+/// Payloads that could be taken for options, expansions, quotes or several lines.
 const PAYLOADS: &[&str] = &[
     "-x",
     "--",
@@ -135,7 +135,7 @@ const PAYLOADS: &[&str] = &[
     "",
 ];
 
-/// What must not happen: that a payload becomes an option or a command, or comes out as anything but itself.
+/// A payload must not become an option or a command, and must not be changed.
 #[test]
 fn hostile_payload_is_unchanged_and_not_run() {
     let world = World::new();
@@ -173,7 +173,7 @@ fn hostile_payload_is_unchanged_and_not_run() {
     }
 }
 
-/// What must not happen: that a payload is the command, or that `{}` elsewhere than as a whole argument is touched.
+/// A payload must not be run as the command, and only an argument `{}` is replaced.
 #[test]
 fn braces_as_command_are_not_replaced() {
     let world = World::new();
@@ -181,7 +181,7 @@ fn braces_as_command_are_not_replaced() {
     world.call("msgq send @q ./evil --create").ok();
     world.call("msgq serve @q -c 1 -- {}").fails(127, "cannot run {}: command not found");
     world.call("msgq recv @q").stdout("./evil\n").ok();
-    // Where the payload is one argument it stays one.
+    // A payload stays one argument.
     world.call("msgq send @q").arg("a b\nc").ok();
     world
         .call("msgq serve @q -c 1 -- printf [%s]")
@@ -191,7 +191,7 @@ fn braces_as_command_are_not_replaced() {
     assert!(!world.dir().join("OWNED").exists());
 }
 
-/// What must not happen: that a command is found where nobody said to look.
+/// A command must not be found outside PATH.
 #[test]
 fn command_is_searched_only_in_path() {
     let world = World::new();
@@ -212,7 +212,7 @@ fn command_is_searched_only_in_path() {
         }
     }
     for call in runs {
-        // Without PATH it is the system's own directories.
+        // Without PATH the default is the system's directories.
         let words = call.replace('@', &world.name(""));
         let unset = world.shell(&format!("unset PATH; exec {BINARY} {words}")).output();
         assert_eq!(unset.status.code(), Some(127), "{call} without PATH");
@@ -220,11 +220,11 @@ fn command_is_searched_only_in_path() {
     assert!(!world.dir().join("OWNED").exists());
 }
 
-/// What must not happen: that a large environment, or bytes that are no text in it, are lost or end the box.
+/// A large environment, and bytes in it that are not UTF-8, must reach CMD unchanged.
 #[test]
 fn large_environment_reaches_command() {
     let world = World::new();
-    // A single string has at most 128 KiB.
+    // A single string may have at most 128 KiB.
     let big = |n: u8| OsString::from_vec(vec![n; 100_000]);
     for call in [
         "sem run @s --slots 1 --",

@@ -1,5 +1,5 @@
-/* A reader and a writer of a FIFO that know nothing of the box: `fifo read PATH` copies to standard output until read(2)
-   gives 0, `fifo write PATH N` writes N blocks of 1024 bytes, each with its number. */
+/* A plain reader and writer of a FIFO: `fifo read PATH` copies to standard output until EOF, `fifo write PATH N` writes
+   N numbered blocks of 1024 bytes. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* POSIX named semaphores as another program makes and uses them: for the tests. */
+/* Creates and uses POSIX named semaphores like any other program. */
 #include <fcntl.h>
 #include <semaphore.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* System V objects as another program makes and uses them: for the tests. */
+/* Creates and uses System V objects like any other program. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@ static int fail(const char *what)
     return 1;
 }
 
-/* The key of a name, as the README has it: the 32-bit FNV-1a hash of its bytes, 0 becomes 1. */
+/* The key of a name, as documented: the 32-bit FNV-1a hash of its bytes, or 1 instead of 0. */
 static key_t name_key(const char *name)
 {
     unsigned hash = 0x811c9dc5;
@@ -56,6 +56,6 @@ int main(int argc, char **argv)
                 return fail(verb);
         return 0;
     }
-    fprintf(stderr, "what is %s?\n", verb);
+    fprintf(stderr, "unknown verb %s\n", verb);
     return 2;
 }

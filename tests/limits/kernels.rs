@@ -1,5 +1,5 @@
-//! Kernels that are older or built with less, and containers that forbid calls: a seccomp filter denies a call for
-//! good, with ENOSYS as a kernel that has none, or with EPERM as containers do.
+//! Older or smaller kernels, and containers that forbid calls. A seccomp filter denies a call with ENOSYS, like a
+//! kernel without it, or with EPERM, like a container.
 
 use nix::errno::Errno;
 use nix::libc::{self, c_long};
@@ -10,7 +10,7 @@ use super::verbs::VERBS;
 use crate::support::Where::{self, Always, Has, Is};
 use crate::support::{World, code, deny};
 
-/// Calls that a kernel can lack or a container forbid.
+/// Calls that a kernel may lack or a container may forbid.
 const CALLS: &[(c_long, Where)] = &[
     (libc::SYS_pidfd_open, Always),
     (libc::SYS_pidfd_send_signal, Always),
@@ -53,8 +53,8 @@ const MSG_COPY: u32 = 0o40000;
 /// `_IOWR(0xFF, 11, struct pidfd_info)` of 64 bytes.
 const PIDFD_GET_INFO: u32 = 0xc040_ff0b;
 
-/// What comes of a call where the kernel has not what it wants: the set-up, the call, what is not there, and the status
-/// and the words, or that it works all the same.
+/// The outcome on a kernel that lacks a call: the set-up, the command, the denied call, the status, and words of the
+/// message.
 const OLD: &[(&str, &str, c_long, Where, i32, &str)] = &[
     ("", "sem hold @h PID --lock -q", libc::SYS_pidfd_open, Always, 1, "Linux 5.3 has"),
     ("", "signal send 0 PID", libc::SYS_pidfd_open, Always, 1, "Linux 5.3 has"),
@@ -103,13 +103,13 @@ fn check(table: &[(&str, &str, c_long, Where, i32, &str)], errno: Errno) {
         let (number, place) = (*number, *place);
         let output =
             world.call(&call.replace("PID", &pid)).input("x").before(move || deny(number, place, errno)).output();
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(code(output.status), *status, "{call}: {told}");
-        assert!(told.contains(words), "{call}: {told}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(code(output.status), *status, "{call}: {stderr}");
+        assert!(stderr.contains(words), "{call}: {stderr}");
     }
 }
 
-/// The same where a seccomp filter says EPERM, as those of older container runtimes do.
+/// The outcome if the call fails with EPERM, as in older container runtimes.
 const FORBIDDEN: &[(&str, &str, c_long, Where, i32, &str)] = &[
     ("", "sem hold @h PID --lock -q", libc::SYS_close_range, Always, 0, ""),
     ("", "sem hold @h PID --lock -q", libc::SYS_pidfd_open, Always, 5, PIDFD_OPEN),
@@ -144,7 +144,7 @@ fn forbidden_call_is_replaced_or_named() {
     check(FORBIDDEN, Errno::EPERM);
 }
 
-/// Signals reach what ipcbox has started by kill(2) or pidfd_send_signal(2), if the other is missing or forbidden.
+/// Signals reach children by kill(2) or by pidfd_send_signal(2) if the other is missing or forbidden.
 #[test]
 fn command_is_signalled_by_either_call() {
     let calls = [
@@ -160,17 +160,17 @@ fn command_is_signalled_by_either_call() {
         run.signal(Signal::SIGTERM);
         assert_eq!(run.code(), 143, "{call} {errno}");
         let script = "sleep 100 >&- & echo $!; setsid sh -c 'sleep 100 >&- & echo $!' & wait $!; exit 3";
-        let told = world.call("signal run --kill-tree -- sh -c").arg(script).before(denied).status(3);
+        let stderr = world.call("signal run --kill-tree -- sh -c").arg(script).before(denied).status(3);
         let is_left = |pid: &str| {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
             stat.contains("(sleep)") && !stat.contains(") Z ")
         };
-        assert_eq!(told.lines().count(), 2, "{told}");
-        assert!(!told.lines().any(is_left), "{told}");
+        assert_eq!(stderr.lines().count(), 2, "{stderr}");
+        assert!(!stderr.lines().any(is_left), "{stderr}");
     }
 }
 
-/// Of all pairs of a call and a verb one in so many is tried where not all are.
+/// Without IPCBOX_FULL, one in this many pairs of call and verb is run.
 const SAMPLE: usize = 12;
 
 #[test]

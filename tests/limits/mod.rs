@@ -1,6 +1,6 @@
-//! Every verb where something that it wants is short, missing or forbidden: it works, or says what is missing.
+//! Every verb while a resource is short, missing or forbidden: it works, or names what is missing.
 //!
-//! The table of scarcity, verb and outcome is written to `target/tmp/scarcity.txt`.
+//! The table of resource, verb and outcome is written to `target/tmp/scarcity.txt`.
 
 mod kernels;
 mod verbs;
@@ -14,16 +14,17 @@ use nix::unistd::geteuid;
 use crate::support::{BINARY, Call, World, code, skip};
 use verbs::VERBS;
 
-/// Something that is short. In namespaces of its own a shell sets up, then takes away, then runs the call.
+/// A missing resource. In private namespaces a shell runs the set-up, removes the resource, and runs the call.
 struct Scarcity {
     name: &'static str,
-    /// Options of the private `/dev/shm`, and of the file system that the calls are made in.
+    /// The options of the private `/dev/shm`, and of the file system of the working directory.
     mounts: [&'static str; 2],
-    /// Whether an ordinary user does it all; else root does.
+    /// Whether an ordinary user runs everything, not root.
     user: bool,
-    /// What the shell does after the set-up; the last words run the call.
+    /// What the shell does after the set-up. The call is appended.
     then: &'static str,
-    /// Calls of which the last one cannot work so, and what it says: else nothing would be short.
+    /// Calls of which the last one must fail with this status and these words. This proves that the resource is
+    /// missing.
     proof: Proof,
 }
 
@@ -69,7 +70,7 @@ const SCARCITIES: &[Scarcity] = &[
     Scarcity {
         mounts: ["nr_inodes=4", "size=1m"],
         ..scarcity(
-            "no file can be made in /dev/shm",
+            "no file can be created in /dev/shm",
             "for n in 1 2 3; do touch /dev/shm/full$n || :; done 2>/dev/null; exec",
             ("sem create /@new", 1, "(ENOSPC)"),
         )
@@ -77,7 +78,7 @@ const SCARCITIES: &[Scarcity] = &[
     Scarcity {
         mounts: ["size=1m", "nr_inodes=4"],
         ..scarcity(
-            "no file can be made here",
+            "no file can be created here",
             "for n in 1 2 3; do touch full$n || :; done 2>/dev/null; exec",
             ("fifo create new", 1, "(ENOSPC)"),
         )
@@ -134,7 +135,7 @@ const SCARCITIES: &[Scarcity] = &[
 ];
 
 impl Scarcity {
-    /// Runs calls, separated by semicolons, of which the last one goes without.
+    /// Runs calls, separated by semicolons, and then the last one without the resource.
     fn run(&self, world: &World, setup: &str, call: &str) -> Output {
         let setup = setup.split("; ").filter(|call| !call.is_empty());
         let setup: String = setup.fold(String::new(), |mut text, call| {
@@ -162,18 +163,18 @@ impl Scarcity {
     }
 }
 
-/// What came of a call in a few words; or what is wrong with it.
+/// Returns the outcome in a few words, or what is wrong with it.
 fn judge(call: &str, output: &Output) -> Result<String, String> {
-    let told = String::from_utf8_lossy(&output.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr);
     let status = code(output.status);
-    let wrong = |what: &str| Err(format!("{what}: {status}: {told}"));
-    if told.contains("panicked") || status == 134 {
+    let wrong = |what: &str| Err(format!("{what}: {status}: {stderr}"));
+    if stderr.contains("panicked") || status == 134 {
         return wrong("a panic");
     }
     if status == 137 {
-        return wrong("it does not end");
+        return wrong("it does not exit");
     }
-    if told.contains("(EMFILE)") && !told.contains("hint: ulimit -") {
+    if stderr.contains("(EMFILE)") && !stderr.contains("hint: ulimit -") {
         return wrong("no hint of the limit");
     }
     let runs = call.contains(" -- ") || call.contains("--install");
@@ -181,22 +182,22 @@ fn judge(call: &str, output: &Output) -> Result<String, String> {
         return Ok("works".into());
     }
     if !matches!(status, 1 | 3 | 4 | 5 | 124..=127) {
-        return wrong("a status of no meaning");
+        return wrong("a status without a meaning");
     }
-    let lines: Vec<&str> = told.lines().filter(|line| !line.starts_with("hint: ")).collect();
+    let lines: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("hint: ")).collect();
     let applet = call.split(' ').next().unwrap_or_default();
     let own = |line: &&str| line.starts_with(applet) || line.starts_with("ipcbox:");
     match &lines[..] {
-        // What was read and what is removed in the end can fail each for itself.
+        // A failure to read and a failure to clean up can both be reported.
         [first, ..] if lines.iter().all(own) => Ok(format!("{status}: {first}")),
         [first, ..] if runs && lines.iter().any(own) => Ok(format!("{status}: {first}")),
-        // What CMD itself wants is not there.
+        // A resource that CMD itself needs is missing.
         [..] if runs => Ok(format!("{status}: CMD's")),
-        _ => wrong("a line that does not tell why"),
+        _ => wrong("a line without a reason"),
     }
 }
 
-/// Of all pairs of a scarcity and a verb one in so many is tried where not all are.
+/// Without IPCBOX_FULL, one in this many pairs of resource and verb is run.
 const SAMPLE: usize = 4;
 
 #[test]
@@ -204,7 +205,7 @@ fn verb_without_a_resource_works_or_names_it() {
     let world = World::new();
     std::fs::create_dir(world.dir().join("here")).unwrap();
     if !geteuid().is_root() || !world.is_own() {
-        return skip("namespaces and limits of others want root");
+        return skip("needs root and permission to create namespaces");
     }
     let step = if std::env::var_os("IPCBOX_FULL").is_some() { 1 } else { SAMPLE };
     let mut wrong = Vec::new();
@@ -214,9 +215,9 @@ fn verb_without_a_resource_works_or_names_it() {
         let (calls, status, words) = scarcity.proof;
         let (setup, call) = calls.rsplit_once("; ").unwrap_or(("", calls));
         let output = scarcity.run(&world, setup, call);
-        let told = String::from_utf8_lossy(&output.stderr);
-        if code(output.status) != status || !told.contains(words) {
-            wrong.push(format!("{}: {calls}: {} {told}", scarcity.name, output.status));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        if code(output.status) != status || !stderr.contains(words) {
+            wrong.push(format!("{}: {calls}: {} {stderr}", scarcity.name, output.status));
         }
         for (setup, call) in VERBS.iter().skip(n % step).step_by(step) {
             count += 1;
@@ -240,7 +241,7 @@ fn verb_with_all_resources_works() {
     let world = World::new();
     std::fs::create_dir(world.dir().join("here")).unwrap();
     if !geteuid().is_root() || !world.is_own() {
-        return skip("namespaces and limits of others want root");
+        return skip("needs root and permission to create namespaces");
     }
     let plenty = scarcity("nothing", "exec", ("", 0, ""));
     for (setup, call) in VERBS {

@@ -1,6 +1,6 @@
-//! A call of every verb, and what is there before.
+//! A call of every verb, and its set-up.
 
-/// A call, with the calls that set its world up; `@x` stands for a name of the world's.
+/// The set-up and the call. `@x` is a name of the test's world.
 pub const VERBS: &[(&str, &str)] = &[
     ("", "key build"),
     ("", "sem run @s --slots 2 -w 5 -- true"),

@@ -1,6 +1,6 @@
 #!/bin/sh
-# A reusable barrier: PARTIES walk ROUNDS rounds in step. In each round everybody counts before the barrier, so that after it
-# the count of that round is complete; a round that bleeds into the next would be seen as a count that is not.
+# A reusable barrier: PARTIES pass ROUNDS rounds in step. Each party adds a line before the barrier, so that after it the
+# file of that round is complete. A party that runs ahead into the next round would find an incomplete file.
 set -eu
 parties=$1 rounds=$2 barrier=$NAME-barrier
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Dining philosophers: SEATS philosophers eat MEALS times each, with the fork on either side, taken both at once.
+# Dining philosophers: SEATS philosophers eat MEALS times each, taking the forks on both sides at once.
 set -eu
 seats=$1 meals=$2 table=$NAME-table
 
@@ -10,7 +10,7 @@ while [ "$seat" -lt "$seats" ]; do
     (
         meal=0
         while [ "$meal" -lt "$meals" ]; do
-            # A fork that a neighbour has too would already be on this plate.
+            # mkdir fails if a neighbour has the same fork.
             sem op "$table" "$seat:-1u" "$right:-1u" -- sh -euc '
                 mkdir "fork$0" "fork$1"
                 echo >>eaten

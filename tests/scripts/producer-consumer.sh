@@ -1,5 +1,5 @@
 #!/bin/sh
-# Producers and consumers over a store of 5 places: semaphore 0 counts what is there, semaphore 1 the places that are free.
+# Producers and consumers over a store of 5 places: semaphore 0 counts items, semaphore 1 free places.
 set -eu
 producers=$1 consumers=$2 each=$3 store=$NAME-store
 
@@ -25,7 +25,7 @@ while [ "$i" -lt "$consumers" ]; do
         n=0
         while [ "$n" -lt $((all / consumers)) ]; do
             sem wait "$store"
-            # Whoever moves it has it; there is one for each who was let in.
+            # The process that moves an item has it. There is one for each that passed the semaphore.
             got=
             while [ -z "$got" ]; do
                 for item in store/*; do
@@ -45,5 +45,5 @@ wait
 [ "$(sem get --all "$store")" = "0 5" ]
 taken=$(ls taken | wc -l)
 different=$(ls taken | sed 's/^[0-9]*\.//' | sort -u | wc -l)
-echo "$all made, $taken taken, $((all - different)) lost, $((taken - different)) doubled"
+echo "$all produced, $taken taken, $((all - different)) lost, $((taken - different)) duplicated"
 sem rm "$store"

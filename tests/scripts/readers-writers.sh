@@ -1,5 +1,5 @@
 #!/bin/sh
-# Readers and writers: WRITERS replace a text of two equal lines in two steps, READERS look at it; nobody sees half of it.
+# Readers and writers: WRITERS replace a text of two equal lines in two steps, and no READER sees half of it.
 set -eu
 readers=$1 writers=$2 times=$3 lock=$NAME-lock
 

@@ -27,5 +27,5 @@ fn readers_and_writers_see_whole_texts() {
 
 #[test]
 fn a_producer_and_consumers_lose_nothing() {
-    assert_eq!(run("producer-consumer.sh", &["3", "4", "80"]), "240 made, 240 taken, 0 lost, 0 doubled\n");
+    assert_eq!(run("producer-consumer.sh", &["3", "4", "80"]), "240 produced, 240 taken, 0 lost, 0 duplicated\n");
 }

@@ -128,7 +128,7 @@ impl Call {
         let child = self.command.spawn().expect("the program starts");
         // Closes this process's copy of standard output.
         drop(self.command);
-        child.wait_with_output().expect("the program ends")
+        child.wait_with_output().expect("the program exits")
     }
 
     fn run(&mut self) -> Output {
@@ -138,19 +138,19 @@ impl Call {
         let input = self.input.take().unwrap_or_default();
         let pipe = child.stdin.take();
         let pid = child.id().cast_signed();
-        let (ended, has_ended) = std::sync::mpsc::channel::<()>();
+        let (exited, has_exited) = std::sync::mpsc::channel::<()>();
         std::thread::scope(|scope| {
             if let Some(mut pipe) = pipe {
                 // The program may exit before it has read everything.
                 scope.spawn(move || pipe.write_all(&input));
             }
             scope.spawn(move || {
-                if has_ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                if has_exited.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
                     signal(pid, Signal::SIGKILL);
                 }
             });
-            let output = child.wait_with_output().expect("the program ends");
-            drop(ended);
+            let output = child.wait_with_output().expect("the program exits");
+            drop(exited);
             output
         })
     }
@@ -187,8 +187,8 @@ impl Call {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         let count = stderr.lines().filter(|line| !line.starts_with("hint: ")).count();
         assert_eq!(output.status.code(), Some(code), "{line}\n{stderr}");
-        assert!(stderr.contains(words), "{line}\n{stderr}has not: {words}");
-        assert_eq!(count, 1, "{line}\n{stderr}is not one line");
+        assert!(stderr.contains(words), "{line}\n{stderr}does not contain: {words}");
+        assert_eq!(count, 1, "{line}\n{stderr}is not a single line");
     }
 
     /// Starts it in parallel with the test. Its output can be read once it has exited.
@@ -243,7 +243,7 @@ impl Child {
     /// Waits until it has run exec, and has this name.
     pub fn became(self, name: &str) -> Self {
         let file = format!("/proc/{}/comm", self.pid());
-        eventually(&format!("process {} becomes {name}", self.pid()), || {
+        eventually(&format!("process {} runs {name}", self.pid()), || {
             std::fs::read_to_string(&file).is_ok_and(|comm| comm.trim_end() == name)
         });
         self
@@ -252,7 +252,7 @@ impl Child {
     /// Waits until it has exited, without reaping it.
     pub fn became_zombie(self) -> Self {
         let file = format!("/proc/{}/stat", self.pid());
-        eventually(&format!("process {} ends", self.pid()), || {
+        eventually(&format!("process {} exits", self.pid()), || {
             std::fs::read_to_string(&file).is_ok_and(|stat| stat.contains(") Z "))
         });
         self
@@ -286,7 +286,7 @@ impl Child {
     /// Waits until it exits, and returns its output.
     pub fn end(mut self) -> Output {
         let mut child = self.0.take().unwrap();
-        eventually("a child ends", || child.try_wait().expect("a child").is_some());
+        eventually("a child exits", || child.try_wait().expect("a child").is_some());
         child.wait_with_output().expect("its output")
     }
 

@@ -26,7 +26,7 @@ pub fn shellcheck(scripts: impl Iterator<Item = String>) {
     let file = |(n, text): (usize, String)| world.file(&format!("{n}.sh"), &text);
     let files: Vec<_> = scripts.enumerate().map(file).collect();
     if Call::new("/bin/sh").args(["-c", "command -v shellcheck"]).output().stdout.is_empty() {
-        return skip("there is no shellcheck");
+        return skip("needs shellcheck");
     }
     let strict = ["-s", "sh", "-S", "warning", "-e", "SC2034"];
     world.program("shellcheck").args(strict).args(files).stdout("").ok();

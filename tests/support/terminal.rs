@@ -20,7 +20,7 @@ pub const PROMPT: &str = "ask> ";
 /// A shell that leads the session of its own terminal. It is killed when this is dropped.
 pub struct Terminal {
     master: File,
-    said: Arc<Mutex<Vec<u8>>>,
+    output: Arc<Mutex<Vec<u8>>>,
     shell: Child,
 }
 
@@ -33,7 +33,7 @@ impl Terminal {
         let pty = openpty(&size, None).ok();
         let found = Command::new(shell[0]).args(["-c", "true"]).output();
         let Some(pty) = pty.filter(|_| found.is_ok()) else {
-            skip(&format!("there is no {} or no pseudo-terminal", shell[0]));
+            skip(&format!("needs {} and a pseudo-terminal", shell[0]));
             return None;
         };
         let slave = || pty.slave.try_clone().unwrap();
@@ -44,15 +44,15 @@ impl Terminal {
         call.envs(env.iter().copied()).current_dir(world.dir());
         let shell = call.spawn().expect("a shell");
         let master = File::from(pty.master);
-        let said = Arc::new(Mutex::new(Vec::new()));
-        let (mut from, to) = (master.try_clone().unwrap(), said.clone());
+        let output = Arc::new(Mutex::new(Vec::new()));
+        let (mut from, to) = (master.try_clone().unwrap(), output.clone());
         std::thread::spawn(move || {
             let mut bytes = [0; 1000];
             while let Ok(count @ 1..) = from.read(&mut bytes) {
                 to.lock().unwrap().extend_from_slice(&bytes[..count]);
             }
         });
-        let terminal = Self { master, said, shell };
+        let terminal = Self { master, output, shell };
         terminal.says(PROMPT);
         Some(terminal)
     }
@@ -64,7 +64,7 @@ impl Terminal {
 
     /// Returns the output that no wait has consumed yet, without escape sequences.
     pub fn screen(&self) -> String {
-        plain(&self.said.lock().unwrap())
+        plain(&self.output.lock().unwrap())
     }
 
     /// Waits until this text is on the screen, apart from what was typed.
@@ -78,18 +78,18 @@ impl Terminal {
     pub fn says(&self, text: &str) -> String {
         let waited = AssertUnwindSafe(|| eventually(text, || self.screen().contains(text)));
         assert!(catch_unwind(waited).is_ok(), "{text:?} is not in {:?}", self.screen());
-        let mut said = self.said.lock().unwrap();
+        let mut output = self.output.lock().unwrap();
         // An incomplete escape sequence stays.
-        let lens: Vec<usize> = (0..=said.len()).collect();
-        let len = lens.partition_point(|len| !plain(&said[..*len]).contains(text));
-        plain(&said.drain(..len).collect::<Vec<_>>())
+        let lens: Vec<usize> = (0..=output.len()).collect();
+        let len = lens.partition_point(|len| !plain(&output[..*len]).contains(text));
+        plain(&output.drain(..len).collect::<Vec<_>>())
     }
 
     /// Waits until the process with this name is in the foreground and blocked in this system call, and returns its
     /// pid.
     pub fn in_front(&self, name: &str, call: i64) -> i32 {
         let mut found = 0;
-        eventually(&format!("{name} has the terminal"), || {
+        eventually(&format!("{name} is in the foreground"), || {
             found = self.foreground();
             let is = |file: &str, text: &str| {
                 std::fs::read_to_string(format!("/proc/{found}/{file}")).is_ok_and(|it| it.starts_with(text))
@@ -113,10 +113,10 @@ impl Drop for Terminal {
 }
 
 /// Starts an ipcbox that leads a session with its own terminal. Returns it and the only descriptor of the master side,
-/// or `None`, with a skip reported, if there is no setsid(1).
+/// or `None`, with a skip reported, if needs setsid(1).
 pub fn session_leader(world: &World, words: &[impl AsRef<OsStr>]) -> Option<(Child, PtyMaster)> {
     if Command::new("setsid").arg("true").status().is_err() {
-        skip("there is no setsid");
+        skip("needs setsid");
         return None;
     }
     let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();

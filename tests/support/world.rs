@@ -95,7 +95,7 @@ impl World {
         let user = if geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
         let unshare = || Call::new("unshare").args(user).args(["--pid", "--fork", "--kill-child"]);
         if !unshare().arg("true").output().status.success() {
-            skip("no pid namespace may be made here");
+            skip("needs permission to create a pid namespace");
             return None;
         }
         Some(unshare().arg(BINARY).args(self.words(words)).dir(&self.dir))
@@ -123,7 +123,7 @@ impl World {
         if !links.exists() {
             fs::create_dir(&links).expect("a directory for links");
             Call::new(BINARY).arg("--install").arg(&links).ok();
-            std::os::unix::fs::symlink(BINARY, links.join("ipcbox")).expect("a link to the box");
+            std::os::unix::fs::symlink(BINARY, links.join("ipcbox")).expect("a link to ipcbox");
         }
         let path = format!("{}:{}", links.display(), std::env::var("PATH").unwrap_or_default());
         Call::new(program).env("PATH", path).env("NAME", &self.name).env("HOME", &self.dir).dir(&self.dir)
@@ -137,7 +137,7 @@ impl World {
 
     fn strace(&self) -> Option<Call> {
         if !Call::new("strace").arg("true").output().status.success() {
-            skip("no process can be traced here (strace)");
+            skip("needs strace and permission to trace");
             return None;
         }
         Some(self.program("strace"))
@@ -175,7 +175,7 @@ impl World {
     /// test itself is not root.
     pub fn stranger(&self) -> Option<u32> {
         if !geteuid().is_root() {
-            skip("only root can run as another user");
+            skip("needs root to run as another user");
             return None;
         }
         nix::unistd::chown(&self.dir, Some(STRANGER.into()), None).expect("chown as root");
@@ -205,7 +205,7 @@ impl Drop for World {
 pub fn eventually(what: &str, mut done: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !done() {
-        assert!(Instant::now() < end, "this did not happen: {what}");
+        assert!(Instant::now() < end, "timed out waiting until {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
