@@ -10,6 +10,7 @@ use clap::error::ErrorKind;
 
 use crate::applets::topics::{self, TOPICS};
 use crate::applets::{APPLETS, Applet, Entry, Runs, WORDS, linked, named};
+use crate::args::synopsis;
 use crate::args::usage::{Line, refuse_detached};
 use crate::exit::{Cause, Exit};
 use crate::output;
@@ -80,7 +81,7 @@ fn in_ipcbox(words: &[OsString]) -> Handled {
         }
         ("help", topic) => {
             if let Some(text) = topics::find(topic) {
-                return explain(&text?);
+                return explain(&text);
             }
             // `help sem run` is `sem run --help`.
             let line = topic.iter().cloned();
@@ -177,10 +178,7 @@ fn with_line<T>(verb: &Entry, called: &str, words: &[OsString], act: impl FnOnce
             _ => Ok(()),
         }
     };
-    let usage = || {
-        let text = verb.parser(called, &[]).render_usage().to_string();
-        text.trim_start_matches("Usage: ").to_owned()
-    };
+    let usage = || synopsis::usage(&verb.parser(called, &[]), called);
     let takes_command = verb.runs.takes_command();
     act(&Line { called, words: &words, takes_command, parse: &parse, usage: &usage })
 }

@@ -265,15 +265,6 @@ fn topic_fits_a_screen() {
 }
 
 #[test]
-fn verb_without_its_applet_names_the_calls() {
-    Call::new(BINARY)
-        .args(["help", "run"])
-        .fails(2, "ipcbox help pipe run, ipcbox help sem run, ipcbox help signal run");
-    Call::new(BINARY).args(["help", "barrier"]).fails(2, "hint: ipcbox help sem barrier\n");
-    Call::new(BINARY).args(["help", "nothing"]).fails(2, "no applet 'nothing'");
-}
-
-#[test]
 fn examples_are_sound_shell() {
     shellcheck(verbs().map(|(_, verb)| verb.examples.to_owned()));
 }

@@ -438,9 +438,15 @@ fn value_out_of_range_names_the_range() {
 #[test]
 fn missing_operand_prints_the_usage() {
     check(&[
-        ("ipcbox sem run", 125, "sem: TARGET is missing", "usage: ipcbox sem run [OPTIONS] <TARGET> -- <CMD>...", 0),
-        ("sem run $NAME-sl", 125, "sem: CMD is missing", "usage: sem run [OPTIONS] <TARGET> -- <CMD>...", 0),
-        ("ipcbox sem get", 2, "sem: TARGET is missing", "usage: ipcbox sem get [OPTIONS] <TARGET>", 0),
+        (
+            "ipcbox sem run",
+            125,
+            "sem: TARGET is missing",
+            "usage: ipcbox sem run [OPTION]... TARGET -- CMD [ARG]...",
+            0,
+        ),
+        ("sem run $NAME-sl", 125, "sem: CMD is missing", "usage: sem run [OPTION]... TARGET -- CMD [ARG]...", 0),
+        ("ipcbox sem get", 2, "sem: TARGET is missing", "usage: ipcbox sem get [OPTION]... TARGET", 0),
         ("ipcbox sem get ''", 2, "sem: TARGET is empty (an unset variable?)", "", 0),
         ("ipcbox sem hold $NAME-sl ''", 2, "sem: PID is empty (an unset variable?)", "", 0),
         (

@@ -8,7 +8,7 @@ typeset -gA _ipcbox_table=(
 
 _ipcbox_live='@LIVE@'
 
-# Goes to a place of the table.
+# Enters a place of the table.
 _ipcbox_enter() {
     place=$1
     local text=${_ipcbox_table[$place]}
@@ -19,7 +19,7 @@ _ipcbox_enter() {
     mapfile -t rows <<<"$text"
 }
 
-# The value and the description of a word of this place.
+# Finds the kind of value and the description of a word of this place.
 _ipcbox_find() {
     local row
     for row in "${rows[@]}"; do
@@ -32,7 +32,7 @@ _ipcbox_find() {
     return 1
 }
 
-# Offers a word with its description, where it goes on from what was typed.
+# Offers a word with its description if it starts with the typed text.
 _ipcbox_offer() {
     if [[ $1 == "$current"* ]]; then
         offers+=("$1")
@@ -40,7 +40,7 @@ _ipcbox_offer() {
     fi
 }
 
-# Offers the words of the rows whose value is this, or all options.
+# Offers the words of the rows with this kind of value, or all options.
 _ipcbox_offer_rows() {
     local row word rest
     for row in "${rows[@]}"; do
@@ -53,7 +53,7 @@ _ipcbox_offer_rows() {
     done
 }
 
-# What was typed up to the last of these is left as it is.
+# Keeps the typed text up to the last of these characters.
 _ipcbox_keep() {
     local rest=${current##*["$1"]}
     before+=${current%"$rest"}
@@ -70,7 +70,7 @@ _ipcbox_fifos() {
     compopt -o filenames
 }
 
-# Offers what exists now.
+# Offers the existing objects.
 _ipcbox_offer_live() {
     local line lines
     mapfile -t lines < <(exec sh -c "$_ipcbox_live" sh "$@")
@@ -130,7 +130,7 @@ _ipcbox_values() {
     esac
 }
 
-# A command and its arguments, from this word on: what the shell offers for it where it stands alone.
+# Completes the command that starts at this word as the shell does.
 _ipcbox_command() {
     local at=$1 function
     for function in _comp_command_offset _command_offset; do
@@ -159,11 +159,11 @@ _ipcbox_command() {
     ((${#COMPREPLY[@]})) || compopt -o default
 }
 
-# Hands the offers to readline, where they are listed with their descriptions.
+# Passes the offers to readline, with their descriptions if it lists them.
 _ipcbox_reply() {
     local i at word width=0 listed='' cut=${typed%"$1"}
     local -A first=()
-    # One word twice, as an id of two kinds: its descriptions would count as what is common to both.
+    # readline would insert the common prefix of two descriptions of one word, such as an id of two kinds.
     for i in "${!offers[@]}"; do
         word=x${offers[i]}
         at=${first[$word]-}
@@ -196,7 +196,7 @@ _ipcbox_reply() {
 _ipcbox() {
     local IFS=$' \t\n' words=() at=() starts=() line=${COMP_LINE:0:COMP_POINT} rest word i
     COMPREPLY=()
-    # The words as the shell splits them; readline cuts them once more, at : and =.
+    # The words as the shell splits them; readline also splits at : and =.
     for ((i = 0; i <= COMP_CWORD; i++)); do
         rest=${line#"${line%%[![:blank:]]*}"}
         word=${COMP_WORDS[i]:0:${#rest}}
@@ -216,10 +216,10 @@ _ipcbox() {
     done
     [[ ${_ipcbox_table[$name]-} ]] || name=.
     if [[ $name == "${words[0]}" ]]; then
-        # Another program can have that name, as GNU parallel's sem has.
-        local box program
-        box=$(type -P ipcbox) program=$(type -P "$name")
-        if [[ $box && $program && ! $program -ef $box ]]; then
+        # Another program can have this name, such as the sem of GNU parallel.
+        local ipcbox program
+        ipcbox=$(type -P ipcbox) program=$(type -P "$name")
+        if [[ $ipcbox && $program && ! $program -ef $ipcbox ]]; then
             compopt -o default
             return
         fi
@@ -273,14 +273,14 @@ _ipcbox() {
     _ipcbox_reply "$2"
 }
 
-# Other programs that have these names, as util-linux's ipcrm, keep their own completion; but who asks for that of one now gets this.
+# Other programs with these names, such as the ipcrm of util-linux, keep their own completion, unless bash has just asked for this one.
 _ipcbox_register() {
-    local box program name others=' ' names=() asked=${COMP_WORDS-}
+    local ipcbox program name others=' ' names=() asked=${COMP_WORDS-}
     set -- @NAMES@
-    box=$(type -P ipcbox)
-    while [[ $box ]] && read -r program; do
+    ipcbox=$(type -P ipcbox)
+    while [[ $ipcbox ]] && read -r program; do
         name=${program##*/}
-        [[ $program -ef $box || $name == "${asked##*/}" ]] || others+="$name "
+        [[ $program -ef $ipcbox || $name == "${asked##*/}" ]] || others+="$name "
     done < <(type -P "$@")
     for name; do
         [[ $others == *" $name "* ]] || names+=("$name")

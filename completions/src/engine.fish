@@ -1,7 +1,7 @@
 # Completion of ipcbox and its applets for fish.
 # Generated from the tables of the program: BLESS=1 cargo test generated
 
-# The rows of a place of the table.
+# Prints the rows of a place of the table.
 function __ipcbox_table
     switch $argv[1]
 @TABLE@
@@ -10,7 +10,7 @@ end
 
 set -g __ipcbox_live '@LIVE@'
 
-# Goes to a place of the table.
+# Enters a place of the table.
 function __ipcbox_enter --no-scope-shadowing
     set -l there (__ipcbox_table $argv[1])
     set -q there[1]; or return
@@ -23,7 +23,7 @@ function __ipcbox_enter --no-scope-shadowing
     return 0
 end
 
-# The value and the description of a word of this place.
+# Finds the kind of value and the description of a word of this place.
 function __ipcbox_find --no-scope-shadowing
     for row in $rows
         set -l fields (string split \t -- $row)
@@ -35,7 +35,7 @@ function __ipcbox_find --no-scope-shadowing
     return 1
 end
 
-# Offers the words of the rows whose value is this, or all options.
+# Offers the words of the rows with this kind of value, or all options.
 function __ipcbox_offer_rows --no-scope-shadowing
     for row in $rows
         set -l fields (string split \t -- $row)
@@ -58,12 +58,12 @@ function __ipcbox_fifos
     end
 end
 
-# What exists now and goes on from $argv[1]. Without this fish would also offer what has that in its description.
+# Prints the existing objects that start with $argv[1]. fish itself would also offer those with that text in the description.
 function __ipcbox_live
     sh -c $__ipcbox_live sh $argv[2..] | string match -er -- '^'(string escape --style=regex -- "$argv[1]")
 end
 
-# The values of a kind that go on from $argv[2]; objects are of kind $argv[3].
+# Prints the values of a kind that start with $argv[2]; objects are of kind $argv[3].
 function __ipcbox_values
     set -l place
     set -l rows
@@ -132,7 +132,7 @@ function __ipcbox
         string match -q '*-*' -- $name; or set name -.
         set name (string replace -r '^[^-]*-' '' -- $name)
     end
-    # Another program can have that name, as GNU parallel's sem has.
+    # Another program can have this name, such as the sem of GNU parallel.
     set -l files (command -s ipcbox $name)
     if test $name = $words[1]; and set -q files[2]; and test (stat -L -c %d:%i $files | sort -u | count) -gt 1
         __fish_complete_path $current
@@ -155,7 +155,7 @@ function __ipcbox
                 set -a command $words[$i]
                 test $value = stages -a "$words[$i]" = :::; and set command
             end
-            # What the shell offers for the command where it stands alone.
+            # Completes the command as fish does.
             complete --do-complete=(string join ' ' -- (string escape -- $command) $current)
             return
         else if not set -q ended[1]; and __ipcbox_find "$word"

@@ -8,7 +8,7 @@
 
 _ipcbox_live='@LIVE@'
 
-# Goes to a place of the table.
+# Enters a place of the table.
 _ipcbox_enter() {
     place=$1
     local text=$_ipcbox_table[$place]
@@ -19,7 +19,7 @@ _ipcbox_enter() {
     rows=("${(@f)text}")
 }
 
-# The value and the description of a word of this place.
+# Finds the kind of value and the description of a word of this place.
 _ipcbox_find() {
     local row
     for row in $rows; do
@@ -32,12 +32,12 @@ _ipcbox_find() {
     return 1
 }
 
-# Remembers a word with its description, to be offered.
+# Collects a word with its description.
 _ipcbox_offer() {
     offers+=("${1//:/\\:}:$2")
 }
 
-# Offers the words of the rows whose value is this, or all options.
+# Offers the words of the rows with this kind of value, or all options.
 _ipcbox_offer_rows() {
     local row word rest
     for row in $rows; do
@@ -49,7 +49,7 @@ _ipcbox_offer_rows() {
     done
 }
 
-# Offers what exists now, a line each: there can be very much, for which _describe is slow.
+# Offers the existing objects, one per line. _describe is too slow for many of them.
 _ipcbox_live() {
     local -a words shown
     local line word
@@ -117,7 +117,7 @@ _ipcbox() {
         name=${name#*-}
     done
     (( $+_ipcbox_table[$name] )) || name=.
-    # Another program can have that name, as GNU parallel's sem has.
+    # Another program can have this name, such as the sem of GNU parallel.
     if [[ $name == $words[1] && -n $commands[ipcbox] && -n $commands[$name] && ! $commands[$name] -ef $commands[ipcbox] ]]; then
         _default
         return

@@ -1,8 +1,8 @@
-# What exists now: a line a word, its description after a tab. $1: pid, pipe (of the process $2), or a kind of object (ipc is all
-# of them), of which -id and -key are only the ids or keys.
+# Prints what exists, one word per line, with its description after a tab. $1: pid, pipe (of the process $2), or a kind of object
+# (ipc: all of them); with -id or -key only ids or keys.
 case $1 in
 pid)
-    # Of the processes that find them only this one is among them.
+    # The glob is expanded first, so that no process of the pipeline below is listed.
     set -- /proc/[0-9]*/cmdline
     LC_ALL=C grep -sam1 "" "$@" | LC_ALL=C tr "\000-\011\013-\037\177" " " | awk "{
         pid = substr(\$0, 7, index(\$0, \"/cmdline:\") - 7)

@@ -5,8 +5,6 @@ use std::fmt::Write as _;
 
 use super::help::{NEAR, row};
 use super::statuses::{ALL, label, meaning};
-use super::{APPLETS, Applet};
-use crate::exit::{Cause, Exit};
 
 /// The topics, each with what it is about.
 pub const TOPICS: [(&str, &str); 4] = [
@@ -16,27 +14,16 @@ pub const TOPICS: [(&str, &str); 4] = [
     ("cookbook", "List recipes for scripts and CI jobs"),
 ];
 
-/// Returns the text of a topic, or fails with the calls for a verb that was named without its applet. `None`: the words
-/// are something else.
-pub fn find(words: &[OsString]) -> Option<Result<String, Cause>> {
+/// Returns the text of a topic, if the words name one.
+pub fn find(words: &[OsString]) -> Option<String> {
     let [word] = words else { return None };
-    let word = word.to_string_lossy();
-    match &*word {
-        "targets" => Some(Ok(plain(include_str!("../../man/src/topics/targets.txt")))),
-        "exit" => Some(Ok(statuses())),
-        "json" => Some(Ok(plain(include_str!("../../man/src/topics/json.txt")))),
-        "cookbook" => Some(Ok(recipes())),
-        verb => Some(Err(calls_for(verb)?)),
+    match word.to_str()? {
+        "targets" => Some(plain(include_str!("../../man/src/topics/targets.txt"))),
+        "exit" => Some(statuses()),
+        "json" => Some(plain(include_str!("../../man/src/topics/json.txt"))),
+        "cookbook" => Some(recipes()),
+        _ => None,
     }
-}
-
-/// The failure that names the applets with this verb.
-fn calls_for(verb: &str) -> Option<Cause> {
-    let has =
-        |applet: &&Applet| applet.alone(applet.name).is_none() && applet.verbs.iter().any(|it| it.is_called(verb));
-    let calls: Vec<String> = APPLETS.iter().filter(has).map(|it| format!("ipcbox help {} {verb}", it.name)).collect();
-    let cause = Cause::new(Exit::Usage, format!("'{verb}' is a verb, which needs its applet"));
-    (!calls.is_empty()).then(|| cause.hint(calls.join(", ")))
 }
 
 /// The source of a page as a terminal shows it: paragraphs, and terms with their text beside them.

@@ -1,17 +1,18 @@
-//! The completions: a small engine for each shell, and one table, rendered here, of all that they offer.
+//! The completions: a small engine for each shell, and one table, rendered here, of everything they offer.
 //!
-//! The table has a text for each place on a command line: the box is `.`, an applet its name, a verb `APPLET_VERB`. A
-//! row of it is words (`-w,--timeout`; `#1` and `#*` for arguments by place, `--` for a command), what a value is
-//! (nothing: there is none; `?` before it: it can be left out; `+`: there is none, and objects after it are of this
-//! kind), and the description.
+//! The table has a text for each place on a command line: `.` for ipcbox, the name of an applet, `APPLET_VERB` for a
+//! verb. A row of it has three fields: words (`-w,--timeout`; `#1` and `#*` for arguments by place, `--` for a
+//! command); the kind of the value (empty: none; with `?`: optional; with `+`: none, but objects after it are of this
+//! kind); and the description.
 
 use clap::{Arg, ArgAction};
+use ipcbox::applets::topics::TOPICS;
 use ipcbox::applets::{APPLETS, Applet, Entry, WORDS};
 use ipcbox::args::signals;
 
 use super::{Rendered, committed};
 
-/// What the value of an argument is, in the engines' words.
+/// Returns the kind of an argument's value, as the engines name it.
 fn kind(place: &str, parser: &clap::Command, arg: &Arg) -> String {
     let words = arg.get_possible_values();
     if !words.is_empty() {
@@ -51,15 +52,15 @@ fn kind(place: &str, parser: &clap::Command, arg: &Arg) -> String {
         "CMD" if parser.get_opts().any(|arg| arg.get_long() == Some("sep")) => "stages".into(),
         "CMD" => "command".into(),
         choice if choice.contains('|') => format!("={}", choice.replace('|', ",")),
-        // Numbers, durations, sizes and texts, of which nobody knows more than the user.
+        // Numbers, durations, sizes and texts, for which there is nothing to offer.
         "A,B" | "CMDLINE" | "COLUMN" | "COUNT" | "D" | "DURATION" | "F" | "INDEX:DELTA" | "INTERVAL" | "K"
         | "LABEL" | "MESSAGE" | "MODE" | "N" | "NAME" | "NEW" | "OLD" | "P" | "RATE" | "RECORDS" | "SIZE" | "TEXT"
         | "TYPE" | "V,V" | "VALUE" | "WORD" => "-".into(),
-        other => panic!("{place}: what stands for {other}?"),
+        other => panic!("{place}: the kind of {other} is unknown"),
     }
 }
 
-/// The kind that this option makes the objects after it.
+/// Returns the kind of the objects after this option, if it selects one.
 fn narrows(place: &str, arg: &Arg) -> String {
     match (place, arg.get_long()) {
         ("ipcs-lite" | "ipcrm-lite", Some("shm" | "shmems")) => "+shm".into(),
@@ -73,7 +74,7 @@ fn row(words: &str, value: &str, text: &str) -> String {
     format!("{words}\t{value}\t{text}")
 }
 
-/// The rows of a verb.
+/// Returns the rows of a verb.
 fn rows(place: &str, verb: &Entry) -> Vec<String> {
     let mut parser = verb.parser("ipcbox", &[]);
     parser.build();
@@ -105,7 +106,7 @@ fn rows(place: &str, verb: &Entry) -> Vec<String> {
     rows.collect()
 }
 
-/// Every place with its rows; one that is another one's under its own name is `>` and that name.
+/// Returns every place with its rows, or `>` and the name of another place that has the same rows.
 fn table() -> Vec<(String, String)> {
     let verbs = |entries: &[Entry]| -> Vec<String> {
         entries.iter().map(|verb| row(verb.name, "verb", verb.summary)).collect()
@@ -115,12 +116,14 @@ fn table() -> Vec<(String, String)> {
     let applets = APPLETS.iter().map(|applet| row(applet.name, "verb", applet.summary));
     let mut own: Vec<String> = applets.chain(verbs(WORDS)).collect();
     own.extend([
-        row("help", "verb", "Explain an applet or a verb"),
+        row("help", "verb", "Explain an applet, a verb or a topic"),
         row("--list", "", "Print the names of the applets"),
         version.clone(),
         help.clone(),
     ]);
-    let mut places = vec![(".".to_owned(), own.clone()), ("help".to_owned(), own)];
+    let topics = TOPICS.into_iter().map(|(name, text)| row(name, "verb", text));
+    let explained = own.iter().cloned().chain(topics).collect();
+    let mut places = vec![(".".to_owned(), own), ("help".to_owned(), explained)];
     for applet in APPLETS {
         if applet.alone(applet.name).is_some() {
             let alone = applet.verbs.iter().flat_map(|verb| {
@@ -153,7 +156,7 @@ fn table() -> Vec<(String, String)> {
     table
 }
 
-/// The names under which the box can be called, and `ipcbox` itself.
+/// Returns the names by which ipcbox can be called.
 fn names() -> String {
     let names = APPLETS
         .iter()
@@ -163,7 +166,7 @@ fn names() -> String {
 }
 
 #[test]
-fn completions_are_those_of_the_tables() {
+fn completions_match_the_tables() {
     let posix = |(place, rows): (String, String)| format!("[{place}]='{}'\n", rows.replace('\'', r"'\''"));
     let fish = |(place, rows): (String, String)| {
         let rows = rows.replace('\\', r"\\").replace('\'', r"\'");
