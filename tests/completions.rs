@@ -1,19 +1,19 @@
-//! The completions in the shells that they are for, in a terminal: what Tab offers, inserts and costs.
+//! The completions in their shells, in a terminal: what Tab offers, inserts and costs.
 
 use std::path::Path;
 
 use crate::support::{BINARY, Call, PROMPT, Terminal, World, lines, skip};
 
 const COMPLETIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/completions");
-/// Where bash finds the completions of single commands, with its package.
+/// The bash-completion package, with which bash loads completions on demand.
 pub const PACKAGE: &str = "/usr/share/bash-completion/bash_completion";
 
-/// A shell: how it is started, what it reads first, and the keys that list what there is.
+/// A shell: how to start it, what it reads first, and the keys that list completions.
 pub struct Shell {
     pub words: &'static [&'static str],
     pub rc: (&'static str, &'static str),
     pub tab: &'static str,
-    /// What to type, around a line, to be told what its completion costs.
+    /// What to type around a line so that the cost of its completion is printed.
     pub cost: (&'static str, &'static str),
 }
 
@@ -37,7 +37,7 @@ cost() {
 }
 ",
     ),
-    // Once more, where the first inserted something.
+    // A third Tab, if the first one inserted something.
     tab: "\t\t\t",
     cost: ("cost '", "'\n"),
 };
@@ -84,7 +84,7 @@ end
 };
 
 impl Shell {
-    /// Opens it with completions from this directory.
+    /// Starts it with the completions of this directory.
     pub fn open(&self, world: &World, completions: &str) -> Option<Terminal> {
         world.file(self.rc.0, self.rc.1);
         let path = format!("{}/bin:{}", world.dir().display(), std::env::var("PATH").unwrap_or_default());
@@ -94,14 +94,14 @@ impl Shell {
         Terminal::open(world, self.words, &env)
     }
 
-    /// Types a line and what lists its completions, waits until all of these are on the screen, and gives what is
-    /// there.
+    /// Types a line and the keys that list its completions, waits until all of `expected` are on the screen, and returns
+    /// the screen.
     pub fn lists(&self, terminal: &Terminal, line: &str, expected: &[&str]) -> String {
         terminal.types(&format!("{line}{}", self.tab));
         for word in expected {
             terminal.shows(word, line);
         }
-        // No key that makes a signal: that would flush what is typed after it.
+        // Not ^C: a signal would flush the input after it.
         terminal.types("\u{15}echo en''d\n");
         let screen = terminal.says("end\r\n");
         terminal.says(PROMPT);
@@ -109,7 +109,7 @@ impl Shell {
     }
 }
 
-/// Objects of every kind in a world, and lines with what has to be offered for them and what must not.
+/// Creates objects of every kind, and checks lines with what must be offered for them and what must not.
 fn check(shell: &Shell) {
     let world = World::new();
     let me = Call::new("id").arg("-un").ok();
@@ -120,7 +120,7 @@ fn check(shell: &Shell) {
     let [sem, msg, shm] = ["sem", "msg", "shm"].map(name);
     let sem_id = made(&format!("sem create {sem} --value 1,2,3"));
     made(&format!("msgq send {msg} one two --create"));
-    // Never one alone, which would be inserted and not listed.
+    // A single one would be inserted instead of listed.
     made(&format!("sem create {msg} --value 1,2,3"));
     made(&format!("msgq create {sem}"));
     made(&format!("shm create {shm} --size 12345"));
@@ -132,7 +132,7 @@ fn check(shell: &Shell) {
     world.program("true").ok();
     let bin = world.dir().join("bin");
     Call::new(BINARY).arg("--install").arg(bin).args(["ipcs", "ipcrm"]).ok();
-    // Another program that has an applet's name.
+    // Another program with the name of an applet.
     std::fs::remove_file(world.dir().join("bin/pipe")).unwrap();
     world.script("bin/pipe", "#!/bin/sh\n");
     world.script("bin/way-one", "#!/bin/sh\n");
@@ -184,7 +184,7 @@ fn check(shell: &Shell) {
         ("sem run x -- ipcbox sem lock y --", &["--shared", "--foreign"], &["--slots"]),
     ];
     for (line, expected, unwanted) in table {
-        // Where one family of objects is everybody's, others' stand between the test's own.
+        // If one family of objects is shared, those of other tests are among the offers.
         let screen = shell.lists(&terminal, line, expected);
         let screen = screen.replacen(line, "", 1);
         for word in *unwanted {
@@ -194,19 +194,19 @@ fn check(shell: &Shell) {
             assert!(!screen.contains(word), "{line:?}:\n{screen}");
         }
     }
-    // What is the only one is inserted, and the line runs.
+    // A single offer is inserted, and the line runs.
     terminal.types("ipcbox si\tli\tTER\t\n");
     terminal.says("15\r\n");
-    // Nothing that only has this in its description, such as the process that looks for what there is.
+    // A word with this text only in its description is not offered.
     terminal.types("ipcbox signal send 0 1:\t\n");
     terminal.says("PID '1:': the inode");
-    // The path follows at once.
+    // There is no blank before the path.
     terminal.types("ipcbox key f\t/etc/passwd\n");
     terminal.says("0x01");
 }
 
 #[test]
-fn what_bash_inserts_has_no_description() {
+fn bash_inserts_no_description() {
     let world = World::new();
     if !world.is_own() {
         return skip("the ids of objects are not the test's");
@@ -218,7 +218,7 @@ fn what_bash_inserts_has_no_description() {
     let rc = format!("{}bind 'set show-all-if-ambiguous on'\n", BASH.rc.1);
     let shell = Shell { rc: (BASH.rc.0, rc.leak()), ..BASH };
     let Some(terminal) = shell.open(&world, COMPLETIONS) else { return };
-    // One id of two kinds is one word.
+    // An id of two kinds is one word.
     terminal.types("ipcbox ipcs-lite -i \t\u{1}echo =\u{5}=\n");
     terminal.says("\n=ipcbox ipcs-lite -i 0 =");
 }
@@ -231,15 +231,15 @@ fn other_programs_keep_their_own_completion() {
     for name in ["ipcs", "sem"] {
         world.script(&format!("bin/{name}"), "#!/bin/sh\n");
     }
-    // The shell asked for that of sem.
+    // As if bash had asked for the completion of sem.
     let script = "complete -W own ipcs; COMP_WORDS=(bin/sem x); . $COMPLETIONS/ipcbox.bash; complete -p ipcs sem";
-    let told = world.program("bash").args(["-c", script]).env("COMPLETIONS", COMPLETIONS).ok();
-    let told = lines(told.as_bytes());
-    assert!(told[0] == "complete -W 'own' ipcs" && told[1].ends_with("_ipcbox sem"), "{told:?}");
+    let printed = world.program("bash").args(["-c", script]).env("COMPLETIONS", COMPLETIONS).ok();
+    let printed = lines(printed.as_bytes());
+    assert!(printed[0] == "complete -W 'own' ipcs" && printed[1].ends_with("_ipcbox sem"), "{printed:?}");
 }
 
 #[test]
-fn bash_offers_what_there_is() {
+fn bash_offers_words_and_objects() {
     check(&BASH);
 }
 
@@ -253,13 +253,13 @@ fn bash_with_its_package_offers_the_same() {
 }
 
 #[test]
-fn zsh_offers_what_there_is() {
+fn zsh_offers_words_and_objects() {
     check(&ZSH);
 }
 
-/// What zsh forks to ask what there is, is not.
+/// The process that zsh forks to list processes is not offered.
 #[test]
-fn zsh_is_itself_once_among_the_processes() {
+fn zsh_offers_its_own_process_once() {
     let world = World::new();
     world.program("true").ok();
     let name: &str = world.name("this-one").leak();
@@ -270,7 +270,7 @@ fn zsh_is_itself_once_among_the_processes() {
 }
 
 #[test]
-fn fish_offers_what_there_is() {
+fn fish_offers_words_and_objects() {
     check(&FISH);
 }
 
@@ -278,7 +278,7 @@ fn fish_offers_what_there_is() {
 fn no_completion_takes_long() {
     let world = World::new();
     world.program("true").ok();
-    // As many objects as a busy machine has.
+    // As many objects as on a busy machine.
     for n in 0..if world.is_own() { 50 } else { 5 } {
         world.call(&format!("sem create @s{n}")).ok();
     }
@@ -291,7 +291,7 @@ fn no_completion_takes_long() {
                 terminal.says("@=");
                 terminal.says("=@").trim_end_matches("=@").parse::<u64>().unwrap()
             };
-            // Other tests run beside it: one of some calls has to be left alone.
+            // Other tests run at the same time: one of several calls has to be undisturbed.
             let quick = (0..20).map(cost).find(|cost| *cost < 50_000);
             assert!(quick.is_some(), "{}: {line:?} takes more than 50 ms", shell.words[0]);
         }

@@ -1,4 +1,5 @@
-//! `create` on what exists: done if it is as asked, otherwise status 4 with both values, and nothing is changed.
+//! `create` on an existing object: it succeeds if the object is as requested, otherwise it fails with status 4 and both values,
+//! and changes nothing.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -6,8 +7,7 @@ use nix::sys::stat::{Mode, umask};
 
 use crate::support::World;
 
-/// What exists, calls that ask for it as it is, and calls that ask for something else, each with the words that it
-/// gets.
+/// An object, calls that request it as it is, and calls that request another value, each with its message.
 type Case = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
 
 const CASES: &[Case] = &[
@@ -90,7 +90,7 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
-fn create_of_what_exists_compares_every_requested_value() {
+fn create_compares_every_requested_value() {
     for (first, same, different) in CASES {
         let world = World::new();
         let answer = world.call(first).ok();
@@ -100,7 +100,6 @@ fn create_of_what_exists_compares_every_requested_value() {
         for (line, words) in *different {
             world.call(line).fails(4, words);
         }
-        // Nothing was changed.
         world.call(first).stdout(answer).ok();
     }
 }
@@ -111,7 +110,7 @@ fn create_compares_the_limits_and_mode_of_a_posix_queue() {
     world.call("msgq create /@a --max-messages 2 --message-size 16").ok();
     world.call("msgq create /@a --max-messages 2 -m 600").ok();
     world.call("msgq create /@b --max-messages 1").ok();
-    for (words, told) in [
+    for (words, message) in [
         ("/@a --max-messages 3", "a limit of 2 messages, not 3"),
         ("/@a --message-size 8", "a limit of 16 bytes in a message, not 8"),
         ("/@a --message-size 17", "a limit of 16 bytes in a message, not 17"),
@@ -119,7 +118,7 @@ fn create_compares_the_limits_and_mode_of_a_posix_queue() {
         ("/@a -x", "EEXIST"),
         ("/@b --max-messages 4", "a limit of 1 message, not 4"),
     ] {
-        world.call(&format!("msgq create {words}")).fails(4, told);
+        world.call(&format!("msgq create {words}")).fails(4, message);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The plan of the house (see the crate's documentation), kept by reading the source.
+//! The plan of the crate (see its documentation), checked in the source.
 
 mod words;
 
@@ -8,7 +8,7 @@ use std::iter::Peekable;
 use std::path::{Path, PathBuf};
 use std::vec::IntoIter;
 
-/// The files that may hold `unsafe`, each with the reason that its module documentation argues.
+/// The files that may contain `unsafe`. The module documentation of each has the reason.
 const MAY_BE_UNSAFE: &[&str] = &[
     "main.rs",
     "sys/child/mod.rs",
@@ -39,7 +39,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "sys/written.rs",
 ];
 
-/// Modules of the crate and their floors: each uses lower numbers, or itself.
+/// Modules of the crate and their floors: each uses only lower floors, or itself.
 const FLOORS: &[(&str, u8)] = &[
     ("main", 10),
     ("lib", 10),
@@ -56,7 +56,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("sys", 0),
 ];
 
-/// The files below a directory.
+/// Returns the files below a directory.
 fn files(dir: &Path) -> Vec<PathBuf> {
     fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).unwrap() {
@@ -79,7 +79,7 @@ fn sources() -> Vec<(String, String)> {
     files(&root).iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
 }
 
-/// The lines that are code: no comments.
+/// Returns the lines that are not comments.
 fn code(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).filter(|line| !line.starts_with("//"))
 }
@@ -103,9 +103,9 @@ fn import_goes_down_the_floors() {
             }
         }
         let head = text.lines().next().unwrap_or_default();
-        let told = head.strip_prefix("//! Floor ").and_then(|rest| rest.split(':').next()?.parse().ok());
+        let given = head.strip_prefix("//! Floor ").and_then(|rest| rest.split(':').next()?.parse().ok());
         let is_head = Path::new(&file).components().count() == 1 || file == format!("{own}/mod.rs");
-        if own_floor < 10 && is_head && told != Some(own_floor) {
+        if own_floor < 10 && is_head && given != Some(own_floor) {
             wrong.push(format!("{file} begins with no \"//! Floor {own_floor}:\""));
         }
     }
@@ -115,14 +115,14 @@ fn import_goes_down_the_floors() {
 /// The path of a module, without `::`.
 type Names = Vec<String>;
 
-/// The module of a file: `sys/signal/mod.rs` is `sys::signal`.
+/// Returns the module of a file: `sys::signal` for `sys/signal/mod.rs`.
 fn module(file: &str) -> Names {
     let mut names: Names = file.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
     names.pop_if(|last| ["mod", "lib", "main"].contains(&last.as_str()));
     names
 }
 
-/// Words and signs, `::` as one.
+/// Splits a text into words and signs; `::` is one sign.
 fn tokens(text: &str) -> Vec<&str> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut found = Vec::new();
@@ -140,7 +140,7 @@ fn tokens(text: &str) -> Vec<&str> {
     found
 }
 
-/// The paths that begin with `path` and go on with these tokens: one, or one for each in braces.
+/// Adds the paths that start with `path` and continue with these tokens: one, or one for each in braces.
 fn paths(tokens: &mut Peekable<IntoIter<&str>>, mut path: Names, found: &mut BTreeSet<Names>) {
     while let Some(token) = tokens.next_if(|token| !["}", ","].contains(token)) {
         match token {
@@ -162,7 +162,7 @@ fn paths(tokens: &mut Peekable<IntoIter<&str>>, mut path: Names, found: &mut BTr
     found.insert(path);
 }
 
-/// What a file names by `crate::` and `super::`, but in its tests.
+/// Returns what a file imports by `crate::` and `super::`, except in its tests.
 fn imports(file: &str, text: &str) -> BTreeSet<Names> {
     let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
     let text = code(text).collect::<Vec<_>>().join("\n");
@@ -183,9 +183,9 @@ fn imports(file: &str, text: &str) -> BTreeSet<Names> {
     found
 }
 
-/// Files are compared where their paths part: an import of `sys/signal/mod.rs` by `sys/wait.rs` leads from `sys::wait` to
-/// `sys::signal`. A folder is thus one room, whose `mod.rs` and other files may use each other; its parts must be in an order
-/// among themselves, and so must it and its neighbours.
+/// Two files are compared at the first difference of their paths: if `sys/wait.rs` imports `sys/signal/mod.rs`, the edge is
+/// from `sys::wait` to `sys::signal`. The `mod.rs` of a folder and its other files may therefore use each other, but the parts of
+/// a folder must be in an order, and so must folders beside each other.
 #[test]
 fn imports_make_no_circle() {
     let sources = sources();
@@ -205,7 +205,7 @@ fn imports_make_no_circle() {
         }
     }
     assert!(edges.len() > 100, "imports are found");
-    // What uses nothing, or is used by nothing, is in no circle.
+    // A module that uses nothing, or is used by nothing, is in no circle.
     loop {
         let ends: [BTreeSet<Names>; 2] =
             [edges.keys().map(|(from, _)| from.clone()).collect(), edges.keys().map(|(_, to)| to.clone()).collect()];
@@ -227,7 +227,7 @@ fn applets_do_not_import_each_other() {
         for line in code(&text).filter(|_| own != "mod") {
             for used in line.split("crate::applets::").skip(1) {
                 let module = used.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
-                // Capitals are the shape that all share.
+                // Capitals are the types that all applets share.
                 let is_applet = module.starts_with(|c: char| c.is_lowercase());
                 if is_applet && module != own {
                     wrong.push(format!("{file}: {line}"));
@@ -238,7 +238,7 @@ fn applets_do_not_import_each_other() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// `sem get` is `Get` in `applets/sem/get.rs`. An applet that has no verbs is its `mod.rs`.
+/// `sem get` is `Get` in `applets/sem/get.rs`. An applet without verbs is its `mod.rs`.
 #[test]
 fn file_struct_and_verb_share_one_name() {
     let mut wrong = Vec::new();
@@ -260,10 +260,10 @@ fn file_struct_and_verb_share_one_name() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Words that name several types above `sys`, where a word is its module's (`msg::Stat`). It must become shorter.
+/// Names of several types above `sys`, where the module distinguishes them (`msg::Stat`). The list may only become shorter.
 const TWICE: &[&str] = &["Barrier", "Held", "Lines", "Lock", "Object", "Place", "Source"];
 
-/// A verb's struct is called like the verb in each applet.
+/// The struct of a verb has the same name in each applet.
 #[test]
 fn one_word_names_one_type() {
     let mut types: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -282,7 +282,7 @@ fn one_word_names_one_type() {
     assert_eq!(twice, TWICE, "{types:#?}");
 }
 
-/// What there is once: one way to start a child, to reap it, to wait, to move bytes.
+/// There is one way to start a child, to reap it, to wait and to move bytes.
 #[test]
 fn machine_is_built_once() {
     for (mark, place) in [
@@ -301,7 +301,7 @@ fn machine_is_built_once() {
 }
 
 #[test]
-fn unsafe_is_where_it_may_be() {
+fn unsafe_is_only_in_listed_files() {
     let marks = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "#[unsafe(", "allow(unsafe_code)"];
     let mut files: Vec<String> = sources()
         .into_iter()
@@ -328,7 +328,7 @@ fn libc_and_standard_streams_stay_below() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// A flag for one linker or one LLVM breaks the build of whoever has another.
+/// A flag for one linker or one LLVM breaks the build with another.
 #[test]
 fn build_flags_suit_every_linker() {
     let config = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.cargo/config.toml")).unwrap();

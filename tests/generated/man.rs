@@ -1,4 +1,4 @@
-//! The manual pages: the prose, and between it what the tables of verbs say.
+//! The manual pages: their prose, and the parts that are generated from the tables of verbs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,17 +12,17 @@ use super::verb::{Common, other_name, synopsis, verb};
 use super::{Rendered, committed};
 use crate::support::skip;
 
-/// When the texts were last gone through.
+/// The date of the last revision of the texts.
 const DATE: &str = "2026-11-26";
 
-/// The written parts of a page, by its name without `ipcbox-`.
+/// Returns the written parts of a page, by its name without `ipcbox-`.
 pub fn prose(name: &str) -> Vec<Block> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/src");
     parse(&std::fs::read_to_string(path.join(format!("{name}.txt"))).unwrap())
 }
 
 #[test]
-fn pages_are_those_of_the_tables() {
+fn pages_match_the_tables() {
     let mut pages = Rendered::new();
     pages.insert("ipcbox.1".into(), box_page());
     pages.insert("ipcbox-cookbook.7".into(), cookbook());
@@ -35,7 +35,7 @@ fn pages_are_those_of_the_tables() {
     committed("man", &pages);
 }
 
-/// The committed pages, but those that are links.
+/// Returns the committed pages, except those that are links.
 fn pages() -> impl Iterator<Item = PathBuf> {
     let man = Path::new(env!("CARGO_MANIFEST_DIR")).join("man");
     let pages = std::fs::read_dir(man).unwrap().map(|entry| entry.unwrap().path());
@@ -44,17 +44,17 @@ fn pages() -> impl Iterator<Item = PathBuf> {
 }
 
 #[test]
-fn mandoc_warns_of_nothing() {
+fn mandoc_has_no_warning() {
     for page in pages() {
         let Ok(output) = Command::new("mandoc").args(["-Tlint", "-W", "warning"]).arg(&page).output() else {
-            return skip("mandoc is not here to lint the manual pages");
+            return skip("mandoc is not installed");
         };
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
 }
 
 #[test]
-fn pages_speak_of_options_that_exist() {
+fn pages_mention_only_existing_options() {
     let own = ["--help", "--list", "--version"].map(str::to_owned);
     let entries = APPLETS.iter().flat_map(|applet| applet.verbs).chain(WORDS);
     let known = entries.flat_map(|entry| {
@@ -68,7 +68,7 @@ fn pages_speak_of_options_that_exist() {
     });
     let known: Vec<String> = known.chain(own).collect();
     for page in pages() {
-        // Between examples, which are run, options are in bold: \fB\-\-name.
+        // Outside of examples, which are run, options are bold: \fB\-\-name.
         let text = std::fs::read_to_string(&page).unwrap().replace("\\-", "-");
         let without_examples = text.split("\n.EX\n").map(|part| part.rsplit("\n.EE\n").next().unwrap());
         let words = without_examples.flat_map(|part| part.split(|c: char| !c.is_ascii_alphanumeric() && c != '-'));
@@ -158,12 +158,12 @@ fn applet_page(applet: &Applet) -> String {
     page.finish()
 }
 
-/// A verb's line as far as its own name.
+/// Returns the start of a verb's command line.
 fn called(applet: &str, entry: &Entry) -> String {
     ["ipcbox", applet, entry.name].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// The written part of a page, with what is generated in its places.
+/// Adds the written part of a page, with the generated parts in their places.
 fn written(page: &mut Page, name: &str, generate: &dyn Fn(&mut Page, &str)) {
     for block in prose(name) {
         match block {
@@ -172,7 +172,7 @@ fn written(page: &mut Page, name: &str, generate: &dyn Fn(&mut Page, &str)) {
             Block::Paragraph(text) => page.paragraph(&text),
             Block::Item(term, text) => page.item(&inline(&term), text),
             Block::Example(example) => page.example(&example.text),
-            // A part that `ipcbox help` has too.
+            // A text of `ipcbox help`.
             Block::Generated(word) if ["targets", "json"].contains(&&*word) => {
                 written(page, &format!("topics/{word}"), generate);
             }
@@ -181,7 +181,7 @@ fn written(page: &mut Page, name: &str, generate: &dyn Fn(&mut Page, &str)) {
     }
 }
 
-/// The statuses that can occur in an applet. What one means in some of its verbs has their names before it.
+/// Adds the exit statuses that can occur in an applet. A meaning that only some verbs share has their names before it.
 fn exit_status(page: &mut Page, applet: &Applet) {
     page.section("EXIT STATUS");
     let verbs: Vec<&Entry> =
@@ -198,7 +198,7 @@ fn exit_status(page: &mut Page, applet: &Applet) {
         meanings.sort_by_key(|(_, names)| std::cmp::Reverse(names.len()));
         let texts = meanings.iter().enumerate().map(|(n, (words, names))| {
             let names = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            // What most verbs mean needs no list of them, unless CMD is what matters.
+            // The meaning in most verbs needs no list of them, except for the statuses of CMD.
             if n == 0 && (verbs.len() == 1 || !["125", "126", "127", "-"].contains(&&*label(exit))) {
                 sentence_of(words)
             } else {

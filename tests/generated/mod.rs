@@ -1,5 +1,5 @@
-//! What is rendered from the library's tables and committed, compared with the files; `BLESS=1 cargo test generated`
-//! writes them.
+//! The committed files that are rendered from the tables of the library: compared with them, or written by
+//! `BLESS=1 cargo test generated`.
 
 mod completions;
 mod demo;
@@ -18,8 +18,8 @@ pub use prose::Block;
 /// Texts by their path below a directory of the repository.
 type Rendered = BTreeMap<String, String>;
 
-/// Compares what was rendered with all that lies in `dir` of the repository, or writes it and removes the rest where
-/// `BLESS` is set.
+/// Compares the rendered texts with the files in `dir` of the repository. If `BLESS` is set, writes them and removes the
+/// others.
 fn committed(dir: &str, rendered: &Rendered) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(dir);
     let bless = std::env::var_os("BLESS").is_some_and(|value| !value.is_empty());
@@ -37,7 +37,7 @@ fn committed(dir: &str, rendered: &Rendered) {
             let differs = |(a, b): &(&str, &str)| a != b;
             let pairs = there.lines().chain([""]).zip(text.lines().chain([""]));
             let line = pairs.enumerate().find(|(_, pair)| differs(pair));
-            wrong.push(format!("{}: line, and what it has to be: {line:?}", path.display()));
+            wrong.push(format!("{}: the line, and the expected one: {line:?}", path.display()));
         }
     }
     for path in files(&dir) {
@@ -51,11 +51,10 @@ fn committed(dir: &str, rendered: &Rendered) {
             wrong.push(format!("{}: nothing renders it", path.display()));
         }
     }
-    assert!(wrong.is_empty(), "BLESS=1 cargo test generated mends this:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "BLESS=1 cargo test generated corrects this:\n{}", wrong.join("\n"));
 }
 
-/// The files of a directory, but not its sources, which lie in a directory below it; none where there is no such
-/// directory.
+/// Returns the files of a directory, without its subdirectories; none if the directory is missing.
 fn files(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
     entries.filter(|path| path.is_file()).collect()

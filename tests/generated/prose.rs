@@ -1,14 +1,14 @@
 //! The written part of a page, `man/src/NAME.txt`.
 //!
-//! | a line that begins with | is |
+//! | a line that starts with | is |
 //! |---|---|
 //! | `# ` `## ` | the title of a section, or of a part of one |
-//! | `@word` | the place of what is generated: see [`Block::Generated`] |
-//! | `: ` | what there is to say about the line above it; more paragraphs of it begin so too |
-//! | four blanks | a line that stands as it is; together they are commands that a test runs, see [`Example`] |
-//! | `%word ` | what the example below it needs, not printed: see [`Example`] |
+//! | `@word` | the place of a generated part: see [`Block::Generated`] |
+//! | `: ` | the text about the line above it; further paragraphs of that text start in the same way |
+//! | four blanks | a literal line; together they are commands that a test runs, see [`Example`] |
+//! | `%word ` | a directive for the example below it, not printed: see [`Example`] |
 //!
-//! Everything else is paragraphs, with an empty line between two.
+//! Everything else is a paragraph, separated from the next one by an empty line.
 
 use std::iter::Peekable;
 
@@ -22,15 +22,16 @@ pub enum Block {
     Part(String),
     /// A paragraph.
     Paragraph(String),
-    /// A term, and the paragraphs about it.
+    /// A term, and its paragraphs.
     Item(String, Vec<String>),
-    /// Lines that stand as they are.
+    /// Literal lines.
     Example(Example),
-    /// Where the generator puts what it has under this word: `verbs`, `exit`, `applets`, `words`, `common`.
+    /// The place of a generated part: `verbs`, `exit`, `applets`, `words` or `common`; or of a text of `ipcbox help`:
+    /// `targets` or `json`.
     Generated(String),
 }
 
-/// The pieces of a text.
+/// Parses a text.
 pub fn parse(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut next = Example::default();
@@ -52,15 +53,15 @@ pub fn parse(text: &str) -> Vec<Block> {
             }
             next.text = format!("{}\n", text.trim_end());
             blocks.push(Block::Example(std::mem::take(&mut next)));
-        } else if let Some(said) = line.strip_prefix(": ") {
-            let said = paragraph(said, &mut lines);
+        } else if let Some(text) = line.strip_prefix(": ") {
+            let text = paragraph(text, &mut lines);
             match blocks.pop() {
-                Some(Block::Paragraph(term)) => blocks.push(Block::Item(term, vec![said])),
+                Some(Block::Paragraph(term)) => blocks.push(Block::Item(term, vec![text])),
                 Some(Block::Item(term, mut before)) => {
-                    before.push(said);
+                    before.push(text);
                     blocks.push(Block::Item(term, before));
                 }
-                _ => panic!("nothing that this is about: {line}"),
+                _ => panic!("no term above: {line}"),
             }
         } else if !line.is_empty() {
             blocks.push(Block::Paragraph(paragraph(line, &mut lines)));

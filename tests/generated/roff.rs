@@ -1,13 +1,13 @@
-//! The man(7) macros, as far as the pages need them.
+//! The man(7) macros that the pages need.
 
 use std::fmt::Write as _;
 
-/// A page that is being written.
+/// A page under construction.
 #[derive(Default)]
 pub struct Page(String);
 
 impl Page {
-    /// A page with its NAME.
+    /// Starts a page with its NAME.
     pub fn new(name: &str, section: u8, date: &str, summary: &str) -> Self {
         let (title, version) = (escape(&name.to_uppercase()), env!("CARGO_PKG_VERSION"));
         let mut page = Self(format!(
@@ -19,12 +19,12 @@ impl Page {
         page
     }
 
-    /// A title.
+    /// Adds the title of a section.
     pub fn section(&mut self, title: &str) {
         let _ = writeln!(self.0, ".SH {}", quoted(&escape(title)));
     }
 
-    /// The title of a part of a section, formatted already.
+    /// Adds the title of a part of a section, already formatted.
     pub fn part(&mut self, title: &str) {
         let _ = writeln!(self.0, ".SS {}", quoted(title));
     }
@@ -34,10 +34,10 @@ impl Page {
         self.text(text);
     }
 
-    /// A term, formatted already, and the paragraphs about it.
-    pub fn item(&mut self, term: &str, said: impl IntoIterator<Item = String>) {
+    /// Adds a term, already formatted, and its paragraphs.
+    pub fn item(&mut self, term: &str, texts: impl IntoIterator<Item = String>) {
         let _ = writeln!(self.0, ".TP\n{term}");
-        for (n, text) in said.into_iter().enumerate() {
+        for (n, text) in texts.into_iter().enumerate() {
             if n > 0 {
                 self.0.push_str(".IP\n");
             }
@@ -45,31 +45,31 @@ impl Page {
         }
     }
 
-    /// Lines that stand as they are, formatted already.
+    /// Adds literal lines, already formatted.
     pub fn lines(&mut self, lines: impl IntoIterator<Item = String>) {
         self.0.push_str(".PP\n.RS 2\n.EX\n");
         lines.into_iter().for_each(|line| self.text_line(&line));
         self.0.push_str(".EE\n.RE\n");
     }
 
-    /// Lines of shell.
+    /// Adds lines of shell.
     pub fn example(&mut self, text: &str) {
         let wide = text.lines().find(|line| line.chars().count() > 51);
         assert!(wide.is_none(), "wider than a page of 60 columns: {wide:?}");
         self.lines(text.lines().map(escape));
     }
 
-    /// A call of SYNOPSIS: what it begins with, and the words that follow, formatted already.
+    /// Adds a call to SYNOPSIS: its beginning, and the words that follow, already formatted.
     pub fn synopsis(&mut self, called: &str, words: impl IntoIterator<Item = String>) {
         let _ = writeln!(self.0, ".SY {}", quoted(&escape(called)));
         words.into_iter().for_each(|word| self.text_line(&word));
         self.0.push_str(".YS\n");
     }
 
-    /// The text of the page.
+    /// Returns the text of the page.
     pub fn finish(self) -> String {
         assert!(self.0.is_ascii(), "not ASCII: {:?}", self.0.lines().find(|line| !line.is_ascii()));
-        // After a title there is nothing to be separated from.
+        // A paragraph after a title needs no separation.
         let is_title = |line: &str| line.starts_with(".SH") || line.starts_with(".SS");
         let mut text = String::new();
         let mut after_title = false;
@@ -83,7 +83,7 @@ impl Page {
         text
     }
 
-    /// Sentences, a line each.
+    /// Adds sentences, one per line.
     fn text(&mut self, text: &str) {
         let text = inline(text);
         let mut rest = text.as_str();
@@ -101,7 +101,7 @@ impl Page {
     }
 }
 
-/// Where the first sentence ends, if another one follows.
+/// Returns the end of the first sentence, if another one follows.
 fn sentence(text: &str) -> Option<usize> {
     let ends = text.match_indices(". ").map(|(at, _)| at + 1);
     ends.into_iter().find(|end| {
@@ -110,12 +110,12 @@ fn sentence(text: &str) -> Option<usize> {
     })
 }
 
-/// A macro's argument with blanks in it.
+/// Quotes the argument of a macro if it contains blanks.
 fn quoted(text: &str) -> String {
     if text.contains(' ') { format!("\"{text}\"") } else { text.to_owned() }
 }
 
-/// Every character as itself.
+/// Escapes every character that roff would interpret.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::new();
     for c in text.chars() {
@@ -142,7 +142,7 @@ pub fn italic(text: &str) -> String {
     format!("\\fI{}\\fR", escape(text))
 }
 
-/// A command line: what is typed as it stands in bold, what stands for something in italics.
+/// Formats a command line: literal words in bold, names of values in italics.
 pub fn command_line(text: &str) -> String {
     let mut formatted = String::new();
     let mut rest = text;
@@ -162,12 +162,12 @@ pub fn command_line(text: &str) -> String {
     formatted
 }
 
-/// The same with blanks at which no line is broken.
+/// Replaces blanks by ones at which no line is broken.
 pub fn tied(formatted: &str) -> String {
     formatted.replace(' ', "\\~")
 }
 
-/// Running text: `code` and options are bold, names of values and *emphasis* are italic, pages of the manual bold.
+/// Formats running text: `code`, options and names of pages in bold, names of values and *emphasis* in italics.
 pub fn inline(text: &str) -> String {
     let mut formatted = String::new();
     for (n, part) in text.split('`').enumerate() {

@@ -1,4 +1,4 @@
-//! A verb as its table describes it.
+//! The parts of a page that describe a verb.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use ipcbox::args::synopsis;
 use super::roff::{Page, command_line, tied};
 use crate::support::World;
 
-/// Options that verbs share: described in full in ipcbox(1) alone.
+/// Options that verbs share, which only ipcbox(1) describes in full.
 #[derive(Default)]
 pub struct Common(BTreeMap<String, Arg>);
 
 impl Common {
-    /// The section that they are in.
+    /// The title of their section.
     pub const TITLE: &str = "COMMON OPTIONS";
 
-    /// Those that these verbs have.
+    /// Returns those of these verbs.
     pub fn of<'a>(verbs: impl IntoIterator<Item = &'a Entry>) -> Self {
         let options = verbs.into_iter().flat_map(|entry| options(&entry.parser("", &[])));
         Self(options.filter(is_shared).map(|arg| (sorting(&arg), arg)).collect())
@@ -27,7 +27,7 @@ impl Common {
         self.0.is_empty()
     }
 
-    /// Describes each of them: in one line, or with all there is to it.
+    /// Adds each of them, in one line or in full.
     pub fn describe(&self, page: &mut Page, in_full: bool) {
         for arg in self.0.values() {
             let mut text = paragraphs(arg);
@@ -43,7 +43,7 @@ fn is_shared(arg: &Arg) -> bool {
     arg.get_help_heading().is_some_and(|title| SHARED.contains(&title))
 }
 
-/// Its place among others: by its long name, else by its letter.
+/// Returns the sort key of an option: its long name, otherwise its letter.
 fn sorting(arg: &Arg) -> String {
     arg.get_long().map_or_else(|| arg.get_short().into_iter().collect(), str::to_owned)
 }
@@ -52,11 +52,11 @@ fn options(parser: &Command) -> Vec<Arg> {
     parser.get_arguments().filter(|arg| !arg.is_positional() && !arg.is_hide_set()).cloned().collect()
 }
 
-/// The help of an argument, as sentences.
+/// Returns the help of an argument as sentences.
 fn paragraphs(arg: &Arg) -> Vec<String> {
     let text = arg.get_long_help().or(arg.get_help()).unwrap().to_string();
     let mut paragraphs = sentences(&text);
-    // The first one is the short help, which the second one continues.
+    // The first paragraph is the short help, which the second one continues.
     if paragraphs.len() > 1 {
         let second = paragraphs.remove(1);
         paragraphs[0] = format!("{} {second}", paragraphs[0]);
@@ -69,7 +69,7 @@ fn sentences(text: &str) -> Vec<String> {
     paragraphs.map(|text| if text.ends_with(['.', ':']) { text } else { text + "." }).collect()
 }
 
-/// An option as it is written, or a positional argument.
+/// Returns the term of an option or a positional argument.
 fn term(arg: &Arg) -> String {
     if arg.is_positional() {
         return command_line(&synopsis::value_name(arg));
@@ -77,7 +77,7 @@ fn term(arg: &Arg) -> String {
     command_line(synopsis::term(arg).trim_start())
 }
 
-/// What follows the name of a verb in SYNOPSIS: its own options, those that it shares, and its arguments.
+/// Returns what follows the name of a verb in SYNOPSIS: its own options, shared options, and arguments.
 pub fn synopsis(entry: &Entry) -> Vec<String> {
     let parser = entry.parser("", &[]);
     let (shared, own): (Vec<Arg>, Vec<Arg>) = options(&parser).into_iter().partition(is_shared);
@@ -90,12 +90,12 @@ pub fn synopsis(entry: &Entry) -> Vec<String> {
     words.map(|word| tied(&command_line(&word))).collect()
 }
 
-/// The title of a verb's part.
+/// Returns the title of a verb's part.
 fn usage(entry: &Entry, called: &str) -> String {
     command_line(&synopsis::usage(&entry.parser(called, &[]), called))
 }
 
-/// A verb's part of its page.
+/// Adds a verb's part of its page.
 pub fn verb(page: &mut Page, entry: &Entry, called: &str) {
     let parser = entry.parser(called, &[]);
     page.part(&usage(entry, called));
@@ -120,12 +120,12 @@ pub fn verb(page: &mut Page, entry: &Entry, called: &str) {
     examples(page, entry.examples);
 }
 
-/// The name of an option, short if it has a letter.
+/// Returns the name of an option, its letter if it has one.
 fn name(arg: &Arg) -> String {
     synopsis::brief(arg, true).split([' ', '[']).next().unwrap().to_owned()
 }
 
-/// The columns of a verb's records as ipcbox itself lists them, and with which option.
+/// Returns the columns of a verb's records as ipcbox lists them, each list with the options that it needs.
 fn columns(called: &str, parser: &Command) -> Vec<(String, String)> {
     let has = |id: &str| parser.get_arguments().any(|arg| arg.get_id() == id);
     if !has("columns") {
@@ -160,7 +160,7 @@ fn columns(called: &str, parser: &Command) -> Vec<(String, String)> {
     found
 }
 
-/// A verb's examples: what a comment says is a paragraph above the lines.
+/// Adds a verb's examples, each with its comment as a paragraph above it.
 fn examples(page: &mut Page, text: &str) {
     let mut lines = text.trim().lines().peekable();
     while lines.peek().is_some() {
@@ -172,7 +172,7 @@ fn examples(page: &mut Page, text: &str) {
     }
 }
 
-/// Another name of an applet that has no verbs.
+/// Adds another name of an applet without verbs.
 pub fn other_name(page: &mut Page, entry: &Entry, called: &str) {
     let parser = entry.parser(called, &[]);
     page.part(&usage(entry, called));
