@@ -26,7 +26,7 @@ fn log(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn forward_says_which_processes_get_a_signal() {
+fn forward_chooses_the_processes() {
     for (options, wanted) in [
         ("--forward group", &["cmd", "group"][..]),
         ("--forward tree", &["cmd", "group", "session"]),
@@ -56,7 +56,7 @@ fn time_limit_gives_every_descendant_its_step() {
 }
 
 #[test]
-fn what_a_command_leaves_gets_the_steps() {
+fn descendants_left_by_cmd_get_the_steps() {
     let world = World::new();
     // The orphan needs a while to clean up after TERM, and CMD is long gone.
     let orphan = "trap 'sleep 0.3; echo cleaned >log; exit' TERM; echo >ready; while :; do sleep 0.02; done";

@@ -17,7 +17,7 @@ fn kernel_reports(world: &World) -> bool {
 }
 
 #[test]
-fn a_process_that_is_no_child_has_a_status() {
+fn process_that_is_no_child_has_a_status() {
     let world = World::new();
     if !kernel_reports(&world) {
         return;
@@ -43,7 +43,7 @@ fn a_process_that_is_no_child_has_a_status() {
 }
 
 #[test]
-fn a_zombie_is_told_at_once() {
+fn zombie_is_reported_at_once() {
     let world = World::new();
     let Some(puppet) = Puppet::be(&["zombie"]) else { return };
     let line = world.call(&format!("signal join {} -n -J", puppet.1)).status(3);
@@ -52,7 +52,7 @@ fn a_zombie_is_told_at_once() {
 }
 
 #[test]
-fn of_somebody_elses_process_the_kernel_tells_when_it_was_reaped() {
+fn foreign_process_is_reported_when_reaped() {
     let world = World::new();
     let Some(stranger) = world.stranger() else {
         crate::support::skip("only root has strangers");
@@ -68,10 +68,10 @@ fn of_somebody_elses_process_the_kernel_tells_when_it_was_reaped() {
         .call(&format!("signal join {pid} -w 0.05"))
         .user(stranger)
         .stdout("")
-        .stderr(format!("signal: cannot join {pid}: it has ended, and its parent alone may know how until it has reaped it, which it did not within 50ms\n"))
+        .stderr(format!("signal: cannot join {pid}: it is a zombie, and only its parent may read its status; not reaped after 50ms\n"))
         .status(124);
     let several = world.call(&format!("signal join {pid} 1 -w 0.05")).user(stranger).output();
-    let words = "signal: cannot join 2 of 2 processes: none could be told of within 50ms";
+    let words = "signal: cannot join 2 of 2 processes: none could be reported after 50ms";
     assert_eq!(lines(&several.stderr)[1], words);
     let join = world.call(&format!("signal join {pid}")).user(stranger).start();
     let join = join.blocked_in(libc::SYS_ppoll);
@@ -95,8 +95,8 @@ fn reaping_is_noticed_without_an_event() {
                 forbidden.map_or(Ok(()), |call| deny(call, Where::Always, Errno::EPERM))
             })
         };
-        old("-n").fails(124, "its parent alone may know how");
-        old("-w 30ms").fails(124, "its parent alone may know how");
+        old("-n").fails(124, "only its parent may read its status");
+        old("-w 30ms").fails(124, "only its parent may read its status");
         let mut join = old("").start().blocked_in(libc::SYS_ppoll);
         assert!(holds(|| join.runs()));
         drop(puppet.0.stdin.take());
@@ -108,16 +108,16 @@ fn reaping_is_noticed_without_an_event() {
 }
 
 #[test]
-fn more_than_are_given_is_wrong_usage_and_a_missed_count_is_told() {
+fn count_above_the_processes_is_wrong_usage() {
     let world = World::new();
     let pid = std::process::id();
-    world.call(&format!("signal join {pid} -c 2")).fails(2, "--count is more than there are");
-    let words = "cannot join 1 of 2 processes: none ended within 20ms";
+    world.call(&format!("signal join {pid} -c 2")).fails(2, "--count 2 is more than the number of processes (1)");
+    let words = "cannot join 1 of 2 processes: none exited after 20ms";
     world.call(&format!("signal join {pid} 1 -c 1 -w 20ms")).fails(124, words);
 }
 
 #[test]
-fn a_process_that_is_named_twice_is_one() {
+fn process_named_twice_counts_once() {
     let world = World::new();
     let mut first = Puppet::shell("echo ready; read x; exit 5");
     let last = Puppet::shell("echo ready; exec sleep 100");
@@ -127,7 +127,7 @@ fn a_process_that_is_named_twice_is_one() {
         "-" => format!("{a} {b} {a}"),
         inode => format!("{a} {b} {a} {a}:{inode}"),
     };
-    let words = "--count is more than there are processes";
+    let words = "--count 3 is more than the number of processes (2)";
     world.call(&format!("signal join {names} -c 3")).fails(2, words);
     let join = world.call(&format!("signal join {names} -c 2")).start();
     let mut join = join.blocked_in(libc::SYS_ppoll);
@@ -144,7 +144,7 @@ fn a_process_that_is_named_twice_is_one() {
 }
 
 #[test]
-fn several_are_told_as_they_end() {
+fn several_are_reported_as_they_exit() {
     let world = World::new();
     if !kernel_reports(&world) {
         return;
@@ -169,7 +169,7 @@ fn several_are_told_as_they_end() {
 }
 
 #[test]
-fn a_missing_one_does_not_keep_the_others() {
+fn missing_process_does_not_stop_the_join() {
     let world = World::new();
     let mut puppet = Puppet::shell("echo ready; read x; exit 0");
     let pid = puppet.pid();
@@ -183,14 +183,14 @@ fn a_missing_one_does_not_keep_the_others() {
 }
 
 #[test]
-fn it_waits_as_long_as_it_may() {
+fn timeout_limits_the_wait() {
     let world = World::new();
     let puppet = Puppet::shell("echo ready; exec sleep 100");
     let pid = puppet.pid();
     let start = Instant::now();
-    world.call(&format!("signal join {pid} -w 0.2")).fails(124, "it did not end within 200ms");
+    world.call(&format!("signal join {pid} -w 0.2")).fails(124, "still running after 200ms");
     assert!(start.elapsed() >= Duration::from_millis(200));
-    world.call(&format!("signal join {pid} -n")).fails(124, "at once");
+    world.call(&format!("signal join {pid} -n")).fails(124, "still running");
     world.call(&format!("signal join {pid} -n -E 0")).stdout("").ok();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let join = world.call(&format!("signal join {pid}")).start().blocked_in(libc::SYS_ppoll);
@@ -209,11 +209,11 @@ fn it_waits_as_long_as_it_may() {
 }
 
 #[test]
-fn a_process_whose_first_thread_has_ended_has_not() {
+fn process_without_its_first_thread_still_runs() {
     let world = World::new();
     let Some(mut puppet) = Puppet::be(&["headless"]) else { return };
     let pid = puppet.pid();
-    world.call(&format!("signal join {pid} -w 0.05")).fails(124, "did not end");
+    world.call(&format!("signal join {pid} -w 0.05")).fails(124, "still running after 50ms");
     world.call(&format!("signal send KILL {pid} --wait 10s")).ok();
     assert_eq!(puppet.status(), 137);
 }

@@ -4,7 +4,7 @@ use super::{HIDES, contained};
 use crate::support::{BINARY, Call, World, lines};
 
 #[test]
-fn children_from_before_are_left_alone() {
+fn children_from_before_are_not_killed() {
     let world = World::new();
     let script = "sleep 100 >&- 2>&- & echo $! >before; exec ipcbox signal run --kill-tree -- sh -c 'sleep 100 & setsid sleep 100 & exit 5'";
     world.shell(script).status(5);
@@ -18,7 +18,7 @@ fn children_from_before_are_left_alone() {
 const LEFT: &str = "left() { grep -lsx puppet /proc/[0-9]*/comm; }";
 
 #[test]
-fn a_hundred_monsters_leave_nothing() {
+fn kill_tree_leaves_nothing_of_fast_forkers() {
     let world = World::new();
     let script = format!(
         "{LEFT}
@@ -38,7 +38,7 @@ fn a_hundred_monsters_leave_nothing() {
 }
 
 #[test]
-fn a_monster_is_ended_at_its_time_and_by_every_signal() {
+fn fast_forker_is_killed_by_timeout_and_signals() {
     let world = World::new();
     let script = format!(
         "{LEFT}
@@ -70,7 +70,7 @@ fn few_descriptors_are_enough() {
 }
 
 #[test]
-fn without_its_own_proc_a_tree_is_refused() {
+fn kill_tree_without_its_own_proc_is_refused() {
     let world = World::new();
     // The namespace is new, its /proc is not.
     let user = if nix::unistd::geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
@@ -80,13 +80,13 @@ fn without_its_own_proc_a_tree_is_refused() {
         return;
     }
     let run = |options: &[&str]| unshare().arg(BINARY).args(["signal", "run"]).args(options).args(["--", "true"]);
-    run(&["--kill-tree"]).fails(125, "--kill-tree needs /proc");
+    run(&["--kill-tree"]).fails(125, "--kill-tree needs the /proc of this pid namespace");
     run(&["--reap"]).ok();
     drop(world);
 }
 
 #[test]
-fn a_thousand_orphans_leave_no_zombie_under_pid_1() {
+fn init_reaps_a_thousand_orphans() {
     let world = World::new();
     // With each way that keeps the box it is init, and reaps.
     let script = "
@@ -104,7 +104,7 @@ fn a_thousand_orphans_leave_no_zombie_under_pid_1() {
 }
 
 #[test]
-fn orphans_below_a_plain_process_are_reaped_too() {
+fn orphans_below_an_ordinary_process_are_reaped() {
     let world = World::new();
     let script = "
         $BOX signal run --reap -- sh -euc '
@@ -118,7 +118,7 @@ fn orphans_below_a_plain_process_are_reaped_too() {
 }
 
 #[test]
-fn as_init_it_is_a_containers() {
+fn run_works_as_init_of_a_container() {
     let world = World::new();
     // Init gets its signals although the kernel drops those that it has no handler for, and dies by none.
     let script = "exec $BOX signal run --map TERM=INT -- sh -euc '
@@ -137,7 +137,7 @@ fn as_init_it_is_a_containers() {
 }
 
 #[test]
-fn those_that_may_not_be_killed_are_told() {
+fn unkillable_descendants_are_reported() {
     let world = World::new();
     if !nix::unistd::geteuid().is_root() {
         crate::support::skip("only root can start what an ordinary user may not kill");

@@ -4,7 +4,7 @@ use std::process::Command;
 use crate::support::World;
 
 #[test]
-fn the_table_is_that_of_kill_and_bash() {
+fn table_matches_kill_and_bash() {
     let world = World::new();
     let table = world.call("signal list --columns number,signal --no-header").ok();
     let ours: BTreeMap<u32, &str> = table
@@ -41,7 +41,7 @@ fn the_table_is_that_of_kill_and_bash() {
 }
 
 #[test]
-fn a_spec_is_answered_barely() {
+fn spec_prints_the_bare_answer() {
     let world = World::new();
     for (spec, answer) in [
         ("TERM", "15"),
@@ -70,7 +70,7 @@ fn a_spec_is_answered_barely() {
 }
 
 #[test]
-fn what_no_spec_is() {
+fn wrong_spec_is_refused() {
     let world = World::new();
     for (spec, words) in [
         ("0", "1 to 64"),

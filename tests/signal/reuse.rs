@@ -3,7 +3,7 @@ use crate::support::World;
 
 /// A process ends, and its number goes to another one, which must not be hit.
 #[test]
-fn a_number_that_was_used_again_is_not_hit() {
+fn reused_pid_is_not_signalled() {
     let world = World::new();
     // Only the one who may set the last pid of a namespace can have a number used again at once.
     let script = "

@@ -21,7 +21,7 @@ fn masks(status: &str) -> HashMap<String, u64> {
 const WAYS: [&str; 4] = ["", "--map USR1=USR2", "--reap", "--kill-tree --max-time 60"];
 
 #[test]
-fn what_the_box_was_given_is_handed_down() {
+fn inherited_dispositions_reach_cmd() {
     let world = World::new();
     // Of sh, grep and the box only the last could change anything here.
     let given = "trap '' PIPE USR2; ";
@@ -37,7 +37,7 @@ fn what_the_box_was_given_is_handed_down() {
 }
 
 #[test]
-fn every_pair_of_dispositions_and_ways() {
+fn dispositions_hold_in_every_way_to_run() {
     let world = World::new();
     for way in WAYS {
         for (option, [ign, blk]) in [
@@ -68,7 +68,7 @@ fn every_pair_of_dispositions_and_ways() {
 }
 
 #[test]
-fn the_box_ends_as_the_command_did() {
+fn run_exits_as_cmd_did() {
     let world = World::new();
     for way in WAYS {
         for (script, status) in [
@@ -97,7 +97,7 @@ fn the_box_ends_as_the_command_did() {
 }
 
 #[test]
-fn the_c_librarys_own_signals_are_no_others() {
+fn signals_of_the_c_library_kill_as_such() {
     let Some(puppet) = puppet() else { return };
     for way in WAYS {
         for (number, status) in [(32, 160), (33, 161)] {
@@ -109,28 +109,28 @@ fn the_c_librarys_own_signals_are_no_others() {
 }
 
 #[test]
-fn what_contradicts_itself_is_refused() {
+fn contradictory_options_are_refused() {
     let world = World::new();
     for (words, told) in [
-        ("--map TERM=KILL", "KILL gives CMD no chance"),
+        ("--map TERM=KILL", "a signal cannot be translated to KILL"),
         ("--map KILL=TERM", "no process can catch, block or ignore KILL"),
-        ("--map TERM", "TERM=INT, or HUP= for nothing"),
+        ("--map TERM", "TERM=INT, or HUP= to drop it"),
         ("--map TERM=TREM", "did you mean 'TERM'"),
         ("--map 65=INT", "1 to 64"),
         ("--map TERM=0", "1 to 64"),
-        ("--map INT=TERM,INT=HUP", "INT is translated twice"),
-        ("--map TERM=INT --ignore TERM", "TERM cannot be translated and ignored"),
-        ("--map TERM=INT --ignore INT", "INT cannot be what another one is translated to, and ignored"),
-        ("--ignore TERM --default TERM", "ignored and have its default action"),
+        ("--map INT=TERM,INT=HUP", "--map names INT twice"),
+        ("--map TERM=INT --ignore TERM", "--ignore and --map both name TERM (--map TERM= drops it)"),
+        ("--map TERM=INT --ignore INT", "--map translates a signal to INT, which --ignore ignores"),
+        ("--ignore TERM --default TERM", "--ignore and --default both name TERM"),
         ("--ignore KILL", "no process can catch, block or ignore KILL"),
         ("--block STOP", "no process can catch, block or ignore STOP"),
         ("--block INT,KILL", "ignore KILL"),
         ("--default KILL", "ignore KILL"),
         ("--ignore 33", "SIGSETXID"),
         ("--on TERM", "SIG=CMDLINE"),
-        ("--on TERM=", "no command line"),
+        ("--on TERM=", "CMDLINE after '=' is empty"),
         ("--on KILL=true", "ignore KILL"),
-        ("--on TERM=true --on TERM=false", "TERM has two command lines"),
+        ("--on TERM=true --on TERM=false", "--on names TERM twice"),
         ("--parent-death 0", "1 to 64"),
         ("--max-time 1y", "no fixed length"),
         ("--then KILL", "--max-time"),
@@ -155,7 +155,7 @@ fn tell(world: &World, to: &Puppet, name: &str) {
 }
 
 #[test]
-fn all_that_can_be_caught_is_forwarded_or_translated() {
+fn every_catchable_signal_is_forwarded() {
     let world = World::new();
     for (options, pairs) in [
         (
@@ -198,7 +198,7 @@ fn all_that_can_be_caught_is_forwarded_or_translated() {
 }
 
 #[test]
-fn a_command_that_is_stopped_hears_that_it_is_to_end() {
+fn stopped_cmd_is_continued_to_exit() {
     let world = World::new();
     for (name, number) in [("TERM", 15), ("HUP", 1)] {
         let mut command = std::process::Command::new(BINARY);
@@ -212,7 +212,7 @@ fn a_command_that_is_stopped_hears_that_it_is_to_end() {
 }
 
 #[test]
-fn what_is_stopped_for_a_signal_hears_that_it_is_to_end() {
+fn stopped_handler_is_continued_to_exit() {
     let world = World::new();
     for end in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let call = world.call("signal run --map USR1= --on").arg("USR1=echo $$ >pid; kill -STOP $$");
@@ -232,7 +232,7 @@ fn what_is_stopped_for_a_signal_hears_that_it_is_to_end() {
 }
 
 #[test]
-fn a_value_goes_through() {
+fn value_is_forwarded() {
     let world = World::new();
     let Some(puppet) = puppet() else { return };
     let mut command = std::process::Command::new(BINARY);
@@ -245,7 +245,7 @@ fn a_value_goes_through() {
 
 /// After unshare(2) the children are in the new pid namespace, and there their parent has no number.
 #[test]
-fn a_command_may_be_in_a_pid_namespace_of_its_own() {
+fn cmd_in_its_own_pid_namespace_gets_signals() {
     let world = World::new();
     let user = if nix::unistd::geteuid().is_root() { "" } else { "--user --map-root-user" };
     if world.shell(&format!("unshare {user} --pid --fork true")).output().status.success() {
@@ -257,7 +257,7 @@ fn a_command_may_be_in_a_pid_namespace_of_its_own() {
 }
 
 #[test]
-fn a_command_line_is_run_one_at_a_time() {
+fn handlers_run_one_at_a_time() {
     let world = World::new();
     let mut box_ = teller(&world, "--map USR1= --on USR1=echo${IFS}$IPCBOX_SIGNAL${IFS}$IPCBOX_PID>>said");
     let cmd = box_.1.clone();
@@ -281,7 +281,7 @@ fn a_command_line_is_run_one_at_a_time() {
 }
 
 #[test]
-fn the_time_is_limited() {
+fn max_time_limits_cmd() {
     let world = World::new();
     world.call("signal run --max-time 20 -- true").ok();
     world.call("signal run --max-time 0.1 -- sleep 100").fails(124, "sleep timed out after 100ms (killed by SIGTERM)");
@@ -307,7 +307,7 @@ fn the_time_is_limited() {
 
 /// Once CMD has ended the time is that of what is still run for a signal, and CMD was not late.
 #[test]
-fn a_command_that_ended_in_time_is_not_late() {
+fn handler_after_cmd_is_limited_but_not_late() {
     let world = World::new();
     let call = world.call("signal run --max-time 9 --then TERM:60 --map USR1= --on");
     let call = call.args(["USR1=touch began; exec sleep 987", "--", "sh", "-c"]);
@@ -316,7 +316,7 @@ fn a_command_that_ended_in_time_is_not_late() {
 }
 
 #[test]
-fn a_command_does_not_outlive_the_box() {
+fn cmd_does_not_outlive_ipcbox() {
     let world = World::new();
     for way in &WAYS[1..] {
         let mut box_ = teller(&world, way);
@@ -330,7 +330,7 @@ fn a_command_does_not_outlive_the_box() {
 }
 
 #[test]
-fn the_end_of_a_parent_is_told() {
+fn parent_death_reaches_cmd() {
     let world = World::new();
     world.shell("mkfifo hold").ok();
     for (way, which, line) in [
@@ -359,7 +359,7 @@ fn the_end_of_a_parent_is_told() {
 }
 
 #[test]
-fn ignored_children_are_minded_all_the_same() {
+fn inherited_ignored_chld_changes_nothing() {
     let Some(puppet) = puppet() else { return };
     let run =
         |words: &[&str]| Call::new(puppet).args(["ignorant", BINARY, "signal", "run", "--reap", "--"]).args(words);

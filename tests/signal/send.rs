@@ -8,7 +8,7 @@ use super::{Puppet, field, ways_to_many};
 use crate::support::{BINARY, Call, Where, World, deny, eventually, holds, lines, skip};
 
 #[test]
-fn every_signal_goes_by_every_name() {
+fn every_signal_has_all_of_its_names() {
     let world = World::new();
     let table = world.call("signal list --columns number,signal --no-header").ok();
     let all: Vec<(&str, &str)> = table
@@ -34,7 +34,7 @@ fn every_signal_goes_by_every_name() {
 }
 
 #[test]
-fn a_value_goes_along_as_with_sigqueue() {
+fn value_is_sent_as_by_sigqueue() {
     let world = World::new();
     for (signal, number, value) in [("USR1", 10, i32::MAX), ("RTMIN+3", 37, i32::MIN), ("37", 37, 0)] {
         let Some(mut puppet) = Puppet::be(&["receive"]) else { return };
@@ -49,7 +49,7 @@ fn a_value_goes_along_as_with_sigqueue() {
 }
 
 #[test]
-fn a_full_queue_is_told_with_its_limit() {
+fn full_queue_is_reported_with_its_limit() {
     let world = World::new();
     // The first two find a place; a signal without a value still goes.
     let script = "
@@ -62,12 +62,12 @@ fn a_full_queue_is_told_with_its_limit() {
         cat err; exit $s
     ";
     let told = world.shell(script).status(1);
-    assert!(told.contains("signals are pending for its user already (EAGAIN)"), "{told}");
-    assert!(told.contains("hint: its RLIMIT_SIGPENDING is the limit"), "{told}");
+    assert!(told.contains("signals are pending for its user (EAGAIN)"), "{told}");
+    assert!(told.contains("hint: raise its RLIMIT_SIGPENDING"), "{told}");
 }
 
 #[test]
-fn one_that_fails_does_not_keep_the_others() {
+fn one_failure_does_not_stop_the_others() {
     let world = World::new();
     let mut first = Puppet::shell("echo ready; exec sleep 100");
     let mut last = Puppet::shell("echo ready; exec sleep 100");
@@ -78,7 +78,7 @@ fn one_that_fails_does_not_keep_the_others() {
 }
 
 #[test]
-fn zero_only_tests_and_a_dry_run_only_shows() {
+fn zero_only_tests_and_dry_run_only_shows() {
     let world = World::new();
     let mut puppet = Puppet::shell("echo ready; exec sleep 100");
     let pid = puppet.pid();
@@ -97,7 +97,7 @@ fn zero_only_tests_and_a_dry_run_only_shows() {
 }
 
 #[test]
-fn what_was_signalled_is_told_as_it_was() {
+fn fate_has_the_command_from_before() {
     let world = World::new();
     for how in [&[""][..], ways_to_many()].concat().repeat(10) {
         let mut call = std::process::Command::new("setsid");
@@ -112,7 +112,7 @@ fn what_was_signalled_is_told_as_it_was() {
 }
 
 #[test]
-fn it_tells_what_became_of_them() {
+fn wait_reports_the_fate_of_each_process() {
     let world = World::new();
     let mut puppet = Puppet::shell("trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done");
     let pid = puppet.pid();
@@ -120,17 +120,16 @@ fn it_tells_what_became_of_them() {
     assert_eq!(puppet.status(), 7);
     let stubborn = Puppet::shell("trap '' TERM; echo ready; exec sleep 100");
     let pid = stubborn.pid();
-    world
-        .call(&format!("signal send TERM {pid} --wait 0.1"))
-        .stdout(format!("{pid}  alive\n"))
-        .stderr(format!("signal: cannot end {pid}: it did not end in time\n"))
-        .status(124);
+    let call = || world.call(&format!("signal send TERM {pid} --wait 0.1")).stdout(format!("{pid}  alive\n"));
+    call().status(124);
+    call().fails(124, "still alive after 100ms");
+    call().fails(124, &format!("signal: cannot terminate {pid} ("));
     let line = world.call(&format!("signal send TERM {pid} --wait 0.1 --then INT:0.1 --then KILL -J")).ok();
     assert_eq!((field(&line, "result"), field(&line, "signal")), ("killed".into(), "INT".into()));
 }
 
 #[test]
-fn the_steps_are_for_all_at_once() {
+fn steps_apply_to_all_processes_at_once() {
     let world = World::new();
     let script = "trap '' TERM INT; echo ready; exec sleep 100";
     let stubborn = [(); 4].map(|()| Puppet::shell(script));
@@ -152,16 +151,16 @@ fn the_steps_are_for_all_at_once() {
 }
 
 #[test]
-fn a_group_is_refused_before_linux_6_9() {
+fn group_is_refused_before_linux_6_9() {
     let world = World::new();
     let leader = Puppet::start(std::process::Command::new("setsid").args(["sh", "-c", "echo; read x"]));
     let call = world.call(&format!("signal send TERM {} --group", leader.pid()));
     let old = || deny(libc::SYS_pidfd_send_signal, Where::Is(3, 4), Errno::EINVAL);
-    call.before(old).fails(1, "this kernel signals no group by descriptor; Linux 6.9 does (EINVAL)");
+    call.before(old).fails(1, "--group needs Linux 6.9 (EINVAL)");
 }
 
 #[test]
-fn a_group_is_signalled_by_its_leader() {
+fn group_is_signalled_by_its_leader() {
     let world = World::new();
     if !ways_to_many().contains(&"--group") {
         return;
@@ -170,11 +169,11 @@ fn a_group_is_signalled_by_its_leader() {
     let mut call = std::process::Command::new("setsid");
     let mut leader = Puppet::start(call.args(["sh", "-c", script]));
     let (pid, member) = (leader.pid(), leader.1.clone());
-    world.call(&format!("signal send TERM {member} --group")).fails(3, "leads no process group (ESRCH)");
+    world.call(&format!("signal send TERM {member} --group")).fails(3, "is not the leader of a process group (ESRCH)");
     world
         .call(&format!("signal send TERM {member} --group --dry-run"))
         .stdout("")
-        .fails(3, &format!("cannot send TERM to {member}: {member} leads no process group"));
+        .fails(3, &format!("cannot send TERM to {member}: {member} is not the leader of a process group"));
     let told = world.call(&format!("signal send TERM {pid} --group --dry-run")).ok();
     assert_eq!(told.lines().count(), 2);
     let told = world.call(&format!("signal send TERM {pid} --group --wait 20s --then KILL")).ok();
@@ -184,7 +183,7 @@ fn a_group_is_signalled_by_its_leader() {
 }
 
 #[test]
-fn a_signal_waits_for_its_handler() {
+fn signal_waits_for_its_handler() {
     let world = World::new();
     // Each round the process is told to go on only while the box already looks.
     for round in 0..10 {
@@ -199,7 +198,7 @@ fn a_signal_waits_for_its_handler() {
     }
     let mut puppet = Puppet::shell("echo ready; exec sleep 100");
     let call = format!("signal send USR1 {} --when-caught 0.1", puppet.pid());
-    world.call(&call).fails(124, "it had no handler for it within 100ms; it was not sent");
+    world.call(&call).fails(124, "it has no handler after 100ms");
     assert!(puppet.runs());
     drop(puppet.0.kill());
     puppet.status();
@@ -207,7 +206,7 @@ fn a_signal_waits_for_its_handler() {
 }
 
 #[test]
-fn without_proc_nothing_is_said_of_handlers() {
+fn handlers_are_unknown_without_proc() {
     let hidden = "mount -t tmpfs none /proc && exec \"$0\" signal send USR1 \"$1\" --when-caught 0.1";
     let puppet = Puppet::shell("echo ready; exec sleep 100");
     let pid = puppet.pid().to_string();
@@ -215,12 +214,12 @@ fn without_proc_nothing_is_said_of_handlers() {
     if !unshare().arg("true").output().status.success() {
         return skip("no mount namespace may be made here");
     }
-    let words = "/proc did not tell of a handler for it within 100ms; it was not sent";
+    let words = "/proc does not show its handlers after 100ms";
     unshare().args(["sh", "-c", hidden, BINARY, &pid]).fails(124, words);
 }
 
 #[test]
-fn w_is_wait_here() {
+fn short_w_is_refused_with_a_hint() {
     let world = World::new();
     world.call("signal send TERM 1 -w 5s").fails(2, "--wait D");
     world.call("signal send -w5s TERM 1").fails(2, "--wait D");
@@ -228,7 +227,7 @@ fn w_is_wait_here() {
 }
 
 #[test]
-fn what_is_no_signal_or_no_process() {
+fn wrong_signal_or_process_is_refused() {
     let world = World::new();
     for (words, told) in [
         ("65 1", "1 to 64"),
@@ -253,10 +252,10 @@ fn what_is_no_signal_or_no_process() {
 }
 
 #[test]
-fn those_whom_no_signal_reaches() {
+fn unreachable_process_is_reported() {
     let world = World::new();
     if let Some(puppet) = Puppet::be(&["zombie"]) {
-        let words = format!("it has ended; {} (", puppet.pid());
+        let words = format!("it is a zombie, not reaped by its parent {} (", puppet.pid());
         for signal in ["0", "TERM", "TERM --dry-run", "TERM --dry-run --tree"] {
             world.call(&format!("signal send {signal} {}", puppet.1)).fails(3, &words);
         }
@@ -287,14 +286,14 @@ fn those_whom_no_signal_reaches() {
     if kernel.trim() != "kthreadd" {
         skip("the kernel's threads cannot be seen here");
     } else if is_root {
-        world.call("signal send USR2 2").fails(1, "it is a thread of the kernel's");
+        world.call("signal send USR2 2").fails(1, "it is a kernel thread, which ignores signals");
     } else {
         world.call("signal send USR2 2").fails(5, "EPERM");
     }
 }
 
 #[test]
-fn somebody_elses_process_is_refused_by_name() {
+fn process_of_another_user_is_refused() {
     let world = World::new();
     let Some(stranger) = world.stranger() else {
         return world.call("signal send USR2 1").fails(5, "it belongs to root (EPERM)");
@@ -308,7 +307,7 @@ fn somebody_elses_process_is_refused_by_name() {
 }
 
 #[test]
-fn storms_of_signals_lose_no_queued_one() {
+fn storms_lose_no_queued_signal() {
     let world = World::new();
     let wait = world.call("signal wait RTMIN -c 200 --columns value").start();
     let file = format!("/proc/{}/status", wait.pid());

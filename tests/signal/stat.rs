@@ -32,7 +32,7 @@ fn masks_are_decoded() {
 }
 
 #[test]
-fn threads_are_shown_and_nothing_stuck_is_no_line() {
+fn threads_are_listed_and_stuck_may_be_empty() {
     let world = World::new();
     let Some(puppet) = Puppet::be(&["thread"]) else { return };
     let pid = puppet.pid();
@@ -43,7 +43,7 @@ fn threads_are_shown_and_nothing_stuck_is_no_line() {
 }
 
 #[test]
-fn what_is_shown_names_the_very_process() {
+fn inode_and_start_identify_the_process() {
     let world = World::new();
     let puppet = Puppet::shell("echo ready; exec sleep 100");
     let pid = puppet.pid();
@@ -66,7 +66,7 @@ fn what_is_shown_names_the_very_process() {
 }
 
 #[test]
-fn what_is_no_process() {
+fn wrong_process_is_refused() {
     let world = World::new();
     for pid in ["0", "-1", "1x", "12:", "12@", "12:-1", "2147483648"] {
         world.call(&format!("signal stat {pid}")).fails(2, "PID '");

@@ -44,7 +44,7 @@ fn is_the_shells(terminal: &Terminal, meanwhile: impl FnOnce()) {
 }
 
 #[test]
-fn a_job_stops_goes_on_and_is_interrupted() {
+fn job_is_stopped_continued_and_interrupted() {
     each(|_, terminal, run| {
         terminal.types(&format!("{run} cat\n"));
         let cat = terminal.in_front("cat", libc::SYS_read);
@@ -69,7 +69,7 @@ fn a_job_stops_goes_on_and_is_interrupted() {
 }
 
 #[test]
-fn what_still_runs_for_a_signal_is_interrupted() {
+fn running_handler_is_interrupted() {
     let world = World::new();
     let Some(terminal) = open(&world) else { return };
     let script = "-- sh -c 'kill -USR1 $PPID; exit 6'\n";
@@ -82,7 +82,7 @@ fn what_still_runs_for_a_signal_is_interrupted() {
 }
 
 #[test]
-fn what_asks_for_the_terminal_for_a_signal_is_interrupted() {
+fn handler_that_wants_the_terminal_is_interrupted() {
     let world = World::new();
     let Some(terminal) = open(&world) else { return };
     let script = "-- sh -c 'kill -USR1 $PPID; until [ -s pid ]; do :; done; exit 6'\n";
@@ -107,7 +107,7 @@ fn knows_it_stopped(terminal: &Terminal) {
 }
 
 #[test]
-fn a_background_job_stops_when_it_reads() {
+fn background_job_stops_on_read() {
     each(|_, terminal, run| {
         terminal.types(&format!("{run} cat &\n"));
         terminal.says("ask> ");
@@ -133,7 +133,7 @@ fn a_background_job_stops_when_it_reads() {
 }
 
 #[test]
-fn a_job_that_is_stopped_ends_in_time() {
+fn stopped_job_times_out() {
     let world = World::new();
     let Some(terminal) = open(&world) else { return };
     // In the background, where it stops by itself, and in front, where it is stopped.
@@ -151,7 +151,7 @@ fn a_job_that_is_stopped_ends_in_time() {
 }
 
 #[test]
-fn a_background_job_stops_when_it_writes_where_that_is_asked_for() {
+fn background_job_stops_on_write_with_tostop() {
     each(|_, terminal, run| {
         terminal.types(&format!("stty tostop; {run} sh -c 'echo w''ritten; exit 4' &\n"));
         terminal.says("ask> ");
@@ -163,7 +163,7 @@ fn a_background_job_stops_when_it_writes_where_that_is_asked_for() {
 }
 
 #[test]
-fn a_pager_behind_the_pipe_gets_the_terminal_when_it_asks() {
+fn pager_behind_the_pipe_gets_the_terminal() {
     each(|_, terminal, run| {
         terminal
             .types(&format!("{run} sh -c 'echo x; exec sleep 100' | sh -c 'read y; read z </dev/tty; echo +$z+'\n"));
@@ -180,7 +180,7 @@ fn a_pager_behind_the_pipe_gets_the_terminal_when_it_asks() {
 }
 
 #[test]
-fn a_command_that_cannot_be_run_gives_the_terminal_back() {
+fn failed_exec_returns_the_terminal() {
     each(|world, terminal, run| {
         let script = world.script("script", "neither program nor script");
         terminal.types(&format!("{run} {}; echo =$?=; read x; echo +$x+\n", script.display()));
@@ -192,7 +192,7 @@ fn a_command_that_cannot_be_run_gives_the_terminal_back() {
 }
 
 #[test]
-fn where_nobody_would_continue_it_a_command_is_not_stopped() {
+fn orphaned_group_is_not_stopped() {
     each(|_, terminal, run| {
         // The box leads the session: no shell is there to continue it.
         terminal.types(&format!("exec {run} cat\n"));
@@ -221,7 +221,7 @@ fn below_init() -> Option<String> {
 }
 
 #[test]
-fn an_init_that_cannot_stop_leaves_the_terminal_to_the_shell() {
+fn unstoppable_init_leaves_the_terminal() {
     let world = World::new();
     let Some(line) = below_init() else { return };
     let Some(terminal) = open(&world) else { return };
@@ -253,7 +253,7 @@ fn an_init_that_cannot_stop_leaves_the_terminal_to_the_shell() {
 }
 
 #[test]
-fn below_an_init_that_nobody_would_continue_a_command_is_not_stopped() {
+fn orphaned_group_below_init_is_not_stopped() {
     let world = World::new();
     let Some(line) = below_init() else { return };
     let Some(terminal) = open(&world) else { return };

@@ -4,7 +4,7 @@ use super::{HIDES, Puppet, contained, puppet_in, reports_reaped, ways_to_many};
 use crate::support::{World, eventually, holds, lines};
 
 #[test]
-fn a_tree_is_signalled_whole() {
+fn whole_tree_is_signalled() {
     let world = World::new();
     let Some(puppet) = puppet_in(&world) else { return };
     // Three levels; the deepest ignores TERM, and one was stopped before.
@@ -35,7 +35,7 @@ fn a_tree_is_signalled_whole() {
 }
 
 #[test]
-fn the_box_does_not_signal_the_tree_it_is_in() {
+fn tree_with_ipcbox_in_it_is_refused() {
     let world = World::new();
     let script = "ipcbox signal send KILL $$ --tree; echo $?; sh -c 'ipcbox signal send KILL $PPID --tree; echo $?; :'; \
                   sleep 100 & ipcbox signal send KILL $! $$ --tree || kill -0 $! && kill $!";
@@ -47,7 +47,7 @@ fn the_box_does_not_signal_the_tree_it_is_in() {
 
 /// Who may not be signalled, and may not even be seen, keeps nobody else from it, and is told.
 #[test]
-fn one_of_a_tree_that_is_hidden_is_told_like_any_that_may_not_be_signalled() {
+fn hidden_process_of_a_tree_is_reported() {
     let world = World::new();
     if !nix::unistd::geteuid().is_root() {
         crate::support::skip("only root can start what an ordinary user may not signal");
@@ -70,7 +70,7 @@ fn one_of_a_tree_that_is_hidden_is_told_like_any_that_may_not_be_signalled() {
 
 /// A part of a tree or group is never taken for the whole.
 #[test]
-fn more_than_there_are_descriptors_for_are_signalled_whole_or_not_at_all() {
+fn tree_beyond_the_descriptors_is_not_signalled() {
     let world = World::new();
     let script = "n=0; while [ $n -lt 30 ]; do sleep 100 >&- & n=$((n+1)); done; echo $$; wait";
     for way in ways_to_many() {
@@ -81,7 +81,7 @@ fn more_than_there_are_descriptors_for_are_signalled_whole_or_not_at_all() {
             let words = format!("{pid} {way} {words} --columns pid");
             world.shell(&format!("ulimit {limit} 20; exec ipcbox signal send TERM {words}"))
         };
-        let told = "it is more processes than the box may hold, and none was signalled (EMFILE)";
+        let told = "more processes than descriptors are available; none was signalled (EMFILE)";
         limited("-n", "--dry-run").fails(1, told);
         limited("-n", "--wait 20s").fails(1, told);
         // None is left stopped either.
@@ -95,7 +95,7 @@ fn more_than_there_are_descriptors_for_are_signalled_whole_or_not_at_all() {
 
 /// A tree that keeps forking while it is signalled.
 #[test]
-fn none_of_a_growing_tree_escapes() {
+fn growing_tree_is_signalled_whole() {
     let world = World::new();
     let script = "
         n=0
@@ -167,7 +167,7 @@ fn reports(world: &World, told: &str, line: &str) -> bool {
 }
 
 #[test]
-fn below_signals_all_but_the_script_that_calls() {
+fn below_spares_the_calling_script() {
     let world = World::new();
     // One in its own session, and a grandchild; the script itself ignores nothing and lives on.
     let script = "
@@ -185,7 +185,7 @@ fn below_signals_all_but_the_script_that_calls() {
         assert!(reports(&world, &told, &format!("{pid}  killed  143  TERM\n")), "{told}");
     }
     world.shell("ipcbox signal send TERM $$ --tree").status(2);
-    let hint = "hint: signal send TERM ";
+    let hint = "hint: ipcbox signal send TERM ";
     let output = world.shell("ipcbox signal send TERM $$ --tree").output();
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains(hint) && told.ends_with(" --below\n"), "{told}");
@@ -203,7 +203,7 @@ fn below_signals_all_but_the_script_that_calls() {
 }
 
 #[test]
-fn exit_trap_ends_what_a_script_leaves() {
+fn exit_trap_kills_leftovers_of_a_script() {
     let world = World::new();
     let script = "trap 'ipcbox signal send TERM $$ --below' EXIT; sleep 100 >&- 2>&- & echo $!; exit 4";
     let pid = world.shell(script).status(4);

@@ -21,7 +21,7 @@ fn blocks(child: Child, bit: i32) -> Child {
 }
 
 #[test]
-fn a_signal_is_told_by_name_and_by_sender() {
+fn signal_has_name_and_sender() {
     let world = World::new();
     let wait = blocks(world.call("signal wait USR1,rtmin+3 HUP -c 3").start(), 10);
     for which in ["SIGHUP", "usr1", "37"] {
@@ -48,7 +48,7 @@ fn a_signal_is_told_by_name_and_by_sender() {
 }
 
 #[test]
-fn the_sender_has_a_command_and_the_kernel_none() {
+fn sender_has_a_command_but_not_the_kernel() {
     let world = World::new();
     let wait = blocks(world.call("signal wait USR1 -J").start(), 10);
     let script = format!("kill -USR1 {}; echo sent; read x", wait.pid());
@@ -63,7 +63,7 @@ fn the_sender_has_a_command_and_the_kernel_none() {
 }
 
 #[test]
-fn ready_is_said_once_no_signal_can_be_missed() {
+fn ready_is_written_once_signals_are_blocked() {
     let world = World::new();
     // The signal goes out the moment the pid is known, a hundred times by each way.
     let script = "
@@ -94,7 +94,7 @@ fn ready_is_said_once_no_signal_can_be_missed() {
 }
 
 #[test]
-fn who_waits_for_a_reader_can_be_ended() {
+fn wait_for_a_reader_can_be_interrupted() {
     let world = World::new();
     world.shell("mkfifo f").ok();
     for (limit, call) in [("", libc::SYS_openat), ("-w 60", libc::SYS_clock_nanosleep)] {
@@ -108,12 +108,12 @@ fn who_waits_for_a_reader_can_be_ended() {
 }
 
 #[test]
-fn where_ready_cannot_be_said() {
+fn unusable_ready_file_is_reported() {
     let world = World::new();
     world.shell("mkfifo f; ln -s f link").ok();
     for (words, code, told) in [
-        ("--ready f -w 0.05", 124, "nobody opened it for reading within 50ms"),
-        ("--ready f -n", 124, "nobody opened it for reading at once"),
+        ("--ready f -w 0.05", 124, "cannot write the pid to f: no reader opened it after 50ms"),
+        ("--ready f -n", 124, "no reader opened it"),
         ("--ready /dev/fd/77", 1, "EBADF"),
         ("--ready no/such", 3, "ENOENT"),
         ("--ready link -n", 1, "symbolic links are not followed (ELOOP)"),
@@ -124,16 +124,16 @@ fn where_ready_cannot_be_said() {
 }
 
 #[test]
-fn it_waits_as_long_as_it_may() {
+fn timeout_limits_the_wait() {
     let world = World::new();
-    world.call("signal wait USR1 -w 0.1").fails(124, "cannot wait for USR1: it did not come within 100ms");
-    world.call("signal wait USR1,USR2 -n").fails(124, "cannot wait for USR1,USR2: it did not come at once");
-    world.call("signal wait USR1 -n -E 9").fails(9, "at once");
+    world.call("signal wait USR1 -w 0.1").fails(124, "cannot wait for USR1: no signal arrived after 100ms");
+    world.call("signal wait USR1,USR2 -n").fails(124, "cannot wait for USR1,USR2: no signal arrived");
+    world.call("signal wait USR1 -n -E 9").fails(9, "no signal arrived");
     let wait = blocks(world.call("signal wait USR1 -c 3 -w 2").start().blocked_in(libc::SYS_ppoll), 10);
     signal(wait.pid(), Signal::SIGUSR1);
     let output = wait.end();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "USR1\n");
-    assert!(String::from_utf8(output.stderr).unwrap().contains("1 of 3 came within 2s"));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("1 of 3 signals arrived after 2s"));
     // The others do what they always do.
     for end in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let wait = world.call("signal wait USR1").start().blocked_in(libc::SYS_ppoll);
@@ -150,14 +150,14 @@ fn it_waits_as_long_as_it_may() {
 }
 
 #[test]
-fn a_signal_that_was_given_ignored_is_taken_too() {
+fn inherited_ignored_signal_is_taken() {
     let world = World::new();
     let script = "trap '' INT; ipcbox signal wait INT --ready p >out & until [ -s p ]; do :; done; kill -INT $!; wait $!; cat out";
     world.shell(script).stdout("INT\n").ok();
 }
 
 #[test]
-fn what_cannot_be_waited_for() {
+fn signal_that_cannot_be_awaited_is_refused() {
     let world = World::new();
     for (words, told) in [
         ("", "SIG is missing"),
@@ -177,7 +177,7 @@ fn what_cannot_be_waited_for() {
 }
 
 #[test]
-fn twenty_thousand_queued_signals_come_once_and_in_order() {
+fn queued_signals_arrive_once_and_in_order() {
     const SENDERS: i32 = 4;
     const EACH: i32 = 5000;
     let world = World::new();

@@ -1,4 +1,4 @@
-//! `signal join`: waits for processes that need not be children, and tells how they ended.
+//! `signal join`: waits for processes that need not be children.
 
 use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
@@ -19,19 +19,15 @@ use crate::sys::deadline::Deadline;
 use crate::sys::process::command;
 use crate::sys::process::wait_status::{Ended, Stage, after};
 
-/// Waits for processes, which need not be children, and prints a line for each as it ends: pid, exited or killed, the
-/// status as a shell has it, and the signal. For one PID the exit status is that process's, as a shell's wait has it.
-///
-/// How it ended is read from /proc while its parent has not asked for its status, if the kernel lets us (the same user,
-/// or the right to trace); else the kernel is asked when the process has been reaped, which needs no privilege, but
-/// Linux 6.15. On an older one the line says ended, without a status. Linux before 6.9 does not report that a process
-/// was reaped: join then checks a process that has exited every 10 milliseconds.
+/// Waits until the processes, which need not be children, have exited. Prints a line for each: pid, exited or killed,
+/// its status as in a shell, and the signal that killed it. With one PID, join exits with that status. Before Linux
+/// 6.15, the status of a process can be unknown; its line then says ended.
 #[derive(Args)]
 pub struct Join {
-    /// The processes: PID, PID:INODE or PID@START; one that is named twice is one
+    /// Processes: PID, PID:INODE or PID@START
     #[arg(value_name = "PID", value_parser = parse, required = true, allow_negative_numbers = true)]
     processes: Vec<Process>,
-    /// Return when N of them have ended
+    /// Return after N processes have exited (default: all)
     #[arg(short, long, value_name = "N", value_parser = crate::args::numbers::count)]
     count: Option<u16>,
     #[command(flatten)]
@@ -42,9 +38,9 @@ pub struct Join {
 
 impl Verb for Join {
     const NAME: &'static str = "join";
-    const SUMMARY: &'static str = "Wait for any process, and tell how it ended";
+    const SUMMARY: &'static str = "Wait for any process, and print how it exited";
     const EXAMPLES: &'static str = "
-# Wait for a process, whoever started it
+# Wait for a process, whichever process started it
 sleep 0.1 & ipcbox signal join $! -w 10s
 ";
     const STATUSES: &'static [(Exit, &'static str)] =
@@ -52,8 +48,9 @@ sleep 0.1 & ipcbox signal join $! -w 10s
 
     fn run(self) -> Result<Exit> {
         let pids: HashSet<i32> = self.processes.iter().map(|process| process.pid).collect();
-        if self.count.is_some_and(|count| usize::from(count) > pids.len()) {
-            bail!(Cause::new(Exit::Usage, "--count is more than there are processes"));
+        if let Some(count) = self.count.filter(|count| usize::from(*count) > pids.len()) {
+            let words = format!("--count {count} is more than the number of processes ({})", pids.len());
+            bail!(Cause::new(Exit::Usage, words));
         }
         let timeout = &self.timeout;
         let stream = Stream::new(&COLUMNS, &self.streaming)?;
@@ -61,7 +58,7 @@ sleep 0.1 & ipcbox signal join $! -w 10s
         let mut left = pids.clone();
         let missing = each(&self.processes, |process| {
             let fd = process.open().with_context(|| format!("cannot join {process}"))?;
-            // One that is named twice is one process.
+            // A process that is named twice counts once.
             if left.remove(&process.pid) {
                 open.push(Open { process, fd, command: command(process.pid), stage: Stage::Runs });
             }
@@ -78,7 +75,6 @@ sleep 0.1 & ipcbox signal join $! -w 10s
     }
 }
 
-/// A process that is waited for.
 struct Open<'a> {
     process: &'a Process,
     fd: OwnedFd,
@@ -86,7 +82,7 @@ struct Open<'a> {
     stage: Stage,
 }
 
-/// Waits until `wanted` of them have ended, and gives how the last one did.
+/// Waits until `wanted` processes have exited, and returns how the last one did.
 fn wait(mut open: Vec<Open>, wanted: usize, timeout: &Timeout, stream: &Stream<Outcome>) -> Result<Option<Ended>> {
     let mut last = None;
     let mut done = 0;
@@ -116,32 +112,32 @@ fn wait(mut open: Vec<Open>, wanted: usize, timeout: &Timeout, stream: &Stream<O
         done += 1;
     }
     if done < wanted {
-        // One that has ended, but whose status is for its parent alone.
         let zombies: Vec<_> = open.iter().filter(|one| one.stage == Stage::Zombie).collect();
-        let secret = "it has ended, and its parent alone may know how until it has reaped it";
-        let (what, missed) = match (&open[..], done) {
-            ([one], 0) if zombies.is_empty() => (format!("cannot join {}", one.process), "it did not end".into()),
-            ([one], 0) => (format!("cannot join {}", one.process), format!("{secret}, which it did not")),
+        let unread = "it is a zombie, and only its parent may read its status";
+        let after = timeout.after();
+        let (what, state) = match (&open[..], done) {
+            ([one], 0) if zombies.is_empty() => (one.process.to_string(), format!("still running{after}")),
+            ([one], 0) => (one.process.to_string(), format!("{unread}; not reaped{after}")),
             (rest, _) => {
                 for one in &zombies {
-                    output::warn(format!("cannot tell of {}: {secret}", one.process));
+                    output::warn(format!("cannot report {}: {unread}", one.process));
                 }
-                let told = if done == 0 { "none".into() } else { format!("only {done}") };
-                let end = if zombies.is_empty() { "ended" } else { "could be told of" };
+                let count = if done == 0 { "none".into() } else { format!("only {done}") };
+                let reported = if zombies.is_empty() { "exited" } else { "could be reported" };
                 let all = done + rest.len();
-                (format!("cannot join {wanted} of {all} processes"), format!("{told} {end}"))
+                (format!("{wanted} of {all} processes"), format!("{count} {reported}{after}"))
             }
         };
-        return Err(anyhow::Error::from(timeout.missed(&missed)).context(what));
+        return Err(anyhow::Error::from(timeout.expired(state)).context(format!("cannot join {what}")));
     }
     Ok(last)
 }
 
 fn unknown(process: &Process, errno: Errno) -> String {
     let why = match errno {
-        Errno::ENOSYS => "the kernel does not tell of reaped processes; Linux 6.15 does".into(),
+        Errno::ENOSYS => "the status of a reaped process needs Linux 6.15".into(),
         Errno::EPERM => "a seccomp filter forbids ioctl".into(),
         errno => words(errno),
     };
-    format!("cannot tell how {process} ended: {why} ({errno:?})")
+    format!("cannot report how {process} exited: {why} ({errno:?})")
 }

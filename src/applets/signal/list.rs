@@ -1,4 +1,4 @@
-//! `signal list`: the table of signals, and what a name, a number, a status or a mask stands for.
+//! `signal list`: the table of signals, and a lookup by name, number, exit status or mask.
 
 use anyhow::Result;
 use clap::Args;
@@ -10,15 +10,14 @@ use crate::exit::{Cause, Exit, each};
 use crate::output::{self, Cell, Column};
 use crate::sys::signal::{Set, Signal};
 
-/// Shows every signal that a program can use: its number, its name, what it does to a process that does nothing about
-/// it, and what it means. With SPEC the bare answer, a line each: the name of a number, the number of a name, the name
-/// of the signal behind an exit status over 128, and the names in a mask like 0x4002, as ps -s and /proc/PID/status
-/// show it.
-///
-/// With SPEC and --json or --columns the rows of the table are shown instead.
+/// Without SPEC, lists every signal with its number, default action and meaning. With SPEC, prints the bare answer, one
+/// line each: the name of a number, the number of a name, the name behind an exit status above 128, or the names in a
+/// mask as ps -s and /proc/PID/status show it. With --json or --columns, SPEC selects rows of the table.
 #[derive(Args)]
 pub struct List {
-    /// A number, a name, an exit status from 129 on, or a mask like 0x4002; several as INT,TERM
+    /// Name, number, exit status over 128, mask (0x4002)
+    ///
+    /// Several are separated by commas: INT,TERM.
     #[arg(value_name = "SPEC", value_delimiter = ',', allow_negative_numbers = true)]
     specs: Vec<String>,
     #[command(flatten)]
@@ -27,9 +26,9 @@ pub struct List {
 
 impl Verb for List {
     const NAME: &'static str = "list";
-    const SUMMARY: &'static str = "Show the signals, or what a number, name, status or mask stands for";
+    const SUMMARY: &'static str = "Show signals, or look up a name, number, status or mask";
     const EXAMPLES: &'static str = "
-# A name, an exit status and a mask of /proc
+# Look up a name, an exit status and a mask from /proc
 ipcbox signal list TERM 137 0x4002
 ";
 
@@ -64,7 +63,7 @@ const COLUMNS: [Column<Signal>; 4] = [
     Column::new("meaning", |signal| Cell::word(meaning(*signal))),
 ];
 
-/// The bare answer, and the signals that it is about.
+/// Returns the bare answer, and the signals in it.
 fn read(spec: &str) -> Result<(String, Set), String> {
     if spec.starts_with("0x") || spec.starts_with("0X") {
         let set = mask(spec)?;
@@ -76,7 +75,7 @@ fn read(spec: &str) -> Result<(String, Set), String> {
         Some(status) if is_status => parse(&(status - 128).to_string())?,
         Some(other) if other > Signal::MAX => {
             return Err(format!(
-                "{spec} is no signal (1 to 64) and no status of one that was ended by a signal (129 to 192)"
+                "{spec} is neither a signal (1 to 64) nor the status of a killed process (129 to 192)"
             ));
         }
         _ => parse(spec)?,

@@ -1,7 +1,6 @@
-//! `signal`: send, wait, translate and inspect signals without races.
+//! `signal`: send, wait for, translate and inspect signals without races.
 //!
-//! A process is held by a descriptor from the moment its number was read, and signals that are waited for are blocked
-//! before anybody hears that they are.
+//! A process is opened as a pidfd as soon as its pid is read. Awaited signals are blocked before `--ready` is written.
 
 mod delivery;
 mod join;
@@ -17,7 +16,7 @@ use crate::output::Cell;
 /// The applet.
 pub const APPLET: Applet = Applet {
     name: "signal",
-    summary: "Send, await and translate signals, await processes, without races",
+    summary: "Send, wait for and translate signals; wait for any process",
     example: "ipcbox signal send TERM 4711 --wait 10s --then KILL",
     verbs: &[
         Entry::of::<send::Send>(),
@@ -29,7 +28,7 @@ pub const APPLET: Applet = Applet {
     ],
 };
 
-/// A descriptor's inode: unknown where the kernel is older than 6.9.
+/// The inode of a pidfd; unknown before Linux 6.9.
 fn inode_cell(inode: Option<u64>) -> Cell {
     Cell::known(inode.and_then(|inode| i64::try_from(inode).ok()), Cell::from)
 }

@@ -1,4 +1,4 @@
-//! `signal send`: signals to processes that are held by a descriptor, and what becomes of them.
+//! `signal send`: signals processes by pidfd, and reports their fate.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::delivery::outcome::{COLUMNS, Fate, Outcome, ended};
-use super::delivery::target::{Aim, Reach, Told, again, below, obstacle, send};
+use super::delivery::target::{Aim, Reach, Signalled, again, below, obstacle, send};
 use crate::applets::Verb;
 use crate::args::format::Streaming;
 use crate::args::{duration, signals};
@@ -21,73 +21,63 @@ use crate::sys::process::procfs::status;
 use crate::sys::process::wait_status::{Stage, after};
 use crate::sys::signal::Signal;
 
-/// How often a process is looked at for a handler.
+/// How often the handlers of a process are read.
 const INTERVAL: Duration = Duration::from_millis(1);
 
-/// Sends SIG to each PID; 0 is no signal and only tests whether one could be sent. The process is held by a descriptor
-/// from the start, so that the signal never goes to another one that was given the same number, and PID:INODE or
-/// PID@START, with what signal stat shows, keeps that true since then. A failure with one PID does not keep the others
-/// from being signalled.
-///
-/// --tree sends to PID and all below it, the leaves first. They are stopped while the tree is walked, until a walk
-/// finds nobody new, and those that were stopped for it are continued afterwards; where the box is killed in between
-/// they stay stopped. For 0 and --dry-run nobody is stopped. The box holds a descriptor for each: a tree that
-/// RLIMIT_NOFILE has no room for is not signalled at all.
-///
-/// --below sends to all below PID and leaves PID alone, which can be the script that calls: `trap 'ipcbox signal send
-/// TERM $$ --below' EXIT` ends what a script has left behind. PID is then not stopped either, and what it forks during
-/// the call can be missed.
-///
-/// --when-caught D first waits until the process has a handler for SIG, at most D, and does not send it where it has
-/// none then. The kernel tells nobody of a new handler: it is looked for every millisecond.
-///
-/// --wait D waits until all have ended, at most D, then sends the first --then to those that have not, waits as long as
-/// that says (5 s), and so on. A line for each tells what became of it: exited, killed, ended (how is not known) or
-/// alive.
+/// Sends SIG to each PID, or with 0 only tests whether it could. The signal never reaches a process that reuses the pid
+/// during the call; PID:INODE and PID@START, as signal stat prints them, extend this to pids that were stored. With
+/// --wait, prints one line per process: exited, killed, ended (status unknown) or alive. If one PID fails, the others
+/// are signalled all the same.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Send {
-    /// The signal: TERM, 15, RTMIN+3, or 0
+    /// Signal: TERM, 15, RTMIN+3, or 0 for none
     #[arg(value_name = "SIG", value_parser = sent, allow_negative_numbers = true)]
     signal: Sent,
-    /// The processes: PID, PID:INODE or PID@START
+    /// Processes: PID, PID:INODE or PID@START
     #[arg(value_name = "PID", value_parser = parse, required = true, allow_negative_numbers = true)]
     processes: Vec<Process>,
-    /// Send this number along, as sigqueue does
+    /// Send the number N along, as sigqueue(3) does
     #[arg(long, value_name = "N", value_parser = value)]
     value: Option<i32>,
     /// Send to the process group that PID leads
     #[arg(long, conflicts_with_all = ["tree", "below"])]
     group: bool,
-    /// Send to PID and all below it
+    /// Send to PID and all its descendants
     #[arg(long)]
     tree: bool,
-    /// Send to all below PID, but neither to PID nor to ipcbox
+    /// Send to all descendants of PID, but not to PID
+    ///
+    /// Nor to ipcbox itself, so that PID can be the script that calls it ($$).
     #[arg(long, conflicts_with_all = ["tree", "when_caught"])]
     below: bool,
-    /// First wait until PID has a handler for SIG, at most D
+    /// Wait at most D until PID has a handler for SIG
+    ///
+    /// If it has none by then, SIG is not sent.
     #[arg(long, value_name = "D", value_parser = duration::parse)]
     when_caught: Option<Duration>,
-    /// Wait until they have ended, at most D
+    /// Wait at most D until the processes have exited
     #[arg(long, value_name = "D", value_parser = duration::parse)]
     wait: Option<Duration>,
-    /// Then send this to those that have not, and wait for D (5s)
+    /// Send SIG to the survivors, then wait D (default: 5s)
+    ///
+    /// May be repeated: each step follows when D of the one before is over.
     #[arg(long, value_name = "SIG[:D]", value_parser = step, requires = "wait")]
     then: Vec<Step>,
-    /// It is no failure that a process is gone already
+    /// Do not fail if a process does not exist
     #[arg(long)]
     missing_ok: bool,
-    /// Only show what would be signalled
+    /// Show which processes would be signalled
     #[arg(long, conflicts_with_all = ["wait", "when_caught"])]
     dry_run: bool,
     #[command(flatten)]
     streaming: Streaming,
-    /// Not here: --wait is meant
+    /// Refuse the -w of other verbs
     #[arg(short = 'w', hide = true, num_args = 0..=1, default_missing_value = "", value_parser = not_here)]
     timeout: Option<String>,
 }
 
-/// A signal, or none.
+/// A signal; `None` is signal 0.
 #[derive(Debug, Clone, Copy)]
 struct Sent(Option<Signal>);
 
@@ -100,14 +90,14 @@ fn value(text: &str) -> Result<i32, String> {
 }
 
 fn not_here(_: &str) -> Result<String, String> {
-    Err("send waits for the end of processes with --wait D".into())
+    Err("use --wait D to wait until the processes have exited".into())
 }
 
 impl Verb for Send {
     const NAME: &'static str = "send";
-    const SUMMARY: &'static str = "Send a signal to processes, and wait for their end";
+    const SUMMARY: &'static str = "Send a signal to processes, and wait until they exit";
     const EXAMPLES: &'static str = "
-# Please end; after ten seconds it must
+# Ask a process to exit, and kill it after ten seconds
 sleep 100 & pid=$!
 ipcbox signal send TERM $pid --wait 10s --then KILL
 ";
@@ -152,8 +142,9 @@ impl Send {
     fn refuse_own_tree(&self) -> Result<()> {
         for process in &self.processes {
             if below(process.pid) {
-                let words = format!("cannot send {} to the tree of {process}: the box itself is in it", self.name());
-                bail!(Cause::new(Exit::Usage, words).hint(format!("signal send {} {process} --below", self.name())));
+                let name = self.name();
+                let words = format!("cannot send {name} to the tree of {process}: ipcbox itself is in it");
+                bail!(Cause::new(Exit::Usage, words).hint(format!("ipcbox signal send {name} {process} --below")));
             }
         }
         Ok(())
@@ -170,7 +161,7 @@ impl Send {
         Ok(Aim { process, fd, reach })
     }
 
-    /// Sends to each, as soon as it is ready for it; gives those whose end is to be waited for.
+    /// Sends to each process as soon as it is ready, and returns those to wait for.
     fn send_all(&self, aims: Vec<Aim>, failures: &mut Vec<Error>) -> Result<Vec<Watched>> {
         let deadline = self.when_caught.map(Deadline::after);
         let mut watched = Vec::new();
@@ -198,7 +189,7 @@ impl Send {
         }
     }
 
-    /// Whether it has a handler; one that has ended will not have one, and is as ready as it can be.
+    /// Whether the process has a handler, or has exited and will never have one.
     fn is_caught(&self, aim: &Aim) -> bool {
         let caught = status(aim.process.pid).map(|status| status.caught);
         self.signal.0.is_none_or(|signal| caught.is_ok_and(|caught| caught.has(signal))) || !aim.runs()
@@ -206,22 +197,22 @@ impl Send {
 
     fn uncaught(&self, pid: i32) -> Error {
         let limit = self.when_caught.map(duration::show).unwrap_or_default();
-        let saw = match status(pid) {
-            Ok(_) => "it had no handler for it",
-            Err(_) => "/proc did not tell of a handler for it",
+        let state = match status(pid) {
+            Ok(_) => "it has no handler",
+            Err(_) => "/proc does not show its handlers",
         };
-        Cause::new(Exit::NotInTime(Exit::TIMED_OUT), format!("{saw} within {limit}; it was not sent")).into()
+        Cause::new(Exit::NotInTime(Exit::TIMED_OUT), format!("{state} after {limit}")).into()
     }
 
     fn send_one(&self, aim: Aim, watched: &mut Vec<Watched>) -> Result<()> {
         obstacle(&aim, self.signal.0)?;
-        let mut told = Vec::new();
-        let sent = send(aim, self.signal.0, self.value, self.wait.is_some(), &mut told);
-        watched.extend(told.into_iter().map(Watched::new));
+        let mut signalled = Vec::new();
+        let sent = send(aim, self.signal.0, self.value, self.wait.is_some(), &mut signalled);
+        watched.extend(signalled.into_iter().map(Watched::new));
         sent
     }
 
-    /// Waits for them, and sends the next signals to those that do not end.
+    /// Waits for the processes, and sends the signals of `--then` to the survivors.
     fn wait_for(&self, mut left: Vec<Watched>, stream: &Stream<Outcome>, failures: &mut Vec<Error>) -> Result<()> {
         let Some(limit) = self.wait else {
             return Ok(());
@@ -252,16 +243,18 @@ impl Send {
                 }
             }
         }
-        for one in left {
-            let cause = Cause::new(Exit::NotInTime(Exit::TIMED_OUT), "it did not end in time");
-            failures.push(Error::from(cause).context(format!("cannot end {}", one.pid)));
-            let Watched { pid, command, .. } = one;
+        let waited = self.then.iter().map(|step| step.grace).sum::<Duration>() + limit;
+        for Watched { pid, command, .. } in left {
+            let words = format!("still alive after {}", duration::show(waited));
+            let cause = Cause::new(Exit::NotInTime(Exit::TIMED_OUT), words);
+            let who = command.as_ref().map(|command| format!(" ({command})")).unwrap_or_default();
+            failures.push(Error::from(cause).context(format!("cannot terminate {pid}{who}")));
             stream.print(&[Outcome { pid, command, fate: Fate::Alive }])?;
         }
         Ok(())
     }
 
-    /// What would be signalled, a line each.
+    /// Shows the processes that would be signalled.
     fn show(&self, aims: Vec<Aim>, failures: &mut Vec<Error>) -> Result<()> {
         let columns: [Column<(i32, String, Option<String>)>; 3] = [
             Column::new("pid", |r| r.0.into()),
@@ -271,10 +264,11 @@ impl Send {
         let stream = Stream::new(&columns, &self.streaming)?;
         for aim in aims {
             let process = aim.process;
-            let mut told = Vec::new();
+            let mut found = Vec::new();
             let would = obstacle(&aim, self.signal.0).map_err(Error::from);
-            let would = would.and_then(|()| send(aim, None, None, true, &mut told));
-            stream.print(&told.into_iter().map(|(pid, _, command)| (pid, self.name(), command)).collect::<Vec<_>>())?;
+            let would = would.and_then(|()| send(aim, None, None, true, &mut found));
+            stream
+                .print(&found.into_iter().map(|(pid, _, command)| (pid, self.name(), command)).collect::<Vec<_>>())?;
             if let Err(error) = would {
                 self.failed(error, process, failures);
             }
@@ -283,7 +277,7 @@ impl Send {
     }
 }
 
-/// A process that was signalled.
+/// A process to wait for.
 struct Watched {
     pid: i32,
     fd: OwnedFd,
@@ -292,13 +286,13 @@ struct Watched {
 }
 
 impl Watched {
-    fn new((pid, fd, command): Told) -> Self {
+    fn new((pid, fd, command): Signalled) -> Self {
         Self { pid, fd, command, stage: Stage::Runs }
     }
 
     fn outcome(self, stage: Stage) -> Outcome {
         let known = ended(self.pid, self.fd.as_fd(), stage).or_else(|| {
-            // Reaped between the two looks, or its status is for its parent alone.
+            // It was reaped in between, or only its parent may read the status.
             let now = crate::sys::process::wait_status::stage(self.fd.as_fd()).ok()?;
             ended(self.pid, self.fd.as_fd(), now)
         });

@@ -1,4 +1,4 @@
-//! `signal stat`: what a process has pending, blocked, ignored and caught.
+//! `signal stat`: the signal masks of a process.
 
 use std::os::fd::AsFd;
 
@@ -17,24 +17,20 @@ use crate::sys::process::wait_status::{Stage, stage};
 use crate::sys::process::{self, inode};
 use crate::sys::signal::Set;
 
-/// Shows what waits for each process, and what it does about signals, from /proc/PID/status, by name: pending (for its
-/// first thread), shared_pending (for the process), blocked (by its first thread), ignored and caught.
-///
-/// PID:INODE and PID@START, with the numbers that are shown here as inode and start, stand for this very process in
-/// every verb of signal, also when its number was given to another one. The inode is that of its pidfd; the start is
-/// counted in clock ticks from the system's start.
-///
-/// --stuck shows the signals that are pending and blocked at once, and only the processes that have some: of the
-/// signals that wait for the whole process those that all its threads block.
+/// Shows by name which signals are pending for the first thread (pending) and the whole process (shared_pending), and
+/// which ones are blocked, ignored and caught. The columns inode and start identify this very process: PID:INODE and
+/// PID@START are accepted by every verb of signal, and never match a process that reuses the pid.
 #[derive(Args)]
 pub struct Stat {
-    /// The processes: PID, PID:INODE or PID@START
+    /// Processes: PID, PID:INODE or PID@START
     #[arg(value_name = "PID", value_parser = parse, required = true, allow_negative_numbers = true)]
     processes: Vec<Process>,
-    /// A line for each thread
+    /// Show one line per thread
     #[arg(long)]
     threads: bool,
-    /// Only what is pending and blocked at once
+    /// Show only signals that are both pending and blocked
+    ///
+    /// Signals pending for the whole process count if all of its threads block them.
     #[arg(long)]
     stuck: bool,
     #[command(flatten)]
@@ -43,9 +39,9 @@ pub struct Stat {
 
 impl Verb for Stat {
     const NAME: &'static str = "stat";
-    const SUMMARY: &'static str = "Show what a process has pending, blocked, ignored and caught";
+    const SUMMARY: &'static str = "Show pending, blocked, ignored and caught signals";
     const EXAMPLES: &'static str = "
-# What this shell ignores and catches
+# Show which signals this shell ignores and catches
 ipcbox signal stat $$
 ";
 
@@ -81,7 +77,7 @@ impl Stat {
             .into_iter()
             .filter_map(|thread| Some((thread, procfs::thread_status(pid, thread).ok()?)))
             .collect();
-        // All this was about one process if that has not been reaped by now.
+        // All of this is from one process only if it is not reaped by now.
         if stage(fd.as_fd())? == Stage::Reaped {
             return Err(gone(nix::errno::Errno::ESRCH).into());
         }

@@ -1,4 +1,4 @@
-//! `signal wait`: takes signals instead of being ended by them.
+//! `signal wait`: takes signals, instead of being killed by them.
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,9 +12,10 @@ use crate::args::format::Streaming;
 use crate::args::numbers::many;
 use crate::args::signals::{catchable, name};
 use crate::args::timeout::Timeout;
-use crate::exit::{Cause, Exit};
+use crate::exit::Exit;
 use crate::output::notice::Notice;
 use crate::output::{self, Cell, Column, Stream};
+use crate::supervise::report::unwritable;
 use crate::sys::deadline::Deadline;
 use crate::sys::fds::write_all;
 use crate::sys::process::command;
@@ -22,25 +23,24 @@ use crate::sys::signal::{Arrival, Arrivals, CODES, Signal, block};
 use crate::sys::wait::ready;
 use crate::sys::written::{Before, opened};
 
-/// Blocks the signals, says that it is ready, and then takes them: prints the name of each, or with --json also who
-/// sent it, why, and the value that came with it. Real-time signals are queued: they come in order and none is lost. Of
-/// a standard signal that comes again before it was taken the kernel keeps one.
-///
-/// --ready FILE gets the box's pid, on a line, as soon as no signal can be missed any more: a FIFO (whose reader is
-/// waited for, and until then a signal does what it did before; with --timeout it is tried every 5 ms), a file, or a
-/// descriptor as /dev/fd/N, which is closed then. A symbolic link is refused.
+/// Blocks the signals, then prints the name of each one that arrives; --json adds its sender, cause and value.
+/// Real-time signals queue: they arrive in order, and none is lost. A standard signal that is sent again before it was
+/// taken arrives once. Use --ready to start the sender only when no signal can be missed.
 #[derive(Args)]
 pub struct Wait {
-    /// The signals: TERM, 15, RTMIN+3, or several as INT,TERM
+    /// Signals: TERM, 15, RTMIN+3, or several as INT,TERM
     #[arg(
         value_name = "SIG", value_parser = awaited, value_delimiter = ',', required = true,
         allow_negative_numbers = true
     )]
     signals: Vec<Signal>,
-    /// Take N of them
+    /// Exit after N signals (default: 1)
     #[arg(short, long, value_name = "N", value_parser = many, default_value_t = 1)]
     count: u64,
-    /// Write the box's pid to FILE once no signal can be missed
+    /// Write the pid to FILE once no signal can be missed
+    ///
+    /// FILE is a FIFO, whose reader is waited for; a regular file; or /dev/fd/N, which is closed afterwards. A symbolic
+    /// link is refused.
     #[arg(long, value_name = "FILE")]
     ready: Option<OsString>,
     #[command(flatten)]
@@ -51,16 +51,16 @@ pub struct Wait {
 
 fn awaited(text: &str) -> Result<Signal, String> {
     catchable(text).map_err(|words| match text.parse::<u32>() {
-        Ok(65..) => format!("{words}; for a process there is signal join {text}"),
+        Ok(65..) => format!("{words} (to wait for a process: signal join {text})"),
         _ => words,
     })
 }
 
 impl Verb for Wait {
     const NAME: &'static str = "wait";
-    const SUMMARY: &'static str = "Wait for signals, and tell who sent them";
+    const SUMMARY: &'static str = "Wait for signals, and print each one";
     const EXAMPLES: &'static str = r#"
-# Another process says when to go on; no signal is lost before the wait
+# Wait until another process sends USR1, however early it does
 ipcbox signal wait USR1 --ready ready & waiter=$!
 until [ -s ready ]; do sleep 0.01; done
 ipcbox signal send USR1 "$(cat ready)"
@@ -85,11 +85,11 @@ wait "$waiter"
         }
         while left > 0 {
             if ready(&[arrivals.as_fd()], timeout.deadline()).with_context(cannot)?.is_none() {
-                let what = match self.count {
-                    1 => "it did not come".into(),
-                    count => format!("{} of {count} came", count - left),
+                let state = match self.count {
+                    1 => "no signal arrived".into(),
+                    count => format!("{} of {count} signals arrived", count - left),
                 };
-                return Err(timeout.missed(&what)).with_context(cannot);
+                return Err(timeout.expired(state + &timeout.after())).with_context(cannot);
             }
             let most = usize::try_from(left).unwrap_or(usize::MAX);
             let came = arrivals.take(most).with_context(cannot)?;
@@ -101,13 +101,12 @@ wait "$waiter"
 }
 
 impl Wait {
-    /// Where it is to be said that the box is ready. A FIFO's reader is waited for as anything is, so that the signals
-    /// still do what they did before.
+    /// Opens the file of `--ready`, before signals are blocked: while it waits for a reader, they act as usual.
     fn listener(&self, timeout: &Timeout) -> Result<Option<OwnedFd>> {
         let Some(file) = &self.ready else {
             return Ok(None);
         };
-        opened(file, Before::Goes, timeout.deadline()).map(Some).or_else(|errno| self.unsaid(errno, timeout))
+        opened(file, Before::Goes, timeout.deadline()).map(Some).or_else(|errno| self.unwritten(errno, timeout))
     }
 
     fn announce(&self, listener: Option<OwnedFd>, timeout: &Timeout) -> Result<()> {
@@ -115,17 +114,16 @@ impl Wait {
             return Ok(());
         };
         let line = format!("{}\n", std::process::id());
-        write_all(listener, line.as_bytes()).or_else(|errno| self.unsaid(errno, timeout))
+        write_all(listener, line.as_bytes()).or_else(|errno| self.unwritten(errno, timeout))
     }
 
-    fn unsaid<T>(&self, errno: Errno, timeout: &Timeout) -> Result<T> {
+    fn unwritten<T>(&self, errno: Errno, timeout: &Timeout) -> Result<T> {
         let cause = match errno {
-            Errno::EAGAIN => timeout.missed("nobody opened it for reading"),
-            Errno::ELOOP => Cause::from_errno(errno, "it is a symbolic link, which is not followed"),
-            errno => Cause::plain(errno),
+            Errno::EAGAIN => timeout.expired(format!("no reader opened it{}", timeout.after())),
+            errno => unwritable(errno),
         };
         let file = self.ready.as_deref().unwrap_or_default();
-        Err(cause).with_context(|| format!("cannot say to {} that it is ready", file.display()))
+        Err(cause).with_context(|| format!("cannot write the pid to {}", file.display()))
     }
 }
 
@@ -133,7 +131,7 @@ fn sender(arrival: &Arrival, get: impl FnOnce() -> Cell) -> Cell {
     if arrival.is_kernels() || !arrival.is_sent() { Cell::Unknown } else { get() }
 }
 
-/// What a code is called; those that have a meaning for one signal only are shown by number.
+/// The name of a code; one that has a meaning for only one signal is shown as a number.
 fn code(code: i32) -> Cell {
     let known = CODES.iter().find(|(known, _)| *known == code);
     known.map_or_else(|| Cell::Text(code.to_string()), |(_, name)| Cell::word(name))

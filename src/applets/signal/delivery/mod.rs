@@ -1,4 +1,4 @@
-//! What the verbs share: whom a signal reaches, and what became of it.
+//! Shared by the verbs: the targets of a signal, the fate of a process, and the supervision of CMD.
 
 pub mod outcome;
 pub mod target;

@@ -1,4 +1,4 @@
-//! What became of a process, as a record: what `join` and `send --wait` print.
+//! The fate of a process, as `join` and `send --wait` print it.
 
 use std::os::fd::BorrowedFd;
 
@@ -9,29 +9,29 @@ use crate::output::{Cell, Column};
 use crate::sys::process::wait_status::{Ended, Stage, of_reaped, of_zombie};
 use crate::sys::signal::Signal;
 
-/// What became of a process.
+/// A process and its fate.
 pub struct Outcome {
     /// Its process id.
     pub pid: i32,
-    /// Its command line, as it was.
+    /// Its command line before it exited.
     pub command: Option<String>,
-    /// What became of it.
+    /// Its fate.
     pub fate: Fate,
 }
 
-/// What became of a process.
+/// The fate of a process.
 #[derive(Debug, Clone, Copy)]
 pub enum Fate {
-    /// It has not ended.
+    /// It still runs.
     Alive,
-    /// It has, and nobody tells how.
+    /// It exited, with unknown status.
     Ended,
-    /// It ended so.
+    /// It exited with this status.
     Known(Ended),
 }
 
 impl Fate {
-    /// That of a process that has ended.
+    /// The fate of a process that has exited.
     pub fn of(ended: Option<Ended>) -> Self {
         ended.map_or(Self::Ended, Self::Known)
     }
@@ -73,7 +73,7 @@ pub const COLUMNS: [Column<Outcome>; 6] = [
     Column::detail("command", |r| Cell::known(r.command.clone(), Cell::Text)),
 ];
 
-/// How a process ended, as far as that can be known at this stage; `None` where it may be known later.
+/// Returns how a process exited, as far as that can be read at this stage; `None` if it may be known later.
 pub fn ended(pid: i32, fd: BorrowedFd, stage: Stage) -> Option<Result<Ended, Errno>> {
     match stage {
         Stage::Runs => None,

@@ -1,4 +1,4 @@
-//! Whom `send` signals: a process, its group, or its tree; and what keeps a signal from reaching one.
+//! The targets of `send`: a process, its group or its tree; and obstacles to signalling one.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,37 +16,37 @@ use crate::sys::process::wait_status::{Stage, stage};
 use crate::sys::process::{self, command, procfs};
 use crate::sys::signal::{self, Set, Signal, To, block, set_mask};
 
-/// A process that is to be signalled, held by a descriptor.
+/// A process to signal.
 pub struct Aim<'a> {
-    /// As the user called it.
+    /// As typed by the user.
     pub process: &'a Process,
-    /// Its descriptor.
+    /// Its pidfd.
     pub fd: OwnedFd,
-    /// Which processes are meant.
+    /// Which of the processes around it are signalled.
     pub reach: Reach,
 }
 
-/// Which processes of those around one are signalled.
+/// The processes that a signal is sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
     /// The process.
     Alone,
     /// The process group that it leads.
     Group,
-    /// The process and all below it.
+    /// The process and its descendants.
     Tree,
-    /// All below it, but neither itself nor ipcbox.
+    /// Its descendants, without ipcbox.
     Below,
 }
 
 impl Aim<'_> {
-    /// Whether it has not ended, as far as that can be told: who sends to it is told again.
+    /// Whether it still runs. If that cannot be read, sending fails later.
     pub fn runs(&self) -> bool {
         !stage(self.fd.as_fd()).is_ok_and(|stage| stage != Stage::Runs)
     }
 }
 
-/// Whether the box is the process `pid` or below it.
+/// Whether ipcbox is `pid` or a descendant of it.
 pub fn below(pid: i32) -> bool {
     let mut above = std::process::id().cast_signed();
     while above > 0 {
@@ -58,11 +58,11 @@ pub fn below(pid: i32) -> bool {
     false
 }
 
-/// A process that got a signal, and its command line before, where that was asked for.
-pub type Told = (i32, OwnedFd, Option<String>);
+/// A process that got a signal, and its command line before that, if requested.
+pub type Signalled = (i32, OwnedFd, Option<String>);
 
-/// The processes of the group that it leads.
-fn members(aim: &Aim) -> Result<Vec<Told>> {
+/// Returns the processes of the group that it leads.
+fn members(aim: &Aim) -> Result<Vec<Signalled>> {
     let pid = aim.process.pid;
     raise_fd_limit()?;
     let of_group = |member: i32| {
@@ -76,49 +76,58 @@ fn members(aim: &Aim) -> Result<Vec<Told>> {
     Ok(found.map_err(|errno| failed(pid, errno))?)
 }
 
-/// Sends the signal, or only tests whether one could be sent, and adds the processes that got it to `told`. Where
-/// `watch` says so those of a group are looked for, and what each of them is.
-pub fn send(aim: Aim, signal: Option<Signal>, value: Option<i32>, watch: bool, told: &mut Vec<Told>) -> Result<()> {
+/// Sends the signal, or tests whether one could be sent, and adds the processes that got it to `signalled`: with `watch`
+/// all of a group, with their command lines.
+pub fn send(
+    aim: Aim,
+    signal: Option<Signal>,
+    value: Option<i32>,
+    watch: bool,
+    signalled: &mut Vec<Signalled>,
+) -> Result<()> {
     let pid = aim.process.pid;
     let is_group = aim.reach == Reach::Group;
     if matches!(aim.reach, Reach::Tree | Reach::Below) {
-        return to_tree(aim, signal, value, watch, told);
+        return to_tree(aim, signal, value, watch, signalled);
     }
     let found = if is_group && watch { members(&aim)? } else { Vec::new() };
     let before = if watch { command(pid) } else { None };
     let to = if is_group { To::Group } else { To::Process };
     let sent = signal::send_to(aim.fd.as_fd(), to, signal, value);
     sent.map_err(|errno| match errno {
-        Errno::ESRCH if is_group => Cause::from_errno(errno, format!("{pid} leads no process group")),
-        Errno::EINVAL if is_group => {
-            Cause::from_errno(errno, "this kernel signals no group by descriptor; Linux 6.9 does")
-        }
+        Errno::ESRCH if is_group => Cause::from_errno(errno, format!("{pid} is not the leader of a process group")),
+        Errno::EINVAL if is_group => Cause::from_errno(errno, "--group needs Linux 6.9"),
         errno => failed(pid, errno),
     })?;
-    told.extend(if is_group { found } else { vec![(pid, aim.fd, before)] });
+    signalled.extend(if is_group { found } else { vec![(pid, aim.fd, before)] });
     Ok(())
 }
 
-fn to_tree(aim: Aim, signal: Option<Signal>, value: Option<i32>, watch: bool, told: &mut Vec<Told>) -> Result<()> {
+fn to_tree(
+    aim: Aim,
+    signal: Option<Signal>,
+    value: Option<i32>,
+    watch: bool,
+    signalled: &mut Vec<Signalled>,
+) -> Result<()> {
     let pid = aim.process.pid;
     if !procfs::knows_us().context("cannot read /proc")? {
-        let words = "/proc is not that of this pid namespace, or does not tell of children";
+        let words = "it needs the /proc of this pid namespace, with task/TID/children";
         return Err(Cause::new(Exit::Failed, words).into());
     }
     raise_fd_limit()?;
     let what = |pid| if watch { command(pid) } else { None };
-    // Whoever would end the box now would leave the tree stopped; for a test nobody is stopped.
+    // A signal that killed ipcbox now would leave the tree stopped.
     let mask = block(Set::ALL)?;
     let stops = signal.is_some();
     let (tree, walked) = match aim.reach {
-        // A process that waits for ipcbox forks nothing, and a shell that stopped would make its own parent take the
-        // terminal.
+        // A process that waits for ipcbox does not fork, and if a shell stopped, its parent would take the terminal.
         Reach::Below if below(pid) => Tree::below(pid, &[], stops),
         _ => Tree::of([(pid, aim.fd)], stops),
     };
     let is_spared = |member: &Member| aim.reach == Reach::Below && member.pid == pid;
     let sent = match walked {
-        Ok(()) => deliver(tree, is_spared, signal, value, what, told),
+        Ok(()) => deliver(tree, is_spared, signal, value, what, signalled),
         Err(errno) => {
             tree.resume(|_| true);
             Err(failed(pid, errno))
@@ -128,9 +137,8 @@ fn to_tree(aim: Aim, signal: Option<Signal>, value: Option<i32>, watch: bool, to
     Ok(sent?)
 }
 
-/// Sends one more signal to the rest of a tree, and to what was forked below it since the last one, which is added to
-/// `rest`.
-pub fn again(rest: &mut Vec<Told>, signal: Signal) -> Result<()> {
+/// Sends another signal to the rest of a tree and to processes forked below it since, which are added to `rest`.
+pub fn again(rest: &mut Vec<Signalled>, signal: Signal) -> Result<()> {
     let known: HashMap<i32, Option<String>> = rest.iter().map(|one| (one.0, one.2.clone())).collect();
     let what = |pid| known.get(&pid).cloned().unwrap_or_else(|| command(pid));
     let first = rest.first().map_or(0, |one| one.0);
@@ -141,15 +149,15 @@ pub fn again(rest: &mut Vec<Told>, signal: Signal) -> Result<()> {
     Ok(sent.and(walked.map_err(|errno| failed(first, errno)))?)
 }
 
-/// Sends a signal to a tree, the leaves first, and continues what was stopped for the walk. Those that got it are
-/// added to `told`.
+/// Sends a signal to a tree, leaves first, and continues the processes that the walk stopped. Adds those that got it to
+/// `signalled`.
 fn deliver(
     tree: Tree,
     is_spared: impl Fn(&Member) -> bool,
     signal: Option<Signal>,
     value: Option<i32>,
     what: impl Fn(i32) -> Option<String>,
-    told: &mut Vec<Told>,
+    signalled: &mut Vec<Signalled>,
 ) -> Result<(), Cause> {
     let to = |member: &Member| (what(member.pid), signal::send_to(member.fd.as_fd(), To::Process, signal, value));
     let sent: Vec<_> = tree.members.iter().rev().filter(|member| !is_spared(member)).map(to).collect();
@@ -158,14 +166,14 @@ fn deliver(
     let members = tree.members.into_iter().rev().filter(|member| !is_spared(member));
     for (member, (before, sent)) in members.zip(sent) {
         match sent {
-            Ok(()) | Err(Errno::ESRCH) => told.push((member.pid, member.fd, before)),
+            Ok(()) | Err(Errno::ESRCH) => signalled.push((member.pid, member.fd, before)),
             Err(errno) => first = first.and(Err(failed(member.pid, errno))),
         }
     }
     first
 }
 
-/// What keeps a signal from having any effect on the process itself, although the kernel would take it.
+/// Fails if the kernel would accept the signal, but it could have no effect on the process.
 pub fn obstacle(aim: &Aim, signal: Option<Signal>) -> Result<(), Cause> {
     let pid = aim.process.pid;
     if matches!(aim.reach, Reach::Group | Reach::Below) {
@@ -177,7 +185,7 @@ pub fn obstacle(aim: &Aim, signal: Option<Signal>) -> Result<(), Cause> {
         return Err(match parent {
             Some(parent) => {
                 let who = command(parent).unwrap_or_default();
-                Cause::from_errno(Errno::ESRCH, format!("it has ended; {parent} ({who}) has not reaped it yet"))
+                Cause::from_errno(Errno::ESRCH, format!("it is a zombie, not reaped by its parent {parent} ({who})"))
             }
             None => unopened(pid, Errno::ESRCH),
         });
@@ -187,12 +195,12 @@ pub fn obstacle(aim: &Aim, signal: Option<Signal>) -> Result<(), Cause> {
     };
     if procfs::stat(pid).is_ok_and(|stat| stat.is_kernels()) {
         permitted(aim)?;
-        return Err(Cause::new(Exit::Failed, "it is a thread of the kernel's, which signals do not reach"));
+        return Err(Cause::new(Exit::Failed, "it is a kernel thread, which ignores signals"));
     }
     let heard = || procfs::status(pid).is_ok_and(|status| (status.caught | status.blocked).has(signal));
     if pid == 1 && !(signal.is_catchable() && heard()) {
         permitted(aim)?;
-        let words = format!("it is init and has no handler for {}: the kernel drops it", name(signal));
+        let words = format!("it is init and has no handler for {}, so the kernel drops it", name(signal));
         return Err(Cause::new(Exit::Failed, words));
     }
     Ok(())
@@ -203,19 +211,19 @@ fn permitted(aim: &Aim) -> Result<(), Cause> {
 }
 
 fn failed(pid: i32, errno: Errno) -> Cause {
-    let told = procfs::status(pid).unwrap_or_default();
+    let status = procfs::status(pid).unwrap_or_default();
     match errno {
         Errno::ESRCH => unopened(pid, errno),
         Errno::EPERM if process::is_signal_forbidden() => Cause::forbidden("pidfd_send_signal"),
-        Errno::EPERM => Cause::from_errno(errno, format!("permission denied, it belongs to {}", user(told.uid))),
+        Errno::EPERM => Cause::from_errno(errno, format!("permission denied, it belongs to {}", user(status.uid))),
         Errno::EAGAIN => {
-            let words = format!("{} of {} signals are pending for its user already", told.queued, told.queue_limit);
+            let words = format!("{} of {} signals are pending for its user", status.queued, status.queue_limit);
             Cause::from_errno(errno, words)
                 .exit(Exit::Failed)
-                .hint(format!("its RLIMIT_SIGPENDING is the limit: prlimit --sigpending --pid {pid}"))
+                .hint(format!("raise its RLIMIT_SIGPENDING (prlimit --sigpending --pid {pid})"))
         }
-        Errno::EMFILE => Cause::from_errno(errno, "it is more processes than the box may hold, and none was signalled"),
-        Errno::ENOSYS => Cause::from_errno(errno, "this kernel has no pidfd_send_signal; Linux 5.1 has"),
+        Errno::EMFILE => Cause::from_errno(errno, "more processes than descriptors are available; none was signalled"),
+        Errno::ENOSYS => Cause::from_errno(errno, "pidfd_send_signal needs Linux 5.1"),
         errno => Cause::plain(errno),
     }
 }

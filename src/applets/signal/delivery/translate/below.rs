@@ -1,4 +1,4 @@
-//! What is below CMD: how signals reach it, and how none of it is left.
+//! The descendants of CMD: signals to them, and how all of them are killed.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -13,22 +13,22 @@ use crate::sys::process::tree::Tree;
 use crate::sys::process::{self, procfs};
 use crate::sys::signal::{self, Signal, To};
 
-/// How often it is tried to end what is left where that fails, a millisecond apart.
+/// Attempts to kill descendants after a failure, a millisecond apart.
 const TRIES: u32 = 50;
 
 impl Translator {
-    /// To all below the box but what it had before CMD, and what is run for a signal.
+    /// Sends a signal to all descendants, except handlers and children from before CMD.
     pub(in crate::applets::signal) fn to_tree(&self, signal: Signal, value: Option<i32>) {
         let handlers = self.handlers.iter().filter_map(|handler| handler.pid);
         let except: Vec<i32> = self.before.iter().copied().chain(handlers).collect();
-        // A part, if there are too few descriptors for all; CMD gets it in any case.
+        // With too few descriptors only a part is reached, but CMD in any case.
         let (tree, _) = Tree::below(own_pid(), &except, true);
         if tree.members.iter().all(|member| member.pid != self.cmd) {
             self.to_command(signal, value);
         }
         for member in tree.members.iter().rev() {
             let _ = signal::send_to(member.fd.as_fd(), To::Process, Some(signal), value);
-            // One that was stopped before would not hear it.
+            // A process that was stopped before acts on it only when continued.
             if signal.is_termination() {
                 let _ = signal::send(member.fd.as_fd(), Signal::CONT);
             }
@@ -36,7 +36,7 @@ impl Translator {
         tree.resume(|_| !signal.stops());
     }
 
-    /// Whether CMD has ended, and what it has left still has time for the steps of --then.
+    /// Whether CMD has exited, and its descendants still have time for the steps of `--then`.
     pub(in crate::applets::signal) fn winds_down(&mut self) -> bool {
         if !self.rules.kill_tree || self.ended.is_none() {
             return false;
@@ -52,7 +52,7 @@ impl Translator {
         (self.late || self.winding) && self.supervisor.has_plan() && is_left()
     }
 
-    /// Ends all that is left below the box, but for what it had before CMD.
+    /// Kills all descendants, except children from before CMD.
     pub(in crate::applets::signal) fn end_tree(&self) -> nix::Result<()> {
         let mut tries = TRIES;
         loop {
@@ -68,7 +68,7 @@ impl Translator {
         }
     }
 
-    /// Ends those that can be seen now; whether none is left that can be ended.
+    /// Kills the descendants that exist now, and returns whether none is left that can be killed.
     fn end_some(&self) -> nix::Result<bool> {
         let is_none = loop {
             match changed() {
@@ -90,7 +90,7 @@ impl Translator {
         }
         walked?;
         if found == 0 {
-            // Zombies that a debugger still has.
+            // Zombies that a debugger has not released.
             std::thread::sleep(Duration::from_millis(1));
         }
         if found == 0 || !left.iter().all(|pid: &i32| self.before.contains(pid) || kept.contains(pid)) {
@@ -99,7 +99,7 @@ impl Translator {
         for pid in &kept {
             let who = process::command(*pid).map(|who| format!(" ({who})")).unwrap_or_default();
             let cause = Cause::plain(Errno::EPERM);
-            output::warn(format!("cannot end {pid}{who}: {cause}"));
+            output::warn(format!("cannot kill {pid}{who}: {cause}"));
         }
         Ok(true)
     }

@@ -1,4 +1,4 @@
-//! What `signal run` does beside supervising CMD: it translates signals, runs command lines for them, and ends what is left.
+//! `signal run` as the parent of CMD: translates signals, runs command lines for them, and kills descendants.
 
 mod below;
 
@@ -22,25 +22,32 @@ use crate::sys::process::{pidfd, procfs, signal_child};
 use crate::sys::signal::{self, Arrival, Disposition, Set, Signal};
 use crate::sys::wait::Want;
 
-/// What happens when signals come, and with what CMD leaves.
+/// Options that concern arriving signals and descendants of CMD.
 #[derive(Debug, Args)]
 pub struct Rules {
-    /// What CMD gets when A comes: B, or nothing for A=
+    /// Translate signal A to B for CMD; A= drops it
     #[arg(long, value_name = "A=B", value_parser = pair, value_delimiter = ',')]
     pub map: Vec<Pair>,
-    /// Run CMDLINE by /bin/sh when SIG comes
+    /// Run CMDLINE with /bin/sh when SIG arrives
+    ///
+    /// CMD gets SIG all the same, unless --map SIG= drops it. IPCBOX_SIGNAL and IPCBOX_PID are set to SIG and the pid of
+    /// CMD. One CMDLINE runs at a time, and ipcbox waits for it before it exits.
     #[arg(long, value_name = "SIG=CMDLINE", value_parser = on)]
     pub on: Vec<On>,
-    /// Send what arrives to cmd (default), group or tree
+    /// Forward signals to cmd, group or tree (default: cmd)
+    ///
+    /// group is the process group of CMD; tree is CMD and all its descendants.
     #[arg(long, value_name = "TO", value_enum, default_value_t, hide_possible_values = true)]
     forward: Forward,
-    /// What CMD gets when the box's parent ends
+    /// Send SIG to CMD when the parent of ipcbox exits
     #[arg(long, value_name = "SIG", value_parser = parse)]
     pub parent_death: Option<Signal>,
-    /// Be the parent of orphans below CMD, and reap them
+    /// Reap orphaned descendants of CMD, as init does
     #[arg(long)]
     reap: bool,
-    /// Leave no descendant of CMD alive
+    /// Kill all descendants of CMD when it exits
+    ///
+    /// Or when --max-time and its last --then are over.
     #[arg(long)]
     kill_tree: bool,
     #[command(flatten)]
@@ -48,71 +55,71 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Whether CMD has to have a parent that does it.
+    /// Whether ipcbox has to stay as the parent of CMD.
     pub fn need_a_parent(&self) -> bool {
         let by_signal = !self.map.is_empty() || !self.on.is_empty() || self.forward != Forward::Cmd;
         by_signal || self.reap || self.kill_tree || self.limit.time().is_some()
     }
 }
 
-/// A signal, and what it is translated to.
+/// A signal and its translation; `None` drops it.
 #[derive(Debug, Clone, Copy)]
 pub struct Pair(pub Signal, pub Option<Signal>);
 
 fn pair(text: &str) -> Result<Pair, String> {
-    let (from, to) = text.split_once('=').ok_or("a translation is written TERM=INT, or HUP= for nothing")?;
+    let (from, to) = text.split_once('=').ok_or("expected A=B such as TERM=INT, or HUP= to drop it")?;
     let to = match to {
         "" => None,
         to => Some(parse(to)?),
     };
     if to == Some(Signal::KILL) {
-        return Err("KILL gives CMD no chance to end by itself; --max-time and signal send KILL do that".into());
+        return Err("a signal cannot be translated to KILL; use --max-time or signal send KILL".into());
     }
     Ok(Pair(catchable(from)?, to))
 }
 
-/// A signal, and what is run when it comes.
+/// A signal, and the command line to run when it arrives.
 #[derive(Debug, Clone)]
 pub struct On(pub Signal, pub String);
 
 fn on(text: &str) -> Result<On, String> {
-    let (signal, line) = text.split_once('=').ok_or("it is written SIG=CMDLINE")?;
+    let (signal, line) = text.split_once('=').ok_or("expected SIG=CMDLINE")?;
     if line.trim().is_empty() {
-        return Err("there is no command line after '='".into());
+        return Err("CMDLINE after '=' is empty".into());
     }
     Ok(On(catchable(signal)?, line.to_owned()))
 }
 
-/// Which processes get a signal that arrives.
+/// The processes that get an arriving signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Forward {
-    /// CMD alone
+    /// Only CMD
     #[default]
     Cmd,
     /// The process group of CMD
     Group,
-    /// CMD and all below it
+    /// CMD and all its descendants
     Tree,
 }
 
-/// A CMD that runs, and what it gets.
+/// A running CMD.
 pub struct Translator {
     command: Command,
     rules: Rules,
     supervisor: Supervisor,
     cmd: i32,
-    /// How it ended, once that is known.
+    /// How CMD exited.
     ended: Option<Ended>,
     parent: Option<OwnedFd>,
-    /// Children from before CMD, which --kill-tree leaves alone.
+    /// Children from before CMD, which `--kill-tree` does not touch.
     before: Vec<i32>,
     late: bool,
-    /// CMD has ended by itself, and what it has left gets the steps of --then.
+    /// CMD exited in time, and its descendants get the steps of `--then`.
     winding: bool,
     handlers: Vec<Handler>,
 }
 
-/// A command line that is run when a signal comes, one after the other.
+/// The command line for a signal. One runs at a time; `due` counts those still to run.
 struct Handler {
     signal: Signal,
     shell: Command,
@@ -131,9 +138,7 @@ impl Translator {
         let is_tree = rules.kill_tree || rules.forward == Forward::Tree;
         if is_tree && !procfs::knows_us().context("cannot read /proc")? {
             let option = if rules.kill_tree { "--kill-tree" } else { "--forward tree" };
-            let words = format!(
-                "{option} needs /proc: the one that is mounted is not that of this pid namespace, or does not tell of children"
-            );
+            let words = format!("{option} needs the /proc of this pid namespace, with task/TID/children");
             return Err(Cause::new(Exit::Failed, words).into());
         }
         if is_tree {
@@ -150,17 +155,17 @@ impl Translator {
         Ok(Self { command, rules, supervisor, cmd, ended, parent, before, late, winding, handlers })
     }
 
-    /// Waits until CMD ends, and ends as it did.
+    /// Waits until CMD exits, and exits as it did.
     pub fn run(mut self) -> Result<Exit> {
         let outcome = self.until_the_end();
         let left = if self.rules.kill_tree { self.end_tree() } else { Ok(()) };
         self.supervisor.take_terminal();
         outcome?;
-        left.context("cannot end what is below CMD")?;
+        left.context("cannot kill the descendants of CMD")?;
         self.end()
     }
 
-    /// Whether CMD runs, or something for a signal.
+    /// Whether CMD or a handler runs.
     fn runs(&self) -> bool {
         self.ended.is_none() || self.handlers.iter().any(|handler| handler.pid.is_some())
     }
@@ -182,8 +187,7 @@ impl Translator {
         Ok(())
     }
 
-    /// The next step against a CMD, or what is still run for a signal, that takes too long; whether there is nothing left but to
-    /// end the tree.
+    /// Takes the next step against CMD or handlers that run too long. Returns whether only killing the tree is left.
     fn is_over(&mut self) -> bool {
         self.late |= self.ended.is_none();
         let Some(signal) = self.supervisor.step() else { return self.rules.kill_tree };
@@ -207,7 +211,7 @@ impl Translator {
         self.ended.map_or(Ok(Exit::Failed), end_as)
     }
 
-    /// A signal came.
+    /// Handles a signal.
     fn hear(&mut self, arrival: &Arrival) -> Result<()> {
         let signal = arrival.signal;
         if let Some(at) = self.handlers.iter().position(|handler| handler.signal == signal) {
@@ -236,7 +240,6 @@ impl Translator {
         Ok(())
     }
 
-    /// Children ended or were stopped.
     fn reap(&mut self) -> Result<()> {
         while let Some((pid, ended, _)) = self.supervisor.reap(None)? {
             if pid == self.cmd {
@@ -249,7 +252,7 @@ impl Translator {
         Ok(())
     }
 
-    /// Runs a handler's command line where one is due and none runs.
+    /// Runs a handler if it is due and does not run.
     fn handle(&mut self, at: usize) {
         let handler = &mut self.handlers[at];
         if handler.due == 0 || handler.pid.is_some() {
@@ -265,7 +268,7 @@ impl Translator {
         }
     }
 
-    /// To CMD alone; when it has ended, to what is still run for a signal.
+    /// Sends a signal to CMD, or to the handlers if CMD has exited.
     fn to_command(&self, signal: Signal, value: Option<i32>) {
         if self.ended.is_some() {
             return self.to_handlers(signal);
@@ -279,14 +282,14 @@ impl Translator {
     fn to_handlers(&self, signal: Signal) {
         for pid in self.handlers.iter().filter_map(|handler| handler.pid) {
             let _ = signal::kill(-pid, signal);
-            // One can have stopped, as a reader of the terminal that it does not have.
+            // A handler that read the terminal from the background is stopped.
             if signal.is_termination() {
                 let _ = signal::kill(-pid, Signal::CONT);
             }
         }
     }
 
-    /// To CMD's process group; when it has ended, to what is still run for a signal.
+    /// Sends a signal to the process group of CMD, or to the handlers if CMD has exited.
     fn to_group(&self, signal: Signal) {
         if self.ended.is_some() {
             return self.to_handlers(signal);
@@ -299,8 +302,8 @@ fn own_pid() -> i32 {
     std::process::id().cast_signed()
 }
 
-/// A descriptor for the box's parent, where CMD is to hear of its end. As init of a pid namespace the box has a parent
-/// outside of it; there the box gets the signal itself.
+/// Opens the parent of ipcbox for `--parent-death`. As init of a pid namespace, ipcbox cannot see its parent, and gets
+/// the signal itself.
 fn watch_parent(signal: Option<Signal>) -> Result<Option<OwnedFd>> {
     let Some(signal) = signal else {
         return Ok(None);
@@ -311,5 +314,5 @@ fn watch_parent(signal: Option<Signal>) -> Result<Option<OwnedFd>> {
         return Ok(None);
     }
     let opened = pidfd(parent).map_err(|errno| unopened(parent, errno));
-    Ok(Some(opened.context("cannot watch the box's parent")?))
+    Ok(Some(opened.context("cannot watch the parent of ipcbox")?))
 }
