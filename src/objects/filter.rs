@@ -16,26 +16,26 @@ use crate::text::counted;
 #[derive(Debug, Clone, Args)]
 pub struct Filters {
     /// Select objects of this user
-    #[arg(hide_short_help = true, long, value_name = "USER", value_parser = user)]
+    #[arg(long, value_name = "USER", value_parser = user)]
     pub owner: Option<u32>,
     /// Select objects of the caller
-    #[arg(hide_short_help = true, long, conflicts_with = "owner")]
+    #[arg(long, conflicts_with = "owner")]
     pub mine: bool,
     /// Select objects unused and unchanged for DURATION
-    #[arg(hide_short_help = true, long, value_name = "DURATION", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub older_than: Option<Duration>,
     /// Leave TARGET out, even if it is named
-    #[arg(hide_short_help = true, long, value_name = "TARGET")]
+    #[arg(long, value_name = "TARGET")]
     pub keep: Vec<Target>,
     /// Select objects that no process uses now
     ///
     /// That is: objects not attached, open, held or waited on.
-    #[arg(hide_short_help = true, long)]
+    #[arg(long)]
     pub unused: bool,
     /// Select objects whose past users have all exited
     ///
     /// Matches only segments that are not attached, and empty queues; NOTES in ipcbox-ipcs-lite(1) has the proof.
-    #[arg(hide_short_help = true, long)]
+    #[arg(long)]
     pub orphaned: bool,
 }
 

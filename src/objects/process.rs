@@ -37,13 +37,12 @@ enum Only {
 /// # Errors
 /// The reason, as text for the user.
 pub fn parse(text: &str) -> Result<Process, String> {
-    let number = |text: &str, what: &str| {
-        digits(text).ok_or_else(|| format!("expected the {what} that signal stat prints, not '{text}'"))
-    };
+    let number =
+        |text: &str, form: &str| digits(text).ok_or_else(|| format!("expected {form}, as signal stat prints it"));
     let (before, only) = if let Some((pid, inode)) = text.split_once(':') {
-        (pid, Only::Inode(number(inode, "inode")?))
+        (pid, Only::Inode(number(inode, "PID:INODE")?))
     } else if let Some((pid, start)) = text.split_once('@') {
-        (pid, Only::Start(number(start, "start")?))
+        (pid, Only::Start(number(start, "PID@START")?))
     } else {
         (text, Only::Any)
     };

@@ -195,11 +195,11 @@ pub fn remembered(object: &Object) -> HashSet<i32> {
     pids
 }
 
-/// Whether an object is a set that serves as slots, a lock or a barrier.
-pub fn has_purpose(object: &Object) -> bool {
-    let State::Set(stat) = &object.state else { return false };
-    let values = Set::from_id(stat.id).values();
-    values.is_ok_and(|(_, values)| Purpose::of(&values).is_some())
+/// Returns the purpose of a set that serves as slots, a lock or a barrier.
+pub fn purpose(object: &Object) -> Option<Purpose> {
+    let State::Set(stat) = &object.state else { return None };
+    let (_, values) = Set::from_id(stat.id).values().ok()?;
+    Purpose::of(&values)
 }
 
 fn journals() -> HashSet<Key> {

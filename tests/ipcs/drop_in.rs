@@ -42,7 +42,7 @@ done
 ];
 
 #[test]
-fn every_table_is_that_of_util_linux() {
+fn tables_match_util_linux() {
     if !has("ipcs") {
         return;
     }
@@ -94,7 +94,7 @@ const ZONES: &[&str] = &[
 ];
 
 #[test]
-fn times_are_those_of_the_users_time_zone() {
+fn times_are_in_the_time_zone_of_the_user() {
     if !has("ipcs") {
         return;
     }
@@ -174,15 +174,15 @@ fn limits_do_not_overflow() {
 }
 
 #[test]
-fn an_id_that_is_not_there_is_status_3() {
+fn missing_id_is_status_3() {
     let world = World::new();
     for kind in ["-q", "-m", "-s"] {
         world.call(&format!("ipcs {kind} -i 2147483647")).fails(3, "no such");
         world.call(&format!("ipcs {kind} -i 5x")).fails(2, "expected an id");
         world.call(&format!("ipcs {kind} -i 99999999999999999999")).fails(2, "expected an id");
     }
-    world.call("ipcs -i 0").fails(2, "one kind is to be chosen");
-    world.call("ipcs -q -s -i 0").fails(2, "one kind is to be chosen");
+    world.call("ipcs -i 0").fails(2, "--id needs one of -q, -m and -s");
+    world.call("ipcs -q -s -i 0").fails(2, "--id needs one of -q, -m and -s");
     world.call("ipcs-lite 2147483647").fails(3, "no such object");
     world.call("ipcs-lite 0x0").fails(2, "private objects share key 0");
     world.call("ipcs-lite -Z").fails(2, "no option '-Z'");
@@ -222,7 +222,7 @@ shm -1
 ";
 
 #[test]
-fn removal_says_what_util_linux_says() {
+fn removal_prints_what_util_linux_prints() {
     let world = World::new();
     if !has("ipcrm") || !world.is_own() {
         return;
@@ -268,7 +268,7 @@ fn word_after_an_option_is_a_named_difference() {
 }
 
 #[test]
-fn somebody_elses_objects_are_status_5() {
+fn objects_of_another_user_are_status_5() {
     let world = World::new();
     let (Some(uid), true) = (world.stranger(), world.is_own()) else { return };
     world.shell("ipcmk -Q >/dev/null; ipcmk -M 10 >/dev/null; ipcmk -S 1 >/dev/null").ok();

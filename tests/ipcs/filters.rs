@@ -94,7 +94,7 @@ fn another_pid_namespaces_segment_proves_nothing() {
 }
 
 #[test]
-fn a_running_postgresqls_segment_stays() {
+fn segment_of_a_running_postgresql_is_kept() {
     let world = World::new();
     // Debian has them where PATH does not lead.
     let path = "PATH=$PATH$(printf ':%s' /usr/lib/postgresql/*/bin)";
@@ -159,7 +159,7 @@ fn filters_combine() {
 /// A segment's creator ends, and its number goes to another process: that one proves nothing at first, and is proved to
 /// be another one as soon as it has started later than the segment was last used.
 #[test]
-fn a_number_that_was_used_again_is_told() {
+fn reused_pid_is_recognised() {
     let world = World::new();
     let script = r#"
         exec unshare --ipc sh -euc '

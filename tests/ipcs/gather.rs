@@ -28,7 +28,7 @@ fn proc_and_calls_give_the_same_records() {
 }
 
 #[test]
-fn a_line_that_cannot_be_read_is_told_with_its_number() {
+fn unreadable_line_is_reported_by_number() {
     let world = World::new();
     if !nix::unistd::geteuid().is_root() {
         return skip("it needs the right to mount");
@@ -76,7 +76,7 @@ fn records_are_sorted_chosen_and_shown_by_column() {
 }
 
 #[test]
-fn who_waits_is_told_with_the_operation() {
+fn waiters_are_shown_with_their_operation() {
     let world = World::new();
     if !world.is_own() {
         return skip("it needs an IPC namespace of its own");
@@ -97,7 +97,7 @@ fn who_waits_is_told_with_the_operation() {
 }
 
 #[test]
-fn posix_objects_are_listed_with_names_that_cannot_break_a_line() {
+fn posix_names_cannot_break_a_line() {
     let world = World::new();
     let odd = world.posix("a\n\x1b[2J");
     world.call("shm create --size 5").arg(&odd).ok();
@@ -143,7 +143,7 @@ fn limits_and_use_are_records_too() {
 }
 
 #[test]
-fn another_processs_namespace_can_be_looked_at() {
+fn namespace_of_another_process_is_listed() {
     let world = World::new();
     if !world.is_own() {
         return skip("it needs the right to make an IPC namespace");
@@ -173,7 +173,7 @@ fn another_processs_namespace_can_be_looked_at() {
 }
 
 #[test]
-fn targets_are_shown_alone() {
+fn only_targets_are_shown() {
     let world = World::new();
     if !world.is_own() {
         return skip("it needs an IPC namespace of its own");
@@ -211,7 +211,7 @@ fn targets_are_shown_alone() {
 }
 
 #[test]
-fn a_user_is_asked_for_once_and_one_without_a_name_is_a_number() {
+fn each_user_is_looked_up_once() {
     let world = World::new();
     let (Some(uid), true) = (world.stranger(), world.is_own()) else {
         return skip("it needs root and an IPC namespace of its own");
@@ -237,7 +237,7 @@ fn a_user_is_asked_for_once_and_one_without_a_name_is_a_number() {
 }
 
 #[test]
-fn what_cannot_be_listed_is_not_left_out() {
+fn unlistable_kind_is_an_error() {
     let world = World::new();
     world.call("sem create /@s").ok();
     for line in ["ipcs-lite -P -s", "ipcs-lite -P -s -u", "ipcs-lite -s --leaks -- true"] {
@@ -251,12 +251,12 @@ fn what_cannot_be_listed_is_not_left_out() {
 }
 
 #[test]
-fn a_user_whose_name_is_no_name_is_not_asked_for() {
+fn invalid_user_name_is_not_looked_up() {
     World::new().call("ipcs-lite --owner=--version").fails(2, "no user '--version'");
 }
 
 #[test]
-fn who_is_asked_for_names_can_be_interrupted() {
+fn lookup_of_names_can_be_interrupted() {
     let world = World::new();
     let path = format!("{}:{}", world.dir().display(), std::env::var("PATH").unwrap());
     world.script("getent", "#!/bin/sh\nexec grep SigBlk /proc/self/status >blocked\n");
@@ -266,7 +266,7 @@ fn who_is_asked_for_names_can_be_interrupted() {
 }
 
 #[test]
-fn queues_are_listed_where_their_file_system_is_not_mounted() {
+fn queues_are_listed_without_a_mount() {
     let world = World::new();
     let (Some(uid), true) = (world.stranger(), world.is_own()) else {
         return skip("it needs root and an IPC namespace of its own");
@@ -305,7 +305,7 @@ fn queues_are_listed_where_their_file_system_is_not_mounted() {
 }
 
 #[test]
-fn who_has_a_posix_object_open_is_told() {
+fn openers_of_posix_objects_are_shown() {
     let world = World::new();
     world.call("shm create /@m --size 5").ok();
     world.call("msgq create /@q").ok();

@@ -50,7 +50,7 @@ fn slots_and_locks_are_kept_and_counted() {
         return skip("it needs an IPC namespace of its own");
     }
     world.shell("ipcbox sem run $NAME-slots --slots 2 -- true; ipcbox sem lock $NAME-lock -- true").ok();
-    let kept = "ipcrm-lite: kept 2 semaphore sets that serve as slots, locks or barriers\n\
+    let kept = "ipcrm-lite: left 1 set of slots and 1 lock alone\n\
         hint: ipcbox sem rm 0 1 # or every idle one: ipcbox sem rm --unused\n";
     for line in ["-a --yes", "--unused --yes", "--mine --yes", "--sem --unused --dry-run"] {
         world.call(&format!("ipcrm-lite {line}")).stdout("").stderr(kept).ok();
@@ -120,7 +120,7 @@ fn hint_about_unproven_objects_removes_them() {
     let output = world.call(line).arg("ipcmk -Q; ipcmk -S 3").output();
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("no process of CMD was seen to make or use them\nhint: ipcbox ipcrm-lite "), "{told}");
+    assert!(told.contains("no process of CMD was seen creating or using them\nhint: ipcbox ipcrm-lite "), "{told}");
     let hint = told.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
     assert!(hint.contains("--msg 0") && hint.contains("--sem 0"), "{hint}");
     if hint.contains("--posix") {

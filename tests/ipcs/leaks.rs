@@ -39,7 +39,7 @@ fn told(output: &Output) -> Vec<String> {
 const SHOWN: &str = "--columns verdict,kind,family --no-header";
 
 #[test]
-fn each_of_the_six_kinds_is_found_and_a_clean_program_leaves_nothing() {
+fn leaks_of_all_six_kinds_are_found() {
     let world = World::new();
     let Some(leak) = python(&world) else { return };
     let name = world.posix("x");
@@ -73,7 +73,7 @@ fn each_of_the_six_kinds_is_found_and_a_clean_program_leaves_nothing() {
 }
 
 #[test]
-fn a_commands_own_status_wins() {
+fn status_of_cmd_wins() {
     let world = World::new();
     let Some(leak) = python(&world) else { return };
     world.script("fails", &format!("#!/bin/sh\npython3 {leak} x msg\nexit 7\n"));
@@ -87,7 +87,7 @@ fn a_commands_own_status_wins() {
 }
 
 #[test]
-fn isolated_it_is_all_the_commands_and_gone_by_itself() {
+fn isolated_objects_are_all_leaks_and_vanish() {
     let world = World::new();
     let Some(leak) = python(&world) else { return };
     let line = format!("ipcs-lite --leaks --isolate {SHOWN} -- python3 {leak} x msg sem shm");
@@ -100,7 +100,7 @@ fn isolated_it_is_all_the_commands_and_gone_by_itself() {
 }
 
 #[test]
-fn an_ordinary_user_can_isolate_too() {
+fn ordinary_user_can_isolate() {
     let world = World::new();
     let (Some(leak), Some(uid)) = (python(&world), world.stranger()) else { return };
     let may = Call::new("unshare").args(["-Ui", "true"]).user(uid).output();
@@ -115,7 +115,7 @@ fn an_ordinary_user_can_isolate_too() {
 }
 
 #[test]
-fn what_is_proved_is_cleaned_and_the_rest_told() {
+fn proved_leaks_are_removed_others_reported() {
     let world = World::new();
     let Some(leak) = python(&world) else { return };
     let line = format!("ipcs-lite --leaks --clean {SHOWN} -- python3 {leak} x msg sem shm");
@@ -130,7 +130,7 @@ fn what_is_proved_is_cleaned_and_the_rest_told() {
 }
 
 #[test]
-fn what_lives_on_is_held_and_others_are_foreign() {
+fn used_objects_are_held_or_foreign() {
     let world = World::new();
     let Some(_) = python(&world) else { return };
     let holder = r"
@@ -153,7 +153,7 @@ while not os.path.exists('ready'): time.sleep(0.001)
 }
 
 #[test]
-fn an_unrelated_process_that_makes_and_removes_is_not_blamed() {
+fn short_lived_foreign_object_is_not_reported() {
     let world = World::new();
     let Some(_) = python(&world) else { return };
     let busy = r"
@@ -179,7 +179,7 @@ while True:
 }
 
 #[test]
-fn an_interrupted_commands_leaks_are_told() {
+fn leaks_of_an_interrupted_cmd_are_reported() {
     let world = World::new();
     let Some(leak) = python(&world) else { return };
     world.script("waits", &format!("#!/bin/sh\npython3 {leak} x msg\n: >ready\nexec sleep 1000\n"));
@@ -196,7 +196,7 @@ fn an_interrupted_commands_leaks_are_told() {
 }
 
 #[test]
-fn a_signal_that_is_no_end_reaches_the_command_and_an_end_one_that_is_stopped() {
+fn signals_reach_running_and_stopped_cmd() {
     let world = World::new();
     let ready = world.dir().join("ready");
     let caught = "trap 'exit 9' USR1; echo $$ >new; mv new ready; while :; do sleep 0.01; done";
@@ -222,7 +222,7 @@ fn a_signal_that_is_no_end_reaches_the_command_and_an_end_one_that_is_stopped() 
 }
 
 #[test]
-fn the_command_ends_with_the_box() {
+fn cmd_is_killed_with_ipcbox() {
     let world = World::new();
     let ready = world.dir().join("ready");
     let command = "echo $$ >new; mv new ready; exec sleep 1000";
@@ -237,7 +237,7 @@ fn the_command_ends_with_the_box() {
 }
 
 #[test]
-fn what_cannot_be_shown_is_told_before_the_command_runs() {
+fn wrong_columns_are_refused_before_cmd_runs() {
     let world = World::new();
     let ran = world.dir().join("ran");
     for (option, words) in [
@@ -257,7 +257,7 @@ fn what_cannot_be_shown_is_told_before_the_command_runs() {
 }
 
 #[test]
-fn where_leaks_cannot_be_shown_the_commands_status_is_not_lost() {
+fn failed_leak_report_keeps_the_status_of_cmd() {
     let world = World::new();
     let Some(leak) = python(&world) else { return };
     world.script("leaves", &format!("#!/bin/sh\npython3 {leak} x msg\nexit $1\n"));
@@ -279,7 +279,7 @@ fn where_leaks_cannot_be_shown_the_commands_status_is_not_lost() {
 /// A process below CMD ends, and its number goes to somebody else, who makes a queue and lives on, or ends before CMD
 /// does.
 #[test]
-fn what_a_stranger_of_the_same_number_made_stays() {
+fn object_of_a_stranger_with_the_pid_is_kept() {
     let stranger = r"
 import ctypes, os, struct, sys, time
 c = ctypes.CDLL(None)
@@ -331,7 +331,7 @@ open('made', 'w').close()
 }
 
 #[test]
-fn what_a_live_stranger_made_meanwhile_is_foreign() {
+fn object_of_a_live_stranger_is_foreign() {
     let world = World::new();
     let Some(leak) = python(&world) else { return };
     let foreign = r"
@@ -368,7 +368,7 @@ time.sleep(1000)
 }
 
 #[test]
-fn only_what_is_asked_for_is_told_and_cleaned() {
+fn options_limit_reported_and_removed_leaks() {
     let world = World::new();
     let Some(leak) = python(&world) else { return };
     let line = format!("ipcs-lite --leaks --clean -q -m {SHOWN} -- python3 {leak} x msg sem shm");

@@ -89,7 +89,7 @@ open('made', 'w').close()
 /// The other way round: a stranger makes an object and ends, and within the same second a process of CMD gets its
 /// number.
 #[test]
-fn number_of_a_dead_stranger_proves_nothing() {
+fn pid_of_a_dead_stranger_proves_nothing() {
     let stranger = r"
 import os, sys, time
 while not os.path.exists('go'): time.sleep(0.001)
@@ -175,7 +175,7 @@ while not os.path.exists('go'): time.sleep(0.001)
 
 /// A seccomp filter can forbid the calls that wait for a child.
 #[test]
-fn child_that_cannot_be_waited_for_ends_leaks() {
+fn unwaitable_child_stops_leaks() {
     let world = World::new();
     for (inject, line) in [
         ("wait4:error=ENOSYS", "--leaks -s -- true"),

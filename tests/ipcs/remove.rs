@@ -6,7 +6,7 @@ use super::sees_all;
 use crate::support::{BINARY, Call, World, skip};
 
 #[test]
-fn a_target_is_found_by_its_kind() {
+fn target_is_found_by_its_kind() {
     let world = World::new();
     world.call("sem create @a").ok();
     world.call("ipcrm-lite @a -v").ok();
@@ -21,15 +21,15 @@ fn a_target_is_found_by_its_kind() {
 }
 
 #[test]
-fn with_a_target_that_is_none_nothing_is_removed() {
+fn wrong_target_removes_nothing() {
     let world = World::new();
     for name in ["@a", "@b"] {
         world.call(&format!("sem create {name}")).ok();
     }
     world.call("msgq create @b").ok();
     world.call("ipcrm-lite @a 12a").fails(2, "TARGET '12a'");
-    world.call("ipcrm-lite @a /x").fails(2, "--posix removes these too");
-    world.call("ipcrm-lite @none /x @a").fails(2, "--posix removes these too");
+    world.call("ipcrm-lite @a /x").fails(2, "add --posix to remove POSIX objects");
+    world.call("ipcrm-lite @none /x @a").fails(2, "add --posix to remove POSIX objects");
     world.call("ipcrm-lite @a @b").fails(2, "names several objects");
     let id = world.call("ipcs-lite @a --columns id --no-header").ok();
     let id = id.trim();
@@ -37,7 +37,7 @@ fn with_a_target_that_is_none_nothing_is_removed() {
         (format!("-s {id} -s 5x"), "failed to parse argument: '5x'"),
         (format!("-s {id} -S 0"), "illegal key (0)"),
         (format!("-s {id} -afoo"), "unknown argument: foo"),
-        (format!("-s {id} /x"), "--posix removes these too"),
+        (format!("-s {id} /x"), "add --posix to remove POSIX objects"),
         (format!("sem {id} x"), "invalid id: x"),
     ] {
         world.call(&format!("ipcrm {line}")).fails(2, words);
@@ -46,7 +46,7 @@ fn with_a_target_that_is_none_nothing_is_removed() {
 }
 
 #[test]
-fn filters_hold_for_what_is_named_and_for_all() {
+fn filters_apply_to_names_and_to_all() {
     let world = World::new();
     if !world.is_own() {
         return skip("it needs an IPC namespace of its own");
@@ -90,7 +90,7 @@ fn filters_hold_for_what_is_named_and_for_all() {
 
 /// Who waits on a queue can be out of sight: what is seen proves nothing then.
 #[test]
-fn a_queue_whose_waiter_is_out_of_sight_stays() {
+fn queue_with_a_hidden_waiter_is_kept() {
     let world = World::new();
     let (Some(uid), true) = (world.stranger(), world.is_own()) else {
         return skip("it needs root and an IPC namespace of its own");
@@ -100,7 +100,7 @@ fn a_queue_whose_waiter_is_out_of_sight_stays() {
     let waiter = world.call("msgq recv @q -t 2").start().blocked_in(nix::libc::SYS_msgrcv);
     for line in ["@q", "--mine --yes", "-a --yes"] {
         let line = format!("ipcrm-lite {line} --keep @own");
-        let words = "not everybody can be looked at who may use it";
+        let words = "cannot inspect every process that may use it";
         world.call(&line).user(uid).fails(1, words);
     }
     // What nobody else may use is its owner's to remove.
@@ -130,7 +130,7 @@ fn a_queue_whose_waiter_is_out_of_sight_stays() {
         let script = format!("mount -t tmpfs none /proc && exec {BINARY} {line}");
         Call::new("unshare").args(["-m", "sh", "-c", &script])
     };
-    blind(&format!("ipcrm-lite {name}")).fails(1, "not everybody can be looked at");
+    blind(&format!("ipcrm-lite {name}")).fails(1, "cannot inspect every process");
     // The kernel counts those who wait on a set and who have a segment attached.
     world.call("sem create @set --value 0").ok();
     world.call("shm create @m --size 4").ok();
@@ -150,7 +150,7 @@ fn a_queue_whose_waiter_is_out_of_sight_stays() {
 }
 
 #[test]
-fn each_failure_is_told() {
+fn each_failure_is_reported() {
     let world = World::new();
     let _held = world.call("sem run @s --slots 1 -- sleep 1000").start().became("sleep");
     let output = world.call("ipcrm-lite @none @s -m 999999").output();
@@ -162,7 +162,7 @@ fn each_failure_is_told() {
 }
 
 #[test]
-fn a_filter_wants_a_yes() {
+fn filter_requires_yes() {
     let world = World::new();
     if !world.is_own() {
         return skip("it needs an IPC namespace of its own");
@@ -170,7 +170,7 @@ fn a_filter_wants_a_yes() {
     world.shell("ipcmk -Q; ipcmk -M 10; ipcmk -S 1").ok();
     world.call("ipcrm-lite --mine").fails(2, "--yes was not given");
     world.call("ipcrm-lite -a").fails(2, "--yes was not given");
-    world.call("ipcrm-lite").fails(2, "nothing is named");
+    world.call("ipcrm-lite").fails(2, "nothing to remove: no TARGET and no filter was given");
     world.call("ipcrm").stdout("").ok();
     let shown = "msg  0\nshm  0\nsem  0\n";
     world.call("ipcrm-lite -a --dry-run --columns kind,id --no-header").stdout(shown).ok();
@@ -187,7 +187,7 @@ fn a_filter_wants_a_yes() {
     world.call("sem run @slots --slots 2 -- true").ok();
     let kept = world.call("ipcrm-lite -a --yes").stdout("").output();
     let told = String::from_utf8_lossy(&kept.stderr).into_owned();
-    assert!(kept.status.success() && told.contains("kept 1 semaphore set that serve"), "{told}");
+    assert!(kept.status.success() && told.contains("left 1 set of slots alone"), "{told}");
     world.call("ipcs-lite --columns kind --no-header").stdout("sem\n").ok();
     world.call("ipcrm-lite @slots").ok();
     world.call("ipcs-lite -J").stdout("").ok();
@@ -195,7 +195,7 @@ fn a_filter_wants_a_yes() {
 
 /// `--shm`, `--msg` and `--sem` hold wherever they stand, beside every filter, and make one of ipcrm's `-a`.
 #[test]
-fn kinds_narrow_what_a_filter_chooses() {
+fn kinds_narrow_a_filter() {
     let world = World::new();
     if !world.is_own() {
         return skip("it needs an IPC namespace of its own");
@@ -228,14 +228,14 @@ fn kinds_narrow_what_a_filter_chooses() {
     }
     world.call("ipcrm --sem -ashm").stdout("").ok();
     left("msg shm sem sem", "nothing went");
-    world.call("ipcrm --sem").fails(2, "nothing is named");
+    world.call("ipcrm --sem").fails(2, "nothing to remove: no TARGET and no filter was given");
     world.call("ipcrm -a --sem @s").ok();
     left("msg shm sem", "ipcrm -a --sem @s");
     world.call("ipcrm -a").ok();
 }
 
 #[test]
-fn a_dry_run_removes_nothing_however_it_is_named() {
+fn dry_run_removes_nothing() {
     let world = World::new();
     if !world.is_own() {
         return skip("it needs an IPC namespace of its own");
@@ -259,7 +259,7 @@ fn a_dry_run_removes_nothing_however_it_is_named() {
 }
 
 #[test]
-fn what_is_in_use_stays_without_force() {
+fn object_in_use_needs_force() {
     let world = World::new();
     let held = world.call("sem run @slots --slots 1 -- sleep 1000").start().became("sleep");
     let user = format!("{} (sleep 1000): holds slot 1", held.pid());
@@ -272,12 +272,12 @@ fn what_is_in_use_stays_without_force() {
     world.call("ipcrm-lite 0x0").fails(2, "private objects share key 0");
     world.call("ipcrm-lite private").fails(2, "only for create");
     world.call("ipcrm-lite -afoo").fails(2, "unknown argument: foo");
-    world.call("ipcrm-lite shm").fails(2, "a TARGET of this name wants --shm, --msg or --sem");
+    world.call("ipcrm-lite shm").fails(2, "for a TARGET of this name, put --shm, --msg or --sem before it");
 }
 
 /// Anybody may make a name with control characters: it neither drives a terminal nor begins a line of its own.
 #[test]
-fn a_strangers_name_forges_no_line() {
+fn foreign_name_forges_no_line() {
     let world = World::new();
     let name = world.posix("m\nremoving \x1b[31mred");
     let told = format!("removing POSIX shared memory {}\n", name.escape_default());
@@ -296,7 +296,7 @@ fn a_strangers_name_forges_no_line() {
 }
 
 #[test]
-fn posix_objects_go_by_name() {
+fn posix_objects_are_removed_by_name() {
     let world = World::new();
     world.call("shm create /@m --size 5").ok();
     world.call("sem create /@m").ok();

@@ -25,7 +25,7 @@ fn ends(terminal: &Terminal, status: i32) {
 }
 
 #[test]
-fn a_watched_listing_is_drawn_anew_on_a_terminal() {
+fn watch_redraws_on_a_terminal() {
     let world = World::new();
     let Some(terminal) = terminal(&world) else { return };
     terminal.types("$BOX ipcs-lite -q --watch=10ms\n");
@@ -46,14 +46,14 @@ fn a_watched_listing_is_drawn_anew_on_a_terminal() {
 }
 
 #[test]
-fn an_interval_comes_after_an_equals_sign() {
+fn watch_interval_follows_an_equals_sign() {
     let world = World::new();
     assert!(world.call("ipcs-lite -h").ok().contains("--watch[=INTERVAL]"));
     world.call("ipcs-lite --watch 1s").fails(2, "hint: ipcbox ipcs-lite --watch=1s");
 }
 
 #[test]
-fn elsewhere_a_watched_listing_tells_the_changes() {
+fn watch_prints_changes_elsewhere() {
     let world = World::new();
     if !world.is_own() {
         return skip("it needs an IPC namespace of its own");
@@ -94,7 +94,7 @@ fn elsewhere_a_watched_listing_tells_the_changes() {
 }
 
 #[test]
-fn a_name_cannot_drive_the_terminal() {
+fn name_cannot_drive_the_terminal() {
     let world = World::new();
     let Some(terminal) = terminal(&world) else { return };
     let odd = world.posix("a\n\x1b[2J");
@@ -106,7 +106,7 @@ fn a_name_cannot_drive_the_terminal() {
 }
 
 #[test]
-fn a_filter_asks_on_a_terminal() {
+fn filter_asks_on_a_terminal() {
     let world = World::new();
     let Some(terminal) = terminal(&world) else { return };
     world.shell("ipcmk -Q; ipcmk -M 10; ipcmk -S 1").ok();
@@ -128,7 +128,7 @@ fn a_filter_asks_on_a_terminal() {
 
 /// While it asks, an object changes, another one takes a key, one takes a number, and some vanish.
 #[test]
-fn what_changed_since_it_was_looked_at_stays() {
+fn changed_object_is_kept() {
     let world = World::new();
     let Some(terminal) = terminal(&world) else { return };
     for name in ["changed", "key", "number", "gone", "stays"] {
@@ -153,10 +153,10 @@ fn what_changed_since_it_was_looked_at_stays() {
     world.call("msgq create @number").ok();
     world.call("msgq create @key").ok();
     terminal.types("y\n");
-    terminal.says(&format!("queue {changed}: it has changed since it was looked at\r\n"));
+    terminal.says(&format!("queue {changed}: it was changed or replaced after it was inspected\r\n"));
     if is_again {
         assert_eq!(id("number"), number);
-        terminal.says(&format!("queue {number}: it has changed since it was looked at\r\n"));
+        terminal.says(&format!("queue {number}: it was changed or replaced after it was inspected\r\n"));
     } else {
         skip("no number can be used again here: msg_next_id");
     }

@@ -92,13 +92,13 @@ fn number_of_no_certain_kind_is_refused() {
     for name in NAMES {
         let Some(world) = three_of_each() else { return };
         for (line, words) in [
-            ("2 -m 0", "'2' has no option before it that names its kind"),
-            ("shm 0 -q 1", "no option names objects after 'shm'"),
-            ("shm 0 -q 1 2", "no option names objects after 'shm'"),
+            ("2 -m 0", "'2' could be the id of any kind"),
+            ("shm 0 -q 1", "no option can name objects after 'shm'"),
+            ("shm 0 -q 1 2", "no option can name objects after 'shm'"),
             ("-m 0 0x10", "failed to parse argument: '0x10'"),
             ("-M 0x10 0", "illegal key (0)"),
             ("-a 2", "unknown argument: 2"),
-            ("-m 0 2 /x", "--posix removes these too"),
+            ("-m 0 2 /x", "add --posix to remove POSIX objects"),
         ] {
             call(&world, name, line).fails(2, words);
         }
@@ -111,7 +111,7 @@ fn number_of_no_certain_kind_is_refused() {
 fn word_beside_all_is_refused() {
     let Some(world) = three_of_each() else { return };
     for line in ["-a shm 2", "-ashm 2", "--all=shm 0x12", "-v -a -- 2"] {
-        world.call(&format!("ipcrm {line}")).fails(2, "it takes no TARGET");
+        world.call(&format!("ipcrm {line}")).fails(2, "takes no TARGET");
     }
     assert_eq!(left(&world), format!("{MSGS},{SHMS},{SEMS}"));
 }
@@ -156,7 +156,7 @@ fn posix_options_remove_by_name() {
 
 /// `/dev/shm` is common to all tests, so that all of a kind go only in one of its own.
 #[test]
-fn all_of_a_posix_kind_go_by_its_word() {
+fn posix_kind_is_removed_whole() {
     let world = World::new();
     let script = r"mount -t tmpfs none /dev/shm || exit 7
         for name in /a /b; do

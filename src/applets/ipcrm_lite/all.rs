@@ -1,17 +1,18 @@
-//! What `-a` and the filters choose among all objects, and what they keep.
+//! The objects that `-a` and the filters select, and those they keep.
 
 use anyhow::{Result, bail};
 
 use super::Remove;
 use super::remove::{Chosen, ChosenBy, may_remove};
 use crate::exit::{Cause, Exit};
-use crate::objects::usage::has_purpose;
+use crate::objects::usage::purpose;
 use crate::objects::{KINDS, Object, find};
 use crate::output;
+use crate::semset::Purpose;
 use crate::sys::sysv::Kind;
 use crate::text::counted;
 
-/// What `-a` chooses.
+/// The value of `-a`.
 pub(super) enum All {
     SystemV(Vec<Kind>),
     /// `pshm`, `pmsg` and `psem` of util-linux 2.41.
@@ -42,12 +43,12 @@ impl All {
     }
 }
 
-/// What stands for no word after `-a`.
+/// The value of `-a` without a word.
 pub(super) const ANY: &str = "";
-pub(super) const ALL_TAKES: &str = "-a takes shm, msg, sem, pshm, pmsg or psem, or nothing";
+pub(super) const ALL_TAKES: &str = "use -a alone, or with shm, msg, sem, pshm, pmsg or psem";
 
 impl Remove {
-    /// The objects that the filters choose. What they keep for another reason than that it is in use is reported.
+    /// Returns the objects that the filters select. Reports what is kept for another reason than that it is in use.
     pub(super) fn filtered(&self, all: Option<&All>) -> Result<Vec<Chosen>> {
         let named = &self.victims.kinds;
         let mut kinds = all.map_or(KINDS.to_vec(), All::kinds);
@@ -60,16 +61,15 @@ impl Remove {
         found.retain(|object| !is_posix || object.is_posix());
         let (found, unproved) = self.filters.sift(found)?;
         unproved.as_deref().map(report_kept);
-        let (ours, found): (Vec<Object>, Vec<Object>) = found.into_iter().partition(has_purpose);
+        let (ours, found): (Vec<Object>, Vec<Object>) = found.into_iter().partition(|it| purpose(it).is_some());
         if !ours.is_empty() {
-            let sets = counted(ours.len(), "semaphore set");
             let ids = ours.iter().filter_map(Object::id).take(8).map(|id| id.to_string());
             let ids = ids.collect::<Vec<_>>().join(" ");
-            let kept = format!("kept {sets} that serve as slots, locks or barriers");
+            let kept = format!("left {} alone", by_purpose(&ours));
             let hint = format!("ipcbox sem rm {ids} # or every idle one: ipcbox sem rm --unused");
             output::report(&Cause::new(Exit::Failed, kept).hint(hint).into());
         }
-        // Whoever names an owner hears of each object that it may not remove.
+        // With --owner, each object that the caller may not remove is reported by itself.
         let (found, others): (Vec<Object>, Vec<Object>) =
             found.into_iter().partition(|object| self.filters.owner.is_some() || may_remove(object));
         if !others.is_empty() {
@@ -79,7 +79,18 @@ impl Remove {
     }
 }
 
-/// Reports what is not removed.
+/// Counts semaphore sets by purpose: `1 set of slots and 2 locks`.
+fn by_purpose(sets: &[Object]) -> String {
+    let purposes: Vec<&str> = sets.iter().filter_map(purpose).map(Purpose::name).collect();
+    let part = |(name, what, of): (&str, &str, &str)| {
+        let count = purposes.iter().filter(|purpose| **purpose == name).count();
+        (count > 0).then(|| counted(count, what) + of)
+    };
+    let parts = [("slots", "set", " of slots"), ("lock", "lock", ""), ("barrier", "barrier", "")].into_iter();
+    parts.filter_map(part).collect::<Vec<_>>().join(" and ")
+}
+
+/// Reports objects that are not removed.
 pub(super) fn report_kept(words: &str) {
     output::warn(format!("kept {words}"));
 }

@@ -1,4 +1,4 @@
-//! Removal as util-linux's `ipcrm` does it, with its messages.
+//! Removal as by util-linux's `ipcrm`, with its messages.
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
@@ -9,16 +9,15 @@ use crate::objects::{Object, find};
 use crate::output;
 use crate::sys::sysv::{Key, Kind, is_hidden, msg, remove_all, sem, shm};
 
-/// What an option names.
+/// The value of an option.
 #[derive(Debug, Clone, Copy)]
 pub enum Named<'a> {
     /// An id.
     Id(i32),
-    /// A key as it was written, and what it is where it is one at all.
+    /// A key as typed, and its value; `None` if it is out of range.
     Key(&'a str, Option<Key>),
 }
 
-/// An id or a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
     Id,
@@ -34,19 +33,19 @@ impl By {
     }
 }
 
-/// How it is done.
+/// How objects are removed.
 pub struct Original {
-    /// Each is told first.
+    /// Print each object first.
     pub verbose: bool,
-    /// What is not there counts as removed.
+    /// Ignore missing objects.
     pub missing_ok: bool,
-    /// What was found, where nothing is to be removed yet.
+    /// The objects found, if nothing is removed yet.
     pub found: Option<Vec<Object>>,
-    /// Whether something was removed.
+    /// Whether an object was removed.
     pub has_removed: bool,
 }
 
-/// Reads an id, as the options and the old form have it.
+/// Parses an id of an option or of the old form.
 pub fn id(text: &str, is_old_form: bool) -> Result<Named<'_>> {
     match number(text, 10).and_then(|id| i32::try_from(id).ok()) {
         Some(id) => Ok(Named::Id(id)),
@@ -55,19 +54,19 @@ pub fn id(text: &str, is_old_form: bool) -> Result<Named<'_>> {
     }
 }
 
-/// Reads a key: decimal, octal after a 0, hexadecimal after 0x.
+/// Parses a key: decimal, octal after a 0, hexadecimal after 0x.
 pub fn key(text: &str) -> Result<Named<'_>> {
     let Some(key) = number(text, 0) else { bail!(unread(text)) };
     if key == 0 {
         bail!(Cause::new(Exit::Usage, format!("illegal key ({text})")));
     }
-    // A key is 32 bits, written with a sign or without.
+    // A key has 32 bits, signed or unsigned.
     let signed = i32::try_from(key).ok();
     Ok(Named::Key(text, signed.or_else(|| u32::try_from(key).ok().map(u32::cast_signed))))
 }
 
 impl Original {
-    /// Removes what is named.
+    /// Removes an object.
     pub fn remove(&mut self, kind: Kind, named: Named) -> Result<()> {
         let (text, key) = match named {
             Named::Id(id) => return self.remove_id(kind, id, By::Id),
@@ -86,8 +85,8 @@ impl Original {
         }
     }
 
-    /// `-a`: every object of these kinds but those that the caller may neither remove nor read, as there. What another process
-    /// removes first counts as removed.
+    /// `-a`: removes every object of these kinds except, as util-linux does, those that the caller may neither remove nor
+    /// read. An object that another process removes first counts as removed.
     pub fn all(&mut self, kinds: &[Kind]) -> Result<Exit> {
         if let Some(found) = &mut self.found {
             let is_hidden =
@@ -157,7 +156,7 @@ const fn name(kind: Kind) -> &'static str {
     }
 }
 
-/// A number as strtol(3) reads it, all of it; a base of 0 is told by what it begins with.
+/// Parses a whole number as strtol(3) does; for base 0, the prefix decides.
 fn number(text: &str, base: u32) -> Option<i64> {
     let text = text.trim_start();
     let (sign, digits) = match text.strip_prefix('-') {

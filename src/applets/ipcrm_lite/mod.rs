@@ -1,7 +1,7 @@
-//! `ipcrm-lite`: removes IPC objects, by name or by filter, safely.
+//! `ipcrm-lite`: removes IPC objects, by name or by filter.
 //!
-//! What util-linux's `ipcrm` can be told is done as it does it ([`compat`]). A TARGET and a filter are looked at
-//! before: what is in use stays, and so does what has changed since.
+//! The options of util-linux's `ipcrm` work as there ([`compat`]). An object chosen by a TARGET or a filter is inspected
+//! first, and kept if it is in use or has changed since.
 
 mod all;
 mod compat;
@@ -28,15 +28,14 @@ use crate::output;
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target};
 
-/// Its name.
 const NAME: &str = "ipcrm-lite";
 const SUMMARY: &str = "Remove IPC objects by id, key, name or filter";
 const EXAMPLES: &str = "
-# What nobody uses any more: look, then remove
+# List your orphaned objects, then remove them
 ipcbox ipcrm-lite --orphaned --mine --dry-run
 ipcbox ipcrm-lite --orphaned --mine --yes
 ";
-/// Those of util-linux; --shm and --sem begin two of them each, and stay what they are here.
+/// The options of util-linux. --shm and --sem are prefixes of two each, but options of their own here.
 const ABBREVIABLE: &[&str] = &[
     "help",
     "version",
@@ -61,31 +60,16 @@ pub const APPLET: Applet = Applet {
     verbs: &[Entry::of::<Remove>(), Entry::of::<AsIpcrm>()],
 };
 
-/// The letters and messages are those of util-linux's ipcrm 2.38, with its abbreviated long options, its old form
-/// (ipcrm shm 5 6), and the options --posix-shmem, --posix-mqueue and --posix-semaphore of 2.41. What they name goes,
-/// even if it is in use. Called as ipcrm, -a is util-linux's too, and removes everything without asking. As ipcrm-lite,
-/// and with any filter, --keep, --posix, --shm, --msg or --sem, it is a filter like the others.
-///
-/// A bare word after -m, -q, -s, -M, -Q or -S is one more object of that kind, so that lists work: ipcrm -m 3 5 8. A
-/// number in it is an id after a small letter and a key after a capital one. util-linux refuses such a word.
-///
-/// Without such an option, a TARGET is looked for among all kinds; if several have that id or key, --shm, --msg or
-/// --sem before it says which. Without a TARGET they say of which kinds a filter chooses. POSIX objects want --posix.
-/// Neither a TARGET nor what a filter finds is removed without --force where somebody is seen to have it attached, open
-/// or held or to wait on it, nor where its mode lets others use it and not all of them can be looked at; what its mode
-/// leaves to its owner alone goes, though root may use it out of the owner's sight. What was changed since it was
-/// looked at stays too: another object behind the key, another time of creation.
-///
-/// Beside names a filter leaves those of them that it is true of. Alone it chooses among all objects, asks on a
-/// terminal, and elsewhere wants --yes. It keeps semaphore sets that serve as slots, locks and barriers, objects of
-/// other users, and those of which nothing can be proved, and reports how many and why. sem rm removes slots and locks.
+/// The options of ipcrm(1), util-linux 2.38, work as there: what they name is removed even if it is in use, and called as
+/// ipcrm, -a removes everything without asking. An object chosen by a TARGET or a filter is kept if it is in use, unless
+/// --force is given. A filter asks on a terminal, and needs --yes elsewhere; it keeps slots, locks, barriers and objects
+/// of other users. TARGETs and filters together remove the TARGETs that match.
 #[derive(Args)]
-// One for each option that is there or not.
 #[allow(clippy::struct_excessive_bools)]
 pub struct Remove {
     #[command(flatten)]
     victims: Victims,
-    /// All, or all of this kind
+    /// Select all objects, or all of KIND
     ///
     /// KIND is shm, msg or sem, or pshm, pmsg or psem for POSIX objects.
     #[arg(
@@ -96,25 +80,27 @@ pub struct Remove {
         default_missing_value = ANY
     )]
     all: Option<String>,
-    /// Say what is being removed
+    /// Print each object before it is removed
     ///
-    /// With --json on standard error.
+    /// With --json, on standard error.
     #[arg(short = 'v', long)]
     verbose: bool,
-    /// Also POSIX objects
-    #[arg(hide_short_help = true, long)]
+    /// Include POSIX objects
+    #[arg(long)]
     posix: bool,
-    /// Show what would go
+    /// Show what would be removed
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// Also what is attached, open, held or waited on
-    #[arg(hide_short_help = true, long)]
+    /// Remove it even if it is in use
+    ///
+    /// That is: attached, open, held or waited on.
+    #[arg(long)]
     force: bool,
-    /// What is not there counts as removed
-    #[arg(hide_short_help = true, long)]
+    /// Do not fail if it does not exist
+    #[arg(long)]
     missing_ok: bool,
     #[command(flatten)]
     filters: Filters,
@@ -122,7 +108,7 @@ pub struct Remove {
     showing: Showing,
 }
 
-// The same under the name `ipcrm`, where `-a` is util-linux's; it has the same help.
+// Under the name `ipcrm`, `-a` is util-linux's. The help is the same.
 #[derive(Args)]
 pub struct AsIpcrm {
     #[command(flatten)]
@@ -154,24 +140,24 @@ impl Verb for AsIpcrm {
 
 impl Remove {
     fn remove(self, as_ipcrm: bool) -> Result<Exit> {
-        // A column that does not exist is told before anything is removed.
+        // An unknown column is reported before an object is removed.
         self.show(&[])?;
         let is_narrowed = self.filters.any();
         let all = self.all.as_deref().map(All::parse).transpose()?;
-        // With what util-linux does not have it is a filter under that name too.
+        // With an option that util-linux lacks, -a is a filter under that name too.
         let as_original = as_ipcrm && !is_narrowed && !self.posix && self.victims.kinds.is_empty();
         let original_all = all.as_ref().filter(|_| as_original);
         let (is_old_form, words) = self.words()?;
         if original_all.is_some() && words.iter().any(|word| matches!(word, Choice::Target(..))) {
-            bail!(Cause::new(Exit::Usage, "-a removes all objects; it takes no TARGET").hint(ALL_TAKES));
+            bail!(Cause::new(Exit::Usage, "-a removes all objects and takes no TARGET").hint(ALL_TAKES));
         }
         if words.is_empty() && all.is_none() && !self.filters.choose() {
             if as_original {
                 return Ok(Exit::Done);
             }
             bail!(
-                Cause::new(Exit::Usage, "nothing is named to be removed")
-                    .hint("name TARGETs, or choose by a filter such as --orphaned")
+                Cause::new(Exit::Usage, "nothing to remove: no TARGET and no filter was given")
+                    .hint("name a TARGET, or use a filter such as --orphaned")
             );
         }
         let (mut chosen, mut named, mut failed) = (Vec::new(), Vec::new(), Vec::new());
@@ -186,7 +172,7 @@ impl Remove {
             };
             failed.extend(read.err());
         }
-        // Where a word is none, or can be several objects, nothing is done.
+        // A malformed or ambiguous word: nothing is removed.
         let (wrong, failed): (Vec<Error>, Vec<Error>) =
             failed.into_iter().partition(|error| Exit::of(error) == Exit::Usage);
         each(wrong, Err)?;
@@ -222,7 +208,7 @@ impl Remove {
         each([each(failed, Err), named, originals, removed], |outcome| outcome.map(drop))
     }
 
-    /// Returns the words, and whether they are in the old form (`shm 5 6`), in which all are ids of one kind.
+    /// Returns the words, and whether they have the old form (`shm 5 6`): ids of one kind.
     fn words(&self) -> Result<(bool, Vec<Choice>)> {
         let words = &self.victims.words;
         let keyword = words.split_first().and_then(|(first, rest)| match first {
@@ -234,18 +220,20 @@ impl Remove {
             return Ok((false, words.clone()));
         };
         let word = kind.word();
-        let hint = format!("ids come after {word}; a TARGET of this name wants --shm, --msg or --sem before it");
+        let hint = format!("write ids after {word}; for a TARGET of this name, put --shm, --msg or --sem before it");
         if ids.is_empty() {
             bail!(Cause::new(Exit::Usage, "not enough arguments").hint(hint));
         }
         let id = |id: &Choice| match id {
             Choice::Target(None, text) => Ok(Choice::Id(kind, text.to_string_lossy().into_owned())),
-            _ => bail!(Cause::new(Exit::Usage, format!("no option names objects after '{word}'")).hint(hint.clone())),
+            _ => {
+                bail!(Cause::new(Exit::Usage, format!("no option can name objects after '{word}'")).hint(hint.clone()))
+            }
         };
         Ok((true, ids.iter().map(id).collect::<Result<_>>()?))
     }
 
-    /// Refuses a number of no certain kind beside options that name kinds: it could be the id of any.
+    /// Refuses a number without a kind beside options that have one, since it could be the id of any kind.
     fn check_kinds(&self) -> Result<()> {
         let words = &self.victims.words;
         let is_by_letter = words.iter().any(|word| !matches!(word, Choice::Target(..)));
@@ -255,14 +243,14 @@ impl Remove {
         });
         if let (true, Some(number)) = (is_by_letter, number) {
             bail!(
-                Cause::new(Exit::Usage, format!("'{number}' has no option before it that names its kind"))
-                    .hint("-m, -q or -s before it says which")
+                Cause::new(Exit::Usage, format!("'{number}' could be the id of any kind"))
+                    .hint("put -m, -q or -s before it")
             );
         }
         Ok(())
     }
 
-    /// The object that a TARGET names.
+    /// Returns the object that a TARGET names.
     fn find(&self, kind: Option<Kind>, text: &OsString) -> Result<Option<Chosen>> {
         let target = Target::parse(text.clone());
         let target =
@@ -270,7 +258,7 @@ impl Remove {
         if *target.form() == Form::Posix && !self.posix {
             bail!(
                 Cause::new(Exit::Usage, format!("{target} is the name of a POSIX object"))
-                    .hint("--posix removes these too")
+                    .hint("add --posix to remove POSIX objects")
             );
         }
         let kinds = kind.map_or(KINDS.to_vec(), |kind| vec![kind]);
@@ -284,19 +272,19 @@ impl Remove {
             (Some(object), None) => Ok(Some(Chosen { object, by: ChosenBy::Target(target) })),
             _ => bail!(
                 Cause::new(Exit::Usage, format!("{target} names several objects: {}", several.join(", ")))
-                    .hint("--shm, --msg or --sem before it says which")
+                    .hint("put --shm, --msg or --sem before it")
             ),
         }
     }
 
-    /// The POSIX object that an option of util-linux 2.41 names; the slash may be left out.
+    /// Returns the POSIX object that an option of util-linux 2.41 names, with or without the slash.
     fn find_posix(&self, kind: Kind, text: &OsString) -> Result<Option<Object>> {
         let mut name = OsString::from("/");
         name.push(text.to_str().and_then(|text| text.strip_prefix('/')).map_or(text.as_os_str(), OsStr::new));
         let is_posix = Target::parse(name.clone()).is_ok_and(|it| *it.form() == Form::Posix);
         if !is_posix {
             let words = format!("'{}' is not the name of a POSIX object", text.display());
-            bail!(Cause::new(Exit::Usage, words).hint("a name has one slash, at the start"));
+            bail!(Cause::new(Exit::Usage, words).hint("write it with one slash, at the start"));
         }
         match Object::posix(kind, name) {
             Ok(found) => Ok(Some(found)),
@@ -308,7 +296,7 @@ impl Remove {
         }
     }
 
-    /// Leaves those of what is named that `-a` chooses and that the filters leave, each once.
+    /// Retains the named objects that `-a` and the filters select, each once.
     fn narrow(&self, chosen: &mut Vec<Chosen>, all: Option<&All>) -> Result<()> {
         let objects = chosen.iter().map(|one| one.object.clone()).collect();
         let (left, unproved) = self.filters.sift(objects)?;

@@ -1,4 +1,4 @@
-//! What is to go: what keeps it, whether it is asked for, and its removal.
+//! The removal of chosen objects: the check for users, the confirmation, and the act.
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
@@ -14,21 +14,20 @@ use crate::output;
 use crate::target::Target;
 use crate::text::visible;
 
-/// An object that is to go.
+/// An object to remove.
 pub(super) struct Chosen {
     pub(super) object: Object,
     pub(super) by: ChosenBy,
 }
 
-/// What an object was chosen by.
 pub(super) enum ChosenBy {
     Target(Target),
-    /// A letter of util-linux's: it goes although it is in use.
+    /// An option of util-linux, which removes it even if it is in use.
     Letter,
     Filter,
 }
 
-/// As in a message: a TARGET as it was typed.
+/// For messages: a TARGET as typed.
 impl std::fmt::Display for Chosen {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         match &self.by {
@@ -71,7 +70,7 @@ impl Remove {
             let doing = format!("removing {}", one.object);
             match (self.verbose, self.showing.json) {
                 (false, _) => {}
-                // Standard output is for records then.
+                // Standard output has the records.
                 (true, true) => output::warn(doing),
                 (true, false) => {
                     output::print(format!("{}\n", visible(&doing, &[])).as_bytes())?;
@@ -92,7 +91,7 @@ impl Remove {
         let removed = find::again(&one.object).and_then(|object| find::remove(&object));
         match removed {
             Ok(()) => Ok(()),
-            // What a filter chose was to go; that it went by itself is no failure.
+            // A filtered object that vanished needs no removal.
             Err(Errno::EINVAL | Errno::ENOENT | Errno::EIDRM)
                 if self.missing_ok || matches!(one.by, ChosenBy::Filter) =>
             {
@@ -102,7 +101,7 @@ impl Remove {
                 bail!(Cause::from_errno(errno, "another process removed it").exit(Exit::Missing))
             }
             Err(Errno::ESTALE) => {
-                bail!(Cause::new(Exit::Failed, "it has changed since it was looked at"))
+                bail!(Cause::new(Exit::Failed, "it was changed or replaced after it was inspected"))
             }
             Err(errno @ (Errno::EPERM | Errno::EACCES)) => {
                 bail!(denied(errno, one.object.owned().map(|(uid, _, _)| uid)))
@@ -112,13 +111,13 @@ impl Remove {
     }
 }
 
-/// What keeps an object from being removed without `--force`.
+/// Returns why an object needs `--force`.
 fn in_the_way(evidence: &Evidence, object: &Object) -> Option<String> {
     let users = match evidence.of(object) {
         Use::By(users) => users,
-        // Somebody else's stays anyway, and the kernel's word for that is the better one.
+        // The kernel refuses an object of another user, and its message is clearer.
         Use::Unknown if may_remove(object) && evidence.is_in_doubt(object) => {
-            return Some("not everybody can be looked at who may use it".into());
+            return Some("cannot inspect every process that may use it".into());
         }
         Use::Unknown | Use::Free => return None,
     };
@@ -126,7 +125,7 @@ fn in_the_way(evidence: &Evidence, object: &Object) -> Option<String> {
     Some(format!("in use by {}", users.join(", ")))
 }
 
-/// Whether the caller has an owner's rights to the object.
+/// Whether the caller is the owner or creator of the object, or root.
 pub(super) fn may_remove(object: &Object) -> bool {
     let user = geteuid();
     user.is_root() || object.is_of(user.as_raw())

@@ -1,4 +1,4 @@
-//! What is to be removed, in the order in which it was written: an order that options and words share.
+//! The options and words that name objects, in the order of the command line.
 
 use std::ffi::OsString;
 
@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use crate::sys::sysv::Kind;
 
-/// One word that names what is to be removed.
+/// A word that names an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
     /// `-m ID`, `-q ID`, `-s ID`.
@@ -16,7 +16,7 @@ pub enum Choice {
     Key(Kind, String),
     /// `--posix-shmem NAME`, `--posix-mqueue NAME`, `--posix-semaphore NAME`.
     Posix(Kind, OsString),
-    /// A TARGET, of the kind that the last option before it names.
+    /// A TARGET, of the kind of the last option before it.
     Target(Option<Kind>, OsString),
 }
 
@@ -30,7 +30,7 @@ enum Reads {
 }
 
 impl Reads {
-    /// The word as one more object of the option's kind, never of another. A number is what the option's own value is.
+    /// Reads a word as one more object of the option's kind. A number is an id or a key, as the option's value is.
     fn word(self, text: &OsString) -> Choice {
         let number = text.to_str().filter(|text| text.starts_with(|c: char| c == '-' || c.is_ascii_digit()));
         match (self, number) {
@@ -42,38 +42,38 @@ impl Reads {
     }
 }
 
-/// All of them, and the kinds that options choose.
+/// All words, and the kinds that options select.
 #[derive(Debug, Clone, Default)]
 pub struct Victims {
-    /// The words in their order.
+    /// The words, in order.
     pub words: Vec<Choice>,
-    /// The kinds that `--shm`, `--msg` and `--sem` name.
+    /// The kinds of `--shm`, `--msg` and `--sem`.
     pub kinds: Vec<Kind>,
 }
 
 const TARGETS: &str = "targets";
 
-/// Name, letter, kind, and what help says.
+/// Name, letter, kind and help.
 const IDS: [(&str, char, Kind, &str); 3] = [
-    ("shmem-id", 'm', Kind::Shm, "The segment with this id"),
-    ("queue-id", 'q', Kind::Msg, "The message queue with this id"),
-    ("semaphore-id", 's', Kind::Sem, "The semaphore set with this id"),
+    ("shmem-id", 'm', Kind::Shm, "Remove the segment with this id"),
+    ("queue-id", 'q', Kind::Msg, "Remove the message queue with this id"),
+    ("semaphore-id", 's', Kind::Sem, "Remove the semaphore set with this id"),
 ];
 const KEYS: [(&str, char, Kind, &str); 3] = [
-    ("shmem-key", 'M', Kind::Shm, "The segment behind this key"),
-    ("queue-key", 'Q', Kind::Msg, "The message queue behind this key"),
-    ("semaphore-key", 'S', Kind::Sem, "The semaphore set behind this key"),
+    ("shmem-key", 'M', Kind::Shm, "Remove the segment with this key"),
+    ("queue-key", 'Q', Kind::Msg, "Remove the message queue with this key"),
+    ("semaphore-key", 'S', Kind::Sem, "Remove the semaphore set with this key"),
 ];
-/// Those of util-linux 2.41.
+/// The options of util-linux 2.41.
 const NAMES: [(&str, Kind, &str); 3] = [
-    ("posix-shmem", Kind::Shm, "The POSIX shared memory with this name"),
-    ("posix-mqueue", Kind::Msg, "The POSIX queue with this name"),
-    ("posix-semaphore", Kind::Sem, "The POSIX semaphore with this name"),
+    ("posix-shmem", Kind::Shm, "Remove this POSIX shared memory"),
+    ("posix-mqueue", Kind::Msg, "Remove this POSIX queue"),
+    ("posix-semaphore", Kind::Sem, "Remove this POSIX semaphore"),
 ];
 const KINDS: [(&str, Kind, &str); 3] = [
-    ("shm", Kind::Shm, "TARGETs after it are shared memory"),
-    ("msg", Kind::Msg, "TARGETs after it are message queues"),
-    ("sem", Kind::Sem, "TARGETs after it are semaphores"),
+    ("shm", Kind::Shm, "Select shared memory"),
+    ("msg", Kind::Msg, "Select message queues"),
+    ("sem", Kind::Sem, "Select semaphores"),
 ];
 
 impl Args for Victims {
@@ -83,17 +83,18 @@ impl Args for Victims {
             arg.action(ArgAction::Append).allow_hyphen_values(true)
         };
         let flag = |(name, _, help): (&'static str, Kind, &'static str)| {
-            let arg = Arg::new(name).long(name).help(help).hide_short_help(true);
+            let more = format!("{help}\n\nRestricts filters to this kind. TARGETs after it are of this kind.");
+            let arg = Arg::new(name).long(name).help(help).long_help(more);
             let arg = arg.num_args(0).default_missing_value("");
             arg.action(ArgAction::Append)
         };
         let posix = |(name, _, help): (&'static str, Kind, &'static str)| {
-            let arg = Arg::new(name).long(name).value_name("NAME").help(help).hide_short_help(true);
+            let arg = Arg::new(name).long(name).value_name("NAME").help(help);
             arg.action(ArgAction::Append).value_parser(clap::value_parser!(OsString))
         };
         let targets = Arg::new(TARGETS)
             .value_name("TARGET")
-            .help("What to remove")
+            .help("Objects to remove")
             .value_parser(clap::value_parser!(OsString))
             .num_args(0..)
             .allow_negative_numbers(true)

@@ -1,4 +1,4 @@
-//! `-i ID`: everything of one object, and the values of a set.
+//! `-i ID`: all fields of one object, and the values of a set.
 
 use std::fmt::Write as _;
 
@@ -30,7 +30,7 @@ pub fn print(object: &Object, in_units: bool) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// A number as C writes it in octal: with a 0 before it.
+/// Formats a number as C's `%#o`.
 fn octal(mode: u32) -> String {
     if mode == 0 { "0".into() } else { format!("0{mode:o}") }
 }
@@ -113,7 +113,7 @@ fn values(id: i32) -> Result<impl Iterator<Item = (u16, u16)>> {
     Ok((0..).zip(values))
 }
 
-/// Shows an object as a record; a set as one for each of its semaphores.
+/// Prints an object as a record; a set as one record per semaphore.
 pub fn records(object: &Object, how: &Showing) -> Result<Exit> {
     let names = columns::names([object]);
     let record = Record::of(object, &names);

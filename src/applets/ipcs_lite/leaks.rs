@@ -1,4 +1,4 @@
-//! `--leaks`: what a command leaves behind.
+//! `--leaks`: the objects that a command leaves behind.
 
 mod watch;
 mod witness;
@@ -17,7 +17,7 @@ use super::Ipcs;
 use super::list::sort;
 use crate::exit::{Cause, Exit};
 use crate::objects::columns::{self, Record};
-use crate::objects::usage::{Evidence, Use, has_purpose};
+use crate::objects::usage::{Evidence, Use, purpose};
 use crate::objects::{Object, find};
 use crate::output;
 use crate::supervise::command::Command;
@@ -28,25 +28,25 @@ use crate::sys::process::wait_status::Ended;
 use crate::sys::wait::ready;
 use crate::text::{counted, quote};
 
-/// After so long an object of nobody's that is known is looked at once more.
+/// An object without a known user that vanishes within this time after CMD belonged to another process.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
 
-/// Runs CMD, and tells what is there that was not there before.
+/// Runs CMD, and reports the objects that did not exist before.
 pub fn run(ipcs: &Ipcs, words: Vec<OsString>) -> Result<Exit> {
     let command = Command::find(words)?;
     if let Some(target) = ipcs.targets.first() {
-        bail!(Cause::new(Exit::Usage, format!("--leaks takes no TARGET, such as {target}")));
+        bail!(Cause::new(Exit::Usage, format!("--leaks takes no TARGET, but {target} was given")));
     }
-    // A column that does not exist is told before CMD runs.
+    // An unknown column is reported before CMD runs.
     output::show(&columns::pick(columns::OBJECT), &[], &ipcs.showing, false)?;
     ipcs.sort.iter().try_for_each(|name| output::column(&columns::pick(columns::OBJECT), name).map(drop))?;
     if ipcs.isolate {
-        namespace::isolate().map_err(Cause::plain).context("cannot make an IPC namespace")?;
+        namespace::isolate().map_err(Cause::plain).context("cannot create an IPC namespace")?;
     }
-    // What cannot be listed is reported before CMD is started.
+    // A kind that cannot be listed is reported before CMD runs.
     find::all(&ipcs.kinds(), true)?;
     let (witness, ended) = watch::watch(ipcs, &command)?;
-    // CMD has run, and its status is not lost for what fails now.
+    // A failure after CMD must not replace its status.
     let leaked = report(ipcs, &witness).unwrap_or_else(|error| {
         output::report(&error);
         true
@@ -57,35 +57,34 @@ pub fn run(ipcs: &Ipcs, words: Vec<OsString>) -> Result<Exit> {
     }
 }
 
-/// Tells what is there that was not there before; whether some of it has leaked.
+/// Reports the new objects, and returns whether one leaked.
 fn report(ipcs: &Ipcs, witness: &Witness) -> Result<bool> {
     let mut found = mine(ipcs)?;
     found.retain(|object| !witness.was_there(object));
     let verdicts = Verdicts { ipcs, witness, evidence: Evidence::gather(&found) };
-    let told = verdicts.of(found)?;
-    let objects: Vec<Object> = told.iter().map(|(object, _)| object.clone()).collect();
+    let judged = verdicts.of(found)?;
+    let objects: Vec<Object> = judged.iter().map(|(object, _)| object.clone()).collect();
     let names = columns::names(&objects);
-    let records: Vec<Record> =
-        told.iter().map(|(object, verdict)| Record { verdict: Some(verdict), ..Record::of(object, &names) }).collect();
+    let record = |(object, verdict)| Record { verdict: Some(verdict), ..Record::of(object, &names) };
+    let records: Vec<Record> = judged.iter().map(|(object, verdict)| record((object, *verdict))).collect();
     output::show(&columns::pick(columns::OBJECT), &records, &ipcs.showing, false)?;
     let unproven: Vec<&Object> =
-        told.iter().filter_map(|(object, verdict)| (*verdict == "unproven").then_some(object)).collect();
+        judged.iter().filter_map(|(object, verdict)| (*verdict == "unproven").then_some(object)).collect();
     if !unproven.is_empty() {
         let words = format!(
-            "kept {}: no process of CMD was seen to make or use them",
+            "kept {}: no process of CMD was seen creating or using them",
             counted(unproven.len(), "unproven object")
         );
-        let hint = format!("{} # or give CMD an IPC namespace of its own: --isolate", removal(&unproven));
+        let hint = format!("{} # or run CMD with --isolate", removal(&unproven));
         output::report(&Cause::new(Exit::Failed, words).hint(hint).into());
     }
-    Ok(told.iter().any(|(_, verdict)| !["held", "foreign", "idle"].contains(verdict)))
+    Ok(judged.iter().any(|(_, verdict)| !["held", "foreign", "idle"].contains(verdict)))
 }
 
-/// The call that removes these objects.
+/// Returns the call that removes these objects, at most 20 of them.
 fn removal(objects: &[&Object]) -> String {
     let has_posix = objects.iter().any(|object| object.is_posix());
     let mut call = format!("ipcbox ipcrm-lite{}", if has_posix { " --posix" } else { "" });
-    // A line that can still be read.
     for object in objects.iter().take(20) {
         let kind = object.kind().word();
         let name = || quote(&object.name.as_deref().unwrap_or_default().to_string_lossy());
@@ -94,7 +93,7 @@ fn removal(objects: &[&Object]) -> String {
     call
 }
 
-/// The caller's objects of the kinds that are asked for; in a namespace of CMD's own all that are there.
+/// Returns the caller's objects of the requested kinds; with `--isolate` all objects of the namespace.
 fn mine(ipcs: &Ipcs) -> Result<Vec<Object>> {
     let (mut found, complete) = find::all(&ipcs.kinds(), true)?;
     if !complete {
@@ -109,7 +108,6 @@ fn mine(ipcs: &Ipcs) -> Result<Vec<Object>> {
     Ok(found)
 }
 
-/// What is said of each object.
 struct Verdicts<'a> {
     ipcs: &'a Ipcs,
     witness: &'a Witness,
@@ -131,7 +129,7 @@ impl Verdicts<'_> {
                 "held"
             } else if !self.ipcs.isolate && self.witness.is_foreign(&object) {
                 "foreign"
-            } else if has_purpose(&object) {
+            } else if purpose(&object).is_some() {
                 "idle"
             } else if !self.ipcs.clean {
                 "leaked"

@@ -1,4 +1,4 @@
-//! `-l` and `-u`: the limits, and what is used of them.
+//! `-l` and `-u`: the limits, and how much of them is used.
 
 use std::fmt::Write as _;
 
@@ -12,14 +12,14 @@ use crate::sys::mapping::page_size;
 use crate::sys::posix::{mq, shm as posix_shm};
 use crate::sys::sysv::{Kind, msg, sem, shm};
 
-/// Limits or use of a kind and a family: a name for each, in the words of util-linux, in JSON, and its value.
+/// The limits, or their use, of a kind and family: JSON keys and values.
 pub struct Figures {
     kind: Kind,
     family: &'static str,
     values: Vec<(&'static str, Option<u64>)>,
 }
 
-/// Pages in bytes or kilobytes; what does not fit is the most that does, in whole pages.
+/// Pages in bytes or kilobytes; an overflow becomes the largest number of whole pages that fits.
 const fn sum(pages: u64, per_page: u64) -> u64 {
     match pages.checked_mul(per_page) {
         Some(sum) => sum,
@@ -31,7 +31,7 @@ fn wide(count: usize) -> u64 {
     count as u64
 }
 
-/// How util-linux's `ipcs` shows a figure.
+/// The format of a figure in util-linux's `ipcs`.
 #[derive(Debug, Clone, Copy)]
 enum Shown {
     /// After `=`.
@@ -40,15 +40,15 @@ enum Shown {
     Column,
     /// Bytes.
     Bytes,
-    /// Bytes, with their unit behind them if none is asked for.
+    /// Bytes, followed by "bytes" without a unit option.
     Space,
-    /// Bytes that can be very many: in kilobytes if no unit is asked for.
+    /// Bytes, in kilobytes without a unit option.
     Large,
-    /// The same of pages.
+    /// Pages, in kilobytes without a unit option.
     Pages,
 }
 
-/// A figure of System V objects: its name in JSON, that in text, and its value.
+/// A figure of System V objects: its JSON key, its name in text, its format and its value.
 struct Figure(&'static str, &'static str, Shown, u64);
 
 impl Figure {
@@ -70,7 +70,7 @@ impl Figure {
     }
 }
 
-/// The text of a kind, as util-linux's `ipcs` has it.
+/// Returns the text of a kind, as util-linux's `ipcs` prints it.
 pub fn text(kind: Kind, table: Table, unit: Unit) -> Result<String> {
     let (heading, figures) = system_v(kind, table)?;
     let lines: String = figures.iter().map(|figure| figure.line(unit)).collect();
@@ -154,7 +154,7 @@ fn used(kind: Kind) -> Result<(&'static str, Vec<Figure>)> {
     })
 }
 
-/// The figures for records, with those of POSIX objects where they are asked for.
+/// Returns the figures for records, with `posix` also those of POSIX objects.
 pub fn figures(kinds: &[Kind], table: Table, posix: bool) -> Result<Vec<Figures>> {
     let mut found = Vec::new();
     for kind in kinds {
@@ -189,7 +189,7 @@ fn posix_figures(kind: Kind, table: Table) -> Result<Vec<(&'static str, Option<u
     })
 }
 
-/// The columns of limits, or of use.
+/// The columns of limits and of their use.
 pub const fn columns() -> [Column<Figures>; 26] {
     macro_rules! figure {
         ($key:literal) => {
@@ -227,7 +227,7 @@ pub const fn columns() -> [Column<Figures>; 26] {
 }
 
 impl Figures {
-    /// Whether they are those of POSIX objects.
+    /// Whether they concern POSIX objects.
     pub fn is_posix(&self) -> bool {
         self.family == "posix"
     }

@@ -1,4 +1,4 @@
-//! The objects that are asked for, found, put in order and shown.
+//! Finds, sorts and prints objects.
 
 use anyhow::{Context, Result};
 
@@ -11,12 +11,11 @@ use crate::output::{self, Cell};
 use crate::sys::sysv::Kind;
 
 impl Ipcs {
-    /// The objects of one kind that are asked for.
     fn of_kind(&self, kind: Kind) -> Result<Vec<Object>> {
         self.filter(system_v(kind)?)
     }
 
-    /// Those that the filters leave. Objects of which nothing can be proved are reported once.
+    /// Returns the objects that match the filters, and reports how many were left out for lack of proof.
     fn filter(&self, found: Vec<Object>) -> Result<Vec<Object>> {
         let (found, unproved) = self.filters.sift(found)?;
         if let (Some(unproved), None) = (unproved, self.watch) {
@@ -36,7 +35,7 @@ impl Ipcs {
         self.filter(found)
     }
 
-    /// Everything that is asked for at once, in the order that is asked for, and how finding the targets ended.
+    /// Returns all requested objects in the requested order, and whether all targets were found.
     pub(super) fn all(&self) -> Result<(Vec<Object>, Result<Exit>)> {
         let kinds = self.kinds();
         let mut found = Vec::new();
@@ -72,7 +71,7 @@ impl Ipcs {
             }
             return exit;
         }
-        // A kind at a time: there can be very many.
+        // One kind at a time, as there can be very many objects.
         for kind in KINDS.iter().filter(|kind| kinds.contains(kind)) {
             self.print(&self.of_kind(*kind)?, &[*kind])?;
         }
@@ -83,7 +82,7 @@ impl Ipcs {
         Ok(Exit::Done)
     }
 
-    /// Shows objects as records, or in the tables of these kinds and, those of POSIX, as records after them.
+    /// Prints objects as records, or in the tables of these kinds, followed by the records of POSIX objects.
     fn print(&self, found: &[Object], kinds: &[Kind]) -> Result<()> {
         if self.in_records() {
             return self.show(found);
@@ -127,13 +126,13 @@ impl Ipcs {
     }
 }
 
-/// Puts objects into the order of a column; those for which it has no value come last.
+/// Sorts objects by a column; those without a value come last.
 pub(super) fn sort(objects: &mut Vec<Object>, column: &str) -> Result<()> {
     let columns = columns::pick(columns::OBJECT);
     let column = output::column(&columns, column)?;
     let names = columns::names(&*objects);
     let key = |object| SortKey::of((column.get)(&Record::of(object, &names)));
-    // Equal ones stay in their order.
+    // The index keeps the order of equal objects.
     let keys: Vec<(SortKey, usize)> = objects.iter().map(key).zip(0..).collect();
     let mut keyed: Vec<((SortKey, usize), Object)> = keys.into_iter().zip(objects.drain(..)).collect();
     keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0));

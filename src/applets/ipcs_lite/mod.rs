@@ -1,7 +1,7 @@
-//! `ipcs-lite`: every IPC object, the limits, who uses what, and what a command leaves behind.
+//! `ipcs-lite`: lists IPC objects, their users and limits, and what a command leaks.
 //!
-//! Without its own options its output is that of util-linux's `ipcs` ([`tables`], [`limits`], [`detail`]). With them
-//! the records of the [inventory](crate::objects) are shown.
+//! With the options of util-linux's `ipcs`, the output is the same ([`tables`], [`limits`], [`detail`]). Its own options
+//! show [records](crate::objects).
 
 mod detail;
 mod leaks;
@@ -34,13 +34,12 @@ use crate::sys::namespace;
 use crate::sys::sysv::Kind;
 use crate::target::Target;
 
-/// Its name.
 const NAME: &str = "ipcs-lite";
-const SUMMARY: &str = "Show every IPC object, the limits, and what a command leaks";
+const SUMMARY: &str = "Show IPC objects, their users and limits, and leaks of CMD";
 const EXAMPLES: &str = "
-# What a test suite leaves behind
+# Fail if a test suite leaves an object behind
 ipcbox ipcs-lite --leaks --isolate -- true
-# Every object, for a program
+# List every object as JSON
 ipcbox ipcs-lite --posix --json
 ";
 
@@ -52,93 +51,73 @@ pub const APPLET: Applet = Applet {
     verbs: &[Entry::of::<Ipcs>()],
 };
 
-/// The letters, and the output without the options that are new, are those of util-linux's ipcs 2.38, whose long
-/// options may be abbreviated. --json, --columns, --no-header and --holders show records instead, a line each, with
-/// every field that the kernel has; times in JSON are in UTC.
-///
-/// Objects are those of this IPC namespace, or of that of the process --of. POSIX queues are listed by their file
-/// system, which has to be mounted where the caller may not mount it. How much of a segment is in memory is told by
-/// /proc alone.
-///
-/// --watch looks again after each INTERVAL, 2s where it is left out: the kernel tells nobody of new objects.
-///
-/// --leaks runs CMD, lists what is the caller's, exists then and did not before, and ends with 1 where something
-/// leaked; CMD's own status wins where it is not 0. What live processes still use is listed as held; where a process
-/// that the object remembers (a segment's creator, the last user of a queue or set) lives and is no descendant of
-/// ipcbox, as foreign. Slots, locks and barriers that are free are idle, which is no leak. The rest are leaks. --clean
-/// removes those that a process below CMD was seen to make or to use last, and leaves the others, as unproven. An
-/// object remembers processes by number, and a number can belong to several processes within a second. So it has to
-/// appear between two looks, while the same process below CMD has the number, or be a segment that this process maps.
-/// Looks come every 5 ms, for which the kernel has no event, and before CMD or an orphan below it is reaped. What
-/// vanishes within a tenth of a second after CMD has ended and has no such process was somebody else's, and is not
-/// told.
-///
-/// --isolate runs CMD in an IPC namespace of its own, with a user namespace where there is no privilege: all that is
-/// left there is CMD's, is told, and is gone by itself. CMD gets whatever signal the box gets, and is killed where the
-/// box is. /dev/shm, where POSIX shared memory and semaphores are, stays common.
+/// Lists message queues, shared memory and semaphore sets as ipcs(1) of util-linux 2.38 does. --json, --columns,
+/// --no-header and --holders print records instead. --leaks runs CMD, then lists the caller's objects that are new, and
+/// exits with status 1 if one leaked. A new object is not a leak if it is held (in use), foreign (of another process) or
+/// idle (free slots, lock or barrier).
 #[derive(Args)]
-// One for each option that is there or not.
 #[allow(clippy::struct_excessive_bools)]
 pub struct Ipcs {
-    /// Message queues
+    /// List message queues
     #[arg(short = 'q', long)]
     queues: bool,
-    /// Shared memory segments
+    /// List shared memory segments
     #[arg(short = 'm', long)]
     shmems: bool,
-    /// Semaphore sets
+    /// List semaphore sets
     #[arg(short = 's', long)]
     semaphores: bool,
-    /// All three, as without any of them
-    #[arg(hide_short_help = true, short = 'a', long)]
+    /// List all three kinds (the default)
+    #[arg(short = 'a', long)]
     all: bool,
-    /// The details of this one, of one kind
+    /// Show the object with this ID; needs -q, -m or -s
     #[arg(
         short = 'i', long, value_name = "ID", allow_hyphen_values = true, value_parser = id,
         conflicts_with_all = OF_OBJECTS
     )]
     id: Option<i32>,
-    /// Times of use and change
+    /// Show times of last use and change
     #[arg(short = 't', long, overrides_with_all = ["pid", "creator", "limits", "summary"])]
     time: bool,
-    /// Processes: creator and last user
-    #[arg(hide_short_help = true, short = 'p', long, overrides_with_all = ["time", "creator", "limits", "summary"])]
+    /// Show process ids of creator and last user
+    #[arg(short = 'p', long, overrides_with_all = ["time", "creator", "limits", "summary"])]
     pid: bool,
-    /// Creators and owners
-    #[arg(hide_short_help = true, short = 'c', long, overrides_with_all = ["time", "pid", "limits", "summary"])]
+    /// Show creators and owners
+    #[arg(short = 'c', long, overrides_with_all = ["time", "pid", "limits", "summary"])]
     creator: bool,
-    /// The limits
+    /// Show the limits
     #[arg(
         short = 'l', long, overrides_with_all = ["time", "pid", "creator", "summary"],
         conflicts_with_all = OF_OBJECTS
     )]
     limits: bool,
-    /// What is used of them
+    /// Show how much of the limits is used
     #[arg(
         short = 'u', long, overrides_with_all = ["time", "pid", "creator", "limits"], conflicts_with_all = OF_OBJECTS
     )]
     summary: bool,
-    /// Sizes with a unit
-    #[arg(hide_short_help = true, long, overrides_with = "bytes")]
+    /// Print sizes with a unit
+    #[arg(long, overrides_with = "bytes")]
     human: bool,
-    /// Sizes in bytes
-    #[arg(hide_short_help = true, short = 'b', long, overrides_with = "human")]
+    /// Print sizes in bytes
+    #[arg(short = 'b', long, overrides_with = "human")]
     bytes: bool,
-    /// Also POSIX objects
+    /// Include POSIX objects
     #[arg(short = 'P', long)]
     posix: bool,
-    /// Who maps a segment, and who waits in which operation
+    /// Show the processes that use or wait for an object
     #[arg(long, conflicts_with = "watch")]
     holders: bool,
-    /// Those of the IPC namespace of this process
-    #[arg(hide_short_help = true, long, value_name = "PID", value_parser = pid)]
+    /// Use the IPC namespace of process PID
+    #[arg(long, value_name = "PID", value_parser = pid)]
     of: Option<i32>,
-    /// In the order of this column
-    #[arg(hide_short_help = true, long, value_name = "COLUMN")]
+    /// Sort by COLUMN
+    #[arg(long, value_name = "COLUMN")]
     sort: Option<String>,
-    /// Again and again; where it is no terminal, the changes
+    /// Repeat every INTERVAL (default: 2s)
+    ///
+    /// Redraws the list on a terminal; elsewhere prints only what is new, changed or gone.
     #[arg(
-        hide_short_help = true,
         long,
         value_name = "INTERVAL",
         num_args = 0..=1,
@@ -147,28 +126,30 @@ pub struct Ipcs {
         value_parser = duration::interval
     )]
     watch: Option<Duration>,
-    /// Run CMD, and tell what it leaves behind
+    /// Run CMD, and report the objects it leaves behind
     #[arg(long, requires = "command", conflicts_with_all = ["time", "pid", "creator", "holders", "watch"])]
     leaks: bool,
-    /// Remove what it leaves behind
-    #[arg(hide_short_help = true, long, requires = "leaks")]
+    /// Remove leaks that are proved to be of CMD
+    #[arg(long, requires = "leaks")]
     clean: bool,
-    /// Run it in an IPC namespace of its own
-    #[arg(hide_short_help = true, long, requires = "leaks")]
+    /// Run CMD in an IPC namespace of its own
+    ///
+    /// All that is left in it is of CMD, and vanishes with it. /dev/shm is not separated.
+    #[arg(long, requires = "leaks")]
     isolate: bool,
     #[command(flatten)]
     filters: Filters,
     #[command(flatten)]
     showing: Showing,
-    /// Only these
+    /// Objects to show (default: all)
     #[arg(value_name = "TARGET")]
     targets: Vec<Target>,
-    /// The command and its arguments, run as given
+    /// Command and its arguments, run as given
     #[arg(value_name = "CMD", last = true, requires = "leaks")]
     command: Vec<OsString>,
 }
 
-/// What chooses among objects or shows them: not for limits, nor for one object that an id names.
+/// Options that select or show objects, and make no sense for limits or `--id`.
 const OF_OBJECTS: [&str; 11] =
     ["targets", "owner", "mine", "older_than", "keep", "unused", "orphaned", "sort", "holders", "watch", "leaks"];
 
@@ -202,7 +183,7 @@ impl Verb for Ipcs {
 
     fn run(mut self) -> Result<Exit> {
         if let Some(pid) = self.of {
-            enter(pid).with_context(|| format!("cannot look at the objects of process {pid}"))?;
+            enter(pid).with_context(|| format!("cannot enter the IPC namespace of process {pid}"))?;
         }
         if self.leaks {
             let command = std::mem::take(&mut self.command);
@@ -226,7 +207,7 @@ fn enter(pid: i32) -> Result<()> {
     namespace::enter(pid).map_err(|errno| {
         match errno {
             Errno::ESRCH | Errno::EINVAL => Cause::from_errno(errno, "no such process").exit(Exit::Missing),
-            Errno::EPERM => Cause::from_errno(errno, "entering its IPC namespace needs CAP_SYS_ADMIN"),
+            Errno::EPERM => Cause::from_errno(errno, "this needs CAP_SYS_ADMIN"),
             errno => Cause::plain(errno),
         }
         .into()
@@ -250,7 +231,7 @@ impl Ipcs {
         chosen(self.queues || all, self.shmems || all, self.semaphores || all)
     }
 
-    /// Whether records are wanted, and not the tables of util-linux.
+    /// Whether to print records instead of the tables of util-linux.
     const fn in_records(&self) -> bool {
         self.showing.json || self.showing.columns.is_some() || self.showing.no_header
     }
@@ -283,7 +264,7 @@ impl Ipcs {
     fn detail(&self, id: i32) -> Result<Exit> {
         let kinds = self.kinds();
         let [kind] = kinds[..] else {
-            bail!(Cause::new(Exit::Usage, "with --id one kind is to be chosen: -q, -m or -s"));
+            bail!(Cause::new(Exit::Usage, "--id needs one of -q, -m and -s"));
         };
         let found = find::by_id(kind, id).map_err(|errno| match errno {
             Errno::EINVAL | Errno::EIDRM => {

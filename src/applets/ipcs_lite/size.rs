@@ -1,19 +1,19 @@
-//! Sizes as util-linux's tools write them: powers of 1024, with one digit after the point where it is not 0.
+//! Sizes as util-linux prints them: powers of 1024, with one decimal unless it is 0.
 
-/// How sizes are written.
+/// The unit of sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
-    /// As util-linux's ipcs does without an option: bytes, but large limits in kilobytes.
+    /// As util-linux's ipcs without an option: bytes, but large limits in kilobytes.
     Usual,
-    /// Bytes, and it is said so.
+    /// Bytes, marked as such.
     Bytes,
-    /// The unit that fits, with its letter.
+    /// The largest unit that fits, with its letter.
     Fitting,
 }
 
 const LETTERS: [char; 7] = ['B', 'K', 'M', 'G', 'T', 'P', 'E'];
 
-/// A number of bytes, such as `4.9K`.
+/// Formats a number of bytes, such as `4.9K`.
 pub fn human(bytes: u64) -> String {
     let power = (1..LETTERS.len()).take_while(|power| bytes >> (10 * power) > 0).count();
     let unit = 1_u128 << (10 * power);

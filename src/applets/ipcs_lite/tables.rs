@@ -1,4 +1,4 @@
-//! The tables of util-linux's `ipcs`, to the last blank.
+//! The tables of util-linux's `ipcs`, byte for byte.
 
 use std::fmt::Write as _;
 
@@ -10,10 +10,10 @@ use crate::text::{pad, width};
 
 use super::size::human;
 
-/// Which table, of util-linux's output options.
+/// The table that an option selects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Table {
-    /// Without one of them.
+    /// Without an option.
     Objects,
     /// `-t`.
     Times,
@@ -27,7 +27,7 @@ pub enum Table {
     Summary,
 }
 
-/// The first lines of a kind's table.
+/// Returns the head of the table of a kind.
 pub fn title(kind: Kind, table: Table, in_units: bool) -> String {
     let of = |name: &str, columns: &str| format!("\n------ {name} --------\n{columns}\n");
     let size = |bytes: &str, width: usize| {
@@ -66,7 +66,7 @@ pub fn title(kind: Kind, table: Table, in_units: bool) -> String {
             "Semaphore Operation/Change Times",
             "semid    owner      last-op                    last-changed              ",
         ),
-        // The kernel keeps no process of a set.
+        // The kernel keeps no pids for a set.
         (Kind::Sem, Table::Pids) => "\n".into(),
         (Kind::Sem, Table::Creators) => {
             of("Semaphore Arrays Creators/Owners", "semid      perms      cuid       cgid       uid        gid       ")
@@ -75,7 +75,7 @@ pub fn title(kind: Kind, table: Table, in_units: bool) -> String {
     }
 }
 
-/// A line of a table.
+/// Returns a line of a table.
 pub fn line(object: &Object, table: Table, in_units: bool, names: &Names) -> String {
     if table == Table::Creators {
         return creators(object, names);
@@ -159,7 +159,7 @@ fn creators(object: &Object, names: &Names) -> String {
     )
 }
 
-/// A name in its column of ten.
+/// A name cut and padded to ten columns.
 fn column(mut name: String) -> String {
     while width(&name) > 10 {
         name.pop();
@@ -167,7 +167,7 @@ fn column(mut name: String) -> String {
     pad(&name, 10)
 }
 
-/// A size in its column: the number, or right under the first six letters with its unit.
+/// A size in its column: a number to the left, or with its unit right-aligned to six letters.
 fn sized(bytes: u64, in_units: bool, width: usize) -> String {
     if !in_units {
         return format!("{bytes:<width$}");
@@ -175,14 +175,14 @@ fn sized(bytes: u64, in_units: bool, width: usize) -> String {
     format!("{:>6}{:blank$}", human(bytes), "", blank = width - 6)
 }
 
-/// A time of the narrow tables: month, day and time of day.
+/// Month, day and time of day.
 fn short(seconds: i64) -> String {
     let text = if seconds == 0 { "Not set".into() } else { ctime(seconds) };
     let text: String = if seconds == 0 { text } else { text.chars().skip(4).take(15).collect() };
     format!("{text:<20}")
 }
 
-/// A whole time.
+/// Date and time with the year.
 pub fn long(seconds: i64) -> String {
     let text = if seconds == 0 { "Not set".into() } else { ctime(seconds) };
     format!("{text:<26}")

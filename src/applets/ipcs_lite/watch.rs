@@ -1,4 +1,4 @@
-//! `--watch`: redrawn on a terminal, changes elsewhere.
+//! `--watch`: redraws the list on a terminal, prints changes elsewhere.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::sys::deadline::Deadline;
 use crate::sys::fds;
 use crate::sys::wait::ready;
 
-/// Shows the objects until a signal ends it.
+/// Lists the objects until a signal kills ipcbox.
 pub fn run(ipcs: &Ipcs, interval: Duration) -> Result<Exit> {
     let is_terminal = fds::is_terminal(fds::stdout());
     let how = Streaming { json: ipcs.showing.json, columns: ipcs.showing.columns.clone() };
@@ -31,7 +31,7 @@ pub fn run(ipcs: &Ipcs, interval: Duration) -> Result<Exit> {
             before = changes(before, found, &how)?;
             exit
         };
-        // A TARGET that was there has gone.
+        // A TARGET may vanish after it was found.
         shown.or_else(|error| match Exit::of(&error) {
             Exit::Missing if !is_first => Ok(Exit::Done),
             _ => Err(error),
@@ -41,7 +41,7 @@ pub fn run(ipcs: &Ipcs, interval: Duration) -> Result<Exit> {
     }
 }
 
-/// Prints what is new, gone or changed since `before`, and gives what there is now.
+/// Prints the objects that are new, gone or changed since `before`, and returns the present ones.
 fn changes(mut before: HashMap<Place, Object>, found: Vec<Object>, how: &Streaming) -> Result<HashMap<Place, Object>> {
     let all: Vec<Object> = before.values().chain(&found).cloned().collect();
     let names = columns::names(&all);

@@ -1,4 +1,4 @@
-//! What happens while CMD runs: who is below it is looked at, and it is waited for.
+//! Supervises CMD and samples its descendants.
 
 use std::time::{Duration, Instant};
 
@@ -18,22 +18,22 @@ use crate::sys::process::procfs;
 use crate::sys::process::wait_status::Ended;
 use crate::sys::signal::{Set, Signal, set_mask};
 
-/// How often the processes below CMD are looked at, at most.
+/// The shortest time between two samples; the kernel has no event for new objects.
 const LOOK: Duration = Duration::from_millis(5);
-/// A look takes at most one part of so many of the time.
+/// Sampling takes at most a tenth of the time.
 const SHARE: u32 = 10;
 
-/// Runs CMD: what was seen, and how it ended. It is started once it has its process id and all objects are listed.
+/// Runs CMD, and returns what was seen and how it exited. All objects are listed after CMD has its pid and before exec.
 ///
 /// # Errors
-/// It was not started. The inner ones: it could not be waited for, and has been killed.
+/// CMD could not be started. The inner errors: it could not be waited for, and was killed.
 pub(super) fn watch(ipcs: &Ipcs, command: &Command) -> Result<(Witness, Result<Ended>)> {
     let mut supervisor = Supervisor::new(Grouping::Own, &Limit::default())?;
     child::adopt_orphans()?;
     let strangers = procfs::children(own_pid()).unwrap_or_default();
     let mut listed = None;
     let list = || {
-        // Whatever the filters: one can be true of an object only at the end.
+        // Without the filters: an object can start to match while CMD runs.
         let (before, _) = find::all(&ipcs.kinds(), true)?;
         let before = before.iter().map(Object::place).collect();
         let proves = ipcs.clean && !ipcs.isolate;
@@ -43,7 +43,7 @@ pub(super) fn watch(ipcs: &Ipcs, command: &Command) -> Result<(Witness, Result<E
     let started = supervisor.start(command, Set::EMPTY, &[], Some(&mut is_ready));
     let witness = listed.transpose()?;
     let cmd = started?;
-    let mut witness = witness.context("CMD was started before anything was listed")?;
+    let mut witness = witness.context("CMD started before the objects were listed")?;
     let ended = wait(&mut supervisor, &mut witness, cmd);
     if ended.is_err() {
         supervisor.send(Signal::KILL);
@@ -53,7 +53,7 @@ pub(super) fn watch(ipcs: &Ipcs, command: &Command) -> Result<(Witness, Result<E
     Ok((witness, ended))
 }
 
-/// Forwards what comes, and looks who is below, until CMD has ended.
+/// Forwards signals and samples descendants, until CMD exits.
 fn wait(supervisor: &mut Supervisor, witness: &mut Witness, cmd: i32) -> Result<Ended> {
     let looks = witness.is_wanted();
     loop {
@@ -65,9 +65,9 @@ fn wait(supervisor: &mut Supervisor, witness: &mut Witness, cmd: i32) -> Result<
         }
         match supervisor.next(&[], Deadline::within(pause))? {
             Event::Signal(arrival) => supervisor.hear(&arrival)?,
-            // What may not be waited for is to be noticed before CMD has ended.
+            // A child that may not be waited for is noticed before CMD exits.
             Event::Child | Event::Due | Event::Ready(_) => {
-                // What has ended keeps its process id until it is reaped.
+                // A process keeps its pid until it is reaped.
                 let mut look = || {
                     if looks {
                         witness.look();
@@ -78,7 +78,7 @@ fn wait(supervisor: &mut Supervisor, witness: &mut Witness, cmd: i32) -> Result<
                 {
                     if pid == cmd {
                         witness.look();
-                        // A signal acts again as it did: nothing is left to deliver it to.
+                        // Signals act as usual again: no process is left to forward them to.
                         set_mask(supervisor.mask)?;
                         return Ok(ended);
                     }

@@ -1,9 +1,8 @@
-//! What proves that a process below CMD made or used an object.
+//! Proof that a descendant of CMD created or used an object.
 //!
-//! An object remembers processes by number, and a number that has become free can belong to another process within the
-//! same second, which is all that the object's times are good for. So only what was watched counts: the object was not
-//! there in one listing, it was in a later one, and the same process below CMD had the number all the while. A segment
-//! is proved as well while the process that made it by its number maps it.
+//! The kernel keeps pids with an object, but a pid can be reused within the same second, and times of objects are whole
+//! seconds. So an object counts as proved only if it was missing in one listing and present in a later one, while the
+//! same descendant had the pid; or if it is a segment that its creator still maps.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,26 +12,25 @@ use crate::sys::holders::maps_segment;
 use crate::sys::process::{self, procfs};
 use crate::sys::sysv::Kind;
 
-/// An object, and a process that it remembers.
+/// An object, and a pid that the kernel keeps with it.
 type Trace = (Place, i32);
 
 pub(super) struct Witness {
-    /// The kinds that are listed; none where nothing has to be proved.
+    /// The kinds to list; empty if nothing has to be proved.
     kinds: Vec<Kind>,
-    /// The objects that were there before CMD.
+    /// The objects from before CMD.
     before: HashSet<Place>,
     /// Children from before CMD.
     strangers: Vec<i32>,
-    /// The processes below the box at the last look, and when each started, as `/proc` has it.
+    /// Descendants at the last sample, and their start in clock ticks.
     below: HashMap<i32, u64>,
-    /// What was there at the last look.
+    /// Traces at the last sample.
     traces: HashSet<Trace>,
     proved: HashSet<Trace>,
 }
 
 impl Witness {
-    /// Knows of the objects that were there before CMD, which has its number already, and of the children from before
-    /// it.
+    /// Starts with the objects and children from before CMD, which already has its pid.
     pub(super) fn new(kinds: Vec<Kind>, before: HashSet<Place>, strangers: Vec<i32>) -> Self {
         let (traces, proved) = (HashSet::new(), HashSet::new());
         let mut witness = Self { kinds, before, strangers, below: HashMap::new(), traces, proved };
@@ -40,7 +38,7 @@ impl Witness {
         witness
     }
 
-    /// Whether it has to look while CMD runs.
+    /// Whether to sample while CMD runs.
     pub(super) fn is_wanted(&self) -> bool {
         !self.kinds.is_empty()
     }
@@ -49,13 +47,13 @@ impl Witness {
         self.before.contains(&object.place())
     }
 
-    /// Looks who is below the box, and what each object remembers of them.
+    /// Samples the descendants and the pids of objects.
     pub(super) fn look(&mut self) {
         let below = self.walk();
         let listed = self.kinds.iter().map(|kind| system_v(*kind)).collect::<Result<Vec<_>, _>>();
-        // What could not be listed proves nothing; the next listing is compared with the last one.
+        // After a failure, the next listing is compared with the last complete one.
         let Ok(listed) = listed else { return };
-        // Whoever has the number now, after the listing, and is below the box had it before, too.
+        // A descendant that has the pid after the listing, with the same start, had it before, too.
         let had = |pid: i32| {
             procfs::stat(pid).is_ok_and(|stat| {
                 let is_below = stat.parent == own_pid() || below.contains_key(&stat.parent);
@@ -78,7 +76,7 @@ impl Witness {
         (self.below, self.traces, self.proved) = (below, traces, proved);
     }
 
-    /// The processes below the box.
+    /// Returns the descendants of ipcbox.
     fn walk(&self) -> HashMap<i32, u64> {
         let mut below = HashMap::new();
         let mut parents = vec![own_pid()];
@@ -94,13 +92,13 @@ impl Witness {
         below
     }
 
-    /// Whether it was seen that a process below CMD made the object, or used it last.
+    /// Whether a descendant of CMD was seen to have created the object or used it last.
     pub(super) fn proves(&self, object: &Object) -> bool {
         let place = object.place();
         remembered(object).into_iter().any(|pid| self.proved.contains(&(place.clone(), pid)))
     }
 
-    /// Whether a process that the object remembers lives and is no descendant of ipcbox.
+    /// Whether a live process that created or last used the object is no descendant of ipcbox.
     pub(super) fn is_foreign(&self, object: &Object) -> bool {
         remembered(object).into_iter().any(|pid| {
             let is_below = |start: &u64| procfs::stat(pid).is_ok_and(|stat| stat.start == *start);
