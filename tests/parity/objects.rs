@@ -49,7 +49,7 @@ fn same(calls: &[String], shown: &[Record]) {
 }
 
 #[test]
-fn an_object_has_one_record() {
+fn object_has_one_record() {
     let world = World::new();
     for (make, applet, option, target) in OBJECTS {
         world.call(make).ok();
@@ -74,7 +74,7 @@ fn an_object_has_one_record() {
 }
 
 #[test]
-fn a_listing_has_the_same_records() {
+fn listing_has_the_same_records() {
     let world = World::new();
     if !world.is_own() {
         return skip("a listing of one object wants an IPC namespace");
@@ -90,7 +90,7 @@ fn a_listing_has_the_same_records() {
 }
 
 #[test]
-fn what_may_not_be_read_is_null_in_every_verb() {
+fn unreadable_field_is_null_in_every_verb() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     for (make, applet, option, target) in OBJECTS {

@@ -46,7 +46,7 @@ const TAKERS: &str =
     (take below) & take cmd";
 
 #[test]
-fn closed_terminal_hangs_up_what_a_server_runs() {
+fn closed_terminal_hangs_up_cmd_of_a_server() {
     each(|world, server, send| {
         let Some((mut child, terminal)) = session_leader(world, &words(world, server, TAKERS)) else { return };
         sent(world, send);
@@ -63,7 +63,7 @@ fn closed_terminal_hangs_up_what_a_server_runs() {
 }
 
 #[test]
-fn hangup_that_is_sent_lets_cmd_end() {
+fn sent_hangup_lets_cmd_finish() {
     each(|world, server, send| {
         let script = "trap 'echo hup >>cmd' HUP; echo $PPID >cmd; until [ -e go ]; do sleep 0.02; done; echo end >>cmd";
         let Some((mut child, terminal)) = session_leader(world, &words(world, server, script)) else { return };
@@ -78,7 +78,7 @@ fn hangup_that_is_sent_lets_cmd_end() {
 }
 
 #[test]
-fn cmd_that_cannot_be_signalled_is_reported_by_a_server() {
+fn unsignallable_cmd_of_a_server_is_reported() {
     each(|world, server, send| {
         let script = "trap '' TERM; echo $$ >cmd; until [ -e go ]; do sleep 0.02; done";
         let call = world.call(server).args(["--", "sh", "-c", script]);

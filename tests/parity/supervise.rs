@@ -93,7 +93,7 @@ fn started(world: &World, verb: &Verb, options: &str, taker: &Taker) -> Child {
 }
 
 #[test]
-fn signal_that_ends_cmd_gives_its_status() {
+fn signal_that_kills_cmd_sets_the_status() {
     each(|world, verb| {
         let taker = Taker::new(world, "USR1", 1);
         for (which, status) in [(Signal::SIGTERM, 143), (Signal::SIGHUP, 129)] {
@@ -146,7 +146,7 @@ fn value_of_a_queued_signal_reaches_cmd() {
 
 /// A group has one signal without a value: what asks it to exit goes to all of it.
 #[test]
-fn queued_term_reaches_what_cmd_started() {
+fn queued_term_reaches_children_of_cmd() {
     each(|world, verb| {
         // It forwards to CMD alone by default.
         if verb.before.starts_with("signal") {
@@ -196,7 +196,7 @@ fn stopped_cmd_stays_stopped_without_a_terminal() {
 }
 
 #[test]
-fn stopped_verb_ends_cmd_in_time() {
+fn stopped_verb_terminates_cmd_in_time() {
     each(|world, verb| {
         if !verb.limited {
             return;
@@ -209,7 +209,7 @@ fn stopped_verb_ends_cmd_in_time() {
 }
 
 #[test]
-fn cmd_that_int_ends_ends_the_verb_by_int() {
+fn cmd_killed_by_int_kills_the_verb_by_int() {
     each(|world, verb| {
         let words = verb.words("", &["sh", "-c", "kill -INT $$"]);
         let end = world.call("").args(words).output();
@@ -218,7 +218,7 @@ fn cmd_that_int_ends_ends_the_verb_by_int() {
 }
 
 #[test]
-fn cmd_that_cannot_be_signalled_is_reported() {
+fn unsignallable_cmd_is_reported() {
     if !geteuid().is_root() {
         return skip("only root can start what an ordinary user may not signal");
     }
