@@ -17,7 +17,7 @@ use nix::unistd::{AccessFlags, access, execve};
 
 use super::file_limit;
 
-/// Finds the file of the program `name`, as execvp(3) does: a name with a slash is a path, any other is searched for in
+/// Finds the file of the program `name`, as execvp(3) does. A name with a slash is a path, any other is searched for in
 /// `PATH` (default: `/bin:/usr/bin`).
 ///
 /// # Errors

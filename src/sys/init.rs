@@ -1,7 +1,7 @@
 //! Signals to ipcbox as init (pid 1) of a pid namespace, as in a container without another init.
 //!
-//! The kernel drops a signal to init whose action is the default. ipcbox therefore exits with the status that a shell
-//! reports for a process killed by that signal. Handlers do not survive execve(2), so CMD is not affected.
+//! The kernel drops a signal to init whose action is the default. On such a signal ipcbox exits with the status that a
+//! shell reports for it. Handlers do not survive execve(2), so CMD is not affected.
 #![allow(unsafe_code)]
 
 use std::ffi::c_int;
@@ -12,8 +12,8 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 /// Signals that are sent to terminate a process, and do so by default.
 const FATAL: [Signal; 5] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGPIPE];
 
-/// Returns whether this process is init of its pid namespace, without a system call: glibc encodes the thread id,
-/// cached since the start, in the clock's id as in clock_getcpuclockid(3).
+/// Returns whether this process is init of its pid namespace, without a system call. The clock's id contains the thread
+/// id that glibc cached at the start, encoded as in clock_getcpuclockid(3).
 fn is_init() -> bool {
     let mut clock: libc::clockid_t = 0;
     // SAFETY: the handle is that of the calling thread.

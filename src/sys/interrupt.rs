@@ -1,4 +1,4 @@
-//! Caught signals, and waits that they interrupt.
+//! Caught signals, and the waits they interrupt.
 //!
 //! Only verbs with data to deliver, with children or with a timed wait catch signals. A handler only sets a flag and
 //! starts a timer that fires every millisecond. The timer interrupts a system call that was about to block when the
@@ -48,7 +48,7 @@ struct Given {
 }
 
 /// Interrupts system calls from a deadline on, within a millisecond of their start. Dropping it leaves the timer set,
-/// so that many calls with the same deadline set it once; if it fires after that, it switches itself off.
+/// so that many calls with one deadline set it once. If it fires after that, it switches itself off.
 #[derive(Debug)]
 pub(super) struct Timer;
 

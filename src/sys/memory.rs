@@ -1,7 +1,7 @@
 //! The memory of a System V segment or a POSIX object, behind one interface.
 //!
-//! A segment is mapped, because its size never changes. A POSIX object can be truncated at any time, so it is read and
-//! written through its descriptor: an access beyond the end is then an error, not a signal.
+//! A segment is mapped, because its size never changes. A POSIX object can be truncated at any time, so it is accessed
+//! through its descriptor: beyond the end this is an error, not a signal.
 
 use std::os::fd::{AsFd, BorrowedFd};
 

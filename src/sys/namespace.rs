@@ -31,8 +31,8 @@ pub fn enter(pid: i32) -> Result<()> {
     setns(namespace?.as_fd(), CloneFlags::CLONE_NEWIPC)
 }
 
-/// Creates an IPC namespace and enters it. Without privilege it also creates a user namespace, in which all processes
-/// keep the caller's ids, and a mount namespace, so that the POSIX queues can be listed.
+/// Creates an IPC namespace and enters it. Without privilege it also creates a user namespace, which keeps the caller's
+/// ids, and a mount namespace, so that POSIX queues can be listed.
 ///
 /// # Errors
 /// `EPERM` or `ENOSPC`: this user may not create a user namespace.

@@ -46,8 +46,8 @@ pub fn columns(terminal: impl AsFd) -> Option<usize> {
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
-/// If this process is in the background of the terminal it is about to read, stops its group as the kernel stops a
-/// reader that does not block SIGTTIN. SIGCONT must be blocked. Returns whether the group was stopped and continued.
+/// If this process is about to read a terminal from the background, stops its group, as the kernel does if SIGTTIN is
+/// not blocked. SIGCONT must be blocked. Returns whether the group was stopped and continued.
 ///
 /// # Errors
 /// `EIO`: no shell would continue it, or the signal is ignored.

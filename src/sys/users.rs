@@ -1,7 +1,7 @@
 //! Names of users and groups.
 //!
-//! They are read from `/etc/passwd` and `/etc/group`. For ids or names that are missing there, getent(1) is called
-//! once: in a static binary the C library's getpwuid(3) would load modules, and it crashes for a uid that no file has.
+//! They are read from `/etc/passwd` and `/etc/group`. getent(1) is called once for ids or names that are missing there.
+//! In a static binary the C library's getpwuid(3) would load modules, and it crashes for a uid that no file has.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;

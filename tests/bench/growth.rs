@@ -94,8 +94,8 @@ pub fn tasks(table: &mut Table) {
     grows(table, "shm write and read, bytes", bytes, |size| verbs.segment(size));
 }
 
-/// With many blocked senders the kernel wakes all of them for every message taken, which grows faster than in
-/// proportion. ipcbox is therefore compared with a C loop with the same number of senders.
+/// The kernel wakes all blocked senders for every message taken, which grows faster than in proportion. The goal is
+/// therefore a C loop with the same number of senders.
 fn senders(table: &mut Table, verbs: &Verbs) {
     const EACH: u64 = 1_000;
     for senders in [1, 4, 16, 64] {

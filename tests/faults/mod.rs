@@ -1,8 +1,8 @@
-//! Faults: every system call that a verb makes after the start of main fails with every errno of its manual page, or
-//! moves fewer bytes than requested. [crashes]: the process is killed there.
+//! Faults: after the start of main, every system call of a verb fails with every errno of its manual page, or moves
+//! fewer bytes than requested. [crashes]: the process is killed there.
 //!
-//! A supervisor (fault.c) runs each line of a table of verbs once per case, in namespaces that it empties afterwards,
-//! so that anything left behind is found. The oracle judges each outcome. Each exception in it states its reason.
+//! A supervisor (fault.c) runs each line of a table of verbs once per case, in namespaces that it empties afterwards.
+//! The oracle judges each outcome and what was left behind. Each exception in it states its reason.
 //!
 //! `IPCBOX_FULL=1` runs all cases; the default is a sample for each verb. The table of verb, call, errno and outcome is
 //! written to `target/tmp/faults.txt`.

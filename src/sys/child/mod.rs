@@ -155,8 +155,8 @@ pub fn begin(
 }
 
 fn fork(run: impl FnOnce() -> c_int) -> Result<i32> {
-    // SAFETY: the only other thread of ipcbox (see `lasting`) holds no lock that a child uses, and fork(3) of the C
-    // library keeps its own locks consistent.
+    // SAFETY: the only other thread (see `lasting`) holds no lock that a child uses. The C library's fork(3) keeps its
+    // own locks consistent.
     match unsafe { unistd::fork() }? {
         ForkResult::Child => {
             let status = run();

@@ -3,8 +3,8 @@
 //! Undo adjustments belong to the process whose semop(2) created them and are not inherited, so the holder itself must
 //! take. Until the caller knows about it, it dies with the process that started it.
 //!
-//! Other processes recognise a released holder by its name, which the kernel shows even while it exits, and by the
-//! pidfd of the process it serves: see [`seen`].
+//! A released holder is recognised by its name, which is visible even while it exits. The process it serves is the one
+//! behind its pidfd: see [`seen`].
 #![allow(unsafe_code)]
 
 pub mod seen;

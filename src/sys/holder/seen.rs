@@ -1,11 +1,11 @@
 //! Holders as other processes see them.
 //!
-//! A holder learns from its pidfd that the process it serves has exited, but it releases only once it is scheduled, and
+//! A holder learns from its pidfd that the process it serves has exited. It releases only once it is scheduled, and
 //! never while it is stopped. A process that needs what it holds kills it instead, and the kernel releases.
 //!
 //! A pid alone never identifies a process. A pidfd is opened first, and what is read from `/proc` counts only if that
-//! process still runs afterwards. The process served is the one behind the holder's own pidfd: its `fdinfo` shows -1
-//! once that process has been reaped, even if its pid has been reused.
+//! process still runs afterwards. The process served is the one behind the holder's own pidfd. Its `fdinfo` shows -1
+//! once that process has been reaped, even if the pid has been reused.
 
 use std::ffi::c_int;
 use std::fs;

@@ -1,8 +1,8 @@
 //! A process and its descendants, stopped so that none escapes.
 //!
 //! A running process can fork between two looks, and a fork in progress completes although SIGSTOP is pending. So each
-//! process is stopped when it is found, and the walk is repeated until one that began with all of them stopped finds no
-//! new process.
+//! process is stopped when it is found. The walk is repeated until it begins with all of them stopped and finds no new
+//! process.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
