@@ -35,8 +35,8 @@ fn invalid_signal_is_explained() {
         ("-9", "without '-'"),
         ("RTMIN-1", "'RTMIN"),
     ] {
-        let told = parse(text).unwrap_err();
-        assert!(told.contains(words), "{text}: {told}");
+        let reason = parse(text).unwrap_err();
+        assert!(reason.contains(words), "{text}: {reason}");
     }
     assert!(catchable("KILL").is_err() && catchable("stop").is_err());
     assert_eq!(or_none("0"), Ok(None));

@@ -16,8 +16,8 @@ fn queued_siginfo_matches_c_library() {
     // SAFETY: a siginfo is 128 bytes of plain integers.
     let info: libc::siginfo_t = unsafe { std::mem::transmute_copy(&words) };
     assert_eq!((info.si_signo, info.si_code), (34, libc::SI_QUEUE));
-    // SAFETY: the code says that the union has a pid.
+    // SAFETY: with this code the union has a pid.
     assert_eq!(unsafe { info.si_pid() }, getpid().as_raw());
-    // SAFETY: the code says that the union has a value.
+    // SAFETY: with this code the union has a value.
     assert_eq!(unsafe { info.si_value() }.sival_ptr as i32, -7);
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 use super::*;
 use crate::sys::process::pidfd;
 
-/// --tree, PID@START and the status of a zombie depend on it: a number is free once its process is reaped.
+/// --tree, PID@START and the status of a zombie rely on this: a pid can be reused once its process is reaped.
 #[test]
 fn reaped_process_is_past_the_zombie() {
     let mut child = Command::new("sleep").arg("100").spawn().unwrap();
