@@ -1,13 +1,12 @@
 //! A barrier: N callers meet and leave together, round after round.
 //!
-//! Semaphore 0 remembers the parties, 1 is the mark. Each round has two of the rest: one that is 1 while this is the
-//! round that gathers, and one that counts its free places, which are for all callers but the last. A caller takes a
-//! place and sleeps until its round gathers no more. The last one finds no place, and its array makes the next round
-//! the one that gathers: in that instant the kernel lets all sleepers go. Places are taken with undo, so a caller that
-//! dies is not counted.
+//! Semaphore 0 is the number of parties, 1 is the mark. Each round has two semaphores: the first is 1 while the round is
+//! open, the second counts its free places, one for each caller but the last. A caller takes a place with undo, so that
+//! a killed one does not count, and sleeps until its round is closed. The last caller finds no free place. Its array
+//! closes the round and opens the next one, which wakes all sleepers in the same instant.
 //!
-//! A caller that was stopped when its round was completed keeps its place there, and finds the answer there later. That
-//! round is not used again until it leaves; the others go on with the remaining ones.
+//! A caller that is stopped when its round is closed keeps its place there until it continues. Until then that round is
+//! not opened again; there are 15 others.
 
 use std::time::{Duration, Instant};
 
@@ -25,36 +24,36 @@ const MARK: u16 = 1;
 const ROUNDS: u16 = 16;
 const LEN: usize = 2 + 2 * ROUNDS as usize;
 
-/// How long the last caller waits for one round to become clean, if none is, before it looks at the others.
+/// How long the last caller waits for one round to be empty before it looks at the others.
 const SLICE: Duration = Duration::from_millis(10);
 
 pub(super) const LAYOUT: Layout =
     Layout { least: LEN, most: LEN, mark: MARK, value: 0x4232, name: "a barrier", may_be: |len| Ok(len == LEN) };
 
-/// The layout with a door, which a stopped caller kept occupied.
+/// The layout of older versions, in which a stopped caller blocked the others.
 pub(super) const OLD: Layout =
     Layout { least: 7, most: 7, mark: 6, value: 0x4942, name: LAYOUT.name, may_be: |_| Ok(false) };
 const OLD_DOOR: usize = 1;
 
-/// Index of the value that is 1 while the round gathers.
-const fn gathers(round: u16) -> u16 {
+/// Index of the value that is 1 while the round is open.
+const fn opens(round: u16) -> u16 {
     2 + 2 * round
 }
 
-/// Index of the count of the round's free places.
+/// Index of the number of free places of the round.
 const fn places(round: u16) -> u16 {
     3 + 2 * round
 }
 
-/// The round that gathers.
-fn gathering(values: &[u16]) -> Option<u16> {
-    (0..ROUNDS).find(|round| values[gathers(*round) as usize] == 1)
+/// The open round.
+fn open_round(values: &[u16]) -> Option<u16> {
+    (0..ROUNDS).find(|round| values[opens(*round) as usize] == 1)
 }
 
 pub(super) fn purpose(values: &[u16]) -> Option<Purpose> {
     let parties = *values.first()?;
     let free = if LAYOUT.is_in(values) {
-        gathering(values).map_or(parties, |round| values[places(round) as usize] + 1)
+        open_round(values).map_or(parties, |round| values[places(round) as usize] + 1)
     } else if OLD.is_in(values) {
         values[OLD_DOOR]
     } else {
@@ -63,7 +62,7 @@ pub(super) fn purpose(values: &[u16]) -> Option<Purpose> {
     Some(Purpose::Barrier { parties, arrived: parties.saturating_sub(free) })
 }
 
-/// Whether callers have come to a round and not left it, asleep or stopped.
+/// Whether callers are in a round, asleep or stopped.
 pub(super) fn is_awaited(values: &[u16]) -> bool {
     let parties = values[PARTIES as usize];
     LAYOUT.is_in(values) && (0..ROUNDS).any(|round| values[places(round) as usize] + 1 < parties)
@@ -73,20 +72,20 @@ pub(super) fn is_awaited(values: &[u16]) -> bool {
 #[derive(Debug)]
 pub struct Barrier {
     set: Set,
-    /// How many callers a round has besides the last one.
+    /// The number of callers of a round without the last one.
     others: i16,
-    /// Its values when it was last looked at.
+    /// Its values when they were last read.
     values: Vec<u16>,
 }
 
 impl Barrier {
-    /// The one behind `target`, created for `parties` callers if it is missing.
+    /// Opens the barrier behind `target`, and creates it for `parties` callers if it is missing.
     ///
     /// # Errors
-    /// What exists is no barrier, or one for another number, or one of an older layout.
+    /// The object is not a barrier, has another number of parties, or an older layout.
     pub fn open_or_create(target: &Target, parties: u16, creating: Creating) -> Result<Self> {
         let others = parties.saturating_sub(1).cast_signed();
-        let mut initial = vec![(PARTIES, parties.cast_signed()), (gathers(0), 1)];
+        let mut initial = vec![(PARTIES, parties.cast_signed()), (opens(0), 1)];
         if others > 0 {
             initial.extend((0..ROUNDS).map(|round| (places(round), others)));
         }
@@ -108,11 +107,11 @@ impl Barrier {
     /// Arrives, waits for the others and leaves with them.
     ///
     /// # Errors
-    /// `EAGAIN`: not in time, and the others do not count this process. `EIDRM`, `EINVAL`: the set was removed. `EPROTO`: no
-    /// round gathers, since another program changed the values.
+    /// `EAGAIN`: not in time, and this process no longer counts. `EIDRM`, `EINVAL`: the set was removed. `EPROTO`: no round
+    /// is open, because another program changed the values.
     pub fn meet(&mut self, deadline: Deadline) -> Result<(), Errno> {
         loop {
-            let round = gathering(&self.values).ok_or(Errno::EPROTO)?;
+            let round = open_round(&self.values).ok_or(Errno::EPROTO)?;
             if self.arrive(round)? {
                 return self.leave(round, deadline);
             }
@@ -123,13 +122,13 @@ impl Barrier {
         }
     }
 
-    /// Takes a place, if one is left.
+    /// Takes a place; returns whether one was free.
     fn arrive(&self, round: u16) -> Result<bool, Errno> {
         let [down, up] = still(round);
         self.set.try_operate(&[down, up, Op::new(places(round), -1).undo()], Deadline::Now)
     }
 
-    /// Ends the round as its last caller, and has another one gather that nobody is left in from the time before.
+    /// Closes the round as its last caller and opens another one in which no stopped caller is left.
     fn complete(&self, round: u16, deadline: Deadline) -> Result<bool, Errno> {
         let others = self.others;
         let clean = (1..ROUNDS)
@@ -141,7 +140,7 @@ impl Barrier {
         if others > 0 {
             array.extend([Op::new(places(next), -others), Op::new(places(next), others)]);
         }
-        array.push(Op::new(gathers(next), 1));
+        array.push(Op::new(opens(next), 1));
         let soon = Instant::now() + SLICE;
         let slice = match deadline {
             _ if clean.is_some() => Deadline::Now,
@@ -155,10 +154,10 @@ impl Barrier {
         }
     }
 
-    /// Waits for the last caller and gives the place back.
+    /// Waits for the last caller and releases the place.
     fn leave(&self, round: u16, deadline: Deadline) -> Result<(), Errno> {
         let back = Op::new(places(round), 1).undo();
-        let leave = [Op::new(gathers(round), 0), back];
+        let leave = [Op::new(opens(round), 0), back];
         if self.set.try_operate(&leave, deadline)? {
             return Ok(());
         }
@@ -166,12 +165,12 @@ impl Barrier {
         if self.set.try_operate(&[down, up, back], Deadline::Now)? {
             return Err(Errno::EAGAIN);
         }
-        // The round was completed with this process, at the last instant.
+        // The round was closed with this process at the last instant.
         self.set.operate(&leave, Deadline::Now)
     }
 }
 
-/// Checks that the round gathers.
+/// Checks that the round is open.
 const fn still(round: u16) -> [Op; 2] {
-    [Op::new(gathers(round), -1), Op::new(gathers(round), 1)]
+    [Op::new(opens(round), -1), Op::new(opens(round), 1)]
 }

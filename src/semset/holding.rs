@@ -1,4 +1,4 @@
-//! What a holder process has of a set for another process, and how it comes free as soon as that one has exited.
+//! Holder processes of a set: a caller that finds everything taken kills those whose process has exited.
 
 use nix::errno::Errno;
 
@@ -8,11 +8,11 @@ use crate::sys::holder::seen::{Seen, among, kill};
 use crate::sys::process::procfs;
 use crate::sys::sysv::sem::Set;
 
-/// Takes something of a set by `attempt`. If all is taken, the holders that no process needs any more are killed. If it
-/// is still taken, `wait` is called before the attempt that waits.
+/// Takes something from a set by `attempt`. If everything is taken, kills the holders whose process has exited and tries
+/// again. Calls `wait` before the attempt that waits.
 ///
 /// # Errors
-/// Those of `attempt`; `EAGAIN` means that all is taken.
+/// Those of `attempt`; `EAGAIN` means that everything is taken.
 pub fn take<T, W>(
     set: Set,
     deadline: Deadline,
@@ -31,15 +31,15 @@ pub fn take<T, W>(
     attempt(deadline)
 }
 
-/// Ends the holders of a set whose process has exited, and returns how many have released.
+/// Kills the holders of a set whose process has exited, and returns how many have released.
 pub fn kill_stale(set: Set) -> usize {
     kill(holders(set).into_iter().filter(Seen::is_stale).collect())
 }
 
-/// Ends the holders of a set that serve the process `pid`, and waits until they have released.
+/// Kills the holders of a set that serve the process `pid`, and waits until they have released.
 ///
 /// # Errors
-/// `ESRCH`: there is none. `EPERM`: one cannot be killed. `EBUSY`: one has not exited within a second, as if it is frozen.
+/// `ESRCH`: there is none. `EPERM`: one cannot be killed. `EBUSY`: one has not exited within a second, because it is frozen.
 pub fn release(set: Set, pid: i32) -> Result<(), Errno> {
     let serving: Vec<Seen> = holders(set).into_iter().filter(|holder| holder.serves(pid)).collect();
     serving.iter().try_for_each(Seen::may_be_killed)?;
@@ -53,7 +53,7 @@ pub fn release(set: Set, pid: i32) -> Result<(), Errno> {
 fn holders(set: Set) -> Vec<Seen> {
     let Ok((_, values)) = set.values() else { return Vec::new() };
     let pids = match Purpose::of(&values) {
-        // The kernel knows how many share it, but not who.
+        // The kernel counts sharers, but does not keep their pids.
         Some(Purpose::Lock { readers: 1.., exclusive: false }) => procfs::all().unwrap_or_default(),
         _ => held_places(&values).into_iter().filter_map(|index| set.last_pid(index).ok()).collect(),
     };

@@ -1,19 +1,18 @@
 //! A lock, exclusive or shared, first come, first served.
 //!
-//! A caller that waits sleeps in the one array that takes the lock, so the kernel's queue of sleepers is the only
-//! queue. A waiter that is stopped or killed is no longer in it and blocks no other caller. Semaphore 1 counts the
-//! sharers, 2 is the exclusive holder, 3 is the mark.
+//! A waiter sleeps in the one array that takes the lock, so the kernel's queue of sleepers is the only queue. A waiter
+//! that is stopped or killed leaves it and blocks no other caller. Semaphore 1 counts the sharers, 2 is the exclusive
+//! holder, 3 is the mark.
 //!
-//! The rest are gates, which keep a sharer from passing an exclusive waiter that came before it. A gate is `FREE` until
-//! an exclusive waiter registers there. It is then `OPEN` minus the number of sharers that held the lock at that
-//! moment, each of which raises it by one at its end. A sharer that comes later waits until the gate is `OPEN` again.
-//! Only holders keep a gate shut, so a lock that is free has no shut gate, whoever is stopped where. The end of the
-//! waiter frees its gate, since an undo value of `FREE` is clamped to the maximum. The last gate is common to all
-//! registered waiters beyond `GATES`.
+//! The rest are gates, which keep a sharer from overtaking an exclusive waiter. A gate is `FREE` until an exclusive
+//! waiter registers there. It is then `OPEN` minus the number of sharers that hold the lock at that moment; each of them
+//! raises it by one when it releases. A later sharer waits until the gate is `OPEN` again. Only holders keep a gate shut,
+//! so a free lock has no shut gate, even if a waiter is stopped. When the waiter exits, its gate becomes `FREE` again,
+//! because the kernel clamps an undo value to the maximum. All waiters beyond `GATES` share the last gate.
 //!
-//! A gate also stays shut while its waiter is stopped by SIGSTOP, of which the kernel gives no event. The next sharer
-//! that comes finds nobody asleep behind a shut gate ([`Set::zero_waiters`]) and opens it; if nobody comes, the last
-//! holder's end does.
+//! A gate also stays shut while its waiter is stopped by SIGSTOP, for which the kernel has no event. The next sharer sees
+//! that no process sleeps behind the shut gate ([`Set::zero_waiters`]) and opens it. Without such a sharer, it opens when
+//! the last holder releases.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -27,38 +26,38 @@ use crate::sys::deadline::Deadline;
 use crate::sys::sysv::sem::{Op, Set, Stops};
 use crate::target::Target;
 
-/// Index of the number of the gate that was given to a waiter last.
+/// Index of the number of the gate that the last waiter got.
 const LAST: u16 = 0;
-/// Index of the count of sharers.
+/// Index of the number of sharers.
 pub const READERS: u16 = 1;
 /// Index of the exclusive holder.
 pub const WRITER: u16 = 2;
 const MARK: u16 = 3;
 const FIRST: u16 = 4;
-/// How many gates belong to one waiter each.
+/// The number of gates for one waiter each.
 const GATES: u16 = 31;
 const COMMON: u16 = FIRST + GATES;
-/// Index of the same count as [`READERS`], for waiters that compare it: the kernel remembers the last process that
-/// operated on a semaphore, and that of [`READERS`] shall be a holder.
+/// Index of a copy of [`READERS`], which waiters compare. The kernel keeps the last process that operated on a semaphore,
+/// and that of [`READERS`] must be a holder.
 const COPY: u16 = COMMON + 1;
 const LEN: usize = COPY as usize + 1;
 
 /// The value of a gate without a waiter, the highest one.
 const FREE: u16 = 32767;
-/// The value of a gate that lets sharers pass its waiter, and the highest number of sharers.
+/// The value of a gate that lets sharers overtake its waiter, and the highest number of sharers.
 const OPEN: u16 = 16383;
 
-/// Takes the lock exclusively, now or asleep.
+/// Takes the lock exclusively.
 const ENTER_ALONE: [Op; 3] = [Op::new(READERS, 0), Op::new(WRITER, 0), Op::new(WRITER, 1).undo()];
 
-/// How often, and after how long, a sharer looks again at a shut gate behind which nobody sleeps.
+/// How often, and after how long, a sharer looks again at a shut gate behind which no process sleeps.
 const PAUSES: u8 = 2;
 const PAUSE: Duration = Duration::from_millis(1);
 
 pub(super) const LAYOUT: Layout =
     Layout { least: LEN, most: LEN, mark: MARK, value: 0x4c32, name: "a lock", may_be: |len| Ok(len == LEN) };
 
-/// The layout with a turnstile, which a stopped waiter kept shut. It counts holders as this one does.
+/// The layout of older versions, in which a stopped waiter blocked the others. It counts holders as this one does.
 pub(super) const OLD: Layout =
     Layout { least: 4, most: 4, mark: MARK, value: 0x494c, name: LAYOUT.name, may_be: |_| Ok(false) };
 
@@ -72,12 +71,12 @@ pub(super) fn is_awaited(values: &[u16]) -> bool {
     LAYOUT.is_in(values) && gates().any(|gate| values[gate as usize] <= OPEN)
 }
 
-/// What a process waits for that does `ops` on a lock.
+/// Returns what a process with these operations on a lock waits for.
 pub(super) fn awaited(ops: &[Op]) -> &'static str {
     if ops.contains(&ENTER_ALONE[2]) { "exclusive lock" } else { "shared lock" }
 }
 
-/// Takes a lock of either layout exclusively if it is free, before it is removed.
+/// Takes a free lock of either layout exclusively, before it is removed.
 ///
 /// # Errors
 /// `EAGAIN`: it is not free.
@@ -94,7 +93,7 @@ fn gates() -> std::ops::RangeInclusive<u16> {
 pub struct Lock {
     /// The set.
     pub set: Set,
-    /// Its values when it was last looked at.
+    /// Its values when they were last read.
     values: Vec<u16>,
 }
 
@@ -106,10 +105,10 @@ pub struct Held {
 }
 
 impl Lock {
-    /// The one behind `target`, created if it is missing.
+    /// Opens the lock behind `target`, and creates it if it is missing.
     ///
     /// # Errors
-    /// What exists is no lock, or one of an older layout.
+    /// The object is not a lock, or has an older layout.
     pub fn open_or_create(target: &Target, creating: Creating) -> Result<Self> {
         let initial: Vec<_> = gates().map(|gate| (gate, FREE.cast_signed())).collect();
         let (set, values) = LAYOUT.open_or_create(target, LEN, LEN, creating, &initial)?;
@@ -122,7 +121,7 @@ impl Lock {
     /// Takes it for this process.
     ///
     /// # Errors
-    /// `EAGAIN`: not in time. `ERANGE`: it has as many sharers as it can count. `EIDRM`, `EINVAL`: the set was removed.
+    /// `EAGAIN`: not in time. `ERANGE`: it has the highest number of sharers. `EIDRM`, `EINVAL`: the set was removed.
     pub fn take(&self, shared: bool, deadline: Deadline) -> Result<Held, Errno> {
         let mut lock = self.clone();
         if shared {
@@ -150,26 +149,26 @@ impl Lock {
         let stops = Stops::catch()?;
         loop {
             let gate = match self.register() {
-                // The undo value of a gate cannot hold a sharer's part too: this process shares the lock, and waits for
-                // itself.
+                // The undo value of a gate cannot also hold that of a sharer: this process shares the lock, and waits
+                // for itself.
                 Err(Errno::ERANGE) => return self.set.operate(&ENTER_ALONE, deadline),
                 gate => gate?,
             };
             let outcome = stops.operate(self.set, &ENTER_ALONE, deadline);
             match self.leave(gate) {
-                // Whoever removed it has taken it from everyone.
+                // The set was removed, which is in `outcome`.
                 Ok(()) | Err(Errno::EINVAL | Errno::EIDRM) => {}
                 Err(errno) => return Err(errno),
             }
             if outcome != Err(Errno::EINTR) {
                 return outcome;
             }
-            // Its place in the queue is lost anyway.
+            // Its place in the queue is lost already.
             stops.stop()?;
         }
     }
 
-    /// Takes a gate, which is shut for sharers that come from now on until those that hold the lock now have gone.
+    /// Takes a gate. Later sharers find it shut until the present ones have released.
     fn register(&mut self) -> Result<u16, Errno> {
         loop {
             self.look()?;
@@ -189,7 +188,7 @@ impl Lock {
         }
     }
 
-    /// Frees the gate, and so lets in the sharers that waited behind it.
+    /// Frees the gate, which lets in the sharers behind it.
     fn leave(&mut self, gate: u16) -> Result<(), Errno> {
         loop {
             self.look()?;
@@ -203,20 +202,20 @@ impl Lock {
         }
     }
 
-    /// Sharers register nothing: one that is stopped while it waits holds nothing at all.
+    /// A sharer registers nothing, so one that is stopped in its wait holds nothing.
     fn take_shared(&mut self, deadline: Deadline) -> Result<(), Errno> {
         loop {
             self.settle(deadline)?;
             match self.set.operate_once(&self.enter_shared(), deadline) {
-                // Its place in the queue is lost; other waiters may be before it now.
+                // Its place in the queue is lost: other waiters may come first now.
                 Err(Errno::EINTR) => self.look()?,
                 outcome => return outcome,
             }
         }
     }
 
-    /// Brings the gates into line with who is asleep: opens them behind a stopped waiter, and shuts them for a waiter
-    /// that lost its protection. At rest, and while the lock is free, there is nothing to do.
+    /// Opens gates of stopped waiters, and shuts gates of waiters that sharers could overtake. Does nothing if the lock is
+    /// free or no process waits.
     fn settle(&mut self, deadline: Deadline) -> Result<(), Errno> {
         let (mut pauses, mut is_unprotected) = (0, false);
         while self.value(READERS) > 0 {
@@ -224,7 +223,7 @@ impl Lock {
             let is_asleep = self.set.zero_waiters(READERS)? > 0;
             match (is_asleep, shut.is_empty()) {
                 (true, false) | (false, true) => return Ok(()),
-                // A waiter registers before it sleeps, so its gate shows at the second look.
+                // A waiter registers before it sleeps, so the second look sees its gate.
                 (true, true) if !is_unprotected => is_unprotected = true,
                 (true, true) => {
                     self.shut()?;
@@ -251,7 +250,7 @@ impl Lock {
         Ok(())
     }
 
-    /// Shuts the gates of waiters, or the common one if there are none, until the present sharers have gone.
+    /// Shuts the gates of waiters, or the common gate if there are none, until the present sharers have released.
     fn shut(&self) -> Result<bool, Errno> {
         let readers = self.value(COPY);
         let mut waiting: Vec<u16> = gates().filter(|gate| self.is_watched(*gate)).collect();
@@ -264,14 +263,14 @@ impl Lock {
         self.set.try_operate(&array, Deadline::Now)
     }
 
-    /// Whether a sharer that comes now has to see the gate open. The common gate is freed by the end of any waiter, and
-    /// counts only while it is shut.
+    /// Whether a sharer that comes now must find the gate open. The common gate is freed when any of its waiters exits, so
+    /// it counts only while it is shut.
     fn is_watched(&self, gate: u16) -> bool {
         self.value(gate) < if gate == COMMON { OPEN } else { OPEN + 1 }
     }
 
-    /// Takes it shared as soon as no gate that is watched now is shut. Whatever the gates come to mean, each rises by
-    /// one at this sharer's end.
+    /// Returns the operations that take it shared once no watched gate is shut. Each gate rises by one when this sharer
+    /// exits, whatever the gate is for by then.
     fn enter_shared(&self) -> Vec<Op> {
         let most = (FREE - OPEN).cast_signed();
         let mut array = vec![Op::new(WRITER, 0)];
@@ -292,7 +291,7 @@ impl Lock {
 }
 
 impl Held {
-    /// Releases it in a process that lives on.
+    /// Releases it in a process that continues.
     ///
     /// # Errors
     /// `EIDRM`, `EINVAL`: the set was removed.
@@ -301,7 +300,7 @@ impl Held {
         if !shared {
             return lock.set.operate(&[Op::new(WRITER, -1).undo()], Deadline::Now);
         }
-        // As they were when this sharer entered, which is how they mostly are.
+        // Most gates still are as they were when this sharer entered.
         for gate in FIRST..COMMON {
             lock.values[gate as usize] -= u16::from(!lock.is_watched(gate));
         }
@@ -309,7 +308,7 @@ impl Held {
             let mut array = [READERS, COPY].map(|count| Op::new(count, -1).undo()).to_vec();
             for gate in gates() {
                 if lock.value(gate) == FREE {
-                    // It cannot rise, but the undo value has to go.
+                    // It cannot rise, but the undo value must be cleared.
                     array.extend(exchange(gate, FREE, FREE - 1));
                 }
                 array.push(Op::new(gate, 1).undo());
@@ -322,25 +321,25 @@ impl Held {
     }
 }
 
-/// Compares a semaphore with `now`, and gives it the value `then`.
+/// Compares a semaphore with `now`, and sets it to `then`.
 fn exchange(index: u16, now: u16, then: u16) -> impl Iterator<Item = Op> {
     let [down, up] = [-now.cast_signed(), then.cast_signed()].map(|by| add(index, by));
     down.into_iter().chain([Op::new(index, 0)]).chain(up)
 }
 
-/// Adds `by`, for which 0 is no operation: it would wait for 0.
+/// Adds `by`. 0 is no operation, because that would wait for 0.
 fn add(index: u16, by: i16) -> Option<Op> {
     (by != 0).then(|| Op::new(index, by))
 }
 
-/// Gives a gate the value `then`, and [`FREE`] at the end of this process, whatever it has become.
+/// Sets a gate to `then`, and to [`FREE`] when this process exits, whatever its value is by then.
 fn shield(gate: u16, now: u16, then: u16) -> impl Iterator<Item = Op> {
     let free = FREE.cast_signed();
     let preset = [Op::new(gate, free), Op::new(gate, -free).undo()];
     exchange(gate, now, 0).chain(preset).chain(add(gate, then.cast_signed()))
 }
 
-/// Takes that back.
+/// Reverts [`shield`].
 fn unshield(gate: u16, now: u16) -> impl Iterator<Item = Op> {
     exchange(gate, now, 0).chain([Op::new(gate, FREE.cast_signed()).undo()])
 }

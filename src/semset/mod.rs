@@ -1,11 +1,11 @@
-//! Floor 5: what a semaphore set can be besides semaphores: slots, a lock, a barrier.
+//! Floor 5: slots, locks and barriers, each built on one semaphore set.
 //!
-//! Each is a layout of one set and a few arrays of operations, every one of which the kernel does whole or not at all.
-//! Whatever belongs to a process is done with `SEM_UNDO`, so that SIGKILL at any instant gives it back. A mark,
-//! a value that nothing else writes, says which of the three a set is.
+//! Each is a layout of one set and a few arrays of operations, which the kernel does completely or not at all. Everything
+//! that a process holds is taken with `SEM_UNDO`, so that the kernel releases it after SIGKILL at any instant. A mark, a
+//! value that nothing else writes, distinguishes the three.
 //!
-//! A set is born in one array that only finds zeros and leaves it complete: of any number of first
-//! callers one succeeds, and there is no instant at which a crash leaves it half-made.
+//! A set is initialised by one array that requires zeros and leaves the set complete. Of several first callers exactly one
+//! succeeds, and a crash leaves no set half initialised.
 
 pub mod barrier;
 pub mod holding;
@@ -24,33 +24,33 @@ use crate::sys::sysv::sem::{Op, Set, Stat};
 use crate::sys::sysv::{Key, if_removed};
 use crate::target::{Form, Target};
 
-/// What a set is for.
+/// What a set is used as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Numbered slots, `sem run`.
     Slots {
-        /// How many there are.
+        /// Number of slots.
         capacity: u16,
-        /// How many can be taken now.
+        /// Number of free slots.
         free: u16,
     },
     /// A lock, `sem lock`.
     Lock {
-        /// How many hold it shared.
+        /// Number of sharers.
         readers: u16,
-        /// Whether one holds it exclusively.
+        /// Whether a process holds it exclusively.
         exclusive: bool,
     },
     /// A barrier, `sem barrier`.
     Barrier {
-        /// How many parties it is for.
+        /// Number of callers that meet.
         parties: u16,
-        /// How many have come and wait.
+        /// Number of callers that have arrived.
         arrived: u16,
     },
 }
 
-/// The semaphores by whose last process a holder is known: of those that share a lock the last one.
+/// Returns the semaphores whose last process is a holder. Of several sharers of a lock that is the last one.
 fn held_places(values: &[u16]) -> Vec<u16> {
     match Purpose::of(values) {
         Some(Purpose::Slots { .. }) => slots::numbers(values, true).map(|(_, index)| index).collect(),
@@ -60,7 +60,7 @@ fn held_places(values: &[u16]) -> Vec<u16> {
     }
 }
 
-/// Takes all of slots or a lock at once, before they are removed: no other process can take anything of them any more.
+/// Takes all slots or the lock before the set is removed, so that no other process can take anything from it.
 ///
 /// # Errors
 /// `EAGAIN`: another process has some of it. `EACCES`: the caller may not.
@@ -73,12 +73,12 @@ pub fn seize(set: Set, purpose: Purpose) -> Result<(), Errno> {
 }
 
 impl Purpose {
-    /// Tells by the values of a set what it is for; `None` is a plain set.
+    /// Returns the purpose encoded in the values of a set; `None` is a plain set.
     pub fn of(values: &[u16]) -> Option<Self> {
         slots::purpose(values).or_else(|| lock::purpose(values)).or_else(|| barrier::purpose(values))
     }
 
-    /// The kind in a word.
+    /// Returns its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Slots { .. } => "slots",
@@ -87,7 +87,7 @@ impl Purpose {
         }
     }
 
-    /// How many can have it at once: the slots, one for a lock, the parties of a barrier.
+    /// Returns how many can hold it at once: the slots, 1 for a lock, the parties of a barrier.
     pub const fn capacity(self) -> u16 {
         match self {
             Self::Slots { capacity, .. } => capacity,
@@ -96,7 +96,7 @@ impl Purpose {
         }
     }
 
-    /// How many have it now.
+    /// Returns how many hold it now.
     pub const fn held(self) -> u16 {
         match self {
             Self::Slots { capacity, free } => capacity.saturating_sub(free),
@@ -113,7 +113,7 @@ impl Purpose {
         }
     }
 
-    /// How many more could have it now.
+    /// Returns how many more could hold it now.
     pub const fn free(self) -> u16 {
         match self {
             Self::Slots { free, .. } => free,
@@ -136,17 +136,17 @@ impl std::fmt::Display for Purpose {
 
 /// A layout of a set.
 struct Layout {
-    /// How many semaphores it has at least.
+    /// The least number of semaphores.
     least: usize,
-    /// How many it has at most.
+    /// The greatest number of semaphores.
     most: usize,
     /// The index of its mark.
     mark: u16,
     /// The value of its mark.
     value: i16,
-    /// Its name, as in "build is 4 slots, not a lock".
+    /// Its name in a message.
     name: &'static str,
-    /// Whether one may be made with so many semaphores.
+    /// Whether a set with this number of semaphores can get this layout.
     may_be: fn(usize) -> Result<bool, Errno>,
 }
 
@@ -157,7 +157,7 @@ impl Layout {
             && values[self.mark as usize].cast_signed() == self.value
     }
 
-    /// Adds the mark and the first `values` to a set of zeros; does nothing to any other one.
+    /// Adds the mark and the first `values` to a set of zeros, and leaves any other set alone.
     fn initialise(&self, set: Set, values: &[(u16, i16)]) -> Result<(), Errno> {
         let places = || std::iter::once(self.mark).chain(values.iter().map(|(index, _)| *index));
         let zeros = places().map(|index| Op::new(index, 0).nowait());
@@ -165,14 +165,14 @@ impl Layout {
         let adds = values.iter().chain([&marked]).map(|(index, value)| Op::new(*index, *value));
         let array: Vec<Op> = zeros.chain(adds).collect();
         match set.operate(&array, Deadline::Forever) {
-            // Somebody else was first, or it is something else; the caller looks.
+            // Another process was first, or it is another object: the caller checks.
             Err(Errno::EAGAIN | Errno::EFBIG) => Ok(()),
             other => other,
         }
     }
 
-    /// The set behind `target` and its values. A missing one is created with `len` semaphores and initialised with
-    /// `values`; so is one that was created but not initialised, if it has at least `least` semaphores.
+    /// Returns the set behind `target` and its values. A missing one is created with `len` semaphores and gets the first
+    /// `values`. An uninitialised one with at least `least` semaphores gets them too.
     fn open_or_create(
         &self,
         target: &Target,
@@ -190,14 +190,14 @@ impl Layout {
             Ok((set, set.values()?.1))
         };
         let accept = |set, stat: &Stat, now: Vec<u16>| {
-            // As semget made it, by a caller that was killed or is about to go on.
+            // Its creator was killed after semget(2), or is about to continue.
             let is_complete = !is_uninitialised(stat, &now) || now.len() < least || !(self.may_be)(now.len())?;
             if is_complete { Ok((set, now)) } else { Ok(initialise(set).map_err(if_removed)?) }
         };
         open_or_create(target, len, creating, accept, initialise)
     }
 
-    /// Whether a set that may not be read is one, without changing it.
+    /// Whether a set without read permission has this layout. Changes nothing.
     fn is_behind(&self, set: Set) -> bool {
         let is_mark = [Op::new(self.mark, -self.value), Op::new(self.mark, 0)];
         let probe = [&is_mark[..], &[Op::new(self.mark, self.value)]].concat();
@@ -205,24 +205,24 @@ impl Layout {
     }
 }
 
-/// Whether nobody has ever operated on a set.
+/// Whether no process has ever operated on a set.
 fn is_uninitialised(stat: &Stat, values: &[u16]) -> bool {
     stat.op_time == 0 && values.iter().all(|value| *value == 0)
 }
 
-/// What a set that may not be read was made for, if the box made it for something.
+/// Returns the purpose of a set without read permission, if it has one.
 pub fn unread_purpose(set: Set) -> Option<&'static str> {
     let layouts = [&slots::LAYOUT, &lock::LAYOUT, &barrier::LAYOUT, &lock::OLD, &barrier::OLD];
     layouts.into_iter().find(|layout| layout.is_behind(set)).map(|layout| layout.name)
 }
 
-/// Whether a lock or a barrier with these values has waiters, those included that are stopped and therefore not asleep.
+/// Whether a lock or a barrier with these values has waiters, stopped ones included.
 pub fn is_awaited(values: &[u16]) -> bool {
     lock::is_awaited(values) || barrier::is_awaited(values)
 }
 
-/// What a process waits for that does `ops` on a set with these values: the operations, but in words for a lock, where
-/// they are many.
+/// Returns what a process with these operations on a set waits for: the operations, or words for a lock, which takes many
+/// of them.
 pub fn awaited(values: &[u16], ops: &[Op]) -> String {
     match Purpose::of(values) {
         Some(Purpose::Lock { .. }) => lock::awaited(ops).into(),
@@ -230,22 +230,28 @@ pub fn awaited(values: &[u16], ops: &[Op]) -> String {
     }
 }
 
-/// What a set with these values is, and that it is not `wanted`: "build is 4 slots, not a lock".
+/// Returns the failure that a set with these values is not `wanted`: "build is 4 slots, not a lock".
 pub fn is_not(target: &Target, values: &[u16], wanted: &str) -> Cause {
     let olds = [&lock::OLD, &barrier::OLD];
     if olds.into_iter().any(|old| old.is_in(values) && old.name == wanted) {
-        let words = format!("{target} is {wanted} made by an older ipcbox");
-        return Cause::new(Exit::Exists, words).hint(format!("when it is idle, remove it: ipcbox sem rm {target}"));
+        let words = format!("{target} is {wanted} of an older ipcbox");
+        return Cause::new(Exit::Exists, words).hint(format!("if it is not in use, remove it: sem rm {target}"));
     }
     let it_is = match Purpose::of(values) {
         Some(purpose) => purpose.to_string(),
         None if values.len() == 1 => "a plain semaphore".into(),
         None => format!("a plain set of {} semaphores", values.len()),
     };
-    Cause::new(Exit::Exists, format!("{target} is {it_is}, not {wanted}"))
+    let cause = Cause::new(Exit::Exists, format!("{target} is {it_is}, not {wanted}"));
+    match Purpose::of(values) {
+        Some(Purpose::Slots { .. }) => cause.hint(format!("use sem run {target}")),
+        Some(Purpose::Lock { .. }) => cause.hint(format!("use sem lock {target}")),
+        Some(Purpose::Barrier { parties, .. }) => cause.hint(format!("use sem barrier {target} {parties}")),
+        None => cause.hint(format!("use another name, or remove it with sem rm {target}")),
+    }
 }
 
-/// The set behind a System V target.
+/// Returns the set behind a System V target.
 ///
 /// # Errors
 /// Those of [`Target::locate`].
@@ -253,9 +259,8 @@ pub fn find(target: &Target) -> Result<Set> {
     target.locate("set", Set::find, Set::from_id)
 }
 
-/// The set behind a System V target: `accept` gets one that exists with its values, `initialise` a new one of `len`
-/// zeros. If `initialise` may not alter it (`EACCES`) or needs more than SEMOPM operations (`E2BIG`), the new set is
-/// removed.
+/// Opens or creates the set behind a System V target. `accept` gets an existing set with its values, `initialise` a new one
+/// of `len` zeros. If `initialise` fails with `EACCES` or `E2BIG` (more than SEMOPM operations), the new set is removed.
 ///
 /// # Errors
 /// Those of both, and of [`create`].
@@ -274,7 +279,7 @@ pub fn open_or_create<T>(
     };
     let create = || {
         let Some(key) = key else {
-            // An id is only that of one that exists.
+            // An id is always that of an existing set.
             find(target)?.stat()?;
             bail!(Errno::EEXIST);
         };
@@ -290,10 +295,10 @@ pub fn open_or_create<T>(
     creating.open_or_create(look, |(set, stat, values)| accept(set, &stat, values), create)
 }
 
-/// A new set of `len` zeros; a `key` of 0 gives one without a key.
+/// Creates a set of `len` zeros, without a key if `key` is 0.
 ///
 /// # Errors
-/// Those of semget(2), the limits of `/proc/sys/kernel/sem` named.
+/// Those of semget(2); messages name the limits of `/proc/sys/kernel/sem`.
 pub fn create(key: Key, len: usize, creating: Creating) -> Result<Set> {
     match Set::create(key, len, creating.bits()) {
         Err(errno @ (Errno::ENOSPC | Errno::EINVAL)) => Err(no_room(errno, len)),
@@ -301,21 +306,21 @@ pub fn create(key: Key, len: usize, creating: Creating) -> Result<Set> {
     }
 }
 
-/// Which limit of `/proc/sys/kernel/sem` is in the way of a new set.
+/// Names the limit of `/proc/sys/kernel/sem` that prevents a new set.
 fn no_room(errno: Errno, len: usize) -> anyhow::Error {
     let Ok(limits) = crate::sys::sysv::sem::limits() else {
         return errno.into();
     };
     let (words, place) = if errno == Errno::EINVAL {
         let per_set = limits.per_set;
-        (format!("a set of {len} is more than the {per_set} semaphores it may have"), "first (SEMMSL)")
+        (format!("a set can have at most {per_set} semaphores, not {len}"), "first (SEMMSL)")
     } else if limits.sets_used >= limits.sets {
-        (format!("no room for one more than {} sets", limits.sets_used), "fourth (SEMMNI)")
+        (format!("all {} sets of this system are in use", limits.sets), "fourth (SEMMNI)")
     } else {
         let used = limits.used;
-        (format!("no room for {len} more than {used} semaphores"), "second (SEMMNS)")
+        (format!("no room for {len} more semaphores: {used} are in use"), "second (SEMMNS)")
     };
     Cause::from_errno(errno, words)
-        .hint(format!("the {place} number of /proc/sys/kernel/sem is the limit; ipcs -s shows what is there"))
+        .hint(format!("the limit is the {place} number of /proc/sys/kernel/sem; ipcs -s lists the sets"))
         .into()
 }

@@ -1,7 +1,7 @@
-//! Slots: N of something, each with a number, for as long as its holder lives.
+//! Slots: N numbered places, each taken by one process until it exits.
 //!
-//! Semaphore 0 counts what is free, 1 remembers the capacity, 2 is the mark, and from 3 on each number has one, 0
-//! while it is free. Free and held are the capacity together at every instant.
+//! Semaphore 0 is the number of free slots, 1 is the capacity, 2 is the mark. From 3 on there is one for each slot number,
+//! which is 0 while that is free. Free and held slots add up to the capacity at every instant.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -20,7 +20,7 @@ use crate::target::Target;
 const FREE: u16 = 0;
 const CAPACITY: u16 = 1;
 const FIRST: u16 = 3;
-/// A set has room for so many numbers, or for twice its first capacity, as far as SEMMSL and SEMMNS allow.
+/// A set has room for this number of slots, or for twice its first capacity, as far as SEMMSL and SEMMNS allow.
 const ROOM: u16 = 256;
 
 pub(super) const LAYOUT: Layout = Layout {
@@ -32,13 +32,13 @@ pub(super) const LAYOUT: Layout = Layout {
     may_be: |len| Ok(len >= usize::from(FIRST) + room()?.min(ROOM.into())),
 };
 
-/// How many numbers a set has room for at most: one takes no more than its share of all semaphores.
+/// Returns the most slots that a set has room for: at most an eighth of all semaphores.
 fn room() -> Result<usize, Errno> {
     let limits = limits()?;
     Ok(limits.per_set.min(limits.in_all / 8).saturating_sub(FIRST.into()))
 }
 
-/// So many slots, in words.
+/// A number of slots in words: `1 slot`, `4 slots`.
 pub struct Many<N>(pub N);
 
 impl<N: Display + PartialEq + From<u8>> Display for Many<N> {
@@ -52,13 +52,13 @@ pub(super) fn purpose(values: &[u16]) -> Option<Purpose> {
     LAYOUT.is_in(values).then(|| Purpose::Slots { capacity: values[CAPACITY as usize], free: values[FREE as usize] })
 }
 
-/// The numbers, from 1, of a set that is slots which are in use, or not, each with the index of its semaphore.
+/// Returns the slot numbers, from 1, that are in use or free, each with the index of its semaphore.
 pub fn numbers(values: &[u16], in_use: bool) -> impl Iterator<Item = (u16, u16)> {
     let numbers = (1..).zip(FIRST..).zip(&values[FIRST as usize..]);
     numbers.filter_map(move |(place, value)| ((*value != 0) == in_use).then_some(place))
 }
 
-/// Takes all slots of a set at once; there must be `capacity`.
+/// Takes all slots of a set, which must be `capacity`.
 pub(super) fn seize(set: Set, capacity: u16) -> Result<(), Errno> {
     let all = [Op::new(FREE, -capacity.cast_signed()).undo(), Op::new(FREE, 0)];
     set.operate(&all, Deadline::Now)
@@ -69,16 +69,16 @@ pub(super) fn seize(set: Set, capacity: u16) -> Result<(), Errno> {
 pub struct Slots {
     /// The set.
     pub set: Set,
-    /// How many slots it has, when it was looked at.
+    /// The number of slots when it was last read.
     pub capacity: u16,
     room: usize,
 }
 
 impl Slots {
-    /// The one behind `target`, which has to be there.
+    /// Opens the slots behind `target`.
     ///
     /// # Errors
-    /// It is missing (`ENOENT`), as one is that has only just been made, or it is no slots.
+    /// `ENOENT`: it is missing or not initialised yet. The object is not slots.
     pub fn find(target: &Target) -> Result<Self> {
         let set = find(target)?;
         let (stat, values) = set.values()?;
@@ -88,10 +88,10 @@ impl Slots {
         Self::of(target, set, &values)
     }
 
-    /// The one behind `target`, created with `capacity` slots if it is missing.
+    /// Opens the slots behind `target`, and creates `capacity` slots if they are missing. An existing number may differ.
     ///
     /// # Errors
-    /// It is no slots, or has no room for `capacity`; with another capacity it is given all the same.
+    /// The object is not slots, or there is no room for `capacity`.
     pub fn open_or_create(target: &Target, capacity: u16, creating: Creating) -> Result<Self> {
         let numbers = usize::from(capacity.max(ROOM / 2)) * 2;
         let len = usize::from(FIRST) + numbers.min(room()?).max(capacity.into());
@@ -119,18 +119,18 @@ impl Slots {
         Err(Cause::new(Exit::Exists, format!("{target} has {}, not {wanted}", Many(self.capacity))))
     }
 
-    /// Gives it another capacity: more at once, less by taking slots away as they come free. What was taken away
-    /// before a deadline stays so. Where several resize at once, the set has one of their capacities in the end.
+    /// Changes the capacity to `wanted`. It rises at once, and falls as slots come free. Slots removed before a timeout stay
+    /// removed. If several callers resize at the same time, the last capacity is that of one of them.
     pub fn resize(&mut self, wanted: u16, timeout: &Timeout) -> Result<()> {
         if usize::from(wanted) > self.room {
-            let words = format!("it has room for {}, not {wanted}", Many(self.room));
-            bail!(Cause::new(Exit::Failed, words).hint("remove it and make it anew with more"));
+            let words = format!("it has room for at most {}, not {wanted}", Many(self.room));
+            bail!(Cause::new(Exit::Failed, words).hint("remove it with sem rm, then create it with more slots"));
         }
         while self.capacity != wanted {
             let now = self.capacity.cast_signed();
             let is_still = [Op::new(CAPACITY, -now).nowait(), Op::new(CAPACITY, 0).nowait()];
             let wanted = wanted.cast_signed();
-            // The first array compares the capacity and exchanges it; so does the second, once a slot is free.
+            // Both arrays compare and exchange the capacity; the second waits for a free slot.
             let resized = if wanted > now {
                 let grow = [Op::new(CAPACITY, wanted), Op::new(FREE, wanted - now)];
                 self.set.operate(&[is_still, grow].concat(), Deadline::Forever)
@@ -152,26 +152,26 @@ impl Slots {
         Ok(())
     }
 
-    /// Takes `count` slots for this process, and gives their numbers, the lowest free ones.
+    /// Takes `count` slots for this process, and returns their numbers, the lowest free ones.
     ///
     /// # Errors
-    /// `EAGAIN`: not in time. `EDOM`: there are not so many slots, or no longer. `EIDRM`, `EINVAL`: the set was removed.
-    /// `EOVERFLOW`: there are fewer numbers than slots, since another program changed the values.
+    /// `EAGAIN`: not in time. `EDOM`: there are fewer slots. `EIDRM`, `EINVAL`: the set was removed. `EOVERFLOW`: there are
+    /// fewer numbers than slots, because another program changed the values.
     pub fn take(&self, count: u16, deadline: Deadline) -> Result<Vec<u16>, Errno> {
         let units = count.cast_signed();
-        // Who waits for more than there are any more is woken by the resizing that made it so.
+        // A resize below `units` wakes this waiter, because the comparison then fails.
         let enough = [Op::new(CAPACITY, -units).nowait(), Op::new(CAPACITY, units)];
         let array = [&enough[..], &[Op::new(FREE, -units).undo()]].concat();
         loop {
             match self.set.operate(&array, deadline) {
                 Err(Errno::EAGAIN) if self.set.value(CAPACITY)? < count => return Err(Errno::EDOM),
-                // There were fewer for a moment.
+                // There were fewer slots for a moment.
                 Err(Errno::EAGAIN) if !deadline.is_over() => {}
                 outcome => break outcome?,
             }
         }
-        // Everybody who has a number has a slot, so that at any instant the lowest number which is free is one of the
-        // first `capacity`. One that has gone meanwhile was free at another instant: then all are looked at anew.
+        // Each holder of a number has a slot, so the lowest free number is always one of the first `capacity`. If another
+        // process takes it first, all numbers are read again.
         let count = usize::from(count);
         let mut taken = Vec::with_capacity(count);
         while taken.len() < count {

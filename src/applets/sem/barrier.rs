@@ -14,14 +14,14 @@ use crate::output::notice::Notice;
 use crate::semset::barrier;
 use crate::target::Target;
 
-/// Waits until N callers have come, and then all leave. It is made if it is missing, and can be used again at once,
-/// round after round. A caller that times out or dies is not counted.
+/// Waits until N callers have arrived, then all of them return. The barrier is created if needed and can be used again
+/// at once, round after round. A caller that times out or is killed does not count.
 #[derive(Args)]
 pub struct Barrier {
-    /// The barrier
+    /// Barrier
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// How many meet
+    /// Number of callers that meet
     #[arg(value_name = "N", value_parser = count, allow_negative_numbers = true)]
     parties: u16,
     #[command(flatten)]
@@ -32,11 +32,11 @@ pub struct Barrier {
 
 impl Verb for Barrier {
     const NAME: &'static str = "barrier";
-    const SUMMARY: &'static str = "Meet N callers; all leave together";
+    const SUMMARY: &'static str = "Wait until N callers have arrived, then return";
     const EXAMPLES: &'static str = r#"
-# Three parties: none goes on before all are there
+# Three jobs: none continues before all are ready
 for part in a b c; do
-  ipcbox sem barrier ready 3 && echo "$part goes" &
+  ipcbox sem barrier ready 3 && echo "$part continues" &
 done
 wait
 "#;
@@ -64,7 +64,7 @@ wait
     }
 }
 
-/// The failure to meet in time, with how many were there, this caller included.
+/// Returns the failure on timeout. This caller counts as one of those that arrived.
 fn late(timeout: &Timeout, arrived: u16, parties: u16) -> Cause {
     if timeout.still().is_empty() {
         timeout.expired(format!("only {arrived} of {parties} have arrived"))

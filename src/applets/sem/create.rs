@@ -21,29 +21,30 @@ use crate::sys::deadline::Deadline;
 use crate::sys::posix::sem as posix;
 use crate::sys::sysv::sem::{self, Op, Set, Stat};
 use crate::target::{Form, Target};
+use crate::text::counted;
 
-/// How long the maker of a set may take to give it its values, which are its next call.
+/// How long the creator of a set may take to set its values, which is its next system call.
 const BIRTH: Duration = Duration::from_secs(1);
 
-/// Prints the id, or the name of a POSIX semaphore. The values are given by adding, in one step: whoever comes before
-/// that waits and is then served, and nothing posted meanwhile is lost. One that exists must have the values, the
-/// number of semaphores or slots, and the mode that are asked for, or the status is 4; it is left alone. One that
-/// another process has just created is given a second to get its values, or what --timeout says.
+/// Prints the id of a System V set, or the name of a POSIX semaphore. An existing object must have the values, the number
+/// of semaphores or slots and the mode that you give: otherwise it is left alone and the status is 4.
 #[derive(Args)]
 pub struct Create {
-    /// The set; private for one without a key
+    /// Semaphore or set; "private" for one without a key
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// The values, 0 if left out; one fills all
+    /// Set the values (default: 0)
+    ///
+    /// One value for each semaphore, or one for all.
     #[arg(long, value_name = "V,V", value_parser = value, value_delimiter = ',')]
     value: Vec<u32>,
-    /// As many semaphores as there are values, or K
+    /// Create K semaphores (default: one for each value)
     #[arg(long, value_name = "K", value_parser = count)]
     nsems: Option<u16>,
-    /// Make N slots, as run does
+    /// Create N slots for `sem run`
     #[arg(long, value_name = "N", value_parser = count, conflicts_with_all = ["value", "nsems"])]
     slots: Option<u16>,
-    /// Fail with status 4 if it is there already
+    /// Fail with status 4 if it exists
     #[arg(short = 'x', long)]
     exclusive: bool,
     #[command(flatten)]
@@ -52,34 +53,34 @@ pub struct Create {
     timeout: Timeout,
 }
 
-/// Reads a value; the limit of System V is looked at when the family is known.
+/// Reads a value. The limit of System V is checked when the family is known.
 fn value(text: &str) -> Result<u32, String> {
     let number = text.parse().ok().filter(|value| *value <= posix::MAX_VALUE);
     let written = text.bytes().all(|byte| byte.is_ascii_digit());
     number
         .filter(|_| written)
-        .ok_or_else(|| format!("a value is 0 to {}, or {} of POSIX", sem::MAX_VALUE, posix::MAX_VALUE))
+        .ok_or_else(|| format!("expected a value from 0 to {} (POSIX: {})", sem::MAX_VALUE, posix::MAX_VALUE))
 }
 
 impl Verb for Create {
     const NAME: &'static str = "create";
-    const SUMMARY: &'static str = "Make a semaphore, a set of them, or slots";
+    const SUMMARY: &'static str = "Create a semaphore, a set of semaphores, or slots";
     const EXAMPLES: &'static str = "
-# A store that is empty and has room for ten
+# An empty store with room for ten items
 ipcbox sem create store --value 0,10
-# Four slots, before anybody wants one
+# Four slots, before the first job starts
 ipcbox sem create build --slots 4
 ";
 
     fn run(mut self) -> Result<Exit> {
         self.creating.exclusive = self.exclusive;
         self.timeout.quiet.can_answer()?;
-        let made = match (self.target.form(), self.slots) {
+        let created = match (self.target.form(), self.slots) {
             (Form::Posix, _) => self.posix(),
             (_, Some(capacity)) => self.slots(capacity),
             (_, None) => self.plain(),
         };
-        let name = context("create", &self.target, made)?;
+        let name = context("create", &self.target, created)?;
         self.timeout.quiet.answer(name.as_bytes())?;
         Ok(Exit::Done)
     }
@@ -91,7 +92,7 @@ impl Create {
             system_v(&self.target)?;
         }
         if self.nsems.is_some_and(|len| len > 1) || self.value.len() > 1 {
-            bail!(crate::target::not_posix(&self.target, "a POSIX semaphore is alone"));
+            bail!(crate::target::not_posix(&self.target, "a POSIX semaphore is not a set"));
         }
         let value = self.value.first().copied().unwrap_or(0);
         let name = self.target.typed();
@@ -111,7 +112,7 @@ impl Create {
 
     fn slots(&self, capacity: u16) -> Result<OsString> {
         if *self.target.form() == Form::Private {
-            bail!(Cause::new(Exit::Usage, "slots want a name or a key by which others find them"));
+            bail!(Cause::new(Exit::Usage, "slots need a name or a key, so that other callers find them"));
         }
         let slots = Slots::open_or_create(&self.target, capacity, self.creating)?;
         slots.expect(&self.target, capacity)?;
@@ -134,13 +135,13 @@ impl Create {
         Ok(set.id().to_string().into())
     }
 
-    /// The values asked for, one for each semaphore.
+    /// Returns the requested values, one for each semaphore.
     fn values(&self) -> Result<Vec<i16>> {
         let usage = |words: String| Cause::new(Exit::Usage, words);
         let max = sem::MAX_VALUE;
         let fits = |value: &u32| {
             i16::try_from(*value)
-                .map_err(|_| usage(format!("the value {value} is over {max}, the most a System V semaphore can have")))
+                .map_err(|_| usage(format!("a System V semaphore has a value of at most {max}, not {value}")))
         };
         let given = self.value.iter().map(fits).collect::<Result<Vec<i16>, _>>()?;
         let len = self.nsems.map_or(given.len().max(1), usize::from);
@@ -150,27 +151,27 @@ impl Create {
             _ => given,
         };
         if values.len() != len {
-            bail!(usage(format!("{} values for {len} semaphores", values.len())));
+            bail!(usage(format!("{} values given for {len} semaphores", values.len())));
         }
         let ops = birth(&values).len();
         let most = sem::limits()?.ops;
         if ops > most {
-            let words = format!("{ops} semaphores cannot be given values in one step of at most {most}");
+            let words = format!("{ops} semaphores need more than the {most} operations that one call can do");
             bail!(Cause::from_errno(Errno::E2BIG, words).hint(format!(
-                "the third number of /proc/sys/kernel/sem (SEMOPM) is the limit; sem create {} --nsems {len} and then sem set",
+                "use sem create {} --nsems {len}, then sem set; the limit is the third number of /proc/sys/kernel/sem (SEMOPM)",
                 self.target
             )));
         }
         Ok(values)
     }
 
-    /// Checks that a set that exists is as asked, once it has its values.
+    /// Checks an existing set, once its creator has set its values.
     fn compare(&self, set: Set, stat: &Stat, mut values: Vec<u16>, asked: &[i16]) -> Result<()> {
         if Purpose::of(&values).is_some() {
             bail!(is_not(&self.target, &values, "a plain set"));
         }
         if stat.len != asked.len() {
-            let words = format!("the set that exists has {}, not {} semaphores", stat.len, asked.len());
+            let words = format!("it exists with {}, not {}", counted(stat.len, "semaphore"), asked.len());
             bail!(Cause::new(Exit::Exists, words));
         }
         self.creating.expect_mode(stat.perm.mode)?;
@@ -179,14 +180,15 @@ impl Create {
             && stat.op_time == 0
             && values.iter().all(|value| *value == 0)
         {
-            // Its maker may be about to give it its values: that is waited for, without changing them.
+            // Its creator may be about to set the values. Taking and adding the same waits for that.
             let come = [Op::new(index, -value), Op::new(index, *value)];
             let deadline = self.timeout.deadline_or(Deadline::after(BIRTH));
-            let mut notice = Notice::verbose(&self.timeout, || format!("the first values of {}", self.target));
+            let mut notice =
+                Notice::verbose(&self.timeout, || format!("{}: its creator has not set its values yet", self.target));
             match notice.during(deadline, |deadline| set.operate(&come, deadline)) {
                 Err(Errno::EAGAIN) if set.stat()?.op_time == 0 => {
-                    let words = "it exists and was never initialised";
-                    let hint = format!("where its maker is gone, remove it: sem rm {}", self.target);
+                    let words = "it exists, but was never initialised";
+                    let hint = format!("if its creator was killed, remove it: sem rm {}", self.target);
                     bail!(Cause::new(Exit::Exists, words).hint(hint));
                 }
                 Ok(()) | Err(Errno::EAGAIN) => {}
@@ -203,13 +205,13 @@ impl Create {
     }
 }
 
-/// Values as `--value` takes them.
+/// Returns values as `--value` takes them.
 fn listed(values: &[impl ToString]) -> String {
     values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// The operations that give a new set its values. Where all are 0 one that changes nothing still leaves the time of the
-/// last operation, by which a set is seen to be initialised.
+/// Returns the operations that set the first values. They add, so that an earlier waiter is served and an earlier post
+/// counts. If all values are 0, two operations that cancel out leave sem_otime, which marks the set as initialised.
 fn birth(values: &[i16]) -> Vec<Op> {
     let adds = (0..).zip(values).filter(|(_, value)| **value != 0);
     let ops: Vec<Op> = adds.map(|(index, value)| Op::new(index, *value)).collect();

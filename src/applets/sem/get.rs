@@ -11,19 +11,19 @@ use crate::output;
 use crate::semset;
 use crate::sys::posix::sem::look;
 
-/// The bare value, on a line of its own.
+/// Prints the value alone on a line.
 #[derive(Args)]
 pub struct Get {
     #[command(flatten)]
     one: One,
-    /// All values of the set on one line, one blank between
+    /// Print all values of the set on one line
     #[arg(long, conflicts_with = "index")]
     all: bool,
 }
 
 impl Verb for Get {
     const NAME: &'static str = "get";
-    const SUMMARY: &'static str = "Print the value";
+    const SUMMARY: &'static str = "Print the value of a semaphore";
     const EXAMPLES: &'static str = "
 # All values on one line
 ipcbox sem create store --value 5,0

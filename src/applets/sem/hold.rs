@@ -1,4 +1,4 @@
-//! `sem hold`: slots or a lock for as long as a process lives.
+//! `sem hold`: slots or a lock for as long as a process runs.
 
 use std::os::fd::AsFd;
 
@@ -25,34 +25,30 @@ use crate::sys::process;
 use crate::sys::sysv::sem::Set;
 use crate::target::Target;
 
-/// For a critical section of many commands: takes, prints the pid of a small process that holds what was taken, and
-/// returns. The holder exits and releases it when the process PID exits ($$ is the script), or when it gets SIGTERM. The
-/// next caller gets it at once.
-///
-/// --release ends the holder while PID runs on, and returns when it has released.
-///
-/// The holder keeps none of the caller's descriptors, so that $(…) returns. sem stat --holders shows the number of its slot.
+/// For critical sections of several commands. Takes a slot or the lock, starts a small holder process, prints its pid and
+/// returns. The holder releases everything when PID exits ($$ is the script itself, also in its subshells), when it gets
+/// SIGTERM, or with --release.
 #[derive(Args)]
 pub struct Hold {
-    /// The slots or the lock
+    /// Slots or lock
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// The process to hold it for
+    /// Process to hold it for
     #[arg(value_name = "PID", value_parser = pid, allow_negative_numbers = true)]
     pid: i32,
-    /// Make N slots if missing; if there, they must be N
+    /// Create N slots if needed; fail if the number differs
     #[arg(long, value_name = "N", value_parser = count)]
     slots: Option<u16>,
     /// Take a lock instead of a slot
     #[arg(long, conflicts_with = "slots")]
     lock: bool,
-    /// Share the lock with others that share it
+    /// Share the lock with other sharers
     #[arg(short, long, requires = "lock")]
     shared: bool,
-    /// Take K slots at once
+    /// Take K slots at once (default: 1)
     #[arg(long, value_name = "K", value_parser = count, conflicts_with = "lock")]
     take: Option<u16>,
-    /// Release what TARGET's holder holds for PID
+    /// Release what is held for PID
     #[arg(long, conflicts_with_all = ["slots", "lock", "take"])]
     release: bool,
     #[command(flatten)]
@@ -61,7 +57,7 @@ pub struct Hold {
     timeout: Timeout,
 }
 
-/// What there is to hold.
+/// Slots or a lock, and how to take them.
 struct Held {
     set: Set,
     wanted: Wanted,
@@ -70,11 +66,11 @@ struct Held {
 
 impl Verb for Hold {
     const NAME: &'static str = "hold";
-    const SUMMARY: &'static str = "Hold a slot or a lock until the process PID ends";
+    const SUMMARY: &'static str = "Hold a slot or a lock until process PID exits";
     const EXAMPLES: &'static str = "
-# One instance of this script, until it ends
+# One instance of this script at a time
 ipcbox sem hold nightly $$ --slots 1 -nq || exit 0
-# A lock for a part of the script only
+# A lock for a part of the script
 ipcbox sem hold notes $$ --lock -q
 echo one >>notes
 echo two >>notes
@@ -110,18 +106,18 @@ impl Hold {
         let begun = notice.of_child(timeout.deadline());
         let holder = start(process.as_fd(), held.set.id(), take, begun).map_err(why)?;
         self.timeout.quiet.answer(holder.pid.to_string().as_bytes())?;
-        holder.release().map_err(why).context("it was lost")
+        holder.release().map_err(why).context("the holder was killed")
     }
 
     fn release(&self) -> Result<()> {
         process::open(self.pid).map_err(|errno| unopened(self.pid, errno))?;
         system_v(&self.target)?;
         let set = semset::find(&self.target)?;
-        // One that is not there any more is named as such.
+        // Fails if the id does not exist.
         set.values()?;
         holding::release(set, self.pid).map_err(|errno| match errno {
-            Errno::ESRCH => Cause::from_errno(errno, format!("no holder serves process {}", self.pid)),
-            Errno::EBUSY => Cause::from_errno(errno, "its holder was killed and has not exited yet"),
+            Errno::ESRCH => Cause::from_errno(errno, format!("nothing is held for process {}", self.pid)),
+            Errno::EBUSY => Cause::from_errno(errno, "the holder was killed, but has not exited yet"),
             Errno::EPERM if process::is_signal_forbidden() => Cause::forbidden("pidfd_send_signal"),
             errno => Cause::plain(errno),
         })?;
@@ -153,7 +149,7 @@ impl Hold {
 
 fn not_started(errno: Errno) -> Cause {
     match errno {
-        Errno::ECHILD => Cause::from_errno(errno, "its holder was killed"),
-        errno => not_forked(errno, "no holder could be started"),
+        Errno::ECHILD => Cause::from_errno(errno, "the holder was killed"),
+        errno => not_forked(errno, "no holder process could be started"),
     }
 }

@@ -1,4 +1,4 @@
-//! `sem lock`: take the lock, then become CMD.
+//! `sem lock`: run CMD while holding a lock.
 
 use std::ffi::OsString;
 
@@ -15,32 +15,32 @@ use crate::semset::waited::{self, Wanted};
 use crate::supervise::command::Command;
 use crate::target::Target;
 
-/// Takes the lock, made if it is missing, and becomes CMD, which keeps it until it ends, however it ends. Whoever comes
-/// first has it first: a caller that waits to have it alone is not overtaken by others that share it.
+/// Takes the lock and runs CMD. The kernel releases the lock when CMD exits, even by `kill -9`. The lock is created if
+/// needed. It is first come, first served: sharers that come later do not overtake an exclusive caller that waits.
 #[derive(Args)]
 pub struct Lock {
-    /// The lock
+    /// Lock
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Share it with others that share it
+    /// Share the lock with other sharers
     #[arg(short, long)]
     shared: bool,
     #[command(flatten)]
     creating: Creating,
     #[command(flatten)]
     timeout: Timeout,
-    /// The command and its arguments, run as given
+    /// Command and its arguments, run as given
     #[arg(value_name = "CMD", last = true, required = true)]
     command: Vec<OsString>,
 }
 
 impl Verb for Lock {
     const NAME: &'static str = "lock";
-    const SUMMARY: &'static str = "Take a lock, alone or shared, then become CMD";
+    const SUMMARY: &'static str = "Run CMD while holding a lock, exclusive or shared";
     const EXAMPLES: &'static str = "
 # One writer at a time
 ipcbox sem lock notes -- sh -c 'echo done >>notes'
-# Readers share it, and wait for ten seconds at most
+# Readers share the lock, and wait at most 10 seconds
 ipcbox sem lock notes --shared -w 10s -- cat notes
 ";
     const RUNS: Runs = Runs::Command;

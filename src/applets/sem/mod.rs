@@ -1,7 +1,7 @@
 //! `sem`: slots, locks, barriers and plain semaphores.
 //!
-//! What belongs to a process is taken with `SEM_UNDO` by the process that is to have it: `run` and `lock` take and
-//! then become CMD, so that the kernel gives it back however CMD ends.
+//! `run` and `lock` take with `SEM_UNDO` and then execute CMD in the same process, so that the kernel releases everything
+//! however CMD exits.
 
 mod barrier;
 mod create;
@@ -32,7 +32,7 @@ use crate::target::{Form, Target};
 /// The applet.
 pub const APPLET: Applet = Applet {
     name: "sem",
-    summary: "Limit, lock and meet: semaphores that a killed process gives back",
+    summary: "Job slots, locks and barriers that survive `kill -9`",
     example: "ipcbox sem run build --slots 4 -- cc -c main.c",
     verbs: &[
         Entry::of::<run::Run>(),
@@ -50,7 +50,7 @@ pub const APPLET: Applet = Applet {
     ],
 };
 
-/// Adds "cannot WHAT TARGET" to a failure, and puts a bare errno into words that fit a semaphore.
+/// Adds "cannot WHAT TARGET" to a failure, and puts a bare errno into words for a semaphore.
 fn context<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
     cannot(what, target, outcome, |errno| explain(target, errno))
 }
@@ -60,17 +60,17 @@ fn explain(target: &Target, errno: Errno) -> Cause {
     let is_posix = *target.form() == Form::Posix;
     match errno {
         Errno::EINVAL | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO if is_posix => {
-            cause("the file is no semaphore of the C library's").exit(Exit::Missing)
+            cause("its file is not a semaphore of the C library").exit(Exit::Missing)
         }
-        Errno::ERANGE => cause("a value would leave 0 to 32767"),
-        Errno::EOVERFLOW if is_posix => cause("the value would leave 0 to 2147483647"),
-        Errno::EOVERFLOW => cause("it has more slots than numbers: another program changed it"),
-        Errno::EPROTO => cause("no round of the barrier is open: another program changed it"),
+        Errno::ERANGE => cause("the value would be outside 0 to 32767"),
+        Errno::EOVERFLOW if is_posix => cause("the value would be outside 0 to 2147483647"),
+        Errno::EOVERFLOW => cause("it has more slots than slot numbers: another program changed its values"),
+        Errno::EPROTO => cause("the barrier has no open round: another program changed its values"),
         Errno::EFBIG => beyond(target),
         Errno::E2BIG => {
             let ops = limits().map_or(500, |limits| limits.ops);
-            cause(&format!("more than the {ops} operations that one call may do"))
-                .hint("the third number of /proc/sys/kernel/sem (SEMOPM) is the limit")
+            cause(&format!("one call can do at most {ops} operations"))
+                .hint("the limit is the third number of /proc/sys/kernel/sem (SEMOPM)")
         }
         errno => errors::explain(target, Kind::Sem, errno),
     }
@@ -81,12 +81,12 @@ fn beyond(target: &Target) -> Cause {
     let words = match len {
         Ok(1) => "the set has one semaphore, 0".to_owned(),
         Ok(len) => format!("the set has {len} semaphores, 0 to {}", len - 1),
-        Err(_) => "the index is beyond the set".to_owned(),
+        Err(_) => "the set has fewer semaphores".to_owned(),
     };
     Cause::from_errno(Errno::EFBIG, words)
 }
 
-/// Refuses what would spoil a set that the box made for slots, a lock or a barrier.
+/// Refuses to change a set that holds slots, a lock or a barrier.
 fn plain(target: &Target, set: Set) -> Result<()> {
     let (it_is, name) = match set.values() {
         Ok((_, values)) => match Purpose::of(&values) {
@@ -100,26 +100,26 @@ fn plain(target: &Target, set: Set) -> Result<()> {
         Err(errno) => return Err(errno.into()),
     };
     let instead = if name.ends_with("slots") {
-        "sem run and sem hold take a slot, sem run --resize changes their number"
+        "use sem run or sem hold to take a slot, sem run --resize to change their number"
     } else if name.ends_with("lock") {
-        "sem lock and sem hold --lock take it"
+        "use sem lock or sem hold --lock"
     } else {
-        "sem barrier meets there"
+        "use sem barrier"
     };
     Err(Cause::new(Exit::Exists, format!("{target} is {it_is}, not a plain semaphore")).hint(instead).into())
 }
 
-/// Refuses a POSIX semaphore where the verb needs what it has not.
+/// Refuses a POSIX semaphore if the verb needs `SEM_UNDO`.
 fn system_v(target: &Target) -> Result<()> {
     if *target.form() != Form::Posix {
         return Ok(());
     }
-    let why = "a POSIX semaphore has no undo: what a killed process holds would be lost";
+    let why = "a POSIX semaphore has no undo: a killed process would not release it";
     Err(crate::target::not_posix(target, why).into())
 }
 
-/// Reports a set whose maker was killed before it gave the values.
+/// Reports a set whose creator was killed before it set the values.
 fn report_uninitialised(target: &Target) {
     let cause = Cause::new(Exit::Failed, format!("{target} was never initialised"));
-    output::report(&cause.hint(format!("where its maker is gone, remove it: sem rm {target}")).into());
+    output::report(&cause.hint(format!("if its creator was killed, remove it: sem rm {target}")).into());
 }

@@ -1,4 +1,4 @@
-//! `sem op`: any array of operations.
+//! `sem op`: an array of operations in one step.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -18,36 +18,33 @@ use crate::supervise::command::Command;
 use crate::sys::sysv::sem::{self, Set};
 use crate::target::Target;
 
-/// One call of semop: all operations or none, in the order given. 0:-1 takes one from semaphore 0, 1:+2 adds two to
-/// semaphore 1, 2:0 waits until semaphore 2 is 0, 0..3:-1 takes one from each of 0 to 3. A following n does not wait
-/// for that operation, a u takes it back when the process ends.
-///
-/// With CMD the undo lasts as long as CMD; without, it ends with this call, so that 0:-1u alone takes and gives back at
-/// once.
+/// Does all operations or none, in the given order: 0:-1 takes 1 from semaphore 0, 1:+2 adds 2 to semaphore 1, 2:0 waits
+/// until semaphore 2 is 0, and 0..3:-1 takes 1 from each of 0 to 3. A final n fails instead of waiting. A final u undoes
+/// the operation when CMD exits; without CMD, that is at the end of this call.
 #[derive(Args)]
 pub struct Op {
-    /// The set
+    /// Semaphore, or set of semaphores
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Operations, as in 0:-1, 0..3:+1, 2:0 or 0:-1nu
+    /// Operations such as 0:-1, 0..3:+1, 2:0 or 0:-1nu
     #[arg(value_name = "INDEX:DELTA", required = true, value_parser = operations)]
     operations: Vec<Operations>,
-    /// Take all of them back when the process ends
+    /// Undo all operations when CMD exits
     #[arg(long)]
     undo: bool,
     #[command(flatten)]
     timeout: Timeout,
-    /// A command to become, with its arguments, run as given
+    /// Command and its arguments, run as given
     #[arg(value_name = "CMD", last = true)]
     command: Vec<OsString>,
 }
 
-/// What one word stands for.
+/// The operations of one argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Operations(Vec<sem::Op>);
 
 fn operations(text: &str) -> Result<Operations, String> {
-    let written = || "it is written INDEX:DELTA, as in 0:-1, 0..3:+1, 2:0 or 0:-1nu".to_owned();
+    let written = || "expected INDEX:DELTA, for example 0:-1, 0..3:+1, 2:0 or 0:-1nu".to_owned();
     let (range, rest) = text.split_once(':').ok_or_else(written)?;
     let end = rest.trim_end_matches(['n', 'u']).len();
     let (number, flags) = rest.split_at(end);
@@ -56,7 +53,7 @@ fn operations(text: &str) -> Result<Operations, String> {
         return Err(written());
     }
     let delta = number.parse().ok().filter(|delta| *delta >= -32767);
-    let delta = delta.ok_or("what is added is -32767 to 32767")?;
+    let delta = delta.ok_or("expected a change from -32767 to 32767")?;
     let op = |index| {
         let op = sem::Op::new(index, delta);
         let op = if flags.contains('n') { op.nowait() } else { op };
@@ -67,9 +64,9 @@ fn operations(text: &str) -> Result<Operations, String> {
 
 impl Verb for Op {
     const NAME: &'static str = "op";
-    const SUMMARY: &'static str = "Do several operations at once, all or none";
+    const SUMMARY: &'static str = "Do several operations in one step, all or none";
     const EXAMPLES: &'static str = "
-# One from semaphore 0 to semaphore 1, both or neither
+# Move one item from semaphore 0 to semaphore 1
 ipcbox sem create store --value 5,0
 ipcbox sem op store 0:-1 1:+1
 ";
@@ -100,9 +97,9 @@ ipcbox sem op store 0:-1 1:+1
     }
 }
 
-/// The values of the semaphores that `ops` name: "the values are still 0=1 2=5 after 2s".
+/// Returns the values of the semaphores in `ops`: "the values are still 0=1 2=5 after 2s".
 fn state(set: Set, ops: &[sem::Op], timeout: &Timeout) -> String {
-    /// How many a message lists.
+    /// How many values a message lists.
     const LISTED: usize = 8;
     let (still, after) = (timeout.still(), timeout.after());
     let indexes: BTreeSet<u16> = ops.iter().map(|op| op.index()).collect();

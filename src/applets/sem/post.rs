@@ -10,12 +10,13 @@ use crate::args::numbers::count;
 use crate::args::timeout::Timeout;
 use crate::exit::Exit;
 
-/// The value goes up by K, and stays so after the call. Nobody is waited for: --timeout and --nonblock change nothing.
+/// Adds K to the value, which stays so after the call. Waiters that it is enough for continue. This verb never waits, so
+/// --timeout and --nonblock change nothing.
 #[derive(Args)]
 pub struct Post {
     #[command(flatten)]
     one: One,
-    /// Add K at once
+    /// Add K at once (default: 1)
     #[arg(long, value_name = "K", value_parser = count, default_value_t = 1)]
     by: u16,
     #[command(flatten)]
@@ -25,9 +26,9 @@ pub struct Post {
 impl Verb for Post {
     const NAME: &'static str = "post";
     const ALIASES: &'static [&'static str] = &["v"];
-    const SUMMARY: &'static str = "Add to the value (V)";
+    const SUMMARY: &'static str = "Add to the value, and wake waiters (V)";
     const EXAMPLES: &'static str = "
-# Let three pass
+# Let three callers pass
 ipcbox sem create door
 ipcbox sem post door --by 3
 ";

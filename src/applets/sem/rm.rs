@@ -13,14 +13,15 @@ use crate::semset::{self, Purpose};
 use crate::sys::posix::sem as posix;
 use crate::sys::sysv::sem::Set;
 use crate::target::{Form, Target};
+use crate::text::counted;
 
-/// One that is held or waited on is left alone without --force; with it, waiters are woken with a message and status 3.
-/// The kernel does not know who holds a plain semaphore.
+/// Refuses to remove a semaphore that is held or waited on, unless --force is given: then waiters fail with status 3. The
+/// kernel does not know the holders of a plain semaphore.
 ///
-/// --unused removes slots and locks that no process holds or waits on: the TARGETs, or, as in rm --unused --older-than
-/// 7d --yes, all of the caller's. It reports what it keeps and why; that is no failure.
+/// --unused removes slots and locks that no process uses: the TARGETs, or without any all of yours. It reports what it
+/// keeps and why, which is not a failure.
 #[derive(Args)]
-// All of the caller's can be meant.
+// Without TARGET, --unused means all of the caller's.
 #[command(mut_arg("targets", |arg| arg.required(false).required_unless_present("unused")))]
 pub struct Rm {
     #[command(flatten)]
@@ -33,9 +34,9 @@ impl Verb for Rm {
     const NAME: &'static str = "rm";
     const SUMMARY: &'static str = "Remove semaphores";
     const EXAMPLES: &'static str = "
-# Gone, whether it was there or not
+# Remove it if it exists
 ipcbox sem rm build --missing-ok
-# Slots that no process holds or waits for
+# Remove slots that no process holds or waits for
 ipcbox sem create build --slots 4
 ipcbox sem rm build --unused
 ";
@@ -65,7 +66,7 @@ impl Rm {
                 }
                 remove_idle(set, Purpose::of(&values))
             }
-            // Its owner may remove it without being able to read it.
+            // Its owner may remove it without permission to read it.
             Err(Errno::EACCES) => Ok(set.remove()?),
             Err(errno) => Err(errno.into()),
         }
@@ -79,7 +80,7 @@ impl Rm {
                 Err(errno) => return Err(errno.into()),
             };
             if waiters > 0 {
-                bail!(refused(format!("{waiters} wait for it, or were killed while they waited")));
+                bail!(refused(format!("it has {}, killed ones included", counted(waiters as usize, "waiter"))));
             }
         }
         Ok(posix::unlink(target.typed())?)

@@ -1,4 +1,4 @@
-//! `sem run`: take a slot, then become CMD.
+//! `sem run`: run CMD while holding a slot.
 
 use std::ffi::OsString;
 
@@ -18,43 +18,43 @@ use crate::supervise::command::Command;
 use crate::sys::deadline::Deadline;
 use crate::target::Target;
 
-/// Takes a slot, waiting for one where all are taken, and becomes CMD, which keeps it until it ends, however it ends: the
-/// kernel gives it back. What CMD leaves running in the background does not keep it.
-///
-/// CMD finds the number of its slot, 1 to N, in IPCBOX_SLOT: the lowest that no other holder has; with --take K all K,
-/// separated by commas. Who takes several at once can be overtaken for ever by those who take one, since the kernel
-/// reserves nothing.
+/// Waits for a free slot and runs CMD, which holds the slot until it exits, even by `kill -9`. Background processes that
+/// CMD leaves behind do not hold it. IPCBOX_SLOT is the number of the slot, 1 to N: the lowest that is free (with --take,
+/// all numbers, separated by commas). A caller that takes several slots at once can starve while others keep taking
+/// single ones.
 #[derive(Args)]
 pub struct Run {
-    /// The slots
+    /// Slots to take one from
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Make N slots if missing; if there, they must be N
+    /// Create N slots if needed; fail if the number differs
     #[arg(long, value_name = "N", value_parser = count)]
     slots: Option<u16>,
-    /// Make it N: more at once, less as they come free
+    /// Change the number of slots to N
+    ///
+    /// A larger number applies at once. A smaller one is reached as slots come free.
     #[arg(long, requires = "slots")]
     resize: bool,
-    /// Take K slots at once
+    /// Take K slots at once (default: 1)
     #[arg(long, value_name = "K", value_parser = count, default_value_t = 1)]
     take: u16,
     #[command(flatten)]
     creating: Creating,
     #[command(flatten)]
     timeout: Timeout,
-    /// The command and its arguments, run as given
+    /// Command and its arguments, run as given
     #[arg(value_name = "CMD", last = true, required = true)]
     command: Vec<OsString>,
 }
 
 impl Verb for Run {
     const NAME: &'static str = "run";
-    const SUMMARY: &'static str = "Take a slot, then become CMD";
+    const SUMMARY: &'static str = "Run CMD while holding a slot";
     const EXAMPLES: &'static str = r"
-# Four at a time, whoever starts them
+# At most four at a time, whichever process starts them
 seq 8 | xargs -P 8 -n 1 \
   ipcbox sem run build --slots 4 -- expr 2 +
-# Each with a port of its own
+# Each with its own port
 ipcbox sem run ports --slots 4 -- \
   sh -c 'echo $((5000 + IPCBOX_SLOT))'
 ";
@@ -78,7 +78,7 @@ impl Run {
             Some(wanted) => {
                 slots
                     .expect(&self.target, wanted)
-                    .map_err(|cause| cause.hint(format!("--resize makes it {wanted}")))?;
+                    .map_err(|cause| cause.hint(format!("--slots {wanted} --resize changes the number")))?;
             }
             None => {}
         }

@@ -16,24 +16,24 @@ use crate::sys::sysv::Change;
 use crate::sys::sysv::sem::MAX_VALUE;
 use crate::target::{Form, Target, not_posix};
 
-/// A value given so takes away every process's undo for that semaphore; post and wait are for a semaphore in use.
-/// Values for all semaphores of a set are given at once; for some of them, one after the other.
+/// Sets values without regard to waiters and holders: the kernel forgets every process's undo for that semaphore. Use post
+/// and wait for a semaphore in use. Values for all semaphores of a set are set in one step, otherwise one after the other.
 #[derive(Args)]
 pub struct Set {
-    /// The set
+    /// Semaphore, or set of semaphores
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// A value, or INDEX=VALUE, or FIRST..LAST=VALUE
+    /// VALUE, INDEX=VALUE or FIRST..LAST=VALUE
     #[arg(value_name = "VALUE", value_parser = assignment, allow_negative_numbers = true)]
     values: Vec<Assignment>,
-    /// A bare VALUE is for the semaphore with this number
+    /// Set semaphore N by a bare VALUE (default: 0)
     #[arg(short, long, value_name = "N", value_parser = index)]
     index: Option<u16>,
     #[command(flatten)]
     ownership: Ownership,
 }
 
-/// What one word stands for: a value, and where it goes if that is said.
+/// A value, and the semaphores that get it; `None` is that of `--index`.
 #[derive(Debug, Clone)]
 struct Assignment {
     at: Option<RangeInclusive<u16>>,
@@ -46,13 +46,13 @@ fn assignment(text: &str) -> Result<Assignment, String> {
         None => (None, text),
     };
     let value = index(value).ok().filter(|value| *value <= MAX_VALUE);
-    let value = value.ok_or_else(|| format!("a value is 0 to {MAX_VALUE}"))?;
+    let value = value.ok_or_else(|| format!("expected a value from 0 to {MAX_VALUE}"))?;
     Ok(Assignment { at, value })
 }
 
 impl Verb for Set {
     const NAME: &'static str = "set";
-    const SUMMARY: &'static str = "Set values, permission bits and owner";
+    const SUMMARY: &'static str = "Set values, permission bits or owner";
     const EXAMPLES: &'static str = "
 # New values, and access for the group
 ipcbox sem create store --value 5,0
@@ -71,20 +71,20 @@ impl Set {
         let change = self.ownership.change();
         if *self.target.form() == Form::Posix {
             let why = if change == Change::default() {
-                "the kernel has no way to set a POSIX semaphore"
+                "the kernel cannot set a POSIX semaphore"
             } else {
                 "the mode and owner of a POSIX semaphore are those of its file, /dev/shm/sem.NAME"
             };
             bail!(not_posix(&self.target, why));
         }
         if self.values.is_empty() && change == Change::default() {
-            bail!(Cause::new(Exit::Usage, "nothing to set was given").hint("a VALUE, INDEX=VALUE, --mode or --owner"));
+            bail!(Cause::new(Exit::Usage, "nothing to set").hint("add a VALUE, INDEX=VALUE, --mode or --owner"));
         }
         let bare = self.values.iter().filter(|word| word.at.is_none()).count();
         if bare > 1 || (self.index.is_some() && bare == 0) {
             bail!(
-                Cause::new(Exit::Usage, "a bare VALUE is one, for one semaphore")
-                    .hint("for several write 0=4 1=5, or 0..3=7 for a range")
+                Cause::new(Exit::Usage, "a bare VALUE sets one semaphore only")
+                    .hint("for several semaphores use 0=4 1=5, or 0..3=7")
             );
         }
         let set = semset::find(&self.target)?;

@@ -1,4 +1,4 @@
-//! `sem stat`: every semaphore, what the box's own sets are for, and who has them or waits.
+//! `sem stat`: semaphores, what they are used as, their holders and waiters.
 
 use std::cell::LazyCell;
 
@@ -25,21 +25,18 @@ const COLUMNS: &str = "-kind -family -id -key name -owner -uid -group -gid -crea
                        -last_pid -op_time -change_time";
 const USERS: &str = "-kind -family -id -key name purpose role state slot count pid command operations";
 
-/// A line for each semaphore; slots, a lock and a barrier are one line, with what they are for. Without TARGET every
-/// set and every POSIX semaphore is shown.
-///
-/// The command of a holder is that of the process that last operated on its semaphore. Who waits is read from /proc,
-/// and needs the right to trace that process; those that may not be looked at are counted. A waiter that was stopped is
-/// shown as such: it is no longer in the queue, and goes to its end when it is continued.
+/// Shows a table with a row for each set of slots, lock, barrier and plain semaphore: how much of it is in use (2/4), its
+/// holders, and how many processes wait. Without TARGET all are shown. A plain semaphore has a value, and no known holders.
+/// --columns and --json show more.
 #[derive(Args)]
 pub struct Stat {
-    /// The sets and POSIX semaphores
+    /// Semaphores (default: all)
     #[arg(value_name = "TARGET")]
     targets: Vec<Target>,
-    /// Who has a slot or the lock instead
+    /// List the holders of slots and locks instead
     #[arg(long)]
     holders: bool,
-    /// Who waits, and for which operations, instead
+    /// List the waiters and their operations instead
     #[arg(long)]
     waiters: bool,
     #[command(flatten)]
@@ -48,12 +45,12 @@ pub struct Stat {
 
 impl Verb for Stat {
     const NAME: &'static str = "stat";
-    const SUMMARY: &'static str = "Show semaphores, who holds them and who waits";
+    const SUMMARY: &'static str = "Show semaphores, their holders and waiters";
     const EXAMPLES: &'static str = "
-# Who has a slot now
+# Processes that hold a slot now
 ipcbox sem create build --slots 4
 ipcbox sem stat build --holders
-# All sets, for a program
+# All semaphores, for a program
 ipcbox sem stat --json
 ";
 
@@ -94,15 +91,14 @@ ipcbox sem stat --json
     }
 }
 
-/// A set or a POSIX semaphore, as it was when it was looked at.
+/// A set or a POSIX semaphore, and its values.
 struct Looked {
     object: Object,
-    /// Those of a set; `None` where they may not be read.
+    /// Values of a set; `None` without permission to read them.
     values: Option<Vec<u16>>,
 }
 
-/// Looks at a semaphore. Where it may not be read there is something to show all the same, but nobody who has it or
-/// waits.
+/// Reads the values of a semaphore. Without permission to read them it can still be shown, but not its users.
 fn look(object: Object, for_users: bool) -> nix::Result<Looked> {
     let values = match &object.state {
         State::Set(stat) => match Set::from_id(stat.id).values() {
@@ -126,7 +122,7 @@ fn named(target: &Target, for_users: bool) -> Result<Looked> {
     Ok(looked)
 }
 
-/// Everything there is; what vanishes while it is looked at, and what is no semaphore, is left out.
+/// Returns all semaphores, without those that vanish at this moment and files that are not semaphores.
 fn all() -> Result<Vec<Looked>> {
     let mut found = Vec::new();
     for object in find::all(&[Kind::Sem], true)?.0 {
@@ -138,7 +134,7 @@ fn all() -> Result<Vec<Looked>> {
     Ok(found)
 }
 
-/// What a set that was removed since it was looked at has: nothing.
+/// Replaces the failure of a set that has been removed since by an empty result.
 fn unless_gone<T: Default>(outcome: nix::Result<T>) -> nix::Result<T> {
     match outcome {
         Err(Errno::EINVAL | Errno::EIDRM) => Ok(T::default()),
@@ -147,13 +143,13 @@ fn unless_gone<T: Default>(outcome: nix::Result<T>) -> nix::Result<T> {
 }
 
 impl Looked {
-    /// What it serves as.
+    /// Returns what it is used as.
     fn purpose<'a>(&self, blocked: &'a LazyCell<Vec<Blocked>>) -> Part<'a> {
         let purpose = self.values.as_ref().and_then(|values| Purpose::of(values));
         purpose.map_or(Part::Whole, |purpose| Part::Purpose(purpose, blocked))
     }
 
-    /// What there is a record of: each semaphore of a plain set, or the whole.
+    /// Returns the parts that get a record: each semaphore of a plain set, or the whole.
     fn parts<'a>(&self, blocked: &'a LazyCell<Vec<Blocked>>) -> Vec<Part<'a>> {
         match (&self.object.state, &self.values, self.purpose(blocked)) {
             (State::Set(_), None, _) => vec![Part::Unreadable],
@@ -183,15 +179,15 @@ impl Stat {
                     found.extend(unless_gone(users::set_waiters(set, values, blocked))?);
                 }
                 if found.iter().any(|user| matches!(user.how, How::Operates { .. }) && user.pid().is_none()) {
-                    output::warn(format!("cannot see all who wait on {}: it needs the right to trace them", name()));
+                    output::warn(format!("cannot see all waiters of {}: this needs permission to trace them", name()));
                 }
             }
             (State::PosixSemaphore(_, Err(_)), _) if self.waiters => {
-                output::warn(format!("cannot see who waits on {}: permission denied (EACCES)", name()));
+                output::warn(format!("cannot see the waiters of {}: permission denied (EACCES)", name()));
             }
             (State::PosixSemaphore(_, Ok(stat)), _) if self.waiters && stat.waiters > 0 => {
                 found.push(User::unknown(stat.waiters, How::Operates { operations: None, stopped: false }));
-                output::warn("cannot see who waits on a POSIX semaphore: it only counts them");
+                output::warn("cannot see the waiters of a POSIX semaphore: it only counts them");
             }
             _ => {}
         }

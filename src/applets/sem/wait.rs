@@ -12,13 +12,13 @@ use crate::exit::Exit;
 use crate::output::notice::Notice;
 use crate::sys::interrupt;
 
-/// The value goes down by K once it is at least K, and stays so after the call: what a killed process took is not
-/// given back. run and lock are for that.
+/// Waits until the value is at least K and takes K from it. The value stays lower after the call, and nothing is released
+/// if the caller is killed: use run or lock for that.
 #[derive(Args)]
 pub struct Wait {
     #[command(flatten)]
     one: One,
-    /// Take K at once
+    /// Take K at once (default: 1)
     #[arg(long, value_name = "K", value_parser = count, default_value_t = 1)]
     by: u16,
     /// Wait until the value is 0, and take nothing
@@ -31,9 +31,9 @@ pub struct Wait {
 impl Verb for Wait {
     const NAME: &'static str = "wait";
     const ALIASES: &'static [&'static str] = &["p"];
-    const SUMMARY: &'static str = "Take from the value (P), waiting until there is enough";
+    const SUMMARY: &'static str = "Take from the value, waiting until it is enough (P)";
     const EXAMPLES: &'static str = "
-# Wait for a door that somebody else opens
+# Wait for a door that another process opens
 ipcbox sem create door
 ( sleep 0.1; ipcbox sem post door ) &
 ipcbox sem wait door -w 10s

@@ -1,4 +1,4 @@
-//! A write that is complete in its journal, and how it gets to the object and to readers.
+//! A complete write in its journal, and how it reaches the object and readers.
 
 use nix::Result;
 use nix::errno::Errno;
@@ -6,39 +6,39 @@ use nix::errno::Errno;
 use crate::sys::mapping::Mapping;
 use crate::sys::memory::Memory;
 
-/// Where the bytes are.
+/// Offset of the data.
 pub(super) const DATA: usize = 128;
-/// What is copied at a time.
+/// Bytes copied at a time.
 const STEP: usize = 64 << 10;
 
-/// What becomes of the bytes that follow a write.
+/// What happens to the bytes after a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rest {
     /// They stay.
     Kept,
-    /// They are made zero.
+    /// They become 0.
     Cleared,
-    /// A POSIX object ends before them, or is made long enough for the write.
+    /// A POSIX object is truncated or extended to the end of the write.
     Cut,
 }
 
 impl Rest {
     const ALL: [Self; 3] = [Self::Kept, Self::Cleared, Self::Cut];
 
-    /// The one that a word of a journal stands for; one that stands for none is not read back as the same word.
+    /// Reads a word of a journal. Any other word becomes `Kept`, so it differs when it is compared.
     pub(super) fn of(word: u64) -> Self {
         *usize::try_from(word).ok().and_then(|word| Self::ALL.get(word)).unwrap_or(&Self::Kept)
     }
 }
 
-/// A write: so many bytes at an offset, and what becomes of what follows.
+/// The place of a write, and what happens to the bytes after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
-    /// Where it begins.
+    /// Offset in the object.
     pub offset: u64,
-    /// How many bytes.
+    /// Number of bytes.
     pub len: u64,
-    /// What follows.
+    /// The bytes after it.
     pub rest: Rest,
 }
 
@@ -48,14 +48,14 @@ impl Extent {
     }
 }
 
-/// A write that is complete in its journal.
+/// A complete write in its journal.
 pub(super) struct JournalEntry {
     pub(super) bytes: Mapping,
     pub(super) extent: Extent,
 }
 
 impl JournalEntry {
-    /// Copies it to the object. One that was made shorter meanwhile has lost the rest anyway.
+    /// Copies it to the object, as far as the object still reaches.
     pub(super) fn copy(&self, memory: &Memory) -> Result<()> {
         let Extent { offset, len, rest } = self.extent;
         if rest == Rest::Cut && memory.size()? < self.extent.end() {
@@ -79,7 +79,7 @@ impl JournalEntry {
         }
     }
 
-    /// Puts it over `bytes`, which were read at `at`.
+    /// Replaces its part of `bytes`, which were read at offset `at`.
     fn overlay(&self, at: u64, bytes: &mut [u8]) -> Result<()> {
         let Extent { offset, rest, .. } = self.extent;
         let (last, end) = (self.extent.end(), at.saturating_add(bytes.len() as u64));
@@ -95,7 +95,7 @@ impl JournalEntry {
     }
 }
 
-/// Writes that are complete and not yet copied.
+/// Complete writes that have not been copied yet.
 pub struct Writes(Vec<JournalEntry>);
 
 impl FromIterator<JournalEntry> for Writes {
@@ -105,7 +105,7 @@ impl FromIterator<JournalEntry> for Writes {
 }
 
 impl Writes {
-    /// How long the object is with them, where it has `size` bytes without.
+    /// Returns the size of the object after them, from its present `size`.
     pub fn size(&self, size: u64) -> u64 {
         self.0.iter().map(|entry| entry.extent).fold(size, |size, extent| match extent.rest {
             Rest::Cut => extent.end(),
@@ -113,10 +113,10 @@ impl Writes {
         })
     }
 
-    /// Puts them over `bytes`, which were read at `offset`.
+    /// Replaces their parts of `bytes`, which were read at `offset`.
     ///
     /// # Errors
-    /// A journal was spoiled.
+    /// A journal was truncated.
     pub fn overlay(&self, offset: u64, bytes: &mut [u8]) -> Result<()> {
         self.0.iter().try_for_each(|entry| entry.overlay(offset, bytes))
     }

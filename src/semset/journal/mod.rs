@@ -1,18 +1,17 @@
-//! A write under a lock that is whole or absent, although its writer can be killed in the middle of it.
+//! An atomic write under a lock: it is complete or absent, even if the writer is killed in the middle.
 //!
-//! The kernel gives back a lock whose holder is killed, but not half a write. So the writer puts all that it will write
-//! into a segment beside the object and marks it complete, in one store; then it copies, then it removes the segment.
-//! From the mark on the write has happened: a reader that finds such a segment reads through it, and the next writer
-//! completes the copy. Without the mark it has not, and the next writer removes the rest.
+//! The kernel releases the lock of a killed holder, but does not revert half a write. So the writer first puts all data
+//! into a segment beside the object, the journal, and marks it complete in one store. Then it copies the data and removes
+//! the segment. The mark is the moment of the write: readers that find such a segment read through it, and the next writer
+//! completes the copy. A segment without the mark is removed by the next writer.
 //!
-//! The segment's key is a hash of the object, so that it is found under whatever lock the object is used next, and by
-//! who removes the object. Somebody else can have taken that key: then the next one of a few is used.
+//! The segment's key is a hash of the object, so that it is found under any lock, and by a process that removes the object.
+//! If another program uses that key, the next of 8 keys is used.
 //!
-//! The segment belongs to the owner of the object and has its permission bits: who may read the one reads the other,
-//! who may write it marks that the copy is done, and its owner removes it. Anybody can make a segment with that key. It
-//! counts only where neither its creator nor anybody who can write to it could do more by it than write to the object,
-//! which the kernel tells of both for everybody alike. A writer whose segment would not count is refused before it
-//! writes.
+//! The segment has the owner and the permission bits of the object: a process that can read the object can read the
+//! journal, one that can write marks the copy as done, and the owner removes it. Any process can create a segment with
+//! that key. It counts only if neither its creator nor any process that can write to it could do more than write to the
+//! object, which the permissions of both show. A writer whose segment would not count is refused before it writes.
 
 mod entry;
 mod object;
@@ -37,35 +36,35 @@ pub use entry::{Extent, Rest, Writes};
 pub use object::Object;
 use object::SHARED;
 
-/// How many keys are tried.
+/// The number of keys that are tried.
 const SLOTS: u8 = 8;
 /// The first word of every journal.
 const MAGIC: u64 = 0x6970_6362_6f78_4a33;
-/// How many words say whose place it is, and how many there are: then come the object's life and the write.
+/// The number of words that identify the object's place, and of all words: those of its life and of the write follow.
 const PLACE_WORDS: usize = 4;
 const WORDS: usize = 9;
-/// Where the mark is.
+/// Offset of the mark.
 const MARK: usize = 96;
-/// The write is complete here, and to be seen.
+/// The mark of a complete write.
 const COMPLETE: i32 = 1;
-/// It was copied.
+/// The mark of a write that has been copied.
 const COPIED: i32 = 2;
 
-/// The journal of an object, under a lock that the caller holds.
+/// The journal of an object. The caller holds a lock.
 #[derive(Debug, Clone, Copy)]
 pub struct Journal(Object);
 
-/// What a killed writer left.
+/// A segment that a killed writer left.
 struct Left {
     segment: Segment,
-    /// Its write, where that is complete.
+    /// Its write, if that is complete.
     entry: Option<JournalEntry>,
-    /// Who left it, where that does not count.
+    /// Its creator, if it does not count.
     stranger: Option<u32>,
 }
 
 impl Left {
-    /// Its write; that one does not count is told.
+    /// Returns its write. Reports one that does not count.
     fn write(self) -> Option<JournalEntry> {
         let Self { entry, stranger, .. } = self;
         entry.filter(|_| {
@@ -78,7 +77,7 @@ impl Left {
 }
 
 impl Journal {
-    /// That of `object`.
+    /// Returns the journal of `object`.
     pub const fn new(object: Object) -> Self {
         Self(object)
     }
@@ -88,7 +87,7 @@ impl Journal {
         name_key(&words.flat_map(u64::to_ne_bytes).collect::<Vec<_>>())
     }
 
-    /// The keys that its segments can have.
+    /// Returns the keys that its segments can have.
     pub fn keys(self) -> impl Iterator<Item = Key> {
         (0..SLOTS).map(move |slot| self.key(slot))
     }
@@ -99,7 +98,7 @@ impl Journal {
         [MAGIC, family, device, number, life[0], life[1], offset, len, rest as u64]
     }
 
-    /// What killed writers left.
+    /// Returns the segments that killed writers left.
     fn left(&self) -> Result<Vec<Left>> {
         let mut left = Vec::new();
         for key in self.keys() {
@@ -110,7 +109,7 @@ impl Journal {
             match self.look(segment) {
                 Ok(found) => left.extend(found),
                 Err(error) => match error.downcast_ref() {
-                    // It was removed meanwhile.
+                    // Another process has removed it.
                     Some(Errno::EINVAL | Errno::EIDRM) => {}
                     _ => return Err(error),
                 },
@@ -119,12 +118,12 @@ impl Journal {
         Ok(left)
     }
 
-    /// What a segment is to this journal; nothing where it is another's.
+    /// Reads a segment of this journal; `None` if it belongs to another object.
     fn look(&self, segment: Segment) -> Result<Option<Left>> {
         let stat = segment.stat()?;
         let is_idle = stat.attached == 0;
         if stat.perm.mode & 0o200 == 0 {
-            // It has not been given its owner and its mode yet.
+            // It does not have its owner and its mode yet.
             return Ok(is_idle.then_some(Left { segment, entry: None, stranger: None }));
         }
         let Some(room) = stat.size.checked_sub(DATA as u64) else { return Ok(None) };
@@ -143,15 +142,15 @@ impl Journal {
         let [.., born, seen, offset, len, rest] = words;
         let (life, extent) = ([born, seen], Extent { offset, len, rest: Rest::of(rest) });
         let header = self.header(life, extent);
-        // A writer can be killed at each of its words, the first included.
+        // A writer can be killed before any of the words.
         let is_ours = words.iter().zip(header).take(PLACE_WORDS).all(|(a, b)| *a == b || *a == 0);
         let complete = bytes.word(MARK)?.load(Ordering::SeqCst) == COMPLETE;
-        // What is of an object that had this place before can only be removed.
+        // A journal of an earlier object in this place can only be removed.
         let may_cut = self.0.is_file() && offset == 0;
         let counts_here =
             words == header && len <= room && (extent.rest != Rest::Cut || may_cut) && self.0.is_of(life, &stat);
         let entry = (complete && counts_here).then_some(JournalEntry { bytes, extent });
-        // Who has it attached and has not come so far writes under another lock.
+        // An attached process that has not completed it writes under another lock.
         if !is_ours || (entry.is_none() && !is_idle) {
             return Ok(None);
         }
@@ -159,18 +158,18 @@ impl Journal {
         Ok(Some(Left { segment, entry, stranger }))
     }
 
-    /// The writes that were complete and are not yet copied.
+    /// Returns the complete writes that have not been copied yet.
     ///
     /// # Errors
-    /// A journal may not be read.
+    /// A journal cannot be read.
     pub fn writes(&self) -> Result<Writes> {
         Ok(self.left()?.into_iter().filter_map(Left::write).collect())
     }
 
-    /// Completes the copies that killed writers left, and removes what else they left.
+    /// Completes the writes of killed writers, and removes their segments.
     ///
     /// # Errors
-    /// A journal may not be read or written.
+    /// A journal cannot be read or written.
     pub fn complete(&self, memory: &Memory) -> Result<()> {
         for left in self.left()? {
             let (segment, entry) = (left.segment, left.write());
@@ -178,7 +177,7 @@ impl Journal {
                 entry.copy(memory)?;
             }
             if segment.remove() == Err(Errno::EPERM) {
-                // Its owner removes it; it counts no more.
+                // Its owner removes it. It no longer counts.
                 match (segment.attach(true), entry) {
                     (Ok(bytes), _) => bytes.word(MARK)?.store(COPIED, Ordering::SeqCst),
                     (Err(Errno::EACCES), Some(_)) => bail!(out_of_reach(&segment.stat()?.perm)),
@@ -189,29 +188,29 @@ impl Journal {
         Ok(())
     }
 
-    /// Changes the attributes of a segment by `change`; a write that was left of it keeps counting.
+    /// Changes the attributes of a segment by `change`. Its journals keep counting.
     ///
     /// # Errors
     /// Those of `change`.
     pub fn keep(&self, change: impl FnOnce() -> nix::Result<()>) -> nix::Result<()> {
         let left = self.left().unwrap_or_default();
-        // A journal that is older than the last change of its segment counts no more.
+        // A journal that is older than the last change of its segment does not count.
         let renew = || {
             for left in left.iter().filter(|left| left.entry.is_some()) {
                 let _ = left.segment.change(Change::default());
             }
         };
-        // Before the change as well: should this process be killed after it, both most likely have the same second.
+        // Before the change as well: if this process is killed after it, both are most likely of the same second.
         renew();
         change()?;
         renew();
         Ok(())
     }
 
-    /// Removes what killed writers left of an object that is gone.
+    /// Removes the segments that killed writers of a removed object left.
     ///
     /// # Errors
-    /// `EPERM`: some of it belongs to others. Those of looking for it.
+    /// `EPERM`: some belong to other users. Those of the search.
     pub fn remove(&self) -> Result<()> {
         let left = self.left()?.into_iter();
         match left.filter(|left| left.segment.remove() == Err(Errno::EPERM)).count() {
@@ -220,10 +219,10 @@ impl Journal {
         }
     }
 
-    /// Writes: `fill` puts the bytes into the mapping it is given, at the place it is given.
+    /// Writes. `fill` puts the bytes into the given mapping at the given offset.
     ///
     /// # Errors
-    /// There is no room for the journal, or it would not count; what `fill` says. Then nothing was written.
+    /// There is no room for the journal, or it would not count; those of `fill`. Then nothing was written.
     pub fn write(
         &self,
         memory: &Memory,
@@ -246,12 +245,12 @@ impl Journal {
             Ok::<_, anyhow::Error>(JournalEntry { bytes, extent })
         };
         let remove = || match segment.remove() {
-            // Somebody removed the object, and this with it.
+            // Another process removed the object and its journal.
             Ok(()) | Err(Errno::EINVAL | Errno::EIDRM) => Ok(()),
             removed => removed,
         };
         match prepared() {
-            // A copy that fails leaves the journal, from which the write is read, and copied again by the next writer.
+            // After a failed copy, readers use the journal, and the next writer copies it again.
             Ok(entry) => entry.copy(memory).map_err(not_copied)?,
             Err(error) => {
                 remove()?;
@@ -261,44 +260,41 @@ impl Journal {
         Ok(remove()?)
     }
 
-    /// A new segment for a write, with the owner and the permission bits of the object.
+    /// Creates the segment for a write, with the owner and the permission bits of the object.
     fn begin(&self, extent: Extent) -> Result<Segment> {
         let Object { uids: [uid, _], gids, mode, .. } = self.0;
         let (user, group) = (geteuid().as_raw(), getegid());
-        // The group of who creates a segment has a group's rights beside that of its owner. Who is privileged can
-        // choose it.
+        // The creator's group has the permissions of a group, beside that of the owner. A privileged process can choose
+        // it.
         let switched = !gids.contains(&group.as_raw()) && setegid(Gid::from_raw(gids[0])).is_ok();
         let creator_gid = if switched { gids[0] } else { group.as_raw() };
         let gid = if creator_gid == gids[0] { gids[1] } else { gids[0] };
         let mode = mode & SHARED | 0o600;
         let perm = Perm { key: 0, uid, gid, creator_uid: user, creator_gid, mode };
-        let begun = if self.0.admits(&perm) { self.make(extent, &perm) } else { Err(self.0.refused(&perm).into()) };
+        let begun = if self.0.admits(&perm) { self.create(extent, &perm) } else { Err(self.0.refused(&perm).into()) };
         if switched {
             setegid(group)?;
         }
         begun
     }
 
-    fn make(&self, extent: Extent, perm: &Perm) -> Result<Segment> {
+    fn create(&self, extent: Extent, perm: &Perm) -> Result<Segment> {
         let size = extent.len.saturating_add(DATA as u64);
         let is_given = (perm.uid, perm.gid) != (perm.creator_uid, perm.creator_gid);
         let first_mode = if is_given { 0o400 } else { perm.mode };
         let Some(segment) = self
             .keys()
             .map(|key| Segment::create(key, size, first_mode, false))
-            .find(|made| *made != Err(Errno::EEXIST))
+            .find(|created| *created != Err(Errno::EEXIST))
         else {
-            let words = "killed writers of other users left their copies, and may remove them";
-            bail!(Cause::new(Exit::Failed, words).hint("ipcs -m shows the segments of others"));
+            let words = "killed writers of other users left data that only they can remove";
+            bail!(Cause::new(Exit::Failed, words).hint("ipcs -m lists the segments of all users"));
         };
         let segment = segment.map_err(no_room)?;
         let change = Change { uid: Some(perm.uid), gid: Some(perm.gid), mode: Some(perm.mode) };
         if is_given && let Err(errno) = segment.change(change) {
             segment.remove()?;
-            bail!(Cause::from_errno(
-                errno,
-                "the copy that a locked write keeps of its data cannot be given to the owner"
-            ));
+            bail!(Cause::from_errno(errno, "cannot give the journal of a locked write to the owner of the object"));
         }
         Ok(segment)
     }
@@ -307,32 +303,32 @@ impl Journal {
 fn no_room(errno: Errno) -> anyhow::Error {
     match errno {
         Errno::ENOSPC | Errno::ENOMEM | Errno::EINVAL => {
-            let words = "no room for the copy that a locked write keeps of its data";
-            let hint = "ipcs -lm shows the limits of segments, and ipcs -um what is used";
+            let words = "no room for the journal of a locked write";
+            let hint = "ipcs -lm lists the limits of segments, and ipcs -um their use";
             Cause::from_errno(errno, words).hint(hint).into()
         }
         errno => errno.into(),
     }
 }
 
-/// A write that is complete and could not be copied to the object.
+/// Puts the failure to copy a complete write into words.
 fn not_copied(errno: Errno) -> Cause {
     let words = match errno {
-        Errno::EFAULT => "it was made shorter meanwhile".into(),
+        Errno::EFAULT => "it was truncated during the write".into(),
         errno => words(errno),
     };
-    Cause::from_errno(errno, words).hint("readers under a lock see the new data; the next locked write copies it again")
+    Cause::from_errno(errno, words)
+        .hint("readers with --lock see the new data, and the next locked write copies it again")
 }
 
-/// What a complete write is that somebody left who may not write.
+/// The warning about a journal that does not count.
 fn unbelieved(uid: u32) -> Cause {
-    let words =
-        format!("a write that {} left unfinished does not count: permissions do not allow it, or no longer", user(uid));
-    Cause::new(Exit::Denied, words).hint("the next locked write of the owner removes it")
+    let words = format!("ignored an unfinished write by {}, who has no permission to write", user(uid));
+    Cause::new(Exit::Denied, words).hint("the next locked write by the owner removes it")
 }
 
-/// A journal that may not be used: the object's permissions changed after it was made.
+/// The failure to read a journal because the object's permissions have changed since.
 fn out_of_reach(perm: &Perm) -> Cause {
-    let words = format!("a write that {} left unfinished is not for this user", user(perm.creator_uid));
-    Cause::from_errno(Errno::EACCES, words).hint("the next locked write of the owner completes it")
+    let words = format!("no permission to complete the unfinished write by {}", user(perm.creator_uid));
+    Cause::from_errno(Errno::EACCES, words).hint("the next locked write by the owner completes it")
 }

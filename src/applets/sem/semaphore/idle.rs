@@ -1,4 +1,4 @@
-//! Removal of what no process needs, and `sem rm --unused`.
+//! Removal of slots and locks that no process uses, and `sem rm --unused`.
 
 use std::fmt::Display;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,26 +19,26 @@ use crate::sys::process;
 use crate::sys::sysv::sem::{self, Set};
 use crate::target::{Form, Target};
 
-/// What removes only unused ones.
+/// Options that remove only unused objects.
 #[derive(Args)]
 pub struct Idle {
-    /// Remove only slots and locks that no process holds or waits on
+    /// Remove only slots and locks that no process uses
     #[arg(long, conflicts_with = "force")]
     unused: bool,
-    /// Remove only those last used so long ago
+    /// Remove only objects not used for DURATION
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "unused")]
     older_than: Option<Duration>,
-    /// Remove all unused ones without asking
+    /// Do not ask for confirmation
     #[arg(long, requires = "unused")]
     yes: bool,
 }
 
 enum Idleness {
-    /// No process needs it.
+    /// No process uses it.
     Unused(Purpose),
-    /// A process may need it, for this reason.
+    /// A process may use it, for this reason.
     Kept(String),
-    /// It is neither slots nor a lock: what it is instead.
+    /// It is neither slots nor a lock, for this reason.
     Other(String),
 }
 
@@ -53,7 +53,7 @@ impl Idle {
 
     fn one(&self, target: &Target) -> Result<()> {
         if *target.form() == Form::Posix {
-            keep(target, "the users of a POSIX semaphore are not known");
+            keep(target, "the kernel does not know the users of a POSIX semaphore");
             return Ok(());
         }
         let set = semset::find(target)?;
@@ -66,7 +66,7 @@ impl Idle {
         }
     }
 
-    /// Those slots and locks that belong to the caller.
+    /// Removes the unused slots and locks of the caller.
     fn all(&self) -> Result<Exit> {
         let why = "cannot list semaphore sets";
         let user = geteuid().as_raw();
@@ -87,7 +87,7 @@ impl Idle {
             }
         }
         if !self.yes && !unused.is_empty() {
-            confirm(unused.len(), "sem stat shows them")?;
+            confirm(unused.len(), "list them with sem stat")?;
         }
         each(unused, |(set, purpose, named)| match remove_idle(set, Some(purpose)) {
             Err(error) if !is_gone(&error) => Err(error).with_context(|| format!("cannot remove {named}")),
@@ -98,14 +98,14 @@ impl Idle {
     fn judge(&self, set: Set) -> Result<Idleness> {
         let (stat, values) = match set.values() {
             Err(Errno::EACCES) => {
-                return Ok(Idleness::Kept("its mode does not let this user read it".into()));
+                return Ok(Idleness::Kept("its mode does not allow this user to read it".into()));
             }
             values => values?,
         };
         let purpose = match Purpose::of(&values) {
             Some(purpose @ (Purpose::Slots { .. } | Purpose::Lock { .. })) => purpose,
             Some(other) => return Ok(Idleness::Other(format!("it is {other}"))),
-            None => return Ok(Idleness::Other("the users of a plain set are not known".into())),
+            None => return Ok(Idleness::Other("the kernel does not know the users of a plain set".into())),
         };
         if let Some(words) = in_use(set, &values)? {
             return Ok(Idleness::Kept(words));
@@ -127,11 +127,11 @@ fn keep(what: impl Display, why: &str) {
     output::warn(format!("kept {what}: {why}"));
 }
 
-/// Who holds a set or waits on it, in words.
+/// Returns the holders of a set, or its waiters, in words.
 pub fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
     let mut held = holders(set, values)?;
     if !held.is_empty() {
-        // What only a holder has whose process has exited is free.
+        // A holder whose process has exited counts as free.
         holding::kill_stale(set);
         held = holders(set, &set.values()?.1)?;
     }
@@ -142,17 +142,17 @@ pub fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
         return Ok(None);
     }
     let waiters = set_waiters(set, values, &process::blocked().unwrap_or_default())?;
-    Ok(list(&waiters).map(|users| format!("it is waited on by {users}")))
+    Ok(list(&waiters).map(|users| format!("it is waited for by {users}")))
 }
 
-/// Removes a set that no process holds. Slots and a lock are taken whole first: a caller that took one at this moment
-/// would go on holding what the next one creates again.
+/// Removes a set that no process holds. Slots and a lock are taken completely first. Otherwise a caller could take one at
+/// this moment, and hold it beside the holders of a set that is created again.
 pub fn remove_idle(set: Set, purpose: Option<Purpose>) -> Result<()> {
     match purpose.map_or(Ok(()), |purpose| semset::seize(set, purpose)) {
         Err(Errno::EAGAIN) => {
             bail!(refused("another process has just taken it"))
         }
-        // Its owner may remove it without being able to alter it.
+        // Its owner may remove it without permission to change it.
         Ok(()) | Err(Errno::EACCES) => Ok(set.remove()?),
         Err(errno) => Err(errno.into()),
     }
