@@ -148,7 +148,7 @@ fn check(shell: &Shell) {
     let other_pid = some_pid.replace("signal join", "sem hold x");
     let table: &[(&str, &[&str], &[&str])] = &[
         ("ipcbox s", &["sem", "shm", "Limit, lock and meet"], &["msgq", "fifo"]),
-        ("sem ", &["barrier", "Meet N callers; all leave together"], &["--timeout"]),
+        ("sem ", &["barrier", "Wait until N callers have arrived, then return"], &["--timeout"]),
         ("ipcbox help msgq ", &["peek", "Look at messages"], &[]),
         ("ipc-sem run x --", &["--slots", "Make N slots if missing", "--timeout"], &["--json"]),
         ("ipcbox-sem stat x --color ", &["auto", "always", "never"], &[]),

@@ -18,7 +18,7 @@ const CASES: &[Case] = &[
             ("sem create @a --value 0", "it exists with value 3, not 0"),
             ("sem create @a --value 5", "it exists with value 3, not 5"),
             ("sem create @a -m 600", "it exists with mode 0640, not 0600"),
-            ("sem create @a --nsems 2", "the set that exists has 1, not 2 semaphores"),
+            ("sem create @a --nsems 2", "it exists with 1 semaphore, not 2"),
             ("sem create @a --slots 3", "is a plain semaphore, not slots"),
         ],
     ),

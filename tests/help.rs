@@ -109,7 +109,7 @@ const IMPERATIVES: &[&str] = &[
 ];
 
 /// Applets whose texts are still to be rewritten.
-const LATER: &[&str] = &["fifo", "ipcrm-lite", "ipcs-lite", "msgq", "pipe", "sem", "shm", "signal"];
+const LATER: &[&str] = &["fifo", "ipcrm-lite", "ipcs-lite", "msgq", "pipe", "shm", "signal"];
 
 /// Every verb, with the words that call it.
 fn verbs() -> impl Iterator<Item = (Vec<&'static str>, &'static Entry)> {

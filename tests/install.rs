@@ -94,7 +94,7 @@ fn the_shells_find_the_completions_that_the_recipe_installs() {
         let functions = home.join(".local/share/zsh/site-functions");
         let Some(terminal) = shell.open(&world, functions.to_str().unwrap()) else { continue };
         for (line, expected) in [
-            ("sem ", "Meet N callers; all leave together"),
+            ("sem ", "Wait until N callers have arrived, then return"),
             ("msgq ", "Look at messages without taking them"),
             ("ipcs-lite --", "Run CMD, and tell what it leaves behind"),
         ] {

@@ -244,7 +244,7 @@ impl Case<'_> {
             ) if line.starts_with("ipcrm-lite ") => {
                 words(&["not everybody can be looked at who may use it"]) && !self.report.state.is_empty()
             }
-            (libc::SYS_write, EPIPE) if line.starts_with("sem hold") => words(&["its holder was killed"]),
+            (libc::SYS_write, EPIPE) if line.starts_with("sem hold") => words(&["the holder was killed"]),
             // The object is gone. Its creator is not, or is unknown.
             (libc::SYS_semctl | libc::SYS_kill, _) if line.starts_with("ipcs-lite --leaks") => {
                 let has = |words: &[&str]| words.iter().any(|word| self.report.out.contains(word));

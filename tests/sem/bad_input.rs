@@ -13,36 +13,36 @@ fn values_and_numbers_out_of_range() {
     world.call("sem create @a --value 1,1").ok();
     world.call("sem create @m --value 32767").ok();
     for (line, code, words) in [
-        ("sem create @x --value 32768", 2, "the value 32768 is over 32767"),
-        ("sem create @x --value -1", 2, "--value '-1': a value is 0 to 32767"),
-        ("sem create @x --value 1,two", 2, "--value 'two'"),
-        ("sem create @x --value 1,2 --nsems 3", 2, "2 values for 3 semaphores"),
+        ("sem create @x --value 32768", 2, "a System V semaphore has a value of at most 32767, not 32768"),
+        ("sem create @x --value -1", 2, "--value: expected a value from 0 to 32767 (POSIX: 2147483647), not '-1'"),
+        ("sem create @x --value 1,two", 2, "--value: expected a value from 0 to 32767 (POSIX: 2147483647), not 'two'"),
+        ("sem create @x --value 1,2 --nsems 3", 2, "2 values given for 3 semaphores"),
         ("sem create @x --nsems 0", 2, "--nsems: expected a number from 1 to 32767, not '0'"),
         ("sem create @x --slots 0", 2, "--slots: expected a number from 1 to 32767, not '0'"),
         ("sem create @x --slots 2 --value 1", 2, "cannot be used together"),
-        ("sem create /@x --value 2147483648", 2, "--value '2147483648'"),
+        ("sem create /@x --value 2147483648", 2, "(POSIX: 2147483647), not '2147483648'"),
         ("sem create @x -m 0999", 2, "--mode: expected permission bits"),
-        ("sem set @a 32768", 2, "VALUE '32768': a value is 0 to 32767"),
-        ("sem set @a -1", 2, "'-1': a value is 0 to 32767"),
-        ("sem set @a 2=1", 1, "the set has 2 semaphores, 0 to 1"),
-        ("sem set @a 1..9=1", 1, "the set has 2 semaphores, 0 to 1"),
+        ("sem set @a 32768", 2, "VALUE: expected a value from 0 to 32767, not '32768'"),
+        ("sem set @a -1", 2, "expected a value from 0 to 32767, not '-1'"),
+        ("sem set @a 2=1", 2, "the set has 2 semaphores, 0 to 1"),
+        ("sem set @a 1..9=1", 2, "the set has 2 semaphores, 0 to 1"),
         ("sem set @a 1..0=1", 2, "from low to high"),
         ("sem set @a --owner nosuchuser", 2, "no user 'nosuchuser'"),
-        ("sem post @m", 1, "a value would leave 0 to 32767 (ERANGE)"),
-        ("sem post @a --by 0", 2, "--by '0'"),
-        ("sem post @a --by -1", 2, "--by '-1'"),
-        ("sem wait @a --by 32768", 2, "--by '32768'"),
-        ("sem post @a -i 2", 1, "the set has 2 semaphores, 0 to 1 (EFBIG)"),
-        ("sem get @m -i 1", 1, "the set has one semaphore, 0 (EFBIG)"),
-        ("sem wait @a -i -1", 2, "--index '-1'"),
-        ("sem op @a 2:+1", 1, "the set has 2 semaphores, 0 to 1 (EFBIG)"),
-        ("sem op @a 0:+32768", 2, "'0:+32768': what is added is -32767 to 32767"),
-        ("sem op @a 0", 2, "'0': it is written INDEX:DELTA"),
+        ("sem post @m", 1, "the value would be outside 0 to 32767 (ERANGE)"),
+        ("sem post @a --by 0", 2, "--by: expected a number from 1 to 32767, not '0'"),
+        ("sem post @a --by -1", 2, "--by: expected a number from 1 to 32767, not '-1'"),
+        ("sem wait @a --by 32768", 2, "--by: expected a number from 1 to 32767, not '32768'"),
+        ("sem post @a -i 2", 2, "the set has 2 semaphores, 0 to 1 (EFBIG)"),
+        ("sem get @m -i 1", 2, "the set has one semaphore, 0 (EFBIG)"),
+        ("sem wait @a -i -1", 2, "--index: expected an index from 0 to 65535, not '-1'"),
+        ("sem op @a 2:+1", 2, "the set has 2 semaphores, 0 to 1 (EFBIG)"),
+        ("sem op @a 0:+32768", 2, "expected a change from -32767 to 32767, not '0:+32768'"),
+        ("sem op @a 0", 2, "expected INDEX:DELTA, for example 0:-1, 0..3:+1, 2:0 or 0:-1nu, not '0'"),
         ("sem op @m 0:+1", 1, "(ERANGE)"),
-        ("sem op @a 0:+1 cmd", 2, "'cmd': it is written INDEX:DELTA"),
+        ("sem op @a 0:+1 cmd", 2, "not 'cmd'"),
         ("sem get /@p -i 1", 2, "a POSIX semaphore is not a set\n"),
         ("sem post /@p --by 2", 2, "a POSIX semaphore changes by 1 only\n"),
-        ("sem set /@p 1", 2, "the kernel has no way to set a POSIX semaphore\n"),
+        ("sem set /@p 1", 2, "the kernel cannot set a POSIX semaphore\n"),
         ("sem set /@p -m 666", 2, "those of its file, /dev/shm/sem.NAME\n"),
         ("sem get @a -i 70000", 2, "expected an index from 0 to 65535"),
         ("sem wait @a -w 1y", 2, "'y' has no fixed length"),
@@ -51,14 +51,14 @@ fn values_and_numbers_out_of_range() {
         ("sem wait @a -E -1", 2, "expected a status from 0 to 255"),
         ("sem run @x --slots 0 -- true", 125, "--slots: expected a number from 1 to 32767, not '0'"),
         ("sem run @x --slots -2 -- true", 125, "--slots: expected a number from 1 to 32767, not '-2'"),
-        ("sem run @x --slots 40000 -- true", 125, "--slots '40000'"),
+        ("sem run @x --slots 40000 -- true", 125, "--slots: expected a number from 1 to 32767, not '40000'"),
         ("sem run @x --slots 2 --take 3 -- true", 125, "--take 3 can never succeed: there are only 2 slots\n"),
         ("sem run @x --slots 1 --take 2 -- true", 125, "--take 2 can never succeed: there is only 1 slot\n"),
-        ("sem run @x --slots 2 --take 0 -- true", 125, "--take '0'"),
+        ("sem run @x --slots 2 --take 0 -- true", 125, "--take: expected a number from 1 to 32767, not '0'"),
         ("sem barrier @x 0", 2, "N: expected a number from 1 to 32767, not '0'"),
-        ("sem barrier @x -1", 2, "N '-1'"),
+        ("sem barrier @x -1", 2, "N: expected a number from 1 to 32767, not '-1'"),
         ("sem hold @x 0 --slots 1", 2, "PID: expected a process id, not '0'"),
-        ("sem hold @x -1 --slots 1", 2, "PID '-1'"),
+        ("sem hold @x -1 --slots 1", 2, "PID: expected a process id, not '-1'"),
         ("sem hold @x 1 --shared", 2, "--lock"),
         ("sem hold @x 1 --lock --slots 2", 2, "cannot be used together"),
     ] {
@@ -192,12 +192,12 @@ fn posix_where_only_system_v_can() {
     // A file that is no semaphore.
     let path = format!("/dev/shm/sem.{}", world.name("f"));
     fs::write(&path, "x").unwrap();
-    world.call("sem get /@f").fails(3, "the file is no semaphore of the C library's (EINVAL)");
+    world.call("sem get /@f").fails(3, "its file is not a semaphore of the C library (EINVAL)");
     world.call("sem rm /@f").ok();
     world.call("sem get /@f").fails(3, "no such semaphore (ENOENT)");
     let value = world.call("sem create /@max --value 2147483647");
     value.ok();
-    world.call("sem post /@max").fails(1, "the value would leave 0 to 2147483647 (EOVERFLOW)");
+    world.call("sem post /@max").fails(1, "the value would be outside 0 to 2147483647 (EOVERFLOW)");
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn targets_that_are_not_there_or_something_else() {
         world.call(&format!("{applet} rm @kept")).ok();
     }
     world.call("sem run private --slots 1 -- true").fails(125, "'private' is only for create");
-    world.call("sem create private --slots 1").fails(2, "slots want a name or a key");
+    world.call("sem create private --slots 1").fails(2, "slots need a name or a key");
     let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
     // The ids of the kinds are counted apart: enough queues, and one has an id that no set has.
     let ids = world.program(&program).args(["queues", "8"]).ok();
@@ -296,17 +296,17 @@ fn the_limits_of_the_kernel_are_named() {
     let limits: Vec<usize> = limits.split_whitespace().map(|n| n.parse().unwrap()).collect();
     let (per_set, ops) = (limits[0], limits[2]);
     if per_set < 32767 {
-        let words = format!("a set of {} is more than the {per_set} semaphores it may have (EINVAL)", per_set + 1);
+        let words = format!("a set can have at most {per_set} semaphores, not {} (EINVAL)", per_set + 1);
         world.call(&format!("sem create @x --nsems {}", per_set + 1)).fails(1, &words);
         let slots = format!("sem run @x --slots {per_set} -- true");
-        world.call(&slots).fails(125, "semaphores it may have (EINVAL)");
+        world.call(&slots).fails(125, "a set can have at most ");
     } else {
         skip(&format!("in part: SEMMSL is {per_set} here"));
     }
     let many = ops + 1;
-    world.call(&format!("sem create @x --nsems {many} --value 1")).fails(1, "cannot be given values in one step");
+    world.call(&format!("sem create @x --nsems {many} --value 1")).fails(1, "operations that one call can do");
     world.call(&format!("sem create @x --nsems {many}")).ok();
-    let words = format!("more than the {ops} operations that one call may do (E2BIG)");
+    let words = format!("one call can do at most {ops} operations (E2BIG)");
     world.call(&format!("sem op @x 0..{ops}:+1")).fails(1, &words);
     world.call(&format!("sem op @x 1..{ops}:+1")).ok();
 }
@@ -325,9 +325,9 @@ fn no_space_left_names_the_limit_that_is_in_the_way() {
     for name in ["@a", "@b", "@c"] {
         world.call(&format!("sem create {name}")).ok();
     }
-    world.call("sem create @d").fails(1, "no room for one more than 3 sets (ENOSPC)");
+    world.call("sem create @d").fails(1, "all 3 sets of this system are in use (ENOSPC)");
     set("250 5 500 9").unwrap();
-    world.call("sem create @d --nsems 4").fails(1, "no room for 4 more than 3 semaphores (ENOSPC)");
+    world.call("sem create @d --nsems 4").fails(1, "no room for 4 more semaphores: 3 are in use (ENOSPC)");
     set(&before).unwrap();
 }
 
@@ -341,8 +341,8 @@ fn where_sets_are_small_slots_have_less_room() {
     fs::write("/proc/sys/kernel/sem", "250 32000 100 128").unwrap();
     world.call("sem run @s --slots 4 -- sh -c").arg("echo $IPCBOX_SLOT").stdout("1\n").ok();
     world.call("sem run @s --slots 247 --resize -- true").ok();
-    world.call("sem run @s --slots 248 --resize -- true").fails(125, "room for 247 slots, not 248");
-    let words = "a set of 251 is more than the 250 semaphores it may have (EINVAL)";
+    world.call("sem run @s --slots 248 --resize -- true").fails(125, "room for at most 247 slots, not 248");
+    let words = "a set can have at most 250 semaphores, not 251 (EINVAL)";
     world.call("sem run @t --slots 248 -- true").fails(125, words);
 }
 
@@ -356,10 +356,10 @@ fn where_there_are_few_semaphores_slots_take_their_share() {
     for name in ["@a", "@b"] {
         world.call(&format!("sem run {name} --slots 2 -- true")).ok();
     }
-    world.call("sem run @a --slots 14 --resize -- true").fails(125, "room for 13 slots, not 14");
+    world.call("sem run @a --slots 14 --resize -- true").fails(125, "room for at most 13 slots, not 14");
     // An array that is longer than the kernel lets it be leaves nothing half-made.
     fs::write("/proc/sys/kernel/sem", "250 128 4 128").unwrap();
-    world.call("sem run @c --slots 2 -- true").fails(125, "the 4 operations that one call may do");
+    world.call("sem run @c --slots 2 -- true").fails(125, "one call can do at most 4 operations");
     world.call("sem get @c").fails(3, "no such semaphore set");
 }
 
@@ -386,5 +386,5 @@ fn slots_that_another_program_changed_are_told_and_nobody_spins() {
     world.program(&program).args(["op", key.trim(), "0", "300"]).ok();
     world
         .shell("sem run $NAME-s --take 200 -- sem run $NAME-s --take 200 -- sem run $NAME-s -- true")
-        .fails(125, "it has more slots than numbers: another program changed it (EOVERFLOW)");
+        .fails(125, "it has more slots than slot numbers: another program changed its values (EOVERFLOW)");
 }

@@ -216,7 +216,7 @@ fn release_without_a_holder_is_status_3() {
     world.call("sem create @s --slots 1").ok();
     world.call("sem lock @l -- true").ok();
     let pid = std::process::id();
-    let none = format!("no holder serves process {pid} (ESRCH)");
+    let none = format!("nothing is held for process {pid} (ESRCH)");
     for target in ["@s", "@l"] {
         world.call(&format!("sem hold {target} {pid} --release")).fails(3, &none);
     }

@@ -37,9 +37,9 @@ fn unused_keeps_what_is_held_waited_on_or_young_and_says_why() {
     for (target, why) in [
         ("@s", "it is held by "),
         ("@l", "it is held by "),
-        ("@p", "the users of a plain set are not known"),
+        ("@p", "the kernel does not know the users of a plain set"),
         ("@b", "it is a barrier for 2"),
-        ("/@x", "the users of a POSIX semaphore are not known"),
+        ("/@x", "the kernel does not know the users of a POSIX semaphore"),
         ("@f --older-than 1h", "it was last used "),
     ] {
         let told = kept(&world, &format!("sem rm {target} --unused"));

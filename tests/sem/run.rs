@@ -89,10 +89,10 @@ fn there_is_room_for_256_numbers_or_twice_the_first_number() {
     let world = World::new();
     world.call("sem run @s --slots 2 -- true").ok();
     world.call("sem run @s --slots 256 --resize -- true").ok();
-    world.call("sem run @s --slots 257 --resize -- true").fails(125, "room for 256 slots, not 257");
+    world.call("sem run @s --slots 257 --resize -- true").fails(125, "room for at most 256 slots, not 257");
     world.call("sem run @t --slots 300 -- true").ok();
     world.call("sem run @t --slots 600 --resize -- true").ok();
-    world.call("sem run @t --slots 601 --resize -- true").fails(125, "room for 600 slots");
+    world.call("sem run @t --slots 601 --resize -- true").fails(125, "room for at most 600 slots");
     world.call("sem run @t --slots 600 --take 600 -- sh -c").arg("echo ${#IPCBOX_SLOT}").stdout("2291\n").ok();
 }
 

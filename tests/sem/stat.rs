@@ -225,7 +225,7 @@ fn waiters_are_told_with_the_operations_they_wait_for() {
     let output = world.call("sem stat /@p --waiters --json").output();
     let found = records(&String::from_utf8(output.stdout).unwrap());
     assert_eq!((&found[0]["pid"], &found[0]["count"]), (&Value::Null, &1.into()));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot see who waits"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot see the waiters of"));
     drop(posix);
 }
 
@@ -261,7 +261,7 @@ fn waiters_that_may_not_be_looked_at_are_counted() {
         (&Value::Null, &Value::Null, &1.into())
     );
     let why = String::from_utf8(output.stderr).unwrap();
-    assert!(why.contains("it needs the right to trace them"), "{why}");
+    assert!(why.contains("this needs permission to trace them"), "{why}");
 }
 
 #[test]
@@ -297,13 +297,13 @@ fn rm_of_what_is_in_use_wants_force_and_wakes_who_waits() {
 
     world.call("sem create @a").ok();
     let waiting = world.call("sem wait @a").start().blocked_in(libc::SYS_semtimedop);
-    world.call("sem rm @a").fails(1, &format!("it is waited on by {} (", waiting.pid()));
+    world.call("sem rm @a").fails(1, &format!("it is waited for by {} (", waiting.pid()));
     world.call("sem rm @a --force").ok();
     assert_eq!(waiting.code(), 3);
 
     world.call("sem create /@p").ok();
     let _waiting = world.call("sem wait /@p").start().blocked_in(libc::SYS_futex);
-    world.call("sem rm /@p").fails(1, "1 wait for it, or were killed while they waited");
+    world.call("sem rm /@p").fails(1, "it has 1 waiter, killed ones included");
     world.call("sem rm /@p --force").ok();
 
     // Who gives up, or is ended by a signal, is not counted any more.

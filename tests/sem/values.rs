@@ -35,7 +35,7 @@ fn create_of_what_exists_is_success_only_where_it_is_as_asked() {
     world.call("sem create @a --value 2").stdout(id.clone()).ok();
     world.call("sem create @a").stdout(id).ok();
     world.call("sem get @a").stdout("2\n").ok();
-    world.call("sem create @a --nsems 3").fails(4, "the set that exists has 1, not 3 semaphores");
+    world.call("sem create @a --nsems 3").fails(4, "it exists with 1 semaphore, not 3");
     world.call("sem create @a -x").fails(4, "EEXIST");
     world.call("sem create @a --slots 2").fails(4, "is a plain semaphore, not slots");
 
@@ -122,9 +122,9 @@ fn set_gives_values_mode_and_owner() {
     world.call("sem get @a --all").stdout("7 6 7 7\n").ok();
     world.call("sem set @a -m 0640").ok();
     world.call("sem stat @a --columns mode --no-header").stdout("0640\n".repeat(4)).ok();
-    world.call("sem set @a").fails(2, "nothing to set was given");
-    world.call("sem set @a 4 5").fails(2, "a bare VALUE is one");
-    world.call("sem set @a -i 2 0=7").fails(2, "a bare VALUE is one");
+    world.call("sem set @a").fails(2, "nothing to set");
+    world.call("sem set @a 4 5").fails(2, "a bare VALUE sets one semaphore only");
+    world.call("sem set @a -i 2 0=7").fails(2, "a bare VALUE sets one semaphore only");
     world.call("sem set @a --owner 4294967295").fails(2, "no user '4294967295'");
     let Some(stranger) = world.stranger() else {
         skip("in part: giving an object away wants root");
@@ -169,12 +169,12 @@ fn a_set_whose_creator_was_killed_is_told() {
     let key = world.call("key @a").ok();
     world.program(&program).args(["create", key.trim(), "1"]).ok();
     let told = format!(
-        "sem: {0} was never initialised\nhint: where its maker is gone, remove it: sem rm {0}\n",
+        "sem: {0} was never initialised\nhint: if its creator was killed, remove it: sem rm {0}\n",
         world.name("a")
     );
     world.call("sem get @a").stdout("0\n").stderr(&told).ok();
     world.call("sem stat @a --columns value --no-header").stdout("0\n").stderr(&told).ok();
-    world.call("sem create @a --value 1").fails(4, "it exists and was never initialised");
+    world.call("sem create @a --value 1").fails(4, "it exists, but was never initialised");
     world.call("sem create @a").ok();
     // Used as it is.
     world.call("sem post @a").ok();

@@ -83,7 +83,7 @@ fn beyond(target: &Target) -> Cause {
         Ok(len) => format!("the set has {len} semaphores, 0 to {}", len - 1),
         Err(_) => "the set has fewer semaphores".to_owned(),
     };
-    Cause::from_errno(Errno::EFBIG, words)
+    Cause::from_errno(Errno::EFBIG, words).exit(Exit::Usage)
 }
 
 /// Refuses to change a set that holds slots, a lock or a barrier.

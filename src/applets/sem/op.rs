@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use anyhow::Result;
 use clap::Args;
 
-use super::semaphore::expired;
+use super::semaphore::{expired, missing};
 use super::{context, plain, system_v};
 use crate::applets::{Runs, Verb};
 use crate::args::numbers::indexes;
@@ -83,7 +83,7 @@ ipcbox sem op store 0:-1 1:+1
         let ops: Vec<sem::Op> = ops.collect();
         let operate = || {
             system_v(&self.target)?;
-            let set = semset::find(&self.target)?;
+            let set = semset::find(&self.target).map_err(|error| missing(error, &self.target))?;
             plain(&self.target, set)?;
             let mut notice = Notice::verbose(timeout, || format!("{}: {}", self.target, state(set, &ops, timeout)));
             let done = notice.during(timeout.deadline(), |deadline| set.operate(&ops, deadline));

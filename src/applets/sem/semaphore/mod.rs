@@ -6,7 +6,7 @@ use anyhow::{Error, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::{plain, system_v};
+use super::{explain, plain, system_v};
 use crate::args::creating::Creating;
 use crate::args::numbers::index;
 use crate::args::timeout::Timeout;
@@ -48,7 +48,8 @@ impl One {
 
     /// Opens a POSIX semaphore. If its file is truncated later, SIGBUS ends the process with a message.
     pub fn open(&self, what: &str) -> Result<Semaphore> {
-        let semaphore = Semaphore::open(self.target.typed())?;
+        let open = Semaphore::open(self.target.typed());
+        let semaphore = open.map_err(|errno| missing(errno.into(), &self.target))?;
         let why = "its file was truncated (SIGBUS)";
         let warning = output::warning(format!("cannot {what} {}: {why}", self.target));
         on_bus_error(warning, Exit::Missing.code())?;
@@ -60,7 +61,7 @@ impl One {
     /// # Errors
     /// `EAGAIN`: not in time.
     pub fn operate(&self, delta: i16, timeout: &Timeout) -> Result<()> {
-        let set = semset::find(&self.target)?;
+        let set = semset::find(&self.target).map_err(|error| missing(error, &self.target))?;
         plain(&self.target, set)?;
         let mut notice = Notice::verbose(timeout, || format!("{}: {}", self.target, self.state(delta, timeout)));
         Ok(notice.during(timeout.deadline(), |deadline| set.operate(&[Op::new(self.index, delta)], deadline))?)
@@ -81,6 +82,16 @@ impl One {
             return posix::look(self.target.typed()).ok().map(|stat| stat.value);
         }
         semset::find(&self.target).ok()?.value(self.index).ok().map(u32::from)
+    }
+}
+
+/// Adds the hint that creates a missing semaphore.
+pub fn missing(error: Error, target: &Target) -> Error {
+    match error.downcast_ref() {
+        Some(Errno::ENOENT) => {
+            explain(target, Errno::ENOENT).hint(format!("create it first: sem create {target}")).into()
+        }
+        _ => error,
     }
 }
 
