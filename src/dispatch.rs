@@ -115,7 +115,7 @@ fn in_applet(applet: &Applet, name: &'static str, called: &str, words: &[OsStrin
         };
     }
     let Some((first, rest)) = words.split_first() else {
-        output::tell(&verbs(applet, called));
+        output::to_stderr(&verbs(applet, called));
         return Ok(Exit::Usage);
     };
     let first = first.to_string_lossy();
@@ -209,7 +209,7 @@ fn help() -> Handled {
     lines(&mut text, "Commands of ipcbox itself:", words.chain(own));
     text.push('\n');
     lines(&mut text, "Topics of ipcbox help:", TOPICS.into_iter());
-    text.push_str("\nA link whose name is that of an applet, or ends in - and that name, is that applet.\n");
+    text.push_str("\nA link named after an applet, such as sem or ipc-sem, calls that applet.\n");
     explain(&text)
 }
 

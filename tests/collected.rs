@@ -1,9 +1,8 @@
-//! What the commands of a server print, where it is collected: in a reply, and where several run at once.
+//! Output of the commands of a server, collected for a reply or because several commands run at once.
 
 use crate::support::{World, eventually, lines, skip};
 
-/// The ways to have CMD's output collected: a script that runs the file `cmd` for one record, and prints what it
-/// printed.
+/// Servers that collect the output of CMD: each script runs the file `cmd` for one record and prints its output.
 const SERVERS: [&str; 3] = [
     "ipcbox msgq send $NAME-q --create x; ipcbox msgq serve $NAME-q --drain -j 2 -- sh ./cmd",
     "ipcbox msgq serve $NAME-q --create -c 1 -- sh ./cmd & ipcbox msgq call $NAME-q x -w 60s; wait $!",
@@ -77,7 +76,7 @@ fn late_output_of_a_descendant_is_dropped() {
         let report = std::fs::read_to_string(world.dir().join("report"));
         report.is_ok_and(|report| report.lines().count() == 2)
     });
-    // A descendant that writes is not ended by SIGPIPE while the server runs.
+    // SIGPIPE does not kill a descendant that writes while the server runs.
     world.file("go", "");
     eventually("the descendant goes on", || world.dir().join("survived").exists());
     server.signal(nix::sys::signal::Signal::SIGTERM);
@@ -94,7 +93,7 @@ fn descendants_that_stay_exhaust_no_descriptors() {
 }
 
 #[test]
-fn what_cannot_be_kept_is_reported() {
+fn output_that_cannot_be_kept_is_reported() {
     let world = World::new();
     let mount = "mount -t tmpfs -o size=64k tmpfs .";
     let unshared = |script: String| world.program("unshare").args(["-rm", "sh", "-euc", &script]);
@@ -107,17 +106,17 @@ fn what_cannot_be_kept_is_reported() {
         format!("mkdir d; cd d; {mount}; export TMPDIR=$PWD; {serve} -- sh -c '{cmd}'")
     };
     world.shell(&format!("ipcbox msgq send {name} --create x y")).ok();
-    let told = "cannot keep what a command prints: no space left on device (ENOSPC)";
-    let is_told = |script: String, code| {
+    let message = "cannot keep what a command prints: no space left on device (ENOSPC)";
+    let is_reported = |script: String, code| {
         let output = unshared(script).output();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!((output.status.code(), text.contains(told)), (Some(code), true), "{text}");
-        assert!(!output.stdout.is_empty(), "what was kept is printed");
+        assert_eq!((output.status.code(), text.contains(message)), (Some(code), true), "{text}");
+        assert!(!output.stdout.is_empty(), "the part that was kept is printed");
     };
-    is_told(script(&format!("ipcbox msgq serve {name} --drain -j 2")), 1);
+    is_reported(script(&format!("ipcbox msgq serve {name} --drain -j 2")), 1);
     world.shell(&format!("ipcbox msgq recv {name} --drain")).ok();
     std::fs::remove_dir(world.dir().join("d")).unwrap();
-    // A caller of the same user namespace gets what was kept, and no status of success.
+    // A caller gets the part that was kept, and a failure as status.
     let server = script(&format!("ipcbox msgq serve {name} -c 1"));
-    is_told(format!("({server}) & ipcbox msgq call {name} x -w 60s && exit 0 || exit 7"), 7);
+    is_reported(format!("({server}) & ipcbox msgq call {name} x -w 60s && exit 0 || exit 7"), 7);
 }

@@ -1,4 +1,4 @@
-//! ulimit -f: what would grow a file beyond it fails with EFBIG, which is reported, and kills no verb.
+//! `ulimit -f`: a write beyond the limit fails with EFBIG, which is reported, and SIGXFSZ kills no verb.
 
 use std::fs::File;
 use std::io;
@@ -15,13 +15,13 @@ fn limited() -> io::Result<()> {
     Ok(setrlimit(Resource::RLIMIT_FSIZE, LIMIT, LIMIT)?)
 }
 
-/// A file to write to that is longer already.
+/// A file to append to that exceeds the limit.
 fn full(world: &World) -> OwnedFd {
     let path = world.file("full", &"x".repeat(8192));
     File::options().append(true).open(path).unwrap().into()
 }
 
-/// Calls that write to standard output, with what sets them up.
+/// The setup and a call that writes to standard output.
 const TO_OUTPUT: &[(&str, &str)] = &[
     ("", "key build"),
     ("", "sem create @s"),
@@ -57,13 +57,13 @@ fn full_standard_output_is_reported() {
             world.call(setup).ok();
         }
         let output = world.call(&call.replace("PID", &pid)).before(limited).onto(full(&world));
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(matches!(code(output.status), 1 | 125), "{call}: {} {told}", output.status);
-        assert!(told.contains("(EFBIG)"), "{call}: {told}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(matches!(code(output.status), 1 | 125), "{call}: {} {text}", output.status);
+        assert!(text.contains("(EFBIG)"), "{call}: {text}");
     }
 }
 
-/// Calls that write to other files, with what sets them up, and their status.
+/// The setup, a call that writes to another file, and its exit status.
 const TO_FILES: &[(&str, &str, i32)] = &[
     ("", "shm create /@m --size 64K", 1),
     ("shm create /@m --size 4K", "shm set /@m --size 128K", 1),
@@ -74,7 +74,7 @@ const TO_FILES: &[(&str, &str, i32)] = &[
 ];
 
 #[test]
-fn file_that_would_grow_too_long_is_reported() {
+fn growth_beyond_the_limit_is_reported() {
     for (setup, call, status) in TO_FILES {
         let world = World::new();
         if !setup.is_empty() {
@@ -84,13 +84,13 @@ fn file_that_would_grow_too_long_is_reported() {
         let input = world.file("input", &"x".repeat(100_000));
         let words = world.call(call).before(limited);
         let output = words.reading(&input).onto(out.into());
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(code(output.status), *status, "{call}: {told}");
-        assert!(told.contains("(EFBIG)"), "{call}: {told}");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(code(output.status), *status, "{call}: {text}");
+        assert!(text.contains("(EFBIG)"), "{call}: {text}");
     }
 }
 
-/// A message was taken already: the server reports what it could not do with it.
+/// The message was already taken, so the server reports the failure.
 #[test]
 fn server_reports_a_message_that_is_too_long() {
     let world = World::new();
@@ -98,14 +98,14 @@ fn server_reports_a_message_that_is_too_long() {
     world.call("msgq send @q --create").arg(&message).ok();
     world.call("msgq send @q after").ok();
     let output = world.call("msgq serve @q --drain -- cat").before(limited).output();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(told.contains("(EFBIG)"), "{told}");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("(EFBIG)"), "{text}");
     assert!(matches!(code(output.status), 0..=126), "{}", output.status);
 }
 
-/// CMD finds SIGXFSZ as ipcbox was given it.
+/// CMD inherits the disposition of SIGXFSZ that ipcbox was started with.
 #[test]
-fn command_has_the_signal_as_it_was_given() {
+fn command_inherits_the_original_disposition() {
     let ignored = || {
         // SAFETY: ignoring calls no code of ours.
         #[allow(unsafe_code)]

@@ -1,18 +1,18 @@
-//! Hints: a failure whose next step is known has it in one more line, which is right when pasted.
+//! Hints after a failure: one line, which works when pasted.
 
 use crate::support::{BINARY, Call, World, lines};
 
-/// The hint of a call that fails with this status.
+/// Runs a call that fails with this status, and returns its hint.
 fn hint(call: Call, status: i32) -> String {
     let output = call.output();
-    let told = lines(&output.stderr);
-    assert_eq!(output.status.code(), Some(status), "{told:?}");
-    assert_eq!(told.len(), 2, "{told:?}");
-    told[1].strip_prefix("hint: ").unwrap_or_else(|| panic!("{told:?}")).to_owned()
+    let text = lines(&output.stderr);
+    assert_eq!(output.status.code(), Some(status), "{text:?}");
+    assert_eq!(text.len(), 2, "{text:?}");
+    text[1].strip_prefix("hint: ").unwrap_or_else(|| panic!("{text:?}")).to_owned()
 }
 
 #[test]
-fn words_for_a_shell_are_hinted_as_sh_c() {
+fn shell_syntax_is_hinted_as_sh_c() {
     let world = World::new();
     for verb in [
         "sem lock @l --",
@@ -34,14 +34,14 @@ fn words_for_a_shell_are_hinted_as_sh_c() {
             assert_eq!(hint(world.call(verb).args(words), 127), hinted, "{verb} {words:?}");
         }
     }
-    // What is quoted twice is read back by a shell.
-    let told = hint(world.call("sem lock @l -- ").args(["nosuch | cat", "it's"]), 127);
-    let shown = format!("set -- {told}; printf '%s' \"$3\"");
+    // A shell reads the quotes of the hint.
+    let text = hint(world.call("sem lock @l -- ").args(["nosuch | cat", "it's"]), 127);
+    let shown = format!("set -- {text}; printf '%s' \"$3\"");
     world.shell(&shown).stdout(r"nosuch | cat 'it'\''s'").ok();
-    // Pasted, they do what was meant.
+    // They work when pasted.
     world.shell("ipcbox sem lock $NAME-l -- sh -c 'true && echo b'").stdout("b\n").ok();
     world.shell("ipcbox sem lock $NAME-l -- env FOO=1 printenv FOO").stdout("1\n").ok();
-    // A path is a path, and a lone assignment runs nothing.
+    // No hint for a path or a lone assignment.
     for words in ["./nosuch", "/no/such", "A=1"] {
         let output = world.call("sem lock @l --").arg(words).output();
         assert_eq!(lines(&output.stderr).len(), 1, "{words}");
@@ -75,21 +75,21 @@ fn script_without_an_interpreter_is_hinted() {
 fn negative_pid_is_hinted_as_a_group() {
     let world = World::new();
     for line in ["signal send TERM -4711", "signal send TERM -- -4711"] {
-        let told = hint(world.call(line), 2);
-        assert_eq!(told, "ipcbox signal send TERM 4711 --group", "{line}");
+        let text = hint(world.call(line), 2);
+        assert_eq!(text, "ipcbox signal send TERM 4711 --group", "{line}");
     }
-    let told = hint(world.call("signal send USR1 --value 1 -4711 12"), 2);
-    assert_eq!(told, "ipcbox signal send USR1 --value 1 4711 12 --group");
-    // Every process is no group, and other verbs have none.
+    let text = hint(world.call("signal send USR1 --value 1 -4711 12"), 2);
+    assert_eq!(text, "ipcbox signal send USR1 --value 1 4711 12 --group");
+    // -1 is every process, and other verbs have no --group.
     for line in ["signal send TERM -1", "signal stat -4711", "signal send TERM -x"] {
         let output = world.call(line).output();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.code() == Some(2) && !told.contains("--group"), "{line}: {told}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && !text.contains("--group"), "{line}: {text}");
     }
 }
 
 #[test]
-fn lack_of_descriptors_is_hinted_in_every_applet() {
+fn descriptor_limit_is_hinted_in_every_applet() {
     let world = World::new();
     for setup in
         ["sem create /@s", "shm create /@m --size 4", "msgq create /@q", "fifo create f", "sem create @s --slots 1"]
@@ -121,9 +121,9 @@ fn lack_of_descriptors_is_hinted_in_every_applet() {
         let script = "ulimit -n 3; exec \"$0\" \"$@\"";
         let output = Call::new("/bin/sh").args(["-c", script, BINARY]).args(words).dir(world.dir());
         let output = output.output();
-        let told = String::from_utf8(output.stderr).unwrap();
-        println!("{line}: {:?} {told}", output.status.code());
-        assert!(output.status.code() != Some(0) && told.contains("(EMFILE)"), "{line}: {told}");
-        assert!(told.contains("(ulimit -n)"), "{line}: {told}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        println!("{line}: {:?} {text}", output.status.code());
+        assert!(output.status.code() != Some(0) && text.contains("(EMFILE)"), "{line}: {text}");
+        assert!(text.contains("(ulimit -n)"), "{line}: {text}");
     }
 }

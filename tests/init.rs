@@ -1,4 +1,4 @@
-//! Every verb that waits, as init of a pid namespace: the kernel drops signals there that end any other process.
+//! Every verb that waits, as init of a PID namespace, where the kernel drops signals without a handler.
 
 use nix::libc;
 use nix::sys::signal::Signal;
@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use crate::support::{Child, World, eventually, signal};
 use crate::waiting::TABLE;
 
-/// Calls that wait besides those of the table, with what sets them up, and the system call that they wait in.
+/// Further calls that wait: the call, its setup, and the system call in which it blocks.
 const OTHERS: &[(&str, &str, i64)] = &[
     ("signal join 1", "", libc::SYS_ppoll),
     ("signal run --reap -- sleep 100", "", libc::SYS_ppoll),
@@ -23,7 +23,7 @@ const OTHERS: &[(&str, &str, i64)] = &[
     ("pipe tee -o out -- sleep 100", "", libc::SYS_ppoll),
 ];
 
-/// Starts a call as init, and waits until it blocks in this system call: the pid that it has out here.
+/// Starts a call as init, waits until it blocks in this system call, and returns its pid in the outer namespace.
 fn blocked(world: &World, words: &str, call: i64) -> Option<(Child, i32)> {
     let child = world.init(words)?.start();
     let mut pid = 0;
@@ -31,8 +31,8 @@ fn blocked(world: &World, words: &str, call: i64) -> Option<(Child, i32)> {
         let unshare = child.pid();
         let text = |path: String| std::fs::read_to_string(path).unwrap_or_default();
         pid = text(format!("/proc/{unshare}/task/{unshare}/children")).trim().parse().unwrap_or(0);
-        let is_box = text(format!("/proc/{pid}/comm")) == "ipcbox\n";
-        is_box && text(format!("/proc/{pid}/syscall")).starts_with(&format!("{call} "))
+        let is_ipcbox = text(format!("/proc/{pid}/comm")) == "ipcbox\n";
+        is_ipcbox && text(format!("/proc/{pid}/syscall")).starts_with(&format!("{call} "))
     });
     Some((child, pid))
 }
@@ -48,7 +48,7 @@ fn init_exits_with_128_and_the_signal() {
         ((world, None), *call, *blocks_in)
     });
     for ((world, _blocker), call, blocks_in) in rows.chain(others) {
-        // What is held for another process is held for ipcbox itself.
+        // The process to hold it for is ipcbox itself.
         let words = call.replace("PID", "1");
         for which in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
             let Some((child, pid)) = blocked(&world, &words, blocks_in) else { return };
@@ -58,9 +58,9 @@ fn init_exits_with_128_and_the_signal() {
     }
 }
 
-/// A signal that is ignored from outside stays ignored, and CMD finds what ipcbox was given.
+/// A signal that was ignored stays ignored, and CMD inherits the original dispositions.
 #[test]
-fn init_hands_on_what_it_was_given() {
+fn command_of_init_inherits_dispositions() {
     let world = World::new();
     let Some(call) = world.init("sem run @s --slots 1 -- cat /proc/thread-self/status") else {
         return;
@@ -79,9 +79,9 @@ fn init_hands_on_what_it_was_given() {
     assert_eq!((set("SigIgn:") & 1, set("SigCgt:")), (1, 0), "{status}");
 }
 
-/// The kernel drops its own signals to init, too.
+/// The kernel drops SIGPIPE to init, too.
 #[test]
-fn init_is_ended_by_a_closed_standard_output() {
+fn init_exits_if_standard_output_is_closed() {
     let world = World::new();
     let Some(call) = world.init("signal list") else { return };
     let (reader, writer) = nix::unistd::pipe().unwrap();

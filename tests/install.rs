@@ -1,4 +1,4 @@
-//! Installing: the recipe of the README, as it stands there, into an empty home; and then what it installed.
+//! The installation recipe of the README, run as printed in an empty home, and its results.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -17,7 +17,7 @@ fn recipe() -> &'static str {
     block
 }
 
-/// Follows the recipe in a home where `cargo install` has been, which nobody but its owner may enter.
+/// Runs the recipe after `cargo install`, in a home that only its owner may enter.
 fn install(world: &World, recipe: &str) {
     let cargo = world.dir().join(".cargo");
     fs::create_dir_all(cargo.join("bin")).unwrap();
@@ -27,7 +27,7 @@ fn install(world: &World, recipe: &str) {
     call.args(["-euc", recipe]).ok();
 }
 
-/// A world whose home has what the recipe installs.
+/// A world in which the recipe has run.
 fn installed() -> World {
     let world = World::new();
     install(&world, recipe());
@@ -35,13 +35,13 @@ fn installed() -> World {
 }
 
 #[test]
-fn everybody_can_use_what_root_installs() {
+fn every_user_can_use_an_installation_by_root() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     let prefix = world.dir().join("usr");
     let (first, rest) = recipe().split_once('\n').unwrap();
     assert_eq!(first, "prefix=$HOME/.local");
-    // Twice, as for a new version; and root may be one that gives others nothing by default.
+    // Twice, as for a new version, and with root's umask at its strictest.
     let recipe = format!("umask 077; prefix={}\n{rest}", prefix.display());
     install(&world, &format!("{recipe}\n{recipe}"));
     let call = |program: &Path| Call::new(program).user(stranger).dir(world.dir());
@@ -53,7 +53,7 @@ fn everybody_can_use_what_root_installs() {
 }
 
 #[test]
-fn the_recipe_installs_links_that_work_and_pages_that_man_finds() {
+fn installed_links_and_pages_work() {
     let world = installed();
     let home = world.dir().join(".local");
     for applet in lines(world.call("--list").ok().as_bytes()) {
@@ -70,16 +70,16 @@ fn the_recipe_installs_links_that_work_and_pages_that_man_finds() {
     };
     let page = man(&["-l", "man/man1/ipcbox-sem.1"]);
     assert!(page.contains("IPCBOX-SEM(1)") && page.contains("barrier"), "{page}");
-    // By the name of the link, which is a page that only points there.
+    // The page named after the link refers to it.
     assert_eq!(man(&["sem"]), page);
     assert!(man(&["7", "ipcbox-cookbook"]).contains("ipcbox"));
 }
 
 #[test]
-fn the_shells_find_the_completions_that_the_recipe_installs() {
+fn shells_find_the_installed_completions() {
     let world = installed();
     let home = world.dir();
-    // Without this fish describes every manual page of the system when it starts for the first time.
+    // Otherwise fish parses every manual page of the system at its first start.
     fs::create_dir_all(home.join(".local/share/fish/generated_completions")).unwrap();
     let package = format!(". {PACKAGE}\nPS1='ask> '\n");
     let bash = Shell { rc: ("rc", package.leak()), ..BASH };

@@ -1,4 +1,4 @@
-//! The options that mean the same everywhere: which verb must have which, and that a letter has one meaning.
+//! Options that mean the same everywhere: which verbs have them, and that a letter has one meaning.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use ipcbox::applets::APPLETS;
 
 use crate::support::World;
 
-/// What one option, or a verb's name, asks for: options, each with its letter where it has one.
+/// An option or a verb's name, and the options that it requires, each with its letter.
 type Row = (&'static str, &'static [(&'static str, Option<char>)]);
 
 const TABLE: &[Row] = &[
@@ -23,7 +23,7 @@ const TABLE: &[Row] = &[
     ("stat", &[("columns", None), ("no-header", None), ("color", None), ("json", Some('J'))]),
 ];
 
-/// The letters of the contract, and the options that have them.
+/// Letters with a fixed meaning.
 const LETTERS: &[(char, &str)] = &[
     ('w', "timeout"),
     ('n', "nonblock"),
@@ -37,7 +37,7 @@ const LETTERS: &[(char, &str)] = &[
     ('q', "quiet"),
 ];
 
-/// Every verb of every applet, but of those that have util-linux's options.
+/// Every verb of every applet, except those with the options of util-linux.
 fn verbs() -> impl Iterator<Item = (String, Command)> {
     let applets = APPLETS.iter().filter(|applet| !applet.name.ends_with("-lite"));
     applets.flat_map(|applet| {
@@ -55,7 +55,7 @@ fn option_is(arg: &Arg, name: &str) -> bool {
 }
 
 #[test]
-fn options_that_belong_together_are_there() {
+fn verb_has_the_options_that_belong_together() {
     let mut rows = 0;
     for (line, parser) in verbs() {
         let name = line.split(' ').nth(1).unwrap();
@@ -113,7 +113,7 @@ fn quiet_create_prints_no_answer() {
     ] {
         world.call(line).stdout("").ok();
     }
-    // Errors are printed.
+    // -q does not suppress errors.
     world.call("sem create @s -qx").fails(4, "exists");
     world.call("shm create @m --size 9 -q").fails(4, "not 9");
 }
@@ -130,7 +130,7 @@ fn max_time_has_a_timeout_status() {
         world.call(&format!("{line} -E 7 -- sleep 100")).fails(7, " within 10ms");
         world.call(&format!("{line} --timeout-status=0 -- sleep 100")).stderr("").ok();
         world.call(&format!("{line} -- sleep 100")).fails(124, " within 10ms");
-        // Neither another failure nor success has it.
+        // Only a timeout has it.
         world.call(&format!("{line} -E 7 -- /missing")).fails(127, "not found");
     }
     let duplex = "pipe duplex --max-time 0.01 -E 7 --shell";

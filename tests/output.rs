@@ -1,4 +1,4 @@
-//! Standard output: data untouched, tables made safe for a terminal, colour where it is wanted, and failures told.
+//! Standard output and error: data passes unchanged, a terminal gets escapes and colour, failed writes are reported.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,7 +10,7 @@ use nix::pty::openpty;
 
 use crate::support::{BINARY, World, skip};
 
-/// What a call prints on a terminal.
+/// Returns the output of a call on a terminal.
 fn on_a_terminal(world: &World, words: &str, no_color: Option<&str>) -> String {
     let terminal = openpty(None, None).expect("a pseudo-terminal");
     let mut command = std::process::Command::new(BINARY);
@@ -20,17 +20,17 @@ fn on_a_terminal(world: &World, words: &str, no_color: Option<&str>) -> String {
         command.env("NO_COLOR", value);
     }
     let status = command.status().expect("it runs");
-    // The command's copies of the terminal's other side are closed with it.
+    // Closes this process's copies of the terminal.
     drop(command);
     assert!(status.success(), "{words}");
     let mut text = Vec::new();
-    // EIO is the end of a terminal that nobody has open any more.
+    // A terminal that no process has open returns EIO.
     let _ = File::from(terminal.master).read_to_end(&mut text);
     String::from_utf8(text).unwrap()
 }
 
 #[test]
-fn there_is_colour_on_a_terminal_unless_no_color_says_no() {
+fn colour_is_for_terminals_without_no_color() {
     let world = World::new();
     let name = world.name("a");
     world.call("sem create").arg(&name).args(["--value", "7"]).ok();
@@ -47,7 +47,7 @@ fn there_is_colour_on_a_terminal_unless_no_color_says_no() {
 }
 
 #[test]
-fn a_name_cannot_drive_the_terminal() {
+fn name_cannot_drive_the_terminal() {
     let world = World::new();
     let name = format!("{}\x1b[2J", world.posix("p"));
     world.call("sem create").arg(&name).ok();
@@ -61,36 +61,36 @@ fn a_name_cannot_drive_the_terminal() {
 }
 
 #[test]
-fn a_reader_that_has_left_ends_it_as_it_ends_any_filter() {
+fn sigpipe_kills_it_as_any_filter() {
     let world = World::new();
     world.call("sem create @a --nsems 9").ok();
     for line in ["sem stat @a", "sem get @a", "sem --help", "--list", "sem run --help"] {
         let (reader, writer): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();
         drop(reader);
-        let ended = world.call(line).onto(writer);
-        assert_eq!(ended.status.signal(), Some(13), "{line}");
+        let output = world.call(line).onto(writer);
+        assert_eq!(output.status.signal(), Some(13), "{line}");
     }
-    // Where SIGPIPE is ignored it is an error like any other.
+    // If SIGPIPE is ignored, the failed write is an error.
     let (reader, writer): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();
     drop(reader);
     let ignores = world.shell("trap '' PIPE; exec ipcbox --list").onto(writer);
     assert_eq!(ignores.status.code(), Some(1));
-    let told = "ipcbox: cannot write to standard output: broken pipe (EPIPE)\n";
-    assert_eq!(String::from_utf8_lossy(&ignores.stderr), told);
+    let message = "ipcbox: cannot write to standard output: broken pipe (EPIPE)\n";
+    assert_eq!(String::from_utf8_lossy(&ignores.stderr), message);
 }
 
 #[test]
-fn a_full_disk_is_told_and_never_a_silent_success() {
+fn full_disk_is_reported() {
     let world = World::new();
     world.call("sem create @a").ok();
     for line in ["sem get $NAME-a", "sem stat $NAME-a", "sem create $NAME-b", "key a", "--help", "sem run --help"] {
         let who = line.split(' ').next().filter(|word| !word.starts_with('-')).unwrap_or("ipcbox");
-        let told = format!("{who}: cannot write to standard output: no space left on device (ENOSPC)\n");
+        let message = format!("{who}: cannot write to standard output: no space left on device (ENOSPC)\n");
         let output = world.shell(&format!("ipcbox {line} >/dev/full")).output();
         let stderr = String::from_utf8(output.stderr).unwrap();
         let code = if line.contains("run") { 125 } else { 1 };
         assert_eq!(output.status.code(), Some(code), "{line}: {stderr}");
-        assert_eq!(stderr, told, "{line}");
+        assert_eq!(stderr, message, "{line}");
     }
 }
 
@@ -101,7 +101,7 @@ fn failing_call_captures_no_backtrace() {
     if !world.program("strace").arg("true").output().status.success() {
         return skip("no process may be traced here (strace)");
     }
-    // The system calls of a line: to capture a backtrace takes memory and a lock that is taken once.
+    // Returns the system calls of a line: a backtrace would take memory and a lock.
     let calls = |line: &str, [key, value]: [&str; 2]| {
         let traced = world.shell(&format!("exec strace -e signal=none -o trace ipcbox {line}"));
         traced.env("RUST_BACKTRACE", "0").env("RUST_LIB_BACKTRACE", "0").env(key, value).output();
@@ -110,14 +110,14 @@ fn failing_call_captures_no_backtrace() {
         trace.lines().map(name).collect::<Vec<_>>()
     };
     for line in [
-        // An errno, the words of a cause, several failures, and a command that does not exist.
+        // An errno, a message, several failures, and a command that does not exist.
         "sem get $NAME-missing",
         "sem run $NAME-a -n -- true",
         "shm rm $NAME-missing /$NAME-missing",
         "sem lock $NAME-l -- /missing",
         "sem lock",
         "sme",
-        // Failures on the way to success.
+        // Internal failures of a call that succeeds.
         "sem rm --missing-ok $NAME-missing",
         "msgq send $NAME-q --create x",
     ] {
@@ -140,7 +140,7 @@ fn backtrace_variables_reach_cmd_as_given() {
     }
 }
 
-/// A verb that takes or creates something, after `prepare`; afterwards `look` prints what it printed before.
+/// Setup, a verb that takes or creates something, a script whose output must not change, and the exit status.
 const TAKERS: &[(&str, &str, &str, i32)] = &[
     ("ipcbox msgq send $NAME-q x --create", "ipcbox msgq recv $NAME-q", QUEUED, 1),
     ("ipcbox msgq send /$NAME-q x --create", "ipcbox msgq recv /$NAME-q --drain", POSIX_QUEUED, 1),
@@ -178,8 +178,100 @@ fn nothing_is_taken_if_stdout_is_closed() {
                 test \"$before\" = \"$({look})\"; cat err"
             );
             let text = world.shell(&script).ok();
-            let told = "cannot write to standard output: bad file descriptor (EBADF)\n";
-            assert!(text.starts_with(&format!("{status}\n")) && text.ends_with(told), "{verb} {closed}: {text}");
+            let message = "cannot write to standard output: bad file descriptor (EBADF)\n";
+            assert!(text.starts_with(&format!("{status}\n")) && text.ends_with(message), "{verb} {closed}: {text}");
         }
+    }
+}
+
+/// What a failing call prints on standard error if that is a terminal.
+fn message_on_a_terminal(world: &World, script: &str, no_color: &str) -> String {
+    let terminal = openpty(None, None).expect("a pseudo-terminal");
+    let path = nix::unistd::ttyname(&terminal.slave).expect("its name");
+    let script = format!("{{ {script}; }} 2>{} || :", path.display());
+    world.shell(&script).env("NO_COLOR", no_color).output();
+    drop(terminal.slave);
+    let mut text = Vec::new();
+    let _ = File::from(terminal.master).read_to_end(&mut text);
+    String::from_utf8(text).unwrap().replace("\r\n", "\n")
+}
+
+#[test]
+fn prefix_of_a_message_is_coloured() {
+    let world = World::new();
+    let call = "ipcbox sem --xyzzy";
+    let colored = "\x1b[31m\x1b[1msem:\x1b[0m\x1b[39m no option '--xyzzy'\n\x1b[36mhint:\x1b[39m ipcbox sem --help\n";
+    let plain = "sem: no option '--xyzzy'\nhint: ipcbox sem --help\n";
+    let shown = message_on_a_terminal(&world, call, "");
+    assert!(shown == colored || shown == colored.replace("\x1b[31m\x1b[1m", "\x1b[1m\x1b[31m"), "{shown:?}");
+    assert_eq!(message_on_a_terminal(&world, call, "1"), plain);
+    world.shell(call).stderr(plain).status(2);
+    // A warning, of a call that goes on.
+    let warning = message_on_a_terminal(&world, "echo x | ipcbox fifo read f /missing -n", "");
+    assert!(warning.contains("\x1b[31m") && warning.contains("fifo:"), "{warning:?}");
+}
+
+#[test]
+fn prefix_costs_a_successful_call_nothing() {
+    let world = World::new();
+    world.call("sem create @a").ok();
+    let Some(call) = world.traced("ioctl") else { return };
+    call.args(["sem", "post"]).arg(world.name("a")).ok();
+    assert!(!std::fs::read_to_string(world.dir().join("trace")).unwrap().contains("ioctl("));
+}
+
+/// A verb with --json and --columns, its setup and arguments, and two of its columns, not in their usual order.
+const SHOWING: &[(&str, &str, &str, &str)] = &[
+    ("sem stat", "ipcbox sem create $NAME-s -q", "$NAME-s", "key,id"),
+    ("shm stat", "ipcbox shm create $NAME-m --size 1 -q", "$NAME-m", "size,id"),
+    ("msgq stat", "ipcbox msgq create $NAME-q -q", "$NAME-q", "messages,id"),
+    ("fifo stat", "ipcbox fifo create f -q", "f", "path,mode"),
+    ("pipe stat", ":", "", "name,bytes"),
+    ("signal stat", ":", "$$", "pid,command"),
+    ("signal list", ":", "TERM", "number,action"),
+    ("signal join", "sleep 0 & pid=$!", "$pid", "result,pid"),
+    ("signal send", "sleep 100 & pid=$!", "TERM $pid --wait 60s", "result,pid"),
+    ("signal wait", "trap '' USR1; kill -USR1 $$", "USR1", "signal,number"),
+    ("ipcs-lite", "ipcbox sem create $NAME-s -q", "$NAME-s", "mode,id"),
+    ("ipcrm-lite", "ipcbox sem create $NAME-s -q", "$NAME-s --dry-run", "mode,id"),
+];
+
+#[test]
+fn json_has_only_the_named_columns() {
+    let mut verbs: Vec<String> = Vec::new();
+    for applet in ipcbox::applets::APPLETS {
+        for verb in applet.verbs {
+            let parser = verb.parser("x", &[]);
+            let has = |long| parser.get_arguments().any(|arg| arg.get_long() == Some(long));
+            if has("json") && has("columns") {
+                let name = if verb.name == applet.name { String::new() } else { format!(" {}", verb.name) };
+                verbs.push(format!("{}{name}", applet.name));
+            }
+        }
+    }
+    let mut tested: Vec<String> = SHOWING.iter().map(|(verb, ..)| (*verb).to_owned()).collect();
+    tested.sort();
+    verbs.sort();
+    assert_eq!(tested, verbs);
+    for (verb, setup, words, columns) in SHOWING {
+        let world = World::new();
+        let (first, second) = columns.split_once(',').unwrap();
+        for (columns, keys) in [(*columns, vec![first, second]), (second, vec![second])] {
+            let script = format!("{setup}\n {{ ipcbox {verb} {words} --json --columns {columns}; }} </dev/null");
+            let text = world.shell(&script).output();
+            let text = String::from_utf8(text.stdout).unwrap();
+            assert!(!text.is_empty(), "{verb}");
+            for line in text.lines() {
+                let record: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
+                let at = |key: &&str| line.find(&format!("\"{key}\":")).unwrap_or(usize::MAX);
+                assert!(record.len() == keys.len() && keys.iter().map(at).is_sorted(), "{verb}: {line}");
+                assert!(keys.iter().all(|key| record.contains_key(*key)), "{verb}: {line}");
+            }
+            world.shell("ipcbox sem rm --missing-ok $NAME-s").ok();
+        }
+        let script = format!("{setup}\n ipcbox {verb} {words} --json --columns nosuch </dev/null");
+        let output = world.shell(&script).output();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && text.contains("no column 'nosuch'"), "{verb}: {text}");
     }
 }

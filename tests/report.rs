@@ -1,4 +1,4 @@
-//! `--report` and the other FILEs that a caller names for writing.
+//! `--report` and other FILE arguments that are written.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use crate::support::{World, lines};
 
-/// Every verb with a report, the key of its number, and what it runs; `$R` is where the report goes, `$C` a script.
+/// Every verb with a report: the key of its number, and a script that runs it. `$R` is the report, `$C` a script for CMD.
 const REPORTING: [(&str, &str); 5] = [
     ("stage", "ipcbox pipe run --report $R -- sh -c \"$C\""),
     ("consumer", "ipcbox pipe tee --report $R -- sh -c \"$C\" </dev/null"),
@@ -20,7 +20,7 @@ const REPORTING: [(&str, &str); 5] = [
         until [ -s report ]; do sleep 0.01; done; kill $server; wait $server",
     ),
 ];
-/// Those of them that have --max-time.
+/// Verbs with --report and --max-time.
 const LIMITED: [&str; 2] = ["pipe run", "pipe merge"];
 
 #[test]
@@ -64,7 +64,7 @@ fn each_consumer_and_source_has_its_status() {
         ]) {
             assert!(words.iter().all(|word| line.contains(word)), "{line}");
         }
-        // Where one is not found none has run.
+        // If one is not found, none runs.
         let script = format!("ipcbox pipe {verb} --report r -- true ::: no-such-command </dev/null");
         world.shell(&script).status(127);
         let text = fs::read_to_string(world.dir().join("r")).unwrap();
@@ -84,28 +84,28 @@ fn wall_time_covers_the_processor_time() {
     for line in text.lines() {
         let record: serde_json::Value = serde_json::from_str(line).unwrap();
         let seconds = |key: &str| record[key].as_f64().unwrap();
-        // Each of the three is cut to microseconds.
+        // Each of the three is truncated to microseconds.
         assert!(seconds("wall_s") + 2e-6 >= seconds("user_s") + seconds("system_s"), "{line}");
     }
     assert_eq!(text.lines().count(), 9);
 }
 
 #[test]
-fn records_are_numbered_in_the_order_they_were_taken() {
+fn records_are_numbered_in_the_order_taken() {
     let world = World::new();
     world.shell("seq 3 | ipcbox msgq send $NAME-q --create --lines").ok();
     let script = "until [ $1 = 3 ] || [ -e $(($1 + 1)) ]; do sleep 0.01; done; : >$1; exit $1";
     let words = ["sh", "-c", script, "sh", "{}"];
     world.call("msgq serve @q -j 3 --drain --report r --").args(words).status(1);
     let text = fs::read_to_string(world.dir().join("r")).unwrap();
-    let mut told: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    // Lines come as the commands are reaped, and two that end together in any order.
-    told.sort_by_key(|record| record["record"].as_u64());
-    for (record, number) in told.iter().zip([1, 2, 3]) {
+    let mut message: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    // Lines appear as commands are reaped, so two that exit together can be in either order.
+    message.sort_by_key(|record| record["record"].as_u64());
+    for (record, number) in message.iter().zip([1, 2, 3]) {
         assert_eq!((&record["record"], &record["status"]), (&number.into(), &number.into()), "{text}");
         assert_eq!(record["argv"][4], number.to_string(), "{text}");
     }
-    // One that cannot be started has a record too.
+    // A command that cannot be started has a record, too.
     world.call("msgq send @q").input("a\0b").ok();
     world.call("msgq serve @q --drain --report r -- echo {}").status(1);
     let text = fs::read_to_string(world.dir().join("r")).unwrap();
@@ -113,29 +113,29 @@ fn records_are_numbered_in_the_order_they_were_taken() {
 }
 
 #[test]
-fn a_report_without_a_reader_ends_in_time() {
+fn report_without_a_reader_times_out() {
     for verb in LIMITED {
         let world = World::new();
         world.shell("mkfifo r").ok();
-        let told = "cannot write the report to r: no reader opened it within 50ms";
-        world.call(&format!("{verb} --max-time 50ms --report r -- touch ran")).fails(124, told);
+        let message = "cannot write the report to r: no reader opened it within 50ms";
+        world.call(&format!("{verb} --max-time 50ms --report r -- touch ran")).fails(124, message);
         assert!(!world.dir().join("ran").exists());
     }
 }
 
 #[test]
-fn a_reader_that_takes_nothing_is_not_awaited_for_ever() {
+fn wait_for_a_stalled_reader_times_out() {
     for verb in LIMITED {
         let world = World::new();
         let full = "mkfifo r; exec 8<>r; head -c 65536 /dev/zero >&8;";
         world
             .shell(&format!("{full} exec ipcbox {verb} --max-time 200ms --report r -- true"))
             .fails(124, "cannot write the report to r: its reader did not read it within 200ms");
-        // Nor does it hold up a signal.
+        // A signal still works during that wait.
         let call = world.shell(&format!("rm r; {full} exec ipcbox {verb} --report r -- touch ran"));
         let child = call.start();
         crate::support::eventually("it has run", || world.dir().join("ran").exists());
-        // Until it is reaped, a signal is for the command.
+        // Until CMD is reaped, signals are forwarded to it.
         let children = format!("/proc/{0}/task/{0}/children", child.pid());
         let are_reaped = || fs::read_to_string(&children).is_ok_and(|pids| pids.is_empty());
         crate::support::eventually("it is reaped", are_reaped);
@@ -146,7 +146,7 @@ fn a_reader_that_takes_nothing_is_not_awaited_for_ever() {
 }
 
 #[test]
-fn a_late_reader_of_a_fifo_gets_all() {
+fn late_reader_of_a_fifo_gets_the_report() {
     for (_, verb) in REPORTING {
         let world = World::new();
         world.shell("mkfifo r").ok();
@@ -163,7 +163,7 @@ fn a_late_reader_of_a_fifo_gets_all() {
 }
 
 #[test]
-fn a_wait_for_a_reader_ends_by_signals() {
+fn signal_interrupts_the_wait_for_a_reader() {
     let world = World::new();
     world.shell("mkfifo r; ipcbox msgq create $NAME-q").ok();
     for verb in [
@@ -181,7 +181,7 @@ fn a_wait_for_a_reader_ends_by_signals() {
 }
 
 #[test]
-fn a_final_link_is_not_followed() {
+fn final_symbolic_link_is_refused() {
     let world = World::new();
     world.shell("echo kept >kept; ln -s kept link; ipcbox fifo create f; ipcbox msgq create $NAME-q").ok();
     for verb in [
@@ -201,13 +201,13 @@ fn a_final_link_is_not_followed() {
     }
     assert!(!world.dir().join("ran").exists());
     world.shell("cat kept").stdout("kept\n").ok();
-    // These are links, and stand for descriptors.
+    // These links stand for descriptors.
     world.shell("echo x | ipcbox pipe tee -o /dev/stderr -o /dev/fd/7 7>seven").stdout("x\n").stderr("x\n").ok();
     world.shell("cat seven").stdout("x\n").ok();
 }
 
 #[test]
-fn a_descriptor_that_was_not_given_is_refused() {
+fn closed_descriptor_is_refused() {
     let world = World::new();
     world
         .shell("echo x | ipcbox pipe tee -o a -o /dev/fd/3")
@@ -217,13 +217,13 @@ fn a_descriptor_that_was_not_given_is_refused() {
 }
 
 #[test]
-fn a_server_whose_report_fails_takes_no_more() {
+fn server_stops_if_its_report_fails() {
     let world = World::new();
     world.shell("ipcbox msgq send $NAME-q --create 1 2 3").ok();
-    let told = "msgq: cannot write the report to /dev/full: no space left on device (ENOSPC)\n";
-    world.call("msgq serve @q --drain --report /dev/full -- true").stderr(told).status(1);
+    let message = "msgq: cannot write the report to /dev/full: no space left on device (ENOSPC)\n";
+    world.call("msgq serve @q --drain --report /dev/full -- true").stderr(message).status(1);
     world.call("msgq stat @q --columns messages --no-header").stdout("2\n").ok();
-    // A reader that leaves does not kill the server.
+    // A reader that closes early does not kill the server.
     world.shell("mkfifo r").ok();
     let reader = world.shell("exec 7<r; : >reads; until [ -e go ]; do sleep 0.01; done; exec 7<&-; : >left").start();
     let cmd = ["sh", "-c", ": >go; until [ -e left ]; do sleep 0.01; done"];

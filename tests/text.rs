@@ -1,4 +1,4 @@
-//! Text that other people choose: it drives no terminal, is valid JSON, and keeps tables aligned.
+//! Text from other users: it cannot drive a terminal, is valid JSON, and keeps tables aligned.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,28 +7,28 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::support::{Terminal, World};
 
-/// DEL, the first and the last of C1, and all bidi controls, as in a name of a file.
+/// DEL, the first and last C1 control, and all bidirectional controls.
 const HOSTILE: &str =
     "x\u{7f}\u{80}\u{9b}31m\u{9f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}y";
-/// The same in JSON.
+/// As escaped in JSON.
 const ESCAPED: &str = r"x\u007f\u0080\u009b31m\u009f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069y";
-/// The same in a message, a tag or a table on a terminal.
+/// As escaped in a message, a tag, or a table on a terminal.
 const SHOWN: &str =
     r"x\u{7f}\u{80}\u{9b}31m\u{9f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}y";
 
-/// Whether a text has what drives a terminal.
+/// Whether a text can drive a terminal.
 fn is_hostile(text: &str) -> bool {
     HOSTILE.chars().any(|letter| !letter.is_ascii_alphanumeric() && text.contains(letter))
 }
 
-/// A program whose name is hostile, and which exits at once.
+/// A program with a hostile name that exits at once.
 fn program(world: &World) -> String {
     symlink("/bin/echo", world.dir().join(HOSTILE)).unwrap();
     format!("./{HOSTILE}")
 }
 
 #[test]
-fn json_escapes_what_drives_a_terminal() {
+fn json_escapes_terminal_controls() {
     let world = World::new();
     let program = program(&world);
     let sleeper = world.dir().join(format!("{HOSTILE}2"));
@@ -74,7 +74,7 @@ fn json_escapes_what_drives_a_terminal() {
 }
 
 #[test]
-fn tags_and_messages_escape_what_drives_a_terminal() {
+fn tags_and_messages_escape_terminal_controls() {
     let world = World::new();
     let program = program(&world);
     let merged = world.call("pipe merge --tag --keep-order --").args([&program, "a", ":::", "printf", "b"]).ok();
@@ -85,13 +85,13 @@ fn tags_and_messages_escape_what_drives_a_terminal() {
     world.shell(script).args(["sh", &fifo]).stdout(format!("{SHOWN}f: a\n")).ok();
     for call in ["fifo stat", "fifo read", "pipe run --", "sem lock @l --", "signal run --", "shm memfd"] {
         let output = world.call(call).arg(format!("{HOSTILE}none")).output();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert!(!is_hostile(&told) && told.contains(SHOWN), "{call}: {told:?}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(!is_hostile(&message) && message.contains(SHOWN), "{call}: {message:?}");
     }
 }
 
 #[test]
-fn table_on_a_terminal_escapes_what_drives_it() {
+fn table_on_a_terminal_escapes_controls() {
     let world = World::new();
     world.call("fifo create").arg(format!("{HOSTILE}f")).ok();
     let Some(terminal) = Terminal::open(&world, &["sh", "-i"], &[]) else { return };
@@ -103,7 +103,7 @@ fn table_on_a_terminal_escapes_what_drives_it() {
 #[test]
 fn wide_letters_keep_columns_aligned() {
     let world = World::new();
-    // Wide, combining, narrow, an emoji, and one that is longer than its title.
+    // Wide, combining, narrow, an emoji, and a name wider than its title.
     let names = ["日本", "e\u{301}", "ab", "👍", "日本語のとても長い名前"];
     world.call("fifo create").args(names).ok();
     let table = world.call("fifo stat").args(names).ok();
@@ -116,7 +116,7 @@ fn wide_letters_keep_columns_aligned() {
     let starts: Vec<_> = starts.collect();
     assert_eq!(starts.len(), names.len() + 1);
     assert!(starts.iter().all(|(start, _)| *start == starts[0].0), "{table}");
-    // Of a merge, a tag is as wide as it is; of a POSIX object the name stands among numbers.
+    // The name of a POSIX object is among numbers.
     let wide = world.posix("日本");
     let plain = world.posix("plain");
     for name in [&wide, &plain] {

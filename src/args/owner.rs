@@ -43,7 +43,7 @@ pub fn parse(text: &str) -> Result<Owner, String> {
         None => (text, None),
     };
     let find = |database: Database, what: &str, name: &str| match name {
-        "" => Err(format!("expected USER or USER:GROUP")),
+        "" => Err("expected USER or USER:GROUP".into()),
         _ => database.id(name).ok_or_else(|| format!("no {what} '{name}'")),
     };
     Ok(Owner {

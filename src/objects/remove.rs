@@ -73,7 +73,7 @@ pub fn confirm(count: usize, hint: &str) -> Result<()> {
     if !fds::is_terminal(fds::stdin()) || !fds::is_terminal(fds::stderr()) {
         bail!(refused("no terminal to confirm on, and --yes was not given").hint(hint));
     }
-    output::tell(output::warning(format!("remove {objects}? [y/N] ")).trim_end_matches('\n'));
+    output::to_stderr(output::warning(format!("remove {objects}? [y/N] ")).trim_end_matches('\n'));
     let mut answer = String::new();
     stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
     if !["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {

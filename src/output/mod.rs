@@ -333,7 +333,7 @@ pub fn report(error: &anyhow::Error) {
 }
 
 /// Prints lines on standard error. On a terminal, control characters in them are escaped.
-pub fn tell(text: &str) {
+pub fn to_stderr(text: &str) {
     write(text, str::to_owned);
 }
 

@@ -163,7 +163,7 @@ impl<'a> Gauge<'a> {
         self.last = (now, amount);
         if self.meter.json {
             let record = MeterRecord { progress, name: self.meter.name.clone() };
-            output::tell(&output::json(&COLUMNS, &[record]));
+            output::to_stderr(&output::json(&COLUMNS, &[record]));
         } else if self.draws && (self.meter.force || is_in_front()) {
             self.draw(&progress);
         }
