@@ -1,6 +1,6 @@
-//! Words that users of other tools type (flock, timeout, GNU sem, pv, kill, Redis), and what they are here.
+//! Words of other tools (flock, timeout, GNU sem, pv, kill, Redis) and their counterparts.
 
-/// A word in the place of an applet, and the applet or verb.
+/// Words instead of an applet, each with the applet or verb.
 pub const APPLETS: &[(&str, &str)] = &[
     ("flock", "sem lock"),
     ("run", "sem run"),
@@ -16,7 +16,7 @@ pub const APPLETS: &[(&str, &str)] = &[
     ("pv", "pipe meter"),
 ];
 
-/// A word in the place of a verb: the applet (empty: any), the word, and the verbs. The first one that exists is meant.
+/// Words instead of a verb: the applet (empty: any), the word, and the verb, the first one that the applet has.
 pub const VERBS: &[(&str, &str, &[&str])] = &[
     ("", "ls", &["list", "stat"]),
     ("", "list", &["stat"]),
@@ -49,8 +49,7 @@ pub const VERBS: &[(&str, &str, &[&str])] = &[
     ("signal", "waitpid", &["join"]),
 ];
 
-/// A word that no verb stands for: the applet, the words, how it works instead, and the line that does it. `{}` is the
-/// operand.
+/// Words without a counterpart: the applet, the words, an explanation, and the line to use. `{}` is the operand.
 pub const EXPLAINED: &[(&str, &[&str], &str, &str)] = &[
     ("sem", &["acquire"], "'run' holds a slot while CMD runs, 'hold' until a process exits", "hold {} $$"),
     (
@@ -61,7 +60,7 @@ pub const EXPLAINED: &[(&str, &[&str], &str, &str)] = &[
     ),
 ];
 
-/// Options of another tool: the verbs (empty: any), the options, and what they are here.
+/// Options of other tools: the verbs (empty: any), the options, and the counterpart.
 pub const OPTIONS: &[(&[&str], &[&str], Ours)] = &[
     (&["sem lock"], &["-c", "--command"], Ours::Words("-- sh -c {}")),
     (&["sem lock"], &["-x", "-e", "--exclusive"], Ours::Default("exclusive is the default")),
@@ -81,16 +80,16 @@ pub const OPTIONS: &[(&[&str], &[&str], Ours)] = &[
     (&[""], &["--conflict-exit-code"], Ours::Words("--timeout-status {}")),
 ];
 
-/// What an option of another tool is here.
+/// The counterpart of an option.
 #[derive(Clone, Copy)]
 pub enum Ours {
-    /// These words, separated by blanks. `{}` is its value.
+    /// Words separated by blanks. `{}` is the value.
     Words(&'static str),
-    /// No option: it is the default.
+    /// None, because it is the default.
     Default(&'static str),
 }
 
-/// The option that a value belongs to if it is written without one, by verb.
+/// The option that is probably missing before a number, by verb.
 pub const BARE: &[(&str, &str)] = &[
     ("sem create", "--slots"),
     ("sem run", "--slots"),
@@ -100,13 +99,13 @@ pub const BARE: &[(&str, &str)] = &[
     ("signal run", "--max-time"),
 ];
 
-/// The verb that an applet has for a word of another tool.
+/// Returns the verb for a word of another tool.
 pub fn verb(applet: &str, word: &str, has: impl Fn(&str) -> bool) -> Option<&'static str> {
     let rows = VERBS.iter().filter(|(of, theirs, _)| ["", applet].contains(of) && *theirs == word);
     rows.flat_map(|(.., ours)| *ours).copied().find(|ours| has(ours))
 }
 
-/// What an option of another tool is in the verb whose line begins so.
+/// Returns the counterpart of an option in the verb whose line starts with `called`.
 pub fn option(called: &str, word: &str) -> Option<Ours> {
     let is_meant =
         |verbs: &[&str], theirs: &[&str]| theirs.contains(&word) && verbs.iter().any(|verb| called.ends_with(verb));

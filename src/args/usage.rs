@@ -1,4 +1,6 @@
-//! Wrong usage: one line that says what is wrong, and a hint, which works if it is a command line.
+//! Wrong usage: the message, and the corrected command line as a hint.
+//!
+//! A guess becomes a hint only if the parser accepts the corrected line.
 
 use std::ffi::{OsStr, OsString};
 
@@ -11,32 +13,32 @@ use super::signals;
 use crate::exit::{Cause, Exit};
 use crate::text::quote;
 
-/// How many words of a line are corrected at most.
+/// The most faults of one line that are corrected.
 const MOST: usize = 5;
 
 /// A line that the parser refused.
 pub struct Line<'a> {
-    /// Its beginning: `ipcbox sem run`.
+    /// Its start: `ipcbox sem run`.
     pub called: &'a str,
-    /// The words after that.
+    /// The words after the start.
     pub words: &'a [String],
     /// Whether the verb runs a CMD after `--`.
     pub takes_command: bool,
-    /// Parses other words in their place.
+    /// Parses other words of the same verb.
     pub parse: &'a dyn Fn(&[String]) -> Result<(), clap::Error>,
-    /// The synopsis, which begins with `called`.
+    /// Returns the synopsis, which starts with `called`.
     pub usage: &'a dyn Fn() -> String,
 }
 
-/// What was probably meant.
+/// A line that was probably meant.
 struct Guess {
     words: Vec<String>,
-    /// What is wrong, if that is better known than by the parser.
+    /// A better message than the parser's.
     message: Option<String>,
 }
 
 impl Guess {
-    /// The words with others in the place of `count` of them.
+    /// Replaces `count` words by others.
     fn replaced(words: &[String], at: usize, count: usize, with: &[&str]) -> Self {
         let with = with.iter().map(|word| (*word).to_owned());
         let words = words[..at].iter().cloned().chain(with).chain(words[at + count..].iter().cloned());
@@ -48,7 +50,7 @@ impl Guess {
     }
 }
 
-/// A parser's complaint.
+/// An error of the parser.
 struct Complaint<'a> {
     kind: ErrorKind,
     /// The option or operand.
@@ -74,7 +76,7 @@ fn text(error: &clap::Error, kind: ContextKind) -> &str {
 }
 
 impl Line<'_> {
-    /// The failure that a parser's complaint is.
+    /// Returns the failure for an error of the parser.
     pub fn explain(&self, error: &clap::Error) -> Cause {
         let complaint = Complaint::of(error);
         let guesses = self.guesses(self.words, &complaint);
@@ -86,7 +88,7 @@ impl Line<'_> {
         }
     }
 
-    /// The line with what is wrong in it corrected, if that makes it one that the parser takes.
+    /// Returns the corrected line, if the parser accepts it.
     pub fn corrected(&self) -> Option<String> {
         match (self.parse)(self.words) {
             Ok(()) => Some(joined(self.called, self.words)),
@@ -102,7 +104,7 @@ impl Line<'_> {
             ErrorKind::ValueValidation if is_unexpanded(complaint.value) => {
                 Some(joined(self.called, self.words).replace(&quote(complaint.value), complaint.value))
             }
-            // A pid was wanted, and a program named.
+            // The name of a program instead of its pid.
             ErrorKind::ValueValidation if plain(complaint.arg) == "PID" && is_program(complaint.value) => {
                 Some(format!("pgrep {}", complaint.value))
             }
@@ -114,7 +116,7 @@ impl Line<'_> {
         }
     }
 
-    /// The first guess that the parser takes, or that further guesses make so.
+    /// Returns the first guess that the parser accepts, possibly after further corrections.
     fn meant(&self, guesses: Vec<Guess>, most: usize) -> Option<String> {
         guesses.into_iter().find_map(|guess| match (self.parse)(&guess.words) {
             Ok(()) => Some(joined(self.called, &guess.words)),
@@ -123,7 +125,7 @@ impl Line<'_> {
         })
     }
 
-    /// What a line was probably meant to be. Nothing else is guessed of a word that is not Unicode.
+    /// Returns the possible corrections of one fault; none if a word is not UTF-8.
     fn guesses(&self, words: &[String], complaint: &Complaint) -> Vec<Guess> {
         if words.iter().any(|word| word.contains('\u{fffd}')) {
             return Vec::new();
@@ -142,7 +144,7 @@ impl Line<'_> {
         let Some(at) = place(mine, arg) else { return Vec::new() };
         let is_option = arg.starts_with('-');
         let guess = |with: &[&str]| Guess::replaced(words, at, 1, with);
-        // The nearest option is in the message.
+        // The message suggests the nearest option.
         if !text(complaint.error, ContextKind::SuggestedArg).is_empty() {
             return Vec::new();
         }
@@ -167,10 +169,10 @@ impl Line<'_> {
                 }
             }
         }
-        // An option that no operand is before cannot be CMD's.
+        // CMD comes after an operand, so an option before it cannot be CMD's.
         let is_cmds = !is_option || mine[..at].iter().any(|word| !word.starts_with('-'));
         if self.takes_command && is_cmds && dashes.is_none() && digits(arg).is_none() {
-            // A whole line in one word was meant for a shell.
+            // A whole command line in one word needs a shell.
             let is_line = at + 1 == words.len() && arg.contains(' ');
             let with: &[&str] = if is_line { &["--", "sh", "-c", arg] } else { &["--", &words[at]] };
             guesses.push(guess(with).because(AFTER_DASHES));
@@ -188,7 +190,7 @@ impl Line<'_> {
         if let Some(signal) = value.strip_prefix('-').filter(|word| arg == "SIG" && signals::parse(word).is_ok()) {
             return vec![guess(signal).because(without_dash(signal))];
         }
-        // The process group that kill(1) would signal; -1 is every process.
+        // kill(1) takes a negative pid for a process group, and -1 for every process.
         let group = value.strip_prefix('-').filter(|group| digits(group).is_some_and(|it| it > 1));
         if let Some(group) = group.filter(|_| self.called.ends_with("signal send")) {
             let mut guess = guess(group);
@@ -199,7 +201,7 @@ impl Line<'_> {
         if self.called.ends_with("sem op") && is_delta(value) {
             return vec![guess(&format!("0:{value}")).because(NOT_AN_OPERATION)];
         }
-        // A value that may be left out is no word of its own.
+        // An optional value cannot be a separate word.
         if at > 0 && words[at - 1] == "--watch" {
             return vec![watching(words, at)];
         }
@@ -226,7 +228,7 @@ fn without_dash(signal: &str) -> String {
     format!("a signal is written without '-': {signal}")
 }
 
-/// Refuses an interval that is a word of its own, which `--watch` would take for a TARGET.
+/// Refuses an interval in a separate word after `--watch`, which would be a TARGET.
 ///
 /// # Errors
 /// Wrong usage.
@@ -247,12 +249,12 @@ fn watching(words: &[String], at: usize) -> Guess {
     Guess::replaced(words, at - 1, 2, &[&whole]).because("the interval of --watch goes after '='")
 }
 
-/// The line that these words make for a shell.
+/// Joins words to a line for a shell.
 fn joined(called: &str, words: &[String]) -> String {
     words.iter().fold(called.to_owned(), |line, word| line + " " + &quote(word))
 }
 
-/// The words with an option of another tool in ours.
+/// Translates an option of another tool.
 fn translated(words: &[String], at: usize, arg: &str, ours: Ours) -> Guess {
     let template = match ours {
         Ours::Words(template) => template,
@@ -273,20 +275,20 @@ fn translated(words: &[String], at: usize, arg: &str, ours: Ours) -> Guess {
     Guess::replaced(words, at, count.min(words.len() - at), &with).because(message)
 }
 
-/// The word that an option or operand is in: `-j2`, `--jobs=2`.
+/// Returns the index of the word that contains an option or operand: `-j2`, `--jobs=2`.
 fn place(words: &[String], arg: &str) -> Option<usize> {
     let is_long = arg.starts_with("--");
     let has_value = |word: &str| {
         let rest = word.strip_prefix(arg);
         arg.starts_with('-') && rest.is_some_and(|rest| !is_long || rest.starts_with('='))
     };
-    // If it is there twice, the first one is the verb's own.
+    // `sem run cc cc` names the target first.
     let mut same = (0..words.len()).filter(|at| words[*at] == arg);
     let first = same.next();
     same.next().or(first).or_else(|| words.iter().position(|word| has_value(word)))
 }
 
-/// What is wrong, as far as the parser knows.
+/// Returns the message for an error of the parser.
 fn message(complaint: &Complaint) -> String {
     let arg = plain(complaint.arg);
     let value = complaint.value;
@@ -333,26 +335,26 @@ fn message(complaint: &Complaint) -> String {
     }
 }
 
-/// Whether a shell would have expanded it, had it not been quoted.
+/// Whether a shell would expand the value if it were not quoted.
 fn is_unexpanded(value: &str) -> bool {
     value
         .strip_prefix('$')
         .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "_{($".contains(c)))
 }
 
-/// Whether it can be the name of a program.
+/// Whether the value can be the name of a program.
 fn is_program(value: &str) -> bool {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "_.+-".contains(c);
     value.starts_with(|c: char| c.is_ascii_alphabetic()) && value.chars().all(is_name)
 }
 
-/// Whether it is an operation of `sem op` without its index.
+/// Whether the word is an operation of `sem op` without its index.
 fn is_delta(word: &str) -> bool {
     let number = word.trim_end_matches(['n', 'u']);
     digits(number.strip_prefix(['+', '-']).unwrap_or(number)).is_some()
 }
 
-/// `--slots` or `TARGET` of what clap shows as `--slots <N>` or `<TARGET>...`.
+/// Returns `--slots` or `TARGET` for `--slots <N>` or `<TARGET>...`, as clap writes them.
 fn plain(arg: &str) -> &str {
     let first = arg.split([' ', '=']).next().unwrap_or_default();
     first.trim_end_matches(['.', '…']).trim_matches(['<', '>', '[', ']'])

@@ -1,4 +1,4 @@
-//! A first word that names no applet or no verb, and what was probably meant.
+//! An unknown applet or verb, and what was probably meant.
 
 use std::ffi::OsString;
 
@@ -8,7 +8,7 @@ use crate::args::foreign;
 use crate::exit::{Cause, Exit};
 use crate::text::{nearest, quote};
 
-/// The failure that no applet is called `first`; `rest` are the words after it.
+/// Returns the failure for an unknown applet; `rest` are the words after it.
 pub fn applet(first: &str, rest: &[OsString]) -> Cause {
     let help = format!("{NAME} --help");
     if first.starts_with('-') {
@@ -31,7 +31,7 @@ pub fn applet(first: &str, rest: &[OsString]) -> Cause {
         [one] => Some(format!("{one} {first}")),
         _ => None,
     });
-    // A word that is not quite another tool's.
+    // A misspelt word of another tool.
     let misspelt = || {
         let theirs = foreign::APPLETS.iter().map(|(theirs, _)| *theirs).filter(|theirs| theirs.len() > 4);
         translated(nearest(first, &theirs.collect::<Vec<_>>())?)
@@ -50,7 +50,7 @@ pub fn applet(first: &str, rest: &[OsString]) -> Cause {
     }
 }
 
-/// The failure that no verb of the applet is called `first`.
+/// Returns the failure for an unknown verb.
 pub fn verb(applet: &Applet, name: &'static str, called: &str, first: &str, rest: &[OsString]) -> Cause {
     let known: Vec<&str> = applet.verbs.iter().map(|verb| verb.name).collect();
     let help = format!("{called} --help");
@@ -76,7 +76,7 @@ pub fn verb(applet: &Applet, name: &'static str, called: &str, first: &str, rest
     }
 }
 
-/// `ours`, an applet or a verb of one, was meant by `theirs`.
+/// Returns the failure that suggests `ours`, an applet or a verb with its applet.
 fn instead(kind: &str, theirs: &str, ours: &str, rest: &[OsString]) -> Cause {
     let verb = ours.split_once(' ').and_then(|(applet, verb)| {
         let (applet, _) = named(applet)?;
@@ -91,7 +91,7 @@ fn meant(kind: &str, theirs: &str, ours: &str, called: &str, verb: Option<&Entry
     Cause::new(Exit::Usage, words).hint(line.unwrap_or_else(|| format!("{called} --help")))
 }
 
-/// The failure that options are before the verb.
+/// Returns the failure for options before the verb, if there is a verb.
 fn late(applet: &Applet, name: &str, called: &str, before: Vec<OsString>, rest: &[OsString]) -> Option<Cause> {
     let cause = Cause::new(Exit::Usage, "options go after the verb");
     let (verb, called, words) = if let Some(alone) = applet.alone(name) {
