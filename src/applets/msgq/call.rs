@@ -178,7 +178,6 @@ fn give_up(sent: Option<(&mut Queue, i64)>) -> Result<u8> {
     bail!(Errno::EINTR)
 }
 
-/// Prints the reply and returns its status.
 fn reply(mailbox: &Mailbox, timeout: &mut Timeout) -> Result<u8> {
     let mut head = [0; call_protocol::HEAD];
     expect(mailbox, &mut head, timeout, "no reply received")?;
@@ -209,7 +208,6 @@ enum Arrived {
     End,
 }
 
-/// Fills `bytes` from the mailbox.
 fn arrive(mailbox: &Mailbox, bytes: &mut [u8], deadline: Deadline) -> Result<Arrived> {
     let mut at = 0;
     while at < bytes.len() {

@@ -159,7 +159,6 @@ const fn begun(mode: u32) -> u32 {
     mode | 0o111
 }
 
-/// Checks that an existing queue has the requested limit.
 fn limited(what: &str, of: &str, asked: Option<u64>, is: u64) -> Result<(), Cause> {
     match asked {
         Some(asked) if asked != is => {

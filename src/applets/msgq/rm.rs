@@ -49,7 +49,7 @@ impl Rm {
 }
 
 fn idle(target: &Target) -> Result<()> {
-    // A mode can deny its owner the look, but not the removal.
+    // The mode can keep its owner from reading it, but not from removing it.
     let Ok(object) = find::one(target, Kind::Msg) else { return Ok(()) };
     refuse("waited on", &users::queue_waiters(&object, &process::blocked().unwrap_or_default()))
 }

@@ -75,7 +75,7 @@ ipcbox msgq serve jobs --drain -j 4 -- echo job {}
     }
 }
 
-/// The running commands, each with the pipe of its caller, if it has one.
+/// The running commands, each with the pipe of its caller.
 type Jobs = Pool<OwnedFd>;
 
 impl Serve {

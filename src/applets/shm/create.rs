@@ -91,7 +91,6 @@ impl Create {
         Ok(id?.to_string())
     }
 
-    /// Checks that an existing object has the requested size and mode.
     fn compare(&self, (size, mode): (u64, u32)) -> Result<()> {
         if size != self.size {
             bail!(differs(format!("{size} bytes"), self.size));

@@ -82,7 +82,6 @@ impl Read {
         Ok(())
     }
 
-    /// Returns how many bytes to read of an object of `size` bytes.
     fn len(&self, size: u64) -> Result<u64> {
         within(self.offset, 0, size)?;
         let most = size - self.offset;

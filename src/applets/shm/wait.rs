@@ -37,22 +37,16 @@ pub struct Wait {
     timeout: Timeout,
 }
 
-/// Parses the value of a 32-bit word.
 fn narrow(text: &str) -> Result<i32, String> {
     let value = value(text)?;
     i32::try_from(value).map_err(|_| format!("expected a number from {} to {}", i32::MIN, i32::MAX))
 }
 
-/// The comparison of the word with VALUE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Until {
-    /// Equal.
     Eq,
-    /// Not equal.
     Ne,
-    /// At least.
     Ge,
-    /// At most.
     Le,
 }
 
@@ -66,7 +60,6 @@ impl Until {
         }
     }
 
-    /// Between a word and VALUE in a message.
     const fn wanted(self) -> &'static str {
         match self {
             Self::Eq => "to become",
@@ -76,7 +69,6 @@ impl Until {
         }
     }
 
-    /// The state of a word for which the comparison does not hold.
     fn state(self, word: i64, value: i64, after: &str) -> String {
         let not = match self {
             Self::Ne => return format!("the word is still {word}{after}"),

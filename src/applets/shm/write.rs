@@ -179,7 +179,6 @@ impl Write {
         Ok(end)
     }
 
-    /// Wakes the waiters for the words that were written.
     fn wake(&self, memory: Memory, end: u64) -> Result<()> {
         let size = memory.size()?;
         let first = self.offset - self.offset % 4;
@@ -194,7 +193,6 @@ impl Write {
     }
 }
 
-/// The failure to replace the content of a segment.
 fn fixed(target: &Target) -> Cause {
     let words = "--replace needs a POSIX object: the size of a segment is fixed";
     let name = target.name().map_or("NAME".into(), |name| name.display().to_string());

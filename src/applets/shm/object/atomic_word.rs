@@ -68,7 +68,6 @@ impl Bits {
         }
     }
 
-    /// Checks that a value fits.
     fn fit(self, value: i64) -> Result<i64> {
         if self == Self::Narrow && i32::try_from(value).is_err() {
             let words = format!("{value} does not fit 32 bits ({} to {})", i32::MIN, i32::MAX);

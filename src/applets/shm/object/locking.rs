@@ -15,7 +15,7 @@ use crate::semset::waited::{self, Wanted};
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target, not_posix, not_private};
 
-/// The lock to hold, if any.
+/// The option `--lock`.
 #[derive(Args)]
 pub struct Locking {
     /// Lock SEM, as sem lock does, during the access

@@ -127,7 +127,7 @@ pub fn reserve(object: &Object, size: u64) -> Result<()> {
     object.reserve(size).map_err(|errno| no_space(errno, size).into())
 }
 
-/// Why a POSIX object cannot be so large.
+/// The failure to give a POSIX object this size.
 pub fn no_space(errno: Errno, size: u64) -> Cause {
     match errno {
         Errno::ENOSPC => {

@@ -104,7 +104,6 @@ impl Source {
     }
 }
 
-/// The failure of a file that is shorter than it was.
 fn shorter(done: u64, len: u64) -> Cause {
     Cause::from_errno(Errno::EIO, format!("standard input ended after {done} of {len} bytes"))
 }
