@@ -42,7 +42,7 @@ impl Entry {
     fn explain(&self, text: &mut String, parser: &Command, called: &str) {
         if let Some(about) = parser.get_long_about().or(parser.get_about()) {
             // clap drops the full stop of a text that is one paragraph.
-            let about = about.to_string();
+            let about = about.to_string().replace('`', "");
             let _ = write!(text, "\n{}.\n", about.trim_end_matches('.'));
         }
         let _ = write!(text, "\nExamples:\n  {}\n", self.examples.trim().replace('\n', "\n  "));
@@ -90,7 +90,7 @@ fn described(arg: &Arg, term: &str, long: bool) -> String {
     let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
     let mut text = row(term, &help, COLUMN);
     if let Some(all) = arg.get_long_help().filter(|_| long) {
-        for paragraph in all.to_string().split("\n\n").skip(1) {
+        for paragraph in all.to_string().replace('`', "").split("\n\n").skip(1) {
             let _ = writeln!(text, "{:COLUMN$}{paragraph}", "");
         }
     }

@@ -47,17 +47,18 @@ pub fn label(exit: Exit) -> String {
 }
 
 /// Returns what a verb acts on, if that can be missing.
-fn object(parser: &Command) -> Option<&'static str> {
+fn object(parser: &Command) -> Option<String> {
     let nouns = [
+        ("TARGET", "object"),
         ("PATH", "FIFO"),
         ("PIPE", "pipe, process or descriptor"),
         ("PID", "process"),
         ("FILE", "file"),
         ("DIR", "directory"),
-        ("TARGET", "object"),
     ];
     let has = |name: &str| parser.get_positionals().any(|arg| value_name(arg) == name);
-    nouns.into_iter().find(|(name, _)| has(name)).map(|(_, noun)| noun)
+    let found: Vec<&str> = nouns.into_iter().filter(|(name, _)| has(name)).map(|(_, noun)| noun).collect();
+    (!found.is_empty()).then(|| found.join(" or "))
 }
 
 impl Entry {
@@ -73,6 +74,7 @@ impl Entry {
         }
         let has = |ids: &[&str]| parser.get_arguments().any(|arg| ids.contains(&arg.get_id().as_str()));
         let object = object(parser);
+        let is_fifo = object.as_deref() == Some("FIFO");
         let has_own = !matches!(self.runs, Runs::Command | Runs::ByServer);
         let with_command = matches!(self.runs, Runs::Optionally | Runs::With(_));
         let can_occur = match exit {
@@ -80,15 +82,17 @@ impl Entry {
             Exit::Missing | Exit::Denied => has_own && object.is_some(),
             // What creates an object in any case compares one that exists.
             Exit::Exists => {
-                has_own && (has(&["exclusive"]) || has(&["mode"]) && has(&["foreign"]) && !has(&["create"]))
+                let creates = has(&["mode"]) && has(&["foreign"]) && !has(&["create"]);
+                has_own && (creates || is_fifo || has(&["exclusive"]))
             }
             Exit::NotInTime(_) => has(&["timeout", "max_time", "wait"]),
             Exit::NotExecutable | Exit::NotFound => !matches!(self.runs, Runs::Nothing | Runs::ByServer),
             Exit::BeforeCommand | Exit::Command(_) => !has_own || with_command,
         };
-        let words = match (exit, object) {
+        let words = match (exit, &object) {
             (Exit::Missing, Some(noun)) => format!("no such {noun}"),
             (Exit::Exists, _) if has(&["exclusive"]) => "it exists: with --exclusive, or not as requested".into(),
+            (Exit::Exists, _) if is_fifo => "PATH is not a FIFO".into(),
             (Exit::NotInTime(_), _) if has(&["timeout_status"]) => "timeout (or the --timeout-status)".into(),
             (Exit::BeforeCommand, _) if with_command => "with CMD: any failure before it starts".into(),
             (exit, _) => meaning(exit).to_owned(),

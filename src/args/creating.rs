@@ -11,18 +11,17 @@ use crate::sys::users::Database;
 
 /// How an object is created.
 #[derive(Debug, Clone, Copy, Args)]
-#[command(next_help_heading = "Creating")]
 pub struct Creating {
     /// Create it with this octal mode (default: 0600)
     ///
     /// The umask does not change them.
-    #[arg(short, long, value_parser = mode)]
+    #[arg(short, long, value_parser = mode, help_heading = "Creating")]
     pub mode: Option<u32>,
     /// Accept an object that belongs to another user
     ///
     /// Without it, an existing object is refused unless you or root own it, because another user may have created it
     /// first.
-    #[arg(long)]
+    #[arg(long, help_heading = "Creating")]
     pub foreign: bool,
     /// Refuses an existing object, as `create -x` does.
     #[arg(skip)]
@@ -102,10 +101,9 @@ pub fn differs(is: impl Display, asked: impl Display) -> Cause {
 
 /// Whether a missing object is created.
 #[derive(Debug, Clone, Copy, Args)]
-#[command(next_help_heading = "Creating")]
 pub struct Making {
     /// Create it if it does not exist
-    #[arg(long)]
+    #[arg(long, help_heading = "Creating")]
     create: bool,
     /// How it is created.
     #[command(flatten)]

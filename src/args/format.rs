@@ -4,33 +4,31 @@ use clap::{Args, ValueEnum};
 
 /// How records are printed.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Output")]
 pub struct Showing {
     /// Print JSON Lines: one object per record
-    #[arg(short = 'J', long)]
+    #[arg(short = 'J', long, help_heading = "Output")]
     pub json: bool,
     /// Show only these columns, in this order
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B", value_delimiter = ',', help_heading = "Output")]
     pub columns: Option<Vec<String>>,
     /// Omit the line of column titles
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub no_header: bool,
     /// Use colour: auto, always or never (default: auto)
     ///
     /// auto is colour on a terminal, unless NO_COLOR is set and not empty.
-    #[arg(long, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    #[arg(long, value_name = "WHEN", default_value = "auto", hide_possible_values = true, help_heading = "Output")]
     pub color: Color,
 }
 
 /// How records are printed as they arrive: one line each, without titles.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Output")]
 pub struct Streaming {
     /// Print JSON Lines: one object per record
-    #[arg(short = 'J', long)]
+    #[arg(short = 'J', long, help_heading = "Output")]
     pub json: bool,
     /// Show only these columns, in this order
-    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B", value_delimiter = ',', help_heading = "Output")]
     pub columns: Option<Vec<String>>,
 }
 

@@ -11,23 +11,20 @@ use crate::sys::deadline::Deadline;
 
 /// How long to wait. The clock starts when the arguments are parsed.
 #[derive(Debug, Clone, Copy, Args)]
-#[command(next_help_heading = "Waiting")]
 pub struct Timeout {
     /// Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
     ///
     /// A bare number is seconds. It limits all waiting of the call, but never ends CMD. If both --timeout and --nonblock
     /// are given, the last one counts.
-    #[arg(
-        id = "timeout", hide_short_help = true, short = 'w', long, value_name = "DURATION", value_parser = timeout
-    )]
+    #[arg(id = "timeout", short = 'w', long, value_name = "DURATION", value_parser = timeout, help_heading = "Waiting")]
     limit: Option<Timed>,
     /// Do not wait (same as --timeout 0)
-    #[arg(hide_short_help = true, short, long, overrides_with = "timeout")]
+    #[arg(short, long, overrides_with = "timeout", help_heading = "Waiting")]
     nonblock: bool,
     #[command(flatten)]
     late: Late,
     /// Print what is being waited for, and who holds it
-    #[arg(hide_short_help = true, short, long, overrides_with = "quiet")]
+    #[arg(short, long, overrides_with = "quiet", help_heading = "Waiting")]
     verbose: bool,
     /// Whether only errors are printed.
     #[command(flatten)]
@@ -53,12 +50,11 @@ fn timeout(text: &str) -> Result<Timed, String> {
 
 /// The exit status on timeout.
 #[derive(Debug, Clone, Copy, Args)]
-#[command(next_help_heading = "Waiting")]
 pub struct Late {
     /// Exit with N on timeout (default: 124; 0 is silent)
     #[arg(
-        hide_short_help = true, short = 'E', long, value_name = "N", value_parser = status,
-        default_value_t = Exit::TIMED_OUT
+        short = 'E', long, value_name = "N", value_parser = status, default_value_t = Exit::TIMED_OUT,
+        help_heading = "Waiting"
     )]
     timeout_status: u8,
 }
@@ -79,10 +75,9 @@ impl Late {
 
 /// Whether only errors are printed.
 #[derive(Debug, Clone, Copy, Args)]
-#[command(next_help_heading = "Output")]
 pub struct Quiet {
     /// Print neither the answer nor the waiting message
-    #[arg(hide_short_help = true, short, long)]
+    #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
 }
 

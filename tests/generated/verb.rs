@@ -148,7 +148,7 @@ fn columns(called: &str, parser: &Command) -> Vec<(String, String)> {
     for mode in modes {
         let output = world.call(&format!("{line} {mode} --columns ? {rest}")).output();
         let stderr = String::from_utf8(output.stderr).unwrap();
-        let hint = stderr.split("hint: there are ").nth(1);
+        let hint = stderr.split("hint: use some of ").nth(1);
         let hint = hint.unwrap_or_else(|| panic!("{line} {mode}: {stderr}"));
         let columns = hint.trim_end().replace(',', ", ");
         match found.last_mut().filter(|(_, before)| *before == columns) {

@@ -20,7 +20,7 @@ pub struct Add {
     #[arg(long, value_name = "K", value_parser = value, default_value_t = 1)]
     by: i64,
     /// Create it if it is missing (one page of zeros)
-    #[arg(long)]
+    #[arg(long, help_heading = "Creating")]
     create: bool,
     #[command(flatten)]
     creating: Creating,

@@ -40,10 +40,10 @@ pub struct Set {
     #[arg(long)]
     unpin: bool,
     /// Create it if it is missing (one page of zeros)
-    #[arg(long, requires = "value")]
+    #[arg(long, requires = "value", help_heading = "Creating")]
     create: bool,
-    /// Trust an object that belongs to another user
-    #[arg(hide_short_help = true, long, requires = "create")]
+    /// Accept an object that belongs to another user
+    #[arg(long, help_heading = "Creating", requires = "create")]
     foreign: bool,
     #[command(flatten)]
     ownership: Ownership,

@@ -42,7 +42,7 @@ pub struct Write {
     #[arg(long, value_name = "N", value_parser = size::parse, default_value_t = 0)]
     offset: u64,
     /// Create it if it is missing, as large as the data
-    #[arg(long)]
+    #[arg(long, help_heading = "Creating")]
     create: bool,
     /// Clear the rest of the object (set it to zeros)
     #[arg(long)]
