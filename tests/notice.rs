@@ -248,7 +248,7 @@ fn full_queue_names_its_limit() {
             world.call("msgq recv /@q").stdout("a\n").ok();
             assert_eq!(call.end(), (Some(0), String::new()));
             // One that may not wait neither waits nor blocks.
-            world.call("msgq send /@q d -n").fails(124, "no room for it at once");
+            world.call("msgq send /@q d -n").fails(124, "the queue is full: 2 of 2 messages");
         });
     });
 }

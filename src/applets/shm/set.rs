@@ -43,7 +43,10 @@ pub struct Set {
     #[arg(long, requires = "value", help_heading = "Creating")]
     create: bool,
     /// Accept an object that belongs to another user
-    #[arg(long, help_heading = "Creating", requires = "create")]
+    ///
+    /// Without it, an existing object is refused unless you or root own it, because another user may have created it
+    /// first.
+    #[arg(long, requires = "create", help_heading = "Creating")]
     foreign: bool,
     #[command(flatten)]
     ownership: Ownership,
