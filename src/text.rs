@@ -71,7 +71,7 @@ pub fn pad_left(text: &str, columns: usize) -> String {
     " ".repeat(columns.saturating_sub(width(text))) + text
 }
 
-/// Returns the line of a message. Names in it can come from other users, so control characters and newlines are escaped.
+/// Returns the line of a message. Names in it can come from other users, so control characters are escaped.
 pub fn line(who: &str, words: impl fmt::Display) -> String {
     format!("{who}: {}\n", visible(&words.to_string(), &[]))
 }

@@ -1,7 +1,7 @@
 //! Wrong calls, as users of flock, timeout, GNU sem, pv, kill, ipcs and Redis try them. Each row has the call, its exit
 //! status, the message and the hint. A hint that is a command line is run as printed.
 
-use crate::support::{World, lines};
+use crate::support::{World, lines, skip};
 
 /// A line for a shell, its exit status, its message, its hint (or nothing), and the exit status of the hint.
 type Row = (&'static str, i32, &'static str, &'static str, i32);
@@ -36,7 +36,8 @@ fn check(rows: &[Row]) {
         let shell = |line: &str| world.shell(&format!("{} 2>err", line.replace("$PID", &pid)));
         let output = shell(call).output();
         let printed = lines(&std::fs::read(world.dir().join("err")).unwrap());
-        let mut expected = vec![text(message)];
+        let mut expected = Vec::new();
+        expected.extend((!message.is_empty()).then(|| text(message)));
         expected.extend((!hint.is_empty()).then(|| format!("hint: {}", text(hint))));
         if (output.status.code(), &printed) != (Some(*status), &expected) {
             wrong.push(format!(
@@ -423,13 +424,6 @@ fn value_out_of_range_names_the_range() {
         ("ipcbox sem stat --color blue", 2, "sem: --color: expected auto, always or never, not 'blue'", "", 0),
         ("ipcbox sem get $NAME-set --index", 2, "sem: --index needs a value", "", 0),
         ("ipcbox sem get $NAME-set --all -i 1", 2, "sem: --all and --index cannot be used together", "", 0),
-        (
-            "ipcbox sem op $NAME-plain 5:-1",
-            2,
-            "sem: cannot operate on $NAME-plain: the set has one semaphore, 0",
-            "",
-            0,
-        ),
         ("ipcbox signal send TERM firefox", 2, "signal: PID: expected a process id, not 'firefox'", "pgrep firefox", 1),
         ("ipcbox signal send TERM sleep", 2, "signal: PID: expected a process id, not 'sleep'", "pgrep sleep", 0),
     ]);
@@ -498,4 +492,112 @@ fn target_that_is_no_name_gets_one() {
             0,
         ),
     ]);
+}
+
+#[test]
+fn unsuitable_object_is_named_with_the_next_step() {
+    check(&[
+        (
+            "ipcbox sem run $NAME-lk -- true",
+            125,
+            "sem: cannot take $NAME-lk: $NAME-lk is a lock, not slots",
+            "use sem lock $NAME-lk",
+            0,
+        ),
+        (
+            "ipcbox sem lock $NAME-sl -- true",
+            125,
+            "sem: cannot lock $NAME-sl: $NAME-sl is 2 slots, not a lock",
+            "use sem run $NAME-sl",
+            0,
+        ),
+        (
+            "ipcbox sem wait $NAME-no",
+            3,
+            "sem: cannot wait for $NAME-no: no such semaphore set (ENOENT)",
+            "create it first: sem create $NAME-no",
+            0,
+        ),
+        (
+            "ipcbox shm add $NAME-no",
+            3,
+            "shm: cannot add to $NAME-no: no such shared memory segment (ENOENT)",
+            "--create creates it",
+            0,
+        ),
+        (
+            "ipcbox shm set $NAME-no 5",
+            3,
+            "shm: cannot set $NAME-no: no such shared memory segment (ENOENT)",
+            "--create creates it",
+            0,
+        ),
+        (
+            "ipcbox shm write $NAME-no x",
+            3,
+            "shm: cannot write to $NAME-no: no such shared memory segment (ENOENT)",
+            "--create creates it, as large as the data",
+            0,
+        ),
+        (
+            "ipcbox msgq serve $NAME-no -- cat",
+            3,
+            "msgq: cannot serve $NAME-no: no such message queue (ENOENT)",
+            "--create creates it",
+            0,
+        ),
+        (
+            "ipcbox sem op $NAME-plain 5:-1",
+            2,
+            "sem: cannot operate on $NAME-plain: the set has one semaphore, 0 (EFBIG)",
+            "",
+            0,
+        ),
+    ]);
+}
+
+#[test]
+fn operator_of_a_shell_is_explained_only_after_a_failure() {
+    check(&[
+        (
+            "ipcbox pipe run -- false '|' cat",
+            1,
+            "pipe: false exited with status 1; '|' was passed to it as an argument",
+            "ipcbox pipe run -- false ::: cat",
+            1,
+        ),
+        (
+            "ipcbox pipe tee -- false '>' out",
+            1,
+            "pipe: false exited with status 1; '>' was passed to it as an argument",
+            "ipcbox pipe tee --shell 'false > out'",
+            1,
+        ),
+        ("ipcbox pipe run -- grep '|' file", 1, "", "", 0),
+        ("ipcbox pipe run -- echo '|' cat", 0, "", "", 0),
+        ("ipcbox pipe tee out1 out2", 2, "pipe: unexpected argument 'out1'; -o names a file", "use -o out1 -o out2", 0),
+    ]);
+}
+
+#[test]
+fn help_has_topics() {
+    for topic in ["targets", "exit", "json", "cookbook", "sem run", "sem"] {
+        World::new().call(&format!("help {topic}")).ok();
+    }
+}
+
+#[test]
+fn unused_slots_are_left_with_a_hint() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("it needs an IPC namespace of its own");
+    }
+    world.shell("ipcbox sem create $NAME-sl --slots 2 -q; ipcbox sem create $NAME-plain -q").ok();
+    let output = world.call("ipcrm-lite --unused --yes").output();
+    let printed = lines(&output.stderr);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(printed[0], "ipcrm-lite: left 1 set of slots alone");
+    let hint = printed[1].strip_prefix("hint: ").unwrap();
+    world.shell(hint).ok();
+    world.call("sem get @sl").fails(3, "no such semaphore set");
 }

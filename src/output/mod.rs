@@ -169,7 +169,7 @@ pub fn column<'a, R>(columns: &'a [Column<R>], name: &str) -> anyhow::Result<&'a
     Ok(found.ok_or_else(unknown)?)
 }
 
-/// What becomes of a field that a record does not have.
+/// How a field is shown that a record does not have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Absent {
     /// It is left out.
