@@ -1,9 +1,9 @@
-//! What util-linux's `ipcs` and `ipcrm` print, to the byte.
+//! Output of util-linux's `ipcs` and `ipcrm`, byte for byte.
 
 use super::{beside_objects, has};
 use crate::support::{BINARY, Call, World, skip};
 
-/// Compares both in calls that a part makes; prints what differs.
+/// Compares both in the calls of a part; prints differences.
 const COMPARE: &str = r#"
 bad=0
 same() {
@@ -50,7 +50,7 @@ fn tables_match_util_linux() {
     let tables = kinds.iter().map(|kind| format!("kind='{kind}'\n{OUTPUTS}"));
     for part in tables.chain(OTHERS.map(str::to_owned)) {
         let world = World::new();
-        // `--install` makes links for the applets alone; the system's ipcs is still found.
+        // `--install` creates links only for applets; the system's ipcs is still found.
         world.shell("true").ok();
         let script = format!("{COMPARE}{part}exit $bad");
         let Some(full) = beside_objects(&world, &script) else { return };
@@ -59,7 +59,7 @@ fn tables_match_util_linux() {
     }
 }
 
-/// Names, POSIX rules with daylight saving time of both hemispheres, leap seconds, and what is no time zone.
+/// Names, POSIX rules with daylight saving time of both hemispheres, leap seconds, and invalid time zones.
 const ZONES: &[&str] = &[
     "UTC",
     "",
@@ -100,7 +100,7 @@ fn times_are_in_the_time_zone_of_the_user() {
     }
     let world = World::new();
     world.file("zones", &format!("{}\n", ZONES.join("\n")));
-    // What is no time zone is refused at once, not read to its end.
+    // A file that is no time zone is refused at once, not read whole.
     let script = r#"ulimit -v 500000; bin/ipcs-lite -J >utc
         while IFS= read -r TZ; do
             export TZ
@@ -143,7 +143,7 @@ fn every_table_needs_no_proc() {
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Where the kernel answers nothing, the message names what could not be read.
+/// If the kernel refuses, the message names the limits that could not be read.
 #[test]
 fn refused_limits_are_named() {
     let world = World::new();
@@ -187,7 +187,7 @@ fn missing_id_is_status_3() {
     world.call("ipcs-lite 0x0").fails(2, "private objects share key 0");
     world.call("ipcs-lite -Z").fails(2, "no option '-Z'");
     world.call("ipcs-lite --leaks make -j").fails(2, "the command goes after '--'");
-    // Only --leaks has a command whose status is to be told from the box's own.
+    // Only --leaks has a CMD, and status 125.
     world.call("ipcs-lite -i -- -5 -q").fails(2, "");
     world.call("ipcs-lite --leaks --no-such -- true").fails(125, "--no-such");
 }
@@ -236,16 +236,16 @@ fn removal_prints_what_util_linux_prints() {
             let call = if program == "ipcrm" { Call::new(program) } else { fresh.call("ipcrm") };
             let output = call.args(line.split_whitespace()).output();
             let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-            let told: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("hint: ")).collect();
+            let printed: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("hint: ")).collect();
             let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-            (format!("{line}: {stdout}{}", told.join("\n")), output.status.success())
+            (format!("{line}: {stdout}{}", printed.join("\n")), output.status.success())
         };
         LINES.lines().filter(|text| !text.is_empty()).map(line).collect()
     };
     assert_eq!(run("ipcrm"), run("ours"));
 }
 
-/// The one difference: util-linux refuses a word after an option, when it has removed what the option names.
+/// The one difference: util-linux refuses a word after an option, but removes the object of the option.
 #[test]
 fn word_after_an_option_is_a_named_difference() {
     let world = World::new();
@@ -258,8 +258,8 @@ fn word_after_an_option_is_a_named_difference() {
         Call::new("/bin/sh").args(["-c", make]).ok();
         let words = format!("unknown argument: {word}");
         let theirs = Call::new("ipcrm").args(line.split(' ')).output();
-        let told = String::from_utf8_lossy(&theirs.stderr).into_owned();
-        assert!(!theirs.status.success() && told.contains(&words), "{told}");
+        let printed = String::from_utf8_lossy(&theirs.stderr).into_owned();
+        assert!(!theirs.status.success() && printed.contains(&words), "{printed}");
         Call::new("/bin/sh").args(["-c", "ipcrm -a"]).ok();
         let _fresh = World::new();
         Call::new("/bin/sh").args(["-c", make]).ok();
@@ -275,7 +275,7 @@ fn objects_of_another_user_are_status_5() {
     let as_stranger = |line: &str| world.call(line).user(uid);
     as_stranger("ipcrm -q 0").fails(5, "permission denied for id (0)");
     as_stranger("ipcrm-lite --msg 0").fails(5, "cannot remove 0: it belongs to root");
-    // What the caller may read is refused; what it may not read is passed over, as by util-linux.
+    // An object that the caller may read is refused, and one that it may not read is skipped, as by util-linux.
     world.shell("ipcmk -Q -p 600; ipcmk -M 10 -p 600; ipcmk -S 1 -p 600").ok();
     for line in ["-a", "-v -a", "-ashm", "-amsg -v", "--all=sem"] {
         let theirs = world.program("/usr/bin/env").args(["ipcrm"]).args(line.split(' ')).user(uid);
@@ -298,7 +298,7 @@ fn private_objects_of_others_are_passed_over() {
     for line in ["-a", "-ashm", "-amsg", "--all=sem", "-v -a", "-a --dry-run", "-asem -J"] {
         as_stranger(&format!("ipcrm {line}")).stdout("").ok();
     }
-    // Its own go, also those whose mode keeps the owner from reading them.
+    // The caller's own objects are removed, even if their mode keeps the owner from reading them.
     for line in ["-Q -p 0", "-M 9 -p 0", "-S 1 -p 0"] {
         world.program("ipcmk").args(line.split(' ')).user(uid).ok();
     }

@@ -1,9 +1,9 @@
-//! What filters choose, and what they never do.
+//! The objects that filters select.
 
 use super::sees_all;
 use crate::support::{BINARY, Call, World, skip};
 
-/// Makes objects of programs that crashed, and every innocent one that comes to mind. Prints the ids of the guilty.
+/// Creates objects of crashed programs, and objects that only look similar. Prints the ids of the former.
 const INNOCENT: &str = r"
 import ctypes, os, struct, sys, time
 c = ctypes.CDLL(None, use_errno=True)
@@ -50,18 +50,18 @@ fn only_what_is_proved_is_orphaned() {
         return skip("proof of an orphaned queue needs the first pid namespace");
     }
     let python = world.file("innocent.py", INNOCENT);
-    // The box's own at rest: slots, a lock, a queue with a message, a segment that is kept.
+    // Objects of ipcbox that no call uses: slots, a lock, a queue with a message, a segment.
     world.shell("ipcbox sem run $NAME-slots --slots 2 -- true; ipcbox sem lock $NAME-lock -- true").ok();
     world.shell("ipcbox msgq send $NAME-full --create hello; printf x | ipcbox shm write $NAME-seg --create").ok();
-    // A segment of a container's process, whose creator has no number here.
+    // The segment of a container, whose creator has no pid here.
     let key = world.name("seg");
     let script = format!(
         "{BINARY} ipcs-lite --columns kind,id --no-header | sort >before
-         {BINARY} ipcrm-lite --orphaned --keep {key} --keep $(awk '$1 == \"kept\" {{ print $2 }}' told) --dry-run --columns kind,id --no-header
-         {BINARY} ipcrm-lite --orphaned --keep {key} --keep $(awk '$1 == \"kept\" {{ print $2 }}' told) --yes -v
+         {BINARY} ipcrm-lite --orphaned --keep {key} --keep $(awk '$1 == \"kept\" {{ print $2 }}' printed) --dry-run --columns kind,id --no-header
+         {BINARY} ipcrm-lite --orphaned --keep {key} --keep $(awk '$1 == \"kept\" {{ print $2 }}' printed) --yes -v
          {BINARY} ipcs-lite --columns kind,id --no-header | sort >after"
     );
-    let line = format!("python3 {} '{}' | tee told", python.display(), "sh ./script");
+    let line = format!("python3 {} '{}' | tee printed", python.display(), "sh ./script");
     world.file("script", &script);
     let shown = world.program("/bin/sh").args(["-c", &line]).ok();
     let id = |word: &str| {
@@ -83,7 +83,7 @@ fn another_pid_namespaces_segment_proves_nothing() {
         return skip("it needs an IPC namespace of its own");
     }
     world.shell("ipcmk -M 10").ok();
-    // Seen from within a pid namespace, the creator outside of it has the number 0.
+    // Inside a pid namespace, a creator outside has pid 0.
     let look =
         format!("{BINARY} ipcs-lite -m -J; {BINARY} ipcs-lite --orphaned -J; {BINARY} ipcrm-lite --orphaned --yes -J");
     let text = Call::new("unshare").args(["-pf", "--mount-proc", "sh", "-c", &look]).output();
@@ -96,11 +96,11 @@ fn another_pid_namespaces_segment_proves_nothing() {
 #[test]
 fn segment_of_a_running_postgresql_is_kept() {
     let world = World::new();
-    // Debian has them where PATH does not lead.
+    // Debian installs them outside PATH.
     let path = "PATH=$PATH$(printf ':%s' /usr/lib/postgresql/*/bin)";
     let look = format!("{path}; command -v postgres && command -v initdb");
     let found = Call::new("/bin/sh").args(["-c", &look]).output();
-    // A user who has a name: initdb wants one.
+    // initdb needs a user with a name.
     let nobody = nix::unistd::User::from_name("nobody").ok().flatten().map(|user| user.uid);
     let (true, Some(user), true) = (world.stranger().is_some(), nobody, world.is_own() && found.status.success())
     else {
@@ -156,8 +156,8 @@ fn filters_combine() {
     world.call("ipcs-lite --mine --owner 0").fails(2, "cannot be used together");
 }
 
-/// A segment's creator ends, and its number goes to another process: that one proves nothing at first, and is proved to
-/// be another one as soon as it has started later than the segment was last used.
+/// The pid of a segment's creator is reused. This proves nothing until the new process is known to have started after
+/// the last use of the segment.
 #[test]
 fn reused_pid_is_recognised() {
     let world = World::new();

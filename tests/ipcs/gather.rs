@@ -1,4 +1,4 @@
-//! How the objects are found, and how they are shown.
+//! `ipcs-lite`: how objects are found and shown.
 
 use super::beside_objects;
 use crate::support::{BINARY, Call, World, lines, skip};
@@ -7,13 +7,13 @@ use crate::support::{BINARY, Call, World, lines, skip};
 fn proc_and_calls_give_the_same_records() {
     let world = World::new();
     world.shell("true").ok();
-    // In a mount namespace without /proc only the calls are left; what they do not tell is null.
+    // Without /proc only system calls are left; fields that they do not return are null.
     let script = format!(
         "{BINARY} ipcs-lite -J >proc.json; unshare -m sh -c 'mount -t tmpfs none /proc && {BINARY} ipcs-lite -J >calls.json'"
     );
     let Some(call) = beside_objects(&world, &script) else { return };
     if call.output().status.code() != Some(0) {
-        return skip("no mount namespace can be made here");
+        return skip("no mount namespace can be created here");
     }
     let read = |name: &str| std::fs::read_to_string(world.dir().join(name)).unwrap();
     let (from_proc, from_calls) = (read("proc.json"), read("calls.json"));
@@ -36,12 +36,12 @@ fn unreadable_line_is_reported_by_number() {
     for (kind, file) in [("-q", "msg"), ("-s", "sem"), ("-m", "shm")] {
         let fake = world.file(file, "titles\nnot a line\n");
         let script = format!("mount --bind {} /proc/sysvipc/{file} && exec {BINARY} ipcs-lite {kind}", fake.display());
-        let told = Call::new("unshare").args(["-m", "sh", "-c", &script]).output();
-        let stderr = String::from_utf8_lossy(&told.stderr).into_owned();
+        let printed = Call::new("unshare").args(["-m", "sh", "-c", &script]).output();
+        let stderr = String::from_utf8_lossy(&printed.stderr).into_owned();
         if stderr.contains("mount:") || stderr.contains("unshare:") {
             return skip("it needs the right to mount");
         }
-        assert_eq!(told.status.code(), Some(1), "{stderr}");
+        assert_eq!(printed.status.code(), Some(1), "{stderr}");
         let line = format!("line 2 of /proc/sysvipc/{file} cannot be read");
         assert!(stderr.contains(&line), "{stderr}");
     }
@@ -58,10 +58,10 @@ fn records_are_sorted_chosen_and_shown_by_column() {
     call.stdout(shown).ok();
     for option in ["--sort", "--columns"] {
         let output = world.call(&format!("ipcs-lite {option} bogus")).output();
-        let told = String::from_utf8(output.stderr).unwrap();
+        let printed = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{option}");
-        assert!(told.contains("no column 'bogus'"), "{told}");
-        assert!(told.contains("there are verdict,kind,"), "{told}");
+        assert!(printed.contains("no column 'bogus'"), "{printed}");
+        assert!(printed.contains("there are verdict,kind,"), "{printed}");
     }
     for interval in ["0", "9ms"] {
         let line = format!("ipcs-lite --watch={interval}");
@@ -88,7 +88,7 @@ fn waiters_are_shown_with_their_operation() {
     let text = world.call("ipcs-lite --holders --columns pid,how --no-header").ok();
     assert!(text.contains(&format!("{}  msgrcv type 7", receiver.pid())), "{text}");
     assert!(text.contains(&format!("{}  semop 0:-1", waiter.pid())), "{text}");
-    // What is waited on is not unused, and not removed without --force.
+    // A queue with a waiter is in use, and not removed without --force.
     world.call("ipcs-lite --unused -J").stdout("").ok();
     world.call("ipcrm-lite --msg @q").fails(1, "in use by ");
     world.call("ipcrm-lite --force @q @s").ok();
@@ -124,7 +124,7 @@ fn limits_and_use_are_records_too() {
     assert_eq!(limits.lines().count(), 6, "{limits}");
     assert!(limits.contains("\"max_ops\":") && limits.contains("\"max_user_bytes\":"), "{limits}");
     assert_eq!(world.call("ipcs-lite -u -J").ok().lines().count(), 3);
-    // In a table too, and beside those of util-linux.
+    // In a table, and after those of util-linux.
     for line in ["-l", "-u"] {
         let shown = world.call(&format!("ipcs-lite {line} --color never --columns kind")).ok();
         assert_eq!(shown, "KIND\nmsg\nshm\nsem\n");
@@ -159,7 +159,7 @@ fn namespace_of_another_process_is_listed() {
     if let Some(uid) = world.stranger() {
         world.call(&of).user(uid).fails(5, "CAP_SYS_ADMIN");
     }
-    // Older seccomp profiles refuse pidfd_open; /proc leads there too.
+    // Older seccomp profiles refuse pidfd_open; ipcbox then opens the namespace by /proc.
     for errno in ["EPERM", "ENOSYS"] {
         let injected = |line: &str| {
             let call = world.injected(&format!("pidfd_open:error={errno}"))?;
@@ -195,17 +195,17 @@ fn only_targets_are_shown() {
     assert_eq!(shown(world.call("key @b").ok().trim()), "shm  sysv\n");
     let id = world.call("ipcs-lite -m --columns id --no-header").ok();
     assert!(shown(id.trim()).contains("shm  sysv\n"));
-    // What is there is shown, though another one is not.
+    // An existing TARGET is shown although another one is missing.
     let some = world.call("ipcs-lite @b 2147483647 --columns kind --no-header").stdout("shm\n");
     some.stderr("ipcs-lite: cannot show 2147483647: no such object (ENOENT)\n").status(3);
     world.call("ipcs-lite -m @a").fails(3, "no such shared memory segment");
-    // Nothing to show is no line, and what is no table of util-linux's has none after it.
+    // No object is no line, and only tables of util-linux have an empty line after them.
     for line in ["@none", "2147483647 /@none"] {
         world.call(&format!("ipcs-lite {line}")).stdout("").status(3);
     }
     world.call("ipcs-lite -m --sort size --owner 54321").stdout("").ok();
     assert!(world.call("ipcs-lite /@p").ok().starts_with("KIND"));
-    // In util-linux's form the tables of other kinds are left out.
+    // Tables of other kinds are left out.
     let table = world.call("ipcs-lite @b").ok();
     assert!(table.contains("Shared Memory Segments") && !table.contains("Message Queues"));
 }
@@ -243,10 +243,10 @@ fn unlistable_kind_is_an_error() {
     for line in ["ipcs-lite -P -s", "ipcs-lite -P -s -u", "ipcs-lite -s --leaks -- true"] {
         let limited = format!("trap '' PIPE; ulimit -n 3; exec ipcbox {line}");
         let output = world.shell(&limited).output();
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code().is_some_and(|code| code != 0), "{line}");
         let words = "cannot list POSIX semaphores: too many open files (EMFILE)\n";
-        assert!(told.contains(words), "{line}: {told}");
+        assert!(printed.contains(words), "{line}: {printed}");
     }
 }
 
@@ -280,27 +280,27 @@ fn queues_are_listed_without_a_mount() {
     let unmounted = |before: &str| run(&format!("{before} {BINARY} ipcs-lite -P -q --columns name --no-header"));
     let listed = unmounted("");
     if String::from_utf8_lossy(&listed.stderr).contains("unshare:") {
-        return skip("no mount namespace can be made here");
+        return skip("no mount namespace can be created here");
     }
     assert_eq!(String::from_utf8_lossy(&listed.stdout), format!("{name}\n"));
     assert!(listed.stderr.is_empty(), "{listed:?}");
-    // Nor is /proc needed for it.
+    // It does not need /proc.
     let hidden = format!("mount -t tmpfs none /proc; {BINARY} ipcs-lite --leaks -q -- true;");
     assert_eq!(unmounted(&hidden), listed);
-    // Without the privilege it is said, once, and how to mend it.
+    // Without privilege, one message names the remedy.
     let user = format!("setpriv --reuid {uid} --regid {uid} --clear-groups");
-    let told = unmounted(&user);
-    assert!(told.status.success() && told.stdout.is_empty(), "{told:?}");
+    let printed = unmounted(&user);
+    assert!(printed.status.success() && printed.stdout.is_empty(), "{printed:?}");
     let expected = "ipcs-lite: cannot list POSIX queues: their file system is not mounted, and mounting it needs privilege\nhint: mount -t mqueue none /dev/mqueue\n";
-    assert_eq!(String::from_utf8_lossy(&told.stderr), expected);
-    let told = run(&format!("{user} {BINARY} msgq stat --columns name --no-header"));
-    assert_eq!(String::from_utf8_lossy(&told.stderr), expected.replace("ipcs-lite:", "msgq:"));
-    // Too few descriptors are no lack of privilege.
+    assert_eq!(String::from_utf8_lossy(&printed.stderr), expected);
+    let printed = run(&format!("{user} {BINARY} msgq stat --columns name --no-header"));
+    assert_eq!(String::from_utf8_lossy(&printed.stderr), expected.replace("ipcs-lite:", "msgq:"));
+    // A lack of descriptors is not reported as a lack of privilege.
     for verb in ["ipcs-lite -P -q", "msgq stat"] {
         let output = run(&format!("prlimit --nofile=4 {BINARY} {verb}"));
         let words = "cannot list POSIX queues: too many open files (EMFILE)\n";
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && told.contains(words), "{verb}: {told}");
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && printed.contains(words), "{verb}: {printed}");
     }
 }
 

@@ -1,9 +1,9 @@
-//! What filters and `--leaks` leave alone, and how that is reported.
+//! Objects that filters and `--leaks` keep, and how they are reported.
 
 use super::has;
 use crate::support::{BINARY, Call, World, skip};
 
-/// Runs a script in a PID namespace whose `/dev/shm` is its own; none where it may not be made.
+/// Runs a script in a PID namespace with its own `/dev/shm`; `None` if none can be created.
 fn inside(world: &World, script: &str) -> Option<String> {
     let script = format!("mount -t tmpfs none /dev/shm || exit 7; exec 2>&1\n{script}");
     let namespaces = ["--ipc", "--mount", "--pid", "--fork", "--mount-proc"];
@@ -69,7 +69,7 @@ fn objects_of_others_are_kept_and_counted() {
     world.program("ipcmk").args(["-Q", "-p", "600"]).user(uid).ok();
     let all = world.call("ipcrm-lite -a --yes -v").user(uid);
     all.stdout("removing message queue 1\n").stderr("ipcrm-lite: kept 3 objects of other users\n").ok();
-    // Whoever names an owner hears of each object.
+    // With --owner, each object is reported.
     let named = world.call("ipcrm-lite --owner root --yes").user(uid).output();
     assert_eq!(named.status.code(), Some(5));
     assert_eq!(String::from_utf8_lossy(&named.stderr).matches("it belongs to root").count(), 3);
@@ -94,10 +94,10 @@ fn idle_slots_are_no_leak() {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let shown: Vec<&str> = text.lines().filter(|line| line.ends_with("sysv")).collect();
         assert_eq!(shown, ["idle  sysv"], "{line}: {text}");
-        // Others use /dev/shm at the same time.
+        // Other tests use /dev/shm at the same time.
         assert!(text.lines().count() > 1 || output.status.code() == Some(0), "{line}");
     }
-    // Held by a process that CMD has left behind, they are held, not idle.
+    // A process that CMD left behind holds them.
     let line = "ipcs-lite --leaks -s --columns verdict,family --no-header -- sh -c";
     let holds = format!(
         "{BINARY} sem run h --slots 2 -- sleep 1000 >&- 2>&- & until {BINARY} sem stat h --columns held --no-header | grep -q 1; do :; done; echo $! >pid"
@@ -115,16 +115,19 @@ fn hint_about_unproven_objects_removes_them() {
     if !world.is_own() || !has("ipcmk") {
         return;
     }
-    // No process is remembered that made a queue or a set which was never used.
+    // The kernel keeps no pid for a queue or set that was never used.
     let line = "ipcs-lite --leaks --clean -q -s -- sh -c";
     let output = world.call(line).arg("ipcmk -Q; ipcmk -S 3").output();
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("no process of CMD was seen creating or using them\nhint: ipcbox ipcrm-lite "), "{told}");
-    let hint = told.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        printed.contains("no process of CMD was seen creating or using them\nhint: ipcbox ipcrm-lite "),
+        "{printed}"
+    );
+    let hint = printed.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
     assert!(hint.contains("--msg 0") && hint.contains("--sem 0"), "{hint}");
     if hint.contains("--posix") {
-        return skip("another test made a POSIX semaphore at the same time");
+        return skip("another test created a POSIX semaphore at the same time");
     }
     world.shell(hint).ok();
     world.call("ipcs-lite -J").stdout("").ok();

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use crate::support::{Call, World, eventually, skip};
 
-/// Leaves an object of each of the six kinds, or the kinds that are named.
+/// Leaves an object of each of the six kinds, or of the named ones.
 const LEAK: &str = r"
 import ctypes, struct, sys
 c = ctypes.CDLL(None)
@@ -29,8 +29,8 @@ fn python(world: &World) -> Option<String> {
     Some(world.file("leak.py", LEAK).display().to_string())
 }
 
-/// What is told of System V objects: `/dev/shm` is common, and other tests use it.
-fn told(output: &Output) -> Vec<String> {
+/// The lines of System V objects; other tests use the common `/dev/shm`.
+fn printed(output: &Output) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let words = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     words.filter(|line| line.ends_with("sysv")).collect()
@@ -92,7 +92,7 @@ fn isolated_objects_are_all_leaks_and_vanish() {
     let Some(leak) = python(&world) else { return };
     let line = format!("ipcs-lite --leaks --isolate {SHOWN} -- python3 {leak} x msg sem shm");
     let output = world.call(&line).output();
-    assert_eq!(told(&output), ["leaked msg sysv", "leaked shm sysv", "leaked sem sysv"]);
+    assert_eq!(printed(&output), ["leaked msg sysv", "leaked shm sysv", "leaked sem sysv"]);
     assert_eq!(output.status.code(), Some(1));
     let line = format!("ipcs-lite --leaks --isolate -q {SHOWN} -- python3 {leak} x msg /msg");
     world.call(&line).stdout("leaked  msg  sysv\nleaked  msg  posix\n").status(1);
@@ -110,7 +110,7 @@ fn ordinary_user_can_isolate() {
     }
     let line = format!("ipcs-lite --leaks --isolate {SHOWN} -- python3 {leak} x msg shm");
     let output = world.call(&line).user(uid).output();
-    assert_eq!(told(&output), ["leaked msg sysv", "leaked shm sysv"]);
+    assert_eq!(printed(&output), ["leaked msg sysv", "leaked shm sysv"]);
     assert_eq!(output.status.code(), Some(1));
 }
 
@@ -120,10 +120,10 @@ fn proved_leaks_are_removed_others_reported() {
     let Some(leak) = python(&world) else { return };
     let line = format!("ipcs-lite --leaks --clean {SHOWN} -- python3 {leak} x msg sem shm");
     let output = world.call(&line).output();
-    assert_eq!(told(&output), ["removed msg sysv", "removed shm sysv", "removed sem sysv"]);
+    assert_eq!(printed(&output), ["removed msg sysv", "removed shm sysv", "removed sem sysv"]);
     assert_eq!(output.status.code(), Some(1));
     world.call("ipcs-lite -J").stdout("").ok();
-    // Nobody is known who made a queue that was never used.
+    // The kernel keeps no pid for a queue that was never used.
     let line = format!("ipcs-lite --leaks --clean -q {SHOWN} -- ipcmk -Q");
     let text = world.call(&line).status(1);
     assert!(text.contains("unproven  msg  sysv"), "{text}");
@@ -261,14 +261,14 @@ fn failed_leak_report_keeps_the_status_of_cmd() {
     let world = World::new();
     let Some(leak) = python(&world) else { return };
     world.script("leaves", &format!("#!/bin/sh\npython3 {leak} x msg\nexit $1\n"));
-    for (status, told) in [(7, 7), (0, 1)] {
+    for (status, printed) in [(7, 7), (0, 1)] {
         let line = format!("ipcs-lite --leaks -q -- ./leaves {status}");
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let output = world.call(&line).onto(full.into());
-        assert_eq!(output.status.code(), Some(told));
+        assert_eq!(output.status.code(), Some(printed));
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(text.contains("cannot write to standard output"), "{text}");
-        // As any filter ends.
+        // It dies by SIGPIPE, as any filter.
         let (read, write) = std::io::pipe().unwrap();
         drop(read);
         let output = world.call(&line).onto(write.into());
@@ -276,8 +276,7 @@ fn failed_leak_report_keeps_the_status_of_cmd() {
     }
 }
 
-/// A process below CMD ends, and its number goes to somebody else, who makes a queue and lives on, or ends before CMD
-/// does.
+/// The pid of a descendant of CMD is reused by a stranger, which creates a queue and lives on, or exits before CMD.
 #[test]
 fn object_of_a_stranger_with_the_pid_is_kept() {
     let stranger = r"
@@ -294,8 +293,7 @@ if os.fork() == 0:
 os.wait()
 open('made', 'w').close()
 ";
-    // It waits for a second to be over, since an object's times are whole ones, and starts nobody while the number is
-    // used again.
+    // Waits for a second to pass, as times of objects are whole seconds, and starts no process until the pid is reused.
     let command = "sh -c 'echo $$ >new; sleep 0.3'; last=$(date +%s)
         until [ $(date +%s) -gt $last ]; do sleep 0.05; done
         mv new number; read x <made || :";
@@ -352,12 +350,12 @@ time.sleep(1000)
         let only = if kinds.len() == 1 { "-q" } else { "" };
         let line = format!("ipcs-lite --leaks --clean {only} {SHOWN} -- ./waits");
         let output = world.call(&line).output();
-        assert_eq!(told(&output), verdicts);
+        assert_eq!(printed(&output), verdicts);
         if !only.is_empty() {
-            // What is foreign has not leaked.
+            // A foreign object is no leak.
             assert_eq!(output.status.code(), Some(0));
         }
-        // Nothing was removed.
+        // No object was removed.
         assert_eq!(world.call("ipcs-lite -J").ok().lines().count(), kinds.len());
         drop(stranger);
         world.call("ipcrm -a").ok();
@@ -372,7 +370,7 @@ fn options_limit_reported_and_removed_leaks() {
     let world = World::new();
     let Some(leak) = python(&world) else { return };
     let line = format!("ipcs-lite --leaks --clean -q -m {SHOWN} -- python3 {leak} x msg sem shm");
-    assert_eq!(told(&world.call(&line).output()), ["removed msg sysv", "removed shm sysv"]);
+    assert_eq!(printed(&world.call(&line).output()), ["removed msg sysv", "removed shm sysv"]);
     let kept = "ipcs-lite --leaks --clean -q --keep $NAME-q -- ipcbox msgq send $NAME-q x --create";
     world.shell(kept).stdout("").ok();
     world.call("ipcs-lite --columns kind --no-header").stdout("msg\nsem\n").ok();

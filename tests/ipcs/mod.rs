@@ -12,8 +12,7 @@ mod words;
 
 use crate::support::{Call, World, skip};
 
-/// Objects of all three kinds, made by a script whose process goes on as `rest` and has a segment attached where that
-/// is asked for.
+/// Creates objects of all three kinds in a process that becomes `rest`, with a segment attached if requested.
 const OBJECTS: &str = r"
 import ctypes, os, struct, sys
 c = ctypes.CDLL(None, use_errno=True)
@@ -46,12 +45,12 @@ fn beside_objects(world: &World, script: &str) -> Option<Call> {
     Some(world.program("python3").arg(python).arg(script))
 }
 
-/// Whether this is the first pid namespace: elsewhere processes outside of it can share what is inside.
+/// Whether this is the first pid namespace; in others, processes outside can share the objects.
 fn sees_all() -> bool {
     std::fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.ends_with("pid:[4026531836]"))
 }
 
-/// Whether a program is here.
+/// Whether a program is installed.
 fn has(program: &str) -> bool {
     let found = Call::new("/bin/sh").args(["-c", &format!("command -v {program}")]).output();
     if !found.status.success() {

@@ -1,9 +1,9 @@
-//! `ipcs-lite --leaks --clean`: what proves that a process of CMD made an object, and what does not.
+//! `ipcs-lite --leaks --clean`: proof that a process of CMD created an object.
 
 use super::has;
 use crate::support::{World, skip};
 
-/// Makes an object of each kind that is named, and uses it. `maps` leaves the segment attached.
+/// Creates and uses an object of each named kind. `maps` leaves the segment attached.
 const MAKE: &str = r"
 import ctypes, struct
 c = ctypes.CDLL(None); c.shmat.restype = ctypes.c_void_p
@@ -38,8 +38,8 @@ fn python(world: &World) -> bool {
     has("python3")
 }
 
-/// Runs `--leaks --clean` beside a stranger, in namespaces of their own; prints the verdict, the status and how many
-/// objects are left. POSIX objects are not shown: other tests make some.
+/// Runs `--leaks --clean` beside a stranger, in namespaces of their own. Prints the verdict, the status and the number
+/// of objects left, without POSIX objects, since other tests create some.
 fn beside(stranger: &str, command: &str, words: &str, option: &str) -> Option<String> {
     let world = World::new();
     if !python(&world) {
@@ -59,7 +59,7 @@ fn beside(stranger: &str, command: &str, words: &str, option: &str) -> Option<St
     Some(call.ok())
 }
 
-/// A child of CMD ends, and within the same second a stranger gets its number, makes an object, and ends or lives on.
+/// A child of CMD exits. Within the same second, a stranger gets its pid, creates an object, and exits or lives on.
 #[test]
 fn stranger_of_the_same_second_keeps_its_objects() {
     let stranger = r"
@@ -74,7 +74,7 @@ run(lambda: make(sys.argv[2]), wait)
 os.wait()
 open('made', 'w').close()
 ";
-    // It waits for a second to begin, and starts nobody while the number is used again.
+    // Waits for a second to begin, and starts no process until the pid is reused.
     let command = "last=$(date +%s); until [ $(date +%s) -gt $last ]; do sleep 0.01; done
         sh -c 'echo $$ >new; sleep 0.05'; mv new number; read x <made || :";
     for (kind, option) in KINDS {
@@ -86,8 +86,7 @@ open('made', 'w').close()
     }
 }
 
-/// The other way round: a stranger makes an object and ends, and within the same second a process of CMD gets its
-/// number.
+/// The reverse: a stranger creates an object and exits, and within the same second a process of CMD gets its pid.
 #[test]
 fn pid_of_a_dead_stranger_proves_nothing() {
     let stranger = r"
@@ -113,7 +112,7 @@ fn process_seen_at_work_is_proof() {
     if !python(&world) {
         return;
     }
-    // A child of CMD, which CMD waits for: nothing but a look can see it at work.
+    // A child that CMD reaps itself: only a sample can see it at work.
     let works = r"
 from make import *
 import os, sys
@@ -122,7 +121,7 @@ looks(box, 3)
 make(sys.argv[1])
 looks(box, 3)
 ";
-    // One that has made its object before it can have been seen is proved while it maps that.
+    // A process that created a segment before any sample is proof while it maps the segment.
     let forks = r"
 from make import *
 import os, sys
@@ -146,7 +145,7 @@ os.waitpid(run(lambda: make(sys.argv[1]), lambda: looks(box, 3)), 0)
     }
 }
 
-/// A filter can be true of an object at the end that it was not true of before CMD.
+/// An object can start to match a filter while CMD runs.
 #[test]
 fn object_from_before_is_no_leak_whatever_the_filter() {
     let world = World::new();
@@ -173,7 +172,6 @@ while not os.path.exists('go'): time.sleep(0.001)
     assert_eq!(world.call("ipcs-lite -m -J").ok().lines().count(), 1);
 }
 
-/// A seccomp filter can forbid the calls that wait for a child.
 #[test]
 fn unwaitable_child_stops_leaks() {
     let world = World::new();
@@ -189,7 +187,7 @@ fn unwaitable_child_stops_leaks() {
     }
     for verb in ["signal run -- true", "pipe run -- true", "pipe tee true"] {
         let Some(call) = world.injected("wait4:error=EPERM") else { return };
-        // It ends, whatever its status; a call that hangs is killed.
+        // Any status will do; timeout kills a call that hangs.
         assert!(call.args(verb.split(' ')).output().status.code().is_some(), "{verb}");
     }
 }

@@ -1,4 +1,4 @@
-//! `ipcrm-lite`: TARGETs, and what keeps it from removing.
+//! `ipcrm-lite`: TARGETs, filters and objects in use.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -82,13 +82,13 @@ fn filters_apply_to_names_and_to_all() {
     }
     assert_eq!(left(), 2);
     world.call("ipcrm -a --keep @a --yes -v").stdout(format!("removing message queue {id}\n")).ok();
-    // What is named needs no --yes, and says no more than what it did.
+    // A named object needs no --yes, and is removed without a message.
     let gone = world.call("ipcrm-lite @a @a --mine -J").ok();
     assert_eq!((gone.lines().count(), left()), (1, 0), "{gone}");
     world.call("ipcrm-lite --missing-ok msg 99").stdout("").ok();
 }
 
-/// Who waits on a queue can be out of sight: what is seen proves nothing then.
+/// A waiter on a queue can be hidden, so that its absence proves nothing.
 #[test]
 fn queue_with_a_hidden_waiter_is_kept() {
     let world = World::new();
@@ -103,7 +103,7 @@ fn queue_with_a_hidden_waiter_is_kept() {
         let words = "cannot inspect every process that may use it";
         world.call(&line).user(uid).fails(1, words);
     }
-    // What nobody else may use is its owner's to remove.
+    // The owner may remove an object that its mode keeps from all other users.
     world.call("ipcrm-lite @own").user(uid).ok();
     let name = world.name("q");
     let filters = ["--orphaned --yes", "--unused --mine --yes"];
@@ -115,15 +115,15 @@ fn queue_with_a_hidden_waiter_is_kept() {
         (&["-pf", "--mount-proc"], &filters[..1]),
     ] {
         for line in lines {
-            // The last to send and to receive are gone.
+            // The last sender and receiver have exited.
             let script = format!(
                 "{BINARY} msgq send {name} -t 1 x; {BINARY} msgq recv {name} -t 1 >/dev/null; exec {BINARY} ipcrm-lite {line} -v"
             );
             let call = Call::new("unshare").args(how).args(["sh", "-c", &script]);
             let output = call.output();
-            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            let printed = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
-            assert!(told.lines().all(|line| line.starts_with("ipcrm-lite: kept ")), "{told}");
+            assert!(printed.lines().all(|line| line.starts_with("ipcrm-lite: kept ")), "{printed}");
         }
     }
     let blind = |line: &str| {
@@ -131,13 +131,13 @@ fn queue_with_a_hidden_waiter_is_kept() {
         Call::new("unshare").args(["-m", "sh", "-c", &script])
     };
     blind(&format!("ipcrm-lite {name}")).fails(1, "cannot inspect every process");
-    // The kernel counts those who wait on a set and who have a segment attached.
+    // The kernel counts waiters on a set and mappings of a segment.
     world.call("sem create @set --value 0").ok();
     world.call("shm create @m --size 4").ok();
     let taker = world.call("sem wait @set").start().blocked_in(nix::libc::SYS_semtimedop);
     let reader = world.call("shm wait @m 0 --until ne").start().blocked_in(nix::libc::SYS_futex);
-    let told = "1 mapping of unknown processes\n1 unknown waiter\n";
-    blind("ipcs-lite --holders --columns how --no-header").stdout(told).ok();
+    let printed = "1 mapping of unknown processes\n1 unknown waiter\n";
+    blind("ipcs-lite --holders --columns how --no-header").stdout(printed).ok();
     drop((taker, reader));
     world.call("msgq send @q -t 2 done").ok();
     assert_eq!(waiter.end().stdout, b"done\n");
@@ -154,10 +154,10 @@ fn each_failure_is_reported() {
     let world = World::new();
     let _held = world.call("sem run @s --slots 1 -- sleep 1000").start().became("sleep");
     let output = world.call("ipcrm-lite @none @s -m 999999").output();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(3), "{told}");
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{printed}");
     for words in ["no such object", "invalid id (999999)", "in use by"] {
-        assert!(told.contains(words), "{told}");
+        assert!(printed.contains(words), "{printed}");
     }
 }
 
@@ -175,7 +175,7 @@ fn filter_requires_yes() {
     let shown = "msg  0\nshm  0\nsem  0\n";
     world.call("ipcrm-lite -a --dry-run --columns kind,id --no-header").stdout(shown).ok();
     world.call("ipcrm-lite --mine --dry-run --sem --columns kind,id --no-header").stdout("sem  0\n").ok();
-    // What would go, as records; of what is named only that, and once.
+    // A dry run prints records; a named object once.
     let shown = world.call("ipcrm-lite --sem 0 0 --mine --dry-run -J").ok();
     let counts = (shown.lines().count(), shown.matches("\"kind\":\"sem\"").count());
     assert_eq!(counts, (1, 1), "{shown}");
@@ -183,17 +183,17 @@ fn filter_requires_yes() {
     world.call("ipcrm-lite --older-than 1h").stdout("").ok();
     let gone = world.call("ipcrm-lite -amsg --yes -J").ok();
     assert!(gone.starts_with("{\"kind\":\"msg\",") && gone.lines().count() == 1, "{gone}");
-    // What the box made for a purpose goes only by its name.
+    // A filter does not remove slots; a TARGET does.
     world.call("sem run @slots --slots 2 -- true").ok();
     let kept = world.call("ipcrm-lite -a --yes").stdout("").output();
-    let told = String::from_utf8_lossy(&kept.stderr).into_owned();
-    assert!(kept.status.success() && told.contains("left 1 set of slots alone"), "{told}");
+    let printed = String::from_utf8_lossy(&kept.stderr).into_owned();
+    assert!(kept.status.success() && printed.contains("left 1 set of slots alone"), "{printed}");
     world.call("ipcs-lite --columns kind --no-header").stdout("sem\n").ok();
     world.call("ipcrm-lite @slots").ok();
     world.call("ipcs-lite -J").stdout("").ok();
 }
 
-/// `--shm`, `--msg` and `--sem` hold wherever they stand, beside every filter, and make one of ipcrm's `-a`.
+/// `--shm`, `--msg` and `--sem` apply at any position and to every filter, and turn the `-a` of ipcrm into one.
 #[test]
 fn kinds_narrow_a_filter() {
     let world = World::new();
@@ -275,22 +275,22 @@ fn object_in_use_needs_force() {
     world.call("ipcrm-lite shm").fails(2, "for a TARGET of this name, put --shm, --msg or --sem before it");
 }
 
-/// Anybody may make a name with control characters: it neither drives a terminal nor begins a line of its own.
+/// A name with control characters neither drives a terminal nor starts a line of its own.
 #[test]
 fn foreign_name_forges_no_line() {
     let world = World::new();
     let name = world.posix("m\nremoving \x1b[31mred");
-    let told = format!("removing POSIX shared memory {}\n", name.escape_default());
+    let printed = format!("removing POSIX shared memory {}\n", name.escape_default());
     let remove = |options: &str| {
         let path = format!("/dev/shm{name}");
         std::fs::write(&path, "").unwrap();
-        // Nobody else may use it, so that nobody else has to be looked at.
+        // Its mode keeps it from other users, so that no other process has to be inspected.
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
         world.call(&format!("ipcrm-lite --posix --shm {options}")).arg(&name)
     };
-    remove("-v").stdout(told.clone()).ok();
-    // Records are for programs: what is said of them stands elsewhere.
-    let records = remove("-v -J").stderr(format!("ipcrm-lite: {told}")).ok();
+    remove("-v").stdout(printed.clone()).ok();
+    // Standard output has the records, standard error the messages.
+    let records = remove("-v -J").stderr(format!("ipcrm-lite: {printed}")).ok();
     assert!(records.starts_with('{') && records.lines().count() == 1, "{records}");
     world.call("ipcrm-lite --posix").arg(&name).fails(3, "no such object");
 }

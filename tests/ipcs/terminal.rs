@@ -1,4 +1,4 @@
-//! `--watch`, and the question of `ipcrm-lite`, on a terminal and elsewhere.
+//! `--watch`, and the confirmation of `ipcrm-lite`, on a terminal and elsewhere.
 
 use std::io::{BufRead, BufReader};
 use std::process::Command;
@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 
 use crate::support::{PROMPT, Terminal, World, eventually, skip};
 
-/// A shell in a terminal; none, said aloud, where there is no IPC namespace for it or no terminal.
+/// A shell in a terminal; `None`, with a note, without an IPC namespace of its own or a terminal.
 fn terminal(world: &World) -> Option<Terminal> {
     if !world.is_own() {
         skip("it needs an IPC namespace of its own");
@@ -16,7 +16,7 @@ fn terminal(world: &World) -> Option<Terminal> {
     Terminal::open(world, &["sh"], &[])
 }
 
-/// Waits until a program has ended there, and checks its status.
+/// Waits until the program in the terminal has exited, and checks its status.
 fn ends(terminal: &Terminal, status: i32) {
     terminal.says(PROMPT);
     terminal.types("echo status=$?=\n");
@@ -34,7 +34,7 @@ fn watch_redraws_on_a_terminal() {
     let id = world.call("msgq create @q").ok();
     let key = world.call("key @q").ok();
     let line = format!("{} {}", key.trim(), id.trim());
-    // Again and again, though nothing changes.
+    // It is redrawn even if nothing changes.
     for _ in 0..3 {
         terminal.says(&line);
         terminal.says(title);
@@ -76,12 +76,12 @@ fn watch_prints_changes_elsewhere() {
     });
     assert_eq!(next(), format!("changed  msg  {queue}"));
     world.call("ipcrm-lite --msg @q").ok();
-    // More than one change can have been seen.
+    // Several changes may be reported.
     let gone = std::iter::repeat_with(&mut next).find(|line| !line.starts_with("changed"));
     assert_eq!(gone.unwrap(), format!("gone  msg  {queue}"));
     watching.signal(Signal::SIGTERM);
     assert_eq!(watching.code(), 143);
-    // A TARGET that goes is told as what it is.
+    // A TARGET that vanishes is reported as gone.
     let mut watching = world.call("ipcs-lite --watch=10ms --columns verdict,kind @s").start();
     let mut lines = BufReader::new(watching.output()).lines();
     let mut next = || lines.next().expect("a line").expect("text");
@@ -121,12 +121,12 @@ fn filter_asks_on_a_terminal() {
         ends(&terminal, status);
         assert_eq!(count(), left, "{answer:?}");
     }
-    // Nothing is chosen, and nothing asked.
+    // No object matches, and no question is asked.
     terminal.types("$BOX ipcrm-lite --mine\n");
     ends(&terminal, 0);
 }
 
-/// While it asks, an object changes, another one takes a key, one takes a number, and some vanish.
+/// During the question, an object changes, a key and an id get another object, and some vanish.
 #[test]
 fn changed_object_is_kept() {
     let world = World::new();
@@ -147,7 +147,7 @@ fn changed_object_is_kept() {
     for name in ["key", "number", "gone"] {
         world.call(&format!("ipcrm-lite @{name}")).ok();
     }
-    // The kernel gives out a number again where it is told to, for the restoring of processes.
+    // The kernel assigns the id in msg_next_id, which exists to restore checkpointed processes.
     let again = format!("echo {number} >/proc/sys/kernel/msg_next_id");
     let is_again = Command::new("/bin/sh").args(["-c", &again]).output().unwrap().status.success();
     world.call("msgq create @number").ok();

@@ -1,12 +1,11 @@
-//! `ipcrm` and `ipcrm-lite`: of which kind a word is, by the options before it.
+//! `ipcrm` and `ipcrm-lite`: the kind of a word, by the options before it.
 
 use crate::support::{Call, World, skip};
 
-/// The names it is called by, and the word that then stands for the applet.
+/// The names it is called by, and the word that selects the applet.
 const NAMES: [(&str, &str); 3] = [("ipcrm", ""), ("ipcbox", "ipcrm "), ("ipcrm-lite", "")];
 
-/// Three segments, three queues and three sets, with the ids 0 to 2 and the keys 0x10 to 0x12; none without a namespace
-/// of its own.
+/// Three segments, queues and sets, with ids 0 to 2 and keys 0x10 to 0x12; `None` without a namespace of its own.
 fn three_of_each() -> Option<World> {
     let world = World::new();
     if !world.is_own() {
@@ -23,7 +22,7 @@ fn call(world: &World, (name, applet): (&str, &str), line: &str) -> Call {
     world.call(&format!("{applet}{line}")).called(name)
 }
 
-/// What is there, such as `msg 0,shm 2`.
+/// The existing objects, such as `msg 0,shm 2`.
 fn left(world: &World) -> String {
     let left = world.call("ipcs-lite --columns kind,id --no-header").ok();
     let words = left.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
@@ -73,7 +72,7 @@ fn word_of_another_kind_is_missing() {
         call(&world, name, "-M 0x10 0x12").output();
         assert_eq!(left(&world), others, "{name:?}");
         world.call("msgq create @jobs").ok();
-        // A name is one of that kind, too.
+        // A name is of that kind, too.
         call(&world, name, &format!("-M 0x10 {}", world.name("jobs"))).output();
         call(&world, name, &format!("-s 1 {}", world.name("jobs"))).output();
         assert_eq!(left(&world), "msg 0,msg 1,msg 2,msg 3,shm 1,sem 0,sem 2", "{name:?}");
@@ -133,7 +132,7 @@ fn posix_options_remove_by_name() {
         make("a b");
         let _open = world.shell(&format!("exec 9</dev/shm{}; exec sleep 1000", name("a"))).start().became("sleep");
         call("--posix-shmem /@a").stdout("").ok();
-        // The slash may be left out, and a word is one more of the kind.
+        // The slash is optional, and a word is one more object of the kind.
         call("--posix-shmem").arg(&name("b")[1..]).ok();
         call("--posix-mqueue /@a /@b --posix-sem /@a -v")
             .stdout(format!(
@@ -154,7 +153,7 @@ fn posix_options_remove_by_name() {
     }
 }
 
-/// `/dev/shm` is common to all tests, so that all of a kind go only in one of its own.
+/// All tests share `/dev/shm`, so a whole kind is removed only in another one.
 #[test]
 fn posix_kind_is_removed_whole() {
     let world = World::new();

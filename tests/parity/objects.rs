@@ -11,7 +11,7 @@ fn records(text: &str) -> Vec<Record> {
     text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
 }
 
-/// Objects of each kind and family: what makes one, the applet, the kind's option of `ipcs-lite`, and the TARGET.
+/// Objects of each kind and family: the call that creates one, the applet, the option of `ipcs-lite`, and the TARGET.
 const OBJECTS: [(&str, &str, &str, &str); 9] = [
     ("sem create @plain --value 4", "sem", "-s", "@plain"),
     ("sem create @slots --slots 3", "sem", "-s", "@slots"),

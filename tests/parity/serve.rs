@@ -9,11 +9,11 @@ use nix::unistd::Pid;
 
 use crate::support::{Where, World, deny, eventually, session_leader};
 
-/// A server for one record, and what sends it that.
+/// A server for one record, and the call that sends the record.
 const SERVERS: [(&str, &str); 2] =
     [("msgq serve @q --create", "msgq send @q x --create"), ("fifo serve f --create", "fifo write f x -w 60s")];
 
-/// Does it with each server.
+/// Tests each server.
 fn each(act: impl Fn(&World, &str, &str)) {
     for (server, send) in SERVERS {
         println!("{server}");
@@ -34,13 +34,13 @@ fn has(world: &World, name: &str, text: &str) -> String {
     read()
 }
 
-/// All words of a call of a server with a script as CMD.
+/// The words of a server's call with a script as CMD.
 fn words(world: &World, server: &str, script: &str) -> Vec<String> {
     let server = server.replace("@q", &world.name("q"));
     server.split(' ').chain(["--", "sh", "-c", script]).map(str::to_owned).collect()
 }
 
-/// A CMD that writes the signals it takes to a file, beside a process of its group that does so too.
+/// A CMD that writes the signals it takes to a file, and a process of its group that does so too.
 const TAKERS: &str =
     "take() { trap 'echo hup >>$1' HUP; trap 'echo cont >>$1; exit' CONT; echo $$ >>$1; while :; do sleep 0.02; done; }
     (take below) & take cmd";
@@ -82,20 +82,23 @@ fn unsignallable_cmd_of_a_server_is_reported() {
     each(|world, server, send| {
         let script = "trap '' TERM; echo $$ >cmd; until [ -e go ]; do sleep 0.02; done";
         let call = world.call(server).args(["--", "sh", "-c", script]);
-        // The call that asks whether CMD may be signalled is refused.
+        // The call that tests whether CMD may be signalled is refused.
         let mut child = call.before(|| deny(libc::SYS_kill, Where::Is(1, 0), nix::Error::EPERM)).start();
         sent(world, send);
         let pid = has(world, "cmd", "\n");
-        // The second one that it takes.
+        // The second signal that it takes.
         eventually("it exits", || {
             child.signal(Signal::SIGTERM);
             !child.runs()
         });
         world.file("go", "");
         let output = child.end();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
         let expected = format!("cannot signal {} (sh -c ", pid.trim());
-        assert!(said.contains(&expected) && said.contains("operation not permitted (EPERM)"), "{server}: {said}");
+        assert!(
+            message.contains(&expected) && message.contains("operation not permitted (EPERM)"),
+            "{server}: {message}"
+        );
         assert_eq!(output.status.signal(), Some(libc::SIGTERM), "{server}");
     });
 }

@@ -9,7 +9,7 @@ use nix::unistd::{Pid, geteuid, setpgid, setsid};
 
 use crate::support::{BINARY, Call, Child, World, eventually, session_leader, skip};
 
-/// A verb that supervises a CMD: what comes before CMD, and after it.
+/// A verb that supervises a CMD: the words before CMD, and after it.
 struct Verb {
     before: &'static str,
     after: &'static str,
@@ -27,7 +27,7 @@ const VERBS: [Verb; 6] = [
 ];
 
 impl Verb {
-    /// All words but ipcbox itself.
+    /// All words after `ipcbox`.
     fn words(&self, options: &str, cmd: &[&str]) -> Vec<String> {
         let before = self.before.split(' ').chain(options.split_whitespace()).chain(["--"]);
         let words = before.chain(cmd.iter().copied()).chain(self.after.split_whitespace());
@@ -35,7 +35,7 @@ impl Verb {
     }
 }
 
-/// Does it with each verb; without `--leaks` if the test has no IPC namespace of its own.
+/// Tests each verb; without `--leaks` if the test has no IPC namespace of its own.
 fn each(act: impl Fn(&World, &Verb)) {
     for verb in &VERBS {
         let world = World::new();
@@ -83,7 +83,7 @@ impl Taker {
     }
 }
 
-/// Starts it with CMD, in a process group of its own: one that can be stopped.
+/// Starts it with CMD in a process group of its own, so that it can be stopped.
 fn started(world: &World, verb: &Verb, options: &str, taker: &Taker) -> Child {
     let call = world.call("").args(verb.words(options, &taker.cmd()));
     let own_group = || Ok(setpgid(Pid::from_raw(0), Pid::from_raw(0))?);
@@ -144,7 +144,7 @@ fn value_of_a_queued_signal_reaches_cmd() {
     });
 }
 
-/// A group has one signal without a value: what asks it to exit goes to all of it.
+/// A value cannot be sent to a group, but a request to exit has to reach all of it.
 #[test]
 fn queued_term_reaches_children_of_cmd() {
     each(|world, verb| {
@@ -182,7 +182,7 @@ fn stopped_cmd_stays_stopped_without_a_terminal() {
         };
         world.call(&format!("signal send TSTP {cmd}")).ok();
         eventually("CMD stops", || status("State:").contains('T'));
-        // The second one is passed on after ipcbox has heard of the stop.
+        // ipcbox forwards the second one after it has noticed the stop.
         let mut pending = status("ShdPnd:");
         for signal in ["RTMIN+3", "RTMIN+4"] {
             world.call(&format!("signal send {signal} {}", child.pid())).ok();
@@ -235,8 +235,8 @@ fn unsignallable_cmd_is_reported() {
         let read = |name: &str| fs::read_to_string(world.dir().join(name)).unwrap_or_default();
         eventually("CMD runs as root", || read("up").ends_with('\n'));
         let pid: i32 = read("up").trim().parse().unwrap();
-        let said = format!("cannot signal {pid} (sleep 1000): operation not permitted (EPERM)\n");
-        eventually("it is reported", || read("err").contains(&said));
+        let message = format!("cannot signal {pid} (sleep 1000): operation not permitted (EPERM)\n");
+        eventually("it is reported", || read("err").contains(&message));
         assert!(child.runs());
         nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
         assert_eq!(child.code(), 124, "{}", verb.before);

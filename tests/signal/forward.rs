@@ -1,4 +1,4 @@
-//! `signal run --forward`, and the steps of `--then` for what is below CMD.
+//! `signal run --forward`, and the steps of `--then` for descendants of CMD.
 
 use nix::sys::signal::Signal;
 
@@ -58,20 +58,20 @@ fn time_limit_gives_every_descendant_its_step() {
 #[test]
 fn descendants_left_by_cmd_get_the_steps() {
     let world = World::new();
-    // The orphan needs a while to clean up after TERM, and CMD is long gone.
+    // The orphan takes a while to clean up after TERM, when CMD has long exited.
     let orphan = "trap 'sleep 0.3; echo cleaned >log; exit' TERM; echo >ready; while :; do sleep 0.02; done";
     let script = "setsid sh -c \"$1\" & until [ -s ready ]; do sleep 0.02; done; exit 5";
     let call = "signal run --kill-tree --max-time 0 --then TERM:20 -- sh -c";
     world.call(call).args([script, "sh", orphan]).status(5);
     assert_eq!(log(&world), ["cleaned"]);
-    // One that ignores it is killed when its time is over.
+    // An orphan that ignores TERM is killed when its time is over.
     let world = World::new();
     let stubborn = "trap '' TERM; echo $$ >ready; while :; do sleep 0.02; done";
     let call = "signal run --kill-tree --max-time 0 --then TERM:0.2 -- sh -c";
     world.call(call).args([script, "sh", stubborn]).status(5);
     let pid = std::fs::read_to_string(world.dir().join("ready")).unwrap();
     assert!(!std::path::Path::new(&format!("/proc/{}", pid.trim())).exists());
-    // Without --then all is killed at once, as before.
+    // Without --then all are killed at once.
     let world = World::new();
     world.call("signal run --kill-tree -- sh -c").args([script, "sh", orphan]).status(5);
     assert_eq!(log(&world), [""; 0]);

@@ -7,11 +7,11 @@ use nix::sys::signal::Signal;
 use super::{Puppet, field, reports_reaped};
 use crate::support::{Where, World, deny, eventually, holds, lines};
 
-/// Whether the kernel reports how a reaped process ended; where it does not, the calling test is skipped.
+/// Whether the kernel reports the status of a reaped process; if not, the calling test is skipped.
 fn kernel_reports(world: &World) -> bool {
     let reports = reports_reaped(world);
     if !reports {
-        crate::support::skip("this kernel does not report how a reaped process ended; Linux 6.15 does");
+        crate::support::skip("the status of a reaped process needs Linux 6.15");
     }
     reports
 }
@@ -22,7 +22,7 @@ fn process_that_is_no_child_has_a_status() {
     if !kernel_reports(&world) {
         return;
     }
-    // The shell ends at once, so that the sleeper's parent is another one.
+    // The shell exits at once, so that the sleeper has another parent.
     for (end, line) in [
         ("exit 0", "exited  0"),
         ("exit 42", "exited  42"),
@@ -63,7 +63,7 @@ fn foreign_process_is_reported_when_reaped() {
         return;
     }
     let pid = puppet.1.clone();
-    // It has ended, but how is for its parent to know.
+    // It has exited, but only its parent may read the status.
     world
         .call(&format!("signal join {pid} -w 0.05"))
         .user(stranger)
@@ -80,7 +80,7 @@ fn foreign_process_is_reported_when_reaped() {
     assert_eq!(join.code(), 3);
 }
 
-/// Linux before 6.9 has no event for it, and no file system for pidfds, by which join recognises it.
+/// Linux before 6.9 has no event for reaping, and no file system of pidfds, by which join detects the kernel's age.
 #[test]
 fn reaping_is_noticed_without_an_event() {
     let world = World::new();
@@ -90,7 +90,7 @@ fn reaping_is_noticed_without_an_event() {
         let old = |words: &str| {
             world.call(&format!("signal join {pid} {words}")).before(move || {
                 deny(libc::SYS_fstatfs, Where::Always, Errno::ENOSYS)?;
-                // How it ended is not read from /proc either.
+                // The status is not read from /proc either.
                 deny(libc::SYS_readlink, Where::Always, Errno::EACCES)?;
                 forbidden.map_or(Ok(()), |call| deny(call, Where::Always, Errno::EPERM))
             })
@@ -102,8 +102,8 @@ fn reaping_is_noticed_without_an_event() {
         drop(puppet.0.stdin.take());
         assert_eq!(puppet.status(), 0);
         let output = join.end();
-        let told = [format!("{pid}  exited  3\n"), format!("{pid}  ended  -\n")];
-        assert!(told.contains(&String::from_utf8(output.stdout).unwrap()));
+        let printed = [format!("{pid}  exited  3\n"), format!("{pid}  ended  -\n")];
+        assert!(printed.contains(&String::from_utf8(output.stdout).unwrap()));
     }
 }
 
@@ -197,11 +197,11 @@ fn timeout_limits_the_wait() {
         join.signal(signal);
         assert_eq!(join.code(), 128 + signal as i32);
     }
-    // A stop and continue neither ends nor restarts it.
+    // A stop and continue neither stops nor restarts the wait.
     let mut join = world.call(&format!("signal join {pid} -w 1")).start().blocked_in(libc::SYS_ppoll);
     join.signal(Signal::SIGSTOP);
-    let told = format!("/proc/{}/stat", join.pid());
-    eventually("it stops", || std::fs::read_to_string(&told).is_ok_and(|line| line.contains(" T ")));
+    let printed = format!("/proc/{}/stat", join.pid());
+    eventually("it stops", || std::fs::read_to_string(&printed).is_ok_and(|line| line.contains(" T ")));
     join.signal(Signal::SIGCONT);
     assert!(join.runs());
     assert_eq!(join.code(), 124);

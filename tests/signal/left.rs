@@ -1,4 +1,4 @@
-//! `signal run --kill-tree` and `--reap`: what is left below CMD, under limits that keep a mistake small.
+//! `signal run --kill-tree` and `--reap`, under limits that contain a failure.
 
 use super::{HIDES, contained};
 use crate::support::{BINARY, Call, World, lines};
@@ -14,7 +14,7 @@ fn children_from_before_are_not_killed() {
     world.call(&format!("signal send KILL {pid}")).ok();
 }
 
-/// Whoever is left of the puppets, by name.
+/// Lists the puppets that still run.
 const LEFT: &str = "left() { grep -lsx puppet /proc/[0-9]*/comm; }";
 
 #[test]
@@ -33,8 +33,8 @@ fn kill_tree_leaves_nothing_of_fast_forkers() {
     );
     let Some(call) = contained(&world, 60, false, &script) else { return };
     let output = call.output();
-    let told = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(told, "100\n", "{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(printed, "100\n", "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
@@ -53,9 +53,9 @@ fn fast_forker_is_killed_by_timeout_and_signals() {
     );
     let Some(call) = contained(&world, 90, false, &script) else { return };
     let output = call.output();
-    let told = String::from_utf8(output.stdout).unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(told, "124\n129\n130\n143\n138\n142\n162\n", "{error}");
+    assert_eq!(printed, "124\n129\n130\n143\n138\n142\n162\n", "{error}");
 }
 
 #[test]
@@ -72,11 +72,11 @@ fn few_descriptors_are_enough() {
 #[test]
 fn kill_tree_without_its_own_proc_is_refused() {
     let world = World::new();
-    // The namespace is new, its /proc is not.
+    // The pid namespace is new, /proc is not.
     let user = if nix::unistd::geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
     let unshare = || Call::new("unshare").args(user).args(["--pid", "--fork"]);
     if !unshare().arg("true").output().status.success() {
-        crate::support::skip("no pid namespace may be made here");
+        crate::support::skip("no pid namespace can be created here");
         return;
     }
     let run = |options: &[&str]| unshare().arg(BINARY).args(["signal", "run"]).args(options).args(["--", "true"]);
@@ -88,7 +88,7 @@ fn kill_tree_without_its_own_proc_is_refused() {
 #[test]
 fn init_reaps_a_thousand_orphans() {
     let world = World::new();
-    // With each way that keeps the box it is init, and reaps.
+    // With each option that makes ipcbox stay, it is init and reaps.
     let script = "
         exec $BOX signal run $WAY -- sh -euc '
             $PUPPET orphans 1000
@@ -120,7 +120,7 @@ fn orphans_below_an_ordinary_process_are_reaped() {
 #[test]
 fn run_works_as_init_of_a_container() {
     let world = World::new();
-    // Init gets its signals although the kernel drops those that it has no handler for, and dies by none.
+    // The kernel drops signals for which init has no handler; ipcbox gets them all, and dies by none.
     let script = "exec $BOX signal run --map TERM=INT -- sh -euc '
         int() { echo INT; n=$((n + 1)); if [ $n = 1 ]; then $BOX signal send TERM 1; else kill -HUP 1; fi; }
         hup() { echo HUP; exit 3; }
@@ -143,8 +143,8 @@ fn unkillable_descendants_are_reported() {
         crate::support::skip("only root can start what an ordinary user may not kill");
         return;
     }
-    // A root process below a box of somebody else's: by a set-uid copy of sleep's starter. It may also be hidden.
-    // Beside it a chain of processes that each start the next one and end, as long as none is stopped.
+    // A root process below an ipcbox of an ordinary user, started by a set-uid program. It may also be hidden.
+    // Beside it runs a chain of processes that each start the next one and exit, until one is stopped.
     for hides in HIDES {
         let script = format!(
             "cp $(command -v setpriv) su; chmod 4755 su; chmod 777 .; {hides}

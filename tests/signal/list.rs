@@ -32,7 +32,7 @@ fn table_matches_kill_and_bash() {
             let words: Vec<&str> = text.split_whitespace().collect();
             assert!(words.len() >= 62, "{text}");
             for pair in words.chunks(2) {
-                // IO is POLL, and a kill that knows real-time signals counts them all from RTMIN.
+                // kill names IO POLL, and counts all real-time signals from RTMIN.
                 world.call("signal list").arg(pair[1]).stdout(format!("{}\n", pair[0])).ok();
             }
         }
@@ -87,6 +87,6 @@ fn wrong_spec_is_refused() {
     ] {
         world.call(&format!("signal list {spec}")).fails(2, words);
     }
-    // All are answered, each failure is told, the first one gives the status.
+    // All are looked up, each failure is reported, and the first one sets the status.
     world.call("signal list TREM INT").stdout("2\n").status(2);
 }

@@ -1,4 +1,4 @@
-//! `signal`: each verb, what is refused, and what it must show.
+//! `signal`.
 
 mod forward;
 mod join;
@@ -24,13 +24,13 @@ use nix::unistd::geteuid;
 
 use crate::support::{BINARY, Call, Where, World, deny, skip};
 
-/// The C program that does what shells cannot; none, said aloud, where it cannot be compiled.
+/// The C program for what shells cannot do; `None`, with a note, if it cannot be compiled.
 pub fn puppet() -> Option<&'static Path> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
     let built = BUILT.get_or_init(|| {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/signal/puppet.c");
         let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("puppet");
-        // Another run of the tests may be using the one that is there.
+        // Another test run may be using the existing one.
         let new = program.with_extension(std::process::id().to_string());
         let built = Command::new("cc").args(["-O1", "-pthread", "-o"]).arg(&new).arg(source).status();
         let is_built = built.is_ok_and(|status| status.success());
@@ -42,12 +42,12 @@ pub fn puppet() -> Option<&'static Path> {
     built.as_deref()
 }
 
-/// The options by which `send` takes several processes; without the one for a group where the kernel signals none by
-/// descriptor.
+/// The options by which `send` reaches several processes, without `--group` if the kernel cannot signal a group by
+/// pidfd.
 pub fn ways_to_many() -> &'static [&'static str] {
     const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 4;
     let none = std::ptr::null::<libc::siginfo_t>();
-    // The flag is looked at before the descriptor.
+    // The kernel checks the flag before the descriptor.
     // SAFETY: plain integers, and no siginfo_t.
     #[allow(unsafe_code)]
     let asked =
@@ -59,10 +59,10 @@ pub fn ways_to_many() -> &'static [&'static str] {
     &["--tree", "--group"]
 }
 
-/// Whether the kernel reports how a reaped process ended.
+/// Whether the kernel reports the status of a reaped process.
 pub fn reports_reaped(world: &World) -> bool {
     let mut puppet = Puppet::shell("echo ready; read x; exit 9");
-    // Without the link it does not read the status of a zombie from /proc.
+    // Without the link, join does not read the status of a zombie from /proc.
     let join = world.call(&format!("signal join {}", puppet.pid()));
     let join = join.before(|| deny(libc::SYS_readlink, Where::Always, Errno::EACCES));
     let join = join.start().blocked_in(libc::SYS_ppoll);
@@ -71,12 +71,12 @@ pub fn reports_reaped(world: &World) -> bool {
     join.code() == 9
 }
 
-/// The puppet under its own short name in a directory of the test's, where any user may run it.
+/// A copy of the puppet with a short name, in the directory of the test, where any user may run it.
 pub fn puppet_in(world: &World) -> Option<String> {
     Some(world.copy(puppet()?, "puppet").display().to_string())
 }
 
-/// A process beside the test that prints a line when it is ready.
+/// A process that prints a line when it is ready.
 pub struct Puppet(Child, pub String);
 
 impl Puppet {
@@ -85,16 +85,16 @@ impl Puppet {
         let mut child = command.spawn().expect("it starts");
         let mut line = String::new();
         let mut out = BufReader::new(child.stdout.as_mut().unwrap());
-        out.read_line(&mut line).expect("it says a line");
+        out.read_line(&mut line).expect("a line");
         Self(child, line.trim().to_owned())
     }
 
-    /// The C program, told what to be.
+    /// Runs the C program in one of its roles.
     pub fn be(words: &[&str]) -> Option<Self> {
         Some(Self::start(Command::new(puppet()?).args(words)))
     }
 
-    /// A shell, whose script prints a line when it is ready.
+    /// Runs a shell whose script prints a line when it is ready.
     pub fn shell(script: &str) -> Self {
         Self::start(Command::new("/bin/sh").args(["-c", script]))
     }
@@ -103,21 +103,20 @@ impl Puppet {
         self.0.id().cast_signed()
     }
 
-    /// Its status as a shell has it, when it has ended.
+    /// Waits for it, and returns its status as in a shell.
     pub fn status(&mut self) -> i32 {
         use std::os::unix::process::ExitStatusExt;
-        let status = self.0.wait().expect("it ends");
+        let status = self.0.wait().expect("it exits");
         status.code().or(status.signal().map(|n| 128 + n)).unwrap()
     }
 
-    /// The next line that it prints.
     pub fn line(&mut self) -> String {
         let mut line = String::new();
         BufReader::new(self.0.stdout.as_mut().unwrap()).read_line(&mut line).expect("a line");
         line.trim().to_owned()
     }
 
-    /// What else it printed, to its end.
+    /// Waits for it, and returns the rest of its output.
     pub fn rest(&mut self) -> String {
         let mut rest = String::new();
         std::io::Read::read_to_string(self.0.stdout.as_mut().unwrap(), &mut rest).unwrap();
@@ -136,21 +135,21 @@ impl Drop for Puppet {
     }
 }
 
-/// A shell script in a pid namespace with its own `/proc`, that ends with everything in it after four minutes and can
-/// have `processes` at most. `$BOX` is the box and `$PUPPET` the C program. As root it runs as an ordinary user, whom
-/// the limit holds, unless `as_root` says otherwise; none, said aloud, where a namespace may not be made.
+/// A shell script in a pid namespace with its own `/proc`, which is killed with all processes after four minutes and
+/// has at most `processes`. `$BOX` is ipcbox and `$PUPPET` the C program. Root runs it as an ordinary user, to whom the
+/// limit applies, unless `as_root`. `None`, with a note, if no namespace can be created.
 pub fn contained(world: &World, processes: usize, as_root: bool, script: &str) -> Option<Call> {
     let puppet = puppet_in(world)?;
     let namespace = ["--pid", "--fork", "--kill-child", "--mount-proc"];
     let user = if geteuid().is_root() { &[][..] } else { &["--user", "--map-root-user"] };
     let unshare = || Call::new("timeout").args(["-s", "KILL", "240", "unshare"]).args(user).args(namespace);
     if !unshare().arg("true").output().status.success() {
-        skip("no pid namespace may be made here");
+        skip("no pid namespace can be created here");
         return None;
     }
     let mut call = unshare();
     if geteuid().is_root() && !as_root {
-        static COUNT: AtomicU32 = AtomicU32::new(NOBODY);
+        static COUNT: AtomicU32 = AtomicU32::new(UNUSED_UID);
         let uid = COUNT.fetch_add(1, Ordering::Relaxed);
         nix::unistd::chown(world.dir(), Some(uid.into()), None).expect("chown as root");
         let id = |what: &str| format!("--{what}={uid}");
@@ -161,14 +160,13 @@ pub fn contained(world: &World, processes: usize, as_root: bool, script: &str) -
     Some(call.args(["prlimit", &limit, "sh", "-euc", script]).env("BOX", binary).env("PUPPET", puppet).dir(world.dir()))
 }
 
-/// What hides processes of other users from a user, in a `/proc` of its own: nothing, their files, or that they are
-/// there.
+/// Mount options of a `/proc` that hide from a user the files of other users' processes, or their existence.
 pub const HIDES: [&str; 3] = ["", "mount -o remount,hidepid=1 /proc", "mount -o remount,hidepid=2 /proc"];
 
-/// The first of the ordinary users whom nobody else runs as, so that a limit counts what one test starts.
-const NOBODY: u32 = 54400;
+/// The first of the user ids that no process has, so that a limit counts the processes of one test.
+const UNUSED_UID: u32 = 54400;
 
-/// How many processes of the user that counts there are already.
+/// Counts the processes that the user already has.
 fn tasks() -> usize {
     if geteuid().is_root() {
         return 0;

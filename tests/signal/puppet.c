@@ -1,4 +1,4 @@
-/* Processes in the states that the tests of `signal` need. Every one ends by itself after a while, whatever goes wrong. */
+/* Processes in the states that the tests of `signal` need. Each exits by itself after a while, even if a test fails. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
@@ -24,7 +24,7 @@ static void nap(long micros) {
     nanosleep(&t, NULL);
 }
 
-/* A child that has ended and is reaped when standard input ends. */
+/* A child that has exited, and is reaped at EOF of standard input. */
 static int zombie(void) {
     pid_t child = fork();
     if (child == 0)
@@ -38,7 +38,7 @@ static int zombie(void) {
     return waitpid(child, NULL, 0) != child;
 }
 
-static void *tell(void *unused) {
+static void *report_ready(void *unused) {
     (void)unused;
     printf("%ld\n", (long)syscall(SYS_gettid));
     fflush(stdout);
@@ -49,7 +49,7 @@ static void *tell(void *unused) {
 /* A second thread, whose id is printed. */
 static int thread(void) {
     pthread_t id;
-    pthread_create(&id, NULL, tell, NULL);
+    pthread_create(&id, NULL, report_ready, NULL);
     pthread_join(id, NULL);
     return 0;
 }
@@ -57,11 +57,11 @@ static int thread(void) {
 /* Only a second thread is left. */
 static int headless(void) {
     pthread_t id;
-    pthread_create(&id, NULL, tell, NULL);
+    pthread_create(&id, NULL, report_ready, NULL);
     pthread_exit(NULL);
 }
 
-/* Sends `count` real-time signals with values from `first` on, and waits where the queue is full. */
+/* Sends `count` real-time signals with values from `first` on, and waits if the queue is full. */
 static int queue(pid_t to, int first, int count) {
     for (int at = 0; at < count; at++) {
         union sigval value = {.sival_int = first + at};
@@ -106,7 +106,7 @@ static int receive(void) {
     return 0;
 }
 
-/* One that ignores TERM, in a session of its own, and forks until `end`: the parent of each ends, and some sleepers stay. */
+/* Ignores TERM, in a session of its own, and forks until `end`: each parent exits, and some sleepers stay. */
 static void runner(double end) {
     int sleepers = 0;
     setsid();
@@ -126,7 +126,7 @@ static void runner(double end) {
     _exit(0);
 }
 
-/* Double forks, leaves its session, ignores TERM, keeps forking for a while; the first process ends soon. */
+/* Double forks, leaves its session, ignores TERM, keeps forking for a while; the first process exits soon. */
 static int monster(int millis) {
     double end = now() + millis / 1000.0;
     signal(SIGTERM, SIG_IGN);
@@ -165,7 +165,7 @@ static int continued(void) {
         pause();
 }
 
-/* So many orphans, each of which ends at once. */
+/* `count` orphans, each of which exits at once. */
 static int orphans(int count) {
     for (int at = 0; at < count; at++) {
         pid_t child = fork();
@@ -181,7 +181,7 @@ static int orphans(int count) {
     return 0;
 }
 
-/* Ends, and has its number used again by another process, which is printed: in a pid namespace of its own. */
+/* Has the pid of an exited process reused by another, and prints it: in a pid namespace of its own. */
 static int reuse(pid_t wanted) {
     FILE *file = fopen("/proc/sys/kernel/ns_last_pid", "w");
     if (!file || fprintf(file, "%d", wanted - 1) < 0 || fclose(file) != 0)

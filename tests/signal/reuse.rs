@@ -1,11 +1,11 @@
 use super::contained;
 use crate::support::World;
 
-/// A process ends, and its number goes to another one, which must not be hit.
+/// The pid of an exited process is reused by another, which must not be signalled.
 #[test]
 fn reused_pid_is_not_signalled() {
     let world = World::new();
-    // Only the one who may set the last pid of a namespace can have a number used again at once.
+    // Only a caller that may set the last pid of a namespace can have a pid reused at once.
     let script = "
         sleep 100 & pid=$!
         set -- $($BOX signal stat $pid --no-header --columns inode,start)

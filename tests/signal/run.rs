@@ -8,7 +8,7 @@ use nix::unistd::{Pid, setpgid};
 use super::{Puppet, puppet};
 use crate::support::{BINARY, Call, World, eventually, signal};
 
-/// The masks that a program saw of itself, by their name in `/proc/self/status`.
+/// The masks of a program, by their name in `/proc/self/status`.
 fn masks(status: &str) -> HashMap<String, u64> {
     let lines = status.lines().filter(|line| line.starts_with("Sig") && !line.starts_with("SigQ"));
     lines
@@ -17,13 +17,13 @@ fn masks(status: &str) -> HashMap<String, u64> {
         .collect()
 }
 
-/// Options that make the box stay, and those that do not.
+/// Options with which ipcbox stays, and others.
 const WAYS: [&str; 4] = ["", "--map USR1=USR2", "--reap", "--kill-tree --max-time 60"];
 
 #[test]
 fn inherited_dispositions_reach_cmd() {
     let world = World::new();
-    // Of sh, grep and the box only the last could change anything here.
+    // Of sh, grep and ipcbox, only the last could change a mask.
     let given = "trap '' PIPE USR2; ";
     let plain = world.shell(&format!("{given} exec grep Sig /proc/self/status")).ok();
     for way in WAYS {
@@ -58,7 +58,7 @@ fn dispositions_hold_in_every_way_to_run() {
                 let saw = masks(&world.shell(&line).ok());
                 for signal in [15, other] {
                     let has = |key: &str| saw[key] >> (signal - 1) & 1 == 1;
-                    // A blocked one is still ignored where it was given so.
+                    // A blocked signal is still ignored if it was inherited as ignored.
                     let ignored = ign || (!given.is_empty() && !option.contains("--default"));
                     assert_eq!((has("SigIgn"), has("SigBlk")), (ignored, blk), "{line}");
                 }
@@ -82,7 +82,7 @@ fn run_exits_as_cmd_did() {
             let words = format!("signal run {way} -- sh -c");
             world.call(&words).arg(script).stderr("").status(status);
         }
-        // By the signal itself, not by a status.
+        // ipcbox dies by the signal itself.
         let output = world.call(&format!("signal run {way} -- sh -c")).arg("kill -TERM $$").output();
         assert_eq!(output.status.signal(), Some(15), "{way}");
         let words = |words: &str| world.call(&format!("signal run {way} {words}"));
@@ -111,7 +111,7 @@ fn signals_of_the_c_library_kill_as_such() {
 #[test]
 fn contradictory_options_are_refused() {
     let world = World::new();
-    for (words, told) in [
+    for (words, printed) in [
         ("--map TERM=KILL", "a signal cannot be translated to KILL"),
         ("--map KILL=TERM", "no process can catch, block or ignore KILL"),
         ("--map TERM", "TERM=INT, or HUP= to drop it"),
@@ -135,22 +135,22 @@ fn contradictory_options_are_refused() {
         ("--max-time 1y", "no fixed length"),
         ("--then KILL", "--max-time"),
     ] {
-        world.call(&format!("signal run {words} -- true")).fails(125, told);
+        world.call(&format!("signal run {words} -- true")).fails(125, printed);
     }
 }
 
-/// A CMD that prints the name of each signal that it gets, and ends by QUIT.
-const TELLS: &str = "for s in HUP INT TERM USR1 USR2 ALRM WINCH URG CONT; do trap \"echo $s\" $s; done; trap 'exit 3' QUIT; trap 'echo RT' RTMIN+5; \
+/// A CMD that prints the name of each signal that it gets, and exits on QUIT.
+const TRAPS: &str = "for s in HUP INT TERM USR1 USR2 ALRM WINCH URG CONT; do trap \"echo $s\" $s; done; trap 'exit 3' QUIT; trap 'echo RT' RTMIN+5; \
                      echo $$; for n in {1..3000}; do sleep 0.01; done; exit 9";
 
-/// Starts it below a box with these options, and waits until it has its traps.
-fn teller(world: &World, options: &str) -> Puppet {
+/// Starts it with these options, and waits until it has its traps.
+fn taker(world: &World, options: &str) -> Puppet {
     let mut command = std::process::Command::new(BINARY);
     command.args(["signal", "run"]).args(options.split_whitespace());
-    Puppet::start(command.args(["--", "bash", "-c", TELLS]).current_dir(world.dir()))
+    Puppet::start(command.args(["--", "bash", "-c", TRAPS]).current_dir(world.dir()))
 }
 
-fn tell(world: &World, to: &Puppet, name: &str) {
+fn notify(world: &World, to: &Puppet, name: &str) {
     world.call(&format!("signal send {name} {}", to.pid())).ok();
 }
 
@@ -174,14 +174,14 @@ fn every_catchable_signal_is_forwarded() {
         ("--map TERM=INT,usr1=rtmin+5,HUP=", &[("TERM", "INT"), ("INT", "INT"), ("USR1", "RT"), ("USR2", "USR2")][..]),
         ("--map TERM=INT --map INT=HUP", &[("TERM", "INT"), ("INT", "HUP")][..]),
     ] {
-        let mut box_ = teller(&world, options);
+        let mut box_ = taker(&world, options);
         let mut expected = String::new();
         for (sent, heard) in pairs {
-            // One after the other: only then is their order told.
+            // One after another, so that their order is known.
             if options.contains("HUP=") {
-                tell(&world, &box_, "HUP");
+                notify(&world, &box_, "HUP");
             }
-            tell(&world, &box_, sent);
+            notify(&world, &box_, sent);
             let mut line = String::new();
             let out = box_.0.stdout.as_mut().unwrap();
             let mut byte = [0];
@@ -192,7 +192,7 @@ fn every_catchable_signal_is_forwarded() {
             writeln!(expected, "{heard}").unwrap();
             assert_eq!(line.trim(), *heard, "{options}: {sent}");
         }
-        tell(&world, &box_, "QUIT");
+        notify(&world, &box_, "QUIT");
         assert_eq!(box_.status(), 3);
     }
 }
@@ -206,7 +206,7 @@ fn stopped_cmd_is_continued_to_exit() {
         let mut box_ = Puppet::start(command.arg("echo $$; kill -STOP $$; exec sleep 100"));
         let stat = format!("/proc/{}/stat", box_.1);
         eventually("it is stopped", || std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T ")));
-        tell(&world, &box_, name);
+        notify(&world, &box_, name);
         assert_eq!(box_.status(), 128 + number);
     }
 }
@@ -220,7 +220,7 @@ fn stopped_handler_is_continued_to_exit() {
         let box_ = call.args(["--", "sh", "-c", cmd]).start();
         let pid = world.dir().join("pid");
         let text = || std::fs::read_to_string(&pid).unwrap_or_default();
-        eventually("it is stopped, and CMD has ended", || {
+        eventually("it is stopped, and CMD has exited", || {
             let stat = std::fs::read_to_string(format!("/proc/{}/stat", text().trim()));
             let children = format!("/proc/{0}/task/{0}/children", box_.pid());
             stat.is_ok_and(|stat| stat.contains(") T "))
@@ -239,11 +239,11 @@ fn value_is_forwarded() {
     command.args(["signal", "run", "--reap", "--"]).arg(puppet).arg("receive");
     let mut box_ = Puppet::start(&mut command);
     world.call(&format!("signal send RTMIN+3 {} --value 77", box_.pid())).ok();
-    let told = box_.rest();
-    assert!(told.starts_with("37 -1 77 "), "{told}");
+    let printed = box_.rest();
+    assert!(printed.starts_with("37 -1 77 "), "{printed}");
 }
 
-/// After unshare(2) the children are in the new pid namespace, and there their parent has no number.
+/// After unshare(2), children are in the new pid namespace, in which their parent has no pid.
 #[test]
 fn cmd_in_its_own_pid_namespace_gets_signals() {
     let world = World::new();
@@ -252,25 +252,25 @@ fn cmd_in_its_own_pid_namespace_gets_signals() {
         let script = format!("unshare {user} --pid ipcbox signal run --reap -- echo in");
         world.shell(&script).stdout("in\n").ok();
     } else {
-        crate::support::skip("no pid namespace may be made here");
+        crate::support::skip("no pid namespace can be created here");
     }
 }
 
 #[test]
 fn handlers_run_one_at_a_time() {
     let world = World::new();
-    let mut box_ = teller(&world, "--map USR1= --on USR1=echo${IFS}$IPCBOX_SIGNAL${IFS}$IPCBOX_PID>>said");
+    let mut box_ = taker(&world, "--map USR1= --on USR1=echo${IFS}$IPCBOX_SIGNAL${IFS}$IPCBOX_PID>>message");
     let cmd = box_.1.clone();
-    let said = world.dir().join("said");
+    let message = world.dir().join("message");
     for count in 1..=3 {
-        tell(&world, &box_, "USR1");
+        notify(&world, &box_, "USR1");
         let line = format!("USR1 {cmd}\n").repeat(count);
-        eventually("it was run", || std::fs::read_to_string(&said).is_ok_and(|text| text == line));
+        eventually("it was run", || std::fs::read_to_string(&message).is_ok_and(|text| text == line));
     }
-    tell(&world, &box_, "QUIT");
+    notify(&world, &box_, "QUIT");
     assert_eq!(box_.status(), 3);
     assert_eq!(box_.rest(), "");
-    // It is forwarded as well, and the box waits for what it runs.
+    // The signal is forwarded as well, and ipcbox waits for the handler.
     let call = world.call("signal run --on USR1=touch${IFS}began;read${IFS}x<gate;echo${IFS}done>late -- sh -c");
     world.shell("mkfifo gate").ok();
     let call = call.arg("kill -USR1 $PPID; exec sleep 60").start();
@@ -288,14 +288,14 @@ fn max_time_limits_cmd() {
     let stubborn = "trap 'echo TERM' TERM; trap 'echo HUP' HUP; while :; do sleep 0.01; done";
     let limited = |options: &str| world.call(&format!("signal run {options} -- sh -c")).arg(stubborn);
     assert_eq!(limited("--max-time 2 --then TERM:2 --then HUP:2 --then KILL").status(124), "TERM\nHUP\n");
-    // When the last step is over the tree is ended.
+    // After the last step the tree is killed.
     assert_eq!(limited("--max-time 2 --kill-tree --then TERM:2").status(124), "TERM\n");
-    // One that is stopped is ended as well.
+    // A stopped CMD is terminated as well.
     world
         .call("signal run --max-time 0.3 -- sh -c")
         .arg("kill -STOP $$")
         .fails(124, "sh timed out after 300ms (killed by SIGTERM)");
-    // Also where the box stops with it, since a shell could continue both.
+    // Also if ipcbox stops with it.
     for options in ["--max-time 0.3", "--kill-tree --max-time 0.1 --then CONT:0.1 --then TERM:0.2"] {
         world
             .call(&format!("signal run {options} -- sh -c"))
@@ -305,7 +305,7 @@ fn max_time_limits_cmd() {
     }
 }
 
-/// Once CMD has ended the time is that of what is still run for a signal, and CMD was not late.
+/// After CMD has exited, the limit applies to handlers, and CMD itself was in time.
 #[test]
 fn handler_after_cmd_is_limited_but_not_late() {
     let world = World::new();
@@ -319,7 +319,7 @@ fn handler_after_cmd_is_limited_but_not_late() {
 fn cmd_does_not_outlive_ipcbox() {
     let world = World::new();
     for way in &WAYS[1..] {
-        let mut box_ = teller(&world, way);
+        let mut box_ = taker(&world, way);
         let cmd = box_.1.clone();
         let join = world.call(&format!("signal join {cmd} -w 60")).start();
         let join = join.blocked_in(nix::libc::SYS_ppoll);
@@ -339,7 +339,7 @@ fn parent_death_reaches_cmd() {
         ("--kill-tree", "HUP", "HUP"),
         ("--map USR1=USR2", "HUP", "HUP"),
     ] {
-        // The shell is the parent; a grandchild of the test's tells what it got.
+        // The shell is the parent, and dies; CMD records the signal that it gets.
         let cmd = "trap 'echo $GOT; exit' HUP INT TERM; echo $$ >pid; while :; do sleep 0.01; done";
         let script = format!(
             "GOT={line} ipcbox signal run {way} --parent-death {which} -- sh -c '{}' >out & read x <hold",

@@ -51,7 +51,7 @@ fn value_is_sent_as_by_sigqueue() {
 #[test]
 fn full_queue_is_reported_with_its_limit() {
     let world = World::new();
-    // The first two find a place; a signal without a value still goes.
+    // The first two fit in the queue; a signal without a value is always accepted.
     let script = "
         prlimit --sigpending=2 ipcbox signal wait RTMIN --ready p -c 9 >out & until [ -s p ]; do :; done
         kill -STOP $!; until grep -q '^State:.T' /proc/$!/status; do :; done
@@ -61,9 +61,9 @@ fn full_queue_is_reported_with_its_limit() {
         kill -KILL $!
         cat err; exit $s
     ";
-    let told = world.shell(script).status(1);
-    assert!(told.contains("signals are pending for its user (EAGAIN)"), "{told}");
-    assert!(told.contains("hint: raise its RLIMIT_SIGPENDING"), "{told}");
+    let printed = world.shell(script).status(1);
+    assert!(printed.contains("signals are pending for its user (EAGAIN)"), "{printed}");
+    assert!(printed.contains("hint: raise its RLIMIT_SIGPENDING"), "{printed}");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn zero_only_tests_and_dry_run_only_shows() {
     let line = world.call(&format!("signal send KILL {pid} --dry-run --tree -J")).ok();
     assert_eq!(field(&line, "command"), "sleep 100");
     world.call(&format!("signal send 0 {pid} --tree")).stdout("").ok();
-    // It was not even stopped, or it would have gone on.
+    // It was not even stopped, or it would have been continued.
     let flags = WaitPidFlag::WCONTINUED | WaitPidFlag::WNOHANG;
     assert_eq!(waitpid(Pid::from_raw(pid), Some(flags)), Ok(WaitStatus::StillAlive));
     assert!(puppet.runs());
@@ -137,16 +137,16 @@ fn steps_apply_to_all_processes_at_once() {
     let pids: Vec<String> = stubborn.iter().chain([&willing]).map(|puppet| puppet.pid().to_string()).collect();
     let Some(call) = world.traced("pidfd_send_signal") else { return };
     let steps = ["--wait", "0.5", "--then", "INT:0.5", "--then", "KILL"];
-    let told = call.args(["signal", "send", "TERM"]).args(&pids).args(steps).ok();
+    let printed = call.args(["signal", "send", "TERM"]).args(&pids).args(steps).ok();
     let trace = std::fs::read_to_string(world.dir().join("trace")).unwrap();
     let step = |line: &str| ["SIGTERM", "SIGINT", "SIGKILL"].into_iter().find(|name| line.contains(name));
     let sent: Vec<&str> = trace.lines().filter_map(step).collect();
-    // None gets its second signal before all have had the first.
+    // No process gets its second signal before all have had the first.
     let steps = [["SIGTERM"; 4], ["SIGINT"; 4], ["SIGKILL"; 4]].concat();
     assert_eq!(sent, [&["SIGTERM"][..], &steps].concat(), "{trace}");
-    let told: Vec<&str> = told.lines().collect();
-    assert_eq!(told[0], format!("{}  killed  143  TERM", willing.pid()));
-    assert_eq!(told.iter().filter(|line| line.ends_with("killed  137  KILL")).count(), 4);
+    let printed: Vec<&str> = printed.lines().collect();
+    assert_eq!(printed[0], format!("{}  killed  143  TERM", willing.pid()));
+    assert_eq!(printed.iter().filter(|line| line.ends_with("killed  137  KILL")).count(), 4);
     assert_eq!(willing.status(), 143);
 }
 
@@ -174,18 +174,18 @@ fn group_is_signalled_by_its_leader() {
         .call(&format!("signal send TERM {member} --group --dry-run"))
         .stdout("")
         .fails(3, &format!("cannot send TERM to {member}: {member} is not the leader of a process group"));
-    let told = world.call(&format!("signal send TERM {pid} --group --dry-run")).ok();
-    assert_eq!(told.lines().count(), 2);
-    let told = world.call(&format!("signal send TERM {pid} --group --wait 20s --then KILL")).ok();
-    assert_eq!(told.lines().count(), 2);
-    assert!(told.contains(&format!("{member}  ")), "{told}");
+    let printed = world.call(&format!("signal send TERM {pid} --group --dry-run")).ok();
+    assert_eq!(printed.lines().count(), 2);
+    let printed = world.call(&format!("signal send TERM {pid} --group --wait 20s --then KILL")).ok();
+    assert_eq!(printed.lines().count(), 2);
+    assert!(printed.contains(&format!("{member}  ")), "{printed}");
     assert_eq!(leader.status(), 143);
 }
 
 #[test]
 fn signal_waits_for_its_handler() {
     let world = World::new();
-    // Each round the process is told to go on only while the box already looks.
+    // In each round the process continues only after ipcbox has started to poll.
     for round in 0..10 {
         let mut puppet = Puppet::shell("echo ready; read x; trap 'exit 9' USR1; while :; do sleep 0.01; done");
         let send = world.call(&format!("signal send USR1 {} --when-caught 30s", puppet.pid())).start();
@@ -212,7 +212,7 @@ fn handlers_are_unknown_without_proc() {
     let pid = puppet.pid().to_string();
     let unshare = || Call::new("unshare").arg("-m");
     if !unshare().arg("true").output().status.success() {
-        return skip("no mount namespace may be made here");
+        return skip("no mount namespace can be created here");
     }
     let words = "/proc does not show its handlers after 100ms";
     unshare().args(["sh", "-c", hidden, BINARY, &pid]).fails(124, words);
@@ -229,7 +229,7 @@ fn short_w_is_refused_with_a_hint() {
 #[test]
 fn wrong_signal_or_process_is_refused() {
     let world = World::new();
-    for (words, told) in [
+    for (words, printed) in [
         ("65 1", "1 to 64"),
         ("TREM 1", "did you mean 'TERM'"),
         ("-9 1", "without '-': 9"),
@@ -247,7 +247,7 @@ fn wrong_signal_or_process_is_refused() {
         ("TERM 1 --wait 1 --then KILL:x", "expected a duration"),
         ("TERM 1 --group --tree", "cannot be used together"),
     ] {
-        world.call(&format!("signal send {words}")).fails(2, told);
+        world.call(&format!("signal send {words}")).fails(2, printed);
     }
 }
 
@@ -265,7 +265,7 @@ fn unreachable_process_is_reported() {
         let words = format!("{} is a thread of {}", puppet.1, puppet.pid());
         world.call(&format!("signal send TERM {}", puppet.1)).fails(3, &words);
     }
-    // Only root may signal init and the kernel's threads at all.
+    // Only root may signal init and kernel threads.
     let is_root = nix::unistd::geteuid().is_root();
     let status = std::fs::read_to_string("/proc/1/status").unwrap();
     let heard = |key: &str| {

@@ -14,19 +14,19 @@ fn masks_are_decoded() {
     assert_eq!(field(&line, "pending"), "");
     assert_eq!(field(&line, "shared_pending"), "USR1");
     assert_eq!(field(&line, "blocked"), "USR1,RTMIN+3");
-    // What the test itself was given is ignored too.
+    // Dispositions inherited by the test are ignored signals too.
     assert!(field(&line, "ignored").as_str().unwrap().contains("USR2"), "{line}");
     assert_eq!(field(&line, "caught"), "HUP");
     assert!(field(&line, "command").as_str().unwrap().ends_with(" pending"));
     let single = stat("");
     assert!(single.contains("\nSHARED_PENDING  USR1\n"), "{single}");
-    // A stopped process, as well.
+    // The same for a stopped process.
     crate::support::signal(pid, Signal::SIGSTOP);
     let stat_file = format!("/proc/{pid}/stat");
     eventually("it stops", || std::fs::read_to_string(&stat_file).is_ok_and(|line| line.contains(") T ")));
     crate::support::signal(pid, Signal::SIGTERM);
     eventually("TERM waits", || field(&stat("-J"), "shared_pending") == "USR1,TERM");
-    // Nothing of that which is only pending is stuck.
+    // A signal that is only pending is not stuck.
     assert_eq!(field(&stat("--stuck -J"), "stuck"), "USR1");
     crate::support::signal(pid, Signal::SIGKILL);
 }

@@ -1,5 +1,4 @@
-//! `signal run`, and `ipcs-lite --leaks`, which keeps the same rules, in an interactive terminal: an interactive bash in a
-//! pseudoterminal, and what is typed there.
+//! `signal run`, and `ipcs-lite --leaks`, which follows the same rules, under an interactive bash in a pseudoterminal.
 
 use nix::libc;
 
@@ -19,10 +18,10 @@ fn parent(pid: i32) -> i32 {
     stat.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
-/// The lines that mind a CMD.
+/// Calls that supervise a CMD.
 const RUNS: [&str; 2] = ["$BOX signal run --map USR1=USR2 -- ", "$BOX ipcs-lite --leaks -q -- "];
 
-/// Does it with each of those lines, in a terminal of its own.
+/// Tests each call in a terminal of its own.
 fn each(act: impl Fn(&World, &Terminal, &str)) {
     for run in RUNS {
         let world = World::new();
@@ -34,11 +33,11 @@ fn each(act: impl Fn(&World, &Terminal, &str)) {
     }
 }
 
-/// The shell has the terminal: it reads a word there, and `meanwhile` is true before.
-fn is_the_shells(terminal: &Terminal, meanwhile: impl FnOnce()) {
+/// Checks that the shell has the terminal: it reads a word there, after `first` was called.
+fn is_the_shells(terminal: &Terminal, first: impl FnOnce()) {
     terminal.types("read x; echo +$x+\n");
     terminal.in_front("bash", libc::SYS_read);
-    meanwhile();
+    first();
     terminal.types("word\n");
     terminal.says("+word+");
 }
@@ -100,7 +99,7 @@ fn handler_that_wants_the_terminal_is_interrupted() {
     }
 }
 
-/// Waits until the shell knows that its job has stopped; before that it cannot bring it back.
+/// Waits until the shell knows that its job has stopped, and can continue it.
 fn knows_it_stopped(terminal: &Terminal) {
     terminal.types("until jobs | grep Stopped; do :; done; echo fo''und\n");
     terminal.says("\nfound");
@@ -116,7 +115,7 @@ fn background_job_stops_on_read() {
         let cat = terminal.in_front("cat", libc::SYS_read);
         terminal.types("hello\n");
         terminal.says("hello\r\nhello\r\n");
-        // In the background again, and once more in front.
+        // In the background, then in the foreground again.
         terminal.types("\u{1a}");
         terminal.says("Stopped");
         terminal.types("bg\n");
@@ -136,7 +135,7 @@ fn background_job_stops_on_read() {
 fn stopped_job_times_out() {
     let world = World::new();
     let Some(terminal) = open(&world) else { return };
-    // In the background, where it stops by itself, and in front, where it is stopped.
+    // In the background, where CMD stops on its own, and in the foreground, where ^Z stops it.
     terminal.types("$BOX signal run --max-time 0.5 -- cat &\n");
     terminal.says("cat timed out after 500ms (killed by SIGTERM)");
     terminal.types("wait $!; echo =$?=\n");
@@ -167,7 +166,7 @@ fn pager_behind_the_pipe_gets_the_terminal() {
     each(|_, terminal, run| {
         terminal
             .types(&format!("{run} sh -c 'echo x; exec sleep 100' | sh -c 'read y; read z </dev/tty; echo +$z+'\n"));
-        // Whoever reads gets what is typed, although CMD was given the terminal.
+        // The shell reads what is typed, although CMD got the terminal.
         eventually("the pager has the terminal", || {
             let group = terminal.foreground();
             std::fs::read_to_string(format!("/proc/{group}/comm")).is_ok_and(|comm| comm == "ipcbox\n")
@@ -194,7 +193,7 @@ fn failed_exec_returns_the_terminal() {
 #[test]
 fn orphaned_group_is_not_stopped() {
     each(|_, terminal, run| {
-        // The box leads the session: no shell is there to continue it.
+        // ipcbox leads the session: no shell can continue it.
         terminal.types(&format!("exec {run} cat\n"));
         let cat = terminal.in_front("cat", libc::SYS_read);
         terminal.types("one\n");
@@ -208,13 +207,13 @@ fn orphaned_group_is_not_stopped() {
     });
 }
 
-/// Below the shell, as init of a pid namespace, and so that the shell sees neither it nor CMD.
+/// ipcbox is init of a pid namespace below the shell, which sees neither it nor CMD.
 fn below_init() -> Option<String> {
     let user = if nix::unistd::geteuid().is_root() { "" } else { "--user --map-root-user" };
     let unshare = format!("unshare {user} --pid --fork --mount-proc");
     let call = Call::new("sh").args(["-c", &format!("{unshare} true")]);
     if !call.output().status.success() {
-        crate::support::skip("no pid namespace may be made here");
+        crate::support::skip("no pid namespace can be created here");
         return None;
     }
     Some(format!("{unshare} $BOX signal run --reap -- cat"))
@@ -243,7 +242,7 @@ fn unstoppable_init_leaves_the_terminal() {
     terminal.says("ask> ");
     terminal.types("echo =$?=\n");
     terminal.says("=0=");
-    // In the background from the start.
+    // Started in the background.
     terminal.types(&format!("{line} &\n"));
     knows_it_stopped(&terminal);
     terminal.types("fg\n");

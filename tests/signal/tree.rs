@@ -7,7 +7,7 @@ use crate::support::{World, eventually, holds, lines};
 fn whole_tree_is_signalled() {
     let world = World::new();
     let Some(puppet) = puppet_in(&world) else { return };
-    // Three levels; the deepest ignores TERM, and one was stopped before.
+    // Three levels: the deepest ignores TERM, and one was stopped before.
     let script = format!("sh -c '{puppet} pending >&- & sleep 100 & kill -STOP $!; echo $!; wait' & wait");
     let mut root = Puppet::shell(&script);
     let (pid, stopped) = (root.pid(), root.1.clone());
@@ -23,14 +23,14 @@ fn whole_tree_is_signalled() {
     for one in &all {
         assert_eq!(state(one) == Some('T'), *one == stopped, "{one}");
     }
-    // A stop stays.
+    // A signal that stops leaves the tree stopped.
     world.call(&format!("signal send STOP {pid} --tree")).ok();
     for one in &all {
         eventually("they are stopped", || state(one) == Some('T'));
     }
     world.call(&format!("signal send CONT {pid} --tree")).ok();
-    let told = world.call(&format!("signal send TERM {pid} --tree --wait 20s --then KILL")).ok();
-    assert_eq!(told.lines().count(), 4, "{told}");
+    let printed = world.call(&format!("signal send TERM {pid} --tree --wait 20s --then KILL")).ok();
+    assert_eq!(printed.lines().count(), 4, "{printed}");
     assert_eq!(root.status(), 143);
 }
 
@@ -41,11 +41,11 @@ fn tree_with_ipcbox_in_it_is_refused() {
                   sleep 100 & ipcbox signal send KILL $! $$ --tree || kill -0 $! && kill $!";
     let output = world.shell(&format!("set +e; {script}")).output();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "2\n2\n");
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(told.matches("the box itself is in it").count(), 3, "{told}");
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(printed.matches("ipcbox itself is in it").count(), 3, "{printed}");
 }
 
-/// Who may not be signalled, and may not even be seen, keeps nobody else from it, and is told.
+/// A process that may not be signalled, or not even be seen, is reported; all others are signalled.
 #[test]
 fn hidden_process_of_a_tree_is_reported() {
     let world = World::new();
@@ -68,7 +68,7 @@ fn hidden_process_of_a_tree_is_reported() {
     }
 }
 
-/// A part of a tree or group is never taken for the whole.
+/// A tree or group is signalled whole or not at all.
 #[test]
 fn tree_beyond_the_descriptors_is_not_signalled() {
     let world = World::new();
@@ -81,10 +81,10 @@ fn tree_beyond_the_descriptors_is_not_signalled() {
             let words = format!("{pid} {way} {words} --columns pid");
             world.shell(&format!("ulimit {limit} 20; exec ipcbox signal send TERM {words}"))
         };
-        let told = "more processes than descriptors are available; none was signalled (EMFILE)";
-        limited("-n", "--dry-run").fails(1, told);
-        limited("-n", "--wait 20s").fails(1, told);
-        // None is left stopped either.
+        let printed = "more processes than descriptors are available; none was signalled (EMFILE)";
+        limited("-n", "--dry-run").fails(1, printed);
+        limited("-n", "--wait 20s").fails(1, printed);
+        // No process is left stopped.
         let states = world.program("ps").args(["-o", "stat=", "-g", &pid.to_string()]).ok();
         assert!(states.lines().count() == 31 && !states.contains(['T', 'Z']), "{states}");
         assert_eq!(limited("-Sn", "--dry-run").ok().lines().count(), 31);
@@ -93,7 +93,6 @@ fn tree_beyond_the_descriptors_is_not_signalled() {
     }
 }
 
-/// A tree that keeps forking while it is signalled.
 #[test]
 fn growing_tree_is_signalled_whole() {
     let world = World::new();
@@ -112,11 +111,11 @@ fn growing_tree_is_signalled_whole() {
     ";
     let Some(call) = contained(&world, 90, false, script) else { return };
     let output = call.output();
-    let told = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(told, "30\n", "{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(printed, "30\n", "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The walk is over only if all were stopped before its last pass: here one forks right after the first pass.
+/// A process forks right after the first pass of the walk, which needs another pass.
 #[test]
 fn process_forked_during_the_walk_is_signalled() {
     let world = World::new();
@@ -154,22 +153,22 @@ fn process_forked_before_the_next_step_is_signalled() {
     let script = "trap 'sleep 100 >&- & echo $!' TERM; sleep 100 & echo ready; while :; do wait; done";
     let mut root = Puppet::shell(script);
     let words = format!("signal send TERM {} --tree --wait 0.5 --then KILL", root.pid());
-    let told = world.call(&words).ok();
+    let printed = world.call(&words).ok();
     let forked = root.line();
     assert_eq!(root.status(), 137);
-    assert!(reports(&world, &told, &format!("{forked}  killed  137  KILL\n")), "{told}");
+    assert!(reports(&world, &printed, &format!("{forked}  killed  137  KILL\n")), "{printed}");
 }
 
-/// Whether this line is in a report, or one without a status where the kernel does not report that of a reaped process.
-fn reports(world: &World, told: &str, line: &str) -> bool {
+/// Whether a report has this line, or the one without status that older kernels allow for.
+fn reports(world: &World, printed: &str, line: &str) -> bool {
     let pid = line.split_whitespace().next().unwrap();
-    told.contains(line) || !reports_reaped(world) && told.contains(&format!("{pid}  ended  -\n"))
+    printed.contains(line) || !reports_reaped(world) && printed.contains(&format!("{pid}  ended  -\n"))
 }
 
 #[test]
 fn below_spares_the_calling_script() {
     let world = World::new();
-    // One in its own session, and a grandchild; the script itself ignores nothing and lives on.
+    // A child in its own session, and a grandchild. The script itself ignores no signal and survives.
     let script = "
         sleep 101 & a=$!; setsid sh -c 'sleep 102 & wait' & b=$!
         until [ -n \"$(cat /proc/$b/task/$b/children)\" ]; do :; done
@@ -178,23 +177,23 @@ fn below_spares_the_calling_script() {
         wait $a || s=$?; echo $s; echo $a $b $c; cat out
         ipcbox signal send TERM $$ --below && echo none
     ";
-    let told = world.shell(script).ok();
-    let lines: Vec<&str> = told.lines().collect();
-    assert_eq!((lines[0], lines.len(), lines[5]), ("143", 6, "none"), "{told}");
+    let printed = world.shell(script).ok();
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!((lines[0], lines.len(), lines[5]), ("143", 6, "none"), "{printed}");
     for pid in lines[1].split_whitespace() {
-        assert!(reports(&world, &told, &format!("{pid}  killed  143  TERM\n")), "{told}");
+        assert!(reports(&world, &printed, &format!("{pid}  killed  143  TERM\n")), "{printed}");
     }
     world.shell("ipcbox signal send TERM $$ --tree").status(2);
     let hint = "hint: ipcbox signal send TERM ";
     let output = world.shell("ipcbox signal send TERM $$ --tree").output();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert!(told.contains(hint) && told.ends_with(" --below\n"), "{told}");
-    // What is below another process is stopped with that, which goes on.
+    let printed = String::from_utf8(output.stderr).unwrap();
+    assert!(printed.contains(hint) && printed.ends_with(" --below\n"), "{printed}");
+    // Another process is stopped with its descendants, and continued.
     let mut root = Puppet::shell("sleep 103 >&- & echo $!; wait; echo $?; read x");
     let first = root.1.clone();
-    let told = world.call(&format!("signal send TERM {} --below --wait 20s", root.pid())).ok();
-    assert_eq!(told.lines().count(), 1, "{told}");
-    assert!(reports(&world, &told, &format!("{first}  killed  143  TERM\n")), "{told}");
+    let printed = world.call(&format!("signal send TERM {} --below --wait 20s", root.pid())).ok();
+    assert_eq!(printed.lines().count(), 1, "{printed}");
+    assert!(reports(&world, &printed, &format!("{first}  killed  143  TERM\n")), "{printed}");
     assert_eq!(root.line(), "0");
     assert!(root.runs());
     for (words, status) in [("--below --tree", 2), ("--below --group", 2), ("--below --when-caught 1", 2)] {
@@ -208,5 +207,5 @@ fn exit_trap_kills_leftovers_of_a_script() {
     let script = "trap 'ipcbox signal send TERM $$ --below' EXIT; sleep 100 >&- 2>&- & echo $!; exit 4";
     let pid = world.shell(script).status(4);
     let stat = format!("/proc/{}/stat", pid.trim());
-    eventually("it ends", || std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z ")));
+    eventually("it exits", || std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z ")));
 }

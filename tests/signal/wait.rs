@@ -9,7 +9,7 @@ use nix::unistd::getuid;
 use super::{Puppet, field, puppet};
 use crate::support::{BINARY, Call, Child, World, eventually, lines, signal};
 
-/// Until this signal is blocked by the process: from then on it is not missed.
+/// Waits until the process blocks this signal, and so cannot miss it.
 fn blocks(child: Child, bit: i32) -> Child {
     let file = format!("/proc/{}/status", child.pid());
     eventually("the signal is blocked", || {
@@ -27,10 +27,10 @@ fn signal_has_name_and_sender() {
     for which in ["SIGHUP", "usr1", "37"] {
         world.call(&format!("signal send {which} {}", wait.pid())).ok();
     }
-    // The lowest number comes first where several wait at once.
-    let mut told = lines(&wait.end().stdout);
-    told.sort();
-    assert_eq!(told, ["HUP", "RTMIN+3", "USR1"]);
+    // Of several pending signals the lowest number comes first.
+    let mut printed = lines(&wait.end().stdout);
+    printed.sort();
+    assert_eq!(printed, ["HUP", "RTMIN+3", "USR1"]);
     let wait = blocks(world.call("signal wait USR1 -J").start(), 10);
     let sender = world.call(&format!("signal send USR1 {} --value -7", wait.pid())).start();
     let pid = sender.pid();
@@ -65,7 +65,7 @@ fn sender_has_a_command_but_not_the_kernel() {
 #[test]
 fn ready_is_written_once_signals_are_blocked() {
     let world = World::new();
-    // The signal goes out the moment the pid is known, a hundred times by each way.
+    // The signal is sent as soon as the pid is known, a hundred times each way.
     let script = "
         mkfifo f
         n=0
@@ -85,8 +85,8 @@ fn ready_is_written_once_signals_are_blocked() {
         echo old text >new
         ipcbox signal wait USR1 --ready new >out & until [ $(wc -w <new) = 1 ]; do :; done; kill -USR1 $(cat new); wait $!
         [ $(cat new) = $! ]
-        ipcbox signal wait USR1 --ready /dev/stdout -n 2>err >said || echo late >>said
-        [ $(wc -w <said) = 2 ]
+        ipcbox signal wait USR1 --ready /dev/stdout -n 2>err >message || echo late >>message
+        [ $(wc -w <message) = 2 ]
         grep -q 'did not come at once' err
     ";
     let output = world.shell(script).output();
@@ -111,7 +111,7 @@ fn wait_for_a_reader_can_be_interrupted() {
 fn unusable_ready_file_is_reported() {
     let world = World::new();
     world.shell("mkfifo f; ln -s f link").ok();
-    for (words, code, told) in [
+    for (words, code, printed) in [
         ("--ready f -w 0.05", 124, "cannot write the pid to f: no reader opened it after 50ms"),
         ("--ready f -n", 124, "no reader opened it"),
         ("--ready /dev/fd/77", 1, "EBADF"),
@@ -119,7 +119,7 @@ fn unusable_ready_file_is_reported() {
         ("--ready link -n", 1, "symbolic links are not followed (ELOOP)"),
         ("--ready /", 1, "EISDIR"),
     ] {
-        world.call(&format!("signal wait USR1 {words}")).fails(code, told);
+        world.call(&format!("signal wait USR1 {words}")).fails(code, printed);
     }
 }
 
@@ -134,7 +134,7 @@ fn timeout_limits_the_wait() {
     let output = wait.end();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "USR1\n");
     assert!(String::from_utf8(output.stderr).unwrap().contains("1 of 3 signals arrived after 2s"));
-    // The others do what they always do.
+    // Other signals act as usual.
     for end in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let wait = world.call("signal wait USR1").start().blocked_in(libc::SYS_ppoll);
         wait.signal(end);
@@ -159,7 +159,7 @@ fn inherited_ignored_signal_is_taken() {
 #[test]
 fn signal_that_cannot_be_awaited_is_refused() {
     let world = World::new();
-    for (words, told) in [
+    for (words, printed) in [
         ("", "SIG is missing"),
         ("4711", "signal join 4711"),
         ("65", "signal join 65"),
@@ -172,7 +172,7 @@ fn signal_that_cannot_be_awaited_is_refused() {
         ("USR1 -c x", "from 1 on"),
         ("USR1 --columns pid", "there are signal,number"),
     ] {
-        world.call(&format!("signal wait {words}")).fails(2, told);
+        world.call(&format!("signal wait {words}")).fails(2, printed);
     }
 }
 

@@ -308,7 +308,7 @@ impl<T> Pool<T> {
         }
     }
 
-    /// Ends the server: by the signal that stopped it, unless that was SIGTERM; with status 126 if CMD cannot be
+    /// Exits: by the signal that stopped it, unless that was SIGTERM; with status 126 if CMD cannot be
     /// executed; with 1 if no process or descriptor was left, or if a CMD failed and the user limited the run (`asked`).
     ///
     /// # Errors
