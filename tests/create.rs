@@ -105,7 +105,7 @@ fn create_compares_every_requested_value() {
 }
 
 #[test]
-fn create_compares_the_limits_and_mode_of_a_posix_queue() {
+fn create_compares_limits_and_mode_of_posix_queue() {
     let world = World::new();
     world.call("msgq create /@a --max-messages 2 --message-size 16").ok();
     world.call("msgq create /@a --max-messages 2 -m 600").ok();

@@ -1,4 +1,4 @@
-//! Help: each text measured, and whole. The examples run where the pages' do.
+//! Help: the measures of its texts, and that they are complete. Its examples run with those of the pages.
 
 use std::fs::File;
 use std::io::Read;
@@ -34,7 +34,7 @@ fn is_imperative(word: &str) -> bool {
 /// Applets whose texts are still to be rewritten.
 const LATER: &[&str] = &["fifo", "ipcrm-lite", "ipcs-lite", "pipe", "signal"];
 
-/// Every verb, with the words that call it.
+/// Returns every verb, with the words that call it.
 fn verbs() -> impl Iterator<Item = (Vec<&'static str>, &'static Entry)> {
     let line = |applet: &'static Applet, verb: &'static Entry| match applet.alone(verb.name) {
         Some(alone) => vec![alone.name],
@@ -44,7 +44,7 @@ fn verbs() -> impl Iterator<Item = (Vec<&'static str>, &'static Entry)> {
     APPLETS.iter().flat_map(of).chain(WORDS.iter().map(|word| (vec![word.name], word)))
 }
 
-/// The verbs whose texts have been rewritten.
+/// Returns the verbs whose texts have been rewritten.
 fn rewritten() -> impl Iterator<Item = (String, &'static Entry)> {
     let is_later = |line: &[&str]| LATER.contains(&line[0]) || ["ipcs", "ipcrm"].contains(&line[0]);
     verbs().filter(move |(line, _)| !is_later(line)).map(|(line, verb)| (line.join(" "), verb))
@@ -55,13 +55,13 @@ fn options(verb: &Entry) -> Vec<Arg> {
     parser.get_opts().filter(|arg| !arg.is_hide_set()).cloned().collect()
 }
 
-/// The options of a help text, in their order, as `-w, --timeout DURATION` or `--slots N`.
+/// Returns the options of a help text, in order, as `-w, --timeout DURATION` or `--slots N`.
 fn listed(help: &str) -> Vec<&str> {
     let terms = help.lines().filter(|line| line.starts_with("  -") || line.starts_with("      --"));
     terms.map(|line| line.trim_start().split("  ").next().unwrap()).collect()
 }
 
-/// The groups of a help text, each with its lines.
+/// Returns the groups of a help text, each with its lines.
 fn groups(help: &str) -> Vec<(&str, &str)> {
     let blocks = help.split("\n\n").filter_map(|block| block.split_once(":\n"));
     blocks.filter(|(title, _)| ["Arguments", "Options"].iter().chain(&SHARED).any(|known| known == title)).collect()
@@ -133,7 +133,7 @@ fn summary_is_a_short_imperative() {
     }
 }
 
-/// The lines of a long help that explain: those between the options and the examples.
+/// Returns the explanation of a long help: the lines between the options and the examples.
 fn explanation(help: &str) -> Vec<&str> {
     let before = help.split("\nExamples:\n").next().unwrap();
     let (_, last) = groups(before).pop().unwrap();
@@ -194,13 +194,13 @@ fn examples_are_sound_shell() {
     shellcheck(verbs().map(|(_, verb)| verb.examples.to_owned()));
 }
 
-/// What a terminal gets from this call.
+/// Returns what this call prints on a terminal.
 fn on_a_terminal(call: Call) -> String {
     let pty = openpty(None, None).unwrap();
     let output = call.onto(pty.slave);
     assert!(output.status.success());
     let (mut bytes, mut master) = (Vec::new(), File::from(pty.master));
-    // The other end is closed: what was written, and then an error.
+    // The other end is closed, so the read ends in an error.
     let _ = master.read_to_end(&mut bytes);
     String::from_utf8(bytes).unwrap()
 }
@@ -218,7 +218,7 @@ fn help_is_bold_on_a_terminal_only() {
     assert!(on_a_terminal(call().env("NO_COLOR", "")).contains('\u{1b}'));
 }
 
-/// The columns of the widest line of help on a terminal that has so many.
+/// Returns the width of the widest line of help on a terminal of `columns`.
 fn widest(columns: u16, line: &str) -> usize {
     let size = nix::pty::Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     let pty = openpty(Some(&size), None).unwrap();

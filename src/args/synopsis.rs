@@ -40,7 +40,7 @@ pub fn term(arg: &Arg) -> String {
     format!("{short}{comma}{long}").trim_end().to_owned() + &value(arg)
 }
 
-/// Returns one option as a synopsis has it: `--slots N`, or `-w DURATION` if it is to be `short` and has a letter.
+/// Returns one option as a synopsis has it: `--slots N`, or with `short` and a letter `-w DURATION`.
 pub fn brief(arg: &Arg, short: bool) -> String {
     let name = match (arg.get_short(), arg.get_long()) {
         (Some(letter), None) => format!("-{letter}"),
