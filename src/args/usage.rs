@@ -299,11 +299,7 @@ fn message(complaint: &Complaint) -> String {
         }
         ErrorKind::ValueValidation => {
             let source = std::error::Error::source(complaint.error).map(ToString::to_string).unwrap_or_default();
-            if source.starts_with("expected ") {
-                format!("{arg}: {source}, not '{value}'")
-            } else {
-                format!("{arg} '{value}': {source}")
-            }
+            refused(arg, value, &source)
         }
         ErrorKind::UnknownArgument if arg.starts_with('-') => match text(complaint.error, ContextKind::SuggestedArg) {
             "" => format!("no option '{arg}'"),
@@ -332,6 +328,15 @@ fn message(complaint: &Complaint) -> String {
             let rendered = complaint.error.to_string();
             rendered.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
         }
+    }
+}
+
+/// Returns the message for a value that was refused because of `why`.
+pub fn refused(arg: &str, value: &str, why: &str) -> String {
+    if why.starts_with("expected ") {
+        format!("{arg}: {why}, not '{value}'")
+    } else {
+        format!("{arg} '{value}': {why}")
     }
 }
 

@@ -21,6 +21,7 @@ use self::remove::{Chosen, ChosenBy, may_remove};
 use self::selection::{Choice, Victims};
 use super::{Applet, Entry, Verb};
 use crate::args::format::Showing;
+use crate::args::usage::refused;
 use crate::exit::{Cause, Exit, each};
 use crate::objects::filter::Filters;
 use crate::objects::{KINDS, Object, Place, columns, find, posix};
@@ -253,8 +254,9 @@ impl Remove {
     /// Returns the object that a TARGET names.
     fn find(&self, kind: Option<Kind>, text: &OsString) -> Result<Option<Chosen>> {
         let target = Target::parse(text.clone());
-        let target =
-            target.map_err(|malformed| Cause::new(Exit::Usage, format!("TARGET '{}': {malformed}", text.display())))?;
+        let target = target.map_err(|malformed| {
+            Cause::new(Exit::Usage, refused("TARGET", &text.to_string_lossy(), &malformed.to_string()))
+        })?;
         if *target.form() == Form::Posix && !self.posix {
             bail!(
                 Cause::new(Exit::Usage, format!("{target} is the name of a POSIX object"))
