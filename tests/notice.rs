@@ -1,4 +1,4 @@
-//! The waiting message: who has what is waited for, on a terminal after a second, and at once where it is an ancestor.
+//! The waiting message: it names the holder after a second on a terminal, and at once if that is an ancestor.
 
 use std::fs::{File, OpenOptions, read_to_string};
 use std::io::Read;
@@ -22,7 +22,7 @@ struct OnTerminal {
 
 impl OnTerminal {
     fn start(world: &World, words: &str) -> Self {
-        // No child of another test gets it: its end is seen when the call has ended.
+        // No child of another test inherits it, so EOF comes when the call has exited.
         let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
         let pty = posix_openpt(flags).expect("a pseudo-terminal");
         grantpt(&pty).and_then(|()| unlockpt(&pty)).expect("its other side");
@@ -45,7 +45,7 @@ impl OnTerminal {
         self.child.id().cast_signed()
     }
 
-    /// Waits until it prints a line, which can come in pieces, and gives that.
+    /// Returns the next line, which can come in pieces.
     fn line(&mut self) -> String {
         let mut text = Vec::new();
         while !text.ends_with(b"\n") {
@@ -56,11 +56,11 @@ impl OnTerminal {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// Its end: the status, and what else it printed.
+    /// Waits until it exits, and returns the status and the rest of its output.
     fn end(mut self) -> (Option<i32>, String) {
-        let status = self.child.wait().expect("it ends");
+        let status = self.child.wait().expect("it exits");
         let mut text = Vec::new();
-        // EIO is the end of a terminal that no process has open any more.
+        // EIO is the EOF of a terminal that no process has open.
         let _ = self.terminal.read_to_end(&mut text);
         (status.code(), String::from_utf8_lossy(&text).into_owned())
     }
@@ -77,7 +77,7 @@ fn holder(world: &World, line: &str) -> Child {
     world.call(line).start().became("sleep")
 }
 
-/// What has it, and what waits for it.
+/// A holder, and a call that waits for it.
 const WAITS: [(&str, &str); 9] = [
     ("sem run @s --slots 1 -- sleep 100", "sem run @s -- true"),
     ("sem run @s --slots 2 --take 2 -- sleep 100", "sem run @s --slots 1 --resize -- true"),
@@ -90,7 +90,7 @@ const WAITS: [(&str, &str); 9] = [
     ("sem lock @s --shared -- sleep 100", "shm write @o x --lock @s"),
 ];
 
-/// A world in which `holds` runs, and the line of a call that waits.
+/// Returns a world in which `holds` runs, and the line of a call that waits.
 fn waiting(holds: &str, waits: &str) -> (World, Child, String) {
     let world = World::new();
     world.call("shm create @o --size 8").ok();
@@ -112,14 +112,14 @@ fn wait_of_a_second_names_the_holder() {
                 assert_eq!(call.line(), line, "{waits}");
                 assert!(start.elapsed() >= Duration::from_secs(1), "{waits}");
                 drop(holder);
-                // It is printed once, and the wait goes on.
+                // The message is printed once, and the wait continues.
                 assert_eq!(call.end(), (Some(0), String::new()), "{waits}");
             });
         }
     });
 }
 
-/// A stopped process stands for one that gets no processor.
+/// A stopped process simulates one that gets no processor.
 #[test]
 fn short_wait_that_is_seen_late_prints_nothing() {
     std::thread::scope(|scope| {
@@ -161,7 +161,7 @@ fn short_wait_and_quiet_wait_print_nothing() {
                     assert!(!text.contains("waiting for") && text.lines().count() == 1, "{text}");
                 });
             }
-            // Without a terminal there is none either.
+            // Without a terminal there is no message.
             scope.spawn(move || {
                 let (world, _holder, waits) = waiting(holds, waits);
                 let (verb, rest) = waits.split_once(" @").unwrap();
@@ -183,7 +183,7 @@ fn waiter_with_a_message_keeps_its_place() {
         eventually("it waits", || read_to_string(&file).is_ok_and(|line| line.starts_with(&call)));
     };
     blocked(first.pid());
-    // A waiter that is printed for lives through a stop, as one that is not.
+    // The thread that prints the message does not disturb a stop.
     signal(first.pid(), Signal::SIGSTOP);
     signal(first.pid(), Signal::SIGCONT);
     blocked(first.pid());
@@ -247,7 +247,7 @@ fn full_queue_names_its_limit() {
             assert_eq!(call.line(), text);
             world.call("msgq recv /@q").stdout("a\n").ok();
             assert_eq!(call.end(), (Some(0), String::new()));
-            // One that may not wait neither waits nor blocks.
+            // With -n it neither waits nor blocks.
             world.call("msgq send /@q d -n").fails(124, "the queue is full: 2 of 2 messages");
         });
     });
@@ -266,7 +266,7 @@ fn own_ancestor_is_named_at_once() {
         let late = |how: &str| format!("{outer} -- {how}{inner} -w 0.1 -E 9 -- true");
         let name = inner.split(' ').nth(2).unwrap().strip_prefix("$NAME-").unwrap();
         let begins = format!("sem: waiting for {}: held by ", world.name(name));
-        // CMD is the very process that has it, or a descendant.
+        // CMD is the same process as the holder, or a descendant.
         for (how, words) in [
             ("ipcbox ", "is this process itself: an outer call took it"),
             ("sh -c 'ipcbox \"$@\"; exit $?' - ", "is an ancestor of this process"),
@@ -279,7 +279,7 @@ fn own_ancestor_is_named_at_once() {
             assert_eq!(lines.len(), 2, "{stderr}");
             assert!(lines[0].starts_with(&begins) && lines[0].ends_with(words), "{stderr}");
             assert!(lines[1].contains(" after 100ms"), "{stderr}");
-            // A call that does not wait names it in its failure; with -q and -E 0 nothing is printed.
+            // With -n the failure names it; with -q -E 0 nothing is printed.
             let now = late(how).replace("-w 0.1", "-n");
             let output = world.shell(&format!("ipcbox {now}")).output();
             let stderr = String::from_utf8(output.stderr).unwrap();

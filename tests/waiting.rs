@@ -1,5 +1,4 @@
-//! Every verb that waits, in one table: satisfied late, not in time, not at all, ended by a signal, stopped and
-//! continued.
+//! Every verb that waits, in one table: a late event, a timeout, no wait, signals, and stop and continue.
 
 use std::time::{Duration, Instant};
 
@@ -9,19 +8,19 @@ use nix::sys::signal::Signal;
 
 use crate::support::{Child, World, eventually, signal};
 
-/// A verb that waits, and what lets it go on.
+/// A verb that waits, and how it continues.
 pub struct Waits {
-    /// The call, which waits once the world is set up.
+    /// The call, which waits after the setup.
     pub call: &'static str,
-    /// Calls that set the world up.
+    /// Calls before it.
     setup: &'static [&'static str],
-    /// A call that has what the verb waits for until it is killed, and the program that it becomes.
+    /// A call that holds the object until it is killed.
     blocker: &'static str,
-    /// A call that gives it, where nobody has it; `WAITER` is the pid of the call that waits.
+    /// A call that ends the wait if there is no blocker; `WAITER` is the pid of the waiting call.
     release: &'static str,
-    /// Shows the object, which is to be as before when the wait came to nothing.
+    /// Shows the object, which a failed wait must leave unchanged.
     show: &'static str,
-    /// The system call that it waits in.
+    /// The system call of the wait.
     pub blocks_in: i64,
     /// Part of the message with `--verbose`, after "waiting for "; `HOLDER` is the pid of the blocker.
     verbose: &'static str,
@@ -29,7 +28,7 @@ pub struct Waits {
     late: [&'static str; 2],
 }
 
-/// What most rows have: a wait in semtimedop(2) on the set `@s`.
+/// The default: a wait in semtimedop(2) on the set `@s`.
 const SEM: Waits = Waits {
     call: "",
     setup: &[],
@@ -44,14 +43,14 @@ const SEM: Waits = Waits {
     ],
 };
 
-/// The same for a lock, in which the number of the gate that was given out last changes.
+/// The same for a lock, whose first value changes: the number of the last gate.
 const LOCK: Waits = Waits {
     show: "sem stat @s --columns free,held,waiters,stopped",
     late: ["still locked after 120ms by pid HOLDER (sleep 100)\n", "it is locked by pid HOLDER (sleep 100)\n"],
     ..SEM
 };
 
-/// A verb whose failure is that something did not happen.
+/// A wait for an event.
 const EVENT: Waits = Waits { late: [" within 120ms", " at once"], ..SEM };
 
 pub const TABLE: &[Waits] = &[
@@ -248,7 +247,7 @@ pub const TABLE: &[Waits] = &[
 ];
 
 impl Waits {
-    /// A world in which the call waits, and who has what it waits for.
+    /// Returns a world in which the call waits, and the blocker.
     pub fn world(&self) -> (World, Option<Child>) {
         let world = World::new();
         for call in self.setup {
@@ -267,22 +266,22 @@ impl Waits {
         }
     }
 
-    /// The call, once it waits.
+    /// Starts the call and returns when it waits.
     fn waiting(&self, world: &World, options: &str) -> Child {
         world.call(&self.line(options)).start().blocked_in(self.blocks_in)
     }
 
-    /// The same with a limit. None: that was over before the wait was seen, as on a busy machine.
+    /// The same with a limit. `None`: the limit expired before the wait was seen, on a busy machine.
     fn waiting_at_most(&self, world: &World, limit: Duration) -> Option<Child> {
         let waiting = world.call(&self.line(&format!("-w {}", limit.as_secs()))).start();
         let pid = waiting.pid();
         let number = format!("{} ", self.blocks_in);
         let call = || std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
-        eventually("it waits, or has ended", || call().starts_with(&number) || state(pid) == Some('Z'));
+        eventually("it waits, or has exited", || call().starts_with(&number) || state(pid) == Some('Z'));
         (state(pid) != Some('Z')).then_some(waiting)
     }
 
-    /// Lets the call go on.
+    /// Ends the wait.
     fn release(&self, world: &World, blocker: Option<Child>, waiting: &Child) {
         let release = self.release.replace("WAITER", &waiting.pid().to_string());
         match blocker {
@@ -292,7 +291,7 @@ impl Waits {
     }
 }
 
-/// Puts the names and the pid of a world into part of a message.
+/// Replaces the placeholders in part of a message.
 fn in_world(world: &World, blocker: Option<&Child>, words: &str) -> String {
     let mut words = words.to_owned();
     for target in ["s", "q"] {
@@ -314,7 +313,7 @@ fn verbose_wait_is_explained_when_it_begins() {
                 let line = waiting.message();
                 assert!(line.starts_with(&words), "{} {options}: {line}", row.call);
             }
-            // It is printed once.
+            // The message is printed only once.
             let waiting = waiting.blocked_in(row.blocks_in);
             waiting.signal(Signal::SIGTERM);
             let stderr = String::from_utf8(waiting.end().stderr).unwrap();
@@ -354,12 +353,12 @@ fn verb_without_a_holder_explains_its_wait() {
     }
 }
 
-/// Verbs with `-v` that have no row: they wait for a lock as `shm read` does, or never, or (`create`) for another
-/// process between two of its system calls.
+/// Verbs with `-v` and without a row. `post` never waits, `create` only between two system calls of another process, and
+/// the others have a test of their own.
 const NO_ROW: &[&str] = &["sem create", "sem post", "msgq call", "msgq serve", "signal join"];
 
 #[test]
-fn verb_that_waits_has_a_row_and_verbose() {
+fn waiting_verb_has_a_row_and_verbose() {
     for applet in APPLETS {
         for verb in applet.verbs {
             let parser = verb.parser("x", &[]);
@@ -376,8 +375,8 @@ fn verb_that_waits_has_a_row_and_verbose() {
     }
 }
 
-/// Each call, with these options, takes what comes late.
-fn what_comes_late_is_taken_with(options: &str) {
+/// Checks that each call with these options takes a late event.
+fn late_event_is_taken_with(options: &str) {
     for row in TABLE {
         let (world, blocker) = row.world();
         let waiting = row.waiting(&world, options);
@@ -387,12 +386,12 @@ fn what_comes_late_is_taken_with(options: &str) {
 }
 
 #[test]
-fn what_comes_late_is_taken() {
-    what_comes_late_is_taken_with("");
+fn late_event_is_taken() {
+    late_event_is_taken_with("");
 }
 
 #[test]
-fn what_does_not_come_in_time_is_124_and_changes_nothing() {
+fn timeout_is_124_and_changes_nothing() {
     for row in TABLE {
         let (world, blocker) = row.world();
         let before = world.call(row.show).ok();
@@ -400,7 +399,7 @@ fn what_does_not_come_in_time_is_124_and_changes_nothing() {
         let limit = Duration::from_millis(120);
         world.call(&row.line("-w 0.12")).fails(124, &in_world(&world, blocker.as_ref(), row.late[0]));
         assert!(start.elapsed() >= limit, "{}: after {:?}", row.call, start.elapsed());
-        // What belongs to a holder that was about to be is given back when it is gone.
+        // The holder process of a failed `hold` releases when it exits.
         eventually(row.call, || world.call(row.show).ok() == before);
     }
 }
@@ -416,19 +415,19 @@ fn nonblock_and_a_timeout_of_0_do_not_wait() {
         }
         world.call(&row.line("-n -E 7")).fails(7, &words);
         world.call(&row.line("-n -E 0")).stderr("").ok();
-        // What belongs to a holder that was about to be is given back when it is gone.
+        // The holder process of a failed `hold` releases when it exits.
         eventually(row.call, || world.call(row.show).ok() == before);
     }
 }
 
 #[test]
-fn the_later_of_nonblock_and_timeout_counts() {
-    what_comes_late_is_taken_with("-n -w 1h");
+fn last_of_nonblock_and_timeout_counts() {
+    late_event_is_taken_with("-n -w 1h");
 }
 
 #[test]
-fn a_limit_beyond_the_clocks_range_is_for_ever() {
-    what_comes_late_is_taken_with("-w 999999999d");
+fn limit_beyond_the_clocks_range_is_endless() {
+    late_event_is_taken_with("-w 999999999d");
 }
 
 #[test]
@@ -441,12 +440,12 @@ fn signals_end_a_wait_and_change_nothing() {
             waiting.signal(which);
             assert_eq!(waiting.code(), 128 + which as i32, "{} {which}", row.call);
         }
-        eventually("nothing is left", || world.call(row.show).ok() == before);
+        eventually("nothing remains", || world.call(row.show).ok() == before);
     }
 }
 
 #[test]
-fn stopped_and_continued_it_waits_on_and_its_deadline_stands() {
+fn stop_and_continue_keeps_wait_and_deadline() {
     for row in TABLE {
         let (world, blocker) = row.world();
         let waiting = row.waiting(&world, "-w 1h");
@@ -455,12 +454,12 @@ fn stopped_and_continued_it_waits_on_and_its_deadline_stands() {
             signal(pid, Signal::SIGSTOP);
             eventually("it stops", || state(pid) == Some('T'));
             signal(pid, Signal::SIGCONT);
-            eventually("it goes on", || state(pid) == Some('S'));
+            eventually("it continues", || state(pid) == Some('S'));
         }
         row.release(&world, blocker, &waiting);
         assert_eq!(waiting.code(), 0, "{}", row.call);
 
-        // Stopped over its deadline, it is late at once when it goes on.
+        // A call that is stopped past its deadline times out when it continues.
         for limit in [1, 10, 60].map(Duration::from_secs) {
             let (world, _blocker) = row.world();
             let Some(waiting) = row.waiting_at_most(&world, limit) else { continue };
@@ -476,7 +475,7 @@ fn stopped_and_continued_it_waits_on_and_its_deadline_stands() {
 }
 
 #[test]
-fn what_came_in_time_is_taken_also_by_who_was_stopped_until_later() {
+fn event_in_time_reaches_a_waiter_stopped_past_it() {
     let test = |row: &Waits| {
         // On a busy machine it comes too late for a short limit.
         for limit in [2, 10, 60].map(Duration::from_secs) {
@@ -499,7 +498,7 @@ fn what_came_in_time_is_taken_also_by_who_was_stopped_until_later() {
         }
     };
     std::thread::scope(|scope| {
-        // Others take what is let go while they are stopped, or have it given by who waits for them.
+        // The other verbs can lose the event to another process, or the releasing call waits for them.
         let kinds = ["msgq", "fifo read"];
         let is_of = |row: &&Waits| kinds.iter().any(|kind| row.call.starts_with(kind));
         for row in TABLE.iter().filter(is_of) {

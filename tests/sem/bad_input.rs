@@ -1,4 +1,4 @@
-//! What `sem` is given that it cannot do: a clear message and the right status, and nothing done.
+//! Invalid input of `sem`: a clear message, the right status, and no effect.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use crate::support::{World, skip};
 
 #[test]
-fn values_and_numbers_out_of_range() {
+fn value_out_of_range_is_refused() {
     let world = World::new();
     world.call("sem create @a --value 1,1").ok();
     world.call("sem create @m --value 32767").ok();
@@ -84,7 +84,7 @@ fn hint_of_ftok_warns_that_files_can_share_a_key() {
 }
 
 #[test]
-fn more_at_once_than_there_are_is_an_error_at_once_and_no_wait() {
+fn more_slots_than_exist_fail_at_once() {
     let world = World::new();
     world.call("sem create @s --slots 2").ok();
     world.call("sem run @s --take 3 -- true").fails(125, "--take 3 can never succeed: there are only 2 slots");
@@ -93,7 +93,7 @@ fn more_at_once_than_there_are_is_an_error_at_once_and_no_wait() {
 }
 
 #[test]
-fn a_command_that_is_missing_or_not_executable() {
+fn missing_or_not_executable_command_is_126_or_127() {
     let world = World::new();
     world.file("plain", "#!/bin/sh\n");
     world.script("badint", "#!/nonexistent/sh\n");
@@ -113,17 +113,17 @@ fn a_command_that_is_missing_or_not_executable() {
         }
         world.call(&format!("sem {verb} --")).arg("").fails(127, "cannot run '': command not found");
     }
-    // Nothing stays taken.
+    // Nothing is held afterwards.
     world.call("sem run @s -n -- true").ok();
     world.call("sem lock @l -n -- true").ok();
-    // A command that is not there is told before anything is waited for.
+    // A missing command is reported before any wait.
     let _holder = world.call("sem run @s -- sleep 100").start().became("sleep");
     world.call("sem run @s -- nosuchcommand").fails(127, "command not found");
     world.call("sem run @s -n -- true").env("PATH", "/nonexistent").fails(127, "command not found");
 }
 
 #[test]
-fn a_verb_for_another_kind_of_set_is_refused_with_the_right_one() {
+fn verb_for_another_purpose_is_refused() {
     let world = World::new();
     world.call("sem create @s --slots 4").ok();
     world.call("sem lock @l -- true").ok();
@@ -158,12 +158,12 @@ fn a_verb_for_another_kind_of_set_is_refused_with_the_right_one() {
     let after: Vec<String> =
         ["@s", "@l", "@b", "@p"].iter().map(|t| world.call(&format!("sem get --all {t}")).ok()).collect();
     assert_eq!(before[..3], after[..3]);
-    // Attributes are changed on any.
+    // Attributes can be changed for any purpose.
     world.call("sem set @s -m 0660").ok();
 }
 
 #[test]
-fn posix_where_only_system_v_can() {
+fn posix_semaphore_without_undo_is_refused() {
     let world = World::new();
     world.call("sem create /@p --value 1").ok();
     let pid = std::process::id();
@@ -183,13 +183,13 @@ fn posix_where_only_system_v_can() {
         ("sem post /@p -i 1".to_owned(), 2),
     ] {
         let output = world.call(&line).output();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(code), "{line}: {told}");
+        let printed = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{line}: {printed}");
         let hint = format!("hint: use {}, without '/'", world.name("p"));
-        assert!(told.contains(&hint), "{line}: {told}");
+        assert!(printed.contains(&hint), "{line}: {printed}");
     }
     world.call("sem get /@p").stdout("1\n").ok();
-    // A file that is no semaphore.
+    // A file that is not a semaphore.
     let path = format!("/dev/shm/sem.{}", world.name("f"));
     fs::write(&path, "x").unwrap();
     world.call("sem get /@f").fails(3, "its file is not a semaphore of the C library (EINVAL)");
@@ -201,7 +201,7 @@ fn posix_where_only_system_v_can() {
 }
 
 #[test]
-fn targets_that_are_not_there_or_something_else() {
+fn missing_target_is_status_3() {
     let world = World::new();
     for verb in ["get", "wait", "post", "stat"] {
         world.call(&format!("sem {verb} @nope")).fails(3, "no such semaphore set (ENOENT)");
@@ -211,7 +211,7 @@ fn targets_that_are_not_there_or_something_else() {
         world.call(&format!("sem {verb} private")).fails(2, "'private' is only for create");
         world.call(&format!("sem {verb} ftok:/nonexistent")).fails(3, "cannot compute the key of /nonexistent");
     }
-    // Wrong usage in one of several: none is removed.
+    // Wrong usage of one target: none is removed.
     for create in ["msgq create @kept", "sem create @kept", "shm create @kept --size 1"] {
         world.call(create).ok();
         let applet = create.split(' ').next().unwrap();
@@ -221,7 +221,7 @@ fn targets_that_are_not_there_or_something_else() {
     world.call("sem run private --slots 1 -- true").fails(125, "'private' is only for create");
     world.call("sem create private --slots 1").fails(2, "slots need a name or a key");
     let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
-    // The ids of the kinds are counted apart: enough queues, and one has an id that no set has.
+    // Each kind counts its own ids: with enough queues, one has an id that no set has.
     let ids = world.program(&program).args(["queues", "8"]).ok();
     let sets = world.call("sem stat --columns id --no-header").ok();
     let id = ids.lines().find(|id| !sets.lines().any(|set| set.trim() == *id)).unwrap();
@@ -231,7 +231,7 @@ fn targets_that_are_not_there_or_something_else() {
 }
 
 #[test]
-fn somebody_elses_set() {
+fn set_of_another_user_is_protected() {
     let world = World::new();
     let Some(stranger) = world.stranger() else {
         skip("two users want root");
@@ -248,11 +248,11 @@ fn somebody_elses_set() {
     world.call("sem set @a -m 666").user(stranger).fails(5, "it belongs to root (EPERM)");
     world.call("sem rm @a --force").user(stranger).fails(5, "it belongs to root (EPERM)");
     world.call("sem get /@p").user(stranger).fails(5, "permission denied");
-    // It can be seen that it is there, by whom, and no more.
+    // The listing shows the owner, but not the value.
     let listing = world.call("sem stat --columns owner,value --no-header").user(stranger).ok();
     assert!(listing.lines().any(|line| line == "root  -"), "{listing}");
 
-    // Somebody can have been there first.
+    // Another user can have created it first.
     let own = |line: &str| world.call(line).user(stranger);
     own("sem create @theirs --value 1 -m 0666").ok();
     own("sem run @slots --slots 2 -m 0666 -- true").ok();
@@ -265,12 +265,12 @@ fn somebody_elses_set() {
         let command = if line.contains("run") { " -- true" } else { "" };
         world.call(&format!("{line} --foreign{command}")).ok();
     }
-    // Who made it and gave it away can still take it away.
+    // The creator keeps the permissions of an owner.
     own("sem create @given --slots 1 -m 0666").ok();
     own("sem set @given --owner root").ok();
     world.call("sem run @given --slots 1 -- true").fails(125, &belongs);
 
-    // What may be altered and not read is guarded all the same.
+    // A set with write permission only is protected, too.
     world.call("sem set @s -m 0622").ok();
     world.call("sem lock @lock -m 0622 -- true").ok();
     own("sem post @s").fails(4, "is slots, not a plain semaphore");
@@ -283,14 +283,14 @@ fn somebody_elses_set() {
     own("sem create @mine -m 0200").ok();
     own("sem get @mine").fails(5, "permission denied by its own mode (EACCES)");
 
-    // Using without creating trusts what is there, and root's is trusted.
+    // A call that cannot create trusts any owner. Root's objects are always trusted.
     world.call("sem run @slots -- true").ok();
     world.call("sem create @r --value 1 -m 0666").ok();
     own("sem create @r --value 1").ok();
 }
 
 #[test]
-fn the_limits_of_the_kernel_are_named() {
+fn kernel_limits_are_named() {
     let world = World::new();
     let limits = fs::read_to_string("/proc/sys/kernel/sem").unwrap();
     let limits: Vec<usize> = limits.split_whitespace().map(|n| n.parse().unwrap()).collect();
@@ -312,9 +312,9 @@ fn the_limits_of_the_kernel_are_named() {
 }
 
 #[test]
-fn no_space_left_names_the_limit_that_is_in_the_way() {
+fn no_space_left_names_the_limit() {
     let world = World::new();
-    // Limits of the namespace's own, which only its root may set, and only there.
+    // Only root of the IPC namespace can set these limits.
     if !world.is_own() {
         skip("the limits of an IPC namespace want one");
         return;
@@ -332,12 +332,12 @@ fn no_space_left_names_the_limit_that_is_in_the_way() {
 }
 
 #[test]
-fn where_sets_are_small_slots_have_less_room() {
+fn small_sets_leave_room_for_fewer_slots() {
     let world = World::new();
     if !world.is_own() {
         return skip("the limits of an IPC namespace want one");
     }
-    // As database manuals have it.
+    // As recommended by database manuals.
     fs::write("/proc/sys/kernel/sem", "250 32000 100 128").unwrap();
     world.call("sem run @s --slots 4 -- sh -c").arg("echo $IPCBOX_SLOT").stdout("1\n").ok();
     world.call("sem run @s --slots 247 --resize -- true").ok();
@@ -347,7 +347,7 @@ fn where_sets_are_small_slots_have_less_room() {
 }
 
 #[test]
-fn where_there_are_few_semaphores_slots_take_their_share() {
+fn few_semaphores_leave_slots_a_share() {
     let world = World::new();
     if !world.is_own() {
         return skip("the limits of an IPC namespace want one");
@@ -357,14 +357,14 @@ fn where_there_are_few_semaphores_slots_take_their_share() {
         world.call(&format!("sem run {name} --slots 2 -- true")).ok();
     }
     world.call("sem run @a --slots 14 --resize -- true").fails(125, "room for at most 13 slots, not 14");
-    // An array that is longer than the kernel lets it be leaves nothing half-made.
+    // An array beyond the limit leaves no incomplete set.
     fs::write("/proc/sys/kernel/sem", "250 128 4 128").unwrap();
     world.call("sem run @c --slots 2 -- true").fails(125, "one call can do at most 4 operations");
     world.call("sem get @c").fails(3, "no such semaphore set");
 }
 
 #[test]
-fn file_cut_short_under_a_waiter_is_reported() {
+fn file_truncated_under_a_waiter_is_reported() {
     let world = World::new();
     let file = |name: &str| format!("/dev/shm/sem.{}", &name[1..]);
     let cut = world.posix("cut");
@@ -372,13 +372,13 @@ fn file_cut_short_under_a_waiter_is_reported() {
     let waiting = world.call("sem wait").arg(&cut).start().blocked_in(libc::SYS_futex);
     fs::write(file(&cut), "").unwrap();
     waiting.signal(Signal::SIGTERM);
-    let told = waiting.end();
-    assert_eq!(told.status.code(), Some(3), "{told:?}");
-    assert!(String::from_utf8_lossy(&told.stderr).contains("too short for a semaphore (SIGBUS)"), "{told:?}");
+    let printed = waiting.end();
+    assert_eq!(printed.status.code(), Some(3), "{printed:?}");
+    assert!(String::from_utf8_lossy(&printed.stderr).contains("too short for a semaphore (SIGBUS)"), "{printed:?}");
 }
 
 #[test]
-fn slots_that_another_program_changed_are_told_and_nobody_spins() {
+fn changed_slots_are_reported_without_spinning() {
     let world = World::new();
     let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
     let key = world.call("key @s").ok();

@@ -5,8 +5,7 @@ use nix::sys::signal::Signal;
 
 use crate::support::{Child, World, eventually};
 
-/// Checks the values of a barrier that nobody waits at: the parties, the mark, and rounds of which one gathers and none
-/// has anyone left.
+/// Checks the values of an unused barrier: the parties, the mark, one open round, and no caller in any round.
 pub fn assert_at_rest_for(parties: u16, values: &str) {
     let values: Vec<u16> = values.split_whitespace().map(|value| value.parse().unwrap()).collect();
     assert_eq!(values[..2], [parties, 16946]);
@@ -20,7 +19,7 @@ fn comer(world: &World, parties: u8) -> Child {
 }
 
 #[test]
-fn all_leave_when_the_last_one_has_come() {
+fn all_callers_leave_when_the_last_arrives() {
     let world = World::new();
     let first: Vec<Child> = (0..2).map(|_| comer(&world, 3)).collect();
     let record = world.call("sem stat @b --json").ok();
@@ -37,7 +36,7 @@ fn all_leave_when_the_last_one_has_come() {
 }
 
 #[test]
-fn who_times_out_or_dies_is_not_counted() {
+fn late_or_killed_caller_does_not_count() {
     let world = World::new();
     for _ in 0..2 {
         world.call("sem barrier @b 2 -w 0.05").fails(124, "only 1 of 2 arrived within 50ms");
@@ -52,7 +51,7 @@ fn who_times_out_or_dies_is_not_counted() {
 }
 
 #[test]
-fn another_number_of_parties_is_an_error() {
+fn other_number_of_parties_is_refused() {
     let world = World::new();
     world.call("sem barrier @b 2 -n -E 0").ok();
     world.call("sem barrier @b 3").fails(4, "is a barrier for 2, not for 3");
@@ -62,9 +61,9 @@ fn another_number_of_parties_is_an_error() {
 }
 
 #[test]
-fn rounds_do_not_bleed_into_each_other() {
+fn next_round_waits_for_its_own_callers() {
     let world = World::new();
-    // Who comes for the next round while the last is leaving waits for it.
+    // A caller of the next round waits while the last round is leaving.
     for _ in 0..30 {
         let children: Vec<Child> = (0..6).map(|_| world.call("sem barrier @b 3").start()).collect();
         for child in children {

@@ -12,7 +12,7 @@ fn is_there(pid: i32) -> bool {
 }
 
 #[test]
-fn it_is_held_until_the_process_ends() {
+fn hold_lasts_until_the_process_exits() {
     let world = World::new();
     let script = world.shell("ipcbox sem hold $NAME-s $$ --slots 1 -n >pid; exec sleep 100").start().became("sleep");
     let holder: i32 = fs::read_to_string(world.dir().join("pid")).unwrap().trim().parse().unwrap();
@@ -25,7 +25,7 @@ fn it_is_held_until_the_process_ends() {
 }
 
 #[test]
-fn it_is_held_until_the_holder_gets_sigterm() {
+fn hold_lasts_until_the_holder_gets_sigterm() {
     let world = World::new();
     let pid = std::process::id();
     for options in ["--slots 1", "--lock", "--lock --shared"] {
@@ -39,7 +39,7 @@ fn it_is_held_until_the_holder_gets_sigterm() {
 }
 
 #[test]
-fn one_instance_of_a_script() {
+fn hold_allows_one_instance_of_a_script() {
     let world = World::new();
     let script = world.script(
         "nightly",
@@ -49,7 +49,7 @@ fn one_instance_of_a_script() {
     let first = world.program(&script).start();
     eventually("the first one is at work", || world.dir().join("ran").exists());
     for _ in 0..3 {
-        // Standard output says nothing, and the message says why.
+        // Standard output is empty, and a message gives the reason.
         let output = world.program(&script).output();
         assert!(output.status.success() && output.stdout.is_empty());
     }
@@ -59,10 +59,9 @@ fn one_instance_of_a_script() {
 }
 
 #[test]
-fn it_keeps_none_of_the_callers_descriptors() {
+fn holder_keeps_no_descriptor_of_the_caller() {
     let world = World::new();
-    // $(…) returns, a pipe is at its end, and a high descriptor of the shell's is closed. The holder's own pipes are
-    // closed last.
+    // $(…) returns, a pipe reaches EOF, and a high descriptor of the shell is closed. The holder closes its own pipes last.
     let script = "exec 9>lock 8</dev/null; pid=$(ipcbox sem hold $NAME-s $$ --slots 1); \
                   until [ \"$(ls /proc/$pid/fd | xargs)\" = '0 1 2 3' ]; do :; done; \
                   readlink /proc/$pid/cwd /proc/$pid/fd/1; \
@@ -76,14 +75,14 @@ fn it_keeps_none_of_the_callers_descriptors() {
         assert!(output.status.success());
         let own = if shell == "fish" { "$fish_pid" } else { "$$" };
         let line = format!("ipcbox sem hold $NAME-{shell} {own} --slots 1 | cat; echo held");
-        let told = world.program(shell).args(["-c", &line]).ok();
-        assert!(told.ends_with("\nheld\n"), "{shell}: {told}");
+        let printed = world.program(shell).args(["-c", &line]).ok();
+        assert!(printed.ends_with("\nheld\n"), "{shell}: {printed}");
         world.call(&format!("sem run @{shell} -w 60 -- true")).ok();
     }
 }
 
 #[test]
-fn quiet_prints_nothing_and_a_failed_print_holds_nothing() {
+fn failed_print_holds_nothing() {
     let world = World::new();
     let pid = std::process::id();
     world.call(&format!("sem hold @s {pid} --slots 2 --take 2 -q")).stdout("").ok();
@@ -94,18 +93,18 @@ fn quiet_prints_nothing_and_a_failed_print_holds_nothing() {
 }
 
 #[test]
-fn a_process_that_is_gone_is_told() {
+fn hold_for_an_exited_process_fails() {
     let world = World::new();
     let gone = world.shell("sh -c 'echo $$'").ok();
     world.call(&format!("sem hold @s {} --slots 1", gone.trim())).fails(3, "no such process");
-    // A zombie has ended too.
+    // A zombie has exited, too.
     let zombie = world.program("true").start().became_zombie();
     world.call(&format!("sem hold @s {} --slots 1", zombie.pid())).fails(3, "has ended (ESRCH)");
     world.call("sem run @s -- true").fails(125, "no such semaphore set");
 }
 
 #[test]
-fn a_process_that_ends_while_it_is_waited_ends_the_wait() {
+fn exit_of_the_process_ends_the_wait() {
     let world = World::new();
     let holder = world.call("sem run @s --slots 1 -- sleep 100").start().became("sleep");
     let process = world.program("sleep").arg("100").start();

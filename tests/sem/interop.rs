@@ -1,4 +1,4 @@
-//! C programs and the box on the same objects.
+//! C programs and ipcbox on the same objects.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use nix::libc;
 
 use crate::support::{Call, World, skip};
 
-/// A C program of `tests/interop`, compiled for this world; none, said aloud, where there is no compiler.
+/// A C program of `tests/interop`, compiled for this world; `None`, reported as a skip, without a compiler.
 pub fn compiled(world: &World, source: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(source);
     let program = world.dir().join(path.file_stem().unwrap());
@@ -19,13 +19,13 @@ pub fn compiled(world: &World, source: &str) -> Option<PathBuf> {
 }
 
 #[test]
-fn a_program_opens_what_the_box_made_and_the_other_way_round() {
+fn c_program_and_ipcbox_share_sets() {
     let world = World::new();
     let Some(program) = compiled(&world, "sysv.c") else { return };
     world.file("f", "");
     let c = |words: &str| world.program(&program).args(words.split_whitespace());
     let name = world.name("a");
-    // By name, by key, and by ftok: each side makes it once.
+    // By name, by key, and by ftok: each side creates it once.
     let keys = [name.clone(), "0x4242".into(), "ftok:f".into()];
     for key in &keys {
         let target = if key.starts_with("0x") { key.clone() } else { key.replace(&name, "@a") };
@@ -42,7 +42,7 @@ fn a_program_opens_what_the_box_made_and_the_other_way_round() {
         c(&format!("set {key} 1 7")).ok();
         world.call(&format!("sem wait {target} -i 1 --by 6")).ok();
         c(&format!("get {key} 1")).stdout("1\n").ok();
-        // Whatever its time of the last operation is: it is used as it is.
+        // sem_otime of the other program does not matter.
         let waiting = world.call(&format!("sem wait {target}")).start().blocked_in(libc::SYS_semtimedop);
         c(&format!("op {key} 0 1")).ok();
         assert_eq!(waiting.code(), 0);
@@ -51,7 +51,7 @@ fn a_program_opens_what_the_box_made_and_the_other_way_round() {
 }
 
 #[test]
-fn posix_semaphores_are_those_of_the_c_library() {
+fn c_program_and_ipcbox_share_posix_semaphores() {
     let world = World::new();
     let Some(program) = compiled(&world, "posix_sem.c") else { return };
     let name = world.posix("p");

@@ -5,15 +5,14 @@ use nix::sys::signal::Signal;
 
 use crate::support::{World, eventually};
 
-/// Checks the values of a lock that nobody holds or waits for: after the number of the last gate no holder, the mark,
-/// and gates that are all free.
+/// Checks the values of an unused lock: after the number of the last gate no holder, the mark, and free gates.
 pub fn assert_at_rest(values: &str) {
     let rest = format!("0 0 19506{} 0\n", " 32767".repeat(32));
     assert_eq!(values.split_once(' ').unwrap().1, rest);
 }
 
 #[test]
-fn it_becomes_the_command_and_is_made_if_missing() {
+fn missing_lock_is_created_and_command_runs() {
     let world = World::new();
     world.call("sem lock @l -- sh -c").arg("echo in; exit 3").stdout("in\n").status(3);
     assert_at_rest(&world.call("sem get --all @l").ok());
@@ -21,7 +20,7 @@ fn it_becomes_the_command_and_is_made_if_missing() {
 }
 
 #[test]
-fn exclusive_excludes_and_shared_shares() {
+fn exclusive_lock_excludes_sharers() {
     let world = World::new();
     let readers: Vec<_> = (0..3).map(|_| world.call("sem lock -s @l -- sleep 100").start().became("sleep")).collect();
     world.call("sem lock @l -n -- true").fails(124, "it is locked by pid ");
@@ -33,7 +32,7 @@ fn exclusive_excludes_and_shared_shares() {
 }
 
 #[test]
-fn a_killed_holder_unlocks() {
+fn killed_holder_releases_the_lock() {
     let world = World::new();
     for mode in ["", "--shared"] {
         let holder = world.call(&format!("sem lock @l {mode} -- sleep 100")).start().became("sleep");
@@ -45,11 +44,11 @@ fn a_killed_holder_unlocks() {
 }
 
 #[test]
-fn a_waiting_writer_is_not_starved_by_readers_that_keep_coming() {
+fn waiting_writer_is_not_overtaken_by_readers() {
     let world = World::new();
     let reader = world.call("sem lock -s @l -- sleep 100").start().became("sleep");
     let writer = world.call("sem lock @l -- echo written").start().blocked_in(libc::SYS_semtimedop);
-    // Whoever comes after the writer waits behind it, though the lock is shared.
+    // Later sharers wait behind the writer, although the lock is shared.
     world.call("sem lock -s @l -n -- true").fails(124, "it is locked by pid ");
     let late = world.call("sem lock -s @l -- echo late").start().blocked_in(libc::SYS_semtimedop);
     drop(reader);
@@ -58,7 +57,7 @@ fn a_waiting_writer_is_not_starved_by_readers_that_keep_coming() {
 }
 
 #[test]
-fn a_waiter_that_is_killed_lets_the_next_one_through() {
+fn killed_waiter_lets_the_next_one_in() {
     let world = World::new();
     let reader = world.call("sem lock -s @l -- sleep 100").start().became("sleep");
     let writer = world.call("sem lock @l -- true").start().blocked_in(libc::SYS_semtimedop);
@@ -67,6 +66,6 @@ fn a_waiter_that_is_killed_lets_the_next_one_through() {
     assert_eq!(writer.code(), 137);
     assert_eq!(late.code(), 0);
     drop(reader);
-    eventually("nobody holds it", || world.call("sem stat @l --columns held --no-header").ok() == "0\n");
+    eventually("it is free", || world.call("sem stat @l --columns held --no-header").ok() == "0\n");
     assert_at_rest(&world.call("sem get --all @l").ok());
 }

@@ -1,6 +1,6 @@
-//! What `sem hold` holds is free for the very next caller once PID has exited or the holder was told to release.
+//! Slots and locks of `sem hold` are free for the next caller after PID has exited or the holder was asked to release.
 //!
-//! The holder is stopped wherever it could release too early by itself: what these tests see is independent of chance.
+//! The holder is stopped, so that it cannot release by itself first.
 
 use std::fs;
 use std::io::Read;
@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use crate::signal::contained;
 use crate::support::{Call, Child, World, eventually, signal, skip};
 
-/// What `hold` takes, and callers that find it taken.
+/// Options of `hold`, and callers that find everything taken.
 const HELD: [(&str, &[&str]); 3] = [
     ("@s --slots 1", &["run @s -n -- true", "hold @s 1 -nq", "run @s -w 60 -- true"]),
     ("@l --lock", &["lock @l -n -- true", "lock @l -sn -- true", "hold @l 1 --lock -nq"]),
@@ -29,12 +29,12 @@ fn stop(pid: i32) {
     eventually("the holder stops", || state(pid) == Some('T'));
 }
 
-/// Whether a process runs on: it is neither gone nor a zombie.
+/// Whether a process runs: it has neither been reaped nor is it a zombie.
 fn lives(pid: i32) -> bool {
     state(pid).is_some_and(|state| state != 'Z')
 }
 
-/// Has `pid` hold what `options` say, and gives the holder, which is stopped.
+/// Holds for `pid` with `options`, and returns the holder, which is stopped.
 fn stopped_holder(world: &World, options: &str, pid: i32) -> i32 {
     let (target, rest) = options.split_once(' ').unwrap();
     let holder = world.call(&format!("sem hold {target} {pid} {rest}")).ok().trim().parse().unwrap();
@@ -42,12 +42,12 @@ fn stopped_holder(world: &World, options: &str, pid: i32) -> i32 {
     holder
 }
 
-/// A process to hold something for.
+/// Starts a process to hold something for.
 fn process(world: &World) -> Child {
     world.program("sleep").arg("100").start().became("sleep")
 }
 
-/// A call of `sem`, by this test's process where it holds.
+/// A call of `sem`; `hold` is for the process of this test.
 fn taker(world: &World, line: &str) -> Call {
     world.call(&format!("sem {}", line.replace(" 1 ", &format!(" {} ", std::process::id()))))
 }
@@ -85,7 +85,7 @@ fn subshell_releases_when_it_exits() {
         let world = World::new();
         let options = options.replace('@', "$NAME-");
         let (target, rest) = options.split_once(' ').unwrap();
-        // $$ is the shell itself in its subshells too.
+        // $$ is the shell itself, also in its subshells.
         let script = format!(
             "( own=$(exec sh -c 'echo $PPID'); ipcbox sem hold {target} $own {rest} >pid
                kill -STOP $(cat pid); until grep -q ') T ' /proc/$(cat pid)/stat; do :; done )
@@ -151,7 +151,7 @@ fn shm_lock_gets_what_a_stopped_holder_holds() {
     world.call("shm create @m --size 8").ok();
     for shared in ["", "-s"] {
         for line in ["write @m x --lock @l -n", "read @m --lock @l -n"] {
-            // Readers share the lock as they find it.
+            // A reader shares the lock with the holder.
             let is_shared = !shared.is_empty() && line.starts_with("read");
             let served = process(&world);
             let holder = stopped_holder(&world, &format!("@l --lock {shared}"), served.pid());
@@ -177,7 +177,7 @@ fn release_returns_when_it_is_released() {
 }
 
 #[test]
-fn released_by_any_way_is_free_for_the_next_caller() {
+fn release_frees_it_for_the_next_caller() {
     let world = World::new();
     for (options, ends) in [
         ("$NAME-s $$ --slots 1", "ipcbox sem hold $NAME-s $$ --release"),
@@ -220,7 +220,7 @@ fn release_without_a_holder_is_status_3() {
     for target in ["@s", "@l"] {
         world.call(&format!("sem hold {target} {pid} --release")).fails(3, &none);
     }
-    // What CMD has is CMD's, and what another process has is not this one's.
+    // A slot of CMD, or one held for another process, does not count.
     let _run = world.call("sem run @s -- sleep 100").start().became("sleep");
     world.call(&format!("sem hold @s {pid} --release")).fails(3, &none);
     let other = process(&world);
@@ -244,10 +244,10 @@ fn release_ends_the_holders_of_one_process_only() {
 }
 
 #[test]
-fn process_that_got_the_number_again_is_not_served() {
+fn reused_pid_is_not_served() {
     let world = World::new();
     let set = world.name("s");
-    // Only the one who may set the last pid of a namespace can have a number used again at once.
+    // Reusing a pid at once needs permission to set the last pid of the namespace.
     let script = format!(
         "sleep 100 & pid=$!
          h=$($BOX sem hold {set} $pid --slots 1)
@@ -264,10 +264,10 @@ fn process_that_got_the_number_again_is_not_served() {
 }
 
 #[test]
-fn holder_in_a_pid_namespace_within_is_released_from_outside() {
+fn holder_in_a_nested_pid_namespace_is_released() {
     let world = World::new();
     let set = world.name("s");
-    // Its own number of PID means another process, or none, outside.
+    // The pid inside means another process, or none, outside.
     let script = format!(
         "sleep 100 & pid=$!
          h=$($BOX sem hold {set} $pid --slots 1)
@@ -286,14 +286,14 @@ fn holder_in_a_pid_namespace_within_is_released_from_outside() {
     world.call("sem run @s -n -- true").ok();
 }
 
-/// A name is not what makes a process a holder.
+/// The name alone does not identify a holder.
 #[test]
-fn a_command_that_looks_like_a_holder_is_left_alone() {
+fn command_named_like_a_holder_is_left_alone() {
     let world = World::new();
     let id = world.call("sem create @s --slots 1").ok();
     let sleep = world.copy("/bin/sleep", &format!("hold {}", id.trim()));
     let name = format!("hold {}", id.trim());
-    // It has a descriptor of a process that has exited, but no pidfd of its own.
+    // It has no pidfd.
     let mut run = world.call("sem run @s --").arg(sleep).arg("100").start().became(&name);
     world.call("sem run @s -n -- true").fails(124, " by ");
     assert!(run.runs());
@@ -309,7 +309,7 @@ fn holder_of_another_user_is_left_alone() {
     let call = "sem run @s -n --foreign -- true";
     world.call(call).user(stranger).fails(124, " by ");
     assert!(lives(holder));
-    // Root may end anybody's.
+    // Root can kill the holder of any user.
     world.call("sem run @s -n -- true").ok();
     let served = world.program("sleep").arg("100").user(stranger).start().became("sleep");
     let line = format!("sem hold @s {} ", served.pid());

@@ -1,11 +1,11 @@
-//! `sem rm`: what is in use is left alone, and `--unused` removes what no process needs.
+//! `sem rm`: refuses objects in use, and `--unused` removes those that no process uses.
 
 use nix::libc;
 use nix::sys::signal::Signal;
 
 use crate::support::{World, eventually, lines, signal, skip};
 
-/// The messages of a call that must succeed.
+/// Returns the messages of a call that must succeed.
 fn kept(world: &World, line: &str) -> Vec<String> {
     let output = world.call(line).output();
     assert_eq!(output.status.code(), Some(0), "{line}: {:?}", lines(&output.stderr));
@@ -13,7 +13,7 @@ fn kept(world: &World, line: &str) -> Vec<String> {
 }
 
 #[test]
-fn unused_removes_idle_slots_and_locks_it_is_given() {
+fn unused_removes_idle_slots_and_locks() {
     let world = World::new();
     world.call("sem create @s --slots 2").ok();
     world.call("sem lock @l -- true").ok();
@@ -26,7 +26,7 @@ fn unused_removes_idle_slots_and_locks_it_is_given() {
 }
 
 #[test]
-fn unused_keeps_what_is_held_waited_on_or_young_and_says_why() {
+fn unused_reports_why_it_keeps_a_set() {
     let world = World::new();
     let _slot = world.call("sem run @s --slots 2 -- sleep 100").start().became("sleep");
     let _lock = world.call("sem lock @l -s -- sleep 100").start().became("sleep");
@@ -42,12 +42,12 @@ fn unused_keeps_what_is_held_waited_on_or_young_and_says_why() {
         ("/@x", "the kernel does not know the users of a POSIX semaphore"),
         ("@f --older-than 1h", "it was last used "),
     ] {
-        let told = kept(&world, &format!("sem rm {target} --unused"));
-        assert!(told.len() == 1 && told[0].starts_with("sem: kept "), "{told:?}");
-        assert!(told[0].contains(why), "{told:?}");
+        let printed = kept(&world, &format!("sem rm {target} --unused"));
+        assert!(printed.len() == 1 && printed[0].starts_with("sem: kept "), "{printed:?}");
+        assert!(printed[0].contains(why), "{printed:?}");
         world.call(&format!("sem get {}", target.split(' ').next().unwrap())).ok();
     }
-    // A waiter for more slots than are free.
+    // With a waiter for more slots than are free.
     let waiter = world.call("sem run @w --slots 2 -- sleep 100").start().became("sleep");
     let _waits = world.call("sem run @w --take 2 -- true").start().blocked_in(libc::SYS_semtimedop);
     assert!(kept(&world, "sem rm @w --unused")[0].contains("it is held by"));
@@ -55,7 +55,7 @@ fn unused_keeps_what_is_held_waited_on_or_young_and_says_why() {
 }
 
 #[test]
-fn unused_without_targets_removes_those_of_the_caller() {
+fn unused_alone_removes_sets_of_the_caller() {
     let world = World::new();
     if !world.is_own() {
         return skip("the sets of this user are not the test's alone");
@@ -68,14 +68,14 @@ fn unused_without_targets_removes_those_of_the_caller() {
     world.call("sem rm --yes").fails(2, "--unused");
     world.call("sem rm --older-than 1d @s").fails(2, "--unused");
     world.call("sem rm @s --unused --force").fails(2, "cannot be used together");
-    // Without a terminal there is no question, and nothing is removed.
-    let told = lines(&world.call("sem rm --unused").output().stderr).join("\n");
-    assert!(told.contains("cannot remove 2 objects") && told.contains("--yes"), "{told}");
+    // Without a terminal it cannot ask, and removes nothing.
+    let printed = lines(&world.call("sem rm --unused").output().stderr).join("\n");
+    assert!(printed.contains("cannot remove 2 objects") && printed.contains("--yes"), "{printed}");
     world.call("sem get @s").ok();
-    let told = kept(&world, "sem rm --unused --older-than 1d --yes");
-    assert_eq!(told.len(), 3, "{told:?}");
-    let told = kept(&world, "sem rm --unused --yes");
-    assert!(told.len() == 1 && told[0].contains("it is held by"), "{told:?}");
+    let printed = kept(&world, "sem rm --unused --older-than 1d --yes");
+    assert_eq!(printed.len(), 3, "{printed:?}");
+    let printed = kept(&world, "sem rm --unused --yes");
+    assert!(printed.len() == 1 && printed[0].contains("it is held by"), "{printed:?}");
     for (target, is_left) in [("@s", false), ("@l", false), ("@p", true), ("@h", true)] {
         let found = world.call(&format!("sem get {target}")).output().status.success();
         assert_eq!(found, is_left, "{target}");
@@ -96,7 +96,7 @@ fn unused_leaves_other_users_sets_alone() {
 }
 
 #[test]
-fn a_holder_whose_process_has_exited_is_no_reason_to_keep() {
+fn holder_of_an_exited_process_is_no_use() {
     let world = World::new();
     for (line, options) in [("sem rm @s", "--slots 1"), ("sem rm @s --unused", "--lock --shared")] {
         let served = world.program("sleep").arg("100").start().became("sleep");
@@ -115,7 +115,7 @@ fn a_holder_whose_process_has_exited_is_no_reason_to_keep() {
 }
 
 #[test]
-fn owner_of_what_may_not_be_used_is_told_how_to_share() {
+fn denied_user_gets_the_command_for_the_owner() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return skip("this user cannot be another one") };
     world.call("sem create @s --slots 2").ok();
@@ -131,13 +131,13 @@ fn owner_of_what_may_not_be_used_is_told_how_to_share() {
         ("shm read @m", "shm", "m"),
         ("shm write @n x --lock @k", "sem", "k"),
     ] {
-        let told = lines(&world.call(line).user(stranger).output().stderr);
+        let printed = lines(&world.call(line).user(stranger).output().stderr);
         let set = format!("ipcbox {applet} set {} --mode 666", world.name(target));
-        assert_eq!(told.len(), 2, "{line}: {told:?}");
-        assert!(told[0].contains("permission denied, it belongs to root (EACCES)"), "{told:?}");
-        assert_eq!(told[1], format!("hint: root can let everyone use it: {set}"), "{line}");
-        // The hint is right as it stands.
+        assert_eq!(printed.len(), 2, "{line}: {printed:?}");
+        assert!(printed[0].contains("permission denied, it belongs to root (EACCES)"), "{printed:?}");
+        assert_eq!(printed[1], format!("hint: root can let everyone use it: {set}"), "{line}");
+        // The hint works as printed.
         world.shell(&set).ok();
-        assert_ne!(lines(&world.call(line).user(stranger).output().stderr).first(), told.first());
+        assert_ne!(lines(&world.call(line).user(stranger).output().stderr).first(), printed.first());
     }
 }

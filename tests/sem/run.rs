@@ -9,19 +9,19 @@ use nix::sys::signal::Signal;
 
 use crate::support::{Child, World, eventually, holds};
 
-/// Starts a call and waits until it has taken what it wants and become `sleep`.
+/// Starts a call and waits until it has executed `sleep`.
 fn holder(world: &World, line: &str) -> Child {
     world.call(line).start().became("sleep")
 }
 
 #[test]
-fn it_becomes_the_command_with_its_status_and_its_slot() {
+fn command_gets_a_slot_and_gives_the_status() {
     let world = World::new();
     let print = |line: &str| {
         world.call(line).args(["--", "sh", "-c", "echo $IPCBOX_SLOT $*; exit 7", "sh", "a b", "$(x)", "{}"])
     };
     print("sem run @s --slots 2").stdout("1 a b $(x) {}\n").status(7);
-    // It was there before: made once, used without --slots as well.
+    // An existing set needs no --slots.
     print("sem run @s").stdout("1 a b $(x) {}\n").status(7);
     world.call("sem run @s --slots 2 --take 2 -- sh -c").arg("echo $IPCBOX_SLOT").stdout("1,2\n").ok();
     world.call("sem get @s").stdout("2\n").ok();
@@ -30,7 +30,7 @@ fn it_becomes_the_command_with_its_status_and_its_slot() {
 }
 
 #[test]
-fn a_slot_is_the_lowest_that_nobody_has() {
+fn slot_is_the_lowest_free_one() {
     let world = World::new();
     let first = holder(&world, "sem run @s --slots 3 -- sleep 100");
     let second = holder(&world, "sem run @s -- sleep 100");
@@ -43,7 +43,7 @@ fn a_slot_is_the_lowest_that_nobody_has() {
 }
 
 #[test]
-fn a_slot_is_given_back_however_the_command_ends() {
+fn slot_is_released_however_the_command_exits() {
     let world = World::new();
     for which in [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGINT] {
         let holder = holder(&world, "sem run @s --slots 1 -- sleep 100");
@@ -56,7 +56,7 @@ fn a_slot_is_given_back_however_the_command_ends() {
 }
 
 #[test]
-fn without_slots_a_missing_set_is_an_error_and_with_another_number_too() {
+fn missing_set_or_other_number_is_refused() {
     let world = World::new();
     world.call("sem run @s -- true").fails(125, "no such semaphore set (ENOENT)");
     world.call("sem run @s --slots 2 -- true").ok();
@@ -65,13 +65,13 @@ fn without_slots_a_missing_set_is_an_error_and_with_another_number_too() {
 }
 
 #[test]
-fn resize_adopts_another_number_up_at_once_and_down_as_slots_come_free() {
+fn resize_shrinks_as_slots_come_free() {
     let world = World::new();
     let holders: Vec<Child> = (0..2).map(|_| holder(&world, "sem run @s --slots 2 -- sleep 100")).collect();
     world.call("sem run @s --slots 4 --resize -- sh -c").arg("echo $IPCBOX_SLOT").stdout("3\n").ok();
     world.call("sem get @s").stdout("2\n").ok();
 
-    // Two of the four are free and go; a third has to be waited for, and what was taken away stays so.
+    // The two free slots are removed at once; the third must come free. A timeout does not restore the two.
     world.call("sem run @s --slots 1 --resize -n -- true").fails(124, "it still has 2 slots, not 1");
     let record = world.call("sem stat --json @s").ok();
     assert!(record.contains(r#""purpose":"slots","free":0,"capacity":2,"held":2"#), "{record}");
@@ -85,7 +85,7 @@ fn resize_adopts_another_number_up_at_once_and_down_as_slots_come_free() {
 }
 
 #[test]
-fn there_is_room_for_256_numbers_or_twice_the_first_number() {
+fn set_has_room_for_256_slots_or_twice_the_first() {
     let world = World::new();
     world.call("sem run @s --slots 2 -- true").ok();
     world.call("sem run @s --slots 256 --resize -- true").ok();
@@ -97,9 +97,9 @@ fn there_is_room_for_256_numbers_or_twice_the_first_number() {
 }
 
 #[test]
-fn the_command_gets_what_the_box_was_given() {
+fn command_inherits_signals_and_descriptors() {
     let world = World::new();
-    // Mask, ignored signals and descriptors; the shell ignores USR1 and opens 7.
+    // The shell ignores USR1 and opens descriptor 7.
     let print = "grep -E '^(SigBlk|SigIgn|SigCgt)' /proc/self/status; ls /proc/self/fd | wc -l";
     let script = |run: &str| format!("trap '' USR1 PIPE; exec 7</dev/null; {run} sh -c \"{print}\"");
     let plain = world.shell(&script("")).ok();
@@ -109,7 +109,7 @@ fn the_command_gets_what_the_box_was_given() {
         world.shell("sem create $NAME-o >/dev/null; sem op $NAME-o 0:+1u -- env | grep -c IPCBOX || :").ok(),
         "0\n"
     );
-    // SIGPIPE was not ignored before, and is not now.
+    // SIGPIPE is not ignored.
     world
         .shell("{ sem run $NAME-s -- sh -c 'kill -PIPE $$'; echo $? >status; } || :; cat status")
         .stdout("141\n")
@@ -117,7 +117,7 @@ fn the_command_gets_what_the_box_was_given() {
 }
 
 #[test]
-fn standard_streams_that_are_closed_stay_closed() {
+fn closed_standard_streams_stay_closed() {
     let world = World::new();
     let plain = world.shell("ls /proc/self/fd <&- | cat").ok();
     world.shell("sem run $NAME-s --slots 1 -- ls /proc/self/fd <&- | cat").stdout(plain).ok();
@@ -126,7 +126,7 @@ fn standard_streams_that_are_closed_stay_closed() {
 }
 
 #[test]
-fn the_number_of_a_slot_is_crash_safe_like_the_slot() {
+fn slot_number_of_a_killed_holder_is_free() {
     let world = World::new();
     let killed = holder(&world, "sem run @s --slots 2 -- sleep 100");
     killed.signal(Signal::SIGKILL);
@@ -134,13 +134,13 @@ fn the_number_of_a_slot_is_crash_safe_like_the_slot() {
     world.call("sem run @s --take 2 -w 60 -- sh -c").arg("echo $IPCBOX_SLOT").stdout("1,2\n").ok();
 }
 
-/// The main job: a command over every source file of the crate, two at a time.
+/// The main use: a command for each source file of the crate, two at a time.
 #[test]
-fn two_at_a_time_over_the_crates_own_files() {
+fn two_slots_run_two_jobs_at_a_time() {
     let world = World::new();
     let probe = world.dir().join("probe");
     fs::create_dir(&probe).unwrap();
-    // Each job counts its file, and while it is at work a file of its own stands in a directory.
+    // Each job counts the lines of its file, and creates a file of its own while it runs.
     let job = world.script(
         "job",
         "#!/bin/sh\nset -eu\nmine=probe/$IPCBOX_SLOT.$$\n: >\"$mine\"\n\
@@ -179,9 +179,9 @@ fn sources(dir: &Path, found: &mut Vec<std::path::PathBuf>) {
     }
 }
 
-/// Of any number of first callers one makes the set, whole, and nobody is let in who should not be.
+/// Exactly one of many first callers creates the set, and at most 3 jobs run at a time.
 #[test]
-fn two_hundred_first_callers_make_one_set() {
+fn two_hundred_first_callers_create_one_set() {
     let world = World::new();
     for round in 0..20 {
         let job =
@@ -207,7 +207,7 @@ fn two_hundred_first_callers_make_one_set() {
 }
 
 #[test]
-fn nobody_gets_in_while_all_slots_are_taken() {
+fn taken_slots_admit_no_caller() {
     let world = World::new();
     let _first = holder(&world, "sem run @s --slots 1 -- sleep 100");
     let mut second = world.call("sem run @s -- true").start().blocked_in(libc::SYS_semtimedop);
@@ -215,23 +215,23 @@ fn nobody_gets_in_while_all_slots_are_taken() {
 }
 
 #[test]
-fn who_waits_for_more_than_there_are_any_more_is_told() {
+fn resize_below_take_ends_the_wait() {
     let world = World::new();
     let _holder = holder(&world, "sem run @s --slots 2 -- sleep 100");
     let waiting = world.call("sem run @s --take 2 -- true").start().blocked_in(libc::SYS_semtimedop);
     world.call("sem run @s --slots 1 --resize -n -- true").fails(124, "the only slot is in use by ");
-    let told = waiting.end();
-    assert_eq!(told.status.code(), Some(125));
-    let told = String::from_utf8(told.stderr).unwrap();
-    assert!(told.contains("--take 2 can never succeed: there is only 1 slot"), "{told}");
+    let printed = waiting.end();
+    assert_eq!(printed.status.code(), Some(125));
+    let printed = String::from_utf8(printed.stderr).unwrap();
+    assert!(printed.contains("--take 2 can never succeed: there is only 1 slot"), "{printed}");
 }
 
 #[test]
-fn who_waits_goes_on_where_there_were_fewer_for_a_moment() {
+fn short_resize_below_take_keeps_the_wait() {
     let world = World::new();
     let name = world.name("s");
     let mut holder = holder(&world, "sem run @s --slots 3 -- sleep 100");
-    // Its look at the capacity, after it was woken, comes late.
+    // Its read of the capacity after the wake-up is delayed.
     let Some(call) = world.injected("semctl:delay_enter=3000000:when=3+") else { return };
     let call = call.args(["sem", "run", &name, "--take", "3", "--", "true"]);
     let waiting = call.start().blocked_in(libc::SYS_semtimedop);
@@ -248,7 +248,7 @@ fn who_waits_goes_on_where_there_were_fewer_for_a_moment() {
 }
 
 #[test]
-fn what_a_stranger_made_and_never_used_is_left_as_it_is() {
+fn uninitialised_set_of_another_user_is_refused() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
@@ -262,14 +262,14 @@ fn what_a_stranger_made_and_never_used_is_left_as_it_is() {
     ] {
         world.program(&program).args(["create", key.trim(), len]).user(stranger).ok();
         world.call(line).fails(code, "it exists and belongs to uid 54321");
-        let told = String::from_utf8(world.call("sem get @a").output().stderr).unwrap();
-        assert!(told.contains("was never initialised"), "{line}: {told}");
+        let printed = String::from_utf8(world.call("sem get @a").output().stderr).unwrap();
+        assert!(printed.contains("was never initialised"), "{line}: {printed}");
         world.call("sem rm @a").ok();
     }
 }
 
 #[test]
-fn what_a_killed_maker_left_is_missing_to_some_and_finished_by_the_next() {
+fn set_of_a_killed_creator_is_completed() {
     let world = World::new();
     let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
     let sysv = |words: &[&str]| world.program(&program).args(words).ok();
@@ -286,7 +286,7 @@ fn what_a_killed_maker_left_is_missing_to_some_and_finished_by_the_next() {
 }
 
 #[test]
-fn a_mode_that_denies_its_owner_leaves_nothing_behind() {
+fn mode_that_denies_the_owner_leaves_nothing() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     for line in ["run @s --slots 2 -m 0400 -- true", "lock @l -m 0 -- true", "barrier @b 2 -m 0"] {

@@ -1,4 +1,4 @@
-//! The classic problems, as shell scripts in `tests/scripts`: each prints what it counted, and never hangs.
+//! The classic problems, as shell scripts in `tests/scripts`: each prints its counts, and never hangs.
 
 use std::path::Path;
 
@@ -16,16 +16,16 @@ fn dining_philosophers_all_eat() {
 }
 
 #[test]
-fn a_reusable_barrier_of_8_parties_and_100_rounds() {
+fn barrier_of_8_parties_keeps_100_rounds_in_step() {
     assert_eq!(run("barrier.sh", &["8", "100"]), "8 parties, 100 rounds, 0 out of step\n");
 }
 
 #[test]
-fn readers_and_writers_see_whole_texts() {
+fn readers_see_no_torn_text() {
     assert_eq!(run("readers-writers.sh", &["4", "3", "20"]), "60 writes, 80 reads, 0 torn\n");
 }
 
 #[test]
-fn a_producer_and_consumers_lose_nothing() {
+fn producer_and_consumers_lose_nothing() {
     assert_eq!(run("producer-consumer.sh", &["3", "4", "80"]), "240 produced, 240 taken, 0 lost, 0 duplicated\n");
 }

@@ -1,4 +1,4 @@
-//! POSIX semaphores whose file another process has spoiled: each is refused, and none makes a caller crash.
+//! POSIX semaphores whose file another process has corrupted: each is refused, and none crashes a caller.
 
 use std::fs::{self, OpenOptions};
 use std::os::fd::AsRawFd;
@@ -17,7 +17,7 @@ fn file(name: &str) -> String {
     format!("/dev/shm/sem.{}", &name[1..])
 }
 
-/// Every verb that opens one refuses it, the list leaves it out, and rm removes it.
+/// Checks that every verb refuses it, stat does not list it, and rm removes it.
 fn is_refused(world: &World, name: &str, what: &str) {
     for verb in ["post", "wait", "wait -n", "wait -w 5", "get", "stat", "stat --waiters"] {
         println!("{what}: {verb}");
@@ -32,10 +32,10 @@ fn is_refused(world: &World, name: &str, what: &str) {
 }
 
 #[test]
-fn spoiled_bytes_are_refused() {
+fn corrupt_bytes_are_refused() {
     let world = World::new();
     let name = world.posix("a");
-    // The way to call futex(2), none for processes that share it, and a value above the highest.
+    // The futex mode, a private futex, and a value above the maximum.
     let spoils: &[(u64, &[u8])] =
         &[(8, &[0xff; 4]), (8, &[0; 4]), (8, &[1, 0, 0, 0]), (11, &[0x80]), (3, &[0x80]), (0, &[0xff; 32])];
     for (at, bytes) in spoils {
@@ -44,7 +44,7 @@ fn spoiled_bytes_are_refused() {
         spoiled.write_all_at(bytes, *at).unwrap();
         is_refused(&world, &name, &format!("{bytes:?} at {at}"));
     }
-    // What is only padding, or a count of waiters that were killed, is not looked at.
+    // Padding and the number of waiters do not matter.
     world.call("sem create --value 1").arg(&name).ok();
     let padded = OpenOptions::new().write(true).open(file(&name)).unwrap();
     padded.write_all_at(&[0xff; 20], 12).unwrap();
@@ -87,7 +87,7 @@ fn directory_is_refused() {
 }
 
 #[test]
-fn waiter_survives_what_is_spoiled_later() {
+fn waiter_survives_later_corruption() {
     let world = World::new();
     let name = world.posix("a");
     world.call("sem create").arg(&name).ok();
@@ -100,7 +100,7 @@ fn waiter_survives_what_is_spoiled_later() {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         libc::mmap(std::ptr::null_mut(), 32, access, libc::MAP_SHARED, spoiled.as_raw_fd(), 0)
     };
-    // It is woken for nothing, and sleeps again.
+    // A spurious wake-up: it sleeps again.
     let state = || fs::read_to_string(format!("/proc/{}/status", waiting.pid())).unwrap();
     let switches = |status: &str| {
         let line = status.lines().find(|line| line.starts_with("voluntary_ctxt"));

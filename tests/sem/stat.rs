@@ -11,7 +11,7 @@ fn records(text: &str) -> Vec<Value> {
 }
 
 #[test]
-fn a_record_a_semaphore() {
+fn json_has_a_record_for_each_semaphore() {
     let world = World::new();
     world.call("sem create @a --value 4,0 -m 0640").ok();
     let waiting = world.call("sem wait @a -i 1").start().blocked_in(libc::SYS_semtimedop);
@@ -40,7 +40,7 @@ fn a_record_a_semaphore() {
     drop((waiting, zero));
 }
 
-/// The cells of each line that are not empty.
+/// Returns the non-empty cells of each line.
 fn cells(table: &str) -> Vec<Vec<String>> {
     let cells =
         |line: &str| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect();
@@ -96,7 +96,7 @@ fn stat_of_a_plain_semaphore_shows_its_value() {
         let table = cells(&world.call(&format!("sem stat {target}")).ok());
         assert_eq!(table.iter().map(|row| row.join("|")).collect::<Vec<_>>(), rows);
     }
-    // Without a name the id shows which it is.
+    // Without a name there is the id.
     let table = cells(&world.call(&format!("sem stat {}", id.trim())).ok());
     assert_eq!(table[0].join("|"), "ID|NAME|PURPOSE|USED|VALUE|HOLDERS|WAITING");
     assert_eq!(table[1].join("|"), format!("{}|-|plain|-|4|-|0", id.trim()));
@@ -141,10 +141,10 @@ fn stat_shows_any_column_that_is_named() {
 }
 
 #[test]
-fn without_a_target_every_set_is_shown() {
+fn stat_without_target_shows_every_set() {
     let world = World::new();
     if world.is_own() {
-        // The POSIX semaphores of others have no id.
+        // POSIX semaphores of other users have no id.
         let ids = world.call("sem stat --columns id").ok();
         assert!(!ids.contains(|letter: char| letter.is_ascii_digit()), "{ids}");
         world.call("sem stat --json --columns id").fails(2, "exclude");
@@ -164,17 +164,17 @@ fn without_a_target_every_set_is_shown() {
 }
 
 #[test]
-fn holders_are_told_with_slot_and_command() {
+fn holders_are_listed_with_slot_and_command() {
     let world = World::new();
     let first = world.call("sem run @s --slots 4 -- sleep 100").start().became("sleep");
     let second = world.call("sem run @s --take 2 -- sleep 101").start().became("sleep");
     let found = records(&world.call("sem stat --holders @s --json").ok());
-    let told: Vec<(i64, i64, &str)> = found
+    let printed: Vec<(i64, i64, &str)> = found
         .iter()
         .map(|r| (r["slot"].as_i64().unwrap(), r["pid"].as_i64().unwrap(), r["command"].as_str().unwrap()))
         .collect();
     let (one, two) = (i64::from(first.pid()), i64::from(second.pid()));
-    assert_eq!(told, [(1, one, "sleep 100"), (2, two, "sleep 101"), (3, two, "sleep 101")]);
+    assert_eq!(printed, [(1, one, "sleep 100"), (2, two, "sleep 101"), (3, two, "sleep 101")]);
     assert!(found.iter().all(|r| r["role"] == "holder"));
 
     let writer = world.call("sem lock @l -- sleep 102").start().became("sleep");
@@ -186,10 +186,10 @@ fn holders_are_told_with_slot_and_command() {
     world.call("sem stat --holders @l").stdout("").ok();
     let readers: Vec<_> = (0..3).map(|_| world.call("sem lock -s @l -- sleep 103").start().became("sleep")).collect();
     let found = records(&world.call("sem stat --holders @l --json").ok());
-    // The kernel tells the last one who came.
+    // The kernel knows only the last one.
     assert!(readers.iter().any(|reader| found[0]["pid"] == reader.pid()), "{found:?}");
     assert_eq!((&found[1]["pid"], &found[1]["count"]), (&Value::Null, &2.into()));
-    // One that has ended has it no longer, reaped or not.
+    // One that has exited does not hold it, reaped or not.
     for reader in &readers {
         if found[0]["pid"] == reader.pid() {
             reader.signal(Signal::SIGKILL);
@@ -204,18 +204,18 @@ fn holders_are_told_with_slot_and_command() {
 }
 
 #[test]
-fn waiters_are_told_with_the_operations_they_wait_for() {
+fn waiters_are_listed_with_their_operations() {
     let world = World::new();
     world.call("sem create @a --value 0,0,0").ok();
     let plain = world.call("sem wait @a -i 2 --by 3").start().blocked_in(libc::SYS_semtimedop);
     let several = world.call("sem op @a 0:+1 1:-2u").start().blocked_in(libc::SYS_semtimedop);
     let found = records(&world.call("sem stat @a --waiters --json").ok());
-    let mut told: Vec<(i64, &str)> =
+    let mut printed: Vec<(i64, &str)> =
         found.iter().map(|r| (r["pid"].as_i64().unwrap(), r["operations"].as_str().unwrap())).collect();
-    told.sort_unstable();
+    printed.sort_unstable();
     let mut expected = [(i64::from(plain.pid()), "2:-3"), (i64::from(several.pid()), "0:+1 1:-2u")];
     expected.sort_unstable();
-    assert_eq!(told, expected);
+    assert_eq!(printed, expected);
     let command = found.iter().find(|r| r["pid"] == plain.pid()).unwrap()["command"].as_str().unwrap();
     assert!(command.ends_with("sem wait ".to_owned().as_str()) || command.contains(" -i 2 --by 3"), "{command}");
     world.call("sem stat @a --waiters --holders --columns role --no-header").stdout("waiter\nwaiter\n").ok();
@@ -230,7 +230,7 @@ fn waiters_are_told_with_the_operations_they_wait_for() {
 }
 
 #[test]
-fn waiters_of_another_namespace_are_not_ours() {
+fn waiters_of_another_namespace_are_not_listed() {
     let world = World::new();
     if !world.is_own() {
         return skip("a second IPC namespace wants the privilege");
@@ -242,13 +242,13 @@ fn waiters_of_another_namespace_are_not_ours() {
     assert_eq!(id, "0\n", "the first id of a namespace");
     world.call("sem stat @a --waiters").stdout("").ok();
     let waiting = world.call("sem wait @a").start().blocked_in(libc::SYS_semtimedop);
-    let told = format!("{}\n", waiting.pid());
-    world.call("sem stat @a --waiters --columns pid --no-header").stdout(told).ok();
+    let printed = format!("{}\n", waiting.pid());
+    world.call("sem stat @a --waiters --columns pid --no-header").stdout(printed).ok();
     drop(there);
 }
 
 #[test]
-fn waiters_that_may_not_be_looked_at_are_counted() {
+fn invisible_waiters_are_counted() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     world.call("sem create @a -m 0666").ok();
@@ -265,7 +265,7 @@ fn waiters_that_may_not_be_looked_at_are_counted() {
 }
 
 #[test]
-fn rm_removes_what_nobody_has_or_waits_on() {
+fn rm_removes_unused_semaphores() {
     let world = World::new();
     world.call("sem create @a --value 1").ok();
     world.call("sem create /@p").ok();
@@ -276,7 +276,7 @@ fn rm_removes_what_nobody_has_or_waits_on() {
     world.call("sem rm @a /@p --missing-ok").stdout("").ok();
     world.call("sem rm 2147483647 --missing-ok").ok();
     world.call("sem rm 2147483647").fails(3, "no such semaphore set (EINVAL)");
-    // All are done, each failure is told, and the first one gives the status.
+    // All are tried, each failure is reported, and the first one gives the status.
     world.call("sem create @b").ok();
     let both = world.call("sem rm @a @b /@p").output();
     assert_eq!((both.status.code(), lines(&both.stderr).len()), (Some(3), 2));
@@ -284,16 +284,16 @@ fn rm_removes_what_nobody_has_or_waits_on() {
 }
 
 #[test]
-fn rm_of_what_is_in_use_wants_force_and_wakes_who_waits() {
+fn rm_in_use_needs_force_and_wakes_waiters() {
     let world = World::new();
     let holder = world.call("sem run @s --slots 1 -- sleep 100").start().became("sleep");
     world.call("sem rm @s").fails(1, &format!("it is held by {} (sleep 100)", holder.pid()));
     let waiting = world.call("sem run @s -- true").start().blocked_in(libc::SYS_semtimedop);
     world.call("sem rm @s --force").ok();
-    let told = waiting.end();
-    assert_eq!(told.status.code(), Some(125));
-    let told = String::from_utf8(told.stderr).unwrap();
-    assert!(told.contains("another process removed it (EIDRM)") && told.contains("RemoveIPC"), "{told}");
+    let printed = waiting.end();
+    assert_eq!(printed.status.code(), Some(125));
+    let printed = String::from_utf8(printed.stderr).unwrap();
+    assert!(printed.contains("another process removed it (EIDRM)") && printed.contains("RemoveIPC"), "{printed}");
 
     world.call("sem create @a").ok();
     let waiting = world.call("sem wait @a").start().blocked_in(libc::SYS_semtimedop);
@@ -306,7 +306,7 @@ fn rm_of_what_is_in_use_wants_force_and_wakes_who_waits() {
     world.call("sem rm /@p").fails(1, "it has 1 waiter, killed ones included");
     world.call("sem rm /@p --force").ok();
 
-    // Who gives up, or is ended by a signal, is not counted any more.
+    // A waiter that timed out or was killed by a signal no longer counts.
     world.call("sem create /@q").ok();
     for which in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let waiting = world.call("sem wait /@q").start().blocked_in(libc::SYS_futex);
@@ -320,7 +320,7 @@ fn rm_of_what_is_in_use_wants_force_and_wakes_who_waits() {
 }
 
 #[test]
-fn a_posix_semaphore_that_may_not_be_read_is_shown_as_far_as_it_may_be_seen() {
+fn unreadable_posix_semaphore_is_listed() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     world.call("sem create /@p --value 6 -m 600").ok();
@@ -334,7 +334,7 @@ fn a_posix_semaphore_that_may_not_be_read_is_shown_as_far_as_it_may_be_seen() {
 }
 
 #[test]
-fn what_may_not_be_read_is_shown_by_its_name_too() {
+fn unreadable_target_is_shown() {
     let world = World::new();
     let Some(stranger) = world.stranger() else { return };
     for target in ["@s", "/@s"] {
@@ -346,8 +346,8 @@ fn what_may_not_be_read_is_shown_by_its_name_too() {
         for field in fields.iter().filter(|_| target == "@s") {
             assert_eq!(record.get(*field), Some(&Value::Null), "{field}: {text}");
         }
-        for people in ["--holders", "--waiters"] {
-            let call = world.call(&format!("sem stat {target} {people}")).user(stranger);
+        for users in ["--holders", "--waiters"] {
+            let call = world.call(&format!("sem stat {target} {users}")).user(stranger);
             call.fails(5, "permission denied, it belongs to root (EACCES)");
         }
     }

@@ -1,4 +1,4 @@
-//! Waiters that are stopped: a process that only waits holds nothing that others need.
+//! Stopped waiters: a process that only waits holds nothing.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ fn state(pid: i32) -> Option<char> {
     stat.rsplit(") ").next()?.chars().next()
 }
 
-/// In a process group of its own, since the kernel stops nothing in an orphaned one, as that of the tests can be.
+/// Starts a waiter in its own process group, because the kernel stops no process of an orphaned one.
 fn waiter(call: Call) -> Child {
     let own_group = || Ok(setpgid(Pid::from_raw(0), Pid::from_raw(0))?);
     call.before(own_group).start().blocked_in(libc::SYS_semtimedop)
@@ -29,7 +29,7 @@ fn waiter(call: Call) -> Child {
 const MODES: [&str; 2] = ["", "--shared"];
 
 #[test]
-fn a_stopped_waiter_does_not_block_a_free_lock() {
+fn stopped_waiter_does_not_block_a_free_lock() {
     let world = World::new();
     world.call("shm write /@o x --create").ok();
     for holds in MODES {
@@ -57,16 +57,16 @@ fn a_stopped_waiter_does_not_block_a_free_lock() {
 }
 
 #[test]
-fn sharers_get_in_beside_sharers_past_a_stopped_waiter() {
+fn sharers_overtake_a_stopped_waiter() {
     let world = World::new();
     let _holder = world.call("sem lock -s @l -- sleep 100").start().became("sleep");
     let stopped = waiter(world.call("sem lock @l -- true"));
     let behind = waiter(world.call("sem lock -s @l -- true"));
     let stopped = stopped.stopped();
-    // The next one that comes opens the gate, for the one that sleeps behind it too.
+    // The next sharer opens the gate, also for the one that sleeps behind it.
     world.call("sem lock -s @l -n -- true").ok();
     assert_eq!(behind.code(), 0);
-    // A waiter that is not stopped still keeps later sharers out.
+    // A waiter that runs still keeps later sharers out.
     let awake = waiter(world.call("sem lock @l -- true"));
     world.call("sem lock -s @l -n -- true").fails(124, "it is locked by pid ");
     drop((stopped, awake));
@@ -74,14 +74,14 @@ fn sharers_get_in_beside_sharers_past_a_stopped_waiter() {
 }
 
 #[test]
-fn a_waiter_leaves_the_queue_before_control_z_stops_it() {
+fn waiter_leaves_the_queue_before_sigtstp_stops_it() {
     let world = World::new();
     for which in [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU] {
         let holder = world.call("sem lock -s @l -- sleep 100").start().became("sleep");
         let stopped = waiter(world.call("sem lock @l -- echo done"));
         let behind = waiter(world.call("sem lock -s @l -- true"));
         let mut stopped = stopped.stopped_by(which);
-        // Nobody else comes.
+        // No other caller arrives.
         assert_eq!(behind.code(), 0, "{which}");
         drop(holder);
         world.call("sem lock @l -w 60 -- true").ok();
@@ -92,7 +92,7 @@ fn a_waiter_leaves_the_queue_before_control_z_stops_it() {
 }
 
 #[test]
-fn a_stop_that_was_taken_back_does_not_stop() {
+fn stop_followed_by_continue_does_not_stop() {
     let world = World::new();
     let holder = world.call("sem lock @l -- sleep 100").start().became("sleep");
     let waiting = waiter(world.call("sem lock @l -- true"));
@@ -106,7 +106,7 @@ fn a_stop_that_was_taken_back_does_not_stop() {
 }
 
 #[test]
-fn cmd_gets_the_signals_as_they_were_after_a_wait() {
+fn command_after_a_wait_has_the_original_signals() {
     let world = World::new();
     let script = "trap '' TTIN; ipcbox sem lock $NAME-l -- grep -E 'Sig(Blk|Ign|Cgt)' /proc/self/status";
     let free = world.shell(script).ok();
@@ -117,7 +117,7 @@ fn cmd_gets_the_signals_as_they_were_after_a_wait() {
 }
 
 #[test]
-fn an_ignored_stop_signal_stays_ignored() {
+fn ignored_stop_signal_stays_ignored() {
     let world = World::new();
     let holder = world.call("sem lock @l -- sleep 100").start().became("sleep");
     let script = "trap '' TSTP; exec ipcbox sem lock $NAME-l -- true";
@@ -150,7 +150,7 @@ fn stat_shows_a_stopped_waiter() {
 }
 
 #[test]
-fn a_waiter_is_no_holder_of_a_shared_lock() {
+fn waiter_is_not_listed_as_holder() {
     let world = World::new();
     let holder = world.call("sem lock -s @l -- sleep 100").start().became("sleep");
     let waiting = waiter(world.call("sem lock @l -- true")).stopped();
@@ -177,18 +177,18 @@ fn rm_spares_a_set_with_a_stopped_waiter() {
 }
 
 #[test]
-fn a_party_stopped_after_its_round_does_not_block_the_next() {
+fn stopped_party_does_not_block_the_next_round() {
     let world = World::new();
-    // As many as there are rounds besides the one that gathers.
+    // One for each round but the open one.
     let mut stopped = Vec::new();
     for _ in 0..15 {
         let party = waiter(world.call("sem barrier @b 2")).stopped();
-        // It has arrived, and counts.
+        // It has arrived, so it counts.
         world.call("sem barrier @b 2 -w 60").ok();
         stopped.push(party);
     }
     let first = waiter(world.call("sem barrier @b 2"));
-    // No round is clean now: the last caller waits until one is.
+    // No round is empty: the last caller waits until one is.
     let last = waiter(world.call("sem barrier @b 2"));
     assert_eq!(continued(stopped.swap_remove(7)).code(), 0);
     assert_eq!((first.code(), last.code()), (0, 0));
@@ -199,7 +199,7 @@ fn a_party_stopped_after_its_round_does_not_block_the_next() {
 }
 
 #[test]
-fn hold_takes_nothing_for_a_caller_stopped_by_control_z() {
+fn hold_stopped_by_sigtstp_takes_nothing() {
     let world = World::new();
     for take in ["--lock", "--lock --shared", "--slots 1"] {
         let kind = if take == "--slots 1" { "run" } else { "lock" };
@@ -258,7 +258,7 @@ fn other_stopped_waiters_hold_nothing() {
 }
 
 #[test]
-fn callers_get_a_lock_in_the_order_in_which_they_came() {
+fn lock_is_first_come_first_served() {
     let world = World::new();
     let holder = world.call("sem lock @l -- sleep 100").start().became("sleep");
     let waiters: Vec<Child> = (0..24)
@@ -280,14 +280,14 @@ fn callers_get_a_lock_in_the_order_in_which_they_came() {
 }
 
 #[test]
-fn a_waiter_that_gives_up_lets_those_behind_it_in() {
+fn waiter_that_gives_up_lets_sharers_in() {
     let world = World::new();
     let _holder = world.call("sem lock -s @l -- sleep 100").start().became("sleep");
     let first = waiter(world.call("sem lock @l -- true"));
     let late = waiter(world.call("sem lock @l -w 0.3 -- true"));
     let behind = waiter(world.call("sem lock -s @l -w 60 -- true"));
     assert_eq!(late.code(), 124);
-    // The first one still is before it.
+    // The first waiter still comes first.
     assert!(holds(|| state(behind.pid()) == Some('S')));
     first.signal(Signal::SIGTERM);
     assert_eq!(first.code(), 143);
@@ -300,7 +300,7 @@ fn more_waiters_than_gates_are_served() {
     let holder = world.call("sem lock -s @l -- sleep 100").start().became("sleep");
     let mut waiters: Vec<Child> = (0..36).map(|_| waiter(world.call("sem lock @l -- true"))).collect();
     let sharer = waiter(world.call("sem lock -s @l -- true"));
-    // Every second one is stopped for good.
+    // Every second one stays stopped.
     let stopped: Vec<Child> = (0..18).map(|n| waiters.remove(n).stopped()).collect();
     drop(holder);
     for waiter in waiters {
@@ -315,7 +315,7 @@ fn more_waiters_than_gates_are_served() {
 }
 
 #[test]
-fn sets_of_the_old_layout_are_refused_by_name() {
+fn old_layout_is_refused_by_name() {
     let world = World::new();
     let hint = |name: &str| format!("hint: if it is not in use, remove it: sem rm {}\n", world.name(name));
     world.call("sem create @l --value 0,0,0,18764").ok();
@@ -332,7 +332,7 @@ fn sets_of_the_old_layout_are_refused_by_name() {
     let barrier =
         format!("sem: cannot meet at {}: {0} is a barrier of an older ipcbox\n{}", world.name("b"), hint("b"));
     world.call("sem barrier @b 2").stderr(barrier).status(4);
-    // It is none of the plain ones, and the hint is right.
+    // It is not a plain set, and the hint works.
     world.call("sem post @l").fails(4, "is a lock, not a plain semaphore");
     world.call("sem stat @l @b --columns purpose,held --no-header").stdout("lock     0\nbarrier  0\n").ok();
     world.call("sem rm @l @b").ok();

@@ -1,5 +1,5 @@
-//! Storms: many callers, and a killer that ends random ones by SIGKILL at random instants. Afterwards everything is as
-//! if nobody had ever come.
+//! Storms: many callers, and a killer that sends SIGKILL to random ones at random instants. Afterwards the object is in
+//! its initial state.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -11,13 +11,13 @@ use super::barrier::assert_at_rest_for;
 use super::lock::assert_at_rest;
 use crate::support::{Call, Child, PATIENCE, World, eventually, signal};
 
-/// How many callers are killed, and how many have to come through, however long the machine takes for them.
+/// How many callers are killed, and how many must succeed, however long that takes.
 fn events() -> usize {
     if std::env::var_os("IPCBOX_FULL").is_some() { 2000 } else { 200 }
 }
 
-/// What one who holds something does: looks whether another one that is not about to die has it too, says that it has
-/// it itself, and is at work for a while. `$1` is what it has, the rest what excludes it.
+/// The job of a holder: checks that no other process that is not exiting holds the same, leaves a file, and works for a
+/// while. `$1` is what it holds, the rest is what that excludes.
 const JOB: &str = r#"#!/bin/sh
 mine=now/$1
 shift
@@ -25,7 +25,7 @@ for other in "$@"; do
     for file in now/$other; do
         read -r pid <"$file" && read -r stat <"/proc/$pid/stat" || continue
         set -- ${stat##*) }
-        # The kernel gives back what a process has after it has marked it as exiting (4).
+        # The kernel releases what a process holds after it has marked it as exiting (4).
         [ $(($7 & 4)) -ne 0 ] || echo "$mine: $pid has $file" >>violations
     done
 done 2>/dev/null
@@ -35,7 +35,7 @@ rm -f "$mine"
 echo >>finished
 "#;
 
-/// Numbers that are not to be foreseen.
+/// Random numbers.
 struct Dice(u64);
 
 impl Dice {
@@ -56,8 +56,7 @@ impl Dice {
 struct Storm {
     world: World,
     dice: Dice,
-    /// How many waiters may be stopped at a time until nothing comes through any more because one of them has got
-    /// something.
+    /// How many waiters can be stopped at the same time.
     most_frozen: usize,
     frozen: Vec<Child>,
 }
@@ -70,7 +69,7 @@ impl Storm {
         Self { world, dice: Dice::new(), most_frozen: 0, frozen: Vec::new() }
     }
 
-    /// Keeps `at_once` callers at it, and kills a random one again and again, until enough were killed and ended well.
+    /// Runs `at_once` callers and kills random ones, until enough were killed and enough succeeded.
     fn rage(&mut self, at_once: usize, mut next: impl FnMut(&World, &mut Dice) -> Call) {
         let mut children: Vec<Child> = Vec::new();
         let (mut killed, mut well) = (0, 0);
@@ -84,12 +83,12 @@ impl Storm {
             }
             for child in &children {
                 match self.dice.below(32) {
-                    // On a slow machine as many come through as are killed, too.
+                    // Also on a slow machine, as many succeed as are killed.
                     0 if killed <= well + at_once => {
                         child.signal(Signal::SIGKILL);
                         killed += 1;
                     }
-                    // Somebody is slow, wherever it is.
+                    // A caller is slow at any instruction.
                     1 => child.signal(Signal::SIGSTOP),
                     2..8 => child.signal(Signal::SIGCONT),
                     _ => {}
@@ -114,17 +113,17 @@ impl Storm {
         }
         for child in children.into_iter().chain(self.frozen.drain(..)) {
             child.signal(Signal::SIGCONT);
-            // What waits for others to come would wait forever.
+            // A caller that waits for others would wait forever.
             child.signal(Signal::SIGTERM);
             ends_well(child);
         }
         let violations = fs::read_to_string(self.world.dir().join("violations")).unwrap_or_default();
         assert_eq!(violations, "");
         let dir = self.world.dir().to_owned();
-        eventually("no process is left", || !anybody_in(&dir));
+        eventually("no process is left", || !is_process_in(&dir));
     }
 
-    /// Stops one of those that wait for good, another one takes its place; whether it did.
+    /// Stops a waiter for a long time; returns whether it did.
     fn freeze(&mut self, children: &mut Vec<Child>) -> bool {
         let which = self.dice.below(children.len());
         let file = format!("/proc/{}/syscall", children[which].pid());
@@ -141,14 +140,14 @@ impl Storm {
         true
     }
 
-    /// Whether nothing comes through since one that is stopped has got what it waited for in the last instant.
+    /// Whether no call succeeds because a stopped one got what it waited for at the last instant.
     fn is_held_up(&self, last_end: Instant) -> bool {
         !self.frozen.is_empty()
             && last_end.elapsed() > Duration::from_secs(1)
             && self.world.call("sem stat @s --columns purpose,held --no-header").ok() != "lock     0\n"
     }
 
-    /// Has those that are stopped go on, but half of them killed.
+    /// Continues or kills the stopped callers.
     fn thaw(&mut self) -> Vec<Child> {
         for child in &self.frozen {
             let which = [Signal::SIGCONT, Signal::SIGKILL][self.dice.below(2)];
@@ -164,16 +163,16 @@ impl Storm {
 
 fn ends_well(child: Child) -> bool {
     let output = child.end();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
     match output.status.code() {
         Some(0) => true,
-        // Killed, or not in time.
+        // Killed, or timed out.
         None | Some(124) => false,
-        Some(code) => panic!("status {code}: {told}"),
+        Some(code) => panic!("status {code}: {printed}"),
     }
 }
 
-fn anybody_in(dir: &std::path::Path) -> bool {
+fn is_process_in(dir: &std::path::Path) -> bool {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let mut dirs = processes.filter_map(|process| fs::read_link(process.path().join("cwd")).ok());
     dirs.any(|cwd| cwd == dir)
@@ -184,7 +183,7 @@ fn slots_at_rest(capacity: u16) -> String {
 }
 
 #[test]
-fn slots() {
+fn storm_leaves_slots_at_rest() {
     let mut storm = Storm::new();
     storm.rage(40, |world, _| {
         let job = "[ $IPCBOX_SLOT -le 4 ] || echo slot $IPCBOX_SLOT >>violations
@@ -196,7 +195,7 @@ fn slots() {
 }
 
 #[test]
-fn a_lock() {
+fn storm_leaves_a_lock_at_rest() {
     let mut storm = Storm::new();
     storm.rage(24, |world, dice| match dice.below(3) {
         0 => world.call("sem lock @s -w 60 -- ./job writer writer reader.*"),
@@ -206,7 +205,7 @@ fn a_lock() {
 }
 
 #[test]
-fn a_barrier() {
+fn storm_leaves_a_barrier_at_rest() {
     let mut storm = Storm::new();
     storm.rage(12, |world, dice| {
         let limit = if dice.below(4) == 0 { "0.01" } else { "60" };
@@ -220,7 +219,7 @@ fn a_barrier() {
 }
 
 #[test]
-fn a_lock_whose_waiters_are_stopped() {
+fn storm_with_stops_leaves_a_lock_at_rest() {
     let mut storm = Storm::new();
     storm.most_frozen = 8;
     storm.rage(20, |world, dice| {
@@ -236,7 +235,7 @@ fn a_lock_whose_waiters_are_stopped() {
 }
 
 #[test]
-fn a_barrier_whose_callers_are_stopped() {
+fn storm_with_stops_leaves_a_barrier_at_rest() {
     let mut storm = Storm::new();
     storm.most_frozen = 8;
     storm.rage(12, |world, dice| {
@@ -247,7 +246,7 @@ fn a_barrier_whose_callers_are_stopped() {
 }
 
 #[test]
-fn resizing() {
+fn storm_of_resizes_leaves_slots_at_rest() {
     let mut storm = Storm::new();
     storm.rage(30, |world, dice| {
         let capacity = 1 + dice.below(6);
@@ -260,11 +259,11 @@ fn resizing() {
 }
 
 #[test]
-fn holding() {
+fn storm_of_holds_leaves_slots_at_rest() {
     let mut storm = Storm::new();
     let name = storm.world.name("s");
     storm.rage(16, |world, dice| {
-        // The killer ends scripts; and now and then a call of the box or a holder, wherever it is.
+        // The killer kills scripts; here calls and holders are killed as well.
         if dice.below(4) == 0 {
             for pid in calls_with(&name) {
                 if dice.below(3) == 0 {
@@ -275,13 +274,13 @@ fn holding() {
         let script = "ipcbox sem hold $NAME-s $$ --slots 4 -w 60 -q || exit 124; sleep 0.0$(($$ % 5))";
         world.program("/bin/sh").args(["-c", script])
     });
-    // A holder ends when it hears that its process did.
+    // A holder exits after its process has.
     eventually("all holders have ended", || storm.world.call("sem get @s").ok() == "4\n");
     storm.at_rest(&slots_at_rest(4));
     eventually("no holder is left", || calls_with(&name).is_empty());
 }
 
-/// The calls of the box that have this word as an argument.
+/// Returns the calls of ipcbox with this argument.
 fn calls_with(word: &str) -> Vec<i32> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let calls = processes.filter_map(|process| {

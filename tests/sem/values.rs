@@ -5,7 +5,7 @@ use nix::libc;
 use crate::support::{World, skip};
 
 #[test]
-fn create_prints_the_id_and_gives_the_values() {
+fn create_prints_the_id_and_sets_the_values() {
     let world = World::new();
     let id = world.call("sem create @a --value 3").ok();
     assert!(id.trim().parse::<i32>().is_ok(), "{id}");
@@ -29,7 +29,7 @@ fn create_prints_the_id_and_gives_the_values() {
 }
 
 #[test]
-fn create_of_what_exists_is_success_only_where_it_is_as_asked() {
+fn create_of_a_different_existing_set_is_4() {
     let world = World::new();
     let id = world.call("sem create @a --value 2").ok();
     world.call("sem create @a --value 2").stdout(id.clone()).ok();
@@ -53,7 +53,7 @@ fn create_of_what_exists_is_success_only_where_it_is_as_asked() {
 }
 
 #[test]
-fn p_and_v_are_kept_after_the_call() {
+fn wait_and_post_last_after_the_call() {
     let world = World::new();
     for target in ["@a", "/@a"] {
         world.call(&format!("sem create {target}")).ok();
@@ -81,18 +81,18 @@ fn op_does_all_or_nothing_in_the_order_given() {
     world.call("sem get --all @a").stdout("1 0 5 0\n").ok();
     world.call("sem op @a 0:-1 2:-5 1:+7").stdout("").ok();
     world.call("sem get --all @a").stdout("0 7 0 0\n").ok();
-    // In the order given: up first is done, down first waits.
+    // In the given order: adding first succeeds, taking first waits.
     world.call("sem op @a 0:+1 0:-1").ok();
     world.call("sem op @a 0:-1 0:+1 -n").fails(124, "semaphore 0 is 0");
     world.call("sem op @a 2..3:0 0..3:+2").ok();
     world.call("sem get --all @a").stdout("2 9 2 2\n").ok();
-    // One that does not wait fails the whole at once, without -n.
+    // An operation with n fails the whole array at once, without -n.
     world.call("sem op @a 0:+1 1:-100n -w 1h").fails(124, "the values are ");
     world.call("sem get --all @a").stdout("2 9 2 2\n").ok();
 }
 
 #[test]
-fn an_undo_ends_with_the_process() {
+fn undo_lasts_as_long_as_the_process() {
     let world = World::new();
     world.call("sem create @a --value 2,2").ok();
     world.call("sem op @a 0:-1u").ok();
@@ -111,7 +111,7 @@ fn an_undo_ends_with_the_process() {
 }
 
 #[test]
-fn set_gives_values_mode_and_owner() {
+fn set_changes_values_mode_and_owner() {
     let world = World::new();
     world.call("sem create @a --value 1,2,3,4").ok();
     world.call("sem set @a 9").stdout("").ok();
@@ -135,17 +135,17 @@ fn set_gives_values_mode_and_owner() {
         .call("sem stat @a --columns uid,gid,mode --no-header")
         .stdout(format!("{stranger}  1  0640\n").repeat(4))
         .ok();
-    // A new mode leaves the owner alone, and the new owner may give it on.
+    // A new mode does not change the owner, and the new owner can give it away.
     world.call("sem set @a -m 600").user(stranger).ok();
     world.call("sem set @a --owner root").user(stranger).ok();
     world.call("sem set @a -m 666").user(stranger).fails(5, "it belongs to root (EPERM)");
 }
 
 #[test]
-fn whoever_comes_before_the_values_waits_and_is_served_and_nothing_posted_is_lost() {
+fn waiter_before_the_first_values_is_served() {
     let world = World::new();
     let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
-    // A set as a creator leaves it between its two calls.
+    // A set between the two system calls of its creator.
     let key = world.call("key @a").ok();
     let sysv = |words: &[&str]| world.program(&program).args(words);
     sysv(&["create", key.trim(), "1"]).ok();
@@ -155,7 +155,7 @@ fn whoever_comes_before_the_values_waits_and_is_served_and_nothing_posted_is_los
     world.call("sem get @a").stdout("2\n").ok();
     world.call("sem rm @a").ok();
 
-    // Posted to before its values came: both count.
+    // A post before the first values counts.
     sysv(&["create", key.trim(), "1"]).ok();
     world.call("sem post @a").ok();
     sysv(&["op", key.trim(), "0", "3"]).ok();
@@ -163,23 +163,23 @@ fn whoever_comes_before_the_values_waits_and_is_served_and_nothing_posted_is_los
 }
 
 #[test]
-fn a_set_whose_creator_was_killed_is_told() {
+fn set_without_first_values_is_reported() {
     let world = World::new();
     let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
     let key = world.call("key @a").ok();
     world.program(&program).args(["create", key.trim(), "1"]).ok();
-    let told = format!(
+    let printed = format!(
         "sem: {0} was never initialised\nhint: if its creator was killed, remove it: sem rm {0}\n",
         world.name("a")
     );
-    world.call("sem get @a").stdout("0\n").stderr(&told).ok();
-    world.call("sem stat @a --columns value --no-header").stdout("0\n").stderr(&told).ok();
+    world.call("sem get @a").stdout("0\n").stderr(&printed).ok();
+    world.call("sem stat @a --columns value --no-header").stdout("0\n").stderr(&printed).ok();
     world.call("sem create @a --value 1").fails(4, "it exists, but was never initialised");
     world.call("sem create @a").ok();
-    // Used as it is.
+    // It can be used as it is.
     world.call("sem post @a").ok();
     world.call("sem get @a").stdout("1\n").stderr("").ok();
-    // A set of zeros of the box's own was initialised.
+    // A set of zeros created by ipcbox is initialised.
     world.call("sem create @z --nsems 4").ok();
     world.call("sem get @z").stdout("0\n").stderr("").ok();
     world.call("sem lock @z -- true").fails(125, "is a plain set of 4 semaphores, not a lock");
