@@ -58,7 +58,11 @@ fn object(parser: &Command) -> Option<String> {
     ];
     let has = |name: &str| parser.get_positionals().any(|arg| value_name(arg) == name);
     let found: Vec<&str> = nouns.into_iter().filter(|(name, _)| has(name)).map(|(_, noun)| noun).collect();
-    (!found.is_empty()).then(|| found.join(" or "))
+    let has_file = || parser.get_opts().any(|arg| value_name(arg) == "FILE");
+    match &found[..] {
+        [] => has_file().then(|| "file".into()),
+        found => Some(found.join(" or ")),
+    }
 }
 
 impl Entry {
@@ -83,15 +87,18 @@ impl Entry {
             // What creates an object in any case compares one that exists.
             Exit::Exists => {
                 let creates = has(&["mode"]) && has(&["foreign"]) && !has(&["create"]);
-                has_own && (creates || is_fifo || has(&["exclusive"]))
+                has_own && (creates || is_fifo || has(&["exclusive", "lock"]))
             }
             Exit::NotInTime(_) => has(&["timeout", "max_time", "wait"]),
             Exit::NotExecutable | Exit::NotFound => !matches!(self.runs, Runs::Nothing | Runs::ByServer),
             Exit::BeforeCommand | Exit::Command(_) => !has_own || with_command,
         };
         let words = match (exit, &object) {
+            (Exit::Missing, _) if self.name == "create" && is_fifo => "no such directory".into(),
+            (Exit::Missing, _) if self.name == "create" => "no such PATH of ftok:PATH".into(),
             (Exit::Missing, Some(noun)) => format!("no such {noun}"),
-            (Exit::Exists, _) if has(&["exclusive"]) => "it exists: with --exclusive, or not as requested".into(),
+            (Exit::Exists, _) if has(&["exclusive"]) => "it exists (with --exclusive), or is not as requested".into(),
+            (Exit::Exists, _) if has(&["lock"]) => "SEM exists, but is not a lock".into(),
             (Exit::Exists, _) if is_fifo => "PATH is not a FIFO".into(),
             (Exit::NotInTime(_), _) if has(&["timeout_status"]) => "timeout (or the --timeout-status)".into(),
             (Exit::BeforeCommand, _) if with_command => "with CMD: any failure before it starts".into(),
