@@ -119,7 +119,7 @@ fn option_help_is_a_short_imperative() {
             );
             let default = arg.get_default_values().iter().any(|value| !value.is_empty());
             let all = arg.get_long_help().map_or(words, ToString::to_string);
-            assert!(!default || all.contains("default"), "{line} {option}: no default: {all}");
+            assert!(!default || all.contains("(default: "), "{line} {option}: no default: {all}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The help of a verb: `-h` is its options, `--help` all that a user needs at the prompt.
+//! The help of a verb: `-h` lists its options, `--help` adds what a user needs at the prompt.
 
 use std::fmt::Write as _;
 
@@ -8,13 +8,13 @@ use super::statuses::label;
 use super::{Entry, linked};
 use crate::args::synopsis::{term, usage, value_name};
 
-/// The column of what explains an option: 52 columns are left on a terminal of 80.
+/// The column of the help of an option: 52 columns remain on a terminal of 80.
 const COLUMN: usize = 28;
-/// The column of what explains a status or a form of TARGET.
+/// The column of the text about a status or a form of TARGET.
 pub const NEAR: usize = 17;
 const WIDTH: usize = 80;
 
-/// How a TARGET is written. A text in `create` alone is marked by `true`, in all others by `false`.
+/// The forms of TARGET. `Some(true)` marks those only for `create`, `Some(false)` those for other verbs.
 const FORMS: &[(&str, &str, Option<bool>)] = &[
     ("build-slots", "a name, the same for every user of the machine", None),
     ("12345", "a System V id, as ipcs prints it", Some(false)),
@@ -38,7 +38,7 @@ impl Entry {
         text
     }
 
-    /// Adds what `--help` alone has.
+    /// Adds the parts that only `--help` has.
     fn explain(&self, text: &mut String, parser: &Command, called: &str) {
         if let Some(about) = parser.get_long_about().or(parser.get_about()) {
             // clap drops the full stop of a text that is one paragraph.
@@ -48,9 +48,13 @@ impl Entry {
         let _ = write!(text, "\nExamples:\n  {}\n", self.examples.trim().replace('\n', "\n  "));
         if parser.get_positionals().any(|arg| value_name(arg) == "TARGET") {
             let creates = self.name == "create";
+            // A POSIX object has no key.
+            let has = |form: &str| form != "/name" || self.name != "key";
             text.push_str("\nTARGET:\n");
-            for (form, words, _) in FORMS.iter().filter(|(.., only)| only.is_none_or(|create| create == creates)) {
-                text.push_str(&row(form, words, NEAR));
+            for (form, words, only) in FORMS {
+                if only.is_none_or(|create| create == creates) && has(form) {
+                    text.push_str(&row(form, words, NEAR));
+                }
             }
         }
         text.push_str("\nExit status:\n");
@@ -62,7 +66,7 @@ impl Entry {
     }
 }
 
-/// Returns the arguments in groups, each with its title: a verb's own first, then those that verbs share.
+/// Returns the arguments in groups, each with its title: the verb's own first, then those that verbs share.
 fn groups(parser: &Command, long: bool) -> Vec<(String, Vec<String>)> {
     let arguments = || parser.get_arguments().filter(|arg| !arg.is_hide_set());
     let operands = arguments().filter(|arg| arg.is_positional()).map(|arg| described(arg, &value_name(arg), long));
@@ -76,7 +80,7 @@ fn groups(parser: &Command, long: bool) -> Vec<(String, Vec<String>)> {
         groups[at].1.push(described(arg, &term(arg), long));
     }
     groups[1].1.push(row("-h, --help", "Print help (-h: options only)", COLUMN));
-    // Those that verbs share are in one order, whatever the order of a verb's fields.
+    // The order of the shared groups does not depend on the order of a verb's fields.
     groups[2..].sort_by_key(|(title, _)| SHARED.iter().position(|shared| shared == title));
     groups.retain(|(_, rows)| !rows.is_empty());
     groups
@@ -85,7 +89,7 @@ fn groups(parser: &Command, long: bool) -> Vec<(String, Vec<String>)> {
 /// The titles of options that verbs share, in their order.
 pub const SHARED: [&str; 3] = ["Creating", "Waiting", "Output"];
 
-/// Returns the rows of an argument: one line, and with `long` what more there is to it.
+/// Returns the lines about an argument: its help, and with `long` the paragraphs after it.
 fn described(arg: &Arg, term: &str, long: bool) -> String {
     let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
     let mut text = row(term, &help, COLUMN);
@@ -97,7 +101,7 @@ fn described(arg: &Arg, term: &str, long: bool) -> String {
     text
 }
 
-/// Returns a term and what explains it, beside it if there is room.
+/// Returns a term and its text, side by side if there is room.
 pub fn row(term: &str, help: &str, column: usize) -> String {
     let width = column - 4;
     if term.len() <= width || 4 + term.len() + help.len() <= WIDTH {
