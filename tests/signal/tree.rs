@@ -99,7 +99,7 @@ fn growing_tree_is_signalled_whole() {
     let script = "
         n=0
         while [ $n -lt 30 ]; do
-            # The root never ends by itself while its descendants run.
+            # The root never exits by itself while its descendants run.
             sh -c 'n=0; while [ $n -lt 40 ]; do sleep 30 & n=$((n+1)); done; wait' &
             until [ $(cat /proc/$!/task/$!/children | wc -w) -gt 5 ]; do :; done
             $BOX signal send KILL $! --tree --wait 20s >out

@@ -37,7 +37,7 @@ pub struct Run {
 
 impl Verb for Run {
     const NAME: &'static str = "run";
-    const SUMMARY: &'static str = "Run CMD with signal rules, a time limit, no orphans left";
+    const SUMMARY: &'static str = "Run CMD with signal rules, a time limit and no leftovers";
     const EXAMPLES: &'static str = "
 # Run a CI step that leaves no process behind
 ipcbox signal run --kill-tree -- sh -c 'sleep 9 &'

@@ -101,6 +101,8 @@ impl Verb for Send {
 sleep 100 & pid=$!
 ipcbox signal send TERM $pid --wait 10s --then KILL
 ";
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::NotInTime(Exit::TIMED_OUT), "a process is still alive, or has no handler for SIG")];
 
     fn run(self) -> Result<Exit> {
         let stream = Stream::new(&COLUMNS, &self.streaming)?;

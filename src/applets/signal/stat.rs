@@ -17,9 +17,9 @@ use crate::sys::process::wait_status::{Stage, stage};
 use crate::sys::process::{self, inode};
 use crate::sys::signal::Set;
 
-/// Shows by name which signals are pending for the first thread (pending) and the whole process (shared_pending), and
-/// which ones are blocked, ignored and caught. The columns inode and start identify this very process: PID:INODE and
-/// PID@START are accepted by every verb of signal, and never match a process that reuses the pid.
+/// Shows by name which signals are pending for the process (shared_pending) and for its first thread (pending), which
+/// ones that thread blocks, and which ones the process ignores and catches. The columns inode and start identify this
+/// very process: every verb of signal takes PID:INODE and PID@START, which never match a process that reuses the pid.
 #[derive(Args)]
 pub struct Stat {
     /// Processes: PID, PID:INODE or PID@START
@@ -30,7 +30,7 @@ pub struct Stat {
     threads: bool,
     /// Show only signals that are both pending and blocked
     ///
-    /// Signals pending for the whole process count if all of its threads block them.
+    /// Signals pending for the process count if all of its threads block them. Processes without any are left out.
     #[arg(long)]
     stuck: bool,
     #[command(flatten)]
