@@ -32,7 +32,7 @@ fn is_imperative(word: &str) -> bool {
 }
 
 /// Applets whose texts are still to be rewritten.
-const LATER: &[&str] = &["fifo", "ipcrm-lite", "ipcs-lite", "pipe", "signal"];
+const LATER: &[&str] = &["fifo", "pipe"];
 
 /// Returns every verb, with the words that call it.
 fn verbs() -> impl Iterator<Item = (Vec<&'static str>, &'static Entry)> {

@@ -242,6 +242,7 @@ pub const TABLE: &[Waits] = &[
         show: "signal list USR1",
         blocks_in: libc::SYS_ppoll,
         verbose: "USR1",
+        late: ["no signal arrived after 120ms\n", "no signal arrived\n"],
         ..EVENT
     },
 ];
