@@ -30,9 +30,9 @@ def used():
     m = segment(); return m
 guilty = [child(segment), child(empty)]
 child(full)                                    # a queue with messages
-c.msgget(0, 0o1600)                            # a queue that nobody used yet
+c.msgget(0, 0o1600)                            # a queue that was never used
 q = child(empty); send(q); receive(q)          # a queue whose last user lives
-m = child(segment); c.shmat(m, None, 0)        # a dead program's segment that somebody attached
+m = child(segment); c.shmat(m, None, 0)        # an attached segment of a dead program
 segment()                                      # a segment of a running program
 c.semget(0, 1, 0o1600)                         # a set
 kept = child(segment)

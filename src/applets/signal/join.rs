@@ -21,7 +21,7 @@ use crate::sys::process::wait_status::{Ended, Stage, after};
 
 /// Waits until the processes, which need not be children, have exited. Prints a line for each: pid, exited or killed,
 /// its status as in a shell, and the signal that killed it. With one PID, join exits with that status. Before Linux
-/// 6.15, the status of a process can be unknown; its line then says ended.
+/// 6.15, the status of a process can be unknown; its line then shows ended.
 #[derive(Args)]
 pub struct Join {
     /// Processes: PID, PID:INODE or PID@START
