@@ -31,7 +31,6 @@ pub struct Timeout {
     pub quiet: Quiet,
 }
 
-/// A limit and the deadline computed from it.
 #[derive(Debug, Clone, Copy)]
 struct Timed {
     limit: Duration,

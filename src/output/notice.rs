@@ -46,7 +46,6 @@ struct Text {
 }
 
 enum NoticeState {
-    /// No wait has begun.
     Fresh,
     /// It is unwanted or was printed.
     Off,

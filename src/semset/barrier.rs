@@ -45,7 +45,6 @@ const fn places(round: u16) -> u16 {
     3 + 2 * round
 }
 
-/// The open round.
 fn open_round(values: &[u16]) -> Option<u16> {
     (0..ROUNDS).find(|round| values[opens(*round) as usize] == 1)
 }
@@ -72,9 +71,7 @@ pub(super) fn is_awaited(values: &[u16]) -> bool {
 #[derive(Debug)]
 pub struct Barrier {
     set: Set,
-    /// The number of callers of a round without the last one.
     others: i16,
-    /// Its values when they were last read.
     values: Vec<u16>,
 }
 
@@ -122,7 +119,6 @@ impl Barrier {
         }
     }
 
-    /// Takes a place; returns whether one was free.
     fn arrive(&self, round: u16) -> Result<bool, Errno> {
         let [down, up] = still(round);
         self.set.try_operate(&[down, up, Op::new(places(round), -1).undo()], Deadline::Now)
@@ -154,7 +150,6 @@ impl Barrier {
         }
     }
 
-    /// Waits for the last caller and releases the place.
     fn leave(&self, round: u16, deadline: Deadline) -> Result<(), Errno> {
         let back = Op::new(places(round), 1).undo();
         let leave = [Op::new(opens(round), 0), back];

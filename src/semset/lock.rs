@@ -26,7 +26,6 @@ use crate::sys::deadline::Deadline;
 use crate::sys::sysv::sem::{Op, Set, Stops};
 use crate::target::Target;
 
-/// Index of the number of the gate that the last waiter got.
 const LAST: u16 = 0;
 /// Index of the number of sharers.
 pub const READERS: u16 = 1;
@@ -47,7 +46,6 @@ const FREE: u16 = 32767;
 /// The value of a gate that lets sharers overtake its waiter, and the highest number of sharers.
 const OPEN: u16 = 16383;
 
-/// Takes the lock exclusively.
 const ENTER_ALONE: [Op; 3] = [Op::new(READERS, 0), Op::new(WRITER, 0), Op::new(WRITER, 1).undo()];
 
 /// How often, and after how long, a sharer looks again at a shut gate behind which no process sleeps.
@@ -93,7 +91,6 @@ fn gates() -> std::ops::RangeInclusive<u16> {
 pub struct Lock {
     /// The set.
     pub set: Set,
-    /// Its values when they were last read.
     values: Vec<u16>,
 }
 
@@ -156,7 +153,6 @@ impl Lock {
             };
             let outcome = stops.operate(self.set, &ENTER_ALONE, deadline);
             match self.leave(gate) {
-                // The set was removed, which is in `outcome`.
                 Ok(()) | Err(Errno::EINVAL | Errno::EIDRM) => {}
                 Err(errno) => return Err(errno),
             }
@@ -188,7 +184,6 @@ impl Lock {
         }
     }
 
-    /// Frees the gate, which lets in the sharers behind it.
     fn leave(&mut self, gate: u16) -> Result<(), Errno> {
         loop {
             self.look()?;
@@ -339,7 +334,6 @@ fn shield(gate: u16, now: u16, then: u16) -> impl Iterator<Item = Op> {
     exchange(gate, now, 0).chain(preset).chain(add(gate, then.cast_signed()))
 }
 
-/// Reverts [`shield`].
 fn unshield(gate: u16, now: u16) -> impl Iterator<Item = Op> {
     exchange(gate, now, 0).chain([Op::new(gate, FREE.cast_signed()).undo()])
 }

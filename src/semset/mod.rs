@@ -134,17 +134,11 @@ impl std::fmt::Display for Purpose {
     }
 }
 
-/// A layout of a set.
 struct Layout {
-    /// The least number of semaphores.
     least: usize,
-    /// The greatest number of semaphores.
     most: usize,
-    /// The index of its mark.
     mark: u16,
-    /// The value of its mark.
     value: i16,
-    /// Its name in a message.
     name: &'static str,
     /// Whether a set with this number of semaphores can get this layout.
     may_be: fn(usize) -> Result<bool, Errno>,

@@ -64,7 +64,7 @@ pub fn notice(target: &Target, set: Set, wanted: Wanted, timeout: &Timeout) -> N
                 let (pid, relation) = ancestor(set, &values, wanted)?;
                 Some(format!("held by {}, which {relation}", named(pid)))
             }
-            Due::Later => list(&holders(set, &values)).map(|holders| format!("held by {holders}")),
+            Due::Later => held_by(set, &values, named).map(|holders| format!("held by {holders}")),
         }
     })
 }
@@ -90,7 +90,7 @@ pub fn missed(set: Set, wanted: Wanted, timeout: &Timeout) -> Cause {
 /// "all 4 slots are still in use after 2s by 812 (make), 830 (cc)".
 fn slots_in_use(set: Set, values: &[u16], units: u16, timeout: &Timeout) -> String {
     let (still, after) = (timeout.still(), timeout.after());
-    let by = list(&holders(set, values)).map_or_else(String::new, |holders| format!(" by {holders}"));
+    let by = held_by(set, values, named).map_or_else(String::new, |holders| format!(" by {holders}"));
     match Purpose::of(values) {
         // More can have come free since.
         Some(Purpose::Slots { capacity, free }) if units > 1 && free > 0 => {
@@ -107,29 +107,34 @@ fn slots_in_use(set: Set, values: &[u16], units: u16, timeout: &Timeout) -> Stri
 /// "still locked after 2s by pid 33 (sleep 60)".
 fn locked(set: Set, values: &[u16], shared: bool, timeout: &Timeout) -> String {
     let is = if timeout.still().is_empty() { "it is" } else { "still" };
-    let last = holders(set, values).pop();
-    let by = match (Purpose::of(values), last) {
-        (Some(Purpose::Lock { readers, exclusive: false }), last) => {
-            let last = last.filter(|pid| readers > 0 && process::open(*pid).is_ok());
-            match (last, readers - u16::from(last.is_some())) {
-                (None, 0) => String::new(),
-                (None, 1) => " by one sharer".into(),
-                (None, readers) => format!(" by {readers} sharers"),
-                (Some(pid), 0) => format!(" by pid {}", with_command(pid)),
-                (Some(pid), 1) => format!(" by pid {} and another sharer", with_command(pid)),
-                (Some(pid), others) => format!(" by pid {} and {others} other sharers", with_command(pid)),
-            }
-        }
-        (_, Some(pid)) => format!(" by pid {}", with_command(pid)),
-        (_, None) => String::new(),
-    };
+    let by = held_by(set, values, with_command).map_or_else(String::new, |holders| format!(" by {holders}"));
     let is_shared = matches!(Purpose::of(values), Some(Purpose::Lock { readers: 1.., exclusive: false }));
     let queue = if shared && is_shared { "; an exclusive waiter comes first" } else { "" };
     format!("{is} locked{}{by}{queue}", timeout.after())
 }
 
+/// The holders in words, at most [`NAMED`] of them; `None` if none is known.
+fn held_by(set: Set, values: &[u16], name: fn(i32) -> String) -> Option<String> {
+    let pids = holders(set, values);
+    let Some(Purpose::Lock { readers: readers @ 1.., exclusive: false }) = Purpose::of(values) else {
+        let named = pids.iter().take(NAMED).map(|pid| name(*pid)).collect::<Vec<_>>().join(", ");
+        let more = pids.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        return (!named.is_empty()).then(|| named + &more);
+    };
+    // The last one can have released and exited since.
+    let last = pids.last().filter(|pid| process::open(**pid).is_ok());
+    Some(match (last, readers - u16::from(last.is_some())) {
+        (None, 1) => "one sharer".into(),
+        (None, readers) => format!("{readers} sharers"),
+        (Some(pid), 0) => name(*pid),
+        (Some(pid), 1) => format!("{} and another sharer", name(*pid)),
+        (Some(pid), others) => format!("{} and {others} other sharers", name(*pid)),
+    })
+}
+
 /// Returns the processes that have slots or the lock, in the order of their slots, as far as the kernel knows them.
-pub fn holders(set: Set, values: &[u16]) -> Vec<i32> {
+fn holders(set: Set, values: &[u16]) -> Vec<i32> {
     let mut found = Vec::new();
     for pid in held_places(values).into_iter().filter_map(|index| set.last_pid(index).ok()) {
         // 0 is a process of another PID namespace.
@@ -140,25 +145,17 @@ pub fn holders(set: Set, values: &[u16]) -> Vec<i32> {
     found
 }
 
-/// Some processes, as in a message; `None` if there are none.
-fn list(pids: &[i32]) -> Option<String> {
-    let named = pids.iter().take(NAMED).map(|pid| named(*pid)).collect::<Vec<_>>().join(", ");
-    let more = pids.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    (!named.is_empty()).then(|| named + &more)
-}
-
 /// A process and the name of its program: `812 (cc)`.
 fn named(pid: i32) -> String {
     procfs::stat(pid).map_or_else(|_| pid.to_string(), |stat| format!("{pid} ({})", stat.name))
 }
 
-/// A process and its command line: `812 (cc -c main.c)`.
+/// A process and its command line: `pid 812 (cc -c main.c)`.
 fn with_command(pid: i32) -> String {
-    let Some(command) = process::command(pid) else { return pid.to_string() };
+    let Some(command) = process::command(pid) else { return format!("pid {pid}") };
     match command.char_indices().nth(COMMAND) {
-        Some((end, _)) => format!("{pid} ({}…)", &command[..end]),
-        None => format!("{pid} ({command})"),
+        Some((end, _)) => format!("pid {pid} ({}…)", &command[..end]),
+        None => format!("pid {pid} ({command})"),
     }
 }
 

@@ -32,6 +32,33 @@ fn exclusive_lock_excludes_sharers() {
 }
 
 #[test]
+fn timeout_names_a_sharer_and_counts_the_others() {
+    let world = World::new();
+    let shared = || world.call("sem lock -s @l -w 60 -- sleep 100").start().became("sleep");
+    let (first, second, third) = (shared(), shared(), shared());
+    let held = format!("it is locked by pid {} (sleep 100) and 2 other sharers\n", third.pid());
+    world.call("sem lock @l -n -- true").fails(124, &held);
+    let held = format!("sem: waiting for {}: held by {} (sleep) and 2 other sharers\n", world.name("l"), third.pid());
+    let mut waiting = world.call("sem lock @l -v -w 60 -- true").start();
+    assert_eq!(waiting.message(), held);
+    waiting.signal(Signal::SIGTERM);
+    waiting.end();
+    // The kernel does not know the pids of the others.
+    drop(third);
+    eventually("two sharers are left", || world.call("sem stat @l --columns held --no-header").ok() == "2\n");
+    world.call("sem lock @l -n -- true").fails(124, "it is locked by 2 sharers\n");
+    drop((first, second));
+}
+
+#[test]
+fn sharer_learns_that_an_exclusive_waiter_comes_first() {
+    let world = World::new();
+    let _reader = world.call("sem lock -s @l -- sleep 100").start().became("sleep");
+    let _writer = world.call("sem lock @l -- true").start().blocked_in(libc::SYS_semtimedop);
+    world.call("sem lock -s @l -n -- true").fails(124, "(sleep 100); an exclusive waiter comes first\n");
+}
+
+#[test]
 fn killed_holder_releases_the_lock() {
     let world = World::new();
     for mode in ["", "--shared"] {

@@ -207,6 +207,22 @@ fn two_hundred_first_callers_create_one_set() {
 }
 
 #[test]
+fn timeout_names_eight_holders_and_counts_the_others() {
+    let world = World::new();
+    let holders: Vec<Child> = (0..10).map(|_| holder(&world, "sem run @s --slots 10 -- sleep 100")).collect();
+    let named: Vec<String> = holders.iter().take(8).map(|holder| format!("{} (sleep)", holder.pid())).collect();
+    let named = named.join(", ");
+    world.call("sem run @s -n -- true").fails(124, &format!("all 10 slots are in use by {named} and 2 more\n"));
+    world.call("sem run @s -n -E 0 -- true").stderr("").ok();
+    world
+        .call("sem run @s -w 0.01 -- true")
+        .fails(124, &format!("all 10 slots are still in use after 10ms by {named} and 2 more\n"));
+    let table = world.call("sem stat @s --columns used,holders --no-header").ok();
+    let named = named.replace(" (sleep)", " sleep");
+    assert_eq!(table, format!("10/10  {named} and 2 more\n"));
+}
+
+#[test]
 fn taken_slots_admit_no_caller() {
     let world = World::new();
     let _first = holder(&world, "sem run @s --slots 1 -- sleep 100");

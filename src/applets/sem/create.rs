@@ -135,7 +135,6 @@ impl Create {
         Ok(set.id().to_string().into())
     }
 
-    /// Returns the requested values, one for each semaphore.
     fn values(&self) -> Result<Vec<i16>> {
         let usage = |words: String| Cause::new(Exit::Usage, words);
         let max = sem::MAX_VALUE;
@@ -205,7 +204,6 @@ impl Create {
     }
 }
 
-/// Returns values as `--value` takes them.
 fn listed(values: &[impl ToString]) -> String {
     values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }

@@ -57,7 +57,6 @@ pub struct Hold {
     timeout: Timeout,
 }
 
-/// Slots or a lock, and how to take them.
 struct Held {
     set: Set,
     wanted: Wanted,

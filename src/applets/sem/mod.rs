@@ -50,7 +50,6 @@ pub const APPLET: Applet = Applet {
     ],
 };
 
-/// Adds "cannot WHAT TARGET" to a failure, and puts a bare errno into words for a semaphore.
 fn context<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
     cannot(what, target, outcome, |errno| explain(target, errno))
 }

@@ -39,7 +39,6 @@ pub struct Op {
     command: Vec<OsString>,
 }
 
-/// The operations of one argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Operations(Vec<sem::Op>);
 
@@ -99,7 +98,6 @@ ipcbox sem op store 0:-1 1:+1
 
 /// Returns the values of the semaphores in `ops`: "the values are still 0=1 2=5 after 2s".
 fn state(set: Set, ops: &[sem::Op], timeout: &Timeout) -> String {
-    /// How many values a message lists.
     const LISTED: usize = 8;
     let (still, after) = (timeout.still(), timeout.after());
     let indexes: BTreeSet<u16> = ops.iter().map(|op| op.index()).collect();

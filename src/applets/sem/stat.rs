@@ -91,7 +91,6 @@ ipcbox sem stat --json
     }
 }
 
-/// A set or a POSIX semaphore, and its values.
 struct Looked {
     object: Object,
     /// Values of a set; `None` without permission to read them.
@@ -143,7 +142,6 @@ fn unless_gone<T: Default>(outcome: nix::Result<T>) -> nix::Result<T> {
 }
 
 impl Looked {
-    /// Returns what it is used as.
     fn purpose<'a>(&self, blocked: &'a LazyCell<Vec<Blocked>>) -> Part<'a> {
         let purpose = self.values.as_ref().and_then(|values| Purpose::of(values));
         purpose.map_or(Part::Whole, |purpose| Part::Purpose(purpose, blocked))

@@ -31,7 +31,7 @@ pub struct Wait {
 impl Verb for Wait {
     const NAME: &'static str = "wait";
     const ALIASES: &'static [&'static str] = &["p"];
-    const SUMMARY: &'static str = "Take from the value, waiting until it is enough (P)";
+    const SUMMARY: &'static str = "Wait until the value is high enough, then take from it (P)";
     const EXAMPLES: &'static str = "
 # Wait for a door that another process opens
 ipcbox sem create door

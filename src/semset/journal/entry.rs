@@ -6,9 +6,7 @@ use nix::errno::Errno;
 use crate::sys::mapping::Mapping;
 use crate::sys::memory::Memory;
 
-/// Offset of the data.
 pub(super) const DATA: usize = 128;
-/// Bytes copied at a time.
 const STEP: usize = 64 << 10;
 
 /// What happens to the bytes after a write.

@@ -36,18 +36,13 @@ pub use entry::{Extent, Rest, Writes};
 pub use object::Object;
 use object::SHARED;
 
-/// The number of keys that are tried.
 const SLOTS: u8 = 8;
-/// The first word of every journal.
 const MAGIC: u64 = 0x6970_6362_6f78_4a33;
 /// The number of words that identify the object's place, and of all words: those of its life and of the write follow.
 const PLACE_WORDS: usize = 4;
 const WORDS: usize = 9;
-/// Offset of the mark.
 const MARK: usize = 96;
-/// The mark of a complete write.
 const COMPLETE: i32 = 1;
-/// The mark of a write that has been copied.
 const COPIED: i32 = 2;
 
 /// The journal of an object. The caller holds a lock.
@@ -98,7 +93,6 @@ impl Journal {
         [MAGIC, family, device, number, life[0], life[1], offset, len, rest as u64]
     }
 
-    /// Returns the segments that killed writers left.
     fn left(&self) -> Result<Vec<Left>> {
         let mut left = Vec::new();
         for key in self.keys() {
@@ -109,7 +103,6 @@ impl Journal {
             match self.look(segment) {
                 Ok(found) => left.extend(found),
                 Err(error) => match error.downcast_ref() {
-                    // Another process has removed it.
                     Some(Errno::EINVAL | Errno::EIDRM) => {}
                     _ => return Err(error),
                 },
@@ -311,7 +304,6 @@ fn no_room(errno: Errno) -> anyhow::Error {
     }
 }
 
-/// Puts the failure to copy a complete write into words.
 fn not_copied(errno: Errno) -> Cause {
     let words = match errno {
         Errno::EFAULT => "it was truncated during the write".into(),

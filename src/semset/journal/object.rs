@@ -27,7 +27,6 @@ pub struct Object {
     pub(super) uids: [u32; 2],
     /// Groups with the permissions of the group.
     pub(super) gids: [u32; 2],
-    /// Permission bits.
     pub(super) mode: u32,
 }
 
@@ -83,7 +82,6 @@ impl Object {
         })
     }
 
-    /// Whether it is a POSIX object.
     pub(super) const fn is_file(&self) -> bool {
         self.place[0] == FILE
     }

@@ -19,7 +19,6 @@ use crate::sys::process;
 use crate::sys::sysv::sem::{self, Set};
 use crate::target::{Form, Target};
 
-/// Options that remove only unused objects.
 #[derive(Args)]
 pub struct Idle {
     /// Remove only slots and locks that no process uses
@@ -34,11 +33,8 @@ pub struct Idle {
 }
 
 enum Idleness {
-    /// No process uses it.
     Unused(Purpose),
-    /// A process may use it, for this reason.
     Kept(String),
-    /// It is neither slots nor a lock, for this reason.
     Other(String),
 }
 
@@ -66,7 +62,6 @@ impl Idle {
         }
     }
 
-    /// Removes the unused slots and locks of the caller.
     fn all(&self) -> Result<Exit> {
         let why = "cannot list semaphore sets";
         let user = geteuid().as_raw();
