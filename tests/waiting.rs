@@ -94,8 +94,8 @@ pub const TABLE: &[Waits] = &[
         call: "sem barrier @s 2",
         setup: &["sem barrier @s 2 -n -E 0"],
         release: "sem barrier @s 2",
-        verbose: "@s: 1 of 2 have arrived",
-        late: ["only 1 of 2 arrived within 120ms\n", "only 1 of 2 have arrived\n"],
+        verbose: "@s: 1 of 2 has arrived",
+        late: ["only 1 of 2 arrived within 120ms\n", "only 1 of 2 has arrived\n"],
         ..SEM
     },
     Waits {

@@ -213,15 +213,7 @@ impl Case<'_> {
                 EAGAIN | ENOMSG | ETIMEDOUT,
             ) => {
                 self.report.status == 124
-                    && words(&[
-                        " at once",
-                        " within ",
-                        " in use ",
-                        "locked by",
-                        "the value",
-                        "semaphore ",
-                        "have arrived",
-                    ])
+                    && words(&[" at once", " within ", " in use ", "locked by", "the value", "semaphore ", " arrived"])
                     || line.contains("--drain")
             }
             // ipcrm behaves the same.

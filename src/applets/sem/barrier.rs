@@ -51,7 +51,7 @@ wait
             let mut barrier = barrier::Barrier::open_or_create(&self.target, self.parties, self.creating)?;
             let arrived = |barrier: &barrier::Barrier| barrier.arrived().saturating_add(1).min(self.parties);
             if timeout.is_verbose() && arrived(&barrier) < self.parties {
-                let state = || format!("{}: {} of {} have arrived", self.target, arrived(&barrier), self.parties);
+                let state = || format!("{}: {}", self.target, have_arrived(arrived(&barrier), self.parties));
                 Notice::verbose(timeout, state).begin(timeout.deadline());
             }
             barrier.meet(timeout.deadline()).map_err(|errno| match errno {
@@ -67,8 +67,13 @@ wait
 /// Returns the failure on timeout. This caller counts as one of those that arrived.
 fn late(timeout: &Timeout, arrived: u16, parties: u16) -> Cause {
     if timeout.still().is_empty() {
-        timeout.expired(format!("only {arrived} of {parties} have arrived"))
+        timeout.expired(format!("only {}", have_arrived(arrived, parties)))
     } else {
         timeout.missed(&format!("only {arrived} of {parties} arrived"))
     }
+}
+
+fn have_arrived(arrived: u16, parties: u16) -> String {
+    let have = if arrived == 1 { "has" } else { "have" };
+    format!("{arrived} of {parties} {have} arrived")
 }
