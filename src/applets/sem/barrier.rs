@@ -36,7 +36,7 @@ impl Verb for Barrier {
     const EXAMPLES: &'static str = r#"
 # Three jobs: none continues before all are ready
 for part in a b c; do
-  ipcbox sem barrier ready 3 && echo "$part continues" &
+  ipcbox sem barrier ready 3 && echo "$part runs" &
 done
 wait
 "#;
