@@ -66,8 +66,13 @@ impl Page {
     /// Adds a call to SYNOPSIS: its beginning, and the words that follow, already formatted.
     pub fn synopsis(&mut self, called: &str, words: impl IntoIterator<Item = String>) {
         let _ = writeln!(self.0, ".SY {}", quoted(&escape(called)));
-        words.into_iter().for_each(|word| self.text_line(&word));
-        self.0.push_str(".YS\n");
+        for word in words {
+            // A full stop at the end of a line would end a sentence.
+            let guard = if word.ends_with('.') { "\\&" } else { "" };
+            self.text_line(&format!("{word}{guard}"));
+        }
+        // The macro turns hyphenation on again.
+        self.0.push_str(".YS\n.nh\n");
     }
 
     /// Returns the text of the page.
