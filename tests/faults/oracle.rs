@@ -234,7 +234,7 @@ impl Case<'_> {
                 libc::SYS_openat | libc::SYS_getdents64 | libc::SYS_read | libc::SYS_readlink | libc::SYS_newfstatat,
                 _,
             ) if line.starts_with("ipcrm-lite ") => {
-                words(&["not everybody can be looked at who may use it"]) && !self.report.state.is_empty()
+                words(&["cannot inspect every process that may use it"]) && !self.report.state.is_empty()
             }
             (libc::SYS_write, EPIPE) if line.starts_with("sem hold") => words(&["the holder was killed"]),
             // The object is gone. Its creator is not, or is unknown.
@@ -267,16 +267,16 @@ impl Case<'_> {
             }
             (libc::SYS_fcntl, _) => words(&["is not a pipe"]),
             // The object is open, so only /proc, which names it, can be missing.
-            (libc::SYS_fchmodat, ENOENT) => words(&["this needs /proc"]),
+            (libc::SYS_fchmodat, ENOENT) => words(&["/proc is not mounted"]),
             // A private queue cannot exist already.
             (libc::SYS_msgget, EEXIST) => line.contains("private"),
             // Another process has removed the file first.
             (libc::SYS_openat | libc::SYS_newfstatat | libc::SYS_unlinkat, ENOENT) => {
                 line.contains("--rm") && self.report.status == self.usual.done.status
-                    || words(&["does not tell of children"])
+                    || words(&["needs the /proc of this pid namespace"])
             }
             // /proc does not have that file.
-            (libc::SYS_readlink, ENOENT) => words(&["does not tell of children"]),
+            (libc::SYS_readlink, ENOENT) => words(&["needs the /proc of this pid namespace"]),
             _ => false,
         }
     }
