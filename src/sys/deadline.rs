@@ -1,4 +1,4 @@
-//! How long a call may wait.
+//! Deadlines of waits.
 //!
 //! A duration is converted to an instant of the monotonic clock once, when the arguments are parsed. A wait that is
 //! interrupted, by a signal handler or by a stop and continue, resumes with the time that is left.

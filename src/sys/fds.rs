@@ -145,11 +145,11 @@ pub fn write(fd: impl AsFd, bytes: &[u8]) -> Result<usize> {
 #[derive(Debug)]
 pub struct Outlet<F = OwnedFd> {
     fd: F,
-    /// How writes avoid blocking.
+    /// The way writes avoid blocking.
     pub kind: Kind,
 }
 
-/// How writes to an [`Outlet`] avoid blocking.
+/// The way writes to an [`Outlet`] avoid blocking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// They do not. A writable pipe still takes up to 4096 bytes at once without blocking.

@@ -71,7 +71,7 @@ pub enum Which {
     Except(i64),
 }
 
-/// What a process waits for.
+/// The aim of a wait on a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waits {
     /// Room for a message.

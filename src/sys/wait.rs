@@ -11,7 +11,7 @@ use nix::sys::time::TimeSpec;
 use super::deadline::Deadline;
 use super::interrupt::{self, Timer, retry};
 
-/// What to wait for on a descriptor.
+/// The event to wait for on a descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Want {
     /// Input or EOF.

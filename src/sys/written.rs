@@ -24,7 +24,7 @@ use super::interrupt::retry;
 /// verbs read SIGALRM as a signal.
 const INTERVAL: Duration = Duration::from_millis(5);
 
-/// What happens to the existing content of a file.
+/// The treatment of a file's existing content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {
     /// It is truncated.

@@ -52,7 +52,7 @@ pub struct Counted {
     file: PathBuf,
 }
 
-/// What the kernel counted for a process that has exited.
+/// The kernel's counts for a process that has exited.
 pub struct Usage {
     /// Its maximum memory in KiB.
     pub memory: u64,

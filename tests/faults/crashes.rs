@@ -66,7 +66,7 @@ const CRASHES: &[Crash] = &[
             .next("ipcbox sem barrier b 2 -w 50ms 2>/dev/null || { ipcbox sem barrier b 2 -w 2s & ipcbox sem barrier b 2 -w 2s; }; echo met"),
         holds: prints!("met\n"),
     },
-    // What the killed process began is completed.
+    // The work that the killed process began is completed.
     Crash {
         line: line("msgq create q --max-bytes 1000 -m 640", "")
             .next("ipcbox msgq create q --max-bytes 1000 -m 640 >/dev/null; ipcbox msgq stat q --columns max_bytes,mode --no-header"),

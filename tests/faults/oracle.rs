@@ -127,13 +127,13 @@ impl Case<'_> {
         if !self.even(&done.out).starts_with(&self.even(&report.out)) && line.prints == Prints::Same {
             return Err("another output");
         }
-        // What was taken but cannot be written is lost, and this is reported.
+        // Data that was taken but cannot be written is lost, and this is reported.
         if !self.is_whole() && !self.writes_to(1) && !line.takes_before_it_starts() {
             return Err("something is lost or duplicated");
         }
         let state = self.even(&report.state);
         let is_known = state == self.even(before) || state == self.even(&done.state);
-        // What could not be removed is reported.
+        // An object that could not be removed is reported.
         let is_removal = [libc::SYS_unlink, libc::SYS_unlinkat].contains(&call)
             || call == libc::SYS_shmctl && line.words.contains("--lock");
         // A locked write that could not be copied is in its journal, and is read from there.
@@ -223,7 +223,7 @@ impl Case<'_> {
             ) if words(&["permission denied for key", "invalid key", "already removed key"]) => {
                 line.starts_with("ipcrm-lite -")
             }
-            // What it would have removed is gone.
+            // The object to remove is already gone.
             (libc::SYS_semctl | libc::SYS_msgctl | libc::SYS_shmctl, EINVAL | EIDRM)
                 if line.starts_with("ipcrm-lite --all") =>
             {

@@ -13,7 +13,7 @@ use nix::unistd::geteuid;
 use super::lines::Line;
 use crate::support::{BINARY, World, skip};
 
-/// What to do to which call, see fault.c.
+/// A disturbance of one call, see fault.c.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
     pub what: &'static str,

@@ -29,9 +29,9 @@ use crate::support::{BINARY, Call, World, code, signal, skip};
 
 /// The user it runs as, which no one else uses.
 const USER: u32 = 54399;
-/// How long a call may take before it gets SIGTERM.
+/// The time until a call gets SIGTERM.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// How long it may then take to exit.
+/// The time that it then has to exit.
 const GRACE: Duration = Duration::from_secs(10);
 /// The variable that passes the directory to this test inside the namespaces.
 const INSIDE: &str = "IPCBOX_FUZZ_INSIDE";
@@ -266,7 +266,7 @@ struct Inside {
 impl Inside {
     /// Mounts small private file systems on `dir` and on `/dev/shm`.
     fn new(dir: OsString) -> Self {
-        // What follows is only safe in the first process of a pid namespace.
+        // The following is only safe in the first process of a pid namespace.
         assert_eq!(std::process::id(), 1, "not inside");
         for target in [OsStr::new("/dev/shm"), &dir] {
             let mount = ["-t", "tmpfs", "-o", "size=16m,mode=1777", "tmpfs"];

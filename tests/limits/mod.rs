@@ -21,7 +21,7 @@ struct Scarcity {
     mounts: [&'static str; 2],
     /// Whether an ordinary user runs everything, not root.
     user: bool,
-    /// What the shell does after the set-up. The call is appended.
+    /// The shell's commands after the set-up. The call is appended.
     then: &'static str,
     /// Calls of which the last one must fail with this status and these words. This proves that the resource is
     /// missing.

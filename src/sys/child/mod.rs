@@ -1,4 +1,4 @@
-//! Starting children, and learning what happens to them.
+//! Starting and reaping children.
 //!
 //! `Command` of `std` resets SIGPIPE and the signal mask; CMD must inherit what ipcbox inherited.
 #![allow(unsafe_code)]
@@ -21,7 +21,7 @@ pub use self::reports::{Answer, Reporter, Reports, Unstarted, reports};
 use super::signal::{Disposition, Set, Signal, block, kill, on_parents_death, set_disposition, set_mask};
 use super::{exec, fds, file_limit, interrupt, pipe, terminal, transfer};
 
-/// How to start a child.
+/// The settings of a new child.
 #[derive(Debug, Default)]
 pub struct Start<'a> {
     /// Its signal mask.

@@ -11,7 +11,7 @@ use crate::sys::interrupt::retry;
 use crate::sys::process::wait_status::Ended;
 use crate::sys::signal::Signal;
 
-/// What happened to a child.
+/// A change of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// It has exited or was killed, and has been reaped.
@@ -44,10 +44,10 @@ impl Usage {
     }
 }
 
-/// A child's pid, what happened to it, and the resources it used.
+/// A child's pid, its change, and the resources it used.
 pub type Changed = (i32, Change, Usage);
 
-/// Returns what happened to any one child, `None` if nothing has. ipcbox need not have started it.
+/// Returns a change of any child, `None` if there is none. ipcbox need not have started it.
 ///
 /// # Errors
 /// `ECHILD`: there is no child.
@@ -63,7 +63,7 @@ pub fn change_of(child: i32) -> Result<Option<Changed>> {
     wait(child, libc::WNOHANG)
 }
 
-/// Waits until something happens to this child.
+/// Waits for a change of this child.
 ///
 /// # Errors
 /// `ECHILD`: it is not a child.

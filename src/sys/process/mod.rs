@@ -221,7 +221,7 @@ fn hides(mounts: &str) -> bool {
     mounts.lines().rfind(on_proc).is_some_and(|line| line.contains(",hidepid="))
 }
 
-/// What a process blocked on one of several pipes waits for. The number is the index of the pipe.
+/// The aim of a process that is blocked on one of several pipes, and the index of the pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
     /// Input.

@@ -15,7 +15,7 @@ use crate::sys::deadline::Deadline;
 use crate::sys::signal::{self, Signal};
 use crate::sys::wait::{Ends, Wake, Want, poll};
 
-/// How a process terminated.
+/// The way a process terminated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// It exited with this status.

@@ -168,7 +168,7 @@ fn change_mask(how: c_int, set: Set) -> Result<Set> {
     Ok(Set(old))
 }
 
-/// What a process does on a signal that it does not catch.
+/// The disposition of a signal without a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disposition {
     /// The default action.
