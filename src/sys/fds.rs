@@ -161,7 +161,7 @@ pub enum Kind {
 }
 
 impl Outlet {
-    /// Creates an outlet to `fd` whose writes never block.
+    /// Creates an outlet to `fd` that avoids blocking, see [`Kind`].
     pub fn new(fd: OwnedFd) -> Result<Self> {
         let kind = match fstat(&fd)?.st_mode & libc::S_IFMT {
             libc::S_IFSOCK => Kind::Socket,

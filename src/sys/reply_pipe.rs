@@ -98,7 +98,7 @@ pub fn open_for(address: Address) -> Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Writes what fits, without blocking or SIGPIPE, and returns the number of bytes.
+/// Writes all, or what fits if the descriptor is non-blocking. Raises no SIGPIPE. Returns the number of bytes.
 ///
 /// # Errors
 /// `EPIPE`: no reader is left.

@@ -47,7 +47,7 @@ impl Usage {
 /// A child's pid, its change, and the resources it used.
 pub type Changed = (i32, Change, Usage);
 
-/// Returns a change of any child, `None` if there is none. ipcbox need not have started it.
+/// Returns a change of any child, `None` if there is none. The child may be one that ipcbox did not start.
 ///
 /// # Errors
 /// `ECHILD`: there is no child.

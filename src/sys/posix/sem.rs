@@ -159,7 +159,7 @@ pub fn file(name: &OsStr) -> Result<shm::Stat> {
 
 /// Removes the name. Processes that have the semaphore open keep it.
 pub fn unlink(name: &OsStr) -> Result<()> {
-    // sem_unlink(3) returns the same.
+    // sem_unlink(3) does the same.
     shm::remove(&file_name(name)).map_err(|errno| if errno == Errno::EPERM { Errno::EACCES } else { errno })
 }
 

@@ -59,8 +59,9 @@ enum Motion {
 }
 
 impl Tree {
-    /// Walks these processes, each with its pidfd, and all their descendants. With `stops` they are stopped. If the
-    /// walk fails, for example with `EMFILE` or `ENFILE` for lack of descriptors, the tree is incomplete.
+    /// Walks these processes, each with its pidfd, and all their descendants. With `stops` they are stopped; otherwise
+    /// a concurrent fork can be missed. If the walk fails, for example with `EMFILE` or `ENFILE` for lack of
+    /// descriptors, the tree is incomplete.
     pub fn of(roots: impl IntoIterator<Item = (i32, OwnedFd)>, stops: bool) -> (Self, Result<()>) {
         let mut tree = Self { members: Vec::new(), stops };
         let added = roots.into_iter().map(|(pid, fd)| tree.add(pid, fd)).fold(Ok(()), Result::and);
