@@ -14,9 +14,9 @@ use crate::supervise::command::Command;
 use crate::sys::signal::{self, Disposition, Signal, block, on_parents_death, set_disposition};
 
 /// Runs CMD and exits as it did, by the same status or signal. With only --ignore, --block, --default or
-/// --parent-death, ipcbox executes CMD in its own place. Otherwise it stays as the parent and forwards each signal it
-/// gets to CMD, which has a process group and, if ipcbox had it, the terminal. Keys such as ^C reach that group directly,
-/// past --map and --on. --kill-tree needs /proc.
+/// --parent-death, ipcbox executes CMD in its own place. Otherwise it stays as the parent of CMD and forwards the signals
+/// that it gets. CMD has a process group of its own and, if ipcbox had it, the terminal: keys such as ^C reach CMD
+/// directly, past --map and --on.
 #[derive(Args)]
 pub struct Run {
     /// Ignore these signals in CMD, for example INT,TERM
