@@ -52,7 +52,7 @@ fn rewritten() -> impl Iterator<Item = (String, &'static Entry)> {
 
 fn options(verb: &Entry) -> Vec<Arg> {
     let parser = verb.parser("x", &[]);
-    parser.get_opts().filter(|arg| !arg.is_hide_set()).cloned().collect()
+    parser.get_arguments().filter(|arg| !arg.is_positional() && !arg.is_hide_set()).cloned().collect()
 }
 
 /// Returns the options of a help text, in order, as `-w, --timeout DURATION` or `--slots N`.

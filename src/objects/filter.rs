@@ -41,7 +41,7 @@ pub struct Filters {
 
 fn user(text: &str) -> Result<u32, String> {
     if text.is_empty() || text.contains(':') {
-        return Err("write USER, a name or a number, without a group".into());
+        return Err("expected a user name or number, without a group".into());
     }
     Ok(owner::parse(text)?.uid)
 }

@@ -249,7 +249,7 @@ fn wrong_columns_are_refused_before_cmd_runs() {
         ("-q -i 0", "cannot be used together"),
         ("--watch", "cannot be used together"),
         ("--holders", "cannot be used together"),
-        ("0", "--leaks takes no TARGET, such as 0"),
+        ("0", "--leaks takes no TARGET, but 0 was given"),
     ] {
         world.call(&format!("ipcs-lite {option} --leaks -- touch ran")).fails(125, words);
         assert!(!ran.exists(), "{option}");

@@ -27,7 +27,9 @@ fn wrong_target_removes_nothing() {
         world.call(&format!("sem create {name}")).ok();
     }
     world.call("msgq create @b").ok();
-    world.call("ipcrm-lite @a 12a").fails(2, "TARGET '12a'");
+    world
+        .call("ipcrm-lite @a 12a")
+        .fails(2, "TARGET: expected a name that starts with a letter, for example ci-12a, not '12a'");
     world.call("ipcrm-lite @a /x").fails(2, "add --posix to remove POSIX objects");
     world.call("ipcrm-lite @none /x @a").fails(2, "add --posix to remove POSIX objects");
     world.call("ipcrm-lite @a @b").fails(2, "names several objects");
@@ -268,7 +270,9 @@ fn object_in_use_needs_force() {
     world.call("ipcrm-lite --force @slots").ok();
     drop(held);
     world.call("ipcrm-lite 99999999999999999999").fails(2, "expected an id of at most");
-    world.call("ipcrm-lite 12a").fails(2, "TARGET '12a'");
+    world
+        .call("ipcrm-lite 12a")
+        .fails(2, "TARGET: expected a name that starts with a letter, for example ci-12a, not '12a'");
     world.call("ipcrm-lite 0x0").fails(2, "private objects share key 0");
     world.call("ipcrm-lite private").fails(2, "only for create");
     world.call("ipcrm-lite -afoo").fails(2, "unknown argument: foo");

@@ -64,7 +64,7 @@ fn spec_prints_the_bare_answer() {
     }
     world
         .call("signal list KILL -J")
-        .stdout("{\"number\":9,\"signal\":\"KILL\",\"action\":\"terminate\",\"meaning\":\"the end, which cannot be caught, blocked or ignored\"}\n")
+        .stdout("{\"number\":9,\"signal\":\"KILL\",\"action\":\"terminate\",\"meaning\":\"kill; cannot be caught, blocked or ignored\"}\n")
         .ok();
     assert_eq!(world.call("signal list 0x6 --columns signal --no-header").ok(), "INT\nQUIT\n");
 }

@@ -43,9 +43,11 @@ fn value_is_sent_as_by_sigqueue() {
         assert_eq!(sender.code(), 0);
         assert_eq!(puppet.rest(), format!("{number} -1 {value} {pid}\n"));
     }
-    for value in ["2147483648", "-2147483649", "x", "1.5", ""] {
-        world.call("signal send USR1 1 --value").arg(value).fails(2, "-2147483648 to 2147483647");
+    for value in ["2147483648", "-2147483649", "x", "1.5"] {
+        let words = format!("--value: expected a number from -2147483648 to 2147483647, not '{value}'");
+        world.call("signal send USR1 1 --value").arg(value).fails(2, &words);
     }
+    world.call("signal send USR1 1 --value").arg("").fails(2, "--value is empty");
 }
 
 #[test]

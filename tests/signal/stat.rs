@@ -69,7 +69,7 @@ fn inode_and_start_identify_the_process() {
 fn wrong_process_is_refused() {
     let world = World::new();
     for pid in ["0", "-1", "1x", "12:", "12@", "12:-1", "2147483648"] {
-        world.call(&format!("signal stat {pid}")).fails(2, "PID '");
+        world.call(&format!("signal stat {pid}")).fails(2, "PID: expected ");
     }
     world.call("signal stat 2147483647").fails(3, "no such process (ESRCH)");
     world.call("signal stat").fails(2, "PID is missing");

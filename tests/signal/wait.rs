@@ -87,7 +87,7 @@ fn ready_is_written_once_signals_are_blocked() {
         [ $(cat new) = $! ]
         ipcbox signal wait USR1 --ready /dev/stdout -n 2>err >message || echo late >>message
         [ $(wc -w <message) = 2 ]
-        grep -q 'did not come at once' err
+        grep -q 'no signal arrived' err
     ";
     let output = world.shell(script).output();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -168,9 +168,9 @@ fn signal_that_cannot_be_awaited_is_refused() {
         ("KILL", "no process can catch, block or ignore KILL"),
         ("STOP", "no process can catch"),
         ("USR1,TREM", "did you mean 'TERM'"),
-        ("USR1 -c 0", "from 1 on"),
-        ("USR1 -c x", "from 1 on"),
-        ("USR1 --columns pid", "there are signal,number"),
+        ("USR1 -c 0", "expected a number of at least 1, not '0'"),
+        ("USR1 -c x", "expected a number of at least 1, not 'x'"),
+        ("USR1 --columns pid", "use some of signal,number"),
     ] {
         world.call(&format!("signal wait {words}")).fails(2, printed);
     }

@@ -73,7 +73,7 @@ pub struct Send {
     #[command(flatten)]
     streaming: Streaming,
     /// Refuse the -w of other verbs
-    #[arg(short = 'w', hide = true, num_args = 0..=1, default_missing_value = "", value_parser = not_here)]
+    #[arg(short = 'w', hide = true, num_args = 0..=1, default_missing_value = "D", value_parser = not_here)]
     timeout: Option<String>,
 }
 
