@@ -29,12 +29,12 @@ pub struct Filters {
     pub keep: Vec<Target>,
     /// Select objects that no process uses now
     ///
-    /// That is: objects not attached, open, held or waited on.
+    /// That is: not attached, open, held or waited on.
     #[arg(long)]
     pub unused: bool,
     /// Select objects whose past users have all exited
     ///
-    /// Matches only segments that are not attached, and empty queues; NOTES in ipcbox-ipcs-lite(1) has the proof.
+    /// Only unattached segments and empty queues match. See NOTES in ipcbox-ipcs-lite(1).
     #[arg(long)]
     pub orphaned: bool,
 }

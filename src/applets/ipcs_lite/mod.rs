@@ -129,12 +129,12 @@ pub struct Ipcs {
     /// Run CMD, and report the objects it leaves behind
     #[arg(long, requires = "command", conflicts_with_all = ["time", "pid", "creator", "holders", "watch"])]
     leaks: bool,
-    /// Remove leaks that are proved to be of CMD
+    /// Remove the leaks that CMD is proved to have left
     #[arg(long, requires = "leaks")]
     clean: bool,
     /// Run CMD in an IPC namespace of its own
     ///
-    /// All that is left in it is of CMD, and vanishes with it. /dev/shm is not separated.
+    /// All objects left in it are leaks of CMD, and vanish with it. /dev/shm is shared.
     #[arg(long, requires = "leaks")]
     isolate: bool,
     #[command(flatten)]

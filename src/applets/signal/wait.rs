@@ -39,8 +39,8 @@ pub struct Wait {
     count: u64,
     /// Write the pid to FILE once no signal can be missed
     ///
-    /// FILE is a FIFO, whose reader is waited for; a regular file; or /dev/fd/N, which is closed afterwards. A symbolic
-    /// link is refused.
+    /// FILE may be a FIFO (ipcbox waits for its reader), a regular file, or /dev/fd/N, which is closed afterwards. A
+    /// symbolic link is refused.
     #[arg(long, value_name = "FILE")]
     ready: Option<OsString>,
     #[command(flatten)]

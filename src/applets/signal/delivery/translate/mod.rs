@@ -47,7 +47,7 @@ pub struct Rules {
     reap: bool,
     /// Kill all descendants of CMD when it exits
     ///
-    /// Or when --max-time and its last --then are over.
+    /// They are also killed when --max-time and its last --then are over.
     #[arg(long)]
     kill_tree: bool,
     #[command(flatten)]
