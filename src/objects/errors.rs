@@ -115,14 +115,10 @@ pub fn ungiven(errno: Errno, change: Change, owner: Option<u32>) -> Error {
 /// Explains `EINVAL` of a System V object: the id does not exist, is another kind's, or was removed.
 fn missing(target: &Target, kind: Kind) -> Cause {
     let cause = |words: String| Cause::from_errno(Errno::EINVAL, words).exit(Exit::Missing);
-    match target.form() {
-        Form::Id(id) => match kinds_of(*id).iter().find(|other| **other != kind) {
-            Some(other) => cause(format!("{target} is the id of a {}", other.name())),
-            None => {
-                let hint = format!("{target} is an id; use a name such as ci-{target}");
-                cause(format!("no such {}", kind.name())).hint(hint)
-            }
-        },
-        _ => cause("another process removed it".into()),
+    let Form::Id(id) = target.form() else { return cause("another process removed it".into()) };
+    if let Some(other) = kinds_of(*id).iter().find(|other| **other != kind) {
+        return cause(format!("{target} is the id of a {}", other.name()));
     }
+    let hint = format!("{target} is an id; use a name such as ci-{target}");
+    cause(format!("no such {}", kind.name())).hint(hint)
 }
