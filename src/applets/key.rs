@@ -23,7 +23,7 @@ impl Verb for Key {
     const NAME: &'static str = "key";
     const SUMMARY: &'static str = "Print the System V key of each target";
     const EXAMPLES: &'static str = "
-# The key that a C program gives to semget(2)
+# Print keys for the semget(2) of a C program
 ipcbox key build-slots ftok:/etc/passwd
 ";
 

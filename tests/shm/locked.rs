@@ -314,7 +314,10 @@ fn readers_share_the_lock_and_writer_excludes() {
         let writer = world.call("shm write --lock").args([&lock, &name, "new"]).start();
         let writer = writer.blocked_in(libc::SYS_semtimedop);
         // A reader does not overtake a waiting writer.
-        world.call("shm read -n --lock").args([&lock, &name]).fails(124, "it is locked by pid ");
+        world
+            .call("shm read -n --lock")
+            .args([&lock, &name])
+            .fails(124, "it is locked by one sharer; an exclusive waiter comes first\n");
         shared.signal(Signal::SIGKILL);
         assert_eq!(writer.code(), 0);
         world.call("shm read --lock").args([&lock, &name]).stdout("new").ok();

@@ -53,7 +53,7 @@ pub struct Recv {
     /// Take messages until interrupted
     #[arg(long, conflicts_with = "count")]
     follow: bool,
-    /// Stop after a message that is TEXT
+    /// Stop after a message equal to TEXT
     ///
     /// A newline, a NUL or both at the end of the message are ignored.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]

@@ -31,7 +31,7 @@ pub struct Set {
 
 impl Verb for Set {
     const NAME: &'static str = "set";
-    const SUMMARY: &'static str = "Change the limit, the permission bits or the owner";
+    const SUMMARY: &'static str = "Change the limit, mode or owner";
     const EXAMPLES: &'static str = "
 # Let the group use the queue
 ipcbox msgq create jobs

@@ -8,8 +8,8 @@ use crate::applets::Verb;
 use crate::exit::Exit;
 use crate::output;
 
-/// Compares and swaps in one atomic step, and prints the value that it found. If that was OLD, the word is now NEW and
-/// the status is 0; otherwise nothing changed and the status is 1. Processes that wait for the word are woken.
+/// Compares and swaps in one atomic step, and prints the value that it found. If that was OLD, the word is now NEW, its
+/// waiters are woken and the status is 0. Otherwise nothing changed and the status is 1.
 #[derive(Args)]
 pub struct Cas {
     #[command(flatten)]

@@ -45,7 +45,7 @@ pub struct Read {
 
 impl Verb for Read {
     const NAME: &'static str = "read";
-    const SUMMARY: &'static str = "Print the content";
+    const SUMMARY: &'static str = "Print the content of a segment or POSIX object";
     const EXAMPLES: &'static str = r#"
 # Publish a text, and print it
 ipcbox shm write config '{"level": 3}' --create

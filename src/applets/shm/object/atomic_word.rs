@@ -20,7 +20,7 @@ use crate::target::Target;
 /// The place of a word.
 #[derive(Args)]
 pub struct Place {
-    /// Segment or POSIX object that holds the word
+    /// Segment or POSIX object
     #[arg(value_name = "TARGET")]
     pub target: Target,
     /// Use the word N bytes from the start (default: 0)
