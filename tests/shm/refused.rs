@@ -14,7 +14,7 @@ fn bad_number_is_refused() {
         call("create --size 4X").fails(2, "--size: expected a size such as 4096");
         call("create --size -1").fails(2, "(64,000), not '-1'");
         call("create").fails(2, "--size is missing");
-        call("create --size 1 -m 8").fails(2, "permission bits are octal");
+        call("create --size 1 -m 8").fails(2, "expected permission bits in octal");
         for verb in ["read", "write", "get", "add", "set 1", "cas 1 2", "wait 1"] {
             let (verb, values) = verb.split_once(' ').unwrap_or((verb, ""));
             let call = |offset: &str| {
