@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use crate::applets::topics::{self, TOPICS};
 use crate::applets::{APPLETS, Applet, Entry, Runs, WORDS, linked, named};
 use crate::args::synopsis;
-use crate::args::usage::{Line, refuse_detached};
+use crate::args::usage::{CommandLine, refuse_detached};
 use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::sys::{fds, file_limit, init};
@@ -169,7 +169,7 @@ fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit>
 }
 
 /// Calls `act` with the line of a verb.
-fn with_line<T>(verb: &Entry, called: &str, words: &[OsString], act: impl FnOnce(&Line) -> T) -> T {
+fn with_line<T>(verb: &Entry, called: &str, words: &[OsString], act: impl FnOnce(&CommandLine) -> T) -> T {
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let parse = |words: &[String]| {
         let typed: Vec<OsString> = words.iter().map(OsString::from).collect();
@@ -180,7 +180,7 @@ fn with_line<T>(verb: &Entry, called: &str, words: &[OsString], act: impl FnOnce
     };
     let usage = || synopsis::usage(&verb.parser(called, &[]), called);
     let takes_command = verb.runs.takes_command();
-    act(&Line { called, words: &words, takes_command, parse: &parse, usage: &usage })
+    act(&CommandLine { called, words: &words, takes_command, parse: &parse, usage: &usage })
 }
 
 fn print<E: From<Error>>(text: &str) -> std::result::Result<Exit, E> {

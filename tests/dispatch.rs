@@ -53,7 +53,7 @@ fn link_calls_the_applet_in_its_name() {
     let world = World::new();
     for name in ["sem", "ipcbox-sem", "ipc-sem", "./sem", "/usr/bin/sem"] {
         let call = Call::new(BINARY).called(name).arg("run").arg("--help");
-        assert!(call.ok().contains("Take a slot"), "{name}");
+        assert!(call.ok().contains("--slots"), "{name}");
     }
     let hard = world.dir().join("ipc-sem");
     if std::fs::hard_link(BINARY, &hard).is_err() {
@@ -71,8 +71,8 @@ fn warning_begins_with_the_name_called_by() {
     world.call("sem run @slots --slots 2 -- true").ok();
     let unproven = format!("--leaks --clean -q -- {BINARY} msgq create @q");
     for (link, line, code, warning) in [
-        ("ipcrm", "--unused --yes", 0, "ipcrm: kept 1 semaphore set "),
-        ("my-ipcrm-lite", "--unused --yes", 0, "ipcrm-lite: kept 1 semaphore set "),
+        ("ipcrm", "--unused --yes", 0, "ipcrm: left 1 set of slots alone"),
+        ("my-ipcrm-lite", "--unused --yes", 0, "ipcrm-lite: left 1 set of slots alone"),
         ("ipcs", &unproven, 1, "ipcs: kept 1 unproven object: "),
         ("ipcs-lite", &unproven, 1, "ipcs-lite: kept 1 unproven object: "),
         ("ipc-pipe", "tee -o /dev/full", 1, "pipe: cannot write to /dev/full: "),

@@ -127,14 +127,14 @@ fn max_time_has_a_timeout_status() {
         "pipe run --max-time 0.01",
         "pipe merge --max-time 0.01",
     ] {
-        world.call(&format!("{line} -E 7 -- sleep 100")).fails(7, " within 10ms");
+        world.call(&format!("{line} -E 7 -- sleep 100")).fails(7, "timed out after 10ms");
         world.call(&format!("{line} --timeout-status=0 -- sleep 100")).stderr("").ok();
-        world.call(&format!("{line} -- sleep 100")).fails(124, " within 10ms");
+        world.call(&format!("{line} -- sleep 100")).fails(124, "timed out after 10ms");
         // Only a timeout has it.
         world.call(&format!("{line} -E 7 -- /missing")).fails(127, "not found");
     }
     let duplex = "pipe duplex --max-time 0.01 -E 7 --shell";
-    world.call(duplex).args(["read x", "read x"]).fails(7, " within 10ms");
+    world.call(duplex).args(["read x", "read x"]).fails(7, "timed out after 10ms");
     world.call("pipe run --max-time 1h -E 7 -- true").ok();
     world.call("signal run --max-time 1h -E 7 -- false").status(1);
 }

@@ -83,7 +83,7 @@ fn tags_and_messages_escape_terminal_controls() {
     world.call("fifo create").args([&fifo, "g"]).ok();
     let script = "echo a >\"$1\" & exec ipcbox fifo read --tag \"$1\"";
     world.shell(script).args(["sh", &fifo]).stdout(format!("{SHOWN}f: a\n")).ok();
-    for call in ["fifo stat", "fifo read", "pipe run --", "sem lock @l --", "signal run --", "shm memfd"] {
+    for call in ["fifo stat", "fifo read", "pipe run --", "sem lock @l --", "signal run --", "shm memfd --"] {
         let output = world.call(call).arg(format!("{HOSTILE}none")).output();
         let message = String::from_utf8(output.stderr).unwrap();
         assert!(!is_hostile(&message) && message.contains(SHOWN), "{call}: {message:?}");

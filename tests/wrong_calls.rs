@@ -20,7 +20,7 @@ const SETUP: &str = "
     ipcbox msgq send $NAME-q two
     ipcbox shm create $NAME-m --size 64 -q
     ipcbox fifo create f -q
-    echo x >file
+    echo x >data.txt
 ";
 
 /// Runs the rows in one world. `$PID` in them is a process that sleeps, a new one in each row.
@@ -131,8 +131,8 @@ fn verb_of_another_tool_is_translated() {
         ),
         ("ipcbox shm incr $NAME-m", 2, "shm: no verb 'incr'; did you mean 'add'?", "ipcbox shm add $NAME-m", 0),
         ("ipcbox shm inc $NAME-m", 2, "shm: no verb 'inc'; did you mean 'add'?", "ipcbox shm add $NAME-m", 0),
-        ("ipcbox fifo cat f -n", 2, "fifo: no verb 'cat'; did you mean 'read'?", "ipcbox fifo read f -n", 0),
-        ("ipcbox pipe pv file", 2, "pipe: no verb 'pv'; did you mean 'meter'?", "ipcbox pipe meter file", 0),
+        ("ipcbox fifo cat f -n", 2, "fifo: no verb 'cat'; did you mean 'read'?", "ipcbox fifo read f -n", 124),
+        ("ipcbox pipe pv data.txt", 2, "pipe: no verb 'pv'; did you mean 'meter'?", "ipcbox pipe meter data.txt", 0),
         ("ipcbox pipe progress", 2, "pipe: no verb 'progress'; did you mean 'meter'?", "ipcbox pipe meter", 0),
         (
             "ipcbox signal kill -9 $PID",
@@ -573,7 +573,7 @@ fn operator_of_a_shell_is_explained_only_after_a_failure() {
             "ipcbox pipe tee --shell 'false > out'",
             1,
         ),
-        ("ipcbox pipe run -- grep '|' file", 1, "", "", 0),
+        ("ipcbox pipe run -- grep '|' data.txt", 1, "", "", 0),
         ("ipcbox pipe run -- echo '|' cat", 0, "", "", 0),
         ("ipcbox pipe tee out1 out2", 2, "pipe: unexpected argument 'out1'; -o names a file", "use -o out1 -o out2", 0),
     ]);

@@ -17,7 +17,7 @@ use crate::text::quote;
 const MOST: usize = 5;
 
 /// A line that the parser refused.
-pub struct Line<'a> {
+pub struct CommandLine<'a> {
     /// Its start: `ipcbox sem run`.
     pub called: &'a str,
     /// The words after the start.
@@ -75,7 +75,7 @@ fn text(error: &clap::Error, kind: ContextKind) -> &str {
     }
 }
 
-impl Line<'_> {
+impl CommandLine<'_> {
     /// Returns the failure for an error of the parser.
     pub fn explain(&self, error: &clap::Error) -> Cause {
         let complaint = Complaint::of(error);
@@ -144,10 +144,6 @@ impl Line<'_> {
         let Some(at) = place(mine, arg) else { return Vec::new() };
         let is_option = arg.starts_with('-');
         let guess = |with: &[&str]| Guess::replaced(words, at, 1, with);
-        // The message suggests the nearest option.
-        if !text(complaint.error, ContextKind::SuggestedArg).is_empty() {
-            return Vec::new();
-        }
         if is_option && self.called.ends_with("sem op") && is_delta(arg) {
             return vec![guess(&[&format!("0:{arg}")]).because(NOT_AN_OPERATION)];
         }
@@ -157,6 +153,10 @@ impl Line<'_> {
         }
         if let Some(ours) = foreign::option(self.called, arg) {
             return vec![translated(words, at, arg, ours)];
+        }
+        // The message suggests the nearest option.
+        if !text(complaint.error, ContextKind::SuggestedArg).is_empty() {
+            return Vec::new();
         }
         let mut guesses = Vec::new();
         if !is_option {
