@@ -8,7 +8,8 @@ use crate::exit::{Cause, Exit, each};
 use crate::output;
 use crate::target::{Form, Target};
 
-/// Prints one line for each TARGET: 0x and eight hexadecimal digits. A program that opens this key gets the same object.
+/// Prints one line for each TARGET: 0x and eight hexadecimal digits. A program that opens this key gets the same
+/// object.
 ///
 /// The key of a name is the 32-bit FNV-1a hash of its bytes, with 0 replaced by 1. The key of ftok:PATH:N is that of
 /// ftok(3); two files can have the same one.

@@ -1,5 +1,5 @@
-//! What a killed `shm write --lock` left is never applied to another object with the same device and inode number (POSIX)
-//! or the same id (segment).
+//! A write that a killed `shm write --lock` left is never applied to another object with the same device and inode
+//! number (POSIX) or the same id (segment).
 
 use std::fs;
 use std::sync::{Mutex, PoisonError};

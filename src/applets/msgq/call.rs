@@ -28,8 +28,8 @@ use crate::sys::transfer::BUFFER;
 use crate::sys::wait::{Wake, ready, ready_or_signal};
 use crate::target::Target;
 
-/// Sends MESSAGE, or standard input, to a process that runs msgq serve on the queue, prints the reply, and exits with the
-/// status of the server's CMD. A reply can have any size.
+/// Sends MESSAGE, or standard input, to a process that runs msgq serve on the queue, prints the reply, and exits with
+/// the status of the server's CMD. A reply can have any size.
 ///
 /// On a timeout or an interrupt the request is withdrawn; a CMD that has started runs on, and its reply is dropped. If
 /// no server is running, or one dies right after taking the request, the caller notices only when --timeout expires.
@@ -132,8 +132,8 @@ impl Call {
 
 /// Waits until a server has taken the request.
 ///
-/// It waits in the queue, for a type that is never sent: so the removal of the queue ends the wait too. The signal of the
-/// mailbox interrupts it.
+/// It waits in the queue, for a type that is never sent: so the removal of the queue ends the wait too. The signal of
+/// the mailbox interrupts it.
 fn begin(queue: &mut Queue, mailbox: &Mailbox, deadline: Deadline) -> Result<Arrived> {
     let mut waited = Err(Errno::EACCES);
     if !queue.is_posix() {

@@ -14,8 +14,8 @@ use crate::sys::process;
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target};
 
-/// Without --force, a queue that a process is waiting on is kept. With --force, the waiters of a System V queue fail with
-/// status 3; a POSIX queue loses its name, and exists until the last process closes it.
+/// Without --force, a queue that a process is waiting on is kept. With --force, the waiters of a System V queue fail
+/// with status 3; a POSIX queue loses its name, and exists until the last process closes it.
 #[derive(Args)]
 pub struct Rm {
     #[command(flatten)]

@@ -25,8 +25,8 @@ use crate::sys::process;
 use crate::sys::reply_pipe::{self, Address};
 use crate::target::Target;
 
-/// CMD gets the message on standard input, and as the argument {}. Its output is printed. For a message of msgq call, the
-/// output is the reply, and the caller exits with CMD's status. A message that a killed server had taken is lost.
+/// CMD gets the message on standard input, and as the argument {}. Its output is printed. For a message of msgq call,
+/// the output is the reply, and the caller exits with CMD's status. A message that a killed server had taken is lost.
 ///
 /// SIGTERM lets running CMDs finish and then ends the server with status 0. With --count or --drain the status is 1 if
 /// a CMD failed. With --timeout the server exits after that time without a message or a running CMD.

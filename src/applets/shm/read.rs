@@ -18,8 +18,8 @@ use crate::sys::memory::Memory;
 use crate::sys::transfer::BUFFER;
 use crate::target::Target;
 
-/// Prints the bytes as they are, to the end of the object. --text stops before the first NUL, so that zeros after a text
-/// are left out.
+/// Prints the bytes as they are, to the end of the object. --text stops before the first NUL, so that zeros after a
+/// text are left out.
 ///
 /// Without a lock, a read can see half of a write. If reader and writer use the same --lock, it sees all or nothing,
 /// even if the writer was killed.

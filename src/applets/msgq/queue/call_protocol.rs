@@ -1,9 +1,9 @@
 //! The wire format of a call: a request in the queue, and a reply through a pipe of the caller.
 //!
-//! The request is the line `ipcbox-call-1 PID FD INODE`, followed by the payload. On a System V queue its type is [`KIND`]
-//! plus the inode, so that the caller can take it back; on a POSIX queue it has the highest priority. PID and FD locate
-//! the caller's pipe, and the inode confirms it. The server writes [`ACCEPTED`] to the pipe, and after CMD has exited the
-//! status (one byte), the length of the reply (eight bytes, little-endian) and the reply.
+//! The request is the line `ipcbox-call-1 PID FD INODE`, followed by the payload. On a System V queue its type is
+//! [`KIND`] plus the inode, so that the caller can take it back; on a POSIX queue it has the highest priority. PID and
+//! FD locate the caller's pipe, and the inode confirms it. The server writes [`ACCEPTED`] to the pipe, and after CMD
+//! has exited the status (one byte), the length of the reply (eight bytes, little-endian) and the reply.
 
 use crate::sys::posix::mq::MAX_PRIORITY;
 use crate::sys::reply_pipe::Address;

@@ -44,8 +44,8 @@ pub enum Queue {
 }
 
 impl Queue {
-    /// Opens the queue behind `target`, with no more permission than `access`. With `creating` it creates a missing queue,
-    /// and checks who owns an existing one.
+    /// Opens the queue behind `target`, with no more permission than `access`. With `creating` it creates a missing
+    /// queue, and checks who owns an existing one.
     pub fn open(target: &Target, access: Access, deadline: Deadline, creating: Option<Creating>) -> Result<Self> {
         if *target.form() == Form::Posix {
             let name = target.typed();

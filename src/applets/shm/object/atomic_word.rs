@@ -85,8 +85,8 @@ pub struct Word {
 }
 
 impl Place {
-    /// Runs `act`, called `what` in messages, on the word in the object that `memory` opens, after checking that `values`
-    /// fit the word.
+    /// Runs `act`, called `what` in messages, on the word in the object that `memory` opens, after checking that
+    /// `values` fit the word.
     pub fn with<T>(
         &self,
         what: &str,

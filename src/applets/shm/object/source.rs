@@ -84,7 +84,8 @@ impl Source {
         if done < len { Err(shorter(done, len).into()) } else { Ok(()) }
     }
 
-    /// Writes all data at `at` of a POSIX object that has no name yet, sets its size, and returns the length of the data.
+    /// Writes all data at `at` of a POSIX object that has no name yet, sets its size, and returns the length of the
+    /// data.
     pub fn fill(&self, object: &Object, at: u64) -> nix::Result<u64> {
         if let Self::Text(text) = self {
             transfer::write_at(object.as_fd(), at, text.as_bytes())?;
