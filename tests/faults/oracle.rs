@@ -213,7 +213,16 @@ impl Case<'_> {
                 EAGAIN | ENOMSG | ETIMEDOUT,
             ) => {
                 self.report.status == 124
-                    && words(&[" at once", " within ", " in use ", "locked by", "the value", "semaphore ", " arrived"])
+                    && words(&[
+                        " after ",
+                        " is empty",
+                        " is full",
+                        " in use",
+                        "locked",
+                        "the value",
+                        "semaphore ",
+                        " arrived",
+                    ])
                     || line.contains("--drain")
             }
             // ipcrm behaves the same.
@@ -275,6 +284,14 @@ impl Case<'_> {
                 line.contains("--rm") && self.report.status == self.usual.done.status
                     || words(&["needs the /proc of this pid namespace"])
             }
+            // SIGTERM could not be sent, and the plan went on to SIGKILL.
+            (libc::SYS_pidfd_send_signal, _) if line.starts_with("signal run") => {
+                self.report.status == self.usual.done.status && words(&["(killed by SIGKILL)"])
+            }
+            // Only the value for the message of the timeout could not be read.
+            _ if line.starts_with("sem wait") && words(&["the value is still unknown"]) => {
+                self.report.status == self.usual.done.status
+            }
             // /proc does not have that file.
             (libc::SYS_readlink, ENOENT) => words(&["needs the /proc of this pid namespace"]),
             _ => false,
@@ -318,7 +335,7 @@ impl Case<'_> {
             EAGAIN if is_own && [libc::SYS_read, libc::SYS_write].contains(&self.call) => &[1, 124],
             // Something that is gone, or that was never of the right kind.
             EINVAL | EPIPE => &[1, 3],
-            EISDIR | ELOOP | ENXIO if self.report.err.contains("no semaphore of the C library's") => &[3],
+            EISDIR | ELOOP | ENXIO if self.report.err.contains("is not a semaphore of the C library") => &[3],
             ELOOP => &[1, 4],
             ENOENT if self.call == libc::SYS_statfs => &[1],
             ENOENT | ESRCH | EIDRM | ENOMSG => &[3],

@@ -56,13 +56,13 @@ const PIDFD_GET_INFO: u32 = 0xc040_ff0b;
 /// The outcome on a kernel that lacks a call: the set-up, the command, the denied call, the status, and words of the
 /// message.
 const OLD: &[(&str, &str, c_long, Where, i32, &str)] = &[
-    ("", "sem hold @h PID --lock -q", libc::SYS_pidfd_open, Always, 1, "Linux 5.3 has"),
-    ("", "signal send 0 PID", libc::SYS_pidfd_open, Always, 1, "Linux 5.3 has"),
-    ("", "signal send 0 PID", libc::SYS_pidfd_send_signal, Always, 1, "Linux 5.1 has"),
-    ("", "signal join PID -n", libc::SYS_pidfd_open, Always, 1, "Linux 5.3 has"),
+    ("", "sem hold @h PID --lock -q", libc::SYS_pidfd_open, Always, 1, "needs Linux 5.3"),
+    ("", "signal send 0 PID", libc::SYS_pidfd_open, Always, 1, "needs Linux 5.3"),
+    ("", "signal send 0 PID", libc::SYS_pidfd_send_signal, Always, 1, "needs Linux 5.1"),
+    ("", "signal join PID -n", libc::SYS_pidfd_open, Always, 1, "needs Linux 5.3"),
     ("", "signal run --max-time 5 -- true", libc::SYS_pidfd_open, Always, 0, ""),
-    ("", "signal run --kill-tree -- true", libc::SYS_pidfd_open, Always, 125, "Linux 5.3 has"),
-    ("", "signal stat PID", libc::SYS_pidfd_open, Always, 1, "Linux 5.3 has"),
+    ("", "signal run --kill-tree -- true", libc::SYS_pidfd_open, Always, 125, "needs Linux 5.3"),
+    ("", "signal stat PID", libc::SYS_pidfd_open, Always, 1, "needs Linux 5.3"),
     ("", "sem hold @h PID --lock -q", libc::SYS_close_range, Always, 0, ""),
     ("", "pipe run -- true ::: true", libc::SYS_close_range, Always, 0, ""),
     ("msgq send @q x --create", "msgq serve @q -c 1 -- true", libc::SYS_clone3, Always, 0, ""),
@@ -84,8 +84,8 @@ const OLD: &[(&str, &str, c_long, Where, i32, &str)] = &[
     ("msgq send @q x --create", "msgq recv @q -w 5", libc::SYS_timer_create, Always, 0, ""),
     ("msgq send /@q x --create", "msgq recv /@q -w 5", libc::SYS_timer_create, Always, 0, ""),
     ("sem create /@a --value 1", "sem wait /@a -w 5", libc::SYS_timer_create, Always, 0, ""),
-    ("msgq create @q", "msgq recv @q -w 0.1", libc::SYS_timer_create, Always, 124, "within 100ms"),
-    ("fifo create f", "fifo read f -w 0.1", libc::SYS_timer_create, Always, 124, "within 100ms"),
+    ("msgq create @q", "msgq recv @q -w 0.1", libc::SYS_timer_create, Always, 124, "after 100ms"),
+    ("fifo create f", "fifo read f -w 0.1", libc::SYS_timer_create, Always, 124, "after 100ms"),
 ];
 
 #[test]

@@ -174,7 +174,7 @@ fn judge(call: &str, output: &Output) -> Result<String, String> {
     if status == 137 {
         return wrong("it does not exit");
     }
-    if stderr.contains("(EMFILE)") && !stderr.contains("hint: ulimit -") {
+    if stderr.contains("(EMFILE)") && !stderr.contains("(ulimit -n)") {
         return wrong("no hint of the limit");
     }
     let runs = call.contains(" -- ") || call.contains("--install");
