@@ -65,7 +65,7 @@ fn explain(target: &Target, errno: Errno) -> Cause {
         Errno::EOVERFLOW if is_posix => cause("the value would be outside 0 to 2147483647"),
         Errno::EOVERFLOW => cause("it has more slots than slot numbers: another program changed its values"),
         Errno::EPROTO => cause("the barrier has no open round: another program changed its values"),
-        Errno::EFBIG => beyond(target),
+        Errno::EFBIG if !is_posix => beyond(target),
         Errno::E2BIG => {
             let ops = limits().map_or(500, |limits| limits.ops);
             cause(&format!("one call can do at most {ops} operations"))
