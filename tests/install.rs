@@ -95,8 +95,8 @@ fn shells_find_the_installed_completions() {
         let Some(terminal) = shell.open(&world, functions.to_str().unwrap()) else { continue };
         for (line, expected) in [
             ("sem ", "Wait until N callers have arrived, then return"),
-            ("msgq ", "Look at messages without taking them"),
-            ("ipcs-lite --", "Run CMD, and tell what it leaves behind"),
+            ("msgq ", "Print messages without taking them"),
+            ("ipcs-lite --", "Run CMD, and report the objects it leaves behind"),
         ] {
             shell.lists(&terminal, line, &[expected]);
         }
