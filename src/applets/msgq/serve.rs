@@ -116,7 +116,7 @@ impl Serve {
                 Ok(None) => {}
                 Err(Errno::EAGAIN) if self.drain => end = Some(Ok(())),
                 Err(Errno::EAGAIN) => {
-                    end = Some(Err(silence.expired(format!("no message received{}", silence.after())).into()))
+                    end = Some(Err(silence.expired(format!("no message received{}", silence.after())).into()));
                 }
                 Err(errno) => end = Some(Err(errno.into())),
             }
