@@ -31,9 +31,6 @@ fn is_imperative(word: &str) -> bool {
     IMPERATIVES.split_whitespace().any(|verb| verb == word)
 }
 
-/// Applets whose texts are still to be rewritten.
-const LATER: &[&str] = &["fifo", "pipe"];
-
 /// Returns every verb, with the words that call it.
 fn verbs() -> impl Iterator<Item = (Vec<&'static str>, &'static Entry)> {
     let line = |applet: &'static Applet, verb: &'static Entry| match applet.alone(verb.name) {
@@ -44,10 +41,10 @@ fn verbs() -> impl Iterator<Item = (Vec<&'static str>, &'static Entry)> {
     APPLETS.iter().flat_map(of).chain(WORDS.iter().map(|word| (vec![word.name], word)))
 }
 
-/// Returns the verbs whose texts have been rewritten.
-fn rewritten() -> impl Iterator<Item = (String, &'static Entry)> {
-    let is_later = |line: &[&str]| LATER.contains(&line[0]) || ["ipcs", "ipcrm"].contains(&line[0]);
-    verbs().filter(move |(line, _)| !is_later(line)).map(|(line, verb)| (line.join(" "), verb))
+/// Returns every verb with its call, but not the other names of an applet.
+fn measured() -> impl Iterator<Item = (String, &'static Entry)> {
+    let is_alias = |line: &[&str]| ["ipcs", "ipcrm"].contains(&line[0]);
+    verbs().filter(move |(line, _)| !is_alias(line)).map(|(line, verb)| (line.join(" "), verb))
 }
 
 fn options(verb: &Entry) -> Vec<Arg> {
@@ -104,7 +101,7 @@ fn short_help_lists_every_option_in_groups() {
 
 #[test]
 fn option_help_is_a_short_imperative() {
-    for (line, verb) in rewritten() {
+    for (line, verb) in measured() {
         let help = Call::new(BINARY).args(line.split(' ')).arg("-h").ok();
         for arg in options(verb) {
             let (option, words) = (brief(&arg, false), arg.get_help().unwrap().to_string());
@@ -126,7 +123,7 @@ fn option_help_is_a_short_imperative() {
 
 #[test]
 fn summary_is_a_short_imperative() {
-    for (line, verb) in rewritten() {
+    for (line, verb) in measured() {
         let first = verb.summary.split([' ', ',']).next().unwrap();
         assert!(is_imperative(first), "{line}: {}", verb.summary);
         assert!(verb.summary.len() <= 60 && !verb.summary.ends_with('.'), "{line}: {}", verb.summary);
@@ -143,7 +140,7 @@ fn explanation(help: &str) -> Vec<&str> {
 
 #[test]
 fn explanation_has_at_most_six_lines() {
-    for (line, _) in rewritten() {
+    for (line, _) in measured() {
         let help = Call::new(BINARY).args(line.split(' ')).arg("--help").ok();
         let lines = explanation(&help);
         assert!(lines.len() <= 6, "{line}: {}\n{}", lines.len(), lines.join("\n"));

@@ -38,6 +38,7 @@ impl Verb for Create {
 # Create a FIFO that the group may write to
 ipcbox fifo create control --mode 660
 ";
+    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Missing, "the directory does not exist")];
 
     fn run(self) -> Result<Exit> {
         each(&self.fifos, |fifo| context("create", fifo, self.create(fifo)))

@@ -64,6 +64,8 @@ until [ -p log ]; do sleep 0.01; done
 ipcbox fifo write log 'built a' 'built b' -w 10s
 wait
 ";
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Missing, "no such FIFO, or it was removed or replaced"), (Exit::Exists, "the path is not a FIFO")];
 
     fn run(self) -> Result<Exit> {
         interrupt::catch(&[Signal::HUP, Signal::INT, Signal::TERM, Signal::PIPE]).context("cannot catch signals")?;

@@ -33,7 +33,8 @@ impl Verb for Rm {
 # Remove a FIFO if it exists
 ipcbox fifo rm log --missing-ok
 ";
-    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Failed, "in use (see --force), or any other failure")];
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Failed, "in use (see --force), or any other failure"), (Exit::Exists, "the path is not a FIFO")];
 
     fn run(self) -> Result<Exit> {
         each(&self.fifos, |fifo| match self.remove(fifo) {

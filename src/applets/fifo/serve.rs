@@ -53,6 +53,8 @@ ipcbox fifo write control src/a src/b -w 10s
 kill "$server"
 "#;
     const RUNS: Runs = Runs::Each;
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Missing, "no such FIFO, or it was removed or replaced"), (Exit::Exists, "the path is not a FIFO")];
 
     fn run(mut self) -> Result<Exit> {
         let end: &[u8] = if self.ending.byte() == b'\n' { b"\n" } else { b"" };

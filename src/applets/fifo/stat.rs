@@ -38,6 +38,7 @@ impl Verb for Stat {
 ipcbox fifo create log
 ipcbox fifo stat log
 ";
+    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Exists, "the path is not a FIFO")];
 
     fn run(self) -> Result<Exit> {
         let mut found = Vec::new();

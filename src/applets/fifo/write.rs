@@ -53,6 +53,8 @@ ipcbox fifo create log
 ipcbox fifo write log 'built a' -w 0.1 ||
   echo 'no reader'
 ";
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Missing, "no such FIFO, or the last reader has closed it"), (Exit::Exists, "the path is not a FIFO")];
 
     fn run(self) -> Result<Exit> {
         context("write to", &self.fifo, self.write())?;

@@ -32,7 +32,7 @@ pub struct Duplex {
 
 impl Verb for Duplex {
     const NAME: &'static str = "duplex";
-    const SUMMARY: &'static str = "Connect two commands both ways";
+    const SUMMARY: &'static str = "Run two commands that read each other's output";
     const EXAMPLES: &'static str = r#"
 # The first command asks, the second one answers
 ipcbox pipe duplex --shell \

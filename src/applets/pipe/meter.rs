@@ -34,7 +34,7 @@ pub struct Meter {
     /// File to read instead of standard input
     #[arg(value_name = "FILE")]
     file: Option<OsString>,
-    /// Expect SIZE bytes, or SIZE lines with --lines
+    /// Set the expected size in bytes, or in lines
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     size: Option<u64>,
     /// Start the line with LABEL

@@ -52,8 +52,12 @@ impl Verb for Tee {
 seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
 ";
     const RUNS: Runs = Runs::Optionally;
-    const STATUSES: &'static [(Exit, &'static str)] =
-        &[(Exit::Command(0), "exit status of the last command that failed; 0 if none did")];
+    const STATUSES: &'static [(Exit, &'static str)] = &[
+        (Exit::Failed, "a write failed, or any other failure"),
+        (Exit::Missing, "no such file or directory"),
+        (Exit::Denied, "permission denied"),
+        (Exit::Command(0), "exit status of the last command that failed; 0 if none did"),
+    ];
 
     fn run(self) -> Result<Exit> {
         if let stray @ [first, ..] = self.line.stray() {
