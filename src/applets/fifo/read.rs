@@ -24,7 +24,7 @@ use crate::text::visible_bytes;
 /// at the same time, by whole lines; a last line without a newline gets one.
 ///
 /// With --count, exactly that many lines are taken and the rest stays for the next reader. But a FIFO keeps data only
-/// while a process has it open: between two readers, hold it open with `exec 8<>PATH`.
+/// while a process has it open: between two readers, hold it open with exec 8<>PATH.
 #[derive(Args)]
 pub struct Read {
     /// Paths of the FIFOs
@@ -37,7 +37,7 @@ pub struct Read {
     rm: bool,
     /// Keep reading after all writers have closed
     ///
-    /// Until a signal arrives, or no data does for --timeout.
+    /// Stops at a signal, or after --timeout without data.
     #[arg(short, long)]
     follow: bool,
     /// Stop after COUNT lines and leave the rest

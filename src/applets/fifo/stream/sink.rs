@@ -12,7 +12,8 @@ use crate::sys::pipe;
 use crate::sys::transfer::{BUFFER, Failure, Flow, Mover};
 use crate::sys::wait;
 
-/// Standard output, and data that was read but not yet written: a socket or terminal may take less than it has room for.
+/// Standard output, and data that was read but not yet written: a socket or terminal may take less than it has
+/// reported room for.
 #[derive(Debug)]
 pub struct Sink(Mover);
 

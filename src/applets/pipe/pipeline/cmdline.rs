@@ -90,7 +90,7 @@ pub fn look_up(stages: &[Vec<OsString>]) -> Vec<Result<Command>> {
 /// Returns the commands if all were found.
 ///
 /// # Errors
-/// Reports each that was not, but the last, and returns that one.
+/// Reports each missing command but the last, and returns the error of that one.
 pub fn all(stages: Vec<Result<Command>>) -> Result<Vec<Command>> {
     let (found, missing): (Vec<_>, Vec<_>) = stages.into_iter().partition(Result::is_ok);
     let mut missing: Vec<Error> = missing.into_iter().filter_map(Result::err).collect();

@@ -161,7 +161,7 @@ impl Crew {
         self.supervisor.next(also, until)
     }
 
-    /// Handles an event. Returns it if it is about descriptors of the caller.
+    /// Handles an event. If it is about the caller's descriptors, returns which of them are ready.
     pub fn handle(&mut self, event: Event) -> Result<Option<Vec<bool>>> {
         match event {
             Event::Ready(came) => return Ok(Some(came)),
@@ -274,7 +274,7 @@ impl Crew {
     /// ipcbox.
     ///
     /// # Errors
-    /// Of the events. The inner ones are those of writing; `EAGAIN`: the time limit has expired.
+    /// An event could not be handled. The inner errors are those of writing; `EAGAIN`: the time limit has expired.
     pub fn write(&mut self, to: &Outlet, mut bytes: &[u8]) -> Result<nix::Result<()>> {
         if !self.runs() {
             self.policy.work = Work::Collects;

@@ -104,7 +104,7 @@ impl Readers {
     }
 }
 
-/// Whether it was killed by SIGPIPE, or is a shell that reports so of its last command, by status 141.
+/// Whether it was killed by SIGPIPE, or is a shell whose last command was (status 141).
 fn by_sigpipe(ended: Ended) -> bool {
     ended.status() == Ended::Killed(Signal::PIPE).status()
 }
