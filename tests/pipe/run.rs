@@ -77,7 +77,7 @@ fn wrong_command_lines_are_refused() {
         (&["run", "--", ""], "cannot run"),
         (&["run", "--shell", "true", " "], "command 2 is empty"),
         (&["run", "--shell", "true", ":::", "true"], "each argument is a command"),
-        (&["run", "--capacity", "0", "--", "true"], "at least 1 byte"),
+        (&["run", "--capacity", "0", "--", "true"], "expected a capacity of at least 1"),
         (&["run", "--capacity", "-1", "--", "true"], "expected a size"),
         (&["run", "--capacity", "8E", "--", "true", ":::", "true"], "exceed the largest pipe"),
         (&["run", "--then", "KILL", "--", "true"], "--max-time"),
@@ -112,7 +112,7 @@ fn operator_as_argument_is_explained_on_failure() {
     world.shell(&format!("echo x | {hint}; cat out")).stdout("1\nx\n").ok();
     // Right calls.
     world.call("pipe run -- grep -c | f").stdout("1\n").ok();
-    world.call("pipe run -- grep c | f").stderr("").status(1);
+    world.call("pipe run -- grep -x | f").stderr("").status(1);
     world.call("pipe run -- sh -c false").stderr("").status(1);
 }
 
@@ -143,7 +143,7 @@ fn timeout_is_124_and_leaves_no_process() {
     // A command that ignores the first signal gets the next one.
     let deaf = "trap '' TERM; while :; do sleep 1; done";
     pipe(&["run", "--max-time", "0.2", "--then", "TERM:0.1", "--then", "KILL", "--shell", deaf])
-        .fails(124, "sh timed out after 200ms (killed by SIGKILL)");
+        .fails(124, "done timed out after 200ms (killed by SIGKILL)");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::objects::remove::refused;
 use crate::objects::users;
 
 /// A FIFO that a process has open, or is about to open, is kept unless --force is given. With --force, these processes
-/// keep the old FIFO; the path is free. Processes of other users are visible only with privilege.
+/// keep the removed FIFO open. Processes of other users are visible only with privilege.
 #[derive(Args)]
 pub struct Rm {
     /// Paths of the FIFOs

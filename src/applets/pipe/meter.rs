@@ -27,7 +27,7 @@ const BURST: f64 = 0.1;
 /// Copies FILE or standard input to standard output, and draws a progress line on standard error: amount, elapsed time,
 /// current and mean rate, and if the size is known, percentage, bar and ETA.
 ///
-/// The size of a regular file or block device is known; for a pipe, give it by --size. If standard error is not a
+/// The size of a regular file or block device is known; for a pipe, set it with --size. If standard error is not a
 /// terminal, nothing is shown without --force or --json.
 #[derive(Args)]
 pub struct Meter {
@@ -59,7 +59,7 @@ pub struct Meter {
 
 fn rate(text: &str) -> Result<u64, String> {
     match size::parse(text.strip_suffix("/s").unwrap_or(text))? {
-        0 => Err("at a rate of 0 nothing would pass".into()),
+        0 => Err("expected a rate of at least 1".into()),
         rate => Ok(rate),
     }
 }

@@ -319,9 +319,11 @@ impl Crew {
         let by_ipcbox = |stage: &&Stage| stage.end.as_ref().is_some_and(|end| end.by_ipcbox);
         let late: Vec<&Stage> = self.stages.iter().filter(by_ipcbox).collect();
         let names: Vec<String> = late.iter().map(ToString::to_string).collect();
-        let what = if names.is_empty() { "the pipeline".into() } else { names.join(", ") };
         let ends = late.iter().filter_map(|stage| stage.end.as_ref()).map(|end| end.ended);
-        let cause = self.limit().timed_out(&what, ends);
+        let cause = match &names[..] {
+            [] => self.limit().missed("not all output was passed on"),
+            names => self.limit().timed_out(&names.join(", "), ends),
+        };
         Err(more.into_iter().fold(cause, Cause::note).into())
     }
 }

@@ -1,6 +1,8 @@
 //! Operators of a shell among the arguments of a command, as in `pipe run -- ls '|' wc`: passed on as they are, and
 //! explained if the command fails.
 
+use std::path::Path;
+
 use crate::applets::pipe::pipeline::stage::Stage;
 use crate::exit::{Cause, Exit};
 use crate::supervise::command::Command;
@@ -16,9 +18,9 @@ const REDIRECTIONS: [&str; 6] = [">", ">>", "<", "2>", "2>>", "&>"];
 pub fn explain(verb: &str, stages: &[Stage], stage: &Stage, ended: Ended) -> Option<Cause> {
     let Ended::Exited(status) = ended else { return None };
     let words = words(stage);
-    // `grep '|' FILE` is a right call that fails if it finds nothing.
+    // `grep '|' FILE` is a right call that fails if it finds nothing, also if FILE has the name of a command.
     let is_mistaken = |pair: &&[String]| {
-        let is_command = || Command::find(vec![(&pair[1]).into()]).is_ok();
+        let is_command = || !Path::new(&pair[1]).exists() && Command::find(vec![(&pair[1]).into()]).is_ok();
         REDIRECTIONS.contains(&&*pair[0]) || LINKS.contains(&&*pair[0]) && is_command()
     };
     let operator = words.windows(2).skip(1).find(is_mistaken)?[0].as_str();
