@@ -102,9 +102,9 @@ pub fn is_utf8(get: impl Fn(&str) -> Option<OsString>) -> bool {
     })
 }
 
-/// A line, and its width in columns without the escape sequences in it.
+/// A drawn line, and its width in columns without the escape sequences in it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct Drawn {
     /// The text.
     pub text: String,
     /// Columns of the text.
@@ -112,7 +112,7 @@ pub struct Line {
 }
 
 /// Returns the line for a terminal that has room for `columns` columns.
-pub fn line(name: Option<&str>, progress: &Progress, style: Style, columns: usize) -> Line {
+pub fn line(name: Option<&str>, progress: &Progress, style: Style, columns: usize) -> Drawn {
     let count = |count, digits| if progress.lines.is_some() { short(count, digits) } else { bytes(count) };
     let rate = |rate: f64| format!("{}/s", count(whole(rate), 5));
     let (amount_width, rate_width) = if progress.lines.is_some() { (9, 7) } else { (7, 9) };
@@ -148,11 +148,11 @@ pub fn line(name: Option<&str>, progress: &Progress, style: Style, columns: usiz
     let (bar, bar_width) = bar.map_or((None, 0), |bar| (Some(bar.text), bar.width + 1));
     let width = (taken(&parts) + bar_width + eta.as_ref().map_or(0, |eta| width(eta) + 1)).saturating_sub(1);
     let text = parts.into_iter().chain([bar, eta]).flatten().collect::<Vec<_>>().join(" ");
-    Line { text, width }
+    Drawn { text, width }
 }
 
 /// A bar of `inner` cells and two brackets.
-fn bar(progress: &Progress, style: Style, inner: usize) -> Option<Line> {
+fn bar(progress: &Progress, style: Style, inner: usize) -> Option<Drawn> {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let filled = if style.blocks {
         let eighths = progress.share(inner * 8)?;
@@ -162,7 +162,7 @@ fn bar(progress: &Progress, style: Style, inner: usize) -> Option<Line> {
     };
     let blank = " ".repeat(inner - width(&filled));
     let filled = if style.color && !filled.is_empty() { filled.cyan().to_string() } else { filled };
-    Some(Line { text: format!("[{filled}{blank}]"), width: inner + 2 })
+    Some(Drawn { text: format!("[{filled}{blank}]"), width: inner + 2 })
 }
 
 /// A number in at most `digits` columns, at least 5: from there on with a decimal prefix.
