@@ -209,7 +209,6 @@ const BUILTINS: [(&str, &[&str]); 2] = [
     ("bash", &["[[", "declare", "function", "let", "popd", "pushd", "shopt", "source", "time"]),
 ];
 
-/// Quotes words for a shell.
 fn quoted(words: &[OsString]) -> String {
     words.iter().map(|word| quote(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
 }

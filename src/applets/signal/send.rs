@@ -256,7 +256,6 @@ impl Send {
         Ok(())
     }
 
-    /// Shows the processes that would be signalled.
     fn show(&self, aims: Vec<Aim>, failures: &mut Vec<Error>) -> Result<()> {
         let columns: [Column<(i32, String, Option<String>)>; 3] = [
             Column::new("pid", |r| r.0.into()),
@@ -279,7 +278,6 @@ impl Send {
     }
 }
 
-/// A process to wait for.
 struct Watched {
     pid: i32,
     fd: OwnedFd,

@@ -165,7 +165,6 @@ impl Translator {
         self.end()
     }
 
-    /// Whether CMD or a handler runs.
     fn runs(&self) -> bool {
         self.ended.is_none() || self.handlers.iter().any(|handler| handler.pid.is_some())
     }
@@ -211,7 +210,6 @@ impl Translator {
         self.ended.map_or(Ok(Exit::Failed), end_as)
     }
 
-    /// Handles a signal.
     fn hear(&mut self, arrival: &Arrival) -> Result<()> {
         let signal = arrival.signal;
         if let Some(at) = self.handlers.iter().position(|handler| handler.signal == signal) {
