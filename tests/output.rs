@@ -257,7 +257,8 @@ fn json_has_only_the_named_columns() {
         let world = World::new();
         let (first, second) = columns.split_once(',').unwrap();
         for (columns, keys) in [(*columns, vec![first, second]), (second, vec![second])] {
-            let script = format!("{setup}\n {{ ipcbox {verb} {words} --json --columns {columns}; }} </dev/null");
+            // After exec no shell reaps the process that join waits for.
+            let script = format!("{setup}\n exec ipcbox {verb} {words} --json --columns {columns} </dev/null");
             let text = world.shell(&script).output();
             let text = String::from_utf8(text.stdout).unwrap();
             assert!(!text.is_empty(), "{verb}");
@@ -269,7 +270,7 @@ fn json_has_only_the_named_columns() {
             }
             world.shell("ipcbox sem rm --missing-ok $NAME-s").ok();
         }
-        let script = format!("{setup}\n ipcbox {verb} {words} --json --columns nosuch </dev/null");
+        let script = format!("{setup}\n exec ipcbox {verb} {words} --json --columns nosuch </dev/null");
         let output = world.shell(&script).output();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(2) && text.contains("no column 'nosuch'"), "{verb}: {text}");
