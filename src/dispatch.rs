@@ -157,7 +157,7 @@ fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit>
             let long = words.iter().take_while(|word| *word != "--").any(|word| word == "--help");
             return explain(&verb.help(called, long));
         }
-        Err(error) => anyhow::bail!(with_line(verb, called, words, |line| line.explain(&error))),
+        Err(error) => anyhow::bail!(command_line(verb, called, words).explain(&error)),
     };
     refuse_detached(called, words)?;
     // Dropping the parser costs instructions, and the process exits soon.
@@ -168,9 +168,8 @@ fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit>
     (verb.run)(&mut matches)
 }
 
-/// Calls `act` with the line of a verb.
-fn with_line<T>(verb: &Entry, called: &str, words: &[OsString], act: impl FnOnce(&CommandLine) -> T) -> T {
-    let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+/// Returns the line of a verb, for the failure that it is wrong.
+fn command_line<'a>(verb: &'a Entry, called: &'a str, words: &[OsString]) -> CommandLine<'a> {
     let parse = |words: &[String]| {
         let typed: Vec<OsString> = words.iter().map(OsString::from).collect();
         match verb.parser(called, &typed).try_get_matches_from(typed) {
@@ -178,9 +177,13 @@ fn with_line<T>(verb: &Entry, called: &str, words: &[OsString], act: impl FnOnce
             _ => Ok(()),
         }
     };
-    let usage = || synopsis::usage(&verb.parser(called, &[]), called);
-    let takes_command = verb.runs.takes_command();
-    act(&CommandLine { called, words: &words, takes_command, parse: &parse, usage: &usage })
+    CommandLine {
+        called,
+        words: words.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+        takes_command: verb.runs.takes_command(),
+        parse: Box::new(parse),
+        usage: Box::new(|| synopsis::usage(&verb.parser(called, &[]), called)),
+    }
 }
 
 fn print<E: From<Error>>(text: &str) -> std::result::Result<Exit, E> {

@@ -16,18 +16,20 @@ use crate::text::quote;
 /// The most faults of one line that are corrected.
 const MOST: usize = 5;
 
+type Parse<'a> = dyn Fn(&[String]) -> Result<(), clap::Error> + 'a;
+
 /// A line that the parser refused.
 pub struct CommandLine<'a> {
     /// Its start: `ipcbox sem run`.
     pub called: &'a str,
     /// The words after the start.
-    pub words: &'a [String],
+    pub words: Vec<String>,
     /// Whether the verb runs a CMD after `--`.
     pub takes_command: bool,
     /// Parses other words of the same verb.
-    pub parse: &'a dyn Fn(&[String]) -> Result<(), clap::Error>,
+    pub parse: Box<Parse<'a>>,
     /// Returns the synopsis, which starts with `called`.
-    pub usage: &'a dyn Fn() -> String,
+    pub usage: Box<dyn Fn() -> String + 'a>,
 }
 
 /// A line that was probably meant.
@@ -79,9 +81,9 @@ impl CommandLine<'_> {
     /// Returns the failure for an error of the parser.
     pub fn explain(&self, error: &clap::Error) -> Cause {
         let complaint = Complaint::of(error);
-        let guesses = self.guesses(self.words, &complaint);
-        let guessed = guesses.iter().find_map(|guess| guess.message.clone());
-        let cause = Cause::new(Exit::Usage, guessed.unwrap_or_else(|| message(&complaint)));
+        let guesses = self.guesses(&self.words, &complaint);
+        let better = guesses.iter().find_map(|guess| guess.message.clone());
+        let cause = Cause::new(Exit::Usage, better.unwrap_or_else(|| message(&complaint)));
         match self.hint(&complaint, guesses) {
             Some(hint) => cause.hint(hint),
             None => cause,
@@ -90,9 +92,9 @@ impl CommandLine<'_> {
 
     /// Returns the corrected line, if the parser accepts it.
     pub fn corrected(&self) -> Option<String> {
-        match (self.parse)(self.words) {
-            Ok(()) => Some(joined(self.called, self.words)),
-            Err(error) => self.meant(self.guesses(self.words, &Complaint::of(&error)), MOST),
+        match (self.parse)(&self.words) {
+            Ok(()) => Some(joined(self.called, &self.words)),
+            Err(error) => self.meant(self.guesses(&self.words, &Complaint::of(&error)), MOST),
         }
     }
 
@@ -102,7 +104,7 @@ impl CommandLine<'_> {
         }
         match complaint.kind {
             ErrorKind::ValueValidation if is_unexpanded(complaint.value) => {
-                Some(joined(self.called, self.words).replace(&quote(complaint.value), complaint.value))
+                Some(joined(self.called, &self.words).replace(&quote(complaint.value), complaint.value))
             }
             // The name of a program instead of its pid.
             ErrorKind::ValueValidation if plain(complaint.arg) == "PID" && is_program(complaint.value) => {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::{NAME, OWN, with_line};
+use super::{NAME, OWN, command_line};
 use crate::applets::{APPLETS, Applet, Entry, WORDS, named};
 use crate::args::foreign;
 use crate::exit::{Cause, Exit};
@@ -15,7 +15,7 @@ pub fn applet(first: &str, rest: &[OsString]) -> Cause {
         let name = |word: &OsString| named(&word.to_string_lossy());
         if let Some((at, (applet, name))) = rest.iter().enumerate().find_map(|(at, word)| Some((at, name(word)?))) {
             let before = [&[first.into()], &rest[..at]].concat();
-            if let Some(cause) = late(applet, name, &format!("{NAME} {name}"), before, &rest[at + 1..]) {
+            if let Some(cause) = late(applet, name, &format!("{NAME} {name}"), &before, &rest[at + 1..]) {
                 return cause;
             }
         }
@@ -55,7 +55,7 @@ pub fn verb(applet: &Applet, name: &'static str, called: &str, first: &str, rest
     let known: Vec<&str> = applet.verbs.iter().map(|verb| verb.name).collect();
     let help = format!("{called} --help");
     if first.starts_with('-') {
-        let cause = late(applet, name, called, vec![first.into()], rest);
+        let cause = late(applet, name, called, &[first.into()], rest);
         return cause.unwrap_or_else(|| Cause::unknown("option", first, &[]).hint(help));
     }
     let mut explained =
@@ -86,22 +86,22 @@ fn instead(kind: &str, theirs: &str, ours: &str, rest: &[OsString]) -> Cause {
 }
 
 fn meant(kind: &str, theirs: &str, ours: &str, called: &str, verb: Option<&Entry>, rest: &[OsString]) -> Cause {
-    let line = verb.and_then(|verb| with_line(verb, called, rest, |line| line.corrected()));
+    let line = verb.and_then(|verb| command_line(verb, called, rest).corrected());
     let words = format!("no {kind} '{theirs}'; did you mean '{ours}'?");
     Cause::new(Exit::Usage, words).hint(line.unwrap_or_else(|| format!("{called} --help")))
 }
 
 /// Returns the failure for options before the verb, if there is a verb.
-fn late(applet: &Applet, name: &str, called: &str, before: Vec<OsString>, rest: &[OsString]) -> Option<Cause> {
+fn late(applet: &Applet, name: &str, called: &str, before: &[OsString], rest: &[OsString]) -> Option<Cause> {
     let cause = Cause::new(Exit::Usage, "options go after the verb");
     let (verb, called, words) = if let Some(alone) = applet.alone(name) {
-        (alone, called.to_owned(), [&before, rest].concat())
+        (alone, called.to_owned(), [before, rest].concat())
     } else {
         let verb = |word: &OsString| applet.verbs.iter().find(|verb| verb.is_called(&word.to_string_lossy()));
         let (at, verb) = rest.iter().enumerate().find_map(|(at, word)| Some((at, verb(word)?)))?;
-        (verb, format!("{called} {}", verb.name), [&before, &rest[..at], &rest[at + 1..]].concat())
+        (verb, format!("{called} {}", verb.name), [before, &rest[..at], &rest[at + 1..]].concat())
     };
-    Some(match with_line(verb, &called, &words, |line| line.corrected()) {
+    Some(match command_line(verb, &called, &words).corrected() {
         Some(line) => cause.hint(line),
         None => cause,
     })

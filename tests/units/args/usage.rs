@@ -12,7 +12,13 @@ fn answer(words: &[&str]) -> (String, Option<String>) {
         parser.try_get_matches_from(words).map(drop)
     };
     let usage = || "sem run TARGET -- CMD".to_owned();
-    let line = CommandLine { called: "sem run", words: &words, takes_command: true, parse: &parse, usage: &usage };
+    let line = CommandLine {
+        called: "sem run",
+        words: words.clone(),
+        takes_command: true,
+        parse: Box::new(parse),
+        usage: Box::new(usage),
+    };
     let cause = line.explain(&parse(&words).unwrap_err());
     let text = crate::exit::lines("sem", &cause.into());
     let (message, hint) = text.split_once('\n').unwrap();
