@@ -36,7 +36,7 @@ impl OnTerminal {
         });
         let mut command = Command::new(BINARY);
         let output = File::create(world.dir().join("out")).expect("a file");
-        command.args(words).current_dir(world.dir()).stdin(Stdio::null()).stdout(output);
+        command.args(words).current_dir(world.dir()).env("NO_COLOR", "1").stdin(Stdio::null()).stdout(output);
         let child = command.stderr(Stdio::from(slave)).spawn().expect("it runs");
         Self { child, terminal: File::from(OwnedFd::from(pty)) }
     }

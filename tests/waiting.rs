@@ -50,9 +50,6 @@ const LOCK: Waits = Waits {
     ..SEM
 };
 
-/// A wait for an event.
-const EVENT: Waits = Waits { late: [" within 120ms", " at once"], ..SEM };
-
 pub const TABLE: &[Waits] = &[
     Waits { call: "sem run @s -- true", blocker: "sem run @s --slots 1 -- sleep 100", ..SEM },
     Waits {
@@ -147,7 +144,8 @@ pub const TABLE: &[Waits] = &[
         show: "shm get @s",
         blocks_in: libc::SYS_futex,
         verbose: "@s to become 1",
-        ..EVENT
+        late: ["the word is 0 after 120ms, not 1\n", "the word is 0, not 1\n"],
+        ..SEM
     },
     Waits {
         call: "shm wait /@s 1 --until ge",
@@ -156,7 +154,8 @@ pub const TABLE: &[Waits] = &[
         show: "shm get /@s",
         blocks_in: libc::SYS_futex,
         verbose: "/@s to reach 1",
-        ..EVENT
+        late: ["the word is 0 after 120ms, not at least 1\n", "the word is 0, not at least 1\n"],
+        ..SEM
     },
     Waits {
         call: "shm write @o x --lock @s",
@@ -180,7 +179,8 @@ pub const TABLE: &[Waits] = &[
         show: "fifo stat f",
         blocks_in: libc::SYS_ppoll,
         verbose: "data in f",
-        ..EVENT
+        late: ["still no data after 120ms\n", "no data\n"],
+        ..SEM
     },
     Waits {
         call: "fifo read f --follow -c 1",
@@ -189,7 +189,8 @@ pub const TABLE: &[Waits] = &[
         show: "fifo stat f",
         blocks_in: libc::SYS_ppoll,
         verbose: "data in f",
-        ..EVENT
+        late: ["still no data after 120ms\n", "no data\n"],
+        ..SEM
     },
     Waits {
         call: "fifo write f x",
@@ -198,7 +199,8 @@ pub const TABLE: &[Waits] = &[
         show: "fifo stat f",
         blocks_in: libc::SYS_openat,
         verbose: "a reader of f",
-        ..EVENT
+        late: ["no reader has opened it within 120ms\n", "no reader has opened it\n"],
+        ..SEM
     },
     Waits {
         call: "msgq recv @q",
@@ -207,7 +209,8 @@ pub const TABLE: &[Waits] = &[
         show: "msgq stat @q --columns messages",
         blocks_in: libc::SYS_msgrcv,
         verbose: "a message in @q",
-        ..EVENT
+        late: ["no message received after 120ms\n", "the queue is empty\n"],
+        ..SEM
     },
     Waits {
         call: "msgq send @q y",
@@ -216,7 +219,8 @@ pub const TABLE: &[Waits] = &[
         show: "msgq stat @q --columns messages",
         blocks_in: libc::SYS_msgsnd,
         verbose: "@q: ",
-        ..EVENT
+        late: ["still full after 120ms: ", "the queue is full: "],
+        ..SEM
     },
     Waits {
         call: "msgq recv /@q",
@@ -225,7 +229,8 @@ pub const TABLE: &[Waits] = &[
         show: "msgq stat /@q --columns messages",
         blocks_in: libc::SYS_mq_timedreceive,
         verbose: "a message in /@q",
-        ..EVENT
+        late: ["no message received after 120ms\n", "the queue is empty\n"],
+        ..SEM
     },
     Waits {
         call: "msgq send /@q y",
@@ -234,7 +239,8 @@ pub const TABLE: &[Waits] = &[
         show: "msgq stat /@q --columns messages",
         blocks_in: libc::SYS_mq_timedsend,
         verbose: "/@q: ",
-        ..EVENT
+        late: ["still full after 120ms: ", "the queue is full: "],
+        ..SEM
     },
     Waits {
         call: "signal wait USR1",
@@ -243,7 +249,7 @@ pub const TABLE: &[Waits] = &[
         blocks_in: libc::SYS_ppoll,
         verbose: "USR1",
         late: ["no signal arrived after 120ms\n", "no signal arrived\n"],
-        ..EVENT
+        ..SEM
     },
 ];
 

@@ -99,7 +99,7 @@ fn hold_for_an_exited_process_fails() {
     world.call(&format!("sem hold @s {} --slots 1", gone.trim())).fails(3, "no such process");
     // A zombie has exited, too.
     let zombie = world.program("true").start().became_zombie();
-    world.call(&format!("sem hold @s {} --slots 1", zombie.pid())).fails(3, "has ended (ESRCH)");
+    world.call(&format!("sem hold @s {} --slots 1", zombie.pid())).fails(3, "no such process (ESRCH)");
     world.call("sem run @s -- true").fails(125, "no such semaphore set");
 }
 
@@ -112,7 +112,7 @@ fn exit_of_the_process_ends_the_wait() {
     drop(process);
     let output = waiting.end();
     assert_eq!(output.status.code(), Some(3));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("or it has ended (ESRCH)"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no such process (ESRCH)"));
     drop(holder);
     world.call("sem run @s -w 60 -- true").ok();
 }

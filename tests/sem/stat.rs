@@ -147,10 +147,10 @@ fn stat_without_target_shows_every_set() {
         // POSIX semaphores of other users have no id.
         let ids = world.call("sem stat --columns id").ok();
         assert!(!ids.contains(|letter: char| letter.is_ascii_digit()), "{ids}");
-        world.call("sem stat --json --columns id").fails(2, "exclude");
     } else {
         skip("in part: an empty listing wants an IPC namespace");
     }
+    world.call("sem create @a --value 4,5").ok();
     world.call("sem create @s --slots 3").ok();
     world.call("sem create /@p").ok();
     let keys = ["@a", "@s"].map(|target| world.call(&format!("key {target}")).ok().trim().to_owned());
