@@ -68,7 +68,7 @@ fn sharers_overtake_a_stopped_waiter() {
     assert_eq!(behind.code(), 0);
     // A waiter that runs still keeps later sharers out.
     let awake = waiter(world.call("sem lock @l -- true"));
-    world.call("sem lock -s @l -n -- true").fails(124, "it is locked by pid ");
+    world.call("sem lock -s @l -n -- true").fails(124, "; an exclusive waiter comes first\n");
     drop((stopped, awake));
     world.call("sem lock -s @l -n -- true").ok();
 }
