@@ -147,16 +147,16 @@ fn check(shell: &Shell) {
     let some_pid = format!("signal join {}", &pid[..alike]);
     let other_pid = some_pid.replace("signal join", "sem hold x");
     let table: &[(&str, &[&str], &[&str])] = &[
-        ("ipcbox s", &["sem", "shm", "Limit, lock and meet"], &["msgq", "fifo"]),
+        ("ipcbox s", &["sem", "shm", "Job slots, locks and barriers"], &["msgq", "fifo"]),
         ("sem ", &["barrier", "Wait until N callers have arrived, then return"], &["--timeout"]),
-        ("ipcbox help msgq ", &["peek", "Look at messages"], &[]),
-        ("ipc-sem run x --", &["--slots", "Make N slots if missing", "--timeout"], &["--json"]),
+        ("ipcbox help msgq ", &["peek", "Print messages without taking them"], &[]),
+        ("ipc-sem run x --", &["--slots", "Create N slots if needed", "--timeout"], &["--json"]),
         ("ipcbox-sem stat x --color ", &["auto", "always", "never"], &[]),
         ("sem stat x --color=a", &["auto", "always"], &["never"]),
         ("ipcrm-lite --all ", &["shm", "msg"], &[]),
         ("ipcrm-lite --all=", &["shm", "msg", "sem"], &[]),
         ("shm get x --bits ", &["32", "64"], &[]),
-        ("ipcs --", &["--leaks", "Run CMD, and tell what it leaves behind"], &["--list"]),
+        ("ipcs --", &["--leaks", "Run CMD, and report the objects it leaves behind"], &["--list"]),
         ("ipcbox ipcrm --", &["--orphaned", "--queue-key"], &["--list"]),
         ("sem run x --timeout 5 --tim", &["--timeout", "--timeout-status"], &["--slots"]),
         ("signal send T", &["TERM", "terminate", "TRAP"], &["KILL"]),

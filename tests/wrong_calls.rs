@@ -557,7 +557,7 @@ fn unsuitable_object_is_named_with_the_next_step() {
 }
 
 #[test]
-fn operator_of_a_shell_is_explained_only_after_a_failure() {
+fn shell_operator_is_explained_only_after_a_failure() {
     check(&[
         (
             "ipcbox pipe run -- false '|' cat",

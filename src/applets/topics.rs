@@ -26,7 +26,7 @@ pub fn find(words: &[OsString]) -> Option<String> {
     }
 }
 
-/// The source of a page as a terminal shows it: paragraphs, and terms with their text beside them.
+/// Formats the source of a page: paragraphs, and terms with their text beside them.
 fn plain(source: &str) -> String {
     let mut text = String::new();
     let mut after_row = false;
@@ -44,6 +44,7 @@ fn plain(source: &str) -> String {
     text
 }
 
+/// Returns every exit status, and the rules that apply to all verbs.
 fn statuses() -> String {
     let mut text = "Exit status:\n".to_owned();
     for exit in ALL {
@@ -58,9 +59,9 @@ fn statuses() -> String {
     text
 }
 
-/// The titles of the cookbook.
+/// Returns the titles of the cookbook.
 fn recipes() -> String {
-    let mut text = "Recipes: small tasks of scripts and CI jobs, each solved in a few lines.\n\n".to_owned();
+    let mut text = String::new();
     let mut section = "";
     let mut others = Vec::new();
     for line in include_str!("../../man/src/cookbook.txt").lines() {
@@ -79,6 +80,6 @@ fn recipes() -> String {
             let _ = writeln!(text, "  {title}");
         }
     }
-    let _ = write!(text, "Instead of:\n  {}\n\nManual page: man ipcbox-cookbook\n", others.join(", "));
+    let _ = write!(text, "\nInstead of {}.\nManual page: man ipcbox-cookbook\n", others.join(", "));
     text
 }

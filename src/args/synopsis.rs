@@ -70,7 +70,8 @@ pub fn operands(parser: &Command) -> Vec<String> {
 
 /// Returns the line that shows how a verb is called: `ipcbox sem run [OPTION]... TARGET -- CMD [ARG]...`.
 pub fn usage(parser: &Command, called: &str) -> String {
-    let options: Vec<&Arg> = parser.get_opts().filter(|arg| !arg.is_hide_set()).collect();
+    let options = parser.get_arguments().filter(|arg| !arg.is_positional() && !arg.is_hide_set());
+    let options: Vec<&Arg> = options.collect();
     let any = if options.is_empty() { Vec::new() } else { vec!["[OPTION]...".to_owned()] };
     let required = options.iter().filter(|arg| arg.is_required_set()).map(|arg| brief(arg, false));
     let words = [called.to_owned()].into_iter().chain(any).chain(required).chain(operands(parser));

@@ -1,4 +1,4 @@
-//! Plain English, measured: words that make a text sound translated, and the names of tests.
+//! Plain English, measured: words that make a text sound translated, and the length of test names.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -36,16 +36,14 @@ const HUNTED: &[&str] = &[
     "what is not there",
 ];
 
-/// How many of them each kind of text may have: a number that may only fall.
+/// How often each kind of text may have one of them: a number that may only fall.
 const BUDGET: &[(&str, usize)] =
-    &[("help", 150), ("man", 70), ("README.md", 25), ("CHANGELOG.md", 10), ("messages", 60), ("comments", 830)];
+    &[("help", 0), ("man", 0), ("README.md", 0), ("CHANGELOG.md", 0), ("messages", 0), ("comments", 0)];
 
-/// Letters that a name of a test may have.
+/// Length of a test's name at most.
 const NAME: usize = 50;
-/// How many names of tests are longer, or have such a word in them.
-const NAMES: usize = 250;
 
-/// The hunted words in a text, each as often as it stands there.
+/// Returns the hunted words in a text, each as often as it occurs.
 fn hunted(text: &str) -> Vec<&'static str> {
     let words: Vec<String> = text
         .split(|c: char| !c.is_alphanumeric() && c != '-' && c != '\'')
@@ -60,7 +58,7 @@ fn hunted(text: &str) -> Vec<&'static str> {
     HUNTED.iter().flat_map(times).collect()
 }
 
-/// The comments and the string literals of a Rust source.
+/// Splits a Rust source into its comments and its string literals.
 fn parts(source: &str) -> (String, String) {
     let (mut comments, mut strings) = (String::new(), String::new());
     let mut rest = source;
@@ -93,12 +91,12 @@ fn parts(source: &str) -> (String, String) {
     (comments, strings)
 }
 
-/// Where a raw string ends.
+/// Returns the end of a raw string.
 fn raw_end(text: &str, marks: usize) -> usize {
     text.find(&format!("\"{}", "#".repeat(marks))).unwrap()
 }
 
-/// Where a string ends that may have escapes in it.
+/// Returns the end of a string that may contain escapes.
 fn escaped_end(text: &str) -> usize {
     let mut is_escaped = false;
     for (at, letter) in text.char_indices() {
@@ -121,7 +119,7 @@ fn rust(dir: &str) -> BTreeMap<String, String> {
     sources
 }
 
-/// Every text by its kind, with a name to find it by.
+/// Returns every text with its kind and its name.
 fn texts() -> Vec<(&'static str, String, String)> {
     let verbs = APPLETS.iter().flat_map(|applet| applet.verbs.iter().map(|verb| (applet.name, verb)));
     let verbs = verbs.chain(WORDS.iter().map(|word| ("ipcbox", word)));
@@ -162,7 +160,7 @@ fn test_names_are_short_and_plain() {
             }
         }
     }
-    assert!(wrong.len() <= NAMES, "{} of at most {NAMES}: {wrong:#?}", wrong.len());
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]

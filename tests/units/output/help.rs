@@ -12,7 +12,7 @@ fn titles_and_terms_are_bold() {
 }
 
 #[test]
-fn long_line_breaks_between_words_and_keeps_its_indent() {
+fn long_line_breaks_between_words() {
     let word = "abcdefghi";
     let line = format!("  {}", [word; 10].join(" "));
     let wrapped = format!("  {}\n  {}\n", [word; 7].join(" "), [word; 3].join(" "));
