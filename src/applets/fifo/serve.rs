@@ -20,8 +20,8 @@ use crate::sys::epoll::Events;
 use crate::sys::wait::Wake;
 use crate::sys::{fds, fifo, pipe};
 
-/// Runs CMD for each line. CMD reads the line on standard input; an argument that is {} becomes the line, without its
-/// newline. A line is taken when it is complete and a job is free; the others stay in the FIFO.
+/// CMD reads the line on standard input; an argument that is {} becomes the line, without its newline. A line is taken
+/// when it is complete and a job is free; the others stay in the FIFO.
 ///
 /// Serves until SIGTERM: then running CMDs are waited for, and the status is 0. A CMD that fails does not stop the
 /// server. A FIFO has one server at a time.

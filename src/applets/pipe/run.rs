@@ -18,8 +18,8 @@ use crate::supervise::report::STAGE;
 use crate::sys::child::Standard;
 use crate::sys::pipe;
 
-/// Runs a pipeline: each stage reads what the previous one writes. Exits with the status of the last stage that failed,
-/// or 0, as with pipefail in bash.
+/// Each stage reads what the previous one writes. Exits with the status of the last stage that failed, or 0, as with
+/// pipefail in bash.
 ///
 /// A stage killed by SIGPIPE has not failed if its reader succeeded. All commands are looked up first: if one is
 /// missing, none runs.

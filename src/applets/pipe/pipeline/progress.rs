@@ -22,7 +22,7 @@ const ENOUGH: usize = 10;
 /// Columns of the smallest and the largest bar.
 const BAR: (usize, usize) = (6, 52);
 /// An ETA beyond this, 9,999 days, does not fit its place.
-const LONGEST: Duration = Duration::from_secs(9_999 * 86_400);
+const LONGEST: Duration = Duration::from_hours(9_999 * 24);
 
 // The places of the parts in the line. The bar stands between the percentage and the ETA.
 const NAME: usize = 0;
