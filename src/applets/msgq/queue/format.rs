@@ -46,8 +46,7 @@ impl Format {
                 ('%', Some('d')) => Piece::Data,
                 ('%', Some('n')) => Piece::Text("\n".into()),
                 ('%', Some('%')) => Piece::Text("%".into()),
-                ('%', Some(other)) => return Err(format!("expected %t, %p, %l, %d, %n or %% instead of %{other}")),
-                ('%', None) => return Err("expected %% for the percent sign at the end".into()),
+                ('%', _) => return Err("expected a format with %t, %p, %l, %d, %n or %%".into()),
                 (letter, _) => Piece::Text(letter.to_string()),
             };
             match (pieces.last_mut(), piece) {

@@ -21,7 +21,7 @@ fn every_shape_is_written() {
 
 #[test]
 fn invalid_format_is_rejected() {
-    assert!(Format::parse("%x").unwrap_err().contains("%x"));
+    assert!(Format::parse("%x").unwrap_err().contains("%t"));
     assert!(Format::parse("100%").unwrap_err().contains("%%"));
 }
 
