@@ -101,7 +101,8 @@ fn lost_reader_is_status_3_with_bytes_read() {
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "fifo: cannot write to f: the last reader closed it after 0 bytes (EPIPE); 65536 more bytes were written but not read\n"
+        "fifo: cannot write to f: the last reader closed it after 0 bytes (EPIPE); \
+         65536 more bytes were written but not read\n"
     );
     // From a file, when splice(2) waits, and as an argument.
     fs::write(world.dir().join("in"), &lines).unwrap();

@@ -19,7 +19,8 @@ fn commands_exchange_data_both_ways() {
 fn timeout_reports_which_command_was_blocked() {
     pipe(&["duplex", "--max-time", "0.3", "--", "cat", ":::", "wc"]).fails(
         124,
-        "cat, wc timed out after 300ms (killed by SIGTERM); cat was blocked reading from wc; wc was blocked reading from cat",
+        "cat, wc timed out after 300ms (killed by SIGTERM); \
+         cat was blocked reading from wc; wc was blocked reading from cat",
     );
     pipe(&["duplex", "--max-time", "0.3", "--", "yes", ":::", "sleep", "1000"])
         .fails(124, "yes was blocked writing to sleep; sleep was not blocked");

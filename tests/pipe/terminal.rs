@@ -52,8 +52,8 @@ impl Stages {
     }
 }
 
-/// A field of a process's stat after its name: 0 is the state, 1 the parent, 2 the process group, 5 the foreground group
-/// of its terminal.
+/// A field of a process's stat after its name: 0 is the state, 1 the parent, 2 the process group, 5 the foreground
+/// group of its terminal.
 fn field(pid: i32, which: usize) -> String {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     stat.rsplit(')').next().unwrap().split_whitespace().nth(which).unwrap().to_owned()
@@ -139,7 +139,8 @@ fn terminal_stop_stops_all_stages() {
 fn stop_in_the_background_stops_all_stages() {
     let world = World::new();
     let stages = Stages::new(&world);
-    // It reads until all is done: a job that stops interrupts loops and `wait` of bash, and the job dies with the script.
+    // It reads until all is done: a job that stops interrupts loops and `wait` of bash, and the job dies with the
+    // script.
     let script = "set -m; \"$@\" & read -r; wait $!; echo $? >status; exit 0";
     under_job_control(&world, script, &stages, |terminal, shown| {
         // They are not in the process group of ipcbox.

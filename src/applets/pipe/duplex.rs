@@ -20,8 +20,8 @@ use crate::sys::process::{Waiting, at_pipes, shows_calls};
 /// The standard output of each command is the standard input of the other. Exits with the status of the last one that
 /// failed, or 0.
 ///
-/// Many programs buffer their output to a pipe. Then both commands may wait for input forever: run them with stdbuf -oL.
-/// If --max-time expires, the message shows which command was blocked.
+/// Many programs buffer their output to a pipe. Then both commands may wait for input forever: run them with stdbuf
+/// -oL. If --max-time expires, the message shows which command was blocked.
 #[derive(Args)]
 pub struct Duplex {
     #[command(flatten)]

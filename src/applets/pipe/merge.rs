@@ -28,8 +28,8 @@ use crate::sys::wait::Want;
 use crate::sys::{fds, pipe};
 use crate::text::visible;
 
-/// Runs all commands at the same time and merges their output by whole lines; their standard error likewise, separately.
-/// A last line without a newline gets one. All commands share standard input.
+/// Runs all commands at the same time and merges their output by whole lines; their standard error likewise,
+/// separately. A last line without a newline gets one. All commands share standard input.
 ///
 /// Exits with the status of the last command that failed, or 0. The order of lines of different commands is not
 /// defined, unless --keep-order is given.

@@ -22,8 +22,8 @@ use crate::sys::written::{Before, opened};
 use crate::sys::{fds, pipe, transfer};
 use crate::text::quote;
 
-/// Copies standard input to all FILEs and commands at the same time, and to standard output if there is no command or -o -
-/// is given. The slowest consumer sets the pace.
+/// Copies standard input to all FILEs and commands at the same time, and to standard output if there is no command or
+/// -o - is given. The slowest consumer sets the pace.
 ///
 /// If a consumer closes early, tee drops it and carries on. If a write fails (disk full, for example), tee reports the
 /// error, drops that consumer and exits with status 1. Otherwise the status is that of the last command that failed.

@@ -130,8 +130,8 @@ impl Fifo {
         creating.open_or_create(find, |seen| Ok((seen, false)), create)
     }
 
-    /// Refuses a FIFO of another user in a sticky directory that everyone may write to, as protected_fifos of the kernel
-    /// does: that user may have put it there to be mistaken for the caller's own.
+    /// Refuses a FIFO of another user in a sticky directory that everyone may write to, as protected_fifos of the
+    /// kernel does: that user may have put it there to be mistaken for the caller's own.
     fn trust(&self, seen: &Seen, foreign: bool) -> Result<()> {
         let uid = seen.uid;
         if foreign || uid == 0 || uid == nix::unistd::geteuid().as_raw() {

@@ -1,5 +1,5 @@
-//! Whether an open FIFO is still at its path. After it has been replaced, new writers open the other FIFO and wait for a
-//! reader there.
+//! Whether an open FIFO is still at its path. After it has been replaced, new writers open the other FIFO and wait for
+//! a reader there.
 
 use std::os::fd::AsFd;
 

@@ -32,8 +32,8 @@ impl Records {
         Ok(Self { wanted, left: wanted, peek: Peeker::new(capacity, end)?, has_turn: false })
     }
 
-    /// Locks all these FIFOs. Returns `false` if a [caught](crate::sys::interrupt) signal arrives. Waits for one lock at a
-    /// time without holding another, so that two readers cannot block each other.
+    /// Locks all these FIFOs. Returns `false` if a [caught](crate::sys::interrupt) signal arrives. Waits for one lock
+    /// at a time without holding another, so that two readers cannot block each other.
     ///
     /// # Errors
     /// The timeout has expired.

@@ -78,8 +78,8 @@ impl Sink {
         }
     }
 
-    /// Reads as much as standard output has room for, and passes on whole lines. What is read must be delivered before a
-    /// signal or the deadline.
+    /// Reads as much as standard output has room for, and passes on whole lines. What is read must be delivered before
+    /// a signal or the deadline.
     ///
     /// # Errors
     /// As for [`pass`](Self::pass).

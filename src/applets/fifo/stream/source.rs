@@ -47,8 +47,8 @@ impl<'a> Source<'a> {
         Ok(Self { fifo, seen, fd, ready: false, part: false, ended: false, may: None, place: None, lines })
     }
 
-    /// Whether its line must be finished before another FIFO is read. If records are counted, that is every line of which
-    /// a part was read, as it cannot be put back.
+    /// Whether its line must be finished before another FIFO is read. If records are counted, that is every line of
+    /// which a part was read, as it cannot be put back.
     pub fn is_in_a_line(&self, counted: bool) -> bool {
         let lines = self.lines.as_ref();
         lines.is_some_and(|lines| lines.is_inside() || counted && lines.has_begun())

@@ -2,8 +2,8 @@
 //! pace within a round.
 //!
 //! A round: tee(2) duplicates the bytes at the front of the input, without copying them, into an empty pipe for each
-//! consumer but the last, which takes them from the input itself. Then all pipes are drained. The next round starts when
-//! all are empty.
+//! consumer but the last, which takes them from the input itself. Then all pipes are drained. The next round starts
+//! when all are empty.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,8 +20,8 @@ use crate::sys::transfer::{ALL, Flow, Mover};
 use crate::sys::wait::Want;
 use crate::sys::{fds, pipe, terminal};
 
-/// The number of consumers up to which all pipes are widened: past 64 MiB in the pipes of one user (pipe-user-pages-soft)
-/// new ones are small.
+/// The number of consumers up to which all pipes are widened: past 64 MiB in the pipes of one user
+/// (pipe-user-pages-soft) new ones are small.
 const FEW: usize = 8;
 
 /// A command or file that gets all bytes.
@@ -143,8 +143,8 @@ impl Fanout {
         let round = if let Some(round) = round {
             round
         } else {
-            // Without tee(2) EOF is found by two calls. The other order would lose what a writer writes before it closes,
-            // between the two.
+            // Without tee(2) EOF is found by two calls. The other order would lose what a writer writes before it
+            // closes, between the two.
             let left = pipe::is_left(input)?;
             match pipe::unread(input)? {
                 0 if left => return Ok(0),

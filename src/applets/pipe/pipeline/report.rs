@@ -29,8 +29,8 @@ pub struct CallReport {
 }
 
 impl Reporting {
-    /// Opens FILE and looks up the commands. If one is missing, reports that none ran. Waits for the reader of a FIFO, at
-    /// most for `limit`.
+    /// Opens FILE and looks up the commands. If one is missing, reports that none ran. Waits for the reader of a FIFO,
+    /// at most for `limit`.
     pub fn find(
         &self,
         words: Vec<Vec<OsString>>,
