@@ -11,7 +11,7 @@ fn inside(world: &World, script: &str) -> Option<String> {
     let output = call.env("BOX", BINARY).dir(world.dir()).output();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.code() == Some(7) || text.is_empty() && !output.status.success() {
-        skip("it needs the right to make namespaces and to mount");
+        skip("it needs the right to create namespaces and to mount");
         return None;
     }
     assert_eq!(output.status.code(), Some(0), "{text}");

@@ -38,8 +38,8 @@ fn python(world: &World) -> bool {
     has("python3")
 }
 
-/// Runs `--leaks --clean` beside a stranger, in namespaces of their own. Prints the verdict, the status and the number
-/// of objects left, without POSIX objects, since other tests create some.
+/// Runs `--leaks --clean` beside a stranger, in namespaces and a `/dev/shm` of their own, where other tests create no
+/// objects. Prints the verdict, the status and the number of objects left.
 fn beside(stranger: &str, command: &str, words: &str, option: &str) -> Option<String> {
     let world = World::new();
     if !python(&world) {
@@ -49,6 +49,7 @@ fn beside(stranger: &str, command: &str, words: &str, option: &str) -> Option<St
     world.file("command", command);
     let script = format!(
         "export PYTHONDONTWRITEBYTECODE=1
+        mount -t tmpfs none /dev/shm
         exec unshare --ipc sh -euc '
         mkfifo made; python3 stranger.py {words} & s=0
         $BOX ipcs-lite --leaks --clean {option} --columns family,verdict --no-header -- sh ./command >out 2>/dev/null || s=$?
