@@ -293,7 +293,7 @@ impl Quiet {
     /// # Errors
     /// `EBADF`: standard output is not open for writing.
     pub fn can_answer(self) -> anyhow::Result<()> {
-        if self.quiet { Ok(()) } else { require() }
+        if self.quiet.is_some() { Ok(()) } else { require() }
     }
 
     /// Prints the answer of a verb: the id, name or pid of what it created.
@@ -301,7 +301,7 @@ impl Quiet {
     /// # Errors
     /// Those of writing to standard output.
     pub fn answer(self, answer: &[u8]) -> anyhow::Result<()> {
-        if self.quiet { Ok(()) } else { print(&[answer, b"\n"].concat()) }
+        if self.quiet.is_some() { Ok(()) } else { print(&[answer, b"\n"].concat()) }
     }
 }
 
