@@ -5,696 +5,732 @@
 typeset -gA _ipcbox_table=(
 [.]='fifo	verb	Read and write named pipes without hanging, by line or in bulk
 ipcrm-lite	verb	Remove IPC objects by id, key, name or filter
-ipcs-lite	verb	Show every IPC object, the limits, and what a command leaks
-msgq	verb	Queues: send, receive, share out work, ask and be answered
-pipe	verb	Run pipelines that tell the truth, fan out, merge, show progress
-sem	verb	Limit, lock and meet: semaphores that a killed process gives back
-shm	verb	Shared memory: bytes, counters, words to wait on, sealed files
-signal	verb	Send, await and translate signals, await processes, without races
-key	verb	Print the System V key behind each target
---install	verb	Make links named after the applets in a directory
-help	verb	Explain an applet or a verb
+ipcs-lite	verb	Show IPC objects, their users and limits, and leaks of CMD
+msgq	verb	Message queues: send, receive, work queues, request and reply
+pipe	verb	Run pipelines, copy to many, merge by line, show progress
+sem	verb	Job slots, locks and barriers that survive `kill -9`
+shm	verb	Shared memory: texts, atomic counters, events, sealed files
+signal	verb	Send, wait for and translate signals; wait for any process
+key	verb	Print the System V key of each target
+--install	verb	Create links named after the applets in a directory
+help	verb	Explain an applet, a verb or a topic
 --list		Print the names of the applets
 -V,--version		Print the version
 -h,--help		Print help'
-[help]='>.'
-[fifo]='create	verb	Make FIFOs
-read	verb	Copy what writers write to standard output
-write	verb	Write lines or standard input, when there is a reader
-serve	verb	Run CMD for each line that writers write
-stat	verb	Show what FIFOs hold, and who reads and writes them
+[help]='fifo	verb	Read and write named pipes without hanging, by line or in bulk
+ipcrm-lite	verb	Remove IPC objects by id, key, name or filter
+ipcs-lite	verb	Show IPC objects, their users and limits, and leaks of CMD
+msgq	verb	Message queues: send, receive, work queues, request and reply
+pipe	verb	Run pipelines, copy to many, merge by line, show progress
+sem	verb	Job slots, locks and barriers that survive `kill -9`
+shm	verb	Shared memory: texts, atomic counters, events, sealed files
+signal	verb	Send, wait for and translate signals; wait for any process
+key	verb	Print the System V key of each target
+--install	verb	Create links named after the applets in a directory
+help	verb	Explain an applet, a verb or a topic
+--list		Print the names of the applets
+-V,--version		Print the version
+-h,--help		Print help
+targets	verb	Name an object: name, id, key, ftok:PATH or /posix
+exit	verb	List the exit statuses
+json	verb	Read the output in a program
+cookbook	verb	List recipes for scripts and CI jobs'
+[fifo]='create	verb	Create FIFOs
+read	verb	Copy data from FIFOs to standard output
+write	verb	Write lines or standard input to a FIFO
+serve	verb	Run CMD for each line written to a FIFO
+stat	verb	Show what FIFOs hold, and their readers and writers
 rm	verb	Remove FIFOs, and nothing else
 help	verb	Explain a verb
 -V,--version		Print the version
 -h,--help		Print help'
 [fifo_help]='>fifo'
-[fifo_create]='#*	file	The FIFOs
--p,--parents		Make the directories that are missing too
--x,--exclusive		Fail with status 4 if it is there already
--m,--mode	-	Permission bits of a new object, in octal
---foreign		Trust an object that belongs to another user
--q,--quiet		Suppress the waiting message, and the answer of create and hold
+[fifo_create]='#*	file	Paths of the FIFOs
+-p,--parents		Create missing directories
+-x,--exclusive		Fail with status 4 if it exists
+-m,--mode	-	Create it with this octal mode (default: 0600)
+--foreign		Accept an object that belongs to another user
+-q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (see more with '\''--help'\'')'
-[fifo_read]='#*	fifo	The FIFOs
---create		Make it if it is missing
--m,--mode	-	Permission bits of a new object, in octal
---foreign		Trust an object that belongs to another user
---rm		Remove at the end what was made here
--f,--follow		Stay when writers have closed, until a signal comes, or nothing for as long as --timeout
--c,--count	-	Stop after COUNT lines and leave the rest in the FIFO; --records is another name
--0,--null		Lines end in NUL instead of newline
---tag		Put "PATH: " before each line
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+[fifo_read]='#*	fifo	Paths of the FIFOs
+--create		Create it if it does not exist
+-m,--mode	-	Create it with this octal mode (default: 0600)
+--foreign		Accept an object that belongs to another user
+--rm		Remove the FIFO at exit if this call created it
+-f,--follow		Keep reading after all writers have closed
+-c,--count	-	Stop after COUNT lines and leave the rest
+-0,--null		Treat NUL, not newline, as the end of a line
+--tag		Start each line with "PATH: "
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (see more with '\''--help'\'')'
-[fifo_write]='#1	fifo	The FIFO
+[fifo_write]='#1	fifo	Path of the FIFO
 #*	-	Lines to write instead of standard input
---create		Make it if it is missing
--m,--mode	-	Permission bits of a new object, in octal
---foreign		Trust an object that belongs to another user
---lines		Write every line in one piece
---readers	-	Wait for so many readers instead of one
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+--create		Create it if it does not exist
+-m,--mode	-	Create it with this octal mode (default: 0600)
+--foreign		Accept an object that belongs to another user
+--lines		Write each line in one piece
+--readers	-	Wait for N readers (default: 1)
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (see more with '\''--help'\'')'
-[fifo_serve]='#1	fifo	The FIFO
---create		Make it if it is missing
--m,--mode	-	Permission bits of a new object, in octal
---foreign		Trust an object that belongs to another user
---rm		Remove at the end what was made here
--0,--null		Lines end in NUL instead of newline
+[fifo_serve]='#1	fifo	Path of the FIFO
+--create		Create it if it does not exist
+-m,--mode	-	Create it with this octal mode (default: 0600)
+--foreign		Accept an object that belongs to another user
+--rm		Remove the FIFO at exit if this call created it
+-0,--null		Treat NUL, not newline, as the end of a line
 -j,--jobs	-	Run at most N CMDs at once (default: 1)
---report	file	Write what became of each CMD to FILE
---	command	The command and its arguments, run as given
+--report	file	Write the fate of each CMD to FILE, as JSON Lines
+--	command	Command and its arguments, run as given
 -h,--help		Print help (see more with '\''--help'\'')'
-[fifo_stat]='#*	fifo	The FIFOs
--J,--json		One JSON object a line
---columns	-	These columns only, in this order
---no-header		No line of column titles
---color	=auto,always,never	Colour: auto, always or never
+[fifo_stat]='#*	fifo	Paths of the FIFOs
+-J,--json		Print JSON Lines: one object per record
+--columns	-	Show only these columns, in this order
+--no-header		Omit the line of column titles
+--color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (see more with '\''--help'\'')'
-[fifo_rm]='#*	fifo	The FIFOs
---force		Also what is in use
---missing-ok		What is not there counts as removed
+[fifo_rm]='#*	fifo	Paths of the FIFOs
+--force		Remove it even if it is in use
+--missing-ok		Do not fail if it does not exist
 -h,--help		Print help'
-[ipcrm-lite]='-m,--shmem-id	shm-id	The segment with this id
--q,--queue-id	msg-id	The message queue with this id
--s,--semaphore-id	sem-id	The semaphore set with this id
--M,--shmem-key	shm-key	The segment behind this key
--Q,--queue-key	msg-key	The message queue behind this key
--S,--semaphore-key	sem-key	The semaphore set behind this key
---posix-shmem	-	The POSIX shared memory with this name
---posix-mqueue	-	The POSIX queue with this name
---posix-semaphore	-	The POSIX semaphore with this name
---shm	+shm	TARGETs after it are shared memory
---msg	+msg	TARGETs after it are message queues
---sem	+sem	TARGETs after it are semaphores
-#*	ipc	What to remove
--a,--all	?=shm,msg,sem	All, or all of this kind
--v,--verbose		Say what is being removed
---posix		Also POSIX objects
---dry-run		Show what would go
---yes		Do not ask
---force		Also what is attached, open, held or waited on
---missing-ok		What is not there counts as removed
---owner	user	Only those of this user
---mine		Only those of the caller
---older-than	-	Only those last used or changed so long ago
---keep	ipc	Never this one, also where it is named
---unused		Only those attached, open and waited on by nobody
---orphaned		Only those whose users are proved to be gone
--J,--json		One JSON object a line
---columns	-	These columns only, in this order
---no-header		No line of column titles
---color	=auto,always,never	Colour: auto, always or never
+[ipcrm-lite]='-m,--shmem-id	shm-id	Remove the segment with this id
+-q,--queue-id	msg-id	Remove the message queue with this id
+-s,--semaphore-id	sem-id	Remove the semaphore set with this id
+-M,--shmem-key	shm-key	Remove the segment with this key
+-Q,--queue-key	msg-key	Remove the message queue with this key
+-S,--semaphore-key	sem-key	Remove the semaphore set with this key
+--posix-shmem	-	Remove this POSIX shared memory
+--posix-mqueue	-	Remove this POSIX queue
+--posix-semaphore	-	Remove this POSIX semaphore
+--shm	+shm	Select shared memory
+--msg	+msg	Select message queues
+--sem	+sem	Select semaphores
+#*	ipc	Objects to remove
+-a,--all	?=shm,msg,sem	Select all objects, or all of KIND
+-v,--verbose		Print each object before it is removed
+--posix		Include POSIX objects
+--dry-run		Show what would be removed
+--yes		Do not ask for confirmation
+--force		Remove it even if it is in use
+--missing-ok		Do not fail if it does not exist
+--owner	user	Select objects of this user
+--mine		Select objects of the caller
+--older-than	-	Select objects unused and unchanged for DURATION
+--keep	ipc	Leave TARGET out, even if it is named
+--unused		Select objects that no process uses now
+--orphaned		Select objects whose past users have all exited
+-J,--json		Print JSON Lines: one object per record
+--columns	-	Show only these columns, in this order
+--no-header		Omit the line of column titles
+--color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (see more with '\''--help'\'')'
 [ipcrm]='>ipcrm-lite'
-[ipcs-lite]='-q,--queues	+msg	Message queues
--m,--shmems	+shm	Shared memory segments
--s,--semaphores	+sem	Semaphore sets
--a,--all		All three, as without any of them
--i,--id	ipc-id	The details of this one, of one kind
--t,--time		Times of use and change
--p,--pid		Processes: creator and last user
--c,--creator		Creators and owners
--l,--limits		The limits
--u,--summary		What is used of them
---human		Sizes with a unit
--b,--bytes		Sizes in bytes
--P,--posix		Also POSIX objects
---holders		Who maps a segment, and who waits in which operation
---of	pid	Those of the IPC namespace of this process
---sort	-	In the order of this column
---watch		Again and again; where it is no terminal, the changes
---leaks		Run CMD, and tell what it leaves behind
---clean		Remove what it leaves behind
---isolate		Run it in an IPC namespace of its own
---owner	user	Only those of this user
---mine		Only those of the caller
---older-than	-	Only those last used or changed so long ago
---keep	ipc	Never this one, also where it is named
---unused		Only those attached, open and waited on by nobody
---orphaned		Only those whose users are proved to be gone
--J,--json		One JSON object a line
---columns	-	These columns only, in this order
---no-header		No line of column titles
---color	=auto,always,never	Colour: auto, always or never
-#*	ipc	Only these
---	command	The command and its arguments, run as given
+[ipcs-lite]='-q,--queues	+msg	List message queues
+-m,--shmems	+shm	List shared memory segments
+-s,--semaphores	+sem	List semaphore sets
+-a,--all		List all three kinds (the default)
+-i,--id	ipc-id	Show the object with this ID; needs -q, -m or -s
+-t,--time		Show times of last use and change
+-p,--pid		Show process ids of creator and last user
+-c,--creator		Show creators and owners
+-l,--limits		Show the limits
+-u,--summary		Show how much of the limits is used
+--human		Print sizes with a unit
+-b,--bytes		Print sizes in bytes
+-P,--posix		Include POSIX objects
+--holders		Show the processes that use or wait for an object
+--of	pid	Use the IPC namespace of process PID
+--sort	-	Sort by COLUMN
+--watch		Repeat every INTERVAL (default: 2s)
+--leaks		Run CMD, and report the objects it leaves behind
+--clean		Remove the leaks that CMD is proved to have left
+--isolate		Run CMD in an IPC namespace of its own
+--owner	user	Select objects of this user
+--mine		Select objects of the caller
+--older-than	-	Select objects unused and unchanged for DURATION
+--keep	ipc	Leave TARGET out, even if it is named
+--unused		Select objects that no process uses now
+--orphaned		Select objects whose past users have all exited
+-J,--json		Print JSON Lines: one object per record
+--columns	-	Show only these columns, in this order
+--no-header		Omit the line of column titles
+--color	=auto,always,never	Use colour: auto, always or never (default: auto)
+#*	ipc	Objects to show (default: all)
+--	command	Command and its arguments, run as given
 -h,--help		Print help (see more with '\''--help'\'')'
 [ipcs]='>ipcs-lite'
-[msgq]='create	verb	Make a queue
+[msgq]='create	verb	Create a queue
 send	verb	Send messages
 recv	verb	Receive messages
-peek	verb	Look at messages without taking them
+peek	verb	Print messages without taking them
 call	verb	Send a request and print the reply
 serve	verb	Run CMD for each message, and answer calls
-stat	verb	Show queues, and who waits on them
-set	verb	Set limit, permission bits and owner
-rm	verb	Remove queues
+stat	verb	Show queues, or the processes that wait on them
+set	verb	Change the limit, mode or owner
+rm	verb	Remove queues and the messages in them
 help	verb	Explain a verb
 -V,--version		Print the version
 -h,--help		Print help'
 [msgq_help]='>msgq'
-[msgq_create]='#1	new	The queue; private for one without a key
---max-bytes	-	System V: bytes of data that fit, 1K or 64K
---max-messages	-	POSIX: messages that fit, 10 if left out
---message-size	-	POSIX: bytes of one message at most, 8192 if left out
--x,--exclusive		Fail with status 4 if it is there already
--m,--mode	-	Permission bits of a new object, in octal
---foreign		Trust an object that belongs to another user
--q,--quiet		Suppress the waiting message, and the answer of create and hold
+[msgq_create]='#1	new	Queue to create, or '\''private'\'' for one without a key
+--max-bytes	-	Limit the data to SIZE (System V)
+--max-messages	-	Limit the queue to N messages (POSIX; default: 10)
+--message-size	-	Limit a message to SIZE (POSIX; default: 8192)
+-x,--exclusive		Fail with status 4 if it exists
+-m,--mode	-	Create it with this octal mode (default: 0600)
+--foreign		Accept an object that belongs to another user
+-q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (see more with '\''--help'\'')'
-[msgq_send]='#1	msg	The queue
-#*	-	The messages; after -- one may begin with -
--t,--type	-	System V: the type, 1 if left out
---priority	-	POSIX: the priority, 0 if left out; the highest is received first
---lines		Each line of standard input is a message, without its newline
--0,--null		Each record of standard input that ends in NUL is a message
---create		Make it if it is missing
--m,--mode	-	Permission bits of a new object, in octal
---foreign		Trust an object that belongs to another user
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+[msgq_send]='#1	msg	Queue to send to
+#*	-	Messages to send; after '\''--'\'' one may begin with '\''-'\''
+-t,--type	-	Send with this type (System V; default: 1)
+--priority	-	Send with priority P (POSIX; default: 0)
+--lines		Send each line of input, without its newline
+-0,--null		Send each record of input that ends in NUL
+--create		Create it if it does not exist
+-m,--mode	-	Create it with this octal mode (default: 0600)
+--foreign		Accept an object that belongs to another user
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (see more with '\''--help'\'')'
-[msgq_recv]='#1	msg	The queue
--t,--type	-	System V: 0 any, N that type, -N the lowest up to N
---except	-	System V: any but this type
--c,--count	-	So many messages
---drain		All that there are, until the queue is empty
---follow		Without end
---until	-	Stop after a message that says TEXT; a newline or a NUL at its end does not count
---raw		Nothing after each message
--0,--null		A NUL after each message
--J,--json		A line of JSON for each message
---text		Each message up to its first NUL, and a newline
---format	-	Each message so: %t %p %l %d %n
---create		Make it if it is missing
--m,--mode	-	Permission bits of a new object, in octal
---foreign		Trust an object that belongs to another user
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+[msgq_recv]='#1	msg	Queue to receive from
+-t,--type	-	Take only this type (System V; default: 0, any)
+--except	-	Take any type but this one (System V)
+-c,--count	-	Stop after N messages (default: 1)
+--drain		Take all messages, stop when the queue is empty
+--follow		Take messages until interrupted
+--until	-	Stop after a message equal to TEXT
+--raw		Print nothing after each message
+-0,--null		Print a NUL after each message
+-J,--json		Print each message as a line of JSON
+--text		Print each message up to its first NUL, as a line
+--format	-	Print each message by a format: %t %p %l %d %n
+--create		Create it if it does not exist
+-m,--mode	-	Create it with this octal mode (default: 0600)
+--foreign		Accept an object that belongs to another user
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (see more with '\''--help'\'')'
-[msgq_peek]='#1	msg	The queue
---index	-	The message in this place, 0 if left out
---all		All messages, in their order
--J,--json		A line of JSON for each message
--h,--help		Print help (see more with '\''--help'\'')'
-[msgq_call]='#1	msg	The queue
-#2	-	The request; after -- it may begin with -
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+[msgq_peek]='#1	msg	Queue to look into
+--index	-	Print message N (default: 0, the oldest)
+--all		Print all messages, oldest first
+-J,--json		Print each message as a line of JSON
+-h,--help		Print help'
+[msgq_call]='#1	msg	Queue that the server reads
+#2	-	Request to send; after '\''--'\'' it may begin with '\''-'\''
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (see more with '\''--help'\'')'
-[msgq_serve]='#1	msg	The queue
--t,--type	-	System V: 0 any, N that type, -N the lowest up to N
--c,--count	-	So many messages
---drain		All that there are, until the queue is empty and no job runs
+[msgq_serve]='#1	msg	Queue to serve
+-t,--type	-	Take only this type (System V; default: 0, any)
+-c,--count	-	Stop after N messages
+--drain		Stop when the queue is empty and no CMD runs
 -j,--jobs	-	Run at most N CMDs at once (default: 1)
---report	file	Write what became of each CMD to FILE
---	command	The command and its arguments, run as given
---create		Make it if it is missing
--m,--mode	-	Permission bits of a new object, in octal
---foreign		Trust an object that belongs to another user
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+--report	file	Write the fate of each CMD to FILE, as JSON Lines
+--	command	Command and its arguments, run as given
+--create		Create it if it does not exist
+-m,--mode	-	Create it with this octal mode (default: 0600)
+--foreign		Accept an object that belongs to another user
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (see more with '\''--help'\'')'
-[msgq_stat]='#*	msg	The queues
---waiters		Who waits, to send or for which type, instead
--J,--json		One JSON object a line
---columns	-	These columns only, in this order
---no-header		No line of column titles
---color	=auto,always,never	Colour: auto, always or never
+[msgq_stat]='#*	msg	Queues to show
+--waiters		Show the processes that wait to send or receive
+-J,--json		Print JSON Lines: one object per record
+--columns	-	Show only these columns, in this order
+--no-header		Omit the line of column titles
+--color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (see more with '\''--help'\'')'
-[msgq_set]='#1	msg	The queue
---max-bytes	-	System V: bytes of data that fit
--m,--mode	-	New permission bits, in octal
---owner	user	New owner, and group
+[msgq_set]='#1	msg	Queue to change
+--max-bytes	-	Limit the data to SIZE (System V)
+-m,--mode	-	Set the permission bits, in octal
+--owner	user	Set the owner, and the group if one is given
 -h,--help		Print help'
-[msgq_rm]='#*	msg	The objects
---force		Also what is attached, held or waited on
---missing-ok		What is not there counts as removed
+[msgq_rm]='#*	msg	Objects to remove
+--force		Remove it even if it is in use
+--missing-ok		Do not fail if it does not exist
 -h,--help		Print help'
-[pipe]='run	verb	Run a pipeline, and fail where a stage has failed
-tee	verb	Copy standard input to files and commands at once
-merge	verb	Run commands at once, their output lines whole
-duplex	verb	Run two commands, each reading what the other writes
-meter	verb	Copy standard input to standard output with a progress bar
-stat	verb	Show what pipes hold, who holds their ends, and the limits
-resize	verb	Let pipes hold more or less, then run CMD
+[pipe]='run	verb	Run a pipeline that fails if a stage fails
+tee	verb	Copy standard input to files and commands
+merge	verb	Run commands at once and merge their output by line
+duplex	verb	Run two commands that read each other'\''s output
+meter	verb	Copy data and show a progress bar on the terminal
+stat	verb	Show what pipes hold, who uses them, and the limits
+resize	verb	Set the capacity of pipes, then run CMD
 help	verb	Explain a verb
 -V,--version		Print the version
 -h,--help		Print help'
 [pipe_help]='>pipe'
-[pipe_run]='--shell		Each word is a stage: a command line for /bin/sh
---sep	-	The word between stages instead of :::
-#*	-	With --shell: the command line of each stage
---	stages	The commands, run as given, with ::: between them
---strict		A stage that SIGPIPE ended has failed
---fail-fast		End the others as soon as one has failed
---capacity	-	How much each pipe is to hold, or max
---max-time	-	End CMD after DURATION: TERM, KILL 5s later (0: off)
---then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
+[pipe_run]='--shell		Run each argument as a command line of /bin/sh
+--sep	-	Separate commands with WORD (default: :::)
+#*	-	Command lines, with --shell
+--	stages	Commands, run as given, with ::: between them
+--strict		Treat a stage killed by SIGPIPE as failed
+--fail-fast		Stop all stages as soon as one fails
+--capacity	-	Set the capacity of each pipe to SIZE, or max
+--max-time	-	Send TERM after DURATION, and KILL 5s later
+--then	signal	Send SIG instead, then wait D (default: 5s)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
---report	file	Write what became of each command to FILE
+--report	file	Write a JSON record of each command to FILE
 -h,--help		Print help (see more with '\''--help'\'')'
-[pipe_tee]='-o	file	Write to FILE too; - is standard output
---append		Add to the FILEs instead of writing them anew
---fail-fast		End all as soon as one has failed or stopped reading
---report	file	Write what became of each command to FILE
---shell		Each word is a stage: a command line for /bin/sh
---sep	-	The word between stages instead of :::
-#*	-	With --shell: the command line of each stage
---	stages	The commands, run as given, with ::: between them
+[pipe_tee]='-o	file	Write to FILE; - is standard output
+--append		Append to each FILE instead of truncating it
+--fail-fast		Stop all as soon as one fails or closes early
+--report	file	Write a JSON record of each command to FILE
+--shell		Run each argument as a command line of /bin/sh
+--sep	-	Separate commands with WORD (default: :::)
+#*	-	Command lines, with --shell
+--	stages	Commands, run as given, with ::: between them
 -h,--help		Print help (see more with '\''--help'\'')'
-[pipe_merge]='--shell		Each word is a stage: a command line for /bin/sh
---sep	-	The word between stages instead of :::
-#*	-	With --shell: the command line of each stage
---	stages	The commands, run as given, with ::: between them
---tag		Begin each line with the command'\''s name or number
--0,--null		Lines end in NUL instead of newline
---keep-order		One command'\''s output after the other
---report	file	Write what became of each command to FILE
---max-time	-	End CMD after DURATION: TERM, KILL 5s later (0: off)
---then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--h,--help		Print help (see more with '\''--help'\'')'
-[pipe_duplex]='--shell		Each word is a stage: a command line for /bin/sh
---sep	-	The word between stages instead of :::
-#*	-	With --shell: the command line of each stage
---	stages	The commands, run as given, with ::: between them
---max-time	-	End CMD after DURATION: TERM, KILL 5s later (0: off)
---then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
+[pipe_merge]='--shell		Run each argument as a command line of /bin/sh
+--sep	-	Separate commands with WORD (default: :::)
+#*	-	Command lines, with --shell
+--	stages	Commands, run as given, with ::: between them
+--tag		Start each line with the command'\''s name or number
+-0,--null		Treat NUL, not newline, as the end of a line
+--keep-order		Print one command'\''s output after the other'\''s
+--report	file	Write a JSON record of each command to FILE
+--max-time	-	Send TERM after DURATION, and KILL 5s later
+--then	signal	Send SIG instead, then wait D (default: 5s)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -h,--help		Print help (see more with '\''--help'\'')'
-[pipe_meter]='#1	file	What to read instead of standard input
---size	-	How much will come
---name	-	Stands before the line
---rate-limit	-	At most so much a second
---interval	-	How often the line is drawn (1s)
---lines		Count lines instead of bytes
---force		Draw although standard error is no terminal
--J,--json		A JSON object a line instead
+[pipe_duplex]='--shell		Run each argument as a command line of /bin/sh
+--sep	-	Separate commands with WORD (default: :::)
+#*	-	Command lines, with --shell
+--	stages	Commands, run as given, with ::: between them
+--max-time	-	Send TERM after DURATION, and KILL 5s later
+--then	signal	Send SIG instead, then wait D (default: 5s)
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -h,--help		Print help (see more with '\''--help'\'')'
-[pipe_stat]='#*	pipe	The pipes: FD, PID:FD or a path
--J,--json		One JSON object a line
---columns	-	These columns only, in this order
---no-header		No line of column titles
---color	=auto,always,never	Colour: auto, always or never
+[pipe_meter]='#1	file	File to read instead of standard input
+--size	-	Set the expected size in bytes, or in lines
+--name	-	Start the line with LABEL
+--rate-limit	-	Pass at most RATE bytes or lines per second
+--interval	-	Draw the line every DURATION (default: 1s)
+--lines		Count lines too; size and rates are in lines
+--force		Draw even if standard error is not a terminal
+-J,--json		Write one JSON object per interval instead
 -h,--help		Print help (see more with '\''--help'\'')'
-[pipe_resize]='#1	-	The capacity, or max
-#*	pipe	The pipes: FD or a path
---	command	What to become then
+[pipe_stat]='#*	pipe	Pipes: FD, PID:FD, the path of a FIFO or /proc/PID/fd/N
+-J,--json		Print JSON Lines: one object per record
+--columns	-	Show only these columns, in this order
+--no-header		Omit the line of column titles
+--color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (see more with '\''--help'\'')'
-[sem]='run	verb	Take a slot, then become CMD
-lock	verb	Take a lock, alone or shared, then become CMD
-hold	verb	Hold a slot or a lock until the process PID ends
-barrier	verb	Meet N callers; all leave together
-create	verb	Make a semaphore, a set of them, or slots
-wait	verb	Take from the value (P), waiting until there is enough
-post	verb	Add to the value (V)
-op	verb	Do several operations at once, all or none
-get	verb	Print the value
-set	verb	Set values, permission bits and owner
-stat	verb	Show semaphores, who holds them and who waits
+[pipe_resize]='#1	-	New capacity in bytes, or max
+#*	pipe	Pipes: FD, PID:FD or the path of a FIFO
+--	command	Command and its arguments, run as given
+-h,--help		Print help (see more with '\''--help'\'')'
+[sem]='run	verb	Run CMD while holding a slot
+lock	verb	Run CMD while holding a lock, exclusive or shared
+hold	verb	Hold a slot or a lock until process PID exits
+barrier	verb	Wait until N callers have arrived, then return
+create	verb	Create a semaphore, a set of semaphores, or slots
+wait	verb	Wait until the value is high enough, then take from it (P)
+post	verb	Add to the value, and wake waiters (V)
+op	verb	Do several operations in one step, all or none
+get	verb	Print the value of a semaphore
+set	verb	Set values, permission bits or owner
+stat	verb	Show semaphores, their holders and waiters
 rm	verb	Remove semaphores
 help	verb	Explain a verb
 -V,--version		Print the version
 -h,--help		Print help'
 [sem_help]='>sem'
-[sem_run]='#1	sem	The slots
---slots	-	Make N slots if missing; if there, they must be N
---resize		Make it N: more at once, less as they come free
---take	-	Take K slots at once
--m,--mode	-	Permission bits of a new object, in octal
---foreign		Trust an object that belongs to another user
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+[sem_run]='#1	sem	Slots to take one from
+--slots	-	Create N slots if needed; fail if the number differs
+--resize		Change the number of slots to N
+--take	-	Take K slots at once (default: 1)
+-m,--mode	-	Create it with this octal mode (default: 0600)
+--foreign		Accept an object that belongs to another user
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
---	command	The command and its arguments, run as given
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
+--	command	Command and its arguments, run as given
 -h,--help		Print help (see more with '\''--help'\'')'
-[sem_lock]='#1	sem	The lock
--s,--shared		Share it with others that share it
--m,--mode	-	Permission bits of a new object, in octal
---foreign		Trust an object that belongs to another user
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+[sem_lock]='#1	sem	Lock
+-s,--shared		Share the lock with other sharers
+-m,--mode	-	Create it with this octal mode (default: 0600)
+--foreign		Accept an object that belongs to another user
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
---	command	The command and its arguments, run as given
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
+--	command	Command and its arguments, run as given
 -h,--help		Print help (see more with '\''--help'\'')'
-[sem_hold]='#1	sem	The slots or the lock
-#2	pid	The process to hold it for
---slots	-	Make N slots if missing; if there, they must be N
+[sem_hold]='#1	sem	Slots or lock
+#2	pid	Process to hold it for
+--slots	-	Create N slots if needed; fail if the number differs
 --lock		Take a lock instead of a slot
--s,--shared		Share the lock with others that share it
---take	-	Take K slots at once
---release		Release what TARGET'\''s holder holds for PID
--m,--mode	-	Permission bits of a new object, in octal
---foreign		Trust an object that belongs to another user
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+-s,--shared		Share the lock with other sharers
+--take	-	Take K slots at once (default: 1)
+--release		Release what is held for PID
+-m,--mode	-	Create it with this octal mode (default: 0600)
+--foreign		Accept an object that belongs to another user
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (see more with '\''--help'\'')'
-[sem_barrier]='#1	sem	The barrier
-#2	-	How many meet
--m,--mode	-	Permission bits of a new object, in octal
---foreign		Trust an object that belongs to another user
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+[sem_barrier]='#1	sem	Barrier
+#2	-	Number of callers that meet
+-m,--mode	-	Create it with this octal mode (default: 0600)
+--foreign		Accept an object that belongs to another user
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (see more with '\''--help'\'')'
-[sem_create]='#1	new	The set; private for one without a key
---value	-	The values, 0 if left out; one fills all
---nsems	-	As many semaphores as there are values, or K
---slots	-	Make N slots, as run does
--x,--exclusive		Fail with status 4 if it is there already
--m,--mode	-	Permission bits of a new object, in octal
---foreign		Trust an object that belongs to another user
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+[sem_create]='#1	new	Semaphore or set; "private" for one without a key
+--value	-	Set the values (default: 0)
+--nsems	-	Create K semaphores (default: one for each value)
+--slots	-	Create N slots for `sem run`
+-x,--exclusive		Fail with status 4 if it exists
+-m,--mode	-	Create it with this octal mode (default: 0600)
+--foreign		Accept an object that belongs to another user
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (see more with '\''--help'\'')'
-[sem_wait]='#1	sem	The semaphore
--i,--index	-	The semaphore with this number in its set
---by	-	Take K at once
+[sem_wait]='#1	sem	Semaphore, or set of semaphores
+-i,--index	-	Use semaphore N of the set (default: 0)
+--by	-	Take K at once (default: 1)
 --zero		Wait until the value is 0, and take nothing
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (see more with '\''--help'\'')'
-[sem_post]='#1	sem	The semaphore
--i,--index	-	The semaphore with this number in its set
---by	-	Add K at once
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+[sem_post]='#1	sem	Semaphore, or set of semaphores
+-i,--index	-	Use semaphore N of the set (default: 0)
+--by	-	Add K at once (default: 1)
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (see more with '\''--help'\'')'
-[sem_op]='#1	sem	The set
-#*	-	Operations, as in 0:-1, 0..3:+1, 2:0 or 0:-1nu
---undo		Take all of them back when the process ends
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+[sem_op]='#1	sem	Semaphore, or set of semaphores
+#*	-	Operations such as 0:-1, 0..3:+1, 2:0 or 0:-1nu
+--undo		Undo all operations when CMD exits
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
---	command	A command to become, with its arguments, run as given
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
+--	command	Command and its arguments, run as given
 -h,--help		Print help (see more with '\''--help'\'')'
-[sem_get]='#1	sem	The semaphore
--i,--index	-	The semaphore with this number in its set
---all		All values of the set on one line, one blank between
+[sem_get]='#1	sem	Semaphore, or set of semaphores
+-i,--index	-	Use semaphore N of the set (default: 0)
+--all		Print all values of the set on one line
 -h,--help		Print help'
-[sem_set]='#1	sem	The set
-#*	-	A value, or INDEX=VALUE, or FIRST..LAST=VALUE
--i,--index	-	A bare VALUE is for the semaphore with this number
--m,--mode	-	New permission bits, in octal
---owner	user	New owner, and group
+[sem_set]='#1	sem	Semaphore, or set of semaphores
+#*	-	VALUE, INDEX=VALUE or FIRST..LAST=VALUE
+-i,--index	-	Set semaphore N by a bare VALUE (default: 0)
+-m,--mode	-	Set the permission bits, in octal
+--owner	user	Set the owner, and the group if one is given
 -h,--help		Print help'
-[sem_stat]='#*	sem	The sets and POSIX semaphores
---holders		Who has a slot or the lock instead
---waiters		Who waits, and for which operations, instead
--J,--json		One JSON object a line
---columns	-	These columns only, in this order
---no-header		No line of column titles
---color	=auto,always,never	Colour: auto, always or never
+[sem_stat]='#*	sem	Semaphores (default: all)
+--holders		List the holders of slots and locks instead
+--waiters		List the waiters and their operations instead
+-J,--json		Print JSON Lines: one object per record
+--columns	-	Show only these columns, in this order
+--no-header		Omit the line of column titles
+--color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (see more with '\''--help'\'')'
-[sem_rm]='--force		Also what is attached, held or waited on
---missing-ok		What is not there counts as removed
---unused		Remove only slots and locks that no process holds or waits on
---older-than	-	Remove only those last used so long ago
---yes		Remove all unused ones without asking
-#*	sem	The objects
+[sem_rm]='--force		Remove it even if it is in use
+--missing-ok		Do not fail if it does not exist
+--unused		Remove only slots and locks that no process uses
+--older-than	-	Remove only objects not used for DURATION
+--yes		Do not ask for confirmation
+#*	sem	Objects to remove
 -h,--help		Print help (see more with '\''--help'\'')'
-[shm]='create	verb	Make a segment or a POSIX object of zeros
+[shm]='create	verb	Create a segment or a POSIX object of zeros
 write	verb	Write TEXT or standard input
-read	verb	Print the bytes
+read	verb	Print the content of a segment or POSIX object
 get	verb	Print the value of a word
-set	verb	Set a word, or size, pinning, permission bits and owner
+set	verb	Set a word, or the size, pinning, mode or owner
 add	verb	Add to a word and print the new value
-cas	verb	Give a word a new value if it has the old one
-wait	verb	Sleep until a 32-bit word has a value
-stat	verb	Show segments and POSIX objects, and who uses them
-memfd	verb	Give CMD a sealed memory file
+cas	verb	Set a word to NEW if it is OLD
+wait	verb	Wait until a 32-bit word has a value
+stat	verb	Show segments and POSIX objects, or their users
+memfd	verb	Run CMD with the path of a sealed memory file
 rm	verb	Remove segments and POSIX objects
 help	verb	Explain a verb
 -V,--version		Print the version
 -h,--help		Print help'
 [shm_help]='>shm'
-[shm_create]='#1	new	The segment or POSIX object; private for a segment without a key
---size	-	How large: 4096, 64K, 2G, or 64KB for 64,000
--x,--exclusive		Fail with status 4 if it is there already
+[shm_create]='#1	new	Object to create, or '\''private'\'' for one without a key
+--size	-	Create it with this size: 4096, 64K, 2G
+-x,--exclusive		Fail with status 4 if it exists
 --huge		Use huge pages (System V)
--m,--mode	-	Permission bits of a new object, in octal
---foreign		Trust an object that belongs to another user
--q,--quiet		Suppress the waiting message, and the answer of create and hold
+-m,--mode	-	Create it with this octal mode (default: 0600)
+--foreign		Accept an object that belongs to another user
+-q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (see more with '\''--help'\'')'
-[shm_write]='#1	shm	The segment or POSIX object
-#2	-	What to write instead of standard input
---offset	-	Begin there, in bytes from the start
---create		Make it if it is missing, as large as the data needs
---clear		Make zero what follows the data
---replace		Make the data the whole content; the size follows (POSIX)
---lock	sem	Do it under this lock of sem lock, made if it is missing
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+[shm_write]='#1	shm	Segment or POSIX object to write to
+#2	-	Text to write instead of standard input
+--offset	-	Start N bytes from the beginning (default: 0)
+--create		Create it if it is missing, as large as the data
+--clear		Clear the rest of the object (set it to zeros)
+--replace		Replace the whole content and the size (POSIX)
+--lock	sem	Lock SEM, as sem lock does, during the access
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
--m,--mode	-	Permission bits of a new object, in octal
---foreign		Trust an object that belongs to another user
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
+-m,--mode	-	Create it with this octal mode (default: 0600)
+--foreign		Accept an object that belongs to another user
 -h,--help		Print help (see more with '\''--help'\'')'
-[shm_read]='#1	shm	The segment or POSIX object
---offset	-	Begin there, in bytes from the start
---length	-	At most so many bytes
+[shm_read]='#1	shm	Segment or POSIX object to read
+--offset	-	Start N bytes from the beginning (default: 0)
+--length	-	Read at most N bytes
 --text		Stop before the first NUL
---lock	sem	Do it under this lock of sem lock, made if it is missing
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+--lock	sem	Lock SEM, as sem lock does, during the access
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
--m,--mode	-	Permission bits of a new object, in octal
---foreign		Trust an object that belongs to another user
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
+-m,--mode	-	Create it with this octal mode (default: 0600)
+--foreign		Accept an object that belongs to another user
 -h,--help		Print help (see more with '\''--help'\'')'
-[shm_get]='#1	shm	The segment or POSIX object
---offset	-	Where the word is, in bytes from the start
---bits	=32,64	How wide it is, in bits; 32 if left out
+[shm_get]='#1	shm	Segment or POSIX object
+--offset	-	Use the word N bytes from the start (default: 0)
+--bits	=32,64	Use a word of 32 or 64 bits (default: 32)
 -h,--help		Print help'
-[shm_set]='#1	shm	The segment or POSIX object
---offset	-	Where the word is, in bytes from the start
---bits	=32,64	How wide it is, in bits; 32 if left out
-#2	-	The word'\''s new value
---size	-	New size (POSIX)
+[shm_set]='#1	shm	Segment or POSIX object
+--offset	-	Use the word N bytes from the start (default: 0)
+--bits	=32,64	Use a word of 32 or 64 bits (default: 32)
+#2	-	New value of the word
+--size	-	Set the size (POSIX)
 --pin		Keep it from being swapped out (System V)
---unpin		Let it be swapped out again
---create		Create it if it is missing, a page of zeros
---foreign		Trust an object that belongs to another user
--m,--mode	-	New permission bits, in octal
---owner	user	New owner, and group
+--unpin		Allow it to be swapped out again
+--create		Create it if it is missing (one page of zeros)
+--foreign		Accept an object that belongs to another user
+-m,--mode	-	Set the permission bits, in octal
+--owner	user	Set the owner, and the group if one is given
 -h,--help		Print help (see more with '\''--help'\'')'
-[shm_add]='#1	shm	The segment or POSIX object
---offset	-	Where the word is, in bytes from the start
---bits	=32,64	How wide it is, in bits; 32 if left out
---by	-	Add K instead of 1
---create		Make it if it is missing, a page of zeros
--m,--mode	-	Permission bits of a new object, in octal
---foreign		Trust an object that belongs to another user
+[shm_add]='#1	shm	Segment or POSIX object
+--offset	-	Use the word N bytes from the start (default: 0)
+--bits	=32,64	Use a word of 32 or 64 bits (default: 32)
+--by	-	Add K (default: 1)
+--create		Create it if it is missing (one page of zeros)
+-m,--mode	-	Create it with this octal mode (default: 0600)
+--foreign		Accept an object that belongs to another user
 -h,--help		Print help (see more with '\''--help'\'')'
-[shm_cas]='#1	shm	The segment or POSIX object
---offset	-	Where the word is, in bytes from the start
---bits	=32,64	How wide it is, in bits; 32 if left out
-#2	-	The value that it must have
-#3	-	The value that it then gets
+[shm_cas]='#1	shm	Segment or POSIX object
+--offset	-	Use the word N bytes from the start (default: 0)
+--bits	=32,64	Use a word of 32 or 64 bits (default: 32)
+#2	-	Value that the word must have
+#3	-	Value to set
 -h,--help		Print help'
-[shm_wait]='#1	shm	The segment or POSIX object
---offset	-	Where the word is, in bytes from the start
---bits	=32,64	How wide it is, in bits; 32 if left out
-#2	-	The value to compare the word with
---until	=eq,ne,ge,le	Until the word is equal, not equal, at least or at most VALUE
---changed		Until the word differs from what it is when the wait begins
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+[shm_wait]='#1	shm	Segment or POSIX object
+--offset	-	Use the word N bytes from the start (default: 0)
+--bits	=32,64	Use a word of 32 or 64 bits (default: 32)
+#2	-	Value to compare the word with
+--until	=eq,ne,ge,le	Wait until it is eq, ne, ge or le (default: eq)
+--changed		Wait until the word changes
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (see more with '\''--help'\'')'
-[shm_stat]='#*	shm	The segments and POSIX objects
---holders		The processes that map it now, or have a POSIX object open, instead
--J,--json		One JSON object a line
---columns	-	These columns only, in this order
---no-header		No line of column titles
---color	=auto,always,never	Colour: auto, always or never
+[shm_stat]='#*	shm	Segments and POSIX objects to show
+--holders		Show the processes that map it or have it open
+-J,--json		Print JSON Lines: one object per record
+--columns	-	Show only these columns, in this order
+--no-header		Omit the line of column titles
+--color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (see more with '\''--help'\'')'
-[shm_memfd]='#1	file	What to read instead of standard input
---name	-	The name that /proc shows for it
---writable		Leave it unsealed
---executable		Let it be executed
---	command	The command and its arguments, run as given
+[shm_memfd]='#1	file	File to copy (default: standard input)
+--name	-	Show it as NAME in /proc (default: ipcbox)
+--writable		Leave it unsealed, so that CMD can change it
+--executable		Allow the file to be executed
+--	command	Command and its arguments, run as given
 -h,--help		Print help (see more with '\''--help'\'')'
-[shm_rm]='#*	shm	The objects
---force		Also what is attached, held or waited on
---missing-ok		What is not there counts as removed
+[shm_rm]='#*	shm	Objects to remove
+--force		Remove it even if it is in use
+--missing-ok		Do not fail if it does not exist
 -h,--help		Print help'
-[signal]='send	verb	Send a signal to processes, and wait for their end
-wait	verb	Wait for signals, and tell who sent them
-run	verb	Run CMD with other dispositions, translated signals and no orphans
-join	verb	Wait for any process, and tell how it ended
-stat	verb	Show what a process has pending, blocked, ignored and caught
-list	verb	Show the signals, or what a number, name, status or mask stands for
+[signal]='send	verb	Send a signal to processes, and wait until they exit
+wait	verb	Wait for signals, and print each one
+run	verb	Run CMD with signal rules, a time limit and no leftovers
+join	verb	Wait for any process, and print how it exited
+stat	verb	Show pending, blocked, ignored and caught signals
+list	verb	Show signals, or look up a name, number, status or mask
 help	verb	Explain a verb
 -V,--version		Print the version
 -h,--help		Print help'
 [signal_help]='>signal'
-[signal_send]='#1	signal	The signal: TERM, 15, RTMIN+3, or 0
-#*	pid	The processes: PID, PID:INODE or PID@START
---value	-	Send this number along, as sigqueue does
+[signal_send]='#1	signal	Signal: TERM, 15, RTMIN+3, or 0 for none
+#*	pid	Processes: PID, PID:INODE or PID@START
+--value	-	Send the number N along, as sigqueue(3) does
 --group		Send to the process group that PID leads
---tree		Send to PID and all below it
---below		Send to all below PID, but neither to PID nor to ipcbox
---when-caught	-	First wait until PID has a handler for SIG, at most D
---wait	-	Wait until they have ended, at most D
---then	signal	Then send this to those that have not, and wait for D (5s)
---missing-ok		It is no failure that a process is gone already
---dry-run		Only show what would be signalled
--J,--json		One JSON object a line
---columns	-	These columns only, in this order
+--tree		Send to PID and all its descendants
+--below		Send to all descendants of PID, but not to PID
+--when-caught	-	Wait at most D until PID has a handler for SIG
+--wait	-	Wait at most D until the processes have exited
+--then	signal	Send SIG to the survivors, then wait D (default: 5s)
+--missing-ok		Do not fail if a process does not exist
+--dry-run		Show which processes would be signalled
+-J,--json		Print JSON Lines: one object per record
+--columns	-	Show only these columns, in this order
 -h,--help		Print help (see more with '\''--help'\'')'
-[signal_wait]='#*	signal	The signals: TERM, 15, RTMIN+3, or several as INT,TERM
--c,--count	-	Take N of them
---ready	file	Write the box'\''s pid to FILE once no signal can be missed
--J,--json		One JSON object a line
---columns	-	These columns only, in this order
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+[signal_wait]='#*	signal	Signals: TERM, 15, RTMIN+3, or several as INT,TERM
+-c,--count	-	Exit after N signals (default: 1)
+--ready	file	Write the pid to FILE once no signal can be missed
+-J,--json		Print JSON Lines: one object per record
+--columns	-	Show only these columns, in this order
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (see more with '\''--help'\'')'
-[signal_run]='--ignore	signal	Signals that CMD ignores, as INT,TERM
---block	signal	Signals that CMD has blocked
---default	signal	Signals that CMD does not ignore
---map	signal	What CMD gets when A comes: B, or nothing for A=
---on	signal	Run CMDLINE by /bin/sh when SIG comes
---forward	=cmd,group,tree	Send what arrives to cmd (default), group or tree
---parent-death	signal	What CMD gets when the box'\''s parent ends
---reap		Be the parent of orphans below CMD, and reap them
---kill-tree		Leave no descendant of CMD alive
---max-time	-	End CMD after DURATION: TERM, KILL 5s later (0: off)
---then	signal	Send this instead when the time is over, then wait D (5s) before the next --then
+[signal_run]='--ignore	signal	Ignore these signals in CMD, for example INT,TERM
+--block	signal	Block these signals in CMD
+--default	signal	Reset these signals in CMD to their default action
+--map	signal	Translate signal A to B for CMD; A= drops it
+--on	signal	Run CMDLINE with /bin/sh when SIG arrives
+--forward	=cmd,group,tree	Forward signals to cmd, group or tree (default: cmd)
+--parent-death	signal	Send SIG to CMD when the parent of ipcbox exits
+--reap		Reap orphaned descendants of CMD, as init does
+--kill-tree		Kill all descendants of CMD when it exits
+--max-time	-	Send TERM after DURATION, and KILL 5s later
+--then	signal	Send SIG instead, then wait D (default: 5s)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
---	command	The command and its arguments, run as given
+--	command	Command and its arguments, run as given
 -h,--help		Print help (see more with '\''--help'\'')'
-[signal_join]='#*	pid	The processes: PID, PID:INODE or PID@START; one that is named twice is one
--c,--count	-	Return when N of them have ended
--J,--json		One JSON object a line
---columns	-	These columns only, in this order
--w,--timeout	-	Wait at most so long: 5, 0.25, 250ms, 1m30s, 2h
--n,--nonblock		Do not wait at all
+[signal_join]='#*	pid	Processes: PID, PID:INODE or PID@START
+-c,--count	-	Return after N processes have exited (default: all)
+-J,--json		Print JSON Lines: one object per record
+--columns	-	Show only these columns, in this order
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--q,--quiet		Suppress the waiting message, and the answer of create and hold
+-v,--verbose		Print what is being waited for, and who holds it
+-q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (see more with '\''--help'\'')'
-[signal_stat]='#*	pid	The processes: PID, PID:INODE or PID@START
---threads		A line for each thread
---stuck		Only what is pending and blocked at once
--J,--json		One JSON object a line
---columns	-	These columns only, in this order
---no-header		No line of column titles
---color	=auto,always,never	Colour: auto, always or never
+[signal_stat]='#*	pid	Processes: PID, PID:INODE or PID@START
+--threads		Show one line per thread
+--stuck		Show only signals that are both pending and blocked
+-J,--json		Print JSON Lines: one object per record
+--columns	-	Show only these columns, in this order
+--no-header		Omit the line of column titles
+--color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (see more with '\''--help'\'')'
-[signal_list]='#*	signal	A number, a name, an exit status from 129 on, or a mask like 0x4002; several as INT,TERM
--J,--json		One JSON object a line
---columns	-	These columns only, in this order
---no-header		No line of column titles
---color	=auto,always,never	Colour: auto, always or never
+[signal_list]='#*	signal	Name, number, exit status over 128, mask (0x4002)
+-J,--json		Print JSON Lines: one object per record
+--columns	-	Show only these columns, in this order
+--no-header		Omit the line of column titles
+--color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (see more with '\''--help'\'')'
-[key]='#*	key	Names, keys, ftok:PATH and ftok:PATH:N
--h,--help		Print help'
-[--install]='--prefix	-	Put this before each link'\''s name, as in ipc-sem
---force		Replace files and links that are in the way
-#1	dir	The directory for the links
-#*	applet	These applets only
+[key]='#*	key	Names, keys, ftok:PATH or ftok:PATH:N
 -h,--help		Print help (see more with '\''--help'\'')'
-[signals]='HUP	-	the terminal is gone; daemons read their configuration again
+[--install]='--prefix	-	Start each name with P, for example ipc-
+--force		Replace other files that have these names
+#1	dir	Directory for the links
+#*	applet	Applets to link (default: all but ipcs and ipcrm)
+-h,--help		Print help (see more with '\''--help'\'')'
+[signals]='HUP	-	the terminal was closed; daemons reload their configuration
 INT	-	interrupt, from the keyboard: ^C
 QUIT	-	quit, from the keyboard: ^\
-ILL	-	an instruction that does not exist
+ILL	-	an invalid instruction
 TRAP	-	a breakpoint
 ABRT	-	abort(3): the program gave up
-BUS	-	memory that has nothing behind it, as beyond the end of a mapped file
-FPE	-	an arithmetic error, as a division by zero
-KILL	-	the end, which cannot be caught, blocked or ignored
-USR1	-	for the program'\''s own use
-SEGV	-	memory that may not be used so
-USR2	-	for the program'\''s own use
-PIPE	-	a pipe or socket that nobody reads was written to
-ALRM	-	the time of alarm(2) is over
-TERM	-	please end
-STKFLT	-	unused: a stack fault of a coprocessor
-CHLD	-	a child ended, stopped or went on
-CONT	-	go on after a stop
-STOP	-	stop, which cannot be caught, blocked or ignored
+BUS	-	access to memory without storage, such as beyond the end of a mapped file
+FPE	-	an arithmetic error, such as a division by zero
+KILL	-	kill; cannot be caught, blocked or ignored
+USR1	-	for use by the program
+SEGV	-	invalid access to memory
+USR2	-	for use by the program
+PIPE	-	a write to a pipe or socket without a reader
+ALRM	-	the timer of alarm(2) has expired
+TERM	-	terminate
+STKFLT	-	a stack fault of a coprocessor (unused)
+CHLD	-	a child exited, stopped or continued
+CONT	-	continue after a stop
+STOP	-	stop; cannot be caught, blocked or ignored
 TSTP	-	stop, from the keyboard: ^Z
 TTIN	-	a background process read from its terminal
 TTOU	-	a background process wrote to its terminal
 URG	-	urgent data on a socket
-XCPU	-	the limit of processor time was reached
-XFSZ	-	the limit of a file'\''s size was reached
-VTALRM	-	a timer of the process'\''s own time is over
-PROF	-	a profiler'\''s timer is over
-WINCH	-	the terminal'\''s window has another size
+XCPU	-	the limit of CPU time was reached
+XFSZ	-	the limit of file size was reached
+VTALRM	-	a timer of CPU time has expired
+PROF	-	the timer of a profiler has expired
+WINCH	-	the window of the terminal was resized
 IO	-	a descriptor is ready
-PWR	-	the power fails
-SYS	-	a system call that does not exist, or that a filter refused
-RTMIN	-	for programs'\'' own use; queued, in order, with a value
-RTMIN+1	-	for programs'\'' own use; queued, in order, with a value
-RTMIN+2	-	for programs'\'' own use; queued, in order, with a value
-RTMIN+3	-	for programs'\'' own use; queued, in order, with a value
-RTMIN+4	-	for programs'\'' own use; queued, in order, with a value
-RTMIN+5	-	for programs'\'' own use; queued, in order, with a value
-RTMIN+6	-	for programs'\'' own use; queued, in order, with a value
-RTMIN+7	-	for programs'\'' own use; queued, in order, with a value
-RTMIN+8	-	for programs'\'' own use; queued, in order, with a value
-RTMIN+9	-	for programs'\'' own use; queued, in order, with a value
-RTMIN+10	-	for programs'\'' own use; queued, in order, with a value
-RTMIN+11	-	for programs'\'' own use; queued, in order, with a value
-RTMIN+12	-	for programs'\'' own use; queued, in order, with a value
-RTMIN+13	-	for programs'\'' own use; queued, in order, with a value
-RTMIN+14	-	for programs'\'' own use; queued, in order, with a value
-RTMIN+15	-	for programs'\'' own use; queued, in order, with a value
-RTMAX-14	-	for programs'\'' own use; queued, in order, with a value
-RTMAX-13	-	for programs'\'' own use; queued, in order, with a value
-RTMAX-12	-	for programs'\'' own use; queued, in order, with a value
-RTMAX-11	-	for programs'\'' own use; queued, in order, with a value
-RTMAX-10	-	for programs'\'' own use; queued, in order, with a value
-RTMAX-9	-	for programs'\'' own use; queued, in order, with a value
-RTMAX-8	-	for programs'\'' own use; queued, in order, with a value
-RTMAX-7	-	for programs'\'' own use; queued, in order, with a value
-RTMAX-6	-	for programs'\'' own use; queued, in order, with a value
-RTMAX-5	-	for programs'\'' own use; queued, in order, with a value
-RTMAX-4	-	for programs'\'' own use; queued, in order, with a value
-RTMAX-3	-	for programs'\'' own use; queued, in order, with a value
-RTMAX-2	-	for programs'\'' own use; queued, in order, with a value
-RTMAX-1	-	for programs'\'' own use; queued, in order, with a value
-RTMAX	-	for programs'\'' own use; queued, in order, with a value'
+PWR	-	power failure
+SYS	-	an invalid system call, or one that a filter forbids
+RTMIN	-	for use by programs; queued in order, with a value
+RTMIN+1	-	for use by programs; queued in order, with a value
+RTMIN+2	-	for use by programs; queued in order, with a value
+RTMIN+3	-	for use by programs; queued in order, with a value
+RTMIN+4	-	for use by programs; queued in order, with a value
+RTMIN+5	-	for use by programs; queued in order, with a value
+RTMIN+6	-	for use by programs; queued in order, with a value
+RTMIN+7	-	for use by programs; queued in order, with a value
+RTMIN+8	-	for use by programs; queued in order, with a value
+RTMIN+9	-	for use by programs; queued in order, with a value
+RTMIN+10	-	for use by programs; queued in order, with a value
+RTMIN+11	-	for use by programs; queued in order, with a value
+RTMIN+12	-	for use by programs; queued in order, with a value
+RTMIN+13	-	for use by programs; queued in order, with a value
+RTMIN+14	-	for use by programs; queued in order, with a value
+RTMIN+15	-	for use by programs; queued in order, with a value
+RTMAX-14	-	for use by programs; queued in order, with a value
+RTMAX-13	-	for use by programs; queued in order, with a value
+RTMAX-12	-	for use by programs; queued in order, with a value
+RTMAX-11	-	for use by programs; queued in order, with a value
+RTMAX-10	-	for use by programs; queued in order, with a value
+RTMAX-9	-	for use by programs; queued in order, with a value
+RTMAX-8	-	for use by programs; queued in order, with a value
+RTMAX-7	-	for use by programs; queued in order, with a value
+RTMAX-6	-	for use by programs; queued in order, with a value
+RTMAX-5	-	for use by programs; queued in order, with a value
+RTMAX-4	-	for use by programs; queued in order, with a value
+RTMAX-3	-	for use by programs; queued in order, with a value
+RTMAX-2	-	for use by programs; queued in order, with a value
+RTMAX-1	-	for use by programs; queued in order, with a value
+RTMAX	-	for use by programs; queued in order, with a value'
 )
 
-_ipcbox_live='# What exists now: a line a word, its description after a tab. $1: pid, pipe (of the process $2), or a kind of object (ipc is all
-# of them), of which -id and -key are only the ids or keys.
+_ipcbox_live='# Prints what exists, one word per line, with its description after a tab. $1: pid, pipe (of the process $2), or a kind of object
+# (ipc: all of them); with -id or -key only ids or keys.
 case $1 in
 pid)
-    # Of the processes that find them only this one is among them.
+    # The glob is expanded first, so that no process of the pipeline below is listed.
     set -- /proc/[0-9]*/cmdline
     LC_ALL=C grep -sam1 "" "$@" | LC_ALL=C tr "\000-\011\013-\037\177" " " | awk "{
         pid = substr(\$0, 7, index(\$0, \"/cmdline:\") - 7)
@@ -740,7 +776,7 @@ pipe)
     ;;
 esac 2>/dev/null'
 
-# Goes to a place of the table.
+# Enters a place of the table.
 _ipcbox_enter() {
     place=$1
     local text=${_ipcbox_table[$place]}
@@ -751,7 +787,7 @@ _ipcbox_enter() {
     mapfile -t rows <<<"$text"
 }
 
-# The value and the description of a word of this place.
+# Finds the kind of value and the description of a word of this place.
 _ipcbox_find() {
     local row
     for row in "${rows[@]}"; do
@@ -764,7 +800,7 @@ _ipcbox_find() {
     return 1
 }
 
-# Offers a word with its description, where it goes on from what was typed.
+# Offers a word with its description if it starts with the typed text.
 _ipcbox_offer() {
     if [[ $1 == "$current"* ]]; then
         offers+=("$1")
@@ -772,7 +808,7 @@ _ipcbox_offer() {
     fi
 }
 
-# Offers the words of the rows whose value is this, or all options.
+# Offers the words of the rows with this kind of value, or all options.
 _ipcbox_offer_rows() {
     local row word rest
     for row in "${rows[@]}"; do
@@ -785,7 +821,7 @@ _ipcbox_offer_rows() {
     done
 }
 
-# What was typed up to the last of these is left as it is.
+# Keeps the typed text up to the last of these characters.
 _ipcbox_keep() {
     local rest=${current##*["$1"]}
     before+=${current%"$rest"}
@@ -802,7 +838,7 @@ _ipcbox_fifos() {
     compopt -o filenames
 }
 
-# Offers what exists now.
+# Offers the existing objects.
 _ipcbox_offer_live() {
     local line lines
     mapfile -t lines < <(exec sh -c "$_ipcbox_live" sh "$@")
@@ -862,7 +898,7 @@ _ipcbox_values() {
     esac
 }
 
-# A command and its arguments, from this word on: what the shell offers for it where it stands alone.
+# Completes the command that starts at this word as the shell does.
 _ipcbox_command() {
     local at=$1 function
     for function in _comp_command_offset _command_offset; do
@@ -891,11 +927,11 @@ _ipcbox_command() {
     ((${#COMPREPLY[@]})) || compopt -o default
 }
 
-# Hands the offers to readline, where they are listed with their descriptions.
+# Passes the offers to readline, with their descriptions if it lists them.
 _ipcbox_reply() {
     local i at word width=0 listed='' cut=${typed%"$1"}
     local -A first=()
-    # One word twice, as an id of two kinds: its descriptions would count as what is common to both.
+    # readline would insert the common prefix of two descriptions of one word, such as an id of two kinds.
     for i in "${!offers[@]}"; do
         word=x${offers[i]}
         at=${first[$word]-}
@@ -928,7 +964,7 @@ _ipcbox_reply() {
 _ipcbox() {
     local IFS=$' \t\n' words=() at=() starts=() line=${COMP_LINE:0:COMP_POINT} rest word i
     COMPREPLY=()
-    # The words as the shell splits them; readline cuts them once more, at : and =.
+    # The words as the shell splits them; readline also splits at : and =.
     for ((i = 0; i <= COMP_CWORD; i++)); do
         rest=${line#"${line%%[![:blank:]]*}"}
         word=${COMP_WORDS[i]:0:${#rest}}
@@ -948,10 +984,10 @@ _ipcbox() {
     done
     [[ ${_ipcbox_table[$name]-} ]] || name=.
     if [[ $name == "${words[0]}" ]]; then
-        # Another program can have that name, as GNU parallel's sem has.
-        local box program
-        box=$(type -P ipcbox) program=$(type -P "$name")
-        if [[ $box && $program && ! $program -ef $box ]]; then
+        # Another program can have this name, such as the sem of GNU parallel.
+        local ipcbox program
+        ipcbox=$(type -P ipcbox) program=$(type -P "$name")
+        if [[ $ipcbox && $program && ! $program -ef $ipcbox ]]; then
             compopt -o default
             return
         fi
@@ -1005,14 +1041,14 @@ _ipcbox() {
     _ipcbox_reply "$2"
 }
 
-# Other programs that have these names, as util-linux's ipcrm, keep their own completion; but who asks for that of one now gets this.
+# Other programs with these names, such as the ipcrm of util-linux, keep their own completion, unless bash has just asked for this one.
 _ipcbox_register() {
-    local box program name others=' ' names=() asked=${COMP_WORDS-}
+    local ipcbox program name others=' ' names=() asked=${COMP_WORDS-}
     set -- ipcbox fifo ipcbox-fifo ipc-fifo ipcrm-lite ipcbox-ipcrm-lite ipc-ipcrm-lite ipcrm ipcbox-ipcrm ipc-ipcrm ipcs-lite ipcbox-ipcs-lite ipc-ipcs-lite ipcs ipcbox-ipcs ipc-ipcs msgq ipcbox-msgq ipc-msgq pipe ipcbox-pipe ipc-pipe sem ipcbox-sem ipc-sem shm ipcbox-shm ipc-shm signal ipcbox-signal ipc-signal
-    box=$(type -P ipcbox)
-    while [[ $box ]] && read -r program; do
+    ipcbox=$(type -P ipcbox)
+    while [[ $ipcbox ]] && read -r program; do
         name=${program##*/}
-        [[ $program -ef $box || $name == "${asked##*/}" ]] || others+="$name "
+        [[ $program -ef $ipcbox || $name == "${asked##*/}" ]] || others+="$name "
     done < <(type -P "$@")
     for name; do
         [[ $others == *" $name "* ]] || names+=("$name")
