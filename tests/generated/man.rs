@@ -102,7 +102,7 @@ fn box_page() -> String {
         }
         "words" => {
             for word in WORDS {
-                verb(page, word, &called("", word));
+                verb(page, word, &called("", word), &Common::default());
             }
         }
         "common" => Common::of(APPLETS.iter().flat_map(|applet| applet.verbs)).describe(page, true),
@@ -139,13 +139,13 @@ fn applet_page(applet: &Applet) -> String {
         "verbs" => {
             let (same, verbs): (Vec<&Entry>, _) =
                 applet.verbs.iter().partition(|entry| is_alone && entry.name != applet.name);
+            let common = Common::of(applet.verbs);
             for entry in verbs {
-                verb(page, entry, &called(entry));
+                verb(page, entry, &called(entry), &common);
             }
             for entry in same {
                 other_name(page, entry, &called(entry));
             }
-            let common = Common::of(applet.verbs);
             if !common.is_empty() {
                 page.section(Common::TITLE);
                 page.paragraph("ipcbox(1) explains these in full.");

@@ -12,7 +12,7 @@ impl Page {
         let (title, version) = (escape(&name.to_uppercase()), env!("CARGO_PKG_VERSION"));
         let mut page = Self(format!(
             ".\\\" Rendered by tests/generated/man.rs; BLESS=1 cargo test generated writes it.\n\
-             .TH {title} {section} {date} \"ipcbox {version}\" \"ipcbox manual\"\n.nh\n.ad l\n"
+             .TH {title} {section} {date} \"ipcbox {version}\" \"ipcbox manual\"\n.nr HY 0\n.nh\n.ad l\n"
         ));
         page.section("NAME");
         let _ = writeln!(page.0, "{} \\- {}", escape(name), inline(summary));
@@ -71,8 +71,7 @@ impl Page {
             let guard = if word.ends_with('.') { "\\&" } else { "" };
             self.text_line(&format!("{word}{guard}"));
         }
-        // The macro turns hyphenation on again.
-        self.0.push_str(".YS\n.nh\n");
+        self.0.push_str(".YS\n");
     }
 
     /// Returns the text of the page.

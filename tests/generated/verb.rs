@@ -17,10 +17,22 @@ impl Common {
     /// The title of their section.
     pub const TITLE: &str = "COMMON OPTIONS";
 
-    /// Returns those of these verbs.
+    /// Returns those of these verbs. If the texts about one differ, it is the most frequent text.
     pub fn of<'a>(verbs: impl IntoIterator<Item = &'a Entry>) -> Self {
-        let options = verbs.into_iter().flat_map(|entry| options(&entry.parser("", &[])));
-        Self(options.filter(is_shared).map(|arg| (sorting(&arg), arg)).collect())
+        let mut found: BTreeMap<String, Vec<(usize, Arg)>> = BTreeMap::new();
+        for arg in verbs.into_iter().flat_map(|entry| options(&entry.parser("", &[]))).filter(is_shared) {
+            let alike = found.entry(sorting(&arg)).or_default();
+            match alike.iter_mut().find(|(_, known)| paragraphs(known) == paragraphs(&arg)) {
+                Some((count, _)) => *count += 1,
+                None => alike.push((1, arg)),
+            }
+        }
+        let most = |alike: Vec<(usize, Arg)>| alike.into_iter().max_by_key(|(count, _)| *count).unwrap().1;
+        Self(found.into_iter().map(|(name, alike)| (name, most(alike))).collect())
+    }
+
+    fn has(&self, arg: &Arg) -> bool {
+        is_shared(arg) && self.0.get(&sorting(arg)).is_some_and(|common| paragraphs(common) == paragraphs(arg))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -96,7 +108,7 @@ fn usage(entry: &Entry, called: &str) -> String {
 }
 
 /// Adds a verb's part of its page.
-pub fn verb(page: &mut Page, entry: &Entry, called: &str) {
+pub fn verb(page: &mut Page, entry: &Entry, called: &str, common: &Common) {
     let parser = entry.parser(called, &[]);
     page.part(&usage(entry, called));
     let about = parser.get_long_about().or(parser.get_about()).map(ToString::to_string);
@@ -106,7 +118,7 @@ pub fn verb(page: &mut Page, entry: &Entry, called: &str) {
     for paragraph in about.iter().flat_map(|text| sentences(text)) {
         page.paragraph(&paragraph);
     }
-    let (shared, own): (Vec<Arg>, Vec<Arg>) = options(&parser).into_iter().partition(is_shared);
+    let (shared, own): (Vec<Arg>, Vec<Arg>) = options(&parser).into_iter().partition(|arg| common.has(arg));
     for arg in parser.get_positionals().chain(&own) {
         page.item(&term(arg), paragraphs(arg));
     }
