@@ -221,11 +221,9 @@ impl Child {
         let mut line = String::new();
         let stderr = self.0.as_mut().unwrap().stderr.as_mut().expect("its standard error");
         // Reads byte by byte, so that the rest stays for the output.
-        for byte in stderr.bytes() {
-            line.push(char::from(byte.expect("its standard error can be read")));
-            if line.ends_with('\n') {
-                break;
-            }
+        let mut byte = [0];
+        while !line.ends_with('\n') && stderr.read(&mut byte).expect("its standard error can be read") == 1 {
+            line.push(char::from(byte[0]));
         }
         line
     }
