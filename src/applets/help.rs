@@ -79,12 +79,15 @@ fn groups(parser: &Command, long: bool) -> Vec<(String, Vec<String>)> {
         });
         groups[at].1.push(described(arg, &term(arg), long));
     }
-    groups[1].1.push(row("-h, --help", "Print help (-h: options only)", COLUMN));
+    groups[1].1.push(row("-h, --help", PRINT_HELP, COLUMN));
     // The order of the shared groups does not depend on the order of a verb's fields.
     groups[2..].sort_by_key(|(title, _)| SHARED.iter().position(|shared| shared == title));
     groups.retain(|(_, rows)| !rows.is_empty());
     groups
 }
+
+/// The help of `--help`.
+pub const PRINT_HELP: &str = "Print help (-h: options only)";
 
 /// The titles of options that verbs share, in their order.
 pub const SHARED: [&str; 3] = ["Creating", "Waiting", "Output"];

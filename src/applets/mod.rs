@@ -22,7 +22,7 @@ use clap::{ArgMatches, Args, Command};
 
 use crate::args::synopsis::has_value;
 use crate::exit::Exit;
-pub use help::SHARED;
+pub use help::{PRINT_HELP, SHARED};
 
 /// A verb: the struct of its arguments.
 pub trait Verb: Args {

@@ -7,7 +7,7 @@
 
 use clap::{Arg, ArgAction};
 use ipcbox::applets::topics::TOPICS;
-use ipcbox::applets::{APPLETS, Applet, Entry, WORDS};
+use ipcbox::applets::{APPLETS, Applet, Entry, PRINT_HELP, WORDS};
 use ipcbox::args::signals;
 
 use super::{Rendered, committed};
@@ -101,7 +101,9 @@ fn rows(place: &str, verb: &Entry) -> Vec<String> {
             let long = arg.get_long().map(|long| format!("--{long}"));
             short.into_iter().chain(long).collect::<Vec<_>>().join(",")
         };
-        row(&names, &value, &arg.get_help().unwrap().to_string())
+        let is_help = arg.get_id() == "help";
+        let text = if is_help { PRINT_HELP.to_owned() } else { arg.get_help().unwrap().to_string() };
+        row(&names, &value, &text)
     });
     rows.collect()
 }
@@ -111,7 +113,7 @@ fn table() -> Vec<(String, String)> {
     let verbs = |entries: &[Entry]| -> Vec<String> {
         entries.iter().map(|verb| row(verb.name, "verb", verb.summary)).collect()
     };
-    let help = row("-h,--help", "", "Print help");
+    let help = row("-h,--help", "", PRINT_HELP);
     let version = row("-V,--version", "", "Print the version");
     let applets = APPLETS.iter().map(|applet| row(applet.name, "verb", applet.summary));
     let mut own: Vec<String> = applets.chain(verbs(WORDS)).collect();
@@ -136,7 +138,8 @@ fn table() -> Vec<(String, String)> {
         let mut own = verbs(applet.verbs);
         own.extend([row("help", "verb", "Explain a verb"), version.clone(), help.clone()]);
         places.push((applet.name.to_owned(), own.clone()));
-        places.push((format!("{}_help", applet.name), own));
+        places.push((format!("{}_help", applet.name), own.clone()));
+        places.push((format!("help_{}", applet.name), own));
         for verb in applet.verbs {
             let place = format!("{}_{}", applet.name, verb.name);
             let rows = rows(&place, verb);

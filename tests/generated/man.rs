@@ -197,12 +197,13 @@ fn exit_status(page: &mut Page, applet: &Applet) {
         }
         meanings.sort_by_key(|(_, names)| std::cmp::Reverse(names.len()));
         let texts = meanings.iter().enumerate().map(|(n, (words, names))| {
-            let names = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             // The meaning in most verbs needs no list of them, except for the statuses of CMD.
-            if n == 0 && (verbs.len() == 1 || !["125", "126", "127", "-"].contains(&&*label(exit))) {
+            let is_usual = 2 * names.len() > verbs.len() && !["125", "126", "127", "-"].contains(&&*label(exit));
+            if n == 0 && (verbs.len() == 1 || is_usual) {
                 sentence_of(words)
             } else {
-                format!("{names}: {words}.")
+                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+                format!("{}: {words}.", names.join(", "))
             }
         });
         let texts: Vec<String> = texts.collect();
