@@ -229,7 +229,7 @@ const SHOWING: &[(&str, &str, &str, &str)] = &[
     ("signal stat", ":", "$$", "pid,command"),
     ("signal list", ":", "TERM", "number,action"),
     ("signal join", "sleep 0 & pid=$!", "$pid", "result,pid"),
-    ("signal send", "sleep 100 & pid=$!", "TERM $pid --wait 60s", "result,pid"),
+    ("signal send", "sleep 100 >out 2>&1 & pid=$!", "TERM $pid --wait 60s", "result,pid"),
     ("signal wait", "trap '' USR1; kill -USR1 $$", "USR1", "signal,number"),
     ("ipcs-lite", "ipcbox sem create $NAME-s -q", "$NAME-s", "mode,id"),
     ("ipcrm-lite", "ipcbox sem create $NAME-s -q", "$NAME-s --dry-run", "mode,id"),
@@ -270,7 +270,8 @@ fn json_has_only_the_named_columns() {
             }
             world.shell("ipcbox sem rm --missing-ok $NAME-s").ok();
         }
-        let script = format!("{setup}\n exec ipcbox {verb} {words} --json --columns nosuch </dev/null");
+        let end = "[ -z \"${pid-}\" ] || kill $pid";
+        let script = format!("{setup}\n {end}; exec ipcbox {verb} {words} --json --columns nosuch </dev/null");
         let output = world.shell(&script).output();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(2) && text.contains("no column 'nosuch'"), "{verb}: {text}");
