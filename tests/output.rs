@@ -230,7 +230,7 @@ const SHOWING: &[(&str, &str, &str, &str)] = &[
     ("signal list", ":", "TERM", "number,action"),
     ("signal join", "sleep 0 & pid=$!", "$pid", "result,pid"),
     ("signal send", "sleep 100 >out 2>&1 & pid=$!", "TERM $pid --wait 60s", "result,pid"),
-    ("signal wait", "trap '' USR1; kill -USR1 $$", "USR1", "signal,number"),
+    ("signal wait", "trap '' USR1; (while kill -USR1 $$; do sleep 0.01; done) >out 2>&1 &", "USR1", "signal,number"),
     ("ipcs-lite", "ipcbox sem create $NAME-s -q", "$NAME-s", "mode,id"),
     ("ipcrm-lite", "ipcbox sem create $NAME-s -q", "$NAME-s --dry-run", "mode,id"),
 ];
