@@ -199,7 +199,7 @@ fn check(shell: &Shell) {
     terminal.says("15\r\n");
     // A word with this text only in its description is not offered.
     terminal.types("ipcbox signal send 0 1:\t\n");
-    terminal.says("PID '1:': the inode");
+    terminal.says("not '1:'");
     // There is no blank before the path.
     terminal.types("ipcbox key f\t/etc/passwd\n");
     terminal.says("0x01");
