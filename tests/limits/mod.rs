@@ -174,7 +174,8 @@ fn judge(call: &str, output: &Output) -> Result<String, String> {
     if status == 137 {
         return wrong("it does not exit");
     }
-    if stderr.contains("(EMFILE)") && !stderr.contains("(ulimit -n)") {
+    let names_limit = |line: &str| line.starts_with("hint: ") && line.contains("ulimit -");
+    if stderr.contains("(EMFILE)") && !stderr.lines().any(names_limit) {
         return wrong("no hint of the limit");
     }
     let runs = call.contains(" -- ") || call.contains("--install");
