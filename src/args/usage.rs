@@ -40,7 +40,6 @@ struct Guess {
 }
 
 impl Guess {
-    /// Replaces `count` words by others.
     fn replaced(words: &[String], at: usize, count: usize, with: &[&str]) -> Self {
         let with = with.iter().map(|word| (*word).to_owned());
         let words = words[..at].iter().cloned().chain(with).chain(words[at + count..].iter().cloned());
@@ -52,7 +51,6 @@ impl Guess {
     }
 }
 
-/// An error of the parser.
 struct Complaint<'a> {
     kind: ErrorKind,
     /// The option or operand.
@@ -251,12 +249,10 @@ fn watching(words: &[String], at: usize) -> Guess {
     Guess::replaced(words, at - 1, 2, &[&whole]).because("the interval of --watch goes after '='")
 }
 
-/// Joins words to a line for a shell.
 fn joined(called: &str, words: &[String]) -> String {
     words.iter().fold(called.to_owned(), |line, word| line + " " + &quote(word))
 }
 
-/// Translates an option of another tool.
 fn translated(words: &[String], at: usize, arg: &str, ours: Ours) -> Guess {
     let template = match ours {
         Ours::Words(template) => template,
@@ -290,7 +286,6 @@ fn place(words: &[String], arg: &str) -> Option<usize> {
     same.next().or(first).or_else(|| words.iter().position(|word| has_value(word)))
 }
 
-/// Returns the message for an error of the parser.
 fn message(complaint: &Complaint) -> String {
     let arg = plain(complaint.arg);
     let value = complaint.value;
@@ -349,7 +344,6 @@ fn is_unexpanded(value: &str) -> bool {
         .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "_{($".contains(c)))
 }
 
-/// Whether the value can be the name of a program.
 fn is_program(value: &str) -> bool {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "_.+-".contains(c);
     value.starts_with(|c: char| c.is_ascii_alphabetic()) && value.chars().all(is_name)
