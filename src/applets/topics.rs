@@ -37,7 +37,7 @@ fn plain(source: &str) -> String {
             text.push_str(&row(term, &words.replace('\n', " "), NEAR));
             after_row = true;
         } else {
-            let _ = write!(text, "{}{}\n", if text.is_empty() { "" } else { "\n" }, block.replace('\n', " "));
+            let _ = writeln!(text, "{}{}", if text.is_empty() { "" } else { "\n" }, block.replace('\n', " "));
             after_row = false;
         }
     }
