@@ -123,7 +123,7 @@ pub fn verb(page: &mut Page, entry: &Entry, called: &str, common: &Common) {
         page.item(&term(arg), paragraphs(arg));
     }
     if !shared.is_empty() {
-        let names: Vec<String> = shared.iter().map(|arg| name(arg)).collect();
+        let names: Vec<String> = shared.iter().map(name).collect();
         page.paragraph(&format!("Also {}: see {}.", names.join(", "), Common::TITLE));
     }
     for (with, columns) in columns(called, &parser) {

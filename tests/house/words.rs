@@ -75,15 +75,15 @@ fn parts(source: &str) -> (String, String) {
             let end = if is_raw { raw_end(text, marks) } else { escaped_end(text) };
             let _ = writeln!(strings, "{}", &text[..end]);
             &text[end + 1..]
-        } else if here.starts_with("'\\") {
-            // An escaped character: its mark may be a quote.
-            let end = here[2..].char_indices().skip(1).find(|(_, letter)| *letter == '\'').unwrap().0;
-            &here[2 + end + 1..]
-        } else if here.starts_with('\'') {
+        } else if let Some(escaped) = here.strip_prefix("'\\") {
+            // An escaped character: it may be a quote itself.
+            let end = escaped.char_indices().skip(1).find(|(_, letter)| *letter == '\'').unwrap().0;
+            &escaped[end + 1..]
+        } else if let Some(quoted) = here.strip_prefix('\'') {
             // A character, or a lifetime.
-            let mut letters = here[1..].chars();
+            let mut letters = quoted.chars();
             let letter = letters.next().unwrap();
-            if letters.next() == Some('\'') { &here[2 + letter.len_utf8()..] } else { &here[1..] }
+            if letters.next() == Some('\'') { &here[2 + letter.len_utf8()..] } else { quoted }
         } else {
             &here[1..]
         };
@@ -115,7 +115,8 @@ fn read(dir: &str) -> BTreeMap<String, String> {
 
 fn rust(dir: &str) -> BTreeMap<String, String> {
     let mut sources = read(dir);
-    sources.retain(|name, _| name.ends_with(".rs") && !name.ends_with("house/words.rs"));
+    let is_rust = |name: &str| Path::new(name).extension().is_some_and(|it| it == "rs");
+    sources.retain(|name, _| is_rust(name) && !name.ends_with("house/words.rs"));
     sources
 }
 
