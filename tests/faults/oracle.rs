@@ -268,8 +268,8 @@ impl Case<'_> {
                 _,
             ) if line.starts_with("ipcs-lite --leaks --clean") => self.report.out.contains("unproven"),
             // CMD could not be waited for, so what had no proof by then has none.
-            (libc::SYS_waitid, _) if line.starts_with("ipcs-lite --leaks --clean") => {
-                self.names_cause() && self.report.out.contains("unproven")
+            (libc::SYS_waitid | libc::SYS_ppoll, _) if line.starts_with("ipcs-lite --leaks") => {
+                self.names_cause() && ["unproven", "foreign"].iter().any(|word| self.report.out.contains(word))
             }
             // The kernel does not report how the process terminated, like Linux before 6.15.
             (libc::SYS_ioctl, _) if line.starts_with("signal ") => self.report.out.contains("ended  -"),
@@ -348,7 +348,7 @@ impl Case<'_> {
             ENOENT if self.call == libc::SYS_statfs => &[1],
             ENOENT | ESRCH | EIDRM | ENOMSG => &[3],
             // An index beyond the set is a usage error.
-            EFBIG if self.call == libc::SYS_semtimedop => &[2],
+            EFBIG if self.call == libc::SYS_semtimedop && self.line.words.starts_with("sem ") => &[2],
             EEXIST => &[4],
             EPERM if self.call == libc::SYS_write => &[1, 5],
             EACCES | EPERM => &[5],
