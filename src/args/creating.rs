@@ -21,8 +21,8 @@ pub struct Creating {
     ///
     /// Without it, an existing object is refused unless you or root own it, because another user may have created it
     /// first.
-    #[arg(long, help_heading = "Creating")]
-    pub foreign: bool,
+    #[arg(long, num_args = 0, default_missing_value = "true", help_heading = "Creating")]
+    pub foreign: Option<bool>,
     /// Refuses an existing object, as `create -x` does.
     #[arg(skip)]
     pub exclusive: bool,
@@ -86,7 +86,7 @@ impl Creating {
     pub fn trust(&self, owners: impl IntoIterator<Item = u32>) -> Result<(), Cause> {
         let caller = nix::unistd::geteuid().as_raw();
         let mut strangers = owners.into_iter().filter(|uid| ![0, caller].contains(uid));
-        let Some(uid) = strangers.next().filter(|_| !self.foreign) else {
+        let Some(uid) = strangers.next().filter(|_| self.foreign.is_none()) else {
             return Ok(());
         };
         let words = format!("it exists and belongs to {}", user(uid));
@@ -103,8 +103,8 @@ pub fn differs(is: impl Display, asked: impl Display) -> Cause {
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Making {
     /// Create it if it does not exist
-    #[arg(long, help_heading = "Creating")]
-    create: bool,
+    #[arg(long, num_args = 0, default_missing_value = "true", help_heading = "Creating")]
+    create: Option<bool>,
     /// How it is created.
     #[command(flatten)]
     pub creating: Creating,
@@ -113,7 +113,7 @@ pub struct Making {
 impl Making {
     /// Returns how to create it, if `--create` was given.
     pub fn wanted(self) -> Option<Creating> {
-        self.create.then_some(self.creating)
+        self.create.map(|_| self.creating)
     }
 }
 

@@ -85,7 +85,7 @@ impl Read {
                 output::require()?;
                 let new = fifo.create_if(self.making)?;
                 made.extend(new.filter(|_| self.rm).map(|seen| Made(fifo, seen)));
-                let source = Source::open(fifo, self.making.creating.foreign, self.lines(fifo))?;
+                let source = Source::open(fifo, self.making.creating.foreign.is_some(), self.lines(fifo))?;
                 sources.push(source);
                 Ok(())
             };

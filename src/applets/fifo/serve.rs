@@ -68,7 +68,7 @@ impl Serve {
     fn serve(&self, jobs: &mut Pool<()>) -> Result<()> {
         let new = self.fifo.create_if(self.making)?;
         let _made = new.filter(|_| self.rm).map(|seen| Made(&self.fifo, seen));
-        let (fd, seen) = self.fifo.open_to_read(self.making.creating.foreign)?;
+        let (fd, seen) = self.fifo.open_to_read(self.making.creating.foreign.is_some())?;
         fifo::lock(&fd, Deadline::Now).map_err(|errno| match errno {
             Errno::EAGAIN => {
                 let words = "another server, or a reader with --count, uses it";

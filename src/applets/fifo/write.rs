@@ -72,7 +72,7 @@ impl Write {
             lines.into_iter().try_for_each(|(line, number)| fits(line.len() as u64, number))?;
         }
         self.fifo.create_if(self.making)?;
-        let foreign = self.making.creating.foreign;
+        let foreign = self.making.creating.foreign.is_some();
         let mut notice = Notice::verbose(&self.timeout, || format!("a reader of {}", self.fifo));
         let opened = notice.during(self.timeout.deadline(), |deadline| self.fifo.open_to_write(foreign, deadline));
         let (fd, seen) = opened.map_err(|error| match error.downcast_ref() {

@@ -43,7 +43,7 @@ ipcbox sem get store --all
                 let values: Vec<String> = values.iter().map(u16::to_string).collect();
                 return Ok(values.join(" "));
             }
-            match values.get(usize::from(self.one.index)) {
+            match values.get(usize::from(self.one.index())) {
                 Some(value) => Ok(value.to_string()),
                 None => bail!(beyond(&self.one.target)),
             }

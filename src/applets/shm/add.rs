@@ -17,11 +17,11 @@ pub struct Add {
     #[command(flatten)]
     place: Place,
     /// Add K (default: 1)
-    #[arg(long, value_name = "K", value_parser = value, default_value_t = 1)]
-    by: i64,
+    #[arg(long, value_name = "K", value_parser = value)]
+    by: Option<i64>,
     /// Create it if it is missing (one page of zeros)
-    #[arg(long, help_heading = "Creating")]
-    create: bool,
+    #[arg(long, num_args = 0, default_missing_value = "true", help_heading = "Creating")]
+    create: Option<bool>,
     #[command(flatten)]
     creating: Creating,
 }
@@ -37,12 +37,13 @@ echo "job $job"
 
     fn run(self) -> Result<Exit> {
         let open = || {
-            if self.create {
+            if self.create.is_some() {
                 return self.place.open_or_create(self.creating);
             }
             self.place.open(true).map_err(|error| creatable(error, &self.place.target, "--create creates it"))
         };
-        let value = self.place.with("add to", &[self.by], true, open, |word| word.add(self.by))?;
+        let by = self.by.unwrap_or(1);
+        let value = self.place.with("add to", &[by], true, open, |word| word.add(by))?;
         output::print(format!("{value}\n").as_bytes())?;
         Ok(Exit::Done)
     }

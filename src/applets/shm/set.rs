@@ -46,8 +46,8 @@ pub struct Set {
     ///
     /// Without it, an existing object is refused unless you or root own it, because another user may have created it
     /// first.
-    #[arg(long, requires = "create", help_heading = "Creating")]
-    foreign: bool,
+    #[arg(long, num_args = 0, default_missing_value = "true", requires = "create", help_heading = "Creating")]
+    foreign: Option<bool>,
     #[command(flatten)]
     ownership: Ownership,
 }

@@ -94,7 +94,7 @@ ipcbox shm wait stage 2 --until ge -w 10s
         let timeout = &self.timeout;
         let Self { place, value, until, .. } = self;
         let until = if self.changed { Until::Ne } else { until };
-        if place.bits == Bits::Wide {
+        if place.bits() == Bits::Wide {
             let words = "the kernel can wait for 32-bit words only";
             let refused = Cause::new(Exit::Usage, words).hint("leave out --bits, and use the --offset of the low half");
             context("wait for", &place.target, Err::<(), _>(refused.into()))?;

@@ -27,20 +27,28 @@ pub struct One {
     #[arg(value_name = "TARGET")]
     pub target: Target,
     /// Use semaphore N of the set (default: 0)
-    #[arg(short, long, value_name = "N", value_parser = index, default_value_t = 0)]
-    pub index: u16,
+    #[arg(short, long, value_name = "N", value_parser = index)]
+    index: Option<u16>,
 }
 
 impl One {
+    /// Returns the index of the semaphore in its set.
+    pub fn index(&self) -> u16 {
+        self.index.unwrap_or(0)
+    }
+
     /// Whether it is a POSIX semaphore.
     ///
     /// # Errors
     /// The call asks for something that only a System V set has.
     pub fn posix(&self, only_system_v: bool) -> Result<bool> {
         let is_posix = *self.target.form() == Form::Posix;
-        if is_posix && (only_system_v || self.index != 0) {
-            let why =
-                if self.index != 0 { "a POSIX semaphore is not a set" } else { "a POSIX semaphore changes by 1 only" };
+        if is_posix && (only_system_v || self.index() != 0) {
+            let why = if self.index() != 0 {
+                "a POSIX semaphore is not a set"
+            } else {
+                "a POSIX semaphore changes by 1 only"
+            };
             bail!(not_posix(&self.target, why));
         }
         Ok(is_posix)
@@ -64,7 +72,7 @@ impl One {
         let set = semset::find(&self.target).map_err(|error| missing(error, &self.target))?;
         plain(&self.target, set)?;
         let mut notice = Notice::verbose(timeout, || format!("{}: {}", self.target, self.state(delta, timeout)));
-        Ok(notice.during(timeout.deadline(), |deadline| set.operate(&[Op::new(self.index, delta)], deadline))?)
+        Ok(notice.during(timeout.deadline(), |deadline| set.operate(&[Op::new(self.index(), delta)], deadline))?)
     }
 
     /// Returns why the value cannot change by `delta`: "the value is still 0 after 2s, and 1 is wanted".
@@ -81,7 +89,7 @@ impl One {
         if *self.target.form() == Form::Posix {
             return posix::look(self.target.typed()).ok().map(|stat| stat.value);
         }
-        semset::find(&self.target).ok()?.value(self.index).ok().map(u32::from)
+        semset::find(&self.target).ok()?.value(self.index()).ok().map(u32::from)
     }
 }
 

@@ -24,11 +24,11 @@ pub struct Place {
     #[arg(value_name = "TARGET")]
     pub target: Target,
     /// Use the word N bytes from the start (default: 0)
-    #[arg(long, value_name = "N", value_parser = size::parse, default_value_t = 0)]
-    pub offset: u64,
+    #[arg(long, value_name = "N", value_parser = size::parse)]
+    offset: Option<u64>,
     /// Use a word of 32 or 64 bits (default: 32)
-    #[arg(long, value_name = "32|64", value_parser = bits, default_value = "32")]
-    pub bits: Bits,
+    #[arg(long, value_name = "32|64", value_parser = bits)]
+    bits: Option<Bits>,
 }
 
 /// The width of a word.
@@ -85,6 +85,15 @@ pub struct Word {
 }
 
 impl Place {
+    fn offset(&self) -> u64 {
+        self.offset.unwrap_or(0)
+    }
+
+    /// Returns the width of the word.
+    pub fn bits(&self) -> Bits {
+        self.bits.unwrap_or(Bits::Narrow)
+    }
+
     /// Runs `act`, called `what` in messages, on the word in the object that `memory` opens, after checking that
     /// `values` fit the word.
     pub fn with<T>(
@@ -96,22 +105,22 @@ impl Place {
         act: impl FnOnce(&Word) -> Result<T>,
     ) -> Result<T> {
         let run = || {
-            let width = u64::from(self.bits.bytes());
-            if !self.offset.is_multiple_of(width) {
-                let words = format!("offset {} is not a multiple of {width}, the size of the word", self.offset);
+            let width = u64::from(self.bits().bytes());
+            if !self.offset().is_multiple_of(width) {
+                let words = format!("offset {} is not a multiple of {width}, the size of the word", self.offset());
                 bail!(Cause::new(Exit::Usage, words));
             }
             for value in values {
-                self.bits.fit(*value)?;
+                self.bits().fit(*value)?;
             }
             let memory = memory()?;
-            within(self.offset, width, memory.size()?)?;
+            within(self.offset(), width, memory.size()?)?;
             if is_posix(&self.target) {
                 let why = "another process has shortened it, or /dev/shm is full (SIGBUS)";
                 let warning = output::warning(format!("cannot {what} {}: {why}", self.target));
                 on_bus_error(warning, Exit::Failed.code())?;
             }
-            act(&Word::of(memory, self.offset, self.bits, writable)?)
+            act(&Word::of(memory, self.offset(), self.bits(), writable)?)
         };
         context(what, &self.target, run())
     }
@@ -124,7 +133,7 @@ impl Place {
     /// Opens the object for reading and writing; creates a missing one of zeros, up to the end of the word's page.
     pub fn open_or_create(&self, creating: Creating) -> Result<Memory> {
         open_or_create(&self.target, creating, || {
-            let end = self.offset.checked_add(self.bits.bytes().into());
+            let end = self.offset().checked_add(self.bits().bytes().into());
             let size = end.and_then(|end| end.checked_next_multiple_of(page_size()));
             let size = size.ok_or(Errno::EOVERFLOW)?;
             if !is_posix(&self.target) {
