@@ -17,8 +17,8 @@ pub struct Showing {
     /// Use colour: auto, always or never (default: auto)
     ///
     /// auto is colour on a terminal, unless NO_COLOR is set and not empty.
-    #[arg(long, value_name = "WHEN", default_value = "auto", hide_possible_values = true, help_heading = "Output")]
-    pub color: Color,
+    #[arg(long, value_name = "WHEN", hide_possible_values = true, help_heading = "Output")]
+    pub color: Option<Color>,
 }
 
 /// How records are printed as they arrive: one line each, without titles.

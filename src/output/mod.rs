@@ -255,12 +255,12 @@ pub fn tinted(text: &str, number: usize) -> String {
 }
 
 impl Paint {
-    fn decide(when: Color) -> Self {
+    fn decide(when: Option<Color>) -> Self {
         let terminal = fds::is_terminal(fds::stdout());
         let color = match when {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => is_colored(fds::stdout()),
+            Some(Color::Always) => true,
+            Some(Color::Never) => false,
+            Some(Color::Auto) | None => is_colored(fds::stdout()),
         };
         Self { color, terminal }
     }

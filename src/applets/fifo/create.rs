@@ -9,7 +9,7 @@ use super::stream::path::Fifo;
 use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::args::timeout::Quiet;
-use crate::exit::{Cause, Exit, each};
+use crate::exit::{Cause, Exit, bare, each};
 use crate::sys::errno;
 
 /// Prints nothing. A FIFO that exists is accepted, unless --mode asks for another mode (status 4). Anything else at the
@@ -20,11 +20,11 @@ pub struct Create {
     #[arg(value_name = "PATH", required = true)]
     fifos: Vec<Fifo>,
     /// Create missing directories
-    #[arg(short, long)]
-    parents: bool,
+    #[arg(short, long, num_args = 0, default_missing_value = "true")]
+    parents: Option<bool>,
     /// Fail with status 4 if it exists
-    #[arg(short = 'x', long)]
-    exclusive: bool,
+    #[arg(short = 'x', long, num_args = 0, default_missing_value = "true")]
+    exclusive: Option<bool>,
     #[command(flatten)]
     creating: Creating,
     #[command(flatten)]
@@ -47,14 +47,21 @@ ipcbox fifo create control --mode 660
 
 impl Create {
     fn create(&self, fifo: &Fifo) -> Result<()> {
-        if self.parents {
+        if self.parents.is_some() {
             std::fs::create_dir_all(fifo.directory()).map_err(|error| match errno(error) {
                 // A file is in the way.
                 Errno::EEXIST => Errno::ENOTDIR,
                 errno => errno,
             })?;
         }
-        match fifo.open_or_create(Creating { exclusive: self.exclusive, ..self.creating }) {
+        // It is most likely new, so it is created first: to look for it would be one more system call.
+        let made = match fifo.open_or_create(Creating { exclusive: true, ..self.creating }) {
+            Err(error) if bare(&error) == Some(Errno::EEXIST) && self.exclusive.is_none() => {
+                fifo.open_or_create(self.creating)
+            }
+            made => made,
+        };
+        match made {
             Ok((seen, _)) => self.creating.expect_mode(seen.mode),
             Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => {
                 let cause = Cause::from_errno(Errno::ENOENT, "its directory does not exist");
