@@ -16,7 +16,7 @@ key	verb	Print the System V key of each target
 help	verb	Explain an applet, a verb or a topic
 --list		Print the names of the applets
 -V,--version		Print the version
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
 [help]='fifo	verb	Read and write named pipes without hanging, by line or in bulk
 ipcrm-lite	verb	Remove IPC objects by id, key, name or filter
 ipcs-lite	verb	Show IPC objects, their users and limits, and leaks of CMD
@@ -30,7 +30,7 @@ key	verb	Print the System V key of each target
 help	verb	Explain an applet, a verb or a topic
 --list		Print the names of the applets
 -V,--version		Print the version
--h,--help		Print help
+-h,--help		Print help (-h: options only)
 targets	verb	Name an object: name, id, key, ftok:PATH or /posix
 exit	verb	List the exit statuses
 json	verb	Read the output in a program
@@ -43,15 +43,16 @@ stat	verb	Show what FIFOs hold, and their readers and writers
 rm	verb	Remove FIFOs, and nothing else
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
 [fifo_help]='>fifo'
+[help_fifo]='>fifo'
 [fifo_create]='#*	file	Paths of the FIFOs
 -p,--parents		Create missing directories
 -x,--exclusive		Fail with status 4 if it exists
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [fifo_read]='#*	fifo	Paths of the FIFOs
 --create		Create it if it does not exist
 -m,--mode	-	Create it with this octal mode (default: 0600)
@@ -66,7 +67,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [fifo_write]='#1	fifo	Path of the FIFO
 #*	-	Lines to write instead of standard input
 --create		Create it if it does not exist
@@ -79,7 +80,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [fifo_serve]='#1	fifo	Path of the FIFO
 --create		Create it if it does not exist
 -m,--mode	-	Create it with this octal mode (default: 0600)
@@ -89,17 +90,17 @@ help	verb	Explain a verb
 -j,--jobs	-	Run at most N CMDs at once (default: 1)
 --report	file	Write the fate of each CMD to FILE, as JSON Lines
 --	command	Command and its arguments, run as given
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [fifo_stat]='#*	fifo	Paths of the FIFOs
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
 --no-header		Omit the line of column titles
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [fifo_rm]='#*	fifo	Paths of the FIFOs
 --force		Remove it even if it is in use
 --missing-ok		Do not fail if it does not exist
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
 [ipcrm-lite]='-m,--shmem-id	shm-id	Remove the segment with this id
 -q,--queue-id	msg-id	Remove the message queue with this id
 -s,--semaphore-id	sem-id	Remove the semaphore set with this id
@@ -130,7 +131,7 @@ help	verb	Explain a verb
 --columns	-	Show only these columns, in this order
 --no-header		Omit the line of column titles
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [ipcrm]='>ipcrm-lite'
 [ipcs-lite]='-q,--queues	+msg	List message queues
 -m,--shmems	+shm	List shared memory segments
@@ -164,7 +165,7 @@ help	verb	Explain a verb
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 #*	ipc	Objects to show (default: all)
 --	command	Command and its arguments, run as given
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [ipcs]='>ipcs-lite'
 [msgq]='create	verb	Create a queue
 send	verb	Send messages
@@ -177,8 +178,9 @@ set	verb	Change the limit, mode or owner
 rm	verb	Remove queues and the messages in them
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
 [msgq_help]='>msgq'
+[help_msgq]='>msgq'
 [msgq_create]='#1	new	Queue to create, or '\''private'\'' for one without a key
 --max-bytes	-	Limit the data to SIZE (System V)
 --max-messages	-	Limit the queue to N messages (POSIX; default: 10)
@@ -187,7 +189,7 @@ help	verb	Explain a verb
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [msgq_send]='#1	msg	Queue to send to
 #*	-	Messages to send; after '\''--'\'' one may begin with '\''-'\''
 -t,--type	-	Send with this type (System V; default: 1)
@@ -202,7 +204,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [msgq_recv]='#1	msg	Queue to receive from
 -t,--type	-	Take only this type (System V; default: 0, any)
 --except	-	Take any type but this one (System V)
@@ -223,12 +225,12 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [msgq_peek]='#1	msg	Queue to look into
 --index	-	Print message N (default: 0, the oldest)
 --all		Print all messages, oldest first
 -J,--json		Print each message as a line of JSON
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
 [msgq_call]='#1	msg	Queue that the server reads
 #2	-	Request to send; after '\''--'\'' it may begin with '\''-'\''
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
@@ -236,7 +238,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [msgq_serve]='#1	msg	Queue to serve
 -t,--type	-	Take only this type (System V; default: 0, any)
 -c,--count	-	Stop after N messages
@@ -252,23 +254,23 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [msgq_stat]='#*	msg	Queues to show
 --waiters		Show the processes that wait to send or receive
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
 --no-header		Omit the line of column titles
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [msgq_set]='#1	msg	Queue to change
 --max-bytes	-	Limit the data to SIZE (System V)
 -m,--mode	-	Set the permission bits, in octal
 --owner	user	Set the owner, and the group if one is given
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
 [msgq_rm]='#*	msg	Objects to remove
 --force		Remove it even if it is in use
 --missing-ok		Do not fail if it does not exist
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
 [pipe]='run	verb	Run a pipeline that fails if a stage fails
 tee	verb	Copy standard input to files and commands
 merge	verb	Run commands at once and merge their output by line
@@ -278,8 +280,9 @@ stat	verb	Show what pipes hold, who uses them, and the limits
 resize	verb	Set the capacity of pipes, then run CMD
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
 [pipe_help]='>pipe'
+[help_pipe]='>pipe'
 [pipe_run]='--shell		Run each argument as a command line of /bin/sh
 --sep	-	Separate commands with WORD (default: :::)
 #*	-	Command lines, with --shell
@@ -291,7 +294,7 @@ help	verb	Explain a verb
 --then	signal	Send SIG instead, then wait D (default: 5s)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 --report	file	Write a JSON record of each command to FILE
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [pipe_tee]='-o	file	Write to FILE; - is standard output
 --append		Append to each FILE instead of truncating it
 --fail-fast		Stop all as soon as one fails or closes early
@@ -300,7 +303,7 @@ help	verb	Explain a verb
 --sep	-	Separate commands with WORD (default: :::)
 #*	-	Command lines, with --shell
 --	stages	Commands, run as given, with ::: between them
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [pipe_merge]='--shell		Run each argument as a command line of /bin/sh
 --sep	-	Separate commands with WORD (default: :::)
 #*	-	Command lines, with --shell
@@ -312,7 +315,7 @@ help	verb	Explain a verb
 --max-time	-	Send TERM after DURATION, and KILL 5s later
 --then	signal	Send SIG instead, then wait D (default: 5s)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [pipe_duplex]='--shell		Run each argument as a command line of /bin/sh
 --sep	-	Separate commands with WORD (default: :::)
 #*	-	Command lines, with --shell
@@ -320,7 +323,7 @@ help	verb	Explain a verb
 --max-time	-	Send TERM after DURATION, and KILL 5s later
 --then	signal	Send SIG instead, then wait D (default: 5s)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [pipe_meter]='#1	file	File to read instead of standard input
 --size	-	Set the expected size in bytes, or in lines
 --name	-	Start the line with LABEL
@@ -329,17 +332,17 @@ help	verb	Explain a verb
 --lines		Count lines too; size and rates are in lines
 --force		Draw even if standard error is not a terminal
 -J,--json		Write one JSON object per interval instead
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [pipe_stat]='#*	pipe	Pipes: FD, PID:FD, the path of a FIFO or /proc/PID/fd/N
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
 --no-header		Omit the line of column titles
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [pipe_resize]='#1	-	New capacity in bytes, or max
 #*	pipe	Pipes: FD, PID:FD or the path of a FIFO
 --	command	Command and its arguments, run as given
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [sem]='run	verb	Run CMD while holding a slot
 lock	verb	Run CMD while holding a lock, exclusive or shared
 hold	verb	Hold a slot or a lock until process PID exits
@@ -354,8 +357,9 @@ stat	verb	Show semaphores, their holders and waiters
 rm	verb	Remove semaphores
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
 [sem_help]='>sem'
+[help_sem]='>sem'
 [sem_run]='#1	sem	Slots to take one from
 --slots	-	Create N slots if needed; fail if the number differs
 --resize		Change the number of slots to N
@@ -368,7 +372,7 @@ help	verb	Explain a verb
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
 --	command	Command and its arguments, run as given
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [sem_lock]='#1	sem	Lock
 -s,--shared		Share the lock with other sharers
 -m,--mode	-	Create it with this octal mode (default: 0600)
@@ -379,7 +383,7 @@ help	verb	Explain a verb
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
 --	command	Command and its arguments, run as given
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [sem_hold]='#1	sem	Slots or lock
 #2	pid	Process to hold it for
 --slots	-	Create N slots if needed; fail if the number differs
@@ -394,7 +398,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [sem_barrier]='#1	sem	Barrier
 #2	-	Number of callers that meet
 -m,--mode	-	Create it with this octal mode (default: 0600)
@@ -404,7 +408,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [sem_create]='#1	new	Semaphore or set; "private" for one without a key
 --value	-	Set the values (default: 0)
 --nsems	-	Create K semaphores (default: one for each value)
@@ -417,7 +421,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [sem_wait]='#1	sem	Semaphore, or set of semaphores
 -i,--index	-	Use semaphore N of the set (default: 0)
 --by	-	Take K at once (default: 1)
@@ -427,7 +431,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [sem_post]='#1	sem	Semaphore, or set of semaphores
 -i,--index	-	Use semaphore N of the set (default: 0)
 --by	-	Add K at once (default: 1)
@@ -436,7 +440,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [sem_op]='#1	sem	Semaphore, or set of semaphores
 #*	-	Operations such as 0:-1, 0..3:+1, 2:0 or 0:-1nu
 --undo		Undo all operations when CMD exits
@@ -446,17 +450,17 @@ help	verb	Explain a verb
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
 --	command	Command and its arguments, run as given
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [sem_get]='#1	sem	Semaphore, or set of semaphores
 -i,--index	-	Use semaphore N of the set (default: 0)
 --all		Print all values of the set on one line
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
 [sem_set]='#1	sem	Semaphore, or set of semaphores
 #*	-	VALUE, INDEX=VALUE or FIRST..LAST=VALUE
 -i,--index	-	Set semaphore N by a bare VALUE (default: 0)
 -m,--mode	-	Set the permission bits, in octal
 --owner	user	Set the owner, and the group if one is given
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
 [sem_stat]='#*	sem	Semaphores (default: all)
 --holders		List the holders of slots and locks instead
 --waiters		List the waiters and their operations instead
@@ -464,14 +468,14 @@ help	verb	Explain a verb
 --columns	-	Show only these columns, in this order
 --no-header		Omit the line of column titles
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [sem_rm]='--force		Remove it even if it is in use
 --missing-ok		Do not fail if it does not exist
 --unused		Remove only slots and locks that no process uses
 --older-than	-	Remove only objects not used for DURATION
 --yes		Do not ask for confirmation
 #*	sem	Objects to remove
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [shm]='create	verb	Create a segment or a POSIX object of zeros
 write	verb	Write TEXT or standard input
 read	verb	Print the content of a segment or POSIX object
@@ -485,8 +489,9 @@ memfd	verb	Run CMD with the path of a sealed memory file
 rm	verb	Remove segments and POSIX objects
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
 [shm_help]='>shm'
+[help_shm]='>shm'
 [shm_create]='#1	new	Object to create, or '\''private'\'' for one without a key
 --size	-	Create it with this size: 4096, 64K, 2G
 -x,--exclusive		Fail with status 4 if it exists
@@ -494,7 +499,7 @@ help	verb	Explain a verb
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [shm_write]='#1	shm	Segment or POSIX object to write to
 #2	-	Text to write instead of standard input
 --offset	-	Start N bytes from the beginning (default: 0)
@@ -509,7 +514,7 @@ help	verb	Explain a verb
 -q,--quiet		Print neither the answer nor the waiting message
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [shm_read]='#1	shm	Segment or POSIX object to read
 --offset	-	Start N bytes from the beginning (default: 0)
 --length	-	Read at most N bytes
@@ -522,11 +527,11 @@ help	verb	Explain a verb
 -q,--quiet		Print neither the answer nor the waiting message
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [shm_get]='#1	shm	Segment or POSIX object
 --offset	-	Use the word N bytes from the start (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
 [shm_set]='#1	shm	Segment or POSIX object
 --offset	-	Use the word N bytes from the start (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
@@ -538,7 +543,7 @@ help	verb	Explain a verb
 --foreign		Accept an object that belongs to another user
 -m,--mode	-	Set the permission bits, in octal
 --owner	user	Set the owner, and the group if one is given
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [shm_add]='#1	shm	Segment or POSIX object
 --offset	-	Use the word N bytes from the start (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
@@ -546,13 +551,13 @@ help	verb	Explain a verb
 --create		Create it if it is missing (one page of zeros)
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [shm_cas]='#1	shm	Segment or POSIX object
 --offset	-	Use the word N bytes from the start (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
 #2	-	Value that the word must have
 #3	-	Value to set
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
 [shm_wait]='#1	shm	Segment or POSIX object
 --offset	-	Use the word N bytes from the start (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
@@ -564,24 +569,24 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [shm_stat]='#*	shm	Segments and POSIX objects to show
 --holders		Show the processes that map it or have it open
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
 --no-header		Omit the line of column titles
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [shm_memfd]='#1	file	File to copy (default: standard input)
 --name	-	Show it as NAME in /proc (default: ipcbox)
 --writable		Leave it unsealed, so that CMD can change it
 --executable		Allow the file to be executed
 --	command	Command and its arguments, run as given
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [shm_rm]='#*	shm	Objects to remove
 --force		Remove it even if it is in use
 --missing-ok		Do not fail if it does not exist
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
 [signal]='send	verb	Send a signal to processes, and wait until they exit
 wait	verb	Wait for signals, and print each one
 run	verb	Run CMD with signal rules, a time limit and no leftovers
@@ -590,8 +595,9 @@ stat	verb	Show pending, blocked, ignored and caught signals
 list	verb	Show signals, or look up a name, number, status or mask
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
 [signal_help]='>signal'
+[help_signal]='>signal'
 [signal_send]='#1	signal	Signal: TERM, 15, RTMIN+3, or 0 for none
 #*	pid	Processes: PID, PID:INODE or PID@START
 --value	-	Send the number N along, as sigqueue(3) does
@@ -605,7 +611,7 @@ help	verb	Explain a verb
 --dry-run		Show which processes would be signalled
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [signal_wait]='#*	signal	Signals: TERM, 15, RTMIN+3, or several as INT,TERM
 -c,--count	-	Exit after N signals (default: 1)
 --ready	file	Write the pid to FILE once no signal can be missed
@@ -616,7 +622,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [signal_run]='--ignore	signal	Ignore these signals in CMD, for example INT,TERM
 --block	signal	Block these signals in CMD
 --default	signal	Reset these signals in CMD to their default action
@@ -630,7 +636,7 @@ help	verb	Explain a verb
 --then	signal	Send SIG instead, then wait D (default: 5s)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 --	command	Command and its arguments, run as given
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [signal_join]='#*	pid	Processes: PID, PID:INODE or PID@START
 -c,--count	-	Return after N processes have exited (default: all)
 -J,--json		Print JSON Lines: one object per record
@@ -640,7 +646,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [signal_stat]='#*	pid	Processes: PID, PID:INODE or PID@START
 --threads		Show one line per thread
 --stuck		Show only signals that are both pending and blocked
@@ -648,20 +654,20 @@ help	verb	Explain a verb
 --columns	-	Show only these columns, in this order
 --no-header		Omit the line of column titles
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [signal_list]='#*	signal	Name, number, exit status over 128, mask (0x4002)
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
 --no-header		Omit the line of column titles
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [key]='#*	key	Names, keys, ftok:PATH or ftok:PATH:N
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [--install]='--prefix	-	Start each name with P, for example ipc-
 --force		Replace other files that have these names
 #1	dir	Directory for the links
 #*	applet	Applets to link (default: all but ipcs and ipcrm)
--h,--help		Print help (see more with '\''--help'\'')'
+-h,--help		Print help (-h: options only)'
 [signals]='HUP	-	the terminal was closed; daemons reload their configuration
 INT	-	interrupt, from the keyboard: ^C
 QUIT	-	quit, from the keyboard: ^\

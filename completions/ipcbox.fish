@@ -18,7 +18,7 @@ key	verb	Print the System V key of each target
 help	verb	Explain an applet, a verb or a topic
 --list		Print the names of the applets
 -V,--version		Print the version
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
         case help
             echo 'fifo	verb	Read and write named pipes without hanging, by line or in bulk
 ipcrm-lite	verb	Remove IPC objects by id, key, name or filter
@@ -33,7 +33,7 @@ key	verb	Print the System V key of each target
 help	verb	Explain an applet, a verb or a topic
 --list		Print the names of the applets
 -V,--version		Print the version
--h,--help		Print help
+-h,--help		Print help (-h: options only)
 targets	verb	Name an object: name, id, key, ftok:PATH or /posix
 exit	verb	List the exit statuses
 json	verb	Read the output in a program
@@ -47,8 +47,10 @@ stat	verb	Show what FIFOs hold, and their readers and writers
 rm	verb	Remove FIFOs, and nothing else
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
         case fifo_help
+            echo '>fifo'
+        case help_fifo
             echo '>fifo'
         case fifo_create
             echo '#*	file	Paths of the FIFOs
@@ -57,7 +59,7 @@ help	verb	Explain a verb
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case fifo_read
             echo '#*	fifo	Paths of the FIFOs
 --create		Create it if it does not exist
@@ -73,7 +75,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case fifo_write
             echo '#1	fifo	Path of the FIFO
 #*	-	Lines to write instead of standard input
@@ -87,7 +89,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case fifo_serve
             echo '#1	fifo	Path of the FIFO
 --create		Create it if it does not exist
@@ -98,19 +100,19 @@ help	verb	Explain a verb
 -j,--jobs	-	Run at most N CMDs at once (default: 1)
 --report	file	Write the fate of each CMD to FILE, as JSON Lines
 --	command	Command and its arguments, run as given
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case fifo_stat
             echo '#*	fifo	Paths of the FIFOs
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
 --no-header		Omit the line of column titles
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case fifo_rm
             echo '#*	fifo	Paths of the FIFOs
 --force		Remove it even if it is in use
 --missing-ok		Do not fail if it does not exist
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
         case ipcrm-lite
             echo '-m,--shmem-id	shm-id	Remove the segment with this id
 -q,--queue-id	msg-id	Remove the message queue with this id
@@ -142,7 +144,7 @@ help	verb	Explain a verb
 --columns	-	Show only these columns, in this order
 --no-header		Omit the line of column titles
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case ipcrm
             echo '>ipcrm-lite'
         case ipcs-lite
@@ -178,7 +180,7 @@ help	verb	Explain a verb
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 #*	ipc	Objects to show (default: all)
 --	command	Command and its arguments, run as given
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case ipcs
             echo '>ipcs-lite'
         case msgq
@@ -193,8 +195,10 @@ set	verb	Change the limit, mode or owner
 rm	verb	Remove queues and the messages in them
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
         case msgq_help
+            echo '>msgq'
+        case help_msgq
             echo '>msgq'
         case msgq_create
             echo '#1	new	Queue to create, or \'private\' for one without a key
@@ -205,7 +209,7 @@ help	verb	Explain a verb
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case msgq_send
             echo '#1	msg	Queue to send to
 #*	-	Messages to send; after \'--\' one may begin with \'-\'
@@ -221,7 +225,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case msgq_recv
             echo '#1	msg	Queue to receive from
 -t,--type	-	Take only this type (System V; default: 0, any)
@@ -243,13 +247,13 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case msgq_peek
             echo '#1	msg	Queue to look into
 --index	-	Print message N (default: 0, the oldest)
 --all		Print all messages, oldest first
 -J,--json		Print each message as a line of JSON
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
         case msgq_call
             echo '#1	msg	Queue that the server reads
 #2	-	Request to send; after \'--\' it may begin with \'-\'
@@ -258,7 +262,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case msgq_serve
             echo '#1	msg	Queue to serve
 -t,--type	-	Take only this type (System V; default: 0, any)
@@ -275,7 +279,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case msgq_stat
             echo '#*	msg	Queues to show
 --waiters		Show the processes that wait to send or receive
@@ -283,18 +287,18 @@ help	verb	Explain a verb
 --columns	-	Show only these columns, in this order
 --no-header		Omit the line of column titles
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case msgq_set
             echo '#1	msg	Queue to change
 --max-bytes	-	Limit the data to SIZE (System V)
 -m,--mode	-	Set the permission bits, in octal
 --owner	user	Set the owner, and the group if one is given
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
         case msgq_rm
             echo '#*	msg	Objects to remove
 --force		Remove it even if it is in use
 --missing-ok		Do not fail if it does not exist
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
         case pipe
             echo 'run	verb	Run a pipeline that fails if a stage fails
 tee	verb	Copy standard input to files and commands
@@ -305,8 +309,10 @@ stat	verb	Show what pipes hold, who uses them, and the limits
 resize	verb	Set the capacity of pipes, then run CMD
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
         case pipe_help
+            echo '>pipe'
+        case help_pipe
             echo '>pipe'
         case pipe_run
             echo '--shell		Run each argument as a command line of /bin/sh
@@ -320,7 +326,7 @@ help	verb	Explain a verb
 --then	signal	Send SIG instead, then wait D (default: 5s)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 --report	file	Write a JSON record of each command to FILE
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case pipe_tee
             echo '-o	file	Write to FILE; - is standard output
 --append		Append to each FILE instead of truncating it
@@ -330,7 +336,7 @@ help	verb	Explain a verb
 --sep	-	Separate commands with WORD (default: :::)
 #*	-	Command lines, with --shell
 --	stages	Commands, run as given, with ::: between them
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case pipe_merge
             echo '--shell		Run each argument as a command line of /bin/sh
 --sep	-	Separate commands with WORD (default: :::)
@@ -343,7 +349,7 @@ help	verb	Explain a verb
 --max-time	-	Send TERM after DURATION, and KILL 5s later
 --then	signal	Send SIG instead, then wait D (default: 5s)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case pipe_duplex
             echo '--shell		Run each argument as a command line of /bin/sh
 --sep	-	Separate commands with WORD (default: :::)
@@ -352,7 +358,7 @@ help	verb	Explain a verb
 --max-time	-	Send TERM after DURATION, and KILL 5s later
 --then	signal	Send SIG instead, then wait D (default: 5s)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case pipe_meter
             echo '#1	file	File to read instead of standard input
 --size	-	Set the expected size in bytes, or in lines
@@ -362,19 +368,19 @@ help	verb	Explain a verb
 --lines		Count lines too; size and rates are in lines
 --force		Draw even if standard error is not a terminal
 -J,--json		Write one JSON object per interval instead
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case pipe_stat
             echo '#*	pipe	Pipes: FD, PID:FD, the path of a FIFO or /proc/PID/fd/N
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
 --no-header		Omit the line of column titles
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case pipe_resize
             echo '#1	-	New capacity in bytes, or max
 #*	pipe	Pipes: FD, PID:FD or the path of a FIFO
 --	command	Command and its arguments, run as given
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case sem
             echo 'run	verb	Run CMD while holding a slot
 lock	verb	Run CMD while holding a lock, exclusive or shared
@@ -390,8 +396,10 @@ stat	verb	Show semaphores, their holders and waiters
 rm	verb	Remove semaphores
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
         case sem_help
+            echo '>sem'
+        case help_sem
             echo '>sem'
         case sem_run
             echo '#1	sem	Slots to take one from
@@ -406,7 +414,7 @@ help	verb	Explain a verb
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
 --	command	Command and its arguments, run as given
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case sem_lock
             echo '#1	sem	Lock
 -s,--shared		Share the lock with other sharers
@@ -418,7 +426,7 @@ help	verb	Explain a verb
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
 --	command	Command and its arguments, run as given
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case sem_hold
             echo '#1	sem	Slots or lock
 #2	pid	Process to hold it for
@@ -434,7 +442,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case sem_barrier
             echo '#1	sem	Barrier
 #2	-	Number of callers that meet
@@ -445,7 +453,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case sem_create
             echo '#1	new	Semaphore or set; "private" for one without a key
 --value	-	Set the values (default: 0)
@@ -459,7 +467,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case sem_wait
             echo '#1	sem	Semaphore, or set of semaphores
 -i,--index	-	Use semaphore N of the set (default: 0)
@@ -470,7 +478,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case sem_post
             echo '#1	sem	Semaphore, or set of semaphores
 -i,--index	-	Use semaphore N of the set (default: 0)
@@ -480,7 +488,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case sem_op
             echo '#1	sem	Semaphore, or set of semaphores
 #*	-	Operations such as 0:-1, 0..3:+1, 2:0 or 0:-1nu
@@ -491,19 +499,19 @@ help	verb	Explain a verb
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
 --	command	Command and its arguments, run as given
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case sem_get
             echo '#1	sem	Semaphore, or set of semaphores
 -i,--index	-	Use semaphore N of the set (default: 0)
 --all		Print all values of the set on one line
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
         case sem_set
             echo '#1	sem	Semaphore, or set of semaphores
 #*	-	VALUE, INDEX=VALUE or FIRST..LAST=VALUE
 -i,--index	-	Set semaphore N by a bare VALUE (default: 0)
 -m,--mode	-	Set the permission bits, in octal
 --owner	user	Set the owner, and the group if one is given
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
         case sem_stat
             echo '#*	sem	Semaphores (default: all)
 --holders		List the holders of slots and locks instead
@@ -512,7 +520,7 @@ help	verb	Explain a verb
 --columns	-	Show only these columns, in this order
 --no-header		Omit the line of column titles
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case sem_rm
             echo '--force		Remove it even if it is in use
 --missing-ok		Do not fail if it does not exist
@@ -520,7 +528,7 @@ help	verb	Explain a verb
 --older-than	-	Remove only objects not used for DURATION
 --yes		Do not ask for confirmation
 #*	sem	Objects to remove
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case shm
             echo 'create	verb	Create a segment or a POSIX object of zeros
 write	verb	Write TEXT or standard input
@@ -535,8 +543,10 @@ memfd	verb	Run CMD with the path of a sealed memory file
 rm	verb	Remove segments and POSIX objects
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
         case shm_help
+            echo '>shm'
+        case help_shm
             echo '>shm'
         case shm_create
             echo '#1	new	Object to create, or \'private\' for one without a key
@@ -546,7 +556,7 @@ help	verb	Explain a verb
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case shm_write
             echo '#1	shm	Segment or POSIX object to write to
 #2	-	Text to write instead of standard input
@@ -562,7 +572,7 @@ help	verb	Explain a verb
 -q,--quiet		Print neither the answer nor the waiting message
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case shm_read
             echo '#1	shm	Segment or POSIX object to read
 --offset	-	Start N bytes from the beginning (default: 0)
@@ -576,12 +586,12 @@ help	verb	Explain a verb
 -q,--quiet		Print neither the answer nor the waiting message
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case shm_get
             echo '#1	shm	Segment or POSIX object
 --offset	-	Use the word N bytes from the start (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
         case shm_set
             echo '#1	shm	Segment or POSIX object
 --offset	-	Use the word N bytes from the start (default: 0)
@@ -594,7 +604,7 @@ help	verb	Explain a verb
 --foreign		Accept an object that belongs to another user
 -m,--mode	-	Set the permission bits, in octal
 --owner	user	Set the owner, and the group if one is given
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case shm_add
             echo '#1	shm	Segment or POSIX object
 --offset	-	Use the word N bytes from the start (default: 0)
@@ -603,14 +613,14 @@ help	verb	Explain a verb
 --create		Create it if it is missing (one page of zeros)
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case shm_cas
             echo '#1	shm	Segment or POSIX object
 --offset	-	Use the word N bytes from the start (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
 #2	-	Value that the word must have
 #3	-	Value to set
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
         case shm_wait
             echo '#1	shm	Segment or POSIX object
 --offset	-	Use the word N bytes from the start (default: 0)
@@ -623,7 +633,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case shm_stat
             echo '#*	shm	Segments and POSIX objects to show
 --holders		Show the processes that map it or have it open
@@ -631,19 +641,19 @@ help	verb	Explain a verb
 --columns	-	Show only these columns, in this order
 --no-header		Omit the line of column titles
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case shm_memfd
             echo '#1	file	File to copy (default: standard input)
 --name	-	Show it as NAME in /proc (default: ipcbox)
 --writable		Leave it unsealed, so that CMD can change it
 --executable		Allow the file to be executed
 --	command	Command and its arguments, run as given
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case shm_rm
             echo '#*	shm	Objects to remove
 --force		Remove it even if it is in use
 --missing-ok		Do not fail if it does not exist
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
         case signal
             echo 'send	verb	Send a signal to processes, and wait until they exit
 wait	verb	Wait for signals, and print each one
@@ -653,8 +663,10 @@ stat	verb	Show pending, blocked, ignored and caught signals
 list	verb	Show signals, or look up a name, number, status or mask
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help'
+-h,--help		Print help (-h: options only)'
         case signal_help
+            echo '>signal'
+        case help_signal
             echo '>signal'
         case signal_send
             echo '#1	signal	Signal: TERM, 15, RTMIN+3, or 0 for none
@@ -670,7 +682,7 @@ help	verb	Explain a verb
 --dry-run		Show which processes would be signalled
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case signal_wait
             echo '#*	signal	Signals: TERM, 15, RTMIN+3, or several as INT,TERM
 -c,--count	-	Exit after N signals (default: 1)
@@ -682,7 +694,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case signal_run
             echo '--ignore	signal	Ignore these signals in CMD, for example INT,TERM
 --block	signal	Block these signals in CMD
@@ -697,7 +709,7 @@ help	verb	Explain a verb
 --then	signal	Send SIG instead, then wait D (default: 5s)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 --	command	Command and its arguments, run as given
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case signal_join
             echo '#*	pid	Processes: PID, PID:INODE or PID@START
 -c,--count	-	Return after N processes have exited (default: all)
@@ -708,7 +720,7 @@ help	verb	Explain a verb
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -v,--verbose		Print what is being waited for, and who holds it
 -q,--quiet		Print neither the answer nor the waiting message
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case signal_stat
             echo '#*	pid	Processes: PID, PID:INODE or PID@START
 --threads		Show one line per thread
@@ -717,23 +729,23 @@ help	verb	Explain a verb
 --columns	-	Show only these columns, in this order
 --no-header		Omit the line of column titles
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case signal_list
             echo '#*	signal	Name, number, exit status over 128, mask (0x4002)
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
 --no-header		Omit the line of column titles
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case key
             echo '#*	key	Names, keys, ftok:PATH or ftok:PATH:N
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case --install
             echo '--prefix	-	Start each name with P, for example ipc-
 --force		Replace other files that have these names
 #1	dir	Directory for the links
 #*	applet	Applets to link (default: all but ipcs and ipcrm)
--h,--help		Print help (see more with \'--help\')'
+-h,--help		Print help (-h: options only)'
         case signals
             echo 'HUP	-	the terminal was closed; daemons reload their configuration
 INT	-	interrupt, from the keyboard: ^C
