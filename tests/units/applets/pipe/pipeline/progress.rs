@@ -17,12 +17,12 @@ fn parts_are_dropped_mean_rate_first() {
     let half = half();
     assert_eq!(
         text(Some("é日"), &half, 79),
-        "é日:  512MiB     1:05  977KiB/s (7.88MiB/s mean)  50% [####    ] ETA 1:05",
+        "é日:  512MiB     1:05  977KiB/s (7.88MiB/s mean)  50% [#####     ] ETA 1:05",
     );
-    assert_eq!(text(None, &half, 79), " 512MiB     1:05  977KiB/s (7.88MiB/s mean)  50% [#######       ] ETA 1:05");
-    assert_eq!(text(None, &half, 59), " 512MiB     1:05  977KiB/s  50% [#####     ] ETA 1:05");
+    assert_eq!(text(None, &half, 79), " 512MiB     1:05  977KiB/s (7.88MiB/s mean)  50% [#######        ] ETA 1:05");
+    assert_eq!(text(None, &half, 59), " 512MiB     1:05  977KiB/s  50% [######      ] ETA 1:05");
     assert_eq!(text(None, &half, 46), " 512MiB  977KiB/s  50% [####    ] ETA 1:05");
-    assert_eq!(text(Some("é日"), &half, 42), "é日:  512MiB  50% [####    ] ETA 1:05");
+    assert_eq!(text(Some("é日"), &half, 42), "é日:  512MiB  50% [####     ] ETA 1:05");
     assert_eq!(text(Some("é日"), &half, 39), " 512MiB  50% [#####      ] ETA 1:05");
     assert_eq!(text(None, &half, 30), " 512MiB  50% [#######        ]");
     assert_eq!(text(None, &half, 19), " 512MiB  50% [##  ]");
