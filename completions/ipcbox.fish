@@ -331,6 +331,7 @@ help	verb	Explain a verb
             echo '-o	file	Write to FILE; - is standard output
 --append		Append to each FILE instead of truncating it
 --fail-fast		Stop all as soon as one fails or closes early
+--progress		Draw a line of progress for each consumer
 --report	file	Write a JSON record of each command to FILE
 --shell		Run each argument as a command line of /bin/sh
 --sep	-	Separate commands with WORD (default: :::)

@@ -71,6 +71,26 @@ pub fn pad_left(text: &str, columns: usize) -> String {
     " ".repeat(columns.saturating_sub(width(text))) + text
 }
 
+/// Shortens a text to a width in columns: `gap` replaces its middle.
+pub fn shorten(text: &str, columns: usize, gap: &str) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let room = columns.saturating_sub(width(gap));
+    let mut head = String::new();
+    for letter in text.chars() {
+        head.push(letter);
+        if width(&head) > room.div_ceil(2) && !gap.is_empty() || width(&head) > room {
+            head.pop();
+            break;
+        }
+    }
+    let room = room - width(&head);
+    let starts = text.char_indices().map(|(at, _)| at);
+    let tail = starts.map(|at| &text[at..]).find(|tail| width(tail) <= room).unwrap_or("");
+    head + gap + tail
+}
+
 /// Returns the line of a message. Names in it can come from other users, so control characters are escaped.
 pub fn line(who: &str, words: impl fmt::Display) -> String {
     format!("{who}: {}\n", visible(&words.to_string(), &[]))

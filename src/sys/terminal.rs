@@ -36,14 +36,24 @@ pub fn is_ours(terminal: &OwnedFd) -> bool {
     read(terminal, &mut []) != Err(Errno::EIO)
 }
 
-/// Returns the width in columns, `TIOCGWINSZ`, or `None` if it is unknown.
+/// Returns the width in columns, or `None` if it is unknown.
 pub fn columns(terminal: impl AsFd) -> Option<usize> {
+    size(terminal).map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+/// Returns the height in rows, or `None` if it is unknown.
+pub fn rows(terminal: impl AsFd) -> Option<usize> {
+    size(terminal).map(|size| usize::from(size.ws_row)).filter(|rows| *rows > 0)
+}
+
+/// `TIOCGWINSZ`.
+fn size(terminal: impl AsFd) -> Option<libc::winsize> {
     // SAFETY: a winsize is plain integers, for which zeros are valid.
     let mut size: libc::winsize = unsafe { std::mem::zeroed() };
     let fd = terminal.as_fd().as_raw_fd();
     // SAFETY: the request writes one winsize, which lives through the call.
     Errno::result(unsafe { libc::ioctl(fd, libc::TIOCGWINSZ, &raw mut size) }).ok()?;
-    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    Some(size)
 }
 
 /// If this process is about to read a terminal from the background, stops its group, as the kernel does if SIGTTIN is

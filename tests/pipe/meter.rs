@@ -14,12 +14,12 @@ use nix::sys::signal::Signal;
 use super::pipe;
 use crate::support::{BINARY, World, code, eventually, lines, signal, skip};
 
-/// A meter with its standard error in a terminal and its input in the test's hands.
-struct Screen {
-    child: std::process::Child,
-    input: Option<std::process::ChildStdin>,
+/// A call with its standard error in a terminal and its input in the test's hands.
+pub struct Screen {
+    pub child: std::process::Child,
+    pub input: Option<std::process::ChildStdin>,
     slave: String,
-    shown: Arc<Mutex<String>>,
+    pub shown: Arc<Mutex<String>>,
 }
 
 impl Screen {
@@ -29,16 +29,21 @@ impl Screen {
     }
 
     fn with(columns: u16, env: &[(&str, &str)], words: &[&str]) -> Self {
+        Self::of(columns, env, &[&["meter"], words].concat(), Stdio::piped())
+    }
+
+    /// With the words of any verb.
+    pub fn of(columns: u16, env: &[(&str, &str)], words: &[&str], input: Stdio) -> Self {
         let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None).unwrap();
         let slave = std::fs::read_link(format!("/proc/self/fd/{}", pty.slave.as_raw_fd())).unwrap();
         let mut command = Command::new(BINARY);
-        command.args(["pipe", "meter"]).args(words);
+        command.arg("pipe").args(words);
         for name in ["LC_ALL", "LC_CTYPE", "LANG", "NO_COLOR"] {
             command.env_remove(name);
         }
         command.envs(env.iter().copied());
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(pty.slave).spawn();
+        let child = command.stdin(input).stdout(Stdio::piped()).stderr(pty.slave).spawn();
         let mut child = child.unwrap();
         let input = child.stdin.take();
         let shown = Arc::new(Mutex::new(String::new()));
@@ -55,7 +60,7 @@ impl Screen {
         Self { child, input, slave: slave.display().to_string(), shown }
     }
 
-    fn feed(&mut self, count: usize) {
+    pub fn feed(&mut self, count: usize) {
         self.input.as_mut().unwrap().write_all(&vec![b'x'; count]).unwrap();
     }
 
@@ -71,7 +76,7 @@ impl Screen {
         eventually("the line is drawn", || self.drawn().first().is_some_and(|line| what(line)));
     }
 
-    fn resize(&self, columns: u16) {
+    pub fn resize(&self, columns: u16) {
         let status = Command::new("stty").args(["-F", &self.slave, "cols", &columns.to_string()]).status();
         assert!(status.unwrap().success());
     }

@@ -5,6 +5,7 @@ use crate::support::{BINARY, Call};
 mod duplex;
 mod merge;
 mod meter;
+mod progress;
 mod run;
 mod sigpipe;
 mod stat;

@@ -51,3 +51,12 @@ fn width_is_in_terminal_columns() {
     assert_eq!((pad("日", 4), pad_left("日", 4)), ("日  ".into(), "  日".into()));
     assert_eq!(pad("日本", 3), "日本");
 }
+
+#[test]
+fn long_text_loses_its_middle() {
+    assert_eq!((shorten("abcdef", 6, ".."), shorten("abcdefg", 6, "..")), ("abcdef".into(), "ab..fg".into()));
+    assert_eq!((shorten("日本日本", 6, "…"), shorten("abcdef", 3, "")), ("日…本".into(), "abc".into()));
+    for columns in 2..9 {
+        assert!(width(&shorten("é日e\u{301}x/日本y", columns, "..")) <= columns);
+    }
+}

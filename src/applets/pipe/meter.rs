@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result};
 use clap::Args;
-use nix::unistd::getpgrp;
 
-use super::pipeline::progress::{Progress, Style, is_utf8, line};
+use super::pipeline::progress::{Progress, Style, line, rate as per_second};
+use super::pipeline::screen;
 use crate::applets::Verb;
 use crate::args::{duration, size};
 use crate::exit::{Cause, Exit};
@@ -19,7 +19,7 @@ use crate::sys::fds::Outlet;
 use crate::sys::signal::{self, Signal};
 use crate::sys::transfer::{self, ALL, BUFFER, Failure, Flow, Mover, Turn};
 use crate::sys::wait::{Want, any};
-use crate::sys::{errno, fds, interrupt, pipe, terminal};
+use crate::sys::{errno, fds, interrupt, pipe};
 
 /// The part of a second's amount that --rate-limit lets through at once.
 const BURST: f64 = 0.1;
@@ -126,7 +126,7 @@ impl<'a> Gauge<'a> {
         let start = Instant::now();
         let draws = !meter.json && (meter.force || fds::is_terminal(fds::stderr()));
         let next = (draws || meter.json).then(|| start + meter.interval);
-        let style = Style { blocks: is_utf8(|name| std::env::var_os(name)), color: output::is_colored(fds::stderr()) };
+        let style = screen::style();
         Self { meter, size, bytes: 0, lines: 0, start, last: (start, 0), next, draws, style, drawn: 0 }
     }
 
@@ -144,7 +144,6 @@ impl<'a> Gauge<'a> {
         }
     }
 
-    #[allow(clippy::cast_precision_loss)]
     fn show(&mut self, done: bool) {
         let now = Instant::now();
         let (then, before) = self.last;
@@ -156,22 +155,19 @@ impl<'a> Gauge<'a> {
             rate: 0.0,
             done,
         };
-        let (amount, seconds) = (progress.amount(), now.duration_since(then).as_secs_f64());
-        if seconds > 0.0 {
-            progress.rate = (amount - before) as f64 / seconds;
-        }
+        let amount = progress.amount();
+        progress.rate = per_second(amount - before, now.duration_since(then));
         self.last = (now, amount);
         if self.meter.json {
             let record = MeterRecord { progress, name: self.meter.name.clone() };
             output::to_stderr(&output::json(&COLUMNS, &[record]));
-        } else if self.draws && (self.meter.force || is_in_front()) {
+        } else if self.draws && (self.meter.force || screen::is_in_front()) {
             self.draw(&progress);
         }
     }
 
     fn draw(&mut self, progress: &Progress) {
-        // A line that fills the last column wraps on some terminals.
-        let columns = terminal::columns(fds::stderr()).unwrap_or(80).saturating_sub(1).max(1);
+        let columns = screen::columns();
         let line = line(self.meter.name.as_deref(), progress, self.style, columns);
         if self.drawn == 0 {
             interrupt::end_line();
@@ -187,11 +183,6 @@ impl<'a> Gauge<'a> {
         self.last = (self.start, 0);
         self.show(true);
     }
-}
-
-/// Whether standard error is not a terminal with another process group in the foreground.
-fn is_in_front() -> bool {
-    terminal::foreground(fds::stderr()).is_none_or(|group| group == getpgrp().as_raw())
 }
 
 struct MeterRecord {

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use super::pipeline::board::Board;
 use super::pipeline::cmdline::Line;
 use super::pipeline::fanout::{Consumer, Fanout};
 use super::pipeline::report::Reporting;
@@ -38,6 +39,9 @@ pub struct Tee {
     /// Stop all as soon as one fails or closes early
     #[arg(long)]
     fail_fast: bool,
+    /// Draw a line of progress for each consumer
+    #[arg(long)]
+    progress: bool,
     #[command(flatten)]
     reporting: Reporting,
     #[command(flatten)]
@@ -68,7 +72,7 @@ seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
         }
         let words = if self.line.is_empty() { Vec::new() } else { self.line.split(Self::NAME)? };
         let (commands, outcome) = self.reporting.find(words, "consumer", &Limit::default())?;
-        transfer::left(fds::stdin()).context("cannot read standard input")?;
+        let size = transfer::left(fds::stdin()).context("cannot read standard input")?;
         let to_stdout = commands.is_empty() || self.outputs.iter().any(|output| output == "-");
         let standard = to_stdout.then(standard_output).transpose()?;
         let mut consumers = self.files()?;
@@ -83,7 +87,8 @@ seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
         let mut crew = Crew::new(policy, &Limit::default())?;
         let launched = crew.launch(|crew| {
             consumers.extend(start(crew, commands, to_stdout)?);
-            Fanout::new(consumers, self.fail_fast)
+            let board = if self.progress { Board::new(size) } else { None };
+            Fanout::new(consumers, self.fail_fast, board)
         });
         let mut fanout = match launched {
             Ok(fanout) => fanout,
@@ -114,7 +119,7 @@ impl Tee {
             let name = shown(path);
             let file = opened(path, before, Deadline::Forever).map_err(unwritable);
             let file = file.with_context(|| format!("cannot write to {name}"))?;
-            Ok(Consumer::new(name, file)?)
+            Ok(Consumer::new(name, file, None)?)
         };
         files.map(open).collect()
     }
@@ -124,7 +129,7 @@ fn standard_output() -> Result<Consumer> {
     let name = "standard output".to_owned();
     let unwritten = format!("cannot write to {name}");
     let writes = fds::can_write(fds::stdout()).and_then(|()| fds::copy_of(1));
-    writes.and_then(|fd| Consumer::new(name, fd)).context(unwritten)
+    writes.and_then(|fd| Consumer::new(name, fd, None)).context(unwritten)
 }
 
 /// Starts the commands, each with a pipe as standard input.
@@ -136,7 +141,7 @@ fn start(crew: &mut Crew, commands: Vec<Command>, to_stdout: bool) -> Result<Vec
         let standard = Standard { input: Some(read.as_fd()), output: to_stdout.then(fds::stderr), error: None };
         crew.add(command, standard)?;
         let name = crew.stages.last().map_or_else(String::new, ToString::to_string);
-        consumers.push(Consumer::new(name, write)?);
+        consumers.push(Consumer::new(name, write, crew.stages.len().checked_sub(1))?);
     }
     Ok(consumers)
 }

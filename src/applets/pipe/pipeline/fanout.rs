@@ -6,11 +6,14 @@
 //! when all are empty.
 
 use std::fs::File;
+use std::mem::take;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 
+use crate::applets::pipe::pipeline::board::{Board, Tally};
 use crate::applets::pipe::pipeline::{Crew, unmade};
 use crate::exit::{Cause, Exit};
 use crate::output;
@@ -26,7 +29,7 @@ const FEW: usize = 8;
 
 /// A command or file that gets all bytes.
 pub struct Consumer {
-    name: String,
+    tally: Tally,
     mover: Mover,
     /// Its own pipe. The last consumer has none.
     between: Option<(OwnedFd, OwnedFd)>,
@@ -35,9 +38,10 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// Returns a consumer that writes to `to`.
-    pub fn new(name: String, to: OwnedFd) -> nix::Result<Self> {
-        Ok(Self { name, mover: Mover::new(Outlet::new(to)?), between: None, pending: 0 })
+    /// Returns a consumer that writes to `to`, which `stage` reads if it is a command.
+    pub fn new(name: String, to: OwnedFd, stage: Option<usize>) -> nix::Result<Self> {
+        let tally = Tally::new(name, stage);
+        Ok(Self { tally, mover: Mover::new(Outlet::new(to)?), between: None, pending: 0 })
     }
 
     /// Moves to it what it takes without blocking.
@@ -48,12 +52,20 @@ impl Consumer {
         while self.pending > 0 {
             let from = self.between.as_ref().map_or(input, |(read, _)| read.as_fd());
             match self.mover.turn(from, self.pending, Deadline::Now)? {
-                Flow::Moved(count) => self.pending -= count,
+                Flow::Moved(count) => {
+                    self.pending -= count;
+                    self.tally.taken += count as u64;
+                }
                 Flow::End => return Err(Errno::EPIPE),
                 Flow::Empty | Flow::Full | Flow::Signal => break,
             }
         }
         Ok(())
+    }
+
+    fn leave(mut self) -> Tally {
+        self.tally.left = Some(Instant::now());
+        self.tally
     }
 }
 
@@ -67,6 +79,9 @@ struct Own {
 /// The consumers and their input.
 pub struct Fanout {
     consumers: Vec<Consumer>,
+    /// Those that have left.
+    gone: Vec<Tally>,
+    board: Option<Board>,
     own: Option<Own>,
     /// Capacity of the pipe that is duplicated.
     capacity: usize,
@@ -79,7 +94,10 @@ pub struct Fanout {
 
 impl Fanout {
     /// Creates the pipes.
-    pub fn new(mut consumers: Vec<Consumer>, fail_fast: bool) -> Result<Self> {
+    pub fn new(mut consumers: Vec<Consumer>, fail_fast: bool, board: Option<Board>) -> Result<Self> {
+        for (number, consumer) in consumers.iter_mut().enumerate() {
+            consumer.tally.number = number;
+        }
         let mut own = None;
         if !pipe::is_pipe(fds::stdin()) {
             let (read, write) = pipe::new().map_err(unmade)?;
@@ -107,14 +125,22 @@ impl Fanout {
         }
         let null = File::options().write(true).open("/dev/null");
         let null = Mover::new(Outlet::plain(null.context("cannot open /dev/null")?.into()));
-        Ok(Self { consumers, own, capacity: wanted, null, fail_fast, failed: false })
+        let (gone, capacity, failed) = (Vec::new(), wanted, false);
+        Ok(Self { consumers, gone, board, own, capacity, null, fail_fast, failed })
     }
 
     /// Copies until EOF, or until no consumer is left, or the crew is being terminated.
     pub fn copy(&mut self, crew: &mut Crew) -> Result<()> {
+        let copied = self.rounds(crew);
+        self.show(crew, true);
+        copied
+    }
+
+    fn rounds(&mut self, crew: &mut Crew) -> Result<()> {
         while !self.consumers.is_empty() {
             // With an input that never blocks, events would never be waited for.
             crew.catch_up()?;
+            self.show(crew, false);
             if crew.is_ending() {
                 break;
             }
@@ -170,11 +196,13 @@ impl Fanout {
         let mut wanted = vec![(fds::stdin(), Want::Readable)];
         wanted.extend(self.consumers.iter().map(|consumer| (consumer.mover.to().as_fd(), Want::PeerClosed)));
         // `None`: after a signal, the process may be in the background of the terminal that it reads.
-        let Some(came) = crew.turn(&wanted, Deadline::Forever)? else { return Ok(()) };
+        let Some(came) = crew.turn(&wanted, self.deadline())? else { return Ok(()) };
         drop(wanted);
         let mut closed = came[1..].iter();
+        let before = self.gone.len();
         let gone = self.consumers.extract_if(.., |_| closed.next() == Some(&true));
-        if gone.count() > 0 {
+        self.gone.extend(gone.map(Consumer::leave));
+        if self.gone.len() > before {
             self.lost(crew);
         }
         let Some(own) = self.own.as_mut().filter(|_| came[0]) else { return Ok(()) };
@@ -191,7 +219,7 @@ impl Fanout {
         loop {
             let input = input(self.own.as_ref());
             let mut over = 0;
-            let (mut left, mut failed) = (false, false);
+            let mut left = false;
             let is_gone = |consumer: &mut Consumer| match consumer.feed(input) {
                 Ok(()) => false,
                 Err(errno) => {
@@ -199,16 +227,17 @@ impl Fanout {
                         over = consumer.pending - consumer.mover.held().len();
                     }
                     left = true;
-                    if errno != Errno::EPIPE {
-                        failed = true;
+                    consumer.tally.failed = errno != Errno::EPIPE;
+                    if consumer.tally.failed {
+                        self.board.iter_mut().for_each(Board::clear);
                         let error = Error::from(Cause::plain(errno));
-                        output::report(&error.context(format!("cannot write to {}", consumer.name)));
+                        output::report(&error.context(format!("cannot write to {}", consumer.tally.name)));
                     }
+                    self.failed |= consumer.tally.failed;
                     true
                 }
             };
-            self.consumers.extract_if(.., is_gone).for_each(drop);
-            self.failed |= failed;
+            self.gone.extend(self.consumers.extract_if(.., is_gone).map(Consumer::leave));
             if left {
                 self.discard(over).map_err(unread)?;
                 self.lost(crew);
@@ -224,7 +253,29 @@ impl Fanout {
                     (consumer.mover.to().as_fd(), want)
                 })
                 .collect();
-            crew.turn(&wanted, Deadline::Forever)?;
+            crew.turn(&wanted, self.deadline())?;
+            drop(wanted);
+            self.show(crew, false);
+        }
+    }
+
+    /// When the next frame is due.
+    fn deadline(&self) -> Deadline {
+        self.board.as_ref().map_or(Deadline::Forever, Board::deadline)
+    }
+
+    /// Draws a frame if one is due, or the final one.
+    fn show(&mut self, crew: &mut Crew, done: bool) {
+        let Some(board) = &mut self.board else { return };
+        if take(&mut crew.resumes) > 0 {
+            // The shell has reported the stop.
+            board.leave();
+        }
+        if done || board.is_due() {
+            let tallies = self.consumers.iter_mut().map(|consumer| &mut consumer.tally);
+            let mut tallies: Vec<_> = tallies.chain(&mut self.gone).collect();
+            tallies.sort_by_key(|tally| tally.number);
+            board.draw(&mut tallies, &crew.stages, done);
         }
     }
 

@@ -1,11 +1,13 @@
 //! The commands of one call: starting and supervising them, and the status that their exits give together.
 
+pub mod board;
 pub mod capacity;
 pub mod cmdline;
 pub mod fanout;
 mod operators;
 pub mod progress;
 pub mod report;
+pub mod screen;
 pub mod stage;
 pub mod target;
 
@@ -64,6 +66,8 @@ pub struct Crew {
     policy: Policy,
     supervisor: Supervisor,
     reports: Option<(Reports, Reporter)>,
+    /// How often SIGCONT has arrived.
+    pub resumes: u32,
     late: bool,
     /// The time limit expired after the last stage had exited.
     over: bool,
@@ -85,7 +89,8 @@ impl Crew {
         }
         let reports = Some(reports().map_err(unmade)?);
         let (stages, asked) = (Vec::new(), None);
-        Ok(Self { stages, policy, supervisor, reports, late: false, over: false, ending: false, asked })
+        let (resumes, late, over, ending) = (0, false, false, false);
+        Ok(Self { stages, policy, supervisor, reports, resumes, late, over, ending, asked })
     }
 
     /// Starts all commands that `start` [adds](Self::add), and waits until each has passed exec.
@@ -183,6 +188,7 @@ impl Crew {
 
     fn hear(&mut self, arrival: &Arrival) -> Result<()> {
         let signal = arrival.signal;
+        self.resumes += u32::from(signal == Signal::CONT);
         let work = self.policy.work;
         if work != Work::Minds && !self.runs() {
             return Ok(signal::act(signal)?);

@@ -15,12 +15,15 @@ use std::time::Duration;
 
 use owo_colors::OwoColorize;
 
-use crate::text::{pad, pad_left, visible, width};
+use crate::text::{pad, pad_left, shorten, visible, width};
 
 /// Columns of a bar, with its brackets, for which other parts are dropped.
 const ENOUGH: usize = 10;
 /// Columns of the smallest and the largest bar.
 const BAR: (usize, usize) = (6, 52);
+/// Columns of a number of bytes, and of a time.
+const AMOUNT: usize = 7;
+const CLOCK: usize = 8;
 /// An ETA beyond this, 9,999 days, does not fit its place.
 const LONGEST: Duration = Duration::from_hours(9_999 * 24);
 
@@ -56,10 +59,8 @@ impl Progress {
     }
 
     /// Bytes or lines per second since the start.
-    #[allow(clippy::cast_precision_loss)]
     pub fn mean(&self) -> f64 {
-        let seconds = self.elapsed.as_secs_f64();
-        if seconds > 0.0 { self.amount() as f64 / seconds } else { 0.0 }
+        rate(self.amount(), self.elapsed)
     }
 
     /// How many of `whole` parts are done; `None` if the size is not known.
@@ -79,6 +80,13 @@ impl Progress {
         }
         Duration::try_from_secs_f64(left as f64 / mean).ok()
     }
+}
+
+/// Returns bytes or lines per second.
+#[allow(clippy::cast_precision_loss)]
+pub fn rate(amount: u64, time: Duration) -> f64 {
+    let seconds = time.as_secs_f64();
+    if seconds > 0.0 { amount as f64 / seconds } else { 0.0 }
 }
 
 /// What the terminal can show.
@@ -115,7 +123,7 @@ pub struct Drawn {
 pub fn line(name: Option<&str>, progress: &Progress, style: Style, columns: usize) -> Drawn {
     let count = |count, digits| if progress.lines.is_some() { short(count, digits) } else { bytes(count) };
     let rate = |rate: f64| format!("{}/s", count(whole(rate), 5));
-    let (amount_width, rate_width) = if progress.lines.is_some() { (9, 7) } else { (7, 9) };
+    let (amount_width, rate_width) = if progress.lines.is_some() { (9, 7) } else { (AMOUNT, 9) };
     let percent = progress.share(100);
     let eta = match progress.eta() {
         _ if progress.done => String::new(),
@@ -125,7 +133,7 @@ pub fn line(name: Option<&str>, progress: &Progress, style: Style, columns: usiz
     let mut parts = [
         name.map(|name| format!("{}:", visible(name, &[]))),
         Some(pad_left(&count(progress.amount(), amount_width), amount_width)),
-        Some(pad_left(&clock(progress.elapsed), 8)),
+        Some(pad_left(&clock(progress.elapsed), CLOCK)),
         Some(pad_left(&rate(progress.rate), rate_width)),
         Some(pad_left(&format!("({} mean)", rate(progress.mean())), rate_width + 7)),
         percent.map(|percent| format!("{percent:3}%")),
@@ -149,6 +157,14 @@ pub fn line(name: Option<&str>, progress: &Progress, style: Style, columns: usiz
     let width = (taken(&parts) + bar_width + eta.as_ref().map_or(0, |eta| width(eta) + 1)).saturating_sub(1);
     let text = parts.into_iter().chain([bar, eta]).flatten().collect::<Vec<_>>().join(" ");
     Drawn { text, width }
+}
+
+/// Returns the text for a transfer that was given up, with its state in place of the rate and the bar. If it does not
+/// fit, the elapsed time is dropped and the state shortened.
+pub fn left(progress: &Progress, state: &str, columns: usize) -> String {
+    let amount = pad_left(&bytes(progress.bytes), AMOUNT);
+    let text = format!("{amount} {}  {state}", pad_left(&clock(progress.elapsed), CLOCK));
+    if width(&text) <= columns { text } else { shorten(&format!("{amount}  {state}"), columns, "") }
 }
 
 /// A bar of `inner` cells and two brackets.
