@@ -94,8 +94,8 @@ impl Shell {
         Terminal::open(world, self.words, &env)
     }
 
-    /// Types a line and the keys that list its completions, waits until all of `expected` are on the screen, and returns
-    /// the screen.
+    /// Types a line and the keys that list its completions, waits until all of `expected` are on the screen, and
+    /// returns the screen.
     pub fn lists(&self, terminal: &Terminal, line: &str, expected: &[&str]) -> String {
         terminal.types(&format!("{line}{}", self.tab));
         for word in expected {

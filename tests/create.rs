@@ -1,5 +1,5 @@
-//! `create` on an existing object: it succeeds if the object is as requested, otherwise it fails with status 4 and both values,
-//! and changes nothing.
+//! `create` on an existing object: it succeeds if the object is as requested, otherwise it fails with status 4 and both
+//! values, and changes nothing.
 
 use std::os::unix::fs::MetadataExt;
 

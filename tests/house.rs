@@ -183,9 +183,9 @@ fn imports(file: &str, text: &str) -> BTreeSet<Names> {
     found
 }
 
-/// Two files are compared at the first difference of their paths: if `sys/wait.rs` imports `sys/signal/mod.rs`, the edge is
-/// from `sys::wait` to `sys::signal`. The `mod.rs` of a folder and its other files may therefore use each other, but the parts of
-/// a folder must be in an order, and so must folders beside each other.
+/// Two files are compared at the first difference of their paths: if `sys/wait.rs` imports `sys/signal/mod.rs`, the
+/// edge is from `sys::wait` to `sys::signal`. The `mod.rs` of a folder and its other files may therefore use each
+/// other, but the parts of a folder must be in an order, and so must folders beside each other.
 #[test]
 fn imports_make_no_circle() {
     let sources = sources();
@@ -260,7 +260,8 @@ fn file_struct_and_verb_share_one_name() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Names of several types above `sys`, where the module distinguishes them (`msg::Stat`). The list may only become shorter.
+/// Names of several types above `sys`, where the module distinguishes them (`msg::Stat`). The list may only become
+/// shorter.
 const TWICE: &[&str] = &["Barrier", "Held", "Lines", "Lock", "Object", "Place", "Source"];
 
 /// The struct of a verb has the same name in each applet.

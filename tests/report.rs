@@ -7,7 +7,8 @@ use nix::sys::signal::Signal;
 
 use crate::support::{World, lines};
 
-/// Every verb with a report: the key of its number, and a script that runs it. `$R` is the report, `$C` a script for CMD.
+/// Every verb with a report: the key of its number, and a script that runs it. `$R` is the report, `$C` a script for
+/// CMD.
 const REPORTING: [(&str, &str); 5] = [
     ("stage", "ipcbox pipe run --report $R -- sh -c \"$C\""),
     ("consumer", "ipcbox pipe tee --report $R -- sh -c \"$C\" </dev/null"),

@@ -1,4 +1,4 @@
-//! Floor 8: the applets, and what each of their verbs consists of.
+//! Floor 8: the applets, and the definition of a verb.
 
 pub mod fifo;
 mod help;

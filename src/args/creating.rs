@@ -47,8 +47,8 @@ impl Creating {
         }
     }
 
-    /// Opens the object, or creates it if this caller is the first. `find` returns it with its owners, which are checked
-    /// before `accept` uses it. `create` fails with `EEXIST` if another process was faster.
+    /// Opens the object, or creates it if this caller is the first. `find` returns it with its owners, which are
+    /// checked before `accept` uses it. `create` fails with `EEXIST` if another process was faster.
     ///
     /// # Errors
     /// Those of the three. It tries again if `find` or `accept` fails with `ENOENT` or `EIDRM`, or `create` with

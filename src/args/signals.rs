@@ -1,4 +1,5 @@
-//! Signals on the command line: `TERM`, `SIGTERM`, `15`, `RTMIN+3`, `RTMAX-1`, in any case, and several as `INT,TERM`.
+//! Signals on the command line: `TERM`, `SIGTERM`, `15`, `RTMIN+3`, `RTMAX-1`, in upper or lower case; lists are
+//! written `INT,TERM`.
 
 use crate::sys::signal::{Set, Signal};
 use crate::text::nearest;

@@ -11,14 +11,14 @@ use crate::sys::deadline::Deadline;
 
 /// How long to wait. The clock starts when the arguments are parsed.
 ///
-/// No option has a default value, which would cost each call some 3,000 instructions. A flag is therefore not a `bool`, whose
-/// default is false, but an option without an argument.
+/// No option has a default value, which would cost each call some 3,000 instructions. A flag is therefore not a `bool`,
+/// whose default is false, but an option without an argument.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Timeout {
     /// Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
     ///
-    /// A bare number is seconds. It limits all waiting of the call, but never ends CMD. If both --timeout and --nonblock
-    /// are given, the last one counts.
+    /// A bare number is seconds. It limits all waiting of the call, but never ends CMD. If both --timeout and
+    /// --nonblock are given, the last one counts.
     #[arg(id = "timeout", short = 'w', long, value_name = "DURATION", value_parser = timeout, help_heading = "Waiting")]
     limit: Option<Timed>,
     /// Do not wait (same as --timeout 0)

@@ -119,8 +119,8 @@ impl Evidence {
 
     /// Whether every process that used the object has exited: proved, refuted, or `None` if unknown.
     ///
-    /// Proved for a segment that is not attached and is no journal, if its creator and last user have exited, and for an
-    /// empty queue without waiters, if its last sender and receiver have. Refuted for sets, queues with messages and
+    /// Proved for a segment that is not attached and is no journal, if its creator and last user have exited, and for
+    /// an empty queue without waiters, if its last sender and receiver have. Refuted for sets, queues with messages and
     /// POSIX objects, which are meant to outlive processes.
     pub fn is_orphaned(&self, object: &Object) -> Option<bool> {
         let last = object.last_time();
@@ -179,8 +179,8 @@ impl Evidence {
     }
 }
 
-/// Returns the pids that the kernel keeps for an object: creator of a segment, last sender and receiver of a queue, last
-/// process to operate on each semaphore.
+/// Returns the pids that the kernel keeps for an object: creator of a segment, last sender and receiver of a queue,
+/// last process to operate on each semaphore.
 pub fn remembered(object: &Object) -> HashSet<i32> {
     let mut pids: HashSet<i32> = match &object.state {
         State::Segment(stat) => [stat.creator_pid].into(),

@@ -1,7 +1,7 @@
 //! Help for a reader: lines that fit the terminal, with titles and terms in bold.
 //!
 //! The text alone decides: a line without indentation that ends in `:` and stands above an indented one is a title, and
-//! an indented line with two blanks in it is a term and what explains it.
+//! an indented line that contains two blanks is a term and its explanation.
 
 use std::fmt::Write as _;
 

@@ -1,7 +1,11 @@
 //! The waiting message: one line that names what is waited for, and which process holds it.
 //!
-//! A call prints it at most once: with `--verbose` when the wait begins; if the caller may wait forever, at once as well;
-//! else on a terminal, when a wait has lasted a second and the holder is known. `--quiet` suppresses it.
+//! A call prints it at most once:
+//! - with `--verbose`, when the wait begins;
+//! - if the caller may wait forever, when the wait begins;
+//! - otherwise on a terminal, when a wait has lasted one second and the holder is known.
+//!
+//! `--quiet` suppresses it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,8 +144,8 @@ impl Notice {
         }
     }
 
-    /// Returns a function for a caller whose child waits until `deadline`. Each call prints what is due and returns when
-    /// the next call is due.
+    /// Returns a function for a caller whose child waits until `deadline`. Each call prints what is due and returns
+    /// when the next call is due.
     pub fn of_child(self, deadline: Deadline) -> impl FnMut() -> Deadline {
         let is_off = matches!(self.state, NoticeState::Off) || deadline == Deadline::Now;
         let mut times = 0;

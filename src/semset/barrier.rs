@@ -1,9 +1,9 @@
 //! A barrier: N callers meet and leave together, round after round.
 //!
-//! Semaphore 0 is the number of parties, 1 is the mark. Each round has two semaphores: the first is 1 while the round is
-//! open, the second counts its free places, one for each caller but the last. A caller takes a place with undo, so that
-//! a killed one does not count, and sleeps until its round is closed. The last caller finds no free place. Its array
-//! closes the round and opens the next one, which wakes all sleepers in the same instant.
+//! Semaphore 0 is the number of parties, 1 is the mark. Each round has two semaphores: the first is 1 while the round
+//! is open, the second counts its free places, one for each caller but the last. A caller takes a place with undo, so
+//! that a killed one does not count, and sleeps until its round is closed. The last caller finds no free place. Its
+//! array closes the round and opens the next one, which wakes all sleepers in the same instant.
 //!
 //! A caller that is stopped when its round is closed keeps its place there until it continues. Until then that round is
 //! not opened again; there are 15 others.
@@ -104,8 +104,8 @@ impl Barrier {
     /// Arrives, waits for the others and leaves with them.
     ///
     /// # Errors
-    /// `EAGAIN`: not in time, and this process no longer counts. `EIDRM`, `EINVAL`: the set was removed. `EPROTO`: no round
-    /// is open, because another program changed the values.
+    /// `EAGAIN`: not in time, and this process no longer counts. `EIDRM`, `EINVAL`: the set was removed. `EPROTO`: no
+    /// round is open, because another program changed the values.
     pub fn meet(&mut self, deadline: Deadline) -> Result<(), Errno> {
         loop {
             let round = open_round(&self.values).ok_or(Errno::EPROTO)?;

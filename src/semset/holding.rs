@@ -8,8 +8,8 @@ use crate::sys::holder::seen::{Seen, among, kill};
 use crate::sys::process::procfs;
 use crate::sys::sysv::sem::Set;
 
-/// Takes something from a set by `attempt`. If everything is taken, kills the holders whose process has exited and tries
-/// again. Calls `wait` before the attempt that waits.
+/// Takes something from a set by `attempt`. If everything is taken, kills the holders whose process has exited and
+/// tries again. Calls `wait` before the attempt that waits.
 ///
 /// # Errors
 /// Those of `attempt`; `EAGAIN` means that everything is taken.
@@ -39,7 +39,8 @@ pub fn kill_stale(set: Set) -> usize {
 /// Kills the holders of a set that serve the process `pid`, and waits until they have released.
 ///
 /// # Errors
-/// `ESRCH`: there is none. `EPERM`: one cannot be killed. `EBUSY`: one has not exited within a second, because it is frozen.
+/// `ESRCH`: there is none. `EPERM`: one cannot be killed. `EBUSY`: one has not exited within a second, because it is
+/// frozen.
 pub fn release(set: Set, pid: i32) -> Result<(), Errno> {
     let serving: Vec<Seen> = holders(set).into_iter().filter(|holder| holder.serves(pid)).collect();
     serving.iter().try_for_each(Seen::may_be_killed)?;

@@ -5,14 +5,15 @@
 //! holder, 3 is the mark.
 //!
 //! The rest are gates, which keep a sharer from overtaking an exclusive waiter. A gate is `FREE` until an exclusive
-//! waiter registers there. It is then `OPEN` minus the number of sharers that hold the lock at that moment; each of them
-//! raises it by one when it releases. A later sharer waits until the gate is `OPEN` again. Only holders keep a gate shut,
-//! so a free lock has no shut gate, even if a waiter is stopped. When the waiter exits, its gate becomes `FREE` again,
-//! because the kernel clamps an undo value to the maximum. All waiters beyond `GATES` share the last gate.
+//! waiter registers there. It is then `OPEN` minus the number of sharers that hold the lock at that moment; each of
+//! them raises it by one when it releases. A later sharer waits until the gate is `OPEN` again. Only holders keep a
+//! gate shut, so a free lock has no shut gate, even if a waiter is stopped. When the waiter exits, its gate becomes
+//! `FREE` again, because the kernel clamps an undo value to the maximum. All waiters beyond `GATES` share the last
+//! gate.
 //!
-//! A gate also stays shut while its waiter is stopped by SIGSTOP, for which the kernel has no event. The next sharer sees
-//! that no process sleeps behind the shut gate ([`Set::zero_waiters`]) and opens it. Without such a sharer, it opens when
-//! the last holder releases.
+//! A gate also stays shut while its waiter is stopped by SIGSTOP, for which the kernel has no event. The next sharer
+//! sees that no process sleeps behind the shut gate ([`Set::zero_waiters`]) and opens it. Without such a sharer, it
+//! opens when the last holder releases.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -36,8 +37,8 @@ const FIRST: u16 = 4;
 /// The number of gates for one waiter each.
 const GATES: u16 = 31;
 const COMMON: u16 = FIRST + GATES;
-/// Index of a copy of [`READERS`], which waiters compare. The kernel keeps the last process that operated on a semaphore,
-/// and that of [`READERS`] must be a holder.
+/// Index of a copy of [`READERS`], which waiters compare. The kernel keeps the last process that operated on a
+/// semaphore, and that of [`READERS`] must be a holder.
 const COPY: u16 = COMMON + 1;
 const LEN: usize = COPY as usize + 1;
 
@@ -209,8 +210,8 @@ impl Lock {
         }
     }
 
-    /// Opens gates of stopped waiters, and shuts gates of waiters that sharers could overtake. Does nothing if the lock is
-    /// free or no process waits.
+    /// Opens gates of stopped waiters, and shuts gates of waiters that sharers could overtake. Does nothing if the lock
+    /// is free or no process waits.
     fn settle(&mut self, deadline: Deadline) -> Result<(), Errno> {
         let (mut pauses, mut is_unprotected) = (0, false);
         while self.value(READERS) > 0 {
@@ -258,8 +259,8 @@ impl Lock {
         self.set.try_operate(&array, Deadline::Now)
     }
 
-    /// Whether a sharer that comes now must find the gate open. The common gate is freed when any of its waiters exits, so
-    /// it counts only while it is shut.
+    /// Whether a sharer that comes now must find the gate open. The common gate is freed when any of its waiters exits,
+    /// so it counts only while it is shut.
     fn is_watched(&self, gate: u16) -> bool {
         self.value(gate) < if gate == COMMON { OPEN } else { OPEN + 1 }
     }

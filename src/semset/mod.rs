@@ -1,11 +1,11 @@
 //! Floor 5: slots, locks and barriers, each built on one semaphore set.
 //!
-//! Each is a layout of one set and a few arrays of operations, which the kernel does completely or not at all. Everything
-//! that a process holds is taken with `SEM_UNDO`, so that the kernel releases it after SIGKILL at any instant. A mark, a
-//! value that nothing else writes, distinguishes the three.
+//! Each is a layout of one set and a few arrays of operations, which the kernel does completely or not at all.
+//! Everything that a process holds is taken with `SEM_UNDO`, so that the kernel releases it after SIGKILL at any
+//! instant. A mark, a value that nothing else writes, distinguishes the three.
 //!
-//! A set is initialised by one array that requires zeros and leaves the set complete. Of several first callers exactly one
-//! succeeds, and a crash leaves no set half initialised.
+//! A set is initialised by one array that requires zeros and leaves the set complete. Of several first callers exactly
+//! one succeeds, and a crash leaves no set half initialised.
 
 pub mod barrier;
 pub mod holding;
@@ -165,8 +165,8 @@ impl Layout {
         }
     }
 
-    /// Returns the set behind `target` and its values. A missing one is created with `len` semaphores and gets the first
-    /// `values`. An uninitialised one with at least `least` semaphores gets them too.
+    /// Returns the set behind `target` and its values. A missing one is created with `len` semaphores and gets the
+    /// first `values`. An uninitialised one with at least `least` semaphores gets them too.
     fn open_or_create(
         &self,
         target: &Target,
@@ -215,8 +215,8 @@ pub fn is_awaited(values: &[u16]) -> bool {
     lock::is_awaited(values) || barrier::is_awaited(values)
 }
 
-/// Returns what a process with these operations on a set waits for: the operations, or words for a lock, which takes many
-/// of them.
+/// Returns what a process with these operations on a set waits for: the operations, or words for a lock, which takes
+/// many of them.
 pub fn awaited(values: &[u16], ops: &[Op]) -> String {
     match Purpose::of(values) {
         Some(Purpose::Lock { .. }) => lock::awaited(ops).into(),
@@ -253,8 +253,9 @@ pub fn find(target: &Target) -> Result<Set> {
     target.locate("set", Set::find, Set::from_id)
 }
 
-/// Opens or creates the set behind a System V target. `accept` gets an existing set with its values, `initialise` a new one
-/// of `len` zeros. If `initialise` fails with `EACCES` or `E2BIG` (more than SEMOPM operations), the new set is removed.
+/// Opens or creates the set behind a System V target. `accept` gets an existing set with its values, `initialise` a new
+/// one of `len` zeros. If `initialise` fails with `EACCES` or `E2BIG` (more than SEMOPM operations), the new set is
+/// removed.
 ///
 /// # Errors
 /// Those of both, and of [`create`].

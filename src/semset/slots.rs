@@ -1,7 +1,7 @@
 //! Slots: N numbered places, each taken by one process until it exits.
 //!
-//! Semaphore 0 is the number of free slots, 1 is the capacity, 2 is the mark. From 3 on there is one for each slot number,
-//! which is 0 while that is free. Free and held slots add up to the capacity at every instant.
+//! Semaphore 0 is the number of free slots, 1 is the capacity, 2 is the mark. From 3 on there is one for each slot
+//! number, which is 0 while that is free. Free and held slots add up to the capacity at every instant.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -88,7 +88,8 @@ impl Slots {
         Self::of(target, set, &values)
     }
 
-    /// Opens the slots behind `target`, and creates `capacity` slots if they are missing. An existing number may differ.
+    /// Opens the slots behind `target`, and creates `capacity` slots if they are missing. An existing number may
+    /// differ.
     ///
     /// # Errors
     /// The object is not slots, or there is no room for `capacity`.
@@ -119,8 +120,8 @@ impl Slots {
         Err(Cause::new(Exit::Exists, format!("{target} has {}, not {wanted}", Many(self.capacity))))
     }
 
-    /// Changes the capacity to `wanted`. It rises at once, and falls as slots come free. Slots removed before a timeout stay
-    /// removed. If several callers resize at the same time, the last capacity is that of one of them.
+    /// Changes the capacity to `wanted`. It rises at once, and falls as slots come free. Slots removed before a timeout
+    /// stay removed. If several callers resize at the same time, the last capacity is that of one of them.
     pub fn resize(&mut self, wanted: u16, timeout: &Timeout) -> Result<()> {
         if usize::from(wanted) > self.room {
             let words = format!("it has room for at most {}, not {wanted}", Many(self.room));
@@ -155,8 +156,8 @@ impl Slots {
     /// Takes `count` slots for this process, and returns their numbers, the lowest free ones.
     ///
     /// # Errors
-    /// `EAGAIN`: not in time. `EDOM`: there are fewer slots. `EIDRM`, `EINVAL`: the set was removed. `EOVERFLOW`: there are
-    /// fewer numbers than slots, because another program changed the values.
+    /// `EAGAIN`: not in time. `EDOM`: there are fewer slots. `EIDRM`, `EINVAL`: the set was removed. `EOVERFLOW`: there
+    /// are fewer numbers than slots, because another program changed the values.
     pub fn take(&self, count: u16, deadline: Deadline) -> Result<Vec<u16>, Errno> {
         let units = count.cast_signed();
         // A resize below `units` wakes this waiter, because the comparison then fails.
@@ -170,8 +171,8 @@ impl Slots {
                 outcome => break outcome?,
             }
         }
-        // Each holder of a number has a slot, so the lowest free number is always one of the first `capacity`. If another
-        // process takes it first, all numbers are read again.
+        // Each holder of a number has a slot, so the lowest free number is always one of the first `capacity`. If
+        // another process takes it first, all numbers are read again.
         let count = usize::from(count);
         let mut taken = Vec::with_capacity(count);
         while taken.len() < count {

@@ -1,7 +1,7 @@
 //! Waits for slots or a lock: the message that names the holders, and the failure on timeout.
 //!
 //! The kernel keeps the last process that operated on each semaphore, so a holder is found without a search of `/proc`.
-//! Of the processes that share a lock it knows only the last one that came or went.
+//! Of the processes that share a lock it knows only the last one to take or release it.
 
 use std::cell::LazyCell;
 

@@ -1,4 +1,4 @@
-//! The CMD after `--`: looked up, then executed in place of ipcbox or started once per record.
+//! The CMD after `--`: finds it, then executes it in place of ipcbox or starts it once per record.
 
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
@@ -98,8 +98,8 @@ impl Command {
         })
     }
 
-    /// Starts it for one record and returns its process id. The record is its standard input, and replaces each argument
-    /// `{}`. Its standard output is `output`, or that of ipcbox.
+    /// Starts it for one record and returns its process id. The record is its standard input, and replaces each
+    /// argument `{}`. Its standard output is `output`, or that of ipcbox.
     ///
     /// # Errors
     /// Status 126. A record with a NUL cannot be an argument, nor can a very long one.

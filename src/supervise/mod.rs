@@ -127,7 +127,8 @@ impl Supervisor {
     }
 
     /// Starts CMD in a group of its own, with `blocked` added to its mask and with these dispositions. It gets the
-    /// terminal if ipcbox has it. Returns its process id after exec, which waits until `is_ready`, if given, returns true.
+    /// terminal if ipcbox has it. Returns its process id after exec, which waits until `is_ready`, if given, returns
+    /// true.
     ///
     /// # Errors
     /// CMD could not be started.

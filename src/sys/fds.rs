@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use nix::Result;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -93,13 +93,6 @@ pub fn raise_fd_limit() -> Result<()> {
 /// Returns whether the process can open one more descriptor. EMFILE can have other reasons.
 pub fn has_free_fd() -> bool {
     memory().is_ok()
-}
-
-/// Sets close-on-exec on an inherited descriptor, to hide it from commands.
-pub fn keep(number: i32) -> Result<()> {
-    // SAFETY: as in copy_of().
-    let fd = unsafe { BorrowedFd::borrow_raw(number) };
-    fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map(drop)
 }
 
 pub(super) fn flags(fd: impl AsFd) -> Result<OFlag> {

@@ -18,8 +18,8 @@ pub use prose::Block;
 /// Texts by their path below a directory of the repository.
 type Rendered = BTreeMap<String, String>;
 
-/// Compares the rendered texts with the files in `dir` of the repository. If `BLESS` is set, writes them and removes the
-/// others.
+/// Compares the rendered texts with the files in `dir` of the repository. If `BLESS` is set, writes them and removes
+/// the others.
 fn committed(dir: &str, rendered: &Rendered) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(dir);
     let bless = std::env::var_os("BLESS").is_some_and(|value| !value.is_empty());

@@ -59,7 +59,8 @@ impl Taker {
         let file = |name| world.dir().join(name);
         let (ready, log) = (file("ready"), file("log"));
         let wait = format!("signal wait {signals} --count {count} --json");
-        // Descriptor 3 keeps the pipe to the next stage open: if that stage exited now, its SIGCHLD could merge with one that is sent.
+        // Descriptor 3 keeps the pipe to the next stage open: if that stage exited now, its SIGCHLD could merge with
+        // one that is sent.
         let script = format!("exec {BINARY} {wait} --ready {} 3>&1 >{}", ready.display(), log.display());
         Self { ready, log, script }
     }

@@ -61,7 +61,8 @@ fn hold_allows_one_instance_of_a_script() {
 #[test]
 fn holder_keeps_no_descriptor_of_the_caller() {
     let world = World::new();
-    // $(…) returns, a pipe reaches EOF, and a high descriptor of the shell is closed. The holder closes its own pipes last.
+    // $(…) returns, a pipe reaches EOF, and a high descriptor of the shell is closed. The holder closes its own pipes
+    // last.
     let script = "exec 9>lock 8</dev/null; pid=$(ipcbox sem hold $NAME-s $$ --slots 1); \
                   until [ \"$(ls /proc/$pid/fd | xargs)\" = '0 1 2 3' ]; do :; done; \
                   readlink /proc/$pid/cwd /proc/$pid/fd/1; \

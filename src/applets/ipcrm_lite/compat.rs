@@ -85,8 +85,8 @@ impl Original {
         }
     }
 
-    /// `-a`: removes every object of these kinds except, as util-linux does, those that the caller may neither remove nor
-    /// read. An object that another process removes first counts as removed.
+    /// `-a`: removes every object of these kinds except, as util-linux does, those that the caller may neither remove
+    /// nor read. An object that another process removes first counts as removed.
     pub fn all(&mut self, kinds: &[Kind]) -> Result<Exit> {
         if let Some(found) = &mut self.found {
             let is_hidden =

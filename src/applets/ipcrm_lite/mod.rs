@@ -1,7 +1,7 @@
 //! `ipcrm-lite`: removes IPC objects, by name or by filter.
 //!
-//! The options of util-linux's `ipcrm` work as there ([`compat`]). An object chosen by a TARGET or a filter is inspected
-//! first, and kept if it is in use or has changed since.
+//! The options of util-linux's `ipcrm` work as there ([`compat`]). An object chosen by a TARGET or a filter is
+//! inspected first, and kept if it is in use or has changed since.
 
 mod all;
 mod compat;
@@ -62,7 +62,8 @@ pub const APPLET: Applet = Applet {
 };
 
 /// The options of ipcrm(1) from util-linux 2.38 work as there: they remove an object even if it is in use. Called as
-/// ipcrm, -a removes everything without asking. An object chosen by a TARGET or a filter is kept if it is in use, unless
+/// ipcrm, -a removes everything without asking. An object chosen by a TARGET or a filter is kept if it is in use,
+/// unless
 /// --force is given. A filter asks on a terminal and needs --yes elsewhere; it keeps slots, locks, barriers and objects of
 /// other users. With TARGETs, filters select among them.
 #[derive(Args)]

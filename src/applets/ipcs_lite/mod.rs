@@ -1,7 +1,7 @@
 //! `ipcs-lite`: lists IPC objects, their users and limits, and what a command leaks.
 //!
-//! With the options of util-linux's `ipcs`, the output is the same ([`tables`], [`limits`], [`detail`]). Its own options
-//! show [records](crate::objects).
+//! With the options of util-linux's `ipcs`, the output is the same ([`tables`], [`limits`], [`detail`]). Its own
+//! options show [records](crate::objects).
 
 mod detail;
 mod leaks;
@@ -53,8 +53,8 @@ pub const APPLET: Applet = Applet {
 
 /// Lists message queues, shared memory and semaphore sets as ipcs(1) of util-linux 2.38 does. --json, --columns,
 /// --no-header and --holders print records instead. --leaks runs CMD, then lists the caller's objects that are new, and
-/// exits with status 1 if one leaked. A new object is not a leak if it is held (in use), foreign (of another process) or
-/// idle (free slots, lock or barrier).
+/// exits with status 1 if one leaked. A new object is not a leak if it is held (in use), foreign (of another process)
+/// or idle (free slots, lock or barrier).
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Ipcs {

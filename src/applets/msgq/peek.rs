@@ -23,8 +23,8 @@ pub struct Peek {
     #[arg(value_name = "TARGET")]
     target: Target,
     /// Print message N (default: 0, the oldest)
-    #[arg(long, value_name = "N", value_parser = index, default_value_t = 0)]
-    index: i64,
+    #[arg(long, value_name = "N", value_parser = index)]
+    index: Option<i64>,
     /// Print all messages, oldest first
     #[arg(long, conflicts_with = "index")]
     all: bool,
@@ -64,7 +64,7 @@ impl Peek {
         let shape = if self.json { Shape::Json } else { Shape::Ended(b"\n") };
         let most = msg::limits()?.message;
         let (mut message, mut out) = (Message::new(0), Vec::new());
-        let mut index = self.index;
+        let mut index = self.index.unwrap_or(0);
         loop {
             match queue.copy(&mut message, most, index) {
                 // The message was sent before msgmax was lowered. The kernel copies none that is larger, whatever the

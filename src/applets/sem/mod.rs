@@ -1,7 +1,7 @@
 //! `sem`: slots, locks, barriers and plain semaphores.
 //!
-//! `run` and `lock` take with `SEM_UNDO` and then execute CMD in the same process, so that the kernel releases everything
-//! however CMD exits.
+//! `run` and `lock` take with `SEM_UNDO` and then execute CMD in the same process, so that the kernel releases
+//! everything however CMD exits.
 
 mod barrier;
 mod create;

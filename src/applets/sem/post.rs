@@ -10,8 +10,8 @@ use crate::args::numbers::count;
 use crate::args::timeout::Timeout;
 use crate::exit::Exit;
 
-/// Adds K to the value, which stays higher after the call, and wakes waiters. It never waits, so --timeout and --nonblock
-/// change nothing.
+/// Adds K to the value, which stays higher after the call, and wakes waiters. It never waits, so --timeout and
+/// --nonblock change nothing.
 #[derive(Args)]
 pub struct Post {
     #[command(flatten)]

@@ -18,10 +18,10 @@ use crate::supervise::command::Command;
 use crate::sys::deadline::Deadline;
 use crate::target::Target;
 
-/// Waits for a free slot and runs CMD, which holds the slot until it exits, even by `kill -9`. Background processes that
-/// CMD leaves behind do not hold it. IPCBOX_SLOT is the number of the slot, 1 to N: the lowest that is free (with --take,
-/// all numbers, separated by commas). A caller that takes several slots at once can starve while others keep taking
-/// single ones.
+/// Waits for a free slot and runs CMD, which holds the slot until it exits, even by `kill -9`. Background processes
+/// that CMD leaves behind do not hold it. IPCBOX_SLOT is the number of the slot, 1 to N: the lowest that is free (with
+/// --take, all numbers, separated by commas). A caller that takes several slots at once can starve while others keep
+/// taking single ones.
 #[derive(Args)]
 pub struct Run {
     /// Slots to take one from

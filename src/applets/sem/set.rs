@@ -16,8 +16,9 @@ use crate::sys::sysv::Change;
 use crate::sys::sysv::sem::MAX_VALUE;
 use crate::target::{Form, Target, not_posix};
 
-/// Sets values without regard to waiters and holders: the kernel forgets every process's undo for that semaphore. Use post
-/// and wait for a semaphore in use. Values for all semaphores of a set are set in one step, otherwise one after the other.
+/// Sets values without regard to waiters and holders: the kernel forgets every process's undo for that semaphore. Use
+/// post and wait for a semaphore in use. Values for all semaphores of a set are set in one step, otherwise one after
+/// the other.
 #[derive(Args)]
 pub struct Set {
     /// Semaphore, or set of semaphores

@@ -12,8 +12,8 @@ use crate::exit::Exit;
 use crate::output::notice::Notice;
 use crate::sys::interrupt;
 
-/// Waits until the value is at least K and takes K from it. The value stays lower after the call, and nothing is released
-/// if the caller is killed: use run or lock for that.
+/// Waits until the value is at least K and takes K from it. The value stays lower after the call, and nothing is
+/// released if the caller is killed: use run or lock for that.
 #[derive(Args)]
 pub struct Wait {
     #[command(flatten)]

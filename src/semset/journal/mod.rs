@@ -1,17 +1,17 @@
 //! An atomic write under a lock: it is complete or absent, even if the writer is killed in the middle.
 //!
 //! The kernel releases the lock of a killed holder, but does not revert half a write. So the writer first puts all data
-//! into a segment beside the object, the journal, and marks it complete in one store. Then it copies the data and removes
-//! the segment. The mark is the moment of the write: readers that find such a segment read through it, and the next writer
-//! completes the copy. A segment without the mark is removed by the next writer.
+//! into a segment beside the object, the journal, and marks it complete in one store. Then it copies the data and
+//! removes the segment. The mark is the moment of the write: readers that find such a segment read through it, and the
+//! next writer completes the copy. A segment without the mark is removed by the next writer.
 //!
-//! The segment's key is a hash of the object, so that it is found under any lock, and by a process that removes the object.
-//! If another program uses that key, the next of 8 keys is used.
+//! The segment's key is a hash of the object, so that it is found under any lock, and by a process that removes the
+//! object. If another program uses that key, the next of 8 keys is used.
 //!
 //! The segment has the owner and the permission bits of the object: a process that can read the object can read the
 //! journal, one that can write marks the copy as done, and the owner removes it. Any process can create a segment with
-//! that key. It counts only if neither its creator nor any process that can write to it could do more than write to the
-//! object, which the permissions of both show. A writer whose segment would not count is refused before it writes.
+//! that key. It counts only if its owner, its creator and its permissions allow nothing that writing to the object
+//! does not. A writer whose segment would not count is refused before it writes.
 
 mod entry;
 mod object;

@@ -1,4 +1,4 @@
-//! Which journals count, by the attributes of the object and of the segment beside it.
+//! Decides by the attributes of the object and of the segment beside it whether a journal counts.
 
 use crate::exit::{Cause, Exit};
 use crate::sys::memory::Memory;
@@ -88,8 +88,8 @@ impl Object {
 
     /// Whether a journal of an object in this place and with this `life` belongs to this object.
     ///
-    /// An id is used again after some four million segments. A segment created or changed after the journal is another one.
-    /// Within the same second its creator distinguishes it, whose pid is comparable only within one PID namespace.
+    /// An id is used again after some four million segments. A segment created or changed after the journal is another
+    /// one. Within the same second its creator distinguishes it, whose pid is comparable only within one PID namespace.
     ///
     /// A new tmpfs can repeat device and inode number. Then the birth time and the inode generation, a random number,
     /// differ. Not every kernel has the first, and some containers forbid reading the second.
@@ -100,8 +100,8 @@ impl Object {
         self.life.iter().zip(life).all(|(own, known)| *own == known || *own == 0 || known == 0)
     }
 
-    /// Whether a segment with these permissions can only contain data of users who can write to the object, and only users
-    /// who can read the object can read it.
+    /// Whether a segment with these permissions can only contain data of users who can write to the object, and only
+    /// users who can read the object can read it.
     pub(super) fn admits(&self, perm: &Perm) -> bool {
         let Self { uids, gids, mode, .. } = self;
         let (owners, group) = (uids.contains(&perm.uid), gids.contains(&perm.creator_gid));
@@ -116,8 +116,8 @@ impl Object {
             && (same_group || grants & 0o060 == 0 || (mode >> 3 ^ mode) & 0o006 == 0)
     }
 
-    /// Returns why a writer cannot have a journal: it would not prove permission to write, or users outside the group could
-    /// read it.
+    /// Returns why a writer cannot have a journal: it would not prove permission to write, or users outside the group
+    /// could read it.
     pub(super) fn refused(&self, perm: &Perm) -> Cause {
         if self.mode & 0o060 == 0 {
             return Cause::new(Exit::Denied, "its owner and permission bits do not allow a locked write by this user");

@@ -81,8 +81,8 @@ impl<T> Pool<T> {
         Ok(())
     }
 
-    /// Writes all of `from` to `to`, a pipe, without waiting: a child writes the rest if the pipe is full. A reader that
-    /// is gone is no failure.
+    /// Writes all of `from` to `to`, a pipe, without waiting: a child writes the rest if the pipe is full. A reader
+    /// that is gone is no failure.
     pub fn deliver(&mut self, from: &File, to: &OwnedFd) -> Result<(), Errno> {
         let mut block = vec![0; 64 << 10];
         let mut at = 0;

@@ -1,12 +1,12 @@
 //! One CMD per record, at most N at once.
 //!
-//! A server calls [`Pool::next`], which returns finished jobs and whether one more may run. The pool never blocks on the
-//! input of a CMD, which is a file in memory, nor on one CMD while it could start another. With several CMDs, the output
-//! of each is spooled, so that it is not mixed. Output of its descendants after it has exited is dropped.
+//! A server calls [`Pool::next`], which returns finished jobs and whether one more may run. The pool never blocks on
+//! the input of a CMD, which is a file in memory, nor on one CMD while it could start another. With several CMDs, the
+//! output of each is spooled, so that it is not mixed. Output of its descendants after it has exited is dropped.
 //!
 //! The first signal stops the server: it takes no more records, waits for the running CMDs, then exits with status 0 on
-//! SIGTERM or dies by the signal. The second is passed to the CMDs and kills the server. A closed terminal hangs up the
-//! CMDs at once.
+//! SIGTERM or dies by the signal. The second is passed to the CMDs and kills the server. If the terminal is
+//! closed, the CMDs get SIGHUP at once.
 //!
 //! If no process or descriptor is left for a CMD, its record waits until a running CMD exits. If none runs, the record
 //! is lost and the server fails, as it does if CMD cannot be executed or its output cannot be written.
@@ -308,8 +308,8 @@ impl<T> Pool<T> {
         }
     }
 
-    /// Exits: by the signal that stopped it, unless that was SIGTERM; with status 126 if CMD cannot be
-    /// executed; with 1 if no process or descriptor was left, or if a CMD failed and the user limited the run (`asked`).
+    /// Exits: by the signal that stopped it, unless that was SIGTERM; with status 126 if CMD cannot be executed; with 1
+    /// if no process or descriptor was left, or if a CMD failed and the user limited the run (`asked`).
     ///
     /// # Errors
     /// Output of a command could not be written.

@@ -1,4 +1,4 @@
-//! Looking again at growing intervals, for the few changes without an event.
+//! Polling at growing intervals, for the few changes that cause no event.
 
 use std::time::Duration;
 

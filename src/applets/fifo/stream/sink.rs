@@ -1,4 +1,4 @@
-//! Standard output, to which data is moved inside the kernel if it can do that.
+//! Standard output. Data moves to it inside the kernel if the kernel supports the pair of files.
 
 use std::os::fd::BorrowedFd;
 

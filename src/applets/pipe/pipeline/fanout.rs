@@ -1,8 +1,8 @@
 //! One input to many consumers, by tee(2) and splice(2): the bytes stay in the kernel, and each consumer has its own
 //! pace within a round.
 //!
-//! A round: tee(2) duplicates the bytes at the front of the input, without copying them, into an empty pipe for each
-//! consumer but the last, which takes them from the input itself. Then all pipes are drained. The next round starts
+//! In a round tee(2) duplicates the bytes at the front of the input, without copying them, into an empty pipe for each
+//! consumer. Only the last consumer takes them from the input itself. Then all pipes are drained. The next round starts
 //! when all are empty.
 
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! The commands of one call: starting and supervising them, and the status that their exits give together.
+//! The commands of one call: starting and supervising them, and the exit status computed from theirs.
 
 pub mod board;
 pub mod capacity;

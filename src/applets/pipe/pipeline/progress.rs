@@ -6,8 +6,8 @@
 //!
 //! Every part has a fixed width, so that the bar starts at the same column whatever the numbers are. The final line
 //! leaves the place of the ETA blank. In a narrow terminal parts are dropped until a bar of [`ENOUGH`] columns fits:
-//! the mean rate first, then the elapsed time, the rate, the name and the ETA. The percentage goes only if it does not
-//! fit beside the amount, which always stays.
+//! the mean rate first, then the elapsed time, the rate, the name and the ETA. The amount always stays; the
+//! percentage is dropped only if it does not fit beside it.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;

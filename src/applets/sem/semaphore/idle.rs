@@ -140,8 +140,8 @@ pub fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
     Ok(list(&waiters).map(|users| format!("it is waited for by {users}")))
 }
 
-/// Removes a set that no process holds. Slots and a lock are taken completely first. Otherwise a caller could take one at
-/// this moment, and hold it beside the holders of a set that is created again.
+/// Removes a set that no process holds. Slots and a lock are taken completely first. Otherwise a caller could take one
+/// at this moment, and hold it beside the holders of a set that is created again.
 pub fn remove_idle(set: Set, purpose: Option<Purpose>) -> Result<()> {
     match purpose.map_or(Ok(()), |purpose| semset::seize(set, purpose)) {
         Err(Errno::EAGAIN) => {

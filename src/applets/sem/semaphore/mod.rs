@@ -1,4 +1,4 @@
-//! Code that the verbs share: the semaphore of a set, the slots behind a target, and the words of a timeout.
+//! Code that the verbs share: the semaphore of a set, the slots behind a target, and the message of a timeout.
 
 pub mod idle;
 

@@ -76,8 +76,8 @@ fn members(aim: &Aim) -> Result<Vec<Signalled>> {
     Ok(found.map_err(|errno| failed(pid, errno))?)
 }
 
-/// Sends the signal, or tests whether one could be sent, and adds the processes that got it to `signalled`: with `watch`
-/// all of a group, with their command lines.
+/// Sends the signal, or tests whether one could be sent, and adds the processes that got it to `signalled`: with
+/// `watch` all of a group, with their command lines.
 pub fn send(
     aim: Aim,
     signal: Option<Signal>,
