@@ -200,16 +200,16 @@ impl Object {
     }
 
     /// Its identity, which a change of the object does not alter.
-    pub fn place(&self) -> Place {
+    pub fn identity(&self) -> Identity {
         let name = self.name.clone().filter(|_| self.is_posix());
-        Place { kind: self.kind(), id: self.id(), name, file: self.file() }
+        Identity { kind: self.kind(), id: self.id(), name, file: self.file() }
     }
 
     /// Whether both are the same object, not replaced or changed in between.
     pub fn is_same(&self, other: &Self) -> bool {
         let all = |object: &Self| {
             let perm = object.perm();
-            (object.place(), perm.map(|perm| perm.key), perm.and(object.change_time()))
+            (object.identity(), perm.map(|perm| perm.key), perm.and(object.change_time()))
         };
         all(self) == all(other)
     }
@@ -217,7 +217,7 @@ impl Object {
 
 /// The identity of an object: its id, or its name and file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct Identity {
     kind: Kind,
     id: Option<i32>,
     name: Option<OsString>,

@@ -69,13 +69,13 @@ pub(super) fn is_awaited(values: &[u16]) -> bool {
 
 /// A barrier.
 #[derive(Debug)]
-pub struct Barrier {
+pub struct CyclicBarrier {
     set: Set,
     others: i16,
     values: Vec<u16>,
 }
 
-impl Barrier {
+impl CyclicBarrier {
     /// Opens the barrier behind `target`, and creates it for `parties` callers if it is missing.
     ///
     /// # Errors

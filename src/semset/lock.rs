@@ -89,7 +89,7 @@ fn gates() -> std::ops::RangeInclusive<u16> {
 
 /// A lock.
 #[derive(Debug, Clone)]
-pub struct Lock {
+pub struct RwLock {
     /// The set.
     pub set: Set,
     values: Vec<u16>,
@@ -97,12 +97,12 @@ pub struct Lock {
 
 /// A lock that this process has taken.
 #[derive(Debug)]
-pub struct Held {
-    lock: Lock,
+pub struct LockGuard {
+    lock: RwLock,
     shared: bool,
 }
 
-impl Lock {
+impl RwLock {
     /// Opens the lock behind `target`, and creates it if it is missing.
     ///
     /// # Errors
@@ -120,14 +120,14 @@ impl Lock {
     ///
     /// # Errors
     /// `EAGAIN`: not in time. `ERANGE`: it has the highest number of sharers. `EIDRM`, `EINVAL`: the set was removed.
-    pub fn take(&self, shared: bool, deadline: Deadline) -> Result<Held, Errno> {
+    pub fn take(&self, shared: bool, deadline: Deadline) -> Result<LockGuard, Errno> {
         let mut lock = self.clone();
         if shared {
             lock.take_shared(deadline)?;
         } else {
             lock.take_alone(deadline)?;
         }
-        Ok(Held { lock, shared })
+        Ok(LockGuard { lock, shared })
     }
 
     fn look(&mut self) -> Result<(), Errno> {
@@ -286,7 +286,7 @@ impl Lock {
     }
 }
 
-impl Held {
+impl LockGuard {
     /// Releases it in a process that continues.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use super::context;
 use super::stream::backoff::Backoff;
 use super::stream::path::{Fifo, Made};
 use super::stream::peek::{Ending, Found, Peeker};
-use super::stream::place::{Place, replaced};
+use super::stream::watched_path::{WatchedPath, replaced};
 use crate::applets::{Runs, Verb};
 use crate::args::creating::Making;
 use crate::exit::{Cause, Exit};
@@ -78,10 +78,10 @@ impl Serve {
         })?;
         let events = Events::new()?;
         events.watch(&fd, 0)?;
-        let place = Place::watch(&self.fifo, seen, &fd, (&events, 1))?;
+        let place = WatchedPath::watch(&self.fifo, seen, &fd, (&events, 1))?;
         let end = self.ending.byte();
         let peek = Peeker::new(pipe::capacity(&fd)?, end)?;
-        let mut lines = Lines { fd, events, place, peek, end, begun: Vec::new(), pause: None, ready: false };
+        let mut lines = LineReader { fd, events, place, peek, end, begun: Vec::new(), pause: None, ready: false };
         let mut outcome = Ok(());
         loop {
             match jobs.next(outcome.is_ok())? {
@@ -99,10 +99,10 @@ impl Serve {
 }
 
 /// The lines of a FIFO, taken one by one.
-struct Lines<'a> {
+struct LineReader<'a> {
     fd: OwnedFd,
     events: Events,
-    place: Place<'a>,
+    place: WatchedPath<'a>,
     peek: Peeker,
     end: u8,
     /// The beginning of a line that is longer than the FIFO.
@@ -111,7 +111,7 @@ struct Lines<'a> {
     ready: bool,
 }
 
-impl Lines<'_> {
+impl LineReader<'_> {
     /// Takes a line if there is one, else waits for data or a signal.
     fn take(&mut self) -> Result<Option<Vec<u8>>> {
         if self.ready {

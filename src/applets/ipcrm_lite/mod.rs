@@ -24,7 +24,7 @@ use crate::args::format::Showing;
 use crate::args::usage::refused;
 use crate::exit::{Cause, Exit, each};
 use crate::objects::filter::Filters;
-use crate::objects::{KINDS, Object, Place, columns, find, posix};
+use crate::objects::{Identity, KINDS, Object, columns, find, posix};
 use crate::output;
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target};
@@ -304,13 +304,13 @@ impl Remove {
         let objects = chosen.iter().map(|one| one.object.clone()).collect();
         let (left, unproved) = self.filters.sift(objects)?;
         unproved.as_deref().map(report_kept);
-        let mut left: HashSet<Place> = left.iter().map(Object::place).collect();
+        let mut left: HashSet<Identity> = left.iter().map(Object::identity).collect();
         let is_of = |object: &Object| match all {
             Some(All::Posix(kind)) => object.is_posix() && object.kind() == *kind,
             Some(All::SystemV(kinds)) => kinds.contains(&object.kind()),
             None => true,
         };
-        chosen.retain(|one| is_of(&one.object) && left.remove(&one.object.place()));
+        chosen.retain(|one| is_of(&one.object) && left.remove(&one.object.identity()));
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use super::list::sort;
 use crate::args::format::Streaming;
 use crate::exit::Exit;
 use crate::objects::columns::{self, Record};
-use crate::objects::{Object, Place};
+use crate::objects::{Identity, Object};
 use crate::output::{self, Stream};
 use crate::sys::deadline::Deadline;
 use crate::sys::fds;
@@ -20,7 +20,7 @@ use crate::sys::wait::ready;
 pub fn run(ipcs: &Ipcs, interval: Duration) -> Result<Exit> {
     let is_terminal = fds::is_terminal(fds::stdout());
     let how = Streaming { json: ipcs.showing.json, columns: ipcs.showing.columns.clone() };
-    let mut before: HashMap<Place, Object> = HashMap::new();
+    let mut before: HashMap<Identity, Object> = HashMap::new();
     let mut is_first = true;
     loop {
         let shown = if is_terminal {
@@ -42,20 +42,24 @@ pub fn run(ipcs: &Ipcs, interval: Duration) -> Result<Exit> {
 }
 
 /// Prints the objects that are new, gone or changed since `before`, and returns the present ones.
-fn changes(mut before: HashMap<Place, Object>, found: Vec<Object>, how: &Streaming) -> Result<HashMap<Place, Object>> {
+fn changes(
+    mut before: HashMap<Identity, Object>,
+    found: Vec<Object>,
+    how: &Streaming,
+) -> Result<HashMap<Identity, Object>> {
     let all: Vec<Object> = before.values().chain(&found).cloned().collect();
     let names = columns::names(&all);
     let record = |object, verdict| Record { verdict: Some(verdict), ..Record::of(object, &names) };
     let mut now = HashMap::new();
     let mut lines = Vec::new();
     for object in found {
-        let verdict = match before.remove(&object.place()) {
+        let verdict = match before.remove(&object.identity()) {
             None => Some("new"),
             Some(was) if was != object => Some("changed"),
             Some(_) => None,
         };
         lines.extend(verdict.map(|verdict| (object.clone(), verdict)));
-        now.insert(object.place(), object);
+        now.insert(object.identity(), object);
     }
     let mut gone: Vec<Object> = before.into_values().collect();
     sort(&mut gone, "id")?;

@@ -48,8 +48,8 @@ wait
         let timeout = &self.timeout;
         let meet = || {
             system_v(&self.target)?;
-            let mut barrier = barrier::Barrier::open_or_create(&self.target, self.parties, self.creating)?;
-            let arrived = |barrier: &barrier::Barrier| barrier.arrived().saturating_add(1).min(self.parties);
+            let mut barrier = barrier::CyclicBarrier::open_or_create(&self.target, self.parties, self.creating)?;
+            let arrived = |barrier: &barrier::CyclicBarrier| barrier.arrived().saturating_add(1).min(self.parties);
             if timeout.is_verbose() && arrived(&barrier) < self.parties {
                 let state = || format!("{}: {}", self.target, have_arrived(arrived(&barrier), self.parties));
                 Notice::verbose(timeout, state).begin(timeout.deadline());

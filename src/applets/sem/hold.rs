@@ -14,7 +14,7 @@ use crate::args::numbers::{count, pid};
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::objects::process::unopened;
-use crate::semset::lock::Lock;
+use crate::semset::lock::RwLock;
 use crate::semset::waited::{self, Wanted};
 use crate::semset::{self, holding};
 use crate::supervise::command::not_forked;
@@ -57,7 +57,7 @@ pub struct Hold {
     timeout: Timeout,
 }
 
-struct Held {
+struct Holding {
     set: Set,
     wanted: Wanted,
     take: Box<dyn Fn(Deadline) -> nix::Result<()>>,
@@ -127,13 +127,13 @@ impl Hold {
         self.take.unwrap_or(1)
     }
 
-    fn find(&self) -> Result<Held> {
+    fn find(&self) -> Result<Holding> {
         if self.lock {
             system_v(&self.target)?;
-            let lock = Lock::open_or_create(&self.target, self.creating)?;
+            let lock = RwLock::open_or_create(&self.target, self.creating)?;
             let (set, shared) = (lock.set, self.shared);
             let take = Box::new(move |deadline| lock.take(shared, deadline).map(drop));
-            return Ok(Held { set, wanted: Wanted::Lock { shared }, take });
+            return Ok(Holding { set, wanted: Wanted::Lock { shared }, take });
         }
         let units = self.units();
         let slots = slots(&self.target, self.slots, units, self.creating)?;
@@ -142,7 +142,7 @@ impl Hold {
         }
         let set = slots.set;
         let take = Box::new(move |deadline| slots.take(units, deadline).map(drop));
-        Ok(Held { set, wanted: Wanted::Slots(units), take })
+        Ok(Holding { set, wanted: Wanted::Slots(units), take })
     }
 }
 

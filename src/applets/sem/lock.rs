@@ -51,7 +51,7 @@ ipcbox sem lock notes --shared -w 10s -- cat notes
         let command = Command::find(self.command)?;
         let take = || {
             system_v(&self.target)?;
-            let lock = lock::Lock::open_or_create(&self.target, self.creating)?;
+            let lock = lock::RwLock::open_or_create(&self.target, self.creating)?;
             let take = |deadline| lock.take(self.shared, deadline);
             waited::take(&self.target, lock.set, Wanted::Lock { shared: self.shared }, timeout, take)
         };

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::object::source::readable;
+use super::object::payload::readable;
 use crate::applets::{Runs, Verb};
 use crate::exit::{Cause, Exit};
 use crate::supervise::command::{Command, fill};

@@ -5,14 +5,14 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::context;
-use super::object::locking::{Held, Locking};
+use super::object::locking::{Locking, ObjectGuard};
 use super::object::{open, within};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::args::size;
 use crate::exit::{Cause, Exit};
 use crate::output;
-use crate::semset::journal::{Journal, Object};
+use crate::semset::journal::{Journal, Subject};
 use crate::sys::fds;
 use crate::sys::memory::Memory;
 use crate::sys::transfer::BUFFER;
@@ -89,8 +89,8 @@ impl Read {
     }
 
     /// Copies the bytes and releases the lock.
-    fn snapshot(&self, held: Held, memory: &Memory) -> Result<Vec<u8>> {
-        let left = Journal::new(Object::of(memory)?).writes()?;
+    fn snapshot(&self, held: ObjectGuard, memory: &Memory) -> Result<Vec<u8>> {
+        let left = Journal::new(Subject::of(memory)?).writes()?;
         let size = memory.size()?;
         let len = usize::try_from(self.len(left.size(size))?)?;
         let mut bytes = Vec::new();

@@ -70,6 +70,6 @@ impl Rm {
 }
 
 /// Removes what killed writers left of an object.
-fn clean_up(object: journal::Object) -> Result<()> {
+fn clean_up(object: journal::Subject) -> Result<()> {
     Journal::new(object).remove().context("it is removed, but not the copy that a killed writer left")
 }

@@ -7,8 +7,8 @@ use clap::Args;
 use nix::errno::Errno;
 
 use super::object::atomic_word::wake;
-use super::object::locking::{Held, Locking};
-use super::object::source::Source;
+use super::object::locking::{Locking, ObjectGuard};
+use super::object::payload::Payload;
 use super::object::{creatable, create_writable, no_space, open, open_or_create, unnamed, within};
 use super::{context, is_posix};
 use crate::applets::Verb;
@@ -79,7 +79,7 @@ impl Write {
         if self.replace && !is_posix(&self.target) {
             bail!(fixed(&self.target));
         }
-        let mut source = Source::of(text)?;
+        let mut source = Payload::of(text)?;
         if self.locking.is_wanted() || self.replace {
             source = source.spooled()?;
         }
@@ -111,8 +111,8 @@ impl Write {
     }
 
     /// Creates a segment that is as large as the data.
-    fn create_segment(&self, source: &mut Source) -> Result<Memory> {
-        let known = std::mem::replace(source, Source::Stream(None)).spooled()?;
+    fn create_segment(&self, source: &mut Payload) -> Result<Memory> {
+        let known = std::mem::replace(source, Payload::Stream(None)).spooled()?;
         let len = known.len().unwrap_or(0);
         *source = known;
         let size = self.offset.checked_add(len).ok_or(Errno::EOVERFLOW)?;
@@ -124,7 +124,7 @@ impl Write {
 
     /// Creates a POSIX object with the data in it. If another process was faster (`EEXIST`), the data that was read is
     /// kept.
-    fn create_object(&self, source: &mut Source) -> Result<Object> {
+    fn create_object(&self, source: &mut Payload) -> Result<Object> {
         let len = source.len().unwrap_or(0);
         let size = self.offset.checked_add(len).ok_or(Errno::EOVERFLOW)?;
         let object = unnamed(size)?;
@@ -135,7 +135,7 @@ impl Write {
         match object.publish(self.target.typed(), self.creating.bits()) {
             Err(Errno::EEXIST) => {
                 transfer::seek(&object, self.offset)?;
-                *source = Source::Spooled(object.into(), len);
+                *source = Payload::Spooled(object.into(), len);
                 bail!(Errno::EEXIST)
             }
             published => Ok(published.map(|()| object)?),
@@ -143,14 +143,14 @@ impl Write {
     }
 
     /// Writes to an existing object, and returns the offset of the end of the data.
-    fn fill(&self, source: &Source, memory: &Memory, held: Option<Held>) -> Result<u64> {
+    fn fill(&self, source: &Payload, memory: &Memory, held: Option<ObjectGuard>) -> Result<u64> {
         let size = memory.size()?;
         if !self.replace {
             within(self.offset, source.len().unwrap_or(0), size)?;
         }
         let end = match (held, source.len()) {
             (Some(held), Some(len)) => {
-                let journal = Journal::new(journal::Object::of(memory)?);
+                let journal = Journal::new(journal::Subject::of(memory)?);
                 journal.complete(memory)?;
                 let rest = match (self.replace, self.clear) {
                     (true, _) => Rest::Cut,

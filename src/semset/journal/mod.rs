@@ -14,7 +14,7 @@
 //! does not. A writer whose segment would not count is refused before it writes.
 
 mod entry;
-mod object;
+mod subject;
 
 use std::sync::atomic::Ordering;
 
@@ -33,8 +33,8 @@ use crate::target::name_key;
 
 use entry::{DATA, JournalEntry};
 pub use entry::{Extent, Rest, Writes};
-pub use object::Object;
-use object::SHARED;
+use subject::SHARED;
+pub use subject::Subject;
 
 const SLOTS: u8 = 8;
 const MAGIC: u64 = 0x6970_6362_6f78_4a33;
@@ -47,7 +47,7 @@ const COPIED: i32 = 2;
 
 /// The journal of an object. The caller holds a lock.
 #[derive(Debug, Clone, Copy)]
-pub struct Journal(Object);
+pub struct Journal(Subject);
 
 /// A segment that a killed writer left.
 struct Left {
@@ -73,7 +73,7 @@ impl Left {
 
 impl Journal {
     /// Returns the journal of `object`.
-    pub const fn new(object: Object) -> Self {
+    pub const fn new(object: Subject) -> Self {
         Self(object)
     }
 
@@ -255,7 +255,7 @@ impl Journal {
 
     /// Creates the segment for a write, with the owner and the permission bits of the object.
     fn begin(&self, extent: Extent) -> Result<Segment> {
-        let Object { uids: [uid, _], gids, mode, .. } = self.0;
+        let Subject { uids: [uid, _], gids, mode, .. } = self.0;
         let (user, group) = (geteuid().as_raw(), getegid());
         // The creator's group has the permissions of a group, beside that of the owner. A privileged process can choose
         // it.

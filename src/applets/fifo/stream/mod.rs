@@ -3,10 +3,10 @@
 pub mod backoff;
 pub mod path;
 pub mod peek;
-pub mod place;
 pub mod readers;
 pub mod reading;
 pub mod records;
 pub mod sink;
 pub mod source;
+pub mod watched_path;
 pub mod writer;

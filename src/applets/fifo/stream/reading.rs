@@ -7,10 +7,10 @@ use nix::errno::Errno;
 
 use crate::applets::fifo::still;
 use crate::applets::fifo::stream::backoff::Backoff;
-use crate::applets::fifo::stream::place::{Place, replaced};
 use crate::applets::fifo::stream::records::Records;
 use crate::applets::fifo::stream::sink::{self, Sink};
 use crate::applets::fifo::stream::source::Source;
+use crate::applets::fifo::stream::watched_path::{WatchedPath, replaced};
 use crate::args::timeout::Timeout;
 use crate::exit::Cause;
 use crate::output;
@@ -52,7 +52,7 @@ impl<'a> Reading<'a> {
             let Some(fd) = &source.fd else { continue };
             events.watch(fd, which)?;
             if follow {
-                source.place = Some(Place::watch(source.fifo, source.seen, fd, (&events, several + which))?);
+                source.place = Some(WatchedPath::watch(source.fifo, source.seen, fd, (&events, several + which))?);
             }
             capacity = capacity.max(pipe::capacity(fd)?);
             source.may = match (count, timeout.deadline()) {

@@ -7,9 +7,9 @@ use anyhow::Result;
 use crate::applets::fifo::context;
 use crate::applets::fifo::stream::path::Fifo;
 use crate::applets::fifo::stream::peek::Found;
-use crate::applets::fifo::stream::place::Place;
 use crate::applets::fifo::stream::records::Records;
 use crate::applets::fifo::stream::sink::Sink;
+use crate::applets::fifo::stream::watched_path::WatchedPath;
 use crate::exit::{Cause, Exit};
 use crate::output::Lines;
 use crate::sys::deadline::Deadline;
@@ -34,7 +34,7 @@ pub struct Source<'a> {
     /// Bytes that may be read; `None` is no limit.
     pub may: Option<usize>,
     /// Its path, if that is watched.
-    pub place: Option<Place<'a>>,
+    pub place: Option<WatchedPath<'a>>,
     /// Assembles its lines, if lines must not mix.
     pub lines: Option<Lines>,
 }

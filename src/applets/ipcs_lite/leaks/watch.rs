@@ -35,7 +35,7 @@ pub(super) fn watch(ipcs: &Ipcs, command: &Command) -> Result<(Witness, Result<E
     let list = || {
         // Without the filters: an object can start to match while CMD runs.
         let (before, _) = find::all(&ipcs.kinds(), true)?;
-        let before = before.iter().map(Object::place).collect();
+        let before = before.iter().map(Object::identity).collect();
         let proves = ipcs.clean && !ipcs.isolate;
         anyhow::Ok(Witness::new(if proves { ipcs.kinds() } else { Vec::new() }, before, strangers.clone()))
     };

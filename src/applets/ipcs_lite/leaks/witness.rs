@@ -7,19 +7,19 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::objects::usage::remembered;
-use crate::objects::{Object, Place, State, system_v};
+use crate::objects::{Identity, Object, State, system_v};
 use crate::sys::holders::maps_segment;
 use crate::sys::process::{self, procfs};
 use crate::sys::sysv::Kind;
 
 /// An object, and a pid that the kernel keeps with it.
-type Trace = (Place, i32);
+type Trace = (Identity, i32);
 
 pub(super) struct Witness {
     /// The kinds to list; empty if nothing has to be proved.
     kinds: Vec<Kind>,
     /// The objects from before CMD.
-    before: HashSet<Place>,
+    before: HashSet<Identity>,
     /// Children from before CMD.
     strangers: Vec<i32>,
     /// Descendants at the last sample, and their start in clock ticks.
@@ -31,7 +31,7 @@ pub(super) struct Witness {
 
 impl Witness {
     /// Starts with the objects and children from before CMD, which already has its pid.
-    pub(super) fn new(kinds: Vec<Kind>, before: HashSet<Place>, strangers: Vec<i32>) -> Self {
+    pub(super) fn new(kinds: Vec<Kind>, before: HashSet<Identity>, strangers: Vec<i32>) -> Self {
         let (traces, proved) = (HashSet::new(), HashSet::new());
         let mut witness = Self { kinds, before, strangers, below: HashMap::new(), traces, proved };
         witness.below = witness.walk();
@@ -44,7 +44,7 @@ impl Witness {
     }
 
     pub(super) fn was_there(&self, object: &Object) -> bool {
-        self.before.contains(&object.place())
+        self.before.contains(&object.identity())
     }
 
     /// Samples the descendants and the pids of objects.
@@ -63,7 +63,7 @@ impl Witness {
         let (mut traces, mut proved) = (HashSet::new(), HashSet::new());
         for object in listed.into_iter().flatten().filter(|object| !self.was_there(object)) {
             for pid in remembered(&object) {
-                let trace = (object.place(), pid);
+                let trace = (object.identity(), pid);
                 let is_new = self.below.get(&pid) == below.get(&pid) && !self.traces.contains(&trace);
                 let maps = || matches!(&object.state, State::Segment(it) if maps_segment(pid, it.id));
                 let is_seen = below.contains_key(&pid) && (is_new || maps()) && had(pid);
@@ -94,7 +94,7 @@ impl Witness {
 
     /// Whether a descendant of CMD was seen to have created the object or used it last.
     pub(super) fn proves(&self, object: &Object) -> bool {
-        let place = object.place();
+        let place = object.identity();
         remembered(object).into_iter().any(|pid| self.proved.contains(&(place.clone(), pid)))
     }
 

@@ -10,7 +10,7 @@ use crate::args::creating::Creating;
 use crate::args::timeout::Timeout;
 use crate::objects::errors::{cannot, explain};
 use crate::semset;
-use crate::semset::lock::{self, Lock};
+use crate::semset::lock::{self, RwLock};
 use crate::semset::waited::{self, Wanted};
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target, not_posix, not_private};
@@ -28,7 +28,7 @@ pub struct Locking {
 }
 
 /// A lock that is held.
-pub struct Held(lock::Held);
+pub struct ObjectGuard(lock::LockGuard);
 
 impl Locking {
     /// Whether a lock was requested.
@@ -37,7 +37,13 @@ impl Locking {
     }
 
     /// Takes the lock, if one was requested, for an `object` that exists or that the caller `creates`.
-    pub fn take(&self, object: &Target, shared: bool, creating: Creating, creates: bool) -> Result<Option<Held>> {
+    pub fn take(
+        &self,
+        object: &Target,
+        shared: bool,
+        creating: Creating,
+        creates: bool,
+    ) -> Result<Option<ObjectGuard>> {
         let Some(target) = &self.lock else {
             return Ok(None);
         };
@@ -58,10 +64,10 @@ impl Locking {
                 let why = "a POSIX semaphore cannot be a lock: nothing releases what a killed process held";
                 return Err(not_posix(target, why).into());
             }
-            let lock = Lock::open_or_create(target, creating)?;
+            let lock = RwLock::open_or_create(target, creating)?;
             let take = |deadline| lock.take(shared, deadline);
             let held = waited::take(target, lock.set, Wanted::Lock { shared }, timeout, take)?;
-            Ok(Held(held))
+            Ok(ObjectGuard(held))
         };
         let taken = cannot("lock", target, take(), |errno| explain(target, Kind::Sem, errno));
         taken.map(Some)
@@ -72,7 +78,7 @@ fn is_missing_lock(lock: &Target) -> bool {
     semset::find(lock).is_err_and(|error| error.downcast_ref() == Some(&Errno::ENOENT))
 }
 
-impl Held {
+impl ObjectGuard {
     /// Releases the lock.
     pub fn release(self) -> Result<()> {
         match self.0.release() {

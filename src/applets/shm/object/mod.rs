@@ -2,7 +2,7 @@
 
 pub mod atomic_word;
 pub mod locking;
-pub mod source;
+pub mod payload;
 
 use anyhow::{Error, Result, bail};
 use nix::errno::Errno;

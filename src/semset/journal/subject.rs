@@ -16,7 +16,7 @@ const FILE: u64 = 2;
 
 /// The object that is written, and its permissions.
 #[derive(Debug, Clone, Copy)]
-pub struct Object {
+pub struct Subject {
     /// Its family, and its device and inode number, or its id. A later object can have the same place.
     pub(super) place: [u64; 3],
     /// Distinguishes it from other objects in the same place: see [`is_of`](Self::is_of). 0 is unknown.
@@ -30,7 +30,7 @@ pub struct Object {
     pub(super) mode: u32,
 }
 
-impl From<&Stat> for Object {
+impl From<&Stat> for Subject {
     fn from(stat: &Stat) -> Self {
         let Perm { gid, creator_gid, mode, .. } = stat.perm;
         Self {
@@ -44,7 +44,7 @@ impl From<&Stat> for Object {
     }
 }
 
-impl From<&posix::Stat> for Object {
+impl From<&posix::Stat> for Subject {
     fn from(stat: &posix::Stat) -> Self {
         Self {
             place: [FILE, stat.device, stat.inode],
@@ -57,7 +57,7 @@ impl From<&posix::Stat> for Object {
     }
 }
 
-impl Object {
+impl Subject {
     /// Returns the object that is open.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use crate::sys::fifo::{Seen, has_writers, look};
 use crate::sys::inotify::Watch;
 
 /// The path of an open FIFO, watched by inotify.
-pub struct Place<'a> {
+pub struct WatchedPath<'a> {
     fifo: &'a Fifo,
     seen: Seen,
     /// `None` if the user has too many watches.
@@ -20,7 +20,7 @@ pub struct Place<'a> {
     is_left: bool,
 }
 
-impl<'a> Place<'a> {
+impl<'a> WatchedPath<'a> {
     /// Watches the FIFO that was opened as `fd`; its events have the number `which`.
     pub fn watch(fifo: &'a Fifo, seen: Seen, fd: impl AsFd, (events, which): (&Events, usize)) -> Result<Self> {
         let watch = Watch::place(fd).ok();

@@ -14,7 +14,7 @@ use crate::sys::posix::shm::Object;
 use crate::sys::{fds, transfer};
 
 /// Data to write.
-pub enum Source {
+pub enum Payload {
     /// TEXT.
     Text(OsString),
     /// Standard input, and its length if it is a file.
@@ -23,7 +23,7 @@ pub enum Source {
     Spooled(OwnedFd, u64),
 }
 
-impl Source {
+impl Payload {
     /// Returns TEXT, or else standard input.
     ///
     /// # Errors
