@@ -65,7 +65,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
 [fifo_write]='#1	fifo	Path of the FIFO
@@ -78,7 +78,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
 [fifo_serve]='#1	fifo	Path of the FIFO
@@ -88,7 +88,7 @@ help	verb	Explain a verb
 --rm		Remove the FIFO at exit if this call created it
 -0,--null		Treat NUL, not newline, as the end of a line
 -j,--jobs	-	Run at most N CMDs at once (default: 1)
---report	file	Write the fate of each CMD to FILE, as JSON Lines
+--report	file	Write a JSON record of each CMD to FILE
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
 [fifo_stat]='#*	fifo	Paths of the FIFOs
@@ -202,7 +202,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
 [msgq_recv]='#1	msg	Queue to receive from
@@ -223,7 +223,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
 [msgq_peek]='#1	msg	Queue to look into
@@ -236,7 +236,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
 [msgq_serve]='#1	msg	Queue to serve
@@ -244,7 +244,7 @@ help	verb	Explain a verb
 -c,--count	-	Stop after N messages
 --drain		Stop when the queue is empty and no CMD runs
 -j,--jobs	-	Run at most N CMDs at once (default: 1)
---report	file	Write the fate of each CMD to FILE, as JSON Lines
+--report	file	Write a JSON record of each CMD to FILE
 --	command	Command and its arguments, run as given
 --create		Create it if it does not exist
 -m,--mode	-	Create it with this octal mode (default: 0600)
@@ -252,7 +252,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
 [msgq_stat]='#*	msg	Queues to show
@@ -311,7 +311,7 @@ help	verb	Explain a verb
 --	stages	Commands, run as given, with ::: between them
 --tag		Start each line with the command'\''s name or number
 -0,--null		Treat NUL, not newline, as the end of a line
---keep-order		Print one command'\''s output after the other'\''s
+--keep-order		Print the output of one command after another
 --report	file	Write a JSON record of each command to FILE
 --max-time	-	Send TERM after DURATION, and KILL 5s later
 --then	signal	Send SIG instead, then wait D (default: 5s)
@@ -361,7 +361,7 @@ help	verb	Explain a verb
 -h,--help		Print help (-h: options only)'
 [sem_help]='>sem'
 [help_sem]='>sem'
-[sem_run]='#1	sem	Slots to take one from
+[sem_run]='#1	sem	Set of job slots
 --slots	-	Create N slots if needed; fail if the number differs
 --resize		Change the number of slots to N
 --take	-	Take K slots at once (default: 1)
@@ -370,7 +370,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
@@ -381,7 +381,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
@@ -397,7 +397,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
 [sem_barrier]='#1	sem	Barrier
@@ -407,7 +407,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
 [sem_create]='#1	new	Semaphore or set; "private" for one without a key
@@ -420,7 +420,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
 [sem_wait]='#1	sem	Semaphore, or set of semaphores
@@ -430,7 +430,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
 [sem_post]='#1	sem	Semaphore, or set of semaphores
@@ -439,7 +439,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
 [sem_op]='#1	sem	Semaphore, or set of semaphores
@@ -448,7 +448,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
@@ -511,7 +511,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
@@ -524,7 +524,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
@@ -568,7 +568,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
 [shm_stat]='#*	shm	Segments and POSIX objects to show
@@ -621,7 +621,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
 [signal_run]='--ignore	signal	Ignore these signals in CMD, for example INT,TERM
@@ -645,7 +645,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
 [signal_stat]='#*	pid	Processes: PID, PID:INODE or PID@START
@@ -670,8 +670,8 @@ help	verb	Explain a verb
 #*	applet	Applets to link (default: all but ipcs and ipcrm)
 -h,--help		Print help (-h: options only)'
 [signals]='HUP	-	the terminal was closed; daemons reload their configuration
-INT	-	interrupt, from the keyboard: ^C
-QUIT	-	quit, from the keyboard: ^\
+INT	-	interrupt from the keyboard (^C)
+QUIT	-	quit from the keyboard (^\)
 ILL	-	an invalid instruction
 TRAP	-	a breakpoint
 ABRT	-	abort(3): the program gave up
@@ -688,7 +688,7 @@ STKFLT	-	a stack fault of a coprocessor (unused)
 CHLD	-	a child exited, stopped or continued
 CONT	-	continue after a stop
 STOP	-	stop; cannot be caught, blocked or ignored
-TSTP	-	stop, from the keyboard: ^Z
+TSTP	-	stop from the keyboard (^Z)
 TTIN	-	a background process read from its terminal
 TTOU	-	a background process wrote to its terminal
 URG	-	urgent data on a socket

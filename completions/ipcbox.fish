@@ -73,7 +73,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
         case fifo_write
@@ -87,7 +87,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
         case fifo_serve
@@ -98,7 +98,7 @@ help	verb	Explain a verb
 --rm		Remove the FIFO at exit if this call created it
 -0,--null		Treat NUL, not newline, as the end of a line
 -j,--jobs	-	Run at most N CMDs at once (default: 1)
---report	file	Write the fate of each CMD to FILE, as JSON Lines
+--report	file	Write a JSON record of each CMD to FILE
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
         case fifo_stat
@@ -223,7 +223,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
         case msgq_recv
@@ -245,7 +245,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
         case msgq_peek
@@ -260,7 +260,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
         case msgq_serve
@@ -269,7 +269,7 @@ help	verb	Explain a verb
 -c,--count	-	Stop after N messages
 --drain		Stop when the queue is empty and no CMD runs
 -j,--jobs	-	Run at most N CMDs at once (default: 1)
---report	file	Write the fate of each CMD to FILE, as JSON Lines
+--report	file	Write a JSON record of each CMD to FILE
 --	command	Command and its arguments, run as given
 --create		Create it if it does not exist
 -m,--mode	-	Create it with this octal mode (default: 0600)
@@ -277,7 +277,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
         case msgq_stat
@@ -345,7 +345,7 @@ help	verb	Explain a verb
 --	stages	Commands, run as given, with ::: between them
 --tag		Start each line with the command\'s name or number
 -0,--null		Treat NUL, not newline, as the end of a line
---keep-order		Print one command\'s output after the other\'s
+--keep-order		Print the output of one command after another
 --report	file	Write a JSON record of each command to FILE
 --max-time	-	Send TERM after DURATION, and KILL 5s later
 --then	signal	Send SIG instead, then wait D (default: 5s)
@@ -403,7 +403,7 @@ help	verb	Explain a verb
         case help_sem
             echo '>sem'
         case sem_run
-            echo '#1	sem	Slots to take one from
+            echo '#1	sem	Set of job slots
 --slots	-	Create N slots if needed; fail if the number differs
 --resize		Change the number of slots to N
 --take	-	Take K slots at once (default: 1)
@@ -412,7 +412,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
@@ -424,7 +424,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
@@ -441,7 +441,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
         case sem_barrier
@@ -452,7 +452,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
         case sem_create
@@ -466,7 +466,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
         case sem_wait
@@ -477,7 +477,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
         case sem_post
@@ -487,7 +487,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
         case sem_op
@@ -497,7 +497,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
@@ -569,7 +569,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
@@ -583,7 +583,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
@@ -632,7 +632,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
         case shm_stat
@@ -693,7 +693,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
         case signal_run
@@ -719,7 +719,7 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what is being waited for, and who holds it
+-v,--verbose		Print what the call waits for, and its holders
 -q,--quiet		Print neither the answer nor the waiting message
 -h,--help		Print help (-h: options only)'
         case signal_stat
@@ -749,8 +749,8 @@ help	verb	Explain a verb
 -h,--help		Print help (-h: options only)'
         case signals
             echo 'HUP	-	the terminal was closed; daemons reload their configuration
-INT	-	interrupt, from the keyboard: ^C
-QUIT	-	quit, from the keyboard: ^\\
+INT	-	interrupt from the keyboard (^C)
+QUIT	-	quit from the keyboard (^\\)
 ILL	-	an invalid instruction
 TRAP	-	a breakpoint
 ABRT	-	abort(3): the program gave up
@@ -767,7 +767,7 @@ STKFLT	-	a stack fault of a coprocessor (unused)
 CHLD	-	a child exited, stopped or continued
 CONT	-	continue after a stop
 STOP	-	stop; cannot be caught, blocked or ignored
-TSTP	-	stop, from the keyboard: ^Z
+TSTP	-	stop from the keyboard (^Z)
 TTIN	-	a background process read from its terminal
 TTOU	-	a background process wrote to its terminal
 URG	-	urgent data on a socket

@@ -99,8 +99,11 @@ pub const TABLE: &[Waits] = &[
         call: "sem wait @s --by 2",
         setup: &["sem create @s --value 1"],
         release: "sem post @s",
-        verbose: "@s: the value is 1, and 2 is wanted",
-        late: ["the value is still 1 after 120ms, and 2 is wanted\n", "the value is 1, and 2 is wanted\n"],
+        verbose: "@s: the value is 1, but at least 2 is needed",
+        late: [
+            "the value is still 1 after 120ms, but at least 2 is needed\n",
+            "the value is 1, but at least 2 is needed\n",
+        ],
         ..SEM
     },
     Waits {
@@ -133,8 +136,11 @@ pub const TABLE: &[Waits] = &[
         release: "sem post /@s",
         show: "sem get /@s",
         blocks_in: libc::SYS_futex,
-        verbose: "/@s: the value is 0, and 1 is wanted",
-        late: ["the value is still 0 after 120ms, and 1 is wanted\n", "the value is 0, and 1 is wanted\n"],
+        verbose: "/@s: the value is 0, but at least 1 is needed",
+        late: [
+            "the value is still 0 after 120ms, but at least 1 is needed\n",
+            "the value is 0, but at least 1 is needed\n",
+        ],
         ..SEM
     },
     Waits {

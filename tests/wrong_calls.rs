@@ -555,7 +555,7 @@ fn unsuitable_object_is_named_with_the_next_step() {
         (
             "ipcbox sem op $NAME-plain 5:-1",
             2,
-            "sem: cannot operate on $NAME-plain: the set has one semaphore, 0 (EFBIG)",
+            "sem: cannot operate on $NAME-plain: the set has one semaphore, number 0 (EFBIG)",
             "",
             0,
         ),

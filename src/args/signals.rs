@@ -35,8 +35,8 @@ impl Action {
 /// The standard signals, each with its name, its default action and its meaning.
 const STANDARD: &[(Signal, &str, Action, &str)] = &[
     (Signal::HUP, "HUP", Action::Terminate, "the terminal was closed; daemons reload their configuration"),
-    (Signal::INT, "INT", Action::Terminate, "interrupt, from the keyboard: ^C"),
-    (Signal::QUIT, "QUIT", Action::Core, "quit, from the keyboard: ^\\"),
+    (Signal::INT, "INT", Action::Terminate, "interrupt from the keyboard (^C)"),
+    (Signal::QUIT, "QUIT", Action::Core, "quit from the keyboard (^\\)"),
     (Signal::ILL, "ILL", Action::Core, "an invalid instruction"),
     (Signal::TRAP, "TRAP", Action::Core, "a breakpoint"),
     (Signal::ABRT, "ABRT", Action::Core, "abort(3): the program gave up"),
@@ -54,7 +54,7 @@ const STANDARD: &[(Signal, &str, Action, &str)] = &[
     (Signal::CHLD, "CHLD", Action::Ignore, "a child exited, stopped or continued"),
     (Signal::CONT, "CONT", Action::Continue, "continue after a stop"),
     (Signal::STOP, "STOP", Action::Stop, "stop; cannot be caught, blocked or ignored"),
-    (Signal::TSTP, "TSTP", Action::Stop, "stop, from the keyboard: ^Z"),
+    (Signal::TSTP, "TSTP", Action::Stop, "stop from the keyboard (^Z)"),
     (Signal::TTIN, "TTIN", Action::Stop, "a background process read from its terminal"),
     (Signal::TTOU, "TTOU", Action::Stop, "a background process wrote to its terminal"),
     (Signal::URG, "URG", Action::Ignore, "urgent data on a socket"),

@@ -33,7 +33,7 @@ pub struct Timeout {
     nonblock: Option<bool>,
     #[command(flatten)]
     late: Late,
-    /// Print what is being waited for, and who holds it
+    /// Print what the call waits for, and its holders
     #[arg(
         short,
         long,

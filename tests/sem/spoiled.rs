@@ -52,7 +52,7 @@ fn corrupt_bytes_are_refused() {
     for verb in ["wait", "post", "wait -n"] {
         world.call(&format!("sem {verb}")).arg(&name).ok();
     }
-    world.call("sem wait -n").arg(&name).fails(124, "the value is 0, and 1 is wanted");
+    world.call("sem wait -n").arg(&name).fails(124, "the value is 0, but at least 1 is needed");
 }
 
 #[test]

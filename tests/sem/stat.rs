@@ -313,7 +313,7 @@ fn rm_in_use_needs_force_and_wakes_waiters() {
         waiting.signal(which);
         assert_eq!(waiting.code(), 128 + which as i32);
     }
-    world.call("sem wait /@q -w 0.05").fails(124, "the value is still 0 after 50ms, and 1 is wanted");
+    world.call("sem wait /@q -w 0.05").fails(124, "the value is still 0 after 50ms, but at least 1 is needed");
     world.call("sem stat /@q --columns waiters --no-header").stdout("0\n").ok();
     world.call("sem rm /@q").ok();
     drop(holder);

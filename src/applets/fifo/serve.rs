@@ -23,7 +23,7 @@ use crate::sys::{fds, fifo, pipe};
 /// CMD reads the line on standard input; an argument that is {} becomes the line, without its newline. A line is taken
 /// when it is complete and a job is free; the others stay in the FIFO.
 ///
-/// Serves until SIGTERM: then running CMDs are waited for, and the status is 0. A CMD that fails does not stop the
+/// Serves until SIGTERM, then waits for running CMDs and exits with status 0. A CMD that fails does not stop the
 /// server. A FIFO has one server at a time.
 #[derive(Args)]
 pub struct Serve {

@@ -17,7 +17,7 @@ const COLUMNS: &str = "-kind -family id key name owner -uid -group -gid -creator
                        change_time";
 const WAITERS: &str = "-kind -family id -key name role pid command type except";
 
-/// Without TARGET it shows every System V and POSIX queue. The bytes in a POSIX queue are known only if the caller may
+/// Without TARGET, shows every System V and POSIX queue. The bytes in a POSIX queue are known only if the caller may
 /// receive from it. --waiters lists the processes that the caller may trace; the kernel does not count the others.
 #[derive(Args)]
 pub struct Stat {

@@ -31,7 +31,7 @@ use crate::text::visible;
 /// Runs all commands at the same time and merges their output by whole lines; their standard error likewise,
 /// separately. A last line without a newline gets one. All commands share standard input.
 ///
-/// Exits with the status of the last command that failed, or 0. The order of lines of different commands is not
+/// Exits with the status of the last command that failed, or 0. The order of lines from different commands is not
 /// defined, unless --keep-order is given.
 #[derive(Args)]
 pub struct Merge {
@@ -43,7 +43,7 @@ pub struct Merge {
     /// Treat NUL, not newline, as the end of a line
     #[arg(short = '0', long)]
     null: bool,
-    /// Print one command's output after the other's
+    /// Print the output of one command after another
     #[arg(long)]
     keep_order: bool,
     #[command(flatten)]

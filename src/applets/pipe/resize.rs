@@ -14,9 +14,9 @@ use crate::output;
 use crate::supervise::command::Command;
 
 /// Sets the capacity of pipes to at least SIZE bytes; the kernel rounds it up to a power of two of pages. Without PIPE,
-/// resizes standard input and output, as far as they are pipes.
+/// resizes those of standard input and output that are pipes.
 ///
-/// Prints each new capacity, or runs CMD in place of ipcbox and prints nothing. CMD does not run if a pipe could not be
+/// Prints each new capacity, or replaces ipcbox with CMD and prints nothing. CMD does not run if a pipe could not be
 /// resized. Bytes in a pipe stay; it cannot shrink below them.
 #[derive(Args)]
 pub struct Resize {

@@ -26,8 +26,8 @@ use crate::text::counted;
 /// How long the creator of a set may take to set its values, which is its next system call.
 const BIRTH: Duration = Duration::from_secs(1);
 
-/// Prints the id of a System V set, or the name of a POSIX semaphore. An existing object must have the values, the
-/// number of semaphores or slots and the mode that you give: otherwise it is left alone and the status is 4.
+/// Prints the id of a System V set, or the name of a POSIX semaphore. If the object exists with other values, another
+/// number of semaphores or slots, or another mode than requested, nothing changes and the status is 4.
 #[derive(Args)]
 pub struct Create {
     /// Semaphore or set; "private" for one without a key

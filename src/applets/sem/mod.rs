@@ -78,8 +78,8 @@ fn explain(target: &Target, errno: Errno) -> Cause {
 fn beyond(target: &Target) -> Cause {
     let len = semset::find(target).and_then(|set| Ok(set.stat()?.len));
     let words = match len {
-        Ok(1) => "the set has one semaphore, 0".to_owned(),
-        Ok(len) => format!("the set has {len} semaphores, 0 to {}", len - 1),
+        Ok(1) => "the set has one semaphore, number 0".to_owned(),
+        Ok(len) => format!("the set has {len} semaphores, numbered 0 to {}", len - 1),
         Err(_) => "the set has fewer semaphores".to_owned(),
     };
     Cause::from_errno(Errno::EFBIG, words).exit(Exit::Usage)

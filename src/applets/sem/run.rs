@@ -24,7 +24,7 @@ use crate::target::Target;
 /// taking single ones.
 #[derive(Args)]
 pub struct Run {
-    /// Slots to take one from
+    /// Set of job slots
     #[arg(value_name = "TARGET")]
     target: Target,
     /// Create N slots if needed; fail if the number differs

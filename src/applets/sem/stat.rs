@@ -26,9 +26,8 @@ const COLUMNS: &str = "-kind -family -id -key name -owner -uid -group -gid -crea
 const USERS: &str = "-kind -family -id -key name purpose role state slot count pid command operations";
 
 /// Shows a table with a row for each set of slots, lock, barrier and plain semaphore: how much of it is in use (2/4),
-/// its holders, and how many processes wait. Without TARGET all are shown. A plain semaphore has a value, and no known
-/// holders.
-/// --columns and --json show more.
+/// its holders, and how many processes wait. Without TARGET, shows all. A plain semaphore has a value, and no known
+/// holders. --columns and --json show more.
 #[derive(Args)]
 pub struct Stat {
     /// Semaphores (default: all)

@@ -17,7 +17,7 @@ use crate::sys::{errno, fds, memfd, transfer};
 
 /// Copies FILE, or standard input, to a file that exists in memory only, and runs CMD with its path as the argument {}
 /// and in IPCBOX_MEMFD. CMD and its children can open the path; nothing can change the file, and only its owner may
-/// open it. It is gone when the last process that has it open exits. Swap can hold a copy.
+/// open it. It disappears when the last process that has it open exits. Swap can hold a copy.
 #[derive(Args)]
 pub struct Memfd {
     /// File to copy (default: standard input)

@@ -19,8 +19,8 @@ const COLUMNS: &str = "-kind -family id key name size owner -uid -group -gid -cr
                        -removed -pinned";
 const HOLDERS: &str = "-kind -family id -key name pid command mappings descriptors";
 
-/// Without TARGET it shows every segment and every POSIX object. The resident bytes of a POSIX object include
-/// swapped-out ones. --holders lists the processes that the caller may trace; a warning counts the others.
+/// Without TARGET, shows every segment and every POSIX object. The resident bytes of a POSIX object include swapped-out
+/// ones. --holders lists the processes that the caller may trace; a warning counts the others.
 #[derive(Args)]
 pub struct Stat {
     /// Segments and POSIX objects to show

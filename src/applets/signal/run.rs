@@ -13,10 +13,10 @@ use crate::exit::{Cause, Exit};
 use crate::supervise::command::Command;
 use crate::sys::signal::{self, Disposition, Signal, block, on_parents_death, set_disposition};
 
-/// Runs CMD and exits as it did, by the same status or signal. With only --ignore, --block, --default or
-/// --parent-death, ipcbox executes CMD in its own place. Otherwise it stays as the parent of CMD and forwards the signals
+/// Runs CMD and exits with the same status, or by the same signal. With only --ignore, --block, --default or
+/// --parent-death, ipcbox replaces itself with CMD. Otherwise it stays as the parent of CMD and forwards the signals
 /// that it gets. CMD has a process group of its own and, if ipcbox had it, the terminal: keys such as ^C reach CMD
-/// directly, past --map and --on.
+/// directly and bypass --map and --on.
 #[derive(Args)]
 pub struct Run {
     /// Ignore these signals in CMD, for example INT,TERM

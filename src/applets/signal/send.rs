@@ -27,7 +27,7 @@ const INTERVAL: Duration = Duration::from_millis(1);
 /// Sends SIG to each PID, or with 0 only tests whether it could. The signal never reaches a process that reuses the pid
 /// during the call; PID:INODE and PID@START, as signal stat prints them, extend this to pids that were stored. With
 /// --wait, prints one line per process: exited, killed, ended (status unknown) or alive. If one PID fails, the others
-/// are signalled all the same.
+/// are still signalled.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Send {
@@ -61,7 +61,7 @@ pub struct Send {
     wait: Option<Duration>,
     /// Send SIG to the survivors, then wait D (default: 5s)
     ///
-    /// May be repeated: each step follows when D of the one before is over.
+    /// May be repeated: each step follows when the previous D has passed.
     #[arg(long, value_name = "SIG[:D]", value_parser = step, requires = "wait")]
     then: Vec<Step>,
     /// Do not fail if a process does not exist

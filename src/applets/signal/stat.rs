@@ -18,8 +18,9 @@ use crate::sys::process::{self, inode};
 use crate::sys::signal::Set;
 
 /// Shows by name which signals are pending for the process (shared_pending) and for its first thread (pending), which
-/// ones that thread blocks, and which ones the process ignores and catches. The columns inode and start identify this
-/// very process: every verb of signal takes PID:INODE and PID@START, which never match a process that reuses the pid.
+/// ones that thread blocks, and which ones the process ignores and catches. The columns inode and start identify
+/// exactly this process: every verb of signal takes PID:INODE and PID@START, which never match a process that reuses
+/// the pid.
 #[derive(Args)]
 pub struct Stat {
     /// Processes: PID, PID:INODE or PID@START

@@ -17,7 +17,7 @@ pub struct Serving {
     /// Run at most N CMDs at once (default: 1)
     #[arg(short, long, value_name = "N", value_parser = count, default_value_t = 1)]
     jobs: u16,
-    /// Write the fate of each CMD to FILE, as JSON Lines
+    /// Write a JSON record of each CMD to FILE
     #[arg(long, value_name = "FILE")]
     report: Option<OsString>,
     /// Command and its arguments, run as given

@@ -75,13 +75,13 @@ impl One {
         Ok(notice.during(timeout.deadline(), |deadline| set.operate(&[Op::new(self.index(), delta)], deadline))?)
     }
 
-    /// Returns why the value cannot change by `delta`: "the value is still 0 after 2s, and 1 is wanted".
+    /// Returns why the value cannot change by `delta`: "the value is still 0 after 2s, but at least 1 is needed".
     pub fn state(&self, delta: i16, timeout: &Timeout) -> String {
         let (still, after) = (timeout.still(), timeout.after());
         let value = self.value().map_or_else(|| "unknown".into(), |value| value.to_string());
         match delta {
             0 => format!("the value is{still} {value}{after}, not 0"),
-            delta => format!("the value is{still} {value}{after}, and {} is wanted", delta.unsigned_abs()),
+            delta => format!("the value is{still} {value}{after}, but at least {} is needed", delta.unsigned_abs()),
         }
     }
 

@@ -30,8 +30,8 @@ pub struct Rules {
     pub map: Vec<Pair>,
     /// Run CMDLINE with /bin/sh when SIG arrives
     ///
-    /// CMD gets SIG all the same, unless --map SIG= drops it. IPCBOX_SIGNAL and IPCBOX_PID are set to SIG and the pid
-    /// of CMD. One CMDLINE runs at a time, and ipcbox waits for it before it exits.
+    /// CMD still gets SIG, unless --map SIG= drops it. IPCBOX_SIGNAL and IPCBOX_PID are set to SIG and the pid of CMD.
+    /// One CMDLINE runs at a time, and ipcbox waits for it before it exits.
     #[arg(long, value_name = "SIG=CMDLINE", value_parser = on)]
     pub on: Vec<On>,
     /// Forward signals to cmd, group or tree (default: cmd)
@@ -47,7 +47,7 @@ pub struct Rules {
     reap: bool,
     /// Kill all descendants of CMD when it exits
     ///
-    /// They are also killed when --max-time and its last --then are over.
+    /// They are also killed when --max-time and its last --then have expired.
     #[arg(long)]
     kill_tree: bool,
     #[command(flatten)]
