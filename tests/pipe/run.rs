@@ -117,6 +117,39 @@ fn operator_as_argument_is_explained_on_failure() {
 }
 
 #[test]
+fn hinted_line_does_not_truncate_a_file() {
+    let world = World::new();
+    world.file("f", "a|b\n");
+    // Right calls that find nothing.
+    for operator in [">", ">>", "2>", "2>>", "&>"] {
+        for verb in ["run", "tee"] {
+            world.call(&format!("pipe {verb} -- grep -x {operator} f")).input("").stderr("").status(1);
+        }
+        // Another operator is explained.
+        let hint = format!("hint: ipcbox pipe run -- grep -x '{operator}' f ::: wc -l\n");
+        let output = world.call(&format!("pipe run -- grep -x {operator} f | wc -l")).output();
+        let printed = String::from_utf8(output.stderr).unwrap();
+        assert!(printed.ends_with(&hint), "{printed}");
+        world.shell(hint.strip_prefix("hint: ").unwrap()).stdout("0\n").status(1);
+        world.shell("cat f").stdout("a|b\n").ok();
+    }
+    // In another command too, and next to an operator that was meant for the shell.
+    let output = world.call("pipe run -- grep -x > f ::: cat no > out").output();
+    let printed = String::from_utf8(output.stderr).unwrap();
+    let hint = printed.lines().last().unwrap();
+    assert_eq!(hint, r"hint: ipcbox pipe run --shell 'grep -x '\''>'\'' f' 'cat no > out'", "{printed}");
+}
+
+#[test]
+fn operator_in_quotes_is_left_alone_in_the_hint() {
+    let world = World::new();
+    let output = world.call("pipe run -- sh -c").args(["echo a | cat; exit 3", "x", "|", "wc"]).output();
+    let printed = String::from_utf8(output.stderr).unwrap();
+    let hint = printed.lines().last().unwrap();
+    assert_eq!(hint, "hint: ipcbox pipe run -- sh -c 'echo a | cat; exit 3' x ::: wc", "{printed}");
+}
+
+#[test]
 fn capacity_applies_to_every_pipe() {
     let capacity = format!("{BINARY} pipe stat --columns capacity --no-header");
     let shown = format!("{capacity} 0 >&2");
