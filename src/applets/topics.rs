@@ -53,7 +53,7 @@ fn statuses() -> String {
     text.push_str(
         "\nA verb that runs CMD returns the exit status of CMD. Any failure before CMD starts is then 125, so that 1 to 5 are \
          statuses of CMD. --timeout-status N returns N instead of 124.\n\n\
-         With several targets all are tried, each failure is reported, and the first one gives the status.\n\n\
+         With several targets, all are tried, each failure is reported, and the status is that of the first failure.\n\n\
          VERB --help lists the statuses that can occur in a verb.\n",
     );
     text

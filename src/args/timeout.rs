@@ -17,7 +17,7 @@ use crate::sys::deadline::Deadline;
 pub struct Timeout {
     /// Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
     ///
-    /// A bare number is seconds. It limits all waiting of the call, but never ends CMD. If both --timeout and
+    /// A bare number is seconds. It limits the total wait of the call, but never ends CMD. If both --timeout and
     /// --nonblock are given, the last one counts.
     #[arg(id = "timeout", short = 'w', long, value_name = "DURATION", value_parser = timeout, help_heading = "Waiting")]
     limit: Option<Timed>,

@@ -66,7 +66,7 @@ pub fn denied(errno: Errno, owner: Option<u32>) -> Cause {
             Cause::from_errno(errno, "permission denied by its own mode")
         }
         (Errno::EACCES, Some(uid)) => {
-            Cause::from_errno(errno, format!("permission denied, it belongs to {}", user(uid)))
+            Cause::from_errno(errno, format!("permission denied; it belongs to {}", user(uid)))
         }
         // The owner is not the reason.
         (_, Some(uid)) if [0, uid].contains(&nix::unistd::geteuid().as_raw()) => {

@@ -118,7 +118,7 @@ fn box_page() -> String {
 }
 
 fn cookbook() -> String {
-    let summary = "small tasks of scripts and CI jobs, solved with ipcbox";
+    let summary = "small tasks in scripts and CI jobs, solved with ipcbox";
     let mut page = Page::new("ipcbox-cookbook", 7, DATE, summary);
     written(&mut page, "cookbook", &|_, word| panic!("nothing is generated for {word}"));
     page.finish()

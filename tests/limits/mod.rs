@@ -115,7 +115,7 @@ const SCARCITIES: &[Scarcity] = &[
     scarcity(
         "another user's objects",
         "exec setpriv --reuid=54398 --regid=54398 --clear-groups",
-        ("sem create @a; sem set @a 5", 5, "permission denied, it belongs to root (EACCES)"),
+        ("sem create @a; sem set @a 5", 5, "permission denied; it belongs to root (EACCES)"),
     ),
     scarcity(
         "a user namespace without users",

@@ -247,7 +247,7 @@ fn queue_of_another_user_is_refused() {
             world.call(&format!("msgq {line}")).user(user).fails(5, "EACCES");
         }
     }
-    world.call("msgq send @q x").user(user).fails(5, "permission denied, it belongs to root");
+    world.call("msgq send @q x").user(user).fails(5, "permission denied; it belongs to root");
     world.call("msgq rm @q").user(user).fails(5, "it belongs to root (EPERM)");
     world.call("msgq rm /@q").user(user).fails(5, "EACCES");
     world.call("msgq set @q -m 666").user(user).fails(5, "it belongs to root (EPERM)");

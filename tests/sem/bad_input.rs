@@ -240,10 +240,10 @@ fn set_of_another_user_is_protected() {
     world.call("sem create /@p").ok();
     world.call("sem create @s --slots 2").ok();
     for line in ["sem get @a", "sem wait @a", "sem post @a", "sem op @a 0:+1", "sem stat @a --waiters"] {
-        world.call(line).user(stranger).fails(5, "permission denied, it belongs to root (EACCES)");
+        world.call(line).user(stranger).fails(5, "permission denied; it belongs to root (EACCES)");
     }
-    world.call("sem run @s -- true").user(stranger).fails(125, "permission denied, it belongs to root (EACCES)");
-    world.call("sem set @a 5").user(stranger).fails(5, "permission denied, it belongs to root (EACCES)");
+    world.call("sem run @s -- true").user(stranger).fails(125, "permission denied; it belongs to root (EACCES)");
+    world.call("sem set @a 5").user(stranger).fails(5, "permission denied; it belongs to root (EACCES)");
     world.call("sem set @a -m 666").user(stranger).fails(5, "it belongs to root (EPERM)");
     world.call("sem rm @a --force").user(stranger).fails(5, "it belongs to root (EPERM)");
     world.call("sem get /@p").user(stranger).fails(5, "permission denied");

@@ -297,7 +297,7 @@ fn rm_in_use_needs_force_and_wakes_waiters() {
 
     world.call("sem create @a").ok();
     let waiting = world.call("sem wait @a").start().blocked_in(libc::SYS_semtimedop);
-    world.call("sem rm @a").fails(1, &format!("it is waited for by {} (", waiting.pid()));
+    world.call("sem rm @a").fails(1, &format!("it is waited on by {} (", waiting.pid()));
     world.call("sem rm @a --force").ok();
     assert_eq!(waiting.code(), 3);
 
@@ -348,7 +348,7 @@ fn unreadable_target_is_shown() {
         }
         for users in ["--holders", "--waiters"] {
             let call = world.call(&format!("sem stat {target} {users}")).user(stranger);
-            call.fails(5, "permission denied, it belongs to root (EACCES)");
+            call.fails(5, "permission denied; it belongs to root (EACCES)");
         }
     }
 }

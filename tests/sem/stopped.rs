@@ -167,12 +167,12 @@ fn rm_spares_a_set_with_a_stopped_waiter() {
     let waiting = waiter(world.call("sem lock @l -- true")).stopped();
     drop(holder);
     let pid = waiting.pid();
-    world.call("sem rm @l").fails(1, &format!("it is waited for by {pid} ("));
+    world.call("sem rm @l").fails(1, &format!("it is waited on by {pid} ("));
     drop(waiting);
     world.call("sem rm @l").ok();
     let waiting = waiter(world.call("sem barrier @b 2")).stopped();
     let pid = waiting.pid();
-    world.call("sem rm @b").fails(1, &format!("it is waited for by {pid} ("));
+    world.call("sem rm @b").fails(1, &format!("it is waited on by {pid} ("));
     world.call("sem rm @b --force").ok();
 }
 

@@ -374,7 +374,7 @@ fn refused_object_creates_no_lock() {
         world.call("shm create --size 64 -m 644").arg(&name).ok();
         for create in ["", "--create"] {
             let call = world.call(&format!("shm write {create} --lock @l")).args([&name, "x"]);
-            call.user(stranger).fails(5, "permission denied, it belongs to root (EACCES)");
+            call.user(stranger).fails(5, "permission denied; it belongs to root (EACCES)");
             world.call("sem get @l").fails(3, "no such semaphore set");
         }
         let theirs = name.clone() + "-theirs";

@@ -85,7 +85,7 @@ fn object_of_another_user_is_refused() {
         let call = |words: &str| world.call(&format!("shm {words}")).arg(&name).user(stranger);
         for verb in ["read", "write", "get", "add", "add --create", "write --create", "wait -n"] {
             let value = verb.starts_with("wait").then_some("0");
-            call(verb).args(value).fails(5, "permission denied, it belongs to root (EACCES)");
+            call(verb).args(value).fails(5, "permission denied; it belongs to root (EACCES)");
         }
         call("set -m 0666").fails(5, "it belongs to root (EPERM)");
         call("rm").fails(5, "(E");
@@ -99,7 +99,7 @@ fn object_of_another_user_is_refused() {
             let (verb, value) = verb.split_once(' ').unwrap();
             let values = if verb == "cas" { vec!["0", "1"] } else { vec![value] };
             let values = if verb == "add" { vec![] } else { values };
-            call(verb).args(values).fails(5, "permission denied, it belongs to root (EACCES)");
+            call(verb).args(values).fails(5, "permission denied; it belongs to root (EACCES)");
         }
         // An object that another user created first is not used.
         let theirs = name.clone() + "-theirs";

@@ -61,11 +61,10 @@ pub const APPLET: Applet = Applet {
     verbs: &[Entry::of::<Remove>(), Entry::of::<AsIpcrm>()],
 };
 
-/// The options of ipcrm(1) from util-linux 2.38 work as there: they remove an object even if it is in use. Called as
-/// ipcrm, -a removes everything without asking. An object chosen by a TARGET or a filter is kept if it is in use,
-/// unless
-/// --force is given. A filter asks on a terminal and needs --yes elsewhere; it keeps slots, locks, barriers and objects of
-/// other users. With TARGETs, filters select among them.
+/// The options of ipcrm(1) from util-linux 2.38 work as they do there: they remove an object even if it is in use.
+/// `ipcrm -a` removes everything without asking. An object chosen by a TARGET or a filter is kept if it is in use,
+/// unless --force is given. A filter asks on a terminal and needs --yes elsewhere; it keeps slots, locks, barriers and
+/// objects of other users. With TARGETs, filters select among them.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Remove {

@@ -31,8 +31,9 @@ use crate::target::Target;
 /// Sends MESSAGE, or standard input, to a process that runs msgq serve on the queue, prints the reply, and exits with
 /// the status of the server's CMD. A reply can have any size.
 ///
-/// On a timeout or an interrupt the request is withdrawn; a CMD that has started runs on, and its reply is dropped. If
-/// no server is running, or one dies right after taking the request, the caller notices only when --timeout expires.
+/// On a timeout or an interrupt the request is withdrawn; a CMD that has started keeps running, and its reply is
+/// dropped. If no server is running, or one dies right after taking the request, the caller notices only when --timeout
+/// expires.
 #[derive(Args)]
 pub struct Call {
     /// Queue that the server reads

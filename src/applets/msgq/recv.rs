@@ -28,7 +28,7 @@ use crate::text::counted;
 /// Takes one message and prints it, followed by a newline unless another format is chosen. --count, --drain, --follow
 /// and --until take more. A POSIX queue returns the highest priority first.
 ///
-/// --timeout limits the whole call, with --follow the time between two messages. SIGINT, SIGTERM or SIGHUP ends the
+/// --timeout limits the whole call, or with --follow the time between two messages. SIGINT, SIGTERM or SIGHUP ends the
 /// call after it has printed what it took; SIGKILL or a second signal can lose that.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]

@@ -20,8 +20,8 @@ use crate::sys::message::Message;
 use crate::sys::posix::mq::{Access, MAX_PRIORITY};
 use crate::target::Target;
 
-/// Each MESSAGE is one message. Without any, all of standard input is one message, its final newline included; --lines
-/// sends each line without its newline.
+/// Each MESSAGE is one message. Without MESSAGE, all of standard input is one message, its final newline included;
+/// --lines sends each line without its newline.
 ///
 /// send waits while the queue is full. --timeout limits that wait, not the time spent reading standard input. A message
 /// that the queue cannot hold is refused; those sent before it stay sent.

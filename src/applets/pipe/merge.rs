@@ -28,7 +28,7 @@ use crate::sys::wait::Want;
 use crate::sys::{fds, pipe};
 use crate::text::visible;
 
-/// Runs all commands at the same time and merges their output by whole lines; their standard error likewise,
+/// Runs all commands at the same time and merges their output by whole lines. Standard error is merged in the same way,
 /// separately. A last line without a newline gets one. All commands share standard input.
 ///
 /// Exits with the status of the last command that failed, or 0. The order of lines from different commands is not

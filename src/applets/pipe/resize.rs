@@ -14,10 +14,10 @@ use crate::output;
 use crate::supervise::command::Command;
 
 /// Sets the capacity of pipes to at least SIZE bytes; the kernel rounds it up to a power of two of pages. Without PIPE,
-/// resizes those of standard input and output that are pipes.
+/// resizes whichever of standard input and output is a pipe.
 ///
-/// Prints each new capacity, or replaces ipcbox with CMD and prints nothing. CMD does not run if a pipe could not be
-/// resized. Bytes in a pipe stay; it cannot shrink below them.
+/// Prints each new capacity. With CMD, prints nothing and replaces ipcbox with it. CMD does not run if a pipe could not
+/// be resized. A pipe keeps its bytes, and cannot shrink below them.
 #[derive(Args)]
 pub struct Resize {
     /// New capacity in bytes, or max

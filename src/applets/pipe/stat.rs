@@ -13,7 +13,7 @@ use crate::sys::pipe::{self, ATOMIC, Limits};
 use crate::sys::process;
 
 /// Shows the capacity of pipes, the bytes in them, the processes that have each end open, and the limits of the system.
-/// Without PIPE, shows those of standard input, output and error that are pipes.
+/// Without PIPE, shows whichever of standard input, output and error is a pipe.
 ///
 /// Nothing is opened or changed. Processes of other users are visible only with privilege; UNSEEN counts those that
 /// could not be inspected.

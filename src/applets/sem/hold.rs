@@ -25,8 +25,8 @@ use crate::sys::process;
 use crate::sys::sysv::sem::Set;
 use crate::target::Target;
 
-/// For critical sections of several commands. Takes a slot or the lock, starts a small holder process, prints its pid
-/// and returns. The holder releases everything when PID exits ($$ is the script itself, also in its subshells), when it
+/// Holds a slot or the lock across several commands: takes it, starts a small holder process, prints its pid and
+/// returns. The holder releases everything when PID exits ($$ is the script itself, also in its subshells), when it
 /// gets SIGTERM, or with --release.
 #[derive(Args)]
 pub struct Hold {

@@ -16,7 +16,7 @@ use crate::supervise::command::Command;
 use crate::target::Target;
 
 /// Takes the lock and runs CMD. The kernel releases the lock when CMD exits, even by `kill -9`. The lock is created if
-/// needed. It is first come, first served: sharers that come later do not overtake an exclusive caller that waits.
+/// needed. It is first come, first served: later sharers do not overtake a waiting exclusive caller.
 #[derive(Args)]
 pub struct Lock {
     /// Lock

@@ -18,8 +18,8 @@ use crate::text::counted;
 /// Refuses to remove a semaphore that is held or waited on, unless --force is given: then waiters fail with status 3.
 /// The kernel does not know the holders of a plain semaphore.
 ///
-/// --unused removes slots and locks that no process uses: the TARGETs, or all of yours if there is no TARGET. It reports
-/// which ones it keeps and why, which is not a failure.
+/// --unused removes slots and locks that no process uses: the TARGETs, or all of yours if there is no TARGET. It
+/// reports which ones it keeps and why; keeping some is not a failure.
 #[derive(Args)]
 // Without TARGET, --unused means all of the caller's.
 #[command(mut_arg("targets", |arg| arg.required(false).required_unless_present("unused")))]

@@ -32,7 +32,7 @@ pub struct Run {
     slots: Option<u16>,
     /// Change the number of slots to N
     ///
-    /// A larger number applies at once. A smaller one is reached as slots come free.
+    /// A larger number applies at once. A smaller one takes effect as slots come free.
     #[arg(long, requires = "slots")]
     resize: bool,
     /// Take K slots at once (default: 1)

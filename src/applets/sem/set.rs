@@ -17,8 +17,8 @@ use crate::sys::sysv::sem::MAX_VALUE;
 use crate::target::{Form, Target, not_posix};
 
 /// Sets values without regard to waiters and holders: the kernel forgets every process's undo for that semaphore. Use
-/// post and wait for a semaphore in use. Values for all semaphores of a set are set in one step, otherwise one after
-/// the other.
+/// post and wait for a semaphore in use. If the values cover all semaphores of a set, they are set in one step;
+/// otherwise one after the other.
 #[derive(Args)]
 pub struct Set {
     /// Semaphore, or set of semaphores

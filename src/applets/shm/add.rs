@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::output;
 
 /// The addition is atomic, so each of several callers gets a value of its own. The highest value wraps to the lowest.
-/// Processes that wait for the word are woken.
+/// Wakes the processes that wait on the word.
 #[derive(Args)]
 pub struct Add {
     #[command(flatten)]

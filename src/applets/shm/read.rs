@@ -21,8 +21,8 @@ use crate::target::Target;
 /// Prints the bytes as they are, to the end of the object. --text stops before the first NUL, so that zeros after a
 /// text are left out.
 ///
-/// Without a lock, a read can see half of a write. If reader and writer use the same --lock, it sees all or nothing,
-/// even if the writer was killed.
+/// Without a lock, a read can see half of a write. If reader and writer use the same --lock, the reader sees all of the
+/// write or nothing, even if the writer was killed.
 #[derive(Args)]
 pub struct Read {
     /// Segment or POSIX object to read

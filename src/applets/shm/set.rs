@@ -18,10 +18,10 @@ use crate::sys::posix::shm::{self as posix, Object};
 use crate::sys::sysv::{Change, Kind};
 use nix::errno::Errno;
 
-/// With VALUE, sets a word in one atomic step and wakes the processes that wait for it. Options change the object.
+/// With VALUE, sets a word in one atomic step and wakes the processes that wait on it. Options change the object.
 ///
 /// The size of a segment cannot be changed. A POSIX object can grow, by zeros whose memory is reserved, and shrink; a
-/// program that uses the lost part dies by SIGBUS.
+/// program that uses the lost part is killed by SIGBUS.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Set {

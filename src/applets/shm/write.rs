@@ -25,8 +25,8 @@ use crate::text::counted;
 /// The longest write, in bytes, that wakes the waiters for its words.
 const WAKING: u64 = 4096;
 
-/// Writes the bytes as they are, without a newline or a NUL at the end. TEXT, or a file as standard input, that does
-/// not fit is refused; a stream is written as far as it fits, and the status is 1.
+/// Writes the bytes as they are, without a newline or a NUL at the end. TEXT, or a file on standard input, is refused
+/// if it does not fit. A stream is written as far as it fits; if some is left, the status is 1.
 ///
 /// If writer and reader use the same --lock, the reader sees all of the write or nothing, even if the writer is killed.
 /// A stream is read to its end before the lock is taken.

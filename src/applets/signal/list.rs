@@ -10,9 +10,9 @@ use crate::exit::{Cause, Exit, each};
 use crate::output::{self, Cell, Column};
 use crate::sys::signal::{Set, Signal};
 
-/// Without SPEC, lists every signal with its number, default action and meaning. With SPEC, prints the bare answer, one
-/// line each: the name of a number, the number of a name, the name behind an exit status above 128, or the names in a
-/// mask as ps -s and /proc/PID/status show it. With --json or --columns, SPEC selects rows of the table.
+/// Without SPEC, lists every signal with its number, default action and meaning. With SPEC, prints one bare answer per
+/// line: the name of a number, the number of a name, the name behind an exit status above 128, or the names in a mask
+/// as ps -s and /proc/PID/status show it. With --json or --columns, SPEC selects rows of the table.
 #[derive(Args)]
 pub struct List {
     /// Name, number, exit status over 128, mask (0x4002)

@@ -15,7 +15,7 @@ use crate::sys::signal::{self, Disposition, Signal, block, on_parents_death, set
 
 /// Runs CMD and exits with the same status, or by the same signal. With only --ignore, --block, --default or
 /// --parent-death, ipcbox replaces itself with CMD. Otherwise it stays as the parent of CMD and forwards the signals
-/// that it gets. CMD has a process group of its own and, if ipcbox had it, the terminal: keys such as ^C reach CMD
+/// that it gets. CMD gets a process group of its own, and the terminal if ipcbox had it: keys such as ^C reach CMD
 /// directly and bypass --map and --on.
 #[derive(Args)]
 pub struct Run {

@@ -24,10 +24,10 @@ use crate::sys::signal::Signal;
 /// How often the handlers of a process are read.
 const INTERVAL: Duration = Duration::from_millis(1);
 
-/// Sends SIG to each PID, or with 0 only tests whether it could. The signal never reaches a process that reuses the pid
-/// during the call; PID:INODE and PID@START, as signal stat prints them, extend this to pids that were stored. With
-/// --wait, prints one line per process: exited, killed, ended (status unknown) or alive. If one PID fails, the others
-/// are still signalled.
+/// Sends SIG to each PID; if SIG is 0, only tests whether it could. The signal never reaches a process that
+/// reuses the pid during the call; PID:INODE and PID@START, as signal stat prints them, extend this to stored pids.
+/// With --wait, prints one line per process: exited, killed, ended (status unknown) or alive. If one PID fails, the
+/// others are still signalled.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Send {

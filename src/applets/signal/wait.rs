@@ -24,7 +24,7 @@ use crate::sys::wait::ready;
 use crate::sys::written::{Before, opened};
 
 /// Blocks the signals, then prints the name of each one that arrives; --json adds its sender, cause and value.
-/// Real-time signals queue: they arrive in order, and none is lost. A standard signal that is sent again before it was
+/// Real-time signals queue: they arrive in order, and none is lost. A standard signal that is sent again before it is
 /// taken arrives once. Use --ready to start the sender only when no signal can be missed.
 #[derive(Args)]
 pub struct Wait {

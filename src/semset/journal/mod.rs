@@ -280,7 +280,7 @@ impl Journal {
             .map(|key| Segment::create(key, size, first_mode, false))
             .find(|created| *created != Err(Errno::EEXIST))
         else {
-            let words = "killed writers of other users left data that only they can remove";
+            let words = "killed writers of other users left data that only those users can remove";
             bail!(Cause::new(Exit::Failed, words).hint("ipcs -m lists the segments of all users"));
         };
         let segment = segment.map_err(no_room)?;

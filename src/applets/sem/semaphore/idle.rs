@@ -137,7 +137,7 @@ pub fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
         return Ok(None);
     }
     let waiters = set_waiters(set, values, &process::blocked().unwrap_or_default())?;
-    Ok(list(&waiters).map(|users| format!("it is waited for by {users}")))
+    Ok(list(&waiters).map(|users| format!("it is waited on by {users}")))
 }
 
 /// Removes a set that no process holds. Slots and a lock are taken completely first. Otherwise a caller could take one
