@@ -771,11 +771,11 @@ TSTP	-	stop from the keyboard (^Z)
 TTIN	-	a background process read from its terminal
 TTOU	-	a background process wrote to its terminal
 URG	-	urgent data on a socket
-XCPU	-	the limit of CPU time was reached
-XFSZ	-	the limit of file size was reached
-VTALRM	-	a timer of CPU time has expired
-PROF	-	the timer of a profiler has expired
-WINCH	-	the window of the terminal was resized
+XCPU	-	the CPU time limit was reached
+XFSZ	-	the file size limit was reached
+VTALRM	-	a CPU timer has expired
+PROF	-	a profiling timer has expired
+WINCH	-	the terminal window was resized
 IO	-	a descriptor is ready
 PWR	-	power failure
 SYS	-	an invalid system call, or one that a filter forbids
