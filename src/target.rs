@@ -12,6 +12,7 @@ use nix::errno::Errno;
 
 use crate::exit::{Cause, Exit, words};
 use crate::sys::sysv::{Key, ftok};
+use crate::text::quote;
 
 /// The longest name, in bytes.
 pub const NAME_MAX: usize = 64;
@@ -72,6 +73,11 @@ impl Target {
     /// The text as typed.
     pub fn typed(&self) -> &OsStr {
         &self.typed
+    }
+
+    /// Returns it as a word for a shell, for hints.
+    pub fn quoted(&self) -> String {
+        quote(&self.to_string())
     }
 
     /// Returns the System V key; `None` for an id, a private object and a POSIX object.

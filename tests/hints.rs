@@ -88,6 +88,107 @@ fn negative_pid_is_hinted_as_a_group() {
     }
 }
 
+/// Runs a call that fails with `$T` as its target, and checks its hint, in which TARGET is the quoted target. A shell
+/// that reads the hint gets the same target.
+fn names_target(world: &World, target: &str, setup: &str, call: Call, hint: &str) {
+    world.shell(setup).env("T", target).ok();
+    let printed = lines(&call.env("T", target).output().stderr);
+    let quoted = format!("'{target}'");
+    assert!(printed.last().is_some_and(|line| line.ends_with(&hint.replace("TARGET", &quoted))), "{hint}: {printed:?}");
+    let start = hint.find("ipcbox ").unwrap();
+    let end = hint.find(", then").or(hint.find("; ")).unwrap_or(hint.len());
+    let line = hint[start..end].replace("TARGET", &quoted);
+    let typed = world.shell(&format!("ipcbox() {{ printf '%s\\n' \"$@\"; }}; {line}")).ok();
+    assert!(typed.lines().any(|word| word == target), "{line}: {typed}");
+    assert!(!world.dir().join("c").exists(), "{line}");
+    world.shell("for applet in sem msgq shm; do ipcbox $applet rm \"$T\" || :; done 2>&-").env("T", target).ok();
+}
+
+#[test]
+fn hint_names_the_same_target_in_a_shell() {
+    let world = World::new();
+    // A path and a POSIX name may hold anything.
+    world.file("a b;touch c", "");
+    let (ftok, posix) = ("ftok:a b;touch c", world.posix("a b;touch c"));
+    let limits = std::fs::read_to_string("/proc/sys/kernel/sem").unwrap();
+    let many = limits.split_whitespace().nth(2).unwrap().parse::<u32>().unwrap() + 1;
+    let create = format!("ipcbox sem create \"$T\" --value 1 --nsems {many}");
+    let instead = format!("use ipcbox sem create TARGET --nsems {many}, then ipcbox sem set; the limit is the third");
+    let instead = format!("hint: {instead} number of /proc/sys/kernel/sem (SEMOPM)");
+    for (target, setup, call, hint) in [
+        (ftok, "", r#"ipcbox sem wait "$T""#, "hint: create it first: ipcbox sem create TARGET"),
+        (ftok, r#"ipcbox sem lock "$T" -- true"#, r#"ipcbox sem run "$T" -- true"#, "hint: use ipcbox sem lock TARGET"),
+        (
+            ftok,
+            r#"ipcbox sem run "$T" --slots 2 -- true"#,
+            r#"ipcbox sem lock "$T" -- true"#,
+            "hint: use ipcbox sem run TARGET",
+        ),
+        (
+            ftok,
+            r#"ipcbox sem barrier "$T" 2 -n -E 0"#,
+            r#"ipcbox sem lock "$T" -- true"#,
+            "hint: use ipcbox sem barrier TARGET 2",
+        ),
+        // A lock of an older version.
+        (
+            ftok,
+            r#"ipcbox sem create "$T" --value 0,0,0,18764"#,
+            r#"ipcbox sem lock "$T" -- true"#,
+            "hint: if it is not in use, remove it: ipcbox sem rm TARGET",
+        ),
+        (ftok, "", &create, &instead),
+        (
+            ftok,
+            r#"ipcbox msgq create "$T" --max-bytes 4"#,
+            r#"ipcbox msgq send "$T" hello"#,
+            "hint: ipcbox msgq set TARGET --max-bytes 5",
+        ),
+        (
+            ftok,
+            r#"ipcbox msgq create "$T" --max-bytes 4; ipcbox msgq send "$T" four"#,
+            r#"ipcbox msgq send "$T" x -v -w 10ms 2>&1 | head -1 >&2"#,
+            "raise the limit (ipcbox msgq set TARGET --max-bytes; default: kernel.msgmnb)",
+        ),
+        (&posix, r#"ipcbox msgq create "$T""#, r#"ipcbox msgq peek "$T""#, "hint: count them: ipcbox msgq stat TARGET"),
+    ] {
+        names_target(&world, target, setup, world.shell(call), hint);
+    }
+    let Some(stranger) = world.stranger() else { return };
+    for (target, setup, call, hint) in [
+        (ftok, r#"ipcbox sem create "$T""#, r#"ipcbox sem post "$T""#, "ipcbox sem set TARGET --mode 666"),
+        (ftok, r#"ipcbox msgq create "$T""#, r#"ipcbox msgq send "$T" x"#, "ipcbox msgq set TARGET --mode 666"),
+        (&posix, r#"ipcbox shm create "$T" --size 4"#, r#"ipcbox shm read "$T""#, "ipcbox shm set TARGET --mode 666"),
+    ] {
+        names_target(&world, target, setup, world.shell(call).user(stranger), hint);
+    }
+}
+
+#[test]
+fn plain_semaphore_is_not_hinted_to_be_removed() {
+    let world = World::new();
+    world.call("sem create @s --value 1").ok();
+    for words in ["sem run @s -- true", "sem lock @s -- true", "sem run @s --slots 2 -- true"] {
+        assert_eq!(hint(world.call(words), 125), "use another name", "{words}");
+    }
+}
+
+#[test]
+fn verb_in_a_hint_is_one_of_ipcbox() {
+    let world = World::new();
+    world.shell("ipcbox sem run $NAME-s --slots 2 -- true; ipcbox sem lock $NAME-l -- true").ok();
+    world.shell("ipcbox sem barrier $NAME-b 2 -n -E 0").ok();
+    for (words, hinted) in [
+        ("sem post @s", "use ipcbox sem run or hold to take a slot, ipcbox sem run --resize to change their number"),
+        ("sem post @l", "use ipcbox sem lock, or ipcbox sem hold --lock"),
+        ("sem post @b", "use ipcbox sem barrier"),
+    ] {
+        assert_eq!(hint(world.call(words), 4), hinted, "{words}");
+    }
+    let hinted = "if it is not in use, remove it with ipcbox sem rm, then create it with more slots";
+    assert_eq!(hint(world.call("sem run @s --slots 30000 --resize -- true"), 125), hinted);
+}
+
 #[test]
 fn descriptor_limit_is_hinted_in_every_applet() {
     let world = World::new();

@@ -211,7 +211,7 @@ fn cmd_after_a_message_has_one_thread_and_no_mask() {
 
 #[test]
 fn full_queue_names_its_limit() {
-    let serve = "run msgq serve or recv at the same time";
+    let serve = "run ipcbox msgq serve or recv at the same time";
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let world = World::new();
@@ -222,7 +222,7 @@ fn full_queue_names_its_limit() {
                 let mut call = OnTerminal::start(&world, line);
                 let name = world.name("q");
                 let is = format!("(40 of 40 bytes, {messages})");
-                let raise = format!("raise the limit (msgq set {name} --max-bytes; default: kernel.msgmnb)");
+                let raise = format!("raise the limit (ipcbox msgq set {name} --max-bytes; default: kernel.msgmnb)");
                 let text = format!("msgq: waiting for {name}: the queue is full {is}: {serve}, or {raise}\r\n");
                 assert_eq!(call.line(), text, "{line}");
                 if !line.contains("call") {

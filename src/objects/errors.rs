@@ -85,7 +85,7 @@ fn unshared(target: &Target, kind: Kind) -> Cause {
     match owner {
         Some(uid) if uid != nix::unistd::geteuid().as_raw() && !is_fixed => {
             let applet = if kind == Kind::Msg { "msgq" } else { kind.word() };
-            let set = format!("ipcbox {applet} set {target} --mode 666");
+            let set = format!("ipcbox {applet} set {} --mode 666", target.quoted());
             cause.hint(format!("{} can let everyone use it: {set}", user(uid)))
         }
         _ => cause,

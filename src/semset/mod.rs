@@ -229,7 +229,8 @@ pub fn is_not(target: &Target, values: &[u16], wanted: &str) -> Cause {
     let olds = [&lock::OLD, &barrier::OLD];
     if olds.into_iter().any(|old| old.is_in(values) && old.name == wanted) {
         let words = format!("{target} is {wanted} of an older ipcbox");
-        return Cause::new(Exit::Exists, words).hint(format!("if it is not in use, remove it: sem rm {target}"));
+        let hint = format!("if it is not in use, remove it: ipcbox sem rm {}", target.quoted());
+        return Cause::new(Exit::Exists, words).hint(hint);
     }
     let it_is = match Purpose::of(values) {
         Some(purpose) => purpose.to_string(),
@@ -237,11 +238,13 @@ pub fn is_not(target: &Target, values: &[u16], wanted: &str) -> Cause {
         None => format!("a plain set of {} semaphores", values.len()),
     };
     let cause = Cause::new(Exit::Exists, format!("{target} is {it_is}, not {wanted}"));
+    let quoted = target.quoted();
     match Purpose::of(values) {
-        Some(Purpose::Slots { .. }) => cause.hint(format!("use sem run {target}")),
-        Some(Purpose::Lock { .. }) => cause.hint(format!("use sem lock {target}")),
-        Some(Purpose::Barrier { parties, .. }) => cause.hint(format!("use sem barrier {target} {parties}")),
-        None => cause.hint(format!("use another name, or remove it with sem rm {target}")),
+        Some(Purpose::Slots { .. }) => cause.hint(format!("use ipcbox sem run {quoted}")),
+        Some(Purpose::Lock { .. }) => cause.hint(format!("use ipcbox sem lock {quoted}")),
+        Some(Purpose::Barrier { parties, .. }) => cause.hint(format!("use ipcbox sem barrier {quoted} {parties}")),
+        // It may be in use.
+        None => cause.hint("use another name"),
     }
 }
 

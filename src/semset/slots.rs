@@ -125,7 +125,8 @@ impl Slots {
     pub fn resize(&mut self, wanted: u16, timeout: &Timeout) -> Result<()> {
         if usize::from(wanted) > self.room {
             let words = format!("it has room for at most {}, not {wanted}", Many(self.room));
-            bail!(Cause::new(Exit::Failed, words).hint("remove it with sem rm, then create it with more slots"));
+            let hint = "if it is not in use, remove it with ipcbox sem rm, then create it with more slots";
+            bail!(Cause::new(Exit::Failed, words).hint(hint));
         }
         while self.capacity != wanted {
             let now = self.capacity.cast_signed();

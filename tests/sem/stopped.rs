@@ -317,7 +317,7 @@ fn more_waiters_than_gates_are_served() {
 #[test]
 fn old_layout_is_refused_by_name() {
     let world = World::new();
-    let hint = |name: &str| format!("hint: if it is not in use, remove it: sem rm {}\n", world.name(name));
+    let hint = |name: &str| format!("hint: if it is not in use, remove it: ipcbox sem rm {}\n", world.name(name));
     world.call("sem create @l --value 0,0,0,18764").ok();
     world.call("sem create @b --value 2,2,0,0,1,0,18754").ok();
     world.call("sem create @o --value 1").ok();

@@ -2,7 +2,7 @@
 
 use nix::libc;
 
-use crate::support::{World, skip};
+use crate::support::{World, lines, skip};
 
 #[test]
 fn create_prints_the_id_and_sets_the_values() {
@@ -166,15 +166,28 @@ fn waiter_before_the_first_values_is_served() {
 fn set_without_first_values_is_reported() {
     let world = World::new();
     let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
-    let key = world.call("key @a").ok();
-    world.program(&program).args(["create", key.trim(), "1"]).ok();
+    let create = |target: &str| {
+        let key = world.call("key").arg(target).ok();
+        world.program(&program).args(["create", key.trim(), "1"]).ok();
+    };
+    create(&world.name("a"));
     let printed = format!(
-        "sem: {0} was never initialised\nhint: if its creator was killed, remove it: sem rm {0}\n",
+        "sem: {0} was never initialised\nhint: if its creator was killed, remove it: ipcbox sem rm {0}\n",
         world.name("a")
     );
     world.call("sem get @a").stdout("0\n").stderr(&printed).ok();
     world.call("sem stat @a --columns value --no-header").stdout("0\n").stderr(&printed).ok();
     world.call("sem create @a --value 1").fails(4, "it exists, but was never initialised");
+    // The hint works as printed, whatever the target.
+    let target = "ftok:a;touch b";
+    world.file("a;touch b", "");
+    for words in [&["sem", "get", target][..], &["sem", "create", target, "--value", "1"]] {
+        create(target);
+        let printed = lines(&world.program("ipcbox").args(words).output().stderr);
+        let hint = printed[1].strip_prefix("hint: if its creator was killed, remove it: ").unwrap();
+        assert_eq!(hint, "ipcbox sem rm 'ftok:a;touch b'");
+        world.shell(hint).ok();
+    }
     world.call("sem create @a").ok();
     // It can be used as it is.
     world.call("sem post @a").ok();

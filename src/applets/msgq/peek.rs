@@ -58,7 +58,9 @@ impl Peek {
     fn peek(&self) -> Result<()> {
         if *self.target.form() == Form::Posix {
             let words = "the kernel cannot show the messages of a POSIX queue";
-            bail!(Cause::new(Exit::Usage, words).hint(format!("count them: ipcbox msgq stat {}", self.target)));
+            bail!(
+                Cause::new(Exit::Usage, words).hint(format!("count them: ipcbox msgq stat {}", self.target.quoted()))
+            );
         }
         let queue = find(&self.target)?;
         let shape = if self.json { Shape::Json } else { Shape::Ended(b"\n") };
@@ -74,7 +76,7 @@ impl Peek {
                         Errno::E2BIG,
                         format!("the message is larger than kernel.msgmax, which is {most}, and cannot be copied")
                     )
-                    .hint("take it with msgq recv, or raise /proc/sys/kernel/msgmax")
+                    .hint("take it with ipcbox msgq recv, or raise /proc/sys/kernel/msgmax")
                 ),
                 Err(Errno::ENOMSG) if self.all => return Ok(()),
                 Err(Errno::ENOMSG) => bail!(none(queue, index)),

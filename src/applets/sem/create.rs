@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::{context, system_v};
+use super::{context, if_abandoned, system_v};
 use crate::applets::Verb;
 use crate::args::creating::{Creating, differs};
 use crate::args::numbers::count;
@@ -157,8 +157,9 @@ impl Create {
         if ops > most {
             let words = format!("{ops} semaphores need more than the {most} operations that one call can do");
             bail!(Cause::from_errno(Errno::E2BIG, words).hint(format!(
-                "use sem create {} --nsems {len}, then sem set; the limit is the third number of /proc/sys/kernel/sem (SEMOPM)",
-                self.target
+                "use ipcbox sem create {} --nsems {len}, then ipcbox sem set; \
+                 the limit is the third number of /proc/sys/kernel/sem (SEMOPM)",
+                self.target.quoted()
             )));
         }
         Ok(values)
@@ -187,8 +188,7 @@ impl Create {
             match notice.during(deadline, |deadline| set.operate(&come, deadline)) {
                 Err(Errno::EAGAIN) if set.stat()?.op_time == 0 => {
                     let words = "it exists, but was never initialised";
-                    let hint = format!("if its creator was killed, remove it: sem rm {}", self.target);
-                    bail!(Cause::new(Exit::Exists, words).hint(hint));
+                    bail!(Cause::new(Exit::Exists, words).hint(if_abandoned(&self.target)));
                 }
                 Ok(()) | Err(Errno::EAGAIN) => {}
                 Err(errno) => bail!(errno),

@@ -99,11 +99,11 @@ fn plain(target: &Target, set: Set) -> Result<()> {
         Err(errno) => return Err(errno.into()),
     };
     let instead = if name.ends_with("slots") {
-        "use sem run or sem hold to take a slot, sem run --resize to change their number"
+        "use ipcbox sem run or hold to take a slot, ipcbox sem run --resize to change their number"
     } else if name.ends_with("lock") {
-        "use sem lock or sem hold --lock"
+        "use ipcbox sem lock, or ipcbox sem hold --lock"
     } else {
-        "use sem barrier"
+        "use ipcbox sem barrier"
     };
     Err(Cause::new(Exit::Exists, format!("{target} is {it_is}, not a plain semaphore")).hint(instead).into())
 }
@@ -117,8 +117,13 @@ fn system_v(target: &Target) -> Result<()> {
     Err(crate::target::not_posix(target, why).into())
 }
 
+/// Returns the hint for a set whose creator may have been killed before it set the values.
+fn if_abandoned(target: &Target) -> String {
+    format!("if its creator was killed, remove it: ipcbox sem rm {}", target.quoted())
+}
+
 /// Reports a set whose creator was killed before it set the values.
 fn report_uninitialised(target: &Target) {
     let cause = Cause::new(Exit::Failed, format!("{target} was never initialised"));
-    output::report(&cause.hint(format!("if its creator was killed, remove it: sem rm {target}")).into());
+    output::report(&cause.hint(if_abandoned(target)).into());
 }

@@ -51,7 +51,7 @@ pub struct Wait {
 
 fn awaited(text: &str) -> Result<Signal, String> {
     catchable(text).map_err(|words| match text.parse::<u32>() {
-        Ok(65..) => format!("{words} (to wait for a process: signal join {text})"),
+        Ok(65..) => format!("{words} (to wait for a process: ipcbox signal join {text})"),
         _ => words,
     })
 }

@@ -136,7 +136,7 @@ impl Queue {
             Self::SystemV { queue, most, .. } if length <= *most as u64 => (
                 format!("the queue's limit of {}", room(*queue)),
                 Errno::EMSGSIZE,
-                format!("ipcbox msgq set {target} --max-bytes {length}"),
+                format!("ipcbox msgq set {} --max-bytes {length}", target.quoted()),
             ),
             Self::SystemV { most, .. } => {
                 (format!("kernel.msgmax, which is {most}"), Errno::EINVAL, "raise /proc/sys/kernel/msgmax".into())
@@ -160,10 +160,10 @@ pub fn full(target: &Target, timeout: &Timeout) -> Notice {
             let raise = if *queue.form() == Form::Posix {
                 "create it with a larger --max-messages".to_owned()
             } else {
-                format!("raise the limit (msgq set {queue} --max-bytes; default: kernel.msgmnb)")
+                format!("raise the limit (ipcbox msgq set {} --max-bytes; default: kernel.msgmnb)", queue.quoted())
             };
             let content = content(&queue)?;
-            Some(format!("the queue is full ({content}): run msgq serve or recv at the same time, or {raise}"))
+            Some(format!("the queue is full ({content}): run ipcbox msgq serve or recv at the same time, or {raise}"))
         }
     })
 }

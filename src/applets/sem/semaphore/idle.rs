@@ -82,7 +82,7 @@ impl Idle {
             }
         }
         if !self.yes && !unused.is_empty() {
-            confirm(unused.len(), "list them with sem stat")?;
+            confirm(unused.len(), "list them: ipcbox sem stat")?;
         }
         each(unused, |(set, purpose, named)| match remove_idle(set, Some(purpose)) {
             Err(error) if !is_gone(&error) => Err(error).with_context(|| format!("cannot remove {named}")),

@@ -97,7 +97,8 @@ impl One {
 pub fn missing(error: Error, target: &Target) -> Error {
     match error.downcast_ref() {
         Some(Errno::ENOENT) => {
-            explain(target, Errno::ENOENT).hint(format!("create it first: sem create {target}")).into()
+            let hint = format!("create it first: ipcbox sem create {}", target.quoted());
+            explain(target, Errno::ENOENT).hint(hint).into()
         }
         _ => error,
     }
