@@ -78,10 +78,10 @@ fn negative_pid_is_hinted_as_a_group() {
         let text = hint(world.call(line), 2);
         assert_eq!(text, "ipcbox signal send TERM 4711 --group", "{line}");
     }
-    let text = hint(world.call("signal send USR1 --value 1 -4711 12"), 2);
+    let text = hint(world.call("signal send USR1 --value 1 -4711 -12"), 2);
     assert_eq!(text, "ipcbox signal send USR1 --value 1 4711 12 --group");
-    // -1 is every process, and other verbs have no --group.
-    for line in ["signal send TERM -1", "signal stat -4711", "signal send TERM -x"] {
+    // --group would apply to 12 too, -1 is every process, and other verbs have no --group.
+    for line in ["signal send TERM -4711 12", "signal send TERM -1", "signal stat -4711", "signal send TERM -x"] {
         let output = world.call(line).output();
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(2) && !text.contains("--group"), "{line}: {text}");

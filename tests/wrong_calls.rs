@@ -460,7 +460,7 @@ fn missing_operand_prints_the_usage() {
             "ipcbox sem get '$NAME'",
             2,
             "sem: TARGET: '$NAME' was not expanded: use double quotes or none",
-            "ipcbox sem get $NAME",
+            "ipcbox sem get \"$NAME\"",
             3,
         ),
     ]);
@@ -582,6 +582,238 @@ fn shell_operator_is_explained_only_after_a_failure() {
         ("ipcbox pipe run -- grep '|' data.txt", 1, "", "", 0),
         ("ipcbox pipe run -- echo '|' cat", 0, "", "", 0),
         ("ipcbox pipe tee out1 out2", 2, "pipe: unexpected argument 'out1'; -o names a file", "use -o out1 -o out2", 0),
+    ]);
+}
+
+#[test]
+fn words_with_another_meaning_are_dropped() {
+    check(&[
+        ("ipcbox shm chmod 660 12345", 2, "shm: no verb 'chmod'; did you mean 'set'?", "ipcbox shm set --help", 0),
+        (
+            "ipcbox sem chmod 600 $NAME-plain",
+            2,
+            "sem: no verb 'chmod'; did you mean 'set'?",
+            "ipcbox sem set --help",
+            0,
+        ),
+        ("ipcbox shm chown 1000 77", 2, "shm: no verb 'chown'; did you mean 'set'?", "ipcbox shm set --help", 0),
+        (
+            "ipcbox kill 9 $PID",
+            2,
+            "ipcbox: no applet 'kill'; did you mean 'signal send'?",
+            "ipcbox signal send --help",
+            0,
+        ),
+        (
+            "ipcbox kill -9 $PID -99999",
+            2,
+            "ipcbox: no applet 'kill'; did you mean 'signal send'?",
+            "ipcbox signal send --help",
+            0,
+        ),
+        ("ipcbox signal send 0 $PID -99999", 2, "signal: PID: expected a process id, not '-99999'", "", 0),
+        ("ipcbox signal send 9 0", 2, "signal: PID: expected a process id, not '0'", "", 0),
+        ("ipcbox signal send TERM $PID KILL", 2, "signal: PID: expected a process id, not 'KILL'", "", 0),
+        (
+            "ipcbox sem release $NAME-lk -w 5",
+            2,
+            "sem: no verb 'release': a slot or lock is released when CMD exits, or by 'hold --release'",
+            "ipcbox sem hold --help",
+            0,
+        ),
+        ("ipcbox signal run -INT 5 true", 125, "signal: no option '-I'", "ipcbox signal run --help", 0),
+    ]);
+}
+
+#[test]
+fn unexpanded_word_stays_quoted() {
+    check(&[
+        (
+            "ipcbox sem run '$(touch pwn)' -- true",
+            125,
+            "sem: TARGET '$(touch pwn)': a name has only letters, digits, '.', '_' and '-', not '$'",
+            "",
+            0,
+        ),
+        (
+            "ipcbox sem run '$x; rm -rf ~' -- true",
+            125,
+            "sem: TARGET '$x; rm -rf ~': a name has only letters, digits, '.', '_' and '-', not '$'",
+            "",
+            0,
+        ),
+        (
+            "ipcbox sem run \"\\$(rm -rf x)'\" -- true",
+            125,
+            "sem: TARGET '$(rm -rf x)'': a name has only letters, digits, '.', '_' and '-', not '$'",
+            "",
+            0,
+        ),
+        (
+            "ipcbox sem run '$(touch ./pwn)' -- true",
+            125,
+            "sem: TARGET: expected a name without '/', not '$(touch ./pwn)'",
+            "",
+            0,
+        ),
+        (
+            "ipcbox sem run '${UNSET}' -- echo '${UNSET}'",
+            125,
+            "sem: TARGET: '${UNSET}' was not expanded: use double quotes or none",
+            "ipcbox sem run \"${UNSET}\" -- echo '${UNSET}'",
+            125,
+        ),
+    ]);
+}
+
+#[test]
+fn path_is_not_another_object() {
+    check(&[
+        (
+            "ipcbox shm rm /dev/shm/$NAME-no",
+            2,
+            "shm: TARGET: expected a name, or a POSIX name with '/' only at the start, not '/dev/shm/$NAME-no'",
+            "ipcbox shm rm /$NAME-no",
+            3,
+        ),
+        ("ipcbox sem rm ./$NAME-lk", 2, "sem: TARGET: expected a name without '/', not './$NAME-lk'", "", 0),
+        (
+            "ipcbox shm set /tmp/$NAME-m 5",
+            2,
+            "shm: TARGET: expected a name, or a POSIX name with '/' only at the start, not '/tmp/$NAME-m'",
+            "",
+            0,
+        ),
+    ]);
+}
+
+#[test]
+fn command_keeps_its_words() {
+    check(&[
+        (
+            "ipcbox sem run $NAME-sl -j 2 echo -j 4",
+            125,
+            "sem: no option '-j'; did you mean '--slots 2'?",
+            "ipcbox sem run $NAME-sl --slots 2 -- echo -j 4",
+            0,
+        ),
+        (
+            "ipcbox timeout -k 2 5 echo -k 2",
+            2,
+            "ipcbox: no applet 'timeout'; did you mean 'signal run'?",
+            "ipcbox signal run --then TERM:2 --then KILL --max-time 5 -- echo -k 2",
+            0,
+        ),
+        (
+            "ipcbox flock -x $NAME-lk echo -x -f",
+            2,
+            "ipcbox: no applet 'flock'; did you mean 'sem lock'?",
+            "ipcbox sem lock $NAME-lk -- echo -x -f",
+            0,
+        ),
+        (
+            "ipcbox signal run 5s -- true",
+            125,
+            "signal: unexpected argument '5s' (did you mean --max-time 5s?)",
+            "ipcbox signal run --max-time 5s -- true",
+            0,
+        ),
+        (
+            "ipcbox sem lock $NAME-lk -c 'echo hi' -w 5",
+            125,
+            "sem: the command goes after '--'",
+            "ipcbox sem lock $NAME-lk -w 5 -- sh -c 'echo hi'",
+            0,
+        ),
+        ("ipcbox sem lock $NAME-lk -c 'echo hi' -- true", 125, "sem: no option '-c'", "ipcbox sem lock --help", 0),
+        ("ipcbox sem run $NAME-sl --watch 5", 125, "sem: no option '--watch'", "ipcbox sem run --help", 0),
+    ]);
+}
+
+#[test]
+fn refused_guess_is_not_printed() {
+    check(&[
+        ("ipcbox sem lock $NAME-lk -c", 125, "sem: no option '-c'", "ipcbox sem lock --help", 0),
+        ("ipcbox signal run -k 3 -s INT 10 true", 125, "signal: no option '-k'", "ipcbox signal run --help", 0),
+        (
+            "ipcbox timeout -s INT -k 3 10 true",
+            2,
+            "ipcbox: no applet 'timeout'; did you mean 'signal run'?",
+            "ipcbox signal run --help",
+            0,
+        ),
+        ("ipcbox signal send -s", 2, "signal: no option '-s'", "ipcbox signal send --help", 0),
+        ("ipcbox signal send KILL -sshd", 2, "signal: no option '-s'", "ipcbox signal send --help", 0),
+        ("ipcbox pipe run grep -w x f", 125, "pipe: no option '-w'", "ipcbox pipe run --help", 0),
+        ("ipcbox ipcs-lite -u --watch=1 x -n", 2, "ipcs-lite: no option '-n'", "ipcbox ipcs-lite --help", 0),
+    ]);
+}
+
+#[test]
+fn word_that_cannot_be_shown_has_no_hint() {
+    check(&[
+        (
+            "ipcbox msgq push $NAME-q \"$(printf 'a\\nb')\"",
+            2,
+            "msgq: no verb 'push'; did you mean 'send'?",
+            "ipcbox msgq send --help",
+            0,
+        ),
+        (
+            "ipcbox msgq push $NAME-q \"$(printf 'a\\377b')\"",
+            2,
+            "msgq: no verb 'push'; did you mean 'send'?",
+            "ipcbox msgq send --help",
+            0,
+        ),
+        (
+            "ipcbox sem lock $NAME-lk echo \"$(printf 'a\\tb')\"",
+            125,
+            "sem: the command goes after '--'",
+            "ipcbox sem lock --help",
+            0,
+        ),
+        (
+            "ipcbox sem acquire \"$(printf 'b\\377')\"",
+            2,
+            "sem: no verb 'acquire': 'run' holds a slot while CMD runs, 'hold' until a process exits",
+            "ipcbox sem hold --help",
+            0,
+        ),
+    ]);
+}
+
+#[test]
+fn option_without_a_counterpart_is_named() {
+    check(&[
+        (
+            "ipcbox signal send TERM $PID -w 5",
+            2,
+            "signal: no option '-w'; did you mean '--wait 5'?",
+            "ipcbox signal send TERM $PID --wait 5",
+            0,
+        ),
+        ("ipcbox signal send TERM $PID -w", 2, "signal: no option '-w'", "ipcbox signal send --help", 0),
+        ("ipcbox sem lock $NAME-lk --nonblock=true -- true", 125, "sem: --nonblock takes no value", "", 0),
+        ("ipcbox sem lock $NAME-lk --quiet=x -- true", 125, "sem: --quiet takes no value", "", 0),
+        ("ipcbox shm set $NAME-m 5 --create=x", 2, "shm: --create takes no value", "", 0),
+        (
+            "ipcbox sem lock $NAME-lk -n=1 -- true",
+            125,
+            "sem: '=' follows an option that takes no value",
+            "ipcbox sem lock --help",
+            0,
+        ),
+        (
+            "ipcbox ipcs-lite -p=1",
+            2,
+            "ipcs-lite: '=' follows an option that takes no value",
+            "ipcbox ipcs-lite --help",
+            0,
+        ),
+        ("ipcbox -J x", 2, "ipcbox: no option '-J'", "ipcbox --help", 0),
+        ("ipcbox help -x", 2, "ipcbox: no option '-x'", "ipcbox --help", 0),
+        ("ipcbox help -- sem", 2, "ipcbox: no option '--'", "ipcbox --help", 0),
     ]);
 }
 

@@ -70,6 +70,7 @@ pub const OPTIONS: &[(&[&str], &[&str], Ours)] = &[
     (&["signal run"], &["-s", "--signal"], Ours::Words("--then {}")),
     (&["signal run", "pipe run", "pipe merge", "pipe duplex"], &["-w", "--timeout"], Ours::Words("--max-time {}")),
     (&["signal send"], &["-s", "--signal"], Ours::Words("{}")),
+    (&["signal send"], &["-w", "--timeout"], Ours::Words("--wait {}")),
     (&["pipe meter"], &["-s"], Ours::Words("--size {}")),
     (&["pipe meter"], &["-L"], Ours::Words("--rate-limit {}")),
     (&["pipe meter"], &["-N"], Ours::Words("--name {}")),
@@ -94,10 +95,20 @@ pub const BARE: &[(&str, &str)] = &[
     ("sem create", "--slots"),
     ("sem run", "--slots"),
     ("shm create", "--size"),
-    ("shm write", "--size"),
     ("msgq create", "--max-bytes"),
     ("signal run", "--max-time"),
 ];
+
+/// Whether the words after a word of another tool mean the same in its counterpart.
+pub fn keeps_operands(theirs: &str, next: &str) -> bool {
+    match theirs {
+        // A mode or an owner would be a value.
+        "chmod" | "chown" => false,
+        // kill(1) sends TERM to the processes 9 and 1234 of `kill 9 1234`.
+        "kill" => next.starts_with('-'),
+        _ => true,
+    }
+}
 
 /// Returns the verb for a word of another tool.
 pub fn verb(applet: &str, word: &str, has: impl Fn(&str) -> bool) -> Option<&'static str> {

@@ -11,7 +11,7 @@ use super::foreign::{self, Ours};
 use super::numbers::digits;
 use super::signals;
 use crate::exit::{Cause, Exit};
-use crate::text::quote;
+use crate::text::{is_control, quote};
 
 /// The most faults of one line that are corrected.
 const MOST: usize = 5;
@@ -79,10 +79,11 @@ impl CommandLine<'_> {
     /// Returns the failure for an error of the parser.
     pub fn explain(&self, error: &clap::Error) -> Cause {
         let complaint = Complaint::of(error);
-        let guesses = self.guesses(&self.words, &complaint);
-        let better = guesses.iter().find_map(|guess| guess.message.clone());
+        let meant = self.meant(self.guesses(&self.words, &complaint), MOST);
+        let line = meant.as_ref().and_then(|guess| self.line(&guess.words));
+        let better = meant.and_then(|guess| guess.message);
         let cause = Cause::new(Exit::Usage, better.unwrap_or_else(|| message(&complaint)));
-        match self.hint(&complaint, guesses) {
+        match line.or_else(|| self.hint(&complaint)) {
             Some(hint) => cause.hint(hint),
             None => cause,
         }
@@ -90,23 +91,22 @@ impl CommandLine<'_> {
 
     /// Returns the corrected line, if the parser accepts it.
     pub fn corrected(&self) -> Option<String> {
-        match (self.parse)(&self.words) {
-            Ok(()) => Some(joined(self.called, &self.words)),
-            Err(error) => self.meant(self.guesses(&self.words, &Complaint::of(&error)), MOST),
-        }
+        let typed = Guess { words: self.words.clone(), message: None };
+        self.line(&self.meant(vec![typed], MOST)?.words)
     }
 
-    fn hint(&self, complaint: &Complaint, guesses: Vec<Guess>) -> Option<String> {
-        if let Some(line) = self.meant(guesses, MOST) {
-            return Some(line);
-        }
+    /// Returns the line with these words, if the parser accepts it.
+    fn line(&self, words: &[String]) -> Option<String> {
+        joined(self.called, words).filter(|_| (self.parse)(words).is_ok())
+    }
+
+    fn hint(&self, complaint: &Complaint) -> Option<String> {
+        let value = complaint.value;
         match complaint.kind {
-            ErrorKind::ValueValidation if is_unexpanded(complaint.value) => {
-                Some(joined(self.called, &self.words).replace(&quote(complaint.value), complaint.value))
-            }
+            ErrorKind::ValueValidation if is_variable(value) => self.expanded(value),
             // The name of a program instead of its pid.
-            ErrorKind::ValueValidation if plain(complaint.arg) == "PID" && is_program(complaint.value) => {
-                Some(format!("pgrep {}", complaint.value))
+            ErrorKind::ValueValidation if plain(complaint.arg) == "PID" && is_program(value) => {
+                Some(format!("pgrep {value}"))
             }
             ErrorKind::MissingRequiredArgument => Some(format!("usage: {}", (self.usage)())),
             ErrorKind::UnknownArgument if text(complaint.error, ContextKind::SuggestedArg).is_empty() => {
@@ -116,20 +116,32 @@ impl CommandLine<'_> {
         }
     }
 
-    /// Returns the first guess that the parser accepts, possibly after further corrections.
-    fn meant(&self, guesses: Vec<Guess>, most: usize) -> Option<String> {
+    /// Returns the line with a variable that the shell expands, if it is clear which word is wrong.
+    fn expanded(&self, value: &str) -> Option<String> {
+        let end = self.words.iter().position(|word| word == "--").unwrap_or(self.words.len());
+        let mut places = (0..end).filter(|at| self.words[*at] == value);
+        let (at, None) = (places.next()?, places.next()) else { return None };
+        let start = joined(self.called, &self.words[..at])?;
+        let rest = joined("", &self.words[at + 1..])?;
+        let word = if value == "$$" { value.to_owned() } else { format!("\"{value}\"") };
+        Some(format!("{start} {word}{rest}"))
+    }
+
+    /// Returns the first guess in which the parser finds no wrong word, possibly after further corrections.
+    fn meant(&self, guesses: Vec<Guess>, most: usize) -> Option<Guess> {
         guesses.into_iter().find_map(|guess| match (self.parse)(&guess.words) {
-            Ok(()) => Some(joined(self.called, &guess.words)),
+            Ok(()) => Some(guess),
+            Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => Some(guess),
             Err(_) if most == 0 => None,
-            Err(error) => self.meant(self.guesses(&guess.words, &Complaint::of(&error)), most - 1),
+            Err(error) => {
+                let meant = self.meant(self.guesses(&guess.words, &Complaint::of(&error)), most - 1)?;
+                Some(Guess { words: meant.words, message: guess.message })
+            }
         })
     }
 
-    /// Returns the possible corrections of one fault; none if a word is not UTF-8.
+    /// Returns the possible corrections of one fault.
     fn guesses(&self, words: &[String], complaint: &Complaint) -> Vec<Guess> {
-        if words.iter().any(|word| word.contains('\u{fffd}')) {
-            return Vec::new();
-        }
         match complaint.kind {
             ErrorKind::UnknownArgument => self.unknown(words, complaint),
             ErrorKind::ValueValidation => self.wrong_value(words, complaint),
@@ -148,11 +160,11 @@ impl CommandLine<'_> {
             return vec![guess(&[&format!("0:{arg}")]).because(NOT_AN_OPERATION)];
         }
         let signal = words[at].strip_prefix('-').filter(|word| signals::parse(word).is_ok());
-        if let Some(signal) = signal.filter(|_| self.called.contains("signal ")) {
+        if let Some(signal) = signal.filter(|_| self.called.contains("signal ") && !self.takes_command) {
             return vec![guess(&[signal]).because(without_dash(signal))];
         }
         if let Some(ours) = foreign::option(self.called, arg) {
-            return vec![translated(words, at, arg, ours)];
+            return translated(words, at, arg, ours).into_iter().collect();
         }
         // The message suggests the nearest option.
         if !text(complaint.error, ContextKind::SuggestedArg).is_empty() {
@@ -163,15 +175,14 @@ impl CommandLine<'_> {
             let options = foreign::BARE.iter().filter(|(verb, _)| self.called.ends_with(verb));
             for (_, option) in options.filter(|(_, option)| !words.iter().any(|word| word == option)) {
                 let message = format!("unexpected argument '{arg}' (did you mean {option} {arg}?)");
-                let with: &[&str] = if *option == "--max-time" { &[option, arg, "--"] } else { &[option, arg] };
+                let is_whole = *option == "--max-time" && dashes.is_none();
+                let with: &[&str] = if is_whole { &[option, arg, "--"] } else { &[option, arg] };
                 if arg.starts_with(|c: char| c.is_ascii_digit()) {
                     guesses.push(guess(with).because(message));
                 }
             }
         }
-        // CMD comes after an operand, so an option before it cannot be CMD's.
-        let is_cmds = !is_option || mine[..at].iter().any(|word| !word.starts_with('-'));
-        if self.takes_command && is_cmds && dashes.is_none() && digits(arg).is_none() {
+        if self.takes_command && !is_option && dashes.is_none() && digits(arg).is_none() {
             // A whole command line in one word needs a shell.
             let is_line = at + 1 == words.len() && arg.contains(' ');
             let with: &[&str] = if is_line { &["--", "sh", "-c", arg] } else { &["--", &words[at]] };
@@ -190,13 +201,8 @@ impl CommandLine<'_> {
         if let Some(signal) = value.strip_prefix('-').filter(|word| arg == "SIG" && signals::parse(word).is_ok()) {
             return vec![guess(signal).because(without_dash(signal))];
         }
-        // kill(1) takes a negative pid for a process group, and -1 for every process.
-        let group = value.strip_prefix('-').filter(|group| digits(group).is_some_and(|it| it > 1));
-        if let Some(group) = group.filter(|_| self.called.ends_with("signal send")) {
-            let mut guess = guess(group);
-            guess.words.retain(|word| word != "--");
-            guess.words.push("--group".into());
-            return vec![guess];
+        if arg == "PID" && self.called.ends_with("signal send") && is_group(value) {
+            return self.grouped(words).into_iter().collect();
         }
         if self.called.ends_with("sem op") && is_delta(value) {
             return vec![guess(&format!("0:{value}")).because(NOT_AN_OPERATION)];
@@ -206,12 +212,24 @@ impl CommandLine<'_> {
             return vec![watching(words, at)];
         }
         if arg == "TARGET" {
+            let posix = value.strip_prefix("/dev/shm/").filter(|_| self.called.contains("shm "));
+            if let Some(posix) = posix {
+                return vec![guess(&format!("/{posix}"))];
+            }
+            // Another object must not be removed or overwritten.
+            let is_path = value.chars().all(|c| c.is_ascii_alphanumeric() || "~/._-".contains(c));
+            if !is_path || !NAMING.iter().any(|verb| self.called.ends_with(verb)) {
+                return Vec::new();
+            }
             let base = value.rsplit('/').next().unwrap_or_default();
             let guesses = [guess(base), guess(&format!("ci-{value}"))].into_iter();
             return guesses.filter(|guess| guess.words[at] != value && (self.parse)(&guess.words).is_ok()).collect();
         }
         let swapped = [at.checked_sub(1), Some(at)].into_iter().flatten().filter(|first| {
-            words.get(first + 1).is_some_and(|next| ![&words[*first], next].iter().any(|word| word.starts_with('-')))
+            // Two numbers can be anything.
+            let pair = [Some(&words[*first]), words.get(first + 1)].map(|word| word.map(|word| digits(word).is_some()));
+            let is_option = |word: &String| word.starts_with('-');
+            matches!(pair, [Some(one), Some(other)] if one != other) && !words[*first..first + 2].iter().any(is_option)
         });
         let message = format!("{} (swapped?)", message(complaint));
         let swapped = swapped.map(|first| {
@@ -219,8 +237,20 @@ impl CommandLine<'_> {
         });
         swapped.filter(|guess| (self.parse)(&guess.words).is_ok()).collect()
     }
+
+    /// Returns the line with `--group`, which applies to every pid, so all of them must be negative.
+    fn grouped(&self, words: &[String]) -> Option<Guess> {
+        let rest: Vec<String> = words.iter().filter(|word| !is_group(word)).cloned().collect();
+        let error = (self.parse)(&rest).err()?;
+        let words = words.iter().filter(|word| *word != "--");
+        let positive = words.map(|word| if is_group(word) { word[1..].into() } else { word.clone() });
+        let words = positive.chain(["--group".into()]).collect();
+        (error.kind() == ErrorKind::MissingRequiredArgument).then_some(Guess { words, message: None })
+    }
 }
 
+/// The verbs in which the name of a file may become the name of an object.
+const NAMING: [&str; 7] = [" create", " run", " lock", " barrier", " hold", " get", " stat"];
 const AFTER_DASHES: &str = "the command goes after '--'";
 const NOT_AN_OPERATION: &str = "an operation is INDEX:DELTA, for example 0:-1";
 
@@ -241,7 +271,11 @@ pub fn refuse_detached(called: &str, words: &[OsString]) -> Result<(), Cause> {
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let guess = watching(&words, at + 1);
     let message = guess.message.unwrap_or_default();
-    Err(Cause::new(Exit::Usage, message).hint(joined(called, &guess.words)))
+    let cause = Cause::new(Exit::Usage, message);
+    Err(match joined(called, &guess.words) {
+        Some(line) => cause.hint(line),
+        None => cause,
+    })
 }
 
 fn watching(words: &[String], at: usize) -> Guess {
@@ -249,41 +283,52 @@ fn watching(words: &[String], at: usize) -> Guess {
     Guess::replaced(words, at - 1, 2, &[&whole]).because("the interval of --watch goes after '='")
 }
 
-fn joined(called: &str, words: &[String]) -> String {
-    words.iter().fold(called.to_owned(), |line, word| line + " " + &quote(word))
+/// Returns a line for a shell, unless a terminal cannot show one of the words exactly.
+pub fn joined(start: &str, words: &[String]) -> Option<String> {
+    let is_exact = |word: &String| !word.contains(|letter| letter == '\u{fffd}' || is_control(letter));
+    let line = || words.iter().fold(start.to_owned(), |line, word| line + " " + &quote(word));
+    words.iter().all(is_exact).then(line)
 }
 
-fn translated(words: &[String], at: usize, arg: &str, ours: Ours) -> Guess {
+fn translated(words: &[String], at: usize, arg: &str, ours: Ours) -> Option<Guess> {
     let template = match ours {
         Ours::Words(template) => template,
-        Ours::Default(why) => return Guess::replaced(words, at, 1, &[]).because(format!("no option '{arg}': {why}")),
+        Ours::Default(why) => {
+            return Some(Guess::replaced(words, at, 1, &[]).because(format!("no option '{arg}': {why}")));
+        }
     };
+    // The signal and the delay of timeout(1) would be one step.
+    if template.starts_with("--then ") && words[..at].iter().any(|word| word == "--then") {
+        return None;
+    }
     let (count, value) = match words[at].strip_prefix(arg).filter(|rest| !rest.is_empty()) {
-        Some(rest) => (1, Some(rest.trim_start_matches('='))),
-        None if template.contains("{}") => (2, words.get(at + 1).map(String::as_str)),
-        None => (1, None),
+        Some(rest) => (1, rest.trim_start_matches('=')),
+        None if template.contains("{}") => (2, words.get(at + 1)?.as_str()),
+        None => (1, ""),
     };
-    let with: Vec<String> = template.split(' ').map(|word| word.replace("{}", value.unwrap_or_default())).collect();
-    let message = if template.starts_with("-- ") {
-        AFTER_DASHES.into()
-    } else {
-        format!("no option '{arg}'; did you mean '{}'?", with.join(" ").trim_end())
-    };
+    let with: Vec<String> = template.split(' ').map(|word| word.replace("{}", value)).collect();
     let with: Vec<&str> = with.iter().map(String::as_str).collect();
-    Guess::replaced(words, at, count.min(words.len() - at), &with).because(message)
+    if template.starts_with("-- ") {
+        let mut guess = Guess::replaced(words, at, count, &[]);
+        let is_whole = guess.words.iter().any(|word| word == "--");
+        guess.words.extend(with.iter().map(|word| (*word).to_owned()));
+        return (!is_whole).then(|| guess.because(AFTER_DASHES));
+    }
+    let message = format!("no option '{arg}'; did you mean '{}'?", with.join(" "));
+    Some(Guess::replaced(words, at, count, &with).because(message))
 }
 
 /// Returns the index of the word that contains an option or operand: `-j2`, `--jobs=2`.
 fn place(words: &[String], arg: &str) -> Option<usize> {
-    let is_long = arg.starts_with("--");
-    let has_value = |word: &str| {
-        let rest = word.strip_prefix(arg);
-        arg.starts_with('-') && rest.is_some_and(|rest| !is_long || rest.starts_with('='))
-    };
+    if arg.starts_with('-') {
+        let is_rest = |rest: &str| rest.is_empty() || !arg.starts_with("--") || rest.starts_with('=');
+        // CMD may have the same option.
+        return words.iter().position(|word| word.strip_prefix(arg).is_some_and(is_rest));
+    }
     // `sem run cc cc` names the target first.
     let mut same = (0..words.len()).filter(|at| words[*at] == arg);
     let first = same.next();
-    same.next().or(first).or_else(|| words.iter().position(|word| has_value(word)))
+    same.next().or(first)
 }
 
 fn message(complaint: &Complaint) -> String {
@@ -291,13 +336,15 @@ fn message(complaint: &Complaint) -> String {
     let value = complaint.value;
     match complaint.kind {
         ErrorKind::ValueValidation if value.is_empty() => format!("{arg} is empty (an unset variable?)"),
-        ErrorKind::ValueValidation if is_unexpanded(value) => {
+        ErrorKind::ValueValidation if is_variable(value) => {
             format!("{arg}: '{value}' was not expanded: use double quotes or none")
         }
         ErrorKind::ValueValidation => {
             let source = std::error::Error::source(complaint.error).map(ToString::to_string).unwrap_or_default();
             refused(arg, value, &source)
         }
+        ErrorKind::UnknownArgument if arg == "-" => "'=' follows an option that takes no value".into(),
+        ErrorKind::TooManyValues => format!("{arg} takes no value"),
         ErrorKind::UnknownArgument if arg.starts_with('-') => match text(complaint.error, ContextKind::SuggestedArg) {
             "" => format!("no option '{arg}'"),
             known => format!("no option '{arg}'; did you mean '{known}'?"),
@@ -337,16 +384,23 @@ pub fn refused(arg: &str, value: &str, why: &str) -> String {
     }
 }
 
-/// Whether a shell would expand the value if it were not quoted.
-fn is_unexpanded(value: &str) -> bool {
-    value
-        .strip_prefix('$')
-        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || "_{($".contains(c)))
+/// Whether the value is a variable that the shell did not expand, and nothing else.
+fn is_variable(value: &str) -> bool {
+    let name = value.strip_prefix('$').unwrap_or_default();
+    let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    value == "$$" || name.starts_with(|c: char| is_name(c) && !c.is_ascii_digit()) && name.chars().all(is_name)
+}
+
+/// Whether kill(1) would take the word for a process group; `-1` is every process.
+fn is_group(word: &str) -> bool {
+    word.strip_prefix('-').and_then(digits).is_some_and(|it| it > 1)
 }
 
 fn is_program(value: &str) -> bool {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "_.+-".contains(c);
-    value.starts_with(|c: char| c.is_ascii_alphabetic()) && value.chars().all(is_name)
+    let is_signal = signals::parse(value).is_ok();
+    !is_signal && value.starts_with(|c: char| c.is_ascii_alphabetic()) && value.chars().all(is_name)
 }
 
 /// Whether the word is an operation of `sem op` without its index.

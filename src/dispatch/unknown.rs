@@ -5,8 +5,9 @@ use std::ffi::OsString;
 use super::{NAME, OWN, command_line};
 use crate::applets::{APPLETS, Applet, Entry, WORDS, named};
 use crate::args::foreign;
+use crate::args::usage::joined;
 use crate::exit::{Cause, Exit};
-use crate::text::{nearest, quote};
+use crate::text::nearest;
 
 /// Returns the failure for an unknown applet; `rest` are the words after it.
 pub fn applet(first: &str, rest: &[OsString]) -> Cause {
@@ -18,6 +19,10 @@ pub fn applet(first: &str, rest: &[OsString]) -> Cause {
             if let Some(cause) = late(applet, name, &format!("{NAME} {name}"), &before, &rest[at + 1..]) {
                 return cause;
             }
+        }
+        // Every option of one letter resembles `-h`.
+        if first.len() == 2 {
+            return Cause::unknown("option", first, &[]).hint(help);
         }
         let known: Vec<&str> = WORDS.iter().map(|word| word.name).chain(OWN).collect();
         return Cause::unknown("option", first, &known).hint(help);
@@ -61,11 +66,15 @@ pub fn verb(applet: &Applet, name: &'static str, called: &str, first: &str, rest
     let mut explained =
         foreign::EXPLAINED.iter().filter(|(of, words, ..)| *of == applet.name && words.contains(&first));
     if let Some((.., why, template)) = explained.next() {
-        let operand = rest.first().map(|word| word.to_string_lossy()).filter(|word| !word.starts_with('-'));
-        let hint = match operand {
-            Some(operand) => format!("{called} {}", template.replace("{}", &quote(&operand))),
-            None => format!("{called} {} --help", template.split(' ').next().unwrap_or_default()),
+        let (ours, more) = template.split_once(" {} ").unwrap_or((template, ""));
+        let line = match rest {
+            [word] if !word.as_encoded_bytes().starts_with(b"-") => {
+                joined(&format!("{called} {ours}"), &[word.to_string_lossy().into_owned()])
+            }
+            _ => None,
         };
+        let line = line.map(|line| format!("{line} {more}"));
+        let hint = line.unwrap_or_else(|| format!("{called} {ours} --help"));
         return Cause::new(Exit::Usage, format!("no verb '{first}': {why}")).hint(hint);
     }
     let theirs = foreign::verb(applet.name, first, |ours| known.contains(&ours));
@@ -86,6 +95,8 @@ fn instead(kind: &str, theirs: &str, ours: &str, rest: &[OsString]) -> Cause {
 }
 
 fn meant(kind: &str, theirs: &str, ours: &str, called: &str, verb: Option<&Entry>, rest: &[OsString]) -> Cause {
+    let next = rest.first().map(|word| word.to_string_lossy()).unwrap_or_default();
+    let verb = verb.filter(|_| foreign::keeps_operands(theirs, &next));
     let line = verb.and_then(|verb| command_line(verb, called, rest).corrected());
     let words = format!("no {kind} '{theirs}'; did you mean '{ours}'?");
     Cause::new(Exit::Usage, words).hint(line.unwrap_or_else(|| format!("{called} --help")))

@@ -72,9 +72,6 @@ pub struct Send {
     dry_run: bool,
     #[command(flatten)]
     streaming: Streaming,
-    /// Refuse the -w of other verbs
-    #[arg(short = 'w', hide = true, num_args = 0..=1, default_missing_value = "D", value_parser = not_here)]
-    timeout: Option<String>,
 }
 
 /// A signal; `None` is signal 0.
@@ -87,10 +84,6 @@ fn sent(text: &str) -> Result<Sent, String> {
 
 fn value(text: &str) -> Result<i32, String> {
     text.parse().map_err(|_| format!("expected a number from {} to {}", i32::MIN, i32::MAX))
-}
-
-fn not_here(_: &str) -> Result<String, String> {
-    Err("use --wait D to wait until the processes have exited".into())
 }
 
 impl Verb for Send {
