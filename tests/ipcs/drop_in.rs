@@ -186,7 +186,7 @@ fn missing_id_is_status_3() {
     world.call("ipcs-lite 2147483647").fails(3, "no such object");
     world.call("ipcs-lite 0x0").fails(2, "private objects share key 0");
     world.call("ipcs-lite -Z").fails(2, "no option '-Z'");
-    world.call("ipcs-lite --leaks make -j").fails(2, "the command goes after '--'");
+    world.call("ipcs-lite --leaks make -j").fails(2, "no option '-j'");
     // Only --leaks has a CMD, and status 125.
     world.call("ipcs-lite -i -- -5 -q").fails(2, "");
     world.call("ipcs-lite --leaks --no-such -- true").fails(125, "--no-such");

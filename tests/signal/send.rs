@@ -223,9 +223,9 @@ fn handlers_are_unknown_without_proc() {
 #[test]
 fn short_w_is_refused_with_a_hint() {
     let world = World::new();
-    world.call("signal send TERM 1 -w 5s").fails(2, "--wait D");
-    world.call("signal send -w5s TERM 1").fails(2, "--wait D");
-    world.call("signal send TERM 1 -w").fails(2, "--wait D");
+    world.call("signal send TERM 1 -w 5s").fails(2, "hint: ipcbox signal send TERM 1 --wait 5s\n");
+    world.call("signal send -w5s TERM 1").fails(2, "hint: ipcbox signal send --wait 5s TERM 1\n");
+    world.call("signal send TERM 1 -w").fails(2, "hint: ipcbox signal send --help\n");
 }
 
 #[test]
