@@ -51,7 +51,7 @@ help	verb	Explain a verb
 -x,--exclusive		Fail with status 4 if it exists
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Print neither the answer nor the waiting message
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [fifo_read]='#*	fifo	Paths of the FIFOs
 --create		Create it if it does not exist
@@ -65,8 +65,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [fifo_write]='#1	fifo	Path of the FIFO
 #*	-	Lines to write instead of standard input
@@ -78,8 +78,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [fifo_serve]='#1	fifo	Path of the FIFO
 --create		Create it if it does not exist
@@ -94,7 +94,7 @@ help	verb	Explain a verb
 [fifo_stat]='#*	fifo	Paths of the FIFOs
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
---no-header		Omit the line of column titles
+--no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
 [fifo_rm]='#*	fifo	Paths of the FIFOs
@@ -129,7 +129,7 @@ help	verb	Explain a verb
 --orphaned		Select objects whose past users have all exited
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
---no-header		Omit the line of column titles
+--no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
 [ipcrm]='>ipcrm-lite'
@@ -161,7 +161,7 @@ help	verb	Explain a verb
 --orphaned		Select objects whose past users have all exited
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
---no-header		Omit the line of column titles
+--no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 #*	ipc	Objects to show (default: all)
 --	command	Command and its arguments, run as given
@@ -188,28 +188,28 @@ help	verb	Explain a verb
 -x,--exclusive		Fail with status 4 if it exists
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Print neither the answer nor the waiting message
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [msgq_send]='#1	msg	Queue to send to
 #*	-	Messages to send; after '\''--'\'' one may begin with '\''-'\''
 -t,--type	-	Send with this type (System V; default: 1)
 --priority	-	Send with priority P (POSIX; default: 0)
 --lines		Send each line of input, without its newline
--0,--null		Send each record of input that ends in NUL
+-0,--null		Send each NUL-terminated record, without its NUL
 --create		Create it if it does not exist
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [msgq_recv]='#1	msg	Queue to receive from
 -t,--type	-	Take only this type (System V; default: 0, any)
 --except	-	Take any type but this one (System V)
 -c,--count	-	Stop after N messages (default: 1)
---drain		Take all messages, stop when the queue is empty
+--drain		Take messages until the queue is empty
 --follow		Take messages until interrupted
 --until	-	Stop after a message equal to TEXT
 --raw		Print nothing after each message
@@ -223,8 +223,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [msgq_peek]='#1	msg	Queue to look into
 --index	-	Print message N (default: 0, the oldest)
@@ -236,8 +236,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [msgq_serve]='#1	msg	Queue to serve
 -t,--type	-	Take only this type (System V; default: 0, any)
@@ -252,14 +252,14 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [msgq_stat]='#*	msg	Queues to show
 --waiters		Show the processes that wait to send or receive
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
---no-header		Omit the line of column titles
+--no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
 [msgq_set]='#1	msg	Queue to change
@@ -337,7 +337,7 @@ help	verb	Explain a verb
 [pipe_stat]='#*	pipe	Pipes: FD, PID:FD, the path of a FIFO or /proc/PID/fd/N
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
---no-header		Omit the line of column titles
+--no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
 [pipe_resize]='#1	-	New capacity in bytes, or max
@@ -370,8 +370,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
 [sem_lock]='#1	sem	Lock
@@ -381,8 +381,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
 [sem_hold]='#1	sem	Slots or lock
@@ -397,8 +397,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [sem_barrier]='#1	sem	Barrier
 #2	-	Number of callers that meet
@@ -407,8 +407,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [sem_create]='#1	new	Semaphore or set; "private" for one without a key
 --value	-	Set the values (default: 0)
@@ -420,8 +420,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [sem_wait]='#1	sem	Semaphore, or set of semaphores
 -i,--index	-	Use semaphore N of the set (default: 0)
@@ -430,8 +430,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [sem_post]='#1	sem	Semaphore, or set of semaphores
 -i,--index	-	Use semaphore N of the set (default: 0)
@@ -439,8 +439,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [sem_op]='#1	sem	Semaphore, or set of semaphores
 #*	-	Operations such as 0:-1, 0..3:+1, 2:0 or 0:-1nu
@@ -448,8 +448,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
 [sem_get]='#1	sem	Semaphore, or set of semaphores
@@ -467,7 +467,7 @@ help	verb	Explain a verb
 --waiters		List the waiters and their operations instead
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
---no-header		Omit the line of column titles
+--no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
 [sem_rm]='--force		Remove it even if it is in use
@@ -499,7 +499,7 @@ help	verb	Explain a verb
 --huge		Use huge pages (System V)
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Print neither the answer nor the waiting message
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [shm_write]='#1	shm	Segment or POSIX object to write to
 #2	-	Text to write instead of standard input
@@ -511,8 +511,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -h,--help		Print help (-h: options only)'
@@ -524,8 +524,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -h,--help		Print help (-h: options only)'
@@ -568,14 +568,14 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [shm_stat]='#*	shm	Segments and POSIX objects to show
 --holders		Show the processes that map it or have it open
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
---no-header		Omit the line of column titles
+--no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
 [shm_memfd]='#1	file	File to copy (default: standard input)
@@ -621,8 +621,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [signal_run]='--ignore	signal	Ignore these signals in CMD, for example INT,TERM
 --block	signal	Block these signals in CMD
@@ -645,21 +645,21 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [signal_stat]='#*	pid	Processes: PID, PID:INODE or PID@START
 --threads		Show one line per thread
 --stuck		Show only signals that are both pending and blocked
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
---no-header		Omit the line of column titles
+--no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
 [signal_list]='#*	signal	Name, number, exit status over 128, mask (0x4002)
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
---no-header		Omit the line of column titles
+--no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
 [key]='#*	key	Names, keys, ftok:PATH or ftok:PATH:N

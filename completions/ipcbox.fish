@@ -58,7 +58,7 @@ help	verb	Explain a verb
 -x,--exclusive		Fail with status 4 if it exists
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Print neither the answer nor the waiting message
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
         case fifo_read
             echo '#*	fifo	Paths of the FIFOs
@@ -73,8 +73,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
         case fifo_write
             echo '#1	fifo	Path of the FIFO
@@ -87,8 +87,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
         case fifo_serve
             echo '#1	fifo	Path of the FIFO
@@ -105,7 +105,7 @@ help	verb	Explain a verb
             echo '#*	fifo	Paths of the FIFOs
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
---no-header		Omit the line of column titles
+--no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
         case fifo_rm
@@ -142,7 +142,7 @@ help	verb	Explain a verb
 --orphaned		Select objects whose past users have all exited
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
---no-header		Omit the line of column titles
+--no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
         case ipcrm
@@ -176,7 +176,7 @@ help	verb	Explain a verb
 --orphaned		Select objects whose past users have all exited
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
---no-header		Omit the line of column titles
+--no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 #*	ipc	Objects to show (default: all)
 --	command	Command and its arguments, run as given
@@ -208,7 +208,7 @@ help	verb	Explain a verb
 -x,--exclusive		Fail with status 4 if it exists
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Print neither the answer nor the waiting message
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
         case msgq_send
             echo '#1	msg	Queue to send to
@@ -216,22 +216,22 @@ help	verb	Explain a verb
 -t,--type	-	Send with this type (System V; default: 1)
 --priority	-	Send with priority P (POSIX; default: 0)
 --lines		Send each line of input, without its newline
--0,--null		Send each record of input that ends in NUL
+-0,--null		Send each NUL-terminated record, without its NUL
 --create		Create it if it does not exist
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
         case msgq_recv
             echo '#1	msg	Queue to receive from
 -t,--type	-	Take only this type (System V; default: 0, any)
 --except	-	Take any type but this one (System V)
 -c,--count	-	Stop after N messages (default: 1)
---drain		Take all messages, stop when the queue is empty
+--drain		Take messages until the queue is empty
 --follow		Take messages until interrupted
 --until	-	Stop after a message equal to TEXT
 --raw		Print nothing after each message
@@ -245,8 +245,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
         case msgq_peek
             echo '#1	msg	Queue to look into
@@ -260,8 +260,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
         case msgq_serve
             echo '#1	msg	Queue to serve
@@ -277,15 +277,15 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
         case msgq_stat
             echo '#*	msg	Queues to show
 --waiters		Show the processes that wait to send or receive
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
---no-header		Omit the line of column titles
+--no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
         case msgq_set
@@ -374,7 +374,7 @@ help	verb	Explain a verb
             echo '#*	pipe	Pipes: FD, PID:FD, the path of a FIFO or /proc/PID/fd/N
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
---no-header		Omit the line of column titles
+--no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
         case pipe_resize
@@ -412,8 +412,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
         case sem_lock
@@ -424,8 +424,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
         case sem_hold
@@ -441,8 +441,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
         case sem_barrier
             echo '#1	sem	Barrier
@@ -452,8 +452,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
         case sem_create
             echo '#1	new	Semaphore or set; "private" for one without a key
@@ -466,8 +466,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
         case sem_wait
             echo '#1	sem	Semaphore, or set of semaphores
@@ -477,8 +477,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
         case sem_post
             echo '#1	sem	Semaphore, or set of semaphores
@@ -487,8 +487,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
         case sem_op
             echo '#1	sem	Semaphore, or set of semaphores
@@ -497,8 +497,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
         case sem_get
@@ -519,7 +519,7 @@ help	verb	Explain a verb
 --waiters		List the waiters and their operations instead
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
---no-header		Omit the line of column titles
+--no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
         case sem_rm
@@ -556,7 +556,7 @@ help	verb	Explain a verb
 --huge		Use huge pages (System V)
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Print neither the answer nor the waiting message
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
         case shm_write
             echo '#1	shm	Segment or POSIX object to write to
@@ -569,8 +569,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -h,--help		Print help (-h: options only)'
@@ -583,8 +583,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -h,--help		Print help (-h: options only)'
@@ -632,15 +632,15 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
         case shm_stat
             echo '#*	shm	Segments and POSIX objects to show
 --holders		Show the processes that map it or have it open
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
---no-header		Omit the line of column titles
+--no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
         case shm_memfd
@@ -693,8 +693,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
         case signal_run
             echo '--ignore	signal	Ignore these signals in CMD, for example INT,TERM
@@ -719,8 +719,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call waits for, and its holders
--q,--quiet		Print neither the answer nor the waiting message
+-v,--verbose		Print what the call is waiting for, and the holders
+-q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
         case signal_stat
             echo '#*	pid	Processes: PID, PID:INODE or PID@START
@@ -728,14 +728,14 @@ help	verb	Explain a verb
 --stuck		Show only signals that are both pending and blocked
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
---no-header		Omit the line of column titles
+--no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
         case signal_list
             echo '#*	signal	Name, number, exit status over 128, mask (0x4002)
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
---no-header		Omit the line of column titles
+--no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
         case key

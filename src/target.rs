@@ -187,7 +187,7 @@ fn posix(name: &[u8]) -> Result<Form, String> {
         _ if name.contains(&b'/') => Err("expected a name, or a POSIX name with '/' only at the start".into()),
         b"" | b"." | b".." => Err("expected a POSIX name after '/'".into()),
         _ if name.len() > POSIX_MAX => {
-            Err(format!("a POSIX name has at most {POSIX_MAX} bytes after '/', this one {}", name.len()))
+            Err(format!("expected a POSIX name of at most {POSIX_MAX} bytes after '/', not {}", name.len()))
         }
         _ => Ok(Form::Posix),
     }
@@ -223,7 +223,7 @@ fn name(text: &[u8]) -> Result<Form, String> {
         return Err(format!("expected a name that starts with a letter, for example ci-{whole}"));
     }
     if text.len() > NAME_MAX {
-        return Err(format!("a name has at most {NAME_MAX} bytes, this one {}", text.len()));
+        return Err(format!("expected a name of at most {NAME_MAX} bytes, not {}", text.len()));
     }
     Ok(Form::Name(name_key(text)))
 }

@@ -20,7 +20,7 @@ const FORMS: &[(&str, &str, Option<bool>)] = &[
     ("12345", "a System V id, as ipcs prints it", Some(false)),
     ("0x1badc0de", "a System V key, as ipcs prints it", None),
     ("ftok:PATH[:N]", "the System V key that ftok(3) returns for an existing PATH", None),
-    ("/name", "a POSIX object, if the verb supports them", None),
+    ("/name", "a POSIX object (not supported by every verb)", None),
     ("private", "a new System V object without a key", Some(true)),
 ];
 

@@ -11,7 +11,7 @@ pub struct Showing {
     /// Show only these columns, in this order
     #[arg(long, value_name = "A,B", value_delimiter = ',', help_heading = "Output")]
     pub columns: Option<Vec<String>>,
-    /// Omit the line of column titles
+    /// Omit the header line
     #[arg(long, help_heading = "Output")]
     pub no_header: bool,
     /// Use colour: auto, always or never (default: auto)

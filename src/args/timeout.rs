@@ -17,8 +17,8 @@ use crate::sys::deadline::Deadline;
 pub struct Timeout {
     /// Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
     ///
-    /// A bare number is seconds. It limits the total wait of the call, but never ends CMD. If both --timeout and
-    /// --nonblock are given, the last one counts.
+    /// A bare number is seconds. The limit covers all waiting in one call, but not the run time of a CMD. If both
+    /// --timeout and --nonblock are given, the last one counts.
     #[arg(id = "timeout", short = 'w', long, value_name = "DURATION", value_parser = timeout, help_heading = "Waiting")]
     limit: Option<Timed>,
     /// Do not wait (same as --timeout 0)
@@ -33,7 +33,7 @@ pub struct Timeout {
     nonblock: Option<bool>,
     #[command(flatten)]
     late: Late,
-    /// Print what the call waits for, and its holders
+    /// Print what the call is waiting for, and the holders
     #[arg(
         short,
         long,
@@ -83,7 +83,7 @@ impl Late {
 /// Whether only errors are printed.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Quiet {
-    /// Print neither the answer nor the waiting message
+    /// Suppress the result and the waiting message
     #[arg(short, long, num_args = 0, default_missing_value = "true", help_heading = "Output")]
     pub quiet: Option<bool>,
 }

@@ -164,7 +164,7 @@ pub fn column<'a, R>(columns: &'a [Column<R>], name: &str) -> anyhow::Result<&'a
     let found = columns.iter().find(|column| column.key.eq_ignore_ascii_case(name));
     let unknown = || {
         let known: Vec<&str> = columns.iter().map(|column| column.key).collect();
-        Cause::unknown("column", name, &known).hint(format!("use some of {}", known.join(",")))
+        Cause::unknown("column", name, &known).hint(format!("choose from {}", known.join(",")))
     };
     Ok(found.ok_or_else(unknown)?)
 }

@@ -127,7 +127,7 @@ pub fn verb(page: &mut Page, entry: &Entry, called: &str, common: &Common) {
         page.paragraph(&format!("Also {}: see {}.", names.join(", "), Common::TITLE));
     }
     for (with, columns) in columns(called, &parser) {
-        page.paragraph(&format!("Columns{with}, which are the keys in JSON: {columns}."));
+        page.paragraph(&format!("Columns{with}, which are also the JSON keys: {columns}."));
     }
     examples(page, entry.examples);
 }
@@ -160,7 +160,7 @@ fn columns(called: &str, parser: &Command) -> Vec<(String, String)> {
     for mode in modes {
         let output = world.call(&format!("{line} {mode} --columns ? {rest}")).output();
         let stderr = String::from_utf8(output.stderr).unwrap();
-        let hint = stderr.split("hint: use some of ").nth(1);
+        let hint = stderr.split("hint: choose from ").nth(1);
         let hint = hint.unwrap_or_else(|| panic!("{line} {mode}: {stderr}"));
         let columns = hint.trim_end().replace(',', ", ");
         match found.last_mut().filter(|(_, before)| *before == columns) {

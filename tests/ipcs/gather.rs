@@ -61,7 +61,7 @@ fn records_are_sorted_chosen_and_shown_by_column() {
         let printed = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{option}");
         assert!(printed.contains("no column 'bogus'"), "{printed}");
-        assert!(printed.contains("use some of verdict,kind,"), "{printed}");
+        assert!(printed.contains("choose from verdict,kind,"), "{printed}");
     }
     for interval in ["0", "9ms"] {
         let line = format!("ipcs-lite --watch={interval}");

@@ -170,7 +170,7 @@ fn signal_that_cannot_be_awaited_is_refused() {
         ("USR1,TREM", "did you mean 'TERM'"),
         ("USR1 -c 0", "expected a number of at least 1, not '0'"),
         ("USR1 -c x", "expected a number of at least 1, not 'x'"),
-        ("USR1 --columns pid", "use some of signal,number"),
+        ("USR1 --columns pid", "choose from signal,number"),
     ] {
         world.call(&format!("signal wait {words}")).fails(2, printed);
     }

@@ -24,7 +24,7 @@ use crate::sys::{fds, fifo, pipe};
 /// when it is complete and a job is free; the others stay in the FIFO.
 ///
 /// Serves until SIGTERM, then waits for running CMDs and exits with status 0. A CMD that fails does not stop the
-/// server. A FIFO has one server at a time.
+/// server. A FIFO can have only one server at a time.
 #[derive(Args)]
 pub struct Serve {
     /// Path of the FIFO

@@ -15,7 +15,7 @@ use crate::sys::sysv::msg;
 use crate::target::{Form, Target};
 
 /// Prints a message as recv does and leaves it in the queue. Messages are numbered from 0 in the order of arrival,
-/// whatever their types. If another process takes messages during --all, some can be skipped. The kernel can show the
+/// whatever their types. If another process takes messages during --all, some may be skipped. The kernel can show the
 /// messages of System V queues only.
 #[derive(Args)]
 pub struct Peek {

@@ -47,7 +47,7 @@ pub struct Recv {
     /// Stop after N messages (default: 1)
     #[arg(short, long, value_name = "N", value_parser = many)]
     count: Option<u64>,
-    /// Take all messages, stop when the queue is empty
+    /// Take messages until the queue is empty
     #[arg(long, conflicts_with_all = ["count", "follow", "timeout", "nonblock"])]
     drain: bool,
     /// Take messages until interrupted

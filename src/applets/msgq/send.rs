@@ -44,7 +44,7 @@ pub struct Send {
     /// Send each line of input, without its newline
     #[arg(long, conflicts_with_all = ["messages", "null"])]
     lines: bool,
-    /// Send each record of input that ends in NUL
+    /// Send each NUL-terminated record, without its NUL
     #[arg(short = '0', long, conflicts_with = "messages")]
     null: bool,
     #[command(flatten)]

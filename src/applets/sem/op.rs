@@ -20,7 +20,7 @@ use crate::target::Target;
 
 /// Does all operations or none, in the given order: 0:-1 takes 1 from semaphore 0, 1:+2 adds 2 to semaphore 1, 2:0
 /// waits until semaphore 2 is 0, and 0..3:-1 takes 1 from each of 0 to 3. A final n makes
-/// an operation fail instead of wait. A final u undoes it when CMD exits or, without CMD, when this call exits.
+/// an operation fail instead of waiting. A final u undoes it when CMD exits or, without CMD, when this call exits.
 #[derive(Args)]
 pub struct Op {
     /// Semaphore, or set of semaphores

@@ -11,7 +11,7 @@ use crate::args::timeout::Timeout;
 use crate::exit::Exit;
 
 /// Adds K to the value, which stays higher after the call, and wakes waiters. It never waits, so --timeout and
-/// --nonblock change nothing.
+/// --nonblock have no effect.
 #[derive(Args)]
 pub struct Post {
     #[command(flatten)]

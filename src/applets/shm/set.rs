@@ -20,8 +20,8 @@ use nix::errno::Errno;
 
 /// With VALUE, sets a word in one atomic step and wakes the processes that wait on it. Options change the object.
 ///
-/// The size of a segment cannot be changed. A POSIX object can grow, by zeros whose memory is reserved, and shrink; a
-/// program that uses the lost part is killed by SIGBUS.
+/// The size of a segment cannot be changed. A POSIX object can grow or shrink. Added bytes are zero, and their
+/// memory is reserved. A program that accesses a truncated part is killed by SIGBUS.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Set {
