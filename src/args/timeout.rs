@@ -125,11 +125,15 @@ impl Timeout {
 
     /// Returns the failure on timeout: `what` did not happen within the limit, or at once.
     pub fn missed(&self, what: &str) -> Cause {
-        let words = match self.waited() {
+        self.expired(self.within(what))
+    }
+
+    /// Returns that `what` did not happen within the limit, or at once.
+    pub fn within(&self, what: &str) -> String {
+        match self.waited() {
             Some(limit) => format!("{what} within {}", duration::show(limit)),
             None => format!("{what} at once"),
-        };
-        self.expired(words)
+        }
     }
 
     /// Returns the failure on timeout, in words that name the state.

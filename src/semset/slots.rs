@@ -8,10 +8,8 @@ use std::fmt::{self, Display, Formatter};
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 
-use super::waited::{Wanted, missed};
 use super::{Layout, Purpose, find, holding, is_not, is_uninitialised};
 use crate::args::creating::Creating;
-use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::sys::deadline::Deadline;
 use crate::sys::sysv::sem::{Op, Set, limits};
@@ -120,14 +118,25 @@ impl Slots {
         Err(Cause::new(Exit::Exists, format!("{target} has {}, not {wanted}", Many(self.capacity))))
     }
 
+    /// Checks that there is room for `wanted`.
+    ///
+    /// # Errors
+    /// Status 1, with the room there is.
+    pub fn expect_room(&self, wanted: u16) -> Result<(), Cause> {
+        if usize::from(wanted) <= self.room {
+            return Ok(());
+        }
+        let words = format!("it has room for at most {}, not {wanted}", Many(self.room));
+        let hint = "if it is not in use, remove it with ipcbox sem rm, then create it with more slots";
+        Err(Cause::new(Exit::Failed, words).hint(hint))
+    }
+
     /// Changes the capacity to `wanted`. It rises at once, and falls as slots come free. Slots removed before a timeout
     /// stay removed. If several callers resize at the same time, the last capacity is that of one of them.
-    pub fn resize(&mut self, wanted: u16, timeout: &Timeout) -> Result<()> {
-        if usize::from(wanted) > self.room {
-            let words = format!("it has room for at most {}, not {wanted}", Many(self.room));
-            let hint = "if it is not in use, remove it with ipcbox sem rm, then create it with more slots";
-            bail!(Cause::new(Exit::Failed, words).hint(hint));
-        }
+    ///
+    /// # Errors
+    /// `EAGAIN`: not in time. `EIDRM`, `EINVAL`: the set was removed.
+    pub fn resize(&mut self, wanted: u16, deadline: Deadline) -> Result<(), Errno> {
         while self.capacity != wanted {
             let now = self.capacity.cast_signed();
             let is_still = [Op::new(CAPACITY, -now).nowait(), Op::new(CAPACITY, 0).nowait()];
@@ -139,16 +148,15 @@ impl Slots {
             } else {
                 let [lower, zero] = is_still;
                 let shrink = [Op::new(FREE, -1), lower, zero, Op::new(CAPACITY, now - 1)];
-                holding::take(self.set, timeout.deadline(), || (), |deadline| self.set.operate(&shrink, deadline))
+                holding::take(self.set, deadline, || (), |deadline| self.set.operate(&shrink, deadline))
             };
             match resized {
                 Ok(()) | Err(Errno::EAGAIN) => {}
-                Err(errno) => return Err(errno.into()),
+                Err(errno) => return Err(errno),
             }
             let before = std::mem::replace(&mut self.capacity, self.set.value(CAPACITY)?);
-            if self.capacity == before && timeout.deadline().is_over() {
-                let left = format!("it still has {}, not {wanted}", Many(before));
-                bail!(missed(self.set, Wanted::Slots(1), timeout).note(&left));
+            if self.capacity == before && deadline.is_over() {
+                return Err(Errno::EAGAIN);
             }
         }
         Ok(())

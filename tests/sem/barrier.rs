@@ -51,6 +51,21 @@ fn late_or_killed_caller_does_not_count() {
 }
 
 #[test]
+fn barrier_is_read_again_only_for_a_message() {
+    let world = World::new();
+    world.call("sem barrier @b 2 -n -E 0").ok();
+    let reads = |words: &[&str], code: i32| {
+        let call = world.traced("semctl")?.args(["sem", "barrier", &world.name("b"), "2", "-n"]).args(words);
+        call.status(code);
+        let trace = std::fs::read_to_string(world.dir().join("trace")).unwrap();
+        Some(trace.matches("GETALL").count())
+    };
+    let Some(silent) = reads(&["-E", "0"], 0) else { return };
+    assert_eq!(reads(&[], 124), Some(silent + 1));
+    assert_eq!(reads(&["-v"], 124), Some(silent + 1));
+}
+
+#[test]
 fn other_number_of_parties_is_refused() {
     let world = World::new();
     world.call("sem barrier @b 2 -n -E 0").ok();

@@ -65,6 +65,20 @@ fn missing_set_or_other_number_is_refused() {
 }
 
 #[test]
+fn resize_that_succeeds_looks_for_no_ancestor() {
+    let world = World::new();
+    let holder = holder(&world, "sem run @s --slots 2 --take 2 -- sleep 100");
+    let Some(call) = world.traced("openat") else { return };
+    let call = call.args(["sem", "run", &world.name("s"), "--slots", "1", "--resize", "-q", "-w", "1h", "--", "true"]);
+    let resizing = call.start().blocked_in(libc::SYS_semtimedop);
+    drop(holder);
+    let output = resizing.end();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let trace = fs::read_to_string(world.dir().join("trace")).unwrap();
+    assert!(!trace.contains(&format!("/proc/{}/", std::process::id())), "{trace}");
+}
+
+#[test]
 fn resize_shrinks_as_slots_come_free() {
     let world = World::new();
     let holders: Vec<Child> = (0..2).map(|_| holder(&world, "sem run @s --slots 2 -- sleep 100")).collect();

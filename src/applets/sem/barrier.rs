@@ -1,17 +1,18 @@
 //! `sem barrier`.
 
-use anyhow::{Error, Result};
+use anyhow::Result;
 use clap::Args;
-use nix::errno::Errno;
 
+use super::semaphore::expired;
 use super::{context, system_v};
 use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::args::numbers::count;
 use crate::args::timeout::Timeout;
-use crate::exit::{Cause, Exit};
+use crate::exit::Exit;
 use crate::output::notice::Notice;
 use crate::semset::barrier;
+use crate::sys::deadline::Deadline;
 use crate::target::Target;
 
 /// Waits until N callers have arrived, then all of them return. The barrier is created if needed and can be used again
@@ -50,13 +51,13 @@ wait
             system_v(&self.target)?;
             let mut barrier = barrier::CyclicBarrier::open_or_create(&self.target, self.parties, self.creating)?;
             let arrived = |barrier: &barrier::CyclicBarrier| barrier.arrived().saturating_add(1).min(self.parties);
-            if timeout.is_verbose() && arrived(&barrier) < self.parties {
+            let deadline = timeout.deadline();
+            if timeout.is_verbose() && deadline != Deadline::Now && arrived(&barrier) < self.parties {
                 let state = || format!("{}: {}", self.target, have_arrived(arrived(&barrier), self.parties));
-                Notice::verbose(timeout, state).begin(timeout.deadline());
+                Notice::verbose(timeout, state).begin(deadline);
             }
-            barrier.meet(timeout.deadline()).map_err(|errno| match errno {
-                Errno::EAGAIN => late(timeout, arrived(&barrier).min(self.parties - 1), self.parties).into(),
-                errno => Error::from(errno),
+            barrier.meet(deadline).map_err(|errno| {
+                expired(errno.into(), timeout, || late(timeout, arrived(&barrier).min(self.parties - 1), self.parties))
             })
         };
         context("meet at", &self.target, meet())?;
@@ -64,12 +65,12 @@ wait
     }
 }
 
-/// Returns the failure on timeout. This caller counts as one of those that arrived.
-fn late(timeout: &Timeout, arrived: u16, parties: u16) -> Cause {
+/// Returns why it timed out. This caller counts as one of those that arrived.
+fn late(timeout: &Timeout, arrived: u16, parties: u16) -> String {
     if timeout.still().is_empty() {
-        timeout.expired(format!("only {}", have_arrived(arrived, parties)))
+        format!("only {}", have_arrived(arrived, parties))
     } else {
-        timeout.missed(&format!("only {arrived} of {parties} arrived"))
+        timeout.within(&format!("only {arrived} of {parties} arrived"))
     }
 }
 

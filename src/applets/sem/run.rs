@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 use clap::Args;
+use nix::errno::Errno;
 
 use super::context;
 use super::semaphore::{not_taken, slots};
@@ -11,11 +12,10 @@ use crate::applets::{Runs, Verb};
 use crate::args::creating::Creating;
 use crate::args::numbers::count;
 use crate::args::timeout::Timeout;
-use crate::exit::{Exit, is_late};
-use crate::semset::slots::Slots;
+use crate::exit::Exit;
+use crate::semset::slots::{Many, Slots};
 use crate::semset::waited::{self, Wanted};
 use crate::supervise::command::Command;
-use crate::sys::deadline::Deadline;
 use crate::target::Target;
 
 /// Waits for a free slot and runs CMD, which holds the slot until it exits, even by `kill -9`. Background processes
@@ -88,12 +88,15 @@ impl Run {
     }
 
     fn resize(&self, slots: &mut Slots, wanted: u16, timeout: &Timeout) -> Result<()> {
-        match slots.resize(wanted, &timeout.never()) {
-            Err(error) if timeout.deadline() != Deadline::Now && is_late(&error) => {}
-            outcome => return outcome,
-        }
+        slots.expect_room(wanted)?;
         let mut notice = waited::notice(&self.target, slots.set, Wanted::Slots(1), timeout);
-        let _wait = notice.begin(timeout.deadline());
-        slots.resize(wanted, timeout)
+        let resized = notice.during(timeout.deadline(), |deadline| slots.resize(wanted, deadline));
+        resized.map_err(|errno| match errno {
+            Errno::EAGAIN => {
+                let left = format!("it still has {}, not {wanted}", Many(slots.capacity));
+                waited::missed(slots.set, Wanted::Slots(1), timeout).note(&left).into()
+            }
+            errno => errno.into(),
+        })
     }
 }
