@@ -97,6 +97,9 @@ fn reaping_is_noticed_without_an_event() {
         };
         old("-n").fails(124, "only its parent may read its status");
         old("-w 30ms").fails(124, "only its parent may read its status");
+        let printed = format!("cannot report {pid}: it is a zombie");
+        assert!(String::from_utf8(old("1 -n").output().stderr).unwrap().contains(&printed));
+        old("1 -n -E 0").stdout("").stderr("").ok();
         let mut join = old("").start().blocked_in(libc::SYS_ppoll);
         assert!(holds(|| join.runs()));
         drop(puppet.0.stdin.take());

@@ -119,7 +119,7 @@ fn wait(mut open: Vec<Open>, wanted: usize, timeout: &Timeout, stream: &Stream<O
             ([one], 0) if zombies.is_empty() => (one.process.to_string(), format!("still running{after}")),
             ([one], 0) => (one.process.to_string(), format!("{unread}; not reaped{after}")),
             (rest, _) => {
-                for one in &zombies {
+                for one in zombies.iter().filter(|_| !timeout.is_silent()) {
                     output::warn(format!("cannot report {}: {unread}", one.process));
                 }
                 let count = if done == 0 { "none".into() } else { format!("only {done}") };
