@@ -691,6 +691,20 @@ fn path_is_not_another_object() {
 fn command_keeps_its_words() {
     check(&[
         (
+            "ipcbox sem run $NAME-sl 2 echo -j 2",
+            125,
+            "sem: unexpected argument '2' (did you mean --slots 2?)",
+            "ipcbox sem run $NAME-sl --slots 2 -- echo -j 2",
+            0,
+        ),
+        (
+            "ipcbox timeout 5 -k 2 true",
+            2,
+            "ipcbox: no applet 'timeout'; did you mean 'signal run'?",
+            "ipcbox signal run --max-time 5 --then TERM:2 --then KILL -- true",
+            0,
+        ),
+        (
             "ipcbox sem run $NAME-sl -j 2 echo -j 4",
             125,
             "sem: no option '-j'; did you mean '--slots 2'?",

@@ -175,10 +175,8 @@ impl CommandLine<'_> {
             let options = foreign::BARE.iter().filter(|(verb, _)| self.called.ends_with(verb));
             for (_, option) in options.filter(|(_, option)| !words.iter().any(|word| word == option)) {
                 let message = format!("unexpected argument '{arg}' (did you mean {option} {arg}?)");
-                let is_whole = *option == "--max-time" && dashes.is_none();
-                let with: &[&str] = if is_whole { &[option, arg, "--"] } else { &[option, arg] };
                 if arg.starts_with(|c: char| c.is_ascii_digit()) {
-                    guesses.push(guess(with).because(message));
+                    guesses.push(guess(&[option, arg]).because(message));
                 }
             }
         }
@@ -325,10 +323,10 @@ fn place(words: &[String], arg: &str) -> Option<usize> {
         // CMD may have the same option.
         return words.iter().position(|word| word.strip_prefix(arg).is_some_and(is_rest));
     }
+    let first = words.iter().position(|word| word == arg)?;
     // `sem run cc cc` names the target first.
-    let mut same = (0..words.len()).filter(|at| words[*at] == arg);
-    let first = same.next();
-    same.next().or(first)
+    let is_target = words.get(first + 1).is_some_and(|next| next == arg);
+    Some(if is_target { first + 1 } else { first })
 }
 
 fn message(complaint: &Complaint) -> String {
