@@ -51,6 +51,20 @@ pub fn release(set: Set, pid: i32) -> Result<(), Errno> {
     }
 }
 
+/// Removes a set, then kills its holders, which would otherwise run until their process exits. Does not wait for them.
+///
+/// # Errors
+/// Those of semctl(2).
+pub fn remove(set: Set) -> Result<(), Errno> {
+    // They cannot be found any more afterwards.
+    let holders = holders(set);
+    set.remove()?;
+    for holder in holders {
+        holder.kill();
+    }
+    Ok(())
+}
+
 fn holders(set: Set) -> Vec<Seen> {
     let Ok((_, values)) = set.values() else { return Vec::new() };
     let pids = match Purpose::of(&values) {

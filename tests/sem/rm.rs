@@ -5,6 +5,10 @@ use nix::sys::signal::Signal;
 
 use crate::support::{World, eventually, lines, signal, skip};
 
+fn process_runs(pid: i32) -> bool {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok()
+}
+
 /// Returns the messages of a call that must succeed.
 fn kept(world: &World, line: &str) -> Vec<String> {
     let output = world.call(line).output();
@@ -112,6 +116,46 @@ fn holder_of_an_exited_process_is_no_use() {
         assert!(kept(&world, line).is_empty());
         world.call("sem get @s").fails(3, "no such semaphore set");
     }
+}
+
+#[test]
+fn forced_removal_kills_the_holders() {
+    let world = World::new();
+    let served = world.program("sleep").arg("1000").start().became("sleep");
+    let hold = |target: &str, options: &str| -> i32 {
+        world.call(&format!("sem hold {target} {} {options}", served.pid())).ok().trim().parse().unwrap()
+    };
+    let other = hold("@o", "--slots 1");
+    for options in ["--slots 2 --take 2", "--lock", "--lock --shared"] {
+        let holders = if options.contains("shared") { 2 } else { 1 };
+        let holders: Vec<i32> = (0..holders).map(|_| hold("@s", options)).collect();
+        world.call("sem rm @s --force").ok();
+        world.call("sem get @s").fails(3, "no such semaphore set");
+        for holder in holders {
+            eventually("the holder exits", || !process_runs(holder));
+        }
+    }
+    // No other process: the one served, the holder of another set, and a command that has a slot.
+    let mut command = world.call("sem run @s --slots 2 -- sleep 1000").start().became("sleep");
+    let holder = hold("@s", "");
+    world.call("sem rm @s --force").ok();
+    eventually("the holder exits", || !process_runs(holder));
+    assert!(command.runs() && process_runs(served.pid()) && process_runs(other));
+    world.call(&format!("sem hold @o {} --release", served.pid())).ok();
+}
+
+#[test]
+fn forced_removal_leaves_another_users_holder() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return skip("this user cannot be another one") };
+    let served = world.program("sleep").arg("1000").start().became("sleep");
+    world.call("sem create @s --slots 1 -m 666").user(stranger).ok();
+    let holder: i32 = world.call(&format!("sem hold @s {}", served.pid())).ok().trim().parse().unwrap();
+    world.call("sem rm @s --force").user(stranger).ok();
+    world.call("sem get @s").fails(3, "no such semaphore set");
+    assert!(process_runs(holder));
+    drop(served);
+    eventually("the holder exits", || !process_runs(holder));
 }
 
 #[test]

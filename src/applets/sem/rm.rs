@@ -9,7 +9,7 @@ use super::semaphore::idle::{Idle, in_use, remove_idle};
 use crate::applets::Verb;
 use crate::exit::Exit;
 use crate::objects::remove::{Removing, refused};
-use crate::semset::{self, Purpose};
+use crate::semset::{self, Purpose, holding};
 use crate::sys::posix::sem as posix;
 use crate::sys::sysv::sem::Set;
 use crate::target::{Form, Target};
@@ -57,7 +57,7 @@ ipcbox sem rm build --unused
 impl Rm {
     fn system_v(&self, set: Set) -> Result<()> {
         if self.removing.force {
-            return Ok(set.remove()?);
+            return Ok(holding::remove(set)?);
         }
         match set.values() {
             Ok((_, values)) => {

@@ -93,6 +93,12 @@ impl Seen {
             outcome => outcome,
         }
     }
+
+    /// Kills it. Returns whether it exits; another user's holder cannot be killed.
+    pub fn kill(&self) -> bool {
+        let killed = signal::send(self.process.as_fd(), Signal::KILL);
+        killed.is_ok() || self.state == State::Exiting
+    }
 }
 
 fn is_signalled(pid: i32) -> bool {
@@ -114,11 +120,7 @@ fn served(holder: i32) -> Option<i32> {
 /// Kills these holders and waits up to a second until they have exited. Returns how many have: another user's holder
 /// cannot be killed, and a frozen one does not exit.
 pub fn kill(holders: Vec<Seen>) -> usize {
-    let kill = |holder: &Seen| {
-        let killed = signal::send(holder.process.as_fd(), Signal::KILL);
-        killed.is_ok() || holder.state == State::Exiting
-    };
-    let dying: Vec<Seen> = holders.into_iter().filter(kill).collect();
+    let dying: Vec<Seen> = holders.into_iter().filter(Seen::kill).collect();
     let deadline = Deadline::after(DEATH);
     dying.iter().filter(|holder: &&Seen| ready(&[holder.process.as_fd()], deadline) == Ok(Some(0))).count()
 }
