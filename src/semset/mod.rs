@@ -229,8 +229,7 @@ pub fn is_not(target: &Target, values: &[u16], wanted: &str) -> Cause {
     let olds = [&lock::OLD, &barrier::OLD];
     if olds.into_iter().any(|old| old.is_in(values) && old.name == wanted) {
         let words = format!("{target} is {wanted} of an older ipcbox");
-        let hint = format!("if it is not in use, remove it: ipcbox sem rm {}", target.quoted());
-        return Cause::new(Exit::Exists, words).hint(hint);
+        return Cause::new(Exit::Exists, words).hint(if_unused(target));
     }
     let it_is = match Purpose::of(values) {
         Some(purpose) => purpose.to_string(),
@@ -246,6 +245,11 @@ pub fn is_not(target: &Target, values: &[u16], wanted: &str) -> Cause {
         // It may be in use.
         None => cause.hint("use another name"),
     }
+}
+
+/// Returns the hint for a set that has to be removed.
+fn if_unused(target: &Target) -> String {
+    format!("if it is not in use, remove it: ipcbox sem rm {}", target.quoted())
 }
 
 /// Returns the set behind a System V target.
