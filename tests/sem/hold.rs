@@ -97,10 +97,13 @@ fn failed_print_holds_nothing() {
 fn hold_for_an_exited_process_fails() {
     let world = World::new();
     let gone = world.shell("sh -c 'echo $$'").ok();
-    world.call(&format!("sem hold @s {} --slots 1", gone.trim())).fails(3, "no such process");
+    let words = format!("no process {} (ESRCH)", gone.trim());
+    world.call(&format!("sem hold @s {} --slots 1", gone.trim())).fails(3, &words);
+    world.call(&format!("sem hold @s {} --release", gone.trim())).fails(3, &words);
     // A zombie has exited, too.
     let zombie = world.program("true").start().became_zombie();
-    world.call(&format!("sem hold @s {} --slots 1", zombie.pid())).fails(3, "no such process (ESRCH)");
+    let words = format!("no process {} (ESRCH)", zombie.pid());
+    world.call(&format!("sem hold @s {} --slots 1", zombie.pid())).fails(3, &words);
     world.call("sem run @s -- true").fails(125, "no such semaphore set");
 }
 
@@ -109,11 +112,41 @@ fn exit_of_the_process_ends_the_wait() {
     let world = World::new();
     let holder = world.call("sem run @s --slots 1 -- sleep 100").start().became("sleep");
     let process = world.program("sleep").arg("100").start();
+    let words = format!("no process {} (ESRCH)", process.pid());
     let waiting = world.call(&format!("sem hold @s {}", process.pid())).start().blocked_in(libc::SYS_ppoll);
     drop(process);
     let output = waiting.end();
     assert_eq!(output.status.code(), Some(3));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("no such process (ESRCH)"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&words));
     drop(holder);
     world.call("sem run @s -w 60 -- true").ok();
+}
+
+#[test]
+fn hold_of_another_purpose_hints_the_right_call() {
+    let world = World::new();
+    let pid = std::process::id();
+    world.call("sem lock @l -- true").ok();
+    world.call("sem create @s --slots 2").ok();
+    world.call("sem create @p --value 1").ok();
+    let lock = format!("ipcbox sem hold {} {pid} --lock", world.name("l"));
+    let slot = format!("ipcbox sem hold {} {pid}", world.name("s"));
+    for (line, hint) in [
+        (format!("sem hold @l {pid}"), &lock),
+        (format!("sem hold @l {pid} --slots 1"), &lock),
+        (format!("sem hold @s {pid} --lock"), &slot),
+        (format!("sem hold @s {pid} --lock --shared"), &slot),
+    ] {
+        world.call(&line).fails(4, &format!("hint: {hint}\n"));
+    }
+    // The hints work as printed.
+    for hint in [lock, slot] {
+        world.shell(&hint).ok();
+    }
+    // Any other reason keeps its own words.
+    world.call(&format!("sem hold @s {pid} --slots 3")).fails(4, "has 2 slots, not 3\n");
+    let printed = world.call(&format!("sem hold @l {pid} --slots 1 --take 2")).output();
+    assert!(!String::from_utf8_lossy(&printed.stderr).contains("--lock"), "{printed:?}");
+    let printed = world.call(&format!("sem hold @p {pid} --lock")).output();
+    assert!(String::from_utf8_lossy(&printed.stderr).contains("use another name"), "{printed:?}");
 }

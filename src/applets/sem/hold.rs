@@ -1,8 +1,8 @@
 //! `sem hold`: slots or a lock for as long as a process runs.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use clap::Args;
 use nix::errno::Errno;
 
@@ -16,7 +16,7 @@ use crate::exit::{Cause, Exit};
 use crate::objects::process::unopened;
 use crate::semset::lock::RwLock;
 use crate::semset::waited::{self, Wanted};
-use crate::semset::{self, holding};
+use crate::semset::{self, Purpose, holding};
 use crate::supervise::command::not_forked;
 use crate::sys::child::Unstarted;
 use crate::sys::deadline::Deadline;
@@ -92,13 +92,13 @@ impl Hold {
     fn hold(&self) -> Result<()> {
         let timeout = &self.timeout;
         self.timeout.quiet.can_answer()?;
-        let process = process::open(self.pid).map_err(|errno| unopened(self.pid, errno))?;
-        let held = self.find()?;
+        let process = self.open()?;
+        let held = self.find().map_err(|error| self.not_of_kind(error))?;
         let notice = waited::notice(&self.target, held.set, held.wanted, timeout);
         let why = |unstarted| match unstarted {
             Unstarted::Run(Errno::EAGAIN) => waited::missed(held.set, held.wanted, timeout).into(),
             Unstarted::Run(errno) => not_taken(errno.into(), held.set, self.units()),
-            Unstarted::Fork(Errno::ESRCH) => unopened(self.pid, Errno::ESRCH).into(),
+            Unstarted::Fork(Errno::ESRCH) => self.unopened(Errno::ESRCH).into(),
             Unstarted::Fork(errno) => not_started(errno).into(),
         };
         let take = || holding::take(held.set, timeout.deadline(), || (), &held.take);
@@ -109,7 +109,7 @@ impl Hold {
     }
 
     fn release(&self) -> Result<()> {
-        process::open(self.pid).map_err(|errno| unopened(self.pid, errno))?;
+        self.open()?;
         system_v(&self.target)?;
         let set = semset::find(&self.target)?;
         // Fails if the id does not exist.
@@ -121,6 +121,31 @@ impl Hold {
             errno => Cause::plain(errno),
         })?;
         Ok(())
+    }
+
+    fn open(&self) -> Result<OwnedFd, Cause> {
+        process::open(self.pid).map_err(|errno| self.unopened(errno))
+    }
+
+    fn unopened(&self, errno: Errno) -> Cause {
+        match errno {
+            // The message names the target only.
+            Errno::ESRCH => Cause::from_errno(errno, format!("no process {}", self.pid)),
+            errno => unopened(self.pid, errno),
+        }
+    }
+
+    /// Hints at the same call for what the target is, if that is the other of slots and a lock.
+    fn not_of_kind(&self, error: Error) -> Error {
+        let values = semset::find(&self.target).and_then(|set| Ok(set.values()?.1));
+        let option = match values.ok().and_then(|values| Purpose::of(&values)) {
+            _ if Exit::of(&error) != Exit::Exists => return error,
+            Some(Purpose::Lock { .. }) if !self.lock => " --lock",
+            Some(Purpose::Slots { .. }) if self.lock => "",
+            _ => return error,
+        };
+        let hint = format!("ipcbox sem hold {} {}{option}", self.target.quoted(), self.pid);
+        error.downcast::<Cause>().map_or_else(|error| error, |cause| cause.hint(hint).into())
     }
 
     fn units(&self) -> u16 {
