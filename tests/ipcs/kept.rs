@@ -50,13 +50,38 @@ fn slots_and_locks_are_kept_and_counted() {
         return skip("it needs an IPC namespace of its own");
     }
     world.shell("ipcbox sem run $NAME-slots --slots 2 -- true; ipcbox sem lock $NAME-lock -- true").ok();
-    let kept = "ipcrm-lite: left 1 set of slots and 1 lock alone\n\
-        hint: ipcbox sem rm 0 1 # or every idle one: ipcbox sem rm --unused\n";
-    for line in ["-a --yes", "--unused --yes", "--mine --yes", "--sem --unused --dry-run"] {
+    let kept = "ipcrm-lite: left 1 set of slots and 1 lock alone\nhint: ipcbox sem rm --unused 0 1\n";
+    let planned = kept.replace("left", "would leave");
+    // Without anything to remove, no confirmation is needed.
+    for line in ["-a --yes", "--unused --yes", "--mine --yes", "--unused"] {
         world.call(&format!("ipcrm-lite {line}")).stdout("").stderr(kept).ok();
     }
-    world.shell(kept.split_once("hint: ").unwrap().1).ok();
-    world.call("ipcrm-lite -a --yes").stdout("").ok();
+    world.call("ipcrm-lite --sem --unused --dry-run").stdout("").stderr(&planned).ok();
+    // A plain set would be removed, a barrier not.
+    world.shell("ipcbox sem create $NAME-plain -q; ipcbox sem barrier $NAME-met 2 -n 2>/dev/null || true").ok();
+    let planned = planned.replace("slots and 1 lock", "slots, 1 lock and 1 barrier");
+    let refused = world.call("ipcrm-lite --unused --sem").output();
+    let printed = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(2) && printed.starts_with(&planned), "{printed}");
+    // The hint is one command without a comment, which interactive zsh would take as arguments.
+    let hint = printed.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
+    world.shell(hint).stdout("").stderr("").ok();
+    let kept = "ipcrm-lite: left 1 barrier alone\nhint: ipcbox sem rm 3\n";
+    world.call("ipcrm-lite -a --yes").stdout("").stderr(kept).ok();
+    world.shell(kept.split_once("hint: ").unwrap().1).stdout("").stderr("").ok();
+}
+
+#[test]
+fn many_slots_are_hinted_without_their_ids() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("it needs an IPC namespace of its own");
+    }
+    world.shell("for n in 1 2 3 4 5 6 7 8 9; do ipcbox sem create $NAME-$n --slots 2 -q; done").ok();
+    let kept = "ipcrm-lite: left 9 sets of slots alone\nhint: ipcbox sem rm --unused --yes\n";
+    world.call("ipcrm-lite -a --yes").stdout("").stderr(kept).ok();
+    world.shell(kept.split_once("hint: ").unwrap().1).stdout("").stderr("").ok();
+    world.call("ipcrm-lite -a --yes").stdout("").stderr("").ok();
 }
 
 #[test]

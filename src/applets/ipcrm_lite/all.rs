@@ -63,11 +63,14 @@ impl Remove {
         unproved.as_deref().map(report_kept);
         let (ours, found): (Vec<Object>, Vec<Object>) = found.into_iter().partition(|it| purpose(it).is_some());
         if !ours.is_empty() {
-            let ids = ours.iter().filter_map(Object::id).take(8).map(|id| id.to_string());
-            let ids = ids.collect::<Vec<_>>().join(" ");
-            let kept = format!("left {} alone", by_purpose(&ours));
-            let hint = format!("ipcbox sem rm {ids} # or every idle one: ipcbox sem rm --unused");
-            output::report(&Cause::new(Exit::Failed, kept).hint(hint).into());
+            // Without --yes, the caller may still refuse.
+            let removes = !self.dry_run && (self.yes || found.is_empty());
+            let kept = format!("{} {} alone", if removes { "left" } else { "would leave" }, by_purpose(&ours));
+            let cause = Cause::new(Exit::Failed, kept);
+            output::report(&match rm_line(&ours) {
+                Some(line) => cause.hint(line).into(),
+                None => cause.into(),
+            });
         }
         // With --owner, each object that the caller may not remove is reported by itself.
         let (found, others): (Vec<Object>, Vec<Object>) =
@@ -79,7 +82,25 @@ impl Remove {
     }
 }
 
-/// Counts semaphore sets by purpose: `1 set of slots and 2 locks`.
+/// Returns the line that removes the slots and locks among these sets, or else the barriers, which `--unused` keeps.
+/// `None` if the caller may remove none of them.
+fn rm_line(sets: &[Object]) -> Option<String> {
+    let is_barrier = |set: &&Object| matches!(purpose(set), Some(Purpose::Barrier { .. }));
+    let (barriers, others): (Vec<&Object>, Vec<&Object>) =
+        sets.iter().filter(|set| may_remove(set)).partition(is_barrier);
+    let (verb, sets) = if others.is_empty() { ("sem rm", barriers) } else { ("sem rm --unused", others) };
+    let ids: Vec<String> = sets.into_iter().filter_map(Object::id).map(|id| id.to_string()).collect();
+    match ids.len() {
+        0 => None,
+        MANY.. if verb.ends_with("--unused") => Some(format!("ipcbox {verb} --yes")),
+        _ => Some(format!("ipcbox {verb} {}", ids.join(" "))),
+    }
+}
+
+/// From this many slots and locks on, the hint is to remove every unused one.
+const MANY: usize = 9;
+
+/// Counts semaphore sets by purpose: `2 sets of slots, 1 lock and 1 barrier`.
 fn by_purpose(sets: &[Object]) -> String {
     let purposes: Vec<&str> = sets.iter().filter_map(purpose).map(Purpose::name).collect();
     let part = |(name, what, of): (&str, &str, &str)| {
@@ -87,7 +108,10 @@ fn by_purpose(sets: &[Object]) -> String {
         (count > 0).then(|| counted(count, what) + of)
     };
     let parts = [("slots", "set", " of slots"), ("lock", "lock", ""), ("barrier", "barrier", "")].into_iter();
-    parts.filter_map(part).collect::<Vec<_>>().join(" and ")
+    match parts.filter_map(part).collect::<Vec<_>>().as_slice() {
+        [most @ .., last] if !most.is_empty() => format!("{} and {last}", most.join(", ")),
+        one => one.concat(),
+    }
 }
 
 /// Reports objects that are not removed.
