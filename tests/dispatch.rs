@@ -164,7 +164,14 @@ fn install_creates_links_and_overwrites_nothing() {
     assert_eq!(std::fs::read_link(dir.join("sem")).unwrap(), std::path::Path::new(BINARY));
     install(&["--prefix", "ipc"]).fails(2, "'ipc' does not end in '-'");
     install(&["--prefix", "a/b-"]).fails(2, "'a/b-' contains a '/'");
-    Call::new(BINARY).args(["--install", "/nonexistent"]).fails(3, "cannot install into /nonexistent");
+    let missing = "ipcbox: cannot install into no/such dir: no such file or directory (ENOENT)\n\
+        hint: mkdir -p 'no/such dir'\n";
+    world.call("--install").arg("no/such dir").stderr(missing).status(3);
+    world.shell(missing.split_once("hint: ").unwrap().1).ok();
+    world.call("--install").arg("no/such dir").stdout("").ok();
+    // One line, not one for each applet.
+    let file = "ipcbox: cannot install into /etc/passwd: not a directory (ENOTDIR)\n";
+    world.call("--install /etc/passwd").stderr(file).status(1);
     world.call("--install . msx").fails(2, "no applet 'msx'");
 }
 

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use nix::errno::Errno;
 
 use super::{APPLETS, Verb, named};
 use crate::exit::{Cause, Exit, each};
+use crate::text::quote;
 
 /// Creates a symbolic link to ipcbox in DIR for each applet. Links named ipcs and ipcrm would hide the system's own
 /// programs, so they are created only if you name them as APPLET.
@@ -66,7 +68,15 @@ ipcbox --install --prefix ipc- bin sem
         }
         let program = std::env::current_exe().context("cannot find the binary")?;
         let dir = self.dir.canonicalize();
-        let dir = dir.map_err(cause).with_context(|| format!("cannot install into {}", self.dir.display()))?;
+        let dir = dir.and_then(|dir| if dir.is_dir() { Ok(dir) } else { Err(Errno::ENOTDIR.into()) });
+        let dir = dir.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                let line = format!("mkdir -p {}", quote(&self.dir.to_string_lossy()));
+                Cause::plain(Errno::ENOENT).hint(line).into()
+            }
+            _ => cause(error),
+        });
+        let dir = dir.with_context(|| format!("cannot install into {}", self.dir.display()))?;
         let to = if program.parent() == Some(&dir) {
             program.file_name().map_or_else(|| program.clone(), PathBuf::from)
         } else {
@@ -90,7 +100,7 @@ fn create_link(to: &Path, link: &Path, force: bool) -> Result<()> {
     }
     if !force {
         bail!(
-            Cause::from_errno(nix::errno::Errno::EEXIST, "another file has this name")
+            Cause::from_errno(Errno::EEXIST, "another file has this name")
                 .hint("--force replaces it; --prefix ipc- chooses other names")
         );
     }
@@ -108,7 +118,7 @@ fn create_link(to: &Path, link: &Path, force: bool) -> Result<()> {
 /// Returns the errno of a file operation, if it has one.
 fn cause(error: std::io::Error) -> anyhow::Error {
     match error.raw_os_error() {
-        Some(number) => nix::errno::Errno::from_raw(number).into(),
+        Some(number) => Errno::from_raw(number).into(),
         None => error.into(),
     }
 }
