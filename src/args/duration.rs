@@ -80,9 +80,19 @@ pub fn interval(text: &str) -> Result<Duration, String> {
 
 const WRITTEN: &str = "expected a duration such as 5, 0.25, 250ms, 1m30s, 2h or 1d";
 
-/// Formats a duration as a user would type it: `1m30s`.
+/// Formats a duration as a user would type it: `1m30s`, `1.5s`, `250ms`.
 pub fn show(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string().replace(' ', "")
+    let minutes = Duration::from_secs(duration.as_secs() / 60 * 60);
+    let whole = |duration| humantime::format_duration(duration).to_string().replace(' ', "");
+    if duration.subsec_nanos() == 0 {
+        return whole(duration);
+    }
+    let before = if minutes.is_zero() { String::new() } else { whole(minutes) };
+    let nanos = u128::from(duration.as_secs() % 60) * SECOND + u128::from(duration.subsec_nanos());
+    let mut units = [("s", SECOND, 9), ("ms", 1_000_000, 6), ("us", 1_000, 3)].into_iter();
+    let (unit, parts, digits) = units.find(|(_, parts, _)| nanos >= *parts).unwrap_or(("ns", 1, 0));
+    let number = format!("{}.{:0digits$}", nanos / parts, nanos % parts);
+    format!("{before}{}{unit}", number.trim_end_matches('0').trim_end_matches('.'))
 }
 
 #[cfg(test)]

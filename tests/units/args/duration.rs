@@ -18,7 +18,16 @@ fn durations_of_other_tools_are_parsed() {
     ] {
         assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
     }
-    assert_eq!(show(Duration::from_millis(90_250)), "1m30s250ms");
+}
+
+#[test]
+fn duration_is_shown_as_typed() {
+    for text in
+        ["0s", "1.5s", "1m30.25s", "1m500ms", "250ms", "1.05ms", "2.5us", "7ns", "10s", "2h", "1m", "1.000000001s"]
+    {
+        assert_eq!(show(parse(text).unwrap()), text);
+    }
+    assert_eq!(show(Duration::from_millis(60_500)), "1m500ms");
 }
 
 #[test]
