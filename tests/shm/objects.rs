@@ -30,7 +30,7 @@ fn create_prints_the_id_or_the_name() {
 #[test]
 fn too_large_object_names_the_limit() {
     let world = World::new();
-    world.call("shm create @a --size 0").fails(2, "at least 1 byte");
+    world.call("shm create @a --size 0").fails(2, "shm: --size: expected at least 1 byte\n");
     world.call("shm create @a --size 15E").fails(1, "more than the kernel can provide (EINVAL)");
     world.call("shm create /@a --size 8E").fails(1, "more than the largest file (EFBIG)");
     world.call("shm create /@a --size 1E").fails(1, "free in /dev/shm (ENOSPC)");

@@ -50,6 +50,9 @@ ipcbox shm create board --size 64K --mode 660
     fn run(mut self) -> Result<Exit> {
         self.creating.exclusive = self.exclusive;
         self.quiet.can_answer()?;
+        if self.size == 0 && !is_posix(&self.target) {
+            bail!(Cause::new(Exit::Usage, "--size: expected at least 1 byte"));
+        }
         let created = if is_posix(&self.target) { self.posix() } else { self.system_v() };
         let name = context("create", &self.target, created)?;
         self.quiet.answer(name.as_bytes())?;
@@ -73,9 +76,6 @@ impl Create {
     }
 
     fn system_v(&self) -> Result<String> {
-        if self.size == 0 {
-            bail!(Cause::new(Exit::Usage, "a segment has at least 1 byte"));
-        }
         let find = || -> Result<_> {
             let stat = segment(&self.target)?.stat()?;
             Ok((stat, stat.perm.owners()))
