@@ -8,9 +8,9 @@ use anyhow::{Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use super::context;
 use super::queue::call_protocol;
 use super::queue::{self, Queue};
+use super::{context, creatable};
 use crate::applets::{Runs, Verb};
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
@@ -72,7 +72,8 @@ impl Call {
         output::require()?;
         let mut mailbox = Mailbox::new()?;
         let address = mailbox.address();
-        let mut queue = Queue::open(&self.target, Access::Write, timeout.deadline(), None)?;
+        let mut queue = Queue::open(&self.target, Access::Write, timeout.deadline(), None)
+            .map_err(|error| creatable(error, &format!("ipcbox msgq create {}", self.target.quoted())))?;
         let request = call_protocol::request(address, &self.payload(&queue, &mut timeout)?);
         let too_long = |queue: &Queue| {
             let before = call_protocol::request(address, b"").len();

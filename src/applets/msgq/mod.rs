@@ -62,12 +62,13 @@ fn explain(target: &Target, errno: Errno) -> Cause {
     }
 }
 
-/// Adds to `ENOENT` that the verb can create the queue.
-fn creatable(error: Error) -> Error {
+/// The hint of a verb that has `--create`.
+const CREATES: &str = "--create creates it";
+
+/// Adds to `ENOENT` a hint on how to create the queue.
+fn creatable(error: Error, hint: &str) -> Error {
     match bare(&error) {
-        Some(Errno::ENOENT) => {
-            Cause::from_errno(Errno::ENOENT, "no such message queue").hint("--create creates it").into()
-        }
+        Some(Errno::ENOENT) => Cause::from_errno(Errno::ENOENT, "no such message queue").hint(hint).into(),
         _ => error,
     }
 }

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use super::queue::format::{Format, Shape};
 use super::queue::{Queue, kind, only_posix, only_system_v};
-use super::{context, creatable};
+use super::{CREATES, context, creatable};
 use crate::applets::Verb;
 use crate::args::creating::Making;
 use crate::args::numbers::many;
@@ -158,7 +158,8 @@ impl Recv {
         let asks = |priority| self.format.as_ref().is_some_and(|format| format.asks_for(priority));
         only_system_v(&self.target, asks(false), "a POSIX queue has no types; %p is the priority")?;
         only_posix(&self.target, asks(true), "a System V queue has no priorities", "use %t, the type")?;
-        Queue::open(&self.target, Access::Read, timeout.deadline(), self.making.wanted()).map_err(creatable)
+        Queue::open(&self.target, Access::Read, timeout.deadline(), self.making.wanted())
+            .map_err(|error| creatable(error, CREATES))
     }
 
     fn late(&self, timeout: &Timeout, taken: u64, most: Option<u64>) -> Cause {

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use super::queue::call_protocol;
 use super::queue::{self, Queue, only_posix, only_system_v};
-use super::{context, creatable, explain};
+use super::{CREATES, context, creatable, explain};
 use crate::applets::Verb;
 use crate::args::creating::Making;
 use crate::args::timeout::Timeout;
@@ -87,8 +87,8 @@ impl Send {
         only_system_v(&self.target, self.kind.is_some(), why)?;
         let why = "a System V queue has types instead of priorities";
         only_posix(&self.target, self.priority.is_some(), why, "use --type")?;
-        let queue =
-            Queue::open(&self.target, Access::Write, timeout.deadline(), self.making.wanted()).map_err(creatable)?;
+        let queue = Queue::open(&self.target, Access::Write, timeout.deadline(), self.making.wanted())
+            .map_err(|error| creatable(error, CREATES))?;
         let number = self.kind.unwrap_or(i64::from(!queue.is_posix()));
         let number = self.priority.map_or(number, i64::from);
         let notice = queue::full(&self.target, &timeout);

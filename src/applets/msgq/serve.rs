@@ -9,7 +9,7 @@ use nix::errno::Errno;
 
 use super::queue::call_protocol::{self, Request};
 use super::queue::{Queue, kind, only_system_v};
-use super::{context, creatable};
+use super::{CREATES, context, creatable};
 use crate::applets::{Runs, Verb};
 use crate::args::creating::Making;
 use crate::args::numbers::many;
@@ -81,7 +81,7 @@ type Jobs = Pool<OwnedFd>;
 impl Serve {
     fn serve(&self, jobs: &mut Jobs) -> Result<()> {
         let queue = Queue::open(&self.target, Access::Read, Deadline::Forever, self.making.wanted());
-        let mut queue = queue.map_err(creatable)?;
+        let mut queue = queue.map_err(|error| creatable(error, CREATES))?;
         let which = Which::Type(self.kind.unwrap_or(0));
         let mut message = Message::new(0);
         let mut notice = Notice::verbose(&self.timeout, || format!("a message in {}", self.target));

@@ -147,7 +147,12 @@ impl Fifo {
     /// Opens the FIFO by `open`, after checks; if it is replaced in between, checks again.
     fn open(&self, foreign: bool, open: impl Fn(&Path) -> nix::Result<OwnedFd>) -> Result<(OwnedFd, Seen)> {
         loop {
-            let seen = self.look()?;
+            let seen = self.look().map_err(|error| match bare(&error) {
+                Some(Errno::ENOENT) if self.has_directory() => {
+                    Cause::from_errno(Errno::ENOENT, "no such FIFO").hint("--create creates it").into()
+                }
+                _ => error,
+            })?;
             self.trust(&seen, foreign)?;
             let fd = open(&self.0)?;
             let opened = fifo::behind(&fd)?;
