@@ -436,6 +436,38 @@ fn value_out_of_range_names_the_range() {
 }
 
 #[test]
+fn option_that_another_needs_is_added() {
+    check(&[
+        (
+            "ipcbox ipcs-lite --clean -- true",
+            2,
+            "ipcs-lite: --leaks is missing",
+            "ipcbox ipcs-lite --leaks --clean -- true",
+            0,
+        ),
+        ("ipcbox ipcs-lite --clean", 2, "ipcs-lite: --leaks is missing", "add --leaks", 0),
+        (
+            "ipcbox ipcs-lite --leaks true",
+            2,
+            "ipcs-lite: the command goes after '--'",
+            "ipcbox ipcs-lite --leaks -- true",
+            0,
+        ),
+        ("ipcbox signal run --then KILL -- true", 125, "signal: --max-time is missing", "add --max-time DURATION", 0),
+        ("ipcbox fifo read log --rm -n", 2, "fifo: --create is missing", "ipcbox fifo read --create log --rm -n", 124),
+    ]);
+}
+
+#[test]
+fn refused_name_is_shown_once() {
+    check(&[
+        ("ipcbox signal send FOO 1", 2, "signal: SIG: no signal 'FOO' (signal list shows all)", "", 0),
+        ("ipcbox sem set $NAME-sl --owner nosuchuser", 2, "sem: --owner: no user 'nosuchuser'", "", 0),
+        ("ipcbox sem set $NAME-sl --owner nosuchuser:0", 2, "sem: --owner 'nosuchuser:0': no user 'nosuchuser'", "", 0),
+    ]);
+}
+
+#[test]
 fn missing_operand_prints_the_usage() {
     check(&[
         (
@@ -447,6 +479,14 @@ fn missing_operand_prints_the_usage() {
         ),
         ("sem run $NAME-sl", 125, "sem: CMD is missing", "usage: sem run [OPTION]... TARGET -- CMD [ARG]...", 0),
         ("ipcbox sem get", 2, "sem: TARGET is missing", "usage: ipcbox sem get [OPTION]... TARGET", 0),
+        (
+            "ipcbox shm wait $NAME-no",
+            2,
+            "shm: VALUE or --changed is missing",
+            "usage: ipcbox shm wait [OPTION]... TARGET [VALUE]",
+            0,
+        ),
+        ("ipcbox sem rm", 2, "sem: TARGET or --unused is missing", "usage: ipcbox sem rm [OPTION]... [TARGET]...", 0),
         ("ipcbox sem get ''", 2, "sem: TARGET is empty (an unset variable?)", "", 0),
         ("ipcbox sem hold $NAME-sl ''", 2, "sem: PID is empty (an unset variable?)", "", 0),
         (
@@ -552,6 +592,16 @@ fn unsuitable_object_is_named_with_the_next_step() {
             "--create creates it",
             0,
         ),
+        (
+            "ipcbox msgq call $NAME-no x",
+            125,
+            "msgq: cannot call $NAME-no: no such message queue (ENOENT)",
+            "ipcbox msgq create $NAME-no",
+            0,
+        ),
+        ("ipcbox fifo read no", 3, "fifo: cannot read no: no such FIFO (ENOENT)", "--create creates it", 0),
+        ("ipcbox fifo write no x", 3, "fifo: cannot write to no: no such FIFO (ENOENT)", "--create creates it", 0),
+        ("ipcbox fifo read no/no", 3, "fifo: cannot read no/no: its directory does not exist (ENOENT)", "", 0),
         (
             "ipcbox sem op $NAME-plain 5:-1",
             2,

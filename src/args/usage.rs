@@ -108,7 +108,12 @@ impl CommandLine<'_> {
             ErrorKind::ValueValidation if plain(complaint.arg) == "PID" && is_program(value) => {
                 Some(format!("pgrep {value}"))
             }
-            ErrorKind::MissingRequiredArgument => Some(format!("usage: {}", (self.usage)())),
+            ErrorKind::MissingRequiredArgument => {
+                let usage = (self.usage)();
+                // An option that only another one needs is not in the usage.
+                let is_needed = complaint.arg.starts_with('-') && !usage.contains(plain(complaint.arg));
+                Some(if is_needed { format!("add {}", bare(complaint.arg)) } else { format!("usage: {usage}") })
+            }
             ErrorKind::UnknownArgument if text(complaint.error, ContextKind::SuggestedArg).is_empty() => {
                 Some(format!("{} --help", self.called))
             }
@@ -145,6 +150,7 @@ impl CommandLine<'_> {
         match complaint.kind {
             ErrorKind::UnknownArgument => self.unknown(words, complaint),
             ErrorKind::ValueValidation => self.wrong_value(words, complaint),
+            ErrorKind::MissingRequiredArgument => self.missing(words, complaint),
             _ => Vec::new(),
         }
     }
@@ -186,6 +192,21 @@ impl CommandLine<'_> {
             let with: &[&str] = if is_line { &["--", "sh", "-c", arg] } else { &["--", &words[at]] };
             guesses.push(guess(with).because(AFTER_DASHES));
         }
+        guesses
+    }
+
+    fn missing(&self, words: &[String], complaint: &Complaint) -> Vec<Guess> {
+        let arg = complaint.arg;
+        let mut guesses = Vec::new();
+        // An option without a value, which another one needs.
+        if arg.starts_with("--") && arg == plain(arg) {
+            guesses.push(Guess::replaced(words, 0, 0, &[arg]));
+        }
+        let operand = words.iter().position(|word| !word.starts_with('-'));
+        if let Some(at) = operand.filter(|_| self.takes_command && plain(arg) == "CMD") {
+            guesses.push(Guess::replaced(words, at, 0, &["--"]).because(AFTER_DASHES));
+        }
+        guesses.retain(|guess| (self.parse)(&guess.words).is_ok());
         guesses
     }
 
@@ -360,7 +381,7 @@ fn message(complaint: &Complaint) -> String {
             };
             format!("{arg}: expected {valid}, not '{value}'")
         }
-        ErrorKind::MissingRequiredArgument => format!("{arg} is missing"),
+        ErrorKind::MissingRequiredArgument => format!("{} is missing", arg.replace('|', " or ")),
         ErrorKind::ArgumentConflict => match plain(text(complaint.error, ContextKind::PriorArg)) {
             prior if prior == arg => format!("{arg} was given twice"),
             prior => format!("{arg} and {prior} cannot be used together"),
@@ -377,6 +398,8 @@ fn message(complaint: &Complaint) -> String {
 pub fn refused(arg: &str, value: &str, why: &str) -> String {
     if why.starts_with("expected ") {
         format!("{arg}: {why}, not '{value}'")
+    } else if why.contains(&format!("'{value}'")) {
+        format!("{arg}: {why}")
     } else {
         format!("{arg} '{value}': {why}")
     }
@@ -411,6 +434,11 @@ fn is_delta(word: &str) -> bool {
 fn plain(arg: &str) -> &str {
     let first = arg.split([' ', '=']).next().unwrap_or_default();
     first.trim_end_matches(['.', '…']).trim_matches(['<', '>', '[', ']'])
+}
+
+/// Returns `--max-time DURATION` for `--max-time <DURATION>`.
+fn bare(arg: &str) -> String {
+    arg.replace(['<', '>'], "")
 }
 
 #[cfg(test)]

@@ -186,6 +186,6 @@ fn changed_word_wakes_whatever_its_value() {
         world.call("shm wait --changed").args([&name, "7"]).fails(2, "cannot be used together");
         let both = world.call("shm wait --changed --until ge").arg(&name);
         both.fails(2, "cannot be used together");
-        world.call("shm wait").arg(&name).fails(2, "VALUE is missing");
+        world.call("shm wait").arg(&name).fails(2, "VALUE or --changed is missing");
     }
 }

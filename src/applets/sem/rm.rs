@@ -1,7 +1,7 @@
 //! `sem rm`.
 
 use anyhow::{Result, bail};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use nix::errno::Errno;
 
 use super::context;
@@ -22,7 +22,8 @@ use crate::text::counted;
 /// reports which ones it keeps and why; keeping some is not a failure.
 #[derive(Args)]
 // Without TARGET, --unused means all of the caller's.
-#[command(mut_arg("targets", |arg| arg.required(false).required_unless_present("unused")))]
+#[command(mut_arg("targets", |arg| arg.required(false)))]
+#[command(group(ArgGroup::new("chosen").args(["targets", "unused"]).multiple(true).required(true)))]
 pub struct Rm {
     #[command(flatten)]
     removing: Removing,

@@ -1,7 +1,7 @@
 //! `shm wait`: waiting until a word has a value.
 
 use anyhow::{Result, bail};
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use nix::errno::Errno;
 
 use super::context;
@@ -16,13 +16,13 @@ use crate::output::notice::Notice;
 ///
 /// Read permission is enough. If the object is removed during the wait, only --timeout or a signal ends it.
 #[derive(Args)]
+#[command(group(ArgGroup::new("end").args(["value", "changed"]).required(true)))]
 pub struct Wait {
     #[command(flatten)]
     place: Place,
     /// Value to compare the word with
     #[arg(
-        value_name = "VALUE", value_parser = narrow, required_unless_present = "changed",
-        allow_negative_numbers = true
+        value_name = "VALUE", value_parser = narrow, allow_negative_numbers = true
     )]
     value: Option<i32>,
     /// Wait until it is eq, ne, ge or le (default: eq)
@@ -31,7 +31,7 @@ pub struct Wait {
     #[arg(long, value_name = "eq|ne|ge|le", default_value = "eq", hide_possible_values = true)]
     until: Until,
     /// Wait until the word changes
-    #[arg(long, conflicts_with_all = ["value", "until"])]
+    #[arg(long, conflicts_with = "until")]
     changed: bool,
     #[command(flatten)]
     timeout: Timeout,
