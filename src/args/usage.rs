@@ -203,7 +203,9 @@ impl CommandLine<'_> {
             guesses.push(Guess::replaced(words, 0, 0, &[arg]));
         }
         let operand = words.iter().position(|word| !word.starts_with('-'));
-        if let Some(at) = operand.filter(|_| self.takes_command && plain(arg) == "CMD") {
+        // In `shm memfd`, the operand is a FILE.
+        let is_leaks = words.iter().any(|word| word == "--leaks");
+        if let Some(at) = operand.filter(|_| is_leaks && plain(arg) == "CMD") {
             guesses.push(Guess::replaced(words, at, 0, &["--"]).because(AFTER_DASHES));
         }
         guesses.retain(|guess| (self.parse)(&guess.words).is_ok());
