@@ -124,7 +124,7 @@ help	verb	Explain a verb
 --owner	user	Select objects of this user
 --mine		Select objects of the caller
 --older-than	-	Select objects unused and unchanged for DURATION
---keep	ipc	Leave TARGET out, even if it is named
+--keep	ipc	Skip TARGET, even if it is an argument
 --unused		Select objects that no process uses now
 --orphaned		Select objects whose past users have all exited
 -J,--json		Print JSON Lines: one object per record
@@ -138,11 +138,11 @@ help	verb	Explain a verb
 -s,--semaphores	+sem	List semaphore sets
 -a,--all		List all three kinds (the default)
 -i,--id	ipc-id	Show the object with this ID; needs -q, -m or -s
--t,--time		Show times of last use and change
--p,--pid		Show process ids of creator and last user
+-t,--time		Show the times of last use and last change
+-p,--pid		Show the pids of the creator and the last user
 -c,--creator		Show creators and owners
 -l,--limits		Show the limits
--u,--summary		Show how much of the limits is used
+-u,--summary		Show how much of each limit is used
 --human		Print sizes with a unit
 -b,--bytes		Print sizes in bytes
 -P,--posix		Include POSIX objects
@@ -151,12 +151,12 @@ help	verb	Explain a verb
 --sort	-	Sort by COLUMN
 --watch		Repeat every INTERVAL (default: 2s)
 --leaks		Run CMD, and report the objects it leaves behind
---clean		Remove the leaks that CMD is proved to have left
+--clean		Remove leaks that are proved to come from CMD
 --isolate		Run CMD in an IPC namespace of its own
 --owner	user	Select objects of this user
 --mine		Select objects of the caller
 --older-than	-	Select objects unused and unchanged for DURATION
---keep	ipc	Leave TARGET out, even if it is named
+--keep	ipc	Skip TARGET, even if it is an argument
 --unused		Select objects that no process uses now
 --orphaned		Select objects whose past users have all exited
 -J,--json		Print JSON Lines: one object per record
@@ -216,7 +216,7 @@ help	verb	Explain a verb
 -0,--null		Print a NUL after each message
 -J,--json		Print each message as a line of JSON
 --text		Print each message up to its first NUL, as a line
---format	-	Print each message by a format: %t %p %l %d %n
+--format	-	Print each message in a format: %t %p %l %d %n
 --create		Create it if it does not exist
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
@@ -291,13 +291,13 @@ help	verb	Explain a verb
 --fail-fast		Stop all stages as soon as one fails
 --capacity	-	Set the capacity of each pipe to SIZE, or max
 --max-time	-	Send TERM after DURATION, and KILL 5s later
---then	signal	Send SIG instead, then wait D (default: 5s)
+--then	signal	Send SIG instead of TERM, then wait D (default: 5s)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 --report	file	Write a JSON record of each command to FILE
 -h,--help		Print help (-h: options only)'
 [pipe_tee]='-o	file	Write to FILE; - is standard output
 --append		Append to each FILE instead of truncating it
---fail-fast		Stop all as soon as one fails or closes early
+--fail-fast		Stop as soon as a consumer fails or closes early
 --progress		Draw a line of progress for each consumer
 --report	file	Write a JSON record of each command to FILE
 --shell		Run each argument as a command line of /bin/sh
@@ -314,7 +314,7 @@ help	verb	Explain a verb
 --keep-order		Print the output of one command after another
 --report	file	Write a JSON record of each command to FILE
 --max-time	-	Send TERM after DURATION, and KILL 5s later
---then	signal	Send SIG instead, then wait D (default: 5s)
+--then	signal	Send SIG instead of TERM, then wait D (default: 5s)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -h,--help		Print help (-h: options only)'
 [pipe_duplex]='--shell		Run each argument as a command line of /bin/sh
@@ -322,7 +322,7 @@ help	verb	Explain a verb
 #*	-	Command lines, with --shell
 --	stages	Commands, run as given, with ::: between them
 --max-time	-	Send TERM after DURATION, and KILL 5s later
---then	signal	Send SIG instead, then wait D (default: 5s)
+--then	signal	Send SIG instead of TERM, then wait D (default: 5s)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 -h,--help		Print help (-h: options only)'
 [pipe_meter]='#1	file	File to read instead of standard input
@@ -386,7 +386,7 @@ help	verb	Explain a verb
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
 [sem_hold]='#1	sem	Slots or lock
-#2	pid	Process to hold it for
+#2	pid	Process to hold the slot or lock for
 --slots	-	Create N slots if needed; fail if the number differs
 --lock		Take a lock instead of a slot
 -s,--shared		Share the lock with other sharers
@@ -401,7 +401,7 @@ help	verb	Explain a verb
 -q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [sem_barrier]='#1	sem	Barrier
-#2	-	Number of callers that meet
+#2	-	Number of callers to wait for
 -m,--mode	-	Create it with this octal mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
@@ -410,7 +410,7 @@ help	verb	Explain a verb
 -v,--verbose		Print what the call is waiting for, and the holders
 -q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
-[sem_create]='#1	new	Semaphore or set; "private" for one without a key
+[sem_create]='#1	new	Semaphore or set, or "private" for one without a key
 --value	-	Set the values (default: 0)
 --nsems	-	Create K semaphores (default: one for each value)
 --slots	-	Create N slots for `sem run`
@@ -458,7 +458,7 @@ help	verb	Explain a verb
 -h,--help		Print help (-h: options only)'
 [sem_set]='#1	sem	Semaphore, or set of semaphores
 #*	-	VALUE, INDEX=VALUE or FIRST..LAST=VALUE
--i,--index	-	Set semaphore N by a bare VALUE (default: 0)
+-i,--index	-	Apply a bare VALUE to semaphore N (default: 0)
 -m,--mode	-	Set the permission bits, in octal
 --owner	user	Set the owner, and the group if one is given
 -h,--help		Print help (-h: options only)'
@@ -530,11 +530,11 @@ help	verb	Explain a verb
 --foreign		Accept an object that belongs to another user
 -h,--help		Print help (-h: options only)'
 [shm_get]='#1	shm	Segment or POSIX object
---offset	-	Use the word N bytes from the start (default: 0)
+--offset	-	Use the word at byte offset N (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
 -h,--help		Print help (-h: options only)'
 [shm_set]='#1	shm	Segment or POSIX object
---offset	-	Use the word N bytes from the start (default: 0)
+--offset	-	Use the word at byte offset N (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
 #2	-	New value of the word
 --size	-	Set the size (POSIX)
@@ -546,7 +546,7 @@ help	verb	Explain a verb
 --owner	user	Set the owner, and the group if one is given
 -h,--help		Print help (-h: options only)'
 [shm_add]='#1	shm	Segment or POSIX object
---offset	-	Use the word N bytes from the start (default: 0)
+--offset	-	Use the word at byte offset N (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
 --by	-	Add K (default: 1)
 --create		Create it if it is missing (one page of zeros)
@@ -554,13 +554,13 @@ help	verb	Explain a verb
 --foreign		Accept an object that belongs to another user
 -h,--help		Print help (-h: options only)'
 [shm_cas]='#1	shm	Segment or POSIX object
---offset	-	Use the word N bytes from the start (default: 0)
+--offset	-	Use the word at byte offset N (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
 #2	-	Value that the word must have
 #3	-	Value to set
 -h,--help		Print help (-h: options only)'
 [shm_wait]='#1	shm	Segment or POSIX object
---offset	-	Use the word N bytes from the start (default: 0)
+--offset	-	Use the word at byte offset N (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
 #2	-	Value to compare the word with
 --until	=eq,ne,ge,le	Wait until it is eq, ne, ge or le (default: eq)
@@ -572,7 +572,7 @@ help	verb	Explain a verb
 -q,--quiet		Suppress the result and the waiting message
 -h,--help		Print help (-h: options only)'
 [shm_stat]='#*	shm	Segments and POSIX objects to show
---holders		Show the processes that map it or have it open
+--holders		Show the processes that have it mapped or open
 -J,--json		Print JSON Lines: one object per record
 --columns	-	Show only these columns, in this order
 --no-header		Omit the header line
@@ -601,7 +601,7 @@ help	verb	Explain a verb
 [help_signal]='>signal'
 [signal_send]='#1	signal	Signal: TERM, 15, RTMIN+3, or 0 for none
 #*	pid	Processes: PID, PID:INODE or PID@START
---value	-	Send the number N along, as sigqueue(3) does
+--value	-	Send the number N with SIG, as sigqueue(3) does
 --group		Send to the process group that PID leads
 --tree		Send to PID and all its descendants
 --below		Send to all descendants of PID, but not to PID
@@ -634,7 +634,7 @@ help	verb	Explain a verb
 --reap		Reap orphaned descendants of CMD, as init does
 --kill-tree		Kill all descendants of CMD when it exits
 --max-time	-	Send TERM after DURATION, and KILL 5s later
---then	signal	Send SIG instead, then wait D (default: 5s)
+--then	signal	Send SIG instead of TERM, then wait D (default: 5s)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'

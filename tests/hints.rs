@@ -60,7 +60,7 @@ fn script_without_an_interpreter_is_hinted() {
     let world = World::new();
     world.script("plain", "echo \"$1\"\n");
     world.shell("printf '\\177ELF\\0\\0' >binary; chmod 755 binary; : >empty; chmod 755 empty").ok();
-    let words = "start the script with #!/bin/sh, or run it as: sh ./plain 'a b'";
+    let words = "add #!/bin/sh as the first line, or run: sh ./plain 'a b'";
     for verb in ["sem lock @l --", "signal run --reap --", "pipe run --"] {
         assert_eq!(hint(world.call(verb).args(["./plain", "a b"]), 126), words, "{verb}");
         for other in ["./binary", "./empty"] {

@@ -461,7 +461,7 @@ fn option_that_another_needs_is_added() {
 #[test]
 fn refused_name_is_shown_once() {
     check(&[
-        ("ipcbox signal send FOO 1", 2, "signal: SIG: no signal 'FOO' (signal list shows all)", "", 0),
+        ("ipcbox signal send FOO 1", 2, "signal: SIG: no such signal: 'FOO' (list them: ipcbox signal list)", "", 0),
         ("ipcbox sem set $NAME-sl --owner nosuchuser", 2, "sem: --owner: no user 'nosuchuser'", "", 0),
         ("ipcbox sem set $NAME-sl --owner nosuchuser:0", 2, "sem: --owner 'nosuchuser:0': no user 'nosuchuser'", "", 0),
     ]);

@@ -16,8 +16,8 @@ use crate::text::quote;
 /// Creates a symbolic link to ipcbox in DIR for each applet. Links named ipcs and ipcrm would hide the system's own
 /// programs, so they are created only if you name them as APPLET.
 ///
-/// A link that already leads to ipcbox is left as it is. Another file of that name is an error without --force. If the
-/// binary is in DIR too, the links are relative.
+/// An existing link to ipcbox is left unchanged. Another file of the same name is an error without --force. If the
+/// binary is also in DIR, the links are relative.
 #[derive(Args)]
 pub struct Install {
     /// Start each name with P, for example ipc-
@@ -38,7 +38,7 @@ impl Verb for Install {
     const NAME: &'static str = "--install";
     const SUMMARY: &'static str = "Create links named after the applets in a directory";
     const EXAMPLES: &'static str = "
-# All applets, and sem under a name that GNU parallel does not use
+# Link all applets, then sem under a name that GNU parallel does not use
 mkdir -p bin
 ipcbox --install bin
 ipcbox --install --prefix ipc- bin sem

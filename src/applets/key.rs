@@ -8,11 +8,11 @@ use crate::exit::{Cause, Exit, each};
 use crate::output;
 use crate::target::{Form, Target};
 
-/// Prints one line for each TARGET: 0x and eight hexadecimal digits. A program that opens this key gets the same
-/// object.
+/// Prints the key of each TARGET as 0x and eight hexadecimal digits, one per line. A program that opens this key gets
+/// the same object.
 ///
-/// The key of a name is the 32-bit FNV-1a hash of its bytes, with 0 replaced by 1. The key of ftok:PATH:N is that of
-/// ftok(3); two files can have the same one.
+/// The key of a name is the 32-bit FNV-1a hash of its bytes, with 0 replaced by 1. The key of ftok:PATH:N comes
+/// from ftok(3); two files can have the same key.
 #[derive(Args)]
 pub struct Key {
     /// Names, keys, ftok:PATH or ftok:PATH:N
@@ -24,7 +24,7 @@ impl Verb for Key {
     const NAME: &'static str = "key";
     const SUMMARY: &'static str = "Print the System V key of each target";
     const EXAMPLES: &'static str = "
-# Print keys for the semget(2) of a C program
+# Print keys for semget(2) in a C program
 ipcbox key build-slots ftok:/etc/passwd
 ";
 

@@ -14,7 +14,7 @@ use crate::sys::users::Database;
 pub struct Creating {
     /// Create it with this octal mode (default: 0600)
     ///
-    /// The umask does not change it.
+    /// The umask does not affect this mode.
     #[arg(short, long, value_parser = mode, help_heading = "Creating")]
     pub mode: Option<u32>,
     /// Accept an object that belongs to another user

@@ -181,7 +181,7 @@ fn unknown(text: &str, name: &str) -> String {
     let names: Vec<&str> = names.chain(OTHER_NAMES.iter().map(|(name, _)| *name)).chain(["RTMIN", "RTMAX"]).collect();
     match nearest(name, &names) {
         Some(nearest) => format!("no signal '{text}'; did you mean '{nearest}'?"),
-        None => format!("no signal '{text}' (signal list shows all)"),
+        None => format!("no such signal: '{text}' (list them: ipcbox signal list)"),
     }
 }
 

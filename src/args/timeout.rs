@@ -18,7 +18,7 @@ pub struct Timeout {
     /// Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
     ///
     /// A bare number is seconds. The limit covers all waiting in one call, but not the run time of a CMD. If both
-    /// --timeout and --nonblock are given, the last one counts.
+    /// --timeout and --nonblock are given, the last one applies.
     #[arg(id = "timeout", short = 'w', long, value_name = "DURATION", value_parser = timeout, help_heading = "Waiting")]
     limit: Option<Timed>,
     /// Do not wait (same as --timeout 0)

@@ -12,7 +12,7 @@ use crate::args::{duration, owner};
 use crate::target::{Form, Target};
 use crate::text::counted;
 
-/// Filters; an object has to match all of them.
+/// Filters, all of which an object must match.
 #[derive(Debug, Clone, Args)]
 pub struct Filters {
     /// Select objects of this user
@@ -24,12 +24,12 @@ pub struct Filters {
     /// Select objects unused and unchanged for DURATION
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub older_than: Option<Duration>,
-    /// Leave TARGET out, even if it is named
+    /// Skip TARGET, even if it is an argument
     #[arg(long, value_name = "TARGET")]
     pub keep: Vec<Target>,
     /// Select objects that no process uses now
     ///
-    /// That is: not attached, open, held or waited on.
+    /// Such an object is not attached, open, held or waited on.
     #[arg(long)]
     pub unused: bool,
     /// Select objects whose past users have all exited

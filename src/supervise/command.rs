@@ -138,7 +138,7 @@ impl Command {
                 let cause = Cause::from_errno(errno, "it is not a program and does not start with #!");
                 if exec::is_text(&self.path) {
                     let line = quoted(&self.words);
-                    cause.hint(format!("start the script with #!/bin/sh, or run it as: sh {line}"))
+                    cause.hint(format!("add #!/bin/sh as the first line, or run: sh {line}"))
                 } else {
                     cause
                 }

@@ -19,10 +19,10 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Limit {
     /// Send TERM after DURATION, and KILL 5s later
     ///
-    /// The exit status is then 124. 0 means no limit, as in timeout(1).
+    /// The exit status is then 124. DURATION 0 means no limit, as in timeout(1).
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     max_time: Option<Duration>,
-    /// Send SIG instead, then wait D (default: 5s)
+    /// Send SIG instead of TERM, then wait D (default: 5s)
     ///
     /// May be repeated: each step follows when the previous D has passed.
     #[arg(long, value_name = "SIG[:D]", value_parser = step, requires = "max_time")]

@@ -12,8 +12,8 @@ use crate::args::timeout::Quiet;
 use crate::exit::{Cause, Exit, bare, each};
 use crate::sys::errno;
 
-/// Prints nothing. A FIFO that exists is accepted, unless --mode asks for another mode (status 4). Anything else at the
-/// path is an error.
+/// Prints nothing. An existing FIFO is accepted, unless --mode asks for a different mode (status 4). Any other file at
+/// the path is an error.
 #[derive(Args)]
 pub struct Create {
     /// Paths of the FIFOs

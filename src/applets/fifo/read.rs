@@ -20,11 +20,11 @@ use crate::sys::interrupt;
 use crate::sys::signal::Signal;
 use crate::text::visible_bytes;
 
-/// Copies data until every writer has closed. Waits for the first writer, at most for --timeout. Several FIFOs are read
-/// at the same time, by whole lines; a last line without a newline gets one.
+/// Copies data until every writer has closed the FIFO. Waits at most --timeout for the first writer. Reads several
+/// FIFOs at once and never mixes their lines. If a last line lacks a newline, read adds it.
 ///
-/// With --count, exactly that many lines are taken and the rest stays for the next reader. But a FIFO keeps data only
-/// while a process has it open: between two readers, hold it open with exec 8<>PATH.
+/// With --count, takes exactly that many lines and leaves the rest for the next reader. A FIFO keeps data only while a
+/// process has it open: between two readers, hold it open with exec 8<>PATH.
 #[derive(Args)]
 pub struct Read {
     /// Paths of the FIFOs
@@ -42,7 +42,7 @@ pub struct Read {
     follow: bool,
     /// Stop after COUNT lines and leave the rest
     ///
-    /// --records is another name of this option.
+    /// --records is another name for this option.
     #[arg(short, long, alias = "records", value_name = "COUNT", value_parser = many)]
     count: Option<u64>,
     #[command(flatten)]

@@ -11,7 +11,7 @@ use crate::exit::{Cause, Exit, each};
 use crate::objects::remove::refused;
 use crate::objects::users;
 
-/// A FIFO that a process has open, or is about to open, is kept unless --force is given. With --force, these processes
+/// Without --force, a FIFO that a process has open, or is about to open, is not removed. With --force, such processes
 /// keep the removed FIFO open. Processes of other users are visible only with privilege.
 #[derive(Args)]
 pub struct Rm {

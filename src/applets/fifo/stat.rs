@@ -16,11 +16,11 @@ use crate::sys::{pipe, process};
 /// Permission of users other than the owner to read or write.
 const OTHERS: u32 = 0o066;
 
-/// Shows how many bytes each FIFO holds, and the processes that read or write it. Their state is open, or opening if
-/// they are blocked in open(2).
+/// Shows how many bytes each FIFO holds, and the processes that read or write it. The state of a process is open, or
+/// opening while it is blocked in open(2).
 ///
-/// Nothing is changed. A FIFO that no process has open holds nothing and has no capacity. Processes of other users are
-/// visible only with privilege; without it, values may be unknown.
+/// Changes nothing. A FIFO that no process has open holds nothing and has no capacity. Processes of other users are
+/// visible only with privilege, so some values may be unknown.
 #[derive(Args)]
 pub struct Stat {
     /// Paths of the FIFOs

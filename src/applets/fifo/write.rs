@@ -23,7 +23,7 @@ use crate::sys::pipe;
 /// and for room, not the time spent reading standard input.
 ///
 /// If the last reader closes early, the status is 3 and the message shows how many bytes were read. With --lines, lines
-/// from several writers never mix; a line can have at most 4096 bytes.
+/// from several writers never mix; a line can be at most 4096 bytes long.
 #[derive(Args)]
 pub struct Write {
     /// Path of the FIFO

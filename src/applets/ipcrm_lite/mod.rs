@@ -61,10 +61,10 @@ pub const APPLET: Applet = Applet {
     verbs: &[Entry::of::<Remove>(), Entry::of::<AsIpcrm>()],
 };
 
-/// The options of ipcrm(1) from util-linux 2.38 work as they do there: they remove an object even if it is in use.
-/// `ipcrm -a` removes everything without asking. An object chosen by a TARGET or a filter is kept if it is in use,
-/// unless --force is given. A filter asks on a terminal and needs --yes elsewhere; it keeps slots, locks, barriers and
-/// objects of other users. With TARGETs, filters select among them.
+/// The options of ipcrm(1) from util-linux 2.38 work unchanged: they remove an object even if it is in use. `ipcrm -a`
+/// removes everything without asking. An object chosen by a TARGET or a filter is kept if it is in use, unless --force
+/// is given. A filter asks on a terminal and needs --yes elsewhere. It keeps slots, locks, barriers and objects of
+/// other users. With TARGETs, filters select among the TARGETs.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Remove {
@@ -83,7 +83,7 @@ pub struct Remove {
     all: Option<String>,
     /// Print each object before it is removed
     ///
-    /// With --json, on standard error.
+    /// With --json, these lines go to standard error.
     #[arg(short = 'v', long)]
     verbose: bool,
     /// Include POSIX objects
@@ -97,7 +97,7 @@ pub struct Remove {
     yes: bool,
     /// Remove it even if it is in use
     ///
-    /// That is: attached, open, held or waited on.
+    /// An object is in use if it is attached, open, held or waited on.
     #[arg(long)]
     force: bool,
     /// Do not fail if it does not exist

@@ -51,10 +51,10 @@ pub const APPLET: Applet = Applet {
     verbs: &[Entry::of::<Ipcs>()],
 };
 
-/// Lists message queues, shared memory and semaphore sets as ipcs(1) of util-linux 2.38 does. --json, --columns,
-/// --no-header and --holders print records instead. --leaks runs CMD, then lists the caller's objects that are new, and
-/// exits with status 1 if one leaked. A new object is not a leak if it is held (in use), foreign (of another process)
-/// or idle (free slots, lock or barrier).
+/// Lists message queues, shared memory and semaphore sets in the format of ipcs(1) from util-linux 2.38. --json,
+/// --columns, --no-header and --holders print records instead. --leaks runs CMD, then lists new objects of the caller,
+/// and exits with status 1 if one leaked. A new object is not a leak if it is held (in use), foreign (of another
+/// process) or idle (free slots, lock or barrier).
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Ipcs {
@@ -76,10 +76,10 @@ pub struct Ipcs {
         conflicts_with_all = OF_OBJECTS
     )]
     id: Option<i32>,
-    /// Show times of last use and change
+    /// Show the times of last use and last change
     #[arg(short = 't', long, overrides_with_all = ["pid", "creator", "limits", "summary"])]
     time: bool,
-    /// Show process ids of creator and last user
+    /// Show the pids of the creator and the last user
     #[arg(short = 'p', long, overrides_with_all = ["time", "creator", "limits", "summary"])]
     pid: bool,
     /// Show creators and owners
@@ -91,7 +91,7 @@ pub struct Ipcs {
         conflicts_with_all = OF_OBJECTS
     )]
     limits: bool,
-    /// Show how much of the limits is used
+    /// Show how much of each limit is used
     #[arg(
         short = 'u', long, overrides_with_all = ["time", "pid", "creator", "limits"], conflicts_with_all = OF_OBJECTS
     )]
@@ -116,7 +116,7 @@ pub struct Ipcs {
     sort: Option<String>,
     /// Repeat every INTERVAL (default: 2s)
     ///
-    /// Redraws the list on a terminal; elsewhere prints only what is new, changed or gone.
+    /// On a terminal, the list is redrawn. Elsewhere, only objects that are new, changed or gone are printed.
     #[arg(
         long,
         value_name = "INTERVAL",
@@ -129,12 +129,12 @@ pub struct Ipcs {
     /// Run CMD, and report the objects it leaves behind
     #[arg(long, requires = "command", conflicts_with_all = ["time", "pid", "creator", "holders", "watch"])]
     leaks: bool,
-    /// Remove the leaks that CMD is proved to have left
+    /// Remove leaks that are proved to come from CMD
     #[arg(long, requires = "leaks")]
     clean: bool,
     /// Run CMD in an IPC namespace of its own
     ///
-    /// All objects left in it are leaks of CMD, and vanish with it. /dev/shm is shared.
+    /// All objects left in this namespace are leaks of CMD, and vanish with the namespace. /dev/shm is shared.
     #[arg(long, requires = "leaks")]
     isolate: bool,
     #[command(flatten)]

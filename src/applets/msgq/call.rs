@@ -28,10 +28,10 @@ use crate::sys::transfer::BUFFER;
 use crate::sys::wait::{Wake, ready, ready_or_signal};
 use crate::target::Target;
 
-/// Sends MESSAGE, or standard input, to a process that runs msgq serve on the queue, prints the reply, and exits with
-/// the status of the server's CMD. A reply can have any size.
+/// Sends MESSAGE, or standard input, to a server (msgq serve) of the queue. Prints the reply and exits with the status
+/// of the server's CMD. A reply can have any size.
 ///
-/// On a timeout or an interrupt the request is withdrawn; a CMD that has started keeps running, and its reply is
+/// On a timeout or an interrupt, the request is withdrawn. A CMD that has started keeps running, but its reply is
 /// dropped. If no server is running, or one dies right after taking the request, the caller notices only when --timeout
 /// expires.
 #[derive(Args)]
@@ -50,7 +50,7 @@ impl Verb for Call {
     const NAME: &'static str = "call";
     const SUMMARY: &'static str = "Send a request and print the reply";
     const EXAMPLES: &'static str = "
-# Start a server for one request, and send it
+# Start a server for one request, and send the request
 ipcbox msgq create tagger
 ipcbox msgq serve tagger -c 1 -- tr a-z A-Z &
 ipcbox msgq call tagger 'hello' -w 10s

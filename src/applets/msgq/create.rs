@@ -23,7 +23,7 @@ use crate::text::counted;
 /// Prints the id, or the name of a POSIX queue. An existing queue is accepted if it has the requested limits and mode;
 /// otherwise the status is 4 and nothing changes.
 ///
-/// --max-bytes limits a System V queue, --max-messages and --message-size limit a POSIX queue. The whole memory of a
+/// --max-bytes limits a System V queue; --max-messages and --message-size limit a POSIX queue. The whole memory of a
 /// POSIX queue counts against ulimit -q from the start.
 #[derive(Args)]
 pub struct Create {

@@ -15,8 +15,8 @@ use crate::sys::sysv::msg;
 use crate::target::{Form, Target};
 
 /// Prints a message as recv does and leaves it in the queue. Messages are numbered from 0 in the order of arrival,
-/// whatever their types. If another process takes messages during --all, some may be skipped. The kernel can show the
-/// messages of System V queues only.
+/// whatever their types. If another process takes messages during --all, some may be skipped. The kernel can show only
+/// the messages of System V queues.
 #[derive(Args)]
 pub struct Peek {
     /// Queue to look into

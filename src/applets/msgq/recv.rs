@@ -28,8 +28,8 @@ use crate::text::counted;
 /// Takes one message and prints it, followed by a newline unless another format is chosen. --count, --drain, --follow
 /// and --until take more. A POSIX queue returns the highest priority first.
 ///
-/// --timeout limits the whole call, or with --follow the time between two messages. SIGINT, SIGTERM or SIGHUP ends the
-/// call after it has printed what it took; SIGKILL or a second signal can lose that.
+/// --timeout limits the whole call or, with --follow, the time between two messages. On SIGINT, SIGTERM or SIGHUP, recv
+/// prints the messages it took and exits. SIGKILL or a second signal can lose them.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Recv {
@@ -38,7 +38,7 @@ pub struct Recv {
     target: Target,
     /// Take only this type (System V; default: 0, any)
     ///
-    /// N takes the first message of type N, -N the first message of the lowest type up to N.
+    /// N takes the first message of type N; -N takes the first message of the lowest type up to N.
     #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind)]
     kind: Option<i64>,
     /// Take any type but this one (System V)
@@ -70,7 +70,7 @@ pub struct Recv {
     /// Print each message up to its first NUL, as a line
     #[arg(long, group = "shape")]
     text: bool,
-    /// Print each message by a format: %t %p %l %d %n
+    /// Print each message in a format: %t %p %l %d %n
     ///
     /// %t is the type, %p the priority, %l the length, %d the data, %n a newline, %% a percent sign.
     #[arg(long, value_name = "F", value_parser = Format::parse, group = "shape", allow_hyphen_values = true)]
@@ -93,7 +93,7 @@ impl Verb for Recv {
 # Print the next message; wait for it at most ten seconds
 ipcbox msgq send jobs --create 'first job' second
 ipcbox msgq recv jobs -w 10s
-# Print all that are left
+# Print all remaining messages
 ipcbox msgq recv jobs --drain
 ";
 

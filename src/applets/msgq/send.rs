@@ -20,11 +20,11 @@ use crate::sys::message::Message;
 use crate::sys::posix::mq::{Access, MAX_PRIORITY};
 use crate::target::Target;
 
-/// Each MESSAGE is one message. Without MESSAGE, all of standard input is one message, its final newline included;
-/// --lines sends each line without its newline.
+/// Each MESSAGE is one message. Without MESSAGE, all of standard input, with its final newline, is one message. --lines
+/// sends each line without its newline.
 ///
 /// send waits while the queue is full. --timeout limits that wait, not the time spent reading standard input. A message
-/// that the queue cannot hold is refused; those sent before it stay sent.
+/// that the queue cannot hold is refused; earlier messages stay sent.
 #[derive(Args)]
 pub struct Send {
     /// Queue to send to

@@ -25,11 +25,11 @@ use crate::sys::process;
 use crate::sys::reply_pipe::{self, Address};
 use crate::target::Target;
 
-/// CMD gets the message on standard input, and as the argument {}. Its output is printed. For a message of msgq call,
+/// CMD gets the message on standard input and as the argument {}. Its output is printed. For a message of msgq call,
 /// the output is the reply, and the caller exits with CMD's status. A message that a killed server had taken is lost.
 ///
-/// SIGTERM lets running CMDs finish and then ends the server with status 0. With --count or --drain the status is 1 if
-/// a CMD failed. With --timeout the server exits after that time without a message or a running CMD.
+/// SIGTERM lets running CMDs finish and then ends the server with status 0. With --count or --drain, the status is 1 if
+/// a CMD failed. --timeout ends the server after that time without a message or a running CMD.
 #[derive(Args)]
 pub struct Serve {
     /// Queue to serve
@@ -37,7 +37,7 @@ pub struct Serve {
     target: Target,
     /// Take only this type (System V; default: 0, any)
     ///
-    /// N takes the first message of type N, -N the first message of the lowest type up to N.
+    /// N takes the first message of type N; -N takes the first message of the lowest type up to N.
     #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind)]
     kind: Option<i64>,
     /// Stop after N messages

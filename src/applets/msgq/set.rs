@@ -15,8 +15,8 @@ use crate::sys::posix::mq;
 use crate::sys::sysv::{Change, Kind};
 use crate::target::{Form, Target};
 
-/// The limit of a System V queue can be set below what the queue holds; new messages then fit only after enough have
-/// been received. A limit above kernel.msgmnb needs CAP_SYS_RESOURCE. The limits of a POSIX queue cannot be changed.
+/// The limit of a System V queue can be lower than its content; new messages then fit only after enough have been
+/// received. A limit above kernel.msgmnb needs CAP_SYS_RESOURCE. The limits of a POSIX queue cannot be changed.
 #[derive(Args)]
 pub struct Set {
     /// Queue to change

@@ -18,7 +18,7 @@ const COLUMNS: &str = "-kind -family id key name owner -uid -group -gid -creator
 const WAITERS: &str = "-kind -family id -key name role pid command type except";
 
 /// Without TARGET, shows every System V and POSIX queue. The bytes in a POSIX queue are known only if the caller may
-/// receive from it. --waiters lists the processes that the caller may trace; the kernel does not count the others.
+/// receive from it. --waiters lists the waiting processes that the caller may trace; the others are not counted.
 #[derive(Args)]
 pub struct Stat {
     /// Queues to show

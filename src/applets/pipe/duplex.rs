@@ -17,11 +17,11 @@ use crate::sys::deadline::Deadline;
 use crate::sys::pipe;
 use crate::sys::process::{Waiting, at_pipes, shows_calls};
 
-/// The standard output of each command is the standard input of the other. Exits with the status of the last one that
-/// failed, or 0.
+/// Connects the standard output of each command to the standard input of the other. Exits with the status of the last
+/// command that failed, or 0.
 ///
-/// Many programs buffer their output to a pipe. Then both commands may wait for input forever: run them with stdbuf
-/// -oL. If --max-time expires, the message shows which command was blocked.
+/// Many programs buffer their output to a pipe, so both commands may wait for input forever. To avoid this, run them
+/// with stdbuf -oL. If --max-time expires, the message shows which command was blocked.
 #[derive(Args)]
 pub struct Duplex {
     #[command(flatten)]
@@ -34,7 +34,7 @@ impl Verb for Duplex {
     const NAME: &'static str = "duplex";
     const SUMMARY: &'static str = "Run two commands that read each other's output";
     const EXAMPLES: &'static str = r#"
-# The first command asks, the second one answers
+# Let the first command ask and the second one answer
 ipcbox pipe duplex --shell \
   'echo 6 7; read -r answer; echo "$answer" >&2' \
   'read -r a b; echo $((a * b))'

@@ -28,11 +28,11 @@ use crate::sys::wait::Want;
 use crate::sys::{fds, pipe};
 use crate::text::visible;
 
-/// Runs all commands at the same time and merges their output by whole lines. Standard error is merged in the same way,
-/// separately. A last line without a newline gets one. All commands share standard input.
+/// Runs all commands at the same time and merges their output line by line. Standard error is merged separately, in the
+/// same way. If a last line lacks a newline, merge adds it. All commands share standard input.
 ///
-/// Exits with the status of the last command that failed, or 0. The order of lines from different commands is not
-/// defined, unless --keep-order is given.
+/// Exits with the status of the last command that failed, or 0. Without --keep-order, lines from different commands
+/// have no defined order.
 #[derive(Args)]
 pub struct Merge {
     #[command(flatten)]
@@ -56,7 +56,7 @@ impl Verb for Merge {
     const NAME: &'static str = "merge";
     const SUMMARY: &'static str = "Run commands at once and merge their output by line";
     const EXAMPLES: &'static str = "
-# Merge the output of two commands, each line with its number
+# Merge the output of two commands, and tag each line
 ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
 ";
     const RUNS: Runs = Runs::Command;

@@ -24,11 +24,11 @@ use crate::sys::{errno, fds, interrupt, pipe};
 /// The part of a second's amount that --rate-limit lets through at once.
 const BURST: f64 = 0.1;
 
-/// Copies FILE or standard input to standard output, and draws a progress line on standard error: amount, elapsed time,
-/// current and mean rate, and if the size is known, percentage, bar and ETA.
+/// Copies FILE or standard input to standard output, and draws a progress line on standard error. The line shows
+/// amount, elapsed time, current and mean rate; if the size is known, also percentage, bar and ETA.
 ///
 /// The size of a regular file or block device is known; for a pipe, set it with --size. If standard error is not a
-/// terminal, nothing is shown without --force or --json.
+/// terminal, use --force or --json to show progress.
 #[derive(Args)]
 pub struct Meter {
     /// File to read instead of standard input

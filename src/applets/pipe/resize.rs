@@ -13,11 +13,11 @@ use crate::exit::{Cause, Exit, each};
 use crate::output;
 use crate::supervise::command::Command;
 
-/// Sets the capacity of pipes to at least SIZE bytes; the kernel rounds it up to a power of two of pages. Without PIPE,
-/// resizes whichever of standard input and output is a pipe.
+/// Sets the capacity of pipes to at least SIZE bytes. The kernel rounds up to a power-of-two number of pages. Without
+/// PIPE, resizes standard input and output if they are pipes.
 ///
-/// Prints each new capacity. With CMD, prints nothing and replaces ipcbox with it. CMD does not run if a pipe could not
-/// be resized. A pipe keeps its bytes, and cannot shrink below them.
+/// Prints each new capacity. If CMD is given, ipcbox prints nothing and replaces itself with CMD. If a pipe cannot be
+/// resized, CMD does not run. A pipe keeps its bytes and cannot shrink below them.
 #[derive(Args)]
 pub struct Resize {
     /// New capacity in bytes, or max
@@ -35,7 +35,7 @@ impl Verb for Resize {
     const NAME: &'static str = "resize";
     const SUMMARY: &'static str = "Set the capacity of pipes, then run CMD";
     const EXAMPLES: &'static str = "
-# Enlarge a pipe for a reader that is slow at times
+# Enlarge a pipe whose reader is sometimes slow
 seq 10 | ipcbox pipe resize 256K 0 -- wc -l
 ";
     const RUNS: Runs = Runs::Optionally;

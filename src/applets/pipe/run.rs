@@ -18,11 +18,11 @@ use crate::supervise::report::STAGE;
 use crate::sys::child::Standard;
 use crate::sys::pipe;
 
-/// Each stage reads what the previous one writes. Exits with the status of the last stage that failed, or 0, as with
+/// Each stage reads the output of the previous one. Exits with the status of the last stage that failed, or 0, as with
 /// pipefail in bash.
 ///
-/// A stage killed by SIGPIPE has not failed if its reader succeeded. All commands are looked up first: if one is
-/// missing, none runs.
+/// A stage killed by SIGPIPE does not count as failed if its reader succeeded. All commands are looked up first: if one
+/// is missing, none runs.
 #[derive(Args)]
 pub struct Run {
     #[command(flatten)]

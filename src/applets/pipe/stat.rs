@@ -13,9 +13,9 @@ use crate::sys::pipe::{self, ATOMIC, Limits};
 use crate::sys::process;
 
 /// Shows the capacity of pipes, the bytes in them, the processes that have each end open, and the limits of the system.
-/// Without PIPE, shows whichever of standard input, output and error is a pipe.
+/// Without PIPE, shows standard input, output and error if they are pipes.
 ///
-/// Nothing is opened or changed. Processes of other users are visible only with privilege; UNSEEN counts those that
+/// Opens and changes nothing. Processes of other users are visible only with privilege; UNSEEN counts processes that
 /// could not be inspected.
 #[derive(Args)]
 pub struct Stat {

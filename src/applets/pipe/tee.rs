@@ -27,7 +27,8 @@ use crate::text::quote;
 /// -o - is given. The slowest consumer sets the pace.
 ///
 /// If a consumer closes early, tee drops it and carries on. If a write fails (disk full, for example), tee reports the
-/// error, drops that consumer and exits with status 1. Otherwise the status is that of the last command that failed.
+/// error, drops that consumer and exits with status 1. Otherwise, tee exits with the status of the last command that
+/// failed.
 #[derive(Args)]
 pub struct Tee {
     /// Write to FILE; - is standard output
@@ -36,7 +37,7 @@ pub struct Tee {
     /// Append to each FILE instead of truncating it
     #[arg(long)]
     append: bool,
-    /// Stop all as soon as one fails or closes early
+    /// Stop as soon as a consumer fails or closes early
     #[arg(long)]
     fail_fast: bool,
     /// Draw a line of progress for each consumer

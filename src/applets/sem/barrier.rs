@@ -15,14 +15,14 @@ use crate::semset::barrier;
 use crate::sys::deadline::Deadline;
 use crate::target::Target;
 
-/// Waits until N callers have arrived, then all of them return. The barrier is created if needed and can be used again
-/// at once, round after round. A caller that times out or is killed does not count.
+/// Waits until N callers have arrived; then all of them return. The barrier is created if needed. It can be reused at
+/// once, round after round. A caller that times out or is killed does not count.
 #[derive(Args)]
 pub struct Barrier {
     /// Barrier
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Number of callers that meet
+    /// Number of callers to wait for
     #[arg(value_name = "N", value_parser = count, allow_negative_numbers = true)]
     parties: u16,
     #[command(flatten)]
@@ -35,7 +35,7 @@ impl Verb for Barrier {
     const NAME: &'static str = "barrier";
     const SUMMARY: &'static str = "Wait until N callers have arrived, then return";
     const EXAMPLES: &'static str = r#"
-# Three jobs: none continues before all are ready
+# Start three jobs; none continues before all are ready
 for part in a b c; do
   ipcbox sem barrier ready 3 && echo "$part runs" &
 done

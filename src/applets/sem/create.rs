@@ -26,11 +26,11 @@ use crate::text::counted;
 /// How long the creator of a set may take to set its values, which is its next system call.
 const BIRTH: Duration = Duration::from_secs(1);
 
-/// Prints the id of a System V set, or the name of a POSIX semaphore. If the object exists with other values, another
-/// number of semaphores or slots, or another mode than requested, nothing changes and the status is 4.
+/// Prints the id of a System V set, or the name of a POSIX semaphore. If the object exists with values, a number of
+/// semaphores or slots, or a mode other than requested, nothing changes and the status is 4.
 #[derive(Args)]
 pub struct Create {
-    /// Semaphore or set; "private" for one without a key
+    /// Semaphore or set, or "private" for one without a key
     #[arg(value_name = "TARGET")]
     target: Target,
     /// Set the values (default: 0)
@@ -66,9 +66,9 @@ impl Verb for Create {
     const NAME: &'static str = "create";
     const SUMMARY: &'static str = "Create a semaphore, a set of semaphores, or slots";
     const EXAMPLES: &'static str = "
-# An empty store with room for ten items
+# Create an empty store with room for ten items
 ipcbox sem create store --value 0,10
-# Four slots, before the first job starts
+# Create four slots before the first job starts
 ipcbox sem create build --slots 4
 ";
 

@@ -25,15 +25,15 @@ use crate::sys::process;
 use crate::sys::sysv::sem::Set;
 use crate::target::Target;
 
-/// Holds a slot or the lock across several commands: takes it, starts a small holder process, prints its pid and
-/// returns. The holder releases everything when PID exits ($$ is the script itself, also in its subshells), when it
-/// gets SIGTERM, or with --release.
+/// Holds a slot or lock across several commands: takes it, starts a small holder process, prints the holder's pid and
+/// returns. The holder releases everything when PID exits, on SIGTERM, or with --release. $$ is the script itself, even
+/// in a subshell.
 #[derive(Args)]
 pub struct Hold {
     /// Slots or lock
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Process to hold it for
+    /// Process to hold the slot or lock for
     #[arg(value_name = "PID", value_parser = pid, allow_negative_numbers = true)]
     pid: i32,
     /// Create N slots if needed; fail if the number differs
@@ -67,9 +67,9 @@ impl Verb for Hold {
     const NAME: &'static str = "hold";
     const SUMMARY: &'static str = "Hold a slot or a lock until process PID exits";
     const EXAMPLES: &'static str = "
-# One instance of this script at a time
+# Allow one instance of this script at a time
 ipcbox sem hold nightly $$ --slots 1 -nq || exit 0
-# A lock for a part of the script
+# Hold a lock for part of the script
 ipcbox sem hold notes $$ --lock -q
 echo one >>notes
 echo two >>notes

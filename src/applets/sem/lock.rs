@@ -16,7 +16,7 @@ use crate::supervise::command::Command;
 use crate::target::Target;
 
 /// Takes the lock and runs CMD. The kernel releases the lock when CMD exits, even by `kill -9`. The lock is created if
-/// needed. It is first come, first served: later sharers do not overtake a waiting exclusive caller.
+/// needed. Callers are served in order of arrival: later sharers do not overtake a waiting exclusive caller.
 #[derive(Args)]
 pub struct Lock {
     /// Lock
@@ -38,9 +38,9 @@ impl Verb for Lock {
     const NAME: &'static str = "lock";
     const SUMMARY: &'static str = "Run CMD while holding a lock, exclusive or shared";
     const EXAMPLES: &'static str = "
-# One writer at a time
+# Allow one writer at a time
 ipcbox sem lock notes -- sh -c 'echo done >>notes'
-# Readers share the lock, and wait at most 10 seconds
+# Let readers share the lock; wait at most 10 seconds
 ipcbox sem lock notes --shared -w 10s -- cat notes
 ";
     const RUNS: Runs = Runs::Command;

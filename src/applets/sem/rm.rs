@@ -15,11 +15,11 @@ use crate::sys::sysv::sem::Set;
 use crate::target::{Form, Target};
 use crate::text::counted;
 
-/// Refuses to remove a semaphore that is held or waited on, unless --force is given: then waiters fail with status 3.
-/// The kernel does not know the holders of a plain semaphore.
+/// Refuses to remove a semaphore that is held or waited on. With --force, removes it, and its waiters fail with status
+/// 3. The kernel does not know the holders of a plain semaphore.
 ///
 /// --unused removes slots and locks that no process uses: the TARGETs, or all of yours if there is no TARGET. It
-/// reports which ones it keeps and why; keeping some is not a failure.
+/// reports what it keeps and why; keeping some is not a failure.
 #[derive(Args)]
 // Without TARGET, --unused means all of the caller's.
 #[command(mut_arg("targets", |arg| arg.required(false)))]
@@ -35,7 +35,7 @@ impl Verb for Rm {
     const NAME: &'static str = "rm";
     const SUMMARY: &'static str = "Remove semaphores";
     const EXAMPLES: &'static str = "
-# Remove it if it exists
+# Remove slots, if they exist
 ipcbox sem rm build --missing-ok
 # Remove slots that no process holds or waits for
 ipcbox sem create build --slots 4

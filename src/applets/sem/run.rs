@@ -19,7 +19,7 @@ use crate::supervise::command::Command;
 use crate::target::Target;
 
 /// Waits for a free slot and runs CMD, which holds the slot until it exits, even by `kill -9`. Background processes
-/// that CMD leaves behind do not hold it. IPCBOX_SLOT is the number of the slot, 1 to N: the lowest that is free (with
+/// that CMD leaves behind do not hold it. CMD gets the lowest free slot; IPCBOX_SLOT is its number, 1 to N (with
 /// --take, all numbers, separated by commas). A caller that takes several slots at once can starve while others keep
 /// taking single ones.
 #[derive(Args)]
@@ -51,10 +51,10 @@ impl Verb for Run {
     const NAME: &'static str = "run";
     const SUMMARY: &'static str = "Run CMD while holding a slot";
     const EXAMPLES: &'static str = r"
-# At most four at a time, whichever process starts them
+# Run at most four at a time, whichever process starts them
 seq 8 | xargs -P 8 -n 1 \
   ipcbox sem run build --slots 4 -- expr 2 +
-# Each with its own port
+# Give each job its own port
 ipcbox sem run ports --slots 4 -- \
   sh -c 'echo $((5000 + IPCBOX_SLOT))'
 ";

@@ -18,7 +18,7 @@ use crate::target::{Form, Target, not_posix};
 
 /// Sets values without regard to waiters and holders: the kernel forgets every process's undo for that semaphore. Use
 /// post and wait for a semaphore in use. If the values cover all semaphores of a set, they are set in one step;
-/// otherwise one after the other.
+/// otherwise they are set one by one.
 #[derive(Args)]
 pub struct Set {
     /// Semaphore, or set of semaphores
@@ -27,7 +27,7 @@ pub struct Set {
     /// VALUE, INDEX=VALUE or FIRST..LAST=VALUE
     #[arg(value_name = "VALUE", value_parser = assignment, allow_negative_numbers = true)]
     values: Vec<Assignment>,
-    /// Set semaphore N by a bare VALUE (default: 0)
+    /// Apply a bare VALUE to semaphore N (default: 0)
     #[arg(short, long, value_name = "N", value_parser = index)]
     index: Option<u16>,
     #[command(flatten)]
@@ -55,7 +55,7 @@ impl Verb for Set {
     const NAME: &'static str = "set";
     const SUMMARY: &'static str = "Set values, permission bits or owner";
     const EXAMPLES: &'static str = "
-# New values, and access for the group
+# Set new values, and give the group access
 ipcbox sem create store --value 5,0
 ipcbox sem set store 0=7 1=2 --mode 660
 ";

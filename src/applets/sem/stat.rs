@@ -26,7 +26,7 @@ const COLUMNS: &str = "-kind -family -id -key name -owner -uid -group -gid -crea
 const USERS: &str = "-kind -family -id -key name purpose role state slot count pid command operations";
 
 /// Shows a table with a row for each set of slots, lock, barrier and plain semaphore: how much of it is in use (2/4),
-/// its holders, and how many processes wait. Without TARGET, shows all. A plain semaphore has a value, and no known
+/// its holders, and how many processes wait. Without TARGET, shows all. A plain semaphore has a value but no known
 /// holders. --columns and --json show more.
 #[derive(Args)]
 pub struct Stat {
@@ -47,10 +47,10 @@ impl Verb for Stat {
     const NAME: &'static str = "stat";
     const SUMMARY: &'static str = "Show semaphores, their holders and waiters";
     const EXAMPLES: &'static str = "
-# Processes that hold a slot now
+# List the processes that hold a slot now
 ipcbox sem create build --slots 4
 ipcbox sem stat build --holders
-# All semaphores, for a program
+# Show all semaphores as JSON, for a program
 ipcbox sem stat --json
 ";
 

@@ -8,8 +8,8 @@ use crate::applets::Verb;
 use crate::exit::Exit;
 use crate::output;
 
-/// Compares and swaps in one atomic step, and prints the value that it found. If that was OLD, the word is now NEW, its
-/// waiters are woken and the status is 0. Otherwise nothing changed and the status is 1.
+/// Compares and swaps in one atomic step, and prints the value it found. If the value was OLD, the word is set to NEW,
+/// its waiters are woken and the status is 0. Otherwise nothing changes and the status is 1.
 #[derive(Args)]
 pub struct Cas {
     #[command(flatten)]
@@ -26,7 +26,7 @@ impl Verb for Cas {
     const NAME: &'static str = "cas";
     const SUMMARY: &'static str = "Set a word to NEW if it is OLD";
     const EXAMPLES: &'static str = r#"
-# Elect the first process to come as the leader
+# Elect the first process that arrives as the leader
 ipcbox shm create leader --size 4K
 ipcbox shm cas leader 0 $$ && echo "$$ leads"
 "#;

@@ -14,9 +14,9 @@ use crate::sys::posix::shm as posix;
 use crate::sys::sysv::shm::Stat;
 use crate::target::{Form, Target};
 
-/// Prints the id of a segment, or the name of a POSIX object. An existing object is accepted if it has this size, and
-/// the mode if one is given; otherwise the status is 4 and nothing changes. A POSIX object's memory is reserved at
-/// once; a segment's is allocated as it is used.
+/// Prints the id of a segment, or the name of a POSIX object. An existing object is accepted if its size and, with
+/// --mode, its mode match; otherwise the status is 4 and nothing changes. A POSIX object's memory is reserved at once;
+/// a segment's memory is allocated as it is used.
 #[derive(Args)]
 pub struct Create {
     /// Object to create, or 'private' for one without a key

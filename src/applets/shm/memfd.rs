@@ -15,9 +15,9 @@ use crate::exit::{Cause, Exit};
 use crate::supervise::command::{Command, fill};
 use crate::sys::{errno, fds, memfd, transfer};
 
-/// Copies FILE, or standard input, to a file that exists in memory only, and runs CMD with its path as the argument {}
-/// and in IPCBOX_MEMFD. CMD and its children can open the path; nothing can change the file, and only its owner may
-/// open it. It disappears when the last process that has it open exits. Swap can hold a copy.
+/// Copies FILE, or standard input, to a file that exists in memory only, and runs CMD. The path is in the argument {}
+/// and in IPCBOX_MEMFD; CMD and its children can open it. The file cannot be changed, and only its owner may open it.
+/// It disappears when the last process that has it open exits. Swap can hold a copy.
 #[derive(Args)]
 pub struct Memfd {
     /// File to copy (default: standard input)
@@ -48,7 +48,7 @@ impl Verb for Memfd {
     const NAME: &'static str = "memfd";
     const SUMMARY: &'static str = "Run CMD with the path of a sealed memory file";
     const EXAMPLES: &'static str = "
-# Pass a secret as a file that is on no disk
+# Pass a secret as a file that is never on disk
 printf secret | ipcbox shm memfd -- cat {}
 ";
     const RUNS: Runs = Runs::Command;

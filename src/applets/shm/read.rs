@@ -18,11 +18,11 @@ use crate::sys::memory::Memory;
 use crate::sys::transfer::BUFFER;
 use crate::target::Target;
 
-/// Prints the bytes as they are, to the end of the object. --text stops before the first NUL, so that zeros after a
-/// text are left out.
+/// Prints the bytes as they are, to the end of the object. --text stops before the first NUL, and so omits zeros after
+/// a text.
 ///
 /// Without a lock, a read can see half of a write. If reader and writer use the same --lock, the reader sees all of the
-/// write or nothing, even if the writer was killed.
+/// write or none, even if the writer was killed.
 #[derive(Args)]
 pub struct Read {
     /// Segment or POSIX object to read

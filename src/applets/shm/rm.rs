@@ -17,8 +17,8 @@ use crate::sys::posix::shm as posix;
 use crate::target::Target;
 
 /// Without --force, an object that a process has attached, mapped or open is kept. With --force, its name or key is
-/// free at once, and its memory when the last of these processes exits. If others may use a POSIX object, a warning
-/// counts the processes that the caller may not inspect.
+/// freed at once; its memory is freed when the last of these processes exits. For a POSIX object that others may use, a
+/// warning counts the processes that the caller may not inspect.
 #[derive(Args)]
 pub struct Rm {
     #[command(flatten)]

@@ -26,7 +26,7 @@ pub struct Stat {
     /// Segments and POSIX objects to show
     #[arg(value_name = "TARGET")]
     targets: Vec<Target>,
-    /// Show the processes that map it or have it open
+    /// Show the processes that have it mapped or open
     #[arg(long)]
     holders: bool,
     #[command(flatten)]

@@ -14,7 +14,7 @@ use crate::output::notice::Notice;
 /// Sleeps until shm set, add, cas or a write of at most 4 KiB changes the word. A longer write wakes no waiter, and
 /// neither does a program that only stores to the memory. A value that lasts only a moment can be missed.
 ///
-/// Read permission is enough. If the object is removed during the wait, only --timeout or a signal ends it.
+/// Read permission is enough. If the object is removed during the wait, only --timeout or a signal ends the wait.
 #[derive(Args)]
 #[command(group(ArgGroup::new("end").args(["value", "changed"]).required(true)))]
 pub struct Wait {
@@ -27,7 +27,7 @@ pub struct Wait {
     value: Option<i32>,
     /// Wait until it is eq, ne, ge or le (default: eq)
     ///
-    /// Equal to VALUE, not equal to it, at least VALUE, or at most VALUE.
+    /// These mean: equal to VALUE, not equal, at least VALUE, at most VALUE.
     #[arg(long, value_name = "eq|ne|ge|le", default_value = "eq", hide_possible_values = true)]
     until: Until,
     /// Wait until the word changes

@@ -26,10 +26,10 @@ use crate::text::counted;
 const WAKING: u64 = 4096;
 
 /// Writes the bytes as they are, without a newline or a NUL at the end. TEXT, or a file on standard input, is refused
-/// if it does not fit. A stream is written as far as it fits; if some is left, the status is 1.
+/// if it does not fit. A stream is written until the object is full; if data is left, the status is 1.
 ///
-/// If writer and reader use the same --lock, the reader sees all of the write or nothing, even if the writer is killed.
-/// A stream is read to its end before the lock is taken.
+/// If writer and reader use the same --lock, the reader sees all of the write or none, even if the writer is killed. A
+/// stream is read to its end before the lock is taken.
 #[derive(Args)]
 pub struct Write {
     /// Segment or POSIX object to write to
@@ -49,7 +49,7 @@ pub struct Write {
     clear: bool,
     /// Replace the whole content and the size (POSIX)
     ///
-    /// It stays the same object for processes that have it open or mapped.
+    /// Processes that have the object open or mapped see the new content.
     #[arg(long, conflicts_with_all = ["offset", "clear"])]
     replace: bool,
     #[command(flatten)]

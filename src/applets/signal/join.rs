@@ -19,9 +19,9 @@ use crate::sys::deadline::Deadline;
 use crate::sys::process::command;
 use crate::sys::process::wait_status::{Ended, Stage, after};
 
-/// Waits until the processes, which need not be children, have exited. Prints a line for each: pid, exited or killed,
-/// its status as in a shell, and the signal that killed it. With one PID, join exits with that status. Before Linux
-/// 6.15, the status of a process can be unknown; its line then shows ended.
+/// Waits until the processes have exited; they need not be children. Prints a line for each: pid, exited or killed,
+/// status as in a shell, and the signal that killed it. With one PID, join exits with that status. Before Linux 6.15,
+/// the status can be unknown; the line then shows ended.
 #[derive(Args)]
 pub struct Join {
     /// Processes: PID, PID:INODE or PID@START
@@ -40,7 +40,7 @@ impl Verb for Join {
     const NAME: &'static str = "join";
     const SUMMARY: &'static str = "Wait for any process, and print how it exited";
     const EXAMPLES: &'static str = "
-# Wait for a process, whichever process started it
+# Wait for a process, even if it is not a child
 sleep 0.1 & ipcbox signal join $! -w 10s
 ";
     const STATUSES: &'static [(Exit, &'static str)] =

@@ -13,10 +13,10 @@ use crate::exit::{Cause, Exit};
 use crate::supervise::command::Command;
 use crate::sys::signal::{self, Disposition, Signal, block, on_parents_death, set_disposition};
 
-/// Runs CMD and exits with the same status, or by the same signal. With only --ignore, --block, --default or
-/// --parent-death, ipcbox replaces itself with CMD. Otherwise it stays as the parent of CMD and forwards the signals
-/// that it gets. CMD gets a process group of its own, and the terminal if ipcbox had it: keys such as ^C reach CMD
-/// directly and bypass --map and --on.
+/// Runs CMD and exits with its status, or dies by the same signal. With only --ignore, --block, --default or
+/// --parent-death, ipcbox replaces itself with CMD. Otherwise, it remains the parent of CMD and forwards the signals
+/// that it gets. CMD gets its own process group, and the terminal if ipcbox had it. Keys such as ^C reach CMD directly
+/// and bypass --map and --on.
 #[derive(Args)]
 pub struct Run {
     /// Ignore these signals in CMD, for example INT,TERM

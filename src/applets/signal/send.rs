@@ -24,10 +24,10 @@ use crate::sys::signal::Signal;
 /// How often the handlers of a process are read.
 const INTERVAL: Duration = Duration::from_millis(1);
 
-/// Sends SIG to each PID; if SIG is 0, only tests whether it could. The signal never reaches a process that
-/// reuses the pid during the call; PID:INODE and PID@START, as signal stat prints them, extend this to stored pids.
-/// With --wait, prints one line per process: exited, killed, ended (status unknown) or alive. If one PID fails, the
-/// others are still signalled.
+/// Sends SIG to each PID; if SIG is 0, only tests whether a signal could be sent. The signal never reaches a process
+/// that reuses the pid during the call; PID:INODE and PID@START, as signal stat prints them, give the same guarantee
+/// for stored pids. With --wait, prints one line per process: exited, killed, ended (status unknown) or alive. If one
+/// PID fails, the others are still signalled.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Send {
@@ -37,7 +37,7 @@ pub struct Send {
     /// Processes: PID, PID:INODE or PID@START
     #[arg(value_name = "PID", value_parser = parse, required = true, allow_negative_numbers = true)]
     processes: Vec<Process>,
-    /// Send the number N along, as sigqueue(3) does
+    /// Send the number N with SIG, as sigqueue(3) does
     #[arg(long, value_name = "N", value_parser = value)]
     value: Option<i32>,
     /// Send to the process group that PID leads
@@ -53,7 +53,7 @@ pub struct Send {
     below: bool,
     /// Wait at most D until PID has a handler for SIG
     ///
-    /// If it has none by then, SIG is not sent.
+    /// If PID has no handler by then, SIG is not sent.
     #[arg(long, value_name = "D", value_parser = duration::parse)]
     when_caught: Option<Duration>,
     /// Wait at most D until the processes have exited

@@ -17,10 +17,10 @@ use crate::sys::process::wait_status::{Stage, stage};
 use crate::sys::process::{self, inode};
 use crate::sys::signal::Set;
 
-/// Shows by name which signals are pending for the process (shared_pending) and for its first thread (pending), which
-/// ones that thread blocks, and which ones the process ignores and catches. The columns inode and start identify
-/// exactly this process: every verb of signal takes PID:INODE and PID@START, which never match a process that reuses
-/// the pid.
+/// Shows by name which signals are pending for the process (shared_pending) and for its first thread (pending). Also
+/// shows which signals that thread blocks, and which ones the process ignores or catches. The columns inode and start
+/// identify exactly this process: every verb of signal takes PID:INODE and PID@START, which never match a process that
+/// reuses the pid.
 #[derive(Args)]
 pub struct Stat {
     /// Processes: PID, PID:INODE or PID@START
@@ -31,7 +31,8 @@ pub struct Stat {
     threads: bool,
     /// Show only signals that are both pending and blocked
     ///
-    /// Signals pending for the process count if all of its threads block them. Processes without any are left out.
+    /// A signal pending for the process counts if all of its threads block it. Processes without such signals are not
+    /// shown.
     #[arg(long)]
     stuck: bool,
     #[command(flatten)]

@@ -24,8 +24,8 @@ use crate::sys::wait::ready;
 use crate::sys::written::{Before, opened};
 
 /// Blocks the signals, then prints the name of each one that arrives; --json adds its sender, cause and value.
-/// Real-time signals queue: they arrive in order, and none is lost. A standard signal that is sent again before it is
-/// taken arrives once. Use --ready to start the sender only when no signal can be missed.
+/// Real-time signals queue: they arrive in order, and none is lost. A standard signal that is sent again while pending
+/// arrives only once. Use --ready to start the sender only when no signal can be missed.
 #[derive(Args)]
 pub struct Wait {
     /// Signals: TERM, 15, RTMIN+3, or several as INT,TERM
@@ -39,8 +39,8 @@ pub struct Wait {
     count: u64,
     /// Write the pid to FILE once no signal can be missed
     ///
-    /// FILE may be a FIFO (ipcbox waits for its reader), a regular file, or /dev/fd/N, which is closed afterwards. A
-    /// symbolic link is refused.
+    /// FILE may be a FIFO (ipcbox waits for its reader), a regular file, or /dev/fd/N (closed afterwards). A symbolic
+    /// link is refused.
     #[arg(long, value_name = "FILE")]
     ready: Option<OsString>,
     #[command(flatten)]
@@ -60,7 +60,7 @@ impl Verb for Wait {
     const NAME: &'static str = "wait";
     const SUMMARY: &'static str = "Wait for signals, and print each one";
     const EXAMPLES: &'static str = r#"
-# Wait until another process sends USR1, however early it does
+# Wait for USR1, however early another process sends it
 ipcbox signal wait USR1 --ready ready & waiter=$!
 until [ -s ready ]; do sleep 0.01; done
 ipcbox signal send USR1 "$(cat ready)"

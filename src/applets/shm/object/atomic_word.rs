@@ -23,7 +23,7 @@ pub struct Place {
     /// Segment or POSIX object
     #[arg(value_name = "TARGET")]
     pub target: Target,
-    /// Use the word N bytes from the start (default: 0)
+    /// Use the word at byte offset N (default: 0)
     #[arg(long, value_name = "N", value_parser = size::parse)]
     offset: Option<u64>,
     /// Use a word of 32 or 64 bits (default: 32)
