@@ -24,7 +24,7 @@ pub struct Limit {
     max_time: Option<Duration>,
     /// Send SIG instead of TERM, then wait D (default: 5s)
     ///
-    /// May be repeated: each step follows when the previous D has passed.
+    /// May be repeated: after each D, the next SIG is sent.
     #[arg(long, value_name = "SIG[:D]", value_parser = step, requires = "max_time")]
     then: Vec<Step>,
     #[command(flatten)]

@@ -385,5 +385,5 @@ fn changed_slots_are_reported_without_spinning() {
     world.program(&program).args(["op", key.trim(), "0", "300"]).ok();
     world
         .shell("sem run $NAME-s --take 200 -- sem run $NAME-s --take 200 -- sem run $NAME-s -- true")
-        .fails(125, "it has more slots than slot numbers: another program changed its values (EOVERFLOW)");
+        .fails(125, "its count of free slots is too high: another program changed its values (EOVERFLOW)");
 }

@@ -63,7 +63,7 @@ fn explain(target: &Target, errno: Errno) -> Cause {
         }
         Errno::ERANGE => cause("the value would be outside 0 to 32767"),
         Errno::EOVERFLOW if is_posix => cause("the value would be outside 0 to 2147483647"),
-        Errno::EOVERFLOW => cause("it has more slots than slot numbers: another program changed its values"),
+        Errno::EOVERFLOW => cause("its count of free slots is too high: another program changed its values"),
         Errno::EPROTO => cause("the barrier has no open round: another program changed its values"),
         Errno::EFBIG if !is_posix => beyond(target),
         Errno::E2BIG => {

@@ -61,7 +61,7 @@ pub struct Send {
     wait: Option<Duration>,
     /// Send SIG to the survivors, then wait D (default: 5s)
     ///
-    /// May be repeated: each step follows when the previous D has passed.
+    /// May be repeated: after each D, the next SIG is sent.
     #[arg(long, value_name = "SIG[:D]", value_parser = step, requires = "wait")]
     then: Vec<Step>,
     /// Do not fail if a process does not exist
