@@ -149,7 +149,7 @@ fn in_verb(verb: &Entry, called: &str, words: &[OsString]) -> Handled {
 }
 
 fn parse_and_run(verb: &Entry, called: &str, words: &[OsString]) -> Result<Exit> {
-    fds::guard_standard().context("cannot check the standard descriptors")?;
+    fds::guard_standard().context("cannot check standard input, output and error")?;
     let mut parser = verb.parser(called, words);
     let mut matches = match parser.try_get_matches_from_mut(words) {
         Ok(matches) => matches,
@@ -221,7 +221,7 @@ fn verbs(applet: &Applet, called: &str) -> String {
     let mut text = format!("{}\n\nUsage: {called} VERB [OPTION]... [TARGET] [ARG]...\n\n", applet.summary);
     lines(&mut text, "Verbs:", applet.verbs.iter().map(|verb| (verb.name, verb.summary)));
     let _ = write!(text, "\nExample: {}\n", applet.example.replace(&format!("{NAME} {}", applet.name), called));
-    let _ = writeln!(text, "{called} VERB --help explains a verb.");
+    let _ = writeln!(text, "For help on a verb, run {called} VERB --help.");
     text
 }
 

@@ -255,7 +255,7 @@ const PLAIN: &[(Errno, &str)] = &[
     (Errno::EIDRM, "the object was removed"),
     (Errno::ELOOP, "too many symbolic links"),
     (Errno::ENFILE, "too many open files in the system"),
-    (Errno::ENOEXEC, "not an executable format"),
+    (Errno::ENOEXEC, "not in an executable format"),
     (Errno::ENOSYS, "not supported by this kernel"),
     (Errno::ENOTTY, "not a terminal"),
     (Errno::EOPNOTSUPP, "not supported"),
@@ -263,7 +263,7 @@ const PLAIN: &[(Errno, &str)] = &[
     (Errno::ERANGE, "value out of range"),
     (Errno::ESPIPE, "not seekable"),
     (Errno::ETXTBSY, "the file is open for writing"),
-    (Errno::EXDEV, "on another file system"),
+    (Errno::EXDEV, "not on the same file system"),
 ];
 
 #[cfg(test)]

@@ -120,9 +120,10 @@ impl Target {
 }
 
 fn no_file(path: &Path, errno: Errno) -> Cause {
-    let cause = Cause::from_errno(errno, format!("cannot compute the key of {}: {}", path.display(), words(errno)));
+    let cause =
+        Cause::from_errno(errno, format!("cannot compute the ftok key of {}: {}", path.display(), words(errno)));
     match path.as_os_str().as_bytes().first() {
-        Some(b'~') => cause.hint("write $HOME: the shell expands ~ only at the start of a word"),
+        Some(b'~') => cause.hint("use $HOME instead of ~, which the shell expands only at the start of a word"),
         _ => cause,
     }
 }
@@ -169,8 +170,8 @@ fn form(text: &[u8]) -> Result<Form, String> {
     if let Some(digits) = text.strip_prefix(b"0x").or(text.strip_prefix(b"0X")) {
         return match number(digits, 16) {
             Some(key @ 1..) if digits.len() <= 8 => Ok(Form::Key(key.cast_signed())),
-            Some(0) => Err("private objects share key 0: use the id".into()),
-            _ => Err("expected 0x and 1 to 8 hexadecimal digits".into()),
+            Some(0) => Err("all private objects share key 0: use the id of the object".into()),
+            _ => Err("expected 0x followed by 1 to 8 hexadecimal digits".into()),
         };
     }
     name(text)
@@ -217,7 +218,7 @@ fn name(text: &[u8]) -> Result<Form, String> {
         return Err("expected a name without '/'".into());
     }
     if let Some(bad) = whole.chars().find(|c| !c.is_ascii() || !in_name(&(*c as u8))) {
-        return Err(format!("a name has only letters, digits, '.', '_' and '-', not {bad:?}"));
+        return Err(format!("a name may contain only letters, digits, '.', '_' and '-', not {bad:?}"));
     }
     if !is_letter(text[0]) {
         return Err(format!("expected a name that starts with a letter, for example ci-{whole}"));
@@ -237,7 +238,7 @@ pub fn not_posix(target: &Target, why: &str) -> Cause {
 
 /// Returns the failure of a verb that cannot use `private`.
 pub fn not_private(kind: &str) -> Cause {
-    Cause::new(Exit::Usage, format!("'private' is only for create: use the id of the {kind}"))
+    Cause::new(Exit::Usage, format!("'private' is valid only with create: use the id of the {kind}"))
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ fn output_that_cannot_be_kept_is_reported() {
         format!("mkdir d; cd d; {mount}; export TMPDIR=$PWD; {serve} -- sh -c '{cmd}'")
     };
     world.shell(&format!("ipcbox msgq send {name} --create x y")).ok();
-    let message = "cannot keep what a command prints: no space left on device (ENOSPC)";
+    let message = "cannot buffer the output of a command: no space left on device (ENOSPC)";
     let is_reported = |script: String, code| {
         let output = unshared(script).output();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();

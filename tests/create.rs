@@ -15,31 +15,31 @@ const CASES: &[Case] = &[
         "sem create @a --value 3 -m 640",
         &["sem create @a --value 3", "sem create @a", "sem create @a -m 0640"],
         &[
-            ("sem create @a --value 0", "it exists with value 3, not 0"),
-            ("sem create @a --value 5", "it exists with value 3, not 5"),
-            ("sem create @a -m 600", "it exists with mode 0640, not 0600"),
-            ("sem create @a --nsems 2", "it exists with 1 semaphore, not 2"),
+            ("sem create @a --value 0", "already exists with value 3, not 0"),
+            ("sem create @a --value 5", "already exists with value 3, not 5"),
+            ("sem create @a -m 600", "already exists with mode 0640, not 0600"),
+            ("sem create @a --nsems 2", "already exists with 1 semaphore, not 2"),
             ("sem create @a --slots 3", "is a plain semaphore, not slots"),
         ],
     ),
     (
         "sem create @a",
         &["sem create @a --value 0", "sem create @a --nsems 1"],
-        &[("sem create @a --value 3", "it exists with value 0, not 3")],
+        &[("sem create @a --value 3", "already exists with value 0, not 3")],
     ),
     (
         "sem create @a --value 1,2",
         &["sem create @a --value 1,2", "sem create @a --nsems 2"],
         &[
-            ("sem create @a --value 2,1", "it exists with values 1,2, not 2,1"),
-            ("sem create @a --value 1 --nsems 2", "it exists with values 1,2, not 1,1"),
+            ("sem create @a --value 2,1", "already exists with values 1,2, not 2,1"),
+            ("sem create @a --value 1 --nsems 2", "already exists with values 1,2, not 1,1"),
         ],
     ),
     (
         "sem create @a --slots 2",
         &["sem create @a --slots 2", "sem create @a --slots 2 -m 600"],
         &[
-            ("sem create @a --slots 2 -m 660", "it exists with mode 0600, not 0660"),
+            ("sem create @a --slots 2 -m 660", "already exists with mode 0600, not 0660"),
             ("sem create @a --slots 3", "has 2 slots, not 3"),
             ("sem create @a --value 2", "is 2 slots, not a plain set"),
         ],
@@ -48,18 +48,18 @@ const CASES: &[Case] = &[
         "sem create /@a --value 2",
         &["sem create /@a --value 2", "sem create /@a", "sem create /@a -m 600"],
         &[
-            ("sem create /@a --value 0", "it exists with value 2, not 0"),
-            ("sem create /@a -m 666", "it exists with mode 0600, not 0666"),
+            ("sem create /@a --value 0", "already exists with value 2, not 0"),
+            ("sem create /@a -m 666", "already exists with mode 0600, not 0666"),
         ],
     ),
     (
         "msgq create @a --max-bytes 4K",
         &["msgq create @a", "msgq create @a --max-bytes 4096 -m 600"],
         &[
-            ("msgq create @a -x", "it exists already (EEXIST)"),
+            ("msgq create @a -x", "already exists (EEXIST)"),
             ("msgq create @a --max-bytes 8K", "a limit of 4096 bytes, not 8192"),
-            ("msgq create @a -m 660", "it exists with mode 0600, not 0660"),
-            ("msgq create @a --max-bytes 4K -m 660", "it exists with mode 0600, not 0660"),
+            ("msgq create @a -m 660", "already exists with mode 0600, not 0660"),
+            ("msgq create @a --max-bytes 4K -m 660", "already exists with mode 0600, not 0660"),
         ],
     ),
     (
@@ -67,9 +67,9 @@ const CASES: &[Case] = &[
         &["shm create @a --size 8192", "shm create @a --size 8K -m 600"],
         &[
             ("shm create @a --size 1 -x", "(EEXIST)"),
-            ("shm create @a --size 4K", "it exists with 8192 bytes, not 4096"),
-            ("shm create @a --size 8193", "it exists with 8192 bytes, not 8193"),
-            ("shm create @a --size 8K -m 660", "it exists with mode 0600, not 0660"),
+            ("shm create @a --size 4K", "already exists with 8192 bytes, not 4096"),
+            ("shm create @a --size 8193", "already exists with 8192 bytes, not 8193"),
+            ("shm create @a --size 8K -m 660", "already exists with mode 0600, not 0660"),
         ],
     ),
     (
@@ -77,15 +77,15 @@ const CASES: &[Case] = &[
         &["shm create /@a --size 8192", "shm create /@a --size 8K -m 600"],
         &[
             ("shm create /@a --size 1 -x", "(EEXIST)"),
-            ("shm create /@a --size 8193", "it exists with 8192 bytes, not 8193"),
-            ("shm create /@a --size 4K", "it exists with 8192 bytes, not 4096"),
-            ("shm create /@a --size 8K -m 660", "it exists with mode 0600, not 0660"),
+            ("shm create /@a --size 8193", "already exists with 8192 bytes, not 8193"),
+            ("shm create /@a --size 4K", "already exists with 8192 bytes, not 4096"),
+            ("shm create /@a --size 8K -m 660", "already exists with mode 0600, not 0660"),
         ],
     ),
     (
         "fifo create a -m 640",
         &["fifo create a", "fifo create a -m 640"],
-        &[("fifo create a -m 660", "it exists with mode 0640, not 0660")],
+        &[("fifo create a -m 660", "already exists with mode 0640, not 0660")],
     ),
 ];
 
@@ -114,7 +114,7 @@ fn create_compares_limits_and_mode_of_posix_queue() {
         ("/@a --max-messages 3", "a limit of 2 messages, not 3"),
         ("/@a --message-size 8", "a limit of 16 bytes in a message, not 8"),
         ("/@a --message-size 17", "a limit of 16 bytes in a message, not 17"),
-        ("/@a -m 660", "it exists with mode 0600, not 0660"),
+        ("/@a -m 660", "already exists with mode 0600, not 0660"),
         ("/@a -x", "EEXIST"),
         ("/@b --max-messages 4", "a limit of 1 message, not 4"),
     ] {

@@ -195,7 +195,7 @@ fn key_matches_that_of_other_programs() {
     let ftok = world.shell("printf '0x%02x%02x%04x\\n' 7 $(($(stat -c %d f) & 255)) $(($(stat -c %i f) & 65535))").ok();
     world.call("key build-slots 0x1badc0de a").stdout("0x2ae0a6e7\n0x1badc0de\n0xe40c292c\n").ok();
     world.call("key ftok:f:7").stdout(ftok).ok();
-    world.call("key ftok:nope").fails(3, "cannot compute the key of nope");
+    world.call("key ftok:nope").fails(3, "cannot compute the ftok key of nope");
     world.call("key ftok:~/x").fails(3, "ENOENT");
     world.call("key /posix").fails(2, "a POSIX object has no key");
     world.call("key private").fails(2, "a private object has no key");

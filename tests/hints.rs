@@ -26,10 +26,13 @@ fn shell_syntax_is_hinted_as_sh_c() {
             (&["true && echo b"][..], "sh -c 'true && echo b'"),
             (&["FOO=1", "printenv", "FOO"], "env FOO=1 printenv FOO"),
             (&["FOO=1 printenv FOO"], "sh -c 'FOO=1 printenv FOO'"),
-            (&["alias", "x=y"], "alias is part of the shell: sh -c 'alias x=y'"),
-            (&["export", "A", "&&", "true"], "export is part of the shell: sh -c 'export A && true'"),
-            (&["source", "./env"], "source is part of the shell: bash -c 'source ./env'"),
-            (&["ll", "-a"], "only its own shell knows a function or alias: sh -c '. ./FILE; ll -a'"),
+            (&["alias", "x=y"], "alias is built into the shell; run: sh -c 'alias x=y'"),
+            (&["export", "A", "&&", "true"], "export is built into the shell; run: sh -c 'export A && true'"),
+            (&["source", "./env"], "source is built into the shell; run: bash -c 'source ./env'"),
+            (
+                &["ll", "-a"],
+                "functions and aliases exist only in the shell that defined them; run: sh -c '. ./FILE; ll -a'",
+            ),
         ] {
             assert_eq!(hint(world.call(verb).args(words), 127), hinted, "{verb} {words:?}");
         }
@@ -52,7 +55,7 @@ fn shell_syntax_is_hinted_as_sh_c() {
 fn exported_function_of_bash_is_hinted() {
     let world = World::new();
     let call = world.call("sem lock @l -- greet you").env("BASH_FUNC_greet%%", "() {  echo hi $1\n}");
-    assert_eq!(hint(call, 127), "greet is a function of bash: bash -c 'greet you'");
+    assert_eq!(hint(call, 127), "greet is a bash function; run: bash -c 'greet you'");
 }
 
 #[test]

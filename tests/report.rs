@@ -118,7 +118,7 @@ fn report_without_a_reader_times_out() {
     for verb in LIMITED {
         let world = World::new();
         world.shell("mkfifo r").ok();
-        let message = "cannot write the report to r: no reader opened it within 50ms";
+        let message = "cannot write the report to r: no reader opened the file within 50ms";
         world.call(&format!("{verb} --max-time 50ms --report r -- touch ran")).fails(124, message);
         assert!(!world.dir().join("ran").exists());
     }
@@ -131,7 +131,7 @@ fn wait_for_a_stalled_reader_times_out() {
         let full = "mkfifo r; exec 8<>r; head -c 65536 /dev/zero >&8;";
         world
             .shell(&format!("{full} exec ipcbox {verb} --max-time 200ms --report r -- true"))
-            .fails(124, "cannot write the report to r: its reader did not read it within 200ms");
+            .fails(124, "cannot write the report to r: the reader did not read the report within 200ms");
         // A signal still works during that wait.
         let call = world.shell(&format!("rm r; {full} exec ipcbox {verb} --report r -- touch ran"));
         let child = call.start();

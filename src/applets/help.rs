@@ -16,9 +16,9 @@ const WIDTH: usize = 80;
 
 /// The forms of TARGET. `Some(true)` marks those only for `create`, `Some(false)` those for other verbs.
 const FORMS: &[(&str, &str, Option<bool>)] = &[
-    ("build-slots", "a name, the same for every user of the machine", None),
-    ("12345", "a System V id, as ipcs prints it", Some(false)),
-    ("0x1badc0de", "a System V key, as ipcs prints it", None),
+    ("build-slots", "a name, shared by all users of the machine", None),
+    ("12345", "a System V id, as printed by ipcs", Some(false)),
+    ("0x1badc0de", "a System V key, as printed by ipcs", None),
     ("ftok:PATH[:N]", "the System V key that ftok(3) returns for an existing PATH", None),
     ("/name", "a POSIX object (not supported by every verb)", None),
     ("private", "a new System V object without a key", Some(true)),

@@ -11,15 +11,15 @@ pub const fn meaning(exit: Exit) -> &'static str {
     match exit {
         Exit::Done => "success",
         Exit::Failed => "any other failure",
-        Exit::Usage => "wrong usage; nothing was done",
+        Exit::Usage => "usage error; nothing was done",
         Exit::Missing => "no such object, process or reader",
-        Exit::Exists => "it exists already, or is not as requested",
+        Exit::Exists => "already exists, or is not what was requested",
         Exit::Denied => "permission denied",
         Exit::NotInTime(_) => "timeout",
-        Exit::BeforeCommand => "any failure before CMD starts, such as wrong usage",
+        Exit::BeforeCommand => "any failure before CMD starts, such as a usage error",
         Exit::NotExecutable => "CMD cannot be executed",
         Exit::NotFound => "CMD was not found",
-        Exit::Command(_) => "exit status of CMD otherwise (128+N: signal N killed it)",
+        Exit::Command(_) => "otherwise, the exit status of CMD (128+N if signal N killed CMD)",
     }
 }
 
@@ -95,13 +95,17 @@ impl Entry {
         };
         let words = match (exit, &object) {
             (Exit::Missing, _) if self.name == "create" && is_fifo => "no such directory".into(),
-            (Exit::Missing, _) if self.name == "create" => "no such PATH of ftok:PATH".into(),
+            (Exit::Missing, _) if self.name == "create" => "PATH of ftok:PATH does not exist".into(),
             (Exit::Missing, Some(noun)) => format!("no such {noun}"),
-            (Exit::Exists, _) if has(&["exclusive"]) => "it exists (with --exclusive), or is not as requested".into(),
+            (Exit::Exists, _) if has(&["exclusive"]) => {
+                "already exists (with --exclusive), or is not what was requested".into()
+            }
             (Exit::Exists, _) if has(&["lock"]) => "SEM exists, but is not a lock".into(),
             (Exit::Exists, _) if is_fifo => "PATH is not a FIFO".into(),
-            (Exit::NotInTime(_), _) if has(&["timeout_status"]) => "timeout (or the --timeout-status)".into(),
-            (Exit::BeforeCommand, _) if with_command => "with CMD: any failure before it starts".into(),
+            (Exit::NotInTime(_), _) if has(&["timeout_status"]) => {
+                "timeout (or the status set by --timeout-status)".into()
+            }
+            (Exit::BeforeCommand, _) if with_command => "with CMD: any failure before CMD starts".into(),
             (exit, _) => meaning(exit).to_owned(),
         };
         can_occur.then_some(words)

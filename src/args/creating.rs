@@ -89,14 +89,14 @@ impl Creating {
         let Some(uid) = strangers.next().filter(|_| self.foreign.is_none()) else {
             return Ok(());
         };
-        let words = format!("it exists and belongs to {}", user(uid));
+        let words = format!("already exists and is owned by {}", user(uid));
         Err(Cause::new(Exit::Denied, words).hint("--foreign accepts it"))
     }
 }
 
 /// Returns the failure of `create` on an object that exists with another value than requested.
 pub fn differs(is: impl Display, asked: impl Display) -> Cause {
-    Cause::new(Exit::Exists, format!("it exists with {is}, not {asked}"))
+    Cause::new(Exit::Exists, format!("already exists with {is}, not {asked}"))
 }
 
 /// Whether a missing object is created.

@@ -216,7 +216,7 @@ pub fn mask(text: &str) -> Result<Set, String> {
     let digits = text.strip_prefix("0x").or(text.strip_prefix("0X")).unwrap_or(text);
     let is_number = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit());
     let bits = is_number.then(|| u64::from_str_radix(digits, 16).ok()).flatten();
-    bits.map(Set).ok_or_else(|| "expected a mask of 0x and 1 to 16 hexadecimal digits".into())
+    bits.map(Set).ok_or_else(|| "expected a mask of 0x followed by 1 to 16 hexadecimal digits".into())
 }
 
 #[cfg(test)]

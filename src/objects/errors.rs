@@ -49,11 +49,11 @@ pub fn explain(target: &Target, kind: Kind, errno: Errno) -> Cause {
             _ => cause(&format!("no such {}", kind.name())),
         },
         Errno::EINVAL if !is_posix => missing(target, kind),
-        Errno::EIDRM => cause("another process removed it")
-            .hint("at logout, systemd removes the objects of a user (RemoveIPC= in logind.conf)"),
+        Errno::EIDRM => cause("removed by another process")
+            .hint("systemd removes a user's IPC objects at logout (RemoveIPC= in logind.conf)"),
         Errno::EACCES => unshared(target, kind),
         Errno::EPERM => denied(errno, owner(target, kind)),
-        Errno::EEXIST => cause("it exists already"),
+        Errno::EEXIST => cause("already exists"),
         Errno::ENOSPC => cause("no space left in /dev/shm"),
         errno => Cause::plain(errno),
     }
@@ -63,16 +63,14 @@ pub fn explain(target: &Target, kind: Kind, errno: Errno) -> Cause {
 pub fn denied(errno: Errno, owner: Option<u32>) -> Cause {
     match (errno, owner) {
         (Errno::EACCES, Some(uid)) if uid == nix::unistd::geteuid().as_raw() => {
-            Cause::from_errno(errno, "permission denied by its own mode")
+            Cause::from_errno(errno, "permission denied by the mode, although you are the owner")
         }
-        (Errno::EACCES, Some(uid)) => {
-            Cause::from_errno(errno, format!("permission denied; it belongs to {}", user(uid)))
-        }
+        (Errno::EACCES, Some(uid)) => Cause::from_errno(errno, format!("permission denied; owned by {}", user(uid))),
         // The owner is not the reason.
         (_, Some(uid)) if [0, uid].contains(&nix::unistd::geteuid().as_raw()) => {
-            Cause::plain(errno).hint("a container or a security module may forbid it")
+            Cause::plain(errno).hint("a container or a security module may forbid this operation")
         }
-        (_, Some(uid)) => Cause::from_errno(errno, format!("it belongs to {}", user(uid))),
+        (_, Some(uid)) => Cause::from_errno(errno, format!("owned by {}", user(uid))),
         (_, None) => Cause::plain(errno),
     }
 }
@@ -86,7 +84,7 @@ fn unshared(target: &Target, kind: Kind) -> Cause {
         Some(uid) if uid != nix::unistd::geteuid().as_raw() && !is_fixed => {
             let applet = if kind == Kind::Msg { "msgq" } else { kind.word() };
             let set = format!("ipcbox {applet} set {} --mode 666", target.quoted());
-            cause.hint(format!("{} can let everyone use it: {set}", user(uid)))
+            cause.hint(format!("{} can let everyone use the object: {set}", user(uid)))
         }
         _ => cause,
     }
@@ -96,7 +94,9 @@ fn unshared(target: &Target, kind: Kind) -> Cause {
 /// if it is the present owner.
 pub fn unchanged(errno: Errno, is_there: bool) -> Error {
     match errno {
-        Errno::EINVAL if is_there => Cause::from_errno(errno, "this user namespace has no such user or group").into(),
+        Errno::EINVAL if is_there => {
+            Cause::from_errno(errno, "the user or group has no mapping in this user namespace").into()
+        }
         errno => errno.into(),
     }
 }
@@ -106,7 +106,7 @@ pub fn ungiven(errno: Errno, change: Change, owner: Option<u32>) -> Error {
     let user = nix::unistd::geteuid();
     match errno {
         Errno::EPERM if change.uid.is_some() && !user.is_root() && owner == Some(user.as_raw()) => {
-            Cause::from_errno(errno, "only a privileged user can change its owner").into()
+            Cause::from_errno(errno, "only a privileged user can change the owner").into()
         }
         errno => errno.into(),
     }
@@ -115,7 +115,7 @@ pub fn ungiven(errno: Errno, change: Change, owner: Option<u32>) -> Error {
 /// Explains `EINVAL` of a System V object: the id does not exist, is another kind's, or was removed.
 fn missing(target: &Target, kind: Kind) -> Cause {
     let cause = |words: String| Cause::from_errno(Errno::EINVAL, words).exit(Exit::Missing);
-    let Form::Id(id) = target.form() else { return cause("another process removed it".into()) };
+    let Form::Id(id) = target.form() else { return cause("removed by another process".into()) };
     if let Some(other) = kinds_of(*id).iter().find(|other| **other != kind) {
         return cause(format!("{target} is the id of a {}", other.name()));
     }

@@ -112,7 +112,7 @@ pub fn all(kinds: &[Kind], posix: bool) -> Result<(Vec<Object>, bool)> {
 
 /// Reports that the POSIX queues cannot be listed.
 pub fn report_no_queues() {
-    let words = "cannot list POSIX queues: their file system is not mounted, and mounting it needs privilege";
+    let words = "cannot list POSIX queues: mqueue is not mounted, and mounting it requires privilege";
     output::report(&Cause::new(Exit::Failed, words).hint("mount -t mqueue none /dev/mqueue").into());
 }
 

@@ -77,7 +77,7 @@ pub fn posix(kind: Kind) -> Result<Option<Vec<Object>>> {
     let why = match kind {
         Kind::Msg => "cannot list POSIX queues",
         Kind::Sem => "cannot list POSIX semaphores",
-        Kind::Shm => "cannot list POSIX objects",
+        Kind::Shm => "cannot list POSIX shared memory objects",
     };
     let names = match kind {
         Kind::Msg => match mq::names().context(why)? {

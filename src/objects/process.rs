@@ -38,7 +38,7 @@ enum Only {
 /// The reason, as text for the user.
 pub fn parse(text: &str) -> Result<Process, String> {
     let number =
-        |text: &str, form: &str| digits(text).ok_or_else(|| format!("expected {form}, as signal stat prints it"));
+        |text: &str, form: &str| digits(text).ok_or_else(|| format!("expected {form}, as printed by signal stat"));
     let (before, only) = if let Some((pid, inode)) = text.split_once(':') {
         (pid, Only::Inode(number(inode, "PID:INODE")?))
     } else if let Some((pid, start)) = text.split_once('@') {
@@ -62,7 +62,7 @@ impl Process {
                 let found = inode(&fd).map_err(Cause::plain)?;
                 let found = found.ok_or_else(|| {
                     Cause::new(Exit::Failed, "PID:INODE needs Linux 6.9")
-                        .hint("use PID@START, as signal stat prints it")
+                        .hint("use PID@START, as printed by signal stat")
                 })?;
                 ("inode", asked, found)
             }
@@ -79,7 +79,7 @@ impl Process {
         if asked == found {
             return Ok(fd);
         }
-        let words = format!("the pid has been reused by another process, whose {what} is {found}");
+        let words = format!("the pid has been reused by another process ({what} {found})");
         Err(Cause::from_errno(Errno::ESRCH, words))
     }
 }
@@ -97,7 +97,7 @@ pub fn unopened(pid: i32, errno: Errno) -> Cause {
         Errno::ENOENT if !process::has_procfs() => Cause::from_errno(errno, "/proc is not mounted").exit(Exit::Failed),
         Errno::EINVAL | Errno::ENOENT => {
             let of = procfs::status(pid).map_or(0, |status| status.process);
-            let whose = if of > 0 && of != pid { format!(" of {of}") } else { String::new() };
+            let whose = if of > 0 && of != pid { format!(" of process {of}") } else { String::new() };
             Cause::from_errno(errno, format!("{pid} is a thread{whose}, not a process")).exit(Exit::Missing)
         }
         Errno::ENOSYS => Cause::from_errno(errno, "pidfd_open needs Linux 5.3"),

@@ -71,11 +71,11 @@ pub fn confirm(count: usize, hint: &str) -> Result<()> {
     let objects = counted(count, "object");
     let refused = |words: &str| Cause::new(Exit::Usage, format!("cannot remove {objects}: {words}"));
     if !fds::is_terminal(fds::stdin()) || !fds::is_terminal(fds::stderr()) {
-        bail!(refused("no terminal to confirm on, and --yes was not given").hint(hint));
+        bail!(refused("no terminal for confirmation, and --yes was not given").hint(hint));
     }
     output::to_stderr(output::warning(format!("remove {objects}? [y/N] ")).trim_end_matches('\n'));
     let mut answer = String::new();
-    stdin().lock().read_line(&mut answer).context("cannot read the answer")?;
+    stdin().lock().read_line(&mut answer).context("cannot read the answer to the prompt")?;
     if !["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {
         bail!(refused("not confirmed").exit(Exit::Failed));
     }

@@ -160,8 +160,8 @@ impl Evidence {
         match self.sight {
             Sight::None => "/proc does not show the processes of this PID namespace",
             Sight::Own => "/proc hides the processes of other users",
-            Sight::Inside => "processes outside this PID namespace may use them",
-            Sight::All => "cannot inspect every process that may use them",
+            Sight::Inside => "processes outside this PID namespace are not visible",
+            Sight::All => "some processes cannot be inspected",
         }
     }
 

@@ -135,7 +135,7 @@ impl User {
             (How::Maps { mappings: 0, .. }, None) => "has open".into(),
             (How::Maps { .. }, None) => "maps".into(),
             (How::Opens { .. }, _) => "opens".into(),
-            (How::Completes, _) => "unfinished data of a killed writer".into(),
+            (How::Completes, _) => "unfinished write by a killed process".into(),
         }
     }
 

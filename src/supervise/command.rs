@@ -93,7 +93,7 @@ impl Command {
     /// Returns the failure to start it.
     pub fn unstarted(&self, why: Unstarted) -> Error {
         self.not_run(match why {
-            Unstarted::Fork(errno) => not_forked(errno, "no process could be created for it"),
+            Unstarted::Fork(errno) => not_forked(errno, "no process could be created"),
             Unstarted::Run(errno) => self.not_executed(errno),
         })
     }
@@ -118,7 +118,7 @@ impl Command {
         };
         run().map_err(|unstarted| match unstarted {
             Unstarted::Run(Errno::E2BIG) if asked => {
-                let words = format!("a record of {} bytes is too long for an argument", record.len());
+                let words = format!("a record of {} bytes is too long for a command-line argument", record.len());
                 let cause = Cause::from_errno(Errno::E2BIG, words).exit(Exit::NotExecutable);
                 NotStarted::Record(self.not_run(cause.hint(ON_STDIN)))
             }
@@ -132,10 +132,10 @@ impl Command {
     fn not_executed(&self, errno: Errno) -> Cause {
         let is_there = || Path::new(OsStr::from_bytes(self.path.to_bytes())).exists();
         let cause = match errno {
-            Errno::ENOENT if is_there() => Cause::from_errno(errno, "its interpreter or loader is missing"),
-            Errno::ENOENT => Cause::from_errno(errno, "it has been removed"),
+            Errno::ENOENT if is_there() => Cause::from_errno(errno, "the program's interpreter or loader is missing"),
+            Errno::ENOENT => Cause::from_errno(errno, "the file has been removed"),
             Errno::ENOEXEC => {
-                let cause = Cause::from_errno(errno, "it is not a program and does not start with #!");
+                let cause = Cause::from_errno(errno, "neither a binary nor a script that starts with #!");
                 if exec::is_text(&self.path) {
                     let line = quoted(&self.words);
                     cause.hint(format!("add #!/bin/sh as the first line, or run: sh {line}"))
@@ -180,20 +180,20 @@ fn meant(words: &[OsString]) -> Option<String> {
     }
     // The variable by which bash exports a function.
     if std::env::var_os(format!("BASH_FUNC_{name}%%")).is_some() {
-        return Some(format!("{name} is a function of bash: bash -c {}", quote(&quoted(words))));
+        return Some(format!("{name} is a bash function; run: bash -c {}", quote(&quoted(words))));
     }
     for (shell, builtins) in BUILTINS {
         if builtins.contains(&name) {
             // An operator in a word of its own was meant for the shell.
             let line: Vec<_> = words.iter().map(|word| shell_word(word)).collect();
             let line = quote(&line.join(" "));
-            return Some(format!("{name} is part of the shell: {shell} -c {line}"));
+            return Some(format!("{name} is built into the shell; run: {shell} -c {line}"));
         }
     }
     let is_plain = !name.is_empty() && !name.contains('/') && !is_assignment;
     is_plain.then(|| {
         let line = quote(&format!(". ./FILE; {}", quoted(words)));
-        format!("only its own shell knows a function or alias: sh -c {line}")
+        format!("functions and aliases exist only in the shell that defined them; run: sh -c {line}")
     })
 }
 
@@ -223,14 +223,14 @@ fn shell_word(word: &OsStr) -> String {
 /// Returns why no process could be created.
 pub fn not_forked(errno: Errno, what: &str) -> Cause {
     match errno {
-        Errno::EAGAIN => Cause::from_errno(errno, "the limit of processes is reached")
+        Errno::EAGAIN => Cause::from_errno(errno, "the process limit is reached")
             .exit(Exit::Failed)
             .hint("raise ulimit -u, or pids.max of the cgroup"),
         errno => Cause::from_errno(errno, format!("{what}: {}", words(errno))),
     }
 }
 
-const ON_STDIN: &str = "leave {} out, so that the record is only on standard input";
+const ON_STDIN: &str = "omit {} to pass the record only on standard input";
 
 /// Replaces every word `{}` with `payload`, and returns whether there was one.
 ///
@@ -241,7 +241,8 @@ pub fn fill(words: &mut [OsString], payload: &[u8]) -> Result<bool, Cause> {
     let found = places.peek().is_some();
     if found && payload.contains(&0) {
         let length = counted(payload.len(), "byte");
-        let cause = Cause::new(Exit::NotExecutable, format!("a record of {length} with a NUL cannot be an argument"));
+        let cause =
+            Cause::new(Exit::NotExecutable, format!("a record of {length} with a NUL byte cannot be an argument"));
         return Err(cause.hint(ON_STDIN));
     }
     for place in places {

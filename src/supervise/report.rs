@@ -49,7 +49,7 @@ impl Report {
     pub fn open(path: &OsStr, key: &'static str, limit: &Limit) -> Result<Self> {
         let opened = opened(path, Before::Goes, Deadline::within(limit.time()));
         let to = opened.and_then(Outlet::new).map_err(|errno| match errno {
-            Errno::EAGAIN => limit.missed("no reader opened it"),
+            Errno::EAGAIN => limit.missed("no reader opened the file"),
             errno => unwritable(errno),
         });
         let to = to.with_context(|| unwritten(path))?;
@@ -72,7 +72,7 @@ impl Report {
     /// The report could not be written.
     pub fn written(&self, outcome: Result<(), Errno>, limit: &Limit) -> Result<()> {
         let cause = outcome.map_err(|errno| match errno {
-            Errno::EAGAIN => limit.missed("its reader did not read it"),
+            Errno::EAGAIN => limit.missed("the reader did not read the report"),
             errno => Cause::plain(errno),
         });
         cause.map_err(Error::from).with_context(|| unwritten(&self.path))

@@ -154,7 +154,7 @@ impl Case<'_> {
             // EAGAIN would read as a timeout.
             (libc::SYS_timer_create | libc::SYS_mmap, EAGAIN) => ENOMEM,
             // It was found, but has been removed since.
-            _ if self.report.err.contains("another process removed it") => errno,
+            _ if self.report.err.contains("removed by another process") => errno,
             // The name has no object of this kind.
             (
                 libc::SYS_msgctl
@@ -253,7 +253,7 @@ impl Case<'_> {
                 libc::SYS_openat | libc::SYS_getdents64 | libc::SYS_read | libc::SYS_readlink | libc::SYS_newfstatat,
                 _,
             ) if line.starts_with("ipcrm-lite ") => {
-                words(&["cannot inspect every process that may use it"]) && !self.report.state.is_empty()
+                words(&["cannot inspect every process that may use the object"]) && !self.report.state.is_empty()
             }
             (libc::SYS_write, EPIPE) if line.starts_with("sem hold") => words(&["the holder was killed"]),
             // The object is gone. Its creator is not, or is unknown.

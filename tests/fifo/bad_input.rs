@@ -82,9 +82,9 @@ fn missing_permission_is_refused() {
     nix::unistd::chown(world.dir(), Some(0.into()), None).unwrap();
     fs::set_permissions(world.dir(), Permissions::from_mode(0o755)).unwrap();
     let call = |words: &str| world.call(words).user(stranger);
-    call("fifo read f -w 5").fails(5, "permission denied; it belongs to root (EACCES)");
-    call("fifo write f x -w 5").fails(5, "permission denied; it belongs to root (EACCES)");
-    call("fifo serve f -- true").fails(5, "permission denied; it belongs to root (EACCES)");
+    call("fifo read f -w 5").fails(5, "permission denied; owned by root (EACCES)");
+    call("fifo write f x -w 5").fails(5, "permission denied; owned by root (EACCES)");
+    call("fifo serve f -- true").fails(5, "permission denied; owned by root (EACCES)");
     world.call("fifo create g/").fails(3, "cannot create g/: no such file or directory (ENOENT)");
     call("fifo create g").fails(5, "permission denied (EACCES)");
     call("fifo create d/g -p").fails(5, "permission denied (EACCES)");

@@ -33,7 +33,7 @@ fn existing_fifo_is_accepted_unchanged() {
     let before = inode();
     world.call("fifo create f").stdout("").ok();
     assert_eq!(inode(), before);
-    world.call("fifo create f -x").fails(4, "cannot create f: it exists already (EEXIST)");
+    world.call("fifo create f -x").fails(4, "cannot create f: already exists (EEXIST)");
     world.call("fifo create new -x").ok();
 }
 
@@ -74,7 +74,7 @@ fn fifo_of_another_user_is_refused() {
     let Some(stranger) = world.stranger() else { return };
     chown(&world.dir().join("f"), Some(stranger.into()), None).unwrap();
     for call in ["fifo create f", "fifo read -n f --create", "fifo write -n f x --create"] {
-        world.call(call).fails(5, "it exists and belongs to uid 54321");
+        world.call(call).fails(5, "already exists and is owned by uid 54321");
     }
     world.call("fifo create f --foreign").ok();
     world.call("fifo read f --create --foreign -n").fails(124, "cannot read f: no data\n");
@@ -82,7 +82,7 @@ fn fifo_of_another_user_is_refused() {
     world.call("fifo read -n f").fails(124, "no data");
     fs::set_permissions(world.dir(), fs::Permissions::from_mode(0o1777)).unwrap();
     for call in ["fifo read f -n", "fifo write f x -n", "fifo serve f -- cat"] {
-        world.call(call).fails(5, "it belongs to uid 54321 and lies in a directory that everyone may write to");
+        world.call(call).fails(5, "owned by uid 54321 in a world-writable directory");
     }
     world.call("fifo read f -n --foreign").fails(124, "no data");
     world.call("fifo write f x -n --foreign").fails(124, "no reader has opened it\n");

@@ -44,7 +44,7 @@ fn foreign_object_is_refused() {
         world.call(theirs).user(stranger).ok();
         let status = if ours.starts_with("sem run") || ours.starts_with("sem lock") { 125 } else { 5 };
         let ours = ours.replace("PID", &std::process::id().to_string());
-        world.call(&ours).fails(status, "belongs to uid 54321");
+        world.call(&ours).fails(status, "owned by uid 54321");
         assert!(!world.dir().join("DONE").exists(), "{ours}");
     }
 }

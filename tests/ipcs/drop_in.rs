@@ -274,7 +274,7 @@ fn objects_of_another_user_are_status_5() {
     world.shell("ipcmk -Q >/dev/null; ipcmk -M 10 >/dev/null; ipcmk -S 1 >/dev/null").ok();
     let as_stranger = |line: &str| world.call(line).user(uid);
     as_stranger("ipcrm -q 0").fails(5, "permission denied for id (0)");
-    as_stranger("ipcrm-lite --msg 0").fails(5, "cannot remove 0: it belongs to root");
+    as_stranger("ipcrm-lite --msg 0").fails(5, "cannot remove 0: owned by root");
     // An object that the caller may read is refused, and one that it may not read is skipped, as by util-linux.
     world.shell("ipcmk -Q -p 600; ipcmk -M 10 -p 600; ipcmk -S 1 -p 600").ok();
     for line in ["-a", "-v -a", "-ashm", "-amsg -v", "--all=sem"] {

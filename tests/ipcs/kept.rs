@@ -21,7 +21,7 @@ fn inside(world: &World, script: &str) -> Option<String> {
 #[test]
 fn objects_without_proof_are_counted() {
     let world = World::new();
-    let why = "processes outside this PID namespace may use them\n";
+    let why = "processes outside this PID namespace are not visible\n";
     for (line, kept) in [
         ("ipcrm-lite --posix --shm --unused --mine --yes", "ipcrm-lite: kept 2 objects: "),
         ("ipcrm-lite --posix --sem --unused --mine --yes", "ipcrm-lite: kept 1 object: "),
@@ -97,7 +97,7 @@ fn objects_of_others_are_kept_and_counted() {
     // With --owner, each object is reported.
     let named = world.call("ipcrm-lite --owner root --yes").user(uid).output();
     assert_eq!(named.status.code(), Some(5));
-    assert_eq!(String::from_utf8_lossy(&named.stderr).matches("it belongs to root").count(), 3);
+    assert_eq!(String::from_utf8_lossy(&named.stderr).matches("owned by root").count(), 3);
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn queue_with_a_hidden_waiter_is_kept() {
     let waiter = world.call("msgq recv @q -t 2").start().blocked_in(nix::libc::SYS_msgrcv);
     for line in ["@q", "--mine --yes", "-a --yes"] {
         let line = format!("ipcrm-lite {line} --keep @own");
-        let words = "cannot inspect every process that may use it";
+        let words = "cannot inspect every process that may use the object";
         world.call(&line).user(uid).fails(1, words);
     }
     // The owner may remove an object that its mode keeps from all other users.

@@ -44,7 +44,7 @@ const SCARCITIES: &[Scarcity] = &[
         ..scarcity(
             "ulimit -u",
             "exec prlimit --nproc=1",
-            ("pipe run -- true ::: true", 125, "the limit of processes is reached (EAGAIN)"),
+            ("pipe run -- true ::: true", 125, "the process limit is reached (EAGAIN)"),
         )
     },
     scarcity("ulimit -v", "exec prlimit --as=100000000", ("shm create @big --size 1G; shm get @big", 1, "(ENOMEM)")),
@@ -115,12 +115,12 @@ const SCARCITIES: &[Scarcity] = &[
     scarcity(
         "another user's objects",
         "exec setpriv --reuid=54398 --regid=54398 --clear-groups",
-        ("sem create @a; sem set @a 5", 5, "permission denied; it belongs to root (EACCES)"),
+        ("sem create @a; sem set @a 5", 5, "permission denied; owned by root (EACCES)"),
     ),
     scarcity(
         "a user namespace without users",
         "exec unshare --user",
-        ("sem create @a; sem set @a -m 640", 1, "this user namespace has no such user"),
+        ("sem create @a; sem set @a -m 640", 1, "the user or group has no mapping in this user namespace"),
     ),
     scarcity(
         "a user and an IPC namespace of its own",

@@ -33,7 +33,7 @@ fn removal_of_queue_ends_callers() {
     for caller in callers {
         let end = caller.end();
         let stderr = String::from_utf8(end.stderr).unwrap();
-        assert!(stderr.contains(": another process removed it (EIDRM)"), "{stderr}");
+        assert!(stderr.contains(": removed by another process (EIDRM)"), "{stderr}");
         assert_eq!(code(end.status), 125);
     }
 }

@@ -158,7 +158,7 @@ fn stat_lists_the_waiters() {
     let output = seven.end();
     assert_eq!(output.status.code(), Some(3));
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.contains("another process removed it (EIDRM)\nhint: "), "{stderr}");
+    assert!(stderr.contains("removed by another process (EIDRM)\nhint: "), "{stderr}");
     assert_eq!(any.code(), 3);
 }
 
@@ -247,15 +247,15 @@ fn queue_of_another_user_is_refused() {
             world.call(&format!("msgq {line}")).user(user).fails(5, "EACCES");
         }
     }
-    world.call("msgq send @q x").user(user).fails(5, "permission denied; it belongs to root");
-    world.call("msgq rm @q").user(user).fails(5, "it belongs to root (EPERM)");
+    world.call("msgq send @q x").user(user).fails(5, "permission denied; owned by root");
+    world.call("msgq rm @q").user(user).fails(5, "owned by root (EPERM)");
     world.call("msgq rm /@q").user(user).fails(5, "EACCES");
-    world.call("msgq set @q -m 666").user(user).fails(5, "it belongs to root (EPERM)");
+    world.call("msgq set @q -m 666").user(user).fails(5, "owned by root (EPERM)");
     // A queue that another user created first is not used.
     for (target, mine) in [("@s", "@t"), ("/@s", "/@t")] {
         world.call(&format!("msgq create {target} -m 666")).user(user).ok();
         for line in [format!("create {target}"), format!("send {target} x --create")] {
-            world.call(&format!("msgq {line}")).fails(5, &format!("belongs to uid {user}"));
+            world.call(&format!("msgq {line}")).fails(5, &format!("owned by uid {user}"));
             world.call(&format!("msgq {line} --foreign")).ok();
         }
         assert_eq!(messages(&world, target), 1);
@@ -296,6 +296,6 @@ fn failed_change_of_owner_changes_nothing() {
     let Some(stranger) = world.stranger() else { return };
     let own = |line: &str| world.call(line).user(stranger);
     own("msgq create /@q").ok();
-    own("msgq set /@q -m 640 --owner root").fails(5, "only a privileged user can change its owner (EPERM)");
+    own("msgq set /@q -m 640 --owner root").fails(5, "only a privileged user can change the owner (EPERM)");
     own("msgq stat /@q --no-header --columns mode").stdout("0600\n").ok();
 }

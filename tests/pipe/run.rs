@@ -33,8 +33,8 @@ fn missing_command_runs_nothing() {
         ("no-such-command".into(), 127, "cannot run no-such-command: command not found (ENOENT)"),
         (plain, 126, "permission denied (EACCES)"),
         (dir, 126, "permission denied (EACCES)"),
-        (bad, 126, "its interpreter or loader is missing (ENOENT)"),
-        (nested, 126, "its interpreter or loader is missing (ENOENT)"),
+        (bad, 126, "the program's interpreter or loader is missing (ENOENT)"),
+        (nested, 126, "the program's interpreter or loader is missing (ENOENT)"),
         (nameless, 126, "(ENOEXEC)"),
     ] {
         let first = format!("touch {}", mark.display());
@@ -57,7 +57,7 @@ fn exec_failure_terminates_the_others() {
     pipe(&["run", "--report", report.to_str().unwrap(), "--", "sleep", "100", ":::"])
         .arg(&empty)
         .args([":::", "sleep", "100"])
-        .fails(126, "it is not a program and does not start with #! (ENOEXEC)");
+        .fails(126, "neither a binary nor a script that starts with #! (ENOEXEC)");
     assert!(started.elapsed() < Duration::from_secs(50));
     let shown = fs::read_to_string(&report).unwrap();
     let statuses: Vec<_> = shown.lines().map(|line| line.contains("\"status\":126")).collect();

@@ -105,8 +105,8 @@ fn missing_or_not_executable_command_is_126_or_127() {
             ("./plain/x", 127, "command not found (ENOTDIR)"),
             ("./plain", 126, "cannot run ./plain: permission denied (EACCES)"),
             ("/", 126, "permission denied (EACCES)"),
-            ("./badint", 126, "its interpreter or loader is missing (ENOENT)"),
-            ("./noint", 126, "it is not a program and does not start with #! (ENOEXEC)"),
+            ("./badint", 126, "the program's interpreter or loader is missing (ENOENT)"),
+            ("./noint", 126, "neither a binary nor a script that starts with #! (ENOEXEC)"),
         ] {
             world.call(&format!("sem {verb} -- {command}")).fails(code, words);
         }
@@ -207,17 +207,17 @@ fn missing_target_is_status_3() {
         world.call(&format!("sem {verb} 0x7ffffffe")).fails(3, "no such semaphore set (ENOENT)");
         world.call(&format!("sem {verb} 2147483647")).fails(3, "no such semaphore set (EINVAL)");
         world.call(&format!("sem {verb} /@nope")).fails(3, "no such semaphore (ENOENT)");
-        world.call(&format!("sem {verb} private")).fails(2, "'private' is only for create");
-        world.call(&format!("sem {verb} ftok:/nonexistent")).fails(3, "cannot compute the key of /nonexistent");
+        world.call(&format!("sem {verb} private")).fails(2, "'private' is valid only with create");
+        world.call(&format!("sem {verb} ftok:/nonexistent")).fails(3, "cannot compute the ftok key of /nonexistent");
     }
     // Wrong usage of one target: none is removed.
     for create in ["msgq create @kept", "sem create @kept", "shm create @kept --size 1"] {
         world.call(create).ok();
         let applet = create.split(' ').next().unwrap();
-        world.call(&format!("{applet} rm @kept private")).fails(2, "'private' is only for create");
+        world.call(&format!("{applet} rm @kept private")).fails(2, "'private' is valid only with create");
         world.call(&format!("{applet} rm @kept")).ok();
     }
-    world.call("sem run private --slots 1 -- true").fails(125, "'private' is only for create");
+    world.call("sem run private --slots 1 -- true").fails(125, "'private' is valid only with create");
     world.call("sem create private --slots 1").fails(2, "slots need a name or a key");
     let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
     // Each kind counts its own ids: with enough queues, one has an id that no set has.
@@ -240,12 +240,12 @@ fn set_of_another_user_is_protected() {
     world.call("sem create /@p").ok();
     world.call("sem create @s --slots 2").ok();
     for line in ["sem get @a", "sem wait @a", "sem post @a", "sem op @a 0:+1", "sem stat @a --waiters"] {
-        world.call(line).user(stranger).fails(5, "permission denied; it belongs to root (EACCES)");
+        world.call(line).user(stranger).fails(5, "permission denied; owned by root (EACCES)");
     }
-    world.call("sem run @s -- true").user(stranger).fails(125, "permission denied; it belongs to root (EACCES)");
-    world.call("sem set @a 5").user(stranger).fails(5, "permission denied; it belongs to root (EACCES)");
-    world.call("sem set @a -m 666").user(stranger).fails(5, "it belongs to root (EPERM)");
-    world.call("sem rm @a --force").user(stranger).fails(5, "it belongs to root (EPERM)");
+    world.call("sem run @s -- true").user(stranger).fails(125, "permission denied; owned by root (EACCES)");
+    world.call("sem set @a 5").user(stranger).fails(5, "permission denied; owned by root (EACCES)");
+    world.call("sem set @a -m 666").user(stranger).fails(5, "owned by root (EPERM)");
+    world.call("sem rm @a --force").user(stranger).fails(5, "owned by root (EPERM)");
     world.call("sem get /@p").user(stranger).fails(5, "permission denied");
     // The listing shows the owner, but not the value.
     let listing = world.call("sem stat --columns owner,value --no-header").user(stranger).ok();
@@ -256,7 +256,7 @@ fn set_of_another_user_is_protected() {
     own("sem create @theirs --value 1 -m 0666").ok();
     own("sem run @slots --slots 2 -m 0666 -- true").ok();
     own("sem create /@theirs -m 0666").ok();
-    let belongs = format!("it exists and belongs to uid {stranger}");
+    let belongs = format!("already exists and is owned by uid {stranger}");
     world.call("sem create @theirs --value 1").fails(5, &belongs);
     world.call("sem run @slots --slots 2 -- true").fails(125, &belongs);
     world.call("sem create /@theirs").fails(5, &belongs);
@@ -280,7 +280,7 @@ fn set_of_another_user_is_protected() {
     world.call("sem set @writable -m 0").ok();
     world.call("sem get @writable").stdout("1\n").ok();
     own("sem create @mine -m 0200").ok();
-    own("sem get @mine").fails(5, "permission denied by its own mode (EACCES)");
+    own("sem get @mine").fails(5, "permission denied by the mode, although you are the owner (EACCES)");
 
     // A call that cannot create trusts any owner. Root's objects are always trusted.
     world.call("sem run @slots -- true").ok();

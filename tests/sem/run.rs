@@ -291,7 +291,7 @@ fn uninitialised_set_of_another_user_is_refused() {
         ("sem run @a --slots 2 -- true", 125, "259"),
     ] {
         world.program(&program).args(["create", key.trim(), len]).user(stranger).ok();
-        world.call(line).fails(code, "it exists and belongs to uid 54321");
+        world.call(line).fails(code, "already exists and is owned by uid 54321");
         let printed = String::from_utf8(world.call("sem get @a").output().stderr).unwrap();
         assert!(printed.contains("was never initialised"), "{line}: {printed}");
         world.call("sem rm @a").ok();

@@ -293,7 +293,7 @@ fn rm_in_use_needs_force_and_wakes_waiters() {
     let printed = waiting.end();
     assert_eq!(printed.status.code(), Some(125));
     let printed = String::from_utf8(printed.stderr).unwrap();
-    assert!(printed.contains("another process removed it (EIDRM)") && printed.contains("RemoveIPC"), "{printed}");
+    assert!(printed.contains("removed by another process (EIDRM)") && printed.contains("RemoveIPC"), "{printed}");
 
     world.call("sem create @a").ok();
     let waiting = world.call("sem wait @a").start().blocked_in(libc::SYS_semtimedop);
@@ -348,7 +348,7 @@ fn unreadable_target_is_shown() {
         }
         for users in ["--holders", "--waiters"] {
             let call = world.call(&format!("sem stat {target} {users}")).user(stranger);
-            call.fails(5, "permission denied; it belongs to root (EACCES)");
+            call.fails(5, "permission denied; owned by root (EACCES)");
         }
     }
 }

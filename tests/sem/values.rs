@@ -35,7 +35,7 @@ fn create_of_a_different_existing_set_is_4() {
     world.call("sem create @a --value 2").stdout(id.clone()).ok();
     world.call("sem create @a").stdout(id).ok();
     world.call("sem get @a").stdout("2\n").ok();
-    world.call("sem create @a --nsems 3").fails(4, "it exists with 1 semaphore, not 3");
+    world.call("sem create @a --nsems 3").fails(4, "already exists with 1 semaphore, not 3");
     world.call("sem create @a -x").fails(4, "EEXIST");
     world.call("sem create @a --slots 2").fails(4, "is a plain semaphore, not slots");
 
@@ -47,7 +47,7 @@ fn create_of_a_different_existing_set_is_4() {
     world.call("sem run @s --slots 2 -- true").ok();
 
     world.call("sem create /@p --value 1").ok();
-    world.call("sem create /@p --value 5").fails(4, "it exists with value 1, not 5");
+    world.call("sem create /@p --value 5").fails(4, "already exists with value 1, not 5");
     world.call("sem get /@p").stdout("1\n").ok();
     world.call("sem create /@p -x").fails(4, "EEXIST");
 }
@@ -138,7 +138,7 @@ fn set_changes_values_mode_and_owner() {
     // A new mode does not change the owner, and the new owner can give it away.
     world.call("sem set @a -m 600").user(stranger).ok();
     world.call("sem set @a --owner root").user(stranger).ok();
-    world.call("sem set @a -m 666").user(stranger).fails(5, "it belongs to root (EPERM)");
+    world.call("sem set @a -m 666").user(stranger).fails(5, "owned by root (EPERM)");
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn set_without_first_values_is_reported() {
     );
     world.call("sem get @a").stdout("0\n").stderr(&printed).ok();
     world.call("sem stat @a --columns value --no-header").stdout("0\n").stderr(&printed).ok();
-    world.call("sem create @a --value 1").fails(4, "it exists, but was never initialised");
+    world.call("sem create @a --value 1").fails(4, "already exists, but was never initialised");
     // The hint works as printed, whatever the target.
     let target = "ftok:a;touch b";
     world.file("a;touch b", "");

@@ -87,7 +87,7 @@ fn set_create_refuses_object_of_another_user() {
     for name in both(&world, "n") {
         world.call("shm create --size 4 -m 0666").arg(&name).user(uid).ok();
         let root = || world.call("shm set --create").args([&name, "5"]);
-        root().fails(5, "it exists and belongs to");
+        root().fails(5, "already exists and is owned by");
         root().arg("--foreign").ok();
         // Without --create, any object that allows it is used.
         world.call("shm set").args([&name, "6"]).ok();

@@ -149,7 +149,7 @@ fn mode_without_write_is_set_after_the_data() {
         world.call("shm stat --no-header --columns mode").arg(&name).stdout("0444\n").ok();
         let text = if n < 2 { "hello" } else { "\u{1}" };
         world.call("shm read --text").arg(&name).user(stranger).stdout(text).ok();
-        world.call("shm set").args([&name, "1"]).user(stranger).fails(5, "by its own mode");
+        world.call("shm set").args([&name, "1"]).user(stranger).fails(5, "by the mode, although you are the owner");
     }
 }
 

@@ -374,13 +374,13 @@ fn refused_object_creates_no_lock() {
         world.call("shm create --size 64 -m 644").arg(&name).ok();
         for create in ["", "--create"] {
             let call = world.call(&format!("shm write {create} --lock @l")).args([&name, "x"]);
-            call.user(stranger).fails(5, "permission denied; it belongs to root (EACCES)");
+            call.user(stranger).fails(5, "permission denied; owned by root (EACCES)");
             world.call("sem get @l").fails(3, "no such semaphore set");
         }
         let theirs = name.clone() + "-theirs";
         world.call("shm create --size 64 -m 666").arg(&theirs).user(stranger).ok();
         let call = world.call("shm write --create --lock @l").args([&theirs, "x"]);
-        call.fails(5, "it exists and belongs to uid 54321");
+        call.fails(5, "already exists and is owned by uid 54321");
         world.call("sem get @l").fails(3, "no such semaphore set");
         world.call("shm rm --force").arg(&theirs).ok();
     }
@@ -399,7 +399,7 @@ fn removal_of_lock_ends_the_waiter() {
     drop(holder);
     assert_eq!(output.status.code(), Some(3));
     let stderr = String::from_utf8(output.stderr).unwrap();
-    let words = format!("cannot lock {lock}: another process removed it (EIDRM)\nhint: at logout");
+    let words = format!("cannot lock {lock}: removed by another process (EIDRM)\nhint: systemd removes");
     assert!(stderr.contains(&words), "{stderr}");
 }
 

@@ -85,9 +85,9 @@ fn object_of_another_user_is_refused() {
         let call = |words: &str| world.call(&format!("shm {words}")).arg(&name).user(stranger);
         for verb in ["read", "write", "get", "add", "add --create", "write --create", "wait -n"] {
             let value = verb.starts_with("wait").then_some("0");
-            call(verb).args(value).fails(5, "permission denied; it belongs to root (EACCES)");
+            call(verb).args(value).fails(5, "permission denied; owned by root (EACCES)");
         }
-        call("set -m 0666").fails(5, "it belongs to root (EPERM)");
+        call("set -m 0666").fails(5, "owned by root (EPERM)");
         call("rm").fails(5, "(E");
         call("stat --no-header --columns owner,mode").stdout("root  0600\n").ok();
         // Readable: enough for get, read and wait, and for nothing else.
@@ -99,15 +99,15 @@ fn object_of_another_user_is_refused() {
             let (verb, value) = verb.split_once(' ').unwrap();
             let values = if verb == "cas" { vec!["0", "1"] } else { vec![value] };
             let values = if verb == "add" { vec![] } else { values };
-            call(verb).args(values).fails(5, "permission denied; it belongs to root (EACCES)");
+            call(verb).args(values).fails(5, "permission denied; owned by root (EACCES)");
         }
         // An object that another user created first is not used.
         let theirs = name.clone() + "-theirs";
         let make = world.call("shm add --create -m 0666").arg(&theirs);
         make.user(stranger).stdout("1\n").ok();
-        world.call("shm add --create").arg(&theirs).fails(5, "belongs to uid 54321");
-        world.call("shm write --create").args([&theirs, "x"]).fails(5, "belongs to uid 54321");
-        world.call("shm create --size 1").arg(&theirs).fails(5, "belongs to uid 54321");
+        world.call("shm add --create").arg(&theirs).fails(5, "owned by uid 54321");
+        world.call("shm write --create").args([&theirs, "x"]).fails(5, "owned by uid 54321");
+        world.call("shm create --size 1").arg(&theirs).fails(5, "owned by uid 54321");
         world.call("shm create --size 4K --foreign").arg(&theirs).ok();
         world.call("shm add --create --foreign").arg(&theirs).stdout("2\n").ok();
         world.call("shm rm --force").arg(&theirs).ok();
@@ -115,7 +115,7 @@ fn object_of_another_user_is_refused() {
     // A failed change of the owner changes nothing.
     let own = |line: &str| world.call(line).user(stranger);
     own("shm create /@mine --size 4").ok();
-    own("shm set /@mine -m 640 --owner root").fails(5, "only a privileged user can change its owner (EPERM)");
+    own("shm set /@mine -m 640 --owner root").fails(5, "only a privileged user can change the owner (EPERM)");
     own("shm stat /@mine --no-header --columns mode").stdout("0600\n").ok();
     own("shm set /@mine -m 640").ok();
     // Processes that may use it and cannot be inspected are counted in a warning.
@@ -128,7 +128,7 @@ fn object_of_another_user_is_refused() {
     }
     world.call("shm create @p --size 4K").ok();
     let pin = world.call("shm set @p --pin").user(stranger);
-    pin.fails(5, "it belongs to root (EPERM)");
+    pin.fails(5, "owned by root (EPERM)");
 }
 
 #[test]

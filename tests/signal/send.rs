@@ -281,8 +281,8 @@ fn unreachable_process_is_reported() {
         world.call("signal send KILL 1").fails(1, "it is init and has no handler for KILL");
         world.call("signal send KILL 1 --dry-run").fails(1, "it is init");
     } else {
-        world.call("signal send USR2 1 --dry-run").fails(5, "belongs to root (EPERM)");
-        world.call("signal send USR2 1").fails(5, "permission denied; it belongs to root (EPERM)");
+        world.call("signal send USR2 1 --dry-run").fails(5, "owned by root (EPERM)");
+        world.call("signal send USR2 1").fails(5, "permission denied; owned by root (EPERM)");
     }
     let kernel = std::fs::read_to_string("/proc/2/comm").unwrap_or_default();
     if kernel.trim() != "kthreadd" {
@@ -298,12 +298,12 @@ fn unreachable_process_is_reported() {
 fn process_of_another_user_is_refused() {
     let world = World::new();
     let Some(stranger) = world.stranger() else {
-        return world.call("signal send USR2 1").fails(5, "it belongs to root (EPERM)");
+        return world.call("signal send USR2 1").fails(5, "owned by root (EPERM)");
     };
     let mut puppet = Puppet::shell("echo ready; exec sleep 100");
     let call = |words: &str| world.call(&format!("signal send {words} {}", puppet.pid())).user(stranger);
     for words in ["TERM", "0", "RTMIN --value 1", "TERM --tree", "TERM --dry-run", "TERM --tree --dry-run"] {
-        call(words).fails(5, "permission denied; it belongs to root (EPERM)");
+        call(words).fails(5, "permission denied; owned by root (EPERM)");
     }
     assert!(puppet.runs());
 }

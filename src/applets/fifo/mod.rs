@@ -56,12 +56,12 @@ fn explain(fifo: &Fifo, errno: Errno) -> Cause {
     match errno {
         Errno::ENOENT if !fifo.has_directory() => cause("its directory does not exist"),
         Errno::ENOENT => cause("no such FIFO"),
-        Errno::EEXIST => cause("it exists already"),
+        Errno::EEXIST => cause("already exists"),
         Errno::ENOTDIR => cause("a part of the path is not a directory"),
         Errno::ELOOP => cause("the path contains a symbolic link, which is not followed").exit(Exit::Exists),
         Errno::EACCES | Errno::EPERM => match fifo::look(fifo.path()) {
             Ok(seen) if seen.uid != geteuid().as_raw() => {
-                cause(&format!("permission denied; it belongs to {}", user(seen.uid)))
+                cause(&format!("permission denied; owned by {}", user(seen.uid)))
             }
             _ => Cause::plain(errno),
         },

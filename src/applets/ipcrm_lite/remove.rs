@@ -98,7 +98,7 @@ impl Remove {
                 Ok(())
             }
             Err(errno @ (Errno::EINVAL | Errno::ENOENT | Errno::EIDRM)) => {
-                bail!(Cause::from_errno(errno, "another process removed it").exit(Exit::Missing))
+                bail!(Cause::from_errno(errno, "removed by another process").exit(Exit::Missing))
             }
             Err(Errno::ESTALE) => {
                 bail!(Cause::new(Exit::Failed, "it was changed or replaced after it was inspected"))
@@ -117,7 +117,7 @@ fn in_the_way(evidence: &Evidence, object: &Object) -> Option<String> {
         Use::By(users) => users,
         // The kernel refuses an object of another user, and its message is clearer.
         Use::Unknown if may_remove(object) && evidence.is_in_doubt(object) => {
-            return Some("cannot inspect every process that may use it".into());
+            return Some("cannot inspect every process that may use the object".into());
         }
         Use::Unknown | Use::Free => return None,
     };

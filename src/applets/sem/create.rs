@@ -171,7 +171,7 @@ impl Create {
             bail!(is_not(&self.target, &values, "a plain set"));
         }
         if stat.len != asked.len() {
-            let words = format!("it exists with {}, not {}", counted(stat.len, "semaphore"), asked.len());
+            let words = format!("already exists with {}, not {}", counted(stat.len, "semaphore"), asked.len());
             bail!(Cause::new(Exit::Exists, words));
         }
         self.creating.expect_mode(stat.perm.mode)?;
@@ -187,7 +187,7 @@ impl Create {
                 Notice::verbose(&self.timeout, || format!("{}: its creator has not set its values yet", self.target));
             match notice.during(deadline, |deadline| set.operate(&come, deadline)) {
                 Err(Errno::EAGAIN) if set.stat()?.op_time == 0 => {
-                    let words = "it exists, but was never initialised";
+                    let words = "already exists, but was never initialised";
                     bail!(Cause::new(Exit::Exists, words).hint(if_abandoned(&self.target)));
                 }
                 Ok(()) | Err(Errno::EAGAIN) => {}

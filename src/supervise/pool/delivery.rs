@@ -24,7 +24,7 @@ impl<T> Pool<T> {
         let Some(collected) = collected else { return (status, None) };
         let (spool, whole, leftover) = collected.finish();
         self.leftovers.extend(leftover);
-        let whole = whole.context("cannot keep what a command prints");
+        let whole = whole.context("cannot buffer the output of a command");
         if is_kept {
             let Err(error) = whole else { return (status, Some(spool)) };
             output::report(&error);

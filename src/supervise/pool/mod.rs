@@ -220,7 +220,7 @@ impl<T> Pool<T> {
     /// Takes no more records, and exits with this status in the end.
     fn unable(&mut self, exit: Exit, record: &[u8], error: Error) -> Error {
         self.unable = Some(exit);
-        error.context(format!("a record of {} was taken and is lost", counted(record.len(), "byte")))
+        error.context(format!("a record of {} was received and is lost", counted(record.len(), "byte")))
     }
 
     /// Takes no more records after a failure; the first one is reported in the end.
@@ -231,7 +231,7 @@ impl<T> Pool<T> {
     fn try_start(&self, taken: &Taken<T>) -> Result<(i32, Option<Collected>), NotStarted> {
         let is_collected = taken.reply_to.is_some() || self.most > 1;
         let pipe = is_collected.then(Collected::new).transpose();
-        let pipe = pipe.context("cannot collect its output");
+        let pipe = pipe.context("cannot collect the output");
         let pipe = pipe.with_context(|| format!("cannot run {}", self.command));
         let (collected, to) = pipe.map_err(NotStarted::Want)?.unzip();
         let pid = self.command.start(&taken.record, &taken.added, to.as_ref().map(AsFd::as_fd))?;

@@ -140,7 +140,7 @@ impl Fifo {
         if fifo::directory(self.directory())?.mode & STICKY_AND_OPEN != STICKY_AND_OPEN {
             return Ok(());
         }
-        let words = format!("it belongs to {} and lies in a directory that everyone may write to", user(uid));
+        let words = format!("owned by {} in a world-writable directory", user(uid));
         bail!(Cause::new(Exit::Denied, words).hint("add --foreign to use it anyway"))
     }
 

@@ -180,7 +180,7 @@ fn no_room(errno: Errno, key: Key, size: u64, huge: bool) -> Cause {
         (Errno::EACCES, _) => {
             let whose = Segment::find(key).and_then(Segment::stat);
             let whose = whose.map(|stat| crate::args::creating::user(stat.perm.uid));
-            cause(format!("permission denied; it belongs to {}", whose.unwrap_or_default()))
+            cause(format!("permission denied; owned by {}", whose.unwrap_or_default()))
         }
         (errno, _) => Cause::plain(errno),
     }

@@ -215,7 +215,7 @@ fn failed(pid: i32, errno: Errno) -> Cause {
     match errno {
         Errno::ESRCH => unopened(pid, errno),
         Errno::EPERM if process::is_signal_forbidden() => Cause::forbidden("pidfd_send_signal"),
-        Errno::EPERM => Cause::from_errno(errno, format!("permission denied; it belongs to {}", user(status.uid))),
+        Errno::EPERM => Cause::from_errno(errno, format!("permission denied; owned by {}", user(status.uid))),
         Errno::EAGAIN => {
             let words = format!("{} of {} signals are pending for its user", status.queued, status.queue_limit);
             Cause::from_errno(errno, words)
