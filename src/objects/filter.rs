@@ -29,7 +29,7 @@ pub struct Filters {
     pub keep: Vec<Target>,
     /// Select objects that no process uses now
     ///
-    /// Such an object is not attached, open, held or waited on.
+    /// An unused object is not attached, open, held or waited on.
     #[arg(long)]
     pub unused: bool,
     /// Select objects whose past users have all exited
