@@ -127,7 +127,7 @@ pub fn verb(page: &mut Page, entry: &Entry, called: &str, common: &Common) {
         page.paragraph(&format!("Also {}: see {}.", names.join(", "), Common::TITLE));
     }
     for (with, columns) in columns(called, &parser) {
-        page.paragraph(&format!("Columns{with}, which are also the JSON keys: {columns}."));
+        page.paragraph(&format!("Columns and JSON keys{with}: {columns}."));
     }
     examples(page, entry.examples);
 }
