@@ -160,7 +160,7 @@ pub const TABLE: &[Waits] = &[
         show: "shm get /@s",
         blocks_in: libc::SYS_futex,
         verbose: "/@s to reach 1",
-        late: ["the word is 0 after 120ms, not at least 1\n", "the word is 0, not at least 1\n"],
+        late: ["the word is 0 after 120ms, expected at least 1\n", "the word is 0, expected at least 1\n"],
         ..SEM
     },
     Waits {

@@ -340,7 +340,7 @@ pub fn read_at(from: BorrowedFd, at: u64, bytes: &mut [u8]) -> Result<usize> {
 /// `/proc` and `/sys`.
 ///
 /// # Errors
-/// `EISDIR`: it is a directory. `EBADF`: it is not open for reading.
+/// `EISDIR`: it is a directory. `EBADF`: not open for reading.
 pub fn left(from: BorrowedFd) -> Result<Option<u64>> {
     let access = fds::flags(from)? & OFlag::O_ACCMODE;
     let stat = fstat(from)?;

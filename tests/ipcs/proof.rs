@@ -183,7 +183,7 @@ fn unwaitable_child_stops_leaks() {
         ("waitid:error=ENOSYS", "--leaks --clean -s -- sleep 1000"),
     ] {
         let Some(call) = world.injected(inject) else { return };
-        let words = "cannot wait for CMD: wait4 or waitid is forbidden, perhaps by seccomp";
+        let words = "cannot wait for CMD: wait4 or waitid is blocked, possibly by a seccomp filter";
         call.arg("ipcs-lite").args(line.split(' ')).fails(125, words);
     }
     for verb in ["signal run -- true", "pipe run -- true", "pipe tee true"] {

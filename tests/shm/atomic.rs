@@ -41,7 +41,7 @@ fn add_creates_a_page_of_zeros() {
         world.call("shm add --create --offset 4096").arg(&name).stdout("1\n").ok();
         assert_eq!(size(), "8192  0600\n");
         let end = ["--offset", "18446744073709551612"];
-        world.call("shm add").arg(&name).args(end).fails(1, "beyond the end: the size is 8192 bytes");
+        world.call("shm add").arg(&name).args(end).fails(1, "beyond the end: the object has 8192 bytes");
         world.call("shm rm").arg(&name).ok();
         world.call("shm add --create").arg(&name).args(end).fails(1, "");
     }

@@ -36,7 +36,7 @@ fn text_is_written_byte_for_byte() {
         // A length may exceed the end, an offset may not.
         world.call("shm read --offset 15 --length 99").arg(&name).stdout("y").ok();
         world.call("shm read --offset 16").arg(&name).stdout("").ok();
-        world.call("shm read --offset 17").arg(&name).fails(1, "offset 17 is beyond the end: the size is 16 bytes");
+        world.call("shm read --offset 17").arg(&name).fails(1, "offset 17 is beyond the end: the object has 16 bytes");
         world.call("shm write --").arg(&name).arg("-x").ok();
         world.call("shm read --length 2").arg(&name).stdout("-x").ok();
         world.call("shm write").arg(&name).arg("").ok();
@@ -82,12 +82,12 @@ fn known_excess_is_refused_before_the_first_byte() {
     let path = world.file("long", "123456789");
     for name in both(&world, "a") {
         world.call("shm create --size 8").arg(&name).ok();
-        let words = "9 bytes at offset 0 are beyond the end: the size is 8 bytes";
+        let words = "9 bytes at offset 0 are beyond the end: the object has 8 bytes";
         world.call("shm write").arg(&name).arg("123456789").fails(1, words);
         let output = from_file(&["write", &name], &path);
         assert_eq!(output.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&output.stderr).contains(words), "{output:?}");
-        let words = "8 bytes at offset 1 are beyond the end: the size is 8 bytes";
+        let words = "8 bytes at offset 1 are beyond the end: the object has 8 bytes";
         world.call("shm write --offset 1").arg(&name).arg("12345678").fails(1, words);
         world.call("shm read --text").arg(&name).stdout("").ok();
         // The length of a stream is not known.
@@ -216,7 +216,7 @@ fn full_tmpfs_is_an_error_and_leaves_nothing() {
     let world = World::new();
     let script = "mount -t tmpfs -o size=64k,mode=1777 shm /dev/shm
         ipcbox shm create /a --size 100K 2>err && exit 1
-        grep -q '102400 bytes are more than the 65536 free in /dev/shm (ENOSPC)' err
+        grep -q '102400 bytes exceed the 65536 bytes free in /dev/shm (ENOSPC)' err
         head -c 100000 /dev/zero | ipcbox shm write /a --create 2>err && exit 1
         grep -q 'no space left in /dev/shm; nothing was created (ENOSPC)' err
         ipcbox shm write /a --create </bin/ls 2>err && exit 1
@@ -224,7 +224,7 @@ fn full_tmpfs_is_an_error_and_leaves_nothing() {
         test -z \"$(ls -A /dev/shm)\"
         ipcbox shm create /a --size 64K
         ipcbox shm add /b --create 2>err && exit 1
-        grep -q 'more than the 0 free' err
+        grep -q 'exceed the 0 bytes free' err
         ipcbox shm set /a --size 68K 2>err && exit 1
         ipcbox shm stat /a --no-header --columns size,resident
         truncate -s 32K /dev/shm/a
@@ -277,8 +277,8 @@ fn unreadable_standard_input_is_an_error() {
     let world = World::new();
     world.call("shm create @a --size 1M").ok();
     let write = |redirection: &str| world.shell(&format!("ipcbox shm write $NAME-a {redirection}"));
-    write("</tmp").fails(1, "standard input: it is a directory (EISDIR)");
-    write("<&-").fails(1, "standard input: it is not open for reading (EBADF)");
+    write("</tmp").fails(1, "standard input: is a directory (EISDIR)");
+    write("<&-").fails(1, "standard input: not open for reading (EBADF)");
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn object_that_shrinks_during_a_copy_is_an_error() {
     let output = reader.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("another process has shortened it: ") && stderr.contains("EFAULT"), "{stderr}");
+    assert!(stderr.contains("truncated by another process: ") && stderr.contains("EFAULT"), "{stderr}");
 
     file.set_len(1 << 20).unwrap();
     let mut command = Command::new(BINARY);
@@ -311,7 +311,7 @@ fn object_that_shrinks_during_a_copy_is_an_error() {
     let output = writer.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("another process has shortened it (EFAULT)"), "{stderr}");
+    assert!(stderr.contains("truncated by another process (EFAULT)"), "{stderr}");
 }
 
 /// Returns a number of `/proc/PID/status`, in KiB.

@@ -409,12 +409,12 @@ fn semaphore_that_is_no_lock_is_refused() {
     world.call("shm write @a x --create").ok();
     world.call("sem create @s").ok();
     world.call("shm read @a --lock @s").fails(4, "a plain semaphore, not a lock");
-    world.call("shm read @a --lock /@s").fails(2, "a POSIX semaphore cannot be used as a lock");
+    world.call("shm read @a --lock /@s").fails(2, "a POSIX semaphore cannot be a lock");
     world.call("shm read @a --lock 999999999").fails(3, "cannot lock 999999999");
     world.call("shm read @none --lock @l").fails(3, "no such shared memory segment");
     world.call("shm write @none x --lock @l").fails(3, "no such shared memory segment");
-    world.call("shm write @a xyz --lock @l").fails(1, "beyond the end: the size is 1 byte\n");
-    world.call("shm write @a --lock @l").input("xyz").fails(1, "beyond the end: the size is 1 byte\n");
+    world.call("shm write @a xyz --lock @l").fails(1, "beyond the end: the object has 1 byte\n");
+    world.call("shm write @a --lock @l").input("xyz").fails(1, "beyond the end: the object has 1 byte\n");
     world.call("shm write @b --lock @l --create -m 0640").input("xyz").ok();
     world.call("shm read @b --lock @l").stdout("xyz").ok();
     world.call("shm write @b --lock @l --clear x").ok();

@@ -66,7 +66,7 @@ fn failure_before_cmd_exits_with_125() {
     world.call("shm memfd f").fails(125, "CMD is missing");
     world.call("shm memfd f --").fails(125, "CMD is missing");
     world.call("shm memfd cat {}").fails(125, "the command goes after '--'");
-    world.call("shm memfd /tmp -- true").fails(125, "cannot read /tmp: it is a directory (EISDIR)");
+    world.call("shm memfd /tmp -- true").fails(125, "cannot read /tmp: is a directory (EISDIR)");
     world.call("shm memfd nope -- true").fails(125, "cannot read nope: no such file");
     world.call("shm memfd -- no-such-command").fails(127, "command not found");
     world.call("shm memfd -- /tmp").fails(126, "cannot run /tmp");

@@ -31,8 +31,8 @@ fn create_prints_the_id_or_the_name() {
 fn too_large_object_names_the_limit() {
     let world = World::new();
     world.call("shm create @a --size 0").fails(2, "shm: --size: expected at least 1 byte\n");
-    world.call("shm create @a --size 15E").fails(1, "more than the kernel can provide (EINVAL)");
-    world.call("shm create /@a --size 8E").fails(1, "more than the largest file (EFBIG)");
+    world.call("shm create @a --size 15E").fails(1, "exceed the memory that the kernel can provide (EINVAL)");
+    world.call("shm create /@a --size 8E").fails(1, "bytes exceed the maximum file size (EFBIG)");
     world.call("shm create /@a --size 1E").fails(1, "free in /dev/shm (ENOSPC)");
     assert!(!file(&world.posix("a")).exists());
     world.call("shm create /@a --size 2M --huge").fails(2, "no huge pages");
@@ -57,12 +57,12 @@ fn too_large_object_names_the_limit() {
         world.call("shm create @b --size 8192").ok();
     }
     if limit("shmall", "3") {
-        let words = "2 pages of 4096 bytes are more than the 1 that are left (ENOSPC)";
+        let words = "2 pages of 4096 bytes are needed, but the limit leaves only 1 (ENOSPC)";
         world.call("shm create @c --size 8192").fails(1, words);
         world.call("shm create @c --size 4096").ok();
     }
     if limit("shmmni", "2") {
-        world.call("shm create @d --size 1").fails(1, "all 2 segments of the system are in use (ENOSPC)");
+        world.call("shm create @d --size 1").fails(1, "the system's limit of 2 segments is reached (ENOSPC)");
     }
 }
 

@@ -23,10 +23,10 @@ fn bad_number_is_refused() {
             };
             call("-4").fails(2, "--offset: expected a size such as 4096");
             call("99999999999999999999").fails(2, "--offset");
-            call("18446744073709551612").fails(1, "beyond the end: the size is 4096 bytes");
+            call("18446744073709551612").fails(1, "beyond the end: the object has 4096 bytes");
             if !["read", "write"].contains(&verb) {
                 call("2").fails(2, "offset 2 is not a multiple of 4");
-                call("4096").fails(1, "4 bytes at offset 4096 are beyond the end: the size is 4096 bytes");
+                call("4096").fails(1, "4 bytes at offset 4096 are beyond the end: the object has 4096 bytes");
             }
         }
         call("read --length -1").fails(2, "--length: expected a size such as 4096");
@@ -34,10 +34,10 @@ fn bad_number_is_refused() {
         call("get --offset 4 --bits 64").fails(2, "offset 4 is not a multiple of 8");
         call("get --bits 16").fails(2, "expected 32 or 64");
         call("add --by 1x").fails(2, "expected a number from -9223372036854775808");
-        call("add --by 2147483648").fails(2, "2147483648 does not fit 32 bits");
+        call("add --by 2147483648").fails(2, "2147483648 does not fit in 32 bits");
         call("set").arg("99999999999999999999").fails(2, "expected a number from");
-        call("set").arg("-2147483649").fails(2, "does not fit 32 bits");
-        call("cas").args(["1", "2147483648"]).fails(2, "does not fit 32 bits");
+        call("set").arg("-2147483649").fails(2, "does not fit in 32 bits");
+        call("cas").args(["1", "2147483648"]).fails(2, "does not fit in 32 bits");
         // A wider word cannot be waited for: there is no hint to --bits 64.
         let stderr = call("wait").arg("2147483648").output().stderr;
         let stderr = String::from_utf8(stderr).unwrap();
@@ -124,7 +124,7 @@ fn object_of_another_user_is_refused() {
         let removed = own("shm rm /@shared").output();
         assert_eq!(removed.status.code(), Some(0));
         let words = String::from_utf8(removed.stderr).unwrap();
-        assert_eq!(words.contains("shm: cannot see every user of /"), warns, "{words}");
+        assert_eq!(words.contains("shm: cannot list every process that uses /"), warns, "{words}");
     }
     world.call("shm create @p --size 4K").ok();
     let pin = world.call("shm set @p --pin").user(stranger);

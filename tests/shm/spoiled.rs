@@ -48,7 +48,7 @@ fn object_shorter_than_a_word_is_refused() {
         for verb in ["get", "add", "wait -n"] {
             let call = world.call(&format!("shm {verb}")).arg(&name);
             let call = if verb == "wait -n" { call.arg("0") } else { call };
-            call.fails(1, &format!("4 bytes at offset 0 are beyond the end: the size is {len} byte"));
+            call.fails(1, &format!("4 bytes at offset 0 are beyond the end: the object has {len} byte"));
         }
     }
 }

@@ -81,7 +81,7 @@ fn timeout_names_the_value_and_signals_end_wait() {
         wait("-n").fails(124, ": the word is 0, not 1\n");
         wait("-w 0.05").fails(124, ": the word is 0 after 50ms, not 1\n");
         wait("-w 50ms -E 0").ok();
-        wait("-w 0.05 --until ge").fails(124, ": the word is 0 after 50ms, not at least 1\n");
+        wait("-w 0.05 --until ge").fails(124, ": the word is 0 after 50ms, expected at least 1\n");
         for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
             let waiter = wait("").start().blocked_in(libc::SYS_futex);
             waiter.signal(signal);
@@ -139,7 +139,7 @@ fn object_that_shrinks_is_an_error_not_a_sigbus() {
     let output = wait.end();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    let why = "another process has shortened it, or /dev/shm is full (SIGBUS)";
+    let why = "truncated by another process, or /dev/shm is full (SIGBUS)";
     assert_eq!(stderr, format!("shm: cannot wait for {name}: {why}\n"));
     // The kernel reads it when the wait continues after a stop.
     shrink(8192);
@@ -151,7 +151,7 @@ fn object_that_shrinks_is_an_error_not_a_sigbus() {
     let output = wait.end();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("another process has shortened it"), "{stderr}");
+    assert!(stderr.contains("truncated by another process"), "{stderr}");
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn contradictory_options_are_refused() {
     for (words, printed) in [
         ("--map TERM=KILL", "a signal cannot be translated to KILL"),
         ("--map KILL=TERM", "no process can catch, block or ignore KILL"),
-        ("--map TERM", "TERM=INT, or HUP= to drop it"),
+        ("--map TERM", "TERM=INT), or A= to drop signal A"),
         ("--map TERM=TREM", "did you mean 'TERM'"),
         ("--map 65=INT", "1 to 64"),
         ("--map TERM=0", "1 to 64"),

@@ -64,8 +64,8 @@ fn full_queue_is_reported_with_its_limit() {
         cat err; exit $s
     ";
     let printed = world.shell(script).status(1);
-    assert!(printed.contains("signals are pending for its user (EAGAIN)"), "{printed}");
-    assert!(printed.contains("hint: raise its RLIMIT_SIGPENDING"), "{printed}");
+    assert!(printed.contains("signals are pending for the owner of the process (EAGAIN)"), "{printed}");
+    assert!(printed.contains("hint: raise the RLIMIT_SIGPENDING of the process"), "{printed}");
 }
 
 #[test]
@@ -257,14 +257,14 @@ fn wrong_signal_or_process_is_refused() {
 fn unreachable_process_is_reported() {
     let world = World::new();
     if let Some(puppet) = Puppet::be(&["zombie"]) {
-        let words = format!("it is a zombie, not reaped by its parent {} (", puppet.pid());
+        let words = format!("the process is a zombie that its parent {} (", puppet.pid());
         for signal in ["0", "TERM", "TERM --dry-run", "TERM --dry-run --tree"] {
             world.call(&format!("signal send {signal} {}", puppet.1)).fails(3, &words);
         }
         world.call(&format!("signal send TERM {} --missing-ok", puppet.1)).ok();
     }
     if let Some(puppet) = Puppet::be(&["thread"]) {
-        let words = format!("{} is a thread of {}", puppet.1, puppet.pid());
+        let words = format!("{} is a thread of process {}", puppet.1, puppet.pid());
         world.call(&format!("signal send TERM {}", puppet.1)).fails(3, &words);
     }
     // Only root may signal init and kernel threads.
@@ -277,9 +277,9 @@ fn unreachable_process_is_reported() {
     if heard("SigCgt:") || heard("SigBlk:") {
         skip("init hears USR2 here");
     } else if is_root {
-        world.call("signal send USR2 1").fails(1, "it is init and has no handler for USR2");
-        world.call("signal send KILL 1").fails(1, "it is init and has no handler for KILL");
-        world.call("signal send KILL 1 --dry-run").fails(1, "it is init");
+        world.call("signal send USR2 1").fails(1, "init has no handler for USR2");
+        world.call("signal send KILL 1").fails(1, "init has no handler for KILL");
+        world.call("signal send KILL 1 --dry-run").fails(1, "init has no handler");
     } else {
         world.call("signal send USR2 1 --dry-run").fails(5, "owned by root (EPERM)");
         world.call("signal send USR2 1").fails(5, "permission denied; owned by root (EPERM)");
@@ -288,7 +288,7 @@ fn unreachable_process_is_reported() {
     if kernel.trim() != "kthreadd" {
         skip("the kernel's threads cannot be seen here");
     } else if is_root {
-        world.call("signal send USR2 2").fails(1, "it is a kernel thread, which ignores signals");
+        world.call("signal send USR2 2").fails(1, "kernel threads ignore signals");
     } else {
         world.call("signal send USR2 2").fails(5, "EPERM");
     }

@@ -74,6 +74,6 @@ fn wrong_process_is_refused() {
     world.call("signal stat 2147483647").fails(3, "no such process (ESRCH)");
     world.call("signal stat").fails(2, "PID is missing");
     let Some(puppet) = Puppet::be(&["thread"]) else { return };
-    let words = format!("{} is a thread of {}, not a process", puppet.1, puppet.pid());
+    let words = format!("{} is a thread of process {}, not a process", puppet.1, puppet.pid());
     world.call(&format!("signal stat {}", puppet.1)).fails(3, &words);
 }

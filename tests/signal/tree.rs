@@ -81,7 +81,7 @@ fn tree_beyond_the_descriptors_is_not_signalled() {
             let words = format!("{pid} {way} {words} --columns pid");
             world.shell(&format!("ulimit {limit} 20; exec ipcbox signal send TERM {words}"))
         };
-        let printed = "more processes than descriptors are available; none was signalled (EMFILE)";
+        let printed = "not enough file descriptors for all processes; none was signalled (EMFILE)";
         limited("-n", "--dry-run").fails(1, printed);
         limited("-n", "--wait 20s").fails(1, printed);
         // No process is left stopped.

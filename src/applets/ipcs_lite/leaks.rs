@@ -71,10 +71,8 @@ fn report(ipcs: &Ipcs, witness: &Witness) -> Result<bool> {
     let unproven: Vec<&Object> =
         judged.iter().filter_map(|(object, verdict)| (*verdict == "unproven").then_some(object)).collect();
     if !unproven.is_empty() {
-        let words = format!(
-            "kept {}: no process of CMD was seen creating or using them",
-            counted(unproven.len(), "unproven object")
-        );
+        let words =
+            format!("kept {}: CMD was not seen creating or using them", counted(unproven.len(), "unproven object"));
         let hint = format!("{} # or run CMD with --isolate", removal(&unproven));
         output::report(&Cause::new(Exit::Failed, words).hint(hint).into());
     }

@@ -62,7 +62,7 @@ fn explain(target: &Target, errno: Errno) -> Cause {
         Errno::EINVAL | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO if is_posix(target) => {
             cause("not a regular file").exit(Exit::Failed)
         }
-        Errno::EFAULT => cause("another process has shortened it"),
+        Errno::EFAULT => cause("truncated by another process"),
         Errno::EOPNOTSUPP => cause("/proc is not mounted"),
         errno => errors::explain(target, Kind::Shm, errno),
     }

@@ -76,7 +76,7 @@ impl Read {
         if done < len {
             bail!(Cause::from_errno(
                 Errno::EFAULT,
-                format!("another process has shortened it: {done} of {len} bytes were read")
+                format!("truncated by another process: {done} of {len} bytes were read")
             ));
         }
         Ok(())

@@ -83,5 +83,5 @@ fn seen(object: &Object, index: &Index) -> Vec<User> {
 
 /// Warns that `unseen` processes or mappings, which may use an object, cannot be inspected.
 pub fn warn_unseen(object: &str, what: &str, unseen: u64) {
-    output::warn(format!("cannot see every user of {object}: no permission to inspect {unseen} {what}"));
+    output::warn(format!("cannot list every process that uses {object}: no permission to inspect {unseen} {what}"));
 }

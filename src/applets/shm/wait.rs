@@ -70,13 +70,13 @@ impl Until {
     }
 
     fn state(self, word: i64, value: i64, after: &str) -> String {
-        let not = match self {
+        let wanted = match self {
             Self::Ne => return format!("the word is still {word}{after}"),
             Self::Eq => "not",
-            Self::Ge => "not at least",
-            Self::Le => "not at most",
+            Self::Ge => "expected at least",
+            Self::Le => "expected at most",
         };
-        format!("the word is {word}{after}, {not} {value}")
+        format!("the word is {word}{after}, {wanted} {value}")
     }
 }
 

@@ -90,7 +90,9 @@ fn wait(supervisor: &mut Supervisor, witness: &mut Witness, cmd: i32) -> Result<
 
 fn unwaited(errno: Errno) -> Cause {
     match errno {
-        Errno::ENOSYS | Errno::EPERM => Cause::from_errno(errno, "wait4 or waitid is forbidden, perhaps by seccomp"),
+        Errno::ENOSYS | Errno::EPERM => {
+            Cause::from_errno(errno, "wait4 or waitid is blocked, possibly by a seccomp filter")
+        }
         errno => Cause::plain(errno),
     }
 }

@@ -70,7 +70,7 @@ impl Bits {
 
     fn fit(self, value: i64) -> Result<i64> {
         if self == Self::Narrow && i32::try_from(value).is_err() {
-            let words = format!("{value} does not fit 32 bits ({} to {})", i32::MIN, i32::MAX);
+            let words = format!("{value} does not fit in 32 bits ({} to {})", i32::MIN, i32::MAX);
             bail!(Cause::new(Exit::Usage, words).hint("add --bits 64"));
         }
         Ok(value)
@@ -107,7 +107,7 @@ impl Place {
         let run = || {
             let width = u64::from(self.bits().bytes());
             if !self.offset().is_multiple_of(width) {
-                let words = format!("offset {} is not a multiple of {width}, the size of the word", self.offset());
+                let words = format!("offset {} is not a multiple of {width}, the word size in bytes", self.offset());
                 bail!(Cause::new(Exit::Usage, words));
             }
             for value in values {
@@ -116,7 +116,7 @@ impl Place {
             let memory = memory()?;
             within(self.offset(), width, memory.size()?)?;
             if is_posix(&self.target) {
-                let why = "another process has shortened it, or /dev/shm is full (SIGBUS)";
+                let why = "truncated by another process, or /dev/shm is full (SIGBUS)";
                 let warning = output::warning(format!("cannot {what} {}: {why}", self.target));
                 on_bus_error(warning, Exit::Failed.code())?;
             }

@@ -61,7 +61,7 @@ impl Locking {
         let timeout = &self.timeout;
         let take = || {
             if is_posix(target) {
-                let why = "a POSIX semaphore cannot be used as a lock: nothing releases what a killed process held";
+                let why = "a POSIX semaphore cannot be a lock: the kernel does not release it when a holder is killed";
                 return Err(not_posix(target, why).into());
             }
             let lock = RwLock::open_or_create(target, creating)?;

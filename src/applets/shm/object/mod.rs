@@ -131,13 +131,11 @@ pub fn reserve(object: &Object, size: u64) -> Result<()> {
 pub fn no_space(errno: Errno, size: u64) -> Cause {
     match errno {
         Errno::ENOSPC => {
-            let free = posix::free().map_or_else(|_| "bytes".into(), |free| free.to_string());
-            Cause::from_errno(errno, format!("{size} bytes are more than the {free} free in /dev/shm"))
-                .hint("make room, or enlarge it: mount -o remount,size=2G /dev/shm")
+            let free = posix::free().map_or_else(|_| "space".into(), |free| format!("{free} bytes"));
+            Cause::from_errno(errno, format!("{size} bytes exceed the {free} free in /dev/shm"))
+                .hint("free some space, or enlarge /dev/shm: mount -o remount,size=2G /dev/shm")
         }
-        Errno::EFBIG | Errno::EINVAL => {
-            Cause::from_errno(errno, format!("{size} bytes are more than the largest file"))
-        }
+        Errno::EFBIG | Errno::EINVAL => Cause::from_errno(errno, format!("{size} bytes exceed the maximum file size")),
         errno => Cause::plain(errno),
     }
 }
@@ -159,19 +157,19 @@ fn no_room(errno: Errno, key: Key, size: u64, huge: bool) -> Cause {
             let words = format!("{size} bytes exceed kernel.shmmax, which is {}", limits.size);
             cause(words).hint("raise /proc/sys/kernel/shmmax")
         }
-        (Errno::EINVAL, _) => cause(format!("{size} bytes are more than the kernel can provide")),
+        (Errno::EINVAL, _) => cause(format!("{size} bytes exceed the memory that the kernel can provide")),
         (Errno::ENOSPC, Ok(limits)) if segments >= limits.segments => {
-            let words = format!("all {segments} segments of the system are in use");
-            cause(words).hint("remove one (ipcbox shm stat lists them), or raise /proc/sys/kernel/shmmni")
+            let words = format!("the system's limit of {segments} segments is reached");
+            cause(words).hint("remove a segment (ipcbox shm stat lists them), or raise /proc/sys/kernel/shmmni")
         }
         (Errno::ENOSPC, Ok(limits)) => cause(format!(
-            "{} pages of {} bytes are more than the {} that are left",
+            "{} pages of {} bytes are needed, but the limit leaves only {}",
             size.div_ceil(page_size()),
             page_size(),
             limits.pages.saturating_sub(in_use)
         ))
-        .hint("remove a segment, or raise /proc/sys/kernel/shmall, the pages of all segments"),
-        (Errno::ENOMEM, _) if huge => cause(format!("{size} bytes are more than the free huge pages"))
+        .hint("remove a segment, or raise the limit of pages in /proc/sys/kernel/shmall"),
+        (Errno::ENOMEM, _) if huge => cause(format!("{size} bytes exceed the free huge pages"))
             .hint("raise /proc/sys/vm/nr_hugepages; HugePages_Free in /proc/meminfo shows how many are free"),
         (Errno::ENOMEM, _) => cause(format!("the system refuses to commit {size} bytes of memory"))
             .hint("free some memory, or set /proc/sys/vm/overcommit_memory to 0 or 1"),
@@ -198,9 +196,9 @@ pub fn within(offset: u64, len: u64, size: u64) -> Result<()> {
     }
     let what = match len {
         0 => format!("offset {offset} is"),
-        1 => format!("a byte at offset {offset} is"),
+        1 => format!("the byte at offset {offset} is"),
         len => format!("{len} bytes at offset {offset} are"),
     };
     let size = counted(usize::try_from(size).unwrap_or(usize::MAX), "byte");
-    bail!(Cause::new(Exit::Failed, format!("{what} beyond the end: the size is {size}")))
+    bail!(Cause::new(Exit::Failed, format!("{what} beyond the end: the object has {size}")))
 }

@@ -115,8 +115,8 @@ fn shorter(done: u64, len: u64) -> Cause {
 /// `EISDIR`: it is a directory. `EBADF`: it is closed, or open for writing only.
 pub fn readable(from: BorrowedFd) -> Result<Option<u64>, Cause> {
     transfer::left(from).map_err(|errno| match errno {
-        Errno::EISDIR => Cause::from_errno(errno, "it is a directory"),
-        Errno::EBADF => Cause::from_errno(errno, "it is not open for reading"),
+        Errno::EISDIR => Cause::from_errno(errno, "is a directory"),
+        Errno::EBADF => Cause::from_errno(errno, "not open for reading"),
         errno => Cause::plain(errno),
     })
 }

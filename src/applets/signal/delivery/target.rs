@@ -112,7 +112,7 @@ fn to_tree(
 ) -> Result<()> {
     let pid = aim.process.pid;
     if !procfs::knows_us().context("cannot read /proc")? {
-        let words = "it needs the /proc of this pid namespace, with task/TID/children";
+        let words = "--tree needs the /proc of this pid namespace, including PID/task/TID/children";
         return Err(Cause::new(Exit::Failed, words).into());
     }
     raise_fd_limit()?;
@@ -185,7 +185,10 @@ pub fn obstacle(aim: &Aim, signal: Option<Signal>) -> Result<(), Cause> {
         return Err(match parent {
             Some(parent) => {
                 let who = command(parent).unwrap_or_default();
-                Cause::from_errno(Errno::ESRCH, format!("it is a zombie, not reaped by its parent {parent} ({who})"))
+                Cause::from_errno(
+                    Errno::ESRCH,
+                    format!("the process is a zombie that its parent {parent} ({who}) has not reaped"),
+                )
             }
             None => unopened(pid, Errno::ESRCH),
         });
@@ -195,12 +198,12 @@ pub fn obstacle(aim: &Aim, signal: Option<Signal>) -> Result<(), Cause> {
     };
     if procfs::stat(pid).is_ok_and(|stat| stat.is_kernels()) {
         permitted(aim)?;
-        return Err(Cause::new(Exit::Failed, "it is a kernel thread, which ignores signals"));
+        return Err(Cause::new(Exit::Failed, "kernel threads ignore signals"));
     }
     let heard = || procfs::status(pid).is_ok_and(|status| (status.caught | status.blocked).has(signal));
     if pid == 1 && !(signal.is_catchable() && heard()) {
         permitted(aim)?;
-        let words = format!("it is init and has no handler for {}, so the kernel drops it", name(signal));
+        let words = format!("init has no handler for {}, so the kernel discards the signal", name(signal));
         return Err(Cause::new(Exit::Failed, words));
     }
     Ok(())
@@ -217,12 +220,15 @@ fn failed(pid: i32, errno: Errno) -> Cause {
         Errno::EPERM if process::is_signal_forbidden() => Cause::forbidden("pidfd_send_signal"),
         Errno::EPERM => Cause::from_errno(errno, format!("permission denied; owned by {}", user(status.uid))),
         Errno::EAGAIN => {
-            let words = format!("{} of {} signals are pending for its user", status.queued, status.queue_limit);
+            let words = format!(
+                "{} of at most {} signals are pending for the owner of the process",
+                status.queued, status.queue_limit
+            );
             Cause::from_errno(errno, words)
                 .exit(Exit::Failed)
-                .hint(format!("raise its RLIMIT_SIGPENDING (prlimit --sigpending --pid {pid})"))
+                .hint(format!("raise the RLIMIT_SIGPENDING of the process (prlimit --sigpending --pid {pid})"))
         }
-        Errno::EMFILE => Cause::from_errno(errno, "more processes than descriptors are available; none was signalled"),
+        Errno::EMFILE => Cause::from_errno(errno, "not enough file descriptors for all processes; none was signalled"),
         Errno::ENOSYS => Cause::from_errno(errno, "pidfd_send_signal needs Linux 5.1"),
         errno => Cause::plain(errno),
     }

@@ -67,13 +67,13 @@ impl Rules {
 pub struct Pair(pub Signal, pub Option<Signal>);
 
 fn pair(text: &str) -> Result<Pair, String> {
-    let (from, to) = text.split_once('=').ok_or("expected A=B such as TERM=INT, or HUP= to drop it")?;
+    let (from, to) = text.split_once('=').ok_or("expected A=B (such as TERM=INT), or A= to drop signal A")?;
     let to = match to {
         "" => None,
         to => Some(parse(to)?),
     };
     if to == Some(Signal::KILL) {
-        return Err("a signal cannot be translated to KILL; use --max-time or signal send KILL".into());
+        return Err("a signal cannot be translated to KILL; use --max-time or ipcbox signal send KILL".into());
     }
     Ok(Pair(catchable(from)?, to))
 }
@@ -138,7 +138,7 @@ impl Translator {
         let is_tree = rules.kill_tree || rules.forward == Forward::Tree;
         if is_tree && !procfs::knows_us().context("cannot read /proc")? {
             let option = if rules.kill_tree { "--kill-tree" } else { "--forward tree" };
-            let words = format!("{option} needs the /proc of this pid namespace, with task/TID/children");
+            let words = format!("{option} needs the /proc of this pid namespace, including PID/task/TID/children");
             return Err(Cause::new(Exit::Failed, words).into());
         }
         if is_tree {
