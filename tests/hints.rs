@@ -117,7 +117,7 @@ fn hint_names_the_same_target_in_a_shell() {
     let many = limits.split_whitespace().nth(2).unwrap().parse::<u32>().unwrap() + 1;
     let create = format!("ipcbox sem create \"$T\" --value 1 --nsems {many}");
     let instead = format!("use ipcbox sem create TARGET --nsems {many}, then ipcbox sem set; the limit is the third");
-    let instead = format!("hint: {instead} number of /proc/sys/kernel/sem (SEMOPM)");
+    let instead = format!("hint: {instead} number in /proc/sys/kernel/sem (SEMOPM)");
     for (target, setup, call, hint) in [
         (ftok, "", r#"ipcbox sem wait "$T""#, "hint: create it first: ipcbox sem create TARGET"),
         (ftok, r#"ipcbox sem lock "$T" -- true"#, r#"ipcbox sem run "$T" -- true"#, "hint: use ipcbox sem lock TARGET"),
@@ -138,7 +138,7 @@ fn hint_names_the_same_target_in_a_shell() {
             ftok,
             r#"ipcbox sem create "$T" --value 0,0,0,18764"#,
             r#"ipcbox sem lock "$T" -- true"#,
-            "hint: if it is not in use, remove it: ipcbox sem rm TARGET",
+            "hint: if the set is not in use, remove it: ipcbox sem rm TARGET",
         ),
         (ftok, "", &create, &instead),
         (
@@ -182,13 +182,16 @@ fn verb_in_a_hint_is_one_of_ipcbox() {
     world.shell("ipcbox sem run $NAME-s --slots 2 -- true; ipcbox sem lock $NAME-l -- true").ok();
     world.shell("ipcbox sem barrier $NAME-b 2 -n -E 0").ok();
     for (words, hinted) in [
-        ("sem post @s", "use ipcbox sem run or hold to take a slot, ipcbox sem run --resize to change their number"),
+        (
+            "sem post @s",
+            "use ipcbox sem run or hold to take a slot, or ipcbox sem run --resize to change the number of slots",
+        ),
         ("sem post @l", "use ipcbox sem lock, or ipcbox sem hold --lock"),
         ("sem post @b", "use ipcbox sem barrier"),
     ] {
         assert_eq!(hint(world.call(words), 4), hinted, "{words}");
     }
-    let hinted = "if it is not in use, remove it with ipcbox sem rm, then create it with more slots";
+    let hinted = "if the set is not in use, remove it with ipcbox sem rm, then create it with more slots";
     assert_eq!(hint(world.call("sem run @s --slots 30000 --resize -- true"), 125), hinted);
 }
 

@@ -241,7 +241,7 @@ fn full_queue_names_its_limit() {
             world.call("msgq send /@q a b").ok();
             let mut call = OnTerminal::start(&world, "msgq send /@q c");
             let name = world.posix("q");
-            let raise = "create it with a larger --max-messages";
+            let raise = "create the queue with a larger --max-messages";
             let text =
                 format!("msgq: waiting for {name}: the queue is full (2 of 2 messages): {serve}, or {raise}\r\n");
             assert_eq!(call.line(), text);
@@ -268,7 +268,7 @@ fn own_ancestor_is_named_at_once() {
         let begins = format!("sem: waiting for {}: held by ", world.name(name));
         // CMD is the same process as the holder, or a descendant.
         for (how, words) in [
-            ("ipcbox ", "is this process itself: an outer call took it"),
+            ("ipcbox ", "is this process itself, in an outer call"),
             ("sh -c 'ipcbox \"$@\"; exit $?' - ", "is an ancestor of this process"),
             ("sh -c '(ipcbox \"$@\"; exit $?); exit $?' - ", "is an ancestor of this process"),
         ] {

@@ -57,8 +57,8 @@ pub const TABLE: &[Waits] = &[
         setup: &["sem create @s --slots 3"],
         blocker: "sem run @s --take 2 -- sleep 100",
         late: [
-            "only 1 of 3 slots is free after 120ms, not 2; the others are in use by HOLDER (sleep)\n",
-            "only 1 of 3 slots is free, not 2; the others are in use by HOLDER (sleep)\n",
+            "only 1 of 3 slots is free after 120ms, but 2 are needed; the others are in use by HOLDER (sleep)\n",
+            "only 1 of 3 slots is free, but 2 are needed; the others are in use by HOLDER (sleep)\n",
         ],
         ..SEM
     },

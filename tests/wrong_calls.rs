@@ -87,14 +87,14 @@ fn verb_of_another_tool_is_translated() {
         (
             "ipcbox sem acquire $NAME-sl",
             2,
-            "sem: no verb 'acquire': 'run' holds a slot while CMD runs, 'hold' until a process exits",
+            "sem: no verb 'acquire': 'run' holds a slot while CMD runs; 'hold' holds a slot until a process exits",
             "ipcbox sem hold $NAME-sl $$",
             0,
         ),
         (
             "ipcbox sem acquire",
             2,
-            "sem: no verb 'acquire': 'run' holds a slot while CMD runs, 'hold' until a process exits",
+            "sem: no verb 'acquire': 'run' holds a slot while CMD runs; 'hold' holds a slot until a process exits",
             "ipcbox sem hold --help",
             0,
         ),
@@ -259,7 +259,7 @@ fn option_of_another_tool_is_translated() {
         (
             "ipcbox sem lock $NAME-lk -x -- true",
             125,
-            "sem: no option '-x': exclusive is the default",
+            "sem: no option '-x': locks are exclusive by default",
             "ipcbox sem lock $NAME-lk -- true",
             0,
         ),
@@ -410,7 +410,7 @@ fn value_out_of_range_names_the_range() {
         (
             "ipcbox sem run $NAME-sl -E 300 -- true",
             125,
-            "sem: --timeout-status: expected a status from 0 to 255, not '300'",
+            "sem: --timeout-status: expected an exit status from 0 to 255, not '300'",
             "",
             0,
         ),
@@ -492,14 +492,14 @@ fn missing_operand_prints_the_usage() {
         (
             "ipcbox sem hold $NAME-sl '$$'",
             2,
-            "sem: PID: '$$' was not expanded: use double quotes or none",
+            "sem: PID: the shell did not expand '$$': use double quotes or none",
             "ipcbox sem hold $NAME-sl $$",
             0,
         ),
         (
             "ipcbox sem get '$NAME'",
             2,
-            "sem: TARGET: '$NAME' was not expanded: use double quotes or none",
+            "sem: TARGET: the shell did not expand '$NAME': use double quotes or none",
             "ipcbox sem get \"$NAME\"",
             3,
         ),
@@ -601,7 +601,7 @@ fn unsuitable_object_is_named_with_the_next_step() {
         ),
         ("ipcbox fifo read no", 3, "fifo: cannot read no: no such FIFO (ENOENT)", "--create creates it", 0),
         ("ipcbox fifo write no x", 3, "fifo: cannot write to no: no such FIFO (ENOENT)", "--create creates it", 0),
-        ("ipcbox fifo read no/no", 3, "fifo: cannot read no/no: its directory does not exist (ENOENT)", "", 0),
+        ("ipcbox fifo read no/no", 3, "fifo: cannot read no/no: the parent directory does not exist (ENOENT)", "", 0),
         (
             "ipcbox sem op $NAME-plain 5:-1",
             2,
@@ -709,7 +709,7 @@ fn unexpanded_word_stays_quoted() {
         (
             "ipcbox sem run '${UNSET}' -- echo '${UNSET}'",
             125,
-            "sem: TARGET: '${UNSET}' was not expanded: use double quotes or none",
+            "sem: TARGET: the shell did not expand '${UNSET}': use double quotes or none",
             "ipcbox sem run \"${UNSET}\" -- echo '${UNSET}'",
             125,
         ),
@@ -840,7 +840,7 @@ fn word_that_cannot_be_shown_has_no_hint() {
         (
             "ipcbox sem acquire \"$(printf 'b\\377')\"",
             2,
-            "sem: no verb 'acquire': 'run' holds a slot while CMD runs, 'hold' until a process exits",
+            "sem: no verb 'acquire': 'run' holds a slot while CMD runs; 'hold' holds a slot until a process exits",
             "ipcbox sem hold --help",
             0,
         ),

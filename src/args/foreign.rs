@@ -51,7 +51,7 @@ pub const VERBS: &[(&str, &str, &[&str])] = &[
 
 /// Words without a counterpart: the applet, the words, an explanation, and the line to use. `{}` is the operand.
 pub const EXPLAINED: &[(&str, &[&str], &str, &str)] = &[
-    ("sem", &["acquire"], "'run' holds a slot while CMD runs, 'hold' until a process exits", "hold {} $$"),
+    ("sem", &["acquire"], "'run' holds a slot while CMD runs; 'hold' holds a slot until a process exits", "hold {} $$"),
     (
         "sem",
         &["release", "unlock"],
@@ -63,7 +63,7 @@ pub const EXPLAINED: &[(&str, &[&str], &str, &str)] = &[
 /// Options of other tools: the verbs (empty: any), the options, and the counterpart.
 pub const OPTIONS: &[(&[&str], &[&str], Ours)] = &[
     (&["sem lock"], &["-c", "--command"], Ours::Words("-- sh -c {}")),
-    (&["sem lock"], &["-x", "-e", "--exclusive"], Ours::Default("exclusive is the default")),
+    (&["sem lock"], &["-x", "-e", "--exclusive"], Ours::Default("locks are exclusive by default")),
     (&["sem run"], &["-j", "--jobs"], Ours::Words("--slots {}")),
     (&["sem run", "sem lock"], &["--fg"], Ours::Default("CMD runs in the foreground")),
     (&["signal run"], &["-k", "--kill-after"], Ours::Words("--then TERM:{} --then KILL")),

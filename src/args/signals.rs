@@ -40,19 +40,19 @@ const STANDARD: &[(Signal, &str, Action, &str)] = &[
     (Signal::ILL, "ILL", Action::Core, "an invalid instruction"),
     (Signal::TRAP, "TRAP", Action::Core, "a breakpoint"),
     (Signal::ABRT, "ABRT", Action::Core, "abort(3): the program gave up"),
-    (Signal::BUS, "BUS", Action::Core, "access to memory without storage, such as beyond the end of a mapped file"),
+    (Signal::BUS, "BUS", Action::Core, "access to unbacked memory, such as beyond the end of a mapped file"),
     (Signal::FPE, "FPE", Action::Core, "an arithmetic error, such as a division by zero"),
     (Signal::KILL, "KILL", Action::Terminate, "kill; cannot be caught, blocked or ignored"),
-    (Signal::USR1, "USR1", Action::Terminate, "for use by the program"),
+    (Signal::USR1, "USR1", Action::Terminate, "user-defined"),
     (Signal::SEGV, "SEGV", Action::Core, "invalid access to memory"),
-    (Signal::USR2, "USR2", Action::Terminate, "for use by the program"),
+    (Signal::USR2, "USR2", Action::Terminate, "user-defined"),
     (Signal::PIPE, "PIPE", Action::Terminate, "a write to a pipe or socket without a reader"),
     (Signal::ALRM, "ALRM", Action::Terminate, "the timer of alarm(2) has expired"),
     (Signal::TERM, "TERM", Action::Terminate, "terminate"),
     #[cfg(not(any(target_arch = "mips", target_arch = "mips64", target_arch = "sparc64")))]
     (Signal::STKFLT, "STKFLT", Action::Terminate, "a stack fault of a coprocessor (unused)"),
     (Signal::CHLD, "CHLD", Action::Ignore, "a child exited, stopped or continued"),
-    (Signal::CONT, "CONT", Action::Continue, "continue after a stop"),
+    (Signal::CONT, "CONT", Action::Continue, "continue if stopped"),
     (Signal::STOP, "STOP", Action::Stop, "stop; cannot be caught, blocked or ignored"),
     (Signal::TSTP, "TSTP", Action::Stop, "stop from the keyboard (^Z)"),
     (Signal::TTIN, "TTIN", Action::Stop, "a background process read from its terminal"),
@@ -63,9 +63,9 @@ const STANDARD: &[(Signal, &str, Action, &str)] = &[
     (Signal::VTALRM, "VTALRM", Action::Terminate, "a CPU timer has expired"),
     (Signal::PROF, "PROF", Action::Terminate, "a profiling timer has expired"),
     (Signal::WINCH, "WINCH", Action::Ignore, "the terminal window was resized"),
-    (Signal::IO, "IO", Action::Terminate, "a descriptor is ready"),
+    (Signal::IO, "IO", Action::Terminate, "a file descriptor is ready"),
     (Signal::PWR, "PWR", Action::Terminate, "power failure"),
-    (Signal::SYS, "SYS", Action::Core, "an invalid system call, or one that a filter forbids"),
+    (Signal::SYS, "SYS", Action::Core, "an invalid system call, or one blocked by a seccomp filter"),
 ];
 
 /// Other names of standard signals.
@@ -114,7 +114,7 @@ pub fn action(signal: Signal) -> Action {
 
 /// Returns the meaning of a signal.
 pub fn meaning(signal: Signal) -> &'static str {
-    standard(signal).map_or("for use by programs; queued in order, with a value", |(.., meaning)| meaning)
+    standard(signal).map_or("user-defined real-time signal, queued in order with a value", |(.., meaning)| meaning)
 }
 
 /// Parses one signal.

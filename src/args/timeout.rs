@@ -89,7 +89,7 @@ pub struct Quiet {
 }
 
 fn status(text: &str) -> Result<u8, String> {
-    text.parse().map_err(|_| "expected a status from 0 to 255".into())
+    text.parse().map_err(|_| "expected an exit status from 0 to 255".into())
 }
 
 impl Timeout {

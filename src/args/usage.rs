@@ -358,7 +358,7 @@ fn message(complaint: &Complaint) -> String {
     match complaint.kind {
         ErrorKind::ValueValidation if value.is_empty() => format!("{arg} is empty (an unset variable?)"),
         ErrorKind::ValueValidation if is_variable(value) => {
-            format!("{arg}: '{value}' was not expanded: use double quotes or none")
+            format!("{arg}: the shell did not expand '{value}': use double quotes or none")
         }
         ErrorKind::ValueValidation => {
             let source = std::error::Error::source(complaint.error).map(ToString::to_string).unwrap_or_default();

@@ -228,7 +228,7 @@ pub fn awaited(values: &[u16], ops: &[Op]) -> String {
 pub fn is_not(target: &Target, values: &[u16], wanted: &str) -> Cause {
     let olds = [&lock::OLD, &barrier::OLD];
     if olds.into_iter().any(|old| old.is_in(values) && old.name == wanted) {
-        let words = format!("{target} is {wanted} of an older ipcbox");
+        let words = format!("{target} is {wanted} created by an older ipcbox");
         return Cause::new(Exit::Exists, words).hint(if_unused(target));
     }
     let it_is = match Purpose::of(values) {
@@ -249,7 +249,7 @@ pub fn is_not(target: &Target, values: &[u16], wanted: &str) -> Cause {
 
 /// Returns the hint for a set that has to be removed.
 fn if_unused(target: &Target) -> String {
-    format!("if it is not in use, remove it: ipcbox sem rm {}", target.quoted())
+    format!("if the set is not in use, remove it: ipcbox sem rm {}", target.quoted())
 }
 
 /// Returns the set behind a System V target.
@@ -317,12 +317,12 @@ fn no_room(errno: Errno, len: usize) -> anyhow::Error {
         let per_set = limits.per_set;
         (format!("a set can have at most {per_set} semaphores, not {len}"), "first (SEMMSL)")
     } else if limits.sets_used >= limits.sets {
-        (format!("all {} sets of this system are in use", limits.sets), "fourth (SEMMNI)")
+        (format!("the system's limit of {} semaphore sets is reached", limits.sets), "fourth (SEMMNI)")
     } else {
         let used = limits.used;
-        (format!("no room for {len} more semaphores: {used} are in use"), "second (SEMMNS)")
+        (format!("no room for {len} more semaphores: the system already has {used}"), "second (SEMMNS)")
     };
     Cause::from_errno(errno, words)
-        .hint(format!("the limit is the {place} number of /proc/sys/kernel/sem; ipcs -s lists the sets"))
+        .hint(format!("the limit is the {place} number in /proc/sys/kernel/sem; ipcs -s lists the sets"))
         .into()
 }

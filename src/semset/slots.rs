@@ -126,8 +126,8 @@ impl Slots {
         if usize::from(wanted) <= self.room {
             return Ok(());
         }
-        let words = format!("it has room for at most {}, not {wanted}", Many(self.room));
-        let hint = "if it is not in use, remove it with ipcbox sem rm, then create it with more slots";
+        let words = format!("the set has room for at most {}, not {wanted}", Many(self.room));
+        let hint = "if the set is not in use, remove it with ipcbox sem rm, then create it with more slots";
         Err(Cause::new(Exit::Failed, words).hint(hint))
     }
 

@@ -96,7 +96,9 @@ fn slots_in_use(set: Set, values: &[u16], units: u16, timeout: &Timeout) -> Stri
         Some(Purpose::Slots { capacity, free }) if units > 1 && free > 0 => {
             let free = free.min(units - 1);
             let is = if free == 1 { "is" } else { "are" };
-            format!("only {free} of {capacity} slots {is} free{after}, not {units}; the others are in use{by}")
+            format!(
+                "only {free} of {capacity} slots {is} free{after}, but {units} are needed; the others are in use{by}"
+            )
         }
         Some(Purpose::Slots { capacity: 1, .. }) => format!("the only slot is{still} in use{after}{by}"),
         Some(Purpose::Slots { capacity, .. }) => format!("all {capacity} slots are{still} in use{after}{by}"),
@@ -185,7 +187,7 @@ fn ancestor(set: Set, values: &[u16], wanted: Wanted) -> Option<(i32, String)> {
 /// Returns what a holder is to this process, if it is an ancestor of it or serves one.
 fn relation(pid: i32, set: Set, ancestors: &LazyCell<Vec<i32>>) -> Option<String> {
     if pid == std::process::id().cast_signed() {
-        return Some("is this process itself: an outer call took it".into());
+        return Some("is this process itself, in an outer call".into());
     }
     if ancestors.contains(&pid) {
         return Some("is an ancestor of this process".into());

@@ -137,7 +137,7 @@ impl Case<'_> {
         let is_removal = [libc::SYS_unlink, libc::SYS_unlinkat].contains(&call)
             || call == libc::SYS_shmctl && line.words.contains("--lock");
         // A locked write that could not be copied is in its journal, and is read from there.
-        let is_kept = self.report.err.contains("the next locked write copies it again");
+        let is_kept = self.report.err.contains("the next locked write completes the copy");
         if !is_known && !is_removal && !is_kept && !self.stays(&state) && !line.goes_by_steps() {
             return Err("leaves something");
         }
@@ -343,7 +343,7 @@ impl Case<'_> {
             EAGAIN if is_own && [libc::SYS_read, libc::SYS_write].contains(&self.call) => &[1, 124],
             // Something that is gone, or that was never of the right kind.
             EINVAL | EPIPE => &[1, 3],
-            EISDIR | ELOOP | ENXIO if self.report.err.contains("is not a semaphore of the C library") => &[3],
+            EISDIR | ELOOP | ENXIO if self.report.err.contains("the file is not a POSIX semaphore") => &[3],
             ELOOP => &[1, 4],
             ENOENT if self.call == libc::SYS_statfs => &[1],
             ENOENT | ESRCH | EIDRM | ENOMSG => &[3],

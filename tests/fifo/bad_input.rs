@@ -29,12 +29,12 @@ fn other_file_types_are_named_and_kept() {
     symlink("nothing", world.dir().join("dangling")).unwrap();
     let _socket = UnixListener::bind(world.dir().join("socket")).unwrap();
     for (path, words) in [
-        ("file", "it is a regular file, not a FIFO"),
-        ("dir", "it is a directory, not a FIFO"),
-        ("link", "it is a symbolic link, which is not followed, not a FIFO"),
-        ("dangling", "it is a symbolic link, which is not followed, not a FIFO"),
-        ("socket", "it is a socket, not a FIFO"),
-        ("/dev/null", "it is a device, not a FIFO"),
+        ("file", "the path is a regular file, not a FIFO"),
+        ("dir", "the path is a directory, not a FIFO"),
+        ("link", "the path is a symbolic link, which is not followed, not a FIFO"),
+        ("dangling", "the path is a symbolic link, which is not followed, not a FIFO"),
+        ("socket", "the path is a socket, not a FIFO"),
+        ("/dev/null", "the path is a device, not a FIFO"),
     ] {
         for user in USERS {
             world.call(&format!("fifo {user}")).arg(path).fails(4, words);
@@ -56,7 +56,7 @@ fn broken_path_is_explained() {
         if !user.contains("--create") {
             call("none").fails(3, "no such FIFO (ENOENT)");
         }
-        call("none/f").fails(3, "its directory does not exist (ENOENT)");
+        call("none/f").fails(3, "the parent directory does not exist (ENOENT)");
         call("file/f").fails(1, "a part of the path is not a directory (ENOTDIR)");
         call("f/").fails(1, "(ENOTDIR)");
         call(&long).fails(1, "the path, or a name in it, is too long (ENAMETOOLONG)");
@@ -114,14 +114,14 @@ fn full_or_readonly_file_system_is_reported() {
     if !tried.status.success() {
         return skip("it needs the right to mount");
     }
-    mount("ro", "fifo create f").fails(1, "its file system is read-only (EROFS)");
-    mount("ro", "fifo read f --create").fails(1, "its file system is read-only (EROFS)");
-    mount("nr_inodes=2", "fifo create f; fifo create g").fails(1, "no space left on its file system (ENOSPC)");
-    mount("nr_inodes=2", "fifo create f; fifo create -p d/g").fails(1, "no space left on its file system (ENOSPC)");
+    mount("ro", "fifo create f").fails(1, "the file system is read-only (EROFS)");
+    mount("ro", "fifo read f --create").fails(1, "the file system is read-only (EROFS)");
+    mount("nr_inodes=2", "fifo create f; fifo create g").fails(1, "no space left on the file system (ENOSPC)");
+    mount("nr_inodes=2", "fifo create f; fifo create -p d/g").fails(1, "no space left on the file system (ENOSPC)");
     // An existing FIFO works on a read-only file system, and data in it takes no space.
     let script = "fifo create f; mount -o remount,ro none; exec 3<&0; fifo write f x & fifo read f; wait;
         ! fifo rm f 2>&1";
-    mount("size=4k", script).stdout("x\nfifo: cannot remove f: its file system is read-only (EROFS)\n").ok();
+    mount("size=4k", script).stdout("x\nfifo: cannot remove f: the file system is read-only (EROFS)\n").ok();
     // Standard output on a full file system.
     mount("size=64k", "yes > ../f & fifo read ../f > out")
         .fails(1, "cannot write to standard output: no space left on device (ENOSPC)");

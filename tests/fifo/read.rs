@@ -105,8 +105,8 @@ fn lines_of_several_fifos_do_not_mix() {
     let script = "printf 'x\\0y' > f & printf 'z' > g & fifo read f g -0 > out; wait
         tr '\\0' '\\n' < out | sort";
     world.shell(script).stdout("x\ny\nz\n").ok();
-    world.call("fifo read f f").fails(2, "it was given twice");
-    world.call("fifo read f ./f").fails(2, "it was given twice");
+    world.call("fifo read f f").fails(2, "given twice");
+    world.call("fifo read f ./f").fails(2, "given twice");
 }
 
 /// Checked before the FIFO is opened, because that unblocks a writer.

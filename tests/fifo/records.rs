@@ -29,7 +29,7 @@ fn rest_stays_for_the_next_reader() {
     world.call("fifo read f -c 1").stdout("b\n").ok();
     world.call("fifo read f -0 -c 1 --tag").stdout("f: c\0").ok();
     held.write_all(b"x\n").unwrap();
-    world.call("fifo read f -c 3 -w 0.05").stdout("x\n").fails(124, "still only 1 of 3 lines after 50ms");
+    world.call("fifo read f -c 3 -w 0.05").stdout("x\n").fails(124, "still only 1 of 3 lines received after 50ms");
     for count in ["0", "-1", "x", "1.5", "18446744073709551616"] {
         world.call("fifo read f -c").arg(count).fails(2, "expected a number of at least 1");
     }

@@ -53,7 +53,7 @@ fn too_long_line_is_refused() {
     let world = world();
     let fits = "x".repeat(4095);
     let long = "x".repeat(4096);
-    let words = "line 2 has 4097 bytes with its newline; --lines allows at most 4096";
+    let words = "line 2 has 4097 bytes including the newline; --lines allows at most 4096";
     // A long TEXT is refused before anything is written or waited for.
     world.call("fifo write f --lines ok").arg(&long).fails(1, words);
     let input = |last: &str| {
@@ -90,7 +90,7 @@ fn lost_reader_is_status_3_with_bytes_read() {
     let lines = "0123456789abcde\n".repeat(100_000).into_bytes();
     for call in ["fifo write f", "fifo write f --lines", "fifo write f -w 50"] {
         let text = shown(world.call(call), lines.clone(), 80_000);
-        assert!(text.contains("the last reader closed it after 80000 bytes (EPIPE)"), "{text}");
+        assert!(text.contains("the last reader closed the FIFO after 80000 bytes (EPIPE)"), "{text}");
     }
     // Bytes in the FIFO are lost, and counted.
     let held = hold(&world.dir().join("f"));
@@ -101,13 +101,13 @@ fn lost_reader_is_status_3_with_bytes_read() {
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "fifo: cannot write to f: the last reader closed it after 0 bytes (EPIPE); \
+        "fifo: cannot write to f: the last reader closed the FIFO after 0 bytes (EPIPE); \
          65536 more bytes were written but not read\n"
     );
     // From a file, when splice(2) waits, and as an argument.
     fs::write(world.dir().join("in"), &lines).unwrap();
     let read = world.shell("exec dd if=f of=out bs=4096 count=1 status=none").start();
-    world.shell("fifo write f < in").fails(3, "the last reader closed it after 4096 bytes (EPIPE)");
+    world.shell("fifo write f < in").fails(3, "the last reader closed the FIFO after 4096 bytes (EPIPE)");
     assert_eq!(read.code(), 0);
     let read = world.shell("exec dd if=f of=out bs=4096 count=1 status=none").start();
     world.call("fifo write f").arg("x".repeat(120_000)).fails(3, "(EPIPE)");
@@ -128,7 +128,7 @@ fn lost_reader_is_noticed_without_input() {
         let output = write.end();
         assert_eq!(output.stdout, b"3\n");
         let text = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(text, "fifo: cannot write to f: the last reader closed it after 0 bytes (EPIPE)\n");
+        assert_eq!(text, "fifo: cannot write to f: the last reader closed the FIFO after 0 bytes (EPIPE)\n");
         fs::remove_file(world.dir().join("in")).unwrap();
     }
 }
@@ -168,8 +168,8 @@ fn readers_option_waits_for_n_readers() {
         let reading = world.call("fifo stat f --columns reading --no-header").ok();
         reading.matches(" open ").count() == 2
     });
-    world.call("fifo write f x --readers 4 -n").fails(124, "cannot write to f: only 2 of 4 readers\n");
-    world.call("fifo write f y --readers 4 -w 0.1").fails(124, "still only 2 of 4 readers after 100ms");
+    world.call("fifo write f x --readers 4 -n").fails(124, "cannot write to f: only 2 of 4 readers connected\n");
+    world.call("fifo write f y --readers 4 -w 0.1").fails(124, "still only 2 of 4 readers connected after 100ms");
     let read = world.call("fifo read f").start();
     assert_eq!(write.code(), 0);
     let mut all = read.end().stdout;

@@ -153,10 +153,10 @@ fn changed_object_is_kept() {
     world.call("msgq create @number").ok();
     world.call("msgq create @key").ok();
     terminal.types("y\n");
-    terminal.says(&format!("queue {changed}: it was changed or replaced after it was inspected\r\n"));
+    terminal.says(&format!("queue {changed}: the object was changed or replaced after it was inspected\r\n"));
     if is_again {
         assert_eq!(id("number"), number);
-        terminal.says(&format!("queue {number}: it was changed or replaced after it was inspected\r\n"));
+        terminal.says(&format!("queue {number}: the object was changed or replaced after it was inspected\r\n"));
     } else {
         skip("no number can be used again here: msg_next_id");
     }

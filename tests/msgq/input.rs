@@ -41,7 +41,7 @@ fn endless_input_is_refused() {
     world.call("msgq create @q").ok();
     for (line, status) in [("send", 1), ("send --lines", 1), ("call", 125)] {
         let call = format!("exec ipcbox msgq {line} $NAME-q </dev/zero");
-        world.shell(&call).fails(status, "bytes is larger than kernel.msgmax, which is");
+        world.shell(&call).fails(status, "bytes exceed kernel.msgmax, which is");
     }
 }
 

@@ -23,7 +23,7 @@ fn too_long_message_is_refused_with_the_limit() {
     let most = usize::try_from(setting("kernel/msgmax")).unwrap();
     world.call("msgq create @q").ok();
     let long = vec![b'x'; most + 1];
-    let words = format!("message of {} bytes is larger than kernel.msgmax, which is {most} (EINVAL)", most + 1);
+    let words = format!("{} bytes exceed kernel.msgmax, which is {most} (EINVAL)", most + 1);
     world.call("msgq send @q").input(long.clone()).fails(1, &words);
     let mut lines = b"a\nb\n".to_vec();
     lines.extend(&long);
@@ -36,14 +36,14 @@ fn too_long_message_is_refused_with_the_limit() {
     world.call("msgq send @q").input(&long[1..]).ok();
     assert_eq!(world.call("msgq recv @q --raw").output().stdout.len(), most);
     world.call("msgq create /@q --message-size 8 --max-messages 4").ok();
-    let words = "message of 9 bytes is larger than the queue's limit of 8 (EMSGSIZE)";
+    let words = "9 bytes exceed the queue's limit of 8 (EMSGSIZE)";
     world.call("msgq send /@q 123456789").fails(1, words);
     world.call("msgq send /@q a 123456789").fails(1, &format!("message 2: {words}; 1 message"));
     world.call("msgq send /@q 12345678").ok();
     world.call("msgq recv /@q --drain").stdout("a\n12345678\n").ok();
     // More than the call may keep in memory.
     let huge = vec![b'x'; 10 << 20];
-    world.call("msgq send @q --lines").input(huge).fails(1, "line 1: message of 10485760 bytes is larger than");
+    world.call("msgq send @q --lines").input(huge).fails(1, "line 1: 10485760 bytes exceed");
 }
 
 #[test]
@@ -52,9 +52,9 @@ fn message_larger_than_the_queue_fails_at_once() {
     world.call("msgq create @q --max-bytes 4").ok();
     world
         .call("msgq send @q 12345")
-        .fails(1, "message of 5 bytes is larger than the queue's limit of 4 (EMSGSIZE)\nhint: ipcbox msgq set");
+        .fails(1, "5 bytes exceed the queue's limit of 4 (EMSGSIZE)\nhint: ipcbox msgq set");
     world.call("msgq send @q 1234").ok();
-    world.call("msgq send @q 12345 -w 60").fails(1, "message of 5 bytes is larger");
+    world.call("msgq send @q 12345 -w 60").fails(1, "5 bytes exceed");
 }
 
 #[test]
@@ -104,9 +104,9 @@ fn limit_of_queues_is_named() {
     if fs::write("/proc/sys/kernel/msgmni", "0").is_err() || setting("kernel/msgmni") != 0 {
         return skip("kernel.msgmni cannot be set");
     }
-    world.call("msgq create @q").fails(1, "all 0 message queues of the system are in use (ENOSPC)");
+    world.call("msgq create @q").fails(1, "the system's limit of 0 message queues is reached (ENOSPC)");
     if fs::write("/proc/sys/fs/mqueue/queues_max", "0").is_ok() && !can_exceed() {
-        world.call("msgq create /@q").fails(1, "all 0 POSIX queues of the system are in use (ENOSPC)");
+        world.call("msgq create /@q").fails(1, "the system's limit of 0 POSIX queues is reached (ENOSPC)");
     }
 }
 

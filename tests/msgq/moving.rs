@@ -116,7 +116,7 @@ fn types_are_chosen_as_by_msgrcv() {
     }
     world.call("msgq recv @q --except 0").fails(2, "expected a type from 1 to");
     for kind in ["x", "99999999999999999999", "1.5"] {
-        let expected = "expected a type: 0 to 9223372036854775807, or -N for the lowest type up to N";
+        let expected = "expected a type from 0 to 9223372036854775807, or -N for the lowest type up to N";
         world.call(&format!("msgq recv @q -t {kind}")).fails(2, expected);
         world.call(&format!("msgq serve @q -t {kind} -- true")).fails(2, expected);
     }

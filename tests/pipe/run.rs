@@ -79,7 +79,7 @@ fn wrong_command_lines_are_refused() {
         (&["run", "--shell", "true", ":::", "true"], "each argument is a command"),
         (&["run", "--capacity", "0", "--", "true"], "expected a capacity of at least 1"),
         (&["run", "--capacity", "-1", "--", "true"], "expected a size"),
-        (&["run", "--capacity", "8E", "--", "true", ":::", "true"], "exceed the largest pipe"),
+        (&["run", "--capacity", "8E", "--", "true", ":::", "true"], "bytes exceed the maximum pipe capacity"),
         (&["run", "--then", "KILL", "--", "true"], "--max-time"),
         (&["run", "--report", "/no/such/file", "--", "true"], "cannot write the report"),
         (&["run", "--report", "/dev/fd/77", "--", "true"], "cannot write the report"),

@@ -79,20 +79,20 @@ fn impossible_resize_fails() {
     let world = World::new();
     let run = |script: &str| world.program("/bin/sh").args(["-c", script]);
     run("ipcbox pipe resize 4096 </dev/null >o").fails(1, "neither standard input nor output is a pipe");
-    run("ipcbox pipe resize 4096 0 -- true </dev/null").fails(125, "cannot resize 0: it is not a pipe");
-    run(": | ipcbox pipe resize 4096 77").fails(3, "cannot resize 77: it is not open (EBADF)");
+    run("ipcbox pipe resize 4096 0 -- true </dev/null").fails(125, "cannot resize 0: not a pipe");
+    run(": | ipcbox pipe resize 4096 77").fails(3, "cannot resize 77: not an open descriptor (EBADF)");
     run(": | ipcbox pipe resize 4096 no-such").fails(3, "no such file");
-    run("mkfifo g; ipcbox pipe resize 4096 g").fails(3, "no process that you may trace has it open");
-    run(": | ipcbox pipe resize 4096 .").fails(1, "it is not a pipe");
+    run("mkfifo g; ipcbox pipe resize 4096 g").fails(3, "no process that you may trace has the FIFO open");
+    run(": | ipcbox pipe resize 4096 .").fails(1, "not a pipe");
     run(": | ipcbox pipe resize 4096 999999999:1").fails(3, "no process 999999999 (ESRCH)");
     run(&format!(": | ipcbox pipe resize 4096 {}:999", std::process::id())).fails(3, "has no descriptor 999 (EBADF)");
     run(": | ipcbox pipe resize 0 0").fails(2, "expected a capacity of at least 1");
     run(": | ipcbox pipe resize 16E").fails(2, "SIZE: expected a size of at most");
     run(": | ipcbox pipe resize").fails(2, "SIZE is missing");
-    run(": | ipcbox pipe resize 3G 0").fails(1, "3221225472 bytes exceed the largest pipe, 2 GiB (EINVAL)");
+    run(": | ipcbox pipe resize 3G 0").fails(1, "3221225472 bytes exceed the maximum pipe capacity of 2 GiB (EINVAL)");
     run(": | ipcbox pipe resize 4K -- no-such-command").fails(127, "command not found");
     if let Some(uid) = world.stranger() {
         run(": | ipcbox pipe resize 8M 0").user(uid).fails(5, "pipe-max-size");
-        run(": | ipcbox pipe stat 1:0").user(uid).fails(5, "you may not trace process 1 (EPERM)");
+        run(": | ipcbox pipe stat 1:0").user(uid).fails(5, "no permission to trace process 1 (EPERM)");
     }
 }

@@ -26,9 +26,9 @@ fn value_out_of_range_is_refused() {
         ("sem set @a -1", 2, "expected a value from 0 to 32767, not '-1'"),
         ("sem set @a 2=1", 2, "the set has 2 semaphores, numbered 0 to 1"),
         ("sem set @a 1..9=1", 2, "the set has 2 semaphores, numbered 0 to 1"),
-        ("sem set @a 1..0=1", 2, "from low to high"),
+        ("sem set @a 1..0=1", 2, "the lower end of the range first"),
         ("sem set @a --owner nosuchuser", 2, "no user 'nosuchuser'"),
-        ("sem post @m", 1, "the value would be outside 0 to 32767 (ERANGE)"),
+        ("sem post @m", 1, "the value would leave the range from 0 to 32767 (ERANGE)"),
         ("sem post @a --by 0", 2, "--by: expected a number from 1 to 32767, not '0'"),
         ("sem post @a --by -1", 2, "--by: expected a number from 1 to 32767, not '-1'"),
         ("sem wait @a --by 32768", 2, "--by: expected a number from 1 to 32767, not '32768'"),
@@ -41,14 +41,14 @@ fn value_out_of_range_is_refused() {
         ("sem op @m 0:+1", 1, "(ERANGE)"),
         ("sem op @a 0:+1 cmd", 2, "not 'cmd'"),
         ("sem get /@p -i 1", 2, "a POSIX semaphore is not a set\n"),
-        ("sem post /@p --by 2", 2, "a POSIX semaphore changes by 1 only\n"),
+        ("sem post /@p --by 2", 2, "a POSIX semaphore can change only by 1\n"),
         ("sem set /@p 1", 2, "the kernel cannot set a POSIX semaphore\n"),
         ("sem set /@p -m 666", 2, "those of its file, /dev/shm/sem.NAME\n"),
         ("sem get @a -i 70000", 2, "expected an index from 0 to 65535"),
         ("sem wait @a -w 1y", 2, "'y' has no fixed length"),
         ("sem wait @a -w -1", 2, "--timeout: expected a duration"),
-        ("sem wait @a -E 256", 2, "--timeout-status: expected a status from 0 to 255"),
-        ("sem wait @a -E -1", 2, "expected a status from 0 to 255"),
+        ("sem wait @a -E 256", 2, "--timeout-status: expected an exit status from 0 to 255"),
+        ("sem wait @a -E -1", 2, "expected an exit status from 0 to 255"),
         ("sem run @x --slots 0 -- true", 125, "--slots: expected a number from 1 to 32767, not '0'"),
         ("sem run @x --slots -2 -- true", 125, "--slots: expected a number from 1 to 32767, not '-2'"),
         ("sem run @x --slots 40000 -- true", 125, "--slots: expected a number from 1 to 32767, not '40000'"),
@@ -191,12 +191,12 @@ fn posix_semaphore_without_undo_is_refused() {
     // A file that is not a semaphore.
     let path = format!("/dev/shm/sem.{}", world.name("f"));
     fs::write(&path, "x").unwrap();
-    world.call("sem get /@f").fails(3, "its file is not a semaphore of the C library (EINVAL)");
+    world.call("sem get /@f").fails(3, "the file is not a POSIX semaphore (EINVAL)");
     world.call("sem rm /@f").ok();
     world.call("sem get /@f").fails(3, "no such semaphore (ENOENT)");
     let value = world.call("sem create /@max --value 2147483647");
     value.ok();
-    world.call("sem post /@max").fails(1, "the value would be outside 0 to 2147483647 (EOVERFLOW)");
+    world.call("sem post /@max").fails(1, "the value would leave the range from 0 to 2147483647 (EOVERFLOW)");
 }
 
 #[test]
@@ -305,7 +305,7 @@ fn kernel_limits_are_named() {
     let many = ops + 1;
     world.call(&format!("sem create @x --nsems {many} --value 1")).fails(1, "operations that one call can do");
     world.call(&format!("sem create @x --nsems {many}")).ok();
-    let words = format!("one call can do at most {ops} operations (E2BIG)");
+    let words = format!("one call can perform at most {ops} operations (E2BIG)");
     world.call(&format!("sem op @x 0..{ops}:+1")).fails(1, &words);
     world.call(&format!("sem op @x 1..{ops}:+1")).ok();
 }
@@ -324,9 +324,9 @@ fn no_space_left_names_the_limit() {
     for name in ["@a", "@b", "@c"] {
         world.call(&format!("sem create {name}")).ok();
     }
-    world.call("sem create @d").fails(1, "all 3 sets of this system are in use (ENOSPC)");
+    world.call("sem create @d").fails(1, "the system's limit of 3 semaphore sets is reached (ENOSPC)");
     set("250 5 500 9").unwrap();
-    world.call("sem create @d --nsems 4").fails(1, "no room for 4 more semaphores: 3 are in use (ENOSPC)");
+    world.call("sem create @d --nsems 4").fails(1, "no room for 4 more semaphores: the system already has 3 (ENOSPC)");
     set(&before).unwrap();
 }
 
@@ -358,7 +358,7 @@ fn few_semaphores_leave_slots_a_share() {
     world.call("sem run @a --slots 14 --resize -- true").fails(125, "room for at most 13 slots, not 14");
     // An array beyond the limit leaves no incomplete set.
     fs::write("/proc/sys/kernel/sem", "250 128 4 128").unwrap();
-    world.call("sem run @c --slots 2 -- true").fails(125, "one call can do at most 4 operations");
+    world.call("sem run @c --slots 2 -- true").fails(125, "one call can perform at most 4 operations");
     world.call("sem get @c").fails(3, "no such semaphore set");
 }
 
@@ -373,7 +373,10 @@ fn file_truncated_under_a_waiter_is_reported() {
     waiting.signal(Signal::SIGTERM);
     let printed = waiting.end();
     assert_eq!(printed.status.code(), Some(3), "{printed:?}");
-    assert!(String::from_utf8_lossy(&printed.stderr).contains("its file was truncated (SIGBUS)"), "{printed:?}");
+    assert!(
+        String::from_utf8_lossy(&printed.stderr).contains("the semaphore file was truncated (SIGBUS)"),
+        "{printed:?}"
+    );
 }
 
 #[test]
@@ -385,5 +388,5 @@ fn changed_slots_are_reported_without_spinning() {
     world.program(&program).args(["op", key.trim(), "0", "300"]).ok();
     world
         .shell("sem run $NAME-s --take 200 -- sem run $NAME-s --take 200 -- sem run $NAME-s -- true")
-        .fails(125, "its count of free slots is too high: another program changed its values (EOVERFLOW)");
+        .fails(125, "the count of free slots is too high: another program changed the semaphore (EOVERFLOW)");
 }

@@ -39,12 +39,12 @@ fn unused_reports_why_it_keeps_a_set() {
     world.call("sem barrier @b 2 -n -E 0").ok();
     world.call("sem create /@x").ok();
     for (target, why) in [
-        ("@s", "it is held by "),
-        ("@l", "it is held by "),
-        ("@p", "the kernel does not know the users of a plain set"),
+        ("@s", "held by "),
+        ("@l", "held by "),
+        ("@p", "the kernel does not record which processes use a plain set"),
         ("@b", "it is a barrier for 2"),
-        ("/@x", "the kernel does not know the users of a POSIX semaphore"),
-        ("@f --older-than 1h", "it was last used "),
+        ("/@x", "the kernel does not record which processes use a POSIX semaphore"),
+        ("@f --older-than 1h", "last used "),
     ] {
         let printed = kept(&world, &format!("sem rm {target} --unused"));
         assert!(printed.len() == 1 && printed[0].starts_with("sem: kept "), "{printed:?}");
@@ -54,7 +54,7 @@ fn unused_reports_why_it_keeps_a_set() {
     // With a waiter for more slots than are free.
     let waiter = world.call("sem run @w --slots 2 -- sleep 100").start().became("sleep");
     let _waits = world.call("sem run @w --take 2 -- true").start().blocked_in(libc::SYS_semtimedop);
-    assert!(kept(&world, "sem rm @w --unused")[0].contains("it is held by"));
+    assert!(kept(&world, "sem rm @w --unused")[0].contains("held by"));
     drop(waiter);
 }
 
@@ -79,7 +79,7 @@ fn unused_alone_removes_sets_of_the_caller() {
     let printed = kept(&world, "sem rm --unused --older-than 1d --yes");
     assert_eq!(printed.len(), 3, "{printed:?}");
     let printed = kept(&world, "sem rm --unused --yes");
-    assert!(printed.len() == 1 && printed[0].contains("it is held by"), "{printed:?}");
+    assert!(printed.len() == 1 && printed[0].contains("held by"), "{printed:?}");
     for (target, is_left) in [("@s", false), ("@l", false), ("@p", true), ("@h", true)] {
         let found = world.call(&format!("sem get {target}")).output().status.success();
         assert_eq!(found, is_left, "{target}");
@@ -106,7 +106,7 @@ fn holder_of_an_exited_process_is_no_use() {
         let served = world.program("sleep").arg("100").start().became("sleep");
         let holder = world.call(&format!("sem hold @s {} {options}", served.pid())).ok();
         let holder: i32 = holder.trim().parse().unwrap();
-        world.call("sem rm @s").fails(1, "it is held by ");
+        world.call("sem rm @s").fails(1, "held by ");
         signal(holder, Signal::SIGSTOP);
         eventually("the holder stops", || {
             let stat = std::fs::read_to_string(format!("/proc/{holder}/stat"));

@@ -11,7 +11,7 @@ use nix::unistd::mkfifo;
 
 use crate::support::World;
 
-const NONE: &str = "its file is not a semaphore of the C library (E";
+const NONE: &str = "the file is not a POSIX semaphore (E";
 
 fn file(name: &str) -> String {
     format!("/dev/shm/sem.{}", &name[1..])

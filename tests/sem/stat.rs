@@ -225,7 +225,7 @@ fn waiters_are_listed_with_their_operations() {
     let output = world.call("sem stat /@p --waiters --json").output();
     let found = records(&String::from_utf8(output.stdout).unwrap());
     assert_eq!((&found[0]["pid"], &found[0]["count"]), (&Value::Null, &1.into()));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot see the waiters of"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot list the waiters of"));
     drop(posix);
 }
 
@@ -261,7 +261,7 @@ fn invisible_waiters_are_counted() {
         (&Value::Null, &Value::Null, &1.into())
     );
     let why = String::from_utf8(output.stderr).unwrap();
-    assert!(why.contains("this needs permission to trace them"), "{why}");
+    assert!(why.contains("no permission to trace them"), "{why}");
 }
 
 #[test]
@@ -287,7 +287,7 @@ fn rm_removes_unused_semaphores() {
 fn rm_in_use_needs_force_and_wakes_waiters() {
     let world = World::new();
     let holder = world.call("sem run @s --slots 1 -- sleep 100").start().became("sleep");
-    world.call("sem rm @s").fails(1, &format!("it is held by {} (sleep 100)", holder.pid()));
+    world.call("sem rm @s").fails(1, &format!("held by {} (sleep 100)", holder.pid()));
     let waiting = world.call("sem run @s -- true").start().blocked_in(libc::SYS_semtimedop);
     world.call("sem rm @s --force").ok();
     let printed = waiting.end();
@@ -297,7 +297,7 @@ fn rm_in_use_needs_force_and_wakes_waiters() {
 
     world.call("sem create @a").ok();
     let waiting = world.call("sem wait @a").start().blocked_in(libc::SYS_semtimedop);
-    world.call("sem rm @a").fails(1, &format!("it is waited on by {} (", waiting.pid()));
+    world.call("sem rm @a").fails(1, &format!("waited on by {} (", waiting.pid()));
     world.call("sem rm @a --force").ok();
     assert_eq!(waiting.code(), 3);
 

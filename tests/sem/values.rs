@@ -172,7 +172,7 @@ fn set_without_first_values_is_reported() {
     };
     create(&world.name("a"));
     let printed = format!(
-        "sem: {0} was never initialised\nhint: if its creator was killed, remove it: ipcbox sem rm {0}\n",
+        "sem: {0} was never initialised\nhint: if the creator of the set was killed, remove the set: ipcbox sem rm {0}\n",
         world.name("a")
     );
     world.call("sem get @a").stdout("0\n").stderr(&printed).ok();
@@ -184,7 +184,7 @@ fn set_without_first_values_is_reported() {
     for words in [&["sem", "get", target][..], &["sem", "create", target, "--value", "1"]] {
         create(target);
         let printed = lines(&world.program("ipcbox").args(words).output().stderr);
-        let hint = printed[1].strip_prefix("hint: if its creator was killed, remove it: ").unwrap();
+        let hint = printed[1].strip_prefix("hint: if the creator of the set was killed, remove the set: ").unwrap();
         assert_eq!(hint, "ipcbox sem rm 'ftok:a;touch b'");
         world.shell(hint).ok();
     }

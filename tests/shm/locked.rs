@@ -160,7 +160,7 @@ fn journal_of_a_user_without_write_is_ignored() {
     assert!(read().ok() == "b".repeat(LEN));
     // The user may no longer write: the journal is ignored, with a warning.
     mode("0644");
-    let warning = "shm: ignored an unfinished write by uid 54321 without permission to write\nhint: the next locked write by the owner removes it\n";
+    let warning = "shm: ignored an unfinished write by uid 54321, who has no write permission\nhint: the next locked write by the owner removes the unfinished write\n";
     assert!(read().stderr(warning).ok() == "b".repeat(LEN / 2) + &"a".repeat(LEN / 2));
     let own = || world.call("shm write --lock").args([&lock, &name]);
     own().stderr(warning).input("a".repeat(LEN)).ok();
@@ -213,7 +213,7 @@ fn every_writer_completes_a_killed_write() {
 
     // The journal would get the process's own group, which does not show that the process may write.
     further(write().arg("xyz"))
-        .fails(5, "a locked write needs the group of the object (54400) as the group of the process, not 54303");
+        .fails(5, "for a locked write, the group of the process must be that of the object (54400), not 54303");
     assert!(read().ok() == "a".repeat(LEN));
     // If every user may write, the group does not matter.
     world.call("shm set -m 666").arg(&name).ok();
@@ -256,7 +256,7 @@ fn group_with_read_only_acl_is_refused() {
     }
     world.call("shm stat --no-header --columns mode").arg(&name).stdout("0660\n").ok();
     let write = || world.call("shm write --foreign").args([&name, "new"]);
-    let own = "its owner and permission bits do not allow a locked write by this user";
+    let own = "the owner and mode of the object do not allow a locked write by this user";
     for gid in [GROUP, 54_301] {
         let call = write().args(["--lock", &lock]);
         member(call, 54_301, gid, gid).fails(5, own);

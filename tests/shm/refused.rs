@@ -32,7 +32,7 @@ fn bad_number_is_refused() {
         call("read --length -1").fails(2, "--length: expected a size such as 4096");
         call("read --offset 1 --length 18446744073709551615").ok();
         call("get --offset 4 --bits 64").fails(2, "offset 4 is not a multiple of 8");
-        call("get --bits 16").fails(2, "expected 32 or 64");
+        call("get --bits 16").fails(2, "expected 32 or 64 bits");
         call("add --by 1x").fails(2, "expected a number from -9223372036854775808");
         call("add --by 2147483648").fails(2, "2147483648 does not fit in 32 bits");
         call("set").arg("99999999999999999999").fails(2, "expected a number from");

@@ -38,7 +38,7 @@ impl Verb for Create {
 # Create a FIFO that the group may write to
 ipcbox fifo create control --mode 660
 ";
-    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Missing, "the directory does not exist")];
+    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Missing, "the parent directory does not exist")];
 
     fn run(self) -> Result<Exit> {
         each(&self.fifos, |fifo| context("create", fifo, self.create(fifo)))
@@ -64,7 +64,7 @@ impl Create {
         match made {
             Ok((seen, _)) => self.creating.expect_mode(seen.mode),
             Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => {
-                let cause = Cause::from_errno(Errno::ENOENT, "its directory does not exist");
+                let cause = Cause::from_errno(Errno::ENOENT, "the parent directory does not exist");
                 Err(cause.hint("add --parents to create it").into())
             }
             Err(error) => Err(error),

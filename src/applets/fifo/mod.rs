@@ -54,7 +54,7 @@ fn still(state: &str, timeout: &Timeout) -> Cause {
 fn explain(fifo: &Fifo, errno: Errno) -> Cause {
     let cause = |words: &str| Cause::from_errno(errno, words);
     match errno {
-        Errno::ENOENT if !fifo.has_directory() => cause("its directory does not exist"),
+        Errno::ENOENT if !fifo.has_directory() => cause("the parent directory does not exist"),
         Errno::ENOENT => cause("no such FIFO"),
         Errno::EEXIST => cause("already exists"),
         Errno::ENOTDIR => cause("a part of the path is not a directory"),
@@ -65,8 +65,8 @@ fn explain(fifo: &Fifo, errno: Errno) -> Cause {
             }
             _ => Cause::plain(errno),
         },
-        Errno::ENOSPC => cause("no space left on its file system"),
-        Errno::EROFS => cause("its file system is read-only"),
+        Errno::ENOSPC => cause("no space left on the file system"),
+        Errno::EROFS => cause("the file system is read-only"),
         Errno::ENAMETOOLONG => cause("the path, or a name in it, is too long"),
         errno => Cause::plain(errno),
     }

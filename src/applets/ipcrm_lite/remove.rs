@@ -60,7 +60,7 @@ impl Remove {
         }
         if by_filter && !free.is_empty() && !self.yes {
             let refused =
-                confirm(free.len(), "add --yes to remove them, or --dry-run to list them").map(|()| Exit::Done);
+                confirm(free.len(), "add --yes to remove the objects, or --dry-run to list them").map(|()| Exit::Done);
             if refused.is_err() {
                 return each([refused, skipped], |outcome| outcome.map(drop));
             }
@@ -101,7 +101,7 @@ impl Remove {
                 bail!(Cause::from_errno(errno, "removed by another process").exit(Exit::Missing))
             }
             Err(Errno::ESTALE) => {
-                bail!(Cause::new(Exit::Failed, "it was changed or replaced after it was inspected"))
+                bail!(Cause::new(Exit::Failed, "the object was changed or replaced after it was inspected"))
             }
             Err(errno @ (Errno::EPERM | Errno::EACCES)) => {
                 bail!(denied(errno, one.object.owned().map(|(uid, _, _)| uid)))

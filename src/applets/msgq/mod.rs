@@ -48,16 +48,16 @@ fn explain(target: &Target, errno: Errno) -> Cause {
     match errno {
         Errno::ENOSPC if *target.form() == Form::Posix => {
             let most = limit("queues_max", 256);
-            Cause::from_errno(errno, format!("all {most} POSIX queues of the system are in use"))
-                .hint("remove one, or raise /proc/sys/fs/mqueue/queues_max")
+            Cause::from_errno(errno, format!("the system's limit of {most} POSIX queues is reached"))
+                .hint("remove a queue, or raise /proc/sys/fs/mqueue/queues_max")
         }
         Errno::ENOSPC => {
             let most = msg::limits().map_or(32000, |limits| limits.queues);
-            Cause::from_errno(errno, format!("all {most} message queues of the system are in use"))
-                .hint("remove one (ipcbox msgq stat lists them), or raise /proc/sys/kernel/msgmni")
+            Cause::from_errno(errno, format!("the system's limit of {most} message queues is reached"))
+                .hint("remove a queue (ipcbox msgq stat lists them), or raise /proc/sys/kernel/msgmni")
         }
         Errno::EMFILE if fds::has_free_fd() => queue::no_memory(),
-        Errno::ENOSYS => Cause::from_errno(errno, "this kernel has no such message queues"),
+        Errno::ENOSYS => Cause::from_errno(errno, "this kernel does not support this type of message queue"),
         errno => errors::explain(target, Kind::Msg, errno),
     }
 }

@@ -158,7 +158,7 @@ impl Create {
             let words = format!("{ops} semaphores need more than the {most} operations that one call can do");
             bail!(Cause::from_errno(Errno::E2BIG, words).hint(format!(
                 "use ipcbox sem create {} --nsems {len}, then ipcbox sem set; \
-                 the limit is the third number of /proc/sys/kernel/sem (SEMOPM)",
+                 the limit is the third number in /proc/sys/kernel/sem (SEMOPM)",
                 self.target.quoted()
             )));
         }

@@ -59,17 +59,17 @@ fn explain(target: &Target, errno: Errno) -> Cause {
     let is_posix = *target.form() == Form::Posix;
     match errno {
         Errno::EINVAL | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO if is_posix => {
-            cause("its file is not a semaphore of the C library").exit(Exit::Missing)
+            cause("the file is not a POSIX semaphore").exit(Exit::Missing)
         }
-        Errno::ERANGE => cause("the value would be outside 0 to 32767"),
-        Errno::EOVERFLOW if is_posix => cause("the value would be outside 0 to 2147483647"),
-        Errno::EOVERFLOW => cause("its count of free slots is too high: another program changed its values"),
-        Errno::EPROTO => cause("the barrier has no open round: another program changed its values"),
+        Errno::ERANGE => cause("the value would leave the range from 0 to 32767"),
+        Errno::EOVERFLOW if is_posix => cause("the value would leave the range from 0 to 2147483647"),
+        Errno::EOVERFLOW => cause("the count of free slots is too high: another program changed the semaphore"),
+        Errno::EPROTO => cause("the barrier is inconsistent: another program changed the semaphore"),
         Errno::EFBIG if !is_posix => beyond(target),
         Errno::E2BIG => {
             let ops = limits().map_or(500, |limits| limits.ops);
-            cause(&format!("one call can do at most {ops} operations"))
-                .hint("the limit is the third number of /proc/sys/kernel/sem (SEMOPM)")
+            cause(&format!("one call can perform at most {ops} operations"))
+                .hint("the limit is the third number in /proc/sys/kernel/sem (SEMOPM)")
         }
         errno => errors::explain(target, Kind::Sem, errno),
     }
@@ -80,7 +80,7 @@ fn beyond(target: &Target) -> Cause {
     let words = match len {
         Ok(1) => "the set has one semaphore, number 0".to_owned(),
         Ok(len) => format!("the set has {len} semaphores, numbered 0 to {}", len - 1),
-        Err(_) => "the set has fewer semaphores".to_owned(),
+        Err(_) => "the set does not have that many semaphores".to_owned(),
     };
     Cause::from_errno(Errno::EFBIG, words).exit(Exit::Usage)
 }
@@ -99,7 +99,7 @@ fn plain(target: &Target, set: Set) -> Result<()> {
         Err(errno) => return Err(errno.into()),
     };
     let instead = if name.ends_with("slots") {
-        "use ipcbox sem run or hold to take a slot, ipcbox sem run --resize to change their number"
+        "use ipcbox sem run or hold to take a slot, or ipcbox sem run --resize to change the number of slots"
     } else if name.ends_with("lock") {
         "use ipcbox sem lock, or ipcbox sem hold --lock"
     } else {
@@ -119,7 +119,7 @@ fn system_v(target: &Target) -> Result<()> {
 
 /// Returns the hint for a set whose creator may have been killed before it set the values.
 fn if_abandoned(target: &Target) -> String {
-    format!("if its creator was killed, remove it: ipcbox sem rm {}", target.quoted())
+    format!("if the creator of the set was killed, remove the set: ipcbox sem rm {}", target.quoted())
 }
 
 /// Reports a set whose creator was killed before it set the values.

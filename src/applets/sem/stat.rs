@@ -177,15 +177,15 @@ impl Stat {
                     found.extend(unless_gone(users::set_waiters(set, values, blocked))?);
                 }
                 if found.iter().any(|user| matches!(user.how, How::Operates { .. }) && user.pid().is_none()) {
-                    output::warn(format!("cannot see all waiters of {}: this needs permission to trace them", name()));
+                    output::warn(format!("cannot list all waiters of {}: no permission to trace them", name()));
                 }
             }
             (State::PosixSemaphore(_, Err(_)), _) if self.waiters => {
-                output::warn(format!("cannot see the waiters of {}: permission denied (EACCES)", name()));
+                output::warn(format!("cannot list the waiters of {}: permission denied (EACCES)", name()));
             }
             (State::PosixSemaphore(_, Ok(stat)), _) if self.waiters && stat.waiters > 0 => {
                 found.push(User::unknown(stat.waiters, How::Operates { operations: None, stopped: false }));
-                output::warn("cannot see the waiters of a POSIX semaphore: it only counts them");
+                output::warn("cannot list the waiters of a POSIX semaphore: only their number is known");
             }
             _ => {}
         }

@@ -280,14 +280,14 @@ impl Journal {
             .map(|key| Segment::create(key, size, first_mode, false))
             .find(|created| *created != Err(Errno::EEXIST))
         else {
-            let words = "killed writers of other users left data that only those users can remove";
+            let words = "killed writers left segments that only their owners can remove";
             bail!(Cause::new(Exit::Failed, words).hint("ipcs -m lists the segments of all users"));
         };
         let segment = segment.map_err(no_room)?;
         let change = Change { uid: Some(perm.uid), gid: Some(perm.gid), mode: Some(perm.mode) };
         if is_given && let Err(errno) = segment.change(change) {
             segment.remove()?;
-            bail!(Cause::from_errno(errno, "cannot give the journal of a locked write to the owner of the object"));
+            bail!(Cause::from_errno(errno, "cannot change the owner of the write journal to that of the object"));
         }
         Ok(segment)
     }
@@ -297,7 +297,7 @@ fn no_room(errno: Errno) -> anyhow::Error {
     match errno {
         Errno::ENOSPC | Errno::ENOMEM | Errno::EINVAL => {
             let words = "no room for the journal of a locked write";
-            let hint = "ipcs -lm lists the limits of segments, and ipcs -um their use";
+            let hint = "ipcs -lm lists the segment limits, and ipcs -um lists the current usage";
             Cause::from_errno(errno, words).hint(hint).into()
         }
         errno => errno.into(),
@@ -306,21 +306,21 @@ fn no_room(errno: Errno) -> anyhow::Error {
 
 fn not_copied(errno: Errno) -> Cause {
     let words = match errno {
-        Errno::EFAULT => "it was truncated during the write".into(),
+        Errno::EFAULT => "the object was truncated during the write".into(),
         errno => words(errno),
     };
     Cause::from_errno(errno, words)
-        .hint("readers with --lock see the new data, and the next locked write copies it again")
+        .hint("readers with --lock see the new data; the next locked write completes the copy")
 }
 
 /// The warning about a journal that does not count.
 fn unbelieved(uid: u32) -> Cause {
-    let words = format!("ignored an unfinished write by {} without permission to write", user(uid));
-    Cause::new(Exit::Denied, words).hint("the next locked write by the owner removes it")
+    let words = format!("ignored an unfinished write by {}, who has no write permission", user(uid));
+    Cause::new(Exit::Denied, words).hint("the next locked write by the owner removes the unfinished write")
 }
 
 /// The failure to read a journal because the object's permissions have changed since.
 fn out_of_reach(perm: &Perm) -> Cause {
     let words = format!("no permission to complete the unfinished write by {}", user(perm.creator_uid));
-    Cause::from_errno(Errno::EACCES, words).hint("the next locked write by the owner completes it")
+    Cause::from_errno(Errno::EACCES, words).hint("the next locked write by the owner completes the unfinished write")
 }

@@ -120,12 +120,15 @@ impl Subject {
     /// could read it.
     pub(super) fn refused(&self, perm: &Perm) -> Cause {
         if self.mode & 0o060 == 0 {
-            return Cause::new(Exit::Denied, "its owner and permission bits do not allow a locked write by this user");
+            return Cause::new(
+                Exit::Denied,
+                "the owner and mode of the object do not allow a locked write by this user",
+            );
         }
         let words = format!(
-            "a locked write needs the group of the object ({}) as the group of the process, not {}",
+            "for a locked write, the group of the process must be that of the object ({}), not {}",
             perm.gid, perm.creator_gid
         );
-        Cause::new(Exit::Denied, words).hint("sg GROUP -c 'ipcbox shm write …' runs it as that group")
+        Cause::new(Exit::Denied, words).hint("run the write as that group: sg GROUP -c 'ipcbox shm write …'")
     }
 }

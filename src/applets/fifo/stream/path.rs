@@ -91,7 +91,7 @@ impl Fifo {
             Kind::Device => "a device",
             Kind::Socket => "a socket",
         };
-        bail!(Cause::new(Exit::Exists, format!("it is {words}, not a FIFO")))
+        bail!(Cause::new(Exit::Exists, format!("the path is {words}, not a FIFO")))
     }
 
     /// Creates it if `--create` was given and it is missing, and returns what was created.

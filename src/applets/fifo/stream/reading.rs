@@ -307,7 +307,7 @@ impl<'a> Reading<'a> {
         }
         let words = match &self.records {
             Some(records) if self.moved && !self.follow => {
-                format!("only {} of {} lines", records.wanted - records.left, records.wanted)
+                format!("only {} of {} lines received", records.wanted - records.left, records.wanted)
             }
             _ if self.moved && !self.follow => "open for writing".into(),
             _ if self.sources.iter().any(|source| source.part) => "no complete line".into(),

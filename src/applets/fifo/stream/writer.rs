@@ -36,7 +36,7 @@ pub fn fits(length: u64, number: u64) -> Result<()> {
         return Ok(());
     }
     let most = pipe::ATOMIC;
-    let words = format!("line {number} has {length} bytes with its newline; --lines allows at most {most}");
+    let words = format!("line {number} has {length} bytes including the newline; --lines allows at most {most}");
     bail!(Cause::new(Exit::Failed, words))
 }
 
@@ -148,7 +148,7 @@ impl Writer {
         let lost = pipe::unread(self.mover.to()).unwrap_or(0) as u64;
         let read = self.written.saturating_sub(lost);
         let cause =
-            Cause::from_errno(errno, format!("the last reader closed it after {read} bytes")).exit(Exit::Missing);
+            Cause::from_errno(errno, format!("the last reader closed the FIFO after {read} bytes")).exit(Exit::Missing);
         match lost {
             0 => cause.into(),
             lost => cause.note(&format!("{lost} more bytes were written but not read")).into(),

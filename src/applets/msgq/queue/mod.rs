@@ -147,7 +147,7 @@ impl Queue {
                 "create a queue with a larger --message-size".into(),
             ),
         };
-        Cause::from_errno(errno, format!("message of {length} bytes is larger than {limit}")).hint(hint)
+        Cause::from_errno(errno, format!("{length} bytes exceed {limit}")).hint(hint)
     }
 }
 
@@ -158,7 +158,7 @@ pub fn full(target: &Target, timeout: &Timeout) -> Notice {
         Due::AtOnce => None,
         Due::Later => {
             let raise = if *queue.form() == Form::Posix {
-                "create it with a larger --max-messages".to_owned()
+                "create the queue with a larger --max-messages".to_owned()
             } else {
                 format!("raise the limit (ipcbox msgq set {} --max-bytes; default: kernel.msgmnb)", queue.quoted())
             };
@@ -215,7 +215,7 @@ pub fn owned(target: &Target) -> Result<((msg::Queue, msg::Stat), [u32; 2])> {
 
 /// Parses the type to receive.
 pub fn kind(text: &str) -> Result<i64, String> {
-    text.parse().map_err(|_| format!("expected a type: 0 to {}, or -N for the lowest type up to N", i64::MAX))
+    text.parse().map_err(|_| format!("expected a type from 0 to {}, or -N for the lowest type up to N", i64::MAX))
 }
 
 /// The failure `EMFILE` of a POSIX queue while descriptors are left: the user's queues would exceed `RLIMIT_MSGQUEUE`.

@@ -49,20 +49,22 @@ impl Capacity {
         };
         Ok(set.map_err(|errno| match errno {
             Errno::EPERM if limits.max_size.is_some_and(|max| bytes <= max) => {
-                Cause::from_errno(errno, "the pipes of this user are at their common limit")
-                    .hint("close some of them, or raise /proc/sys/fs/pipe-user-pages-soft")
+                Cause::from_errno(errno, "this user's pipes have reached their total size limit")
+                    .hint("close some pipes, or raise /proc/sys/fs/pipe-user-pages-soft")
             }
             Errno::EPERM => {
                 let max = limits.max_size.map_or_else(String::new, |max| format!(", {max}"));
                 Cause::from_errno(errno, format!("{bytes} bytes exceed /proc/sys/fs/pipe-max-size{max}"))
                     .hint("use max for the largest capacity allowed")
             }
-            Errno::EINVAL => Cause::from_errno(errno, format!("{bytes} bytes exceed the largest pipe, 2 GiB")),
+            Errno::EINVAL => {
+                Cause::from_errno(errno, format!("{bytes} bytes exceed the maximum pipe capacity of 2 GiB"))
+            }
             Errno::EBUSY => {
                 let unread = pipe::unread(&pipe).unwrap_or(0);
-                Cause::from_errno(errno, format!("it holds {unread} bytes"))
+                Cause::from_errno(errno, format!("the pipe holds {unread} unread bytes"))
             }
-            Errno::EBADF => Cause::from_errno(errno, "it is not a pipe"),
+            Errno::EBADF => Cause::from_errno(errno, "not a pipe"),
             errno => Cause::plain(errno),
         })?)
     }

@@ -73,7 +73,7 @@ impl Line {
                     bail!(wrong(format!("command {number} is empty")))
                 }
                 Some(line) if self.shell && *line == self.sep => {
-                    bail!(wrong(format!("unexpected '{sep}': with --shell each argument is a command")))
+                    bail!(wrong(format!("unexpected '{sep}': with --shell, each argument is a command")))
                 }
                 Some(_) => {}
             }

@@ -337,7 +337,7 @@ impl Crew {
 /// Returns the failure to create a pipe or another descriptor.
 pub fn unmade(errno: Errno) -> Error {
     let cause = match errno {
-        Errno::ENFILE => Cause::from_errno(errno, "too many open files, or this user's pipes have too many pages")
+        Errno::ENFILE => Cause::from_errno(errno, "too many open files, or this user's pipes use too many pages")
             .hint("raise /proc/sys/fs/file-max or /proc/sys/fs/pipe-user-pages-hard"),
         errno => Cause::plain(errno),
     };

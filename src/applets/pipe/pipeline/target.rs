@@ -73,8 +73,8 @@ impl PipeTarget {
     pub fn fd(&self) -> Result<OwnedFd> {
         if let Spelling::Path(path) = &self.form {
             let Some(fd) = lent(&holders::of(look(path)?).unwrap_or_default()) else {
-                let cause = Cause::new(Exit::Missing, "no process that you may trace has it open");
-                bail!(cause.hint(format!("hold it open first: exec 8<>{}", quote(&path.to_string_lossy()))));
+                let cause = Cause::new(Exit::Missing, "no process that you may trace has the FIFO open");
+                bail!(cause.hint(format!("open the FIFO first: exec 8<>{}", quote(&path.to_string_lossy()))));
             };
             return Ok(fd);
         }
@@ -86,11 +86,11 @@ impl PipeTarget {
                 Errno::ESRCH | Errno::EINVAL => {
                     Cause::from_errno(errno, format!("no process {pid}")).exit(Exit::Missing)
                 }
-                Errno::EPERM => Cause::from_errno(errno, format!("you may not trace process {pid}")),
+                Errno::EPERM => Cause::from_errno(errno, format!("no permission to trace process {pid}")),
                 errno => Cause::plain(errno),
             })?,
             Spelling::Own(number) => fds::copy_of(*number).map_err(|errno| match errno {
-                Errno::EBADF => Cause::from_errno(errno, "it is not open").exit(Exit::Missing),
+                Errno::EBADF => Cause::from_errno(errno, "not an open descriptor").exit(Exit::Missing),
                 errno => Cause::plain(errno),
             })?,
             Spelling::Path(_) => bail!(Errno::EINVAL),
@@ -125,7 +125,7 @@ fn look(path: &Path) -> Result<(u64, u64)> {
         Err(error) => {
             let cause = match errno(error) {
                 errno @ Errno::ENOENT => {
-                    Cause::from_errno(errno, "no such file").hint("name a descriptor as FD or PID:FD")
+                    Cause::from_errno(errno, "no such file").hint("write a descriptor as FD or PID:FD")
                 }
                 errno => Cause::plain(errno),
             };
@@ -135,7 +135,7 @@ fn look(path: &Path) -> Result<(u64, u64)> {
 }
 
 fn not_a_pipe() -> Cause {
-    Cause::new(Exit::Failed, "it is not a pipe")
+    Cause::new(Exit::Failed, "not a pipe")
 }
 
 /// Returns a copy of a descriptor of one of these processes.

@@ -49,7 +49,7 @@ impl Idle {
 
     fn one(&self, target: &Target) -> Result<()> {
         if *target.form() == Form::Posix {
-            keep(target, "the kernel does not know the users of a POSIX semaphore");
+            keep(target, "the kernel does not record which processes use a POSIX semaphore");
             return Ok(());
         }
         let set = semset::find(target)?;
@@ -82,7 +82,7 @@ impl Idle {
             }
         }
         if !self.yes && !unused.is_empty() {
-            confirm(unused.len(), "list them: ipcbox sem stat")?;
+            confirm(unused.len(), "list the semaphores: ipcbox sem stat")?;
         }
         each(unused, |(set, purpose, named)| match remove_idle(set, Some(purpose)) {
             Err(error) if !is_gone(&error) => Err(error).with_context(|| format!("cannot remove {named}")),
@@ -93,14 +93,14 @@ impl Idle {
     fn judge(&self, set: Set) -> Result<Idleness> {
         let (stat, values) = match set.values() {
             Err(Errno::EACCES) => {
-                return Ok(Idleness::Kept("its mode does not allow this user to read it".into()));
+                return Ok(Idleness::Kept("no permission to read the semaphore".into()));
             }
             values => values?,
         };
         let purpose = match Purpose::of(&values) {
             Some(purpose @ (Purpose::Slots { .. } | Purpose::Lock { .. })) => purpose,
             Some(other) => return Ok(Idleness::Other(format!("it is {other}"))),
-            None => return Ok(Idleness::Other("the kernel does not know the users of a plain set".into())),
+            None => return Ok(Idleness::Other("the kernel does not record which processes use a plain set".into())),
         };
         if let Some(words) = in_use(set, &values)? {
             return Ok(Idleness::Kept(words));
@@ -108,7 +108,7 @@ impl Idle {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
         let age = Duration::from_secs(now.saturating_sub(stat.op_time.max(0).unsigned_abs()));
         if self.older_than.is_some_and(|least| age < least) {
-            return Ok(Idleness::Kept(format!("it was last used {} ago", duration::show(age))));
+            return Ok(Idleness::Kept(format!("last used {} ago", duration::show(age))));
         }
         Ok(Idleness::Unused(purpose))
     }
@@ -131,13 +131,13 @@ pub fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
         held = holders(set, &set.values()?.1)?;
     }
     if let Some(users) = list(&held) {
-        return Ok(Some(format!("it is held by {users}")));
+        return Ok(Some(format!("held by {users}")));
     }
     if !semset::is_awaited(values) && count(set, values.len())? == 0 {
         return Ok(None);
     }
     let waiters = set_waiters(set, values, &process::blocked().unwrap_or_default())?;
-    Ok(list(&waiters).map(|users| format!("it is waited on by {users}")))
+    Ok(list(&waiters).map(|users| format!("waited on by {users}")))
 }
 
 /// Removes a set that no process holds. Slots and a lock are taken completely first. Otherwise a caller could take one
@@ -145,7 +145,7 @@ pub fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
 pub fn remove_idle(set: Set, purpose: Option<Purpose>) -> Result<()> {
     match purpose.map_or(Ok(()), |purpose| semset::seize(set, purpose)) {
         Err(Errno::EAGAIN) => {
-            bail!(refused("another process has just taken it"))
+            bail!(refused("just taken by another process"))
         }
         // Its owner may remove it without permission to change it.
         Ok(()) | Err(Errno::EACCES) => Ok(set.remove()?),

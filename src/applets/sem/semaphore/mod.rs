@@ -47,7 +47,7 @@ impl One {
             let why = if self.index() != 0 {
                 "a POSIX semaphore is not a set"
             } else {
-                "a POSIX semaphore changes by 1 only"
+                "a POSIX semaphore can change only by 1"
             };
             bail!(not_posix(&self.target, why));
         }
@@ -58,7 +58,7 @@ impl One {
     pub fn open(&self, what: &str) -> Result<Semaphore> {
         let open = Semaphore::open(self.target.typed());
         let semaphore = open.map_err(|errno| missing(errno.into(), &self.target))?;
-        let why = "its file was truncated (SIGBUS)";
+        let why = "the semaphore file was truncated (SIGBUS)";
         let warning = output::warning(format!("cannot {what} {}: {why}", self.target));
         on_bus_error(warning, Exit::Missing.code())?;
         Ok(semaphore)
@@ -135,7 +135,7 @@ pub fn slots(target: &Target, capacity: Option<u16>, take: u16, creating: Creati
     let Some(capacity) = capacity else {
         return Slots::find(target).map_err(|error| match error.downcast_ref() {
             Some(errno @ Errno::ENOENT) => {
-                Cause::from_errno(*errno, "no such semaphore set").hint("--slots N creates it with N slots").into()
+                Cause::from_errno(*errno, "no such semaphore set").hint("--slots N creates the set with N slots").into()
             }
             _ => error,
         });

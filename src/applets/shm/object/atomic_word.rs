@@ -44,7 +44,7 @@ fn bits(text: &str) -> Result<Bits, String> {
     match text {
         "32" => Ok(Bits::Narrow),
         "64" => Ok(Bits::Wide),
-        _ => Err("expected 32 or 64".into()),
+        _ => Err("expected 32 or 64 bits".into()),
     }
 }
 

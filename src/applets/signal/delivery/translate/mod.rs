@@ -312,5 +312,5 @@ fn watch_parent(signal: Option<Signal>) -> Result<Option<OwnedFd>> {
         return Ok(None);
     }
     let opened = pidfd(parent).map_err(|errno| unopened(parent, errno));
-    Ok(Some(opened.context("cannot watch the parent of ipcbox")?))
+    Ok(Some(opened.context("cannot watch the parent process of ipcbox")?))
 }
