@@ -15,16 +15,16 @@ use crate::text::counted;
 /// Filters, all of which an object must match.
 #[derive(Debug, Clone, Args)]
 pub struct Filters {
-    /// Select objects of this user
+    /// Select objects that USER owns
     #[arg(long, value_name = "USER", value_parser = user)]
     pub owner: Option<u32>,
-    /// Select objects of the caller
+    /// Select objects that the caller owns
     #[arg(long, conflicts_with = "owner")]
     pub mine: bool,
-    /// Select objects unused and unchanged for DURATION
+    /// Select objects not used or changed for DURATION
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub older_than: Option<Duration>,
-    /// Skip TARGET, even if it is an argument
+    /// Skip TARGET, even if it is also an argument
     #[arg(long, value_name = "TARGET")]
     pub keep: Vec<Target>,
     /// Select objects that no process uses now
@@ -32,7 +32,7 @@ pub struct Filters {
     /// An unused object is not attached, open, held or waited on.
     #[arg(long)]
     pub unused: bool,
-    /// Select objects whose past users have all exited
+    /// Select objects whose users have all exited
     ///
     /// Only unattached segments and empty queues match. See NOTES in ipcbox-ipcs-lite(1).
     #[arg(long)]

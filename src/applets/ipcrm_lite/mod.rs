@@ -61,18 +61,18 @@ pub const APPLET: Applet = Applet {
     verbs: &[Entry::of::<Remove>(), Entry::of::<AsIpcrm>()],
 };
 
-/// The options of ipcrm(1) from util-linux 2.38 work unchanged: they remove an object even if it is in use. `ipcrm -a`
-/// removes everything without asking. An object chosen by a TARGET or a filter is kept if it is in use, unless --force
-/// is given. A filter asks on a terminal and needs --yes elsewhere. It keeps slots, locks, barriers and objects of
-/// other users. With TARGETs, filters select among the TARGETs.
+/// The options of ipcrm(1) from util-linux 2.38 work unchanged, and remove an object even if it is in use. `ipcrm -a`
+/// removes all objects without asking. An object chosen by a TARGET or a filter is kept if it is in use, unless --force
+/// is given. A filter asks for confirmation; without a terminal, --yes is required. A filter keeps slots, locks,
+/// barriers and objects of other users. With TARGETs, filters select among the TARGETs.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Remove {
     #[command(flatten)]
     victims: Victims,
-    /// Select all objects, or all of KIND
+    /// Select all objects, or all objects of KIND
     ///
-    /// KIND is shm, msg or sem, or pshm, pmsg or psem for POSIX objects.
+    /// KIND is shm, msg or sem; for POSIX objects, pshm, pmsg or psem.
     #[arg(
         short = 'a',
         long,
@@ -83,7 +83,7 @@ pub struct Remove {
     all: Option<String>,
     /// Print each object before it is removed
     ///
-    /// With --json, these lines go to standard error.
+    /// With --json, --verbose prints to standard error.
     #[arg(short = 'v', long)]
     verbose: bool,
     /// Include POSIX objects

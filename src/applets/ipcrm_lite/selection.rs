@@ -66,7 +66,7 @@ const KEYS: [(&str, char, Kind, &str); 3] = [
 ];
 /// The options of util-linux 2.41.
 const NAMES: [(&str, Kind, &str); 3] = [
-    ("posix-shmem", Kind::Shm, "Remove this POSIX shared memory"),
+    ("posix-shmem", Kind::Shm, "Remove this POSIX shared memory object"),
     ("posix-mqueue", Kind::Msg, "Remove this POSIX queue"),
     ("posix-semaphore", Kind::Sem, "Remove this POSIX semaphore"),
 ];

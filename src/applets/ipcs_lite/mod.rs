@@ -51,10 +51,10 @@ pub const APPLET: Applet = Applet {
     verbs: &[Entry::of::<Ipcs>()],
 };
 
-/// Lists message queues, shared memory and semaphore sets in the format of ipcs(1) from util-linux 2.38. --json,
-/// --columns, --no-header and --holders print records instead. --leaks runs CMD, then lists new objects of the caller,
-/// and exits with status 1 if one leaked. A new object is not a leak if it is held (in use), foreign (of another
-/// process) or idle (free slots, lock or barrier).
+/// Lists message queues, shared memory and semaphore sets in the format of ipcs(1) from util-linux 2.38. With --json,
+/// --columns, --no-header or --holders, prints one record per line. --leaks runs CMD, then lists the caller's new
+/// objects, and exits with status 1 if any of them leaked. A new object is not a leak if it is held (in use), foreign
+/// (of another process) or idle (an unused lock, barrier or set of slots).
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Ipcs {
@@ -67,7 +67,7 @@ pub struct Ipcs {
     /// List semaphore sets
     #[arg(short = 's', long)]
     semaphores: bool,
-    /// List all three kinds (the default)
+    /// List queues, segments and semaphore sets (default)
     #[arg(short = 'a', long)]
     all: bool,
     /// Show the object with this ID; needs -q, -m or -s
@@ -116,7 +116,7 @@ pub struct Ipcs {
     sort: Option<String>,
     /// Repeat every INTERVAL (default: 2s)
     ///
-    /// On a terminal, the list is redrawn. Elsewhere, only objects that are new, changed or gone are printed.
+    /// On a terminal, the list is redrawn. Without a terminal, only new, changed and removed objects are printed.
     #[arg(
         long,
         value_name = "INTERVAL",
@@ -129,12 +129,12 @@ pub struct Ipcs {
     /// Run CMD, and report the objects it leaves behind
     #[arg(long, requires = "command", conflicts_with_all = ["time", "pid", "creator", "holders", "watch"])]
     leaks: bool,
-    /// Remove leaks that are proved to come from CMD
+    /// Remove leaks that provably come from CMD
     #[arg(long, requires = "leaks")]
     clean: bool,
-    /// Run CMD in an IPC namespace of its own
+    /// Run CMD in a separate IPC namespace
     ///
-    /// All objects left in this namespace are leaks of CMD, and vanish with the namespace. /dev/shm is shared.
+    /// All objects left in this namespace count as leaks, and vanish with the namespace. /dev/shm is not isolated.
     #[arg(long, requires = "leaks")]
     isolate: bool,
     #[command(flatten)]
