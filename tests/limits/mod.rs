@@ -100,7 +100,7 @@ const SCARCITIES: &[Scarcity] = &[
     scarcity(
         "no /dev/mqueue",
         "umount -A /dev/mqueue 2>/dev/null || :; exec setpriv --bounding-set=-all --inh-caps=-all",
-        ("ipcs-lite -P", 0, "their file system is not mounted"),
+        ("ipcs-lite -P", 0, "mqueue is not mounted"),
     ),
     scarcity(
         "msgmni, semmni and shmmni reached",

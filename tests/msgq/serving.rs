@@ -83,7 +83,7 @@ fn missing_cmd_takes_no_message() {
     let ended = server.end();
     assert_eq!(ended.status.code(), Some(126));
     let words = String::from_utf8(ended.stderr).unwrap();
-    assert!(words.contains("cannot run ./program: it has been removed (ENOENT)"), "{words}");
+    assert!(words.contains("cannot run ./program: the file has been removed (ENOENT)"), "{words}");
 }
 
 #[test]

@@ -348,7 +348,7 @@ fn slow_stream_and_slow_reader_hold_no_lock() {
 fn private_target_creates_no_lock() {
     let world = World::new();
     for call in ["shm read private --lock @l", "shm write private x --create --lock @l"] {
-        world.call(call).fails(2, "only for create");
+        world.call(call).fails(2, "valid only with create");
         world.call("sem get @l").fails(3, "no such semaphore set");
     }
 }
