@@ -95,10 +95,10 @@ impl Entry {
         };
         let words = match (exit, &object) {
             (Exit::Missing, _) if self.name == "create" && is_fifo => "no such directory".into(),
-            (Exit::Missing, _) if self.name == "create" => "PATH of ftok:PATH does not exist".into(),
+            (Exit::Missing, _) if self.name == "create" => "the PATH in ftok:PATH does not exist".into(),
             (Exit::Missing, Some(noun)) => format!("no such {noun}"),
             (Exit::Exists, _) if has(&["exclusive"]) => {
-                "already exists (with --exclusive), or is not what was requested".into()
+                "the object exists (with --exclusive), or does not match the options".into()
             }
             (Exit::Exists, _) if has(&["lock"]) => "SEM exists, but is not a lock".into(),
             (Exit::Exists, _) if is_fifo => "PATH is not a FIFO".into(),

@@ -12,15 +12,15 @@ use crate::sys::users::Database;
 /// How an object is created.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Creating {
-    /// Create it with this octal mode (default: 0600)
+    /// Create the object with this mode (default: 0600)
     ///
-    /// The umask does not affect this mode.
+    /// The mode is octal, and the umask does not change it.
     #[arg(short, long, value_parser = mode, help_heading = "Creating")]
     pub mode: Option<u32>,
     /// Accept an object that belongs to another user
     ///
-    /// Without it, an existing object is refused unless you or root own it, because another user may have created it
-    /// first.
+    /// Without this option, an existing object is refused unless you or root own it. Another user may have created it
+    /// before you.
     #[arg(long, num_args = 0, default_missing_value = "true", help_heading = "Creating")]
     pub foreign: Option<bool>,
     /// Refuses an existing object, as `create -x` does.
@@ -102,7 +102,7 @@ pub fn differs(is: impl Display, asked: impl Display) -> Cause {
 /// Whether a missing object is created.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Making {
-    /// Create it if it does not exist
+    /// Create the object if it does not exist
     #[arg(long, num_args = 0, default_missing_value = "true", help_heading = "Creating")]
     create: Option<bool>,
     /// How it is created.

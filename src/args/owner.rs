@@ -12,7 +12,7 @@ pub struct Ownership {
     /// Set the permission bits, in octal
     #[arg(short, long, value_parser = mode)]
     mode: Option<u32>,
-    /// Set the owner, and the group if one is given
+    /// Set the owner and, if GROUP is given, the group
     #[arg(long, value_name = "USER[:GROUP]", value_parser = parse)]
     owner: Option<Owner>,
 }

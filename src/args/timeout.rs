@@ -17,8 +17,8 @@ use crate::sys::deadline::Deadline;
 pub struct Timeout {
     /// Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
     ///
-    /// A bare number is seconds. The limit covers all waiting in one call, but not the run time of a CMD. If both
-    /// --timeout and --nonblock are given, the last one applies.
+    /// A number without a unit is in seconds. The limit covers all waiting in one call, but not the run time of CMD. If
+    /// both --timeout and --nonblock are given, the last one applies.
     #[arg(id = "timeout", short = 'w', long, value_name = "DURATION", value_parser = timeout, help_heading = "Waiting")]
     limit: Option<Timed>,
     /// Do not wait (same as --timeout 0)
@@ -33,7 +33,7 @@ pub struct Timeout {
     nonblock: Option<bool>,
     #[command(flatten)]
     late: Late,
-    /// Print what the call is waiting for, and the holders
+    /// Print what this call waits for, and its holders
     #[arg(
         short,
         long,
@@ -67,7 +67,7 @@ fn timeout(text: &str) -> Result<Timed, String> {
 /// The exit status on timeout.
 #[derive(Debug, Default, Clone, Copy, Args)]
 pub struct Late {
-    /// Exit with N on timeout (default: 124; 0 is silent)
+    /// Exit with N on timeout (default: 124; 0: no message)
     #[arg(short = 'E', long, value_name = "N", value_parser = status, help_heading = "Waiting")]
     timeout_status: Option<u8>,
 }
@@ -83,7 +83,7 @@ impl Late {
 /// Whether only errors are printed.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Quiet {
-    /// Suppress the result and the waiting message
+    /// Print no result, and no message while waiting
     #[arg(short, long, num_args = 0, default_missing_value = "true", help_heading = "Output")]
     pub quiet: Option<bool>,
 }

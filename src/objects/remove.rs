@@ -19,10 +19,10 @@ pub struct Removing {
     /// Objects to remove
     #[arg(value_name = "TARGET", required = true)]
     targets: Vec<Target>,
-    /// Remove it even if it is in use
+    /// Remove the object even if it is in use
     #[arg(long)]
     pub force: bool,
-    /// Do not fail if it does not exist
+    /// Do not fail if the object does not exist
     #[arg(long)]
     missing_ok: bool,
 }

@@ -19,12 +19,12 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Limit {
     /// Send TERM after DURATION, and KILL 5s later
     ///
-    /// The exit status is then 124. DURATION 0 means no limit, as in timeout(1).
+    /// On timeout, the exit status is 124. DURATION 0 means no limit, as in timeout(1).
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     max_time: Option<Duration>,
     /// Send SIG instead of TERM, then wait D (default: 5s)
     ///
-    /// May be repeated: after each D, the next SIG is sent.
+    /// Repeat this option to send a further SIG after each D.
     #[arg(long, value_name = "SIG[:D]", value_parser = step, requires = "max_time")]
     then: Vec<Step>,
     #[command(flatten)]

@@ -12,8 +12,8 @@ use crate::args::timeout::Quiet;
 use crate::exit::{Cause, Exit, bare, each};
 use crate::sys::errno;
 
-/// Prints nothing. An existing FIFO is accepted, unless --mode asks for a different mode (status 4). Any other file at
-/// the path is an error.
+/// Prints nothing. Accepts an existing FIFO, unless its mode differs from --mode (status 4). Any other file at the path
+/// is an error.
 #[derive(Args)]
 pub struct Create {
     /// Paths of the FIFOs
@@ -22,7 +22,7 @@ pub struct Create {
     /// Create missing directories
     #[arg(short, long, num_args = 0, default_missing_value = "true")]
     parents: Option<bool>,
-    /// Fail with status 4 if it exists
+    /// Fail with status 4 if the FIFO exists
     #[arg(short = 'x', long, num_args = 0, default_missing_value = "true")]
     exclusive: Option<bool>,
     #[command(flatten)]

@@ -21,10 +21,10 @@ use crate::sys::signal::Signal;
 use crate::text::visible_bytes;
 
 /// Copies data until every writer has closed the FIFO. Waits at most --timeout for the first writer. Reads several
-/// FIFOs at once and never mixes their lines. If a last line lacks a newline, read adds it.
+/// FIFOs at once and never mixes their lines. If the last line of a FIFO lacks a newline, read adds one.
 ///
-/// With --count, takes exactly that many lines and leaves the rest for the next reader. A FIFO keeps data only while a
-/// process has it open: between two readers, hold it open with exec 8<>PATH.
+/// With --count, takes exactly COUNT lines and leaves the rest for the next reader. A FIFO keeps data only while a
+/// process has it open. To keep data between two readers, hold the FIFO open with exec 8<>PATH.
 #[derive(Args)]
 pub struct Read {
     /// Paths of the FIFOs
@@ -35,12 +35,12 @@ pub struct Read {
     /// Remove the FIFO at exit if this call created it
     #[arg(long, requires = "create")]
     rm: bool,
-    /// Keep reading after all writers have closed
+    /// Keep reading after the last writer closes the FIFO
     ///
-    /// Stops at a signal, or after --timeout without data.
+    /// Reading stops at a signal, or if no data arrives within --timeout.
     #[arg(short, long)]
     follow: bool,
-    /// Stop after COUNT lines and leave the rest
+    /// Stop after COUNT lines; leave the rest in the FIFO
     ///
     /// --records is another name for this option.
     #[arg(short, long, alias = "records", value_name = "COUNT", value_parser = many)]
@@ -64,8 +64,10 @@ until [ -p log ]; do sleep 0.01; done
 ipcbox fifo write log 'built a' 'built b' -w 10s
 wait
 ";
-    const STATUSES: &'static [(Exit, &'static str)] =
-        &[(Exit::Missing, "no such FIFO, or it was removed or replaced"), (Exit::Exists, "the path is not a FIFO")];
+    const STATUSES: &'static [(Exit, &'static str)] = &[
+        (Exit::Missing, "the FIFO does not exist, or was removed or replaced"),
+        (Exit::Exists, "the path is not a FIFO"),
+    ];
 
     fn run(self) -> Result<Exit> {
         interrupt::catch(&[Signal::HUP, Signal::INT, Signal::TERM, Signal::PIPE]).context("cannot catch signals")?;

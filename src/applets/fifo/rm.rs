@@ -11,17 +11,17 @@ use crate::exit::{Cause, Exit, each};
 use crate::objects::remove::refused;
 use crate::objects::users;
 
-/// Without --force, a FIFO that a process has open, or is about to open, is not removed. With --force, such processes
-/// keep the removed FIFO open. Processes of other users are visible only with privilege.
+/// Without --force, rm does not remove a FIFO that a process has open or waits to open. With --force, a process that
+/// has the FIFO open can still use it. Processes of other users are visible only with privilege.
 #[derive(Args)]
 pub struct Rm {
     /// Paths of the FIFOs
     #[arg(value_name = "PATH", required = true)]
     fifos: Vec<Fifo>,
-    /// Remove it even if it is in use
+    /// Remove the FIFO even if it is in use
     #[arg(long)]
     force: bool,
-    /// Do not fail if it does not exist
+    /// Do not fail if the FIFO does not exist
     #[arg(long)]
     missing_ok: bool,
 }
@@ -33,8 +33,10 @@ impl Verb for Rm {
 # Remove a FIFO if it exists
 ipcbox fifo rm log --missing-ok
 ";
-    const STATUSES: &'static [(Exit, &'static str)] =
-        &[(Exit::Failed, "in use (see --force), or any other failure"), (Exit::Exists, "the path is not a FIFO")];
+    const STATUSES: &'static [(Exit, &'static str)] = &[
+        (Exit::Failed, "the FIFO is in use (see --force), or any other failure"),
+        (Exit::Exists, "the path is not a FIFO"),
+    ];
 
     fn run(self) -> Result<Exit> {
         each(&self.fifos, |fifo| match self.remove(fifo) {

@@ -21,7 +21,7 @@ use crate::sys::wait::Wake;
 use crate::sys::{fds, fifo, pipe};
 
 /// CMD reads the line on standard input. An argument {} is replaced with the line, without its newline. A line stays in
-/// the FIFO until it is complete and a job is free.
+/// the FIFO until it is complete and another CMD may start.
 ///
 /// Serves until SIGTERM, then waits for running CMDs and exits with status 0. A CMD that fails does not stop the
 /// server. A FIFO can have only one server at a time.
@@ -53,8 +53,10 @@ ipcbox fifo write control src/a src/b -w 10s
 kill "$server"
 "#;
     const RUNS: Runs = Runs::Each;
-    const STATUSES: &'static [(Exit, &'static str)] =
-        &[(Exit::Missing, "no such FIFO, or it was removed or replaced"), (Exit::Exists, "the path is not a FIFO")];
+    const STATUSES: &'static [(Exit, &'static str)] = &[
+        (Exit::Missing, "the FIFO does not exist, or was removed or replaced"),
+        (Exit::Exists, "the path is not a FIFO"),
+    ];
 
     fn run(mut self) -> Result<Exit> {
         let end: &[u8] = if self.ending.byte() == b'\n' { b"\n" } else { b"" };

@@ -16,8 +16,8 @@ use crate::sys::{pipe, process};
 /// Permission of users other than the owner to read or write.
 const OTHERS: u32 = 0o066;
 
-/// Shows how many bytes each FIFO holds, and the processes that read or write it. The state of a process is open, or
-/// opening while it is blocked in open(2).
+/// Shows how many bytes each FIFO holds, and the processes that read or write it. The state of a process is "open", or
+/// "opening" if it is blocked in open(2).
 ///
 /// Changes nothing. A FIFO that no process has open holds nothing and has no capacity. Processes of other users are
 /// visible only with privilege, so some values may be unknown.
@@ -32,7 +32,7 @@ pub struct Stat {
 
 impl Verb for Stat {
     const NAME: &'static str = "stat";
-    const SUMMARY: &'static str = "Show what FIFOs hold, and their readers and writers";
+    const SUMMARY: &'static str = "Show the fill level, readers and writers of FIFOs";
     const EXAMPLES: &'static str = "
 # Show the readers and writers of a FIFO
 ipcbox fifo create log

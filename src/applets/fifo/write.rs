@@ -19,11 +19,11 @@ use crate::exit::{Cause, Exit};
 use crate::output::notice::Notice;
 use crate::sys::pipe;
 
-/// Waits for a reader, then writes each TEXT as a line, or copies standard input. --timeout limits the wait for readers
-/// and for room, not the time spent reading standard input.
+/// Waits for a reader, then writes each TEXT as a line or, without TEXT, copies standard input. --timeout limits the
+/// wait for readers and for free space, not the time spent reading standard input.
 ///
-/// If the last reader closes early, the status is 3 and the message shows how many bytes were read. With --lines, lines
-/// from several writers never mix; a line can be at most 4096 bytes long.
+/// If the last reader closes the FIFO early, the status is 3 and the message shows how many bytes were read. With
+/// --lines, lines from several writers never mix, but a line can be at most 4096 bytes long.
 #[derive(Args)]
 pub struct Write {
     /// Path of the FIFO
@@ -34,10 +34,10 @@ pub struct Write {
     texts: Vec<OsString>,
     #[command(flatten)]
     making: Making,
-    /// Write each line in one piece
+    /// Write each line atomically
     #[arg(long)]
     lines: bool,
-    /// Wait for N readers (default: 1)
+    /// Wait until N readers open the FIFO (default: 1)
     #[arg(long, value_name = "N", value_parser = count, default_value_t = 1)]
     readers: u16,
     #[command(flatten)]
@@ -53,8 +53,10 @@ ipcbox fifo create log
 ipcbox fifo write log 'built a' -w 0.1 ||
   echo 'no reader'
 ";
-    const STATUSES: &'static [(Exit, &'static str)] =
-        &[(Exit::Missing, "no such FIFO, or the last reader has closed it"), (Exit::Exists, "the path is not a FIFO")];
+    const STATUSES: &'static [(Exit, &'static str)] = &[
+        (Exit::Missing, "the FIFO does not exist, or its last reader has closed it"),
+        (Exit::Exists, "the path is not a FIFO"),
+    ];
 
     fn run(self) -> Result<Exit> {
         context("write to", &self.fifo, self.write())?;

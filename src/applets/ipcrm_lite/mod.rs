@@ -95,12 +95,12 @@ pub struct Remove {
     /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// Remove it even if it is in use
+    /// Remove the object even if it is in use
     ///
     /// An object is in use if it is attached, open, held or waited on.
     #[arg(long)]
     force: bool,
-    /// Do not fail if it does not exist
+    /// Do not fail if the object does not exist
     #[arg(long)]
     missing_ok: bool,
     #[command(flatten)]
@@ -121,7 +121,8 @@ impl Verb for Remove {
     const SUMMARY: &'static str = SUMMARY;
     const EXAMPLES: &'static str = EXAMPLES;
     const ABBREVIABLE: &'static [&'static str] = ABBREVIABLE;
-    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Failed, "in use (see --force), or any other failure")];
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Failed, "the object is in use (see --force), or any other failure")];
 
     fn run(self) -> Result<Exit> {
         self.remove(false)

@@ -144,7 +144,7 @@ pub struct Ipcs {
     /// Objects to show (default: all)
     #[arg(value_name = "TARGET")]
     targets: Vec<Target>,
-    /// Command and its arguments, run as given
+    /// Command and its arguments, run without a shell
     #[arg(value_name = "CMD", last = true, requires = "leaks")]
     command: Vec<OsString>,
 }

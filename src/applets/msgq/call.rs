@@ -28,18 +28,18 @@ use crate::sys::transfer::BUFFER;
 use crate::sys::wait::{Wake, ready, ready_or_signal};
 use crate::target::Target;
 
-/// Sends MESSAGE, or standard input, to a server (msgq serve) of the queue. Prints the reply and exits with the status
-/// of the server's CMD. A reply can have any size.
+/// Sends MESSAGE, or standard input, to the server of the queue (msgq serve). Prints the reply and exits with the
+/// status of the server's CMD. A reply can have any size.
 ///
-/// On a timeout or an interrupt, the request is withdrawn. A CMD that has started keeps running, but its reply is
-/// dropped. If no server is running, or one dies right after taking the request, the caller notices only when --timeout
+/// On a timeout or a signal, call withdraws the request. If CMD has started, it keeps running, but its reply is
+/// dropped. If no server runs, or the server dies just after taking the request, call notices only when --timeout
 /// expires.
 #[derive(Args)]
 pub struct Call {
     /// Queue that the server reads
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Request to send; after '--' it may begin with '-'
+    /// Request to send; after '--', it may begin with '-'
     #[arg(value_name = "MESSAGE")]
     message: Option<OsString>,
     #[command(flatten)]
@@ -57,8 +57,8 @@ ipcbox msgq call tagger 'hello' -w 10s
 ";
     const RUNS: Runs = Runs::ByServer;
     const STATUSES: &'static [(Exit, &'static str)] = &[
-        (Exit::BeforeCommand, "no queue, no server, or any failure before the answer"),
-        (Exit::Command(0), "exit status of the server's CMD otherwise"),
+        (Exit::BeforeCommand, "no such queue, no server, or any failure before the reply"),
+        (Exit::Command(0), "otherwise, the exit status of the server's CMD"),
     ];
 
     fn run(self) -> Result<Exit> {

@@ -20,28 +20,28 @@ use crate::sys::sysv::{Change, if_removed, msg};
 use crate::target::{Form, Target};
 use crate::text::counted;
 
-/// Prints the id, or the name of a POSIX queue. An existing queue is accepted if it has the requested limits and mode;
-/// otherwise the status is 4 and nothing changes.
+/// Prints the id of a System V queue, or the name of a POSIX queue. An existing queue is accepted if it has the
+/// requested limits and mode; otherwise the status is 4 and nothing changes.
 ///
-/// --max-bytes limits a System V queue; --max-messages and --message-size limit a POSIX queue. The whole memory of a
-/// POSIX queue counts against ulimit -q from the start.
+/// --max-bytes limits a System V queue; --max-messages and --message-size limit a POSIX queue. The full size of a POSIX
+/// queue counts against ulimit -q as soon as it is created.
 #[derive(Args)]
 pub struct Create {
-    /// Queue to create, or 'private' for one without a key
+    /// Queue to create, or 'private' for a queue without a key
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Limit the data to SIZE (System V)
+    /// Limit the data in the queue to SIZE (System V)
     ///
-    /// The default is kernel.msgmnb, usually 16384; more than that needs CAP_SYS_RESOURCE.
+    /// The default is kernel.msgmnb, usually 16384. A larger SIZE needs CAP_SYS_RESOURCE.
     #[arg(long, value_name = "SIZE", value_parser = room)]
     max_bytes: Option<u64>,
     /// Limit the queue to N messages (POSIX; default: 10)
     #[arg(long, value_name = "N", value_parser = many)]
     max_messages: Option<u64>,
-    /// Limit a message to SIZE (POSIX; default: 8192)
+    /// Limit each message to SIZE (POSIX; default: 8192)
     #[arg(long, value_name = "SIZE", value_parser = room)]
     message_size: Option<u64>,
-    /// Fail with status 4 if it exists
+    /// Fail with status 4 if the queue exists
     #[arg(short = 'x', long)]
     exclusive: bool,
     #[command(flatten)]

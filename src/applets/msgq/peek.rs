@@ -14,12 +14,12 @@ use crate::sys::message::Message;
 use crate::sys::sysv::msg;
 use crate::target::{Form, Target};
 
-/// Prints a message as recv does and leaves it in the queue. Messages are numbered from 0 in the order of arrival,
-/// whatever their types. If another process takes messages during --all, some may be skipped. The kernel can show only
-/// the messages of System V queues.
+/// Prints a message in the same way as recv, but leaves it in the queue. Messages are numbered from 0 in the order of
+/// arrival, regardless of type. If another process takes messages at the same time, --all may skip some messages. peek
+/// does not support POSIX queues, because the kernel cannot show their messages.
 #[derive(Args)]
 pub struct Peek {
-    /// Queue to look into
+    /// Queue to inspect
     #[arg(value_name = "TARGET")]
     target: Target,
     /// Print message N (default: 0, the oldest)
@@ -46,7 +46,7 @@ impl Verb for Peek {
 ipcbox msgq send jobs --create 'first job' second
 ipcbox msgq peek jobs
 ";
-    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Missing, "no such queue, or no such message")];
+    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Missing, "no such queue or message")];
 
     fn run(self) -> Result<Exit> {
         context("peek into", &self.target, self.peek())?;

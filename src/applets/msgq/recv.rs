@@ -25,23 +25,24 @@ use crate::sys::{fds, interrupt};
 use crate::target::Target;
 use crate::text::counted;
 
-/// Takes one message and prints it, followed by a newline unless another format is chosen. --count, --drain, --follow
-/// and --until take more. A POSIX queue returns the highest priority first.
+/// Takes one message and prints it with a newline, unless an option selects another format. --count, --drain, --follow
+/// and --until take more than one message. A POSIX queue returns messages of the highest priority first.
 ///
 /// --timeout limits the whole call or, with --follow, the time between two messages. On SIGINT, SIGTERM or SIGHUP, recv
-/// prints the messages it took and exits. SIGKILL or a second signal can lose them.
+/// prints the messages it has taken and exits. On SIGKILL or a second signal, messages not yet printed can be lost.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Recv {
     /// Queue to receive from
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Take only this type (System V; default: 0, any)
+    /// Take only messages of TYPE (System V; default: any)
     ///
-    /// N takes the first message of type N; -N takes the first message of the lowest type up to N.
+    /// 0 takes the first message of any type, N the first message of type N, and -N the first message of the lowest
+    /// type up to N.
     #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind)]
     kind: Option<i64>,
-    /// Take any type but this one (System V)
+    /// Take messages of any type except TYPE (System V)
     #[arg(long, value_name = "TYPE", value_parser = except, conflicts_with = "kind")]
     except: Option<i64>,
     /// Stop after N messages (default: 1)
@@ -53,24 +54,24 @@ pub struct Recv {
     /// Take messages until interrupted
     #[arg(long, conflicts_with = "count")]
     follow: bool,
-    /// Stop after a message equal to TEXT
+    /// Stop after a message that is equal to TEXT
     ///
-    /// A newline, a NUL or both at the end of the message are ignored.
+    /// The comparison ignores a newline, a NUL or both at the end of the message.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     until: Option<OsString>,
-    /// Print nothing after each message
+    /// Print no newline after each message
     #[arg(long, group = "shape")]
     raw: bool,
-    /// Print a NUL after each message
+    /// Print a NUL, not a newline, after each message
     #[arg(short = '0', long, group = "shape")]
     null: bool,
     /// Print each message as a line of JSON
     #[arg(short = 'J', long, group = "shape")]
     json: bool,
-    /// Print each message up to its first NUL, as a line
+    /// Print each message as a line, up to its first NUL
     #[arg(long, group = "shape")]
     text: bool,
-    /// Print each message in a format: %t %p %l %d %n
+    /// Print each message in format F (%t %p %l %d %n)
     ///
     /// %t is the type, %p the priority, %l the length, %d the data, %n a newline, %% a percent sign.
     #[arg(long, value_name = "F", value_parser = Format::parse, group = "shape", allow_hyphen_values = true)]

@@ -14,8 +14,8 @@ use crate::sys::process;
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target};
 
-/// Without --force, a queue that a process is waiting on is kept. With --force, the waiters of a System V queue fail
-/// with status 3; a POSIX queue loses its name, and exists until the last process closes it.
+/// Without --force, rm does not remove a queue that a process is waiting on. With --force, the waiters on a System V
+/// queue fail with status 3. A POSIX queue loses its name, but exists until the last process closes it.
 #[derive(Args)]
 pub struct Rm {
     #[command(flatten)]
@@ -29,7 +29,8 @@ impl Verb for Rm {
 # Remove a queue, if it exists
 ipcbox msgq rm jobs --missing-ok
 ";
-    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Failed, "in use (see --force), or any other failure")];
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Failed, "the queue is in use (see --force), or any other failure")];
 
     fn run(self) -> Result<Exit> {
         self.removing.each(|target| self.remove(target), context)

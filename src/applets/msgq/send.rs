@@ -20,28 +20,28 @@ use crate::sys::message::Message;
 use crate::sys::posix::mq::{Access, MAX_PRIORITY};
 use crate::target::Target;
 
-/// Each MESSAGE is one message. Without MESSAGE, all of standard input, with its final newline, is one message. --lines
-/// sends each line without its newline.
+/// Sends each MESSAGE as one message. Without MESSAGE, sends all of standard input, including its final newline, as one
+/// message. --lines sends each line as a message, without its newline.
 ///
-/// send waits while the queue is full. --timeout limits that wait, not the time spent reading standard input. A message
-/// that the queue cannot hold is refused; earlier messages stay sent.
+/// send waits while the queue is full. --timeout limits the wait for space in the queue, not the time spent reading
+/// standard input. send refuses a message that is too large for the queue, after sending the messages before it.
 #[derive(Args)]
 pub struct Send {
     /// Queue to send to
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Messages to send; after '--' one may begin with '-'
+    /// Messages to send; after '--', they may begin with '-'
     #[arg(value_name = "MESSAGE")]
     messages: Vec<OsString>,
-    /// Send with this type (System V; default: 1)
+    /// Set the type of the messages (System V; default: 1)
     #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind)]
     kind: Option<i64>,
-    /// Send with priority P (POSIX; default: 0)
+    /// Set the priority to P (POSIX; default: 0)
     ///
     /// P is at most 32767. The highest priority is received first.
     #[arg(long, value_name = "P", value_parser = priority)]
     priority: Option<u32>,
-    /// Send each line of input, without its newline
+    /// Send each line as a message, without its newline
     #[arg(long, conflicts_with_all = ["messages", "null"])]
     lines: bool,
     /// Send each NUL-terminated record, without its NUL

@@ -25,19 +25,20 @@ use crate::sys::process;
 use crate::sys::reply_pipe::{self, Address};
 use crate::target::Target;
 
-/// CMD gets the message on standard input and as the argument {}. Its output is printed. For a message of msgq call,
-/// the output is the reply, and the caller exits with CMD's status. A message that a killed server had taken is lost.
+/// CMD gets the message on standard input and as the argument {}. Its output is printed. For a message from msgq call,
+/// the output is the reply, and the caller exits with CMD's status. A killed server loses the messages it has taken.
 ///
-/// SIGTERM lets running CMDs finish and then ends the server with status 0. With --count or --drain, the status is 1 if
-/// a CMD failed. --timeout ends the server after that time without a message or a running CMD.
+/// On SIGTERM, the server waits for running CMDs and exits with status 0. With --count or --drain, the status is 1 if a
+/// CMD failed. With --timeout, the server exits after DURATION without messages or running CMDs.
 #[derive(Args)]
 pub struct Serve {
     /// Queue to serve
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Take only this type (System V; default: 0, any)
+    /// Take only messages of TYPE (System V; default: any)
     ///
-    /// N takes the first message of type N; -N takes the first message of the lowest type up to N.
+    /// 0 takes the first message of any type, N the first message of type N, and -N the first message of the lowest
+    /// type up to N.
     #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind)]
     kind: Option<i64>,
     /// Stop after N messages
@@ -64,7 +65,7 @@ ipcbox msgq serve jobs --drain -j 4 -- echo job {}
 ";
     const RUNS: Runs = Runs::Each;
     const STATUSES: &'static [(Exit, &'static str)] =
-        &[(Exit::Failed, "with --count or --drain, a CMD failed; any other failure")];
+        &[(Exit::Failed, "a CMD failed (with --count or --drain), or any other failure")];
 
     fn run(mut self) -> Result<Exit> {
         let why = "a POSIX queue has no types; the highest priority comes first";

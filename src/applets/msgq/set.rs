@@ -15,14 +15,14 @@ use crate::sys::posix::mq;
 use crate::sys::sysv::{Change, Kind};
 use crate::target::{Form, Target};
 
-/// The limit of a System V queue can be lower than its content; new messages then fit only after enough have been
+/// If the limit of a System V queue is set below its current content, no message can be sent until enough have been
 /// received. A limit above kernel.msgmnb needs CAP_SYS_RESOURCE. The limits of a POSIX queue cannot be changed.
 #[derive(Args)]
 pub struct Set {
     /// Queue to change
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Limit the data to SIZE (System V)
+    /// Limit the data in the queue to SIZE (System V)
     #[arg(long, value_name = "SIZE", value_parser = room)]
     max_bytes: Option<u64>,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub struct Set {
 
 impl Verb for Set {
     const NAME: &'static str = "set";
-    const SUMMARY: &'static str = "Change the limit, mode or owner";
+    const SUMMARY: &'static str = "Change the limit, mode or owner of a queue";
     const EXAMPLES: &'static str = "
 # Let the group use the queue
 ipcbox msgq create jobs

@@ -17,8 +17,8 @@ const COLUMNS: &str = "-kind -family id key name owner -uid -group -gid -creator
                        change_time";
 const WAITERS: &str = "-kind -family id -key name role pid command type except";
 
-/// Without TARGET, shows every System V and POSIX queue. The bytes in a POSIX queue are known only if the caller may
-/// receive from it. --waiters lists the waiting processes that the caller may trace; the others are not counted.
+/// Without TARGET, shows every System V and POSIX queue. The number of bytes in a POSIX queue is known only if the
+/// caller has read permission. --waiters lists only those waiting processes that the caller may trace.
 #[derive(Args)]
 pub struct Stat {
     /// Queues to show

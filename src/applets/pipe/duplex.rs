@@ -18,10 +18,10 @@ use crate::sys::pipe;
 use crate::sys::process::{Waiting, at_pipes, shows_calls};
 
 /// Connects the standard output of each command to the standard input of the other. Exits with the status of the last
-/// command that failed, or 0.
+/// command that failed, or with 0 if none failed.
 ///
-/// Many programs buffer their output to a pipe, so both commands may wait for input forever. To avoid this, run them
-/// with stdbuf -oL. If --max-time expires, the message shows which command was blocked.
+/// Many programs buffer their output if it is a pipe, so both commands may wait for input forever. To avoid such a
+/// deadlock, run the commands with stdbuf -oL. If --max-time expires, the message shows which command was blocked.
 #[derive(Args)]
 pub struct Duplex {
     #[command(flatten)]
@@ -41,7 +41,7 @@ ipcbox pipe duplex --shell \
 "#;
     const RUNS: Runs = Runs::Command;
     const STATUSES: &'static [(Exit, &'static str)] =
-        &[(Exit::Command(0), "exit status of the last command that failed; 0 if none did")];
+        &[(Exit::Command(0), "exit status of the last command that failed, or 0 if none failed")];
 
     fn run(self) -> Result<Exit> {
         let stages = self.line.split(Self::NAME)?;

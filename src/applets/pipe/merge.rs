@@ -28,11 +28,11 @@ use crate::sys::wait::Want;
 use crate::sys::{fds, pipe};
 use crate::text::visible;
 
-/// Runs all commands at the same time and merges their output line by line. Standard error is merged separately, in the
-/// same way. If a last line lacks a newline, merge adds it. All commands share standard input.
+/// Runs all commands at the same time and merges their output line by line. Standard error is merged in the same way,
+/// but separately. If the last line of a command lacks a newline, merge adds one. All commands share standard input.
 ///
-/// Exits with the status of the last command that failed, or 0. Without --keep-order, lines from different commands
-/// have no defined order.
+/// Exits with the status of the last command that failed, or with 0 if none failed. Without --keep-order, lines from
+/// different commands have no defined order.
 #[derive(Args)]
 pub struct Merge {
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub struct Merge {
     /// Treat NUL, not newline, as the end of a line
     #[arg(short = '0', long)]
     null: bool,
-    /// Print the output of one command after another
+    /// Print the outputs in the order of the commands
     #[arg(long)]
     keep_order: bool,
     #[command(flatten)]
@@ -54,14 +54,14 @@ pub struct Merge {
 
 impl Verb for Merge {
     const NAME: &'static str = "merge";
-    const SUMMARY: &'static str = "Run commands at once and merge their output by line";
+    const SUMMARY: &'static str = "Run commands in parallel and merge their output by line";
     const EXAMPLES: &'static str = "
 # Merge the output of two commands, and tag each line
 ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
 ";
     const RUNS: Runs = Runs::Command;
     const STATUSES: &'static [(Exit, &'static str)] =
-        &[(Exit::Command(0), "exit status of the last command that failed; 0 if none did")];
+        &[(Exit::Command(0), "exit status of the last command that failed, or 0 if none failed")];
 
     fn run(self) -> Result<Exit> {
         let words = self.line.split(Self::NAME)?;

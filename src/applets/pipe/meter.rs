@@ -25,34 +25,34 @@ use crate::sys::{errno, fds, interrupt, pipe};
 const BURST: f64 = 0.1;
 
 /// Copies FILE or standard input to standard output, and draws a progress line on standard error. The line shows
-/// amount, elapsed time, current and mean rate; if the size is known, also percentage, bar and ETA.
+/// amount, elapsed time, and current and mean rate. If the size is known, the line also shows percentage, bar and ETA.
 ///
-/// The size of a regular file or block device is known; for a pipe, set it with --size. If standard error is not a
-/// terminal, use --force or --json to show progress.
+/// meter knows the size of a regular file or block device. For a pipe, set the size with --size. If standard error is
+/// not a terminal, use --force or --json to show progress.
 #[derive(Args)]
 pub struct Meter {
     /// File to read instead of standard input
     #[arg(value_name = "FILE")]
     file: Option<OsString>,
-    /// Set the expected size in bytes, or in lines
+    /// Expect SIZE bytes, or SIZE lines with --lines
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     size: Option<u64>,
-    /// Start the line with LABEL
+    /// Start the progress line with LABEL
     #[arg(long, value_name = "LABEL")]
     name: Option<String>,
-    /// Pass at most RATE bytes or lines per second
+    /// Pass at most RATE bytes (or lines) per second
     #[arg(long, value_name = "RATE", value_parser = rate)]
     rate_limit: Option<u64>,
-    /// Draw the line every DURATION (default: 1s)
+    /// Draw the progress line every DURATION (default: 1s)
     #[arg(long, value_name = "DURATION", value_parser = duration::interval, default_value = "1")]
     interval: Duration,
-    /// Count lines too; size and rates are in lines
+    /// Count lines, and show size and rates in lines
     #[arg(long)]
     lines: bool,
-    /// Draw even if standard error is not a terminal
+    /// Draw progress even if stderr is not a terminal
     #[arg(long)]
     force: bool,
-    /// Write one JSON object per interval instead
+    /// Report progress as one JSON object per interval
     #[arg(short = 'J', long)]
     json: bool,
 }

@@ -13,20 +13,20 @@ use crate::exit::{Cause, Exit, each};
 use crate::output;
 use crate::supervise::command::Command;
 
-/// Sets the capacity of pipes to at least SIZE bytes. The kernel rounds up to a power-of-two number of pages. Without
-/// PIPE, resizes standard input and output if they are pipes.
+/// Sets the capacity of pipes to at least SIZE bytes. The kernel rounds SIZE up to a power-of-two number of pages.
+/// Without PIPE, resizes standard input and output if they are pipes.
 ///
 /// Prints each new capacity. If CMD is given, ipcbox prints nothing and replaces itself with CMD. If a pipe cannot be
-/// resized, CMD does not run. A pipe keeps its bytes and cannot shrink below them.
+/// resized, CMD does not run. A pipe keeps its data, and its capacity cannot shrink below the amount of that data.
 #[derive(Args)]
 pub struct Resize {
-    /// New capacity in bytes, or max
+    /// New capacity in bytes, or 'max' for the maximum
     #[arg(value_name = "SIZE", value_parser = capacity::parse, allow_negative_numbers = true)]
     size: Capacity,
     /// Pipes: FD, PID:FD or the path of a FIFO
     #[arg(value_name = "PIPE")]
     ends: Vec<PipeTarget>,
-    /// Command and its arguments, run as given
+    /// Command and its arguments, run without a shell
     #[arg(value_name = "CMD", last = true)]
     command: Vec<OsString>,
 }

@@ -18,11 +18,11 @@ use crate::supervise::report::STAGE;
 use crate::sys::child::Standard;
 use crate::sys::pipe;
 
-/// Each stage reads the output of the previous one. Exits with the status of the last stage that failed, or 0, as with
-/// pipefail in bash.
+/// Each stage reads the output of the previous one. Exits with the status of the last stage that failed, or with 0 if
+/// none failed, like pipefail in bash.
 ///
-/// A stage killed by SIGPIPE does not count as failed if its reader succeeded. All commands are looked up first: if one
-/// is missing, none runs.
+/// A stage killed by SIGPIPE does not count as failed if its reader succeeded. Looks up all commands first: if a
+/// command is missing, none of them runs.
 #[derive(Args)]
 pub struct Run {
     #[command(flatten)]
@@ -30,10 +30,10 @@ pub struct Run {
     /// Treat a stage killed by SIGPIPE as failed
     #[arg(long)]
     strict: bool,
-    /// Stop all stages as soon as one fails
+    /// Stop all stages as soon as one of them fails
     #[arg(long)]
     fail_fast: bool,
-    /// Set the capacity of each pipe to SIZE, or max
+    /// Set the capacity of each pipe to SIZE (or 'max')
     #[arg(long, value_name = "SIZE", value_parser = capacity::parse)]
     capacity: Option<Capacity>,
     #[command(flatten)]
@@ -52,7 +52,7 @@ ipcbox pipe run --shell 'exit 3' cat || echo "$?"
 "#;
     const RUNS: Runs = Runs::Command;
     const STATUSES: &'static [(Exit, &'static str)] =
-        &[(Exit::Command(0), "exit status of the last stage that failed; 0 if none did")];
+        &[(Exit::Command(0), "exit status of the last stage that failed, or 0 if none failed")];
 
     fn run(self) -> Result<Exit> {
         let words = self.line.split(Self::NAME)?;

@@ -12,11 +12,11 @@ use crate::sys::holders::{Holder, Open};
 use crate::sys::pipe::{self, ATOMIC, Limits};
 use crate::sys::process;
 
-/// Shows the capacity of pipes, the bytes in them, the processes that have each end open, and the limits of the system.
-/// Without PIPE, shows standard input, output and error if they are pipes.
+/// Shows the capacity of each pipe, the number of bytes in it, the processes that have its ends open, and the system
+/// limits. Without PIPE, shows standard input, output and error if they are pipes.
 ///
-/// Opens and changes nothing. Processes of other users are visible only with privilege; UNSEEN counts processes that
-/// could not be inspected.
+/// Opens and changes nothing. Processes of other users are visible only with privilege. The column UNSEEN counts the
+/// processes that could not be inspected.
 #[derive(Args)]
 pub struct Stat {
     /// Pipes: FD, PID:FD, the path of a FIFO or /proc/PID/fd/N
@@ -28,7 +28,7 @@ pub struct Stat {
 
 impl Verb for Stat {
     const NAME: &'static str = "stat";
-    const SUMMARY: &'static str = "Show what pipes hold, who uses them, and the limits";
+    const SUMMARY: &'static str = "Show the fill level, users and limits of pipes";
     const EXAMPLES: &'static str = "
 # Show what standard input holds
 seq 10 | ipcbox pipe stat 0

@@ -23,24 +23,24 @@ use crate::sys::written::{Before, opened};
 use crate::sys::{fds, pipe, transfer};
 use crate::text::quote;
 
-/// Copies standard input to all FILEs and commands at the same time, and to standard output if there is no command or
-/// -o - is given. The slowest consumer sets the pace.
+/// Copies standard input to FILEs and commands in parallel. With -o - or without CMD, tee also writes to standard
+/// output. The slowest consumer sets the pace.
 ///
-/// If a consumer closes early, tee drops it and carries on. If a write fails (disk full, for example), tee reports the
-/// error, drops that consumer and exits with status 1. Otherwise, tee exits with the status of the last command that
-/// failed.
+/// If a consumer closes its input early, tee drops that consumer and carries on. If a write fails (disk full, for
+/// example), tee reports the error, drops that consumer and exits with status 1. If no write fails, tee exits with the
+/// status of the last command that failed.
 #[derive(Args)]
 pub struct Tee {
-    /// Write to FILE; - is standard output
+    /// Write to FILE ('-' is standard output)
     #[arg(short = 'o', value_name = "FILE")]
     outputs: Vec<OsString>,
     /// Append to each FILE instead of truncating it
     #[arg(long)]
     append: bool,
-    /// Stop as soon as a consumer fails or closes early
+    /// Stop if a consumer fails or closes its input early
     #[arg(long)]
     fail_fast: bool,
-    /// Draw a line of progress for each consumer
+    /// Draw a progress line for each consumer
     #[arg(long)]
     progress: bool,
     #[command(flatten)]
@@ -61,7 +61,7 @@ seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
         (Exit::Failed, "a write failed, or any other failure"),
         (Exit::Missing, "no such file or directory"),
         (Exit::Denied, "permission denied"),
-        (Exit::Command(0), "exit status of the last command that failed; 0 if none did"),
+        (Exit::Command(0), "exit status of the last command that failed, or 0 if none failed"),
     ];
 
     fn run(self) -> Result<Exit> {

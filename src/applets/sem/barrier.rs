@@ -15,8 +15,8 @@ use crate::semset::barrier;
 use crate::sys::deadline::Deadline;
 use crate::target::Target;
 
-/// Waits until N callers have arrived; then all of them return. The barrier is created if needed. It can be reused at
-/// once, round after round. A caller that times out or is killed does not count.
+/// Waits until N callers have arrived; then all of them return. The barrier is created if needed. The same barrier can
+/// be reused immediately for the next round. A caller that times out or is killed does not count.
 #[derive(Args)]
 pub struct Barrier {
     /// Barrier
@@ -43,7 +43,7 @@ wait
 "#;
     const WRITES: bool = false;
     const STATUSES: &'static [(Exit, &'static str)] =
-        &[(Exit::Exists, "it exists, but is not a barrier for N callers")];
+        &[(Exit::Exists, "the object exists, but is not a barrier for N callers")];
 
     fn run(self) -> Result<Exit> {
         let timeout = &self.timeout;

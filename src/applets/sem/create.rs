@@ -26,16 +26,16 @@ use crate::text::counted;
 /// How long the creator of a set may take to set its values, which is its next system call.
 const BIRTH: Duration = Duration::from_secs(1);
 
-/// Prints the id of a System V set, or the name of a POSIX semaphore. If the object exists with values, a number of
-/// semaphores or slots, or a mode other than requested, nothing changes and the status is 4.
+/// Prints the id of a System V set, or the name of a POSIX semaphore. If the object exists, but its values, its mode,
+/// or its number of semaphores or slots differ from the request, nothing changes and the status is 4.
 #[derive(Args)]
 pub struct Create {
-    /// Semaphore or set, or "private" for one without a key
+    /// Semaphore or set, or 'private' for a set without a key
     #[arg(value_name = "TARGET")]
     target: Target,
     /// Set the values (default: 0)
     ///
-    /// One value for each semaphore, or one for all.
+    /// Give one value for each semaphore, or one value for all.
     #[arg(long, value_name = "V,V", value_parser = value, value_delimiter = ',')]
     value: Vec<u32>,
     /// Create K semaphores (default: one for each value)
@@ -44,7 +44,7 @@ pub struct Create {
     /// Create N slots for `sem run`
     #[arg(long, value_name = "N", value_parser = count, conflicts_with_all = ["value", "nsems"])]
     slots: Option<u16>,
-    /// Fail with status 4 if it exists
+    /// Fail with status 4 if the object exists
     #[arg(short = 'x', long)]
     exclusive: bool,
     #[command(flatten)]

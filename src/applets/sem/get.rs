@@ -11,7 +11,7 @@ use crate::output;
 use crate::semset;
 use crate::sys::posix::sem::look;
 
-/// Prints the value alone on a line.
+/// Prints the value and nothing else, on one line.
 #[derive(Args)]
 pub struct Get {
     #[command(flatten)]

@@ -25,9 +25,9 @@ use crate::sys::process;
 use crate::sys::sysv::sem::Set;
 use crate::target::Target;
 
-/// Holds a slot or lock across several commands: takes it, starts a small holder process, prints the holder's pid and
-/// returns. The holder releases everything when PID exits, on SIGTERM, or with --release. $$ is the script itself, even
-/// in a subshell.
+/// Takes a slot or lock, starts a small process that holds it, prints the pid of this holder and returns. The holder
+/// releases everything on SIGTERM, with --release, or when PID exits. In a script, use $$ as PID: it is the pid of the
+/// script, even in a subshell.
 #[derive(Args)]
 pub struct Hold {
     /// Slots or lock
@@ -42,13 +42,13 @@ pub struct Hold {
     /// Take a lock instead of a slot
     #[arg(long, conflicts_with = "slots")]
     lock: bool,
-    /// Share the lock with other sharers
+    /// Take a shared lock instead of an exclusive one
     #[arg(short, long, requires = "lock")]
     shared: bool,
     /// Take K slots at once (default: 1)
     #[arg(long, value_name = "K", value_parser = count, conflicts_with = "lock")]
     take: Option<u16>,
-    /// Release what is held for PID
+    /// Release everything that is held for PID
     #[arg(long, conflicts_with_all = ["slots", "lock", "take"])]
     release: bool,
     #[command(flatten)]
@@ -76,7 +76,7 @@ echo two >>notes
 ipcbox sem hold notes $$ --release
 ";
     const STATUSES: &'static [(Exit, &'static str)] =
-        &[(Exit::Exists, "it exists, but with other slots or another purpose")];
+        &[(Exit::Exists, "the object exists, but has another number of slots or another purpose")];
 
     fn run(self) -> Result<Exit> {
         if self.release {

@@ -15,21 +15,22 @@ use crate::semset::waited::{self, Wanted};
 use crate::supervise::command::Command;
 use crate::target::Target;
 
-/// Takes the lock and runs CMD. The kernel releases the lock when CMD exits, even by `kill -9`. The lock is created if
-/// needed. Callers are served in order of arrival: later sharers do not overtake a waiting exclusive caller.
+/// Takes the lock and runs CMD. The kernel releases the lock when CMD exits or is killed. The lock is created if
+/// needed. Callers get the lock in order of arrival: a shared caller never overtakes an exclusive caller that arrived
+/// earlier.
 #[derive(Args)]
 pub struct Lock {
     /// Lock
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Share the lock with other sharers
+    /// Take a shared lock instead of an exclusive one
     #[arg(short, long)]
     shared: bool,
     #[command(flatten)]
     creating: Creating,
     #[command(flatten)]
     timeout: Timeout,
-    /// Command and its arguments, run as given
+    /// Command and its arguments, run without a shell
     #[arg(value_name = "CMD", last = true, required = true)]
     command: Vec<OsString>,
 }

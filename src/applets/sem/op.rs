@@ -18,9 +18,10 @@ use crate::supervise::command::Command;
 use crate::sys::sysv::sem::{self, Set};
 use crate::target::Target;
 
-/// Does all operations or none, in the given order: 0:-1 takes 1 from semaphore 0, 1:+2 adds 2 to semaphore 1, 2:0
-/// waits until semaphore 2 is 0, and 0..3:-1 takes 1 from each of 0 to 3. A final n makes
-/// an operation fail instead of waiting. A final u undoes it when CMD exits or, without CMD, when this call exits.
+/// Performs all operations in the given order, or none of them. For example, 0:-1 takes 1 from semaphore 0, 1:+2 adds 2
+/// to semaphore 1, 2:0 waits until semaphore 2 is 0, and 0..3:-1 takes 1 from each of semaphores 0 to 3. An operation
+/// with a final n, such as 0:-1n, fails instead of waiting. A final u, as in 0:-1u, undoes the operation when CMD exits
+/// or, without CMD, when sem op exits.
 #[derive(Args)]
 pub struct Op {
     /// Semaphore, or set of semaphores
@@ -34,7 +35,7 @@ pub struct Op {
     undo: bool,
     #[command(flatten)]
     timeout: Timeout,
-    /// Command and its arguments, run as given
+    /// Command and its arguments, run without a shell
     #[arg(value_name = "CMD", last = true)]
     command: Vec<OsString>,
 }
@@ -63,7 +64,7 @@ fn operations(text: &str) -> Result<Operations, String> {
 
 impl Verb for Op {
     const NAME: &'static str = "op";
-    const SUMMARY: &'static str = "Do several operations in one step, all or none";
+    const SUMMARY: &'static str = "Perform several operations in one atomic step";
     const EXAMPLES: &'static str = "
 # Move one item from semaphore 0 to semaphore 1
 ipcbox sem create store --value 5,0
@@ -71,7 +72,8 @@ ipcbox sem op store 0:-1 1:+1
 ";
     const RUNS: Runs = Runs::Optionally;
     const WRITES: bool = false;
-    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Exists, "it exists, but is not a plain semaphore")];
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Exists, "the object exists, but is not a plain semaphore")];
 
     fn run(self) -> Result<Exit> {
         let timeout = &self.timeout;

@@ -10,13 +10,13 @@ use crate::args::numbers::count;
 use crate::args::timeout::Timeout;
 use crate::exit::Exit;
 
-/// Adds K to the value, which stays higher after the call, and wakes waiters. It never waits, so --timeout and
+/// Adds K to the value and wakes waiters. The value stays higher after the call. post never waits, so --timeout and
 /// --nonblock have no effect.
 #[derive(Args)]
 pub struct Post {
     #[command(flatten)]
     one: One,
-    /// Add K at once (default: 1)
+    /// Add K to the value (default: 1)
     #[arg(long, value_name = "K", value_parser = count, default_value_t = 1)]
     by: u16,
     #[command(flatten)]
@@ -33,7 +33,8 @@ ipcbox sem create door
 ipcbox sem post door --by 3
 ";
     const WRITES: bool = false;
-    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Exists, "it exists, but is not a plain semaphore")];
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Exists, "the object exists, but is not a plain semaphore")];
 
     fn run(self) -> Result<Exit> {
         let timeout = &self.timeout;

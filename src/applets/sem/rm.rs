@@ -15,11 +15,11 @@ use crate::sys::sysv::sem::Set;
 use crate::target::{Form, Target};
 use crate::text::counted;
 
-/// Refuses to remove a semaphore that is held or waited on. With --force, removes it, and its waiters fail with status
-/// 3. The kernel does not know the holders of a plain semaphore.
+/// Without --force, refuses to remove a semaphore that is held or waited on. With --force, the waiters on a removed
+/// semaphore fail with status 3. The kernel does not know the holders of a plain semaphore.
 ///
-/// --unused removes slots and locks that no process uses: the TARGETs, or all of yours if there is no TARGET. It
-/// reports what it keeps and why; keeping some is not a failure.
+/// --unused removes only slots and locks that no process uses. Without TARGET, --unused checks all slots and locks of
+/// the caller. rm reports which objects it keeps, and why. Keeping objects is not a failure.
 #[derive(Args)]
 // Without TARGET, --unused means all of the caller's.
 #[command(mut_arg("targets", |arg| arg.required(false)))]
@@ -41,7 +41,8 @@ ipcbox sem rm build --missing-ok
 ipcbox sem create build --slots 4
 ipcbox sem rm build --unused
 ";
-    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Failed, "in use (see --force), or any other failure")];
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Failed, "the object is in use (see --force), or any other failure")];
 
     fn run(self) -> Result<Exit> {
         if self.idle.is_wanted() {

@@ -18,10 +18,10 @@ use crate::semset::waited::{self, Wanted};
 use crate::supervise::command::Command;
 use crate::target::Target;
 
-/// Waits for a free slot and runs CMD, which holds the slot until it exits, even by `kill -9`. Background processes
-/// that CMD leaves behind do not hold it. CMD gets the lowest free slot; IPCBOX_SLOT is its number, 1 to N (with
-/// --take, all numbers, separated by commas). A caller that takes several slots at once can starve while others keep
-/// taking single ones.
+/// Waits for a free slot and runs CMD. The kernel releases the slot when CMD exits or is killed. Background processes
+/// that CMD leaves behind do not hold the slot. CMD gets the lowest free slot; IPCBOX_SLOT is its number, from 1 to N.
+/// With --take, IPCBOX_SLOT lists all numbers, separated by commas. A caller that takes several slots at once can
+/// starve while others keep taking single slots.
 #[derive(Args)]
 pub struct Run {
     /// Set of job slots
@@ -32,7 +32,7 @@ pub struct Run {
     slots: Option<u16>,
     /// Change the number of slots to N
     ///
-    /// A larger number applies at once. A smaller one takes effect as slots come free.
+    /// A larger N applies at once. A smaller N takes effect as slots come free.
     #[arg(long, requires = "slots")]
     resize: bool,
     /// Take K slots at once (default: 1)
@@ -42,7 +42,7 @@ pub struct Run {
     creating: Creating,
     #[command(flatten)]
     timeout: Timeout,
-    /// Command and its arguments, run as given
+    /// Command and its arguments, run without a shell
     #[arg(value_name = "CMD", last = true, required = true)]
     command: Vec<OsString>,
 }

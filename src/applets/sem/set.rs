@@ -16,9 +16,9 @@ use crate::sys::sysv::Change;
 use crate::sys::sysv::sem::MAX_VALUE;
 use crate::target::{Form, Target, not_posix};
 
-/// Sets values without regard to waiters and holders: the kernel forgets every process's undo for that semaphore. Use
-/// post and wait for a semaphore in use. If the values cover all semaphores of a set, they are set in one step;
-/// otherwise they are set one by one.
+/// Sets values regardless of waiters and holders. The kernel discards every process's undo value for a semaphore that
+/// is set. If a semaphore is in use, use sem post and sem wait instead. If the values cover a whole set, they are set
+/// in one step; otherwise, they are set one by one.
 #[derive(Args)]
 pub struct Set {
     /// Semaphore, or set of semaphores
@@ -27,7 +27,7 @@ pub struct Set {
     /// VALUE, INDEX=VALUE or FIRST..LAST=VALUE
     #[arg(value_name = "VALUE", value_parser = assignment, allow_negative_numbers = true)]
     values: Vec<Assignment>,
-    /// Apply a bare VALUE to semaphore N (default: 0)
+    /// Set semaphore N if VALUE has no index (default: 0)
     #[arg(short, long, value_name = "N", value_parser = index)]
     index: Option<u16>,
     #[command(flatten)]
@@ -53,13 +53,14 @@ fn assignment(text: &str) -> Result<Assignment, String> {
 
 impl Verb for Set {
     const NAME: &'static str = "set";
-    const SUMMARY: &'static str = "Set values, permission bits or owner";
+    const SUMMARY: &'static str = "Set the values, mode or owner of semaphores";
     const EXAMPLES: &'static str = "
 # Set new values, and give the group access
 ipcbox sem create store --value 5,0
 ipcbox sem set store 0=7 1=2 --mode 660
 ";
-    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Exists, "it exists, but is not a plain semaphore")];
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Exists, "the object exists, but is not a plain semaphore")];
 
     fn run(self) -> Result<Exit> {
         context("set", &self.target, self.set())?;

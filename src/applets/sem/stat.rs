@@ -25,18 +25,18 @@ const COLUMNS: &str = "-kind -family -id -key name -owner -uid -group -gid -crea
                        -last_pid -op_time -change_time";
 const USERS: &str = "-kind -family -id -key name purpose role state slot count pid command operations";
 
-/// Shows a table with a row for each set of slots, lock, barrier and plain semaphore: how much of it is in use (2/4),
-/// its holders, and how many processes wait. Without TARGET, shows all. A plain semaphore has a value but no known
-/// holders. --columns and --json show more.
+/// Shows a row for each set of slots, lock, barrier and plain semaphore. A row shows how much of the object is in use
+/// (2/4), its holders, and the number of waiting processes. Without TARGET, shows all. A plain semaphore has a value
+/// but no known holders. --columns and --json show more.
 #[derive(Args)]
 pub struct Stat {
     /// Semaphores (default: all)
     #[arg(value_name = "TARGET")]
     targets: Vec<Target>,
-    /// List the holders of slots and locks instead
+    /// List the holders of slots and locks
     #[arg(long)]
     holders: bool,
-    /// List the waiters and their operations instead
+    /// List the waiters and their operations
     #[arg(long)]
     waiters: bool,
     #[command(flatten)]

@@ -12,16 +12,16 @@ use crate::exit::Exit;
 use crate::output::notice::Notice;
 use crate::sys::interrupt;
 
-/// Waits until the value is at least K and takes K from it. The value stays lower after the call, and nothing is
-/// released if the caller is killed: use run or lock for that.
+/// Waits until the value is at least K, then subtracts K. The value stays lower after the call, even if the caller is
+/// killed. For a slot or lock that is released automatically, use sem run or sem lock.
 #[derive(Args)]
 pub struct Wait {
     #[command(flatten)]
     one: One,
-    /// Take K at once (default: 1)
+    /// Take K from the value (default: 1)
     #[arg(long, value_name = "K", value_parser = count, default_value_t = 1)]
     by: u16,
-    /// Wait until the value is 0, and take nothing
+    /// Wait until the value is 0, and do not change it
     #[arg(long, conflicts_with = "by")]
     zero: bool,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub struct Wait {
 impl Verb for Wait {
     const NAME: &'static str = "wait";
     const ALIASES: &'static [&'static str] = &["p"];
-    const SUMMARY: &'static str = "Wait until the value is high enough, then take from it (P)";
+    const SUMMARY: &'static str = "Wait until the value is at least K, then subtract K (P)";
     const EXAMPLES: &'static str = "
 # Wait for a door that another process opens
 ipcbox sem create door
@@ -39,7 +39,8 @@ ipcbox sem create door
 ipcbox sem wait door -w 10s
 ";
     const WRITES: bool = false;
-    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Exists, "it exists, but is not a plain semaphore")];
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Exists, "the object exists, but is not a plain semaphore")];
 
     fn run(self) -> Result<Exit> {
         let timeout = &self.timeout;

@@ -10,8 +10,8 @@ use crate::args::creating::Creating;
 use crate::exit::Exit;
 use crate::output;
 
-/// The addition is atomic, so every caller gets a different value. The highest value wraps to the lowest. The processes
-/// that wait on the word are woken.
+/// The addition is atomic, so every caller gets a different value. The highest value wraps to the lowest. add wakes the
+/// processes that wait on the word.
 #[derive(Args)]
 pub struct Add {
     #[command(flatten)]
@@ -19,7 +19,7 @@ pub struct Add {
     /// Add K (default: 1)
     #[arg(long, value_name = "K", value_parser = value)]
     by: Option<i64>,
-    /// Create it if it is missing (one page of zeros)
+    /// Create a missing object (one page of zeros)
     #[arg(long, num_args = 0, default_missing_value = "true", help_heading = "Creating")]
     create: Option<bool>,
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub struct Add {
 
 impl Verb for Add {
     const NAME: &'static str = "add";
-    const SUMMARY: &'static str = "Add to a word and print the new value";
+    const SUMMARY: &'static str = "Add to a word in shared memory, and print the new value";
     const EXAMPLES: &'static str = r#"
 # Give each job a number of its own
 job=$(ipcbox shm add counter --create)

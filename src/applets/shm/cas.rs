@@ -8,23 +8,24 @@ use crate::applets::Verb;
 use crate::exit::Exit;
 use crate::output;
 
-/// Compares and swaps in one atomic step, and prints the value it found. If the value was OLD, the word is set to NEW,
-/// its waiters are woken and the status is 0. Otherwise nothing changes and the status is 1.
+/// Performs an atomic compare-and-swap, and prints the previous value of the word. If the value was OLD, the word is
+/// set to NEW, its waiters are woken and the status is 0. If the value was not OLD, nothing changes and the status is
+/// 1.
 #[derive(Args)]
 pub struct Cas {
     #[command(flatten)]
     place: Place,
-    /// Value that the word must have
+    /// Expected value of the word
     #[arg(value_name = "OLD", value_parser = value, allow_negative_numbers = true)]
     old: i64,
-    /// Value to set
+    /// New value of the word
     #[arg(value_name = "NEW", value_parser = value, allow_negative_numbers = true)]
     new: i64,
 }
 
 impl Verb for Cas {
     const NAME: &'static str = "cas";
-    const SUMMARY: &'static str = "Set a word to NEW if it is OLD";
+    const SUMMARY: &'static str = "Set a word to NEW if its value is OLD";
     const EXAMPLES: &'static str = r#"
 # Elect the first process that arrives as the leader
 ipcbox shm create leader --size 4K

@@ -15,19 +15,19 @@ use crate::sys::sysv::shm::Stat;
 use crate::target::{Form, Target};
 
 /// Prints the id of a segment, or the name of a POSIX object. An existing object is accepted if its size and, with
-/// --mode, its mode match; otherwise the status is 4 and nothing changes. A POSIX object's memory is reserved at once;
-/// a segment's memory is allocated as it is used.
+/// --mode, its mode match the options. Otherwise, nothing changes and the status is 4. A POSIX object's memory is
+/// reserved at once; a segment's memory is allocated as it is used.
 #[derive(Args)]
 pub struct Create {
-    /// Object to create, or 'private' for one without a key
+    /// Object to create, or 'private' for a segment without a key
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Create it with this size: 4096, 64K, 2G
+    /// Create the object with this size: 4096, 64K, 2G
     ///
-    /// 64KB is 64,000 bytes.
+    /// 64K is 65,536 bytes; 64KB is 64,000 bytes.
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     size: u64,
-    /// Fail with status 4 if it exists
+    /// Fail with status 4 if the object exists
     #[arg(short = 'x', long)]
     exclusive: bool,
     /// Use huge pages (System V)
@@ -41,7 +41,7 @@ pub struct Create {
 
 impl Verb for Create {
     const NAME: &'static str = "create";
-    const SUMMARY: &'static str = "Create a segment or a POSIX object of zeros";
+    const SUMMARY: &'static str = "Create a segment or POSIX object filled with zeros";
     const EXAMPLES: &'static str = "
 # Create a segment that the group may use
 ipcbox shm create board --size 64K --mode 660

@@ -17,7 +17,7 @@ pub struct Get {
 
 impl Verb for Get {
     const NAME: &'static str = "get";
-    const SUMMARY: &'static str = "Print the value of a word";
+    const SUMMARY: &'static str = "Print the value of a word in shared memory";
     const EXAMPLES: &'static str = "
 # Print the value of a counter
 ipcbox shm add counter --create

@@ -15,26 +15,27 @@ use crate::exit::{Cause, Exit};
 use crate::supervise::command::{Command, fill};
 use crate::sys::{errno, fds, memfd, transfer};
 
-/// Copies FILE, or standard input, to a file that exists in memory only, and runs CMD. The path is in the argument {}
-/// and in IPCBOX_MEMFD; CMD and its children can open it. The file cannot be changed, and only its owner may open it.
-/// It disappears when the last process that has it open exits. Swap can hold a copy.
+/// Copies FILE, or standard input, to a file that exists in memory only, and runs CMD. An argument {} is replaced with
+/// the path of the file; IPCBOX_MEMFD contains this path too. CMD and its children can open the path. The file cannot
+/// be changed, and only its owner may open it. The file disappears when the last process that has it open exits. Swap
+/// can hold a copy.
 #[derive(Args)]
 pub struct Memfd {
     /// File to copy (default: standard input)
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Show it as NAME in /proc (default: ipcbox)
+    /// Show the file as NAME in /proc (default: ipcbox)
     #[arg(long, value_name = "NAME", value_parser = name, default_value = "ipcbox")]
     name: CString,
-    /// Leave it unsealed, so that CMD can change it
+    /// Leave the file unsealed, so that CMD can change it
     #[arg(long)]
     writable: bool,
     /// Allow the file to be executed
     ///
-    /// CMD itself can then be {}.
+    /// To run the file itself, use {} as CMD.
     #[arg(long)]
     executable: bool,
-    /// Command and its arguments, run as given
+    /// Command and its arguments, run without a shell
     #[arg(value_name = "CMD", last = true, required = true)]
     command: Vec<OsString>,
 }

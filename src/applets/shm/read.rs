@@ -18,17 +18,17 @@ use crate::sys::memory::Memory;
 use crate::sys::transfer::BUFFER;
 use crate::target::Target;
 
-/// Prints the bytes as they are, to the end of the object. --text stops before the first NUL, and so omits zeros after
-/// a text.
+/// Prints the bytes unchanged, up to the end of the object. --text stops before the first NUL, so the zeros after a
+/// text are not printed.
 ///
-/// Without a lock, a read can see half of a write. If reader and writer use the same --lock, the reader sees all of the
-/// write or none, even if the writer was killed.
+/// Without a lock, a read can see only part of a concurrent write. If the reader and the writer use the same --lock,
+/// the reader sees either the whole write or none of it, even if the writer was killed.
 #[derive(Args)]
 pub struct Read {
     /// Segment or POSIX object to read
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Start N bytes from the beginning (default: 0)
+    /// Start at byte offset N (default: 0)
     #[arg(long, value_name = "N", value_parser = size::parse, default_value_t = 0)]
     offset: u64,
     /// Read at most N bytes

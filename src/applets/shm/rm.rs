@@ -16,9 +16,9 @@ use crate::sys::holders;
 use crate::sys::posix::shm as posix;
 use crate::target::Target;
 
-/// Without --force, an object that a process has attached, mapped or open is kept. With --force, its name or key is
-/// freed at once; its memory is freed when the last of these processes exits. For a POSIX object that others may use, a
-/// warning counts the processes that the caller may not inspect.
+/// Without --force, rm does not remove an object that a process has attached, mapped or open. With --force, rm frees
+/// the name or key of an object at once, and its memory when the last process that uses it exits. If other users may
+/// use a POSIX object, a warning shows how many processes the caller may not inspect.
 #[derive(Args)]
 pub struct Rm {
     #[command(flatten)]
@@ -32,7 +32,8 @@ impl Verb for Rm {
 # Remove an object, if it exists
 ipcbox shm rm board --missing-ok
 ";
-    const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Failed, "in use (see --force), or any other failure")];
+    const STATUSES: &'static [(Exit, &'static str)] =
+        &[(Exit::Failed, "the object is in use (see --force), or any other failure")];
 
     fn run(self) -> Result<Exit> {
         let remove = |target: &Target| {

@@ -18,10 +18,10 @@ use crate::sys::posix::shm::{self as posix, Object};
 use crate::sys::sysv::{Change, Kind};
 use nix::errno::Errno;
 
-/// With VALUE, sets a word in one atomic step and wakes the processes that wait on it. Options change the object.
+/// With VALUE, sets a word atomically and wakes the processes that wait on the word. Options change the object itself.
 ///
-/// The size of a segment cannot be changed. A POSIX object can grow or shrink. Added bytes are zero, and their
-/// memory is reserved. A program that accesses a truncated part is killed by SIGBUS.
+/// The size of a segment cannot be changed. A POSIX object can grow or shrink. When an object grows, the new bytes are
+/// zero and their memory is reserved. A program that accesses memory beyond the new end is killed by SIGBUS.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Set {
@@ -33,19 +33,19 @@ pub struct Set {
     /// Set the size (POSIX)
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     size: Option<u64>,
-    /// Keep it from being swapped out (System V)
+    /// Keep the segment from being swapped out (System V)
     #[arg(long, conflicts_with = "unpin")]
     pin: bool,
-    /// Allow it to be swapped out again
+    /// Allow the segment to be swapped out again
     #[arg(long)]
     unpin: bool,
-    /// Create it if it is missing (one page of zeros)
+    /// Create a missing object (one page of zeros)
     #[arg(long, requires = "value", help_heading = "Creating")]
     create: bool,
     /// Accept an object that belongs to another user
     ///
-    /// Without it, an existing object is refused unless you or root own it, because another user may have created it
-    /// first.
+    /// Without this option, an existing object is refused unless you or root own it. Another user may have created it
+    /// before you.
     #[arg(long, num_args = 0, default_missing_value = "true", requires = "create", help_heading = "Creating")]
     foreign: Option<bool>,
     #[command(flatten)]
@@ -54,7 +54,7 @@ pub struct Set {
 
 impl Verb for Set {
     const NAME: &'static str = "set";
-    const SUMMARY: &'static str = "Set a word, or the size, pinning, mode or owner";
+    const SUMMARY: &'static str = "Set a word, or change size, pinning, mode or owner";
     const EXAMPLES: &'static str = "
 # Set a counter back to 0
 ipcbox shm add counter --create

@@ -19,14 +19,15 @@ const COLUMNS: &str = "-kind -family id key name size owner -uid -group -gid -cr
                        -removed -pinned";
 const HOLDERS: &str = "-kind -family id -key name pid command mappings descriptors";
 
-/// Without TARGET, shows every segment and every POSIX object. The resident bytes of a POSIX object include swapped-out
-/// ones. --holders lists the processes that the caller may trace; a warning counts the others.
+/// Without TARGET, shows every segment and every POSIX object. The resident bytes of a POSIX object include bytes that
+/// are swapped out. --holders lists only the processes that the caller may trace; a warning shows how many others there
+/// are.
 #[derive(Args)]
 pub struct Stat {
     /// Segments and POSIX objects to show
     #[arg(value_name = "TARGET")]
     targets: Vec<Target>,
-    /// Show the processes that have it mapped or open
+    /// Show the processes that have objects mapped or open
     #[arg(long)]
     holders: bool,
     #[command(flatten)]
@@ -35,7 +36,7 @@ pub struct Stat {
 
 impl Verb for Stat {
     const NAME: &'static str = "stat";
-    const SUMMARY: &'static str = "Show segments and POSIX objects, or their users";
+    const SUMMARY: &'static str = "Show segments and POSIX objects, or processes that use them";
     const EXAMPLES: &'static str = "
 # Show the processes that have a segment attached
 ipcbox shm create board --size 64K

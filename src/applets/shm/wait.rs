@@ -11,8 +11,8 @@ use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output::notice::Notice;
 
-/// Sleeps until shm set, add, cas or a write of at most 4 KiB changes the word. A longer write wakes no waiter, and
-/// neither does a program that only stores to the memory. A value that lasts only a moment can be missed.
+/// Sleeps until shm set, add or cas, or a shm write of at most 4 KiB, changes the word. A longer write does not wake
+/// waiters, nor does a program that stores to the memory without shm. wait can miss a value that lasts only a moment.
 ///
 /// Read permission is enough. If the object is removed during the wait, only --timeout or a signal ends the wait.
 #[derive(Args)]
@@ -25,9 +25,9 @@ pub struct Wait {
         value_name = "VALUE", value_parser = narrow, allow_negative_numbers = true
     )]
     value: Option<i32>,
-    /// Wait until it is eq, ne, ge or le (default: eq)
+    /// Choose how to compare with VALUE (default: eq)
     ///
-    /// These mean: equal to VALUE, not equal, at least VALUE, at most VALUE.
+    /// eq means equal to VALUE, ne not equal, ge at least VALUE, le at most VALUE.
     #[arg(long, value_name = "eq|ne|ge|le", default_value = "eq", hide_possible_values = true)]
     until: Until,
     /// Wait until the word changes
@@ -82,7 +82,7 @@ impl Until {
 
 impl Verb for Wait {
     const NAME: &'static str = "wait";
-    const SUMMARY: &'static str = "Wait until a 32-bit word has a value";
+    const SUMMARY: &'static str = "Wait until a 32-bit word has a given value";
     const EXAMPLES: &'static str = "
 # Wait until the work has reached stage 2
 ipcbox shm create stage --size 4K

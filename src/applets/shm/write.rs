@@ -25,11 +25,12 @@ use crate::text::counted;
 /// The longest write, in bytes, that wakes the waiters for its words.
 const WAKING: u64 = 4096;
 
-/// Writes the bytes as they are, without a newline or a NUL at the end. TEXT, or a file on standard input, is refused
-/// if it does not fit. A stream is written until the object is full; if data is left, the status is 1.
+/// Writes the bytes unchanged, and adds no newline or NUL at the end. If TEXT or a file on standard input does not fit,
+/// write refuses it. A stream, such as a pipe, is written until the object is full; if data is left over, the status is
+/// 1.
 ///
-/// If writer and reader use the same --lock, the reader sees all of the write or none, even if the writer is killed. A
-/// stream is read to its end before the lock is taken.
+/// If the writer and the reader use the same --lock, the reader sees either the whole write or none of it, even if the
+/// writer is killed. A stream is read to its end before the lock is taken.
 #[derive(Args)]
 pub struct Write {
     /// Segment or POSIX object to write to
@@ -38,16 +39,16 @@ pub struct Write {
     /// Text to write instead of standard input
     #[arg(value_name = "TEXT", allow_negative_numbers = true)]
     text: Option<OsString>,
-    /// Start N bytes from the beginning (default: 0)
+    /// Start at byte offset N (default: 0)
     #[arg(long, value_name = "N", value_parser = size::parse, default_value_t = 0)]
     offset: u64,
-    /// Create it if it is missing, as large as the data
+    /// Create a missing object, as large as the data
     #[arg(long, help_heading = "Creating")]
     create: bool,
-    /// Clear the rest of the object (set it to zeros)
+    /// Clear the rest of the object (fill it with zeros)
     #[arg(long)]
     clear: bool,
-    /// Replace the whole content and the size (POSIX)
+    /// Replace the content and change the size (POSIX)
     ///
     /// Processes that have the object open or mapped see the new content.
     #[arg(long, conflicts_with_all = ["offset", "clear"])]

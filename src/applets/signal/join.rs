@@ -19,9 +19,9 @@ use crate::sys::deadline::Deadline;
 use crate::sys::process::command;
 use crate::sys::process::wait_status::{Ended, Stage, after};
 
-/// Waits until the processes have exited; they need not be children. Prints a line for each: pid, exited or killed,
-/// status as in a shell, and the signal that killed it. With one PID, join exits with that status. Before Linux 6.15,
-/// the status can be unknown; the line then shows ended.
+/// Waits until the processes have exited; they need not be children. Prints a line for each process: its pid, exited or
+/// killed, its status as in a shell, and the signal that killed it. With one PID, join exits with the status of that
+/// process. Before Linux 6.15, the status can be unknown; the line then shows "ended".
 #[derive(Args)]
 pub struct Join {
     /// Processes: PID, PID:INODE or PID@START
@@ -38,7 +38,7 @@ pub struct Join {
 
 impl Verb for Join {
     const NAME: &'static str = "join";
-    const SUMMARY: &'static str = "Wait for any process, and print how it exited";
+    const SUMMARY: &'static str = "Wait for any processes, and print how they exited";
     const EXAMPLES: &'static str = "
 # Wait for a process, even if it is not a child
 sleep 0.1 & ipcbox signal join $! -w 10s

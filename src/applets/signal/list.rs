@@ -10,14 +10,14 @@ use crate::exit::{Cause, Exit, each};
 use crate::output::{self, Cell, Column};
 use crate::sys::signal::{Set, Signal};
 
-/// Without SPEC, lists every signal with its number, default action and meaning. With SPEC, prints one bare answer per
-/// line: the name of a number, the number of a name, the name behind an exit status above 128, or the names in a mask
-/// as ps -s and /proc/PID/status show it. With --json or --columns, SPEC selects rows of the table.
+/// Without SPEC, lists every signal with its number, default action and meaning. With SPEC, prints one answer per line.
+/// For a number or an exit status above 128, the answer is the name of the signal; for a name, it is the number. For a
+/// mask, the answer is the names of all signals in the mask. With --json or --columns, SPEC selects rows of the table.
 #[derive(Args)]
 pub struct List {
-    /// Name, number, exit status over 128, mask (0x4002)
+    /// Name, number, exit status above 128, or mask (0x4002)
     ///
-    /// Several are separated by commas: INT,TERM.
+    /// Separate several with commas: INT,TERM. A mask is hexadecimal, as in /proc/PID/status and ps -s.
     #[arg(value_name = "SPEC", value_delimiter = ',', allow_negative_numbers = true)]
     specs: Vec<String>,
     #[command(flatten)]

@@ -13,10 +13,10 @@ use crate::exit::{Cause, Exit};
 use crate::supervise::command::Command;
 use crate::sys::signal::{self, Disposition, Signal, block, on_parents_death, set_disposition};
 
-/// Runs CMD and exits with its status, or dies by the same signal. With only --ignore, --block, --default or
-/// --parent-death, ipcbox replaces itself with CMD. Otherwise, it remains the parent of CMD and forwards the signals
-/// that it gets. CMD gets its own process group, and the terminal if ipcbox had it. Keys such as ^C reach CMD directly
-/// and bypass --map and --on.
+/// Runs CMD and exits with its status, or dies by the signal that killed CMD. If only --ignore, --block, --default or
+/// --parent-death are given, ipcbox replaces itself with CMD. Otherwise, ipcbox remains the parent of CMD and forwards
+/// the signals that it gets. CMD gets its own process group, in the foreground if ipcbox was. Signals from keys such as
+/// ^C reach CMD directly, and bypass --map and --on.
 #[derive(Args)]
 pub struct Run {
     /// Ignore these signals in CMD, for example INT,TERM
@@ -30,14 +30,14 @@ pub struct Run {
     default: Vec<Signal>,
     #[command(flatten)]
     rules: Rules,
-    /// Command and its arguments, run as given
+    /// Command and its arguments, run without a shell
     #[arg(value_name = "CMD", last = true, required = true)]
     command: Vec<OsString>,
 }
 
 impl Verb for Run {
     const NAME: &'static str = "run";
-    const SUMMARY: &'static str = "Run CMD with signal rules, a time limit and no leftovers";
+    const SUMMARY: &'static str = "Run CMD with signal rules, a time limit and cleanup";
     const EXAMPLES: &'static str = "
 # Run a CI step that leaves no process behind
 ipcbox signal run --kill-tree -- sh -c 'sleep 9 &'

@@ -25,13 +25,13 @@ use crate::sys::signal::Signal;
 const INTERVAL: Duration = Duration::from_millis(1);
 
 /// Sends SIG to each PID; if SIG is 0, only tests whether a signal could be sent. The signal never reaches a process
-/// that reuses the pid during the call; PID:INODE and PID@START, as signal stat prints them, give the same guarantee
-/// for stored pids. With --wait, prints one line per process: exited, killed, ended (status unknown) or alive. If one
-/// PID fails, the others are still signalled.
+/// that reuses the pid during the call. For the same guarantee with stored pids, use PID:INODE or PID@START, as printed
+/// by signal stat. With --wait, prints one line per process: exited, killed, ended (status unknown) or alive. If one
+/// PID cannot be signalled, the others still are.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Send {
-    /// Signal: TERM, 15, RTMIN+3, or 0 for none
+    /// Signal: TERM, 15, RTMIN+3, or 0 (test only)
     #[arg(value_name = "SIG", value_parser = sent, allow_negative_numbers = true)]
     signal: Sent,
     /// Processes: PID, PID:INODE or PID@START
@@ -48,12 +48,12 @@ pub struct Send {
     tree: bool,
     /// Send to all descendants of PID, but not to PID
     ///
-    /// ipcbox itself is spared too, so PID can be the calling script ($$).
+    /// ipcbox does not signal itself either, so PID can be the calling script ($$).
     #[arg(long, conflicts_with_all = ["tree", "when_caught"])]
     below: bool,
     /// Wait at most D until PID has a handler for SIG
     ///
-    /// If PID has no handler by then, SIG is not sent.
+    /// If PID has no handler after D, SIG is not sent.
     #[arg(long, value_name = "D", value_parser = duration::parse)]
     when_caught: Option<Duration>,
     /// Wait at most D until the processes have exited
@@ -61,13 +61,13 @@ pub struct Send {
     wait: Option<Duration>,
     /// Send SIG to the survivors, then wait D (default: 5s)
     ///
-    /// May be repeated: after each D, the next SIG is sent.
+    /// Repeat this option to send a further SIG after each D.
     #[arg(long, value_name = "SIG[:D]", value_parser = step, requires = "wait")]
     then: Vec<Step>,
     /// Do not fail if a process does not exist
     #[arg(long)]
     missing_ok: bool,
-    /// Show which processes would be signalled
+    /// Show the processes, but do not signal them
     #[arg(long, conflicts_with_all = ["wait", "when_caught"])]
     dry_run: bool,
     #[command(flatten)]

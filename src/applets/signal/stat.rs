@@ -17,10 +17,10 @@ use crate::sys::process::wait_status::{Stage, stage};
 use crate::sys::process::{self, inode};
 use crate::sys::signal::Set;
 
-/// Shows by name which signals are pending for the process (shared_pending) and for its first thread (pending). Also
-/// shows which signals that thread blocks, and which ones the process ignores or catches. The columns inode and start
-/// identify exactly this process: every verb of signal takes PID:INODE and PID@START, which never match a process that
-/// reuses the pid.
+/// Shows the names of the signals that are pending for the process (shared_pending) or for its first thread (pending).
+/// Also shows which signals the first thread blocks, and which signals the process ignores or catches. The columns
+/// inode and start identify the process: every verb of signal accepts PID:INODE and PID@START, which never match a
+/// process that reuses the pid.
 #[derive(Args)]
 pub struct Stat {
     /// Processes: PID, PID:INODE or PID@START
@@ -31,8 +31,8 @@ pub struct Stat {
     threads: bool,
     /// Show only signals that are both pending and blocked
     ///
-    /// A signal pending for the process counts if all of its threads block it. Processes without such signals are not
-    /// shown.
+    /// A signal that is pending for the process counts if all threads block it. A process is shown only if it has such
+    /// a signal.
     #[arg(long)]
     stuck: bool,
     #[command(flatten)]

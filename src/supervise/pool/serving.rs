@@ -20,7 +20,7 @@ pub struct Serving {
     /// Write a JSON record of each CMD to FILE
     #[arg(long, value_name = "FILE")]
     report: Option<OsString>,
-    /// Command and its arguments, run as given
+    /// Command and its arguments, run without a shell
     #[arg(value_name = "CMD", last = true, required = true)]
     command: Vec<OsString>,
 }

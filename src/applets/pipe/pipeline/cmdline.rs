@@ -25,7 +25,7 @@ pub struct Line {
     /// Command lines, with --shell
     #[arg(value_name = "CMDLINE")]
     lines: Vec<OsString>,
-    /// Commands, run as given, with ::: between them
+    /// Commands, run without a shell, separated by :::
     #[arg(value_name = "CMD", last = true)]
     words: Vec<OsString>,
 }

@@ -24,7 +24,7 @@ pub struct Idle {
     /// Remove only slots and locks that no process uses
     #[arg(long, conflicts_with = "force")]
     unused: bool,
-    /// Remove only objects not used for DURATION
+    /// Remove only objects unused for DURATION or longer
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, requires = "unused")]
     older_than: Option<Duration>,
     /// Do not ask for confirmation

@@ -18,9 +18,9 @@ use crate::target::{Form, Target, not_posix, not_private};
 /// The option `--lock`.
 #[derive(Args)]
 pub struct Locking {
-    /// Lock SEM, as sem lock does, during the access
+    /// Hold the lock SEM during the access (see sem lock)
     ///
-    /// A missing lock is created.
+    /// The lock is created if it does not exist.
     #[arg(long, value_name = "SEM")]
     lock: Option<Target>,
     #[command(flatten)]

@@ -25,13 +25,13 @@ use crate::sys::wait::Want;
 /// Options that concern arriving signals and descendants of CMD.
 #[derive(Debug, Args)]
 pub struct Rules {
-    /// Translate signal A to B for CMD; A= drops it
+    /// Translate signal A to B for CMD; A= drops A
     #[arg(long, value_name = "A=B", value_parser = pair, value_delimiter = ',')]
     pub map: Vec<Pair>,
     /// Run CMDLINE with /bin/sh when SIG arrives
     ///
-    /// CMD still gets SIG, unless --map SIG= drops it. IPCBOX_SIGNAL and IPCBOX_PID are set to SIG and the pid of CMD.
-    /// One CMDLINE runs at a time, and ipcbox waits for it before it exits.
+    /// CMD still gets SIG, unless --map SIG= drops it. IPCBOX_SIGNAL contains SIG, and IPCBOX_PID the pid of CMD. Only
+    /// one CMDLINE runs at a time. ipcbox exits only after every CMDLINE has finished.
     #[arg(long, value_name = "SIG=CMDLINE", value_parser = on)]
     pub on: Vec<On>,
     /// Forward signals to cmd, group or tree (default: cmd)
@@ -45,9 +45,9 @@ pub struct Rules {
     /// Reap orphaned descendants of CMD, as init does
     #[arg(long)]
     reap: bool,
-    /// Kill all descendants of CMD when it exits
+    /// Kill all descendants of CMD when CMD exits
     ///
-    /// They are also killed when --max-time and its last --then have expired.
+    /// The descendants are also killed after --max-time and the last --then have expired.
     #[arg(long)]
     kill_tree: bool,
     #[command(flatten)]
