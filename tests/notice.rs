@@ -324,7 +324,7 @@ fn ancestor_that_is_served_by_a_holder_is_named() {
         let (text, stderr) = (lines(&output.stdout), lines(&output.stderr));
         let (holder, shell) = text[0].split_once(' ').unwrap();
         assert_eq!(output.status.code(), Some(124), "{script} {stderr:?}");
-        let words = format!("which holds it for {shell} (sh), an ancestor of this process");
+        let words = format!("which is the holder process of {shell} (sh), an ancestor of this process");
         assert!(stderr[0].contains(&format!("held by {holder} (")), "{script} {stderr:?}");
         assert!(stderr[0].ends_with(&words), "{script} {stderr:?}");
         assert_eq!(stderr.len(), 2, "{script} {stderr:?}");

@@ -90,7 +90,7 @@ impl Creating {
             return Ok(());
         };
         let words = format!("already exists and is owned by {}", user(uid));
-        Err(Cause::new(Exit::Denied, words).hint("--foreign accepts it"))
+        Err(Cause::new(Exit::Denied, words).hint("add --foreign to use the object anyway"))
     }
 }
 

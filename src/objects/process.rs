@@ -37,8 +37,9 @@ enum Only {
 /// # Errors
 /// The reason, as text for the user.
 pub fn parse(text: &str) -> Result<Process, String> {
-    let number =
-        |text: &str, form: &str| digits(text).ok_or_else(|| format!("expected {form}, as printed by signal stat"));
+    let number = |text: &str, form: &str| {
+        digits(text).ok_or_else(|| format!("expected {form}, as printed by ipcbox signal stat"))
+    };
     let (before, only) = if let Some((pid, inode)) = text.split_once(':') {
         (pid, Only::Inode(number(inode, "PID:INODE")?))
     } else if let Some((pid, start)) = text.split_once('@') {
@@ -62,7 +63,7 @@ impl Process {
                 let found = inode(&fd).map_err(Cause::plain)?;
                 let found = found.ok_or_else(|| {
                     Cause::new(Exit::Failed, "PID:INODE needs Linux 6.9")
-                        .hint("use PID@START, as printed by signal stat")
+                        .hint("use PID@START, as printed by ipcbox signal stat")
                 })?;
                 ("inode", asked, found)
             }

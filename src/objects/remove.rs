@@ -60,7 +60,7 @@ pub fn refuse(how: &str, users: &[User]) -> Result<()> {
 
 /// Returns the refusal to remove an object without `--force`.
 pub fn refused(words: impl Into<String>) -> Cause {
-    Cause::new(Exit::Failed, words).hint("use --force to remove it anyway")
+    Cause::new(Exit::Failed, words).hint("use --force to remove the object anyway")
 }
 
 /// Asks on a terminal whether to remove this many objects, which a filter selected.

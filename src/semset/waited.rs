@@ -194,5 +194,5 @@ fn relation(pid: i32, set: Set, ancestors: &LazyCell<Vec<i32>>) -> Option<String
     }
     let holder = among(vec![pid], set.id()).pop()?;
     let served = ancestors.iter().find(|ancestor| holder.serves(**ancestor))?;
-    Some(format!("holds it for {}, an ancestor of this process", named(*served)))
+    Some(format!("is the holder process of {}, an ancestor of this process", named(*served)))
 }

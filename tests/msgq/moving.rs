@@ -82,7 +82,7 @@ fn every_format_prints_the_message() {
     world.call("msgq recv /@q --format %p:%d").stdout("9:x").ok();
     world.call("msgq send /@q x --priority 32767").ok();
     world.call("msgq recv /@q -J").stdout("{\"priority\":32767,\"length\":1,\"data\":\"x\"}\n").ok();
-    world.call("msgq recv @q --format %x").fails(2, "expected a format with %t, %p, %l, %d, %n or %%, not '%x'");
+    world.call("msgq recv @q --format %x").fails(2, "expected only %t, %p, %l, %d, %n or %% in a format, not '%x'");
     world.call("msgq recv @q --format %p").fails(2, "use %t, the type");
     world.call("msgq recv /@q --format %t").fails(2, "%p is the priority");
     world.call("msgq recv @q --raw -J").fails(2, "cannot be used together");

@@ -141,7 +141,7 @@ impl Fifo {
             return Ok(());
         }
         let words = format!("owned by {} in a world-writable directory", user(uid));
-        bail!(Cause::new(Exit::Denied, words).hint("add --foreign to use it anyway"))
+        bail!(Cause::new(Exit::Denied, words).hint("add --foreign to use the FIFO anyway"))
     }
 
     /// Opens the FIFO by `open`, after checks; if it is replaced in between, checks again.

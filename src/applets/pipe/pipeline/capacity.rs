@@ -55,7 +55,7 @@ impl Capacity {
             Errno::EPERM => {
                 let max = limits.max_size.map_or_else(String::new, |max| format!(", {max}"));
                 Cause::from_errno(errno, format!("{bytes} bytes exceed /proc/sys/fs/pipe-max-size{max}"))
-                    .hint("use max for the largest capacity allowed")
+                    .hint("use 'max' for the largest allowed capacity")
             }
             Errno::EINVAL => {
                 Cause::from_errno(errno, format!("{bytes} bytes exceed the maximum pipe capacity of 2 GiB"))

@@ -170,10 +170,10 @@ fn no_room(errno: Errno, key: Key, size: u64, huge: bool) -> Cause {
         ))
         .hint("remove a segment, or raise the limit of pages in /proc/sys/kernel/shmall"),
         (Errno::ENOMEM, _) if huge => cause(format!("{size} bytes exceed the free huge pages"))
-            .hint("raise /proc/sys/vm/nr_hugepages; HugePages_Free in /proc/meminfo shows how many are free"),
+            .hint("raise /proc/sys/vm/nr_hugepages; HugePages_Free in /proc/meminfo is the number of free pages"),
         (Errno::ENOMEM, _) => cause(format!("the system refuses to commit {size} bytes of memory"))
             .hint("free some memory, or set /proc/sys/vm/overcommit_memory to 0 or 1"),
-        (Errno::EPERM, _) if huge => cause("this user may not use huge pages".into())
+        (Errno::EPERM, _) if huge => cause("this user has no permission to use huge pages".into())
             .hint("set /proc/sys/vm/hugetlb_shm_group to a group of this user"),
         (Errno::EACCES, _) => {
             let whose = Segment::find(key).and_then(Segment::stat);
