@@ -13,7 +13,7 @@ pub const fn meaning(exit: Exit) -> &'static str {
         Exit::Failed => "any other failure",
         Exit::Usage => "usage error; nothing was done",
         Exit::Missing => "no such object, process or reader",
-        Exit::Exists => "already exists, or is not what was requested",
+        Exit::Exists => "the object already exists, or is not what was requested",
         Exit::Denied => "permission denied",
         Exit::NotInTime(_) => "timeout",
         Exit::BeforeCommand => "any failure before CMD starts, such as a usage error",
