@@ -14,16 +14,16 @@ use crate::exit::{Cause, Exit, each};
 use crate::text::quote;
 
 /// Creates a symbolic link to ipcbox in DIR for each applet. Links named ipcs and ipcrm would hide the system's own
-/// programs, so they are created only if you name them as APPLET.
+/// programs, so ipcbox creates them only if you list them as APPLET.
 ///
-/// An existing link to ipcbox is left unchanged. Another file of the same name is an error without --force. If the
-/// binary is also in DIR, the links are relative.
+/// An existing link to ipcbox is left unchanged. Any other file in the way is an error, unless --force is given. If
+/// the binary is also in DIR, the links are relative.
 #[derive(Args)]
 pub struct Install {
     /// Start each name with P, for example ipc-
     #[arg(long, value_name = "P", default_value = "")]
     prefix: String,
-    /// Replace other files that have these names
+    /// Replace existing files that are in the way
     #[arg(long)]
     force: bool,
     /// Directory for the links
@@ -36,9 +36,9 @@ pub struct Install {
 
 impl Verb for Install {
     const NAME: &'static str = "--install";
-    const SUMMARY: &'static str = "Create links named after the applets in a directory";
+    const SUMMARY: &'static str = "Create a link in a directory for each applet";
     const EXAMPLES: &'static str = "
-# Link all applets, then sem under a name that GNU parallel does not use
+# Create all links, and one named ipc-sem to avoid the sem of GNU parallel
 mkdir -p bin
 ipcbox --install bin
 ipcbox --install --prefix ipc- bin sem

@@ -24,7 +24,7 @@ impl Verb for Key {
     const NAME: &'static str = "key";
     const SUMMARY: &'static str = "Print the System V key of each target";
     const EXAMPLES: &'static str = "
-# Print keys for semget(2) in a C program
+# Print keys that a C program can pass to semget(2)
 ipcbox key build-slots ftok:/etc/passwd
 ";
 

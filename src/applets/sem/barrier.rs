@@ -35,7 +35,7 @@ impl Verb for Barrier {
     const NAME: &'static str = "barrier";
     const SUMMARY: &'static str = "Wait until N callers have arrived, then return";
     const EXAMPLES: &'static str = r#"
-# Start three jobs; none continues before all are ready
+# Start three jobs; no job continues before all are ready
 for part in a b c; do
   ipcbox sem barrier ready 3 && echo "$part runs" &
 done

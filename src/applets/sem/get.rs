@@ -25,7 +25,7 @@ impl Verb for Get {
     const NAME: &'static str = "get";
     const SUMMARY: &'static str = "Print the value of a semaphore";
     const EXAMPLES: &'static str = "
-# Print all values on one line
+# Print all values of a set on one line
 ipcbox sem create store --value 5,0
 ipcbox sem get store --all
 ";

@@ -67,9 +67,9 @@ impl Verb for Hold {
     const NAME: &'static str = "hold";
     const SUMMARY: &'static str = "Hold a slot or a lock until process PID exits";
     const EXAMPLES: &'static str = "
-# Allow one instance of this script at a time
+# Allow only one instance of a script at a time
 ipcbox sem hold nightly $$ --slots 1 -nq || exit 0
-# Hold a lock for part of the script
+# Hold a lock for part of a script
 ipcbox sem hold notes $$ --lock -q
 echo one >>notes
 echo two >>notes

@@ -41,7 +41,7 @@ impl Verb for Lock {
     const EXAMPLES: &'static str = "
 # Allow one writer at a time
 ipcbox sem lock notes -- sh -c 'echo done >>notes'
-# Let readers share the lock; wait at most 10 seconds
+# Share the lock with other readers; wait at most 10 seconds for it
 ipcbox sem lock notes --shared -w 10s -- cat notes
 ";
     const RUNS: Runs = Runs::Command;

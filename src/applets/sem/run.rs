@@ -51,7 +51,7 @@ impl Verb for Run {
     const NAME: &'static str = "run";
     const SUMMARY: &'static str = "Run CMD while holding a slot";
     const EXAMPLES: &'static str = r"
-# Run at most four at a time, whichever process starts them
+# Run at most four jobs at a time, whichever process starts them
 seq 8 | xargs -P 8 -n 1 \
   ipcbox sem run build --slots 4 -- expr 2 +
 # Give each job its own port

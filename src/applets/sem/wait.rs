@@ -33,7 +33,7 @@ impl Verb for Wait {
     const ALIASES: &'static [&'static str] = &["p"];
     const SUMMARY: &'static str = "Wait until the value is at least K, then subtract K (P)";
     const EXAMPLES: &'static str = "
-# Wait for a door that another process opens
+# Wait until another process posts the semaphore
 ipcbox sem create door
 ( sleep 0.1; ipcbox sem post door ) &
 ipcbox sem wait door -w 10s

@@ -30,7 +30,7 @@ impl Verb for Add {
     const NAME: &'static str = "add";
     const SUMMARY: &'static str = "Add to a word in shared memory, and print the new value";
     const EXAMPLES: &'static str = r#"
-# Give each job a number of its own
+# Give each job a different number
 job=$(ipcbox shm add counter --create)
 echo "job $job"
 "#;

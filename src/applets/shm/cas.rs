@@ -27,7 +27,7 @@ impl Verb for Cas {
     const NAME: &'static str = "cas";
     const SUMMARY: &'static str = "Set a word to NEW if its value is OLD";
     const EXAMPLES: &'static str = r#"
-# Elect the first process that arrives as the leader
+# Let the first process that arrives become the leader
 ipcbox shm create leader --size 4K
 ipcbox shm cas leader 0 $$ && echo "$$ leads"
 "#;

@@ -49,7 +49,7 @@ impl Verb for Memfd {
     const NAME: &'static str = "memfd";
     const SUMMARY: &'static str = "Run CMD with the path of a sealed memory file";
     const EXAMPLES: &'static str = "
-# Pass a secret as a file that is never on disk
+# Pass a secret in a file that is never written to disk
 printf secret | ipcbox shm memfd -- cat {}
 ";
     const RUNS: Runs = Runs::Command;

@@ -47,7 +47,7 @@ impl Verb for Read {
     const NAME: &'static str = "read";
     const SUMMARY: &'static str = "Print the content of a segment or POSIX object";
     const EXAMPLES: &'static str = r#"
-# Publish a text, and print it
+# Write a text to shared memory, and print it
 ipcbox shm write config '{"level": 3}' --create
 ipcbox shm read config --text
 "#;

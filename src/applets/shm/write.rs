@@ -63,7 +63,7 @@ impl Verb for Write {
     const NAME: &'static str = "write";
     const SUMMARY: &'static str = "Write TEXT or standard input";
     const EXAMPLES: &'static str = r#"
-# Publish text; readers that take the lock see all of it or none
+# Publish a text; readers with the same lock see all of it or none
 echo '{"level": 3}' | ipcbox shm write /conf \
   --create --replace --lock conf
 "#;

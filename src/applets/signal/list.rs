@@ -28,7 +28,7 @@ impl Verb for List {
     const NAME: &'static str = "list";
     const SUMMARY: &'static str = "Show signals, or look up a name, number, status or mask";
     const EXAMPLES: &'static str = "
-# Look up a name, an exit status and a mask from /proc
+# Look up a signal name, an exit status and a mask from /proc
 ipcbox signal list TERM 137 0x4002
 ";
 

@@ -41,7 +41,7 @@ impl Verb for Run {
     const EXAMPLES: &'static str = "
 # Run a CI step that leaves no process behind
 ipcbox signal run --kill-tree -- sh -c 'sleep 9 &'
-# Send INT to a program when TERM arrives
+# Translate TERM to INT for a program
 ipcbox signal run --map TERM=INT -- echo started
 ";
     const RUNS: Runs = Runs::Command;

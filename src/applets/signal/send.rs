@@ -90,7 +90,7 @@ impl Verb for Send {
     const NAME: &'static str = "send";
     const SUMMARY: &'static str = "Send a signal to processes, and wait until they exit";
     const EXAMPLES: &'static str = "
-# Ask a process to exit, and kill it after ten seconds
+# Ask a process to exit; kill it if it is alive after ten seconds
 sleep 100 & pid=$!
 ipcbox signal send TERM $pid --wait 10s --then KILL
 ";
