@@ -33,7 +33,7 @@ pub struct Timeout {
     nonblock: Option<bool>,
     #[command(flatten)]
     late: Late,
-    /// Print what this call waits for, and its holders
+    /// Print what is waited for, and which process holds it
     #[arg(
         short,
         long,

@@ -20,7 +20,7 @@ use crate::sys::interrupt;
 use crate::sys::signal::Signal;
 use crate::text::visible_bytes;
 
-/// Copies data until every writer has closed the FIFO. Waits at most --timeout for the first writer. Reads several
+/// Copies data until every writer has closed the FIFO. --timeout limits the wait for the first writer. Reads several
 /// FIFOs at once and never mixes their lines. If the last line of a FIFO lacks a newline, read adds one.
 ///
 /// With --count, takes exactly COUNT lines and leaves the rest for the next reader. A FIFO keeps data only while a

@@ -19,8 +19,8 @@ const OTHERS: u32 = 0o066;
 /// Shows how many bytes each FIFO holds, and the processes that read or write it. The state of a process is "open", or
 /// "opening" if it is blocked in open(2).
 ///
-/// Changes nothing. A FIFO that no process has open holds nothing and has no capacity. Processes of other users are
-/// visible only with privilege, so some values may be unknown.
+/// Changes nothing. If no process has a FIFO open, the FIFO holds no data and has no capacity. Processes of other users
+/// are visible only with privilege, so some values may be unknown.
 #[derive(Args)]
 pub struct Stat {
     /// Paths of the FIFOs

@@ -24,7 +24,7 @@ use crate::target::Target;
 /// message. --lines sends each line as a message, without its newline.
 ///
 /// send waits while the queue is full. --timeout limits the wait for space in the queue, not the time spent reading
-/// standard input. send refuses a message that is too large for the queue, after sending the messages before it.
+/// standard input. If a message is too large for the queue, send fails after sending the messages before it.
 #[derive(Args)]
 pub struct Send {
     /// Queue to send to

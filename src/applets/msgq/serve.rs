@@ -26,7 +26,8 @@ use crate::sys::reply_pipe::{self, Address};
 use crate::target::Target;
 
 /// CMD gets the message on standard input and as the argument {}. Its output is printed. For a message from msgq call,
-/// the output is the reply, and the caller exits with CMD's status. A killed server loses the messages it has taken.
+/// the output of CMD is the reply, and the caller exits with CMD's status. A killed server loses the messages it has
+/// taken.
 ///
 /// On SIGTERM, the server waits for running CMDs and exits with status 0. With --count or --drain, the status is 1 if a
 /// CMD failed. With --timeout, the server exits after DURATION without messages or running CMDs.

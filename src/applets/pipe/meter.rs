@@ -27,8 +27,8 @@ const BURST: f64 = 0.1;
 /// Copies FILE or standard input to standard output, and draws a progress line on standard error. The line shows
 /// amount, elapsed time, and current and mean rate. If the size is known, the line also shows percentage, bar and ETA.
 ///
-/// meter knows the size of a regular file or block device. For a pipe, set the size with --size. If standard error is
-/// not a terminal, use --force or --json to show progress.
+/// The size of a regular file or block device is known. For a pipe, set the size with --size. If standard error is not
+/// a terminal, use --force or --json to show progress.
 #[derive(Args)]
 pub struct Meter {
     /// File to read instead of standard input

@@ -17,7 +17,7 @@ use crate::supervise::command::Command;
 /// Without PIPE, resizes standard input and output if they are pipes.
 ///
 /// Prints each new capacity. If CMD is given, ipcbox prints nothing and replaces itself with CMD. If a pipe cannot be
-/// resized, CMD does not run. A pipe keeps its data, and its capacity cannot shrink below the amount of that data.
+/// resized, CMD does not run. A pipe keeps its data, so its capacity cannot shrink below the amount of data in it.
 #[derive(Args)]
 pub struct Resize {
     /// New capacity in bytes, or 'max' for the maximum

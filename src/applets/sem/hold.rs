@@ -33,7 +33,7 @@ pub struct Hold {
     /// Slots or lock
     #[arg(value_name = "TARGET")]
     target: Target,
-    /// Process to hold the slot or lock for
+    /// Process for which the slot or lock is held
     #[arg(value_name = "PID", value_parser = pid, allow_negative_numbers = true)]
     pid: i32,
     /// Create N slots if needed; fail if the number differs
@@ -48,7 +48,7 @@ pub struct Hold {
     /// Take K slots at once (default: 1)
     #[arg(long, value_name = "K", value_parser = count, conflicts_with = "lock")]
     take: Option<u16>,
-    /// Release everything that is held for PID
+    /// Release the slots or the lock held for PID
     #[arg(long, conflicts_with_all = ["slots", "lock", "take"])]
     release: bool,
     #[command(flatten)]

@@ -18,10 +18,10 @@ use crate::supervise::command::Command;
 use crate::sys::sysv::sem::{self, Set};
 use crate::target::Target;
 
-/// Performs all operations in the given order, or none of them. For example, 0:-1 takes 1 from semaphore 0, 1:+2 adds 2
-/// to semaphore 1, 2:0 waits until semaphore 2 is 0, and 0..3:-1 takes 1 from each of semaphores 0 to 3. An operation
-/// with a final n, such as 0:-1n, fails instead of waiting. A final u, as in 0:-1u, undoes the operation when CMD exits
-/// or, without CMD, when sem op exits.
+/// Performs all operations in the given order, or none of them. For example, 0:-1 takes 1 from semaphore 0, and 1:+2
+/// adds 2 to semaphore 1. The operation 2:0 waits until semaphore 2 is 0, and 0..3:-1 takes 1 from each of semaphores 0
+/// to 3. An operation with a final n, such as 0:-1n, fails instead of waiting. A final u, as in 0:-1u, undoes the
+/// operation when CMD exits or, without CMD, when sem op exits.
 #[derive(Args)]
 pub struct Op {
     /// Semaphore, or set of semaphores

@@ -19,7 +19,7 @@ use crate::text::counted;
 /// semaphore fail with status 3. The kernel does not know the holders of a plain semaphore.
 ///
 /// --unused removes only slots and locks that no process uses. Without TARGET, --unused checks all slots and locks of
-/// the caller. rm reports which objects it keeps, and why. Keeping objects is not a failure.
+/// the caller. With --unused, rm reports which objects it keeps, and why. Keeping objects is not a failure.
 #[derive(Args)]
 // Without TARGET, --unused means all of the caller's.
 #[command(mut_arg("targets", |arg| arg.required(false)))]

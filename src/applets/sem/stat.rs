@@ -25,7 +25,7 @@ const COLUMNS: &str = "-kind -family -id -key name -owner -uid -group -gid -crea
                        -last_pid -op_time -change_time";
 const USERS: &str = "-kind -family -id -key name purpose role state slot count pid command operations";
 
-/// Shows a row for each set of slots, lock, barrier and plain semaphore. A row shows how much of the object is in use
+/// Shows one row for each lock, barrier, plain semaphore and set of slots. A row shows how much of the object is in use
 /// (2/4), its holders, and the number of waiting processes. Without TARGET, shows all. A plain semaphore has a value
 /// but no known holders. --columns and --json show more.
 #[derive(Args)]

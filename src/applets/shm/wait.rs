@@ -12,7 +12,7 @@ use crate::exit::{Cause, Exit};
 use crate::output::notice::Notice;
 
 /// Sleeps until shm set, add or cas, or a shm write of at most 4 KiB, changes the word. A longer write does not wake
-/// waiters, nor does a program that stores to the memory without shm. wait can miss a value that lasts only a moment.
+/// waiters, nor does a program that stores to the memory without shm. If a value lasts only a moment, wait can miss it.
 ///
 /// Read permission is enough. If the object is removed during the wait, only --timeout or a signal ends the wait.
 #[derive(Args)]

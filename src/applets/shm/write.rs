@@ -61,7 +61,7 @@ pub struct Write {
 
 impl Verb for Write {
     const NAME: &'static str = "write";
-    const SUMMARY: &'static str = "Write TEXT or standard input";
+    const SUMMARY: &'static str = "Write TEXT or standard input to shared memory";
     const EXAMPLES: &'static str = r#"
 # Publish a text; readers with the same lock see all of it or none
 echo '{"level": 3}' | ipcbox shm write /conf \

@@ -38,7 +38,7 @@ pub struct Join {
 
 impl Verb for Join {
     const NAME: &'static str = "join";
-    const SUMMARY: &'static str = "Wait for any processes, and print how they exited";
+    const SUMMARY: &'static str = "Wait until processes exit, and print how they exited";
     const EXAMPLES: &'static str = "
 # Wait for a process, even if it is not a child
 sleep 0.1 & ipcbox signal join $! -w 10s

@@ -17,7 +17,7 @@ use crate::sys::signal::{Set, Signal};
 pub struct List {
     /// Name, number, exit status above 128, or mask (0x4002)
     ///
-    /// Separate several with commas: INT,TERM. A mask is hexadecimal, as in /proc/PID/status and ps -s.
+    /// Separate several SPECs with commas: INT,TERM. A mask is hexadecimal, as in /proc/PID/status and ps -s.
     #[arg(value_name = "SPEC", value_delimiter = ',', allow_negative_numbers = true)]
     specs: Vec<String>,
     #[command(flatten)]

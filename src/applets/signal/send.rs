@@ -59,7 +59,7 @@ pub struct Send {
     /// Wait at most D until the processes have exited
     #[arg(long, value_name = "D", value_parser = duration::parse)]
     wait: Option<Duration>,
-    /// Send SIG to the survivors, then wait D (default: 5s)
+    /// Send SIG if PID survives, then wait D (default: 5s)
     ///
     /// Repeat this option to send a further SIG after each D.
     #[arg(long, value_name = "SIG[:D]", value_parser = step, requires = "wait")]

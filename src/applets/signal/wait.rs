@@ -23,9 +23,9 @@ use crate::sys::signal::{Arrival, Arrivals, CODES, Signal, block};
 use crate::sys::wait::ready;
 use crate::sys::written::{Before, opened};
 
-/// Blocks the signals, then prints the name of each signal that arrives. --json adds its sender, cause and value.
-/// Real-time signals are queued: they arrive in order, and none is lost. A standard signal that is sent again while it
-/// is pending arrives only once. To miss no signal, start the sender after --ready has written the pid.
+/// Blocks the signals, then prints the name of each signal that arrives. --json adds the sender, cause and value of
+/// each signal. Real-time signals are queued: they arrive in order, and none is lost. A standard signal that is sent
+/// again while it is pending arrives only once. To miss no signal, start the sender after --ready has written the pid.
 #[derive(Args)]
 pub struct Wait {
     /// Signals: TERM, 15, RTMIN+3, or several as INT,TERM

@@ -22,7 +22,7 @@ pub struct Line {
     /// Separate commands with WORD (default: :::)
     #[arg(long, value_name = "WORD", default_value = ":::")]
     sep: OsString,
-    /// Command lines, with --shell
+    /// Command lines to run with --shell
     #[arg(value_name = "CMDLINE")]
     lines: Vec<OsString>,
     /// Commands, run without a shell, separated by :::
