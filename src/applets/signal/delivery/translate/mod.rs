@@ -30,8 +30,8 @@ pub struct Rules {
     pub map: Vec<Pair>,
     /// Run CMDLINE with /bin/sh when SIG arrives
     ///
-    /// CMD still gets SIG, unless --map SIG= drops it. IPCBOX_SIGNAL contains SIG, and IPCBOX_PID the pid of CMD. Only
-    /// one CMDLINE runs at a time. ipcbox exits only after every CMDLINE has finished.
+    /// CMD still gets SIG, unless --map SIG= drops it. IPCBOX_SIGNAL contains SIG, and IPCBOX_PID the pid of CMD. A
+    /// CMDLINE never runs twice at the same time. ipcbox exits only after every CMDLINE has finished.
     #[arg(long, value_name = "SIG=CMDLINE", value_parser = on)]
     pub on: Vec<On>,
     /// Forward signals to cmd, group or tree (default: cmd)
