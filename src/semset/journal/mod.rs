@@ -315,7 +315,7 @@ fn not_copied(errno: Errno) -> Cause {
 
 /// The warning about a journal that does not count.
 fn unbelieved(uid: u32) -> Cause {
-    let words = format!("ignored an unfinished write by {}, who has no write permission", user(uid));
+    let words = format!("ignored an unfinished write by {}, who lacks write permission", user(uid));
     Cause::new(Exit::Denied, words).hint("the next locked write by the owner removes the unfinished write")
 }
 

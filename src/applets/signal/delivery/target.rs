@@ -184,10 +184,10 @@ pub fn obstacle(aim: &Aim, signal: Option<Signal>) -> Result<(), Cause> {
         let parent = parent.filter(|parent| *parent > 0);
         return Err(match parent {
             Some(parent) => {
-                let who = command(parent).unwrap_or_default();
+                let name = command(parent).unwrap_or_default();
                 Cause::from_errno(
                     Errno::ESRCH,
-                    format!("the process is a zombie that its parent {parent} ({who}) has not reaped"),
+                    format!("the process is a zombie that its parent {parent} ({name}) has not reaped"),
                 )
             }
             None => unopened(pid, Errno::ESRCH),
