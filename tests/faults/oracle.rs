@@ -284,7 +284,7 @@ impl Case<'_> {
             (libc::SYS_shmctl, EIDRM | EINVAL) if line.contains("--lock") => {
                 self.report.status == self.usual.done.status
             }
-            (libc::SYS_fcntl, _) => words(&["is not a pipe"]),
+            (libc::SYS_fcntl, _) => words(&[": not a pipe"]),
             // The object is open, so only /proc, which names it, can be missing.
             (libc::SYS_fchmodat, ENOENT) => words(&["/proc is not mounted"]),
             // A private queue cannot exist already.

@@ -89,7 +89,7 @@ fn missing_permission_is_refused() {
     call("fifo create g").fails(5, "permission denied (EACCES)");
     call("fifo create d/g -p").fails(5, "permission denied (EACCES)");
     call("fifo read g --create").fails(5, "permission denied (EACCES)");
-    call("fifo rm f --force").fails(5, "its directory is not writable (EACCES)");
+    call("fifo rm f --force").fails(5, "the parent directory is not writable (EACCES)");
     call("fifo stat f").ok();
     // The mode also applies to the owner.
     let own = world.dir().join("own");

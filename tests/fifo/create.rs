@@ -98,7 +98,7 @@ fn rm_keeps_a_used_fifo_without_force() {
     world.call("fifo rm none").fails(3, "cannot remove none: no such FIFO (ENOENT)");
     world.call("fifo rm none --missing-ok").stdout("").ok();
     let held = hold(&world.dir().join("f"));
-    world.call("fifo rm f").fails(1, &format!("it is in use by {}", std::process::id()));
+    world.call("fifo rm f").fails(1, &format!("in use by {}", std::process::id()));
     drop(held);
     let opening = world.shell("exec cat f").start().became("cat").blocked_in(libc::SYS_openat);
     world.call("fifo rm f").fails(1, &format!("{} (cat f)", opening.pid()));

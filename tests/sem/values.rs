@@ -172,7 +172,8 @@ fn set_without_first_values_is_reported() {
     };
     create(&world.name("a"));
     let printed = format!(
-        "sem: {0} was never initialised\nhint: if the creator of the set was killed, remove the set: ipcbox sem rm {0}\n",
+        "sem: {0} was never initialised\n\
+         hint: if the creator of the set was killed, remove the set: ipcbox sem rm {0}\n",
         world.name("a")
     );
     world.call("sem get @a").stdout("0\n").stderr(&printed).ok();

@@ -68,7 +68,7 @@ fn foreign_process_is_reported_when_reaped() {
         .call(&format!("signal join {pid} -w 0.05"))
         .user(stranger)
         .stdout("")
-        .stderr(format!("signal: cannot join {pid}: it is a zombie, and only its parent may read its status; not reaped after 50ms\n"))
+        .stderr(format!("signal: cannot join {pid}: the process is a zombie, and only its parent may read its status; not reaped after 50ms\n"))
         .status(124);
     let several = world.call(&format!("signal join {pid} 1 -w 0.05")).user(stranger).output();
     let words = "signal: cannot join 2 of 2 processes: none could be reported after 50ms";
@@ -97,7 +97,7 @@ fn reaping_is_noticed_without_an_event() {
         };
         old("-n").fails(124, "only its parent may read its status");
         old("-w 30ms").fails(124, "only its parent may read its status");
-        let printed = format!("cannot report {pid}: it is a zombie");
+        let printed = format!("cannot report {pid}: the process is a zombie");
         assert!(String::from_utf8(old("1 -n").output().stderr).unwrap().contains(&printed));
         old("1 -n -E 0").stdout("").stderr("").ok();
         let mut join = old("").start().blocked_in(libc::SYS_ppoll);

@@ -200,7 +200,7 @@ fn signal_waits_for_its_handler() {
     }
     let mut puppet = Puppet::shell("echo ready; exec sleep 100");
     let call = format!("signal send USR1 {} --when-caught 0.1", puppet.pid());
-    world.call(&call).fails(124, "it has no handler after 100ms");
+    world.call(&call).fails(124, "the process has no handler after 100ms");
     assert!(puppet.runs());
     drop(puppet.0.kill());
     puppet.status();

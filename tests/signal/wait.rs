@@ -112,7 +112,7 @@ fn unusable_ready_file_is_reported() {
     let world = World::new();
     world.shell("mkfifo f; ln -s f link").ok();
     for (words, code, printed) in [
-        ("--ready f -w 0.05", 124, "cannot write the pid to f: no reader opened it after 50ms"),
+        ("--ready f -w 0.05", 124, "cannot write the pid to f: no reader opened the file after 50ms"),
         ("--ready f -n", 124, "no reader opened the file"),
         ("--ready /dev/fd/77", 1, "EBADF"),
         ("--ready no/such", 3, "ENOENT"),

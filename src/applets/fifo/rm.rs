@@ -52,10 +52,10 @@ impl Rm {
         if !self.force
             && let Some(users) = users::list(&users::at_fifo(&seen).0)
         {
-            bail!(refused(format!("it is in use by {users}")));
+            bail!(refused(format!("in use by {users}")));
         }
         fifo.remove(&seen).map_err(|errno| match errno {
-            Errno::EACCES => Cause::from_errno(errno, "its directory is not writable").into(),
+            Errno::EACCES => Cause::from_errno(errno, "the parent directory is not writable").into(),
             errno => errno.into(),
         })
     }

@@ -59,7 +59,7 @@ pub struct Meter {
 
 fn rate(text: &str) -> Result<u64, String> {
     match size::parse(text.strip_suffix("/s").unwrap_or(text))? {
-        0 => Err("expected a rate of at least 1 byte per second".into()),
+        0 => Err("expected a rate of at least 1".into()),
         rate => Ok(rate),
     }
 }

@@ -113,7 +113,7 @@ fn wait(mut open: Vec<Open>, wanted: usize, timeout: &Timeout, stream: &Stream<O
     }
     if done < wanted {
         let zombies: Vec<_> = open.iter().filter(|one| one.stage == Stage::Zombie).collect();
-        let unread = "it is a zombie, and only its parent may read its status";
+        let unread = "the process is a zombie, and only its parent may read its status";
         let after = timeout.after();
         let (what, state) = match (&open[..], done) {
             ([one], 0) if zombies.is_empty() => (one.process.to_string(), format!("still running{after}")),

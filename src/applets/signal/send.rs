@@ -193,7 +193,7 @@ impl Send {
     fn uncaught(&self, pid: i32) -> Error {
         let limit = self.when_caught.map(duration::show).unwrap_or_default();
         let state = match status(pid) {
-            Ok(_) => "it has no handler",
+            Ok(_) => "the process has no handler",
             Err(_) => "/proc does not show its handlers",
         };
         Cause::new(Exit::NotInTime(Exit::TIMED_OUT), format!("{state} after {limit}")).into()

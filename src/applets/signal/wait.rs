@@ -119,7 +119,7 @@ impl Wait {
 
     fn unwritten<T>(&self, errno: Errno, timeout: &Timeout) -> Result<T> {
         let cause = match errno {
-            Errno::EAGAIN => timeout.expired(format!("no reader opened it{}", timeout.after())),
+            Errno::EAGAIN => timeout.expired(format!("no reader opened the file{}", timeout.after())),
             errno => unwritable(errno),
         };
         let file = self.ready.as_deref().unwrap_or_default();

@@ -112,7 +112,8 @@ fn to_tree(
 ) -> Result<()> {
     let pid = aim.process.pid;
     if !procfs::knows_us().context("cannot read /proc")? {
-        let words = "--tree needs the /proc of this pid namespace, including PID/task/TID/children";
+        let option = if aim.reach == Reach::Below { "--below" } else { "--tree" };
+        let words = format!("{option} needs the /proc of this pid namespace, including PID/task/TID/children");
         return Err(Cause::new(Exit::Failed, words).into());
     }
     raise_fd_limit()?;
