@@ -71,7 +71,7 @@ fn resize_prints_the_rounded_size() {
     resized("mkfifo f; exec 8<>f; ipcbox pipe resize 8K f; ipcbox pipe resize 4K $$:8").stdout("8192\n4096\n").ok();
     // It cannot shrink below its content.
     resized("mkfifo g; exec 8<>g; head -c 9000 /dev/zero >&8; ipcbox pipe resize 4096 8")
-        .fails(1, "it holds 9000 bytes (EBUSY)");
+        .fails(1, "the pipe holds 9000 unread bytes (EBUSY)");
 }
 
 #[test]
