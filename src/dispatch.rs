@@ -9,7 +9,7 @@ use anyhow::{Context, Error, Result};
 use clap::error::ErrorKind;
 
 use crate::applets::topics::{self, TOPICS};
-use crate::applets::{APPLETS, Applet, Entry, Runs, WORDS, linked, named};
+use crate::applets::{APPLETS, Applet, Entry, Runs, WORDS, complete, linked, named};
 use crate::args::synopsis;
 use crate::args::usage::{CommandLine, refuse_detached};
 use crate::exit::{Cause, Exit};
@@ -47,9 +47,11 @@ pub fn main(argv: Vec<OsString>) -> u8 {
     let called = words.next().unwrap_or_default();
     let base = Path::new(&called).file_name().unwrap_or_default().to_string_lossy();
     let words: Vec<OsString> = words.collect();
-    let outcome = match linked(&base) {
-        Some((applet, name)) => in_applet(applet, name, &base, &words),
-        None => in_ipcbox(&words),
+    let outcome = match (&words[..], linked(&base)) {
+        // The completions call the binary by whatever name it has.
+        ([word, kind, start], _) if word == "--complete" => offer(kind, start),
+        (_, Some((applet, name))) => in_applet(applet, name, &base, &words),
+        (_, None) => in_ipcbox(&words),
     };
     let exit = outcome.unwrap_or_else(|failed| {
         output::report(&failed.error);
@@ -94,6 +96,10 @@ fn in_ipcbox(words: &[OsString]) -> Handled {
         }
         _ => Err(unknown::applet(&first, rest).into()),
     }
+}
+
+fn offer(kind: &OsStr, start: &OsStr) -> Handled {
+    print(&complete::words(&kind.to_string_lossy(), &start.to_string_lossy())?)
 }
 
 fn version() -> Handled {

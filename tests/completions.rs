@@ -1,6 +1,10 @@
 //! The completions in their shells, in a terminal: what Tab offers, inserts and costs.
 
+mod objects;
+
 use std::path::Path;
+
+use ipcbox::applets::APPLETS;
 
 use crate::support::{BINARY, Call, PROMPT, Terminal, World, lines, skip};
 
@@ -112,8 +116,6 @@ impl Shell {
 /// Creates objects of every kind, and checks lines with what must be offered for them and what must not.
 fn check(shell: &Shell) {
     let world = World::new();
-    let me = Call::new("id").arg("-un").ok();
-    let owned = |text: &str| format!("{}, {text}", me.trim());
     let name = |name: &str| world.name(name);
     let made = |line: &str| world.call(line).ok().trim().to_owned();
     let key = |name: &str| made(&format!("key {name}"));
@@ -141,12 +143,12 @@ fn check(shell: &Shell) {
     let sleepers = [(); 2].map(|()| Call::new("sleep").arg("987654").start());
     let (key_of_sem, key_of_queue, key_of_board) = (key(&sem), key(&msg), key(&shm));
     let [pid, other] = sleepers.each_ref().map(|sleeper| sleeper.pid().to_string());
-    let sems = owned("semaphores: 3");
-    let (msgs, bytes) = (owned("messages: 2"), owned("bytes: 12345, attached: 0"));
+    let (sems, msgs, bytes) = ("3 semaphores", "2 messages, 6 bytes", "12345 bytes, 0 attached");
     let alike = pid.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
     let some_pid = format!("signal join {}", &pid[..alike]);
     let other_pid = some_pid.replace("signal join", "sem hold x");
     let table: &[(&str, &[&str], &[&str])] = &[
+        ("ipcbox --", &["--install", "--list", "--version"], &[]),
         ("ipcbox s", &["sem", "shm", "Job slots, locks and barriers"], &["msgq", "fifo"]),
         ("sem ", &["barrier", "Wait until N callers have arrived, then return"], &["--timeout"]),
         ("ipcbox help msgq ", &["peek", "Print messages without taking them"], &[]),
@@ -156,20 +158,25 @@ fn check(shell: &Shell) {
         ("ipcrm-lite --all ", &["shm", "msg"], &[]),
         ("ipcrm-lite --all=", &["shm", "msg", "sem"], &[]),
         ("shm get x --bits ", &["32", "64"], &[]),
-        ("ipcs --", &["--leaks", "Run CMD, and report the objects it leaves behind"], &["--list"]),
+        ("ipcs --", &["--leaks", "Run CMD, and report the objects it leaves behind", "--version"], &["--list"]),
+        ("ipcs --sort ", &["attached", "change_time"], &["command"]),
+        ("ipcs --holders --columns ", &["command", "how"], &["attached"]),
+        ("sem stat --columns ", &["purpose", "value"], &["operations"]),
+        ("sem stat x --columns=purpose,w", &["waiting", "waiters"], &["held"]),
+        ("sem stat --waiters --columns state,", &["operations", "purpose"], &["value"]),
         ("ipcbox ipcrm --", &["--orphaned", "--queue-key"], &["--list"]),
         ("sem run x --timeout 5 --tim", &["--timeout", "--timeout-status"], &["--slots"]),
         ("signal send T", &["TERM", "terminate", "TRAP"], &["KILL"]),
         ("signal wait INT,US", &["USR1", "USR2"], &["TERM"]),
         ("signal wait SIGUS", &["USR1", "USR2"], &["TERM"]),
-        ("ipcbox sem rm ", &[&sem_id, &key_of_sem, &slash_sem, &sems], &[&key_of_board, &slash_board]),
+        ("ipcbox sem rm ", &[&sem_id, &key_of_sem, &slash_sem, sems], &[&key_of_board, &slash_board]),
         ("sem stat 0x", &[&key_of_sem, &key_of_queue], &[&slash_sem]),
-        ("msgq recv ", &[&key_of_queue, &msgs], &[&key_of_board, &slash_sem]),
-        ("shm stat ", &[&key_of_board, &slash_board, &bytes], &[&key_of_queue, &slash_sem]),
-        ("ipcs-lite ", &[&key_of_board, &key_of_queue, &key_of_sem, &bytes], &[]),
+        ("msgq recv ", &[&key_of_queue, msgs], &[&key_of_board, &slash_sem]),
+        ("shm stat ", &[&key_of_board, &slash_board, bytes], &[&key_of_queue, &slash_sem]),
+        ("ipcs-lite ", &[&key_of_board, &key_of_queue, &key_of_sem, bytes], &[]),
         ("ipcrm -Q ", &[&key_of_queue, &key_of_sem], &[&key_of_board, &slash_board]),
-        ("ipcrm-lite --sem ", &[&key_of_sem, &key_of_queue, &sems], &[&slash_board, &bytes, &msgs]),
-        ("ipcs-lite -q -i ", &[&msgs], &[&sems, &bytes]),
+        ("ipcrm-lite --sem ", &[&key_of_sem, &key_of_queue, sems], &[&slash_board, bytes, msgs]),
+        ("ipcs-lite -q -i ", &[msgs], &[sems, bytes]),
         ("sem create ", &["private", "ftok:"], &[&key_of_sem]),
         ("fifo stat way-", &["way-in", "way-out"], &["way-of-life"]),
         ("pipe way-", &["way-in", "way-of-life"], &["run"]),
@@ -197,6 +204,10 @@ fn check(shell: &Shell) {
     // A single offer is inserted, and the line runs.
     terminal.types("ipcbox si\tli\tTER\t\n");
     terminal.says("15\r\n");
+    // A column is offered once.
+    terminal.types("ipcbox shm stat --columns removed,re\t");
+    terminal.says("removed,resident");
+    terminal.types("\u{15}");
     // A word with this text only in its description is not offered.
     terminal.types("ipcbox signal send 0 1:\t\n");
     terminal.says("not '1:'");
@@ -267,6 +278,18 @@ fn zsh_offers_its_own_process_once() {
     let Some(terminal) = (Shell { words, ..ZSH }).open(&world, COMPLETIONS) else { return };
     let screen = ZSH.lists(&terminal, "ipcbox signal send TERM ", &[name]);
     assert_eq!(screen.matches(name).count(), 1, "{screen}");
+}
+
+#[test]
+fn zsh_keeps_the_order_of_verbs() {
+    let world = World::new();
+    world.program("true").ok();
+    let Some(terminal) = ZSH.open(&world, COMPLETIONS) else { return };
+    let sem = APPLETS.iter().find(|applet| applet.name == "sem").unwrap();
+    let verbs: Vec<&str> = sem.verbs.iter().map(|verb| verb.summary).collect();
+    let screen = ZSH.lists(&terminal, "ipcbox sem ", &verbs);
+    let places: Vec<Option<usize>> = verbs.iter().map(|summary| screen.find(summary)).collect();
+    assert!(places.is_sorted(), "{screen}");
 }
 
 #[test]

@@ -6,8 +6,6 @@ typeset -gA _ipcbox_table=(
 @TABLE@
 )
 
-_ipcbox_live='@LIVE@'
-
 # Enters a place of the table.
 _ipcbox_enter() {
     place=$1
@@ -70,28 +68,39 @@ _ipcbox_fifos() {
     compopt -o filenames
 }
 
-# Offers the existing objects.
+# Offers processes or existing objects, as ipcbox lists them.
+# The called program is run only if its real name is that of ipcbox.
 _ipcbox_offer_live() {
-    local line lines
-    mapfile -t lines < <(exec sh -c "$_ipcbox_live" sh "$@")
+    local program line lines
+    program=$(readlink -f -- "$(type -P -- "${words[0]/#\~\//$HOME/}")" 2>/dev/null)
+    [[ ${program##*/} == ipcbox* ]] || program=$(type -P ipcbox) || return 0
+    mapfile -t lines < <(exec "$program" --complete "$1" "$current" 2>/dev/null </dev/null)
     for line in "${lines[@]}"; do
-        [[ $line == "$current"* ]] || continue
         offers+=("${line%%$'\t'*}")
         texts+=("${line#*$'\t'}")
     done
 }
 
 _ipcbox_values() {
-    local word
+    local word files
     case $1 in
         =*) for word in ${1//[=,]/ }; do _ipcbox_offer "$word"; done ;;
+        ,*)
+            _ipcbox_keep ,
+            for word in ${1//,/ }; do
+                [[ =$before == *[=,]"$word",* ]] || _ipcbox_offer "$word"
+            done
+            ;;
         file) compopt -o default ;;
         dir) compopt -o dirnames ;;
         fifo) _ipcbox_fifos ;;
         pipe)
             if [[ $current == +([0-9]):* ]]; then
                 _ipcbox_keep :
-                _ipcbox_offer_live pipe "${before%:}"
+                mapfile -t files < <(compgen -G "/proc/${before%:}/fd/*")
+                for word in "${files[@]}"; do
+                    [[ ! -p $word ]] || _ipcbox_offer "${word##*/}"
+                done
             else
                 _ipcbox_fifos
             fi
@@ -161,19 +170,7 @@ _ipcbox_command() {
 
 # Passes the offers to readline, with their descriptions if it lists them.
 _ipcbox_reply() {
-    local i at word width=0 listed='' cut=${typed%"$1"}
-    local -A first=()
-    # readline would insert the common prefix of two descriptions of one word, such as an id of two kinds.
-    for i in "${!offers[@]}"; do
-        word=x${offers[i]}
-        at=${first[$word]-}
-        if [[ $at ]]; then
-            [[ ! ${texts[i]-} ]] || texts[at]+="; ${texts[i]}"
-            unset 'offers[i]'
-        else
-            first[$word]=$i
-        fi
-    done
+    local i word width=0 listed='' cut=${typed%"$1"}
     [[ $COMP_TYPE == 63 || $COMP_TYPE == 33 || $COMP_TYPE == 64 ]] && ((${#offers[@]} > 1)) && listed=1
     for i in "${!offers[@]}"; do
         word=$before${offers[i]}
@@ -246,6 +243,7 @@ _ipcbox() {
             case $value in
                 \?*) maybe=${value#?} ;;
                 +*) kind=${value#?} ;;
+                @*) _ipcbox_enter "${value#?}" ;;
                 *) pending=$value ;;
             esac
         elif [[ $ended || $word != -?* ]]; then

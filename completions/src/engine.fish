@@ -8,8 +8,6 @@ function __ipcbox_table
     end
 end
 
-set -g __ipcbox_live '@LIVE@'
-
 # Enters a place of the table.
 function __ipcbox_enter --no-scope-shadowing
     set -l there (__ipcbox_table $argv[1])
@@ -58,9 +56,15 @@ function __ipcbox_fifos
     end
 end
 
-# Prints the existing objects that start with $argv[1]. fish itself would also offer those with that text in the description.
+# Prints processes or existing objects that start with $argv[1], as ipcbox lists them.
+# fish itself would also offer those with that text in the description.
+# The called program is run only if its real name is that of ipcbox.
 function __ipcbox_live
-    sh -c $__ipcbox_live sh $argv[2..] | string match -er -- '^'(string escape --style=regex -- "$argv[1]")
+    set -l program (command -s -- (string replace -r '^~/' "$HOME/" -- (commandline -opc)[1]))
+    and set program (realpath $program)
+    and string match -qr '/ipcbox[^/]*$' -- $program
+    or set program (command -s ipcbox)
+    and $program --complete $argv[2] "$argv[1]" 2>/dev/null </dev/null
 end
 
 # Prints the values of a kind that start with $argv[2]; objects are of kind $argv[3].
@@ -71,6 +75,12 @@ function __ipcbox_values
     switch $argv[1]
         case '=*'
             string split , -- (string sub -s 2 -- $argv[1])
+        case ',*'
+            set -l before (string match -r -- '.*,|' $current)
+            for word in (string split -n , -- $argv[1])
+                contains $word (string split , -- $before)
+                or echo $before$word
+            end
         case file
             __fish_complete_path $current
         case dir
@@ -79,7 +89,10 @@ function __ipcbox_values
             __ipcbox_fifos $current
         case pipe
             if set -l pid (string match -r -- '^\d+(?=:)' $current)
-                printf '%s\n' $pid:(sh -c $__ipcbox_live sh pipe $pid)
+                for fd in /proc/$pid/fd/*
+                    test -p $fd
+                    and echo $pid:(string replace -r '.*/' '' -- $fd)
+                end
             else
                 __ipcbox_fifos $current
             end
@@ -160,6 +173,8 @@ function __ipcbox
             return
         else if not set -q ended[1]; and __ipcbox_find "$word"
             switch "$value"
+                case '@*'
+                    __ipcbox_enter (string sub -s 2 -- $value)
                 case '\?*'
                     set maybe (string sub -s 2 -- $value)
                 case '+*'

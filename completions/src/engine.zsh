@@ -6,8 +6,6 @@
 @TABLE@
 )
 
-_ipcbox_live='@LIVE@'
-
 # Enters a place of the table.
 _ipcbox_enter() {
     place=$1
@@ -49,34 +47,45 @@ _ipcbox_offer_rows() {
     done
 }
 
-# Offers the existing objects, one per line. _describe is too slow for many of them.
+# Offers processes or existing objects, one per line, as ipcbox lists them. _describe is too slow for many of them.
+# The called program is run only if its real name is that of ipcbox.
 _ipcbox_live() {
-    local -a words shown
-    local line word
+    local -a found shown
+    local line word program=${words[1]/#\~\//$HOME/}
     local -i i width
-    for line in ${(f)"$(exec sh -c $_ipcbox_live sh $@)"}; do
+    [[ $program == */* ]] || program=$commands[$program]
+    [[ $program:A:t == ipcbox* && -f $program && -x $program ]] || program=$commands[ipcbox]
+    # Other words are compared by zsh, which may ignore case.
+    for line in ${(f)"$([[ -z $program ]] || exec $program --complete $1 "${(M)PREFIX##[0-9]*}" 2>/dev/null </dev/null)"}; do
         word=${line%%$'\t'*}
-        words+=("$word")
+        found+=("$word")
         shown+=("${line#*$'\t'}")
         (( width = $#word > width ? $#word : width ))
     done
-    for (( i = 1; i <= $#words; i++ )); do
-        line="${(r:width:)words[i]}  -- $shown[i]"
+    for (( i = 1; i <= $#found; i++ )); do
+        line="${(r:width:)found[i]}  -- $shown[i]"
         shown[i]=$line[1,COLUMNS-1]
     done
-    compadd -l -d shown -a words
+    compadd -V objects -l -d shown -a found
 }
 
 _ipcbox_values() {
-    local -a offers
+    local -a offers given
     case $1 in
-        '='*) compadd - ${(s:,:)1#=} ;;
+        '='*) compadd -V words - ${(s:,:)1#=} ;;
+        ,*)
+            compset -P '*,'
+            offers=(${(s:,:)1})
+            given=(${(s:,:)IPREFIX##*=})
+            compadd -V words - ${offers:|given}
+            offers=()
+            ;;
         file) _files ;;
         dir) _files -/ ;;
         fifo) _files -g '*(-p)' ;;
         pipe)
             if compset -P '<->:'; then
-                _ipcbox_live pipe ${${IPREFIX%:}##*[^0-9]}
+                compadd - /proc/${${IPREFIX%:}##*[^0-9]}/fd/*(-pN:t)
             else
                 _files -g '*(-p)'
             fi
@@ -106,7 +115,7 @@ _ipcbox_values() {
             fi
             ;;
     esac
-    (( ! $#offers )) || _describe value offers
+    (( ! $#offers )) || _describe -V value offers
 }
 
 _ipcbox() {
@@ -146,6 +155,7 @@ _ipcbox() {
             case $value in
                 \?*) maybe=${value#?} ;;
                 +*) kind=${value#?} ;;
+                @*) _ipcbox_enter ${value#?} ;;
                 *) pending=$value ;;
             esac
         elif [[ -n $ended || $word != -?* ]]; then
@@ -158,11 +168,11 @@ _ipcbox() {
         _ipcbox_find ${PREFIX%%=*} && compset -P '[^=]#=' && _ipcbox_values ${value#\?}
     elif [[ -z $ended && $PREFIX == -* ]]; then
         _ipcbox_offer_rows options
-        _describe -o option offers
+        _describe -V -o option offers
     else
         [[ -n $maybe ]] && _ipcbox_values $maybe
         (( count )) || _ipcbox_offer_rows verb
-        (( ! $#offers )) || _describe verb offers
+        (( ! $#offers )) || _describe -V verb offers
         if _ipcbox_find "#$(( count + 1 ))" || _ipcbox_find '#*'; then
             _ipcbox_values $value
         elif _ipcbox_find --; then

@@ -1,5 +1,6 @@
 //! Floor 8: the applets, and the definition of a verb.
 
+pub mod complete;
 pub mod fifo;
 mod help;
 mod install;

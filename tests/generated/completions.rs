@@ -1,19 +1,24 @@
 //! The completions: a small engine for each shell, and one table, rendered here, of everything they offer.
 //!
 //! The table has a text for each place on a command line: `.` for ipcbox, the name of an applet, `APPLET_VERB` for a
-//! verb. A row of it has three fields: words (`-w,--timeout`; `#1` and `#*` for arguments by place, `--` for a
-//! command); the kind of the value (empty: none; with `?`: optional; with `+`: none, but objects after it are of this
-//! kind); and the description.
+//! verb, and `APPLET_VERB--holders` for what follows an option that selects other columns. A row of it has three fields:
+//! words (`-w,--timeout`; `#1` and `#*` for arguments by place, `--` for a command); the kind of the value; and the
+//! description.
+//!
+//! The kind is empty if there is no value. It begins with `=` if the value is one of these words, with `,` if it is a
+//! list of them, and with `?` if it is optional. After `+` it is the kind of the objects that follow, and after `@` the
+//! place that follows.
 
 use clap::{Arg, ArgAction};
 use ipcbox::applets::topics::TOPICS;
 use ipcbox::applets::{APPLETS, Applet, Entry, PRINT_HELP, WORDS};
 use ipcbox::args::signals;
 
+use super::verb::columns;
 use super::{Rendered, committed};
 
-/// Returns the kind of an argument's value, as the engines name it.
-fn kind(place: &str, parser: &clap::Command, arg: &Arg) -> String {
+/// Returns the kind of an argument's value, as the engines name it. `columns` are those of the verb's records.
+fn kind(place: &str, parser: &clap::Command, arg: &Arg, columns: &str) -> String {
     let words = arg.get_possible_values();
     if !words.is_empty() {
         let names: Vec<&str> = words.iter().map(clap::builder::PossibleValue::get_name).collect();
@@ -49,13 +54,15 @@ fn kind(place: &str, parser: &clap::Command, arg: &Arg) -> String {
         "SIG" | "SIG[:D]" | "SIG=CMDLINE" | "L" | "A=B" | "SPEC" => "signal".into(),
         "USER" | "USER[:GROUP]" => "user".into(),
         "APPLET" => "applet".into(),
+        "A,B" => format!(",{columns}"),
+        "COLUMN" => format!("={columns}"),
         "CMD" if parser.get_opts().any(|arg| arg.get_long() == Some("sep")) => "stages".into(),
         "CMD" => "command".into(),
         choice if choice.contains('|') => format!("={}", choice.replace('|', ",")),
         // Numbers, durations, sizes and texts, for which there is nothing to offer.
-        "A,B" | "CMDLINE" | "COLUMN" | "COUNT" | "D" | "DURATION" | "F" | "INDEX:DELTA" | "INTERVAL" | "K"
-        | "LABEL" | "MESSAGE" | "MODE" | "N" | "NAME" | "NEW" | "OLD" | "P" | "RATE" | "RECORDS" | "SIZE" | "TEXT"
-        | "TYPE" | "V,V" | "VALUE" | "WORD" => "-".into(),
+        "CMDLINE" | "COUNT" | "D" | "DURATION" | "F" | "INDEX:DELTA" | "INTERVAL" | "K" | "LABEL" | "MESSAGE"
+        | "MODE" | "N" | "NAME" | "NEW" | "OLD" | "P" | "RATE" | "RECORDS" | "SIZE" | "TEXT" | "TYPE" | "V,V"
+        | "VALUE" | "WORD" => "-".into(),
         other => panic!("{place}: the kind of {other} is unknown"),
     }
 }
@@ -63,9 +70,9 @@ fn kind(place: &str, parser: &clap::Command, arg: &Arg) -> String {
 /// Returns the kind of the objects after this option, if it selects one.
 fn narrows(place: &str, arg: &Arg) -> String {
     match (place, arg.get_long()) {
-        ("ipcs-lite" | "ipcrm-lite", Some("shm" | "shmems")) => "+shm".into(),
-        ("ipcs-lite" | "ipcrm-lite", Some("msg" | "queues")) => "+msg".into(),
-        ("ipcs-lite" | "ipcrm-lite", Some("sem" | "semaphores")) => "+sem".into(),
+        ("ipcs-lite" | "ipcrm-lite" | "ipcrm", Some("shm" | "shmems")) => "+shm".into(),
+        ("ipcs-lite" | "ipcrm-lite" | "ipcrm", Some("msg" | "queues")) => "+msg".into(),
+        ("ipcs-lite" | "ipcrm-lite" | "ipcrm", Some("sem" | "semaphores")) => "+sem".into(),
         _ => String::new(),
     }
 }
@@ -74,19 +81,35 @@ fn row(words: &str, value: &str, text: &str) -> String {
     format!("{words}\t{value}\t{text}")
 }
 
-/// Returns the rows of a verb.
-fn rows(place: &str, verb: &Entry) -> Vec<String> {
+/// Returns the place of a verb and those after its options, with their rows.
+fn of_verb(place: &str, verb: &Entry) -> Vec<(String, Vec<String>)> {
     let mut parser = verb.parser("ipcbox", &[]);
     parser.build();
+    let mut lists = columns(&format!("ipcbox {}", place.replacen('_', " ", 1)), &parser);
+    if lists.is_empty() {
+        lists.push(Default::default());
+    }
+    let name = |modes: &[&str]| format!("{place}{}", modes.first().unwrap_or(&""));
+    let other = |arg: &Arg| {
+        let long = format!("--{}", arg.get_long()?);
+        let (modes, _) = lists.iter().find(|(modes, _)| modes.contains(&&*long))?;
+        Some(format!("@{}", name(modes)))
+    };
+    let rows = |columns| rows(place, &parser, columns, other);
+    lists.iter().map(|(modes, columns)| (name(modes), rows(columns))).collect()
+}
+
+/// Returns the rows of one place. `other` returns the place that follows an option, if it is another one.
+fn rows(place: &str, parser: &clap::Command, columns: &str, other: impl Fn(&Arg) -> Option<String>) -> Vec<String> {
     let mut number = 0;
     let rows = parser.get_arguments().filter(|arg| !arg.is_hide_set()).map(|arg| {
         let values = arg.get_num_args().unwrap_or_default();
         let value = match (arg.get_action().takes_values(), values.min_values()) {
-            (false, _) => narrows(place, arg),
+            (false, _) => other(arg).unwrap_or_else(|| narrows(place, arg)),
             _ if values.max_values() == 0 => narrows(place, arg),
             (true, 0) if arg.is_require_equals_set() => String::new(),
-            (true, 0) if !arg.is_positional() => format!("?{}", kind(place, &parser, arg)),
-            _ => kind(place, &parser, arg),
+            (true, 0) if !arg.is_positional() => format!("?{}", kind(place, parser, arg, columns)),
+            _ => kind(place, parser, arg, columns),
         };
         let names = if arg.is_last_set() {
             "--".into()
@@ -119,8 +142,9 @@ fn table() -> Vec<(String, String)> {
     let mut own: Vec<String> = applets.chain(verbs(WORDS)).collect();
     own.extend([
         row("help", "verb", "Explain an applet, a verb or a topic"),
-        row("--list", "", "Print the names of the applets"),
-        version.clone(),
+        row("--list", "verb", "Print the names of the applets"),
+        row("--version", "verb", "Print the version"),
+        row("-V", "", "Print the version"),
         help.clone(),
     ]);
     let topics = TOPICS.into_iter().map(|(name, text)| row(name, "verb", text));
@@ -128,11 +152,15 @@ fn table() -> Vec<(String, String)> {
     let mut places = vec![(".".to_owned(), own), ("help".to_owned(), explained)];
     for applet in APPLETS {
         if applet.alone(applet.name).is_some() {
-            let alone = applet.verbs.iter().flat_map(|verb| {
-                let rows = rows(applet.name, verb);
-                [&[verb.name], verb.aliases].concat().into_iter().map(move |name| (name.to_owned(), rows.clone()))
-            });
-            places.extend(alone);
+            for verb in applet.verbs {
+                let mut own = of_verb(verb.name, verb);
+                for (_, rows) in &mut own {
+                    rows.push(version.clone());
+                }
+                let rows = own[0].1.clone();
+                places.extend(own);
+                places.extend(verb.aliases.iter().map(|name| ((*name).to_owned(), rows.clone())));
+            }
             continue;
         }
         let mut own = verbs(applet.verbs);
@@ -141,12 +169,10 @@ fn table() -> Vec<(String, String)> {
         places.push((format!("{}_help", applet.name), own.clone()));
         places.push((format!("help_{}", applet.name), own));
         for verb in applet.verbs {
-            let place = format!("{}_{}", applet.name, verb.name);
-            let rows = rows(&place, verb);
-            places.push((place, rows));
+            places.extend(of_verb(&format!("{}_{}", applet.name, verb.name), verb));
         }
     }
-    places.extend(WORDS.iter().map(|word| (word.name.to_owned(), rows(word.name, word))));
+    places.extend(WORDS.iter().flat_map(|word| of_verb(word.name, word)));
     let signals = signals::all().map(|signal| row(&signals::name(signal), "-", signals::meaning(signal)));
     places.push(("signals".into(), signals.collect()));
     let mut table: Vec<(String, String)> = Vec::new();
@@ -175,12 +201,10 @@ fn completions_match_the_tables() {
         let rows = rows.replace('\\', r"\\").replace('\'', r"\'");
         format!("        case {place}\n            echo '{rows}'\n")
     };
-    let fill = |engine: &str, table: String| {
-        let engine = engine.replace("@NAMES@", &names()).replace("@TABLE@\n", &table);
-        engine.replace("@LIVE@", include_str!("../../completions/src/live.sh").trim_end())
-    };
-    let words: String = table().into_iter().map(posix).collect();
-    let cases = table().into_iter().map(fish).collect();
+    let fill = |engine: &str, table: String| engine.replace("@NAMES@", &names()).replace("@TABLE@\n", &table);
+    let table = table();
+    let words: String = table.iter().cloned().map(posix).collect();
+    let cases = table.into_iter().map(fish).collect();
     let rendered = [
         ("ipcbox.bash", fill(include_str!("../../completions/src/engine.bash"), words.clone())),
         ("_ipcbox", fill(include_str!("../../completions/src/engine.zsh"), words)),

@@ -126,8 +126,9 @@ pub fn verb(page: &mut Page, entry: &Entry, called: &str, common: &Common) {
         let names: Vec<String> = shared.iter().map(name).collect();
         page.paragraph(&format!("Also {}: see {}.", names.join(", "), Common::TITLE));
     }
-    for (with, columns) in columns(called, &parser) {
-        page.paragraph(&format!("Columns and JSON keys{with}: {columns}."));
+    for (modes, columns) in columns(called, &parser) {
+        let with = if modes.is_empty() { String::new() } else { format!(" with `{}`", modes.join("` or `")) };
+        page.paragraph(&format!("Columns and JSON keys{with}: {}.", columns.replace(',', ", ")));
     }
     examples(page, entry.examples);
 }
@@ -137,8 +138,9 @@ fn name(arg: &Arg) -> String {
     synopsis::brief(arg, true).split([' ', '[']).next().unwrap().to_owned()
 }
 
-/// Returns the columns of a verb's records as ipcbox lists them, each list with the options that it needs.
-fn columns(called: &str, parser: &Command) -> Vec<(String, String)> {
+/// Returns the columns of a verb's records as ipcbox lists them, `A,B`: first the usual ones, then each other list with
+/// the options that select it.
+pub fn columns(called: &str, parser: &Command) -> Vec<(Vec<&'static str>, String)> {
     let has = |id: &str| parser.get_arguments().any(|arg| arg.get_id() == id);
     if !has("columns") {
         return Vec::new();
@@ -153,20 +155,20 @@ fn columns(called: &str, parser: &Command) -> Vec<(String, String)> {
         "ipcbox ipcrm-lite" => "--mine --dry-run",
         _ => "",
     };
-    let modes = ["", "--holders", "--waiters", "--limits"];
-    let modes = modes.into_iter().filter(|mode| has(mode.trim_start_matches('-')) || mode.is_empty());
     let line = called.trim_start_matches("ipcbox ");
-    let mut found: Vec<(String, String)> = Vec::new();
-    for mode in modes {
+    let list = |mode: &str| {
         let output = world.call(&format!("{line} {mode} --columns ? {rest}")).output();
         let stderr = String::from_utf8(output.stderr).unwrap();
         let hint = stderr.split("hint: choose from ").nth(1);
-        let hint = hint.unwrap_or_else(|| panic!("{line} {mode}: {stderr}"));
-        let columns = hint.trim_end().replace(',', ", ");
-        match found.last_mut().filter(|(_, before)| *before == columns) {
-            Some((modes, _)) => *modes = format!("{modes} or `{mode}`"),
-            None if mode.is_empty() => found.push((String::new(), columns)),
-            None => found.push((format!(" with `{mode}`"), columns)),
+        hint.unwrap_or_else(|| panic!("{line} {mode}: {stderr}")).trim_end().to_owned()
+    };
+    let mut found = vec![(Vec::new(), list(""))];
+    let modes = ["--holders", "--waiters", "--limits", "--summary", "--stuck"];
+    for mode in modes.into_iter().filter(|mode| has(mode.trim_start_matches('-'))) {
+        let columns = list(mode);
+        match found.iter_mut().find(|(_, known)| *known == columns) {
+            Some((modes, _)) => modes.push(mode),
+            None => found.push((vec![mode], columns)),
         }
     }
     found

@@ -1,0 +1,162 @@
+//! The objects that the completions offer: their words and descriptions, and the program that lists them.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use super::{BASH, COMPLETIONS, FISH, Shell, ZSH};
+use crate::support::{BINARY, Call, World, eventually, lines, skip};
+
+fn offered(kind: &str, start: &str) -> Call {
+    Call::new(BINARY).args(["--complete", kind, start])
+}
+
+/// Checks that a call offers this word with this description.
+fn offers(call: Call, word: &str, text: &str) {
+    let printed = call.ok();
+    assert!(printed.lines().any(|line| line == format!("{word}\t{text}")), "{word}: {text}\n{printed}");
+}
+
+#[test]
+fn description_is_the_state_of_the_object() {
+    let world = World::new();
+    let made = |line: &str| world.call(line).ok();
+    made("sem create @slots --slots 2");
+    made("sem lock @lock -- true");
+    world.call("sem barrier @barrier 3 -n").status(124);
+    made("sem create @value --value 5");
+    made("sem create @values --value 1,2");
+    made("msgq send @queue four --create");
+    made("shm create @board --size 4096");
+    made("sem create /@sem --value 7");
+    made("msgq send /@queue four --create");
+    made("shm create /@board --size 4096");
+    let id = |applet: &str, name: &str| {
+        let id = made(&format!("{applet} stat {} --columns id --no-header", world.name(name)));
+        lines(id.as_bytes())[0].clone()
+    };
+    let [slots, lock] = ["slots", "lock"].map(|name| id("sem", name));
+    for (kind, word, text) in [
+        ("sem-id", &slots, "slots, 2 of 2 free"),
+        ("sem-id", &lock, "lock, free"),
+        ("sem-id", &id("sem", "barrier"), "barrier, 0 of 3 arrived"),
+        ("sem-id", &id("sem", "value"), "semaphore, value 5"),
+        ("sem-id", &id("sem", "values"), "2 semaphores"),
+        ("msg-id", &id("msgq", "queue"), "1 message, 4 bytes"),
+        ("shm-id", &id("shm", "board"), "4096 bytes, 0 attached"),
+        ("sem", &world.posix("sem"), "semaphore, value 7"),
+        ("msg", &world.posix("queue"), "1 message"),
+        ("ipc", &world.posix("board"), "4096 bytes"),
+    ] {
+        offers(offered(kind, word), word, text);
+    }
+    for (line, word, text) in [
+        ("sem run @slots", &slots, "slots, 1 of 2 free"),
+        ("sem lock @lock", &lock, "lock, held"),
+        ("sem lock @lock --shared", &lock, "lock, 1 shared"),
+    ] {
+        offers(world.call(line).args(["--", BINARY, "--complete", "sem-id", word]), word, text);
+    }
+}
+
+#[test]
+fn foreign_object_is_offered_with_its_owner() {
+    let world = World::new();
+    let Some(stranger) = world.stranger() else { return };
+    let id = world.call("sem create @s --value 1,2").ok();
+    offers(offered("sem-id", "").user(stranger), id.trim(), "2 semaphores, owner root");
+}
+
+#[test]
+fn id_of_two_objects_is_offered_once() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("the ids of objects are not the test's");
+    }
+    world.call("msgq create @q").stdout("0\n").ok();
+    world.call("sem create @s --value 5").stdout("0\n").ok();
+    offered("ipc-id", "0").stdout("0\t0 messages, 0 bytes; semaphore, value 5\n").ok();
+}
+
+#[test]
+fn name_with_control_characters_is_not_offered() {
+    let world = World::new();
+    for bad in ["\n", "\t", "\u{1b}[2J", "\u{9b}", "\u{202e}"] {
+        fs::write(format!("/dev/shm{}", world.posix(&format!("x{bad}"))), "").unwrap();
+    }
+    offered("shm", &world.posix("x")).stdout("").ok();
+}
+
+#[test]
+fn unknown_kind_is_refused() {
+    for kind in ["", "semaphores", "sem-name", "pid-id"] {
+        offered(kind, "").fails(2, &format!("no kind '{kind}'"));
+    }
+}
+
+#[test]
+fn process_is_offered_with_its_command_line() {
+    let sleeper = Call::new("sleep").arg("\n987654").start();
+    let pid = sleeper.pid().to_string();
+    offers(offered("pid", &pid), &pid, r"sleep \n987654");
+}
+
+/// Runs a test in each shell, with a world of its own.
+fn in_each_shell(test: impl Fn(&World, &Shell)) {
+    for shell in [BASH, ZSH, FISH] {
+        let world = World::new();
+        world.program("true").ok();
+        test(&world, &shell);
+    }
+}
+
+#[test]
+fn name_with_shell_specials_is_quoted() {
+    in_each_shell(|world, shell| {
+        let name = world.posix("x");
+        world.call("shm create").arg(format!("{name} '$(y)\";z")).args(["--size", "1"]).ok();
+        let Some(terminal) = shell.open(world, COMPLETIONS) else { return };
+        terminal.types(&format!("ipcbox shm rm {name}\t\n"));
+        eventually("the object is removed", || offered("shm", &name).ok().is_empty());
+    });
+}
+
+/// Creates two objects, and returns what a list shows of them.
+fn two_objects(world: &World) -> [&'static str; 2] {
+    world.call("sem create @five --value 5").ok();
+    world.call("sem create @six --value 6").ok();
+    ["value 5", "value 6"]
+}
+
+#[test]
+fn program_that_is_not_ipcbox_is_not_run() {
+    in_each_shell(|world, shell| {
+        let shown = two_objects(world);
+        fs::create_dir(world.dir().join("other")).unwrap();
+        world.script("other/sem", "#!/bin/sh\ntouch ran\n");
+        // The real name counts.
+        symlink("sem", world.dir().join("other/ipcbox")).unwrap();
+        let Some(terminal) = shell.open(world, COMPLETIONS) else { return };
+        for line in ["other/sem rm ", "other/ipcbox sem rm "] {
+            shell.lists(&terminal, line, &shown);
+        }
+        assert!(!world.dir().join("ran").exists());
+    });
+}
+
+#[test]
+fn program_outside_of_path_lists_its_objects() {
+    in_each_shell(|world, shell| {
+        let shown = two_objects(world);
+        for name in ["ipcbox", "ipc-sem"] {
+            symlink(BINARY, world.dir().join(name)).unwrap();
+        }
+        let Some(terminal) = shell.open(world, COMPLETIONS) else { return };
+        terminal.types("export PATH=/usr/bin:/bin\n");
+        for line in ["./ipcbox sem rm ", "~/ipc-sem rm "] {
+            shell.lists(&terminal, line, &shown);
+        }
+        // A program in the current directory is not called by its name alone.
+        let screen = shell.lists(&terminal, "ipcbox sem rm ", &[]);
+        assert!(!screen.contains("value 5"), "{screen}");
+    });
+}
