@@ -9,7 +9,7 @@ use anyhow::{Context, Error, Result};
 use clap::error::ErrorKind;
 
 use crate::applets::topics::{self, TOPICS};
-use crate::applets::{APPLETS, Applet, Entry, Runs, WORDS, complete, linked, named};
+use crate::applets::{APPLETS, Applet, Entry, Runs, WORDS, complete, doctor, linked, named};
 use crate::args::synopsis;
 use crate::args::usage::{CommandLine, refuse_detached};
 use crate::exit::{Cause, Exit};
@@ -20,6 +20,9 @@ mod unknown;
 
 /// The program's name in messages.
 const NAME: &str = "ipcbox";
+
+/// The answer to `--version`.
+const VERSION: &str = concat!("ipcbox ", env!("CARGO_PKG_VERSION"), "\n");
 
 /// The options of `ipcbox` itself.
 const OWN: [&str; 5] = ["--help", "--version", "--list", "-h", "-V"];
@@ -78,6 +81,9 @@ fn in_ipcbox(words: &[OsString]) -> Handled {
     match (&*first, rest) {
         ("-h" | "--help" | "help", []) => help(),
         ("help", [word]) if word == "help" || OWN.iter().any(|own| word == own) => help(),
+        ("-V" | "--version", [word]) if word == "-v" || word == "--verbose" => {
+            print(&format!("{VERSION}{}", doctor::report()))
+        }
         ("help", [_, _, word, ..]) | ("-h" | "--help" | "-V" | "--version" | "--list", [word, ..]) => {
             Err(too_many(word).into())
         }
@@ -103,7 +109,7 @@ fn offer(kind: &OsStr, start: &OsStr) -> Handled {
 }
 
 fn version() -> Handled {
-    print(&format!("{NAME} {}\n", env!("CARGO_PKG_VERSION")))
+    print(VERSION)
 }
 
 fn too_many(word: &OsStr) -> Cause {
@@ -211,7 +217,7 @@ fn help() -> Handled {
     let words = WORDS.iter().map(|word| (word.name, word.summary));
     let own = [
         ("--list", "Print the names of the applets"),
-        ("--version", "Print the version"),
+        ("--version", "Print the version (--verbose: also kernel features and limits)"),
         ("help", "Explain an applet, a verb or a topic: ipcbox help sem run"),
     ];
     text.push('\n');

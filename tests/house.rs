@@ -43,6 +43,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
 const FLOORS: &[(&str, u8)] = &[
     ("main", 10),
     ("lib", 10),
+    ("build", 10),
     ("dispatch", 9),
     ("applets", 8),
     ("supervise", 7),

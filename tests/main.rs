@@ -9,6 +9,7 @@ mod collected;
 mod completions;
 mod create;
 mod dispatch;
+mod doctor;
 mod faults;
 mod fifo;
 mod file_limit;

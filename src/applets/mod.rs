@@ -1,6 +1,7 @@
 //! Floor 8: the applets, and the definition of a verb.
 
 pub mod complete;
+pub mod doctor;
 pub mod fifo;
 mod help;
 mod install;

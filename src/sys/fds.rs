@@ -90,6 +90,12 @@ pub fn raise_fd_limit() -> Result<()> {
     setrlimit(Resource::RLIMIT_NOFILE, most, most)
 }
 
+/// Returns the soft limit of descriptors. `None`: there is none.
+pub fn limit() -> Option<u64> {
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    (soft != libc::RLIM_INFINITY).then_some(soft)
+}
+
 /// Returns whether the process can open one more descriptor. EMFILE can have other reasons.
 pub fn has_free_fd() -> bool {
     memory().is_ok()

@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::Result;
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 
 use super::signal::{Disposition, Signal, set_disposition};
 
@@ -17,6 +18,12 @@ pub fn report() -> Result<()> {
         IS_OURS.store(true, Ordering::SeqCst);
     }
     Ok(())
+}
+
+/// Returns the limit in bytes. `None`: there is none.
+pub fn limit() -> Option<u64> {
+    let (soft, _) = getrlimit(Resource::RLIMIT_FSIZE).ok()?;
+    (soft != RLIM_INFINITY).then_some(soft)
 }
 
 /// Restores the inherited disposition of SIGXFSZ in a process that is about to run CMD.

@@ -30,6 +30,11 @@ pub fn create(name: &CStr, executable: bool) -> Result<OwnedFd> {
     Ok(file)
 }
 
+/// Checks that the kernel can create a file that is not executable (Linux 6.3).
+pub(super) fn can_forbid_execution() -> Result<()> {
+    memfd_create(c"ipcbox", MFdFlags::from_bits_retain(libc::MFD_NOEXEC_SEAL)).map(drop)
+}
+
 /// Forbids writing, growing, shrinking and further seals for good. Also clears the write permission.
 ///
 /// # Errors

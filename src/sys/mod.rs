@@ -12,6 +12,7 @@ pub mod deadline;
 pub mod epoll;
 pub mod exec;
 pub mod fds;
+pub mod features;
 pub mod fifo;
 pub mod file_limit;
 pub mod futex;

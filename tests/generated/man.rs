@@ -13,7 +13,7 @@ use super::{Rendered, committed};
 use crate::support::skip;
 
 /// The date of the last revision of the texts.
-const DATE: &str = "2026-11-26";
+const DATE: &str = "2026-11-30";
 
 /// Returns the written parts of a page, by its name without `ipcbox-`.
 pub fn prose(name: &str) -> Vec<Block> {
@@ -89,7 +89,7 @@ fn box_page() -> String {
         page.synopsis(&called("", word), synopsis(word));
     }
     page.synopsis("ipcbox --list", []);
-    page.synopsis("ipcbox --version", []);
+    page.synopsis("ipcbox --version", [tied(&command_line("[--verbose]"))]);
     page.synopsis("ipcbox help", [tied(&command_line("[APPLET [VERB]]"))]);
     page.synopsis("ipcbox help", words("TOPIC"));
     written(&mut page, "ipcbox", &|page, word| match word {

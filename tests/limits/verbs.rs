@@ -88,4 +88,5 @@ pub const VERBS: &[(&str, &str)] = &[
     ("shm create /@m --size 64K", "ipcrm-lite --posix /@m"),
     ("shm create @a --size 1", "ipcrm-lite --orphaned --mine --dry-run"),
     ("", "--install ."),
+    ("", "--version --verbose"),
 ];

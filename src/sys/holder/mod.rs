@@ -148,16 +148,25 @@ fn close_all_but(kept: &[c_int]) -> Result<()> {
         let next = kept.iter().map(|fd| fd.cast_unsigned()).filter(|fd| *fd >= first).min();
         let last = next.map_or(u32::MAX, |next| next - 1);
         if first <= last {
-            close_range(first, last)?;
+            close_between(first, last)?;
         }
         let Some(next) = next else { return Ok(()) };
         first = next + 1;
     }
 }
 
+/// Checks that there is close_range(2). No descriptor has this number.
+pub(super) fn can_close_range() -> Result<()> {
+    close_range(u32::MAX, u32::MAX)
+}
+
 fn close_range(first: u32, last: u32) -> Result<()> {
     // SAFETY: in the child only `kept` are owned by objects.
-    match Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }) {
+    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
+}
+
+fn close_between(first: u32, last: u32) -> Result<()> {
+    match close_range(first, last) {
         // The call needs no permission, so EPERM comes from a seccomp filter.
         Err(Errno::ENOSYS | Errno::EPERM) => {
             let close = |fd: u32| {
@@ -175,6 +184,6 @@ fn close_range(first: u32, last: u32) -> Result<()> {
             (first..=last.min(u32::try_from(limit.0).unwrap_or(u32::MAX))).for_each(close);
             Ok(())
         }
-        answer => answer.map(drop),
+        answer => answer,
     }
 }

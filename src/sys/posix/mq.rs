@@ -251,8 +251,14 @@ pub fn names() -> Result<Option<Vec<OsString>>> {
 
 const DIR: &str = "/dev/mqueue";
 
-fn is_mounted() -> bool {
+/// Returns whether the queues' file system is mounted on `/dev/mqueue`.
+pub fn is_mounted() -> bool {
     statfs(DIR).is_ok_and(|file_system| file_system.filesystem_type() == MQUEUE_MAGIC)
+}
+
+/// Checks that the caller can [`mount`] the queues' file system.
+pub fn can_mount() -> Result<()> {
+    mount().map(drop)
 }
 
 /// Mounts the queues' file system of this IPC namespace without a mount point (Linux 5.2, CAP_SYS_ADMIN).

@@ -256,7 +256,8 @@ pub fn has_procfs() -> bool {
     fs::symlink_metadata("/proc/self").is_ok()
 }
 
-pub(super) fn setting(name: &str) -> Option<u64> {
+/// Reads a number from `/proc/sys`.
+pub fn setting(name: &str) -> Option<u64> {
     fs::read_to_string(format!("/proc/sys/{name}")).ok()?.trim().parse().ok()
 }
 
