@@ -31,6 +31,7 @@ mod output;
 mod parity;
 mod pipe;
 mod printed;
+mod release;
 mod report;
 mod sem;
 mod shm;
