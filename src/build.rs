@@ -1,11 +1,18 @@
-//! Sets the facts about the build that `applets::doctor` prints.
+//! Sets the facts about the build that `applets::doctor` prints, and packs the files that `applets::embedded` reads.
 
-use std::env;
-use std::io::{Result, Write, stdout};
+use std::io::{Error, Result, Write, stdout};
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
+
+use miniz_oxide::deflate::compress_to_vec;
+
+/// The level of compression: the strongest.
+const LEVEL: u8 = 10;
 
 fn main() -> Result<()> {
-    describe()
+    describe()?;
+    pack()
 }
 
 /// Sets the target and the commit that `applets::doctor` prints.
@@ -26,4 +33,25 @@ fn git(words: &str) -> Option<String> {
     let call = ["--git-dir=.git", "rev-parse", "--short=12"].into_iter().chain(words.split(' '));
     let output = Command::new("git").args(call).output().ok().filter(|output| output.status.success())?;
     Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
+}
+
+/// Packs the manual pages and the completions: the name and the text of each file, both terminated by NUL, and the whole
+/// compressed to a quarter.
+fn pack() -> Result<()> {
+    let mut archive = Vec::new();
+    for dir in ["man", "completions"] {
+        writeln!(stdout(), "cargo::rerun-if-changed={dir}")?;
+        let entries = fs::read_dir(dir)?.map(|entry| Ok(entry?.path()));
+        let mut files: Vec<PathBuf> = entries.collect::<Result<_>>()?;
+        files.sort();
+        for file in files {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            // Any other page, such as sem.1, is a link to one of these.
+            if name.contains("ipcbox") {
+                archive.extend([name.as_bytes(), b"\0", &fs::read(&file)?, b"\0"].concat());
+            }
+        }
+    }
+    let out = env::var_os("OUT_DIR").ok_or_else(|| Error::other("OUT_DIR is not set"))?;
+    fs::write(Path::new(&out).join("embedded"), compress_to_vec(&archive, LEVEL))
 }

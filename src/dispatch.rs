@@ -240,6 +240,6 @@ fn verbs(applet: &Applet, called: &str) -> String {
 fn lines<'a>(text: &mut String, title: &str, entries: impl Iterator<Item = (&'a str, &'a str)>) {
     let _ = writeln!(text, "{title}");
     for (name, summary) in entries {
-        let _ = writeln!(text, "  {name:<12}{summary}");
+        let _ = writeln!(text, "  {name:<15}{summary}");
     }
 }

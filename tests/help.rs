@@ -15,7 +15,7 @@ use crate::support::{BINARY, Call, shellcheck};
 const IMPERATIVES: &str = "\
     Accept Add Allow Append Apply Ask Block Change Choose Clear Connect Copy Count Create Deliver Disable \
     Discard Do Draw Enable Execute Exit Expect Explain Fail Find Follow Forward Give Handle Hold Ignore \
-    Include Keep Kill Leave Let Limit List Lock Make Mark Match Measure Meet Move Name Omit Open Pass \
+    Include Install Keep Kill Leave Let Limit List Lock Make Mark Match Measure Meet Move Name Omit Open Pass \
     Perform Prefix Print Process Put Read Reap Receive Release Remove Repeat Replace Report Require Reset \
     Resize Restart Restore Return Run Search Select Send Separate Serve Set Share Show Skip Sort Start Stop \
     Store Suppress Take Terminate Translate Treat Truncate Try Undo Use Wait Watch Write";

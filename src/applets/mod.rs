@@ -1,13 +1,16 @@
 //! Floor 8: the applets, and the definition of a verb.
 
 pub mod complete;
+mod completions;
 pub mod doctor;
+mod embedded;
 pub mod fifo;
 mod help;
 mod install;
 mod ipcrm_lite;
 mod ipcs_lite;
 mod key;
+mod man;
 pub mod msgq;
 pub mod pipe;
 pub mod sem;
@@ -177,7 +180,14 @@ pub const APPLETS: &[Applet] = &[
 ];
 
 /// The commands of ipcbox itself, which are no applets.
-pub const WORDS: &[Entry] = &[Entry::of::<key::Key>(), Entry::of::<install::Install>()];
+pub const WORDS: &[Entry] = &[
+    Entry::of::<key::Key>(),
+    Entry::of::<install::InstallAll>(),
+    Entry::of::<install::Uninstall>(),
+    Entry::of::<install::Install>(),
+    Entry::of::<man::Man>(),
+    Entry::of::<completions::Completions>(),
+];
 
 impl Applet {
     /// Returns the entry of an applet without verbs under one of its names.

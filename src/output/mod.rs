@@ -84,9 +84,21 @@ pub fn show<R>(columns: &[Column<R>], records: &[R], how: &Showing, single: bool
 /// # Errors
 /// A failed write.
 pub fn help(text: &str) -> anyhow::Result<()> {
-    let text = help::wrap(text, terminal::columns(fds::stdout()).unwrap_or(help::USUAL));
+    let text = wrap(text);
     let text = if is_colored(fds::stdout()) { help::paint(&text) } else { text };
     print(text.as_bytes())
+}
+
+/// Prints text, wrapped to the terminal.
+///
+/// # Errors
+/// A failed write.
+pub fn wrapped(text: &str) -> anyhow::Result<()> {
+    print(wrap(text).as_bytes())
+}
+
+fn wrap(text: &str) -> String {
+    help::wrap(text, terminal::columns(fds::stdout()).unwrap_or(help::USUAL))
 }
 
 /// Returns records as JSON Lines with all columns.
@@ -325,6 +337,11 @@ pub fn warning(words: impl Display) -> String {
 /// Prints a warning.
 pub fn warn(words: impl Display) {
     write(&warning(words), |text| prefixes(text, AnsiColors::Yellow));
+}
+
+/// Prints a hint about the warning before it.
+pub fn hint(words: impl Display) {
+    write(&line("hint", words), |text| prefixes(text, AnsiColors::Yellow));
 }
 
 /// Prints a failure.

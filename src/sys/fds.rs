@@ -126,8 +126,12 @@ pub fn size_of_device(fd: impl AsFd) -> Result<u64> {
 
 /// Replaces standard input by an empty file.
 pub fn empty_stdin() -> Result<()> {
-    let null = open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
-    nix::unistd::dup2_stdin(null)
+    set_stdin(open("/dev/null", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?)
+}
+
+/// Replaces standard input by this file.
+pub fn set_stdin(file: impl AsFd) -> Result<()> {
+    nix::unistd::dup2_stdin(file)
 }
 
 /// Reads once, read(2). 0 is EOF.

@@ -42,7 +42,7 @@ const NAMESPACES: &[&str] = &["--pid", "--fork", "--kill-child", "--mount", "--m
 fn right(value: &str) -> &'static [&'static str] {
     match value {
         "TARGET" | "SEM" => &["a", "b", "/a", "/b", "0", "1", "0x7", "ftok:.", "private"],
-        "PATH" | "FILE" | "DIR" => &["f", "g", "d/f", "file", ".", "/dev/null", "/dev/full", "/"],
+        "PATH" | "FILE" | "DIR" | "PREFIX" => &["f", "g", "d/f", "file", ".", "/dev/null", "/dev/full", "/"],
         "TEXT" | "MESSAGE" | "LABEL" | "NAME" | "P" => &["x", "", "{}", "$(id)", "-x", "é", "3"],
         "DURATION" | "D" | "INTERVAL" => &["0.02", "0", "1ms", "1h"],
         "SIZE" | "RATE" => &["0", "1", "4096", "64K", "1M", "1G", "1T", "16EiB"],
@@ -68,7 +68,8 @@ fn right(value: &str) -> &'static [&'static str] {
         "CMDLINE" => &["true", "exit 3", "cat", "echo x"],
         "32|64" => &["32", "64"],
         "eq|ne|ge|le" => &["eq", "ne", "ge", "le"],
-        "APPLET" => &["sem", "ipcs", "x"],
+        "APPLET" | "PAGE" => &["sem", "ipcs", "x"],
+        "SHELL" => &["bash", "zsh", "fish"],
         "ID" => &["0", "1", "32768"],
         "KEY" => &["0x7", "0", "-1"],
         "KIND" => &["shm", "msg", "sem"],

@@ -49,13 +49,17 @@ fn kind(place: &str, parser: &clap::Command, arg: &Arg, columns: &str) -> String
         "PATH" => "fifo".into(),
         "PIPE" => "pipe".into(),
         "FILE" => "file".into(),
-        "DIR" => "dir".into(),
+        "DIR" | "PREFIX" => "dir".into(),
         "PID" => "pid".into(),
         "SIG" | "SIG[:D]" | "SIG=CMDLINE" | "L" | "A=B" | "SPEC" => "signal".into(),
         "USER" | "USER[:GROUP]" => "user".into(),
         "APPLET" => "applet".into(),
         "A,B" => format!(",{columns}"),
         "COLUMN" => format!("={columns}"),
+        "PAGE" => {
+            let applets = APPLETS.iter().map(|applet| applet.name);
+            format!("={}", applets.chain(["ipcbox", "cookbook"]).collect::<Vec<_>>().join(","))
+        }
         "CMD" if parser.get_opts().any(|arg| arg.get_long() == Some("sep")) => "stages".into(),
         "CMD" => "command".into(),
         choice if choice.contains('|') => format!("={}", choice.replace('|', ",")),
@@ -211,5 +215,5 @@ fn completions_match_the_tables() {
         ("ipcbox.fish", fill(include_str!("../../completions/src/engine.fish"), cases)),
     ];
     let rendered = rendered.map(|(name, text)| (name.to_owned(), text));
-    committed("completions", &Rendered::from(rendered));
+    committed("completions", &Rendered::from(rendered), &Rendered::new());
 }

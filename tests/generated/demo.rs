@@ -25,7 +25,7 @@ fn picture_shows_a_real_run() {
     }
     let Some(calls) = example.session() else { return };
     let picture = Rendered::from([("terminal.svg".into(), picture(&calls))]);
-    committed("tests/demo", &picture);
+    committed("tests/demo", &picture, &Rendered::new());
 }
 
 /// Renders commands and the output of each.

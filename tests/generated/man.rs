@@ -23,24 +23,23 @@ pub fn prose(name: &str) -> Vec<Block> {
 
 #[test]
 fn pages_match_the_tables() {
-    let mut pages = Rendered::new();
+    let (mut pages, mut links) = (Rendered::new(), Rendered::new());
     pages.insert("ipcbox.1".into(), box_page());
     pages.insert("ipcbox-cookbook.7".into(), cookbook());
     for applet in APPLETS {
         pages.insert(format!("ipcbox-{}.1", applet.name), applet_page(applet));
         for name in applet.names() {
-            pages.insert(format!("{name}.1"), format!(".so man1/ipcbox-{}.1\n", applet.name));
+            links.insert(format!("{name}.1"), format!("ipcbox-{}.1", applet.name));
         }
     }
-    committed("man", &pages);
+    committed("man", &pages, &links);
 }
 
 /// Returns the committed pages, except those that are links.
 fn pages() -> impl Iterator<Item = PathBuf> {
     let man = Path::new(env!("CARGO_MANIFEST_DIR")).join("man");
     let pages = std::fs::read_dir(man).unwrap().map(|entry| entry.unwrap().path());
-    let pages = pages.filter(|path| path.is_file());
-    pages.filter(|path| !std::fs::read_to_string(path).unwrap().starts_with(".so "))
+    pages.filter(|path| path.is_file() && !path.is_symlink())
 }
 
 #[test]

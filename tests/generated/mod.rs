@@ -10,6 +10,7 @@ mod verb;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 pub use man::prose;
@@ -18,9 +19,9 @@ pub use prose::Block;
 /// Texts by their path below a directory of the repository.
 type Rendered = BTreeMap<String, String>;
 
-/// Compares the rendered texts with the files in `dir` of the repository. If `BLESS` is set, writes them and removes
-/// the others.
-fn committed(dir: &str, rendered: &Rendered) {
+/// Compares the rendered texts with the files in `dir` of the repository, and `links` with the targets of its links. If
+/// `BLESS` is set, writes them and removes the others.
+fn committed(dir: &str, rendered: &Rendered, links: &Rendered) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join(dir);
     let bless = std::env::var_os("BLESS").is_some_and(|value| !value.is_empty());
     let mut wrong = Vec::new();
@@ -40,9 +41,21 @@ fn committed(dir: &str, rendered: &Rendered) {
             wrong.push(format!("{}: the line, and the expected one: {line:?}", path.display()));
         }
     }
+    for (name, target) in links {
+        let path = dir.join(name);
+        if fs::read_link(&path).is_ok_and(|there| there == Path::new(target)) {
+            continue;
+        }
+        if bless {
+            let _ = fs::remove_file(&path);
+            symlink(target, &path).unwrap();
+        } else {
+            wrong.push(format!("{}: no link to {target}", path.display()));
+        }
+    }
     for path in files(&dir) {
         let name = path.strip_prefix(&dir).unwrap().to_str().unwrap();
-        if rendered.contains_key(name) {
+        if rendered.contains_key(name) || links.contains_key(name) {
             continue;
         }
         if bless {

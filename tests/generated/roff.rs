@@ -224,6 +224,6 @@ fn word(word: &str) -> String {
 /// Names of values in running text.
 const VALUES: &[&str] = &[
     "APPLET", "CMD", "CMDLINE", "DELTA", "DIR", "DURATION", "FD", "FILE", "ID", "INDEX", "INODE", "LABEL", "MESSAGE",
-    "MODE", "NEW", "OLD", "PATH", "PID", "PIPE", "RATE", "SIG", "SIZE", "SPEC", "START", "TARGET", "TEXT", "TYPE",
-    "USER", "VALUE", "VERB", "WORD",
+    "MODE", "NEW", "OLD", "PAGE", "PATH", "PID", "PIPE", "PREFIX", "RATE", "SHELL", "SIG", "SIZE", "SPEC", "START",
+    "TARGET", "TEXT", "TYPE", "USER", "VALUE", "VERB", "WORD",
 ];

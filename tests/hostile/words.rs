@@ -55,6 +55,9 @@ fn hostile_name_in_message_is_escaped() {
         &["ipcrm-lite", "-m", NAME],
         &["ipcs-lite", "--of", NAME],
         &["--install", &format!("no/{NAME}")],
+        &["--install-all", &format!("/etc/passwd/{NAME}")],
+        &["--uninstall", &format!("no/{NAME}")],
+        &["--man", NAME],
     ];
     for call in calls {
         let output = Call::new(BINARY).args(*call).dir(world.dir()).output();

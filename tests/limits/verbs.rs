@@ -89,4 +89,8 @@ pub const VERBS: &[(&str, &str)] = &[
     ("shm create @a --size 1", "ipcrm-lite --orphaned --mine --dry-run"),
     ("", "--install ."),
     ("", "--version --verbose"),
+    ("", "--install-all ."),
+    ("", "--uninstall ."),
+    ("", "--man sem"),
+    ("", "--completions bash"),
 ];

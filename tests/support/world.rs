@@ -122,7 +122,9 @@ impl World {
         let links = self.dir.join("bin");
         if !links.exists() {
             fs::create_dir(&links).expect("a directory for links");
-            Call::new(BINARY).arg("--install").arg(&links).ok();
+            // A program of the system that a link hides is reported.
+            let installed = Call::new(BINARY).arg("--install").arg(&links).output();
+            assert!(installed.status.success(), "{installed:?}");
             std::os::unix::fs::symlink(BINARY, links.join("ipcbox")).expect("a link to ipcbox");
         }
         let path = format!("{}:{}", links.display(), std::env::var("PATH").unwrap_or_default());

@@ -1,0 +1,20 @@
+//! The manual pages and the completions in the binary, which installs and prints them without the repository.
+
+use anyhow::Result;
+use miniz_oxide::inflate::decompress_to_vec;
+
+use crate::exit::{Cause, Exit};
+
+/// Packed by `src/build.rs`.
+static ARCHIVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/embedded"));
+
+/// Returns the names and the texts of all files, such as `ipcbox-sem.1` and `_ipcbox`.
+///
+/// # Errors
+/// The binary is damaged.
+pub fn files() -> Result<Vec<(String, String)>> {
+    let archive = decompress_to_vec(ARCHIVE).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let archive = archive.ok_or_else(|| Cause::new(Exit::Failed, "the binary is damaged"))?;
+    let mut parts = archive.split_terminator('\0').map(str::to_owned);
+    Ok(std::iter::from_fn(|| Some((parts.next()?, parts.next()?))).collect())
+}

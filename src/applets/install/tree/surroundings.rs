@@ -1,0 +1,91 @@
+//! What other programs and shells find: names in PATH that a link hides, and the search paths that lack an installation.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf, absolute};
+
+use super::{BASH, BIN, PROGRAM, ZSH, is_same_file};
+use crate::output;
+use crate::sys::exec;
+use crate::text::quote;
+
+/// The package without which bash does not search for completions.
+const BASH_COMPLETION: [&str; 2] = ["/usr/share/bash-completion/bash_completion", "/etc/bash_completion"];
+
+/// Reports the programs in PATH that have the names of links in `bin`: either the link hides the program, or the
+/// program hides the link.
+pub fn report_hidden<'a>(bin: &Path, links: impl Iterator<Item = &'a str>) {
+    let dirs = search_path("PATH", "/bin:/usr/bin");
+    let own = dirs.iter().position(|dir| is_same_file(dir, bin));
+    let mut is_first = true;
+    for name in links {
+        let elsewhere = dirs.iter().enumerate().filter(|(at, _)| Some(*at) != own);
+        let mut others = elsewhere.map(|(at, dir)| (at, dir.join(name))).filter(|(_, file)| is_another(file));
+        let Some((at, other)) = others.next() else { continue };
+        let (link, other) = (bin.join(name), other.display());
+        match own {
+            Some(own) if at < own => output::warn(format!("{other} will hide {}", link.display())),
+            _ => output::warn(format!("{} will hide {other}", link.display())),
+        }
+        if std::mem::take(&mut is_first) {
+            output::hint("--prefix ipc- chooses other names");
+        }
+    }
+}
+
+/// Whether a file is a program, but not ipcbox.
+fn is_another(file: &Path) -> bool {
+    let is_ipcbox =
+        |target: PathBuf| target.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PROGRAM));
+    exec::find(file.as_os_str()).is_ok() && !fs::canonicalize(file).is_ok_and(is_ipcbox)
+}
+
+/// Reports the search paths that lack the directories of an installation.
+pub fn report_lacking(root: &Path) {
+    let root = absolute(root).unwrap_or_else(|_| root.to_owned());
+    let lacks = |variable: &str, usual: &str, dir: &Path| {
+        let dirs = search_path(variable, usual);
+        !dirs.iter().any(|there| there == dir || is_same_file(there, dir))
+    };
+    let report = |variable: &str, dir: &Path, usual: &str| {
+        output::warn(format!("{variable} lacks {}", dir.display()));
+        let rest = if usual.is_empty() { format!("${variable}") } else { format!("${{{variable}:-{usual}}}") };
+        output::hint(format!("export {variable}={}:\"{rest}\"", quote(&dir.to_string_lossy())));
+    };
+    let (bin, share) = (root.join(BIN), root.join("share"));
+    if lacks("PATH", "/bin:/usr/bin", &bin) {
+        report("PATH", &bin, "");
+    }
+    // An empty part stands for the directories that man(1) derives from PATH.
+    let man = root.join("share/man");
+    if lacks("MANPATH", "", &man) && lacks("MANPATH", "", Path::new("")) {
+        report("MANPATH", &man, "");
+    }
+    // bash and fish search these for completions.
+    let usual = "/usr/local/share:/usr/share";
+    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".local/share")).unwrap_or_default();
+    if lacks("XDG_DATA_DIRS", usual, &share) && lacks("XDG_DATA_HOME", &home.to_string_lossy(), &share) {
+        report("XDG_DATA_DIRS", &share, usual);
+    }
+    let shell = env::var_os("SHELL").unwrap_or_default();
+    let shell = Path::new(&shell).file_name();
+    let is_of_system = ["/usr", "/usr/local"].iter().any(|prefix| root == Path::new(prefix));
+    let functions = root.join(ZSH);
+    if shell == Some(OsStr::new("zsh")) && !is_of_system && lacks("FPATH", "", &functions) {
+        output::warn(format!("zsh searches {} only if fpath contains it", functions.display()));
+        let dir = quote(&functions.to_string_lossy());
+        output::hint(format!("add fpath=({dir} $fpath) to ~/.zshrc, before compinit"));
+    }
+    if shell == Some(OsStr::new("bash")) && !BASH_COMPLETION.iter().any(|file| Path::new(file).exists()) {
+        let file = root.join(BASH).join("ipcbox.bash");
+        output::warn("bash loads completions only with the package bash-completion");
+        output::hint(format!("add . {} to ~/.bashrc", quote(&file.to_string_lossy())));
+    }
+}
+
+/// Returns the directories in a variable.
+fn search_path(variable: &str, usual: &str) -> Vec<PathBuf> {
+    let dirs = env::var_os(variable).filter(|dirs| !dirs.is_empty()).unwrap_or_else(|| usual.into());
+    env::split_paths(&dirs).collect()
+}
