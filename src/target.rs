@@ -2,6 +2,8 @@
 //!
 //! The text alone decides which form a target has, in every applet. A message shows it as it was typed.
 
+pub mod remembered;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;

@@ -26,7 +26,7 @@ use crate::text::{line, pad, pad_left, visible, width};
 pub use cell::Cell;
 pub use data::json_data;
 pub use lines::Lines;
-pub use names::Names;
+pub use names::{Names, remember};
 
 /// A column of a record type.
 pub struct Column<R> {

@@ -1,14 +1,18 @@
-//! The names of owners and groups in records, looked up once for all records.
+//! The names of owners, groups and System V objects in records, looked up once for all records.
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::Cell;
+use super::{Cell, warn};
 use crate::sys::users::Database;
+use crate::target::Target;
+use crate::target::remembered::{self, Remembered};
 
-/// User and group names by id.
+/// User and group names by id, and the names of objects.
 pub struct Names {
     users: HashMap<u32, String>,
     groups: HashMap<u32, String>,
+    /// The names of System V objects, read when the first one is shown.
+    pub objects: Remembered,
 }
 
 impl Names {
@@ -16,7 +20,8 @@ impl Names {
     pub fn of(ids: impl IntoIterator<Item = (u32, u32)>) -> Self {
         let (users, groups): (BTreeSet<u32>, BTreeSet<u32>) = ids.into_iter().unzip();
         let names = |database: Database, ids: BTreeSet<u32>| database.names(&ids.into_iter().collect::<Vec<_>>());
-        Self { users: names(Database::Passwd, users), groups: names(Database::Group, groups) }
+        let (users, groups) = (names(Database::Passwd, users), names(Database::Group, groups));
+        Self { users, groups, objects: Remembered::default() }
     }
 
     /// Returns a user's name, else the number.
@@ -27,6 +32,14 @@ impl Names {
     /// Returns a group's name, else the number.
     pub fn group(&self, gid: u32) -> Cell {
         cell(&self.groups, gid)
+    }
+}
+
+/// Remembers the name in a TARGET for lists, before its object is created. Warns if an object has another name with the
+/// same key.
+pub fn remember(target: &Target) {
+    for other in remembered::remember(target) {
+        warn(format!("{target} has the same key as {}: each applet treats both names as one", other.display()));
     }
 }
 

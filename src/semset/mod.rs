@@ -19,6 +19,7 @@ use nix::errno::Errno;
 
 use crate::args::creating::Creating;
 use crate::exit::{Cause, Exit};
+use crate::output;
 use crate::sys::deadline::Deadline;
 use crate::sys::sysv::sem::{Op, Set, Stat};
 use crate::sys::sysv::{Key, if_removed};
@@ -285,6 +286,7 @@ pub fn open_or_create<T>(
             find(target)?.stat()?;
             bail!(Errno::EEXIST);
         };
+        output::remember(target);
         let set = create(key, len, creating)?;
         initialise(set).map_err(|errno| {
             if matches!(errno, Errno::EACCES | Errno::E2BIG) {

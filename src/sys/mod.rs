@@ -28,6 +28,7 @@ pub mod mapping;
 pub mod memfd;
 pub mod memory;
 pub mod message;
+pub mod name_file;
 pub mod namespace;
 pub mod pipe;
 pub mod posix;

@@ -149,6 +149,7 @@ pub const CALLS: &[Call] = &[
     (libc::SYS_linkat, "linkat", NAME),
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_rename, "rename", NAME),
+    (libc::SYS_renameat, "renameat", NAME),
     (libc::SYS_renameat2, "renameat2", NAME),
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_mknod, "mknod", MAKE),

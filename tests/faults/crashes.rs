@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::libc::c_long;
 
-use super::lines::{FIFO, Line, QUEUE, SEGMENT, line};
+use super::lines::{FIFO, LONG_FILE, Line, QUEUE, SEGMENT, line};
 use super::supervisor::{Report, Request, Tools};
 use super::{for_each_line, is_full, name, print};
 use crate::support::World;
@@ -30,6 +30,9 @@ fn whole(report: &Report) -> bool {
     let after = format!("next{}\n16\n", before.get(4..).unwrap_or_default());
     ["0123456789abcdef", "NEW-NEW-NEW-NEW-"].contains(&before) && rest == after
 }
+
+/// The next caller creates an object, and one file of names is left, which is short.
+const NAMES: &str = "ipcbox sem create next -q; ipcbox sem stat --columns name --no-header; [ \"$(ls -A /dev/shm)\" = .ipcbox-names.$(id -u) ]";
 
 const CRASHES: &[Crash] = &[
     Crash {
@@ -71,6 +74,16 @@ const CRASHES: &[Crash] = &[
         line: line("msgq create q --max-bytes 1000 -m 640", "")
             .next("ipcbox msgq create q --max-bytes 1000 -m 640 >/dev/null; ipcbox msgq stat q --columns max_bytes,mode --no-header"),
         holds: |report| report.after.1.split_whitespace().eq(["1000", "0640"]),
+    },
+    // The name of an object is known if the object exists, and the next name is recorded.
+    Crash {
+        line: line("sem create s", "ipcbox sem create first").next(NAMES),
+        holds: |report| ["first\nnext\n", "first\ns\nnext\n"].contains(&&*report.after.1),
+    },
+    // Likewise if the file of names is replaced.
+    Crash {
+        line: line("sem create s", LONG_FILE).next(NAMES),
+        holds: |report| ["first\nnext\n", "first\ns\nnext\n"].contains(&&*report.after.1),
     },
     // A message is run at most once.
     Crash {

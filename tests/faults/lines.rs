@@ -105,6 +105,8 @@ const QUEUE_REST: &str = "while ipcbox msgq recv q -n -E 3; do :; done 2>/dev/nu
 const POSIX_QUEUE_REST: &str = "while ipcbox msgq recv /q -n -E 3; do :; done 2>/dev/null";
 pub const SEGMENT: &str = "printf '0123456789abcdef' | ipcbox shm write m --create";
 const OBJECT: &str = "printf '0123456789abcdef' | ipcbox shm write /m --create";
+/// A file of names that the next name makes too long.
+pub const LONG_FILE: &str = "ipcbox sem create first -q; yes junk | head -c 65520 >>/dev/shm/.ipcbox-names.$(id -u)";
 const SLEEPER: &str = "sleep 60 & echo $! >../pid; until grep -qsx sleep /proc/$!/comm; do :; done";
 
 pub const LINES: &[Line] = &[
@@ -120,6 +122,7 @@ pub const LINES: &[Line] = &[
     line("sem create c --value 3,4", ""),
     line("sem create c --slots 3 -m 0640", ""),
     line("sem create private --nsems 2", ""),
+    line("sem create ftok:../lines", LONG_FILE),
     line("sem create /p --value 2", ""),
     line("sem wait a", "ipcbox sem create a --value 5"),
     line("sem wait a -w 1s", "ipcbox sem create a --value 5"),

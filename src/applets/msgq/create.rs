@@ -14,6 +14,7 @@ use crate::args::size;
 use crate::args::timeout::Quiet;
 use crate::exit::{Cause, Exit};
 use crate::objects::errors::unchanged;
+use crate::output;
 use crate::sys::deadline::Deadline;
 use crate::sys::posix::mq::{self, Access, Limits};
 use crate::sys::sysv::{Change, if_removed, msg};
@@ -69,6 +70,8 @@ ipcbox msgq create jobs --mode 660
         self.quiet.can_answer()?;
         let created = if *self.target.form() == Form::Posix { self.posix() } else { self.system_v() };
         let name = context("create", &self.target, created)?;
+        // Also that of an object which another program created.
+        output::remember(&self.target);
         self.quiet.answer(name.as_bytes())?;
         Ok(Exit::Done)
     }
@@ -89,7 +92,10 @@ impl Create {
                     find(&self.target)?.stat()?;
                     bail!(Errno::EEXIST);
                 }
-                _ => self.target.key()?.unwrap_or_default(),
+                _ => {
+                    output::remember(&self.target);
+                    self.target.key()?.unwrap_or_default()
+                }
             };
             let queue = msg::Queue::create(key, bits)?;
             let completed = if self.max_bytes.is_some() { self.complete(queue) } else { Ok(()) };

@@ -14,6 +14,7 @@ use crate::args::creating::{Creating, differs};
 use crate::args::numbers::count;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
+use crate::output;
 use crate::output::notice::Notice;
 use crate::semset::slots::Slots;
 use crate::semset::{self, Purpose, is_not};
@@ -81,6 +82,8 @@ ipcbox sem create build --slots 4
             (_, None) => self.plain(),
         };
         let name = context("create", &self.target, created)?;
+        // Also that of an object which another program created.
+        output::remember(&self.target);
         self.timeout.quiet.answer(name.as_bytes())?;
         Ok(Exit::Done)
     }

@@ -10,6 +10,7 @@ use crate::args::creating::{Creating, differs};
 use crate::args::size;
 use crate::args::timeout::Quiet;
 use crate::exit::{Cause, Exit};
+use crate::output;
 use crate::sys::posix::shm as posix;
 use crate::sys::sysv::shm::Stat;
 use crate::target::{Form, Target};
@@ -55,6 +56,8 @@ ipcbox shm create board --size 64K --mode 660
         }
         let created = if is_posix(&self.target) { self.posix() } else { self.system_v() };
         let name = context("create", &self.target, created)?;
+        // Also that of an object which another program created.
+        output::remember(&self.target);
         self.quiet.answer(name.as_bytes())?;
         Ok(Exit::Done)
     }

@@ -23,6 +23,7 @@ use nix::unistd::{Gid, Uid, fchownat, ftruncate, linkat, unlink};
 pub use super::File as Stat;
 use crate::sys::file_limit;
 use crate::sys::interrupt::retry;
+use crate::sys::name_file;
 use crate::sys::sysv::Change;
 
 const DIR: &str = "/dev/shm";
@@ -225,10 +226,11 @@ pub fn remove(name: &OsStr) -> Result<()> {
     unlink(&path(name))
 }
 
-/// Returns the names of all objects except semaphores, each with its slash, sorted.
+/// Returns the names of all objects except semaphores, each with its slash, sorted. The files of names that ipcbox keeps
+/// there are no objects.
 pub fn names() -> Result<Vec<OsString>> {
     let mut names = all_names()?;
-    names.retain(|name| !name.as_bytes().starts_with(SEMAPHORE.as_bytes()));
+    names.retain(|name| !name.as_bytes().starts_with(SEMAPHORE.as_bytes()) && !name_file::is_one(name));
     Ok(names)
 }
 

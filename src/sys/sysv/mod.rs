@@ -356,6 +356,11 @@ pub fn kinds_of(id: i32) -> Vec<Kind> {
     [Kind::Msg, Kind::Shm, Kind::Sem].into_iter().filter(is_there).collect()
 }
 
+/// Returns whether an object of any kind has this key, readable or not.
+pub fn is_used(key: Key) -> bool {
+    [msg::Msg::get(key), shm::Shm::get(key), sem::Sem::get(key)].into_iter().any(|id| id >= 0)
+}
+
 /// Parses arbitrary lines, none of which may cause a panic.
 #[cfg(test)]
 fn try_lines<T: Table>() {

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use crate::args::creating::Creating;
 use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
+use crate::output;
 use crate::output::notice::{Due, Notice};
 use crate::sys::deadline::Deadline;
 use crate::sys::message::{Message, Which};
@@ -67,7 +68,10 @@ impl Queue {
         }
         let queue = match (creating, target.key()?) {
             (Some(creating), Some(key)) => {
-                let create = || Ok(msg::Queue::create(key, creating.bits())?);
+                let create = || {
+                    output::remember(target);
+                    Ok(msg::Queue::create(key, creating.bits())?)
+                };
                 creating.open_or_create(|| owned(target), |(queue, _)| Ok(queue), create)?
             }
             _ => find(target)?,

@@ -11,6 +11,7 @@ use crate::applets::shm::is_posix;
 use crate::args::creating::Creating;
 use crate::exit::{Cause, Exit, bare};
 use crate::objects::errors::is_gone;
+use crate::output;
 use crate::sys::mapping::page_size;
 use crate::sys::memory::Memory;
 use crate::sys::posix::shm::{self as posix, Object};
@@ -77,7 +78,10 @@ pub fn is_missing(error: &Error, target: &Target) -> bool {
 /// `EEXIST`: the key has one.
 pub fn create_segment(target: &Target, size: u64, creating: Creating, huge: bool) -> Result<Segment> {
     let key = match target.key()? {
-        Some(key) => key,
+        Some(key) => {
+            output::remember(target);
+            key
+        }
         None if *target.form() == Form::Private => 0,
         None => {
             // The kernel chooses ids: one that is free cannot be created.
