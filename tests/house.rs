@@ -17,6 +17,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "sys/fds.rs",
     "sys/fifo.rs",
     "sys/futex.rs",
+    "sys/glob.rs",
     "sys/holder/mod.rs",
     "sys/init.rs",
     "sys/interrupt.rs",

@@ -25,6 +25,7 @@ mod ipcs;
 mod limits;
 mod load;
 mod msgq;
+mod names;
 mod notice;
 mod options;
 mod output;

@@ -21,6 +21,13 @@ pub struct Showing {
     pub color: Option<Color>,
 }
 
+impl Showing {
+    /// Whether it is a table with the usual columns.
+    pub const fn is_table(&self) -> bool {
+        !self.json && self.columns.is_none()
+    }
+}
+
 /// How records are printed as they arrive: one line each, without titles.
 #[derive(Debug, Clone, Args)]
 pub struct Streaming {

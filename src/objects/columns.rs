@@ -20,7 +20,7 @@ use crate::sys::sysv::{msg, shm};
 pub struct Record<'a> {
     /// The object.
     pub object: &'a Object,
-    /// The names of owners and groups.
+    /// The names of owners, groups and objects.
     pub names: &'a Names,
     /// The verdict on it, such as `leaked`.
     pub verdict: Option<&'static str>,
@@ -261,7 +261,7 @@ const fn all<'a>() -> [Column<Record<'a>>; 60] {
         Column::new("family", |r| Cell::word(if r.object.is_posix() { "posix" } else { "sysv" })),
         Column::new("id", |r| r.object.id().map_or(Cell::Absent, Cell::from)),
         Column::new("key", |r| r.object.perm().map_or(Cell::Absent, |perm| Cell::key(perm.key))),
-        Column::new("name", |r| Cell::known(r.object.name.as_deref(), Cell::name)),
+        Column::new("name", |r| Cell::known(r.object.known_name(&r.names.objects).as_deref(), Cell::name)),
         Column::new("owner", |r| r.owned(|uid, _, _| r.names.user(uid))),
         Column::new("uid", |r| r.owned(|uid, _, _| uid.into())),
         Column::new("group", |r| r.owned(|_, gid, _| r.names.group(gid))),

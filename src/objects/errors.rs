@@ -5,10 +5,12 @@ use std::fmt::Display;
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 
-use super::find::owner;
+use super::Object;
+use super::find::{one, owner};
 use crate::args::creating::user;
 use crate::exit::{Cause, Exit, bare};
 use crate::sys::sysv::{Change, Kind, kinds_of};
+use crate::target::remembered::{Remembered, recorded};
 use crate::target::{Form, Target};
 
 /// Adds "cannot WHAT OBJECT" to a failure; `explain` turns a bare errno into words.
@@ -18,12 +20,38 @@ pub fn cannot<T>(
     outcome: Result<T>,
     explain: impl FnOnce(Errno) -> Cause,
 ) -> Result<T> {
-    outcome
-        .map_err(|error| match bare(&error) {
-            Some(errno) => explain(errno).into(),
-            None => error,
-        })
-        .with_context(|| format!("cannot {what} {object}"))
+    explained(outcome, explain).with_context(|| format!("cannot {what} {object}"))
+}
+
+/// Like [`cannot`], for a TARGET. If the failure is that the object exists, its other names follow in parentheses.
+pub fn cannot_at<T>(
+    what: &str,
+    target: &Target,
+    kind: Kind,
+    outcome: Result<T>,
+    explain: impl FnOnce(Errno) -> Cause,
+) -> Result<T> {
+    explained(outcome, explain).map_err(|error| {
+        let others = if Exit::of(&error) == Exit::Exists { other_names(target, kind) } else { Vec::new() };
+        let others = if others.is_empty() { String::new() } else { format!(" ({})", others.join(", ")) };
+        error.context(format!("cannot {what} {target}{others}"))
+    })
+}
+
+fn explained<T>(outcome: Result<T>, explain: impl FnOnce(Errno) -> Cause) -> Result<T> {
+    outcome.map_err(|error| match bare(&error) {
+        Some(errno) => explain(errno).into(),
+        None => error,
+    })
+}
+
+/// Returns the remembered names of the System V object behind a target, except the one that was typed.
+fn other_names(target: &Target, kind: Kind) -> Vec<String> {
+    let object = one(target, kind).ok();
+    let Some(perm) = object.as_ref().and_then(Object::perm) else { return Vec::new() };
+    let typed = recorded(target).map(|(_, name)| name);
+    let names = Remembered::default().names(perm.key, perm.owners()).into_iter();
+    names.filter(|name| Some(name) != typed.as_ref()).map(|name| name.display().to_string()).collect()
 }
 
 /// Whether a failure to remove `target` means that it does not exist.

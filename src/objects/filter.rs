@@ -1,5 +1,6 @@
 //! The filters that `ipcs-lite` and `ipcrm-lite` share.
 
+use std::ffi::CString;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
@@ -9,6 +10,8 @@ use nix::unistd::geteuid;
 use super::Object;
 use super::usage::{Evidence, Use};
 use crate::args::{duration, owner};
+use crate::sys::glob;
+use crate::target::remembered::Remembered;
 use crate::target::{Form, Target};
 use crate::text::counted;
 
@@ -21,6 +24,11 @@ pub struct Filters {
     /// Select objects that the caller owns
     #[arg(long, conflicts_with = "owner")]
     pub mine: bool,
+    /// Select objects whose name matches GLOB
+    ///
+    /// In GLOB, * stands for any characters, ? for one, and [a-z] for one of these. A POSIX name starts with its slash.
+    #[arg(long, value_name = "GLOB", value_parser = pattern)]
+    pub name: Option<CString>,
     /// Select objects not used or changed for DURATION
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub older_than: Option<Duration>,
@@ -46,6 +54,11 @@ fn user(text: &str) -> Result<u32, String> {
     Ok(owner::parse(text)?.uid)
 }
 
+fn pattern(text: &str) -> Result<CString, String> {
+    let pattern = CString::new(text).ok().filter(|pattern| !pattern.is_empty());
+    pattern.ok_or_else(|| "expected a pattern, such as 'ci-*'".into())
+}
+
 impl Filters {
     /// Whether any was given.
     pub const fn any(&self) -> bool {
@@ -54,7 +67,11 @@ impl Filters {
 
     /// Whether one of them selects objects; `--keep` alone does not.
     pub const fn choose(&self) -> bool {
-        self.owner.is_some() || self.mine || self.older_than.is_some() || self.unused || self.orphaned
+        self.owner.is_some() || self.mine || self.name.is_some() || self.older_than.is_some() || self.need_proof()
+    }
+
+    const fn need_proof(&self) -> bool {
+        self.unused || self.orphaned
     }
 
     /// Returns the objects that match.
@@ -89,11 +106,16 @@ impl Filters {
             let last = u64::try_from(object.last_time()).unwrap_or(0);
             last > 0 && now.saturating_sub(last) >= age.as_secs().max(u64::from(age.subsec_nanos() > 0))
         };
+        let names = Remembered::default();
+        let is_named = |object: &Object| {
+            let has = |pattern: &CString| object.names(&names).iter().any(|name| glob::matches(pattern, name));
+            self.name.as_ref().is_none_or(has)
+        };
         objects.retain(|object| {
             let is_owned = owner.is_none_or(|uid| object.owned().is_some_and(|(owner, _, _)| owner == uid));
-            is_owned && is_old(object) && !is_kept(object)
+            is_owned && is_old(object) && is_named(object) && !is_kept(object)
         });
-        if !(self.unused || self.orphaned) || objects.is_empty() {
+        if !self.need_proof() || objects.is_empty() {
             return Ok((objects, None));
         }
         let usage = Evidence::gather(&objects);

@@ -9,7 +9,7 @@ pub mod remove;
 pub mod usage;
 pub mod users;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Result as IoResult;
 
 use anyhow::{Context, Result};
@@ -17,6 +17,7 @@ use nix::errno::Errno;
 
 use crate::sys::posix::{File, mq, sem as psem, shm as pshm};
 use crate::sys::sysv::{Kind, Perm, msg, sem, shm};
+use crate::target::remembered::Remembered;
 
 /// The kinds in listing order.
 pub const KINDS: [Kind; 3] = [Kind::Msg, Kind::Shm, Kind::Sem];
@@ -199,6 +200,35 @@ impl Object {
         used.max(self.change_time().unwrap_or(0))
     }
 
+    /// Returns its names: the one in the TARGET, else those that were remembered. Most objects have one or none.
+    pub fn names(&self, remembered: &Remembered) -> Vec<OsString> {
+        match (&self.name, self.perm()) {
+            (Some(name), _) => vec![name.clone()],
+            (None, Some(perm)) => remembered.names(perm.key, perm.owners()),
+            (None, None) => Vec::new(),
+        }
+    }
+
+    /// Returns its names as one text, separated by commas.
+    pub fn known_name(&self, remembered: &Remembered) -> Option<OsString> {
+        let names = self.names(remembered);
+        (!names.is_empty()).then(|| names.join(OsStr::new(",")))
+    }
+
+    /// Returns its name for a message, or the id if no name is known.
+    pub fn called(&self, remembered: &Remembered) -> String {
+        let id = || self.id().map_or_else(String::new, |id| id.to_string());
+        self.known_name(remembered).map_or_else(id, |name| name.display().to_string())
+    }
+
+    /// Returns it for a message: `semaphore set 5 (build)`, `POSIX queue /jobs`.
+    pub fn titled(&self, remembered: &Remembered) -> String {
+        match self.known_name(remembered).filter(|_| !self.is_posix()) {
+            Some(name) => format!("{self} ({})", name.display()),
+            None => self.to_string(),
+        }
+    }
+
     /// Its identity, which a change of the object does not alter.
     pub fn identity(&self) -> Identity {
         let name = self.name.clone().filter(|_| self.is_posix());
@@ -224,7 +254,7 @@ pub struct Identity {
     file: Option<(u64, u64)>,
 }
 
-/// For messages: `semaphore set 5`, `POSIX queue /jobs`.
+/// For messages without its name: `semaphore set 5`, `POSIX queue /jobs`.
 impl std::fmt::Display for Object {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         let kind = match (self.id(), self.kind()) {

@@ -16,6 +16,7 @@ pub mod features;
 pub mod fifo;
 pub mod file_limit;
 pub mod futex;
+pub mod glob;
 pub mod holder;
 pub mod holders;
 pub mod init;

@@ -50,11 +50,13 @@ fn slots_and_locks_are_kept_and_counted() {
         return skip("it needs an IPC namespace of its own");
     }
     world.shell("ipcbox sem run $NAME-slots --slots 2 -- true; ipcbox sem lock $NAME-lock -- true").ok();
-    let kept = "ipcrm-lite: left 1 set of slots and 1 lock alone\nhint: ipcbox sem rm --unused 0 1\n";
+    let [slots, lock, met] = ["slots", "lock", "met"].map(|name| world.name(name));
+    let kept =
+        format!("ipcrm-lite: left 1 set of slots and 1 lock alone\nhint: ipcbox sem rm --unused {slots} {lock}\n");
     let planned = kept.replace("left", "would leave");
     // Without anything to remove, no confirmation is needed.
     for line in ["-a --yes", "--unused --yes", "--mine --yes", "--unused"] {
-        world.call(&format!("ipcrm-lite {line}")).stdout("").stderr(kept).ok();
+        world.call(&format!("ipcrm-lite {line}")).stdout("").stderr(&kept).ok();
     }
     world.call("ipcrm-lite --sem --unused --dry-run").stdout("").stderr(&planned).ok();
     // A plain set would be removed, a barrier not.
@@ -66,8 +68,8 @@ fn slots_and_locks_are_kept_and_counted() {
     // The hint is one command without a comment, which interactive zsh would take as arguments.
     let hint = printed.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
     world.shell(hint).stdout("").stderr("").ok();
-    let kept = "ipcrm-lite: left 1 barrier alone\nhint: ipcbox sem rm 3\n";
-    world.call("ipcrm-lite -a --yes").stdout("").stderr(kept).ok();
+    let kept = format!("ipcrm-lite: left 1 barrier alone\nhint: ipcbox sem rm {met}\n");
+    world.call("ipcrm-lite -a --yes").stdout("").stderr(&kept).ok();
     world.shell(kept.split_once("hint: ").unwrap().1).stdout("").stderr("").ok();
 }
 

@@ -83,7 +83,8 @@ fn filters_apply_to_names_and_to_all() {
         world.call(&format!("ipcrm {line}")).fails(2, "--yes was not given");
     }
     assert_eq!(left(), 2);
-    world.call("ipcrm -a --keep @a --yes -v").stdout(format!("removing message queue {id}\n")).ok();
+    let printed = format!("removing message queue {id} ({})\n", world.name("b"));
+    world.call("ipcrm -a --keep @a --yes -v").stdout(printed).ok();
     // A named object needs no --yes, and is removed without a message.
     let gone = world.call("ipcrm-lite @a @a --mine -J").ok();
     assert_eq!((gone.lines().count(), left()), (1, 0), "{gone}");

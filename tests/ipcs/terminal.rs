@@ -153,10 +153,14 @@ fn changed_object_is_kept() {
     world.call("msgq create @number").ok();
     world.call("msgq create @key").ok();
     terminal.types("y\n");
-    terminal.says(&format!("queue {changed}: the object was changed or replaced after it was inspected\r\n"));
+    let says = |id: &str, name: &str| {
+        let queue = format!("queue {id} ({})", world.name(name));
+        terminal.says(&format!("{queue}: the object was changed or replaced after it was inspected\r\n"));
+    };
+    says(&changed, "changed");
     if is_again {
         assert_eq!(id("number"), number);
-        terminal.says(&format!("queue {number}: the object was changed or replaced after it was inspected\r\n"));
+        says(&number, "number");
     } else {
         skip("no number can be used again here: msg_next_id");
     }

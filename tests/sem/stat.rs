@@ -75,7 +75,8 @@ fn stat_is_one_table_with_a_header() {
 #[test]
 fn stat_of_a_plain_semaphore_shows_its_value() {
     let world = World::new();
-    let id = world.call("sem create @a --value 4").ok();
+    world.call("sem create @a --value 4").ok();
+    let id = world.call("sem create private --value 4").ok();
     world.call("sem create @several --value 5,0").ok();
     world.call("sem create /@p --value 6").ok();
     let _waits = world.call("sem wait @several -i 1").start().blocked_in(libc::SYS_semtimedop);
@@ -100,6 +101,7 @@ fn stat_of_a_plain_semaphore_shows_its_value() {
     let table = cells(&world.call(&format!("sem stat {}", id.trim())).ok());
     assert_eq!(table[0].join("|"), "ID|NAME|PURPOSE|USED|VALUE|HOLDERS|WAITING");
     assert_eq!(table[1].join("|"), format!("{}|-|plain|-|4|-|0", id.trim()));
+    world.call(&format!("sem rm {id}")).ok();
 }
 
 #[test]

@@ -10,7 +10,8 @@ use crate::objects::{KINDS, Object, find};
 use crate::output;
 use crate::semset::Purpose;
 use crate::sys::sysv::Kind;
-use crate::text::counted;
+use crate::target::remembered::Remembered;
+use crate::text::{counted, quote};
 
 /// The value of `-a`.
 pub(super) enum All {
@@ -89,11 +90,15 @@ fn rm_line(sets: &[Object]) -> Option<String> {
     let (barriers, others): (Vec<&Object>, Vec<&Object>) =
         sets.iter().filter(|set| may_remove(set)).partition(is_barrier);
     let (verb, sets) = if others.is_empty() { ("sem rm", barriers) } else { ("sem rm --unused", others) };
-    let ids: Vec<String> = sets.into_iter().filter_map(Object::id).map(|id| id.to_string()).collect();
-    match ids.len() {
+    let names = Remembered::default();
+    let word = |set: &Object| match (&set.names(&names)[..], set.id()) {
+        ([name], _) => quote(&name.to_string_lossy()),
+        (_, id) => id.unwrap_or_default().to_string(),
+    };
+    match sets.len() {
         0 => None,
         MANY.. if verb.ends_with("--unused") => Some(format!("ipcbox {verb} --yes")),
-        _ => Some(format!("ipcbox {verb} {}", ids.join(" "))),
+        _ => Some(format!("ipcbox {verb} {}", sets.into_iter().map(word).collect::<Vec<_>>().join(" "))),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::objects::usage::{Evidence, Use};
 use crate::objects::{Object, find};
 use crate::output;
 use crate::target::Target;
+use crate::target::remembered::Remembered;
 use crate::text::visible;
 
 /// An object to remove.
@@ -27,12 +28,13 @@ pub(super) enum ChosenBy {
     Filter,
 }
 
-/// For messages: a TARGET as typed.
-impl std::fmt::Display for Chosen {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        match &self.by {
-            ChosenBy::Target(target) => target.fmt(f),
-            ChosenBy::Letter | ChosenBy::Filter => self.object.fmt(f),
+impl Chosen {
+    /// Returns it for messages: a TARGET as typed, with its name if that is an id or a key.
+    fn titled(&self, names: &Remembered) -> String {
+        let ChosenBy::Target(target) = &self.by else { return self.object.titled(names) };
+        match self.object.known_name(names) {
+            Some(name) if self.object.name.is_none() => format!("{target} ({})", name.display()),
+            _ => target.to_string(),
         }
     }
 }
@@ -42,6 +44,7 @@ impl Remove {
         if chosen.is_empty() {
             return Ok(Exit::Done);
         }
+        let names = Remembered::default();
         let objects: Vec<Object> = chosen.iter().map(|one| one.object.clone()).collect();
         let evidence = if self.force { None } else { Some(Evidence::gather(&objects)) };
         let mut free = Vec::new();
@@ -52,7 +55,7 @@ impl Remove {
                 free.push(one);
                 return Ok(());
             };
-            Err(refused(words)).with_context(|| format!("cannot remove {one}"))
+            Err(refused(words)).with_context(|| format!("cannot remove {}", one.titled(&names)))
         });
         if self.dry_run {
             self.show(&free.iter().map(|one| one.object.clone()).collect::<Vec<_>>())?;
@@ -67,17 +70,17 @@ impl Remove {
         }
         let mut gone = Vec::new();
         let removed = each(free, |one| {
-            let doing = format!("removing {}", one.object);
+            let doing = || format!("removing {}", one.object.titled(&names));
             match (self.verbose, self.showing.json) {
                 (false, _) => {}
                 // Standard output has the records.
-                (true, true) => output::warn(doing),
+                (true, true) => output::warn(doing()),
                 (true, false) => {
-                    output::print(format!("{}\n", visible(&doing, &[])).as_bytes())?;
+                    output::print(format!("{}\n", visible(&doing(), &[])).as_bytes())?;
                 }
             }
             let outcome = self.remove_one(&one);
-            outcome.with_context(|| format!("cannot remove {one}"))?;
+            outcome.with_context(|| format!("cannot remove {}", one.titled(&names)))?;
             gone.push(one.object);
             Ok(())
         });

@@ -26,6 +26,7 @@ use crate::sys::deadline::Deadline;
 use crate::sys::namespace;
 use crate::sys::process::wait_status::Ended;
 use crate::sys::wait::ready;
+use crate::target::remembered::Remembered;
 use crate::text::{counted, quote};
 
 /// An object without a known user that vanishes within this time after CMD belonged to another process.
@@ -135,6 +136,7 @@ impl Verdicts<'_> {
                 match find::remove(&object) {
                     Ok(()) | Err(Errno::EINVAL | Errno::EIDRM | Errno::ENOENT) => "removed",
                     Err(errno) => {
+                        let object = object.titled(&Remembered::default());
                         output::warn(format!("cannot remove {object}: {}", Cause::plain(errno)));
                         "leaked"
                     }

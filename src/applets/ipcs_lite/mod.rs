@@ -150,8 +150,20 @@ pub struct Ipcs {
 }
 
 /// Options that select or show objects, and make no sense for limits or `--id`.
-const OF_OBJECTS: [&str; 11] =
-    ["targets", "owner", "mine", "older_than", "keep", "unused", "orphaned", "sort", "holders", "watch", "leaks"];
+const OF_OBJECTS: [&str; 12] = [
+    "targets",
+    "owner",
+    "mine",
+    "name",
+    "older_than",
+    "keep",
+    "unused",
+    "orphaned",
+    "sort",
+    "holders",
+    "watch",
+    "leaks",
+];
 
 fn id(text: &str) -> Result<i32, String> {
     text.trim_start().parse().map_err(|_| "expected an id from 0 to 2147483647".into())

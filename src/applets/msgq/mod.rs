@@ -16,7 +16,7 @@ use nix::errno::Errno;
 
 use super::{Applet, Entry};
 use crate::exit::{Cause, bare};
-use crate::objects::errors::{self, cannot};
+use crate::objects::errors::{self, cannot_at};
 use crate::sys::fds;
 use crate::sys::sysv::{Kind, msg};
 use crate::target::{Form, Target};
@@ -41,7 +41,7 @@ pub const APPLET: Applet = Applet {
 
 /// Adds "cannot WHAT TARGET" to a failure, and explains a bare errno.
 fn context<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
-    cannot(what, target, outcome, |errno| explain(target, errno))
+    cannot_at(what, target, Kind::Msg, outcome, |errno| explain(target, errno))
 }
 
 fn explain(target: &Target, errno: Errno) -> Cause {

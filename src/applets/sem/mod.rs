@@ -22,7 +22,7 @@ use nix::errno::Errno;
 
 use super::{Applet, Entry};
 use crate::exit::{Cause, Exit};
-use crate::objects::errors::{self, cannot};
+use crate::objects::errors::{self, cannot_at};
 use crate::output;
 use crate::semset::{self, Purpose};
 use crate::sys::sysv::Kind;
@@ -51,7 +51,7 @@ pub const APPLET: Applet = Applet {
 };
 
 fn context<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
-    cannot(what, target, outcome, |errno| explain(target, errno))
+    cannot_at(what, target, Kind::Sem, outcome, |errno| explain(target, errno))
 }
 
 fn explain(target: &Target, errno: Errno) -> Cause {

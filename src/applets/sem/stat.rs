@@ -19,6 +19,7 @@ use crate::sys::process::{self, Blocked};
 use crate::sys::sysv::Kind;
 use crate::sys::sysv::sem::Set;
 use crate::target::Target;
+use crate::target::remembered::Remembered;
 
 const COLUMNS: &str = "-kind -family -id -key name -owner -uid -group -gid -creator -creator_uid -creator_gid -mode -nsems \
                        purpose -free -capacity -held used -index value holders waiting -waiters -stopped -zero_waiters \
@@ -65,11 +66,11 @@ ipcbox sem stat --json
             found = all()?;
         }
         let blocked = LazyCell::<Vec<_>>::new(|| process::blocked().unwrap_or_default());
+        let names = columns::names(found.iter().filter(|_| !of_users).map(|looked| &looked.object));
         let mut users = Vec::new();
         for looked in found.iter().filter(|_| of_users) {
-            users.extend(self.users(looked, &blocked)?.into_iter().map(|user| (looked, user)));
+            users.extend(self.users(looked, &blocked, &names.objects)?.into_iter().map(|user| (looked, user)));
         }
-        let names = columns::names(found.iter().filter(|_| !of_users).map(|looked| &looked.object));
         let mut records = Vec::new();
         for (looked, user) in &users {
             let part = looked.purpose(&blocked);
@@ -81,7 +82,8 @@ ipcbox sem stat --json
         }
         let mut columns = columns::pick(if of_users { USERS } else { COLUMNS });
         // Only if they distinguish the rows.
-        let is_unnamed = records.iter().any(|record| record.object.name.is_none());
+        let is_nameless = |record: &Record| record.object.known_name(&names.objects).is_none();
+        let is_unnamed = self.showing.is_table() && records.iter().any(is_nameless);
         let is_of_several = records.iter().any(|record| matches!(record.part, Part::Semaphore(1.., _)));
         for column in &mut columns {
             column.in_table |= (column.key == "id" && is_unnamed) || (column.key == "index" && is_of_several);
@@ -160,13 +162,10 @@ impl Looked {
 }
 
 impl Stat {
-    fn users(&self, looked: &Looked, blocked: &[Blocked]) -> Result<Vec<User>> {
+    fn users(&self, looked: &Looked, blocked: &[Blocked], names: &Remembered) -> Result<Vec<User>> {
         let mut found = Vec::new();
         let object = &looked.object;
-        let name = || match object.id() {
-            Some(id) if object.name.is_none() => id.to_string(),
-            _ => object.name.as_deref().unwrap_or_default().display().to_string(),
-        };
+        let name = || object.called(names);
         match (&object.state, &looked.values) {
             (State::Set(stat), Some(values)) => {
                 let set = Set::from_id(stat.id);

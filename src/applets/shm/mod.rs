@@ -21,7 +21,7 @@ use nix::errno::Errno;
 
 use super::{Applet, Entry};
 use crate::exit::{Cause, Exit};
-use crate::objects::errors::{self, cannot};
+use crate::objects::errors::{self, cannot_at};
 use crate::sys::posix::shm as posix;
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target};
@@ -48,7 +48,7 @@ pub const APPLET: Applet = Applet {
 
 /// Adds "cannot WHAT TARGET" to a failure, and explains a bare errno.
 fn context<T>(what: &str, target: &Target, outcome: Result<T>) -> Result<T> {
-    cannot(what, target, outcome, |errno| explain(target, errno))
+    cannot_at(what, target, Kind::Shm, outcome, |errno| explain(target, errno))
 }
 
 fn is_posix(target: &Target) -> bool {

@@ -13,6 +13,7 @@ use crate::output;
 use crate::sys::holders::Index;
 use crate::sys::sysv::Kind;
 use crate::target::Target;
+use crate::target::remembered::Remembered;
 
 const COLUMNS: &str = "-kind -family id key name size owner -uid -group -gid -creator -creator_uid -creator_gid mode \
                        attached creator_pid last_pid -attach_time -detach_time -change_time -resident -swapped \
@@ -55,7 +56,8 @@ ipcbox shm stat board --holders
         let single = self.targets.len() == 1;
         if self.holders {
             let index = users::index(&found)?;
-            let of = |object| seen(object, &index).into_iter().map(move |user| (object, user));
+            let names = Remembered::default();
+            let of = |object| seen(object, &index, &names).into_iter().map(move |user| (object, user));
             let users: Vec<_> = found.iter().flat_map(of).collect();
             columns::show_users(HOLDERS, &users, &self.showing, single)?;
         } else {
@@ -66,7 +68,7 @@ ipcbox shm stat board --holders
 }
 
 /// Returns the processes that use an object, and warns about those that cannot be inspected.
-fn seen(object: &Object, index: &Index) -> Vec<User> {
+fn seen(object: &Object, index: &Index, names: &Remembered) -> Vec<User> {
     let mut users = users::mappers(object, index);
     let unknown = users.iter().find_map(User::count);
     let (what, unseen) = match object.id() {
@@ -74,9 +76,7 @@ fn seen(object: &Object, index: &Index) -> Vec<User> {
         None => ("processes", index.unseen.len() as u64),
     };
     if unseen > 0 {
-        let id = object.id().map(|id| id.to_string());
-        let name = object.name.as_ref().map(|name| name.display().to_string());
-        warn_unseen(&name.or(id).unwrap_or_default(), what, unseen);
+        warn_unseen(&object.called(names), what, unseen);
     }
     users.retain(|user| user.pid().is_some());
     users

@@ -13,10 +13,12 @@ use crate::args::duration;
 use crate::exit::{Exit, each};
 use crate::objects::remove::{Removing, confirm, refused};
 use crate::objects::users::{count, holders, list, set_waiters};
+use crate::objects::{Object, State};
 use crate::output;
 use crate::semset::{self, Purpose, holding};
 use crate::sys::process;
 use crate::sys::sysv::sem::{self, Set};
+use crate::target::remembered::Remembered;
 use crate::target::{Form, Target};
 
 #[derive(Args)]
@@ -65,6 +67,7 @@ impl Idle {
     fn all(&self) -> Result<Exit> {
         let why = "cannot list semaphore sets";
         let user = geteuid().as_raw();
+        let remembered = Remembered::default();
         let mut unused = Vec::new();
         for stat in sem::all().context(why)? {
             let stat = stat.context(why)?;
@@ -72,7 +75,9 @@ impl Idle {
                 continue;
             }
             let set = Set::from_id(stat.id);
-            let named = format!("{} (key 0x{:08x})", stat.id, stat.perm.key);
+            let object = Object::from(State::Set(stat));
+            let named = object.known_name(&remembered).map(|name| name.display().to_string());
+            let named = named.unwrap_or_else(|| format!("{} (key 0x{:08x})", stat.id, stat.perm.key));
             match self.judge(set) {
                 Ok(Idleness::Unused(purpose)) => unused.push((set, purpose, named)),
                 Ok(Idleness::Kept(why)) => keep(&named, &why),

@@ -8,7 +8,7 @@ use crate::applets::shm::is_posix;
 use crate::applets::shm::object::{is_missing, owned};
 use crate::args::creating::Creating;
 use crate::args::timeout::Timeout;
-use crate::objects::errors::{cannot, explain};
+use crate::objects::errors::{cannot_at, explain};
 use crate::semset;
 use crate::semset::lock::{self, RwLock};
 use crate::semset::waited::{self, Wanted};
@@ -69,7 +69,7 @@ impl Locking {
             let held = waited::take(target, lock.set, Wanted::Lock { shared }, timeout, take)?;
             Ok(ObjectGuard(held))
         };
-        let taken = cannot("lock", target, take(), |errno| explain(target, Kind::Sem, errno));
+        let taken = cannot_at("lock", target, Kind::Sem, take(), |errno| explain(target, Kind::Sem, errno));
         taken.map(Some)
     }
 }
