@@ -23,15 +23,15 @@ fn shell_syntax_is_hinted_as_sh_c() {
         "shm memfd --",
     ] {
         for (words, hinted) in [
-            (&["true && echo b"][..], "sh -c 'true && echo b'"),
-            (&["FOO=1", "printenv", "FOO"], "env FOO=1 printenv FOO"),
-            (&["FOO=1 printenv FOO"], "sh -c 'FOO=1 printenv FOO'"),
-            (&["alias", "x=y"], "alias is built into the shell; run: sh -c 'alias x=y'"),
-            (&["export", "A", "&&", "true"], "export is built into the shell; run: sh -c 'export A && true'"),
-            (&["source", "./env"], "source is built into the shell; run: bash -c 'source ./env'"),
+            (&["true && echo b"][..], "write CMD as sh -c 'true && echo b'"),
+            (&["FOO=1", "printenv", "FOO"], "write CMD as env FOO=1 printenv FOO"),
+            (&["FOO=1 printenv FOO"], "write CMD as sh -c 'FOO=1 printenv FOO'"),
+            (&["alias", "x=y"], "alias is built into the shell; write CMD as sh -c 'alias x=y'"),
+            (&["export", "A", "&&", "true"], "export is built into the shell; write CMD as sh -c 'export A && true'"),
+            (&["source", "./env"], "source is built into the shell; write CMD as bash -c 'source ./env'"),
             (
                 &["ll", "-a"],
-                "functions and aliases exist only in the shell that defined them; run: sh -c '. ./FILE; ll -a'",
+                "for a function or alias, which only its own shell knows, write CMD as sh -c '. ./FILE; ll -a'",
             ),
         ] {
             assert_eq!(hint(world.call(verb).args(words), 127), hinted, "{verb} {words:?}");
@@ -39,7 +39,7 @@ fn shell_syntax_is_hinted_as_sh_c() {
     }
     // A shell reads the quotes of the hint.
     let text = hint(world.call("sem lock @l -- ").args(["nosuch | cat", "it's"]), 127);
-    let shown = format!("set -- {text}; printf '%s' \"$3\"");
+    let shown = format!("set -- {}; printf '%s' \"$3\"", text.strip_prefix("write CMD as ").unwrap());
     world.shell(&shown).stdout(r"nosuch | cat 'it'\''s'").ok();
     // They work when pasted.
     world.shell("ipcbox sem lock $NAME-l -- sh -c 'true && echo b'").stdout("b\n").ok();
@@ -55,7 +55,7 @@ fn shell_syntax_is_hinted_as_sh_c() {
 fn exported_function_of_bash_is_hinted() {
     let world = World::new();
     let call = world.call("sem lock @l -- greet you").env("BASH_FUNC_greet%%", "() {  echo hi $1\n}");
-    assert_eq!(hint(call, 127), "greet is a bash function; run: bash -c 'greet you'");
+    assert_eq!(hint(call, 127), "greet is a bash function; write CMD as bash -c 'greet you'");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn script_without_an_interpreter_is_hinted() {
     let world = World::new();
     world.script("plain", "echo \"$1\"\n");
     world.shell("printf '\\177ELF\\0\\0' >binary; chmod 755 binary; : >empty; chmod 755 empty").ok();
-    let words = "add #!/bin/sh as the first line, or run: sh ./plain 'a b'";
+    let words = "add #!/bin/sh as the first line, or write CMD as sh ./plain 'a b'";
     for verb in ["sem lock @l --", "signal run --reap --", "pipe run --"] {
         assert_eq!(hint(world.call(verb).args(["./plain", "a b"]), 126), words, "{verb}");
         for other in ["./binary", "./empty"] {

@@ -138,7 +138,7 @@ impl Command {
                 let cause = Cause::from_errno(errno, "neither a binary nor a script that starts with #!");
                 if exec::is_text(&self.path) {
                     let line = quoted(&self.words);
-                    cause.hint(format!("add #!/bin/sh as the first line, or run: sh {line}"))
+                    cause.hint(format!("add #!/bin/sh as the first line, or write CMD as sh {line}"))
                 } else {
                     cause
                 }
@@ -169,31 +169,31 @@ fn meant(words: &[OsString]) -> Option<String> {
     };
     let is_assignment = name.split_once('=').is_some_and(|(variable, _)| is_name(variable));
     if is_assignment && words.len() > 1 {
-        return Some(format!("env {}", quoted(words)));
+        return Some(format!("write CMD as env {}", quoted(words)));
     }
     let rest = |from: &[OsString]| {
         if from.is_empty() { String::new() } else { format!(" {}", quoted(from)) }
     };
     // A whole line as one word.
     if name.contains(|c: char| c.is_whitespace() || "&|;<>()`$".contains(c)) {
-        return Some(format!("sh -c {}", quote(&format!("{name}{}", rest(&words[1..])))));
+        return Some(format!("write CMD as sh -c {}", quote(&format!("{name}{}", rest(&words[1..])))));
     }
     // The variable by which bash exports a function.
     if std::env::var_os(format!("BASH_FUNC_{name}%%")).is_some() {
-        return Some(format!("{name} is a bash function; run: bash -c {}", quote(&quoted(words))));
+        return Some(format!("{name} is a bash function; write CMD as bash -c {}", quote(&quoted(words))));
     }
     for (shell, builtins) in BUILTINS {
         if builtins.contains(&name) {
             // An operator in a word of its own was meant for the shell.
             let line: Vec<_> = words.iter().map(|word| shell_word(word)).collect();
             let line = quote(&line.join(" "));
-            return Some(format!("{name} is built into the shell; run: {shell} -c {line}"));
+            return Some(format!("{name} is built into the shell; write CMD as {shell} -c {line}"));
         }
     }
     let is_plain = !name.is_empty() && !name.contains('/') && !is_assignment;
     is_plain.then(|| {
         let line = quote(&format!(". ./FILE; {}", quoted(words)));
-        format!("functions and aliases exist only in the shell that defined them; run: sh -c {line}")
+        format!("for a function or alias, which only its own shell knows, write CMD as sh -c {line}")
     })
 }
 
