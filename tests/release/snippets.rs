@@ -1,6 +1,8 @@
 //! The lines of the README for a Dockerfile, GitHub Actions, GitLab and systemd.
 
-use super::{README, has, python};
+use std::fs;
+
+use super::{README, REPOSITORY, VERSION, has, python};
 use crate::support::{BINARY, World, shellcheck, skip};
 
 /// Returns the blocks of the README in this language.
@@ -36,6 +38,34 @@ fn snippets_are_sound_shell() {
     if let Some(commands) = commands() {
         shellcheck(commands.into_iter());
     }
+}
+
+/// Runs them as printed, except that curl reads the release from a directory, and the prefix is one of the test.
+#[test]
+fn snippets_download_and_run_the_binary() {
+    let Some([step, job]) = commands() else { return };
+    if !has("curl") || !has("make") {
+        return skip("needs curl and make");
+    }
+    let world = World::new();
+    let path = format!("releases/download/v{VERSION}");
+    fs::create_dir_all(world.dir().join(&path)).unwrap();
+    world.copy(BINARY, &format!("{path}/ipcbox-x86_64"));
+    let here = world.dir().display().to_string();
+    let local = |text: &str| {
+        assert!(text.contains(REPOSITORY), "{text}");
+        text.replace(REPOSITORY, &format!("file://{here}"))
+            .replace("sudo ", "")
+            .replace("/usr/local", &format!("{here}/local"))
+    };
+    fs::create_dir(world.dir().join("local")).unwrap();
+    let installed = world.program("sh").args(["-ec", &local(&step)]).output();
+    assert!(installed.status.success(), "{installed:?}");
+    world.program(world.dir().join("local/bin/sem")).args(["run", "--help"]).ok();
+    world.file("Makefile", "test:\n\t@echo tested; setsid sleep 1000 &\n");
+    let printed = world.program("sh").args(["-ec", &local(&job)]).output();
+    assert_eq!(String::from_utf8_lossy(&printed.stdout), "tested\n", "{printed:?}");
+    assert!(printed.status.success(), "{printed:?}");
 }
 
 #[test]
