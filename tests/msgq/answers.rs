@@ -92,8 +92,8 @@ fn failed_call_exits_with_125() {
     }
     let most: usize = fs::read_to_string("/proc/sys/kernel/msgmax").unwrap().trim().parse().unwrap();
     world.call("msgq create @q").ok();
-    world.call("msgq call @q").input(vec![b'x'; most]).fails(125, "larger than kernel.msgmax, which is");
-    world.call("msgq call @q").input(vec![b'x'; most * 2]).fails(125, "larger than kernel.msgmax, which is");
+    world.call("msgq call @q").input(vec![b'x'; most]).fails(125, "bytes exceed kernel.msgmax, which is");
+    world.call("msgq call @q").input(vec![b'x'; most * 2]).fails(125, "bytes exceed kernel.msgmax, which is");
     world.call("msgq create /@q --message-size 8").ok();
     world.call("msgq call /@q x").fails(125, "larger than the queue's limit of 8 (EMSGSIZE)");
     world.call("msgq send @q").input(vec![b'x'; 1000]).ok();

@@ -124,7 +124,7 @@ fn write_creates_object_as_large_as_the_data() {
         assert!(from_file(&["write", "--create", &name("q")], proc).status.success());
         assert!(world.call("shm read").arg(name("q")).ok().starts_with("Name:"));
         // An existing object keeps its size.
-        world.call("shm write --create").arg(name("t")).arg("12345").fails(1, "the size is 4 bytes");
+        world.call("shm write --create").arg(name("t")).arg("12345").fails(1, "the object has 4 bytes");
         world.call("shm write --create").arg(name("t")).input("12345").fails(1, "truncated after 4 bytes");
         world.call("shm write --create -m 0640").arg(name("o")).arg("x").ok();
         world.call("shm stat --no-header --columns mode").arg(name("o")).stdout("0640\n").ok();
