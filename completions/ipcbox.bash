@@ -12,10 +12,15 @@ sem	verb	Job slots, locks and barriers that survive `kill -9`
 shm	verb	Shared memory: texts, atomic counters, events, sealed files
 signal	verb	Send, wait for and translate signals; wait for any process
 key	verb	Print the System V key of each target
---install	verb	Create links named after the applets in a directory
+--install-all	verb	Install the binary, links, manual pages and completions
+--uninstall	verb	Remove what --install-all has installed
+--install	verb	Create a link in a directory for each applet
+--man	verb	Show a manual page
+--completions	verb	Print the completions of a shell
 help	verb	Explain an applet, a verb or a topic
---list		Print the names of the applets
--V,--version		Print the version
+--list	verb	Print the names of the applets
+--version	verb	Print the version
+-V		Print the version
 -h,--help		Print help (-h: options only)'
 [help]='fifo	verb	Read and write named pipes without hanging, by line or in bulk
 ipcrm-lite	verb	Remove IPC objects by id, key, name or filter
@@ -26,10 +31,15 @@ sem	verb	Job slots, locks and barriers that survive `kill -9`
 shm	verb	Shared memory: texts, atomic counters, events, sealed files
 signal	verb	Send, wait for and translate signals; wait for any process
 key	verb	Print the System V key of each target
---install	verb	Create links named after the applets in a directory
+--install-all	verb	Install the binary, links, manual pages and completions
+--uninstall	verb	Remove what --install-all has installed
+--install	verb	Create a link in a directory for each applet
+--man	verb	Show a manual page
+--completions	verb	Print the completions of a shell
 help	verb	Explain an applet, a verb or a topic
---list		Print the names of the applets
--V,--version		Print the version
+--list	verb	Print the names of the applets
+--version	verb	Print the version
+-V		Print the version
 -h,--help		Print help (-h: options only)
 targets	verb	Name an object: name, id, key, ftok:PATH or /posix
 exit	verb	List the exit statuses
@@ -39,7 +49,7 @@ cookbook	verb	List recipes for scripts and CI jobs'
 read	verb	Copy data from FIFOs to standard output
 write	verb	Write lines or standard input to a FIFO
 serve	verb	Run CMD for each line written to a FIFO
-stat	verb	Show what FIFOs hold, and their readers and writers
+stat	verb	Show the fill level, readers and writers of FIFOs
 rm	verb	Remove FIFOs, and nothing else
 help	verb	Explain a verb
 -V,--version		Print the version
@@ -48,58 +58,58 @@ help	verb	Explain a verb
 [help_fifo]='>fifo'
 [fifo_create]='#*	file	Paths of the FIFOs
 -p,--parents		Create missing directories
--x,--exclusive		Fail with status 4 if it exists
--m,--mode	-	Create it with this octal mode (default: 0600)
+-x,--exclusive		Fail with status 4 if the FIFO exists
+-m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Suppress the result and the waiting message
+-q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
 [fifo_read]='#*	fifo	Paths of the FIFOs
---create		Create it if it does not exist
--m,--mode	-	Create it with this octal mode (default: 0600)
+--create		Create the object if it does not exist
+-m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 --rm		Remove the FIFO at exit if this call created it
--f,--follow		Keep reading after all writers have closed
--c,--count	-	Stop after COUNT lines and leave the rest
+-f,--follow		Keep reading after the last writer closes the FIFO
+-c,--count	-	Stop after COUNT lines; leave the rest in the FIFO
 -0,--null		Treat NUL, not newline, as the end of a line
 --tag		Start each line with "PATH: "
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
 [fifo_write]='#1	fifo	Path of the FIFO
 #*	-	Lines to write instead of standard input
---create		Create it if it does not exist
--m,--mode	-	Create it with this octal mode (default: 0600)
+--create		Create the object if it does not exist
+-m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
---lines		Write each line in one piece
---readers	-	Wait for N readers (default: 1)
+--lines		Write each line atomically
+--readers	-	Wait until N readers open the FIFO (default: 1)
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
 [fifo_serve]='#1	fifo	Path of the FIFO
---create		Create it if it does not exist
--m,--mode	-	Create it with this octal mode (default: 0600)
+--create		Create the object if it does not exist
+-m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 --rm		Remove the FIFO at exit if this call created it
 -0,--null		Treat NUL, not newline, as the end of a line
 -j,--jobs	-	Run at most N CMDs at once (default: 1)
 --report	file	Write a JSON record of each CMD to FILE
---	command	Command and its arguments, run as given
+--	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
 [fifo_stat]='#*	fifo	Paths of the FIFOs
 -J,--json		Print JSON Lines: one object per record
---columns	-	Show only these columns, in this order
+--columns	,kind,path,mode,owner,uid,group,gid,capacity,bytes,readers,writers,reading,writing	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
 [fifo_rm]='#*	fifo	Paths of the FIFOs
---force		Remove it even if it is in use
---missing-ok		Do not fail if it does not exist
+--force		Remove the FIFO even if it is in use
+--missing-ok		Do not fail if the FIFO does not exist
 -h,--help		Print help (-h: options only)'
 [ipcrm-lite]='-m,--shmem-id	shm-id	Remove the segment with this id
 -q,--queue-id	msg-id	Remove the message queue with this id
@@ -107,65 +117,139 @@ help	verb	Explain a verb
 -M,--shmem-key	shm-key	Remove the segment with this key
 -Q,--queue-key	msg-key	Remove the message queue with this key
 -S,--semaphore-key	sem-key	Remove the semaphore set with this key
---posix-shmem	-	Remove this POSIX shared memory
+--posix-shmem	-	Remove this POSIX shared memory object
 --posix-mqueue	-	Remove this POSIX queue
 --posix-semaphore	-	Remove this POSIX semaphore
 --shm	+shm	Select shared memory
 --msg	+msg	Select message queues
 --sem	+sem	Select semaphores
 #*	ipc	Objects to remove
--a,--all	?=shm,msg,sem	Select all objects, or all of KIND
+-a,--all	?=shm,msg,sem	Select all objects, or all objects of KIND
 -v,--verbose		Print each object before it is removed
 --posix		Include POSIX objects
 --dry-run		Show what would be removed
 --yes		Do not ask for confirmation
---force		Remove it even if it is in use
---missing-ok		Do not fail if it does not exist
---owner	user	Select objects of this user
---mine		Select objects of the caller
---older-than	-	Select objects unused and unchanged for DURATION
---keep	ipc	Skip TARGET, even if it is an argument
+--force		Remove the object even if it is in use
+--missing-ok		Do not fail if the object does not exist
+--owner	user	Select objects that USER owns
+--mine		Select objects that the caller owns
+--name	-	Select objects whose name matches GLOB
+--older-than	-	Select objects not used or changed for DURATION
+--keep	ipc	Skip TARGET, even if it is also an argument
 --unused		Select objects that no process uses now
---orphaned		Select objects whose past users have all exited
+--orphaned		Select objects whose users have all exited
 -J,--json		Print JSON Lines: one object per record
---columns	-	Show only these columns, in this order
+--columns	,verdict,kind,family,id,key,name,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,size,attached,creator_pid,last_pid,messages,bytes,max_bytes,max_messages,message_size,last_send_pid,last_receive_pid,nsems,value,waiters,op_time,attach_time,detach_time,send_time,receive_time,change_time,resident,swapped,removed,pinned	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h: options only)
+-V,--version		Print the version'
 [ipcrm]='>ipcrm-lite'
 [ipcs-lite]='-q,--queues	+msg	List message queues
 -m,--shmems	+shm	List shared memory segments
 -s,--semaphores	+sem	List semaphore sets
--a,--all		List all three kinds (the default)
+-a,--all		List queues, segments and semaphore sets (default)
 -i,--id	ipc-id	Show the object with this ID; needs -q, -m or -s
 -t,--time		Show the times of last use and last change
 -p,--pid		Show the pids of the creator and the last user
 -c,--creator		Show creators and owners
--l,--limits		Show the limits
--u,--summary		Show how much of each limit is used
+-l,--limits	@ipcs-lite--limits	Show the limits
+-u,--summary	@ipcs-lite--limits	Show how much of each limit is used
 --human		Print sizes with a unit
 -b,--bytes		Print sizes in bytes
 -P,--posix		Include POSIX objects
---holders		Show the processes that use or wait for an object
+--holders	@ipcs-lite--holders	Show the processes that use or wait for an object
 --of	pid	Use the IPC namespace of process PID
---sort	-	Sort by COLUMN
+--sort	=verdict,kind,family,id,key,name,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,size,attached,creator_pid,last_pid,messages,bytes,max_bytes,max_messages,message_size,last_send_pid,last_receive_pid,nsems,value,waiters,op_time,attach_time,detach_time,send_time,receive_time,change_time,resident,swapped,removed,pinned	Sort by COLUMN
 --watch		Repeat every INTERVAL (default: 2s)
 --leaks		Run CMD, and report the objects it leaves behind
---clean		Remove leaks that are proved to come from CMD
---isolate		Run CMD in an IPC namespace of its own
---owner	user	Select objects of this user
---mine		Select objects of the caller
---older-than	-	Select objects unused and unchanged for DURATION
---keep	ipc	Skip TARGET, even if it is an argument
+--clean		Remove leaks that provably come from CMD
+--isolate		Run CMD in a separate IPC namespace
+--owner	user	Select objects that USER owns
+--mine		Select objects that the caller owns
+--name	-	Select objects whose name matches GLOB
+--older-than	-	Select objects not used or changed for DURATION
+--keep	ipc	Skip TARGET, even if it is also an argument
 --unused		Select objects that no process uses now
---orphaned		Select objects whose past users have all exited
+--orphaned		Select objects whose users have all exited
 -J,--json		Print JSON Lines: one object per record
---columns	-	Show only these columns, in this order
+--columns	,verdict,kind,family,id,key,name,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,size,attached,creator_pid,last_pid,messages,bytes,max_bytes,max_messages,message_size,last_send_pid,last_receive_pid,nsems,value,waiters,op_time,attach_time,detach_time,send_time,receive_time,change_time,resident,swapped,removed,pinned	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 #*	ipc	Objects to show (default: all)
---	command	Command and its arguments, run as given
--h,--help		Print help (-h: options only)'
+--	command	Command and its arguments, run without a shell
+-h,--help		Print help (-h: options only)
+-V,--version		Print the version'
+[ipcs-lite--holders]='-q,--queues	+msg	List message queues
+-m,--shmems	+shm	List shared memory segments
+-s,--semaphores	+sem	List semaphore sets
+-a,--all		List queues, segments and semaphore sets (default)
+-i,--id	ipc-id	Show the object with this ID; needs -q, -m or -s
+-t,--time		Show the times of last use and last change
+-p,--pid		Show the pids of the creator and the last user
+-c,--creator		Show creators and owners
+-l,--limits	@ipcs-lite--limits	Show the limits
+-u,--summary	@ipcs-lite--limits	Show how much of each limit is used
+--human		Print sizes with a unit
+-b,--bytes		Print sizes in bytes
+-P,--posix		Include POSIX objects
+--holders	@ipcs-lite--holders	Show the processes that use or wait for an object
+--of	pid	Use the IPC namespace of process PID
+--sort	=kind,family,id,key,name,pid,command,how	Sort by COLUMN
+--watch		Repeat every INTERVAL (default: 2s)
+--leaks		Run CMD, and report the objects it leaves behind
+--clean		Remove leaks that provably come from CMD
+--isolate		Run CMD in a separate IPC namespace
+--owner	user	Select objects that USER owns
+--mine		Select objects that the caller owns
+--name	-	Select objects whose name matches GLOB
+--older-than	-	Select objects not used or changed for DURATION
+--keep	ipc	Skip TARGET, even if it is also an argument
+--unused		Select objects that no process uses now
+--orphaned		Select objects whose users have all exited
+-J,--json		Print JSON Lines: one object per record
+--columns	,kind,family,id,key,name,pid,command,how	Show only these columns, in this order
+--no-header		Omit the header line
+--color	=auto,always,never	Use colour: auto, always or never (default: auto)
+#*	ipc	Objects to show (default: all)
+--	command	Command and its arguments, run without a shell
+-h,--help		Print help (-h: options only)
+-V,--version		Print the version'
+[ipcs-lite--limits]='-q,--queues	+msg	List message queues
+-m,--shmems	+shm	List shared memory segments
+-s,--semaphores	+sem	List semaphore sets
+-a,--all		List queues, segments and semaphore sets (default)
+-i,--id	ipc-id	Show the object with this ID; needs -q, -m or -s
+-t,--time		Show the times of last use and last change
+-p,--pid		Show the pids of the creator and the last user
+-c,--creator		Show creators and owners
+-l,--limits	@ipcs-lite--limits	Show the limits
+-u,--summary	@ipcs-lite--limits	Show how much of each limit is used
+--human		Print sizes with a unit
+-b,--bytes		Print sizes in bytes
+-P,--posix		Include POSIX objects
+--holders	@ipcs-lite--holders	Show the processes that use or wait for an object
+--of	pid	Use the IPC namespace of process PID
+--sort	=kind,family,max_queues,max_messages,message_size,max_bytes,max_user_bytes,max_segments,max_size,max_pages,min_size,free_bytes,max_sets,max_nsems,max_semaphores,max_ops,max_value,queues,messages,bytes,segments,pages,resident_pages,swapped_pages,sets,semaphores	Sort by COLUMN
+--watch		Repeat every INTERVAL (default: 2s)
+--leaks		Run CMD, and report the objects it leaves behind
+--clean		Remove leaks that provably come from CMD
+--isolate		Run CMD in a separate IPC namespace
+--owner	user	Select objects that USER owns
+--mine		Select objects that the caller owns
+--name	-	Select objects whose name matches GLOB
+--older-than	-	Select objects not used or changed for DURATION
+--keep	ipc	Skip TARGET, even if it is also an argument
+--unused		Select objects that no process uses now
+--orphaned		Select objects whose users have all exited
+-J,--json		Print JSON Lines: one object per record
+--columns	,kind,family,max_queues,max_messages,message_size,max_bytes,max_user_bytes,max_segments,max_size,max_pages,min_size,free_bytes,max_sets,max_nsems,max_semaphores,max_ops,max_value,queues,messages,bytes,segments,pages,resident_pages,swapped_pages,sets,semaphores	Show only these columns, in this order
+--no-header		Omit the header line
+--color	=auto,always,never	Use colour: auto, always or never (default: auto)
+#*	ipc	Objects to show (default: all)
+--	command	Command and its arguments, run without a shell
+-h,--help		Print help (-h: options only)
+-V,--version		Print the version'
 [ipcs]='>ipcs-lite'
 [msgq]='create	verb	Create a queue
 send	verb	Send messages
@@ -174,109 +258,116 @@ peek	verb	Print messages without taking them
 call	verb	Send a request and print the reply
 serve	verb	Run CMD for each message, and answer calls
 stat	verb	Show queues, or the processes that wait on them
-set	verb	Change the limit, mode or owner
+set	verb	Change the limit, mode or owner of a queue
 rm	verb	Remove queues and the messages in them
 help	verb	Explain a verb
 -V,--version		Print the version
 -h,--help		Print help (-h: options only)'
 [msgq_help]='>msgq'
 [help_msgq]='>msgq'
-[msgq_create]='#1	new	Queue to create, or '\''private'\'' for one without a key
---max-bytes	-	Limit the data to SIZE (System V)
+[msgq_create]='#1	new	Queue to create, or '\''private'\'' for a queue without a key
+--max-bytes	-	Limit the data in the queue to SIZE (System V)
 --max-messages	-	Limit the queue to N messages (POSIX; default: 10)
---message-size	-	Limit a message to SIZE (POSIX; default: 8192)
--x,--exclusive		Fail with status 4 if it exists
--m,--mode	-	Create it with this octal mode (default: 0600)
+--message-size	-	Limit each message to SIZE (POSIX; default: 8192)
+-x,--exclusive		Fail with status 4 if the queue exists
+-m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Suppress the result and the waiting message
+-q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
 [msgq_send]='#1	msg	Queue to send to
-#*	-	Messages to send; after '\''--'\'' one may begin with '\''-'\''
--t,--type	-	Send with this type (System V; default: 1)
---priority	-	Send with priority P (POSIX; default: 0)
---lines		Send each line of input, without its newline
+#*	-	Messages to send; after '\''--'\'', they may begin with '\''-'\''
+-t,--type	-	Set the type of the messages (System V; default: 1)
+--priority	-	Set the priority to P (POSIX; default: 0)
+--lines		Send each line as a message, without its newline
 -0,--null		Send each NUL-terminated record, without its NUL
---create		Create it if it does not exist
--m,--mode	-	Create it with this octal mode (default: 0600)
+--create		Create the object if it does not exist
+-m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
 [msgq_recv]='#1	msg	Queue to receive from
--t,--type	-	Take only this type (System V; default: 0, any)
---except	-	Take any type but this one (System V)
+-t,--type	-	Take only messages of TYPE (System V; default: any)
+--except	-	Take messages of any type except TYPE (System V)
 -c,--count	-	Stop after N messages (default: 1)
 --drain		Take messages until the queue is empty
 --follow		Take messages until interrupted
---until	-	Stop after a message equal to TEXT
---raw		Print nothing after each message
--0,--null		Print a NUL after each message
+--until	-	Stop after a message that is equal to TEXT
+--raw		Print no newline after each message
+-0,--null		Print a NUL, not a newline, after each message
 -J,--json		Print each message as a line of JSON
---text		Print each message up to its first NUL, as a line
---format	-	Print each message in a format: %t %p %l %d %n
---create		Create it if it does not exist
--m,--mode	-	Create it with this octal mode (default: 0600)
+--text		Print each message as a line, up to its first NUL
+--format	-	Print each message in format F (%t %p %l %d %n)
+--create		Create the object if it does not exist
+-m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
-[msgq_peek]='#1	msg	Queue to look into
+[msgq_peek]='#1	msg	Queue to inspect
 --index	-	Print message N (default: 0, the oldest)
 --all		Print all messages, oldest first
 -J,--json		Print each message as a line of JSON
 -h,--help		Print help (-h: options only)'
 [msgq_call]='#1	msg	Queue that the server reads
-#2	-	Request to send; after '\''--'\'' it may begin with '\''-'\''
+#2	-	Request to send; after '\''--'\'', it may begin with '\''-'\''
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
 [msgq_serve]='#1	msg	Queue to serve
--t,--type	-	Take only this type (System V; default: 0, any)
+-t,--type	-	Take only messages of TYPE (System V; default: any)
 -c,--count	-	Stop after N messages
 --drain		Stop when the queue is empty and no CMD runs
 -j,--jobs	-	Run at most N CMDs at once (default: 1)
 --report	file	Write a JSON record of each CMD to FILE
---	command	Command and its arguments, run as given
---create		Create it if it does not exist
--m,--mode	-	Create it with this octal mode (default: 0600)
+--	command	Command and its arguments, run without a shell
+--create		Create the object if it does not exist
+-m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
 [msgq_stat]='#*	msg	Queues to show
---waiters		Show the processes that wait to send or receive
+--waiters	@msgq_stat--waiters	Show the processes that wait to send or receive
 -J,--json		Print JSON Lines: one object per record
---columns	-	Show only these columns, in this order
+--columns	,kind,family,id,key,name,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,messages,bytes,max_bytes,max_messages,message_size,last_send_pid,last_receive_pid,send_time,receive_time,change_time	Show only these columns, in this order
+--no-header		Omit the header line
+--color	=auto,always,never	Use colour: auto, always or never (default: auto)
+-h,--help		Print help (-h: options only)'
+[msgq_stat--waiters]='#*	msg	Queues to show
+--waiters	@msgq_stat--waiters	Show the processes that wait to send or receive
+-J,--json		Print JSON Lines: one object per record
+--columns	,kind,family,id,key,name,role,pid,command,type,except	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
 [msgq_set]='#1	msg	Queue to change
---max-bytes	-	Limit the data to SIZE (System V)
+--max-bytes	-	Limit the data in the queue to SIZE (System V)
 -m,--mode	-	Set the permission bits, in octal
---owner	user	Set the owner, and the group if one is given
+--owner	user	Set the owner and, if GROUP is given, the group
 -h,--help		Print help (-h: options only)'
 [msgq_rm]='#*	msg	Objects to remove
---force		Remove it even if it is in use
---missing-ok		Do not fail if it does not exist
+--force		Remove the object even if it is in use
+--missing-ok		Do not fail if the object does not exist
 -h,--help		Print help (-h: options only)'
 [pipe]='run	verb	Run a pipeline that fails if a stage fails
 tee	verb	Copy standard input to files and commands
-merge	verb	Run commands at once and merge their output by line
+merge	verb	Run commands in parallel and merge their output by line
 duplex	verb	Run two commands that read each other'\''s output
 meter	verb	Copy data and show a progress bar on the terminal
-stat	verb	Show what pipes hold, who uses them, and the limits
+stat	verb	Show the fill level, users and limits of pipes
 resize	verb	Set the capacity of pipes, then run CMD
 help	verb	Explain a verb
 -V,--version		Print the version
@@ -285,75 +376,75 @@ help	verb	Explain a verb
 [help_pipe]='>pipe'
 [pipe_run]='--shell		Run each argument as a command line of /bin/sh
 --sep	-	Separate commands with WORD (default: :::)
-#*	-	Command lines, with --shell
---	stages	Commands, run as given, with ::: between them
+#*	-	Command lines to run with --shell
+--	stages	Commands, run without a shell, separated by :::
 --strict		Treat a stage killed by SIGPIPE as failed
---fail-fast		Stop all stages as soon as one fails
---capacity	-	Set the capacity of each pipe to SIZE, or max
+--fail-fast		Stop all stages as soon as one of them fails
+--capacity	-	Set the capacity of each pipe to SIZE (or '\''max'\'')
 --max-time	-	Send TERM after DURATION, and KILL 5s later
 --then	signal	Send SIG instead of TERM, then wait D (default: 5s)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 --report	file	Write a JSON record of each command to FILE
 -h,--help		Print help (-h: options only)'
-[pipe_tee]='-o	file	Write to FILE; - is standard output
+[pipe_tee]='-o	file	Write to FILE ('\''-'\'' is standard output)
 --append		Append to each FILE instead of truncating it
---fail-fast		Stop as soon as a consumer fails or closes early
---progress		Draw a line of progress for each consumer
+--fail-fast		Stop if a consumer fails or closes its input early
+--progress		Draw a progress line for each consumer
 --report	file	Write a JSON record of each command to FILE
 --shell		Run each argument as a command line of /bin/sh
 --sep	-	Separate commands with WORD (default: :::)
-#*	-	Command lines, with --shell
---	stages	Commands, run as given, with ::: between them
+#*	-	Command lines to run with --shell
+--	stages	Commands, run without a shell, separated by :::
 -h,--help		Print help (-h: options only)'
 [pipe_merge]='--shell		Run each argument as a command line of /bin/sh
 --sep	-	Separate commands with WORD (default: :::)
-#*	-	Command lines, with --shell
---	stages	Commands, run as given, with ::: between them
+#*	-	Command lines to run with --shell
+--	stages	Commands, run without a shell, separated by :::
 --tag		Start each line with the command'\''s name or number
 -0,--null		Treat NUL, not newline, as the end of a line
---keep-order		Print the output of one command after another
+--keep-order		Print the outputs in the order of the commands
 --report	file	Write a JSON record of each command to FILE
 --max-time	-	Send TERM after DURATION, and KILL 5s later
 --then	signal	Send SIG instead of TERM, then wait D (default: 5s)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -h,--help		Print help (-h: options only)'
 [pipe_duplex]='--shell		Run each argument as a command line of /bin/sh
 --sep	-	Separate commands with WORD (default: :::)
-#*	-	Command lines, with --shell
---	stages	Commands, run as given, with ::: between them
+#*	-	Command lines to run with --shell
+--	stages	Commands, run without a shell, separated by :::
 --max-time	-	Send TERM after DURATION, and KILL 5s later
 --then	signal	Send SIG instead of TERM, then wait D (default: 5s)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -h,--help		Print help (-h: options only)'
 [pipe_meter]='#1	file	File to read instead of standard input
---size	-	Set the expected size in bytes, or in lines
---name	-	Start the line with LABEL
---rate-limit	-	Pass at most RATE bytes or lines per second
---interval	-	Draw the line every DURATION (default: 1s)
---lines		Count lines too; size and rates are in lines
---force		Draw even if standard error is not a terminal
--J,--json		Write one JSON object per interval instead
+--size	-	Expect SIZE bytes, or SIZE lines with --lines
+--name	-	Start the progress line with LABEL
+--rate-limit	-	Pass at most RATE bytes (or lines) per second
+--interval	-	Draw the progress line every DURATION (default: 1s)
+--lines		Count lines, and show size and rates in lines
+--force		Draw progress even if stderr is not a terminal
+-J,--json		Report progress as one JSON object per interval
 -h,--help		Print help (-h: options only)'
 [pipe_stat]='#*	pipe	Pipes: FD, PID:FD, the path of a FIFO or /proc/PID/fd/N
 -J,--json		Print JSON Lines: one object per record
---columns	-	Show only these columns, in this order
+--columns	,kind,name,capacity,bytes,packet_mode,readers,writers,reading,writing,unseen,pipe_buf,pipe_max_size,user_pages_soft,user_pages_hard	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
-[pipe_resize]='#1	-	New capacity in bytes, or max
+[pipe_resize]='#1	-	New capacity in bytes, or '\''max'\'' for the maximum
 #*	pipe	Pipes: FD, PID:FD or the path of a FIFO
---	command	Command and its arguments, run as given
+--	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
 [sem]='run	verb	Run CMD while holding a slot
 lock	verb	Run CMD while holding a lock, exclusive or shared
 hold	verb	Hold a slot or a lock until process PID exits
 barrier	verb	Wait until N callers have arrived, then return
 create	verb	Create a semaphore, a set of semaphores, or slots
-wait	verb	Wait until the value is high enough, then take from it (P)
+wait	verb	Wait until the value is at least K, then subtract K (P)
 post	verb	Add to the value, and wake waiters (V)
-op	verb	Do several operations in one step, all or none
+op	verb	Perform several operations in one atomic step
 get	verb	Print the value of a semaphore
-set	verb	Set values, permission bits or owner
+set	verb	Set the values, mode or owner of semaphores
 stat	verb	Show semaphores, their holders and waiters
 rm	verb	Remove semaphores
 help	verb	Explain a verb
@@ -365,92 +456,92 @@ help	verb	Explain a verb
 --slots	-	Create N slots if needed; fail if the number differs
 --resize		Change the number of slots to N
 --take	-	Take K slots at once (default: 1)
--m,--mode	-	Create it with this octal mode (default: 0600)
+-m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
---	command	Command and its arguments, run as given
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
+--	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
 [sem_lock]='#1	sem	Lock
--s,--shared		Share the lock with other sharers
--m,--mode	-	Create it with this octal mode (default: 0600)
+-s,--shared		Take a shared lock instead of an exclusive one
+-m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
---	command	Command and its arguments, run as given
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
+--	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
 [sem_hold]='#1	sem	Slots or lock
-#2	pid	Process to hold the slot or lock for
+#2	pid	Process for which the slot or lock is held
 --slots	-	Create N slots if needed; fail if the number differs
 --lock		Take a lock instead of a slot
--s,--shared		Share the lock with other sharers
+-s,--shared		Take a shared lock instead of an exclusive one
 --take	-	Take K slots at once (default: 1)
---release		Release what is held for PID
--m,--mode	-	Create it with this octal mode (default: 0600)
+--release		Release the slots or the lock held for PID
+-m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
 [sem_barrier]='#1	sem	Barrier
 #2	-	Number of callers to wait for
--m,--mode	-	Create it with this octal mode (default: 0600)
+-m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
-[sem_create]='#1	new	Semaphore or set, or "private" for one without a key
+[sem_create]='#1	new	Semaphore or set, or '\''private'\'' for a set without a key
 --value	-	Set the values (default: 0)
 --nsems	-	Create K semaphores (default: one for each value)
 --slots	-	Create N slots for `sem run`
--x,--exclusive		Fail with status 4 if it exists
--m,--mode	-	Create it with this octal mode (default: 0600)
+-x,--exclusive		Fail with status 4 if the object exists
+-m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
 [sem_wait]='#1	sem	Semaphore, or set of semaphores
 -i,--index	-	Use semaphore N of the set (default: 0)
---by	-	Take K at once (default: 1)
---zero		Wait until the value is 0, and take nothing
+--by	-	Take K from the value (default: 1)
+--zero		Wait until the value is 0, and do not change it
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
 [sem_post]='#1	sem	Semaphore, or set of semaphores
 -i,--index	-	Use semaphore N of the set (default: 0)
---by	-	Add K at once (default: 1)
+--by	-	Add K to the value (default: 1)
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
 [sem_op]='#1	sem	Semaphore, or set of semaphores
 #*	-	Operations such as 0:-1, 0..3:+1, 2:0 or 0:-1nu
 --undo		Undo all operations when CMD exits
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
---	command	Command and its arguments, run as given
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
+--	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
 [sem_get]='#1	sem	Semaphore, or set of semaphores
 -i,--index	-	Use semaphore N of the set (default: 0)
@@ -458,34 +549,42 @@ help	verb	Explain a verb
 -h,--help		Print help (-h: options only)'
 [sem_set]='#1	sem	Semaphore, or set of semaphores
 #*	-	VALUE, INDEX=VALUE or FIRST..LAST=VALUE
--i,--index	-	Apply a bare VALUE to semaphore N (default: 0)
+-i,--index	-	Set semaphore N if VALUE has no index (default: 0)
 -m,--mode	-	Set the permission bits, in octal
---owner	user	Set the owner, and the group if one is given
+--owner	user	Set the owner and, if GROUP is given, the group
 -h,--help		Print help (-h: options only)'
 [sem_stat]='#*	sem	Semaphores (default: all)
---holders		List the holders of slots and locks instead
---waiters		List the waiters and their operations instead
+--holders	@sem_stat--holders	List the holders of slots and locks
+--waiters	@sem_stat--holders	List the waiters and their operations
 -J,--json		Print JSON Lines: one object per record
---columns	-	Show only these columns, in this order
+--columns	,kind,family,id,key,name,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,nsems,purpose,free,capacity,held,used,index,value,holders,waiting,waiters,stopped,zero_waiters,last_pid,op_time,change_time	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
-[sem_rm]='--force		Remove it even if it is in use
---missing-ok		Do not fail if it does not exist
+[sem_stat--holders]='#*	sem	Semaphores (default: all)
+--holders	@sem_stat--holders	List the holders of slots and locks
+--waiters	@sem_stat--holders	List the waiters and their operations
+-J,--json		Print JSON Lines: one object per record
+--columns	,kind,family,id,key,name,purpose,role,state,slot,count,pid,command,operations	Show only these columns, in this order
+--no-header		Omit the header line
+--color	=auto,always,never	Use colour: auto, always or never (default: auto)
+-h,--help		Print help (-h: options only)'
+[sem_rm]='--force		Remove the object even if it is in use
+--missing-ok		Do not fail if the object does not exist
 --unused		Remove only slots and locks that no process uses
---older-than	-	Remove only objects not used for DURATION
+--older-than	-	Remove only objects unused for DURATION or longer
 --yes		Do not ask for confirmation
 #*	sem	Objects to remove
 -h,--help		Print help (-h: options only)'
-[shm]='create	verb	Create a segment or a POSIX object of zeros
-write	verb	Write TEXT or standard input
+[shm]='create	verb	Create a segment or POSIX object filled with zeros
+write	verb	Write TEXT or standard input to shared memory
 read	verb	Print the content of a segment or POSIX object
-get	verb	Print the value of a word
-set	verb	Set a word, or the size, pinning, mode or owner
-add	verb	Add to a word and print the new value
-cas	verb	Set a word to NEW if it is OLD
-wait	verb	Wait until a 32-bit word has a value
-stat	verb	Show segments and POSIX objects, or their users
+get	verb	Print the value of a word in shared memory
+set	verb	Set a word, or change size, pinning, mode or owner
+add	verb	Add to a word in shared memory, and print the new value
+cas	verb	Set a word to NEW if its value is OLD
+wait	verb	Wait until a 32-bit word has a given value
+stat	verb	Show segments and POSIX objects, or processes that use them
 memfd	verb	Run CMD with the path of a sealed memory file
 rm	verb	Remove segments and POSIX objects
 help	verb	Explain a verb
@@ -493,40 +592,40 @@ help	verb	Explain a verb
 -h,--help		Print help (-h: options only)'
 [shm_help]='>shm'
 [help_shm]='>shm'
-[shm_create]='#1	new	Object to create, or '\''private'\'' for one without a key
---size	-	Create it with this size: 4096, 64K, 2G
--x,--exclusive		Fail with status 4 if it exists
+[shm_create]='#1	new	Object to create, or '\''private'\'' for a segment without a key
+--size	-	Create the object with this size: 4096, 64K, 2G
+-x,--exclusive		Fail with status 4 if the object exists
 --huge		Use huge pages (System V)
--m,--mode	-	Create it with this octal mode (default: 0600)
+-m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Suppress the result and the waiting message
+-q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
 [shm_write]='#1	shm	Segment or POSIX object to write to
 #2	-	Text to write instead of standard input
---offset	-	Start N bytes from the beginning (default: 0)
---create		Create it if it is missing, as large as the data
---clear		Clear the rest of the object (set it to zeros)
---replace		Replace the whole content and the size (POSIX)
---lock	sem	Lock SEM, as sem lock does, during the access
+--offset	-	Start at byte offset N (default: 0)
+--create		Create a missing object, as large as the data
+--clear		Clear the rest of the object (fill it with zeros)
+--replace		Replace the content and change the size (POSIX)
+--lock	sem	Hold the lock SEM during the access (see sem lock)
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
--m,--mode	-	Create it with this octal mode (default: 0600)
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
+-m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -h,--help		Print help (-h: options only)'
 [shm_read]='#1	shm	Segment or POSIX object to read
---offset	-	Start N bytes from the beginning (default: 0)
+--offset	-	Start at byte offset N (default: 0)
 --length	-	Read at most N bytes
 --text		Stop before the first NUL
---lock	sem	Lock SEM, as sem lock does, during the access
+--lock	sem	Hold the lock SEM during the access (see sem lock)
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
--m,--mode	-	Create it with this octal mode (default: 0600)
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
+-m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -h,--help		Print help (-h: options only)'
 [shm_get]='#1	shm	Segment or POSIX object
@@ -538,60 +637,67 @@ help	verb	Explain a verb
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
 #2	-	New value of the word
 --size	-	Set the size (POSIX)
---pin		Keep it from being swapped out (System V)
---unpin		Allow it to be swapped out again
---create		Create it if it is missing (one page of zeros)
+--pin		Keep the segment from being swapped out (System V)
+--unpin		Allow the segment to be swapped out again
+--create		Create a missing object (one page of zeros)
 --foreign		Accept an object that belongs to another user
 -m,--mode	-	Set the permission bits, in octal
---owner	user	Set the owner, and the group if one is given
+--owner	user	Set the owner and, if GROUP is given, the group
 -h,--help		Print help (-h: options only)'
 [shm_add]='#1	shm	Segment or POSIX object
 --offset	-	Use the word at byte offset N (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
 --by	-	Add K (default: 1)
---create		Create it if it is missing (one page of zeros)
--m,--mode	-	Create it with this octal mode (default: 0600)
+--create		Create a missing object (one page of zeros)
+-m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -h,--help		Print help (-h: options only)'
 [shm_cas]='#1	shm	Segment or POSIX object
 --offset	-	Use the word at byte offset N (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
-#2	-	Value that the word must have
-#3	-	Value to set
+#2	-	Expected value of the word
+#3	-	New value of the word
 -h,--help		Print help (-h: options only)'
 [shm_wait]='#1	shm	Segment or POSIX object
 --offset	-	Use the word at byte offset N (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
 #2	-	Value to compare the word with
---until	=eq,ne,ge,le	Wait until it is eq, ne, ge or le (default: eq)
+--until	=eq,ne,ge,le	Choose how to compare with VALUE (default: eq)
 --changed		Wait until the word changes
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
 [shm_stat]='#*	shm	Segments and POSIX objects to show
---holders		Show the processes that have it mapped or open
+--holders	@shm_stat--holders	Show the processes that have objects mapped or open
 -J,--json		Print JSON Lines: one object per record
---columns	-	Show only these columns, in this order
+--columns	,kind,family,id,key,name,size,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,attached,creator_pid,last_pid,attach_time,detach_time,change_time,resident,swapped,removed,pinned	Show only these columns, in this order
+--no-header		Omit the header line
+--color	=auto,always,never	Use colour: auto, always or never (default: auto)
+-h,--help		Print help (-h: options only)'
+[shm_stat--holders]='#*	shm	Segments and POSIX objects to show
+--holders	@shm_stat--holders	Show the processes that have objects mapped or open
+-J,--json		Print JSON Lines: one object per record
+--columns	,kind,family,id,key,name,pid,command,mappings,descriptors	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
 [shm_memfd]='#1	file	File to copy (default: standard input)
---name	-	Show it as NAME in /proc (default: ipcbox)
---writable		Leave it unsealed, so that CMD can change it
+--name	-	Show the file as NAME in /proc (default: ipcbox)
+--writable		Leave the file unsealed, so that CMD can change it
 --executable		Allow the file to be executed
---	command	Command and its arguments, run as given
+--	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
 [shm_rm]='#*	shm	Objects to remove
---force		Remove it even if it is in use
---missing-ok		Do not fail if it does not exist
+--force		Remove the object even if it is in use
+--missing-ok		Do not fail if the object does not exist
 -h,--help		Print help (-h: options only)'
 [signal]='send	verb	Send a signal to processes, and wait until they exit
 wait	verb	Wait for signals, and print each one
-run	verb	Run CMD with signal rules, a time limit and no leftovers
-join	verb	Wait for any process, and print how it exited
+run	verb	Run CMD with signal rules, a time limit and cleanup
+join	verb	Wait until processes exit, and print how they exited
 stat	verb	Show pending, blocked, ignored and caught signals
 list	verb	Show signals, or look up a name, number, status or mask
 help	verb	Explain a verb
@@ -599,7 +705,7 @@ help	verb	Explain a verb
 -h,--help		Print help (-h: options only)'
 [signal_help]='>signal'
 [help_signal]='>signal'
-[signal_send]='#1	signal	Signal: TERM, 15, RTMIN+3, or 0 for none
+[signal_send]='#1	signal	Signal: TERM, 15, RTMIN+3, or 0 (test only)
 #*	pid	Processes: PID, PID:INODE or PID@START
 --value	-	Send the number N with SIG, as sigqueue(3) does
 --group		Send to the process group that PID leads
@@ -607,67 +713,87 @@ help	verb	Explain a verb
 --below		Send to all descendants of PID, but not to PID
 --when-caught	-	Wait at most D until PID has a handler for SIG
 --wait	-	Wait at most D until the processes have exited
---then	signal	Send SIG to the survivors, then wait D (default: 5s)
+--then	signal	Send SIG if PID survives, then wait D (default: 5s)
 --missing-ok		Do not fail if a process does not exist
---dry-run		Show which processes would be signalled
+--dry-run		Show the processes, but do not signal them
 -J,--json		Print JSON Lines: one object per record
---columns	-	Show only these columns, in this order
+--columns	,pid,result,status,signal,number,command	Show only these columns, in this order
 -h,--help		Print help (-h: options only)'
 [signal_wait]='#*	signal	Signals: TERM, 15, RTMIN+3, or several as INT,TERM
 -c,--count	-	Exit after N signals (default: 1)
 --ready	file	Write the pid to FILE once no signal can be missed
 -J,--json		Print JSON Lines: one object per record
---columns	-	Show only these columns, in this order
+--columns	,signal,number,sender_pid,sender_uid,sender_command,code,value	Show only these columns, in this order
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
 [signal_run]='--ignore	signal	Ignore these signals in CMD, for example INT,TERM
 --block	signal	Block these signals in CMD
 --default	signal	Reset these signals in CMD to their default action
---map	signal	Translate signal A to B for CMD; A= drops it
+--map	signal	Translate signal A to B for CMD; A= drops A
 --on	signal	Run CMDLINE with /bin/sh when SIG arrives
 --forward	=cmd,group,tree	Forward signals to cmd, group or tree (default: cmd)
 --parent-death	signal	Send SIG to CMD when the parent of ipcbox exits
 --reap		Reap orphaned descendants of CMD, as init does
---kill-tree		Kill all descendants of CMD when it exits
+--kill-tree		Kill all descendants of CMD when CMD exits
 --max-time	-	Send TERM after DURATION, and KILL 5s later
 --then	signal	Send SIG instead of TERM, then wait D (default: 5s)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
---	command	Command and its arguments, run as given
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+--	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
 [signal_join]='#*	pid	Processes: PID, PID:INODE or PID@START
 -c,--count	-	Return after N processes have exited (default: all)
 -J,--json		Print JSON Lines: one object per record
---columns	-	Show only these columns, in this order
+--columns	,pid,result,status,signal,number,command	Show only these columns, in this order
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0 is silent)
--v,--verbose		Print what the call is waiting for, and the holders
--q,--quiet		Suppress the result and the waiting message
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
 [signal_stat]='#*	pid	Processes: PID, PID:INODE or PID@START
 --threads		Show one line per thread
---stuck		Show only signals that are both pending and blocked
+--stuck	@signal_stat--stuck	Show only signals that are both pending and blocked
 -J,--json		Print JSON Lines: one object per record
---columns	-	Show only these columns, in this order
+--columns	,pid,thread,inode,start,pending,shared_pending,blocked,ignored,caught,command	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
-[signal_list]='#*	signal	Name, number, exit status over 128, mask (0x4002)
+[signal_stat--stuck]='#*	pid	Processes: PID, PID:INODE or PID@START
+--threads		Show one line per thread
+--stuck	@signal_stat--stuck	Show only signals that are both pending and blocked
 -J,--json		Print JSON Lines: one object per record
---columns	-	Show only these columns, in this order
+--columns	,pid,thread,inode,start,stuck,command	Show only these columns, in this order
+--no-header		Omit the header line
+--color	=auto,always,never	Use colour: auto, always or never (default: auto)
+-h,--help		Print help (-h: options only)'
+[signal_list]='#*	signal	Name, number, exit status above 128, or mask (0x4002)
+-J,--json		Print JSON Lines: one object per record
+--columns	,number,signal,action,meaning	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
 [key]='#*	key	Names, keys, ftok:PATH or ftok:PATH:N
 -h,--help		Print help (-h: options only)'
+[--install-all]='--prefix	-	Start the name of each link with P, for example ipc-
+--force		Replace files that differ
+--dry-run		List what would be done, and change nothing
+#1	dir	Directory, for example ~/.local or /usr/local
+-h,--help		Print help (-h: options only)'
+[--uninstall]='--dry-run		List what would be removed, and change nothing
+#1	dir	Directory that was given to --install-all
+-h,--help		Print help (-h: options only)'
 [--install]='--prefix	-	Start each name with P, for example ipc-
---force		Replace other files that have these names
+--force		Replace existing files that are in the way
 #1	dir	Directory for the links
 #*	applet	Applets to link (default: all but ipcs and ipcrm)
+-h,--help		Print help (-h: options only)'
+[--man]='#1	=fifo,ipcrm-lite,ipcs-lite,msgq,pipe,sem,shm,signal,ipcbox,cookbook	Page: an applet, ipcbox or cookbook (default: ipcbox)
+-h,--help		Print help (-h: options only)'
+[--completions]='#1	=bash,zsh,fish	Shell: bash, zsh or fish
 -h,--help		Print help (-h: options only)'
 [signals]='HUP	-	the terminal was closed; daemons reload their configuration
 INT	-	interrupt from the keyboard (^C)
@@ -675,18 +801,18 @@ QUIT	-	quit from the keyboard (^\)
 ILL	-	an invalid instruction
 TRAP	-	a breakpoint
 ABRT	-	abort(3): the program gave up
-BUS	-	access to memory without storage, such as beyond the end of a mapped file
+BUS	-	access to unbacked memory, such as beyond the end of a mapped file
 FPE	-	an arithmetic error, such as a division by zero
 KILL	-	kill; cannot be caught, blocked or ignored
-USR1	-	for use by the program
+USR1	-	user-defined
 SEGV	-	invalid access to memory
-USR2	-	for use by the program
+USR2	-	user-defined
 PIPE	-	a write to a pipe or socket without a reader
 ALRM	-	the timer of alarm(2) has expired
 TERM	-	terminate
 STKFLT	-	a stack fault of a coprocessor (unused)
 CHLD	-	a child exited, stopped or continued
-CONT	-	continue after a stop
+CONT	-	continue if stopped
 STOP	-	stop; cannot be caught, blocked or ignored
 TSTP	-	stop from the keyboard (^Z)
 TTIN	-	a background process read from its terminal
@@ -697,91 +823,41 @@ XFSZ	-	the file size limit was reached
 VTALRM	-	a CPU timer has expired
 PROF	-	a profiling timer has expired
 WINCH	-	the terminal window was resized
-IO	-	a descriptor is ready
+IO	-	a file descriptor is ready
 PWR	-	power failure
-SYS	-	an invalid system call, or one that a filter forbids
-RTMIN	-	for use by programs; queued in order, with a value
-RTMIN+1	-	for use by programs; queued in order, with a value
-RTMIN+2	-	for use by programs; queued in order, with a value
-RTMIN+3	-	for use by programs; queued in order, with a value
-RTMIN+4	-	for use by programs; queued in order, with a value
-RTMIN+5	-	for use by programs; queued in order, with a value
-RTMIN+6	-	for use by programs; queued in order, with a value
-RTMIN+7	-	for use by programs; queued in order, with a value
-RTMIN+8	-	for use by programs; queued in order, with a value
-RTMIN+9	-	for use by programs; queued in order, with a value
-RTMIN+10	-	for use by programs; queued in order, with a value
-RTMIN+11	-	for use by programs; queued in order, with a value
-RTMIN+12	-	for use by programs; queued in order, with a value
-RTMIN+13	-	for use by programs; queued in order, with a value
-RTMIN+14	-	for use by programs; queued in order, with a value
-RTMIN+15	-	for use by programs; queued in order, with a value
-RTMAX-14	-	for use by programs; queued in order, with a value
-RTMAX-13	-	for use by programs; queued in order, with a value
-RTMAX-12	-	for use by programs; queued in order, with a value
-RTMAX-11	-	for use by programs; queued in order, with a value
-RTMAX-10	-	for use by programs; queued in order, with a value
-RTMAX-9	-	for use by programs; queued in order, with a value
-RTMAX-8	-	for use by programs; queued in order, with a value
-RTMAX-7	-	for use by programs; queued in order, with a value
-RTMAX-6	-	for use by programs; queued in order, with a value
-RTMAX-5	-	for use by programs; queued in order, with a value
-RTMAX-4	-	for use by programs; queued in order, with a value
-RTMAX-3	-	for use by programs; queued in order, with a value
-RTMAX-2	-	for use by programs; queued in order, with a value
-RTMAX-1	-	for use by programs; queued in order, with a value
-RTMAX	-	for use by programs; queued in order, with a value'
+SYS	-	an invalid system call, or one blocked by a seccomp filter
+RTMIN	-	user-defined real-time signal, queued in order with a value
+RTMIN+1	-	user-defined real-time signal, queued in order with a value
+RTMIN+2	-	user-defined real-time signal, queued in order with a value
+RTMIN+3	-	user-defined real-time signal, queued in order with a value
+RTMIN+4	-	user-defined real-time signal, queued in order with a value
+RTMIN+5	-	user-defined real-time signal, queued in order with a value
+RTMIN+6	-	user-defined real-time signal, queued in order with a value
+RTMIN+7	-	user-defined real-time signal, queued in order with a value
+RTMIN+8	-	user-defined real-time signal, queued in order with a value
+RTMIN+9	-	user-defined real-time signal, queued in order with a value
+RTMIN+10	-	user-defined real-time signal, queued in order with a value
+RTMIN+11	-	user-defined real-time signal, queued in order with a value
+RTMIN+12	-	user-defined real-time signal, queued in order with a value
+RTMIN+13	-	user-defined real-time signal, queued in order with a value
+RTMIN+14	-	user-defined real-time signal, queued in order with a value
+RTMIN+15	-	user-defined real-time signal, queued in order with a value
+RTMAX-14	-	user-defined real-time signal, queued in order with a value
+RTMAX-13	-	user-defined real-time signal, queued in order with a value
+RTMAX-12	-	user-defined real-time signal, queued in order with a value
+RTMAX-11	-	user-defined real-time signal, queued in order with a value
+RTMAX-10	-	user-defined real-time signal, queued in order with a value
+RTMAX-9	-	user-defined real-time signal, queued in order with a value
+RTMAX-8	-	user-defined real-time signal, queued in order with a value
+RTMAX-7	-	user-defined real-time signal, queued in order with a value
+RTMAX-6	-	user-defined real-time signal, queued in order with a value
+RTMAX-5	-	user-defined real-time signal, queued in order with a value
+RTMAX-4	-	user-defined real-time signal, queued in order with a value
+RTMAX-3	-	user-defined real-time signal, queued in order with a value
+RTMAX-2	-	user-defined real-time signal, queued in order with a value
+RTMAX-1	-	user-defined real-time signal, queued in order with a value
+RTMAX	-	user-defined real-time signal, queued in order with a value'
 )
-
-_ipcbox_live='# Prints what exists, one word per line, with its description after a tab. $1: pid, pipe (of the process $2), or a kind of object
-# (ipc: all of them); with -id or -key only ids or keys.
-case $1 in
-pid)
-    # The glob is expanded first, so that no process of the pipeline below is listed.
-    set -- /proc/[0-9]*/cmdline
-    LC_ALL=C grep -sam1 "" "$@" | LC_ALL=C tr "\000-\011\013-\037\177" " " | awk "{
-        pid = substr(\$0, 7, index(\$0, \"/cmdline:\") - 7)
-        if (pid != $$) print pid \"\t\" substr(\$0, length(pid) + 16, 120)
-    }"
-    ;;
-pipe)
-    for fd in "/proc/$2/fd/"*; do
-        [ ! -p "$fd" ] || printf "%s\t\n" "${fd##*/}"
-    done
-    ;;
-*)
-    kinds=${1%-*}
-    [ "$kinds" != ipc ] || kinds="shm msg sem"
-    stat -c "%U %s %n" /dev/shm/* /dev/mqueue/* | awk -v kinds=" $kinds " -v part="${1#*-}" "
-        function offer(word, kind, text) {
-            if (index(kinds, \" \" kind \" \") && word !~ /[\001-\037\177]/) print word \"\t\" text
-        }
-        function hex(key, text, n) {
-            if (key < 0) key += 4294967296
-            for (n = 8; n--; key = int(key / 16)) text = substr(\"0123456789abcdef\", key % 16 + 1, 1) text
-            return \"0x\" text
-        }
-        FILENAME == \"/etc/passwd\" { split(\$0, field, \":\"); user[field[3]] = field[1]; next }
-        FILENAME ~ /sysvipc/ && FNR > 1 {
-            kind = substr(FILENAME, 15)
-            uid = kind == \"sem\" ? \$5 : \$8
-            text = (uid in user ? user[uid] : uid) \", \"
-            if (kind == \"msg\") text = text \"messages: \" \$5
-            if (kind == \"sem\") text = text \"semaphores: \" \$4
-            if (kind == \"shm\") text = text \"bytes: \" \$4 \", attached: \" \$7
-            if (part != \"key\") offer(\$2, kind, text)
-            if (part != \"id\" && \$1 != 0) offer(hex(\$1), kind, text)
-        }
-        FILENAME == \"-\" && part != \"id\" && part != \"key\" {
-            name = \$0
-            sub(/.*\//, \"/\", name)
-            if (\$3 ~ /^.dev.mqueue/) offer(name, \"msg\", \$1)
-            else if (sub(/^.sem\./, \"/\", name)) offer(name, \"sem\", \$1)
-            else offer(name, \"shm\", \$1 \", bytes: \" \$2)
-        }
-    " /etc/passwd /proc/sysvipc/shm /proc/sysvipc/msg /proc/sysvipc/sem -
-    ;;
-esac 2>/dev/null'
 
 # Enters a place of the table.
 _ipcbox_enter() {
@@ -845,28 +921,39 @@ _ipcbox_fifos() {
     compopt -o filenames
 }
 
-# Offers the existing objects.
+# Offers processes or existing objects, as ipcbox lists them.
+# The called program is run only if its real name is that of ipcbox.
 _ipcbox_offer_live() {
-    local line lines
-    mapfile -t lines < <(exec sh -c "$_ipcbox_live" sh "$@")
+    local program line lines
+    program=$(readlink -f -- "$(type -P -- "${words[0]/#\~\//$HOME/}")" 2>/dev/null)
+    [[ ${program##*/} == ipcbox* ]] || program=$(type -P ipcbox) || return 0
+    mapfile -t lines < <(exec "$program" --complete "$1" "$current" 2>/dev/null </dev/null)
     for line in "${lines[@]}"; do
-        [[ $line == "$current"* ]] || continue
         offers+=("${line%%$'\t'*}")
         texts+=("${line#*$'\t'}")
     done
 }
 
 _ipcbox_values() {
-    local word
+    local word files
     case $1 in
         =*) for word in ${1//[=,]/ }; do _ipcbox_offer "$word"; done ;;
+        ,*)
+            _ipcbox_keep ,
+            for word in ${1//,/ }; do
+                [[ =$before == *[=,]"$word",* ]] || _ipcbox_offer "$word"
+            done
+            ;;
         file) compopt -o default ;;
         dir) compopt -o dirnames ;;
         fifo) _ipcbox_fifos ;;
         pipe)
             if [[ $current == +([0-9]):* ]]; then
                 _ipcbox_keep :
-                _ipcbox_offer_live pipe "${before%:}"
+                mapfile -t files < <(compgen -G "/proc/${before%:}/fd/*")
+                for word in "${files[@]}"; do
+                    [[ ! -p $word ]] || _ipcbox_offer "${word##*/}"
+                done
             else
                 _ipcbox_fifos
             fi
@@ -936,19 +1023,7 @@ _ipcbox_command() {
 
 # Passes the offers to readline, with their descriptions if it lists them.
 _ipcbox_reply() {
-    local i at word width=0 listed='' cut=${typed%"$1"}
-    local -A first=()
-    # readline would insert the common prefix of two descriptions of one word, such as an id of two kinds.
-    for i in "${!offers[@]}"; do
-        word=x${offers[i]}
-        at=${first[$word]-}
-        if [[ $at ]]; then
-            [[ ! ${texts[i]-} ]] || texts[at]+="; ${texts[i]}"
-            unset 'offers[i]'
-        else
-            first[$word]=$i
-        fi
-    done
+    local i word width=0 listed='' cut=${typed%"$1"}
     [[ $COMP_TYPE == 63 || $COMP_TYPE == 33 || $COMP_TYPE == 64 ]] && ((${#offers[@]} > 1)) && listed=1
     for i in "${!offers[@]}"; do
         word=$before${offers[i]}
@@ -1021,6 +1096,7 @@ _ipcbox() {
             case $value in
                 \?*) maybe=${value#?} ;;
                 +*) kind=${value#?} ;;
+                @*) _ipcbox_enter "${value#?}" ;;
                 *) pending=$value ;;
             esac
         elif [[ $ended || $word != -?* ]]; then
