@@ -95,14 +95,14 @@ fn failed_call_exits_with_125() {
     world.call("msgq call @q").input(vec![b'x'; most]).fails(125, "bytes exceed kernel.msgmax, which is");
     world.call("msgq call @q").input(vec![b'x'; most * 2]).fails(125, "bytes exceed kernel.msgmax, which is");
     world.call("msgq create /@q --message-size 8").ok();
-    world.call("msgq call /@q x").fails(125, "larger than the queue's limit of 8 (EMSGSIZE)");
+    world.call("msgq call /@q x").fails(125, "exceed the queue's limit of 8 (EMSGSIZE)");
     world.call("msgq send @q").input(vec![b'x'; 1000]).ok();
     world.call("msgq set @q --max-bytes 1K").ok();
     world.call("msgq call @q x -n").fails(124, "the queue is full: 1000 of 1024 bytes, 1 message\n");
     // A request that can never fit fails at once.
     world.call("msgq set @q --max-bytes 10").ok();
     for line in ["msgq call @q x", "msgq call @q x -w 60"] {
-        world.call(line).fails(125, "larger than the queue's limit of 10 (EMSGSIZE); ");
+        world.call(line).fails(125, "exceed the queue's limit of 10 (EMSGSIZE); ");
     }
 }
 
