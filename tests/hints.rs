@@ -191,7 +191,7 @@ fn verb_in_a_hint_is_one_of_ipcbox() {
     ] {
         assert_eq!(hint(world.call(words), 4), hinted, "{words}");
     }
-    let hinted = "if the set is not in use, remove it with ipcbox sem rm, then create it with more slots";
+    let hinted = "remove the set with ipcbox sem rm, and create it again with more slots";
     assert_eq!(hint(world.call("sem run @s --slots 30000 --resize -- true"), 125), hinted);
 }
 

@@ -20,9 +20,12 @@ const FORMS: &[(&str, &str, Option<bool>)] = &[
     ("12345", "a System V id, as printed by ipcs", Some(false)),
     ("0x1badc0de", "a System V key, as printed by ipcs", None),
     ("ftok:PATH[:N]", "the System V key that ftok(3) returns for an existing PATH", None),
-    ("/name", "a POSIX object (not supported by every verb)", None),
+    ("/name", "a POSIX object", None),
     ("private", "a new System V object without a key", Some(true)),
 ];
+
+/// The verbs that take no POSIX object, which has no key and releases nothing when a process is killed.
+const SYSTEM_V_ONLY: [&str; 6] = ["key", "run", "lock", "hold", "barrier", "op"];
 
 impl Entry {
     /// Returns the help of a verb that was called as `called`: its options, and with `long` how they are used.
@@ -48,8 +51,7 @@ impl Entry {
         let _ = write!(text, "\nExamples:\n  {}\n", self.examples.trim().replace('\n', "\n  "));
         if parser.get_positionals().any(|arg| value_name(arg) == "TARGET") {
             let creates = self.name == "create";
-            // A POSIX object has no key.
-            let has = |form: &str| form != "/name" || self.name != "key";
+            let has = |form: &str| form != "/name" || !SYSTEM_V_ONLY.contains(&self.name);
             text.push_str("\nTARGET:\n");
             for (form, words, only) in FORMS {
                 if only.is_none_or(|create| create == creates) && has(form) {

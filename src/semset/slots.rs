@@ -127,7 +127,7 @@ impl Slots {
             return Ok(());
         }
         let words = format!("the set has room for at most {}, not {wanted}", Many(self.room));
-        let hint = "if the set is not in use, remove it with ipcbox sem rm, then create it with more slots";
+        let hint = "remove the set with ipcbox sem rm, and create it again with more slots";
         Err(Cause::new(Exit::Failed, words).hint(hint))
     }
 

@@ -29,8 +29,7 @@ const WAKING: u64 = 4096;
 /// write refuses it. A stream, such as a pipe, is written until the object is full; if data is left over, the status is
 /// 1.
 ///
-/// If the writer and the reader use the same --lock, the reader sees either the whole write or none of it, even if the
-/// writer is killed. A stream is read to its end before the lock is taken.
+/// If the reader uses the same --lock, it sees the whole write or none of it, even if the writer is killed. A stream is read to its end before the lock is taken.
 #[derive(Args)]
 pub struct Write {
     /// Segment or POSIX object to write to

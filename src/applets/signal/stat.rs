@@ -17,10 +17,10 @@ use crate::sys::process::wait_status::{Stage, stage};
 use crate::sys::process::{self, inode};
 use crate::sys::signal::Set;
 
-/// Shows the names of the signals that are pending for the process (shared_pending) or for its first thread (pending).
-/// Also shows which signals the first thread blocks, and which signals the process ignores or catches. The columns
-/// inode and start identify the process: every verb of signal accepts PID:INODE and PID@START, which never match a
-/// process that reuses the pid.
+/// Shows signals by name: shared_pending for the whole process, pending for its first thread only. Also shows which
+/// signals the first thread blocks, and which signals the process ignores or catches. The columns inode and start
+/// identify the process: every verb of signal accepts PID:INODE and PID@START, which never match a process that reuses
+/// the pid.
 #[derive(Args)]
 pub struct Stat {
     /// Processes: PID, PID:INODE or PID@START

@@ -174,7 +174,7 @@ fn no_room(errno: Errno, key: Key, size: u64, huge: bool) -> Cause {
         ))
         .hint("remove a segment, or raise the limit of pages in /proc/sys/kernel/shmall"),
         (Errno::ENOMEM, _) if huge => cause(format!("{size} bytes exceed the free huge pages"))
-            .hint("raise /proc/sys/vm/nr_hugepages; HugePages_Free in /proc/meminfo is the number of free pages"),
+            .hint("reserve more huge pages: raise the number in /proc/sys/vm/nr_hugepages"),
         (Errno::ENOMEM, _) => cause(format!("the system refuses to commit {size} bytes of memory"))
             .hint("free some memory, or set /proc/sys/vm/overcommit_memory to 0 or 1"),
         (Errno::EPERM, _) if huge => cause("this user has no permission to use huge pages".into())
