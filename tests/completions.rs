@@ -120,7 +120,7 @@ fn check(shell: &Shell) {
     let made = |line: &str| world.call(line).ok().trim().to_owned();
     let key = |name: &str| made(&format!("key {name}"));
     let [sem, msg, shm] = ["sem", "msg", "shm"].map(name);
-    let sem_id = made(&format!("sem create {sem} --value 1,2,3"));
+    made(&format!("sem create {sem} --value 1,2,3"));
     made(&format!("msgq send {msg} one two --create"));
     // A single one would be inserted instead of listed.
     made(&format!("sem create {msg} --value 1,2,3"));
@@ -170,15 +170,16 @@ fn check(shell: &Shell) {
         ("signal send T", &["TERM", "terminate", "TRAP"], &["KILL"]),
         ("signal wait INT,US", &["USR1", "USR2"], &["TERM"]),
         ("signal wait SIGUS", &["USR1", "USR2"], &["TERM"]),
-        ("ipcbox sem rm ", &[&sem_id, &key_of_sem, &slash_sem, sems], &[&key_of_board, &slash_board]),
+        ("ipcbox sem rm ", &[&sem, &slash_sem, sems], &[&key_of_sem, &shm, &slash_board]),
         ("sem stat 0x", &[&key_of_sem, &key_of_queue], &[&slash_sem]),
-        ("msgq recv ", &[&key_of_queue, msgs], &[&key_of_board, &slash_sem]),
-        ("shm stat ", &[&key_of_board, &slash_board, bytes], &[&key_of_queue, &slash_sem]),
-        ("ipcs-lite ", &[&key_of_board, &key_of_queue, &key_of_sem, bytes], &[]),
+        ("msgq recv ", &[&msg, msgs], &[&shm, &slash_sem]),
+        ("shm stat ", &[&shm, &slash_board, bytes], &[&msg, &slash_sem]),
+        ("ipcs-lite ", &[&shm, &msg, &sem, bytes], &[]),
         ("ipcrm -Q ", &[&key_of_queue, &key_of_sem], &[&key_of_board, &slash_board]),
-        ("ipcrm-lite --sem ", &[&key_of_sem, &key_of_queue, sems], &[&slash_board, bytes, msgs]),
+        ("ipcrm-lite --sem ", &[&sem, &msg, sems], &[&slash_board, bytes]),
+        ("ipcrm-lite --name ", &[&sem, &shm], &[&key_of_sem]),
         ("ipcs-lite -q -i ", &[msgs], &[sems, bytes]),
-        ("sem create ", &["private", "ftok:"], &[&key_of_sem]),
+        ("sem create ", &["private", "ftok:"], &[&sem]),
         ("fifo stat way-", &["way-in", "way-out"], &["way-of-life"]),
         ("pipe way-", &["way-in", "way-of-life"], &["run"]),
         ("shm memfd way-", &["way-in", "way-of-life"], &[]),

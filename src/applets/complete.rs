@@ -14,6 +14,7 @@ use crate::sys::process::{self, procfs};
 use crate::sys::sysv::Kind;
 use crate::sys::sysv::sem::Set;
 use crate::sys::users::Database;
+use crate::target::remembered::Remembered;
 use crate::text::{counted, is_control, visible};
 
 /// How many characters of a command line are shown.
@@ -39,7 +40,8 @@ fn is_numeric(word: &str) -> bool {
 }
 
 /// Returns the words that start with `start`, one per line, each with a description after a tab. `kind` is `pid` for
-/// processes, or `msg`, `shm`, `sem` or `ipc` for objects; with `-id` or `-key`, only their ids or keys are returned.
+/// processes, or `msg`, `shm`, `sem` or `ipc` for objects. With `-id`, `-key` or `-name`, only their ids, keys or names are
+/// returned. Otherwise an object has its names as words, or id and key if it has no name or `start` is numeric.
 ///
 /// # Errors
 /// Wrong usage: `kind` is none of them. The lists of the kernel cannot be read.
@@ -66,22 +68,28 @@ fn processes(start: &str) -> Result<Offers> {
 fn objects(kind: &str, start: &str) -> Result<Offers> {
     let (of, part) = kind.split_once('-').unwrap_or((kind, ""));
     let kinds: Vec<Kind> = KINDS.into_iter().filter(|kind| of == "ipc" || of == kind.word()).collect();
-    if kinds.is_empty() || !["", "id", "key"].contains(&part) {
+    if kinds.is_empty() || !["", "id", "key", "name"].contains(&part) {
         bail!(Cause::unknown("kind", kind, &[]));
     }
     let own = geteuid().as_raw();
     let other = |object: &Object| object.owned().map(|(uid, _, _)| uid).filter(|uid| *uid != own);
-    let (found, _) = find::all(&kinds, part.is_empty())?;
+    let (found, _) = find::all(&kinds, ["", "name"].contains(&part))?;
     let others: BTreeSet<u32> = found.iter().filter_map(other).collect();
     let users = Database::Passwd.names(&others.into_iter().collect::<Vec<_>>());
+    let remembered = Remembered::default();
     let mut offers = Offers::default();
     for object in &found {
+        let names: Vec<String> =
+            object.names(&remembered).iter().filter_map(|name| name.to_str()).map(Into::into).collect();
+        let by_name = part == "name" || part.is_empty() && !names.is_empty() && !is_numeric(start);
+        let mut text = if by_name || names.is_empty() { String::new() } else { names.join(",") + ": " };
         let is_offered = |word: &String| word.starts_with(start) && !word.contains(is_control);
-        let words: Vec<String> = named(object, part).into_iter().filter(is_offered).collect();
+        let words = if by_name { names } else { numbers(object, part) };
+        let words: Vec<String> = words.into_iter().filter(is_offered).collect();
         if words.is_empty() {
             continue;
         }
-        let mut text = describe(object);
+        text += &describe(object);
         if let Some(uid) = other(object) {
             text += ", owner ";
             text += &users.get(&uid).cloned().unwrap_or_else(|| uid.to_string());
@@ -93,12 +101,11 @@ fn objects(kind: &str, start: &str) -> Result<Offers> {
     Ok(offers)
 }
 
-/// Returns the words for an object: its name, or its id and its key.
-fn named(object: &Object, part: &str) -> Vec<String> {
-    let name = object.name.as_ref().and_then(|name| name.to_str()).map(str::to_owned);
+/// Returns the id and the key of an object, or one of them.
+fn numbers(object: &Object, part: &str) -> Vec<String> {
     let id = object.id().filter(|_| part != "key").map(|id| id.to_string());
     let key = object.perm().map(|perm| perm.key).filter(|key| *key != 0 && part != "id");
-    name.into_iter().chain(id).chain(key.map(|key| format!("{key:#010x}"))).collect()
+    id.into_iter().chain(key.map(|key| format!("{key:#010x}"))).collect()
 }
 
 /// Describes the state of an object: `slots, 1 of 2 free`.

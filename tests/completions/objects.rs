@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use super::{BASH, COMPLETIONS, FISH, Shell, ZSH};
-use crate::support::{BINARY, Call, World, eventually, lines, skip};
+use crate::support::{BINARY, Call, World, eventually, skip};
 
 fn offered(kind: &str, start: &str) -> Call {
     Call::new(BINARY).args(["--complete", kind, start])
@@ -30,19 +30,15 @@ fn description_is_the_state_of_the_object() {
     made("sem create /@sem --value 7");
     made("msgq send /@queue four --create");
     made("shm create /@board --size 4096");
-    let id = |applet: &str, name: &str| {
-        let id = made(&format!("{applet} stat {} --columns id --no-header", world.name(name)));
-        lines(id.as_bytes())[0].clone()
-    };
-    let [slots, lock] = ["slots", "lock"].map(|name| id("sem", name));
+    let [slots, lock, queue, board] = ["slots", "lock", "queue", "board"].map(|name| world.name(name));
     for (kind, word, text) in [
-        ("sem-id", &slots, "slots, 2 of 2 free"),
-        ("sem-id", &lock, "lock, free"),
-        ("sem-id", &id("sem", "barrier"), "barrier, 0 of 3 arrived"),
-        ("sem-id", &id("sem", "value"), "semaphore, value 5"),
-        ("sem-id", &id("sem", "values"), "2 semaphores"),
-        ("msg-id", &id("msgq", "queue"), "1 message, 4 bytes"),
-        ("shm-id", &id("shm", "board"), "4096 bytes, 0 attached"),
+        ("sem", &slots, "slots, 2 of 2 free"),
+        ("sem", &lock, "lock, free"),
+        ("sem", &world.name("barrier"), "barrier, 0 of 3 arrived"),
+        ("ipc", &world.name("value"), "semaphore, value 5"),
+        ("ipc-name", &world.name("values"), "2 semaphores"),
+        ("msg", &queue, "1 message, 4 bytes"),
+        ("shm", &board, "4096 bytes, 0 attached"),
         ("sem", &world.posix("sem"), "semaphore, value 7"),
         ("msg", &world.posix("queue"), "1 message"),
         ("ipc", &world.posix("board"), "4096 bytes"),
@@ -54,8 +50,34 @@ fn description_is_the_state_of_the_object() {
         ("sem lock @lock", &lock, "lock, held"),
         ("sem lock @lock --shared", &lock, "lock, 1 shared"),
     ] {
-        offers(world.call(line).args(["--", BINARY, "--complete", "sem-id", word]), word, text);
+        offers(world.call(line).args(["--", BINARY, "--complete", "sem", word]), word, text);
     }
+}
+
+#[test]
+fn object_is_offered_by_name_or_by_number() {
+    let world = World::new();
+    if !world.is_own() {
+        return skip("the ids of objects are not the test's");
+    }
+    let name = world.name("s");
+    let key = world.call("key @s").ok();
+    let [id, private] = ["@s --value 5", "private --value 6"].map(|it| world.call(&format!("sem create {it}")).ok());
+    let [key, id, private] = [&key, &id, &private].map(|word| word.trim());
+    let named = format!("{id}\t{name}: semaphore, value 5\n");
+    let keyed = format!("{key}\t{name}: semaphore, value 5\n");
+    let unnamed = format!("{private}\tsemaphore, value 6\n");
+    for (kind, start, expected) in [
+        ("sem-name", &*name, format!("{name}\tsemaphore, value 5\n")),
+        ("sem-id", "", format!("{named}{unnamed}")),
+        ("sem-key", "", keyed.clone()),
+        ("sem", id, format!("{named}{keyed}")),
+        ("sem", private, unnamed.clone()),
+    ] {
+        offered(kind, start).stdout(expected).ok();
+    }
+    let all = offered("sem", "").ok();
+    assert!(!all.contains(key) && all.contains(&name) && all.ends_with(&unnamed), "{all}");
 }
 
 #[test]
@@ -67,14 +89,16 @@ fn foreign_object_is_offered_with_its_owner() {
 }
 
 #[test]
-fn id_of_two_objects_is_offered_once() {
+fn word_of_two_objects_is_offered_once() {
     let world = World::new();
     if !world.is_own() {
         return skip("the ids of objects are not the test's");
     }
-    world.call("msgq create @q").stdout("0\n").ok();
-    world.call("sem create @s --value 5").stdout("0\n").ok();
-    offered("ipc-id", "0").stdout("0\t0 messages, 0 bytes; semaphore, value 5\n").ok();
+    world.call("msgq create @x").stdout("0\n").ok();
+    world.call("sem create @x --value 5").stdout("0\n").ok();
+    let name = world.name("x");
+    offered("ipc", &name).stdout(format!("{name}\t0 messages, 0 bytes; semaphore, value 5\n")).ok();
+    offered("ipc-id", "0").stdout(format!("0\t{name}: 0 messages, 0 bytes; {name}: semaphore, value 5\n")).ok();
 }
 
 #[test]
@@ -88,7 +112,7 @@ fn name_with_control_characters_is_not_offered() {
 
 #[test]
 fn unknown_kind_is_refused() {
-    for kind in ["", "semaphores", "sem-name", "pid-id"] {
+    for kind in ["", "semaphores", "sem-names", "pid-id"] {
         offered(kind, "").fails(2, &format!("no kind '{kind}'"));
     }
 }

@@ -44,6 +44,7 @@ fn kind(place: &str, parser: &clap::Command, arg: &Arg, columns: &str) -> String
         "SEM" => "sem".into(),
         "ID" => format!("{of}-id"),
         "KEY" => format!("{of}-key"),
+        "GLOB" => format!("{of}-name"),
         "KIND" => "=shm,msg,sem".into(),
         "PATH" if verb == "create" => "file".into(),
         "PATH" => "fifo".into(),
