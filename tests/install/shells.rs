@@ -13,6 +13,9 @@ const README: &str = include_str!("../../README.md");
 /// The search path of a fresh user.
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
+/// The line that fish needs for `/usr/local`.
+const FISH_LINE: &str = "set -a fish_complete_path /usr/local/share/fish/vendor_completions.d";
+
 /// Login shells: how each is started, and the file that it reads.
 const SHELLS: [(Shell, &[&str], &str, &str); 3] = [
     (
@@ -67,7 +70,7 @@ fn check(world: &World, shell: &Shell, words: &[&str], root: &Path) {
     let Some(terminal) = Terminal::open(world, words, &env) else { return };
     for applet in applets(world) {
         terminal.types(&format!("command -v {applet}; {applet} --help | grep Usage; echo en''d\n"));
-        terminal.says(&format!("\r\n{}/bin/{applet}\r\n", root.display()));
+        terminal.says(&format!("{}/bin/{applet}\r\n", root.display()));
         terminal.says("Usage: ");
         terminal.says("end\r\n");
         terminal.says(PROMPT);
@@ -112,12 +115,13 @@ fn another_user_finds_it_in_usr_local() {
     let Some(user) = world.stranger() else { return };
     home(&world, |shell| match shell {
         "bash" => format!("[ ! -r {PACKAGE} ] || . {PACKAGE}\n"),
+        "fish" => format!("{FISH_LINE}\n"),
         _ => String::new(),
     });
     let user = user.to_string();
     Call::new("chown").arg("-R").arg(format!("{user}:{user}")).arg(world.dir()).ok();
     let script = "mount -t tmpfs -o mode=755 tmpfs /usr/local
-        (umask 077; \"$0\" --install-all /usr/local >/dev/null)
+        (umask 077; PATH=$PATH:/usr/local/bin XDG_DATA_DIRS= SHELL= \"$0\" --install-all /usr/local >/dev/null 2>messages)
         exec setpriv --reuid=\"$1\" --regid=\"$1\" --clear-groups \"$2\" \"$3\" \"$4\"";
     let program = binary(&world);
     let start = ["unshare", "--mount", "/bin/sh", "-euc", script, program.to_str().unwrap(), &user];
@@ -126,6 +130,10 @@ fn another_user_finds_it_in_usr_local() {
     }
     for (shell, words, ..) in SHELLS {
         check(&world, &shell, &[&start[..], words].concat(), Path::new("/usr/local"));
+    }
+    let messages = fs::read_to_string(world.dir().join("messages")).unwrap();
+    if Path::new("/usr/bin/fish").exists() {
+        assert!(messages.contains(&format!("hint: add {FISH_LINE} to /etc/fish/config.fish\n")), "{messages}");
     }
 }
 

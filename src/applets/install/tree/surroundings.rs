@@ -3,9 +3,10 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf, absolute};
 
-use super::{BASH, BIN, PROGRAM, ZSH, is_same_file};
+use super::{BASH, BIN, FISH, PROGRAM, ZSH, is_same_file};
 use crate::output;
 use crate::sys::exec;
 use crate::text::quote;
@@ -62,11 +63,20 @@ pub fn report_lacking(root: &Path) {
     if lacks("MANPATH", "", &man) && lacks("MANPATH", "", Path::new("")) {
         report("MANPATH", &man, "");
     }
-    // bash and fish search these for completions.
+    // bash and fish search these for completions. Without the variable, fish searches only where it is installed.
     let usual = "/usr/local/share:/usr/share";
     let home = env::var_os("HOME").map(|home| Path::new(&home).join(".local/share")).unwrap_or_default();
-    if lacks("XDG_DATA_DIRS", usual, &share) && lacks("XDG_DATA_HOME", &home.to_string_lossy(), &share) {
+    let is_of_user = !lacks("XDG_DATA_HOME", &home.to_string_lossy(), &share);
+    let fish =
+        exec::find("fish".as_ref()).ok().and_then(|fish| fs::canonicalize(OsStr::from_bytes(fish.to_bytes())).ok());
+    let is_of_fish = |fish: &PathBuf| fish.ancestors().nth(2) == Some(&root);
+    if !is_of_user && lacks("XDG_DATA_DIRS", usual, &share) {
         report("XDG_DATA_DIRS", &share, usual);
+    } else if !is_of_user && lacks("XDG_DATA_DIRS", "", &share) && fish.is_some_and(|fish| !is_of_fish(&fish)) {
+        let dir = root.join(FISH);
+        output::warn(format!("fish searches {} only if fish_complete_path contains it", dir.display()));
+        let dir = quote(&dir.to_string_lossy());
+        output::hint(format!("add set -a fish_complete_path {dir} to /etc/fish/config.fish"));
     }
     let shell = env::var_os("SHELL").unwrap_or_default();
     let shell = Path::new(&shell).file_name();
