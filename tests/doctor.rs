@@ -135,3 +135,18 @@ fn stranger_without_privileges_gets_a_report() {
     assert_eq!(rows["setns"], "no (EPERM)");
     assert_eq!(rows["capabilities"], "0000000000000000");
 }
+
+#[test]
+fn fact_without_its_source_is_unknown() {
+    let world = World::new();
+    if !geteuid().is_root() || !world.is_own() {
+        return skip("needs root and permission to create namespaces");
+    }
+    let hide = "mount -t tmpfs none /proc; mount -t tmpfs none /dev; exec \"$0\" --version --verbose";
+    let rows = rows(&Call::new("unshare").args(["--mount", "sh", "-ec", hide, BINARY]).ok());
+    for name in ["capabilities", "seccomp", "yama.ptrace_scope", "fs.pipe-max-size", "/dev/shm"] {
+        assert_eq!(rows[name], "unknown", "{name}");
+    }
+    assert_eq!(rows["birth times"], "no (ENOENT)");
+    assert_eq!(rows["pidfd_open"], "yes");
+}

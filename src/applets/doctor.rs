@@ -9,7 +9,7 @@ use nix::unistd::geteuid;
 use crate::sys::features::{self, PROBES};
 use crate::sys::mapping::page_size;
 use crate::sys::posix::{mq, shm as posix_shm};
-use crate::sys::process::{Sight, sight};
+use crate::sys::process::{Sight, has_procfs, sight};
 use crate::sys::sysv::{msg, sem, shm};
 use crate::sys::{fds, file_limit, pipe};
 
@@ -68,6 +68,7 @@ fn file_systems() -> [(&'static str, String); 5] {
         Sight::All => "shows all processes",
     };
     let scope = match features::ptrace_scope() {
+        None if !has_procfs() => "unknown",
         None => "none",
         Some(0) => "0",
         Some(1) => "1: waiters are seen only with CAP_SYS_PTRACE",
