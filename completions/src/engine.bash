@@ -71,14 +71,12 @@ _ipcbox_fifos() {
 # Offers processes or existing objects, as ipcbox lists them.
 # The called program is run only if its real name is that of ipcbox.
 _ipcbox_offer_live() {
-    local program line lines
+    local program lines
     program=$(readlink -f -- "$(type -P -- "${words[0]/#\~\//$HOME/}")" 2>/dev/null)
     [[ ${program##*/} == ipcbox* ]] || program=$(type -P ipcbox) || return 0
     mapfile -t lines < <(exec "$program" --complete "$1" "$current" 2>/dev/null </dev/null)
-    for line in "${lines[@]}"; do
-        offers+=("${line%%$'\t'*}")
-        texts+=("${line#*$'\t'}")
-    done
+    offers+=("${lines[@]%%$'\t'*}")
+    texts+=("${lines[@]#*$'\t'}")
 }
 
 _ipcbox_values() {
