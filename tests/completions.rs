@@ -150,6 +150,7 @@ fn check(shell: &Shell) {
     let other_pid = some_pid.replace("signal join", "sem hold x");
     let table: &[(&str, &[&str], &[&str])] = &[
         ("ipcbox --", &["--install", "--list", "--version"], &[]),
+        ("ipcbox --version -", &["-v", "--verbose"], &[]),
         ("ipcbox s", &["sem", "shm", "Job slots, locks and barriers"], &["msgq", "fifo"]),
         ("sem ", &["barrier", "Wait until N callers have arrived, then return"], &["--timeout"]),
         ("ipcbox help msgq ", &["peek", "Print messages without taking them"], &[]),

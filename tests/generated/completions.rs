@@ -154,7 +154,9 @@ fn table() -> Vec<(String, String)> {
     ]);
     let topics = TOPICS.into_iter().map(|(name, text)| row(name, "verb", text));
     let explained = own.iter().cloned().chain(topics).collect();
-    let mut places = vec![(".".to_owned(), own), ("help".to_owned(), explained)];
+    let verbose = row("-v,--verbose", "", "Also print kernel features and limits");
+    let mut places =
+        vec![(".".to_owned(), own), ("help".to_owned(), explained), ("--version".to_owned(), vec![verbose])];
     for applet in APPLETS {
         if applet.alone(applet.name).is_some() {
             for verb in applet.verbs {
