@@ -65,9 +65,9 @@ fn kind(place: &str, parser: &clap::Command, arg: &Arg, columns: &str) -> String
         "CMD" => "command".into(),
         choice if choice.contains('|') => format!("={}", choice.replace('|', ",")),
         // Numbers, durations, sizes and texts, for which there is nothing to offer.
-        "CMDLINE" | "COUNT" | "D" | "DURATION" | "F" | "GLOB" | "INDEX:DELTA" | "INTERVAL" | "K" | "LABEL"
-        | "MESSAGE" | "MODE" | "N" | "NAME" | "NEW" | "OLD" | "P" | "RATE" | "RECORDS" | "SIZE" | "TEXT" | "TYPE"
-        | "V,V" | "VALUE" | "WORD" => "-".into(),
+        "CMDLINE" | "COUNT" | "D" | "DURATION" | "F" | "INDEX:DELTA" | "INTERVAL" | "K" | "LABEL" | "MESSAGE"
+        | "MODE" | "N" | "NAME" | "NEW" | "OLD" | "P" | "RATE" | "RECORDS" | "SIZE" | "TEXT" | "TYPE" | "V,V"
+        | "VALUE" | "WORD" => "-".into(),
         other => panic!("{place}: the kind of {other} is unknown"),
     }
 }
