@@ -54,7 +54,7 @@ fn mandoc_has_no_warning() {
 
 #[test]
 fn pages_mention_only_existing_options() {
-    let own = ["--help", "--list", "--version"].map(str::to_owned);
+    let own = ["--complete", "--help", "--list", "--version"].map(str::to_owned);
     let entries = APPLETS.iter().flat_map(|applet| applet.verbs).chain(WORDS);
     let known = entries.flat_map(|entry| {
         let parser = entry.parser("", &[]);

@@ -63,7 +63,7 @@ pub fn report_lacking(root: &Path) {
     if lacks("MANPATH", "", &man) && lacks("MANPATH", "", Path::new("")) {
         report("MANPATH", &man, "");
     }
-    // bash and fish search these for completions. Without the variable, fish searches only where it is installed.
+    // bash and fish search these for completions. Without the variable, fish searches only below its own prefix.
     let usual = "/usr/local/share:/usr/share";
     let home = env::var_os("HOME").map(|home| Path::new(&home).join(".local/share")).unwrap_or_default();
     let is_of_user = !lacks("XDG_DATA_HOME", &home.to_string_lossy(), &share);
