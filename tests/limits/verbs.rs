@@ -89,7 +89,7 @@ pub const VERBS: &[(&str, &str)] = &[
     ("shm create @a --size 1", "ipcrm-lite --orphaned --mine --dry-run"),
     ("", "--install ."),
     ("", "--version --verbose"),
-    ("", "--install-all ."),
+    ("", "--install-all . --dry-run"),
     ("", "--uninstall ."),
     ("", "--man sem"),
     ("", "--completions bash"),
