@@ -45,6 +45,7 @@ targets	verb	Name an object: name, id, key, ftok:PATH or /posix
 exit	verb	List the exit statuses
 json	verb	Read the output in a program
 cookbook	verb	List recipes for scripts and CI jobs'
+[--version]='-v,--verbose		Also print kernel features and limits'
 [fifo]='create	verb	Create FIFOs
 read	verb	Copy data from FIFOs to standard output
 write	verb	Write lines or standard input to a FIFO
@@ -133,7 +134,7 @@ help	verb	Explain a verb
 --missing-ok		Do not fail if the object does not exist
 --owner	user	Select objects that USER owns
 --mine		Select objects that the caller owns
---name	-	Select objects whose name matches GLOB
+--name	ipc-name	Select objects whose name matches GLOB
 --older-than	-	Select objects not used or changed for DURATION
 --keep	ipc	Skip TARGET, even if it is also an argument
 --unused		Select objects that no process uses now
@@ -167,7 +168,7 @@ help	verb	Explain a verb
 --isolate		Run CMD in a separate IPC namespace
 --owner	user	Select objects that USER owns
 --mine		Select objects that the caller owns
---name	-	Select objects whose name matches GLOB
+--name	ipc-name	Select objects whose name matches GLOB
 --older-than	-	Select objects not used or changed for DURATION
 --keep	ipc	Skip TARGET, even if it is also an argument
 --unused		Select objects that no process uses now
@@ -202,7 +203,7 @@ help	verb	Explain a verb
 --isolate		Run CMD in a separate IPC namespace
 --owner	user	Select objects that USER owns
 --mine		Select objects that the caller owns
---name	-	Select objects whose name matches GLOB
+--name	ipc-name	Select objects whose name matches GLOB
 --older-than	-	Select objects not used or changed for DURATION
 --keep	ipc	Skip TARGET, even if it is also an argument
 --unused		Select objects that no process uses now
@@ -237,7 +238,7 @@ help	verb	Explain a verb
 --isolate		Run CMD in a separate IPC namespace
 --owner	user	Select objects that USER owns
 --mine		Select objects that the caller owns
---name	-	Select objects whose name matches GLOB
+--name	ipc-name	Select objects whose name matches GLOB
 --older-than	-	Select objects not used or changed for DURATION
 --keep	ipc	Skip TARGET, even if it is also an argument
 --unused		Select objects that no process uses now
@@ -924,14 +925,12 @@ _ipcbox_fifos() {
 # Offers processes or existing objects, as ipcbox lists them.
 # The called program is run only if its real name is that of ipcbox.
 _ipcbox_offer_live() {
-    local program line lines
+    local program lines
     program=$(readlink -f -- "$(type -P -- "${words[0]/#\~\//$HOME/}")" 2>/dev/null)
     [[ ${program##*/} == ipcbox* ]] || program=$(type -P ipcbox) || return 0
     mapfile -t lines < <(exec "$program" --complete "$1" "$current" 2>/dev/null </dev/null)
-    for line in "${lines[@]}"; do
-        offers+=("${line%%$'\t'*}")
-        texts+=("${line#*$'\t'}")
-    done
+    offers+=("${lines[@]%%$'\t'*}")
+    texts+=("${lines[@]#*$'\t'}")
 }
 
 _ipcbox_values() {

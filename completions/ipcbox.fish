@@ -48,6 +48,8 @@ targets	verb	Name an object: name, id, key, ftok:PATH or /posix
 exit	verb	List the exit statuses
 json	verb	Read the output in a program
 cookbook	verb	List recipes for scripts and CI jobs'
+        case --version
+            echo '-v,--verbose		Also print kernel features and limits'
         case fifo
             echo 'create	verb	Create FIFOs
 read	verb	Copy data from FIFOs to standard output
@@ -146,7 +148,7 @@ help	verb	Explain a verb
 --missing-ok		Do not fail if the object does not exist
 --owner	user	Select objects that USER owns
 --mine		Select objects that the caller owns
---name	-	Select objects whose name matches GLOB
+--name	ipc-name	Select objects whose name matches GLOB
 --older-than	-	Select objects not used or changed for DURATION
 --keep	ipc	Skip TARGET, even if it is also an argument
 --unused		Select objects that no process uses now
@@ -182,7 +184,7 @@ help	verb	Explain a verb
 --isolate		Run CMD in a separate IPC namespace
 --owner	user	Select objects that USER owns
 --mine		Select objects that the caller owns
---name	-	Select objects whose name matches GLOB
+--name	ipc-name	Select objects whose name matches GLOB
 --older-than	-	Select objects not used or changed for DURATION
 --keep	ipc	Skip TARGET, even if it is also an argument
 --unused		Select objects that no process uses now
@@ -218,7 +220,7 @@ help	verb	Explain a verb
 --isolate		Run CMD in a separate IPC namespace
 --owner	user	Select objects that USER owns
 --mine		Select objects that the caller owns
---name	-	Select objects whose name matches GLOB
+--name	ipc-name	Select objects whose name matches GLOB
 --older-than	-	Select objects not used or changed for DURATION
 --keep	ipc	Skip TARGET, even if it is also an argument
 --unused		Select objects that no process uses now
@@ -254,7 +256,7 @@ help	verb	Explain a verb
 --isolate		Run CMD in a separate IPC namespace
 --owner	user	Select objects that USER owns
 --mine		Select objects that the caller owns
---name	-	Select objects whose name matches GLOB
+--name	ipc-name	Select objects whose name matches GLOB
 --older-than	-	Select objects not used or changed for DURATION
 --keep	ipc	Skip TARGET, even if it is also an argument
 --unused		Select objects that no process uses now
