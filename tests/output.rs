@@ -122,13 +122,13 @@ fn failing_call_captures_no_backtrace() {
         "sme",
         // Internal failures of a call that succeeds.
         "sem rm --missing-ok $NAME-missing",
-        "msgq send $NAME-q --create x",
+        "msgq send /$NAME-q --create x",
     ] {
         let off = calls(line, ["RUST_BACKTRACE", "0"]);
-        world.call("msgq rm @q --missing-ok").ok();
+        world.call("msgq rm /@q --missing-ok").ok();
         for on in [["RUST_BACKTRACE", "1"], ["RUST_BACKTRACE", "full"], ["RUST_LIB_BACKTRACE", "1"]] {
             assert_eq!(calls(line, on), off, "{on:?} {line}");
-            world.call("msgq rm @q --missing-ok").ok();
+            world.call("msgq rm /@q --missing-ok").ok();
         }
     }
 }
