@@ -29,7 +29,7 @@ enum Shell {
 
 impl Verb for Completions {
     const NAME: &'static str = "--completions";
-    const SUMMARY: &'static str = "Print the completions of a shell";
+    const SUMMARY: &'static str = "Print the completion file for SHELL";
     const EXAMPLES: &'static str = "
 # Keep the completions of bash in a file that ~/.bashrc can read
 ipcbox --completions bash >ipcbox.bash

@@ -26,8 +26,8 @@ use crate::sys::sysv::sem::Set;
 use crate::target::Target;
 
 /// Takes a slot or lock, starts a small process that holds it, prints the pid of this holder and returns. The holder
-/// releases everything on SIGTERM, with --release, or when PID exits. In a script, use $$ as PID: it is the pid of the
-/// script, even in a subshell.
+/// releases everything when PID exits, when it gets SIGTERM, or when --release is called. In a script, use $$ as PID: it
+/// is the pid of the script, even in a subshell.
 #[derive(Args)]
 pub struct Hold {
     /// Slots or lock

@@ -20,8 +20,8 @@ use crate::target::Target;
 
 /// Waits for a free slot and runs CMD. The kernel releases the slot when CMD exits or is killed. Background processes
 /// that CMD leaves behind do not hold the slot. CMD gets the lowest free slot; IPCBOX_SLOT is its number, from 1 to N.
-/// With --take, IPCBOX_SLOT lists all numbers, separated by commas. A caller that takes several slots at once can
-/// starve while others keep taking single slots.
+/// With --take, IPCBOX_SLOT lists the numbers of all slots taken, separated by commas. A caller that takes several slots
+/// at once can starve while others keep taking single slots.
 #[derive(Args)]
 pub struct Run {
     /// Set of job slots
