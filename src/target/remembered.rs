@@ -6,11 +6,12 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
+use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use nix::unistd::geteuid;
 
-use super::{Form, Target, form};
+use super::{Form, NAME_MAX, Target, form};
 use crate::sys::name_file;
 use crate::sys::sysv::{Key, is_used};
 
@@ -21,6 +22,10 @@ const LONGEST: usize = 4096 + 16;
 /// The bytes of lines without an object that compaction keeps, the last ones. They can belong to objects that are about
 /// to be created, and to other IPC namespaces.
 const KEPT: usize = 32 << 10;
+
+/// The most names of an object that are shown. One path has any number of spellings, so that the file of another user
+/// could fill the tables of root.
+const MOST: usize = 8;
 
 /// Records the name in a TARGET, whose object is about to be created. If it was not recorded before, returns the other
 /// recorded names of the same key, if an object has that key.
@@ -53,9 +58,10 @@ pub fn recorded(target: &Target) -> Option<(Key, OsString)> {
     is_plain(text.as_bytes()).then_some((key, text))
 }
 
-/// Whether a line can hold this TARGET.
+/// Whether a line can hold this TARGET. The length is checked first, because a line of blanks has many texts.
 fn is_plain(text: &[u8]) -> bool {
-    text.len() <= LONGEST && !text.iter().any(u8::is_ascii_control)
+    let longest = if text.starts_with(b"ftok:/") { LONGEST } else { NAME_MAX };
+    text.len() <= longest && !text.iter().any(u8::is_ascii_control)
 }
 
 /// Whether this is a name, or an absolute path of `ftok:`, that stands for this key now.
@@ -80,16 +86,32 @@ fn read_line(line: &[u8]) -> impl Iterator<Item = (Key, &OsStr)> {
     })
 }
 
-/// Returns the texts of a file by key. None is checked yet.
-fn names_in(file: &[u8]) -> HashMap<Key, Vec<OsString>> {
-    let mut names: HashMap<Key, Vec<OsString>> = HashMap::new();
-    for (key, text) in file.split(|byte| *byte == b'\n').flat_map(read_line) {
-        let of_key = names.entry(key).or_default();
-        if !of_key.iter().any(|known| known == text) {
-            of_key.push(text.to_owned());
+/// A file, and the places of the texts in it by key. Neither copies nor compares texts, because root reads the files of
+/// others, who can write many of one key.
+#[derive(Debug, Default)]
+struct Texts {
+    file: Vec<u8>,
+    places: HashMap<Key, Vec<Range<usize>>>,
+}
+
+impl Texts {
+    fn of(file: Vec<u8>) -> Self {
+        let mut places: HashMap<Key, Vec<Range<usize>>> = HashMap::new();
+        let mut end = 0;
+        for line in file.split_inclusive(|byte| *byte == b'\n') {
+            end += line.len();
+            let (end, line) = line.strip_suffix(b"\n").map_or((end, line), |line| (end - 1, line));
+            for (key, text) in read_line(line) {
+                places.entry(key).or_default().push(end - text.len()..end);
+            }
         }
+        Self { file, places }
     }
-    names
+
+    /// Returns the texts that may be names of this key. None is checked yet.
+    fn of_key(&self, key: Key) -> impl Iterator<Item = &OsStr> {
+        self.places.get(&key).into_iter().flatten().map(|place| OsStr::from_bytes(&self.file[place.clone()]))
+    }
 }
 
 /// Returns the lines of a file that are still needed, each once.
@@ -123,7 +145,7 @@ fn compacted(file: &[u8]) -> Vec<u8> {
 #[derive(Debug, Default)]
 pub struct Remembered {
     caller: OnceCell<u32>,
-    files: RefCell<HashMap<u32, HashMap<Key, Vec<OsString>>>>,
+    files: RefCell<HashMap<u32, Texts>>,
 }
 
 impl Remembered {
@@ -135,12 +157,12 @@ impl Remembered {
         let caller = *self.caller.get_or_init(|| geteuid().as_raw());
         let others = owners.into_iter().filter(|_| caller == 0);
         let mut files = self.files.borrow_mut();
-        let mut names = Vec::new();
+        let mut names: Vec<OsString> = Vec::new();
         for user in [caller].into_iter().chain(others) {
-            let file = files.entry(user).or_insert_with(|| names_in(&name_file::read(user).unwrap_or_default()));
-            for name in file.get(&key).into_iter().flatten() {
-                if !names.contains(name) && stands_for(name, key) {
-                    names.push(name.clone());
+            let file = files.entry(user).or_insert_with(|| Texts::of(name_file::read(user).unwrap_or_default()));
+            for name in file.of_key(key) {
+                if names.len() < MOST && !names.iter().any(|known| known == name) && stands_for(name, key) {
+                    names.push(name.to_owned());
                 }
             }
         }

@@ -153,6 +153,26 @@ fn file_of_another_user_is_ignored() {
     assert_eq!(text, "-\nb\n-\n-\n");
 }
 
+/// Its lines are of one key: names of other keys, and spellings of one path.
+#[test]
+fn crowded_file_delays_and_fills_no_list() {
+    let world = World::new();
+    if world.stranger().is_none() {
+        return;
+    }
+    let script = "
+        as() { setpriv --reuid=54321 --regid=54321 --clear-groups \"$@\"; }
+        as ipcbox sem create a -q; as ipcbox msgq create ftok:/dev/shm -q; ipcbox sem create b -q
+        key() { ipcbox key $1 | cut -c3-; }
+        { seq -f \"$(key a) n%.0f\" 0 49999; echo \"$(key a) a\"
+          for a in / /./ // /.//; do for b in / /./ // /.//; do echo \"$(key ftok:/dev/shm) ftok:${a}dev${b}shm\"; done; done
+        } >/dev/shm/.ipcbox-names.54321
+        timeout 30 ipcbox sem stat --columns name --no-header
+        ipcbox msgq stat --columns name --no-header | tr , '\\n' | wc -l";
+    let Some(text) = apart(&world, "mode=1777", script) else { return };
+    assert_eq!(text, "a\nb\n8\n");
+}
+
 #[test]
 fn junk_hides_no_name() {
     let world = World::new();
