@@ -57,6 +57,8 @@ fn find(word: &str) -> Result<String> {
 /// Runs man(1) in place of ipcbox, with the page on its standard input. Returns only on failure.
 fn through_man(page: &str) -> nix::Result<Infallible> {
     let man = exec::find("man".as_ref())?;
+    // In the image of Ubuntu, man(1) is a script that shows no page. There is none of these, one of which man needs.
+    exec::find("groff".as_ref()).or_else(|_| exec::find("mandoc".as_ref()))?;
     fds::set_stdin(fds::in_memory(page.as_bytes())?)?;
     Err(exec::replace(&man, &["man".into(), "-l".into(), "-".into()], &[]))
 }

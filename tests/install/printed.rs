@@ -68,12 +68,17 @@ fn man_shows_a_page_on_a_terminal() {
     let man = world.script("bin/man", "#!/bin/sh\nprintf 'man %s\\n' \"$*\"\ncat >source\necho en''d\n");
     let path = format!("{}/bin:{}", world.dir().display(), std::env::var("PATH").unwrap());
     let Some(terminal) = Terminal::open(&world, &["sh"], &[("PATH", &path)]) else { return };
+    let formatter = world.script("bin/groff", "#!/bin/sh\n");
     terminal.types("ipcbox --man sem\n");
     terminal.says("man -l -\r\n");
     terminal.says("end\r\n");
     let (_, _, source) = pages().into_iter().find(|(page, ..)| page == "ipcbox-sem").unwrap();
     assert_eq!(fs::read_to_string(world.dir().join("source")).unwrap(), source);
-    // Without man, or with one that cannot be run, the terminal shows the text.
+    // Without man, with one that cannot be run, or without a formatter, the terminal shows the text.
+    fs::remove_file(formatter).unwrap();
+    terminal.types("PATH=$PWD/bin $PWD/bin/ipcbox --man sem; echo en''d\n");
+    terminal.says("\r\nNAME\r\n");
+    terminal.says("end\r\n");
     fs::write(&man, "#!/nowhere\n").unwrap();
     terminal.types("ipcbox --man sem | head -n 2; ipcbox --man sem; echo en''d\n");
     terminal.says("\r\nNAME\r\n");
