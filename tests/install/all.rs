@@ -209,6 +209,53 @@ fn failed_installation_leaves_nothing() {
     assert!(!world.dir().join("a").exists());
 }
 
+/// A call with the same pid has left it.
+#[test]
+fn file_of_another_call_is_no_obstacle() {
+    let world = World::new();
+    let root = world.dir().join("usr");
+    fs::create_dir_all(root.join("bin")).unwrap();
+    let script = "echo mine >usr/bin/.ipcbox.$$.0; ln -s mine usr/bin/.sem.$$.0; exec \"$0\" --install-all usr";
+    let call = Call::new("/bin/sh").dir(world.dir()).args(["-c", script]).arg(binary(&world));
+    assert!(call.output().status.success());
+    assert_eq!(shape(&root).iter().filter(|file| file.starts_with("bin/.")).count(), 2);
+}
+
+/// The file that it leads to may be removed, as a download is.
+#[test]
+fn link_in_place_of_a_file_is_replaced_by_force() {
+    let world = World::new();
+    let root = world.dir().join("usr");
+    fs::create_dir_all(root.join("bin")).unwrap();
+    symlink(binary(&world), root.join("bin/ipcbox")).unwrap();
+    let call = || quiet(&world, &root).arg("--install-all");
+    call().arg(&root).fails(4, "usr/bin/ipcbox is not a file of ipcbox");
+    call().arg("--force").arg(&root).ok();
+    assert!(root.join("bin/ipcbox").symlink_metadata().unwrap().is_file());
+    assert!(binary(&world).exists());
+}
+
+/// A path could lead to another file by now, if another user owns the directory.
+#[test]
+fn modes_are_changed_by_descriptor() {
+    let world = World::new();
+    let root = world.dir().join("usr");
+    let install = || {
+        let script =
+            "umask 077; exec strace -o log -e trace=?chmod,?fchmod,?fchmodat,?fchmodat2 \"$0\" --install-all usr";
+        let output = Call::new("/bin/sh").dir(world.dir()).args(["-c", script]).arg(binary(&world)).output();
+        output.status.success().then(|| fs::read_to_string(world.dir().join("log")).unwrap())
+    };
+    for _ in 0..2 {
+        let Some(log) = install() else { return skip("needs strace and permission to trace") };
+        assert!(log.contains("fchmod(") && !log.contains("chmodat"), "{log}");
+        assert!(log.lines().all(|line| !line.starts_with("chmod(")), "{log}");
+        fs::set_permissions(root.join("bin/ipcbox"), Permissions::from_mode(0o700)).unwrap();
+    }
+    let modes = shape(&root);
+    assert!(modes.iter().filter(|file| file.contains(" d ")).all(|file| file.contains(" 755 ")), "{modes:?}");
+}
+
 #[test]
 fn killed_installation_is_completed() {
     let world = World::new();

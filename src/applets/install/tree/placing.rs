@@ -4,13 +4,15 @@
 //! missing permission leaves PREFIX unchanged, and a binary that is running is replaced, not written to.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{Mode, umask};
 
 use super::removing::recorded;
 use super::{BIN, Content, DIRS, Item, OWN, RECORD, RECORD_HEAD, is_ours, is_same_file, items};
@@ -167,12 +169,11 @@ impl Installation {
         }
         let written = self.placements.iter().filter(|placement| placement.act != Act::Open);
         for Placement { path, item, .. } in written.clone() {
-            let beside = beside(path);
-            unfinished.files.push(beside.clone());
-            write(item, &beside).map_err(cause).with_context(|| format!("cannot write {}", path.display()))?;
+            let written = write(item, path, &mut unfinished.files);
+            written.map_err(cause).with_context(|| format!("cannot write {}", path.display()))?;
         }
-        for Placement { path, .. } in written {
-            let renamed = fs::rename(beside(path), path);
+        for (Placement { path, .. }, beside) in written.zip(&unfinished.files) {
+            let renamed = fs::rename(beside, path);
             renamed.map_err(cause).with_context(|| format!("cannot replace {}", path.display()))?;
         }
         for Placement { path, item, .. } in self.placements.iter().filter(|placement| placement.act == Act::Open) {
@@ -203,12 +204,12 @@ impl Drop for Unfinished {
 
 /// Returns what is at a path where this item belongs.
 fn found(path: &Path, item: &Item) -> Result<Occupant> {
-    match fs::symlink_metadata(path) {
+    let there = match fs::symlink_metadata(path) {
         Ok(there) if there.is_dir() => bail!(Errno::EISDIR),
-        Ok(_) => {}
+        Ok(there) => there,
         Err(error) if is_nothing(&error) => return Ok(Occupant::Nothing),
         Err(error) => return Err(cause(error)),
-    }
+    };
     match &item.content {
         Content::Link(to) => {
             let has_text = fs::read_link(path).is_ok_and(|text| text == Path::new(to));
@@ -217,9 +218,8 @@ fn found(path: &Path, item: &Item) -> Result<Occupant> {
             }
         }
         Content::File(bytes) => {
-            let alike = |there: &fs::Metadata| there.is_file() && there.len() == bytes.len() as u64;
-            if let Some(there) = fs::metadata(path).ok().filter(alike)
-                && fs::read(path).is_ok_and(|there| there == *bytes)
+            // A symbolic link is not: the file that it leads to, such as a download, can be removed.
+            if there.is_file() && there.len() == bytes.len() as u64 && fs::read(path).is_ok_and(|there| there == *bytes)
             {
                 let is_open = there.mode() & item.mode() == item.mode();
                 return Ok(if is_open { Occupant::Right } else { Occupant::Closed });
@@ -271,30 +271,49 @@ fn record(created: &BTreeSet<String>) -> Item {
 
 /// Creates a directory that other users can use, whatever the umask. It keeps the set-group-ID bit that it inherits.
 fn create_dir(dir: &Path) -> std::io::Result<()> {
-    DirBuilder::new().mode(DIR_MODE).create(dir)?;
-    allow(dir, DIR_MODE)
+    // No other thread creates files. A chmod(2) would change another directory if the owner of the one above has put a
+    // symbolic link here.
+    let before = umask(Mode::S_IWGRP | Mode::S_IWOTH);
+    let created = DirBuilder::new().mode(DIR_MODE).create(dir);
+    umask(before);
+    created
 }
 
-/// Adds permission bits.
+/// Adds permission bits to a file. It can have been replaced since it was read, also by a symbolic link.
 fn allow(path: &Path, mode: u32) -> std::io::Result<()> {
-    let before = fs::metadata(path)?.mode();
-    if before & mode == mode { Ok(()) } else { fs::set_permissions(path, Permissions::from_mode(before | mode)) }
+    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let there = file.metadata()?;
+    if !there.is_file() {
+        return Err(Errno::EINVAL.into());
+    }
+    file.set_permissions(Permissions::from_mode(there.mode() | mode))
 }
 
 /// Returns where the file for this place is written first. It is hidden, so that no shell reads it.
 fn beside(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}", std::process::id()))
+    let mut paths = (0_u32..).map(|n| path.with_file_name(format!(".{name}.{}.{n}", std::process::id())));
+    // A killed call may have left one: in a container, many calls have the same pid.
+    paths.find(|path| fs::symlink_metadata(path).is_err()).unwrap_or_default()
 }
 
-fn write(item: &Item, path: &Path) -> std::io::Result<()> {
-    let bytes = match &item.content {
-        Content::Link(to) => return symlink(to, path),
-        Content::File(bytes) => bytes,
-    };
-    let mut file = File::create_new(path)?;
-    file.write_all(bytes)?;
-    file.set_permissions(Permissions::from_mode(item.mode()))
+/// Writes the file for this place beside it, and adds its path to `files`.
+fn write(item: &Item, path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    let beside = beside(path);
+    match &item.content {
+        Content::Link(to) => {
+            symlink(to, &beside)?;
+            files.push(beside);
+            Ok(())
+        }
+        Content::File(bytes) => {
+            let mut file = File::create_new(&beside)?;
+            files.push(beside);
+            file.write_all(bytes)?;
+            file.set_permissions(Permissions::from_mode(item.mode()))
+        }
+    }
 }
 
 /// Returns the errno of a file operation.
