@@ -76,13 +76,14 @@ fn rpm_installs_and_removes_ipcbox() {
         return skip("needs cargo-generate-rpm, rpm, busybox and root");
     }
     let rpm = world.dir().join("ipcbox.rpm");
-    let pack = Call::new("cargo").args(["generate-rpm", "--target-dir"]).arg(target(&world)).arg("--output").arg(&rpm);
+    let pack = Call::new("cargo").args(["generate-rpm", "--payload-compress", "none", "--target-dir"]);
+    let pack = pack.arg(target(&world)).arg("--output").arg(&rpm);
     run(pack.dir(env!("CARGO_MANIFEST_DIR")));
     let root = world.dir().join("root");
     fs::create_dir_all(root.join("bin")).unwrap();
     fs::create_dir_all(root.join("var/lib/rpm")).unwrap();
     world
-        .shell("cp -L \"$(command -v busybox)\" root/bin/sh; for name in ln rm; do ln -s sh root/bin/$name; done")
+        .shell("cp -L \"$(command -v busybox)\" root/bin/sh; for name in ln rm rmdir; do ln -s sh root/bin/$name; done")
         .ok();
     let rpm_in = || Call::new("rpm").args(["--root", root.to_str().unwrap()]);
     run(rpm_in().args(["--install", "--nodeps"]).arg(&rpm));
