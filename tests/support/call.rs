@@ -42,8 +42,11 @@ impl Call {
         expect_signals();
         count_at_exit();
         let mut command = Command::new(program.into());
-        // The tests themselves may run in a slot.
-        command.env_remove("NO_COLOR").env_remove("IPCBOX_SLOT").env("LC_ALL", "C");
+        // The tests themselves may run in a slot, and cargo sets what build.rs exports.
+        for name in ["NO_COLOR", "IPCBOX_SLOT", "IPCBOX_COMMIT", "IPCBOX_TARGET"] {
+            command.env_remove(name);
+        }
+        command.env("LC_ALL", "C");
         Self { command, input: None, file: None, stdout: None, stderr: None }
     }
 
