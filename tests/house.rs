@@ -31,6 +31,7 @@ const MAY_BE_UNSAFE: &[&str] = &[
     "sys/process/wait_status.rs",
     "sys/signal/mod.rs",
     "sys/signal/signalfd.rs",
+    "sys/socket/mod.rs",
     "sys/sysv/mod.rs",
     "sys/sysv/msg.rs",
     "sys/sysv/sem/mod.rs",

@@ -1,6 +1,7 @@
 //! The processes that hold, wait for, map or have open an object.
 
 use std::io::Result as IoResult;
+use std::path::Path;
 
 use super::{Object, State};
 use crate::semset::{Purpose, awaited, lock, slots};
@@ -10,6 +11,7 @@ use crate::sys::holders::{self, Holder, Index, Open};
 use crate::sys::message::{Waits, Which};
 use crate::sys::posix::mq;
 use crate::sys::process::{self, Blocked, procfs};
+use crate::sys::socket::{SocketFile, diag};
 use crate::sys::sysv::msg;
 use crate::sys::sysv::sem::Set;
 use crate::text::{counted, visible};
@@ -287,4 +289,11 @@ pub fn at_fifo(fifo: &Seen) -> (Vec<User>, usize) {
     let this = std::process::id().cast_signed();
     let users = holders.seen.into_iter().map(User::from).chain(opening);
     (users.filter(|user| user.pid() != Some(this)).collect(), holders.unseen)
+}
+
+/// Returns the processes that have the socket at a path open, as far as they can be inspected.
+pub fn at_socket(path: &Path) -> Vec<User> {
+    let socket = SocketFile::open(path).and_then(|file| diag::bound_to(&file)).ok().flatten();
+    let holders = socket.and_then(|socket| holders::of(socket).ok());
+    holders.into_iter().flat_map(|holders| holders.seen).map(User::from).collect()
 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use nix::Result;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -84,6 +84,19 @@ pub fn copy_of(number: i32) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
+/// Makes a file the descriptor `number` of the program that is executed next, dup2(2).
+///
+/// # Errors
+/// `EBADF`: the number is beyond the limit of open files.
+pub fn pass_as(file: impl AsFd, number: i32) -> Result<()> {
+    let file = file.as_fd();
+    if file.as_raw_fd() == number {
+        return fcntl(file, FcntlArg::F_SETFD(FdFlag::empty())).map(drop);
+    }
+    // SAFETY: the call takes two plain integers. Its caller executes a program next, so nothing uses what it closes.
+    Errno::result(unsafe { libc::dup2(file.as_raw_fd(), number) }).map(drop)
+}
+
 /// Raises the soft limit of descriptors to the hard limit, RLIMIT_NOFILE of setrlimit(2).
 pub fn raise_fd_limit() -> Result<()> {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
@@ -111,6 +124,14 @@ pub(super) fn flags(fd: impl AsFd) -> Result<OFlag> {
 /// `EBADF`: it is not.
 pub fn can_write(fd: impl AsFd) -> Result<()> {
     if flags(fd)? & OFlag::O_ACCMODE == OFlag::O_RDONLY { Err(Errno::EBADF) } else { Ok(()) }
+}
+
+/// Checks that a descriptor is open for reading.
+///
+/// # Errors
+/// `EBADF`: it is not.
+pub fn can_read(fd: impl AsFd) -> Result<()> {
+    if flags(fd)? & OFlag::O_ACCMODE == OFlag::O_WRONLY { Err(Errno::EBADF) } else { Ok(()) }
 }
 
 /// BLKGETSIZE64 of ioctl(2). It writes 64 bits, although its number encodes the size of a pointer.

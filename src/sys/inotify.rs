@@ -1,10 +1,13 @@
 //! Changes of a file, reported as they happen, inotify(7).
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::Path;
 
 use nix::Result;
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::stat::Mode;
 
 use super::interrupt::retry;
 
@@ -23,6 +26,14 @@ impl Watch {
     /// Reports that the file was moved, or that a link to it was removed.
     pub fn place(fd: impl AsFd) -> Result<Self> {
         Self::of(fd, AddWatchFlags::IN_ATTRIB | AddWatchFlags::IN_MOVE_SELF)
+    }
+
+    /// Reports each file that comes into a directory, and that the directory was moved or removed.
+    pub fn files_of(directory: &Path) -> Result<Self> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let comes = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
+        let goes = AddWatchFlags::IN_DELETE_SELF | AddWatchFlags::IN_MOVE_SELF;
+        Self::of(open(directory, flags, Mode::empty())?, comes | goes)
     }
 
     fn of(fd: impl AsFd, what: AddWatchFlags) -> Result<Self> {

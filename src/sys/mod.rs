@@ -36,6 +36,7 @@ pub mod posix;
 pub mod process;
 pub mod reply_pipe;
 pub mod signal;
+pub mod socket;
 pub mod sysv;
 pub mod terminal;
 pub mod transfer;

@@ -1,0 +1,336 @@
+//! Sockets: creating, listening, accepting, and connecting with a deadline.
+//!
+//! A unix socket at a path is reached through `/proc/self/fd`. Its path can then have any length, a final symbolic link
+//! is not followed, and the file that was checked is the one that is connected to.
+//!
+//! Every socket is close-on-exec and blocks, unless a function documents the opposite.
+#![allow(unsafe_code)]
+
+pub mod diag;
+pub mod hosts;
+pub mod takeover;
+
+use std::ffi::{OsStr, c_int};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::path::Path;
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, FcntlArg, OFlag, fcntl, openat};
+use nix::libc;
+use nix::sys::socket::sockopt::{AcceptConn, PeerCredentials, ReuseAddr, SendTimeout, SockType as TypeOf, SocketError};
+use nix::sys::socket::{
+    self as calls, AddressFamily, Backlog, Shutdown, SockFlag, SockType, SockaddrStorage, UnixAddr, accept4, bind,
+    getpeername, getsockname, getsockopt, setsockopt,
+};
+use nix::sys::stat::{Mode, fstat};
+use nix::sys::time::{TimeVal, TimeValLike};
+
+use super::deadline::Deadline;
+use super::fds::flags;
+use super::fifo::Seen;
+use super::interrupt::{self, retry};
+use super::wait::room;
+
+/// How many connections wait to be accepted. The kernel lowers it to `/proc/sys/net/core/somaxconn`.
+const BACKLOG: i32 = 4096;
+/// The longest abstract name, in bytes.
+pub const ABSTRACT_MAX: usize = 107;
+
+/// The type of a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    /// A stream of bytes: SOCK_STREAM, and TCP.
+    Stream,
+    /// Messages without a connection: SOCK_DGRAM, and UDP.
+    Dgram,
+    /// A connection of messages: SOCK_SEQPACKET.
+    Seqpacket,
+}
+
+impl Type {
+    const fn number(self) -> SockType {
+        match self {
+            Self::Stream => SockType::Stream,
+            Self::Dgram => SockType::Datagram,
+            Self::Seqpacket => SockType::SeqPacket,
+        }
+    }
+}
+
+/// The file of a unix socket, or another file in its place, opened by O_PATH.
+#[derive(Debug)]
+pub struct SocketFile {
+    fd: OwnedFd,
+    /// Its attributes.
+    pub seen: Seen,
+}
+
+impl SocketFile {
+    /// Opens the file at a path. A final symbolic link is not followed.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::open_at(AT_FDCWD, path.as_os_str())
+    }
+
+    fn open_at(directory: impl AsFd, name: &OsStr) -> Result<Self> {
+        let fd = openat(directory, name, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())?;
+        let seen = fstat(&fd)?.into();
+        Ok(Self { fd, seen })
+    }
+
+    fn address(&self) -> Result<UnixAddr> {
+        UnixAddr::new(format!("/proc/self/fd/{}", self.fd.as_raw_fd()).as_str())
+    }
+
+    /// Returns whether a process has the socket, listening or not. Nothing reaches that process: a datagram socket tries
+    /// to connect, which a socket of another type refuses.
+    ///
+    /// # Errors
+    /// `EACCES`: the caller may not connect to it.
+    pub fn is_live(&self) -> Result<bool> {
+        let probe = unix(Type::Dgram)?;
+        match calls::connect(probe.as_raw_fd(), &self.address()?) {
+            Err(Errno::ECONNREFUSED) => Ok(false),
+            // Of another type, or a datagram socket that is connected to another one.
+            Ok(()) | Err(Errno::EPROTOTYPE | Errno::EPERM) => Ok(true),
+            Err(errno) => Err(errno),
+        }
+    }
+}
+
+/// What a client connects to.
+#[derive(Debug, Clone, Copy)]
+pub enum Peer<'a> {
+    /// A unix socket that has a file.
+    File(&'a SocketFile),
+    /// A unix socket with an abstract name.
+    Abstract(&'a [u8]),
+    /// TCP, or UDP for [`Type::Dgram`].
+    Inet(SocketAddr),
+}
+
+/// Creates a unix socket.
+pub fn unix(kind: Type) -> Result<OwnedFd> {
+    calls::socket(AddressFamily::Unix, kind.number(), SockFlag::SOCK_CLOEXEC, None)
+}
+
+fn inet(kind: Type, address: SocketAddr, more: SockFlag) -> Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    calls::socket(family, kind.number(), SockFlag::SOCK_CLOEXEC | more, None)
+}
+
+/// Binds a new socket to an abstract name, and listens unless it is for datagrams.
+///
+/// # Errors
+/// `EADDRINUSE`: a process has a socket with this name.
+pub fn bind_abstract(kind: Type, name: &[u8]) -> Result<OwnedFd> {
+    let socket = unix(kind)?;
+    bind(socket.as_raw_fd(), &UnixAddr::new_abstract(name)?)?;
+    listen(socket, kind)
+}
+
+/// Binds a new TCP socket that listens, or a UDP socket. Port 0 is replaced by a free port.
+///
+/// # Errors
+/// `EADDRINUSE`: another socket has the port. `EADDRNOTAVAIL`: the address does not belong to this machine.
+pub fn bind_inet(kind: Type, address: SocketAddr) -> Result<OwnedFd> {
+    let socket = inet(kind, address, SockFlag::empty())?;
+    if kind == Type::Stream {
+        // A server can be restarted while connections of the last one are in TIME_WAIT.
+        setsockopt(&socket, ReuseAddr, &true)?;
+    }
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(address))?;
+    listen(socket, kind)
+}
+
+fn listen(socket: OwnedFd, kind: Type) -> Result<OwnedFd> {
+    if kind != Type::Dgram {
+        calls::listen(&socket, Backlog::new(BACKLOG)?)?;
+    }
+    Ok(socket)
+}
+
+/// Accepts a connection, accept4(2).
+///
+/// # Errors
+/// `EAGAIN`: none waits, and the listener does not block. `EMFILE`: it stays in the backlog.
+pub fn accept(listener: impl AsFd) -> Result<OwnedFd> {
+    let fd = retry(|| accept4(listener.as_fd().as_raw_fd(), SockFlag::SOCK_CLOEXEC))?;
+    // SAFETY: the kernel has just returned this descriptor, and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Connects a new socket. Calls `waits` before it blocks. A datagram socket gets a name, so that it can be answered.
+///
+/// # Errors
+/// `EAGAIN`: not connected at the deadline, for example because the backlog is full. `EINTR`: a
+/// [caught](super::interrupt::catch) signal came. `ECONNREFUSED`: no server, or TCP has connected the socket to itself.
+/// `EPROTOTYPE`: the server's socket is of another type.
+pub fn connect(kind: Type, peer: &Peer, deadline: Deadline, waits: &mut dyn FnMut()) -> Result<OwnedFd> {
+    match peer {
+        Peer::File(file) => connect_unix(kind, &file.address()?, deadline, waits),
+        Peer::Abstract(name) => connect_unix(kind, &UnixAddr::new_abstract(name)?, deadline, waits),
+        Peer::Inet(address) => connect_inet(kind, *address, deadline, waits),
+    }
+}
+
+/// The kernel has no event for room in the backlog of a unix socket. Only a blocking connect(2) waits for it, and
+/// SO_SNDTIMEO limits that.
+fn connect_unix(kind: Type, to: &UnixAddr, deadline: Deadline, waits: &mut dyn FnMut()) -> Result<OwnedFd> {
+    let socket = unix(kind)?;
+    if kind == Type::Dgram {
+        bind(socket.as_raw_fd(), &UnixAddr::new_unnamed())?;
+    }
+    never_block(&socket)?;
+    let mut is_waiting = false;
+    let mut is_last = deadline == Deadline::Now;
+    loop {
+        match calls::connect(socket.as_raw_fd(), to) {
+            Err(Errno::EAGAIN | Errno::EINTR) if interrupt::any() => return Err(Errno::EINTR),
+            Err(Errno::EAGAIN) if is_last => return Err(Errno::EAGAIN),
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            done => {
+                done?;
+                break;
+            }
+        }
+        if !is_waiting {
+            waits();
+            set_blocking(&socket)?;
+            is_waiting = true;
+        }
+        match deadline.left() {
+            // The last attempt starts after the deadline: a process that was stopped past it may find room.
+            Some(left) if left.is_zero() => {
+                never_block(&socket)?;
+                is_last = true;
+            }
+            // The kernel counts ticks, so it returns some milliseconds late.
+            Some(left) => {
+                let micros = i64::try_from(left.as_micros()).unwrap_or(i64::MAX).max(1);
+                setsockopt(&socket, SendTimeout, &TimeVal::microseconds(micros))?;
+            }
+            None => {}
+        }
+    }
+    set_blocking(&socket)?;
+    setsockopt(&socket, SendTimeout, &TimeVal::microseconds(0))?;
+    Ok(socket)
+}
+
+fn connect_inet(kind: Type, to: SocketAddr, deadline: Deadline, waits: &mut dyn FnMut()) -> Result<OwnedFd> {
+    let socket = inet(kind, to, SockFlag::SOCK_NONBLOCK)?;
+    match calls::connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {
+        Err(Errno::EINPROGRESS) => {
+            let established = match room(socket.as_fd(), Deadline::Now) {
+                Err(Errno::EAGAIN) if deadline != Deadline::Now => {
+                    waits();
+                    room(socket.as_fd(), deadline)
+                }
+                at_once => at_once,
+            };
+            established?.ok_or(Errno::EINTR)?;
+            pending_error(&socket)?;
+        }
+        done => done?,
+    }
+    if kind == Type::Stream {
+        refuse_self(&socket, to)?;
+    }
+    set_blocking(&socket)?;
+    Ok(socket)
+}
+
+/// If no process listens on an ephemeral port, TCP can choose the same port for the client, and connects it to itself.
+fn refuse_self(socket: &OwnedFd, to: SocketAddr) -> Result<()> {
+    if own_address(socket)? == Some(to) { Err(Errno::ECONNREFUSED) } else { Ok(()) }
+}
+
+/// Makes calls on a socket fail with `EAGAIN` instead of blocking. Only for a socket that no other process shares.
+pub fn never_block(socket: impl AsFd) -> Result<()> {
+    fcntl(&socket, FcntlArg::F_SETFL(flags(&socket)? | OFlag::O_NONBLOCK)).map(drop)
+}
+
+fn set_blocking(socket: impl AsFd) -> Result<()> {
+    super::pipe::set_blocking(socket)
+}
+
+/// Returns the error that has come since the last call on a socket, SO_ERROR.
+pub fn pending_error(socket: impl AsFd) -> Result<()> {
+    match getsockopt(&socket, SocketError)? {
+        0 => Ok(()),
+        number => Err(Errno::from_raw(number)),
+    }
+}
+
+/// Ends what is sent: the peer gets EOF, and can still send.
+pub fn end_sending(socket: impl AsFd) -> Result<()> {
+    calls::shutdown(socket.as_fd().as_raw_fd(), Shutdown::Write)
+}
+
+/// A process at the other end of a unix socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credentials {
+    /// Its pid, 0 if it is of another pid namespace.
+    pub pid: i32,
+    /// Its user.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+}
+
+/// Returns the process at the other end of a connected unix socket, SO_PEERCRED: the one that called listen(2) last, or
+/// the one that called connect(2).
+pub fn credentials(socket: impl AsFd) -> Result<Credentials> {
+    let peer = getsockopt(&socket, PeerCredentials)?;
+    Ok(Credentials { pid: peer.pid(), uid: peer.uid(), gid: peer.gid() })
+}
+
+/// Returns the type of a socket.
+///
+/// # Errors
+/// `ENOTSOCK`: it is not one.
+pub fn type_of(socket: impl AsFd) -> Result<Type> {
+    Ok(match getsockopt(&socket, TypeOf)? {
+        SockType::Datagram => Type::Dgram,
+        SockType::SeqPacket => Type::Seqpacket,
+        _ => Type::Stream,
+    })
+}
+
+/// Returns whether a socket listens.
+pub fn is_listening(socket: impl AsFd) -> Result<bool> {
+    getsockopt(&socket, AcceptConn)
+}
+
+/// Returns the address of a TCP or UDP socket; `None` for other families.
+pub fn own_address(socket: impl AsFd) -> Result<Option<SocketAddr>> {
+    getsockname(socket.as_fd().as_raw_fd()).map(|address| inet_address(&address))
+}
+
+/// Returns the address of the peer of a TCP or UDP socket; `None` for other families.
+///
+/// # Errors
+/// `ENOTCONN`: it is not connected.
+pub fn peer_address(socket: impl AsFd) -> Result<Option<SocketAddr>> {
+    getpeername(socket.as_fd().as_raw_fd()).map(|address| inet_address(&address))
+}
+
+fn inet_address(address: &SockaddrStorage) -> Option<SocketAddr> {
+    let four = address.as_sockaddr_in().map(|four| SocketAddr::from((four.ip(), four.port())));
+    four.or_else(|| address.as_sockaddr_in6().map(|six| SocketAddr::from((six.ip(), six.port()))))
+}
+
+/// Returns the number of sent bytes that the peer has not taken, SIOCOUTQ: its process for unix, its kernel for TCP.
+pub fn unsent(socket: impl AsFd) -> Result<usize> {
+    let mut count: c_int = 0;
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: the request writes one int, which lives through the call.
+    Errno::result(unsafe { libc::ioctl(fd, libc::TIOCOUTQ, &raw mut count) })?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
+#[cfg(test)]
+#[path = "../../../tests/units/sys/socket/mod.rs"]
+mod tests;
