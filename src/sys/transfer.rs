@@ -1,13 +1,14 @@
 //! Moves bytes between descriptors: inside the kernel if it supports the pair, through a buffer otherwise.
 
 use std::ops::Range;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, SpliceFFlags, splice};
-use nix::libc::{S_IFBLK, S_IFDIR, S_IFMT, S_IFREG};
+use nix::libc::{S_IFBLK, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK};
 use nix::sys::sendfile::sendfile;
+use nix::sys::socket::{MsgFlags, recv};
 use nix::sys::stat::fstat;
 use nix::sys::uio::{pread, pwrite};
 use nix::unistd::{Whence, lseek, read};
@@ -71,21 +72,69 @@ pub struct Mover<F = OwnedFd> {
     /// The next offset in the destination; `None` is its own file offset.
     at: Option<i64>,
     way: Way,
+    /// A pipe between two files of which neither is one.
+    relay: Option<Relay>,
+    /// Whether the source is a socket, from which a read asks not to block.
+    receives: bool,
     buffer: Vec<u8>,
     /// The part of the buffer that has been read but not written.
     held: Range<usize>,
+}
+
+#[derive(Debug)]
+struct Relay {
+    read: OwnedFd,
+    write: OwnedFd,
+    /// Bytes in it.
+    inside: usize,
 }
 
 impl<F: AsFd> Mover<F> {
     /// Creates a mover that uses splice(2), or the buffer if writes must never block.
     pub const fn new(to: Outlet<F>) -> Self {
         let way = if matches!(to.kind, Kind::Plain) { Way::Splice } else { Way::Buffer };
-        Self { to, at: None, way, buffer: Vec::new(), held: 0..0 }
+        Self { to, at: None, way, relay: None, receives: false, buffer: Vec::new(), held: 0..0 }
+    }
+
+    /// Creates a mover from one source, of which `from` or `to` is a socket. It copies less than [`new`](Self::new)
+    /// does: sendfile(2) moves a file to a socket, and a pipe is between a socket and a file.
+    pub fn between(from: impl AsFd, to: Outlet<F>) -> Result<Self> {
+        let [source, target] = [fstat(from)?, fstat(&to)?].map(|stat| stat.st_mode & S_IFMT);
+        let mover = Self { receives: source == S_IFSOCK, ..Self::new(to) };
+        Ok(match (source, target) {
+            _ if mover.way == Way::Buffer => mover,
+            (S_IFIFO, _) | (_, S_IFIFO) => mover,
+            (S_IFREG | S_IFBLK, S_IFSOCK) => Self { way: Way::Sendfile, ..mover },
+            (S_IFSOCK, _) => {
+                let (read, write) = pipe::new()?;
+                pipe::widen(&write);
+                Self { relay: Some(Relay { read, write, inside: 0 }), ..mover.copying() }
+            }
+            _ => mover.copying(),
+        })
     }
 
     /// Uses the buffer from the start.
     pub fn copying(self) -> Self {
-        Self { way: Way::Buffer, ..self }
+        Self { way: Way::Buffer, relay: None, ..self }
+    }
+
+    /// Whether bytes go through the buffer.
+    pub fn copies(&self) -> bool {
+        self.way == Way::Buffer && self.relay.is_none()
+    }
+
+    /// Uses the buffer from now on. Bytes in the pipe between are read into it.
+    ///
+    /// # Errors
+    /// Reading that pipe failed.
+    pub fn copy_from_now_on(&mut self) -> Result<()> {
+        self.way = Way::Buffer;
+        let Some(relay) = self.relay.take() else { return Ok(()) };
+        if let Some(bytes) = pipe::take_all(&relay.read)? {
+            self.hold(&bytes);
+        }
+        Ok(())
     }
 
     /// Returns the destination.
@@ -105,7 +154,12 @@ impl<F: AsFd> Mover<F> {
 
     /// Returns whether the next turn reads into the buffer.
     pub fn reads_next(&self) -> bool {
-        self.way == Way::Buffer && self.held.is_empty()
+        self.copies() && self.held.is_empty()
+    }
+
+    /// Returns whether bytes have been read but not written.
+    pub fn has_rest(&self) -> bool {
+        !self.held.is_empty() || self.relay.as_ref().is_some_and(|relay| relay.inside > 0)
     }
 
     /// Appends bytes to those that are held for writing.
@@ -127,11 +181,12 @@ impl<F: AsFd> Mover<F> {
     /// blocking descriptors, but a read into the buffer blocks if `from` does.
     pub fn turn(&mut self, from: impl AsFd, most: usize, deadline: Deadline) -> Turn {
         let from = from.as_fd();
+        if let Some(flow) = self.by_relay(from, most.min(ALL), deadline)? {
+            return Ok(flow);
+        }
         while self.way != Way::Buffer {
             match self.by_kernel(from, most.min(ALL), deadline) {
-                // Not supported for these descriptors, or denied by a seccomp filter. If EPERM comes from a sealed
-                // file, the write that follows reports it.
-                Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM | Errno::ESPIPE) => {
+                Err(errno) if UNSUPPORTED.contains(&errno) => {
                     let is_next = self.way == Way::Splice && self.at.is_some();
                     self.way = if is_next { Way::Sendfile } else { Way::Buffer };
                 }
@@ -139,8 +194,12 @@ impl<F: AsFd> Mover<F> {
                 // Reading a pipe that is open for reading cannot fail.
                 Err(errno @ Errno::EBADF) => return Err(Failure::Read(errno)),
                 Err(errno) if errno == Errno::EPIPE || pipe::is_pipe(from) => return Err(Failure::Write(errno)),
+                // A file that sendfile(2) reads has no other failure.
+                Err(errno) if self.way == Way::Sendfile && errno != Errno::EIO => return Err(Failure::Write(errno)),
                 Err(errno) => return Err(Failure::Read(errno)),
                 Ok(None) => return Ok(Flow::Signal),
+                // Before urgent data of TCP too, if the peer has closed.
+                Ok(Some(0)) if self.receives => self.way = Way::Buffer,
                 Ok(Some(0)) => return Ok(Flow::End),
                 Ok(Some(count)) => return Ok(Flow::Moved(count)),
             }
@@ -162,9 +221,48 @@ impl<F: AsFd> Mover<F> {
             *at = at.map(|at| at + moved.unwrap_or(0).cast_signed() as i64);
             return Ok(moved);
         }
-        let nonblock = if deadline == Deadline::Now { SpliceFFlags::SPLICE_F_NONBLOCK } else { SpliceFFlags::empty() };
-        let flags = SpliceFFlags::SPLICE_F_MOVE | nonblock;
-        within(deadline, || splice(from, None, &*to, at.as_mut(), most, flags))
+        spliced(from, to.as_fd(), at.as_mut(), most, deadline)
+    }
+
+    /// Moves bytes through the pipe between. `None`: there is none.
+    fn by_relay(
+        &mut self,
+        from: BorrowedFd,
+        most: usize,
+        deadline: Deadline,
+    ) -> std::result::Result<Option<Flow>, Failure> {
+        let Some(relay) = &mut self.relay else { return Ok(None) };
+        if relay.inside == 0 {
+            match spliced(from, relay.write.as_fd(), None, most, deadline) {
+                Err(errno) if UNSUPPORTED.contains(&errno) => {
+                    self.relay = None;
+                    return Ok(None);
+                }
+                Err(Errno::EAGAIN) => return Ok(Some(Flow::Empty)),
+                Err(errno) => return Err(Failure::Read(errno)),
+                Ok(None) => return Ok(Some(Flow::Signal)),
+                Ok(Some(0)) if self.receives => {
+                    self.relay = None;
+                    return Ok(None);
+                }
+                Ok(Some(0)) => return Ok(Some(Flow::End)),
+                Ok(Some(count)) => relay.inside = count,
+            }
+        }
+        match spliced(relay.read.as_fd(), self.to.as_fd(), None, relay.inside, deadline) {
+            // For example, a file opened for appending.
+            Err(errno) if UNSUPPORTED.contains(&errno) => {
+                self.copy_from_now_on().map_err(Failure::Read)?;
+                Ok(None)
+            }
+            Err(Errno::EAGAIN) => Ok(Some(Flow::Full)),
+            Err(errno) => Err(Failure::Write(errno)),
+            Ok(None) => Ok(Some(Flow::Signal)),
+            Ok(Some(count)) => {
+                relay.inside -= count;
+                Ok(Some(Flow::Moved(count)))
+            }
+        }
     }
 
     /// Fills the buffer, which must be empty.
@@ -173,7 +271,17 @@ impl<F: AsFd> Mover<F> {
         if self.buffer.len() < most {
             self.buffer.resize(most, 0);
         }
-        match within(deadline, || read(&from, &mut self.buffer[..most])) {
+        let Self { buffer, receives, .. } = self;
+        let bytes = &mut buffer[..most];
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let came =
+            within(
+                deadline,
+                || {
+                    if *receives { recv(from.as_fd().as_raw_fd(), bytes, flags) } else { read(&from, bytes) }
+                },
+            );
+        match came {
             Ok(None) => Ok(Flow::Signal),
             Ok(Some(0)) => Ok(Flow::End),
             Ok(Some(count)) => {
@@ -218,6 +326,23 @@ impl<F: AsFd> Mover<F> {
         }
         Ok(done)
     }
+}
+
+/// Not supported for these descriptors, or denied by a seccomp filter. If EPERM comes from a sealed file, the write that
+/// follows reports it.
+const UNSUPPORTED: [Errno; 4] = [Errno::EINVAL, Errno::ENOSYS, Errno::EPERM, Errno::ESPIPE];
+
+/// splice(2), within the deadline.
+fn spliced(
+    from: BorrowedFd,
+    to: BorrowedFd,
+    mut at: Option<&mut i64>,
+    most: usize,
+    deadline: Deadline,
+) -> Result<Option<usize>> {
+    let nonblock = if deadline == Deadline::Now { SpliceFFlags::SPLICE_F_NONBLOCK } else { SpliceFFlags::empty() };
+    let flags = SpliceFFlags::SPLICE_F_MOVE | nonblock;
+    within(deadline, || splice(from, None, to, at.as_deref_mut(), most, flags))
 }
 
 fn blocked(from: BorrowedFd) -> Result<Flow> {
