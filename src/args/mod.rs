@@ -1,5 +1,6 @@
 //! Floor 3: the option groups that verbs share, and the syntax of their values.
 
+pub mod address;
 pub mod creating;
 pub mod duration;
 pub mod foreign;

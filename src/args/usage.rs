@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::address::{Address, Meant};
 use super::duration;
 use super::signals;
 use crate::exit::{Cause, Exit};
@@ -103,7 +104,15 @@ impl CommandLine<'_> {
     fn hint(&self, complaint: &Complaint) -> Option<String> {
         let value = complaint.value;
         match complaint.kind {
-            ErrorKind::ValueValidation if is_variable(value) => self.expanded(value),
+            ErrorKind::ValueValidation if is_variable(value) => {
+                let word = if value == "$$" { value.to_owned() } else { format!("\"{value}\"") };
+                self.expanded(value, &word)
+            }
+            ErrorKind::ValueValidation if plain(complaint.arg) == "ADDR" => match meant_address(value)? {
+                Meant::Expanded(word) => self.expanded(value, &word),
+                Meant::Line(line) => Some(line),
+                Meant::Address(_) => None,
+            },
             // The name of a program instead of its pid.
             ErrorKind::ValueValidation if plain(complaint.arg) == "PID" && is_program(value) => {
                 Some(format!("pgrep {value}"))
@@ -121,14 +130,13 @@ impl CommandLine<'_> {
         }
     }
 
-    /// Returns the line with a variable that the shell expands, if it is clear which word is wrong.
-    fn expanded(&self, value: &str) -> Option<String> {
+    /// Returns the line with a word that the shell expands, if it is clear which one is wrong.
+    fn expanded(&self, value: &str, word: &str) -> Option<String> {
         let end = self.words.iter().position(|word| word == "--").unwrap_or(self.words.len());
         let mut places = (0..end).filter(|at| self.words[*at] == value);
         let (at, None) = (places.next()?, places.next()) else { return None };
         let start = joined(self.called, &self.words[..at])?;
         let rest = joined("", &self.words[at + 1..])?;
-        let word = if value == "$$" { value.to_owned() } else { format!("\"{value}\"") };
         Some(format!("{start} {word}{rest}"))
     }
 
@@ -169,6 +177,11 @@ pub fn refuse_detached(called: &str, words: &[OsString]) -> Result<(), Cause> {
 fn watching(words: &[String], at: usize) -> Guess {
     let whole = format!("--watch={}", words[at]);
     Guess::replaced(words, at - 1, 2, &[&whole]).because("the interval of --watch goes after '='")
+}
+
+/// Returns what was probably meant by a wrong address.
+fn meant_address(value: &str) -> Option<Meant> {
+    Address::parse(value.into()).err()?.meant
 }
 
 /// Returns a line for a shell, unless a terminal cannot show one of the words exactly.

@@ -2,7 +2,8 @@
 
 use clap::error::{ContextKind, ErrorKind};
 
-use super::{CommandLine, Complaint, Guess, message, plain, text, watching};
+use super::{CommandLine, Complaint, Guess, meant_address, message, plain, text, watching};
+use crate::args::address::Meant;
 use crate::args::foreign::{self, Ours};
 use crate::args::numbers::digits;
 use crate::args::signals;
@@ -93,6 +94,9 @@ impl CommandLine<'_> {
         }
         if let Some(signal) = value.strip_prefix('-').filter(|word| arg == "SIG" && signals::parse(word).is_ok()) {
             return vec![guess(signal).because(without_dash(signal))];
+        }
+        if let Some(Meant::Address(meant)) = meant_address(value).filter(|_| arg == "ADDR") {
+            return meant.to_str().map(guess).into_iter().collect();
         }
         if arg == "PID" && self.called.ends_with("signal send") && is_group(value) {
             return self.grouped(words).into_iter().collect();
