@@ -2,6 +2,8 @@
 
 mod objects;
 
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 
 use ipcbox::applets::APPLETS;
@@ -113,6 +115,15 @@ impl Shell {
     }
 }
 
+/// Creates files of sockets, and servers with names.
+fn servers(world: &World) -> [UnixListener; 2] {
+    ["one", "two"].map(|end| {
+        let address = SocketAddr::from_abstract_name(format!("ipcbox.{}", world.name(end))).unwrap();
+        drop(UnixListener::bind(world.dir().join(format!("way-sock-{end}"))).unwrap());
+        UnixListener::bind_addr(&address).unwrap()
+    })
+}
+
 /// Creates objects of every kind, and checks lines with what must be offered for them and what must not.
 fn check(shell: &Shell) {
     let world = World::new();
@@ -131,6 +142,8 @@ fn check(shell: &Shell) {
     made(&format!("shm create {slash_board} --size 4321"));
     made("fifo create way-in way-out");
     world.file("way-of-life", "");
+    let _servers = servers(&world);
+    let server = format!("sock connect {}", name(""));
     world.program("true").ok();
     let bin = world.dir().join("bin");
     // The links hide the programs of the system.
@@ -182,6 +195,8 @@ fn check(shell: &Shell) {
         ("ipcs-lite -q -i ", &[msgs], &[sems, bytes]),
         ("sem create ", &["private", "ftok:"], &[&sem]),
         ("fifo stat way-", &["way-in", "way-out"], &["way-of-life"]),
+        ("sock rm way-", &["way-sock-one", "way-sock-two"], &["way-of-life", "way-in"]),
+        (&server, &["one", "two", "stream"], &["way-in"]),
         ("pipe way-", &["way-in", "way-of-life"], &["run"]),
         ("shm memfd way-", &["way-in", "way-of-life"], &[]),
         ("ipcbox key ftok:way-", &["way-in", "way-of-life"], &[]),

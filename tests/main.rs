@@ -37,6 +37,7 @@ mod report;
 mod sem;
 mod shm;
 mod signal;
+mod sock;
 mod support;
 mod text;
 mod waiting;

@@ -16,7 +16,8 @@ pub struct Waits {
     setup: &'static [&'static str],
     /// A call that holds the object until it is killed.
     blocker: &'static str,
-    /// A call that ends the wait if there is no blocker; `WAITER` is the pid of the waiting call.
+    /// A call that ends the wait if there is no blocker, or a script after `sh: `; `WAITER` is the pid of the waiting
+    /// call.
     release: &'static str,
     /// Shows the object, which a failed wait must leave unchanged.
     show: &'static str,
@@ -257,7 +258,20 @@ pub const TABLE: &[Waits] = &[
         late: ["no signal arrived after 120ms\n", "no signal arrived\n"],
         ..SEM
     },
+    Waits {
+        call: "sock connect ./s --await",
+        release: SERVE_ONCE,
+        show: "--list",
+        blocks_in: libc::SYS_ppoll,
+        verbose: "./s: no server yet",
+        late: ["still no server after 120ms\n", "no server\n"],
+        ..SEM
+    },
 ];
+
+/// Serves one connection.
+const SERVE_ONCE: &str =
+    "sh: python3 -c 'import socket; s = socket.socket(socket.AF_UNIX); s.bind(\"s\"); s.listen(); s.accept()'";
 
 impl Waits {
     /// Returns a world in which the call waits, and the blocker.
@@ -299,7 +313,10 @@ impl Waits {
         let release = self.release.replace("WAITER", &waiting.pid().to_string());
         match blocker {
             Some(blocker) => drop(blocker),
-            None => drop(world.call(&release).ok()),
+            None => match release.strip_prefix("sh: ") {
+                Some(script) => drop(world.shell(script).ok()),
+                None => drop(world.call(&release).ok()),
+            },
         }
     }
 }

@@ -58,11 +58,12 @@ _ipcbox_keep() {
     current=$rest
 }
 
-_ipcbox_fifos() {
+# Offers directories and the files for which this test of the shell is true.
+_ipcbox_files() {
     local file files
     mapfile -t files < <(compgen -f -- "$current")
     for file in "${files[@]}"; do
-        [[ -d ${file/#\~\//$HOME/} || -p ${file/#\~\//$HOME/} ]] && _ipcbox_offer "$file"
+        [ -d "${file/#\~\//$HOME/}" -o "$1" "${file/#\~\//$HOME/}" ] && _ipcbox_offer "$file"
     done
     as_files=1
     compopt -o filenames
@@ -91,7 +92,9 @@ _ipcbox_values() {
             ;;
         file) compopt -o default ;;
         dir) compopt -o dirnames ;;
-        fifo) _ipcbox_fifos ;;
+        fifo) _ipcbox_files -p ;;
+        socket) _ipcbox_files -S ;;
+        address) if [[ $current == */* ]]; then _ipcbox_files -S; else _ipcbox_offer_live address; fi ;;
         pipe)
             if [[ $current == +([0-9]):* ]]; then
                 _ipcbox_keep :
@@ -100,7 +103,7 @@ _ipcbox_values() {
                     [[ ! -p $word ]] || _ipcbox_offer "${word##*/}"
                 done
             else
-                _ipcbox_fifos
+                _ipcbox_files -p
             fi
             ;;
         pid) _ipcbox_offer_live pid ;;

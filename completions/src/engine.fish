@@ -47,10 +47,11 @@ function __ipcbox_offer_rows --no-scope-shadowing
     end
 end
 
-function __ipcbox_fifos
+# Prints directories and the files that start with $argv[1] and for which the test $argv[2] is true.
+function __ipcbox_files
     for file in (__fish_complete_path $argv[1] | string replace -r '\t.*' '')
         set -l path (string replace -r '^~/' "$HOME/" -- $file)
-        if test -d $path -o -p $path
+        if test -d $path -o $argv[2] $path
             echo $file
         end
     end
@@ -86,7 +87,15 @@ function __ipcbox_values
         case dir
             __fish_complete_directories $current ''
         case fifo
-            __ipcbox_fifos $current
+            __ipcbox_files "$current" -p
+        case socket
+            __ipcbox_files "$current" -S
+        case address
+            if string match -q '*/*' -- $current
+                __ipcbox_files "$current" -S
+            else
+                __ipcbox_live "$current" address
+            end
         case pipe
             if set -l pid (string match -r -- '^\d+(?=:)' $current)
                 for fd in /proc/$pid/fd/*
@@ -94,7 +103,7 @@ function __ipcbox_values
                     and echo $pid:(string replace -r '.*/' '' -- $fd)
                 end
             else
-                __ipcbox_fifos $current
+                __ipcbox_files "$current" -p
             end
         case pid
             __ipcbox_live "$current" pid

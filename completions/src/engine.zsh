@@ -83,6 +83,8 @@ _ipcbox_values() {
         file) _files ;;
         dir) _files -/ ;;
         fifo) _files -g '*(-p)' ;;
+        socket) _files -g '*(-=)' ;;
+        address) if [[ $PREFIX == */* ]]; then _files -g '*(-=)'; else _ipcbox_live address; fi ;;
         pipe)
             if compset -P '<->:'; then
                 compadd - /proc/${${IPREFIX%:}##*[^0-9]}/fd/*(-pN:t)

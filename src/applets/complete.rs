@@ -3,6 +3,7 @@
 //! The help does not list it: only the completions call it, and its output may change with them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::geteuid;
@@ -40,13 +41,18 @@ fn is_numeric(word: &str) -> bool {
 }
 
 /// Returns the words that start with `start`, one per line, each with a description after a tab. `kind` is `pid` for
-/// processes, or `msg`, `shm`, `sem` or `ipc` for objects. With `-id`, `-key` or `-name`, only their ids, keys or names are
-/// returned. Otherwise an object has its names as words, or id and key if it has no name or `start` is numeric.
+/// processes, `address` for sockets of servers, or `msg`, `shm`, `sem` or `ipc` for objects. With `-id`, `-key` or
+/// `-name`, only their ids, keys or names are returned. Otherwise an object has its names as words, or id and key if it
+/// has no name or `start` is numeric.
 ///
 /// # Errors
 /// Wrong usage: `kind` is none of them. The lists of the kernel cannot be read.
 pub fn words(kind: &str, start: &str) -> Result<String> {
-    let offers = if kind == "pid" { processes(start)? } else { objects(kind, start)? };
+    let offers = match kind {
+        "pid" => processes(start)?,
+        "address" => addresses(start),
+        kind => objects(kind, start)?,
+    };
     let line = |((_, _, word), text): (&(_, _, String), &String)| format!("{word}\t{}\n", visible(text, &[]));
     Ok(offers.0.iter().map(line).collect())
 }
@@ -64,6 +70,50 @@ fn processes(start: &str) -> Result<Offers> {
     }
     Ok(offers)
 }
+
+/// A list of `/proc/net` that is missing has no sockets.
+fn addresses(start: &str) -> Offers {
+    let mut offers = Offers::default();
+    let read = |name: &str| fs::read(format!("/proc/net/{name}")).unwrap_or_default();
+    let [local, four, six] = ["unix", "tcp", "tcp6"].map(read);
+    let found = local.split(|byte| *byte == b'\n').filter_map(|line| unix(std::str::from_utf8(line).ok()?));
+    let ports = [four, six].map(|list| String::from_utf8_lossy(&list).into_owned());
+    let found = found.chain(ports.iter().flat_map(|list| list.lines()).filter_map(tcp));
+    let found: BTreeSet<(String, &str)> = found.collect();
+    for (word, text) in found {
+        if word.starts_with(start) && !word.contains(is_control) {
+            offers.add(word, text);
+        }
+    }
+    offers
+}
+
+/// Parses a socket of a server in `/proc/net/unix`: number, references, protocol, flags, type, state, inode, name.
+fn unix(line: &str) -> Option<(String, &'static str)> {
+    let [_, _, _, flags, kind, _, _, name] = line.split_ascii_whitespace().collect::<Vec<_>>()[..] else { return None };
+    let is_listening = flags == "00010000";
+    // A path through /proc is that of another process.
+    let is_path = name.contains('/') && !name.starts_with("/proc/");
+    match kind {
+        _ if !is_path && !name.starts_with('@') => None,
+        "0002" => Some((format!("dgram:{name}"), "datagrams")),
+        "0005" if is_listening => Some((format!("seqpacket:{name}"), "messages")),
+        "0001" if is_listening => Some((name.strip_prefix("@ipcbox.").unwrap_or(name).to_owned(), "stream")),
+        _ => None,
+    }
+}
+
+/// Parses a listener on this machine in `/proc/net/tcp` or `/proc/net/tcp6`: number, own address, other address, state.
+fn tcp(line: &str) -> Option<(String, &'static str)> {
+    let mut fields = line.split_ascii_whitespace();
+    let (address, port) = fields.nth(1)?.split_once(':')?;
+    let is_near = address.bytes().all(|byte| byte == b'0') || ["0100007F", LOOPBACK].contains(&address);
+    let port = u16::from_str_radix(port, 16).ok()?;
+    (is_near && fields.nth(1)? == "0A").then(|| (format!("tcp:localhost:{port}"), "TCP"))
+}
+
+/// `::1`, as `/proc/net/tcp6` writes it.
+const LOOPBACK: &str = "00000000000000000000000001000000";
 
 fn objects(kind: &str, start: &str) -> Result<Offers> {
     let (of, part) = kind.split_once('-').unwrap_or((kind, ""));

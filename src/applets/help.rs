@@ -26,6 +26,17 @@ const FORMS: &[(&str, &str, Option<bool>)] = &[
 
 /// The verbs that take no POSIX object, which has no key and releases nothing when a process is killed.
 const SYSTEM_V_ONLY: [&str; 6] = ["key", "run", "lock", "hold", "barrier", "op"];
+/// The forms of ADDR.
+const ADDRESSES: &[(&str, &str)] = &[
+    ("./x, /run/x", "a unix socket at this path (unix:x if it has no slash)"),
+    ("@name", "a unix socket with an abstract name"),
+    ("tagger", "a name, short for @ipcbox.tagger"),
+    ("dgram:PATH", "a unix socket for datagrams; also dgram:@name"),
+    ("seqpacket:PATH", "a unix socket for messages; also seqpacket:@name"),
+    ("tcp:HOST:PORT", "TCP; also 127.0.0.1:PORT and [::1]:PORT"),
+    ("udp:HOST:PORT", "UDP"),
+    ("fd:N", "an open socket that was inherited"),
+];
 
 impl Entry {
     /// Returns the help of a verb that was called as `called`: its options, and with `long` how they are used.
@@ -57,6 +68,12 @@ impl Entry {
                 if only.is_none_or(|create| create == creates) && has(form) {
                     text.push_str(&row(form, words, NEAR));
                 }
+            }
+        }
+        if parser.get_positionals().any(|arg| value_name(arg) == "ADDR") {
+            text.push_str("\nADDR:\n");
+            for (form, words) in ADDRESSES {
+                text.push_str(&row(form, words, NEAR));
             }
         }
         text.push_str("\nExit status:\n");

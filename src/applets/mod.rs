@@ -16,6 +16,7 @@ pub mod pipe;
 pub mod sem;
 pub mod shm;
 pub mod signal;
+pub mod sock;
 pub mod statuses;
 pub mod topics;
 
@@ -177,6 +178,7 @@ pub const APPLETS: &[Applet] = &[
     sem::APPLET,
     shm::APPLET,
     signal::APPLET,
+    sock::APPLET,
 ];
 
 /// The commands of ipcbox itself, which are no applets.

@@ -50,6 +50,7 @@ pub fn label(exit: Exit) -> String {
 fn object(parser: &Command) -> Option<String> {
     let nouns = [
         ("TARGET", "object"),
+        ("ADDR", "server"),
         ("PATH", "FIFO"),
         ("PIPE", "pipe, process or descriptor"),
         ("PID", "process"),

@@ -180,6 +180,21 @@ pub const CALLS: &[Call] = &[
     (libc::SYS_madvise, "madvise", &[EACCES, EAGAIN, EBADF, EINVAL, EIO, ENOMEM, EPERM]),
     (libc::SYS_brk, "brk", &[ENOMEM]),
     (libc::SYS_mlock, "mlock", &[EAGAIN, EINVAL, ENOMEM, EPERM]),
+    (libc::SYS_socket, "socket", &[EACCES, EAFNOSUPPORT, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTONOSUPPORT]),
+    (
+        libc::SYS_connect,
+        "connect",
+        &[EACCES, EAGAIN, ECONNREFUSED, EINTR, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EPERM, EPROTOTYPE],
+    ),
+    (libc::SYS_bind, "bind", &[EACCES, EADDRINUSE, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOMEM, ENOTDIR, EROFS]),
+    // ENOTCONN is no failure: the connection is lost, which the next read reports.
+    (libc::SYS_shutdown, "shutdown", &[EBADF, EINVAL]),
+    (libc::SYS_getsockname, "getsockname", &[EBADF, EINVAL, ENOBUFS]),
+    (libc::SYS_getpeername, "getpeername", &[EBADF, EINVAL, ENOBUFS, ENOTCONN]),
+    (libc::SYS_getsockopt, "getsockopt", &[EBADF, EINVAL, ENOPROTOOPT]),
+    (libc::SYS_setsockopt, "setsockopt", &[EBADF, EDOM, EINVAL, ENOMEM, ENOPROTOOPT]),
+    (libc::SYS_sendto, "sendto", &[EACCES, EAGAIN, EINTR, EINVAL, ENOBUFS, ENOMEM, EPERM]),
+    (libc::SYS_recvfrom, "recvfrom", &[EAGAIN, EINTR, EINVAL, ENOMEM]),
     (libc::SYS_memfd_create, "memfd_create", &[EINVAL, EMFILE, ENFILE, ENOMEM, EPERM, ENOSYS]),
     // No caller asks it not to block, and only then is EAGAIN possible.
     (libc::SYS_getrandom, "getrandom", &[EINTR, EINVAL, ENOSYS]),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::libc::c_long;
 
-use super::lines::{FIFO, LONG_FILE, Line, QUEUE, SEGMENT, line};
+use super::lines::{FIFO, LONG_FILE, Line, QUEUE, SEGMENT, STALE, line};
 use super::supervisor::{Report, Request, Tools};
 use super::{for_each_line, is_full, name, print};
 use crate::support::World;
@@ -132,6 +132,10 @@ const CRASHES: &[Crash] = &[
             let all = report.out.clone() + &report.after.1;
             ["a\n", "b\n", "a\nb\n"].contains(&&*all)
         },
+    },
+    Crash {
+        line: line("sock rm s", STALE).next("ipcbox sock rm s --missing-ok; ls -A"),
+        holds: prints!(""),
     },
     Crash {
         line: line("pipe run --max-time 30ms -- sleep 60 ::: cat", ""),

@@ -46,7 +46,7 @@ impl Line {
     /// Returns whether its status is that of its command.
     pub fn has_status_of_command(&self) -> bool {
         let verb = self.verb();
-        let verbs = ["sem run", "sem lock", "sem op", "shm memfd", "signal run", "ipcs-lite"];
+        let verbs = ["sem run", "sem lock", "sem op", "shm memfd", "signal run", "ipcs-lite", "sock connect"];
         let has_command = self.words.contains(" -- ");
         verb == "msgq call" || has_command && (verb.starts_with("pipe ") || verbs.contains(&&*verb))
     }
@@ -107,6 +107,10 @@ pub const SEGMENT: &str = "printf '0123456789abcdef' | ipcbox shm write m --crea
 const OBJECT: &str = "printf '0123456789abcdef' | ipcbox shm write /m --create";
 /// A file of names that the next name makes too long.
 pub const LONG_FILE: &str = "ipcbox sem create first -q; yes junk | head -c 65520 >>/dev/shm/.ipcbox-names.$(id -u)";
+/// A server that sends back what one client has sent.
+const ECHO: &str = "python3 -c 'import os, socket; s = socket.socket(socket.AF_UNIX); s.bind(\"t\"); s.listen(); os.rename(\"t\", \"s\"); f = s.accept()[0].makefile(\"rwb\"); f.write(f.read()); f.flush()' & until [ -S s ]; do :; done";
+/// A socket that no process has.
+pub const STALE: &str = "python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"s\")'";
 const SLEEPER: &str = "sleep 60 & echo $! >../pid; until grep -qsx sleep /proc/$!/comm; do :; done";
 
 pub const LINES: &[Line] = &[
@@ -242,6 +246,13 @@ pub const LINES: &[Line] = &[
     line("pipe meter <../lines", ""),
     line("pipe stat 1", ""),
     line("pipe resize 100000 1 -- echo in", ""),
+    line("sock connect ./s <../lines", ECHO),
+    line("sock connect ./s <../lines | cat", ECHO),
+    line("sock connect ./s -w 5s -- sh -c 'echo in >&2'", ECHO),
+    line("sock connect ./s -n", ""),
+    line("sock connect ./s --await -w 10ms", ""),
+    line("sock rm s", STALE),
+    line("sock rm s --force", STALE),
     line("ipcs-lite", "ipcbox sem create a; ipcbox msgq create q; ipcbox shm create m --size 10"),
     line("ipcs-lite --json --posix", "ipcbox sem create a; ipcbox sem create /p; ipcbox shm create /m --size 10"),
     line("ipcs-lite -l", ""),

@@ -208,6 +208,7 @@ impl Case<'_> {
             }
             // EAGAIN reads as a timeout.
             (libc::SYS_pread64, EAGAIN) if line.starts_with("sem wait") => self.report.status == 124,
+            (libc::SYS_flock, EAGAIN) if line.starts_with("sock rm") => words(&["its directory is still locked"]),
             (libc::SYS_semtimedop, EFBIG) => words(&["is a plain set"]),
             // The new set is still there, but without values.
             (libc::SYS_semtimedop, EIDRM) if line.starts_with("sem create") => words(&["was never initialised"]),
@@ -255,6 +256,8 @@ impl Case<'_> {
             ) if line.starts_with("ipcrm-lite ") => {
                 words(&["cannot inspect every process that may use the object"]) && !self.report.state.is_empty()
             }
+            // A process has the socket.
+            (libc::SYS_connect, EPROTOTYPE | EPERM) if line.starts_with("sock rm") => words(&["it is in use"]),
             (libc::SYS_write, EPIPE) if line.starts_with("sem hold") => words(&["the holder was killed"]),
             // The object is gone. Its creator is not, or is unknown.
             (libc::SYS_semctl | libc::SYS_kill, _) if line.starts_with("ipcs-lite --leaks") => {
@@ -346,10 +349,10 @@ impl Case<'_> {
             EISDIR | ELOOP | ENXIO if self.report.err.contains("the file is not a POSIX semaphore") => &[3],
             ELOOP => &[1, 4],
             ENOENT if self.call == libc::SYS_statfs => &[1],
-            ENOENT | ESRCH | EIDRM | ENOMSG => &[3],
+            ENOENT | ESRCH | EIDRM | ENOMSG | ECONNREFUSED => &[3],
             // An index beyond the set is a usage error.
             EFBIG if self.call == libc::SYS_semtimedop && self.line.words.starts_with("sem ") => &[2],
-            EEXIST => &[4],
+            EEXIST | EPROTOTYPE => &[4],
             EPERM if self.call == libc::SYS_write => &[1, 5],
             EACCES | EPERM => &[5],
             EAGAIN | ETIMEDOUT => &[124],

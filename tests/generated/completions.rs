@@ -47,6 +47,8 @@ fn kind(place: &str, parser: &clap::Command, arg: &Arg, columns: &str) -> String
         "GLOB" => format!("{of}-name"),
         "KIND" => "=shm,msg,sem".into(),
         "PATH" if verb == "create" => "file".into(),
+        "PATH" if applet == "sock" => "socket".into(),
+        "ADDR" => "address".into(),
         "PATH" => "fifo".into(),
         "PIPE" => "pipe".into(),
         "FILE" => "file".into(),

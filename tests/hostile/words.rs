@@ -51,6 +51,13 @@ fn hostile_name_in_message_is_escaped() {
         &["signal", "send", NAME, "1"],
         &["signal", "send", "TERM", NAME],
         &["signal", "run", "--on", &format!("USR1{NAME}"), "--", "true"],
+        &["sock", "connect", NAME],
+        &["sock", "connect", &format!("./{NAME}")],
+        &["sock", "connect", &format!("@{NAME}")],
+        &["sock", "connect", &format!("no/{NAME}")],
+        &["sock", "connect", &format!("tcp:{NAME}:1")],
+        &["sock", "rm", NAME],
+        &["sock", "rm", &format!("no/{NAME}")],
         &["ipcrm-lite", NAME],
         &["ipcrm-lite", "-m", NAME],
         &["ipcs-lite", "--of", NAME],
@@ -207,6 +214,7 @@ fn command_is_searched_only_in_path() {
         "pipe run -- planted",
         "msgq serve @q --create -c 1 -- planted",
         "fifo serve f --create -- planted",
+        "sock connect @none -- planted",
     ];
     for path in ["/nonexistent", "/usr/bin:/bin"] {
         for call in runs {

@@ -79,6 +79,8 @@ pub const VERBS: &[(&str, &str)] = &[
     ("", "signal join PID -n -E 0"),
     ("", "signal stat PID --threads"),
     ("", "signal list"),
+    ("", "sock connect ./s --await -n -E 0"),
+    ("", "sock rm s --missing-ok"),
     ("sem create @a; shm create @a --size 1; msgq create @a", "ipcs-lite"),
     ("shm create /@m --size 64K", "ipcs-lite --posix --holders --json"),
     ("", "ipcs-lite -l"),

@@ -54,4 +54,5 @@ pages! {
     sem "sem"
     shm "shm"
     signal "signal"
+    sock "sock"
 }

@@ -1,0 +1,103 @@
+//! `sock connect`.
+
+use std::ffi::OsString;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use super::endpoint::client::{Client, Connection};
+use super::endpoint::exchange;
+use crate::applets::{Runs, Verb};
+use crate::args::address::{Address, of_server};
+use crate::args::numbers::digits;
+use crate::args::timeout::Timeout;
+use crate::exit::{Cause, Exit};
+use crate::output;
+use crate::supervise::command::Command;
+use crate::sys::fds;
+use crate::sys::socket::{self, Type};
+
+/// Copies standard input to the server, and what the server sends to standard output, until both are at EOF. The server
+/// gets EOF after standard input, and can still answer. --timeout limits connecting, not the copying.
+///
+/// If the server closes the connection, connect exits at once. Status 3 means that the connection was reset, or that
+/// input was left. With CMD, connect only connects, and replaces itself with CMD.
+#[derive(Args)]
+pub struct Connect {
+    /// Address of the server
+    #[arg(value_name = "ADDR", value_parser = of_server())]
+    address: Address,
+    /// Wait for a server that does not exist yet
+    #[arg(long = "await")]
+    awaits: bool,
+    /// Accept a server that belongs to another user
+    ///
+    /// Without it, a unix server is refused unless you or root run it, because another user may have been there first.
+    #[arg(long)]
+    foreign: bool,
+    /// Pass the connection to CMD as N (default: 0 and 1)
+    #[arg(long, value_name = "N", value_parser = descriptor, requires = "command")]
+    fd: Option<i32>,
+    #[command(flatten)]
+    timeout: Timeout,
+    /// Command and its arguments, run as given
+    #[arg(value_name = "CMD", last = true)]
+    command: Vec<OsString>,
+}
+
+fn descriptor(text: &str) -> Result<i32, String> {
+    let number = digits(text).and_then(|number| i32::try_from(number).ok());
+    number.ok_or_else(|| "expected the number of a descriptor".into())
+}
+
+impl Verb for Connect {
+    const NAME: &'static str = "connect";
+    const SUMMARY: &'static str = "Send standard input to a server and print its reply";
+    const EXAMPLES: &'static str = "
+# Exit with status 3 if no server listens
+ipcbox sock connect ./db.sock </dev/null ||
+  echo 'no server'
+";
+    const RUNS: Runs = Runs::Optionally;
+    const STATUSES: &'static [(Exit, &'static str)] = &[
+        (Exit::Missing, "no such server, or the connection was lost"),
+        (Exit::Exists, "not a socket, or a socket of another type"),
+        (Exit::Denied, "permission denied, or the server belongs to another user"),
+    ];
+
+    fn run(mut self) -> Result<Exit> {
+        let command = match std::mem::take(&mut self.command) {
+            none if none.is_empty() => None,
+            words => Some(Command::find(words)?),
+        };
+        if command.is_none() {
+            fds::can_read(fds::stdin()).context("cannot read standard input")?;
+            output::require()?;
+        }
+        let Self { address, awaits, foreign, timeout, .. } = &self;
+        let client = Client { address, awaits: *awaits, foreign: *foreign, timeout };
+        let connection = client.connect()?;
+        if let Some(command) = command {
+            return self.hand_on(&connection, command);
+        }
+        let context = || format!("cannot exchange data with {address}");
+        let kind = socket::type_of(&connection.socket).with_context(context)?;
+        if kind != Type::Stream {
+            let cause = Cause::new(Exit::Exists, "it takes messages, and connect without CMD copies a stream");
+            bail!(anyhow::Error::from(cause).context(context()));
+        }
+        exchange::run(&connection).with_context(context)?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Connect {
+    fn hand_on(&self, connection: &Connection, command: Command) -> Result<Exit> {
+        let numbers = self.fd.map_or(vec![0, 1], |number| vec![number]);
+        for number in numbers {
+            fds::pass_as(&connection.socket, number)
+                .with_context(|| format!("cannot pass the connection as descriptor {number}"))?;
+        }
+        match command.replace(&[])? {}
+    }
+}

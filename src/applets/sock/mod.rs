@@ -1,0 +1,18 @@
+//! `sock`: unix and TCP sockets.
+//!
+//! An address is parsed by its text alone (`args::address`). A client reaches a unix socket through the file that it has
+//! checked, and refuses the server of another user.
+
+mod connect;
+mod endpoint;
+mod rm;
+
+use super::{Applet, Entry};
+
+/// The applet.
+pub const APPLET: Applet = Applet {
+    name: "sock",
+    summary: "Connect to unix and TCP sockets without losing a byte",
+    example: "ipcbox sock connect ./db.sock <request >reply",
+    verbs: &[Entry::of::<connect::Connect>(), Entry::of::<rm::Rm>()],
+};
