@@ -76,15 +76,16 @@ fn other_calls_do_not_open_it() {
     let world = World::new();
     world.call("sem create @s --slots 1").ok();
     world.call("msgq create @q").ok();
+    world.call("shm create @m --size 1").ok();
     let name = |name| world.name(name);
     for (words, opens) in [
         (vec!["sem".into(), "run".into(), name("s"), "--slots".into(), "1".into(), "--".into(), "true".into()], false),
         (vec!["msgq".into(), "send".into(), name("q"), "x".into(), "--create".into()], false),
         (vec!["msgq".into(), "stat".into(), name("q")], false),
-        (vec!["msgq".into(), "stat".into(), "--columns".into(), "id,messages".into()], false),
+        (vec!["shm".into(), "stat".into(), "--columns".into(), "id,size".into()], false),
         (vec!["sem".into(), "stat".into(), "--columns".into(), "used".into()], false),
         (vec!["ipcs-lite".into()], false),
-        (vec!["msgq".into(), "stat".into()], true),
+        (vec!["shm".into(), "stat".into()], true),
         (vec!["msgq".into(), "create".into(), name("new")], true),
     ] {
         let Some(call) = world.traced("openat") else { return };
