@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{BINARY, Call, Terminal, World, lines, skip};
+use crate::support::{BINARY, Call, PROMPT, Terminal, World, lines, skip};
 
 const REPOSITORY: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -72,6 +72,8 @@ fn man_shows_a_page_on_a_terminal() {
     terminal.types("ipcbox --man sem\n");
     terminal.says("man -l -\r\n");
     terminal.says("end\r\n");
+    // A line that is typed before the prompt would be shown before it.
+    terminal.says(PROMPT);
     let (_, _, source) = pages().into_iter().find(|(page, ..)| page == "ipcbox-sem").unwrap();
     assert_eq!(fs::read_to_string(world.dir().join("source")).unwrap(), source);
     // Without man, with one that cannot be run, or without a formatter, the terminal shows the text.

@@ -100,6 +100,7 @@ fn items(prefix: &str) -> Result<Vec<Item>> {
         }
         items.push(Item::link(BIN, name, PROGRAM));
     }
+    items.sort_by_key(|item| item.dir);
     Ok(items)
 }
 
