@@ -11,12 +11,13 @@ pipe	verb	Run pipelines, copy to many, merge by line, show progress
 sem	verb	Job slots, locks and barriers that survive `kill -9`
 shm	verb	Shared memory: texts, atomic counters, events, sealed files
 signal	verb	Send, wait for and translate signals; wait for any process
+sock	verb	Connect to unix and TCP sockets without losing a byte
 key	verb	Print the System V key of each target
 --install-all	verb	Install the binary, links, manual pages and completions
 --uninstall	verb	Remove what --install-all has installed
 --install	verb	Create a link in a directory for each applet
 --man	verb	Show a manual page
---completions	verb	Print the completions of a shell
+--completions	verb	Print the completion file for SHELL
 help	verb	Explain an applet, a verb or a topic
 --list	verb	Print the names of the applets
 --version	verb	Print the version
@@ -30,12 +31,13 @@ pipe	verb	Run pipelines, copy to many, merge by line, show progress
 sem	verb	Job slots, locks and barriers that survive `kill -9`
 shm	verb	Shared memory: texts, atomic counters, events, sealed files
 signal	verb	Send, wait for and translate signals; wait for any process
+sock	verb	Connect to unix and TCP sockets without losing a byte
 key	verb	Print the System V key of each target
 --install-all	verb	Install the binary, links, manual pages and completions
 --uninstall	verb	Remove what --install-all has installed
 --install	verb	Create a link in a directory for each applet
 --man	verb	Show a manual page
---completions	verb	Print the completions of a shell
+--completions	verb	Print the completion file for SHELL
 help	verb	Explain an applet, a verb or a topic
 --list	verb	Print the names of the applets
 --version	verb	Print the version
@@ -777,6 +779,28 @@ help	verb	Explain a verb
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
+[sock]='connect	verb	Send standard input to a server and print its reply
+rm	verb	Remove stale sockets, and nothing else
+help	verb	Explain a verb
+-V,--version		Print the version
+-h,--help		Print help (-h: options only)'
+[sock_help]='>sock'
+[help_sock]='>sock'
+[sock_connect]='#1	address	Address of the server
+--await		Wait for a server that does not exist yet
+--foreign		Accept a server that belongs to another user
+--fd	-	Pass the connection to CMD as N (default: 0 and 1)
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
+--	command	Command and its arguments, run as given
+-h,--help		Print help (-h: options only)'
+[sock_rm]='#*	socket	Paths of the sockets
+--force		Remove it even if it is in use
+--missing-ok		Do not fail if it does not exist
+-h,--help		Print help (-h: options only)'
 [key]='#*	key	Names, keys, ftok:PATH or ftok:PATH:N
 -h,--help		Print help (-h: options only)'
 [--install-all]='--prefix	-	Start the name of each link with P, for example ipc-
@@ -792,7 +816,7 @@ help	verb	Explain a verb
 #1	dir	Directory for the links
 #*	applet	Applets to link (default: all but ipcs and ipcrm)
 -h,--help		Print help (-h: options only)'
-[--man]='#1	=fifo,ipcrm-lite,ipcs-lite,msgq,pipe,sem,shm,signal,ipcbox,cookbook	Page: an applet, ipcbox or cookbook (default: ipcbox)
+[--man]='#1	=fifo,ipcrm-lite,ipcs-lite,msgq,pipe,sem,shm,signal,sock,ipcbox,cookbook	Page: an applet, ipcbox or cookbook (default: ipcbox)
 -h,--help		Print help (-h: options only)'
 [--completions]='#1	=bash,zsh,fish	Shell: bash, zsh or fish
 -h,--help		Print help (-h: options only)'
@@ -912,11 +936,12 @@ _ipcbox_keep() {
     current=$rest
 }
 
-_ipcbox_fifos() {
+# Offers directories and the files for which this test of the shell is true.
+_ipcbox_files() {
     local file files
     mapfile -t files < <(compgen -f -- "$current")
     for file in "${files[@]}"; do
-        [[ -d ${file/#\~\//$HOME/} || -p ${file/#\~\//$HOME/} ]] && _ipcbox_offer "$file"
+        [ -d "${file/#\~\//$HOME/}" -o "$1" "${file/#\~\//$HOME/}" ] && _ipcbox_offer "$file"
     done
     as_files=1
     compopt -o filenames
@@ -945,7 +970,9 @@ _ipcbox_values() {
             ;;
         file) compopt -o default ;;
         dir) compopt -o dirnames ;;
-        fifo) _ipcbox_fifos ;;
+        fifo) _ipcbox_files -p ;;
+        socket) _ipcbox_files -S ;;
+        address) if [[ $current == */* ]]; then _ipcbox_files -S; else _ipcbox_offer_live address; fi ;;
         pipe)
             if [[ $current == +([0-9]):* ]]; then
                 _ipcbox_keep :
@@ -954,7 +981,7 @@ _ipcbox_values() {
                     [[ ! -p $word ]] || _ipcbox_offer "${word##*/}"
                 done
             else
-                _ipcbox_fifos
+                _ipcbox_files -p
             fi
             ;;
         pid) _ipcbox_offer_live pid ;;
@@ -1126,7 +1153,7 @@ _ipcbox() {
 # Other programs with these names, such as the ipcrm of util-linux, keep their own completion, unless bash has just asked for this one.
 _ipcbox_register() {
     local ipcbox program name others=' ' names=() asked=${COMP_WORDS-}
-    set -- ipcbox fifo ipcbox-fifo ipc-fifo ipcrm-lite ipcbox-ipcrm-lite ipc-ipcrm-lite ipcrm ipcbox-ipcrm ipc-ipcrm ipcs-lite ipcbox-ipcs-lite ipc-ipcs-lite ipcs ipcbox-ipcs ipc-ipcs msgq ipcbox-msgq ipc-msgq pipe ipcbox-pipe ipc-pipe sem ipcbox-sem ipc-sem shm ipcbox-shm ipc-shm signal ipcbox-signal ipc-signal
+    set -- ipcbox fifo ipcbox-fifo ipc-fifo ipcrm-lite ipcbox-ipcrm-lite ipc-ipcrm-lite ipcrm ipcbox-ipcrm ipc-ipcrm ipcs-lite ipcbox-ipcs-lite ipc-ipcs-lite ipcs ipcbox-ipcs ipc-ipcs msgq ipcbox-msgq ipc-msgq pipe ipcbox-pipe ipc-pipe sem ipcbox-sem ipc-sem shm ipcbox-shm ipc-shm signal ipcbox-signal ipc-signal sock ipcbox-sock ipc-sock
     ipcbox=$(type -P ipcbox)
     while [[ $ipcbox ]] && read -r program; do
         name=${program##*/}

@@ -13,12 +13,13 @@ pipe	verb	Run pipelines, copy to many, merge by line, show progress
 sem	verb	Job slots, locks and barriers that survive `kill -9`
 shm	verb	Shared memory: texts, atomic counters, events, sealed files
 signal	verb	Send, wait for and translate signals; wait for any process
+sock	verb	Connect to unix and TCP sockets without losing a byte
 key	verb	Print the System V key of each target
 --install-all	verb	Install the binary, links, manual pages and completions
 --uninstall	verb	Remove what --install-all has installed
 --install	verb	Create a link in a directory for each applet
 --man	verb	Show a manual page
---completions	verb	Print the completions of a shell
+--completions	verb	Print the completion file for SHELL
 help	verb	Explain an applet, a verb or a topic
 --list	verb	Print the names of the applets
 --version	verb	Print the version
@@ -33,12 +34,13 @@ pipe	verb	Run pipelines, copy to many, merge by line, show progress
 sem	verb	Job slots, locks and barriers that survive `kill -9`
 shm	verb	Shared memory: texts, atomic counters, events, sealed files
 signal	verb	Send, wait for and translate signals; wait for any process
+sock	verb	Connect to unix and TCP sockets without losing a byte
 key	verb	Print the System V key of each target
 --install-all	verb	Install the binary, links, manual pages and completions
 --uninstall	verb	Remove what --install-all has installed
 --install	verb	Create a link in a directory for each applet
 --man	verb	Show a manual page
---completions	verb	Print the completions of a shell
+--completions	verb	Print the completion file for SHELL
 help	verb	Explain an applet, a verb or a topic
 --list	verb	Print the names of the applets
 --version	verb	Print the version
@@ -860,6 +862,33 @@ help	verb	Explain a verb
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 -h,--help		Print help (-h: options only)'
+        case sock
+            echo 'connect	verb	Send standard input to a server and print its reply
+rm	verb	Remove stale sockets, and nothing else
+help	verb	Explain a verb
+-V,--version		Print the version
+-h,--help		Print help (-h: options only)'
+        case sock_help
+            echo '>sock'
+        case help_sock
+            echo '>sock'
+        case sock_connect
+            echo '#1	address	Address of the server
+--await		Wait for a server that does not exist yet
+--foreign		Accept a server that belongs to another user
+--fd	-	Pass the connection to CMD as N (default: 0 and 1)
+-w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
+-n,--nonblock		Do not wait (same as --timeout 0)
+-E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-v,--verbose		Print what is waited for, and which process holds it
+-q,--quiet		Print no result, and no message while waiting
+--	command	Command and its arguments, run as given
+-h,--help		Print help (-h: options only)'
+        case sock_rm
+            echo '#*	socket	Paths of the sockets
+--force		Remove it even if it is in use
+--missing-ok		Do not fail if it does not exist
+-h,--help		Print help (-h: options only)'
         case key
             echo '#*	key	Names, keys, ftok:PATH or ftok:PATH:N
 -h,--help		Print help (-h: options only)'
@@ -880,7 +909,7 @@ help	verb	Explain a verb
 #*	applet	Applets to link (default: all but ipcs and ipcrm)
 -h,--help		Print help (-h: options only)'
         case --man
-            echo '#1	=fifo,ipcrm-lite,ipcs-lite,msgq,pipe,sem,shm,signal,ipcbox,cookbook	Page: an applet, ipcbox or cookbook (default: ipcbox)
+            echo '#1	=fifo,ipcrm-lite,ipcs-lite,msgq,pipe,sem,shm,signal,sock,ipcbox,cookbook	Page: an applet, ipcbox or cookbook (default: ipcbox)
 -h,--help		Print help (-h: options only)'
         case --completions
             echo '#1	=bash,zsh,fish	Shell: bash, zsh or fish
@@ -990,10 +1019,11 @@ function __ipcbox_offer_rows --no-scope-shadowing
     end
 end
 
-function __ipcbox_fifos
+# Prints directories and the files that start with $argv[1] and for which the test $argv[2] is true.
+function __ipcbox_files
     for file in (__fish_complete_path $argv[1] | string replace -r '\t.*' '')
         set -l path (string replace -r '^~/' "$HOME/" -- $file)
-        if test -d $path -o -p $path
+        if test -d $path -o $argv[2] $path
             echo $file
         end
     end
@@ -1029,7 +1059,15 @@ function __ipcbox_values
         case dir
             __fish_complete_directories $current ''
         case fifo
-            __ipcbox_fifos $current
+            __ipcbox_files "$current" -p
+        case socket
+            __ipcbox_files "$current" -S
+        case address
+            if string match -q '*/*' -- $current
+                __ipcbox_files "$current" -S
+            else
+                __ipcbox_live "$current" address
+            end
         case pipe
             if set -l pid (string match -r -- '^\d+(?=:)' $current)
                 for fd in /proc/$pid/fd/*
@@ -1037,7 +1075,7 @@ function __ipcbox_values
                     and echo $pid:(string replace -r '.*/' '' -- $fd)
                 end
             else
-                __ipcbox_fifos $current
+                __ipcbox_files "$current" -p
             end
         case pid
             __ipcbox_live "$current" pid
@@ -1148,6 +1186,6 @@ function __ipcbox
     end
 end
 
-for name in ipcbox fifo ipcbox-fifo ipc-fifo ipcrm-lite ipcbox-ipcrm-lite ipc-ipcrm-lite ipcrm ipcbox-ipcrm ipc-ipcrm ipcs-lite ipcbox-ipcs-lite ipc-ipcs-lite ipcs ipcbox-ipcs ipc-ipcs msgq ipcbox-msgq ipc-msgq pipe ipcbox-pipe ipc-pipe sem ipcbox-sem ipc-sem shm ipcbox-shm ipc-shm signal ipcbox-signal ipc-signal
+for name in ipcbox fifo ipcbox-fifo ipc-fifo ipcrm-lite ipcbox-ipcrm-lite ipc-ipcrm-lite ipcrm ipcbox-ipcrm ipc-ipcrm ipcs-lite ipcbox-ipcs-lite ipc-ipcs-lite ipcs ipcbox-ipcs ipc-ipcs msgq ipcbox-msgq ipc-msgq pipe ipcbox-pipe ipc-pipe sem ipcbox-sem ipc-sem shm ipcbox-shm ipc-shm signal ipcbox-signal ipc-signal sock ipcbox-sock ipc-sock
     complete -c $name -k -f -a '(__ipcbox)'
 end
