@@ -228,7 +228,12 @@ const SHOWING: &[(&str, &str, &str, &str)] = &[
     ("pipe stat", ":", "", "name,bytes"),
     ("signal stat", ":", "$$", "pid,command"),
     ("signal list", ":", "TERM", "number,action"),
-    ("signal join", "sleep 0 & pid=$!", "$pid", "result,pid"),
+    (
+        "signal join",
+        "(until grep -q ipcbox /proc/$$/comm; do sleep 0.01; done) >out 2>&1 & pid=$!",
+        "$pid",
+        "result,pid",
+    ),
     ("signal send", "sleep 100 >out 2>&1 & pid=$!", "TERM $pid --wait 60s", "result,pid"),
     ("signal wait", "trap '' USR1; (while kill -USR1 $$; do sleep 0.01; done) >out 2>&1 &", "USR1", "signal,number"),
     ("ipcs-lite", "ipcbox sem create $NAME-s -q", "$NAME-s", "mode,id"),
@@ -257,7 +262,7 @@ fn json_has_only_the_named_columns() {
         let world = World::new();
         let (first, second) = columns.split_once(',').unwrap();
         for (columns, keys) in [(*columns, vec![first, second]), (second, vec![second])] {
-            // After exec no shell reaps the process that join waits for.
+            // The process that join waits for exits after exec, so that no shell reaps it.
             let script = format!("{setup}\n exec ipcbox {verb} {words} --json --columns {columns} </dev/null");
             let text = world.shell(&script).output();
             let text = String::from_utf8(text.stdout).unwrap();
