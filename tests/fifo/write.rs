@@ -134,6 +134,44 @@ fn lost_reader_is_noticed_without_input() {
 }
 
 #[test]
+fn end_of_input_decides_after_the_reader_closed() {
+    let world = world();
+    // Descriptor 9 of the test's shell is the input, which it ends after the reader has read all and closed.
+    let script = |options: &str, rest: &str| {
+        format!(
+            "rm -f in; mkfifo in; fifo write f {options} <in & exec 9>in; echo one >&9; fifo read f -c 1 || exit
+             {rest} exec 9>&-; wait $!"
+        )
+    };
+    for options in ["", "--lines"] {
+        world.shell(&script(options, "")).stdout("one\n").ok();
+        world
+            .shell(&script(options, "echo two >&9;"))
+            .fails(3, "the last reader closed the FIFO after 4 bytes (EPIPE)");
+    }
+    // Nothing was written, and nothing is lost.
+    let closes = "kill -STOP $!; exec 9>&-; exec 8<&-; kill -CONT $!; wait $!";
+    world.shell(&format!("rm in; mkfifo in; fifo write f <in & exec 9>in; exec 8<f; {closes}")).ok();
+    // A regular file, of which the rest is looked at.
+    let file = |lines: &str| format!("printf {lines} >two; fifo write f <two & fifo read f -c 2; wait $!");
+    world.shell(&file("'1\\n2\\n'")).stdout("1\n2\n").ok();
+}
+
+#[test]
+fn reader_of_all_lines_lets_the_writer_succeed() {
+    let world = world();
+    for (rounds, write) in [
+        (100, "seq 2 | fifo write f"),
+        (20, "seq 2 | fifo write f --lines"),
+        (20, "fifo write f <two"),
+        (20, "fifo write f 1 2"),
+    ] {
+        let round = format!("{write} & fifo read f -c 2 >out || exit; wait $! || exit");
+        world.shell(&format!("seq 2 >two; for n in $(seq {rounds}); do {round}; done")).ok();
+    }
+}
+
+#[test]
 fn timeout_limits_a_full_fifo() {
     let world = world();
     // A reader that does not read.

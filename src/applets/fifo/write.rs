@@ -22,8 +22,9 @@ use crate::sys::pipe;
 /// Waits for a reader, then writes each TEXT as a line or, without TEXT, copies standard input. --timeout limits the
 /// wait for readers and for free space, not the time spent reading standard input.
 ///
-/// If the last reader closes the FIFO early, the status is 3 and the message shows how many bytes were read. With
-/// --lines, lines from several writers never mix, but a line can be at most 4096 bytes long.
+/// If the last reader closes the FIFO early, the status is 3 and the message shows how many bytes were read. If it has
+/// read all of the input, the status is 0. With --lines, lines from several writers never mix, but a line can be at most
+/// 4096 bytes long.
 #[derive(Args)]
 pub struct Write {
     /// Path of the FIFO
@@ -54,7 +55,7 @@ ipcbox fifo write log 'built a' -w 0.1 ||
   echo 'no reader'
 ";
     const STATUSES: &'static [(Exit, &'static str)] = &[
-        (Exit::Missing, "the FIFO does not exist, or its last reader has closed it"),
+        (Exit::Missing, "the FIFO does not exist, or its last reader has closed it early"),
         (Exit::Exists, "the path is not a FIFO"),
     ];
 

@@ -83,6 +83,10 @@ impl Writer {
                 Ok(Flow::Full) => self.wait_for_room()?,
                 Ok(Flow::Empty) => self.wait_for_input()?,
                 Ok(Flow::Signal) => {}
+                // splice(2) fails before it looks at the input, which can be at EOF. The buffer is filled first.
+                Err(Failure::Write(Errno::EPIPE)) if !self.mover.copies() && self.lost() == 0 => {
+                    self.mover.copy_from_now_on()?;
+                }
                 Err(Failure::Write(errno)) => return Err(self.failed(errno)),
                 Err(Failure::Read(errno)) => return Err(unread(errno)),
             }
@@ -122,12 +126,20 @@ impl Writer {
     /// Waits for input. --timeout does not limit that.
     ///
     /// # Errors
-    /// The last reader has closed the FIFO.
+    /// The last reader has closed the FIFO before it read all that was written, or before anything was written.
     fn wait_for_input(&mut self) -> Result<()> {
         let Self { mover, timeout, .. } = self;
         // A write end is never readable: it is ready only when the last reader has closed it.
         let first = timeout.uncounted(|| wait::ready(&[fds::stdin(), mover.to().as_fd()], Deadline::Forever))?;
-        if first == Some(1) { Err(self.failed(Errno::EPIPE)) } else { Ok(()) }
+        if first != Some(1) {
+            return Ok(());
+        }
+        if self.written == 0 || self.lost() > 0 {
+            return Err(self.failed(Errno::EPIPE));
+        }
+        // At EOF nothing is lost; more input fails when it is written.
+        self.timeout.uncounted(|| wait::ready(&[fds::stdin()], Deadline::Forever))?;
+        Ok(())
     }
 
     fn wait_for_room(&mut self) -> Result<()> {
@@ -140,12 +152,17 @@ impl Writer {
         }
     }
 
-    /// Returns the failure of a write. Bytes in the FIFO are lost when the last reader closes it.
+    /// Returns how many bytes are in the FIFO. They are lost when the last reader closes it.
+    fn lost(&self) -> u64 {
+        pipe::unread(self.mover.to()).unwrap_or(0) as u64
+    }
+
+    /// Returns the failure of a write.
     fn failed(&self, errno: Errno) -> anyhow::Error {
         if errno != Errno::EPIPE {
             return errno.into();
         }
-        let lost = pipe::unread(self.mover.to()).unwrap_or(0) as u64;
+        let lost = self.lost();
         let read = self.written.saturating_sub(lost);
         let cause =
             Cause::from_errno(errno, format!("the last reader closed the FIFO after {read} bytes")).exit(Exit::Missing);
