@@ -7,10 +7,11 @@ use super::{Object, State};
 use crate::semset::{Purpose, awaited, lock, slots};
 use crate::sys::blocked_open;
 use crate::sys::fifo::Seen;
+use crate::sys::holder::seen::title;
 use crate::sys::holders::{self, Holder, Index, Open};
 use crate::sys::message::{Waits, Which};
 use crate::sys::posix::mq;
-use crate::sys::process::{self, Blocked, procfs};
+use crate::sys::process::{self, Blocked};
 use crate::sys::socket::{SocketFile, diag};
 use crate::sys::sysv::msg;
 use crate::sys::sysv::sem::Set;
@@ -181,7 +182,7 @@ pub fn brief(users: &[User]) -> String {
             pids.push(pid);
         }
     }
-    let name = |pid: &i32| procfs::stat(*pid).map_or_else(|_| pid.to_string(), |stat| format!("{pid} {}", stat.name));
+    let name = |pid: &i32| title(*pid).map_or_else(|_| pid.to_string(), |title| format!("{pid} {title}"));
     let unknown: u32 = users.iter().filter_map(User::count).sum();
     let mut words: Vec<String> = pids.iter().take(NAMED).map(name).collect();
     words.extend((unknown > 0).then(|| format!("{unknown} unknown")));

@@ -13,7 +13,7 @@ use crate::args::timeout::Timeout;
 use crate::exit::Cause;
 use crate::output::notice::{Due, Notice};
 use crate::sys::deadline::Deadline;
-use crate::sys::holder::seen::among;
+use crate::sys::holder::seen::{among, title};
 use crate::sys::process::{self, procfs};
 use crate::sys::sysv::sem::Set;
 use crate::target::Target;
@@ -147,9 +147,9 @@ fn holders(set: Set, values: &[u16]) -> Vec<i32> {
     found
 }
 
-/// A process and the name of its program: `812 (cc)`.
+/// A process and its title: `812 (cc)`.
 fn named(pid: i32) -> String {
-    procfs::stat(pid).map_or_else(|_| pid.to_string(), |stat| format!("{pid} ({})", stat.name))
+    title(pid).map_or_else(|_| pid.to_string(), |title| format!("{pid} ({title})"))
 }
 
 /// A process and its command line: `pid 812 (cc -c main.c)`.

@@ -117,6 +117,16 @@ fn served(holder: i32) -> Option<i32> {
     })
 }
 
+/// Returns the name of a process for messages. A holder is shown with the process that it serves, if that can be seen:
+/// `hold for 812 make`.
+pub fn title(pid: i32) -> Result<String, Errno> {
+    let name = procfs::stat(pid)?.name;
+    let is_holder = name.starts_with("hold ") && knows_our_numbers();
+    let served = is_holder.then(|| served(pid)).flatten().filter(|served| *served > 0);
+    let served = served.and_then(|served| Some((served, procfs::stat(served).ok()?.name)));
+    Ok(served.map_or(name, |(served, program)| format!("hold for {served} {program}")))
+}
+
 /// Kills these holders and waits up to a second until they have exited. Returns how many have: another user's holder
 /// cannot be killed, and a frozen one does not exit.
 pub fn kill(holders: Vec<Seen>) -> usize {
