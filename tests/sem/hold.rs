@@ -43,19 +43,33 @@ fn hold_allows_one_instance_of_a_script() {
     let world = World::new();
     let script = world.script(
         "nightly",
-        "#!/bin/sh\nipcbox sem hold $NAME-nightly $$ --slots 1 -n -q || exit 0\necho ran >>ran\nread line <go\n",
+        "#!/bin/sh\nholder=$(ipcbox sem hold $NAME-nightly $$ --slots 1 -n -E 0) || exit\n[ \"$holder\" ] || exit 0\necho ran >>ran\nread line <go\n",
     );
     world.shell("mkfifo go").ok();
     let first = world.program(&script).start();
     eventually("the first one is at work", || world.dir().join("ran").exists());
     for _ in 0..3 {
-        // Standard output is empty, and a message gives the reason.
-        let output = world.program(&script).output();
-        assert!(output.status.success() && output.stdout.is_empty());
+        world.program(&script).stdout("").ok();
     }
     world.shell("echo >go").ok();
     assert_eq!(first.code(), 0);
     assert_eq!(fs::read_to_string(world.dir().join("ran")).unwrap(), "ran\n");
+    // Another failure is not hidden.
+    world.call("sem rm @nightly --missing-ok").ok();
+    world.call("sem create @nightly --slots 2").ok();
+    world.program(&script).fails(4, "has 2 slots, not 1");
+}
+
+#[test]
+fn held_slot_shows_the_served_process() {
+    let world = World::new();
+    let served = world.program("sleep").arg("1000").start().became("sleep");
+    let holder = world.call(&format!("sem hold @s {} --slots 1", served.pid())).ok();
+    let (holder, pid) = (holder.trim(), served.pid());
+    let busy = format!("the only slot is in use by {holder} (hold for {pid} sleep)");
+    world.call("sem run @s -n -- true").fails(124, &busy);
+    let shown = format!("{holder} hold for {pid} sleep\n");
+    world.call("sem stat @s --columns holders --no-header").stdout(shown).ok();
 }
 
 #[test]
