@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use anyhow::{Result, bail};
 use nix::errno::Errno;
+use nix::unistd::geteuid;
 
 use super::{KINDS, Object, State, system_v};
 use crate::exit::{Cause, Exit};
@@ -113,7 +114,9 @@ pub fn all(kinds: &[Kind], posix: bool) -> Result<(Vec<Object>, bool)> {
 /// Reports that the POSIX queues cannot be listed.
 pub fn report_no_queues() {
     let words = "cannot list POSIX queues: mqueue is not mounted, and mounting it requires privilege";
-    output::report(&Cause::new(Exit::Failed, words).hint("mount -t mqueue none /dev/mqueue").into());
+    let mount = "mount -t mqueue none /dev/mqueue";
+    let hint = if geteuid().is_root() { mount.into() } else { format!("sudo {mount}") };
+    output::report(&Cause::new(Exit::Failed, words).hint(hint).into());
 }
 
 /// Removes an object.

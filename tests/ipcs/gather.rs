@@ -291,7 +291,7 @@ fn queues_are_listed_without_a_mount() {
     let user = format!("setpriv --reuid {uid} --regid {uid} --clear-groups");
     let printed = unmounted(&user);
     assert!(printed.status.success() && printed.stdout.is_empty(), "{printed:?}");
-    let expected = "ipcs-lite: cannot list POSIX queues: mqueue is not mounted, and mounting it requires privilege\nhint: mount -t mqueue none /dev/mqueue\n";
+    let expected = "ipcs-lite: cannot list POSIX queues: mqueue is not mounted, and mounting it requires privilege\nhint: sudo mount -t mqueue none /dev/mqueue\n";
     assert_eq!(String::from_utf8_lossy(&printed.stderr), expected);
     let printed = run(&format!("{user} {BINARY} msgq stat --columns name --no-header"));
     assert_eq!(String::from_utf8_lossy(&printed.stderr), expected.replace("ipcs-lite:", "msgq:"));
