@@ -8,6 +8,8 @@ use std::fmt;
 use anyhow::Error;
 use nix::errno::Errno;
 
+use crate::sys::process::setting;
+use crate::sys::rlimit;
 use crate::text::{line, nearest};
 
 /// The exit status of a call.
@@ -129,8 +131,7 @@ impl Cause {
 
     /// A failed system call, in words that fit the mechanism. The errno is appended and sets the status.
     pub fn from_errno(errno: Errno, words: impl fmt::Display) -> Self {
-        let hint = known_step(errno).map(str::to_owned);
-        Self { hint, ..Self::new(errno.into(), format!("{words} ({errno:?})")) }
+        Self { hint: known_step(errno), ..Self::new(errno.into(), format!("{words} ({errno:?})")) }
     }
 
     /// An errno in its usual words.
@@ -211,7 +212,7 @@ pub fn lines(who: &str, error: &Error) -> String {
         None => link.to_string(),
     });
     let mut text = line(who, words.collect::<Vec<_>>().join(": "));
-    let of_cause = causes().find_map(|cause| cause.hint.as_deref());
+    let of_cause = causes().find_map(|cause| cause.hint.clone());
     if let Some(hint) = of_cause.or_else(|| error.chain().find_map(|link| known_step(errno(link)?))) {
         text.push_str(&line("hint", hint));
     }
@@ -219,12 +220,43 @@ pub fn lines(who: &str, error: &Error) -> String {
 }
 
 /// The hint for an errno, whatever the object.
-const fn known_step(errno: Errno) -> Option<&'static str> {
+fn known_step(errno: Errno) -> Option<String> {
     match errno {
-        Errno::EMFILE => Some("raise the limit of open files (ulimit -n)"),
-        Errno::ENFILE => Some("raise the system's limit of open files (/proc/sys/fs/file-max)"),
+        Errno::EMFILE => Some(ulimit('n', 1, 0)),
+        Errno::ENFILE => Some(doubled("fs.file-max")),
         _ => None,
     }
+}
+
+/// Returns the hint that sets a parameter of the kernel.
+pub fn sysctl(name: &str, value: u64) -> String {
+    format!("sysctl -w {name}={value}")
+}
+
+/// Returns the hint that doubles a parameter of the kernel.
+pub fn doubled(name: &str) -> String {
+    match setting(&name.replace('.', "/")) {
+        Some(present) if present > 0 => sysctl(name, present.saturating_mul(2)),
+        _ => format!("raise {name}"),
+    }
+}
+
+/// Returns twice a limit of System V objects, as far as the kernel allows. `None`: it has its default already, so that
+/// leaked objects are the likely cause.
+pub fn more_objects(present: u64) -> Option<u64> {
+    const DEFAULT: u64 = 32000;
+    (present < DEFAULT).then(|| present.saturating_mul(2).clamp(128, DEFAULT))
+}
+
+/// Returns the hint that doubles a limit of the process, to at least `least`. `unit` is that of `ulimit`, in bytes.
+pub fn ulimit(letter: char, unit: u64, least: u64) -> String {
+    let Some((soft, hard)) = rlimit::limits(letter) else { return format!("raise ulimit -{letter}") };
+    let wanted = soft.saturating_mul(2).max(least).max(1);
+    let wanted = if nix::unistd::geteuid().is_root() { wanted } else { wanted.min(hard) };
+    if wanted <= soft || wanted < least {
+        return format!("raise the hard limit of ulimit -{letter}");
+    }
+    format!("ulimit -{letter} {}", wanted.div_ceil(unit))
 }
 
 /// Returns the errno in a link of a chain, also if the standard library wrapped it.

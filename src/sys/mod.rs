@@ -35,6 +35,7 @@ pub mod pipe;
 pub mod posix;
 pub mod process;
 pub mod reply_pipe;
+pub mod rlimit;
 pub mod signal;
 pub mod socket;
 pub mod sysv;

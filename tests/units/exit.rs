@@ -22,16 +22,17 @@ fn first_of_several_failures_sets_the_status() {
 
 #[test]
 fn descriptor_limit_always_has_a_hint() {
-    let message = "sem: cannot read x: too many open files (EMFILE)\nhint: raise the limit of open files (ulimit -n)\n";
+    let message = "sem: cannot read x: too many open files (EMFILE)\nhint: ";
     let bare = Error::from(Errno::EMFILE).context("cannot read x");
     let wrapped = Error::from(std::io::Error::from_raw_os_error(Errno::EMFILE as i32));
     let worded = Error::from(Cause::plain(Errno::EMFILE));
     for error in [bare, wrapped.context("cannot read x"), worded.context("cannot read x")] {
-        assert_eq!(lines("sem", &error), message);
+        let printed = lines("sem", &error);
+        assert!(printed.starts_with(message) && printed.contains("ulimit -n"), "{printed}");
     }
     let other = Cause::plain(Errno::EMFILE).hint("less");
     assert!(lines("sem", &other.into()).ends_with("hint: less\n"));
-    assert!(lines("sem", &Errno::ENFILE.into()).contains("(/proc/sys/fs/file-max)"));
+    assert!(lines("sem", &Errno::ENFILE.into()).contains("fs.file-max"));
 }
 
 #[test]
