@@ -134,7 +134,7 @@ fn write_creates_object_as_large_as_the_data() {
     world.call("shm read /@none").stdout("").ok();
     world
         .call("shm write @missing x")
-        .fails(3, "no such shared memory segment (ENOENT)\nhint: --create creates it, as large as the data\n");
+        .fails(3, "no such shared memory segment (ENOENT)\nhint: add --create to create it as large as the data\n");
     world.call("shm write /@missing x").fails(3, "no such object (ENOENT)");
 }
 

@@ -52,17 +52,19 @@ fn too_large_object_names_the_limit() {
         !missing("right to set kernel limits", set.is_err())
     };
     if limit("shmmax", "8192") {
-        let words = "8193 bytes exceed kernel.shmmax, which is 8192 (EINVAL)";
+        let words = "8193 bytes exceed kernel.shmmax, which is 8192 (EINVAL)\nhint: sysctl -w kernel.shmmax=8193\n";
         world.call("shm create @b --size 8193").fails(1, words);
         world.call("shm create @b --size 8192").ok();
     }
     if limit("shmall", "3") {
-        let words = "2 pages of 4096 bytes are needed, but the limit leaves only 1 (ENOSPC)";
+        let words =
+            "2 pages of 4096 bytes are needed, but the limit leaves only 1 (ENOSPC)\nhint: sysctl -w kernel.shmall=4\n";
         world.call("shm create @c --size 8192").fails(1, words);
         world.call("shm create @c --size 4096").ok();
     }
     if limit("shmmni", "2") {
-        world.call("shm create @d --size 1").fails(1, "the system's limit of 2 segments is reached (ENOSPC)");
+        let words = "the system's limit of 2 segments is reached (ENOSPC)\nhint: sysctl -w kernel.shmmni=128\n";
+        world.call("shm create @d --size 1").fails(1, words);
     }
 }
 

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 
 use super::object::payload::readable;
 use crate::applets::{Runs, Verb};
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, sysctl};
 use crate::supervise::command::{Command, fill};
 use crate::sys::{errno, fds, memfd, transfer};
 
@@ -87,8 +87,8 @@ fn copy(from: BorrowedFd, to: &OwnedFd) -> Result<(), Cause> {
 
 fn refused(errno: Errno, executable: bool) -> Cause {
     match errno {
-        Errno::EACCES if executable => Cause::from_errno(errno, "executable memory files are forbidden")
-            .hint("set /proc/sys/vm/memfd_noexec to 1 or 0; it is 2"),
+        Errno::EACCES if executable => Cause::from_errno(errno, "vm.memfd_noexec forbids executable memory files")
+            .hint(sysctl("vm.memfd_noexec", 1)),
         Errno::EPERM => Cause::forbidden("memfd_create"),
         errno => Cause::plain(errno),
     }

@@ -10,7 +10,7 @@ use crate::applets::Verb;
 use crate::args::creating::Creating;
 use crate::args::owner::Ownership;
 use crate::args::size;
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, ulimit};
 use crate::objects::errors::{unchanged, ungiven};
 use crate::objects::find::owner;
 use crate::semset::journal::Journal;
@@ -67,8 +67,7 @@ ipcbox shm set counter 0
         let pinned = self.pin || self.unpin;
         let nothing = value.is_none() && self.size.is_none() && !pinned && change == Change::default();
         let refused = if nothing {
-            let hint = "add VALUE, --size, --pin, --unpin, --mode or --owner";
-            Err(Cause::new(Exit::Usage, "there is nothing to change").hint(hint).into())
+            Err(Cause::new(Exit::Usage, "there is nothing to change").hint("ipcbox shm set --help").into())
         } else {
             self.allow()
         };
@@ -78,7 +77,7 @@ ipcbox shm set counter 0
                 let memory = if self.create {
                     place.open_or_create(self.creating())?
                 } else {
-                    place.open(true).map_err(|error| creatable(error, &place.target, "--create creates it"))?
+                    place.open(true).map_err(|error| creatable(error, &place.target, "add --create to create it"))?
                 };
                 self.resize()?;
                 Ok(memory)
@@ -105,7 +104,8 @@ impl Set {
         }
         if self.size.is_some() && !is_posix(&self.place.target) {
             let words = "the kernel cannot change the size of a segment";
-            bail!(Cause::new(Exit::Usage, words).hint("use a POSIX object (/NAME), which can be resized"));
+            let name = self.place.target.name().map_or("NAME".into(), |name| name.display().to_string());
+            bail!(Cause::new(Exit::Usage, words).hint(format!("use /{name}, a POSIX object")));
         }
         Ok(())
     }
@@ -127,10 +127,10 @@ impl Set {
         if self.pin || self.unpin {
             segment(target)?.pin(self.pin).map_err(|errno| match errno {
                 Errno::ENOMEM => {
-                    Cause::from_errno(errno, "its size exceeds what this user may pin").hint("raise ulimit -l (in KiB)")
+                    Cause::from_errno(errno, "its size exceeds what this user may pin").hint(self.more_pinned())
                 }
                 Errno::EPERM if self.may_not_pin() => {
-                    Cause::from_errno(errno, "this user may not pin memory").hint("raise ulimit -l (in KiB); it is 0")
+                    Cause::from_errno(errno, "this user may not pin memory").hint(self.more_pinned())
                 }
                 errno => super::explain(target, errno),
             })?;
@@ -144,6 +144,12 @@ impl Set {
     }
 
     /// Whether `EPERM` is about `RLIMIT_MEMLOCK` rather than the owner.
+    /// Returns the hint that lets this user pin the segment too.
+    fn more_pinned(&self) -> String {
+        let size = segment(&self.place.target).ok().and_then(|segment| Some(segment.stat().ok()?.size));
+        ulimit('l', 1024, size.unwrap_or(0))
+    }
+
     fn may_not_pin(&self) -> bool {
         owner(&self.place.target, Kind::Shm) == Some(nix::unistd::geteuid().as_raw())
     }

@@ -80,6 +80,13 @@ impl Until {
     }
 }
 
+/// How to wait for the low half of a 64-bit word.
+const LOW_HALF: &str = if cfg!(target_endian = "little") {
+    "omit --bits to wait for the low half"
+} else {
+    "replace --bits by an --offset that is larger by 4"
+};
+
 impl Verb for Wait {
     const NAME: &'static str = "wait";
     const SUMMARY: &'static str = "Wait until a 32-bit word has a given value";
@@ -96,7 +103,7 @@ ipcbox shm wait stage 2 --until ge -w 10s
         let until = if self.changed { Until::Ne } else { until };
         if place.bits() == Bits::Wide {
             let words = "the kernel can wait for 32-bit words only";
-            let refused = Cause::new(Exit::Usage, words).hint("leave out --bits, and use the --offset of the low half");
+            let refused = Cause::new(Exit::Usage, words).hint(LOW_HALF);
             context("wait for", &place.target, Err::<(), _>(refused.into()))?;
         }
         let sleep = |word: &Word| {

@@ -96,7 +96,7 @@ impl Write {
             })?
         } else {
             open(&self.target, true)
-                .map_err(|error| creatable(error, &self.target, "--create creates it, as large as the data"))?
+                .map_err(|error| creatable(error, &self.target, "add --create to create it as large as the data"))?
         };
         // A new POSIX object already has its bytes.
         let end = if created { memory.size()? } else { self.fill(&source, &memory, held)? };

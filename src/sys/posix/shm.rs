@@ -17,7 +17,7 @@ use nix::libc::{self, S_IFMT, S_IFREG, fgetxattr};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, fstat};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
-use nix::sys::statvfs::statvfs;
+use nix::sys::statvfs::{Statvfs, statvfs};
 use nix::unistd::{Gid, Uid, fchownat, ftruncate, linkat, unlink};
 
 pub use super::File as Stat;
@@ -244,12 +244,21 @@ pub(super) fn all_names() -> Result<Vec<OsString>> {
 
 /// Returns the free space in `/dev/shm`, in bytes.
 pub fn free() -> Result<u64> {
+    space(Statvfs::blocks_available)
+}
+
+/// Returns the size of `/dev/shm`, in bytes.
+pub fn capacity() -> Result<u64> {
+    space(Statvfs::blocks)
+}
+
+fn space(blocks: impl Fn(&Statvfs) -> u64) -> Result<u64> {
     let stat = statvfs(DIR)?;
     // A file system without a limit reports 0 of 0 blocks.
     if stat.blocks() == 0 {
         return Err(Errno::ENODATA);
     }
-    Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
+    Ok(blocks(&stat).saturating_mul(stat.fragment_size()))
 }
 
 /// Returns whether `/dev/shm` is a tmpfs, as glibc requires.

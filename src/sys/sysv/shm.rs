@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
+use std::fs;
 
 use nix::Result;
 use nix::errno::Errno;
@@ -193,6 +194,13 @@ pub fn limits() -> Result<Limits> {
     // SAFETY: IPC_INFO writes one shminfo.
     let (info, _) = unsafe { super::info::<Shm, ShmLimits>(libc::IPC_INFO) }?;
     Ok(Limits { size: info.size, pages: info.pages, segments: info.segments })
+}
+
+/// Returns the size of a huge page, in bytes.
+pub fn huge_page_size() -> Option<u64> {
+    let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
+    let size = meminfo.lines().find_map(|line| line.strip_prefix("Hugepagesize:"))?;
+    size.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// A segment.

@@ -9,13 +9,14 @@ use nix::errno::Errno;
 
 use crate::applets::shm::is_posix;
 use crate::args::creating::Creating;
-use crate::exit::{Cause, Exit, bare};
+use crate::exit::{Cause, Exit, bare, more_objects, sysctl};
 use crate::objects::errors::is_gone;
 use crate::output;
 use crate::sys::mapping::page_size;
 use crate::sys::memory::Memory;
 use crate::sys::posix::shm::{self as posix, Object};
-use crate::sys::sysv::shm::{Segment, limits, used};
+use crate::sys::process::setting;
+use crate::sys::sysv::shm::{Segment, huge_page_size, limits, used};
 use crate::sys::sysv::{Change, Key, if_removed};
 use crate::target::{Form, Target, not_posix};
 use crate::text::counted;
@@ -136,13 +137,20 @@ pub fn no_space(errno: Errno, size: u64) -> Cause {
     match errno {
         Errno::ENOSPC => {
             let free = posix::free().map_or_else(|_| "space".into(), |free| format!("{free} bytes"));
-            Cause::from_errno(errno, format!("{size} bytes exceed the {free} free in /dev/shm"))
-                .hint("free some space, or enlarge /dev/shm: mount -o remount,size=2G /dev/shm")
+            let cause = Cause::from_errno(errno, format!("{size} bytes exceed the {free} free in /dev/shm"));
+            match posix::capacity().ok().and_then(|present| present.checked_add(size)).filter(|size| *size < TOO_LARGE)
+            {
+                Some(size) => cause.hint(format!("mount -o remount,size={}M /dev/shm", size.div_ceil(1 << 20))),
+                None => cause,
+            }
         }
         Errno::EFBIG | Errno::EINVAL => Cause::from_errno(errno, format!("{size} bytes exceed the maximum file size")),
         errno => Cause::plain(errno),
     }
 }
+
+/// More than any machine has as memory, in bytes.
+const TOO_LARGE: u64 = 1 << 50;
 
 /// The failure to find a tmpfs at `/dev/shm`.
 pub fn no_tmpfs() -> Cause {
@@ -159,26 +167,30 @@ fn no_room(errno: Errno, key: Key, size: u64, huge: bool) -> Cause {
     match (errno, limits) {
         (Errno::EINVAL, Ok(limits)) if size > limits.size => {
             let words = format!("{size} bytes exceed kernel.shmmax, which is {}", limits.size);
-            cause(words).hint("raise /proc/sys/kernel/shmmax")
+            cause(words).hint(sysctl("kernel.shmmax", size))
         }
         (Errno::EINVAL, _) => cause(format!("{size} bytes exceed the memory that the kernel can provide")),
         (Errno::ENOSPC, Ok(limits)) if segments >= limits.segments => {
             let words = format!("the system's limit of {segments} segments is reached");
-            cause(words).hint("remove a segment (ipcbox shm stat lists them), or raise /proc/sys/kernel/shmmni")
+            let more = more_objects(segments).map(|more| sysctl("kernel.shmmni", more));
+            cause(words).hint(more.unwrap_or_else(|| "list the segments of all users: ipcs -m".into()))
         }
-        (Errno::ENOSPC, Ok(limits)) => cause(format!(
-            "{} pages of {} bytes are needed, but the limit leaves only {}",
-            size.div_ceil(page_size()),
-            page_size(),
-            limits.pages.saturating_sub(in_use)
-        ))
-        .hint("remove a segment, or raise the limit of pages in /proc/sys/kernel/shmall"),
-        (Errno::ENOMEM, _) if huge => cause(format!("{size} bytes exceed the free huge pages"))
-            .hint("reserve more huge pages: raise the number in /proc/sys/vm/nr_hugepages"),
+        (Errno::ENOSPC, Ok(limits)) => {
+            let (page, needed) = (page_size(), size.div_ceil(page_size()));
+            let left = limits.pages.saturating_sub(in_use);
+            cause(format!("{needed} pages of {page} bytes are needed, but the limit leaves only {left}"))
+                .hint(sysctl("kernel.shmall", in_use.saturating_add(needed)))
+        }
+        (Errno::ENOMEM, _) if huge => {
+            let words = format!("{size} bytes exceed the free huge pages");
+            let pages = huge_page_size().map(|page| size.div_ceil(page)).zip(setting("vm/nr_hugepages"));
+            let more = pages.map(|(needed, present)| sysctl("vm.nr_hugepages", present.saturating_add(needed)));
+            cause(words).hint(more.unwrap_or_else(|| "raise vm.nr_hugepages".into()))
+        }
         (Errno::ENOMEM, _) => cause(format!("the system refuses to commit {size} bytes of memory"))
-            .hint("free some memory, or set /proc/sys/vm/overcommit_memory to 0 or 1"),
+            .hint(sysctl("vm.overcommit_memory", 1)),
         (Errno::EPERM, _) if huge => cause("this user has no permission to use huge pages".into())
-            .hint("set /proc/sys/vm/hugetlb_shm_group to a group of this user"),
+            .hint(sysctl("vm.hugetlb_shm_group", nix::unistd::getegid().as_raw().into())),
         (Errno::EACCES, _) => {
             let whose = Segment::find(key).and_then(Segment::stat);
             let whose = whose.map(|stat| crate::args::creating::user(stat.perm.uid));
