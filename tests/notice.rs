@@ -211,7 +211,6 @@ fn cmd_after_a_message_has_one_thread_and_no_mask() {
 
 #[test]
 fn full_queue_names_its_limit() {
-    let serve = "run ipcbox msgq serve or recv at the same time";
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let world = World::new();
@@ -222,8 +221,8 @@ fn full_queue_names_its_limit() {
                 let mut call = OnTerminal::start(&world, line);
                 let name = world.name("q");
                 let is = format!("(40 of 40 bytes, {messages})");
-                let raise = format!("raise the limit (ipcbox msgq set {name} --max-bytes; default: kernel.msgmnb)");
-                let text = format!("msgq: waiting for {name}: the queue is full {is}: {serve}, or {raise}\r\n");
+                let receive = format!("receive at the same time: ipcbox msgq recv {name}");
+                let text = format!("msgq: waiting for {name}: the queue is full {is}: {receive}\r\n");
                 assert_eq!(call.line(), text, "{line}");
                 if !line.contains("call") {
                     world.call("msgq recv @q --count 2").ok();
@@ -241,9 +240,8 @@ fn full_queue_names_its_limit() {
             world.call("msgq send /@q a b").ok();
             let mut call = OnTerminal::start(&world, "msgq send /@q c");
             let name = world.posix("q");
-            let raise = "create the queue with a larger --max-messages";
-            let text =
-                format!("msgq: waiting for {name}: the queue is full (2 of 2 messages): {serve}, or {raise}\r\n");
+            let receive = format!("receive at the same time: ipcbox msgq recv {name}");
+            let text = format!("msgq: waiting for {name}: the queue is full (2 of 2 messages): {receive}\r\n");
             assert_eq!(call.line(), text);
             world.call("msgq recv /@q").stdout("a\n").ok();
             assert_eq!(call.end(), (Some(0), String::new()));

@@ -24,7 +24,8 @@ fn too_long_message_is_refused_with_the_limit() {
     world.call("msgq create @q").ok();
     let long = vec![b'x'; most + 1];
     let words = format!("{} bytes exceed kernel.msgmax, which is {most} (EINVAL)", most + 1);
-    world.call("msgq send @q").input(long.clone()).fails(1, &words);
+    let hinted = format!("{words}\nhint: sysctl -w kernel.msgmax={}\n", most + 1);
+    world.call("msgq send @q").input(long.clone()).fails(1, &hinted);
     let mut lines = b"a\nb\n".to_vec();
     lines.extend(&long);
     lines.extend(b"\nc\n");
@@ -104,7 +105,8 @@ fn limit_of_queues_is_named() {
     if fs::write("/proc/sys/kernel/msgmni", "0").is_err() || setting("kernel/msgmni") != 0 {
         return skip("kernel.msgmni cannot be set");
     }
-    world.call("msgq create @q").fails(1, "the system's limit of 0 message queues is reached (ENOSPC)");
+    let words = "the system's limit of 0 message queues is reached (ENOSPC)\nhint: sysctl -w kernel.msgmni=128\n";
+    world.call("msgq create @q").fails(1, words);
     if fs::write("/proc/sys/fs/mqueue/queues_max", "0").is_ok() && !can_exceed() {
         world.call("msgq create /@q").fails(1, "the system's limit of 0 POSIX queues is reached (ENOSPC)");
     }

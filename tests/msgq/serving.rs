@@ -223,7 +223,9 @@ fn serve_chooses_by_type_and_creates() {
     world.call("msgq serve @q -t 2 --drain -- cat").stdout("b").ok();
     world.call("msgq serve @q -t -9 --drain -- cat").stdout("a").ok();
     world.call("msgq serve /@q -t 2 -- cat").fails(2, "no types");
-    world.call("msgq serve @r --drain -- cat").fails(3, "no such message queue (ENOENT)\nhint: --create creates it\n");
+    world
+        .call("msgq serve @r --drain -- cat")
+        .fails(3, "no such message queue (ENOENT)\nhint: add --create to create it\n");
     world.call("msgq serve @r --create --drain -- cat").ok();
     world.call("msgq serve /@r --create --drain -- cat").ok();
 }

@@ -12,7 +12,7 @@ use crate::args::creating::{Creating, differs};
 use crate::args::numbers::many;
 use crate::args::size;
 use crate::args::timeout::Quiet;
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, sysctl};
 use crate::objects::errors::unchanged;
 use crate::output;
 use crate::sys::deadline::Deadline;
@@ -81,7 +81,7 @@ impl Create {
     fn system_v(&self) -> Result<String> {
         let asked = self.max_messages.is_some() || self.message_size.is_some();
         let why = "a System V queue is limited by --max-bytes";
-        only_posix(&self.target, asked, why, "use --max-bytes; kernel.msgmax limits one message")?;
+        only_posix(&self.target, asked, why, "use --max-bytes")?;
         let bits = self.creating.bits();
         let bits = if self.max_bytes.is_some() { begun(bits) } else { bits };
         let create = || {
@@ -180,12 +180,25 @@ fn too_large(limits: Option<Limits>) -> Cause {
     let (messages, size) = (limit("msg_max", 10), limit("msgsize_max", 8192));
     let exceeds = |what: String, name: &str, limit: u64| {
         Cause::from_errno(Errno::EINVAL, format!("{what} exceed fs.mqueue.{name}, which is {limit}"))
-            .hint(format!("raise /proc/sys/fs/mqueue/{name}, or run it with CAP_SYS_RESOURCE"))
+    };
+    // The most that the kernel allows, HARD_MSGMAX and HARD_MSGSIZEMAX.
+    let raised = |name: &str, option: &str, asked: u64, most: u64| {
+        if asked > most { format!("use {option} {most}") } else { sysctl(&format!("fs.mqueue.{name}"), asked) }
     };
     if asked.messages > messages {
-        exceeds(format!("{} messages", asked.messages), "msg_max", messages)
+        exceeds(format!("{} messages", asked.messages), "msg_max", messages).hint(raised(
+            "msg_max",
+            "--max-messages",
+            asked.messages,
+            65536,
+        ))
     } else {
-        exceeds(format!("messages of {} bytes", asked.size), "msgsize_max", size)
+        exceeds(format!("messages of {} bytes", asked.size), "msgsize_max", size).hint(raised(
+            "msgsize_max",
+            "--message-size",
+            asked.size,
+            16 << 20,
+        ))
     }
 }
 
@@ -204,5 +217,5 @@ pub fn change(queue: msg::Queue, wanted: Change, max_bytes: Option<u64>) -> Resu
         bail!(Errno::EPERM);
     }
     let words = format!("{bytes} bytes exceed kernel.msgmnb, which is {most}");
-    bail!(Cause::from_errno(Errno::EPERM, words).hint("raise /proc/sys/kernel/msgmnb, or run it with CAP_SYS_RESOURCE"))
+    bail!(Cause::from_errno(Errno::EPERM, words).hint(sysctl("kernel.msgmnb", bytes)))
 }

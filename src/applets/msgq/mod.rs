@@ -15,7 +15,7 @@ use anyhow::{Error, Result};
 use nix::errno::Errno;
 
 use super::{Applet, Entry};
-use crate::exit::{Cause, bare};
+use crate::exit::{Cause, bare, more_objects, sysctl};
 use crate::objects::errors::{self, cannot_at};
 use crate::sys::fds;
 use crate::sys::sysv::{Kind, msg};
@@ -49,12 +49,13 @@ fn explain(target: &Target, errno: Errno) -> Cause {
         Errno::ENOSPC if *target.form() == Form::Posix => {
             let most = limit("queues_max", 256);
             Cause::from_errno(errno, format!("the system's limit of {most} POSIX queues is reached"))
-                .hint("remove a queue, or raise /proc/sys/fs/mqueue/queues_max")
+                .hint(sysctl("fs.mqueue.queues_max", most.saturating_mul(2).max(256)))
         }
         Errno::ENOSPC => {
             let most = msg::limits().map_or(32000, |limits| limits.queues);
+            let more = more_objects(most).map(|more| sysctl("kernel.msgmni", more));
             Cause::from_errno(errno, format!("the system's limit of {most} message queues is reached"))
-                .hint("remove a queue (ipcbox msgq stat lists them), or raise /proc/sys/kernel/msgmni")
+                .hint(more.unwrap_or_else(|| "list the queues of all users: ipcs -q".into()))
         }
         Errno::EMFILE if fds::has_free_fd() => queue::no_memory(),
         Errno::ENOSYS => Cause::from_errno(errno, "this kernel does not support this type of message queue"),
@@ -63,7 +64,7 @@ fn explain(target: &Target, errno: Errno) -> Cause {
 }
 
 /// The hint of a verb that has `--create`.
-const CREATES: &str = "--create creates it";
+const CREATES: &str = "add --create to create it";
 
 /// Adds to `ENOENT` a hint on how to create the queue.
 fn creatable(error: Error, hint: &str) -> Error {

@@ -8,7 +8,7 @@ use super::context;
 use super::queue::find;
 use super::queue::format::Shape;
 use crate::applets::Verb;
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, sysctl};
 use crate::output;
 use crate::sys::message::Message;
 use crate::sys::sysv::msg;
@@ -76,13 +76,15 @@ impl Peek {
                         Errno::E2BIG,
                         format!("the message is larger than kernel.msgmax, which is {most}, and cannot be copied")
                     )
-                    .hint("take it with ipcbox msgq recv, or raise /proc/sys/kernel/msgmax")
+                    .hint(
+                        queue.stat().map_or("raise kernel.msgmax".into(), |stat| sysctl("kernel.msgmax", stat.bytes))
+                    )
                 ),
                 Err(Errno::ENOMSG) if self.all => return Ok(()),
                 Err(Errno::ENOMSG) => bail!(none(queue, index)),
                 Err(Errno::ENOSYS) => bail!(
                     Cause::from_errno(Errno::ENOSYS, "this kernel cannot copy a message")
-                        .hint("use Linux 3.8 or later, built with CONFIG_CHECKPOINT_RESTORE")
+                        .hint("use a kernel built with CONFIG_CHECKPOINT_RESTORE")
                 ),
                 Err(Errno::EPERM) => bail!(Cause::forbidden("msgrcv")),
                 copied => copied?,

@@ -158,7 +158,7 @@ impl Recv {
         only_system_v(&self.target, self.by_type(), "a POSIX queue has no types; the highest priority comes first")?;
         let asks = |priority| self.format.as_ref().is_some_and(|format| format.asks_for(priority));
         only_system_v(&self.target, asks(false), "a POSIX queue has no types; %p is the priority")?;
-        only_posix(&self.target, asks(true), "a System V queue has no priorities", "use %t, the type")?;
+        only_posix(&self.target, asks(true), "a System V queue has no priorities", "use %t, the type of the message")?;
         Queue::open(&self.target, Access::Read, timeout.deadline(), self.making.wanted())
             .map_err(|error| creatable(error, CREATES))
     }

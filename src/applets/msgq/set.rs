@@ -48,7 +48,7 @@ impl Set {
     fn set(&self) -> Result<()> {
         let wanted = self.ownership.change();
         if wanted == Change::default() && self.max_bytes.is_none() {
-            bail!(Cause::new(Exit::Usage, "there is nothing to change").hint("add --max-bytes, --mode or --owner"));
+            bail!(Cause::new(Exit::Usage, "there is nothing to change").hint("ipcbox msgq set --help"));
         }
         if *self.target.form() == Form::Posix {
             let why = "the limits of a POSIX queue are fixed when it is created";

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 
 use crate::args::creating::Creating;
 use crate::args::timeout::Timeout;
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, sysctl, ulimit};
 use crate::output;
 use crate::output::notice::{Due, Notice};
 use crate::sys::deadline::Deadline;
@@ -143,12 +143,12 @@ impl Queue {
                 format!("ipcbox msgq set {} --max-bytes {length}", target.quoted()),
             ),
             Self::SystemV { most, .. } => {
-                (format!("kernel.msgmax, which is {most}"), Errno::EINVAL, "raise /proc/sys/kernel/msgmax".into())
+                (format!("kernel.msgmax, which is {most}"), Errno::EINVAL, sysctl("kernel.msgmax", length))
             }
             Self::Posix { most, .. } => (
                 format!("the queue's limit of {most}"),
                 Errno::EMSGSIZE,
-                "create a queue with a larger --message-size".into(),
+                format!("create a queue with --message-size {length}"),
             ),
         };
         Cause::from_errno(errno, format!("{length} bytes exceed {limit}")).hint(hint)
@@ -161,13 +161,11 @@ pub fn full(target: &Target, timeout: &Timeout) -> Notice {
     Notice::new(target, timeout, move |due| match due {
         Due::AtOnce => None,
         Due::Later => {
-            let raise = if *queue.form() == Form::Posix {
-                "create the queue with a larger --max-messages".to_owned()
-            } else {
-                format!("raise the limit (ipcbox msgq set {} --max-bytes; default: kernel.msgmnb)", queue.quoted())
-            };
             let content = content(&queue)?;
-            Some(format!("the queue is full ({content}): run ipcbox msgq serve or recv at the same time, or {raise}"))
+            Some(format!(
+                "the queue is full ({content}): receive at the same time: ipcbox msgq recv {}",
+                queue.quoted()
+            ))
         }
     })
 }
@@ -222,12 +220,15 @@ pub fn kind(text: &str) -> Result<i64, String> {
     text.parse().map_err(|_| format!("expected a type from 0 to {}, or -N for the lowest type up to N", i64::MAX))
 }
 
+/// The usual RLIMIT_MSGQUEUE, in bytes.
+const USUAL_MEMORY: u64 = 819_200;
+
 /// The failure `EMFILE` of a POSIX queue while descriptors are left: the user's queues would exceed `RLIMIT_MSGQUEUE`.
 pub fn no_memory() -> Cause {
     let limit = mq::memory_limit();
     let limit = limit.map_or_else(String::new, |bytes| format!(", which is {bytes} bytes"));
     Cause::from_errno(Errno::EMFILE, format!("the user's POSIX queues would exceed RLIMIT_MSGQUEUE{limit}"))
-        .hint("raise ulimit -q, or use a smaller --max-messages and --message-size")
+        .hint(ulimit('q', 1, USUAL_MEMORY))
 }
 
 /// Refuses an option that POSIX queues do not have.
