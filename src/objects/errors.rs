@@ -78,7 +78,7 @@ pub fn explain(target: &Target, kind: Kind, errno: Errno) -> Cause {
         },
         Errno::EINVAL if !is_posix => missing(target, kind),
         Errno::EIDRM => cause("removed by another process")
-            .hint("systemd removes a user's IPC objects at logout (RemoveIPC= in logind.conf)"),
+            .hint("set RemoveIPC=no in /etc/systemd/logind.conf if it is removed at logout"),
         Errno::EACCES => unshared(target, kind),
         Errno::EPERM => denied(errno, owner(target, kind)),
         Errno::EEXIST => cause("already exists"),
@@ -95,9 +95,8 @@ pub fn denied(errno: Errno, owner: Option<u32>) -> Cause {
         }
         (Errno::EACCES, Some(uid)) => Cause::from_errno(errno, format!("permission denied; owned by {}", user(uid))),
         // The owner is not the reason.
-        (_, Some(uid)) if [0, uid].contains(&nix::unistd::geteuid().as_raw()) => {
-            Cause::plain(errno).hint("a container or a security module may forbid this operation")
-        }
+        (_, Some(uid)) if [0, uid].contains(&nix::unistd::geteuid().as_raw()) => Cause::plain(errno)
+            .hint("show what the kernel allows this user: grep -E 'CapEff|Seccomp' /proc/self/status"),
         (_, Some(uid)) => Cause::from_errno(errno, format!("owned by {}", user(uid))),
         (_, None) => Cause::plain(errno),
     }
@@ -112,7 +111,7 @@ fn unshared(target: &Target, kind: Kind) -> Cause {
         Some(uid) if uid != nix::unistd::geteuid().as_raw() && !is_fixed => {
             let applet = if kind == Kind::Msg { "msgq" } else { kind.word() };
             let set = format!("ipcbox {applet} set {} --mode 666", target.quoted());
-            cause.hint(format!("{} can let everyone use the object: {set}", user(uid)))
+            cause.hint(format!("run as {}: {set}", user(uid)))
         }
         _ => cause,
     }
@@ -147,6 +146,6 @@ fn missing(target: &Target, kind: Kind) -> Cause {
     if let Some(other) = kinds_of(*id).iter().find(|other| **other != kind) {
         return cause(format!("{target} is the id of a {}", other.name()));
     }
-    let hint = format!("{target} is an id; use a name such as ci-{target}");
+    let hint = format!("use a name instead of an id: ci-{target}");
     cause(format!("no such {}", kind.name())).hint(hint)
 }

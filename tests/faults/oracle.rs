@@ -137,7 +137,7 @@ impl Case<'_> {
         let is_removal = [libc::SYS_unlink, libc::SYS_unlinkat].contains(&call)
             || call == libc::SYS_shmctl && line.words.contains("--lock");
         // A locked write that could not be copied is in its journal, and is read from there.
-        let is_kept = self.report.err.contains("the next locked write completes the copy");
+        let is_kept = self.report.err.contains("repeat the locked write to complete the copy");
         if !is_known && !is_removal && !is_kept && !self.stays(&state) && !line.goes_by_steps() {
             return Err("leaves something");
         }

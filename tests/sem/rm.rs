@@ -179,7 +179,7 @@ fn denied_user_gets_the_command_for_the_owner() {
         let set = format!("ipcbox {applet} set {} --mode 666", world.name(target));
         assert_eq!(printed.len(), 2, "{line}: {printed:?}");
         assert!(printed[0].contains("permission denied; owned by root (EACCES)"), "{printed:?}");
-        assert_eq!(printed[1], format!("hint: root can let everyone use the object: {set}"), "{line}");
+        assert_eq!(printed[1], format!("hint: run as root: {set}"), "{line}");
         // The hint works as printed.
         world.shell(&set).ok();
         assert_ne!(lines(&world.call(line).user(stranger).output().stderr).first(), printed.first());

@@ -122,7 +122,7 @@ fn failed_copy_is_read_and_repeated() {
         world.call("shm write --create --replace --lock @l").args([&name, "content"]).ok();
         let Some(fail) = world.injected("pwrite64:error=EIO:when=1") else { return };
         let fail = fail.args(["shm", "write", &name, "new", option, "--lock", &world.name("l")]);
-        fail.fails(1, "the next locked write completes the copy");
+        fail.fails(1, "repeat the locked write to complete the copy");
         world.call("shm read --lock @l").arg(&name).stdout(whole).ok();
         world.call("shm write --lock @l").args([&name, "N"]).ok();
         world.call("shm read").arg(&name).stdout(whole.replace("new", "New")).ok();

@@ -281,7 +281,7 @@ impl Journal {
             .find(|created| *created != Err(Errno::EEXIST))
         else {
             let words = "killed writers left segments that only their owners can remove";
-            bail!(Cause::new(Exit::Failed, words).hint("ipcs -m lists the segments of all users"));
+            bail!(Cause::new(Exit::Failed, words).hint("list the segments of all users: ipcs -m"));
         };
         let segment = segment.map_err(no_room)?;
         let change = Change { uid: Some(perm.uid), gid: Some(perm.gid), mode: Some(perm.mode) };
@@ -297,7 +297,7 @@ fn no_room(errno: Errno) -> anyhow::Error {
     match errno {
         Errno::ENOSPC | Errno::ENOMEM | Errno::EINVAL => {
             let words = "no room for the journal of a locked write";
-            let hint = "ipcs -lm lists the segment limits, and ipcs -um lists the current usage";
+            let hint = "list the limits of segments: ipcs -lm";
             Cause::from_errno(errno, words).hint(hint).into()
         }
         errno => errno.into(),
@@ -309,18 +309,17 @@ fn not_copied(errno: Errno) -> Cause {
         Errno::EFAULT => "the object was truncated during the write".into(),
         errno => words(errno),
     };
-    Cause::from_errno(errno, words)
-        .hint("readers with --lock see the new data; the next locked write completes the copy")
+    Cause::from_errno(errno, words).hint("repeat the locked write to complete the copy")
 }
 
 /// The warning about a journal that does not count.
 fn unbelieved(uid: u32) -> Cause {
     let words = format!("ignored an unfinished write by {}, who lacks write permission", user(uid));
-    Cause::new(Exit::Denied, words).hint("the next locked write by the owner removes the unfinished write")
+    Cause::new(Exit::Denied, words).hint("repeat the locked write as the owner of the object")
 }
 
 /// The failure to read a journal because the object's permissions have changed since.
 fn out_of_reach(perm: &Perm) -> Cause {
     let words = format!("no permission to complete the unfinished write by {}", user(perm.creator_uid));
-    Cause::from_errno(Errno::EACCES, words).hint("the next locked write by the owner completes the unfinished write")
+    Cause::from_errno(Errno::EACCES, words).hint("run a locked write as the owner to complete it")
 }

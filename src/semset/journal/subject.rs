@@ -129,6 +129,6 @@ impl Subject {
             "for a locked write, the group of the process must be that of the object ({}), not {}",
             perm.gid, perm.creator_gid
         );
-        Cause::new(Exit::Denied, words).hint("run the write as that group: sg GROUP -c 'ipcbox shm write …'")
+        Cause::new(Exit::Denied, words).hint(format!("run the write as group {}", perm.gid))
     }
 }
