@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use nix::errno::Errno;
 
-use super::{Layout, Purpose, if_unused, is_not};
+use super::{Layout, Purpose, is_not};
 use crate::args::creating::Creating;
 use crate::sys::deadline::Deadline;
 use crate::sys::sysv::sem::{Op, Set};
@@ -91,7 +91,7 @@ impl CyclicBarrier {
             bail!(is_not(target, &values, "a barrier"));
         }
         if values[PARTIES as usize] != parties {
-            bail!(is_not(target, &values, &format!("for {parties}")).hint(if_unused(target)));
+            bail!(is_not(target, &values, &format!("for {parties}")));
         }
         Ok(Self { set, others, values })
     }

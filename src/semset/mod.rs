@@ -18,10 +18,10 @@ use anyhow::{Result, bail};
 use nix::errno::Errno;
 
 use crate::args::creating::Creating;
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, more_objects};
 use crate::output;
 use crate::sys::deadline::Deadline;
-use crate::sys::sysv::sem::{Op, Set, Stat};
+use crate::sys::sysv::sem::{Limits, Op, Set, Stat};
 use crate::sys::sysv::{Key, if_removed};
 use crate::target::{Form, Target};
 
@@ -230,7 +230,7 @@ pub fn is_not(target: &Target, values: &[u16], wanted: &str) -> Cause {
     let olds = [&lock::OLD, &barrier::OLD];
     if olds.into_iter().any(|old| old.is_in(values) && old.name == wanted) {
         let words = format!("{target} is {wanted} created by an older ipcbox");
-        return Cause::new(Exit::Exists, words).hint(if_unused(target));
+        return Cause::new(Exit::Exists, words).hint("use another name");
     }
     let it_is = match Purpose::of(values) {
         Some(purpose) => purpose.to_string(),
@@ -240,17 +240,25 @@ pub fn is_not(target: &Target, values: &[u16], wanted: &str) -> Cause {
     let cause = Cause::new(Exit::Exists, format!("{target} is {it_is}, not {wanted}"));
     let quoted = target.quoted();
     match Purpose::of(values) {
-        Some(Purpose::Slots { .. }) => cause.hint(format!("use ipcbox sem run {quoted}")),
-        Some(Purpose::Lock { .. }) => cause.hint(format!("use ipcbox sem lock {quoted}")),
-        Some(Purpose::Barrier { parties, .. }) => cause.hint(format!("use ipcbox sem barrier {quoted} {parties}")),
+        Some(purpose) => cause.hint(instead(purpose, &quoted)),
         // It may be in use.
         None => cause.hint("use another name"),
     }
 }
 
-/// Returns the hint for a set that has to be removed.
-fn if_unused(target: &Target) -> String {
-    format!("if the set is not in use, remove it: ipcbox sem rm {}", target.quoted())
+/// Returns the call that uses a set for its purpose.
+pub fn instead(purpose: Purpose, quoted: &str) -> String {
+    match purpose {
+        Purpose::Slots { .. } => format!("use ipcbox sem run {quoted}"),
+        Purpose::Lock { .. } => format!("use ipcbox sem lock {quoted}"),
+        Purpose::Barrier { parties, .. } => format!("ipcbox sem barrier {quoted} {parties}"),
+    }
+}
+
+/// Returns the hint that sets the limits of semaphores.
+pub fn sysctl(limits: &Limits) -> String {
+    let Limits { per_set, in_all, ops, sets, .. } = limits;
+    format!("sysctl -w kernel.sem='{per_set} {in_all} {ops} {sets}'")
 }
 
 /// Returns the set behind a System V target.
@@ -315,16 +323,18 @@ fn no_room(errno: Errno, len: usize) -> anyhow::Error {
     let Ok(limits) = crate::sys::sysv::sem::limits() else {
         return errno.into();
     };
-    let (words, place) = if errno == Errno::EINVAL {
-        let per_set = limits.per_set;
-        (format!("a set can have at most {per_set} semaphores, not {len}"), "first (SEMMSL)")
+    let in_all = limits.in_all.max(limits.used.saturating_add(len));
+    let (words, hint) = if errno == Errno::EINVAL {
+        let words = format!("a set can have at most {} semaphores, not {len}", limits.per_set);
+        (words, sysctl(&Limits { per_set: len, in_all, ..limits }))
     } else if limits.sets_used >= limits.sets {
-        (format!("the system's limit of {} semaphore sets is reached", limits.sets), "fourth (SEMMNI)")
+        let more = more_objects(limits.sets as u64).and_then(|more| usize::try_from(more).ok());
+        let more = more.map(|sets| sysctl(&Limits { in_all, sets, ..limits }));
+        let words = format!("the system's limit of {} semaphore sets is reached", limits.sets);
+        (words, more.unwrap_or_else(|| "list the sets of all users: ipcs -s".into()))
     } else {
-        let used = limits.used;
-        (format!("no room for {len} more semaphores: the system already has {used}"), "second (SEMMNS)")
+        let words = format!("no room for {len} more semaphores: the system already has {}", limits.used);
+        (words, sysctl(&Limits { in_all: in_all.saturating_mul(2), ..limits }))
     };
-    Cause::from_errno(errno, words)
-        .hint(format!("the limit is the {place} number in /proc/sys/kernel/sem; ipcs -s lists the sets"))
-        .into()
+    Cause::from_errno(errno, words).hint(hint).into()
 }

@@ -127,8 +127,7 @@ impl Slots {
             return Ok(());
         }
         let words = format!("the set has room for at most {}, not {wanted}", Many(self.room));
-        let hint = "remove the set with ipcbox sem rm, and create it again with more slots";
-        Err(Cause::new(Exit::Failed, words).hint(hint))
+        Err(Cause::new(Exit::Failed, words).hint("use another name"))
     }
 
     /// Changes the capacity to `wanted`. It rises at once, and falls as slots come free. Slots removed before a timeout

@@ -324,9 +324,16 @@ fn no_space_left_names_the_limit() {
     for name in ["@a", "@b", "@c"] {
         world.call(&format!("sem create {name}")).ok();
     }
-    world.call("sem create @d").fails(1, "the system's limit of 3 semaphore sets is reached (ENOSPC)");
+    let hint = "hint: sysctl -w kernel.sem='250 10 500 128'\n";
+    let words = format!("the system's limit of 3 semaphore sets is reached (ENOSPC)\n{hint}");
+    world.call("sem create @d").fails(1, &words);
     set("250 5 500 9").unwrap();
-    world.call("sem create @d --nsems 4").fails(1, "no room for 4 more semaphores: the system already has 3 (ENOSPC)");
+    let hint = "hint: sysctl -w kernel.sem='250 14 500 9'\n";
+    let words = format!("no room for 4 more semaphores: the system already has 3 (ENOSPC)\n{hint}");
+    world.call("sem create @d --nsems 4").fails(1, &words);
+    // The limits of the hint suffice.
+    set("250 14 500 9").unwrap();
+    world.call("sem create @d --nsems 4").ok();
     set(&before).unwrap();
 }
 

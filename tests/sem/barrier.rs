@@ -70,8 +70,7 @@ fn other_number_of_parties_is_refused() {
     let world = World::new();
     world.call("sem barrier @b 2 -n -E 0").ok();
     world.call("sem barrier @b 3").fails(4, "is a barrier for 2, not for 3");
-    let remove = format!("ipcbox sem rm {}", world.name("b"));
-    let words = format!("is a barrier for 2, not for 1\nhint: if the set is not in use, remove it: {remove}\n");
+    let words = format!("is a barrier for 2, not for 1\nhint: ipcbox sem barrier {} 2\n", world.name("b"));
     world.call("sem barrier @b 1").fails(4, &words);
     assert_at_rest_for(2, &world.call("sem get --all @b").ok());
     world.call("sem barrier @one 1").ok();

@@ -317,22 +317,22 @@ fn more_waiters_than_gates_are_served() {
 #[test]
 fn old_layout_is_refused_by_name() {
     let world = World::new();
-    let hint = |name: &str| format!("hint: if the set is not in use, remove it: ipcbox sem rm {}\n", world.name(name));
+    let hint = "hint: use another name\n";
     world.call("sem create @l --value 0,0,0,18764").ok();
     world.call("sem create @b --value 2,2,0,0,1,0,18754").ok();
     world.call("sem create @o --value 1").ok();
     let lock = |call: &str, doing: &str, code: i32| {
         let l = world.name("l");
         let words = format!("{doing} {l}: {l} is a lock created by an older ipcbox\n");
-        world.call(call).stderr(words + &hint("l")).status(code);
+        world.call(call).stderr(words + hint).status(code);
     };
     lock("sem lock @l -- true", "sem: cannot lock", 125);
     lock("sem hold @l 1 --lock", "sem: cannot hold", 4);
     lock("shm write /@x y --create --lock @l", &format!("shm: cannot write to {}: cannot lock", world.posix("x")), 4);
     let barrier =
-        format!("sem: cannot meet at {}: {0} is a barrier created by an older ipcbox\n{}", world.name("b"), hint("b"));
+        format!("sem: cannot meet at {}: {0} is a barrier created by an older ipcbox\n{hint}", world.name("b"));
     world.call("sem barrier @b 2").stderr(barrier).status(4);
-    // It is not a plain set, and the hint works.
+    // It is not a plain set, and it can be removed.
     world.call("sem post @l").fails(4, "is a lock, not a plain semaphore");
     world.call("sem stat @l @b --columns purpose,held --no-header").stdout("lock     0\nbarrier  0\n").ok();
     world.call("sem rm @l @b").ok();

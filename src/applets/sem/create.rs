@@ -159,11 +159,12 @@ impl Create {
         let most = sem::limits()?.ops;
         if ops > most {
             let words = format!("{ops} semaphores need more than the {most} operations that one call can do");
-            bail!(Cause::from_errno(Errno::E2BIG, words).hint(format!(
-                "use ipcbox sem create {} --nsems {len}, then ipcbox sem set; \
-                 the limit is the third number in /proc/sys/kernel/sem (SEMOPM)",
-                self.target.quoted()
-            )));
+            let target = self.target.quoted();
+            let create = format!("ipcbox sem create {target} --nsems {len}");
+            bail!(Cause::from_errno(Errno::E2BIG, words).hint(match self.value[..] {
+                [value] => format!("{create} && ipcbox sem set {target} 0..{}={value}", len - 1),
+                _ => create,
+            }));
         }
         Ok(values)
     }

@@ -26,7 +26,7 @@ use crate::objects::errors::{self, cannot_at};
 use crate::output;
 use crate::semset::{self, Purpose};
 use crate::sys::sysv::Kind;
-use crate::sys::sysv::sem::{Set, limits};
+use crate::sys::sysv::sem::{Limits, Set, limits};
 use crate::target::{Form, Target};
 
 /// The applet.
@@ -68,8 +68,11 @@ fn explain(target: &Target, errno: Errno) -> Cause {
         Errno::EFBIG if !is_posix => beyond(target),
         Errno::E2BIG => {
             let ops = limits().map_or(500, |limits| limits.ops);
-            cause(&format!("one call can perform at most {ops} operations"))
-                .hint("the limit is the third number in /proc/sys/kernel/sem (SEMOPM)")
+            let cause = cause(&format!("one call can perform at most {ops} operations"));
+            match limits() {
+                Ok(limits) => cause.hint(semset::sysctl(&Limits { ops: ops.saturating_mul(2), ..limits })),
+                Err(_) => cause,
+            }
         }
         errno => errors::explain(target, Kind::Sem, errno),
     }
@@ -87,25 +90,23 @@ fn beyond(target: &Target) -> Cause {
 
 /// Refuses to change a set that holds slots, a lock or a barrier.
 fn plain(target: &Target, set: Set) -> Result<()> {
-    let (it_is, name) = match set.values() {
+    let (it_is, instead) = match set.values() {
         Ok((_, values)) => match Purpose::of(&values) {
-            Some(purpose) => (purpose.to_string(), purpose.name()),
+            Some(purpose) => (purpose.to_string(), Some(semset::instead(purpose, &target.quoted()))),
             None => return Ok(()),
         },
         Err(Errno::EACCES) => match semset::unread_purpose(set) {
-            Some(name) => (name.to_owned(), name),
+            Some(name) => (name.to_owned(), None),
             None => return Ok(()),
         },
         Err(errno) => return Err(errno.into()),
     };
-    let instead = if name.ends_with("slots") {
-        "use ipcbox sem run or hold to take a slot, or ipcbox sem run --resize to change the number of slots"
-    } else if name.ends_with("lock") {
-        "use ipcbox sem lock, or ipcbox sem hold --lock"
-    } else {
-        "use ipcbox sem barrier"
-    };
-    Err(Cause::new(Exit::Exists, format!("{target} is {it_is}, not a plain semaphore")).hint(instead).into())
+    let cause = Cause::new(Exit::Exists, format!("{target} is {it_is}, not a plain semaphore"));
+    Err(match instead {
+        Some(instead) => cause.hint(instead),
+        None => cause,
+    }
+    .into())
 }
 
 /// Refuses a POSIX semaphore if the verb needs `SEM_UNDO`.
@@ -119,7 +120,7 @@ fn system_v(target: &Target) -> Result<()> {
 
 /// Returns the hint for a set whose creator may have been killed before it set the values.
 fn if_abandoned(target: &Target) -> String {
-    format!("if the creator of the set was killed, remove the set: ipcbox sem rm {}", target.quoted())
+    format!("set its first value: ipcbox sem set {} VALUE", target.quoted())
 }
 
 /// Reports a set whose creator was killed before it set the values.

@@ -78,7 +78,7 @@ impl Run {
             Some(wanted) => {
                 slots
                     .expect(&self.target, wanted)
-                    .map_err(|cause| cause.hint(format!("--slots {wanted} --resize changes the number")))?;
+                    .map_err(|cause| cause.hint("add --resize to change the number of slots"))?;
             }
             None => {}
         }

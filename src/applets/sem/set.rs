@@ -80,14 +80,15 @@ impl Set {
             bail!(not_posix(&self.target, why));
         }
         if self.values.is_empty() && change == Change::default() {
-            bail!(Cause::new(Exit::Usage, "nothing to set").hint("add a VALUE, INDEX=VALUE, --mode or --owner"));
+            bail!(Cause::new(Exit::Usage, "nothing to set").hint("ipcbox sem set --help"));
         }
         let bare = self.values.iter().filter(|word| word.at.is_none()).count();
         if bare > 1 || (self.index.is_some() && bare == 0) {
-            bail!(
-                Cause::new(Exit::Usage, "a bare VALUE sets one semaphore only")
-                    .hint("for several semaphores use 0=4 1=5, or 0..3=7")
-            );
+            bail!(Cause::new(Exit::Usage, "a bare VALUE sets one semaphore only").hint(if bare > 1 {
+                "write each VALUE as INDEX=VALUE"
+            } else {
+                "omit --index"
+            }));
         }
         let set = semset::find(&self.target)?;
         if !self.values.is_empty() {

@@ -134,9 +134,9 @@ pub fn slots(target: &Target, capacity: Option<u16>, take: u16, creating: Creati
     system_v(target)?;
     let Some(capacity) = capacity else {
         return Slots::find(target).map_err(|error| match error.downcast_ref() {
-            Some(errno @ Errno::ENOENT) => {
-                Cause::from_errno(*errno, "no such semaphore set").hint("--slots N creates the set with N slots").into()
-            }
+            Some(errno @ Errno::ENOENT) => Cause::from_errno(*errno, "no such semaphore set")
+                .hint("add --slots N to create it with N slots")
+                .into(),
             _ => error,
         });
     };
