@@ -48,7 +48,7 @@ seq 10 | ipcbox pipe resize 256K 0 -- wc -l
         let ends = if self.ends.is_empty() { PipeTarget::standard(0..2) } else { self.ends };
         if ends.is_empty() {
             let cause = Cause::new(Exit::Failed, "neither standard input nor output is a pipe");
-            bail!(cause.hint("name a pipe as FD, PID:FD or the path of a FIFO"));
+            bail!(cause.hint("name a pipe as PID:FD"));
         }
         let mut given = String::new();
         let outcome = each(&ends, |end| {

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use nix::errno::Errno;
 
 use crate::args::size;
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, doubled};
 use crate::sys::pipe;
 
 /// A requested capacity.
@@ -50,7 +50,7 @@ impl Capacity {
         Ok(set.map_err(|errno| match errno {
             Errno::EPERM if limits.max_size.is_some_and(|max| bytes <= max) => {
                 Cause::from_errno(errno, "this user's pipes have reached their total size limit")
-                    .hint("close some pipes, or raise /proc/sys/fs/pipe-user-pages-soft")
+                    .hint(doubled("fs.pipe-user-pages-soft"))
             }
             Errno::EPERM => {
                 let max = limits.max_size.map_or_else(String::new, |max| format!(", {max}"));

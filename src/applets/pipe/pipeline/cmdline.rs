@@ -51,7 +51,7 @@ impl Line {
         let usual = format!("ipcbox pipe {verb} -- CMD {sep} CMD");
         if let Some(first) = self.stray().first() {
             let first = quote(&first.to_string_lossy());
-            bail!(wrong("the command goes after '--'".into()).hint(format!("put -- before {first}, or use --shell")));
+            bail!(wrong("the command goes after '--'".into()).hint(format!("put -- before {first}")));
         }
         if self.is_empty() {
             bail!(wrong("CMD is missing".into()).hint(usual));

@@ -18,7 +18,7 @@ use anyhow::{Error, Result};
 use nix::errno::Errno;
 
 use crate::applets::pipe::pipeline::stage::{End, Readers, Stage, Verdict, judge};
-use crate::exit::{Cause, Exit};
+use crate::exit::{Cause, Exit, doubled};
 use crate::supervise::command::Command;
 use crate::supervise::escalation::Limit;
 use crate::supervise::{Event, Grouping, Supervisor, end_as};
@@ -337,8 +337,13 @@ impl Crew {
 /// Returns the failure to create a pipe or another descriptor.
 pub fn unmade(errno: Errno) -> Error {
     let cause = match errno {
-        Errno::ENFILE => Cause::from_errno(errno, "too many open files, or this user's pipes use too many pages")
-            .hint("raise /proc/sys/fs/file-max or /proc/sys/fs/pipe-user-pages-hard"),
+        Errno::ENFILE => Cause::from_errno(errno, "too many open files, or this user's pipes use too many pages").hint(
+            match pipe::limits().user_pages_hard {
+                // 0 is no limit.
+                None | Some(0) => doubled("fs.file-max"),
+                Some(_) => doubled("fs.pipe-user-pages-hard"),
+            },
+        ),
         errno => Cause::plain(errno),
     };
     Error::from(cause).context("cannot create a pipe")

@@ -125,7 +125,7 @@ fn look(path: &Path) -> Result<(u64, u64)> {
         Err(error) => {
             let cause = match errno(error) {
                 errno @ Errno::ENOENT => {
-                    Cause::from_errno(errno, "no such file").hint("write a descriptor as FD or PID:FD")
+                    Cause::from_errno(errno, "no such file").hint("write a descriptor of a process as PID:FD")
                 }
                 errno => Cause::plain(errno),
             };
