@@ -63,7 +63,7 @@ impl Process {
                 let found = inode(&fd).map_err(Cause::plain)?;
                 let found = found.ok_or_else(|| {
                     Cause::new(Exit::Failed, "PID:INODE needs Linux 6.9")
-                        .hint("use PID@START, as printed by ipcbox signal stat")
+                        .hint(format!("use PID@START, as printed by ipcbox signal stat {}", self.pid))
                 })?;
                 ("inode", asked, found)
             }

@@ -52,6 +52,11 @@ impl Limit {
         self.late.cause(format!("{what} within {}", self.shown()))
     }
 
+    /// The cause that a state has not changed in time: `its pipe is still full after 1s`.
+    pub fn still(&self, state: &str) -> Cause {
+        self.late.cause(format!("{state} after {}", self.shown()))
+    }
+
     /// The cause that `what` did not exit in time: `sh timed out after 1s (killed by SIGTERM)`. `ends` is how its
     /// processes exited, as far as that is known.
     pub fn timed_out(&self, what: &str, ends: impl IntoIterator<Item = Ended>) -> Cause {

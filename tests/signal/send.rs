@@ -65,7 +65,7 @@ fn full_queue_is_reported_with_its_limit() {
     ";
     let printed = world.shell(script).status(1);
     assert!(printed.contains("signals are pending for the owner of the process (EAGAIN)"), "{printed}");
-    assert!(printed.contains("hint: raise the RLIMIT_SIGPENDING of the process"), "{printed}");
+    assert!(printed.contains("hint: prlimit --pid "), "{printed}");
 }
 
 #[test]

@@ -227,7 +227,7 @@ fn failed(pid: i32, errno: Errno) -> Cause {
             );
             Cause::from_errno(errno, words)
                 .exit(Exit::Failed)
-                .hint(format!("raise the RLIMIT_SIGPENDING of the process (prlimit --sigpending --pid {pid})"))
+                .hint(format!("prlimit --pid {pid} --sigpending={}", status.queue_limit.saturating_mul(2).max(64)))
         }
         Errno::EMFILE => Cause::from_errno(errno, "not enough file descriptors for all processes; none was signalled"),
         Errno::ENOSYS => Cause::from_errno(errno, "pidfd_send_signal needs Linux 5.1"),
