@@ -26,7 +26,7 @@ fn hidden_program_is_reported_before_the_link() {
     fs::create_dir(&other).unwrap();
     world.script("other/sem", "#!/bin/sh\n");
     world.file("other/msgq", "not executable");
-    let hint = "hint: --prefix ipc- chooses other names";
+    let hint = "hint: add --prefix ipc- to choose other names";
     let hides = [format!("ipcbox: usr/bin/sem will hide {}/sem", other.display()), hint.to_owned()];
     let hidden = [format!("ipcbox: {}/sem will hide usr/bin/sem", other.display()), hint.to_owned()];
     let all =

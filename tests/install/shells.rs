@@ -133,7 +133,7 @@ fn another_user_finds_it_in_usr_local() {
     }
     let messages = fs::read_to_string(world.dir().join("messages")).unwrap();
     if Path::new("/usr/bin/fish").exists() {
-        assert!(messages.contains(&format!("hint: add {FISH_LINE} to /etc/fish/config.fish\n")), "{messages}");
+        assert!(messages.contains(&format!("hint: echo '{FISH_LINE}' >>/etc/fish/config.fish\n")), "{messages}");
     }
 }
 

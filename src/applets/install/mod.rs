@@ -129,7 +129,9 @@ ipcbox --install-all ~/.local
         if self.dry_run {
             output::print(installation.lines(false).as_bytes())?;
         }
-        installation.check().with_context(context)?;
+        let prefix = if self.prefix.is_empty() { String::new() } else { format!(" --prefix {}", self.prefix) };
+        let again = format!("ipcbox --install-all{prefix} {}", quote(&self.root.to_string_lossy()));
+        installation.check(&again).with_context(context)?;
         report_hidden(&self.root.join(BIN), installation.new_links());
         if !self.dry_run {
             installation.carry_out().with_context(context)?;
@@ -188,10 +190,10 @@ fn check_prefix(prefix: &str) -> Result<()> {
     let refused =
         |what: &str, hint: &str| bail!(Cause::new(Exit::Usage, format!("the prefix '{prefix}' {what}")).hint(hint));
     if prefix.contains('/') {
-        return refused("contains a '/'", "the links are in the directory that you name");
+        return refused("contains a '/'", "name the directory as DIR, not in --prefix");
     }
     if !prefix.is_empty() && !prefix.ends_with('-') {
-        return refused("does not end in '-'", "the name of a link ends in '-' and the name of its applet");
+        return refused("does not end in '-'", &format!("write --prefix {}", quote(&format!("{prefix}-"))));
     }
     Ok(())
 }
@@ -207,7 +209,7 @@ fn create_link(to: &Path, link: &Path, force: bool) -> Result<()> {
     if !force {
         bail!(
             Cause::from_errno(Errno::EEXIST, "another file has this name")
-                .hint("--force replaces it; --prefix ipc- chooses other names")
+                .hint("add --prefix ipc- to choose other names")
         );
     }
     // rename(2) replaces it in one step.

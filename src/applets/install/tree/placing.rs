@@ -110,24 +110,23 @@ impl Installation {
         self.dirs.is_empty() && self.placements.is_empty()
     }
 
-    /// Fails if a file is kept, because then nothing is installed.
+    /// Fails if a file is kept, because then nothing is installed. `again` is the call.
     ///
     /// # Errors
     /// `EEXIST`.
-    pub fn check(&self) -> Result<()> {
+    pub fn check(&self, again: &str) -> Result<()> {
         let others: Vec<&PathBuf> = self.kept.iter().filter(|(_, ours)| !ours).map(|(path, _)| path).collect();
         let cause = match others[..] {
             [] if self.kept.is_empty() => return Ok(()),
             [] => {
                 let words = format!("{} of ipcbox differ from those of this version", counted(self.kept.len(), "file"));
-                Cause::from_errno(Errno::EEXIST, words).hint("--force replaces them")
+                Cause::from_errno(Errno::EEXIST, words).hint(format!("list them: {again} --force --dry-run"))
             }
             [first, ..] => {
                 let more = others.len() - 1;
                 let more = if more == 0 { String::new() } else { format!(" ({more} more)") };
                 let words = format!("{} is not a file of ipcbox{more}", first.display());
-                let hint = "--prefix ipc- chooses other names for the links; --force replaces files";
-                Cause::from_errno(Errno::EEXIST, words).hint(hint)
+                Cause::from_errno(Errno::EEXIST, words).hint("add --prefix ipc- to choose other names for the links")
             }
         };
         bail!(cause)

@@ -30,7 +30,7 @@ pub fn report_hidden<'a>(bin: &Path, links: impl Iterator<Item = &'a str>) {
             _ => output::warn(format!("{} will hide {other}", link.display())),
         }
         if std::mem::take(&mut is_first) {
-            output::hint("--prefix ipc- chooses other names");
+            output::hint("add --prefix ipc- to choose other names");
         }
     }
 }
@@ -76,7 +76,8 @@ pub fn report_lacking(root: &Path) {
         let dir = root.join(FISH);
         output::warn(format!("fish searches {} only if fish_complete_path contains it", dir.display()));
         let dir = quote(&dir.to_string_lossy());
-        output::hint(format!("add set -a fish_complete_path {dir} to /etc/fish/config.fish"));
+        let line = quote(&format!("set -a fish_complete_path {dir}"));
+        output::hint(format!("echo {line} >>/etc/fish/config.fish"));
     }
     let shell = env::var_os("SHELL").unwrap_or_default();
     let shell = Path::new(&shell).file_name();
@@ -90,7 +91,8 @@ pub fn report_lacking(root: &Path) {
     if shell == Some(OsStr::new("bash")) && !BASH_COMPLETION.iter().any(|file| Path::new(file).exists()) {
         let file = root.join(BASH).join("ipcbox.bash");
         output::warn("bash loads completions only with the package bash-completion");
-        output::hint(format!("add . {} to ~/.bashrc", quote(&file.to_string_lossy())));
+        let line = quote(&format!(". {}", quote(&file.to_string_lossy())));
+        output::hint(format!("echo {line} >>~/.bashrc"));
     }
 }
 
