@@ -277,7 +277,7 @@ fn object_in_use_needs_force() {
     world.call("ipcrm-lite 0x0").fails(2, "private objects share key 0");
     world.call("ipcrm-lite private").fails(2, "valid only with create");
     world.call("ipcrm-lite -afoo").fails(2, "unknown argument: foo");
-    world.call("ipcrm-lite shm").fails(2, "for a TARGET of this name, put --shm, --msg or --sem before it");
+    world.call("ipcrm-lite shm").fails(2, "write only ids after shm");
 }
 
 /// A name with control characters neither drives a terminal nor starts a line of its own.

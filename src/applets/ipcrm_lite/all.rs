@@ -31,7 +31,10 @@ impl All {
             (Some(kind), Some(_)) => Ok(Self::Posix(kind)),
             (Some(kind), None) => Ok(Self::SystemV(vec![kind])),
             (None, _) => {
-                bail!(Cause::new(Exit::Usage, format!("unknown argument: {word}")).hint(ALL_TAKES))
+                bail!(
+                    Cause::new(Exit::Usage, format!("unknown argument: {word}"))
+                        .hint("choose from shm,msg,sem,pshm,pmsg,psem")
+                )
             }
         }
     }
@@ -46,7 +49,6 @@ impl All {
 
 /// The value of `-a` without a word.
 pub(super) const ANY: &str = "";
-pub(super) const ALL_TAKES: &str = "use -a alone, or with shm, msg, sem, pshm, pmsg or psem";
 
 impl Remove {
     /// Returns the objects that the filters select. Reports what is kept for another reason than that it is in use.

@@ -15,7 +15,7 @@ use anyhow::{Context, Error, Result, bail};
 use clap::Args;
 use nix::errno::Errno;
 
-use self::all::{ALL_TAKES, ANY, All, report_kept};
+use self::all::{ANY, All, report_kept};
 use self::compat::Original;
 use self::remove::{Chosen, ChosenBy, may_remove};
 use self::selection::{Choice, Victims};
@@ -26,7 +26,7 @@ use crate::exit::{Cause, Exit, each};
 use crate::objects::filter::Filters;
 use crate::objects::{Identity, KINDS, Object, columns, find, posix};
 use crate::output;
-use crate::sys::sysv::Kind;
+use crate::sys::sysv::{Kind, kinds_of};
 use crate::target::{Form, Target};
 
 const NAME: &str = "ipcrm-lite";
@@ -140,6 +140,16 @@ impl Verb for AsIpcrm {
     }
 }
 
+/// Returns the hint for an id whose kind is not given.
+fn kind_of(id: i64) -> String {
+    match i32::try_from(id).map(kinds_of).as_deref() {
+        Ok([Kind::Shm]) => "put -m before it".into(),
+        Ok([Kind::Msg]) => "put -q before it".into(),
+        Ok([Kind::Sem]) => "put -s before it".into(),
+        _ => "list the objects: ipcbox ipcs-lite".into(),
+    }
+}
+
 impl Remove {
     fn remove(self, as_ipcrm: bool) -> Result<Exit> {
         // An unknown column is reported before an object is removed.
@@ -151,7 +161,10 @@ impl Remove {
         let original_all = all.as_ref().filter(|_| as_original);
         let (is_old_form, words) = self.words()?;
         if original_all.is_some() && words.iter().any(|word| matches!(word, Choice::Target(..))) {
-            bail!(Cause::new(Exit::Usage, "-a removes all objects and takes no TARGET").hint(ALL_TAKES));
+            bail!(
+                Cause::new(Exit::Usage, "-a removes all objects and takes no TARGET")
+                    .hint("omit -a to remove only what TARGET names")
+            );
         }
         if words.is_empty() && all.is_none() && !self.filters.choose() {
             if as_original {
@@ -159,7 +172,7 @@ impl Remove {
             }
             bail!(
                 Cause::new(Exit::Usage, "nothing to remove: no TARGET and no filter was given")
-                    .hint("name a TARGET, or use a filter such as --orphaned")
+                    .hint("list the objects: ipcbox ipcs-lite")
             );
         }
         let (mut chosen, mut named, mut failed) = (Vec::new(), Vec::new(), Vec::new());
@@ -222,7 +235,7 @@ impl Remove {
             return Ok((false, words.clone()));
         };
         let word = kind.word();
-        let hint = format!("write ids after {word}; for a TARGET of this name, put --shm, --msg or --sem before it");
+        let hint = format!("write only ids after {word}");
         if ids.is_empty() {
             bail!(Cause::new(Exit::Usage, "not enough arguments").hint(hint));
         }
@@ -244,10 +257,7 @@ impl Remove {
             _ => None,
         });
         if let (true, Some(number)) = (is_by_letter, number) {
-            bail!(
-                Cause::new(Exit::Usage, format!("'{number}' could be the id of any kind"))
-                    .hint("put -m, -q or -s before it")
-            );
+            bail!(Cause::new(Exit::Usage, format!("'{number}' could be the id of any kind")).hint(kind_of(number)));
         }
         Ok(())
     }
@@ -270,12 +280,13 @@ impl Remove {
             found => found.with_context(|| format!("cannot remove {target}"))?,
         };
         let several: Vec<String> = found.iter().map(ToString::to_string).collect();
+        let first = found.first().map_or("sem", |object| object.kind().word());
         let mut found = found.into_iter();
         match (found.next(), found.next()) {
             (Some(object), None) => Ok(Some(Chosen { object, by: ChosenBy::Target(target) })),
             _ => bail!(
                 Cause::new(Exit::Usage, format!("{target} names several objects: {}", several.join(", ")))
-                    .hint("put --shm, --msg or --sem before it")
+                    .hint(format!("put its kind before it, such as --{first}"))
             ),
         }
     }

@@ -62,8 +62,7 @@ impl Remove {
             return skipped;
         }
         if by_filter && !free.is_empty() && !self.yes {
-            let refused =
-                confirm(free.len(), "add --yes to remove the objects, or --dry-run to list them").map(|()| Exit::Done);
+            let refused = confirm(free.len(), "add --dry-run to list them").map(|()| Exit::Done);
             if refused.is_err() {
                 return each([refused, skipped], |outcome| outcome.map(drop));
             }

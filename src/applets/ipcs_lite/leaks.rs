@@ -4,7 +4,6 @@ mod watch;
 mod witness;
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -27,7 +26,7 @@ use crate::sys::namespace;
 use crate::sys::process::wait_status::Ended;
 use crate::sys::wait::ready;
 use crate::target::remembered::Remembered;
-use crate::text::{counted, quote};
+use crate::text::counted;
 
 /// An object without a known user that vanishes within this time after CMD belonged to another process.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
@@ -69,27 +68,13 @@ fn report(ipcs: &Ipcs, witness: &Witness) -> Result<bool> {
     let record = |(object, verdict)| Record { verdict: Some(verdict), ..Record::of(object, &names) };
     let records: Vec<Record> = judged.iter().map(|(object, verdict)| record((object, *verdict))).collect();
     output::show(&columns::pick(columns::OBJECT), &records, &ipcs.showing, false)?;
-    let unproven: Vec<&Object> =
-        judged.iter().filter_map(|(object, verdict)| (*verdict == "unproven").then_some(object)).collect();
-    if !unproven.is_empty() {
-        let words =
-            format!("kept {}: CMD was not seen creating or using them", counted(unproven.len(), "unproven object"));
-        let hint = format!("{} # or run CMD with --isolate", removal(&unproven));
+    let unproven = judged.iter().filter(|(_, verdict)| *verdict == "unproven").count();
+    if unproven > 0 {
+        let words = format!("kept {}: CMD was not seen creating or using them", counted(unproven, "unproven object"));
+        let hint = "add --isolate to run CMD in an IPC namespace of its own";
         output::report(&Cause::new(Exit::Failed, words).hint(hint).into());
     }
     Ok(judged.iter().any(|(_, verdict)| !["held", "foreign", "idle"].contains(verdict)))
-}
-
-/// Returns the call that removes these objects, at most 20 of them.
-fn removal(objects: &[&Object]) -> String {
-    let has_posix = objects.iter().any(|object| object.is_posix());
-    let mut call = format!("ipcbox ipcrm-lite{}", if has_posix { " --posix" } else { "" });
-    for object in objects.iter().take(20) {
-        let kind = object.kind().word();
-        let name = || quote(&object.name.as_deref().unwrap_or_default().to_string_lossy());
-        let _ = write!(call, " --{kind} {}", object.id().map_or_else(name, |id| id.to_string()));
-    }
-    call
 }
 
 /// Returns the caller's objects of the requested kinds; with `--isolate` all objects of the namespace.
