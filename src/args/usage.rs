@@ -121,7 +121,7 @@ impl CommandLine<'_> {
                 let usage = (self.usage)();
                 // An option that only another one needs is not in the usage.
                 let is_needed = complaint.arg.starts_with('-') && !usage.contains(plain(complaint.arg));
-                Some(if is_needed { format!("add {}", bare(complaint.arg)) } else { format!("usage: {usage}") })
+                Some(if is_needed { format!("add {}", bare(complaint.arg)) } else { format!("write {usage}") })
             }
             ErrorKind::UnknownArgument if text(complaint.error, ContextKind::SuggestedArg).is_empty() => {
                 Some(format!("{} --help", self.called))

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Context, Error, Result};
 use nix::errno::Errno;
 
-use crate::exit::{Cause, Exit, words};
+use crate::exit::{Cause, Exit, ulimit, words};
 use crate::sys::child::{self, Standard, Unstarted};
 use crate::sys::{exec, fds};
 use crate::text::{counted, quote};
@@ -138,7 +138,7 @@ impl Command {
                 let cause = Cause::from_errno(errno, "neither a binary nor a script that starts with #!");
                 if exec::is_text(&self.path) {
                     let line = quoted(&self.words);
-                    cause.hint(format!("add #!/bin/sh as the first line, or write CMD as sh {line}"))
+                    cause.hint(format!("write CMD as sh {line}"))
                 } else {
                     cause
                 }
@@ -180,20 +180,20 @@ fn meant(words: &[OsString]) -> Option<String> {
     }
     // The variable by which bash exports a function.
     if std::env::var_os(format!("BASH_FUNC_{name}%%")).is_some() {
-        return Some(format!("{name} is a bash function; write CMD as bash -c {}", quote(&quoted(words))));
+        return Some(format!("write the bash function as bash -c {}", quote(&quoted(words))));
     }
     for (shell, builtins) in BUILTINS {
         if builtins.contains(&name) {
             // An operator in a word of its own was meant for the shell.
             let line: Vec<_> = words.iter().map(|word| shell_word(word)).collect();
             let line = quote(&line.join(" "));
-            return Some(format!("{name} is built into the shell; write CMD as {shell} -c {line}"));
+            return Some(format!("write the shell builtin as {shell} -c {line}"));
         }
     }
     let is_plain = !name.is_empty() && !name.contains('/') && !is_assignment;
     is_plain.then(|| {
         let line = quote(&format!(". ./FILE; {}", quoted(words)));
-        format!("for a function or alias, which only its own shell knows, write CMD as sh -c {line}")
+        format!("write a function of the shell as sh -c {line}")
     })
 }
 
@@ -222,10 +222,14 @@ fn shell_word(word: &OsStr) -> String {
 
 /// Returns why no process could be created.
 pub fn not_forked(errno: Errno, what: &str) -> Cause {
+    // RLIMIT_NPROC does not apply to root.
+    let is_root = nix::unistd::geteuid().is_root();
     match errno {
-        Errno::EAGAIN => Cause::from_errno(errno, "the process limit is reached")
-            .exit(Exit::Failed)
-            .hint("raise ulimit -u, or pids.max of the cgroup"),
+        Errno::EAGAIN => Cause::from_errno(errno, "the process limit is reached").exit(Exit::Failed).hint(if is_root {
+            "raise pids.max of the cgroup".to_owned()
+        } else {
+            ulimit('u', 1, 0)
+        }),
         errno => Cause::from_errno(errno, format!("{what}: {}", words(errno))),
     }
 }

@@ -88,7 +88,7 @@ fn run_exits_as_cmd_did() {
         let words = |words: &str| world.call(&format!("signal run {way} {words}"));
         words("-- no-such-command").env("PATH", "/usr/bin").fails(127, "command not found");
         words("-- /etc/passwd").fails(126, "EACCES");
-        let missing = "CMD is missing\nhint: usage: ipcbox signal run ";
+        let missing = "CMD is missing\nhint: write ipcbox signal run ";
         words("").fails(125, missing);
         words("true").fails(125, "the command goes after '--'");
         let script = world.script("script", "neither program nor script");

@@ -53,8 +53,8 @@ fn value_without_its_option_is_recognised() {
 
 #[test]
 fn missing_operand_shows_the_usage() {
-    assert_eq!(answer(&[]), ("TARGET is missing".into(), Some("usage: sem run TARGET -- CMD".into())));
-    assert_eq!(answer(&["b"]), ("CMD is missing".into(), Some("usage: sem run TARGET -- CMD".into())));
+    assert_eq!(answer(&[]), ("TARGET is missing".into(), Some("write sem run TARGET -- CMD".into())));
+    assert_eq!(answer(&["b"]), ("CMD is missing".into(), Some("write sem run TARGET -- CMD".into())));
 }
 
 #[test]
