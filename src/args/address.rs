@@ -313,7 +313,7 @@ fn socat(text: &str) -> Option<NoAddress> {
     // Options follow.
     let operand = rest.split(',').next().unwrap_or_default();
     let words = no(format!("{word}: is an address of socat"));
-    let serve = |address: String| format!("usage: ipcbox sock serve {address} -- CMD [ARG]...");
+    let serve = |address: String| format!("write ipcbox sock serve {address} -- CMD [ARG]...");
     let recv = |address: String| format!("ipcbox sock recv {address}");
     let at_port = |kind: &str| format!("{kind}:localhost:{operand}");
     let (family, role) = word.split_once('-').unwrap_or((word, "CONNECT"));

@@ -11,7 +11,7 @@ fn wrong_address_is_status_2_with_the_nearest_form() {
         (":80", "hint: ipcbox sock connect tcp:localhost:80 -n\n"),
         ("::1:80", "hint: ipcbox sock connect 'tcp:[::1]:80' -n\n"),
         ("http://localhost/", "http:// is not the address of a socket\nhint: curl http://localhost/\n"),
-        ("TCP-LISTEN:80", "an address of socat\nhint: usage: ipcbox sock serve tcp:localhost:80 -- CMD [ARG]...\n"),
+        ("TCP-LISTEN:80", "an address of socat\nhint: write ipcbox sock serve tcp:localhost:80 -- CMD [ARG]...\n"),
         ("TCP:db:5432", "an address of socat\nhint: ipcbox sock connect tcp:db:5432 -n\n"),
         ("~/s", "hint: ipcbox sock connect \"$HOME/s\" -n\n"),
         ("dgram:~/s", "hint: ipcbox sock connect \"dgram:$HOME/s\" -n\n"),

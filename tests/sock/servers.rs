@@ -148,7 +148,7 @@ fn server_of_another_user_is_refused() {
     let pid = server.pid();
     let name = format!("@{}", world.name("").trim_end_matches('-'));
     for address in ["./s", &name] {
-        let words = format!("the server belongs to uid {stranger} (pid {pid})\nhint: --foreign accepts it\n");
+        let words = format!("the server belongs to uid {stranger} (pid {pid})\nhint: add --foreign to accept it\n");
         world.call("sock connect").arg(address).fails(5, &words);
     }
     world.call("sock connect ./s --foreign -- true").ok();

@@ -224,7 +224,7 @@ impl Client<'_> {
         }
         let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
         let words = format!("the server belongs to {}{pid}", user(uid));
-        bail!(Cause::new(Exit::Denied, words).hint("--foreign accepts it"))
+        bail!(Cause::new(Exit::Denied, words).hint("add --foreign to accept it"))
     }
 
     fn no_name(&self, errno: Errno) -> Cause {
