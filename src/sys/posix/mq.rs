@@ -256,7 +256,7 @@ pub fn is_mounted() -> bool {
     statfs(DIR).is_ok_and(|file_system| file_system.filesystem_type() == MQUEUE_MAGIC)
 }
 
-/// Checks that the caller can [`mount`] the queues' file system.
+/// Checks that the caller can mount the queues' file system.
 pub fn can_mount() -> Result<()> {
     mount().map(drop)
 }
