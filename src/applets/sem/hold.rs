@@ -68,7 +68,8 @@ impl Verb for Hold {
     const SUMMARY: &'static str = "Hold a slot or a lock until process PID exits";
     const EXAMPLES: &'static str = "
 # Allow only one instance of a script at a time
-holder=$(ipcbox sem hold nightly $$ --slots 1 -n -E 0) || exit
+holder=$(ipcbox sem hold nightly $$ --slots 1 \\
+  -n -E 0) || exit
 [ \"$holder\" ] || exit 0
 # Hold a lock for part of a script
 ipcbox sem hold notes $$ --lock -q
