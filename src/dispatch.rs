@@ -84,9 +84,13 @@ fn in_ipcbox(words: &[OsString]) -> Handled {
         ("-V" | "--version", [word]) if word == "-v" || word == "--verbose" => {
             print(&format!("{VERSION}{}", doctor::report()))
         }
-        ("help", [_, _, word, ..]) | ("-h" | "--help" | "-V" | "--version" | "--list", [word, ..]) => {
-            Err(too_many(word).into())
+        ("-V" | "--version", [word]) if word == "-h" || word == "--help" => help(),
+        ("-V" | "--version", [word, rest @ ..]) => Err(after_version(word, rest).into()),
+        ("-v" | "--verbose", [word]) if word == "-V" || word == "--version" => {
+            let words = format!("no option '{first}' before '{}'", word.display());
+            Err(Cause::new(Exit::Usage, words).hint(format!("{NAME} --version --verbose")).into())
         }
+        ("help", [_, _, word, ..]) | ("-h" | "--help" | "--list", [word, ..]) => Err(too_many(word).into()),
         ("help", topic) => {
             if let Some(text) = topics::find(topic) {
                 return explain(&text);
@@ -110,6 +114,16 @@ fn offer(kind: &OsStr, start: &OsStr) -> Handled {
 
 fn version() -> Handled {
     print(VERSION)
+}
+
+/// Returns the failure for wrong words after `--version`.
+fn after_version(word: &OsStr, rest: &[OsString]) -> Cause {
+    let known = ["--verbose", "--help"];
+    match word.to_str() {
+        Some("-v" | "--verbose" | "-h" | "--help") => too_many(rest.first().map_or(word, |word| word)),
+        Some(option) if option.starts_with("--") => Cause::unknown("option", option, &known),
+        _ => too_many(word),
+    }
 }
 
 fn too_many(word: &OsStr) -> Cause {

@@ -40,7 +40,10 @@ fn report_has_the_facts_of_a_bug_report() {
     for short in ["-V -v", "-V --verbose", "--version -v"] {
         assert!(world.call(short).ok().starts_with(&version), "{short}");
     }
-    world.call("--version --verbos").fails(2, "unexpected argument '--verbos'");
+    world.call("--version --verbos").fails(2, "no option '--verbos'; did you mean '--verbose'?");
+    world.call("--version --verbose extra").fails(2, "unexpected argument 'extra'");
+    world.call("--verbose --version").fails(2, "hint: ipcbox --version --verbose");
+    assert!(world.call("--version --help").ok().starts_with("Usage: "));
 }
 
 #[test]
