@@ -99,8 +99,7 @@ fn differing_file_prevents_the_installation() {
     let before = tree(&root);
     let call = |options: &[&str]| quiet(&world, &root).arg("--install-all").args(options).arg(&root);
     call(&[]).fails(4, "/bin/sem is not a file of ipcbox (EEXIST)");
-    let listed = call(&["--dry-run"]).status(4);
-    assert!(listed.contains(&format!("would not replace {}/bin/sem\n", root.display())), "{listed}");
+    call(&["--dry-run"]).stdout("").fails(4, "/bin/sem is not a file of ipcbox (EEXIST)");
     assert_eq!(tree(&root), before);
     call(&["--prefix", "ipc-"]).ok();
     assert_eq!(fs::read_to_string(root.join("bin/sem")).unwrap(), "mine");
@@ -121,9 +120,19 @@ fn another_version_is_replaced_only_by_force() {
     Call::new("/bin/sh").args(["-c", "echo older >>\"$0\""]).arg(root.join("bin/ipcbox")).ok();
     let before = tree(&root);
     let call = || quiet(&world, &root).arg("--install-all");
-    call().arg(&root).fails(4, "2 files of ipcbox differ from those of this version (EEXIST)");
+    let (both, one) = ("bin/ipcbox, share/man/man1/ipcbox-sem.1", "share/man/man1/ipcbox.1");
+    call().arg(&root).fails(4, &format!("2 files are of another build of ipcbox: {both} (EEXIST)"));
     assert_eq!(tree(&root), before);
     call().arg("--force").arg(&root).ok();
+    assert_eq!(fs::read_to_string(&page).unwrap(), text);
+    let page = root.join(one);
+    let text = fs::read_to_string(&page).unwrap();
+    fs::write(&page, text.replacen(concat!("ipcbox ", env!("CARGO_PKG_VERSION")), "ipcbox 0.0.9", 1)).unwrap();
+    let message = String::from_utf8(call().arg(&root).output().stderr).unwrap();
+    assert!(message.contains(&format!(": 1 file is of ipcbox 0.0.9: {one} (EEXIST)\nhint: ")), "{message}");
+    // The hint works as it is printed.
+    let again = Call::new("/bin/sh").args(["-c", message.split_once("hint: ").unwrap().1]).output();
+    assert!(again.status.success(), "{again:?}");
     assert_eq!(fs::read_to_string(&page).unwrap(), text);
 }
 
@@ -209,16 +218,57 @@ fn failed_installation_leaves_nothing() {
     assert!(!world.dir().join("a").exists());
 }
 
-/// A call with the same pid has left it.
 #[test]
-fn file_of_another_call_is_no_obstacle() {
+fn temporary_file_of_an_ended_call_is_removed() {
     let world = World::new();
     let root = world.dir().join("usr");
     fs::create_dir_all(root.join("bin")).unwrap();
-    let script = "echo mine >usr/bin/.ipcbox.$$.0; ln -s mine usr/bin/.sem.$$.0; exec \"$0\" --install-all usr";
+    let script =
+        "start=$(cut -d' ' -f22 /proc/$$/stat); cd usr/bin; echo x >.ipcbox-$$-$start-99; echo x >.ipcbox-$$-1-0
+        ln -s x .ipcbox-999999999-1-0; cd ../..; exec \"$0\" --install-all usr";
     let call = Call::new("/bin/sh").dir(world.dir()).args(["-c", script]).arg(binary(&world));
-    assert!(call.output().status.success());
-    assert_eq!(shape(&root).iter().filter(|file| file.starts_with("bin/.")).count(), 2);
+    let output = call.output();
+    assert!(output.status.success(), "{output:?}");
+    let hidden = || shape(&root).into_iter().filter(|file| file.starts_with("bin/.")).collect::<Vec<_>>();
+    assert!(hidden().len() == 1 && hidden()[0].contains("-99 "), "{:?}", hidden());
+    quiet(&world, &root).arg("--uninstall").arg(&root).ok();
+    assert_eq!(hidden(), [""; 0]);
+}
+
+/// The binary that it leads to is about to be replaced.
+#[test]
+fn hard_link_is_replaced_by_force() {
+    let world = World::new();
+    let root = world.dir().join("usr");
+    install(&world, &root);
+    let sem = root.join("bin/sem");
+    let link = || {
+        fs::remove_file(&sem).unwrap();
+        fs::hard_link(root.join("bin/ipcbox"), &sem).unwrap();
+    };
+    link();
+    let call = || quiet(&world, &root).arg("--install-all").arg(&root);
+    call().fails(4, "1 file is of another build of ipcbox: bin/sem (EEXIST)");
+    call().arg("--force").ok();
+    assert_eq!(fs::read_link(&sem).unwrap(), Path::new("ipcbox"));
+    link();
+    quiet(&world, &root).arg("--uninstall").arg(&root).ok();
+    assert!(!root.exists(), "{:?}", shape(&root));
+}
+
+#[test]
+fn wrong_prefix_is_explained() {
+    let world = World::new();
+    for option in ["--install-all", "--uninstall", "--install"] {
+        let call = |dir: &str| quiet(&world, world.dir()).args([option, dir]);
+        let message = String::from_utf8(call("~/.local").output().stderr).unwrap();
+        assert!(message.contains("the shell did not expand ~ in '~/.local'\nhint: "), "{message}");
+        assert!(message.ends_with(&format!(" {option} \"$HOME\"/.local\n")), "{message}");
+        call("~/.local").fails(2, "did not expand");
+        call("~ann").fails(2, "did not expand ~ in '~ann'");
+        call("").fails(2, " is empty (an unset variable?)");
+    }
+    assert_eq!(shape(world.dir()).iter().filter(|file| file.starts_with('~')).count(), 0);
 }
 
 /// The file that it leads to may be removed, as a download is.
@@ -275,6 +325,41 @@ fn killed_installation_is_completed() {
     assert!(!root.exists(), "{:?}", shape(&root));
 }
 
+/// Whichever call is its last one.
+#[test]
+fn killed_call_can_be_undone() {
+    let world = World::new();
+    if !Call::new("strace").arg("true").output().status.success() {
+        return skip("needs strace and permission to trace");
+    }
+    let above = world.dir().join("above");
+    fs::create_dir(&above).unwrap();
+    let root = above.join("a/usr");
+    let killed = |option: &str, calls: &str, when: usize| {
+        let (trace, kill) = (format!("trace={calls}"), format!("inject={calls}:signal=KILL:when={when}"));
+        let call = world.program("strace").args(["-D", "-o", "/dev/null", "-e", &trace, "-e", &kill]);
+        !call.arg(binary(&world)).arg(option).arg(&root).output().status.success()
+    };
+    let undone = |calls: &str, when: usize| {
+        quiet(&world, &root).arg("--uninstall").arg(&root).output();
+        assert_eq!(shape(&above).len(), 1, "{calls} {when}: {:?}", shape(&above));
+    };
+    for (calls, most) in [("?mkdir,?mkdirat", 14), ("?rename,?renameat,?renameat2", 4), ("?fchmod", 3), ("?symlink", 1)]
+    {
+        for when in 1..=most {
+            assert!(killed("--install-all", calls, when), "{calls} {when}");
+            undone(calls, when);
+        }
+    }
+    for (calls, most) in [("?rmdir,?unlinkat", 15), ("?rename,?renameat,?renameat2", 1), ("?unlink", 2)] {
+        for when in 1..=most {
+            install(&world, &root);
+            killed("--uninstall", calls, when);
+            undone(calls, when);
+        }
+    }
+}
+
 #[test]
 fn read_only_prefix_is_reported() {
     let world = World::new();
@@ -286,7 +371,10 @@ fn read_only_prefix_is_reported() {
         let call = quiet(&world, &root).arg("--install-all").arg(&root);
         if let Some(user) = user { call.user(user) } else { call }
     };
-    call().fails(5, "usr/share: permission denied (EACCES)");
+    let message = String::from_utf8(call().output().stderr).unwrap();
+    let hint = format!("hint: sudo {} --install-all {}\n", binary(&world).display(), root.display());
+    assert!(message.ends_with(&format!("usr/share: permission denied (EACCES)\n{hint}")), "{message}");
+    call().status(5);
     assert_eq!(shape(&root).len(), 1);
     fs::set_permissions(&root, Permissions::from_mode(0o755)).unwrap();
     install(&world, &root);

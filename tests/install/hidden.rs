@@ -27,25 +27,28 @@ fn hidden_program_is_reported_before_the_link() {
     world.script("other/sem", "#!/bin/sh\n");
     world.file("other/msgq", "not executable");
     let hint = "hint: add --prefix ipc- to choose other names";
-    let hides = [format!("ipcbox: usr/bin/sem will hide {}/sem", other.display()), hint.to_owned()];
-    let hidden = [format!("ipcbox: {}/sem will hide usr/bin/sem", other.display()), hint.to_owned()];
+    let (theirs, first) = (other.join("sem").display().to_string(), "its directory comes first in PATH");
+    let hides = [format!("ipcbox: usr/bin/sem hides {theirs}: {first}"), hint.to_owned()];
+    let hidden = [format!("ipcbox: {theirs} hides usr/bin/sem: {first}"), hint.to_owned()];
     let all =
         |path: &[&Path], options: &[&str]| messages(call(&world, path).arg("--install-all").args(options).arg("usr"));
     assert_eq!(all(&[&bin, &other], &["--dry-run"]), hides);
     assert_eq!(all(&[&bin, &other], &["--dry-run", "--prefix", "ipc-"]), [""; 0]);
     assert_eq!(all(&[&bin, &other], &[]), hides);
-    // Of two programs, the first one decides. What is in its place is not reported.
-    assert_eq!(all(&[&bin, &other], &[]), [""; 0]);
-    fs::remove_file(bin.join("sem")).unwrap();
+    // Links that exist are reported too.
+    assert_eq!(all(&[&bin, &other], &[]), hides);
+    assert_eq!(all(&[&other, &bin], &[]), hidden);
+    let elsewhere = "usr/bin/sem is not in PATH: if its directory comes first there, it hides";
+    assert_eq!(all(&[&other], &[])[0], format!("ipcbox: {elsewhere} {theirs}"));
+    fs::remove_dir_all(world.dir().join("usr")).unwrap();
+    // The directory does not exist yet.
     assert_eq!(all(&[&other, &bin], &[]), hidden);
     // A link to ipcbox in another directory is no other program.
     let third = world.dir().join("third");
     fs::create_dir(&third).unwrap();
     assert_eq!(messages(call(&world, &[&bin]).args(["--install", "third"])), [""; 0]);
     let links = |path: &[&Path]| messages(call(&world, path).args(["--install", "third", "sem"]));
-    assert_eq!(links(&[&third, &other]), [""; 0]);
-    fs::remove_file(third.join("sem")).unwrap();
-    let hides = format!("ipcbox: {}/sem will hide {}/sem", third.display(), other.display());
+    let hides = format!("ipcbox: {}/sem hides {theirs}: {first}", third.display());
     assert_eq!(links(&[&third, &other]), [hides, hint.to_owned()]);
 }
 
@@ -64,15 +67,18 @@ fn search_path_that_lacks_it_is_reported() {
     assert_eq!(lacking(&[("XDG_DATA_DIRS", nowhere), ("XDG_DATA_HOME", &share)]), [""; 0]);
     for (variable, dir) in [("PATH", &bin), ("MANPATH", &share.join("man")), ("XDG_DATA_DIRS", &share)] {
         let printed = lacking(&[(variable, nowhere)]);
-        assert_eq!(printed[0], format!("ipcbox: {variable} lacks {}", dir.display()));
+        let start = format!("ipcbox: {variable} lacks {}: ", dir.display());
+        assert!(printed[0].starts_with(&start) && printed[1].ends_with("  # in ~/.profile"), "{printed:?}");
         assert_eq!(printed.len(), 2, "{printed:?}");
         // The hint works as it is printed.
-        let script = format!("{}; printf %s \"${variable}\"", printed[1].strip_prefix("hint: ").unwrap());
+        let script = format!("{}\nprintf %s \"${variable}\"", printed[1].strip_prefix("hint: ").unwrap());
         let set = Call::new("/bin/sh").args(["-c", &script]).env(variable, nowhere).ok();
         assert_eq!(set, format!("{}:/nowhere", dir.display()));
     }
     let printed = lacking(&[("SHELL", Path::new("/bin/zsh"))]);
     let functions = share.join("zsh/site-functions");
     assert_eq!(printed[0], format!("ipcbox: zsh searches {} only if fpath contains it", functions.display()));
+    let fish = lacking(&[("SHELL", Path::new("/bin/fish")), ("PATH", nowhere)]);
+    assert_eq!(fish[1], format!("hint: fish_add_path {}", bin.display()));
     assert_eq!(lacking(&[("SHELL", Path::new("/bin/zsh")), ("FPATH", &functions)]), [""; 0]);
 }

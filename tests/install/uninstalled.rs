@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::{binary, install, quiet, shape, tree};
-use crate::support::{BINARY, Call, World};
+use crate::support::{BINARY, Call, World, lines};
 
 /// Removes what is installed below `root`, and returns the lines about it.
 fn uninstall(world: &World, root: &Path) -> String {
@@ -57,6 +57,34 @@ fn installed_binary_uninstalls_itself() {
 }
 
 #[test]
+fn relative_prefix_is_shown_as_it_was_given() {
+    let world = World::new();
+    let call = |words: [&str; 2]| quiet(&world, world.dir()).args(words).output().stdout;
+    for root in ["a/usr", "./b"] {
+        let mut created = lines(&call(["--install-all", root]));
+        for line in &mut created {
+            *line = line.split_once(" -> ").map_or(&**line, |(path, _)| path).into();
+        }
+        let removed = String::from_utf8(call(["--uninstall", root])).unwrap().replace("removed ", "created ");
+        let mut removed = lines(removed.as_bytes());
+        created.sort();
+        removed.sort();
+        assert_eq!(created, removed);
+    }
+}
+
+/// A link with the name of an applet leads to a binary with any name.
+#[test]
+fn link_to_a_renamed_binary_is_removed() {
+    let world = World::new();
+    let root = world.dir().join("usr");
+    install(&world, &root);
+    symlink(binary(&world), root.join("bin/old-sem")).unwrap();
+    uninstall(&world, &root);
+    assert!(!root.exists() && binary(&world).exists(), "{:?}", shape(&root));
+}
+
+#[test]
 fn every_version_is_recognised() {
     let world = World::new();
     let root = world.dir().join("usr");
@@ -65,9 +93,9 @@ fn every_version_is_recognised() {
     let page = root.join("share/man/man1");
     let text = fs::read_to_string(page.join("ipcbox-sem.1")).unwrap();
     let version = format!("\"ipcbox {}\"", env!("CARGO_PKG_VERSION"));
-    fs::write(page.join("ipcbox-sock.1"), text.replace(&version, "\"ipcbox 9.8.7\"")).unwrap();
-    fs::write(page.join("sock.1"), ".so man1/ipcbox-sock.1\n").unwrap();
-    symlink("ipcbox", root.join("bin/sock")).unwrap();
+    fs::write(page.join("ipcbox-tube.1"), text.replace(&version, "\"ipcbox 9.8.7\"")).unwrap();
+    fs::write(page.join("tube.1"), ".so man1/ipcbox-tube.1\n").unwrap();
+    symlink("ipcbox", root.join("bin/tube")).unwrap();
     symlink(BINARY, root.join("bin/my-sem")).unwrap();
     Call::new("/bin/sh").args(["-c", "echo older >>\"$0\""]).arg(root.join("bin/ipcbox")).ok();
     let printed = uninstall(&world, &root);
@@ -87,6 +115,12 @@ fn nothing_else_is_removed() {
     symlink("mine", bin.join("sem")).unwrap();
     symlink("ipcbox", bin.join("msgq")).unwrap();
     symlink("/nowhere/ipcbox", bin.join("shm")).unwrap();
+    symlink("ipcbox-tools", bin.join("mytool")).unwrap();
+    // A script that quotes the mark, and a link to it.
+    fs::write(bin.join("ipcbox-notes"), "#!/bin/sh\n# Completion of ipcbox and its applets\n").unwrap();
+    symlink("ipcbox-notes", bin.join("notes")).unwrap();
+    symlink("../../bin/ipcbox-notes", root.join("share/man/man1/notes.1")).unwrap();
+    Call::new("mkfifo").arg(bin.join("pipe")).ok();
     let before = tree(&root);
     for _ in 0..2 {
         let words = uninstall(&world, &root);

@@ -3,6 +3,7 @@
 
 mod tree;
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
@@ -10,14 +11,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use nix::errno::Errno;
+use nix::unistd::geteuid;
 
 use self::tree::surroundings::{report_hidden, report_lacking};
 use self::tree::{BIN, Installation, Removal, is_same_file};
 use super::{APPLETS, Verb, named};
 use crate::exit::{Cause, Exit, each};
 use crate::output;
-use crate::sys::errno;
+use crate::sys::{errno, exec};
 use crate::text::quote;
 
 /// Creates a symbolic link to ipcbox in DIR for each applet. Links named ipcs and ipcrm would hide the system's own
@@ -34,7 +37,7 @@ pub struct Install {
     #[arg(long)]
     force: bool,
     /// Directory for the links
-    #[arg(value_name = "DIR")]
+    #[arg(value_name = "DIR", value_parser = OsStringValueParser::new().try_map(directory))]
     dir: PathBuf,
     /// Applets to link (default: all but ipcs and ipcrm)
     #[arg(value_name = "APPLET")]
@@ -64,6 +67,7 @@ ipcbox --install --prefix ipc- bin sem
             self.applets.iter().map(find).collect::<Result<_, _>>()?
         };
         check_prefix(&self.prefix)?;
+        check_expanded(Self::NAME, &self.dir)?;
         let program = std::env::current_exe().context("cannot find the binary")?;
         let dir = self.dir.canonicalize();
         let dir = dir.and_then(|dir| if dir.is_dir() { Ok(dir) } else { Err(Errno::ENOTDIR.into()) });
@@ -81,8 +85,7 @@ ipcbox --install --prefix ipc- bin sem
             program
         };
         let links: Vec<String> = chosen.iter().map(|name| format!("{}{name}", self.prefix)).collect();
-        let is_new = |link: &&String| !is_same_file(&dir.join(link), &dir.join(&to));
-        report_hidden(&dir, links.iter().filter(is_new).map(String::as_str));
+        report_hidden(&dir, links.iter().map(String::as_str));
         each(&links, |link| {
             let link = dir.join(link);
             create_link(&to, &link, self.force).with_context(|| format!("cannot create {}", link.display()))
@@ -93,8 +96,8 @@ ipcbox --install --prefix ipc- bin sem
 /// Installs this binary below PREFIX: the binary and its links in bin; manual pages and completions for bash, zsh and
 /// fish in share. Missing directories are created.
 ///
-/// If a file differs, nothing is installed without --force. What is right already is left unchanged. If the call fails,
-/// PREFIX is as it was.
+/// If a file differs, nothing is installed without --force. A file that is already right is left unchanged. If the call
+/// fails, PREFIX is as it was.
 #[derive(Args)]
 pub struct InstallAll {
     /// Start the name of each link with P, for example ipc-
@@ -107,7 +110,7 @@ pub struct InstallAll {
     #[arg(long)]
     dry_run: bool,
     /// Directory, for example ~/.local or /usr/local
-    #[arg(value_name = "PREFIX")]
+    #[arg(value_name = "PREFIX", value_parser = OsStringValueParser::new().try_map(directory))]
     root: PathBuf,
 }
 
@@ -119,22 +122,25 @@ impl Verb for InstallAll {
 ipcbox --install-all --dry-run /usr/local
 ipcbox --install-all ~/.local
 ";
-    const STATUSES: &'static [(Exit, &'static str)] =
-        &[(Exit::Exists, "a file in the way differs (see --force)"), (Exit::Denied, "permission denied")];
+    const STATUSES: &'static [(Exit, &'static str)] = &[
+        (Exit::Missing, "a directory cannot be created there, as in /proc"),
+        (Exit::Exists, "a file in the way differs (see --force)"),
+        (Exit::Denied, "permission denied"),
+    ];
 
     fn run(self) -> Result<Exit> {
         check_prefix(&self.prefix)?;
+        check_expanded(Self::NAME, &self.root)?;
         let context = || format!("cannot install into {}", self.root.display());
         let installation = Installation::new(&self.root, &self.prefix, self.force).with_context(context)?;
+        let again = format!("{} --force", self.line(&called()));
+        installation.check(&self.root, &again).with_context(context)?;
+        let links: Vec<String> = APPLETS.iter().map(|applet| format!("{}{}", self.prefix, applet.name)).collect();
+        report_hidden(&self.root.join(BIN), links.iter().map(String::as_str));
         if self.dry_run {
             output::print(installation.lines(false).as_bytes())?;
-        }
-        let prefix = if self.prefix.is_empty() { String::new() } else { format!(" --prefix {}", self.prefix) };
-        let again = format!("ipcbox --install-all{prefix} {}", quote(&self.root.to_string_lossy()));
-        installation.check(&again).with_context(context)?;
-        report_hidden(&self.root.join(BIN), installation.new_links());
-        if !self.dry_run {
-            installation.carry_out().with_context(context)?;
+        } else {
+            installation.carry_out().map_err(|error| self.explained(error)).with_context(context)?;
             output::print(installation.lines(true).as_bytes())?;
         }
         if installation.is_empty() {
@@ -146,6 +152,41 @@ ipcbox --install-all ~/.local
     }
 }
 
+impl InstallAll {
+    /// Returns the command line of this call of a program.
+    fn line(&self, program: &str) -> String {
+        let prefix = if self.prefix.is_empty() { String::new() } else { format!(" --prefix {}", quote(&self.prefix)) };
+        format!("{program} {}{prefix} {}", Self::NAME, quote(&self.root.to_string_lossy()))
+    }
+
+    /// Adds the call as root to a failure for want of permission.
+    fn explained(&self, error: anyhow::Error) -> anyhow::Error {
+        let Some(&errno) = error.downcast_ref::<Errno>() else { return error };
+        if geteuid().is_root() || Exit::from(errno) != Exit::Denied {
+            return error;
+        }
+        let contexts: Vec<String> = error.chain().filter(|link| !link.is::<Errno>()).map(ToString::to_string).collect();
+        let force = if self.force { " --force" } else { "" };
+        // sudo searches other directories.
+        let hint = format!("sudo {}{force}", self.line(&running()));
+        contexts.into_iter().rev().fold(Cause::plain(errno).hint(hint).into(), anyhow::Error::context)
+    }
+}
+
+/// Returns the path of the running binary, for a shell.
+fn running() -> String {
+    std::env::current_exe().map_or_else(|_| "ipcbox".into(), |program| quote(&program.to_string_lossy()))
+}
+
+/// Returns the name by which a shell finds the running binary.
+fn called() -> String {
+    let found = exec::find("ipcbox".as_ref()).ok().and_then(|path| path.into_string().ok());
+    match found {
+        Some(path) if is_same_file(Path::new(&path), Path::new("/proc/self/exe")) => "ipcbox".into(),
+        _ => running(),
+    }
+}
+
 /// Removes what --install-all has installed below PREFIX, of any version: links that lead to ipcbox, and files that
 /// carry its mark. Directories that were created for them are removed if they are empty.
 #[derive(Args)]
@@ -154,7 +195,7 @@ pub struct Uninstall {
     #[arg(long)]
     dry_run: bool,
     /// Directory that was given to --install-all
-    #[arg(value_name = "PREFIX")]
+    #[arg(value_name = "PREFIX", value_parser = OsStringValueParser::new().try_map(directory))]
     root: PathBuf,
 }
 
@@ -171,6 +212,7 @@ ipcbox --uninstall ./root
         &[(Exit::Missing, "no such directory"), (Exit::Denied, "permission denied")];
 
     fn run(self) -> Result<Exit> {
+        check_expanded(Self::NAME, &self.root)?;
         let removal = Removal::new(&self.root);
         let removal = removal.with_context(|| format!("cannot uninstall from {}", self.root.display()))?;
         if removal.is_empty() {
@@ -184,6 +226,24 @@ ipcbox --uninstall ./root
         output::print(done.as_bytes())?;
         outcome
     }
+}
+
+fn directory(value: OsString) -> Result<PathBuf, &'static str> {
+    if value.is_empty() { Err("empty") } else { Ok(value.into()) }
+}
+
+/// Refuses a path that the shell was meant to expand.
+fn check_expanded(option: &str, dir: &Path) -> Result<()> {
+    let text = dir.to_string_lossy();
+    let Some(rest) = text.strip_prefix('~') else { return Ok(()) };
+    let hint = match rest.strip_prefix('/') {
+        _ if rest.is_empty() => format!("{} {option} \"$HOME\"", called()),
+        Some(below) => {
+            format!("{} {option} \"$HOME\"/{}", called(), if below.is_empty() { String::new() } else { quote(below) })
+        }
+        None => format!("write ./{text} for a directory of this name"),
+    };
+    bail!(Cause::new(Exit::Usage, format!("the shell did not expand ~ in '{text}'")).hint(hint))
 }
 
 fn check_prefix(prefix: &str) -> Result<()> {

@@ -3,15 +3,18 @@
 mod placing;
 mod removing;
 pub mod surroundings;
+mod temporary;
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use nix::fcntl::OFlag;
 
-use crate::applets::{APPLETS, embedded};
+use crate::applets::{APPLETS, embedded, linked};
+use crate::sys::errno;
 pub use placing::Installation;
 pub use removing::Removal;
 
@@ -45,6 +48,8 @@ const MARKS: [&str; 4] =
 const HEAD: u64 = 4096;
 /// The number of lines, likewise.
 const HEAD_LINES: usize = 5;
+/// A file of more bytes is not read.
+const LARGEST: u64 = 64 << 20;
 
 /// A file or link of an installation.
 struct Item {
@@ -110,36 +115,71 @@ pub fn is_same_file(one: &Path, other: &Path) -> bool {
     file(one).is_some_and(|there| file(other) == Some(there))
 }
 
-/// Returns whether a path is a file or link of ipcbox, of any version.
-fn is_ours(path: &Path) -> bool {
+/// Returns whether a path in the directory `dir` of an installation is a file or link of ipcbox, of any version.
+fn is_ours(dir: &str, path: &Path) -> bool {
     let Ok(file) = fs::symlink_metadata(path) else { return false };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // Only files with these names are searched for the mark of the binary, because a directory of programs can be large.
+    let is_applet = linked(name.strip_suffix(".fish").or(name.strip_suffix(".1")).unwrap_or(&name)).is_some();
     if !file.is_symlink() {
-        return file.is_file() && is_marked(path);
+        return if dir == BIN { (is_applet || name == PROGRAM) && is_binary(path) } else { is_marked(path) };
     }
-    match fs::canonicalize(path) {
-        Ok(target) => target.metadata().is_ok_and(|file| file.is_file()) && is_marked(&target),
-        // One that dangles is recognised by its text, if this leads to a file beside it.
-        Err(_) => fs::read_link(path)
-            .is_ok_and(|to| to.to_string_lossy().starts_with(PROGRAM) && to.components().count() == 1),
+    let (target, Ok(text)) = (fs::canonicalize(path).ok(), fs::read_link(path)) else { return false };
+    let text = text.to_string_lossy();
+    let Some(target) = target else { return is_applet && is_text_of_link(dir, &text) };
+    if dir != BIN {
+        return is_text_of_link(dir, &text) && is_marked(&target);
+    }
+    let target_name = target.file_name().unwrap_or_default().to_string_lossy();
+    (is_applet || target_name.starts_with(PROGRAM)) && is_binary(&target)
+}
+
+/// Returns whether an installation writes links with this text in the directory `dir`.
+fn is_text_of_link(dir: &str, text: &str) -> bool {
+    match dir {
+        BIN => text == PROGRAM,
+        BASH => text == "ipcbox.bash",
+        FISH => text == "ipcbox.fish",
+        _ => text.starts_with("ipcbox-") && text.ends_with(".1") && !text.contains('/'),
     }
 }
 
-/// Returns whether a file has a mark. Only a file whose name starts with that of ipcbox is searched for that of the
-/// binary, because a directory of programs can be large.
+/// Returns whether a file has the mark of the binary.
+fn is_binary(path: &Path) -> bool {
+    let magic = b"\x7fELF";
+    read(path, magic.len() as u64).is_some_and(|head| head == magic)
+        && read(path, LARGEST).is_some_and(|program| has_mark(&program))
+}
+
+/// Returns whether a file has the mark of a text.
 fn is_marked(path: &Path) -> bool {
-    let mut head = Vec::new();
-    let Ok(mut file) = File::open(path) else { return false };
-    if file.by_ref().take(HEAD).read_to_end(&mut head).is_err() {
-        return false;
-    }
-    if head.starts_with(b"\x7fELF") {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        return name.trim_start_matches('.').starts_with(PROGRAM)
-            && file.read_to_end(&mut head).is_ok()
-            && has_mark(&head);
-    }
-    let head = String::from_utf8_lossy(&head);
-    head.lines().take(HEAD_LINES).any(|line| MARKS.iter().any(|mark| line.contains(mark)))
+    read(path, HEAD).is_some_and(|head| {
+        let head = String::from_utf8_lossy(&head);
+        head.lines().take(HEAD_LINES).any(|line| MARKS.iter().any(|mark| line.contains(mark)))
+    })
+}
+
+/// Returns the first bytes of a regular file that is not too large. Another user can put any other file there.
+fn read(path: &Path, most: u64) -> Option<Vec<u8>> {
+    let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    let there = file.metadata().ok().filter(|there| there.is_file() && there.len() <= LARGEST)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(there.len().min(most)).ok()?);
+    file.take(most).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// Returns the entries of a directory in order; none if there is no such directory.
+fn listed(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
+        entries => {
+            entries.and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>())
+        }
+    };
+    let mut entries = entries.map_err(errno).with_context(|| format!("cannot list {}", dir.display()))?;
+    entries.sort();
+    Ok(entries)
 }
 
 fn has_mark(program: &[u8]) -> bool {

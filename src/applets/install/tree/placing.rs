@@ -1,7 +1,8 @@
 //! Puts the files of an installation in their places: all of them, or none.
 //!
 //! Every file is written beside its place, and all are renamed only when all are written. Therefore a full disk or a
-//! missing permission leaves PREFIX unchanged, and a binary that is running is replaced, not written to.
+//! missing permission leaves PREFIX unchanged, and a binary that is running is replaced, not written to. The record of
+//! the new directories is in its place before any of them, so that --uninstall finds them after a call was killed.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -15,15 +16,21 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, umask};
 
 use super::removing::recorded;
-use super::{BIN, Content, DIRS, Item, OWN, RECORD, RECORD_HEAD, is_ours, is_same_file, items};
+use super::{
+    Content, DIRS, HEAD, Item, LARGEST, OWN, PAGES, RECORD, RECORD_HEAD, is_marked, is_ours, is_same_file, items, read,
+    temporary,
+};
 use crate::exit::Cause;
 use crate::sys::errno;
 use crate::text::{counted, visible};
 
+/// The number of files that a message names.
+const MOST_NAMED: usize = 8;
+
 /// The permission bits of a directory, whatever the umask.
 const DIR_MODE: u32 = 0o755;
 
-/// What is in the place of an item.
+/// The file in the place of an item.
 enum Occupant {
     Right,
     Nothing,
@@ -35,7 +42,7 @@ enum Occupant {
     Other,
 }
 
-/// What is done to the place of an item.
+/// The change to the place of an item.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Act {
     Create,
@@ -50,13 +57,20 @@ struct Placement {
     item: Item,
 }
 
-/// What has to be done below a PREFIX.
+/// The changes that are needed below a PREFIX.
 pub struct Installation {
+    /// The temporary files of calls that were killed.
+    abandoned: Vec<PathBuf>,
     /// The missing directories, parents first.
     dirs: Vec<PathBuf>,
+    /// How many of them, the first ones, lead to the record.
+    way: usize,
+    /// The record is the first one.
     placements: Vec<Placement>,
     /// The files that differ and are not to be replaced, and whether they are of ipcbox.
     kept: Vec<(PathBuf, bool)>,
+    /// The version that is installed, if it is known.
+    there: Option<String>,
 }
 
 impl Installation {
@@ -67,18 +81,22 @@ impl Installation {
     pub fn new(root: &Path, prefix: &str, force: bool) -> Result<Self> {
         let mut items = items(prefix)?;
         let mut dirs = Vec::new();
+        let own = root.join(OWN);
+        add_missing(&mut dirs, &own)?;
+        let mut way = dirs.len();
         for dir in DIRS.iter().filter(|dir| **dir != OWN) {
             add_missing(&mut dirs, &root.join(dir))?;
         }
         let mut created = recorded(root);
-        created.extend(dirs.iter().filter_map(|dir| relative(root, dir)));
-        if !created.is_empty() {
-            add_missing(&mut dirs, &root.join(OWN))?;
+        if created.is_empty() && dirs.iter().all(|dir| *dir == own) {
+            (dirs, way) = (Vec::new(), 0);
+        } else {
             created.extend(dirs.iter().filter_map(|dir| relative(root, dir)));
-            // First, so that a call that is killed leaves it.
             items.insert(0, record(&created));
         }
-        let mut installation = Self { dirs, placements: Vec::new(), kept: Vec::new() };
+        let abandoned = temporary::abandoned(root);
+        let (placements, kept, there) = (Vec::new(), Vec::new(), version(root));
+        let mut installation = Self { abandoned, dirs, way, placements, kept, there };
         for item in items {
             let path = root.join(item.dir).join(&item.name);
             let act = match found(&path, &item).with_context(|| format!("cannot read {}", path.display()))? {
@@ -98,35 +116,32 @@ impl Installation {
         Ok(installation)
     }
 
-    /// Returns the names of the links to the binary that are missing or will be replaced.
-    pub fn new_links(&self) -> impl Iterator<Item = &str> {
-        let links = self.placements.iter().map(|placement| &placement.item);
-        let links = links.filter(|item| item.dir == BIN && matches!(item.content, Content::Link(_)));
-        links.map(|item| item.name.as_str())
-    }
-
     /// Whether everything is in its place.
     pub fn is_empty(&self) -> bool {
-        self.dirs.is_empty() && self.placements.is_empty()
+        self.abandoned.is_empty() && self.dirs.is_empty() && self.placements.is_empty()
     }
 
-    /// Fails if a file is kept, because then nothing is installed. `again` is the call.
+    /// Fails if a file is kept, because then nothing is installed. `line` is the call that replaces it.
     ///
     /// # Errors
     /// `EEXIST`.
-    pub fn check(&self, again: &str) -> Result<()> {
+    pub fn check(&self, root: &Path, line: &str) -> Result<()> {
         let others: Vec<&PathBuf> = self.kept.iter().filter(|(_, ours)| !ours).map(|(path, _)| path).collect();
         let cause = match others[..] {
             [] if self.kept.is_empty() => return Ok(()),
             [] => {
-                let words = format!("{} of ipcbox differ from those of this version", counted(self.kept.len(), "file"));
-                Cause::from_errno(Errno::EEXIST, words).hint(format!("list them: {again} --force --dry-run"))
+                let paths: Vec<_> = self.kept.iter().map(|(path, _)| path.strip_prefix(root).unwrap_or(path)).collect();
+                let of = match &self.there {
+                    Some(version) if version != env!("CARGO_PKG_VERSION") => format!("ipcbox {version}"),
+                    _ => "another build of ipcbox".into(),
+                };
+                let (files, are) = (counted(paths.len(), "file"), if paths.len() == 1 { "is" } else { "are" });
+                Cause::from_errno(Errno::EEXIST, format!("{files} {are} of {of}: {}", first(&paths))).hint(line)
             }
-            [first, ..] => {
-                let more = others.len() - 1;
-                let more = if more == 0 { String::new() } else { format!(" ({more} more)") };
-                let words = format!("{} is not a file of ipcbox{more}", first.display());
-                Cause::from_errno(Errno::EEXIST, words).hint("add --prefix ipc- to choose other names for the links")
+            [one] => foreign(format!("{} is not a file of ipcbox", one.display())),
+            _ => {
+                let paths: Vec<&Path> = others.iter().map(|path| path.as_path()).collect();
+                foreign(format!("{} files are not of ipcbox: {}", paths.len(), first(&paths)))
             }
         };
         bail!(cause)
@@ -152,8 +167,9 @@ impl Installation {
                 Content::File(_) => line(words, path, ""),
             }
         });
-        let kept = self.kept.iter().map(|(path, _)| line("would not replace", path, ""));
-        dirs.chain(placements).chain(kept).collect()
+        let remove = if done { "removed" } else { "would remove" };
+        let abandoned = self.abandoned.iter().map(|path| line(remove, path, ""));
+        abandoned.chain(dirs).chain(placements).collect()
     }
 
     /// Creates, replaces and opens.
@@ -161,17 +177,30 @@ impl Installation {
     /// # Errors
     /// Those of the file operations. PREFIX is then as it was, unless a rename has failed.
     pub fn carry_out(&self) -> Result<()> {
-        let mut unfinished = Unfinished { dirs: Vec::new(), files: Vec::new() };
-        for dir in &self.dirs {
+        for path in &self.abandoned {
+            let removed = temporary::remove(path);
+            removed.map_err(cause).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+        let mut unfinished = Unfinished::default();
+        let (record, rest) = match self.placements.split_first() {
+            Some((first, rest)) if first.item.dir == OWN && first.act != Act::Open => (Some(first), rest),
+            _ => (None, &self.placements[..]),
+        };
+        if let Some(record) = record {
+            self.put_record(record, &mut unfinished)?;
+        }
+        for dir in &self.dirs[self.way..] {
             create_dir(dir).map_err(cause).with_context(|| format!("cannot create {}", dir.display()))?;
             unfinished.dirs.push(dir.clone());
         }
-        let written = self.placements.iter().filter(|placement| placement.act != Act::Open);
+        let written = rest.iter().filter(|placement| placement.act != Act::Open);
+        let number = unfinished.files.len();
         for Placement { path, item, .. } in written.clone() {
             let written = write(item, path, &mut unfinished.files);
             written.map_err(cause).with_context(|| format!("cannot write {}", path.display()))?;
         }
-        for (Placement { path, .. }, beside) in written.zip(&unfinished.files) {
+        unfinished.record = None;
+        for (Placement { path, .. }, beside) in written.zip(&unfinished.files[number..]) {
             let renamed = fs::rename(beside, path);
             renamed.map_err(cause).with_context(|| format!("cannot replace {}", path.display()))?;
         }
@@ -181,24 +210,91 @@ impl Installation {
         }
         Ok(())
     }
+
+    /// Puts the record into its place, with the directories that lead to it.
+    fn put_record(&self, record: &Placement, unfinished: &mut Unfinished) -> Result<()> {
+        let Placement { path, item, act } = record;
+        let before = if *act == Act::Create { None } else { read(path, LARGEST) };
+        let put = |from: &Path, to: &Path| {
+            let renamed = fs::rename(from, to);
+            renamed.map_err(cause).with_context(|| format!("cannot create {}", to.display()))
+        };
+        let Some(top) = self.dirs[..self.way].first() else {
+            let written = write(item, path, &mut unfinished.files);
+            written.map_err(cause).with_context(|| format!("cannot write {}", path.display()))?;
+            let beside = unfinished.files.last().map_or(path, |file| file);
+            put(beside, path)?;
+            unfinished.record = Some((path.clone(), before));
+            return Ok(());
+        };
+        // All of them appear at once: none of them exists without the record.
+        let beside = temporary::path(temporary::here(top.parent().unwrap_or(top)));
+        unfinished.files.push(beside.clone());
+        let moved = |path: &Path| beside.join(path.strip_prefix(top).unwrap_or(path));
+        for dir in &self.dirs[..self.way] {
+            create_dir(&moved(dir)).map_err(cause).with_context(|| format!("cannot create {}", dir.display()))?;
+        }
+        let written = write(item, &moved(path), &mut unfinished.files);
+        written.map_err(cause).with_context(|| format!("cannot write {}", path.display()))?;
+        put(unfinished.files.last().map_or(path, |file| file), &moved(path))?;
+        put(&beside, top)?;
+        unfinished.dirs.extend_from_slice(&self.dirs[..self.way]);
+        unfinished.record = Some((path.clone(), None));
+        Ok(())
+    }
 }
 
-/// What an installation that fails leaves behind: its files beside their places, and empty directories.
+/// Everything that a call which fails has to undo.
+#[derive(Default)]
 struct Unfinished {
+    /// New directories, parents first.
     dirs: Vec<PathBuf>,
+    /// Temporary files.
     files: Vec<PathBuf>,
+    /// The record, and the bytes that were there before.
+    record: Option<(PathBuf, Option<Vec<u8>>)>,
 }
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // If it has succeeded, these files have been renamed, and the directories are not empty.
+        match self.record.take() {
+            None => {}
+            Some((path, None)) => drop(fs::remove_file(path)),
+            Some((path, Some(bytes))) => {
+                let written = write(&Item::file(OWN, RECORD, bytes), &path, &mut self.files);
+                let _ = written.and_then(|()| self.files.last().map_or(Ok(()), |beside| fs::rename(beside, &path)));
+            }
+        }
+        // If it has succeeded, these have been renamed, and the directories are not empty.
         for file in &self.files {
-            let _ = fs::remove_file(file);
+            let _ = temporary::remove(file);
         }
         for dir in self.dirs.iter().rev() {
             let _ = fs::remove_dir(dir);
         }
     }
+}
+
+fn foreign(words: String) -> Cause {
+    Cause::from_errno(Errno::EEXIST, words).hint("add --prefix ipc- to choose other names for the links")
+}
+
+/// Returns the first paths of a list, and how many more there are.
+fn first(paths: &[&Path]) -> String {
+    let mut words: Vec<String> = paths.iter().take(MOST_NAMED).map(|path| path.display().to_string()).collect();
+    if paths.len() > MOST_NAMED {
+        words.push(format!("and {} more", paths.len() - MOST_NAMED));
+    }
+    words.join(", ")
+}
+
+/// Returns the version of ipcbox whose page is below `root`.
+fn version(root: &Path) -> Option<String> {
+    let page = root.join(PAGES).join("ipcbox.1");
+    let head = read(&page, HEAD).filter(|_| is_marked(&page))?;
+    let head = String::from_utf8_lossy(&head);
+    let version = head.split_once("\"ipcbox ")?.1.split_once('"')?.0;
+    Some(version.to_owned()).filter(|version| version.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 /// Returns what is at a path where this item belongs.
@@ -212,20 +308,20 @@ fn found(path: &Path, item: &Item) -> Result<Occupant> {
     match &item.content {
         Content::Link(to) => {
             let has_text = fs::read_link(path).is_ok_and(|text| text == Path::new(to));
-            if has_text || is_same_file(path, &path.with_file_name(to)) {
+            // A hard link would keep the binary that is replaced.
+            if has_text || there.is_symlink() && is_same_file(path, &path.with_file_name(to)) {
                 return Ok(Occupant::Right);
             }
         }
         Content::File(bytes) => {
             // A symbolic link is not: the file that it leads to, such as a download, can be removed.
-            if there.is_file() && there.len() == bytes.len() as u64 && fs::read(path).is_ok_and(|there| there == *bytes)
-            {
+            if there.len() == bytes.len() as u64 && read(path, LARGEST).is_some_and(|there| there == *bytes) {
                 let is_open = there.mode() & item.mode() == item.mode();
                 return Ok(if is_open { Occupant::Right } else { Occupant::Closed });
             }
         }
     }
-    Ok(if is_ours(path) { Occupant::Ours } else { Occupant::Other })
+    Ok(if is_ours(item.dir, path) { Occupant::Ours } else { Occupant::Other })
 }
 
 /// Adds the directories that are missing on the way to `dir`, and `dir` itself.
@@ -289,17 +385,9 @@ fn allow(path: &Path, mode: u32) -> std::io::Result<()> {
     file.set_permissions(Permissions::from_mode(there.mode() | mode))
 }
 
-/// Returns where the file for this place is written first. It is hidden, so that no shell reads it.
-fn beside(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut paths = (0_u32..).map(|n| path.with_file_name(format!(".{name}.{}.{n}", std::process::id())));
-    // A killed call may have left one: in a container, many calls have the same pid.
-    paths.find(|path| fs::symlink_metadata(path).is_err()).unwrap_or_default()
-}
-
 /// Writes the file for this place beside it, and adds its path to `files`.
 fn write(item: &Item, path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    let beside = beside(path);
+    let beside = temporary::path(path.parent().unwrap_or(path));
     match &item.content {
         Content::Link(to) => {
             symlink(to, &beside)?;

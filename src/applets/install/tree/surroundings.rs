@@ -14,21 +14,24 @@ use crate::text::quote;
 /// The package without which bash does not search for completions.
 const BASH_COMPLETION: [&str; 2] = ["/usr/share/bash-completion/bash_completion", "/etc/bash_completion"];
 
-/// Reports the programs in PATH that have the names of links in `bin`: either the link hides the program, or the
-/// program hides the link.
+/// Reports the programs in PATH that have the names of links in `bin`, and which of the two the shell finds.
 pub fn report_hidden<'a>(bin: &Path, links: impl Iterator<Item = &'a str>) {
     let dirs = search_path("PATH", "/bin:/usr/bin");
-    let own = dirs.iter().position(|dir| is_same_file(dir, bin));
+    let whole = absolute(bin).unwrap_or_else(|_| bin.to_owned());
+    // The directory may not exist yet.
+    let own = dirs.iter().position(|dir| *dir == whole || is_same_file(dir, bin));
     let mut is_first = true;
     for name in links {
         let elsewhere = dirs.iter().enumerate().filter(|(at, _)| Some(*at) != own);
         let mut others = elsewhere.map(|(at, dir)| (at, dir.join(name))).filter(|(_, file)| is_another(file));
         let Some((at, other)) = others.next() else { continue };
         let (link, other) = (bin.join(name), other.display());
-        match own {
-            Some(own) if at < own => output::warn(format!("{other} will hide {}", link.display())),
-            _ => output::warn(format!("{} will hide {other}", link.display())),
-        }
+        let link = link.display();
+        output::warn(match own {
+            Some(own) if own < at => format!("{link} hides {other}: its directory comes first in PATH"),
+            Some(_) => format!("{other} hides {link}: its directory comes first in PATH"),
+            None => format!("{link} is not in PATH: if its directory comes first there, it hides {other}"),
+        });
         if std::mem::take(&mut is_first) {
             output::hint("add --prefix ipc- to choose other names");
         }
@@ -49,19 +52,37 @@ pub fn report_lacking(root: &Path) {
         let dirs = search_path(variable, usual);
         !dirs.iter().any(|there| there == dir || is_same_file(there, dir))
     };
-    let report = |variable: &str, dir: &Path, usual: &str| {
-        output::warn(format!("{variable} lacks {}", dir.display()));
-        let rest = if usual.is_empty() { format!("${variable}") } else { format!("${{{variable}:-{usual}}}") };
-        output::hint(format!("export {variable}={}:\"{rest}\"", quote(&dir.to_string_lossy())));
+    let shell = env::var_os("SHELL").unwrap_or_default();
+    let shell = Path::new(&shell).file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let login_file = match shell {
+        "zsh" => "~/.zprofile",
+        "fish" => "~/.config/fish/config.fish",
+        _ => "~/.profile",
+    };
+    let report = |variable: &str, dir: &Path, usual: &str, effect: &str| {
+        output::warn(format!("{variable} lacks {}: {effect}", dir.display()));
+        let dir = quote(&dir.to_string_lossy());
+        if shell == "fish" && variable == "PATH" {
+            return output::hint(format!("fish_add_path {dir}"));
+        }
+        let is_set = env::var_os(variable).is_some_and(|value| !value.is_empty());
+        // fish has no default values.
+        let rest = match usual {
+            "" => format!("${variable}"),
+            _ if shell != "fish" => format!("${{{variable}:-{usual}}}"),
+            _ if is_set => format!("${variable}"),
+            _ => usual.to_owned(),
+        };
+        output::hint(format!("export {variable}={dir}:\"{rest}\"  # in {login_file}"));
     };
     let (bin, share) = (root.join(BIN), root.join("share"));
     if lacks("PATH", "/bin:/usr/bin", &bin) {
-        report("PATH", &bin, "");
+        report("PATH", &bin, "", "the shell does not find the programs");
     }
     // An empty part stands for the directories that man(1) derives from PATH.
     let man = root.join("share/man");
     if lacks("MANPATH", "", &man) && lacks("MANPATH", "", Path::new("")) {
-        report("MANPATH", &man, "");
+        report("MANPATH", &man, "", "man does not find the pages");
     }
     // bash and fish search these for completions. Without the variable, fish searches only below its own prefix.
     let usual = "/usr/local/share:/usr/share";
@@ -71,7 +92,7 @@ pub fn report_lacking(root: &Path) {
         exec::find("fish".as_ref()).ok().and_then(|fish| fs::canonicalize(OsStr::from_bytes(fish.to_bytes())).ok());
     let is_of_fish = |fish: &PathBuf| fish.ancestors().nth(2) == Some(&root);
     if !is_of_user && lacks("XDG_DATA_DIRS", usual, &share) {
-        report("XDG_DATA_DIRS", &share, usual);
+        report("XDG_DATA_DIRS", &share, usual, "bash and fish do not find the completions");
     } else if !is_of_user && lacks("XDG_DATA_DIRS", "", &share) && fish.is_some_and(|fish| !is_of_fish(&fish)) {
         let dir = root.join(FISH);
         output::warn(format!("fish searches {} only if fish_complete_path contains it", dir.display()));
@@ -79,16 +100,14 @@ pub fn report_lacking(root: &Path) {
         let line = quote(&format!("set -a fish_complete_path {dir}"));
         output::hint(format!("echo {line} >>/etc/fish/config.fish"));
     }
-    let shell = env::var_os("SHELL").unwrap_or_default();
-    let shell = Path::new(&shell).file_name();
     let is_of_system = ["/usr", "/usr/local"].iter().any(|prefix| root == Path::new(prefix));
     let functions = root.join(ZSH);
-    if shell == Some(OsStr::new("zsh")) && !is_of_system && lacks("FPATH", "", &functions) {
+    if shell == "zsh" && !is_of_system && lacks("FPATH", "", &functions) {
         output::warn(format!("zsh searches {} only if fpath contains it", functions.display()));
         let dir = quote(&functions.to_string_lossy());
         output::hint(format!("add fpath=({dir} $fpath) to ~/.zshrc, before compinit"));
     }
-    if shell == Some(OsStr::new("bash")) && !BASH_COMPLETION.iter().any(|file| Path::new(file).exists()) {
+    if shell == "bash" && !BASH_COMPLETION.iter().any(|file| Path::new(file).exists()) {
         let file = root.join(BASH).join("ipcbox.bash");
         output::warn("bash loads completions only with the package bash-completion");
         let line = quote(&format!(". {}", quote(&file.to_string_lossy())));
