@@ -1,6 +1,7 @@
 //! The names of owners, groups and System V objects in records, looked up once for all records.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Mutex;
 
 use super::{Cell, warn};
 use crate::sys::users::Database;
@@ -36,8 +37,14 @@ impl Names {
 }
 
 /// Remembers the name in a TARGET for lists, before its object is created. Warns if an object has another name with the
-/// same key.
+/// same key. A second call for the same TARGET does nothing.
 pub fn remember(target: &Target) {
+    static DONE: Mutex<Vec<Target>> = Mutex::new(Vec::new());
+    let Ok(mut done) = DONE.lock() else { return };
+    if done.contains(target) {
+        return;
+    }
+    done.push(target.clone());
     for other in remembered::remember(target) {
         warn(format!("{target} has the same key as {}: each applet treats both names as one", other.display()));
     }

@@ -9,7 +9,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::Result;
@@ -37,12 +37,17 @@ const FULL: usize = MOST - LONG;
 /// How often a line is appended to a file that was replaced at the same time.
 const ATTEMPTS: usize = 16;
 
-/// Whether `name`, which starts with a slash, is such a file, or one that was about to replace it.
+/// Whether `name`, which starts with a slash, is such a file, or one that was about to replace it. Another object can have
+/// that name, too: only a file that counts is one.
 pub fn is_one(name: &OsStr) -> bool {
-    let user = name.as_bytes().strip_prefix(b"/").and_then(|name| name.strip_prefix(PREFIX.as_bytes()));
+    let user = name.to_str().and_then(|name| name.strip_prefix('/')).and_then(|name| name.strip_prefix(PREFIX));
     user.is_some_and(|user| {
-        let digits = user.strip_suffix(b"~").unwrap_or(user);
-        !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+        let (user, beside) = user.split_once('~').unwrap_or((user, ""));
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let file = std::fs::symlink_metadata(format!("{DIR}{}", name.display()));
+        is_number(user)
+            && is_number(beside)
+            && file.is_ok_and(|file| user.parse() == Ok(file.uid()) && file.len() <= MOST as u64)
     })
 }
 
@@ -108,13 +113,20 @@ fn replace(old: &File, user: u32, text: &[u8], compact: impl Fn(&[u8]) -> Vec<u8
     if fstat(old)?.st_nlink == 0 {
         return Err(Errno::ESTALE);
     }
-    let (path, beside) = (path(user, ""), path(user, "~"));
+    let mut beside = path(user, "~");
     // A process that was killed here has left it.
     let _ = unlink(&beside);
-    let new = created(&beside)?;
+    let new = match created(&beside) {
+        Err(Errno::EEXIST) => {
+            // Another user has taken the name.
+            beside = path(user, &format!("~{}", std::process::id()));
+            created(&beside)
+        }
+        created => created,
+    }?;
     let short = compact(text);
     let short = [format!("{COMPACTED}{}\n", short.len()).as_bytes(), &short].concat();
-    let filled = fds::write_all(&new, &short).and_then(|()| std::fs::rename(&beside, path).map_err(errno));
+    let filled = fds::write_all(&new, &short).and_then(|()| std::fs::rename(&beside, path(user, "")).map_err(errno));
     if filled.is_err() {
         let _ = unlink(&beside);
     }

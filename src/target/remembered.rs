@@ -58,10 +58,13 @@ pub fn recorded(target: &Target) -> Option<(Key, OsString)> {
     is_plain(text.as_bytes()).then_some((key, text))
 }
 
-/// Whether a line can hold this TARGET. The length is checked first, because a line of blanks has many texts.
+/// Whether a line can hold this TARGET, and a list can show it: names are separated by commas there, and JSON is UTF-8.
+/// The length is checked first, because a line of blanks has many texts.
 fn is_plain(text: &[u8]) -> bool {
     let longest = if text.starts_with(b"ftok:/") { LONGEST } else { NAME_MAX };
-    text.len() <= longest && !text.iter().any(u8::is_ascii_control)
+    text.len() <= longest
+        && !text.iter().any(|byte| byte.is_ascii_control() || *byte == b',')
+        && std::str::from_utf8(text).is_ok()
 }
 
 /// Whether this is a name, or an absolute path of `ftok:`, that stands for this key now.

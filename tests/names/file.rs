@@ -267,6 +267,19 @@ fn long_file_is_compacted() {
     assert_eq!(found[3..], ["1", "0", "1", "new", "ftok:/etc/passwd", "old"], "{text}");
 }
 
+/// A directory stands for the file of another user, which the caller cannot remove either.
+#[test]
+fn taken_name_does_not_stop_compaction() {
+    let world = World::new();
+    let script = format!(
+        "{FILL}
+        fill stale 4000; mkdir $FILE~; ipcbox sem create new -q
+        [ $(stat -c %s $FILE) -lt 65536 ]; ls -A /dev/shm; ipcbox sem stat --columns name --no-header"
+    );
+    let Some(text) = apart(&world, "mode=1777", &script) else { return };
+    assert_eq!(text, ".ipcbox-names.0\n.ipcbox-names.0~\nnew\n");
+}
+
 /// Every name is there, although the file is replaced at the same time.
 #[test]
 fn compaction_loses_no_other_name() {
@@ -306,11 +319,13 @@ fn file_is_hidden_from_every_list() {
         ipcbox ipcrm-lite --posix --shm --mine --force --yes; ipcbox ipcrm-lite -a pshm --yes
         ipcbox ipcrm -a pshm
         ls -A /dev/shm
-        # Only the file itself is.
-        touch /dev/shm/.ipcbox-names.a; ipcbox shm stat --columns name --no-header";
+        # Only the file itself is: not one of another user, and not a longer one.
+        touch /dev/shm/.ipcbox-names.a /dev/shm/.ipcbox-names.4242; truncate -s 1048577 $FILE~
+        ipcbox shm stat --columns name --no-header";
     let Some(text) = apart(&world, "mode=1777", script) else { return };
     let files = ".ipcbox-names.0\n.ipcbox-names.0~\n";
-    assert_eq!(text, format!("leaked  a\n1\n{files}{files}/.ipcbox-names.a\n"));
+    let shown = "/.ipcbox-names.0~\n/.ipcbox-names.4242\n/.ipcbox-names.a\n";
+    assert_eq!(text, format!("leaked  a\n1\n{files}{files}{shown}"));
 }
 
 /// Root of a user namespace is not root of the machine, and leaves the file to that.
