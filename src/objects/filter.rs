@@ -55,6 +55,9 @@ fn user(text: &str) -> Result<u32, String> {
 }
 
 fn pattern(text: &str) -> Result<CString, String> {
+    if glob::is_open(text) {
+        return Err("expected ']' after '['".into());
+    }
     let pattern = CString::new(text).ok().filter(|pattern| !pattern.is_empty());
     pattern.ok_or_else(|| "expected a pattern, such as 'ci-*'".into())
 }
@@ -68,6 +71,11 @@ impl Filters {
     /// Whether one of them selects objects; `--keep` alone does not.
     pub const fn choose(&self) -> bool {
         self.owner.is_some() || self.mine || self.name.is_some() || self.older_than.is_some() || self.need_proof()
+    }
+
+    /// Whether only POSIX objects can match: their names start with a slash.
+    pub fn is_posix(&self) -> bool {
+        self.name.as_ref().is_some_and(|pattern| pattern.as_bytes().starts_with(b"/"))
     }
 
     const fn need_proof(&self) -> bool {

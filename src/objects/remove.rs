@@ -1,5 +1,6 @@
 //! Removal of named objects, shared by every `rm`.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, stdin};
 
 use anyhow::{Context, Result, bail};
@@ -11,7 +12,7 @@ use crate::objects::users::{User, list};
 use crate::output;
 use crate::sys::fds;
 use crate::target::{Form, Target, not_private};
-use crate::text::counted;
+use crate::text::{counted, visible};
 
 /// The objects to remove.
 #[derive(Args)]
@@ -63,17 +64,24 @@ pub fn refused(words: impl Into<String>) -> Cause {
     Cause::new(Exit::Failed, words).hint("use --force to remove the object anyway")
 }
 
-/// Asks on a terminal whether to remove this many objects, which a filter selected.
+/// How many objects are listed above the question whether to remove them.
+const LISTED: usize = 8;
+
+/// Asks on a terminal whether to remove these objects, which a filter selected.
 ///
 /// # Errors
 /// Status 2 if there is no terminal to ask on, 1 if the answer is no.
-pub fn confirm(count: usize, hint: &str) -> Result<()> {
-    let objects = counted(count, "object");
+pub fn confirm(titles: &[String], hint: &str) -> Result<()> {
+    let objects = counted(titles.len(), "object");
     let refused = |words: &str| Cause::new(Exit::Usage, format!("cannot remove {objects}: {words}"));
     if !fds::is_terminal(fds::stdin()) || !fds::is_terminal(fds::stderr()) {
         bail!(refused("no terminal for confirmation, and --yes was not given").hint(hint));
     }
-    output::to_stderr(output::warning(format!("remove {objects}? [y/N] ")).trim_end_matches('\n'));
+    let mut text: String = titles.iter().take(LISTED).map(|title| format!("  {}\n", visible(title, &[]))).collect();
+    if titles.len() > LISTED {
+        let _ = writeln!(text, "  and {} more", titles.len() - LISTED);
+    }
+    output::to_stderr((text + &output::warning(format!("remove {objects}? [y/N] "))).trim_end_matches('\n'));
     let mut answer = String::new();
     stdin().lock().read_line(&mut answer).context("cannot read the answer to the prompt")?;
     if !["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) {

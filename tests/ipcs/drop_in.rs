@@ -181,8 +181,8 @@ fn missing_id_is_status_3() {
         world.call(&format!("ipcs {kind} -i 5x")).fails(2, "expected an id");
         world.call(&format!("ipcs {kind} -i 99999999999999999999")).fails(2, "expected an id");
     }
-    world.call("ipcs -i 0").fails(2, "--id needs one of -q, -m and -s");
-    world.call("ipcs -q -s -i 0").fails(2, "--id needs one of -q, -m and -s");
+    world.call("ipcs -i 0").fails(2, "--id needs -q, -m or -s");
+    world.call("ipcs -q -s -i 0").fails(2, "--id needs -q, -m or -s");
     world.call("ipcs-lite 2147483647").fails(3, "no such object");
     world.call("ipcs-lite 0x0").fails(2, "private objects share key 0");
     world.call("ipcs-lite -Z").fails(2, "no option '-Z'");

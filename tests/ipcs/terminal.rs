@@ -126,6 +126,19 @@ fn filter_asks_on_a_terminal() {
     ends(&terminal, 0);
 }
 
+#[test]
+fn question_lists_at_most_eight_objects() {
+    let world = World::new();
+    let Some(terminal) = terminal(&world) else { return };
+    world.shell("for n in 1 2 3 4 5 6 7 8 9 10; do ipcbox shm create /$NAME-$n --size 1; done").ok();
+    terminal.types(&format!("$BOX ipcrm-lite --posix --name '{}-*'\n", world.posix("").trim_end_matches('-')));
+    let text = terminal.says("remove 10 objects? [y/N] ");
+    assert!(text.contains("  and 2 more\r\n"), "{text}");
+    assert_eq!(text.matches("  POSIX shared memory /").count(), 8, "{text}");
+    terminal.types("y\n");
+    ends(&terminal, 0);
+}
+
 /// During the question, an object changes, a key and an id get another object, and some vanish.
 #[test]
 fn changed_object_is_kept() {
@@ -138,7 +151,8 @@ fn changed_object_is_kept() {
     let time = || world.call("ipcs-lite -q @changed --columns change_time --no-header").ok();
     let (changed, number) = (id("changed"), id("number"));
     terminal.types(&format!("$BOX ipcrm-lite --mine --keep {}\n", world.name("stays")));
-    terminal.says("remove 4 objects? [y/N] ");
+    let listed = terminal.says("remove 4 objects? [y/N] ");
+    assert!(listed.contains(&format!("  message queue {changed} ({})\r\n", world.name("changed"))), "{listed}");
     let before = time();
     eventually("the time of change is another one", || {
         world.call("msgq set @changed --mode 0640").ok();

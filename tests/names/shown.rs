@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::apart;
-use crate::support::{World, skip};
+use crate::support::{BINARY, World, skip};
 
 /// Creates slots, a queue and a segment by name in one shell.
 const FIRST: &str = "
@@ -36,8 +36,27 @@ fn another_shell_sees_the_names() {
     }
     let all = names(&world, "ipcs-lite -J");
     assert!([&slots, &queue, &board].iter().all(|name| all.contains(&name.as_str().into())), "{all:?}");
+    let [found, queues] = ["ipcs-lite --name *-slots", "ipcs-lite -q --name *"].map(|line| printed(&world, line));
+    assert!(found.contains(&slots) && !found.contains(&queue) && queues.contains(&queue), "{found}{queues}");
     world.shell("ipcbox sem rm $NAME-slots; ipcbox ipcrm-lite --msg $NAME-queue; ipcbox shm rm $NAME-board").ok();
     assert!(!names(&world, "ipcs-lite -J").contains(&slots.as_str().into()));
+    let leaks = "ipcs-lite --leaks --columns verdict,name --no-header --";
+    let leaks = world.call(&format!("{leaks} {BINARY} sem create @left -q"));
+    let left = world.name("left");
+    leaks.stdout(format!("leaked  {left}\n")).status(1);
+    world.call("ipcrm-lite --sem @left").ok();
+}
+
+/// A list separates names by commas, and JSON is UTF-8.
+#[test]
+fn ambiguous_path_is_not_remembered() {
+    let world = World::new();
+    world.file("a,b", "");
+    world.call("sem create @s").ok();
+    let path = world.dir().join("a,b");
+    let id = world.call("sem create").arg(format!("ftok:{}", path.display())).ok();
+    world.call(&format!("sem stat {} --columns name --no-header", id.trim())).stdout("-\n").ok();
+    world.call(&format!("sem rm {}", id.trim())).ok();
 }
 
 #[test]
@@ -111,9 +130,13 @@ fn lists_sort_and_filter_by_name() {
     world.call(&format!("{line} --name *-b --keep {b}")).stdout("").ok();
     world.call("ipcs-lite --name").arg("").fails(2, "--name is empty");
     world.call("ipcs-lite -l --name x").fails(2, "cannot be used together");
-    // In the format of util-linux, too.
-    let text = world.call("ipcs-lite -q --name *-b").ok();
-    assert!(text.contains(world.call("key @b").ok().trim()), "{text}");
+    world.call("ipcs-lite --name").arg("[a").fails(2, "expected ']' after '[', not '[a'");
+    // Without other options, too.
+    let text = world.call("ipcs-lite --name *-b").ok();
+    assert!(text.starts_with("KIND") && text.contains(&b), "{text}");
+    // In the format of util-linux, which has no names.
+    let text = world.call("ipcs-lite -t -q --name *-b").ok();
+    assert!(text.contains("Message Queues") && !text.contains(&b), "{text}");
     let text = world.call("ipcs-lite -q --name *-c").ok();
     assert!(!text.contains("0x"), "{text}");
     world.call("ipcrm-lite --name *-[ab] --yes -v").ok();
@@ -135,6 +158,9 @@ fn filter_matches_posix_names() {
     let shown = |glob: &str| world.call("ipcs-lite -Pms --columns name --no-header --name").arg(glob);
     shown(&all).stdout(format!("{m}\n{s}\n")).ok();
     shown(&all[1..]).stdout("").ok();
+    // Only POSIX objects have such names.
+    world.call("ipcs-lite -s --columns name --no-header --name").arg(&all).stdout(format!("{s}\n")).ok();
+    world.call("ipcrm-lite --sem --yes --name").arg(&all).fails(2, "hint: add --posix");
     world.call("ipcrm-lite --posix --shm --yes --name").arg(&all).ok();
     shown(&all).stdout(format!("{s}\n")).ok();
 }
@@ -162,7 +188,7 @@ fn messages_name_an_existing_object() {
         world.call(&line).fails(4, &words);
     }
     let id = records(&world, &format!("sem stat {s} -J"))[0]["id"].to_string();
-    let words = format!("cannot lock {id} ({s}): {id} is 2 slots, not a lock");
+    let words = format!("cannot lock {id} ({s}): {id} has 2 slots, not a lock");
     world.call(&format!("sem lock {id} -- true")).fails(125, &words);
 }
 

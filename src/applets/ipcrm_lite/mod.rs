@@ -154,6 +154,12 @@ impl Remove {
     fn remove(self, as_ipcrm: bool) -> Result<Exit> {
         // An unknown column is reported before an object is removed.
         self.show(&[])?;
+        if self.filters.is_posix() && !self.posix {
+            bail!(
+                Cause::new(Exit::Usage, "a name that starts with '/' is that of a POSIX object")
+                    .hint("add --posix to remove POSIX objects")
+            );
+        }
         let is_narrowed = self.filters.any();
         let all = self.all.as_deref().map(All::parse).transpose()?;
         // With an option that util-linux lacks, -a is a filter under that name too.

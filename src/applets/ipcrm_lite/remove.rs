@@ -62,7 +62,8 @@ impl Remove {
             return skipped;
         }
         if by_filter && !free.is_empty() && !self.yes {
-            let refused = confirm(free.len(), "add --dry-run to list them").map(|()| Exit::Done);
+            let titles: Vec<String> = free.iter().map(|one| one.titled(&names)).collect();
+            let refused = confirm(&titles, "add --dry-run to list them").map(|()| Exit::Done);
             if refused.is_err() {
                 return each([refused, skipped], |outcome| outcome.map(drop));
             }

@@ -51,10 +51,10 @@ pub const APPLET: Applet = Applet {
     verbs: &[Entry::of::<Ipcs>()],
 };
 
-/// Lists message queues, shared memory and semaphore sets in the format of ipcs(1) from util-linux 2.38. With --json,
-/// --columns, --no-header or --holders, prints one record per line. --leaks runs CMD, then lists the caller's new
-/// objects, and exits with status 1 if any of them leaked. A new object is not a leak if it is held (in use), foreign
-/// (of another process) or idle (an unused lock, barrier or set of slots).
+/// Lists message queues, shared memory and semaphore sets in the format of ipcs(1) from util-linux 2.38. With --name,
+/// --json, --columns, --no-header or --holders, prints one record per line. --leaks runs CMD, then lists the caller's
+/// new objects, and exits with status 1 if any of them leaked. A new object is not a leak if it is held (in use),
+/// foreign (of another process) or idle (an unused lock, barrier or set of slots).
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Ipcs {
@@ -194,6 +194,7 @@ impl Verb for Ipcs {
     const STATUSES: &'static [(Exit, &'static str)] = &[(Exit::Failed, "--leaks found a leak, or any other failure")];
 
     fn run(mut self) -> Result<Exit> {
+        self.posix |= self.filters.is_posix();
         if let Some(pid) = self.of {
             enter(pid).with_context(|| format!("cannot enter the IPC namespace of process {pid}"))?;
         }
@@ -245,7 +246,8 @@ impl Ipcs {
 
     /// Whether to print records instead of the tables of util-linux.
     const fn in_records(&self) -> bool {
-        self.showing.json || self.showing.columns.is_some() || self.showing.no_header
+        let by_name = self.filters.name.is_some() && matches!(self.table(), Table::Objects);
+        by_name || self.showing.json || self.showing.columns.is_some() || self.showing.no_header
     }
 
     fn figures(&self, table: Table) -> Result<Exit> {
@@ -276,7 +278,7 @@ impl Ipcs {
     fn detail(&self, id: i32) -> Result<Exit> {
         let kinds = self.kinds();
         let [kind] = kinds[..] else {
-            bail!(Cause::new(Exit::Usage, "--id needs one of -q, -m and -s"));
+            bail!(Cause::new(Exit::Usage, "--id needs -q, -m or -s"));
         };
         let found = find::by_id(kind, id).map_err(|errno| match errno {
             Errno::EINVAL | Errno::EIDRM => {

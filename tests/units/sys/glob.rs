@@ -18,3 +18,27 @@ fn pattern_matches_the_whole_name() {
         assert_eq!(matches(pattern, OsStr::new(name)), is_match, "{pattern:?} {name}");
     }
 }
+
+#[test]
+fn unclosed_bracket_is_open() {
+    for (pattern, is) in [
+        ("", false),
+        ("a", false),
+        ("[a]", false),
+        ("[]a]", false),
+        ("[!]a]*", false),
+        ("[[:alpha:]]", false),
+        ("[[a]", false),
+        ("\\[a", false),
+        ("ä\\ä[ä]", false),
+        ("[a", true),
+        ("[", true),
+        ("[]", true),
+        ("[^]", true),
+        ("[a]x[b", true),
+        ("\\\\[a", true),
+        ("[[:alpha:]", true),
+    ] {
+        assert_eq!(is_open(pattern), is, "{pattern}");
+    }
+}

@@ -79,7 +79,7 @@ impl Idle {
             let named = object.known_name(&remembered).map(|name| name.display().to_string());
             let named = named.unwrap_or_else(|| format!("{} (key 0x{:08x})", stat.id, stat.perm.key));
             match self.judge(set) {
-                Ok(Idleness::Unused(purpose)) => unused.push((set, purpose, named)),
+                Ok(Idleness::Unused(purpose)) => unused.push((set, purpose, named, object.titled(&remembered))),
                 Ok(Idleness::Kept(why)) => keep(&named, &why),
                 Ok(Idleness::Other(_)) => {}
                 Err(error) if is_gone(&error) => {}
@@ -87,9 +87,10 @@ impl Idle {
             }
         }
         if !self.yes && !unused.is_empty() {
-            confirm(unused.len(), "list the semaphores: ipcbox sem stat")?;
+            let titles: Vec<String> = unused.iter().map(|(.., title)| title.clone()).collect();
+            confirm(&titles, "list the semaphores: ipcbox sem stat")?;
         }
-        each(unused, |(set, purpose, named)| match remove_idle(set, Some(purpose)) {
+        each(unused, |(set, purpose, named, _)| match remove_idle(set, Some(purpose)) {
             Err(error) if !is_gone(&error) => Err(error).with_context(|| format!("cannot remove {named}")),
             _ => Ok(()),
         })
