@@ -95,6 +95,11 @@ fn in_ipcbox(words: &[OsString]) -> Handled {
             if let Some(text) = topics::find(topic) {
                 return explain(&text);
             }
+            if let [word] = topic
+                && let Some(cause) = unknown::topic(&word.to_string_lossy())
+            {
+                return Err(cause.into());
+            }
             // `help sem run` is `sem run --help`.
             let line = topic.iter().cloned();
             in_ipcbox(&line.chain([OsString::from("--help")]).collect::<Vec<_>>())

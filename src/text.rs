@@ -110,9 +110,9 @@ pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{plural}")
 }
 
-/// Returns the word of `known` that is most similar to `word`, if one or two letters are wrong, missing or swapped.
+/// Returns the word of `known` that is most similar to `word`, if one letter is wrong, missing or swapped, or two of a word of five or more.
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let most = if word.len() > 3 { 2 } else { 1 };
+    let most = if word.len() > 4 { 2 } else { 1 };
     let distance = |name: &&&str| strsim::osa_distance(word, name);
     known.iter().min_by_key(distance).filter(|name| distance(name) <= most).copied()
 }

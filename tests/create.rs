@@ -41,7 +41,7 @@ const CASES: &[Case] = &[
         &[
             ("sem create @a --slots 2 -m 660", "already exists with mode 0600, not 0660"),
             ("sem create @a --slots 3", "has 2 slots, not 3"),
-            ("sem create @a --value 2", "is 2 slots, not a plain set"),
+            ("sem create @a --value 2", "has 2 slots, not a plain set"),
         ],
     ),
     (

@@ -219,3 +219,15 @@ fn descriptor_limit_is_hinted_in_every_applet() {
         assert!(text.contains("ulimit -n"), "{line}: {text}");
     }
 }
+
+#[test]
+fn unknown_topic_leads_to_the_list() {
+    let ask = |word: &str| Call::new(BINARY).args(["help", word]);
+    let hint = "hint: list the applets and topics: ipcbox help";
+    for (word, words) in
+        [("nope", "no applet or topic 'nope'\n"), ("jsn", "no applet or topic 'jsn'; did you mean 'json'?\n")]
+    {
+        ask(word).fails(2, words);
+        ask(word).fails(2, hint);
+    }
+}

@@ -547,7 +547,7 @@ fn unsuitable_object_is_named_with_the_next_step() {
         (
             "ipcbox sem lock $NAME-sl -- true",
             125,
-            "sem: cannot lock $NAME-sl: $NAME-sl is 2 slots, not a lock",
+            "sem: cannot lock $NAME-sl: $NAME-sl has 2 slots, not a lock",
             "use ipcbox sem run $NAME-sl",
             0,
         ),

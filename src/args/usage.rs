@@ -237,7 +237,10 @@ fn message(complaint: &Complaint) -> String {
 
 /// Returns the message for a value that was refused because of `why`.
 pub fn refused(arg: &str, value: &str, why: &str) -> String {
-    if why.starts_with("expected ") {
+    if why.starts_with("expected ") && why.contains(", not ") {
+        // It has the length of a value that is too long to repeat.
+        format!("{arg}: {why}")
+    } else if why.starts_with("expected ") {
         format!("{arg}: {why}, not '{value}'")
     } else if why.contains(&format!("'{value}'")) {
         format!("{arg}: {why}")

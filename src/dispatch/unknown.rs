@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use super::{NAME, OWN, command_line};
+use crate::applets::topics::TOPICS;
 use crate::applets::{APPLETS, Applet, Entry, WORDS, named};
 use crate::args::foreign;
 use crate::args::usage::joined;
@@ -53,6 +54,18 @@ pub fn applet(first: &str, rest: &[OsString]) -> Cause {
             None => Cause::unknown("applet", first, &[]).hint(help),
         },
     }
+}
+
+/// Returns the failure of `ipcbox help WORD`, unless the word is known, or is a verb or a word of another tool.
+pub fn topic(word: &str) -> Option<Cause> {
+    let is_verb = APPLETS.iter().any(|applet| applet.verbs.iter().any(|verb| verb.name == word));
+    let is_known = named(word).is_some() || WORDS.iter().any(|own| own.name == word);
+    if is_verb || is_known || foreign::APPLETS.iter().any(|(theirs, _)| *theirs == word) {
+        return None;
+    }
+    let known: Vec<&str> = APPLETS.iter().map(|applet| applet.name).chain(TOPICS.map(|(name, _)| name)).collect();
+    let cause = Cause::unknown("applet or topic", word, &known);
+    Some(cause.hint(format!("list the applets and topics: {NAME} help")))
 }
 
 /// Returns the failure for an unknown verb.

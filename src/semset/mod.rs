@@ -237,7 +237,12 @@ pub fn is_not(target: &Target, values: &[u16], wanted: &str) -> Cause {
         None if values.len() == 1 => "a plain semaphore".into(),
         None => format!("a plain set of {} semaphores", values.len()),
     };
-    let cause = Cause::new(Exit::Exists, format!("{target} is {it_is}, not {wanted}"));
+    let it_is = if let Some(Purpose::Slots { .. }) = Purpose::of(values) {
+        format!("has {it_is}")
+    } else {
+        format!("is {it_is}")
+    };
+    let cause = Cause::new(Exit::Exists, format!("{target} {it_is}, not {wanted}"));
     let quoted = target.quoted();
     match Purpose::of(values) {
         Some(purpose) => cause.hint(instead(purpose, &quoted)),

@@ -43,7 +43,7 @@ fn create_of_a_different_existing_set_is_4() {
     world.call("sem create @s --slots 2").ok();
     world.call("sem create @s --slots 2 --exclusive").fails(4, "EEXIST");
     world.call("sem create @s --slots 3").fails(4, "has 2 slots, not 3");
-    world.call("sem create @s").fails(4, "is 2 slots, not a plain set");
+    world.call("sem create @s").fails(4, "has 2 slots, not a plain set");
     world.call("sem run @s --slots 2 -- true").ok();
 
     world.call("sem create /@p --value 1").ok();

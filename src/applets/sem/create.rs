@@ -118,7 +118,10 @@ impl Create {
             bail!(Cause::new(Exit::Usage, "slots need a name or a key, so that other callers find them"));
         }
         let slots = Slots::open_or_create(&self.target, capacity, self.creating)?;
-        slots.expect(&self.target, capacity)?;
+        slots.expect(&self.target, capacity).map_err(|cause| {
+            let call = format!("ipcbox sem run {} --slots {capacity} --resize -- true", self.target.quoted());
+            cause.hint(format!("change the number: {call}"))
+        })?;
         self.creating.expect_mode(slots.set.stat()?.perm.mode)?;
         Ok(slots.set.id().to_string().into())
     }
