@@ -70,10 +70,10 @@ _ipcbox_files() {
 }
 
 # Offers processes or existing objects, as ipcbox lists them.
-# The called program is run only if its real name is that of ipcbox.
+# A called program in PATH is run if its real name is that of ipcbox, otherwise the ipcbox in PATH. A path may be that of any script.
 _ipcbox_offer_live() {
-    local program lines
-    program=$(readlink -f -- "$(type -P -- "${words[0]/#\~\//$HOME/}")" 2>/dev/null)
+    local program='' lines
+    [[ ${words[0]} == */* ]] || program=$(readlink -f -- "$(type -P -- "${words[0]}")" 2>/dev/null)
     [[ ${program##*/} == ipcbox* ]] || program=$(type -P ipcbox) || return 0
     mapfile -t lines < <(exec "$program" --complete "$1" "$current" 2>/dev/null </dev/null)
     offers+=("${lines[@]%%$'\t'*}")
@@ -130,11 +130,12 @@ _ipcbox_values() {
             ;;
         new) _ipcbox_offer private 'A new object without a key' ;;&
         new | key | ipc* | msg* | sem* | shm*)
+            [[ $1 == new ]] || _ipcbox_offer_live "${1/#ipc/$kind}"
             if [[ $current == ftok:* ]]; then
+                # The files, if no object has such a name.
                 compopt -o default
             else
-                [[ $1 == new || $1 == key ]] || _ipcbox_offer_live "${1/#ipc/$kind}"
-                [[ $1 == *-* || ($1 != new && $1 != key && $current != f*) ]] || _ipcbox_offer ftok: 'The key of a file'
+                [[ $1 == *-[ikn]* || ($1 != new && $1 != key && $current != f*) ]] || _ipcbox_offer ftok: 'The key of a file'
             fi
             ;;
     esac

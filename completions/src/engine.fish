@@ -59,9 +59,12 @@ end
 
 # Prints processes or existing objects that start with $argv[1], as ipcbox lists them.
 # fish itself would also offer those with that text in the description.
-# The called program is run only if its real name is that of ipcbox.
+# A called program in PATH is run if its real name is that of ipcbox, otherwise the ipcbox in PATH. A path may be that of any script.
 function __ipcbox_live
-    set -l program (command -s -- (string replace -r '^~/' "$HOME/" -- (commandline -opc)[1]))
+    set -l word (commandline -opc)[1]
+    set -l program
+    not string match -q '*/*' -- $word
+    and set program (command -s -- $word)
     and set program (realpath $program)
     and string match -qr '/ipcbox[^/]*$' -- $program
     or set program (command -s ipcbox)
@@ -121,15 +124,15 @@ function __ipcbox_values
             __ipcbox_enter .
             __ipcbox_offer_rows verb
         case new key 'ipc*' 'msg*' 'sem*' 'shm*'
+            contains $argv[1] new
+            or __ipcbox_live "$current" (string replace -r '^ipc' "$argv[3]" -- $argv[1])
             if set -l path (string replace ftok: '' -- $current)
                 printf '%s\n' ftok:(__fish_complete_path $path)
                 return
             end
             contains $argv[1] new
             and echo private\t'A new object without a key'
-            contains $argv[1] new key
-            or __ipcbox_live "$current" (string replace -r '^ipc' "$argv[3]" -- $argv[1])
-            string match -q '*-*' -- $argv[1]
+            string match -q -r -- '-[ikn]' $argv[1]
             or if contains $argv[1] new key; or string match -q 'f*' -- $current
                 echo ftok:\t'The key of a file'
             end

@@ -48,13 +48,12 @@ _ipcbox_offer_rows() {
 }
 
 # Offers processes or existing objects, one per line, as ipcbox lists them. _describe is too slow for many of them.
-# The called program is run only if its real name is that of ipcbox.
+# A called program in PATH is run if its real name is that of ipcbox, otherwise the ipcbox in PATH. A path may be that of any script.
 _ipcbox_live() {
     local -a found shown
-    local line word program=${words[1]/#\~\//$HOME/}
+    local line word program=$commands[$words[1]]
     local -i i width
-    [[ $program == */* ]] || program=$commands[$program]
-    [[ $program:A:t == ipcbox* && -f $program && -x $program ]] || program=$commands[ipcbox]
+    [[ -n $program && $program:A:t == ipcbox* ]] || program=$commands[ipcbox]
     # Other words are compared by zsh, which may ignore case.
     for line in ${(f)"$([[ -z $program ]] || exec $program --complete $1 "${(M)PREFIX##[0-9]*}" 2>/dev/null </dev/null)"}; do
         word=${line%%$'\t'*}
@@ -105,12 +104,12 @@ _ipcbox_values() {
             _ipcbox_offer_rows verb
             ;;
         new|key|ipc*|msg*|sem*|shm*)
+            [[ $1 == new ]] || _ipcbox_live ${1/#ipc/$kind}
             if compset -P ftok:; then
                 _files
             else
                 [[ $1 != new ]] || _ipcbox_offer private 'A new object without a key'
-                [[ $1 == (new|key) ]] || _ipcbox_live ${1/#ipc/$kind}
-                [[ $1 == *-* || ($1 != (new|key) && $PREFIX != f*) ]] || {
+                [[ $1 == *-[ikn]* || ($1 != (new|key) && $PREFIX != f*) ]] || {
                     local -a key=('ftok\::The key of a file')
                     _describe key key -S ''
                 }
@@ -184,4 +183,9 @@ _ipcbox() {
     fi
 }
 
-_ipcbox "$@"
+# compinit loads this file as the body of the function, and a user can source it.
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+    _ipcbox "$@"
+else
+    compdef -n _ipcbox @NAMES@
+fi

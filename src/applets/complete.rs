@@ -43,7 +43,8 @@ fn is_numeric(word: &str) -> bool {
 /// Returns the words that start with `start`, one per line, each with a description after a tab. `kind` is `pid` for
 /// processes, `address` for sockets of servers, or `msg`, `shm`, `sem` or `ipc` for objects. With `-id`, `-key` or
 /// `-name`, only their ids, keys or names are returned. Otherwise an object has its names as words, or id and key if it
-/// has no name or `start` is numeric.
+/// has no name or `start` is numeric. `sem-slots`, `sem-lock` and `sem-barrier` are those semaphore sets, `sem-set` are
+/// all sets, without POSIX semaphores. `key` are the names of System V objects.
 ///
 /// # Errors
 /// Wrong usage: `kind` is none of them. The lists of the kernel cannot be read.
@@ -117,21 +118,24 @@ const LOOPBACK: &str = "00000000000000000000000001000000";
 
 fn objects(kind: &str, start: &str) -> Result<Offers> {
     let (of, part) = kind.split_once('-').unwrap_or((kind, ""));
-    let kinds: Vec<Kind> = KINDS.into_iter().filter(|kind| of == "ipc" || of == kind.word()).collect();
-    if kinds.is_empty() || !["", "id", "key", "name"].contains(&part) {
+    let is_key = kind == "key";
+    let kinds: Vec<Kind> = KINDS.into_iter().filter(|kind| is_key || of == "ipc" || of == kind.word()).collect();
+    let is_set = of == "sem" && ["slots", "lock", "barrier", "set"].contains(&part);
+    if kinds.is_empty() || !is_set && !["", "id", "key", "name"].contains(&part) {
         bail!(Cause::unknown("kind", kind, &[]));
     }
     let own = geteuid().as_raw();
     let other = |object: &Object| object.owned().map(|(uid, _, _)| uid).filter(|uid| *uid != own);
-    let (found, _) = find::all(&kinds, ["", "name"].contains(&part))?;
+    let (found, _) = find::all(&kinds, !is_key && ["", "name"].contains(&part))?;
     let others: BTreeSet<u32> = found.iter().filter_map(other).collect();
     let users = Database::Passwd.names(&others.into_iter().collect::<Vec<_>>());
     let remembered = Remembered::default();
     let mut offers = Offers::default();
-    for object in &found {
+    for object in found.iter().filter(|object| !is_set || part == "set" || serves(object, part)) {
         let names: Vec<String> =
             object.names(&remembered).iter().filter_map(|name| name.to_str()).map(Into::into).collect();
-        let by_name = part == "name" || part.is_empty() && !names.is_empty() && !is_numeric(start);
+        let by_name =
+            is_key || part == "name" || (part.is_empty() || is_set) && !names.is_empty() && !is_numeric(start);
         let mut text = if by_name || names.is_empty() { String::new() } else { names.join(",") + ": " };
         let is_offered = |word: &String| word.starts_with(start) && !word.contains(is_control);
         let words = if by_name { names } else { numbers(object, part) };
@@ -149,6 +153,12 @@ fn objects(kind: &str, start: &str) -> Result<Offers> {
         }
     }
     Ok(offers)
+}
+
+/// Whether a semaphore set has this purpose.
+fn serves(object: &Object, purpose: &str) -> bool {
+    let values = object.id().and_then(|id| Set::from_id(id).values().ok());
+    values.and_then(|(_, values)| Purpose::of(&values)).is_some_and(|is| is.name() == purpose)
 }
 
 /// Returns the id and the key of an object, or one of them.

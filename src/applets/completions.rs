@@ -33,6 +33,8 @@ impl Verb for Completions {
     const EXAMPLES: &'static str = "
 # Keep the completions of bash in a file that ~/.bashrc can read
 ipcbox --completions bash >ipcbox.bash
+# Load the completions of zsh, in ~/.zshrc after compinit
+echo 'source <(ipcbox --completions zsh)'
 ";
 
     fn run(self) -> Result<Exit> {

@@ -160,11 +160,13 @@ fn program_that_is_not_ipcbox_is_not_run() {
     in_each_shell(|world, shell| {
         let shown = two_objects(world);
         fs::create_dir(world.dir().join("other")).unwrap();
-        world.script("other/sem", "#!/bin/sh\ntouch ran\n");
+        for name in ["sem", "ipcbox-sem"] {
+            world.script(&format!("other/{name}"), "#!/bin/sh\ntouch ran\n");
+        }
         // The real name counts.
         symlink("sem", world.dir().join("other/ipcbox")).unwrap();
         let Some(terminal) = shell.open(world, COMPLETIONS) else { return };
-        for line in ["other/sem rm ", "other/ipcbox sem rm "] {
+        for line in ["other/sem rm ", "other/ipcbox-sem rm ", "other/ipcbox sem rm "] {
             shell.lists(&terminal, line, &shown);
         }
         assert!(!world.dir().join("ran").exists());
@@ -172,19 +174,75 @@ fn program_that_is_not_ipcbox_is_not_run() {
 }
 
 #[test]
-fn program_outside_of_path_lists_its_objects() {
+fn link_in_path_lists_its_objects() {
     in_each_shell(|world, shell| {
         let shown = two_objects(world);
-        for name in ["ipcbox", "ipc-sem"] {
+        fs::create_dir(world.dir().join("links")).unwrap();
+        for name in ["ipcbox", "links/ipc-sem"] {
             symlink(BINARY, world.dir().join(name)).unwrap();
         }
         let Some(terminal) = shell.open(world, COMPLETIONS) else { return };
-        terminal.types("export PATH=/usr/bin:/bin\n");
-        for line in ["./ipcbox sem rm ", "~/ipc-sem rm "] {
-            shell.lists(&terminal, line, &shown);
+        terminal.types("export PATH=$HOME/links:/usr/bin:/bin\n");
+        shell.lists(&terminal, "ipc-sem rm ", &shown);
+        // A path may be that of any script.
+        for line in ["ipcbox sem rm ", "./ipcbox sem rm ", "~/links/ipc-sem rm "] {
+            let screen = shell.lists(&terminal, line, &[]);
+            assert!(!screen.contains("value 5"), "{screen}");
         }
-        // A program in the current directory is not called by its name alone.
-        let screen = shell.lists(&terminal, "ipcbox sem rm ", &[]);
-        assert!(!screen.contains("value 5"), "{screen}");
     });
+}
+
+#[test]
+fn semaphore_is_offered_where_it_fits() {
+    let world = World::new();
+    for line in ["sem create @slots --slots 2", "sem lock @lock -- true", "sem create @plain", "sem create /@posix"] {
+        world.call(line).ok();
+    }
+    let names = ["slots", "lock", "plain"].map(|name| world.name(name));
+    for (kind, expected) in [
+        ("sem-slots", &[0][..]),
+        ("sem-lock", &[1]),
+        ("sem-set", &[0, 1, 2]),
+        ("key", &[0, 1, 2]),
+        ("sem-barrier", &[]),
+    ] {
+        let printed = offered(kind, &world.name("")).ok();
+        let words: Vec<&str> = printed.lines().filter_map(|line| line.split('\t').next()).collect();
+        let has = |name: &String| words.contains(&name.as_str());
+        let found: Vec<usize> = (0..names.len()).filter(|at| has(&names[*at])).collect();
+        assert_eq!(found, expected, "{kind}: {printed}");
+        assert_eq!(offered(kind, &world.posix("")).ok(), "", "{kind}");
+    }
+}
+
+#[test]
+fn name_with_a_colon_is_completed() {
+    in_each_shell(|world, shell| {
+        world.file("way", "");
+        let name = format!("ftok:{}/way:77", world.dir().display());
+        let id = world.call("sem create").arg(&name).ok();
+        let Some(terminal) = shell.open(world, COMPLETIONS) else { return };
+        terminal.types(&format!("ipcbox sem rm {}\t\n", &name[..name.len() - 2]));
+        eventually("the set is removed", || {
+            world.call(&format!("sem stat {}", id.trim())).output().status.code() == Some(3)
+        });
+    });
+}
+
+#[test]
+fn sourced_file_registers_in_zsh() {
+    let world = World::new();
+    let shown = two_objects(&world);
+    world.program("true").ok();
+    let sourced = Shell {
+        rc: (
+            ".zshrc",
+            "PS1='ask> '\nLISTMAX=0\nbindkey -e\nunsetopt beep prompt_cr prompt_sp list_ambiguous auto_menu\n\
+             autoload -Uz compinit && compinit -u -D\nsource <(cat $COMPLETIONS/_ipcbox)\n",
+        ),
+        ..ZSH
+    };
+    let Some(terminal) = sourced.open(&world, COMPLETIONS) else { return };
+    let screen = sourced.lists(&terminal, "ipcbox sem rm ", &shown);
+    assert!(!screen.contains("not found"), "{screen}");
 }

@@ -40,7 +40,14 @@ fn kind(place: &str, parser: &clap::Command, arg: &Arg, columns: &str) -> String
     match name {
         "TARGET" if verb == "create" => "new".into(),
         "TARGET" if place == "key" => "key".into(),
-        "TARGET" => object.into(),
+        "TARGET" => match place {
+            "sem_run" => "sem-slots".into(),
+            "sem_lock" => "sem-lock".into(),
+            "sem_barrier" => "sem-barrier".into(),
+            // No POSIX semaphores.
+            "sem_hold" | "sem_op" => "sem-set".into(),
+            _ => object.into(),
+        },
         "SEM" => "sem".into(),
         "ID" => format!("{of}-id"),
         "KEY" => format!("{of}-key"),
@@ -96,14 +103,22 @@ fn of_verb(place: &str, verb: &Entry) -> Vec<(String, Vec<String>)> {
     if lists.is_empty() {
         lists.push(Default::default());
     }
+    if parser.get_arguments().any(|arg| arg.get_id() == "leaks") {
+        lists.push((vec!["--leaks"], lists[0].1.clone()));
+    }
     let name = |modes: &[&str]| format!("{place}{}", modes.first().unwrap_or(&""));
     let other = |arg: &Arg| {
         let long = format!("--{}", arg.get_long()?);
         let (modes, _) = lists.iter().find(|(modes, _)| modes.contains(&&*long))?;
         Some(format!("@{}", name(modes)))
     };
-    let rows = |columns| rows(place, &parser, columns, other);
-    lists.iter().map(|(modes, columns)| (name(modes), rows(columns))).collect()
+    let rows = |modes: &[&str], columns| {
+        let mut rows = rows(place, &parser, columns, other);
+        // It takes no TARGET, so that -- is offered.
+        rows.retain(|row| !modes.contains(&"--leaks") || !row.starts_with("#*"));
+        rows
+    };
+    lists.iter().map(|(modes, columns)| (name(modes), rows(modes, columns))).collect()
 }
 
 /// Returns the rows of one place. `other` returns the place that follows an option, if it is another one.
