@@ -196,7 +196,6 @@ fn check(shell: &Shell) {
         ("sem create ", &["private", "ftok:"], &[&sem]),
         ("ipcbox sem op ", &[&sem, &msg, sems], &[&slash_sem]),
         ("ipcbox key ", &[&sem, &shm, "ftok:"], &[&slash_sem, &key_of_sem]),
-        ("ipcs-lite --name ", &[&sem, &shm], &[&key_of_sem]),
         ("fifo stat way-", &["way-in", "way-out"], &["way-of-life"]),
         ("sock rm way-", &["way-sock-one", "way-sock-two"], &["way-of-life", "way-in"]),
         (&server, &["one", "two", "stream"], &["way-in"]),

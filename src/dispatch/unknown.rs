@@ -60,7 +60,7 @@ pub fn applet(first: &str, rest: &[OsString]) -> Cause {
 pub fn topic(word: &str) -> Option<Cause> {
     let is_verb = APPLETS.iter().any(|applet| applet.verbs.iter().any(|verb| verb.name == word));
     let is_known = named(word).is_some() || WORDS.iter().any(|own| own.name == word);
-    if is_verb || is_known || foreign::APPLETS.iter().any(|(theirs, _)| *theirs == word) {
+    if word.starts_with('-') || is_verb || is_known || foreign::APPLETS.iter().any(|(theirs, _)| *theirs == word) {
         return None;
     }
     let known: Vec<&str> = APPLETS.iter().map(|applet| applet.name).chain(TOPICS.map(|(name, _)| name)).collect();

@@ -77,7 +77,10 @@ pub fn confirm(titles: &[String], hint: &str) -> Result<()> {
     if !fds::is_terminal(fds::stdin()) || !fds::is_terminal(fds::stderr()) {
         bail!(refused("no terminal for confirmation, and --yes was not given").hint(hint));
     }
-    let mut text: String = titles.iter().take(LISTED).map(|title| format!("  {}\n", visible(title, &[]))).collect();
+    let mut text = String::new();
+    for title in titles.iter().take(LISTED) {
+        let _ = writeln!(text, "  {}", visible(title, &[]));
+    }
     if titles.len() > LISTED {
         let _ = writeln!(text, "  and {} more", titles.len() - LISTED);
     }
