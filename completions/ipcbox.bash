@@ -165,7 +165,7 @@ help	verb	Explain a verb
 --of	pid	Use the IPC namespace of process PID
 --sort	=verdict,kind,family,id,key,name,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,size,attached,creator_pid,last_pid,messages,bytes,max_bytes,max_messages,message_size,last_send_pid,last_receive_pid,nsems,value,waiters,op_time,attach_time,detach_time,send_time,receive_time,change_time,resident,swapped,removed,pinned	Sort by COLUMN
 --watch		Repeat every INTERVAL (default: 2s)
---leaks		Run CMD, and report the objects it leaves behind
+--leaks	@ipcs-lite--leaks	Run CMD, and report the objects it leaves behind
 --clean		Remove leaks that provably come from CMD
 --isolate		Run CMD in a separate IPC namespace
 --owner	user	Select objects that USER owns
@@ -200,7 +200,7 @@ help	verb	Explain a verb
 --of	pid	Use the IPC namespace of process PID
 --sort	=kind,family,id,key,name,pid,command,how	Sort by COLUMN
 --watch		Repeat every INTERVAL (default: 2s)
---leaks		Run CMD, and report the objects it leaves behind
+--leaks	@ipcs-lite--leaks	Run CMD, and report the objects it leaves behind
 --clean		Remove leaks that provably come from CMD
 --isolate		Run CMD in a separate IPC namespace
 --owner	user	Select objects that USER owns
@@ -235,7 +235,7 @@ help	verb	Explain a verb
 --of	pid	Use the IPC namespace of process PID
 --sort	=kind,family,max_queues,max_messages,message_size,max_bytes,max_user_bytes,max_segments,max_size,max_pages,min_size,free_bytes,max_sets,max_nsems,max_semaphores,max_ops,max_value,queues,messages,bytes,segments,pages,resident_pages,swapped_pages,sets,semaphores	Sort by COLUMN
 --watch		Repeat every INTERVAL (default: 2s)
---leaks		Run CMD, and report the objects it leaves behind
+--leaks	@ipcs-lite--leaks	Run CMD, and report the objects it leaves behind
 --clean		Remove leaks that provably come from CMD
 --isolate		Run CMD in a separate IPC namespace
 --owner	user	Select objects that USER owns
@@ -250,6 +250,40 @@ help	verb	Explain a verb
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 #*	ipc	Objects to show (default: all)
+--	command	Command and its arguments, run without a shell
+-h,--help		Print help (-h: options only)
+-V,--version		Print the version'
+[ipcs-lite--leaks]='-q,--queues	+msg	List message queues
+-m,--shmems	+shm	List shared memory segments
+-s,--semaphores	+sem	List semaphore sets
+-a,--all		List queues, segments and semaphore sets (default)
+-i,--id	ipc-id	Show the object with this ID; needs -q, -m or -s
+-t,--time		Show the times of last use and last change
+-p,--pid		Show the pids of the creator and the last user
+-c,--creator		Show creators and owners
+-l,--limits	@ipcs-lite--limits	Show the limits
+-u,--summary	@ipcs-lite--limits	Show how much of each limit is used
+--human		Print sizes with a unit
+-b,--bytes		Print sizes in bytes
+-P,--posix		Include POSIX objects
+--holders	@ipcs-lite--holders	Show the processes that use or wait for an object
+--of	pid	Use the IPC namespace of process PID
+--sort	=verdict,kind,family,id,key,name,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,size,attached,creator_pid,last_pid,messages,bytes,max_bytes,max_messages,message_size,last_send_pid,last_receive_pid,nsems,value,waiters,op_time,attach_time,detach_time,send_time,receive_time,change_time,resident,swapped,removed,pinned	Sort by COLUMN
+--watch		Repeat every INTERVAL (default: 2s)
+--leaks	@ipcs-lite--leaks	Run CMD, and report the objects it leaves behind
+--clean		Remove leaks that provably come from CMD
+--isolate		Run CMD in a separate IPC namespace
+--owner	user	Select objects that USER owns
+--mine		Select objects that the caller owns
+--name	ipc-name	Select objects whose name matches GLOB
+--older-than	-	Select objects not used or changed for DURATION
+--keep	ipc	Skip TARGET, even if it is also an argument
+--unused		Select objects that no process uses now
+--orphaned		Select objects whose users have all exited
+-J,--json		Print JSON Lines: one object per record
+--columns	,verdict,kind,family,id,key,name,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,size,attached,creator_pid,last_pid,messages,bytes,max_bytes,max_messages,message_size,last_send_pid,last_receive_pid,nsems,value,waiters,op_time,attach_time,detach_time,send_time,receive_time,change_time,resident,swapped,removed,pinned	Show only these columns, in this order
+--no-header		Omit the header line
+--color	=auto,always,never	Use colour: auto, always or never (default: auto)
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)
 -V,--version		Print the version'
@@ -455,7 +489,7 @@ help	verb	Explain a verb
 -h,--help		Print help (-h: options only)'
 [sem_help]='>sem'
 [help_sem]='>sem'
-[sem_run]='#1	sem	Set of job slots
+[sem_run]='#1	sem-slots	Set of job slots
 --slots	-	Create N slots if needed; fail if the number differs
 --resize		Change the number of slots to N
 --take	-	Take K slots at once (default: 1)
@@ -468,7 +502,7 @@ help	verb	Explain a verb
 -q,--quiet		Print no result, and no message while waiting
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
-[sem_lock]='#1	sem	Lock
+[sem_lock]='#1	sem-lock	Lock
 -s,--shared		Take a shared lock instead of an exclusive one
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
@@ -479,7 +513,7 @@ help	verb	Explain a verb
 -q,--quiet		Print no result, and no message while waiting
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
-[sem_hold]='#1	sem	Slots or lock
+[sem_hold]='#1	sem-set	Slots or lock
 #2	pid	Process for which the slot or lock is held
 --slots	-	Create N slots if needed; fail if the number differs
 --lock		Take a lock instead of a slot
@@ -494,7 +528,7 @@ help	verb	Explain a verb
 -v,--verbose		Print what is waited for, and which process holds it
 -q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
-[sem_barrier]='#1	sem	Barrier
+[sem_barrier]='#1	sem-barrier	Barrier
 #2	-	Number of callers to wait for
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
@@ -536,7 +570,7 @@ help	verb	Explain a verb
 -v,--verbose		Print what is waited for, and which process holds it
 -q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
-[sem_op]='#1	sem	Semaphore, or set of semaphores
+[sem_op]='#1	sem-set	Semaphore, or set of semaphores
 #*	-	Operations such as 0:-1, 0..3:+1, 2:0 or 0:-1nu
 --undo		Undo all operations when CMD exits
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
@@ -948,10 +982,10 @@ _ipcbox_files() {
 }
 
 # Offers processes or existing objects, as ipcbox lists them.
-# The called program is run only if its real name is that of ipcbox.
+# A called program in PATH is run if its real name is that of ipcbox, otherwise the ipcbox in PATH. A path may be that of any script.
 _ipcbox_offer_live() {
-    local program lines
-    program=$(readlink -f -- "$(type -P -- "${words[0]/#\~\//$HOME/}")" 2>/dev/null)
+    local program='' lines
+    [[ ${words[0]} == */* ]] || program=$(readlink -f -- "$(type -P -- "${words[0]}")" 2>/dev/null)
     [[ ${program##*/} == ipcbox* ]] || program=$(type -P ipcbox) || return 0
     mapfile -t lines < <(exec "$program" --complete "$1" "$current" 2>/dev/null </dev/null)
     offers+=("${lines[@]%%$'\t'*}")
@@ -1008,11 +1042,12 @@ _ipcbox_values() {
             ;;
         new) _ipcbox_offer private 'A new object without a key' ;;&
         new | key | ipc* | msg* | sem* | shm*)
+            [[ $1 == new ]] || _ipcbox_offer_live "${1/#ipc/$kind}"
             if [[ $current == ftok:* ]]; then
+                # The files, if no object has such a name.
                 compopt -o default
             else
-                [[ $1 == new || $1 == key ]] || _ipcbox_offer_live "${1/#ipc/$kind}"
-                [[ $1 == *-* || ($1 != new && $1 != key && $current != f*) ]] || _ipcbox_offer ftok: 'The key of a file'
+                [[ $1 == *-[ikn]* || ($1 != new && $1 != key && $current != f*) ]] || _ipcbox_offer ftok: 'The key of a file'
             fi
             ;;
     esac

@@ -181,7 +181,7 @@ help	verb	Explain a verb
 --of	pid	Use the IPC namespace of process PID
 --sort	=verdict,kind,family,id,key,name,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,size,attached,creator_pid,last_pid,messages,bytes,max_bytes,max_messages,message_size,last_send_pid,last_receive_pid,nsems,value,waiters,op_time,attach_time,detach_time,send_time,receive_time,change_time,resident,swapped,removed,pinned	Sort by COLUMN
 --watch		Repeat every INTERVAL (default: 2s)
---leaks		Run CMD, and report the objects it leaves behind
+--leaks	@ipcs-lite--leaks	Run CMD, and report the objects it leaves behind
 --clean		Remove leaks that provably come from CMD
 --isolate		Run CMD in a separate IPC namespace
 --owner	user	Select objects that USER owns
@@ -217,7 +217,7 @@ help	verb	Explain a verb
 --of	pid	Use the IPC namespace of process PID
 --sort	=kind,family,id,key,name,pid,command,how	Sort by COLUMN
 --watch		Repeat every INTERVAL (default: 2s)
---leaks		Run CMD, and report the objects it leaves behind
+--leaks	@ipcs-lite--leaks	Run CMD, and report the objects it leaves behind
 --clean		Remove leaks that provably come from CMD
 --isolate		Run CMD in a separate IPC namespace
 --owner	user	Select objects that USER owns
@@ -253,7 +253,7 @@ help	verb	Explain a verb
 --of	pid	Use the IPC namespace of process PID
 --sort	=kind,family,max_queues,max_messages,message_size,max_bytes,max_user_bytes,max_segments,max_size,max_pages,min_size,free_bytes,max_sets,max_nsems,max_semaphores,max_ops,max_value,queues,messages,bytes,segments,pages,resident_pages,swapped_pages,sets,semaphores	Sort by COLUMN
 --watch		Repeat every INTERVAL (default: 2s)
---leaks		Run CMD, and report the objects it leaves behind
+--leaks	@ipcs-lite--leaks	Run CMD, and report the objects it leaves behind
 --clean		Remove leaks that provably come from CMD
 --isolate		Run CMD in a separate IPC namespace
 --owner	user	Select objects that USER owns
@@ -268,6 +268,41 @@ help	verb	Explain a verb
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 #*	ipc	Objects to show (default: all)
+--	command	Command and its arguments, run without a shell
+-h,--help		Print help (-h: options only)
+-V,--version		Print the version'
+        case ipcs-lite--leaks
+            echo '-q,--queues	+msg	List message queues
+-m,--shmems	+shm	List shared memory segments
+-s,--semaphores	+sem	List semaphore sets
+-a,--all		List queues, segments and semaphore sets (default)
+-i,--id	ipc-id	Show the object with this ID; needs -q, -m or -s
+-t,--time		Show the times of last use and last change
+-p,--pid		Show the pids of the creator and the last user
+-c,--creator		Show creators and owners
+-l,--limits	@ipcs-lite--limits	Show the limits
+-u,--summary	@ipcs-lite--limits	Show how much of each limit is used
+--human		Print sizes with a unit
+-b,--bytes		Print sizes in bytes
+-P,--posix		Include POSIX objects
+--holders	@ipcs-lite--holders	Show the processes that use or wait for an object
+--of	pid	Use the IPC namespace of process PID
+--sort	=verdict,kind,family,id,key,name,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,size,attached,creator_pid,last_pid,messages,bytes,max_bytes,max_messages,message_size,last_send_pid,last_receive_pid,nsems,value,waiters,op_time,attach_time,detach_time,send_time,receive_time,change_time,resident,swapped,removed,pinned	Sort by COLUMN
+--watch		Repeat every INTERVAL (default: 2s)
+--leaks	@ipcs-lite--leaks	Run CMD, and report the objects it leaves behind
+--clean		Remove leaks that provably come from CMD
+--isolate		Run CMD in a separate IPC namespace
+--owner	user	Select objects that USER owns
+--mine		Select objects that the caller owns
+--name	ipc-name	Select objects whose name matches GLOB
+--older-than	-	Select objects not used or changed for DURATION
+--keep	ipc	Skip TARGET, even if it is also an argument
+--unused		Select objects that no process uses now
+--orphaned		Select objects whose users have all exited
+-J,--json		Print JSON Lines: one object per record
+--columns	,verdict,kind,family,id,key,name,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,size,attached,creator_pid,last_pid,messages,bytes,max_bytes,max_messages,message_size,last_send_pid,last_receive_pid,nsems,value,waiters,op_time,attach_time,detach_time,send_time,receive_time,change_time,resident,swapped,removed,pinned	Show only these columns, in this order
+--no-header		Omit the header line
+--color	=auto,always,never	Use colour: auto, always or never (default: auto)
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)
 -V,--version		Print the version'
@@ -501,7 +536,7 @@ help	verb	Explain a verb
         case help_sem
             echo '>sem'
         case sem_run
-            echo '#1	sem	Set of job slots
+            echo '#1	sem-slots	Set of job slots
 --slots	-	Create N slots if needed; fail if the number differs
 --resize		Change the number of slots to N
 --take	-	Take K slots at once (default: 1)
@@ -515,7 +550,7 @@ help	verb	Explain a verb
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
         case sem_lock
-            echo '#1	sem	Lock
+            echo '#1	sem-lock	Lock
 -s,--shared		Take a shared lock instead of an exclusive one
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
@@ -527,7 +562,7 @@ help	verb	Explain a verb
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
         case sem_hold
-            echo '#1	sem	Slots or lock
+            echo '#1	sem-set	Slots or lock
 #2	pid	Process for which the slot or lock is held
 --slots	-	Create N slots if needed; fail if the number differs
 --lock		Take a lock instead of a slot
@@ -543,7 +578,7 @@ help	verb	Explain a verb
 -q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
         case sem_barrier
-            echo '#1	sem	Barrier
+            echo '#1	sem-barrier	Barrier
 #2	-	Number of callers to wait for
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
@@ -589,7 +624,7 @@ help	verb	Explain a verb
 -q,--quiet		Print no result, and no message while waiting
 -h,--help		Print help (-h: options only)'
         case sem_op
-            echo '#1	sem	Semaphore, or set of semaphores
+            echo '#1	sem-set	Semaphore, or set of semaphores
 #*	-	Operations such as 0:-1, 0..3:+1, 2:0 or 0:-1nu
 --undo		Undo all operations when CMD exits
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
@@ -1031,9 +1066,12 @@ end
 
 # Prints processes or existing objects that start with $argv[1], as ipcbox lists them.
 # fish itself would also offer those with that text in the description.
-# The called program is run only if its real name is that of ipcbox.
+# A called program in PATH is run if its real name is that of ipcbox, otherwise the ipcbox in PATH. A path may be that of any script.
 function __ipcbox_live
-    set -l program (command -s -- (string replace -r '^~/' "$HOME/" -- (commandline -opc)[1]))
+    set -l word (commandline -opc)[1]
+    set -l program
+    not string match -q '*/*' -- $word
+    and set program (command -s -- $word)
     and set program (realpath $program)
     and string match -qr '/ipcbox[^/]*$' -- $program
     or set program (command -s ipcbox)
@@ -1093,15 +1131,15 @@ function __ipcbox_values
             __ipcbox_enter .
             __ipcbox_offer_rows verb
         case new key 'ipc*' 'msg*' 'sem*' 'shm*'
+            contains $argv[1] new
+            or __ipcbox_live "$current" (string replace -r '^ipc' "$argv[3]" -- $argv[1])
             if set -l path (string replace ftok: '' -- $current)
                 printf '%s\n' ftok:(__fish_complete_path $path)
                 return
             end
             contains $argv[1] new
             and echo private\t'A new object without a key'
-            contains $argv[1] new key
-            or __ipcbox_live "$current" (string replace -r '^ipc' "$argv[3]" -- $argv[1])
-            string match -q '*-*' -- $argv[1]
+            string match -q -r -- '-[ikn]' $argv[1]
             or if contains $argv[1] new key; or string match -q 'f*' -- $current
                 echo ftok:\t'The key of a file'
             end
