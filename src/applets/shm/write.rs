@@ -47,7 +47,7 @@ pub struct Write {
     /// Clear the rest of the object (fill it with zeros)
     #[arg(long)]
     clear: bool,
-    /// Replace the content and change the size (POSIX)
+    /// Replace the content and fit the size to it (POSIX)
     ///
     /// Processes that have the object open or mapped see the new content.
     #[arg(long, conflicts_with_all = ["offset", "clear"])]

@@ -17,8 +17,8 @@ use crate::supervise::command::Command;
 use crate::sys::fds;
 use crate::sys::socket::{self, Type};
 
-/// Copies standard input to the server, and what the server sends to standard output, until both are at EOF. The server
-/// gets EOF after standard input, and can still answer. --timeout limits connecting, not the copying.
+/// Copies standard input to the server, and the server's data to standard output, until both are at EOF. After standard
+/// input, the server reads EOF and can still reply. --timeout limits connecting, not the copying.
 ///
 /// If the server closes the connection, connect exits at once. Status 3 means that the connection was reset, or that
 /// input was left. With CMD, connect only connects, and replaces itself with CMD.
@@ -32,7 +32,7 @@ pub struct Connect {
     awaits: bool,
     /// Accept a server that belongs to another user
     ///
-    /// Without it, a unix server is refused unless you or root run it, because another user may have been there first.
+    /// Without it, a unix server is refused unless you or root run it, because another user may have created it first.
     #[arg(long)]
     foreign: bool,
     /// Pass the connection to CMD as N (default: 0 and 1)

@@ -17,11 +17,10 @@ use crate::sys::fifo;
 use crate::sys::holders::Holder;
 use crate::sys::socket::takeover::{Refused, remove};
 
-/// A socket is stale if no process has it, for example because its server was killed. A server started by ipcbox takes a
-/// stale path over by itself.
+/// A socket file is stale if no process has the socket open, for example because its server was killed.
 ///
-/// Without --force, a socket that a process has is not removed. With --force, that process keeps its connections, but
-/// no client finds it any more.
+/// Without --force, rm refuses to remove a socket that a process has open. With --force, that process keeps its
+/// connections, but new clients can no longer reach it.
 #[derive(Args)]
 pub struct Rm {
     /// Paths of the sockets
