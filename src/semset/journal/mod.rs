@@ -321,5 +321,5 @@ fn unbelieved(uid: u32) -> Cause {
 /// The failure to read a journal because the object's permissions have changed since.
 fn out_of_reach(perm: &Perm) -> Cause {
     let words = format!("no permission to complete the unfinished write by {}", user(perm.creator_uid));
-    Cause::from_errno(Errno::EACCES, words).hint("run a locked write as the owner to complete it")
+    Cause::from_errno(Errno::EACCES, words).hint("repeat the locked write as the owner of the object")
 }
