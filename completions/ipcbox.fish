@@ -706,7 +706,7 @@ help	verb	Explain a verb
 --offset	-	Start at byte offset N (default: 0)
 --create		Create a missing object, as large as the data
 --clear		Clear the rest of the object (fill it with zeros)
---replace		Replace the content and change the size (POSIX)
+--replace		Replace the content and fit the size to it (POSIX)
 --lock	sem	Hold the lock SEM during the access (see sem lock)
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
