@@ -60,10 +60,13 @@ _ipcbox_keep() {
 
 # Offers directories and the files for which this test of the shell is true.
 _ipcbox_files() {
-    local file files
+    local file files path
     mapfile -t files < <(compgen -f -- "$current")
     for file in "${files[@]}"; do
-        [ -d "${file/#\~\//$HOME/}" -o "$1" "${file/#\~\//$HOME/}" ] && _ipcbox_offer "$file"
+        path=${file/#\~\//$HOME/}
+        if [ -d "$path" ] || test "$1" "$path"; then
+            _ipcbox_offer "$file"
+        fi
     done
     as_files=1
     compopt -o filenames

@@ -83,7 +83,7 @@ impl Late {
 /// Whether only errors are printed.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Quiet {
-    /// Print no result, and no message while waiting
+    /// Suppress the result and the waiting notice
     #[arg(short, long, num_args = 0, default_missing_value = "true", help_heading = "Output")]
     pub quiet: Option<bool>,
 }

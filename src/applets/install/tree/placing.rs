@@ -141,7 +141,7 @@ impl Installation {
             [one] => foreign(format!("{} is not a file of ipcbox", one.display())),
             _ => {
                 let paths: Vec<&Path> = others.iter().map(|path| path.as_path()).collect();
-                foreign(format!("{} files are not of ipcbox: {}", paths.len(), first(&paths)))
+                foreign(format!("{} files do not belong to ipcbox: {}", paths.len(), first(&paths)))
             }
         };
         bail!(cause)
