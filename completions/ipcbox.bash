@@ -64,7 +64,7 @@ help	verb	Explain a verb
 -x,--exclusive		Fail with status 4 if the FIFO exists
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
 [fifo_read]='#*	fifo	Paths of the FIFOs
 --create		Create the object if it does not exist
@@ -79,7 +79,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
 [fifo_write]='#1	fifo	Path of the FIFO
 #*	-	Lines to write instead of standard input
@@ -92,7 +92,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
 [fifo_serve]='#1	fifo	Path of the FIFO
 --create		Create the object if it does not exist
@@ -309,7 +309,7 @@ help	verb	Explain a verb
 -x,--exclusive		Fail with status 4 if the queue exists
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
 [msgq_send]='#1	msg	Queue to send to
 #*	-	Messages to send; after '\''--'\'', they may begin with '\''-'\''
@@ -324,7 +324,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
 [msgq_recv]='#1	msg	Queue to receive from
 -t,--type	-	Take only messages of TYPE (System V; default: any)
@@ -345,7 +345,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
 [msgq_peek]='#1	msg	Queue to inspect
 --index	-	Print message N (default: 0, the oldest)
@@ -358,7 +358,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
 [msgq_serve]='#1	msg	Queue to serve
 -t,--type	-	Take only messages of TYPE (System V; default: any)
@@ -374,7 +374,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
 [msgq_stat]='#*	msg	Queues to show
 --waiters	@msgq_stat--waiters	Show the processes that wait to send or receive
@@ -499,7 +499,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
 [sem_lock]='#1	sem-lock	Lock
@@ -510,7 +510,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
 [sem_hold]='#1	sem-set	Slots or lock
@@ -526,7 +526,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
 [sem_barrier]='#1	sem-barrier	Barrier
 #2	-	Number of callers to wait for
@@ -536,7 +536,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
 [sem_create]='#1	new	Semaphore or set, or '\''private'\'' for a set without a key
 --value	-	Set the values (default: 0)
@@ -549,7 +549,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
 [sem_wait]='#1	sem	Semaphore, or set of semaphores
 -i,--index	-	Use semaphore N of the set (default: 0)
@@ -559,7 +559,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
 [sem_post]='#1	sem	Semaphore, or set of semaphores
 -i,--index	-	Use semaphore N of the set (default: 0)
@@ -568,7 +568,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
 [sem_op]='#1	sem-set	Semaphore, or set of semaphores
 #*	-	Operations such as 0:-1, 0..3:+1, 2:0 or 0:-1nu
@@ -577,7 +577,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
 [sem_get]='#1	sem	Semaphore, or set of semaphores
@@ -635,7 +635,7 @@ help	verb	Explain a verb
 --huge		Use huge pages (System V)
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
 [shm_write]='#1	shm	Segment or POSIX object to write to
 #2	-	Text to write instead of standard input
@@ -648,7 +648,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -h,--help		Print help (-h: options only)'
@@ -661,7 +661,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -h,--help		Print help (-h: options only)'
@@ -705,7 +705,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
 [shm_stat]='#*	shm	Segments and POSIX objects to show
 --holders	@shm_stat--holders	Show the processes that have objects mapped or open
@@ -765,7 +765,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
 [signal_run]='--ignore	signal	Ignore these signals in CMD, for example INT,TERM
 --block	signal	Block these signals in CMD
@@ -789,7 +789,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
 [signal_stat]='#*	pid	Processes: PID, PID:INODE or PID@START
 --threads		Show one line per thread
@@ -828,7 +828,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
 [sock_rm]='#*	socket	Paths of the sockets
@@ -972,10 +972,13 @@ _ipcbox_keep() {
 
 # Offers directories and the files for which this test of the shell is true.
 _ipcbox_files() {
-    local file files
+    local file files path
     mapfile -t files < <(compgen -f -- "$current")
     for file in "${files[@]}"; do
-        [ -d "${file/#\~\//$HOME/}" -o "$1" "${file/#\~\//$HOME/}" ] && _ipcbox_offer "$file"
+        path=${file/#\~\//$HOME/}
+        if [ -d "$path" ] || test "$1" "$path"; then
+            _ipcbox_offer "$file"
+        fi
     done
     as_files=1
     compopt -o filenames

@@ -72,7 +72,7 @@ help	verb	Explain a verb
 -x,--exclusive		Fail with status 4 if the FIFO exists
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
         case fifo_read
             echo '#*	fifo	Paths of the FIFOs
@@ -88,7 +88,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
         case fifo_write
             echo '#1	fifo	Path of the FIFO
@@ -102,7 +102,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
         case fifo_serve
             echo '#1	fifo	Path of the FIFO
@@ -333,7 +333,7 @@ help	verb	Explain a verb
 -x,--exclusive		Fail with status 4 if the queue exists
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
         case msgq_send
             echo '#1	msg	Queue to send to
@@ -349,7 +349,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
         case msgq_recv
             echo '#1	msg	Queue to receive from
@@ -371,7 +371,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
         case msgq_peek
             echo '#1	msg	Queue to inspect
@@ -386,7 +386,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
         case msgq_serve
             echo '#1	msg	Queue to serve
@@ -403,7 +403,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
         case msgq_stat
             echo '#*	msg	Queues to show
@@ -546,7 +546,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
         case sem_lock
@@ -558,7 +558,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
         case sem_hold
@@ -575,7 +575,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
         case sem_barrier
             echo '#1	sem-barrier	Barrier
@@ -586,7 +586,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
         case sem_create
             echo '#1	new	Semaphore or set, or \'private\' for a set without a key
@@ -600,7 +600,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
         case sem_wait
             echo '#1	sem	Semaphore, or set of semaphores
@@ -611,7 +611,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
         case sem_post
             echo '#1	sem	Semaphore, or set of semaphores
@@ -621,7 +621,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
         case sem_op
             echo '#1	sem-set	Semaphore, or set of semaphores
@@ -631,7 +631,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
         case sem_get
@@ -698,7 +698,7 @@ help	verb	Explain a verb
 --huge		Use huge pages (System V)
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
         case shm_write
             echo '#1	shm	Segment or POSIX object to write to
@@ -712,7 +712,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -h,--help		Print help (-h: options only)'
@@ -726,7 +726,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -h,--help		Print help (-h: options only)'
@@ -775,7 +775,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
         case shm_stat
             echo '#*	shm	Segments and POSIX objects to show
@@ -844,7 +844,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
         case signal_run
             echo '--ignore	signal	Ignore these signals in CMD, for example INT,TERM
@@ -870,7 +870,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 -h,--help		Print help (-h: options only)'
         case signal_stat
             echo '#*	pid	Processes: PID, PID:INODE or PID@START
@@ -916,7 +916,7 @@ help	verb	Explain a verb
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
 -v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Print no result, and no message while waiting
+-q,--quiet		Suppress the result and the waiting notice
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
         case sock_rm
