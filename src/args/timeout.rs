@@ -33,7 +33,7 @@ pub struct Timeout {
     nonblock: Option<bool>,
     #[command(flatten)]
     late: Late,
-    /// Print what is waited for, and which process holds it
+    /// Name the object and the process that delay the call
     #[arg(
         short,
         long,
@@ -83,7 +83,9 @@ impl Late {
 /// Whether only errors are printed.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Quiet {
-    /// Suppress the result and the waiting notice
+    /// Suppress the waiting notice and the printed id
+    ///
+    /// Only create prints an id, a name or a path, and only hold prints a pid.
     #[arg(short, long, num_args = 0, default_missing_value = "true", help_heading = "Output")]
     pub quiet: Option<bool>,
 }

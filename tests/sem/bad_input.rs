@@ -36,7 +36,7 @@ fn value_out_of_range_is_refused() {
         ("sem get @m -i 1", 2, "the set has one semaphore, number 0 (EFBIG)"),
         ("sem wait @a -i -1", 2, "--index: expected an index from 0 to 65535, not '-1'"),
         ("sem op @a 2:+1", 2, "the set has 2 semaphores, numbered 0 to 1 (EFBIG)"),
-        ("sem op @a 0:+32768", 2, "expected a change from -32767 to 32767, not '0:+32768'"),
+        ("sem op @a 0:+32768", 2, "expected a number from -32767 to 32767, not '0:+32768'"),
         ("sem op @a 0", 2, "an operation is INDEX:DELTA, for example 0:-1"),
         ("sem op @m 0:+1", 1, "(ERANGE)"),
         ("sem op @a 0:+1 cmd", 2, "not 'cmd'"),

@@ -160,7 +160,7 @@ fn journal_of_a_user_without_write_is_ignored() {
     assert!(read().ok() == "b".repeat(LEN));
     // The user may no longer write: the journal is ignored, with a warning.
     mode("0644");
-    let warning = "shm: ignored an unfinished write by uid 54321, who lacks write permission\nhint: repeat the locked write as the owner of the object\n";
+    let warning = "shm: ignored an unfinished write by uid 54321, who lacks write permission\nhint: repeat shm write --lock as the owner of the object\n";
     assert!(read().stderr(warning).ok() == "b".repeat(LEN / 2) + &"a".repeat(LEN / 2));
     let own = || world.call("shm write --lock").args([&lock, &name]);
     own().stderr(warning).input("a".repeat(LEN)).ok();

@@ -95,7 +95,7 @@ fn listening_descriptor_is_status_4() {
         move || if unsafe { libc::dup2(number, 7) } == 7 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
     };
     let call = || world.call("sock connect fd:7");
-    call().before(passing(listener.as_raw_fd())).fails(4, "the socket listens, and is not connected");
+    call().before(passing(listener.as_raw_fd())).fails(4, "the socket is listening, not connected");
     call().before(passing(unconnected.as_raw_fd())).fails(3, "the socket is not connected (ENOTCONN)");
 }
 

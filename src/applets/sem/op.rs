@@ -53,7 +53,7 @@ fn operations(text: &str) -> Result<Operations, String> {
         return Err(written());
     }
     let delta = number.parse().ok().filter(|delta| *delta >= -32767);
-    let delta = delta.ok_or("expected a change from -32767 to 32767")?;
+    let delta = delta.ok_or("expected a number from -32767 to 32767")?;
     let op = |index| {
         let op = sem::Op::new(index, delta);
         let op = if flags.contains('n') { op.nowait() } else { op };

@@ -315,11 +315,11 @@ fn not_copied(errno: Errno) -> Cause {
 /// The warning about a journal that does not count.
 fn unbelieved(uid: u32) -> Cause {
     let words = format!("ignored an unfinished write by {}, who lacks write permission", user(uid));
-    Cause::new(Exit::Denied, words).hint("repeat the locked write as the owner of the object")
+    Cause::new(Exit::Denied, words).hint("repeat shm write --lock as the owner of the object")
 }
 
 /// The failure to read a journal because the object's permissions have changed since.
 fn out_of_reach(perm: &Perm) -> Cause {
     let words = format!("no permission to complete the unfinished write by {}", user(perm.creator_uid));
-    Cause::from_errno(Errno::EACCES, words).hint("repeat the locked write as the owner of the object")
+    Cause::from_errno(Errno::EACCES, words).hint("repeat shm write --lock as the owner of the object")
 }

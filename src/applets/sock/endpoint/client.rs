@@ -262,7 +262,7 @@ fn inherited(number: i32) -> Result<OwnedFd> {
     let listens = socket::is_listening(&socket)
         .map_err(|errno| Cause::from_errno(errno, "the descriptor is not a socket").exit(Exit::Exists))?;
     if listens {
-        bail!(Cause::new(Exit::Exists, "the socket listens, and is not connected"));
+        bail!(Cause::new(Exit::Exists, "the socket is listening, not connected"));
     }
     socket::peer_address(&socket).map_err(|errno| missing(errno, "the socket is not connected"))?;
     Ok(socket)
