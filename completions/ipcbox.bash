@@ -64,7 +64,7 @@ help	verb	Explain a verb
 -x,--exclusive		Fail with status 4 if the FIFO exists
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Suppress the result and the waiting notice
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
 [fifo_read]='#*	fifo	Paths of the FIFOs
 --create		Create the object if it does not exist
@@ -78,8 +78,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
 [fifo_write]='#1	fifo	Path of the FIFO
 #*	-	Lines to write instead of standard input
@@ -91,8 +91,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
 [fifo_serve]='#1	fifo	Path of the FIFO
 --create		Create the object if it does not exist
@@ -309,7 +309,7 @@ help	verb	Explain a verb
 -x,--exclusive		Fail with status 4 if the queue exists
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Suppress the result and the waiting notice
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
 [msgq_send]='#1	msg	Queue to send to
 #*	-	Messages to send; after '\''--'\'', they may begin with '\''-'\''
@@ -323,8 +323,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
 [msgq_recv]='#1	msg	Queue to receive from
 -t,--type	-	Take only messages of TYPE (System V; default: any)
@@ -344,8 +344,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
 [msgq_peek]='#1	msg	Queue to inspect
 --index	-	Print message N (default: 0, the oldest)
@@ -357,8 +357,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
 [msgq_serve]='#1	msg	Queue to serve
 -t,--type	-	Take only messages of TYPE (System V; default: any)
@@ -373,8 +373,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
 [msgq_stat]='#*	msg	Queues to show
 --waiters	@msgq_stat--waiters	Show the processes that wait to send or receive
@@ -498,8 +498,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
 [sem_lock]='#1	sem-lock	Lock
@@ -509,8 +509,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
 [sem_hold]='#1	sem-set	Slots or lock
@@ -525,8 +525,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
 [sem_barrier]='#1	sem-barrier	Barrier
 #2	-	Number of callers to wait for
@@ -535,8 +535,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
 [sem_create]='#1	new	Semaphore or set, or '\''private'\'' for a set without a key
 --value	-	Set the values (default: 0)
@@ -548,8 +548,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
 [sem_wait]='#1	sem	Semaphore, or set of semaphores
 -i,--index	-	Use semaphore N of the set (default: 0)
@@ -558,8 +558,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
 [sem_post]='#1	sem	Semaphore, or set of semaphores
 -i,--index	-	Use semaphore N of the set (default: 0)
@@ -567,8 +567,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
 [sem_op]='#1	sem-set	Semaphore, or set of semaphores
 #*	-	Operations such as 0:-1, 0..3:+1, 2:0 or 0:-1nu
@@ -576,8 +576,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
 [sem_get]='#1	sem	Semaphore, or set of semaphores
@@ -635,7 +635,7 @@ help	verb	Explain a verb
 --huge		Use huge pages (System V)
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Suppress the result and the waiting notice
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
 [shm_write]='#1	shm	Segment or POSIX object to write to
 #2	-	Text to write instead of standard input
@@ -647,8 +647,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -h,--help		Print help (-h: options only)'
@@ -660,8 +660,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -h,--help		Print help (-h: options only)'
@@ -704,8 +704,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
 [shm_stat]='#*	shm	Segments and POSIX objects to show
 --holders	@shm_stat--holders	Show the processes that have objects mapped or open
@@ -764,8 +764,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
 [signal_run]='--ignore	signal	Ignore these signals in CMD, for example INT,TERM
 --block	signal	Block these signals in CMD
@@ -788,8 +788,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
 [signal_stat]='#*	pid	Processes: PID, PID:INODE or PID@START
 --threads		Show one line per thread
@@ -827,8 +827,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
 [sock_rm]='#*	socket	Paths of the sockets

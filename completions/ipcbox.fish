@@ -72,7 +72,7 @@ help	verb	Explain a verb
 -x,--exclusive		Fail with status 4 if the FIFO exists
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Suppress the result and the waiting notice
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
         case fifo_read
             echo '#*	fifo	Paths of the FIFOs
@@ -87,8 +87,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
         case fifo_write
             echo '#1	fifo	Path of the FIFO
@@ -101,8 +101,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
         case fifo_serve
             echo '#1	fifo	Path of the FIFO
@@ -333,7 +333,7 @@ help	verb	Explain a verb
 -x,--exclusive		Fail with status 4 if the queue exists
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Suppress the result and the waiting notice
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
         case msgq_send
             echo '#1	msg	Queue to send to
@@ -348,8 +348,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
         case msgq_recv
             echo '#1	msg	Queue to receive from
@@ -370,8 +370,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
         case msgq_peek
             echo '#1	msg	Queue to inspect
@@ -385,8 +385,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
         case msgq_serve
             echo '#1	msg	Queue to serve
@@ -402,8 +402,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
         case msgq_stat
             echo '#*	msg	Queues to show
@@ -545,8 +545,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
         case sem_lock
@@ -557,8 +557,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
         case sem_hold
@@ -574,8 +574,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
         case sem_barrier
             echo '#1	sem-barrier	Barrier
@@ -585,8 +585,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
         case sem_create
             echo '#1	new	Semaphore or set, or \'private\' for a set without a key
@@ -599,8 +599,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
         case sem_wait
             echo '#1	sem	Semaphore, or set of semaphores
@@ -610,8 +610,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
         case sem_post
             echo '#1	sem	Semaphore, or set of semaphores
@@ -620,8 +620,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
         case sem_op
             echo '#1	sem-set	Semaphore, or set of semaphores
@@ -630,8 +630,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 --	command	Command and its arguments, run without a shell
 -h,--help		Print help (-h: options only)'
         case sem_get
@@ -698,7 +698,7 @@ help	verb	Explain a verb
 --huge		Use huge pages (System V)
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Suppress the result and the waiting notice
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
         case shm_write
             echo '#1	shm	Segment or POSIX object to write to
@@ -711,8 +711,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -h,--help		Print help (-h: options only)'
@@ -725,8 +725,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -h,--help		Print help (-h: options only)'
@@ -774,8 +774,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
         case shm_stat
             echo '#*	shm	Segments and POSIX objects to show
@@ -843,8 +843,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
         case signal_run
             echo '--ignore	signal	Ignore these signals in CMD, for example INT,TERM
@@ -869,8 +869,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 -h,--help		Print help (-h: options only)'
         case signal_stat
             echo '#*	pid	Processes: PID, PID:INODE or PID@START
@@ -915,8 +915,8 @@ help	verb	Explain a verb
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
 -E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Print what is waited for, and which process holds it
--q,--quiet		Suppress the result and the waiting notice
+-v,--verbose		Name the object and the process that delay the call
+-q,--quiet		Suppress the waiting notice and the printed id
 --	command	Command and its arguments, run as given
 -h,--help		Print help (-h: options only)'
         case sock_rm
