@@ -35,8 +35,12 @@ fn git(words: &str) -> Option<String> {
     Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
 }
 
-/// Packs the manual pages and the completions: the name and the text of each file, both terminated by NUL, and the whole
-/// compressed to a quarter.
+/// The length of a piece in bytes. The completions of the three shells have the same texts in the same order, and the
+/// compressor finds a text again within 32 KiB.
+const PIECE: usize = 4 << 10;
+
+/// Packs the manual pages and the completions, piece by piece in turn: the name of the file and the text of the piece,
+/// both terminated by NUL, and the whole compressed to a fifth.
 fn pack() -> Result<()> {
     let mut archive = Vec::new();
     for dir in ["man", "completions"] {
@@ -44,11 +48,14 @@ fn pack() -> Result<()> {
         let entries = fs::read_dir(dir)?.map(|entry| Ok(entry?.path()));
         let mut files: Vec<PathBuf> = entries.collect::<Result<_>>()?;
         files.sort();
-        for file in files {
-            let name = file.file_name().unwrap_or_default().to_string_lossy();
-            // Any other page, such as sem.1, is a link to one of these.
-            if name.contains("ipcbox") {
-                archive.extend([name.as_bytes(), b"\0", &fs::read(&file)?, b"\0"].concat());
+        // Any other page, such as sem.1, is a link to one of these.
+        files.retain(|file| file.file_name().is_some_and(|name| name.to_string_lossy().contains("ipcbox")));
+        let texts: Vec<Vec<u8>> = files.iter().map(fs::read).collect::<Result<_>>()?;
+        for at in (0..texts.iter().map(Vec::len).max().unwrap_or_default()).step_by(PIECE) {
+            for (file, text) in files.iter().zip(&texts).filter(|(_, text)| at < text.len()) {
+                let name = file.file_name().unwrap_or_default().as_encoded_bytes();
+                let piece = &text[at..text.len().min(at + PIECE)];
+                archive.extend([name, b"\0", piece, b"\0"].concat());
             }
         }
     }

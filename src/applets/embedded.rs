@@ -15,6 +15,13 @@ static ARCHIVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/embedded"));
 pub fn files() -> Result<Vec<(String, String)>> {
     let archive = decompress_to_vec(ARCHIVE).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let archive = archive.ok_or_else(|| Cause::new(Exit::Failed, "the binary is damaged"))?;
-    let mut parts = archive.split_terminator('\0').map(str::to_owned);
-    Ok(std::iter::from_fn(|| Some((parts.next()?, parts.next()?))).collect())
+    let mut files: Vec<(String, String)> = Vec::new();
+    let mut parts = archive.split('\0');
+    while let (Some(name), Some(piece)) = (parts.next(), parts.next()) {
+        match files.iter_mut().find(|(file, _)| file == name) {
+            Some((_, text)) => text.push_str(piece),
+            None => files.push((name.to_owned(), piece.to_owned())),
+        }
+    }
+    Ok(files)
 }
