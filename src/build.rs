@@ -39,11 +39,11 @@ fn git(words: &str) -> Option<String> {
 /// compressor finds a text again within 32 KiB.
 const PIECE: usize = 4 << 10;
 
-/// Packs the manual pages and the completions, piece by piece in turn: the name of the file and the text of the piece,
+/// Packs the manual pages, then the completions piece by piece in turn: the name of the file and the text of the piece,
 /// both terminated by NUL, and the whole compressed to a fifth.
 fn pack() -> Result<()> {
     let mut archive = Vec::new();
-    for dir in ["man", "completions"] {
+    for (dir, piece) in [("man", usize::MAX), ("completions", PIECE)] {
         writeln!(stdout(), "cargo::rerun-if-changed={dir}")?;
         let entries = fs::read_dir(dir)?.map(|entry| Ok(entry?.path()));
         let mut files: Vec<PathBuf> = entries.collect::<Result<_>>()?;
@@ -51,11 +51,11 @@ fn pack() -> Result<()> {
         // Any other page, such as sem.1, is a link to one of these.
         files.retain(|file| file.file_name().is_some_and(|name| name.to_string_lossy().contains("ipcbox")));
         let texts: Vec<Vec<u8>> = files.iter().map(fs::read).collect::<Result<_>>()?;
-        for at in (0..texts.iter().map(Vec::len).max().unwrap_or_default()).step_by(PIECE) {
+        for at in (0..texts.iter().map(Vec::len).max().unwrap_or_default()).step_by(piece) {
             for (file, text) in files.iter().zip(&texts).filter(|(_, text)| at < text.len()) {
                 let name = file.file_name().unwrap_or_default().as_encoded_bytes();
-                let piece = &text[at..text.len().min(at + PIECE)];
-                archive.extend([name, b"\0", piece, b"\0"].concat());
+                let end = text.len().min(at.saturating_add(piece));
+                archive.extend([name, b"\0", &text[at..end], b"\0"].concat());
             }
         }
     }

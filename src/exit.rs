@@ -119,6 +119,7 @@ pub struct Cause {
 
 impl Cause {
     /// A cause without an errno.
+    #[inline(never)]
     pub fn new(exit: Exit, words: impl Into<String>) -> Self {
         Self { exit, words: words.into(), hint: None, silent: false }
     }
@@ -130,11 +131,13 @@ impl Cause {
     }
 
     /// A failed system call, in words that fit the mechanism. The errno is appended and sets the status.
+    #[inline(never)]
     pub fn from_errno(errno: Errno, words: impl fmt::Display) -> Self {
         Self { hint: known_step(errno), ..Self::new(errno.into(), format!("{words} ({errno:?})")) }
     }
 
     /// An errno in its usual words.
+    #[inline(never)]
     pub fn plain(errno: Errno) -> Self {
         Self::from_errno(errno, words(errno))
     }
@@ -151,6 +154,7 @@ impl Cause {
     }
 
     /// Adds a hint: an imperative, or a command line that works as printed.
+    #[inline(never)]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
