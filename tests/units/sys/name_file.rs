@@ -1,22 +1,6 @@
 use super::*;
 
 #[test]
-fn only_files_of_users_are_hidden() {
-    for (name, is_hidden) in [
-        ("/.ipcbox-names.0", true),
-        ("/.ipcbox-names.1000", true),
-        ("/.ipcbox-names.1000~", true),
-        ("/.ipcbox-names.", false),
-        ("/.ipcbox-names.~", false),
-        ("/.ipcbox-names.x", false),
-        ("/.ipcbox-names.1000.old", false),
-        ("/ipcbox-names.1000", false),
-    ] {
-        assert_eq!(is_one(OsStr::new(name)), is_hidden, "{name}");
-    }
-}
-
-#[test]
 fn compacted_file_has_its_length() {
     for (text, len) in [
         ("", 0),
