@@ -49,11 +49,7 @@ const SCARCITIES: &[Scarcity] = &[
     },
     scarcity("ulimit -v", "exec prlimit --as=100000000", ("shm create @big --size 1G; shm get @big", 1, "(ENOMEM)")),
     scarcity("ulimit -q 0", "exec prlimit --msgqueue=0", ("msgq create /@new", 1, "ulimit -q")),
-    scarcity(
-        "ulimit -i 0",
-        "exec prlimit --sigpending=0",
-        ("signal send RTMIN PID --value 1", 1, "prlimit --sigpending"),
-    ),
+    scarcity("ulimit -i 0", "exec prlimit --sigpending=0", ("signal send RTMIN PID --value 1", 1, "--sigpending=64")),
     Scarcity {
         user: true,
         ..scarcity(
