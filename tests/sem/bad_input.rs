@@ -130,7 +130,7 @@ fn verb_for_another_purpose_is_refused() {
     world.call("sem create @p --value 1").ok();
     let pid = std::process::id();
     let is = |target: &str| match target {
-        "@s" => "is 4 slots",
+        "@s" => "has 4 slots",
         "@l" => "is a lock",
         "@b" => "is a barrier for 3",
         _ => "is a plain semaphore",
