@@ -92,16 +92,19 @@ fn beyond(target: &Target) -> Cause {
 fn plain(target: &Target, set: Set) -> Result<()> {
     let (it_is, instead) = match set.values() {
         Ok((_, values)) => match Purpose::of(&values) {
-            Some(purpose) => (purpose.to_string(), Some(semset::instead(purpose, &target.quoted()))),
+            Some(purpose) => {
+                let verb = if matches!(purpose, Purpose::Slots { .. }) { "has" } else { "is" };
+                (format!("{verb} {purpose}"), Some(semset::instead(purpose, &target.quoted())))
+            }
             None => return Ok(()),
         },
         Err(Errno::EACCES) => match semset::unread_purpose(set) {
-            Some(name) => (name.to_owned(), None),
+            Some(name) => (format!("is {name}"), None),
             None => return Ok(()),
         },
         Err(errno) => return Err(errno.into()),
     };
-    let cause = Cause::new(Exit::Exists, format!("{target} is {it_is}, not a plain semaphore"));
+    let cause = Cause::new(Exit::Exists, format!("{target} {it_is}, not a plain semaphore"));
     Err(match instead {
         Some(instead) => cause.hint(instead),
         None => cause,
