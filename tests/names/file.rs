@@ -62,7 +62,8 @@ fn name_is_recorded_once_before_creation() {
     world.call("sem rm @e --force").ok();
     let before = recorded(&world);
     // Ids, keys, POSIX objects and private objects have no name to record, and using an object records nothing.
-    world.call("sem create private").ok();
+    let private = world.call("sem create private").ok();
+    world.call(&format!("sem rm {private}")).ok();
     world.call("sem create /@n").ok();
     world.call("shm create 0x7ffffff1 --size 1 -x").ok();
     world.call("shm rm 0x7ffffff1").ok();

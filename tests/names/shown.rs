@@ -83,6 +83,7 @@ fn object_is_named_by_id_and_key_too() {
     let id = world.call("sem create private").ok();
     world.call(&format!("sem stat {id} --columns id,name --no-header")).stdout(format!("{}  -\n", id.trim())).ok();
     assert_eq!(names(&world, &format!("sem stat {id} -J")), [Value::Null]);
+    world.call(&format!("sem rm {id}")).ok();
 }
 
 #[test]

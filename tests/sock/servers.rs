@@ -17,7 +17,7 @@ fn missing_server_is_status_3() {
     let world = World::new();
     stale(&world.dir().join("stale"));
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let name = world.name("nobody");
+    let name = world.name("missing");
     world.file("known.sock", "");
     for (address, words) in [
         ("./none", "no such socket (ENOENT)"),

@@ -84,8 +84,8 @@ impl Diag {
     /// Returns the socket that would accept a TCP connection to this address.
     pub fn listener(&self, at: SocketAddr) -> Result<Option<Tcp>> {
         // No connection comes from port 1 of the same address.
-        let nobody = SocketAddr::new(at.ip(), 1);
-        Ok(self.tcp(at, nobody)?.filter(|socket| socket.state == LISTEN))
+        let no_peer = SocketAddr::new(at.ip(), 1);
+        Ok(self.tcp(at, no_peer)?.filter(|socket| socket.state == LISTEN))
     }
 
     fn ask(&self, how: u16, body: &[u8]) -> Result<()> {

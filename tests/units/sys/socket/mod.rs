@@ -169,7 +169,7 @@ fn missing_server_refuses_at_once() {
     drop(free);
     let connected = connect(Type::Stream, &Peer::Inet(port), Deadline::Forever, &mut || ());
     assert_eq!(connected.unwrap_err(), Errno::ECONNREFUSED);
-    let connected = connect(Type::Stream, &Peer::Abstract(b"unit-nobody"), Deadline::Forever, &mut || ());
+    let connected = connect(Type::Stream, &Peer::Abstract(b"unit-missing"), Deadline::Forever, &mut || ());
     assert_eq!(connected.unwrap_err(), Errno::ECONNREFUSED);
 }
 
