@@ -114,23 +114,21 @@ impl Purpose {
         }
     }
 
+    /// Returns it as the predicate of its set: `has 4 slots`, `is a lock`.
+    pub fn state(self) -> String {
+        match self {
+            Self::Slots { capacity, .. } => format!("has {}", slots::Many(capacity)),
+            Self::Lock { .. } => "is a lock".into(),
+            Self::Barrier { parties, .. } => format!("is a barrier for {parties}"),
+        }
+    }
+
     /// Returns how many more could hold it now.
     pub const fn free(self) -> u16 {
         match self {
             Self::Slots { free, .. } => free,
             Self::Lock { .. } => (self.held() == 0) as u16,
             Self::Barrier { parties, arrived } => parties.saturating_sub(arrived),
-        }
-    }
-}
-
-/// As in "build is 4 slots, not a lock".
-impl std::fmt::Display for Purpose {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        match self {
-            Self::Slots { capacity, .. } => slots::Many(*capacity).fmt(f),
-            Self::Lock { .. } => f.write_str("a lock"),
-            Self::Barrier { parties, .. } => write!(f, "a barrier for {parties}"),
         }
     }
 }
@@ -225,7 +223,7 @@ pub fn awaited(values: &[u16], ops: &[Op]) -> String {
     }
 }
 
-/// Returns the failure that a set with these values is not `wanted`: "build is 4 slots, not a lock".
+/// Returns the failure that a set with these values is not `wanted`: "build has 4 slots, not a lock".
 pub fn is_not(target: &Target, values: &[u16], wanted: &str) -> Cause {
     let olds = [&lock::OLD, &barrier::OLD];
     if olds.into_iter().any(|old| old.is_in(values) && old.name == wanted) {
@@ -233,14 +231,9 @@ pub fn is_not(target: &Target, values: &[u16], wanted: &str) -> Cause {
         return Cause::new(Exit::Exists, words).hint("use another name");
     }
     let it_is = match Purpose::of(values) {
-        Some(purpose) => purpose.to_string(),
-        None if values.len() == 1 => "a plain semaphore".into(),
-        None => format!("a plain set of {} semaphores", values.len()),
-    };
-    let it_is = if let Some(Purpose::Slots { .. }) = Purpose::of(values) {
-        format!("has {it_is}")
-    } else {
-        format!("is {it_is}")
+        Some(purpose) => purpose.state(),
+        None if values.len() == 1 => "is a plain semaphore".into(),
+        None => format!("is a plain set of {} semaphores", values.len()),
     };
     let cause = Cause::new(Exit::Exists, format!("{target} {it_is}, not {wanted}"));
     let quoted = target.quoted();

@@ -92,10 +92,7 @@ fn beyond(target: &Target) -> Cause {
 fn plain(target: &Target, set: Set) -> Result<()> {
     let (it_is, instead) = match set.values() {
         Ok((_, values)) => match Purpose::of(&values) {
-            Some(purpose) => {
-                let verb = if matches!(purpose, Purpose::Slots { .. }) { "has" } else { "is" };
-                (format!("{verb} {purpose}"), Some(semset::instead(purpose, &target.quoted())))
-            }
+            Some(purpose) => (purpose.state(), Some(semset::instead(purpose, &target.quoted()))),
             None => return Ok(()),
         },
         Err(Errno::EACCES) => match semset::unread_purpose(set) {

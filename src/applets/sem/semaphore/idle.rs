@@ -105,7 +105,7 @@ impl Idle {
         };
         let purpose = match Purpose::of(&values) {
             Some(purpose @ (Purpose::Slots { .. } | Purpose::Lock { .. })) => purpose,
-            Some(other) => return Ok(Idleness::Other(format!("it is {other}"))),
+            Some(other) => return Ok(Idleness::Other(format!("it {}", other.state()))),
             None => return Ok(Idleness::Other("the kernel does not record which processes use a plain set".into())),
         };
         if let Some(words) = in_use(set, &values)? {
