@@ -18,7 +18,7 @@ use crate::sys::wait::{interruptible, ready, room};
 /// Writes once to `to`, and waits for room if another process has made it non-blocking.
 ///
 /// # Errors
-/// `EINTR`: a [caught](super::interrupt::catch) signal came.
+/// `EINTR`: a [caught](crate::sys::interrupt::catch) signal came.
 pub fn write_some(to: BorrowedFd, mut once: impl FnMut() -> Result<usize>) -> Result<usize> {
     loop {
         match interruptible(Deadline::Forever, &mut once) {
