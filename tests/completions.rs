@@ -113,6 +113,21 @@ impl Shell {
         terminal.says(PROMPT);
         screen
     }
+
+    /// Checks lines with what must be offered for them and what must not.
+    fn offers(&self, terminal: &Terminal, table: &[(&str, &[&str], &[&str])]) {
+        for (line, expected, unwanted) in table {
+            // If one family of objects is shared, those of other tests are among the offers.
+            let screen = self.lists(terminal, line, expected);
+            let screen = screen.replacen(line, "", 1);
+            for word in *unwanted {
+                assert!(!screen.contains(word), "{line:?} offers {word:?}:\n{screen}");
+            }
+            for word in ["_ipcbox", "What exists", "rror", "not found", "nvalid", "No such"] {
+                assert!(!screen.contains(word), "{line:?}:\n{screen}");
+            }
+        }
+    }
 }
 
 /// Creates files of sockets, and servers with names.
@@ -214,17 +229,7 @@ fn check(shell: &Shell) {
         ("sem run x -- cat way-", &["way-in", "way-of-life"], &["way-one"]),
         ("sem run x -- ipcbox sem lock y --", &["--shared", "--foreign"], &["--slots"]),
     ];
-    for (line, expected, unwanted) in table {
-        // If one family of objects is shared, those of other tests are among the offers.
-        let screen = shell.lists(&terminal, line, expected);
-        let screen = screen.replacen(line, "", 1);
-        for word in *unwanted {
-            assert!(!screen.contains(word), "{line:?} offers {word:?}:\n{screen}");
-        }
-        for word in ["_ipcbox", "What exists", "rror", "not found", "nvalid", "No such"] {
-            assert!(!screen.contains(word), "{line:?}:\n{screen}");
-        }
-    }
+    shell.offers(&terminal, table);
     // A single offer is inserted, and the line runs.
     terminal.types("ipcbox si\tli\tTER\t\n");
     terminal.says("15\r\n");
