@@ -12,8 +12,8 @@ use crate::args::timeout::Quiet;
 use crate::exit::{Cause, Exit, bare, each};
 use crate::sys::errno;
 
-/// Prints nothing. Accepts an existing FIFO, unless its mode differs from --mode (status 4). Any other file at the path
-/// is an error.
+/// Prints nothing. Accepts an existing FIFO, but exits with status 4 if its mode differs from --mode. Fails if the path
+/// is not a FIFO.
 #[derive(Args)]
 pub struct Create {
     /// Paths of the FIFOs

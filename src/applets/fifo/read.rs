@@ -42,7 +42,7 @@ pub struct Read {
     follow: bool,
     /// Stop after COUNT lines; leave the rest in the FIFO
     ///
-    /// --records is another name for this option.
+    /// The option --records is another name for --count.
     #[arg(short, long, alias = "records", value_name = "COUNT", value_parser = many)]
     count: Option<u64>,
     #[command(flatten)]

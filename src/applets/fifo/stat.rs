@@ -16,7 +16,7 @@ use crate::sys::{pipe, process};
 /// Permission of users other than the owner to read or write.
 const OTHERS: u32 = 0o066;
 
-/// Shows how many bytes each FIFO holds, and the processes that read or write it. The state of a process is "open", or
+/// Shows how many bytes each FIFO holds, and which processes have it open. The state of a process is "open", or
 /// "opening" if it is blocked in open(2).
 ///
 /// Changes nothing. If no process has a FIFO open, the FIFO holds no data and has no capacity. Processes of other users

@@ -22,8 +22,8 @@ use crate::sys::pipe;
 /// Waits for a reader, then writes each TEXT as a line or, without TEXT, copies standard input. --timeout limits the
 /// wait for readers and for free space, not the time spent reading standard input.
 ///
-/// If the last reader closes the FIFO before it has read all of the input, the status is 3, and the message shows how
-/// many bytes were read. With --lines, lines from several writers never mix, but a line has at most 4096 bytes.
+/// If the last reader closes the FIFO too early, the status is 3, and the message shows how many bytes were read. With
+/// --lines, lines from several writers never mix, but each line is limited to 4096 bytes.
 #[derive(Args)]
 pub struct Write {
     /// Path of the FIFO
