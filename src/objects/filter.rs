@@ -26,7 +26,8 @@ pub struct Filters {
     pub mine: bool,
     /// Select objects whose name matches GLOB
     ///
-    /// In GLOB, * stands for any characters, ? for one, and [a-z] for one of these. A POSIX name starts with its slash.
+    /// In GLOB, `*` matches any characters, ? matches one character, and [a-z] matches one letter from a to z. A POSIX
+    /// name starts with a slash.
     #[arg(long, value_name = "GLOB", value_parser = pattern)]
     pub name: Option<CString>,
     /// Select objects not used or changed for DURATION
@@ -40,9 +41,9 @@ pub struct Filters {
     /// An unused object is not attached, open, held or waited on.
     #[arg(long)]
     pub unused: bool,
-    /// Select objects whose users have all exited
+    /// Select objects whose processes have all exited
     ///
-    /// Only unattached segments and empty queues match. See NOTES in ipcbox-ipcs-lite(1).
+    /// Only unattached segments and empty queues can match; see NOTES in ipcbox-ipcs-lite(1).
     #[arg(long)]
     pub orphaned: bool,
 }

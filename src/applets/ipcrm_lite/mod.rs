@@ -62,9 +62,9 @@ pub const APPLET: Applet = Applet {
 };
 
 /// The options of ipcrm(1) from util-linux 2.38 work unchanged, and remove an object even if it is in use. `ipcrm -a`
-/// removes all objects without asking. An object chosen by a TARGET or a filter is kept if it is in use, unless --force
-/// is given. A filter asks for confirmation; without a terminal, --yes is required. A filter keeps slots, locks,
-/// barriers and objects of other users. With TARGETs, filters select among the TARGETs.
+/// removes all objects without asking. Without --force, a TARGET or a filter does not remove an object that is in use.
+/// A filter asks for confirmation; without a terminal, --yes is required. A filter keeps slots, locks, barriers and
+/// objects of other users. With TARGETs, filters only select among the TARGETs.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Remove {

@@ -83,7 +83,7 @@ impl Args for Victims {
             arg.action(ArgAction::Append).allow_hyphen_values(true)
         };
         let flag = |(name, _, help): (&'static str, Kind, &'static str)| {
-            let more = format!("{help}\n\nRestricts all filters, and all TARGETs after this option, to this kind.");
+            let more = format!("{help}\n\nThe selection applies to all filters, and to TARGETs after the option.");
             let arg = Arg::new(name).long(name).help(help).long_help(more);
             let arg = arg.num_args(0).default_missing_value("");
             arg.action(ArgAction::Append)

@@ -53,8 +53,8 @@ pub const APPLET: Applet = Applet {
 
 /// Lists message queues, shared memory and semaphore sets in the format of ipcs(1) from util-linux 2.38. With --name,
 /// --json, --columns, --no-header or --holders, prints one record per line. --leaks runs CMD, then lists the caller's
-/// new objects, and exits with status 1 if any of them leaked. A new object is not a leak if it is held (in use),
-/// foreign (of another process) or idle (an unused lock, barrier or set of slots).
+/// new objects, and exits with status 1 if any of them leaked. A new object is no leak if it is held (in use), foreign
+/// (of another process) or idle (unused slots, lock or barrier).
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Ipcs {
@@ -134,7 +134,7 @@ pub struct Ipcs {
     clean: bool,
     /// Run CMD in a separate IPC namespace
     ///
-    /// All objects left in this namespace count as leaks, and vanish with the namespace. /dev/shm is not isolated.
+    /// All objects left in the separate namespace count as leaks, and vanish with it. /dev/shm is not isolated.
     #[arg(long, requires = "leaks")]
     isolate: bool,
     #[command(flatten)]
