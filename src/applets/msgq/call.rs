@@ -32,7 +32,7 @@ use crate::target::Target;
 /// status of the server's CMD. A reply can have any size.
 ///
 /// On a timeout or a signal, call withdraws the request. If CMD has started, it keeps running, but its reply is
-/// dropped. If no server runs, or the server dies just after taking the request, call notices only when --timeout
+/// dropped. If no server is running, or the server dies just after taking the request, call waits until --timeout
 /// expires.
 #[derive(Args)]
 pub struct Call {
@@ -58,7 +58,7 @@ ipcbox msgq call tagger 'hello' -w 10s
     const RUNS: Runs = Runs::ByServer;
     const STATUSES: &'static [(Exit, &'static str)] = &[
         (Exit::BeforeCommand, "no such queue, no server, or any failure before the reply"),
-        (Exit::Command(0), "otherwise, the exit status of the server's CMD"),
+        (Exit::Command(0), "the exit status of CMD, which the server ran for this call"),
     ];
 
     fn run(self) -> Result<Exit> {

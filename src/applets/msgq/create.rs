@@ -24,8 +24,8 @@ use crate::text::counted;
 /// Prints the id of a System V queue, or the name of a POSIX queue. An existing queue is accepted if it has the
 /// requested limits and mode; otherwise the status is 4 and nothing changes.
 ///
-/// --max-bytes limits a System V queue; --max-messages and --message-size limit a POSIX queue. The full size of a POSIX
-/// queue counts against ulimit -q as soon as it is created.
+/// --max-bytes limits a System V queue; --max-messages and --message-size limit a POSIX queue. As soon as a POSIX queue
+/// is created, its full size counts against ulimit -q.
 #[derive(Args)]
 pub struct Create {
     /// Queue to create, or 'private' for a queue without a key

@@ -38,8 +38,7 @@ pub struct Recv {
     target: Target,
     /// Take only messages of TYPE (System V; default: any)
     ///
-    /// 0 takes the first message of any type, N the first message of type N, and -N the first message of the lowest
-    /// type up to N.
+    /// TYPE 0 means any type. A negative TYPE such as -5 means any type up to 5, the lowest type first.
     #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind)]
     kind: Option<i64>,
     /// Take messages of any type except TYPE (System V)
@@ -73,7 +72,7 @@ pub struct Recv {
     text: bool,
     /// Print each message in format F (%t %p %l %d %n)
     ///
-    /// %t is the type, %p the priority, %l the length, %d the data, %n a newline, %% a percent sign.
+    /// F can contain %t (type), %p (priority), %l (length), %d (data), %n (newline) and %% (percent sign).
     #[arg(long, value_name = "F", value_parser = Format::parse, group = "shape", allow_hyphen_values = true)]
     format: Option<Format>,
     #[command(flatten)]

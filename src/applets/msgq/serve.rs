@@ -38,8 +38,7 @@ pub struct Serve {
     target: Target,
     /// Take only messages of TYPE (System V; default: any)
     ///
-    /// 0 takes the first message of any type, N the first message of type N, and -N the first message of the lowest
-    /// type up to N.
+    /// TYPE 0 means any type. A negative TYPE such as -5 means any type up to 5, the lowest type first.
     #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = kind)]
     kind: Option<i64>,
     /// Stop after N messages

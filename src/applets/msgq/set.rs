@@ -15,8 +15,8 @@ use crate::sys::posix::mq;
 use crate::sys::sysv::{Change, Kind};
 use crate::target::{Form, Target};
 
-/// If the limit of a System V queue is set below its current content, no message can be sent until enough have been
-/// received. A limit above kernel.msgmnb needs CAP_SYS_RESOURCE. The limits of a POSIX queue cannot be changed.
+/// If the limit of a System V queue is set below its current size, no message can be sent until enough messages have
+/// been received. A limit above kernel.msgmnb needs CAP_SYS_RESOURCE. The limits of a POSIX queue cannot be changed.
 #[derive(Args)]
 pub struct Set {
     /// Queue to change
