@@ -77,7 +77,7 @@ fn wrong_command_lines_are_refused() {
         (&["run", "--", ""], "cannot run"),
         (&["run", "--shell", "true", " "], "command 2 is empty"),
         (&["run", "--shell", "true", ":::", "true"], "each argument is a command"),
-        (&["run", "--capacity", "0", "--", "true"], "expected a capacity of at least 1"),
+        (&["run", "--capacity", "0", "--", "true"], "expected a capacity of at least 1 byte"),
         (&["run", "--capacity", "-1", "--", "true"], "expected a size"),
         (&["run", "--capacity", "8E", "--", "true", ":::", "true"], "bytes exceed the maximum pipe capacity"),
         (&["run", "--then", "KILL", "--", "true"], "--max-time"),

@@ -86,7 +86,7 @@ fn impossible_resize_fails() {
     run(": | ipcbox pipe resize 4096 .").fails(1, "not a pipe");
     run(": | ipcbox pipe resize 4096 999999999:1").fails(3, "no process 999999999 (ESRCH)");
     run(&format!(": | ipcbox pipe resize 4096 {}:999", std::process::id())).fails(3, "has no descriptor 999 (EBADF)");
-    run(": | ipcbox pipe resize 0 0").fails(2, "expected a capacity of at least 1");
+    run(": | ipcbox pipe resize 0 0").fails(2, "expected a capacity of at least 1 byte");
     run(": | ipcbox pipe resize 16E").fails(2, "SIZE: expected a size of at most");
     run(": | ipcbox pipe resize").fails(2, "SIZE is missing");
     run(": | ipcbox pipe resize 3G 0").fails(1, "3221225472 bytes exceed the maximum pipe capacity of 2 GiB (EINVAL)");

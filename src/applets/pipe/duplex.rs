@@ -41,7 +41,7 @@ ipcbox pipe duplex --shell \
 "#;
     const RUNS: Runs = Runs::Command;
     const STATUSES: &'static [(Exit, &'static str)] =
-        &[(Exit::Command(0), "exit status of the last command that failed, or 0 if none failed")];
+        &[(Exit::Command(0), "exit status of the last failed command, or 0 if none failed")];
 
     fn run(self) -> Result<Exit> {
         let stages = self.line.split(Self::NAME)?;

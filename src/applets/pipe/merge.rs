@@ -28,8 +28,9 @@ use crate::sys::wait::Want;
 use crate::sys::{fds, pipe};
 use crate::text::visible;
 
-/// Runs all commands at the same time and merges their output line by line. Standard error is merged in the same way,
-/// but separately. If the last line of a command lacks a newline, merge adds one. All commands share standard input.
+/// Runs all commands at the same time and merges their output line by line. Lines of standard error are merged too, and
+/// go to standard error. If the last line of a command lacks a newline, merge adds one. All commands share standard
+/// input.
 ///
 /// Exits with the status of the last command that failed, or with 0 if none failed. Without --keep-order, lines from
 /// different commands have no defined order.
@@ -61,7 +62,7 @@ ipcbox pipe merge --tag --shell 'seq 1 3' 'seq 4 6'
 ";
     const RUNS: Runs = Runs::Command;
     const STATUSES: &'static [(Exit, &'static str)] =
-        &[(Exit::Command(0), "exit status of the last command that failed, or 0 if none failed")];
+        &[(Exit::Command(0), "exit status of the last failed command, or 0 if none failed")];
 
     fn run(self) -> Result<Exit> {
         let words = self.line.split(Self::NAME)?;

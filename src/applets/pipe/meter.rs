@@ -24,11 +24,12 @@ use crate::sys::{errno, fds, interrupt, pipe};
 /// The part of a second's amount that --rate-limit lets through at once.
 const BURST: f64 = 0.1;
 
-/// Copies FILE or standard input to standard output, and draws a progress line on standard error. The line shows
-/// amount, elapsed time, and current and mean rate. If the size is known, the line also shows percentage, bar and ETA.
+/// Copies FILE or standard input to standard output, and draws a progress line on standard error. The line shows the
+/// amount copied, the elapsed time, and the current and mean rates. If the size is known, the line also shows a
+/// percentage, a bar and the ETA.
 ///
-/// The size of a regular file or block device is known. For a pipe, set the size with --size. If standard error is not
-/// a terminal, use --force or --json to show progress.
+/// meter knows the size of a regular file or block device. For a pipe, use --size. Without a terminal on standard
+/// error, use --force or --json.
 #[derive(Args)]
 pub struct Meter {
     /// File to read instead of standard input

@@ -52,7 +52,7 @@ ipcbox pipe run --shell 'exit 3' cat || echo "$?"
 "#;
     const RUNS: Runs = Runs::Command;
     const STATUSES: &'static [(Exit, &'static str)] =
-        &[(Exit::Command(0), "exit status of the last stage that failed, or 0 if none failed")];
+        &[(Exit::Command(0), "exit status of the last failed stage, or 0 if none failed")];
 
     fn run(self) -> Result<Exit> {
         let words = self.line.split(Self::NAME)?;

@@ -61,7 +61,7 @@ seq 5 | ipcbox pipe tee --shell 'tac >down' 'wc -l'
         (Exit::Failed, "a write failed, or any other failure"),
         (Exit::Missing, "no such file or directory"),
         (Exit::Denied, "permission denied"),
-        (Exit::Command(0), "exit status of the last command that failed, or 0 if none failed"),
+        (Exit::Command(0), "exit status of the last failed command, or 0 if none failed"),
     ];
 
     fn run(self) -> Result<Exit> {

@@ -27,7 +27,7 @@ pub fn parse(text: &str) -> Result<Capacity, String> {
         return Ok(Capacity::Max);
     }
     match size::parse(text)? {
-        0 => Err("expected a capacity of at least 1".into()),
+        0 => Err("expected a capacity of at least 1 byte".into()),
         bytes => Ok(Capacity::Bytes(bytes)),
     }
 }
