@@ -18,7 +18,7 @@ const IMPERATIVES: &str = "\
     Include Install Keep Kill Leave Let Limit List Lock Make Mark Match Measure Meet Move Name Omit Open Pass \
     Perform Prefix Print Process Put Read Reap Receive Release Remove Repeat Replace Report Require Reset \
     Resize Restart Restore Return Run Search Select Send Separate Serve Set Share Show Skip Sort Start Stop \
-    Store Suppress Take Terminate Translate Treat Truncate Try Undo Use Wait Watch Write";
+    Store Subtract Suppress Take Terminate Translate Treat Truncate Try Undo Use Wait Watch Write";
 
 /// The options of the groups that verbs share.
 const SHARED_OPTIONS: &[(&str, &[&str])] = &[

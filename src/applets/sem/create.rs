@@ -27,8 +27,8 @@ use crate::text::counted;
 /// How long the creator of a set may take to set its values, which is its next system call.
 const BIRTH: Duration = Duration::from_secs(1);
 
-/// Prints the id of a System V set, or the name of a POSIX semaphore. If the object exists with other values, another
-/// mode, or another number of semaphores or slots, nothing changes and the status is 4.
+/// Prints the id of a System V set, or the name of a POSIX semaphore. If the object exists, but its values, its mode or
+/// its number of semaphores or slots differs, nothing changes and the status is 4.
 #[derive(Args)]
 pub struct Create {
     /// Semaphore or set, or 'private' for a set without a key

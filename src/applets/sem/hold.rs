@@ -26,8 +26,8 @@ use crate::sys::sysv::sem::Set;
 use crate::target::Target;
 
 /// Takes a slot or lock, starts a small process that holds it, prints the pid of this holder and returns. The holder
-/// releases everything when PID exits, when it gets SIGTERM, or when --release is called. In a script, use $$ as PID: it
-/// is the pid of the script, even in a subshell.
+/// releases everything when PID exits, when the holder gets SIGTERM, or when --release is used. In a script, use $$ as
+/// PID: it is the pid of the script, even in a subshell.
 #[derive(Args)]
 pub struct Hold {
     /// Slots or lock
@@ -78,7 +78,7 @@ echo two >>notes
 ipcbox sem hold notes $$ --release
 ";
     const STATUSES: &'static [(Exit, &'static str)] =
-        &[(Exit::Exists, "the object exists, but has another number of slots or another purpose")];
+        &[(Exit::Exists, "the object exists, but its purpose or number of slots differs")];
 
     fn run(self) -> Result<Exit> {
         if self.release {

@@ -32,7 +32,7 @@ pub struct Run {
     slots: Option<u16>,
     /// Change the number of slots to N
     ///
-    /// A larger N applies at once. A smaller N takes effect as slots come free.
+    /// A larger N applies at once. A smaller N takes effect as slots become free.
     #[arg(long, requires = "slots")]
     resize: bool,
     /// Take K slots at once (default: 1)

@@ -16,9 +16,9 @@ use crate::sys::sysv::Change;
 use crate::sys::sysv::sem::MAX_VALUE;
 use crate::target::{Form, Target, not_posix};
 
-/// Sets values regardless of waiters and holders. The kernel discards every process's undo value for a semaphore that
-/// is set. If a semaphore is in use, use sem post and sem wait instead. If the values cover a whole set, they are set
-/// in one step; otherwise, they are set one by one.
+/// Sets values regardless of waiters and holders. For each semaphore that is set, the kernel discards the undo values
+/// of all processes. If a semaphore is in use, use sem post and sem wait instead. If VALUEs are given for a whole set,
+/// they are set in one step; otherwise, one by one.
 #[derive(Args)]
 pub struct Set {
     /// Semaphore, or set of semaphores

@@ -18,7 +18,7 @@ use crate::sys::interrupt;
 pub struct Wait {
     #[command(flatten)]
     one: One,
-    /// Take K from the value (default: 1)
+    /// Subtract K from the value (default: 1)
     #[arg(long, value_name = "K", value_parser = count, default_value_t = 1)]
     by: u16,
     /// Wait until the value is 0, and do not change it
