@@ -16,7 +16,7 @@ use crate::sys::sysv::shm::Stat;
 use crate::target::{Form, Target};
 
 /// Prints the id of a segment, or the name of a POSIX object. An existing object is accepted if its size and, with
-/// --mode, its mode match the options. Otherwise, nothing changes and the status is 4. A POSIX object's memory is
+/// --mode, its mode match the options; otherwise, nothing changes and the status is 4. A POSIX object's memory is
 /// reserved at once; a segment's memory is allocated as it is used.
 #[derive(Args)]
 pub struct Create {

@@ -21,8 +21,8 @@ use crate::target::Target;
 /// Prints the bytes unchanged, up to the end of the object. --text stops before the first NUL, so the zeros after a
 /// text are not printed.
 ///
-/// Without a lock, a read can see only part of a concurrent write. If both use the same --lock, the reader sees the
-/// whole write or none of it, even if the writer is killed.
+/// Without a lock, a reader can see only part of a concurrent write. If reader and writer use the same --lock, the
+/// reader sees the whole write or none of it, even if the writer is killed.
 #[derive(Args)]
 pub struct Read {
     /// Segment or POSIX object to read

@@ -21,7 +21,8 @@ use nix::errno::Errno;
 /// With VALUE, sets a word atomically and wakes the processes that wait on the word. Options change the object itself.
 ///
 /// The size of a segment cannot be changed. A POSIX object can grow or shrink. When an object grows, the new bytes are
-/// zero and their memory is reserved. A program that accesses memory beyond the new end is killed by SIGBUS.
+/// zero and their memory is reserved. When an object shrinks, a program that accesses memory beyond the new end is
+/// killed by SIGBUS.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Set {
@@ -44,8 +45,8 @@ pub struct Set {
     create: bool,
     /// Accept an object that belongs to another user
     ///
-    /// Without this option, an existing object is refused unless you or root own it. Another user may have created it
-    /// before you.
+    /// Without --foreign, an existing object is refused unless you or root own it, because another user may have
+    /// created it first.
     #[arg(long, num_args = 0, default_missing_value = "true", requires = "create", help_heading = "Creating")]
     foreign: Option<bool>,
     #[command(flatten)]

@@ -11,8 +11,9 @@ use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output::notice::Notice;
 
-/// Sleeps until shm set, add or cas, or a shm write of at most 4 KiB, changes the word. A longer write does not wake
-/// waiters, nor does a program that stores to the memory without shm. If a value lasts only a moment, wait can miss it.
+/// Sleeps until shm set, add or cas, or a shm write of at most 4 KiB, changes the word. A shm write of more than 4 KiB
+/// does not wake waiters, and neither does a write by another program. If a value lasts only a moment, wait can miss
+/// it.
 ///
 /// Read permission is enough. If the object is removed during the wait, only --timeout or a signal ends the wait.
 #[derive(Args)]
@@ -27,7 +28,7 @@ pub struct Wait {
     value: Option<i32>,
     /// Choose how to compare with VALUE (default: eq)
     ///
-    /// eq means equal to VALUE, ne not equal, ge at least VALUE, le at most VALUE.
+    /// The word must be equal to VALUE (eq), not equal (ne), at least VALUE (ge) or at most VALUE (le).
     #[arg(long, value_name = "eq|ne|ge|le", default_value = "eq", hide_possible_values = true)]
     until: Until,
     /// Wait until the word changes

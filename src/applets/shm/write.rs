@@ -29,7 +29,8 @@ const WAKING: u64 = 4096;
 /// write refuses it. A stream, such as a pipe, is written until the object is full; if data is left over, the status is
 /// 1.
 ///
-/// If the reader uses the same --lock, it sees the whole write or none of it, even if the writer is killed. A stream is read to its end before the lock is taken.
+/// If the reader uses the same --lock, it sees the whole write or none of it, even if the writer is killed. With
+/// --lock, a stream is read to its end before the lock is taken.
 #[derive(Args)]
 pub struct Write {
     /// Segment or POSIX object to write to
@@ -47,7 +48,7 @@ pub struct Write {
     /// Clear the rest of the object (fill it with zeros)
     #[arg(long)]
     clear: bool,
-    /// Replace the content and fit the size to it (POSIX)
+    /// Replace the content, and resize to fit it (POSIX)
     ///
     /// Processes that have the object open or mapped see the new content.
     #[arg(long, conflicts_with_all = ["offset", "clear"])]
