@@ -19,7 +19,7 @@ pub const fn meaning(exit: Exit) -> &'static str {
         Exit::BeforeCommand => "any failure before CMD starts, such as wrong usage",
         Exit::NotExecutable => "CMD cannot be executed",
         Exit::NotFound => "CMD was not found",
-        Exit::Command(_) => "otherwise, the exit status of CMD (128+N if signal N killed CMD)",
+        Exit::Command(_) => "the exit status of CMD, or 128+N if signal N killed CMD",
     }
 }
 
@@ -99,14 +99,14 @@ impl Entry {
             (Exit::Missing, _) if self.name == "create" => "the PATH in ftok:PATH does not exist".into(),
             (Exit::Missing, Some(noun)) => format!("no such {noun}"),
             (Exit::Exists, _) if has(&["exclusive"]) => {
-                "the object exists (with --exclusive), or does not match the options".into()
+                "the object exists and differs, or --exclusive was given".into()
             }
             (Exit::Exists, _) if has(&["lock"]) => "SEM exists, but is not a lock".into(),
             (Exit::Exists, _) if is_fifo => "PATH is not a FIFO".into(),
             (Exit::NotInTime(_), _) if has(&["timeout_status"]) => {
                 "timeout (or the status set by --timeout-status)".into()
             }
-            (Exit::BeforeCommand, _) if with_command => "with CMD: any failure before CMD starts".into(),
+            (Exit::BeforeCommand, _) if with_command => "any failure before CMD starts, if CMD is given".into(),
             (exit, _) => meaning(exit).to_owned(),
         };
         can_occur.then_some(words)

@@ -19,8 +19,8 @@ pub struct Creating {
     pub mode: Option<u32>,
     /// Accept an object that belongs to another user
     ///
-    /// Without this option, an existing object is refused unless you or root own it. Another user may have created it
-    /// before you.
+    /// Without --foreign, an existing object is refused unless you or root own it, because another user may have
+    /// created it first.
     #[arg(long, num_args = 0, default_missing_value = "true", help_heading = "Creating")]
     pub foreign: Option<bool>,
     /// Refuses an existing object, as `create -x` does.

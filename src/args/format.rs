@@ -16,7 +16,7 @@ pub struct Showing {
     pub no_header: bool,
     /// Use colour: auto, always or never (default: auto)
     ///
-    /// auto uses colour on a terminal, unless NO_COLOR is set and not empty.
+    /// With auto, output is coloured on a terminal, but not if NO_COLOR is set and not empty.
     #[arg(long, value_name = "WHEN", hide_possible_values = true, help_heading = "Output")]
     pub color: Option<Color>,
 }

@@ -18,7 +18,7 @@ pub struct Timeout {
     /// Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
     ///
     /// A number without a unit is in seconds. The limit covers all waiting in one call, but not the run time of CMD. If
-    /// both --timeout and --nonblock are given, the last one applies.
+    /// both --timeout and --nonblock are given, the one given last applies.
     #[arg(id = "timeout", short = 'w', long, value_name = "DURATION", value_parser = timeout, help_heading = "Waiting")]
     limit: Option<Timed>,
     /// Do not wait (same as --timeout 0)
@@ -33,7 +33,7 @@ pub struct Timeout {
     nonblock: Option<bool>,
     #[command(flatten)]
     late: Late,
-    /// Name the object and the process that delay the call
+    /// Show the object and the process that block the call
     #[arg(
         short,
         long,
@@ -67,7 +67,9 @@ fn timeout(text: &str) -> Result<Timed, String> {
 /// The exit status on timeout.
 #[derive(Debug, Default, Clone, Copy, Args)]
 pub struct Late {
-    /// Exit with N on timeout (default: 124; 0: no message)
+    /// Exit with status N on timeout (default: 124)
+    ///
+    /// If N is 0, a timeout prints no message.
     #[arg(short = 'E', long, value_name = "N", value_parser = status, help_heading = "Waiting")]
     timeout_status: Option<u8>,
 }
@@ -85,7 +87,7 @@ impl Late {
 pub struct Quiet {
     /// Suppress the waiting notice and the printed id
     ///
-    /// Only create prints an id, a name or a path, and only hold prints a pid.
+    /// The verb create prints the id, name or path of the object. The verb hold prints the pid of the holder.
     #[arg(short, long, num_args = 0, default_missing_value = "true", help_heading = "Output")]
     pub quiet: Option<bool>,
 }

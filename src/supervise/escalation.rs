@@ -24,7 +24,7 @@ pub struct Limit {
     max_time: Option<Duration>,
     /// Send SIG instead of TERM, then wait D (default: 5s)
     ///
-    /// Repeat this option for further steps, each after the D of the one before.
+    /// Repeat --then for more steps. Each step starts when the wait of the previous step is over.
     #[arg(long, value_name = "SIG[:D]", value_parser = step, requires = "max_time")]
     then: Vec<Step>,
     #[command(flatten)]

@@ -147,7 +147,7 @@ fn applet_page(applet: &Applet) -> String {
             }
             if !common.is_empty() {
                 page.section(Common::TITLE);
-                page.paragraph("ipcbox(1) explains these in full.");
+                page.paragraph("See ipcbox(1) for details.");
                 common.describe(page, false);
             }
         }

@@ -61,7 +61,7 @@ pub struct Send {
     wait: Option<Duration>,
     /// Send SIG if PID survives, then wait D (default: 5s)
     ///
-    /// Repeat this option for further steps, each after the D of the one before.
+    /// Repeat --then for more steps. Each step starts when the wait of the previous step is over.
     #[arg(long, value_name = "SIG[:D]", value_parser = step, requires = "wait")]
     then: Vec<Step>,
     /// Do not fail if a process does not exist

@@ -19,8 +19,7 @@ use crate::sys::signal::Set;
 
 /// Shows signals by name: shared_pending for the whole process, pending for its first thread only. Also shows which
 /// signals the first thread blocks, and which signals the process ignores or catches. The columns inode and start
-/// identify the process: every verb of signal accepts PID:INODE and PID@START, which never match a process that reuses
-/// the pid.
+/// identify a process even if its pid is reused later. To use them, pass PID:INODE or PID@START to any verb of signal.
 #[derive(Args)]
 pub struct Stat {
     /// Processes: PID, PID:INODE or PID@START
@@ -31,8 +30,8 @@ pub struct Stat {
     threads: bool,
     /// Show only signals that are both pending and blocked
     ///
-    /// A signal that is pending for the process counts if all threads block it. A process is shown only if it has such
-    /// a signal.
+    /// A signal that is pending for the whole process is shown only if all threads block it. Processes without blocked
+    /// pending signals are omitted.
     #[arg(long)]
     stuck: bool,
     #[command(flatten)]

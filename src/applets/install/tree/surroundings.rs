@@ -77,12 +77,12 @@ pub fn report_lacking(root: &Path) {
     };
     let (bin, share) = (root.join(BIN), root.join("share"));
     if lacks("PATH", "/bin:/usr/bin", &bin) {
-        report("PATH", &bin, "", "the shell does not find the programs");
+        report("PATH", &bin, "", "the shell will not find the ipcbox commands");
     }
     // An empty part stands for the directories that man(1) derives from PATH.
     let man = root.join("share/man");
     if lacks("MANPATH", "", &man) && lacks("MANPATH", "", Path::new("")) {
-        report("MANPATH", &man, "", "man does not find the pages");
+        report("MANPATH", &man, "", "man will not find the ipcbox pages");
     }
     // bash and fish search these for completions. Without the variable, fish searches only below its own prefix.
     let usual = "/usr/local/share:/usr/share";
@@ -92,7 +92,7 @@ pub fn report_lacking(root: &Path) {
         exec::find("fish".as_ref()).ok().and_then(|fish| fs::canonicalize(OsStr::from_bytes(fish.to_bytes())).ok());
     let is_of_fish = |fish: &PathBuf| fish.ancestors().nth(2) == Some(&root);
     if !is_of_user && lacks("XDG_DATA_DIRS", usual, &share) {
-        report("XDG_DATA_DIRS", &share, usual, "bash and fish do not find the completions");
+        report("XDG_DATA_DIRS", &share, usual, "bash and fish will not find the ipcbox completions");
     } else if !is_of_user && lacks("XDG_DATA_DIRS", "", &share) && fish.is_some_and(|fish| !is_of_fish(&fish)) {
         let dir = root.join(FISH);
         output::warn(format!("fish searches {} only if fish_complete_path contains it", dir.display()));
