@@ -6,8 +6,10 @@
 //! Every socket is close-on-exec and blocks, unless a function documents the opposite.
 #![allow(unsafe_code)]
 
+pub mod datagram;
 pub mod diag;
 pub mod hosts;
+pub mod name;
 pub mod takeover;
 
 use std::ffi::{OsStr, c_int};
@@ -19,7 +21,9 @@ use nix::Result;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, FcntlArg, OFlag, fcntl, openat};
 use nix::libc;
-use nix::sys::socket::sockopt::{AcceptConn, PeerCredentials, ReuseAddr, SendTimeout, SockType as TypeOf, SocketError};
+use nix::sys::socket::sockopt::{
+    AcceptConn, PassCred, PeerCredentials, ReuseAddr, SendTimeout, SockType as TypeOf, SocketError,
+};
 use nix::sys::socket::{
     self as calls, AddressFamily, Backlog, Shutdown, SockFlag, SockType, SockaddrStorage, UnixAddr, accept4, bind,
     getpeername, getsockname, getsockopt, setsockopt,
@@ -27,6 +31,7 @@ use nix::sys::socket::{
 use nix::sys::stat::{Mode, fstat};
 use nix::sys::time::{TimeVal, TimeValLike};
 
+use self::name::Name;
 use super::deadline::Deadline;
 use super::fds::flags;
 use super::fifo::Seen;
@@ -115,6 +120,15 @@ pub fn unix(kind: Type) -> Result<OwnedFd> {
     calls::socket(AddressFamily::Unix, kind.number(), SockFlag::SOCK_CLOEXEC, None)
 }
 
+/// Creates a unix socket for a server. Datagrams carry their sender.
+fn unix_server(kind: Type) -> Result<OwnedFd> {
+    let socket = unix(kind)?;
+    if kind == Type::Dgram {
+        setsockopt(&socket, PassCred, &true)?;
+    }
+    Ok(socket)
+}
+
 fn inet(kind: Type, address: SocketAddr, more: SockFlag) -> Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     calls::socket(family, kind.number(), SockFlag::SOCK_CLOEXEC | more, None)
@@ -125,7 +139,7 @@ fn inet(kind: Type, address: SocketAddr, more: SockFlag) -> Result<OwnedFd> {
 /// # Errors
 /// `EADDRINUSE`: a process has a socket with this name.
 pub fn bind_abstract(kind: Type, name: &[u8]) -> Result<OwnedFd> {
-    let socket = unix(kind)?;
+    let socket = unix_server(kind)?;
     bind(socket.as_raw_fd(), &UnixAddr::new_abstract(name)?)?;
     listen(socket, kind)
 }
@@ -264,6 +278,11 @@ pub fn pending_error(socket: impl AsFd) -> Result<()> {
     }
 }
 
+/// Makes a unix listener refuse new clients. It still accepts those in its backlog.
+pub fn refuse_clients(listener: impl AsFd) -> Result<()> {
+    calls::shutdown(listener.as_fd().as_raw_fd(), Shutdown::Read)
+}
+
 /// Ends what is sent: the peer gets EOF, and can still send.
 pub fn end_sending(socket: impl AsFd) -> Result<()> {
     calls::shutdown(socket.as_fd().as_raw_fd(), Shutdown::Write)
@@ -283,8 +302,7 @@ pub struct Credentials {
 /// Returns the process at the other end of a connected unix socket, SO_PEERCRED: the one that called listen(2) last, or
 /// the one that called connect(2).
 pub fn credentials(socket: impl AsFd) -> Result<Credentials> {
-    let peer = getsockopt(&socket, PeerCredentials)?;
-    Ok(Credentials { pid: peer.pid(), uid: peer.uid(), gid: peer.gid() })
+    getsockopt(&socket, PeerCredentials).map(Credentials::from)
 }
 
 /// Returns the type of a socket.
@@ -306,7 +324,7 @@ pub fn is_listening(socket: impl AsFd) -> Result<bool> {
 
 /// Returns the address of a TCP or UDP socket; `None` for other families.
 pub fn own_address(socket: impl AsFd) -> Result<Option<SocketAddr>> {
-    getsockname(socket.as_fd().as_raw_fd()).map(|address| inet_address(&address))
+    Ok(own_name(socket)?.inet())
 }
 
 /// Returns the address of the peer of a TCP or UDP socket; `None` for other families.
@@ -314,12 +332,20 @@ pub fn own_address(socket: impl AsFd) -> Result<Option<SocketAddr>> {
 /// # Errors
 /// `ENOTCONN`: it is not connected.
 pub fn peer_address(socket: impl AsFd) -> Result<Option<SocketAddr>> {
-    getpeername(socket.as_fd().as_raw_fd()).map(|address| inet_address(&address))
+    Ok(peer_name(socket)?.inet())
 }
 
-fn inet_address(address: &SockaddrStorage) -> Option<SocketAddr> {
-    let four = address.as_sockaddr_in().map(|four| SocketAddr::from((four.ip(), four.port())));
-    four.or_else(|| address.as_sockaddr_in6().map(|six| SocketAddr::from((six.ip(), six.port()))))
+/// Returns the name of a socket.
+pub fn own_name(socket: impl AsFd) -> Result<Name> {
+    getsockname::<SockaddrStorage>(socket.as_fd().as_raw_fd()).map(|address| Name::of(&address))
+}
+
+/// Returns the name of the peer of a socket.
+///
+/// # Errors
+/// `ENOTCONN`: it is not connected.
+pub fn peer_name(socket: impl AsFd) -> Result<Name> {
+    getpeername::<SockaddrStorage>(socket.as_fd().as_raw_fd()).map(|address| Name::of(&address))
 }
 
 /// Returns the number of sent bytes that the peer has not taken, SIOCOUTQ: its process for unix, its kernel for TCP.

@@ -24,7 +24,7 @@ use nix::sys::socket::{UnixAddr, bind};
 use nix::sys::stat::{Mode, fchmod, fstat, fstatat, umask};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
-use super::{SocketFile, Type, listen, unix};
+use super::{SocketFile, Type, listen, unix_server};
 use crate::sys::deadline::Deadline;
 use crate::sys::fifo::{Kind, Seen, lock};
 use crate::sys::wait;
@@ -76,7 +76,7 @@ impl Bound {
     /// most five seconds if there is none.
     pub fn take(path: &Path, kind: Type, mode: u32, deadline: Deadline) -> Taken<Self> {
         let place = Place::open(path)?;
-        let socket = unix(kind)?;
+        let socket = unix_server(kind)?;
         let until = place.lock(deadline)?;
         place.bind(&socket, mode, until)?;
         let outcome = listen(socket, kind).map_err(Refused::from).and_then(|socket| {

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::super::tests::Dir;
 use super::*;
 use crate::sys::signal::{Signal, kill};
-use crate::sys::socket::accept;
+use crate::sys::socket::{accept, unix};
 
 fn take(path: &Path) -> Taken<Bound> {
     Bound::take(path, Type::Stream, 0o600, Deadline::Forever)
