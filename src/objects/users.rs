@@ -1,6 +1,7 @@
 //! The processes that hold, wait for, map or have open an object.
 
 use std::io::Result as IoResult;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use super::{Object, State};
@@ -8,11 +9,12 @@ use crate::semset::{Purpose, awaited, lock, slots};
 use crate::sys::blocked_open;
 use crate::sys::fifo::Seen;
 use crate::sys::holder::seen::title;
-use crate::sys::holders::{self, Holder, Index, Open};
+use crate::sys::holders::{self, Holder, Index, Open, Place};
 use crate::sys::message::{Waits, Which};
 use crate::sys::posix::mq;
 use crate::sys::process::{self, Blocked};
-use crate::sys::socket::{SocketFile, diag};
+use crate::sys::socket::SocketFile;
+use crate::sys::socket::diag::{self, Diag};
 use crate::sys::sysv::msg;
 use crate::sys::sysv::sem::Set;
 use crate::text::{counted, visible};
@@ -294,7 +296,21 @@ pub fn at_fifo(fifo: &Seen) -> (Vec<User>, usize) {
 
 /// Returns the processes that have the socket at a path open, as far as they can be inspected.
 pub fn at_socket(path: &Path) -> Vec<User> {
-    let socket = SocketFile::open(path).and_then(|file| diag::bound_to(&file)).ok().flatten();
+    of_socket(SocketFile::open(path).and_then(|file| diag::bound_to(&file)).ok().flatten())
+}
+
+/// Returns the processes that have the socket with an abstract name open, likewise.
+pub fn at_name(name: &[u8]) -> Vec<User> {
+    of_socket(diag::bound_to_name(name).ok().flatten())
+}
+
+/// Returns the processes that have the TCP socket open that listens at an address, likewise.
+pub fn at_port(at: SocketAddr) -> Vec<User> {
+    let find = |diag: Diag| diag.listener(at)?.map(|socket| diag.place(socket)).transpose();
+    of_socket(Diag::open().and_then(find).ok().flatten())
+}
+
+fn of_socket(socket: Option<Place>) -> Vec<User> {
     let holders = socket.and_then(|socket| holders::of(socket).ok());
     holders.into_iter().flat_map(|holders| holders.seen).map(User::from).collect()
 }

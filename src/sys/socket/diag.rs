@@ -27,9 +27,11 @@ const TCP: u8 = libc::IPPROTO_TCP as u8;
 const BY_FAMILY: u16 = 20;
 const REQUEST: u16 = libc::NLM_F_REQUEST as u16;
 const DUMP: u16 = REQUEST | libc::NLM_F_DUMP as u16;
-/// UDIAG_SHOW_VFS.
+/// UDIAG_SHOW_NAME, and UDIAG_SHOW_VFS.
+const SHOW_NAME: u32 = 1;
 const SHOW_FILE: u32 = 2;
-/// The attribute of it, UNIX_DIAG_VFS.
+/// Their attributes, UNIX_DIAG_NAME and UNIX_DIAG_VFS.
+const NAME: u16 = 0;
 const FILE: u16 = 1;
 /// Bytes of `struct nlmsghdr`, `struct unix_diag_msg`, and `struct inet_diag_msg`.
 const HEAD: usize = 16;
@@ -42,6 +44,8 @@ const LARGEST: usize = 64 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tcp {
     state: u8,
+    /// Its user; 0 too if no process has it any more.
+    pub uid: u32,
     /// Its inode; 0 if no process has it any more.
     pub inode: u32,
 }
@@ -76,7 +80,9 @@ impl Diag {
                 Err(Errno::ENOENT) => Ok(None),
                 failed => failed.map(|()| None),
             },
-            Some((_, body, _)) if body.len() >= INET => Ok(Some(Tcp { state: body[1], inode: word(body, 68) })),
+            Some((_, body, _)) if body.len() >= INET => {
+                Ok(Some(Tcp { state: body[1], uid: word(body, 64), inode: word(body, 68) }))
+            }
             _ => Err(Errno::EPROTO),
         }
     }
@@ -88,6 +94,11 @@ impl Diag {
         Ok(self.tcp(at, no_peer)?.filter(|socket| socket.state == LISTEN))
     }
 
+    /// Returns a socket as `/proc/PID/fd` shows it.
+    pub fn place(&self, socket: Tcp) -> Result<Place> {
+        Ok((fstat(&self.0)?.st_dev, socket.inode.into()))
+    }
+
     fn ask(&self, how: u16, body: &[u8]) -> Result<()> {
         request(&self.0, how, body)
     }
@@ -96,20 +107,29 @@ impl Diag {
 /// Returns the socket that is bound to a file, as `/proc/PID/fd` shows it; `None` if there is none in this network
 /// namespace. The kernel lists all sockets for that.
 pub fn bound_to(file: &SocketFile) -> Result<Option<Place>> {
+    let wanted = [(file.seen.inode as u32).to_ne_bytes(), kernel_device(file.seen.device).to_ne_bytes()].concat();
+    find(SHOW_FILE, FILE, &wanted)
+}
+
+/// Like [`bound_to`], for an abstract name.
+pub fn bound_to_name(name: &[u8]) -> Result<Option<Place>> {
+    find(SHOW_NAME, NAME, &[b"\0", name].concat())
+}
+
+/// Returns the unix socket that has this attribute with this value.
+fn find(show: u32, attribute: u16, wanted: &[u8]) -> Result<Option<Place>> {
     let netlink = netlink()?;
     let mut body = [0; 24];
     body[0] = LOCAL;
     body[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
-    body[12..16].copy_from_slice(&SHOW_FILE.to_ne_bytes());
+    body[12..16].copy_from_slice(&show.to_ne_bytes());
     request(&netlink, DUMP, &body)?;
     let device = fstat(&netlink)?.st_dev;
-    let wanted = [file.seen.inode as u32, kernel_device(file.seen.device)];
     dump(&netlink, |body| {
         let mut rest = body.get(UNIX..)?;
         while let [a, b, c, d, ..] = *rest {
             let length = usize::from(u16::from_ne_bytes([a, b]));
-            let value = rest.get(4..length)?;
-            if u16::from_ne_bytes([c, d]) == FILE && value.len() == 8 && wanted == [word(value, 0), word(value, 4)] {
+            if u16::from_ne_bytes([c, d]) == attribute && rest.get(4..length)? == wanted {
                 return Some((device, word(body, 4).into()));
             }
             rest = rest.get(length.next_multiple_of(4)..)?;
