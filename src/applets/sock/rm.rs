@@ -5,16 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Error, Result};
 use clap::Args;
 use nix::errno::Errno;
-use nix::unistd::geteuid;
 
-use super::endpoint::{explain_path, not_a_socket};
+use super::endpoint::explain_refusal;
 use crate::applets::Verb;
-use crate::args::creating::user;
 use crate::exit::{Cause, Exit, each};
 use crate::objects::remove::refused;
-use crate::objects::users::{self, User};
-use crate::sys::fifo;
-use crate::sys::holders::Holder;
+use crate::objects::users;
 use crate::sys::socket::takeover::{Refused, remove};
 
 /// A socket file is stale if no process has the socket open, for example because its server was killed.
@@ -52,12 +48,7 @@ ipcbox sock rm db.sock --missing-ok
             let cause = match remove(path, self.force) {
                 Ok(()) => return Ok(()),
                 Err(Refused::Failed(Errno::ENOENT)) if self.missing_ok => return Ok(()),
-                Err(Refused::NotASocket(kind)) => not_a_socket(path, kind),
-                Err(Refused::InUse) => in_use(path),
-                Err(Refused::Locked(pids)) => locked(&pids),
-                Err(Refused::Disturbed) => Cause::new(Exit::Failed, "another process has just replaced it"),
-                Err(Refused::Failed(errno @ (Errno::EACCES | Errno::EPERM))) => denied(path, errno),
-                Err(Refused::Failed(errno)) => explain_path(path, errno),
+                Err(refused) => explain_refusal(path, refused, in_use),
             };
             Err(Error::from(cause)).with_context(|| format!("cannot remove {}", path.display()))
         })
@@ -67,20 +58,4 @@ ipcbox sock rm db.sock --missing-ok
 fn in_use(path: &Path) -> Cause {
     let users = users::list(&users::at_socket(path));
     refused(users.map_or_else(|| "it is in use".into(), |users| format!("it is in use by {users}")))
-}
-
-fn locked(pids: &[i32]) -> Cause {
-    let holder = |pid: &i32| User::from(Holder { pid: *pid, mappings: 0, open: Vec::new() });
-    let users: Vec<User> = pids.iter().map(holder).collect();
-    let by = users::list(&users).map_or_else(String::new, |users| format!(" by {users}"));
-    Cause::new(Exit::Failed, format!("its directory is still locked after 5s{by}"))
-}
-
-fn denied(path: &Path, errno: Errno) -> Cause {
-    match fifo::look(path) {
-        Ok(seen) if seen.uid != geteuid().as_raw() => {
-            Cause::from_errno(errno, format!("permission denied; owned by {}", user(seen.uid)))
-        }
-        _ => Cause::from_errno(errno, "its directory must be readable and writable"),
-    }
 }

@@ -1,16 +1,16 @@
 //! Connecting to an address.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Error, Result, bail};
+use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
-use super::{directory, explain_path, not_a_socket};
+use super::{addresses, directory, explain_path, missing, not_a_socket};
 use crate::args::address::{Address, Endpoint, Host};
 use crate::args::creating::user;
 use crate::args::timeout::Timeout;
@@ -21,7 +21,6 @@ use crate::sys::fds;
 use crate::sys::fifo::{self, Kind};
 use crate::sys::inotify::Watch;
 use crate::sys::socket::diag::Diag;
-use crate::sys::socket::hosts::{self, Unresolved};
 use crate::sys::socket::{self, Peer, SocketFile, Type};
 use crate::sys::wait;
 use crate::text::quote;
@@ -118,7 +117,7 @@ impl Client<'_> {
             Endpoint::Path(kind, path) => self.at_path(*kind, path, deadline),
             Endpoint::Abstract(kind, name) => self.at_name(*kind, name, deadline),
             Endpoint::Inet(kind, host, port) => {
-                let ips = self.addresses(host, deadline)?;
+                let ips = addresses(host, Some(self.timeout))?;
                 ports.begin();
                 self.at_port(*kind, &ips, *port, deadline, ports)
             }
@@ -190,22 +189,6 @@ impl Client<'_> {
         .into())
     }
 
-    fn addresses(&self, host: &Host, deadline: Deadline) -> Result<Vec<IpAddr>> {
-        match host {
-            Host::Number(ip) => Ok(vec![*ip]),
-            Host::Localhost => Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]),
-            Host::Name(name) => hosts::find(name, deadline).map_err(|why| match why {
-                Unresolved::Unknown => Cause::new(Exit::Missing, format!("no address is known for {name}")).into(),
-                Unresolved::NoGetent => {
-                    let words = format!("{name} is not in /etc/hosts, and getent is not installed");
-                    Cause::new(Exit::Failed, words).hint("use the number of the host").into()
-                }
-                Unresolved::Failed(Errno::EAGAIN) => self.timeout.missed("the host was not looked up").into(),
-                Unresolved::Failed(errno) => Error::from(errno).context(format!("cannot look {name} up")),
-            }),
-        }
-    }
-
     fn reach(&self, kind: Type, peer: &Peer, deadline: Deadline) -> nix::Result<OwnedFd> {
         let why = if matches!(peer, Peer::Inet(_)) { "no answer yet" } else { "the backlog of the server is full" };
         let mut notice = Notice::verbose(self.timeout, || format!("{}: {why}", self.address));
@@ -245,10 +228,6 @@ fn wrong_type(kind: Type, peer: &Peer, place: &str) -> Cause {
     };
     let cause = Cause::from_errno(Errno::EPROTOTYPE, words).exit(Exit::Exists);
     cause.hint(format!("use {}", quote(&format!("{prefix}:{place}"))))
-}
-
-fn missing(errno: Errno, words: &str) -> Cause {
-    Cause::from_errno(errno, words).exit(Exit::Missing)
 }
 
 /// Returns the user of a server, and its pid if that is of this pid namespace.

@@ -1,16 +1,29 @@
 //! Opening what an address names, and copying both directions of a connection.
 
+#[allow(dead_code)]
+pub mod allow;
 pub mod client;
 pub mod exchange;
+#[allow(dead_code)]
+pub mod listener;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
+use anyhow::{Error, Result};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
+use crate::args::address::Host;
 use crate::args::creating::user;
+use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
+use crate::objects::users::{self, User};
+use crate::sys::deadline::Deadline;
 use crate::sys::fifo::{self, Kind};
+use crate::sys::holders::Holder;
+use crate::sys::socket::hosts::{self, Unresolved};
+use crate::sys::socket::takeover::Refused;
 
 /// Explains a failed call on the file of a socket.
 pub fn explain_path(path: &Path, errno: Errno) -> Cause {
@@ -33,6 +46,57 @@ pub fn explain_path(path: &Path, errno: Errno) -> Cause {
         },
         errno => Cause::plain(errno),
     }
+}
+
+/// Explains why a path was not taken or removed. `in_use` is the failure on the socket of a live process.
+pub fn explain_refusal(path: &Path, refused: Refused, in_use: fn(&Path) -> Cause) -> Cause {
+    match refused {
+        Refused::NotASocket(kind) => not_a_socket(path, kind),
+        Refused::InUse => in_use(path),
+        Refused::Locked(pids) => locked(&pids),
+        Refused::Disturbed => Cause::new(Exit::Failed, "another process has just replaced it"),
+        Refused::Failed(errno @ (Errno::EACCES | Errno::EPERM)) => denied(path, errno),
+        Refused::Failed(errno) => explain_path(path, errno),
+    }
+}
+
+fn locked(pids: &[i32]) -> Cause {
+    let holder = |pid: &i32| User::from(Holder { pid: *pid, mappings: 0, open: Vec::new() });
+    let users: Vec<User> = pids.iter().map(holder).collect();
+    let by = users::list(&users).map_or_else(String::new, |users| format!(" by {users}"));
+    Cause::new(Exit::Failed, format!("its directory is still locked after 5s{by}"))
+}
+
+fn denied(path: &Path, errno: Errno) -> Cause {
+    match fifo::look(path) {
+        Ok(seen) if seen.uid != geteuid().as_raw() => {
+            Cause::from_errno(errno, format!("permission denied; owned by {}", user(seen.uid)))
+        }
+        _ => Cause::from_errno(errno, "its directory must be readable and writable"),
+    }
+}
+
+/// Returns the addresses of a host, in the order in which to try them.
+pub fn addresses(host: &Host, timeout: Option<&Timeout>) -> Result<Vec<IpAddr>> {
+    let name = match host {
+        Host::Number(ip) => return Ok(vec![*ip]),
+        Host::Localhost => return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]),
+        Host::Name(name) => name,
+    };
+    hosts::find(name, timeout.map_or(Deadline::Forever, Timeout::deadline)).map_err(|why| match (why, timeout) {
+        (Unresolved::Unknown, _) => Cause::new(Exit::Missing, format!("no address is known for {name}")).into(),
+        (Unresolved::NoGetent, _) => {
+            let words = format!("{name} is not in /etc/hosts, and getent is not installed");
+            Cause::new(Exit::Failed, words).hint("use the number of the host").into()
+        }
+        (Unresolved::Failed(Errno::EAGAIN), Some(timeout)) => timeout.missed("the host was not looked up").into(),
+        (Unresolved::Failed(errno), _) => Error::from(errno).context(format!("cannot look {name} up")),
+    })
+}
+
+/// Returns the failure on what is missing.
+pub fn missing(errno: Errno, words: &str) -> Cause {
+    Cause::from_errno(errno, words).exit(Exit::Missing)
 }
 
 /// Returns the failure on a file that is not a socket.

@@ -1,0 +1,225 @@
+//! Listening at addresses.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+
+use super::{addresses, explain_refusal, missing};
+use crate::args::address::{Address, Endpoint, Host};
+use crate::args::timeout::Timeout;
+use crate::exit::{Cause, Exit};
+use crate::objects::users::{self, User};
+use crate::output;
+use crate::sys::deadline::Deadline;
+use crate::sys::fds;
+use crate::sys::socket::takeover::Bound;
+use crate::sys::socket::{self, Type};
+use crate::sys::wait::interruptible;
+
+/// How many free ports of one family are tried in the other one.
+const ATTEMPTS: usize = 64;
+/// How long accept(2) may block if another process has taken the connection.
+const TAKEN: Duration = Duration::from_millis(10);
+
+/// How to listen.
+pub struct Opening<'a> {
+    /// The permission bits of a path.
+    pub mode: u32,
+    /// Whether other hosts may connect.
+    pub is_open: bool,
+    /// How long to wait for the lock of a directory, and for the addresses of a name.
+    pub timeout: Option<&'a Timeout>,
+}
+
+/// A socket that listens, or that receives datagrams. Dropping it removes its path.
+#[derive(Debug)]
+pub struct Listener {
+    /// The address as typed, with the port that it has.
+    pub shown: OsString,
+    /// The type of its socket.
+    pub kind: Type,
+    /// Its address if it is of TCP or UDP.
+    pub inet: Option<SocketAddr>,
+    /// Whether other processes may share it, so that its flags must stay as they are.
+    pub is_shared: bool,
+    socket: Socket,
+}
+
+#[derive(Debug)]
+enum Socket {
+    AtPath(Bound),
+    Other(OwnedFd),
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.socket {
+            Socket::AtPath(bound) => bound.socket.as_fd(),
+            Socket::Other(socket) => socket.as_fd(),
+        }
+    }
+}
+
+impl Listener {
+    /// Accepts a connection of a listener that is ready.
+    ///
+    /// # Errors
+    /// `EAGAIN`: another process has taken the connection. `EMFILE`: it stays in the backlog.
+    pub fn accept(&self) -> nix::Result<OwnedFd> {
+        if self.is_shared {
+            return interruptible(Deadline::after(TAKEN), || socket::accept(self))?.ok_or(Errno::EAGAIN);
+        }
+        socket::accept(self)
+    }
+
+    /// Removes its name, so that no new client comes. A unix listener still accepts those in its backlog.
+    pub fn close(&self) {
+        if let Socket::AtPath(bound) = &self.socket
+            && let Err(errno) = bound.remove()
+        {
+            output::warn(format!("cannot remove {}: {}", self.shown.display(), Cause::plain(errno)));
+        }
+        if !self.is_shared && self.inet.is_none() {
+            // A socket that does not listen refuses this, and needs nothing else.
+            let _ = socket::refuse_clients(self);
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Listens at each address. `localhost` and names can take several sockets, all with the same port.
+pub fn open(at: &[Address], how: &Opening) -> Result<Vec<Listener>> {
+    let mut listeners = Vec::new();
+    for address in at {
+        let opened = how.open(address);
+        listeners.extend(opened.with_context(|| format!("cannot listen on {address}"))?);
+    }
+    Ok(listeners)
+}
+
+impl Opening<'_> {
+    fn open(&self, address: &Address) -> Result<Vec<Listener>> {
+        let listener = |kind, socket, inet: Option<SocketAddr>, is_shared| {
+            let is_chosen = matches!(address.endpoint(), Endpoint::Inet(.., 0));
+            let shown = inet.filter(|_| is_chosen).map(|inet| with_port(address, inet.port()));
+            Listener { shown: shown.unwrap_or_else(|| address.typed().to_owned()), kind, inet, is_shared, socket }
+        };
+        Ok(match address.endpoint() {
+            Endpoint::Path(kind, path) => {
+                let deadline = self.timeout.map_or(Deadline::Forever, Timeout::deadline);
+                let bound = Bound::take(path, *kind, self.mode, deadline);
+                let bound =
+                    bound.map_err(|refused| explain_refusal(path, refused, |path| used(&users::at_socket(path))));
+                vec![listener(*kind, Socket::AtPath(bound?), None, false)]
+            }
+            Endpoint::Abstract(kind, name) => {
+                let bound = socket::bind_abstract(*kind, name).map_err(|errno| match errno {
+                    Errno::EADDRINUSE => used(&users::at_name(name)),
+                    errno => Cause::plain(errno),
+                });
+                vec![listener(*kind, Socket::Other(bound?), None, false)]
+            }
+            Endpoint::Inet(kind, host, port) => {
+                let ips = addresses(host, self.timeout)?;
+                ips.iter().try_for_each(|ip| self.admits(*ip))?;
+                let with_address = |socket| {
+                    let inet = socket::own_address(&socket)?;
+                    Ok(listener(*kind, Socket::Other(socket), inet, false))
+                };
+                at_port(*kind, host, &ips, *port)?.into_iter().map(with_address).collect::<nix::Result<_>>()?
+            }
+            Endpoint::Inherited(number) => {
+                let socket = inherited(*number)?;
+                let (kind, inet) = (socket::type_of(&socket)?, socket::own_address(&socket)?);
+                inet.map_or(Ok(()), |inet| self.admits(inet.ip()))?;
+                vec![listener(kind, Socket::Other(socket), inet, true)]
+            }
+        })
+    }
+
+    /// Refuses an address that other hosts reach, unless the user wants that.
+    fn admits(&self, ip: IpAddr) -> Result<()> {
+        if self.is_open || ip.to_canonical().is_loopback() {
+            return Ok(());
+        }
+        let words = format!("other hosts can connect to {ip}");
+        bail!(Cause::new(Exit::Usage, words).hint("add --allow any to accept them, or use tcp:localhost:PORT"))
+    }
+}
+
+/// Returns the address as typed, with this port instead of 0.
+fn with_port(address: &Address, port: u16) -> OsString {
+    let typed = address.to_string();
+    let host = typed.rsplit_once(':').map_or(typed.as_str(), |(host, _)| host);
+    format!("{host}:{port}").into()
+}
+
+/// Returns the failure on an address that a live process has.
+fn used(users: &[User]) -> Cause {
+    let by = users::list(users).map_or_else(String::new, |users| format!(" by {users}"));
+    Cause::from_errno(Errno::EADDRINUSE, format!("it is in use{by}")).exit(Exit::Exists)
+}
+
+/// Listens at the same port of each address. A port that is free in one family can be in use in the other one.
+fn at_port(kind: Type, host: &Host, ips: &[IpAddr], port: u16) -> Result<Vec<OwnedFd>> {
+    // Kept until the end, so that the kernel does not choose the same port once more.
+    let mut spoiled = Vec::new();
+    loop {
+        let mut bound = Vec::new();
+        let failed = bind_each(kind, ips, port, &mut bound).err();
+        match failed {
+            None => return Ok(bound),
+            Some((Errno::EADDRINUSE, _)) if port == 0 && !bound.is_empty() && spoiled.len() < ATTEMPTS => {
+                spoiled.push(bound);
+            }
+            Some((Errno::EADDRINUSE, at)) => bail!(used(&users::at_port(at))),
+            Some((errno @ Errno::EADDRNOTAVAIL, _)) => {
+                let words = match host {
+                    Host::Number(_) => "the address does not belong to this machine",
+                    _ => "no address of the host belongs to this machine",
+                };
+                bail!(Cause::from_errno(errno, words));
+            }
+            Some((errno @ Errno::EACCES, at)) => {
+                bail!(Cause::from_errno(errno, format!("permission denied; port {} is privileged", at.port())));
+            }
+            Some((errno, _)) => bail!(errno),
+        }
+    }
+}
+
+/// A family that this machine does not have, or an address that it lacks, fails only if there is no other.
+fn bind_each(kind: Type, ips: &[IpAddr], mut port: u16, bound: &mut Vec<OwnedFd>) -> Result<(), (Errno, SocketAddr)> {
+    let mut absent = None;
+    for ip in ips {
+        let at = SocketAddr::new(*ip, port);
+        match socket::bind_inet(kind, at).and_then(|socket| Ok((socket::own_address(&socket)?, socket))) {
+            Ok((own, socket)) => {
+                port = own.map_or(port, |own| own.port());
+                bound.push(socket);
+            }
+            Err(errno @ (Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL)) => absent = Some((errno, at)),
+            Err(errno) => return Err((errno, at)),
+        }
+    }
+    absent.filter(|_| bound.is_empty()).map_or(Ok(()), Err)
+}
+
+fn inherited(number: i32) -> Result<OwnedFd> {
+    let socket = fds::copy_of(number).map_err(|errno| missing(errno, "the descriptor is not open"))?;
+    let kind = socket::type_of(&socket)
+        .map_err(|errno| Cause::from_errno(errno, "the descriptor is not a socket").exit(Exit::Exists))?;
+    if kind != Type::Dgram && !socket::is_listening(&socket)? {
+        bail!(Cause::new(Exit::Exists, "the socket is not listening"));
+    }
+    Ok(socket)
+}
