@@ -6,7 +6,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::mem::size_of;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use nix::Result;
@@ -21,11 +21,15 @@ const STOPS: [Signal; 3] = [Signal::TSTP, Signal::TTIN, Signal::TTOU];
 
 /// Whether a stop signal has come and is pending again.
 static SEEN: AtomicBool = AtomicBool::new(false);
+/// The stop signals that are caught and were not inherited as blocked.
+static CAUGHT: AtomicU64 = AtomicU64::new(0);
+/// Whether SIGCONT has come while [`note`] blocks one of them.
+static CONTINUED: AtomicBool = AtomicBool::new(false);
 /// The timeout of the next call, laid out as a `struct timespec`.
 static LIMIT: [AtomicI64; 2] = [const { AtomicI64::new(0) }; 2];
 const _: () = assert!(size_of::<[AtomicI64; 2]>() == size_of::<libc::timespec>());
 
-/// The stop signals, caught until this is dropped. Ignored and blocked ones stay so.
+/// The stop signals and SIGCONT, caught until this is dropped. Ignored and blocked stop signals stay so.
 pub struct Stops {
     mask: Signals,
     before: Vec<(Signal, Handling)>,
@@ -37,9 +41,15 @@ impl Stops {
         let mut stops = Self { mask: block(Signals::EMPTY)?, before: Vec::new() };
         for signal in STOPS {
             // SAFETY: the handler takes the arguments of SA_SIGINFO and may run at any time.
-            let before = unsafe { handler().set_unless_ignored(signal) }?;
+            let before = unsafe { handling(note).set_unless_ignored(signal) }?;
             stops.before.extend(before.map(|before| (signal, before)));
         }
+        let caught: Signals =
+            stops.before.iter().map(|(signal, _)| *signal).filter(|it| !stops.mask.has(*it)).collect();
+        CAUGHT.store(caught.0, Ordering::SeqCst);
+        // SAFETY: as above. An ignored SIGCONT continues the process too.
+        let before = unsafe { handling(go_on).set(Signal::CONT) }?;
+        stops.before.push((Signal::CONT, before));
         Ok(stops)
     }
 
@@ -71,9 +81,10 @@ impl Stops {
     pub fn stop(&self) -> Result<()> {
         if SEEN.swap(false, Ordering::SeqCst) {
             self.restore()?;
+            CONTINUED.store(false, Ordering::SeqCst);
             for (signal, _) in &self.before {
                 // SAFETY: as in catch().
-                unsafe { handler().set(*signal) }?;
+                unsafe { handling(if *signal == Signal::CONT { go_on } else { note }).set(*signal) }?;
             }
         }
         Ok(())
@@ -97,19 +108,38 @@ impl Drop for Stops {
     }
 }
 
-fn handler() -> Handling {
-    Handling::new(note as *const () as usize, libc::SA_SIGINFO)
+fn handling(handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void)) -> Handling {
+    Handling::new(handler as *const () as usize, libc::SA_SIGINFO)
+}
+
+/// Returns the signals that are blocked where a handler returns to.
+///
+/// # Safety
+/// `context` is what the kernel passed to a handler with SA_SIGINFO that is still running.
+const unsafe fn blocked(context: *mut c_void) -> *mut libc::sigset_t {
+    let context: *mut libc::ucontext_t = context.cast();
+    // SAFETY: guaranteed by the caller.
+    unsafe { &raw mut (*context).uc_sigmask }
 }
 
 /// Makes the signal pending again, blocked from the handler's return on, so that SIGCONT can cancel it like a signal
-/// that was never caught. May run at any time: it only makes system calls and uses atomics.
+/// that was never caught. Only a SIGCONT that comes within raise(3) is lost, because the kernel then drops it. May run
+/// at any time: it only makes system calls and uses atomics.
 extern "C" fn note(signal: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
     let errno = Errno::last_raw();
     // SAFETY: plain integers. The signal is blocked while its handler runs.
     unsafe { libc::raise(signal) };
-    let context: *mut libc::ucontext_t = context.cast();
-    // SAFETY: the kernel passes every SA_SIGINFO handler the context it returns to.
-    let mask = unsafe { &raw mut (*context).uc_sigmask };
+    // SIGCONT has come since the kernel delivered the signal, perhaps before it was pending again.
+    if CONTINUED.swap(false, Ordering::SeqCst) {
+        for which in STOPS.into_iter().filter(|which| which.number() == signal) {
+            // SAFETY: ignoring a signal discards it if it is pending; then as in catch().
+            let _ = unsafe { Handling::new(libc::SIG_IGN, 0).set(which).and_then(|_| handling(note).set(which)) };
+        }
+        Errno::set_raw(errno);
+        return;
+    }
+    // SAFETY: the context is this handler's.
+    let mask = unsafe { blocked(context) };
     // SAFETY: the mask is part of that context, and the signal is one of STOPS.
     unsafe { libc::sigaddset(mask, signal) };
     for part in &LIMIT {
@@ -117,4 +147,17 @@ extern "C" fn note(signal: c_int, _: *mut libc::siginfo_t, context: *mut c_void)
     }
     SEEN.store(true, Ordering::SeqCst);
     Errno::set_raw(errno);
+}
+
+/// Notes a SIGCONT that has interrupted [`note`]: while that runs, its signal is blocked. May run at any time, because
+/// it only uses atomics.
+extern "C" fn go_on(_: c_int, _: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: the context is this handler's.
+    let mask = unsafe { blocked(context) };
+    let caught = Signals(CAUGHT.load(Ordering::SeqCst));
+    // SAFETY: the mask is part of that context.
+    let is_blocked = |signal: &Signal| unsafe { libc::sigismember(mask, signal.number()) } == 1;
+    if STOPS.iter().any(|signal| caught.has(*signal) && is_blocked(signal)) {
+        CONTINUED.store(true, Ordering::SeqCst);
+    }
 }
