@@ -10,9 +10,9 @@ use crate::exit::{Cause, Exit, each};
 use crate::output::{self, Cell, Column};
 use crate::sys::signal::{Set, Signal};
 
-/// Without SPEC, lists every signal with its number, default action and meaning. Prints one line for each
-/// SPEC: the name of the signal for a number or an exit status above 128, the number for a name, and the names of all
-/// signals in the mask for a mask. With --json or --columns, SPEC selects rows of the table.
+/// Without SPEC, lists every signal with its number, default action and meaning. Translates each SPEC to one line: a
+/// number or an exit status above 128 to a signal name, and a signal name to a number. For a mask, prints the names of
+/// all signals in it. With --json or --columns, SPEC selects rows of the table.
 #[derive(Args)]
 pub struct List {
     /// Name, number, exit status above 128, or mask (0x4002)

@@ -14,8 +14,8 @@ use crate::supervise::command::Command;
 use crate::sys::signal::{self, Disposition, Signal, block, on_parents_death, set_disposition};
 
 /// Runs CMD and exits with its status, or dies by the signal that killed CMD. If only --ignore, --block, --default or
-/// --parent-death are given, ipcbox replaces itself with CMD. Otherwise, ipcbox remains the parent of CMD and forwards
-/// the signals that it gets. CMD gets its own process group, in the foreground if ipcbox was. Signals from keys such as
+/// --parent-death are given, ipcbox replaces itself with CMD; otherwise, it remains the parent of CMD and forwards
+/// signals to CMD. CMD gets its own process group, which is in the foreground if ipcbox was. Signals from keys such as
 /// ^C reach CMD directly, and bypass --map and --on.
 #[derive(Args)]
 pub struct Run {

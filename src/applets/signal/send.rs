@@ -48,7 +48,7 @@ pub struct Send {
     tree: bool,
     /// Send to all descendants of PID, but not to PID
     ///
-    /// ipcbox does not signal itself either, so PID can be the calling script ($$).
+    /// The ipcbox process itself is not signalled either, so PID can be the calling script ($$).
     #[arg(long, conflicts_with_all = ["tree", "when_caught"])]
     below: bool,
     /// Wait at most D until PID has a handler for SIG

@@ -17,9 +17,10 @@ use crate::sys::process::wait_status::{Stage, stage};
 use crate::sys::process::{self, inode};
 use crate::sys::signal::Set;
 
-/// Shows signals by name: shared_pending for the whole process, pending for its first thread only. Also shows which
-/// signals the first thread blocks, and which signals the process ignores or catches. The columns inode and start
-/// identify a process even if its pid is reused later. To use them, pass PID:INODE or PID@START to any verb of signal.
+/// Shows signals by name. The column shared_pending lists signals that are pending for the process, and pending lists
+/// those that are pending for its first thread. Also shows which signals the first thread blocks, and which signals the
+/// process ignores or catches. The columns inode and start identify a process even if its pid is reused later. To use
+/// them, pass PID:INODE or PID@START to any verb of signal.
 #[derive(Args)]
 pub struct Stat {
     /// Processes: PID, PID:INODE or PID@START

@@ -30,13 +30,13 @@ pub struct Rules {
     pub map: Vec<Pair>,
     /// Run CMDLINE with /bin/sh when SIG arrives
     ///
-    /// CMD still gets SIG, unless --map SIG= drops it. IPCBOX_SIGNAL contains SIG, and IPCBOX_PID the pid of CMD. A
-    /// CMDLINE never runs twice at the same time. ipcbox exits only after every CMDLINE has finished.
+    /// CMD still gets SIG, unless --map SIG= drops it. IPCBOX_SIGNAL contains SIG, and IPCBOX_PID contains the pid of
+    /// CMD. A CMDLINE never runs twice at the same time. ipcbox exits only after every CMDLINE has finished.
     #[arg(long, value_name = "SIG=CMDLINE", value_parser = on)]
     pub on: Vec<On>,
     /// Forward signals to cmd, group or tree (default: cmd)
     ///
-    /// group is the process group of CMD; tree is CMD and all its descendants.
+    /// The word group stands for the process group of CMD, and tree for CMD and all its descendants.
     #[arg(long, value_name = "TO", value_enum, default_value_t, hide_possible_values = true)]
     forward: Forward,
     /// Send SIG to CMD when the parent of ipcbox exits
