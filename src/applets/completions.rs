@@ -7,8 +7,8 @@ use super::{Verb, embedded};
 use crate::exit::Exit;
 use crate::output;
 
-/// Prints the file that adds completions of ipcbox and its applets to SHELL. The binary contains this file, and
-/// --install-all installs it.
+/// Prints the file that adds completions of ipcbox and its applets to SHELL. The binary contains the completion files,
+/// and --install-all installs them.
 #[derive(Args)]
 pub struct Completions {
     /// Shell: bash, zsh or fish

@@ -8,8 +8,8 @@ use crate::exit::{Cause, Exit, each};
 use crate::output;
 use crate::target::{Form, Target};
 
-/// Prints the key of each TARGET as 0x and eight hexadecimal digits, one per line. A program that opens this key gets
-/// the same object.
+/// Prints the key of each TARGET as 0x and eight hexadecimal digits, one per line. A program that uses the printed key
+/// gets the same object as ipcbox.
 ///
 /// The key of a name is the 32-bit FNV-1a hash of its bytes, with 0 replaced by 1. The key of ftok:PATH:N comes
 /// from ftok(3); two files can have the same key.

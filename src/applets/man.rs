@@ -11,8 +11,8 @@ use crate::exit::{Cause, Exit};
 use crate::output;
 use crate::sys::{exec, fds};
 
-/// Shows a manual page that the binary contains. On a terminal, man(1) shows it. If there is no man, or standard output
-/// is not a terminal, the page is printed as plain text.
+/// Shows a manual page that the binary contains. On a terminal, man(1) shows the page. If man(1) is not installed, or
+/// standard output is not a terminal, the page is printed as plain text.
 #[derive(Args)]
 pub struct Man {
     /// Page: an applet, ipcbox or cookbook (default: ipcbox)

@@ -26,8 +26,8 @@ use crate::text::quote;
 /// Creates a symbolic link to ipcbox in DIR for each applet. Links named ipcs and ipcrm would hide the system's own
 /// programs, so ipcbox creates them only if you list them as APPLET.
 ///
-/// An existing link to ipcbox is left unchanged. Any other file in the way is an error, unless --force is given. If
-/// the binary is also in DIR, the links are relative.
+/// An existing link to ipcbox is left unchanged. If another file has the name of a link, the call fails, unless --force
+/// is given. If the binary is also in DIR, the links are relative.
 #[derive(Args)]
 pub struct Install {
     /// Start each name with P, for example ipc-
@@ -96,8 +96,8 @@ ipcbox --install --prefix ipc- bin sem
 /// Installs this binary below PREFIX: the binary and its links in bin; manual pages and completions for bash, zsh and
 /// fish in share. Missing directories are created.
 ///
-/// If a file differs, nothing is installed without --force. A file that is already right is left unchanged. If the call
-/// fails, PREFIX is as it was.
+/// If a file differs, nothing is installed without --force. A file that is up to date is left unchanged. If the call
+/// fails, PREFIX is left unchanged.
 #[derive(Args)]
 pub struct InstallAll {
     /// Start the name of each link with P, for example ipc-
@@ -187,8 +187,8 @@ fn called() -> String {
     }
 }
 
-/// Removes what --install-all has installed below PREFIX, of any version: links that lead to ipcbox, and files that
-/// carry its mark. Directories that were created for them are removed if they are empty.
+/// Removes what --install-all of any version has installed below PREFIX: links to ipcbox, and files with the mark of
+/// ipcbox. Directories that --install-all created are removed if they are empty.
 #[derive(Args)]
 pub struct Uninstall {
     /// List what would be removed, and change nothing
