@@ -19,7 +19,7 @@ pub enum Exit {
     Done,
     /// 1: failed, for a reason that has no status of its own.
     Failed,
-    /// 2: wrong usage; nothing was attempted.
+    /// 2: usage error; nothing was done.
     Usage,
     /// 3: no such object, process or reader.
     Missing,

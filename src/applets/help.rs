@@ -16,7 +16,7 @@ const WIDTH: usize = 80;
 
 /// The forms of TARGET. `Some(true)` marks those only for `create`, `Some(false)` those for other verbs.
 const FORMS: &[(&str, &str, Option<bool>)] = &[
-    ("build-slots", "a name, shared by all users of the machine", None),
+    ("build-slots", "a name that means the same object for all users", None),
     ("12345", "a System V id, as printed by ipcs", Some(false)),
     ("0x1badc0de", "a System V key, as printed by ipcs", None),
     ("ftok:PATH[:N]", "the System V key that ftok(3) returns for an existing PATH", None),
@@ -106,7 +106,7 @@ fn groups(parser: &Command, long: bool) -> Vec<(String, Vec<String>)> {
 }
 
 /// The help of `--help`.
-pub const PRINT_HELP: &str = "Print help (-h: options only)";
+pub const PRINT_HELP: &str = "Print help (-h prints a shorter version)";
 
 /// The titles of options that verbs share, in their order.
 pub const SHARED: [&str; 3] = ["Creating", "Waiting", "Output"];

@@ -11,12 +11,12 @@ pub const fn meaning(exit: Exit) -> &'static str {
     match exit {
         Exit::Done => "success",
         Exit::Failed => "any other failure",
-        Exit::Usage => "wrong usage; nothing was tried",
+        Exit::Usage => "usage error; nothing was done",
         Exit::Missing => "no such object, process or reader",
-        Exit::Exists => "the object already exists, or is not what was requested",
+        Exit::Exists => "the object already exists, or differs from the requested one",
         Exit::Denied => "permission denied",
         Exit::NotInTime(_) => "timeout",
-        Exit::BeforeCommand => "any failure before CMD starts, such as wrong usage",
+        Exit::BeforeCommand => "any failure before CMD starts, such as a usage error",
         Exit::NotExecutable => "CMD cannot be executed",
         Exit::NotFound => "CMD was not found",
         Exit::Command(_) => "the exit status of CMD, or 128+N if signal N killed CMD",
@@ -104,7 +104,7 @@ impl Entry {
             (Exit::Exists, _) if has(&["lock"]) => "SEM exists, but is not a lock".into(),
             (Exit::Exists, _) if is_fifo => "PATH is not a FIFO".into(),
             (Exit::NotInTime(_), _) if has(&["timeout_status"]) => {
-                "timeout (or the status set by --timeout-status)".into()
+                "timeout (--timeout-status sets a different status)".into()
             }
             (Exit::BeforeCommand, _) if with_command => "any failure before CMD starts, if CMD is given".into(),
             (exit, _) => meaning(exit).to_owned(),

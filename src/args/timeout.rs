@@ -85,7 +85,7 @@ impl Late {
 /// Whether only errors are printed.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Quiet {
-    /// Suppress the waiting notice and the printed id
+    /// Do not print ids, pids or messages about waiting
     ///
     /// The verb create prints the id, name or path of the object. The verb hold prints the pid of the holder.
     #[arg(short, long, num_args = 0, default_missing_value = "true", help_heading = "Output")]
