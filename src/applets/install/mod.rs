@@ -96,7 +96,7 @@ ipcbox --install --prefix ipc- bin sem
 /// Installs this binary below PREFIX: the binary and its links in bin; manual pages and completions for bash, zsh and
 /// fish in share. Missing directories are created.
 ///
-/// If a file differs, nothing is installed without --force. A file that is up to date is left unchanged. If the call
+/// Without --force, nothing is installed if any file differs. A file that is up to date is left unchanged. If the call
 /// fails, PREFIX is left unchanged.
 #[derive(Args)]
 pub struct InstallAll {

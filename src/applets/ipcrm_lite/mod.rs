@@ -63,8 +63,8 @@ pub const APPLET: Applet = Applet {
 
 /// The options of ipcrm(1) from util-linux 2.38 work unchanged, and remove an object even if it is in use. `ipcrm -a`
 /// removes all objects without asking. Without --force, a TARGET or a filter does not remove an object that is in use.
-/// A filter asks for confirmation; without a terminal, --yes is required. A filter keeps slots, locks, barriers and
-/// objects of other users. With TARGETs, filters only select among the TARGETs.
+/// A filter asks for confirmation; without a terminal, --yes is required. A filter skips slots, locks, barriers and
+/// objects of other users. With TARGETs, a filter removes only the TARGETs that match.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Remove {

@@ -15,8 +15,8 @@ use crate::semset::barrier;
 use crate::sys::deadline::Deadline;
 use crate::target::Target;
 
-/// Waits until N callers have arrived; then all of them return. The barrier is created if needed. The same barrier can
-/// be reused immediately for the next round. A caller that times out or is killed does not count.
+/// Waits until N callers have arrived; then all of them return. The barrier is created if needed. A barrier can be
+/// reused at once for the next round. A caller that times out or is killed does not count.
 #[derive(Args)]
 pub struct Barrier {
     /// Barrier

@@ -17,8 +17,8 @@ use crate::sys::sysv::sem::MAX_VALUE;
 use crate::target::{Form, Target, not_posix};
 
 /// Sets values regardless of waiters and holders. For each semaphore that is set, the kernel discards the undo values
-/// of all processes. If a semaphore is in use, use sem post and sem wait instead. If VALUEs are given for a whole set,
-/// they are set in one step; otherwise, one by one.
+/// of all processes. To change a semaphore that is in use, use sem post and sem wait. If VALUEs are given for a whole
+/// set, they are set in one step; otherwise, one by one.
 #[derive(Args)]
 pub struct Set {
     /// Semaphore, or set of semaphores

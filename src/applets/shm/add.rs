@@ -10,8 +10,8 @@ use crate::args::creating::Creating;
 use crate::exit::Exit;
 use crate::output;
 
-/// The addition is atomic, so every caller gets a different value. The highest value wraps to the lowest. Processes
-/// that wait on the word are woken.
+/// The addition is atomic, so every caller gets a different value. Beyond the highest value, the word wraps around to
+/// the lowest. Processes that wait on the word are woken.
 #[derive(Args)]
 pub struct Add {
     #[command(flatten)]

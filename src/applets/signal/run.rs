@@ -13,10 +13,10 @@ use crate::exit::{Cause, Exit};
 use crate::supervise::command::Command;
 use crate::sys::signal::{self, Disposition, Signal, block, on_parents_death, set_disposition};
 
-/// Runs CMD and exits with its status, or dies by the signal that killed CMD. If only --ignore, --block, --default or
-/// --parent-death are given, ipcbox replaces itself with CMD; otherwise, it remains the parent of CMD and forwards
-/// signals to CMD. CMD gets its own process group, which is in the foreground if ipcbox was. Signals from keys such as
-/// ^C reach CMD directly, and bypass --map and --on.
+/// Runs CMD and exits with its status, or kills itself with the signal that killed CMD. If only --ignore, --block,
+/// --default or --parent-death are given, ipcbox replaces itself with CMD; otherwise, it remains the parent of CMD and
+/// forwards signals to CMD. CMD gets its own process group. If ipcbox is in the foreground, CMD is too. Signals from
+/// keys such as ^C reach CMD directly, and bypass --map and --on.
 #[derive(Args)]
 pub struct Run {
     /// Ignore these signals in CMD, for example INT,TERM

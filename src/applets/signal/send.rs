@@ -25,9 +25,9 @@ use crate::sys::signal::Signal;
 const INTERVAL: Duration = Duration::from_millis(1);
 
 /// Sends SIG to each PID; if SIG is 0, only tests whether a signal could be sent. The signal never reaches a process
-/// that reuses the pid during the call. For the same guarantee with stored pids, use PID:INODE or PID@START, as printed
-/// by signal stat. With --wait, prints one line per process: exited, killed, ended (status unknown) or alive. If one
-/// PID cannot be signalled, the others still are.
+/// that reuses the pid during the call. If a script stores pids, use PID:INODE or PID@START instead, as printed by
+/// signal stat. With --wait, prints one line per process: exited, killed, ended (status unknown) or alive. If one
+/// process cannot be signalled, the others still get SIG.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Send {

@@ -19,8 +19,8 @@ use crate::sys::signal::Set;
 
 /// Shows signals by name. The column shared_pending lists signals that are pending for the process, and pending lists
 /// those that are pending for its first thread. Also shows which signals the first thread blocks, and which signals the
-/// process ignores or catches. The columns inode and start identify a process even if its pid is reused later. To use
-/// them, pass PID:INODE or PID@START to any verb of signal.
+/// process ignores or catches. The columns inode and start identify a process even if its pid is reused later. Every
+/// verb of signal also accepts PID:INODE or PID@START as PID.
 #[derive(Args)]
 pub struct Stat {
     /// Processes: PID, PID:INODE or PID@START
