@@ -60,7 +60,7 @@ pub struct Meter {
 
 fn rate(text: &str) -> Result<u64, String> {
     match size::parse(text.strip_suffix("/s").unwrap_or(text))? {
-        0 => Err("expected a rate of at least 1".into()),
+        0 => Err("expected a rate of at least 1 per second".into()),
         rate => Ok(rate),
     }
 }
