@@ -87,7 +87,7 @@ fn in_ipcbox(words: &[OsString]) -> Handled {
         ("-V" | "--version", [word]) if word == "-h" || word == "--help" => help(),
         ("-V" | "--version", [word, rest @ ..]) => Err(after_version(word, rest).into()),
         ("-v" | "--verbose", [word]) if word == "-V" || word == "--version" => {
-            let words = format!("no option '{first}' before '{}'", word.display());
+            let words = format!("'{first}' must come after '{}'", word.display());
             Err(Cause::new(Exit::Usage, words).hint(format!("{NAME} --version --verbose")).into())
         }
         ("help", [_, _, word, ..]) | ("-h" | "--help" | "--list", [word, ..]) => Err(too_many(word).into()),

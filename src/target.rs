@@ -240,7 +240,7 @@ pub fn not_posix(target: &Target, why: &str) -> Cause {
 
 /// Returns the failure of a verb that cannot use `private`.
 pub fn not_private(kind: &str) -> Cause {
-    Cause::new(Exit::Usage, format!("'private' is valid only with create: use the id of the {kind}"))
+    Cause::new(Exit::Usage, format!("'private' is valid only with the verb create; use the id of the {kind}"))
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ fn shell_syntax_is_hinted_as_sh_c() {
             (&["alias", "x=y"], "write the shell builtin as sh -c 'alias x=y'"),
             (&["export", "A", "&&", "true"], "write the shell builtin as sh -c 'export A && true'"),
             (&["source", "./env"], "write the shell builtin as bash -c 'source ./env'"),
-            (&["ll", "-a"], "write a function of the shell as sh -c '. ./FILE; ll -a'"),
+            (&["ll", "-a"], "write a shell function as sh -c '. ./FILE; ll -a'"),
         ] {
             assert_eq!(hint(world.call(verb).args(words), 127), hinted, "{verb} {words:?}");
         }
@@ -140,7 +140,7 @@ fn hint_names_the_same_target_in_a_shell() {
             ftok,
             r#"ipcbox msgq create "$T" --max-bytes 4; ipcbox msgq send "$T" four"#,
             r#"ipcbox msgq send "$T" x -v -w 10ms 2>&1 | head -1 >&2"#,
-            "receive at the same time: ipcbox msgq recv TARGET",
+            "receive messages at the same time: ipcbox msgq recv TARGET",
         ),
         (&posix, r#"ipcbox msgq create "$T""#, r#"ipcbox msgq peek "$T""#, "hint: count them: ipcbox msgq stat TARGET"),
     ] {

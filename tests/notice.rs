@@ -221,7 +221,7 @@ fn full_queue_names_its_limit() {
                 let mut call = OnTerminal::start(&world, line);
                 let name = world.name("q");
                 let is = format!("(40 of 40 bytes, {messages})");
-                let receive = format!("receive at the same time: ipcbox msgq recv {name}");
+                let receive = format!("receive messages at the same time: ipcbox msgq recv {name}");
                 let text = format!("msgq: waiting for {name}: the queue is full {is}: {receive}\r\n");
                 assert_eq!(call.line(), text, "{line}");
                 if !line.contains("call") {
@@ -240,7 +240,7 @@ fn full_queue_names_its_limit() {
             world.call("msgq send /@q a b").ok();
             let mut call = OnTerminal::start(&world, "msgq send /@q c");
             let name = world.posix("q");
-            let receive = format!("receive at the same time: ipcbox msgq recv {name}");
+            let receive = format!("receive messages at the same time: ipcbox msgq recv {name}");
             let text = format!("msgq: waiting for {name}: the queue is full (2 of 2 messages): {receive}\r\n");
             assert_eq!(call.line(), text);
             world.call("msgq recv /@q").stdout("a\n").ok();
@@ -266,7 +266,7 @@ fn own_ancestor_is_named_at_once() {
         let begins = format!("sem: waiting for {}: held by ", world.name(name));
         // CMD is the same process as the holder, or a descendant.
         for (how, words) in [
-            ("ipcbox ", "is this process itself, in an outer call"),
+            ("ipcbox ", "is this process, in an outer call of ipcbox"),
             ("sh -c 'ipcbox \"$@\"; exit $?' - ", "is an ancestor of this process"),
             ("sh -c '(ipcbox \"$@\"; exit $?); exit $?' - ", "is an ancestor of this process"),
         ] {

@@ -131,7 +131,7 @@ fn wait_for_a_stalled_reader_times_out() {
         let full = "mkfifo r; exec 8<>r; head -c 65536 /dev/zero >&8;";
         world
             .shell(&format!("{full} exec ipcbox {verb} --max-time 200ms --report r -- true"))
-            .fails(124, "cannot write the report to r: its pipe is still full after 200ms");
+            .fails(124, "cannot write the report to r: the pipe is still full after 200ms");
         // A signal still works during that wait.
         let call = world.shell(&format!("rm r; {full} exec ipcbox {verb} --report r -- touch ran"));
         let child = call.start();

@@ -87,21 +87,21 @@ fn verb_of_another_tool_is_translated() {
         (
             "ipcbox sem acquire $NAME-sl",
             2,
-            "sem: no verb 'acquire': 'run' holds a slot while CMD runs; 'hold' holds a slot until a process exits",
+            "sem: no verb 'acquire': 'sem run' holds a slot while CMD runs, and 'sem hold' until a process exits",
             "ipcbox sem hold $NAME-sl $$",
             0,
         ),
         (
             "ipcbox sem acquire",
             2,
-            "sem: no verb 'acquire': 'run' holds a slot while CMD runs; 'hold' holds a slot until a process exits",
+            "sem: no verb 'acquire': 'sem run' holds a slot while CMD runs, and 'sem hold' until a process exits",
             "ipcbox sem hold --help",
             0,
         ),
         (
             "ipcbox sem unlock",
             2,
-            "sem: no verb 'unlock': a slot or lock is released when CMD exits, or by 'hold --release'",
+            "sem: no verb 'unlock': a slot or lock is released when CMD exits, or by 'sem hold --release'",
             "ipcbox sem hold --help",
             0,
         ),
@@ -109,7 +109,7 @@ fn verb_of_another_tool_is_translated() {
         (
             "ipcbox sem release $NAME-sl",
             2,
-            "sem: no verb 'release': a slot or lock is released when CMD exits, or by 'hold --release'",
+            "sem: no verb 'release': a slot or lock is released when CMD exits, or by 'sem hold --release'",
             "ipcbox sem hold $NAME-sl $$ --release",
             3,
         ),
@@ -486,14 +486,14 @@ fn missing_operand_prints_the_usage() {
         (
             "ipcbox sem hold $NAME-sl '$$'",
             2,
-            "sem: PID: the shell did not expand '$$': use double quotes or none",
+            "sem: PID: the shell did not expand '$$': use double quotes or no quotes",
             "ipcbox sem hold $NAME-sl $$",
             0,
         ),
         (
             "ipcbox sem get '$NAME'",
             2,
-            "sem: TARGET: the shell did not expand '$NAME': use double quotes or none",
+            "sem: TARGET: the shell did not expand '$NAME': use double quotes or no quotes",
             "ipcbox sem get \"$NAME\"",
             3,
         ),
@@ -667,7 +667,7 @@ fn words_with_another_meaning_are_dropped() {
         (
             "ipcbox sem release $NAME-lk -w 5",
             2,
-            "sem: no verb 'release': a slot or lock is released when CMD exits, or by 'hold --release'",
+            "sem: no verb 'release': a slot or lock is released when CMD exits, or by 'sem hold --release'",
             "ipcbox sem hold --help",
             0,
         ),
@@ -709,7 +709,7 @@ fn unexpanded_word_stays_quoted() {
         (
             "ipcbox sem run '${UNSET}' -- echo '${UNSET}'",
             125,
-            "sem: TARGET: the shell did not expand '${UNSET}': use double quotes or none",
+            "sem: TARGET: the shell did not expand '${UNSET}': use double quotes or no quotes",
             "ipcbox sem run \"${UNSET}\" -- echo '${UNSET}'",
             125,
         ),
@@ -840,7 +840,7 @@ fn word_that_cannot_be_shown_has_no_hint() {
         (
             "ipcbox sem acquire \"$(printf 'b\\377')\"",
             2,
-            "sem: no verb 'acquire': 'run' holds a slot while CMD runs; 'hold' holds a slot until a process exits",
+            "sem: no verb 'acquire': 'sem run' holds a slot while CMD runs, and 'sem hold' until a process exits",
             "ipcbox sem hold --help",
             0,
         ),

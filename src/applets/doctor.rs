@@ -62,9 +62,9 @@ fn build() -> [(&'static str, String); 6] {
 
 fn file_systems() -> [(&'static str, String); 5] {
     let shown = match sight() {
-        Sight::None => "missing, or that of another pid namespace",
+        Sight::None => "missing, or belongs to another PID namespace",
         Sight::Own => "shows only the caller's processes (hidepid)",
-        Sight::Inside => "shows the processes of this pid namespace",
+        Sight::Inside => "shows the processes of this PID namespace",
         Sight::All => "shows all processes",
     };
     let scope = match features::ptrace_scope() {

@@ -51,11 +51,11 @@ pub const VERBS: &[(&str, &str, &[&str])] = &[
 
 /// Words without a counterpart: the applet, the words, an explanation, and the line to use. `{}` is the operand.
 pub const EXPLAINED: &[(&str, &[&str], &str, &str)] = &[
-    ("sem", &["acquire"], "'run' holds a slot while CMD runs; 'hold' holds a slot until a process exits", "hold {} $$"),
+    ("sem", &["acquire"], "'sem run' holds a slot while CMD runs, and 'sem hold' until a process exits", "hold {} $$"),
     (
         "sem",
         &["release", "unlock"],
-        "a slot or lock is released when CMD exits, or by 'hold --release'",
+        "a slot or lock is released when CMD exits, or by 'sem hold --release'",
         "hold {} $$ --release",
     ),
 ];

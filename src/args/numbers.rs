@@ -48,7 +48,7 @@ pub fn indexes(text: &str) -> Result<RangeInclusive<u16>, String> {
     };
     let range = index(first)?..=index(last)?;
     if range.is_empty() {
-        return Err("expected the lower end of the range first".into());
+        return Err("expected a range that starts with its lower number".into());
     }
     Ok(range)
 }

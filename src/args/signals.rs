@@ -39,7 +39,7 @@ const STANDARD: &[(Signal, &str, Action, &str)] = &[
     (Signal::QUIT, "QUIT", Action::Core, "quit from the keyboard (^\\)"),
     (Signal::ILL, "ILL", Action::Core, "an invalid instruction"),
     (Signal::TRAP, "TRAP", Action::Core, "a breakpoint"),
-    (Signal::ABRT, "ABRT", Action::Core, "abort(3): the program gave up"),
+    (Signal::ABRT, "ABRT", Action::Core, "the program called abort(3)"),
     (Signal::BUS, "BUS", Action::Core, "access to unbacked memory, such as beyond the end of a mapped file"),
     (Signal::FPE, "FPE", Action::Core, "an arithmetic error, such as a division by zero"),
     (Signal::KILL, "KILL", Action::Terminate, "kill; cannot be caught, blocked or ignored"),

@@ -197,7 +197,7 @@ fn message(complaint: &Complaint) -> String {
     match complaint.kind {
         ErrorKind::ValueValidation if value.is_empty() => format!("{arg} is empty (an unset variable?)"),
         ErrorKind::ValueValidation if is_variable(value) => {
-            format!("{arg}: the shell did not expand '{value}': use double quotes or none")
+            format!("{arg}: the shell did not expand '{value}': use double quotes or no quotes")
         }
         ErrorKind::ValueValidation => {
             let source = std::error::Error::source(complaint.error).map(ToString::to_string).unwrap_or_default();

@@ -78,7 +78,7 @@ pub fn explain(target: &Target, kind: Kind, errno: Errno) -> Cause {
         },
         Errno::EINVAL if !is_posix => missing(target, kind),
         Errno::EIDRM => cause("removed by another process")
-            .hint("set RemoveIPC=no in /etc/systemd/logind.conf if it is removed at logout"),
+            .hint("set RemoveIPC=no in /etc/systemd/logind.conf if objects disappear at logout"),
         Errno::EACCES => unshared(target, kind),
         Errno::EPERM => denied(errno, owner(target, kind)),
         Errno::EEXIST => cause("already exists"),
@@ -91,7 +91,7 @@ pub fn explain(target: &Target, kind: Kind, errno: Errno) -> Cause {
 pub fn denied(errno: Errno, owner: Option<u32>) -> Cause {
     match (errno, owner) {
         (Errno::EACCES, Some(uid)) if uid == nix::unistd::geteuid().as_raw() => {
-            Cause::from_errno(errno, "permission denied by the mode, although you are the owner")
+            Cause::from_errno(errno, "permission denied by the mode, although you own the object")
         }
         (Errno::EACCES, Some(uid)) => Cause::from_errno(errno, format!("permission denied; owned by {}", user(uid))),
         // The owner is not the reason.

@@ -125,7 +125,8 @@ impl User {
             (How::Holds { slot: Some(slot), .. }, None) => format!("holds slot {slot}"),
             (How::Holds { purpose, .. }, None) => format!("holds the {purpose}"),
             (How::Holds { purpose, .. }, Some(count)) => {
-                format!("{} of the {purpose}", counted(count as usize, "unknown holder"))
+                let unknown_holders = counted(count as usize, "unknown holder");
+                format!("{unknown_holders} of the {purpose}")
             }
             (How::Operates { operations, .. }, None) => {
                 format!("semop {}", operations.as_deref().unwrap_or_default()).trim_end().to_owned()

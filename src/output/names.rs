@@ -46,7 +46,7 @@ pub fn remember(target: &Target) {
     }
     done.push(target.clone());
     for other in remembered::remember(target) {
-        warn(format!("{target} has the same key as {}: each applet treats both names as one", other.display()));
+        warn(format!("{target} has the same key as {}, so both names stand for the same objects", other.display()));
     }
 }
 

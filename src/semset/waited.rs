@@ -127,11 +127,11 @@ fn held_by(set: Set, values: &[u16], name: fn(i32) -> String) -> Option<String> 
     // The last one can have released and exited since.
     let last = pids.last().filter(|pid| process::open(**pid).is_ok());
     Some(match (last, readers - u16::from(last.is_some())) {
-        (None, 1) => "one sharer".into(),
-        (None, readers) => format!("{readers} sharers"),
+        (None, 1) => "one holder".into(),
+        (None, readers) => format!("{readers} holders"),
         (Some(pid), 0) => name(*pid),
-        (Some(pid), 1) => format!("{} and another sharer", name(*pid)),
-        (Some(pid), others) => format!("{} and {others} other sharers", name(*pid)),
+        (Some(pid), 1) => format!("{} and one other holder", name(*pid)),
+        (Some(pid), others) => format!("{} and {others} other holders", name(*pid)),
     })
 }
 
@@ -187,7 +187,7 @@ fn ancestor(set: Set, values: &[u16], wanted: Wanted) -> Option<(i32, String)> {
 /// Returns what a holder is to this process, if it is an ancestor of it or serves one.
 fn relation(pid: i32, set: Set, ancestors: &LazyCell<Vec<i32>>) -> Option<String> {
     if pid == std::process::id().cast_signed() {
-        return Some("is this process itself, in an outer call".into());
+        return Some("is this process, in an outer call of ipcbox".into());
     }
     if ancestors.contains(&pid) {
         return Some("is an ancestor of this process".into());

@@ -93,7 +93,7 @@ impl Command {
     /// Returns the failure to start it.
     pub fn unstarted(&self, why: Unstarted) -> Error {
         self.not_run(match why {
-            Unstarted::Fork(errno) => not_forked(errno, "no process could be created"),
+            Unstarted::Fork(errno) => not_forked(errno, "the process could not be created"),
             Unstarted::Run(errno) => self.not_executed(errno),
         })
     }
@@ -193,7 +193,7 @@ fn meant(words: &[OsString]) -> Option<String> {
     let is_plain = !name.is_empty() && !name.contains('/') && !is_assignment;
     is_plain.then(|| {
         let line = quote(&format!(". ./FILE; {}", quoted(words)));
-        format!("write a function of the shell as sh -c {line}")
+        format!("write a shell function as sh -c {line}")
     })
 }
 
@@ -220,7 +220,7 @@ fn shell_word(word: &OsStr) -> String {
     if is_operator { word.into_owned() } else { quote(&word) }
 }
 
-/// Returns why no process could be created.
+/// Returns why the process could not be created.
 pub fn not_forked(errno: Errno, what: &str) -> Cause {
     // RLIMIT_NPROC does not apply to root.
     let is_root = nix::unistd::geteuid().is_root();
@@ -245,8 +245,10 @@ pub fn fill(words: &mut [OsString], payload: &[u8]) -> Result<bool, Cause> {
     let found = places.peek().is_some();
     if found && payload.contains(&0) {
         let length = counted(payload.len(), "byte");
-        let cause =
-            Cause::new(Exit::NotExecutable, format!("a record of {length} with a NUL byte cannot be an argument"));
+        let cause = Cause::new(
+            Exit::NotExecutable,
+            format!("a record of {length} contains a NUL byte, and cannot be an argument"),
+        );
         return Err(cause.hint(ON_STDIN));
     }
     for place in places {

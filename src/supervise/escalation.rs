@@ -52,7 +52,7 @@ impl Limit {
         self.late.cause(format!("{what} within {}", self.shown()))
     }
 
-    /// The cause that a state has not changed in time: `its pipe is still full after 1s`.
+    /// The cause that a state has not changed in time: `the pipe is still full after 1s`.
     pub fn still(&self, state: &str) -> Cause {
         self.late.cause(format!("{state} after {}", self.shown()))
     }

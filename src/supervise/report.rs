@@ -72,7 +72,7 @@ impl Report {
     /// The report could not be written.
     pub fn written(&self, outcome: Result<(), Errno>, limit: &Limit) -> Result<()> {
         let cause = outcome.map_err(|errno| match errno {
-            Errno::EAGAIN => limit.still("its pipe is still full"),
+            Errno::EAGAIN => limit.still("the pipe is still full"),
             errno => Cause::plain(errno),
         });
         cause.map_err(Error::from).with_context(|| unwritten(&self.path))

@@ -82,7 +82,7 @@ fn timeout_limits_a_full_output() {
             held.write_all(b"a\n").unwrap();
             let output = read(&world, options, &to).wait_with_output().unwrap();
             let shown = String::from_utf8_lossy(&output.stderr).into_owned();
-            let words = "fifo: cannot read f: still no room in standard output after 50ms\n";
+            let words = "fifo: cannot read f: still unable to write to standard output after 50ms\n";
             assert_eq!((output.status.code(), &*shown), (Some(124), words), "{options}");
             world.call("fifo read f -n").stdout("a\n").ok();
         }
@@ -98,8 +98,8 @@ fn lost_bytes_are_counted() {
     held.write_all(&b"0123456789\n".repeat(5000)).unwrap();
     let output = read(&world, "--tag -w 50ms", &pty.slave).wait_with_output().unwrap();
     let shown = String::from_utf8_lossy(&output.stderr).into_owned();
-    let rest = shown.strip_prefix("fifo: cannot read f: still no room in standard output after 50ms; ");
-    let count = rest.and_then(|rest| rest.strip_suffix(" bytes already read are lost\n"));
+    let rest = shown.strip_prefix("fifo: cannot read f: still unable to write to standard output after 50ms; ");
+    let count = rest.and_then(|rest| rest.strip_suffix(" bytes of data already read are lost\n"));
     assert!(count.is_some_and(|count| count.parse::<usize>().is_ok()), "{shown}");
     assert_eq!(output.status.code(), Some(124));
 }

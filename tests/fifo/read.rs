@@ -309,7 +309,7 @@ fn full_output_is_not_silence() {
         held.write_all(b"x").unwrap();
         let output = world.call(&format!("fifo read f -w 50ms {options}")).onto(to);
         let shown = String::from_utf8(output.stderr).unwrap();
-        let words = "fifo: cannot read f: still no room in standard output after 50ms\n";
+        let words = "fifo: cannot read f: still unable to write to standard output after 50ms\n";
         assert_eq!((output.status.code(), &*shown), (Some(124), words));
         world.call("fifo read f -n").stdout("x").ok();
     }

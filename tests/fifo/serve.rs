@@ -61,7 +61,7 @@ fn unusable_line_is_reported_and_skipped() {
     server.signal(Signal::SIGTERM);
     let output = server.end();
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("a record of 3 bytes with a NUL byte cannot be an argument"), "{text}");
+    assert!(text.contains("a record of 3 bytes contains a NUL byte, and cannot be an argument"), "{text}");
     assert!(text.contains("a record of 200000 bytes is too long for a command-line argument"), "{text}");
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"c\n"[..]));
 }
@@ -112,7 +112,7 @@ fn failing_server_waits_for_running_jobs() {
     world.file("go", "");
     let output = server.end();
     let shown = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(shown.contains("a record of 6 bytes was received and is lost"), "{shown}");
+    assert!(shown.contains("a record of 6 bytes was received, but is lost"), "{shown}");
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(1), &b"first\n"[..]));
 }
 

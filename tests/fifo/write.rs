@@ -206,8 +206,12 @@ fn readers_option_waits_for_n_readers() {
         let reading = world.call("fifo stat f --columns reading --no-header").ok();
         reading.matches(" open ").count() == 2
     });
-    world.call("fifo write f x --readers 4 -n").fails(124, "cannot write to f: only 2 of 4 readers connected\n");
-    world.call("fifo write f y --readers 4 -w 0.1").fails(124, "still only 2 of 4 readers connected after 100ms");
+    world
+        .call("fifo write f x --readers 4 -n")
+        .fails(124, "cannot write to f: only 2 of 4 readers have the FIFO open\n");
+    world
+        .call("fifo write f y --readers 4 -w 0.1")
+        .fails(124, "still only 2 of 4 readers have the FIFO open after 100ms");
     let read = world.call("fifo read f").start();
     assert_eq!(write.code(), 0);
     let mut all = read.end().stdout;

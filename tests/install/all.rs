@@ -61,7 +61,7 @@ fn second_run_changes_nothing() {
     let root = world.dir().join("usr");
     install(&world, &root);
     let before = tree(&root);
-    let has_all = format!("{} has every file of ipcbox {}", root.display(), env!("CARGO_PKG_VERSION"));
+    let has_all = format!("{} already contains every file of ipcbox {}", root.display(), env!("CARGO_PKG_VERSION"));
     assert_eq!(install(&world, &root), [has_all]);
     assert_eq!(tree(&root), before);
     // Nor does a run that could not write.
@@ -98,8 +98,8 @@ fn differing_file_prevents_the_installation() {
     world.file("usr/bin/sem", "mine");
     let before = tree(&root);
     let call = |options: &[&str]| quiet(&world, &root).arg("--install-all").args(options).arg(&root);
-    call(&[]).fails(4, "/bin/sem is not a file of ipcbox (EEXIST)");
-    call(&["--dry-run"]).stdout("").fails(4, "/bin/sem is not a file of ipcbox (EEXIST)");
+    call(&[]).fails(4, "/bin/sem does not belong to ipcbox (EEXIST)");
+    call(&["--dry-run"]).stdout("").fails(4, "/bin/sem does not belong to ipcbox (EEXIST)");
     assert_eq!(tree(&root), before);
     call(&["--prefix", "ipc-"]).ok();
     assert_eq!(fs::read_to_string(root.join("bin/sem")).unwrap(), "mine");
@@ -121,7 +121,7 @@ fn another_version_is_replaced_only_by_force() {
     let before = tree(&root);
     let call = || quiet(&world, &root).arg("--install-all");
     let (both, one) = ("bin/ipcbox, share/man/man1/ipcbox-sem.1", "share/man/man1/ipcbox.1");
-    call().arg(&root).fails(4, &format!("2 files are of another build of ipcbox: {both} (EEXIST)"));
+    call().arg(&root).fails(4, &format!("2 files belong to a different build of ipcbox: {both} (EEXIST)"));
     assert_eq!(tree(&root), before);
     call().arg("--force").arg(&root).ok();
     assert_eq!(fs::read_to_string(&page).unwrap(), text);
@@ -168,7 +168,7 @@ fn binary_in_its_place_is_opened_to_others() {
         call.env("SHELL", "").env("MANPATH", "").arg("--install-all").arg(&root)
     };
     let printed = call().ok();
-    assert!(printed.contains(&format!("let other users use {}\n", here.display())), "{printed}");
+    assert!(printed.contains(&format!("added permissions to {}\n", here.display())), "{printed}");
     assert_eq!(here.metadata().unwrap().permissions().mode() & 0o777, 0o755);
     let before = tree(&root);
     call().ok();
@@ -201,7 +201,7 @@ fn dangling_link_is_another_file() {
     let root = world.dir().join("usr");
     fs::create_dir_all(root.join("bin")).unwrap();
     symlink("/nowhere/sem", root.join("bin/sem")).unwrap();
-    quiet(&world, &root).arg("--install-all").arg(&root).fails(4, "bin/sem is not a file of ipcbox (EEXIST)");
+    quiet(&world, &root).arg("--install-all").arg(&root).fails(4, "bin/sem does not belong to ipcbox (EEXIST)");
     // One that leads to the binary that is about to be there.
     fs::remove_file(root.join("bin/sem")).unwrap();
     symlink("ipcbox", root.join("bin/sem")).unwrap();
@@ -248,7 +248,7 @@ fn hard_link_is_replaced_by_force() {
     };
     link();
     let call = || quiet(&world, &root).arg("--install-all").arg(&root);
-    call().fails(4, "1 file is of another build of ipcbox: bin/sem (EEXIST)");
+    call().fails(4, "1 file belongs to a different build of ipcbox: bin/sem (EEXIST)");
     call().arg("--force").ok();
     assert_eq!(fs::read_link(&sem).unwrap(), Path::new("ipcbox"));
     link();
@@ -279,7 +279,7 @@ fn link_in_place_of_a_file_is_replaced_by_force() {
     fs::create_dir_all(root.join("bin")).unwrap();
     symlink(binary(&world), root.join("bin/ipcbox")).unwrap();
     let call = || quiet(&world, &root).arg("--install-all");
-    call().arg(&root).fails(4, "usr/bin/ipcbox is not a file of ipcbox");
+    call().arg(&root).fails(4, "usr/bin/ipcbox does not belong to ipcbox");
     call().arg("--force").arg(&root).ok();
     assert!(root.join("bin/ipcbox").symlink_metadata().unwrap().is_file());
     assert!(binary(&world).exists());

@@ -27,9 +27,9 @@ fn hidden_program_is_reported_before_the_link() {
     world.script("other/sem", "#!/bin/sh\n");
     world.file("other/msgq", "not executable");
     let hint = "hint: add --prefix ipc- to choose other names";
-    let (theirs, first) = (other.join("sem").display().to_string(), "its directory comes first in PATH");
-    let hides = [format!("ipcbox: usr/bin/sem hides {theirs}: {first}"), hint.to_owned()];
-    let hidden = [format!("ipcbox: {theirs} hides usr/bin/sem: {first}"), hint.to_owned()];
+    let (theirs, later) = (other.join("sem").display().to_string(), "whose directory comes later in PATH");
+    let hides = [format!("ipcbox: usr/bin/sem hides {theirs}, {later}"), hint.to_owned()];
+    let hidden = [format!("ipcbox: {theirs} hides usr/bin/sem, {later}"), hint.to_owned()];
     let all =
         |path: &[&Path], options: &[&str]| messages(call(&world, path).arg("--install-all").args(options).arg("usr"));
     assert_eq!(all(&[&bin, &other], &["--dry-run"]), hides);
@@ -38,7 +38,7 @@ fn hidden_program_is_reported_before_the_link() {
     // Links that exist are reported too.
     assert_eq!(all(&[&bin, &other], &[]), hides);
     assert_eq!(all(&[&other, &bin], &[]), hidden);
-    let elsewhere = "usr/bin/sem is not in PATH: if its directory comes first there, it hides";
+    let elsewhere = "if you put the directory of usr/bin/sem first in PATH, usr/bin/sem hides";
     assert_eq!(all(&[&other], &[])[0], format!("ipcbox: {elsewhere} {theirs}"));
     fs::remove_dir_all(world.dir().join("usr")).unwrap();
     // The directory does not exist yet.
@@ -48,7 +48,7 @@ fn hidden_program_is_reported_before_the_link() {
     fs::create_dir(&third).unwrap();
     assert_eq!(messages(call(&world, &[&bin]).args(["--install", "third"])), [""; 0]);
     let links = |path: &[&Path]| messages(call(&world, path).args(["--install", "third", "sem"]));
-    let hides = format!("ipcbox: {}/sem hides {theirs}: {first}", third.display());
+    let hides = format!("ipcbox: {}/sem hides {theirs}, {later}", third.display());
     assert_eq!(links(&[&third, &other]), [hides, hint.to_owned()]);
 }
 

@@ -95,7 +95,7 @@ fn objects_of_others_are_kept_and_counted() {
     world.shell("ipcmk -Q; ipcmk -M 10 -p 600; ipcmk -S 1").ok();
     world.program("ipcmk").args(["-Q", "-p", "600"]).user(uid).ok();
     let all = world.call("ipcrm-lite -a --yes -v").user(uid);
-    all.stdout("removing message queue 1\n").stderr("ipcrm-lite: kept 3 objects of other users\n").ok();
+    all.stdout("removing message queue 1\n").stderr("ipcrm-lite: kept 3 objects that belong to other users\n").ok();
     // With --owner, each object is reported.
     let named = world.call("ipcrm-lite --owner root --yes").user(uid).output();
     assert_eq!(named.status.code(), Some(5));

@@ -275,7 +275,7 @@ fn object_in_use_needs_force() {
         .call("ipcrm-lite 12a")
         .fails(2, "TARGET: expected a name that starts with a letter, for example ci-12a, not '12a'");
     world.call("ipcrm-lite 0x0").fails(2, "private objects share key 0");
-    world.call("ipcrm-lite private").fails(2, "valid only with create");
+    world.call("ipcrm-lite private").fails(2, "valid only with the verb create");
     world.call("ipcrm-lite -afoo").fails(2, "unknown argument: foo");
     world.call("ipcrm-lite shm").fails(2, "write only ids after shm");
 }

@@ -141,7 +141,7 @@ fn full_disk_reports_the_lost_message() {
         let line = format!("ipcbox msgq recv {} --drain >/dev/full", target.replace('@', "$NAME-"));
         world.shell(&line).fails(
             1,
-            "cannot write to standard output: no space left on device (ENOSPC); 1 message of 8 bytes was received and is lost",
+            "cannot write to standard output: no space left on device (ENOSPC); 1 message of 8 bytes was received, but is lost",
         );
         assert_eq!(messages(&world, target), 1);
     }

@@ -77,7 +77,7 @@ fn limit_of_the_other_family_is_refused() {
     world.call("msgq create /@q --max-messages 0").fails(2, "expected a number of at least 1");
     world.call("msgq set /@q --max-bytes 3").fails(2, "fixed when it is created");
     world.call("msgq set @q").fails(2, "there is nothing to change");
-    world.call("msgq send private x").fails(2, "valid only with create");
+    world.call("msgq send private x").fails(2, "valid only with the verb create");
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn message_with_nul_is_not_run_with_argument() {
         world.call(&format!("msgq send {target} --create")).input("a\0b").ok();
         serve(&world, &format!("{target} -c 1"), "echo run")
             .stdout("")
-            .fails(1, "cannot run /bin/sh: a record of 3 bytes with a NUL byte cannot be an argument");
+            .fails(1, "cannot run /bin/sh: a record of 3 bytes contains a NUL byte, and cannot be an argument");
         world.call(&format!("msgq send {target}")).input("a\0b").ok();
         world.call(&format!("msgq serve {target} -c 1 -- wc -c")).stdout("3\n").ok();
     }
@@ -52,7 +52,7 @@ fn server_that_cannot_start_cmd_takes_no_more() {
     let world = World::new();
     for target in ["$NAME-q", "/$NAME-q"] {
         world.shell(&format!("ipcbox msgq send {target} --create a b c")).ok();
-        let words = "cannot run true: no process could be created: too many open files";
+        let words = "cannot run true: the process could not be created: too many open files";
         let serve = format!("ulimit -n 5; exec ipcbox msgq serve {target} --drain -- true");
         world.shell(&serve).fails(1, words);
         world.shell(&format!("ipcbox msgq stat {target} --columns messages --no-header")).stdout("2\n").ok();
@@ -92,7 +92,7 @@ fn cmd_that_is_no_program_takes_one_message() {
     world.script("script", "echo run\n");
     for target in BOTH {
         world.call(&format!("msgq send {target} --create a b c")).ok();
-        let words = "a record of 1 byte was received and is lost: cannot run ./script: neither a binary nor a script that starts with #! (ENOEXEC)";
+        let words = "a record of 1 byte was received, but is lost: cannot run ./script: neither a binary nor a script that starts with #! (ENOEXEC)";
         world.call(&format!("msgq serve {target} --drain -j 2 -- ./script")).fails(126, words);
         assert_eq!(messages(&world, target), 2);
     }
@@ -314,7 +314,7 @@ fn message_waits_for_a_job_if_descriptors_run_out() {
 fn message_that_cannot_be_served_is_reported_lost() {
     let world = World::new();
     world.shell("ipcbox msgq send $NAME-q hello --create").ok();
-    let words = "a record of 5 bytes was received and is lost: cannot run true: cannot collect the output: too many open files (EMFILE)";
+    let words = "a record of 5 bytes was received, but is lost: cannot run true: cannot collect the output: too many open files (EMFILE)";
     world.shell("ulimit -n 3; exec ipcbox msgq serve $NAME-q -j 2 -c 1 -- true").fails(1, words);
 }
 

@@ -260,7 +260,7 @@ fn two_names_of_one_key_are_shown() {
         ipcbox sem stat liquid --columns name --no-header
         ipcbox sem create liquid --value 4 2>&1 || echo $?";
     let Some(text) = apart(&world, "mode=1777", script) else { return };
-    let warning = "msgq: liquid has the same key as costarring: each applet treats both names as one\n";
+    let warning = "msgq: liquid has the same key as costarring, so both names stand for the same objects\n";
     let (both, kinds) = ("costarring,liquid\n".repeat(6), "msg\nshm\nsem\n".repeat(2));
     let failed = "sem: cannot create liquid (costarring): already exists with value 5, not 4\n4\n";
     assert_eq!(text, format!("{warning}{both}{kinds}liquid\n{failed}"));
@@ -279,7 +279,7 @@ fn create_warns_of_another_name() {
             rm $FILE; ipcbox {line} -q costarring; ipcbox {applet} rm costarring; ipcbox {line} -q liquid"
         );
         let Some(text) = apart(&world, "mode=1777", &script) else { return };
-        let warning = "liquid has the same key as costarring: each applet treats both names as one";
+        let warning = "liquid has the same key as costarring, so both names stand for the same objects";
         assert_eq!(text, format!("{applet}: {warning}\n"));
     }
 }

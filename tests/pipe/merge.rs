@@ -116,7 +116,7 @@ fn max_time_covers_descendants_and_reader() {
     let sleep = lines(&shown.stdout)[0].parse().unwrap();
     signal(sleep, Signal::SIGKILL);
     assert_eq!(shown.status.code(), Some(124));
-    assert_eq!(lines(&shown.stderr), ["pipe: not all output was passed on within 2s"]);
+    assert_eq!(lines(&shown.stderr), ["pipe: some output could not be written within 2s"]);
     // Standard output is not read, neither while the command runs nor after it has exited.
     for count in [1_000_000, 30_000] {
         let words = ["merge", "--max-time", "0.2", "--", "seq", &count.to_string()];

@@ -292,7 +292,8 @@ fn impossible_calls_are_refused() {
     run("ipcbox pipe meter <&-").fails(1, "cannot read standard input: bad file");
     run("echo x | ipcbox pipe meter >&-").fails(1, "cannot write to standard output: bad file");
     run("echo x | ipcbox pipe meter >/dev/full").fails(1, "cannot write to standard output: no space left");
-    run("ipcbox pipe meter --rate-limit 0").fails(2, "--rate-limit: expected a rate of at least 1 per second, not '0'");
+    run("ipcbox pipe meter --rate-limit 0")
+        .fails(2, "--rate-limit: expected a rate of at least 1 byte or line per second, not '0'");
     run("ipcbox pipe meter --interval 1ms").fails(2, "at least 10ms");
     run("ipcbox pipe meter --size x").fails(2, "expected a size");
     run("{ yes | ipcbox pipe meter; echo $? >&2; } | head -1").stdout("y\n").stderr("141\n").ok();

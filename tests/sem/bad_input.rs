@@ -26,9 +26,9 @@ fn value_out_of_range_is_refused() {
         ("sem set @a -1", 2, "expected a value from 0 to 32767, not '-1'"),
         ("sem set @a 2=1", 2, "the set has 2 semaphores, numbered 0 to 1"),
         ("sem set @a 1..9=1", 2, "the set has 2 semaphores, numbered 0 to 1"),
-        ("sem set @a 1..0=1", 2, "the lower end of the range first"),
+        ("sem set @a 1..0=1", 2, "a range that starts with its lower number"),
         ("sem set @a --owner nosuchuser", 2, "no user 'nosuchuser'"),
-        ("sem post @m", 1, "the value would leave the range from 0 to 32767 (ERANGE)"),
+        ("sem post @m", 1, "the value would be outside the range from 0 to 32767 (ERANGE)"),
         ("sem post @a --by 0", 2, "--by: expected a number from 1 to 32767, not '0'"),
         ("sem post @a --by -1", 2, "--by: expected a number from 1 to 32767, not '-1'"),
         ("sem wait @a --by 32768", 2, "--by: expected a number from 1 to 32767, not '32768'"),
@@ -196,7 +196,7 @@ fn posix_semaphore_without_undo_is_refused() {
     world.call("sem get /@f").fails(3, "no such semaphore (ENOENT)");
     let value = world.call("sem create /@max --value 2147483647");
     value.ok();
-    world.call("sem post /@max").fails(1, "the value would leave the range from 0 to 2147483647 (EOVERFLOW)");
+    world.call("sem post /@max").fails(1, "the value would be outside the range from 0 to 2147483647 (EOVERFLOW)");
 }
 
 #[test]
@@ -207,17 +207,17 @@ fn missing_target_is_status_3() {
         world.call(&format!("sem {verb} 0x7ffffffe")).fails(3, "no such semaphore set (ENOENT)");
         world.call(&format!("sem {verb} 2147483647")).fails(3, "no such semaphore set (EINVAL)");
         world.call(&format!("sem {verb} /@nope")).fails(3, "no such semaphore (ENOENT)");
-        world.call(&format!("sem {verb} private")).fails(2, "'private' is valid only with create");
+        world.call(&format!("sem {verb} private")).fails(2, "'private' is valid only with the verb create");
         world.call(&format!("sem {verb} ftok:/nonexistent")).fails(3, "cannot compute the ftok key of /nonexistent");
     }
     // Wrong usage of one target: none is removed.
     for create in ["msgq create @kept", "sem create @kept", "shm create @kept --size 1"] {
         world.call(create).ok();
         let applet = create.split(' ').next().unwrap();
-        world.call(&format!("{applet} rm @kept private")).fails(2, "'private' is valid only with create");
+        world.call(&format!("{applet} rm @kept private")).fails(2, "'private' is valid only with the verb create");
         world.call(&format!("{applet} rm @kept")).ok();
     }
-    world.call("sem run private --slots 1 -- true").fails(125, "'private' is valid only with create");
+    world.call("sem run private --slots 1 -- true").fails(125, "'private' is valid only with the verb create");
     world.call("sem create private --slots 1").fails(2, "slots need a name or a key");
     let Some(program) = super::interop::compiled(&world, "sysv.c") else { return };
     // Each kind counts its own ids: with enough queues, one has an id that no set has.
@@ -280,7 +280,7 @@ fn set_of_another_user_is_protected() {
     world.call("sem set @writable -m 0").ok();
     world.call("sem get @writable").stdout("1\n").ok();
     own("sem create @mine -m 0200").ok();
-    own("sem get @mine").fails(5, "permission denied by the mode, although you are the owner (EACCES)");
+    own("sem get @mine").fails(5, "permission denied by the mode, although you own the object (EACCES)");
 
     // A call that cannot create trusts any owner. Root's objects are always trusted.
     world.call("sem run @slots -- true").ok();

@@ -36,9 +36,9 @@ fn timeout_names_a_sharer_and_counts_the_others() {
     let world = World::new();
     let shared = || world.call("sem lock -s @l -w 60 -- sleep 100").start().became("sleep");
     let (first, second, third) = (shared(), shared(), shared());
-    let held = format!("it is locked by pid {} (sleep 100) and 2 other sharers\n", third.pid());
+    let held = format!("it is locked by pid {} (sleep 100) and 2 other holders\n", third.pid());
     world.call("sem lock @l -n -- true").fails(124, &held);
-    let held = format!("sem: waiting for {}: held by {} (sleep) and 2 other sharers\n", world.name("l"), third.pid());
+    let held = format!("sem: waiting for {}: held by {} (sleep) and 2 other holders\n", world.name("l"), third.pid());
     let mut waiting = world.call("sem lock @l -v -w 60 -- true").start();
     assert_eq!(waiting.message(), held);
     waiting.signal(Signal::SIGTERM);
@@ -46,7 +46,7 @@ fn timeout_names_a_sharer_and_counts_the_others() {
     // The kernel does not know the pids of the others.
     drop(third);
     eventually("two sharers are left", || world.call("sem stat @l --columns held --no-header").ok() == "2\n");
-    world.call("sem lock @l -n -- true").fails(124, "it is locked by 2 sharers\n");
+    world.call("sem lock @l -n -- true").fails(124, "it is locked by 2 holders\n");
     drop((first, second));
 }
 

@@ -41,7 +41,7 @@ fn unused_reports_why_it_keeps_a_set() {
     for (target, why) in [
         ("@s", "held by "),
         ("@l", "held by "),
-        ("@p", "the kernel does not record which processes use a plain set"),
+        ("@p", "the kernel does not record which processes use a plain set of semaphores"),
         ("@b", "it is a barrier for 2"),
         ("/@x", "the kernel does not record which processes use a POSIX semaphore"),
         ("@f --older-than 1h", "last used "),

@@ -213,7 +213,7 @@ fn every_writer_completes_a_killed_write() {
 
     // The journal would get the process's own group, which does not show that the process may write.
     further(write().arg("xyz"))
-        .fails(5, "for a locked write, the group of the process must be that of the object (54400), not 54303");
+        .fails(5, "a locked write needs the group of the object (54400), but the group of this process is 54303");
     assert!(read().ok() == "a".repeat(LEN));
     // If every user may write, the group does not matter.
     world.call("shm set -m 666").arg(&name).ok();
@@ -317,7 +317,7 @@ fn readers_share_the_lock_and_writer_excludes() {
         world
             .call("shm read -n --lock")
             .args([&lock, &name])
-            .fails(124, "it is locked by one sharer; an exclusive waiter comes first\n");
+            .fails(124, "it is locked by one holder; an exclusive waiter comes first\n");
         shared.signal(Signal::SIGKILL);
         assert_eq!(writer.code(), 0);
         world.call("shm read --lock").args([&lock, &name]).stdout("new").ok();
@@ -348,7 +348,7 @@ fn slow_stream_and_slow_reader_hold_no_lock() {
 fn private_target_creates_no_lock() {
     let world = World::new();
     for call in ["shm read private --lock @l", "shm write private x --create --lock @l"] {
-        world.call(call).fails(2, "valid only with create");
+        world.call(call).fails(2, "valid only with the verb create");
         world.call("sem get @l").fails(3, "no such semaphore set");
     }
 }

@@ -54,7 +54,7 @@ fn missing_object_and_other_kind_fail_with_3() {
         world.call(&format!("shm {verb} @none")).fails(3, "no such shared memory segment (ENOENT)");
         world.call(&format!("shm {verb} /@none")).fails(3, "no such object (ENOENT)");
         world.call(&format!("shm {verb} 2147483647")).fails(3, "no such shared memory segment (EINVAL)");
-        world.call(&format!("shm {verb} private")).fails(2, "valid only with create");
+        world.call(&format!("shm {verb} private")).fails(2, "valid only with the verb create");
     }
     // SAFETY: plain integers.
     #[allow(unsafe_code)]

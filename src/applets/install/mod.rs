@@ -123,8 +123,8 @@ ipcbox --install-all --dry-run /usr/local
 ipcbox --install-all ~/.local
 ";
     const STATUSES: &'static [(Exit, &'static str)] = &[
-        (Exit::Missing, "a directory cannot be created there, as in /proc"),
-        (Exit::Exists, "a file in the way differs (see --force)"),
+        (Exit::Missing, "no directory can be created at this path, as in /proc"),
+        (Exit::Exists, "an existing file differs (see --force)"),
         (Exit::Denied, "permission denied"),
     ];
 
@@ -145,7 +145,9 @@ ipcbox --install-all ~/.local
         }
         if installation.is_empty() {
             let version = env!("CARGO_PKG_VERSION");
-            output::print(format!("{} has every file of ipcbox {version}\n", self.root.display()).as_bytes())?;
+            output::print(
+                format!("{} already contains every file of ipcbox {version}\n", self.root.display()).as_bytes(),
+            )?;
         }
         report_lacking(&self.root);
         Ok(Exit::Done)
@@ -241,7 +243,7 @@ fn check_expanded(option: &str, dir: &Path) -> Result<()> {
         Some(below) => {
             format!("{} {option} \"$HOME\"/{}", called(), if below.is_empty() { String::new() } else { quote(below) })
         }
-        None => format!("write ./{text} for a directory of this name"),
+        None => format!("write ./{text} for a directory with this name"),
     };
     bail!(Cause::new(Exit::Usage, format!("the shell did not expand ~ in '{text}'")).hint(hint))
 }
@@ -250,7 +252,7 @@ fn check_prefix(prefix: &str) -> Result<()> {
     let refused =
         |what: &str, hint: &str| bail!(Cause::new(Exit::Usage, format!("the prefix '{prefix}' {what}")).hint(hint));
     if prefix.contains('/') {
-        return refused("contains a '/'", "name the directory as DIR, not in --prefix");
+        return refused("contains a '/'", "pass the directory as DIR, not in --prefix");
     }
     if !prefix.is_empty() && !prefix.ends_with('-') {
         return refused("does not end in '-'", &format!("write --prefix {}", quote(&format!("{prefix}-"))));

@@ -79,7 +79,7 @@ impl Remove {
         let (found, others): (Vec<Object>, Vec<Object>) =
             found.into_iter().partition(|object| self.filters.owner.is_some() || may_remove(object));
         if !others.is_empty() {
-            report_kept(&format!("{} of other users", counted(others.len(), "object")));
+            report_kept(&format!("{} that belong to other users", counted(others.len(), "object")));
         }
         Ok(found.into_iter().map(|object| Chosen { object, by: ChosenBy::Filter }).collect())
     }

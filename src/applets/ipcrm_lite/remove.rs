@@ -63,7 +63,7 @@ impl Remove {
         }
         if by_filter && !free.is_empty() && !self.yes {
             let titles: Vec<String> = free.iter().map(|one| one.titled(&names)).collect();
-            let refused = confirm(&titles, "add --dry-run to list them").map(|()| Exit::Done);
+            let refused = confirm(&titles, "add --dry-run to list the objects").map(|()| Exit::Done);
             if refused.is_err() {
                 return each([refused, skipped], |outcome| outcome.map(drop));
             }

@@ -230,7 +230,7 @@ impl Batch {
             let lost = match &self.lengths[..] {
                 [length] => {
                     let length = counted(*length, "byte");
-                    format!("1 message of {length} was received and is lost")
+                    format!("1 message of {length} was received, but is lost")
                 }
                 lengths => {
                     let lengths: Vec<String> = lengths.iter().map(usize::to_string).collect();

@@ -155,7 +155,7 @@ fn accept(jobs: &mut Jobs, address: Address) -> Result<Option<OwnedFd>> {
             // A running job releases its descriptors when it exits.
             Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) => match jobs.reclaim()? {
                 Some(ended) => ended.into_iter().try_for_each(|ended| answer(jobs, ended))?,
-                None => bail!(Cause::plain(errno).note("a call was received and is lost")),
+                None => bail!(Cause::plain(errno).note("a call was received, but is lost")),
             },
             Err(errno @ (Errno::EACCES | Errno::EPERM)) => {
                 break format!("it belongs to another user or pid namespace ({errno:?})");

@@ -176,6 +176,6 @@ impl Hold {
 fn not_started(errno: Errno) -> Cause {
     match errno {
         Errno::ECHILD => Cause::from_errno(errno, "the holder was killed"),
-        errno => not_forked(errno, "no holder process could be started"),
+        errno => not_forked(errno, "the holder process could not be started"),
     }
 }

@@ -61,8 +61,8 @@ fn explain(target: &Target, errno: Errno) -> Cause {
         Errno::EINVAL | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO if is_posix => {
             cause("the file is not a POSIX semaphore").exit(Exit::Missing)
         }
-        Errno::ERANGE => cause("the value would leave the range from 0 to 32767"),
-        Errno::EOVERFLOW if is_posix => cause("the value would leave the range from 0 to 2147483647"),
+        Errno::ERANGE => cause("the value would be outside the range from 0 to 32767"),
+        Errno::EOVERFLOW if is_posix => cause("the value would be outside the range from 0 to 2147483647"),
         Errno::EOVERFLOW => cause("the count of free slots is too high: another program changed the semaphore"),
         Errno::EPROTO => cause("the barrier is inconsistent: another program changed the semaphore"),
         Errno::EFBIG if !is_posix => beyond(target),
@@ -83,7 +83,7 @@ fn beyond(target: &Target) -> Cause {
     let words = match len {
         Ok(1) => "the set has one semaphore, number 0".to_owned(),
         Ok(len) => format!("the set has {len} semaphores, numbered 0 to {}", len - 1),
-        Err(_) => "the set does not have that many semaphores".to_owned(),
+        Err(_) => "the set has no semaphore with this number".to_owned(),
     };
     Cause::from_errno(Errno::EFBIG, words).exit(Exit::Usage)
 }

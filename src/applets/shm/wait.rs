@@ -83,9 +83,9 @@ impl Until {
 
 /// How to wait for the low half of a 64-bit word.
 const LOW_HALF: &str = if cfg!(target_endian = "little") {
-    "omit --bits to wait for the low half"
+    "omit --bits to wait for the low 32 bits of the word"
 } else {
-    "replace --bits by an --offset that is larger by 4"
+    "replace --bits with an --offset that is larger by 4"
 };
 
 impl Verb for Wait {

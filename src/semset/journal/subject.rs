@@ -126,7 +126,7 @@ impl Subject {
             );
         }
         let words = format!(
-            "for a locked write, the group of the process must be that of the object ({}), not {}",
+            "a locked write needs the group of the object ({}), but the group of this process is {}",
             perm.gid, perm.creator_gid
         );
         Cause::new(Exit::Denied, words).hint(format!("run the write as group {}", perm.gid))

@@ -220,7 +220,7 @@ impl<T> Pool<T> {
     /// Takes no more records, and exits with this status in the end.
     fn unable(&mut self, exit: Exit, record: &[u8], error: Error) -> Error {
         self.unable = Some(exit);
-        error.context(format!("a record of {} was received and is lost", counted(record.len(), "byte")))
+        error.context(format!("a record of {} was received, but is lost", counted(record.len(), "byte")))
     }
 
     /// Takes no more records after a failure; the first one is reported in the end.

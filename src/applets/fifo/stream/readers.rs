@@ -26,7 +26,7 @@ pub fn wait_for(fd: &OwnedFd, seen: &Seen, wanted: usize, timeout: &Timeout, mut
             return Ok(());
         }
         if timeout.deadline().is_over() {
-            bail!(still(&format!("only {reading} of {wanted} readers connected"), timeout));
+            bail!(still(&format!("only {reading} of {wanted} readers have the FIFO open"), timeout));
         }
         notice.begin(timeout.deadline());
         if wait::ready(&watched, pause.within(timeout.deadline()))?.is_some() {

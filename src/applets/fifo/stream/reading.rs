@@ -238,7 +238,7 @@ impl<'a> Reading<'a> {
         };
         sink::room(deadline).map_err(|errno| match errno {
             Errno::EAGAIN => {
-                let cause = still("no room in standard output", &self.timeout);
+                let cause = still("unable to write to standard output", &self.timeout);
                 Error::from(match self.lost() {
                     Some(lost) => cause.note(&lost),
                     None => cause,
@@ -254,7 +254,7 @@ impl<'a> Reading<'a> {
     /// Describes the data that was read and cannot be written.
     fn lost(&self) -> Option<String> {
         let held = self.sink.held();
-        (held > 0).then(|| format!("{} already read are lost", counted(held, "byte")))
+        (held > 0).then(|| format!("{} of data already read are lost", counted(held, "byte")))
     }
 
     /// Writes what was read. Returns `false` if a caught signal arrives before all is written.

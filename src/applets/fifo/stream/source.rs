@@ -112,7 +112,7 @@ pub fn check(sources: &[Source]) -> Result<()> {
     let usage = |words: &str| Err(Cause::new(Exit::Usage, words).into());
     for (n, Source { fifo, seen, .. }) in sources.iter().enumerate() {
         if output.is_ok_and(|output| output.is(seen)) {
-            return context("read", fifo, usage("standard output is also this FIFO"));
+            return context("read", fifo, usage("standard output is the same FIFO"));
         }
         if sources[..n].iter().any(|other| other.seen.is(seen)) {
             return context("read", fifo, usage("given twice"));

@@ -133,12 +133,13 @@ impl Installation {
                 let paths: Vec<_> = self.kept.iter().map(|(path, _)| path.strip_prefix(root).unwrap_or(path)).collect();
                 let of = match &self.there {
                     Some(version) if version != env!("CARGO_PKG_VERSION") => format!("ipcbox {version}"),
-                    _ => "another build of ipcbox".into(),
+                    _ => "a different build of ipcbox".into(),
                 };
-                let (files, are) = (counted(paths.len(), "file"), if paths.len() == 1 { "is" } else { "are" });
-                Cause::from_errno(Errno::EEXIST, format!("{files} {are} of {of}: {}", first(&paths))).hint(line)
+                let (files, belong) =
+                    (counted(paths.len(), "file"), if paths.len() == 1 { "belongs" } else { "belong" });
+                Cause::from_errno(Errno::EEXIST, format!("{files} {belong} to {of}: {}", first(&paths))).hint(line)
             }
-            [one] => foreign(format!("{} is not a file of ipcbox", one.display())),
+            [one] => foreign(format!("{} does not belong to ipcbox", one.display())),
             _ => {
                 let paths: Vec<&Path> = others.iter().map(|path| path.as_path()).collect();
                 foreign(format!("{} files do not belong to ipcbox: {}", paths.len(), first(&paths)))
@@ -159,8 +160,8 @@ impl Installation {
                 (Act::Create, _) => create,
                 (Act::Replace, false) => "would replace",
                 (Act::Replace, true) => "replaced",
-                (Act::Open, false) => "would let other users use",
-                (Act::Open, true) => "let other users use",
+                (Act::Open, false) => "would add permissions to",
+                (Act::Open, true) => "added permissions to",
             };
             match &item.content {
                 Content::Link(to) => line(words, path, &format!(" -> {to}")),

@@ -28,9 +28,9 @@ pub fn report_hidden<'a>(bin: &Path, links: impl Iterator<Item = &'a str>) {
         let (link, other) = (bin.join(name), other.display());
         let link = link.display();
         output::warn(match own {
-            Some(own) if own < at => format!("{link} hides {other}: its directory comes first in PATH"),
-            Some(_) => format!("{other} hides {link}: its directory comes first in PATH"),
-            None => format!("{link} is not in PATH: if its directory comes first there, it hides {other}"),
+            Some(own) if own < at => format!("{link} hides {other}, whose directory comes later in PATH"),
+            Some(_) => format!("{other} hides {link}, whose directory comes later in PATH"),
+            None => format!("if you put the directory of {link} first in PATH, {link} hides {other}"),
         });
         if std::mem::take(&mut is_first) {
             output::hint("add --prefix ipc- to choose other names");

@@ -46,7 +46,7 @@ impl Format {
                 ('%', Some('d')) => Piece::Data,
                 ('%', Some('n')) => Piece::Text("\n".into()),
                 ('%', Some('%')) => Piece::Text("%".into()),
-                ('%', _) => return Err("expected only %t, %p, %l, %d, %n or %% in a format".into()),
+                ('%', _) => return Err("expected a format that contains only %t, %p, %l, %d, %n and %%".into()),
                 (letter, _) => Piece::Text(letter.to_string()),
             };
             match (pieces.last_mut(), piece) {

@@ -163,7 +163,7 @@ pub fn full(target: &Target, timeout: &Timeout) -> Notice {
         Due::Later => {
             let content = content(&queue)?;
             Some(format!(
-                "the queue is full ({content}): receive at the same time: ipcbox msgq recv {}",
+                "the queue is full ({content}); receive messages at the same time: ipcbox msgq recv {}",
                 queue.quoted()
             ))
         }
@@ -217,7 +217,7 @@ pub fn owned(target: &Target) -> Result<((msg::Queue, msg::Stat), [u32; 2])> {
 
 /// Parses the type to receive.
 pub fn kind(text: &str) -> Result<i64, String> {
-    text.parse().map_err(|_| format!("expected a type from 0 to {}, or -N for the lowest type up to N", i64::MAX))
+    text.parse().map_err(|_| format!("expected a type from 0 to {}, or -N for any type up to N", i64::MAX))
 }
 
 /// The usual RLIMIT_MSGQUEUE, in bytes.

@@ -327,7 +327,7 @@ impl Crew {
         let names: Vec<String> = late.iter().map(ToString::to_string).collect();
         let ends = late.iter().filter_map(|stage| stage.end.as_ref()).map(|end| end.ended);
         let cause = match &names[..] {
-            [] => self.limit().missed("not all output was passed on"),
+            [] => self.limit().missed("some output could not be written"),
             names => self.limit().timed_out(&names.join(", "), ends),
         };
         Err(more.into_iter().fold(cause, Cause::note).into())

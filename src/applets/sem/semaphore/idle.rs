@@ -106,7 +106,11 @@ impl Idle {
         let purpose = match Purpose::of(&values) {
             Some(purpose @ (Purpose::Slots { .. } | Purpose::Lock { .. })) => purpose,
             Some(other) => return Ok(Idleness::Other(format!("it {}", other.state()))),
-            None => return Ok(Idleness::Other("the kernel does not record which processes use a plain set".into())),
+            None => {
+                return Ok(Idleness::Other(
+                    "the kernel does not record which processes use a plain set of semaphores".into(),
+                ));
+            }
         };
         if let Some(words) = in_use(set, &values)? {
             return Ok(Idleness::Kept(words));
@@ -151,7 +155,7 @@ pub fn in_use(set: Set, values: &[u16]) -> Result<Option<String>, Errno> {
 pub fn remove_idle(set: Set, purpose: Option<Purpose>) -> Result<()> {
     match purpose.map_or(Ok(()), |purpose| semset::seize(set, purpose)) {
         Err(Errno::EAGAIN) => {
-            bail!(refused("just taken by another process"))
+            bail!(refused("another process has just taken the slot or lock"))
         }
         // Its owner may remove it without permission to change it.
         Ok(()) | Err(Errno::EACCES) => Ok(set.remove()?),

@@ -136,8 +136,8 @@ pub fn reserve(object: &Object, size: u64) -> Result<()> {
 pub fn no_space(errno: Errno, size: u64) -> Cause {
     match errno {
         Errno::ENOSPC => {
-            let free = posix::free().map_or_else(|_| "space".into(), |free| format!("{free} bytes"));
-            let cause = Cause::from_errno(errno, format!("{size} bytes exceed the {free} free in /dev/shm"));
+            let free_bytes = posix::free().map_or_else(|_| "space".into(), |free| format!("{free} bytes"));
+            let cause = Cause::from_errno(errno, format!("{size} bytes exceed the {free_bytes} free in /dev/shm"));
             match posix::capacity().ok().and_then(|present| present.checked_add(size)).filter(|size| *size < TOO_LARGE)
             {
                 Some(size) => cause.hint(format!("mount -o remount,size={}M /dev/shm", size.div_ceil(1 << 20))),
@@ -211,10 +211,11 @@ pub fn within(offset: u64, len: u64, size: u64) -> Result<()> {
         return Ok(());
     }
     let what = match len {
-        0 => format!("offset {offset} is"),
-        1 => format!("the byte at offset {offset} is"),
-        len => format!("{len} bytes at offset {offset} are"),
+        0 => format!("offset {offset}"),
+        1 => format!("the byte at offset {offset}"),
+        len => format!("{len} bytes at offset {offset}"),
     };
+    let is = if len > 1 { "are" } else { "is" };
     let size = counted(usize::try_from(size).unwrap_or(usize::MAX), "byte");
-    bail!(Cause::new(Exit::Failed, format!("{what} beyond the end: the object has {size}")))
+    bail!(Cause::new(Exit::Failed, format!("{what} {is} beyond the end: the object has {size}")))
 }
