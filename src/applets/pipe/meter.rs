@@ -28,8 +28,8 @@ const BURST: f64 = 0.1;
 /// amount copied, the elapsed time, and the current and mean rates. If the size is known, the line also shows a
 /// percentage, a bar and the ETA.
 ///
-/// meter knows the size of a regular file or block device. For a pipe, use --size. Without a terminal on standard
-/// error, use --force or --json.
+/// meter knows the size of a regular file or block device. For a pipe, use --size. If standard error is not a terminal,
+/// use --force or --json to show progress.
 #[derive(Args)]
 pub struct Meter {
     /// File to read instead of standard input
