@@ -87,7 +87,7 @@ impl Late {
 pub struct Quiet {
     /// Do not print ids, pids or messages about waiting
     ///
-    /// The verb create prints the id, name or path of the object. The verb hold prints the pid of the holder.
+    /// The create verbs of sem, msgq and shm print an id or a name; sem hold prints a pid.
     #[arg(short, long, num_args = 0, default_missing_value = "true", help_heading = "Output")]
     pub quiet: Option<bool>,
 }

@@ -21,10 +21,10 @@ use crate::sys::signal::Signal;
 use crate::text::visible_bytes;
 
 /// Copies data until every writer has closed the FIFO. --timeout limits the wait for the first writer. Reads several
-/// FIFOs at once and never mixes their lines. If the last line of a FIFO lacks a newline, read adds one.
+/// FIFOs at once and never mixes their lines. A newline is added if the last line of a FIFO lacks one.
 ///
-/// With --count, takes exactly COUNT lines and leaves the rest for the next reader. A FIFO keeps data only while a
-/// process has it open. To keep data between two readers, hold the FIFO open with exec 8<>PATH.
+/// --count takes exactly COUNT lines and leaves the rest for the next reader. A FIFO keeps data only while a process
+/// has it open. To keep data between two readers, hold the FIFO open with exec 8<>PATH.
 #[derive(Args)]
 pub struct Read {
     /// Paths of the FIFOs
@@ -37,7 +37,7 @@ pub struct Read {
     rm: bool,
     /// Keep reading after the last writer closes the FIFO
     ///
-    /// Reading stops at a signal, or if no data arrives within --timeout.
+    /// Reading stops on a signal, or if --timeout expires without new data.
     #[arg(short, long)]
     follow: bool,
     /// Stop after COUNT lines; leave the rest in the FIFO

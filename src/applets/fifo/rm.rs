@@ -11,8 +11,9 @@ use crate::exit::{Cause, Exit, each};
 use crate::objects::remove::refused;
 use crate::objects::users;
 
-/// Without --force, rm does not remove a FIFO that a process has open or is waiting to open. After rm --force, a
-/// process that has the FIFO open can still use it. Processes of other users are visible only with privilege.
+/// Without --force, fifo rm does not remove a FIFO that a process has open or is waiting to open. After fifo rm
+/// --force, a process that has the FIFO open can still use it. Processes of other users are visible only with
+/// privilege.
 #[derive(Args)]
 pub struct Rm {
     /// Paths of the FIFOs

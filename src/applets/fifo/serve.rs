@@ -20,7 +20,7 @@ use crate::sys::epoll::Events;
 use crate::sys::wait::Wake;
 use crate::sys::{fds, fifo, pipe};
 
-/// CMD reads the line on standard input. An argument {} is replaced with the line, without its newline. The server
+/// CMD reads the line from standard input. An argument {} is replaced with the line, without its newline. The server
 /// takes a line from the FIFO only when the line is complete and another CMD may start.
 ///
 /// Serves until SIGTERM, then waits for running CMDs and exits with status 0. A CMD that fails does not stop the

@@ -31,9 +31,8 @@ use crate::target::Target;
 /// Sends MESSAGE, or standard input, to the server of the queue (msgq serve). Prints the reply and exits with the
 /// status of the server's CMD. A reply can have any size.
 ///
-/// On a timeout or a signal, call withdraws the request. If CMD has started, it keeps running, but its reply is
-/// dropped. If no server is running, or the server dies just after taking the request, call waits until --timeout
-/// expires.
+/// On a timeout or a signal, msgq call withdraws the request. If CMD has started, it keeps running, but its reply is
+/// lost. If no server runs, or the server dies after taking the request, msgq call waits until --timeout expires.
 #[derive(Args)]
 pub struct Call {
     /// Queue that the server reads

@@ -33,7 +33,7 @@ pub struct Create {
     target: Target,
     /// Limit the data in the queue to SIZE (System V)
     ///
-    /// The default is kernel.msgmnb, usually 16384. A larger SIZE needs CAP_SYS_RESOURCE.
+    /// The default is kernel.msgmnb, usually 16384 bytes. A larger SIZE needs CAP_SYS_RESOURCE.
     #[arg(long, value_name = "SIZE", value_parser = room)]
     max_bytes: Option<u64>,
     /// Limit the queue to N messages (POSIX; default: 10)

@@ -14,9 +14,9 @@ use crate::sys::message::Message;
 use crate::sys::sysv::msg;
 use crate::target::{Form, Target};
 
-/// Prints a message in the same way as recv, but leaves it in the queue. Messages are numbered from 0 in the order of
-/// arrival, regardless of type. If another process takes messages at the same time, --all may skip some messages. POSIX
-/// queues are not supported, because the kernel cannot show their messages.
+/// Prints a message in the same way as msgq recv, but leaves it in the queue. Messages are numbered from 0 in the order
+/// of arrival, regardless of type. If another process takes messages at the same time, --all may skip some messages.
+/// POSIX queues are not supported, because the kernel cannot show their messages.
 #[derive(Args)]
 pub struct Peek {
     /// Queue to inspect

@@ -25,11 +25,11 @@ use crate::sys::{fds, interrupt};
 use crate::target::Target;
 use crate::text::counted;
 
-/// Takes one message and prints it with a newline, unless an option selects another format. --count, --drain, --follow
-/// and --until take more than one message. A POSIX queue returns messages of the highest priority first.
+/// Takes one message and prints it with a newline, unless an option changes this. Use --count, --drain, --follow or
+/// --until to take more than one message. A POSIX queue returns messages of the highest priority first.
 ///
-/// --timeout limits the whole call or, with --follow, the time between two messages. On SIGINT, SIGTERM or SIGHUP, recv
-/// prints the messages it has taken and exits. On SIGKILL or a second signal, messages not yet printed can be lost.
+/// --timeout limits the whole call or, with --follow, the time between two messages. On SIGINT, SIGTERM or SIGHUP, msgq
+/// recv prints the messages it has taken and exits. SIGKILL or a second signal can lose messages not yet printed.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Recv {
@@ -58,7 +58,7 @@ pub struct Recv {
     /// The comparison ignores a newline, a NUL or both at the end of the message.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     until: Option<OsString>,
-    /// Print no newline after each message
+    /// Do not print a newline after each message
     #[arg(long, group = "shape")]
     raw: bool,
     /// Print a NUL, not a newline, after each message

@@ -14,8 +14,8 @@ use crate::sys::process;
 use crate::sys::sysv::Kind;
 use crate::target::{Form, Target};
 
-/// Without --force, rm does not remove a queue that a process is waiting on. With --force, processes that wait on a
-/// System V queue fail with status 3. A removed POSIX queue loses its name, but exists until the last process closes
+/// Without --force, msgq rm does not remove a queue that a process is waiting on. With --force, processes that wait on
+/// a System V queue fail with status 3. A removed POSIX queue loses its name, but exists until the last process closes
 /// it.
 #[derive(Args)]
 pub struct Rm {

@@ -23,8 +23,8 @@ use crate::target::Target;
 /// Sends each MESSAGE as a separate message. Without MESSAGE, sends all of standard input, including its final newline,
 /// as one message. --lines sends each line as a message, without its newline.
 ///
-/// send waits while the queue is full. --timeout limits the wait for space in the queue, not the time spent reading
-/// standard input. If a message is too large for the queue, send fails after sending the messages before it.
+/// msgq send waits while the queue is full. --timeout limits the wait for space in the queue, not the time spent
+/// reading standard input. If a message is too large for the queue, msgq send sends the messages before it, then fails.
 #[derive(Args)]
 pub struct Send {
     /// Queue to send to

@@ -25,12 +25,11 @@ use crate::sys::process;
 use crate::sys::reply_pipe::{self, Address};
 use crate::target::Target;
 
-/// CMD gets the message on standard input and as the argument {}. Its output is printed. For a message from msgq call,
-/// the output of CMD is the reply, and the caller exits with CMD's status. A killed server loses the messages it has
-/// taken.
+/// CMD gets the message on standard input and in place of an argument {}. The output of CMD is printed or, for msgq
+/// call, sent as the reply; the caller then exits with CMD's status. A killed server loses the messages it has taken.
 ///
 /// On SIGTERM, the server waits for running CMDs and exits with status 0. With --count or --drain, the status is 1 if a
-/// CMD failed. With --timeout, the server exits after DURATION without messages or running CMDs.
+/// CMD failed. With --timeout, the server exits if no message arrives and no CMD runs for DURATION.
 #[derive(Args)]
 pub struct Serve {
     /// Queue to serve
@@ -44,7 +43,7 @@ pub struct Serve {
     /// Stop after N messages
     #[arg(short, long, value_name = "N", value_parser = many)]
     count: Option<u64>,
-    /// Stop when the queue is empty and no CMD runs
+    /// Stop when the queue is empty and no CMD is running
     #[arg(long, conflicts_with_all = ["count", "timeout", "nonblock"])]
     drain: bool,
     #[command(flatten)]
@@ -57,7 +56,7 @@ pub struct Serve {
 
 impl Verb for Serve {
     const NAME: &'static str = "serve";
-    const SUMMARY: &'static str = "Run CMD for each message, and answer calls";
+    const SUMMARY: &'static str = "Run CMD for each message, and reply to msgq call";
     const EXAMPLES: &'static str = "
 # Empty the queue with four workers; {} is the message
 seq 8 | ipcbox msgq send jobs --lines --create

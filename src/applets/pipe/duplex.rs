@@ -20,8 +20,8 @@ use crate::sys::process::{Waiting, at_pipes, shows_calls};
 /// Connects the standard output of each command to the standard input of the other. Exits with the status of the last
 /// command that failed, or with 0 if none failed.
 ///
-/// Many programs buffer their output if it is a pipe, so both commands may wait for input forever. To avoid such a
-/// deadlock, run the commands with stdbuf -oL. If --max-time expires, the message shows which command was blocked.
+/// Many programs buffer their output if it is a pipe, so both commands may wait for input forever. To avoid a deadlock,
+/// run the commands with stdbuf -oL. If --max-time expires, the message shows which command was blocked.
 #[derive(Args)]
 pub struct Duplex {
     #[command(flatten)]

@@ -29,8 +29,7 @@ use crate::sys::{fds, pipe};
 use crate::text::visible;
 
 /// Runs all commands at the same time and merges their output line by line. Lines of standard error are merged too, and
-/// go to standard error. If the last line of a command lacks a newline, merge adds one. All commands share standard
-/// input.
+/// go to standard error. A newline is added if the last line of an output lacks one. All commands share standard input.
 ///
 /// Exits with the status of the last command that failed, or with 0 if none failed. Without --keep-order, lines from
 /// different commands have no defined order.

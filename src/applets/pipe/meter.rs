@@ -24,11 +24,11 @@ use crate::sys::{errno, fds, interrupt, pipe};
 /// The part of a second's amount that --rate-limit lets through at once.
 const BURST: f64 = 0.1;
 
-/// Copies FILE or standard input to standard output, and draws a progress line on standard error. The line shows the
-/// amount copied, the elapsed time, and the current and mean rates. If the size is known, the line also shows a
-/// percentage, a bar and the ETA.
+/// Copies FILE or standard input to standard output. A progress line on standard error shows the amount copied, the
+/// elapsed time, and the current and mean rates. If the size is known, the line also shows a percentage, a bar and the
+/// ETA.
 ///
-/// meter knows the size of a regular file or block device. For a pipe, use --size. If standard error is not a terminal,
+/// The size of a regular file or block device is known; for a pipe, use --size. If standard error is not a terminal,
 /// use --force or --json to show progress.
 #[derive(Args)]
 pub struct Meter {

@@ -23,12 +23,12 @@ use crate::sys::written::{Before, opened};
 use crate::sys::{fds, pipe, transfer};
 use crate::text::quote;
 
-/// Copies standard input to FILEs and commands in parallel. With -o - or without CMD, tee also writes to standard
-/// output. The slowest consumer sets the pace.
+/// Copies standard input to FILEs and commands, at the pace of the slowest consumer. With -o - or without CMD, pipe tee
+/// also writes to standard output.
 ///
-/// If a consumer closes its input early, tee drops that consumer and carries on. If a write fails (disk full, for
-/// example), tee reports the error, drops that consumer and exits with status 1. If no write fails, tee exits with the
-/// status of the last command that failed.
+/// A consumer that closes its input early is dropped. If a write fails (disk full, for example), pipe tee reports the
+/// error, drops the consumer and later exits with status 1. If no write fails, pipe tee exits with the status of the
+/// last failed command.
 #[derive(Args)]
 pub struct Tee {
     /// Write to FILE ('-' is standard output)

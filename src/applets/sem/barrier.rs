@@ -16,7 +16,7 @@ use crate::sys::deadline::Deadline;
 use crate::target::Target;
 
 /// Waits until N callers have arrived; then all of them return. The barrier is created if needed. A barrier can be
-/// reused at once for the next round. A caller that times out or is killed does not count.
+/// reused at once for the next round. A caller that times out or is killed is not counted.
 #[derive(Args)]
 pub struct Barrier {
     /// Barrier

@@ -16,8 +16,8 @@ use crate::supervise::command::Command;
 use crate::target::Target;
 
 /// Takes the lock and runs CMD. The kernel releases the lock when CMD exits or is killed. The lock is created if
-/// needed. Callers get the lock in order of arrival: a shared caller never overtakes an exclusive caller that arrived
-/// earlier.
+/// needed. Callers get the lock in order of arrival: a request for a shared lock never overtakes an earlier request for
+/// an exclusive lock.
 #[derive(Args)]
 pub struct Lock {
     /// Lock
@@ -37,7 +37,7 @@ pub struct Lock {
 
 impl Verb for Lock {
     const NAME: &'static str = "lock";
-    const SUMMARY: &'static str = "Run CMD while holding a lock, exclusive or shared";
+    const SUMMARY: &'static str = "Run CMD while holding an exclusive or shared lock";
     const EXAMPLES: &'static str = "
 # Allow one writer at a time
 ipcbox sem lock notes -- sh -c 'echo done >>notes'

@@ -10,8 +10,8 @@ use crate::args::numbers::count;
 use crate::args::timeout::Timeout;
 use crate::exit::Exit;
 
-/// Adds K to the value and wakes waiters. The value stays higher after the call. Because post never waits, --timeout
-/// and --nonblock have no effect.
+/// Adds K to the value and wakes waiters. The increase is not undone when the caller exits. Because sem post never
+/// waits, --timeout and --nonblock have no effect.
 #[derive(Args)]
 pub struct Post {
     #[command(flatten)]

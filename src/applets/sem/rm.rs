@@ -15,11 +15,12 @@ use crate::sys::sysv::sem::Set;
 use crate::target::{Form, Target};
 use crate::text::counted;
 
-/// Without --force, refuses to remove a semaphore that is held or waited on. With --force, processes that wait on a
-/// removed semaphore fail with status 3. The kernel does not know the holders of a plain semaphore.
+/// Without --force, sem rm does not remove a semaphore that is held or waited on. With --force, processes that wait on
+/// a removed semaphore fail with status 3. The kernel does not know the holders of a plain semaphore.
 ///
 /// --unused removes only slots and locks that no process uses. Without TARGET, --unused checks all slots and locks of
-/// the caller. With --unused, rm reports which objects it keeps, and why. Keeping objects is not a failure.
+/// the caller. With --unused, sem rm reports which objects it keeps, and why. Keeping an object does not count as a
+/// failure.
 #[derive(Args)]
 // Without TARGET, --unused means all of the caller's.
 #[command(mut_arg("targets", |arg| arg.required(false)))]

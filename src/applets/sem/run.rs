@@ -19,9 +19,9 @@ use crate::supervise::command::Command;
 use crate::target::Target;
 
 /// Waits for a free slot and runs CMD. The kernel releases the slot when CMD exits or is killed. Background processes
-/// that CMD leaves behind do not hold the slot. CMD gets the lowest free slot; IPCBOX_SLOT is its number, from 1 to N.
-/// With --take, IPCBOX_SLOT lists the numbers of all slots taken, separated by commas. A caller that takes several slots
-/// at once can starve while others keep taking single slots.
+/// that CMD leaves behind do not hold the slot. CMD gets the lowest free slot, and finds the slot number (1 to N) in
+/// IPCBOX_SLOT. With --take, IPCBOX_SLOT lists the numbers of all slots taken, separated by commas. A caller that takes
+/// several slots at once can starve while others keep taking single slots.
 #[derive(Args)]
 pub struct Run {
     /// Set of job slots
@@ -30,7 +30,7 @@ pub struct Run {
     /// Create N slots if needed; fail if the number differs
     #[arg(long, value_name = "N", value_parser = count)]
     slots: Option<u16>,
-    /// Change the number of slots to N
+    /// Change the number of slots to N (from --slots N)
     ///
     /// A larger N applies at once. A smaller N takes effect as slots become free.
     #[arg(long, requires = "slots")]

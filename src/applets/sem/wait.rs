@@ -12,8 +12,8 @@ use crate::exit::Exit;
 use crate::output::notice::Notice;
 use crate::sys::interrupt;
 
-/// Waits until the value is at least K, then subtracts K. The value stays lower after the call, even if the caller is
-/// killed. For a slot or lock that is released automatically, use sem run or sem lock.
+/// Waits until the value is at least K, then subtracts K. The decrease is not undone, even if the caller is killed. For
+/// a slot or lock that is released automatically, use sem run or sem lock.
 #[derive(Args)]
 pub struct Wait {
     #[command(flatten)]

@@ -25,7 +25,7 @@ pub struct Create {
     target: Target,
     /// Create the object with this size: 4096, 64K, 2G
     ///
-    /// 64K is 65,536 bytes; 64KB is 64,000 bytes.
+    /// SIZE 64K means 65,536 bytes, and 64KB means 64,000 bytes.
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     size: u64,
     /// Fail with status 4 if the object exists

@@ -16,7 +16,7 @@ use crate::supervise::command::{Command, fill};
 use crate::sys::{errno, fds, memfd, transfer};
 
 /// Copies FILE, or standard input, to a file that exists in memory only, and runs CMD. An argument {} is replaced with
-/// the path of the file; IPCBOX_MEMFD contains this path too. CMD and its children can open the path. The file cannot
+/// the path of the file; IPCBOX_MEMFD also contains this path. CMD and its children can open the path. The file cannot
 /// be changed, and only its owner may open it. The file disappears when the last process that has it open exits. Swap
 /// can hold a copy.
 #[derive(Args)]

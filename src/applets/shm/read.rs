@@ -18,7 +18,7 @@ use crate::sys::memory::Memory;
 use crate::sys::transfer::BUFFER;
 use crate::target::Target;
 
-/// Prints the bytes unchanged, up to the end of the object. --text stops before the first NUL, so the zeros after a
+/// Prints the bytes unchanged, up to the end of the object. --text stops before the first NUL, so the zeros after the
 /// text are not printed.
 ///
 /// Without a lock, a reader can see only part of a concurrent write. If reader and writer use the same --lock, the

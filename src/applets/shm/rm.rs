@@ -16,9 +16,9 @@ use crate::sys::holders;
 use crate::sys::posix::shm as posix;
 use crate::target::Target;
 
-/// Without --force, rm does not remove an object that a process has attached, mapped or open. With --force, rm frees
-/// the name or key of an object at once; the memory is freed when the last process that uses the object exits. If other
-/// users may use a POSIX object, a warning shows how many processes the caller may not inspect.
+/// Without --force, shm rm does not remove an object that a process has attached, mapped or open. With --force, shm rm
+/// frees the name or key of an object at once; the memory is freed when the last process that uses the object exits. If
+/// other users may use a POSIX object, a warning shows how many processes the caller may not inspect.
 #[derive(Args)]
 pub struct Rm {
     #[command(flatten)]

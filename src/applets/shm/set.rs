@@ -55,7 +55,7 @@ pub struct Set {
 
 impl Verb for Set {
     const NAME: &'static str = "set";
-    const SUMMARY: &'static str = "Set a word, or change size, pinning, mode or owner";
+    const SUMMARY: &'static str = "Set a word, or change the size, pinning, mode or owner";
     const EXAMPLES: &'static str = "
 # Set a counter back to 0
 ipcbox shm add counter --create

@@ -11,9 +11,9 @@ use crate::args::timeout::Timeout;
 use crate::exit::{Cause, Exit};
 use crate::output::notice::Notice;
 
-/// Sleeps until shm set, add or cas, or a shm write of at most 4 KiB, changes the word. A shm write of more than 4 KiB
-/// does not wake waiters, and neither does a write by another program. If a value lasts only a moment, wait can miss
-/// it.
+/// Sleeps until the word is changed by shm set, shm add, shm cas, or a shm write of at most 4 KiB. A shm write of more
+/// than 4 KiB does not wake waiters, and neither does a write by another program. If a value lasts only a moment, shm
+/// wait can miss it.
 ///
 /// Read permission is enough. If the object is removed during the wait, only --timeout or a signal ends the wait.
 #[derive(Args)]

@@ -25,12 +25,11 @@ use crate::text::counted;
 /// The longest write, in bytes, that wakes the waiters for its words.
 const WAKING: u64 = 4096;
 
-/// Writes the bytes unchanged, and adds no newline or NUL at the end. If TEXT or a file on standard input does not fit,
-/// write refuses it. A stream, such as a pipe, is written until the object is full; if data is left over, the status is
-/// 1.
+/// Writes the bytes unchanged, and adds no newline or NUL at the end. Writes nothing if TEXT or a file on standard
+/// input does not fit. A stream, such as a pipe, is written until the object is full; if data remains, the status is 1.
 ///
-/// If the reader uses the same --lock, it sees the whole write or none of it, even if the writer is killed. With
-/// --lock, a stream is read to its end before the lock is taken.
+/// With the same --lock, a reader sees the whole write or none of it, even if the writer is killed. With --lock, a
+/// stream is read to EOF before the lock is taken.
 #[derive(Args)]
 pub struct Write {
     /// Segment or POSIX object to write to
@@ -45,7 +44,7 @@ pub struct Write {
     /// Create a missing object, as large as the data
     #[arg(long, help_heading = "Creating")]
     create: bool,
-    /// Clear the rest of the object (fill it with zeros)
+    /// Set the rest of the object to zeros
     #[arg(long)]
     clear: bool,
     /// Replace the content, and resize to fit it (POSIX)

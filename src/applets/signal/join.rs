@@ -20,8 +20,8 @@ use crate::sys::process::command;
 use crate::sys::process::wait_status::{Ended, Stage, after};
 
 /// Waits until the processes have exited; they need not be children. Prints a line for each process: its pid, whether
-/// it exited or was killed, its exit status, and the signal that killed it. With one PID, join exits with the status of
-/// that process. Before Linux 6.15, the exit status can be unknown; the line then shows "ended".
+/// it exited or was killed, its exit status, and the signal that killed it. With one PID, signal join exits with the
+/// status of that process. Before Linux 6.15, the exit status can be unknown; the line then shows "ended".
 #[derive(Args)]
 pub struct Join {
     /// Processes: PID, PID:INODE or PID@START

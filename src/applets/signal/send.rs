@@ -24,10 +24,10 @@ use crate::sys::signal::Signal;
 /// How often the handlers of a process are read.
 const INTERVAL: Duration = Duration::from_millis(1);
 
-/// Sends SIG to each PID; if SIG is 0, only tests whether a signal could be sent. The signal never reaches a process
-/// that reuses the pid during the call. If a script stores pids, use PID:INODE or PID@START instead, as printed by
-/// signal stat. With --wait, prints one line per process: exited, killed, ended (status unknown) or alive. If one
-/// process cannot be signalled, the others still get SIG.
+/// Sends SIG to each PID; SIG 0 only tests whether a signal could be sent. The signal never reaches a process that
+/// reuses the pid during the call. If a script stores pids, use PID:INODE or PID@START instead, as printed by signal
+/// stat. With --wait, prints one line per process: exited, killed, ended (status unknown) or alive. If one process
+/// cannot be signalled, the others still get SIG.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Send {
@@ -46,7 +46,7 @@ pub struct Send {
     /// Send to PID and all its descendants
     #[arg(long)]
     tree: bool,
-    /// Send to all descendants of PID, but not to PID
+    /// Send to all descendants of PID, not to PID itself
     ///
     /// The ipcbox process itself is not signalled either, so PID can be the calling script ($$).
     #[arg(long, conflicts_with_all = ["tree", "when_caught"])]

@@ -25,7 +25,8 @@ use crate::sys::written::{Before, opened};
 
 /// Blocks the signals, then prints the name of each signal that arrives. --json adds the sender, cause and value of
 /// each signal. Real-time signals are queued: they arrive in order, and none is lost. A standard signal that is sent
-/// again while it is pending arrives only once. To miss no signal, start the sender after --ready has written the pid.
+/// again while it is pending arrives only once. To avoid missing a signal, start the sender after --ready has written
+/// the pid.
 #[derive(Args)]
 pub struct Wait {
     /// Signals: TERM, 15, RTMIN+3, or several as INT,TERM
@@ -37,7 +38,7 @@ pub struct Wait {
     /// Exit after N signals (default: 1)
     #[arg(short, long, value_name = "N", value_parser = many, default_value_t = 1)]
     count: u64,
-    /// Write the pid to FILE once no signal can be missed
+    /// Write the pid to FILE when ready for signals
     ///
     /// FILE may be a FIFO (ipcbox waits for its reader), a regular file, or /dev/fd/N (closed afterwards). A symbolic
     /// link is refused.

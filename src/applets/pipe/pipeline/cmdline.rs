@@ -25,7 +25,7 @@ pub struct Line {
     /// Command lines to run with --shell
     #[arg(value_name = "CMDLINE")]
     lines: Vec<OsString>,
-    /// Commands, run without a shell, separated by :::
+    /// Commands separated by :::, run without a shell
     #[arg(value_name = "CMD", last = true)]
     words: Vec<OsString>,
 }
