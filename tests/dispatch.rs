@@ -73,8 +73,8 @@ fn warning_begins_with_the_name_called_by() {
     for (link, line, code, warning) in [
         ("ipcrm", "--unused --yes", 0, "ipcrm: left 1 set of slots alone"),
         ("my-ipcrm-lite", "--unused --yes", 0, "ipcrm-lite: left 1 set of slots alone"),
-        ("ipcs", &unproven, 1, "ipcs: kept 1 unproven object: "),
-        ("ipcs-lite", &unproven, 1, "ipcs-lite: kept 1 unproven object: "),
+        ("ipcs", &unproven, 1, "ipcs: kept 1 unproven object, "),
+        ("ipcs-lite", &unproven, 1, "ipcs-lite: kept 1 unproven object, "),
         ("ipc-pipe", "tee -o /dev/full", 1, "pipe: cannot write to /dev/full: "),
     ] {
         let output = world.call(line).called(link).input("x\n").output();

@@ -97,7 +97,7 @@ fn low_limit_is_marked() {
     let rows = rows(&report);
     assert_eq!(rows["ulimit -n"], "64 open files, low (usual: 1024)");
     // A shell counts blocks of 512 bytes.
-    assert_eq!(rows["ulimit -f"], "4096 bytes in a file, low (usual: no limit)");
+    assert_eq!(rows["ulimit -f"], "4096 bytes per file, low (usual: no limit)");
     // The settings of an IPC namespace are its own.
     if !geteuid().is_root() || !world.is_own() {
         return skip("needs root and an IPC namespace of its own to change kernel.msgmnb");
@@ -106,7 +106,7 @@ fn low_limit_is_marked() {
                   for name in a b c; do \"$0\" sem create $name >/dev/null; done; exec \"$0\" --version --verbose";
     let report = Call::new("sh").args(["-ec", script, BINARY]).ok();
     let rows = self::rows(&report);
-    assert_eq!(rows["kernel.msgmnb"], "1000 bytes in a queue, low (usual: 16384)");
+    assert_eq!(rows["kernel.msgmnb"], "1000 bytes per queue, low (usual: 16384)");
     assert_eq!(rows["kernel.msgmni"], "10 queues, 0 in use, low (usual: 32000)");
     assert_eq!(rows["kernel.sem, SEMMNI"], "3 sets, 3 in use, low (usual: 32000)");
 }

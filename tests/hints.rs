@@ -115,7 +115,7 @@ fn hint_names_the_same_target_in_a_shell() {
     let instead = format!("ipcbox sem create TARGET --nsems {many} && ipcbox sem set TARGET 0..{}=1", many - 1);
     let instead = format!("hint: {instead}");
     for (target, setup, call, hint) in [
-        (ftok, "", r#"ipcbox sem wait "$T""#, "hint: create it first: ipcbox sem create TARGET"),
+        (ftok, "", r#"ipcbox sem wait "$T""#, "hint: create the semaphore set first: ipcbox sem create TARGET"),
         (ftok, r#"ipcbox sem lock "$T" -- true"#, r#"ipcbox sem run "$T" -- true"#, "hint: use ipcbox sem lock TARGET"),
         (
             ftok,

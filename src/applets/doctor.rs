@@ -129,10 +129,10 @@ fn bounds() -> Vec<Bound> {
         free => free.ok(),
     };
     vec![
-        bound("kernel.msgmax", queue.map(|it| wide(it.message)), "bytes in a message", 8192),
-        bound("kernel.msgmnb", queue.map(|it| it.bytes), "bytes in a queue", 16384),
+        bound("kernel.msgmax", queue.map(|it| wide(it.message)), "bytes per message", 8192),
+        bound("kernel.msgmnb", queue.map(|it| it.bytes), "bytes per queue", 16384),
         Bound { used: queues, ..bound("kernel.msgmni", queue.map(|it| it.queues), "queues", 32000) },
-        bound("kernel.sem, SEMMSL", set.map(|it| wide(it.per_set)), "semaphores in a set", 32000),
+        bound("kernel.sem, SEMMSL", set.map(|it| wide(it.per_set)), "semaphores per set", 32000),
         Bound {
             used: set.map(|it| wide(it.used)),
             ..bound("kernel.sem, SEMMNS", set.map(|it| wide(it.in_all)), "semaphores", 1_024_000_000)
@@ -143,7 +143,7 @@ fn bounds() -> Vec<Bound> {
             ..bound("kernel.sem, SEMMNI", set.map(|it| wide(it.sets)), "sets", 32000)
         },
         // The defaults of shmmax and shmall are no limit in practice.
-        bound("kernel.shmmax", segment.map(|it| it.size), "bytes in a segment", 1 << 30),
+        bound("kernel.shmmax", segment.map(|it| it.size), "bytes per segment", 1 << 30),
         Bound {
             used: segments.map(|it| it.pages),
             ..bound("kernel.shmall", segment.map(|it| it.pages), "pages of segments", (1 << 30) / page_size())
@@ -155,11 +155,11 @@ fn bounds() -> Vec<Bound> {
         // The default in a container of Docker is 64 MiB in all.
         bound("/dev/shm", free, "bytes free", 16 << 20),
         bound("fs.mqueue.queues_max", mq::setting("queues_max"), "POSIX queues", 256),
-        bound("fs.mqueue.msg_max", mq::setting("msg_max"), "messages in a POSIX queue", 10),
-        bound("fs.mqueue.msgsize_max", mq::setting("msgsize_max"), "bytes in a message", 8192),
-        bound("fs.pipe-max-size", pipe::limits().max_size, "bytes in a pipe", 1 << 20),
+        bound("fs.mqueue.msg_max", mq::setting("msg_max"), "messages per queue", 10),
+        bound("fs.mqueue.msgsize_max", mq::setting("msgsize_max"), "bytes per message", 8192),
+        bound("fs.pipe-max-size", pipe::limits().max_size, "bytes per pipe", 1 << 20),
         bound("ulimit -n", unless_infinite(fds::limit()), "open files", 1024),
         bound("ulimit -q", unless_infinite(mq::memory_limit()), "bytes in POSIX queues", 819_200),
-        bound("ulimit -f", unless_infinite(file_limit::limit()), "bytes in a file", u64::MAX),
+        bound("ulimit -f", unless_infinite(file_limit::limit()), "bytes per file", u64::MAX),
     ]
 }

@@ -331,7 +331,7 @@ fn signal_kills_a_read_onto_a_full_pipe() {
 #[test]
 fn unopened_fifo_is_reported_at_once() {
     let world = world();
-    let shown = "fifo: cannot read none: no such FIFO (ENOENT)\nhint: add --create to create it\n";
+    let shown = "fifo: cannot read none: no such FIFO (ENOENT)\nhint: add --create to create the FIFO\n";
     let late = "fifo: cannot read f: no data\n";
     world.call("fifo read none f -n").stderr(format!("{shown}{late}")).status(3);
     let script = "exec ipcbox fifo read none f --follow 2>err";

@@ -168,7 +168,7 @@ fn binary_in_its_place_is_opened_to_others() {
         call.env("SHELL", "").env("MANPATH", "").arg("--install-all").arg(&root)
     };
     let printed = call().ok();
-    assert!(printed.contains(&format!("added permissions to {}\n", here.display())), "{printed}");
+    assert!(printed.contains(&format!("added permissions: {}\n", here.display())), "{printed}");
     assert_eq!(here.metadata().unwrap().permissions().mode() & 0o777, 0o755);
     let before = tree(&root);
     call().ok();

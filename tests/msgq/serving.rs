@@ -225,7 +225,7 @@ fn serve_chooses_by_type_and_creates() {
     world.call("msgq serve /@q -t 2 -- cat").fails(2, "no types");
     world
         .call("msgq serve @r --drain -- cat")
-        .fails(3, "no such message queue (ENOENT)\nhint: add --create to create it\n");
+        .fails(3, "no such message queue (ENOENT)\nhint: add --create to create the queue\n");
     world.call("msgq serve @r --create --drain -- cat").ok();
     world.call("msgq serve /@r --create --drain -- cat").ok();
 }

@@ -173,7 +173,7 @@ fn set_without_first_values_is_reported() {
     create(&world.name("a"));
     let printed = format!(
         "sem: {0} was never initialised\n\
-         hint: set its first value: ipcbox sem set {0} VALUE\n",
+         hint: set the first value: ipcbox sem set {0} VALUE\n",
         world.name("a")
     );
     world.call("sem get @a").stdout("0\n").stderr(&printed).ok();
@@ -185,7 +185,7 @@ fn set_without_first_values_is_reported() {
     for words in [&["sem", "get", target][..], &["sem", "create", target, "--value", "1"]] {
         create(target);
         let printed = lines(&world.program("ipcbox").args(words).output().stderr);
-        let hint = printed[1].strip_prefix("hint: set its first value: ").unwrap();
+        let hint = printed[1].strip_prefix("hint: set the first value: ").unwrap();
         assert_eq!(hint, "ipcbox sem set 'ftok:a;touch b' VALUE");
         world.shell(&hint.replace("VALUE", "1")).ok();
         world.call("sem get").arg(target).stdout("1\n").stderr("").ok();

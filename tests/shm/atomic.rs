@@ -33,7 +33,7 @@ fn add_creates_a_page_of_zeros() {
     let world = World::new();
     for name in both(&world, "a") {
         let size = || world.call("shm stat --no-header --columns size,mode").arg(&name).ok();
-        world.call("shm add").arg(&name).fails(3, "(ENOENT)\nhint: add --create to create it\n");
+        world.call("shm add").arg(&name).fails(3, "(ENOENT)\nhint: add --create to create the object\n");
         world.call("shm add --create -m 0640").arg(&name).stdout("1\n").ok();
         world.call("shm add --create").arg(&name).stdout("2\n").ok();
         assert_eq!(size(), "4096  0640\n");
@@ -53,7 +53,7 @@ fn set_creates_a_missing_object() {
     for name in both(&world, "n") {
         let stat = || world.call("shm stat --no-header --columns size,mode").arg(&name).ok();
         let rm = || world.call("shm rm --force").arg(&name).ok();
-        world.call("shm set").args([&name, "5"]).fails(3, "(ENOENT)\nhint: add --create to create it\n");
+        world.call("shm set").args([&name, "5"]).fails(3, "(ENOENT)\nhint: add --create to create the object\n");
         world.call("shm set --create").args([&name, "5"]).stdout("").ok();
         world.call("shm get").arg(&name).stdout("5\n").ok();
         world.call("shm set --create --offset 8 --bits 64").args([&name, "-1"]).ok();

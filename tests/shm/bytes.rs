@@ -132,9 +132,10 @@ fn write_creates_object_as_large_as_the_data() {
     world.call("shm write @none --create").fails(1, "at least 1 byte");
     world.call("shm write /@none --create").ok();
     world.call("shm read /@none").stdout("").ok();
-    world
-        .call("shm write @missing x")
-        .fails(3, "no such shared memory segment (ENOENT)\nhint: add --create to create it as large as the data\n");
+    world.call("shm write @missing x").fails(
+        3,
+        "no such shared memory segment (ENOENT)\nhint: add --create to create an object as large as the data\n",
+    );
     world.call("shm write /@missing x").fails(3, "no such object (ENOENT)");
 }
 
@@ -149,7 +150,7 @@ fn mode_without_write_is_set_after_the_data() {
         world.call("shm stat --no-header --columns mode").arg(&name).stdout("0444\n").ok();
         let text = if n < 2 { "hello" } else { "\u{1}" };
         world.call("shm read --text").arg(&name).user(stranger).stdout(text).ok();
-        world.call("shm set").args([&name, "1"]).user(stranger).fails(5, "by the mode, although you are the owner");
+        world.call("shm set").args([&name, "1"]).user(stranger).fails(5, "by the mode, although you own the object");
     }
 }
 

@@ -70,7 +70,8 @@ fn report(ipcs: &Ipcs, witness: &Witness) -> Result<bool> {
     output::show(&columns::pick(columns::OBJECT), &records, &ipcs.showing, false)?;
     let unproven = judged.iter().filter(|(_, verdict)| *verdict == "unproven").count();
     if unproven > 0 {
-        let words = format!("kept {}: CMD was not seen creating or using them", counted(unproven, "unproven object"));
+        let words =
+            format!("kept {}, because CMD was not seen creating or using them", counted(unproven, "unproven object"));
         let hint = "add --isolate to run CMD in an IPC namespace of its own";
         output::report(&Cause::new(Exit::Failed, words).hint(hint).into());
     }

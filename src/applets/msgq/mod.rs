@@ -64,7 +64,7 @@ fn explain(target: &Target, errno: Errno) -> Cause {
 }
 
 /// The hint of a verb that has `--create`.
-const CREATES: &str = "add --create to create it";
+const CREATES: &str = "add --create to create the queue";
 
 /// Adds to `ENOENT` a hint on how to create the queue.
 fn creatable(error: Error, hint: &str) -> Error {

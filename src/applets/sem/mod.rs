@@ -120,7 +120,7 @@ fn system_v(target: &Target) -> Result<()> {
 
 /// Returns the hint for a set whose creator may have been killed before it set the values.
 fn if_abandoned(target: &Target) -> String {
-    format!("set its first value: ipcbox sem set {} VALUE", target.quoted())
+    format!("set the first value: ipcbox sem set {} VALUE", target.quoted())
 }
 
 /// Reports a set whose creator was killed before it set the values.

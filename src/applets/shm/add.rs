@@ -40,7 +40,9 @@ echo "job $job"
             if self.create.is_some() {
                 return self.place.open_or_create(self.creating);
             }
-            self.place.open(true).map_err(|error| creatable(error, &self.place.target, "add --create to create it"))
+            self.place
+                .open(true)
+                .map_err(|error| creatable(error, &self.place.target, "add --create to create the object"))
         };
         let by = self.by.unwrap_or(1);
         let value = self.place.with("add to", &[by], true, open, |word| word.add(by))?;

@@ -78,7 +78,9 @@ ipcbox shm set counter 0
                 let memory = if self.create {
                     place.open_or_create(self.creating())?
                 } else {
-                    place.open(true).map_err(|error| creatable(error, &place.target, "add --create to create it"))?
+                    place
+                        .open(true)
+                        .map_err(|error| creatable(error, &place.target, "add --create to create the object"))?
                 };
                 self.resize()?;
                 Ok(memory)

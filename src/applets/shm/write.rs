@@ -95,8 +95,9 @@ impl Write {
                 self.create_segment(&mut source)
             })?
         } else {
-            open(&self.target, true)
-                .map_err(|error| creatable(error, &self.target, "add --create to create it as large as the data"))?
+            open(&self.target, true).map_err(|error| {
+                creatable(error, &self.target, "add --create to create an object as large as the data")
+            })?
         };
         // A new POSIX object already has its bytes.
         let end = if created { memory.size()? } else { self.fill(&source, &memory, held)? };

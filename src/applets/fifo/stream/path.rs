@@ -149,7 +149,7 @@ impl Fifo {
         loop {
             let seen = self.look().map_err(|error| match bare(&error) {
                 Some(Errno::ENOENT) if self.has_directory() => {
-                    Cause::from_errno(Errno::ENOENT, "no such FIFO").hint("add --create to create it").into()
+                    Cause::from_errno(Errno::ENOENT, "no such FIFO").hint("add --create to create the FIFO").into()
                 }
                 _ => error,
             })?;

@@ -131,13 +131,13 @@ impl Installation {
             [] if self.kept.is_empty() => return Ok(()),
             [] => {
                 let paths: Vec<_> = self.kept.iter().map(|(path, _)| path.strip_prefix(root).unwrap_or(path)).collect();
-                let of = match &self.there {
+                let build = match &self.there {
                     Some(version) if version != env!("CARGO_PKG_VERSION") => format!("ipcbox {version}"),
                     _ => "a different build of ipcbox".into(),
                 };
                 let (files, belong) =
                     (counted(paths.len(), "file"), if paths.len() == 1 { "belongs" } else { "belong" });
-                Cause::from_errno(Errno::EEXIST, format!("{files} {belong} to {of}: {}", first(&paths))).hint(line)
+                Cause::from_errno(Errno::EEXIST, format!("{files} {belong} to {build}: {}", first(&paths))).hint(line)
             }
             [one] => foreign(format!("{} does not belong to ipcbox", one.display())),
             _ => {
@@ -160,8 +160,8 @@ impl Installation {
                 (Act::Create, _) => create,
                 (Act::Replace, false) => "would replace",
                 (Act::Replace, true) => "replaced",
-                (Act::Open, false) => "would add permissions to",
-                (Act::Open, true) => "added permissions to",
+                (Act::Open, false) => "would add permissions:",
+                (Act::Open, true) => "added permissions:",
             };
             match &item.content {
                 Content::Link(to) => line(words, path, &format!(" -> {to}")),

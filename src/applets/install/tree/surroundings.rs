@@ -109,7 +109,7 @@ pub fn report_lacking(root: &Path) {
     }
     if shell == "bash" && !BASH_COMPLETION.iter().any(|file| Path::new(file).exists()) {
         let file = root.join(BASH).join("ipcbox.bash");
-        output::warn("bash loads completions only with the package bash-completion");
+        output::warn("bash loads completions only if the package bash-completion is installed");
         let line = quote(&format!(". {}", quote(&file.to_string_lossy())));
         output::hint(format!("echo {line} >>~/.bashrc"));
     }

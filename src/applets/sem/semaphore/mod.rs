@@ -97,7 +97,7 @@ impl One {
 pub fn missing(error: Error, target: &Target) -> Error {
     match error.downcast_ref() {
         Some(Errno::ENOENT) => {
-            let hint = format!("create it first: ipcbox sem create {}", target.quoted());
+            let hint = format!("create the semaphore set first: ipcbox sem create {}", target.quoted());
             explain(target, Errno::ENOENT).hint(hint).into()
         }
         _ => error,
@@ -135,7 +135,7 @@ pub fn slots(target: &Target, capacity: Option<u16>, take: u16, creating: Creati
     let Some(capacity) = capacity else {
         return Slots::find(target).map_err(|error| match error.downcast_ref() {
             Some(errno @ Errno::ENOENT) => Cause::from_errno(*errno, "no such semaphore set")
-                .hint("add --slots N to create it with N slots")
+                .hint("add --slots N to create the set with N slots")
                 .into(),
             _ => error,
         });
