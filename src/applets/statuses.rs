@@ -99,7 +99,7 @@ impl Entry {
             (Exit::Missing, _) if self.name == "create" => "the PATH in ftok:PATH does not exist".into(),
             (Exit::Missing, Some(noun)) => format!("no such {noun}"),
             (Exit::Exists, _) if has(&["exclusive"]) => {
-                "the object exists and differs, or --exclusive was given".into()
+                "the object exists and does not match, or --exclusive was given".into()
             }
             (Exit::Exists, _) if has(&["lock"]) => "SEM exists, but is not a lock".into(),
             (Exit::Exists, _) if is_fifo => "PATH is not a FIFO".into(),

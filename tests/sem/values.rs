@@ -123,8 +123,8 @@ fn set_changes_values_mode_and_owner() {
     world.call("sem set @a -m 0640").ok();
     world.call("sem stat @a --columns mode --no-header").stdout("0640\n".repeat(4)).ok();
     world.call("sem set @a").fails(2, "nothing to set");
-    world.call("sem set @a 4 5").fails(2, "a bare VALUE sets one semaphore only");
-    world.call("sem set @a -i 2 0=7").fails(2, "a bare VALUE sets one semaphore only");
+    world.call("sem set @a 4 5").fails(2, "a VALUE without an index sets only one semaphore");
+    world.call("sem set @a -i 2 0=7").fails(2, "a VALUE without an index sets only one semaphore");
     world.call("sem set @a --owner 4294967295").fails(2, "no user '4294967295'");
     let Some(stranger) = world.stranger() else {
         skip("in part: giving an object away wants root");

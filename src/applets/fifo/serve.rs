@@ -23,8 +23,8 @@ use crate::sys::{fds, fifo, pipe};
 /// CMD reads the line from standard input. An argument {} is replaced with the line, without its newline. The server
 /// takes a line from the FIFO only when the line is complete and another CMD may start.
 ///
-/// Serves until SIGTERM, then waits for running CMDs and exits with status 0. A CMD that fails does not stop the
-/// server. A FIFO can have only one server at a time.
+/// The server runs until SIGTERM, then waits for running CMDs and exits with status 0. A CMD that fails does not stop
+/// the server. A FIFO can have only one server at a time.
 #[derive(Args)]
 pub struct Serve {
     /// Path of the FIFO

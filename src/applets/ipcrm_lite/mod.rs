@@ -156,7 +156,7 @@ impl Remove {
         self.show(&[])?;
         if self.filters.is_posix() && !self.posix {
             bail!(
-                Cause::new(Exit::Usage, "a name that starts with '/' is that of a POSIX object")
+                Cause::new(Exit::Usage, "a name that starts with '/' names a POSIX object")
                     .hint("add --posix to remove POSIX objects")
             );
         }

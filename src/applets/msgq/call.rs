@@ -32,7 +32,7 @@ use crate::target::Target;
 /// status of the server's CMD. A reply can have any size.
 ///
 /// On a timeout or a signal, msgq call withdraws the request. If CMD has started, it keeps running, but its reply is
-/// lost. If no server runs, or the server dies after taking the request, msgq call waits until --timeout expires.
+/// lost. If no server is running, or the server dies after taking the request, msgq call waits until --timeout expires.
 #[derive(Args)]
 pub struct Call {
     /// Queue that the server reads

@@ -25,11 +25,12 @@ use crate::sys::{fds, interrupt};
 use crate::target::Target;
 use crate::text::counted;
 
-/// Takes one message and prints it with a newline, unless an option changes this. Use --count, --drain, --follow or
-/// --until to take more than one message. A POSIX queue returns messages of the highest priority first.
+/// Takes one message and prints it with a newline, unless an option selects another format. Use --count, --drain,
+/// --follow or --until to take more than one message. A POSIX queue returns the message with the highest priority
+/// first.
 ///
 /// --timeout limits the whole call or, with --follow, the time between two messages. On SIGINT, SIGTERM or SIGHUP, msgq
-/// recv prints the messages it has taken and exits. SIGKILL or a second signal can lose messages not yet printed.
+/// recv prints the messages it has taken and exits. On SIGKILL or a second signal, unprinted messages can be lost.
 #[derive(Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Recv {

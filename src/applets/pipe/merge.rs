@@ -28,8 +28,9 @@ use crate::sys::wait::Want;
 use crate::sys::{fds, pipe};
 use crate::text::visible;
 
-/// Runs all commands at the same time and merges their output line by line. Lines of standard error are merged too, and
-/// go to standard error. A newline is added if the last line of an output lacks one. All commands share standard input.
+/// Runs all commands at the same time and merges their output line by line. Lines on standard error are also merged,
+/// and printed to standard error. A newline is added if the last line of a command's output lacks one. All commands
+/// share standard input.
 ///
 /// Exits with the status of the last command that failed, or with 0 if none failed. Without --keep-order, lines from
 /// different commands have no defined order.

@@ -47,7 +47,7 @@ pub struct Meter {
     /// Draw the progress line every DURATION (default: 1s)
     #[arg(long, value_name = "DURATION", value_parser = duration::interval, default_value = "1")]
     interval: Duration,
-    /// Count lines, and show size and rates in lines
+    /// Measure size and rates in lines instead of bytes
     #[arg(long)]
     lines: bool,
     /// Draw progress even if stderr is not a terminal

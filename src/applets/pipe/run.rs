@@ -21,8 +21,8 @@ use crate::sys::pipe;
 /// Each stage reads the output of the previous one. Exits with the status of the last stage that failed, or with 0 if
 /// none failed, like pipefail in bash.
 ///
-/// A stage killed by SIGPIPE does not count as failed if its reader succeeded. Looks up all commands first: if a
-/// command is missing, none of them runs.
+/// A stage killed by SIGPIPE does not count as failed if its reader succeeded. If any command is not found, none of the
+/// commands runs.
 #[derive(Args)]
 pub struct Run {
     #[command(flatten)]

@@ -27,8 +27,8 @@ use crate::text::counted;
 /// How long the creator of a set may take to set its values, which is its next system call.
 const BIRTH: Duration = Duration::from_secs(1);
 
-/// Prints the id of a System V set, or the name of a POSIX semaphore. If the object exists, but its values, its mode or
-/// its number of semaphores or slots differs, nothing changes and the status is 4.
+/// Prints the id of a System V set, or the name of a POSIX semaphore. If an existing object has different values, or a
+/// different mode or number of semaphores or slots, nothing changes and the status is 4.
 #[derive(Args)]
 pub struct Create {
     /// Semaphore or set, or 'private' for a set without a key
@@ -115,7 +115,7 @@ impl Create {
 
     fn slots(&self, capacity: u16) -> Result<OsString> {
         if *self.target.form() == Form::Private {
-            bail!(Cause::new(Exit::Usage, "slots need a name or a key, so that other callers find them"));
+            bail!(Cause::new(Exit::Usage, "slots need a name or a key, so that other callers can find them"));
         }
         let slots = Slots::open_or_create(&self.target, capacity, self.creating)?;
         slots.expect(&self.target, capacity).map_err(|cause| {

@@ -84,7 +84,7 @@ impl Set {
         }
         let bare = self.values.iter().filter(|word| word.at.is_none()).count();
         if bare > 1 || (self.index.is_some() && bare == 0) {
-            bail!(Cause::new(Exit::Usage, "a bare VALUE sets one semaphore only").hint(if bare > 1 {
+            bail!(Cause::new(Exit::Usage, "a VALUE without an index sets only one semaphore").hint(if bare > 1 {
                 "write each VALUE as INDEX=VALUE"
             } else {
                 "omit --index"

@@ -17,8 +17,8 @@ use crate::sys::posix::shm as posix;
 use crate::target::Target;
 
 /// Without --force, shm rm does not remove an object that a process has attached, mapped or open. With --force, shm rm
-/// frees the name or key of an object at once; the memory is freed when the last process that uses the object exits. If
-/// other users may use a POSIX object, a warning shows how many processes the caller may not inspect.
+/// frees the name or key at once; the memory is freed when the last process that uses the object exits. If other users
+/// may use a POSIX object, a warning shows how many processes the caller may not inspect.
 #[derive(Args)]
 pub struct Rm {
     #[command(flatten)]

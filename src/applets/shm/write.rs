@@ -118,7 +118,7 @@ impl Write {
         *source = known;
         let size = self.offset.checked_add(len).ok_or(Errno::EOVERFLOW)?;
         if size == 0 {
-            bail!(Cause::new(Exit::Failed, "there is no data, and a segment has at least 1 byte"));
+            bail!(Cause::new(Exit::Failed, "there is no data, but a segment needs at least 1 byte"));
         }
         create_writable(&self.target, size, self.creating)
     }

@@ -37,7 +37,7 @@ pub struct Run {
 
 impl Verb for Run {
     const NAME: &'static str = "run";
-    const SUMMARY: &'static str = "Run CMD with signal rules, a time limit and cleanup";
+    const SUMMARY: &'static str = "Run CMD with signal handling, a time limit and cleanup";
     const EXAMPLES: &'static str = "
 # Run a CI step that leaves no process behind
 ipcbox signal run --kill-tree -- sh -c 'sleep 9 &'

@@ -17,10 +17,10 @@ use crate::sys::process::wait_status::{Stage, stage};
 use crate::sys::process::{self, inode};
 use crate::sys::signal::Set;
 
-/// Shows signals by name. The column shared_pending lists signals that are pending for the process, and pending lists
-/// those that are pending for its first thread. Also shows which signals the first thread blocks, and which signals the
-/// process ignores or catches. The columns inode and start identify a process even if its pid is reused later. Every
-/// verb of signal also accepts PID:INODE or PID@START as PID.
+/// Shows signals by name. The column shared_pending lists signals pending for the process; the column pending lists
+/// those for its first thread. Also shows which signals the first thread blocks, and which signals the process ignores
+/// or catches. The columns inode and start identify a process even if its pid is reused later. Every signal verb also
+/// accepts PID:INODE or PID@START instead of PID.
 #[derive(Args)]
 pub struct Stat {
     /// Processes: PID, PID:INODE or PID@START
