@@ -180,12 +180,13 @@ impl<F: AsFd> Mover<F> {
     }
 
     /// Moves up to `most` bytes once, held bytes first. With [`Deadline::Now`] splice(2) does not block, even on
-    /// blocking descriptors, but a read into the buffer blocks if `from` does.
+    /// blocking descriptors, but a read into the buffer blocks if `from` does, and a write if the destination does.
     pub fn turn(&mut self, from: impl AsFd, most: usize, deadline: Deadline) -> Turn {
         let from = from.as_fd();
         if let Some(flow) = self.by_relay(from, most.min(ALL), deadline)? {
             return Ok(flow);
         }
+        let is_new = self.way != Way::Buffer;
         while self.way != Way::Buffer {
             match self.by_kernel(from, most.min(ALL), deadline) {
                 Err(errno) if UNSUPPORTED.contains(&errno) => {
@@ -203,6 +204,10 @@ impl<F: AsFd> Mover<F> {
                 Ok(Some(0)) => return Ok(Flow::End),
                 Ok(Some(count)) => return Ok(Flow::Moved(count)),
             }
+        }
+        if is_new && self.receives {
+            // The caller may have to look for room first.
+            return Ok(Flow::Moved(0));
         }
         if self.held.is_empty() {
             match self.fill(from, most, deadline)? {

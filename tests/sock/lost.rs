@@ -2,10 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Child, Stdio};
 
 use nix::libc;
-use nix::sys::socket::{setsockopt, sockopt::Linger};
+use nix::sys::signal::Signal;
+use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt::Linger};
 
 use super::{FORMS, Peer, listen, open, pattern};
 use crate::support::{World, code};
@@ -88,6 +90,64 @@ fn reset_is_status_3_after_the_whole_reply() {
             "sock: cannot exchange data with {address}: the peer reset the connection after 10 bytes of standard input (ECONNRESET)\n"
         );
         assert_eq!(message, words, "{form}");
+    }
+}
+
+/// A server that answers without reading, ends sending, and closes the connection.
+fn answer_unread(mut peer: Peer, length: usize) {
+    let mut seen = vec![0; length];
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_WAITALL;
+    assert_eq!(recv(peer.as_fd().as_raw_fd(), &mut seen, flags), Ok(length));
+    peer.write_all(b"part").unwrap();
+    peer.end_sending();
+}
+
+#[test]
+fn request_that_is_not_read_is_status_3() {
+    for form in FORMS {
+        for is_open in [true, false] {
+            // The kernel of a TCP server has taken the input, and the connection is over before the reset.
+            if !is_open && form.starts_with("tcp") {
+                continue;
+            }
+            let world = World::new();
+            let (server, address) = listen(&world, form);
+            let serving = server.once(|peer| answer_unread(peer, 10));
+            let mut child = open(&world, &address, Stdio::piped());
+            let mut stdin = child.stdin.take();
+            stdin.as_mut().unwrap().write_all(b"0123456789").unwrap();
+            let kept = stdin.take_if(|_| is_open);
+            drop(stdin);
+            serving.join().unwrap();
+            let (status, stdout, message) = end(child);
+            assert_eq!((status, &stdout[..]), (3, &b"part"[..]), "{form} {is_open}: {message}");
+            assert!(message.contains("after 10 bytes of standard input"), "{form}: {message}");
+            drop(kept);
+        }
+    }
+}
+
+/// The kernel reports EOF and not the reset to who reads then.
+#[test]
+fn reset_right_after_eof_is_status_3() {
+    for form in FORMS {
+        let world = World::new();
+        let (server, address) = listen(&world, form);
+        let mut child = open(&world, &address, Stdio::piped());
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(b"0123456789").unwrap();
+        let peer = server.accept();
+        let pid = child.id().cast_signed();
+        recv(peer.as_fd().as_raw_fd(), &mut [0; 10], MsgFlags::MSG_PEEK | MsgFlags::MSG_WAITALL).unwrap();
+        crate::support::signal(pid, Signal::SIGSTOP);
+        crate::support::eventually("it is stopped", || {
+            std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "))
+        });
+        answer_unread(peer, 10);
+        drop(stdin);
+        crate::support::signal(pid, Signal::SIGCONT);
+        let (status, stdout, message) = end(child);
+        assert_eq!((status, &stdout[..]), (3, &b"part"[..]), "{form}: {message}");
     }
 }
 

@@ -69,9 +69,13 @@ impl Diag {
         Ok(diag)
     }
 
-    /// Returns the TCP socket of these addresses, as its own process sees them, or the listener that would accept a
-    /// connection to `own` if there is none.
+    /// Returns the connected TCP socket of these addresses, as its own process sees them.
     pub fn tcp(&self, own: SocketAddr, other: SocketAddr) -> Result<Option<Tcp>> {
+        Ok(self.lookup(own, other)?.filter(|socket| socket.state != LISTEN))
+    }
+
+    /// Like [`tcp`](Self::tcp), but returns the listener that would accept such a connection if there is none.
+    fn lookup(&self, own: SocketAddr, other: SocketAddr) -> Result<Option<Tcp>> {
         self.ask(REQUEST, &inet(own, other, u32::MAX))?;
         let mut answer = vec![0; LARGEST];
         let length = retry(|| recv(self.0.as_raw_fd(), &mut answer, MsgFlags::empty()))?;
@@ -91,7 +95,7 @@ impl Diag {
     pub fn listener(&self, at: SocketAddr) -> Result<Option<Tcp>> {
         // No connection comes from port 1 of the same address.
         let no_peer = SocketAddr::new(at.ip(), 1);
-        Ok(self.tcp(at, no_peer)?.filter(|socket| socket.state == LISTEN))
+        Ok(self.lookup(at, no_peer)?.filter(|socket| socket.state == LISTEN))
     }
 
     /// Returns a socket as `/proc/PID/fd` shows it.

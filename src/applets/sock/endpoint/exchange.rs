@@ -5,7 +5,7 @@
 //!
 //! # When the peer has closed
 //! EOF from the peer can mean that it only ends sending. A unix socket reports the difference, and for a TCP connection
-//! within this machine sock_diag(7) knows it. Otherwise only a failing write shows it.
+//! within this machine sock_diag(7) knows it. Otherwise only a reset or a failing write shows it.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -115,34 +115,36 @@ impl<'a> Direction<'a> {
     }
 }
 
-/// How to learn that a peer that has ended sending has closed the connection.
+/// How to learn that a peer that has ended sending has closed the connection. poll(2) reports a reset, and for a unix
+/// socket every close.
 enum Sight {
-    /// poll(2) reports it.
-    Unix,
+    /// poll(2) is enough, or only a failing write shows it.
+    Poll,
     /// The two addresses of a TCP connection within this machine.
     Local(Diag, SocketAddr, SocketAddr),
-    /// It is not known before a write fails.
-    Remote,
 }
 
 impl Sight {
+    /// Looks while the peer has the connection: later, a peer that sock_diag(7) does not know could be one that it never
+    /// knew, for example of another network namespace.
     fn of(socket: &OwnedFd) -> nix::Result<Self> {
-        let (Some(own), Some(peer)) = (socket::own_address(socket)?, socket::peer_address(socket)?) else {
-            return Ok(Self::Unix);
-        };
-        if !peer.ip().is_loopback() && peer.ip() != own.ip() {
-            return Ok(Self::Remote);
-        }
-        Ok(Diag::open().map_or(Self::Remote, |diag| Self::Local(diag, own, peer)))
+        // After a reset there is no peer.
+        let addresses = socket::own_address(socket)?.zip(socket::peer_address(socket).ok().flatten());
+        let local = addresses.filter(|(own, peer)| peer.ip().is_loopback() || peer.ip() == own.ip());
+        let Some(((own, peer), diag)) = local.zip(Diag::open().ok()) else { return Ok(Self::Poll) };
+        let is_known = matches!(diag.tcp(peer, own), Ok(Some(_)));
+        Ok(if is_known { Self::Local(diag, own, peer) } else { Self::Poll })
     }
 
     /// Whether the peer has closed the connection.
     fn is_closed(&self, socket: &OwnedFd) -> nix::Result<bool> {
+        if has(socket.as_fd(), Want::PeerClosed)? {
+            return Ok(true);
+        }
         match self {
-            Self::Unix => has(socket.as_fd(), Want::PeerClosed),
             // Its socket is gone, or no process has it.
             Self::Local(diag, own, peer) => Ok(diag.tcp(*peer, *own)?.is_none_or(|socket| socket.inode == 0)),
-            Self::Remote => Ok(false),
+            Self::Poll => Ok(false),
         }
     }
 }
@@ -171,14 +173,14 @@ pub fn run(connection: &Connection) -> Result<()> {
         request = request.copying();
     }
     pipe::block_sigpipe()?;
+    let sight = Sight::of(socket)?;
     let (request, reply) = (Direction::new(fds::stdin(), request), Direction::new(socket.as_fd(), reply));
-    Exchange { socket, sight: None, request, reply, lost: None, pause: FIRST }.run()
+    Exchange { socket, sight, request, reply, lost: None, pause: FIRST }.run()
 }
 
 struct Exchange<'a> {
     socket: &'a OwnedFd,
-    /// Known once the peer has ended sending before this side has.
-    sight: Option<Sight>,
+    sight: Sight,
     request: Direction<'a>,
     reply: Direction<'a>,
     /// Why the connection is lost.
@@ -190,9 +192,7 @@ impl Exchange<'_> {
     fn run(mut self) -> Result<()> {
         while !self.request.is_over() || !self.reply.is_over() {
             self.wait()?;
-            if let Some(sight) = self.sight.as_ref().filter(|_| !self.request.is_over())
-                && sight.is_closed(self.socket)?
-            {
+            if self.peer_may_be_gone() && self.sight.is_closed(self.socket)? {
                 return self.closed();
             }
             if self.request.next == Phase::Move {
@@ -208,6 +208,11 @@ impl Exchange<'_> {
         }
     }
 
+    /// Whether the peer has ended sending before this side has.
+    fn peer_may_be_gone(&self) -> bool {
+        self.reply.is_over() && !self.request.is_over()
+    }
+
     /// Waits until a direction can move bytes, or the peer may have closed the connection. While one can, only looks
     /// whether the other one can too.
     fn wait(&mut self) -> Result<()> {
@@ -215,13 +220,12 @@ impl Exchange<'_> {
         let is_waiting = wants.map(|wanted| wanted.is_some());
         let mut polled: Vec<(BorrowedFd, Want)> = wants.into_iter().flatten().collect();
         let mut deadline = Deadline::Forever;
-        match self.sight.as_ref().filter(|_| !self.request.is_over()) {
-            Some(Sight::Unix) => polled.push((self.socket.as_fd(), Want::PeerClosed)),
-            Some(Sight::Local(..)) => {
+        if self.peer_may_be_gone() {
+            polled.push((self.socket.as_fd(), Want::PeerClosed));
+            if let Sight::Local(..) = self.sight {
                 deadline = Deadline::after(self.pause);
                 self.pause = LONGEST.min(self.pause * 2);
             }
-            Some(Sight::Remote) | None => {}
         }
         if [self.request.next, self.reply.next].contains(&Phase::Move) {
             deadline = Deadline::Now;
@@ -238,8 +242,11 @@ impl Exchange<'_> {
     fn send(&mut self) -> Result<()> {
         match self.request.turn() {
             Ok(()) if self.request.is_over() => match end_sending(self.socket) {
-                // The peer has closed the connection, and has taken everything before.
-                Err(Errno::ENOTCONN) => {}
+                // The peer has reset the connection.
+                Err(Errno::ENOTCONN) => {
+                    let why = pending_error(self.socket).err();
+                    self.lost.get_or_insert(why.unwrap_or(Errno::ECONNRESET));
+                }
                 ended => ended?,
             },
             Ok(()) => {}
@@ -256,7 +263,6 @@ impl Exchange<'_> {
 
     fn receive(&mut self) -> Result<()> {
         match self.reply.turn() {
-            Ok(()) if self.reply.is_over() && !self.request.is_over() => self.sight = Some(Sight::of(self.socket)?),
             Ok(()) => {}
             Err(Failure::Read(errno)) => {
                 self.lost.get_or_insert(errno);
@@ -274,7 +280,7 @@ impl Exchange<'_> {
     /// The peer has closed the connection, and everything that it sent is written. Input that waits is lost.
     fn closed(&self) -> Result<()> {
         let reset = pending_error(self.socket).err();
-        if reset.is_some() || self.has_input()? { Err(self.cause(reset).into()) } else { Ok(()) }
+        if reset.is_some() || self.has_input()? { Err(self.cause(reset).into()) } else { self.settle() }
     }
 
     fn has_input(&self) -> Result<bool> {
@@ -289,18 +295,17 @@ impl Exchange<'_> {
         }
     }
 
-    /// If the peer ended sending first, it may have closed the connection before all input arrived: waits until its
-    /// kernel has taken that, or has refused it.
+    /// Waits until everything that was sent is taken, by the peer if the socket is a unix one, by its kernel if it is
+    /// TCP. A peer that ended sending may instead have reset the connection, or still do so.
     fn settle(&self) -> Result<()> {
-        if self.sight.is_none() {
-            return Ok(());
-        }
         let mut pause = Duration::from_millis(1);
         loop {
+            let unsent = socket::unsent(self.socket)?;
+            // A peer that closes its socket reports the error before it drops what it has not read.
             if let Err(errno) = pending_error(self.socket) {
                 bail!(self.cause(Some(errno)));
             }
-            if matches!(self.sight, Some(Sight::Unix)) || socket::unsent(self.socket)? == 0 {
+            if unsent == 0 {
                 return Ok(());
             }
             any(&[], Deadline::after(pause))?;
