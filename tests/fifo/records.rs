@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
 use std::process::ChildStdout;
 
 use nix::libc;
@@ -176,14 +175,7 @@ fn waiting_reader_blocks_no_other() {
     let (read, mut write) = std::io::pipe().unwrap();
     write.write_all(&vec![b'x'; 1 << 16]).unwrap();
     let reader = world.program("/bin/sh").args(["-c", "exec ipcbox fifo read f -c 1 >&8"]);
-    let fd = write.as_raw_fd();
-    // SAFETY: dup2 takes two numbers.
-    #[allow(unsafe_code)]
-    let reader = reader.before(move || match unsafe { libc::dup2(fd, 8) } {
-        -1 => Err(std::io::Error::last_os_error()),
-        _ => Ok(()),
-    });
-    waiting.push(reader.start().blocked_in(libc::SYS_ppoll).stopped());
+    waiting.push(reader.passing(&write, 8).start().blocked_in(libc::SYS_ppoll).stopped());
     world.call("fifo read f -c 1 -n").stdout("4\n").ok();
     drop((read, write));
     waiting.pop();

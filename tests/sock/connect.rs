@@ -188,11 +188,6 @@ fn shared_descriptors_keep_their_flags() {
 fn inherited_connection_is_used_and_kept() {
     let world = World::new();
     let (mut one, other) = UnixStream::pair().unwrap();
-    let number = other.as_raw_fd();
-    // SAFETY: the descriptor is open, and becomes number 7 of the child only.
-    #[allow(unsafe_code)]
-    let pass =
-        move || if unsafe { libc::dup2(number, 7) } == 7 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
     let serving = std::thread::spawn(move || {
         let mut bytes = Vec::new();
         one.read_to_end(&mut bytes).unwrap();
@@ -200,7 +195,7 @@ fn inherited_connection_is_used_and_kept() {
         bytes
     });
     let input = pattern(2 << 20);
-    let output = world.call("sock connect fd:7").before(pass).input(input.clone()).output();
+    let output = world.call("sock connect fd:7").passing(&other, 7).input(input.clone()).output();
     assert!(output.status.success(), "{output:?}");
     assert!(output.stdout == pattern(1 << 20) && serving.join().unwrap() == input);
     assert!(!is_nonblocking(&OwnedFd::from(other)));

@@ -5,7 +5,6 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
-use nix::libc;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
 use nix::sys::stat::Mode;
 
@@ -89,14 +88,9 @@ fn listening_descriptor_is_status_4() {
     let world = World::new();
     let listener = UnixListener::bind(world.dir().join("s")).unwrap();
     let unconnected = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
-    let passing = |number: i32| {
-        // SAFETY: the descriptor is open, and becomes number 7 of the child only.
-        #[allow(unsafe_code)]
-        move || if unsafe { libc::dup2(number, 7) } == 7 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
-    };
     let call = || world.call("sock connect fd:7");
-    call().before(passing(listener.as_raw_fd())).fails(4, "the socket is listening, not connected");
-    call().before(passing(unconnected.as_raw_fd())).fails(3, "the socket is not connected (ENOTCONN)");
+    call().passing(&listener, 7).fails(4, "the socket is listening, not connected");
+    call().passing(&unconnected, 7).fails(3, "the socket is not connected (ENOTCONN)");
 }
 
 /// A path of 4,000 bytes.

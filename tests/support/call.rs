@@ -3,13 +3,14 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::Once;
 use std::sync::mpsc::RecvTimeoutError;
 
+use nix::libc;
 use nix::sys::signal::{SigHandler, Signal};
 
 use super::skips::count_at_exit;
@@ -84,6 +85,20 @@ impl Call {
             self.command.pre_exec(act);
         }
         self
+    }
+
+    /// Passes a descriptor of the test as `number`.
+    pub fn passing(self, fd: &impl AsRawFd, number: i32) -> Self {
+        let fd = fd.as_raw_fd();
+        self.before(move || {
+            // SAFETY: only numbers. If they are equal, dup2(2) would leave the descriptor close-on-exec.
+            #[allow(unsafe_code)]
+            let passed = match fd == number {
+                true => unsafe { libc::fcntl(fd, libc::F_SETFD, 0) },
+                false => unsafe { libc::dup2(fd, number) },
+            };
+            if passed < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+        })
     }
 
     /// Runs it as this user, with no group but its own.
