@@ -68,8 +68,8 @@ pub const TABLE: &[Waits] = &[
         setup: &["sem create @s --slots 2"],
         blocker: "sem run @s --take 2 -- sleep 100",
         late: [
-            "all 2 slots are still in use after 120ms by HOLDER (sleep); it still has 2 slots, not 1\n",
-            "all 2 slots are in use by HOLDER (sleep); it still has 2 slots, not 1\n",
+            "all 2 slots are still in use after 120ms by HOLDER (sleep); the set still has 2 slots, not 1\n",
+            "all 2 slots are in use by HOLDER (sleep); the set still has 2 slots, not 1\n",
         ],
         ..SEM
     },

@@ -40,7 +40,7 @@ fn key(target: &Target) -> Result<crate::sys::sysv::Key> {
     let without = match target.form() {
         Form::Posix => "a POSIX object has no key",
         Form::Private => "a private object has no key",
-        Form::Id(_) => "it is an id; the stat verb of its applet shows the key",
+        Form::Id(_) => "the target is an id; the stat verb of the applet shows the key",
         Form::Key(_) | Form::Ftok(..) | Form::Name(_) => "",
     };
     match target.key()? {

@@ -45,7 +45,7 @@ fn parents_are_created_on_request() {
     assert_eq!(missing.status.code(), Some(3));
     assert_eq!(
         text,
-        "fifo: cannot create a/b/f: the parent directory does not exist (ENOENT)\nhint: add --parents to create it\n"
+        "fifo: cannot create a/b/f: the parent directory does not exist (ENOENT)\nhint: add --parents to create the directory\n"
     );
     world.call("fifo create -p a/b/f a/b/g").stdout("").ok();
     world.call("fifo create --parents a/b/f").ok();

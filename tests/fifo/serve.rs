@@ -152,7 +152,7 @@ fn wrong_serve_call_takes_no_line() {
     world.call("fifo serve f --rm -- true").fails(2, "--create is missing");
     world.call("fifo read f -n").stdout("x\n").ok();
     let server = served(&world, "", &["true"]);
-    let words = "another server, or a reader with --count, uses it (EAGAIN)";
+    let words = "another server, or a reader with --count, uses the FIFO (EAGAIN)";
     world.call("fifo serve f -- true").fails(1, words);
     let server = server.stopped();
     held.write_all(b"y\n").unwrap();

@@ -124,7 +124,7 @@ fn nothing_else_is_removed() {
     let before = tree(&root);
     for _ in 0..2 {
         let words = uninstall(&world, &root);
-        assert_eq!(words, format!("{} has no file of ipcbox\n", root.display()));
+        assert_eq!(words, format!("{} contains no file of ipcbox\n", root.display()));
     }
     assert_eq!(tree(&root), before);
     let missing = root.join("missing");

@@ -32,7 +32,7 @@ fn too_long_message_is_refused_with_the_limit() {
     world
         .call("msgq send @q --lines")
         .input(lines.clone())
-        .fails(1, &format!("line 3: {words}; 2 messages were sent before"));
+        .fails(1, &format!("line 3: {words}; 2 messages were sent before the failure"));
     world.call("msgq recv @q --drain").stdout("a\nb\n").ok();
     world.call("msgq send @q").input(&long[1..]).ok();
     assert_eq!(world.call("msgq recv @q --raw").output().stdout.len(), most);

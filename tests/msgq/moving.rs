@@ -207,7 +207,7 @@ fn removal_of_queue_ends_sender() {
     let end = sender.end();
     assert_eq!(end.status.code(), Some(3));
     let stderr = String::from_utf8(end.stderr).unwrap();
-    let words = "line 2: removed by another process (EIDRM); 1 message was sent before\nhint: ";
+    let words = "line 2: removed by another process (EIDRM); 1 message was sent before the failure\nhint: ";
     assert!(stderr.contains(words), "{stderr}");
 }
 

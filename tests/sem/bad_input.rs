@@ -303,7 +303,7 @@ fn kernel_limits_are_named() {
         skip(&format!("in part: SEMMSL is {per_set} here"));
     }
     let many = ops + 1;
-    world.call(&format!("sem create @x --nsems {many} --value 1")).fails(1, "operations that one call can do");
+    world.call(&format!("sem create @x --nsems {many} --value 1")).fails(1, "operations that one call can perform");
     world.call(&format!("sem create @x --nsems {many}")).ok();
     let words = format!("one call can perform at most {ops} operations (E2BIG)");
     world.call(&format!("sem op @x 0..{ops}:+1")).fails(1, &words);

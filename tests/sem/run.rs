@@ -86,7 +86,7 @@ fn resize_shrinks_as_slots_come_free() {
     world.call("sem get @s").stdout("2\n").ok();
 
     // The two free slots are removed at once; the third must come free. A timeout does not restore the two.
-    world.call("sem run @s --slots 1 --resize -n -- true").fails(124, "it still has 2 slots, not 1");
+    world.call("sem run @s --slots 1 --resize -n -- true").fails(124, "the set still has 2 slots, not 1");
     let record = world.call("sem stat --json @s").ok();
     assert!(record.contains(r#""purpose":"slots","free":0,"capacity":2,"held":2"#), "{record}");
 

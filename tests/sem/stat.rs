@@ -305,7 +305,7 @@ fn rm_in_use_needs_force_and_wakes_waiters() {
 
     world.call("sem create /@p").ok();
     let _waiting = world.call("sem wait /@p").start().blocked_in(libc::SYS_futex);
-    world.call("sem rm /@p").fails(1, "it has 1 waiter, killed ones included");
+    world.call("sem rm /@p").fails(1, "the semaphore has 1 waiter, including killed ones");
     world.call("sem rm /@p --force").ok();
 
     // A waiter that timed out or was killed by a signal no longer counts.

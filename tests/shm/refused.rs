@@ -139,7 +139,7 @@ fn pin_beyond_ulimit_l_is_refused() {
     let script = |limit: &str| {
         format!("ulimit -l {limit}; ipcbox shm create {name} --size 1M >/dev/null; ipcbox shm set {name} --pin")
     };
-    let words = "its size exceeds what this user may pin (ENOMEM)";
+    let words = "the size exceeds what this user may pin (ENOMEM)";
     world.shell(&script("64")).user(stranger).fails(1, words);
     world.shell(&script("0")).user(stranger).fails(5, "this user may not pin memory (EPERM)");
 }

@@ -159,7 +159,7 @@ fn word_of_64_bits_cannot_be_waited_for() {
     let world = World::new();
     for name in both(&world, "a") {
         world.call("shm wait 1 --bits 64").fails(2, "");
-        world.call("shm wait --bits 64").args([&name, "1"]).fails(2, "the kernel can wait for 32-bit words only");
+        world.call("shm wait --bits 64").args([&name, "1"]).fails(2, "the kernel can wait only for 32-bit words");
     }
 }
 

@@ -65,7 +65,7 @@ impl Create {
             Ok((seen, _)) => self.creating.expect_mode(seen.mode),
             Err(error) if error.downcast_ref() == Some(&Errno::ENOENT) => {
                 let cause = Cause::from_errno(Errno::ENOENT, "the parent directory does not exist");
-                Err(cause.hint("add --parents to create it").into())
+                Err(cause.hint("add --parents to create the directory").into())
             }
             Err(error) => Err(error),
         }

@@ -73,7 +73,7 @@ impl Serve {
         let (fd, seen) = self.fifo.open_to_read(self.making.creating.foreign.is_some())?;
         fifo::lock(&fd, Deadline::Now).map_err(|errno| match errno {
             Errno::EAGAIN => {
-                let words = "another server, or a reader with --count, uses it";
+                let words = "another server, or a reader with --count, uses the FIFO";
                 anyhow::Error::from(Cause::from_errno(errno, words).exit(Exit::Failed))
             }
             errno => errno.into(),

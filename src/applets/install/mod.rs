@@ -218,7 +218,7 @@ ipcbox --uninstall ./root
         let removal = Removal::new(&self.root);
         let removal = removal.with_context(|| format!("cannot uninstall from {}", self.root.display()))?;
         if removal.is_empty() {
-            output::print(format!("{} has no file of ipcbox\n", self.root.display()).as_bytes())?;
+            output::print(format!("{} contains no file of ipcbox\n", self.root.display()).as_bytes())?;
         }
         if self.dry_run {
             output::print(removal.lines().as_bytes())?;

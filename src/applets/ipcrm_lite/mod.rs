@@ -143,9 +143,9 @@ impl Verb for AsIpcrm {
 /// Returns the hint for an id whose kind is not given.
 fn kind_of(id: i64) -> String {
     match i32::try_from(id).map(kinds_of).as_deref() {
-        Ok([Kind::Shm]) => "put -m before it".into(),
-        Ok([Kind::Msg]) => "put -q before it".into(),
-        Ok([Kind::Sem]) => "put -s before it".into(),
+        Ok([Kind::Shm]) => "put -m before the id".into(),
+        Ok([Kind::Msg]) => "put -q before the id".into(),
+        Ok([Kind::Sem]) => "put -s before the id".into(),
         _ => "list the objects: ipcbox ipcs-lite".into(),
     }
 }
@@ -292,7 +292,7 @@ impl Remove {
             (Some(object), None) => Ok(Some(Chosen { object, by: ChosenBy::Target(target) })),
             _ => bail!(
                 Cause::new(Exit::Usage, format!("{target} names several objects: {}", several.join(", ")))
-                    .hint(format!("put its kind before it, such as --{first}"))
+                    .hint(format!("put the kind before the target, such as --{first}"))
             ),
         }
     }
@@ -304,7 +304,7 @@ impl Remove {
         let is_posix = Target::parse(name.clone()).is_ok_and(|it| *it.form() == Form::Posix);
         if !is_posix {
             let words = format!("'{}' is not the name of a POSIX object", text.display());
-            bail!(Cause::new(Exit::Usage, words).hint("write it with one slash, at the start"));
+            bail!(Cause::new(Exit::Usage, words).hint("write the name with one slash, at the start"));
         }
         match Object::posix(kind, name) {
             Ok(found) => Ok(Some(found)),

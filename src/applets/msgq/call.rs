@@ -114,7 +114,7 @@ impl Call {
             }
             Arrived::End => bail!(died()),
         }
-        let reply_due = || format!("{}: a server is at work on the request", self.target);
+        let reply_due = || format!("{}: a server is processing the request", self.target);
         Notice::verbose(&timeout, reply_due).begin(timeout.deadline());
         reply(&mailbox, &mut timeout)
     }

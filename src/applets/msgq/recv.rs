@@ -235,7 +235,7 @@ impl Batch {
                 }
                 lengths => {
                     let lengths: Vec<String> = lengths.iter().map(usize::to_string).collect();
-                    format!("{} messages of {} bytes were taken and are lost", lengths.len(), lengths.join(", "))
+                    format!("{} messages of {} bytes were received, but are lost", lengths.len(), lengths.join(", "))
                 }
             };
             let cause = Cause::plain(errno).exit(Exit::Failed).note(&lost);

@@ -130,8 +130,8 @@ impl Send {
         };
         let cause = match sender.sent {
             0 => cause,
-            1 => cause.note("1 message was sent before"),
-            sent => cause.note(&format!("{sent} messages were sent before")),
+            1 => cause.note("1 message was sent before the failure"),
+            sent => cause.note(&format!("{sent} messages were sent before the failure")),
         };
         if what.is_empty() || (self.messages.len() == 1 && sender.sent == 0) {
             return cause.into();
@@ -155,7 +155,7 @@ impl Sender {
             bail!(self.queue.too_long(&self.target, bytes.len() as u64));
         }
         if self.queue.is_posix() && call_protocol::is_reserved(self.message.number(), bytes) {
-            let words = "a server would take this message with this priority for a call";
+            let words = "a server would treat a message with this priority as a call";
             bail!(Cause::new(Exit::Failed, words).hint("use a lower --priority"));
         }
         self.message.fill(bytes);

@@ -305,7 +305,7 @@ impl Merging {
     }
 }
 
-const SPOOL: &str = "cannot store output that waits for its turn";
+const SPOOL: &str = "cannot store the output of a later command";
 
 fn spool(stream: &mut SourceStream, bytes: &[u8]) -> Result<()> {
     if stream.spool.is_none() {

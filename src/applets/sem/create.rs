@@ -161,7 +161,7 @@ impl Create {
         let ops = birth(&values).len();
         let most = sem::limits()?.ops;
         if ops > most {
-            let words = format!("{ops} semaphores need more than the {most} operations that one call can do");
+            let words = format!("{ops} semaphores need more than the {most} operations that one call can perform");
             let target = self.target.quoted();
             let create = format!("ipcbox sem create {target} --nsems {len}");
             bail!(Cause::from_errno(Errno::E2BIG, words).hint(match self.value[..] {

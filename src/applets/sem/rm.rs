@@ -83,7 +83,10 @@ impl Rm {
                 Err(errno) => return Err(errno.into()),
             };
             if waiters > 0 {
-                bail!(refused(format!("it has {}, killed ones included", counted(waiters as usize, "waiter"))));
+                bail!(refused(format!(
+                    "the semaphore has {}, including killed ones",
+                    counted(waiters as usize, "waiter")
+                )));
             }
         }
         Ok(posix::unlink(target.typed())?)

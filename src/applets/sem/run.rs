@@ -93,7 +93,7 @@ impl Run {
         let resized = notice.during(timeout.deadline(), |deadline| slots.resize(wanted, deadline));
         resized.map_err(|errno| match errno {
             Errno::EAGAIN => {
-                let left = format!("it still has {}, not {wanted}", Many(slots.capacity));
+                let left = format!("the set still has {}, not {wanted}", Many(slots.capacity));
                 waited::missed(slots.set, Wanted::Slots(1), timeout).note(&left).into()
             }
             errno => errno.into(),

@@ -72,5 +72,5 @@ impl Rm {
 
 /// Removes what killed writers left of an object.
 fn clean_up(object: journal::Subject) -> Result<()> {
-    Journal::new(object).remove().context("it is removed, but not the copy that a killed writer left")
+    Journal::new(object).remove().context("the object was removed, but not the copy that a killed writer left")
 }

@@ -130,7 +130,7 @@ impl Set {
         if self.pin || self.unpin {
             segment(target)?.pin(self.pin).map_err(|errno| match errno {
                 Errno::ENOMEM => {
-                    Cause::from_errno(errno, "its size exceeds what this user may pin").hint(self.more_pinned())
+                    Cause::from_errno(errno, "the size exceeds what this user may pin").hint(self.more_pinned())
                 }
                 Errno::EPERM if self.may_not_pin() => {
                     Cause::from_errno(errno, "this user may not pin memory").hint(self.more_pinned())

@@ -103,7 +103,7 @@ ipcbox shm wait stage 2 --until ge -w 10s
         let Self { place, value, until, .. } = self;
         let until = if self.changed { Until::Ne } else { until };
         if place.bits() == Bits::Wide {
-            let words = "the kernel can wait for 32-bit words only";
+            let words = "the kernel can wait only for 32-bit words";
             let refused = Cause::new(Exit::Usage, words).hint(LOW_HALF);
             context("wait for", &place.target, Err::<(), _>(refused.into()))?;
         }
