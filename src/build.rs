@@ -11,6 +11,8 @@ use miniz_oxide::deflate::compress_to_vec;
 const LEVEL: u8 = 10;
 
 fn main() -> Result<()> {
+    // main.rs replaces a function of libgcc, which the C library links too.
+    writeln!(stdout(), "cargo::rustc-link-arg-bins=-Wl,-z,muldefs")?;
     describe()?;
     pack()
 }
