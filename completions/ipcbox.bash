@@ -22,7 +22,7 @@ help	verb	Explain an applet, a verb or a topic
 --list	verb	Print the names of the applets
 --version	verb	Print the version
 -V		Print the version
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [help]='fifo	verb	Read and write named pipes without hanging, by line or in bulk
 ipcrm-lite	verb	Remove IPC objects by id, key, name or filter
 ipcs-lite	verb	Show IPC objects, their users and limits, and leaks of CMD
@@ -42,7 +42,7 @@ help	verb	Explain an applet, a verb or a topic
 --list	verb	Print the names of the applets
 --version	verb	Print the version
 -V		Print the version
--h,--help		Print help (-h: options only)
+-h,--help		Print help (-h prints a shorter version)
 targets	verb	Name an object: name, id, key, ftok:PATH or /posix
 exit	verb	List the exit statuses
 json	verb	Read the output in a program
@@ -56,7 +56,7 @@ stat	verb	Show the fill level, readers and writers of FIFOs
 rm	verb	Remove FIFOs, and nothing else
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [fifo_help]='>fifo'
 [help_fifo]='>fifo'
 [fifo_create]='#*	file	Paths of the FIFOs
@@ -64,8 +64,8 @@ help	verb	Explain a verb
 -x,--exclusive		Fail with status 4 if the FIFO exists
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Suppress the waiting notice and the printed id
--h,--help		Print help (-h: options only)'
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
 [fifo_read]='#*	fifo	Paths of the FIFOs
 --create		Create the object if it does not exist
 -m,--mode	-	Create the object with this mode (default: 0600)
@@ -77,10 +77,10 @@ help	verb	Explain a verb
 --tag		Start each line with "PATH: "
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
--h,--help		Print help (-h: options only)'
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
 [fifo_write]='#1	fifo	Path of the FIFO
 #*	-	Lines to write instead of standard input
 --create		Create the object if it does not exist
@@ -90,10 +90,10 @@ help	verb	Explain a verb
 --readers	-	Wait until N readers open the FIFO (default: 1)
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
--h,--help		Print help (-h: options only)'
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
 [fifo_serve]='#1	fifo	Path of the FIFO
 --create		Create the object if it does not exist
 -m,--mode	-	Create the object with this mode (default: 0600)
@@ -103,17 +103,17 @@ help	verb	Explain a verb
 -j,--jobs	-	Run at most N CMDs at once (default: 1)
 --report	file	Write a JSON record of each CMD to FILE
 --	command	Command and its arguments, run without a shell
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [fifo_stat]='#*	fifo	Paths of the FIFOs
 -J,--json		Print JSON Lines: one object per record
 --columns	,kind,path,mode,owner,uid,group,gid,capacity,bytes,readers,writers,reading,writing	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [fifo_rm]='#*	fifo	Paths of the FIFOs
 --force		Remove the FIFO even if it is in use
 --missing-ok		Do not fail if the FIFO does not exist
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [ipcrm-lite]='-m,--shmem-id	shm-id	Remove the segment with this id
 -q,--queue-id	msg-id	Remove the message queue with this id
 -s,--semaphore-id	sem-id	Remove the semaphore set with this id
@@ -140,12 +140,12 @@ help	verb	Explain a verb
 --older-than	-	Select objects not used or changed for DURATION
 --keep	ipc	Skip TARGET, even if it is also an argument
 --unused		Select objects that no process uses now
---orphaned		Select objects whose users have all exited
+--orphaned		Select objects whose processes have all exited
 -J,--json		Print JSON Lines: one object per record
 --columns	,verdict,kind,family,id,key,name,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,size,attached,creator_pid,last_pid,messages,bytes,max_bytes,max_messages,message_size,last_send_pid,last_receive_pid,nsems,value,waiters,op_time,attach_time,detach_time,send_time,receive_time,change_time,resident,swapped,removed,pinned	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (-h: options only)
+-h,--help		Print help (-h prints a shorter version)
 -V,--version		Print the version'
 [ipcrm]='>ipcrm-lite'
 [ipcs-lite]='-q,--queues	+msg	List message queues
@@ -174,14 +174,14 @@ help	verb	Explain a verb
 --older-than	-	Select objects not used or changed for DURATION
 --keep	ipc	Skip TARGET, even if it is also an argument
 --unused		Select objects that no process uses now
---orphaned		Select objects whose users have all exited
+--orphaned		Select objects whose processes have all exited
 -J,--json		Print JSON Lines: one object per record
 --columns	,verdict,kind,family,id,key,name,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,size,attached,creator_pid,last_pid,messages,bytes,max_bytes,max_messages,message_size,last_send_pid,last_receive_pid,nsems,value,waiters,op_time,attach_time,detach_time,send_time,receive_time,change_time,resident,swapped,removed,pinned	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 #*	ipc	Objects to show (default: all)
 --	command	Command and its arguments, run without a shell
--h,--help		Print help (-h: options only)
+-h,--help		Print help (-h prints a shorter version)
 -V,--version		Print the version'
 [ipcs-lite--holders]='-q,--queues	+msg	List message queues
 -m,--shmems	+shm	List shared memory segments
@@ -209,14 +209,14 @@ help	verb	Explain a verb
 --older-than	-	Select objects not used or changed for DURATION
 --keep	ipc	Skip TARGET, even if it is also an argument
 --unused		Select objects that no process uses now
---orphaned		Select objects whose users have all exited
+--orphaned		Select objects whose processes have all exited
 -J,--json		Print JSON Lines: one object per record
 --columns	,kind,family,id,key,name,pid,command,how	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 #*	ipc	Objects to show (default: all)
 --	command	Command and its arguments, run without a shell
--h,--help		Print help (-h: options only)
+-h,--help		Print help (-h prints a shorter version)
 -V,--version		Print the version'
 [ipcs-lite--limits]='-q,--queues	+msg	List message queues
 -m,--shmems	+shm	List shared memory segments
@@ -244,14 +244,14 @@ help	verb	Explain a verb
 --older-than	-	Select objects not used or changed for DURATION
 --keep	ipc	Skip TARGET, even if it is also an argument
 --unused		Select objects that no process uses now
---orphaned		Select objects whose users have all exited
+--orphaned		Select objects whose processes have all exited
 -J,--json		Print JSON Lines: one object per record
 --columns	,kind,family,max_queues,max_messages,message_size,max_bytes,max_user_bytes,max_segments,max_size,max_pages,min_size,free_bytes,max_sets,max_nsems,max_semaphores,max_ops,max_value,queues,messages,bytes,segments,pages,resident_pages,swapped_pages,sets,semaphores	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 #*	ipc	Objects to show (default: all)
 --	command	Command and its arguments, run without a shell
--h,--help		Print help (-h: options only)
+-h,--help		Print help (-h prints a shorter version)
 -V,--version		Print the version'
 [ipcs-lite--leaks]='-q,--queues	+msg	List message queues
 -m,--shmems	+shm	List shared memory segments
@@ -279,13 +279,13 @@ help	verb	Explain a verb
 --older-than	-	Select objects not used or changed for DURATION
 --keep	ipc	Skip TARGET, even if it is also an argument
 --unused		Select objects that no process uses now
---orphaned		Select objects whose users have all exited
+--orphaned		Select objects whose processes have all exited
 -J,--json		Print JSON Lines: one object per record
 --columns	,verdict,kind,family,id,key,name,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,size,attached,creator_pid,last_pid,messages,bytes,max_bytes,max_messages,message_size,last_send_pid,last_receive_pid,nsems,value,waiters,op_time,attach_time,detach_time,send_time,receive_time,change_time,resident,swapped,removed,pinned	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
 --	command	Command and its arguments, run without a shell
--h,--help		Print help (-h: options only)
+-h,--help		Print help (-h prints a shorter version)
 -V,--version		Print the version'
 [ipcs]='>ipcs-lite'
 [msgq]='create	verb	Create a queue
@@ -293,13 +293,13 @@ send	verb	Send messages
 recv	verb	Receive messages
 peek	verb	Print messages without taking them
 call	verb	Send a request and print the reply
-serve	verb	Run CMD for each message, and answer calls
+serve	verb	Run CMD for each message, and reply to msgq call
 stat	verb	Show queues, or the processes that wait on them
 set	verb	Change the limit, mode or owner of a queue
 rm	verb	Remove queues and the messages in them
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [msgq_help]='>msgq'
 [help_msgq]='>msgq'
 [msgq_create]='#1	new	Queue to create, or '\''private'\'' for a queue without a key
@@ -309,8 +309,8 @@ help	verb	Explain a verb
 -x,--exclusive		Fail with status 4 if the queue exists
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Suppress the waiting notice and the printed id
--h,--help		Print help (-h: options only)'
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
 [msgq_send]='#1	msg	Queue to send to
 #*	-	Messages to send; after '\''--'\'', they may begin with '\''-'\''
 -t,--type	-	Set the type of the messages (System V; default: 1)
@@ -322,10 +322,10 @@ help	verb	Explain a verb
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
--h,--help		Print help (-h: options only)'
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
 [msgq_recv]='#1	msg	Queue to receive from
 -t,--type	-	Take only messages of TYPE (System V; default: any)
 --except	-	Take messages of any type except TYPE (System V)
@@ -333,7 +333,7 @@ help	verb	Explain a verb
 --drain		Take messages until the queue is empty
 --follow		Take messages until interrupted
 --until	-	Stop after a message that is equal to TEXT
---raw		Print no newline after each message
+--raw		Do not print a newline after each message
 -0,--null		Print a NUL, not a newline, after each message
 -J,--json		Print each message as a line of JSON
 --text		Print each message as a line, up to its first NUL
@@ -343,27 +343,27 @@ help	verb	Explain a verb
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
--h,--help		Print help (-h: options only)'
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
 [msgq_peek]='#1	msg	Queue to inspect
 --index	-	Print message N (default: 0, the oldest)
 --all		Print all messages, oldest first
 -J,--json		Print each message as a line of JSON
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [msgq_call]='#1	msg	Queue that the server reads
 #2	-	Request to send; after '\''--'\'', it may begin with '\''-'\''
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
--h,--help		Print help (-h: options only)'
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
 [msgq_serve]='#1	msg	Queue to serve
 -t,--type	-	Take only messages of TYPE (System V; default: any)
 -c,--count	-	Stop after N messages
---drain		Stop when the queue is empty and no CMD runs
+--drain		Stop when the queue is empty and no CMD is running
 -j,--jobs	-	Run at most N CMDs at once (default: 1)
 --report	file	Write a JSON record of each CMD to FILE
 --	command	Command and its arguments, run without a shell
@@ -372,33 +372,33 @@ help	verb	Explain a verb
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
--h,--help		Print help (-h: options only)'
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
 [msgq_stat]='#*	msg	Queues to show
 --waiters	@msgq_stat--waiters	Show the processes that wait to send or receive
 -J,--json		Print JSON Lines: one object per record
 --columns	,kind,family,id,key,name,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,messages,bytes,max_bytes,max_messages,message_size,last_send_pid,last_receive_pid,send_time,receive_time,change_time	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [msgq_stat--waiters]='#*	msg	Queues to show
 --waiters	@msgq_stat--waiters	Show the processes that wait to send or receive
 -J,--json		Print JSON Lines: one object per record
 --columns	,kind,family,id,key,name,role,pid,command,type,except	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [msgq_set]='#1	msg	Queue to change
 --max-bytes	-	Limit the data in the queue to SIZE (System V)
 -m,--mode	-	Set the permission bits, in octal
 --owner	user	Set the owner and, if GROUP is given, the group
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [msgq_rm]='#*	msg	Objects to remove
 --force		Remove the object even if it is in use
 --missing-ok		Do not fail if the object does not exist
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [pipe]='run	verb	Run a pipeline that fails if a stage fails
 tee	verb	Copy standard input to files and commands
 merge	verb	Run commands in parallel and merge their output by line
@@ -408,21 +408,21 @@ stat	verb	Show the fill level, users and limits of pipes
 resize	verb	Set the capacity of pipes, then run CMD
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [pipe_help]='>pipe'
 [help_pipe]='>pipe'
 [pipe_run]='--shell		Run each argument as a command line of /bin/sh
 --sep	-	Separate commands with WORD (default: :::)
 #*	-	Command lines to run with --shell
---	stages	Commands, run without a shell, separated by :::
+--	stages	Commands separated by :::, run without a shell
 --strict		Treat a stage killed by SIGPIPE as failed
 --fail-fast		Stop all stages as soon as one of them fails
 --capacity	-	Set the capacity of each pipe to SIZE (or '\''max'\'')
 --max-time	-	Send TERM after DURATION, and KILL 5s later
 --then	signal	Send SIG instead of TERM, then wait D (default: 5s)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
 --report	file	Write a JSON record of each command to FILE
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [pipe_tee]='-o	file	Write to FILE ('\''-'\'' is standard output)
 --append		Append to each FILE instead of truncating it
 --fail-fast		Stop if a consumer fails or closes its input early
@@ -431,49 +431,49 @@ help	verb	Explain a verb
 --shell		Run each argument as a command line of /bin/sh
 --sep	-	Separate commands with WORD (default: :::)
 #*	-	Command lines to run with --shell
---	stages	Commands, run without a shell, separated by :::
--h,--help		Print help (-h: options only)'
+--	stages	Commands separated by :::, run without a shell
+-h,--help		Print help (-h prints a shorter version)'
 [pipe_merge]='--shell		Run each argument as a command line of /bin/sh
 --sep	-	Separate commands with WORD (default: :::)
 #*	-	Command lines to run with --shell
---	stages	Commands, run without a shell, separated by :::
+--	stages	Commands separated by :::, run without a shell
 --tag		Start each line with the command'\''s name or number
 -0,--null		Treat NUL, not newline, as the end of a line
 --keep-order		Print the outputs in the order of the commands
 --report	file	Write a JSON record of each command to FILE
 --max-time	-	Send TERM after DURATION, and KILL 5s later
 --then	signal	Send SIG instead of TERM, then wait D (default: 5s)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--h,--help		Print help (-h: options only)'
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-h,--help		Print help (-h prints a shorter version)'
 [pipe_duplex]='--shell		Run each argument as a command line of /bin/sh
 --sep	-	Separate commands with WORD (default: :::)
 #*	-	Command lines to run with --shell
---	stages	Commands, run without a shell, separated by :::
+--	stages	Commands separated by :::, run without a shell
 --max-time	-	Send TERM after DURATION, and KILL 5s later
 --then	signal	Send SIG instead of TERM, then wait D (default: 5s)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--h,--help		Print help (-h: options only)'
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-h,--help		Print help (-h prints a shorter version)'
 [pipe_meter]='#1	file	File to read instead of standard input
 --size	-	Expect SIZE bytes, or SIZE lines with --lines
 --name	-	Start the progress line with LABEL
 --rate-limit	-	Pass at most RATE bytes (or lines) per second
 --interval	-	Draw the progress line every DURATION (default: 1s)
---lines		Count lines, and show size and rates in lines
+--lines		Measure size and rates in lines instead of bytes
 --force		Draw progress even if stderr is not a terminal
 -J,--json		Report progress as one JSON object per interval
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [pipe_stat]='#*	pipe	Pipes: FD, PID:FD, the path of a FIFO or /proc/PID/fd/N
 -J,--json		Print JSON Lines: one object per record
 --columns	,kind,name,capacity,bytes,packet_mode,readers,writers,reading,writing,unseen,pipe_buf,pipe_max_size,user_pages_soft,user_pages_hard	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [pipe_resize]='#1	-	New capacity in bytes, or '\''max'\'' for the maximum
 #*	pipe	Pipes: FD, PID:FD or the path of a FIFO
 --	command	Command and its arguments, run without a shell
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [sem]='run	verb	Run CMD while holding a slot
-lock	verb	Run CMD while holding a lock, exclusive or shared
+lock	verb	Run CMD while holding an exclusive or shared lock
 hold	verb	Hold a slot or a lock until process PID exits
 barrier	verb	Wait until N callers have arrived, then return
 create	verb	Create a semaphore, a set of semaphores, or slots
@@ -486,33 +486,33 @@ stat	verb	Show semaphores, their holders and waiters
 rm	verb	Remove semaphores
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [sem_help]='>sem'
 [help_sem]='>sem'
 [sem_run]='#1	sem-slots	Set of job slots
 --slots	-	Create N slots if needed; fail if the number differs
---resize		Change the number of slots to N
+--resize		Change the number of slots to N (from --slots N)
 --take	-	Take K slots at once (default: 1)
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
 --	command	Command and its arguments, run without a shell
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [sem_lock]='#1	sem-lock	Lock
 -s,--shared		Take a shared lock instead of an exclusive one
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
 --	command	Command and its arguments, run without a shell
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [sem_hold]='#1	sem-set	Slots or lock
 #2	pid	Process for which the slot or lock is held
 --slots	-	Create N slots if needed; fail if the number differs
@@ -524,20 +524,20 @@ help	verb	Explain a verb
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
--h,--help		Print help (-h: options only)'
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
 [sem_barrier]='#1	sem-barrier	Barrier
 #2	-	Number of callers to wait for
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
--h,--help		Print help (-h: options only)'
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
 [sem_create]='#1	new	Semaphore or set, or '\''private'\'' for a set without a key
 --value	-	Set the values (default: 0)
 --nsems	-	Create K semaphores (default: one for each value)
@@ -547,49 +547,49 @@ help	verb	Explain a verb
 --foreign		Accept an object that belongs to another user
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
--h,--help		Print help (-h: options only)'
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
 [sem_wait]='#1	sem	Semaphore, or set of semaphores
 -i,--index	-	Use semaphore N of the set (default: 0)
---by	-	Take K from the value (default: 1)
+--by	-	Subtract K from the value (default: 1)
 --zero		Wait until the value is 0, and do not change it
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
--h,--help		Print help (-h: options only)'
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
 [sem_post]='#1	sem	Semaphore, or set of semaphores
 -i,--index	-	Use semaphore N of the set (default: 0)
 --by	-	Add K to the value (default: 1)
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
--h,--help		Print help (-h: options only)'
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
 [sem_op]='#1	sem-set	Semaphore, or set of semaphores
 #*	-	Operations such as 0:-1, 0..3:+1, 2:0 or 0:-1nu
 --undo		Undo all operations when CMD exits
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
 --	command	Command and its arguments, run without a shell
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [sem_get]='#1	sem	Semaphore, or set of semaphores
 -i,--index	-	Use semaphore N of the set (default: 0)
 --all		Print all values of the set on one line
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [sem_set]='#1	sem	Semaphore, or set of semaphores
 #*	-	VALUE, INDEX=VALUE or FIRST..LAST=VALUE
 -i,--index	-	Set semaphore N if VALUE has no index (default: 0)
 -m,--mode	-	Set the permission bits, in octal
 --owner	user	Set the owner and, if GROUP is given, the group
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [sem_stat]='#*	sem	Semaphores (default: all)
 --holders	@sem_stat--holders	List the holders of slots and locks
 --waiters	@sem_stat--holders	List the waiters and their operations
@@ -597,7 +597,7 @@ help	verb	Explain a verb
 --columns	,kind,family,id,key,name,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,nsems,purpose,free,capacity,held,used,index,value,holders,waiting,waiters,stopped,zero_waiters,last_pid,op_time,change_time	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [sem_stat--holders]='#*	sem	Semaphores (default: all)
 --holders	@sem_stat--holders	List the holders of slots and locks
 --waiters	@sem_stat--holders	List the waiters and their operations
@@ -605,19 +605,19 @@ help	verb	Explain a verb
 --columns	,kind,family,id,key,name,purpose,role,state,slot,count,pid,command,operations	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [sem_rm]='--force		Remove the object even if it is in use
 --missing-ok		Do not fail if the object does not exist
 --unused		Remove only slots and locks that no process uses
 --older-than	-	Remove only objects unused for DURATION or longer
 --yes		Do not ask for confirmation
 #*	sem	Objects to remove
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [shm]='create	verb	Create a segment or POSIX object filled with zeros
 write	verb	Write TEXT or standard input to shared memory
 read	verb	Print the content of a segment or POSIX object
 get	verb	Print the value of a word in shared memory
-set	verb	Set a word, or change size, pinning, mode or owner
+set	verb	Set a word, or change the size, pinning, mode or owner
 add	verb	Add to a word in shared memory, and print the new value
 cas	verb	Set a word to NEW if its value is OLD
 wait	verb	Wait until a 32-bit word has a given value
@@ -626,7 +626,7 @@ memfd	verb	Run CMD with the path of a sealed memory file
 rm	verb	Remove segments and POSIX objects
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [shm_help]='>shm'
 [help_shm]='>shm'
 [shm_create]='#1	new	Object to create, or '\''private'\'' for a segment without a key
@@ -635,23 +635,23 @@ help	verb	Explain a verb
 --huge		Use huge pages (System V)
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--q,--quiet		Suppress the waiting notice and the printed id
--h,--help		Print help (-h: options only)'
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
 [shm_write]='#1	shm	Segment or POSIX object to write to
 #2	-	Text to write instead of standard input
 --offset	-	Start at byte offset N (default: 0)
 --create		Create a missing object, as large as the data
---clear		Clear the rest of the object (fill it with zeros)
---replace		Replace the content and fit the size to it (POSIX)
+--clear		Set the rest of the object to zeros
+--replace		Replace the content, and resize to fit it (POSIX)
 --lock	sem	Hold the lock SEM during the access (see sem lock)
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [shm_read]='#1	shm	Segment or POSIX object to read
 --offset	-	Start at byte offset N (default: 0)
 --length	-	Read at most N bytes
@@ -659,16 +659,16 @@ help	verb	Explain a verb
 --lock	sem	Hold the lock SEM during the access (see sem lock)
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [shm_get]='#1	shm	Segment or POSIX object
 --offset	-	Use the word at byte offset N (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [shm_set]='#1	shm	Segment or POSIX object
 --offset	-	Use the word at byte offset N (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
@@ -680,7 +680,7 @@ help	verb	Explain a verb
 --foreign		Accept an object that belongs to another user
 -m,--mode	-	Set the permission bits, in octal
 --owner	user	Set the owner and, if GROUP is given, the group
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [shm_add]='#1	shm	Segment or POSIX object
 --offset	-	Use the word at byte offset N (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
@@ -688,13 +688,13 @@ help	verb	Explain a verb
 --create		Create a missing object (one page of zeros)
 -m,--mode	-	Create the object with this mode (default: 0600)
 --foreign		Accept an object that belongs to another user
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [shm_cas]='#1	shm	Segment or POSIX object
 --offset	-	Use the word at byte offset N (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
 #2	-	Expected value of the word
 #3	-	New value of the word
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [shm_wait]='#1	shm	Segment or POSIX object
 --offset	-	Use the word at byte offset N (default: 0)
 --bits	=32,64	Use a word of 32 or 64 bits (default: 32)
@@ -703,43 +703,43 @@ help	verb	Explain a verb
 --changed		Wait until the word changes
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
--h,--help		Print help (-h: options only)'
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
 [shm_stat]='#*	shm	Segments and POSIX objects to show
 --holders	@shm_stat--holders	Show the processes that have objects mapped or open
 -J,--json		Print JSON Lines: one object per record
 --columns	,kind,family,id,key,name,size,owner,uid,group,gid,creator,creator_uid,creator_gid,mode,attached,creator_pid,last_pid,attach_time,detach_time,change_time,resident,swapped,removed,pinned	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [shm_stat--holders]='#*	shm	Segments and POSIX objects to show
 --holders	@shm_stat--holders	Show the processes that have objects mapped or open
 -J,--json		Print JSON Lines: one object per record
 --columns	,kind,family,id,key,name,pid,command,mappings,descriptors	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [shm_memfd]='#1	file	File to copy (default: standard input)
 --name	-	Show the file as NAME in /proc (default: ipcbox)
 --writable		Leave the file unsealed, so that CMD can change it
 --executable		Allow the file to be executed
 --	command	Command and its arguments, run without a shell
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [shm_rm]='#*	shm	Objects to remove
 --force		Remove the object even if it is in use
 --missing-ok		Do not fail if the object does not exist
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [signal]='send	verb	Send a signal to processes, and wait until they exit
 wait	verb	Wait for signals, and print each one
-run	verb	Run CMD with signal rules, a time limit and cleanup
+run	verb	Run CMD with signal handling, a time limit and cleanup
 join	verb	Wait until processes exit, and print how they exited
 stat	verb	Show pending, blocked, ignored and caught signals
 list	verb	Show signals, or look up a name, number, status or mask
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [signal_help]='>signal'
 [help_signal]='>signal'
 [signal_send]='#1	signal	Signal: TERM, 15, RTMIN+3, or 0 (test only)
@@ -747,7 +747,7 @@ help	verb	Explain a verb
 --value	-	Send the number N with SIG, as sigqueue(3) does
 --group		Send to the process group that PID leads
 --tree		Send to PID and all its descendants
---below		Send to all descendants of PID, but not to PID
+--below		Send to all descendants of PID, not to PID itself
 --when-caught	-	Wait at most D until PID has a handler for SIG
 --wait	-	Wait at most D until the processes have exited
 --then	signal	Send SIG if PID survives, then wait D (default: 5s)
@@ -755,18 +755,18 @@ help	verb	Explain a verb
 --dry-run		Show the processes, but do not signal them
 -J,--json		Print JSON Lines: one object per record
 --columns	,pid,result,status,signal,number,command	Show only these columns, in this order
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [signal_wait]='#*	signal	Signals: TERM, 15, RTMIN+3, or several as INT,TERM
 -c,--count	-	Exit after N signals (default: 1)
---ready	file	Write the pid to FILE once no signal can be missed
+--ready	file	Write the pid to FILE when ready for signals
 -J,--json		Print JSON Lines: one object per record
 --columns	,signal,number,sender_pid,sender_uid,sender_command,code,value	Show only these columns, in this order
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
--h,--help		Print help (-h: options only)'
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
 [signal_run]='--ignore	signal	Ignore these signals in CMD, for example INT,TERM
 --block	signal	Block these signals in CMD
 --default	signal	Reset these signals in CMD to their default action
@@ -778,19 +778,19 @@ help	verb	Explain a verb
 --kill-tree		Kill all descendants of CMD when CMD exits
 --max-time	-	Send TERM after DURATION, and KILL 5s later
 --then	signal	Send SIG instead of TERM, then wait D (default: 5s)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
 --	command	Command and its arguments, run without a shell
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [signal_join]='#*	pid	Processes: PID, PID:INODE or PID@START
 -c,--count	-	Return after N processes have exited (default: all)
 -J,--json		Print JSON Lines: one object per record
 --columns	,pid,result,status,signal,number,command	Show only these columns, in this order
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
--h,--help		Print help (-h: options only)'
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
+-h,--help		Print help (-h prints a shorter version)'
 [signal_stat]='#*	pid	Processes: PID, PID:INODE or PID@START
 --threads		Show one line per thread
 --stuck	@signal_stat--stuck	Show only signals that are both pending and blocked
@@ -798,7 +798,7 @@ help	verb	Explain a verb
 --columns	,pid,thread,inode,start,pending,shared_pending,blocked,ignored,caught,command	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [signal_stat--stuck]='#*	pid	Processes: PID, PID:INODE or PID@START
 --threads		Show one line per thread
 --stuck	@signal_stat--stuck	Show only signals that are both pending and blocked
@@ -806,18 +806,18 @@ help	verb	Explain a verb
 --columns	,pid,thread,inode,start,stuck,command	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [signal_list]='#*	signal	Name, number, exit status above 128, or mask (0x4002)
 -J,--json		Print JSON Lines: one object per record
 --columns	,number,signal,action,meaning	Show only these columns, in this order
 --no-header		Omit the header line
 --color	=auto,always,never	Use colour: auto, always or never (default: auto)
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [sock]='connect	verb	Send standard input to a server and print its reply
 rm	verb	Remove stale sockets, and nothing else
 help	verb	Explain a verb
 -V,--version		Print the version
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [sock_help]='>sock'
 [help_sock]='>sock'
 [sock_connect]='#1	address	Address of the server
@@ -826,40 +826,40 @@ help	verb	Explain a verb
 --fd	-	Pass the connection to CMD as N (default: 0 and 1)
 -w,--timeout	-	Wait at most DURATION (5, 0.25, 250ms, 1m30s, 2h)
 -n,--nonblock		Do not wait (same as --timeout 0)
--E,--timeout-status	-	Exit with N on timeout (default: 124; 0: no message)
--v,--verbose		Name the object and the process that delay the call
--q,--quiet		Suppress the waiting notice and the printed id
+-E,--timeout-status	-	Exit with status N on timeout (default: 124)
+-v,--verbose		Show the object and the process that block the call
+-q,--quiet		Do not print ids, pids or messages about waiting
 --	command	Command and its arguments, run as given
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [sock_rm]='#*	socket	Paths of the sockets
 --force		Remove it even if it is in use
 --missing-ok		Do not fail if it does not exist
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [key]='#*	key	Names, keys, ftok:PATH or ftok:PATH:N
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [--install-all]='--prefix	-	Start the name of each link with P, for example ipc-
 --force		Replace files that differ
 --dry-run		List what would be done, and change nothing
 #1	dir	Directory, for example ~/.local or /usr/local
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [--uninstall]='--dry-run		List what would be removed, and change nothing
 #1	dir	Directory that was given to --install-all
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [--install]='--prefix	-	Start each name with P, for example ipc-
 --force		Replace existing files that are in the way
 #1	dir	Directory for the links
 #*	applet	Applets to link (default: all but ipcs and ipcrm)
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [--man]='#1	=fifo,ipcrm-lite,ipcs-lite,msgq,pipe,sem,shm,signal,sock,ipcbox,cookbook	Page: an applet, ipcbox or cookbook (default: ipcbox)
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [--completions]='#1	=bash,zsh,fish	Shell: bash, zsh or fish
--h,--help		Print help (-h: options only)'
+-h,--help		Print help (-h prints a shorter version)'
 [signals]='HUP	-	the terminal was closed; daemons reload their configuration
 INT	-	interrupt from the keyboard (^C)
 QUIT	-	quit from the keyboard (^\)
 ILL	-	an invalid instruction
 TRAP	-	a breakpoint
-ABRT	-	abort(3): the program gave up
+ABRT	-	the program called abort(3)
 BUS	-	access to unbacked memory, such as beyond the end of a mapped file
 FPE	-	an arithmetic error, such as a division by zero
 KILL	-	kill; cannot be caught, blocked or ignored
